@@ -1,0 +1,1 @@
+"""What an option position is: symbols, quotes, grouping, numbers. Pure functions of their arguments."""

@@ -1,0 +1,94 @@
+"""Decides what an option symbol (OSI) means.
+
+Parsed from the right: the last 15 characters are fixed (yymmdd, C or P, strike in mills as 8 digits), what is
+left of them is the root. ASCII only. Strikes stay integers of mills, so 2.01 is 2010 and not 2009.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Literal
+
+import msgspec
+
+from condord.errors import SymbolError
+
+Right = Literal["put", "call"]
+
+_TAIL = 15
+_ROOT_WIDTH = 6
+_ROOT = re.compile(r"[A-Z0-9]{1,6}")
+_TAIL_FORM = re.compile(r"([0-9]{6})([CP])([0-9]{8})")
+_RIGHTS: dict[str, Right] = {"P": "put", "C": "call"}
+
+
+class OptionSymbol(msgspec.Struct, frozen=True, kw_only=True, order=False):
+    """One option contract as its symbol names it.
+
+    `root` is not the underlying (SPXW is of SPX, XOM2 of XOM); `strike_mills` is 1 to 99,999,999.
+    """
+
+    root: str
+    expiration: dt.date
+    right: Right
+    strike_mills: int
+
+    @property
+    def compact(self) -> str:
+        """The symbol as Alpaca writes it, without padding: 16 to 21 characters."""
+        return f"{self.root}{self.expiration:%y%m%d}{self.right[0].upper()}{self.strike_mills:08d}"
+
+    @property
+    def osi(self) -> str:
+        """The symbol as the OSI writes it, the root padded to 6: always 21 characters."""
+        return f"{self.root:<6}{self.compact[len(self.root) :]}"
+
+    @property
+    def root_is_adjusted(self) -> bool:
+        """Whether the root holds a digit, as adjusted (XOM2) and FLEX (4SPX) contracts do."""
+        return any(character.isdigit() for character in self.root)
+
+
+def parse(value: object) -> OptionSymbol:
+    """Parse an option symbol, padded to 21 characters or not.
+
+    Raises:
+        SymbolError: with the reason `type`, `length`, `padding`, `format`, `root`, `date` or `strike`.
+    """
+    if not isinstance(value, str):
+        raise SymbolError(value, "type", f"a string is needed, not {type(value).__name__}")
+    if not _TAIL < len(value) <= _TAIL + _ROOT_WIDTH:
+        raise SymbolError(value, "length", f"16 to 21 characters are needed, not {len(value)}")
+    head, tail = value[:-_TAIL], value[-_TAIL:]
+    matched = _TAIL_FORM.fullmatch(tail)
+    if matched is None:
+        raise SymbolError(value, "format", "its last 15 characters are not yymmdd, C or P, and 8 digits")
+    root = _parse_root(value, head)
+    day, right, strike = matched.groups()
+    strike_mills = int(strike)
+    if strike_mills == 0:
+        raise SymbolError(value, "strike", "the strike is zero")
+    return OptionSymbol(
+        root=root, expiration=_parse_date(value, day), right=_RIGHTS[right], strike_mills=strike_mills
+    )
+
+
+def _parse_root(value: str, head: str) -> str:
+    root = head.rstrip(" ") if len(head) == _ROOT_WIDTH else head
+    if " " in root and len(head) != _ROOT_WIDTH:
+        raise SymbolError(value, "format", "blanks stand only in a symbol padded to 21 characters")
+    if " " in root or not root:
+        raise SymbolError(value, "padding", "blanks stand only behind the root")
+    if _ROOT.fullmatch(root) is None:
+        raise SymbolError(value, "root", "a root is 1 to 6 of A-Z and 0-9")
+    if root.isdigit():
+        raise SymbolError(value, "root", "a root holds at least one letter")
+    return root
+
+
+def _parse_date(value: str, day: str) -> dt.date:
+    try:
+        return dt.date(2000 + int(day[:2]), int(day[2:4]), int(day[4:]))
+    except ValueError as error:
+        raise SymbolError(value, "date", f"{day} is not a date") from error
