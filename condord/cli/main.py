@@ -1,0 +1,105 @@
+"""Decides how a command ends: what is said on stderr, and the exit code.
+
+Rules:
+    A failure is a line that says what is wrong and a line that says what to do (faults of a configuration: one
+    line each). The exit code is the error's own; misuse is 2, a bug of ours 70.
+    A traceback is shown for a bug only, and only with `--log-level debug` or CONDORD_LOG_LEVEL=debug.
+    Ctrl-C ends a command with 130 and without a word; `start` and `simulate` end with 0, it is their way to end.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from condord import __version__
+from condord.cli import positions, simulate, start, status, stream
+from condord.cli.screen import emit, plain, tell
+from condord.errors import EXIT_BUG, CondordError, ConfigError
+
+EXIT_INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command line and leave the process; `arguments` without the program's name, default sys.argv."""
+    chosen = list(sys.argv[1:] if arguments is None else arguments)
+    sys.exit(run(chosen))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run the command line; the exit code."""
+    try:
+        # Not standalone: typer returns the code of an Exit, and leaves every error to us.
+        return application()(list(arguments), prog_name="condord", standalone_mode=False) or 0
+    except (KeyboardInterrupt, typer.Abort):
+        return EXIT_INTERRUPTED
+    except CondordError as error:
+        faults = error.faults if isinstance(error, ConfigError) else (str(error),)
+        return _fail(faults, error.hint, error.exit_code)
+    except Exception as error:  # noqa: BLE001, here ends what nobody else has caught
+        if hasattr(error, "format_message"):  # click's UsageError, which typer has under a changing private name
+            return _misuse(error)
+        if _debugging(arguments):
+            traceback.print_exc()
+        hint = "Run it again with --log-level debug (any command: CONDORD_LOG_LEVEL=debug) and report what it shows."
+        return _fail((f"a bug of condord: {type(error).__name__} {_place(error)}",), hint, EXIT_BUG)
+
+
+def application() -> typer.Typer:
+    """The commands; rich's markup is off, it would cost every `--help` and every misuse 60 ms."""
+    app = typer.Typer(name="condord", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.callback(invoke_without_command=True)(_condord)
+    app.command("start")(start.start)
+    app.command("positions")(positions.positions)
+    app.command("stream")(stream.stream)
+    app.command("status")(status.status)
+    app.command("simulate")(simulate.simulate)
+    return app
+
+
+def _condord(
+    context: typer.Context,
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+) -> None:
+    """Live iron condors from an Alpaca account."""
+    if version:
+        emit(f"condord {__version__}\n")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        emit(context.get_help() + "\n")
+
+
+def _fail(faults: Sequence[str], hint: str, exit_code: int) -> int:
+    for fault in faults:
+        tell(f"condord: {plain(fault)}")
+    if hint:
+        tell(f"hint: {plain(hint)}")
+    return exit_code
+
+
+def _misuse(error: Exception) -> int:
+    message = " ".join(str(error.format_message()).split())  # type: ignore[attr-defined]  # asked above
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context is not None else "condord"
+    return _fail((message,), f"Try `{command} --help`.", getattr(error, "exit_code", 2))
+
+
+def _debugging(arguments: Sequence[str]) -> bool:
+    given = [*arguments, ""]
+    flagged = "--log-level=debug" in given or ("--log-level", "debug") in pairwise(given)
+    return flagged or os.environ.get("CONDORD_LOG_LEVEL") == "debug"
+
+
+def _place(error: Exception) -> str:
+    """Where it happened. The message of a foreign error is left out: nobody has checked it for secrets."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if f"{os.sep}condord{os.sep}" in frame.filename] or frames
+    return f"at {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "somewhere"

@@ -1,0 +1,43 @@
+"""`condord simulate`: the local Alpaca alone."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+import typer
+
+from condord.cli import demo
+from condord.cli.screen import emit
+
+
+def simulate(
+    *,
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="The port; 0 for any free one.")] = 8421,
+    scenario: Annotated[
+        str, typer.Option(metavar="NAME", help="What the account holds and how the market moves.")
+    ] = "default",
+    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same prices.")] = 1,
+    as_json: Annotated[bool, typer.Option("--json", help="The addresses as one JSON object.")] = False,
+    until_eof: Annotated[bool, typer.Option("--until-eof", help="End when standard input does.", hidden=True)] = False,
+) -> None:
+    """Run the local Alpaca until SIGINT or SIGTERM."""
+    if until_eof:
+        demo.end_at_eof()
+    try:
+        from condord import simulator  # 0.3 s: it is a web server
+
+        def announce(base: str) -> None:
+            ready = demo.Ready.at(base)
+            emit(msgspec.json.encode(ready) + b"\n" if as_json else _words(base, ready))
+
+        simulator.run(host="127.0.0.1", port=port, scenario=scenario, seed=seed, on_ready=announce)
+    except KeyboardInterrupt:
+        return
+
+
+def _words(base: str, ready: demo.Ready) -> str:
+    """A line for people, and the environment that makes a daemon use it."""
+    urls = {name: value for name, value in ready.flags().items() if name.endswith("_url")}
+    exports = "".join(f"export CONDORD_{name.replace('.', '_').upper()}={value}\n" for name, value in urls.items())
+    return f"# The local Alpaca is at {base}, any key and secret will do. A daemon uses it with:\n{exports}"

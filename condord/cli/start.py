@@ -1,0 +1,57 @@
+"""`condord start`: the daemon in the foreground."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from condord import config
+from condord.cli import demo
+from condord.cli.screen import tell
+
+
+def start(
+    *,
+    with_demo: Annotated[
+        bool, typer.Option("--demo", help="No account needed: talk to a local Alpaca, its market always open.")
+    ] = False,
+    config_file: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(metavar="H", help="The address to listen on.")] = None,
+    port: Annotated[int | None, typer.Option(metavar="N", help="The port; 0 for any free one.")] = None,
+    uds: Annotated[str | None, typer.Option(metavar="PATH", help="A unix socket to listen on instead.")] = None,
+    log_level: Annotated[str | None, typer.Option(metavar="L", help="debug, info, warning or error.")] = None,
+    log_format: Annotated[str | None, typer.Option(metavar="F", help="text or json.")] = None,
+) -> None:
+    """Run the daemon in the foreground until SIGINT or SIGTERM."""
+    flags: dict[str, object] = {
+        "server.host": host,
+        "server.port": port,
+        "server.uds": uds,
+        "log.level": log_level,
+        "log.format": log_format,
+    }
+    try:
+        if not with_demo:
+            _serve(config_file, os.environ, flags)
+            return
+        config.load(config_file, os.environ, flags)  # its faults first, before anything is started
+        with demo.simulator() as ready:
+            _serve(config_file, {**os.environ, **demo.CREDENTIALS}, {**flags, **ready.flags()})
+    except KeyboardInterrupt:  # before the daemon took over the signals
+        return
+
+
+def _serve(config_file: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> None:
+    def read() -> config.Config:
+        return config.load(config_file, environ, flags).config
+
+    first = read()
+    from condord import service  # 0.9 s: alpaca-py brings pandas
+
+    service.run(first, environ=environ, announce=tell, reread=read)

@@ -1,0 +1,189 @@
+"""Decides how the document reads for people: the condors, what is in none, the account, and what to trust.
+
+Rules: one row a condor; where it does not fit, its name stands above its numbers. What is not known is a dash.
+`now` is an argument, so the same document gives the same lines.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import textwrap
+from collections.abc import Mapping
+
+from condord.cli import words
+from condord.cli.grid import Cell, Row, grid, grid_width
+from condord.cli.screen import Screen, plain
+from condord.client import decoded
+from condord.live import wire
+
+_NAMES = "CONDOR|EXPIRES| IN|KIND"
+_NUMBERS = " QTY| CREDIT| MARK| CLOSE| P/L| %MAX| MAX LOSS"
+_UNMATCHED = "IN NO CONDOR|SIDE| QTY| ENTRY| MARK| P/L"
+_LEG = "LEG|SIDE"
+_CONTRACT = " STRIKE|RIGHT"  # the symbol says it too
+_LEG_NUMBERS = " QTY| ENTRY| BID| ASK| MARK| P/L"
+
+
+def text(body: bytes, condor_id: str | None, screen: Screen) -> str:
+    """The body of `GET /api/positions`, or with an id of `/api/positions/{id}`, for people, now.
+
+    Raises:
+        Unavailable: it is neither.
+    """
+    now = dt.datetime.now(dt.UTC)
+    if condor_id is None:
+        lines = document_lines(decoded(body, wire.Document), now, screen)
+    else:
+        lines = condor_lines(decoded(body, wire.OneCondor), now, screen)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def document_lines(document: wire.Document, now: dt.datetime, screen: Screen) -> list[str]:
+    """The whole account."""
+    lines = _condors(document.condors, screen) if document.condors else ["No condors."]
+    if document.unmatched:
+        rows = [_unmatched_row(entry) for entry in document.unmatched]
+        lines += ["", *grid(_UNMATCHED, rows, screen)]
+    lines += ["", *_wrapped(_total_parts(document), screen)]
+    return lines + status_lines(document.status, now, screen)
+
+
+def _condors(condors: list[wire.Condor], screen: Screen) -> list[str]:
+    names = [_name_cells(condor) for condor in condors]
+    numbers = [_number_cells(condor) for condor in condors]
+    notes = [Cell(words.flags(condor), "warn") for condor in condors]
+    titles = f"{_NAMES}|{_NUMBERS}"
+    rows: list[Row] = [[*name, *number, note] for name, number, note in zip(names, numbers, notes, strict=True)]
+    if screen.width is None or grid_width(titles, rows) <= screen.width:
+        return grid(titles, rows, screen)
+    above = [
+        f"{screen.paint(name.text, name.style)}  {kind.text}, {date.text}, {days.text}"
+        for name, date, days, kind in names
+    ]
+    return grid(_NUMBERS, [[*number, note] for number, note in zip(numbers, notes, strict=True)], screen, above)
+
+
+def _name_cells(condor: wire.Condor) -> list[Cell]:
+    return [
+        Cell(plain(condor.id), "strong"),
+        Cell(condor.expiration.isoformat()),
+        Cell(words.days(condor.days_to_expiration)),
+        Cell(words.kind(condor)),
+    ]
+
+
+def _number_cells(condor: wire.Condor) -> list[Cell]:
+    value = condor.valuation
+    return [
+        Cell(str(condor.quantity)),
+        Cell(words.price(condor.credit)),
+        Cell(words.price(value.mark)),
+        Cell(words.price(value.natural)),
+        Cell(words.gain(value.unrealized_pl), words.gain_style(value.unrealized_pl)),
+        Cell(words.percent(value.percent_of_max_profit)),
+        Cell(words.money(condor.max_loss)),
+    ]
+
+
+def _unmatched_row(entry: wire.Unmatched) -> Row:
+    notes = ["uncovered short"] if entry.uncovered_short else []
+    notes += [plain(entry.problem)] if entry.problem else []
+    return [
+        Cell(plain(entry.symbol)),
+        Cell(entry.side or words.UNKNOWN),
+        Cell(words.number(entry.quantity)),
+        Cell(words.price(entry.average_entry_price)),
+        Cell(words.price(entry.mark)),
+        Cell(words.gain(entry.unrealized_pl), words.gain_style(entry.unrealized_pl)),
+        Cell(", ".join(notes), "warn"),
+    ]
+
+
+def _total_parts(document: wire.Document) -> list[str]:
+    totals = document.totals
+    count = f"{totals.condors} condor{'' if totals.condors == 1 else 's'}"
+    parts = [f"{count} ({totals.incomplete} incomplete)" if totals.incomplete else count]
+    parts += [f"P/L {words.gain(totals.unrealized_pl)}", f"closing now {words.gain(totals.natural_pl)}"]
+    if document.unmatched:
+        parts.append(f"in no condor {words.gain(totals.unmatched_pl)}")
+    boundless = totals.max_loss is None and any(entry.uncovered_short for entry in document.unmatched)
+    parts.append("max loss without bound" if boundless else f"max loss {words.money(totals.max_loss)}")
+    if len(totals.by_underlying) > 1:
+        parts += [f"{plain(part.underlying)} {words.gain(part.unrealized_pl)}" for part in totals.by_underlying]
+    return parts
+
+
+def status_lines(status: wire.Status, now: dt.datetime, screen: Screen) -> list[str]:
+    """What the numbers rest on: one line, and one more for each thing that is wrong."""
+    parts = [
+        f"{status.source} {status.feed}",
+        f"newest message {words.age(status.stream.last_message_at, now)}",
+        words.market(status.market, now),
+    ]
+    head = screen.paint(status.state, words.state_style(status.state))
+    first, *more = _wrapped([status.state, *parts], screen)
+    lines = [head + first.removeprefix(status.state), *more]
+    for sentence in words.trouble(status, now):
+        lines += [screen.paint(part, "warn") for part in textwrap.wrap(sentence, screen.width or len(sentence))]
+    return lines
+
+
+def condor_lines(one: wire.OneCondor, now: dt.datetime, screen: Screen) -> list[str]:
+    """One condor with its legs."""
+    condor, value = one.condor, one.condor.valuation
+    quotes = {quote.symbol: quote for quote in one.quotes}
+    gains = {leg.symbol: leg.unrealized_pl for leg in value.legs}
+    profit = screen.paint(words.gain(value.unrealized_pl), words.gain_style(value.unrealized_pl))
+    sides = condor.breakevens
+    lines = [
+        f"{screen.paint(plain(condor.id), 'strong')}  {words.kind(condor)}",
+        f"expires     {condor.expiration.isoformat()}, {words.days(condor.days_to_expiration)}",
+        f"quantity    {condor.quantity} x {condor.multiplier}",
+        f"credit      {words.price(condor.credit)}",
+        f"mark        {words.price(value.mark)}, close now {words.price(value.natural)}",
+        f"P/L         {profit}, closing now {words.gain(value.natural_pl)}",
+        f"            {words.percent(value.percent_of_max_profit)} of max profit",
+        f"            {words.percent(value.percent_of_risk)} of risk",
+        f"max profit  {words.money(condor.max_profit)}, max loss {words.money(condor.max_loss)}",
+        f"breakevens  {words.price(sides.lower)} and {words.price(sides.upper)}",
+        f"quoted      {words.age(value.as_of, now)}",
+    ]
+    if notes := words.flags(condor):
+        lines += [screen.paint(part, "warn") for part in textwrap.wrap(notes, screen.width or len(notes))]
+    titles = f"{_LEG}|{_CONTRACT}|{_LEG_NUMBERS}"
+    rows = [_leg_row(leg, quotes.get(leg.symbol), gains) for leg in condor.legs]
+    if screen.width is not None and grid_width(titles, rows) > screen.width:
+        titles, rows = f"{_LEG}|{_LEG_NUMBERS}", [[*row[:2], *row[4:]] for row in rows]
+    return [*lines, "", *grid(titles, rows, screen)]
+
+
+def _leg_row(leg: wire.Leg, quote: wire.Quote | None, gains: Mapping[str, wire.Dollars | None]) -> Row:
+    bid, ask, mark = (quote.bid, quote.ask, quote.mark) if quote else (None, None, None)
+    gained = gains.get(leg.symbol)
+    state = [words.QUOTE_STATES.get(quote.state, quote.state)] if quote else ["no quote"]
+    notes = [*state, "unconfirmed"] if quote and quote.unconfirmed else state
+    return [
+        Cell(plain(leg.symbol)),
+        Cell(leg.side),
+        Cell(words.number(leg.strike)),
+        Cell(leg.right),
+        Cell(str(leg.quantity)),
+        Cell(words.price(leg.average_entry_price)),
+        Cell(words.price(bid)),
+        Cell(words.price(ask)),
+        Cell(words.price(mark)),
+        Cell(words.gain(gained), words.gain_style(gained)),
+        Cell(", ".join(filter(None, notes)), "warn"),
+    ]
+
+
+def _wrapped(parts: list[str], screen: Screen) -> list[str]:
+    """The parts on as few lines as the width allows, none broken."""
+    lines = [parts[0]]
+    for part in parts[1:]:
+        longer = f"{lines[-1]} · {part}"
+        if screen.width is None or len(longer) <= screen.width:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return lines

@@ -1,0 +1,139 @@
+"""Decides how one value reads: money, prices, times, ages; what is not known is a dash, never 0."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+
+from condord.cli.screen import plain
+from condord.live import wire
+
+UNKNOWN = "—"
+
+QUOTE_STATES: Mapping[str, str] = {
+    "none": "no quote",
+    "twoSided": "",
+    "zeroBid": "no bid",
+    "noAsk": "no ask",
+    "locked": "locked",
+    "crossed": "crossed",
+    "stub": "stub quote",
+}
+
+BREAKERS: Mapping[str, str] = {"closed": "closed", "open": "open", "halfOpen": "half open"}
+
+_KINDS = {"ironCondor": "condor", "ironButterfly": "butterfly"}
+
+_UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+
+
+def price(value: float | None) -> str:
+    """A price per share: two decimals, four where the market has them."""
+    if value is None:
+        return UNKNOWN
+    return f"{value:,.2f}" if round(value * 10_000) % 100 == 0 else f"{value:,.4f}"
+
+
+def money(value: float | None) -> str:
+    """Dollars, without a sign for a gain."""
+    return UNKNOWN if value is None else f"{value:,.2f}"
+
+
+def gain(value: float | None) -> str:
+    """Dollars with their sign; nothing won is `0.00`."""
+    return UNKNOWN if value is None else f"{value:+,.2f}" if value else "0.00"
+
+
+def gain_style(value: float | None) -> str:
+    """The style of a gain or a loss."""
+    return "" if not value else "good" if value > 0 else "bad"
+
+
+def percent(value: float | None) -> str:
+    """A percentage."""
+    return UNKNOWN if value is None else f"{value:.2f} %"
+
+
+def number(value: float | None) -> str:
+    """A strike or a count, without needless decimals."""
+    return UNKNOWN if value is None else f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def kind(condor: wire.Condor) -> str:
+    """`short condor`, `long butterfly`."""
+    return f"{condor.direction} {_KINDS[condor.kind]}"
+
+
+def days(count: int) -> str:
+    """How long until expiration."""
+    if count < 0:
+        return "expired"
+    return "today" if count == 0 else "1 day" if count == 1 else f"{count} days"
+
+
+def flags(condor: wire.Condor) -> str:
+    """What is to be known about a condor before its numbers are believed."""
+    missing = condor.valuation.missing
+    found = (
+        (bool(missing), f"incomplete: no quote of {', '.join(missing)}"),
+        (condor.valuation.unconfirmed, "unconfirmed"),
+        (condor.broken_wing, "broken wing"),
+        (condor.ambiguous, "ambiguous"),
+    )
+    return plain(", ".join(text for holds, text in found if holds))
+
+
+def span(seconds: float) -> str:
+    """A length of time in its two largest units."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    whole = int(seconds)
+    for size, name, part_size, part in _UNITS:
+        if whole >= size:
+            return f"{whole // size} {name} {whole % size // part_size} {part}"
+    return f"{whole} s"
+
+
+def age(at: dt.datetime | None, now: dt.datetime) -> str:
+    """How long ago something was."""
+    return "never" if at is None else f"{span((now - at).total_seconds())} ago"
+
+
+def clock(at: dt.datetime) -> str:
+    """The time of day here, to the millisecond."""
+    return at.astimezone().isoformat(timespec="milliseconds")[11:23]
+
+
+def moment(at: dt.datetime, now: dt.datetime) -> str:
+    """A moment here, with the day where it is not today."""
+    local = at.astimezone()
+    day = "" if local.date() == now.astimezone().date() else "%a %d %b "
+    return local.strftime(f"{day}%H:%M %Z").strip()
+
+
+def market(market: wire.Market, now: dt.datetime) -> str:
+    """Whether options trade now, and until or from when."""
+    if market.is_open is None:
+        return f"market {UNKNOWN}"
+    turn, verb = (market.next_close, "closes") if market.is_open else (market.next_open, "opens")
+    state = "market open" if market.is_open else "market closed"
+    return state if turn is None else f"{state}, {verb} {moment(turn, now)}"
+
+
+def state_style(state: wire.State) -> str:
+    """The style of a state; what is neither well nor over is a warning."""
+    return {"live": "good", "closed": "strong", "halted": "bad"}.get(state, "warn")
+
+
+def trouble(status: wire.Status, now: dt.datetime) -> list[str]:
+    """A sentence for each thing that is wrong: with the option stream, with REST."""
+    sentences = []
+    if status.reason:
+        code = f" ({status.code})" if status.code else ""
+        sentences.append(f"{status.state} for {span((now - status.since).total_seconds())}{code}: {status.reason}")
+    if status.positions.error is not None:
+        error, read = status.positions.error, age(status.positions.read_at, now)
+        sentences.append(f"positions, last read {read} ({error.code}): {error.text}")
+    if status.positions.breaker != "closed":
+        sentences.append(f"positions are not asked for now: the breaker is {BREAKERS[status.positions.breaker]}")
+    return [plain(sentence) for sentence in sentences]

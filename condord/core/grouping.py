@@ -1,0 +1,409 @@
+"""Decides which legs of one expiration are shown together as iron condors.
+
+A condor is a long put K1 < short put K2 <= short call K3 < long call K4, or the same with every sign reversed.
+Of all groupings the signs and quantities allow, the one is taken that is best by, in this order:
+
+1. Contracts: the most in condors.
+2. Short before long: of these, the most in short condors.
+3. Cards: the fewest.
+4. Symmetric wings: the fewest contracts with unequal wings, then the least sum of |put wing - call wing|.
+5. Narrow, uniform wings: the least sum of wings, then of their squares: for equal sums, the least spread.
+6. Concentric: the least sum of bodies K3 - K2 (the nearest sides are used), then the greatest sum of their squares,
+   which joins the k-th nearest put side with the k-th nearest call side; then the same for K4 - K1.
+7. Strike order: the least sorted list of (strikes, short first, quantity).
+
+Sums are over contracts. Quotes, time and the order of the legs have no part in it. Quantities are divided by their
+common divisor first, so a book held n-fold is grouped the same way.
+
+How it is found, and what is guaranteed:
+
+- 1 and 2: in one direction one greedy pass is exact. When legs could serve both directions, a narrow beam shares
+  them out, led by the least cut of both; exhaustive search on small books has never done better.
+- 3 to 7: cards are taken one by one, each as large as the legs left allow, in every order that still reaches 1 and
+  2, with one card more allowed until that succeeds. A best grouping has such an order unless its quantities depend
+  on each other in a circle.
+- When that has spent its effort, counted in legs looked at and never in time, it has either found the fewest cards
+  and keeps the best of those it saw, or a beam takes over: it still reaches 1 and 2, perhaps with more cards.
+  `ambiguous` then tells only what was seen: a tie may be missed, never invented.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import gcd
+from typing import NamedTuple
+
+import msgspec
+
+from condord.core.occ import Right
+
+_EFFORT = 40_000
+_BEAM_WIDTH, _BEAM_CHILDREN, _BEAM_TRIES, _BEAM_SIDES = 3, 6, 24, 16
+_SHARE_WIDTH, _SHARE_PARTS = 8, 8
+
+_SHAPE: tuple[tuple[Right, int], ...] = (("put", 1), ("put", -1), ("call", -1), ("call", 1))
+
+_Left = tuple[int, ...]  # contracts left of each leg, in the order of the ladder
+_Want = tuple[int, int]  # contracts still to be grouped: short condors, long condors
+_Stages = tuple[int, ...]  # which leg of a condor each leg is: 0 outer put, 1 inner put, 2 inner call, 3 outer call
+_Begun = tuple[int, int, int, int]  # how many condors have their first leg, two, three, all four
+_Pairs = tuple[tuple[int, int], ...]
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True):
+    """One card: `quantity` contracts of one iron condor.
+
+    `strikes` are mills, K1 < K2 <= K3 < K4: outer put, inner put, inner call, outer call. `short`: the inner strikes
+    are sold. `quantity` is at least 1. `ambiguous`: a different grouping of the same book is as good by the
+    objectives 1 to 5, so all cards of a book say the same.
+    """
+
+    strikes: tuple[int, int, int, int]
+    short: bool
+    quantity: int
+    ambiguous: bool
+
+
+def match(book: Mapping[tuple[Right, int], int]) -> tuple[Match, ...]:
+    """Group the legs of one (root, expiration, multiplier) into iron condors.
+
+    `book` holds the signed contracts (long is positive) at each (right, strike in mills); zeros are ignored. The
+    result is sorted by strikes, then short first, and holds no two matches of the same strikes and direction. It
+    uses at most what is held.
+    """
+    return _group(book)[0]
+
+
+def residual(
+    book: Mapping[tuple[Right, int], int], matches: Sequence[Match]
+) -> dict[tuple[Right, int], int]:
+    """What `matches`, grouped from `book`, leave of it: signed contracts by (right, strike in mills), none zero."""
+    left = dict(book)
+    for card in matches:
+        signed = card.quantity if card.short else -card.quantity
+        for (right, sign), strike in zip(_SHAPE, card.strikes, strict=True):
+            left[right, strike] -= sign * signed
+    return {leg: quantity for leg, quantity in left.items() if quantity}
+
+
+def _group(book: Mapping[tuple[Right, int], int]) -> tuple[tuple[Match, ...], int]:
+    """The matches of `book`, and the effort they took."""
+    legs = sorted((strike, right == "call", held) for (right, strike), held in book.items() if held)
+    unit = gcd(*(held for _, _, held in legs))
+    search = _Search(_Ladder(legs))
+    found, ambiguous = search.run(tuple(abs(held) // unit for _, _, held in legs))
+    matches = tuple(
+        Match(strikes=card.strikes, short=not card.reverse, quantity=card.quantity * unit, ambiguous=ambiguous)
+        for card in found.cards
+    )
+    return matches, search.spent
+
+
+class _Card(NamedTuple):
+    strikes: tuple[int, int, int, int]
+    reverse: int
+    quantity: int
+
+
+class _Move(NamedTuple):
+    """A card to take: `legs` are the places of its four legs on the ladder."""
+
+    quantity: int
+    reverse: int
+    legs: tuple[int, int, int, int]
+
+
+class _Grouping(NamedTuple):
+    """Cards with what they cost: `wings` for the objectives 4 and 5, `bodies` for 6, and they themselves for 7."""
+
+    wings: tuple[int, ...]
+    bodies: tuple[int, ...]
+    cards: tuple[_Card, ...]
+
+    def plus(self, card: _Card) -> _Grouping:
+        (k1, k2, k3, k4), _, n = card
+        put, call = k2 - k1, k4 - k3
+        broken, uneven, width, squares = self.wings
+        body, inner, outer = self.bodies
+        return _Grouping(
+            (
+                broken + n * (put != call),
+                uneven + n * abs(put - call),
+                width + n * (put + call),
+                squares + n * (put * put + call * call),
+            ),
+            (body + n * (k3 - k2), inner - n * (k3 - k2) ** 2, outer - n * (k4 - k1) ** 2),
+            tuple(sorted((*self.cards, card))),
+        )
+
+
+_NOTHING = _Grouping((0,) * 4, (0,) * 3, ())
+
+
+class _Spread(NamedTuple):
+    """One side of a card: as many contracts as it has, as many as it must have to be worth a card, its two legs."""
+
+    quantity: int
+    need: int
+    low: int
+    high: int
+
+
+class _Ladder:
+    """The legs in order of strike, the put before the call: what of a book never changes while it is searched."""
+
+    def __init__(self, legs: Sequence[tuple[int, bool, int]]) -> None:
+        stages = tuple((3 if held > 0 else 2) if call else (0 if held > 0 else 1) for _, call, held in legs)
+        self.strikes = tuple(strike for strike, _, _ in legs)
+        self.stages: tuple[_Stages, _Stages] = (stages, tuple(stage ^ 1 for stage in stages))
+        self.layers = tuple([i for i, stage in enumerate(stages) if stage == layer] for layer in range(4))
+        self.puts = (self._pairs(0, 1), self._pairs(1, 0))
+        self.calls = (self._pairs(2, 3), self._pairs(3, 2))
+
+    def _pairs(self, low: int, high: int) -> _Pairs:
+        at = self.strikes
+        return tuple((i, j) for i in self.layers[low] for j in self.layers[high] if at[i] < at[j])
+
+    def card(self, move: _Move) -> _Card:
+        at = self.strikes
+        i, j, k, m = move.legs
+        return _Card((at[i], at[j], at[k], at[m]), move.reverse, move.quantity)
+
+    def most(self, left: _Left) -> _Want:
+        """The most short condors, and the most long condors, if there were only them."""
+        return _flow(self.stages[0], left), _flow(self.stages[1], left)
+
+    def cards_needed(self, left: _Left, total: int) -> list[int]:
+        """The fewest legs of each layer that hold `total` contracts: no grouping has fewer cards."""
+        counts = []
+        for layer in self.layers:
+            missing, count = total, 0
+            for held in sorted([left[i] for i in layer], reverse=True):
+                if missing <= 0:
+                    break
+                missing -= held
+                count += 1
+            counts.append(count)
+        return counts
+
+    def needs(self, left: _Left, total: int, cards: int) -> list[int] | None:
+        """The least contracts a card through each leg must have so that `cards - 1` more can reach `total`.
+
+        None when not even `cards` can. The bound is of each layer: the legs left must hold the rest in the
+        `cards - 1` largest of them.
+        """
+        need = [0] * len(left)
+        for layer in self.layers:
+            largest = sorted([left[i] for i in layer], reverse=True)[:cards]
+            full = sum(largest)
+            if full < total:
+                return None
+            edge = largest[-1] if len(largest) == cards else 0
+            lack = total - full + edge
+            if lack > 0:
+                for i in layer:
+                    need[i] = min(lack, total - full + left[i]) if left[i] >= edge else lack
+        return need
+
+    def moves(self, left: _Left, want: _Want, cards: int) -> list[_Move]:
+        """Every card, as large as it can be, after which `cards - 1` more might reach `want`."""
+        need = self.needs(left, sum(want), cards)
+        found: list[_Move] = []
+        if need is None:
+            return found
+        at = self.strikes
+        for reverse in (0, 1):
+            calls = _spreads(self.calls[reverse], left, need, want[reverse])
+            for put, put_need, i, j in _spreads(self.puts[reverse], left, need, want[reverse]):
+                for call, call_need, k, m in calls:
+                    quantity = put if put < call else call
+                    if quantity >= put_need and quantity >= call_need and at[j] <= at[k]:
+                        found.append(_Move(quantity, reverse, (i, j, k, m)))
+        return found
+
+
+def _spreads(pairs: _Pairs, left: _Left, need: Sequence[int], most: int) -> list[_Spread]:
+    found = []
+    for i, j in pairs if most else ():
+        quantity = min(left[i], left[j], most)
+        least = max(need[i], need[j])
+        if quantity and quantity >= least:
+            found.append(_Spread(quantity, least, i, j))
+    return found
+
+
+def _flow(stages: _Stages, left: Sequence[int], begun: _Begun = (0, 0, 0, 0)) -> int:
+    """The most condors of one direction: each leg completes all it can, from the lowest strike up.
+
+    Waiting gains nothing: what could go on at one strike could at any higher one.
+    """
+    puts, spreads, bodies, condors = begun
+    for stage, held in zip(stages, left, strict=True):
+        if stage == 0:
+            puts += held
+        elif stage == 1:
+            moved = held if held < puts else puts
+            puts -= moved
+            spreads += moved
+        elif stage == 2:
+            moved = held if held < spreads else spreads
+            spreads -= moved
+            bodies += moved
+        else:
+            moved = held if held < bodies else bodies
+            bodies -= moved
+            condors += moved
+    return condors
+
+
+def _shares(ladder: _Ladder, left: _Left) -> _Left:
+    """What short condors get of each leg: for the most condors in all, then for the most short ones.
+
+    A beam through the strikes: of the ways to share the legs so far, those stay that promise most.
+    """
+    if not all(ladder.most(left)):
+        return left if ladder.most(left)[0] else (0,) * len(left)
+    stages = ladder.stages[0]
+    cuts: list[tuple[int, ...]] = [(0,) * 16]
+    for stage, held in zip(stages[::-1], left[::-1], strict=True):
+        cuts.append(_cut(cuts[-1], stage, held))
+    start: _Begun = (0, 0, 0, 0)
+    ways: list[tuple[int, int, _Begun, _Begun, _Left]] = [(0, 0, start, start, ())]
+    for i, (stage, held) in enumerate(zip(stages, left, strict=True)):
+        ahead = {}
+        for _, _, short, long, path in ways:
+            for share in _parts(stage, held, short, long):
+                now, other = _through(short, stage, share), _through(long, stage ^ 1, held - share)
+                promise = -_bound(cuts[-2 - i], now, other), -_flow(stages[i + 1 :], left[i + 1 :], now)
+                ahead[now, other] = (*promise, now, other, (*path, share))
+        ways = sorted(ahead.values())[:_SHARE_WIDTH]
+    return ways[0][-1]
+
+
+def _parts(stage: int, held: int, short: _Begun, long: _Begun) -> set[int]:
+    """How much of a leg short condors could get: from what long ones cannot use to all that they can."""
+    most = min(held, short[stage - 1]) if stage else held
+    least = min(most, max(0, held - long[(stage ^ 1) - 1])) if stage != 1 else 0
+    return {least + (most - least) * n // _SHARE_PARTS for n in range(_SHARE_PARTS + 1)}
+
+
+def _through(begun: _Begun, stage: int, held: int) -> _Begun:
+    after = list(begun)
+    moved = min(held, begun[stage - 1]) if stage else held
+    after[stage] += moved
+    if stage:
+        after[stage - 1] -= moved
+    return after[0], after[1], after[2], after[3]
+
+
+def _cut(later: Sequence[int], stage: int, held: int) -> tuple[int, ...]:
+    """The least cuts from one leg on, by the stages (4 * short + long) they start from.
+
+    A cut goes through the stages of both directions, outer put to outer call, and takes the legs that are at their
+    stage. Every condor meets it, so there are no more condors than it takes contracts.
+    """
+    row = [0] * 16
+    for at in range(15, -1, -1):
+        options = [later[at] + (held if stage in (at // 4, at % 4 ^ 1) else 0)]
+        options += row[at + 4 : at + 5]
+        options += row[at + 1 : at + 2] if at % 4 < 3 else []
+        row[at] = min(options)
+    return tuple(row)
+
+
+def _bound(cut: Sequence[int], short: _Begun, long: _Begun) -> int:
+    """No more condors than this can become of those begun and the legs ahead."""
+    a, b, c, done = short
+    d, e, f, done_long = long
+    passed = ((0, a + b + c), (4, b + c), (8, c), (12, 0))
+    ahead = [n + min(cut[k] + d + e + f, cut[k + 1] + e + f, cut[k + 2] + f, cut[k + 3]) for k, n in passed]
+    return done + done_long + min(ahead)
+
+
+class _Search:
+    """Takes cards from a ladder until what is wanted is grouped. `spent` is the effort, in legs looked at."""
+
+    def __init__(self, ladder: _Ladder) -> None:
+        self.ladder = ladder
+        self.spent = 0
+        self.known: dict[tuple[_Left, int, int], tuple[_Grouping, ...]] = {}
+
+    def run(self, left: _Left) -> tuple[_Grouping, ...]:
+        """The best grouping, and one other when it is as good by the objectives 1 to 5."""
+        shares = _shares(self.ladder, left)
+        rest = tuple(held - share for held, share in zip(left, shares, strict=True))
+        want = self.ladder.most(shares)[0], self.ladder.most(rest)[1]
+        found, cards = self.fewest(left, want, 0), 0
+        while not found and self.spent < _EFFORT:
+            cards += 1
+            found = self.fewest(left, want, cards)
+        found = found or self.beam(left, want)
+        if not found:
+            apart = self.beam(shares, (want[0], 0))[0], self.beam(rest, (0, want[1]))[0]
+            found = (_sum(apart),)
+        return found
+
+    def fewest(self, left: _Left, want: _Want, cards: int) -> tuple[_Grouping, ...]:
+        """As `run`, of just so many cards; nothing when that cannot be done, or not with the effort left."""
+        if not sum(want):
+            return (_NOTHING,)
+        key = (left, want[0], cards)
+        if key not in self.known:
+            moves = self.ladder.moves(left, want, cards) if cards else []
+            self.spent += len(left) + len(moves) // 2
+            moves.sort(key=lambda move: [left[i] for i in move.legs].count(move.quantity), reverse=True)
+            found = set()
+            for move in moves:
+                after = self.after(left, want, move) if self.spent < _EFFORT else None
+                for tail in self.fewest(*after, cards - 1) if after else ():
+                    found.add(tail.plus(self.ladder.card(move)))
+            self.known[key] = _first(found)
+        return self.known[key]
+
+    def after(self, left: _Left, want: _Want, move: _Move) -> tuple[_Left, _Want] | None:
+        """What is left and wanted after a card; None when the contracts wanted could no longer be had."""
+        quantity, reverse, legs = move
+        rest = list(left)
+        for i in legs:
+            rest[i] -= quantity
+        short, long = (want[0], want[1] - quantity) if reverse else (want[0] - quantity, want[1])
+        self.spent += len(left)
+        stages = self.ladder.stages
+        if (short and _flow(stages[0], rest) < short) or (long and _flow(stages[1], rest) < long):
+            return None
+        return tuple(rest), (short, long)
+
+    def beam(self, left: _Left, want: _Want) -> tuple[_Grouping, ...]:
+        """As `run`, of few cards; nothing only when short and long condors got in each other's way."""
+        states = [(0, _NOTHING, left, want)]
+        while states and all(sum(state[3]) for state in states):
+            ahead: dict[_Left, tuple[int, _Grouping, _Left, _Want]] = {}
+            for _, grouping, held, missing in states:
+                for move, rest, still in self.children(held, missing):
+                    whole = grouping.plus(self.ladder.card(move))
+                    state = (self.ladder.cards_needed(rest, sum(still)), whole, rest, still)
+                    ahead[rest] = min(state, ahead.get(rest, state))
+            states = sorted(ahead.values())[:_BEAM_WIDTH]
+        return _first({state[1] for state in states if not sum(state[3])})
+
+    def children(self, left: _Left, want: _Want) -> list[tuple[_Move, _Left, _Want]]:
+        """Cards to go on with: those that use up most legs, then the largest; smaller ones if none of them will do."""
+        found: list[tuple[_Move, _Left, _Want]] = []
+        for move in self.ladder.largest(left, want)[:_BEAM_TRIES]:
+            after = self.after(left, want, move) if len(found) < _BEAM_CHILDREN else None
+            if after:
+                found.append((move, *after))
+        for move in () if found else self.ladder.moves(left, want, sum(left)):
+            quantity = 0 if found else move.quantity
+            while quantity:
+                smaller = move._replace(quantity=quantity)
+                after = self.after(left, want, smaller)
+                quantity = 0 if after else quantity // 2
+                found += [(smaller, *after)] if after else []
+        return found
+
+
+def _first(found: Iterable[_Grouping]) -> tuple[_Grouping, ...]:
+    """The best, and the next if it is as good by the objectives 1 to 5."""
+    best = sorted(found)[:2]
+    return tuple(grouping for grouping in best if grouping.wings == best[0].wings)

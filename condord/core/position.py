@@ -1,0 +1,37 @@
+"""Decides what one holding is: so many contracts of one option, and what was paid for them.
+
+Quantities are signed: + long, - short. Money is integers of 1e-4 dollars; a cost basis has the sign of the
+quantity (paid: positive, received: negative).
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from condord.core.occ import OptionSymbol
+
+
+class Position(msgspec.Struct, frozen=True, kw_only=True):
+    """One option contract held.
+
+    `contract` is None where `symbol` cannot be parsed. `quantity`, `average_entry_e4` (per share) and
+    `cost_basis_e4` (for all contracts) are None where Alpaca gave no usable number; `problem` says what is wrong.
+    """
+
+    symbol: str
+    contract: OptionSymbol | None
+    quantity: int | None
+    average_entry_e4: int | None
+    cost_basis_e4: int | None
+    multiplier: int = 100
+    underlying: str | None = None
+    problem: str | None = None
+
+
+def unrealized_e4(
+    quantity: int, multiplier: int, mark_e4: int | None, cost_basis_e4: int | None
+) -> int | None:
+    """Profit or loss of signed contracts at a mark, in 1e-4 dollars: q x mark x m - cost basis."""
+    if mark_e4 is None or cost_basis_e4 is None:
+        return None
+    return quantity * mark_e4 * multiplier - cost_basis_e4

@@ -1,0 +1,59 @@
+"""What the web side needs of the house."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from condord.live import wire
+from condord.live.edition import Selection
+from condord.live.fanout import Subscriber
+
+
+class Daemon(Protocol):
+    """The running daemon, as routes see it."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the supervisor makes progress."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether positions are read and the stream is live or closed."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another subscriber may come."""
+
+    def document(self) -> wire.Document:
+        """The published document."""
+
+    def one(self, identity: str) -> wire.OneCondor | None:
+        """One condor with its quotes; None if it is not there."""
+
+    def report(self) -> wire.StatusReport:
+        """The status and the counters."""
+
+    def refresh(self) -> None:
+        """Read the positions again now."""
+
+    def subscribe(
+        self, selection: Selection, interval_seconds: float, version: str | None, wake: Callable[[], None]
+    ) -> Subscriber:
+        """Open a stream."""
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Close a stream."""
+
+    def take(self, subscriber: Subscriber) -> bytes:
+        """Everything that waits for `subscriber`."""
+
+
+class GuardSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may ask: which Host names are ours, origins for CORS, and the token (None: none is needed)."""
+
+    knows_host: Callable[[str], bool]
+    origins: frozenset[str]
+    token: Callable[[], str] | None

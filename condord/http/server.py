@@ -1,0 +1,158 @@
+"""Listens and serves: sockets of our own, and uvicorn without its signals, its logging and its wait for streams."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import stat
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import uvicorn
+from starlette.types import ASGIApp
+
+from condord.errors import Unavailable
+
+BACKLOG = 2048
+GRACE_SECONDS = 2
+HEAD_BYTES = 16_384
+UNSENT_BYTES = 16_384
+"""Kept low: the kernel would take 4 MB for a subscriber that reads nothing, half an hour of prices."""
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """Where to listen: `uds` if it is set, or else `host` and `port` (0: any free one)."""
+
+    host: str
+    port: int
+    uds: str
+
+
+def listen(address: Address) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        Unavailable: the address is taken or cannot be had.
+    """
+    return _listen_unix(Path(address.uds)) if address.uds else _listen_tcp(address.host, address.port)
+
+
+def name_of(listener: socket.socket) -> str:
+    """The URL of a listening socket: `http://host:port` or `unix:///path`."""
+    where = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        return f"unix://{where}"
+    host = f"[{where[0]}]" if listener.family == socket.AF_INET6 else where[0]
+    return f"http://{host}:{where[1]}"
+
+
+def _listen_tcp(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, where = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        try:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            _keep_kernel_lean(listener)
+            listener.bind(where)
+            listener.listen(BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise _refused(f"{host}:{port}", error) from error
+    listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
+    return listener
+
+
+def _listen_unix(path: Path) -> socket.socket:
+    try:
+        _clear_stale(path)
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            listener.bind(str(path))
+            path.chmod(0o660)
+            listener.listen(BACKLOG)
+        except OSError:
+            listener.close()
+            raise
+    except OSError as error:
+        raise _refused(str(path), error) from error
+    listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
+    return listener
+
+
+def _clear_stale(path: Path) -> None:
+    """Remove a socket that a killed daemon has left; one that answers is in use, and a file is not ours."""
+    if not path.exists():
+        return
+    if not stat.S_ISSOCK(path.stat().st_mode):
+        raise FileExistsError(errno.EEXIST, "a file that is no socket is there", str(path))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        try:
+            probe.connect(str(path))
+        except ConnectionRefusedError:
+            path.unlink()
+            return
+    raise OSError(errno.EADDRINUSE, "another process answers there")
+
+
+def _keep_kernel_lean(listener: socket.socket) -> None:
+    """Accepted sockets inherit it: what a slow subscriber does not take waits in its ring, where it is bounded."""
+    option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+    if option is not None:
+        listener.setsockopt(socket.IPPROTO_TCP, option, UNSENT_BYTES)
+
+
+def _refused(where: str, error: OSError) -> Unavailable:
+    text = f"cannot listen on {where}: {error.strerror or error}"
+    if error.errno == errno.EADDRINUSE:
+        return Unavailable(text, "Stop what listens there, or choose another with --port (0: any free one).")
+    return Unavailable(
+        text, "Choose an address of this machine that you may use: server.host, server.port, server.uds."
+    )
+
+
+class Server(uvicorn.Server):
+    """uvicorn, told to stop by us."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                ws="none",
+                http="h11",
+                backlog=BACKLOG,
+                h11_max_incomplete_event_size=HEAD_BYTES,
+                timeout_graceful_shutdown=GRACE_SECONDS,
+                proxy_headers=False,
+            )
+        )
+        self.is_serving = asyncio.Event()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signals to the service."""
+        yield
+
+    async def run_on(self, listeners: Sequence[socket.socket]) -> None:
+        """Serve until `stop`, then close what is still open within `GRACE_SECONDS`."""
+        await self.serve(sockets=list(listeners))
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start as uvicorn does, and tell."""
+        await super().startup(sockets)
+        self.is_serving.set()
+
+    def stop(self) -> None:
+        """Accept nothing more and end."""
+        self.should_exit = True

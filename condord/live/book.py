@@ -1,0 +1,189 @@
+"""Decides what the account looks like: positions and quotes to the document, and whether a change counts.
+
+What is published is consistent in itself: every valuation is made from the quotes published beside it. A
+quote counts when its bid, ask or mark moved by `min_change` against the value last sent, or its state or
+confirmation changed. Smaller moves wait; when those of several legs add up to `min_change` in a condor's mark
+or natural, they count together. Grouping is a function of positions alone and runs only when they change.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+from condord.core import condor as cards
+from condord.core import valuation as values
+from condord.core.condor import Condor, Grouping, Leftover
+from condord.core.position import Position
+from condord.core.quote import Quote
+from condord.live import render, wire
+from condord.live.edition import Amendment, Edition
+from condord.live.prices import Prices
+
+
+class Book:
+    """The account behind `edition`, which it alone writes. `min_change_e4` in 1e-4 dollars."""
+
+    def __init__(self, *, edition: Edition, prices: Prices, min_change_e4: int) -> None:
+        self.edition = edition
+        self.prices = prices
+        self.min_change_e4 = min_change_e4
+        self.symbols: tuple[str, ...] = ()
+        self._positions: frozenset[Position] | None = None
+        self._day: dt.date | None = None
+        self._grouping = Grouping()
+        self._max_losses_e4: dict[str, int | None] = {}
+        self._condors_of: dict[str, list[Condor]] = {}
+        self._leftover_of: dict[str, Leftover] = {}
+        self._shown: dict[str, Quote] = {}
+        self._shown_unconfirmed: set[str] = set()
+        self._valuations: dict[str, tuple[Condor, values.Valuation]] = {}
+        self._leftovers_e4: dict[str, int | None] = {}
+        self._waiting: set[str] = set()
+
+    def set_positions(self, positions: Iterable[Position], day: dt.date, now: float) -> bool:
+        """Take what the account holds on `day`, the date at the exchange; True if that made an event."""
+        held = frozenset(positions)
+        if held == self._positions and day == self._day:
+            return False
+        if held != self._positions:
+            self._regroup(held)
+        self._positions, self._day = held, day
+        self._publish_all(day, now)
+        return True
+
+    def set_status(self, status: wire.Status) -> bool:
+        """Take the status; True if that made an event. The two instants that always move make none."""
+        if render.same_status(status, self.edition.status):
+            self.edition.touch(status)
+            return False
+        self.edition.amend(Amendment(status=status))
+        return True
+
+    def publish(self, now: float) -> bool:
+        """Publish every waiting quote that counts, with what follows from it; True if that made an event."""
+        self._waiting |= self.prices.settle(now)
+        if not self._waiting:
+            return False
+        due = {symbol for symbol in self._waiting if self._counts(symbol)}
+        due |= self._adds_up(self._waiting - due)
+        if not due:
+            return False
+        self._waiting -= due
+        self.edition.amend(self._amendment(due))
+        return True
+
+    def _regroup(self, held: frozenset[Position]) -> None:
+        grouping = cards.group(held)
+        self._grouping = grouping
+        self._max_losses_e4 = values.max_losses_e4(held)
+        self._leftover_of = {left.position.symbol: left for left in grouping.unmatched}
+        self._condors_of = {}
+        for condor in grouping.condors:
+            for leg in condor.legs:
+                self._condors_of.setdefault(leg.symbol, []).append(condor)
+        self.symbols = tuple(sorted((p.symbol for p in held if p.contract is not None), key=self._rank))
+        self.prices.hold(self.symbols)
+
+    def _rank(self, symbol: str) -> tuple[int, str]:
+        """Short legs of condors first: they are kept when the stream takes no more symbols."""
+        legs = [leg for condor in self._condors_of.get(symbol, ()) for leg in condor.legs]
+        if any(leg.symbol == symbol and leg.quantity < 0 for leg in legs):
+            return 0, symbol
+        return (1 if legs else 2), symbol
+
+    def _publish_all(self, day: dt.date, now: float) -> None:
+        self.prices.settle(now)
+        self._waiting.clear()
+        self._shown = {symbol: self._newest(symbol) for symbol in sorted(self.symbols)}
+        self._shown_unconfirmed = set(self.prices.unconfirmed)
+        self._valuations = {condor.id: (condor, self._value(condor)) for condor in self._grouping.condors}
+        self._leftovers_e4 = {
+            symbol: values.leftover_unrealized_e4(left, self._shown) for symbol, left in self._leftover_of.items()
+        }
+        self.edition.recast(
+            condors=[render.condor(condor, value, day) for condor, value in self._valuations.values()],
+            unmatched=[self._render_leftover(symbol) for symbol in self._leftover_of],
+            quotes=[self._render_quote(symbol) for symbol in self._shown],
+            totals=render.totals(self._total()),
+        )
+
+    def _newest(self, symbol: str) -> Quote:
+        return self.prices.quotes.get(symbol) or Quote(symbol=symbol)
+
+    def _counts(self, symbol: str) -> bool:
+        newest, shown = self._newest(symbol), self._shown[symbol]
+        return (
+            newest.state != shown.state
+            or self._is_unconfirmed(symbol) != (symbol in self._shown_unconfirmed)
+            or self._moved(newest.bid_e4, shown.bid_e4)
+            or self._moved(newest.ask_e4, shown.ask_e4)
+            or self._moved(newest.mark_e4, shown.mark_e4)
+        )
+
+    def _is_unconfirmed(self, symbol: str) -> bool:
+        return symbol in self.prices.quotes and not self.prices.is_confirmed(symbol)
+
+    def _moved(self, newest_e4: int | None, shown_e4: int | None) -> bool:
+        if newest_e4 is None or shown_e4 is None:
+            return newest_e4 is not shown_e4
+        return newest_e4 != shown_e4 and abs(newest_e4 - shown_e4) >= self.min_change_e4
+
+    def _adds_up(self, small: set[str]) -> set[str]:
+        """Those of the small moves that together move a condor by `min_change`."""
+        moved = {symbol for symbol in small if not _same_prices(self._newest(symbol), self._shown[symbol])}
+        self._waiting -= small - moved
+        together: set[str] = set()
+        for condor in _unique(self._condors_of.get(symbol, ()) for symbol in moved):
+            shown = self._valuations[condor.id][1]
+            newest = values.value(condor, self.prices.quotes, ())
+            if self._moved(newest.mark_e4, shown.mark_e4) or self._moved(newest.natural_e4, shown.natural_e4):
+                together.update(moved.intersection(leg.symbol for leg in condor.legs))
+        return together
+
+    def _amendment(self, due: set[str]) -> Amendment:
+        for symbol in due:
+            self._shown[symbol] = self._newest(symbol)
+            if self._is_unconfirmed(symbol):
+                self._shown_unconfirmed.add(symbol)
+            else:
+                self._shown_unconfirmed.discard(symbol)
+        valuations = []
+        for condor in _unique(self._condors_of.get(symbol, ()) for symbol in sorted(due)):
+            value = self._value(condor)
+            if value != self._valuations[condor.id][1]:
+                self._valuations[condor.id] = condor, value
+                valuations.append(render.valuation(condor, value))
+        unmatched = []
+        for symbol in sorted(due & self._leftover_of.keys()):
+            self._leftovers_e4[symbol] = values.leftover_unrealized_e4(self._leftover_of[symbol], self._shown)
+            unmatched.append(self._render_leftover(symbol))
+        totals = render.totals(self._total())
+        return Amendment(
+            quotes=[self._render_quote(symbol) for symbol in sorted(due)],
+            valuations=valuations,
+            unmatched=unmatched,
+            totals=None if totals == self.edition.totals else totals,
+        )
+
+    def _value(self, condor: Condor) -> values.Valuation:
+        return values.value(condor, self._shown, self._shown_unconfirmed)
+
+    def _total(self) -> values.Totals:
+        return values.total(self._valuations, self._leftovers_e4.values(), self._max_losses_e4)
+
+    def _render_quote(self, symbol: str) -> wire.Quote:
+        return render.quote(self._shown[symbol], unconfirmed=symbol in self._shown_unconfirmed)
+
+    def _render_leftover(self, symbol: str) -> wire.Unmatched:
+        shown = self._shown.get(symbol)
+        mark_e4 = None if shown is None else shown.mark_e4
+        return render.unmatched(self._leftover_of[symbol], mark_e4, self._leftovers_e4[symbol])
+
+
+def _same_prices(one: Quote, other: Quote) -> bool:
+    return (one.bid_e4, one.ask_e4, one.mark_e4) == (other.bid_e4, other.ask_e4, other.mark_e4)
+
+
+def _unique(groups: Iterable[Iterable[Condor]]) -> list[Condor]:
+    return list({condor.id: condor for group in groups for condor in group}.values())

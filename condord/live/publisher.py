@@ -1,0 +1,72 @@
+"""Decides when what is known becomes what is published: quotes in, frames out, on one clock.
+
+The way of a quote: `offer` keeps it, and if the window is over it is judged, published and handed to the
+subscribers in the same turn; otherwise that happens at `deadline`. Positions and status do not wait for the
+window. Every method takes `now` (loop seconds), and those that publish take `now_at` (UTC); they return the
+subscribers to wake.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Iterable
+
+from condord.core.position import Position
+from condord.core.quote import Tick
+from condord.core.session import exchange_day
+from condord.live import wire
+from condord.live.book import Book
+from condord.live.coalescer import Coalescer
+from condord.live.fanout import Fanout, Subscriber
+
+
+class Publisher:
+    """The one writer of the published document."""
+
+    def __init__(self, *, book: Book, coalescer: Coalescer, fanout: Fanout) -> None:
+        self.book = book
+        self.coalescer = coalescer
+        self.fanout = fanout
+
+    def offer(self, ticks: Iterable[Tick], now: float) -> None:
+        """Take quotes off the stream; look at `deadline` afterwards."""
+        self.book.prices.offer(ticks)
+        self.coalescer.offer(now)
+
+    def confirm(self, ticks: Iterable[Tick], now: float) -> None:
+        """Take REST's latest quotes; look at `deadline` afterwards."""
+        self.book.prices.confirm(ticks)
+        self.coalescer.offer(now)
+
+    def gap(self, now: float) -> None:
+        """The stream was cut: every quote is unconfirmed; look at `deadline` afterwards."""
+        self.book.prices.gap()
+        self.coalescer.offer(now)
+
+    def set_positions(self, positions: Iterable[Position], now: float, now_at: dt.datetime) -> list[Subscriber]:
+        """Take what the account holds; a change is a snapshot to everybody."""
+        if not self.book.set_positions(positions, exchange_day(now_at), now):
+            return []
+        return self.fanout.publish(now, now_at, urgent=True)
+
+    def set_status(self, status: wire.Status, now: float, now_at: dt.datetime) -> list[Subscriber]:
+        """Take the status; a change leaves at once."""
+        if not self.book.set_status(status):
+            return []
+        return self.fanout.publish(now, now_at, urgent=True)
+
+    @property
+    def deadline(self) -> float | None:
+        """When `tick` is due, in loop seconds; None: nothing waits."""
+        ours, theirs = self.coalescer.deadline, self.fanout.deadline
+        if ours is None or theirs is None:
+            return theirs if ours is None else ours
+        return min(ours, theirs)
+
+    def tick(self, now: float, now_at: dt.datetime) -> list[Subscriber]:
+        """Publish what is due."""
+        woken: list[Subscriber] = []
+        if self.coalescer.take(now) and self.book.publish(now):
+            self.coalescer.sent(now)
+            woken = self.fanout.publish(now, now_at)
+        return woken + self.fanout.tick(now, now_at)

@@ -1,0 +1,295 @@
+"""Decides what leaves the process: the public JSON structs and the frames of the stream.
+
+Rules: names are camelCase by the struct, without a transform step. Prices per share and money are JSON
+numbers of dollars, made from integers of 1e-4 dollars in `dollars` and nowhere else. Times are aware UTC
+datetimes. None means not known.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Literal
+
+import msgspec
+
+from condord.core.condor import Direction, Kind
+from condord.core.occ import Right
+from condord.core.quote import QuoteState
+
+State = Literal["starting", "live", "closed", "stale", "reconnecting", "halted"]
+Code = Literal[
+    "authFailed",
+    "insufficientSubscription",
+    "connectionLimit",
+    "slowClient",
+    "silent",
+    "unreachable",
+    "malformed",
+    "symbolLimit",
+]
+BreakerState = Literal["closed", "open", "halfOpen"]
+Source = Literal["alpaca-paper", "alpaca-live", "simulator"]
+Feed = Literal["indicative", "opra"]
+Side = Literal["long", "short"]
+Dollars = int | float
+
+
+def dollars(amount_e4: int) -> Dollars:
+    """The JSON number for an integer of 1e-4 dollars; whole dollars come without a fraction."""
+    whole, rest = divmod(amount_e4, 10_000)
+    return amount_e4 / 10_000 if rest else whole
+
+
+def dollars_or_none(amount_e4: int | None) -> Dollars | None:
+    """As `dollars`; None stays None."""
+    return None if amount_e4 is None else dollars(amount_e4)
+
+
+class _Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A public JSON object."""
+
+
+class Market(_Wire, frozen=True, kw_only=True):
+    """The session of US options, as Alpaca's clock gives it; all None until it was read."""
+
+    is_open: bool | None
+    next_open: dt.datetime | None
+    next_close: dt.datetime | None
+
+
+class Stream(_Wire, frozen=True, kw_only=True):
+    """The option stream. `subscribed` of `requested` symbols are acknowledged."""
+
+    connected: bool
+    subscribed: int
+    requested: int
+    reconnects: int
+    last_message_at: dt.datetime | None
+
+
+class RestError(_Wire, frozen=True, kw_only=True):
+    """Why REST cannot be read: a stable word and a sentence."""
+
+    code: str
+    text: str
+
+
+class Positions(_Wire, frozen=True, kw_only=True):
+    """How fresh the positions are."""
+
+    read_at: dt.datetime | None
+    error: RestError | None
+    breaker: BreakerState
+
+
+class Status(_Wire, frozen=True, kw_only=True):
+    """What can be trusted now: `state`, `reason`, `code` of the option stream, `positions` of REST."""
+
+    state: State
+    reason: str | None
+    code: Code | None
+    since: dt.datetime
+    source: Source
+    feed: Feed
+    market: Market
+    stream: Stream
+    positions: Positions
+
+
+class StatusReport(Status, frozen=True, kw_only=True):
+    """`GET /api/status`: the status and the counters of this process. `uptime` is in seconds."""
+
+    version: str
+    pid: int
+    address: str
+    uptime: float
+    reconnects: int
+    subscribers: int
+    max_subscribers: int
+    frames: int
+    dropped: int
+    resyncs: dict[str, int]
+    refused: dict[str, int]
+
+
+class Leg(_Wire, frozen=True, kw_only=True):
+    """One leg of a condor; short: negative cost basis."""
+
+    symbol: str
+    right: Right
+    strike: Dollars
+    side: Side
+    quantity: int
+    average_entry_price: Dollars | None
+    cost_basis: Dollars | None
+
+
+class Breakevens(_Wire, frozen=True, kw_only=True):
+    """Prices of the underlying without profit or loss at expiration; None on a side without one."""
+
+    lower: Dollars | None
+    upper: Dollars | None
+
+
+class LegValuation(_Wire, frozen=True, kw_only=True):
+    """The profit or loss of one leg at its mark."""
+
+    symbol: str
+    unrealized_pl: Dollars | None
+
+
+class Valuation(_Wire, frozen=True, kw_only=True):
+    """What a condor is worth now; see `condord.core.valuation` for the formulas."""
+
+    id: str
+    as_of: dt.datetime | None
+    mark: Dollars | None
+    natural: Dollars | None
+    unrealized_pl: Dollars | None
+    natural_pl: Dollars | None
+    percent_of_max_profit: float | None
+    percent_of_risk: float | None
+    missing: list[str]
+    unconfirmed: bool
+    legs: list[LegValuation]
+
+
+class Condor(_Wire, frozen=True, kw_only=True):
+    """One card: four legs, the numbers that do not move, and the valuation that does."""
+
+    id: str
+    kind: Kind
+    direction: Direction
+    underlying: str
+    root: str
+    expiration: dt.date
+    days_to_expiration: int
+    quantity: int
+    multiplier: int
+    broken_wing: bool
+    ambiguous: bool
+    legs: list[Leg]
+    credit: Dollars | None
+    max_profit: Dollars | None
+    max_loss: Dollars | None
+    put_width: Dollars
+    call_width: Dollars
+    breakevens: Breakevens
+    valuation: Valuation
+
+
+class Unmatched(_Wire, frozen=True, kw_only=True):
+    """Contracts in no condor; the parsed fields are None where the symbol cannot be parsed."""
+
+    symbol: str
+    underlying: str | None
+    root: str | None
+    expiration: dt.date | None
+    right: Right | None
+    strike: Dollars | None
+    side: Side | None
+    quantity: int | None
+    multiplier: int | None
+    average_entry_price: Dollars | None
+    cost_basis: Dollars | None
+    mark: Dollars | None
+    unrealized_pl: Dollars | None
+    uncovered_short: bool
+    problem: str | None
+
+
+class Quote(_Wire, frozen=True, kw_only=True):
+    """The newest published quote of one contract; sizes are contracts."""
+
+    symbol: str
+    bid: Dollars | None
+    bid_size: int | None
+    ask: Dollars | None
+    ask_size: int | None
+    mark: Dollars | None
+    state: QuoteState
+    time: dt.datetime | None
+    unconfirmed: bool
+
+
+class UnderlyingTotals(_Wire, frozen=True, kw_only=True):
+    """One underlying: the condors' profit or loss, and the worst case at expiration of all contracts."""
+
+    underlying: str
+    unrealized_pl: Dollars | None
+    max_loss: Dollars | None
+
+
+class Totals(_Wire, frozen=True, kw_only=True):
+    """The account; a sum with an unknown part is None, and `incomplete` counts the parts."""
+
+    condors: int
+    incomplete: int
+    unrealized_pl: Dollars | None
+    natural_pl: Dollars | None
+    unmatched_pl: Dollars | None
+    max_loss: Dollars | None
+    by_underlying: list[UnderlyingTotals]
+
+
+class Document(_Wire, frozen=True, kw_only=True):
+    """`GET /api/positions`, and the data of a `snapshot`."""
+
+    version: str
+    as_of: dt.datetime
+    status: Status
+    condors: list[Condor]
+    unmatched: list[Unmatched]
+    quotes: list[Quote]
+    totals: Totals
+
+
+class Delta(_Wire, frozen=True, kw_only=True):
+    """What changed: each object listed is whole and replaces the one with the same key."""
+
+    as_of: dt.datetime
+    quotes: list[Quote]
+    valuations: list[Valuation]
+    unmatched: list[Unmatched]
+    totals: Totals | msgspec.UnsetType = msgspec.UNSET
+    status: Status | msgspec.UnsetType = msgspec.UNSET
+
+
+class OneCondor(_Wire, frozen=True, kw_only=True):
+    """`GET /api/positions/{id}`: one condor and the quotes of its legs."""
+
+    as_of: dt.datetime
+    condor: Condor
+    quotes: list[Quote]
+
+
+class Heartbeat(_Wire, frozen=True, kw_only=True):
+    """Sent in quiet times, so that a page can tell them from a dead link."""
+
+    as_of: dt.datetime
+
+
+class Bye(_Wire, frozen=True, kw_only=True):
+    """The server is going; reconnect."""
+
+    reason: str
+
+
+class Problem(_Wire, frozen=True, kw_only=True):
+    """An error answer by RFC 9457, `application/problem+json`."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+
+
+_encoder = msgspec.json.Encoder()
+encode = _encoder.encode
+
+
+def frame(event: str, payload: msgspec.Struct, version: str | None = None) -> bytes:
+    """One event of the stream (text/event-stream); `version` becomes its id."""
+    name = f"event: {event}\n".encode()
+    identity = b"" if version is None else f"id: {version}\n".encode()
+    return b"%b%bdata: %b\n\n" % (name, identity, encode(payload))

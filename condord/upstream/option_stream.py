@@ -1,0 +1,115 @@
+"""The option stream: quotes of the held contracts, over Alpaca's one permitted connection."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+
+from condord.core.quote import Tick
+from condord.live.link import Link
+from condord.upstream.faults import SYMBOL_LIMIT, stream_fault
+from condord.upstream.line import Line
+from condord.upstream.option_protocol import ErrorFrame, OptionProtocol, Subscription, Success
+from condord.upstream.ports import Desk, Login
+
+
+class OptionStream(Line):
+    """Feeds `desk` with quotes of `symbols`; `newer` asks REST whether it knows newer ones."""
+
+    def __init__(
+        self,
+        link: Link,
+        *,
+        url: str,
+        login: Login,
+        symbol_limit: int,
+        desk: Desk,
+        newer: Callable[[], Awaitable[bool]],
+        live: Callable[[], None],
+        changed: Callable[[], None],
+    ) -> None:
+        super().__init__(link, url=url, headers={"Content-Type": "application/msgpack"}, changed=changed)
+        self.symbols: tuple[str, ...] = ()
+        self.refused: dict[str, int] = {}
+        self.heard: float | None = None
+        self._login = login
+        self._symbol_limit = symbol_limit
+        self._desk = desk
+        self._newer = newer
+        self._live = live
+        self._protocol = OptionProtocol(symbol_limit=symbol_limit, refused=self.refused)
+
+    @property
+    def subscribed(self) -> int:
+        """How many symbols Alpaca has acknowledged on the connection there is."""
+        return len(self._protocol.acknowledged) if self.link.state in ("live", "stale") else 0
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether Alpaca streams only a part of the symbols."""
+        return self._protocol.is_limited
+
+    def want(self, symbols: Sequence[str]) -> None:
+        """Stream quotes of exactly `symbols`, the most important first."""
+        self.symbols = tuple(symbols)
+        self._protocol.want(symbols)
+        self.resubscribe()
+
+    def begin(self) -> None:
+        """Start the handshake from nothing."""
+        self._protocol = OptionProtocol(symbol_limit=self._symbol_limit, refused=self.refused)
+        self._protocol.want(self.symbols)
+
+    def read(self, data: bytes) -> None:
+        """Quotes go to the desk together; all else moves the link."""
+        messages = self._protocol.receive(data)
+        ticks = [message for message in messages if type(message) is Tick]
+        if ticks:
+            self.heard = self.now()
+            self.link.data(self.heard)
+            self._desk.offer(ticks)
+        if len(ticks) == len(messages):
+            return
+        for message in messages:
+            self._control(message)
+
+    def _control(self, message: object) -> None:
+        if isinstance(message, Success):
+            self.step("welcomed" if message.msg == "connected" else "authenticated")
+        elif isinstance(message, Subscription):
+            self._protocol.acknowledge(message.quotes)
+            self._go_on()
+        elif isinstance(message, ErrorFrame):
+            if message.code == SYMBOL_LIMIT:
+                self._protocol.shrink()
+                self._go_on()
+            else:
+                self.step("fault", stream_fault(message.code, message.msg))
+
+    def _go_on(self) -> None:
+        """An answer to a subscription came: the link is live, and the next part may be asked for."""
+        self.step("acknowledged")
+        self.resubscribe()
+        self._changed()
+
+    def authentication(self) -> bytes:
+        """The login of the option stream."""
+        return self._protocol.authenticate(self._login.key_id, self._login.secret_key)
+
+    def subscription(self) -> list[bytes | str]:
+        """What is due, in frames."""
+        return [*self._protocol.due()]
+
+    def opened(self) -> None:
+        """Alpaca speaks first on this stream."""
+
+    def gap(self) -> None:
+        """Every quote is unconfirmed until somebody says so."""
+        self._desk.gap()
+
+    def snapshot(self) -> None:
+        """Ask REST for what was missed."""
+        self._live()
+
+    async def ask_newer(self) -> bool:
+        """Whether REST has quotes that should have come here."""
+        return await self._newer()

@@ -1,0 +1,73 @@
+"""What the upstream needs of the house, and what it gives: the seams at which tests put fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Protocol
+
+import msgspec
+
+from condord.core.position import Position
+from condord.core.quote import Tick
+from condord.core.session import Clock
+from condord.live import wire
+
+
+class Login(msgspec.Struct, frozen=True):
+    """The key for Alpaca, unmasked only where it is sent."""
+
+    reveal_key_id: Callable[[], str]
+    reveal_secret_key: Callable[[], str]
+
+    @property
+    def key_id(self) -> str:
+        """The key."""
+        return self.reveal_key_id()
+
+    @property
+    def secret_key(self) -> str:
+        """The secret."""
+        return self.reveal_secret_key()
+
+
+class Desk(Protocol):
+    """Where everything that Alpaca says goes to."""
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The contracts held whose symbols can be parsed, the most important first."""
+
+    def offer(self, ticks: Sequence[Tick]) -> None:
+        """Quotes off the stream."""
+
+    def confirm(self, ticks: Iterable[Tick]) -> None:
+        """Latest quotes by REST."""
+
+    def gap(self) -> None:
+        """The stream was cut."""
+
+    def set_positions(self, positions: Iterable[Position]) -> None:
+        """What the account holds."""
+
+    def set_status(self, status: wire.Status) -> None:
+        """What can be trusted."""
+
+    def has_older(self, ticks: Iterable[Tick]) -> bool:
+        """Whether any of `ticks` is newer than what is known of its symbol."""
+
+
+class Brokerage(Protocol):
+    """Alpaca's REST, as the supervisor uses it; every method raises `condord.upstream.faults.RestFault` alone."""
+
+    @property
+    def breaker(self) -> wire.BreakerState:
+        """The state of the circuit breaker."""
+
+    async def positions(self) -> list[Position]:
+        """All option positions of the account."""
+
+    async def clock(self) -> Clock:
+        """The market's clock."""
+
+    async def quotes(self, symbols: Sequence[str]) -> list[Tick]:
+        """The latest quotes of `symbols`, any number of them; symbols never quoted are left out."""

@@ -1,0 +1,168 @@
+"""Decides what Alpaca's REST answers mean: rows of strings to positions, clocks and ticks.
+
+Tolerant by row: a row that cannot be read becomes a position with a `problem`, never a missing one, and never fails
+the others. Money goes from its string through Decimal to integers of 1e-4 dollars.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+
+import msgspec
+
+from condord.core import occ
+from condord.core.position import Position
+from condord.core.quote import Tick
+from condord.core.session import Clock
+from condord.errors import SymbolError
+
+_STANDARD_MULTIPLIER = 100
+_LIMIT = Decimal(10) ** 12
+
+
+def positions(rows: object) -> list[Position]:
+    """The option positions among the rows of `GET /v2/positions`, one for each symbol.
+
+    Raises:
+        TypeError: the answer is no list.
+    """
+    if not isinstance(rows, list):
+        raise TypeError(f"positions came as {type(rows).__name__}, not as a list")
+    held: dict[str, Position] = {}
+    for row in rows:
+        if isinstance(row, Mapping) and _is_option(row):
+            position = _position(row)
+            twin = held.get(position.symbol)
+            held[position.symbol] = position if twin is None else _joined(twin, position)
+    return list(held.values())
+
+
+def clock(answer: object, now_at: dt.datetime) -> Clock:
+    """The answer of `GET /v2/clock`, which came at `now_at`.
+
+    Raises:
+        msgspec.ValidationError: a field is missing or is no time.
+    """
+    read = msgspec.convert(answer, _ClockAnswer)
+    return Clock(
+        is_open=read.is_open,
+        next_open=read.next_open.astimezone(dt.UTC),
+        next_close=read.next_close.astimezone(dt.UTC),
+        offset=read.timestamp.astimezone(dt.UTC) - now_at,
+    )
+
+
+def ticks(answer: object) -> list[Tick]:
+    """The quotes of `GET /v1beta1/options/quotes/latest`; one that cannot be read is left out.
+
+    Raises:
+        TypeError: the answer is no map of quotes.
+    """
+    quotes = answer.get("quotes", answer) if isinstance(answer, Mapping) else answer
+    if not isinstance(quotes, Mapping):
+        raise TypeError(f"quotes came as {type(quotes).__name__}, not as a map")
+    return [tick for symbol, row in quotes.items() if (tick := _tick(symbol, row)) is not None]
+
+
+class _ClockAnswer(msgspec.Struct):
+    is_open: bool
+    next_open: dt.datetime
+    next_close: dt.datetime
+    timestamp: dt.datetime
+
+
+def _tick(symbol: str, row: object) -> Tick | None:
+    if not isinstance(row, Mapping):
+        return None
+    try:
+        return msgspec.convert({**row, "T": "q", "S": symbol}, Tick)
+    except msgspec.ValidationError:
+        return None
+
+
+def _is_option(row: Mapping[str, object]) -> bool:
+    """Whether a row is an option: by its class, or by its symbol where Alpaca names no class."""
+    asset_class = row.get("asset_class")
+    if asset_class:
+        return asset_class == "us_option"
+    try:
+        occ.parse(row.get("symbol"))
+    except SymbolError:
+        return False
+    return True
+
+
+def _position(row: Mapping[str, object]) -> Position:
+    problems: list[str] = []
+    symbol = row.get("symbol")
+    contract = None
+    try:
+        contract = occ.parse(symbol)
+    except SymbolError as error:
+        problems.append(str(error))
+    quantity = _quantity(row, problems)
+    average = _decimal(row.get("avg_entry_price"))
+    basis = _decimal(row.get("cost_basis"))
+    if basis is None and average is not None and quantity is not None:
+        basis = average * quantity * _STANDARD_MULTIPLIER
+    if basis is None:
+        problems.append("Alpaca gives no cost basis, so profit and loss are unknown")
+    elif quantity and (basis < 0) != (quantity < 0) and basis:
+        basis = -basis
+    return Position(
+        symbol=contract.compact if contract else str(symbol),
+        contract=contract,
+        quantity=quantity,
+        average_entry_e4=_e4(average),
+        cost_basis_e4=_e4(basis),
+        multiplier=_STANDARD_MULTIPLIER,
+        underlying=contract.root if contract else None,
+        problem="; ".join(problems) or None,
+    )
+
+
+def _quantity(row: Mapping[str, object], problems: list[str]) -> int | None:
+    """Signed contracts: the amount of `qty` with the sign of `side`."""
+    amount = _decimal(row.get("qty"))
+    if amount is None or amount != amount.to_integral_value():
+        problems.append(f"Alpaca's quantity {row.get('qty')!r} is no whole number of contracts")
+        return None
+    contracts = abs(int(amount))
+    side = row.get("side")
+    if side not in ("long", "short"):
+        return int(amount)
+    if amount and (amount < 0) != (side == "short"):
+        problems.append(f"Alpaca's quantity {row.get('qty')} and side {side} disagree; the side is taken")
+    return -contracts if side == "short" else contracts
+
+
+def _joined(one: Position, other: Position) -> Position:
+    """Two rows of the same symbol, which Alpaca should never send, as one."""
+    return msgspec.structs.replace(
+        one,
+        quantity=_plus(one.quantity, other.quantity),
+        cost_basis_e4=_plus(one.cost_basis_e4, other.cost_basis_e4),
+        average_entry_e4=None,
+        problem="; ".join(p for p in (one.problem, other.problem, "Alpaca lists this contract twice") if p),
+    )
+
+
+def _plus(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
+
+
+def _decimal(value: object) -> Decimal | None:
+    """A finite number of sane size, from the string or number that Alpaca sends."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        return None
+    return number if number.is_finite() and abs(number) < _LIMIT else None
+
+
+def _e4(value: Decimal | None) -> int | None:
+    return None if value is None else int((value * 10_000).to_integral_value(ROUND_HALF_EVEN))

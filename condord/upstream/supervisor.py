@@ -1,0 +1,280 @@
+"""Keeps what the daemon knows of Alpaca true: two links, three readings by REST, and one status that tells.
+
+Rules: a reading is due when somebody asks, and after `refresh_seconds` anyway, so that nothing rests on a stream
+alone; a failed one keeps what was last read and says so. Once a second the status is put together from the state of
+everything, which is also the sign of life that `beat` shows. If a task of the supervisor ends, the daemon ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+
+import msgspec
+
+from condord.core.session import Clock, is_open_at
+from condord.live import wire
+from condord.live.link import Link, LinkSettings
+from condord.upstream.faults import RestFault
+from condord.upstream.option_stream import OptionStream
+from condord.upstream.ports import Brokerage, Desk, Login
+from condord.upstream.trade_updates import TradeUpdates
+
+PULSE_SECONDS = 1.0
+TRADE_DEBOUNCE_SECONDS = 0.1
+
+_READINGS = ("positions", "quotes", "clock")
+_LEVELS: dict[wire.State, int] = {
+    "starting": logging.INFO,
+    "live": logging.INFO,
+    "closed": logging.INFO,
+    "stale": logging.WARNING,
+    "reconnecting": logging.WARNING,
+    "halted": logging.ERROR,
+}
+
+_log = logging.getLogger(__name__)
+
+
+class SupervisorSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the streams are, what the status calls the source, and bounds in seconds."""
+
+    source: wire.Source
+    feed: wire.Feed
+    option_stream_url: str
+    trading_stream_url: str
+    symbol_limit: int
+    refresh_seconds: float
+    silence_seconds: float
+    backoff_min_seconds: float
+    backoff_max_seconds: float
+
+
+class _Reading:
+    """One kind of REST reading: due at once when asked for, and every `period` seconds anyway."""
+
+    def __init__(self, read: Callable[[], Awaitable[None]], period: float) -> None:
+        self.period = period
+        self._read = read
+        self._asked = asyncio.Event()
+        self._asked.set()
+
+    def ask(self) -> None:
+        """Read soon; asking during a reading starts another one after it."""
+        self._asked.set()
+
+    async def run(self, pause: float = 0.0) -> None:
+        """Read until cancelled; `pause` seconds gather what is asked for in a burst."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.period):
+                    await self._asked.wait()
+            await asyncio.sleep(pause)
+            self._asked.clear()
+            await self._read()
+
+
+class Supervisor:
+    """`now_at` is the wall clock (UTC), `chance` a number from 0 to 1 for jitter."""
+
+    def __init__(
+        self,
+        settings: SupervisorSettings,
+        *,
+        brokerage: Brokerage,
+        desk: Desk,
+        login: Login,
+        now_at: Callable[[], dt.datetime],
+        chance: Callable[[], float],
+    ) -> None:
+        self.settings = settings
+        self.beat = 0.0
+        self._brokerage = brokerage
+        self._desk = desk
+        self._now_at = now_at
+        self._clock: Clock | None = None
+        self._read_at: dt.datetime | None = None
+        self._failures: dict[str, wire.RestError] = {}
+        self._shown: tuple[wire.State, wire.Code | None] = ("starting", None)
+        self._since = now_at()
+        self._positions = _Reading(self._read_positions, settings.refresh_seconds)
+        self._quotes = _Reading(self._read_quotes, settings.refresh_seconds)
+        self._hours = _Reading(self._read_clock, settings.refresh_seconds)
+        self.stream = OptionStream(
+            Link(self._link_settings("the option stream"), chance=chance),
+            url=settings.option_stream_url,
+            login=login,
+            symbol_limit=settings.symbol_limit,
+            desk=desk,
+            newer=self._has_newer,
+            live=self._quotes.ask,
+            changed=self.tell,
+        )
+        self.trades = TradeUpdates(
+            Link(self._link_settings("the trading stream"), chance=chance),
+            url=settings.trading_stream_url,
+            login=login,
+            traded=self._positions.ask,
+            changed=self.tell,
+        )
+
+    async def run(self) -> None:
+        """Work until cancelled; raises what a task of ours could not handle, which is a bug."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._pulse())
+            tasks.create_task(self._hours.run())
+            tasks.create_task(self._positions.run(TRADE_DEBOUNCE_SECONDS))
+            tasks.create_task(self._quotes.run())
+            tasks.create_task(self.stream.run())
+            tasks.create_task(self.trades.run())
+
+    def refresh(self) -> None:
+        """Read positions, clock and quotes again, now."""
+        for reading in (self._positions, self._quotes, self._hours):
+            reading.ask()
+
+    def retry(self) -> None:
+        """Try halted and waiting links again, now."""
+        self.stream.retry()
+        self.trades.retry()
+
+    def reconfigure(self, settings: SupervisorSettings) -> None:
+        """Take other bounds for silence and backoff; the rest of `settings` waits for a restart."""
+        for line in (self.stream, self.trades):
+            line.link.settings = msgspec.structs.replace(
+                line.link.settings,
+                silence_seconds=settings.silence_seconds,
+                backoff_min_seconds=settings.backoff_min_seconds,
+                backoff_max_seconds=settings.backoff_max_seconds,
+            )
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether positions were read and the stream is live or closed."""
+        return self._read_at is not None and self.status().state in ("live", "closed")
+
+    def status(self) -> wire.Status:
+        """What can be trusted now."""
+        link = self.stream.link
+        state, reason, code = self._stream_state()
+        if (state, code) != self._shown:
+            self._shown, self._since = (state, code), self._now_at()
+            fields = {"state": state, "code": code, "reason": reason}
+            _log.log(_LEVELS[state], "Option stream changed state", extra={"fields": fields})
+        return wire.Status(
+            state=state,
+            reason=reason,
+            code=code,
+            since=self._since,
+            source=self.settings.source,
+            feed=self.settings.feed,
+            market=self._market(),
+            stream=wire.Stream(
+                connected=link.state in ("live", "stale"),
+                subscribed=self.stream.subscribed,
+                requested=len(self.stream.symbols),
+                reconnects=link.reconnects,
+                last_message_at=self._heard_at(),
+            ),
+            positions=wire.Positions(
+                read_at=self._read_at,
+                error=next((self._failures[what] for what in _READINGS if what in self._failures), None),
+                breaker=self._brokerage.breaker,
+            ),
+        )
+
+    def tell(self) -> None:
+        """Give the desk the status as it is now."""
+        self._desk.set_status(self.status())
+
+    def _stream_state(self) -> tuple[wire.State, str | None, wire.Code | None]:
+        link = self.stream.link
+        state = link.public_state
+        if state == "live" and self._is_open() is False:
+            state = "closed"
+        if link.fault is not None:
+            return state, link.fault.text, link.fault.code
+        if self.stream.is_limited and state in ("live", "closed"):
+            text = (
+                f"Alpaca streams {self.stream.subscribed} of {len(self.stream.symbols)} symbols;"
+                f" the others are read by REST every {self.settings.refresh_seconds:g} s"
+            )
+            return state, text, "symbolLimit"
+        return state, None, None
+
+    def _market(self) -> wire.Market:
+        if self._clock is None:
+            return wire.Market(is_open=None, next_open=None, next_close=None)
+        return wire.Market(is_open=self._is_open(), next_open=self._clock.next_open, next_close=self._clock.next_close)
+
+    def _is_open(self) -> bool | None:
+        return None if self._clock is None else is_open_at(self._clock, self._now_at())
+
+    def _heard_at(self) -> dt.datetime | None:
+        if self.stream.heard is None:
+            return None
+        return self._now_at() - dt.timedelta(seconds=self.stream.now() - self.stream.heard)
+
+    def _link_settings(self, name: str) -> LinkSettings:
+        return LinkSettings(
+            name=name,
+            silence_seconds=self.settings.silence_seconds,
+            backoff_min_seconds=self.settings.backoff_min_seconds,
+            backoff_max_seconds=self.settings.backoff_max_seconds,
+        )
+
+    async def _pulse(self) -> None:
+        """Once a second: watch for silence only while something should come, and tell the status."""
+        while True:
+            now = self.stream.now()
+            is_expecting = self._is_open() is True and self.stream.subscribed > 0
+            self.stream.link.watch(is_expecting=is_expecting, now=now)
+            self.beat = now
+            self.tell()
+            await asyncio.sleep(PULSE_SECONDS)
+
+    async def _read_clock(self) -> None:
+        with self._noting_failure("clock"):
+            self._clock = await self._brokerage.clock()
+
+    async def _read_positions(self) -> None:
+        with self._noting_failure("positions"):
+            held = await self._brokerage.positions()
+            self._read_at = self._now_at()
+            before = set(self._desk.symbols)
+            self._desk.set_positions(held)
+            self.stream.want(self._desk.symbols)
+            if set(self._desk.symbols) - before:
+                self._quotes.ask()
+
+    async def _read_quotes(self) -> None:
+        symbols = self._desk.symbols
+        with self._noting_failure("quotes"):
+            self._desk.confirm(await self._brokerage.quotes(symbols) if symbols else ())
+
+    async def _has_newer(self) -> bool:
+        """Whether REST knows a newer quote than the silent stream has brought; False where REST cannot say."""
+        try:
+            ticks = await self._brokerage.quotes(self._desk.symbols)
+        except RestFault:
+            return False
+        return self._desk.has_older(ticks)
+
+    @contextlib.contextmanager
+    def _noting_failure(self, what: str) -> Iterator[None]:
+        """A reading may fail: what was last read stays, and the status says why until it succeeds again."""
+        before = self._failures.pop(what, None)
+        try:
+            yield
+        except RestFault as fault:
+            self._failures[what] = wire.RestError(code=fault.code, text=fault.text)
+            if before is None or before.code != fault.code:
+                fields = {"reading": what, "code": fault.code, "reason": fault.text}
+                _log.warning("REST reading failed", extra={"fields": fields})
+        else:
+            if before is not None:
+                _log.info("REST reading works again", extra={"fields": {"reading": what}})
+        self.tell()

@@ -1,0 +1,82 @@
+"""The trading stream: a hint that the account has changed, and no more.
+
+Its events differ between paper and live and grow over time, so none is interpreted: any order event means that the
+positions are to be read again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+from condord.live.link import Fault, Link
+from condord.upstream.line import Line
+from condord.upstream.ports import Login
+
+
+class _Authorization(msgspec.Struct):
+    status: str = ""
+
+
+class _Envelope(msgspec.Struct):
+    stream: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class TradeUpdates(Line):
+    """Calls `traded` on every order event, and after every gap, in which some may have been missed."""
+
+    def __init__(
+        self, link: Link, *, url: str, login: Login, traded: Callable[[], None], changed: Callable[[], None]
+    ) -> None:
+        super().__init__(link, url=url, headers={}, changed=changed)
+        self.refused: dict[str, int] = {}
+        self._login = login
+        self._traded = traded
+        self._encoder = msgspec.json.Encoder()
+        self._envelopes = msgspec.json.Decoder(_Envelope)
+        self._authorizations = msgspec.json.Decoder(_Authorization)
+
+    def begin(self) -> None:
+        """Nothing belongs to one connection alone."""
+
+    def opened(self) -> None:
+        """This stream greets nobody: the open connection is the welcome."""
+        self.step("welcomed")
+
+    def read(self, data: bytes) -> None:
+        """Handle one frame: JSON, in binary frames on paper and in text frames on live."""
+        try:
+            envelope = self._envelopes.decode(data)
+            if envelope.stream == "authorization":
+                self._authorized(self._authorizations.decode(envelope.data).status)
+            elif envelope.stream == "listening":
+                self.step("acknowledged")
+            elif envelope.stream == "trade_updates":
+                self.link.data(self.now())
+                self._traded()
+        except msgspec.MsgspecError:
+            self.refused["frame"] = self.refused.get("frame", 0) + 1
+
+    def _authorized(self, status: str) -> None:
+        if status == "authorized":
+            self.step("authenticated")
+        else:
+            text = "Alpaca's trading stream refuses the API key; check the key, the secret and alpaca.paper"
+            self.step("fault", Fault(code="authFailed", text=text, remedy="halt"))
+
+    def authentication(self) -> bytes:
+        """The login of the trading stream."""
+        return self._encoder.encode({"action": "auth", "key": self._login.key_id, "secret": self._login.secret_key})
+
+    def subscription(self) -> list[bytes | str]:
+        """Order events are all there is."""
+        return [self._encoder.encode({"action": "listen", "data": {"streams": ["trade_updates"]}})]
+
+    def gap(self) -> None:
+        """What was missed is read when the link is live again."""
+
+    def snapshot(self) -> None:
+        """Fills may have been missed while the link was down."""
+        self._traded()

@@ -1,0 +1,91 @@
+"""What the simulator's tests start from: a simulation at a fixed instant, and a way to ask it over ASGI."""
+
+import asyncio
+import datetime as dt
+import json
+
+import pytest
+
+from condord.simulator.scenarios import scenario
+from condord.simulator.server import application
+from condord.simulator.session import Terms
+from condord.simulator.simulation import Simulation
+
+STARTED_AT = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC)  # a Friday, 10:00 in New York
+KEYS = {"APCA-API-KEY-ID": "k", "APCA-API-SECRET-KEY": "s"}
+
+
+class Answer:
+    """One HTTP answer."""
+
+    def __init__(self, status, headers, chunks):
+        self.status = status
+        self.headers = headers
+        self.chunks = chunks
+        self.body = b"".join(chunks)
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+class Bench:
+    """One simulation with a hand-set clock, and the application before it."""
+
+    def __init__(self, name="default", *, rate_limit=200, **terms):
+        self.now = 1000.0
+        self.simulation = Simulation(
+            scenario=scenario(name), seed=1, terms=Terms(**terms), started_at=STARTED_AT, now=self.now
+        )
+        self.stopping = asyncio.Event()
+        self.app = application(self.simulation, rate_limit=rate_limit, now=lambda: self.now, stopping=self.stopping)
+
+    def tick(self, seconds=0.05):
+        self.now += seconds
+        self.simulation.tick(self.now)
+
+    def ask(self, target, *, method="GET", body=None, headers=KEYS):
+        return asyncio.run(self.ask_async(target, method=method, body=body, headers=headers))
+
+    async def ask_async(self, target, *, method="GET", body=None, headers=KEYS, leaves=False):
+        path, _, query = target.partition("?")
+        content = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
+        incoming = [{"type": "http.request", "body": content}]
+        started, chunks = {}, []
+
+        async def receive():
+            if incoming:
+                return incoming.pop()
+            if not leaves:
+                await asyncio.Event().wait()
+            return {"type": "http.disconnect"}
+
+        async def send(message):
+            started.update(message)
+            if message["type"] == "http.response.body" and message.get("body"):
+                chunks.append(message["body"])
+
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": path,
+            "raw_path": path.encode(),
+            "query_string": query.encode(),
+            "root_path": "",
+            "scheme": "http",
+            "server": ("127.0.0.1", 80),
+            "headers": [(key.lower().encode(), value.encode()) for key, value in headers.items()],
+        }
+        await self.app(scope, receive, send)
+        sent = {key.decode(): value.decode() for key, value in started["headers"]}
+        return Answer(started["status"], sent, chunks)
+
+
+@pytest.fixture
+def make_bench():
+    return Bench
+
+
+@pytest.fixture
+def bench():
+    return Bench()

@@ -1,0 +1,43 @@
+import datetime as dt
+
+
+def test_a_busy_market_quotes_more_than_the_default_one(make_bench):
+    def count(name):
+        bench = make_bench(name)
+        before = {symbol: bench.simulation.market.latest(symbol) for symbol in bench.simulation.account.holdings}
+        for _ in range(10):
+            bench.tick(0.1)
+        return sum(bench.simulation.market.latest(symbol) is not quote for symbol, quote in before.items())
+
+    assert count("busy") > count("default") > 0
+    assert count("frozen") == count("closed") == 0
+
+
+def test_the_day_scenario_begins_a_minute_before_the_open_and_hurries(make_bench):
+    bench = make_bench("day")
+    assert not bench.ask("/v2/clock").json["is_open"]
+    bench.tick(1.1)
+    assert bench.ask("/v2/clock").json["is_open"]
+    assert bench.simulation.at(bench.now) - bench.simulation.at(bench.now - 1) == dt.timedelta(minutes=1)
+
+
+def test_position_faults_find_a_position_of_their_own(bench):
+    account = bench.simulation.account
+    before = dict(account.holdings)
+    for fault in ("position-vanish", "position-halve", "position-flip"):
+        bench.simulation.faults.activate(fault, bench.now)
+    bench.tick()
+    changed = {symbol for symbol in before if account.holdings.get(symbol) != before[symbol]}
+    assert 2 <= len(changed) <= 3
+    assert account.activities[-1]["activity_type"] in {"OPASN", "OPEXP"}
+
+
+def test_a_fault_on_an_unknown_position_changes_nothing(bench):
+    before = dict(bench.simulation.account.holdings)
+    bench.simulation.faults.activate("position-vanish", bench.now, symbol="NONE")
+    bench.tick()
+    assert dict(bench.simulation.account.holdings) == before
+
+
+def test_the_same_seed_gives_the_same_account(make_bench):
+    assert make_bench().ask("/v2/positions").json == make_bench().ask("/v2/positions").json

@@ -1,0 +1,54 @@
+import datetime as dt
+
+import msgpack
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from condord.simulator import wire
+from condord.simulator.market import Quote
+
+QUOTE = Quote(
+    symbol="SPXW240327P04925000", at_ns=1710244738897261568, bid=9.46, bid_size=53, bid_exchange="C",
+    ask=9.66, ask_size=38, ask_exchange="C",
+)  # fmt: skip
+
+
+@given(st.integers(0, 2**34 * 10**9 - 1), st.sampled_from([64, 96]))
+def test_64_and_96_bit_timestamps_are_exact(at_ns, bits):
+    decoded = msgpack.unpackb(msgspec.msgpack.encode(wire.timestamp(at_ns, bits)))
+    assert decoded.to_unix_nano() == at_ns
+
+
+def test_a_32_bit_timestamp_drops_the_fraction():
+    encoded = msgspec.msgpack.encode(wire.timestamp(QUOTE.at_ns, 32))
+    assert encoded[:2] == b"\xd6\xff"
+    assert msgspec.msgpack.decode(encoded) == dt.datetime(2024, 3, 12, 11, 58, 58, tzinfo=dt.UTC)
+
+
+@given(st.integers(0, 70_000).filter(lambda count: count < 40 or count % 997 == 0 or count > 65_000))
+def test_a_frame_is_an_array_of_any_length(count):
+    assert msgspec.msgpack.decode(wire.frame([b"\x01"] * count)) == [1] * count
+
+
+def test_a_quote_has_the_documented_fields():
+    decoded = msgpack.unpackb(wire.encode(wire.quote_message(QUOTE)))
+    assert decoded.pop("t").to_unix_nano() == QUOTE.at_ns
+    assert decoded == {
+        "T": "q", "S": "SPXW240327P04925000", "bx": "C", "bp": 9.46, "bs": 53, "ax": "C", "ap": 9.66, "as": 38, "c": "A",
+    }  # fmt: skip
+
+
+def test_no_bid_is_the_integer_zero():
+    message = wire.quote_message(msgspec.structs.replace(QUOTE, bid=0.0, bid_size=0, bid_exchange="?"))
+    assert (message["bp"], type(message["bp"]), message["bs"], message["bx"]) == (0, int, 0, "?")
+
+
+@pytest.mark.parametrize("code", wire.MESSAGES)
+def test_every_error_has_its_message(code):
+    assert wire.error_message(code) == {"T": "error", "code": code, "msg": wire.MESSAGES[code]}
+
+
+def test_a_trade_has_the_documented_fields():
+    assert set(wire.trade_message(QUOTE)) == {"T", "S", "t", "p", "s", "x", "c"}

@@ -1,0 +1,192 @@
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from condord.systemd import Notifier, listen_sockets
+
+UNITS = Path(__file__).parents[1] / "systemd"
+SYSTEM, USER = UNITS / "condord.service", UNITS / "condord-user.service"
+needs_analyze = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(request, tmp_path):
+    """A socket as systemd's, and how NOTIFY_SOCKET names it."""
+    name = str(tmp_path / "notify") if request.param == "path" else f"\0condord-{os.getpid()}-{tmp_path.name}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(name)
+        receiver.settimeout(5)
+        yield receiver, name.replace("\0", "@")
+
+
+def test_each_call_sends_what_systemd_expects(manager):
+    receiver, address = manager
+    notifier = Notifier.from_environ({"NOTIFY_SOCKET": address})
+
+    def said(call, *arguments):
+        call(*arguments)
+        return receiver.recv(4096).decode()
+
+    assert said(notifier.ready, "8 symbols,\nlive") == "READY=1\nSTATUS=8 symbols, live"
+    assert said(notifier.status, "closed\nREADY=1") == "STATUS=closed READY=1"
+    assert said(notifier.ping) == "WATCHDOG=1"
+    assert said(notifier.stopping) == "STOPPING=1"
+    assert re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=\d+", said(notifier.reloading))
+    notifier.close()
+    notifier.ping()
+    receiver.settimeout(0)
+    with pytest.raises(BlockingIOError):
+        receiver.recv(1)
+
+
+def test_without_systemd_every_call_does_nothing():
+    notifier = Notifier.from_environ({})
+    assert notifier.watchdog_seconds is None
+    for call in (notifier.ping, notifier.stopping, notifier.reloading, notifier.close):
+        call()
+    notifier.ready("x")
+    notifier.status("x")
+
+
+@pytest.mark.parametrize("address", ["/nowhere/at/all", "/" + "x" * 200, "@", "vsock:2:1"])
+def test_a_socket_that_does_not_work_takes_nothing_down(address):
+    notifier = Notifier.from_environ({"NOTIFY_SOCKET": address})
+    notifier.ready("x")
+    notifier.ping()
+    notifier.close()
+
+
+def test_a_full_socket_loses_the_message_and_does_not_wait(manager):
+    _, address = manager
+    notifier = Notifier.from_environ({"NOTIFY_SOCKET": address})
+    for _ in range(2000):
+        notifier.status("x" * 1000)
+    notifier.close()
+
+
+@pytest.mark.parametrize(
+    ("pid", "usec", "seconds"),
+    [
+        ("ours", "30000000", 15.0),
+        ("", "30000000", 15.0),
+        ("1", "30000000", None),
+        ("", "", None),
+        ("", "0", None),
+        ("", "soon", None),
+        ("", "-5", None),
+    ],
+)
+def test_the_watchdog_is_fed_at_half_its_time_by_the_process_it_names(pid, usec, seconds):
+    pid = str(os.getpid()) if pid == "ours" else pid
+    notifier = Notifier.from_environ({"WATCHDOG_PID": pid, "WATCHDOG_USEC": usec})
+    assert notifier.watchdog_seconds == seconds
+
+
+@given(st.dictionaries(st.sampled_from(["WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS"]), st.text()))
+def test_any_value_of_the_variables_is_taken_without_an_error(environ):
+    Notifier.from_environ(environ).close()
+    assert listen_sockets(environ) == []
+    assert environ == {}
+
+
+def test_children_do_not_inherit_what_is_said_about_this_process(tmp_path):
+    environ = {"NOTIFY_SOCKET": str(tmp_path / "x"), "WATCHDOG_PID": "1", "WATCHDOG_USEC": "1", "HOME": "/"}
+    Notifier.from_environ(environ).close()
+    assert environ == {"HOME": "/"}
+
+
+def test_sockets_of_another_process_are_left_alone():
+    environ = {"LISTEN_PID": "1", "LISTEN_FDS": "1", "LISTEN_FDNAMES": "a"}
+    assert listen_sockets(environ) == []
+    assert environ == {}
+
+
+def test_the_sockets_that_systemd_opened_are_found(tmp_path):
+    program = (
+        "import os, socket, sys; from condord.systemd import listen_sockets\n"
+        "os.dup2(int(sys.argv[1]), 3); os.dup2(int(sys.argv[2]), 4); os.set_inheritable(3, True)\n"
+        "os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='2')\n"
+        "found = listen_sockets(os.environ)\n"
+        "print([each.getsockname() for each in found], [each.family.name for each in found])\n"
+        "print(os.get_inheritable(3), 'LISTEN_FDS' in os.environ)\n"
+    )
+    path = str(tmp_path / "s")
+    with socket.socket() as tcp, socket.socket(socket.AF_UNIX) as unix:
+        tcp.bind(("127.0.0.1", 0))
+        unix.bind(path)
+        fds = (tcp.fileno(), unix.fileno())
+        ran = subprocess.run(
+            [sys.executable, "-W", "ignore::ResourceWarning", "-c", program, *map(str, fds)],
+            pass_fds=fds,
+            capture_output=True,
+            text=True,
+        )
+        address = tcp.getsockname()
+    assert ran.stderr == ""
+    assert ran.stdout == f"{[address, path]} ['AF_INET', 'AF_UNIX']\nFalse False\n"
+
+
+# The units
+
+
+def settings(path):
+    found = {}
+    for line in path.read_text().splitlines():
+        key, equals, value = line.partition("=")
+        if equals and not line.startswith("#"):
+            found.setdefault(key, []).append(value)
+    return found
+
+
+@needs_analyze
+@pytest.mark.parametrize(("unit", "scope"), [(SYSTEM, "--system"), (USER, "--user")])
+def test_systemd_has_nothing_to_say_about_the_units(tmp_path, unit, scope):
+    text, replaced = re.subn(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", unit.read_text())
+    assert replaced == 1  # the program is installed on a user's machine, not here
+    (tmp_path / unit.name).write_text(text)
+    ran = subprocess.run(
+        ["systemd-analyze", scope, "verify", str(tmp_path / unit.name)],
+        env=os.environ | {"XDG_RUNTIME_DIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "", "")
+
+
+@needs_analyze
+def test_the_service_is_hardly_exposed():
+    ran = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(SYSTEM)], capture_output=True, text=True
+    )
+    level = re.search(r"Overall exposure level for \S+: ([\d.]+)", ran.stdout)
+    assert level is not None, ran.stderr
+    assert float(level[1]) <= 1.2
+
+
+@pytest.mark.parametrize("unit", [SYSTEM, USER])
+def test_the_units_agree_with_what_the_daemon_does(unit):
+    found = settings(unit)
+    assert found["Type"] == ["notify"]
+    assert found["NotifyAccess"] == ["main"]
+    assert found["WatchdogSec"] == ["30"]
+    assert found["Restart"] == ["on-failure"]
+    assert found["RestartPreventExitStatus"] == ["77 78"]
+    assert found["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+
+
+def test_each_unit_starts_what_is_installed_where_it_says():
+    assert settings(SYSTEM)["ExecStart"] == ["/opt/condord/bin/condord start --config /etc/condord/condord.toml"]
+    assert settings(USER)["ExecStart"] == ["%h/.local/bin/condord start"]
+
+
+def test_the_service_hands_over_the_credentials_under_the_names_that_are_looked_for():
+    names = [value.split(":")[0] for value in settings(SYSTEM)["LoadCredential"]]
+    assert names == ["apca-api-key-id", "apca-api-secret-key"]
