@@ -182,8 +182,8 @@ def parse_url(url: str) -> Address:
         raise ValueError("a user name, a query or a fragment has no place in it; the token goes into $CONDORD_TOKEN")
     if parts.scheme != "http" or not parts.hostname or re.search(r"[\x00-\x20\x7f]", url):
         raise ValueError(f"{url!r} is not http://host:port or unix:///path")
-    base = parts.path.rstrip("/")
-    return Address(url=url.rstrip("/"), host=parts.hostname, port=parts.port or 80, uds="", base=base)
+    host, port, base = parts.hostname, parts.port or 80, parts.path.rstrip("/")
+    return Address(url=url.rstrip("/"), host=host, port=port, uds="", base=base)
 
 
 def decoded(body: bytes, kind: type[T]) -> T:
@@ -236,7 +236,7 @@ class Daemon:
             NotFound: if there is no such condor; its hint names the nearest ids.
         """
         try:
-            return self._get(f"/api/positions/{quote(condor_id, safe='')}")
+            return self._get(f"/api/positions/{quote(condor_id or '-', safe='')}")
         except _Absent as error:
             from difflib import get_close_matches  # 3 ms, and only after a mistake
 
@@ -255,9 +255,8 @@ class Daemon:
     ) -> Iterator[Event]:
         """The events of `condors` (none: of all) after `last_event_id`, over as many connections as it takes.
 
-        Args:
-            interval_ms: at most one delta in so long, if that is slower than the daemon's window.
-            on_cut: is told why a connection ended and how many seconds the next attempt waits.
+        With `interval_ms` there is at most one delta in so long, if that is slower than the daemon's window. `on_cut`
+        is told why a connection ended and how many seconds the next attempt waits.
 
         Raises:
             CondordError: the first connection fails, or a later one in a way that waiting does not mend.
@@ -329,8 +328,7 @@ class Daemon:
                         raise self._refusal(response.status, response.headers, response.read(4096))
                     kind = response.headers.get_content_type()
                     if kind != wanted:
-                        text = f"{self.address.url} answered with {kind}, not as condord does"
-                        raise Unavailable(text, _OTHER_HINT)
+                        raise Unavailable(f"{self.address.url} answered with {kind}, unlike condord", _OTHER_HINT)
                     yield response, link
             except (OSError, http.client.HTTPException) as error:
                 raise self._broken(error) from error
@@ -396,7 +394,6 @@ class _Connection(http.client.HTTPConnection):
 def _detail(body: bytes) -> str:
     """What a problem document says, as the end of a sentence."""
     try:
-        problem = msgspec.json.decode(body, type=Problem)
+        return f": {msgspec.json.decode(body, type=Problem).detail}"
     except msgspec.DecodeError:
         return ""
-    return f": {problem.detail or problem.title}"

@@ -5,7 +5,7 @@ Rules:
     files. The first place that has one half must have the other; halves of two places are never joined.
     A key is one line of printable ASCII without blanks; a newline behind it is dropped, all else refused.
     A named file that is open to group or others is refused. Files that systemd hands over are not judged:
-    there the access list for the service's user shows up as rights of the group.
+    there an access list for the service's user may show up as rights of the group.
     No text here repeats what a file or a variable holds; `Secret.reveal` is the only way to it.
 """
 
@@ -96,9 +96,7 @@ def find(environ: Mapping[str, str], key_id_file: str, secret_key_file: str) -> 
     """
     try:
         return (
-            _from_environment(environ)
-            or _from_systemd(environ)
-            or _from_files(environ, (key_id_file, secret_key_file))
+            _from_environment(environ) or _from_systemd(environ) or _from_files(environ, (key_id_file, secret_key_file))
         )
     except _Unusable as error:
         missing = CredentialsMissing(str(error))
@@ -131,8 +129,7 @@ def _from_environment(environ: Mapping[str, str]) -> Credentials | None:
     if not any(found):
         return None
     key_id, secret_key = (
-        _word(value, f"the variable {variable}")
-        for value, variable in _both(found, _VARIABLES, "environment")
+        _word(value, f"the variable {variable}") for value, variable in _both(found, _VARIABLES, "environment")
     )
     return Credentials(key_id=key_id, secret_key=secret_key, origin="environment")
 

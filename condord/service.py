@@ -18,19 +18,18 @@ import signal
 import socket
 import string
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from condord import __version__, logs
 from condord import config as configuration
 from condord import credentials as keys
 from condord.config import Config
-from condord.core.position import Position
-from condord.core.quote import Tick
+from condord.desk import Desk, wake
 from condord.errors import ConfigError
 from condord.http import app, guard, server
 from condord.http.ports import GuardSettings
-from condord.live import wire
+from condord.live import render, wire
 from condord.live.book import Book
 from condord.live.coalescer import Coalescer
 from condord.live.edition import Edition, Selection
@@ -91,74 +90,6 @@ def run(
     asyncio.run(main())
 
 
-class Pump:
-    """The desk: gives the publisher its clock, and wakes whom it names."""
-
-    def __init__(self, publisher: Publisher, loop: asyncio.AbstractEventLoop) -> None:
-        self._publisher = publisher
-        self._loop = loop
-        self._timer: asyncio.TimerHandle | None = None
-
-    @property
-    def symbols(self) -> tuple[str, ...]:
-        """The contracts held, the most important first."""
-        return self._publisher.book.symbols
-
-    def offer(self, ticks: Sequence[Tick]) -> None:
-        """Quotes off the stream: the way of every quote."""
-        self._publisher.offer(ticks, self._loop.time())
-        self._arm(self._publisher.coalescer.deadline)
-
-    def confirm(self, ticks: Iterable[Tick]) -> None:
-        """Latest quotes by REST."""
-        self._publisher.confirm(ticks, self._loop.time())
-        self._arm(self._publisher.coalescer.deadline)
-
-    def gap(self) -> None:
-        """The stream was cut."""
-        self._publisher.gap(self._loop.time())
-        self._arm(self._publisher.coalescer.deadline)
-
-    def set_positions(self, positions: Iterable[Position]) -> None:
-        """What the account holds."""
-        wake(self._publisher.set_positions(positions, self._loop.time(), utc_now()))
-        self._arm(self._publisher.deadline)
-
-    def set_status(self, status: wire.Status) -> None:
-        """What can be trusted."""
-        wake(self._publisher.set_status(status, self._loop.time(), utc_now()))
-        self._arm(self._publisher.deadline)
-
-    def has_older(self, ticks: Iterable[Tick]) -> bool:
-        """Whether any of `ticks` is newer than what is known."""
-        return self._publisher.book.prices.has_older(ticks)
-
-    def _arm(self, deadline: float | None) -> None:
-        """Turn at `deadline`, or now if that is past."""
-        if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if deadline <= self._loop.time():
-            self._turn()
-        else:
-            self._timer = self._loop.call_at(deadline, self._turn)
-
-    def _turn(self) -> None:
-        self._timer = None
-        wake(self._publisher.tick(self._loop.time(), utc_now()))
-        deadline = self._publisher.deadline
-        if deadline is not None:
-            self._timer = self._loop.call_at(deadline, self._turn)
-
-
-def wake(subscribers: Iterable[Subscriber]) -> None:
-    """Tell those who serve them that something waits."""
-    for subscriber in subscribers:
-        subscriber.wake()
-
-
 class Service:
     """Everything of one daemon, built; `run` brings it to life. What routes need of the house is here too."""
 
@@ -178,13 +109,14 @@ class Service:
         self._loop = asyncio.get_running_loop()
         self._started = time.monotonic()
         self._stopping = asyncio.Event()
+        self._drained = asyncio.Event()
         self._brokerage = AlpacaRest(_rest_settings(config), login, now_at=utc_now)
         settings = _supervisor_settings(config)
         self._edition = Edition(
             epoch=_epoch(),
             replay_size=config.server.replay_size,
-            status=_unread_status(settings),
-            totals=_unread_totals(),
+            status=render.unread_status(settings.source, settings.feed, utc_now()),
+            totals=render.UNREAD_TOTALS,
         )
         self._prices = Prices(max_symbols=config.cache.max_symbols, ttl_seconds=config.cache.ttl_seconds)
         self._book = Book(edition=self._edition, prices=self._prices, min_change_e4=_min_change_e4(config))
@@ -194,7 +126,7 @@ class Service:
         self._supervisor = Supervisor(
             settings,
             brokerage=self._brokerage,
-            desk=Pump(publisher, self._loop),
+            desk=Desk(publisher, loop=self._loop, now_at=utc_now),
             login=login,
             now_at=utc_now,
             chance=random.random,
@@ -295,6 +227,8 @@ class Service:
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Close a stream."""
         self._fanout.unsubscribe(subscriber)
+        if self._stopping.is_set() and not self._fanout.subscribers:
+            self._drained.set()
 
     def take(self, subscriber: Subscriber) -> bytes:
         """Everything that waits for `subscriber`."""
@@ -303,9 +237,10 @@ class Service:
     async def _say_bye(self) -> None:
         """End every stream, and give the subscribers a moment to take it."""
         wake(self._fanout.close("the daemon is stopping"))
-        deadline = self._loop.time() + DRAIN_SECONDS
-        while self._fanout.subscribers and self._loop.time() < deadline:
-            await asyncio.sleep(0.02)
+        if self._fanout.subscribers:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(DRAIN_SECONDS):
+                    await self._drained.wait()
 
     async def _heartbeats(self) -> None:
         while True:
@@ -440,31 +375,4 @@ def _supervisor_settings(config: Config) -> SupervisorSettings:
         silence_seconds=stream.silence_seconds,
         backoff_min_seconds=stream.backoff_min_seconds,
         backoff_max_seconds=stream.backoff_max_seconds,
-    )
-
-
-def _unread_status(settings: SupervisorSettings) -> wire.Status:
-    return wire.Status(
-        state="starting",
-        reason=None,
-        code=None,
-        since=utc_now(),
-        source=settings.source,
-        feed=settings.feed,
-        market=wire.Market(is_open=None, next_open=None, next_close=None),
-        stream=wire.Stream(connected=False, subscribed=0, requested=0, reconnects=0, last_message_at=None),
-        positions=wire.Positions(read_at=None, error=None, breaker="closed"),
-    )
-
-
-def _unread_totals() -> wire.Totals:
-    """Nothing was read, so nothing is known: not even that it is nothing."""
-    return wire.Totals(
-        condors=0,
-        incomplete=0,
-        unrealized_pl=None,
-        natural_pl=None,
-        unmatched_pl=None,
-        max_loss=None,
-        by_underlying=[],
     )

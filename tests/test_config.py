@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from condord import config
@@ -353,6 +353,7 @@ anything = st.recursive(
 )
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(name=st.sampled_from(NAMES), value=anything)
 def test_any_value_of_any_key_loads_or_is_a_fault_that_names_the_key(name, value):
     loaded, faults = loaded_or_faults(EXAMPLE, {}, {name: value})
@@ -365,6 +366,7 @@ def test_any_value_of_any_key_loads_or_is_a_fault_that_names_the_key(name, value
         assert config.refusals(loaded.config) == ()
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(name=st.sampled_from(NAMES), raw=st.text(st.characters(exclude_characters="\0", exclude_categories=())))
 def test_any_string_in_any_variable_loads_or_is_a_fault_that_names_the_key(name, raw):
     loaded, faults = loaded_or_faults(EXAMPLE, {FIELDS[name].variable: raw}, {})
@@ -375,6 +377,7 @@ def test_any_string_in_any_variable_loads_or_is_a_fault_that_names_the_key(name,
         assert loaded.origins[name] == f"environment {FIELDS[name].variable}"
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(text=st.text() | st.lists(st.sampled_from(["[", "]", "server", "port", "=", "1", "\n", '"', "#"])).map("".join))
 def test_any_text_of_a_file_loads_or_is_a_fault_that_names_the_file(tmp_path_factory, text):
     path = tmp_path_factory.getbasetemp() / "any.toml"
@@ -383,6 +386,7 @@ def test_any_text_of_a_file_loads_or_is_a_fault_that_names_the_file(tmp_path_fac
     assert all(fault.startswith(f"{path}:") for fault in faults)
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(port=st.integers(0, 65535), change=st.floats(0, 1000), host=st.sampled_from(["localhost", "::1"]))
 def test_what_is_shown_as_toml_loads_as_the_same(tmp_path_factory, port, change, host):
     path = tmp_path_factory.getbasetemp() / "shown.toml"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from condord.credentials import Credentials, Secret, find, read_token
@@ -50,6 +50,7 @@ def missing(environ, key_id_file="", secret_key_file=""):
 # Secret
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(text=st.text(min_size=4))
 def test_a_secret_shows_itself_nowhere_but_in_reveal(text):
     secret = Secret(text)
@@ -199,6 +200,7 @@ def test_a_tilde_is_the_home_directory(tmp_path, monkeypatch, in_files):
     assert find({}, "~/id", "~/secret").key_id.reveal() == "PKFILE"
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(word=one_word, end=st.sampled_from(["", "\n", "\r\n"]))
 def test_any_word_survives_the_file_and_its_line_end(tmp_path_factory, word, end):
     path = tmp_path_factory.getbasetemp() / "word"
@@ -207,6 +209,7 @@ def test_any_word_survives_the_file_and_its_line_end(tmp_path_factory, word, end
     assert find({}, str(path), str(path)).secret_key.reveal() == word
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(content=st.binary(max_size=40))
 def test_any_content_is_a_key_or_a_refusal(tmp_path_factory, content):
     path = tmp_path_factory.getbasetemp() / "content"

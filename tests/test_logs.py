@@ -4,7 +4,7 @@ import logging
 import re
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from condord import logs
@@ -147,6 +147,7 @@ def test_at_level_debug_the_traceback_is_indented_below_the_event():
     assert "Traceback" in event(fail("too"), level="debug")["fields"]["traceback"]
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(text=st.text(), format=st.sampled_from(["text", "json"]), journal=st.booleans())
 def test_whatever_is_logged_it_is_one_line(text, format, journal):  # noqa: A002
     def act(log):
@@ -161,6 +162,7 @@ def test_whatever_is_logged_it_is_one_line(text, format, journal):  # noqa: A002
 words = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=6, max_size=40)
 
 
+@settings(deadline=None)  # a busy machine is no fault
 @given(secret=words, level=st.sampled_from(["info", "debug"]), format=st.sampled_from(["text", "json"]))
 def test_a_secret_is_written_nowhere(secret, level, format):  # noqa: A002
     def act(log):

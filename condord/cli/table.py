@@ -45,6 +45,8 @@ def document_lines(document: wire.Document, now: dt.datetime, screen: Screen) ->
         rows = [_unmatched_row(entry) for entry in document.unmatched]
         lines += ["", *grid(_UNMATCHED, rows, screen)]
     lines += ["", *_wrapped(_total_parts(document), screen)]
+    if len(document.totals.by_underlying) > 1:
+        lines += _wrapped([_underlying(part) for part in document.totals.by_underlying], screen)
     return lines + status_lines(document.status, now, screen)
 
 
@@ -108,9 +110,11 @@ def _total_parts(document: wire.Document) -> list[str]:
         parts.append(f"in no condor {words.gain(totals.unmatched_pl)}")
     boundless = totals.max_loss is None and any(entry.uncovered_short for entry in document.unmatched)
     parts.append("max loss without bound" if boundless else f"max loss {words.money(totals.max_loss)}")
-    if len(totals.by_underlying) > 1:
-        parts += [f"{plain(part.underlying)} {words.gain(part.unrealized_pl)}" for part in totals.by_underlying]
     return parts
+
+
+def _underlying(part: wire.UnderlyingTotals) -> str:
+    return f"{plain(part.underlying)} {words.gain(part.unrealized_pl)}, max loss {words.money(part.max_loss)}"
 
 
 def status_lines(status: wire.Status, now: dt.datetime, screen: Screen) -> list[str]:
@@ -139,7 +143,7 @@ def condor_lines(one: wire.OneCondor, now: dt.datetime, screen: Screen) -> list[
         f"{screen.paint(plain(condor.id), 'strong')}  {words.kind(condor)}",
         f"expires     {condor.expiration.isoformat()}, {words.days(condor.days_to_expiration)}",
         f"quantity    {condor.quantity} x {condor.multiplier}",
-        f"credit      {words.price(condor.credit)}",
+        f"{'debit ' if (condor.credit or 0) < 0 else 'credit'}      {words.price(condor.credit).removeprefix('-')}",
         f"mark        {words.price(value.mark)}, close now {words.price(value.natural)}",
         f"P/L         {profit}, closing now {words.gain(value.natural_pl)}",
         f"            {words.percent(value.percent_of_max_profit)} of max profit",

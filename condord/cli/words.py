@@ -28,10 +28,11 @@ _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
 
 def price(value: float | None) -> str:
-    """A price per share: two decimals, four where the market has them."""
+    """A price per share: two decimals, more where the market has them."""
     if value is None:
         return UNKNOWN
-    return f"{value:,.2f}" if round(value * 10_000) % 100 == 0 else f"{value:,.4f}"
+    whole, _, decimals = f"{value:,.4f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
 
 
 def money(value: float | None) -> str:
@@ -40,8 +41,8 @@ def money(value: float | None) -> str:
 
 
 def gain(value: float | None) -> str:
-    """Dollars with their sign; nothing won is `0.00`."""
-    return UNKNOWN if value is None else f"{value:+,.2f}" if value else "0.00"
+    """Dollars with their sign; nothing won or lost is `0.00`."""
+    return UNKNOWN if value is None else f"{value:+,.2f}" if round(value, 2) else "0.00"
 
 
 def gain_style(value: float | None) -> str:

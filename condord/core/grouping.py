@@ -30,6 +30,7 @@ How it is found, and what is guaranteed:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import accumulate
 from math import gcd
 from typing import NamedTuple
 
@@ -43,10 +44,12 @@ _SHARE_WIDTH, _SHARE_PARTS = 8, 8
 
 _SHAPE: tuple[tuple[Right, int], ...] = (("put", 1), ("put", -1), ("call", -1), ("call", 1))
 
+_Strikes = tuple[int, int, int, int]
+_Card = tuple[_Strikes, int, int]  # strikes, 1 for a long condor, contracts
 _Left = tuple[int, ...]  # contracts left of each leg, in the order of the ladder
 _Want = tuple[int, int]  # contracts still to be grouped: short condors, long condors
 _Stages = tuple[int, ...]  # which leg of a condor each leg is: 0 outer put, 1 inner put, 2 inner call, 3 outer call
-_Begun = tuple[int, int, int, int]  # how many condors have their first leg, two, three, all four
+_Begun = tuple[int, int, int, int]  # how many condors have one leg (the outer put), two, three, all four
 _Pairs = tuple[tuple[int, int], ...]
 
 
@@ -74,9 +77,7 @@ def match(book: Mapping[tuple[Right, int], int]) -> tuple[Match, ...]:
     return _group(book)[0]
 
 
-def residual(
-    book: Mapping[tuple[Right, int], int], matches: Sequence[Match]
-) -> dict[tuple[Right, int], int]:
+def residual(book: Mapping[tuple[Right, int], int], matches: Sequence[Match]) -> dict[tuple[Right, int], int]:
     """What `matches`, grouped from `book`, leave of it: signed contracts by (right, strike in mills), none zero."""
     left = dict(book)
     for card in matches:
@@ -91,18 +92,12 @@ def _group(book: Mapping[tuple[Right, int], int]) -> tuple[tuple[Match, ...], in
     legs = sorted((strike, right == "call", held) for (right, strike), held in book.items() if held)
     unit = gcd(*(held for _, _, held in legs))
     search = _Search(_Ladder(legs))
-    found, ambiguous = search.run(tuple(abs(held) // unit for _, _, held in legs))
+    found = search.run(tuple(abs(held) // unit for _, _, held in legs))
     matches = tuple(
-        Match(strikes=card.strikes, short=not card.reverse, quantity=card.quantity * unit, ambiguous=ambiguous)
-        for card in found.cards
+        Match(strikes=strikes, short=not reverse, quantity=quantity * unit, ambiguous=len(found) > 1)
+        for strikes, reverse, quantity in found[0].cards
     )
     return matches, search.spent
-
-
-class _Card(NamedTuple):
-    strikes: tuple[int, int, int, int]
-    reverse: int
-    quantity: int
 
 
 class _Move(NamedTuple):
@@ -114,39 +109,28 @@ class _Move(NamedTuple):
 
 
 class _Grouping(NamedTuple):
-    """Cards with what they cost: `wings` for the objectives 4 and 5, `bodies` for 6, and they themselves for 7."""
+    """Cards, with what they cost by the objectives 3 to 5 and by 6; by 7 they are the cost themselves."""
 
-    wings: tuple[int, ...]
+    cost: tuple[int, ...]
     bodies: tuple[int, ...]
     cards: tuple[_Card, ...]
 
     def plus(self, card: _Card) -> _Grouping:
         (k1, k2, k3, k4), _, n = card
         put, call = k2 - k1, k4 - k3
-        broken, uneven, width, squares = self.wings
+        _, broken, uneven, width, squares = self.cost
         body, inner, outer = self.bodies
+        held = {other[:2]: other[2] for other in self.cards}
+        held[card[:2]] = held.get(card[:2], 0) + n
+        wings = (broken + n * (put != call), uneven + n * abs(put - call), width + n * (put + call))
         return _Grouping(
-            (
-                broken + n * (put != call),
-                uneven + n * abs(put - call),
-                width + n * (put + call),
-                squares + n * (put * put + call * call),
-            ),
+            (len(held), *wings, squares + n * (put * put + call * call)),
             (body + n * (k3 - k2), inner - n * (k3 - k2) ** 2, outer - n * (k4 - k1) ** 2),
-            tuple(sorted((*self.cards, card))),
+            tuple(sorted((*which, quantity) for which, quantity in held.items())),
         )
 
 
-_NOTHING = _Grouping((0,) * 4, (0,) * 3, ())
-
-
-class _Spread(NamedTuple):
-    """One side of a card: as many contracts as it has, as many as it must have to be worth a card, its two legs."""
-
-    quantity: int
-    need: int
-    low: int
-    high: int
+_NOTHING = _Grouping((0,) * 5, (0,) * 3, ())
 
 
 class _Ladder:
@@ -167,29 +151,36 @@ class _Ladder:
     def card(self, move: _Move) -> _Card:
         at = self.strikes
         i, j, k, m = move.legs
-        return _Card((at[i], at[j], at[k], at[m]), move.reverse, move.quantity)
+        return (at[i], at[j], at[k], at[m]), move.reverse, move.quantity
 
     def most(self, left: _Left) -> _Want:
         """The most short condors, and the most long condors, if there were only them."""
         return _flow(self.stages[0], left), _flow(self.stages[1], left)
 
-    def cards_needed(self, left: _Left, total: int) -> list[int]:
-        """The fewest legs of each layer that hold `total` contracts: no grouping has fewer cards."""
-        counts = []
-        for layer in self.layers:
-            missing, count = total, 0
-            for held in sorted([left[i] for i in layer], reverse=True):
-                if missing <= 0:
-                    break
-                missing -= held
-                count += 1
-            counts.append(count)
-        return counts
+    def first(self, left: _Left, want: _Want) -> _Move:
+        """A card of the one direction wanted, from the first legs that its greedy pass uses: it never costs a contract."""
+        reverse = 0 if want[0] else 1
+        begun: _Begun = (0, 0, 0, 0)
+        used: list[tuple[int, int]] = []
+        for i, (stage, held) in enumerate(zip(self.stages[reverse], left, strict=True)):
+            before, begun = begun, _through(begun, stage, held)
+            if stage == len(used) and begun[stage] > before[stage]:
+                used.append((begun[stage] - before[stage], i))
+        (a, i), (b, j), (c, k), (d, m) = used
+        return _Move(min(a, b, c, d, want[reverse]), reverse, (i, j, k, m))
 
-    def needs(self, left: _Left, total: int, cards: int) -> list[int] | None:
+    def cards_needed(self, left: _Left, total: int) -> int:
+        """The fewest legs that hold `total` contracts, summed over the layers: each layer has a leg of each card."""
+        count = 0
+        for layer in self.layers:
+            held = accumulate(sorted([left[i] for i in layer], reverse=True), initial=0)
+            count += sum([sums < total for sums in held])
+        return count
+
+    def needs(self, left: _Left, total: int, cards: int) -> list[int]:
         """The least contracts a card through each leg must have so that `cards - 1` more can reach `total`.
 
-        None when not even `cards` can. The bound is of each layer: the legs left must hold the rest in the
+        Empty when not even `cards` can. The bound is of each layer: the legs left must hold the rest in the
         `cards - 1` largest of them.
         """
         need = [0] * len(left)
@@ -197,7 +188,7 @@ class _Ladder:
             largest = sorted([left[i] for i in layer], reverse=True)[:cards]
             full = sum(largest)
             if full < total:
-                return None
+                return []
             edge = largest[-1] if len(largest) == cards else 0
             lack = total - full + edge
             if lack > 0:
@@ -205,30 +196,34 @@ class _Ladder:
                     need[i] = min(lack, total - full + left[i]) if left[i] >= edge else lack
         return need
 
-    def moves(self, left: _Left, want: _Want, cards: int) -> list[_Move]:
-        """Every card, as large as it can be, after which `cards - 1` more might reach `want`."""
+    def moves(self, left: _Left, want: _Want, cards: int, sides: int | None = None) -> list[_Move]:
+        """Every card, as large as it can be, after which `cards - 1` more might reach `want`.
+
+        Those that use up most legs come first. With `sides` only the first so many spreads of each kind are joined.
+        """
         need = self.needs(left, sum(want), cards)
         found: list[_Move] = []
-        if need is None:
-            return found
-        at = self.strikes
-        for reverse in (0, 1):
-            calls = _spreads(self.calls[reverse], left, need, want[reverse])
-            for put, put_need, i, j in _spreads(self.puts[reverse], left, need, want[reverse]):
+        for reverse in (0, 1) if need else ():
+            puts = _spreads(self.puts[reverse], left, need, want[reverse])[:sides]
+            calls = _spreads(self.calls[reverse], left, need, want[reverse])[:sides]
+            for put, put_need, i, j in puts:
                 for call, call_need, k, m in calls:
-                    quantity = put if put < call else call
-                    if quantity >= put_need and quantity >= call_need and at[j] <= at[k]:
+                    quantity = min(put, call)
+                    if quantity >= put_need and quantity >= call_need and self.strikes[j] <= self.strikes[k]:
                         found.append(_Move(quantity, reverse, (i, j, k, m)))
+        found.sort(key=lambda move: ([left[i] for i in move.legs].count(move.quantity), move.quantity), reverse=True)
         return found
 
 
-def _spreads(pairs: _Pairs, left: _Left, need: Sequence[int], most: int) -> list[_Spread]:
+def _spreads(pairs: _Pairs, left: _Left, need: Sequence[int], most: int) -> list[tuple[int, int, int, int]]:
+    """The sides a card may have: contracts it has, contracts it must have, its legs; even and large ones first."""
     found = []
     for i, j in pairs if most else ():
         quantity = min(left[i], left[j], most)
         least = max(need[i], need[j])
         if quantity and quantity >= least:
-            found.append(_Spread(quantity, least, i, j))
+            found.append((quantity, least, i, j))
+    found.sort(key=lambda spread: (left[spread[2]] != left[spread[3]], -spread[0]))
     return found
 
 
@@ -242,15 +237,15 @@ def _flow(stages: _Stages, left: Sequence[int], begun: _Begun = (0, 0, 0, 0)) ->
         if stage == 0:
             puts += held
         elif stage == 1:
-            moved = held if held < puts else puts
+            moved = min(puts, held)
             puts -= moved
             spreads += moved
         elif stage == 2:
-            moved = held if held < spreads else spreads
+            moved = min(spreads, held)
             spreads -= moved
             bodies += moved
         else:
-            moved = held if held < bodies else bodies
+            moved = min(bodies, held)
             bodies -= moved
             condors += moved
     return condors
@@ -333,14 +328,15 @@ class _Search:
         shares = _shares(self.ladder, left)
         rest = tuple(held - share for held, share in zip(left, shares, strict=True))
         want = self.ladder.most(shares)[0], self.ladder.most(rest)[1]
-        found, cards = self.fewest(left, want, 0), 0
-        while not found and self.spent < _EFFORT:
-            cards += 1
-            found = self.fewest(left, want, cards)
+        found: tuple[_Grouping, ...] = ()
+        for cards in range(len(left) + 1):
+            found = found or self.fewest(left, want, cards)
         found = found or self.beam(left, want)
         if not found:
-            apart = self.beam(shares, (want[0], 0))[0], self.beam(rest, (0, want[1]))[0]
-            found = (_sum(apart),)
+            whole = self.beam(shares, (want[0], 0))[0]
+            for card in self.beam(rest, (0, want[1]))[0].cards:
+                whole = whole.plus(card)
+            found = (whole,)
         return found
 
     def fewest(self, left: _Left, want: _Want, cards: int) -> tuple[_Grouping, ...]:
@@ -350,8 +346,7 @@ class _Search:
         key = (left, want[0], cards)
         if key not in self.known:
             moves = self.ladder.moves(left, want, cards) if cards else []
-            self.spent += len(left) + len(moves) // 2
-            moves.sort(key=lambda move: [left[i] for i in move.legs].count(move.quantity), reverse=True)
+            self.spent += len(left) + 4 * len(moves)
             found = set()
             for move in moves:
                 after = self.after(left, want, move) if self.spent < _EFFORT else None
@@ -389,21 +384,18 @@ class _Search:
     def children(self, left: _Left, want: _Want) -> list[tuple[_Move, _Left, _Want]]:
         """Cards to go on with: those that use up most legs, then the largest; smaller ones if none of them will do."""
         found: list[tuple[_Move, _Left, _Want]] = []
-        for move in self.ladder.largest(left, want)[:_BEAM_TRIES]:
+        for move in self.ladder.moves(left, want, sum(left), _BEAM_SIDES)[:_BEAM_TRIES]:
             after = self.after(left, want, move) if len(found) < _BEAM_CHILDREN else None
             if after:
                 found.append((move, *after))
-        for move in () if found else self.ladder.moves(left, want, sum(left)):
-            quantity = 0 if found else move.quantity
-            while quantity:
-                smaller = move._replace(quantity=quantity)
-                after = self.after(left, want, smaller)
-                quantity = 0 if after else quantity // 2
-                found += [(smaller, *after)] if after else []
+        if not found and not all(want):
+            move = self.ladder.first(left, want)
+            rest = self.after(left, want, move)
+            found = [(move, *rest)] if rest else []
         return found
 
 
-def _first(found: Iterable[_Grouping]) -> tuple[_Grouping, ...]:
+def _first(found: set[_Grouping]) -> tuple[_Grouping, ...]:
     """The best, and the next if it is as good by the objectives 1 to 5."""
     best = sorted(found)[:2]
-    return tuple(grouping for grouping in best if grouping.wings == best[0].wings)
+    return tuple(grouping for grouping in best if grouping.cost == best[0].cost)

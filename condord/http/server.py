@@ -128,6 +128,7 @@ class Server(uvicorn.Server):
                 lifespan="off",
                 log_config=None,
                 access_log=False,
+                log_level="warning",
                 server_header=False,
                 ws="none",
                 http="h11",

@@ -145,3 +145,30 @@ def _settled(status: wire.Status) -> wire.Status:
         stream=msgspec.structs.replace(status.stream, last_message_at=None),
         positions=msgspec.structs.replace(status.positions, read_at=None),
     )
+
+
+def unread_status(source: wire.Source, feed: wire.Feed, now_at: dt.datetime) -> wire.Status:
+    """The status before anything was asked."""
+    return wire.Status(
+        state="starting",
+        reason=None,
+        code=None,
+        since=now_at,
+        source=source,
+        feed=feed,
+        market=wire.Market(is_open=None, next_open=None, next_close=None),
+        stream=wire.Stream(connected=False, subscribed=0, requested=0, reconnects=0, last_message_at=None),
+        positions=wire.Positions(read_at=None, error=None, breaker="closed"),
+    )
+
+
+UNREAD_TOTALS = wire.Totals(
+    condors=0,
+    incomplete=0,
+    unrealized_pl=None,
+    natural_pl=None,
+    unmatched_pl=None,
+    max_loss=None,
+    by_underlying=[],
+)
+"""The sums before positions were read: nothing is known, not even that there is nothing."""

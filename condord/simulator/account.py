@@ -129,6 +129,7 @@ class Account:
         short = sum((value for value in values if value < 0), Decimal(0))
         equity = self._cash + long + short
         margin = Decimal(27_000)
+        free = number(max(Decimal(0), equity - margin))
         power = number(max(Decimal(0), (equity - margin) * 2))
         return {
             "id": self._account_id,
@@ -143,14 +144,9 @@ class Account:
             "long_market_value": number(long),
             "short_market_value": number(short),
             "position_market_value": number(long - short),
-            "buying_power": power,
-            "regt_buying_power": power,
-            "effective_buying_power": power,
-            "options_buying_power": number(max(Decimal(0), equity - margin)),
-            "non_marginable_buying_power": number(max(Decimal(0), equity - margin)),
-            "initial_margin": number(margin),
-            "maintenance_margin": number(margin),
-            "last_maintenance_margin": number(margin),
+            **dict.fromkeys(("buying_power", "regt_buying_power", "effective_buying_power"), power),
+            **dict.fromkeys(("options_buying_power", "non_marginable_buying_power"), free),
+            **dict.fromkeys(("initial_margin", "maintenance_margin", "last_maintenance_margin"), number(margin)),
             "sma": number(equity),
             "accrued_fees": "0",
             "multiplier": "4",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from decimal import Decimal
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -21,9 +21,28 @@ from condord.simulator.faults import FAULTS
 from condord.simulator.market import Quote
 from condord.simulator.simulation import Simulation
 
-_T = TypeVar("_T")
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
 _NotNegative = Annotated[float, msgspec.Meta(ge=0)]
+_ARGS = ("symbol", "path", "stream", "seconds_each", "skew_seconds")
+
+
+class FaultOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Let `fault` strike `count` times, for `seconds`; the rest are its own arguments."""
+
+    fault: str
+    count: Annotated[int, msgspec.Meta(gt=0)] | None = None
+    seconds: _Positive | None = None
+    symbol: str | None = None
+    path: str | None = None
+    stream: Literal["option", "trading", "all"] | None = None
+    seconds_each: _NotNegative | None = None
+    skew_seconds: float | None = None
+
+    @property
+    def args(self) -> dict[str, Any]:
+        """The fault's own arguments, those that were given."""
+        given = msgspec.structs.asdict(self)
+        return {key: given[key] for key in _ARGS if given[key] is not None}
 
 
 class PositionChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -106,20 +125,11 @@ class Admin:
         return json({"known": {fault.name: fault.sentence for fault in FAULTS}, "active": self._active(self._now())})
 
     async def _activate(self, request: Request) -> Response:
-        body = await _body(request, dict[str, Any])
-        name, now = body.pop("fault", None), self._now()
-        if not isinstance(name, str):
-            raise BadRequest("fault names the fault to activate")
-        count, seconds = body.pop("count", None), body.pop("seconds", None)
-        if not (count is None or (type(count) is int and count > 0)):
-            raise BadRequest("count is a positive integer or null")
-        if not (seconds is None or (type(seconds) in (int, float) and seconds > 0)):
-            raise BadRequest("seconds is a positive number or null")
+        order, now = await _body(request, FaultOrder), self._now()
         try:
-            self._simulation.faults.activate(name, now, count=count, seconds=seconds, **body)
+            self._simulation.strike(order.fault, now, count=order.count, seconds=order.seconds, **order.args)
         except NotFound as unknown:
             raise BadRequest(f"{unknown}. {unknown.hint}") from unknown
-        self._simulation.tick(now)
         return json({"active": self._active(now)})
 
     async def _clear(self, _request: Request) -> Response:
@@ -130,7 +140,9 @@ class Admin:
         changes = await _body(request, PositionChanges | list[PositionChange])
         if isinstance(changes, list):
             changes = PositionChanges(positions=changes)
-        account, now = self._simulation.account, self._now()
+        if not all(each.avg_entry_price is None or each.avg_entry_price.is_finite() for each in changes.positions):
+            raise BadRequest("avg_entry_price is a number or null")
+        account = self._simulation.account
         if changes.fill:
             held = {symbol: each.quantity for symbol, each in account.holdings.items()}
             trades = [
@@ -139,7 +151,7 @@ class Admin:
                 if each.qty != held.get(each.symbol, 0)
             ]
             if trades:
-                self._simulation.fill(trades, now)
+                self._simulation.fill(trades, self._now())
         else:
             for each in changes.positions:
                 account.put(each.symbol, each.qty, each.avg_entry_price)
@@ -149,15 +161,12 @@ class Admin:
         pushed = await _body(request, PushedQuotes | list[PushedQuote])
         if isinstance(pushed, list):
             pushed = PushedQuotes(quotes=pushed)
-        now, market = self._now(), self._simulation.market
+        simulation, now = self._simulation, self._now()
         if pushed.release:
-            market.release()
-        at_ns = int(self._simulation.at(now).timestamp() * 1e9)
-        quotes = [_quote(each, at_ns + place) for place, each in enumerate(pushed.quotes)]
-        market.pin(quotes, hold=pushed.pin)
-        subscribed = self._simulation.streams.subscribed()
-        self._simulation.publish([quote for quote in quotes if quote.symbol in subscribed], now)
-        return json({"pushed": len(quotes)})
+            simulation.market.release()
+        at_ns = int(simulation.at(now).timestamp() * 1e9)
+        simulation.push([_quote(each, at_ns + place) for place, each in enumerate(pushed.quotes)], now, hold=pushed.pin)
+        return json({"pushed": len(pushed.quotes)})
 
     async def _market(self, request: Request) -> Response:
         change = await _body(request, MarketChange)
@@ -206,7 +215,7 @@ def _quote(pushed: PushedQuote, at_ns: int) -> Quote:
     )
 
 
-async def _body(request: Request, kind: type[_T] | Any) -> Any:  # noqa: ANN401 - msgspec decides the type
+async def _body(request: Request, kind: Any) -> Any:  # noqa: ANN401 - msgspec decides the type
     try:
         return msgspec.json.decode(await request.body(), type=kind)
     except msgspec.DecodeError as error:

@@ -44,6 +44,11 @@ def integer(request: Request, key: str, usual: int, most: int) -> int:
     return int(text)
 
 
+def flag(request: Request, key: str) -> bool:
+    """Whether a flag is set; alpaca-py writes `True`."""
+    return request.query_params.get(key, "").lower() == "true"
+
+
 def symbols_of(request: Request, key: str = "symbols") -> set[str]:
     """A list parameter, split at commas; empty where it is missing."""
     return {symbol for symbol in request.query_params.get(key, "").split(",") if symbol}

@@ -27,7 +27,10 @@ _ADMIN = "/simulator"
 
 
 class Gate:
-    """The ASGI application in front of the routes; `stopping` is set when the simulator ends."""
+    """The ASGI application in front of the routes; `stopping` is set when the simulator ends.
+
+    `now` gives seconds of the loop clock, `wall` seconds since 1970 for the rate limit's window.
+    """
 
     def __init__(
         self,
@@ -38,6 +41,7 @@ class Gate:
         limit: int,
         now: Callable[[], float],
         stopping: asyncio.Event,
+        wall: Callable[[], float] = time.time,
     ) -> None:
         self._simulation = simulation
         self._api: ASGIApp = api
@@ -45,6 +49,7 @@ class Gate:
         self._limit = RateLimit(limit)
         self._now = now
         self._stopping = stopping
+        self._wall = wall
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -61,7 +66,7 @@ class Gate:
         if not self._simulation.terms.accepts(key, secret):
             await error(401, "request is not authorized", UNAUTHORIZED)(scope, receive, send)
             return
-        allowance = self._limit.take(key, path.split("/")[1], time.time())
+        allowance = self._limit.take(key, path.split("/")[1], self._wall())
         response = await self._struck(path, allowance, request) or await _captured(self._api, request)
         response.headers.update(allowance.headers)
         await self._send(path, response, request, send)

@@ -68,7 +68,7 @@ PLANS: tuple[Plan, ...] = (
     Plan(
         root="IWM", expiration="near", age_days=13, spot_factor=0.994, grid=1.0,
         legs=(
-            Leg(right="put", quantity=2, ratio=0.972, shift=-33.0),
+            Leg(right="put", quantity=2, ratio=0.972, shift=-45.0),
             Leg(right="put", quantity=-2, ratio=0.972, shift=-3.0),
             Leg(right="call", quantity=-2, ratio=1.03),
             Leg(right="call", quantity=2, ratio=1.03, shift=8.0),

@@ -11,7 +11,9 @@ import contextlib
 import datetime as dt
 import signal
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
+from decimal import Decimal
 from typing import Any, cast
 
 import msgspec
@@ -25,7 +27,7 @@ from condord.simulator.answers import absent
 from condord.simulator.connection import Connection
 from condord.simulator.faults import Faults
 from condord.simulator.gate import Gate
-from condord.simulator.market import Market
+from condord.simulator.market import Market, Quote
 from condord.simulator.market_api import MarketApi
 from condord.simulator.scenarios import Scenario
 from condord.simulator.scenarios import scenario as find_scenario
@@ -35,6 +37,7 @@ from condord.simulator.streams import Streams
 from condord.simulator.trading_api import TradingApi
 
 RATE_LIMIT = 200
+_KEEP_ALIVE_SECONDS = 65
 
 
 class _Server(uvicorn.Server):
@@ -84,6 +87,22 @@ class Simulator:
     def streams(self) -> Streams:
         """Who is connected."""
         return self.simulation.streams
+
+    def strike(self, fault: str, **args: Any) -> None:  # noqa: ANN401 - as Simulation.strike
+        """Let `fault` strike from now on, as `POST /simulator/faults` does.
+
+        Raises:
+            NotFound: there is no such fault.
+        """
+        self.simulation.strike(fault, asyncio.get_running_loop().time(), **args)
+
+    def fill(self, *changes: tuple[str, int, Decimal | None]) -> dict[str, Any]:
+        """Fill one order that changes holdings by (symbol, signed quantity, price or the mark); returns its update."""
+        return self.simulation.fill(changes, asyncio.get_running_loop().time())
+
+    def push(self, *quotes: Quote, hold: bool = False) -> None:
+        """Make `quotes` the latest and send them at once; with `hold` their symbols stand until released."""
+        self.simulation.push(quotes, asyncio.get_running_loop().time(), hold=hold)
 
 
 def run(
@@ -150,8 +169,7 @@ async def serve(
         NotFound: there is no such scenario.
         Unavailable: the address cannot be had.
     """
-    chosen = find_scenario(scenario)
-    chosen = _overruled(chosen, rate, speed)
+    chosen = _overruled(find_scenario(scenario), rate, speed)
     listener = _listen(host, port)
     now = asyncio.get_running_loop().time
     simulation = Simulation(
@@ -164,10 +182,19 @@ async def serve(
     stopping = asyncio.Event()
     gate = application(simulation, rate_limit=rate_limit, now=now, stopping=stopping)
     server = _server(gate, simulation.streams)
+    async with _living(server, simulation, listener, stopping):
+        yield Simulator(host, listener.getsockname()[1], simulation)
+
+
+@contextlib.asynccontextmanager
+async def _living(
+    server: _Server, simulation: Simulation, listener: socket.socket, stopping: asyncio.Event
+) -> AsyncIterator[None]:
+    """Accept connections and let time pass while the context is open; one task, so that its errors stay its own."""
     living = asyncio.create_task(_live(server, simulation, listener, stopping))
     try:
         await _ready_or_failed(server, living)
-        yield Simulator(host, listener.getsockname()[1], simulation)
+        yield
     finally:
         stopping.set()
         simulation.streams.abort_all()
@@ -197,7 +224,14 @@ async def _ready_or_failed(server: _Server, living: asyncio.Task[None]) -> None:
         await living
 
 
-def application(simulation: Simulation, *, rate_limit: int, now: Callable[[], float], stopping: asyncio.Event) -> Gate:
+def application(
+    simulation: Simulation,
+    *,
+    rate_limit: int,
+    now: Callable[[], float],
+    stopping: asyncio.Event,
+    wall: Callable[[], float] = time.time,
+) -> Gate:
     """Everything that answers HTTP, as one ASGI application; set `stopping` to end what waits."""
     routes = [*TradingApi(simulation, now).routes, *MarketApi(simulation, now).routes]
     return Gate(
@@ -207,6 +241,7 @@ def application(simulation: Simulation, *, rate_limit: int, now: Callable[[], fl
         limit=rate_limit,
         now=now,
         stopping=stopping,
+        wall=wall,
     )
 
 
@@ -223,6 +258,7 @@ def _server(gate: Gate, streams: Streams) -> _Server:
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=1,
     )
     return _Server(config)
@@ -239,7 +275,8 @@ def _overruled(scenario: Scenario, rate: float | None, speed: float | None) -> S
 
 def _listen(host: str, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio turns Nagle off only on sockets whose protocol is named.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

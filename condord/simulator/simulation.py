@@ -87,6 +87,23 @@ class Simulation:
         self.streams.update(update, now)
         return update
 
+    def push(self, quotes: Sequence[Quote], now: float, *, hold: bool = False) -> None:
+        """Make `quotes` the latest and send them at once; with `hold` their symbols stand until released."""
+        self.market.pin(quotes, hold=hold)
+        subscribed = self.streams.subscribed()
+        self.publish([quote for quote in quotes if quote.symbol in subscribed], now)
+
+    def strike(
+        self, fault: str, now: float, *, count: int | None = None, seconds: float | None = None, **args: object
+    ) -> None:
+        """Let `fault` strike from now on; what is live is struck before this returns.
+
+        Raises:
+            NotFound: there is no such fault.
+        """
+        self.faults.activate(fault, now, count=count, seconds=seconds, **args)
+        self.tick(now)
+
     def add_new_leg(self, symbol: str | None = None) -> None:
         """Hold one contract more: `symbol`, or a strike above one that is held already."""
         held = self.account.holdings

@@ -18,7 +18,7 @@ from condord.core import occ
 from condord.core.occ import OptionSymbol
 from condord.errors import SymbolError
 from condord.simulator import names
-from condord.simulator.answers import BadRequest, absent, integer, json, symbols_of
+from condord.simulator.answers import BadRequest, absent, flag, integer, json, symbols_of
 from condord.simulator.clock import NEW_YORK
 from condord.simulator.distortion import skew_seconds
 from condord.simulator.orders import number
@@ -89,23 +89,23 @@ class TradingApi:
         status, limit = query.get("status", "open"), integer(request, "limit", 50, 500)
         if status not in {"open", "closed", "all"}:
             raise BadRequest(f"invalid status: {status}")
-        wanted = symbols_of(request)
+        wanted, after, until = symbols_of(request), _instant(query.get("after")), _instant(query.get("until"))
         found = [
             order
             for order in self._simulation.account.orders
             if (status == "all" or (order["status"] in _CLOSED) == (status == "closed"))
-            and _is_between(str(order["submitted_at"]), query.get("after"), query.get("until"))
+            and _is_between(str(order["submitted_at"]), after, until)
             and (not wanted or not wanted.isdisjoint(_order_symbols(order)))
         ]
         if query.get("direction", "desc") == "desc":
             found.reverse()
         page = found[:limit]
-        return json(page if query.get("nested") == "true" else list(_flat(page)))
+        return json(page if flag(request, "nested") else list(_flat(page)))
 
     async def _contracts(self, request: Request) -> Response:
         rows, token = _page(request, self._matching_contracts(request), 100, _MOST_CONTRACTS)
         answers = [self._contract_answer(symbol) for symbol in rows]
-        if request.query_params.get("show_deliverables") != "true":
+        if not flag(request, "show_deliverables"):
             for answer in answers:
                 answer.pop("deliverables", None)
         return json({"option_contracts": answers, "next_page_token": token})
@@ -125,11 +125,12 @@ class TradingApi:
         kinds = request.path_params.get("kind") or query.get("activity_types") or ""
         wanted = {kind for kind in kinds.split(",") if kind}
         size = integer(request, "page_size", 100, 100)
+        after, until = _instant(query.get("after")), _instant(query.get("until"))
         found = [
             row
             for row in self._simulation.account.activities
             if (not wanted or row["activity_type"] in wanted)
-            and _is_between(_activity_instant(row), query.get("after"), query.get("until"))
+            and _is_between(_activity_instant(row), after, until)
             and (not query.get("date") or _activity_instant(row).startswith(query["date"]))
         ]
         if query.get("direction", "desc") == "desc":
@@ -196,12 +197,14 @@ def _activity_instant(row: dict[str, Any]) -> str:
     return str(row.get("transaction_time") or row["created_at"])
 
 
-def _is_between(instant: str, after: str | None, until: str | None) -> bool:
+def _is_between(instant: str, after: dt.datetime | None, until: dt.datetime | None) -> bool:
     at = dt.datetime.fromisoformat(instant)
-    return not ((after and at <= _instant(after)) or (until and at >= _instant(until)))
+    return not ((after and at <= after) or (until and at >= until))
 
 
-def _instant(text: str) -> dt.datetime:
+def _instant(text: str | None) -> dt.datetime | None:
+    if not text:
+        return None
     try:
         at = dt.datetime.fromisoformat(text.replace(" ", "+"))
     except ValueError as error:
@@ -210,8 +213,8 @@ def _instant(text: str) -> dt.datetime:
 
 
 def _date(request: Request, key: str) -> dt.date | None:
-    text = request.query_params.get(key)
-    return _instant(text).date() if text else None
+    at = _instant(request.query_params.get(key))
+    return at.date() if at else None
 
 
 def _float(text: str) -> float:

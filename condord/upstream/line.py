@@ -90,6 +90,13 @@ class Line(ABC):
             self._outbox += self.subscription()
             self._poked.set()
 
+    def watch(self, *, is_expecting: bool) -> None:
+        """Whether silence is suspicious from now on: the market is open and something is subscribed."""
+        before = self.link.deadline
+        self.link.watch(is_expecting=is_expecting, now=self.now())
+        if self.link.deadline != before:
+            self._poked.set()
+
     def retry(self) -> None:
         """Try again now instead of waiting out a halt or a backoff."""
         self.step("retry")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 
 from condord.core.quote import Tick
@@ -23,6 +24,7 @@ class OptionStream(Line):
         login: Login,
         symbol_limit: int,
         desk: Desk,
+        now_at: Callable[[], dt.datetime],
         newer: Callable[[], Awaitable[bool]],
         live: Callable[[], None],
         changed: Callable[[], None],
@@ -30,10 +32,11 @@ class OptionStream(Line):
         super().__init__(link, url=url, headers={"Content-Type": "application/msgpack"}, changed=changed)
         self.symbols: tuple[str, ...] = ()
         self.refused: dict[str, int] = {}
-        self.heard: float | None = None
+        self.heard_at: dt.datetime | None = None
         self._login = login
         self._symbol_limit = symbol_limit
         self._desk = desk
+        self._now_at = now_at
         self._newer = newer
         self._live = live
         self._protocol = OptionProtocol(symbol_limit=symbol_limit, refused=self.refused)
@@ -64,8 +67,8 @@ class OptionStream(Line):
         messages = self._protocol.receive(data)
         ticks = [message for message in messages if type(message) is Tick]
         if ticks:
-            self.heard = self.now()
-            self.link.data(self.heard)
+            self.heard_at = self._now_at()
+            self.link.data(self.now())
             self._desk.offer(ticks)
         if len(ticks) == len(messages):
             return

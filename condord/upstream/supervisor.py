@@ -109,6 +109,7 @@ class Supervisor:
             login=login,
             symbol_limit=settings.symbol_limit,
             desk=desk,
+            now_at=now_at,
             newer=self._has_newer,
             live=self._quotes.ask,
             changed=self.tell,
@@ -177,7 +178,7 @@ class Supervisor:
                 subscribed=self.stream.subscribed,
                 requested=len(self.stream.symbols),
                 reconnects=link.reconnects,
-                last_message_at=self._heard_at(),
+                last_message_at=self.stream.heard_at,
             ),
             positions=wire.Positions(
                 read_at=self._read_at,
@@ -213,11 +214,6 @@ class Supervisor:
     def _is_open(self) -> bool | None:
         return None if self._clock is None else is_open_at(self._clock, self._now_at())
 
-    def _heard_at(self) -> dt.datetime | None:
-        if self.stream.heard is None:
-            return None
-        return self._now_at() - dt.timedelta(seconds=self.stream.now() - self.stream.heard)
-
     def _link_settings(self, name: str) -> LinkSettings:
         return LinkSettings(
             name=name,
@@ -229,10 +225,8 @@ class Supervisor:
     async def _pulse(self) -> None:
         """Once a second: watch for silence only while something should come, and tell the status."""
         while True:
-            now = self.stream.now()
-            is_expecting = self._is_open() is True and self.stream.subscribed > 0
-            self.stream.link.watch(is_expecting=is_expecting, now=now)
-            self.beat = now
+            self.stream.watch(is_expecting=self._is_open() is True and self.stream.subscribed > 0)
+            self.beat = self.stream.now()
             self.tell()
             await asyncio.sleep(PULSE_SECONDS)
 

@@ -34,11 +34,18 @@ class Bench:
 
     def __init__(self, name="default", *, rate_limit=200, **terms):
         self.now = 1000.0
+        self.wall = 1_795_000_000.0
         self.simulation = Simulation(
             scenario=scenario(name), seed=1, terms=Terms(**terms), started_at=STARTED_AT, now=self.now
         )
         self.stopping = asyncio.Event()
-        self.app = application(self.simulation, rate_limit=rate_limit, now=lambda: self.now, stopping=self.stopping)
+        self.app = application(
+            self.simulation,
+            rate_limit=rate_limit,
+            now=lambda: self.now,
+            stopping=self.stopping,
+            wall=lambda: self.wall,
+        )
 
     def tick(self, seconds=0.05):
         self.now += seconds

@@ -57,7 +57,7 @@ def test_positions_follow_the_formulas(quantity, entry, bid, spread):
 
 
 def test_shares_count_once_and_contracts_a_hundred_times(account):
-    account.put("AAPL", 100, Decimal("300"))
+    account.put("AAPL", 100, Decimal(300))
     row = account.position("AAPL")
     assert (row["cost_basis"], row["asset_class"], row["exchange"]) == ("30000", "us_equity", "NASDAQ")
 

@@ -39,6 +39,9 @@ def test_a_fault_is_activated_and_cleared(bench):
     [
         ({"fault": "rest-50"}, "rest-500"),
         ({"fault": 3}, "fault"),
+        ({"fault": "clock-skew", "skew_seconds": "much"}, "skew_seconds"),
+        ({"fault": "reset", "stream": "both"}, "stream"),
+        ({"fault": "reset", "now": 1}, "now"),
         ({}, "fault"),
         ({"fault": "reset", "count": 0}, "count"),
         ({"fault": "reset", "count": True}, "count"),
@@ -126,3 +129,10 @@ def test_position_faults_change_the_account_without_an_update(bench, fault, quan
     post(bench, "faults", {"fault": fault, "symbol": symbol})
     assert positions(bench).get(symbol, {}).get("qty") == quantity
     assert bench.simulation.streams.updates_sent == 0
+
+
+def test_an_entry_that_is_no_number_is_refused(bench):
+    before = positions(bench)
+    body = {"positions": [{"symbol": "SPY261218P00600000", "qty": 1, "avg_entry_price": "NaN"}], "fill": True}
+    assert post(bench, "positions", body).status == 400
+    assert positions(bench) == before

@@ -28,3 +28,8 @@ def test_other_integers_are_refused(text):
 def test_lists_are_split_at_commas():
     assert answers.symbols_of(request("symbols=A,B,,A")) == {"A", "B"}
     assert answers.symbols_of(request("")) == set()
+
+
+def test_flags_are_true_in_any_case():
+    assert answers.flag(request("nested=True"), "nested")
+    assert not answers.flag(request("nested=no"), "nested")

@@ -27,6 +27,7 @@ def listed_symbols(draw):
     ).compact
 
 
+@settings(max_examples=30)
 @given(listed_symbols(), st.integers(0, 2**32))
 def test_every_quote_is_one_a_trader_would_believe(symbol, seed):
     market = Market(seed=seed, at=AT, rate=20)
@@ -42,6 +43,7 @@ def test_every_quote_is_one_a_trader_would_believe(symbol, seed):
         assert quote.ask == round(quote.ask, 2)
 
 
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.lists(st.floats(0.001, 5), max_size=20))
 def test_the_same_seed_and_steps_give_the_same_quotes(seed, steps):
     def tape():

@@ -1,6 +1,6 @@
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -255,4 +255,5 @@ class TwoSessions(RuleBasedStateMachine):
         assert self.is_in != [True, True]
 
 
+TwoSessions.TestCase.settings = settings(max_examples=25, stateful_step_count=12)
 TestTwoSessions = TwoSessions.TestCase

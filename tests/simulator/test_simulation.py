@@ -1,5 +1,11 @@
 import datetime as dt
 
+import pytest
+
+from condord.simulator.faults import FAULTS
+
+SOME = ["SPY261218C00745000", "QQQ261218P00650000"]
+
 
 def test_a_busy_market_quotes_more_than_the_default_one(make_bench):
     def count(name):
@@ -41,3 +47,14 @@ def test_a_fault_on_an_unknown_position_changes_nothing(bench):
 
 def test_the_same_seed_gives_the_same_account(make_bench):
     assert make_bench().ask("/v2/positions").json == make_bench().ask("/v2/positions").json
+
+
+@pytest.mark.parametrize("fault", [fault.name for fault in FAULTS])
+def test_no_fault_ends_the_simulation(bench, fault):
+    bench.simulation.strike(fault, bench.now, count=3)
+    for _ in range(5):
+        bench.tick()
+        bench.simulation.publish([bench.simulation.market.latest(symbol) for symbol in SOME], bench.now)
+    bench.simulation.faults.clear()
+    assert bench.ask("/v2/clock").json["is_open"]
+    assert bench.ask("/v2/positions").status == 200

@@ -27,7 +27,7 @@ def test_a_32_bit_timestamp_drops_the_fraction():
     assert msgspec.msgpack.decode(encoded) == dt.datetime(2024, 3, 12, 11, 58, 58, tzinfo=dt.UTC)
 
 
-@given(st.integers(0, 70_000).filter(lambda count: count < 40 or count % 997 == 0 or count > 65_000))
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 255, 65_535, 65_536])
 def test_a_frame_is_an_array_of_any_length(count):
     assert msgspec.msgpack.decode(wire.frame([b"\x01"] * count)) == [1] * count
 

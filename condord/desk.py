@@ -1,0 +1,88 @@
+"""The desk: where everything that Alpaca says meets the clock, and leaves for the subscribers.
+
+The publisher decides; this file asks it again when it said, on the event loop, and wakes whom it names. A quote that
+may leave at once is published in the same turn of the loop that brought it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Iterable, Sequence
+
+from condord.core.position import Position
+from condord.core.quote import Tick
+from condord.live import wire
+from condord.live.fanout import Subscriber
+from condord.live.publisher import Publisher
+
+
+class Desk:
+    """The publisher on `loop`; `now_at` is the wall clock (UTC)."""
+
+    def __init__(
+        self, publisher: Publisher, *, loop: asyncio.AbstractEventLoop, now_at: Callable[[], dt.datetime]
+    ) -> None:
+        self._publisher = publisher
+        self._loop = loop
+        self._now_at = now_at
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The contracts held, the most important first."""
+        return self._publisher.book.symbols
+
+    def offer(self, ticks: Sequence[Tick]) -> None:
+        """Quotes off the stream: the way of every quote."""
+        self._publisher.offer(ticks, self._loop.time())
+        self._arm(self._publisher.coalescer.deadline)
+
+    def confirm(self, ticks: Iterable[Tick]) -> None:
+        """Latest quotes by REST."""
+        self._publisher.confirm(ticks, self._loop.time())
+        self._arm(self._publisher.coalescer.deadline)
+
+    def gap(self) -> None:
+        """The stream was cut."""
+        self._publisher.gap(self._loop.time())
+        self._arm(self._publisher.coalescer.deadline)
+
+    def set_positions(self, positions: Iterable[Position]) -> None:
+        """What the account holds."""
+        wake(self._publisher.set_positions(positions, self._loop.time(), self._now_at()))
+        self._arm(self._publisher.deadline)
+
+    def set_status(self, status: wire.Status) -> None:
+        """What can be trusted."""
+        wake(self._publisher.set_status(status, self._loop.time(), self._now_at()))
+        self._arm(self._publisher.deadline)
+
+    def has_older(self, ticks: Iterable[Tick]) -> bool:
+        """Whether any of `ticks` is newer than what is known."""
+        return self._publisher.book.prices.has_older(ticks)
+
+    def _arm(self, deadline: float | None) -> None:
+        """Turn at `deadline`, or now if that is past."""
+        if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if deadline <= self._loop.time():
+            self._turn()
+        else:
+            self._timer = self._loop.call_at(deadline, self._turn)
+
+    def _turn(self) -> None:
+        self._timer = None
+        wake(self._publisher.tick(self._loop.time(), self._now_at()))
+        deadline = self._publisher.deadline
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline, self._turn)
+
+
+def wake(subscribers: Iterable[Subscriber]) -> None:
+    """Tell those who serve them that something waits."""
+    for subscriber in subscribers:
+        subscriber.wake()
