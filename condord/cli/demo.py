@@ -29,7 +29,7 @@ READY_SECONDS = 20.0
 STOP_SECONDS = 3.0
 
 _COMMAND = (sys.executable, "-m", "condord", "simulate", "--port", "0", "--json", "--until-eof")
-_HINT = "Run `condord simulate` by itself to see what is wrong; --log-level debug says more."
+_HINT = "Run `condord simulate` by itself to see what is wrong."
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):

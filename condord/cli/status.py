@@ -41,24 +41,27 @@ def status_lines(report: wire.StatusReport, now: dt.datetime, screen: Screen) ->
     fields = {
         "daemon": f"condord {plain(report.version)}, process {report.pid}, up {words.span(report.uptime)}",
         "address": plain(report.address),
-        "state": f"{screen.paint(report.state, words.state_style(report.state))} since {since}",
-        "account": f"{report.source}, feed {report.feed}",
+        "upstream": f"{screen.paint(report.state, words.state_style(report.state))} since {since}",
+        "source": f"{report.source}, feed {report.feed}",
         "stream": f"{connected}, {stream.subscribed} of {stream.requested} symbols, {report.reconnects} reconnects",
         "watchdog": f"newest message {words.age(stream.last_message_at, now)}",
         "positions": f"read {words.age(rest.read_at, now)}",
         "breaker": words.BREAKERS[rest.breaker],
         "market": words.market(report.market, now).removeprefix("market "),
-        "readers": f"{report.subscribers} of {report.max_subscribers} subscribers",
-        "frames": f"{report.frames} sent, {report.dropped} dropped{_counts('resyncs', report.resyncs)}",
-        "refused": _counts("", report.refused).removeprefix(", ") or "none",
+        "subscribers": f"{report.subscribers} of {report.max_subscribers}",
+        "frames": f"{report.frames} sent, {report.dropped} dropped{_resyncs(report.resyncs)}",
     }
-    lines = [f"{name:<11}{value}" for name, value in fields.items()]
-    return lines + [screen.paint(f"! {sentence}", "warn") for sentence in words.trouble(report, now)]
+    if refused := _counts(report.refused):
+        fields["refused"] = refused
+    lines = [f"{name:<13}{value}" for name, value in fields.items()]
+    return lines + [screen.paint(sentence, "warn") for sentence in words.trouble(report, now)]
 
 
-def _counts(name: str, counts: Mapping[str, int]) -> str:
-    """`, resyncs 3 (slow 2, ring 1)`; nothing where nothing was counted."""
-    shown = ", ".join(f"{plain(reason)} {count}" for reason, count in counts.items() if count)
-    if not shown:
-        return ""
-    return f", {sum(counts.values())} {name} ({shown})" if name else shown
+def _resyncs(counts: Mapping[str, int]) -> str:
+    shown = _counts(counts)
+    return f", {sum(counts.values())} resyncs ({shown})" if shown else ""
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    """`slow 2, ring 1`; nothing where nothing was counted."""
+    return ", ".join(f"{plain(reason)} {count}" for reason, count in counts.items() if count)

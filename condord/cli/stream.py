@@ -65,7 +65,7 @@ _Described = tuple[dt.datetime | None, str]
 
 def _snapshot(data: bytes, screen: Screen) -> _Described:
     document = decoded(data, wire.Document)
-    count = f"{len(document.condors)} condors, {len(document.unmatched)} in none"
+    count = f"{words.condors(len(document.condors))}, {len(document.unmatched)} in none"
     return (
         document.as_of,
         f"{_state(document.status, screen)}, {count}, P/L {_gain(document.totals.unrealized_pl, screen)}",
@@ -78,16 +78,22 @@ def _delta(data: bytes, screen: Screen) -> _Described:
     if delta.status is not msgspec.UNSET:
         parts.append(_state(delta.status, screen) + (f": {plain(delta.status.reason)}" if delta.status.reason else ""))
     parts += [_valuation(value, screen) for value in delta.valuations[:_MOST_NAMED]]
-    if more := len(delta.valuations) - _MOST_NAMED:
-        parts += [f"and {more} more"] if more > 0 else []
-    if not parts:
-        parts = [f"{len(delta.quotes)} quotes"] if len(delta.quotes) != 1 else [plain(delta.quotes[0].symbol)]
-    return delta.as_of, "; ".join(parts)
+    if len(delta.valuations) > _MOST_NAMED:
+        parts.append(f"and {len(delta.valuations) - _MOST_NAMED} more")
+    return delta.as_of, "; ".join(parts or [_smaller_change(delta)])
+
+
+def _smaller_change(delta: wire.Delta) -> str:
+    """What changed where no condor did."""
+    if delta.unmatched:
+        return f"{len(delta.unmatched)} in no condor"
+    if len(delta.quotes) == 1:
+        return f"quote of {plain(delta.quotes[0].symbol)}"
+    return f"{len(delta.quotes)} quotes" if delta.quotes else "totals"
 
 
 def _valuation(value: wire.Valuation, screen: Screen) -> str:
-    doubt = f" incomplete ({len(value.missing)} without a quote)" if value.missing else ""
-    doubt += " unconfirmed" if value.unconfirmed else ""
+    doubt = (" incomplete" if value.missing else "") + (" unconfirmed" if value.unconfirmed else "")
     return f"{plain(value.id)} mark {words.price(value.mark)} P/L {_gain(value.unrealized_pl, screen)}{doubt}"
 
 
@@ -119,4 +125,4 @@ def _tell_absent(event: Event, wanted: set[str]) -> None:
     """Say which condors are not held: the daemon waits for them without a word."""
     held = {condor.id for condor in decoded(event.data.encode(), wire.Document).condors}
     for absent in sorted(wanted - held):
-        tell(f"condord: {plain(absent)} is not held now; waiting for it. `condord positions` lists what is")
+        tell(f"condord: {plain(absent)} is not held now; waiting for it")

@@ -47,7 +47,7 @@ def document_lines(document: wire.Document, now: dt.datetime, screen: Screen) ->
     lines += ["", *_wrapped(_total_parts(document), screen)]
     if len(document.totals.by_underlying) > 1:
         lines += _wrapped([_underlying(part) for part in document.totals.by_underlying], screen)
-    return lines + status_lines(document.status, now, screen)
+    return lines + _trust(document, now, screen)
 
 
 def _condors(condors: list[wire.Condor], screen: Screen) -> list[str]:
@@ -103,7 +103,7 @@ def _unmatched_row(entry: wire.Unmatched) -> Row:
 
 def _total_parts(document: wire.Document) -> list[str]:
     totals = document.totals
-    count = f"{totals.condors} condor{'' if totals.condors == 1 else 's'}"
+    count = words.condors(totals.condors)
     parts = [f"{count} ({totals.incomplete} incomplete)" if totals.incomplete else count]
     parts += [f"P/L {words.gain(totals.unrealized_pl)}", f"closing now {words.gain(totals.natural_pl)}"]
     if document.unmatched:
@@ -117,11 +117,15 @@ def _underlying(part: wire.UnderlyingTotals) -> str:
     return f"{plain(part.underlying)} {words.gain(part.unrealized_pl)}, max loss {words.money(part.max_loss)}"
 
 
-def status_lines(status: wire.Status, now: dt.datetime, screen: Screen) -> list[str]:
+def _trust(document: wire.Document, now: dt.datetime, screen: Screen) -> list[str]:
     """What the numbers rest on: one line, and one more for each thing that is wrong."""
+    status = document.status
+    # Deltas carry quotes but not `lastMessageAt`, so in a watched document the quotes know better.
+    times = [status.stream.last_message_at, *(quote.time for quote in document.quotes)]
+    newest = max((time for time in times if time is not None), default=None)
     parts = [
         f"{status.source} {status.feed}",
-        f"newest message {words.age(status.stream.last_message_at, now)}",
+        f"newest message {words.age(newest, now)}",
         words.market(status.market, now),
     ]
     head = screen.paint(status.state, words.state_style(status.state))

@@ -60,11 +60,14 @@ def _repaint(daemon: Daemon, condor_id: str | None) -> None:
     with Live(console=Console(), auto_refresh=False) as live:
 
         def show(note: str) -> None:
+            if mirror.document is None:  # a bye came first
+                return
             shown_on = screen(os.environ)
-            body = _part(mirror, condor_id)
+            lines = text(_part(mirror, condor_id), condor_id, shown_on).splitlines()
+            lines += [shown_on.paint(note, "bad")] if note else []
             # rich only places and wipes the lines; our own colours pass through it
-            table = text(body, condor_id, shown_on) + shown_on.paint(note, "bad")
-            live.update(Text.from_ansi(table, no_wrap=True), refresh=True)
+            shown = "\n".join(fitting(lines, live.console.height))
+            live.update(Text.from_ansi(shown, no_wrap=True), refresh=True)
 
         def cut(reason: str, wait_seconds: float) -> None:
             show(f"not live: {plain(reason)}; next attempt in {wait_seconds:.1f} s")
@@ -72,6 +75,15 @@ def _repaint(daemon: Daemon, condor_id: str | None) -> None:
         for event in daemon.events(_wanted(condor_id), on_cut=cut):
             mirror.apply(event)
             show("")
+
+
+def fitting(lines: list[str], height: int) -> list[str]:
+    """At most `height` lines: what is too much goes from above the last paragraph, the account and its status."""
+    if len(lines) <= height:
+        return lines
+    last = len(lines) - lines[::-1].index("") if "" in lines else len(lines)
+    tail = lines[last:][-max(1, height - 2) :]
+    return [*lines[: max(0, height - len(tail) - 1)], "…", *tail]
 
 
 def _wanted(condor_id: str | None) -> list[str]:

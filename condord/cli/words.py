@@ -60,6 +60,11 @@ def number(value: float | None) -> str:
     return UNKNOWN if value is None else f"{value:.3f}".rstrip("0").rstrip(".")
 
 
+def condors(count: int) -> str:
+    """`1 condor`, `2 condors`."""
+    return f"{count} condor{'' if count == 1 else 's'}"
+
+
 def kind(condor: wire.Condor) -> str:
     """`short condor`, `long butterfly`."""
     return f"{condor.direction} {_KINDS[condor.kind]}"

@@ -108,10 +108,17 @@ def group(positions: Iterable[Position]) -> Grouping:
 
 
 def _group_one(key: _Key, positions: Sequence[Position]) -> tuple[list[Condor], list[Position]]:
-    purses = {_place(position): _Purse(position) for position in positions}
+    purses: dict[tuple[Right, int], _Purse] = {}
+    rest: list[Position] = []
+    for position in positions:
+        place = _place(position)
+        if place in purses:  # the same contract under a second symbol: shown beside, never lost
+            rest.append(position)
+        else:
+            purses[place] = _Purse(position)
     matches = match({place: purse.quantity for place, purse in purses.items()})
     condors = [_condor(key, found, purses) for found in matches]
-    return condors, [purse.rest() for purse in purses.values() if purse.quantity]
+    return condors, rest + [purse.rest() for purse in purses.values() if purse.quantity]
 
 
 def _place(position: Position) -> tuple[Right, int]:
@@ -126,7 +133,8 @@ class _Purse:
     def __init__(self, position: Position) -> None:
         self.position = position
         self.quantity = position.quantity or 0
-        self._cost_basis_e4 = position.cost_basis_e4
+        self._held = self.quantity
+        self._unpaid_e4 = position.cost_basis_e4
 
     def take(self, quantity: int) -> Leg:
         position = self.position
@@ -147,14 +155,14 @@ class _Purse:
         )
 
     def _pay_out(self, quantity: int) -> int | None:
-        held, self.quantity = self.quantity, self.quantity - quantity
-        basis_e4 = self._cost_basis_e4
-        if basis_e4 is None:
+        self.quantity -= quantity
+        whole_e4, unpaid_e4 = self.position.cost_basis_e4, self._unpaid_e4
+        if whole_e4 is None or unpaid_e4 is None:
             return None
-        part_e4 = basis_e4
-        if quantity != held:
-            part_e4 = _divide(basis_e4 * quantity, held * _CENT_E4) * _CENT_E4
-        self._cost_basis_e4 = basis_e4 - part_e4
+        part_e4 = unpaid_e4
+        if self.quantity:
+            part_e4 = _divide(whole_e4 * quantity, self._held * _CENT_E4) * _CENT_E4
+        self._unpaid_e4 = unpaid_e4 - part_e4
         return part_e4
 
 

@@ -17,19 +17,20 @@ common divisor first, so a book held n-fold is grouped the same way.
 
 How it is found, and what is guaranteed:
 
-- 1 and 2: in one direction one greedy pass is exact. When legs could serve both directions, a narrow beam shares
-  them out, led by the least cut of both; exhaustive search on small books has never done better.
-- 3 to 7: cards are taken one by one, each as large as the legs left allow, in every order that still reaches 1 and
-  2, with one card more allowed until that succeeds. A best grouping has such an order unless its quantities depend
-  on each other in a circle.
-- When that has spent its effort, counted in legs looked at and never in time, it has either found the fewest cards
-  and keeps the best of those it saw, or a beam takes over: it still reaches 1 and 2, perhaps with more cards.
-  `ambiguous` then tells only what was seen: a tie may be missed, never invented.
+- 1 and 2: in one direction a greedy pass is exact. When legs could serve both directions, a narrow beam shares them
+  out, led by the least cut of both: not proven exact, but so on the small books held against exhaustive search.
+- 3 to 7: cards are taken one by one, each as large as the legs left allow, in every order that still reaches 1 and 2,
+  with one card more allowed until that succeeds. A best grouping has such an order unless its quantities depend on
+  each other in a circle.
+- When that has spent its effort, counted in legs looked at and never in time, it has either found the fewest cards and
+  keeps the best of those it saw, or a beam takes over: it still reaches 1 and 2, perhaps with more cards. `ambiguous`
+  then tells only what was seen: a tie may be missed, never invented.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import reduce
 from itertools import accumulate
 from math import gcd
 from typing import NamedTuple
@@ -38,9 +39,9 @@ import msgspec
 
 from condord.core.occ import Right
 
-_EFFORT = 40_000
-_BEAM_WIDTH, _BEAM_CHILDREN, _BEAM_TRIES, _BEAM_SIDES = 3, 6, 24, 16
-_SHARE_WIDTH, _SHARE_PARTS = 8, 8
+_EFFORT, _EFFORT_LEGS = 30_000, 12_000_000  # many legs rarely come to an end: leave it to the beam
+_BEAM_WIDTH, _BEAM_CHILDREN, _BEAM_TRIES, _BEAM_SIDES = 2, 4, 16, 6
+_SHARE_WIDTH, _SHARE_PARTS = 10, 8
 
 _SHAPE: tuple[tuple[Right, int], ...] = (("put", 1), ("put", -1), ("call", -1), ("call", 1))
 
@@ -49,7 +50,7 @@ _Card = tuple[_Strikes, int, int]  # strikes, 1 for a long condor, contracts
 _Left = tuple[int, ...]  # contracts left of each leg, in the order of the ladder
 _Want = tuple[int, int]  # contracts still to be grouped: short condors, long condors
 _Stages = tuple[int, ...]  # which leg of a condor each leg is: 0 outer put, 1 inner put, 2 inner call, 3 outer call
-_Begun = tuple[int, int, int, int]  # how many condors have one leg (the outer put), two, three, all four
+_Begun = tuple[int, ...]  # how many condors have one leg (the outer put), two, three, all four
 _Pairs = tuple[tuple[int, int], ...]
 
 
@@ -58,7 +59,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
 
     `strikes` are mills, K1 < K2 <= K3 < K4: outer put, inner put, inner call, outer call. `short`: the inner strikes
     are sold. `quantity` is at least 1. `ambiguous`: a different grouping of the same book is as good by the
-    objectives 1 to 5, so all cards of a book say the same.
+    objectives 1 to 5; all cards of a book say the same.
     """
 
     strikes: tuple[int, int, int, int]
@@ -149,16 +150,15 @@ class _Ladder:
         return tuple((i, j) for i in self.layers[low] for j in self.layers[high] if at[i] < at[j])
 
     def card(self, move: _Move) -> _Card:
-        at = self.strikes
-        i, j, k, m = move.legs
-        return (at[i], at[j], at[k], at[m]), move.reverse, move.quantity
+        k1, k2, k3, k4 = [self.strikes[i] for i in move.legs]
+        return (k1, k2, k3, k4), move.reverse, move.quantity
 
     def most(self, left: _Left) -> _Want:
         """The most short condors, and the most long condors, if there were only them."""
         return _flow(self.stages[0], left), _flow(self.stages[1], left)
 
     def first(self, left: _Left, want: _Want) -> _Move:
-        """A card of the one direction wanted, from the first legs that its greedy pass uses: it never costs a contract."""
+        """A card of the one direction wanted, of the first legs that its greedy pass uses: it costs no contract."""
         reverse = 0 if want[0] else 1
         begun: _Begun = (0, 0, 0, 0)
         used: list[tuple[int, int]] = []
@@ -171,17 +171,13 @@ class _Ladder:
 
     def cards_needed(self, left: _Left, total: int) -> int:
         """The fewest legs that hold `total` contracts, summed over the layers: each layer has a leg of each card."""
-        count = 0
-        for layer in self.layers:
-            held = accumulate(sorted([left[i] for i in layer], reverse=True), initial=0)
-            count += sum([sums < total for sums in held])
-        return count
+        held = [sorted([left[i] for i in layer], reverse=True) for layer in self.layers]
+        return sum([sums < total for layer in held for sums in accumulate(layer, initial=0)])
 
     def needs(self, left: _Left, total: int, cards: int) -> list[int]:
         """The least contracts a card through each leg must have so that `cards - 1` more can reach `total`.
 
-        Empty when not even `cards` can. The bound is of each layer: the legs left must hold the rest in the
-        `cards - 1` largest of them.
+        Empty when not even `cards` can. In each layer the `cards - 1` largest legs left must hold the rest.
         """
         need = [0] * len(left)
         for layer in self.layers:
@@ -237,17 +233,20 @@ def _flow(stages: _Stages, left: Sequence[int], begun: _Begun = (0, 0, 0, 0)) ->
         if stage == 0:
             puts += held
         elif stage == 1:
-            moved = min(puts, held)
-            puts -= moved
-            spreads += moved
+            if puts < held:
+                spreads, puts = spreads + puts, 0
+            else:
+                spreads, puts = spreads + held, puts - held
         elif stage == 2:
-            moved = min(spreads, held)
-            spreads -= moved
-            bodies += moved
+            if spreads < held:
+                bodies, spreads = bodies + spreads, 0
+            else:
+                bodies, spreads = bodies + held, spreads - held
         else:
-            moved = min(bodies, held)
-            bodies -= moved
-            condors += moved
+            if bodies < held:
+                condors, bodies = condors + bodies, 0
+            else:
+                condors, bodies = condors + held, bodies - held
     return condors
 
 
@@ -256,21 +255,23 @@ def _shares(ladder: _Ladder, left: _Left) -> _Left:
 
     A beam through the strikes: of the ways to share the legs so far, those stay that promise most.
     """
-    if not all(ladder.most(left)):
-        return left if ladder.most(left)[0] else (0,) * len(left)
-    stages = ladder.stages[0]
+    most, stages, start = ladder.most(left), ladder.stages[0], (0, 0, 0, 0)
+    if not all(most):
+        return left if most[0] else (0,) * len(left)
     cuts: list[tuple[int, ...]] = [(0,) * 16]
     for stage, held in zip(stages[::-1], left[::-1], strict=True):
         cuts.append(_cut(cuts[-1], stage, held))
-    start: _Begun = (0, 0, 0, 0)
+    if _bound(cuts[-1], start, start) == most[0]:
+        return left
     ways: list[tuple[int, int, _Begun, _Begun, _Left]] = [(0, 0, start, start, ())]
     for i, (stage, held) in enumerate(zip(stages, left, strict=True)):
         ahead = {}
         for _, _, short, long, path in ways:
             for share in _parts(stage, held, short, long):
                 now, other = _through(short, stage, share), _through(long, stage ^ 1, held - share)
-                promise = -_bound(cuts[-2 - i], now, other), -_flow(stages[i + 1 :], left[i + 1 :], now)
-                ahead[now, other] = (*promise, now, other, (*path, share))
+                if (now, other) not in ahead:
+                    promise = -_bound(cuts[-2 - i], now, other), -_flow(stages[i + 1 :], left[i + 1 :], now)
+                    ahead[now, other] = (*promise, now, other, (*path, share))
         ways = sorted(ahead.values())[:_SHARE_WIDTH]
     return ways[0][-1]
 
@@ -283,19 +284,19 @@ def _parts(stage: int, held: int, short: _Begun, long: _Begun) -> set[int]:
 
 
 def _through(begun: _Begun, stage: int, held: int) -> _Begun:
-    after = list(begun)
     moved = min(held, begun[stage - 1]) if stage else held
+    after = list(begun)
     after[stage] += moved
     if stage:
         after[stage - 1] -= moved
-    return after[0], after[1], after[2], after[3]
+    return tuple(after)
 
 
 def _cut(later: Sequence[int], stage: int, held: int) -> tuple[int, ...]:
     """The least cuts from one leg on, by the stages (4 * short + long) they start from.
 
     A cut goes through the stages of both directions, outer put to outer call, and takes the legs that are at their
-    stage. Every condor meets it, so there are no more condors than it takes contracts.
+    stage. Every condor meets it: there are no more of them than it takes contracts.
     """
     row = [0] * 16
     for at in range(15, -1, -1):
@@ -320,6 +321,7 @@ class _Search:
 
     def __init__(self, ladder: _Ladder) -> None:
         self.ladder = ladder
+        self.effort = min(_EFFORT, _EFFORT_LEGS // max(1, len(ladder.strikes)) ** 2)
         self.spent = 0
         self.known: dict[tuple[_Left, int, int], tuple[_Grouping, ...]] = {}
 
@@ -330,14 +332,12 @@ class _Search:
         want = self.ladder.most(shares)[0], self.ladder.most(rest)[1]
         found: tuple[_Grouping, ...] = ()
         for cards in range(len(left) + 1):
-            found = found or self.fewest(left, want, cards)
-        found = found or self.beam(left, want)
-        if not found:
-            whole = self.beam(shares, (want[0], 0))[0]
-            for card in self.beam(rest, (0, want[1]))[0].cards:
-                whole = whole.plus(card)
-            found = (whole,)
-        return found
+            if not found and self.spent < self.effort:
+                found = self.fewest(left, want, cards)
+        if found := found or self.beam(left, want):
+            return found
+        short, long = self.beam(shares, (want[0], 0)), self.beam(rest, (0, want[1]))
+        return (reduce(_Grouping.plus, long[0].cards, short[0]),)
 
     def fewest(self, left: _Left, want: _Want, cards: int) -> tuple[_Grouping, ...]:
         """As `run`, of just so many cards; nothing when that cannot be done, or not with the effort left."""
@@ -349,7 +349,7 @@ class _Search:
             self.spent += len(left) + 4 * len(moves)
             found = set()
             for move in moves:
-                after = self.after(left, want, move) if self.spent < _EFFORT else None
+                after = self.after(left, want, move) if self.spent < self.effort else None
                 for tail in self.fewest(*after, cards - 1) if after else ():
                     found.add(tail.plus(self.ladder.card(move)))
             self.known[key] = _first(found)
@@ -364,9 +364,8 @@ class _Search:
         short, long = (want[0], want[1] - quantity) if reverse else (want[0] - quantity, want[1])
         self.spent += len(left)
         stages = self.ladder.stages
-        if (short and _flow(stages[0], rest) < short) or (long and _flow(stages[1], rest) < long):
-            return None
-        return tuple(rest), (short, long)
+        lost = (short and _flow(stages[0], rest) < short) or (long and _flow(stages[1], rest) < long)
+        return None if lost else (tuple(rest), (short, long))
 
     def beam(self, left: _Left, want: _Want) -> tuple[_Grouping, ...]:
         """As `run`, of few cards; nothing only when short and long condors got in each other's way."""
@@ -382,16 +381,14 @@ class _Search:
         return _first({state[1] for state in states if not sum(state[3])})
 
     def children(self, left: _Left, want: _Want) -> list[tuple[_Move, _Left, _Want]]:
-        """Cards to go on with: those that use up most legs, then the largest; smaller ones if none of them will do."""
+        """Cards to go on with: those that use up most legs, then the largest; a safe one if none of them will do."""
         found: list[tuple[_Move, _Left, _Want]] = []
         for move in self.ladder.moves(left, want, sum(left), _BEAM_SIDES)[:_BEAM_TRIES]:
-            after = self.after(left, want, move) if len(found) < _BEAM_CHILDREN else None
-            if after:
+            if len(found) < _BEAM_CHILDREN and (after := self.after(left, want, move)):
                 found.append((move, *after))
         if not found and not all(want):
             move = self.ladder.first(left, want)
-            rest = self.after(left, want, move)
-            found = [(move, *rest)] if rest else []
+            found = [(move, *after)] if (after := self.after(left, want, move)) else []
         return found
 
 

@@ -117,7 +117,7 @@ def percent(part_e4: int | None, whole_e4: int | None) -> float | None:
     """Per cent with two decimals; None of something unknown or not above zero."""
     if part_e4 is None or whole_e4 is None or whole_e4 <= 0:
         return None
-    return round(100 * part_e4 / whole_e4, 2)
+    return round(100 * part_e4 / whole_e4, 2) + 0.0  # -0.0 + 0.0 is 0.0
 
 
 def leftover_unrealized_e4(leftover: Leftover, quotes: Mapping[str, Quote]) -> int | None:

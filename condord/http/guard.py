@@ -34,20 +34,35 @@ class Guard:
         if scope["type"] != "http":
             return
         headers = Headers(scope=scope)
-        refusal = self._refusal(scope, headers)
         origin = headers.get("origin", "")
         if origin in self.settings.origins:
             send = _with_cors(send, origin)
-            if scope["method"] == "OPTIONS":
-                refusal = Response(status_code=204)
+        refusal = self._misdirected(headers) or self._preflight(scope, origin) or self._foreign(scope, headers, origin)
+        refusal = refusal or self._unknown(scope, headers)
         if refusal is not None:
             await refusal(scope, receive, send)
         else:
             await self._app(scope, receive, send)
 
-    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
-        if not self.settings.knows_host(host_name(headers.get("host", ""))):
-            return problem(421, "this Host name is not served here; add it to server.allowed_hosts")
+    def _misdirected(self, headers: Headers) -> Response | None:
+        if self.settings.knows_host(host_name(headers.get("host", ""))):
+            return None
+        return problem(421, "this Host name is not served here; add it to server.allowed_hosts")
+
+    def _preflight(self, scope: Scope, origin: str) -> Response | None:
+        is_preflight = scope["method"] == "OPTIONS" and origin in self.settings.origins
+        return Response(status_code=204) if is_preflight else None
+
+    def _foreign(self, scope: Scope, headers: Headers, origin: str) -> Response | None:
+        """A page of another origin may make a browser send a POST, even where it may not read the answer."""
+        if scope["method"] in ("GET", "HEAD") or not origin or origin in self.settings.origins:
+            return None
+        if origin.partition("://")[2] == headers.get("host"):
+            return None
+        return problem(403, "this origin may not change anything here; add it to server.allowed_origins")
+
+    def _unknown(self, scope: Scope, headers: Headers) -> Response | None:
+        """Refuse whoever has not the token, and turn the token of the page's address into a cookie."""
         if self.settings.token is None:
             return None
         token = self.settings.token().encode()

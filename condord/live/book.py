@@ -39,6 +39,7 @@ class Book:
         self._shown_unconfirmed: set[str] = set()
         self._valuations: dict[str, tuple[Condor, values.Valuation]] = {}
         self._leftovers_e4: dict[str, int | None] = {}
+        self._unmatched: dict[str, wire.Unmatched] = {}
         self._waiting: set[str] = set()
 
     def set_positions(self, positions: Iterable[Position], day: dt.date, now: float) -> bool:
@@ -101,9 +102,10 @@ class Book:
         self._leftovers_e4 = {
             symbol: values.leftover_unrealized_e4(left, self._shown) for symbol, left in self._leftover_of.items()
         }
+        self._unmatched = {symbol: self._render_leftover(symbol) for symbol in self._leftover_of}
         self.edition.recast(
             condors=[render.condor(condor, value, day) for condor, value in self._valuations.values()],
-            unmatched=[self._render_leftover(symbol) for symbol in self._leftover_of],
+            unmatched=self._unmatched.values(),
             quotes=[self._render_quote(symbol) for symbol in self._shown],
             totals=render.totals(self._total()),
         )
@@ -157,7 +159,10 @@ class Book:
         unmatched = []
         for symbol in sorted(due & self._leftover_of.keys()):
             self._leftovers_e4[symbol] = values.leftover_unrealized_e4(self._leftover_of[symbol], self._shown)
-            unmatched.append(self._render_leftover(symbol))
+            entry = self._render_leftover(symbol)
+            if entry != self._unmatched[symbol]:
+                self._unmatched[symbol] = entry
+                unmatched.append(entry)
         totals = render.totals(self._total())
         return Amendment(
             quotes=[self._render_quote(symbol) for symbol in sorted(due)],

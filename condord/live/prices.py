@@ -3,16 +3,30 @@
 `offer` is the way of every quote and does no more than keep the newest tick of each symbol; all that a quote means is
 worked out in `settle`, once a window. A quote stands until it is replaced: age alone does not make it wrong. It
 becomes unconfirmed by a gap in the stream, or after `ttl_seconds` without a word from stream or REST, until a newer
-quote or a REST answer that is not older confirms it.
+quote or a REST answer that is not older confirms it. What came before a gap never confirms after it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from cachetools import TTLCache
 
 from condord.core.quote import Quote, Tick, is_good, judge
+
+
+class _Confirmed(TTLCache[str, bool]):
+    """The symbols with a word in time; `crowded_out` holds those that went to make room for others."""
+
+    def __init__(self, max_symbols: int, ttl_seconds: float, timer: Callable[[], float]) -> None:
+        super().__init__(max_symbols, ttl_seconds, timer)
+        self.crowded_out: set[str] = set()
+
+    def popitem(self) -> tuple[str, bool]:
+        """Make room for another symbol."""
+        symbol, word = super().popitem()
+        self.crowded_out.add(symbol)
+        return symbol, word
 
 
 class Prices:
@@ -25,7 +39,8 @@ class Prices:
         self._ticks: dict[str, Tick] = {}
         self._last_good_e4: dict[str, int] = {}
         self._now = 0.0
-        self._confirmed: TTLCache[str, bool] = TTLCache(max_symbols, ttl_seconds, timer=lambda: self._now)
+        self._confirmed = _Confirmed(max_symbols, ttl_seconds, timer=lambda: self._now)
+        self._named: set[str] = set()
         self._touched: set[str] = set()
 
     @property
@@ -40,6 +55,7 @@ class Prices:
     def hold(self, symbols: Iterable[str]) -> None:
         """Keep quotes of `symbols` only; what others had is forgotten."""
         self._held = frozenset(symbols)
+        self._named &= self._held
         for symbol in self.quotes.keys() - self._held:
             del self.quotes[symbol]
             self._last_good_e4.pop(symbol, None)
@@ -62,32 +78,31 @@ class Prices:
     def confirm(self, ticks: Iterable[Tick]) -> None:
         """Take REST's latest quotes: newer ones replace what is held, equal ones confirm it, older ones do neither."""
         for tick in ticks:
-            symbol = tick.symbol
             if not tick.is_sane:
                 self._refuse("price")
-            elif symbol in self._held and symbol not in self._ticks:
-                held = self.quotes.get(symbol)
-                if held is None or held.at is None or tick.at > held.at:
-                    self._ticks[symbol] = tick
-                elif tick.at == held.at and symbol not in self._confirmed:
-                    self._touched.add(symbol)
-                    self._confirmed[symbol] = True
+            elif tick.symbol in self._held:
+                self._compare(tick)
+
+    def _compare(self, tick: Tick) -> None:
+        symbol = tick.symbol
+        held = self.quotes.get(symbol)
+        if held is not None and held.at == tick.at:
+            self._named.add(symbol)
+        elif self._is_news(tick):
+            self._ticks[symbol] = tick
 
     def has_older(self, ticks: Iterable[Tick]) -> bool:
         """Whether any of `ticks` is newer than all that is known of its symbol."""
-        return any(
-            tick.is_sane
-            and tick.symbol in self._held
-            and all(tick.at > known.at for known in self._known(tick.symbol) if known.at is not None)
-            for tick in ticks
-        )
+        return any(tick.is_sane and tick.symbol in self._held and self._is_news(tick) for tick in ticks)
 
-    def _known(self, symbol: str) -> list[Quote | Tick]:
-        held, waiting = self.quotes.get(symbol), self._ticks.get(symbol)
-        return [known for known in (held, waiting) if known is not None]
+    def _is_news(self, tick: Tick) -> bool:
+        known = self.quotes.get(tick.symbol), self._ticks.get(tick.symbol)
+        return all(tick.at > one.at for one in known if one is not None and one.at is not None)
 
     def gap(self) -> None:
         """The stream was cut: nothing is confirmed until somebody says so."""
+        self._judge_waiting()
+        self._named.clear()
         self._touched.update(self._confirmed)
         self._confirmed.clear()
 
@@ -96,14 +111,24 @@ class Prices:
         self._now = now
         for symbol, _ in self._confirmed.expire() or ():
             self._touched.add(symbol)
+        self._judge_waiting()
+        for symbol in self._named:
+            if symbol not in self._confirmed:
+                self._touched.add(symbol)
+            self._confirmed[symbol] = True
+        self._named.clear()
+        self._touched |= self._confirmed.crowded_out
+        self._confirmed.crowded_out.clear()
+        touched, self._touched = self._touched, set()
+        return touched
+
+    def _judge_waiting(self) -> None:
         for symbol, tick in self._ticks.items():
             if symbol in self._held:
                 self._replace(symbol, tick)
             else:
                 self._refuse("notHeld")
         self._ticks.clear()
-        touched, self._touched = self._touched, set()
-        return touched
 
     def _replace(self, symbol: str, tick: Tick) -> None:
         held = self.quotes.get(symbol)

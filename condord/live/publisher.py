@@ -50,7 +50,8 @@ class Publisher:
         return self.fanout.publish(now, now_at, urgent=True)
 
     def set_status(self, status: wire.Status, now: float, now_at: dt.datetime) -> list[Subscriber]:
-        """Take the status; a change leaves at once."""
+        """Take the status; a change leaves at once. As it comes in quiet times too, look at `deadline` afterwards."""
+        self.coalescer.offer(now)  # what was confirmed may have expired since, and nothing else would say so
         if not self.book.set_status(status):
             return []
         return self.fanout.publish(now, now_at, urgent=True)

@@ -2,7 +2,8 @@
 
 Frames are arrays of maps. A frame is decoded at once into typed messages; where that fails, element by element, so
 that an unknown type, a null or a number of another kind costs only the element that has it, which is counted.
-Subscriptions are additive, and an acknowledgement names everything subscribed.
+Subscriptions are additive, and an acknowledgement names everything subscribed. What an answer does not grant is asked
+for again only after the next wish, so that no answer whatever makes us ask without end.
 """
 
 from __future__ import annotations
@@ -15,6 +16,9 @@ from condord.core.quote import Tick
 
 MAX_FRAME_BYTES = 8 * 2**20
 """A frame larger than this ends the connection: Alpaca's batches hold hundreds of quotes of 100 bytes."""
+
+_UNREADABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
+"""What msgspec raises about bytes: also of text that is no UTF-8, and of nesting without end."""
 
 
 class Success(msgspec.Struct, frozen=True, tag_field="T", tag="success"):
@@ -54,6 +58,7 @@ class OptionProtocol:
         self._asked: frozenset[str] = frozenset()
         self._wanted: tuple[str, ...] = ()
         self._denied: frozenset[str] = frozenset()
+        self._stuck: frozenset[str] = frozenset()
         self._decoder = msgspec.msgpack.Decoder(list[Message])
         self._one = msgspec.msgpack.Decoder(Message)
         self._encoder = msgspec.msgpack.Encoder()
@@ -62,7 +67,7 @@ class OptionProtocol:
         """The messages of one frame; what cannot be read is counted in `refused` and left out."""
         try:
             return self._decoder.decode(data)
-        except (msgspec.MsgspecError, ValueError, OverflowError):
+        except _UNREADABLE:
             return self._receive_apart(data)
 
     def authenticate(self, key_id: str, secret_key: str) -> bytes:
@@ -72,29 +77,31 @@ class OptionProtocol:
     @property
     def is_limited(self) -> bool:
         """Whether some of the wanted symbols do not fit."""
-        return len(self._wanted) > self._room
+        return not self._fitting().issuperset(self._askable())
 
     def want(self, symbols: Sequence[str]) -> None:
         """Wish for quotes of exactly `symbols`, the most important first; what was denied may be asked again."""
         self._wanted = tuple(symbols)
-        self._denied = frozenset()
+        self._denied = self._stuck = frozenset()
 
     def due(self) -> list[bytes]:
         """The messages that bring the subscription to the wish, one kind at a time, as each waits for its answer."""
         if self._asked != self.acknowledged:
             return []
-        fitting = frozenset(self._wanted[: self._room])
-        if surplus := sorted(self.acknowledged - fitting):
-            self._asked = self.acknowledged & fitting
+        fitting = self._fitting()
+        if surplus := sorted(self.acknowledged - fitting - self._stuck):
+            self._asked = self.acknowledged.difference(surplus)
             return [self._encoder.encode({"action": "unsubscribe", "quotes": surplus})]
-        if missing := sorted(fitting - self.acknowledged - self._denied):
+        if missing := sorted(fitting - self.acknowledged):
             self._asked = self.acknowledged.union(missing)
             return [self._encoder.encode({"action": "subscribe", "quotes": missing})]
         return []
 
     def acknowledge(self, quotes: Collection[str]) -> None:
         """Alpaca says what is subscribed now. What it leaves out of what was asked counts as refused."""
+        leaving = self.acknowledged - self._asked
         self.acknowledged = frozenset(quotes)
+        self._stuck |= leaving & self.acknowledged
         denied = self._asked - self.acknowledged
         if denied:
             self._denied |= denied
@@ -104,19 +111,28 @@ class OptionProtocol:
     def shrink(self) -> None:
         """Alpaca's limit is lower than ours (405): nothing has changed there, so ask for half as many more."""
         self._room = len(self.acknowledged) + len(self._asked - self.acknowledged) // 2
+        self._stuck |= self.acknowledged - self._asked
         self._asked = self.acknowledged
+
+    def _askable(self) -> list[str]:
+        """What is wanted and was not denied, in order."""
+        return [symbol for symbol in self._wanted if symbol not in self._denied and symbol not in self._stuck]
+
+    def _fitting(self) -> frozenset[str]:
+        """What of the askable has room beside that which Alpaca will not let go."""
+        return frozenset(self._askable()[: max(0, self._room - len(self._stuck & self.acknowledged))])
 
     def _receive_apart(self, data: bytes) -> list[Message]:
         try:
             elements = msgspec.msgpack.decode(data, type=list[msgspec.Raw])
-        except (msgspec.MsgspecError, ValueError, OverflowError):
+        except _UNREADABLE:
             self._count("frame")
             return []
         messages: list[Message] = []
         for element in elements:
             try:
                 messages.append(self._one.decode(element))
-            except (msgspec.MsgspecError, ValueError, OverflowError):
+            except _UNREADABLE:
                 self._count("element")
         return messages
 

@@ -56,9 +56,7 @@ def solve(book):
     """The optimum of `book` over the objectives 1 to 5, by trying every grouping."""
     legs = sorted(leg for leg, quantity in book.items() if quantity)
     place = {leg: index for index, leg in enumerate(legs)}
-    condors = [
-        (tuple(place[leg] for leg in used), strikes, short) for strikes, short, used in candidates(book)
-    ]
+    condors = [(tuple(place[leg] for leg in used), strikes, short) for strikes, short, used in candidates(book)]
 
     @cache
     def best(left, after):

@@ -58,7 +58,8 @@ def test_a_fault_of_the_stream_heals_without_a_restart_and_without_a_second_conn
             until(lambda: condord.status()["reconnects"] >= 1, "connected again")
         condord.await_state("live")
         until(
-            lambda: not any(quote["unconfirmed"] for quote in condord.document()["quotes"]), "quotes are confirmed again"
+            lambda: not any(quote["unconfirmed"] for quote in condord.document()["quotes"]),
+            "quotes are confirmed again",
         )
         assert compare_samples(condord, follower, 3) >= 3
     assert condord.status()["pid"] == pid

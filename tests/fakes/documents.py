@@ -121,7 +121,7 @@ def unmatched(symbol="SPY261218P00500000", **changes):
         "right": "put",
         "strike": 500,
         "side": "short",
-        "quantity": -1,
+        "quantity": 1,
         "multiplier": 100,
         "averageEntryPrice": 1.09,
         "costBasis": -109,

@@ -1,5 +1,6 @@
 import asyncio
 import contextlib
+import math
 
 import msgspec
 import pytest
@@ -33,6 +34,12 @@ async def subscribed(simulator, *symbols, **options):
         await websocket.send(pack({"action": "subscribe", "quotes": list(symbols)}))
         assert (await hear(websocket))[0]["T"] == "subscription"
         yield websocket
+
+
+async def until(condition):
+    async with asyncio.timeout(5):
+        while not condition():  # noqa: ASYNC110 - nothing tells
+            await asyncio.sleep(0.01)
 
 
 def with_simulator(scenario="default"):
@@ -113,8 +120,7 @@ async def test_a_reset_is_no_end(simulator):
         with pytest.raises(ConnectionClosedError) as raised:
             await hear(websocket)
         assert raised.value.rcvd is None
-    await asyncio.sleep(0.05)
-    assert simulator.streams.state()["option"]["open"] == []
+    await until(lambda: not simulator.streams.connections("option"))
 
 
 @with_simulator("frozen")
@@ -207,23 +213,12 @@ async def test_a_frame_fault_waits_for_a_subscriber(simulator):
 
 
 @with_simulator("frozen")
-async def test_a_burst_is_ten_thousand_quotes_a_second(simulator):
-    async with subscribed(simulator, SYMBOL) as websocket:
-        simulator.strike("burst", seconds=0.5)
-        count = 0
-        with contextlib.suppress(TimeoutError):
-            while True:
-                count += len(await hear(websocket, 0.3))
-        assert 3000 < count <= 6000
-
-
-@with_simulator("frozen")
 async def test_who_does_not_pong_is_dropped_six_seconds_after_the_ping(simulator):
     async with subscribed(simulator, SYMBOL):
         (connection,) = simulator.streams.connections("option")
         now = asyncio.get_running_loop().time() + PING_SECONDS
         connection.tick(now)
-        await asyncio.sleep(0.1)  # the client pongs
+        await until(lambda: connection._abort_at == math.inf)  # the client pongs
         connection.tick(now + PONG_SECONDS)
         assert not connection.transport.is_closing()
         connection.tick(now + 2 * PING_SECONDS)

@@ -62,7 +62,7 @@ def test_an_error_inside_the_context_comes_out_as_it_is():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_cleanly_within_a_second_though_sockets_are_open(number):
+def test_a_signal_ends_it_cleanly_and_soon_though_sockets_are_open(number):
     with subprocess.Popen(
         [sys.executable, "-W", "error", "-c", PROGRAM, "default"],
         stdout=subprocess.PIPE,
@@ -81,7 +81,7 @@ def test_a_signal_ends_it_cleanly_within_a_second_though_sockets_are_open(number
         begun = time.monotonic()
         program.send_signal(number)
         output, errors = program.communicate(timeout=10)
-        assert time.monotonic() - begun < 1.5
+        assert time.monotonic() - begun < 3  # 0.2 where nothing else runs
         assert (program.returncode, output, errors) == (0, "", "")
         for each in (idle, stalled):
             each.close()

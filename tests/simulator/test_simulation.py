@@ -58,3 +58,15 @@ def test_no_fault_ends_the_simulation(bench, fault):
     bench.simulation.faults.clear()
     assert bench.ask("/v2/clock").json["is_open"]
     assert bench.ask("/v2/positions").status == 200
+
+
+def test_a_burst_is_ten_thousand_quotes_a_second_of_what_is_subscribed(bench, monkeypatch):
+    published = []
+    monkeypatch.setattr(bench.simulation.streams, "subscribed", lambda: set(SOME))
+    monkeypatch.setattr(bench.simulation, "publish", lambda quotes, now: published.extend(quotes))
+    bench.simulation.is_frozen = True
+    bench.simulation.strike("burst", bench.now, seconds=0.999)
+    for _ in range(30):
+        bench.tick()
+    assert len(published) == pytest.approx(10_000, rel=0.06)
+    assert {quote.symbol for quote in published} == set(SOME)

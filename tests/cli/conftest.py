@@ -1,0 +1,60 @@
+"""What the tests of the command line start from: an environment of their own, a fake daemon, and one way to run."""
+
+import sys
+import time
+from typing import NamedTuple
+
+import pytest
+
+from condord import client
+from condord.cli.main import run
+from tests.fakes.daemon import serving
+
+
+class Outcome(NamedTuple):
+    """How a command ended, and what it wrote; stderr in lines."""
+
+    code: int
+    out: str
+    err: list[str]
+
+
+@pytest.fixture(autouse=True)
+def own_environment(monkeypatch, tmp_path):
+    """No configuration, token or terminal of whoever runs the tests; the clock on the wall is UTC."""
+    import os
+
+    for name in list(os.environ):
+        if name.startswith(("CONDORD_", "APCA_")) or name in {"NO_COLOR", "COLUMNS"}:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("TZ", "UTC")
+    time.tzset()
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    """A daemon, and no wait between two connections to it but the one it asks for."""
+    monkeypatch.setattr(client, "SHORTEST_WAIT_SECONDS", 0.0)
+    with serving() as daemon:
+        yield daemon
+
+
+@pytest.fixture
+def condord(capsys):
+    """Run the command line here, with the words of `condord ...`."""
+
+    def command(*arguments):
+        code = run(arguments)
+        out, err = capsys.readouterr()
+        return Outcome(code, out, err.splitlines())
+
+    return command
+
+
+@pytest.fixture
+def terminal(monkeypatch, capsys):
+    """Standard output is a terminal of 100 columns."""
+    monkeypatch.setattr(type(sys.stdout), "isatty", lambda _: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "100")

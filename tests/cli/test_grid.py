@@ -1,0 +1,52 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from condord.cli.grid import Cell, grid, grid_width
+from condord.cli.screen import Screen
+
+PIPE = Screen()
+TEXT = st.text(st.characters(codec="ascii", categories=["L", "N"]), min_size=1, max_size=12)
+
+
+def rows(*texts):
+    return [[Cell(text) for text in row] for row in texts]
+
+
+def test_names_stand_left_and_numbers_right():
+    assert grid("NAME| N", rows(["a", "1", ""], ["bcdefg", "10", ""]), PIPE) == [
+        "NAME     N",
+        "a        1",
+        "bcdefg  10",
+    ]
+
+
+def test_a_note_follows_its_row_or_stands_below_it():
+    row = rows(["a", "1", "much to say about it"])
+    assert grid("NAME| N", row, PIPE)[1:] == ["a     1  much to say about it"]
+    assert grid("NAME| N", row, Screen(width=26))[1:] == ["a     1", "    much to say about it"]
+
+
+def test_a_line_may_stand_above_each_row():
+    assert grid(" N", rows(["1", ""], ["2", ""]), PIPE, ["first", "second"]) == ["  N", "first", "  1", "second", "  2"]
+
+
+def test_a_heading_alone_is_a_table_without_rows():
+    assert grid("NAME| N", [], PIPE) == ["NAME  N"]
+
+
+def test_colour_takes_no_room():
+    painted = grid("NAME| N", [[Cell("a", "bad"), Cell("1", "good"), Cell("x", "warn")]], Screen(colour=True))
+    assert painted[1] == "\x1b[31ma   \x1b[0m  \x1b[32m1\x1b[0m  \x1b[33mx\x1b[0m"
+
+
+@pytest.mark.slow
+@given(st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=1))
+def test_every_row_is_as_wide_as_the_table(texts):
+    cells = rows(*texts)
+    lines = grid("A| B", cells, PIPE)
+    width = grid_width("A| B", cells)
+    for line, (name, number, note) in zip(lines[1:], texts, strict=True):
+        assert line.startswith(name)
+        assert line[:width].endswith(number)
+        assert line[width:] == f"  {note}"

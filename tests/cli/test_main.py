@@ -1,0 +1,159 @@
+import subprocess
+import sys
+
+import pytest
+
+import condord
+from condord.cli import main, positions
+from condord.cli.main import run
+from condord.errors import ConfigError
+from tests.fakes.daemon import serving
+
+HEAVY = [
+    "alpaca",
+    "pandas",
+    "numpy",
+    "starlette",
+    "sse_starlette",
+    "uvicorn",
+    "websockets",
+    "asyncio",
+    "rich",
+    "tenacity",
+]
+
+
+def test_the_version_is_one_line(condord):
+    assert condord("--version") == (0, f"condord {sys.modules['condord'].__version__}\n", [])
+
+
+@pytest.mark.parametrize("arguments", [(), ("--help",)])
+def test_without_a_command_there_is_help(condord, arguments):
+    outcome = condord(*arguments)
+    assert outcome.code == 0
+    assert {"start", "positions", "stream", "status", "simulate"} <= set(outcome.out.split())
+
+
+@pytest.mark.parametrize("command", ["start", "positions", "stream", "status", "simulate"])
+def test_every_command_explains_itself(condord, command):
+    outcome = condord(command, "--help")
+    assert outcome.code == 0
+    assert "Options:" in outcome.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said", "hint"),
+    [
+        (["nonsense"], "nonsense", "condord --help"),
+        (["positions", "--nonsense"], "--nonsense", "condord positions --help"),
+        (["positions", "A", "B"], "B", "condord positions --help"),
+        (["start", "--port", "x"], "--port", "condord start --help"),
+        (["status", "--url", "ftp://x"], "--url", "condord status --help"),
+    ],
+)
+def test_misuse_is_two_lines_and_2(condord, arguments, said, hint):
+    code, out, err = condord(*arguments)
+    assert (code, out, len(err)) == (2, "", 2)
+    assert err[0].startswith("condord: ")
+    assert said in err[0]
+    assert hint in err[1]
+
+
+def test_each_fault_of_the_configuration_has_its_line_and_then_comes_the_hint(condord, monkeypatch):
+    monkeypatch.setenv("CONDORD_SERVER_PORT", "many")
+    monkeypatch.setenv("CONDORD_SERVER_HOOST", "x")
+    code, out, err = condord("positions")
+    assert (code, out) == (78, "")
+    assert [line.split(": ")[0] for line in err] == ["condord", "condord", "hint"]
+
+
+def failing(monkeypatch, error):
+    def find(*_):
+        raise error
+
+    monkeypatch.setattr(positions, "find", find)
+
+
+def test_a_bug_is_70_and_tells_where_but_nothing_of_what_it_held(condord, monkeypatch):
+    failing(monkeypatch, RuntimeError("a-secret"))
+    code, out, err = condord("positions")
+    assert (code, out, len(err)) == (70, "", 2)
+    assert "RuntimeError" in err[0]
+    assert "--log-level debug" in err[1]
+    assert "a-secret" not in "".join(err)
+
+
+def test_a_bug_has_a_traceback_when_it_is_asked_for(condord, monkeypatch):
+    failing(monkeypatch, RuntimeError("why"))
+    monkeypatch.setenv("CONDORD_LOG_LEVEL", "debug")
+    code, _, err = condord("positions")
+    assert code == 70
+    assert "RuntimeError: why" in err
+
+
+@pytest.mark.parametrize("given", [["--log-level", "debug"], ["--log-level=debug"]])
+def test_the_flag_asks_for_it_too(given):
+    assert main._debugging(["start", *given])
+    assert not main._debugging(["start", "--log-level", "info"])
+
+
+def test_an_error_of_ours_is_shown_on_one_line_without_control_characters(condord, monkeypatch):
+    failing(monkeypatch, ConfigError(["a\x1b[2Jb\nc"], "do\r\nthis"))
+    assert condord("positions").err == ["condord: a [2Jb c", "hint: do  this"]
+
+
+def test_ctrl_c_is_130_and_quiet(condord, monkeypatch):
+    failing(monkeypatch, KeyboardInterrupt())
+    assert condord("positions") == (130, "", [])
+
+
+def test_main_leaves_the_process_with_the_code():
+    with pytest.raises(SystemExit) as caught:
+        main.main(["nonsense"])
+    assert caught.value.code == 2
+
+
+def imported_by(*arguments):
+    code = f"""
+import sys
+from condord.cli.main import run
+code = run({arguments!r})
+sys.stdout.flush()
+print(code, *(name for name in {HEAVY!r} if name in sys.modules), file=sys.stderr)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    return done.stderr.splitlines()[-1]
+
+
+@pytest.mark.slow
+def test_commands_that_ask_import_neither_the_server_nor_alpaca():
+    with serving() as fake:
+        assert imported_by("positions", "--url", fake.url) == "0"
+        assert imported_by("positions", "--json", "--url", fake.url) == "0"
+        assert imported_by("status", "--url", fake.url) == "0"
+        assert imported_by("stream", "--url", fake.url) == "77"
+    assert imported_by("--help") == "0"
+    assert imported_by("--version") == "0"
+
+
+@pytest.mark.slow
+def test_the_package_is_the_command():
+    done = subprocess.run([sys.executable, "-m", "condord", "--version"], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"condord {condord.__version__}\n", "")
+
+
+@pytest.mark.slow
+def test_a_reader_that_has_enough_ends_the_command_quietly():
+    with serving() as fake:
+        fake.answers["/api/positions"] = (
+            200,
+            {"Content-Type": "application/json"},
+            b'{"a":"' + b"x" * 2_000_000 + b'"}',
+        )
+        command = f"{sys.executable} -m condord positions --json --url {fake.url} | head -c 5; echo ${{PIPESTATUS[0]}}"
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=30)
+    assert (done.stdout, done.stderr) == ('{"a":0\n', "")
+
+
+def test_run_gives_the_code_and_leaves_nobody():
+    assert run(["--version"]) == 0

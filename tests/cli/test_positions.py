@@ -1,0 +1,70 @@
+from tests.fakes import documents
+from tests.fakes.daemon import json, problem
+
+ID = "SPY-261218-560-570-630-640"
+
+
+def one(**changes):
+    return {"asOf": documents.AS_OF, "condor": documents.condor(**changes), "quotes": documents.document()["quotes"]}
+
+
+def test_json_is_the_exact_body_and_a_newline(condord, fake):
+    code, out, err = condord("positions", "--json", "--url", fake.url)
+    assert (code, err) == (0, [])
+    assert out.encode() == fake.answers["/api/positions"][2] + b"\n"
+
+
+def test_a_field_of_a_newer_daemon_is_passed_on(condord, fake):
+    fake.answers["/api/positions"] = json({"later": 1})
+    assert condord("positions", "--json", "--url", fake.url).out == '{"later":1}\n'
+
+
+def test_the_table_is_for_people(condord, fake):
+    code, out, err = condord("positions", "--url", fake.url)
+    assert (code, err) == (0, [])
+    assert out.splitlines()[1].split()[0] == ID
+    assert "\x1b" not in out
+
+
+def test_a_terminal_has_colour_and_its_own_width(condord, fake, terminal):
+    lines = condord("positions", "--url", fake.url).out.splitlines()
+    assert any("\x1b[32m+230.00" in line for line in lines)
+    assert f"\x1b[1m{ID}\x1b[0m  short condor, 2026-12-18, 28 days" in lines
+
+
+def test_one_condor_is_shown_by_its_id(condord, fake):
+    fake.answers[f"/api/positions/{ID}"] = json(one())
+    assert "SPY261218P00560000  long" in condord("positions", ID, "--url", fake.url).out
+    assert condord("positions", ID, "--json", "--url", fake.url).out.encode() == documents.body(one()) + b"\n"
+
+
+def test_an_unknown_condor_is_1_and_names_the_near(condord, fake):
+    code, out, err = condord("positions", "SPY-261218-560-570-630", "--url", fake.url)
+    assert (code, out) == (1, "")
+    assert err == ["condord: no condor SPY-261218-560-570-630 is held", f"hint: The nearest: {ID}."]
+
+
+def test_no_daemon_is_69_and_two_lines(condord, tmp_path):
+    code, out, err = condord("positions", "--url", f"unix://{tmp_path}/none")
+    assert (code, out, len(err)) == (69, "", 2)
+    assert "condord start" in err[1]
+
+
+def test_a_refused_token_is_77(condord, fake):
+    fake.answers["/api/positions"] = problem(401, "no token")
+    code, out, err = condord("positions", "--json", "--url", fake.url)
+    assert (code, out, len(err)) == (77, "", 2)
+
+
+def test_another_program_at_the_address_is_69(condord, fake):
+    fake.answers["/api/positions"] = json({"hello": "world"})
+    code, out, err = condord("positions", "--url", fake.url)
+    assert (code, out, len(err)) == (69, "", 2)
+
+
+def test_the_daemon_of_the_configuration_is_asked(condord, fake, monkeypatch):
+    monkeypatch.setenv("CONDORD_SERVER_PORT", fake.url.rpartition(":")[2])
+    assert condord("positions").code == 0
+    monkeypatch.setenv("CONDORD_SERVER_PORT", "1")
+    monkeypatch.setenv("CONDORD_URL", fake.url)
+    assert condord("positions").code == 0

@@ -1,0 +1,117 @@
+import contextlib
+import sys
+import types
+
+import pytest
+
+import condord as package
+from condord.cli import demo
+from condord.cli.demo import Ready
+from condord.errors import Unavailable
+
+
+class FakeService:
+    """Stands where `condord.service` does, which costs a second to import."""
+
+    def __init__(self):
+        self.config = None
+        self.environ = {}
+        self.reread = None
+        self.error = None
+
+    def run(self, config, *, environ, announce, reread):
+        self.config, self.environ, self.reread = config, environ, reread
+        announce("condord serves at http://127.0.0.1:8420")
+        if self.error is not None:
+            raise self.error
+
+
+@pytest.fixture
+def service(monkeypatch):
+    fake = FakeService()
+    module = types.SimpleNamespace(run=fake.run)
+    monkeypatch.setitem(sys.modules, "condord.service", module)
+    monkeypatch.setattr(package, "service", module, raising=False)
+    return fake
+
+
+@pytest.fixture
+def simulated(monkeypatch):
+    """The demo's simulator, without a process; how many contexts are open."""
+    open_now = []
+
+    @contextlib.contextmanager
+    def simulator():
+        open_now.append(1)
+        yield Ready.at("http://127.0.0.1:4000")
+        open_now.pop()
+
+    monkeypatch.setattr(demo, "simulator", simulator)
+    return open_now
+
+
+def test_the_address_is_one_line_on_stderr(condord, service):
+    assert condord("start") == (0, "", ["condord serves at http://127.0.0.1:8420"])
+
+
+def test_flags_come_before_environment_and_file(condord, service, monkeypatch, tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_text('[server]\nhost = "::1"\nport = 1000\n[log]\nlevel = "error"\n')
+    monkeypatch.setenv("CONDORD_SERVER_PORT", "2000")
+    assert condord("start", "--config", str(file), "--log-level", "debug", "--log-format", "json").code == 0
+    assert (service.config.server.host, service.config.server.port) == ("::1", 2000)
+    assert (service.config.log.level, service.config.log.format) == ("debug", "json")
+    assert condord("start", "--host", "localhost", "--port", "0", "--uds", "/run/x").code == 0
+    assert (service.config.server.host, service.config.server.port) == ("localhost", 0)
+    assert service.config.server.uds == "/run/x"
+
+
+def test_the_configuration_can_be_read_again_with_the_same_flags(condord, service, tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_text("[stream]\nwindow_ms = 100\n")
+    condord("start", "--config", str(file), "--port", "7")
+    file.write_text("[stream]\nwindow_ms = 200\n")
+    assert (service.reread().stream.window_ms, service.reread().server.port) == (200, 7)
+
+
+@pytest.mark.parametrize(
+    "arguments", [("--config", "/none/condord.toml"), ("--port", "70000"), ("--log-level", "loud")]
+)
+def test_a_configuration_that_cannot_be_used_is_78(condord, service, arguments):
+    code, out, err = condord("start", *arguments)
+    assert (code, out, len(err)) == (78, "", 2)
+    assert service.config is None
+
+
+def test_a_port_in_use_is_69_and_two_lines(condord, service):
+    service.error = Unavailable("port 8420 is in use", "Choose another with --port.")
+    code, _, err = condord("start")
+    assert code == 69
+    assert err[1:] == ["condord: port 8420 is in use", "hint: Choose another with --port."]
+
+
+def test_ctrl_c_before_it_serves_is_0(condord, service):
+    service.error = KeyboardInterrupt()
+    assert condord("start").code == 0
+
+
+def test_the_demo_keeps_the_users_configuration_but_for_the_account(condord, service, simulated, monkeypatch, tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_text('[alpaca]\npaper = false\nfeed = "opra"\ndata_url = "https://x"\n[server]\nport = 1234\n')
+    monkeypatch.setenv("CONDORD_ALPACA_TRADING_URL", "https://api.alpaca.markets")
+    monkeypatch.setenv("APCA_API_KEY_ID", "mine")
+    assert condord("start", "--demo", "--config", str(file)).code == 0
+    alpaca = service.config.alpaca
+    assert (alpaca.paper, alpaca.feed) == (True, "indicative")
+    assert alpaca.trading_url == alpaca.data_url == "http://127.0.0.1:4000"
+    assert alpaca.option_stream_url == "ws://127.0.0.1:4000/v1beta1/indicative"
+    assert alpaca.trading_stream_url == "ws://127.0.0.1:4000/stream"
+    assert service.config.server.port == 1234
+    assert {name: service.environ[name] for name in demo.CREDENTIALS} == demo.CREDENTIALS
+    assert service.reread().alpaca == alpaca
+    assert simulated == []
+
+
+def test_a_broken_configuration_starts_no_demo(condord, service, simulated, monkeypatch):
+    monkeypatch.setattr(demo, "simulator", None)
+    assert condord("start", "--demo", "--port", "70000").code == 78

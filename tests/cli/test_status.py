@@ -1,0 +1,64 @@
+import datetime as dt
+
+import msgspec
+
+from condord.cli.screen import Screen
+from condord.cli.status import status_lines
+from condord.live import wire
+from tests.fakes import documents
+from tests.fakes.daemon import json
+
+NOW = dt.datetime(2026, 11, 20, 15, 31, 9, tzinfo=dt.UTC)
+
+
+def lines(**changes):
+    return status_lines(msgspec.convert(documents.report(**changes), wire.StatusReport), NOW, Screen())
+
+
+def test_the_daemon_is_told_on_one_screen():
+    assert lines() == [
+        "daemon       condord 0.1.0, process 4711, up 1 h 2 min",
+        "address      http://127.0.0.1:8420",
+        "upstream     live since 15:30 UTC, 1 min 9 s ago",
+        "source       simulator, feed indicative",
+        "stream       connected, 4 of 4 symbols, 2 reconnects",
+        "watchdog     newest message 2.0 s ago",
+        "positions    read 9.0 s ago",
+        "breaker      closed",
+        "market       open, closes 21:00 UTC",
+        "subscribers  3 of 1000",
+        "frames       1842 sent, 0 dropped",
+    ]
+
+
+def test_what_is_wrong_comes_last():
+    error = {"code": "unreachable", "text": "no route"}
+    shown = lines(
+        state="halted",
+        code="authFailed",
+        reason="Alpaca refuses the key",
+        positions={"readAt": None, "error": error, "breaker": "halfOpen"},
+        resyncs={"slow": 2, "ring": 1},
+        refused={"token": 3, "host": 0},
+    )
+    assert shown[2].startswith("upstream     halted since")
+    assert "breaker      half open" in shown
+    assert "frames       1842 sent, 0 dropped, 3 resyncs (slow 2, ring 1)" in shown
+    assert "refused      token 3" in shown
+    assert shown[-3] == "halted for 1 min 9 s (authFailed): Alpaca refuses the key"
+
+
+def test_json_is_the_exact_body(condord, fake):
+    code, out, err = condord("status", "--json", "--url", fake.url)
+    assert (code, out.encode(), err) == (0, documents.body(documents.report()) + b"\n", [])
+
+
+def test_a_halted_daemon_has_answered_and_that_is_0(condord, fake):
+    fake.answers["/api/status"] = json(documents.report(state="halted", code="authFailed", reason="refused"))
+    code, out, err = condord("status", "--url", fake.url)
+    assert (code, err) == (0, [])
+    assert "halted" in out
+
+
+def test_no_daemon_is_69(condord, tmp_path):
+    assert condord("status", "--url", f"unix://{tmp_path}/none").code == 69

@@ -1,0 +1,91 @@
+import json
+
+import pytest
+
+from condord.cli import watch
+from condord.cli.watch import PIPE_INTERVAL_MS, fitting
+from tests.fakes import documents
+from tests.fakes.daemon import json as json_answer
+
+ID = "SPY-261218-560-570-630-640"
+SNAPSHOT = b"retry: 1\n\n" + documents.frame("snapshot", documents.document(), "k-1")
+DELTA = documents.frame("delta", documents.delta(valuations=[documents.valuation(unrealizedPl=250)]), "k-2")
+BEAT = documents.heartbeat(9)
+
+
+def test_json_is_a_document_a_line_and_a_change(condord, fake):
+    fake.streams = [[SNAPSHOT, BEAT, DELTA, BEAT]]
+    code, out, _ = condord("positions", "--watch", "--json", "--url", fake.url)
+    first, second = map(json.loads, out.splitlines())
+    assert code == 77
+    assert first == documents.document()
+    assert second["version"] == "k-2"
+    assert second["condors"][0]["valuation"]["unrealizedPl"] == 250
+
+
+def test_into_a_pipe_a_table_follows_a_table_no_faster_than_the_daemon_is_asked_to(condord, fake):
+    fake.streams = [[SNAPSHOT, DELTA]]
+    out = condord("positions", "--watch", "--url", fake.url).out
+    assert [line.split()[10] for line in out.splitlines() if line.startswith("SPY")] == ["+230.00", "+250.00"]
+    assert out.count("\n\nCONDOR") == 1
+    assert fake.requests[0][0] == f"/api/stream?interval={PIPE_INTERVAL_MS}"
+
+
+def test_a_cut_is_told_on_stderr_and_resumed(condord, fake):
+    fake.streams = [[SNAPSHOT], [DELTA]]
+    code, out, err = condord("positions", "--watch", "--json", "--url", fake.url)
+    assert code == 77
+    assert len(out.splitlines()) == 2
+    assert [line.split(";")[0] for line in err[:2]] == ["condord: the daemon ended the stream"] * 2
+    assert fake.requests[1][1]["Last-Event-ID"] == "k-1"
+
+
+def test_one_condor_is_watched_in_detail_until_it_is_gone(condord, fake):
+    one = {"asOf": documents.AS_OF, "condor": documents.condor(), "quotes": documents.document()["quotes"]}
+    fake.answers[f"/api/positions/{ID}"] = json_answer(one)
+    gone = documents.frame("snapshot", documents.document(condors=[]), "k-3")
+    fake.streams = [[SNAPSHOT, gone]]
+    code, out, err = condord("positions", ID, "--watch", "--json", "--url", fake.url)
+    assert (code, json.loads(out)) == (1, one)
+    assert err[0] == f"condord: {ID} is no longer held"
+    assert fake.requests[1][0] == f"/api/stream?condor={ID}"
+
+
+def test_an_unknown_condor_is_not_waited_for(condord, fake):
+    assert condord("positions", "nothing", "--watch", "--url", fake.url).code == 1
+    assert not any("stream" in path for path, _ in fake.requests)
+
+
+def test_nothing_is_watched_without_a_daemon(condord, tmp_path):
+    code, out, err = condord("positions", "--watch", "--url", f"unix://{tmp_path}/none")
+    assert (code, out, len(err)) == (69, "", 2)
+
+
+@pytest.mark.slow
+def test_on_a_terminal_the_table_is_repainted_and_a_cut_is_under_it(condord, fake, terminal):
+    fake.streams = [[SNAPSHOT, DELTA]]
+    out = condord("positions", "--watch", "--url", fake.url).out
+    assert "+250.00" in out
+    assert "\x1b[2K" in out  # a line wiped
+    assert "not live: the daemon ended the stream" in out
+
+
+def test_ctrl_c_ends_it_with_130(condord, fake, monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(watch, "_append", interrupted)
+    assert condord("positions", "--watch", "--url", fake.url) == (130, "", [])
+
+
+def test_a_table_that_is_too_high_keeps_its_last_paragraph():
+    lines = ["head", "a", "b", "c", "", "totals", "status"]
+    assert fitting(lines, 7) == lines
+    assert fitting(lines, 5) == ["head", "a", "…", "totals", "status"]
+    assert fitting(lines, 3) == ["head", "…", "status"]
+    assert fitting(["a", "b", "c"], 2) == ["a", "…"]
+
+
+def test_a_bye_before_anything_else_shows_nothing(condord, fake, terminal):
+    fake.streams = [[documents.frame("bye", {"reason": "stopping"})]]
+    assert condord("positions", "--watch", "--url", fake.url).code == 77

@@ -1,0 +1,89 @@
+import datetime as dt
+
+import msgspec
+import pytest
+
+from condord.cli import words
+from condord.live import wire
+from tests.fakes import documents
+
+NOW = dt.datetime(2026, 11, 20, 15, 31, 8, tzinfo=dt.UTC)
+
+
+@pytest.mark.parametrize(
+    ("value", "price", "money", "gain"),
+    [
+        (None, "—", "—", "—"),
+        (0, "0.00", "0.00", "0.00"),
+        (2.35, "2.35", "2.35", "+2.35"),
+        (-2.5, "-2.50", "-2.50", "-2.50"),
+        (1.2025, "1.2025", "1.20", "+1.20"),
+        (17.375, "17.375", "17.38", "+17.38"),
+        (-0.001, "-0.001", "-0.00", "0.00"),
+        (1234567, "1,234,567.00", "1,234,567.00", "+1,234,567.00"),
+    ],
+)
+def test_a_number_of_dollars_is_read_as_price_sum_or_gain(value, price, money, gain):
+    assert (words.price(value), words.money(value), words.gain(value)) == (price, money, gain)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(None, "—"), (560, "560"), (197.5, "197.5"), (12345.625, "12345.625"), (-1, "-1")]
+)
+def test_a_strike_has_no_needless_decimals(value, text):
+    assert words.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-3, "0.0 s"), (0.44, "0.4 s"), (59.9, "59 s"), (60, "1 min 0 s"), (3725, "1 h 2 min"), (200000, "2 d 7 h")],
+)
+def test_a_span_is_told_in_its_two_largest_units(seconds, text):
+    assert words.span(seconds) == text
+
+
+@pytest.mark.parametrize(("count", "text"), [(28, "28 days"), (1, "1 day"), (0, "today"), (-1, "expired")])
+def test_days_to_expiration(count, text):
+    assert words.days(count) == text
+
+
+def test_what_never_happened_has_no_age():
+    assert words.age(None, NOW) == "never"
+    assert words.age(NOW - dt.timedelta(seconds=2), NOW) == "2.0 s ago"
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({}, "market open, closes 21:00 UTC"),
+        ({"isOpen": False}, "market closed, opens Mon 23 Nov 14:30 UTC"),
+        ({"nextClose": None}, "market open"),
+        ({"isOpen": None, "nextOpen": None, "nextClose": None}, "market —"),
+    ],
+)
+def test_the_market_says_when_it_turns(changes, text):
+    market = msgspec.convert(documents.status()["market"] | changes, wire.Market)
+    assert words.market(market, NOW) == text
+
+
+def test_flags_name_what_a_reader_must_know_first():
+    value = documents.valuation(missing=["SPY261218P00560000"], unconfirmed=True)
+    condor = documents.condor(valuation=value, brokenWing=True, ambiguous=True)
+    assert words.flags(msgspec.convert(condor, wire.Condor)) == (
+        "incomplete: no quote of SPY261218P00560000, unconfirmed, broken wing, ambiguous"
+    )
+
+
+def test_trouble_is_a_sentence_for_each_side():
+    status = documents.status(
+        state="reconnecting",
+        reason="the option stream cannot be reached",
+        code="unreachable",
+        positions={"readAt": None, "error": {"code": "unreachable", "text": "no route"}, "breaker": "open"},
+    )
+    assert words.trouble(msgspec.convert(status, wire.Status), NOW) == [
+        "reconnecting for 1 min 8 s (unreachable): the option stream cannot be reached",
+        "positions, last read never (unreachable): no route",
+        "positions are not asked for now: the breaker is open",
+    ]
+    assert words.trouble(msgspec.convert(documents.status(), wire.Status), NOW) == []

@@ -1,0 +1,98 @@
+"""A TCP proxy that misbehaves on command: the network between us and Alpaca, in a test's hands."""
+
+import asyncio
+import socket
+import struct
+
+
+class FaultyLink:
+    """`async with FaultyLink(port) as link`, then point the client at `link.port`.
+
+    `is_open` tells the number of connections carried; `bytes_down` counts what came from the server; after `cut_after`
+    of those the rest of the chunk is lost and both sides are reset.
+    """
+
+    def __init__(self, target_port):
+        self._target_port = target_port
+        self._pairs = set()
+        self._pumps = set()
+        self._flows = asyncio.Event()
+        self._flows.set()
+        self.refuses = False
+        self.cut_after = None
+        self.bytes_down = 0
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.port = self._server.sockets[0].getsockname()[1]
+        return self
+
+    async def __aexit__(self, *exc_info):
+        self._server.close()
+        self.reset()
+        for pump in self._pumps:
+            pump.cancel()
+        await asyncio.gather(*self._pumps, return_exceptions=True)
+        await self._server.wait_closed()
+
+    @property
+    def connections(self):
+        """How many connections are carried now."""
+        return len(self._pairs)
+
+    def stall(self):
+        """Become a black hole: the connections stay up, and nothing moves."""
+        self._flows.clear()
+
+    def resume(self):
+        """Let what was held back flow."""
+        self._flows.set()
+
+    def reset(self):
+        """Answer every connection with RST."""
+        for pair in list(self._pairs):
+            for writer in pair:
+                _reset(writer)
+
+    async def _accept(self, reader, writer):
+        self._pumps.add(asyncio.current_task())
+        try:
+            if self.refuses:
+                _reset(writer)
+                return
+            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+            pair = writer, far_writer
+            self._pairs.add(pair)
+            try:
+                await asyncio.gather(
+                    self._pump(reader, far_writer, is_down=False), self._pump(far_reader, writer, is_down=True)
+                )
+            except OSError:
+                _reset(writer)
+            finally:
+                self._pairs.discard(pair)
+                far_writer.close()
+        finally:
+            writer.close()
+            self._pumps.discard(asyncio.current_task())
+
+    async def _pump(self, reader, writer, *, is_down):
+        while chunk := await reader.read(65536):
+            await self._flows.wait()
+            if is_down:
+                self.bytes_down += len(chunk)
+                if self.cut_after is not None and self.bytes_down >= self.cut_after:
+                    writer.write(chunk[: len(chunk) // 2])
+                    await asyncio.sleep(0)
+                    self.reset()
+                    return
+            writer.write(chunk)
+            await writer.drain()
+        writer.write_eof()
+
+
+def _reset(writer):
+    sock = writer.get_extra_info("socket")
+    if sock is not None and sock.fileno() >= 0:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()

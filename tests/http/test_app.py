@@ -1,0 +1,90 @@
+import json
+
+import pytest
+
+from condord.live import wire
+from tests.http.asking import FakeDaemon, ask
+
+
+@pytest.fixture
+def daemon():
+    return FakeDaemon()
+
+
+def test_positions_are_the_published_document_with_its_version_as_etag(daemon):
+    answer = ask(daemon, "/api/positions")
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json() == json.loads(wire.encode(daemon.document()))
+    assert answer.headers["etag"] == f'W/"{daemon.edition.version}"'
+
+
+@pytest.mark.parametrize("form", ["{}", 'W/"{}"', '"{}"', '"other", "{}"', "*"])
+def test_a_known_etag_is_answered_304_without_a_body(daemon, form):
+    tag = form.format(daemon.edition.version) if form != "{}" else f'W/"{daemon.edition.version}"'
+    answer = ask(daemon, "/api/positions", headers={"If-None-Match": tag})
+    assert (answer.status, answer.body) == (304, b"")
+    assert answer.headers["etag"] == f'W/"{daemon.edition.version}"'
+
+
+def test_an_old_etag_gets_the_document(daemon):
+    assert ask(daemon, "/api/positions", headers={"If-None-Match": '"abc-0"'}).status == 200
+
+
+def test_one_condor_comes_with_the_quotes_of_its_legs(daemon):
+    condor = daemon.document().condors[0]
+    answer = ask(daemon, f"/api/positions/{condor.id}").json()
+    assert set(answer) == {"asOf", "condor", "quotes"}
+    assert answer["condor"]["id"] == condor.id
+    assert [quote["symbol"] for quote in answer["quotes"]] == [leg.symbol for leg in condor.legs]
+
+
+def test_an_unknown_condor_is_a_404_problem(daemon):
+    answer = ask(daemon, "/api/positions/SPY-261218-1-2-3-4")
+    assert answer.status == 404
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert set(answer.json()) == {"type", "title", "status", "detail"}
+    assert answer.json()["title"] == "Not Found"
+    assert "SPY-261218-1-2-3-4" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("DELETE", "/api/positions", 405)])
+def test_every_error_is_a_problem(daemon, method, path, status):
+    answer = ask(daemon, path, method=method)
+    assert answer.status == status == answer.json()["status"]
+    assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_status_has_the_counters(daemon):
+    report = ask(daemon, "/api/status").json()
+    counters = {"subscribers", "frames", "dropped", "reconnects", "uptime", "version"}
+    assert counters | {"state", "stream", "positions", "market"} <= set(report)
+
+
+def test_refresh_asks_for_a_reading_and_is_answered_202(daemon):
+    assert ask(daemon, "/api/refresh", method="POST").status == 202
+    assert daemon.refreshes == 1
+
+
+@pytest.mark.parametrize("path", ["/livez", "/healthz"])
+def test_liveness_is_about_the_process_alone(daemon, path):
+    daemon.is_ready = False
+    assert ask(daemon, path).status == 200
+    daemon.is_alive = False
+    assert ask(daemon, path).status == 503
+
+
+def test_readiness_shows_the_status_with_200_or_503(daemon):
+    assert ask(daemon, "/readyz").status == 200
+    daemon.is_ready = False
+    answer = ask(daemon, "/readyz")
+    assert answer.status == 503
+    assert answer.json()["state"] == "starting"
+
+
+def test_a_bug_is_a_500_problem_that_says_nothing_of_the_inside(daemon):
+    daemon.breaks = True
+    answer = ask(daemon, "/api/status", raises=True)
+    assert answer.status == 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert "secret" not in answer.body.decode()

@@ -1,0 +1,60 @@
+import socket
+import stat
+
+import pytest
+
+from condord.errors import Unavailable
+from condord.http.server import Address, listen, name_of
+
+
+def test_port_0_takes_a_free_port_and_names_it():
+    with listen(Address(host="127.0.0.1", port=0, uds="")) as listener:
+        assert name_of(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+def test_a_taken_port_is_unavailable_with_what_to_do():
+    with listen(Address(host="127.0.0.1", port=0, uds="")) as listener:
+        port = listener.getsockname()[1]
+        with pytest.raises(Unavailable, match=f"127.0.0.1:{port}") as caught:
+            listen(Address(host="127.0.0.1", port=port, uds=""))
+    assert caught.value.exit_code == 69
+    assert "--port" in caught.value.hint
+
+
+def test_an_address_of_another_machine_is_unavailable():
+    with pytest.raises(Unavailable, match="203.0.113.1"):
+        listen(Address(host="203.0.113.1", port=0, uds=""))
+
+
+def test_a_slow_subscriber_is_kept_out_of_the_kernels_buffers():
+    with listen(Address(host="127.0.0.1", port=0, uds="")) as listener:
+        assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NOTSENT_LOWAT) <= 65_536
+        assert listener.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_unix_socket_is_for_owner_and_group(tmp_path):
+    path = tmp_path / "condord.sock"
+    with listen(Address(host="", port=0, uds=str(path))) as listener:
+        assert name_of(listener) == f"unix://{path}"
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+
+
+def test_a_unix_socket_that_a_killed_daemon_left_is_replaced(tmp_path):
+    path = tmp_path / "condord.sock"
+    listen(Address(host="", port=0, uds=str(path))).close()
+    with listen(Address(host="", port=0, uds=str(path))) as listener:
+        assert listener.fileno() > 0
+
+
+def test_a_unix_socket_in_use_is_unavailable(tmp_path):
+    address = Address(host="", port=0, uds=str(tmp_path / "condord.sock"))
+    with listen(address), pytest.raises(Unavailable, match="answers there"):
+        listen(address)
+
+
+def test_a_file_in_place_of_the_unix_socket_is_left_alone(tmp_path):
+    path = tmp_path / "condord.sock"
+    path.write_text("mine")
+    with pytest.raises(Unavailable, match="no socket"):
+        listen(Address(host="", port=0, uds=str(path)))
+    assert path.read_text() == "mine"

@@ -1,0 +1,286 @@
+"""What the tests of `condord.live` share: accounts, quotes, a clock, and a client that reads the stream by its rules."""
+
+import datetime as dt
+import json
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+
+from condord.core.occ import parse
+from condord.core.position import Position
+from condord.core.quote import Tick
+from condord.live import wire
+from condord.live.book import Book
+from condord.live.coalescer import Coalescer
+from condord.live.edition import Edition
+from condord.live.fanout import Fanout
+from condord.live.prices import Prices
+from condord.live.publisher import Publisher
+
+EPOCH_AT = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC)  # 10:00 in New York, four weeks before expiration
+DAY = dt.date(2026, 11, 20)
+
+REPEATABLE = settings(
+    derandomize=True,
+    database=None,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+)
+"""The same examples on every machine and in every order."""
+
+
+def option(strike, right="P", root="SPY"):
+    return f"{root}261218{right}{strike * 1000:08d}"
+
+
+P560, P570, C630, C640, C650 = option(560), option(570), option(630, "C"), option(640, "C"), option(650, "C")
+Q400, Q410, Q450, Q460 = (option(400, root="QQQ"), option(410, root="QQQ"), option(450, "C", "QQQ"), option(460, "C", "QQQ"))  # fmt: skip
+SPY_ID, QQQ_ID = "SPY-261218-560-570-630-640", "QQQ-261218-400-410-450-460"
+UNREADABLE = "SPY-NO-OPTION"
+
+
+def position(symbol, quantity, entry=1.0, *, multiplier=100, **fields):
+    entry_e4 = round(entry * 10_000)
+    given = {
+        "symbol": symbol,
+        "contract": parse(symbol),
+        "quantity": quantity,
+        "average_entry_e4": entry_e4,
+        "cost_basis_e4": None if quantity is None else entry_e4 * quantity * multiplier,
+        "multiplier": multiplier,
+        "underlying": parse(symbol).root,
+    }
+    return Position(**{**given, **fields})
+
+
+def unreadable(symbol=UNREADABLE, quantity=1):
+    return Position(
+        symbol=symbol,
+        contract=None,
+        quantity=quantity,
+        average_entry_e4=None,
+        cost_basis_e4=None,
+        problem="no option symbol",
+    )
+
+
+def spy(quantity=2):
+    """A short iron condor with a credit of 2.35."""
+    return (
+        position(P560, quantity, 1.21),
+        position(P570, -quantity, 2.40),
+        position(C630, -quantity, 2.26),
+        position(C640, quantity, 1.10),
+    )
+
+
+def qqq(quantity=1):
+    """A long iron condor with a debit of 2.00."""
+    return (
+        position(Q400, -quantity, 1.00),
+        position(Q410, quantity, 2.00),
+        position(Q450, quantity, 2.00),
+        position(Q460, -quantity, 1.00),
+    )
+
+
+ACCOUNTS = {
+    "nothing": (),
+    "condor": spy(),
+    "condor and a call": (*spy(), position(C650, 3, 0.40)),
+    "broken": spy()[:3],
+    "two condors": (*spy(), *qqq()),
+    "shared call": (*spy()[2:], position(P560, 2, 1.21), position(P570, -1, 2.40), position(option(575), -1, 2.9)),
+    "unpaid": (*qqq()[:3], position(Q460, -1, 1.0, cost_basis_e4=None), position(C650, -1, 0.40)),
+    "unreadable": (*spy(1), unreadable()),
+}
+SYMBOLS = sorted({held.symbol for account in ACCOUNTS.values() for held in account if held.contract})
+CONDOR_IDS = (SPY_ID, QQQ_ID)
+
+
+def tick(symbol, bid, ask, second=0.0, sizes=(10.0, 10.0)):
+    """A quote of `second` after the epoch."""
+    at = EPOCH_AT + dt.timedelta(seconds=second)
+    return Tick(symbol=symbol, at=at, bid=bid, ask=ask, bid_size=sizes[0], ask_size=sizes[1])
+
+
+def status(state="live", *, read=0, heard=0, **fields):
+    given = {
+        "state": state,
+        "reason": None if state in ("live", "closed") else f"it is {state}",
+        "code": None,
+        "since": EPOCH_AT,
+        "source": "simulator",
+        "feed": "indicative",
+        "market": wire.Market(is_open=True, next_open=EPOCH_AT, next_close=EPOCH_AT),
+        "stream": wire.Stream(
+            connected=True,
+            subscribed=8,
+            requested=8,
+            reconnects=0,
+            last_message_at=EPOCH_AT + dt.timedelta(seconds=heard),
+        ),
+        "positions": wire.Positions(
+            read_at=EPOCH_AT + dt.timedelta(seconds=read), error=None, breaker="closed"
+        ),
+    }
+    return wire.Status(**{**given, **fields})
+
+
+def unread_totals():
+    return wire.Totals(
+        condors=0, incomplete=0, unrealized_pl=None, natural_pl=None, unmatched_pl=None, max_loss=None, by_underlying=[]
+    )  # fmt: skip
+
+
+def make_edition(*, epoch="k3f9", replay_size=1024):
+    return Edition(epoch=epoch, replay_size=replay_size, status=status("starting"), totals=unread_totals())
+
+
+class House:
+    """A publisher with everything behind it, and a clock that only the test moves."""
+
+    def __init__(
+        self,
+        positions=None,
+        *,
+        window=0.25,
+        min_change_e4=100,
+        ring_size=256,
+        replay_size=1024,
+        ttl=600.0,
+        max_symbols=10_000,
+    ):
+        self.now = 100.0
+        self.edition = make_edition(replay_size=replay_size)
+        self.prices = Prices(max_symbols=max_symbols, ttl_seconds=ttl)
+        self.book = Book(edition=self.edition, prices=self.prices, min_change_e4=min_change_e4)
+        self.fanout = Fanout(self.edition, ring_size=ring_size)
+        self.coalescer = Coalescer(window)
+        self.publisher = Publisher(book=self.book, coalescer=self.coalescer, fanout=self.fanout)
+        if positions is not None:
+            self.set_positions(positions)
+
+    @property
+    def now_at(self):
+        return EPOCH_AT + dt.timedelta(seconds=self.now)
+
+    def offer(self, *ticks):
+        self.publisher.offer(ticks, self.now)
+        return self.turn()
+
+    def confirm(self, *ticks):
+        self.publisher.confirm(ticks, self.now)
+        return self.turn()
+
+    def gap(self):
+        self.publisher.gap(self.now)
+        return self.turn()
+
+    def set_positions(self, positions):
+        return self.publisher.set_positions(positions, self.now, self.now_at) + self.turn()
+
+    def set_status(self, given):
+        return self.publisher.set_status(given, self.now, self.now_at) + self.turn()
+
+    def turn(self):
+        """Tick if that is due now, as the event loop does."""
+        deadline = self.publisher.deadline
+        return self.publisher.tick(self.now, self.now_at) if deadline is not None and deadline <= self.now else []
+
+    def wait(self, seconds):
+        """Let time pass, with a tick at every deadline on the way."""
+        until, woken = self.now + seconds, []
+        while (deadline := self.publisher.deadline) is not None and deadline <= until:
+            self.now = max(self.now, deadline)
+            woken += self.publisher.tick(self.now, self.now_at)
+        self.now = until
+        return woken
+
+    def subscribe(self, selection, *, interval=0.0, version=None):
+        return self.fanout.subscribe(
+            selection=selection,
+            interval_seconds=interval,
+            version=version,
+            now_at=self.now_at,
+            wake=lambda: None,
+        )
+
+    def take(self, subscriber):
+        return events(subscriber.take(self.now_at))
+
+    def document(self, selection):
+        return settled(json.loads(wire.encode(self.edition.document(self.now_at, selection))))
+
+    def quote(self, symbol):
+        """The published quote."""
+        return next(
+            quote for quote in self.edition.document(self.now_at).quotes if quote.symbol == symbol
+        )
+
+
+def events(stream):
+    """The events of a text/event-stream as (event, id, data); strict about what a browser would let pass."""
+    assert stream == b"" or stream.endswith(b"\n\n")
+    found = []
+    for block in stream.decode("utf-8").split("\n\n")[:-1]:
+        fields = [line.partition(": ") for line in block.split("\n")]
+        assert all(separator for _, separator, _ in fields), block
+        named = {name: value for name, _, value in fields}
+        assert len(named) == len(fields) and named.keys() <= {"event", "id", "data", "retry"}, block
+        if named.keys() != {"retry"}:
+            found.append((named["event"], named.get("id"), json.loads(named["data"])))
+    return found
+
+
+def applied(document, event, identity, data):
+    """The document of a client after one event, by the rule of the stream and nothing else."""
+    if event == "snapshot":
+        assert data["version"] == identity
+        return settled(data)
+    if event != "delta":
+        assert identity is None
+        return document
+    document = json.loads(json.dumps(document))
+    document["version"] = identity
+    for name in ("quotes", "unmatched"):
+        places = {entry["symbol"]: place for place, entry in enumerate(document[name])}
+        for entry in data[name]:
+            document[name][places[entry["symbol"]]] = entry
+    condors = {condor["id"]: condor for condor in document["condors"]}
+    for valuation in data["valuations"]:
+        condors[valuation["id"]]["valuation"] = valuation
+    for name in ("totals", "status"):
+        if name in data:
+            document[name] = data[name]
+    return settled(document)
+
+
+def settled(document):
+    """The document without the three instants that move without an event."""
+    document = {name: value for name, value in document.items() if name != "asOf"}
+    whole = document["status"]
+    document["status"] = {
+        **whole,
+        "stream": {**whole["stream"], "lastMessageAt": None},
+        "positions": {**whole["positions"], "readAt": None},
+    }
+    return document
+
+
+cents = st.integers(0, 40).map(lambda number: number / 10)
+fine = st.integers(0, 2_000).map(lambda number: 1 + number / 10_000)
+strange = st.sampled_from([float("nan"), float("inf"), -0.01, 1e6])
+prices = st.one_of(cents, cents, fine, fine, fine, strange)
+
+
+@st.composite
+def ticks(draw, symbols=(*SYMBOLS, option(500)), latest=20):
+    """Quotes of every state, some of them no sane quotes, at whole seconds so that many are equal or late."""
+    return tick(
+        draw(st.sampled_from(symbols)),
+        draw(prices),
+        draw(prices),
+        draw(st.integers(0, latest)),
+        (draw(st.sampled_from([0.0, 5.0, float("nan")])), 10.0),
+    )

@@ -1,0 +1,741 @@
+import datetime as dt
+import json
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from condord.core import condor as cards
+from condord.core import valuation as values
+from condord.core.quote import Quote
+from condord.live import render, wire
+from condord.live.edition import EVERYTHING, Selection
+
+from .accounts import (
+    ACCOUNTS,
+    C630,
+    C640,
+    C650,
+    P560,
+    P570,
+    QQQ_ID,
+    REPEATABLE,
+    SPY_ID,
+    SYMBOLS,
+    House,
+    applied,
+    position,
+    settled,
+    spy,
+    status,
+    tick,
+    ticks,
+    unread_totals,
+)
+
+SPY_LEGS = (P560, P570, C630, C640)
+
+
+def quoted(house, second=0.0):
+    """Quotes for a whole condor: mark 1.20 by the four mids."""
+    marks = {P560: 0.90, P570: 1.70, C630: 1.30, C640: 0.90}
+    house.offer(*(tick(symbol, mark - 0.05, mark + 0.05, second) for symbol, mark in marks.items()))
+    house.wait(10)
+
+
+def follow(house, selection=EVERYTHING, **options):
+    """A subscriber that has taken its first frames."""
+    subscriber = house.subscribe(selection, **options)
+    house.take(subscriber)
+    return subscriber
+
+
+def kinds(found):
+    return [event for event, _, _ in found]
+
+
+def valuation(house):
+    return house.edition.document(house.now_at).condors[0].valuation
+
+
+@pytest.fixture
+def house():
+    made = House(spy())
+    quoted(made)
+    return made
+
+
+def test_before_anything_was_read_the_document_is_empty_and_starting():
+    document = House().edition.document(dt.datetime.now(dt.UTC))
+    assert document.status.state == "starting"
+    assert (document.condors, document.unmatched, document.quotes) == ([], [], [])
+    assert document.totals == unread_totals()
+
+
+def test_the_first_change_after_a_quiet_time_leaves_in_the_turn_that_brought_it(house):
+    subscriber = follow(house)
+    assert house.offer(tick(P560, 2.0, 2.1, 1)) == [subscriber]
+    assert kinds(house.take(subscriber)) == ["delta"]
+
+
+def test_the_next_change_waits_for_the_window(house):
+    subscriber = follow(house)
+    house.offer(tick(P560, 2.0, 2.1, 1))
+    house.take(subscriber)
+    house.wait(0.1)
+    assert house.offer(tick(P560, 3.0, 3.1, 2)) == []
+    house.wait(0.149)
+    assert house.take(subscriber) == []
+    house.wait(0.002)
+    assert kinds(house.take(subscriber)) == ["delta"]
+
+
+def test_a_burst_is_one_delta_with_the_last_value_of_each_symbol(house):
+    subscriber = follow(house)
+    house.offer(tick(P560, 2.0, 2.1, 1))
+    for number in range(50):
+        house.offer(tick(P560, 3.0, 3.1 + number / 10, 2 + number), tick(C640, 1.0, 1.5 + number / 10, 2 + number))
+    house.take(subscriber)
+    house.wait(0.25)
+    [(event, _, data)] = house.take(subscriber)
+    assert event == "delta"
+    assert {quote["symbol"]: quote["ask"] for quote in data["quotes"]} == {P560: 8.0, C640: 6.4}
+
+
+def test_a_status_does_not_wait_for_the_window(house):
+    subscriber = follow(house)
+    house.offer(tick(P560, 2.0, 2.1, 1))
+    house.take(subscriber)
+    assert house.set_status(status("reconnecting", code="unreachable")) == [subscriber]
+    [(event, _, data)] = house.take(subscriber)
+    assert (event, data["status"]["state"], data["quotes"]) == ("delta", "reconnecting", [])
+
+
+def test_the_same_status_is_no_event(house):
+    house.set_status(status())
+    version = house.edition.version
+    assert house.set_status(status(read=5, heard=6)) == []
+    assert house.edition.version == version
+
+
+def test_the_instants_of_a_status_move_without_an_event(house):
+    house.set_status(status())
+    house.set_status(status(read=5, heard=6))
+    shown = house.edition.document(house.now_at).status
+    assert shown == status(read=5, heard=6)
+
+
+def test_other_positions_are_a_snapshot_to_everybody_at_once(house):
+    fast, slow = follow(house), follow(house, interval=10.0)
+    house.offer(tick(P560, 2.0, 2.1, 1))
+    house.take(fast)
+    assert set(house.set_positions(())) == {fast, slow}
+    assert kinds(house.take(fast)) == ["snapshot"]
+    assert kinds(house.take(slow)) == ["delta", "snapshot"]
+
+
+def test_the_same_positions_in_another_order_are_no_event(house):
+    version = house.edition.version
+    assert house.set_positions(reversed(spy())) == []
+    assert house.edition.version == version
+
+
+def test_another_day_at_the_exchange_is_a_snapshot_with_fewer_days_to_expiration(house):
+    subscriber = follow(house)
+    house.wait(24 * 3600)
+    house.set_positions(spy())
+    [(event, _, data)] = house.take(subscriber)
+    assert (event, data["condors"][0]["daysToExpiration"]) == ("snapshot", 27)
+
+
+def test_midnight_in_utc_is_no_new_day_at_the_exchange(house):
+    version = house.edition.version
+    house.wait(9.5 * 3600)
+    house.set_positions(spy())
+    assert house.edition.version == version
+
+
+def test_a_snapshot_brings_the_quotes_that_waited(house):
+    house.offer(tick(P560, 2.0, 2.1, 1))
+    house.offer(tick(P560, 3.0, 3.1, 2))
+    house.set_positions(spy(1))
+    assert house.quote(P560).mark == 3.05
+    version = house.edition.version
+    house.wait(1)
+    assert house.edition.version == version
+
+
+def test_a_change_smaller_than_min_change_waits_until_it_adds_up(house):
+    house.offer(tick(P560, 0.855, 0.955, 1))
+    house.wait(1)
+    assert house.quote(P560).mark == 0.9
+    house.offer(tick(P560, 0.86, 0.96, 2))
+    assert house.quote(P560).mark == 0.91
+
+
+def test_a_small_change_that_goes_back_is_never_told(house):
+    version = house.edition.version
+    house.offer(tick(P560, 0.855, 0.955, 1))
+    house.offer(tick(P560, 0.85, 0.95, 2))
+    house.wait(1)
+    assert house.edition.version == version
+
+
+def test_small_changes_of_several_legs_add_up_in_the_condor(house):
+    version = house.edition.version
+    house.offer(tick(P570, 1.655, 1.755, 1))
+    house.wait(1)
+    assert house.edition.version == version
+    house.offer(tick(C630, 1.255, 1.355, 1))
+    assert (house.quote(P570).mark, house.quote(C630).mark) == (1.705, 1.305)
+    assert valuation(house).mark == 1.21
+
+
+def test_small_changes_that_cancel_out_in_the_condor_wait(house):
+    version = house.edition.version
+    house.offer(tick(P560, 0.855, 0.955, 1), tick(P570, 1.655, 1.755, 1))
+    house.wait(1)
+    assert house.edition.version == version
+
+
+def test_small_changes_add_up_in_the_natural_while_the_mark_stands(house):
+    house.offer(tick(P570, 1.645, 1.755, 1))
+    house.wait(1)
+    assert valuation(house).natural == 1.4
+    house.offer(tick(C630, 1.245, 1.355, 1))
+    assert (valuation(house).mark, valuation(house).natural) == (1.2, 1.41)
+
+
+def test_without_a_min_change_every_change_counts():
+    house = House(spy(), min_change_e4=0)
+    quoted(house)
+    house.offer(tick(P560, 0.8501, 0.9501, 1))
+    assert house.quote(P560).bid == 0.8501
+
+
+def test_another_size_or_instant_alone_waits_for_a_change_that_counts(house):
+    version = house.edition.version
+    house.offer(tick(P560, 0.85, 0.95, 5, sizes=(1.0, 2.0)))
+    house.wait(1)
+    assert house.edition.version == version
+
+
+@pytest.mark.parametrize(
+    ("bid", "ask", "state"),
+    [
+        (0.951, 0.95, "crossed"),
+        (0.95, 0.95, "locked"),
+        (0.0, 0.95, "zeroBid"),
+        (0.95, 0.0, "noAsk"),
+        (0.85, 9.0, "stub"),
+    ],
+)
+def test_a_change_of_state_counts_however_small(bid, ask, state):
+    house = House(spy(), min_change_e4=1_000_000)
+    quoted(house)
+    house.offer(tick(P560, bid, ask, 1))
+    assert house.quote(P560).state == state
+
+
+@pytest.mark.parametrize(("bid", "ask"), [(3.0, 2.0), (0.1, 4.0)])
+def test_a_crossed_or_stub_quote_with_a_last_good_mark_leaves_its_leg_valued(house, bid, ask):
+    house.offer(tick(P560, bid, ask, 1))
+    assert house.quote(P560).mark == 0.9
+    assert valuation(house).missing == []
+    assert valuation(house).mark == 1.2
+
+
+def test_a_leg_without_a_mark_makes_everything_null_and_is_named(house):
+    house.offer(tick(P560, 0.95, 0.0, 1))
+    shown, totals = valuation(house), house.edition.totals
+    assert shown.missing == [P560]
+    assert (shown.mark, shown.natural, shown.unrealized_pl, shown.natural_pl) == (None, None, None, None)
+    assert (totals.unrealized_pl, totals.natural_pl, totals.incomplete) == (None, None, 1)
+
+
+def test_a_gap_makes_quotes_and_condors_unconfirmed_until_rest_says_so(house):
+    house.gap()
+    assert house.quote(P560).unconfirmed
+    assert valuation(house).unconfirmed
+    house.wait(1)
+    house.confirm(*(tick(symbol, 0.0, 0.0, 0) for symbol in SPY_LEGS))
+    assert not house.quote(P560).unconfirmed
+    assert not valuation(house).unconfirmed
+
+
+def test_a_quote_that_waits_when_the_stream_is_cut_arrives_unconfirmed(house):
+    house.offer(tick(P560, 2.0, 2.1, 1))
+    house.offer(tick(P560, 3.0, 3.1, 2))
+    house.gap()
+    house.wait(1)
+    assert (house.quote(P560).mark, house.quote(P560).unconfirmed) == (3.05, True)
+
+
+def test_a_quiet_contract_becomes_unconfirmed_though_no_quote_comes_at_all(house):
+    house.set_status(status())
+    house.wait(600)
+    house.set_status(status())
+    assert house.quote(P560).unconfirmed
+
+
+def test_an_unmatched_contract_is_listed_only_when_it_changed():
+    house = House((position(C650, 3, 0.40),))
+    house.offer(tick(C650, 1.0, 2.0, 0))
+    subscriber = follow(house)
+    house.wait(1)
+    house.offer(tick(C650, 1.2, 1.8, 1))
+    [(_, _, data)] = house.take(subscriber)
+    assert [quote["bid"] for quote in data["quotes"]] == [1.2]
+    assert data["unmatched"] == []
+
+
+def test_totals_that_did_not_change_are_left_out(house):
+    subscriber = follow(house)
+    house.gap()
+    [(_, _, data)] = house.take(subscriber)
+    assert data.keys() == {"asOf", "quotes", "valuations", "unmatched"}
+
+
+def test_a_condor_comes_back_after_its_quotes_were_forgotten_without_any():
+    house = House(spy())
+    quoted(house)
+    house.set_positions(())
+    house.set_positions(spy())
+    assert house.quote(P560).state == "none"
+    assert valuation(house).missing == list(SPY_LEGS)
+
+
+def test_short_legs_of_condors_come_first_among_the_symbols():
+    house = House((*spy(), position(C650, 3, 0.40)))
+    assert house.book.symbols == (C630, P570, C640, P560, C650)
+
+
+def test_a_symbol_that_cannot_be_read_is_shown_and_never_asked_for():
+    house = House(ACCOUNTS["unreadable"])
+    assert house.book.symbols == (C630, P570, C640, P560)
+    [entry] = house.edition.document(house.now_at).unmatched
+    assert (entry.symbol, entry.problem, entry.mark) == ("SPY-NO-OPTION", "no option symbol", None)
+
+
+def test_the_deadline_is_the_earliest_of_the_window_and_the_views(house):
+    assert house.publisher.deadline is None
+    follow(house, interval=5.0)
+    house.offer(tick(P560, 2.0, 2.1, 1))
+    house.wait(1)
+    house.offer(tick(P560, 3.0, 3.1, 2))
+    assert house.publisher.deadline == pytest.approx(house.now + 4)
+    house.offer(tick(P560, 4.0, 4.1, 3))
+    assert house.publisher.deadline == pytest.approx(house.now + 0.25)
+    house.wait(0.25)
+    assert house.publisher.deadline == pytest.approx(house.now + 3.75)
+
+
+# The whole of it against a plain model.
+
+SELECTIONS = (
+    EVERYTHING,
+    Selection(condors=frozenset([SPY_ID])),
+    Selection(condors=frozenset([QQQ_ID, "NO-SUCH"]), symbols=frozenset([C650, P560])),
+    Selection(symbols=frozenset([C650])),
+)
+INTERVALS = (0.0, 0.0, 0.6, 2.0)
+ALL_WITHOUT_A_CLOCK = {"version"}
+TIME_TO_LIVE = 30.0
+
+
+class Client:
+    """A client that knows the rule of the stream and nothing of the daemon."""
+
+    def __init__(self, subscriber, selection, interval, *, is_eager):
+        self.subscriber, self.selection, self.interval = subscriber, selection, interval
+        self.is_eager = is_eager
+        self.document = self.identity = None
+        self.history = []
+        self.quotes_sent_at = None
+
+
+def number_of(identity):
+    return int(identity.rpartition("-")[2])
+
+
+def e4(dollars):
+    return None if dollars is None else round(dollars * 10_000)
+
+
+class Stream(RuleBasedStateMachine):
+    """Quotes, gaps, positions, status and time in any order, against what was published at each version."""
+
+    @initialize(
+        window=st.sampled_from([0.05, 0.25]),
+        min_change=st.sampled_from([0, 100, 100, 2_000]),
+        ring_size=st.sampled_from([1, 2, 4, 256]),
+        replay_size=st.sampled_from([0, 1, 3, 1024]),
+        account=st.sampled_from(sorted(ACCOUNTS)),
+    )
+    def start(self, window, min_change, ring_size, replay_size, account):
+        self.window, self.min_change, self.replay_size = window, min_change, replay_size
+        self.house = House(
+            window=window, min_change_e4=min_change, ring_size=ring_size, replay_size=replay_size, ttl=TIME_TO_LIVE
+        )
+        self.clients, self.positions = [], ()
+        self.known, self.pending = {}, {}
+        self.status = status("starting")
+        self.recasts = []
+        self.at = {0: {selection: self.house.document(selection) for selection in SELECTIONS}}
+        self.change(account)
+
+    # What happens.
+
+    @rule(given=st.lists(ticks(), min_size=1, max_size=6))
+    def offer(self, given):
+        self.note(given)
+        self.carry_out(lambda: self.house.offer(*given))
+
+    @rule(given=st.lists(ticks(), min_size=1, max_size=6))
+    def confirm(self, given):
+        held = self.house.book.symbols
+        for each in given:
+            if each.symbol in held and self.is_newer(each):
+                self.note([each])
+        self.carry_out(lambda: self.house.confirm(*given))
+
+    @rule()
+    def gap(self):
+        self.settle_model()
+        self.carry_out(self.house.gap)
+
+    @rule(account=st.sampled_from(sorted(ACCOUNTS)))
+    def change(self, account):
+        before = self.house.edition.number
+        positions = ACCOUNTS[account]
+
+        def act():
+            woken = self.house.publisher.set_positions(positions, self.house.now, self.house.now_at)
+            if self.house.edition.number != before:
+                self.recasts.append(self.house.edition.number)
+                self.known = {s: q for s, q in self.known.items() if s in self.house.book.symbols}
+                self.positions = positions
+                self.settle_model()
+            return woken
+
+        self.carry_out(act)
+        self.carry_out(self.house.turn)
+
+    @rule(state=st.sampled_from(["live", "stale", "reconnecting"]), read=st.integers(0, 3))
+    def tell(self, state, read):
+        self.status = status(state, read=read)
+        self.carry_out(
+            lambda: self.house.publisher.set_status(self.status, self.house.now, self.house.now_at)
+        )
+        self.carry_out(self.house.turn)
+
+    @rule(seconds=st.sampled_from([0.01, 0.04, 0.1, 0.25, 0.6, 2.0, 40.0]))
+    def wait(self, seconds):
+        until = self.house.now + seconds
+        while (deadline := self.house.publisher.deadline) is not None and deadline <= until:
+            assert deadline >= self.house.now
+            self.house.now = deadline
+            self.carry_out(self.house.turn)
+        self.house.now = until
+
+    @rule(seconds=st.sampled_from([0.3, 3.0]))
+    def wait_on_a_busy_loop(self, seconds):
+        """A turn that comes late."""
+        self.house.now += seconds
+        self.carry_out(self.house.turn)
+
+    @rule()
+    def heartbeat(self):
+        self.carry_out(lambda: self.house.fanout.heartbeat(self.house.now_at))
+
+    @rule(
+        selection=st.sampled_from(SELECTIONS),
+        interval=st.sampled_from(INTERVALS),
+        is_eager=st.booleans(),
+    )
+    def join(self, selection, interval, is_eager):
+        if len(self.clients) < 8:
+            subscriber = self.house.subscribe(selection, interval=interval)
+            client = Client(subscriber, selection, interval, is_eager=is_eager)
+            self.clients.append(client)
+            if is_eager:
+                assert [event for event, _, _ in self.read(client)] == ["snapshot"]
+                client.quotes_sent_at = None
+
+    @precondition(lambda self: self.clients)
+    @rule(which=st.integers(0, 7))
+    def read_slowly(self, which):
+        self.read(self.clients[which % len(self.clients)])
+
+    @precondition(lambda self: self.clients)
+    @rule(which=st.integers(0, 7))
+    def leave(self, which):
+        client = self.clients.pop(which % len(self.clients))
+        self.house.fanout.unsubscribe(client.subscriber)
+
+    @precondition(lambda self: any(client.history for client in self.clients))
+    @rule(
+        which=st.integers(0, 7),
+        back=st.integers(0, 5),
+        other=st.sampled_from([None] * 6 + ["zzzz-1", "k3f9-", "-", "k3f9-999999", "k3f9-²", "", "k3f9--1"]),
+    )
+    def resume(self, which, back, other):
+        """A connection is cut, with what it had not read; its client comes back with an id it has seen."""
+        resumable = [client for client in self.clients if client.history]
+        client = resumable[which % len(resumable)]
+        self.house.fanout.unsubscribe(client.subscriber)
+        client.history = client.history[: max(1, len(client.history) - back)]
+        client.identity, client.document = client.history[-1]
+        version = client.identity if other is None else other
+        client.subscriber = self.house.subscribe(client.selection, interval=client.interval, version=version)
+        since = number_of(client.identity)
+        reaches = self.house.edition.number - since <= self.replay_size and since >= self.recasts[-1]
+        client.quotes_sent_at = None
+        found = [event for event, _, _ in self.read(client)]
+        if other is not None or not reaches:
+            assert found == ["snapshot"]
+        else:
+            assert found in ([], ["delta"])
+        assert self.shown(client) == self.published(client)
+        client.quotes_sent_at = None
+
+    # What must then be true.
+
+    @rule()
+    def calm(self):
+        """Once nothing waits, everybody holds the daemon's document, and it is that of the newest quotes."""
+        self.carry_out(
+            lambda: self.house.publisher.set_status(self.status, self.house.now, self.house.now_at)
+        )
+        self.wait(3.0)
+        assert self.house.publisher.deadline is None
+        for client in self.clients:
+            self.read(client)
+            assert self.shown(client) == self.published(client)
+        self.check_newest()
+
+    @precondition(lambda self: self.house.book.symbols)
+    @rule(which=st.integers(0, 20))
+    def change_after_a_quiet_time(self, which):
+        """It leaves at once, to clients of any interval."""
+        self.calm()
+        symbol = self.house.book.symbols[which % len(self.house.book.symbols)]
+        is_locked = self.house.quote(symbol).state == "locked"
+        bid, ask = (2.0, 0.0) if is_locked else (2.0, 2.0)
+        second = 1 + max((each.at.timestamp() for each in self.known.values()), default=0)
+        newest = tick(symbol, bid, ask)
+        newest = type(newest)(symbol=symbol, at=dt.datetime.fromtimestamp(second, dt.UTC), bid=bid, ask=ask)
+        self.note([newest])
+        self.carry_out(lambda: self.house.offer(newest))
+        for client in self.clients:
+            if client.is_eager and client.selection.is_everything:
+                shown = {quote["symbol"]: quote["state"] for quote in client.document["quotes"]}
+                assert shown[symbol] == ("noAsk" if is_locked else "locked")
+
+    def teardown(self):
+        if hasattr(self, "house"):
+            self.calm()
+
+    # How it is told.
+
+    def carry_out(self, act):
+        """One step of the daemon: at most one event, recorded at its version, and read at once by eager clients."""
+        before = self.house.edition.number
+        was = self.at[before][EVERYTHING]
+        woken = act()
+        number = self.house.edition.number
+        if self.house.coalescer.deadline is None:
+            self.settle_model()
+        if number == before:
+            assert self.house.document(EVERYTHING) == was
+        else:
+            assert number == before + 1
+            self.at[number] = {selection: self.house.document(selection) for selection in SELECTIONS}
+            self.check_consistent(self.at[number][EVERYTHING])
+            if number not in self.recasts:
+                self.check_counts(was, self.at[number][EVERYTHING])
+        waiting = {client.subscriber for client in self.clients if client.subscriber.ring or client.subscriber.is_lost}
+        assert waiting >= set(woken)
+        assert len(woken) == len(set(woken))
+        for client in self.clients:
+            if client.is_eager:
+                self.read(client)
+
+    def read(self, client):
+        found = self.house.take(client.subscriber)
+        for event, identity, data in found:
+            client.document = applied(client.document, event, identity, data)
+            if identity is None:
+                assert event == "heartbeat"
+                continue
+            number = number_of(identity)
+            assert client.identity is None or number >= number_of(client.identity)
+            assert client.document == self.at[number][client.selection]
+            client.identity = identity
+            client.history.append((identity, client.document))
+            if client.is_eager and event == "delta" and "status" not in data and (data["quotes"] or data["valuations"]):
+                self.check_pace(client)
+        return found
+
+    def check_pace(self, client):
+        """At most one delta with quotes in a window, or in the interval that the client asked for."""
+        pace = max(self.window, client.interval)
+        if client.quotes_sent_at is not None:
+            assert self.house.now >= client.quotes_sent_at + pace - 1e-9
+        client.quotes_sent_at = self.house.now
+
+    def shown(self, client):
+        return {name: part for name, part in client.document.items() if name not in ALL_WITHOUT_A_CLOCK}
+
+    def published(self, client):
+        document = self.house.document(client.selection)
+        return {name: part for name, part in document.items() if name not in ALL_WITHOUT_A_CLOCK}
+
+    def check_consistent(self, document):
+        """Every valuation is that of the quotes beside it, and every total the sum of its parts."""
+        quotes = {quote.symbol: quote for quote in map(core_quote, document["quotes"])}
+        unconfirmed = {quote["symbol"] for quote in document["quotes"] if quote["unconfirmed"]}
+        grouping = cards.group(self.positions)
+        expected = [render.valuation(each, values.value(each, quotes, unconfirmed)) for each in grouping.condors]
+        assert [condor["valuation"] for condor in document["condors"]] == json.loads(wire.encode(expected))
+        for entry, leftover in zip(document["unmatched"], grouping.unmatched, strict=True):
+            quote = quotes.get(entry["symbol"])
+            assert e4(entry["mark"]) == (quote and quote.mark_e4)
+            assert e4(entry["unrealizedPl"]) == values.leftover_unrealized_e4(leftover, quotes)
+        check_totals(document)
+
+    def check_counts(self, was, document):
+        """What left was worth an event: each quote counts by itself or with the others of its condor."""
+        if was["status"] != document["status"]:
+            return
+        before = {quote["symbol"]: quote for quote in was["quotes"]}
+        moved = [quote for quote in document["quotes"] if quote != before[quote["symbol"]]]
+        assert moved
+        values_before = {condor["id"]: condor["valuation"] for condor in was["condors"]}
+        legs = set()
+        for condor in document["condors"]:
+            if self.counts(values_before[condor["id"]], condor["valuation"], ("mark", "natural"), ()):
+                legs.update(leg["symbol"] for leg in condor["legs"])
+        for quote in moved:
+            alone = self.counts(before[quote["symbol"]], quote, ("bid", "ask", "mark"), ("state", "unconfirmed"))
+            assert alone or quote["symbol"] in legs
+
+    def counts(self, before, after, prices, words):
+        if any(before[word] != after[word] for word in words):
+            return True
+        return any(self.moved(e4(before[price]), e4(after[price])) for price in prices)
+
+    def moved(self, before, after):
+        if before is None or after is None:
+            return before != after
+        return before != after and abs(after - before) >= self.min_change
+
+    def check_newest(self):
+        """Nothing that counts is held back."""
+        document = self.house.edition.document(self.house.now_at)
+        newest, now = self.house.prices.quotes, self.house.now
+        assert newest.keys() == self.known.keys()
+        for shown in document.quotes:
+            known = self.known.get(shown.symbol)
+            if known is None:
+                assert (shown.state, shown.unconfirmed) == ("none", False)
+                continue
+            quote = newest[shown.symbol]
+            assert (quote.at, quote.bid_e4, quote.ask_e4) == (known.at, round(known.bid * 1e4), round(known.ask * 1e4))
+            assert shown.state == quote.state
+            assert shown.unconfirmed == (shown.symbol in self.house.prices.unconfirmed)
+            for mine, theirs in ((shown.bid, quote.bid_e4), (shown.ask, quote.ask_e4), (shown.mark, quote.mark_e4)):
+                assert not self.moved(e4(mine), theirs)
+        assert now - TIME_TO_LIVE < now
+        for condor, card in zip(cards.group(self.positions).condors, document.condors, strict=True):
+            value = values.value(condor, newest, self.house.prices.unconfirmed)
+            assert not self.moved(e4(card.valuation.mark), value.mark_e4)
+            assert not self.moved(e4(card.valuation.natural), value.natural_e4)
+            assert card.valuation.missing == list(value.missing)
+            assert card.valuation.unconfirmed == value.unconfirmed
+
+    def note(self, given):
+        for each in given:
+            waiting = self.pending.get(each.symbol)
+            if each.is_sane and (waiting is None or each.at >= waiting.at):
+                self.pending[each.symbol] = each
+
+    def is_newer(self, each):
+        known = [part[each.symbol].at for part in (self.known, self.pending) if each.symbol in part]
+        return all(each.at > at for at in known)
+
+    def settle_model(self):
+        for symbol, each in self.pending.items():
+            known = self.known.get(symbol)
+            if symbol in self.house.book.symbols and (known is None or each.at >= known.at):
+                self.known[symbol] = each
+        self.pending.clear()
+
+    @invariant()
+    def the_version_names_the_newest_event(self):
+        if hasattr(self, "house"):
+            assert self.house.edition.version == f"k3f9-{self.house.edition.number}"
+
+
+def core_quote(published):
+    """The quote of the core behind a published one."""
+    at = published["time"]
+    return Quote(
+        symbol=published["symbol"],
+        at=None if at is None else dt.datetime.fromisoformat(at),
+        bid_e4=e4(published["bid"]),
+        ask_e4=e4(published["ask"]),
+        state=published["state"],
+        mark_e4=e4(published["mark"]),
+    )
+
+
+def check_totals(document):
+    totals = document["totals"]
+    valuations = [condor["valuation"] for condor in document["condors"]]
+    unmatched = [entry["unrealizedPl"] for entry in document["unmatched"]]
+    by_underlying = {part["underlying"]: part for part in totals["byUnderlying"]}
+
+    def added(parts):
+        return None if None in parts else round(sum(parts), 4)
+
+    assert totals["condors"] == len(valuations)
+    assert totals["unrealizedPl"] == added([value["unrealizedPl"] for value in valuations])
+    assert totals["naturalPl"] == added([value["naturalPl"] for value in valuations])
+    assert totals["unmatchedPl"] == added(unmatched)
+    assert totals["maxLoss"] == added([part["maxLoss"] for part in totals["byUnderlying"]])
+    unknown = [None in (value["unrealizedPl"], value["naturalPl"]) for value in valuations]
+    assert totals["incomplete"] == sum(unknown) + unmatched.count(None)
+    for underlying, part in by_underlying.items():
+        condors = [condor for condor in document["condors"] if condor["underlying"] == underlying]
+        assert part["unrealizedPl"] == added([condor["valuation"]["unrealizedPl"] for condor in condors])
+    for value in valuations:
+        assert value["unrealizedPl"] == added([leg["unrealizedPl"] for leg in value["legs"]])
+
+
+TestStream = pytest.mark.slow(Stream.TestCase)
+TestStream.settings = settings(REPEATABLE, max_examples=150, stateful_step_count=40)
+
+
+def test_the_model_of_a_client_ignores_the_instants_that_move_without_an_event():
+    house = House(spy())
+    document = json.loads(wire.encode(house.edition.document(house.now_at)))
+    later = json.loads(wire.encode(house.edition.document(house.now_at + dt.timedelta(seconds=5))))
+    assert document != later
+    assert settled(document) == settled(later)
+
+
+def test_every_account_of_the_tests_is_grouped_as_its_name_says():
+    condors = {name: len(cards.group(account).condors) for name, account in ACCOUNTS.items()}
+    assert condors == {
+        "nothing": 0,
+        "condor": 1,
+        "condor and a call": 1,
+        "broken": 0,
+        "two condors": 2,
+        "shared call": 2,
+        "unpaid": 1,
+        "unreadable": 1,
+    }
+    assert len(SYMBOLS) == 10  # four of SPY's, four of QQQ's, and two more

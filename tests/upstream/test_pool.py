@@ -1,0 +1,108 @@
+import subprocess
+import sys
+import threading
+from concurrent.futures import CancelledError
+
+import pytest
+
+from condord.upstream.pool import DaemonPool
+
+
+@pytest.fixture
+def pool():
+    pool = DaemonPool(1, name="bench")
+    yield pool
+    pool.shutdown()
+
+
+class Latch:
+    """Work that goes on until it is let go."""
+
+    def __init__(self, pool):
+        self._started = threading.Event()
+        self._released = threading.Event()
+        self.future = pool.submit(self._work)
+        assert self._started.wait(5)
+
+    def _work(self):
+        self._started.set()
+        assert self._released.wait(5)
+
+    def release(self):
+        self._released.set()
+        self.future.result(5)
+
+
+def test_a_result_comes_back(pool):
+    assert pool.submit(divmod, 7, 2).result(5) == (3, 1)
+
+
+def test_named_arguments_are_passed_on(pool):
+    assert pool.submit(int, "11", base=2).result(5) == 3
+
+
+def test_an_exception_comes_back(pool):
+    with pytest.raises(ZeroDivisionError):
+        pool.submit(divmod, 1, 0).result(5)
+
+
+def test_even_an_exit_comes_back_and_the_thread_lives_on(pool):
+    with pytest.raises(SystemExit):
+        pool.submit(sys.exit, 3).result(5)
+    assert pool.submit(abs, -1).result(5) == 1
+
+
+def test_cancelled_work_is_not_run(pool):
+    latch = Latch(pool)
+    ran = []
+    waiting = pool.submit(ran.append, 1)
+    assert waiting.cancel()
+    latch.release()
+    pool.submit(abs, 1).result(5)
+    assert ran == []
+    with pytest.raises(CancelledError):
+        waiting.result(5)
+
+
+def test_work_waits_for_a_thread(pool):
+    latch = Latch(pool)
+    waiting = pool.submit(abs, -1)
+    assert not waiting.running()
+    latch.release()
+    assert waiting.result(5) == 1
+
+
+def test_each_thread_works_at_the_same_time():
+    pool = DaemonPool(2, name="bench")
+    latches = [Latch(pool), Latch(pool)]
+    for latch in latches:
+        latch.release()
+    pool.shutdown()
+
+
+def test_threads_are_named_and_never_hold_up_the_end():
+    pool = DaemonPool(1, name="bench")
+    thread = pool.submit(threading.current_thread).result(5)
+    assert (thread.name, thread.daemon) == ("bench-0", True)
+    pool.shutdown()
+    thread.join(5)
+    assert not thread.is_alive()
+
+
+def test_work_given_before_the_shutdown_is_done(pool):
+    latch = Latch(pool)
+    waiting = pool.submit(abs, -1)
+    pool.shutdown()
+    latch.release()
+    assert waiting.result(5) == 1
+
+
+@pytest.mark.slow
+def test_a_stalled_call_does_not_keep_the_process():
+    program = (
+        "import threading; from condord.upstream.pool import DaemonPool; started = threading.Event();"
+        "DaemonPool(1, name='stalled').submit(lambda: (started.set(), threading.Event().wait()));"
+        "started.wait(); print('done')"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")

@@ -1,0 +1,287 @@
+import datetime as dt
+import json
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from condord.core.quote import Tick
+from condord.upstream import rows
+
+SPREADS = [  # recorded: symbol, qty, side, avg_entry_price, cost_basis, current_price, market_value
+    ("AMD270115P00460000", "1", "long", "38.15", "3815", "33.4", "3340"),
+    ("AMD270115P00470000", "-1", "short", "41.55", "-4155", "39.55", "-3955"),
+    ("NVDA260911C00240000", "1", "long", "0.02", "2", "0", "0"),
+    ("NVDA260911P00230000", "-1", "short", "11.55", "-1155", "13.2", "-1320"),
+    ("SPY261130P00706000", "1", "long", "7.4", "740", "6.21", "621"),
+    ("SPY261130P00721000", "-1", "short", "9.41", "-941", "7.96", "-796"),
+]
+
+
+def row(symbol="SPY261130P00706000", qty="1", side="long", average="7.4", basis="740", current="6.21", value="621", **more):
+    return {
+        "asset_class": "us_option",
+        "asset_id": "00000000-0000-5000-8000-000000000000",
+        "asset_marginable": True,
+        "avg_entry_price": average,
+        "change_today": "-0.05",
+        "cost_basis": basis,
+        "current_price": current,
+        "exchange": "",
+        "lastday_price": "6.5",
+        "market_value": value,
+        "qty": qty,
+        "qty_available": qty,
+        "side": side,
+        "symbol": symbol,
+        "unrealized_intraday_pl": "-29",
+        "unrealized_intraday_plpc": "-0.04",
+        "unrealized_pl": "-119",
+        "unrealized_plpc": "-0.16",
+        **more,
+    }
+
+
+STOCK = row("XLK", "-24", "short", "82.69", "-1984.56") | {"asset_class": "us_equity", "exchange": "ARCA"}
+
+
+def one(**fields):
+    (position,) = rows.positions([row() | fields])
+    return position
+
+
+class TestPositions:
+    def test_recorded_rows_are_read_as_they_are(self):
+        held = rows.positions([row(*fields) for fields in SPREADS])
+        assert [(one.symbol, one.quantity, one.average_entry_e4, one.cost_basis_e4, one.problem) for one in held] == [
+            ("AMD270115P00460000", 1, 381_500, 38_150_000, None),
+            ("AMD270115P00470000", -1, 415_500, -41_550_000, None),
+            ("NVDA260911C00240000", 1, 200, 20_000, None),
+            ("NVDA260911P00230000", -1, 115_500, -11_550_000, None),
+            ("SPY261130P00706000", 1, 74_000, 7_400_000, None),
+            ("SPY261130P00721000", -1, 94_100, -9_410_000, None),
+        ]
+
+    def test_the_contract_is_read_from_the_symbol(self):
+        position = one()
+        assert (position.underlying, position.contract.strike_mills, position.multiplier) == ("SPY", 706_000, 100)
+
+    def test_stocks_are_left_out(self):
+        assert rows.positions([STOCK]) == []
+
+    def test_classes_nobody_knows_are_left_out_and_cost_nothing_else(self):
+        held = rows.positions([row(), row("912797XX1") | {"asset_class": "treasury", "exchange": "OPRA"}])
+        assert [one.symbol for one in held] == ["SPY261130P00706000"]
+
+    @pytest.mark.parametrize("named", [None, ""])
+    def test_a_row_without_a_class_is_judged_by_its_symbol(self, named):
+        unnamed = {"asset_class": named}
+        held = rows.positions([row() | unnamed, STOCK | unnamed])
+        assert [one.symbol for one in held] == ["SPY261130P00706000"]
+
+    @pytest.mark.parametrize("junk", [None, "row", 3, [], ["us_option"]])
+    def test_an_element_that_is_no_row_costs_nothing_else(self, junk):
+        assert len(rows.positions([junk, row()])) == 1
+
+    @pytest.mark.parametrize("answer", [None, {}, "", 3, {"message": "no"}, True])
+    def test_an_answer_that_is_no_list_is_refused(self, answer):
+        with pytest.raises(TypeError, match="not as a list"):
+            rows.positions(answer)
+
+    def test_no_positions_are_an_answer_too(self):
+        assert rows.positions([]) == []
+
+    @pytest.mark.parametrize("symbol", ["SPY", "SPY26113XP00706000", "SPY261130P00000000", "", None, 5])
+    def test_a_symbol_that_cannot_be_parsed_is_kept_with_a_problem(self, symbol):
+        position = one(symbol=symbol)
+        assert (position.symbol, position.contract, position.quantity) == (str(symbol), None, 1)
+        assert "is not an option symbol" in position.problem
+
+    def test_a_padded_symbol_is_shown_compact(self):
+        assert one(symbol="SPY   261130P00706000").symbol == "SPY261130P00706000"
+
+    def test_values_that_are_null_leave_only_what_they_say_unknown(self):
+        position = one(market_value=None, current_price=None, lastday_price=None, change_today=None, unrealized_pl=None)
+        assert position == one()
+
+    def test_a_missing_cost_basis_is_made_from_the_average(self):
+        position = one(cost_basis=None, qty="-2", side="short", avg_entry_price="1.5")
+        assert (position.cost_basis_e4, position.problem) == (-3_000_000, None)
+
+    def test_a_cost_that_nothing_tells_is_a_problem(self):
+        position = one(cost_basis=None, avg_entry_price=None)
+        assert (position.cost_basis_e4, position.average_entry_e4) == (None, None)
+        assert "no cost basis" in position.problem
+
+    def test_an_average_that_does_not_terminate_does_not_move_the_cost(self):
+        position = one(qty="3", avg_entry_price="1.666666666666666666666667", cost_basis="500")
+        assert (position.average_entry_e4, position.cost_basis_e4, position.problem) == (16_667, 5_000_000, None)
+
+    def test_numbers_that_are_no_strings_are_read_too(self):
+        assert one(qty=1, avg_entry_price=7.4, cost_basis=740).cost_basis_e4 == 7_400_000
+
+    def test_a_cost_basis_a_hundred_times_too_small_is_a_problem(self):
+        position = one(cost_basis="7.4")
+        assert position.cost_basis_e4 == 74_000
+        assert "does not fit" in position.problem
+
+    @pytest.mark.parametrize(
+        ("qty", "side", "quantity"), [("2", "short", -2), ("-2", "long", 2), ("-2", "short", -2), ("2", "long", 2)]
+    )
+    def test_the_side_gives_the_sign(self, qty, side, quantity):
+        assert one(qty=qty, side=side).quantity == quantity
+
+    @pytest.mark.parametrize(("qty", "side"), [("2", "short"), ("-2", "long")])
+    def test_a_quantity_and_a_side_that_disagree_are_a_problem(self, qty, side):
+        assert "disagree" in one(qty=qty, side=side, cost_basis="1480").problem
+
+    def test_the_cost_has_the_sign_of_the_quantity(self):
+        assert one(qty="1", side="short", cost_basis="740").cost_basis_e4 == -7_400_000
+
+    @pytest.mark.parametrize("side", [None, "both", ""])
+    def test_a_side_that_says_nothing_leaves_the_sign_to_the_quantity(self, side):
+        assert one(qty="-3", side=side).quantity == -3
+
+    @pytest.mark.parametrize("qty", [None, "", "two", "0.5", "NaN", "Infinity", "1e13", True, [], "1e1000000", "1e-1000000"])
+    def test_a_quantity_that_is_no_number_of_contracts_is_a_problem(self, qty):
+        position = one(qty=qty)
+        assert position.quantity is None
+        assert "no whole number of contracts" in position.problem
+
+    @pytest.mark.parametrize("price", ["NaN", "sNaN", "-Infinity", "1e1000000", "9" * 40, "1e999999999999999999"])
+    def test_a_price_beyond_reason_is_unknown(self, price):
+        position = one(avg_entry_price=price, cost_basis=price)
+        assert (position.average_entry_e4, position.cost_basis_e4) == (None, None)
+
+    def test_a_contract_listed_twice_is_held_once_with_a_problem(self):
+        (position,) = rows.positions([row(), row(qty="2", basis="1480")])
+        assert (position.quantity, position.cost_basis_e4, position.average_entry_e4) == (3, 22_200_000, None)
+        assert "twice" in position.problem
+
+    def test_a_contract_listed_twice_with_an_unknown_part_is_unknown(self):
+        (position,) = rows.positions([row(), row(qty=None)])
+        assert position.quantity is None
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+NUMBERS = st.decimals().map(str) | st.sampled_from(["1", "-1", "0", "", "1e999999", "1e1000000", "-0"])
+ROWS = st.fixed_dictionaries(
+    {},
+    optional={
+        "asset_class": st.sampled_from(["us_option", "us_equity", None]) | JSON,
+        "symbol": st.sampled_from(["SPY261130P00706000", "SPY"]) | JSON,
+        "qty": NUMBERS | JSON,
+        "side": st.sampled_from(["long", "short"]) | JSON,
+        "avg_entry_price": NUMBERS | JSON,
+        "cost_basis": NUMBERS | JSON,
+    },
+)
+QUOTES = st.fixed_dictionaries(
+    {}, optional={"t": st.datetimes().map(str) | JSON, "bp": JSON, "ap": JSON, "bs": JSON, "as": JSON, "S": JSON, "T": JSON}
+)
+
+
+class TestAnyJson:
+    @given(JSON)
+    def test_positions_raise_a_type_error_or_nothing(self, answer):
+        if isinstance(answer, list):
+            rows.positions(answer)
+        else:
+            with pytest.raises(TypeError):
+                rows.positions(answer)
+
+    @given(st.lists(ROWS | JSON, max_size=4))
+    def test_rows_never_raise(self, answer):
+        held = rows.positions(answer)
+        assert len({one.symbol for one in held}) == len(held)
+        assert all(one.quantity is None or isinstance(one.quantity, int) for one in held)
+        assert all(one.contract is not None or one.problem for one in held)
+
+    @given(st.dictionaries(st.text(max_size=4), QUOTES | JSON, max_size=4) | JSON)
+    def test_quotes_raise_a_type_error_or_nothing(self, answer):
+        try:
+            ticks = rows.ticks(answer)
+        except TypeError:
+            return
+        assert all(tick.at.tzinfo is not None for tick in ticks)
+
+    @given(st.dictionaries(st.sampled_from(["is_open", "next_open", "next_close", "timestamp"]), JSON) | JSON)
+    def test_a_clock_raises_a_validation_error_or_nothing(self, answer):
+        with pytest.raises(msgspec.ValidationError):
+            rows.clock(answer, dt.datetime.now(dt.UTC))
+
+
+class TestQuotes:
+    RECORDED = json.loads(
+        '{"quotes":{"NVDA260911C00205000":{"ap":13.11,"as":78,"ax":"S","bp":13.06,"bs":26,"bx":"C","c":"A",'
+        '"t":"2026-09-10T19:06:18.756509354Z"}}}'
+    )
+
+    def test_a_recorded_quote_is_read(self):
+        at = dt.datetime(2026, 9, 10, 19, 6, 18, 756509, tzinfo=dt.UTC)
+        assert rows.ticks(self.RECORDED) == [
+            Tick(symbol="NVDA260911C00205000", at=at, bid=13.06, ask=13.11, bid_size=26, ask_size=78)
+        ]
+
+    def test_quotes_without_their_envelope_are_read(self):
+        assert rows.ticks(self.RECORDED["quotes"]) == rows.ticks(self.RECORDED)
+
+    @pytest.mark.parametrize("fraction", ["", ".7", ".75", ".756509354"])
+    def test_any_number_of_digits_of_a_second_will_do(self, fraction):
+        (tick,) = rows.ticks({"A": {"t": f"2026-09-10T19:06:18{fraction}Z", "bp": 1, "ap": 2}})
+        assert tick.at.replace(microsecond=0) == dt.datetime(2026, 9, 10, 19, 6, 18, tzinfo=dt.UTC)
+
+    def test_no_bid_is_zero(self):
+        (tick,) = rows.ticks({"A": {"t": "2026-09-10T19:06:18Z", "bp": 0, "bs": 0, "bx": "?", "ap": 0.05, "as": 9}})
+        assert (tick.bid, tick.ask) == (0.0, 0.05)
+
+    @pytest.mark.parametrize(
+        "bad",
+        [
+            None,
+            [],
+            {},
+            {"t": "2026-09-10T19:06:18Z", "bp": None, "ap": 1},
+            {"t": None, "bp": 1, "ap": 1},
+            {"t": "2026-09-10T19:06:18", "bp": 1, "ap": 1},
+        ],
+        ids=["null", "list", "empty", "null price", "no time", "time without a zone"],
+    )
+    def test_a_quote_that_cannot_be_read_is_left_out(self, bad):
+        assert [tick.symbol for tick in rows.ticks({"BAD": bad, **self.RECORDED["quotes"]})] == ["NVDA260911C00205000"]
+
+    @pytest.mark.parametrize("answer", [None, [], "", {"quotes": None}, {"quotes": []}])
+    def test_an_answer_that_is_no_map_is_refused(self, answer):
+        with pytest.raises(TypeError, match="not as a map"):
+            rows.ticks(answer)
+
+
+class TestClock:
+    ANSWER = {
+        "is_open": True,
+        "next_close": "2025-06-24T16:00:00-04:00",
+        "next_open": "2025-06-25T09:30:00-04:00",
+        "timestamp": "2025-06-24T14:15:22-04:00",
+    }
+
+    def test_the_documented_clock_is_read_as_utc(self):
+        clock = rows.clock(self.ANSWER, dt.datetime(2025, 6, 24, 18, 15, 22, tzinfo=dt.UTC))
+        assert clock.is_open
+        assert clock.next_close == dt.datetime(2025, 6, 24, 20, 0, tzinfo=dt.UTC)
+        assert clock.next_open.utcoffset() == dt.timedelta()
+        assert clock.offset == dt.timedelta()
+
+    def test_a_machine_that_runs_behind_is_noticed(self):
+        clock = rows.clock(self.ANSWER, dt.datetime(2025, 6, 24, 18, 15, 12, tzinfo=dt.UTC))
+        assert clock.offset == dt.timedelta(seconds=10)
+
+    @pytest.mark.parametrize("field", list(ANSWER))
+    @pytest.mark.parametrize("value", [None, "soon", 5, "2025-06-24T16:00:00", "0001-01-01T00:00:00+05:00"])
+    def test_a_field_that_cannot_be_read_is_refused(self, field, value):
+        with pytest.raises(msgspec.ValidationError):
+            rows.clock(self.ANSWER | {field: value}, dt.datetime.now(dt.UTC))
