@@ -149,7 +149,10 @@ def _answer_fault(error: APIError) -> RestFault:
 
 
 def _asked_wait(error: APIError) -> float | None:
-    """Seconds until `Retry-After` or `X-RateLimit-Reset` (epoch seconds); None where neither says."""
+    """Seconds until `Retry-After` or `X-RateLimit-Reset` (epoch seconds); None where neither says.
+
+    Nor does a reset that is past say anything: it comes in whole seconds, and our clock may be ahead.
+    """
     response = getattr(error, "response", None)
     headers: Mapping[str, str] = getattr(response, "headers", None) or {}
     after = headers.get("Retry-After", "")
@@ -160,5 +163,6 @@ def _asked_wait(error: APIError) -> float | None:
         return max(0.0, email.utils.mktime_tz(dated) - time.time())
     reset = headers.get("X-RateLimit-Reset", "")
     if reset.isascii() and reset.isdigit():
-        return max(0.0, float(reset) - time.time())
+        wait_seconds = float(reset) - time.time()
+        return wait_seconds if wait_seconds > 0.0 else None
     return None

@@ -17,7 +17,7 @@ from condord.core.quote import Tick
 MAX_FRAME_BYTES = 8 * 2**20
 """A frame larger than this ends the connection: Alpaca's batches hold hundreds of quotes of 100 bytes."""
 
-_UNREADABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
+UNREADABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
 """What msgspec raises about bytes: also of text that is no UTF-8, and of nesting without end."""
 
 
@@ -67,7 +67,7 @@ class OptionProtocol:
         """The messages of one frame; what cannot be read is counted in `refused` and left out."""
         try:
             return self._decoder.decode(data)
-        except _UNREADABLE:
+        except UNREADABLE:
             return self._receive_apart(data)
 
     def authenticate(self, key_id: str, secret_key: str) -> bytes:
@@ -125,14 +125,14 @@ class OptionProtocol:
     def _receive_apart(self, data: bytes) -> list[Message]:
         try:
             elements = msgspec.msgpack.decode(data, type=list[msgspec.Raw])
-        except _UNREADABLE:
+        except UNREADABLE:
             self._count("frame")
             return []
         messages: list[Message] = []
         for element in elements:
             try:
                 messages.append(self._one.decode(element))
-            except _UNREADABLE:
+            except UNREADABLE:
                 self._count("element")
         return messages
 

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation, Overflow
+from typing import Annotated
 
 import msgspec
 
@@ -20,6 +21,10 @@ from condord.errors import SymbolError
 
 _STANDARD_MULTIPLIER = 100
 _LIMIT = Decimal(10) ** 12
+_COST_TOLERANCE = Decimal("0.01")
+"""An average is rounded where it does not terminate, and once paper sent a cost that was off by a factor of 100."""
+
+_Instant = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
 
 def positions(rows: object) -> list[Position]:
@@ -43,15 +48,18 @@ def clock(answer: object, now_at: dt.datetime) -> Clock:
     """The answer of `GET /v2/clock`, which came at `now_at`.
 
     Raises:
-        msgspec.ValidationError: a field is missing or is no time.
+        msgspec.ValidationError: a field is missing, is no time, or a time without a zone.
     """
     read = msgspec.convert(answer, _ClockAnswer)
-    return Clock(
-        is_open=read.is_open,
-        next_open=read.next_open.astimezone(dt.UTC),
-        next_close=read.next_close.astimezone(dt.UTC),
-        offset=read.timestamp.astimezone(dt.UTC) - now_at,
-    )
+    try:
+        return Clock(
+            is_open=read.is_open,
+            next_open=read.next_open.astimezone(dt.UTC),
+            next_close=read.next_close.astimezone(dt.UTC),
+            offset=read.timestamp.astimezone(dt.UTC) - now_at,
+        )
+    except OverflowError as error:
+        raise msgspec.ValidationError("a time is out of range") from error
 
 
 def ticks(answer: object) -> list[Tick]:
@@ -68,18 +76,19 @@ def ticks(answer: object) -> list[Tick]:
 
 class _ClockAnswer(msgspec.Struct):
     is_open: bool
-    next_open: dt.datetime
-    next_close: dt.datetime
-    timestamp: dt.datetime
+    next_open: _Instant
+    next_close: _Instant
+    timestamp: _Instant
 
 
 def _tick(symbol: str, row: object) -> Tick | None:
     if not isinstance(row, Mapping):
         return None
     try:
-        return msgspec.convert({**row, "T": "q", "S": symbol}, Tick)
+        tick = msgspec.convert({**row, "T": "q", "S": symbol}, Tick)
     except msgspec.ValidationError:
         return None
+    return tick if tick.at.tzinfo is not None else None
 
 
 def _is_option(row: Mapping[str, object]) -> bool:
@@ -104,13 +113,7 @@ def _position(row: Mapping[str, object]) -> Position:
         problems.append(str(error))
     quantity = _quantity(row, problems)
     average = _decimal(row.get("avg_entry_price"))
-    basis = _decimal(row.get("cost_basis"))
-    if basis is None and average is not None and quantity is not None:
-        basis = average * quantity * _STANDARD_MULTIPLIER
-    if basis is None:
-        problems.append("Alpaca gives no cost basis, so profit and loss are unknown")
-    elif quantity and (basis < 0) != (quantity < 0) and basis:
-        basis = -basis
+    basis = _basis(row, quantity, average, problems)
     return Position(
         symbol=contract.compact if contract else str(symbol),
         contract=contract,
@@ -121,6 +124,21 @@ def _position(row: Mapping[str, object]) -> Position:
         underlying=contract.root if contract else None,
         problem="; ".join(problems) or None,
     )
+
+
+def _basis(
+    row: Mapping[str, object], quantity: int | None, average: Decimal | None, problems: list[str]
+) -> Decimal | None:
+    """What was paid, with the sign of the quantity: from `cost_basis`, or else from the average."""
+    basis = _decimal(row.get("cost_basis"))
+    expected = None if average is None or quantity is None else average * quantity * _STANDARD_MULTIPLIER
+    if basis is None:
+        if expected is None:
+            problems.append("Alpaca gives no cost basis, so profit and loss are unknown")
+        return expected
+    if expected is not None and abs(abs(basis) - abs(expected)) > max(Decimal(1), _COST_TOLERANCE * abs(expected)):
+        problems.append(f"Alpaca's cost basis {basis:.2f} does not fit its quantity and average entry price")
+    return -basis if quantity and (basis < 0) != (quantity < 0) else basis
 
 
 def _quantity(row: Mapping[str, object], problems: list[str]) -> int | None:
@@ -159,9 +177,9 @@ def _decimal(value: object) -> Decimal | None:
         return None
     try:
         number = Decimal(str(value))
-    except InvalidOperation:
+        return number if number.is_finite() and abs(number) < _LIMIT else None
+    except (InvalidOperation, Overflow):
         return None
-    return number if number.is_finite() and abs(number) < _LIMIT else None
 
 
 def _e4(value: Decimal | None) -> int | None:

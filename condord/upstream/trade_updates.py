@@ -12,6 +12,7 @@ import msgspec
 
 from condord.live.link import Fault, Link
 from condord.upstream.line import Line
+from condord.upstream.option_protocol import UNREADABLE
 from condord.upstream.ports import Login
 
 
@@ -56,7 +57,7 @@ class TradeUpdates(Line):
             elif envelope.stream == "trade_updates":
                 self.link.data(self.now())
                 self._traded()
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             self.refused["frame"] = self.refused.get("frame", 0) + 1
 
     def _authorized(self, status: str) -> None:

@@ -159,17 +159,20 @@ def test_a_grouping_is_ambiguous_when_another_is_as_good_but_for_its_order(held,
     assert {card.ambiguous for card in found} == {expected}
 
 
+@pytest.mark.slow
 @given(books)
 def test_no_leg_is_used_beyond_what_is_held(held):
     assert is_sound(held, match(held))
 
 
+@pytest.mark.slow
 @given(books)
 def test_matches_are_sorted_and_no_two_are_the_same_condor(held):
     order = [(card.strikes, not card.short) for card in match(held)]
     assert all(first < second for first, second in pairwise(order))
 
 
+@pytest.mark.slow
 @given(books, st.randoms(use_true_random=False))
 def test_the_order_of_the_legs_does_not_matter(held, chance):
     legs = list(held.items())
@@ -177,6 +180,7 @@ def test_the_order_of_the_legs_does_not_matter(held, chance):
     assert match(dict(legs)) == match(held)
 
 
+@pytest.mark.slow
 @given(books, st.integers(2, 7))
 def test_a_book_held_n_fold_has_the_same_cards_n_fold(held, times):
     single = match(held)
@@ -186,6 +190,7 @@ def test_a_book_held_n_fold_has_the_same_cards_n_fold(held, times):
     ]
 
 
+@pytest.mark.slow
 @given(short_books)
 @settings(max_examples=40, deadline=None)
 def test_the_reverse_of_a_book_of_short_condors_has_the_same_cards_long(held):
@@ -196,6 +201,7 @@ def test_the_reverse_of_a_book_of_short_condors_has_the_same_cards_long(held):
     ]
 
 
+@pytest.mark.slow
 @given(books)
 @settings(max_examples=60, deadline=None)
 def test_small_books_are_grouped_as_exhaustive_search_would(held):

@@ -1,0 +1,70 @@
+"""The README and the code say the same."""
+
+import re
+import typing
+from pathlib import Path
+
+import pytest
+import typer.main
+
+from condord import __version__, config, errors
+from condord.cli.main import application
+from condord.http.app import build
+from condord.live import wire
+from tests.http.asking import FakeDaemon
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def first_column(heading: str) -> set[str]:
+    """What stands in backquotes, or as a number, in the first column of the table with this heading."""
+    table = README.split(f"| {heading} |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    return {
+        part
+        for row in table
+        for part in re.findall(r"`([^`]+)`|^\| (\d+) ", row.split("|")[1].join("||"))
+        for part in part
+        if part
+    }
+
+
+def test_every_state_is_explained():
+    assert first_column("state") == set(typing.get_args(wire.State))
+
+
+def test_every_code_has_its_remedy():
+    assert first_column("code") == set(typing.get_args(wire.Code))
+
+
+def test_every_exit_code_is_explained():
+    codes = {str(value) for name, value in vars(errors).items() if name.startswith("EXIT_")}
+    assert first_column("exit code") == codes | {"0"}
+
+
+def test_every_route_is_listed():
+    routes = {
+        f"{method} {route.path.replace('{identity}', '{id}')}"
+        for route in build(FakeDaemon()).routes
+        for method in route.methods - {"HEAD"}
+    }
+    assert first_column("route") == routes
+
+
+def test_every_command_is_named():
+    for name in typer.main.get_command(application()).commands:
+        assert f"condord {name}" in README
+
+
+@pytest.mark.parametrize("key", sorted(set(re.findall(r"`((?:alpaca|rest|stream|cache|server|log)\.[a-z_]+)", README))))
+def test_every_key_that_the_readme_names_exists(key):
+    assert key in {field.name for field in config.fields()}
+
+
+def test_the_version_in_the_readme_is_this_one():
+    assert set(re.findall(r"condord (\d+\.\d+\.\d+)", README)) == {__version__}
+
+
+def test_every_file_that_the_readme_links_to_exists():
+    for target in re.findall(r"\]\(([^)]+)\)", README):
+        assert target.startswith("https://") or (ROOT / target).exists()
