@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
-from condord import __version__, logs
+from condord import __version__, lock, logs
 from condord import config as configuration
 from condord import credentials as keys
 from condord.config import Config
@@ -67,7 +67,8 @@ def run(
     `announce` gets one line when it serves; `reread` loads the configuration again for SIGHUP.
 
     Raises:
-        CondordError: the address is taken, no key was found, or a file with a secret cannot be used.
+        CondordError: the address is taken, another daemon has the stream, no key was found, or a file with a secret
+            cannot be used.
     """
     found = keys.find(environ, config.alpaca.key_id_file, config.alpaca.secret_key_file)
     token = keys.read_token(config.server.token_file, environ) if config.server.token_file else None
@@ -77,6 +78,8 @@ def run(
         logs.configure(log.level, log.format, secrets=hidden, environ=environ)
 
     set_logs(config.log)
+    settings = _supervisor_settings(config)
+    lock.take(lock.directory(environ), key_id=found.key_id.reveal(), stream_url=settings.option_stream_url)
     own_environ = dict(environ)
     notifier = Notifier.from_environ(own_environ)
     address = server.Address(host=config.server.host, port=config.server.port, uds=config.server.uds)

@@ -6,7 +6,7 @@ import contextlib
 from condord.live.link import Link, LinkSettings
 from condord.upstream.option_stream import OptionStream
 from condord.upstream.trade_updates import TradeUpdates
-from tests.fakes.alpaca import LOGIN, FakeDesk
+from tests.fakes.alpaca import LOGIN, FakeDesk, wall
 
 END_SECONDS = 3.5
 """Closing has 3 s; then the transport is aborted."""
@@ -53,6 +53,7 @@ class OptionBench:
             login=LOGIN,
             symbol_limit=symbol_limit,
             desk=self.desk,
+            now_at=wall,
             newer=self._ask_newer,
             live=self._note_live,
             changed=self._note_change,

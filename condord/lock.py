@@ -1,0 +1,57 @@
+"""Decides that one daemon alone uses a key on an option stream: Alpaca permits one connection, and two would fight.
+
+The lock is the system's own, on a file in the runtime directory, so it goes with the process however that ends; the
+file stays and means nothing. Its name is a digest, as a key stands in no file name. Where no file can be made there is
+no lock, which is logged: a daemon without one is better than none.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import logging
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+from condord.errors import Unavailable
+
+_log = logging.getLogger(__name__)
+
+
+def directory(environ: Mapping[str, str]) -> Path:
+    """Where the lock is: the runtime directory of the unit, or of the user, or one of ours in the temporary one."""
+    if named := environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]:
+        return Path(named)
+    if named := environ.get("XDG_RUNTIME_DIR", ""):
+        return Path(named) / "condord"
+    return Path(tempfile.gettempdir()) / f"condord-{os.getuid()}"
+
+
+def take(place: Path, *, key_id: str, stream_url: str) -> int | None:
+    """Take the lock for a key and a stream until the process ends; the open file, or None where none can be made.
+
+    Raises:
+        Unavailable: another process has it; the text names it.
+    """
+    digest = hashlib.sha256(f"{key_id}\0{stream_url}".encode()).hexdigest()[:20]
+    path = place / f"{digest}.lock"
+    try:
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        fields = {"path": str(path), "reason": error.strerror}
+        _log.warning("No lock against a second daemon", extra={"fields": fields})
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        owner = os.read(file, 20).decode(errors="replace").strip() or "unknown"
+        os.close(file)
+        text = f"another condord (process {owner}) uses this key on this option stream"
+        hint = "Stop it, or ask it: `condord status`. Alpaca permits one stream an account."
+        raise Unavailable(text, hint) from error
+    os.ftruncate(file, 0)
+    os.write(file, f"{os.getpid()}\n".encode())
+    return file
