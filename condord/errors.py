@@ -45,8 +45,7 @@ class SymbolError(CondordError, ValueError):
     def __init__(self, value: object, reason: str, detail: str) -> None:
         self.value = value
         self.reason = reason
-        shown = repr(value) if len(repr(value)) <= 60 else repr(value)[:57] + "..."
-        super().__init__(f"{shown} is not an option symbol ({reason}): {detail}")
+        super().__init__(f"{_shown(value)} is not an option symbol ({reason}): {detail}")
 
 
 class ConfigError(CondordError):
@@ -106,3 +105,11 @@ class NotFound(CondordError):
     def __init__(self, text: str, hint: str) -> None:
         self.hint = hint
         super().__init__(text)
+
+
+def _shown(value: object) -> str:
+    """A value for people, shortened; a string as it is written, of anything else only the kind."""
+    if not isinstance(value, str):
+        return f"a value of type {type(value).__name__}"
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

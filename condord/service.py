@@ -83,14 +83,14 @@ def run(
     own_environ = dict(environ)
     notifier = Notifier.from_environ(own_environ)
     address = server.Address(host=config.server.host, port=config.server.port, uds=config.server.uds)
-    listeners = listen_sockets(own_environ) or [server.listen(address)]
     login = Login(found.key_id.reveal, found.secret_key.reveal)
 
-    async def main() -> None:
+    async def main(listeners: Sequence[socket.socket]) -> None:
         service = Service(config, login=login, token=token, listeners=listeners, notifier=notifier)
         await service.run(announce, reread or (lambda: config), set_logs)
 
-    asyncio.run(main())
+    with server.listening(address, listen_sockets(own_environ)) as listeners:
+        asyncio.run(main(listeners))
 
 
 class Service:

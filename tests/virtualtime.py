@@ -27,7 +27,7 @@ class _JumpingSelector:
         return getattr(self._real, name)
 
     def select(self, timeout=None):
-        if timeout == 0:
+        if self._loop.look() or timeout == 0:
             return self._real.select(0)
         if self._loop.threads:
             return self._wait_for_news()
@@ -53,6 +53,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         super().__init__(selectors.DefaultSelector())
         self._now = 1000.0
         self.threads = 0
+        self._awaited = {}
         self._selector = _JumpingSelector(self, self._selector)
 
     def time(self):
@@ -62,6 +63,21 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     def jump(self):
         """Move to the next timer exactly: adding the wait to the clock would miss it by a rounding."""
         self._now = max(self._now, self._scheduled[0].when())
+
+    def await_truth(self, condition):
+        """A future that is done in the first turn of the loop in which `condition()` holds."""
+        future = self.create_future()
+        self._awaited[future] = condition
+        return future
+
+    def look(self):
+        """Whether something awaited has come true in this turn."""
+        came_true = [future for future, condition in self._awaited.items() if future.done() or condition()]
+        for future in came_true:
+            del self._awaited[future]
+            if not future.done():
+                future.set_result(None)
+        return bool(came_true)
 
     def run_in_executor(self, executor, func, *args):
         """As ever, but the clock stands still until `func` is done."""
@@ -83,11 +99,11 @@ def run(main):
 async def until(condition, *, within=600.0):
     """Wait until `condition()` holds; fails after `within` virtual seconds."""
     loop = asyncio.get_running_loop()
-    deadline = loop.time() + within
-    while not condition():
-        if loop.time() > deadline:
-            raise AssertionError(f"did not come true within {within:g} s")
-        await asyncio.sleep(0.01)
+    try:
+        async with asyncio.timeout(within):
+            await loop.await_truth(condition)
+    except TimeoutError:
+        raise AssertionError(f"did not come true within {within:g} s") from None
 
 
 async def settle(seconds=0.02):

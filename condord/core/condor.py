@@ -150,9 +150,7 @@ class _Purse:
 
     def rest(self) -> Position:
         quantity = self.quantity
-        return msgspec.structs.replace(
-            self.position, quantity=quantity, cost_basis_e4=self._pay_out(quantity)
-        )
+        return msgspec.structs.replace(self.position, quantity=quantity, cost_basis_e4=self._pay_out(quantity))
 
     def _pay_out(self, quantity: int) -> int | None:
         self.quantity -= quantity
@@ -201,9 +199,7 @@ def _condor(key: _Key, found: Match, purses: Mapping[tuple[Right, int], _Purse])
     )
 
 
-def _numbers(
-    key: _Key, found: Match, legs: Iterable[Leg], width_e4: int
-) -> tuple[int | None, int | None, int | None]:
+def _numbers(key: _Key, found: Match, legs: Iterable[Leg], width_e4: int) -> tuple[int | None, int | None, int | None]:
     """Credit per share, maximum profit and maximum loss in 1e-4 dollars; None without every cost basis."""
     received_e4 = 0
     for leg in legs:

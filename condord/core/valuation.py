@@ -140,8 +140,7 @@ def total(
     for condor, valuation in condors.values():
         parts[condor.underlying].append(valuation.unrealized_e4)
     incomplete = sum(
-        valuation.unrealized_e4 is None or valuation.natural_pl_e4 is None
-        for _, valuation in condors.values()
+        valuation.unrealized_e4 is None or valuation.natural_pl_e4 is None for _, valuation in condors.values()
     )
     return Totals(
         condors=len(condors),

@@ -31,6 +31,24 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     uds: str
 
 
+@contextlib.contextmanager
+def listening(address: Address, inherited: Sequence[socket.socket]) -> Iterator[Sequence[socket.socket]]:
+    """The sockets to serve on: those inherited, or one at `address` that leaves no file behind.
+
+    Raises:
+        Unavailable: the address is taken or cannot be had.
+    """
+    if inherited:
+        yield inherited
+        return
+    with listen(address) as listener:
+        try:
+            yield [listener]
+        finally:
+            if address.uds:
+                Path(address.uds).unlink(missing_ok=True)
+
+
 def listen(address: Address) -> socket.socket:
     """A listening socket.
 

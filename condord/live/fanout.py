@@ -43,7 +43,7 @@ class Subscriber:
         """Everything that waits, joined for one write; empty if nothing does."""
         if self.is_lost:
             self.is_lost = False
-            self.ring.append(self._fanout.resync(self.view, now_at))
+            self.ring.append(RETRY + self._fanout.resync(self.view, now_at))
         frames = b"".join(self.ring) + self.farewell
         self.ring.clear()
         return frames
@@ -71,7 +71,7 @@ class Fanout:
         self.frames = 0
         self.dropped = 0
         self.resyncs: dict[str, int] = {}
-        self.is_closed = False
+        self._farewell = b""
 
     def subscribe(
         self,
@@ -89,6 +89,7 @@ class Fanout:
             view = self._views[key] = View(selection, interval_seconds)
             view.number = self._edition.number
         subscriber = Subscriber(self, view, self._ring_size, wake)
+        subscriber.farewell = self._farewell
         view.subscribers[subscriber] = None
         self.subscribers += 1
         subscriber.ring.append(RETRY + self._first_frame(view, version, now_at))
@@ -136,11 +137,10 @@ class Fanout:
 
     def close(self, reason: str) -> list[Subscriber]:
         """End every stream with `bye`; later ones end at once."""
-        self.is_closed = True
-        frame = wire.frame("bye", wire.Bye(reason=reason))
+        self._farewell = wire.frame("bye", wire.Bye(reason=reason))
         everybody = [subscriber for view in self._views.values() for subscriber in view.subscribers]
         for subscriber in everybody:
-            subscriber.farewell = frame
+            subscriber.farewell = self._farewell
         return everybody
 
     def resync(self, view: View, now_at: dt.datetime) -> bytes:

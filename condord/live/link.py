@@ -134,18 +134,16 @@ class Link:
     def data(self, now: float) -> None:
         """A data message came: the silence is over, and the connection has proved itself."""
         self._last_data = now
-        if self._attempts:
-            self._attempts = 0
+        self._attempts = 0
         if self.state == "stale":
-            self.fault = None
-            self.handle("data", now)
+            self._believe(now)
 
     def watch(self, *, is_expecting: bool, now: float) -> None:
         """Whether silence is suspicious from `now` on: the market is open and something is subscribed."""
         if not is_expecting:
             self._watched_since = None
             if self.state == "stale":
-                self.data(now)
+                self._believe(now)
         elif self._watched_since is None:
             self._watched_since = now
 
@@ -193,6 +191,11 @@ class Link:
         if self.fault is None and not self._has_been_live:
             return "starting"
         return "halted" if self.fault is not None and self.fault.remedy == "halt" else "reconnecting"
+
+    def _believe(self, now: float) -> None:
+        """The silence is over, or no matter any more."""
+        self.fault = None
+        self.handle("data", now)
 
     def _look(self, now: float) -> tuple[Action, ...]:
         """Nothing came for too long: find out why, and at last do not believe in a quiet market."""

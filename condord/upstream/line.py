@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from condord.live.link import CLOSE_SECONDS, CONNECTED, Action, Event, Fault, Link
+from condord.live.link import CLOSE_SECONDS, CONNECTED, STEP_SECONDS, Action, Event, Fault, Link
 from condord.upstream.faults import connection_fault
 from condord.upstream.option_protocol import MAX_FRAME_BYTES
 
@@ -140,6 +140,7 @@ class Line(ABC):
 
     async def _connect_and_serve(self) -> None:
         self._outbox.clear()
+        self._is_probe_due = self._is_probing = False
         self.begin()
         socket = None
         try:
@@ -171,6 +172,7 @@ class Line(ABC):
             pass
         except* ConnectionClosed as closed:
             self.step("fault", connection_fault(closed.exceptions[0]))
+        _pass_on_cancellation()
 
     async def _read_all(self, socket: ClientConnection) -> None:
         self.opened()
@@ -182,8 +184,8 @@ class Line(ABC):
     async def _watch(self, socket: ClientConnection, tasks: asyncio.TaskGroup) -> None:
         """Send what waits, keep the deadline, start probes; ends the connection when the link says so."""
         while True:
-            while self._outbox:
-                await socket.send(self._outbox.pop(0))
+            while self._outbox and self.link.state in CONNECTED:
+                await self._send(socket, self._outbox.pop(0))
             if self.link.state not in CONNECTED:
                 raise _Over
             if self._is_probe_due and not self._is_probing:
@@ -195,17 +197,29 @@ class Line(ABC):
                     await self._poked.wait()
             self._carry_out(self.link.expire(self.now()))
 
+    async def _send(self, socket: ClientConnection, message: bytes | str) -> None:
+        """Send; a server that reads nothing for as long as a step may take is as good as gone."""
+        try:
+            async with asyncio.timeout(STEP_SECONDS):
+                await socket.send(message)
+        except TimeoutError:
+            self.step("fault", Fault(code="unreachable", text=f"{self.link.settings.name} takes no message of ours"))
+
     async def _probe(self, socket: ClientConnection) -> None:
-        """Find out whether a silent connection is dead, has lost our data, or the market is quiet."""
+        """Find out whether a silent connection is dead, has lost our data, or the market is quiet.
+
+        Data that comes meanwhile has ended the silence, whatever the answer is.
+        """
         name = self.link.settings.name
         try:
             async with asyncio.timeout(PROBE_PONG_SECONDS):
                 await (await socket.ping())
-            if await self.ask_newer():
+            if await self.ask_newer() and self.link.state == "stale":
                 self.step("fault", Fault(code="silent", text=f"{name} is silent while REST has newer quotes"))
         except TimeoutError:
-            text = f"{name} is silent and did not answer a ping within {PROBE_PONG_SECONDS:g} s"
-            self.step("fault", Fault(code="silent", text=text))
+            if self.link.state == "stale":
+                text = f"{name} is silent and did not answer a ping within {PROBE_PONG_SECONDS:g} s"
+                self.step("fault", Fault(code="silent", text=text))
         finally:
             self._is_probing = False
 
@@ -218,3 +232,14 @@ class Line(ABC):
             _log.info("Close timed out, aborted", extra={"fields": {"link": self.link.settings.name}})
         finally:
             socket.transport.abort()
+
+
+def _pass_on_cancellation() -> None:
+    """Raise the cancellation that came while a TaskGroup was ending with an error.
+
+    Until Python 3.13 the group raises its errors alone, and who handles those would go on for ever (gh-116720;
+    `test_cancelling_while_the_connection_ends_is_not_lost` fails without this).
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError

@@ -315,6 +315,11 @@ def test_a_credit_as_wide_as_one_wing_leaves_that_side_without_breakeven():
     assert numbers(card) == dollars("5", "500", "500", None, "110")
 
 
+def test_a_credit_as_wide_as_the_call_wing_leaves_that_side_without_breakeven():
+    card = only(condor_holdings((85, 95, 105, 110), ("0", "3", "2", "0")))
+    assert numbers(card) == dollars("5", "500", "500", "90", None)
+
+
 def test_a_credit_wider_than_both_wings_cannot_lose():
     card = only(condor_holdings(STRIKES, ("0", "3", "3", "0")))
     assert numbers(card) == dollars("6", "600", "0", None, None)
@@ -490,6 +495,12 @@ def test_a_long_that_a_condor_uses_covers_nothing_else():
 def test_an_unreadable_short_is_kept_with_its_problem_and_not_called_uncovered():
     (left,) = group([unreadable(quantity=-2)]).unmatched
     assert (left.position, left.uncovered_short) == (unreadable(quantity=-2), False)
+
+
+@pytest.mark.parametrize("quantity", [None, 0])
+def test_a_position_without_contracts_is_kept(quantity):
+    position = replace(holding("P", 90, 1), quantity=quantity)
+    assert [left.position for left in group([position]).unmatched] == [position]
 
 
 def test_leftovers_stand_in_order_of_their_symbols():

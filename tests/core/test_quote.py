@@ -93,7 +93,7 @@ def test_a_contract_never_quoted_gives_no_last_good_mark():
         (1.0001, 1.0002, 10_002),
         (0.005, 0.01, 75),
         (2.01, 2.02, 20_150),
-        (4.35, 4.36, 43_550),  # int(4.35 * 100) is 434
+        (4.35, 4.36, 43_550),
     ],
 )
 def test_a_mark_between_two_units_is_rounded_up(bid, ask, mark_e4):
@@ -103,6 +103,13 @@ def test_a_mark_between_two_units_is_rounded_up(bid, ask, mark_e4):
 def test_a_price_finer_than_the_unit_is_rounded_to_the_nearest():
     quote = judged(1.00004, 1.00006)
     assert (quote.bid_e4, quote.ask_e4, quote.state) == (10_000, 10_001, "twoSided")
+
+
+@pytest.mark.parametrize("price", ["0.57", "1.13", "1.39", "2.01", "2.26"])
+def test_no_price_loses_a_unit_to_binary_fractions(price):
+    assert int(float(price) * 10_000) == e4(price) - 1
+    quote = judged(price, price)
+    assert (quote.bid_e4, quote.ask_e4) == (e4(price), e4(price))
 
 
 def test_prices_that_round_to_the_same_unit_are_locked():

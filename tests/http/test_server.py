@@ -4,7 +4,7 @@ import stat
 import pytest
 
 from condord.errors import Unavailable
-from condord.http.server import Address, listen, name_of
+from condord.http.server import Address, listen, listening, name_of
 
 
 def test_port_0_takes_a_free_port_and_names_it():
@@ -22,7 +22,7 @@ def test_a_taken_port_is_unavailable_with_what_to_do():
 
 
 def test_an_address_of_another_machine_is_unavailable():
-    with pytest.raises(Unavailable, match="203.0.113.1"):
+    with pytest.raises(Unavailable, match=r"203\.0\.113\.1"):
         listen(Address(host="203.0.113.1", port=0, uds=""))
 
 
@@ -58,3 +58,18 @@ def test_a_file_in_place_of_the_unix_socket_is_left_alone(tmp_path):
     with pytest.raises(Unavailable, match="no socket"):
         listen(Address(host="", port=0, uds=str(path)))
     assert path.read_text() == "mine"
+
+
+def test_a_unix_socket_leaves_no_file_behind(tmp_path):
+    path = tmp_path / "condord.sock"
+    with listening(Address(host="", port=0, uds=str(path)), []):
+        assert path.is_socket()
+    assert not path.exists()
+
+
+def test_an_inherited_socket_is_used_as_it_is(tmp_path):
+    address = Address(host="", port=0, uds=str(tmp_path / "condord.sock"))
+    with listen(address) as inherited:
+        with listening(Address(host="", port=0, uds="/nowhere"), [inherited]) as listeners:
+            assert listeners == [inherited]
+        assert (tmp_path / "condord.sock").exists()

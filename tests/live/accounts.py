@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from condord.core.occ import parse
 from condord.core.position import Position
 from condord.core.quote import Tick
-from condord.live import wire
+from condord.live import render, wire
 from condord.live.book import Book
 from condord.live.coalescer import Coalescer
 from condord.live.edition import Edition
@@ -120,21 +120,14 @@ def status(state="live", *, read=0, heard=0, **fields):
             reconnects=0,
             last_message_at=EPOCH_AT + dt.timedelta(seconds=heard),
         ),
-        "positions": wire.Positions(
-            read_at=EPOCH_AT + dt.timedelta(seconds=read), error=None, breaker="closed"
-        ),
+        "positions": wire.Positions(read_at=EPOCH_AT + dt.timedelta(seconds=read), error=None, breaker="closed"),
     }
     return wire.Status(**{**given, **fields})
 
 
-def unread_totals():
-    return wire.Totals(
-        condors=0, incomplete=0, unrealized_pl=None, natural_pl=None, unmatched_pl=None, max_loss=None, by_underlying=[]
-    )  # fmt: skip
-
-
 def make_edition(*, epoch="k3f9", replay_size=1024):
-    return Edition(epoch=epoch, replay_size=replay_size, status=status("starting"), totals=unread_totals())
+    unread = render.unread_status("simulator", "indicative", EPOCH_AT)
+    return Edition(epoch=epoch, replay_size=replay_size, status=unread, totals=render.UNREAD_TOTALS)
 
 
 class House:
@@ -152,6 +145,7 @@ class House:
         max_symbols=10_000,
     ):
         self.now = 100.0
+        self.moves = 0
         self.edition = make_edition(replay_size=replay_size)
         self.prices = Prices(max_symbols=max_symbols, ttl_seconds=ttl)
         self.book = Book(edition=self.edition, prices=self.prices, min_change_e4=min_change_e4)
@@ -183,17 +177,26 @@ class House:
     def set_status(self, given):
         return self.publisher.set_status(given, self.now, self.now_at) + self.turn()
 
+    def move(self, symbol=P560):
+        """One change that counts, and a second for it to leave."""
+        self.moves += 1
+        price = 1 + self.moves % 40
+        return self.offer(tick(symbol, price, price, self.moves)) + self.wait(1.0)
+
     def turn(self):
         """Tick if that is due now, as the event loop does."""
-        deadline = self.publisher.deadline
-        return self.publisher.tick(self.now, self.now_at) if deadline is not None and deadline <= self.now else []
+        if (deadline := self.publisher.deadline) is None or deadline > self.now:
+            return []
+        woken = self.publisher.tick(self.now, self.now_at)
+        assert (deadline := self.publisher.deadline) is None or deadline > self.now, "it turns in a tight loop"
+        return woken
 
     def wait(self, seconds):
         """Let time pass, with a tick at every deadline on the way."""
         until, woken = self.now + seconds, []
         while (deadline := self.publisher.deadline) is not None and deadline <= until:
             self.now = max(self.now, deadline)
-            woken += self.publisher.tick(self.now, self.now_at)
+            woken += self.turn()
         self.now = until
         return woken
 
@@ -214,9 +217,7 @@ class House:
 
     def quote(self, symbol):
         """The published quote."""
-        return next(
-            quote for quote in self.edition.document(self.now_at).quotes if quote.symbol == symbol
-        )
+        return next(quote for quote in self.edition.document(self.now_at).quotes if quote.symbol == symbol)
 
 
 def events(stream):
@@ -227,7 +228,8 @@ def events(stream):
         fields = [line.partition(": ") for line in block.split("\n")]
         assert all(separator for _, separator, _ in fields), block
         named = {name: value for name, _, value in fields}
-        assert len(named) == len(fields) and named.keys() <= {"event", "id", "data", "retry"}, block
+        assert len(named) == len(fields), block
+        assert named.keys() <= {"event", "id", "data", "retry"}, block
         if named.keys() != {"retry"}:
             found.append((named["event"], named.get("id"), json.loads(named["data"])))
     return found
@@ -274,8 +276,11 @@ strange = st.sampled_from([float("nan"), float("inf"), -0.01, 1e6])
 prices = st.one_of(cents, cents, fine, fine, fine, strange)
 
 
+NOT_HELD = option(500)
+
+
 @st.composite
-def ticks(draw, symbols=(*SYMBOLS, option(500)), latest=20):
+def ticks(draw, symbols=(*SYMBOLS, NOT_HELD), latest=20):
     """Quotes of every state, some of them no sane quotes, at whole seconds so that many are equal or late."""
     return tick(
         draw(st.sampled_from(symbols)),

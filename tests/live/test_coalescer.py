@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,6 +63,7 @@ def test_another_window_holds_from_the_next_look():
 steps = st.lists(st.tuples(st.sampled_from(["offer", "take", "drop"]), st.floats(0, 0.4)), max_size=60)
 
 
+@pytest.mark.slow
 @REPEATABLE
 @given(steps, st.sampled_from([0.0, 0.05, 0.25]))
 def test_two_events_are_a_window_apart_and_no_offer_waits_longer_than_one(history, window):

@@ -3,7 +3,7 @@ import pytest
 from condord.live.edition import EVERYTHING, Selection
 from condord.live.fanout import RETRY
 
-from .accounts import C650, P560, P570, SPY_ID, House, events, position, spy, status, tick
+from .accounts import C650, P560, P570, SPY_ID, House, events, position, spy, status
 
 ONE_CALL = Selection(symbols=frozenset([C650]))
 
@@ -12,15 +12,8 @@ ONE_CALL = Selection(symbols=frozenset([C650]))
 def house():
     made = House((*spy(), position(C650, 3, 0.40)), ring_size=2)
     made.set_status(status())
-    move(made)
+    made.move()
     return made
-
-
-def move(house, symbol=P560):
-    """One change that counts, and time for it to leave."""
-    move.price = getattr(move, "price", 1.0) + 1.0
-    house.offer(tick(symbol, move.price % 50 + 1, move.price % 50 + 1.1, second=move.price))
-    return house.wait(1.0)
 
 
 def kinds(found):
@@ -41,7 +34,7 @@ def test_what_was_taken_waits_no_longer(house):
 
 def test_frames_that_wait_are_joined_for_one_write(house):
     subscriber = house.subscribe(EVERYTHING)
-    move(house)
+    house.move()
     assert kinds(events(subscriber.take(house.now_at))) == ["snapshot", "delta"]
 
 
@@ -53,8 +46,8 @@ def test_a_client_that_has_the_newest_event_is_sent_nothing_but_the_retry(house)
 
 def test_a_client_that_missed_events_is_sent_one_delta_that_joins_them(house):
     version = house.edition.version
-    move(house, P560)
-    move(house, P570)
+    house.move(P560)
+    house.move(P570)
     [(event, identity, data)] = house.take(house.subscribe(EVERYTHING, version=version))
     assert (event, identity) == ("delta", house.edition.version)
     assert {quote["symbol"] for quote in data["quotes"]} == {P560, P570}
@@ -67,7 +60,7 @@ def test_a_client_that_missed_events_is_sent_one_delta_that_joins_them(house):
 def test_a_client_that_cannot_resume_is_sent_a_snapshot_and_counted_with_the_reason(version, reason):
     house = House(spy(), replay_size=3)
     for _ in range(3):
-        move(house)
+        house.move()
     house.set_positions(spy(1))
     [(event, _, _)] = house.take(house.subscribe(EVERYTHING, version=version))
     assert event == "snapshot"
@@ -83,7 +76,7 @@ def test_a_frame_is_encoded_once_for_everybody_of_one_filter_and_interval(house)
     subscribers = [house.subscribe(EVERYTHING) for _ in range(3)]
     for subscriber in subscribers:
         subscriber.take(house.now_at)
-    move(house)
+    house.move()
     first, *others = [subscriber.ring[0] for subscriber in subscribers]
     assert all(frame is first for frame in others)
 
@@ -108,7 +101,7 @@ def test_a_heartbeat_is_encoded_once(house):
 def test_the_snapshots_of_many_that_lost_frames_are_one_encoding(house):
     subscribers = [house.subscribe(EVERYTHING) for _ in range(2)]
     for _ in range(3):
-        move(house)
+        house.move()
     frames = [house.fanout.resync(subscriber.view, house.now_at) for subscriber in subscribers]
     assert frames[0] is frames[1]
 
@@ -120,10 +113,18 @@ def test_a_snapshot_is_encoded_anew_when_its_instant_is_a_second_old(house):
     assert data["asOf"] == house.now_at.isoformat().replace("+00:00", "Z")
 
 
+def test_a_snapshot_is_encoded_anew_for_each_version(house):
+    house.subscribe(EVERYTHING)
+    house.set_positions(())
+    [(_, identity, data)] = house.take(house.subscribe(EVERYTHING))
+    assert identity == data["version"] == house.edition.version
+    assert data["quotes"] == []
+
+
 def test_a_slow_subscriber_gets_a_snapshot_in_place_of_what_it_lost(house):
     subscriber = house.subscribe(EVERYTHING)
     for _ in range(5):
-        move(house)
+        house.move()
     [(event, identity, _)] = house.take(subscriber)
     assert (event, identity) == ("snapshot", house.edition.version)
     assert house.fanout.resyncs == {"ringOverflow": 1}
@@ -132,7 +133,7 @@ def test_a_slow_subscriber_gets_a_snapshot_in_place_of_what_it_lost(house):
 
 def test_a_full_ring_has_lost_nothing_yet(house):
     subscriber = house.subscribe(EVERYTHING)
-    move(house)
+    house.move()
     assert kinds(house.take(subscriber)) == ["snapshot", "delta"]
     assert house.fanout.resyncs == {}
 
@@ -140,25 +141,25 @@ def test_a_full_ring_has_lost_nothing_yet(house):
 def test_a_subscriber_that_lost_frames_goes_on_with_deltas(house):
     subscriber = house.subscribe(EVERYTHING)
     for _ in range(5):
-        move(house)
+        house.move()
     house.take(subscriber)
-    move(house)
+    house.move()
     assert kinds(house.take(subscriber)) == ["delta"]
 
 
 def test_a_subscriber_that_lost_its_first_frames_still_hears_when_to_retry(house):
     subscriber = house.subscribe(EVERYTHING)
     for _ in range(5):
-        move(house)
+        house.move()
     assert subscriber.take(house.now_at).startswith(RETRY)
 
 
 def test_a_slow_subscriber_costs_another_nothing(house):
     slow, fast = house.subscribe(EVERYTHING), house.subscribe(EVERYTHING)
     for _ in range(5):
-        assert set(move(house)) == {slow, fast}
+        assert set(house.move()) == {slow, fast}
         house.take(fast)
-    move(house)
+    house.move()
     assert kinds(house.take(fast)) == ["delta"]
 
 
@@ -175,7 +176,7 @@ def test_a_heartbeat_is_only_for_those_with_nothing_to_take(house):
     house.subscribe(EVERYTHING)
     lost = house.subscribe(EVERYTHING)
     for _ in range(5):
-        move(house)
+        house.move()
     assert lost.is_lost
     assert house.fanout.heartbeat(house.now_at) == []
 
@@ -184,7 +185,7 @@ def test_a_heartbeat_is_only_for_those_with_nothing_to_take(house):
 def test_bye_comes_last_whatever_waits(house, moves):
     subscriber = house.subscribe(EVERYTHING)
     for _ in range(moves):
-        move(house)
+        house.move()
     assert house.fanout.close("the daemon is stopping") == [subscriber]
     assert subscriber.is_over
     *before, (event, identity, data) = house.take(subscriber)
@@ -202,21 +203,23 @@ def test_a_stream_that_opens_after_the_end_is_ended_at_once(house):
 def test_a_change_that_a_filter_leaves_out_wakes_nobody(house):
     subscriber = house.subscribe(ONE_CALL)
     house.take(subscriber)
-    house.wait(1)
-    assert house.offer(tick(P560, 7.0, 7.0, 1000)) == [subscriber]
-    assert house.take(subscriber)[0][2]["quotes"] == []
-    house.gap()
-    house.wait(1)
-    house.take(subscriber)
-    assert house.confirm(tick(P560, 7.0, 7.0, 1000)) == []
+    assert house.move(P560) == []
+    assert house.take(subscriber) == []
+    assert house.move(C650) == [subscriber]
+
+
+def test_a_change_that_was_left_out_opens_no_interval(house):
+    subscriber = house.subscribe(ONE_CALL, interval=10.0)
+    house.move(P560)
+    assert house.move(C650) == [subscriber]
 
 
 def test_a_status_reaches_a_slow_view_at_once_with_what_it_held_back(house):
     subscriber = house.subscribe(EVERYTHING, interval=10.0)
     house.take(subscriber)
-    move(house)
+    house.move()
     house.take(subscriber)
-    move(house, P570)
+    house.move(P570)
     assert house.take(subscriber) == []
     house.set_status(status("stale"))
     [(event, identity, data)] = house.take(subscriber)
@@ -228,10 +231,10 @@ def test_a_status_reaches_a_slow_view_at_once_with_what_it_held_back(house):
 def test_a_view_with_an_interval_gets_one_joined_delta_for_each(house):
     subscriber = house.subscribe(EVERYTHING, interval=5.0)
     house.take(subscriber)
-    move(house)
+    house.move()
     assert kinds(house.take(subscriber)) == ["delta"]
     for symbol in (P560, P570, P560):
-        move(house, symbol)
+        house.move(symbol)
     assert house.take(subscriber) == []
     house.wait(1.0)
     [(_, identity, data)] = house.take(subscriber)
@@ -241,8 +244,8 @@ def test_a_view_with_an_interval_gets_one_joined_delta_for_each(house):
 
 def test_who_joins_a_slow_view_has_the_newest_and_is_not_led_back(house):
     early = house.subscribe(EVERYTHING, interval=5.0)
-    move(house)
-    move(house)
+    house.move()
+    house.move()
     late = house.subscribe(EVERYTHING, interval=5.0)
     house.wait(5.0)
     identities = [identity for _, identity, _ in house.take(late)]
@@ -260,8 +263,8 @@ def test_nothing_is_due_while_nothing_is_held_back(house):
 def test_the_earliest_view_is_due_first(house):
     for interval in (5.0, 3.0):
         house.subscribe(EVERYTHING, interval=interval)
-    move(house)
-    move(house)
+    house.move()
+    house.move()
     assert house.fanout.deadline == pytest.approx(house.now + 1.0)
 
 
@@ -278,7 +281,7 @@ def test_to_unsubscribe_twice_does_nothing(house):
     house.fanout.unsubscribe(one)
     house.fanout.unsubscribe(one)
     assert house.fanout.subscribers == 1
-    assert move(house) == [other]
+    assert house.move() == [other]
 
 
 def test_to_unsubscribe_twice_leaves_a_later_view_of_the_same_filter(house):
@@ -287,7 +290,7 @@ def test_to_unsubscribe_twice_leaves_a_later_view_of_the_same_filter(house):
     other = house.subscribe(EVERYTHING)
     house.fanout.unsubscribe(one)
     assert house.fanout.subscribers == 1
-    assert move(house) == [other]
+    assert house.move() == [other]
 
 
 def test_an_empty_view_is_let_go(house):
@@ -303,5 +306,5 @@ def test_an_empty_view_is_let_go(house):
 def test_frames_are_counted_as_they_are_handed_out(house):
     for _ in range(3):
         house.subscribe(EVERYTHING)
-    move(house)
+    house.move()
     assert house.fanout.frames == 6

@@ -1,7 +1,7 @@
 import datetime as dt
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -257,6 +257,7 @@ def test_neither_a_strange_price_nor_another_contract_is_newer(prices):
     assert not prices.has_older([tick(P560, float("nan"), 1.2, 9), tick(C630, 1.0, 1.2, 9)])
 
 
+@pytest.mark.slow
 @REPEATABLE
 @given(st.lists(ticks(symbols=HELD)))
 def test_however_quotes_are_divided_into_windows_the_newest_stands(history):
@@ -362,7 +363,7 @@ class AgainstAPlainModel(RuleBasedStateMachine):
 
 
 TestAgainstAPlainModel = pytest.mark.slow(AgainstAPlainModel.TestCase)
-TestAgainstAPlainModel.settings = REPEATABLE
+TestAgainstAPlainModel.settings = settings(REPEATABLE, max_examples=60)
 
 
 def test_instants_are_compared_and_not_their_zones(prices):

@@ -42,7 +42,7 @@ def test_in_process_it_shows_its_addresses_and_insides_and_frees_the_port():
             assert simulator.simulation.terms.symbol_limit == 3
             assert len(simulator.account.holdings) == 31
             target = f"{simulator.url}/simulator/state"
-            body = await asyncio.to_thread(lambda: urllib.request.urlopen(target).read())  # noqa: S310
+            body = await asyncio.to_thread(lambda: urllib.request.urlopen(target).read())
             assert json.loads(body)["scenario"] == "frozen"
         socket.create_server(("127.0.0.1", port)).close()
         assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -74,7 +74,7 @@ def test_a_signal_ends_it_cleanly_and_soon_though_sockets_are_open(number):
         host, port = url.removeprefix("http://").split(":")
         idle = socket.create_connection((host, int(port)))
         fault = json.dumps({"fault": "rest-stall"}).encode()
-        urllib.request.urlopen(f"{url}/simulator/faults", data=fault).close()  # noqa: S310
+        urllib.request.urlopen(f"{url}/simulator/faults", data=fault).close()
         stalled = socket.create_connection((host, int(port)))
         keys = "APCA-API-KEY-ID: k\r\nAPCA-API-SECRET-KEY: s\r\n"
         stalled.sendall(f"GET /v2/clock HTTP/1.1\r\nHost: x\r\n{keys}\r\n".encode())

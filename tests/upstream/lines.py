@@ -25,16 +25,18 @@ async def at_work(line, server):
     task = asyncio.ensure_future(line.run())
     try:
         yield task
-    finally:
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+    except BaseException:
         task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
-        await asyncio.sleep(0.01)
-        assert server.peers == []
-        assert loop.time() - started < END_SECONDS
-        assert server.most <= 1
+        raise
+    loop = asyncio.get_running_loop()
+    started = loop.time()
+    task.cancel()
+    await asyncio.wait([task], timeout=2 * END_SECONDS)
+    assert task.cancelled()
+    await asyncio.sleep(0.01)
+    assert server.peers == []
+    assert loop.time() - started < END_SECONDS
+    assert server.most <= 1
 
 
 class OptionBench:

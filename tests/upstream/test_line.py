@@ -82,17 +82,16 @@ class TestHandshake:
 
     def test_a_server_that_is_not_there_is_tried_again_with_growing_waits(self):
         async def play():
-            async with OptionServer() as server:
-                async with FaultyLink(server.port) as link:
-                    link.refuses = True
-                    tries = []
-                    bench = OptionBench(server, url=f"ws://127.0.0.1:{link.port}/", chance=1.0)
-                    begin = bench.stream.begin
-                    bench.stream.begin = lambda: (tries.append(now()), begin())
-                    async with bench.at_work():
-                        await until(lambda: len(tries) > 8)
-                    waits = [round(after - before) for before, after in zip(tries, tries[1:], strict=False)]
-                    assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
+            async with OptionServer() as server, FaultyLink(server.port) as link:
+                link.refuses = True
+                tries = []
+                bench = OptionBench(server, url=f"ws://127.0.0.1:{link.port}/", chance=1.0)
+                begin = bench.stream.begin
+                bench.stream.begin = lambda: (tries.append(now()), begin())
+                async with bench.at_work():
+                    await until(lambda: len(tries) > 8)
+                waits = [round(after - before) for before, after in zip(tries, tries[1:], strict=False)]
+                assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
 
         run(play())
 
@@ -319,6 +318,21 @@ class TestCancellation:
             async with bench.at_work():
                 await until(lambda: bench.state == "live")
                 server.echoes = server.hangs_up = False
+
+        play()
+
+    @pytest.mark.parametrize("state", ["closing", "live"])
+    def test_cancelling_while_the_connection_ends_is_not_lost(self, state):
+        @scene
+        async def play(server):
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                if state == "closing":
+                    server.peer.send(frame({"T": "error", "code": 407, "msg": "slow client"}))
+                else:
+                    server.peer.reset()
+                await until(lambda: bench.state == "closing")
 
         play()
 

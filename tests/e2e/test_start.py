@@ -1,0 +1,172 @@
+"""How the daemon starts, what it refuses, and how it ends."""
+
+import json
+import socket
+import subprocess
+import sys
+from contextlib import closing
+
+import pytest
+
+from condord.client import Daemon
+from tests.e2e.conftest import QUICK
+from tests.e2e.running import KEYS, Condord, Follower, Program, closing_program, fetch, until
+
+pytestmark = pytest.mark.slow
+
+
+def ended(*arguments: str, **environ: str) -> tuple[int, list[str]]:
+    """Exit code and stderr of a `condord start` that ends by itself."""
+    with closing_program(Program("start", *arguments, environ=environ)) as program:
+        return program.wait(), program.stderr
+
+
+def test_the_demo_shows_every_kind_of_position_with_prices_and_ends_on_sigint():
+    with closing_program(Program("start", "--demo", "--port", "0")) as program:
+        url = program.said(r"^condord \S+ serves at (http://127\.0\.0\.1:\d+)$")[1]
+
+        def priced():
+            document = fetch(url + "/api/positions")[2]
+            return document if document["totals"]["unrealizedPl"] is not None else None
+
+        document = until(priced, "every condor is priced")
+        assert document["status"]["source"] == "simulator"
+        assert document["status"]["state"] == "live"
+        condors = document["condors"]
+        assert {"ironCondor", "ironButterfly"} == {condor["kind"] for condor in condors}
+        assert {"short", "long"} == {condor["direction"] for condor in condors}
+        assert {True, False} == {condor["brokenWing"] for condor in condors}
+        assert any(condor["quantity"] == 2 for condor in condors)
+        assert any(condor["root"] == "XYZ1" for condor in condors)
+        assert any(leg["strike"] % 1 == 0.5 for condor in condors for leg in condor["legs"])
+        symbols = [leg["symbol"] for condor in condors for leg in condor["legs"]]
+        assert len(symbols) > len(set(symbols)), "two condors share a contract"
+        assert [entry["uncoveredShort"] for entry in document["unmatched"]].count(True) == 1
+        assert {len(quote["symbol"]) > 15 for quote in document["quotes"]} == {True}
+        assert program.stop(2) == 0
+
+
+def test_without_credentials_it_ends_with_77_and_the_remedy():
+    code, told = ended()
+    assert code == 77
+    assert len(told) == 2
+    assert "APCA_API_KEY_ID" in told[1]
+
+
+def test_a_taken_port_ends_it_with_69(simulated):
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        code, told = ended("--port", str(taken.getsockname()[1]), **KEYS)
+    assert code == 69
+    assert "in use" in told[0]
+
+
+def test_a_second_daemon_on_the_same_stream_ends_with_69_and_names_the_first(simulated, condord):
+    urls = {"CONDORD_ALPACA_OPTION_STREAM_URL": simulated.urls["optionStreamUrl"]}
+    code, told = ended("--port", "0", **KEYS, **urls)
+    assert code == 69
+    assert str(condord.process.pid) in told[0]
+
+
+def test_a_missing_configuration_ends_it_with_78(tmp_path):
+    code, told = ended("--config", str(tmp_path / "none.toml"))
+    assert code == 78
+    assert "none.toml" in told[0]
+
+
+def test_an_alpaca_that_is_away_is_a_status_and_not_an_end():
+    nowhere = {f"CONDORD_ALPACA_{name}_URL": "http://127.0.0.1:9" for name in ("TRADING", "DATA")}
+    sockets = {f"CONDORD_ALPACA_{name}_STREAM_URL": "ws://127.0.0.1:9/x" for name in ("OPTION", "TRADING")}
+    environ = {**KEYS, **nowhere, **sockets, **QUICK, "CONDORD_REST_RETRIES": "0"}
+    with closing_program(Program("start", "--port", "0", environ=environ)) as program:
+        url = program.said(r"serves at (\S+)")[1]
+
+        def failing():
+            status = fetch(url + "/api/status")[2]
+            return status if status["positions"]["error"] and status["code"] else None
+
+        status = until(failing, "the outage is told")
+        assert (status["state"], status["code"]) == ("reconnecting", "unreachable")
+        assert status["positions"]["readAt"] is None
+        assert fetch(url + "/livez")[0] == 200
+        assert fetch(url + "/readyz")[0] == 503
+        code, _, document = fetch(url + "/api/positions")
+        assert code == 200
+        assert document["totals"]["unrealizedPl"] is None
+        assert program.stop() == 0
+
+
+def test_a_token_is_asked_for_by_every_way_in(simulated, tmp_path):
+    token = tmp_path / "token"
+    token.write_text("0123456789abcdef-token\n")
+    token.chmod(0o600)
+    with closing_program(Condord(simulated, CONDORD_SERVER_TOKEN_FILE=str(token))) as condord:
+        for path in ("/api/positions", "/api/stream", "/api/status", "/livez"):
+            assert condord.get(path)[0] == 401
+        assert condord.get("/api/status", Authorization="Bearer 0123456789abcdef-token")[0] == 200
+        assert condord.get("/api/status?access_token=0123456789abcdef-token")[0] == 200
+        assert condord.get("/api/status", Host="evil.example")[0] == 421
+        assert "0123456789abcdef" not in "".join(condord.stderr)
+
+
+def test_a_unix_socket_serves_and_is_gone_at_the_end(simulated, tmp_path):
+    path = tmp_path / "condord.sock"
+    with closing_program(Condord(simulated, "--uds", str(path))) as condord:
+        assert condord.url == f"unix://{path}"
+        assert json.loads(Daemon(condord.url).status())["address"] == condord.url
+        assert condord.stop() == 0
+    assert not path.exists()
+
+
+def test_a_full_house_is_told_and_a_place_is_free_again(simulated):
+    with closing_program(Condord(simulated, CONDORD_SERVER_MAX_SUBSCRIBERS="1")) as condord:
+        with closing(Follower(condord.url)) as follower:
+            until(lambda: follower.events, "the first stream")
+            status, headers, _ = fetch(condord.url + "/api/stream")
+            assert status == 503
+            assert int(headers["Retry-After"]) > 0
+        until(lambda: condord.status()["subscribers"] == 0, "the place is free")
+
+
+def test_sighup_applies_what_it_can_and_refuses_what_is_wrong(simulated, tmp_path):
+    file = tmp_path / "condord.toml"
+    file.write_text("[stream]\nwindow_ms = 250\n")
+    with closing_program(Condord(simulated, "--port", "0", "--config", str(file))) as condord:
+        with closing(Follower(condord.url)) as follower:
+            until(lambda: follower.events, "a stream")
+            file.write_text("[stream]\nwindow_ms = 500\n[server]\nring_size = 8\n")
+            condord.process.send_signal(1)
+            assert "server.ring_size" in condord.said("Configuration reloaded.*")[0]
+            file.write_text("[stream]\nwindow = 1\n")
+            condord.process.send_signal(1)
+            assert "stream.window" in condord.said("Configuration refused.*")[0]
+            assert not follower.ended.is_set()
+
+
+def test_the_daemon_tells_systemd_that_it_is_ready_and_alive(simulated, tmp_path):
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(path)
+        notify.settimeout(30)
+        environ = {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "1000000"}
+        with closing_program(Condord(simulated, **environ)) as condord:
+            told = [notify.recv(4096).decode()]
+            assert told[0].startswith("READY=1")
+            while "WATCHDOG=1" not in told or not any(line == "STATUS=live" for line in told):
+                told.append(notify.recv(4096).decode())
+            assert condord.stop() == 0
+            while told[-1] != "STOPPING=1":
+                told.append(notify.recv(4096).decode())
+
+
+def test_the_commands_that_ask_import_neither_alpaca_py_nor_the_server(condord):
+    program = (
+        "import sys; from condord.cli.main import run; run(sys.argv[1:]);"
+        "print(*sorted({name.partition('.')[0] for name in sys.modules}), file=sys.stderr)"
+    )
+    for command in (["positions"], ["positions", "--json"], ["status"]):
+        told = subprocess.run(
+            [sys.executable, "-c", program, *command, "--url", condord.url], capture_output=True, text=True, check=True
+        )
+        assert told.stdout
+        loaded = set(told.stderr.split())
+        assert loaded.isdisjoint({"alpaca", "pandas", "starlette", "uvicorn", "websockets", "sse_starlette"})

@@ -1,0 +1,591 @@
+from itertools import pairwise
+from typing import get_args
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from condord.live.link import (
+    CLOSE_SECONDS,
+    CONNECTED,
+    HALT_SECONDS,
+    STEP_SECONDS,
+    TABLE,
+    Event,
+    Fault,
+    Link,
+    LinkSettings,
+    LinkState,
+)
+
+from .accounts import REPEATABLE
+
+STATES, EVENTS = get_args(LinkState), get_args(Event)
+UNREACHABLE = Fault(code="unreachable", text="it is away")
+TAKEN = Fault(code="connectionLimit", text="another holds the slot", remedy="longest")
+REFUSED = Fault(code="authFailed", text="the key is wrong", remedy="halt")
+
+WAY = {
+    "starting": (),
+    "connecting": ("start",),
+    "authenticating": ("start", "welcomed"),
+    "subscribing": ("start", "welcomed", "authenticated"),
+    "live": ("start", "welcomed", "authenticated", "acknowledged"),
+    "stale": ("start", "welcomed", "authenticated", "acknowledged", "silent"),
+    "closing": ("start", "fault"),
+    "backingOff": ("start", "fault", "closed"),
+    "halted": ("start", "fault", "closedForGood"),
+}
+"""The events that lead a new link to each state."""
+
+
+def make_link(*, chance=lambda: 0.5, silence=60.0, least=1.0, most=60.0):
+    bounds = LinkSettings(
+        name="the option stream", silence_seconds=silence, backoff_min_seconds=least, backoff_max_seconds=most
+    )
+    return Link(bounds, chance=chance)
+
+
+def link_in(state, now=0.0, **options):
+    link = make_link(**options)
+    for event in WAY[state]:
+        link.handle(event, now)
+    assert link.state == state
+    return link
+
+
+def watched(now=0.0, **options):
+    """A live link from which data is expected."""
+    link = link_in("live", now, **options)
+    link.watch(is_expecting=True, now=now)
+    return link
+
+
+def fail(link, now, fault=UNREACHABLE):
+    """A connection that breaks and is closed in the same moment."""
+    link.handle("fault", now, fault)
+    link.closed(now)
+
+
+def come_up(link, now):
+    for event in ("welcomed", "authenticated", "acknowledged"):
+        link.handle(event, now)
+
+
+# The table.
+
+
+def test_the_table_speaks_only_of_known_states_and_events():
+    assert {state for state, _ in TABLE} | {state for state, _ in TABLE.values()} == set(STATES)
+    assert {event for _, event in TABLE} == set(EVENTS)
+
+
+@pytest.mark.parametrize("event", EVENTS)
+@pytest.mark.parametrize("state", STATES)
+def test_an_event_does_what_its_row_says_and_without_a_row_nothing(state, event):
+    link = link_in(state)
+    after, actions = TABLE.get((state, event), (state, ()))
+    before = {**vars(link)}
+    assert link.handle(event, 7.0) == actions
+    assert link.state == after
+    if (state, event) not in TABLE:
+        assert vars(link) == before
+
+
+def reachable(start, rows=TABLE):
+    seen = {start}
+    while more := {after for (state, _), (after, _) in rows.items() if state in seen} - seen:
+        seen |= more
+    return seen
+
+
+def test_every_state_can_be_reached():
+    assert reachable("starting") == set(STATES)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_from_every_state_there_is_a_way_to_live(state):
+    assert "live" in reachable(state)
+
+
+@pytest.mark.parametrize("state", sorted(CONNECTED))
+def test_every_open_connection_ends_by_being_closed(state):
+    after, actions = TABLE[state, "fault"]
+    assert after == "closing"
+    assert actions[-1] == "close"
+
+
+def test_only_a_connection_that_was_live_leaves_a_gap():
+    assert {state for (state, _), (_, actions) in TABLE.items() if "gap" in actions} == {"live", "stale"}
+
+
+def test_a_connection_is_opened_only_where_none_is():
+    assert {state for (state, _), (_, actions) in TABLE.items() if "connect" in actions}.isdisjoint(
+        {*CONNECTED, "closing"}
+    )
+
+
+def test_an_open_connection_is_left_only_through_closing():
+    left = {after for (state, _), (after, _) in TABLE.items() if state in CONNECTED}
+    assert left <= {*CONNECTED, "closing"}
+
+
+# Deadlines.
+
+
+@pytest.mark.parametrize(
+    ("state", "seconds"),
+    [
+        ("starting", None),
+        ("connecting", STEP_SECONDS),
+        ("authenticating", STEP_SECONDS),
+        ("subscribing", STEP_SECONDS),
+        ("live", None),
+        ("closing", CLOSE_SECONDS),
+        ("backingOff", 1.0),
+        ("halted", HALT_SECONDS),
+    ],
+)
+def test_every_state_in_which_something_can_be_late_has_a_deadline(state, seconds):
+    link = link_in(state, now=50.0)
+    assert link.deadline == (None if seconds is None else 50.0 + seconds)
+
+
+@pytest.mark.parametrize("state", [*STATES])
+def test_before_its_deadline_nothing_expires(state):
+    link = link_in(state, now=50.0)
+    assert link.expire(50.5) == ()
+    assert link.state == state
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        ("connecting", "the option stream did not accept the connection within 10 s"),
+        ("authenticating", "the option stream did not answer the authentication within 10 s"),
+        ("subscribing", "the option stream did not acknowledge the subscription within 10 s"),
+    ],
+)
+def test_a_step_of_the_handshake_that_takes_too_long_closes_the_connection(state, sentence):
+    link = link_in(state)
+    assert link.expire(STEP_SECONDS) == ("close",)
+    assert link.state == "closing"
+    assert link.fault == Fault(code="unreachable", text=sentence)
+
+
+def test_each_step_of_the_handshake_has_its_own_deadline():
+    link = link_in("connecting")
+    link.handle("welcomed", 9.0)
+    assert link.deadline == 19.0
+
+
+def test_a_close_that_takes_too_long_counts_as_closed():
+    link = link_in("closing")
+    assert link.expire(CLOSE_SECONDS) == ()
+    assert link.state == "backingOff"
+
+
+def test_after_a_backoff_the_link_connects_again():
+    link = link_in("backingOff")
+    assert link.expire(link.deadline) == ("connect",)
+    assert link.state == "connecting"
+
+
+# Trying again.
+
+
+@pytest.mark.parametrize("chance", [0.0, 0.5, 1.0])
+def test_the_wait_grows_between_its_bounds(chance):
+    link, now, waits = make_link(chance=lambda: chance), 0.0, []
+    link.handle("start", now)
+    for _ in range(10):
+        fail(link, now)
+        waits.append(link.deadline - now)
+        now = link.deadline
+        assert link.expire(now) == ("connect",)
+    ceilings = [1, 2, 4, 8, 16, 32, 60, 60, 60, 60]
+    assert waits == pytest.approx([1 + chance * (ceiling - 1) for ceiling in ceilings])
+
+
+def test_a_connection_that_came_up_without_data_does_not_reset_the_wait():
+    link, now = make_link(chance=lambda: 1.0), 0.0
+    link.handle("start", now)
+    for ceiling in (1, 2, 4):
+        come_up(link, now)
+        fail(link, now)
+        assert link.deadline == now + ceiling
+        now = link.deadline
+        link.expire(now)
+
+
+def test_data_resets_the_wait():
+    link, now = make_link(chance=lambda: 1.0), 0.0
+    link.handle("start", now)
+    for _ in range(4):
+        fail(link, now)
+        now = link.deadline
+        link.expire(now)
+    come_up(link, now)
+    link.data(now)
+    fail(link, now)
+    assert link.deadline == now + 1
+
+
+def test_the_end_of_the_session_does_not_reset_the_wait():
+    link, now = watched(chance=lambda: 1.0), 0.0
+    fail(link, now)
+    link.expire(link.deadline)
+    come_up(link, 1.0)
+    link.expire(61.0)
+    assert link.state == "stale"
+    link.watch(is_expecting=False, now=62.0)
+    fail(link, 62.0)
+    assert link.deadline == 64.0
+
+
+def test_a_taken_slot_waits_the_longest():
+    link = link_in("subscribing", most=45.0)
+    fail(link, 0.0, TAKEN)
+    assert link.state == "backingOff"
+    assert link.deadline == 45.0
+
+
+def test_a_refused_key_halts_for_five_minutes():
+    link = link_in("authenticating")
+    fail(link, 0.0, REFUSED)
+    assert link.state == "halted"
+    assert link.expire(299.0) == ()
+    assert link.expire(300.0) == ("connect",)
+
+
+@pytest.mark.parametrize("state", ["backingOff", "halted"])
+def test_a_waiting_link_tries_at_once_when_told_to(state):
+    link = link_in(state)
+    assert link.handle("retry", 0.5) == ("connect",)
+
+
+@pytest.mark.parametrize("state", sorted({*CONNECTED, "starting"}))
+def test_a_link_that_is_not_waiting_is_not_disturbed_by_a_retry(state):
+    link = link_in(state)
+    assert link.handle("retry", 0.5) == ()
+    assert link.state == state
+
+
+def test_the_first_cause_of_an_end_stands():
+    link = link_in("subscribing")
+    link.handle("fault", 0.0, TAKEN)
+    link.handle("fault", 0.1, UNREACHABLE)
+    assert link.fault == TAKEN
+
+
+def test_a_halt_is_over_once_another_cause_takes_its_place():
+    link = link_in("authenticating")
+    fail(link, 0.0, REFUSED)
+    link.handle("retry", 1.0)
+    fail(link, 2.0, UNREACHABLE)
+    assert link.state == "backingOff"
+
+
+def test_the_first_time_live_is_no_reconnect():
+    assert link_in("live").reconnects == 0
+
+
+def test_every_further_time_live_is_a_reconnect():
+    link = link_in("live")
+    for number in range(1, 4):
+        fail(link, 0.0)
+        link.handle("retry", 0.0)
+        come_up(link, 0.0)
+        assert link.reconnects == number
+
+
+def test_a_second_acknowledgement_is_no_reconnect():
+    link = link_in("live")
+    link.handle("acknowledged", 1.0)
+    assert link.reconnects == 0
+
+
+# Silence.
+
+
+def test_silence_is_no_matter_while_nobody_watches():
+    link = link_in("live")
+    assert link.deadline is None
+    assert link.expire(1e9) == ()
+
+
+def test_a_watched_link_is_asked_for_a_sign_of_life_after_the_silence():
+    link = watched()
+    assert link.deadline == 60.0
+    assert link.expire(60.0) == ("probe",)
+    assert (link.state, link.fault.code) == ("stale", "silent")
+    assert link.fault.text == "the option stream: no data for 60 s while the market is open"
+
+
+def test_the_silence_begins_when_the_watch_does():
+    link = link_in("live")
+    link.watch(is_expecting=True, now=500.0)
+    assert link.deadline == 560.0
+
+
+def test_to_go_on_watching_does_not_begin_the_silence_anew():
+    link = watched()
+    link.watch(is_expecting=True, now=30.0)
+    assert link.deadline == 60.0
+
+
+def test_the_silence_begins_with_the_last_data():
+    link = watched()
+    link.data(42.0)
+    assert link.deadline == 102.0
+
+
+def test_the_silence_begins_anew_with_every_connection():
+    link = watched()
+    fail(link, 50.0)
+    link.expire(51.0)
+    come_up(link, 51.0)
+    assert link.deadline == 111.0
+
+
+def test_data_ends_the_silence_and_its_cause():
+    link = watched()
+    link.expire(60.0)
+    link.data(61.0)
+    assert (link.state, link.fault, link.deadline) == ("live", None, 121.0)
+
+
+def test_the_end_of_the_session_ends_the_silence():
+    link = watched()
+    link.expire(60.0)
+    link.watch(is_expecting=False, now=61.0)
+    assert (link.state, link.fault, link.deadline) == ("live", None, None)
+
+
+def test_data_does_not_hide_why_a_connection_ends():
+    link = watched()
+    link.handle("fault", 1.0, UNREACHABLE)
+    link.data(1.0)
+    assert (link.state, link.fault) == ("closing", UNREACHABLE)
+
+
+def test_a_quiet_market_is_looked_at_again_and_after_ten_times_not_believed():
+    link, looks = watched(), []
+    while link.state != "closing":
+        now = link.deadline
+        looks.append((now, link.expire(now)))
+    assert looks == [*((60.0 * n, ("probe",)) for n in range(1, 10)), (600.0, ("gap", "close"))]
+    assert link.fault == Fault(code="silent", text="the option stream: no data for 600 s")
+
+
+def test_another_silence_holds_from_the_next_look():
+    link = watched()
+    link.settings = LinkSettings(name="it", silence_seconds=5.0, backoff_min_seconds=1.0, backoff_max_seconds=2.0)
+    assert link.deadline == 5.0
+
+
+# The word for people.
+
+
+@pytest.mark.parametrize("state", ["starting", "connecting", "authenticating", "subscribing"])
+def test_a_link_on_its_first_way_up_is_starting(state):
+    assert link_in(state).public_state == "starting"
+
+
+def test_a_link_that_is_up_is_live():
+    assert link_in("live").public_state == "live"
+
+
+def test_a_silent_link_is_stale():
+    assert link_in("stale").public_state == "stale"
+
+
+@pytest.mark.parametrize("fault", [UNREACHABLE, TAKEN])
+def test_a_link_that_failed_is_reconnecting_until_it_is_up(fault):
+    link = link_in("connecting")
+    shown = []
+    for act in (
+        lambda: link.handle("fault", 0.0, fault),
+        lambda: link.closed(0.0),
+        lambda: link.handle("retry", 0.0),
+        lambda: link.handle("welcomed", 0.0),
+        lambda: link.handle("authenticated", 0.0),
+        lambda: link.handle("acknowledged", 0.0),
+    ):
+        act()
+        shown.append(link.public_state)
+    assert shown == ["reconnecting"] * 5 + ["live"]
+
+
+def test_a_link_that_was_live_is_reconnecting_even_without_a_cause():
+    link = link_in("live")
+    link.handle("fault", 0.0)
+    assert link.public_state == "reconnecting"
+
+
+def test_a_refused_link_is_halted_until_it_is_up():
+    link = link_in("authenticating")
+    fail(link, 0.0, REFUSED)
+    shown = [link.public_state]
+    for event in ("retry", "welcomed", "authenticated", "acknowledged"):
+        link.handle(event, 1.0)
+        shown.append(link.public_state)
+    assert shown == ["halted"] * 4 + ["live"]
+
+
+def test_a_cause_is_gone_once_the_link_is_up():
+    link = link_in("backingOff")
+    link.fault = UNREACHABLE
+    link.handle("retry", 0.0)
+    come_up(link, 0.0)
+    assert link.fault is None
+
+
+# In any order.
+
+
+class AnyOrder(RuleBasedStateMachine):
+    """A link, a socket that obeys it, and a server that does what it likes."""
+
+    @initialize(
+        least=st.sampled_from([0.05, 1.0]),
+        factor=st.sampled_from([1.0, 8.0, 60.0]),
+        silence=st.sampled_from([1.0, 60.0]),
+        chance=st.floats(0, 1),
+    )
+    def start(self, least, factor, silence, chance):
+        self.least, self.most = least, least * factor
+        self.link = make_link(chance=lambda: chance, silence=silence, least=least, most=self.most)
+        self.now, self.is_open = 1000.0, False
+        self.live, self.since = 0, None  # how often live, and the end of the last connection
+        self.is_asked = self.has_data = False
+        self.failures = 0
+        self.carry_out(self.link.handle("start", self.now))
+
+    @rule(event=st.sampled_from([event for event in EVENTS if event not in ("closed", "closedForGood", "due", "data")]))
+    def hear(self, event):
+        self.is_asked = event == "retry"
+        fault = UNREACHABLE if event == "fault" else None
+        self.carry_out(self.link.handle(event, self.now, fault))
+
+    @rule(fault=st.sampled_from([UNREACHABLE, TAKEN, REFUSED]))
+    def break_off(self, fault):
+        self.carry_out(self.link.handle("fault", self.now, fault))
+
+    @precondition(lambda self: self.link.state in ("live", "stale", "subscribing"))
+    @rule()
+    def bring_data(self):
+        self.link.data(self.now)
+        self.failures = 0
+        if self.link.state != "subscribing":
+            assert self.link.state == "live"
+
+    @precondition(lambda self: self.link.state == "closing")
+    @rule()
+    def close(self):
+        self.is_open = False
+        self.carry_out(self.link.closed(self.now))
+
+    @rule(is_expecting=st.booleans())
+    def watch(self, is_expecting):
+        self.link.watch(is_expecting=is_expecting, now=self.now)
+        if not is_expecting:
+            assert self.link.state != "stale"
+
+    @rule(seconds=st.sampled_from([0.01, 0.5, 3.0, 10.0]))
+    def wait(self, seconds):
+        until = self.now + seconds
+        while (deadline := self.link.deadline) is not None and deadline <= until:
+            self.now = max(self.now, deadline)
+            self.expire()
+        self.now = until
+
+    @rule()
+    def wait_for_the_deadline(self):
+        if self.link.deadline is not None:
+            self.now = max(self.now, self.link.deadline)
+            self.expire()
+
+    def expire(self):
+        if self.link.state == "closing":
+            self.is_open = False  # aborted, at the latest now
+        self.is_asked = False
+        self.carry_out(self.link.expire(self.now))
+        assert self.link.deadline is None or self.link.deadline > self.now
+
+    def carry_out(self, actions):
+        if "connect" in actions:
+            assert not self.is_open
+            assert self.since is None or self.is_asked or self.now - self.since >= self.least - 1e-9
+            self.is_open = True
+        if "close" in actions:
+            assert self.is_open
+            self.since = None
+        if "snapshot" in actions:
+            self.live += 1
+        assert ("gap" in actions) == ("close" in actions and self.was_live)
+        if self.link.state in ("backingOff", "halted") and self.since is None:
+            self.since = self.now
+            self.check_wait()
+        self.was_live = self.link.state in ("live", "stale")
+
+    was_live = False
+
+    def check_wait(self):
+        wait, fault = self.link.deadline - self.now, self.link.fault
+        if self.link.state == "halted":
+            assert fault.remedy == "halt"
+            assert wait == pytest.approx(HALT_SECONDS)
+        elif fault.remedy == "longest":
+            assert wait == pytest.approx(self.most)
+        else:
+            assert self.least - 1e-9 <= wait <= min(self.most, self.least * 2**self.failures) + 1e-9
+            self.failures += 1
+
+    @invariant()
+    def a_connection_is_open_in_the_connected_states_and_while_closing(self):
+        assert self.is_open == (self.link.state in {*CONNECTED, "closing"})
+
+    @invariant()
+    def only_an_idle_link_has_no_deadline(self):
+        if self.link.deadline is None:
+            assert self.link.state == "live"
+
+    @invariant()
+    def every_time_live_but_the_first_is_a_reconnect(self):
+        assert self.link.reconnects == max(0, self.live - 1)
+
+    @invariant()
+    def a_link_that_is_up_has_no_fault_and_one_that_is_not_live_has_its_reason(self):
+        if self.link.state == "live":
+            assert self.link.fault is None
+        if self.link.public_state in ("reconnecting", "halted"):
+            assert self.link.fault is not None
+
+
+TestAnyOrder = pytest.mark.slow(AnyOrder.TestCase)
+TestAnyOrder.settings = settings(REPEATABLE, stateful_step_count=60)
+
+
+@pytest.mark.slow
+@REPEATABLE
+@given(
+    silence=st.floats(1, 100),
+    least=st.floats(0.05, 5),
+    factor=st.floats(1, 100),
+    chance=st.floats(0, 1),
+    is_watched=st.booleans(),
+)
+def test_left_alone_a_link_never_turns_in_a_tight_loop(silence, least, factor, chance, is_watched):
+    link = make_link(chance=lambda: chance, silence=silence, least=least, most=least * factor)
+    link.watch(is_expecting=is_watched, now=0.0)
+    link.handle("start", 0.0)
+    turns, attempts = [], [0.0]
+    while len(turns) < 60:
+        now = link.deadline
+        turns.append(now)
+        if "connect" in link.expire(now):
+            attempts.append(now)
+    assert all(later > earlier for earlier, later in pairwise(turns))
+    assert all(later - earlier >= least for earlier, later in pairwise(attempts))

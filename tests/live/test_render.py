@@ -1,0 +1,209 @@
+import datetime as dt
+
+import msgspec
+import pytest
+
+from condord.core import condor as cards
+from condord.core import valuation as values
+from condord.core.quote import Quote, judge
+from condord.live import render, wire
+
+from .accounts import (
+    C630,
+    C640,
+    C650,
+    DAY,
+    EPOCH_AT,
+    P560,
+    P570,
+    SPY_ID,
+    position,
+    qqq,
+    spy,
+    status,
+    tick,
+    unreadable,
+)
+
+MARKS = {P560: 0.90, P570: 1.70, C630: 1.30, C640: 0.90}
+
+
+def quotes(marks):
+    return {symbol: judge(tick(symbol, mark - 0.05, mark + 0.05), None) for symbol, mark in marks.items()}
+
+
+def card(positions=None, marks=MARKS, unconfirmed=()):
+    [condor] = cards.group(spy() if positions is None else positions).condors
+    return render.condor(condor, values.value(condor, quotes(marks), unconfirmed), DAY)
+
+
+def leftover(held, mark_e4=None, unrealized_e4=None):
+    [left] = cards.group([held]).unmatched
+    return render.unmatched(left, mark_e4, unrealized_e4)
+
+
+def test_a_quote_shows_dollars_and_contracts():
+    quote = judge(tick(P560, 1.15, 1.25, sizes=(3.0, 4.0)), None)
+    assert render.quote(quote, unconfirmed=True) == wire.Quote(
+        symbol=P560,
+        bid=1.15,
+        bid_size=3,
+        ask=1.25,
+        ask_size=4,
+        mark=1.2,
+        state="twoSided",
+        time=EPOCH_AT,
+        unconfirmed=True,
+    )
+
+
+def test_a_contract_never_quoted_shows_nothing_but_its_name():
+    assert render.quote(Quote(symbol=P560), unconfirmed=False) == wire.Quote(
+        symbol=P560,
+        bid=None,
+        bid_size=None,
+        ask=None,
+        ask_size=None,
+        mark=None,
+        state="none",
+        time=None,
+        unconfirmed=False,
+    )
+
+
+def test_a_quote_without_a_bid_shows_zero_and_not_null():
+    quote = render.quote(judge(tick(P560, 0.0, 0.1), None), unconfirmed=False)
+    assert (quote.bid, quote.mark) == (0, 0.05)
+
+
+def test_a_condor_shows_what_no_quote_moves():
+    shown = card()
+    assert (shown.id, shown.kind, shown.direction) == (SPY_ID, "ironCondor", "short")
+    assert (shown.underlying, shown.root, shown.expiration) == ("SPY", "SPY", dt.date(2026, 12, 18))
+    assert (shown.quantity, shown.multiplier, shown.days_to_expiration) == (2, 100, 28)
+    assert (shown.credit, shown.max_profit, shown.max_loss) == (2.35, 470, 1530)
+    assert (shown.put_width, shown.call_width) == (10, 10)
+    assert shown.breakevens == wire.Breakevens(lower=567.65, upper=632.35)
+    assert not shown.broken_wing
+    assert not shown.ambiguous
+
+
+def test_the_legs_stand_by_strike_with_their_sides():
+    legs = card().legs
+    assert [(leg.symbol, leg.right, leg.strike, leg.side, leg.quantity) for leg in legs] == [
+        (P560, "put", 560, "long", 2),
+        (P570, "put", 570, "short", 2),
+        (C630, "call", 630, "short", 2),
+        (C640, "call", 640, "long", 2),
+    ]
+
+
+def test_a_short_leg_has_a_negative_cost_basis_and_a_positive_price():
+    assert [(leg.average_entry_price, leg.cost_basis) for leg in card().legs] == [
+        (1.21, 242),
+        (2.4, -480),
+        (2.26, -452),
+        (1.1, 220),
+    ]
+
+
+def test_a_valuation_shows_the_example_of_the_contract():
+    value = card().valuation
+    assert (value.id, value.as_of) == (SPY_ID, EPOCH_AT)
+    assert (value.mark, value.natural) == (1.2, 1.4)
+    assert (value.unrealized_pl, value.natural_pl) == (230, 190)
+    assert (value.percent_of_max_profit, value.percent_of_risk) == (48.94, 15.03)
+    assert (value.missing, value.unconfirmed) == ([], False)
+    assert [leg.unrealized_pl for leg in value.legs] == [-62, 140, 192, -40]
+
+
+def test_a_scratch_trade_is_exactly_zero():
+    value = card(marks={P560: 1.21, P570: 2.40, C630: 2.26, C640: 1.10}).valuation
+    assert wire.encode(value.unrealized_pl) == b"0"
+
+
+def test_a_leg_without_a_quote_makes_a_valuation_null():
+    value = card(marks={P560: 0.90}).valuation
+    assert value.missing == [P570, C630, C640]
+    assert (value.mark, value.natural, value.unrealized_pl, value.natural_pl) == (None, None, None, None)
+    assert [leg.unrealized_pl for leg in value.legs] == [-62, None, None, None]
+
+
+def test_a_leg_in_doubt_makes_a_valuation_unconfirmed():
+    assert card(unconfirmed={C640}).valuation.unconfirmed
+
+
+def test_a_condor_that_was_bought_has_a_negative_credit():
+    shown = card(qqq())
+    assert (shown.direction, shown.credit, shown.max_profit, shown.max_loss) == ("long", -2, 800, 200)
+
+
+def test_a_condor_with_an_unknown_cost_has_no_made_up_numbers():
+    held = (*spy()[:3], position(C640, 2, cost_basis_e4=None, average_entry_e4=None))
+    shown = card(held)
+    assert (shown.credit, shown.max_profit, shown.max_loss) == (None, None, None)
+    assert shown.breakevens == wire.Breakevens(lower=None, upper=None)
+    assert (shown.legs[3].average_entry_price, shown.legs[3].cost_basis) == (None, None)
+
+
+def test_an_unmatched_contract_shows_its_mark_and_profit():
+    shown = leftover(position(C650, -3, 0.40), 5_000, -300_000)
+    assert (shown.symbol, shown.underlying, shown.root) == (C650, "SPY", "SPY")
+    assert (shown.right, shown.strike, shown.side, shown.quantity) == ("call", 650, "short", 3)
+    assert (shown.average_entry_price, shown.cost_basis) == (0.4, -120)
+    assert (shown.mark, shown.unrealized_pl, shown.uncovered_short) == (0.5, -30, True)
+
+
+def test_an_unmatched_contract_that_was_bought_is_long():
+    assert leftover(position(C650, 3)).side == "long"
+
+
+@pytest.mark.parametrize(("quantity", "shown"), [(None, None), (0, 0)])
+def test_no_contracts_have_no_side(quantity, shown):
+    held = msgspec.structs.replace(position(C650, 1), quantity=quantity)
+    entry = leftover(held)
+    assert (entry.side, entry.quantity) == (None, shown)
+
+
+def test_an_underlying_that_is_not_named_is_the_root():
+    assert leftover(msgspec.structs.replace(position(C650, 1), underlying=None)).underlying == "SPY"
+
+
+def test_a_symbol_that_cannot_be_parsed_is_shown_with_its_problem():
+    shown = leftover(unreadable())
+    assert (shown.symbol, shown.problem) == ("SPY-NO-OPTION", "no option symbol")
+    assert (shown.underlying, shown.root, shown.expiration, shown.right, shown.strike) == (None,) * 5
+
+
+def test_totals_show_their_parts():
+    [condor] = cards.group(spy()).condors
+    value = values.value(condor, quotes(MARKS), ())
+    total = values.total({condor.id: (condor, value)}, [None], {"SPY": 15_300_000})
+    assert render.totals(total) == wire.Totals(
+        condors=1,
+        incomplete=1,
+        unrealized_pl=230,
+        natural_pl=190,
+        unmatched_pl=None,
+        max_loss=1530,
+        by_underlying=[wire.UnderlyingTotals(underlying="SPY", unrealized_pl=230, max_loss=1530)],
+    )
+
+
+def test_two_statuses_are_the_same_but_for_the_instants_that_always_move():
+    assert render.same_status(status(read=1, heard=1), status(read=2, heard=2))
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        status("stale"),
+        status(code="symbolLimit"),
+        status(since=EPOCH_AT + dt.timedelta(seconds=1)),
+        status(market=wire.Market(is_open=False, next_open=EPOCH_AT, next_close=EPOCH_AT)),
+        status(positions=wire.Positions(read_at=EPOCH_AT, error=None, breaker="open")),
+        status(stream=wire.Stream(connected=True, subscribed=7, requested=8, reconnects=0, last_message_at=EPOCH_AT)),
+    ],
+)
+def test_two_statuses_that_differ_in_anything_else_are_not_the_same(other):
+    assert not render.same_status(status(), other)

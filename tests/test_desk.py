@@ -1,0 +1,148 @@
+import datetime as dt
+
+from condord.desk import Desk, wake
+from condord.live.edition import EVERYTHING
+from tests.http.asking import LEGS, NOW_AT, FakeDaemon, held, tick
+
+LEG = next(iter(LEGS))
+
+
+class Timer:
+    def __init__(self, when, callback):
+        self._when, self.callback, self.is_cancelled = when, callback, False
+
+    def when(self):
+        return self._when
+
+    def cancel(self):
+        self.is_cancelled = True
+
+
+class Loop:
+    """The two methods of an event loop that the desk uses, with a clock that `advance` moves."""
+
+    def __init__(self):
+        self.now = 100.0
+        self.timers = []
+
+    def time(self):
+        return self.now
+
+    def call_at(self, when, callback):
+        self.timers.append(Timer(when, callback))
+        return self.timers[-1]
+
+    def advance(self, seconds):
+        self.now += seconds
+        due = [timer for timer in self.timers if timer.when() <= self.now and not timer.is_cancelled]
+        self.timers = [timer for timer in self.timers if timer not in due and not timer.is_cancelled]
+        for timer in due:
+            timer.callback()
+
+
+class Scene:
+    def __init__(self, interval_seconds=0.0):
+        self.daemon = FakeDaemon()
+        self.loop = Loop()
+        self.desk = Desk(self.daemon.publisher, loop=self.loop, now_at=lambda: NOW_AT)
+        self.woken = 0
+        self.subscriber = self.daemon.subscribe(EVERYTHING, interval_seconds, None, self._wake)
+        self.subscriber.take(NOW_AT)
+
+    def _wake(self):
+        self.woken += 1
+
+    @property
+    def bid(self):
+        return next(quote.bid for quote in self.daemon.document().quotes if quote.symbol == LEG)
+
+
+def test_the_first_quote_after_a_quiet_time_is_published_in_the_same_turn():
+    scene = Scene()
+    scene.desk.offer([tick(LEG, 1.0, 1.2)])
+    assert scene.bid == 1
+    assert scene.woken == 1
+
+
+def test_later_quotes_wait_for_the_window_and_the_last_one_counts():
+    scene = Scene()
+    for bid in (1.0, 1.1, 1.2):
+        scene.desk.offer([tick(LEG, bid, 1.5)])
+    assert scene.bid == 1
+    scene.loop.advance(0.25)
+    assert scene.bid == 1.2
+    assert scene.woken == 2
+
+
+def test_a_burst_arms_one_timer():
+    scene = Scene()
+    for number in range(100):
+        scene.desk.offer([tick(LEG, 1 + number / 100, 3.0)])
+    assert len(scene.loop.timers) == 1
+
+
+def test_a_slow_subscriber_is_served_at_its_own_deadline():
+    scene = Scene(interval_seconds=2.0)
+    scene.desk.offer([tick(LEG, 1.0, 1.5)])
+    assert scene.woken == 1
+    scene.loop.advance(0.25)
+    scene.desk.offer([tick(LEG, 1.1, 1.5)])
+    scene.loop.advance(0.25)
+    assert (scene.bid, scene.woken) == (1.1, 1)
+    scene.loop.advance(1.5)
+    assert scene.woken == 2
+
+
+def test_a_quote_that_is_due_earlier_than_a_slow_subscribers_deadline_moves_the_timer():
+    scene = Scene(interval_seconds=5.0)
+    scene.desk.offer([tick(LEG, 1.0, 1.5)])
+    scene.loop.advance(0.25)
+    scene.desk.offer([tick(LEG, 1.1, 1.5)])
+    scene.desk.offer([tick(LEG, 1.2, 1.5)])
+    scene.loop.advance(0.25)
+    assert scene.bid == 1.2
+
+
+def test_positions_reach_subscribers_at_once():
+    scene = Scene()
+    scene.desk.set_positions([held(LEG, 3)])
+    assert scene.woken == 1
+    assert scene.desk.symbols == (LEG,)
+
+
+def test_a_gap_marks_every_quote_until_rest_confirms_it():
+    scene = Scene()
+    scene.desk.offer([tick(LEG, 1.0, 1.2)])
+    scene.loop.advance(1)
+    scene.desk.gap()
+    assert [quote.unconfirmed for quote in scene.daemon.document().quotes if quote.symbol == LEG] == [True]
+    scene.loop.advance(1)
+    scene.desk.confirm([tick(LEG, 1.0, 1.2)])
+    assert [quote.unconfirmed for quote in scene.daemon.document().quotes if quote.symbol == LEG] == [False]
+
+
+def test_rest_knows_more_only_with_a_newer_quote_of_a_held_contract():
+    scene = Scene()
+    scene.desk.offer([tick(LEG, 1.0, 1.2, second=5)])
+    assert not scene.desk.has_older([tick(LEG, 2.0, 2.2, second=5)])
+    assert scene.desk.has_older([tick(LEG, 2.0, 2.2, second=6)])
+    assert not scene.desk.has_older([tick("SPY261218P00100000", 2.0, 2.2, second=6)])
+
+
+def test_a_status_that_differs_only_in_its_instants_wakes_nobody():
+    scene = Scene()
+    status = scene.daemon.edition.status
+    changes = {name: getattr(status, name) for name in status.__struct_fields__}
+    read = {name: getattr(status.positions, name) for name in status.positions.__struct_fields__}
+    moved = type(status.positions)(**{**read, "read_at": NOW_AT + dt.timedelta(seconds=1)})
+    scene.desk.set_status(type(status)(**{**changes, "positions": moved}))
+    assert scene.woken == 0
+    assert scene.daemon.document().status.positions.read_at == NOW_AT + dt.timedelta(seconds=1)
+    scene.desk.set_status(type(status)(**{**changes, "state": "live"}))
+    assert scene.woken == 1
+
+
+def test_everybody_named_is_woken():
+    scene = Scene()
+    wake([scene.subscriber, scene.subscriber])
+    assert scene.woken == 2
