@@ -3,7 +3,7 @@
 `offer` is the way of every quote and does no more than keep the newest tick of each symbol; all that a quote means is
 worked out in `settle`, once a window. A quote stands until it is replaced: age alone does not make it wrong. It
 becomes unconfirmed by a gap in the stream, or after `ttl_seconds` without a word from stream or REST, until a newer
-quote or a REST answer that is not older confirms it. What came before a gap never confirms after it.
+quote or a REST answer confirms it. What came before a gap never confirms after it.
 """
 
 from __future__ import annotations
@@ -76,7 +76,10 @@ class Prices:
                 self._refuse("outOfOrder")
 
     def confirm(self, ticks: Iterable[Tick]) -> None:
-        """Take REST's latest quotes: newer ones replace what is held, equal ones confirm it, older ones do neither."""
+        """Take REST's latest quotes: newer ones replace what is held, and all others confirm it.
+
+        An older one says that REST knows nothing newer than what the stream has brought.
+        """
         for tick in ticks:
             if not tick.is_sane:
                 self._refuse("price")
@@ -84,12 +87,10 @@ class Prices:
                 self._compare(tick)
 
     def _compare(self, tick: Tick) -> None:
-        symbol = tick.symbol
-        held = self.quotes.get(symbol)
-        if held is not None and held.at == tick.at:
-            self._named.add(symbol)
-        elif self._is_news(tick):
-            self._ticks[symbol] = tick
+        if self._is_news(tick):
+            self._ticks[tick.symbol] = tick
+        elif tick.symbol in self.quotes:
+            self._named.add(tick.symbol)
 
     def has_older(self, ticks: Iterable[Tick]) -> bool:
         """Whether any of `ticks` is newer than all that is known of its symbol."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -54,11 +54,22 @@ class RestSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AlpacaRest:
-    """The account and the latest quotes; every method raises `RestFault` alone."""
+    """The account and the latest quotes; every method raises `RestFault` alone.
 
-    def __init__(self, settings: RestSettings, login: Login, *, now_at: Callable[[], dt.datetime]) -> None:
+    `sleep` is the wait between two attempts.
+    """
+
+    def __init__(
+        self,
+        settings: RestSettings,
+        login: Login,
+        *,
+        now_at: Callable[[], dt.datetime],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self.settings = settings
         self._now_at = now_at
+        self._sleep = sleep
         self._pool = DaemonPool(settings.threads, name="rest")
         self._breaker = CircuitBreaker(
             fail_max=settings.breaker_failures,
@@ -115,6 +126,7 @@ class AlpacaRest:
     async def _call(self, call: Callable[[], Answer]) -> Answer:
         """Run a blocking call on the pool, with retries and under the breaker."""
         retrying = tenacity.AsyncRetrying(
+            sleep=self._sleep,
             stop=tenacity.stop_after_attempt(self.settings.retries + 1),
             wait=_wait,
             retry=tenacity.retry_if_exception(_may_retry),

@@ -162,7 +162,9 @@ class Supervisor:
         link = self.stream.link
         state, reason, code = self._stream_state()
         if (state, code) != self._shown:
-            self._shown, self._since = (state, code), self._now_at()
+            if state != self._shown[0]:
+                self._since = self._now_at()
+            self._shown = (state, code)
             fields = {"state": state, "code": code, "reason": reason}
             _log.log(_LEVELS[state], "Option stream changed state", extra={"fields": fields})
         return wire.Status(
@@ -260,15 +262,15 @@ class Supervisor:
     @contextlib.contextmanager
     def _noting_failure(self, what: str) -> Iterator[None]:
         """A reading may fail: what was last read stays, and the status says why until it succeeds again."""
-        before = self._failures.pop(what, None)
         try:
             yield
         except RestFault as fault:
+            before = self._failures.get(what)
             self._failures[what] = wire.RestError(code=fault.code, text=fault.text)
             if before is None or before.code != fault.code:
                 fields = {"reading": what, "code": fault.code, "reason": fault.text}
                 _log.warning("REST reading failed", extra={"fields": fields})
         else:
-            if before is not None:
+            if self._failures.pop(what, None) is not None:
                 _log.info("REST reading works again", extra={"fields": {"reading": what}})
         self.tell()

@@ -50,7 +50,7 @@ class Peer(asyncio.Protocol):
                 self.received.append(bytes(event.data))
                 self._server.heard(self, bytes(event.data))
             elif event.opcode is Opcode.CLOSE:
-                self.close_code = self._protocol.close_code
+                self.close_code = self._protocol.close_rcvd.code
 
     def _upgrade(self, request):
         self.request = request

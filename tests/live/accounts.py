@@ -188,7 +188,8 @@ class House:
         if (deadline := self.publisher.deadline) is None or deadline > self.now:
             return []
         woken = self.publisher.tick(self.now, self.now_at)
-        assert (deadline := self.publisher.deadline) is None or deadline > self.now, "it turns in a tight loop"
+        after = self.publisher.deadline
+        assert after is None or after > self.now, "it turns in a tight loop"
         return woken
 
     def wait(self, seconds):

@@ -37,6 +37,13 @@ def test_an_offer_within_the_window_waits_for_its_end():
     assert coalescer.take(10.25)
 
 
+def test_a_second_offer_does_not_put_off_the_first():
+    coalescer = Coalescer(0.25)
+    coalescer.offer(10.0)
+    coalescer.offer(10.1)
+    assert coalescer.deadline == 10.0
+
+
 def test_an_offer_after_a_quiet_time_may_leave_at_once():
     coalescer = Coalescer(0.25)
     coalescer.sent(10.0)

@@ -156,9 +156,11 @@ def test_a_rest_answer_that_came_before_the_gap_does_not_confirm_after_it(prices
     assert prices.unconfirmed == {P560}
 
 
-@pytest.mark.parametrize(("second", "is_confirmed"), [(4, False), (5, True), (6, True)])
-@pytest.mark.parametrize("way", ["offer", "confirm"])
-def test_after_a_gap_a_quote_confirms_unless_it_is_older(prices, way, second, is_confirmed):
+@pytest.mark.parametrize(
+    ("way", "second", "is_confirmed"),
+    [("offer", 4, False), ("offer", 5, True), ("offer", 6, True), *(("confirm", second, True) for second in (4, 5, 6))],
+)
+def test_after_a_gap_rest_confirms_whatever_its_time_and_the_stream_only_if_not_older(prices, way, second, is_confirmed):
     prices.offer([tick(P560, 1.0, 1.2, 5)])
     prices.settle(0.0)
     prices.gap()

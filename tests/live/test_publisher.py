@@ -390,7 +390,7 @@ class Stream(RuleBasedStateMachine):
 
     @initialize(
         window=st.sampled_from([0.05, 0.25]),
-        min_change=st.sampled_from([0, 100, 100, 2_000]),
+        min_change=st.sampled_from([0, 100, 100, 100, 2_000]),
         ring_size=st.sampled_from([1, 2, 4, 256]),
         replay_size=st.sampled_from([0, 1, 3, 1024]),
         account=st.sampled_from(sorted(ACCOUNTS)),
@@ -422,20 +422,23 @@ class Stream(RuleBasedStateMachine):
         self.carry_out(lambda: self.house.offer(*given))
 
     @rule(
-        which=st.integers(0, 7),
-        cents=st.sampled_from([0.3, 0.5, 0.9, 1.0, -0.5, -1.0]),
+        moves=st.dictionaries(
+            st.integers(0, 7), st.sampled_from([0.3, 0.5, 0.5, 0.9, 1.0, -0.5]), min_size=1, max_size=4
+        ),
         is_one_sided=st.booleans(),
     )
-    def nudge(self, which, cents, is_one_sided):
-        """A small move of one contract, mostly too small to count by itself."""
+    def nudge(self, moves, is_one_sided):
+        """Moves of a few contracts, mostly too small to count by themselves; numbered short legs first."""
         known = {**self.known, **self.pending}
-        moving = [symbol for symbol in self.house.book.symbols if symbol in known and known[symbol].bid > 1]
-        if moving:
-            last = known[moving[which % len(moving)]]
-            ask = last.ask + (0 if is_one_sided else cents / 100)
-            moved = type(last)(symbol=last.symbol, at=last.at, bid=last.bid + cents / 100, ask=ask)
-            self.note([moved])
-            self.carry_out(lambda: self.house.offer(moved))
+        quoted = [symbol for symbol in self.house.book.symbols if symbol in known and known[symbol].bid > 1]
+        given = []
+        for which, cents in moves.items():
+            if which < len(quoted):
+                last = known[quoted[which]]
+                ask = last.ask + (0 if is_one_sided else cents / 100)
+                given.append(type(last)(symbol=last.symbol, at=last.at, bid=last.bid + cents / 100, ask=ask))
+        self.note(given)
+        self.carry_out(lambda: self.house.offer(*given))
 
     @rule(given=st.lists(ticks(), min_size=1, max_size=6))
     def confirm(self, given):

@@ -1,0 +1,114 @@
+"""Alpaca's REST in a test's hands: a tiny HTTP server in a thread, whose every answer is scripted."""
+
+import json
+import threading
+import urllib.parse
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Answer:
+    """What is said to one request. `length` lies about the length of the body."""
+
+    def __init__(self, body=b"", status=200, headers=None, length=None):
+        self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.status = status
+        self.headers = headers or {}
+        self.length = len(self.body) if length is None else length
+
+    def give(self, handler):
+        handler.send_response(self.status)
+        for name, value in self.headers.items():
+            handler.send_header(name, value)
+        handler.send_header("Content-Length", str(self.length))
+        handler.end_headers()
+        handler.wfile.write(self.body)
+        if self.length != len(self.body):
+            handler.close_connection = True
+
+
+class Stall:
+    """Nothing, until the server ends."""
+
+    def give(self, handler):
+        handler.server.ending.wait(10)
+        handler.close_connection = True
+
+
+class Drip:
+    """A body that comes byte by byte, each in time, until the server ends."""
+
+    def give(self, handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100000")
+        handler.end_headers()
+        handler.close_connection = True
+        try:
+            while not handler.server.ending.wait(0.02):
+                handler.wfile.write(b" ")
+        except OSError:
+            return
+
+
+class Drop:
+    """The connection is closed instead of an answer."""
+
+    def give(self, handler):
+        handler.close_connection = True
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def setup(self):
+        super().setup()
+        self.server.connections += 1
+
+    def do_GET(self):  # noqa: N802 - the name is the standard library's
+        path, _, query = self.path.partition("?")
+        self.server.asked.append((path, dict(urllib.parse.parse_qsl(query)), dict(self.headers)))
+        self.server.next_answer(path, dict(urllib.parse.parse_qsl(query))).give(self)
+
+    def log_message(self, *args):
+        """Say nothing."""
+
+
+class RestServer(ThreadingHTTPServer):
+    """`script[path]` is a list of answers, given in order, the last for ever; or a function of the query.
+
+    `asked`: (path, query, headers) of every request. `connections`: how many there were.
+    """
+
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.script = {}
+        self.asked = []
+        self.connections = 0
+        self.ending = threading.Event()
+        self._lock = threading.Lock()
+
+    def __enter__(self):
+        self._thread = threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *exc_info):
+        self.ending.set()
+        self.shutdown()
+        self._thread.join(5)
+        self.server_close()
+
+    def handle_error(self, request, client_address):
+        """A client that went away is no news."""
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.server_address[1]}"
+
+    def next_answer(self, path, query):
+        with self._lock:
+            script = self.script.get(path, [Answer({"message": "not found"}, 404)])
+            if callable(script):
+                return script(query)
+            return script.pop(0) if len(script) > 1 else script[0]

@@ -1,0 +1,8 @@
+"""Imports alpaca-py once, as it cannot be imported with warnings as errors."""
+
+import warnings
+
+with warnings.catch_warnings():
+    # alpaca-py 0.44 imports websockets.legacy for the streams that we do not use.
+    warnings.filterwarnings("ignore", "websockets.legacy is deprecated", DeprecationWarning)
+    import alpaca.trading.client  # noqa: F401

@@ -1,0 +1,371 @@
+import asyncio
+
+import pytest
+
+from condord.live.link import HALT_SECONDS
+from tests.fakes.alpaca import KEY_ID, SECRET_KEY, wall
+from tests.fakes.streams import AUTHENTICATED, OptionServer, error, frame
+from tests.upstream.lines import OptionBench
+from tests.virtualtime import run, settle, until
+
+
+def quote(symbol="A", seconds=0, **fields):
+    return {"T": "q", "S": symbol, "t": f"2026-11-20T15:00:{seconds:02d}Z", "bp": 1.0, "ap": 1.2, **fields}
+
+
+def play(test):
+    """Play `test` before a server on a virtual loop."""
+
+    async def whole():
+        async with OptionServer() as server:
+            await test(server)
+
+    run(whole())
+
+
+class TestHandshake:
+    def test_the_login_and_the_subscription_follow_the_welcome(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server, ["B", "A"])
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                assert server.logins == [(KEY_ID, SECRET_KEY)]
+                assert server.requests == [("subscribe", ["A", "B"])]
+                assert server.peer.request.headers["Content-Type"] == "application/msgpack"
+
+    def test_a_snapshot_is_asked_for_after_each_time_it_is_live(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server)
+            async with bench.at_work():
+                for times in (1, 2, 3):
+                    await until(lambda: bench.state == "live")
+                    assert bench.snapshots == times
+                    server.peer.reset()
+                    await until(lambda: bench.state != "live")
+
+    def test_a_gap_is_told_once_for_each_loss(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server)
+            async with bench.at_work():
+                for times in (1, 2):
+                    await until(lambda: bench.state == "live")
+                    server.peer.send(error(407))
+                    server.peer.close()
+                    await until(lambda: bench.state == "backingOff")
+                    assert bench.desk.gaps == times
+
+    def test_a_loss_before_it_was_live_is_no_gap(self):
+        @play
+        async def _(server):
+            server.login = error(406)
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "backingOff")
+                assert bench.desk.gaps == 0
+
+    def test_without_symbols_it_is_live_and_asks_for_nothing(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server, [])
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                await settle(700.0)
+                assert (server.requests, bench.stream.subscribed, bench.snapshots) == ([], 0, 1)
+                assert len(server.all_peers) == 1
+
+
+class TestErrors:
+    def test_a_refused_key_halts_and_closes_from_our_side(self):
+        @play
+        async def _(server):
+            server.login = error(402, "auth failed")
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "halted")
+                await settle()
+                assert server.peers == []
+                assert server.peer.close_code == 1000
+                assert bench.stream.link.fault.code == "authFailed"
+
+    def test_a_halted_stream_tries_again_every_five_minutes(self):
+        @play
+        async def _(server):
+            server.login = error(402, "auth failed")
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: len(server.joined_at) == 3, within=1000.0)
+                waits = [later - earlier for earlier, later in zip(server.joined_at, server.joined_at[1:], strict=False)]
+                assert waits == pytest.approx([HALT_SECONDS] * 2, abs=0.1)
+                assert bench.stream.link.public_state == "halted"
+
+    def test_a_halted_stream_tries_again_when_told(self):
+        @play
+        async def _(server):
+            server.login = error(402, "auth failed")
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "halted")
+                server.login = AUTHENTICATED
+                bench.stream.retry()
+                await until(lambda: bench.state == "live", within=0.1)
+                assert bench.stream.link.fault is None
+
+    def test_a_stream_that_backs_off_tries_again_when_told(self):
+        @play
+        async def _(server):
+            server.login = error(406)
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "backingOff")
+                server.login = AUTHENTICATED
+                bench.stream.retry()
+                await until(lambda: bench.state == "live", within=0.1)
+
+    def test_telling_a_live_stream_to_try_again_does_nothing(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                bench.stream.retry()
+                await settle(1.0)
+                assert len(server.all_peers) == 1
+
+    @pytest.mark.parametrize("when", ["instead of the login", "after the login"])
+    def test_a_connection_limit_waits_as_long_as_is_allowed(self, when):
+        @play
+        async def _(server):
+            server.login = error(406, "connection limit exceeded")
+            if when == "after the login":
+                server.login = frame({"T": "success", "msg": "authenticated"}, {"T": "error", "code": 406, "msg": "no"})
+            bench = OptionBench(server, most=60.0, chance=0.0)
+            async with bench.at_work():
+                await until(lambda: len(server.joined_at) == 3)
+                waits = [later - earlier for earlier, later in zip(server.joined_at, server.joined_at[1:], strict=False)]
+                assert waits == pytest.approx([60.0, 60.0], abs=0.1)
+                assert bench.stream.link.fault.code == "connectionLimit"
+
+    @pytest.mark.parametrize(
+        ("number", "code", "state"),
+        [
+            (400, "malformed", "backingOff"),
+            (404, "unreachable", "backingOff"),
+            (407, "slowClient", "backingOff"),
+            (409, "insufficientSubscription", "halted"),
+            (411, "insufficientSubscription", "halted"),
+            (500, "unreachable", "backingOff"),
+        ],
+    )
+    def test_an_error_on_a_live_stream_ends_it_by_its_code(self, number, code, state):
+        @play
+        async def _(server):
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                server.peer.send(error(number))
+                await until(lambda: bench.state == state)
+                await settle()
+                assert server.peers == []
+                assert bench.stream.link.fault.code == code
+
+    def test_a_secret_is_in_no_sentence(self):
+        @play
+        async def _(server):
+            server.login = error(402, f"auth failed for {SECRET_KEY}")
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "halted")
+                assert SECRET_KEY not in bench.stream.link.fault.text
+
+
+class TestQuotes:
+    def test_a_batch_reaches_the_desk_in_order(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                server.peer.send(frame(quote("A"), quote("B"), quote("A", 1)))
+                await until(lambda: bench.desk.offered)
+                assert [(tick.symbol, tick.at.second) for tick in bench.desk.offered] == [("A", 0), ("B", 0), ("A", 1)]
+                assert bench.stream.heard_at == wall()
+
+    def test_ten_thousand_quotes_all_reach_the_desk(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                batch = frame(*[quote("A", number % 60) for number in range(100)])
+                for _ in range(100):
+                    server.peer.send(batch)
+                await until(lambda: len(bench.desk.offered) == 10_000)
+
+    @pytest.mark.parametrize("junk", ["text", b"\xc1", b"", b"\x91" * 50_000, frame({"T": "zz"}), frame(None)])
+    def test_junk_costs_nothing_but_itself(self, junk):
+        @play
+        async def _(server):
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                server.peer.send(junk)
+                server.peer.send(frame(quote()))
+                await until(lambda: bench.desk.offered)
+                assert bench.state == "live"
+                assert sum(bench.stream.refused.values()) == 1
+
+    def test_quotes_beside_other_messages_are_taken(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                server.peer.send(frame(quote(), {"T": "t", "S": "A"}, quote("B"), {"T": "error", "code": 407, "msg": ""}))
+                await until(lambda: bench.state == "backingOff")
+                assert [tick.symbol for tick in bench.desk.offered] == ["A", "B"]
+
+    def test_quotes_prove_a_connection_so_that_the_next_wait_is_short(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server, chance=1.0)
+            async with bench.at_work():
+                for _ in range(4):
+                    await until(lambda: bench.state == "live")
+                    server.peer.send(frame(quote()))
+                    await settle()
+                    server.peer.reset()
+                    await until(lambda: bench.state != "live")
+                gaps = [later - earlier for earlier, later in zip(server.joined_at, server.joined_at[1:], strict=False)]
+                assert max(gaps) < 1.2
+
+
+class TestSubscriptions:
+    def test_new_positions_are_subscribed_without_a_reconnect(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server, ["A"])
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                bench.stream.want(["A", "B"])
+                await until(lambda: bench.stream.subscribed == 2)
+                assert server.requests == [("subscribe", ["A"]), ("subscribe", ["B"])]
+                assert len(server.all_peers) == 1
+                assert bench.snapshots == 1
+
+    def test_closed_positions_are_unsubscribed_before_new_ones_are_asked_for(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server, ["A", "B"])
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                bench.stream.want(["B", "C"])
+                await until(lambda: server.peer.subscribed == {"B", "C"})
+                assert server.requests[1:] == [("unsubscribe", ["A"]), ("subscribe", ["C"])]
+
+    def test_positions_that_change_during_the_handshake_are_caught_up_with(self):
+        @play
+        async def _(server):
+            server.acknowledges = False
+            bench = OptionBench(server, ["A"])
+            async with bench.at_work():
+                await until(lambda: server.requests)
+                bench.stream.want(["B"])
+                server.acknowledges = True
+                server.peer.subscribed = {"A"}
+                server.peer.send(frame({"T": "subscription", "quotes": ["A"]}))
+                await until(lambda: server.peer.subscribed == {"B"})
+                assert bench.state == "live"
+
+    def test_a_reconnect_asks_for_what_is_held_then(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server, ["A"])
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                server.peer.reset()
+                await until(lambda: bench.state == "backingOff")
+                bench.stream.want(["C"])
+                assert bench.stream.subscribed == 0
+                await until(lambda: bench.state == "live")
+                assert server.requests == [("subscribe", ["A"]), ("subscribe", ["C"])]
+
+    def test_wishing_for_the_same_again_asks_for_nothing(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                bench.stream.want(["A", "B"])
+                await settle(1.0)
+                assert len(server.requests) == 1
+
+    def test_an_answer_that_lacks_a_symbol_makes_no_loop(self):
+        @play
+        async def _(server):
+            server.ignored = {"B"}
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                await settle(10.0)
+                assert len(server.requests) == 1
+                assert (bench.stream.subscribed, bench.stream.refused) == (1, {"unacknowledged": 1})
+
+    def test_a_symbol_limit_keeps_the_most_important_and_stays_live(self):
+        @play
+        async def _(server):
+            server.limit = 3
+            symbols = [f"S{number}" for number in reversed(range(10))]
+            bench = OptionBench(server, symbols)
+            async with bench.at_work():
+                await until(lambda: bench.stream.subscribed > 0)
+                await settle(1.0)
+                assert bench.state == "live"
+                assert server.peer.subscribed == {"S9", "S8"}
+                assert bench.stream.is_limited
+                assert len(server.all_peers) == 1
+
+    def test_what_is_subscribed_survives_a_symbol_limit(self):
+        @play
+        async def _(server):
+            server.limit = 2
+            bench = OptionBench(server, ["A", "B"])
+            async with bench.at_work():
+                await until(lambda: bench.stream.subscribed == 2)
+                bench.stream.want(["A", "B", "C", "D"])
+                await until(lambda: len(server.requests) == 3)
+                await settle(1.0)
+                assert server.peer.subscribed == {"A", "B"}
+                assert len(server.requests) == 3
+
+    def test_more_than_our_own_limit_is_never_asked_for(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server, ["C", "B", "A"], symbol_limit=2)
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                assert server.requests == [("subscribe", ["B", "C"])]
+                assert bench.stream.is_limited
+
+    @pytest.mark.slow
+    def test_ten_thousand_symbols_are_subscribed(self):
+        @play
+        async def _(server):
+            symbols = [f"SPY261218P{number:08d}" for number in range(1, 10_001)]
+            bench = OptionBench(server, symbols, symbol_limit=20_000)
+            async with bench.at_work():
+                await until(lambda: bench.stream.subscribed == 10_000)
+
+    def test_the_status_is_told_when_a_subscription_is_answered(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server, ["A"])
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                await asyncio.sleep(0)
+                before = bench.changes
+                bench.stream.want(["A", "B"])
+                await until(lambda: bench.stream.subscribed == 2)
+                assert bench.changes > before

@@ -1,0 +1,542 @@
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+
+import msgspec
+import pytest
+
+from condord.core.position import Position
+from condord.live import wire
+from condord.upstream.faults import RestFault
+from condord.upstream.supervisor import TRADE_DEBOUNCE_SECONDS, Supervisor, SupervisorSettings
+from tests.fakes.alpaca import (
+    CONDOR,
+    LOGIN,
+    OPEN,
+    OUTAGE,
+    SHUT,
+    STARTED_AT,
+    FakeBrokerage,
+    FakeDesk,
+    holding,
+    wall,
+)
+from tests.fakes.streams import AUTHENTICATED, OptionServer, TradingServer, error, frame
+from tests.virtualtime import run, settle, until
+
+EXTRA = "SPY261218C00650000"
+FILL = {"stream": "trade_updates", "data": {"event": "fill"}}
+
+
+def quote(symbol, seconds=0):
+    return {"T": "q", "S": symbol, "t": f"2026-11-20T15:00:{seconds:02d}Z", "bp": 1.0, "ap": 1.2}
+
+
+class Bench:
+    """A supervisor between two servers, a brokerage and a desk."""
+
+    def __init__(self, options, trading, **bounds):
+        self.options = options
+        self.trading = trading
+        self.brokerage = FakeBrokerage()
+        self.desk = FakeDesk()
+        self.settings = SupervisorSettings(
+            source="alpaca-paper",
+            feed="indicative",
+            option_stream_url=options.url,
+            trading_stream_url=trading.url,
+            **{
+                "symbol_limit": 200,
+                "refresh_seconds": 60.0,
+                "silence_seconds": 3000.0,
+                "backoff_min_seconds": 1.0,
+                "backoff_max_seconds": 60.0,
+                **bounds,
+            },
+        )
+        self.supervisor = Supervisor(
+            self.settings,
+            brokerage=self.brokerage,
+            desk=self.desk,
+            login=LOGIN,
+            now_at=wall,
+            chance=lambda: 0.5,
+        )
+
+    @property
+    def status(self):
+        return self.supervisor.status()
+
+    @contextlib.asynccontextmanager
+    async def at_work(self):
+        task = asyncio.ensure_future(self.supervisor.run())
+        try:
+            yield task
+        except BaseException:
+            task.cancel()
+            raise
+        task.cancel()
+        await asyncio.wait([task], timeout=10.0)
+        assert task.cancelled()
+        await settle()
+        assert (self.options.peers, self.trading.peers) == ([], [])
+
+    async def ready(self):
+        await until(lambda: self.supervisor.is_ready and self.status.stream.subscribed == len(self.desk.symbols) > 0)
+        await settle(1.5)
+
+
+def play(test=None, **bounds):
+    """Play `test` with a bench on a virtual loop."""
+
+    def played(test):
+        async def whole():
+            async with OptionServer() as options, TradingServer() as trading:
+                await test(Bench(options, trading, **bounds))
+
+        run(whole())
+
+    return played if test is None else played(test)
+
+
+class TestReadings:
+    def test_everything_is_read_at_the_start(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                assert [one.symbol for one in bench.desk.positions] == list(CONDOR)
+                assert bench.status.positions.read_at == STARTED_AT + dt.timedelta(seconds=TRADE_DEBOUNCE_SECONDS)
+                assert bench.status.market == wire.Market(
+                    is_open=True, next_open=OPEN.next_open, next_close=OPEN.next_close
+                )
+
+    def test_everything_is_read_again_every_refresh(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                before = {what: len(bench.brokerage.times(what)) for what in ("positions", "quotes", "clock")}
+                await settle(3 * 60.0 + 1.0)
+                after = {what: len(bench.brokerage.times(what)) - times for what, times in before.items()}
+                assert after == {"positions": 3, "quotes": 3, "clock": 3}
+
+    def test_what_is_held_is_subscribed_and_quoted(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                assert bench.options.peer.subscribed == set(CONDOR)
+                assert [tick.symbol for tick in bench.desk.confirmed[-1]] == list(CONDOR)
+
+    def test_a_symbol_that_cannot_be_parsed_is_never_subscribed(self):
+        @play
+        async def _(bench):
+            bad = Position(symbol="???", contract=None, quantity=1, average_entry_e4=None, cost_basis_e4=None)
+            bench.brokerage.held = [bad, holding(EXTRA)]
+            async with bench.at_work():
+                await bench.ready()
+                assert bench.options.peer.subscribed == {EXTRA}
+                assert bench.status.stream.requested == 1
+
+    def test_a_new_symbol_is_quoted_and_subscribed_at_once(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.brokerage.held.append(holding(EXTRA))
+                bench.trading.say(bench.trading.peer, FILL)
+                await until(lambda: EXTRA in bench.options.peer.subscribed, within=0.5)
+                await until(lambda: EXTRA in [tick.symbol for tick in bench.desk.confirmed[-1]], within=0.5)
+                assert len(bench.options.all_peers) == 1
+
+    def test_a_vanished_position_is_unsubscribed(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.brokerage.held.pop()
+                await until(lambda: bench.options.peer.subscribed == set(CONDOR[:-1]), within=61.0)
+                assert bench.status.stream.requested == 3
+
+    def test_an_account_without_options_is_ready_and_asks_for_no_quotes(self):
+        @play
+        async def _(bench):
+            bench.brokerage.held = []
+            async with bench.at_work():
+                await until(lambda: bench.supervisor.is_ready)
+                await settle(130.0)
+                assert bench.brokerage.times("quotes") == []
+                assert bench.status.state == "live"
+
+    def test_a_fill_reads_the_positions_again(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                before = len(bench.brokerage.times("positions"))
+                bench.trading.say(bench.trading.peer, FILL)
+                await settle(1.0)
+                assert len(bench.brokerage.times("positions")) == before + 1
+
+    def test_a_burst_of_fills_reads_the_positions_once(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                before = len(bench.brokerage.times("positions"))
+                for _ in range(20):
+                    bench.trading.say(bench.trading.peer, FILL)
+                    await settle(0.001)
+                await settle(1.0)
+                assert len(bench.brokerage.times("positions")) == before + 1
+
+    def test_a_fill_during_a_reading_reads_once_more(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.brokerage.delay = 2.0
+                before = len(bench.brokerage.times("positions"))
+                bench.trading.say(bench.trading.peer, FILL)
+                await settle(1.0)
+                bench.trading.say(bench.trading.peer, FILL)
+                await settle(10.0)
+                assert len(bench.brokerage.times("positions")) == before + 2
+
+    def test_a_refresh_reads_everything_now(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                before = len(bench.brokerage.asked)
+                bench.supervisor.refresh()
+                await settle(0.5)
+                assert sorted(what for what, _, _ in bench.brokerage.asked[before:]) == ["clock", "positions", "quotes"]
+
+    def test_quotes_are_read_after_every_reconnect(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.options.peer.reset()
+                await until(lambda: bench.status.state != "live")
+                before = len(bench.brokerage.times("quotes"))
+                await until(lambda: bench.status.state == "live")
+                await settle(0.1)
+                assert len(bench.brokerage.times("quotes")) == before + 1
+                assert bench.desk.gaps == 1
+
+
+class TestFailures:
+    def test_a_failing_reading_keeps_what_was_read_and_says_why(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                read_at, positions = bench.status.positions.read_at, bench.desk.positions
+                bench.brokerage.failures["positions"] = OUTAGE
+                await until(lambda: bench.status.positions.error is not None, within=61.0)
+                assert bench.status.positions.error == wire.RestError(code="serverError", text=OUTAGE.text)
+                assert (bench.status.positions.read_at, bench.desk.positions) == (read_at, positions)
+                assert bench.supervisor.is_ready
+
+    def test_an_error_stays_until_a_reading_succeeds(self):
+        @play
+        async def _(bench):
+            bench.brokerage.failures["positions"] = OUTAGE
+            bench.brokerage.delay = 5.0
+            async with bench.at_work():
+                await until(lambda: bench.status.positions.error is not None)
+                bench.desk.statuses.clear()
+                await settle(140.0)
+                assert len(bench.brokerage.times("positions")) >= 3
+                assert None not in [status.positions.error for status in bench.desk.statuses]
+
+    def test_an_error_clears_when_a_reading_succeeds(self):
+        @play
+        async def _(bench):
+            bench.brokerage.failures["positions"] = OUTAGE
+            async with bench.at_work():
+                await until(lambda: bench.status.positions.error is not None)
+                assert not bench.supervisor.is_ready
+                del bench.brokerage.failures["positions"]
+                await until(lambda: bench.status.positions.error is None, within=61.0)
+                assert bench.desk.status.positions.error is None
+                await until(lambda: bench.supervisor.is_ready, within=1.0)
+
+    @pytest.mark.parametrize("what", ["quotes", "clock"])
+    def test_the_other_readings_are_told_of_too(self, what):
+        @play
+        async def _(bench):
+            bench.brokerage.failures[what] = OUTAGE
+            async with bench.at_work():
+                await until(lambda: bench.status.positions.error is not None)
+                await until(lambda: bench.supervisor.is_ready)
+
+    def test_the_error_of_the_positions_is_told_first(self):
+        @play
+        async def _(bench):
+            bench.brokerage.failures["quotes"] = OUTAGE
+            bench.brokerage.failures["positions"] = RestFault("timeout", "late", may_retry=True)
+            async with bench.at_work():
+                await settle(70.0)
+                assert bench.status.positions.error.code == "timeout"
+
+    def test_one_outage_is_logged_once(self, caplog):
+        caplog.set_level(logging.INFO, "condord.upstream.supervisor")
+
+        @play
+        async def _(bench):
+            bench.brokerage.failures["positions"] = OUTAGE
+            async with bench.at_work():
+                await settle(130.0)
+                del bench.brokerage.failures["positions"]
+                await settle(61.0)
+
+        said = [record.message for record in caplog.records if record.message.startswith("REST")]
+        assert said == ["REST reading failed", "REST reading works again"]
+
+    def test_the_breaker_is_shown(self):
+        @play
+        async def _(bench):
+            bench.brokerage.breaker = "open"
+            assert bench.status.positions.breaker == "open"
+
+    def test_a_bug_ends_the_supervisor(self):
+        @play
+        async def _(bench):
+            bench.brokerage.failures["clock"] = ZeroDivisionError()
+            with pytest.raises(ExceptionGroup) as caught:
+                await bench.supervisor.run()
+            assert caught.group_contains(ZeroDivisionError)
+            await settle()
+            assert bench.options.peers == bench.trading.peers == []
+
+
+class TestState:
+    def test_it_starts_with_starting(self):
+        @play
+        async def _(bench):
+            status = bench.status
+            assert (status.state, status.since, status.source, status.feed) == (
+                "starting",
+                STARTED_AT,
+                "alpaca-paper",
+                "indicative",
+            )
+            assert status.market == wire.Market(is_open=None, next_open=None, next_close=None)
+            assert not bench.supervisor.is_ready
+
+    def test_a_shut_market_is_closed(self):
+        @play
+        async def _(bench):
+            bench.brokerage.hours = SHUT
+            async with bench.at_work():
+                await bench.ready()
+                assert (bench.status.state, bench.status.market.is_open) == ("closed", False)
+
+    def test_the_market_opens_between_two_readings_of_the_clock(self):
+        @play(refresh_seconds=7200.0)
+        async def _(bench):
+            soon = STARTED_AT + dt.timedelta(seconds=100)
+            bench.brokerage.hours = msgspec.structs.replace(SHUT, next_open=soon)
+            async with bench.at_work():
+                await bench.ready()
+                assert bench.status.state == "closed"
+                await until(lambda: bench.desk.status.state == "live", within=101.0)
+                assert 0.0 <= (wall() - soon).total_seconds() <= 1.0
+                assert (bench.desk.status.since - soon).total_seconds() <= 1.0
+
+    def test_a_clock_that_runs_ahead_of_ours_counts(self):
+        @play
+        async def _(bench):
+            bench.brokerage.hours = msgspec.structs.replace(OPEN, offset=dt.timedelta(hours=7))
+            async with bench.at_work():
+                await bench.ready()
+                assert bench.status.state == "closed"
+
+    def test_a_lost_stream_is_reconnecting_and_not_ready(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.options.upgrade = 502
+                bench.options.peer.reset()
+                await until(lambda: bench.desk.status.state == "reconnecting", within=0.1)
+                assert bench.desk.status.code == "unreachable"
+                assert not bench.supervisor.is_ready
+                assert bench.desk.status.stream.connected is False
+                assert bench.desk.status.stream.subscribed == 0
+
+    def test_a_refused_key_is_halted_and_a_retry_heals_it(self):
+        @play
+        async def _(bench):
+            bench.options.login = error(402, "auth failed")
+            async with bench.at_work():
+                await until(lambda: bench.desk.statuses and bench.desk.status.state == "halted")
+                assert bench.desk.status.code == "authFailed"
+                await settle(5.0)
+                bench.options.login = AUTHENTICATED
+                bench.supervisor.retry()
+                await until(lambda: bench.desk.status.state == "live", within=0.5)
+
+    def test_a_lost_trading_stream_leaves_the_state(self):
+        @play
+        async def _(bench):
+            bench.trading.status = "unauthorized"
+            async with bench.at_work():
+                await bench.ready()
+                assert (bench.status.state, bench.status.code) == ("live", None)
+
+    def test_a_symbol_limit_is_told_and_the_state_stays_live(self):
+        @play(symbol_limit=3)
+        async def _(bench):
+            async with bench.at_work():
+                await until(lambda: bench.desk.statuses and bench.desk.status.stream.subscribed)
+                status = bench.desk.status
+                assert (status.state, status.code) == ("live", "symbolLimit")
+                assert (status.stream.subscribed, status.stream.requested) == (3, 4)
+                assert "3 of 4" in status.reason
+                assert bench.options.peer.subscribed == set(CONDOR[:3])
+
+    def test_a_405_is_told_as_a_symbol_limit(self):
+        @play
+        async def _(bench):
+            bench.options.limit = 2
+            async with bench.at_work():
+                await until(lambda: bench.desk.statuses and bench.desk.status.stream.subscribed == 2)
+                assert (bench.desk.status.state, bench.desk.status.code) == ("live", "symbolLimit")
+
+    def test_since_moves_only_with_the_state(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.options.login = error(406)
+                bench.options.peer.reset()
+                await until(lambda: bench.desk.status.state == "reconnecting")
+                since = bench.desk.status.since
+                await until(lambda: bench.desk.status.code == "connectionLimit")
+                await settle(70.0)
+                assert bench.desk.status.since == since
+
+    def test_since_of_a_steady_state_stays(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                since = bench.status.since
+                for seconds in range(30):
+                    bench.options.peer.send(frame(quote(CONDOR[0], seconds)))
+                    await settle(1.0)
+                assert bench.status.since == since
+
+    def test_the_last_message_is_told(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                assert bench.status.stream.last_message_at is None
+                bench.options.peer.send(frame(quote(CONDOR[0])))
+                await until(lambda: bench.desk.offered)
+                heard_at = wall()
+                await settle(7.0)
+                assert bench.status.stream.last_message_at == heard_at
+
+    def test_a_change_of_state_is_logged_once_by_its_weight(self, caplog):
+        caplog.set_level(logging.INFO, "condord.upstream.supervisor")
+
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.options.login = error(402)
+                bench.options.peer.reset()
+                await settle(20.0)
+
+        said = [(record.levelname, record.fields["state"]) for record in caplog.records if "changed state" in record.message]
+        assert said == [("INFO", "live"), ("WARNING", "reconnecting"), ("ERROR", "halted")]
+
+
+class TestSilence:
+    def test_a_silent_stream_is_stale_and_then_live_again(self):
+        @play(silence_seconds=30.0)
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                await until(lambda: bench.desk.status.state == "stale", within=32.0)
+                assert bench.desk.status.code == "silent"
+                assert not bench.supervisor.is_ready
+                bench.options.peer.send(frame(quote(CONDOR[0])))
+                await until(lambda: bench.desk.status.state == "live", within=1.1)
+                assert bench.desk.status.reason is None
+
+    def test_newer_quotes_at_rest_mean_a_reconnect(self):
+        @play(silence_seconds=30.0)
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.desk.knows_older = True
+                await until(lambda: bench.desk.status.state == "reconnecting", within=35.0)
+                assert bench.desk.status.code == "silent"
+                await until(lambda: bench.desk.status.state == "live", within=5.0)
+
+    def test_rest_that_fails_says_nothing_about_the_stream(self):
+        @play(silence_seconds=30.0)
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.desk.knows_older = True
+                bench.brokerage.failures["quotes"] = OUTAGE
+                await until(lambda: bench.desk.status.state == "stale", within=35.0)
+                await settle(20.0)
+                assert bench.status.state == "stale"
+
+    def test_silence_is_noticed_though_rest_is_never_read_again(self):
+        @play(silence_seconds=30.0, refresh_seconds=36_000.0)
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                await until(lambda: bench.desk.status.state == "stale", within=32.0)
+
+    def test_a_shut_market_may_be_silent(self):
+        @play(silence_seconds=30.0)
+        async def _(bench):
+            bench.brokerage.hours = SHUT
+            async with bench.at_work():
+                await bench.ready()
+                await settle(330.0)
+                assert bench.status.state == "closed"
+                assert len(bench.options.all_peers) == 1
+
+    def test_other_bounds_take_effect_without_a_reconnect(self):
+        @play(silence_seconds=30.0)
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.supervisor.reconfigure(msgspec.structs.replace(bench.settings, silence_seconds=5.0))
+                bench.supervisor.retry()
+                await until(lambda: bench.desk.status.state == "stale", within=6.0)
+                assert len(bench.options.all_peers) == 1
+
+
+class TestLife:
+    def test_the_beat_goes_on_while_everything_is_away(self):
+        @play
+        async def _(bench):
+            bench.options.upgrade = bench.trading.upgrade = None
+            bench.brokerage.delay = 300.0
+            async with bench.at_work():
+                for _ in range(50):
+                    await settle(1.0)
+                    assert asyncio.get_running_loop().time() - bench.supervisor.beat <= 1.0
+
+    @pytest.mark.parametrize("seconds", [0.0, 0.05, 0.5, 3.0])
+    def test_it_ends_at_any_time_and_leaves_no_socket(self, seconds):
+        @play
+        async def _(bench):
+            bench.brokerage.delay = 0.3
+            async with bench.at_work():
+                await settle(seconds)

@@ -1,0 +1,171 @@
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.fakes.alpaca import KEY_ID, SECRET_KEY
+from tests.fakes.streams import TradingServer
+from tests.upstream.lines import TradingBench
+from tests.virtualtime import run, settle, until
+
+FILL = {
+    "stream": "trade_updates",
+    "data": {
+        "at": "2025-01-21T07:32:40.70095Z",
+        "event_id": "01JJ3WE73W5PG672TC4XACXH5R",
+        "event": "fill",
+        "timestamp": "2025-01-21T07:32:40.695569506Z",
+        "order": {"order_class": "mleg", "filled_avg_price": "1.62", "symbol": "", "legs": [{"qty": "1"}]},
+        "price": "1.62",
+        "qty": "1",
+        "position_qtys": {"AAPL250321P00200000": "1", "AAPL250321C00380000": "1"},
+        "legs": [{"qty": "1", "price": "1.6", "symbol": "AAPL250321P00200000"}],
+    },
+}
+
+
+def play(test):
+    """Play `test` before a server on a virtual loop."""
+
+    async def whole():
+        async with TradingServer() as server:
+            await test(server)
+
+    run(whole())
+
+
+@pytest.mark.parametrize("is_text", [False, True], ids=["paper", "live"])
+def test_a_fill_means_that_the_positions_are_to_be_read(is_text):
+    @play
+    async def _(server):
+        server.is_text = is_text
+        bench = TradingBench(server)
+        async with bench.at_work():
+            await until(lambda: bench.state == "live")
+            before = bench.traded
+            server.say(server.peer, FILL)
+            await until(lambda: bench.traded == before + 1)
+
+
+def test_the_login_names_key_and_secret():
+    @play
+    async def _(server):
+        bench = TradingBench(server)
+        async with bench.at_work():
+            await until(lambda: bench.state == "live")
+            assert server.logins == [(KEY_ID, SECRET_KEY)]
+
+
+@pytest.mark.parametrize("event", ["new", "partial_fill", "canceled", "expired", "nobody_knows_this_yet"])
+def test_any_order_event_is_a_hint(event):
+    @play
+    async def _(server):
+        bench = TradingBench(server)
+        async with bench.at_work():
+            await until(lambda: bench.state == "live")
+            server.say(server.peer, {"stream": "trade_updates", "data": {"event": event}})
+            await until(lambda: bench.traded == 2)
+
+
+def test_what_a_gap_hid_is_read_when_it_is_live_again():
+    @play
+    async def _(server):
+        bench = TradingBench(server)
+        async with bench.at_work():
+            for times in (1, 2, 3):
+                await until(lambda: bench.state == "live")
+                assert bench.traded == times
+                server.peer.reset()
+                await until(lambda: bench.state != "live")
+
+
+def test_a_refused_key_halts():
+    @play
+    async def _(server):
+        server.status = "unauthorized"
+        bench = TradingBench(server)
+        async with bench.at_work():
+            await until(lambda: bench.state == "halted")
+            await settle()
+            assert server.peers == []
+            assert bench.updates.link.fault.code == "authFailed"
+            assert SECRET_KEY not in bench.updates.link.fault.text
+
+
+@pytest.mark.parametrize("mute", [{"upgrade": None}, {"status": None}, {"listens": False}])
+def test_a_server_that_goes_mute_is_left_after_ten_seconds(mute):
+    @play
+    async def _(server):
+        for name, value in mute.items():
+            setattr(server, name, value)
+        bench = TradingBench(server)
+        async with bench.at_work():
+            await until(lambda: bench.state == "backingOff", within=10.5)
+            await settle()
+            assert server.peers == []
+
+
+def test_a_quiet_account_is_not_suspicious():
+    @play
+    async def _(server):
+        bench = TradingBench(server)
+        async with bench.at_work():
+            await until(lambda: bench.state == "live")
+            await settle(700.0)
+            assert bench.state == "live"
+            assert len(server.all_peers) == 1
+
+
+@pytest.mark.parametrize(
+    "junk",
+    [
+        "",
+        "null",
+        "[]",
+        "{",
+        b"\xff\xfe",
+        b'{"stream":"\xff"}',
+        b'{"stream":"authorization","data":"\xff"}',
+        b'{"stream":"x","data":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
+        json.dumps({"stream": 5}),
+        json.dumps({"stream": "authorization", "data": None}),
+        json.dumps({"stream": "authorization", "data": {"status": None}}),
+    ],
+    ids=range(11),
+)
+def test_junk_is_counted_and_costs_nothing_else(junk):
+    @play
+    async def _(server):
+        bench = TradingBench(server)
+        async with bench.at_work():
+            await until(lambda: bench.state == "live")
+            server.peer.send(junk)
+            server.say(server.peer, FILL)
+            await until(lambda: bench.traded == 2)
+            assert (bench.state, bench.updates.refused) == ("live", {"frame": 1})
+
+
+@pytest.mark.parametrize(
+    "message", [{}, {"action": "error", "data": {"error_message": "internal server error"}}, {"stream": "news"}]
+)
+def test_messages_nobody_asked_for_mean_nothing(message):
+    @play
+    async def _(server):
+        bench = TradingBench(server)
+        async with bench.at_work():
+            await until(lambda: bench.state == "live")
+            server.say(server.peer, message)
+            await settle()
+            assert (bench.state, bench.traded, bench.updates.refused) == ("live", 1, {})
+
+
+class NoServer:
+    url = "ws://127.0.0.1:1/"
+
+
+@given(st.binary(max_size=100) | st.recursive(st.none() | st.text(), lambda inner: st.dictionaries(st.text(), inner)))
+def test_no_bytes_ever_raise(data):
+    bench = TradingBench(NoServer())
+    bench.updates.now = lambda: 1000.0
+    bench.updates.read(data if isinstance(data, bytes) else json.dumps(data).encode())
