@@ -90,6 +90,7 @@ def ours(url: str, quotes: int) -> None:
     from condord.core.position import Position
     from condord.desk import Desk
     from condord.live import render
+    from condord.live.account import Account
     from condord.live.book import Book
     from condord.live.coalescer import Coalescer
     from condord.live.edition import Edition
@@ -115,7 +116,8 @@ def ours(url: str, quotes: int) -> None:
         status = render.unread_status("simulator", "indicative", utc_now())
         edition = Edition(epoch="bench", replay_size=1024, status=status, totals=render.UNREAD_TOTALS)
         book = Book(edition=edition, prices=Prices(max_symbols=10_000, ttl_seconds=600.0), min_change_e4=100)
-        publisher = Publisher(book=book, coalescer=Coalescer(0.25), fanout=Fanout(edition, ring_size=256))
+        fanout = Fanout(edition, ring_size=256)
+        publisher = Publisher(account=Account(0.0), book=book, coalescer=Coalescer(0.25), fanout=fanout)
         desk = CountingDesk(publisher, loop=asyncio.get_running_loop(), now_at=utc_now)
         desk.set_positions(
             Position(

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from condord.core.orders import Lot
 from condord.core.position import Position
 from condord.core.quote import Tick
 from condord.live import wire
@@ -48,9 +49,12 @@ class Desk:
         self._publisher.gap(self._loop.time())
         self._arm(self._publisher.coalescer.deadline)
 
-    def set_positions(self, positions: Iterable[Position]) -> None:
-        """What the account holds."""
-        wake(self._publisher.set_positions(positions, self._loop.time(), self._now_at()))
+    def set_positions(
+        self, positions: Iterable[Position], lots: Iterable[Lot] = (), stocks: Mapping[str, int] | None = None
+    ) -> None:
+        """What the account holds: options, the lots of its orders, and stocks in shares by symbol."""
+        now, now_at = self._loop.time(), self._now_at()
+        wake(self._publisher.set_positions(positions, now, now_at, lots=lots, stocks=stocks))
         self._arm(self._publisher.deadline)
 
     def set_status(self, status: wire.Status) -> None:

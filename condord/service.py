@@ -19,6 +19,7 @@ import socket
 import string
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from condord import __version__, lock, logs
@@ -30,6 +31,7 @@ from condord.errors import ConfigError
 from condord.http import app, guard, server
 from condord.http.ports import GuardSettings
 from condord.live import render, wire
+from condord.live.account import Account
 from condord.live.book import Book
 from condord.live.coalescer import Coalescer
 from condord.live.edition import Edition, Selection
@@ -38,8 +40,11 @@ from condord.live.prices import Prices
 from condord.live.publisher import Publisher
 from condord.systemd import Notifier, listen_sockets
 from condord.upstream import addresses
+from condord.upstream.pool import ResolvingLoop
 from condord.upstream.ports import Login
 from condord.upstream.rest import AlpacaRest, RestSettings
+from condord.upstream.store import Store
+from condord.upstream.store import directory as state_directory
 from condord.upstream.supervisor import Supervisor, SupervisorSettings
 
 DRAIN_SECONDS = 1.0
@@ -84,13 +89,17 @@ def run(
     notifier = Notifier.from_environ(own_environ)
     address = server.Address(host=config.server.host, port=config.server.port, uds=config.server.uds)
     login = Login(found.key_id.reveal, found.secret_key.reveal)
+    state = state_directory(environ, lasts=settings.source != "simulator")
 
     async def main(listeners: Sequence[socket.socket]) -> None:
-        service = Service(config, login=login, token=token, listeners=listeners, notifier=notifier)
+        service = Service(config, login=login, token=token, listeners=listeners, notifier=notifier, state=state)
         await service.run(announce, reread or (lambda: config), set_logs)
 
-    with server.listening(address, listen_sockets(own_environ)) as listeners:
-        asyncio.run(main(listeners))
+    with (
+        server.listening(address, listen_sockets(own_environ)) as listeners,
+        asyncio.Runner(loop_factory=ResolvingLoop) as runner,
+    ):
+        runner.run(main(listeners))
 
 
 class Service:
@@ -104,6 +113,7 @@ class Service:
         token: keys.Secret | None,
         listeners: Sequence[socket.socket],
         notifier: Notifier,
+        state: Path | None,
     ) -> None:
         self.config = config
         self._listeners = listeners
@@ -114,6 +124,7 @@ class Service:
         self._stopping = asyncio.Event()
         self._drained = asyncio.Event()
         self._brokerage = AlpacaRest(_rest_settings(config), login, now_at=utc_now)
+        self._store = Store(state, account=f"{login.key_id} {config.alpaca.paper} {config.alpaca.trading_url}")
         settings = _supervisor_settings(config)
         self._edition = Edition(
             epoch=_epoch(),
@@ -125,12 +136,14 @@ class Service:
         self._book = Book(edition=self._edition, prices=self._prices, min_change_e4=_min_change_e4(config))
         self._fanout = Fanout(self._edition, ring_size=config.server.ring_size)
         self._coalescer = Coalescer(config.stream.window_ms / 1000)
-        publisher = Publisher(book=self._book, coalescer=self._coalescer, fanout=self._fanout)
+        account = Account(config.rest.settle_seconds)
+        publisher = Publisher(account=account, book=self._book, coalescer=self._coalescer, fanout=self._fanout)
         self._supervisor = Supervisor(
             settings,
             brokerage=self._brokerage,
             desk=Desk(publisher, loop=self._loop, now_at=utc_now),
             login=login,
+            store=self._store,
             now_at=utc_now,
             chance=random.random,
         )
@@ -166,6 +179,7 @@ class Service:
                 self._server.stop()
                 await asyncio.wait({serving, supervising})
         self._brokerage.close()
+        self._store.close()
         _log.info("Stopped")
 
     @property
@@ -194,7 +208,8 @@ class Service:
 
     def report(self) -> wire.StatusReport:
         """The status and the counters."""
-        status = self._supervisor.status()
+        self._supervisor.tell()
+        status = self._edition.status
         fields = {name: getattr(status, name) for name in status.__struct_fields__}
         return wire.StatusReport(
             **fields,

@@ -1,5 +1,7 @@
 import datetime as dt
 
+from condord.core.occ import parse
+from condord.core.orders import Lot, LotLeg
 from condord.desk import Desk, wake
 from condord.live.edition import EVERYTHING
 from tests.http.asking import LEGS, NOW_AT, FakeDaemon, held, tick
@@ -108,6 +110,18 @@ def test_positions_reach_subscribers_at_once():
     scene.desk.set_positions([held(LEG, 3)])
     assert scene.woken == 1
     assert scene.desk.symbols == (LEG,)
+
+
+def test_lots_reach_the_document_with_the_positions():
+    scene = Scene()
+    legs = tuple(
+        LotLeg(symbol=symbol, contract=parse(symbol), quantity=quantity, price_e4=20_000)
+        for symbol, quantity in LEGS.items()
+    )
+    opened = Lot(id="order", opened_at=NOW_AT, quantity=1, legs=legs)
+    scene.desk.set_positions([held(symbol, quantity) for symbol, quantity in LEGS.items()], [opened])
+    assert [condor.entry_source for condor in scene.daemon.document().condors] == ["orders"]
+    assert scene.woken == 1
 
 
 def test_a_gap_marks_every_quote_until_rest_confirms_it():

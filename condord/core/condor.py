@@ -9,6 +9,9 @@ strikes K1 < K2 <= K3 < K4 of wing widths Wp = K2 - K1 and Wc = K4 - K3:
 
 Max loss takes the wider wing; the whole credit counts on both sides. All of it is exact in integers of 1e-4
 dollars but `credit_e4` and the breakevens, which are rounded to 1e-4 where the cost basis does not divide.
+
+Orders come before structure: the lots that they left, as far as their contracts are held, are condors whose legs cost
+what their own fills did. Structure groups the contracts left, with what is left of each position's cost basis.
 """
 
 from __future__ import annotations
@@ -22,10 +25,12 @@ import msgspec
 
 from condord.core.grouping import Match, match
 from condord.core.occ import OptionSymbol, Right
+from condord.core.orders import Lot, LotLeg, capped
 from condord.core.position import Position
 
 Kind = Literal["ironCondor", "ironButterfly"]
 Direction = Literal["short", "long"]
+EntrySource = Literal["orders", "structure"]
 
 _CENT_E4 = 100
 _E4_PER_MILL = 10
@@ -40,10 +45,19 @@ class Leg(msgspec.Struct, frozen=True, kw_only=True):
     quantity: int
     average_entry_e4: int | None
     cost_basis_e4: int | None
+    multiplier_assumed: bool = False
+    problem: str | None = None
+
+
+_Legs = tuple[Leg, Leg, Leg, Leg]
 
 
 class Condor(msgspec.Struct, frozen=True, kw_only=True):
-    """Four legs, by strike. Money in 1e-4 dollars for the whole quantity, `credit_e4` and strikes per share."""
+    """Four legs, by strike. Money in 1e-4 dollars for the whole quantity, `credit_e4` and strikes per share.
+
+    `opened_at`, and what its rolls made so far, `realized_e4`, are known only from orders; every other number is of the
+    legs as they are now.
+    """
 
     id: str
     kind: Kind
@@ -55,7 +69,7 @@ class Condor(msgspec.Struct, frozen=True, kw_only=True):
     multiplier: int
     broken_wing: bool
     ambiguous: bool
-    legs: tuple[Leg, Leg, Leg, Leg]
+    legs: _Legs
     credit_e4: int | None
     max_profit_e4: int | None
     max_loss_e4: int | None
@@ -63,6 +77,9 @@ class Condor(msgspec.Struct, frozen=True, kw_only=True):
     call_width_e4: int
     lower_breakeven_e4: int | None
     upper_breakeven_e4: int | None
+    entry_source: EntrySource = "structure"
+    opened_at: dt.datetime | None = None
+    realized_e4: int | None = None
 
 
 class Leftover(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,12 +104,16 @@ class _Key(msgspec.Struct, frozen=True, order=True):
     multiplier: int
 
 
-def group(positions: Iterable[Position]) -> Grouping:
-    """Find the condors among `positions` (one for each symbol), a pure function of them in any order."""
-    condors: list[Condor] = []
+def group(positions: Iterable[Position], lots: Iterable[Lot] = ()) -> Grouping:
+    """Find the condors among `positions` (one for each symbol), those of `lots` first.
+
+    A pure function of both; the order of the positions is of no account. Condors stand by root, expiration, multiplier
+    and strikes; of the same strikes those of orders come first, the oldest before.
+    """
+    condors, held = _from_orders(sorted(positions, key=lambda position: position.symbol), lots)
     rest: list[Position] = []
     groupable: list[tuple[_Key, Position]] = []
-    for position in sorted(positions, key=lambda position: position.symbol):
+    for position in held:
         if position.contract is None or not position.quantity:
             rest.append(position)
         else:
@@ -104,7 +125,65 @@ def group(positions: Iterable[Position]) -> Grouping:
         condors += found
         rest += left
     rest.sort(key=lambda position: position.symbol)
-    return Grouping(condors=_name_apart(condors), unmatched=_flag_uncovered(rest))
+    return Grouping(condors=_name_apart(sorted(condors, key=_rank)), unmatched=_flag_uncovered(rest))
+
+
+def _from_orders(positions: Sequence[Position], lots: Iterable[Lot]) -> tuple[list[Condor], list[Position]]:
+    """The condors of the lots, and the positions without their contracts; lots take from the first of a symbol."""
+    first = {held.symbol: held for held in reversed(positions) if held.contract is not None and held.quantity}
+    left = dict(first)
+    alike = [lot for lot in lots if len({left[leg.symbol].multiplier for leg in lot.legs if leg.symbol in left}) == 1]
+    condors = []
+    for lot in capped(alike, {held.symbol: held.quantity or 0 for held in left.values()}):
+        condors.append(_from_lot(lot, left))
+        for leg in condors[-1].legs:
+            left[leg.symbol] = _without(left[leg.symbol], leg)
+    rest = [(held, left[held.symbol] if first.get(held.symbol) is held else held) for held in positions]
+    return condors, [after for before, after in rest if after.quantity or after is before]
+
+
+def _from_lot(lot: Lot, held: Mapping[str, Position]) -> Condor:
+    one, two, three, four = (leg.contract for leg in lot.legs)
+    strikes = (one.strike_mills, two.strike_mills, three.strike_mills, four.strike_mills)
+    outer_put = held[lot.legs[0].symbol]
+    key = _Key(one.root, one.expiration, outer_put.multiplier)
+    found = Match(strikes=strikes, short=lot.legs[0].quantity > 0, quantity=lot.quantity, ambiguous=False)
+    put, inner_put, inner_call, call = (_filled(leg, held[leg.symbol]) for leg in lot.legs)
+    return msgspec.structs.replace(
+        _condor(key, found, (put, inner_put, inner_call, call), outer_put.underlying),
+        entry_source="orders",
+        opened_at=lot.opened_at,
+        realized_e4=lot.realized_e4 * lot.quantity * key.multiplier,
+    )
+
+
+def _filled(leg: LotLeg, position: Position) -> Leg:
+    return Leg(
+        symbol=leg.symbol,
+        right=leg.contract.right,
+        strike_mills=leg.contract.strike_mills,
+        quantity=leg.quantity,
+        average_entry_e4=leg.price_e4,
+        cost_basis_e4=leg.quantity * leg.price_e4 * position.multiplier,
+        multiplier_assumed=position.multiplier_assumed,
+        problem=position.problem,
+    )
+
+
+def _without(position: Position, leg: Leg) -> Position:
+    """What `leg` leaves; the average entry follows from what is left of the cost basis."""
+    quantity = (position.quantity or 0) - leg.quantity
+    basis_e4, average_e4 = position.cost_basis_e4, position.average_entry_e4
+    if basis_e4 is not None and leg.cost_basis_e4 is not None:
+        basis_e4 -= leg.cost_basis_e4
+        average_e4 = _divide(basis_e4, quantity * position.multiplier) if quantity else None
+    return msgspec.structs.replace(position, quantity=quantity, average_entry_e4=average_e4, cost_basis_e4=basis_e4)
+
+
+def _rank(condor: Condor) -> tuple[_Key, list[int], bool]:
+    """Those of the same rank stay in the order they are found in."""
+    key = _Key(condor.root, condor.expiration, condor.multiplier)
+    return key, [leg.strike_mills for leg in condor.legs], condor.entry_source == "structure"
 
 
 def _group_one(key: _Key, positions: Sequence[Position]) -> tuple[list[Condor], list[Position]]:
@@ -117,7 +196,10 @@ def _group_one(key: _Key, positions: Sequence[Position]) -> tuple[list[Condor], 
         else:
             purses[place] = _Purse(position)
     matches = match({place: purse.quantity for place, purse in purses.items()})
-    condors = [_condor(key, found, purses) for found in matches]
+    condors = []
+    for found in matches:
+        legs = _paid(found, purses)
+        condors.append(_condor(key, found, legs, purses["put", found.strikes[0]].position.underlying))
     return condors, rest + [purse.rest() for purse in purses.values() if purse.quantity]
 
 
@@ -146,6 +228,8 @@ class _Purse:
             quantity=quantity,
             average_entry_e4=position.average_entry_e4,
             cost_basis_e4=self._pay_out(quantity),
+            multiplier_assumed=position.multiplier_assumed,
+            problem=position.problem,
         )
 
     def rest(self) -> Position:
@@ -164,15 +248,19 @@ class _Purse:
         return part_e4
 
 
-def _condor(key: _Key, found: Match, purses: Mapping[tuple[Right, int], _Purse]) -> Condor:
+def _paid(found: Match, purses: Mapping[tuple[Right, int], _Purse]) -> _Legs:
     outer_put, inner_put, inner_call, outer_call = found.strikes
     inner = -found.quantity if found.short else found.quantity
-    legs = (
+    return (
         purses["put", outer_put].take(-inner),
         purses["put", inner_put].take(inner),
         purses["call", inner_call].take(inner),
         purses["call", outer_call].take(-inner),
     )
+
+
+def _condor(key: _Key, found: Match, legs: _Legs, underlying: str | None) -> Condor:
+    outer_put, inner_put, inner_call, outer_call = found.strikes
     put_width_e4 = (inner_put - outer_put) * _E4_PER_MILL
     call_width_e4 = (outer_call - inner_call) * _E4_PER_MILL
     numbers = _numbers(key, found, legs, max(put_width_e4, call_width_e4))
@@ -181,7 +269,7 @@ def _condor(key: _Key, found: Match, purses: Mapping[tuple[Right, int], _Purse])
         id=condor_id(key.root, key.expiration, found.strikes),
         kind="ironButterfly" if inner_put == inner_call else "ironCondor",
         direction="short" if found.short else "long",
-        underlying=purses["put", outer_put].position.underlying or key.root,
+        underlying=underlying or key.root,
         root=key.root,
         expiration=key.expiration,
         quantity=found.quantity,

@@ -69,9 +69,7 @@ def parse(value: object) -> OptionSymbol:
     strike_mills = int(strike)
     if strike_mills == 0:
         raise SymbolError(value, "strike", "the strike is zero")
-    return OptionSymbol(
-        root=root, expiration=_parse_date(value, day), right=_RIGHTS[right], strike_mills=strike_mills
-    )
+    return OptionSymbol(root=root, expiration=_parse_date(value, day), right=_RIGHTS[right], strike_mills=strike_mills)
 
 
 def _parse_root(value: str, head: str) -> str:

@@ -6,9 +6,26 @@ quantity (paid: positive, received: negative).
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from condord.core.occ import OptionSymbol
+
+
+class Deliverable(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that an adjusted contract delivers: `amount`, as Alpaca writes it, of `symbol`; None where unknown."""
+
+    symbol: str | None
+    amount: str | None
+
+
+class Contract(msgspec.Struct, frozen=True, kw_only=True):
+    """What no symbol tells of a contract: the shares that its price is for, whose they are, and what it delivers."""
+
+    multiplier: Annotated[int, msgspec.Meta(gt=0)]
+    underlying: str | None
+    deliverables: tuple[Deliverable, ...] = ()
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
@@ -16,6 +33,8 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
 
     `contract` is None where `symbol` cannot be parsed. `quantity`, `average_entry_e4` (per share) and
     `cost_basis_e4` (for all contracts) are None where Alpaca gave no usable number; `problem` says what is wrong.
+    `multiplier_assumed`: Alpaca has not told the multiplier and the underlying of this contract (yet). `deliverables`
+    are known of adjusted contracts alone.
     """
 
     symbol: str
@@ -24,13 +43,13 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     average_entry_e4: int | None
     cost_basis_e4: int | None
     multiplier: int = 100
+    multiplier_assumed: bool = False
     underlying: str | None = None
+    deliverables: tuple[Deliverable, ...] = ()
     problem: str | None = None
 
 
-def unrealized_e4(
-    quantity: int, multiplier: int, mark_e4: int | None, cost_basis_e4: int | None
-) -> int | None:
+def unrealized_e4(quantity: int, multiplier: int, mark_e4: int | None, cost_basis_e4: int | None) -> int | None:
     """Profit or loss of signed contracts at a mark, in 1e-4 dollars: q x mark x m - cost basis."""
     if mark_e4 is None or cost_basis_e4 is None:
         return None

@@ -17,7 +17,7 @@ Trades are no quotes: on the free feed they are 15 minutes late.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -42,7 +42,7 @@ class Tick(
     """
 
     symbol: str
-    at: dt.datetime
+    at: Annotated[dt.datetime, msgspec.Meta(tz=True)]
     bid: float
     ask: float
     bid_size: float = 0.0

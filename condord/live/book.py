@@ -3,7 +3,7 @@
 What is published is consistent in itself: every valuation is made from the quotes published beside it. A
 quote counts when its bid, ask or mark moved by `min_change` against the value last sent, or its state or
 confirmation changed. Smaller moves wait; when those of several legs add up to `min_change` in a condor's mark
-or natural, they count together. Grouping is a function of positions alone and runs only when they change.
+or natural, they count together. Grouping is a function of positions and lots alone and runs only when they change.
 """
 
 from __future__ import annotations
@@ -11,14 +11,18 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 
-from condord.core import condor as cards
+import msgspec
+
 from condord.core import valuation as values
 from condord.core.condor import Condor, Grouping, Leftover
 from condord.core.position import Position
 from condord.core.quote import Quote
 from condord.live import render, wire
 from condord.live.edition import Amendment, Edition
+from condord.live.life import Life, Reading
 from condord.live.prices import Prices
+
+_ShownAccount = tuple[frozenset[Position], Grouping, dt.date, dict[str, str], list[wire.Notice]]
 
 
 class Book:
@@ -29,9 +33,12 @@ class Book:
         self.prices = prices
         self.min_change_e4 = min_change_e4
         self.symbols: tuple[str, ...] = ()
-        self._positions: frozenset[Position] | None = None
-        self._day: dt.date | None = None
+        self._shown_account: _ShownAccount | None = None
         self._grouping = Grouping()
+        self._listed: tuple[str, ...] = ()
+        self._problems: dict[str, str] = {}
+        self._notices: list[wire.Notice] = []
+        self._upstream_status = edition.status
         self._max_losses_e4: dict[str, int | None] = {}
         self._condors_of: dict[str, list[Condor]] = {}
         self._leftover_of: dict[str, Leftover] = {}
@@ -42,19 +49,27 @@ class Book:
         self._unmatched: dict[str, wire.Unmatched] = {}
         self._waiting: set[str] = set()
 
-    def set_positions(self, positions: Iterable[Position], day: dt.date, now: float) -> bool:
-        """Take what the account holds on `day`, the date at the exchange; True if that made an event."""
-        held = frozenset(positions)
-        if held == self._positions and day == self._day:
+    def set_account(self, reading: Reading, day: dt.date, now: float, life: Life) -> bool:
+        """Show `reading` on `day`, the date at the exchange, with what `life` says of it; True if it made an event."""
+        before = self._shown_account
+        problems, notices = dict(life.problems), [render.notice(notice) for notice in life.notices]
+        self._shown_account = frozenset(reading.positions), reading.grouping, day, problems, notices
+        if before == self._shown_account:
             return False
-        if held != self._positions:
-            self._regroup(held)
-        self._positions, self._day = held, day
+        if before is None or before[:2] != self._shown_account[:2]:
+            self._regroup(reading)
+        self._problems, self._notices = problems, notices
         self._publish_all(day, now)
         return True
 
+    def expect(self, symbols: frozenset[str]) -> None:
+        """Have prices of `symbols` ready, as they may be shown next."""
+        self.prices.hold(symbols | self._shown.keys())
+        self.symbols = tuple(sorted(symbols | self._shown.keys(), key=self._rank))
+
     def set_status(self, status: wire.Status) -> bool:
         """Take the status; True if that made an event. The two instants that always move make none."""
+        status = self._with_notices(status)
         if render.same_status(status, self.edition.status):
             self.edition.touch(status)
             return False
@@ -66,6 +81,7 @@ class Book:
         self._waiting |= self.prices.settle(now)
         if not self._waiting:
             return False
+        self._waiting &= self._shown.keys()
         due = {symbol for symbol in self._waiting if self._counts(symbol)}
         due |= self._adds_up(self._waiting - due)
         if not due:
@@ -74,17 +90,23 @@ class Book:
         self.edition.amend(self._amendment(due))
         return True
 
-    def _regroup(self, held: frozenset[Position]) -> None:
-        grouping = cards.group(held)
-        self._grouping = grouping
-        self._max_losses_e4 = values.max_losses_e4(held)
+    def _with_notices(self, status: wire.Status) -> wire.Status:
+        """The status of the upstream, with the account's notices before its own."""
+        self._upstream_status = status
+        return msgspec.structs.replace(status, notices=[*self._notices, *status.notices])
+
+    def _regroup(self, reading: Reading) -> None:
+        grouping = self._grouping = reading.grouping
+        self._max_losses_e4 = values.max_losses_e4(reading.positions)
         self._leftover_of = {left.position.symbol: left for left in grouping.unmatched}
         self._condors_of = {}
         for condor in grouping.condors:
             for leg in condor.legs:
                 self._condors_of.setdefault(leg.symbol, []).append(condor)
-        self.symbols = tuple(sorted((p.symbol for p in held if p.contract is not None), key=self._rank))
-        self.prices.hold(self.symbols)
+        symbols = [position.symbol for position in reading.positions if position.contract is not None]
+        self._listed = tuple(sorted(symbols))
+        self.symbols = tuple(sorted(symbols, key=self._rank))
+        self.prices.hold(symbols)
 
     def _rank(self, symbol: str) -> tuple[int, str]:
         """Short legs of condors first: they are kept when the stream takes no more symbols."""
@@ -96,7 +118,7 @@ class Book:
     def _publish_all(self, day: dt.date, now: float) -> None:
         self.prices.settle(now)
         self._waiting.clear()
-        self._shown = {symbol: self._newest(symbol) for symbol in sorted(self.symbols)}
+        self._shown = {symbol: self._newest(symbol) for symbol in self._listed}
         self._shown_unconfirmed = set(self.prices.unconfirmed)
         self._valuations = {condor.id: (condor, self._value(condor)) for condor in self._grouping.condors}
         self._leftovers_e4 = {
@@ -108,6 +130,7 @@ class Book:
             unmatched=self._unmatched.values(),
             quotes=[self._render_quote(symbol) for symbol in self._shown],
             totals=render.totals(self._total()),
+            status=self._with_notices(self._upstream_status),
         )
 
     def _newest(self, symbol: str) -> Quote:
@@ -183,7 +206,9 @@ class Book:
     def _render_leftover(self, symbol: str) -> wire.Unmatched:
         shown = self._shown.get(symbol)
         mark_e4 = None if shown is None else shown.mark_e4
-        return render.unmatched(self._leftover_of[symbol], mark_e4, self._leftovers_e4[symbol])
+        left = self._leftover_of[symbol]
+        problem = "; ".join(text for text in (left.position.problem, self._problems.get(symbol)) if text)
+        return render.unmatched(left, mark_e4, self._leftovers_e4[symbol], problem or None)
 
 
 def _same_prices(one: Quote, other: Quote) -> bool:

@@ -100,6 +100,7 @@ class Edition:
         unmatched: Iterable[wire.Unmatched],
         quotes: Iterable[wire.Quote],
         totals: wire.Totals,
+        status: wire.Status,
     ) -> None:
         """Publish another set of positions: one event, which only a snapshot can tell."""
         self.number += 1
@@ -108,7 +109,7 @@ class Edition:
         self._valuations.fill((condor.id, condor.valuation) for condor in self._condors.values())
         self._unmatched.fill((entry.symbol, entry) for entry in unmatched)
         self._quotes.fill((quote.symbol, quote) for quote in quotes)
-        self.totals = totals
+        self.totals, self.status = totals, status
 
     def amend(self, amendment: Amendment) -> None:
         """Publish changed objects: one event, told as a delta."""

@@ -9,21 +9,25 @@ subscribers to wake.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
+from condord.core.orders import Lot
 from condord.core.position import Position
 from condord.core.quote import Tick
 from condord.core.session import exchange_day
 from condord.live import wire
+from condord.live.account import Account
 from condord.live.book import Book
 from condord.live.coalescer import Coalescer
 from condord.live.fanout import Fanout, Subscriber
+from condord.live.life import Reading
 
 
 class Publisher:
     """The one writer of the published document."""
 
-    def __init__(self, *, book: Book, coalescer: Coalescer, fanout: Fanout) -> None:
+    def __init__(self, *, account: Account, book: Book, coalescer: Coalescer, fanout: Fanout) -> None:
+        self.account = account
         self.book = book
         self.coalescer = coalescer
         self.fanout = fanout
@@ -43,9 +47,29 @@ class Publisher:
         self.book.prices.gap()
         self.coalescer.offer(now)
 
-    def set_positions(self, positions: Iterable[Position], now: float, now_at: dt.datetime) -> list[Subscriber]:
-        """Take what the account holds; a change is a snapshot to everybody."""
-        if not self.book.set_positions(positions, exchange_day(now_at), now):
+    def set_positions(
+        self,
+        positions: Iterable[Position],
+        now: float,
+        now_at: dt.datetime,
+        *,
+        lots: Iterable[Lot] = (),
+        stocks: Mapping[str, int] | None = None,
+    ) -> list[Subscriber]:
+        """Take what the account holds, the lots of its orders, and its stocks; a change is a snapshot to everybody.
+
+        An account in pieces is held back for a moment; look at `deadline` afterwards.
+        """
+        shown = self._show(self.account.offer(positions, lots, stocks or {}, now), now, now_at)
+        self.book.expect(self.account.symbols)
+        return shown
+
+    def _show(self, reading: Reading | None, now: float, now_at: dt.datetime) -> list[Subscriber]:
+        if reading is None:
+            return []
+        day = exchange_day(now_at)
+        self.account.follow(reading, day, now_at)
+        if not self.book.set_account(reading, day, now, self.account.life):
             return []
         return self.fanout.publish(now, now_at, urgent=True)
 
@@ -59,15 +83,13 @@ class Publisher:
     @property
     def deadline(self) -> float | None:
         """When `tick` is due, in loop seconds; None: nothing waits."""
-        ours, theirs = self.coalescer.deadline, self.fanout.deadline
-        if ours is None or theirs is None:
-            return theirs if ours is None else ours
-        return min(ours, theirs)
+        deadlines = (self.coalescer.deadline, self.fanout.deadline, self.account.deadline)
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def tick(self, now: float, now_at: dt.datetime) -> list[Subscriber]:
         """Publish what is due."""
-        woken: list[Subscriber] = []
+        woken = self._show(self.account.expire(now), now, now_at)
         if self.coalescer.take(now) and self.book.publish(now):
             self.coalescer.sent(now)
-            woken = self.fanout.publish(now, now_at)
+            woken += self.fanout.publish(now, now_at)
         return woken + self.fanout.tick(now, now_at)

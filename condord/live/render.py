@@ -10,6 +10,7 @@ from condord.core import valuation as values
 from condord.core.condor import Condor, Leftover
 from condord.core.quote import Quote
 from condord.live import wire
+from condord.live.life import Notice
 from condord.live.wire import dollars, dollars_or_none
 
 _E4_PER_MILL = 10
@@ -73,6 +74,8 @@ def condor(card: Condor, value: values.Valuation, day: dt.date) -> wire.Condor:
                 quantity=abs(leg.quantity),
                 average_entry_price=dollars_or_none(leg.average_entry_e4),
                 cost_basis=dollars_or_none(leg.cost_basis_e4),
+                multiplier_assumed=leg.multiplier_assumed,
+                problem=leg.problem,
             )
             for leg in card.legs
         ],
@@ -84,11 +87,16 @@ def condor(card: Condor, value: values.Valuation, day: dt.date) -> wire.Condor:
         breakevens=wire.Breakevens(
             lower=dollars_or_none(card.lower_breakeven_e4), upper=dollars_or_none(card.upper_breakeven_e4)
         ),
+        entry_source=card.entry_source,
+        opened_at=card.opened_at,
+        realized_pl=dollars_or_none(card.realized_e4),
         valuation=valuation(card, value),
     )
 
 
-def unmatched(leftover: Leftover, mark_e4: int | None, unrealized_e4: int | None) -> wire.Unmatched:
+def unmatched(
+    leftover: Leftover, mark_e4: int | None, unrealized_e4: int | None, problem: str | None
+) -> wire.Unmatched:
     """Contracts in no condor."""
     held = leftover.position
     contract = held.contract
@@ -110,7 +118,8 @@ def unmatched(leftover: Leftover, mark_e4: int | None, unrealized_e4: int | None
         mark=dollars_or_none(mark_e4),
         unrealized_pl=dollars_or_none(unrealized_e4),
         uncovered_short=leftover.uncovered_short,
-        problem=held.problem,
+        multiplier_assumed=held.multiplier_assumed,
+        problem=problem,
     )
 
 
@@ -132,6 +141,11 @@ def totals(total: values.Totals) -> wire.Totals:
             for part in total.by_underlying
         ],
     )
+
+
+def notice(told: Notice) -> wire.Notice:
+    """Something a trader should know."""
+    return wire.Notice(code=told.code, text=told.text, symbols=list(told.symbols), since=told.since)
 
 
 def same_status(one: wire.Status, other: wire.Status) -> bool:
@@ -159,6 +173,7 @@ def unread_status(source: wire.Source, feed: wire.Feed, now_at: dt.datetime) -> 
         market=wire.Market(is_open=None, next_open=None, next_close=None),
         stream=wire.Stream(connected=False, subscribed=0, requested=0, reconnects=0, last_message_at=None),
         positions=wire.Positions(read_at=None, error=None, breaker="closed"),
+        notices=[],
     )
 
 

@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from condord.core.condor import Direction, Kind
+from condord.core.condor import Direction, EntrySource, Kind
 from condord.core.occ import Right
 from condord.core.quote import QuoteState
 
@@ -26,6 +26,9 @@ Code = Literal[
     "unreachable",
     "malformed",
     "symbolLimit",
+]
+NoticeCode = Literal[
+    "brokenCondor", "assignment", "expiresToday", "expired", "ordersUnavailable", "contractsUnavailable"
 ]
 BreakerState = Literal["closed", "open", "halfOpen"]
 Source = Literal["alpaca-paper", "alpaca-live", "simulator"]
@@ -82,6 +85,15 @@ class Positions(_Wire, frozen=True, kw_only=True):
     breaker: BreakerState
 
 
+class Notice(_Wire, frozen=True, kw_only=True):
+    """Something to know about `symbols`, or about the whole account if there are none; `since` when it was seen."""
+
+    code: NoticeCode
+    text: str
+    symbols: list[str]
+    since: dt.datetime
+
+
 class Status(_Wire, frozen=True, kw_only=True):
     """What can be trusted now: `state`, `reason`, `code` of the option stream, `positions` of REST."""
 
@@ -94,6 +106,7 @@ class Status(_Wire, frozen=True, kw_only=True):
     market: Market
     stream: Stream
     positions: Positions
+    notices: list[Notice]
 
 
 class StatusReport(Status, frozen=True, kw_only=True):
@@ -113,7 +126,7 @@ class StatusReport(Status, frozen=True, kw_only=True):
 
 
 class Leg(_Wire, frozen=True, kw_only=True):
-    """One leg of a condor; short: negative cost basis."""
+    """One leg of a condor; short: negative cost basis. `multiplier_assumed`: Alpaca has not told the multiplier."""
 
     symbol: str
     right: Right
@@ -122,6 +135,8 @@ class Leg(_Wire, frozen=True, kw_only=True):
     quantity: int
     average_entry_price: Dollars | None
     cost_basis: Dollars | None
+    multiplier_assumed: bool = False
+    problem: str | None = None
 
 
 class Breakevens(_Wire, frozen=True, kw_only=True):
@@ -155,7 +170,11 @@ class Valuation(_Wire, frozen=True, kw_only=True):
 
 
 class Condor(_Wire, frozen=True, kw_only=True):
-    """One card: four legs, the numbers that do not move, and the valuation that does."""
+    """One card: four legs, the numbers that do not move, and the valuation that does.
+
+    `opened_at`, and `realized_pl` of its rolls, are known of a condor that orders opened; every other number is of the
+    legs as they are now. A daemon that does not tell these three knows structure alone.
+    """
 
     id: str
     kind: Kind
@@ -175,6 +194,9 @@ class Condor(_Wire, frozen=True, kw_only=True):
     put_width: Dollars
     call_width: Dollars
     breakevens: Breakevens
+    entry_source: EntrySource = "structure"
+    opened_at: dt.datetime | None = None
+    realized_pl: Dollars | None = None
     valuation: Valuation
 
 
@@ -195,6 +217,7 @@ class Unmatched(_Wire, frozen=True, kw_only=True):
     mark: Dollars | None
     unrealized_pl: Dollars | None
     uncovered_short: bool
+    multiplier_assumed: bool = False
     problem: str | None
 
 

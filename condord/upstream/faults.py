@@ -77,6 +77,9 @@ def connection_fault(error: BaseException) -> Fault:
         return Fault(code="unreachable", text=f"the stream was cut: {_close_text(error)}")
     if isinstance(error, ws.WebSocketException):
         return Fault(code="malformed", text=f"Alpaca broke the WebSocket protocol: {type(error).__name__}")
+    if isinstance(error, ImportError):
+        text = "Alpaca cannot be reached: the SOCKS proxy of the environment needs the package python-socks"
+        return Fault(code="unreachable", text=text)
     return Fault(code="unreachable", text=f"Alpaca cannot be reached: {_os_text(error)}")
 
 

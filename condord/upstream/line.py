@@ -43,6 +43,7 @@ class Line(ABC):
         self._poked = asyncio.Event()
         self._is_probe_due = False
         self._is_probing = False
+        self._is_retry_due = False
 
     @abstractmethod
     def begin(self) -> None:
@@ -98,7 +99,8 @@ class Line(ABC):
             self._poked.set()
 
     def retry(self) -> None:
-        """Try again now instead of waiting out a halt or a backoff."""
+        """Try again now instead of waiting out a halt or a backoff, also one that a close is about to begin."""
+        self._is_retry_due = self.link.state == "closing"
         self.step("retry")
         self._poked.set()
 
@@ -156,12 +158,14 @@ class Line(ABC):
                     max_size=MAX_FRAME_BYTES,
                 )
             await self._serve(socket)
-        except (OSError, EOFError, WebSocketException) as error:
+        except (OSError, EOFError, WebSocketException, ImportError) as error:
             self.step("fault", connection_fault(error))
         finally:
             if socket is not None:
                 await self._close(socket)
         self._carry_out(self.link.closed(self.now()))
+        if self._is_retry_due:
+            self.retry()
 
     async def _serve(self, socket: ClientConnection) -> None:
         try:
@@ -214,8 +218,14 @@ class Line(ABC):
         try:
             async with asyncio.timeout(PROBE_PONG_SECONDS):
                 await (await socket.ping())
-            if await self.ask_newer() and self.link.state == "stale":
+            has_newer = await self.ask_newer()
+            if self.link.state != "stale":
+                return
+            if has_newer:
                 self.step("fault", Fault(code="silent", text=f"{name} is silent while REST has newer quotes"))
+            else:
+                self.link.fault = Fault(code="silent", text=f"{name} is silent, as REST is too: a quiet market")
+                self._changed()
         except TimeoutError:
             if self.link.state == "stale":
                 text = f"{name} is silent and did not answer a ping within {PROBE_PONG_SECONDS:g} s"

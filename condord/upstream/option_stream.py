@@ -6,7 +6,7 @@ import datetime as dt
 from collections.abc import Awaitable, Callable, Sequence
 
 from condord.core.quote import Tick
-from condord.live.link import Link
+from condord.live.link import Event, Link
 from condord.upstream.faults import SYMBOL_LIMIT, stream_fault
 from condord.upstream.line import Line
 from condord.upstream.option_protocol import ErrorFrame, OptionProtocol, Subscription, Success
@@ -77,7 +77,9 @@ class OptionStream(Line):
 
     def _control(self, message: object) -> None:
         if isinstance(message, Success):
-            self.step("welcomed" if message.msg == "connected" else "authenticated")
+            steps: dict[str, Event] = {"connected": "welcomed", "authenticated": "authenticated"}
+            if message.msg in steps:
+                self.step(steps[message.msg])
         elif isinstance(message, Subscription):
             self._protocol.acknowledge(message.quotes)
             self._go_on()

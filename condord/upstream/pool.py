@@ -7,11 +7,16 @@ has a handful of requests under way at most.
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import queue
+import socket
 import threading
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
 from typing import Any, ParamSpec, TypeVar
+
+RESOLVERS = 2
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
@@ -48,3 +53,20 @@ class DaemonPool(Executor):
                 future.set_exception(error)
             else:
                 future.set_result(result)
+
+
+class ResolvingLoop(asyncio.SelectorEventLoop):
+    """An event loop that looks names up on such threads: asyncio waits for its own at the end, as long as they hang."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._resolvers = DaemonPool(RESOLVERS, name="resolver")
+
+    async def getaddrinfo(self, host: Any, port: Any, **hints: int) -> Any:  # noqa: ANN401 - asyncio's own signature
+        """As the standard library's, off the loop."""
+        return await self.run_in_executor(self._resolvers, functools.partial(socket.getaddrinfo, host, port, **hints))
+
+    def close(self) -> None:
+        """Close the loop, and let the threads end."""
+        self._resolvers.shutdown()
+        super().close()

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 import msgspec
 
-from condord.core.position import Position
+from condord.core.orders import Lot, Order
+from condord.core.position import Contract, Position
 from condord.core.quote import Tick
 from condord.core.session import Clock
 from condord.live import wire
@@ -30,6 +32,19 @@ class Login(msgspec.Struct, frozen=True):
         return self.reveal_secret_key()
 
 
+class OrderPage(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of the order history: `orders` that filled options, and what tells where the reading goes on.
+
+    `newest_at` and `open_since`: when the newest of all its orders, and the oldest that may still fill, were submitted.
+    `is_full`: there may be more after it.
+    """
+
+    orders: tuple[Order, ...]
+    newest_at: dt.datetime | None
+    open_since: dt.datetime | None
+    is_full: bool
+
+
 class Desk(Protocol):
     """Where everything that Alpaca says goes to."""
 
@@ -46,8 +61,8 @@ class Desk(Protocol):
     def gap(self) -> None:
         """The stream was cut."""
 
-    def set_positions(self, positions: Iterable[Position]) -> None:
-        """What the account holds."""
+    def set_positions(self, positions: Iterable[Position], lots: Iterable[Lot] = ()) -> None:
+        """What the account holds, and the condors that its orders have opened."""
 
     def set_status(self, status: wire.Status) -> None:
         """What can be trusted."""
@@ -71,3 +86,9 @@ class Brokerage(Protocol):
 
     async def quotes(self, symbols: Sequence[str]) -> list[Tick]:
         """The latest quotes of `symbols`, any number of them; symbols never quoted are left out."""
+
+    async def contract(self, symbol: str) -> Contract | None:
+        """One option contract; None where Alpaca knows none of that symbol."""
+
+    async def orders(self, after: dt.datetime) -> OrderPage:
+        """The orders submitted after an instant, of any state, oldest first: as many as fit in a page."""

@@ -3,7 +3,7 @@
 Every private part of alpaca-py that we touch is in `_tame`, and a test fails when it moves: alpaca-py 0.44 has no
 timeout at all, and retries with blocking sleeps that its constructor cannot turn off. A call runs on our own pool;
 tenacity retries what may be retried after 1, 2 and 4 s with jitter, or when Alpaca says; pybreaker stops asking after
-too many failures in a row.
+too many failures in a row. Contracts and orders, which nothing must wait for, have a pool and a breaker of their own.
 """
 
 from __future__ import annotations
@@ -11,30 +11,40 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import functools
+import io
+import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
+import requests
 import tenacity
+import urllib3.exceptions
+from alpaca.common.enums import Sort
+from alpaca.common.exceptions import APIError
 from alpaca.common.rest import RESTClient
 from alpaca.data.enums import OptionsFeed
 from alpaca.data.historical.option import OptionHistoricalDataClient
 from alpaca.data.requests import OptionLatestQuoteRequest
 from alpaca.trading.client import TradingClient
+from alpaca.trading.enums import QueryOrderStatus
+from alpaca.trading.requests import GetOrdersRequest
 from pybreaker import CircuitBreaker
 
-from condord.core.position import Position
+from condord.core.position import Contract, Position
 from condord.core.quote import Tick
 from condord.core.session import Clock
 from condord.live.wire import BreakerState
-from condord.upstream import rows
+from condord.upstream import contracts, history, rows
 from condord.upstream.faults import RestFault, rest_fault
 from condord.upstream.pool import DaemonPool
-from condord.upstream.ports import Login
+from condord.upstream.ports import Login, OrderPage
 
 SYMBOLS_A_REQUEST = 100
 _ATTEMPT_FACTOR = 2.0
 """`timeout_seconds` bounds connecting and each wait for bytes; the whole of an attempt gets twice that."""
+_SIDE_THREADS = 3
+_CHUNK_BYTES = 65536
 
 Answer = TypeVar("Answer")
 
@@ -70,13 +80,8 @@ class AlpacaRest:
         self.settings = settings
         self._now_at = now_at
         self._sleep = sleep
-        self._pool = DaemonPool(settings.threads, name="rest")
-        self._breaker = CircuitBreaker(
-            fail_max=settings.breaker_failures,
-            reset_timeout=settings.breaker_reset_seconds,
-            exclude=[_is_no_outage],
-            throw_new_error_on_trip=False,
-        )
+        self._main = _lane(settings, settings.threads, name="rest")
+        self._side = _lane(settings, _SIDE_THREADS, name="side")
         self._trading = TradingClient(
             login.key_id,
             login.secret_key,
@@ -93,13 +98,14 @@ class AlpacaRest:
     @property
     def breaker(self) -> BreakerState:
         """The state of the circuit breaker, in the words of the document."""
-        state = self._breaker.current_state
+        state = self._main.breaker.current_state
         return "halfOpen" if state == "half-open" else "open" if state == "open" else "closed"
 
     def set_breaker(self, failures: int, reset_seconds: float) -> None:
-        """Take other bounds for the breaker without closing it."""
-        self._breaker.fail_max = failures
-        self._breaker.reset_timeout = reset_seconds
+        """Take other bounds for the breakers without closing them."""
+        for lane in (self._main, self._side):
+            lane.breaker.fail_max = failures
+            lane.breaker.reset_timeout = reset_seconds
 
     async def positions(self) -> list[Position]:
         """All option positions of the account."""
@@ -115,16 +121,44 @@ class AlpacaRest:
         answers = await asyncio.gather(*(self._call(functools.partial(self._quotes, part)) for part in parts))
         return [tick for answer in answers for tick in answer]
 
+    async def contract(self, symbol: str) -> Contract | None:
+        """One option contract; None where Alpaca knows none of that symbol."""
+        return await self._call(functools.partial(self._contract, symbol), self._side)
+
+    async def orders(self, after: dt.datetime) -> OrderPage:
+        """The orders submitted after an instant, of any state, oldest first: as many as fit in a page."""
+        return await self._call(functools.partial(self._orders, after), self._side)
+
     def close(self) -> None:
         """Let the threads end."""
-        self._pool.shutdown()
+        for lane in (self._main, self._side):
+            lane.pool.shutdown()
 
     def _quotes(self, symbols: Sequence[str]) -> list[Tick]:
         request = OptionLatestQuoteRequest(symbol_or_symbols=list(symbols), feed=OptionsFeed(self.settings.feed))
         return rows.ticks(self._market.get_option_latest_quote(request))
 
-    async def _call(self, call: Callable[[], Answer]) -> Answer:
-        """Run a blocking call on the pool, with retries and under the breaker."""
+    def _contract(self, symbol: str) -> Contract | None:
+        try:
+            answer = self._trading.get_option_contract(symbol)
+        except APIError as error:
+            if error.status_code == 404:
+                return None
+            raise
+        return contracts.contract(symbol, answer)
+
+    def _orders(self, after: dt.datetime) -> OrderPage:
+        request = GetOrdersRequest(
+            status=QueryOrderStatus.ALL,
+            after=after,
+            limit=history.ORDERS_A_PAGE,
+            direction=Sort.ASC,
+            nested=True,
+        )
+        return history.page(self._trading.get_orders(request))
+
+    async def _call(self, call: Callable[[], Answer], lane: _Lane | None = None) -> Answer:
+        """Run a blocking call in a lane, the main one by default, with retries and under its breaker."""
         retrying = tenacity.AsyncRetrying(
             sleep=self._sleep,
             stop=tenacity.stop_after_attempt(self.settings.retries + 1),
@@ -132,22 +166,39 @@ class AlpacaRest:
             retry=tenacity.retry_if_exception(_may_retry),
             reraise=True,
         )
-        return await retrying(self._attempt, call)
+        return await retrying(self._attempt, call, lane or self._main)
 
-    async def _attempt(self, call: Callable[[], Answer]) -> Answer:
+    async def _attempt(self, call: Callable[[], Answer], lane: _Lane) -> Answer:
         try:
-            with self._breaker.calling():
-                return await self._ask(call)
+            with lane.breaker.calling():
+                return await self._ask(call, lane.pool)
         except Exception as error:
             raise rest_fault(error) from error
 
-    async def _ask(self, call: Callable[[], Answer]) -> Answer:
+    async def _ask(self, call: Callable[[], Answer], pool: DaemonPool) -> Answer:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(_ATTEMPT_FACTOR * self.settings.timeout_seconds):
-                return await loop.run_in_executor(self._pool, call)
+                return await loop.run_in_executor(pool, call)
         except Exception as error:
             raise rest_fault(error) from error
+
+
+class _Lane(NamedTuple):
+    """The threads and the breaker of some of the calls."""
+
+    pool: DaemonPool
+    breaker: CircuitBreaker
+
+
+def _lane(settings: RestSettings, threads: int, *, name: str) -> _Lane:
+    breaker = CircuitBreaker(
+        fail_max=settings.breaker_failures,
+        reset_timeout=settings.breaker_reset_seconds,
+        exclude=[_is_no_outage],
+        throw_new_error_on_trip=False,
+    )
+    return _Lane(DaemonPool(threads, name=name), breaker)
 
 
 def _is_no_outage(error: object) -> bool:
@@ -171,13 +222,47 @@ def _wait(attempt: tenacity.RetryCallState) -> float:
 
 
 def _tame(client: RESTClient, timeout_seconds: float) -> None:
-    """Give alpaca-py's client a timeout and take its own retries away (alpaca-py 0.44; private surface)."""
+    """Give alpaca-py's client timeouts and take its own retries away (alpaca-py 0.44; private surface).
+
+    All our requests are GETs: one whose connection had been kept too long is sent again at once.
+    """
     session = client._session  # noqa: SLF001 - see the docstring of this file
     request = session.request
 
-    def request_with_timeout(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - requests' own signature
-        kwargs.setdefault("timeout", (timeout_seconds, timeout_seconds))
-        return request(*args, **kwargs)
+    def request_in_time(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - requests' own signature
+        kwargs = {"timeout": (timeout_seconds, timeout_seconds), **kwargs, "stream": True}
+        deadline = time.monotonic() + _ATTEMPT_FACTOR * timeout_seconds
+        try:
+            response = request(*args, **kwargs)
+        except requests.ConnectionError as error:
+            if not _was_dropped(error):
+                raise
+            response = request(*args, **kwargs)
+        return _with_body(response, deadline)
 
-    session.request = request_with_timeout  # type: ignore[method-assign]
+    session.request = request_in_time  # type: ignore[method-assign]
     client._retry = 0  # noqa: SLF001 - see the docstring of this file
+
+
+def _was_dropped(error: requests.ConnectionError) -> bool:
+    """Whether a connection that stood was closed instead of an answer."""
+    return bool(error.args) and isinstance(error.args[0], urllib3.exceptions.ProtocolError)
+
+
+def _with_body(response: requests.Response, deadline: float) -> requests.Response:
+    """Read the body before `deadline` (monotonic): a timeout of requests bounds each wait for bytes, not their sum."""
+    chunks = []
+    try:
+        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
+            chunks.append(chunk)
+            if time.monotonic() > deadline:
+                raise requests.ReadTimeout("the body came too slowly")
+    except urllib3.exceptions.ReadTimeoutError as error:
+        raise requests.ReadTimeout(error) from error
+    except urllib3.exceptions.HTTPError as error:
+        raise requests.ConnectionError(error) from error
+    finally:
+        if not response.raw.isclosed():
+            response.close()
+    response.raw = io.BytesIO(b"".join(chunks))
+    return response

@@ -1,7 +1,8 @@
 """Decides what Alpaca's REST answers mean: rows of strings to positions, clocks and ticks.
 
 Tolerant by row: a row that cannot be read becomes a position with a `problem`, never a missing one, and never fails
-the others. Money goes from its string through Decimal to integers of 1e-4 dollars.
+the others. Money goes from its string through Decimal to integers of 1e-4 dollars. What a contract is beyond its symbol
+no row tells: multiplier and underlying are assumed, and a missing cost basis stays so, until `contracts` applies it.
 """
 
 from __future__ import annotations
@@ -19,12 +20,9 @@ from condord.core.quote import Tick
 from condord.core.session import Clock
 from condord.errors import SymbolError
 
-_STANDARD_MULTIPLIER = 100
 _LIMIT = Decimal(10) ** 12
-_COST_TOLERANCE = Decimal("0.01")
-"""An average is rounded where it does not terminate, and once paper sent a cost that was off by a factor of 100."""
 
-_Instant = Annotated[dt.datetime, msgspec.Meta(tz=True)]
+Instant = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
 
 def positions(rows: object) -> list[Position]:
@@ -74,11 +72,32 @@ def ticks(answer: object) -> list[Tick]:
     return [tick for symbol, row in quotes.items() if (tick := _tick(symbol, row)) is not None]
 
 
+def number(value: object) -> Decimal | None:
+    """A finite number of sane size, from the string or number that Alpaca sends."""
+    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
+        return None
+    try:
+        read = Decimal(str(value))
+        return read if read.is_finite() and abs(read) < _LIMIT else None
+    except (InvalidOperation, Overflow):
+        return None
+
+
+def e4(value: Decimal | None) -> int | None:
+    """Dollars as integers of 1e-4."""
+    return None if value is None else int((value * 10_000).to_integral_value(ROUND_HALF_EVEN))
+
+
+def text(value: object) -> str | None:
+    """A string that says something, as names are; cut where it is absurd."""
+    return value[:64] if isinstance(value, str) and value else None
+
+
 class _ClockAnswer(msgspec.Struct):
     is_open: bool
-    next_open: _Instant
-    next_close: _Instant
-    timestamp: _Instant
+    next_open: Instant
+    next_close: Instant
+    timestamp: Instant
 
 
 def _tick(symbol: str, row: object) -> Tick | None:
@@ -112,38 +131,32 @@ def _position(row: Mapping[str, object]) -> Position:
     except SymbolError as error:
         problems.append(str(error))
     quantity = _quantity(row, problems)
-    average = _decimal(row.get("avg_entry_price"))
-    basis = _basis(row, quantity, average, problems)
+    basis = _basis(row, quantity, problems)
     return Position(
         symbol=contract.compact if contract else str(symbol),
         contract=contract,
         quantity=quantity,
-        average_entry_e4=_e4(average),
-        cost_basis_e4=_e4(basis),
-        multiplier=_STANDARD_MULTIPLIER,
+        average_entry_e4=e4(number(row.get("avg_entry_price"))),
+        cost_basis_e4=e4(basis),
+        multiplier_assumed=True,
         underlying=contract.root if contract else None,
         problem="; ".join(problems) or None,
     )
 
 
-def _basis(
-    row: Mapping[str, object], quantity: int | None, average: Decimal | None, problems: list[str]
-) -> Decimal | None:
-    """What was paid, with the sign of the quantity: from `cost_basis`, or else from the average."""
-    basis = _decimal(row.get("cost_basis"))
-    expected = None if average is None or quantity is None else average * quantity * _STANDARD_MULTIPLIER
+def _basis(row: Mapping[str, object], quantity: int | None, problems: list[str]) -> Decimal | None:
+    """What was paid, with the sign of the quantity; None where Alpaca does not say."""
+    basis = number(row.get("cost_basis"))
     if basis is None:
-        if expected is None:
+        if quantity is None or number(row.get("avg_entry_price")) is None:
             problems.append("Alpaca gives no cost basis, so profit and loss are unknown")
-        return expected
-    if expected is not None and abs(abs(basis) - abs(expected)) > max(Decimal(1), _COST_TOLERANCE * abs(expected)):
-        problems.append(f"Alpaca's cost basis {basis:.2f} does not fit its quantity and average entry price")
+        return None
     return -basis if quantity and (basis < 0) != (quantity < 0) else basis
 
 
 def _quantity(row: Mapping[str, object], problems: list[str]) -> int | None:
     """Signed contracts: the amount of `qty` with the sign of `side`."""
-    amount = _decimal(row.get("qty"))
+    amount = number(row.get("qty"))
     if amount is None or amount != amount.to_integral_value():
         problems.append(f"Alpaca's quantity {row.get('qty')!r} is no whole number of contracts")
         return None
@@ -169,18 +182,3 @@ def _joined(one: Position, other: Position) -> Position:
 
 def _plus(one: int | None, other: int | None) -> int | None:
     return None if one is None or other is None else one + other
-
-
-def _decimal(value: object) -> Decimal | None:
-    """A finite number of sane size, from the string or number that Alpaca sends."""
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        return None
-    try:
-        number = Decimal(str(value))
-        return number if number.is_finite() and abs(number) < _LIMIT else None
-    except (InvalidOperation, Overflow):
-        return None
-
-
-def _e4(value: Decimal | None) -> int | None:
-    return None if value is None else int((value * 10_000).to_integral_value(ROUND_HALF_EVEN))

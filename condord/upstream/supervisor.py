@@ -1,7 +1,8 @@
-"""Keeps what the daemon knows of Alpaca true: two links, three readings by REST, and one status that tells.
+"""Keeps what the daemon knows of Alpaca true: two links, five readings by REST, and one status that tells.
 
 Rules: a reading is due when somebody asks, and after `refresh_seconds` anyway, so that nothing rests on a stream
-alone; a failed one keeps what was last read and says so. Once a second the status is put together from the state of
+alone; a failed one keeps what was last read and says so. Positions wait for nothing else: what contracts and orders
+tell is applied to those last read, whenever it comes. Once a second the status is put together from the state of
 everything, which is also the sign of life that `beat` shows. If a task of the supervisor ends, the daemon ends.
 """
 
@@ -15,18 +16,29 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
 
+from condord.core.position import Position
 from condord.core.session import Clock, is_open_at
 from condord.live import wire
 from condord.live.link import Link, LinkSettings
+from condord.upstream.contracts import ContractReader
 from condord.upstream.faults import RestFault
+from condord.upstream.history import HistoryReader
 from condord.upstream.option_stream import OptionStream
 from condord.upstream.ports import Brokerage, Desk, Login
+from condord.upstream.store import Store
 from condord.upstream.trade_updates import TradeUpdates
 
 PULSE_SECONDS = 1.0
 TRADE_DEBOUNCE_SECONDS = 0.1
 
+HISTORY_SECONDS = 180.0
+"""Orders are read when the trading stream tells of one; this is for what it has not told."""
+
 _READINGS = ("positions", "quotes", "clock")
+_EXTRAS: dict[str, tuple[wire.NoticeCode, str]] = {
+    "contracts": ("contractsUnavailable", "contracts cannot be looked up, so multipliers may be assumed: "),
+    "orders": ("ordersUnavailable", "the order history cannot be read, so condors are grouped by structure: "),
+}
 _LEVELS: dict[wire.State, int] = {
     "starting": logging.INFO,
     "live": logging.INFO,
@@ -51,6 +63,13 @@ class SupervisorSettings(msgspec.Struct, frozen=True, kw_only=True):
     silence_seconds: float
     backoff_min_seconds: float
     backoff_max_seconds: float
+
+
+class _Failure(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a reading fails, and since when."""
+
+    error: wire.RestError
+    since: dt.datetime
 
 
 class _Reading:
@@ -87,6 +106,7 @@ class Supervisor:
         brokerage: Brokerage,
         desk: Desk,
         login: Login,
+        store: Store,
         now_at: Callable[[], dt.datetime],
         chance: Callable[[], float],
     ) -> None:
@@ -97,12 +117,17 @@ class Supervisor:
         self._now_at = now_at
         self._clock: Clock | None = None
         self._read_at: dt.datetime | None = None
-        self._failures: dict[str, wire.RestError] = {}
+        self._held: list[Position] | None = None
+        self._failures: dict[str, _Failure] = {}
         self._shown: tuple[wire.State, wire.Code | None] = ("starting", None)
         self._since = now_at()
         self._positions = _Reading(self._read_positions, settings.refresh_seconds)
         self._quotes = _Reading(self._read_quotes, settings.refresh_seconds)
         self._hours = _Reading(self._read_clock, settings.refresh_seconds)
+        self._lookups = _Reading(self._read_contracts, settings.refresh_seconds)
+        self._orders = _Reading(self._read_orders, max(settings.refresh_seconds, HISTORY_SECONDS))
+        self._contracts = ContractReader(brokerage=brokerage, store=store, now_at=now_at, learned=self._apply)
+        self._history = HistoryReader(brokerage=brokerage, store=store, now_at=now_at, learned=self._apply)
         self.stream = OptionStream(
             Link(self._link_settings("the option stream"), chance=chance),
             url=settings.option_stream_url,
@@ -118,7 +143,7 @@ class Supervisor:
             Link(self._link_settings("the trading stream"), chance=chance),
             url=settings.trading_stream_url,
             login=login,
-            traded=self._positions.ask,
+            traded=self._traded,
             changed=self.tell,
         )
 
@@ -129,12 +154,14 @@ class Supervisor:
             tasks.create_task(self._hours.run())
             tasks.create_task(self._positions.run(TRADE_DEBOUNCE_SECONDS))
             tasks.create_task(self._quotes.run())
+            tasks.create_task(self._lookups.run())
+            tasks.create_task(self._orders.run(TRADE_DEBOUNCE_SECONDS))
             tasks.create_task(self.stream.run())
             tasks.create_task(self.trades.run())
 
     def refresh(self) -> None:
-        """Read positions, clock and quotes again, now."""
-        for reading in (self._positions, self._quotes, self._hours):
+        """Read everything again, now; contracts only those not known."""
+        for reading in (self._positions, self._quotes, self._hours, self._lookups, self._orders):
             reading.ask()
 
     def retry(self) -> None:
@@ -184,9 +211,14 @@ class Supervisor:
             ),
             positions=wire.Positions(
                 read_at=self._read_at,
-                error=next((self._failures[what] for what in _READINGS if what in self._failures), None),
+                error=next((self._failures[what].error for what in _READINGS if what in self._failures), None),
                 breaker=self._brokerage.breaker,
             ),
+            notices=[
+                wire.Notice(code=code, text=text + failure.error.text, symbols=[], since=failure.since)
+                for what, (code, text) in _EXTRAS.items()
+                if (failure := self._failures.get(what)) is not None
+            ],
         )
 
     def tell(self) -> None:
@@ -238,13 +270,33 @@ class Supervisor:
 
     async def _read_positions(self) -> None:
         with self._noting_failure("positions"):
-            held = await self._brokerage.positions()
+            self._held = await self._brokerage.positions()
             self._read_at = self._now_at()
-            before = set(self._desk.symbols)
-            self._desk.set_positions(held)
-            self.stream.want(self._desk.symbols)
-            if set(self._desk.symbols) - before:
-                self._quotes.ask()
+            self._apply()
+            self._lookups.ask()
+
+    async def _read_contracts(self) -> None:
+        with self._noting_failure("contracts"):
+            await self._contracts.read(lambda: self._desk.symbols)
+
+    async def _read_orders(self) -> None:
+        with self._noting_failure("orders"):
+            await self._history.read()
+
+    def _traded(self) -> None:
+        """The account has changed, or may have."""
+        self._positions.ask()
+        self._orders.ask()
+
+    def _apply(self) -> None:
+        """Give the desk the positions as they were last read, with all that is known of them."""
+        if self._held is None:
+            return
+        before = set(self._desk.symbols)
+        self._desk.set_positions(self._contracts.contracts.applied(self._held), self._history.history.lots)
+        self.stream.want(self._desk.symbols)
+        if set(self._desk.symbols) - before:
+            self._quotes.ask()
 
     async def _read_quotes(self) -> None:
         symbols = self._desk.symbols
@@ -266,8 +318,9 @@ class Supervisor:
             yield
         except RestFault as fault:
             before = self._failures.get(what)
-            self._failures[what] = wire.RestError(code=fault.code, text=fault.text)
-            if before is None or before.code != fault.code:
+            error = wire.RestError(code=fault.code, text=fault.text)
+            self._failures[what] = _Failure(error=error, since=before.since if before else self._now_at())
+            if before is None or before.error.code != fault.code:
                 fields = {"reading": what, "code": fault.code, "reason": fault.text}
                 _log.warning("REST reading failed", extra={"fields": fields})
         else:

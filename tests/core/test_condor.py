@@ -1,3 +1,4 @@
+import datetime as dt
 from collections import Counter
 
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from condord.core.condor import Grouping, condor_id, group, strike_text
+from condord.core.orders import Fill, Lot, LotLeg, Order, lots
 from condord.core.valuation import percent
 from tests.core.strategies import (
     DECEMBER,
@@ -13,6 +15,7 @@ from tests.core.strategies import (
     books,
     condor_books,
     condor_holdings,
+    contract,
     e4,
     holding,
     legs_of,
@@ -684,3 +687,226 @@ def test_shorts_are_called_uncovered_exactly_where_longs_are_too_few(book):
 
 def test_an_empty_account_is_an_empty_grouping():
     assert group([]) == Grouping()
+
+
+# Orders before structure.
+
+MONDAY = dt.datetime(2026, 11, 16, 15, 0, tzinfo=dt.UTC)
+SHAPE = (("P", 1), ("P", -1), ("C", -1), ("C", 1))
+
+
+def lot(strikes, entries="1221", quantity=1, *, name="a", day=0, realized="0", root="XYZ"):
+    """A lot as orders leave it; a negative `quantity` makes it a reverse one."""
+    legs = []
+    for (right, sign), strike, entry in zip(SHAPE, strikes, entries, strict=True):
+        option = contract(right, strike, root=root)
+        legs.append(
+            LotLeg(symbol=option.compact, contract=option, quantity=sign * quantity, price_e4=e4(entry)),
+        )
+    return Lot(
+        id=name,
+        opened_at=MONDAY + dt.timedelta(days=day),
+        quantity=abs(quantity),
+        legs=tuple(legs),
+        realized_e4=e4(realized),
+    )
+
+
+def shown(found):
+    return [(card.id, card.quantity, card.entry_source) for card in found.condors]
+
+
+OVERRIDE = [("P", 80, 1), ("P", 85, -1), ("P", 90, 1), ("P", 95, -1)]
+OVERRIDE += [("C", 105, -1), ("C", 110, 1), ("C", 115, -1), ("C", 120, 1)]
+
+
+def test_what_was_opened_as_one_order_is_one_condor_whatever_structure_would_say():
+    opened = [lot((80, 85, 105, 110)), lot((90, 95, 115, 120), name="b")]
+    found = group(held(*OVERRIDE), opened)
+    assert shown(found) == [("XYZ-261218-80-85-105-110", 1, "orders"), ("XYZ-261218-90-95-115-120", 1, "orders")]
+    assert not any(card.ambiguous for card in found.condors)
+    assert found.unmatched == ()
+
+
+def test_structure_groups_what_orders_leave():
+    found = group(held(*OVERRIDE), [lot((80, 85, 105, 110))])
+    assert shown(found) == [("XYZ-261218-80-85-105-110", 1, "orders"), ("XYZ-261218-90-95-115-120", 1, "structure")]
+
+
+def test_a_condor_of_orders_has_the_credit_of_its_own_fills_and_its_history():
+    bought = lot((90, 95, 105, 110), ("0.5", "1", "1.5", "0.25"), 2, realized="0.35")
+    card = group(condor_holdings((90, 95, 105, 110), "1111", 2), [bought]).condors[0]
+    assert numbers(card) == dollars("1.75", "350", "650", "93.25", "106.75")
+    assert (card.opened_at, card.realized_e4) == (MONDAY, e4("70"))
+    assert [(leg.average_entry_e4, leg.cost_basis_e4) for leg in card.legs] == [
+        dollars("0.5", "100"),
+        dollars("1", "-200"),
+        dollars("1.5", "-300"),
+        dollars("0.25", "50"),
+    ]
+
+
+def test_a_reverse_condor_of_orders_is_long():
+    card = group(condor_holdings(STRIKES, "1221", -1), [lot(STRIKES, quantity=-1)]).condors[0]
+    assert (card.direction, card.credit_e4, card.entry_source) == ("long", e4("-2"), "orders")
+
+
+def test_a_condor_of_structure_has_no_history():
+    card = only(condor_holdings(STRIKES, "1111"))
+    assert (card.entry_source, card.opened_at, card.realized_e4) == ("structure", None, None)
+
+
+def test_the_multiplier_and_the_underlying_of_a_lot_are_those_of_its_positions():
+    positions = condor_holdings(STRIKES, "1111", 1, multiplier=10, underlying="ABC")
+    card = group(positions, [lot(STRIKES, realized="0.10")]).condors[0]
+    assert (card.multiplier, card.underlying, card.max_profit_e4, card.realized_e4) == (10, "ABC", e4("20"), e4("1"))
+
+
+def test_what_is_doubtful_about_a_position_is_so_in_the_leg_of_a_lot():
+    positions = condor_holdings(STRIKES, "1111")
+    positions[2] = replace(positions[2], multiplier_assumed=True, problem="odd")
+    card = group(positions, [lot(STRIKES)]).condors[0]
+    assert [(leg.multiplier_assumed, leg.problem) for leg in card.legs] == [(False, None)] * 2 + [
+        (True, "odd"),
+        (False, None),
+    ]
+
+
+def test_one_condor_opened_by_two_orders_and_by_structure_is_three_cards():
+    opened = [lot(STRIKES, name="b", day=1), lot(STRIKES, "1331", 2)]
+    found = group(condor_holdings(STRIKES, "1111", 4), opened)
+    assert shown(found) == [
+        ("XYZ-261218-90-95-105-110", 2, "orders"),
+        ("XYZ-261218-90-95-105-110-2", 1, "orders"),
+        ("XYZ-261218-90-95-105-110-3", 1, "structure"),
+    ]
+    assert [card.credit_e4 for card in found.condors[:2]] == list(dollars("4", "2"))
+
+
+def test_condors_stand_by_root_expiration_and_strikes_whatever_they_come_from():
+    positions = [*condor_holdings(STRIKES, "1111", 2), *condor_holdings(STRIKES, "1111", root="ABC")]
+    positions += condor_holdings((70, 75, 120, 125), "1111")
+    found = group(positions, [lot(STRIKES)])
+    assert shown(found) == [
+        ("ABC-261218-90-95-105-110", 1, "structure"),
+        ("XYZ-261218-70-75-120-125", 1, "structure"),
+        ("XYZ-261218-90-95-105-110", 1, "orders"),
+        ("XYZ-261218-90-95-105-110-2", 1, "structure"),
+    ]
+
+
+def test_a_lot_never_takes_more_than_is_held():
+    positions = held(("P", 90, 3), ("P", 95, -2), ("C", 105, -3), ("C", 110, 3))
+    found = group(positions, [lot(STRIKES, quantity=3)])
+    assert shown(found) == [("XYZ-261218-90-95-105-110", 2, "orders")]
+    assert [left.position.quantity for left in found.unmatched] == [-1, 1, 1]
+
+
+@pytest.mark.parametrize("leg", range(4))
+def test_a_lot_with_a_leg_that_is_gone_or_turned_is_left_to_structure(leg):
+    positions = condor_holdings(STRIKES, "1111")
+    for missing in ([], [replace(positions[leg], quantity=-positions[leg].quantity)]):
+        found = group([*positions[:leg], *missing, *positions[leg + 1 :]], [lot(STRIKES)])
+        assert found.condors == ()
+
+
+def test_a_lot_whose_legs_have_two_multipliers_is_no_condor():
+    positions = condor_holdings(STRIKES, "1111")
+    assert group([*positions[:3], replace(positions[3], multiplier=10)], [lot(STRIKES)]).condors == ()
+
+
+def test_a_lot_of_nothing_held_is_nothing():
+    assert group([], [lot(STRIKES)]) == Grouping()
+
+
+def test_a_lot_takes_from_the_first_position_of_a_symbol():
+    twice = [*condor_holdings(STRIKES, "1111"), *condor_holdings(STRIKES, "1111", multiplier=150)]
+    found = group(twice, [lot(STRIKES)])
+    assert [(card.multiplier, card.entry_source) for card in found.condors] == [(100, "orders"), (150, "structure")]
+
+
+def test_what_a_lot_leaves_of_a_position_has_what_is_left_of_its_cost_basis():
+    positions = [*condor_holdings(STRIKES, "1111")[1:], holding("P", 90, 4, "1.10", basis="440.02")]
+    found = group(positions, [lot(STRIKES, ("0.50", "1", "1", "1"))])
+    (left,) = found.unmatched
+    assert (left.position.quantity, left.position.cost_basis_e4) == (3, e4("390.02"))
+    assert left.position.average_entry_e4 == e4("1.3001")
+
+
+def test_what_is_left_of_an_unknown_cost_basis_is_unknown_but_the_lot_knows_its_own():
+    put = replace(holding("P", 90, 3), cost_basis_e4=None, average_entry_e4=None)
+    found = group([put, *condor_holdings(STRIKES, "1111")[1:]], [lot(STRIKES)])
+    (left,) = found.unmatched
+    assert (left.position.cost_basis_e4, left.position.average_entry_e4) == (None, None)
+    assert found.condors[0].credit_e4 == e4("2")
+
+
+def test_a_whole_position_in_lots_shows_their_fills_and_not_its_own_cost_basis():
+    found = group(condor_holdings(STRIKES, "3333"), [lot(STRIKES)])
+    assert found.unmatched == ()
+    assert sum(leg.cost_basis_e4 for leg in found.condors[0].legs) == e4("-200")
+
+
+def test_unreadable_and_empty_positions_stay_beside_lots():
+    odd = [unreadable(), replace(holding("P", 60, 1), quantity=0)]
+    found = group([*odd, *condor_holdings(STRIKES, "1111")], [lot(STRIKES)])
+    assert [left.position.symbol for left in found.unmatched] == sorted(position.symbol for position in odd)
+
+
+@st.composite
+def accounts_with_orders(draw):
+    """Positions, and lots of orders that fit them well or badly."""
+    book = draw(books())
+    contracts = {position.symbol: position.contract for position in book}
+    cards = group(book).condors
+    orders = []
+    for number in range(draw(st.integers(0, 4)) if cards else 0):
+        puts, calls, quantity = draw(st.sampled_from(cards)), draw(st.sampled_from(cards)), draw(st.integers(1, 3))
+        fills = tuple(
+            Fill(
+                symbol=leg.symbol,
+                contract=contracts[leg.symbol],
+                quantity=quantity if leg.quantity > 0 else -quantity,
+                price_e4=draw(st.integers(0, 500)) * 100,
+                opens=True,
+            )
+            for leg in (*puts.legs[:2], *calls.legs[2:])
+        )
+        orders.append(Order(id=f"o{number}", filled_at=MONDAY + dt.timedelta(minutes=number), fills=fills))
+    return book, lots(orders)
+
+
+@pytest.mark.slow
+@given(accounts_with_orders())
+def test_with_lots_too_every_contract_is_in_exactly_one_place(pair):
+    book, opened = pair
+    found = group(book, opened)
+    contracts = Counter()
+    for part in [leg for card in found.condors for leg in card.legs] + [left.position for left in found.unmatched]:
+        contracts[part.symbol] += part.quantity
+    assert contracts == {position.symbol: position.quantity for position in book}
+    assert len({card.id for card in found.condors}) == len(found.condors)
+
+
+@pytest.mark.slow
+@given(accounts_with_orders())
+def test_with_lots_too_every_dollar_of_a_position_not_wholly_in_lots_is_in_one_place(pair):
+    book, opened = pair
+    found = group(book, opened)
+    basis_e4, from_orders = Counter(), Counter()
+    for card in found.condors:
+        for leg in card.legs:
+            basis_e4[leg.symbol] += leg.cost_basis_e4 or 0
+            from_orders[leg.symbol] += leg.quantity if card.entry_source == "orders" else 0
+    for left in found.unmatched:
+        basis_e4[left.position.symbol] += left.position.cost_basis_e4 or 0
+    for position in book:
+        if position.cost_basis_e4 is not None and from_orders[position.symbol] != position.quantity:
+            assert basis_e4[position.symbol] == position.cost_basis_e4
+
+
+@pytest.mark.slow
+@given(accounts_with_orders())
+def test_a_grouping_with_lots_does_not_depend_on_the_order_of_positions_or_lots(pair):
+    book, opened = pair
+    assert group(book[::-1], opened[::-1]) == group(book, opened)

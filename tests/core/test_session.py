@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from condord.core.session import Clock, exchange_day, is_open_at, next_change_at
+from condord.core.session import Clock, exchange_day, hours_of, is_open_at, is_trading_at, next_change_at
 
 
 def utc(text):
@@ -119,3 +119,44 @@ def test_the_day_is_that_of_the_exchange(now_at, day):
 def test_the_day_does_not_depend_on_the_zone_of_the_instant():
     tokyo = dt.timezone(dt.timedelta(hours=9))
     assert exchange_day(dt.datetime(2026, 11, 21, 13, 59, tzinfo=tokyo)) == dt.date(2026, 11, 20)
+
+
+FRIDAY = dt.date(2026, 11, 20)
+REGULAR = hours_of(FRIDAY, dt.time(9, 30), dt.time(16))
+
+
+@pytest.mark.parametrize(
+    ("underlyings", "now_at", "is_trading"),
+    [
+        (["AAPL"], CLOSE_TODAY - SECOND, True),
+        (["AAPL"], CLOSE_TODAY, False),
+        (["AAPL", "SPY"], CLOSE_TODAY, True),
+        (["SPX"], CLOSE_TODAY + dt.timedelta(minutes=15) - SECOND, True),
+        (["SPX"], CLOSE_TODAY + dt.timedelta(minutes=15), False),
+        ([], CLOSE_TODAY, False),
+    ],
+)
+@pytest.mark.parametrize("clock", [READ_OPEN, READ_CLOSED])
+def test_index_products_trade_a_quarter_of_an_hour_longer(clock, underlyings, now_at, is_trading):
+    if clock is READ_CLOSED and now_at < CLOSE_TODAY:
+        now_at += dt.timedelta(days=3)
+    assert is_trading_at(clock, REGULAR, now_at, underlyings) is is_trading
+
+
+def test_without_a_calendar_nothing_is_late():
+    assert not is_trading_at(READ_CLOSED, None, CLOSE_TODAY, ["SPY"])
+
+
+def test_an_early_close_is_late_until_a_quarter_past_one():
+    early = hours_of(dt.date(2026, 12, 24), dt.time(9, 30), dt.time(13))
+    closed = Clock(is_open=False, next_open=utc("2026-12-28T14:30:00"), next_close=utc("2026-12-28T21:00:00"))
+    assert is_trading_at(closed, early, utc("2026-12-24T18:14:59"), ["QQQ"])
+    assert not is_trading_at(closed, early, utc("2026-12-24T18:15:00"), ["QQQ"])
+
+
+@pytest.mark.parametrize(
+    ("day", "close_at"),
+    [(dt.date(2026, 10, 30), "2026-10-30T20:00:00"), (dt.date(2026, 11, 2), "2026-11-02T21:00:00")],
+)
+def test_hours_follow_daylight_saving(day, close_at):
+    assert hours_of(day, dt.time(9, 30), dt.time(16)).close_at == utc(close_at)

@@ -4,11 +4,11 @@ import asyncio
 import datetime as dt
 
 from condord.core import occ
-from condord.core.position import Position
+from condord.core.position import Contract, Position
 from condord.core.quote import Tick
 from condord.core.session import Clock
 from condord.upstream.faults import RestFault
-from condord.upstream.ports import Login
+from condord.upstream.ports import Login, OrderPage
 
 STARTED_AT = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC)  # a Friday, 10:00 in New York
 OPEN = Clock(
@@ -30,6 +30,9 @@ SHORT_PUT = "SPY261218P00570000"
 SHORT_CALL = "SPY261218C00630000"
 LONG_CALL = "SPY261218C00640000"
 CONDOR = (SHORT_PUT, SHORT_CALL, LONG_PUT, LONG_CALL)
+
+STANDARD = Contract(multiplier=100, underlying="SPY")
+NO_ORDERS = OrderPage(orders=(), newest_at=None, open_since=None, is_full=False)
 
 OUTAGE = RestFault("serverError", "Alpaca's REST has an error of its own (500)", may_retry=True)
 
@@ -59,6 +62,7 @@ class FakeDesk:
     def __init__(self):
         self.symbols = ()
         self.positions = None
+        self.lots = ()
         self.offered = []
         self.confirmed = []
         self.gaps = 0
@@ -74,8 +78,9 @@ class FakeDesk:
     def gap(self):
         self.gaps += 1
 
-    def set_positions(self, positions):
+    def set_positions(self, positions, lots=()):
         self.positions = list(positions)
+        self.lots = tuple(lots)
         self.symbols = tuple(one.symbol for one in self.positions if one.contract is not None)
 
     def set_status(self, status):
@@ -91,12 +96,17 @@ class FakeDesk:
 
 
 class FakeBrokerage:
-    """Answers what it is set to, after `delay` seconds; `failures` maps a reading's name to what it raises."""
+    """Answers what it is set to, after `delay` seconds; `failures` maps a reading's name to what it raises.
+
+    `contracts` holds what differs from the standard, `pages` what the orders are after an instant.
+    """
 
     def __init__(self, symbols=CONDOR):
         self.breaker = "closed"
         self.held = [holding(symbol) for symbol in symbols]
         self.hours = OPEN
+        self.contracts = {}
+        self.pages = lambda after: NO_ORDERS
         self.failures = {}
         self.delay = 0.0
         self.asked = []
@@ -122,3 +132,11 @@ class FakeBrokerage:
     async def quotes(self, symbols):
         await self._answer("quotes", tuple(symbols))
         return [tick(symbol) for symbol in symbols]
+
+    async def contract(self, symbol):
+        await self._answer("contract", symbol)
+        return self.contracts.get(symbol, STANDARD)
+
+    async def orders(self, after):
+        await self._answer("orders", after)
+        return self.pages(after)

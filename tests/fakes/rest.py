@@ -49,6 +49,18 @@ class Drip:
             return
 
 
+class Halt:
+    """The beginning of a body, and no more until the server ends."""
+
+    def give(self, handler):
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100")
+        handler.end_headers()
+        handler.wfile.write(b"[{")
+        handler.server.ending.wait(10)
+        handler.close_connection = True
+
+
 class Drop:
     """The connection is closed instead of an answer."""
 
@@ -63,9 +75,10 @@ class _Handler(BaseHTTPRequestHandler):
         super().setup()
         self.server.connections += 1
 
-    def do_GET(self):  # noqa: N802 - the name is the standard library's
+    def do_GET(self):
         path, _, query = self.path.partition("?")
         self.server.asked.append((path, dict(urllib.parse.parse_qsl(query)), dict(self.headers)))
+        self.server.was_asked.set()
         self.server.next_answer(path, dict(urllib.parse.parse_qsl(query))).give(self)
 
     def log_message(self, *args):
@@ -85,6 +98,7 @@ class RestServer(ThreadingHTTPServer):
         self.script = {}
         self.asked = []
         self.connections = 0
+        self.was_asked = threading.Event()
         self.ending = threading.Event()
         self._lock = threading.Lock()
 

@@ -10,6 +10,7 @@ from condord.core.position import Position
 from condord.core.quote import Tick
 from condord.http.app import build
 from condord.live import render, wire
+from condord.live.account import Account
 from condord.live.book import Book
 from condord.live.coalescer import Coalescer
 from condord.live.edition import Edition
@@ -41,12 +42,14 @@ def tick(symbol: str, bid: float, ask: float, second: int = 0) -> Tick:
 class FakeDaemon:
     """The port that routes see, with one condor behind it; `now` is its clock."""
 
-    def __init__(self, *, ring_size: int = 8, room: int = 2) -> None:
+    def __init__(self, *, ring_size: int = 8, room: int = 2, settle_seconds: float = 0.0) -> None:
         status = render.unread_status("simulator", "indicative", NOW_AT)
         self.edition = Edition(epoch="test", replay_size=16, status=status, totals=render.UNREAD_TOTALS)
         self.fanout = Fanout(self.edition, ring_size=ring_size)
         book = Book(edition=self.edition, prices=Prices(max_symbols=100, ttl_seconds=600.0), min_change_e4=100)
-        self.publisher = Publisher(book=book, coalescer=Coalescer(0.25), fanout=self.fanout)
+        self.publisher = Publisher(
+            account=Account(settle_seconds), book=book, coalescer=Coalescer(0.25), fanout=self.fanout
+        )
         self.now = 0.0
         self.room = room
         self.is_alive = self.is_ready = True

@@ -7,9 +7,11 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from condord.core.occ import parse
+from condord.core.orders import Lot, LotLeg
 from condord.core.position import Position
 from condord.core.quote import Tick
 from condord.live import render, wire
+from condord.live.account import Account
 from condord.live.book import Book
 from condord.live.coalescer import Coalescer
 from condord.live.edition import Edition
@@ -84,6 +86,16 @@ def qqq(quantity=1):
     )
 
 
+def lot(quantity=2, *, realized_e4=0):
+    """An order's lot of the condor of `spy`, with a credit of 4.00."""
+    prices = {P560: (1, 10_000), P570: (-1, 30_000), C630: (-1, 30_000), C640: (1, 10_000)}
+    legs = (
+        LotLeg(symbol=symbol, contract=parse(symbol), quantity=sign * quantity, price_e4=price_e4)
+        for symbol, (sign, price_e4) in prices.items()
+    )
+    return Lot(id="order", opened_at=EPOCH_AT, quantity=quantity, legs=tuple(legs), realized_e4=realized_e4)
+
+
 ACCOUNTS = {
     "nothing": (),
     "condor": spy(),
@@ -121,6 +133,7 @@ def status(state="live", *, read=0, heard=0, **fields):
             last_message_at=EPOCH_AT + dt.timedelta(seconds=heard),
         ),
         "positions": wire.Positions(read_at=EPOCH_AT + dt.timedelta(seconds=read), error=None, breaker="closed"),
+        "notices": [],
     }
     return wire.Status(**{**given, **fields})
 
@@ -143,6 +156,7 @@ class House:
         replay_size=1024,
         ttl=600.0,
         max_symbols=10_000,
+        settle_seconds=0.0,
     ):
         self.now = 100.0
         self.moves = 0
@@ -151,7 +165,8 @@ class House:
         self.book = Book(edition=self.edition, prices=self.prices, min_change_e4=min_change_e4)
         self.fanout = Fanout(self.edition, ring_size=ring_size)
         self.coalescer = Coalescer(window)
-        self.publisher = Publisher(book=self.book, coalescer=self.coalescer, fanout=self.fanout)
+        self.account = Account(settle_seconds)
+        self.publisher = Publisher(account=self.account, book=self.book, coalescer=self.coalescer, fanout=self.fanout)
         if positions is not None:
             self.set_positions(positions)
 
@@ -171,8 +186,9 @@ class House:
         self.publisher.gap(self.now)
         return self.turn()
 
-    def set_positions(self, positions):
-        return self.publisher.set_positions(positions, self.now, self.now_at) + self.turn()
+    def set_positions(self, positions, lots=(), stocks=None):
+        told = self.publisher.set_positions(positions, self.now, self.now_at, lots=lots, stocks=stocks)
+        return told + self.turn()
 
     def set_status(self, given):
         return self.publisher.set_status(given, self.now, self.now_at) + self.turn()

@@ -75,6 +75,9 @@ def condor(identity, symbols=NAMES):
         put_width=1,
         call_width=1,
         breakevens=wire.Breakevens(lower=1, upper=1),
+        entry_source="structure",
+        opened_at=None,
+        realized_pl=None,
         valuation=valuation(identity),
     )
 
@@ -105,6 +108,7 @@ def recast(edition):
         unmatched=[unmatched("x"), unmatched("y")],
         quotes=[quote(symbol) for symbol in (*NAMES, "e", "f", "g", "h", "x", "y")],
         totals=render.UNREAD_TOTALS,
+        status=edition.status,
     )
 
 

@@ -160,7 +160,9 @@ def test_a_rest_answer_that_came_before_the_gap_does_not_confirm_after_it(prices
     ("way", "second", "is_confirmed"),
     [("offer", 4, False), ("offer", 5, True), ("offer", 6, True), *(("confirm", second, True) for second in (4, 5, 6))],
 )
-def test_after_a_gap_rest_confirms_whatever_its_time_and_the_stream_only_if_not_older(prices, way, second, is_confirmed):
+def test_after_a_gap_rest_confirms_whatever_its_time_and_the_stream_only_if_not_older(
+    prices, way, second, is_confirmed
+):
     prices.offer([tick(P560, 1.0, 1.2, 5)])
     prices.settle(0.0)
     prices.gap()
@@ -317,10 +319,10 @@ class AgainstAPlainModel(RuleBasedStateMachine):
             if not each.is_sane or symbol not in self.held:
                 continue
             known_at = self.known[symbol].at if symbol in self.known else dt.datetime.min.replace(tzinfo=dt.UTC)
-            if each.at == known_at:
-                self.named.add(symbol)
-            elif each.at > known_at and (symbol not in self.waiting or each.at > self.waiting[symbol].at):
+            if each.at > known_at and (symbol not in self.waiting or each.at > self.waiting[symbol].at):
                 self.waiting[symbol] = each
+            elif symbol in self.known:
+                self.named.add(symbol)
 
     @rule()
     def gap(self):

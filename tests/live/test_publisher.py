@@ -30,6 +30,7 @@ from .accounts import (
     SYMBOLS,
     House,
     applied,
+    lot,
     position,
     settled,
     spy,
@@ -143,6 +144,24 @@ def test_other_positions_are_a_snapshot_to_everybody_at_once(house):
 def test_the_same_positions_in_another_order_are_no_event(house):
     version = house.edition.version
     assert house.set_positions(reversed(spy())) == []
+    assert house.edition.version == version
+
+
+def test_lots_that_change_a_condor_are_a_snapshot(house):
+    subscriber = follow(house)
+    house.set_positions(spy(), [lot()])
+    [(event, _, data)] = house.take(subscriber)
+    assert (event, data["condors"][0]["entrySource"], data["condors"][0]["credit"]) == ("snapshot", "orders", 4)
+    house.set_positions(spy())
+    [(event, _, data)] = house.take(subscriber)
+    assert (event, data["condors"][0]["entrySource"], data["condors"][0]["credit"]) == ("snapshot", "structure", 2.35)
+
+
+def test_lots_that_change_nothing_are_no_event(house):
+    house.set_positions(spy(), [lot()])
+    version = house.edition.version
+    assert house.set_positions(spy(), [lot()]) == []
+    assert house.set_positions(spy(), [lot(5)]) == []
     assert house.edition.version == version
 
 

@@ -17,6 +17,7 @@ from .accounts import (
     P560,
     P570,
     SPY_ID,
+    lot,
     position,
     qqq,
     spy,
@@ -39,7 +40,7 @@ def card(positions=None, marks=MARKS, unconfirmed=()):
 
 def leftover(held, mark_e4=None, unrealized_e4=None):
     [left] = cards.group([held]).unmatched
-    return render.unmatched(left, mark_e4, unrealized_e4)
+    return render.unmatched(left, mark_e4, unrealized_e4, held.problem)
 
 
 def test_a_quote_shows_dollars_and_contracts():
@@ -86,6 +87,18 @@ def test_a_condor_shows_what_no_quote_moves():
     assert shown.breakevens == wire.Breakevens(lower=567.65, upper=632.35)
     assert not shown.broken_wing
     assert not shown.ambiguous
+
+
+def test_a_condor_of_structure_shows_no_history():
+    shown = card()
+    assert (shown.entry_source, shown.opened_at, shown.realized_pl) == ("structure", None, None)
+
+
+def test_a_condor_of_orders_shows_when_it_was_opened_and_what_its_rolls_made():
+    [condor] = cards.group(spy(), [lot(realized_e4=3_500)]).condors
+    shown = render.condor(condor, values.value(condor, quotes(MARKS), ()), DAY)
+    assert (shown.entry_source, shown.opened_at, shown.realized_pl) == ("orders", EPOCH_AT, 70)
+    assert (shown.credit, shown.valuation.unrealized_pl) == (4, 560)
 
 
 def test_the_legs_stand_by_strike_with_their_sides():

@@ -12,16 +12,18 @@ from .accounts import ACCOUNTS, C650, EPOCH_AT, House, events, position, spy, st
 
 # Transcribed from the contract: the names of every object of the document.
 DOCUMENT = {"version", "asOf", "status", "condors", "unmatched", "quotes", "totals"}
-STATUS = {"state", "reason", "code", "since", "source", "feed", "market", "stream", "positions"}
+STATUS = {"state", "reason", "code", "since", "source", "feed", "market", "stream", "positions", "notices"}
 MARKET = {"isOpen", "nextOpen", "nextClose"}
 STREAM = {"connected", "subscribed", "requested", "reconnects", "lastMessageAt"}
 POSITIONS = {"readAt", "error", "breaker"}
 CONDOR = {
     *("id", "kind", "direction", "underlying", "root", "expiration", "daysToExpiration", "quantity", "multiplier"),
     *("brokenWing", "ambiguous", "legs", "credit", "maxProfit", "maxLoss", "putWidth", "callWidth", "breakevens"),
-    "valuation",
+    *("entrySource", "openedAt", "realizedPl", "valuation"),
 }
-LEG = {"symbol", "right", "strike", "side", "quantity", "averageEntryPrice", "costBasis"}
+LEG = {
+    *("symbol", "right", "strike", "side", "quantity", "averageEntryPrice", "costBasis", "multiplierAssumed", "problem")
+}
 VALUATION = {
     *("id", "asOf", "mark", "natural", "unrealizedPl", "naturalPl", "percentOfMaxProfit", "percentOfRisk"),
     *("missing", "unconfirmed", "legs"),
@@ -29,6 +31,7 @@ VALUATION = {
 UNMATCHED = {
     *("symbol", "underlying", "root", "expiration", "right", "strike", "side", "quantity", "multiplier"),
     *("averageEntryPrice", "costBasis", "mark", "unrealizedPl", "uncoveredShort", "problem"),
+    "multiplierAssumed",
 }
 QUOTE = {"symbol", "bid", "bidSize", "ask", "askSize", "mark", "state", "time", "unconfirmed"}
 TOTALS = {"condors", "incomplete", "unrealizedPl", "naturalPl", "unmatchedPl", "maxLoss", "byUnderlying"}

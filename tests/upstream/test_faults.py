@@ -66,6 +66,7 @@ CONNECTION = [
     (OSError("Multiple exceptions"), "unreachable", "backoff", "OSError"),
     (ssl.SSLCertVerificationError(1, "certificate verify failed"), "unreachable", "backoff", "certificate"),
     (EOFError(), "unreachable", "backoff", "EOFError"),
+    (ImportError("no python-socks"), "unreachable", "backoff", "SOCKS proxy"),
 ]
 
 

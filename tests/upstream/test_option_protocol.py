@@ -55,7 +55,14 @@ def encoded(*elements):
 
 
 def quote(symbol=PUT, **fields):
-    return {"T": "q", "S": symbol, "t": msgspec.msgpack.Ext(-1, bytes.fromhex("65f043aa")), "bp": 1.5, "ap": 2, **fields}
+    return {
+        "T": "q",
+        "S": symbol,
+        "t": msgspec.msgpack.Ext(-1, bytes.fromhex("65f043aa")),
+        "bp": 1.5,
+        "ap": 2,
+        **fields,
+    }
 
 
 def sent(messages):
@@ -137,7 +144,9 @@ class TestBadElements:
         assert [tick.symbol for tick in messages] == ["A", "B"]
         assert reader.refused == {"element": 1}
 
-    @pytest.mark.parametrize("data", [b"", b"\xc1", b"[]", b'[{"T":"q"}]', encoded(quote())[:-3], b"\xdd\xff\xff\xff\xff"])
+    @pytest.mark.parametrize(
+        "data", [b"", b"\xc1", b"[]", b'[{"T":"q"}]', encoded(quote())[:-3], b"\xdd\xff\xff\xff\xff"]
+    )
     def test_a_frame_that_is_no_array_is_counted_once(self, data):
         reader = protocol()
         assert list(reader.receive(data)) == []

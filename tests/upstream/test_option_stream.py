@@ -1,4 +1,5 @@
 import asyncio
+import itertools
 
 import pytest
 
@@ -97,9 +98,20 @@ class TestErrors:
             bench = OptionBench(server)
             async with bench.at_work():
                 await until(lambda: len(server.joined_at) == 3, within=1000.0)
-                waits = [later - earlier for earlier, later in zip(server.joined_at, server.joined_at[1:], strict=False)]
+                waits = [later - earlier for earlier, later in itertools.pairwise(server.joined_at)]
                 assert waits == pytest.approx([HALT_SECONDS] * 2, abs=0.1)
                 assert bench.stream.link.public_state == "halted"
+
+    def test_a_retry_while_a_refused_connection_closes_is_not_lost(self):
+        @play
+        async def _(server):
+            granted, server.login = server.login, error(402, "auth failed")
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "closing")
+                server.login = granted
+                bench.stream.retry()
+                await until(lambda: bench.state == "live", within=5.0)
 
     def test_a_halted_stream_tries_again_when_told(self):
         @play
@@ -144,7 +156,7 @@ class TestErrors:
             bench = OptionBench(server, most=60.0, chance=0.0)
             async with bench.at_work():
                 await until(lambda: len(server.joined_at) == 3)
-                waits = [later - earlier for earlier, later in zip(server.joined_at, server.joined_at[1:], strict=False)]
+                waits = [later - earlier for earlier, later in itertools.pairwise(server.joined_at)]
                 assert waits == pytest.approx([60.0, 60.0], abs=0.1)
                 assert bench.stream.link.fault.code == "connectionLimit"
 
@@ -223,7 +235,9 @@ class TestQuotes:
             bench = OptionBench(server)
             async with bench.at_work():
                 await until(lambda: bench.state == "live")
-                server.peer.send(frame(quote(), {"T": "t", "S": "A"}, quote("B"), {"T": "error", "code": 407, "msg": ""}))
+                server.peer.send(
+                    frame(quote(), {"T": "t", "S": "A"}, quote("B"), {"T": "error", "code": 407, "msg": ""})
+                )
                 await until(lambda: bench.state == "backingOff")
                 assert [tick.symbol for tick in bench.desk.offered] == ["A", "B"]
 
@@ -238,7 +252,7 @@ class TestQuotes:
                     await settle()
                     server.peer.reset()
                     await until(lambda: bench.state != "live")
-                gaps = [later - earlier for earlier, later in zip(server.joined_at, server.joined_at[1:], strict=False)]
+                gaps = [later - earlier for earlier, later in itertools.pairwise(server.joined_at)]
                 assert max(gaps) < 1.2
 
 

@@ -1,3 +1,5 @@
+import asyncio
+import socket
 import subprocess
 import sys
 import threading
@@ -5,7 +7,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from condord.upstream.pool import DaemonPool
+from condord.upstream.pool import DaemonPool, ResolvingLoop
 
 
 @pytest.fixture
@@ -106,3 +108,16 @@ def test_a_stalled_call_does_not_keep_the_process():
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=20)
     assert (ended.returncode, ended.stdout, ended.stderr) == (0, "done\n", "")
+
+
+def test_a_loop_looks_names_up_without_the_threads_that_asyncio_waits_for():
+    async def scene():
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo("127.0.0.1", 80, type=socket.SOCK_STREAM)
+        return found[0][4], {thread.name.rpartition("-")[0] for thread in threading.enumerate()}
+
+    with asyncio.Runner(loop_factory=ResolvingLoop) as runner:
+        address, threads = runner.run(scene())
+    assert address == ("127.0.0.1", 80)
+    assert "resolver" in threads
+    assert not any(name.startswith("asyncio") for name in threads)

@@ -1,6 +1,8 @@
 import asyncio
 import datetime as dt
+import gzip
 import inspect
+import json
 import socket
 import time
 import traceback
@@ -10,14 +12,18 @@ from alpaca.common.rest import RESTClient
 from alpaca.trading.client import TradingClient
 from requests import Session
 
+from condord.core.position import Contract
 from condord.upstream.faults import RestFault
 from condord.upstream.rest import AlpacaRest, RestSettings
 from tests.fakes.alpaca import KEY_ID, LOGIN, SECRET_KEY
-from tests.fakes.rest import Answer, Drip, Drop, RestServer, Stall
+from tests.fakes.rest import Answer, Drip, Drop, Halt, RestServer, Stall
 
 POSITIONS = "/v2/positions"
 CLOCK = "/v2/clock"
 QUOTES = "/v1beta1/options/quotes/latest"
+ORDERS = "/v2/orders"
+SYMBOL = "GME1261016C00003000"
+CONTRACT = f"/v2/options/contracts/{SYMBOL}"
 NOW_AT = dt.datetime(2025, 6, 24, 18, 15, 22, tzinfo=dt.UTC)
 
 ROW = {
@@ -37,7 +43,17 @@ HOURS = {
     "next_open": "2025-06-25T09:30:00-04:00",
     "timestamp": "2025-06-24T14:15:22-04:00",
 }
-QUOTE = {"ap": 13.11, "as": 78, "ax": "S", "bp": 13.06, "bs": 26, "bx": "C", "c": "A", "t": "2026-09-10T19:06:18.756509354Z"}
+QUOTE = {
+    "ap": 13.11,
+    "as": 78,
+    "ax": "S",
+    "bp": 13.06,
+    "bs": 26,
+    "bx": "C",
+    "c": "A",
+    "t": "2026-09-10T19:06:18.756509354Z",
+}
+MINI = {"symbol": SYMBOL, "multiplier": "10", "size": "100", "underlying_symbol": "GME", "new_field": [1]}
 HTML = b"<html><body>Bad gateway</body></html>"
 
 
@@ -47,7 +63,7 @@ def server():
         server.script = {
             POSITIONS: [Answer([ROW])],
             CLOCK: [Answer(HOURS)],
-            QUOTES: lambda query: Answer({"quotes": {name: QUOTE for name in query["symbols"].split(",")}}),
+            QUOTES: lambda query: Answer({"quotes": dict.fromkeys(query["symbols"].split(","), QUOTE)}),
         }
         yield server
 
@@ -118,7 +134,9 @@ class TestAnswers:
         server.script[QUOTES] = [Answer({"quotes": {"B": QUOTE}})]
         assert [tick.symbol for tick in asyncio.run(bench().rest.quotes(["A", "B"]))] == ["B"]
 
-    @pytest.mark.parametrize(("count", "sizes"), [(0, []), (1, [1]), (100, [100]), (101, [1, 100]), (250, [50, 100, 100])])
+    @pytest.mark.parametrize(
+        ("count", "sizes"), [(0, []), (1, [1]), (100, [100]), (101, [1, 100]), (250, [50, 100, 100])]
+    )
     def test_a_request_names_a_hundred_symbols_at_most(self, server, bench, count, sizes):
         symbols = [f"S{number}" for number in range(count)]
         ticks = asyncio.run(bench().rest.quotes(symbols))
@@ -131,10 +149,9 @@ class TestAnswers:
         assert (headers["APCA-API-KEY-ID"], headers["APCA-API-SECRET-KEY"]) == (KEY_ID, SECRET_KEY)
 
     def test_a_compressed_answer_is_read(self, server, bench):
-        import gzip
-        import json
-
-        server.script[POSITIONS] = [Answer(gzip.compress(json.dumps([ROW]).encode()), headers={"Content-Encoding": "gzip"})]
+        server.script[POSITIONS] = [
+            Answer(gzip.compress(json.dumps([ROW]).encode()), headers={"Content-Encoding": "gzip"})
+        ]
         assert len(asyncio.run(bench().rest.positions())) == 1
 
     def test_a_connection_is_used_again(self, server, bench):
@@ -146,6 +163,80 @@ class TestAnswers:
 
         asyncio.run(twice())
         assert server.connections == 1
+
+
+class TestContracts:
+    def test_raw_keeps_the_multiplier_that_the_model_of_alpaca_py_drops(self, server, bench):
+        server.script[CONTRACT] = [Answer(MINI)]
+        assert asyncio.run(bench().rest.contract(SYMBOL)) == Contract(multiplier=10, underlying="GME")
+
+    def test_one_that_alpaca_does_not_know_is_none_and_no_fault(self, server, bench):
+        server.script[CONTRACT] = [Answer({"code": 40410000, "message": "not found"}, 404)]
+        made = bench()
+        assert asyncio.run(made.rest.contract(SYMBOL)) is None
+        assert len(server.asked) == 1
+
+    def test_one_without_a_multiplier_is_malformed(self, server, bench):
+        server.script[CONTRACT] = [Answer({"symbol": SYMBOL})]
+        made = bench()
+        assert made.fault(lambda: made.rest.contract(SYMBOL)).code == "malformed"
+
+
+class TestOrders:
+    AFTER = dt.datetime(2026, 11, 19, 17, 11, 25, 174640, tzinfo=dt.UTC)
+
+    def test_a_page_is_asked_for_in_ascending_order_and_nested(self, server, bench):
+        server.script[ORDERS] = [Answer([])]
+        page = asyncio.run(bench().rest.orders(self.AFTER))
+        assert (page.orders, page.is_full) == ((), False)
+        (_, query, _) = server.asked[0]
+        assert dt.datetime.fromisoformat(query.pop("after")) == self.AFTER
+        assert {name: value.lower() for name, value in query.items()} == {
+            "status": "all",
+            "limit": "500",
+            "direction": "asc",
+            "nested": "true",
+        }
+
+    def test_what_is_no_list_is_malformed(self, server, bench):
+        server.script[ORDERS] = [Answer({"message": "hello"})]
+        made = bench()
+        assert made.fault(lambda: made.rest.orders(self.AFTER)).code == "malformed"
+
+
+class TestSideLane:
+    """Contracts and orders cost positions nothing."""
+
+    @pytest.mark.parametrize("path", [CONTRACT, ORDERS])
+    def test_their_failures_do_not_open_the_breaker(self, server, bench, path):
+        server.script[path] = [Answer({}, 500)]
+        made = bench(breaker_failures=1, retries=0)
+        ways = {CONTRACT: lambda: made.rest.contract(SYMBOL), ORDERS: lambda: made.rest.orders(NOW_AT)}
+        assert [made.fault(ways[path]).code for _ in range(2)] == ["serverError", "breakerOpen"]
+        assert made.rest.breaker == "closed"
+        assert len(asyncio.run(made.rest.positions())) == 1
+
+    def test_their_stalls_hold_no_thread_of_positions(self, server, bench):
+        server.script[CONTRACT] = [Stall()]
+        made = bench(threads=1)
+
+        async def both():
+            stalled = [asyncio.ensure_future(made.rest.contract(SYMBOL)) for _ in range(4)]
+            await asyncio.to_thread(server.was_asked.wait, 5)
+            held = await made.rest.positions()
+            for task in stalled:
+                task.cancel()
+            await asyncio.wait(stalled)
+            return held
+
+        assert len(asyncio.run(both())) == 1
+
+    def test_other_bounds_count_for_them_too(self, server, bench):
+        server.script[ORDERS] = [Answer({}, 500), Answer([])]
+        made = bench(breaker_failures=1, retries=0)
+        made.fault(lambda: made.rest.orders(NOW_AT))
+        made.rest.set_breaker(1, 0.0)
+        assert asyncio.run(made.rest.orders(NOW_AT)).orders == ()
 
 
 class TestBadAnswers:
@@ -210,7 +301,8 @@ class TestRetries:
         assert len(server.asked) == 1
 
     @pytest.mark.parametrize(
-        ("status", "code"), [(400, "refused"), (401, "authFailed"), (403, "forbidden"), (404, "refused"), (422, "refused")]
+        ("status", "code"),
+        [(400, "refused"), (401, "authFailed"), (403, "forbidden"), (404, "refused"), (422, "refused")],
     )
     def test_a_refusal_is_not_tried_again(self, server, bench, status, code):
         server.script[POSITIONS] = [Answer({"code": status * 100_000, "message": "no"}, status)]
@@ -281,6 +373,12 @@ class TestTimeouts:
         made = bench(timeout_seconds=0.1, retries=0)
         assert made.fault(lambda: made.rest.quotes(["A"])).code == "timeout"
 
+    def test_a_body_that_stops_half_way_is_left_in_time(self, server, bench):
+        server.script[POSITIONS] = [Halt()]
+        began = time.monotonic()
+        assert bench(timeout_seconds=0.1, retries=0).fault().code == "timeout"
+        assert time.monotonic() - began < 1.0
+
     def test_a_timeout_is_tried_again(self, server, bench):
         server.script[POSITIONS] = [Stall(), Answer([ROW])]
         made = bench(timeout_seconds=0.1)
@@ -306,8 +404,7 @@ class TestTimeouts:
 
         async def give_up():
             task = asyncio.ensure_future(made.rest.positions())
-            while not server.asked:
-                await asyncio.sleep(0.001)
+            await asyncio.to_thread(server.was_asked.wait, 5)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await task
@@ -405,7 +502,13 @@ class TestBreaker:
 class TestSecrets:
     @pytest.mark.parametrize(
         "answer",
-        [Answer({"message": SECRET_KEY}, 401), Answer(SECRET_KEY.encode(), 500), Answer(SECRET_KEY.encode()), Drop(), Stall()],
+        [
+            Answer({"message": SECRET_KEY}, 401),
+            Answer(SECRET_KEY.encode(), 500),
+            Answer(SECRET_KEY.encode()),
+            Drop(),
+            Stall(),
+        ],
         ids=["401", "500", "200", "drop", "stall"],
     )
     def test_no_sentence_of_a_fault_holds_a_secret(self, server, bench, answer):

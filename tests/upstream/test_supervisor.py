@@ -6,10 +6,14 @@ import logging
 import msgspec
 import pytest
 
-from condord.core.position import Position
+from condord.core import occ
+from condord.core.orders import Fill, Order
+from condord.core.position import Contract, Position
 from condord.live import wire
 from condord.upstream.faults import RestFault
-from condord.upstream.supervisor import TRADE_DEBOUNCE_SECONDS, Supervisor, SupervisorSettings
+from condord.upstream.ports import OrderPage
+from condord.upstream.store import Store
+from condord.upstream.supervisor import HISTORY_SECONDS, TRADE_DEBOUNCE_SECONDS, Supervisor, SupervisorSettings
 from tests.fakes.alpaca import (
     CONDOR,
     LOGIN,
@@ -26,6 +30,21 @@ from tests.fakes.streams import AUTHENTICATED, OptionServer, TradingServer, erro
 from tests.virtualtime import run, settle, until
 
 EXTRA = "SPY261218C00650000"
+OPENED = OrderPage(
+    orders=(
+        Order(
+            id="opened",
+            filled_at=STARTED_AT,
+            fills=tuple(
+                Fill(symbol=symbol, contract=occ.parse(symbol), quantity=quantity, price_e4=10_000, opens=True)
+                for symbol, quantity in zip(CONDOR, (-1, -1, 1, 1), strict=True)
+            ),
+        ),
+    ),
+    newest_at=STARTED_AT,
+    open_since=None,
+    is_full=False,
+)
 FILL = {"stream": "trade_updates", "data": {"event": "fill"}}
 
 
@@ -60,6 +79,7 @@ class Bench:
             brokerage=self.brokerage,
             desk=self.desk,
             login=LOGIN,
+            store=Store(None, account=""),
             now_at=wall,
             chance=lambda: 0.5,
         )
@@ -112,6 +132,7 @@ class TestReadings:
                     is_open=True, next_open=OPEN.next_open, next_close=OPEN.next_close
                 )
 
+    @pytest.mark.slow
     def test_everything_is_read_again_every_refresh(self):
         @play
         async def _(bench):
@@ -160,6 +181,7 @@ class TestReadings:
                 await until(lambda: bench.options.peer.subscribed == set(CONDOR[:-1]), within=61.0)
                 assert bench.status.stream.requested == 3
 
+    @pytest.mark.slow
     def test_an_account_without_options_is_ready_and_asks_for_no_quotes(self):
         @play
         async def _(bench):
@@ -213,7 +235,8 @@ class TestReadings:
                 before = len(bench.brokerage.asked)
                 bench.supervisor.refresh()
                 await settle(0.5)
-                assert sorted(what for what, _, _ in bench.brokerage.asked[before:]) == ["clock", "positions", "quotes"]
+                asked = sorted(what for what, _, _ in bench.brokerage.asked[before:])
+                assert asked == ["clock", "orders", "positions", "quotes"]
 
     def test_quotes_are_read_after_every_reconnect(self):
         @play
@@ -229,6 +252,94 @@ class TestReadings:
                 assert bench.desk.gaps == 1
 
 
+class TestContractsAndOrders:
+    def test_what_contracts_tell_is_applied_to_the_positions_last_read(self):
+        @play
+        async def _(bench):
+            bench.brokerage.contracts = dict.fromkeys(CONDOR, Contract(multiplier=10, underlying="XYZ"))
+            async with bench.at_work():
+                await bench.ready()
+                assert {(one.multiplier, one.underlying, one.multiplier_assumed) for one in bench.desk.positions} == {
+                    (10, "XYZ", False)
+                }
+                assert len(bench.brokerage.times("positions")) == 1
+
+    def test_positions_do_not_wait_for_either(self):
+        @play
+        async def _(bench):
+            answer = bench.brokerage._answer
+
+            async def stalling(what, argument=None):
+                await answer(what, argument)
+                if what in ("contract", "orders"):
+                    await asyncio.sleep(1000.0)
+
+            bench.brokerage._answer = stalling
+            async with bench.at_work():
+                await bench.ready()
+                assert [one.multiplier_assumed for one in bench.desk.positions] == [True] * 4
+
+    def test_contracts_are_asked_for_once_though_positions_are_read_again(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                await settle(600.0)
+                assert len(bench.brokerage.times("contract")) == 4
+
+    def test_a_new_symbol_is_looked_up_at_once(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.brokerage.held.append(holding(EXTRA))
+                bench.trading.say(bench.trading.peer, FILL)
+                await until(lambda: ("contract", EXTRA) in [asked[::2] for asked in bench.brokerage.asked], within=0.5)
+
+    def test_the_condors_that_orders_opened_are_given_to_the_desk(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.brokerage.pages = lambda after: OPENED
+                bench.trading.say(bench.trading.peer, FILL)
+                await until(lambda: bench.desk.lots, within=0.5)
+                assert [lot.id for lot in bench.desk.lots] == ["opened"]
+                assert [one.symbol for one in bench.desk.positions] == list(CONDOR)
+
+    def test_orders_are_read_every_few_minutes_anyway(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                before = len(bench.brokerage.times("orders"))
+                await settle(10 * HISTORY_SECONDS)
+                assert len(bench.brokerage.times("orders")) - before in (9, 10)
+
+    @pytest.mark.parametrize(
+        ("what", "code", "words"),
+        [
+            ("contract", "contractsUnavailable", "contracts cannot be looked up"),
+            ("orders", "ordersUnavailable", "the order history cannot be read"),
+        ],
+    )
+    def test_their_failure_is_a_notice_and_no_more(self, what, code, words):
+        @play
+        async def _(bench):
+            bench.brokerage.failures[what] = OUTAGE
+            async with bench.at_work():
+                await bench.ready()
+                assert bench.status.positions.error is None
+                (notice,) = bench.status.notices
+                assert (notice.code, notice.symbols) == (code, [])
+                assert notice.text.startswith(words)
+                assert notice.text.endswith(OUTAGE.text)
+                await settle(1000.0)
+                assert bench.status.notices == [notice]
+                del bench.brokerage.failures[what]
+                await until(lambda: bench.status.notices == [], within=181.0)
+
+
 class TestFailures:
     def test_a_failing_reading_keeps_what_was_read_and_says_why(self):
         @play
@@ -242,6 +353,7 @@ class TestFailures:
                 assert (bench.status.positions.read_at, bench.desk.positions) == (read_at, positions)
                 assert bench.supervisor.is_ready
 
+    @pytest.mark.slow
     def test_an_error_stays_until_a_reading_succeeds(self):
         @play
         async def _(bench):
@@ -284,6 +396,7 @@ class TestFailures:
                 await settle(70.0)
                 assert bench.status.positions.error.code == "timeout"
 
+    @pytest.mark.slow
     def test_one_outage_is_logged_once(self, caplog):
         caplog.set_level(logging.INFO, "condord.upstream.supervisor")
 
@@ -456,7 +569,9 @@ class TestState:
                 bench.options.peer.reset()
                 await settle(20.0)
 
-        said = [(record.levelname, record.fields["state"]) for record in caplog.records if "changed state" in record.message]
+        said = [
+            (record.levelname, record.fields["state"]) for record in caplog.records if "changed state" in record.message
+        ]
         assert said == [("INFO", "live"), ("WARNING", "reconnecting"), ("ERROR", "halted")]
 
 
@@ -501,6 +616,7 @@ class TestSilence:
                 await bench.ready()
                 await until(lambda: bench.desk.status.state == "stale", within=32.0)
 
+    @pytest.mark.slow
     def test_a_shut_market_may_be_silent(self):
         @play(silence_seconds=30.0)
         async def _(bench):

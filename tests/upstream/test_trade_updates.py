@@ -117,6 +117,18 @@ def test_a_quiet_account_is_not_suspicious():
             assert len(server.all_peers) == 1
 
 
+def test_there_is_no_other_source_that_would_know_more():
+    @play
+    async def _(server):
+        bench = TradingBench(server, silence_seconds=5.0)
+        async with bench.at_work():
+            await until(lambda: bench.state == "live")
+            bench.updates.watch(is_expecting=True)
+            await until(lambda: bench.state == "stale")
+            await settle(1.0)
+            assert bench.state == "stale"
+
+
 @pytest.mark.parametrize(
     "junk",
     [
@@ -164,6 +176,7 @@ class NoServer:
     url = "ws://127.0.0.1:1/"
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=100) | st.recursive(st.none() | st.text(), lambda inner: st.dictionaries(st.text(), inner)))
 def test_no_bytes_ever_raise(data):
     bench = TradingBench(NoServer())
