@@ -49,6 +49,13 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     problem: str | None = None
 
 
+class Holdings(msgspec.Struct, frozen=True, kw_only=True):
+    """One reading of an account: its option positions, one for each symbol, and its stocks, signed shares by symbol."""
+
+    options: tuple[Position, ...]
+    stocks: dict[str, int]
+
+
 def unrealized_e4(quantity: int, multiplier: int, mark_e4: int | None, cost_basis_e4: int | None) -> int | None:
     """Profit or loss of signed contracts at a mark, in 1e-4 dollars: q x mark x m - cost basis."""
     if mark_e4 is None or cost_basis_e4 is None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
 from condord.core.orders import Lot, Order
-from condord.core.position import Contract, Position
+from condord.core.position import Contract, Holdings, Position
 from condord.core.quote import Tick
 from condord.core.session import Clock
 from condord.live import wire
@@ -61,8 +61,10 @@ class Desk(Protocol):
     def gap(self) -> None:
         """The stream was cut."""
 
-    def set_positions(self, positions: Iterable[Position], lots: Iterable[Lot] = ()) -> None:
-        """What the account holds, and the condors that its orders have opened."""
+    def set_positions(
+        self, positions: Iterable[Position], lots: Iterable[Lot] = (), stocks: Mapping[str, int] | None = None
+    ) -> None:
+        """What the account holds, the condors that its orders have opened, and its stocks in shares by symbol."""
 
     def set_status(self, status: wire.Status) -> None:
         """What can be trusted."""
@@ -78,8 +80,8 @@ class Brokerage(Protocol):
     def breaker(self) -> wire.BreakerState:
         """The state of the circuit breaker."""
 
-    async def positions(self) -> list[Position]:
-        """All option positions of the account."""
+    async def holdings(self) -> Holdings:
+        """The option positions and the stocks of the account."""
 
     async def clock(self) -> Clock:
         """The market's clock."""

@@ -31,7 +31,7 @@ from alpaca.trading.enums import QueryOrderStatus
 from alpaca.trading.requests import GetOrdersRequest
 from pybreaker import CircuitBreaker
 
-from condord.core.position import Contract, Position
+from condord.core.position import Contract, Holdings
 from condord.core.quote import Tick
 from condord.core.session import Clock
 from condord.live.wire import BreakerState
@@ -107,9 +107,9 @@ class AlpacaRest:
             lane.breaker.fail_max = failures
             lane.breaker.reset_timeout = reset_seconds
 
-    async def positions(self) -> list[Position]:
-        """All option positions of the account."""
-        return await self._call(lambda: rows.positions(self._trading.get_all_positions()))
+    async def holdings(self) -> Holdings:
+        """The option positions and the stocks of the account."""
+        return await self._call(lambda: rows.holdings(self._trading.get_all_positions()))
 
     async def clock(self) -> Clock:
         """The market's clock."""

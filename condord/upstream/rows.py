@@ -15,7 +15,7 @@ from typing import Annotated
 import msgspec
 
 from condord.core import occ
-from condord.core.position import Position
+from condord.core.position import Holdings, Position
 from condord.core.quote import Tick
 from condord.core.session import Clock
 from condord.errors import SymbolError
@@ -23,6 +23,15 @@ from condord.errors import SymbolError
 _LIMIT = Decimal(10) ** 12
 
 Instant = Annotated[dt.datetime, msgspec.Meta(tz=True)]
+
+
+def holdings(rows: object) -> Holdings:
+    """The account among the rows of `GET /v2/positions`; other assets than options and stocks are left out.
+
+    Raises:
+        TypeError: the answer is no list.
+    """
+    return Holdings(options=tuple(positions(rows)), stocks=_stocks(rows))
 
 
 def positions(rows: object) -> list[Position]:
@@ -40,6 +49,17 @@ def positions(rows: object) -> list[Position]:
             twin = held.get(position.symbol)
             held[position.symbol] = position if twin is None else _joined(twin, position)
     return list(held.values())
+
+
+def _stocks(rows: object) -> dict[str, int]:
+    """Signed shares by symbol, a fraction of one left out; a row that cannot be read is no news of its stock."""
+    stocks: dict[str, int] = {}
+    for row in rows if isinstance(rows, list) else ():
+        if isinstance(row, Mapping) and row.get("asset_class") == "us_equity":
+            shares = number(row.get("qty"))
+            if shares is not None:
+                stocks[str(row.get("symbol"))] = -abs(int(shares)) if row.get("side") == "short" else int(shares)
+    return stocks
 
 
 def clock(answer: object, now_at: dt.datetime) -> Clock:

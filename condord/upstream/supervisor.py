@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterator
 
 import msgspec
 
-from condord.core.position import Position
+from condord.core.position import Holdings
 from condord.core.session import Clock, is_open_at
 from condord.live import wire
 from condord.live.link import Link, LinkSettings
@@ -117,7 +117,7 @@ class Supervisor:
         self._now_at = now_at
         self._clock: Clock | None = None
         self._read_at: dt.datetime | None = None
-        self._held: list[Position] | None = None
+        self._held: Holdings | None = None
         self._failures: dict[str, _Failure] = {}
         self._shown: tuple[wire.State, wire.Code | None] = ("starting", None)
         self._since = now_at()
@@ -270,7 +270,7 @@ class Supervisor:
 
     async def _read_positions(self) -> None:
         with self._noting_failure("positions"):
-            self._held = await self._brokerage.positions()
+            self._held = await self._brokerage.holdings()
             self._read_at = self._now_at()
             self._apply()
             self._lookups.ask()
@@ -293,7 +293,8 @@ class Supervisor:
         if self._held is None:
             return
         before = set(self._desk.symbols)
-        self._desk.set_positions(self._contracts.contracts.applied(self._held), self._history.history.lots)
+        options = self._contracts.contracts.applied(self._held.options)
+        self._desk.set_positions(options, self._history.history.lots, self._held.stocks)
         self.stream.want(self._desk.symbols)
         if set(self._desk.symbols) - before:
             self._quotes.ask()

@@ -4,7 +4,7 @@ import asyncio
 import datetime as dt
 
 from condord.core import occ
-from condord.core.position import Contract, Position
+from condord.core.position import Contract, Holdings, Position
 from condord.core.quote import Tick
 from condord.core.session import Clock
 from condord.upstream.faults import RestFault
@@ -78,8 +78,9 @@ class FakeDesk:
     def gap(self):
         self.gaps += 1
 
-    def set_positions(self, positions, lots=()):
+    def set_positions(self, positions, lots=(), stocks=None):
         self.positions = list(positions)
+        self.stocks = stocks
         self.lots = tuple(lots)
         self.symbols = tuple(one.symbol for one in self.positions if one.contract is not None)
 
@@ -104,6 +105,7 @@ class FakeBrokerage:
     def __init__(self, symbols=CONDOR):
         self.breaker = "closed"
         self.held = [holding(symbol) for symbol in symbols]
+        self.stocks = {}
         self.hours = OPEN
         self.contracts = {}
         self.pages = lambda after: NO_ORDERS
@@ -121,9 +123,9 @@ class FakeBrokerage:
         if what in self.failures:
             raise self.failures[what]
 
-    async def positions(self):
+    async def holdings(self):
         await self._answer("positions")
-        return list(self.held)
+        return Holdings(options=tuple(self.held), stocks=dict(self.stocks))
 
     async def clock(self):
         await self._answer("clock")

@@ -94,7 +94,7 @@ class Bench:
     def fault(self, call=None):
         """What a call raises."""
         with pytest.raises(RestFault) as caught:
-            asyncio.run((call or self.rest.positions)())
+            asyncio.run((call or self.rest.holdings)())
         return caught.value
 
 
@@ -115,7 +115,7 @@ def bench(server):
 class TestAnswers:
     def test_positions_are_read_and_one_strange_row_costs_nothing(self, server, bench):
         server.script[POSITIONS] = [Answer([TREASURY, ROW])]
-        (position,) = asyncio.run(bench().rest.positions())
+        (position,) = asyncio.run(bench().rest.holdings()).options
         assert (position.symbol, position.quantity, position.cost_basis_e4) == ("SPY261130P00721000", -1, -9_410_000)
 
     def test_the_clock_is_read(self, bench):
@@ -144,7 +144,7 @@ class TestAnswers:
         assert sorted(len(query["symbols"].split(",")) for _, query, _ in server.asked) == sizes
 
     def test_the_key_goes_in_the_headers(self, server, bench):
-        asyncio.run(bench().rest.positions())
+        asyncio.run(bench().rest.holdings()).options
         headers = server.asked[0][2]
         assert (headers["APCA-API-KEY-ID"], headers["APCA-API-SECRET-KEY"]) == (KEY_ID, SECRET_KEY)
 
@@ -152,14 +152,14 @@ class TestAnswers:
         server.script[POSITIONS] = [
             Answer(gzip.compress(json.dumps([ROW]).encode()), headers={"Content-Encoding": "gzip"})
         ]
-        assert len(asyncio.run(bench().rest.positions())) == 1
+        assert len(asyncio.run(bench().rest.holdings()).options) == 1
 
     def test_a_connection_is_used_again(self, server, bench):
         client = bench(threads=1).rest
 
         async def twice():
-            await client.positions()
-            await client.positions()
+            await client.holdings()
+            await client.holdings()
 
         asyncio.run(twice())
         assert server.connections == 1
@@ -214,7 +214,7 @@ class TestSideLane:
         ways = {CONTRACT: lambda: made.rest.contract(SYMBOL), ORDERS: lambda: made.rest.orders(NOW_AT)}
         assert [made.fault(ways[path]).code for _ in range(2)] == ["serverError", "breakerOpen"]
         assert made.rest.breaker == "closed"
-        assert len(asyncio.run(made.rest.positions())) == 1
+        assert len(asyncio.run(made.rest.holdings()).options) == 1
 
     def test_their_stalls_hold_no_thread_of_positions(self, server, bench):
         server.script[CONTRACT] = [Stall()]
@@ -223,13 +223,13 @@ class TestSideLane:
         async def both():
             stalled = [asyncio.ensure_future(made.rest.contract(SYMBOL)) for _ in range(4)]
             await asyncio.to_thread(server.was_asked.wait, 5)
-            held = await made.rest.positions()
+            held = await made.rest.holdings()
             for task in stalled:
                 task.cancel()
             await asyncio.wait(stalled)
             return held
 
-        assert len(asyncio.run(both())) == 1
+        assert len(asyncio.run(both()).options) == 1
 
     def test_other_bounds_count_for_them_too(self, server, bench):
         server.script[ORDERS] = [Answer({}, 500), Answer([])]
@@ -255,7 +255,7 @@ class TestBadAnswers:
     def test_what_is_no_list_is_malformed_and_tried_again(self, server, bench, answer):
         server.script[POSITIONS] = [answer, Answer([ROW])]
         made = bench()
-        assert len(asyncio.run(made.rest.positions())) == 1
+        assert len(asyncio.run(made.rest.holdings()).options) == 1
         assert len(made.waits) == 1
         server.script[POSITIONS] = [answer]
         assert made.fault().code == "malformed"
@@ -292,7 +292,7 @@ class TestRetries:
 
     def test_the_first_success_ends_the_trying(self, server, bench):
         server.script[POSITIONS] = [Answer({}, 500), Answer({}, 503), Answer([ROW])]
-        assert len(asyncio.run(bench().rest.positions())) == 1
+        assert len(asyncio.run(bench().rest.holdings()).options) == 1
         assert len(server.asked) == 3
 
     def test_without_retries_there_is_one_attempt(self, server, bench):
@@ -313,20 +313,20 @@ class TestRetries:
     def test_retry_after_is_honoured(self, server, bench):
         server.script[POSITIONS] = [Answer({"message": "too many requests."}, 429, {"Retry-After": "7"}), Answer([ROW])]
         made = bench()
-        asyncio.run(made.rest.positions())
+        asyncio.run(made.rest.holdings()).options
         assert made.waits == [7.0]
 
     def test_the_reset_of_the_rate_limit_is_honoured(self, server, bench):
         reset = str(int(time.time()) + 20)
         server.script[POSITIONS] = [Answer({}, 429, {"X-RateLimit-Reset": reset}), Answer([ROW])]
         made = bench()
-        asyncio.run(made.rest.positions())
+        asyncio.run(made.rest.holdings()).options
         assert 18.0 < made.waits[0] <= 20.0
 
     def test_no_wait_is_longer_than_a_minute(self, server, bench):
         server.script[POSITIONS] = [Answer({}, 429, {"Retry-After": "86400"}), Answer([ROW])]
         made = bench()
-        asyncio.run(made.rest.positions())
+        asyncio.run(made.rest.holdings()).options
         assert made.waits == [60.0]
 
     def test_a_reset_that_is_past_is_no_reason_to_hurry(self, server, bench):
@@ -340,10 +340,10 @@ class TestRetries:
         made = bench(threads=1, retries=0, breaker_failures=1)
 
         async def twice():
-            await made.rest.positions()
-            return await made.rest.positions()
+            await made.rest.holdings()
+            return await made.rest.holdings()
 
-        assert len(asyncio.run(twice())) == 1
+        assert len(asyncio.run(twice()).options) == 1
         assert (made.waits, made.rest.breaker) == ([], "closed")
 
     def test_a_connection_that_always_fails_is_unreachable(self, server, bench):
@@ -360,7 +360,7 @@ class TestRetries:
 
 
 class TestTimeouts:
-    @pytest.mark.parametrize("way", ["positions", "clock"])
+    @pytest.mark.parametrize("way", ["holdings", "clock"])
     def test_a_stalled_server_is_left_in_time(self, server, bench, way):
         server.script[POSITIONS] = server.script[CLOCK] = [Stall()]
         made = bench(timeout_seconds=0.1, retries=0)
@@ -382,7 +382,7 @@ class TestTimeouts:
     def test_a_timeout_is_tried_again(self, server, bench):
         server.script[POSITIONS] = [Stall(), Answer([ROW])]
         made = bench(timeout_seconds=0.1)
-        assert len(asyncio.run(made.rest.positions())) == 1
+        assert len(asyncio.run(made.rest.holdings()).options) == 1
         assert len(made.waits) == 1
 
     def test_a_server_that_accepts_nobody_is_left_in_time(self, bench):
@@ -403,7 +403,7 @@ class TestTimeouts:
         made = bench(breaker_failures=1)
 
         async def give_up():
-            task = asyncio.ensure_future(made.rest.positions())
+            task = asyncio.ensure_future(made.rest.holdings())
             await asyncio.to_thread(server.was_asked.wait, 5)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -433,7 +433,7 @@ class TestBreaker:
         server.script[POSITIONS] = [Answer({}, 500), Answer([ROW]), Answer({}, 500), Answer([ROW])]
         made = bench(breaker_failures=2, retries=0)
         made.fault()
-        asyncio.run(made.rest.positions())
+        asyncio.run(made.rest.holdings()).options
         made.fault()
         assert made.rest.breaker == "closed"
 
@@ -458,7 +458,7 @@ class TestBreaker:
         made.fault()
         assert made.fault().code == "breakerOpen"
         made.rest.set_breaker(1, 0.0)
-        asyncio.run(made.rest.positions())
+        asyncio.run(made.rest.holdings()).options
         assert made.rest.breaker == "closed"
 
     def test_it_opens_again_when_the_trial_fails(self, server, bench):
@@ -476,7 +476,7 @@ class TestBreaker:
         made.rest.set_breaker(1, 0.0)
 
         async def watch():
-            task = asyncio.ensure_future(made.rest.positions())
+            task = asyncio.ensure_future(made.rest.holdings())
             await asyncio.sleep(0)
             seen = made.rest.breaker
             await task

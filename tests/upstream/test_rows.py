@@ -303,3 +303,19 @@ class TestClock:
     def test_a_field_that_cannot_be_read_is_refused(self, field, value):
         with pytest.raises(msgspec.ValidationError):
             rows.clock(HOURS | {field: value}, dt.datetime.now(dt.UTC))
+
+
+class TestStocks:
+    @pytest.mark.parametrize(
+        ("row", "stocks"),
+        [
+            ({"asset_class": "us_equity", "symbol": "SPY", "qty": "200", "side": "long"}, {"SPY": 200}),
+            ({"asset_class": "us_equity", "symbol": "SPY", "qty": "-200", "side": "short"}, {"SPY": -200}),
+            ({"asset_class": "us_equity", "symbol": "SPY", "qty": "200", "side": "short"}, {"SPY": -200}),
+            ({"asset_class": "us_equity", "symbol": "SPY", "qty": "0.5", "side": "long"}, {"SPY": 0}),
+            ({"asset_class": "us_equity", "symbol": "SPY", "qty": None}, {}),
+            ({"asset_class": "crypto", "symbol": "BTCUSD", "qty": "1"}, {}),
+        ],
+    )
+    def test_stocks_are_signed_shares_by_symbol_and_nothing_else_is_one(self, row, stocks):
+        assert rows.holdings([row, "nonsense"]).stocks == stocks

@@ -1,0 +1,58 @@
+"""What happens to positions over their life, as a trader is told of it."""
+
+import pytest
+
+from tests.e2e.conftest import QUICK
+from tests.e2e.running import Condord, closing_program, fetch, until
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def settled(simulated):
+    environ = {**QUICK, "CONDORD_REST_SETTLE_SECONDS": "0.5"}
+    with closing_program(Condord(simulated, **environ)) as condord:
+        condord.await_priced()
+        yield condord
+
+
+def plain_condor(document):
+    return next(condor for condor in document["condors"] if condor["id"].startswith("SPY-"))
+
+
+def notices(condord) -> dict[str, str]:
+    return {notice["code"]: notice["text"] for notice in condord.status()["notices"]}
+
+
+def test_a_leg_that_vanished_alone_breaks_the_condor_after_a_moment(simulated, settled):
+    condor = plain_condor(settled.document())
+    gone = condor["legs"][3]
+    simulated.post("positions", positions=[{"symbol": gone["symbol"], "qty": 0}])
+    assert fetch(settled.url + "/api/refresh", method="POST")[0] == 202
+    until(lambda: "brokenCondor" in notices(settled), "the break is told")
+    text = f"broken condor: long call {gone['strike']} missing"
+    problems = {entry["symbol"]: entry["problem"] for entry in settled.document()["unmatched"]}
+    assert [problems[leg["symbol"]] for leg in condor["legs"][:3]] == [text] * 3
+
+
+def test_an_assignment_is_named(simulated, settled):
+    short_put = plain_condor(settled.document())["legs"][1]
+    shares = 100 * short_put["quantity"]
+    changes = [
+        {"symbol": short_put["symbol"], "qty": 0},
+        {"symbol": "SPY", "qty": shares, "avg_entry_price": short_put["strike"]},
+    ]
+    simulated.post("positions", positions=changes)
+    fetch(settled.url + "/api/refresh", method="POST")
+    until(lambda: "assignment" in notices(settled), "the assignment is told")
+    assert f"{shares} shares of SPY came" in notices(settled)["assignment"]
+
+
+def test_a_condor_that_fills_leg_by_leg_is_never_shown_in_pieces(simulated, settled):
+    legs = [leg["symbol"] for leg in plain_condor(settled.document())["legs"]]
+    for number in range(1, 5):
+        changes = [{"symbol": symbol, "qty": 0} for symbol in legs[:number]]
+        simulated.post("positions", positions=changes, fill=True)
+    until(lambda: all(not c["id"].startswith("SPY-") for c in settled.document()["condors"]), "the condor is closed")
+    assert not {entry["symbol"] for entry in settled.document()["unmatched"]} & set(legs)
+    assert notices(settled) == {}
