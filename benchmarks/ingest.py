@@ -67,6 +67,7 @@ class Stopwatch:
         self._begin = 0.0
 
     def count(self, arrived: int) -> None:
+        """So many quotes have arrived."""
         if self.left == self.quotes:
             self._begin = time.process_time()
         self.left -= arrived

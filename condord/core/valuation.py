@@ -164,17 +164,19 @@ def max_losses_e4(positions: Iterable[Position]) -> dict[str, int | None]:
     """The worst case at expiration by underlying, in 1e-4 dollars: net for each expiration, then added up.
 
     None where it has no bound (more calls sold than bought) or a number is not known. A position whose symbol
-    cannot be parsed stands under its symbol, unknown.
+    cannot be parsed stands under its symbol, unknown. Adjusted contracts deliver something else than standard ones of
+    the same underlying, so they are netted by their own root alone.
     """
-    books: dict[str, dict[dt.date, list[Position]]] = {}
+    books: dict[str, dict[tuple[dt.date, str], list[Position]]] = {}
     losses: dict[str, int | None] = {}
     for position in positions:
         if position.contract is None or position.quantity is None:
             losses[position.underlying or position.symbol] = None
         else:
-            underlying = position.underlying or position.contract.root
-            by_day = books.setdefault(underlying, {})
-            by_day.setdefault(position.contract.expiration, []).append(position)
+            contract = position.contract
+            netted = contract.expiration, contract.root if contract.root_is_adjusted else ""
+            by_day = books.setdefault(position.underlying or contract.root, {})
+            by_day.setdefault(netted, []).append(position)
     for underlying, by_day in books.items():
         loss_e4 = _sum(_worst_e4(book) for book in by_day.values())
         losses[underlying] = None if underlying in losses else loss_e4

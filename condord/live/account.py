@@ -39,7 +39,9 @@ class Account:
         held, opened = frozenset(positions), tuple(lots)
         if (held, opened) != (self._held, self._lots):
             self._held, self._lots, self._grouping = held, opened, group(held, opened)
-        reading = Reading(positions=tuple(sorted(held, key=lambda position: position.symbol)), grouping=self._grouping, stocks=stocks)
+        reading = Reading(
+            positions=tuple(sorted(held, key=lambda position: position.symbol)), grouping=self._grouping, stocks=stocks
+        )
         left = ((leftover.position.symbol, leftover.position.quantity or 0) for leftover in self._grouping.unmatched)
         return self.settling.offer(reading, dict(left), now)
 

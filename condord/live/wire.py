@@ -28,7 +28,13 @@ Code = Literal[
     "symbolLimit",
 ]
 NoticeCode = Literal[
-    "brokenCondor", "assignment", "expiresToday", "expired", "ordersUnavailable", "contractsUnavailable"
+    "brokenCondor",
+    "assignment",
+    "expiresToday",
+    "expired",
+    "ordersUnavailable",
+    "contractsUnavailable",
+    "calendarUnavailable",
 ]
 BreakerState = Literal["closed", "open", "halfOpen"]
 Source = Literal["alpaca-paper", "alpaca-live", "simulator"]
@@ -106,7 +112,7 @@ class Status(_Wire, frozen=True, kw_only=True):
     market: Market
     stream: Stream
     positions: Positions
-    notices: list[Notice]
+    notices: list[Notice] = []
 
 
 class StatusReport(Status, frozen=True, kw_only=True):

@@ -11,7 +11,7 @@ import msgspec
 from condord.core.orders import Lot, Order
 from condord.core.position import Contract, Holdings, Position
 from condord.core.quote import Tick
-from condord.core.session import Clock
+from condord.core.session import Clock, Hours
 from condord.live import wire
 
 
@@ -85,6 +85,9 @@ class Brokerage(Protocol):
 
     async def clock(self) -> Clock:
         """The market's clock."""
+
+    async def trading_day(self, today: dt.date) -> Hours | None:
+        """The regular session of `today`, or the last one before it; None where none is known."""
 
     async def quotes(self, symbols: Sequence[str]) -> list[Tick]:
         """The latest quotes of `symbols`, any number of them; symbols never quoted are left out."""

@@ -28,12 +28,12 @@ from alpaca.data.historical.option import OptionHistoricalDataClient
 from alpaca.data.requests import OptionLatestQuoteRequest
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import QueryOrderStatus
-from alpaca.trading.requests import GetOrdersRequest
+from alpaca.trading.requests import GetCalendarRequest, GetOrdersRequest
 from pybreaker import CircuitBreaker
 
 from condord.core.position import Contract, Holdings
 from condord.core.quote import Tick
-from condord.core.session import Clock
+from condord.core.session import Clock, Hours
 from condord.live.wire import BreakerState
 from condord.upstream import contracts, history, rows
 from condord.upstream.faults import RestFault, rest_fault
@@ -115,6 +115,10 @@ class AlpacaRest:
         """The market's clock."""
         return await self._call(lambda: rows.clock(self._trading.get_clock(), self._now_at()))
 
+    async def trading_day(self, today: dt.date) -> Hours | None:
+        """The regular session of `today`, or the last one in the week before it."""
+        return await self._call(functools.partial(self._days, today), self._side)
+
     async def quotes(self, symbols: Sequence[str]) -> list[Tick]:
         """The latest quotes of `symbols`, 100 a request; symbols never quoted are left out."""
         parts = [symbols[start : start + SYMBOLS_A_REQUEST] for start in range(0, len(symbols), SYMBOLS_A_REQUEST)]
@@ -133,6 +137,10 @@ class AlpacaRest:
         """Let the threads end."""
         for lane in (self._main, self._side):
             lane.pool.shutdown()
+
+    def _days(self, today: dt.date) -> Hours | None:
+        request = GetCalendarRequest(start=today - dt.timedelta(days=7), end=today)
+        return rows.hours(self._trading.get_calendar(request), today)
 
     def _quotes(self, symbols: Sequence[str]) -> list[Tick]:
         request = OptionLatestQuoteRequest(symbol_or_symbols=list(symbols), feed=OptionsFeed(self.settings.feed))

@@ -17,7 +17,7 @@ import msgspec
 from condord.core import occ
 from condord.core.position import Holdings, Position
 from condord.core.quote import Tick
-from condord.core.session import Clock
+from condord.core.session import Clock, Hours, hours_of
 from condord.errors import SymbolError
 
 _LIMIT = Decimal(10) ** 12
@@ -80,6 +80,17 @@ def clock(answer: object, now_at: dt.datetime) -> Clock:
         raise msgspec.ValidationError("a time is out of range") from error
 
 
+def hours(answer: object, today: dt.date) -> Hours | None:
+    """The session of `today`, or the last one before it, of `GET /v2/calendar`; None where it names none.
+
+    Raises:
+        msgspec.ValidationError: a day cannot be read.
+    """
+    days = msgspec.convert(answer, list[_CalendarDay])
+    past = max((day for day in days if day.date <= today), key=lambda day: day.date, default=None)
+    return None if past is None else hours_of(past.date, _wall_time(past.open), _wall_time(past.close))
+
+
 def ticks(answer: object) -> list[Tick]:
     """The quotes of `GET /v1beta1/options/quotes/latest`; one that cannot be read is left out.
 
@@ -111,6 +122,16 @@ def e4(value: Decimal | None) -> int | None:
 def text(value: object) -> str | None:
     """A string that says something, as names are; cut where it is absurd."""
     return value[:64] if isinstance(value, str) and value else None
+
+
+class _CalendarDay(msgspec.Struct):
+    date: dt.date
+    open: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{2}:[0-5][0-9]$")]
+    close: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{2}:[0-5][0-9]$")]
+
+
+def _wall_time(text: str) -> dt.time:
+    return dt.time.fromisoformat(text)
 
 
 class _ClockAnswer(msgspec.Struct):

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import msgspec
 
 from condord.core.position import Holdings
-from condord.core.session import Clock, is_open_at
+from condord.core.session import Clock, Hours, exchange_day, is_trading_at
 from condord.live import wire
 from condord.live.link import Link, LinkSettings
 from condord.upstream.contracts import ContractReader
@@ -37,6 +37,7 @@ HISTORY_SECONDS = 180.0
 _READINGS = ("positions", "quotes", "clock")
 _EXTRAS: dict[str, tuple[wire.NoticeCode, str]] = {
     "contracts": ("contractsUnavailable", "contracts cannot be looked up, so multipliers may be assumed: "),
+    "calendar": ("calendarUnavailable", "the calendar cannot be read, so all options are taken to close with stocks: "),
     "orders": ("ordersUnavailable", "the order history cannot be read, so condors are grouped by structure: "),
 }
 _LEVELS: dict[wire.State, int] = {
@@ -116,6 +117,9 @@ class Supervisor:
         self._desk = desk
         self._now_at = now_at
         self._clock: Clock | None = None
+        self._underlyings: set[str] = set()
+        self._session: Hours | None = None
+        self._session_day: dt.date | None = None
         self._read_at: dt.datetime | None = None
         self._held: Holdings | None = None
         self._failures: dict[str, _Failure] = {}
@@ -246,7 +250,9 @@ class Supervisor:
         return wire.Market(is_open=self._is_open(), next_open=self._clock.next_open, next_close=self._clock.next_close)
 
     def _is_open(self) -> bool | None:
-        return None if self._clock is None else is_open_at(self._clock, self._now_at())
+        if self._clock is None:
+            return None
+        return is_trading_at(self._clock, self._session, self._now_at(), self._underlyings)
 
     def _link_settings(self, name: str) -> LinkSettings:
         return LinkSettings(
@@ -267,6 +273,10 @@ class Supervisor:
     async def _read_clock(self) -> None:
         with self._noting_failure("clock"):
             self._clock = await self._brokerage.clock()
+        today = exchange_day(self._now_at())
+        if self._session_day != today:
+            with self._noting_failure("calendar"):
+                self._session, self._session_day = await self._brokerage.trading_day(today), today
 
     async def _read_positions(self) -> None:
         with self._noting_failure("positions"):
@@ -294,6 +304,7 @@ class Supervisor:
             return
         before = set(self._desk.symbols)
         options = self._contracts.contracts.applied(self._held.options)
+        self._underlyings = {option.underlying or option.contract.root for option in options if option.contract}
         self._desk.set_positions(options, self._history.history.lots, self._held.stocks)
         self.stream.want(self._desk.symbols)
         if set(self._desk.symbols) - before:

@@ -18,7 +18,6 @@ from condord.core.valuation import (
     value,
 )
 from tests.core.strategies import (
-    DECEMBER,
     JANUARY,
     QUOTED_AT,
     books,
@@ -502,11 +501,12 @@ def test_a_total_is_the_sum_of_its_parts_or_unknown_when_one_is(account):
 @given(books(known_basis=True))
 def test_the_worst_case_is_the_least_payoff_at_any_price(book):
     losses = []
-    for expiration in (DECEMBER, JANUARY):
+    netted = {(held.contract.expiration, held.contract.root_is_adjusted and held.contract.root) for held in book}
+    for key in netted:
         legs = [
             (held.contract.right, held.contract.strike_mills, held.quantity, held.cost_basis_e4)
             for held in book
-            if held.contract.expiration == expiration
+            if (held.contract.expiration, held.contract.root_is_adjusted and held.contract.root) == key
         ]
         dollars = [payoff_e4(legs, price * 10_000, 100) for price in range(200)]
         losses.append(None if dollars[-1] < dollars[-2] else max(0, -min(dollars)))
@@ -526,3 +526,9 @@ def test_the_worst_case_never_exceeds_that_of_the_condors_and_what_is_left(book)
             assert (loss_e4, apart) == (None, None)
         else:
             assert loss_e4 <= apart + sum(card.max_loss_e4 for card in grouping.condors)
+
+
+def test_adjusted_contracts_are_not_netted_with_standard_ones_of_the_underlying():
+    standard, adjusted = holding("P", 95, -1, "1"), replace(holding("P", 95, 1, "1", root="XYZ1"), underlying="XYZ")
+    assert max_losses_e4([standard]) == {"XYZ": e4("9400")}
+    assert max_losses_e4([standard, adjusted]) == {"XYZ": e4("9500")}

@@ -130,16 +130,18 @@ def test_a_full_house_is_told_and_a_place_is_free_again(simulated):
 def test_sighup_applies_what_it_can_and_refuses_what_is_wrong(simulated, tmp_path):
     file = tmp_path / "condord.toml"
     file.write_text("[stream]\nwindow_ms = 250\n")
-    with closing_program(Condord(simulated, "--port", "0", "--config", str(file))) as condord:
-        with closing(Follower(condord.url)) as follower:
-            until(lambda: follower.events, "a stream")
-            file.write_text("[stream]\nwindow_ms = 500\n[server]\nring_size = 8\n")
-            condord.process.send_signal(1)
-            assert "server.ring_size" in condord.said("Configuration reloaded.*")[0]
-            file.write_text("[stream]\nwindow = 1\n")
-            condord.process.send_signal(1)
-            assert "stream.window" in condord.said("Configuration refused.*")[0]
-            assert not follower.ended.is_set()
+    with (
+        closing_program(Condord(simulated, "--port", "0", "--config", str(file))) as condord,
+        closing(Follower(condord.url)) as follower,
+    ):
+        until(lambda: follower.events, "a stream")
+        file.write_text("[stream]\nwindow_ms = 500\n[server]\nring_size = 8\n")
+        condord.process.send_signal(1)
+        assert "server.ring_size" in condord.said("Configuration reloaded.*")[0]
+        file.write_text("[stream]\nwindow = 1\n")
+        condord.process.send_signal(1)
+        assert "stream.window" in condord.said("Configuration refused.*")[0]
+        assert not follower.ended.is_set()
 
 
 def test_the_daemon_tells_systemd_that_it_is_ready_and_alive(simulated, tmp_path):

@@ -107,6 +107,7 @@ class FakeBrokerage:
         self.held = [holding(symbol) for symbol in symbols]
         self.stocks = {}
         self.hours = OPEN
+        self.session = None
         self.contracts = {}
         self.pages = lambda after: NO_ORDERS
         self.failures = {}
@@ -130,6 +131,10 @@ class FakeBrokerage:
     async def clock(self):
         await self._answer("clock")
         return self.hours
+
+    async def trading_day(self, today):
+        await self._answer("trading_day", today)
+        return self.session
 
     async def quotes(self, symbols):
         await self._answer("quotes", tuple(symbols))

@@ -144,7 +144,7 @@ class TestAnswers:
         assert sorted(len(query["symbols"].split(",")) for _, query, _ in server.asked) == sizes
 
     def test_the_key_goes_in_the_headers(self, server, bench):
-        asyncio.run(bench().rest.holdings()).options
+        asyncio.run(bench().rest.holdings())
         headers = server.asked[0][2]
         assert (headers["APCA-API-KEY-ID"], headers["APCA-API-SECRET-KEY"]) == (KEY_ID, SECRET_KEY)
 
@@ -313,20 +313,20 @@ class TestRetries:
     def test_retry_after_is_honoured(self, server, bench):
         server.script[POSITIONS] = [Answer({"message": "too many requests."}, 429, {"Retry-After": "7"}), Answer([ROW])]
         made = bench()
-        asyncio.run(made.rest.holdings()).options
+        asyncio.run(made.rest.holdings())
         assert made.waits == [7.0]
 
     def test_the_reset_of_the_rate_limit_is_honoured(self, server, bench):
         reset = str(int(time.time()) + 20)
         server.script[POSITIONS] = [Answer({}, 429, {"X-RateLimit-Reset": reset}), Answer([ROW])]
         made = bench()
-        asyncio.run(made.rest.holdings()).options
+        asyncio.run(made.rest.holdings())
         assert 18.0 < made.waits[0] <= 20.0
 
     def test_no_wait_is_longer_than_a_minute(self, server, bench):
         server.script[POSITIONS] = [Answer({}, 429, {"Retry-After": "86400"}), Answer([ROW])]
         made = bench()
-        asyncio.run(made.rest.holdings()).options
+        asyncio.run(made.rest.holdings())
         assert made.waits == [60.0]
 
     def test_a_reset_that_is_past_is_no_reason_to_hurry(self, server, bench):
@@ -433,7 +433,7 @@ class TestBreaker:
         server.script[POSITIONS] = [Answer({}, 500), Answer([ROW]), Answer({}, 500), Answer([ROW])]
         made = bench(breaker_failures=2, retries=0)
         made.fault()
-        asyncio.run(made.rest.holdings()).options
+        asyncio.run(made.rest.holdings())
         made.fault()
         assert made.rest.breaker == "closed"
 
@@ -458,7 +458,7 @@ class TestBreaker:
         made.fault()
         assert made.fault().code == "breakerOpen"
         made.rest.set_breaker(1, 0.0)
-        asyncio.run(made.rest.holdings()).options
+        asyncio.run(made.rest.holdings())
         assert made.rest.breaker == "closed"
 
     def test_it_opens_again_when_the_trial_fails(self, server, bench):

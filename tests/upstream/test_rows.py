@@ -319,3 +319,29 @@ class TestStocks:
     )
     def test_stocks_are_signed_shares_by_symbol_and_nothing_else_is_one(self, row, stocks):
         assert rows.holdings([row, "nonsense"]).stocks == stocks
+
+
+class TestHours:
+    DAYS = (
+        {"date": "2026-11-25", "open": "09:30", "close": "16:00", "session_open": "0400"},
+        {"date": "2026-11-27", "open": "09:30", "close": "13:00"},
+    )
+
+    @pytest.mark.parametrize(
+        ("today", "close_at"),
+        [
+            (dt.date(2026, 11, 25), dt.datetime(2026, 11, 25, 21, 0, tzinfo=dt.UTC)),
+            (dt.date(2026, 11, 26), dt.datetime(2026, 11, 25, 21, 0, tzinfo=dt.UTC)),
+            (dt.date(2026, 11, 27), dt.datetime(2026, 11, 27, 18, 0, tzinfo=dt.UTC)),
+        ],
+    )
+    def test_the_session_is_that_of_today_or_the_last_one(self, today, close_at):
+        assert rows.hours(list(self.DAYS), today).close_at == close_at
+
+    def test_a_calendar_without_a_day_names_no_session(self):
+        assert rows.hours([], dt.date(2026, 11, 25)) is None
+
+    @pytest.mark.parametrize("close", ["25:00", "4 pm", None, "٠٩:30"])
+    def test_a_day_that_cannot_be_read_is_refused(self, close):
+        with pytest.raises(ValueError):
+            rows.hours([{**self.DAYS[0], "close": close}], dt.date(2026, 11, 25))

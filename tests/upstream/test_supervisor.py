@@ -9,6 +9,7 @@ import pytest
 from condord.core import occ
 from condord.core.orders import Fill, Order
 from condord.core.position import Contract, Position
+from condord.core.session import Hours
 from condord.live import wire
 from condord.upstream.faults import RestFault
 from condord.upstream.ports import OrderPage
@@ -449,6 +450,30 @@ class TestState:
             async with bench.at_work():
                 await bench.ready()
                 assert (bench.status.state, bench.status.market.is_open) == ("closed", False)
+
+    def test_options_on_an_index_fund_trade_a_quarter_of_an_hour_longer_than_the_clock_says(self):
+        @play
+        async def _(bench):
+            ago = dt.timedelta(minutes=10)
+            bench.brokerage.hours = SHUT
+            bench.brokerage.session = Hours(open_at=STARTED_AT - 40 * ago, close_at=STARTED_AT - ago)
+            bench.brokerage.held = [holding("SPY261218P00560000")]
+            async with bench.at_work():
+                await bench.ready()
+                assert bench.status.state == "live"
+                await until(lambda: bench.status.state == "closed", within=301.0)
+                assert len(bench.brokerage.times("trading_day")) == 1
+
+    def test_a_calendar_that_cannot_be_read_is_a_notice_and_no_more(self):
+        @play
+        async def _(bench):
+            bench.brokerage.failures["trading_day"] = OUTAGE
+            async with bench.at_work():
+                await bench.ready()
+                assert bench.status.positions.error is None
+                assert [notice.code for notice in bench.status.notices] == ["calendarUnavailable"]
+                del bench.brokerage.failures["trading_day"]
+                await until(lambda: bench.status.notices == [], within=61.0)
 
     def test_the_market_opens_between_two_readings_of_the_clock(self):
         @play(refresh_seconds=7200.0)
