@@ -6,14 +6,19 @@ Per share, with signed quantities n_i of legs, q contracts, marks M_i and cost b
     natural       the same with bids for longs and asks for shorts
     unrealized    sum(n_i M_i m - B_i)          = (credit - mark) m q
 
-One leg without a mark and every sum is None, with the leg in `missing`: never a partial sum, never zero. A cost to
-close outside 0 to the widest wing comes from legs quoted at different moments: it is published, not clamped.
+One leg without a mark and every sum is None, with the leg in `missing`: never a partial sum, never zero. Bounds are
+given in its place. A wing's inner option is worth at least its outer one and at most the width more, whatever the
+underlying does, so a wing with an unknown leg is worth from 0 to its width, and no more than its inner option:
+
+    low, high     + (C - m q (value of the wings at their greatest, their least)) for a short condor, and reversed
+
+A cost to close outside 0 to the widest wing comes from legs quoted at different moments: it is published, not clamped.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -36,6 +41,8 @@ class Valuation(msgspec.Struct, frozen=True, kw_only=True):
     missing: tuple[str, ...]
     unconfirmed: bool
     legs_unrealized_e4: tuple[int | None, ...]
+    bounds_e4: tuple[int, int] | None = None
+    """The least and the greatest profit or loss that a condor with a missing leg can have."""
 
 
 class UnderlyingTotals(msgspec.Struct, frozen=True, kw_only=True):
@@ -92,7 +99,28 @@ def value(condor: Condor, quotes: Mapping[str, Quote], unconfirmed: Collection[s
         missing=tuple(missing),
         unconfirmed=doubtful,
         legs_unrealized_e4=tuple(legs_unrealized),
+        bounds_e4=_bounds(condor, marks) if missing else None,
     )
+
+
+def _bounds(condor: Condor, marks_e4: Sequence[int | None]) -> tuple[int, int] | None:
+    """The profit or loss at the least favourable and at the most favourable marks of the missing legs."""
+    basis_e4 = _sum(leg.cost_basis_e4 for leg in condor.legs)
+    if basis_e4 is None:
+        return None
+    outer_put, inner_put, inner_call, outer_call = marks_e4
+    puts = _wing(inner_put, outer_put, condor.put_width_e4)
+    calls = _wing(inner_call, outer_call, condor.call_width_e4)
+    shares = condor.multiplier * condor.quantity * (-1 if condor.direction == "short" else 1)
+    ends = [shares * (put_e4 + call_e4) - basis_e4 for put_e4, call_e4 in zip(puts, calls, strict=True)]
+    return min(ends), max(ends)
+
+
+def _wing(inner_e4: int | None, outer_e4: int | None, width_e4: int) -> tuple[int, int]:
+    """The least and the greatest worth of a wing, inner less outer option, per share."""
+    if inner_e4 is not None and outer_e4 is not None:
+        return inner_e4 - outer_e4, inner_e4 - outer_e4
+    return 0, width_e4 if inner_e4 is None else min(width_e4, inner_e4)
 
 
 def _net(condor: Condor, prices_e4: Iterable[int | None]) -> int | None:

@@ -48,7 +48,12 @@ def valuation(condor: Condor, value: values.Valuation) -> wire.Valuation:
             wire.LegValuation(symbol=leg.symbol, unrealized_pl=dollars_or_none(unrealized_e4))
             for leg, unrealized_e4 in zip(condor.legs, value.legs_unrealized_e4, strict=True)
         ],
+        pl_bounds=_bounds(value.bounds_e4),
     )
+
+
+def _bounds(bounds_e4: tuple[int, int] | None) -> wire.PlBounds | None:
+    return None if bounds_e4 is None else wire.PlBounds(low=dollars(bounds_e4[0]), high=dollars(bounds_e4[1]))
 
 
 def condor(card: Condor, value: values.Valuation, day: dt.date) -> wire.Condor:

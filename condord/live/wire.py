@@ -159,6 +159,13 @@ class LegValuation(_Wire, frozen=True, kw_only=True):
     unrealized_pl: Dollars | None
 
 
+class PlBounds(_Wire, frozen=True, kw_only=True):
+    """Between what the profit or loss of a condor with a missing leg lies."""
+
+    low: Dollars
+    high: Dollars
+
+
 class Valuation(_Wire, frozen=True, kw_only=True):
     """What a condor is worth now; see `condord.core.valuation` for the formulas."""
 
@@ -173,6 +180,7 @@ class Valuation(_Wire, frozen=True, kw_only=True):
     missing: list[str]
     unconfirmed: bool
     legs: list[LegValuation]
+    pl_bounds: PlBounds | None = None
 
 
 class Condor(_Wire, frozen=True, kw_only=True):

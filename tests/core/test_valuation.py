@@ -532,3 +532,37 @@ def test_adjusted_contracts_are_not_netted_with_standard_ones_of_the_underlying(
     standard, adjusted = holding("P", 95, -1, "1"), replace(holding("P", 95, 1, "1", root="XYZ1"), underlying="XYZ")
     assert max_losses_e4([standard]) == {"XYZ": e4("9400")}
     assert max_losses_e4([standard, adjusted]) == {"XYZ": e4("9500")}
+
+
+@pytest.mark.parametrize(
+    ("missing", "low", "high"),
+    [
+        # The put wing costs from 0 to its short leg, 1.50; the call wing costs 0.72; the credit is 2.35.
+        (["long_put"], "26", "326"),
+        # The put wing costs from 0 to its width, 10.
+        (["short_put"], "-1674", "326"),
+        (["long_put", "short_put"], "-1674", "326"),
+        (["long_put", "short_put", "short_call", "long_call"], "-3530", "470"),
+    ],
+)
+def test_a_condor_with_a_missing_leg_has_bounds_of_its_profit_or_loss(missing, low, high):
+    found = value(condor(), market(**dict.fromkeys(missing)), ())
+    assert found.bounds_e4 == (e4(low), e4(high))
+    reverse = value(condor(-2), market(**dict.fromkeys(missing)), ())
+    assert reverse.bounds_e4 == (-e4(high), -e4(low))
+
+
+def test_a_whole_condor_has_no_bounds_and_neither_has_one_of_unknown_cost():
+    assert value(condor(), market(), ()).bounds_e4 is None
+    unpaid = group([replace(held, cost_basis_e4=None) for held in condor_holdings(STRIKES, ENTRIES, 1, root="SPY")])
+    assert value(unpaid.condors[0], {}, ()).bounds_e4 is None
+
+
+@given(st.sets(st.sampled_from(SYMBOLS), min_size=1), st.tuples(*[st.integers(0, 100_000)] * 4))
+def test_whatever_fair_price_a_missing_leg_has_lies_within_the_bounds(missing, prices):
+    outer_put, put_wing, outer_call, call_wing = prices
+    fair = dict(zip(SYMBOLS, (outer_put, outer_put + put_wing, outer_call + call_wing, outer_call), strict=True))
+    quotes = {symbol: Quote(symbol=symbol, mark_e4=price, state="twoSided") for symbol, price in fair.items()}
+    known = {symbol: quote for symbol, quote in quotes.items() if symbol not in missing}
+    low_e4, high_e4 = value(condor(), known, ()).bounds_e4
+    assert low_e4 <= value(condor(), quotes, ()).unrealized_e4 <= high_e4

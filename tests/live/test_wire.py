@@ -26,7 +26,7 @@ LEG = {
 }
 VALUATION = {
     *("id", "asOf", "mark", "natural", "unrealizedPl", "naturalPl", "percentOfMaxProfit", "percentOfRisk"),
-    *("missing", "unconfirmed", "legs"),
+    *("missing", "unconfirmed", "legs", "plBounds"),
 }
 UNMATCHED = {
     *("symbol", "underlying", "root", "expiration", "right", "strike", "side", "quantity", "multiplier"),
