@@ -324,7 +324,7 @@ def _read(path: Path) -> str:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        hint = "Name a readable file with --config or $CONDORD_CONFIG; `condord config init` writes one."
+        hint = "Name a readable file with --config or $CONDORD_CONFIG; condord.toml.example shows what it holds."
         raise ConfigError([f"{_plain(str(path))}: cannot be read: {error.strerror}"], hint) from error
     try:
         return raw.decode("utf-8-sig")

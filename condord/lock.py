@@ -1,18 +1,19 @@
 """Decides that one daemon alone uses a key on an option stream: Alpaca permits one connection, and two would fight.
 
-The lock is the system's own, on a file in the runtime directory, so it goes with the process however that ends; the
-file stays and means nothing. Its name is a digest, as a key stands in no file name. Where no file can be made there is
-no lock, which is logged: a daemon without one is better than none.
+The lock is the system's own, on a file in the runtime directory, so it goes with the process however that ends; a
+file that a killed process left means nothing. Its name is a digest, as a key stands in no file name. Where no file can
+be made there is no lock, which is logged: a daemon without one is better than none.
 """
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from condord.errors import Unavailable
@@ -29,8 +30,9 @@ def directory(environ: Mapping[str, str]) -> Path:
     return Path(tempfile.gettempdir()) / f"condord-{os.getuid()}"
 
 
-def take(place: Path, *, key_id: str, stream_url: str) -> int | None:
-    """Take the lock for a key and a stream until the process ends; the open file, or None where none can be made.
+@contextlib.contextmanager
+def held(place: Path, *, key_id: str, stream_url: str) -> Iterator[None]:
+    """Have a key on a stream to ourselves, as far as a file can be made for that.
 
     Raises:
         Unavailable: another process has it; the text names it.
@@ -39,19 +41,34 @@ def take(place: Path, *, key_id: str, stream_url: str) -> int | None:
     path = place / f"{digest}.lock"
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        file = _take(path)
     except OSError as error:
         fields = {"path": str(path), "reason": error.strerror}
         _log.warning("No lock against a second daemon", extra={"fields": fields})
-        return None
+        yield
+        return
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        owner = os.read(file, 20).decode(errors="replace").strip() or "unknown"
+        yield
+    finally:
+        path.unlink(missing_ok=True)
         os.close(file)
-        text = f"another condord (process {owner}) uses this key on this option stream"
-        hint = "Stop it, or ask it: `condord status`. Alpaca permits one stream an account."
-        raise Unavailable(text, hint) from error
-    os.ftruncate(file, 0)
-    os.write(file, f"{os.getpid()}\n".encode())
-    return file
+
+
+def _take(path: Path) -> int:
+    """The open and locked file at `path`: once more if its last owner removed it between opening and locking."""
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            owner = os.read(file, 20).decode(errors="replace").strip() or "unknown"
+            os.close(file)
+            text = f"another condord (process {owner}) uses this key on this option stream"
+            hint = "Stop it, or ask it: `condord status`. Alpaca permits one stream an account."
+            raise Unavailable(text, hint) from error
+        if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
+            with contextlib.suppress(OSError):  # on a full disk the lock holds without the name of its owner
+                os.ftruncate(file, 0)
+                os.write(file, f"{os.getpid()}\n".encode())
+            return file
+        os.close(file)

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from condord import __version__, lock, logs
+from condord import __version__, lock, logs, terminal
 from condord import config as configuration
 from condord import credentials as keys
 from condord.config import Config
@@ -84,7 +84,6 @@ def run(
 
     set_logs(config.log)
     settings = _supervisor_settings(config)
-    lock.take(lock.directory(environ), key_id=found.key_id.reveal(), stream_url=settings.option_stream_url)
     own_environ = dict(environ)
     notifier = Notifier.from_environ(own_environ)
     address = server.Address(host=config.server.host, port=config.server.port, uds=config.server.uds)
@@ -96,6 +95,7 @@ def run(
         await service.run(announce, reread or (lambda: config), set_logs)
 
     with (
+        lock.held(lock.directory(environ), key_id=login.key_id, stream_url=settings.option_stream_url),
         server.listening(address, listen_sockets(own_environ)) as listeners,
         asyncio.Runner(loop_factory=ResolvingLoop) as runner,
     ):
@@ -123,6 +123,7 @@ class Service:
         self._started = time.monotonic()
         self._stopping = asyncio.Event()
         self._drained = asyncio.Event()
+        self._had_terminal = terminal.is_there()
         self._brokerage = AlpacaRest(_rest_settings(config), login, now_at=utc_now)
         self._store = Store(state, account=f"{login.key_id} {config.alpaca.paper} {config.alpaca.trading_url}")
         settings = _supervisor_settings(config)
@@ -133,7 +134,9 @@ class Service:
             totals=render.UNREAD_TOTALS,
         )
         self._prices = Prices(max_symbols=config.cache.max_symbols, ttl_seconds=config.cache.ttl_seconds)
-        self._book = Book(edition=self._edition, prices=self._prices, min_change_e4=_min_change_e4(config))
+        self._book = Book(
+            edition=self._edition, prices=self._prices, min_change_e4=round(config.stream.min_change * 10_000)
+        )
         self._fanout = Fanout(self._edition, ring_size=config.server.ring_size)
         self._coalescer = Coalescer(config.stream.window_ms / 1000)
         account = Account(config.rest.settle_seconds)
@@ -273,10 +276,8 @@ class Service:
             if self.is_alive:
                 self._notifier.ping()
             status = self._supervisor.status()
-            text = f"{status.state}: {status.reason}" if status.reason else status.state
-            if text != shown:
-                shown = text
-                self._notifier.status(text)
+            if (text := f"{status.state}: {status.reason}" if status.reason else status.state) != shown:
+                self._notifier.status(shown := text)
 
     @contextlib.contextmanager
     def _signals(self, reread: Callable[[], Config], set_logs: Callable[[configuration.Log], None]) -> Iterator[None]:
@@ -291,7 +292,13 @@ class Service:
                 self._loop.remove_signal_handler(number)
 
     def _reload(self, reread: Callable[[], Config], set_logs: Callable[[configuration.Log], None]) -> None:
-        """Take what can be taken of a new configuration without dropping anybody, and try a halted stream again."""
+        """Take what can be taken of a new configuration without dropping anybody, and try a halted stream again.
+
+        The hang-up of the terminal that it was started from comes as the same signal, and ends the daemon.
+        """
+        if self._had_terminal and not terminal.is_there():
+            self._stopping.set()
+            return
         self._notifier.reloading()
         try:
             new = reread()
@@ -307,7 +314,7 @@ class Service:
 
     def _apply(self, new: Config) -> None:
         self._coalescer.window_seconds = new.stream.window_ms / 1000
-        self._book.min_change_e4 = _min_change_e4(new)
+        self._book.min_change_e4 = round(new.stream.min_change * 10_000)
         self._supervisor.reconfigure(_supervisor_settings(new))
         self._brokerage.set_breaker(new.rest.breaker_failures, new.rest.breaker_reset_seconds)
         self._guard.settings = self._guard_settings(new)
@@ -354,10 +361,6 @@ def _restart_keys(old: Config, new: Config) -> list[str]:
 def _epoch() -> str:
     """A name for this run of the daemon, so that versions of another run are told apart."""
     return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(6))
-
-
-def _min_change_e4(config: Config) -> int:
-    return round(config.stream.min_change * 10_000)
 
 
 def _source(config: Config) -> wire.Source:

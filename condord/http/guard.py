@@ -83,7 +83,8 @@ def host_name(host: str) -> str:
     """The name in a Host header, without the port, in lower case."""
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
-    return host.partition(":")[0].lower() if host.count(":") <= 1 else host.lower()
+    name, _, port = host.partition(":")
+    return name.lower() if not port or port.isdigit() else host.lower()
 
 
 def _bearer(headers: Headers) -> str:

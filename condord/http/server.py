@@ -146,7 +146,7 @@ class Server(uvicorn.Server):
                 lifespan="off",
                 log_config=None,
                 access_log=False,
-                log_level="warning",
+                log_level="error",
                 server_header=False,
                 ws="none",
                 http="h11",

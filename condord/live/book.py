@@ -48,6 +48,7 @@ class Book:
         self._leftovers_e4: dict[str, int | None] = {}
         self._unmatched: dict[str, wire.Unmatched] = {}
         self._waiting: set[str] = set()
+        self._is_cut = False
 
     def set_account(self, reading: Reading, day: dt.date, now: float, life: Life) -> bool:
         """Show `reading` on `day`, the date at the exchange, with what `life` says of it; True if it made an event."""
@@ -67,28 +68,43 @@ class Book:
         self.prices.hold(symbols | self._shown.keys())
         self.symbols = tuple(sorted(symbols | self._shown.keys(), key=self._rank))
 
-    def set_status(self, status: wire.Status) -> bool:
+    def cut(self) -> None:
+        """The stream was cut: every quote is unconfirmed, which the event of the next status tells with it."""
+        self.prices.gap()
+        self._is_cut = True
+
+    def set_status(self, status: wire.Status, now: float) -> bool:
         """Take the status; True if that made an event. The two instants that always move make none."""
         status = self._with_notices(status)
-        if render.same_status(status, self.edition.status):
+        amendment = self._take_due(now) if self._is_cut else None
+        if not render.same_status(status, self.edition.status):
+            amendment = msgspec.structs.replace(amendment or Amendment(), status=status)
+        if amendment is None:
             self.edition.touch(status)
             return False
-        self.edition.amend(Amendment(status=status))
+        self.edition.amend(amendment)
         return True
 
     def publish(self, now: float) -> bool:
         """Publish every waiting quote that counts, with what follows from it; True if that made an event."""
+        amendment = self._take_due(now)
+        if amendment is None:
+            return False
+        self.edition.amend(amendment)
+        return True
+
+    def _take_due(self, now: float) -> Amendment | None:
+        self._is_cut = False
         self._waiting |= self.prices.settle(now)
         if not self._waiting:
-            return False
+            return None
         self._waiting &= self._shown.keys()
         due = {symbol for symbol in self._waiting if self._counts(symbol)}
         due |= self._adds_up(self._waiting - due)
         if not due:
-            return False
+            return None
         self._waiting -= due
-        self.edition.amend(self._amendment(due))
-        return True
+        return self._amendment(due)
 
     def _with_notices(self, status: wire.Status) -> wire.Status:
         """The status of the upstream, with the account's notices before its own."""

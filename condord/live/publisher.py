@@ -43,8 +43,8 @@ class Publisher:
         self.coalescer.offer(now)
 
     def gap(self, now: float) -> None:
-        """The stream was cut: every quote is unconfirmed; look at `deadline` afterwards."""
-        self.book.prices.gap()
+        """The stream was cut: every quote is unconfirmed; the next status tells, or look at `deadline` afterwards."""
+        self.book.cut()
         self.coalescer.offer(now)
 
     def set_positions(
@@ -76,7 +76,7 @@ class Publisher:
     def set_status(self, status: wire.Status, now: float, now_at: dt.datetime) -> list[Subscriber]:
         """Take the status; a change leaves at once. As it comes in quiet times too, look at `deadline` afterwards."""
         self.coalescer.offer(now)  # what was confirmed may have expired since, and nothing else would say so
-        if not self.book.set_status(status):
+        if not self.book.set_status(status, now):
             return []
         return self.fanout.publish(now, now_at, urgent=True)
 

@@ -117,8 +117,7 @@ def rest_fault(error: Exception) -> RestFault:
     if isinstance(error, RestFault):
         return error
     if isinstance(error, CircuitBreakerError):
-        text = "Alpaca's REST has failed too often; it is asked again when the breaker allows"
-        return RestFault("breakerOpen", text, may_retry=False, is_outage=False)
+        return breaker_fault(None)
     if isinstance(error, APIError):
         return _answer_fault(error)
     if isinstance(error, (requests.Timeout, TimeoutError)):
@@ -132,6 +131,15 @@ def rest_fault(error: Exception) -> RestFault:
             "malformed", f"Alpaca's REST answered with something else ({type(error).__name__})", may_retry=True
         )
     return RestFault("unreachable", f"Alpaca's REST failed ({type(error).__name__})", may_retry=True)
+
+
+def breaker_fault(cause: RestFault | None) -> RestFault:
+    """Alpaca is not asked at all for a while, because of `cause`, which keeps its code."""
+    if cause is None:
+        text = "Alpaca's REST has failed too often; it is asked again when the breaker allows"
+        return RestFault("breakerOpen", text, may_retry=False, is_outage=False)
+    text = f"{cause.text}, too often in a row; it is asked again when the breaker allows"
+    return RestFault(cause.code, text, may_retry=False, is_outage=False)
 
 
 def _answer_fault(error: APIError) -> RestFault:

@@ -13,6 +13,7 @@ import datetime as dt
 import functools
 import io
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, TypeVar
 
@@ -29,14 +30,14 @@ from alpaca.data.requests import OptionLatestQuoteRequest
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import QueryOrderStatus
 from alpaca.trading.requests import GetCalendarRequest, GetOrdersRequest
-from pybreaker import CircuitBreaker
+from pybreaker import CircuitBreaker, CircuitBreakerError
 
 from condord.core.position import Contract, Holdings
 from condord.core.quote import Tick
 from condord.core.session import Clock, Hours
 from condord.live.wire import BreakerState
 from condord.upstream import contracts, history, rows
-from condord.upstream.faults import RestFault, rest_fault
+from condord.upstream.faults import RestFault, breaker_fault, rest_fault
 from condord.upstream.pool import DaemonPool
 from condord.upstream.ports import Login, OrderPage
 
@@ -180,8 +181,12 @@ class AlpacaRest:
         try:
             with lane.breaker.calling():
                 return await self._ask(call, lane.pool)
-        except Exception as error:
-            raise rest_fault(error) from error
+        except CircuitBreakerError as error:
+            raise breaker_fault(lane.causes[-1] if lane.causes else None) from error
+        except RestFault as fault:
+            if fault.is_outage:
+                lane.causes.append(fault)
+            raise
 
     async def _ask(self, call: Callable[[], Answer], pool: DaemonPool) -> Answer:
         loop = asyncio.get_running_loop()
@@ -197,6 +202,8 @@ class _Lane(NamedTuple):
 
     pool: DaemonPool
     breaker: CircuitBreaker
+    causes: deque[RestFault]
+    """The newest outage, for what is said while the breaker is open."""
 
 
 def _lane(settings: RestSettings, threads: int, *, name: str) -> _Lane:
@@ -206,7 +213,7 @@ def _lane(settings: RestSettings, threads: int, *, name: str) -> _Lane:
         exclude=[_is_no_outage],
         throw_new_error_on_trip=False,
     )
-    return _Lane(DaemonPool(threads, name=name), breaker)
+    return _Lane(DaemonPool(threads, name=name), breaker, deque(maxlen=1))
 
 
 def _is_no_outage(error: object) -> bool:

@@ -123,7 +123,7 @@ class Supervisor:
         self._read_at: dt.datetime | None = None
         self._held: Holdings | None = None
         self._failures: dict[str, _Failure] = {}
-        self._shown: tuple[wire.State, wire.Code | None] = ("starting", None)
+        self._shown: tuple[wire.State, wire.Code | None, str | None] = ("starting", None, None)
         self._since = now_at()
         self._positions = _Reading(self._read_positions, settings.refresh_seconds)
         self._quotes = _Reading(self._read_quotes, settings.refresh_seconds)
@@ -192,10 +192,11 @@ class Supervisor:
         """What can be trusted now."""
         link = self.stream.link
         state, reason, code = self._stream_state()
-        if (state, code) != self._shown:
+        told = None if state == "stale" else reason
+        if (state, code, told) != self._shown:
             if state != self._shown[0]:
                 self._since = self._now_at()
-            self._shown = (state, code)
+            self._shown = (state, code, told)
             fields = {"state": state, "code": code, "reason": reason}
             _log.log(_LEVELS[state], "Option stream changed state", extra={"fields": fields})
         return wire.Status(

@@ -94,3 +94,14 @@ def test_the_day_of_expiration_is_a_new_snapshot_with_a_notice():
     house.set_positions(spy())
     assert notices(house) == ["expiresToday"]
     assert house.edition.document(house.now_at).condors[0].days_to_expiration == 0
+
+
+def test_the_event_that_tells_of_a_cut_has_every_quote_unconfirmed():
+    house = House(spy())
+    house.offer(*(tick(symbol, 1.0, 1.2) for symbol in house.book.symbols))
+    house.set_status(status("live"))
+    house.publisher.gap(house.now)
+    house.publisher.set_status(status("reconnecting"), house.now, house.now_at)
+    document = house.edition.document(house.now_at)
+    assert document.status.state == "reconnecting"
+    assert {quote.unconfirmed for quote in document.quotes} == {True}
