@@ -5,6 +5,7 @@ Rules:
     daemon. It lives as long as the pipe on its standard input is open: however the parent goes, SIGKILL included,
     the system closes the pipe. Its standard output gives one JSON object, `Ready`; its standard error passes
     through ours, except before it is ready, when what it says becomes our error.
+    A child that ends by itself is said once, for the daemon can then only wait for it.
     The demo's configuration is the user's own, but for the account: `Ready.flags` overrule it.
 """
 
@@ -73,12 +74,14 @@ def simulator(command: tuple[str, ...] = _COMMAND) -> Iterator[Ready]:
         env=environ,
         start_new_session=True,
     )
-    passing = threading.Thread(target=_pass_on, args=(child,), daemon=True)
+    ending = threading.Event()
+    passing = threading.Thread(target=_pass_on, args=(child, ending), daemon=True)
     try:
         ready = _ready(child)
         passing.start()
         yield ready
     finally:
+        ending.set()
         _end(child)
         if passing.is_alive():
             passing.join(STOP_SECONDS)
@@ -108,10 +111,15 @@ def _last_words(child: subprocess.Popen[bytes]) -> str:
     return f"the simulator ended at start with {child.wait()}: {plain(why or (said or ['no word'])[-1])}"
 
 
-def _pass_on(child: subprocess.Popen[bytes]) -> None:
+def _pass_on(child: subprocess.Popen[bytes], ending: threading.Event) -> None:
+    """What the child says, and then that it has ended, if nobody ended it; waiting for it leaves no zombie."""
     assert child.stderr is not None  # noqa: S101
     for line in child.stderr:
         tell(f"simulator: {plain(line.decode(errors='replace').rstrip())}")
+    code = child.wait()
+    if not ending.is_set():
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        tell(f"condord: the local Alpaca has ended ({how}); stop condord and start the demo again")
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -15,13 +15,14 @@ import traceback
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperCommand, TyperGroup
 
 from condord import __version__
 from condord.cli import positions, simulate, start, status, stream
-from condord.cli.screen import emit, plain, tell
+from condord.cli.screen import emit, plain, settle, tell
 from condord.errors import EXIT_BUG, CondordError, ConfigError
 
 EXIT_INTERRUPTED = 130
@@ -30,7 +31,9 @@ EXIT_INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line and leave the process; `arguments` without the program's name, default sys.argv."""
     chosen = list(sys.argv[1:] if arguments is None else arguments)
-    sys.exit(run(chosen))
+    code = run(chosen)
+    settle()
+    sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
@@ -47,7 +50,7 @@ def run(arguments: Sequence[str]) -> int:
         if hasattr(error, "format_message"):  # click's UsageError, which typer has under a changing private name
             return _misuse(error)
         if _debugging(arguments):
-            traceback.print_exc()
+            tell(traceback.format_exc().rstrip())
         hint = "Run it again with --log-level debug (any command: CONDORD_LOG_LEVEL=debug) and report what it shows."
         return _fail((f"a bug of condord: {type(error).__name__} {_place(error)}",), hint, EXIT_BUG)
 
@@ -55,13 +58,39 @@ def run(arguments: Sequence[str]) -> int:
 def application() -> typer.Typer:
     """The commands; rich's markup is off, it would cost every `--help` and every misuse 60 ms."""
     app = typer.Typer(name="condord", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    app.callback(invoke_without_command=True)(_condord)
-    app.command("start")(start.start)
-    app.command("positions")(positions.positions)
-    app.command("stream")(stream.stream)
-    app.command("status")(status.status)
-    app.command("simulate")(simulate.simulate)
+    app.callback(cls=_Commands, invoke_without_command=True)(_condord)
+    app.command("start", cls=_Command)(start.start)
+    app.command("positions", cls=_Command)(positions.positions)
+    app.command("stream", cls=_Command)(stream.stream)
+    app.command("status", cls=_Command)(status.status)
+    app.command("simulate", cls=_Command)(simulate.simulate)
     return app
+
+
+class _Command(TyperCommand):
+    """A command whose `--help` goes the way of all output."""
+
+    def get_help_option(self, ctx: Any) -> Any:  # noqa: ANN401 - typer's own, of a changing private name
+        return _with_our_output(super().get_help_option(ctx))
+
+
+class _Commands(TyperGroup):
+    """As `_Command`, for the program itself."""
+
+    def get_help_option(self, ctx: Any) -> Any:  # noqa: ANN401
+        return _with_our_output(super().get_help_option(ctx))
+
+
+def _with_our_output(option: Any) -> Any:  # noqa: ANN401
+    if option is not None:
+        option.callback = _help
+    return option
+
+
+def _help(context: typer.Context, _: object, value: object) -> None:
+    if value and not context.resilient_parsing:
+        emit(context.get_help() + "\n")
+        raise typer.Exit
 
 
 def _condord(

@@ -1,21 +1,38 @@
 """Decides what reaches the terminal: data on stdout, everything else on stderr, colour where it is wanted.
 
 Rules: colour only on a terminal, never with NO_COLOR or TERM=dumb. A reader that has gone away (`| head`) has
-had what it wanted: the command ends with 0 and without a word. What comes from outside is shown without its
+had what it wanted: the command ends with 0 and without a word; any other fault of stdout is an error. stderr that
+cannot be written ends nothing. What comes from outside is shown without its
 control characters, which could repaint the terminal.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import TextIO
 
 import msgspec
 import typer
 
+from condord.errors import EXIT_FAILED, CondordError
+
 _CODES = {"good": "32", "bad": "31", "warn": "33", "faint": "2", "strong": "1"}
+
+
+class Unwritable(CondordError):
+    """Standard output cannot be written."""
+
+    code = "unwritable"
+    exit_code = EXIT_FAILED
+    hint = "It is full or closed: make room, or let it go somewhere else."
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"cannot write to standard output: {reason}")
 
 
 class Screen(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,9 +47,14 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
         return f"\x1b[{code}m{text}\x1b[0m" if self.colour and code and text.strip() else text
 
 
+def on_terminal() -> bool:
+    """Whether stdout is a terminal; without a stdout (`>&-`) it is none."""
+    return sys.stdout is not None and sys.stdout.isatty()
+
+
 def screen(environ: Mapping[str, str]) -> Screen:
     """What stdout is. A pipe has the width of $COLUMNS, or none: its lines are for programs that do not wrap."""
-    if sys.stdout.isatty():
+    if on_terminal():
         colour = not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
         return Screen(width=shutil.get_terminal_size().columns, colour=colour)
     columns = environ.get("COLUMNS", "")
@@ -44,21 +66,52 @@ def emit(data: str | bytes) -> None:
 
     Raises:
         typer.Exit: with 0, if nobody reads any more.
+        Unwritable: stdout is full or closed.
     """
-    raw = data.encode(sys.stdout.encoding or "utf-8", "replace") if isinstance(data, str) else data
+    with writing() as out:
+        raw = data.encode(out.encoding or "utf-8", "replace") if isinstance(data, str) else data
+        out.flush()
+        out.buffer.write(raw)
+        out.buffer.flush()
+
+
+@contextmanager
+def writing() -> Iterator[TextIO]:
+    """Stdout, to be written within the context; what it raises is as for `emit`."""
+    if sys.stdout is None:
+        raise Unwritable(os.strerror(errno.EBADF))
     try:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(raw)
-        sys.stdout.buffer.flush()
+        yield sys.stdout
     except BrokenPipeError as error:
-        # The interpreter flushes once more when it leaves, and would complain.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget(sys.stdout)
         raise typer.Exit(0) from error
+    except OSError as error:
+        _forget(sys.stdout)
+        raise Unwritable(error.strerror or type(error).__name__) from error
 
 
 def tell(text: str) -> None:
-    """Write a line to stderr."""
-    typer.echo(text, err=True)
+    """Write a line to stderr, if it can be written."""
+    with suppress(OSError):
+        typer.echo(text, err=True)
+
+
+def settle() -> None:
+    """Let go of what stderr could not write, before the process is left."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.flush()
+    except OSError:
+        _forget(sys.stderr)
+
+
+def _forget(file: TextIO) -> None:
+    """Write no more: the interpreter flushes once more when it leaves, and would complain and change the exit code."""
+    with suppress(OSError):
+        devnull = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(devnull, file.fileno())
+        os.close(devnull)
 
 
 def plain(text: str) -> str:

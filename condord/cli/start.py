@@ -20,7 +20,7 @@ def start(
         bool, typer.Option("--demo", help="No account needed: talk to a local Alpaca, its market always open.")
     ] = False,
     config_file: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="The configuration file.")
+        Path | None, typer.Option("--config", metavar="FILE", readable=False, help="The configuration file.")
     ] = None,
     host: Annotated[str | None, typer.Option(metavar="H", help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(metavar="N", help="The port; 0 for any free one.")] = None,

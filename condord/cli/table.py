@@ -24,36 +24,41 @@ _CONTRACT = " STRIKE|RIGHT"  # the symbol says it too
 _LEG_NUMBERS = " QTY| ENTRY| BID| ASK| MARK| P/L"
 
 
-def text(body: bytes, condor_id: str | None, screen: Screen) -> str:
+def text(body: bytes, condor_id: str | None, screen: Screen, old: str = "") -> str:
     """The body of `GET /api/positions`, or with an id of `/api/positions/{id}`, for people, now.
+
+    `old` says why the body is no longer kept up to date, if it is not.
 
     Raises:
         Unavailable: it is neither.
     """
     now = dt.datetime.now(dt.UTC)
     if condor_id is None:
-        lines = document_lines(decoded(body, wire.Document), now, screen)
+        lines = document_lines(decoded(body, wire.Document), now, screen, old)
     else:
-        lines = condor_lines(decoded(body, wire.OneCondor), now, screen)
+        lines = condor_lines(decoded(body, wire.OneCondor), now, screen, old)
     return "".join(f"{line}\n" for line in lines)
 
 
-def document_lines(document: wire.Document, now: dt.datetime, screen: Screen) -> list[str]:
+def document_lines(document: wire.Document, now: dt.datetime, screen: Screen, old: str = "") -> list[str]:
     """The whole account."""
-    lines = _condors(document.condors, screen) if document.condors else ["No condors."]
+    lines = _condors(document, screen, old=bool(old)) if document.condors else ["No condors."]
     if document.unmatched:
         rows = [_unmatched_row(entry) for entry in document.unmatched]
         lines += ["", *grid(_UNMATCHED, rows, screen)]
     lines += ["", *_wrapped(_total_parts(document), screen)]
     if len(document.totals.by_underlying) > 1:
-        lines += _wrapped([_underlying(part) for part in document.totals.by_underlying], screen)
-    return lines + _trust(document, now, screen)
+        held = {condor.underlying for condor in document.condors}
+        parts = document.totals.by_underlying
+        lines += _wrapped([_underlying(part, with_gain=part.underlying in held) for part in parts], screen)
+    return lines + _trust(document, now, screen, old)
 
 
-def _condors(condors: list[wire.Condor], screen: Screen) -> list[str]:
+def _condors(document: wire.Document, screen: Screen, *, old: bool) -> list[str]:
+    condors, quotes = document.condors, _by_symbol(document.quotes)
     names = [_name_cells(condor) for condor in condors]
     numbers = [_number_cells(condor) for condor in condors]
-    notes = [Cell(words.flags(condor), "warn") for condor in condors]
+    notes = [Cell(words.flags(condor, quotes, old=old), "warn") for condor in condors]
     titles = f"{_NAMES}|{_NUMBERS}"
     rows: list[Row] = [[*name, *number, note] for name, number, note in zip(names, numbers, notes, strict=True)]
     if screen.width is None or grid_width(titles, rows) <= screen.width:
@@ -63,6 +68,10 @@ def _condors(condors: list[wire.Condor], screen: Screen) -> list[str]:
         for name, date, days, kind in names
     ]
     return grid(_NUMBERS, [[*number, note] for number, note in zip(numbers, notes, strict=True)], screen, above)
+
+
+def _by_symbol(quotes: list[wire.Quote]) -> dict[str, wire.Quote]:
+    return {quote.symbol: quote for quote in quotes}
 
 
 def _name_cells(condor: wire.Condor) -> list[Cell]:
@@ -113,12 +122,17 @@ def _total_parts(document: wire.Document) -> list[str]:
     return parts
 
 
-def _underlying(part: wire.UnderlyingTotals) -> str:
-    return f"{plain(part.underlying)} {words.gain(part.unrealized_pl)}, max loss {words.money(part.max_loss)}"
+def _underlying(part: wire.UnderlyingTotals, *, with_gain: bool) -> str:
+    """Its worst case, and the gain of its condors if it has any."""
+    gained = f" {words.gain(part.unrealized_pl)}," if with_gain else ""
+    return f"{plain(part.underlying)}{gained} max loss {words.money(part.max_loss)}"
 
 
-def _trust(document: wire.Document, now: dt.datetime, screen: Screen) -> list[str]:
-    """What the numbers rest on: one line, and one more for each thing that is wrong."""
+def _trust(document: wire.Document, now: dt.datetime, screen: Screen, old: str) -> list[str]:
+    """What the numbers rest on: one line, and one more for each thing that is wrong.
+
+    With `old` the state is not known any more, and `old` stands in its place.
+    """
     status = document.status
     # Deltas carry quotes but not `lastMessageAt`, so in a watched document the quotes know better.
     times = [status.stream.last_message_at, *(quote.time for quote in document.quotes)]
@@ -128,18 +142,24 @@ def _trust(document: wire.Document, now: dt.datetime, screen: Screen) -> list[st
         f"newest message {words.age(newest, now)}",
         words.market(status.market, now),
     ]
+    if old:
+        return [*_painted(old, "bad", screen), *_wrapped(parts, screen)]
     head = screen.paint(status.state, words.state_style(status.state))
     first, *more = _wrapped([status.state, *parts], screen)
     lines = [head + first.removeprefix(status.state), *more]
     for sentence in words.trouble(status, now):
-        lines += [screen.paint(part, "warn") for part in textwrap.wrap(sentence, screen.width or len(sentence))]
+        lines += _painted(sentence, "warn", screen)
     return lines
 
 
-def condor_lines(one: wire.OneCondor, now: dt.datetime, screen: Screen) -> list[str]:
+def _painted(sentence: str, style: str, screen: Screen) -> list[str]:
+    return [screen.paint(part, style) for part in textwrap.wrap(sentence, screen.width or len(sentence))]
+
+
+def condor_lines(one: wire.OneCondor, now: dt.datetime, screen: Screen, old: str = "") -> list[str]:
     """One condor with its legs."""
     condor, value = one.condor, one.condor.valuation
-    quotes = {quote.symbol: quote for quote in one.quotes}
+    quotes = _by_symbol(one.quotes)
     gains = {leg.symbol: leg.unrealized_pl for leg in value.legs}
     profit = screen.paint(words.gain(value.unrealized_pl), words.gain_style(value.unrealized_pl))
     sides = condor.breakevens
@@ -156,17 +176,18 @@ def condor_lines(one: wire.OneCondor, now: dt.datetime, screen: Screen) -> list[
         f"breakevens  {words.price(sides.lower)} and {words.price(sides.upper)}",
         f"quoted      {words.age(value.as_of, now)}",
     ]
-    if notes := words.flags(condor):
-        lines += [screen.paint(part, "warn") for part in textwrap.wrap(notes, screen.width or len(notes))]
+    if notes := words.flags(condor, quotes, old=bool(old)):
+        lines += _painted(notes, "warn", screen)
     titles = f"{_LEG}|{_CONTRACT}|{_LEG_NUMBERS}"
     rows = [_leg_row(leg, quotes.get(leg.symbol), gains) for leg in condor.legs]
     if screen.width is not None and grid_width(titles, rows) > screen.width:
         titles, rows = f"{_LEG}|{_LEG_NUMBERS}", [[*row[:2], *row[4:]] for row in rows]
-    return [*lines, "", *grid(titles, rows, screen)]
+    shown = [*lines, "", *grid(titles, rows, screen)]
+    return [*shown, "", *_painted(old, "bad", screen)] if old else shown
 
 
 def _leg_row(leg: wire.Leg, quote: wire.Quote | None, gains: Mapping[str, wire.Dollars | None]) -> Row:
-    bid, ask, mark = (quote.bid, quote.ask, quote.mark) if quote else (None, None, None)
+    bid, mark = (quote.bid, quote.mark) if quote else (None, None)
     gained = gains.get(leg.symbol)
     state = [words.QUOTE_STATES.get(quote.state, quote.state)] if quote else ["no quote"]
     notes = [*state, "unconfirmed"] if quote and quote.unconfirmed else state
@@ -178,7 +199,7 @@ def _leg_row(leg: wire.Leg, quote: wire.Quote | None, gains: Mapping[str, wire.D
         Cell(str(leg.quantity)),
         Cell(words.price(leg.average_entry_price)),
         Cell(words.price(bid)),
-        Cell(words.price(ask)),
+        Cell(words.price(words.ask(quote))),
         Cell(words.price(mark)),
         Cell(words.gain(gained), words.gain_style(gained)),
         Cell(", ".join(filter(None, notes)), "warn"),

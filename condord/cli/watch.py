@@ -1,25 +1,28 @@
 """Decides how a table is kept up to date: repainted on a terminal, one after the other into a pipe.
 
 Rules: into a pipe at most one table a second, held back by the daemon, so that the last value is never lost; with
-JSON each change, one document a line. A cut is said on stderr or, on a terminal, under the table, because what
-stands above is then no longer live.
+JSON each change, one document a line. After a cut the table is shown once more, as old, for it says `live` otherwise;
+into a pipe stderr tells of each attempt.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import os
-import sys
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
+from condord.cli import words
 from condord.cli.mirror import Mirror
-from condord.cli.screen import emit, plain, screen, tell
+from condord.cli.screen import emit, on_terminal, plain, screen, tell, writing
 from condord.cli.table import text
 from condord.client import Daemon
 from condord.errors import NotFound
 
 PIPE_INTERVAL_MS = 1000
+
+Line = TypeVar("Line")
 
 
 def keep_watching(daemon: Daemon, condor_id: str | None, *, as_json: bool) -> None:
@@ -31,24 +34,51 @@ def keep_watching(daemon: Daemon, condor_id: str | None, *, as_json: bool) -> No
     """
     if condor_id is not None:
         daemon.condor(condor_id)  # says which ids are near, if it is not held
-    if sys.stdout.isatty() and not as_json:
+    if on_terminal() and not as_json:
         _repaint(daemon, condor_id)
     else:
         _append(daemon, condor_id, as_json=as_json)
 
 
+class Outage:
+    """How long the connection has been away, and why; `sentence` is empty while there is one."""
+
+    def __init__(self) -> None:
+        self.sentence = ""
+        self._since = ""
+
+    def cut(self, reason: str) -> bool:
+        """Take note of a cut; whether it is the first of this outage."""
+        is_first = not self._since
+        self._since = self._since or words.clock(dt.datetime.now(dt.UTC))[:8]
+        self.sentence = f"not connected since {self._since}: {plain(reason)}; prices are old"
+        return is_first
+
+    def end(self) -> bool:
+        """There is a connection; whether there was none."""
+        was_away = bool(self._since)
+        self.sentence = self._since = ""
+        return was_away
+
+
 def _append(daemon: Daemon, condor_id: str | None, *, as_json: bool) -> None:
     shown_on = screen(os.environ)
-    mirror = Mirror()
+    mirror, outage = Mirror(), Outage()
+
+    def show() -> None:
+        body = _part(mirror, condor_id)
+        emit(body + b"\n" if as_json else text(body, condor_id, shown_on, outage.sentence) + "\n")
 
     def cut(reason: str, wait_seconds: float) -> None:
+        if outage.cut(reason) and mirror.document is not None and not as_json:
+            show()
         tell(f"condord: {plain(reason)}; next attempt in {wait_seconds:.1f} s")
 
     interval_ms = None if as_json else PIPE_INTERVAL_MS
     for event in daemon.events(_wanted(condor_id), interval_ms=interval_ms, on_cut=cut):
-        if mirror.apply(event):
-            body = _part(mirror, condor_id)
-            emit(body + b"\n" if as_json else text(body, condor_id, shown_on) + "\n")
+        is_back = event.name != "bye" and outage.end() and not as_json
+        if mirror.apply(event) or (is_back and mirror.document is not None):
+            show()
 
 
 def _repaint(daemon: Daemon, condor_id: str | None) -> None:
@@ -56,34 +86,43 @@ def _repaint(daemon: Daemon, condor_id: str | None) -> None:
     from rich.live import Live
     from rich.text import Text
 
-    mirror = Mirror()
-    with Live(console=Console(), auto_refresh=False) as live:
+    mirror, outage = Mirror(), Outage()
+    with writing(), Live(console=Console(), auto_refresh=False) as live:
 
-        def show(note: str) -> None:
+        def show() -> None:
             if mirror.document is None:  # a bye came first
                 return
-            shown_on = screen(os.environ)
-            lines = text(_part(mirror, condor_id), condor_id, shown_on).splitlines()
-            lines += [shown_on.paint(note, "bad")] if note else []
+            told = text(_part(mirror, condor_id), condor_id, screen(os.environ), outage.sentence)
             # rich only places and wipes the lines; our own colours pass through it
-            shown = "\n".join(fitting(lines, live.console.height))
-            live.update(Text.from_ansi(shown, no_wrap=True), refresh=True)
+            lines = [part for line in told.splitlines() for part in _folded(Text.from_ansi(line))]
+            shown = fitting(lines, live.console.height, Text("…"))
+            live.update(Text("\n", no_wrap=True).join(shown), refresh=True)
 
-        def cut(reason: str, wait_seconds: float) -> None:
-            show(f"not live: {plain(reason)}; next attempt in {wait_seconds:.1f} s")
+        def _folded(line: Text) -> list[Text]:
+            """Between two cells where it is too wide, so that no number is cut in half."""
+            return list(line.wrap(live.console, live.console.width)) or [line]
+
+        def cut(reason: str, _: float) -> None:
+            outage.cut(reason)
+            show()
 
         for event in daemon.events(_wanted(condor_id), on_cut=cut):
             mirror.apply(event)
-            show("")
+            if event.name != "bye":
+                outage.end()
+            show()
 
 
-def fitting(lines: list[str], height: int) -> list[str]:
-    """At most `height` lines: what is too much goes from above the last paragraph, the account and its status."""
+def fitting(lines: list[Line], height: int, more: Line) -> list[Line]:
+    """At most `height` lines: what is too much goes from above the last paragraph, the account and its status.
+
+    `more` stands where something is left out.
+    """
     if len(lines) <= height:
         return lines
-    last = len(lines) - lines[::-1].index("") if "" in lines else len(lines)
+    last = max((at + 1 for at, line in enumerate(lines) if not str(line)), default=len(lines))
     tail = lines[last:][-max(1, height - 2) :]
-    return [*lines[: max(0, height - len(tail) - 1)], "…", *tail]
+    return [*lines[: max(0, height - len(tail) - 1)], more, *tail]
 
 
 def _wanted(condor_id: str | None) -> list[str]:

@@ -20,6 +20,8 @@ QUOTE_STATES: Mapping[str, str] = {
     "stub": "stub quote",
 }
 
+_HELD: Mapping[str, str] = {"crossed": "crossed quote", "stub": "stub quote"}
+
 BREAKERS: Mapping[str, str] = {"closed": "closed", "open": "open", "halfOpen": "half open"}
 
 _KINDS = {"ironCondor": "condor", "ironButterfly": "butterfly"}
@@ -77,16 +79,33 @@ def days(count: int) -> str:
     return "today" if count == 0 else "1 day" if count == 1 else f"{count} days"
 
 
-def flags(condor: wire.Condor) -> str:
-    """What is to be known about a condor before its numbers are believed."""
-    missing = condor.valuation.missing
+def flags(condor: wire.Condor, quotes: Mapping[str, wire.Quote], *, old: bool = False) -> str:
+    """What is to be known about a condor before its numbers are believed; `quotes` by symbol."""
+    missing, held = condor.valuation.missing, _held(condor, quotes)
     found = (
-        (bool(missing), f"incomplete: no quote of {', '.join(missing)}"),
+        (old, "old"),
+        (bool(missing), f"incomplete: no usable quote of {', '.join(missing)}"),
+        (bool(held), f"mark held: {' and '.join(held)}"),
         (condor.valuation.unconfirmed, "unconfirmed"),
         (condor.broken_wing, "broken wing"),
         (condor.ambiguous, "ambiguous"),
     )
     return plain(", ".join(text for holds, text in found if holds))
+
+
+def _held(condor: wire.Condor, quotes: Mapping[str, wire.Quote]) -> list[str]:
+    """The legs that are marked by an earlier quote, because the newest cannot be believed."""
+    found = []
+    for leg in condor.legs:
+        quote = quotes.get(leg.symbol)
+        if quote is not None and quote.mark is not None and (state := _HELD.get(quote.state)):
+            found.append(f"{state} of {condor.root}…{leg.right[0].upper()}{number(leg.strike)}")
+    return found
+
+
+def ask(quote: wire.Quote | None) -> float | None:
+    """The price somebody asks, None where nobody does."""
+    return None if quote is None or quote.state == "noAsk" else quote.ask
 
 
 def span(seconds: float) -> str:

@@ -6,6 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
@@ -13,6 +16,7 @@ import pytest
 
 from condord.cli import demo
 from condord.cli.demo import Ready, simulator
+from condord.client import Daemon
 from condord.errors import Unavailable
 
 
@@ -60,6 +64,24 @@ def test_the_child_has_no_key_and_a_session_of_its_own(monkeypatch, capfd):
     assert capfd.readouterr().err == "simulator: True []\n"
 
 
+@pytest.mark.parametrize(
+    ("way", "how"), [("os.kill(os.getpid(), 9)", "signal 9"), ("sys.exit(3)", "exit code 3")], ids=["killed", "ended"]
+)
+def test_a_child_that_ends_by_itself_is_said_once_and_leaves_no_zombie(monkeypatch, way, how):
+    told, said = [], threading.Event()
+
+    def tell(text):
+        told.append(text)
+        said.set()
+
+    monkeypatch.setattr(demo, "tell", tell)
+    with simulator(child(READY + way)):
+        assert said.wait(10)
+        with pytest.raises(ChildProcessError):  # nobody is left to be waited for
+            os.waitpid(-1, os.WNOHANG)
+    assert told == [f"condord: the local Alpaca has ended ({how}); stop condord and start the demo again"]
+
+
 @contextlib.contextmanager
 def connected(ready):
     """A socket to the simulator; it ends when the simulator does."""
@@ -92,6 +114,22 @@ def test_the_simulator_ends_with_a_parent_that_cannot_say_so(way):
     with parent, connected(Ready.at(parent.stdout.readline().strip())) as link:
         os.kill(parent.pid, way)
         assert link.recv(1) == b""
+
+
+@pytest.mark.slow
+def test_the_demo_serves_where_stderr_cannot_be_written(tmp_path):
+    at = tmp_path / "socket"
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "condord", "start", "--demo", "--uds", str(at)]
+        parent = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=full)
+    try:
+        ends = time.monotonic() + 30
+        while not at.exists() and parent.poll() is None and time.monotonic() < ends:
+            time.sleep(0.05)
+        assert msgspec.json.decode(Daemon(f"unix://{at}").status())["source"] == "simulator"
+    finally:
+        parent.send_signal(signal.SIGINT)
+        assert parent.wait(20) == 0
 
 
 @pytest.mark.slow

@@ -1,5 +1,7 @@
 import subprocess
 import sys
+import tomllib
+from pathlib import Path
 
 import pytest
 
@@ -7,7 +9,8 @@ import condord
 from condord.cli import main, positions
 from condord.cli.main import run
 from condord.errors import ConfigError
-from tests.fakes.daemon import serving
+from tests.fakes import documents
+from tests.fakes.daemon import HOLD, serving
 
 HEAVY = [
     "alpaca",
@@ -111,6 +114,66 @@ def test_main_leaves_the_process_with_the_code():
     with pytest.raises(SystemExit) as caught:
         main.main(["nonsense"])
     assert caught.value.code == 2
+
+
+INTERRUPTED = """
+import builtins, sys
+real = builtins.__import__
+def stub(name, *arguments):
+    if name == "condord.cli.main":
+        raise KeyboardInterrupt
+    return real(name, *arguments)
+builtins.__import__ = stub
+from condord.__main__ import main
+main()
+"""
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_the_command_line_is_imported_is_130_and_quiet():
+    done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_the_program_enters_where_that_is_caught():
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
+    assert project["project"]["scripts"] == {"condord": "condord.__main__:main"}
+
+
+def shell(command):
+    return subprocess.run(
+        ["bash", "-c", f"{sys.executable} -m condord {command}"], capture_output=True, text=True, timeout=30
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("where", "why"), [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")])
+@pytest.mark.parametrize("command", ["--help", "--version", "status --help", "positions", "status --json", "simulate"])
+def test_output_that_cannot_be_written_is_1_and_two_lines(command, where, why):
+    options = {"positions": "--url", "status --json": "--url", "simulate": "--port 0"}
+    with serving() as fake:
+        given = options.get(command, "").replace("--url", f"--url {fake.url}")
+        done = shell(f"{command} {given} {where}")
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[0] == f"condord: cannot write to standard output: {why}"
+    assert [line[:6] for line in done.stderr.splitlines()[1:]] == ["hint: "]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["stream", "positions --watch", "positions --watch --json"])
+def test_what_is_followed_ends_so_too(command):
+    with serving() as fake:
+        fake.streams = [[documents.frame("snapshot", documents.document(), "k-1"), HOLD]]
+        done = shell(f"{command} --url {fake.url} >/dev/full")
+    assert done.returncode == 1
+    assert done.stderr.startswith("condord: cannot write to standard output: No space left on device\nhint: ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("where", ["2>/dev/full", "2>&-"])
+def test_a_stderr_that_cannot_be_written_changes_no_exit_code(where):
+    assert shell(f"nonsense {where}").returncode == 2
+    assert shell(f"--version {where}").returncode == 0
 
 
 def imported_by(*arguments):

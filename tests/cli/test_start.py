@@ -1,4 +1,5 @@
 import contextlib
+import os
 import sys
 import types
 
@@ -81,6 +82,14 @@ def test_a_configuration_that_cannot_be_used_is_78(condord, service, arguments):
     code, out, err = condord("start", *arguments)
     assert (code, out, len(err)) == (78, "", 2)
     assert service.config is None
+
+
+def test_whether_the_configuration_can_be_read_is_for_its_loader_to_say(condord, service, monkeypatch, tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_text("[server]\nport = 1\n")
+    monkeypatch.setattr(os, "access", lambda *_, **__: False)
+    assert condord("start", "--config", str(file)).code == 0
+    assert condord("start", "--config", str(tmp_path)).code == 78
 
 
 def test_a_port_in_use_is_69_and_two_lines(condord, service):

@@ -51,7 +51,7 @@ def test_what_is_not_known_is_a_dash_and_said_why():
     shown = lines(condors=[unknown()], totals=totals)
     assert shown[1] == (
         "SPY-261218-560-570-630-640  2026-12-18  28 days  short condor    2    2.35     —      —    —     —         —"
-        "  incomplete: no quote of SPY261218P00560000, unconfirmed, broken wing"
+        "  incomplete: no usable quote of SPY261218P00560000, unconfirmed, broken wing"
     )
     assert shown[3] == "1 condor (1 incomplete) · P/L — · closing now — · max loss —"
 
@@ -82,7 +82,51 @@ def test_an_empty_account_is_said_to_be_empty():
 
 def test_several_underlyings_have_a_line():
     parts = [{"underlying": name, "unrealizedPl": 1, "maxLoss": None} for name in ("QQQ", "SPY")]
-    assert "QQQ +1.00, max loss — · SPY +1.00, max loss —" in lines(totals=documents.totals(byUnderlying=parts))
+    condors = [documents.condor(), documents.condor(underlying="QQQ")]
+    shown = lines(condors=condors, totals=documents.totals(byUnderlying=parts))
+    assert "QQQ +1.00, max loss — · SPY +1.00, max loss —" in shown
+
+
+def test_an_underlying_without_a_condor_has_no_gain_of_condors():
+    parts = [{"underlying": name, "unrealizedPl": 0, "maxLoss": 9} for name in ("QQQ", "SPY")]
+    assert "QQQ max loss 9.00 · SPY 0.00, max loss 9.00" in lines(totals=documents.totals(byUnderlying=parts))
+
+
+def test_a_mark_that_is_held_is_said_in_the_row_and_in_the_detail():
+    _, put, call, _ = documents.symbols()
+    quotes = [documents.quote(put, state="stub"), documents.quote(call, state="crossed")]
+    note = "mark held: stub quote of SPY…P570 and crossed quote of SPY…C630"
+    assert lines(quotes=quotes)[1].endswith(f"  {note}")
+    detail = msgspec.convert({"asOf": documents.AS_OF, "condor": documents.condor(), "quotes": quotes}, wire.OneCondor)
+    assert note in condor_lines(detail, NOW, Screen())
+
+
+def test_a_stub_without_a_mark_to_hold_is_missing_and_not_held():
+    quotes = [documents.quote(documents.symbols()[1], state="stub", mark=None)]
+    assert "held" not in lines(quotes=quotes)[1]
+
+
+def test_where_nobody_asks_the_ask_is_a_dash():
+    quotes = [documents.quote(documents.symbols()[0], state="noAsk", ask=0, askSize=0, mark=None)]
+    detail = msgspec.convert({"asOf": documents.AS_OF, "condor": documents.condor(), "quotes": quotes}, wire.OneCondor)
+    row = next(line for line in condor_lines(detail, NOW, Screen()) if line.startswith("SPY261218P00560000"))
+    assert row.split()[6:9] == ["1.10", "—", "—"]
+    assert row.endswith("no ask")
+
+
+OLD = "not connected since 15:31:09: no daemon; prices are old"
+
+
+@pytest.mark.parametrize("width", [None, 80])
+def test_without_a_connection_nothing_is_live_and_every_condor_is_old(width):
+    document = msgspec.convert(documents.document(condors=[documents.condor(), unknown()]), wire.Document)
+    shown = document_lines(document, NOW, Screen(width=width), OLD)
+    assert OLD in shown
+    assert not any("live" in line for line in shown)
+    assert sum("  old" in line for line in shown) == 2
+    detail = condor_lines(one(), NOW, Screen(width=width), OLD)
+    assert "old" in detail
+    assert detail[-1] == OLD
 
 
 def test_a_quote_that_came_by_a_delta_is_a_message_too():

@@ -1,4 +1,9 @@
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
 
 import pytest
 
@@ -26,8 +31,12 @@ def test_json_is_a_document_a_line_and_a_change(condord, fake):
 def test_into_a_pipe_a_table_follows_a_table_no_faster_than_the_daemon_is_asked_to(condord, fake):
     fake.streams = [[SNAPSHOT, DELTA]]
     out = condord("positions", "--watch", "--url", fake.url).out
-    assert [line.split()[10] for line in out.splitlines() if line.startswith("SPY")] == ["+230.00", "+250.00"]
-    assert out.count("\n\nCONDOR") == 1
+    rows = [line for line in out.splitlines() if line.startswith("SPY")]
+    assert [row.split()[10] for row in rows] == ["+230.00", "+250.00", "+250.00"]
+    assert [row.endswith("  old") for row in rows] == [False, False, True]
+    assert out.count("\n\nCONDOR") == 2
+    assert [line.split(" · ")[0] for line in out.splitlines() if "newest message" in line][:2] == ["live", "live"]
+    assert re.search(r"\nnot connected since \d\d:\d\d:\d\d: the daemon ended the stream; prices are old\n", out)
     assert fake.requests[0][0] == f"/api/stream?interval={PIPE_INTERVAL_MS}"
 
 
@@ -62,12 +71,57 @@ def test_nothing_is_watched_without_a_daemon(condord, tmp_path):
 
 
 @pytest.mark.slow
-def test_on_a_terminal_the_table_is_repainted_and_a_cut_is_under_it(condord, fake, terminal):
+def test_on_a_terminal_the_table_is_repainted_and_old_after_a_cut(condord, fake, terminal):
     fake.streams = [[SNAPSHOT, DELTA]]
     out = condord("positions", "--watch", "--url", fake.url).out
     assert "+250.00" in out
     assert "\x1b[2K" in out  # a line wiped
-    assert "not live: the daemon ended the stream" in out
+    assert "not connected since" in out.rpartition("+250.00")[2]
+    assert "live" not in out.rpartition("+250.00")[2]
+
+
+def test_an_outage_lasts_from_its_first_cut_to_the_next_event_and_tells_the_newest_reason():
+    outage = watch.Outage()
+    assert not outage.end()
+    assert outage.cut("one")
+    first = outage.sentence
+    assert not outage.cut("t\x1bwo")
+    assert outage.sentence == first.replace("one", "t wo")
+    assert outage.end()
+    assert outage.sentence == ""
+
+
+def test_a_connection_that_is_back_is_shown_with_the_first_event(condord, fake):
+    fake.streams = [[SNAPSHOT], [documents.frame("bye", {"reason": "stopping"})], [BEAT]]
+    out = condord("positions", "--watch", "--url", fake.url).out
+    heads = [line.split(" · ")[0] for line in out.splitlines() if line.startswith(("live", "not connected"))]
+    assert [head[:4] for head in heads] == ["live", "not ", "live", "not "]
+
+
+@pytest.mark.slow
+def test_one_condor_is_old_after_a_cut(condord, fake):
+    one = {"asOf": documents.AS_OF, "condor": documents.condor(), "quotes": documents.document()["quotes"]}
+    fake.answers[f"/api/positions/{ID}"] = json_answer(one)
+    fake.streams = [[SNAPSHOT]]
+    out = condord("positions", ID, "--watch", "--url", fake.url).out.splitlines()
+    assert "old" in out
+    assert any(line.startswith("not connected since") for line in out)
+
+
+@pytest.mark.slow
+def test_no_number_is_cut_in_half_on_a_narrow_terminal(fake):
+    fake.streams = [[SNAPSHOT]]
+    leader, follower = pty.openpty()
+    environ = {**os.environ, "COLUMNS": "40", "LINES": "30", "NO_COLOR": "1"}
+    subprocess.run(
+        [sys.executable, "-m", "condord", "positions", "--watch", "--url", fake.url],
+        stdin=subprocess.DEVNULL, stdout=follower, stderr=subprocess.DEVNULL, env=environ, timeout=30,
+    )  # fmt: skip
+    os.close(follower)
+    shown = os.read(leader, 65536).decode()
+    os.close(leader)
+    assert "1,530.00" in shown
+    assert "…" not in shown
 
 
 def test_ctrl_c_ends_it_with_130(condord, fake, monkeypatch):
@@ -80,10 +134,10 @@ def test_ctrl_c_ends_it_with_130(condord, fake, monkeypatch):
 
 def test_a_table_that_is_too_high_keeps_its_last_paragraph():
     lines = ["head", "a", "b", "c", "", "totals", "status"]
-    assert fitting(lines, 7) == lines
-    assert fitting(lines, 5) == ["head", "a", "…", "totals", "status"]
-    assert fitting(lines, 3) == ["head", "…", "status"]
-    assert fitting(["a", "b", "c"], 2) == ["a", "…"]
+    assert fitting(lines, 7, "…") == lines
+    assert fitting(lines, 5, "…") == ["head", "a", "…", "totals", "status"]
+    assert fitting(lines, 3, "…") == ["head", "…", "status"]
+    assert fitting(["a", "b", "c"], 2, "…") == ["a", "…"]
 
 
 def test_a_bye_before_anything_else_shows_nothing(condord, fake, terminal):

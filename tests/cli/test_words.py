@@ -69,8 +69,8 @@ def test_the_market_says_when_it_turns(changes, text):
 def test_flags_name_what_a_reader_must_know_first():
     value = documents.valuation(missing=["SPY261218P00560000"], unconfirmed=True)
     condor = documents.condor(valuation=value, brokenWing=True, ambiguous=True)
-    assert words.flags(msgspec.convert(condor, wire.Condor)) == (
-        "incomplete: no quote of SPY261218P00560000, unconfirmed, broken wing, ambiguous"
+    assert words.flags(msgspec.convert(condor, wire.Condor), {}, old=True) == (
+        "old, incomplete: no usable quote of SPY261218P00560000, unconfirmed, broken wing, ambiguous"
     )
 
 
