@@ -84,7 +84,7 @@ def host_name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0].lower()
     name, _, port = host.partition(":")
-    return name.lower() if not port or port.isdigit() else host.lower()
+    return name.lower() if not port or (port.isascii() and port.isdigit()) else host.lower()
 
 
 def _bearer(headers: Headers) -> str:
