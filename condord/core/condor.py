@@ -33,6 +33,7 @@ Direction = Literal["short", "long"]
 EntrySource = Literal["orders", "structure"]
 
 _CENT_E4 = 100
+_ODD_REST = "its cost is what Alpaca's average over all contracts leaves beside the fills of a condor's order"
 _E4_PER_MILL = 10
 
 
@@ -171,13 +172,21 @@ def _filled(leg: LotLeg, position: Position) -> Leg:
 
 
 def _without(position: Position, leg: Leg) -> Position:
-    """What `leg` leaves; the average entry follows from what is left of the cost basis."""
+    """What `leg` leaves; the average entry follows from what is left of the cost basis.
+
+    Alpaca averages what was paid over all contracts of a symbol, so the rest can come to cost less than nothing.
+    """
     quantity = (position.quantity or 0) - leg.quantity
     basis_e4, average_e4 = position.cost_basis_e4, position.average_entry_e4
+    problem = position.problem
     if basis_e4 is not None and leg.cost_basis_e4 is not None:
         basis_e4 -= leg.cost_basis_e4
         average_e4 = _divide(basis_e4, quantity * position.multiplier) if quantity else None
-    return msgspec.structs.replace(position, quantity=quantity, average_entry_e4=average_e4, cost_basis_e4=basis_e4)
+        if basis_e4 * quantity < 0:
+            problem = "; ".join(text for text in (problem, _ODD_REST) if text)
+    return msgspec.structs.replace(
+        position, quantity=quantity, average_entry_e4=average_e4, cost_basis_e4=basis_e4, problem=problem
+    )
 
 
 def _rank(condor: Condor) -> tuple[_Key, list[int], bool]:

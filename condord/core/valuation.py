@@ -21,8 +21,9 @@ import datetime as dt
 from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
-from condord.core.condor import Condor, Leftover
+from condord.core.condor import Condor, Grouping, Leftover
 from condord.core.position import Position, unrealized_e4
 from condord.core.quote import Quote
 
@@ -186,6 +187,17 @@ def total(
             for underlying in sorted(max_losses)
         ),
     )
+
+
+def as_grouped(positions: Iterable[Position], grouping: Grouping) -> list[Position]:
+    """`positions` at the cost that the parts of `grouping` show, which for condors of orders is that of their fills."""
+    parts: dict[str, list[int | None]] = {}
+    for condor in grouping.condors:
+        for leg in condor.legs:
+            parts.setdefault(leg.symbol, []).append(leg.cost_basis_e4)
+    for leftover in grouping.unmatched:
+        parts.setdefault(leftover.position.symbol, []).append(leftover.position.cost_basis_e4)
+    return [replace(position, cost_basis_e4=_sum(parts.get(position.symbol, ()))) for position in positions]
 
 
 def max_losses_e4(positions: Iterable[Position]) -> dict[str, int | None]:

@@ -113,7 +113,7 @@ class Book:
 
     def _regroup(self, reading: Reading) -> None:
         grouping = self._grouping = reading.grouping
-        self._max_losses_e4 = values.max_losses_e4(reading.positions)
+        self._max_losses_e4 = values.max_losses_e4(values.as_grouped(reading.positions, grouping))
         self._leftover_of = {left.position.symbol: left for left in grouping.unmatched}
         self._condors_of = {}
         for condor in grouping.condors:

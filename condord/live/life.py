@@ -5,7 +5,7 @@ No stream tells of assignment, exercise or expiry; only two readings side by sid
 - A condor is broken when some of its legs went and others stayed without one: those left carry the problem until they
   are gone or in a condor again. All four legs fewer by the same number is a close, and no problem.
 - Short contracts that went while the stock of their underlying moved by their deliverable shares, up for puts and down
-  for calls, were assigned; the notice stands until the day is over.
+  for calls, are taken to be assigned; the notice stands until the day is over.
 - Contracts that expire today, and those still listed after their day, are named as long as they are held.
 """
 
@@ -119,7 +119,7 @@ def _assignments(before: Reading, now: Reading, now_at: dt.datetime) -> list[Not
         shares = gone * position.multiplier * (1 if position.contract.right == "put" else -1)
         if gone > 0 and shares and moved * shares > 0 and abs(moved) >= abs(shares):
             verb = "came" if shares > 0 else "went"
-            text = f"{gone} short {position.symbol} assigned: {abs(shares)} shares of {underlying} {verb}"
+            text = f"{gone} short {position.symbol} went as {abs(shares)} shares of {underlying} {verb}: an assignment"
             notices.append(Notice(code="assignment", text=text, symbols=(position.symbol,), since=now_at))
     return notices
 

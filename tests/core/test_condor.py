@@ -910,3 +910,17 @@ def test_with_lots_too_every_dollar_of_a_position_not_wholly_in_lots_is_in_one_p
 def test_a_grouping_with_lots_does_not_depend_on_the_order_of_positions_or_lots(pair):
     book, opened = pair
     assert group(book[::-1], opened[::-1]) == group(book, opened)
+
+
+def test_a_rest_that_comes_to_cost_less_than_nothing_says_why():
+    strikes = (90, 95, 105, 110)
+    opened = condor_holdings(strikes, ("1", "11", "2", "1"), 1)
+    legs = tuple(
+        LotLeg(symbol=held.symbol, contract=held.contract, quantity=held.quantity, price_e4=held.average_entry_e4)
+        for held in opened
+    )
+    lot = Lot(id="order", opened_at=dt.datetime(2026, 11, 2, tzinfo=dt.UTC), quantity=1, legs=legs, realized_e4=0)
+    account = [holding("P", 95, -3, "1") if held.symbol == opened[1].symbol else held for held in opened]
+    (left,) = group(account, [lot]).unmatched
+    assert left.position.quantity == -2
+    assert "average over all contracts" in left.position.problem

@@ -11,6 +11,7 @@ from condord.core.quote import Quote
 from condord.core.valuation import (
     Totals,
     UnderlyingTotals,
+    as_grouped,
     leftover_unrealized_e4,
     max_losses_e4,
     percent,
@@ -566,3 +567,18 @@ def test_whatever_fair_price_a_missing_leg_has_lies_within_the_bounds(missing, p
     known = {symbol: quote for symbol, quote in quotes.items() if symbol not in missing}
     low_e4, high_e4 = value(condor(), known, ()).bounds_e4
     assert low_e4 <= value(condor(), quotes, ()).unrealized_e4 <= high_e4
+
+
+@pytest.mark.slow
+@given(books())
+def test_without_orders_the_parts_show_the_cost_of_the_whole(book):
+    assert as_grouped(book, group(book)) == list(book)
+
+
+def test_the_worst_case_is_at_the_cost_that_the_cards_show():
+    held = condor_holdings((90, 95, 105, 110), ("1", "2", "2", "1"), 1)
+    grouping = group(held)
+    paid = replace(grouping.condors[0].legs[0], cost_basis_e4=e4("300"))
+    shown = replace(grouping.condors[0], legs=(paid, *grouping.condors[0].legs[1:]))
+    losses = max_losses_e4(as_grouped(held, replace(grouping, condors=(shown,))))
+    assert losses == {"XYZ": e4("500")}

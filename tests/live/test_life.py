@@ -91,7 +91,7 @@ def test_a_short_leg_that_went_as_its_shares_moved_was_assigned(symbol, shares, 
     life = follow(CONDOR, {**CONDOR, symbol: 0}, stocks=[{"SPY": 5}, {"SPY": 5 + shares}])
     notice = next(notice for notice in life.notices if notice.code == "assignment")
     assert notice.symbols == (symbol,)
-    assert notice.text == f"2 short {symbol} assigned: 200 shares of SPY {word}"
+    assert notice.text == f"2 short {symbol} went as 200 shares of SPY {word}: an assignment"
 
 
 @pytest.mark.parametrize(
