@@ -76,13 +76,11 @@ class Book:
     def set_status(self, status: wire.Status, now: float) -> bool:
         """Take the status; True if that made an event. The two instants that always move make none."""
         status = self._with_notices(status)
-        amendment = self._take_due(now) if self._is_cut else None
-        if not render.same_status(status, self.edition.status):
-            amendment = msgspec.structs.replace(amendment or Amendment(), status=status)
-        if amendment is None:
+        if render.same_status(status, self.edition.status):
             self.edition.touch(status)
             return False
-        self.edition.amend(amendment)
+        amendment = (self._take_due(now) if self._is_cut else None) or Amendment()
+        self.edition.amend(msgspec.structs.replace(amendment, status=status))
         return True
 
     def publish(self, now: float) -> bool:
