@@ -19,18 +19,13 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
-from typing import Literal
 
 import msgspec
 
 from condord.core.grouping import Match, match
 from condord.core.occ import OptionSymbol, Right
 from condord.core.orders import Lot, LotLeg, capped
-from condord.core.position import Position
-
-Kind = Literal["ironCondor", "ironButterfly"]
-Direction = Literal["short", "long"]
-EntrySource = Literal["orders", "structure"]
+from condord.core.position import Direction, EntrySource, Kind, Position
 
 _CENT_E4 = 100
 _ODD_REST = "its cost is what Alpaca's average over all contracts leaves beside the fills of a condor's order"

@@ -12,8 +12,8 @@ from typing import Literal
 
 import msgspec
 
-from condord.core.condor import Direction, EntrySource, Kind
 from condord.core.occ import Right
+from condord.core.position import Direction, EntrySource, Kind
 from condord.core.quote import QuoteState
 
 State = Literal["starting", "live", "closed", "stale", "reconnecting", "halted"]
