@@ -173,6 +173,17 @@ class Condord(Program):
 
         return until(look, "every condor is priced")
 
+    def await_told(self) -> dict:
+        """The first document after which only quotes move: contracts and orders have been read."""
+
+        def look():
+            document = self.document()
+            legs = [leg for condor in document["condors"] for leg in condor["legs"]] + document["unmatched"]
+            is_told = legs and not any(leg["multiplierAssumed"] for leg in legs)
+            return document if is_told and all(condor["openedAt"] for condor in document["condors"]) else None
+
+        return until(look, "contracts and orders are told")
+
 
 def _snake(camel: str) -> str:
     return re.sub(r"(?=[A-Z])", "_", camel).upper()
