@@ -75,13 +75,6 @@ def is_open_at(clock: Clock, now_at: dt.datetime) -> bool:
     return clock.next_open <= there < clock.next_close
 
 
-def next_change_at(clock: Clock, now_at: dt.datetime) -> dt.datetime | None:
-    """The next open or close after `now_at`, on our clock; None where `clock` reaches no further."""
-    there = now_at + clock.offset
-    ahead = [instant for instant in (clock.next_open, clock.next_close) if instant > there]
-    return min(ahead) - clock.offset if ahead else None
-
-
 def exchange_day(now_at: dt.datetime) -> dt.date:
     """The date at the exchange at `now_at` (aware)."""
     return now_at.astimezone(ZoneInfo(EXCHANGE_ZONE)).date()

@@ -88,11 +88,6 @@ class Edition:
         """The id of the newest event."""
         return f"{self._epoch}-{self.number}"
 
-    @property
-    def condor_ids(self) -> tuple[str, ...]:
-        """The ids of all condors, in document order."""
-        return tuple(self._condors)
-
     def recast(
         self,
         *,

@@ -1,10 +1,8 @@
 import datetime as dt
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from condord.core.session import Clock, exchange_day, hours_of, is_open_at, is_trading_at, next_change_at
+from condord.core.session import Clock, exchange_day, hours_of, is_open_at, is_trading_at
 
 
 def utc(text):
@@ -59,39 +57,6 @@ def test_a_machine_whose_clock_is_fast_closes_with_the_market():
     ahead = Clock(is_open=True, next_open=OPEN_MONDAY, next_close=CLOSE_TODAY, offset=-dt.timedelta(minutes=10))
     assert is_open_at(ahead, CLOSE_TODAY + dt.timedelta(minutes=9))
     assert not is_open_at(ahead, CLOSE_TODAY + dt.timedelta(minutes=10))
-
-
-@pytest.mark.parametrize(
-    ("clock", "now_at", "change_at"),
-    [
-        (READ_OPEN, utc("2026-11-20T15:00:00"), CLOSE_TODAY),
-        (READ_OPEN, CLOSE_TODAY, OPEN_MONDAY),
-        (READ_OPEN, OPEN_MONDAY, None),
-        (READ_CLOSED, utc("2026-11-21T15:00:00"), OPEN_MONDAY),
-        (READ_CLOSED, OPEN_MONDAY, CLOSE_MONDAY),
-        (READ_CLOSED, CLOSE_MONDAY, None),
-    ],
-)
-def test_the_next_change_is_the_nearest_hour_ahead(clock, now_at, change_at):
-    assert next_change_at(clock, now_at) == change_at
-
-
-@given(
-    clock=st.sampled_from([READ_OPEN, READ_CLOSED]),
-    offset_seconds=st.integers(-86_400, 86_400),
-    ahead_seconds=st.integers(-86_400, 4 * 86_400),
-)
-def test_the_market_changes_at_the_next_change_and_not_before(clock, offset_seconds, ahead_seconds):
-    offset = dt.timedelta(seconds=offset_seconds)
-    shifted = Clock(is_open=clock.is_open, next_open=clock.next_open, next_close=clock.next_close, offset=offset)
-    now_at = OPEN_TODAY + dt.timedelta(seconds=ahead_seconds)
-    change_at = next_change_at(shifted, now_at)
-    if change_at is None:
-        assert now_at + offset >= max(clock.next_open, clock.next_close)
-    else:
-        assert change_at > now_at
-        assert is_open_at(shifted, change_at - SECOND) == is_open_at(shifted, now_at)
-        assert is_open_at(shifted, change_at) != is_open_at(shifted, now_at)
 
 
 @pytest.mark.parametrize(

@@ -253,10 +253,6 @@ def test_a_condor_that_is_not_there_is_none(edition):
     assert edition.one("NONE", EPOCH_AT) is None
 
 
-def test_the_condors_are_named_in_document_order(edition):
-    assert edition.condor_ids == (SPY_ID, QQQ_ID)
-
-
 def test_a_client_resumes_at_the_event_it_has_seen(edition):
     edition.amend(Amendment(quotes=[quote("a", 3)]))
     assert edition.resume_from("k3f9-1") == 1
