@@ -40,7 +40,8 @@ Event = Literal[
     "retry",
 ]
 Action = Literal["connect", "authenticate", "subscribe", "gap", "snapshot", "probe", "close"]
-Remedy = Literal["backoff", "longest", "halt"]
+Again = Literal["backoff", "longest", "halt"]
+"""When to try again: after a growing wait, after the longest, or after `HALT_SECONDS` and when somebody asks."""
 
 TABLE: dict[tuple[LinkState, Event], tuple[LinkState, tuple[Action, ...]]] = {
     ("starting", "start"): ("connecting", ("connect",)),
@@ -82,11 +83,17 @@ _STEPS = {
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a connection ended or cannot be had: a public code, a sentence, and when to try again."""
+    """Why a connection ended or cannot be had: a public code, what happened, what a person can do, when to try again."""
 
     code: Code
     text: str
-    remedy: Remedy = "backoff"
+    remedy: str = ""
+    again: Again = "backoff"
+
+    @property
+    def reason(self) -> str:
+        """The sentence for people."""
+        return f"{self.text}; {self.remedy}" if self.remedy else self.text
 
 
 class LinkSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -180,7 +187,7 @@ class Link:
 
     def closed(self, now: float) -> tuple[Action, ...]:
         """The transport is gone, and with it Alpaca's slot."""
-        halts = self.fault is not None and self.fault.remedy == "halt"
+        halts = self.fault is not None and self.fault.again == "halt"
         return self.handle("closedForGood" if halts else "closed", now)
 
     @property
@@ -190,7 +197,7 @@ class Link:
             return self.state
         if self.fault is None and not self._has_been_live:
             return "starting"
-        return "halted" if self.fault is not None and self.fault.remedy == "halt" else "reconnecting"
+        return "halted" if self.fault is not None and self.fault.again == "halt" else "reconnecting"
 
     def _believe(self, now: float) -> None:
         """The silence is over, or no matter any more."""
@@ -221,7 +228,7 @@ class Link:
     def _backoff(self) -> float:
         """Seconds to wait: full jitter between the least and 2^n times it, at most the greatest."""
         least, most = self.settings.backoff_min_seconds, self.settings.backoff_max_seconds
-        if self.fault is not None and self.fault.remedy == "longest":
+        if self.fault is not None and self.fault.again == "longest":
             return most
         ceiling = min(most, least * 2.0 ** min(self._attempts, 60))
         self._attempts += 1

@@ -16,10 +16,10 @@ import websockets.exceptions as ws
 from alpaca.common.exceptions import APIError
 from pybreaker import CircuitBreakerError
 
-from condord.live.link import Fault, Remedy
+from condord.live.link import Again, Fault
 from condord.live.wire import Code
 
-_STREAM_FAULTS: dict[int, tuple[Code, Remedy, str]] = {
+_STREAM_FAULTS: dict[int, tuple[Code, Again, str]] = {
     400: ("malformed", "backoff", "Alpaca did not understand a message of ours (400)"),
     401: ("unreachable", "backoff", "Alpaca says that we are not authenticated (401)"),
     402: (
@@ -59,8 +59,8 @@ def stream_fault(code: int, message: str) -> Fault:
     known = _STREAM_FAULTS.get(code)
     if known is None:
         return Fault(code="unreachable", text=f"Alpaca's stream reports error {code}: {message[:120]}")
-    public, remedy, text = known
-    return Fault(code=public, text=text, remedy=remedy)
+    public, again, text = known
+    return Fault(code=public, text=text, again=again)
 
 
 def connection_fault(error: BaseException) -> Fault:
@@ -69,8 +69,8 @@ def connection_fault(error: BaseException) -> Fault:
         status = error.response.status_code
         if status in (401, 402):
             return stream_fault(402, "")
-        remedy: Remedy = "longest" if status == 429 else "backoff"
-        return Fault(code="unreachable", text=f"Alpaca refused the connection with HTTP {status}", remedy=remedy)
+        again: Again = "longest" if status == 429 else "backoff"
+        return Fault(code="unreachable", text=f"Alpaca refused the connection with HTTP {status}", again=again)
     if isinstance(error, TimeoutError):
         return Fault(code="unreachable", text="Alpaca did not answer in time")
     if isinstance(error, ws.ConnectionClosed):

@@ -236,7 +236,7 @@ class Supervisor:
         if state == "live" and self._is_open() is False:
             state = "closed"
         if link.fault is not None:
-            return state, link.fault.text, link.fault.code
+            return state, link.fault.reason, link.fault.code
         if self.stream.is_limited and state in ("live", "closed"):
             text = (
                 f"Alpaca streams {self.stream.subscribed} of {len(self.stream.symbols)} symbols;"

@@ -65,7 +65,7 @@ class TradeUpdates(Line):
             self.step("authenticated")
         else:
             text = "Alpaca's trading stream refuses the API key; check the key, the secret and alpaca.paper"
-            self.step("fault", Fault(code="authFailed", text=text, remedy="halt"))
+            self.step("fault", Fault(code="authFailed", text=text, again="halt"))
 
     def authentication(self) -> bytes:
         """The login of the trading stream."""

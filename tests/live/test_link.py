@@ -23,8 +23,8 @@ from .accounts import REPEATABLE
 
 STATES, EVENTS = get_args(LinkState), get_args(Event)
 UNREACHABLE = Fault(code="unreachable", text="it is away")
-TAKEN = Fault(code="connectionLimit", text="another holds the slot", remedy="longest")
-REFUSED = Fault(code="authFailed", text="the key is wrong", remedy="halt")
+TAKEN = Fault(code="connectionLimit", text="another holds the slot", again="longest")
+REFUSED = Fault(code="authFailed", text="the key is wrong", again="halt")
 
 WAY = {
     "starting": (),
@@ -535,9 +535,9 @@ class AnyOrder(RuleBasedStateMachine):
     def check_wait(self):
         wait, fault = self.link.deadline - self.now, self.link.fault
         if self.link.state == "halted":
-            assert fault.remedy == "halt"
+            assert fault.again == "halt"
             assert wait == pytest.approx(HALT_SECONDS)
-        elif fault.remedy == "longest":
+        elif fault.again == "longest":
             assert wait == pytest.approx(self.most)
         else:
             assert self.least - 1e-9 <= wait <= min(self.most, self.least * 2**self.failures) + 1e-9

@@ -38,7 +38,7 @@ STREAM = [  # code of the error frame, public code, remedy, what the sentence mu
 @pytest.mark.parametrize(("number", "code", "remedy", "told"), STREAM)
 def test_each_error_of_the_stream_has_a_code_a_remedy_and_a_sentence(number, code, remedy, told):
     fault = stream_fault(number, "strange")
-    assert (fault.code, fault.remedy) == (code, remedy)
+    assert (fault.code, fault.again) == (code, remedy)
     assert told in fault.text
 
 
@@ -73,7 +73,7 @@ CONNECTION = [
 @pytest.mark.parametrize(("error", "code", "remedy", "told"), CONNECTION, ids=lambda value: type(value).__name__)
 def test_each_failure_of_a_connection_has_a_code_a_remedy_and_a_sentence(error, code, remedy, told):
     fault = connection_fault(error)
-    assert (fault.code, fault.remedy) == (code, remedy)
+    assert (fault.code, fault.again) == (code, remedy)
     assert told in fault.text
 
 
