@@ -15,6 +15,7 @@ from condord.core.position import Position
 from condord.core.quote import Tick
 from condord.live import wire
 from condord.live.fanout import Subscriber
+from condord.live.prices import Prices
 from condord.live.publisher import Publisher
 
 
@@ -34,20 +35,34 @@ class Desk:
         """The contracts held, the most important first."""
         return self._publisher.book.symbols
 
+    @property
+    def era(self) -> int:
+        """How often the stream was cut; to be noted when REST is asked for quotes."""
+        return self._prices.era
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """The contracts of which REST has had newer quotes than the stream for too long, streamed or not."""
+        return self._prices.silent_at(self._loop.time())
+
     def offer(self, ticks: Sequence[Tick]) -> None:
         """Quotes off the stream: the way of every quote."""
         self._publisher.offer(ticks, self._loop.time())
         self._arm(self._publisher.coalescer.deadline)
 
-    def confirm(self, ticks: Iterable[Tick]) -> None:
-        """Latest quotes by REST."""
-        self._publisher.confirm(ticks, self._loop.time())
+    def confirm(self, ticks: Iterable[Tick], era: int) -> None:
+        """Latest quotes by REST, asked for in `era`."""
+        self._publisher.confirm(ticks, self._loop.time(), era)
         self._arm(self._publisher.coalescer.deadline)
 
     def gap(self) -> None:
         """The stream was cut."""
         self._publisher.gap(self._loop.time())
         self._arm(self._publisher.coalescer.deadline)
+
+    def resume(self) -> None:
+        """The stream is live."""
+        self._prices.resume()
 
     def set_positions(
         self, positions: Iterable[Position], lots: Iterable[Lot] = (), stocks: Mapping[str, int] | None = None
@@ -62,9 +77,21 @@ class Desk:
         wake(self._publisher.set_status(status, self._loop.time(), self._now_at()))
         self._arm(self._publisher.deadline)
 
-    def has_older(self, ticks: Iterable[Tick]) -> bool:
-        """Whether any of `ticks` is newer than what is known."""
-        return self._publisher.book.prices.has_older(ticks)
+    def owes(self, ticks: Iterable[Tick]) -> bool:
+        """Whether the stream should have brought any of `ticks`, which are REST's."""
+        return self._prices.owes(ticks)
+
+    def set_exchange_time(self, at: dt.datetime) -> None:
+        """What the exchange's clock shows (UTC)."""
+        self._prices.set_exchange_time(at)
+
+    def doubts_clock(self) -> bool:
+        """Whether a quote since the last call was so far ahead or behind that the clock may be what is wrong."""
+        return self._prices.take_doubt()
+
+    @property
+    def _prices(self) -> Prices:
+        return self._publisher.book.prices
 
     def _arm(self, deadline: float | None) -> None:
         """Turn at `deadline`, or now if that is past."""

@@ -13,8 +13,9 @@ import hashlib
 import logging
 import os
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Self
 
 from condord.errors import Unavailable
 
@@ -30,28 +31,50 @@ def directory(environ: Mapping[str, str]) -> Path:
     return Path(tempfile.gettempdir()) / f"condord-{os.getuid()}"
 
 
-@contextlib.contextmanager
-def held(place: Path, *, key_id: str, stream_url: str) -> Iterator[None]:
-    """Have a key on a stream to ourselves, as far as a file can be made for that.
+class Locks:
+    """The keys that this process has to itself, each on a stream, by files in `place`; leaving it gives all back."""
 
-    Raises:
-        Unavailable: another process has it; the text names it.
-    """
-    digest = hashlib.sha256(f"{key_id}\0{stream_url}".encode()).hexdigest()[:20]
-    path = place / f"{digest}.lock"
-    try:
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = _take(path)
-    except OSError as error:
-        fields = {"path": str(path), "reason": error.strerror}
-        _log.warning("No lock against a second daemon", extra={"fields": fields})
-        yield
-        return
-    try:
-        yield
-    finally:
-        path.unlink(missing_ok=True)
-        os.close(file)
+    def __init__(self, place: Path) -> None:
+        self._place = place
+        self._files: dict[Path, int | None] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._let_go(set(self._files))
+
+    def take(self, *, key_id: str, stream_url: str) -> None:
+        """Have a key on a stream to ourselves, as far as a file can be made for that; what we have stays ours.
+
+        Raises:
+            Unavailable: another process has it; the text names it.
+        """
+        path = self._path(key_id, stream_url)
+        if path in self._files:
+            return
+        try:
+            self._place.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._files[path] = _take(path)
+        except OSError as error:
+            fields = {"path": str(path), "reason": error.strerror}
+            _log.warning("No lock against a second daemon", extra={"fields": fields})
+            self._files[path] = None
+
+    def keep_only(self, *, key_id: str, stream_url: str) -> None:
+        """Give back all but a key on a stream."""
+        self._let_go(self._files.keys() - {self._path(key_id, stream_url)})
+
+    def _path(self, key_id: str, stream_url: str) -> Path:
+        digest = hashlib.sha256(f"{key_id}\0{stream_url}".encode()).hexdigest()[:20]
+        return self._place / f"{digest}.lock"
+
+    def _let_go(self, paths: set[Path]) -> None:
+        for path in paths:
+            file = self._files.pop(path)
+            if file is not None:
+                path.unlink(missing_ok=True)
+                os.close(file)
 
 
 def _take(path: Path) -> int:

@@ -2,7 +2,8 @@
 
 Built from the outside in: sockets first, so that a taken port costs nothing; then the published document, the way to
 Alpaca, the way to subscribers. Stopping goes the other way: every stream gets its `bye`, the server closes, and the
-sockets to Alpaca are shut, all within five seconds. Anything that ends by itself ends the daemon.
+sockets to Alpaca are shut, all within five seconds. A part that ends by itself, or makes no progress, ends the daemon
+with an error: whoever keeps it running starts another, which is better than a document that no longer moves.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
+import functools
 import logging
 import os
 import random
@@ -20,16 +22,15 @@ import string
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from urllib.parse import urlsplit
 
-from condord import __version__, lock, logs, terminal
+from condord import __version__, lock, logs, settings, terminal
 from condord import config as configuration
-from condord import credentials as keys
 from condord.config import Config
 from condord.desk import Desk, wake
-from condord.errors import ConfigError
+from condord.errors import CondordError, ConfigError
 from condord.http import app, guard, server
 from condord.http.ports import GuardSettings
+from condord.inputs import Inputs
 from condord.live import render, wire
 from condord.live.account import Account
 from condord.live.book import Book
@@ -38,19 +39,23 @@ from condord.live.edition import Edition, Selection
 from condord.live.fanout import Fanout, Subscriber
 from condord.live.prices import Prices
 from condord.live.publisher import Publisher
+from condord.parts import Parts
 from condord.systemd import Notifier, listen_sockets
-from condord.upstream import addresses
 from condord.upstream.pool import ResolvingLoop
-from condord.upstream.ports import Login
-from condord.upstream.rest import AlpacaRest, RestSettings
+from condord.upstream.rest import AlpacaRest
 from condord.upstream.store import Store
 from condord.upstream.store import directory as state_directory
-from condord.upstream.supervisor import Supervisor, SupervisorSettings
+from condord.upstream.supervisor import Supervisor
+from condord.vigil import Stillness, Vigil
 
 DRAIN_SECONDS = 1.0
 """How long streams get to take their `bye`."""
 ALIVE_SECONDS = 10.0
 """The supervisor beats once a second; silent for so long, it hangs."""
+STUCK_LOOKS = 10
+"""How often in a row, once a second, the supervisor may be found stuck; a stopped process finds it so once."""
+LET_GO_SECONDS = 30.0
+"""A connection that a reload ends is gone by then: a step of it may last 10 s, and its close 3 s."""
 
 _log = logging.getLogger(__name__)
 
@@ -75,62 +80,50 @@ def run(
         CondordError: the address is taken, another daemon has the stream, no key was found, or a file with a secret
             cannot be used.
     """
-    found = keys.find(environ, config.alpaca.key_id_file, config.alpaca.secret_key_file)
-    token = keys.read_token(config.server.token_file, environ) if config.server.token_file else None
-    hidden = [found.key_id, found.secret_key, *([token] if token else [])]
+    with lock.Locks(lock.directory(environ)) as locks:
+        inputs = Inputs(config, environ=environ, reread=reread or (lambda: config), locks=locks)
+        own_environ = dict(environ)
+        notifier = Notifier.from_environ(own_environ)
+        address = server.Address(host=config.server.host, port=config.server.port, uds=config.server.uds)
+        state = state_directory(environ, lasts=settings.source(config) != "simulator")
 
-    def set_logs(log: configuration.Log) -> None:
-        logs.configure(log.level, log.format, secrets=hidden, environ=environ)
+        async def main(listeners: Sequence[socket.socket]) -> None:
+            await Service(inputs, listeners=listeners, notifier=notifier, state=state).run(announce)
 
-    set_logs(config.log)
-    settings = _supervisor_settings(config)
-    own_environ = dict(environ)
-    notifier = Notifier.from_environ(own_environ)
-    address = server.Address(host=config.server.host, port=config.server.port, uds=config.server.uds)
-    login = Login(found.key_id.reveal, found.secret_key.reveal)
-    state = state_directory(environ, lasts=settings.source != "simulator")
-
-    async def main(listeners: Sequence[socket.socket]) -> None:
-        service = Service(config, login=login, token=token, listeners=listeners, notifier=notifier, state=state)
-        await service.run(announce, reread or (lambda: config), set_logs)
-
-    with (
-        lock.held(lock.directory(environ), key_id=login.key_id, stream_url=settings.option_stream_url),
-        server.listening(address, listen_sockets(own_environ)) as listeners,
-        asyncio.Runner(loop_factory=ResolvingLoop) as runner,
-    ):
-        runner.run(main(listeners))
+        with (
+            server.listening(address, listen_sockets(own_environ)) as listeners,
+            asyncio.Runner(loop_factory=ResolvingLoop) as runner,
+        ):
+            runner.run(main(listeners))
 
 
 class Service:
     """Everything of one daemon, built; `run` brings it to life. What routes need of the house is here too."""
 
     def __init__(
-        self,
-        config: Config,
-        *,
-        login: Login,
-        token: keys.Secret | None,
-        listeners: Sequence[socket.socket],
-        notifier: Notifier,
-        state: Path | None,
+        self, inputs: Inputs, *, listeners: Sequence[socket.socket], notifier: Notifier, state: Path | None
     ) -> None:
-        self.config = config
+        config = inputs.config
+        self._inputs = inputs
+        self._login = inputs.login
         self._listeners = listeners
         self._notifier = notifier
-        self._token = token
+        self._state = state
         self._loop = asyncio.get_running_loop()
         self._started = time.monotonic()
-        self._stopping = asyncio.Event()
+        self._parts = Parts()
         self._drained = asyncio.Event()
+        self._hung_up = asyncio.Event()
+        self._letting_go: asyncio.TimerHandle | None = None
+        self._vigil = Vigil()
         self._had_terminal = terminal.is_there()
-        self._brokerage = AlpacaRest(_rest_settings(config), login, now_at=utc_now)
-        self._store = Store(state, account=f"{login.key_id} {config.alpaca.paper} {config.alpaca.trading_url}")
-        settings = _supervisor_settings(config)
+        self._brokerage = AlpacaRest(settings.rest(config), self._login, now_at=utc_now)
+        self._store = self._open_store()
+        supervised = settings.supervisor(config)
         self._edition = Edition(
             epoch=_epoch(),
             replay_size=config.server.replay_size,
-            status=render.unread_status(settings.source, settings.feed, utc_now()),
+            status=render.unread_status(supervised.source, supervised.feed, utc_now()),
             totals=render.UNREAD_TOTALS,
         )
         self._prices = Prices(max_symbols=config.cache.max_symbols, ttl_seconds=config.cache.ttl_seconds)
@@ -142,10 +135,10 @@ class Service:
         account = Account(config.rest.settle_seconds)
         publisher = Publisher(account=account, book=self._book, coalescer=self._coalescer, fanout=self._fanout)
         self._supervisor = Supervisor(
-            settings,
+            supervised,
             brokerage=self._brokerage,
             desk=Desk(publisher, loop=self._loop, now_at=utc_now),
-            login=login,
+            login=self._login,
             store=self._store,
             now_at=utc_now,
             chance=random.random,
@@ -158,37 +151,47 @@ class Service:
         """The URL at which this daemon answers."""
         return server.name_of(self._listeners[0])
 
-    async def run(
-        self,
-        announce: Callable[[str], None],
-        reread: Callable[[], Config],
-        set_logs: Callable[[configuration.Log], None],
-    ) -> None:
-        """Serve until SIGINT or SIGTERM; raises what a part could not handle."""
-        address = self.address
-        with self._signals(reread, set_logs):
+    @property
+    def config(self) -> Config:
+        """The configuration in force."""
+        return self._inputs.config
+
+    async def run(self, announce: Callable[[str], None]) -> None:
+        """Serve until SIGINT or SIGTERM.
+
+        Raises:
+            Failed: a part has ended by itself or makes no progress.
+        """
+        with self._signals(), self._vigil:
             async with asyncio.TaskGroup() as tasks:
-                supervising = tasks.create_task(self._supervisor.run())
-                serving = tasks.create_task(self._server.run_on(self._listeners))
-                beating = [tasks.create_task(self._heartbeats()), tasks.create_task(self._watchdog())]
-                await self._server.is_serving.wait()
-                self._notifier.ready(f"serving at {address}")
-                announce(f"condord {__version__} serves at {address}")
-                await self._stopping.wait()
+                serve = functools.partial(self._server.run_on, self._listeners)
+                supervising = tasks.create_task(self._parts.last("the supervisor", self._supervisor.run))
+                serving = tasks.create_task(self._parts.last("the server", serve))
+                others = [
+                    tasks.create_task(self._announce(announce)),
+                    tasks.create_task(self._parts.last("the reload", self._reloads)),
+                    tasks.create_task(self._parts.last("the heartbeat", self._heartbeats)),
+                    tasks.create_task(self._parts.last("the watchdog", self._watchdog)),
+                    tasks.create_task(self._parts.last("the watch over the supervisor", self._oversee)),
+                ]
+                await self._parts.stopping.wait()
                 self._notifier.stopping()
-                for task in (supervising, *beating):
+                for task in (supervising, *others):
                     task.cancel()
                 await self._say_bye()
                 self._server.stop()
                 await asyncio.wait({serving, supervising})
         self._brokerage.close()
         self._store.close()
+        if self._parts.failure is not None:
+            raise self._parts.failure
         _log.info("Stopped")
 
     @property
     def is_alive(self) -> bool:
         """Whether the supervisor makes progress."""
-        return self._loop.time() - self._supervisor.beat < ALIVE_SECONDS
+        now = self._loop.time()
+        return now - self._supervisor.beat < ALIVE_SECONDS and self._supervisor.stuck(now) is None
 
     @property
     def is_ready(self) -> bool:
@@ -198,7 +201,7 @@ class Service:
     @property
     def has_room(self) -> bool:
         """Whether another subscriber may come."""
-        return self._fanout.subscribers < self.config.server.max_subscribers and not self._stopping.is_set()
+        return self._fanout.subscribers < self.config.server.max_subscribers and not self._parts.stopping.is_set()
 
     def document(self) -> wire.Document:
         """The published document."""
@@ -226,7 +229,8 @@ class Service:
             frames=self._fanout.frames,
             dropped=self._fanout.dropped,
             resyncs=self._fanout.resyncs,
-            refused={**self._prices.refused, **self._supervisor.stream.refused},
+            refused={**self._prices.refused, **self._supervisor.refused},
+            tasks=len(asyncio.all_tasks(self._loop)),
         )
 
     def refresh(self) -> None:
@@ -248,12 +252,17 @@ class Service:
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Close a stream."""
         self._fanout.unsubscribe(subscriber)
-        if self._stopping.is_set() and not self._fanout.subscribers:
+        if self._parts.stopping.is_set() and not self._fanout.subscribers:
             self._drained.set()
 
     def take(self, subscriber: Subscriber) -> bytes:
         """Everything that waits for `subscriber`."""
         return subscriber.take(utc_now())
+
+    async def _announce(self, announce: Callable[[str], None]) -> None:
+        await self._server.is_serving.wait()
+        self._notifier.ready(f"serving at {self.address}")
+        announce(f"condord {__version__} serves at {self.address}")
 
     async def _say_bye(self) -> None:
         """End every stream, and give the subscribers a moment to take it."""
@@ -279,45 +288,91 @@ class Service:
             if (text := f"{status.state}: {status.reason}" if status.reason else status.state) != shown:
                 self._notifier.status(shown := text)
 
+    async def _oversee(self) -> None:
+        """Once a second: show that the loop turns, and see that the supervisor makes progress."""
+        stillness = Stillness(STUCK_LOOKS)
+        progress = 0
+        while True:
+            await asyncio.sleep(1.0)
+            self._vigil.advance()
+            stuck = self._supervisor.stuck(self._loop.time())
+            progress += stuck is None
+            if stillness.step(progress) and stuck:
+                self._parts.fail(stuck)
+
     @contextlib.contextmanager
-    def _signals(self, reread: Callable[[], Config], set_logs: Callable[[configuration.Log], None]) -> Iterator[None]:
+    def _signals(self) -> Iterator[None]:
+        """Answer signals; a SIGHUP that comes too late finds nothing to reload, and is no reason to die of it.
+
+        The loop's own handlers would leave a moment at the end in which it is.
+        """
         ours = (signal.SIGINT, signal.SIGTERM)
         for number in ours:
-            self._loop.add_signal_handler(number, self._stopping.set)
-        self._loop.add_signal_handler(signal.SIGHUP, self._reload, reread, set_logs)
+            self._loop.add_signal_handler(number, self._parts.stopping.set)
+        signal.signal(signal.SIGHUP, lambda *_: self._loop.call_soon_threadsafe(self._hung_up.set))
         try:
             yield
         finally:
-            for number in (*ours, signal.SIGHUP):
+            signal.signal(signal.SIGHUP, signal.SIG_IGN)
+            for number in ours:
                 self._loop.remove_signal_handler(number)
 
-    def _reload(self, reread: Callable[[], Config], set_logs: Callable[[configuration.Log], None]) -> None:
-        """Take what can be taken of a new configuration without dropping anybody, and try a halted stream again.
+    async def _reloads(self) -> None:
+        """Reload when a SIGHUP came, once for all that came before; one that fails half-way is a bug of ours."""
+        await self._server.is_serving.wait()
+        while True:
+            await self._hung_up.wait()
+            self._hung_up.clear()
+            self._reload()
+
+    def _reload(self) -> None:
+        """Take what can be taken of new inputs without dropping anybody, and try a halted stream again.
 
         The hang-up of the terminal that it was started from comes as the same signal, and ends the daemon.
         """
         if self._had_terminal and not terminal.is_there():
-            self._stopping.set()
+            self._parts.stopping.set()
             return
         self._notifier.reloading()
+        old = self.config
         try:
-            new = reread()
-        except ConfigError as error:
-            _log.error("Configuration refused, nothing changed", extra=logs.fields(faults=list(error.faults)))
+            waiting = self._inputs.renew()
+        except CondordError as error:
+            faults = error.faults if isinstance(error, ConfigError) else (str(error),)
+            _log.error(
+                "Configuration refused, nothing changed", extra=logs.fields(faults=list(faults), hint=error.hint)
+            )
         else:
-            self._apply(new)
-            set_logs(new.log)
-            _log.info("Configuration reloaded", extra=logs.fields(needs_restart=_restart_keys(self.config, new)))
-            self.config = new
+            self._apply(old)
+            _log.info("Configuration reloaded", extra=logs.fields(needs_restart=waiting))
         self._supervisor.retry()
         self._notifier.ready(f"serving at {self.address}")
 
-    def _apply(self, new: Config) -> None:
-        self._coalescer.window_seconds = new.stream.window_ms / 1000
-        self._book.min_change_e4 = round(new.stream.min_change * 10_000)
-        self._supervisor.reconfigure(_supervisor_settings(new))
-        self._brokerage.set_breaker(new.rest.breaker_failures, new.rest.breaker_reset_seconds)
-        self._guard.settings = self._guard_settings(new)
+    def _apply(self, old: Config) -> None:
+        """Give every part what is in force now: REST before the streams, which ask it for what they missed."""
+        config = self.config
+        self._coalescer.window_seconds = config.stream.window_ms / 1000
+        self._book.min_change_e4 = round(config.stream.min_change * 10_000)
+        self._guard.settings = self._guard_settings(config)
+        self._brokerage.set_breaker(config.rest.breaker_failures, config.rest.breaker_reset_seconds)
+        login = self._inputs.login
+        if login is not self._login or config.alpaca.feed != old.alpaca.feed:
+            self._brokerage.relogin(settings.rest(config), login)
+        store, has_other_account = self._store, login.key_id != self._login.key_id
+        self._login = login
+        if has_other_account:
+            self._store = self._open_store()
+        self._supervisor.reload(settings.supervisor(config), login, self._store)
+        if has_other_account:
+            store.close()
+        if self._letting_go is not None:
+            self._letting_go.cancel()
+        self._letting_go = self._loop.call_later(LET_GO_SECONDS, self._inputs.let_go)
+
+    def _open_store(self) -> Store:
+        """What is kept of the account."""
+        alpaca = self.config.alpaca
+        return Store(self._state, account=f"{self._login.key_id} {alpaca.paper} {alpaca.trading_url}")
 
     def _guard_settings(self, config: Config) -> GuardSettings:
         hosts = frozenset(name.lower() for name in (config.server.host, *config.server.allowed_hosts))
@@ -325,75 +380,10 @@ class Service:
         return GuardSettings(
             knows_host=lambda name: is_unix or name in hosts or configuration.is_loopback(name),
             origins=frozenset(config.server.allowed_origins),
-            token=self._token.reveal if self._token else None,
+            token=self._inputs.token.reveal if self._inputs.token else None,
         )
-
-
-_LIVE_KEYS = frozenset(
-    {
-        "stream.window_ms",
-        "stream.min_change",
-        "stream.silence_seconds",
-        "stream.backoff_min_seconds",
-        "stream.backoff_max_seconds",
-        "rest.breaker_failures",
-        "rest.breaker_reset_seconds",
-        "server.allowed_hosts",
-        "server.allowed_origins",
-        "server.max_subscribers",
-        "server.heartbeat_seconds",
-        "log.level",
-        "log.format",
-    }
-)
-
-
-def _restart_keys(old: Config, new: Config) -> list[str]:
-    """The keys whose new values wait for a restart."""
-    return [
-        field.name
-        for field in configuration.fields()
-        if field.name not in _LIVE_KEYS
-        and getattr(getattr(old, field.section), field.key) != getattr(getattr(new, field.section), field.key)
-    ]
 
 
 def _epoch() -> str:
     """A name for this run of the daemon, so that versions of another run are told apart."""
     return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(6))
-
-
-def _source(config: Config) -> wire.Source:
-    """What the status calls the other side: a trading URL on this machine can only be a simulator."""
-    if config.alpaca.trading_url and configuration.is_loopback(urlsplit(config.alpaca.trading_url).hostname or ""):
-        return "simulator"
-    return "alpaca-paper" if config.alpaca.paper else "alpaca-live"
-
-
-def _rest_settings(config: Config) -> RestSettings:
-    return RestSettings(
-        paper=config.alpaca.paper,
-        feed=config.alpaca.feed,
-        trading_url=config.alpaca.trading_url,
-        data_url=config.alpaca.data_url,
-        timeout_seconds=config.rest.timeout_seconds,
-        retries=config.rest.retries,
-        breaker_failures=config.rest.breaker_failures,
-        breaker_reset_seconds=config.rest.breaker_reset_seconds,
-        threads=config.rest.threads,
-    )
-
-
-def _supervisor_settings(config: Config) -> SupervisorSettings:
-    alpaca, stream = config.alpaca, config.stream
-    return SupervisorSettings(
-        source=_source(config),
-        feed=alpaca.feed,
-        option_stream_url=alpaca.option_stream_url or addresses.option_stream(alpaca.feed),
-        trading_stream_url=alpaca.trading_stream_url or addresses.trading_stream(paper=alpaca.paper),
-        symbol_limit=alpaca.symbol_limit,
-        refresh_seconds=config.rest.refresh_seconds,
-        silence_seconds=stream.silence_seconds,
-        backoff_min_seconds=stream.backoff_min_seconds,
-        backoff_max_seconds=stream.backoff_max_seconds,
-    )

@@ -131,16 +131,49 @@ def test_a_gap_marks_every_quote_until_rest_confirms_it():
     scene.desk.gap()
     assert [quote.unconfirmed for quote in scene.daemon.document().quotes if quote.symbol == LEG] == [True]
     scene.loop.advance(1)
-    scene.desk.confirm([tick(LEG, 1.0, 1.2)])
+    scene.desk.confirm([tick(LEG, 1.0, 1.2)], scene.desk.era)
     assert [quote.unconfirmed for quote in scene.daemon.document().quotes if quote.symbol == LEG] == [False]
+
+
+def test_what_rest_was_asked_for_before_a_gap_does_not_confirm_after_it():
+    scene = Scene()
+    scene.desk.offer([tick(LEG, 1.0, 1.2)])
+    scene.loop.advance(1)
+    era = scene.desk.era
+    scene.desk.gap()
+    scene.loop.advance(1)
+    scene.desk.confirm([tick(LEG, 1.0, 1.2)], era)
+    assert [quote.unconfirmed for quote in scene.daemon.document().quotes if quote.symbol == LEG] == [True]
+
+
+def test_a_contract_is_silent_five_seconds_after_rest_has_named_what_the_stream_did_not_bring():
+    scene = Scene()
+    scene.desk.offer([tick(LEG, 1.0, 1.2)])
+    scene.loop.advance(1)
+    scene.desk.confirm([tick(LEG, 1.0, 1.2, second=1)], scene.desk.era)
+    assert scene.desk.silent == frozenset()
+    scene.loop.advance(5)
+    assert scene.desk.silent == {LEG}
+    scene.desk.offer([tick(LEG, 1.0, 1.2, second=6)])
+    assert scene.desk.silent == frozenset()
+
+
+def test_a_quote_far_ahead_of_the_exchanges_clock_is_not_shown_and_makes_the_clock_doubtful():
+    scene = Scene()
+    scene.desk.set_exchange_time(NOW_AT)
+    scene.desk.offer([tick(LEG, 1.0, 1.2, second=1)])
+    scene.loop.advance(1)
+    scene.desk.offer([tick(LEG, 2.0, 2.2, second=300)])
+    assert scene.bid == 1
+    assert (scene.desk.doubts_clock(), scene.desk.doubts_clock()) == (True, False)
 
 
 def test_rest_knows_more_only_with_a_newer_quote_of_a_held_contract():
     scene = Scene()
     scene.desk.offer([tick(LEG, 1.0, 1.2, second=5)])
-    assert not scene.desk.has_older([tick(LEG, 2.0, 2.2, second=5)])
-    assert scene.desk.has_older([tick(LEG, 2.0, 2.2, second=6)])
-    assert not scene.desk.has_older([tick("SPY261218P00100000", 2.0, 2.2, second=6)])
+    assert not scene.desk.owes([tick(LEG, 2.0, 2.2, second=5)])
+    assert scene.desk.owes([tick(LEG, 2.0, 2.2, second=6)])
+    assert not scene.desk.owes([tick("SPY261218P00100000", 2.0, 2.2, second=6)])
 
 
 def test_a_status_that_differs_only_in_its_instants_wakes_nobody():

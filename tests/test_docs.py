@@ -1,4 +1,7 @@
-"""The README and the code say the same."""
+"""The README and the code say the same.
+
+`python -m tests.test_docs` writes the README's table of failures anew.
+"""
 
 import re
 import typing
@@ -11,10 +14,32 @@ from condord import __version__, config, errors
 from condord.cli.main import application
 from condord.http.app import build
 from condord.live import wire
+from condord.upstream.faults import MEANINGS, HowSoon
+from tests.diagram import diagram
 from tests.http.asking import FakeDaemon
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+
+HOW_SOON: dict[HowSoon, str] = {
+    "backoff": "with growing waits",
+    "longest": "after `stream.backoff_max_seconds`",
+    "halt": "every 5 minutes, or on SIGHUP",
+    "fewer": "at once, with fewer symbols",
+    "retry": "after 1, 2, 4 s",
+    "asked": "when Alpaca says",
+    "reading": "with the next reading",
+    "breaker": "after `rest.breaker_reset_seconds`",
+}
+
+
+def failures() -> str:
+    """The table of every failure of Alpaca, as the README has it."""
+    rows = [
+        f"| {name} | `{meaning.code}` | {HOW_SOON[meaning.again]} | {meaning.remedy or 'nothing'} |\n"
+        for name, meaning in MEANINGS.items()
+    ]
+    return "| failure | code | tried again | what to do |\n|---|---|---|---|\n" + "".join(rows)
 
 
 def first_column(heading: str) -> set[str]:
@@ -35,6 +60,14 @@ def test_every_state_is_explained():
 
 def test_every_code_has_its_remedy():
     assert first_column("code") == set(typing.get_args(wire.Code))
+
+
+def test_every_failure_has_its_row():
+    assert failures() in README, "the table of failures is not that of the code: python -m tests.test_docs writes it"
+
+
+def test_the_diagram_is_that_of_the_table():
+    assert diagram() in README, "the diagram is not that of the table: python -m tests.test_docs draws it"
 
 
 def test_every_notice_is_explained():
@@ -72,3 +105,11 @@ def test_the_version_in_the_readme_is_this_one():
 def test_every_file_that_the_readme_links_to_exists():
     for target in re.findall(r"\]\(([^)]+)\)", README):
         assert target.startswith("https://") or (ROOT / target).exists()
+
+
+if __name__ == "__main__":
+    before, table = README.split("| failure |", 1)
+    README = before + failures() + "\n" + table.split("\n\n", 1)[1]
+    before, drawn = README.split("```mermaid\n", 1)
+    README = before + "```mermaid\n" + diagram() + "\n```" + drawn.split("```", 1)[1]
+    (ROOT / "README.md").write_text(README)

@@ -22,7 +22,11 @@ def test_every_test_file_mirrors_a_module():
     strays = []
     for path in (ROOT / "tests").rglob("test_*.py"):
         place = path.relative_to(ROOT / "tests")
-        if place.parts[0] == "e2e" or place.name in {"test_layers.py", "test_docs.py", "test_alpaca_clients.py"}:
+        if place.parts[0] in {"e2e", "fuzz"} or place.name in {
+            "test_layers.py",
+            "test_docs.py",
+            "test_alpaca_clients.py",
+        }:
             continue
         module = ROOT / "condord" / place.with_name(place.name.removeprefix("test_"))
         if not module.exists():

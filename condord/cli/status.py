@@ -38,6 +38,8 @@ def status_lines(report: wire.StatusReport, now: dt.datetime, screen: Screen) ->
     stream, rest = report.stream, report.positions
     since = f"{words.moment(report.since, now)}, {words.age(report.since, now)}"
     connected = "connected" if stream.connected else screen.paint("not connected", "warn")
+    if stream.next_attempt_at is not None:
+        connected += f", next attempt {words.ahead(stream.next_attempt_at, now)}"
     fields = {
         "daemon": f"condord {plain(report.version)}, process {report.pid}, up {words.span(report.uptime)}",
         "address": plain(report.address),

@@ -124,6 +124,11 @@ def age(at: dt.datetime | None, now: dt.datetime) -> str:
     return "never" if at is None else f"{span((now - at).total_seconds())} ago"
 
 
+def ahead(at: dt.datetime, now: dt.datetime) -> str:
+    """In how long something will be."""
+    return "now" if at <= now else f"in {span((at - now).total_seconds())}"
+
+
 def clock(at: dt.datetime) -> str:
     """The time of day here, to the millisecond."""
     return at.astimezone().isoformat(timespec="milliseconds")[11:23]

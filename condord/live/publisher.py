@@ -37,9 +37,9 @@ class Publisher:
         self.book.prices.offer(ticks)
         self.coalescer.offer(now)
 
-    def confirm(self, ticks: Iterable[Tick], now: float) -> None:
-        """Take REST's latest quotes; look at `deadline` afterwards."""
-        self.book.prices.confirm(ticks)
+    def confirm(self, ticks: Iterable[Tick], now: float, era: int) -> None:
+        """Take REST's latest quotes, asked for in `era` of the prices; look at `deadline` afterwards."""
+        self.book.prices.confirm(ticks, now, era)
         self.coalescer.offer(now)
 
     def gap(self, now: float) -> None:

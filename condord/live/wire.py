@@ -35,6 +35,9 @@ NoticeCode = Literal[
     "ordersUnavailable",
     "contractsUnavailable",
     "calendarUnavailable",
+    "tradeUpdatesUnavailable",
+    "notStreamed",
+    "silentSymbols",
 ]
 BreakerState = Literal["closed", "open", "halfOpen"]
 Source = Literal["alpaca-paper", "alpaca-live", "simulator"]
@@ -67,13 +70,17 @@ class Market(_Wire, frozen=True, kw_only=True):
 
 
 class Stream(_Wire, frozen=True, kw_only=True):
-    """The option stream. `subscribed` of `requested` symbols are acknowledged."""
+    """The option stream. `subscribed` of `requested` symbols are acknowledged.
+
+    `next_attempt_at`: when it connects again; None while it does not wait for that.
+    """
 
     connected: bool
     subscribed: int
     requested: int
     reconnects: int
     last_message_at: dt.datetime | None
+    next_attempt_at: dt.datetime | None = None
 
 
 class RestError(_Wire, frozen=True, kw_only=True):
@@ -116,7 +123,10 @@ class Status(_Wire, frozen=True, kw_only=True):
 
 
 class StatusReport(Status, frozen=True, kw_only=True):
-    """`GET /api/status`: the status and the counters of this process. `uptime` is in seconds."""
+    """`GET /api/status`: the status and the counters of this process.
+
+    `uptime` is in seconds; `tasks` counts what its event loop does at once, connections of subscribers included.
+    """
 
     version: str
     pid: int
@@ -129,6 +139,7 @@ class StatusReport(Status, frozen=True, kw_only=True):
     dropped: int
     resyncs: dict[str, int]
     refused: dict[str, int]
+    tasks: int
 
 
 class Leg(_Wire, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ from condord.simulator.simulation import Simulation
 
 _Positive = Annotated[float, msgspec.Meta(gt=0)]
 _NotNegative = Annotated[float, msgspec.Meta(ge=0)]
-_ARGS = ("symbol", "path", "stream", "seconds_each", "skew_seconds")
+_ARGS = ("symbol", "path", "stream", "seconds_each", "skew_seconds", "limit")
 
 
 class FaultOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -37,6 +37,7 @@ class FaultOrder(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_d
     stream: Literal["option", "trading", "all"] | None = None
     seconds_each: _NotNegative | None = None
     skew_seconds: float | None = None
+    limit: Annotated[int, msgspec.Meta(ge=0)] | None = None
 
     @property
     def args(self) -> dict[str, Any]:
@@ -115,6 +116,7 @@ class Admin:
                 "at": simulation.at(now),
                 "market": self._market_state(now),
                 "streams": simulation.streams.state(),
+                "quotesSent": simulation.streams.quotes_sent,
                 "updatesSent": simulation.streams.updates_sent,
                 "requests": dict(simulation.requests),
                 "faults": self._active(now),

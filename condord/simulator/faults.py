@@ -62,8 +62,14 @@ FAULTS: tuple[Fault, ...] = (
         "session",
         "event",
         {
-            "limit-405": "The next subscribe is answered 405 symbol limit exceeded and changes nothing.",
-            "ack-lacks-symbol": "The next ack lacks a symbol (the last one unless named), which stays silent.",
+            "limit-405": (
+                "The next subscribe, or the next for more than `limit` symbols in all, is answered 405 symbol limit"
+                " exceeded and changes nothing."
+            ),
+            "ack-lacks-symbol": (
+                "The next ack lacks a symbol (the last one unless named), which stays silent until it is asked for"
+                " again."
+            ),
         },
     ),
     *_table(

@@ -140,15 +140,22 @@ class OptionSession:
         }
         if "*" in wanted["quotes"]:
             return self.error(413)
-        if self._strikes("limit-405", now) or len(wanted["quotes"]) > self._terms.symbol_limit:
+        if self._is_too_much(len(wanted["quotes"]), now):
             return self.error(405)
         self._subscribed = wanted
+        self._withheld.difference_update(message.get("quotes") or ())
         lacking = self._faults.strike("ack-lacks-symbol", now) if wanted["quotes"] else None
         if lacking is not None:
             self._withheld.add(str(lacking.get("symbol") or next(reversed(wanted["quotes"]))))
         answer = self._acknowledge()
         self._mute_if("mute-after-subscribe", now)
         return answer
+
+    def _is_too_much(self, count: int, now: float) -> bool:
+        if count > self._terms.symbol_limit:
+            return True
+        limit = (self._faults.look("limit-405", now) or {}).get("limit")
+        return (limit is None or count > limit) and self._strikes("limit-405", now)
 
     def _unsubscribe(self, message: Mapping[str, Any], now: float) -> list[Output]:  # noqa: ARG002 - as the others
         refusal = self._refusal(message)

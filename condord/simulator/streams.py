@@ -44,6 +44,7 @@ class Streams:
     def __init__(self, *, terms: Terms, faults: Faults) -> None:
         self.terms = terms
         self.faults = faults
+        self.quotes_sent = 0
         self.updates_sent = 0
         self._slots = Slots()
         self._open: dict[int, Connection] = {}
@@ -109,6 +110,7 @@ class Streams:
 
     def offer(self, batch: Sequence[Encoded], now: float) -> None:
         """Offer quotes and trades to everyone."""
+        self.quotes_sent += len(batch)
         for each in self.connections("option"):
             each.offer(batch, now)
 
@@ -133,12 +135,21 @@ class Streams:
                 args = self.faults.strike(name, now)
                 for each in self.connections(str(args.get("stream", "option"))) if args is not None else ():
                     act(each, now, args or {})
-        if "frame" in places and self.subscribed():
+        if "frame" in places:
             for name, send in self._frames.items():
-                args = self.faults.strike(name, now)
-                for each in self.connections("option") if args is not None else ():
-                    if each.session is not None and each.session.subscriptions:
-                        send(each, now)
+                self._strike_subscribers(name, send, now)
+
+    def _strike_subscribers(self, name: str, send: Callable[[Connection, float], None], now: float) -> None:
+        """Send a bad frame to who subscribed to something; while nobody has, the fault waits."""
+        args = self.faults.look(name, now)
+        if args is None:
+            return
+        connected = self.connections(str(args.get("stream", "option")))
+        subscribers = [each for each in connected if each.session is not None and each.session.subscriptions]
+        if subscribers:
+            self.faults.strike(name, now)
+        for each in subscribers:
+            send(each, now)
 
     def abort_all(self) -> None:
         """Drop every connection at once: the simulator ends."""

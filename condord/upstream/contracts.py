@@ -2,8 +2,8 @@
 
 Rules: Alpaca is asked once a symbol and its answer holds for a day, that it knows no such contract for an hour; an old
 answer speaks until a newer one is there. Until a contract has answered another one of its root speaks for it, else the
-multiplier is 100 and the underlying the root; both are marked as assumed. At most 60 requests a minute of the 200 that
-Alpaca permits, two at a time.
+multiplier is 100 and the underlying the root; both are marked as assumed. Two are asked for at a time, as often as the
+budget of all requests permits.
 
 A cost basis is checked where the multiplier is known, or the root of no adjusted kind:
 
@@ -18,7 +18,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated
 
@@ -33,10 +32,9 @@ from condord.upstream.faults import RestFault
 from condord.upstream.ports import Brokerage
 from condord.upstream.store import Store
 
-REQUESTS_A_MINUTE = 60
 PARALLEL = 2
 TELL_SECONDS = 5.0
-"""What is learned is told at the end of a reading, and after so long."""
+"""What is learned is told at the end of a reading, and after so long, whatever the others wait for."""
 
 _KNOWN_FOR = dt.timedelta(days=1)
 _UNKNOWN_FOR = dt.timedelta(hours=1)
@@ -58,7 +56,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     due_at: Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
 
-def contract(symbol: str, answer: object) -> Contract:
+def contract(symbol: str, answer: object, refuse: rows.Refuse) -> Contract:
     """The raw answer of `GET /v2/options/contracts/{symbol}`.
 
     Raises:
@@ -73,20 +71,20 @@ def contract(symbol: str, answer: object) -> Contract:
     if multiplier is None or multiplier != multiplier.to_integral_value() or not 0 < multiplier <= _MOST_MULTIPLIER:
         raise ValueError("a contract came without a usable multiplier")
     underlying = rows.text(answer.get("underlying_symbol"))
-    deliverables = _deliverables(answer.get("deliverables"))
+    deliverables = _deliverables(answer.get("deliverables"), refuse)
     if len(deliverables) == 1 and deliverables[0].symbol == underlying and deliverables[0].amount == "100":
         deliverables = ()
     return Contract(multiplier=int(multiplier), underlying=underlying, deliverables=deliverables)
 
 
-def _deliverables(listed: object) -> tuple[Deliverable, ...]:
-    if not isinstance(listed, list):
-        return ()
-    return tuple(
-        Deliverable(symbol=rows.text(one.get("symbol")), amount=rows.text(one.get("amount")))
-        for one in listed
-        if isinstance(one, Mapping)
-    )
+def _deliverables(told: object, refuse: rows.Refuse) -> tuple[Deliverable, ...]:
+    deliverables = []
+    for one in told if isinstance(told, list) else () if told is None else (None,):
+        if isinstance(one, Mapping):
+            deliverables.append(Deliverable(symbol=rows.text(one.get("symbol")), amount=rows.text(one.get("amount"))))
+        else:
+            refuse("deliverableRow")
+    return tuple(deliverables)
 
 
 class Contracts:
@@ -173,28 +171,6 @@ def _cost_problem(position: Position, multiplier: int) -> str | None:
     return f"cost basis {dollars(basis_e4)} is at odds with average entry {entry}"
 
 
-class Pace:
-    """At most `most` requests within any minute; `now` in loop seconds."""
-
-    def __init__(self, most: int = REQUESTS_A_MINUTE) -> None:
-        self._most = most
-        self._over: deque[float] = deque()
-
-    def room(self, now: float) -> int:
-        """How many may go now."""
-        while self._over and self._over[0] <= now:
-            self._over.popleft()
-        return self._most - len(self._over)
-
-    def take(self, count: int, now: float) -> None:
-        """So many go."""
-        self._over.extend([now + 60.0] * count)
-
-    def wait_seconds(self, now: float) -> float:
-        """Seconds until one may go."""
-        return 0.0 if self.room(now) else self._over[0] - now
-
-
 class ContractReader:
     """Asks Alpaca for the contracts that are due, and calls `learned` when something came of it."""
 
@@ -206,7 +182,6 @@ class ContractReader:
         self._store = store
         self._now_at = now_at
         self._learned = learned
-        self._pace = Pace()
         self._is_recalled = False
         self._is_news = False
 
@@ -217,21 +192,18 @@ class ContractReader:
             RestFault: Alpaca cannot be asked now; what it has answered is kept.
         """
         await self._recall()
-        loop = asyncio.get_running_loop()
-        tell_at = loop.time() + TELL_SECONDS
+        asking = asyncio.create_task(self._ask_all(symbols))
         try:
-            while due := self.contracts.due(symbols(), self._now_at()):
-                wait_seconds = self._pace.wait_seconds(loop.time())
-                if wait_seconds or loop.time() >= tell_at:
-                    tell_at = loop.time() + TELL_SECONDS
-                    await self._tell()
-                    await asyncio.sleep(wait_seconds)
-                    continue
-                await self._ask_some(due[: min(PARALLEL, self._pace.room(loop.time()))])
-        except RestFault:
-            await self._tell()
-            raise
-        await self._tell()
+            has_ended = False
+            while not has_ended:
+                await asyncio.wait({asking}, timeout=TELL_SECONDS)
+                has_ended = asking.done()
+                await self._tell()
+        finally:
+            asking.cancel()
+            await asyncio.wait({asking})
+        if (fault := asking.result()) is not None:
+            raise fault
 
     async def _recall(self) -> None:
         if not self._is_recalled:
@@ -248,11 +220,13 @@ class ContractReader:
             self._learned()
             await self._store.write(_KIND, self.contracts.kept(self._now_at()))
 
-    async def _ask_some(self, symbols: Sequence[str]) -> None:
-        self._pace.take(len(symbols), asyncio.get_running_loop().time())
-        faults = [fault for fault in await asyncio.gather(*map(self._ask, symbols)) if fault]
-        if faults:
-            raise faults[0]
+    async def _ask_all(self, symbols: Callable[[], Sequence[str]]) -> RestFault | None:
+        """Ask until none is due; returns the fault that ends it."""
+        while due := self.contracts.due(symbols(), self._now_at()):
+            faults = await asyncio.gather(*map(self._ask, due[:PARALLEL]))
+            if (first := next(filter(None, faults), None)) is not None:
+                return first
+        return None
 
     async def _ask(self, symbol: str) -> RestFault | None:
         """Learn one contract; returns the fault that concerns the others too."""

@@ -2,8 +2,9 @@
 
 Rules: orders are read oldest first, from 400 days back, and remembered, so that later ones ask for what is new: from
 an hour before the newest one, or before the oldest that is still open, as it may yet fill. What an order has filled
-counts, whatever became of the rest. A row that cannot be read, or that has filled no option, is left out and costs
-nothing else. A reading that fails keeps the pages that it has read, and one that meets its bound goes on the next time.
+counts, whatever became of the rest. A row that has filled no option is left out; so is one that does not tell all that
+it has filled of options, which is counted and costs nothing else. A reading that fails keeps the pages that it has
+read, and one that meets its bound goes on the next time.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ _INTENTS = {
 }
 
 
-def page(answer: object) -> OrderPage:
+def page(answer: object, refuse: rows.Refuse) -> OrderPage:
     """The raw answer of `GET /v2/orders`, nested and in ascending order.
 
     Raises:
@@ -47,41 +48,45 @@ def page(answer: object) -> OrderPage:
     if not isinstance(answer, list):
         raise TypeError(f"orders came as {type(answer).__name__}, not as a list")
     listed = [row for row in answer if isinstance(row, Mapping)]
+    for _ in range(len(answer) - len(listed)):
+        refuse("orderRow")
     submitted = [(row, at) for row in listed if (at := _submitted_at(row)) is not None]
     return OrderPage(
-        orders=tuple(order for row in listed if (order := _order(row)) is not None),
+        orders=tuple(order for row in listed if (order := _order(row, refuse)) is not None),
         newest_at=max((at for _, at in submitted), default=None),
         open_since=min((at for row, at in submitted if _may_fill(row)), default=None),
         is_full=len(answer) >= ORDERS_A_PAGE,
     )
 
 
-def _order(row: Mapping[str, object]) -> Order | None:
-    identity, parts = rows.text(row.get("id")), _parts(row)
-    filled = [part for part in parts if _filled_quantity(part)]
-    fills = [fill for part in filled if (fill := _fill(part)) is not None]
-    if identity is None or not fills or len(fills) < sum(map(_is_option, filled)):
+def _order(row: Mapping[str, object], refuse: rows.Refuse) -> Order | None:
+    filled = [part for part in _parts(row) if _is_option(part) and _has_filled(part)]
+    if not filled:
         return None
-    at = _filled_at(row, filled)
-    return None if at is None else Order(id=identity, filled_at=at, fills=tuple(fills))
+    identity, at = rows.text(row.get("id")), _filled_at(row, filled)
+    fills = tuple(fill for part in filled if (fill := _fill(part)) is not None)
+    if identity is None or at is None or len(fills) < len(filled):
+        refuse("orderRow")
+        return None
+    return Order(id=identity, filled_at=at, fills=fills)
 
 
 def _filled_at(row: Mapping[str, object], filled: Iterable[Mapping[str, object]]) -> dt.datetime | None:
     """When an order was filled; one that was filled in part may have that instant with its legs alone, or none."""
-    legs = [at for leg in filled if (at := _instant(leg.get("filled_at"))) is not None]
-    return _instant(row.get("filled_at")) or max(legs, default=None) or _submitted_at(row)
+    legs = [at for leg in filled if (at := rows.instant(leg.get("filled_at"))) is not None]
+    return rows.instant(row.get("filled_at")) or max(legs, default=None) or _submitted_at(row)
 
 
 def _fill(part: Mapping[str, object]) -> Fill | None:
-    """What one leg, or an order without legs, has filled; None where that cannot be told."""
-    intent = _INTENTS.get(str(part.get("position_intent")))
+    """What an option that has filled tells, as a leg or alone; None where that cannot be told."""
+    intent = _INTENTS.get(rows.text(part.get("position_intent")) or "")
     price_e4 = rows.e4(rows.number(part.get("filled_avg_price")))
-    if intent is None or price_e4 is None or not _is_option(part):
+    count = rows.number(part.get("filled_qty"))
+    if intent is None or price_e4 is None or count is None or count < 0 or count != count.to_integral_value():
         return None
     contract = occ.parse(part.get("symbol"))
     sign, opens = intent
-    quantity = sign * _filled_quantity(part)
-    return Fill(symbol=contract.compact, contract=contract, quantity=quantity, price_e4=price_e4, opens=opens)
+    return Fill(symbol=contract.compact, contract=contract, quantity=sign * int(count), price_e4=price_e4, opens=opens)
 
 
 def _parts(row: Mapping[str, object]) -> list[Mapping[str, object]]:
@@ -89,13 +94,14 @@ def _parts(row: Mapping[str, object]) -> list[Mapping[str, object]]:
     return [leg for leg in legs if isinstance(leg, Mapping)] if isinstance(legs, list) and legs else [row]
 
 
-def _filled_quantity(part: Mapping[str, object]) -> int:
-    quantity = rows.number(part.get("filled_qty"))
-    return int(quantity) if quantity is not None and quantity > 0 and quantity == quantity.to_integral_value() else 0
+def _has_filled(part: Mapping[str, object]) -> bool:
+    """Whether anything was filled, as far as can be told; a quantity that cannot be read may be something."""
+    told = part.get("filled_qty")
+    return told is not None and told != "" and rows.number(told) != 0
 
 
 def _may_fill(row: Mapping[str, object]) -> bool:
-    return str(row.get("status")) not in _ENDED and any(_is_option(part) for part in _parts(row))
+    return rows.text(row.get("status")) not in _ENDED and any(_is_option(part) for part in _parts(row))
 
 
 def _is_option(part: Mapping[str, object]) -> bool:
@@ -107,14 +113,7 @@ def _is_option(part: Mapping[str, object]) -> bool:
 
 
 def _submitted_at(row: Mapping[str, object]) -> dt.datetime | None:
-    return _instant(row.get("submitted_at")) or _instant(row.get("created_at"))
-
-
-def _instant(value: object) -> dt.datetime | None:
-    try:
-        return msgspec.convert(value, rows.Instant).astimezone(dt.UTC)
-    except (msgspec.ValidationError, OverflowError):
-        return None
+    return rows.instant(row.get("submitted_at")) or rows.instant(row.get("created_at"))
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True):

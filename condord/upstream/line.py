@@ -16,13 +16,13 @@ from collections.abc import Callable, Mapping
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
-from condord.live.link import CLOSE_SECONDS, CONNECTED, STEP_SECONDS, Action, Event, Fault, Link
+from condord.live.link import CLOSE_SECONDS, CONNECTED, SERVING, STEP_SECONDS, Action, Event, Fault, Link
 from condord.upstream.faults import connection_fault
 from condord.upstream.option_protocol import MAX_FRAME_BYTES
 
-PING_SECONDS = 10.0
-PONG_SECONDS = 20.0
 PROBE_PONG_SECONDS = 5.0
+MOST_WAITING = 1000
+"""Messages of ours that may wait to be sent; a server whose answers call for more is no Alpaca."""
 
 _log = logging.getLogger(__name__)
 
@@ -43,7 +43,8 @@ class Line(ABC):
         self._poked = asyncio.Event()
         self._is_probe_due = False
         self._is_probing = False
-        self._is_retry_due = False
+        self._is_ping_due = False
+        self._dialling: asyncio.Timeout | None = None
 
     @abstractmethod
     def begin(self) -> None:
@@ -87,9 +88,15 @@ class Line(ABC):
 
     def resubscribe(self) -> None:
         """Send what `subscription` asks for, if the connection is live."""
-        if self.link.state in ("live", "stale"):
-            self._outbox += self.subscription()
-            self._poked.set()
+        self.step("wished")
+
+    def reopen(self, url: str) -> None:
+        """Connect anew, to `url`, with what `authentication` says from now on."""
+        self._url = url
+        self.step("reloaded")
+        if self._dialling is not None and self.link.state == "closing":
+            self._dialling.reschedule(self.now())
+        self._poked.set()
 
     def watch(self, *, is_expecting: bool) -> None:
         """Whether silence is suspicious from now on: the market is open and something is subscribed."""
@@ -100,13 +107,11 @@ class Line(ABC):
 
     def retry(self) -> None:
         """Try again now instead of waiting out a halt or a backoff, also one that a close is about to begin."""
-        self._is_retry_due = self.link.state == "closing"
         self.step("retry")
         self._poked.set()
 
     async def run(self) -> None:
         """Keep the link up until cancelled."""
-        self.step("start")
         while True:
             if self.link.state == "connecting":
                 await self._connect_and_serve()
@@ -118,19 +123,29 @@ class Line(ABC):
             if action == "authenticate":
                 self._outbox.append(self.authentication())
             elif action == "subscribe":
-                messages = self.subscription()
-                self._outbox += messages
-                if not messages:
-                    self.step("acknowledged")
+                self._subscribe()
             elif action == "gap":
                 self.gap()
             elif action == "snapshot":
                 self.snapshot()
+            elif action == "ping":
+                self._is_ping_due = True
             elif action == "probe":
                 self._is_probe_due = True
         if actions or self.link.state not in CONNECTED:
             self._poked.set()
             self._changed()
+
+    def _subscribe(self) -> None:
+        messages = self.subscription()
+        self._outbox += messages
+        if len(self._outbox) > MOST_WAITING:
+            text = f"{self.link.settings.name} keeps us asking"
+            self.step("fault", Fault(code="malformed", text=text))
+        elif messages:
+            self.link.asked(self.now())
+        elif self.link.state not in SERVING:
+            self.step("acknowledged")
 
     async def _rest(self) -> None:
         """Wait for the deadline of a backoff or a halt, or for somebody to poke."""
@@ -142,30 +157,29 @@ class Line(ABC):
 
     async def _connect_and_serve(self) -> None:
         self._outbox.clear()
-        self._is_probe_due = self._is_probing = False
+        self._is_ping_due = self._is_probe_due = self._is_probing = False
         self.begin()
         socket = None
         try:
-            async with asyncio.timeout_at(self.link.deadline):
+            async with asyncio.timeout_at(self.link.deadline) as self._dialling:
                 socket = await connect(
                     self._url,
                     additional_headers=self._headers,
                     compression=None,
                     open_timeout=None,
-                    ping_interval=PING_SECONDS,
-                    ping_timeout=PONG_SECONDS,
+                    ping_interval=None,
                     close_timeout=CLOSE_SECONDS,
                     max_size=MAX_FRAME_BYTES,
                 )
+            self._dialling = None
             await self._serve(socket)
         except (OSError, EOFError, WebSocketException, ImportError) as error:
             self.step("fault", connection_fault(error))
         finally:
+            self._dialling = None
             if socket is not None:
                 await self._close(socket)
         self._carry_out(self.link.closed(self.now()))
-        if self._is_retry_due:
-            self.retry()
 
     async def _serve(self, socket: ClientConnection) -> None:
         try:
@@ -192,6 +206,9 @@ class Line(ABC):
                 await self._send(socket, self._outbox.pop(0))
             if self.link.state not in CONNECTED:
                 raise _Over
+            if self._is_ping_due:
+                self._is_ping_due = False
+                tasks.create_task(self._ping(socket))
             if self._is_probe_due and not self._is_probing:
                 self._is_probe_due, self._is_probing = False, True
                 tasks.create_task(self._probe(socket))
@@ -208,6 +225,11 @@ class Line(ABC):
                 await socket.send(message)
         except TimeoutError:
             self.step("fault", Fault(code="unreachable", text=f"{self.link.settings.name} takes no message of ours"))
+
+    async def _ping(self, socket: ClientConnection) -> None:
+        """One ping; its pong may come whenever the link waits for it."""
+        await (await socket.ping())
+        self.link.pong(self.now())
 
     async def _probe(self, socket: ClientConnection) -> None:
         """Find out whether a silent connection is dead, has lost our data, or the market is quiet.

@@ -1,9 +1,10 @@
 """Decides what the bytes of the option stream mean: Alpaca's MessagePack handshake, sans I/O.
 
 Frames are arrays of maps. A frame is decoded at once into typed messages; where that fails, element by element, so
-that an unknown type, a null or a number of another kind costs only the element that has it, which is counted.
+that an unknown type, a null, a number of another kind or a cut costs only the element that has it, which is counted.
 Subscriptions are additive, and an acknowledgement names everything subscribed. What an answer does not grant is asked
-for again only after the next wish, so that no answer whatever makes us ask without end.
+for again only after another wish or when somebody hopes again, so that no answer whatever makes us ask without end.
+Alpaca's limit may be lower than ours: between what it has granted and what it has refused (405) the middle is tried.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from condord.core.quote import Tick
+from condord.upstream import msgpack_walk
 
-MAX_FRAME_BYTES = 8 * 2**20
+MAX_FRAME_BYTES = 4 * 2**20
 """A frame larger than this ends the connection: Alpaca's batches hold hundreds of quotes of 100 bytes."""
+
+MAX_APART = 20_000
+"""An array of more elements than this is not read element by element when something in it is unreadable."""
 
 UNREADABLE = (msgspec.MsgspecError, ValueError, OverflowError, RecursionError)
 """What msgspec raises about bytes: also of text that is no UTF-8, and of nesting without end."""
@@ -54,7 +59,10 @@ class OptionProtocol:
     def __init__(self, *, symbol_limit: int, refused: dict[str, int]) -> None:
         self.refused = refused
         self.acknowledged: frozenset[str] = frozenset()
+        self._limit = symbol_limit
         self._room = symbol_limit
+        self._too_many: int | None = None
+        self._missing: frozenset[str] = frozenset()
         self._asked: frozenset[str] = frozenset()
         self._wanted: tuple[str, ...] = ()
         self._denied: frozenset[str] = frozenset()
@@ -76,12 +84,36 @@ class OptionProtocol:
 
     @property
     def is_limited(self) -> bool:
-        """Whether some of the wanted symbols do not fit."""
-        return not self._fitting().issuperset(self._askable())
+        """Whether some of the wanted symbols are missing because there is room for so many only."""
+        return bool(self._missing) and (self._too_many is not None or len(self._wanted) > self._limit)
+
+    @property
+    def missing(self) -> list[str]:
+        """The wanted symbols that no answer has granted, or that do not fit, in their order."""
+        return [symbol for symbol in self._wanted if symbol in self._missing]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether no answer is awaited."""
+        return self._asked == self.acknowledged
 
     def want(self, symbols: Sequence[str]) -> None:
-        """Wish for quotes of exactly `symbols`, the most important first; what was denied may be asked again."""
+        """Wish for quotes of exactly `symbols`, the most important first; another wish may ask for what was denied."""
+        if tuple(symbols) == self._wanted:
+            return
         self._wanted = tuple(symbols)
+        self._denied = self._stuck = frozenset()
+        self._note_missing()
+
+    def allow(self, symbol_limit: int) -> None:
+        """There may be so many symbols from now on."""
+        self._limit = symbol_limit
+        self.hope()
+        self._note_missing()
+
+    def hope(self) -> None:
+        """Alpaca may have changed its mind: whatever was refused may be asked for again."""
+        self._room = self._limit
         self._denied = self._stuck = frozenset()
 
     def due(self) -> list[bytes]:
@@ -107,12 +139,28 @@ class OptionProtocol:
             self._denied |= denied
             self._count("unacknowledged")
         self._asked = self.acknowledged
+        self._note_missing()
+        self._grow()
 
     def shrink(self) -> None:
-        """Alpaca's limit is lower than ours (405): nothing has changed there, so ask for half as many more."""
-        self._room = len(self.acknowledged) + len(self._asked - self.acknowledged) // 2
+        """Alpaca's limit is lower than ours (405): nothing has changed there, so try half as many more."""
+        self._too_many = max(len(self._asked), len(self.acknowledged) + 1)
+        self._room = (len(self.acknowledged) + self._too_many) // 2
         self._stuck |= self.acknowledged - self._asked
         self._asked = self.acknowledged
+        self._note_missing()
+
+    def _grow(self) -> None:
+        """What was too many once may be disproved by now; until it is, try the middle."""
+        granted = len(self.acknowledged)
+        if not self._missing or (self._too_many is not None and granted >= self._too_many):
+            self._too_many = None
+        elif self._too_many is not None and granted >= self._room:
+            self._room = max(self._room, (granted + self._too_many) // 2)
+
+    def _note_missing(self) -> None:
+        unfit = frozenset(self._wanted) - self._fitting()
+        self._missing = (self._missing.intersection(self._wanted) | unfit) - self.acknowledged
 
     def _askable(self) -> list[str]:
         """What is wanted and was not denied, in order."""
@@ -123,13 +171,12 @@ class OptionProtocol:
         return frozenset(self._askable()[: max(0, self._room - len(self._stuck & self.acknowledged))])
 
     def _receive_apart(self, data: bytes) -> list[Message]:
-        try:
-            elements = msgspec.msgpack.decode(data, type=list[msgspec.Raw])
-        except UNREADABLE:
+        count = msgpack_walk.count(data)
+        if count is None or count > MAX_APART:
             self._count("frame")
             return []
         messages: list[Message] = []
-        for element in elements:
+        for element in msgpack_walk.elements(data):
             try:
                 messages.append(self._one.decode(element))
             except UNREADABLE:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime as dt
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from condord.core.quote import Tick
-from condord.live.link import Event, Link
+from condord.live.link import SERVING, Event, Link
 from condord.upstream.faults import SYMBOL_LIMIT, stream_fault
 from condord.upstream.line import Line
-from condord.upstream.option_protocol import ErrorFrame, OptionProtocol, Subscription, Success
+from condord.upstream.option_protocol import ErrorFrame, Message, OptionProtocol, Subscription, Success
 from condord.upstream.ports import Desk, Login
 
 
@@ -39,23 +41,54 @@ class OptionStream(Line):
         self._now_at = now_at
         self._newer = newer
         self._live = live
+        self._answered = asyncio.Event()
         self._protocol = OptionProtocol(symbol_limit=symbol_limit, refused=self.refused)
 
     @property
-    def subscribed(self) -> int:
-        """How many symbols Alpaca has acknowledged on the connection there is."""
-        return len(self._protocol.acknowledged) if self.link.state in ("live", "stale") else 0
+    def streamed(self) -> frozenset[str]:
+        """The symbols that Alpaca has acknowledged on the connection there is."""
+        return self._protocol.acknowledged if self.link.state in SERVING else frozenset()
 
     @property
     def is_limited(self) -> bool:
-        """Whether Alpaca streams only a part of the symbols."""
-        return self._protocol.is_limited
+        """Whether Alpaca streams only a part of the symbols, as there is room for so many only."""
+        return self.link.state in SERVING and self._protocol.is_limited
+
+    @property
+    def missing(self) -> list[str]:
+        """The symbols that Alpaca does not stream on the connection there is, the most important first."""
+        return self._protocol.missing if self.link.state in SERVING else []
 
     def want(self, symbols: Sequence[str]) -> None:
         """Stream quotes of exactly `symbols`, the most important first."""
         self.symbols = tuple(symbols)
         self._protocol.want(symbols)
         self.resubscribe()
+
+    def hope(self) -> None:
+        """Ask again for what was refused."""
+        self._protocol.hope()
+        self.resubscribe()
+
+    async def settled(self, seconds: float) -> None:
+        """Wait until every subscription is answered, `seconds` at most; a stream that is not live asks for none."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while self.link.state in SERVING and not self._protocol.is_settled:
+                    self._answered.clear()
+                    await self._answered.wait()
+
+    def reload(self, login: Login, url: str) -> None:
+        """Connect anew, with another key or to another feed."""
+        self._login = login
+        self.reopen(url)
+
+    def allow(self, symbol_limit: int) -> None:
+        """Stream at most so many symbols from now on."""
+        if symbol_limit != self._symbol_limit:
+            self._symbol_limit = symbol_limit
+            self._protocol.allow(symbol_limit)
+            self.resubscribe()
 
     def begin(self) -> None:
         """Start the handshake from nothing."""
@@ -72,29 +105,28 @@ class OptionStream(Line):
             self._desk.offer(ticks)
         if len(ticks) == len(messages):
             return
-        for message in messages:
+        for message in _of_weight(messages):
             self._control(message)
 
-    def _control(self, message: object) -> None:
+    def _control(self, message: Message) -> None:
         if isinstance(message, Success):
             steps: dict[str, Event] = {"connected": "welcomed", "authenticated": "authenticated"}
             if message.msg in steps:
                 self.step(steps[message.msg])
         elif isinstance(message, Subscription):
             self._protocol.acknowledge(message.quotes)
-            self._go_on()
+            self._answer("acknowledged")
         elif isinstance(message, ErrorFrame):
             if message.code == SYMBOL_LIMIT:
                 self._protocol.shrink()
-                self._go_on()
+                self._answer("limited")
             else:
                 self.step("fault", stream_fault(message.code, message.msg))
 
-    def _go_on(self) -> None:
-        """An answer to a subscription came: the link is live, and the next part may be asked for."""
-        self.step("acknowledged")
-        self.resubscribe()
-        self._changed()
+    def _answer(self, event: Event) -> None:
+        """An answer to a subscription came: the next part may be asked for."""
+        self.step(event)
+        self._answered.set()
 
     def authentication(self) -> bytes:
         """The login of the option stream."""
@@ -109,12 +141,27 @@ class OptionStream(Line):
 
     def gap(self) -> None:
         """Every quote is unconfirmed until somebody says so."""
+        self._answered.set()
         self._desk.gap()
 
     def snapshot(self) -> None:
         """Ask REST for what was missed."""
+        self._desk.resume()
         self._live()
 
     async def ask_newer(self) -> bool:
         """Whether REST has quotes that should have come here."""
         return await self._newer()
+
+
+def _of_weight(messages: Iterable[Message]) -> list[Message]:
+    """All but quotes and trades; of acknowledgements, each of which names everything, and of 405 the newest."""
+    kept: dict[object, Message] = {}
+    for message in messages:
+        if isinstance(message, Subscription | ErrorFrame):
+            key: object = message.code if isinstance(message, ErrorFrame) else Subscription
+            kept.pop(key, None)
+            kept[key] = message
+        elif isinstance(message, Success):
+            kept[message.msg] = message
+    return list(kept.values())

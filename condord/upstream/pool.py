@@ -1,8 +1,9 @@
-"""A thread pool of our own for calls that block, whose threads never hold up the end of the process.
+"""A thread pool of our own for calls that block, whose threads never hold up the end of the process, nor each other.
 
 The standard library's pool joins its threads when the interpreter exits, so a stalled request would keep a stopped
-daemon for as long as its timeout; these are daemon threads. Work that waits is bounded by its callers: the supervisor
-has a handful of requests under way at most.
+daemon for as long as its timeout; these are daemon threads. Nor can a call that runs be stopped, however long a server
+drips headers or a resolver hangs: once nobody waits for it, another thread takes the place of its own, which ends after
+it. Work that waits is bounded by its callers: the supervisor has a handful of requests under way at most.
 """
 
 from __future__ import annotations
@@ -17,42 +18,106 @@ from concurrent.futures import Executor, Future
 from typing import Any, ParamSpec, TypeVar
 
 RESOLVERS = 2
+MOST_SUBSTITUTES = 32
+"""If more calls than this hang, the places of the others are lost until some end."""
 
 Given = ParamSpec("Given")
 Result = TypeVar("Result")
 
 
+class _Call(Future[Result]):
+    """A call whose pool learns when nobody waits for it any more."""
+
+    def __init__(self, work: Callable[[], Result], abandon: Callable[[_Call[Any]], None]) -> None:
+        super().__init__()
+        self.work = work
+        self._abandon = abandon
+
+    def cancel(self) -> bool:
+        """As ever: False if it runs or is done. One that runs goes on, for nobody."""
+        is_cancelled = super().cancel()
+        if not is_cancelled:
+            self._abandon(self)
+        return is_cancelled
+
+
 class DaemonPool(Executor):
-    """`threads` daemon threads, started at once."""
+    """`threads` daemon threads, started at once, and one for each call that is abandoned while it runs."""
 
     def __init__(self, threads: int, *, name: str) -> None:
-        self._work: queue.SimpleQueue[tuple[Future[Any], Callable[[], Any]] | None] = queue.SimpleQueue()
+        self._calls: queue.SimpleQueue[_Call[Any] | None] = queue.SimpleQueue()
+        self._name = name
         self._threads = threads
-        for number in range(threads):
-            threading.Thread(target=self._serve, name=f"{name}-{number}", daemon=True).start()
+        self._lock = threading.Lock()
+        self._running: set[_Call[Any]] = set()
+        self._abandoned = 0
+        self._alive = 0
+        self._started = 0
+        for _ in range(threads):
+            self._start()
 
     def submit(self, fn: Callable[Given, Result], /, *args: Given.args, **kwargs: Given.kwargs) -> Future[Result]:
         """Run `fn` on one of the threads."""
-        future: Future[Result] = Future()
-        self._work.put((future, lambda: fn(*args, **kwargs)))
-        return future
+        call = _Call(lambda: fn(*args, **kwargs), self._abandon)
+        self._calls.put(call)
+        return call
 
     def shutdown(self, wait: bool = False, *, cancel_futures: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
         """Let every thread end after the work it has; never waits."""
-        for _ in range(self._threads):
-            self._work.put(None)
+        self._calls.put(None)
+
+    @property
+    def _wanted(self) -> int:
+        return self._threads + min(self._abandoned, MOST_SUBSTITUTES)
+
+    def _start(self) -> None:
+        threading.Thread(target=self._serve, name=f"{self._name}-{self._started}", daemon=True).start()
+        self._started += 1
+        self._alive += 1
+
+    def _abandon(self, call: _Call[Any]) -> None:
+        with self._lock:
+            if call in self._running:
+                self._running.remove(call)
+                self._abandoned += 1
+                if self._alive < self._wanted:
+                    self._start()
 
     def _serve(self) -> None:
-        while (item := self._work.get()) is not None:
-            future, call = item
-            if not future.set_running_or_notify_cancel():
-                continue
-            try:
-                result = call()
-            except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for the future
-                future.set_exception(error)
-            else:
-                future.set_result(result)
+        while self._serve_one():
+            pass
+
+    def _serve_one(self) -> bool:
+        """Run the next call; False if this thread is needed no more. Its own frame: an idle thread keeps no result."""
+        call = self._calls.get()
+        if call is None:
+            self._calls.put(None)  # for the next thread
+            return False
+        with self._lock:
+            if not call.set_running_or_notify_cancel():
+                return True
+            self._running.add(call)
+        try:
+            result = call.work()
+        except BaseException as error:  # noqa: BLE001 - it belongs to whoever waits for the future
+            is_needed = self._end(call)
+            call.set_exception(error)
+        else:
+            is_needed = self._end(call)
+            call.set_result(result)
+        return is_needed
+
+    def _end(self, call: _Call[Any]) -> bool:
+        """Note the end of a call; False if its thread is one too many."""
+        with self._lock:
+            if call in self._running:
+                self._running.remove(call)
+                return True
+            self._abandoned -= 1
+            if self._alive <= self._wanted:
+                return True
+            self._alive -= 1
+            return False
 
 
 class ResolvingLoop(asyncio.SelectorEventLoop):

@@ -14,6 +14,9 @@ from condord.core.quote import Tick
 from condord.core.session import Clock, Hours
 from condord.live import wire
 
+SYMBOLS_A_REQUEST = 100
+"""How many symbols Alpaca takes in one request for quotes."""
+
 
 class Login(msgspec.Struct, frozen=True):
     """The key for Alpaca, unmasked only where it is sent."""
@@ -52,14 +55,25 @@ class Desk(Protocol):
     def symbols(self) -> tuple[str, ...]:
         """The contracts held whose symbols can be parsed, the most important first."""
 
+    @property
+    def era(self) -> int:
+        """How often the stream was cut, and how often it came back."""
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """The contracts of which REST has had newer quotes than the stream for too long, streamed or not."""
+
     def offer(self, ticks: Sequence[Tick]) -> None:
         """Quotes off the stream."""
 
-    def confirm(self, ticks: Iterable[Tick]) -> None:
-        """Latest quotes by REST."""
+    def confirm(self, ticks: Iterable[Tick], era: int) -> None:
+        """Latest quotes by REST, and the era in which they were asked for."""
 
     def gap(self) -> None:
         """The stream was cut."""
+
+    def resume(self) -> None:
+        """The stream is live: from here on it is to bring what is new."""
 
     def set_positions(
         self, positions: Iterable[Position], lots: Iterable[Lot] = (), stocks: Mapping[str, int] | None = None
@@ -69,8 +83,14 @@ class Desk(Protocol):
     def set_status(self, status: wire.Status) -> None:
         """What can be trusted."""
 
-    def has_older(self, ticks: Iterable[Tick]) -> bool:
-        """Whether any of `ticks` is newer than what is known of its symbol."""
+    def owes(self, ticks: Iterable[Tick]) -> bool:
+        """Whether the stream should have brought any of `ticks`, which are REST's."""
+
+    def set_exchange_time(self, at: dt.datetime) -> None:
+        """What the exchange's clock shows (UTC): a quote far ahead of it is refused."""
+
+    def doubts_clock(self) -> bool:
+        """Whether, since the last call, a quote was refused that may be right if that clock is wrong."""
 
 
 class Brokerage(Protocol):
@@ -79,6 +99,10 @@ class Brokerage(Protocol):
     @property
     def breaker(self) -> wire.BreakerState:
         """The state of the circuit breaker."""
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """How much of Alpaca's answers could not be read, by its name."""
 
     async def holdings(self) -> Holdings:
         """The option positions and the stocks of the account."""
@@ -89,8 +113,11 @@ class Brokerage(Protocol):
     async def trading_day(self, today: dt.date) -> Hours | None:
         """The regular session of `today`, or the last one before it; None where none is known."""
 
-    async def quotes(self, symbols: Sequence[str]) -> list[Tick]:
-        """The latest quotes of `symbols`, any number of them; symbols never quoted are left out."""
+    async def quotes(self, symbols: Sequence[str], take: Callable[[list[Tick]], None]) -> None:
+        """Give `take` the latest quotes of `symbols`, in parts as they come; symbols never quoted are left out.
+
+        If a part fails, the others are taken all the same, and the first fault is raised after them.
+        """
 
     async def contract(self, symbol: str) -> Contract | None:
         """One option contract; None where Alpaca knows none of that symbol."""

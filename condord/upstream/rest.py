@@ -1,9 +1,9 @@
-"""Alpaca's REST through alpaca-py, in raw mode, with the timeouts, retries and breaker that it lacks.
+"""Alpaca's REST through alpaca-py, in raw mode, with the bounds that it lacks.
 
-Every private part of alpaca-py that we touch is in `_tame`, and a test fails when it moves: alpaca-py 0.44 has no
-timeout at all, and retries with blocking sleeps that its constructor cannot turn off. A call runs on our own pool;
-tenacity retries what may be retried after 1, 2 and 4 s with jitter, or when Alpaca says; pybreaker stops asking after
-too many failures in a row. Contracts and orders, which nothing must wait for, have a pool and a breaker of their own.
+A call takes its turn in a lane, of which there are two, so that contracts and orders cost positions and quotes nothing:
+each has threads and a breaker of its own, and a share of the budget. tenacity repeats what may be retried after 1, 2
+and 4 s with jitter, or when Alpaca says; every attempt counts for breaker and budget. An answer that cannot be read, or
+a part of one, is counted by name. What makes alpaca-py bearable is in `transport`.
 """
 
 from __future__ import annotations
@@ -11,41 +11,36 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import functools
-import io
-import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, NamedTuple, TypeVar
+import logging
+import queue
+import threading
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import NamedTuple, TypeVar
 
 import msgspec
-import requests
 import tenacity
-import urllib3.exceptions
 from alpaca.common.enums import Sort
 from alpaca.common.exceptions import APIError
-from alpaca.common.rest import RESTClient
-from alpaca.data.enums import OptionsFeed
 from alpaca.data.historical.option import OptionHistoricalDataClient
-from alpaca.data.requests import OptionLatestQuoteRequest
 from alpaca.trading.client import TradingClient
 from alpaca.trading.enums import QueryOrderStatus
 from alpaca.trading.requests import GetCalendarRequest, GetOrdersRequest
-from pybreaker import CircuitBreaker, CircuitBreakerError
 
 from condord.core.position import Contract, Holdings
 from condord.core.quote import Tick
 from condord.core.session import Clock, Hours
 from condord.live.wire import BreakerState
-from condord.upstream import contracts, history, rows
-from condord.upstream.faults import RestFault, breaker_fault, rest_fault
+from condord.upstream import contracts, history, rows, transport
+from condord.upstream.breaker import Breaker
+from condord.upstream.budget import Budget, Host, Share, told_pause
+from condord.upstream.faults import RestFault, rest_fault
 from condord.upstream.pool import DaemonPool
-from condord.upstream.ports import Login, OrderPage
+from condord.upstream.ports import SYMBOLS_A_REQUEST, Login, OrderPage
 
-SYMBOLS_A_REQUEST = 100
-_ATTEMPT_FACTOR = 2.0
-"""`timeout_seconds` bounds connecting and each wait for bytes; the whole of an attempt gets twice that."""
 _SIDE_THREADS = 3
-_CHUNK_BYTES = 65536
+_LONGEST_RETRY_SECONDS = 60.0
+
+_log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
 
@@ -64,10 +59,14 @@ class RestSettings(msgspec.Struct, frozen=True, kw_only=True):
     threads: int
 
 
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()
+
+
 class AlpacaRest:
     """The account and the latest quotes; every method raises `RestFault` alone.
 
-    `sleep` is the wait between two attempts.
+    `sleep` is the wait between two attempts and for the budget, `now` the clock that goes with it, in seconds.
     """
 
     def __init__(
@@ -77,84 +76,111 @@ class AlpacaRest:
         *,
         now_at: Callable[[], dt.datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        now: Callable[[], float] = _loop_time,
     ) -> None:
-        self.settings = settings
         self._now_at = now_at
         self._sleep = sleep
-        self._main = _lane(settings, settings.threads, name="rest")
-        self._side = _lane(settings, _SIDE_THREADS, name="side")
-        self._trading = TradingClient(
-            login.key_id,
-            login.secret_key,
-            paper=settings.paper,
-            raw_data=True,
-            url_override=settings.trading_url or None,
-        )
-        self._market = OptionHistoricalDataClient(
-            login.key_id, login.secret_key, raw_data=True, url_override=settings.data_url or None
-        )
-        for client in (self._trading, self._market):
-            _tame(client, settings.timeout_seconds)
+        self._now = now
+        self._refuse = _Refusals()
+        self._budget = Budget()
+        self._told: queue.SimpleQueue[tuple[Host, float]] = queue.SimpleQueue()
+        self._main = _lane(settings, "main", settings.threads)
+        self._side = _lane(settings, "side", _SIDE_THREADS)
+        self._settings = settings
+        self._clients = self._log_in(settings, login)
 
     @property
     def breaker(self) -> BreakerState:
         """The state of the circuit breaker, in the words of the document."""
-        state = self._main.breaker.current_state
-        return "halfOpen" if state == "half-open" else "open" if state == "open" else "closed"
+        return self._main.breaker.state
+
+    @property
+    def refused(self) -> Mapping[str, int]:
+        """How much of Alpaca's answers could not be read, by its name."""
+        return self._refuse.counts
 
     def set_breaker(self, failures: int, reset_seconds: float) -> None:
         """Take other bounds for the breakers without closing them."""
         for lane in (self._main, self._side):
-            lane.breaker.fail_max = failures
-            lane.breaker.reset_timeout = reset_seconds
+            lane.breaker.set(failures, reset_seconds)
+
+    def relogin(self, settings: RestSettings, login: Login) -> None:
+        """Ask with another key, feed or address, or in another time, from the next request on.
+
+        Breakers, budget and threads stay as they are.
+        """
+        old, self._clients = self._clients, self._log_in(settings, login)
+        self._settings = settings
+        old.close()
+
+    def close(self) -> None:
+        """Let the threads end, and the connections that wait."""
+        for lane in (self._main, self._side):
+            lane.pool.shutdown()
+        self._clients.close()
 
     async def holdings(self) -> Holdings:
         """The option positions and the stocks of the account."""
-        return await self._call(lambda: rows.holdings(self._trading.get_all_positions()))
+        return await self._call("positions", self._main, "trading", self._holdings)
 
     async def clock(self) -> Clock:
         """The market's clock."""
-        return await self._call(lambda: rows.clock(self._trading.get_clock(), self._now_at()))
+        return await self._call("clock", self._main, "trading", self._clock)
+
+    async def quotes(self, symbols: Sequence[str], take: Callable[[list[Tick]], None]) -> None:
+        """Give `take` the latest quotes of `symbols`, 100 a request, as they come; symbols never quoted are left out.
+
+        If a part fails, the others are taken all the same, and the first fault is raised after them.
+        """
+        faults: list[RestFault] = []
+
+        async def ask(part: Sequence[str]) -> None:
+            try:
+                take(await self._call("quotes", self._main, "data", functools.partial(self._quotes, part)))
+            except RestFault as fault:
+                faults.append(fault)
+
+        async with asyncio.TaskGroup() as tasks:
+            for start in range(0, len(symbols), SYMBOLS_A_REQUEST):
+                tasks.create_task(ask(symbols[start : start + SYMBOLS_A_REQUEST]))
+        if faults:
+            raise faults[0]
 
     async def trading_day(self, today: dt.date) -> Hours | None:
         """The regular session of `today`, or the last one in the week before it."""
-        return await self._call(functools.partial(self._days, today), self._side)
-
-    async def quotes(self, symbols: Sequence[str]) -> list[Tick]:
-        """The latest quotes of `symbols`, 100 a request; symbols never quoted are left out."""
-        parts = [symbols[start : start + SYMBOLS_A_REQUEST] for start in range(0, len(symbols), SYMBOLS_A_REQUEST)]
-        answers = await asyncio.gather(*(self._call(functools.partial(self._quotes, part)) for part in parts))
-        return [tick for answer in answers for tick in answer]
+        return await self._call("calendar", self._side, "trading", functools.partial(self._days, today))
 
     async def contract(self, symbol: str) -> Contract | None:
         """One option contract; None where Alpaca knows none of that symbol."""
-        return await self._call(functools.partial(self._contract, symbol), self._side)
+        return await self._call("contract", self._side, "trading", functools.partial(self._contract, symbol))
 
     async def orders(self, after: dt.datetime) -> OrderPage:
         """The orders submitted after an instant, of any state, oldest first: as many as fit in a page."""
-        return await self._call(functools.partial(self._orders, after), self._side)
+        return await self._call("orders", self._side, "trading", functools.partial(self._orders, after))
 
-    def close(self) -> None:
-        """Let the threads end."""
-        for lane in (self._main, self._side):
-            lane.pool.shutdown()
+    def _holdings(self) -> Holdings:
+        return rows.holdings(self._clients.trading.get_all_positions(), self._refuse)
+
+    def _clock(self) -> Clock:
+        return rows.clock(self._clients.trading.get_clock(), self._now_at())
+
+    def _quotes(self, symbols: Sequence[str]) -> list[Tick]:
+        """One request: alpaca-py's own method would follow the page tokens of an answer without end."""
+        query = {"symbols": ",".join(symbols), "feed": self._settings.feed}
+        return rows.ticks(self._clients.market.get("/options/quotes/latest", query), self._refuse)
 
     def _days(self, today: dt.date) -> Hours | None:
         request = GetCalendarRequest(start=today - dt.timedelta(days=7), end=today)
-        return rows.hours(self._trading.get_calendar(request), today)
-
-    def _quotes(self, symbols: Sequence[str]) -> list[Tick]:
-        request = OptionLatestQuoteRequest(symbol_or_symbols=list(symbols), feed=OptionsFeed(self.settings.feed))
-        return rows.ticks(self._market.get_option_latest_quote(request))
+        return rows.hours(self._clients.trading.get_calendar(request), today, self._refuse)
 
     def _contract(self, symbol: str) -> Contract | None:
         try:
-            answer = self._trading.get_option_contract(symbol)
+            answer = self._clients.trading.get_option_contract(symbol)
         except APIError as error:
             if error.status_code == 404:
                 return None
             raise
-        return contracts.contract(symbol, answer)
+        return contracts.contract(symbol, answer, self._refuse)
 
     def _orders(self, after: dt.datetime) -> OrderPage:
         request = GetOrdersRequest(
@@ -164,120 +190,151 @@ class AlpacaRest:
             direction=Sort.ASC,
             nested=True,
         )
-        return history.page(self._trading.get_orders(request))
+        return history.page(self._clients.trading.get_orders(request), self._refuse)
 
-    async def _call(self, call: Callable[[], Answer], lane: _Lane | None = None) -> Answer:
-        """Run a blocking call in a lane, the main one by default, with retries and under its breaker."""
+    async def _call(self, what: str, lane: _Lane, host: Host, call: Callable[[], Answer]) -> Answer:
+        """Run a blocking call in a lane, with retries."""
         retrying = tenacity.AsyncRetrying(
             sleep=self._sleep,
-            stop=tenacity.stop_after_attempt(self.settings.retries + 1),
+            stop=tenacity.stop_after_attempt(self._settings.retries + 1),
             wait=_wait,
             retry=tenacity.retry_if_exception(_may_retry),
             reraise=True,
         )
-        return await retrying(self._attempt, call, lane or self._main)
+        return await retrying(self._attempt, what, lane, host, call)
 
-    async def _attempt(self, call: Callable[[], Answer], lane: _Lane) -> Answer:
+    async def _attempt(self, what: str, lane: _Lane, host: Host, call: Callable[[], Answer]) -> Answer:
+        """One attempt, when the budget allows. A pause that Alpaca wants holds up none who ask another host."""
+        while True:
+            lane.breaker.check(self._now())
+            await self._pass(self._budget.pause_seconds(host, self._now()))
+            async with lane.places:
+                if not await self._may_go(lane, host):
+                    continue
+                with lane.breaker.guarding(self._now):
+                    return await self._ask_once_or_twice(what, lane, host, call)
+
+    async def _may_go(self, lane: _Lane, host: Host) -> bool:
+        """Wait for the lane's share in the order of coming; False if Alpaca wants a pause by then."""
+        async with lane.turn:
+            await self._pass(self._budget.share_seconds(lane.share, self._now()))
+            lane.breaker.check(self._now())
+            return self._budget.take(lane.share, host, self._now())
+
+    async def _pass(self, seconds: float) -> None:
+        if seconds:
+            await self._sleep(seconds)
+
+    async def _ask_once_or_twice(self, what: str, lane: _Lane, host: Host, call: Callable[[], Answer]) -> Answer:
+        """That a connection was kept too long is no failure; all our requests are GETs, and may go again at once."""
         try:
-            with lane.breaker.calling():
-                return await self._ask(call, lane.pool)
-        except CircuitBreakerError as error:
-            raise breaker_fault(lane.causes[-1] if lane.causes else None) from error
+            return await self._ask(what, lane, host, call)
         except RestFault as fault:
-            if fault.is_outage:
-                lane.causes.append(fault)
-            raise
+            is_stale = transport.was_dropped(fault.__cause__)
+            if not (is_stale and self._budget.take(lane.share, host, self._now())):
+                raise
+        return await self._ask(what, lane, host, call)
 
-    async def _ask(self, call: Callable[[], Answer], pool: DaemonPool) -> Answer:
+    async def _ask(self, what: str, lane: _Lane, host: Host, call: Callable[[], Answer]) -> Answer:
         loop = asyncio.get_running_loop()
         try:
-            async with asyncio.timeout(_ATTEMPT_FACTOR * self.settings.timeout_seconds):
-                return await loop.run_in_executor(pool, call)
+            async with asyncio.timeout(transport.ATTEMPT_FACTOR * self._settings.timeout_seconds):
+                return await loop.run_in_executor(lane.pool, call)
         except Exception as error:
-            raise rest_fault(error) from error
+            fault = rest_fault(ValueError("nested too deeply") if isinstance(error, RecursionError) else error)
+            if fault.code == "malformed":
+                self._refuse(f"{what}Answer")
+            if fault.code == "rateLimited" and fault.wait_seconds is not None:
+                self._budget.pause(host, fault.wait_seconds, self._now())
+            raise fault from error
+        finally:
+            while not self._told.empty():
+                told_by, seconds = self._told.get_nowait()
+                self._budget.pause(told_by, seconds, self._now())
+
+    def _log_in(self, settings: RestSettings, login: Login) -> _Clients:
+        trading = TradingClient(
+            login.key_id,
+            login.secret_key,
+            paper=settings.paper,
+            raw_data=True,
+            url_override=settings.trading_url or None,
+        )
+        market = OptionHistoricalDataClient(
+            login.key_id, login.secret_key, raw_data=True, url_override=settings.data_url or None
+        )
+        transport.tame(trading, settings.timeout_seconds, functools.partial(self._hear, "trading"))
+        transport.tame(market, settings.timeout_seconds, functools.partial(self._hear, "data"))
+        return _Clients(trading, market)
+
+    def _hear(self, host: Host, headers: Mapping[str, str]) -> None:
+        """Note, on the thread of a call, what an answer says of the rate limit."""
+        if seconds := told_pause(headers, self._now_at().timestamp()):
+            self._told.put((host, seconds))
+
+
+class _Clients(NamedTuple):
+    trading: TradingClient
+    market: OptionHistoricalDataClient
+
+    def close(self) -> None:
+        """Requests under way end as they would."""
+        transport.close(self.trading)
+        transport.close(self.market)
 
 
 class _Lane(NamedTuple):
-    """The threads and the breaker of some of the calls."""
+    """The way of some of the calls; in it they go in the order of coming."""
 
+    share: Share
     pool: DaemonPool
-    breaker: CircuitBreaker
-    causes: deque[RestFault]
-    """The newest outage, for what is said while the breaker is open."""
+    breaker: Breaker
+    places: asyncio.Semaphore
+    """One for each thread, so that the time of a call begins with it, and not while it waits for a thread."""
+    turn: asyncio.Lock
 
 
-def _lane(settings: RestSettings, threads: int, *, name: str) -> _Lane:
-    breaker = CircuitBreaker(
-        fail_max=settings.breaker_failures,
-        reset_timeout=settings.breaker_reset_seconds,
-        exclude=[_is_no_outage],
-        throw_new_error_on_trip=False,
+def _lane(settings: RestSettings, share: Share, threads: int) -> _Lane:
+    return _Lane(
+        share=share,
+        pool=DaemonPool(threads, name=f"rest-{share}"),
+        breaker=Breaker(settings.breaker_failures, settings.breaker_reset_seconds),
+        places=asyncio.Semaphore(threads),
+        turn=asyncio.Lock(),
     )
-    return _Lane(DaemonPool(threads, name=name), breaker, deque(maxlen=1))
 
 
-def _is_no_outage(error: object) -> bool:
-    """What does not count for the breaker: refusals of one request, and a call that we gave up ourselves."""
-    return isinstance(error, asyncio.CancelledError) or (isinstance(error, RestFault) and not error.is_outage)
+class _Refusals:
+    """Counts what of the answers cannot be read, from any thread, and tells of each kind once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, int] = {}
+
+    def __call__(self, kind: str) -> None:
+        with self._lock:
+            before = self._counts.get(kind, 0)
+            self._counts[kind] = before + 1
+        if not before:
+            text = "Part of an answer of Alpaca cannot be read; more of its kind are counted alone"
+            _log.warning(text, extra={"fields": {"kind": kind}})
+
+    @property
+    def counts(self) -> dict[str, int]:
+        with self._lock:
+            return dict(self._counts)
 
 
 def _may_retry(error: BaseException) -> bool:
     return isinstance(error, RestFault) and error.may_retry
 
 
-_backoff = tenacity.wait_exponential(multiplier=1.0, max=60.0) + tenacity.wait_random(0.0, 0.25)
+_backoff = tenacity.wait_exponential(multiplier=1.0, max=_LONGEST_RETRY_SECONDS) + tenacity.wait_random(0.0, 0.25)
 
 
 def _wait(attempt: tenacity.RetryCallState) -> float:
     """Seconds until the next attempt: what Alpaca asked for, within a minute, or else 1, 2, 4 s and a little."""
     error = attempt.outcome.exception() if attempt.outcome else None
     if isinstance(error, RestFault) and error.wait_seconds is not None:
-        return min(60.0, error.wait_seconds)
+        return min(_LONGEST_RETRY_SECONDS, error.wait_seconds)
     return _backoff(attempt)
-
-
-def _tame(client: RESTClient, timeout_seconds: float) -> None:
-    """Give alpaca-py's client timeouts and take its own retries away (alpaca-py 0.44; private surface).
-
-    All our requests are GETs: one whose connection had been kept too long is sent again at once.
-    """
-    session = client._session  # noqa: SLF001 - see the docstring of this file
-    request = session.request
-
-    def request_in_time(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - requests' own signature
-        kwargs = {"timeout": (timeout_seconds, timeout_seconds), **kwargs, "stream": True}
-        deadline = time.monotonic() + _ATTEMPT_FACTOR * timeout_seconds
-        try:
-            response = request(*args, **kwargs)
-        except requests.ConnectionError as error:
-            if not _was_dropped(error):
-                raise
-            response = request(*args, **kwargs)
-        return _with_body(response, deadline)
-
-    session.request = request_in_time  # type: ignore[method-assign]
-    client._retry = 0  # noqa: SLF001 - see the docstring of this file
-
-
-def _was_dropped(error: requests.ConnectionError) -> bool:
-    """Whether a connection that stood was closed instead of an answer."""
-    return bool(error.args) and isinstance(error.args[0], urllib3.exceptions.ProtocolError)
-
-
-def _with_body(response: requests.Response, deadline: float) -> requests.Response:
-    """Read the body before `deadline` (monotonic): a timeout of requests bounds each wait for bytes, not their sum."""
-    chunks = []
-    try:
-        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
-            chunks.append(chunk)
-            if time.monotonic() > deadline:
-                raise requests.ReadTimeout("the body came too slowly")
-    except urllib3.exceptions.ReadTimeoutError as error:
-        raise requests.ReadTimeout(error) from error
-    except urllib3.exceptions.HTTPError as error:
-        raise requests.ConnectionError(error) from error
-    finally:
-        if not response.raw.isclosed():
-            response.close()
-    response.raw = io.BytesIO(b"".join(chunks))
-    return response

@@ -1,9 +1,10 @@
-"""Keeps what the daemon knows of Alpaca true: two links, five readings by REST, and one status that tells.
+"""Keeps what the daemon knows of Alpaca true: two links, six readings by REST, and one status that tells.
 
-Rules: a reading is due when somebody asks, and after `refresh_seconds` anyway, so that nothing rests on a stream
-alone; a failed one keeps what was last read and says so. Positions wait for nothing else: what contracts and orders
-tell is applied to those last read, whenever it comes. Once a second the status is put together from the state of
-everything, which is also the sign of life that `beat` shows. If a task of the supervisor ends, the daemon ends.
+Rules: a reading is due when somebody asks, and after its period anyway, so that nothing rests on a stream alone; a
+failed one keeps what was last read and says so. Positions wait for nothing else: what contracts and orders tell is
+applied to those last read, whenever it comes; but new contracts are subscribed before they are shown. Once a second
+the status is put together from the state of everything, which is also the sign of life that `stuck` looks at. If a
+task of the supervisor ends, the daemon ends.
 """
 
 from __future__ import annotations
@@ -11,20 +12,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-import logging
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
 
 import msgspec
 
 from condord.core.position import Holdings
-from condord.core.session import Clock, Hours, exchange_day, is_trading_at
 from condord.live import wire
 from condord.live.link import Link, LinkSettings
 from condord.upstream.contracts import ContractReader
-from condord.upstream.faults import RestFault
+from condord.upstream.health import Health
 from condord.upstream.history import HistoryReader
+from condord.upstream.hours import HoursReader
 from condord.upstream.option_stream import OptionStream
 from condord.upstream.ports import Brokerage, Desk, Login
+from condord.upstream.quotes import POLL_SECONDS, QuoteReader
 from condord.upstream.store import Store
 from condord.upstream.trade_updates import TradeUpdates
 
@@ -33,23 +35,14 @@ TRADE_DEBOUNCE_SECONDS = 0.1
 
 HISTORY_SECONDS = 180.0
 """Orders are read when the trading stream tells of one; this is for what it has not told."""
-
-_READINGS = ("positions", "quotes", "clock")
-_EXTRAS: dict[str, tuple[wire.NoticeCode, str]] = {
-    "contracts": ("contractsUnavailable", "contracts cannot be looked up, so multipliers may be assumed: "),
-    "calendar": ("calendarUnavailable", "the calendar cannot be read, so all options are taken to close with stocks: "),
-    "orders": ("ordersUnavailable", "the order history cannot be read, so condors are grouped by structure: "),
-}
-_LEVELS: dict[wire.State, int] = {
-    "starting": logging.INFO,
-    "live": logging.INFO,
-    "closed": logging.INFO,
-    "stale": logging.WARNING,
-    "reconnecting": logging.WARNING,
-    "halted": logging.ERROR,
-}
-
-_log = logging.getLogger(__name__)
+SUBSCRIBE_SECONDS = 1.0
+"""How long new contracts are held back until the stream has answered for them."""
+HOPE_SECONDS = 60.0
+"""How often symbols that Alpaca does not stream are asked for again."""
+DOUBT_SECONDS = 10.0
+"""How often at most the clock is read again because quotes are at odds with it."""
+STUCK_SECONDS = 30.0
+"""So long after its time something has not happened that nothing can hold up but a bug."""
 
 
 class SupervisorSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,13 +57,6 @@ class SupervisorSettings(msgspec.Struct, frozen=True, kw_only=True):
     silence_seconds: float
     backoff_min_seconds: float
     backoff_max_seconds: float
-
-
-class _Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a reading fails, and since when."""
-
-    error: wire.RestError
-    since: dt.datetime
 
 
 class _Reading:
@@ -112,28 +98,23 @@ class Supervisor:
         chance: Callable[[], float],
     ) -> None:
         self.settings = settings
-        self.beat = 0.0
         self._brokerage = brokerage
         self._desk = desk
+        self._login = login
         self._now_at = now_at
-        self._clock: Clock | None = None
         self._underlyings: set[str] = set()
-        self._session: Hours | None = None
-        self._session_day: dt.date | None = None
         self._read_at: dt.datetime | None = None
         self._held: Holdings | None = None
-        self._failures: dict[str, _Failure] = {}
-        self._shown: tuple[wire.State, wire.Code | None, str | None] = ("starting", None, None)
-        self._since = now_at()
+        self._hours = HoursReader(brokerage=brokerage, now_at=now_at)
+        self._take_account(store)
         self._positions = _Reading(self._read_positions, settings.refresh_seconds)
         self._quotes = _Reading(self._read_quotes, settings.refresh_seconds)
-        self._hours = _Reading(self._read_clock, settings.refresh_seconds)
+        self._polls = _Reading(self._poll_quotes, POLL_SECONDS)
+        self._clock = _Reading(self._read_clock, settings.refresh_seconds)
         self._lookups = _Reading(self._read_contracts, settings.refresh_seconds)
         self._orders = _Reading(self._read_orders, max(settings.refresh_seconds, HISTORY_SECONDS))
-        self._contracts = ContractReader(brokerage=brokerage, store=store, now_at=now_at, learned=self._apply)
-        self._history = HistoryReader(brokerage=brokerage, store=store, now_at=now_at, learned=self._apply)
         self.stream = OptionStream(
-            Link(self._link_settings("the option stream"), chance=chance),
+            Link(_link_settings(settings, "the option stream"), chance=chance),
             url=settings.option_stream_url,
             login=login,
             symbol_limit=settings.symbol_limit,
@@ -144,28 +125,36 @@ class Supervisor:
             changed=self.tell,
         )
         self.trades = TradeUpdates(
-            Link(self._link_settings("the trading stream"), chance=chance),
+            Link(_link_settings(settings, "the trading stream", pong_proves=True), chance=chance),
             url=settings.trading_stream_url,
             login=login,
             traded=self._traded,
             changed=self.tell,
         )
+        self._quoting = QuoteReader(brokerage=brokerage, desk=desk, stream=self.stream)
+        self._health = Health(stream=self.stream, trades=self.trades, quotes=self._quoting, now_at=now_at)
+        self._built = self.beat = self._hoped = self.stream.now()
+        self._doubted = -DOUBT_SECONDS
 
     async def run(self) -> None:
         """Work until cancelled; raises what a task of ours could not handle, which is a bug."""
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._pulse())
-            tasks.create_task(self._hours.run())
-            tasks.create_task(self._positions.run(TRADE_DEBOUNCE_SECONDS))
-            tasks.create_task(self._quotes.run())
-            tasks.create_task(self._lookups.run())
-            tasks.create_task(self._orders.run(TRADE_DEBOUNCE_SECONDS))
-            tasks.create_task(self.stream.run())
-            tasks.create_task(self.trades.run())
+            for work in (
+                self._pulse(),
+                self._clock.run(),
+                self._positions.run(TRADE_DEBOUNCE_SECONDS),
+                self._quotes.run(),
+                self._polls.run(),
+                self._lookups.run(),
+                self._orders.run(TRADE_DEBOUNCE_SECONDS),
+                self.stream.run(),
+                self.trades.run(),
+            ):
+                tasks.create_task(_without_end(work))
 
     def refresh(self) -> None:
         """Read everything again, now; contracts only those not known."""
-        for reading in (self._positions, self._quotes, self._hours, self._lookups, self._orders):
+        for reading in (self._positions, self._quotes, self._clock, self._lookups, self._orders):
             reading.ask()
 
     def retry(self) -> None:
@@ -173,15 +162,43 @@ class Supervisor:
         self.stream.retry()
         self.trades.retry()
 
-    def reconfigure(self, settings: SupervisorSettings) -> None:
-        """Take other bounds for silence and backoff; the rest of `settings` waits for a restart."""
+    def reload(self, settings: SupervisorSettings, login: Login, store: Store) -> None:
+        """Take other bounds; connect anew where the key or an address is another one.
+
+        Another key may be of another account: what was read with the last one is forgotten, `store` is the new one's.
+        The source waits for a restart.
+        """
+        before, self.settings = self.settings, settings
+        is_other_key = (login.key_id, login.secret_key) != (self._login.key_id, self._login.secret_key)
+        self._login = login
         for line in (self.stream, self.trades):
-            line.link.settings = msgspec.structs.replace(
-                line.link.settings,
-                silence_seconds=settings.silence_seconds,
-                backoff_min_seconds=settings.backoff_min_seconds,
-                backoff_max_seconds=settings.backoff_max_seconds,
+            line.link.settings = _link_settings(
+                settings, line.link.settings.name, pong_proves=line.link.settings.pong_proves
             )
+        self.stream.allow(settings.symbol_limit)
+        if is_other_key:
+            self._held = None
+            self._take_account(store)
+            self.refresh()
+        if is_other_key or settings.option_stream_url != before.option_stream_url:
+            self.stream.reload(login, settings.option_stream_url)
+        if is_other_key or settings.trading_stream_url != before.trading_stream_url:
+            self.trades.reload(login, settings.trading_stream_url)
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """What could not be read of what Alpaca sent, by kind, over all connections."""
+        return {**self.stream.refused, **self.trades.refused, **self._brokerage.refused}
+
+    def stuck(self, now: float) -> str | None:
+        """What has made no progress for so long that only a bug can be the reason, or None; `now` in loop seconds."""
+        if now > self.beat + STUCK_SECONDS:
+            return f"the supervisor has not turned for {now - self.beat:.0f} s"
+        for line in (self.stream, self.trades):
+            late = now - max(line.link.deadline, self._built)
+            if late > STUCK_SECONDS:
+                return f"{line.link.settings.name} is {line.link.state} {late:.0f} s after its deadline"
+        return None
 
     @property
     def is_ready(self) -> bool:
@@ -190,109 +207,109 @@ class Supervisor:
 
     def status(self) -> wire.Status:
         """What can be trusted now."""
-        link = self.stream.link
-        state, reason, code = self._stream_state()
-        told = None if state == "stale" else reason
-        if (state, code, told) != self._shown:
-            if state != self._shown[0]:
-                self._since = self._now_at()
-            self._shown = (state, code, told)
-            fields = {"state": state, "code": code, "reason": reason}
-            _log.log(_LEVELS[state], "Option stream changed state", extra={"fields": fields})
-        return wire.Status(
-            state=state,
-            reason=reason,
-            code=code,
-            since=self._since,
+        return self._health.status(
             source=self.settings.source,
             feed=self.settings.feed,
-            market=self._market(),
-            stream=wire.Stream(
-                connected=link.state in ("live", "stale"),
-                subscribed=self.stream.subscribed,
-                requested=len(self.stream.symbols),
-                reconnects=link.reconnects,
-                last_message_at=self.stream.heard_at,
-            ),
-            positions=wire.Positions(
-                read_at=self._read_at,
-                error=next((self._failures[what].error for what in _READINGS if what in self._failures), None),
-                breaker=self._brokerage.breaker,
-            ),
-            notices=[
-                wire.Notice(code=code, text=text + failure.error.text, symbols=[], since=failure.since)
-                for what, (code, text) in _EXTRAS.items()
-                if (failure := self._failures.get(what)) is not None
-            ],
+            market=self._hours.market(self._underlyings),
+            read_at=self._read_at,
+            breaker=self._brokerage.breaker,
         )
 
     def tell(self) -> None:
         """Give the desk the status as it is now."""
         self._desk.set_status(self.status())
 
-    def _stream_state(self) -> tuple[wire.State, str | None, wire.Code | None]:
-        link = self.stream.link
-        state = link.public_state
-        if state == "live" and self._is_open() is False:
-            state = "closed"
-        if link.fault is not None:
-            return state, link.fault.reason, link.fault.code
-        if self.stream.is_limited and state in ("live", "closed"):
-            text = (
-                f"Alpaca streams {self.stream.subscribed} of {len(self.stream.symbols)} symbols;"
-                f" the others are read by REST every {self.settings.refresh_seconds:g} s"
-            )
-            return state, text, "symbolLimit"
-        return state, None, None
-
-    def _market(self) -> wire.Market:
-        if self._clock is None:
-            return wire.Market(is_open=None, next_open=None, next_close=None)
-        return wire.Market(is_open=self._is_open(), next_open=self._clock.next_open, next_close=self._clock.next_close)
-
-    def _is_open(self) -> bool | None:
-        if self._clock is None:
-            return None
-        return is_trading_at(self._clock, self._session, self._now_at(), self._underlyings)
-
-    def _link_settings(self, name: str) -> LinkSettings:
-        return LinkSettings(
-            name=name,
-            silence_seconds=self.settings.silence_seconds,
-            backoff_min_seconds=self.settings.backoff_min_seconds,
-            backoff_max_seconds=self.settings.backoff_max_seconds,
+    def _take_account(self, store: Store) -> None:
+        """Begin with what `store` has kept of an account."""
+        self._contracts = ContractReader(
+            brokerage=self._brokerage, store=store, now_at=self._now_at, learned=self._apply
         )
+        self._history = HistoryReader(brokerage=self._brokerage, store=store, now_at=self._now_at, learned=self._apply)
+
+    def _noting(self, what: str) -> contextlib.AbstractContextManager[None]:
+        return self._health.noting(what, self.tell)
 
     async def _pulse(self) -> None:
-        """Once a second: watch for silence only while something should come, and tell the status."""
+        """Once a second: what only time brings about, and the status."""
         while True:
-            self.stream.watch(is_expecting=self._is_open() is True and self.stream.subscribed > 0)
-            self.beat = self.stream.now()
+            now = self.beat = self.stream.now()
+            is_open = self._hours.is_open(self._underlyings) is True
+            self.stream.watch(is_expecting=is_open and bool(self.stream.streamed))
+            self._set_periods(is_open=is_open)
+            self._keep_time(now)
+            if not self.stream.missing:
+                self._hoped = now
+            elif now >= self._hoped + HOPE_SECONDS:
+                self._hoped = now
+                self.stream.hope()
             self.tell()
             await asyncio.sleep(PULSE_SECONDS)
 
+    def _set_periods(self, *, is_open: bool) -> None:
+        refresh_seconds = self.settings.refresh_seconds
+        self._polls.period = self._quoting.poll_seconds
+        self._quotes.period = (
+            self._quoting.read_seconds(refresh_seconds, self.settings.silence_seconds) if is_open else refresh_seconds
+        )
+
+    def _keep_time(self, now: float) -> None:
+        """Tell the desk what time it is at the exchange; quotes that are at odds with it have the clock read again."""
+        exchange_time = self._hours.exchange_time
+        if exchange_time is not None:
+            self._desk.set_exchange_time(exchange_time)
+        if now >= self._doubted + DOUBT_SECONDS and self._desk.doubts_clock():
+            self._doubted = now
+            self._clock.ask()
+
     async def _read_clock(self) -> None:
-        with self._noting_failure("clock"):
-            self._clock = await self._brokerage.clock()
-        today = exchange_day(self._now_at())
-        if self._session_day != today:
-            with self._noting_failure("calendar"):
-                self._session, self._session_day = await self._brokerage.trading_day(today), today
+        with self._noting("clock"):
+            await self._hours.read_clock()
+        self._keep_time(self.stream.now())
+        with self._noting("calendar"):
+            await self._hours.read_calendar()
 
     async def _read_positions(self) -> None:
-        with self._noting_failure("positions"):
-            self._held = await self._brokerage.holdings()
+        login = self._login
+        with self._noting("positions"):
+            held = await self._brokerage.holdings()
+            if login is not self._login:
+                return  # it is the account of a key that is no more, and another reading is asked for
+            await self._subscribe(held)
+            self._held = held
             self._read_at = self._now_at()
             self._apply()
             self._lookups.ask()
 
+    async def _subscribe(self, held: Holdings) -> None:
+        """Have new contracts streamed before they are shown, if the stream answers in time.
+
+        Where there is no room for all, their order decides, which is known only when they are shown.
+        """
+        shown = self._desk.symbols
+        new = {option.symbol for option in held.options if option.contract is not None}.difference(shown)
+        if new and not self.stream.is_limited and len(shown) + len(new) <= self.settings.symbol_limit:
+            self.stream.want((*shown, *sorted(new)))
+            await self.stream.settled(SUBSCRIBE_SECONDS)
+
     async def _read_contracts(self) -> None:
-        with self._noting_failure("contracts"):
+        with self._noting("contracts"):
             await self._contracts.read(lambda: self._desk.symbols)
 
     async def _read_orders(self) -> None:
-        with self._noting_failure("orders"):
+        with self._noting("orders"):
             await self._history.read()
+
+    async def _read_quotes(self) -> None:
+        with self._noting("quotes"):
+            await self._quoting.read()
+
+    async def _poll_quotes(self) -> None:
+        with self._noting("poll"):
+            if self._hours.is_open(self._underlyings) is True:
+                await self._quoting.poll()
+
+    async def _has_newer(self) -> bool:
+        return await self._quoting.has_newer()
 
     def _traded(self) -> None:
         """The account has changed, or may have."""
@@ -311,32 +328,24 @@ class Supervisor:
         if set(self._desk.symbols) - before:
             self._quotes.ask()
 
-    async def _read_quotes(self) -> None:
-        symbols = self._desk.symbols
-        with self._noting_failure("quotes"):
-            self._desk.confirm(await self._brokerage.quotes(symbols) if symbols else ())
 
-    async def _has_newer(self) -> bool:
-        """Whether REST knows a newer quote than the silent stream has brought; False where REST cannot say."""
-        try:
-            ticks = await self._brokerage.quotes(self._desk.symbols)
-        except RestFault:
-            return False
-        return self._desk.has_older(ticks)
+async def _without_end(work: Coroutine[Any, Any, None]) -> None:
+    """Do `work` until this task is cancelled; a group would let it end by itself, or by a cancellation of no one's."""
+    try:
+        await work
+    except asyncio.CancelledError as cancelled:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise RuntimeError("a task of the supervisor was cancelled by nobody") from cancelled
+    raise RuntimeError("a task of the supervisor has returned")
 
-    @contextlib.contextmanager
-    def _noting_failure(self, what: str) -> Iterator[None]:
-        """A reading may fail: what was last read stays, and the status says why until it succeeds again."""
-        try:
-            yield
-        except RestFault as fault:
-            before = self._failures.get(what)
-            error = wire.RestError(code=fault.code, text=fault.text)
-            self._failures[what] = _Failure(error=error, since=before.since if before else self._now_at())
-            if before is None or before.error.code != fault.code:
-                fields = {"reading": what, "code": fault.code, "reason": fault.text}
-                _log.warning("REST reading failed", extra={"fields": fields})
-        else:
-            if self._failures.pop(what, None) is not None:
-                _log.info("REST reading works again", extra={"fields": {"reading": what}})
-        self.tell()
+
+def _link_settings(settings: SupervisorSettings, name: str, *, pong_proves: bool = False) -> LinkSettings:
+    return LinkSettings(
+        name=name,
+        silence_seconds=settings.silence_seconds,
+        backoff_min_seconds=settings.backoff_min_seconds,
+        backoff_max_seconds=settings.backoff_max_seconds,
+        pong_proves=pong_proves,
+    )

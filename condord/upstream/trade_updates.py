@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from condord.live.link import Fault, Link
+from condord.live.link import Link
+from condord.upstream.faults import unauthorized_fault
 from condord.upstream.line import Line
 from condord.upstream.option_protocol import UNREADABLE
 from condord.upstream.ports import Login
@@ -38,9 +39,16 @@ class TradeUpdates(Line):
         self._encoder = msgspec.json.Encoder()
         self._envelopes = msgspec.json.Decoder(_Envelope)
         self._authorizations = msgspec.json.Decoder(_Authorization)
+        self._has_asked = False
+
+    def reload(self, login: Login, url: str) -> None:
+        """Connect anew, with another key or to another account's stream."""
+        self._login = login
+        self.reopen(url)
 
     def begin(self) -> None:
-        """Nothing belongs to one connection alone."""
+        """Nothing was asked for yet."""
+        self._has_asked = False
 
     def opened(self) -> None:
         """This stream greets nobody: the open connection is the welcome."""
@@ -50,29 +58,34 @@ class TradeUpdates(Line):
         """Handle one frame: JSON, in binary frames on paper and in text frames on live."""
         try:
             envelope = self._envelopes.decode(data)
-            if envelope.stream == "authorization":
-                self._authorized(self._authorizations.decode(envelope.data).status)
-            elif envelope.stream == "listening":
-                self.step("acknowledged")
-            elif envelope.stream == "trade_updates":
-                self.link.data(self.now())
-                self._traded()
+            is_login = envelope.stream == "authorization"
+            status = self._authorizations.decode(envelope.data).status if is_login else ""
         except UNREADABLE:
-            self.refused["frame"] = self.refused.get("frame", 0) + 1
+            self.refused["tradeFrame"] = self.refused.get("tradeFrame", 0) + 1
+            return
+        if is_login:
+            self._authorized(status)
+        elif envelope.stream == "listening":
+            self.step("acknowledged")
+        elif envelope.stream == "trade_updates":
+            self.link.data(self.now())
+            self._traded()
 
     def _authorized(self, status: str) -> None:
         if status == "authorized":
             self.step("authenticated")
         else:
-            text = "Alpaca's trading stream refuses the API key; check the key, the secret and alpaca.paper"
-            self.step("fault", Fault(code="authFailed", text=text, again="halt"))
+            self.step("fault", unauthorized_fault())
 
     def authentication(self) -> bytes:
         """The login of the trading stream."""
         return self._encoder.encode({"action": "auth", "key": self._login.key_id, "secret": self._login.secret_key})
 
     def subscription(self) -> list[bytes | str]:
-        """Order events are all there is."""
+        """Order events are all there is, and they are asked for once."""
+        if self._has_asked:
+            return []
+        self._has_asked = True
         return [self._encoder.encode({"action": "listen", "data": {"streams": ["trade_updates"]}})]
 
     def gap(self) -> None:

@@ -31,6 +31,13 @@ def test_the_daemon_is_told_on_one_screen():
     ]
 
 
+def test_a_stream_that_waits_says_when_it_tries_again():
+    stream = {**documents.report()["stream"], "connected": False, "subscribed": 0}
+    for at, said in [("2026-11-20T15:31:51Z", "in 42 s"), ("2026-11-20T15:31:00Z", "now")]:
+        shown = lines(state="reconnecting", stream={**stream, "nextAttemptAt": at})
+        assert f"stream       not connected, next attempt {said}, 0 of 4 symbols, 2 reconnects" in shown
+
+
 def test_what_is_wrong_comes_last():
     error = {"code": "unreachable", "text": "no route"}
     shown = lines(

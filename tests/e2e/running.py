@@ -13,6 +13,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -23,14 +24,14 @@ PATIENCE_SECONDS = 30.0
 KEYS = {"APCA_API_KEY_ID": "KEYFORTESTS", "APCA_API_SECRET_KEY": "secret-for-tests"}
 
 
-def until(condition, what: str, patience: float = PATIENCE_SECONDS):
-    """The first true value of `condition()`; fails with `what` when patience ends."""
+def until(condition, what, patience: float = PATIENCE_SECONDS, pause: float = 0.02):
+    """The first true value of `condition()`; fails with `what`, a sentence or what tells one, when patience ends."""
     deadline = time.monotonic() + patience
     while time.monotonic() < deadline:
         if value := condition():
             return value
-        time.sleep(0.02)
-    raise AssertionError(f"waited {patience:g} s in vain: {what}")
+        time.sleep(pause)
+    raise AssertionError(f"waited {patience:g} s in vain: {what() if callable(what) else what}")
 
 
 def fetch(url: str, *, method: str = "GET", body: object = None, headers: dict[str, str] | None = None):
@@ -122,14 +123,32 @@ class Simulated(Program):
         """Let everything go right again."""
         fetch(f"{self.url}/simulator/faults", method="DELETE")
 
-    def post(self, what: str, **body: object) -> None:
-        """Change positions, quotes or the market."""
+    def post(self, what: str, **body: object):
+        """Change positions, quotes or the market; returns how they are now."""
         status, _, answer = fetch(f"{self.url}/simulator/{what}", method="POST", body=body)
         assert status < 300, answer
+        return answer
 
     def state(self) -> dict:
         """Connections, subscriptions, requests."""
         return fetch(f"{self.url}/simulator/state")[2]
+
+    def ask(self, path: str):
+        """What Alpaca's REST answers to an onlooker, whose requests count against no limit of the daemon's."""
+        keys = {"APCA-API-KEY-ID": "ONLOOKER", "APCA-API-SECRET-KEY": "looks-on"}
+        status, _, answer = fetch(self.url + path, headers=keys)
+        assert status == 200, answer
+        return answer
+
+    def held(self) -> dict[str, int]:
+        """The true option positions: signed quantities by symbol."""
+        rows = self.ask("/v2/positions")
+        return {row["symbol"]: int(row["qty"]) for row in rows if row["asset_class"] == "us_option"}
+
+    def quoted(self, symbols) -> dict[str, tuple[float, float]]:
+        """The true quotes of at most 100 contracts: bid and ask by symbol, 0 where there is none."""
+        answer = self.ask("/v1beta1/options/quotes/latest?symbols=" + ",".join(symbols))["quotes"] if symbols else {}
+        return {symbol: (answer[symbol]["bp"], answer[symbol]["ap"]) for symbol in answer}
 
 
 class Condord(Program):
@@ -199,11 +218,12 @@ def closing_program(program: Program) -> Iterator[Program]:
 
 
 class Follower:
-    """A stream client in a thread: every event, and the document after each, by version."""
+    """A stream client in a thread: every event (or the newest `keep`), and the document after each, by version."""
 
-    def __init__(self, url: str, path: str = "/api/stream", **headers: str) -> None:
-        self.events = []
+    def __init__(self, url: str, path: str = "/api/stream", keep: int | None = None, **headers: str) -> None:
+        self.events = deque(maxlen=keep)
         self.documents: dict[str, dict] = {}
+        self._keep = keep
         self.ended = threading.Event()
         self._mirror = Mirror()
         self._link = http.client.HTTPConnection(url.removeprefix("http://"), timeout=PATIENCE_SECONDS)
@@ -222,6 +242,8 @@ class Follower:
                     self._mirror.apply(event)
                     if event.id and self._mirror.document is not None:
                         self.documents[event.id] = self._mirror.document
+                        if self._keep and len(self.documents) > self._keep:
+                            del self.documents[next(iter(self.documents))]
         except (OSError, http.client.HTTPException):
             pass  # the daemon, or `close`, has cut the stream
         finally:
@@ -230,12 +252,17 @@ class Follower:
     @property
     def names(self) -> list[str]:
         """The events so far."""
-        return [event.name for event in self.events]
+        return [event.name for event in self.events.copy()]
+
+    @property
+    def document(self) -> dict | None:
+        """The document as the newest event left it."""
+        return self._mirror.document
 
     @property
     def last_id(self) -> str | None:
         """The id of the newest event that has one."""
-        return next((event.id for event in reversed(self.events) if event.id), None)
+        return next((event.id for event in reversed(self.events.copy()) if event.id), None)
 
     def close(self) -> None:
         """Hang up."""
@@ -244,6 +271,19 @@ class Follower:
         self._thread.join(5)
         self._answer.close()
         self._link.close()
+
+
+def held_in(document: dict) -> dict[str, int]:
+    """The option positions that a document shows: signed quantities by symbol."""
+    held = Counter()
+    for entry in [leg for condor in document["condors"] for leg in condor["legs"]] + document["unmatched"]:
+        held[entry["symbol"]] += entry["quantity"] if entry["side"] == "long" else -entry["quantity"]
+    return dict(held)
+
+
+def quoted_in(document: dict) -> dict[str, tuple[float, float]]:
+    """The quotes that a document shows: bid and ask by symbol, of what was ever quoted."""
+    return {quote["symbol"]: (quote["bid"], quote["ask"]) for quote in document["quotes"] if quote["state"] != "none"}
 
 
 def settled(document: dict) -> dict:

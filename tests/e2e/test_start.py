@@ -1,10 +1,14 @@
 """How the daemon starts, what it refuses, and how it ends."""
 
 import json
+import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -65,6 +69,20 @@ def test_a_second_daemon_on_the_same_stream_ends_with_69_and_names_the_first(sim
     code, told = ended("--port", "0", **KEYS, **urls)
     assert code == 69
     assert str(condord.process.pid) in told[0]
+
+
+def test_after_a_kill_the_next_daemon_starts(simulated, condord):
+    condord.process.kill()
+    condord.wait()
+    with closing_program(Condord(simulated, **QUICK)) as following:
+        following.await_state("live")
+
+
+def test_daemons_of_two_keys_run_side_by_side(simulated, condord):
+    with closing_program(Condord(simulated, **QUICK, APCA_API_KEY_ID="ANOTHERKEY")) as other:
+        other.await_state("live")
+        assert condord.status()["state"] == "live"
+        assert other.status()["pid"] != condord.status()["pid"]
 
 
 def test_a_missing_configuration_ends_it_with_78(tmp_path):
@@ -142,6 +160,142 @@ def test_sighup_applies_what_it_can_and_refuses_what_is_wrong(simulated, tmp_pat
         condord.process.send_signal(1)
         assert "stream.window" in condord.said("Configuration refused.*")[0]
         assert not follower.ended.is_set()
+
+
+SABOTAGE = """
+import asyncio
+from pathlib import Path
+from condord import service, vigil
+from condord.upstream.supervisor import Supervisor
+NOW = Path(__file__).with_name("now")
+vigil.STEP_SECONDS, vigil.STEPS, service.STUCK_LOOKS = 0.3, 10, 2
+"""
+"""Python runs it before the daemon, in whose code nothing knows of it; the fault comes with the file `now`."""
+
+ENDS = """
+run = Supervisor.run
+async def end(self):
+    work = asyncio.ensure_future(run(self))
+    while not NOW.exists():
+        await asyncio.sleep(0.05)
+    work.cancel()
+    {how}
+Supervisor.run = end
+"""
+STUCK = """
+Supervisor.stuck = lambda self, now: "the readings have not turned for 99 s" if NOW.exists() else None
+"""
+BLOCKS = """
+tell = Supervisor.tell
+def dig_in(self):
+    while NOW.exists():
+        pass
+    tell(self)
+Supervisor.tell = dig_in
+"""
+
+
+class Sabotaged(Condord):
+    """A daemon in which something breaks when the test says so."""
+
+    def __init__(self, simulated, place, sabotage, **environ):
+        (place / "sitecustomize.py").write_text(SABOTAGE + sabotage)
+        self._now = place / "now"
+        super().__init__(simulated, PYTHONPATH=os.pathsep.join((str(place), str(Path.cwd()))), **QUICK, **environ)
+        self.await_state("live")
+
+    def strike(self) -> None:
+        self._now.touch()
+
+    def relent(self) -> None:
+        self._now.unlink()
+
+
+def error_lines(program) -> list[str]:
+    return [line for line in program.stderr if " error " in line]
+
+
+@pytest.mark.parametrize("how", ["return", "raise RuntimeError('oh')", "raise asyncio.CancelledError"])
+def test_a_supervisor_that_ends_in_whatever_way_ends_the_daemon_with_70(simulated, tmp_path, how):
+    with (
+        closing_program(Sabotaged(simulated, tmp_path, ENDS.format(how=how))) as condord,
+        closing(Follower(condord.url)) as follower,
+    ):
+        until(lambda: follower.events, "a stream")
+        condord.strike()
+        assert condord.wait() == 70
+        (line,) = error_lines(condord)
+        assert "the supervisor has ended by itself" in line
+        assert ("RuntimeError" in line) is ("RuntimeError" in how)
+        assert condord.stderr[-2] == "condord: the supervisor has ended by itself\n"
+        assert condord.stderr[-1].startswith("hint: ")
+        assert follower.ended.wait(5)
+        assert follower.names[-1] == "bye"
+
+
+def test_a_supervisor_without_progress_is_no_longer_alive_and_ends_the_daemon_with_70(simulated, tmp_path):
+    path = str(tmp_path / "notify")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(path)
+        notify.settimeout(30)
+        environ = {"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "200000"}
+        with closing_program(Sabotaged(simulated, tmp_path, STUCK, **environ)) as condord:
+            assert condord.get("/livez")[0] == 200
+            condord.strike()
+            assert condord.get("/livez")[0] == 503
+            notify.setblocking(False)
+            while pending(notify):
+                pass
+            assert condord.wait() == 70
+            (line,) = error_lines(condord)
+            assert "the readings have not turned for 99 s" in line
+            assert "WATCHDOG=1" not in iter(lambda: pending(notify), "")
+
+
+def pending(notify) -> str:
+    """What has been said to systemd, one message; empty when nothing waits."""
+    try:
+        return notify.recv(4096).decode()
+    except BlockingIOError:
+        return ""
+
+
+def test_a_supervisor_that_is_slow_for_a_moment_ends_nothing(simulated, tmp_path):
+    with closing_program(Sabotaged(simulated, tmp_path, "service.STUCK_LOOKS = 10\n" + STUCK)) as condord:
+        condord.strike()
+        until(lambda: condord.get("/livez")[0] == 503, "it is seen")
+        condord.relent()
+        until(lambda: condord.get("/livez")[0] == 200, "it is over")
+        assert condord.stop() == 0
+        assert error_lines(condord) == []
+
+
+def test_a_blocked_event_loop_ends_the_process_with_70_and_the_lines_of_code_that_block_it(simulated, tmp_path):
+    with closing_program(Sabotaged(simulated, tmp_path, BLOCKS)) as condord:
+        condord.strike()
+        assert condord.wait() == 70
+        (line,) = error_lines(condord)
+        assert "no sign of life" in line
+        assert " dig_in" in line
+        assert "secret-for-tests" not in line
+
+
+def test_a_report_that_cannot_be_written_delays_the_end_and_does_not_prevent_it(simulated, tmp_path):
+    holding = "import logging\n" + BLOCKS.replace("pass", "logging.getLogger().handlers[0].acquire()")
+    with closing_program(Sabotaged(simulated, tmp_path, holding)) as condord:
+        condord.strike()
+        assert condord.wait() == 70
+        assert error_lines(condord) == []
+
+
+def test_a_stopped_process_goes_on_afterwards(simulated, tmp_path):
+    with closing_program(Sabotaged(simulated, tmp_path, "")) as condord:
+        condord.process.send_signal(signal.SIGSTOP)
+        time.sleep(4)
+        condord.process.send_signal(signal.SIGCONT)
+        condord.await_state("live")
+        assert condord.stop() == 0
+        assert error_lines(condord) == []
 
 
 def test_the_daemon_tells_systemd_that_it_is_ready_and_alive(simulated, tmp_path):

@@ -57,7 +57,7 @@ def tick(symbol, bid=1.0, ask=1.2, at=STARTED_AT):
 
 
 class FakeDesk:
-    """Remembers everything; `knows_older` is its answer about REST's quotes."""
+    """Remembers everything; `is_owed` is its answer about REST's quotes, `doubt` the one about the clock."""
 
     def __init__(self):
         self.symbols = ()
@@ -66,17 +66,25 @@ class FakeDesk:
         self.offered = []
         self.confirmed = []
         self.gaps = 0
+        self.resumes = 0
         self.statuses = []
-        self.knows_older = False
+        self.is_owed = False
+        self.era = 0
+        self.silent = frozenset()
+        self.doubt = False
+        self.exchange_times = []
 
     def offer(self, ticks):
         self.offered.extend(ticks)
 
-    def confirm(self, ticks):
+    def confirm(self, ticks, era):
         self.confirmed.append(list(ticks))
 
     def gap(self):
         self.gaps += 1
+
+    def resume(self):
+        self.resumes += 1
 
     def set_positions(self, positions, lots=(), stocks=None):
         self.positions = list(positions)
@@ -87,8 +95,15 @@ class FakeDesk:
     def set_status(self, status):
         self.statuses.append(status)
 
-    def has_older(self, ticks):
-        return self.knows_older
+    def owes(self, ticks):
+        return self.is_owed
+
+    def set_exchange_time(self, at):
+        self.exchange_times.append(at)
+
+    def doubts_clock(self):
+        doubt, self.doubt = self.doubt, False
+        return doubt
 
     @property
     def status(self):
@@ -104,6 +119,7 @@ class FakeBrokerage:
 
     def __init__(self, symbols=CONDOR):
         self.breaker = "closed"
+        self.refused = {}
         self.held = [holding(symbol) for symbol in symbols]
         self.stocks = {}
         self.hours = OPEN
@@ -136,9 +152,9 @@ class FakeBrokerage:
         await self._answer("trading_day", today)
         return self.session
 
-    async def quotes(self, symbols):
+    async def quotes(self, symbols, take):
         await self._answer("quotes", tuple(symbols))
-        return [tick(symbol) for symbol in symbols]
+        take([tick(symbol) for symbol in symbols])
 
     async def contract(self, symbol):
         await self._answer("contract", symbol)

@@ -39,6 +39,7 @@ def report(**changes):
         "dropped": 0,
         "resyncs": {},
         "refused": {},
+        "tasks": 12,
     }
     return status() | counters | changes
 

@@ -1,9 +1,17 @@
-"""Alpaca's REST in a test's hands: a tiny HTTP server in a thread, whose every answer is scripted."""
+"""Alpaca's REST in a test's hands: a tiny HTTP server in a thread, whose every answer is scripted.
 
+`Canned` is the same without a socket, for tests that give thousands of answers.
+"""
+
+import io
 import json
 import threading
+import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import urllib3
+from requests.adapters import BaseAdapter, HTTPAdapter
 
 
 class Answer:
@@ -24,6 +32,29 @@ class Answer:
         handler.wfile.write(self.body)
         if self.length != len(self.body):
             handler.close_connection = True
+
+
+class Late:
+    """An answer after a while."""
+
+    def __init__(self, seconds, answer):
+        self.seconds = seconds
+        self.answer = answer
+
+    def give(self, handler):
+        time.sleep(self.seconds)
+        self.answer.give(handler)
+
+
+class Raw:
+    """Any bytes, which may be no HTTP at all."""
+
+    def __init__(self, raw):
+        self.raw = raw
+
+    def give(self, handler):
+        handler.wfile.write(self.raw)
+        handler.close_connection = True
 
 
 class Stall:
@@ -49,6 +80,19 @@ class Drip:
             return
 
 
+class HeadDrip:
+    """A head that comes byte by byte, each in time, until the server ends."""
+
+    def give(self, handler):
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        handler.close_connection = True
+        try:
+            while not handler.server.ending.wait(0.02):
+                handler.wfile.write(b"x")
+        except OSError:
+            return
+
+
 class Halt:
     """The beginning of a body, and no more until the server ends."""
 
@@ -68,8 +112,25 @@ class Drop:
         handler.close_connection = True
 
 
+class Canned(BaseAdapter):
+    """Answers every request of a session that it is mounted on with `body` and `status`."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = b""
+        self.status = 200
+
+    def send(self, request, **kwargs):
+        raw = urllib3.HTTPResponse(io.BytesIO(self.body), status=self.status, preload_content=False)
+        return HTTPAdapter().build_response(request, raw)
+
+    def close(self):
+        """Nothing is open."""
+
+
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # head and body are two writes, and the second would wait 40 ms
 
     def setup(self):
         super().setup()

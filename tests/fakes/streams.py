@@ -12,6 +12,7 @@ import struct
 import msgspec
 from websockets.frames import Opcode
 from websockets.http11 import Request
+from websockets.protocol import State
 from websockets.server import ServerProtocol
 
 
@@ -73,7 +74,9 @@ class Peer(asyncio.Protocol):
                 self.transport.close()
 
     def send(self, data):
-        """One message: bytes as a binary frame, a string as a text frame."""
+        """One message: bytes as a binary frame, a string as a text frame; none on a connection that is closing."""
+        if self._protocol.state is not State.OPEN:
+            return
         if isinstance(data, str):
             self._protocol.send_text(data.encode())
         else:
@@ -81,7 +84,9 @@ class Peer(asyncio.Protocol):
         self._write(self._protocol.data_to_send())
 
     def close(self, code=1001):
-        """Begin the closing handshake."""
+        """Begin the closing handshake, where none has begun."""
+        if self._protocol.state is not State.OPEN:
+            return
         self._protocol.send_close(code)
         self._write(self._protocol.data_to_send())
 

@@ -91,6 +91,7 @@ class FakeDaemon:
             dropped=0,
             resyncs={},
             refused={},
+            tasks=1,
         )
 
     def refresh(self):

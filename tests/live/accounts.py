@@ -179,7 +179,7 @@ class House:
         return self.turn()
 
     def confirm(self, *ticks):
-        self.publisher.confirm(ticks, self.now)
+        self.publisher.confirm(ticks, self.now, self.prices.era)
         return self.turn()
 
     def gap(self):

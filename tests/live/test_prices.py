@@ -1,16 +1,28 @@
 import datetime as dt
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from condord.core.quote import judge
-from condord.live.prices import Prices
+from condord.live.prices import GRACE_SECONDS, Prices
 
 from .accounts import C630, C640, EPOCH_AT, P560, P570, REPEATABLE, tick, ticks
+from .clocks import PlainClock, at
 
 HELD = (P560, P570)
+LAST_SECOND = (dt.datetime.max.replace(tzinfo=dt.UTC) - EPOCH_AT).total_seconds() - 1
+
+
+def confirm(prices, *given, now=0.0, era=None):
+    """REST's answer, asked for in the era that is or in another one."""
+    prices.confirm(given, now, prices.era if era is None else era)
+
+
+def offer(prices, *given):
+    prices.offer(given)
 
 
 @pytest.fixture
@@ -56,9 +68,9 @@ def test_of_quotes_of_the_same_instant_the_last_counts(prices):
 
 
 @pytest.mark.parametrize("price", [float("nan"), float("inf"), float("-inf"), -0.01, 1e6])
-@pytest.mark.parametrize("way", ["offer", "confirm"])
+@pytest.mark.parametrize("way", [offer, confirm])
 def test_a_price_that_is_none_is_refused_and_counted(prices, way, price):
-    getattr(prices, way)([tick(P560, price, 1.0), tick(P560, 1.0, price)])
+    way(prices, tick(P560, price, 1.0), tick(P560, 1.0, price))
     assert prices.settle(0.0) == set()
     assert prices.refused == {"price": 2}
 
@@ -71,7 +83,7 @@ def test_a_quote_of_a_contract_that_is_not_held_is_refused_and_counted(prices):
 
 
 def test_rest_says_nothing_about_a_contract_that_is_not_held(prices):
-    prices.confirm([tick(C630, 1.0, 1.2)])
+    confirm(prices, tick(C630, 1.0, 1.2))
     assert prices.settle(0.0) == set()
     assert prices.quotes == {}
 
@@ -109,7 +121,7 @@ def test_what_waits_of_a_contract_no_longer_held_is_not_told(prices):
     prices.offer([tick(P560, 1.0, 1.2)])
     prices.settle(0.0)
     prices.gap()
-    prices.confirm([tick(P560, 1.0, 1.2)])
+    confirm(prices, tick(P560, 1.0, 1.2))
     prices.hold([P570])
     assert prices.settle(1.0) == set()
     assert not prices.is_confirmed(P560)
@@ -127,6 +139,26 @@ def test_a_gap_makes_every_quote_unconfirmed(prices):
     prices.gap()
     assert prices.settle(1.0) == set(HELD)
     assert prices.unconfirmed == set(HELD)
+
+
+def test_an_answer_asked_for_before_the_gap_replaces_an_older_quote_but_confirms_nothing(prices):
+    prices.offer([tick(P560, 1.0, 1.2, 1), tick(P570, 1.0, 1.2, 1)])
+    era = prices.era
+    prices.gap()
+    prices.settle(1.0)
+    confirm(prices, tick(P560, 2.0, 2.2, 2), tick(P570, 2.0, 2.2, 1), now=2.0, era=era)
+    assert prices.settle(2.0) == {P560}
+    assert [prices.quotes[symbol].mark_e4 for symbol in HELD] == [21_000, 11_000]
+    assert prices.unconfirmed == set(HELD)
+
+
+def test_an_answer_asked_for_before_the_gap_takes_no_confirmation_away(prices):
+    era = prices.era
+    prices.gap()
+    prices.offer([tick(P560, 1.0, 1.2, 1)])
+    confirm(prices, tick(P560, 2.0, 2.2, 2), era=era)
+    prices.settle(1.0)
+    assert prices.is_confirmed(P560)
 
 
 def test_a_second_gap_changes_nothing(prices):
@@ -150,7 +182,7 @@ def test_a_rest_answer_that_came_before_the_gap_does_not_confirm_after_it(prices
     prices.offer([tick(P560, 1.0, 1.2)])
     prices.settle(0.0)
     prices.gap()
-    prices.confirm([tick(P560, 1.0, 1.2)])
+    confirm(prices, tick(P560, 1.0, 1.2))
     prices.gap()
     prices.settle(0.1)
     assert prices.unconfirmed == {P560}
@@ -158,7 +190,7 @@ def test_a_rest_answer_that_came_before_the_gap_does_not_confirm_after_it(prices
 
 @pytest.mark.parametrize(
     ("way", "second", "is_confirmed"),
-    [("offer", 4, False), ("offer", 5, True), ("offer", 6, True), *(("confirm", second, True) for second in (4, 5, 6))],
+    [(offer, 4, False), (offer, 5, True), (offer, 6, True), *((confirm, second, True) for second in (4, 5, 6))],
 )
 def test_after_a_gap_rest_confirms_whatever_its_time_and_the_stream_only_if_not_older(
     prices, way, second, is_confirmed
@@ -167,7 +199,7 @@ def test_after_a_gap_rest_confirms_whatever_its_time_and_the_stream_only_if_not_
     prices.settle(0.0)
     prices.gap()
     prices.settle(1.0)
-    getattr(prices, way)([tick(P560, 1.0, 1.2, second)])
+    way(prices, tick(P560, 1.0, 1.2, second))
     assert prices.settle(2.0) == ({P560} if is_confirmed else set())
     assert prices.is_confirmed(P560) is is_confirmed
 
@@ -175,21 +207,21 @@ def test_after_a_gap_rest_confirms_whatever_its_time_and_the_stream_only_if_not_
 def test_the_same_quote_by_rest_confirms_but_does_not_replace(prices):
     prices.offer([tick(P560, 1.0, 1.2, 5)])
     prices.settle(0.0)
-    prices.confirm([tick(P560, 7.0, 7.2, 5)])
+    confirm(prices, tick(P560, 7.0, 7.2, 5))
     assert prices.settle(1.0) == set()
     assert prices.quotes[P560].mark_e4 == 11_000
 
 
 def test_a_newer_quote_by_rest_replaces_one_that_waits(prices):
     prices.offer([tick(P560, 1.0, 1.2, 5)])
-    prices.confirm([tick(P560, 2.0, 2.2, 6)])
+    confirm(prices, tick(P560, 2.0, 2.2, 6))
     prices.settle(0.0)
     assert prices.quotes[P560].mark_e4 == 21_000
 
 
 def test_an_older_quote_by_rest_leaves_the_one_that_waits(prices):
     prices.offer([tick(P560, 1.0, 1.2, 5)])
-    prices.confirm([tick(P560, 2.0, 2.2, 4)])
+    confirm(prices, tick(P560, 2.0, 2.2, 4))
     prices.settle(0.0)
     assert prices.quotes[P560].mark_e4 == 11_000
 
@@ -199,7 +231,7 @@ def test_a_late_quote_that_waits_does_not_keep_rest_from_confirming(prices):
     prices.settle(0.0)
     prices.gap()
     prices.offer([tick(P560, 9.0, 9.2, 4)])
-    prices.confirm([tick(P560, 1.0, 1.2, 5)])
+    confirm(prices, tick(P560, 1.0, 1.2, 5))
     prices.settle(1.0)
     assert prices.is_confirmed(P560)
     assert prices.quotes[P560].mark_e4 == 11_000
@@ -217,8 +249,8 @@ def test_without_a_word_for_the_time_to_live_a_quote_stands_unconfirmed(prices):
 def test_the_same_quote_by_rest_starts_the_time_to_live_again(prices):
     prices.offer([tick(P560, 1.0, 1.2)])
     prices.settle(0.0)
-    prices.confirm([tick(P560, 1.0, 1.2)])
-    prices.settle(500.0)
+    confirm(prices, tick(P560, 1.0, 1.2), now=500.0)
+    prices.settle(501.0)
     assert prices.settle(1099.0) == set()
     assert prices.settle(1100.0) == {P560}
 
@@ -228,7 +260,7 @@ def test_rest_confirms_after_a_silence_longer_than_the_time_to_live(prices):
     prices.settle(0.0)
     prices.gap()
     prices.settle(1.0)
-    prices.confirm([tick(P560, 1.0, 1.2)])
+    confirm(prices, tick(P560, 1.0, 1.2), now=5000.0)
     prices.settle(5000.0)
     assert prices.is_confirmed(P560)
 
@@ -245,7 +277,7 @@ def test_more_contracts_than_may_be_confirmed_make_the_longest_silent_one_unconf
 
 
 def test_rest_has_newer_quotes_than_none(prices):
-    assert prices.has_older([tick(P560, 1.0, 1.2)])
+    assert prices.owes([tick(P560, 1.0, 1.2)])
 
 
 @pytest.mark.parametrize(("second", "is_newer"), [(4, False), (5, False), (6, True)])
@@ -254,11 +286,11 @@ def test_only_a_later_quote_is_newer_than_what_came_or_waits(prices, settles, se
     prices.offer([tick(P560, 1.0, 1.2, 5)])
     if settles:
         prices.settle(0.0)
-    assert prices.has_older([tick(P560, 1.0, 1.2, second)]) is is_newer
+    assert prices.owes([tick(P560, 1.0, 1.2, second)]) is is_newer
 
 
 def test_neither_a_strange_price_nor_another_contract_is_newer(prices):
-    assert not prices.has_older([tick(P560, float("nan"), 1.2, 9), tick(C630, 1.0, 1.2, 9)])
+    assert not prices.owes([tick(P560, float("nan"), 1.2, 9), tick(C630, 1.0, 1.2, 9)])
 
 
 @pytest.mark.slow
@@ -281,81 +313,430 @@ def test_however_quotes_are_divided_into_windows_the_newest_stands(history):
     assert at_once.refused == one_by_one.refused
 
 
+# One symbol silent while others flow.
+
+
+@pytest.fixture
+def flowing(prices):
+    """Prices of two contracts that the stream has brought in second 10, at 100 s of the loop's time."""
+    prices.offer([tick(symbol, 1.0, 1.2, 10) for symbol in HELD])
+    prices.settle(100.0)
+    return prices
+
+
+def bring(prices, now, *given):
+    prices.offer(given)
+    prices.settle(now)
+
+
+def test_a_symbol_is_silent_when_the_stream_has_not_brought_what_rest_has_named(flowing):
+    confirm(flowing, tick(P560, 2.0, 2.2, 11), tick(P570, 1.0, 1.2, 10), now=101.0)
+    assert flowing.silent_at(101.0 + GRACE_SECONDS - 0.001) == frozenset()
+    assert flowing.silent_at(101.0 + GRACE_SECONDS) == {P560}
+
+
+def test_the_prices_of_a_silent_symbol_are_those_of_rest(flowing):
+    confirm(flowing, tick(P560, 2.0, 2.2, 11), now=101.0)
+    confirm(flowing, tick(P560, 3.0, 3.2, 12), now=161.0)
+    assert flowing.silent_at(161.0) == {P560}
+    assert (flowing.quotes[P560].mark_e4, flowing.is_confirmed(P560)) == (31_000, True)
+
+
+@pytest.mark.parametrize(("second", "is_silent"), [(10, True), (10.999, True), (11, False), (12, False)])
+@pytest.mark.parametrize("settles", [False, True])
+def test_a_quote_at_least_as_new_by_the_stream_ends_a_silence(flowing, settles, second, is_silent):
+    confirm(flowing, tick(P560, 2.0, 2.2, 11), now=101.0)
+    flowing.offer([tick(P560, 2.0, 2.2, second)])
+    if settles:
+        flowing.settle(120.0)
+    assert flowing.silent_at(120.0) == ({P560} if is_silent else frozenset())
+
+
+def test_what_rest_names_meanwhile_does_not_delay_the_silence(flowing):
+    for second in range(5):
+        confirm(flowing, tick(P560, 2.0, 2.2, 11 + second), now=101.0 + second)
+    assert flowing.silent_at(106.0) == {P560}
+
+
+def test_a_stream_that_is_always_a_little_behind_is_not_silent(flowing):
+    for second in range(20):
+        confirm(flowing, tick(P560, 2.0, 2.2, 12 + second), now=102.0 + second)
+        bring(flowing, 102.0 + second, tick(P560, 2.0, 2.2, 10 + second))
+        assert flowing.silent_at(102.0 + second) == frozenset()
+
+
+def test_a_quote_that_waits_to_be_settled_counts_as_brought(flowing):
+    flowing.offer([tick(P560, 2.0, 2.2, 11)])
+    confirm(flowing, tick(P560, 2.0, 2.2, 11), now=101.0)
+    assert flowing.silent_at(200.0) == frozenset()
+
+
+def test_a_late_quote_does_not_take_back_what_the_stream_has_brought(flowing):
+    bring(flowing, 101.0, tick(P560, 2.0, 2.2, 9))
+    confirm(flowing, tick(P560, 1.0, 1.2, 10), now=102.0)
+    assert flowing.silent_at(200.0) == frozenset()
+
+
+def test_a_gap_ends_a_silence(flowing):
+    confirm(flowing, tick(P560, 2.0, 2.2, 11), now=101.0)
+    flowing.gap()
+    assert flowing.silent_at(200.0) == frozenset()
+
+
+def test_what_the_stream_missed_in_a_gap_is_not_owed(flowing):
+    flowing.gap()
+    confirm(flowing, tick(P560, 2.0, 2.2, 11), now=101.0)
+    flowing.resume()
+    bring(flowing, 102.0, tick(P570, 1.0, 1.2, 12))
+    confirm(flowing, tick(P560, 2.0, 2.2, 11.5), now=103.0)
+    assert flowing.silent_at(200.0) == frozenset()
+
+
+def test_a_symbol_that_never_flowed_is_silent_once_rest_names_a_second_quote_of_it(prices):
+    bring(prices, 100.0, tick(P570, 1.0, 1.2, 10))
+    confirm(prices, tick(P560, 1.0, 1.2, 5), now=101.0)
+    confirm(prices, tick(P560, 1.0, 1.2, 5), now=161.0)
+    assert prices.silent_at(200.0) == frozenset()
+    confirm(prices, tick(P560, 1.0, 1.2, 12), now=221.0)
+    assert prices.silent_at(226.0) == {P560}
+
+
+def test_a_stream_that_brings_nothing_at_all_owes_what_is_newer_than_the_first_word_of_rest(prices):
+    confirm(prices, *(tick(symbol, 1.0, 1.2, 5) for symbol in HELD), now=100.0)
+    assert not prices.owes([tick(P560, 1.0, 1.2, 5)])
+    assert prices.owes([tick(P560, 1.0, 1.2, 6)])
+
+
+def test_what_rest_has_brought_meanwhile_is_owed_all_the_same(flowing):
+    confirm(flowing, tick(P560, 2.0, 2.2, 11), now=101.0)
+    flowing.settle(102.0)
+    assert flowing.owes([tick(P560, 2.0, 2.2, 11)])
+
+
+def test_what_waits_to_be_settled_is_not_owed(flowing):
+    flowing.offer([tick(P560, 2.0, 2.2, 11)])
+    assert not flowing.owes([tick(P560, 2.0, 2.2, 11)])
+
+
+def test_an_answer_asked_for_before_the_stream_came_back_says_nothing(prices):
+    prices.gap()
+    era = prices.era
+    prices.resume()
+    confirm(prices, tick(P560, 1.0, 1.2, 5), now=100.0, era=era)
+    assert prices.quotes.keys() == {P560}
+    assert prices.unconfirmed == {P560}
+
+
+def test_a_stream_that_comes_back_makes_nothing_unconfirmed(prices):
+    prices.gap()
+    confirm(prices, tick(P560, 1.0, 1.2, 5), now=100.0)
+    prices.resume()
+    assert prices.unconfirmed == frozenset()
+
+
+def test_an_answer_asked_for_before_the_gap_makes_nothing_silent(prices):
+    era = prices.era
+    prices.gap()
+    bring(prices, 100.0, tick(P560, 1.0, 1.2, 10))
+    confirm(prices, tick(P560, 1.0, 1.2, 11), now=101.0, era=era)
+    assert prices.silent_at(200.0) == frozenset()
+
+
+def test_a_contract_no_longer_held_is_not_silent_and_owes_nothing_when_it_comes_back(flowing):
+    confirm(flowing, tick(P560, 2.0, 2.2, 11), now=101.0)
+    flowing.hold([P570])
+    assert flowing.silent_at(200.0) == frozenset()
+    flowing.hold(HELD)
+    confirm(flowing, tick(P560, 2.0, 2.2, 12), now=201.0)
+    assert flowing.silent_at(300.0) == frozenset()
+
+
+# A quote from the future.
+
+
+@pytest.mark.parametrize("way", [offer, confirm])
+def test_a_quote_far_ahead_of_the_clock_is_refused_and_counted_and_makes_the_clock_doubtful(prices, way):
+    prices.set_exchange_time(at(0))
+    way(prices, tick(P560, 9.0, 9.2, 60.001))
+    way(prices, tick(P570, 1.0, 1.2, 60))
+    assert prices.settle(0.0) == {P570}
+    assert prices.refused == {"future": 1}
+    assert (prices.take_doubt(), prices.take_doubt()) == (True, False)
+
+
+def test_before_the_clock_was_read_a_quote_of_any_time_is_believed(prices):
+    prices.offer([tick(P560, 1.0, 1.2, LAST_SECOND)])
+    assert prices.settle(0.0) == {P560}
+    assert not prices.take_doubt()
+
+
+def test_a_quote_from_the_future_is_no_reason_to_ask_what_the_stream_missed(prices):
+    prices.set_exchange_time(at(0))
+    assert not prices.owes([tick(P560, 1.0, 1.2, 61)])
+
+
+def test_the_newest_quotes_vouch_for_a_market_that_runs_faster_than_the_clock(prices):
+    prices.set_exchange_time(at(0))
+    for second in range(0, 600, 50):
+        bring(prices, second / 50, tick(P560, 1.0, 1.2, second))
+    assert prices.quotes[P560].at == at(550)
+    bring(prices, 20.0, tick(P570, 1.0, 1.2, 611))
+    assert prices.refused == {"future": 1}
+
+
+def test_of_a_window_the_newest_quote_vouches(prices):
+    prices.set_exchange_time(at(0))
+    bring(prices, 1.0, tick(P560, 1.0, 1.2, 1), tick(P570, 1.0, 1.2, 60))
+    bring(prices, 2.0, tick(P560, 1.0, 1.2, 120))
+    assert prices.quotes[P560].at == at(120)
+
+
+def test_only_the_last_window_that_brought_something_vouches(prices):
+    prices.set_exchange_time(at(0))
+    bring(prices, 1.0, tick(P560, 1.0, 1.2, 60))
+    bring(prices, 2.0, tick(P570, 1.0, 1.2, 1))
+    prices.settle(3.0)
+    bring(prices, 4.0, tick(P570, 1.0, 1.2, 100))
+    assert prices.refused == {"future": 1}
+
+
+def test_a_quote_by_rest_does_not_vouch(prices):
+    prices.set_exchange_time(at(0))
+    confirm(prices, tick(P560, 1.0, 1.2, 60))
+    confirm(prices, tick(P560, 1.0, 1.2, 120))
+    assert prices.refused == {"future": 1}
+
+
+def test_what_was_believed_before_the_clock_was_read_vouches_for_nothing(prices):
+    bring(prices, 1.0, tick(P560, 1.0, 1.2, LAST_SECOND))
+    prices.set_exchange_time(at(0))
+    bring(prices, 2.0, tick(P560, 1.0, 1.2, LAST_SECOND))
+    assert prices.refused == {"future": 1}
+
+
+def test_a_quote_that_still_waits_when_the_clock_is_read_is_judged_by_it(prices):
+    prices.offer([tick(P560, 1.0, 1.2, LAST_SECOND)])
+    prices.set_exchange_time(at(0))
+    assert prices.settle(1.0) == set()
+    assert prices.refused == {"future": 1}
+
+
+@pytest.mark.parametrize("way", [offer, confirm])
+def test_a_quote_believed_before_the_clock_was_read_does_not_hold_back_others_for_ever(prices, way):
+    bring(prices, 1.0, tick(P560, 9.0, 9.2, LAST_SECOND))
+    way(prices, tick(P560, 1.0, 1.2, 1))
+    prices.settle(2.0)
+    assert prices.quotes[P560].mark_e4 == 91_000
+    prices.set_exchange_time(at(0))
+    assert prices.owes([tick(P560, 1.0, 1.2, 1)])
+    way(prices, tick(P560, 1.0, 1.2, 1))
+    assert prices.settle(3.0) == {P560}
+    assert prices.quotes[P560].mark_e4 == 11_000
+
+
+def test_a_quote_that_waits_from_the_future_does_not_hold_back_the_next_one(prices):
+    prices.offer([tick(P560, 9.0, 9.2, 300)])
+    prices.set_exchange_time(at(0))
+    prices.offer([tick(P560, 1.0, 1.2, 1)])
+    prices.settle(1.0)
+    assert prices.quotes[P560].mark_e4 == 11_000
+
+
+@pytest.mark.parametrize(("held", "second", "is_replaced"), [(60, -1, False), (61, 1, False), (61, 0.999, True)])
+def test_only_what_is_far_ahead_of_the_clock_gives_way_and_only_to_what_is_much_older(
+    prices, held, second, is_replaced
+):
+    bring(prices, 1.0, tick(P560, 9.0, 9.2, held))
+    prices.set_exchange_time(at(0))
+    bring(prices, 2.0, tick(P560, 1.0, 1.2, second))
+    assert (prices.quotes[P560].mark_e4 == 11_000) is is_replaced
+
+
+@pytest.mark.parametrize(("second", "is_doubtful"), [(0, True), (1, False)])
+@pytest.mark.parametrize("settles", [False, True])
+def test_a_quote_that_is_very_late_makes_the_clock_doubtful(prices, settles, second, is_doubtful):
+    prices.offer([tick(P560, 1.0, 1.2, 61)])
+    if settles:
+        prices.settle(1.0)
+    bring(prices, 2.0, tick(P560, 1.0, 1.2, second))
+    assert prices.refused == {"outOfOrder": 1}
+    assert prices.take_doubt() is is_doubtful
+
+
+def test_a_clock_at_the_end_of_time_is_as_good_as_none(prices):
+    prices.set_exchange_time(dt.datetime.max.replace(tzinfo=dt.UTC))
+    bring(prices, 1.0, tick(P560, 1.0, 1.2, LAST_SECOND))
+    assert prices.refused == {}
+
+
+def test_an_exchange_whose_clock_jumps_ahead_and_back_is_followed_each_time_the_clock_is_read(prices):
+    prices.set_exchange_time(at(0))
+    bring(prices, 1.0, tick(P560, 1.0, 1.2, 0), tick(P570, 1.0, 1.2, 0))
+    bring(prices, 2.0, tick(P560, 2.0, 2.2, 301))
+    assert (prices.quotes[P560].mark_e4, prices.take_doubt()) == (11_000, True)
+    prices.set_exchange_time(at(301))
+    bring(prices, 3.0, tick(P560, 3.0, 3.2, 302))
+    confirm(prices, tick(P560, 3.0, 3.2, 302), tick(P570, 3.0, 3.2, 302), now=3.0)
+    assert [prices.quotes[symbol].mark_e4 for symbol in HELD] == [31_000, 31_000]
+    bring(prices, 4.0, tick(P560, 4.0, 4.2, 3))
+    assert (prices.quotes[P560].mark_e4, prices.take_doubt()) == (31_000, True)
+    prices.set_exchange_time(at(3))
+    bring(prices, 5.0, tick(P560, 5.0, 5.2, 4), tick(P570, 5.0, 5.2, 4))
+    assert [prices.quotes[symbol].mark_e4 for symbol in HELD] == [51_000, 51_000]
+    assert prices.silent_at(100.0) == frozenset()
+    bring(prices, 6.0, tick(P560, 6.0, 6.2, 304))
+    assert prices.refused == {"future": 2, "outOfOrder": 1}
+
+
+@st.composite
+def timed(draw, symbols):
+    """Quotes of whole seconds, some of them far ahead."""
+    second = draw(st.one_of(st.integers(0, 6), st.sampled_from([30, 62, 64, 66, 90, 125, 300, 10**6])))
+    return msgspec.structs.replace(draw(ticks(symbols=symbols)), at=at(second))
+
+
 class AgainstAPlainModel(RuleBasedStateMachine):
-    """`Prices` against three dicts: what is known, until when it is confirmed, and what waits."""
+    """`Prices` against a few dicts: what is known, until when it is confirmed, what waits, and what is owed."""
 
     TTL = 5.0
+    SYMBOLS = (P560, P570, C630)
 
     def __init__(self):
         super().__init__()
         self.prices = Prices(max_symbols=100, ttl_seconds=self.TTL)
         self.now = 0.0
         self.held = set()
+        self.clock = PlainClock()
         self.known, self.until, self.good = {}, {}, {}
-        self.waiting, self.named, self.told = {}, set(), set()
+        self.waiting, self.told = {}, set()
+        self.brought, self.owed = {}, {}
+        self.refused, self.doubts = {}, False
 
-    @rule(held=st.sets(st.sampled_from([P560, P570, C630])))
+    @rule(held=st.sets(st.sampled_from(SYMBOLS)))
     def hold(self, held):
         self.prices.hold(held)
         self.held = held
-        for part in (self.known, self.until, self.good):
+        for part in (self.known, self.until, self.good, self.brought, self.owed):
             for symbol in part.keys() - held:
                 del part[symbol]
         self.told &= held
-        self.named &= held
 
-    @rule(given=st.lists(ticks(symbols=[P560, P570, C630], latest=6), max_size=4))
+    @rule(second=st.sampled_from([-100, 0, 0, 3, 60, 66, 240, 300, 10**6]))
+    def set_exchange_time(self, second):
+        self.prices.set_exchange_time(at(second))
+        self.clock.tell(at(second))
+
+    @rule()
+    def take_doubt(self):
+        assert self.prices.take_doubt() is self.doubts
+        self.doubts = False
+
+    @rule(given=st.lists(timed(SYMBOLS), max_size=4))
     def offer(self, given):
         self.prices.offer(given)
-        for each in given:
-            if each.is_sane and (each.symbol not in self.waiting or each.at >= self.waiting[each.symbol].at):
+        for each in filter(self.is_believed, given):
+            if each.symbol not in self.waiting or not self.is_late(each, self.waiting[each.symbol].at):
                 self.waiting[each.symbol] = each
 
-    @rule(given=st.lists(ticks(symbols=[P560, P570, C630], latest=6), max_size=3))
-    def confirm(self, given):
-        self.prices.confirm(given)
-        for each in given:
+    @rule(given=st.lists(timed(SYMBOLS), max_size=3), gaps=st.sampled_from([0, 0, 0, 1]))
+    def confirm(self, given, gaps):
+        confirm(self.prices, *given, now=self.now, era=self.prices.era - gaps)
+        self.take_in()
+        for each in filter(self.is_believed, given):
             symbol = each.symbol
-            if not each.is_sane or symbol not in self.held:
-                continue
-            known_at = self.known[symbol].at if symbol in self.known else dt.datetime.min.replace(tzinfo=dt.UTC)
-            if each.at > known_at and (symbol not in self.waiting or each.at > self.waiting[symbol].at):
-                self.waiting[symbol] = each
-            elif symbol in self.known:
-                self.named.add(symbol)
+            if symbol in self.held:
+                known_at = self.known[symbol].at if symbol in self.known else None
+                if known_at is None or (each.at != known_at and not self.clock.holds_back(known_at, each.at)):
+                    self.replace(each)
+                if not gaps:
+                    self.have_word(symbol)
+                    self.owe(each)
+
+    def owe(self, each):
+        if each.symbol in self.brought:
+            if each.at > self.brought[each.symbol] and each.symbol not in self.owed:
+                self.owed[each.symbol] = each.at, self.now
+        else:
+            self.brought[each.symbol] = each.at
+
+    @rule()
+    def resume(self):
+        self.prices.resume()
+        self.judge_waiting()
+        self.brought.clear()
+        self.owed.clear()
 
     @rule()
     def gap(self):
         self.prices.gap()
-        self.take_in(confirms=False)
+        self.judge_waiting()
         self.told |= self.until.keys()
-        self.until.clear()
-        self.named.clear()
+        for part in (self.until, self.brought, self.owed):
+            part.clear()
 
     @rule(seconds=st.sampled_from([0.0, 1.0, 2.5, 5.0]))
     def settle(self, seconds):
         self.now += seconds
+        self.take_in()
+        told, self.told = self.told, set()
+        assert self.prices.settle(self.now) == told
+
+    def take_in(self):
         over = {symbol for symbol, until in self.until.items() if until <= self.now}
         for symbol in over:
             del self.until[symbol]
         self.told |= over
-        self.take_in(confirms=True)
-        self.told |= {symbol for symbol in self.named if symbol not in self.until}
-        self.until.update(dict.fromkeys(self.named, self.now + self.TTL))
-        self.named.clear()
-        told, self.told = self.told, set()
-        assert self.prices.settle(self.now) == told
+        self.judge_waiting()
 
-    def take_in(self, *, confirms):
+    def judge_waiting(self):
+        believed = []
         for symbol, each in self.waiting.items():
-            if symbol in self.held and (symbol not in self.known or each.at >= self.known[symbol].at):
-                quote = self.known[symbol] = judge(each, self.good.get(symbol))
-                if quote.state not in ("crossed", "stub", "noAsk"):
-                    self.good[symbol] = quote.mark_e4
-                self.told.add(symbol)
-                if confirms:
-                    self.until[symbol] = self.now + self.TTL
+            if not self.is_believed(each):
+                continue
+            if symbol not in self.held:
+                self.refuse("notHeld")
+                continue
+            if symbol not in self.brought or not self.clock.holds_back(self.brought[symbol], each.at):
+                self.brought[symbol] = each.at
+            if symbol in self.owed and not self.clock.holds_back(self.owed[symbol][0], each.at):
+                del self.owed[symbol]
+            if symbol not in self.known or not self.is_late(each, self.known[symbol].at):
+                self.replace(each)
+                self.have_word(symbol)
+                believed.append(each.at)
         self.waiting.clear()
+        self.clock.vouch(believed)
+
+    def replace(self, each):
+        quote = self.known[each.symbol] = judge(each, self.good.get(each.symbol))
+        if quote.state not in ("crossed", "stub", "noAsk"):
+            self.good[each.symbol] = quote.mark_e4
+        self.told.add(each.symbol)
+
+    def have_word(self, symbol):
+        if symbol not in self.until:
+            self.told.add(symbol)
+        self.until[symbol] = self.now + self.TTL
+
+    def is_believed(self, each):
+        if not each.is_sane:
+            self.refuse("price")
+        elif self.clock.is_future(each.at):
+            self.refuse("future")
+            self.doubts = True
+        else:
+            return True
+        return False
+
+    def is_late(self, each, known_at):
+        if not self.clock.holds_back(known_at, each.at):
+            return False
+        self.refuse("outOfOrder")
+        self.doubts |= (known_at - each.at).total_seconds() > 60
+        return True
+
+    def refuse(self, reason):
+        self.refused[reason] = self.refused.get(reason, 0) + 1
 
     @invariant()
     def the_quotes_are_the_models(self):
@@ -364,6 +745,20 @@ class AgainstAPlainModel(RuleBasedStateMachine):
     @invariant()
     def what_is_unconfirmed_is_the_models(self):
         assert self.prices.unconfirmed == self.known.keys() - self.until.keys()
+
+    @invariant()
+    def what_is_silent_is_the_models(self):
+        silent = {
+            symbol
+            for symbol, (owed_at, since) in self.owed.items()
+            if self.now - since >= GRACE_SECONDS
+            and (symbol not in self.waiting or self.clock.holds_back(owed_at, self.waiting[symbol].at))
+        }
+        assert self.prices.silent_at(self.now) == silent
+
+    @invariant()
+    def what_is_refused_is_the_models(self):
+        assert self.prices.refused == self.refused
 
 
 TestAgainstAPlainModel = pytest.mark.slow(AgainstAPlainModel.TestCase)

@@ -1,6 +1,7 @@
 import datetime as dt
 import json
 
+import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -38,6 +39,7 @@ from .accounts import (
     tick,
     ticks,
 )
+from .clocks import PlainClock, at
 
 SPY_LEGS = (P560, P570, C630, C640)
 QQQ_LEGS = (Q400, Q410, Q450, Q460)
@@ -48,6 +50,12 @@ def quoted(house, second=0.0):
     marks = {P560: 0.90, P570: 1.70, C630: 1.30, C640: 0.90}
     house.offer(*(tick(symbol, mark - 0.05, mark + 0.05, second) for symbol, mark in marks.items()))
     house.wait(10)
+
+
+def confirm(house, *given, era=None):
+    """REST's answer, asked for in the era that is or in another one."""
+    house.publisher.confirm(given, house.now, house.prices.era if era is None else era)
+    return house.turn()
 
 
 def follow(house, selection=EVERYTHING, **options):
@@ -301,9 +309,34 @@ def test_a_gap_makes_quotes_and_condors_unconfirmed_until_rest_says_so(house):
     assert house.quote(P560).unconfirmed
     assert valuation(house).unconfirmed
     house.wait(1)
-    house.confirm(*(tick(symbol, 0.0, 0.0, 0) for symbol in SPY_LEGS))
+    confirm(house, *(tick(symbol, 0.0, 0.0, 0) for symbol in SPY_LEGS))
     assert not house.quote(P560).unconfirmed
     assert not valuation(house).unconfirmed
+
+
+def test_what_was_asked_for_before_a_gap_is_shown_if_newer_and_stays_unconfirmed(house):
+    era = house.prices.era
+    house.gap()
+    house.wait(1)
+    confirm(house, *(tick(symbol, 2.0, 2.2, 1) for symbol in SPY_LEGS), era=era)
+    assert (house.quote(P560).mark, house.quote(P560).unconfirmed) == (2.1, True)
+    assert valuation(house).unconfirmed
+
+
+def test_a_quote_from_the_future_is_never_shown(house):
+    house.prices.set_exchange_time(at(0))
+    version = house.edition.version
+    house.offer(tick(P560, 2.0, 2.1, 61))
+    house.wait(1)
+    assert house.edition.version == version
+
+
+def test_a_quote_that_the_clock_does_not_bear_out_is_replaced_in_the_document(house):
+    house.offer(tick(P560, 2.0, 2.1, 300))
+    house.wait(1)
+    house.prices.set_exchange_time(at(1))
+    house.offer(tick(P560, 3.0, 3.1, 1))
+    assert (house.quote(P560).mark, house.quote(P560).time) == (3.05, at(1))
 
 
 def test_a_quote_that_waits_when_the_stream_is_cut_arrives_unconfirmed(house):
@@ -385,6 +418,13 @@ INTERVALS = (0.0, 0.0, 0.6, 2.0)
 TIME_TO_LIVE = 30.0
 
 
+@st.composite
+def skewed(draw):
+    """Quotes of which some come from an exchange whose clock is ahead or behind."""
+    one, skew = draw(ticks()), draw(st.sampled_from([0, 0, 0, 55, 100, 300, -300, 10**6]))
+    return msgspec.structs.replace(one, at=one.at + dt.timedelta(seconds=skew))
+
+
 class Client:
     """A client that knows the rule of the stream and nothing of the daemon."""
 
@@ -421,6 +461,7 @@ class Stream(RuleBasedStateMachine):
         )
         self.clients, self.positions = [], ()
         self.known, self.pending = {}, {}
+        self.clock, self.is_cut = PlainClock(), False
         self.status = status("starting")
         self.recasts = []
         self.at = {0: {selection: self.house.document(selection) for selection in SELECTIONS}}
@@ -428,7 +469,7 @@ class Stream(RuleBasedStateMachine):
 
     # What happens.
 
-    @rule(given=st.lists(ticks(), min_size=1, max_size=6))
+    @rule(given=st.lists(skewed(), min_size=1, max_size=6))
     def offer(self, given):
         self.note(given)
         self.carry_out(lambda: self.house.offer(*given))
@@ -459,17 +500,34 @@ class Stream(RuleBasedStateMachine):
         self.note(given)
         self.carry_out(lambda: self.house.offer(*given))
 
-    @rule(given=st.lists(ticks(), min_size=1, max_size=6))
-    def confirm(self, given):
-        held = self.house.book.symbols
-        for each in given:
-            if each.symbol in held and self.is_newer(each):
-                self.note([each])
-        self.carry_out(lambda: self.house.confirm(*given))
+    @rule(given=st.lists(skewed(), min_size=1, max_size=6), gaps=st.sampled_from([0, 0, 0, 1, 2]))
+    def confirm(self, given, gaps):
+        """REST's answer, asked for so many gaps ago."""
+        told_by_stream = set(self.pending)
+        self.settle_model()
+        given_held = [each for each in given if each.symbol in self.house.book.symbols and self.is_believed(each)]
+        for each in given_held:
+            known = self.known.get(each.symbol)
+            if known is None or (each.at != known.at and not self.clock.holds_back(known.at, each.at)):
+                self.known[each.symbol] = each
+        unsaid = self.known.keys() - self.house.prices.quotes.keys() | self.house.prices.unconfirmed
+        self.carry_out(lambda: confirm(self.house, *given, era=self.house.prices.era - gaps))
+        confirmed = self.known.keys() - self.house.prices.unconfirmed
+        if gaps:
+            assert not confirmed & (unsaid - told_by_stream)
+        else:
+            assert confirmed >= {each.symbol for each in given_held}
+
+    @rule(second=st.sampled_from([-300, 0, 0, 20, 55, 100, 320, 10**6]))
+    def tell_time(self, second):
+        """The exchange's clock is read: the first time, again, or after it was set otherwise."""
+        self.house.prices.set_exchange_time(at(second))
+        self.clock.tell(at(second))
 
     @rule()
     def gap(self):
         self.settle_model()
+        self.is_cut = True
         self.carry_out(self.house.gap)
 
     @rule(account=st.sampled_from(sorted(ACCOUNTS)))
@@ -492,8 +550,16 @@ class Stream(RuleBasedStateMachine):
     @rule(state=st.sampled_from(["live", "stale", "reconnecting"]), read=st.integers(0, 3))
     def tell(self, state, read):
         self.status = status(state, read=read)
-        self.carry_out(lambda: self.house.publisher.set_status(self.status, self.house.now, self.house.now_at))
+        self.set_status()
         self.carry_out(self.house.turn)
+
+    def set_status(self):
+        """The first other status after a gap brings the quotes with it."""
+        before = self.house.edition.number
+        self.carry_out(lambda: self.house.publisher.set_status(self.status, self.house.now, self.house.now_at))
+        if self.is_cut and self.house.edition.number != before:
+            self.is_cut = False
+            self.settle_model()
 
     @rule(seconds=st.sampled_from([0.01, 0.04, 0.1, 0.25, 0.6, 2.0, 40.0]))
     def wait(self, seconds):
@@ -570,7 +636,7 @@ class Stream(RuleBasedStateMachine):
     @rule()
     def calm(self):
         """Once nothing waits, everybody holds the daemon's document, and it is that of the newest quotes."""
-        self.carry_out(lambda: self.house.publisher.set_status(self.status, self.house.now, self.house.now_at))
+        self.set_status()
         self.wait(3.0)
         assert self.house.publisher.deadline is None
         for client in self.clients:
@@ -596,9 +662,9 @@ class Stream(RuleBasedStateMachine):
         symbol = self.house.book.symbols[which % len(self.house.book.symbols)]
         is_locked = self.house.quote(symbol).state == "locked"
         bid, ask = (2.0, 0.0) if is_locked else (2.0, 2.0)
-        second = 1 + max((each.at.timestamp() for each in self.known.values()), default=0)
-        newest = tick(symbol, bid, ask)
-        newest = type(newest)(symbol=symbol, at=dt.datetime.fromtimestamp(second, dt.UTC), bid=bid, ask=ask)
+        second = 1 + max(((each.at - EPOCH_AT).total_seconds() for each in self.known.values()), default=0)
+        self.tell_time(second)
+        newest = tick(symbol, bid, ask, second)
         self.note([newest])
         self.carry_out(lambda: self.house.offer(newest))
         for client in self.clients:
@@ -619,6 +685,7 @@ class Stream(RuleBasedStateMachine):
         woken = act()
         number = self.house.edition.number
         if self.house.coalescer.deadline is None:
+            self.is_cut = False
             self.settle_model()
         if number == before:
             assert self.house.document(EVERYTHING) == was
@@ -728,21 +795,24 @@ class Stream(RuleBasedStateMachine):
             assert card.valuation.unconfirmed == value.unconfirmed
 
     def note(self, given):
-        for each in given:
+        for each in filter(self.is_believed, given):
             waiting = self.pending.get(each.symbol)
-            if each.is_sane and (waiting is None or each.at >= waiting.at):
+            if waiting is None or not self.clock.holds_back(waiting.at, each.at):
                 self.pending[each.symbol] = each
 
-    def is_newer(self, each):
-        known = [part[each.symbol].at for part in (self.known, self.pending) if each.symbol in part]
-        return all(each.at > at for at in known)
+    def is_believed(self, each):
+        return each.is_sane and not self.clock.is_future(each.at)
 
     def settle_model(self):
+        believed = []
         for symbol, each in self.pending.items():
             known = self.known.get(symbol)
-            if symbol in self.house.book.symbols and (known is None or each.at >= known.at):
+            is_late = known is not None and self.clock.holds_back(known.at, each.at)
+            if symbol in self.house.book.symbols and self.is_believed(each) and not is_late:
                 self.known[symbol] = each
+                believed.append(each.at)
         self.pending.clear()
+        self.clock.vouch(believed)
 
     @invariant()
     def the_version_names_the_newest_event(self):

@@ -14,7 +14,7 @@ from .accounts import ACCOUNTS, C650, EPOCH_AT, House, events, position, spy, st
 DOCUMENT = {"version", "asOf", "status", "condors", "unmatched", "quotes", "totals"}
 STATUS = {"state", "reason", "code", "since", "source", "feed", "market", "stream", "positions", "notices"}
 MARKET = {"isOpen", "nextOpen", "nextClose"}
-STREAM = {"connected", "subscribed", "requested", "reconnects", "lastMessageAt"}
+STREAM = {"connected", "subscribed", "requested", "reconnects", "lastMessageAt", "nextAttemptAt"}
 POSITIONS = {"readAt", "error", "breaker"}
 CONDOR = {
     *("id", "kind", "direction", "underlying", "root", "expiration", "daysToExpiration", "quantity", "multiplier"),

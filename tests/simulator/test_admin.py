@@ -57,6 +57,13 @@ def test_what_cannot_be_understood_is_400_with_a_sentence(bench, body, word):
     assert bench.ask("/simulator/faults").json["active"] == []
 
 
+def test_the_state_counts_the_quotes_sent(bench):
+    post(bench, "quotes", [{"symbol": "SPY261218C00745000", "bp": 1.5, "ap": 1.6}])
+    assert bench.ask("/simulator/state", headers={}).json["quotesSent"] == 0
+    bench.simulation.streams.offer([object()] * 3, bench.now)
+    assert bench.ask("/simulator/state", headers={}).json["quotesSent"] == 3
+
+
 @pytest.mark.parametrize("path", ["positions", "quotes", "market"])
 def test_unknown_keys_are_refused(bench, path):
     assert post(bench, path, {"unknown": 1}).status == 400

@@ -199,11 +199,29 @@ def test_a_405_fault_strikes_one_subscribe():
     assert talk.ready("A")["quotes"] == ["A"]
 
 
+def test_a_405_fault_with_a_limit_strikes_only_above_it():
+    talk = Talk()
+    talk.faults.activate("limit-405", NOW, seconds=60, limit=2)
+    assert talk.ready("A", "B", "C") == 405
+    assert talk.ready("A", "B")["quotes"] == ["A", "B"]
+    assert talk.ready("C") == 405
+    talk.faults.clear()
+    assert talk.ready("C")["quotes"] == ["A", "B", "C"]
+
+
 def test_an_ack_that_lacks_a_symbol_keeps_it_silent():
     talk = Talk()
     talk.faults.activate("ack-lacks-symbol", NOW)
     assert talk.ready("A", "B")["quotes"] == ["A"]
     assert talk.session.offer(batch("B"), NOW) == []
+
+
+def test_a_symbol_that_an_ack_lacked_comes_when_it_is_asked_for_again():
+    talk = Talk()
+    talk.faults.activate("ack-lacks-symbol", NOW, symbol="A")
+    assert talk.ready("A", "B")["quotes"] == ["B"]
+    assert talk.ready("A")["quotes"] == ["A", "B"]
+    assert talk.session.offer(batch("A"), NOW) != []
 
 
 @given(st.binary(max_size=60) | st.text(max_size=20), st.booleans(), st.booleans())

@@ -61,6 +61,18 @@ def test_live_faults_strike_their_stream_only(streams):
     assert (option.done[-1], trading.done[-1]) == ("mute", "mute")
 
 
+def test_bad_frames_wait_for_a_subscriber_and_strike_their_stream_only(streams):
+    option, trading = join(streams, "/v1beta1/indicative"), join(streams, "/stream")
+    streams.faults.activate("garbage", NOW, stream="trading")
+    streams.strike(NOW)
+    assert (option.done, trading.done) == ([], [])
+    trading.session.received(b'{"action":"auth","key":"k","secret":"s"}', NOW)
+    trading.session.received(b'{"action":"listen","data":{"streams":["trade_updates"]}}', NOW)
+    streams.strike(NOW)
+    streams.strike(NOW)
+    assert (option.done, trading.done) == ([], ["apply"])
+
+
 def test_unknown_paths_and_struck_upgrades_are_refused(streams):
     assert streams.refusal("/v2/other", NOW)[0] == 404
     assert streams.refusal("/stream", NOW) is None

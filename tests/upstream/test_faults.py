@@ -1,7 +1,9 @@
 import datetime as dt
 import email.utils
+import socket
 import ssl
 import time
+import typing
 
 import msgspec
 import pytest
@@ -9,76 +11,57 @@ import requests
 import urllib3.exceptions
 import websockets.exceptions as ws
 from alpaca.common.exceptions import APIError
+from hypothesis import given
+from hypothesis import strategies as st
 from pybreaker import CircuitBreakerError
+from websockets.client import ClientProtocol
 from websockets.datastructures import Headers
 from websockets.frames import Close
 from websockets.http11 import Response
+from websockets.protocol import State
+from websockets.uri import parse_uri
 
-from condord.upstream.faults import RestFault, connection_fault, rest_fault, stream_fault
+from condord.live.link import Again
+from condord.live.wire import Code
+from condord.upstream.faults import (
+    MEANINGS,
+    SYMBOL_LIMIT,
+    HowSoon,
+    RestCode,
+    RestFault,
+    Unauthorized,
+    breaker_fault,
+    classify,
+    connection_fault,
+    rest_fault,
+    stream_fault,
+    unauthorized_fault,
+)
+from condord.upstream.option_protocol import ErrorFrame
 
-STREAM = [  # code of the error frame, public code, remedy, what the sentence must tell
-    (400, "malformed", "backoff", "did not understand"),
-    (401, "unreachable", "backoff", "not authenticated"),
-    (402, "authFailed", "halt", "SIGHUP"),
-    (403, "unreachable", "backoff", "authenticated already"),
-    (404, "unreachable", "backoff", "too long"),
-    (406, "connectionLimit", "longest", "stop the other program"),
-    (407, "slowClient", "backoff", "too slowly"),
-    (409, "insufficientSubscription", "halt", 'feed = "indicative"'),
-    (410, "malformed", "backoff", "subscription"),
-    (411, "insufficientSubscription", "halt", 'feed = "indicative"'),
-    (412, "malformed", "backoff", "MessagePack"),
-    (413, "malformed", "backoff", "all option quotes"),
-    (500, "unreachable", "backoff", "internal error"),
-    (499, "unreachable", "backoff", "499: strange"),
-    (-1, "unreachable", "backoff", "-1: strange"),
-]
-
-
-@pytest.mark.parametrize(("number", "code", "remedy", "told"), STREAM)
-def test_each_error_of_the_stream_has_a_code_a_remedy_and_a_sentence(number, code, remedy, told):
-    fault = stream_fault(number, "strange")
-    assert (fault.code, fault.again) == (code, remedy)
-    assert told in fault.text
+SECRET = "hunter2hunter2hunter2hunter2hunter2hunt"
+EXPIRED = ssl.SSLCertVerificationError(1, "certificate verify failed: certificate has expired")
 
 
-def test_an_unknown_error_is_told_in_part_only():
-    assert len(stream_fault(499, "x" * 10_000).text) < 200
+def frame(code):
+    return ErrorFrame(code=code, msg="strange")
 
 
 def refusal(status):
     return ws.InvalidStatus(Response(status, "no", Headers()))
 
 
-CONNECTION = [
-    (refusal(401), "authFailed", "halt", "402"),
-    (refusal(402), "authFailed", "halt", "402"),
-    (refusal(403), "unreachable", "backoff", "HTTP 403"),
-    (refusal(429), "unreachable", "longest", "HTTP 429"),
-    (refusal(502), "unreachable", "backoff", "HTTP 502"),
-    (TimeoutError(), "unreachable", "backoff", "in time"),
-    (ws.ConnectionClosedError(None, None), "unreachable", "backoff", "broke off"),
-    (ws.ConnectionClosedOK(Close(1001, ""), None), "unreachable", "backoff", "closed with 1001"),
-    (ws.ConnectionClosedError(Close(1008, "policy"), None), "unreachable", "backoff", "1008 (policy)"),
-    (ws.InvalidHandshake(), "malformed", "backoff", "InvalidHandshake"),
-    (ws.InvalidMessage("not HTTP"), "malformed", "backoff", "InvalidMessage"),
-    (ConnectionRefusedError(111, "Connection refused"), "unreachable", "backoff", "Connection refused"),
-    (OSError("Multiple exceptions"), "unreachable", "backoff", "OSError"),
-    (ssl.SSLCertVerificationError(1, "certificate verify failed"), "unreachable", "backoff", "certificate"),
-    (EOFError(), "unreachable", "backoff", "EOFError"),
-    (ImportError("no python-socks"), "unreachable", "backoff", "SOCKS proxy"),
-]
+def caused(error, cause):
+    error.__cause__ = cause
+    return error
 
 
-@pytest.mark.parametrize(("error", "code", "remedy", "told"), CONNECTION, ids=lambda value: type(value).__name__)
-def test_each_failure_of_a_connection_has_a_code_a_remedy_and_a_sentence(error, code, remedy, told):
-    fault = connection_fault(error)
-    assert (fault.code, fault.again) == (code, remedy)
-    assert told in fault.text
-
-
-def test_the_reason_of_a_close_is_told_in_part_only():
-    assert len(connection_fault(ws.ConnectionClosedError(Close(1008, "x" * 120), None)).text) < 140
+def ended_by(data):
+    """What websockets makes of an open connection on which `data` came, and then the end."""
+    protocol = ClientProtocol(parse_uri("ws://stream.example/"), state=State.OPEN, max_size=10)
+    protocol.receive_data(data)
+    protocol.receive_eof()
+    return protocol.close_exc
 
 
 def answer(status, headers=None, body="{}"):
@@ -88,51 +71,288 @@ def answer(status, headers=None, body="{}"):
     return APIError(body, requests.HTTPError(response=response))
 
 
-REST = [  # what was raised, code, may it be tried again, does it count for the breaker
-    (answer(401), "authFailed", False, False),
-    (answer(403), "forbidden", False, False),
-    (answer(404), "refused", False, False),
-    (answer(422), "refused", False, False),
-    (answer(429), "rateLimited", True, True),
-    (answer(500), "serverError", True, True),
-    (answer(502, body="<html>Bad gateway</html>"), "serverError", True, True),
-    (answer(504), "serverError", True, True),
-    (APIError("{}"), "serverError", True, True),
-    (requests.ConnectTimeout(), "timeout", True, True),
-    (requests.ReadTimeout(), "timeout", True, True),
-    (TimeoutError(), "timeout", True, True),
-    (requests.ConnectionError(), "unreachable", True, True),
-    (requests.exceptions.SSLError(), "unreachable", True, True),
-    (requests.exceptions.ChunkedEncodingError(), "unreachable", True, True),
-    (urllib3.exceptions.ProtocolError(), "unreachable", True, True),
-    (OSError(), "unreachable", True, True),
-    (requests.exceptions.JSONDecodeError("no", "<html>", 0), "malformed", True, True),
-    (msgspec.ValidationError(), "malformed", True, True),
-    (ValueError(), "malformed", True, True),
-    (TypeError(), "malformed", True, True),
-    (KeyError("quotes"), "malformed", True, True),
-    (AttributeError(), "malformed", True, True),
-    (CircuitBreakerError(), "breakerOpen", False, False),
-    (RuntimeError(), "unreachable", True, True),
+def through_requests(error, **options):
+    """`error` of a socket, as urllib3 and requests hand it on."""
+
+    def fail(*_args, **_kwargs):
+        raise error
+
+    with pytest.MonkeyPatch.context() as patch, requests.Session() as session:
+        session.trust_env = False
+        if isinstance(error, ssl.SSLError):
+            patch.setattr("urllib3.connection.HTTPSConnection.connect", fail)
+        else:
+            patch.setattr("urllib3.util.connection.create_connection", fail)
+        with pytest.raises(requests.RequestException) as caught:
+            session.get("https://paper-api.example/", **options)
+    return caught.value
+
+
+def asked(url, **proxies):
+    """What requests says about a request that it never sends."""
+    with requests.Session() as session:
+        session.trust_env = False
+        with pytest.raises(requests.RequestException) as caught:
+            session.get(url, proxies=proxies)
+    return caught.value
+
+
+class Unheard(Exception):
+    """Nobody thought of this one."""
+
+
+BY_PROXY = {"proxies": {"https": "http://user:hunter2@proxy.example:3128"}}
+NO_SUCH_NAME = socket.gaierror(-2, "Name or service not known")
+REFUSED = ConnectionRefusedError(111, "Connection refused")
+TUNNEL = OSError("Tunnel connection failed: 407 Proxy Authentication Required")
+
+STREAM = [  # row, what came, public code, how soon again, what the sentence must tell
+    ("stream 400", frame(400), "malformed", "backoff", "did not understand"),
+    ("stream 401", frame(401), "unreachable", "backoff", "not authenticated"),
+    ("stream 402", frame(402), "authFailed", "halt", "alpaca.paper, then send SIGHUP"),
+    ("stream 403", frame(403), "unreachable", "backoff", "authenticated already"),
+    ("stream 404", frame(404), "unreachable", "backoff", "too long"),
+    ("stream 405", frame(405), "symbolLimit", "fewer", "read by REST"),
+    ("stream 406", frame(406), "connectionLimit", "longest", "stop the other program"),
+    ("stream 407", frame(407), "slowClient", "backoff", "too slowly"),
+    ("stream 409", frame(409), "insufficientSubscription", "halt", 'feed = "indicative"'),
+    ("stream 410", frame(410), "malformed", "backoff", "subscription"),
+    ("stream 411", frame(411), "insufficientSubscription", "halt", 'feed = "indicative"'),
+    ("stream 412", frame(412), "malformed", "backoff", "MessagePack"),
+    ("stream 413", frame(413), "malformed", "backoff", "all option quotes"),
+    ("stream 500", frame(500), "unreachable", "backoff", "internal error"),
+    ("stream other", frame(499), "unreachable", "backoff", "499: strange"),
+    ("stream other", frame(-1), "unreachable", "backoff", "-1: strange"),
+    ("stream other", frame(2**64), "unreachable", "backoff", "18446744073709551616: strange"),
+    ("stream other", ErrorFrame(code=408), "unreachable", "backoff", "error 408"),
+    ("trading stream unauthorized", Unauthorized(), "authFailed", "halt", "trading stream refuses"),
+    ("upgrade 401", refusal(401), "authFailed", "halt", "(HTTP 401); check the key"),
+    ("upgrade 402", refusal(402), "authFailed", "halt", "(HTTP 402); check the key"),
+    ("upgrade 429", refusal(429), "unreachable", "longest", "HTTP 429"),
+    ("upgrade 4xx", refusal(403), "unreachable", "backoff", "HTTP 403"),
+    ("upgrade 4xx", refusal(404), "unreachable", "backoff", "check the stream URLs"),
+    ("upgrade 5xx", refusal(502), "unreachable", "backoff", "HTTP 502"),
+    ("upgrade other", refusal(200), "malformed", "backoff", "HTTP 200"),
+    ("bad URL", ws.InvalidURI("http://user:hunter2@x/", "no"), "unreachable", "backoff", "check the stream URLs"),
+    (
+        "proxy",
+        ws.InvalidProxy("ftp://user:hunter2@x:1", "no"),
+        "unreachable",
+        "backoff",
+        "InvalidProxy; check the proxy",
+    ),
+    ("proxy", ws.InvalidProxyStatus(Response(407, "", Headers())), "unreachable", "backoff", "proxy fails: HTTP 407"),
+    ("proxy", caused(ws.ProxyError("socks"), REFUSED), "unreachable", "backoff", "Connection refused"),
+    ("proxy", caused(ws.InvalidProxyMessage("no HTTP"), EOFError()), "unreachable", "backoff", "InvalidProxyMessage"),
+    ("no python-socks", ImportError("requires python-socks"), "unreachable", "backoff", "SOCKS proxy; install"),
+    ("name lookup", NO_SUCH_NAME, "unreachable", "backoff", "Name or service not known; check the network"),
+    ("TLS certificate", EXPIRED, "unreachable", "backoff", "has expired; check the clock and the CA certificates"),
+    ("TLS", ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER]"), "unreachable", "backoff", "WRONG_VERSION_NUMBER"),
+    ("connect", REFUSED, "unreachable", "backoff", "Connection refused"),
+    ("connect", OSError("Multiple exceptions: …"), "unreachable", "backoff", "Multiple exceptions"),
+    ("connect", OSError(), "unreachable", "backoff", "OSError"),
+    ("socket timeout", TimeoutError(), "unreachable", "backoff", "in time"),
+    ("socket timeout", TimeoutError(110, "Connection timed out"), "unreachable", "backoff", "in time"),
+    ("socket broke off", ended_by(b""), "unreachable", "backoff", "broke off"),
+    ("socket broke off", EOFError(), "unreachable", "backoff", "broke off"),
+    ("socket broke off", caused(ws.InvalidMessage("no HTTP"), EOFError()), "unreachable", "backoff", "broke off"),
+    ("socket closed", ended_by(b"\x88\x02\x03\xe9"), "unreachable", "backoff", "closed with 1001"),
+    ("socket closed", ended_by(b"\x88\x08\x03\xf0policy"), "unreachable", "backoff", "1008 (policy)"),
+    ("socket closed", ended_by(b"\x88\x02\x03\xf1"), "unreachable", "backoff", "closed with 1009"),
+    ("frame too large", ended_by(b"\x82\x7d" + bytes(125)), "malformed", "backoff", "larger frame"),
+    ("protocol broken", ended_by(b"\xff\xff"), "malformed", "backoff", "invalid opcode"),
+    ("protocol broken", ws.InvalidUpgrade("Connection"), "malformed", "backoff", "InvalidUpgrade; please report"),
+    ("protocol broken", caused(ws.InvalidMessage("x"), ValueError()), "malformed", "backoff", "InvalidMessage"),
+    ("socket other", Unheard(SECRET), "unreachable", "backoff", "Unheard"),
+]
+
+REST = [  # row, what came, public code, how soon again, what the sentence must tell
+    ("rest 401", answer(401), "authFailed", "reading", "(401); check the key"),
+    ("rest 403", answer(403), "forbidden", "reading", 'set alpaca.feed = "indicative"'),
+    ("rest 4xx", answer(404), "refused", "reading", "(404)"),
+    ("rest 4xx", answer(422), "refused", "reading", "(422)"),
+    ("rest 408", answer(408), "timeout", "retry", "too long"),
+    ("rest 429", answer(429), "rateLimited", "asked", "rate limit"),
+    ("rest 5xx", answer(500), "serverError", "retry", "(500)"),
+    ("rest 5xx", answer(502, body="<html>Bad gateway</html>"), "serverError", "retry", "(502)"),
+    ("rest 5xx", answer(504), "serverError", "retry", "(504)"),
+    ("rest other", answer(302), "unreachable", "retry", "(302)"),
+    ("rest other", APIError("{}"), "unreachable", "retry", "(no status)"),
+    ("rest other", APIError("{}", requests.HTTPError()), "unreachable", "retry", "(no status)"),
+    ("rest other", Unheard(SECRET), "unreachable", "retry", "(Unheard)"),
+    ("rest bad URL", asked("https://"), "unreachable", "reading", "InvalidURL; check alpaca.trading_url"),
+    ("rest bad URL", asked("paper-api.example"), "unreachable", "reading", "MissingSchema"),
+    (
+        "rest no PySocks",
+        asked("https://x.example/", https="socks5://127.0.0.1:1"),
+        "unreachable",
+        "reading",
+        "install the packages",
+    ),
+    ("rest proxy", asked("https://x.example/", https="http:///"), "unreachable", "retry", "check the proxy"),
+    ("rest proxy", through_requests(REFUSED, **BY_PROXY), "unreachable", "retry", "proxy fails: Connection refused"),
+    ("rest proxy", through_requests(NO_SUCH_NAME, **BY_PROXY), "unreachable", "retry", "proxy fails: Name or service"),
+    ("rest proxy", requests.exceptions.ProxyError(TUNNEL), "unreachable", "retry", "failed: 407"),
+    ("rest name lookup", through_requests(NO_SUCH_NAME), "unreachable", "retry", "Name or service not known; check"),
+    ("rest TLS certificate", through_requests(EXPIRED), "unreachable", "reading", "has expired; check the clock"),
+    ("rest TLS", through_requests(ssl.SSLEOFError(8, "EOF")), "unreachable", "retry", "connection for us: EOF"),
+    ("rest TLS", requests.exceptions.SSLError(), "unreachable", "retry", "SSLError"),
+    ("rest timeout", through_requests(TimeoutError()), "timeout", "retry", "in time"),
+    ("rest timeout", requests.ReadTimeout(), "timeout", "retry", "in time"),
+    ("rest timeout", TimeoutError(), "timeout", "retry", "in time"),
+    ("rest connection", through_requests(REFUSED), "unreachable", "retry", "reached: Connection refused"),
+    ("rest connection", requests.ConnectionError(), "unreachable", "retry", "reached: ConnectionError"),
+    ("rest connection", requests.exceptions.ChunkedEncodingError(), "unreachable", "retry", "ChunkedEncodingError"),
+    ("rest connection", urllib3.exceptions.ProtocolError(), "unreachable", "retry", "ProtocolError"),
+    ("rest connection", OSError(), "unreachable", "retry", "OSError"),
+    ("rest not JSON", requests.exceptions.JSONDecodeError("no", "<html>", 0), "malformed", "retry", "no JSON"),
+    ("rest wrong shape", msgspec.ValidationError(), "malformed", "retry", "ValidationError"),
+    ("rest wrong shape", ValueError(SECRET), "malformed", "retry", "ValueError"),
+    ("rest wrong shape", TypeError(), "malformed", "retry", "TypeError"),
+    ("rest wrong shape", KeyError("quotes"), "malformed", "retry", "KeyError"),
+    ("rest wrong shape", AttributeError(), "malformed", "retry", "AttributeError"),
+    ("rest breaker open", CircuitBreakerError(), "breakerOpen", "breaker", "too often"),
 ]
 
 
-@pytest.mark.parametrize(("error", "code", "may_retry", "is_outage"), REST)
-def test_each_failure_of_rest_has_a_code_and_is_judged(error, code, may_retry, is_outage):
-    fault = rest_fault(error)
-    assert (fault.code, fault.may_retry, fault.is_outage) == (code, may_retry, is_outage)
-    assert fault.text.startswith("Alpaca")
-    assert fault.wait_seconds is None
+def told(name, failure, of):
+    diagnosis = classify(failure, of=of)
+    remedy = MEANINGS[name].remedy
+    return f"{diagnosis.text}; {remedy}" if remedy else diagnosis.text
 
 
-def test_a_fault_stays_the_fault_that_it_is():
-    fault = RestFault("timeout", "late", may_retry=True)
-    assert rest_fault(fault) is fault
+class TestTable:
+    @pytest.mark.parametrize(("name", "failure", "code", "again", "words"), STREAM)
+    def test_each_failure_of_a_stream_has_its_row(self, name, failure, code, again, words):
+        diagnosis = classify(failure, of="stream")
+        assert (diagnosis.name, diagnosis.meaning.code, diagnosis.meaning.again) == (name, code, again)
+        assert words in told(name, failure, "stream")
+
+    @pytest.mark.parametrize(("name", "failure", "code", "again", "words"), REST)
+    def test_each_failure_of_rest_has_its_row(self, name, failure, code, again, words):
+        diagnosis = classify(failure, of="REST")
+        assert (diagnosis.name, diagnosis.meaning.code, diagnosis.meaning.again) == (name, code, again)
+        assert words in told(name, failure, "REST")
+        assert told(name, failure, "REST").startswith("Alpaca")
+
+    def test_each_row_is_reached(self):
+        assert {row[0] for row in STREAM + REST} == set(MEANINGS)
+
+    @pytest.mark.parametrize("failure", [row[1] for row in STREAM + REST])
+    @pytest.mark.parametrize("of", ["stream", "REST"])
+    def test_no_sentence_repeats_a_secret(self, failure, of):
+        assert "hunter2" not in classify(failure, of=of).text
+
+    def test_the_words_are_public_ones(self):
+        for name, meaning in MEANINGS.items():
+            assert meaning.code in typing.get_args(Code) or name.startswith("rest ")
+            assert meaning.code in typing.get_args(Code) + typing.get_args(RestCode)
+            of_rest = {"retry", "asked", "reading", "breaker"}
+            assert (meaning.again in of_rest) == name.startswith("rest ")
+        assert {meaning.again for meaning in MEANINGS.values()} == {
+            word for part in typing.get_args(HowSoon) for word in typing.get_args(part)
+        }
+
+    def test_only_what_a_person_must_end_halts(self):
+        assert all(meaning.remedy for meaning in MEANINGS.values() if meaning.again in ("halt", "longest"))
+
+    def test_what_was_being_handled_is_no_cause(self):
+        error = requests.ConnectionError()
+        error.__context__ = NO_SUCH_NAME
+        assert classify(error, of="REST").name == "rest connection"
 
 
-def test_the_sentence_repeats_nothing_that_came():
-    assert "hunter2" not in str(rest_fault(answer(500, body="hunter2")))
-    assert "hunter2" not in str(rest_fault(ValueError("hunter2")))
+words = st.text(st.characters(exclude_categories=())) | st.text("aZ09+/ ", min_size=15).map(
+    lambda text: f"x {text * 9}"
+)
+
+
+@st.composite
+def exceptions(draw):
+    """Errors of any class that we know or do not, with anything for arguments and causes, in circles too."""
+    known = [type(row[1]) for row in STREAM + REST if type(row[1]).__init__ in (Exception.__init__, OSError.__init__)]
+    plain = st.sampled_from([*known, Unheard, BaseException, Exception, OSError, ConnectionError, ssl.SSLError])
+    name = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), min_size=1)
+    kinds = plain | st.builds(lambda name, base: type(name, (base,), {}), name, plain)
+    arguments = st.lists(st.none() | st.integers() | words | st.binary(), max_size=3)
+    errors = [draw(kinds)(*draw(arguments)) for _ in range(draw(st.integers(1, 4)))]
+    for error in errors:
+        error.__cause__ = draw(st.none() | st.sampled_from(errors))
+        error.args += tuple(draw(st.lists(st.sampled_from(errors), max_size=2)))
+    return errors[0]
+
+
+@pytest.mark.slow
+@given(
+    failure=st.one_of(
+        exceptions(),
+        st.builds(ErrorFrame, code=st.integers(), msg=words),
+        st.integers().map(refusal),
+        st.builds(answer, st.integers() | st.none(), body=words),
+        st.none(),
+        st.integers(),
+        words,
+    ),
+    of=st.sampled_from(["stream", "REST"]),
+)
+def test_whatever_comes_has_a_row_and_a_short_sentence_that_can_be_sent(failure, of):
+    diagnosis = classify(failure, of=of)
+    assert diagnosis.meaning is MEANINGS[diagnosis.name]
+    assert diagnosis.name.startswith("rest ") == (of == "REST")
+    assert diagnosis.text.isprintable()
+    assert len(diagnosis.text) < 250
+    msgspec.json.encode(diagnosis.text)
+
+
+@given(words, st.text("abcXYZ019+/", min_size=20, max_size=60), words)
+def test_nothing_as_long_as_a_key_is_repeated(before, key, after):
+    text = stream_fault(499, f"{before} {key} {after}").text
+    assert key not in text
+    assert key[:20] not in text
+    assert len(text) < 150
+
+
+class TestStreamFault:
+    @pytest.mark.parametrize(("name", "failure", "code", "again", "words"), STREAM)
+    def test_it_says_what_the_table_says(self, name, failure, code, again, words):
+        if isinstance(failure, ErrorFrame):
+            fault = stream_fault(failure.code, failure.msg)
+        else:
+            fault = unauthorized_fault() if isinstance(failure, Unauthorized) else connection_fault(failure)
+        expected = again if again in typing.get_args(Again) else "backoff"
+        assert (fault.code, fault.again, fault.remedy) == (code, expected, MEANINGS[name].remedy)
+        assert fault.reason == told(name, failure, "stream")
+
+    def test_the_symbol_limit_is_the_one_error_that_ends_no_connection(self):
+        assert [name for name, meaning in MEANINGS.items() if meaning.again == "fewer"] == [f"stream {SYMBOL_LIMIT}"]
+
+    def test_the_reason_of_a_close_is_told_in_part_only(self):
+        assert len(connection_fault(ws.ConnectionClosedError(Close(1008, "x y " * 30), None)).text) < 150
+
+
+class TestRestFault:
+    @pytest.mark.parametrize(("name", "failure", "code", "again", "words"), REST)
+    def test_it_says_what_the_table_says(self, name, failure, code, again, words):
+        fault = rest_fault(failure)
+        is_worth = again in ("retry", "asked")
+        assert (fault.code, fault.may_retry, fault.is_outage) == (code, is_worth, is_worth)
+        assert fault.reason == str(fault) == told(name, failure, "REST")
+        assert fault.wait_seconds is None
+
+    def test_a_fault_stays_the_fault_that_it_is(self):
+        fault = RestFault("timeout", "late", may_retry=True)
+        assert rest_fault(fault) is fault
+        assert fault.reason == "late"
+
+    def test_while_the_breaker_is_open_the_last_cause_is_told_with_its_remedy(self):
+        fault = breaker_fault(rest_fault(through_requests(NO_SUCH_NAME)))
+        assert (fault.code, fault.may_retry, fault.is_outage) == ("unreachable", False, False)
+        assert "Name or service not known, too often in a row" in fault.text
+        assert fault.reason.endswith("check the network and its name server")
+
+    def test_a_breaker_without_a_cause_has_a_word_of_its_own(self):
+        fault = breaker_fault(None)
+        assert (fault.code, fault.may_retry, fault.is_outage) == ("breakerOpen", False, False)
 
 
 class TestRateLimit:
@@ -158,6 +378,27 @@ class TestRateLimit:
     def test_a_reset_in_the_past_asks_for_no_wait_of_its_own(self):
         assert self.wait(X_RateLimit_Reset=str(int(time.time()) - 2)) is None
 
-    @pytest.mark.parametrize("text", ["", "soon", "-3", "1.5", "٣", "Fri, 99 Foo 99999999999 99:99:99 GMT"])
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "",
+            "soon",
+            "-3",
+            "1.5",
+            "٣",
+            "Fri, 99 Foo 99999999999 99:99:99 GMT",
+            "Fri, 20 Nov 99999999999 15:00:00 GMT",
+            "1 Jan 10000 00:00 +0000",
+        ],
+    )
     def test_what_cannot_be_read_asks_for_nothing(self, text):
         assert self.wait(Retry_After=text, X_RateLimit_Reset=text) is None
+
+    def test_only_an_answer_that_asks_for_a_wait_is_read_for_one(self):
+        assert rest_fault(answer(503, {"Retry-After": "7"})).wait_seconds is None
+
+    @pytest.mark.slow
+    @given(words | st.from_regex(r"\w{3}, \d+ (Jan|Nov) \d+ \d+:\d+:\d+ [+-]?\w+", fullmatch=True), words)
+    def test_no_header_is_too_strange(self, after, reset):
+        wait = self.wait(Retry_After=after, X_RateLimit_Reset=reset)
+        assert wait is None or wait >= 0.0

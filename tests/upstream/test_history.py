@@ -80,8 +80,15 @@ def parent(identity="one", legs=LEGS, **fields):
 
 def order(row):
     """The order of one row; None where it is left out."""
-    found = history.page([row]).orders
+    found = history.page([row], [].append).orders
     return found[0] if found else None
+
+
+def refused(*rows):
+    """What is counted of some rows."""
+    names = []
+    history.page(list(rows), names.append)
+    return names
 
 
 class TestRows:
@@ -122,7 +129,7 @@ class TestRows:
     def test_one_without_any_instant_of_a_fill_counts_from_its_submission(self):
         assert order(parent(legs=[leg(filled_at=None)], filled_at=None)).filled_at == SUBMITTED_AT
 
-    @pytest.mark.parametrize("quantity", ["0", None, "", "-1", "0.5", "NaN", "x", []])
+    @pytest.mark.parametrize("quantity", ["0", "0.0", 0, None, ""])
     def test_a_leg_that_has_filled_nothing_is_left_out(self, quantity):
         assert [fill.symbol for fill in order(parent(legs=[LEGS[0], leg(quantity=quantity)])).fills] == [LONG_PUT]
 
@@ -130,35 +137,47 @@ class TestRows:
         "row",
         [
             parent(legs=[leg(quantity="0")], status="canceled"),
-            parent(id=None),
             parent(legs=[leg("SPY")]),
             parent(legs=[]),
-            leg("SPY", asset_class="us_equity"),
+            leg("SPY", asset_class="us_equity", quantity="0.5"),
+        ],
+        ids=["nothing filled", "a stock leg alone", "no legs", "a stock"],
+    )
+    def test_an_order_that_has_filled_no_option_is_left_out(self, row):
+        assert (order(row), refused(row)) == (None, [])
+
+    @pytest.mark.parametrize(
+        "row",
+        [
+            parent(id=None),
+            parent(id="\ud800"),
             parent(legs=[*LEGS[1:], leg(position_intent=None)]),
             parent(legs=[*LEGS[1:], leg(position_intent="hedge")]),
+            parent(legs=[*LEGS[1:], leg(position_intent=["buy_to_open"])]),
             parent(legs=[*LEGS[1:], leg(price=None)]),
             parent(legs=[*LEGS[1:], leg(price="NaN")]),
+            *(parent(legs=[*LEGS[1:], leg(quantity=quantity)]) for quantity in ("-1", "0.5", "NaN", "x", [], True)),
             parent(legs=[leg(filled_at=None)], filled_at=None, submitted_at=None),
-        ],
-        ids=[
-            *("nothing filled", "no id", "a stock leg alone", "no legs", "a stock", "no intent", "strange intent"),
-            *("no price", "no number", "no instant"),
+            parent(legs=[leg(filled_at="0001-01-01T00:00:00Z")], filled_at=None, submitted_at="9999-12-31T23:59:59Z"),
         ],
     )
-    def test_an_order_that_tells_nothing_or_not_all_is_left_out(self, row):
-        assert order(row) is None
+    def test_an_order_that_does_not_tell_all_is_left_out_and_counted(self, row):
+        assert (order(row), refused(row)) == (None, ["orderRow"])
 
     def test_a_stock_beside_options_is_left_out_alone(self):
         assert len(order(parent(legs=[*LEGS, leg("SPY", asset_class="us_equity", position_intent=None)])).fills) == 4
 
     @pytest.mark.parametrize("junk", [None, 5, "row", [], {}, {"legs": 5}, {"id": [], "legs": [None]}])
     def test_a_row_that_cannot_be_read_costs_nothing_else(self, junk):
-        assert len(history.page([junk, parent()]).orders) == 1
+        assert len(history.page([junk, parent()], [].append).orders) == 1
+
+    def test_an_element_that_is_no_row_is_counted(self):
+        assert refused(None, 5, parent(), []) == ["orderRow"] * 3
 
     @pytest.mark.parametrize("answer", [None, {}, "", 3])
     def test_an_answer_that_is_no_list_is_refused(self, answer):
         with pytest.raises(TypeError, match="not as a list"):
-            history.page(answer)
+            history.page(answer, [].append)
 
     JSON = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists(st.none(), max_size=1)
 
@@ -171,7 +190,7 @@ class TestRows:
         )
     )
     def test_rows_never_raise(self, answer):
-        for read in history.page(answer).orders:
+        for read in history.page(answer, [].append).orders:
             assert read.fills
             assert read.filled_at.tzinfo is dt.UTC
 
@@ -179,19 +198,27 @@ class TestRows:
 class TestPages:
     def test_the_newest_order_of_any_kind_tells_where_to_go_on(self):
         stock = leg("SPY", submitted_at="2026-11-19T18:00:00Z")
-        read = history.page([parent(), stock])
+        read = history.page([parent(), stock], [].append)
         assert read.newest_at == dt.datetime(2026, 11, 19, 18, 0, tzinfo=dt.UTC)
         assert not read.is_full
 
     def test_an_order_that_was_not_submitted_counts_from_its_creation(self):
-        assert history.page([parent(submitted_at=None, created_at=SUBMITTED)]).newest_at == SUBMITTED_AT
+        assert history.page([parent(submitted_at=None, created_at=SUBMITTED)], [].append).newest_at == SUBMITTED_AT
+
+    @pytest.mark.parametrize("submitted", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+    def test_an_instant_at_an_end_of_the_calendar_is_none(self, submitted):
+        assert history.page([parent(submitted_at=submitted)], [].append).newest_at is None
+
+    @pytest.mark.parametrize("status", [None, 5, ["filled"], {}])
+    def test_a_status_that_is_no_text_may_still_fill(self, status):
+        assert history.page([parent(status=status)], [].append).open_since == SUBMITTED_AT
 
     def test_nothing_tells_nothing(self):
-        assert history.page([]) == NO_ORDERS
+        assert history.page([], [].append) == NO_ORDERS
 
     def test_as_many_as_were_asked_for_are_a_full_page(self):
-        assert history.page([None] * 500).is_full
-        assert not history.page([None] * 499).is_full
+        assert history.page([None] * 500, [].append).is_full
+        assert not history.page([None] * 499, [].append).is_full
 
     @pytest.mark.parametrize("status", ["new", "partially_filled", "accepted", "held", "something new"])
     def test_the_oldest_option_order_that_may_still_fill_is_told(self, status):
@@ -200,11 +227,11 @@ class TestPages:
             parent(status=status),
             parent(status=status, submitted_at="2026-11-19T18:00:00Z"),
         ]
-        assert history.page(rows).open_since == SUBMITTED_AT
+        assert history.page(rows, [].append).open_since == SUBMITTED_AT
 
     @pytest.mark.parametrize("status", ["filled", "canceled", "expired", "replaced", "rejected"])
     def test_one_that_has_ended_is_not_waited_for(self, status):
-        assert history.page([parent(status=status)]).open_since is None
+        assert history.page([parent(status=status)], [].append).open_since is None
 
 
 def page(*orders, newest_at=None, open_since=None, is_full=False):

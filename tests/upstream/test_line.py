@@ -6,10 +6,14 @@ import itertools
 import logging
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from condord.live.link import STEP_SECONDS
+from tests.fakes.alpaca import LOGIN
 from tests.fakes.faulty_link import FaultyLink
-from tests.fakes.streams import OptionServer, frame
+from tests.fakes.streams import AUTHENTICATED, CONNECTED, OptionServer, error, frame
+from tests.live.accounts import REPEATABLE
 from tests.upstream.lines import END_SECONDS, OptionBench
 from tests.virtualtime import run, settle, until
 
@@ -553,3 +557,63 @@ class TestSilence:
                 assert bench.state == "live"
 
         play()
+
+
+# Never two sockets.
+
+HEALTHY = {"upgrade": 101, "welcome": CONNECTED, "login": AUTHENTICATED, "echoes": True, "hangs_up": True}
+SERVERS = {
+    "heal": HEALTHY,
+    "refuse the key": {"login": error(402)},
+    "limit": {"login": error(406)},
+    "go mute": {"welcome": None},
+    "refuse the upgrade": {"upgrade": 502},
+    "never upgrade": {"upgrade": None},
+    "do not echo": {"echoes": False, "hangs_up": False},
+}
+PEERS = {
+    "reset": lambda peer: peer.reset(),
+    "cut": lambda peer: peer.cut(),
+    "close": lambda peer: peer.close(),
+    "quote": lambda peer: peer.send(quote()),
+}
+OURS = {
+    "retry": lambda stream, url: stream.retry(),
+    "reload": lambda stream, url: stream.reload(LOGIN, url),
+    "want more": lambda stream, url: stream.want([*stream.symbols, f"S{len(stream.symbols)}"]),
+}
+
+
+def do(deed, server, stream):
+    """One thing that happens to a connection, from either side."""
+    for name, value in SERVERS.get(deed, {}).items():
+        setattr(server, name, value)
+    for peer in list(server.peers) if deed in PEERS else ():
+        PEERS[deed](peer)
+    if deed in OURS:
+        OURS[deed](stream, server.url)
+
+
+@pytest.mark.slow
+@settings(REPEATABLE, max_examples=60)
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([*SERVERS, *PEERS, *OURS]), st.sampled_from([0.0, 0.01, 0.2, 1.0, 3.1, 12.0, 40.0])),
+        max_size=25,
+    )
+)
+def test_whatever_happens_there_are_never_two_sockets_and_in_the_end_it_is_live(deeds):
+    async def play():
+        async with OptionServer() as server:
+            bench = OptionBench(server, least=0.05, most=2.0)
+            async with bench.at_work():
+                for deed, seconds in deeds:
+                    do(deed, server, bench.stream)
+                    await settle(seconds)
+                    assert server.most <= 1
+                do("heal", server, bench.stream)
+                bench.stream.retry()
+                await until(lambda: bench.state == "live", within=90.0)
+                assert server.most <= 1
+
+    run(play())

@@ -94,7 +94,8 @@ class TestFrames:
         seconds = int(AT.timestamp())
         streamed = msgspec.msgpack.Ext(-1, (nanoseconds << 34 | seconds).to_bytes(8, "big"))
         (tick,) = protocol().receive(encoded(quote(t=streamed)))
-        (read_by_rest,) = rows.ticks({PUT: {"t": f"{AT:%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z", "bp": 1, "ap": 2}})
+        row = {"t": f"{AT:%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z", "bp": 1, "ap": 2}
+        (read_by_rest,) = rows.ticks({"quotes": {PUT: row}}, pytest.fail)
         assert tick.at == read_by_rest.at
 
     def test_no_bid_is_an_integer_zero(self):
@@ -145,7 +146,8 @@ class TestBadElements:
         assert reader.refused == {"element": 1}
 
     @pytest.mark.parametrize(
-        "data", [b"", b"\xc1", b"[]", b'[{"T":"q"}]', encoded(quote())[:-3], b"\xdd\xff\xff\xff\xff"]
+        "data",
+        [b"", b"\xc1", b"[]", b'[{"T":"q"}]', b"\xdd\xff\xff\xff\xff", b"\xdd\x00\x01\x00\x00" + b"\xc0" * 65536],
     )
     def test_a_frame_that_is_no_array_is_counted_once(self, data):
         reader = protocol()
@@ -155,7 +157,25 @@ class TestBadElements:
     def test_a_frame_nested_without_end_is_counted_once(self):
         reader = protocol()
         assert list(reader.receive(b"\x91" * 100_000 + b"\xc0")) == []
-        assert reader.refused == {"frame": 1}
+        assert reader.refused == {"element": 1}
+
+    @pytest.mark.parametrize(
+        "damage",
+        [b"\xc1", b"\x91" * 10_000 + b"\xc0", b"\xc0", b"\x81\xa1T\xa1z", b"\xd5\xff\x00\x00"],
+        ids=["no value", "nested without end", "nil", "unknown type", "a time of two bytes"],
+    )
+    def test_the_sound_quotes_around_damage_are_saved(self, damage):
+        reader = protocol()
+        sound = [msgspec.msgpack.encode(quote(symbol)) for symbol in "AB"]
+        messages = reader.receive(b"\x93" + sound[0] + damage + sound[1])
+        assert [message.symbol for message in messages] == ["A", "B"]
+        assert reader.refused == {"element": 1}
+
+    def test_the_sound_quotes_before_a_cut_are_saved(self):
+        reader = protocol()
+        messages = reader.receive(encoded(quote("A"), quote("B"))[:-3])
+        assert [message.symbol for message in messages] == ["A"]
+        assert reader.refused == {"element": 1}
 
     def test_an_element_nested_without_end_never_raises(self):
         reader = protocol()
@@ -240,11 +260,21 @@ class TestSubscriptions:
         asking.want(["Z", "Y", "A", "B"])
         assert sent(asking.due()) == [("subscribe", ["Y", "Z"])]
         assert asking.is_limited
+        assert asking.missing == ["A", "B"]
 
     def test_all_fit_is_not_limited(self):
         asking = protocol(symbol_limit=2)
         asking.want(["Z", "Y"])
         assert not asking.is_limited
+        assert asking.missing == []
+
+    def test_what_is_merely_asked_for_is_not_missing_yet(self):
+        asking = protocol()
+        asking.want(["A"])
+        asking.due()
+        assert (asking.missing, asking.is_settled) == ([], False)
+        asking.acknowledge(["A"])
+        assert (asking.missing, asking.is_settled) == ([], True)
 
     def test_a_symbol_left_out_of_the_answer_is_counted_and_not_asked_for_again(self):
         asking = protocol()
@@ -254,13 +284,34 @@ class TestSubscriptions:
         assert asking.due() == []
         assert asking.refused == {"unacknowledged": 1}
 
-    def test_a_symbol_left_out_of_the_answer_is_asked_for_at_the_next_wish(self):
+    def test_a_symbol_left_out_of_the_answer_is_missing_but_no_matter_of_a_limit(self):
+        asking = protocol()
+        asking.want(["A", "B"])
+        asking.due()
+        asking.acknowledge(["A"])
+        assert asking.missing == ["B"]
+        assert not asking.is_limited
+
+    def test_a_symbol_left_out_of_the_answer_is_asked_for_at_another_wish(self):
         asking = protocol()
         asking.want(["A", "B"])
         asking.due()
         asking.acknowledge(["A"])
         asking.want(["A", "B"])
+        assert asking.due() == []
+        asking.want(["A", "B", "C"])
+        assert sent(asking.due()) == [("subscribe", ["B", "C"])]
+
+    def test_a_symbol_left_out_of_the_answer_is_asked_for_when_there_is_hope_and_missing_until_it_is_there(self):
+        asking = protocol()
+        asking.want(["A", "B"])
+        asking.due()
+        asking.acknowledge(["A"])
+        asking.hope()
         assert sent(asking.due()) == [("subscribe", ["B"])]
+        assert asking.missing == ["B"]
+        asking.acknowledge(["A", "B"])
+        assert asking.missing == []
 
     def test_a_symbol_left_out_of_the_answer_leaves_its_room_to_the_next(self):
         asking = protocol(symbol_limit=2)
@@ -285,16 +336,50 @@ class TestSubscriptions:
         asking.acknowledge(["X"])
         assert sent(asking.due()) == [("subscribe", ["A"])]
 
-    def test_a_405_halves_what_is_asked_for_more_and_keeps_what_there_is(self):
+    def test_a_405_keeps_what_there_is_and_finds_what_fits_beside_it(self):
         asking = protocol()
         asking.want(["A", "B"])
         asking.due()
         asking.acknowledge(["A", "B"])
         asking.want(["A", "B", *"CDEFGHIJ"])
+        assert answered(asking, limit=7) == {"A", "B", *"CDEFG"}
+        assert asking.missing == ["H", "I", "J"]
+        assert asking.is_limited
+
+    @given(st.integers(0, 40), st.integers(0, 40), st.integers(1, 40))
+    def test_whatever_their_limit_is_it_is_used_up_in_few_steps(self, limit, wanted, ours):
+        names = [f"S{number:02d}" for number in range(wanted)]
+        asking = protocol(symbol_limit=ours)
+        asking.want(names)
+        assert answered(asking, limit=limit, most_steps=14) == set(names[: min(limit, ours)])
+        assert asking.missing == names[min(limit, ours) :]
+        assert asking.is_limited == (wanted > min(limit, ours))
+
+    def test_a_limit_that_is_gone_is_found_out_when_there_is_hope(self):
+        asking = protocol()
+        asking.want("ABCDEF")
+        assert answered(asking, limit=2) == {"A", "B"}
+        asking.hope()
+        assert asking.is_limited
+        assert answered(asking, limit=100) == set("ABCDEF")
+        assert not asking.is_limited
+
+    def test_hope_in_vain_changes_nothing(self):
+        asking = protocol()
+        asking.want("ABCDEF")
+        answered(asking, limit=2)
+        asking.hope()
+        assert answered(asking, limit=2) == {"A", "B"}
+        assert (asking.missing, asking.is_limited) == (list("CDEF"), True)
+
+    def test_a_limit_that_is_gone_is_told_no_more_though_a_symbol_is_left_out(self):
+        asking = protocol()
+        asking.want("ABCDEF")
+        answered(asking, limit=2)
+        asking.hope()
         asking.due()
-        asking.shrink()
-        assert sent(asking.due()) == [("subscribe", ["C", "D", "E", "F"])]
-        assert asking.acknowledged == {"A", "B"}
+        asking.acknowledge("ABCDE")
+        assert (asking.missing, asking.is_limited) == (["F"], False)
 
     def test_a_405_for_a_single_symbol_ends_the_asking(self):
         asking = protocol()
@@ -312,6 +397,21 @@ class TestSubscriptions:
         asking.shrink()
         assert asking.due() == []
         assert asking.acknowledged == {"A"}
+
+
+def answered(asking, *, limit, most_steps=20):
+    """Answer until nothing is asked any more, as a server with a limit does; what is subscribed in the end."""
+    for _ in range(most_steps):
+        messages = sent(asking.due())
+        if not messages:
+            return asking.acknowledged
+        [(action, names)] = messages
+        assert action == "subscribe"
+        if len(asking.acknowledged.union(names)) > limit:
+            asking.shrink()
+        else:
+            asking.acknowledge(asking.acknowledged.union(names))
+    raise AssertionError("it asks without end")
 
 
 NAMES = st.lists(st.sampled_from("ABCDEFGHIJKL"), unique=True)
@@ -339,6 +439,11 @@ class Subscribing(RuleBasedStateMachine):
             if action == "subscribe":
                 assert len(self.there | set(names)) <= self.ours
         self.unanswered += messages
+
+    @rule()
+    def hope(self):
+        self.protocol.hope()
+        self.ask()
 
     @rule(names=NAMES)
     def want(self, names):
@@ -378,17 +483,16 @@ class Subscribing(RuleBasedStateMachine):
     def teardown(self):
         self.unknown = set()
         answers = 0
-        for names in (self.wanted, self.wanted):  # what was left out is asked for at the next wish
-            self.want(names)
+        for _ in range(3):  # what was left out, and the limit of before, are asked for again
+            self.hope()
             while self.unanswered:
                 self.answer()
                 answers += 1
-                assert answers < 40
-        assert self.there <= set(self.wanted)
-        if len(self.wanted) <= self.theirs and not self.protocol.is_limited:
-            assert self.there == set(self.wanted)
-        first = self.wanted[: len(self.there)]
-        assert self.there == set(first)
+                assert answers < 60
+        fit = min(self.ours, self.theirs)
+        assert self.there == set(self.wanted[:fit])
+        assert self.protocol.missing == self.wanted[fit:]
+        assert self.protocol.is_limited == (len(self.wanted) > fit)
 
 
 Subscribing.TestCase.settings = settings(max_examples=100, stateful_step_count=25, deadline=None)

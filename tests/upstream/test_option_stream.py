@@ -4,8 +4,9 @@ import itertools
 import pytest
 
 from condord.live.link import HALT_SECONDS
-from tests.fakes.alpaca import KEY_ID, SECRET_KEY, wall
-from tests.fakes.streams import AUTHENTICATED, OptionServer, error, frame
+from condord.upstream.ports import Login
+from tests.fakes.alpaca import KEY_ID, LOGIN, SECRET_KEY, wall
+from tests.fakes.streams import AUTHENTICATED, CONNECTED, OptionServer, error, frame
 from tests.upstream.lines import OptionBench
 from tests.virtualtime import run, settle, until
 
@@ -74,7 +75,7 @@ class TestHandshake:
             async with bench.at_work():
                 await until(lambda: bench.state == "live")
                 await settle(700.0)
-                assert (server.requests, bench.stream.subscribed, bench.snapshots) == ([], 0, 1)
+                assert (server.requests, len(bench.stream.streamed), bench.snapshots) == ([], 0, 1)
                 assert len(server.all_peers) == 1
 
 
@@ -264,7 +265,7 @@ class TestSubscriptions:
             async with bench.at_work():
                 await until(lambda: bench.state == "live")
                 bench.stream.want(["A", "B"])
-                await until(lambda: bench.stream.subscribed == 2)
+                await until(lambda: len(bench.stream.streamed) == 2)
                 assert server.requests == [("subscribe", ["A"]), ("subscribe", ["B"])]
                 assert len(server.all_peers) == 1
                 assert bench.snapshots == 1
@@ -302,7 +303,7 @@ class TestSubscriptions:
                 server.peer.reset()
                 await until(lambda: bench.state == "backingOff")
                 bench.stream.want(["C"])
-                assert bench.stream.subscribed == 0
+                assert len(bench.stream.streamed) == 0
                 await until(lambda: bench.state == "live")
                 assert server.requests == [("subscribe", ["A"]), ("subscribe", ["C"])]
 
@@ -325,7 +326,7 @@ class TestSubscriptions:
                 await until(lambda: bench.state == "live")
                 await settle(10.0)
                 assert len(server.requests) == 1
-                assert (bench.stream.subscribed, bench.stream.refused) == (1, {"unacknowledged": 1})
+                assert (len(bench.stream.streamed), bench.stream.refused) == (1, {"unacknowledged": 1})
 
     def test_a_symbol_limit_keeps_the_most_important_and_stays_live(self):
         @play
@@ -334,11 +335,12 @@ class TestSubscriptions:
             symbols = [f"S{number}" for number in reversed(range(10))]
             bench = OptionBench(server, symbols)
             async with bench.at_work():
-                await until(lambda: bench.stream.subscribed > 0)
+                await until(lambda: bench.stream.streamed)
                 await settle(1.0)
                 assert bench.state == "live"
-                assert server.peer.subscribed == {"S9", "S8"}
+                assert server.peer.subscribed == {"S9", "S8", "S7"}
                 assert bench.stream.is_limited
+                assert bench.stream.missing == [f"S{number}" for number in reversed(range(7))]
                 assert len(server.all_peers) == 1
 
     def test_what_is_subscribed_survives_a_symbol_limit(self):
@@ -347,12 +349,89 @@ class TestSubscriptions:
             server.limit = 2
             bench = OptionBench(server, ["A", "B"])
             async with bench.at_work():
-                await until(lambda: bench.stream.subscribed == 2)
+                await until(lambda: len(bench.stream.streamed) == 2)
                 bench.stream.want(["A", "B", "C", "D"])
                 await until(lambda: len(server.requests) == 3)
                 await settle(1.0)
                 assert server.peer.subscribed == {"A", "B"}
-                assert len(server.requests) == 3
+                assert [names for _, names in server.requests] == [["A", "B"], ["C", "D"], ["C"]]
+                assert bench.stream.missing == ["C", "D"]
+
+    def test_a_limit_met_in_the_handshake_is_found_before_it_is_live(self):
+        @play
+        async def _(server):
+            server.limit = 3
+            bench = OptionBench(server, [f"S{number}" for number in range(10)])
+            streamed = []
+            bench.stream.snapshot = lambda: streamed.append(set(bench.stream.streamed))
+            async with bench.at_work():
+                await until(lambda: bench.state == "live" and len(bench.stream.missing) == 7)
+                assert len(streamed[0]) == 2
+
+    def test_where_nothing_fits_it_is_live_and_says_so(self):
+        @play
+        async def _(server):
+            server.limit = 0
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                assert bench.stream.missing == ["A", "B"]
+                await settle(100.0)
+                assert (bench.state, len(server.all_peers)) == ("live", 1)
+
+    def test_a_limit_that_is_gone_is_found_out_when_there_is_hope(self):
+        @play
+        async def _(server):
+            server.limit = 1
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.stream.missing == ["B"])
+                server.limit = None
+                bench.stream.hope()
+                await until(lambda: not bench.stream.missing)
+                assert server.peer.subscribed == {"A", "B"}
+
+    def test_a_subscription_that_a_live_stream_does_not_answer_is_no_end_of_all_subscriptions(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server, ["A"])
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                server.acknowledges = False
+                bench.stream.want(["A", "B"])
+                await until(lambda: bench.state == "backingOff")
+                assert bench.stream.link.fault.text.endswith("did not acknowledge the subscription within 10 s")
+                server.acknowledges = True
+                await until(lambda: bench.stream.streamed == {"A", "B"})
+
+    @pytest.mark.parametrize("answers", [True, False])
+    def test_to_wait_for_the_answers_ends_with_them_or_with_the_time_given(self, answers):
+        @play
+        async def _(server):
+            bench = OptionBench(server, ["A"])
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                server.acknowledges = answers
+                bench.stream.want(["A", "B"])
+                started = bench.stream.now()
+                await bench.stream.settled(2.0)
+                assert ("B" in bench.stream.streamed) == answers
+                assert (bench.stream.now() - started < 1.0) == answers
+
+    def test_to_wait_for_answers_ends_when_the_connection_does(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server, ["A"])
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                server.acknowledges = False
+                bench.stream.want(["A", "B"])
+                waiting = asyncio.ensure_future(bench.stream.settled(5.0))
+                await settle()
+                server.peer.reset()
+                started = bench.stream.now()
+                await waiting
+                assert bench.stream.now() - started < 1.0
 
     def test_more_than_our_own_limit_is_never_asked_for(self):
         @play
@@ -370,7 +449,7 @@ class TestSubscriptions:
             symbols = [f"SPY261218P{number:08d}" for number in range(1, 10_001)]
             bench = OptionBench(server, symbols, symbol_limit=20_000)
             async with bench.at_work():
-                await until(lambda: bench.stream.subscribed == 10_000)
+                await until(lambda: len(bench.stream.streamed) == 10_000)
 
     def test_the_status_is_told_when_a_subscription_is_answered(self):
         @play
@@ -381,5 +460,56 @@ class TestSubscriptions:
                 await asyncio.sleep(0)
                 before = bench.changes
                 bench.stream.want(["A", "B"])
-                await until(lambda: bench.stream.subscribed == 2)
+                await until(lambda: len(bench.stream.streamed) == 2)
                 assert bench.changes > before
+
+
+class TestReload:
+    def test_another_key_connects_anew_at_once_and_never_beside_the_old_one(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                bench.stream.reload(Login(lambda: "NEWKEY", lambda: "newsecret"), server.url)
+                await until(lambda: len(server.logins) == 2, within=4.0)
+                assert server.logins[1] == ("NEWKEY", "newsecret")
+                await until(lambda: bench.state == "live")
+                assert (bench.desk.gaps, bench.snapshots, server.most) == (1, 2, 1)
+
+    def test_a_key_that_was_refused_is_replaced_at_once(self):
+        @play
+        async def _(server):
+            server.login = error(402, "auth failed")
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "halted")
+                server.login = AUTHENTICATED
+                bench.stream.reload(Login(lambda: "NEWKEY", lambda: "newsecret"), server.url)
+                await until(lambda: bench.state == "live", within=1.0)
+
+    @pytest.mark.parametrize("upgrade", [None, 101])
+    def test_a_reload_in_the_handshake_ends_it(self, upgrade):
+        @play
+        async def _(server):
+            server.upgrade, server.welcome = upgrade, None
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: server.peers)
+                await settle(1.0)
+                server.upgrade, server.welcome = 101, CONNECTED
+                bench.stream.reload(Login(lambda: "NEWKEY", lambda: "newsecret"), server.url)
+                await until(lambda: bench.state == "live", within=5.0)
+                assert server.logins == [("NEWKEY", "newsecret")]
+
+    def test_another_address_is_where_it_connects_next(self):
+        @play
+        async def _(server):
+            async with OptionServer() as other:
+                bench = OptionBench(server, ["A", "B", "C"])
+                async with bench.at_work():
+                    await until(lambda: bench.state == "live")
+                    bench.stream.reload(LOGIN, other.url)
+                    bench.stream.allow(2)
+                    await until(lambda: bench.state == "live" and other.peers)
+                    assert (server.peers, other.peer.subscribed) == ([], {"A", "B"})

@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from condord.upstream.pool import DaemonPool, ResolvingLoop
+from condord.upstream.pool import MOST_SUBSTITUTES, DaemonPool, ResolvingLoop
 
 
 @pytest.fixture
@@ -80,6 +80,100 @@ def test_each_thread_works_at_the_same_time():
     for latch in latches:
         latch.release()
     pool.shutdown()
+
+
+def test_a_call_that_nobody_waits_for_any_more_gives_its_place_to_a_new_thread(pool):
+    hung = Latch(pool)
+    assert not hung.future.cancel()
+    assert pool.submit(abs, -1).result(5) == 1
+    hung.release()
+
+
+def test_one_that_is_given_up_twice_gives_one_place(pool):
+    hung = Latch(pool)
+    hung.future.cancel()
+    hung.future.cancel()
+    busy = Latch(pool)
+    waiting = pool.submit(abs, -1)
+    assert not waiting.running()
+    busy.release()
+    hung.release()
+
+
+def test_a_thread_ends_after_the_call_that_it_was_given_up_with(pool):
+    hung = Latch(pool)
+    hung.future.cancel()
+    hung.release()
+    busy = Latch(pool)
+    waiting = pool.submit(abs, -1)
+    assert not waiting.running()
+    busy.release()
+    assert waiting.result(5) == 1
+
+
+def test_giving_up_what_is_done_changes_nothing(pool):
+    done = pool.submit(abs, -1)
+    assert done.result(5) == 1
+    assert not done.cancel()
+    busy = Latch(pool)
+    waiting = pool.submit(abs, -1)
+    assert not waiting.running()
+    busy.release()
+
+
+def test_a_call_that_fails_after_it_was_given_up_harms_nobody(pool):
+    started, released = threading.Event(), threading.Event()
+
+    def fail():
+        started.set()
+        assert released.wait(5)
+        raise ZeroDivisionError
+
+    hung = pool.submit(fail)
+    assert started.wait(5)
+    hung.cancel()
+    released.set()
+    assert isinstance(hung.exception(5), ZeroDivisionError)
+    assert pool.submit(abs, -1).result(5) == 1
+
+
+def test_so_many_hung_calls_get_a_substitute_and_work_goes_on_when_one_of_more_ends(pool):
+    hung = []
+    for _ in range(MOST_SUBSTITUTES + 1):
+        hung.append(Latch(pool))
+        hung[-1].future.cancel()
+    waiting = pool.submit(abs, -1)
+    assert not waiting.running()
+    hung[5].release()
+    assert waiting.result(5) == 1
+    for latch in hung:
+        latch.release()
+
+
+def test_a_timeout_of_the_loop_gives_a_call_up(pool):
+    released = threading.Event()
+
+    async def scene():
+        loop = asyncio.get_running_loop()
+        for _ in range(3):
+            with pytest.raises(TimeoutError):
+                async with asyncio.timeout(0.01):
+                    await loop.run_in_executor(pool, released.wait, 5)
+        return await loop.run_in_executor(pool, abs, -1)
+
+    assert asyncio.run(scene()) == 1
+    released.set()
+
+
+def test_a_substitute_ends_with_the_pool():
+    pool = DaemonPool(1, name="bench")
+    hung = Latch(pool)
+    hung.future.cancel()
+    substitute = pool.submit(threading.current_thread).result(5)
+    pool.shutdown()
+    substitute.join(5)
+    assert not substitute.is_alive()
+    hung.release()
 
 
 def test_threads_are_named_and_never_hold_up_the_end():

@@ -1,27 +1,33 @@
 import asyncio
+import contextlib
 import datetime as dt
 import gzip
-import inspect
 import json
+import logging
 import socket
 import time
 import traceback
 
+import msgspec
 import pytest
-from alpaca.common.rest import RESTClient
-from alpaca.trading.client import TradingClient
-from requests import Session
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
 
 from condord.core.position import Contract
+from condord.upstream import transport
 from condord.upstream.faults import RestFault
+from condord.upstream.ports import Login
 from condord.upstream.rest import AlpacaRest, RestSettings
+from tests import virtualtime
 from tests.fakes.alpaca import KEY_ID, LOGIN, SECRET_KEY
-from tests.fakes.rest import Answer, Drip, Drop, Halt, RestServer, Stall
+from tests.fakes.rest import Answer, Canned, Drip, Drop, Halt, HeadDrip, Late, Raw, RestServer, Stall
 
 POSITIONS = "/v2/positions"
 CLOCK = "/v2/clock"
 QUOTES = "/v1beta1/options/quotes/latest"
 ORDERS = "/v2/orders"
+CALENDAR = "/v2/calendar"
 SYMBOL = "GME1261016C00003000"
 CONTRACT = f"/v2/options/contracts/{SYMBOL}"
 NOW_AT = dt.datetime(2025, 6, 24, 18, 15, 22, tzinfo=dt.UTC)
@@ -69,11 +75,12 @@ def server():
 
 
 class Bench:
-    """A client before `server`, whose waits between attempts take no time and are remembered in `waits`."""
+    """A client before `server`, whose waits take no time and are remembered in `waits`; `seconds` is its clock."""
 
     def __init__(self, url, **given):
         self.waits = []
-        settings = {
+        self.seconds = 1000.0
+        defaults = {
             "paper": True,
             "feed": "indicative",
             "trading_url": url,
@@ -84,12 +91,32 @@ class Bench:
             "breaker_reset_seconds": 30.0,
             "threads": 4,
         }
+        self.settings = RestSettings(**{**defaults, **given})
         self.rest = AlpacaRest(
-            RestSettings(**{**settings, **given}), LOGIN, now_at=lambda: NOW_AT, sleep=self._note_wait
+            self.settings, LOGIN, now_at=lambda: NOW_AT, sleep=self._note_wait, now=lambda: self.seconds
         )
 
     async def _note_wait(self, seconds):
         self.waits.append(seconds)
+        self.seconds += seconds
+
+    async def quotes(self, symbols=("A",)):
+        """What `quotes` gives, whether it fails or not."""
+        ticks = []
+        await self.rest.quotes(symbols, ticks.extend)
+        return ticks
+
+    @property
+    def ways(self):
+        """Every call, by a short name."""
+        return {
+            "holdings": self.rest.holdings,
+            "clock": self.rest.clock,
+            "quotes": self.quotes,
+            "orders": lambda: self.rest.orders(NOW_AT),
+            "day": lambda: self.rest.trading_day(NOW_AT.date()),
+            "contract": lambda: self.rest.contract(SYMBOL),
+        }
 
     def fault(self, call=None):
         """What a call raises."""
@@ -123,24 +150,24 @@ class TestAnswers:
         assert (clock.is_open, clock.offset) == (True, dt.timedelta())
 
     def test_quotes_are_read(self, bench):
-        (tick,) = asyncio.run(bench().rest.quotes(["NVDA260911C00205000"]))
+        (tick,) = asyncio.run(bench().quotes(["NVDA260911C00205000"]))
         assert (tick.symbol, tick.bid, tick.ask_size) == ("NVDA260911C00205000", 13.06, 78.0)
 
     def test_quotes_are_of_the_feed(self, server, bench):
-        asyncio.run(bench(feed="opra").rest.quotes(["A"]))
+        asyncio.run(bench(feed="opra").quotes())
         assert server.asked[0][1]["feed"] == "opra"
 
     def test_symbols_never_quoted_are_left_out(self, server, bench):
         server.script[QUOTES] = [Answer({"quotes": {"B": QUOTE}})]
-        assert [tick.symbol for tick in asyncio.run(bench().rest.quotes(["A", "B"]))] == ["B"]
+        assert [tick.symbol for tick in asyncio.run(bench().quotes(["A", "B"]))] == ["B"]
 
     @pytest.mark.parametrize(
         ("count", "sizes"), [(0, []), (1, [1]), (100, [100]), (101, [1, 100]), (250, [50, 100, 100])]
     )
     def test_a_request_names_a_hundred_symbols_at_most(self, server, bench, count, sizes):
         symbols = [f"S{number}" for number in range(count)]
-        ticks = asyncio.run(bench().rest.quotes(symbols))
-        assert [tick.symbol for tick in ticks] == symbols
+        ticks = asyncio.run(bench().quotes(symbols))
+        assert sorted(tick.symbol for tick in ticks) == sorted(symbols)
         assert sorted(len(query["symbols"].split(",")) for _, query, _ in server.asked) == sizes
 
     def test_the_key_goes_in_the_headers(self, server, bench):
@@ -163,6 +190,74 @@ class TestAnswers:
 
         asyncio.run(twice())
         assert server.connections == 1
+
+
+class TestQuotes:
+    """Many symbols are asked for in parts, each of which counts for itself."""
+
+    @staticmethod
+    def all_but(bad):
+        """Quotes of every symbol, but 500 for a request that names one of `bad`."""
+
+        def answer(query):
+            symbols = query["symbols"].split(",")
+            return Answer({}, 500) if bad & set(symbols) else Answer({"quotes": dict.fromkeys(symbols, QUOTE)})
+
+        return answer
+
+    SYMBOLS = tuple(f"S{number}" for number in range(450))
+
+    def test_a_part_that_fails_costs_the_others_nothing(self, server, bench):
+        server.script[QUOTES] = self.all_but({"S0", "S210"})
+        made = bench(retries=0)
+        read = []
+        assert made.fault(lambda: made.rest.quotes(self.SYMBOLS, read.extend)).code == "serverError"
+        expected = [*self.SYMBOLS[100:200], *self.SYMBOLS[300:]]
+        assert sorted(tick.symbol for tick in read) == sorted(expected)
+
+    def test_parts_are_taken_as_they_come(self, server, bench):
+        server.script[QUOTES] = self.all_but(set())
+        parts = []
+        asyncio.run(bench().rest.quotes(self.SYMBOLS, parts.append))
+        assert sorted(map(len, parts)) == [50, 100, 100, 100, 100]
+
+    def test_a_part_that_fails_is_retried_alone(self, server, bench):
+        failing = [Answer({}, 500)]
+
+        def answer(query):
+            if "S0" in query["symbols"].split(",") and failing:
+                return failing.pop()
+            return self.all_but(set())(query)
+
+        server.script[QUOTES] = answer
+        assert len(asyncio.run(bench().quotes(self.SYMBOLS))) == 450
+        assert len(server.asked) == 6
+
+    def test_what_is_cancelled_asks_for_nothing_more(self, server, bench):
+        server.script[QUOTES] = [Stall()]
+        made = bench(threads=1)
+
+        async def give_up():
+            task = asyncio.ensure_future(made.rest.quotes(self.SYMBOLS, [].append))
+            await asyncio.to_thread(server.was_asked.wait, 5)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+        asyncio.run(give_up())
+        assert len(server.asked) == 1
+
+    @pytest.mark.slow
+    def test_the_time_of_a_part_does_not_begin_while_it_waits_for_a_thread(self, server, bench):
+        server.script[QUOTES] = lambda query: Late(0.1, self.all_but(set())(query))
+        made = bench(threads=1, timeout_seconds=0.15, retries=0)
+        assert len(asyncio.run(made.quotes(self.SYMBOLS))) == 450
+
+    def test_a_page_token_leads_nowhere(self, server, bench):
+        server.script[QUOTES] = [Answer({"quotes": {"A": QUOTE}, "next_page_token": "again"})]
+        assert len(asyncio.run(bench().quotes())) == 1
+        assert len(server.asked) == 1
 
 
 class TestContracts:
@@ -281,6 +376,274 @@ class TestBadAnswers:
         assert [path for path, _, _ in server.asked] == [POSITIONS]
 
 
+class TestBudget:
+    """At most 200 requests a minute for all, of which the side has 60."""
+
+    @staticmethod
+    async def repeat(count, call):
+        for _ in range(count):
+            await call()
+
+    def test_contracts_wait_after_sixty_in_a_minute_and_nothing_else_does(self, server, bench):
+        server.script[CONTRACT] = [Answer(MINI)]
+        made = bench()
+        asyncio.run(self.repeat(60, lambda: made.rest.contract(SYMBOL)))
+        asyncio.run(made.rest.holdings())
+        asyncio.run(made.quotes())
+        assert made.waits == []
+        asyncio.run(made.rest.contract(SYMBOL))
+        assert made.waits == [60.0]
+
+    def test_retries_count(self, server, bench):
+        server.script[CONTRACT] = [Answer({}, 500), Answer(MINI)]
+        made = bench()
+        asyncio.run(self.repeat(60, lambda: made.rest.contract(SYMBOL)))
+        assert len(made.waits) == 2
+        assert sum(made.waits) == pytest.approx(60.0)
+
+    def test_what_is_asked_again_on_a_new_connection_counts_and_waits_for_none(self, server, bench):
+        server.script[POSITIONS] = [Drop()]
+        made = bench(retries=0)
+        assert made.fault().code == "unreachable"
+        assert len(server.asked) == 2
+        for _ in range(137):
+            assert made.rest._budget.take("main", "trading", made.seconds)
+        assert made.fault().code == "unreachable"
+        assert (len(server.asked), made.waits) == (3, [])
+
+    @pytest.mark.parametrize("headers", [{"Retry-After": "7"}, {"X-RateLimit-Reset": None}])
+    def test_after_a_429_nobody_asks_that_host_before_the_reset(self, server, bench, headers):
+        given = {name: value or str(int(time.time()) + 8) for name, value in headers.items()}
+        server.script[POSITIONS] = [Answer({}, 429, given)]
+        made = bench(retries=0)
+        assert made.fault().code == "rateLimited"
+        asyncio.run(made.quotes())
+        assert made.waits == []
+        asyncio.run(made.rest.clock())
+        assert 6.0 < made.waits[0] <= 8.0
+
+    @pytest.mark.parametrize("status", [200, 404, 500])
+    def test_when_an_answer_leaves_no_request_nobody_asks_that_host_before_the_reset(self, server, bench, status):
+        reset = str(int(NOW_AT.timestamp()) + 20)
+        headers = {"X-RateLimit-Limit": "200", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
+        server.script[ORDERS] = [Answer([], status, headers)]
+        made = bench(retries=0)
+        with contextlib.suppress(RestFault):
+            asyncio.run(made.rest.orders(NOW_AT))
+        asyncio.run(made.quotes())
+        assert made.waits == []
+        asyncio.run(made.rest.holdings())
+        assert made.waits == [20.0]
+
+    def test_a_request_that_waits_is_no_timeout_and_no_outage(self, bench):
+        made = bench(timeout_seconds=0.1, breaker_failures=1)
+        made.rest._budget.pause("trading", 50.0, made.seconds)
+        assert len(asyncio.run(made.rest.holdings()).options) == 1
+        assert (made.waits, made.rest.breaker) == ([50.0], "closed")
+
+    def test_a_pause_of_one_host_holds_up_no_reading_of_the_other(self, server, bench):
+        server.script[QUOTES] = lambda query: Answer({"quotes": {}})
+
+        async def scene():
+            made = AlpacaRest(bench(threads=1).settings, LOGIN, now_at=lambda: NOW_AT)
+            loop = asyncio.get_running_loop()
+            made._budget.pause("data", 30.0, loop.time())
+            quotes = asyncio.ensure_future(made.quotes([f"S{number}" for number in range(500)], [].append))
+            await asyncio.sleep(1.0)
+            await made.holdings()
+            assert not quotes.done()
+            await quotes
+            made.close()
+            return loop.time()
+
+        assert 1030.0 <= virtualtime.run(scene()) < 1031.0
+
+    def test_a_backlog_goes_in_the_order_of_coming(self, bench):
+        async def scene():
+            made = AlpacaRest(bench().settings, LOGIN, now_at=lambda: NOW_AT)
+            made._contract = lambda symbol: symbol
+            went, loop = [], asyncio.get_running_loop()
+
+            async def ask(number):
+                await made.contract(number)
+                went.append((number, loop.time() - 1000.0))
+
+            async with asyncio.TaskGroup() as tasks:
+                for number in range(150):
+                    tasks.create_task(ask(number))
+            made.close()
+            return went
+
+        went = virtualtime.run(scene())
+        assert [number // 60 for number, _ in went] == [number // 60 for number in range(150)]
+        assert [round(at) for _, at in went] == [0] * 60 + [60] * 60 + [120] * 30
+
+
+class TestRefusals:
+    """What cannot be read is counted by name, and told once a kind."""
+
+    @pytest.mark.parametrize(
+        ("path", "answer", "way", "refused"),
+        [
+            (POSITIONS, [ROW, None, 5], "holdings", {"positionRow": 2}),
+            (POSITIONS, [ROW, {"asset_class": "us_equity", "symbol": "SPY", "qty": "x"}], "holdings", {"stockRow": 1}),
+            (QUOTES, {"quotes": {"A": QUOTE, "B": None, "C": {}}}, "quotes", {"quoteRow": 2}),
+            (ORDERS, [None], "orders", {"orderRow": 1}),
+            (CALENDAR, [None, {"date": "2025-06-24", "open": "09:30", "close": "16:00"}], "day", {"calendarRow": 1}),
+            (CONTRACT, MINI | {"deliverables": [None]}, "contract", {"deliverableRow": 1}),
+        ],
+    )
+    def test_a_part_is_left_out_and_counted(self, server, bench, path, answer, way, refused):
+        server.script[path] = [Answer(answer)]
+        made = bench()
+        asyncio.run(made.ways[way]())
+        assert made.rest.refused == refused
+        assert len(server.asked) == 1
+
+    @pytest.mark.parametrize(
+        ("path", "way", "kind"),
+        [
+            (POSITIONS, "holdings", "positionsAnswer"),
+            (CLOCK, "clock", "clockAnswer"),
+            (QUOTES, "quotes", "quotesAnswer"),
+            (ORDERS, "orders", "ordersAnswer"),
+            (CALENDAR, "day", "calendarAnswer"),
+            (CONTRACT, "contract", "contractAnswer"),
+        ],
+    )
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            Answer(HTML),
+            Answer(b""),
+            Answer(b'[{"symbol": "SP'),
+            Answer(b"[" * 100_000),
+            Answer(b'{"a":' * 100_000),
+            Answer(b"1e999999"),
+            Answer(b"9" * 5000),
+            Answer(b"NaN"),
+            Answer(b"\xff\xfe["),
+            Answer("quotes"),
+        ],
+        ids=["HTML", "empty", "truncated", "deep list", "deep map", "inf", "digits", "NaN", "no UTF-8", "a string"],
+    )
+    def test_an_answer_that_cannot_be_read_is_malformed_and_counted(self, server, bench, path, way, kind, answer):
+        server.script[path] = [answer]
+        made = bench(retries=0)
+        assert made.fault(made.ways[way]).code == "malformed"
+        assert made.rest.refused == {kind: 1}
+
+    def test_a_list_where_a_map_should_be_is_malformed_and_the_other_way_round(self, server, bench):
+        server.script |= {path: [Answer([])] for path in (CLOCK, QUOTES, CONTRACT)}
+        server.script |= {path: [Answer({})] for path in (POSITIONS, ORDERS, CALENDAR)}
+        made = bench(retries=0)
+        assert {made.fault(call).code for call in made.ways.values()} == {"malformed"}
+        assert sum(made.rest.refused.values()) == 6
+
+    def test_each_kind_is_told_once(self, server, bench, caplog):
+        caplog.set_level(logging.WARNING, "condord.upstream.rest")
+        server.script[POSITIONS] = [Answer([None, None, ROW])]
+        server.script[QUOTES] = [Answer({"quotes": {"A": None}})]
+        made = bench()
+        for call in (made.rest.holdings, made.rest.holdings, made.quotes):
+            asyncio.run(call())
+        assert [record.fields for record in caplog.records] == [{"kind": "positionRow"}, {"kind": "quoteRow"}]
+        assert made.rest.refused == {"positionRow": 4, "quoteRow": 1}
+
+    def test_what_is_no_http_is_unreachable(self, server, bench):
+        server.script[POSITIONS] = [Raw(b"\x16\x03\x01\x02\x00\x01\r\n\r\n")]
+        assert bench(retries=0).fault().code == "unreachable"
+
+    def test_a_body_without_an_end_is_left_at_its_bound(self, server, bench, monkeypatch):
+        monkeypatch.setattr(transport, "MOST_BYTES", 1 << 18)
+        server.script[POSITIONS] = [
+            Answer(gzip.compress(b" " * (8 << 20)), headers={"Content-Encoding": "gzip"}),
+            Answer([ROW]),
+        ]
+        made = bench(retries=0)
+        assert made.fault().code == "malformed"
+        assert len(asyncio.run(made.rest.holdings()).options) == 1
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+DAY = {"date": "2025-06-24", "open": "09:30", "close": "16:00"}
+LEG = {"symbol": SYMBOL, "position_intent": "buy_to_open", "filled_qty": "1", "filled_avg_price": "1.5"}
+ORDER = {"id": "one", "submitted_at": "2025-06-24T16:00:00Z", "filled_at": "2025-06-24T16:00:00Z", "status": "new"}
+WHOLE = ([ROW, TREASURY], HOURS, {"quotes": {"A": QUOTE}}, MINI, [ORDER | {"legs": [LEG]}, LEG], [DAY])
+
+
+@st.composite
+def spoilt(draw):
+    """A good answer in which one value, at any depth, is another."""
+    answer = json.loads(json.dumps(draw(st.sampled_from(WHOLE))))
+    place = answer
+    while True:
+        keys = list(place) if isinstance(place, dict) else list(range(len(place)))
+        if not keys:
+            break
+        key = draw(st.sampled_from(keys))
+        if isinstance(place[key], (dict, list)) and draw(st.booleans()):
+            place = place[key]
+            continue
+        place[key] = draw(JSON | st.sampled_from(["NaN", "1e999999", "-0", "\ud800", "9999-12-31T23:59:59Z", "0" * 99]))
+        break
+    return answer
+
+
+@st.composite
+def garbled(draw):
+    """The bytes of a good answer with others in one place."""
+    body = json.dumps(draw(st.sampled_from(WHOLE))).encode()
+    start = draw(st.integers(0, len(body)))
+    return body[:start] + draw(st.binary(max_size=8)) + body[start + draw(st.integers(0, 40)) :]
+
+
+@pytest.fixture(scope="module")
+def made():
+    made = Bench("http://127.0.0.1:9", retries=0, breaker_failures=1_000_000)
+    made.canned = Canned()
+    for client in made.rest._clients:
+        client._session.mount("http://", made.canned)
+    yield made
+    made.rest.close()
+
+
+class TestAnyAnswer:
+    """Whatever comes, every method answers or raises a `RestFault`, and what is malformed is counted."""
+
+    def answer(self, made, body, status=200):
+        made.canned.body, made.canned.status = body, status
+
+        async def ask_all():
+            for call in made.ways.values():
+                before = sum(made.rest.refused.values())
+                code = ""
+                try:
+                    msgspec.json.encode(await call())
+                except RestFault as fault:
+                    code = fault.code
+                assert code != "malformed" or sum(made.rest.refused.values()) > before
+                assert code in ("", "malformed") or status != 200
+
+        asyncio.run(ask_all())
+
+    @pytest.mark.slow
+    @given(spoilt() | JSON | st.lists(JSON, max_size=3))
+    @hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+    def test_of_any_json(self, made, answer):
+        self.answer(made, json.dumps(answer).encode())
+
+    @pytest.mark.slow
+    @given(st.binary() | garbled(), st.sampled_from([200, 200, 204, 302, 401, 404, 429, 500, 999]))
+    @hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.differing_executors])
+    def test_of_any_bytes(self, made, body, status):
+        self.answer(made, body, status)
+
+
 class TestRetries:
     @pytest.mark.parametrize("status", [500, 502, 503, 504])
     def test_a_server_error_is_tried_again_after_one_two_and_four_seconds(self, server, bench, status):
@@ -372,7 +735,7 @@ class TestTimeouts:
     def test_stalled_quotes_are_left_in_time(self, server, bench):
         server.script[QUOTES] = [Stall()]
         made = bench(timeout_seconds=0.1, retries=0)
-        assert made.fault(lambda: made.rest.quotes(["A"])).code == "timeout"
+        assert made.fault(made.quotes).code == "timeout"
 
     def test_a_body_that_stops_half_way_is_left_in_time(self, server, bench):
         server.script[POSITIONS] = [Halt()]
@@ -397,6 +760,14 @@ class TestTimeouts:
         made = bench(timeout_seconds=0.15, retries=0, threads=1)
         assert made.fault().code == "timeout"
         time.sleep(0.2)  # the thread may be in its last wait for a byte
+        assert asyncio.run(made.rest.clock()).is_open
+
+    @pytest.mark.slow
+    def test_calls_that_hang_hold_no_thread_for_good(self, server, bench):
+        server.script[POSITIONS] = [HeadDrip()]
+        made = bench(timeout_seconds=0.1, retries=0, threads=1)
+        for _ in range(3):
+            assert made.fault().code == "timeout"
         assert asyncio.run(made.rest.clock()).is_open
 
     def test_a_call_given_up_is_no_failure_of_alpaca(self, server, bench):
@@ -485,11 +856,34 @@ class TestBreaker:
 
         assert asyncio.run(watch()) == "halfOpen"
 
+    def test_one_probe_goes_and_the_others_are_told_meanwhile(self, server, bench):
+        server.script[POSITIONS] = [Answer({}, 500), Stall()]
+        made = bench(breaker_failures=1, retries=0)
+        made.fault()
+        made.rest.set_breaker(1, 0.0)
+
+        async def watch():
+            server.was_asked.clear()
+            probe = asyncio.ensure_future(made.rest.holdings())
+            await asyncio.to_thread(server.was_asked.wait, 5)
+            with pytest.raises(RestFault, match="too often in a row"):
+                await made.quotes([f"S{number}" for number in range(1000)])
+            probe.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await probe
+            assert made.rest.breaker == "halfOpen"
+            await made.rest.clock()
+
+        asyncio.run(watch())
+        assert made.rest.breaker == "closed"
+        assert [path for path, _, _ in server.asked] == [POSITIONS, POSITIONS, CLOCK]
+        assert made.waits == []
+
     def test_all_calls_share_it(self, server, bench):
         server.script[POSITIONS] = [Answer({}, 500)]
         made = bench(breaker_failures=1, retries=0)
         made.fault()
-        assert "too often in a row" in made.fault(lambda: made.rest.quotes(["A"])).text
+        assert "too often in a row" in made.fault(made.quotes).text
         assert "too often in a row" in made.fault(made.rest.clock).text
 
     def test_other_bounds_do_not_close_it(self, server, bench):
@@ -527,26 +921,41 @@ class TestSecrets:
         assert KEY_ID not in told
 
 
-class TestPrivateSurface:
-    """Each of these fails when alpaca-py moves what `_tame` touches."""
+class TestLogin:
+    def test_a_new_key_and_feed_count_from_the_next_request_on(self, server, bench):
+        made = bench()
+        asyncio.run(made.quotes())
+        made.rest.relogin(msgspec.structs.replace(made.settings, feed="opra"), Login(lambda: "PKNEW", lambda: "new"))
+        asyncio.run(made.quotes())
+        asyncio.run(made.rest.holdings())
+        assert [headers["APCA-API-KEY-ID"] for _, _, headers in server.asked] == [KEY_ID, "PKNEW", "PKNEW"]
+        assert [query["feed"] for _, query, _ in server.asked[:2]] == ["indicative", "opra"]
 
-    def test_the_client_still_asks_through_a_session_of_requests(self):
-        client = TradingClient("k", "s", paper=True, raw_data=True)
-        assert isinstance(client._session, Session)
-        assert "self._session.request(method, url, **opts)" in inspect.getsource(RESTClient._one_request)
+    def test_breaker_and_budget_stay(self, server, bench):
+        server.script[POSITIONS] = [Answer({}, 500)]
+        made = bench(breaker_failures=1, retries=0)
+        made.fault()
+        made.rest._budget.pause("data", 30.0, made.seconds)
+        made.rest.relogin(made.settings, LOGIN)
+        assert made.rest.breaker == "open"
+        assert made.rest._budget.pause_seconds("data", made.seconds) == 30.0
 
-    def test_the_client_still_counts_its_retries_in_one_place(self):
-        client = TradingClient("k", "s", paper=True, raw_data=True)
-        assert client._retry == 3
-        assert "retry = self._retry" in inspect.getsource(RESTClient._request)
+    def test_a_request_under_way_ends_as_it_would(self, server, bench):
+        server.script[POSITIONS] = [Late(0.1, Answer([ROW]))]
+        made = bench()
 
-    def test_its_own_retries_are_off(self, server, bench):
-        server.script[POSITIONS] = [Answer({}, 429)]
-        bench(retries=0).fault()
-        assert len(server.asked) == 1
+        async def scene():
+            task = asyncio.ensure_future(made.rest.holdings())
+            await asyncio.to_thread(server.was_asked.wait, 5)
+            made.rest.relogin(made.settings, LOGIN)
+            return await task
 
+        assert len(asyncio.run(scene()).options) == 1
+
+
+class TestClients:
     def test_the_clients_are_told_apart_by_their_urls(self, bench):
         made = bench(trading_url="", data_url="")
-        assert made.rest._trading._base_url == "https://paper-api.alpaca.markets"
-        assert made.rest._market._base_url == "https://data.alpaca.markets"
-        assert bench(trading_url="", paper=False).rest._trading._base_url == "https://api.alpaca.markets"
+        assert made.rest._clients.trading._base_url == "https://paper-api.alpaca.markets"
+        assert made.rest._clients.market._base_url == "https://data.alpaca.markets"
+        assert bench(trading_url="", paper=False).rest._clients.trading._base_url == "https://api.alpaca.markets"

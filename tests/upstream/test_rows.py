@@ -48,14 +48,29 @@ def row(
 STOCK = row("XLK", "-24", "short", "82.69", "-1984.56") | {"asset_class": "us_equity", "exchange": "ARCA"}
 
 
+def refused(decode, *given):
+    """What is counted by `decode`."""
+    names = []
+    decode(*given, names.append)
+    return names
+
+
+def positions(answer):
+    return list(rows.holdings(answer, [].append).options)
+
+
+def ticks(answer):
+    return rows.ticks(answer, [].append)
+
+
 def one(**fields):
-    (position,) = rows.positions([row() | fields])
+    (position,) = positions([row() | fields])
     return position
 
 
 class TestPositions:
     def test_recorded_rows_are_read_as_they_are(self):
-        held = rows.positions([row(*fields) for fields in SPREADS])
+        held = positions([row(*fields) for fields in SPREADS])
         assert [(one.symbol, one.quantity, one.average_entry_e4, one.cost_basis_e4, one.problem) for one in held] == [
             ("AMD270115P00460000", 1, 381_500, 38_150_000, None),
             ("AMD270115P00470000", -1, 415_500, -41_550_000, None),
@@ -71,35 +86,64 @@ class TestPositions:
         assert position.multiplier_assumed
 
     def test_stocks_are_left_out(self):
-        assert rows.positions([STOCK]) == []
+        assert positions([STOCK]) == []
 
     def test_classes_nobody_knows_are_left_out_and_cost_nothing_else(self):
-        held = rows.positions([row(), row("912797XX1") | {"asset_class": "treasury", "exchange": "OPRA"}])
+        held = positions([row(), row("912797XX1") | {"asset_class": "treasury", "exchange": "OPRA"}])
         assert [one.symbol for one in held] == ["SPY261130P00706000"]
 
-    @pytest.mark.parametrize("named", [None, ""])
+    @pytest.mark.parametrize("named", [None, "", 5, ["us_equity"]])
     def test_a_row_without_a_class_is_judged_by_its_symbol(self, named):
         unnamed = {"asset_class": named}
-        held = rows.positions([row() | unnamed, STOCK | unnamed])
+        held = positions([row() | unnamed, STOCK | unnamed])
         assert [one.symbol for one in held] == ["SPY261130P00706000"]
 
     @pytest.mark.parametrize("junk", [None, "row", 3, [], ["us_option"]])
     def test_an_element_that_is_no_row_costs_nothing_else(self, junk):
-        assert len(rows.positions([junk, row()])) == 1
+        assert len(positions([junk, row()])) == 1
+        assert refused(rows.holdings, [junk, row(), junk]) == ["positionRow", "positionRow"]
+
+    @pytest.mark.parametrize("named", [None, "", 5, [], "\ud800"])
+    def test_a_row_that_names_neither_class_nor_symbol_is_counted(self, named):
+        assert refused(rows.holdings, [{"asset_class": named, "symbol": named}]) == ["positionRow"]
+
+    def test_what_is_read_is_not_counted(self):
+        assert refused(rows.holdings, [row(), STOCK, STOCK | {"asset_class": None}, row(symbol=None)]) == []
 
     @pytest.mark.parametrize("answer", [None, {}, "", 3, {"message": "no"}, True])
     def test_an_answer_that_is_no_list_is_refused(self, answer):
         with pytest.raises(TypeError, match="not as a list"):
-            rows.positions(answer)
+            positions(answer)
 
     def test_no_positions_are_an_answer_too(self):
-        assert rows.positions([]) == []
+        assert positions([]) == []
 
     @pytest.mark.parametrize("symbol", ["SPY", "SPY26113XP00706000", "SPY261130P00000000", "", None, 5])
     def test_a_symbol_that_cannot_be_parsed_is_kept_with_a_problem(self, symbol):
         position = one(symbol=symbol)
         assert (position.symbol, position.contract, position.quantity) == (str(symbol), None, 1)
         assert "is not an option symbol" in position.problem
+
+    @pytest.mark.parametrize(
+        ("symbol", "shown"),
+        [
+            ("S" * 1000, "S" * 64),
+            ("SPY\x00\ud800", "'SPY\\x00\\ud800'"),
+            (["SPY"], "a value of type list"),
+            (1e999, "inf"),
+        ],
+    )
+    def test_a_symbol_is_shown_so_that_any_reader_can_take_it(self, symbol, shown):
+        position = one(symbol=symbol, qty=symbol)
+        assert position.symbol == shown
+        assert len(msgspec.json.encode(position)) < 1000
+
+    def test_a_row_that_is_nested_without_end_costs_nothing_else(self):
+        deep = []
+        for _ in range(10_000):
+            deep = [deep]
+        held = positions([dict.fromkeys(row(), deep) | {"asset_class": "us_option"}, row()])
+        assert [bool(position.problem) for position in held] == [True, False]
 
     def test_a_padded_symbol_is_shown_compact(self):
         assert one(symbol="SPY   261130P00706000").symbol == "SPY261130P00706000"
@@ -159,12 +203,12 @@ class TestPositions:
         assert (position.average_entry_e4, position.cost_basis_e4) == (None, None)
 
     def test_a_contract_listed_twice_is_held_once_with_a_problem(self):
-        (position,) = rows.positions([row(), row(qty="2", basis="1480")])
+        (position,) = positions([row(), row(qty="2", basis="1480")])
         assert (position.quantity, position.cost_basis_e4, position.average_entry_e4) == (3, 22_200_000, None)
         assert "twice" in position.problem
 
     def test_a_contract_listed_twice_with_an_unknown_part_is_unknown(self):
-        (position,) = rows.positions([row(), row(qty=None)])
+        (position,) = positions([row(), row(qty=None)])
         assert position.quantity is None
 
 
@@ -204,27 +248,30 @@ class TestAnyJson:
     @given(JSON)
     def test_positions_raise_a_type_error_or_nothing(self, answer):
         if isinstance(answer, list):
-            rows.positions(answer)
+            positions(answer)
         else:
             with pytest.raises(TypeError):
-                rows.positions(answer)
+                positions(answer)
 
     @pytest.mark.slow
     @given(st.lists(ROWS | JSON, max_size=4))
     def test_rows_never_raise(self, answer):
-        held = rows.positions(answer)
+        held = positions(answer)
         assert len({one.symbol for one in held}) == len(held)
         assert all(one.quantity is None or isinstance(one.quantity, int) for one in held)
         assert all(one.contract is not None or one.problem for one in held)
 
     @pytest.mark.slow
     @given(st.dictionaries(st.text(max_size=4), QUOTES | JSON, max_size=4) | JSON)
-    def test_quotes_raise_a_type_error_or_nothing(self, answer):
+    def test_every_quote_is_read_or_counted_and_what_is_no_map_is_a_type_error(self, quotes):
+        names = []
         try:
-            ticks = rows.ticks(answer)
+            read = rows.ticks({"quotes": quotes}, names.append)
         except TypeError:
-            return
-        assert all(tick.at.tzinfo is not None for tick in ticks)
+            assert not isinstance(quotes, dict)
+        else:
+            assert len(read) + len(names) == len(quotes)
+            assert all(tick.at.tzinfo is dt.UTC for tick in read)
 
     @pytest.mark.slow
     @given(st.dictionaries(st.sampled_from(["is_open", "next_open", "next_close", "timestamp"]), JSON) | JSON)
@@ -241,20 +288,18 @@ class TestQuotes:
 
     def test_a_recorded_quote_is_read(self):
         at = dt.datetime(2026, 9, 10, 19, 6, 18, 756509, tzinfo=dt.UTC)
-        assert rows.ticks(self.RECORDED) == [
+        assert ticks(self.RECORDED) == [
             Tick(symbol="NVDA260911C00205000", at=at, bid=13.06, ask=13.11, bid_size=26, ask_size=78)
         ]
 
-    def test_quotes_without_their_envelope_are_read(self):
-        assert rows.ticks(self.RECORDED["quotes"]) == rows.ticks(self.RECORDED)
-
     @pytest.mark.parametrize("fraction", ["", ".7", ".75", ".756509354"])
     def test_any_number_of_digits_of_a_second_will_do(self, fraction):
-        (tick,) = rows.ticks({"A": {"t": f"2026-09-10T19:06:18{fraction}Z", "bp": 1, "ap": 2}})
+        (tick,) = ticks({"quotes": {"A": {"t": f"2026-09-10T19:06:18{fraction}Z", "bp": 1, "ap": 2}}})
         assert tick.at.replace(microsecond=0) == dt.datetime(2026, 9, 10, 19, 6, 18, tzinfo=dt.UTC)
 
     def test_no_bid_is_zero(self):
-        (tick,) = rows.ticks({"A": {"t": "2026-09-10T19:06:18Z", "bp": 0, "bs": 0, "bx": "?", "ap": 0.05, "as": 9}})
+        quote = {"t": "2026-09-10T19:06:18Z", "bp": 0, "bs": 0, "bx": "?", "ap": 0.05, "as": 9}
+        (tick,) = ticks({"quotes": {"A": quote}})
         assert (tick.bid, tick.ask) == (0.0, 0.05)
 
     @pytest.mark.parametrize(
@@ -266,16 +311,29 @@ class TestQuotes:
             {"t": "2026-09-10T19:06:18Z", "bp": None, "ap": 1},
             {"t": None, "bp": 1, "ap": 1},
             {"t": "2026-09-10T19:06:18", "bp": 1, "ap": 1},
+            {"t": "0001-01-01T00:00:00+05:00", "bp": 1, "ap": 1},
+            {"t": "9999-12-31T23:59:59Z", "bp": 1, "ap": 1},
+            {"t": "2026-09-10T19:06:18Z", "bp": "NaN", "ap": 1},
         ],
-        ids=["null", "list", "empty", "null price", "no time", "time without a zone"],
+        ids=[
+            *("null", "list", "empty", "null price", "no time", "time without a zone", "before time", "after time"),
+            "NaN",
+        ],
     )
-    def test_a_quote_that_cannot_be_read_is_left_out(self, bad):
-        assert [tick.symbol for tick in rows.ticks({"BAD": bad, **self.RECORDED["quotes"]})] == ["NVDA260911C00205000"]
+    def test_a_quote_that_cannot_be_read_is_left_out_and_counted(self, bad):
+        answer = {"quotes": {"BAD": bad, **self.RECORDED["quotes"]}}
+        assert [tick.symbol for tick in ticks(answer)] == ["NVDA260911C00205000"]
+        assert refused(rows.ticks, answer) == ["quoteRow"]
 
-    @pytest.mark.parametrize("answer", [None, [], "", {"quotes": None}, {"quotes": []}])
+    @pytest.mark.parametrize("symbol", ["", "\ud800", "A\x00"])
+    def test_a_symbol_that_cannot_be_shown_is_none(self, symbol):
+        quote = self.RECORDED["quotes"]["NVDA260911C00205000"]
+        assert refused(rows.ticks, {"quotes": {symbol: quote}}) == ["quoteRow"]
+
+    @pytest.mark.parametrize("answer", [None, [], "", {}, {"message": "no"}, {"quotes": None}, {"quotes": []}])
     def test_an_answer_that_is_no_map_is_refused(self, answer):
-        with pytest.raises(TypeError, match="not as a map"):
-            rows.ticks(answer)
+        with pytest.raises(TypeError, match="not in a map"):
+            ticks(answer)
 
 
 HOURS = {
@@ -299,7 +357,9 @@ class TestClock:
         assert clock.offset == dt.timedelta(seconds=10)
 
     @pytest.mark.parametrize("field", list(HOURS))
-    @pytest.mark.parametrize("value", [None, "soon", 5, "2025-06-24T16:00:00", "0001-01-01T00:00:00+05:00"])
+    @pytest.mark.parametrize(
+        "value", [None, "soon", 5, "2025-06-24T16:00:00", "0001-01-01T00:00:00+05:00", "9999-12-31T00:00:00Z"]
+    )
     def test_a_field_that_cannot_be_read_is_refused(self, field, value):
         with pytest.raises(msgspec.ValidationError):
             rows.clock(HOURS | {field: value}, dt.datetime.now(dt.UTC))
@@ -318,7 +378,11 @@ class TestStocks:
         ],
     )
     def test_stocks_are_signed_shares_by_symbol_and_nothing_else_is_one(self, row, stocks):
-        assert rows.holdings([row, "nonsense"]).stocks == stocks
+        assert rows.holdings([row, "nonsense"], [].append).stocks == stocks
+
+    @pytest.mark.parametrize("fields", [{"qty": None}, {"qty": "NaN"}, {"qty": "1e999999"}, {"symbol": None}])
+    def test_a_stock_that_cannot_be_read_is_counted(self, fields):
+        assert refused(rows.holdings, [STOCK | fields]) == ["stockRow"]
 
 
 class TestHours:
@@ -336,12 +400,29 @@ class TestHours:
         ],
     )
     def test_the_session_is_that_of_today_or_the_last_one(self, today, close_at):
-        assert rows.hours(list(self.DAYS), today).close_at == close_at
+        assert rows.hours(list(self.DAYS), today, [].append).close_at == close_at
 
     def test_a_calendar_without_a_day_names_no_session(self):
-        assert rows.hours([], dt.date(2026, 11, 25)) is None
+        assert rows.hours([], dt.date(2026, 11, 25), [].append) is None
 
     @pytest.mark.parametrize("close", ["25:00", "4 pm", None, "٠٩:30"])
-    def test_a_day_that_cannot_be_read_is_refused(self, close):
+    def test_a_day_that_cannot_be_read_is_refused_if_it_is_the_one_asked_for(self, close):
+        days = [self.DAYS[0], {**self.DAYS[1], "close": close}]
+        assert rows.hours(days, dt.date(2026, 11, 26), [].append).close_at.day == 25
         with pytest.raises(ValueError):
-            rows.hours([{**self.DAYS[0], "close": close}], dt.date(2026, 11, 25))
+            rows.hours(days, dt.date(2026, 11, 27), [].append)
+
+    @pytest.mark.parametrize("junk", [None, "2026-11-27", [], {}, {"date": "soon"}, {"date": 5}])
+    def test_a_row_without_a_day_is_left_out_and_counted(self, junk):
+        today = dt.date(2026, 11, 27)
+        assert rows.hours([junk, *self.DAYS], today, [].append) == rows.hours(list(self.DAYS), today, [].append)
+        assert refused(rows.hours, [junk, *self.DAYS], today) == ["calendarRow"]
+
+    def test_a_calendar_without_a_day_that_can_be_read_is_refused(self):
+        with pytest.raises(ValueError, match="no day"):
+            rows.hours([None, {}], dt.date(2026, 11, 27), [].append)
+
+    @pytest.mark.parametrize("answer", [None, {}, "", 3])
+    def test_a_calendar_that_is_no_list_is_refused(self, answer):
+        with pytest.raises(TypeError, match="not as a list"):
+            rows.hours(answer, dt.date(2026, 11, 27), [].append)

@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+import itertools
 import logging
 
 import msgspec
@@ -12,11 +13,18 @@ from condord.core.position import Contract, Position
 from condord.core.session import Hours
 from condord.live import wire
 from condord.upstream.faults import RestFault
-from condord.upstream.ports import OrderPage
+from condord.upstream.ports import Login, OrderPage
 from condord.upstream.store import Store
-from condord.upstream.supervisor import HISTORY_SECONDS, TRADE_DEBOUNCE_SECONDS, Supervisor, SupervisorSettings
+from condord.upstream.supervisor import (
+    HISTORY_SECONDS,
+    STUCK_SECONDS,
+    TRADE_DEBOUNCE_SECONDS,
+    Supervisor,
+    SupervisorSettings,
+)
 from tests.fakes.alpaca import (
     CONDOR,
+    KEY_ID,
     LOGIN,
     OPEN,
     OUTAGE,
@@ -88,6 +96,11 @@ class Bench:
     @property
     def status(self):
         return self.supervisor.status()
+
+    def reload(self, login=LOGIN, **settings):
+        """Reload the configuration with other settings, or with another key."""
+        self.settings = msgspec.structs.replace(self.settings, **settings)
+        self.supervisor.reload(self.settings, login, Store(None, account=login.key_id))
 
     @contextlib.asynccontextmanager
     async def at_work(self):
@@ -172,6 +185,34 @@ class TestReadings:
                 await until(lambda: EXTRA in bench.options.peer.subscribed, within=0.5)
                 await until(lambda: EXTRA in [tick.symbol for tick in bench.desk.confirmed[-1]], within=0.5)
                 assert len(bench.options.all_peers) == 1
+
+    def test_a_new_symbol_is_subscribed_before_it_is_shown(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                streamed = []
+                show = bench.desk.set_positions
+
+                def noted(*account):
+                    streamed.append(set(bench.supervisor.stream.streamed))
+                    show(*account)
+
+                bench.desk.set_positions = noted
+                bench.brokerage.held.append(holding(EXTRA))
+                bench.trading.say(bench.trading.peer, FILL)
+                await until(lambda: streamed)
+                assert EXTRA in streamed[0]
+
+    def test_a_stream_that_does_not_answer_holds_positions_up_for_a_second_at_most(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.options.acknowledges = False
+                bench.brokerage.held.append(holding(EXTRA))
+                bench.trading.say(bench.trading.peer, FILL)
+                await until(lambda: EXTRA in bench.desk.symbols, within=1.3)
 
     def test_a_vanished_position_is_unsubscribed(self):
         @play
@@ -399,7 +440,7 @@ class TestFailures:
 
     @pytest.mark.slow
     def test_one_outage_is_logged_once(self, caplog):
-        caplog.set_level(logging.INFO, "condord.upstream.supervisor")
+        caplog.set_level(logging.INFO, "condord.upstream.health")
 
         @play
         async def _(bench):
@@ -407,7 +448,7 @@ class TestFailures:
             async with bench.at_work():
                 await settle(130.0)
                 del bench.brokerage.failures["positions"]
-                await settle(61.0)
+                await settle(62.0)
 
         said = [record.message for record in caplog.records if record.message.startswith("REST")]
         assert said == ["REST reading failed", "REST reading works again"]
@@ -536,7 +577,9 @@ class TestState:
                 status = bench.desk.status
                 assert (status.state, status.code) == ("live", "symbolLimit")
                 assert (status.stream.subscribed, status.stream.requested) == (3, 4)
-                assert "3 of 4" in status.reason
+                assert status.reason == f"Alpaca streams 3 of 4 symbols; read by REST instead: {CONDOR[3]}"
+                [notice] = status.notices
+                assert (notice.code, notice.symbols) == ("notStreamed", [CONDOR[3]])
                 assert bench.options.peer.subscribed == set(CONDOR[:3])
 
     def test_a_405_is_told_as_a_symbol_limit(self):
@@ -546,6 +589,109 @@ class TestState:
             async with bench.at_work():
                 await until(lambda: bench.desk.statuses and bench.desk.status.stream.subscribed == 2)
                 assert (bench.desk.status.state, bench.desk.status.code) == ("live", "symbolLimit")
+                await until(lambda: bench.options.peer.subscribed == set(CONDOR[:2]))
+                await until(lambda: bench.desk.status.notices[0].symbols == list(CONDOR[2:]))
+
+    def test_what_is_not_streamed_is_polled_by_rest(self):
+        @play(symbol_limit=3)
+        async def _(bench):
+            async with bench.at_work():
+                await until(lambda: bench.desk.statuses and bench.desk.status.stream.subscribed == 3)
+                await settle(20.5)
+                polls = [at for what, at, asked in bench.brokerage.asked if asked == (CONDOR[3],)]
+                assert len(polls) == 4
+                assert [later - earlier for earlier, later in itertools.pairwise(polls)] == pytest.approx([5.0] * 3)
+
+    def test_a_limit_that_is_gone_is_found_out_within_a_minute(self):
+        @play
+        async def _(bench):
+            bench.options.limit = 2
+            async with bench.at_work():
+                await until(lambda: bench.desk.statuses and bench.desk.status.code == "symbolLimit")
+                bench.options.limit = None
+                await until(lambda: bench.desk.status.code is None, within=62.0)
+                assert bench.desk.status.stream.subscribed == 4
+                assert bench.desk.status.notices == []
+
+    def test_a_limit_that_stays_is_told_all_the_time(self):
+        @play
+        async def _(bench):
+            bench.options.limit = 2
+            async with bench.at_work():
+                await until(lambda: bench.desk.statuses and bench.desk.status.code == "symbolLimit")
+                await settle(1.0)
+                told = len(bench.desk.statuses)
+                await settle(130.0)
+                assert {status.code for status in bench.desk.statuses[told:]} == {"symbolLimit"}
+
+    def test_while_the_market_is_shut_nothing_is_polled(self):
+        @play(symbol_limit=3)
+        async def _(bench):
+            bench.brokerage.hours = SHUT
+            async with bench.at_work():
+                await until(lambda: bench.desk.statuses and bench.desk.status.stream.subscribed == 3)
+                await settle(50.0)
+                assert (CONDOR[3],) not in [asked for _, _, asked in bench.brokerage.asked]
+
+    def test_while_there_is_no_stream_all_is_polled(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.options.login = error(406)
+                bench.options.peer.reset()
+                await until(lambda: bench.status.code == "connectionLimit")
+                before = len(bench.brokerage.times("quotes"))
+                await settle(20.0)
+                assert len(bench.brokerage.times("quotes")) == before + 4
+
+    def test_a_silent_symbol_is_told_and_polled_and_the_connection_stays(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.desk.silent = frozenset({CONDOR[1], "ANOTHER"})
+                await settle(11.0)
+                [notice] = bench.desk.status.notices
+                assert (notice.code, notice.symbols) == ("silentSymbols", [CONDOR[1]])
+                assert bench.desk.status.state == "live"
+                assert (CONDOR[1],) in [asked for _, _, asked in bench.brokerage.asked]
+                bench.desk.silent = frozenset()
+                await until(lambda: bench.desk.status.notices == [], within=1.1)
+                assert len(bench.options.all_peers) == 1
+
+    def test_a_trading_stream_that_is_away_is_a_notice(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.trading.status = "unauthorized"
+                bench.trading.peer.reset()
+                await until(lambda: bench.desk.status.notices)
+                [notice] = bench.desk.status.notices
+                assert notice.code == "tradeUpdatesUnavailable"
+                assert "fills are seen only when positions are read" in notice.text
+                await until(lambda: "API key" in bench.desk.status.notices[0].text)
+                assert bench.desk.status.notices[0].since == notice.since
+                assert bench.desk.status.state == "live"
+                bench.trading.status = "authorized"
+                bench.supervisor.retry()
+                await until(lambda: not bench.desk.status.notices)
+
+    def test_the_next_attempt_is_told_and_does_not_tremble(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                assert bench.status.stream.next_attempt_at is None
+                bench.options.login = error(406)
+                bench.options.peer.reset()
+                await until(lambda: bench.status.code == "connectionLimit" and bench.status.stream.next_attempt_at)
+                told, now_at = bench.status.stream.next_attempt_at, wall()
+                assert told - now_at == pytest.approx(dt.timedelta(seconds=60), abs=dt.timedelta(seconds=1))
+                await settle(30.0)
+                assert bench.status.stream.next_attempt_at == told
+                await until(lambda: bench.status.stream.next_attempt_at != told, within=31.0)
 
     def test_since_moves_only_with_the_state(self):
         @play
@@ -584,7 +730,7 @@ class TestState:
                 assert bench.status.stream.last_message_at == heard_at
 
     def test_a_change_of_state_is_logged_once_by_its_weight(self, caplog):
-        caplog.set_level(logging.INFO, "condord.upstream.supervisor")
+        caplog.set_level(logging.INFO, "condord.upstream.health")
 
         @play
         async def _(bench):
@@ -618,7 +764,7 @@ class TestSilence:
         async def _(bench):
             async with bench.at_work():
                 await bench.ready()
-                bench.desk.knows_older = True
+                bench.desk.is_owed = True
                 await until(lambda: bench.desk.status.state == "reconnecting", within=35.0)
                 assert bench.desk.status.code == "silent"
                 await until(lambda: bench.desk.status.state == "live", within=5.0)
@@ -628,7 +774,7 @@ class TestSilence:
         async def _(bench):
             async with bench.at_work():
                 await bench.ready()
-                bench.desk.knows_older = True
+                bench.desk.is_owed = True
                 bench.brokerage.failures["quotes"] = OUTAGE
                 await until(lambda: bench.desk.status.state == "stale", within=35.0)
                 await settle(20.0)
@@ -657,10 +803,146 @@ class TestSilence:
         async def _(bench):
             async with bench.at_work():
                 await bench.ready()
-                bench.supervisor.reconfigure(msgspec.structs.replace(bench.settings, silence_seconds=5.0))
+                bench.reload(silence_seconds=5.0)
                 bench.supervisor.retry()
                 await until(lambda: bench.desk.status.state == "stale", within=6.0)
                 assert len(bench.options.all_peers) == 1
+
+
+class TestReload:
+    def test_another_key_is_another_account_on_both_streams_and_by_rest(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.brokerage.held = [holding(EXTRA)]
+                bench.reload(Login(lambda: "OTHERKEY", lambda: "othersecret"))
+                await until(lambda: bench.desk.symbols == (EXTRA,))
+                await until(lambda: bench.desk.status.stream.subscribed == 1)
+                assert [login[0] for login in bench.options.logins] == [KEY_ID, "OTHERKEY"]
+                assert bench.trading.logins[-1][0] == "OTHERKEY"
+                assert (bench.options.most, bench.trading.most) == (1, 1)
+                assert bench.desk.status.stream.reconnects == 1
+
+    def test_an_answer_about_the_last_account_is_not_shown(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.brokerage.delay = 5.0
+                bench.supervisor.refresh()
+                await settle(1.0)
+                bench.reload(Login(lambda: "OTHERKEY", lambda: "othersecret"))
+                bench.desk.positions = None
+                await settle(5.0)
+                assert bench.desk.positions is None
+                await until(lambda: bench.desk.positions is not None, within=6.0)
+
+    def test_another_feed_is_another_option_stream_alone(self):
+        @play
+        async def _(bench):
+            async with OptionServer() as other, bench.at_work():
+                await bench.ready()
+                bench.reload(feed="opra", option_stream_url=other.url)
+                assert bench.status.state == "reconnecting"
+                assert "configuration was reloaded" in bench.status.reason
+                await until(lambda: bench.status.state == "live")
+                assert (bench.status.feed, bench.status.stream.subscribed) == ("opra", 4)
+                assert (bench.options.peers, len(bench.trading.all_peers)) == ([], 1)
+
+    def test_the_same_configuration_drops_nothing(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.reload()
+                await settle(30.0)
+                assert (len(bench.options.all_peers), len(bench.trading.all_peers)) == (1, 1)
+
+    def test_another_symbol_limit_needs_no_other_connection(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.reload(symbol_limit=2)
+                await until(lambda: bench.status.stream.subscribed == 2)
+                assert bench.status.code == "symbolLimit"
+                bench.reload(symbol_limit=200)
+                await until(lambda: bench.status.stream.subscribed == 4)
+                await until(lambda: bench.status.code is None)
+                assert len(bench.options.all_peers) == 1
+
+
+class TestTime:
+    def test_the_desk_is_told_the_exchanges_time(self):
+        @play
+        async def _(bench):
+            bench.brokerage.hours = msgspec.structs.replace(OPEN, offset=dt.timedelta(minutes=5))
+            async with bench.at_work():
+                await bench.ready()
+                assert bench.desk.exchange_times[-1] - wall() == pytest.approx(
+                    dt.timedelta(minutes=5), abs=dt.timedelta(seconds=1)
+                )
+
+    def test_quotes_at_odds_with_the_clock_have_it_read_again_soon_and_not_all_the_time(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                before = len(bench.brokerage.times("clock"))
+                for _ in range(25):
+                    bench.desk.doubt = True
+                    await settle(1.0)
+                assert len(bench.brokerage.times("clock")) == before + 3
+
+
+class TestProgress:
+    def test_a_supervisor_at_work_is_never_stuck(self):
+        @play
+        async def _(bench):
+            bench.options.upgrade = bench.trading.upgrade = None
+            bench.brokerage.delay = 300.0
+            async with bench.at_work():
+                for _ in range(100):
+                    await settle(1.0)
+                    assert bench.supervisor.stuck(bench.supervisor.stream.now()) is None
+
+    def test_one_whose_pulse_is_gone_is_stuck(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                later = bench.supervisor.stream.now() + STUCK_SECONDS + 2.0
+                assert bench.supervisor.stuck(later).startswith("the supervisor has not turned for")
+
+    @pytest.mark.parametrize("end", ["returns", "raises", "is cancelled by nobody"])
+    def test_a_task_that_ends_however_ends_the_supervisor(self, end):
+        @play
+        async def _(bench):
+            async def work():
+                await settle(5.0)
+                if end == "raises":
+                    raise ZeroDivisionError
+                if end == "is cancelled by nobody":
+                    nobody = asyncio.get_running_loop().create_future()
+                    nobody.cancel()
+                    await nobody
+
+            bench.supervisor.trades.run = work
+            with pytest.raises(ExceptionGroup):
+                await bench.supervisor.run()
+
+    @pytest.mark.parametrize("name", ["stream", "trades"])
+    def test_a_link_that_nobody_serves_is_named(self, name):
+        @play
+        async def _(bench):
+            getattr(bench.supervisor, name).run = asyncio.Event().wait
+            async with bench.at_work():
+                await settle(STUCK_SECONDS - 5.0)
+                assert bench.supervisor.stuck(bench.supervisor.stream.now()) is None
+                await settle(10.0)
+                said = bench.supervisor.stuck(bench.supervisor.stream.now())
+                assert "stream is starting 3" in said
 
 
 class TestLife:

@@ -155,7 +155,7 @@ def test_junk_is_counted_and_costs_nothing_else(junk):
             server.peer.send(junk)
             server.say(server.peer, FILL)
             await until(lambda: bench.traded == 2)
-            assert (bench.state, bench.updates.refused) == ("live", {"frame": 1})
+            assert (bench.state, bench.updates.refused) == ("live", {"tradeFrame": 1})
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,248 @@
+"""What SIGHUP changes in a running daemon, and what it leaves alone."""
+
+import re
+import signal
+import types
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.running import Condord, Follower, Simulated, closing_program, until
+
+pytestmark = pytest.mark.slow
+
+NO_KEYS = {"APCA_API_KEY_ID": "", "APCA_API_SECRET_KEY": ""}
+ELSEWHERE = types.SimpleNamespace(urls={})
+"""The environment goes before the file, so the file alone says where Alpaca is."""
+STREAM = {"backoff_min_seconds": 0.05, "backoff_max_seconds": 0.5, "silence_seconds": 5, "window_ms": 50}
+
+
+class Files:
+    """A configuration for a simulator, and the two files of a key."""
+
+    def __init__(self, place: Path, simulated: Simulated, name: str = "condord") -> None:
+        urls = {re.sub(r"(?=[A-Z])", "_", key).lower(): url for key, url in simulated.urls.items()}
+        self.path = place / f"{name}.toml"
+        self._keys = (place / f"{name}.key", place / f"{name}.secret")
+        files = {"key_id_file": str(self._keys[0]), "secret_key_file": str(self._keys[1])}
+        self._tables = {"alpaca": urls | files, "stream": STREAM}
+        self.write_key("KEYONE", "secret-one")
+        self.change()
+
+    def change(self, **tables) -> None:
+        """Set keys of the configuration."""
+        for table, values in tables.items():
+            self._tables[table] = self._tables.get(table, {}) | values
+        lines = [
+            line
+            for table, values in self._tables.items()
+            for line in (f"[{table}]", *(f"{key} = {value!r}" for key, value in values.items()))
+        ]
+        self.path.write_text("\n".join(lines) + "\n")
+
+    def write_key(self, key_id: str, secret_key: str) -> None:
+        for path, text in zip(self._keys, (key_id, secret_key), strict=True):
+            path.write_text(text + "\n")
+            path.chmod(0o600)
+
+    def opra(self) -> None:
+        url = self._tables["alpaca"]["option_stream_url"].replace("indicative", "opra")
+        self.change(alpaca={"feed": "opra", "option_stream_url": url})
+
+
+class Reloaded(Condord):
+    """A daemon that is told by files and reloaded by signals."""
+
+    def __init__(self, files: Files) -> None:
+        super().__init__(ELSEWHERE, "--config", str(files.path), **NO_KEYS)
+
+    def reload(self, outcome: str) -> str:
+        """The line that tells the outcome of a reload."""
+        before = len(self.stderr)
+        self.process.send_signal(signal.SIGHUP)
+        return until(
+            lambda: next((line for line in self.stderr[before:] if outcome in line), None), f"the log says {outcome}"
+        )
+
+
+@pytest.fixture
+def files(tmp_path, simulated):
+    return Files(tmp_path, simulated)
+
+
+@pytest.fixture
+def condord(files):
+    with closing_program(Reloaded(files)) as program:
+        program.await_state("live")
+        program.await_priced()
+        yield program
+
+
+@pytest.fixture
+def follower(condord):
+    with closing(Follower(condord.url)) as follower:
+        until(lambda: follower.events, "a stream")
+        yield follower
+
+
+def streams(simulated) -> dict:
+    return simulated.state()["streams"]
+
+
+def is_well(document) -> bool:
+    """Whether every condor has a price that stands."""
+    valuations = [condor["valuation"] for condor in document["condors"]]
+    return bool(valuations) and all(
+        value["unrealizedPl"] is not None and not value["unconfirmed"] for value in valuations
+    )
+
+
+def await_well(condord, simulated, connections: int) -> None:
+    """Everything is as it should be, over the so-manyth connection."""
+
+    def look():
+        option = streams(simulated)["option"]
+        stands = option["accepted"] == connections and len(option["open"]) == 1 and option["open"][0]["subscriptions"]
+        return stands and condord.status()["state"] == "live" and is_well(condord.document())
+
+    until(look, f"it is well over connection {connections}")
+
+
+def test_a_new_key_reconnects_once_and_subscribers_see_the_gap_and_the_recovery(simulated, files, condord, follower):
+    files.write_key("KEYTWO", "secret-two")
+    assert "needs_restart=[]" in condord.reload("Configuration reloaded")
+    await_well(condord, simulated, 2)
+    until(lambda: is_well(follower.document) and follower.document["status"]["state"] == "live", "the recovery")
+    assert not follower.ended.is_set()
+    assert [document for document in follower.documents.values() if document["status"]["state"] != "live"]
+    told = streams(simulated)
+    assert [(told[name]["accepted"], told[name]["maxOpen"]) for name in ("option", "trading")] == [(2, 1), (2, 1)]
+    assert "secret" not in "".join(condord.stderr)
+    assert "KEYTWO" not in "".join(condord.stderr)
+
+
+def test_a_new_key_is_the_one_that_alpaca_gets(tmp_path, monkeypatch):
+    sabotage = "from condord import simulator\nsimulator.run.__kwdefaults__['credentials'] = ('GOODKEY', 'good-word')\n"
+    (tmp_path / "sitecustomize.py").write_text(sabotage)
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path.cwd()}")
+    with closing_program(Simulated()) as simulated:
+        monkeypatch.delenv("PYTHONPATH")
+        files = Files(tmp_path, simulated)
+        with closing_program(Reloaded(files)) as condord, closing(Follower(condord.url)) as follower:
+            assert condord.await_state("halted")["code"] == "authFailed"
+            until(lambda: condord.status()["positions"]["error"], "REST is refused too")
+            files.write_key("GOODKEY", "good-word")
+            condord.reload("Configuration reloaded")
+            condord.await_state("live")
+            until(lambda: is_well(condord.document()), "the account is read with the new key")
+            assert condord.status()["positions"]["error"] is None
+            assert not follower.ended.is_set()
+            assert streams(simulated)["option"]["maxOpen"] == 1
+
+
+def test_another_feed_is_taken_over_another_connection(tmp_path):
+    with closing_program(Simulated("--scenario", "opra")) as simulated:
+        files = Files(tmp_path, simulated)
+        with closing_program(Reloaded(files)) as condord, closing(Follower(condord.url)) as follower:
+            condord.await_state("live")
+            files.opra()
+            assert "needs_restart=[]" in condord.reload("Configuration reloaded")
+            await_well(condord, simulated, 2)
+            assert condord.status()["feed"] == "opra"
+            until(lambda: follower.document["status"]["feed"] == "opra", "the subscriber is told")
+            assert not follower.ended.is_set()
+            option = streams(simulated)["option"]
+            assert [each["feed"] for each in option["open"]] == ["opra"]
+            assert option["maxOpen"] == 1
+            assert streams(simulated)["trading"]["accepted"] == 1
+
+
+def test_a_lower_symbol_limit_is_kept(simulated, files, condord, follower):
+    files.change(alpaca={"symbol_limit": 5})
+    condord.reload("Configuration reloaded")
+    until(lambda: condord.status()["code"] == "symbolLimit", "the limit is told")
+    until(lambda: len(streams(simulated)["option"]["open"][0]["subscriptions"]) == 5, "the limit is kept")
+    assert not follower.ended.is_set()
+    assert streams(simulated)["option"]["maxOpen"] == 1
+
+
+@pytest.mark.parametrize("secret_key", ["two words", ""])
+def test_a_bad_key_file_changes_nothing_and_is_told(simulated, files, condord, follower, secret_key):
+    before = streams(simulated)
+    files.write_key("KEYTWO", secret_key)
+    files.change(server={"max_subscribers": 1})
+    assert "condord.secret" in condord.reload("Configuration refused")
+    assert condord.status()["maxSubscribers"] == 1000
+    files.write_key("KEYONE", "secret-one")
+    condord.reload("Configuration reloaded")
+    assert condord.status()["maxSubscribers"] == 1
+    assert [each["id"] for each in streams(simulated)["option"]["open"]] == [
+        each["id"] for each in before["option"]["open"]
+    ]
+    assert condord.status()["state"] == "live"
+    assert not follower.ended.is_set()
+
+
+def test_new_bounds_drop_neither_the_connection_nor_a_subscriber(simulated, files, condord, follower):
+    before = streams(simulated)
+    files.change(
+        stream={"window_ms": 500, "min_change": 0.5, "silence_seconds": 7, "backoff_max_seconds": 3.0},
+        rest={"breaker_failures": 2},
+    )
+    assert "needs_restart=[]" in condord.reload("Configuration reloaded")
+    seen = len(follower.events)
+    until(lambda: len(follower.events) > seen + 2, "quotes go on")
+    after = streams(simulated)
+    for name in ("option", "trading"):
+        assert [each["id"] for each in after[name]["open"]] == [each["id"] for each in before[name]["open"]]
+        assert after[name]["accepted"] == 1
+    assert condord.status()["reconnects"] == 0
+    assert not follower.ended.is_set()
+    assert all(document["status"]["state"] == "live" for document in list(follower.documents.values())[1:])
+
+
+def test_a_key_that_another_daemon_uses_is_refused_until_it_is_free(tmp_path, simulated, files, condord):
+    others = Files(tmp_path, simulated, "other")
+    others.write_key("KEYTWO", "secret-two")
+    with closing_program(Reloaded(others)) as other:
+        other.await_state("live")
+        files.write_key("KEYTWO", "secret-two")
+        assert f"process {other.process.pid})" in condord.reload("Configuration refused")
+        assert (condord.status()["state"], other.status()["state"]) == ("live", "live")
+        assert other.stop() == 0
+    accepted = streams(simulated)["option"]["accepted"]
+    condord.reload("Configuration reloaded")
+    await_well(condord, simulated, accepted + 1)
+
+
+def test_a_key_that_was_left_is_free_for_another_daemon(tmp_path, monkeypatch, simulated, files):
+    (tmp_path / "sitecustomize.py").write_text("from condord import service\nservice.LET_GO_SECONDS = 0.1\n")
+    others = Files(tmp_path, simulated, "other")
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path.cwd()}")
+    with closing_program(Reloaded(files)) as condord:
+        condord.await_state("live")
+        files.write_key("KEYTWO", "secret-two")
+        condord.reload("Configuration reloaded")
+        await_well(condord, simulated, 2)
+        with closing_program(Reloaded(others)) as other:
+            other.await_state("live")
+            assert condord.status()["state"] == "live"
+
+
+def test_reloads_in_a_row_and_while_it_stops_do_no_harm(simulated, files, condord, follower):
+    for number in range(6):
+        files.write_key(f"KEY{number}", f"secret-{number}")
+        condord.process.send_signal(signal.SIGHUP)
+    condord.reload("Configuration reloaded")
+    until(lambda: condord.status()["state"] == "live" and is_well(condord.document()), "it is well")
+    assert [streams(simulated)[name]["maxOpen"] for name in ("option", "trading")] == [1, 1]
+    assert not follower.ended.is_set()
+    condord.process.send_signal(signal.SIGTERM)
+
+    def has_ended():
+        condord.process.send_signal(signal.SIGHUP)
+        return condord.process.poll() is not None
+
+    until(has_ended, "it ends", pause=0.001)
+    assert condord.wait() == 0

@@ -1,0 +1,131 @@
+"""Valid frames and answers, made of parts, so that one part can be damaged while all others stay whole.
+
+A map is a list of pairs of encoded keys and values; that leaves room for what no encoder writes, as a key that comes twice.
+"""
+
+import json
+
+import msgspec
+
+from condord.simulator import wire
+from tests.fakes.alpaca import CONDOR, STARTED_AT
+from tests.live.accounts import P560, P570
+
+PACK = msgspec.msgpack.encode
+AT_NS = int(STARTED_AT.timestamp()) * 10**9
+AT = f"{STARTED_AT:%Y-%m-%dT%H:%M:%S}.756509354Z"
+
+
+def packed_pairs(message):
+    return [(PACK(key), PACK(value)) for key, value in message.items()]
+
+
+def packed_map(pairs):
+    return b"\xde" + len(pairs).to_bytes(2, "big") + b"".join(key + value for key, value in pairs)
+
+
+def frame(elements):
+    """A frame of the option stream, of elements that are encoded already."""
+    return wire.frame(elements)
+
+
+def quote(symbol=P560, bits=64, **fields):
+    message = {"T": "q", "S": symbol, "t": wire.timestamp(AT_NS, bits), "bx": "C", "bp": 1.5, "bs": 3}
+    return message | {"ax": "C", "ap": 2, "as": 4.0, "c": "A"} | fields
+
+
+WELCOME = {"T": "success", "msg": "connected"}
+LOGGED_IN = {"T": "success", "msg": "authenticated"}
+SUBSCRIBED = {"T": "subscription", "trades": [], "quotes": [P560]}
+TRADE = {"T": "t", "S": P560, "t": wire.timestamp(AT_NS), "p": 1.5, "s": 1, "x": "C", "c": "a"}
+ELEMENTS = [
+    quote(),
+    quote(P570, 32, bp=0, bs=0, bx="?"),
+    quote(P570, 96),
+    TRADE,
+    WELCOME,
+    LOGGED_IN,
+    SUBSCRIBED,
+    *map(wire.error_message, wire.MESSAGES),
+]
+
+
+def encoded(row):
+    return json.dumps(row).encode()
+
+
+def json_pairs(row):
+    return [(encoded(key), encoded(value)) for key, value in row.items()]
+
+
+def json_map(pairs):
+    return b"{" + b",".join(key + b":" + value for key, value in pairs) + b"}"
+
+
+def json_list(items):
+    return b"[" + b",".join(items) + b"]"
+
+
+def position(symbol, quantity=1):
+    return {
+        "asset_class": "us_option",
+        "symbol": symbol,
+        "qty": str(quantity),
+        "side": "long" if quantity > 0 else "short",
+        "avg_entry_price": "1.2",
+        "cost_basis": str(120 * quantity),
+        "market_value": None,
+    }
+
+
+STOCK = {"asset_class": "us_equity", "symbol": "SPY", "qty": "200", "side": "long"}
+CLOCK = {
+    "timestamp": "2026-11-20T10:00:00.5-05:00",
+    "is_open": True,
+    "next_open": "2026-11-23T09:30:00-05:00",
+    "next_close": "2026-11-20T16:00:00-05:00",
+}
+DAYS = [
+    {"date": "2026-11-19", "open": "09:30", "close": "16:00"},
+    {"date": "2026-11-20", "open": "09:30", "close": "13:00"},
+]
+REST_QUOTE = {"ap": 13.11, "as": 78, "ax": "S", "bp": 13.06, "bs": 26, "bx": "C", "c": "A", "t": AT}
+CONTRACT = {
+    "symbol": P560,
+    "multiplier": "100",
+    "underlying_symbol": "SPY",
+    "deliverables": [{"symbol": "SPY", "amount": "100"}, {"symbol": "USD", "amount": "5.5"}],
+}
+LEGS = zip(CONDOR, ("sell_to_open", "sell_to_open", "buy_to_open", "buy_to_open"), strict=True)
+ORDER = {
+    "id": "one",
+    "symbol": "",
+    "status": "filled",
+    "submitted_at": AT,
+    "filled_at": AT,
+    "filled_qty": "1",
+    "legs": [
+        {"symbol": symbol, "position_intent": intent, "filled_qty": "1", "filled_avg_price": "1.1", "filled_at": AT}
+        for symbol, intent in LEGS
+    ],
+}
+
+AUTHORIZED = {"stream": "authorization", "data": {"status": "authorized", "action": "authenticate"}}
+LISTENING = {"stream": "listening", "data": {"streams": ["trade_updates"]}}
+FILL = {"stream": "trade_updates", "data": {"event": "fill", "qty": "1", "order": {"symbol": P560}}}
+EVENTS = [AUTHORIZED, LISTENING, FILL]
+
+
+def rest_answers():
+    """A valid answer for each decoder of `tests.fuzz.decoders.REST`."""
+    return {
+        name: encoded(answer)
+        for name, answer in {
+            "holdings": [*(position(symbol, sign) for symbol, sign in zip(CONDOR, (-2, -2, 2, 2), strict=True)), STOCK],
+            "clock": CLOCK,
+            "hours": DAYS,
+            "ticks": {"quotes": {P560: REST_QUOTE, P570: REST_QUOTE}},
+            "contract": CONTRACT,
+            "orders": [ORDER],
+        }.items()
+    }

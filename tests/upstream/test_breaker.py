@@ -1,0 +1,195 @@
+import asyncio
+
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from condord.upstream.breaker import Breaker
+from condord.upstream.faults import RestFault
+from tests.fakes.alpaca import OUTAGE
+
+REFUSAL = RestFault("refused", "no", may_retry=False, is_outage=False)
+
+
+class Bench:
+    """A breaker that opens after `failures` for ten seconds, and its clock."""
+
+    def __init__(self, failures=1):
+        self.now = 1000.0
+        self.breaker = Breaker(failures, 10.0)
+
+    def begin(self):
+        """A call that goes on; its outcome is given to `end`."""
+        call = self.breaker.guarding(lambda: self.now)
+        call.__enter__()
+        return call
+
+    def call(self, outcome=None):
+        end(self.begin(), outcome)
+
+
+def end(call, outcome=None):
+    """End a call with success or with the exception `outcome`."""
+    if outcome is None:
+        call.__exit__(None, None, None)
+    else:
+        assert not call.__exit__(type(outcome), outcome, None)
+
+
+@pytest.fixture
+def bench():
+    return Bench()
+
+
+def refused(bench):
+    """The fault of a call that may not go."""
+    with pytest.raises(RestFault) as caught:
+        bench.begin()
+    with pytest.raises(RestFault):
+        bench.breaker.check(bench.now)
+    return caught.value
+
+
+class TestOpening:
+    def test_it_opens_after_so_many_outages_in_a_row(self):
+        bench = Bench(failures=3)
+        for state in ("closed", "closed", "open"):
+            bench.call(OUTAGE)
+            assert bench.breaker.state == state
+
+    @pytest.mark.parametrize("answer", [None, REFUSAL])
+    def test_an_answer_of_any_kind_starts_the_count_again(self, answer):
+        bench = Bench(failures=2)
+        for outcome in (OUTAGE, answer, OUTAGE, answer):
+            bench.call(outcome)
+        assert bench.breaker.state == "closed"
+
+    def test_a_call_that_is_given_up_neither_counts_nor_starts_the_count_again(self):
+        bench = Bench(failures=2)
+        for outcome in (OUTAGE, asyncio.CancelledError(), OUTAGE):
+            bench.call(outcome)
+        assert bench.breaker.state == "open"
+
+    def test_while_it_is_open_nobody_goes_and_the_newest_outage_says_why(self, bench):
+        bench.call(OUTAGE)
+        bench.now += 9.9
+        fault = refused(bench)
+        assert (fault.code, fault.may_retry, fault.is_outage) == (OUTAGE.code, False, False)
+        assert OUTAGE.text in fault.text
+
+    def test_calls_that_were_under_way_when_it_opened_change_nothing(self, bench):
+        good, bad = bench.begin(), bench.begin()
+        bench.call(OUTAGE)
+        bench.now += 5.0
+        end(bad, OUTAGE)
+        end(good)
+        assert bench.breaker.state == "open"
+        bench.now += 5.0
+        bench.breaker.check(bench.now)
+
+    def test_other_bounds_count_from_now_on(self, bench):
+        bench.breaker.set(2, 5.0)
+        bench.call(OUTAGE)
+        assert bench.breaker.state == "closed"
+        bench.call(OUTAGE)
+        bench.now += 5.0
+        bench.call()
+        assert bench.breaker.state == "closed"
+
+    def test_a_bug_is_no_outage(self, bench):
+        bench.call(ZeroDivisionError())
+        assert bench.breaker.state == "closed"
+
+
+class TestProbe:
+    @pytest.fixture
+    def probe(self, bench):
+        bench.call(OUTAGE)
+        bench.now += 10.0
+        return bench.begin()
+
+    def test_one_call_goes_and_all_others_are_told_that_it_is_open(self, bench, probe):
+        assert bench.breaker.state == "halfOpen"
+        assert "too often in a row" in refused(bench).text
+        assert "too often in a row" in refused(bench).text
+
+    @pytest.mark.parametrize("answer", [None, REFUSAL])
+    def test_a_good_one_closes_it(self, bench, probe, answer):
+        end(probe, answer)
+        assert bench.breaker.state == "closed"
+        bench.call()
+
+    def test_a_bad_one_opens_it_again_for_the_whole_time(self, bench, probe):
+        bench.now += 3.0
+        end(probe, OUTAGE)
+        assert bench.breaker.state == "open"
+        bench.now += 9.9
+        refused(bench)
+        bench.now += 0.1
+        bench.call()
+        assert bench.breaker.state == "closed"
+
+    def test_one_that_is_given_up_leaves_it_to_the_next(self, bench, probe):
+        end(probe, asyncio.CancelledError())
+        assert bench.breaker.state == "halfOpen"
+        bench.call()
+        assert bench.breaker.state == "closed"
+
+    def test_a_call_from_before_does_not_speak_for_it(self, bench):
+        late = bench.begin()
+        bench.call(OUTAGE)
+        bench.now += 10.0
+        probe = bench.begin()
+        end(late)
+        assert bench.breaker.state == "halfOpen"
+        end(probe, OUTAGE)
+        assert bench.breaker.state == "open"
+
+
+class BreakerMachine(RuleBasedStateMachine):
+    """Calls begin and end in any order, as time goes on."""
+
+    def __init__(self):
+        super().__init__()
+        self.bench = Bench(failures=3)
+        self.under_way = []
+        self.probes = []
+
+    @rule()
+    def begin(self):
+        before = self.bench.breaker.state
+        try:
+            call = self.bench.begin()
+        except RestFault:
+            assert before != "closed"
+            return
+        self.under_way.append(call)
+        if before != "closed":
+            assert self.bench.breaker.state == "halfOpen"
+            self.probes.append(call)
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data(), outcome=st.sampled_from([None, OUTAGE, REFUSAL, asyncio.CancelledError()]))
+    def end(self, data, outcome):
+        call = data.draw(st.sampled_from(self.under_way))
+        before, was_probe = self.bench.breaker.state, call in self.probes
+        self.under_way.remove(call)
+        end(call, outcome)
+        after = self.bench.breaker.state
+        if was_probe:
+            self.probes.remove(call)
+            is_given_up = isinstance(outcome, asyncio.CancelledError)
+            assert after == ("halfOpen" if is_given_up else "open" if outcome is OUTAGE else "closed")
+        elif before != "closed" or outcome is not OUTAGE:
+            assert after == before
+
+    @rule(seconds=st.sampled_from([1.0, 5.0, 10.0]))
+    def wait(self, seconds):
+        self.bench.now += seconds
+
+    @invariant()
+    def there_is_one_probe_at_most_and_only_half_open(self):
+        assert len(self.probes) <= (self.bench.breaker.state == "halfOpen")
+
+
+TestAnyCalls = pytest.mark.slow(BreakerMachine.TestCase)
