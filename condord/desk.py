@@ -60,6 +60,10 @@ class Desk:
         self._publisher.gap(self._loop.time())
         self._arm(self._publisher.coalescer.deadline)
 
+    def follow(self, symbols: Iterable[str]) -> None:
+        """These are streamed from here on."""
+        self._prices.follow(symbols)
+
     def resume(self) -> None:
         """The stream is live."""
         self._prices.resume()

@@ -74,6 +74,10 @@ def test_every_notice_is_explained():
     assert first_column("notice") == set(typing.get_args(wire.NoticeCode))
 
 
+def test_everything_that_is_refused_is_explained():
+    assert first_column("refused") == set(typing.get_args(wire.Refusal))
+
+
 def test_every_exit_code_is_explained():
     codes = {str(value) for name, value in vars(errors).items() if name.startswith("EXIT_")}
     assert first_column("exit code") == codes | {"0"}

@@ -22,6 +22,7 @@ import msgspec
 from cachetools import TTLCache
 
 from condord.core.quote import Quote, Tick, is_good, judge
+from condord.live.wire import Refusal
 
 GRACE_SECONDS = 5.0
 """How long the stream may take for a quote that REST has named."""
@@ -167,6 +168,13 @@ class Prices:
             for tick in ticks
         )
 
+    def follow(self, symbols: Iterable[str]) -> None:
+        """`symbols` are streamed from here on: of these it owes nothing yet."""
+        self._judge_waiting()
+        for symbol in symbols:
+            self._brought_at.pop(symbol, None)
+            self._claims.pop(symbol, None)
+
     def resume(self) -> None:
         """The stream is live again: what was asked for before says nothing, and it owes nothing yet."""
         self._judge_waiting()
@@ -287,5 +295,5 @@ class Prices:
         if known_at - at > _FUTURE:
             self._doubts_clock = True
 
-    def _refuse(self, reason: str) -> None:
+    def _refuse(self, reason: Refusal) -> None:
         self.refused[reason] = self.refused.get(reason, 0) + 1

@@ -39,6 +39,29 @@ NoticeCode = Literal[
     "notStreamed",
     "silentSymbols",
 ]
+Refusal = Literal[
+    "price",
+    "notHeld",
+    "outOfOrder",
+    "future",
+    "element",
+    "frame",
+    "unacknowledged",
+    "tradeFrame",
+    "positionRow",
+    "stockRow",
+    "quoteRow",
+    "orderRow",
+    "calendarRow",
+    "deliverableRow",
+    "positionsAnswer",
+    "clockAnswer",
+    "quotesAnswer",
+    "ordersAnswer",
+    "calendarAnswer",
+    "contractAnswer",
+]
+"""What of the things that Alpaca sends may be refused."""
 BreakerState = Literal["closed", "open", "halfOpen"]
 Source = Literal["alpaca-paper", "alpaca-live", "simulator"]
 Feed = Literal["indicative", "opra"]

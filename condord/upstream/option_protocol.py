@@ -14,6 +14,7 @@ from collections.abc import Collection, Sequence
 import msgspec
 
 from condord.core.quote import Tick
+from condord.live.wire import Refusal
 from condord.upstream import msgpack_walk
 
 MAX_FRAME_BYTES = 4 * 2**20
@@ -183,5 +184,5 @@ class OptionProtocol:
                 self._count("element")
         return messages
 
-    def _count(self, kind: str) -> None:
+    def _count(self, kind: Refusal) -> None:
         self.refused[kind] = self.refused.get(kind, 0) + 1

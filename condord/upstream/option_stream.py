@@ -114,7 +114,9 @@ class OptionStream(Line):
             if message.msg in steps:
                 self.step(steps[message.msg])
         elif isinstance(message, Subscription):
+            before = self._protocol.acknowledged
             self._protocol.acknowledge(message.quotes)
+            self._desk.follow(self._protocol.acknowledged - before)
             self._answer("acknowledged")
         elif isinstance(message, ErrorFrame):
             if message.code == SYMBOL_LIMIT:

@@ -72,6 +72,9 @@ class Desk(Protocol):
     def gap(self) -> None:
         """The stream was cut."""
 
+    def follow(self, symbols: Iterable[str]) -> None:
+        """These are streamed from here on."""
+
     def resume(self) -> None:
         """The stream is live: from here on it is to bring what is new."""
 

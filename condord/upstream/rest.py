@@ -29,7 +29,7 @@ from alpaca.trading.requests import GetCalendarRequest, GetOrdersRequest
 from condord.core.position import Contract, Holdings
 from condord.core.quote import Tick
 from condord.core.session import Clock, Hours
-from condord.live.wire import BreakerState
+from condord.live import wire
 from condord.upstream import contracts, history, rows, transport
 from condord.upstream.breaker import Breaker
 from condord.upstream.budget import Budget, Host, Share, told_pause
@@ -90,7 +90,7 @@ class AlpacaRest:
         self._clients = self._log_in(settings, login)
 
     @property
-    def breaker(self) -> BreakerState:
+    def breaker(self) -> wire.BreakerState:
         """The state of the circuit breaker, in the words of the document."""
         return self._main.breaker.state
 
@@ -121,11 +121,11 @@ class AlpacaRest:
 
     async def holdings(self) -> Holdings:
         """The option positions and the stocks of the account."""
-        return await self._call("positions", self._main, "trading", self._holdings)
+        return await self._call("positionsAnswer", self._main, "trading", self._holdings)
 
     async def clock(self) -> Clock:
         """The market's clock."""
-        return await self._call("clock", self._main, "trading", self._clock)
+        return await self._call("clockAnswer", self._main, "trading", self._clock)
 
     async def quotes(self, symbols: Sequence[str], take: Callable[[list[Tick]], None]) -> None:
         """Give `take` the latest quotes of `symbols`, 100 a request, as they come; symbols never quoted are left out.
@@ -136,7 +136,7 @@ class AlpacaRest:
 
         async def ask(part: Sequence[str]) -> None:
             try:
-                take(await self._call("quotes", self._main, "data", functools.partial(self._quotes, part)))
+                take(await self._call("quotesAnswer", self._main, "data", functools.partial(self._quotes, part)))
             except RestFault as fault:
                 faults.append(fault)
 
@@ -148,15 +148,15 @@ class AlpacaRest:
 
     async def trading_day(self, today: dt.date) -> Hours | None:
         """The regular session of `today`, or the last one in the week before it."""
-        return await self._call("calendar", self._side, "trading", functools.partial(self._days, today))
+        return await self._call("calendarAnswer", self._side, "trading", functools.partial(self._days, today))
 
     async def contract(self, symbol: str) -> Contract | None:
         """One option contract; None where Alpaca knows none of that symbol."""
-        return await self._call("contract", self._side, "trading", functools.partial(self._contract, symbol))
+        return await self._call("contractAnswer", self._side, "trading", functools.partial(self._contract, symbol))
 
     async def orders(self, after: dt.datetime) -> OrderPage:
         """The orders submitted after an instant, of any state, oldest first: as many as fit in a page."""
-        return await self._call("orders", self._side, "trading", functools.partial(self._orders, after))
+        return await self._call("ordersAnswer", self._side, "trading", functools.partial(self._orders, after))
 
     def _holdings(self) -> Holdings:
         return rows.holdings(self._clients.trading.get_all_positions(), self._refuse)
@@ -192,7 +192,7 @@ class AlpacaRest:
         )
         return history.page(self._clients.trading.get_orders(request), self._refuse)
 
-    async def _call(self, what: str, lane: _Lane, host: Host, call: Callable[[], Answer]) -> Answer:
+    async def _call(self, whole: wire.Refusal, lane: _Lane, host: Host, call: Callable[[], Answer]) -> Answer:
         """Run a blocking call in a lane, with retries."""
         retrying = tenacity.AsyncRetrying(
             sleep=self._sleep,
@@ -201,9 +201,9 @@ class AlpacaRest:
             retry=tenacity.retry_if_exception(_may_retry),
             reraise=True,
         )
-        return await retrying(self._attempt, what, lane, host, call)
+        return await retrying(self._attempt, whole, lane, host, call)
 
-    async def _attempt(self, what: str, lane: _Lane, host: Host, call: Callable[[], Answer]) -> Answer:
+    async def _attempt(self, whole: wire.Refusal, lane: _Lane, host: Host, call: Callable[[], Answer]) -> Answer:
         """One attempt, when the budget allows. A pause that Alpaca wants holds up none who ask another host."""
         while True:
             lane.breaker.check(self._now())
@@ -212,7 +212,7 @@ class AlpacaRest:
                 if not await self._may_go(lane, host):
                     continue
                 with lane.breaker.guarding(self._now):
-                    return await self._ask_once_or_twice(what, lane, host, call)
+                    return await self._ask_once_or_twice(whole, lane, host, call)
 
     async def _may_go(self, lane: _Lane, host: Host) -> bool:
         """Wait for the lane's share in the order of coming; False if Alpaca wants a pause by then."""
@@ -225,17 +225,19 @@ class AlpacaRest:
         if seconds:
             await self._sleep(seconds)
 
-    async def _ask_once_or_twice(self, what: str, lane: _Lane, host: Host, call: Callable[[], Answer]) -> Answer:
+    async def _ask_once_or_twice(
+        self, whole: wire.Refusal, lane: _Lane, host: Host, call: Callable[[], Answer]
+    ) -> Answer:
         """That a connection was kept too long is no failure; all our requests are GETs, and may go again at once."""
         try:
-            return await self._ask(what, lane, host, call)
+            return await self._ask(whole, lane, host, call)
         except RestFault as fault:
             is_stale = transport.was_dropped(fault.__cause__)
             if not (is_stale and self._budget.take(lane.share, host, self._now())):
                 raise
-        return await self._ask(what, lane, host, call)
+        return await self._ask(whole, lane, host, call)
 
-    async def _ask(self, what: str, lane: _Lane, host: Host, call: Callable[[], Answer]) -> Answer:
+    async def _ask(self, whole: wire.Refusal, lane: _Lane, host: Host, call: Callable[[], Answer]) -> Answer:
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(transport.ATTEMPT_FACTOR * self._settings.timeout_seconds):
@@ -243,7 +245,7 @@ class AlpacaRest:
         except Exception as error:
             fault = rest_fault(ValueError("nested too deeply") if isinstance(error, RecursionError) else error)
             if fault.code == "malformed":
-                self._refuse(f"{what}Answer")
+                self._refuse(whole)
             if fault.code == "rateLimited" and fault.wait_seconds is not None:
                 self._budget.pause(host, fault.wait_seconds, self._now())
             raise fault from error
@@ -311,7 +313,7 @@ class _Refusals:
         self._lock = threading.Lock()
         self._counts: dict[str, int] = {}
 
-    def __call__(self, kind: str) -> None:
+    def __call__(self, kind: wire.Refusal) -> None:
         with self._lock:
             before = self._counts.get(kind, 0)
             self._counts[kind] = before + 1

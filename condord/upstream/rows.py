@@ -20,8 +20,9 @@ from condord.core.position import Holdings, Position
 from condord.core.quote import Tick
 from condord.core.session import Clock, Hours, hours_of
 from condord.errors import SymbolError
+from condord.live import wire
 
-Refuse = Callable[[str], None]
+Refuse = Callable[[wire.Refusal], None]
 Instant = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
 _LIMIT = Decimal(10) ** 12

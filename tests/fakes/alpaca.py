@@ -67,6 +67,7 @@ class FakeDesk:
         self.confirmed = []
         self.gaps = 0
         self.resumes = 0
+        self.followed = []
         self.statuses = []
         self.is_owed = False
         self.era = 0
@@ -82,6 +83,9 @@ class FakeDesk:
 
     def gap(self):
         self.gaps += 1
+
+    def follow(self, symbols):
+        self.followed.append(set(symbols))
 
     def resume(self):
         self.resumes += 1

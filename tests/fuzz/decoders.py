@@ -144,6 +144,9 @@ class _Desk:
     def offer(self, ticks):
         self.house.offer(*ticks)
 
+    def follow(self, symbols):
+        """These are streamed from here on."""
+
     def resume(self):
         """The stream is live."""
 

@@ -383,6 +383,15 @@ def test_a_gap_ends_a_silence(flowing):
     assert flowing.silent_at(200.0) == frozenset()
 
 
+def test_a_symbol_that_is_streamed_again_owes_nothing_of_before(flowing):
+    confirm(flowing, tick(P560, 2.0, 2.2, 11), tick(P570, 2.0, 2.2, 11), now=101.0)
+    flowing.follow([P560, C630])
+    assert flowing.silent_at(200.0) == {P570}
+    confirm(flowing, tick(P560, 2.0, 2.2, 12), now=201.0)
+    confirm(flowing, tick(P560, 2.0, 2.2, 13), now=202.0)
+    assert flowing.silent_at(208.0) == {P560, P570}
+
+
 def test_what_the_stream_missed_in_a_gap_is_not_owed(flowing):
     flowing.gap()
     confirm(flowing, tick(P560, 2.0, 2.2, 11), now=101.0)
@@ -658,6 +667,14 @@ class AgainstAPlainModel(RuleBasedStateMachine):
                 self.owed[each.symbol] = each.at, self.now
         else:
             self.brought[each.symbol] = each.at
+
+    @rule(symbols=st.sets(st.sampled_from(SYMBOLS)))
+    def follow(self, symbols):
+        self.prices.follow(symbols)
+        self.judge_waiting()
+        for symbol in symbols:
+            self.brought.pop(symbol, None)
+            self.owed.pop(symbol, None)
 
     @rule()
     def resume(self):

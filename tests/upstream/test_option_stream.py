@@ -270,6 +270,16 @@ class TestSubscriptions:
                 assert len(server.all_peers) == 1
                 assert bench.snapshots == 1
 
+    def test_the_desk_is_told_what_is_streamed_from_then_on(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server, ["A"])
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                bench.stream.want(["A", "B"])
+                await until(lambda: len(bench.stream.streamed) == 2)
+                assert (bench.desk.followed, bench.desk.resumes) == ([{"A"}, {"B"}], 1)
+
     def test_closed_positions_are_unsubscribed_before_new_ones_are_asked_for(self):
         @play
         async def _(server):
