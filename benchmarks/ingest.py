@@ -1,61 +1,55 @@
-"""What a quote costs from the socket to the book, beside alpaca-py in the same run.
+"""What a quote costs from the socket to the book beside alpaca-py, and what a busy market leaves of a core.
 
-A replay server in a process of its own speaks Alpaca's protocol over a real socket and sends frames of 1 and of 10
-quotes as fast as they are taken. Each contender is a fresh process that reports its own CPU time between its first
-and its last quote:
+All quotes come from replay.py, a server in a process of its own that speaks Alpaca's protocol over a real socket. In
+one run three things are measured:
+
+1. CPU time a quote, in frames of 1 and of 10 quotes, as fast as they are taken. Each contender is a fresh process that
+   reports its own CPU time between its first and its last quote:
 
     condord     websockets.asyncio, the sans-I/O protocol, the desk and the book (with a publication every 250 ms)
     alpaca-py   `OptionDataStream` with a handler that stores the quote
 
-Run it: python benchmarks/ingest.py [--quotes N] [--rounds N]
+2. A busy market: 20,000 quotes a second over 200 held contracts, all of which move in every window of 250 ms. It runs
+   against the daemon of `service.run` with all that is below the supervisor, in whose place the option stream alone
+   stands, and one subscriber on a real socket. The share of a core is the user and system time of that whole process.
+   The latency is from the moment when the window's timer is due, so that the window is left out, to the moment when
+   the transport of the subscriber's connection has been given the delta.
+3. A quiet market: one quote every 100 ms, with a window of 50 ms, so that each of them leaves at once. The latency is
+   from the moment when `OptionStream.read` gets the frame to the same end.
+
+Asked is no more than what 1.5 and 10 us a quote are to the 11.8 and 45 us that alpaca-py took where that was asked, as
+the ratio depends less on the machine, and a quarter of a core in the busy market that sends ten quotes a frame; the one
+of 20,000 frames a second is shown beside it. Exit code 1: it is more. `waited` is the share of the time in which the
+daemon could have run and others had its core: where it is not small, the machine is too busy to say much of latencies.
+
+Run it: python benchmarks/ingest.py [--quotes 40000] [--rounds 3] [--seconds 20]
 """
+
+from __future__ import annotations
 
 import argparse
 import asyncio
-import datetime as dt
+import contextlib
+import json
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from typing import NamedTuple
 
-import msgspec
+from replay import SYMBOLS, replaying
 
-SYMBOLS = [f"SPY261218{right}{strike:05d}000" for right in "PC" for strike in range(500, 600)]
-START_NS = 1_790_000_000 * 10**9
+ASKED = {1: 10 / 45, 10: 1.5 / 11.8}
+"""CPU of condord to that of alpaca-py, by quotes in a frame."""
+ASKED_SHARE, ASKED_SHARE_PER_FRAME = 0.25, 10
+BUSY_RATE, BUSY_WINDOW_SECONDS = 20_000, 0.25
+QUIET_RATE, QUIET_WINDOW_SECONDS = 10, 0.05
 
-
-def replay(quotes: int, per_frame: int) -> None:
-    """Serve one client: handshake, `quotes` quotes in frames of `per_frame`, and then nothing."""
-    from websockets.asyncio.server import serve
-
-    encoder = msgspec.msgpack.Encoder()
-
-    def frame(first: int) -> bytes:
-        messages = []
-        for number in range(first, first + per_frame):
-            seconds, nanos = divmod(START_NS + number * 10**6, 10**9)
-            stamp = msgspec.msgpack.Ext(-1, ((nanos << 34) | seconds).to_bytes(8, "big"))
-            bid = 1.0 + (number % 97) / 100
-            message = {"T": "q", "S": SYMBOLS[number % len(SYMBOLS)], "t": stamp, "bx": "C", "bp": bid, "bs": 10}
-            messages.append({**message, "ax": "C", "ap": bid + 0.05, "as": 12, "c": "A"})
-        return encoder.encode(messages)
-
-    async def talk(socket) -> None:
-        await socket.send(encoder.encode([{"T": "success", "msg": "connected"}]))
-        await socket.recv()
-        await socket.send(encoder.encode([{"T": "success", "msg": "authenticated"}]))
-        await socket.recv()
-        await socket.send(encoder.encode([{"T": "subscription", "trades": [], "quotes": SYMBOLS}]))
-        for first in range(0, quotes, per_frame):
-            await socket.send(frame(first))
-        await socket.wait_closed()
-
-    async def main() -> None:
-        async with serve(talk, "127.0.0.1", 0, compression=None) as server:
-            print(server.sockets[0].getsockname()[1], flush=True)
-            await asyncio.sleep(120)
-
-    asyncio.run(main())
+HEAD = f"{'quotes a frame':>14}  {'quotes/s':>10}  {'of a core':>12}  {'waited':>6}"
+HELD = {symbol: 1 if number % 2 else -1 for number, symbol in enumerate(SYMBOLS)}
 
 
 class Stopwatch:
@@ -87,66 +81,19 @@ class Stopwatch:
 
 def ours(url: str, quotes: int) -> None:
     """Print what a quote costs in condord."""
-    from condord.core.occ import parse
-    from condord.core.position import Position
-    from condord.desk import Desk
-    from condord.live import render
-    from condord.live.account import Account
-    from condord.live.book import Book
-    from condord.live.coalescer import Coalescer
-    from condord.live.edition import Edition
-    from condord.live.fanout import Fanout
-    from condord.live.link import Link, LinkSettings
-    from condord.live.prices import Prices
-    from condord.live.publisher import Publisher
-    from condord.upstream.option_stream import OptionStream
-    from condord.upstream.ports import Login
+    import house
 
-    def utc_now() -> dt.datetime:
-        return dt.datetime.now(dt.UTC)
+    from condord.desk import Desk
 
     class CountingDesk(Desk):
         def offer(self, ticks) -> None:
             super().offer(ticks)
             watch.count(len(ticks))
 
-    async def never_newer() -> bool:
-        return False
-
     async def main() -> None:
-        status = render.unread_status("simulator", "indicative", utc_now())
-        edition = Edition(epoch="bench", replay_size=1024, status=status, totals=render.UNREAD_TOTALS)
-        book = Book(edition=edition, prices=Prices(max_symbols=10_000, ttl_seconds=600.0), min_change_e4=100)
-        fanout = Fanout(edition, ring_size=256)
-        publisher = Publisher(account=Account(0.0), book=book, coalescer=Coalescer(0.25), fanout=fanout)
-        desk = CountingDesk(publisher, loop=asyncio.get_running_loop(), now_at=utc_now)
-        desk.set_positions(
-            Position(
-                symbol=symbol,
-                contract=parse(symbol),
-                quantity=1 if number % 2 else -1,
-                average_entry_e4=10_000,
-                cost_basis_e4=1_000_000 if number % 2 else -1_000_000,
-                underlying="SPY",
-            )
-            for number, symbol in enumerate(SYMBOLS)
-        )
-        bounds = LinkSettings(
-            name="the option stream", silence_seconds=60.0, backoff_min_seconds=1.0, backoff_max_seconds=60.0
-        )
-        stream = OptionStream(
-            Link(bounds, chance=lambda: 0.5),
-            url=url,
-            login=Login(lambda: "KEY", lambda: "SECRET"),
-            symbol_limit=len(SYMBOLS),
-            desk=desk,
-            now_at=utc_now,
-            newer=never_newer,
-            live=lambda: None,
-            changed=lambda: None,
-        )
-        stream.want(SYMBOLS)
-        running = asyncio.create_task(stream.run())
+        desk = CountingDesk(house.publisher(), loop=asyncio.get_running_loop(), now_at=house.utc_now)
+        desk.set_positions(house.positions(HELD))
+        running = asyncio.create_task(house.option_stream(url, SYMBOLS, desk).run())
         await watch.finish(running)
 
     watch = Stopwatch(quotes)
@@ -176,49 +123,180 @@ def theirs(url: str, quotes: int) -> None:
     print(watch.report)
 
 
+def daemon(url: str, window_seconds: float) -> None:
+    """Be the daemon until SIGTERM; then print how many quotes came, in what time, and the latencies."""
+    import house
+
+    from condord import service
+    from condord.desk import Desk
+    from condord.http.direct import Spout
+    from condord.upstream.option_stream import OptionStream
+
+    read_at = begin_at = 0.0
+    arrived = [0, 0.0, 0.0]  # how many, since when, until when
+    latencies: dict[str, list[float]] = {"leading": [], "timed": []}
+    kind = ""
+
+    class TimedStream(OptionStream):
+        def read(self, data: bytes) -> None:
+            nonlocal read_at
+            read_at = time.monotonic()
+            super().read(data)
+
+    class TimedDesk(Desk):
+        def offer(self, ticks) -> None:
+            arrived[0] += len(ticks)
+            arrived[1] = arrived[1] or read_at
+            arrived[2] = read_at
+            super().offer(ticks)
+
+        def _turn(self) -> None:
+            nonlocal begin_at, kind
+            begin_at, kind = (read_at, "leading") if self._timer is None else (self._timer.when(), "timed")
+            super()._turn()
+            kind = ""
+
+    class Feed(house.Feed):
+        async def run(self) -> None:
+            self.desk.set_positions(house.positions(HELD))
+            await house.option_stream(url, SYMBOLS, self.desk, TimedStream).run()
+
+    wake = Spout.wake
+
+    def timed_wake(spout: Spout) -> None:
+        wake(spout)
+        if kind:
+            latencies[kind].append(time.monotonic() - begin_at)
+
+    Spout.wake = timed_wake
+    service.Desk = TimedDesk
+    house.serve(Feed, window_seconds)
+    print(json.dumps({"rate": arrived[0] / (arrived[2] - arrived[1]), **latencies}))
+
+
+class Latency(NamedTuple):
+    """Of so many deltas, in milliseconds."""
+
+    count: int
+    p50_ms: float
+    p99_ms: float
+
+    @classmethod
+    def of(cls, seconds: list[float]) -> Latency:
+        """The percentiles, but without the tenth that comes first and finds everything cold."""
+        warm = sorted(seconds[len(seconds) // 10 :])
+        return cls(len(warm), 1e3 * warm[len(warm) // 2], 1e3 * warm[len(warm) * 99 // 100])
+
+
+class Market(NamedTuple):
+    """How a market went: `rate` in quotes a second, `share` and `waited` of a core."""
+
+    rate: float
+    share: float
+    waited: float
+    leading: list[float]
+    timed: list[float]
+
+
+def watch_market(rate: float, per_frame: int, window_seconds: float, seconds: float) -> Market:
+    """The daemon at `rate` quotes a second; it has a core of its own where there are two."""
+    from subscribers import following, report_of
+
+    cores = sorted(os.sched_getaffinity(0))
+    with replaying(per_frame, rate=rate) as (stream_url, replay_pid), tempfile.TemporaryDirectory() as directory:
+        os.sched_setaffinity(replay_pid, {cores[-1]})
+        with running("--daemon", stream_url, str(window_seconds), RUNTIME_DIRECTORY=directory) as process:
+            os.sched_setaffinity(process.pid, {cores[0]})
+            url = f"{process.stdout.readline().strip()}/api/stream"
+            with following(url, process.pid, 1, seconds, cores[-1]) as client:
+                seen = report_of(client)
+            process.terminate()
+            told, _ = process.communicate()
+    return Market(share=seen.server_busy, waited=seen.server_waits, **json.loads(told))
+
+
+@contextlib.contextmanager
+def running(*arguments: str, **environ: str) -> Iterator[subprocess.Popen]:
+    """This program as a child, which ends with the block."""
+    program = [sys.executable, "-W", "ignore", __file__, *arguments]
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, env={**os.environ, **environ}) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def measure(contender: str, quotes: int, per_frame: int) -> float:
     """CPU microseconds a quote of one contender in a fresh process."""
-    program = [sys.executable, "-W", "ignore", __file__]
-    server = subprocess.Popen([*program, "--replay", str(quotes), str(per_frame)], stdout=subprocess.PIPE, text=True)
-    try:
-        url = f"ws://127.0.0.1:{int(server.stdout.readline())}/v1beta1/indicative"
-        told = subprocess.run(
-            [*program, "--contender", contender, url, str(quotes)],
-            check=True,
-            stdout=subprocess.PIPE,
-            text=True,
-            timeout=110,
-        )
-        return float(told.stdout.split()[-1])
-    finally:
-        server.kill()
-        server.wait()
+    with replaying(per_frame, quotes=quotes) as (url, _), running("--contender", contender, url, str(quotes)) as told:
+        return float(told.communicate(timeout=110)[0].split()[-1])
 
 
-def main() -> None:
-    """Print the table."""
+def costs(quotes: int, rounds: int) -> Iterator[str]:
+    """Print what a quote costs; what is more than asked."""
+    print("CPU a quote, as fast as they are taken")
+    print(f"{'quotes a frame':>14}  {'condord us':>10}  {'alpaca-py us':>12}  {'ratio':>6}  {'asked':>6}")
+    for per_frame, asked in ASKED.items():
+        pairs = [
+            (measure("condord", quotes, per_frame), measure("alpaca-py", quotes, per_frame)) for _ in range(rounds)
+        ]
+        mine, other = (statistics.median(column) for column in zip(*pairs, strict=True))
+        ratio = statistics.median(a / b for a, b in pairs)
+        print(f"{per_frame:>14}  {mine:>10.2f}  {other:>12.2f}  {ratio:>6.3f}  {asked:>6.3f}", flush=True)
+        if ratio > asked:
+            yield f"{per_frame} a frame: {ratio:.3f} of the CPU of alpaca-py, asked {asked:.3f}"
+
+
+def markets(seconds: float) -> Iterator[str]:
+    """Print how the daemon fares; what is more than asked."""
+    print(f"\nA busy market: {BUSY_RATE} quotes a second over {len(SYMBOLS)} contracts, one subscriber")
+    print(f"{HEAD}  timer due to delta written")
+    for per_frame in ASKED:
+        market = watch_market(BUSY_RATE, per_frame, BUSY_WINDOW_SECONDS, seconds)
+        print(row(per_frame, market), shown(market.timed), flush=True)
+        if market.share > ASKED_SHARE and per_frame == ASKED_SHARE_PER_FRAME:
+            yield f"{per_frame} a frame: {market.share:.1%} of a core, asked {ASKED_SHARE:.0%}"
+        if market.rate < 0.98 * BUSY_RATE:
+            yield f"{per_frame} a frame: {market.rate:.0f} quotes a second came instead of {BUSY_RATE}"
+    print(f"\nA quiet market: {QUIET_RATE} quotes a second, one subscriber")
+    print(f"{HEAD}  frame received to delta written")
+    market = watch_market(QUIET_RATE, 1, QUIET_WINDOW_SECONDS, seconds)
+    print(row(1, market), shown(market.leading), flush=True)
+
+
+def row(per_frame: int, market: Market) -> str:
+    """A line under `HEAD`."""
+    return f"{per_frame:>14}  {market.rate:>10.0f}  {market.share:>12.1%}  {market.waited:>6.1%} "
+
+
+def shown(seconds: list[float]) -> str:
+    """Latencies for people."""
+    latency = Latency.of(seconds)
+    return f"p50 {latency.p50_ms:.2f} ms, p99 {latency.p99_ms:.2f} ms, of {latency.count}"
+
+
+def main() -> int:
+    """Print the tables; 1 if something is not as asked."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quotes", type=int, default=40_000, help="quotes a run, a multiple of 10")
+    parser.add_argument("--quotes", type=int, default=40_000, help="quotes a run of the first table, a multiple of 10")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each, in turn; the median counts")
-    parser.add_argument("--replay", nargs=2, type=int, help=argparse.SUPPRESS)
+    parser.add_argument("--seconds", type=float, default=20.0, help="of each market")
     parser.add_argument("--contender", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--daemon", nargs=2, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    if chosen.replay:
-        replay(*chosen.replay)
-    elif chosen.contender:
+    if chosen.contender:
         name, url, quotes = chosen.contender
         (ours if name == "condord" else theirs)(url, int(quotes))
-    else:
-        print(f"{'quotes a frame':>14}  {'condord us':>10}  {'alpaca-py us':>12}  {'ratio':>6}")
-        for per_frame in (1, 10):
-            rounds = [
-                (measure("condord", chosen.quotes, per_frame), measure("alpaca-py", chosen.quotes, per_frame))
-                for _ in range(chosen.rounds)
-            ]
-            mine, other = (statistics.median(column) for column in zip(*rounds, strict=True))
-            ratio = statistics.median(a / b for a, b in rounds)
-            print(f"{per_frame:>14}  {mine:>10.2f}  {other:>12.2f}  {ratio:>6.3f}")
+        return 0
+    if chosen.daemon:
+        url, window_seconds = chosen.daemon
+        daemon(url, float(window_seconds))
+        return 0
+    wrong = [*costs(chosen.quotes, chosen.rounds), *markets(chosen.seconds)]
+    if wrong:
+        print("", *wrong, sep="\n")
+    return 1 if wrong else 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -104,6 +104,7 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     ring_size: Annotated[int, Meta(ge=4, le=_MOST)] = 256
     replay_size: Annotated[int, Meta(ge=0, le=_MOST)] = 1024
     heartbeat_seconds: Annotated[float, Meta(ge=0.5, le=_MOST)] = 10.0
+    compression: bool = True
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True):

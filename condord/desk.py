@@ -1,13 +1,15 @@
 """The desk: where everything that Alpaca says meets the clock, and leaves for the subscribers.
 
-The publisher decides; this file asks it again when it said, on the event loop, and wakes whom it names. A quote that
-may leave at once is published in the same turn of the loop that brought it.
+The publisher decides; this file asks it again when it said, on the event loop, and wakes whom it names. A quote after
+a quiet time is published in the same turn of the loop that brought it. Where writing to all subscribers takes longer
+than a window, what has come meanwhile is read first and leaves together: the window grows, and nothing queues up.
 """
 
 from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from condord.core.orders import Lot
@@ -29,6 +31,7 @@ class Desk:
         self._loop = loop
         self._now_at = now_at
         self._timer: asyncio.TimerHandle | None = None
+        self._turned_at = -math.inf
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -47,8 +50,8 @@ class Desk:
 
     def offer(self, ticks: Sequence[Tick]) -> None:
         """Quotes off the stream: the way of every quote."""
-        self._publisher.offer(ticks, self._loop.time())
-        self._arm(self._publisher.coalescer.deadline)
+        if self._publisher.offer(ticks, self._loop.time()):
+            self._arm(self._publisher.coalescer.deadline)
 
     def confirm(self, ticks: Iterable[Tick], era: int) -> None:
         """Latest quotes by REST, asked for in `era`."""
@@ -98,13 +101,14 @@ class Desk:
         return self._publisher.book.prices
 
     def _arm(self, deadline: float | None) -> None:
-        """Turn at `deadline`, or now if that is past."""
+        """Turn at `deadline`; at once if that is past and the last turn has been over for a window."""
         if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
             return
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if deadline <= self._loop.time():
+        now = self._loop.time()
+        if deadline <= now and now >= self._turned_at + self._publisher.coalescer.window_seconds:
             self._turn()
         else:
             self._timer = self._loop.call_at(deadline, self._turn)
@@ -112,6 +116,7 @@ class Desk:
     def _turn(self) -> None:
         self._timer = None
         wake(self._publisher.tick(self._loop.time(), self._now_at()))
+        self._turned_at = self._loop.time()
         deadline = self._publisher.deadline
         if deadline is not None:
             self._timer = self._loop.call_at(deadline, self._turn)

@@ -25,8 +25,9 @@ from pathlib import Path
 
 from condord import __version__, lock, logs, settings, terminal
 from condord import config as configuration
+from condord.audience import Audience
 from condord.config import Config
-from condord.desk import Desk, wake
+from condord.desk import Desk
 from condord.errors import CondordError, ConfigError
 from condord.http import app, guard, server
 from condord.http.ports import GuardSettings
@@ -35,8 +36,8 @@ from condord.live import render, wire
 from condord.live.account import Account
 from condord.live.book import Book
 from condord.live.coalescer import Coalescer
-from condord.live.edition import Edition, Selection
-from condord.live.fanout import Fanout, Subscriber
+from condord.live.edition import Edition
+from condord.live.fanout import Fanout
 from condord.live.prices import Prices
 from condord.live.publisher import Publisher
 from condord.parts import Parts
@@ -48,8 +49,6 @@ from condord.upstream.store import directory as state_directory
 from condord.upstream.supervisor import Supervisor
 from condord.vigil import Stillness, Vigil
 
-DRAIN_SECONDS = 1.0
-"""How long streams get to take their `bye`."""
 ALIVE_SECONDS = 10.0
 """The supervisor beats once a second; silent for so long, it hangs."""
 STUCK_LOOKS = 10
@@ -86,6 +85,7 @@ def run(
         notifier = Notifier.from_environ(own_environ)
         address = server.Address(host=config.server.host, port=config.server.port, uds=config.server.uds)
         state = state_directory(environ, lasts=settings.source(config) != "simulator")
+        server.reserve_files(config.server.max_subscribers)
 
         async def main(listeners: Sequence[socket.socket]) -> None:
             await Service(inputs, listeners=listeners, notifier=notifier, state=state).run(announce)
@@ -112,7 +112,6 @@ class Service:
         self._loop = asyncio.get_running_loop()
         self._started = time.monotonic()
         self._parts = Parts()
-        self._drained = asyncio.Event()
         self._hung_up = asyncio.Event()
         self._letting_go: asyncio.TimerHandle | None = None
         self._vigil = Vigil()
@@ -131,6 +130,7 @@ class Service:
             edition=self._edition, prices=self._prices, min_change_e4=round(config.stream.min_change * 10_000)
         )
         self._fanout = Fanout(self._edition, ring_size=config.server.ring_size)
+        self.audience = Audience(self._fanout, settings=lambda: self.config.server, now_at=utc_now)
         self._coalescer = Coalescer(config.stream.window_ms / 1000)
         account = Account(config.rest.settle_seconds)
         publisher = Publisher(account=account, book=self._book, coalescer=self._coalescer, fanout=self._fanout)
@@ -170,7 +170,7 @@ class Service:
                 others = [
                     tasks.create_task(self._announce(announce)),
                     tasks.create_task(self._parts.last("the reload", self._reloads)),
-                    tasks.create_task(self._parts.last("the heartbeat", self._heartbeats)),
+                    tasks.create_task(self._parts.last("the heartbeat", self.audience.heartbeats)),
                     tasks.create_task(self._parts.last("the watchdog", self._watchdog)),
                     tasks.create_task(self._parts.last("the watch over the supervisor", self._oversee)),
                 ]
@@ -178,7 +178,7 @@ class Service:
                 self._notifier.stopping()
                 for task in (supervising, *others):
                     task.cancel()
-                await self._say_bye()
+                await self.audience.say_bye("the daemon is stopping")
                 self._server.stop()
                 await asyncio.wait({serving, supervising})
         self._brokerage.close()
@@ -197,11 +197,6 @@ class Service:
     def is_ready(self) -> bool:
         """Whether positions are read and the stream is live or closed."""
         return self._supervisor.is_ready
-
-    @property
-    def has_room(self) -> bool:
-        """Whether another subscriber may come."""
-        return self._fanout.subscribers < self.config.server.max_subscribers and not self._parts.stopping.is_set()
 
     def document(self) -> wire.Document:
         """The published document."""
@@ -228,6 +223,7 @@ class Service:
             max_subscribers=self.config.server.max_subscribers,
             frames=self._fanout.frames,
             dropped=self._fanout.dropped,
+            evicted=self.audience.evicted,
             resyncs=self._fanout.resyncs,
             refused={**self._prices.refused, **self._supervisor.refused},
             tasks=len(asyncio.all_tasks(self._loop)),
@@ -237,45 +233,10 @@ class Service:
         """Read the positions again now."""
         self._supervisor.refresh()
 
-    def subscribe(
-        self, selection: Selection, interval_seconds: float, version: str | None, wake: Callable[[], None]
-    ) -> Subscriber:
-        """Open a stream."""
-        return self._fanout.subscribe(
-            selection=selection,
-            interval_seconds=interval_seconds,
-            version=version,
-            now_at=utc_now(),
-            wake=wake,
-        )
-
-    def unsubscribe(self, subscriber: Subscriber) -> None:
-        """Close a stream."""
-        self._fanout.unsubscribe(subscriber)
-        if self._parts.stopping.is_set() and not self._fanout.subscribers:
-            self._drained.set()
-
-    def take(self, subscriber: Subscriber) -> bytes:
-        """Everything that waits for `subscriber`."""
-        return subscriber.take(utc_now())
-
     async def _announce(self, announce: Callable[[str], None]) -> None:
         await self._server.is_serving.wait()
         self._notifier.ready(f"serving at {self.address}")
         announce(f"condord {__version__} serves at {self.address}")
-
-    async def _say_bye(self) -> None:
-        """End every stream, and give the subscribers a moment to take it."""
-        wake(self._fanout.close("the daemon is stopping"))
-        if self._fanout.subscribers:
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(DRAIN_SECONDS):
-                    await self._drained.wait()
-
-    async def _heartbeats(self) -> None:
-        while True:
-            await asyncio.sleep(self.config.server.heartbeat_seconds)
-            wake(self._fanout.heartbeat(utc_now()))
 
     async def _watchdog(self) -> None:
         """Feed systemd's watchdog while the supervisor makes progress, and tell it the state."""

@@ -35,6 +35,7 @@ LIVE_KEYS = frozenset(
         "server.allowed_origins",
         "server.max_subscribers",
         "server.heartbeat_seconds",
+        "server.compression",
         "log.level",
         "log.format",
     }

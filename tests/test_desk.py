@@ -48,7 +48,7 @@ class Scene:
         self.loop = Loop()
         self.desk = Desk(self.daemon.publisher, loop=self.loop, now_at=lambda: NOW_AT)
         self.woken = 0
-        self.subscriber = self.daemon.subscribe(EVERYTHING, interval_seconds, None, self._wake)
+        self.subscriber = self.daemon.subscribe(EVERYTHING, interval_seconds, None, "identity", self._wake)
         self.subscriber.take(NOW_AT)
 
     def _wake(self):
@@ -74,6 +74,24 @@ def test_later_quotes_wait_for_the_window_and_the_last_one_counts():
     scene.loop.advance(0.25)
     assert scene.bid == 1.2
     assert scene.woken == 2
+
+
+def test_while_writing_takes_longer_than_a_window_what_has_come_meanwhile_leaves_together():
+    scene = Scene()
+
+    def write_slowly():
+        scene.loop.now += 0.4
+        scene.woken += 1
+        scene.subscriber.take(NOW_AT)
+
+    scene.subscriber.wake = write_slowly
+    scene.desk.offer([tick(LEG, 1.0, 1.2)])
+    assert scene.woken == 1
+    for second in range(1, 4):
+        scene.desk.offer([tick(LEG, 1.0 + second, 1.2 + second, second)])
+    assert scene.woken == 1
+    scene.loop.advance(0.0)
+    assert (scene.woken, scene.bid) == (2, 4)
 
 
 def test_a_burst_arms_one_timer():

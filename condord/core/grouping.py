@@ -38,6 +38,7 @@ from typing import NamedTuple
 import msgspec
 
 from condord.core.occ import Right
+from condord.core.spreads import spreads
 
 _EFFORT, _EFFORT_LEGS = 30_000, 12_000_000  # many legs rarely come to an end: leave it to the beam
 _BEAM_WIDTH, _BEAM_CHILDREN, _BEAM_TRIES, _BEAM_SIDES = 2, 4, 16, 6
@@ -51,7 +52,6 @@ _Left = tuple[int, ...]  # contracts left of each leg, in the order of the ladde
 _Want = tuple[int, int]  # contracts still to be grouped: short condors, long condors
 _Stages = tuple[int, ...]  # which leg of a condor each leg is: 0 outer put, 1 inner put, 2 inner call, 3 outer call
 _Begun = tuple[int, ...]  # how many condors have one leg (the outer put), two, three, all four
-_Pairs = tuple[tuple[int, int], ...]
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,12 +142,9 @@ class _Ladder:
         self.strikes = tuple(strike for strike, _, _ in legs)
         self.stages: tuple[_Stages, _Stages] = (stages, tuple(stage ^ 1 for stage in stages))
         self.layers = tuple([i for i, stage in enumerate(stages) if stage == layer] for layer in range(4))
-        self.puts = (self._pairs(0, 1), self._pairs(1, 0))
-        self.calls = (self._pairs(2, 3), self._pairs(3, 2))
-
-    def _pairs(self, low: int, high: int) -> _Pairs:
-        at = self.strikes
-        return tuple((i, j) for i in self.layers[low] for j in self.layers[high] if at[i] < at[j])
+        outer_put, inner_put, inner_call, outer_call = self.layers
+        self.puts = ((outer_put, inner_put), (inner_put, outer_put))
+        self.calls = ((inner_call, outer_call), (outer_call, inner_call))
 
     def card(self, move: _Move) -> _Card:
         k1, k2, k3, k4 = [self.strikes[i] for i in move.legs]
@@ -200,8 +197,8 @@ class _Ladder:
         need = self.needs(left, sum(want), cards)
         found: list[_Move] = []
         for reverse in (0, 1) if need else ():
-            puts = _spreads(self.puts[reverse], left, need, want[reverse])[:sides]
-            calls = _spreads(self.calls[reverse], left, need, want[reverse])[:sides]
+            puts = spreads(self.puts[reverse], left, need, want[reverse], sides)
+            calls = spreads(self.calls[reverse], left, need, want[reverse], sides)
             for put, put_need, i, j in puts:
                 for call, call_need, k, m in calls:
                     quantity = min(put, call)
@@ -209,18 +206,6 @@ class _Ladder:
                         found.append(_Move(quantity, reverse, (i, j, k, m)))
         found.sort(key=lambda move: ([left[i] for i in move.legs].count(move.quantity), move.quantity), reverse=True)
         return found
-
-
-def _spreads(pairs: _Pairs, left: _Left, need: Sequence[int], most: int) -> list[tuple[int, int, int, int]]:
-    """The sides a card may have: contracts it has, contracts it must have, its legs; even and large ones first."""
-    found = []
-    for i, j in pairs if most else ():
-        quantity = min(left[i], left[j], most)
-        least = max(need[i], need[j])
-        if quantity and quantity >= least:
-            found.append((quantity, least, i, j))
-    found.sort(key=lambda spread: (left[spread[2]] != left[spread[3]], -spread[0]))
-    return found
 
 
 def _flow(stages: _Stages, left: Sequence[int], begun: _Begun = (0, 0, 0, 0)) -> int:

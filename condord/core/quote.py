@@ -23,7 +23,7 @@ import msgspec
 
 QuoteState = Literal["none", "twoSided", "zeroBid", "noAsk", "locked", "crossed", "stub"]
 
-_PRICE_LIMIT = 1_000_000.0
+PRICE_LIMIT = 1_000_000.0
 _STUB_RATIO = 10
 _STUB_DOUBLE_MID_E4 = 20_000
 
@@ -51,7 +51,7 @@ class Tick(
     @property
     def is_sane(self) -> bool:
         """Whether both prices are finite and not negative (a NaN fails every comparison)."""
-        return 0.0 <= self.bid < _PRICE_LIMIT and 0.0 <= self.ask < _PRICE_LIMIT
+        return 0.0 <= self.bid < PRICE_LIMIT and 0.0 <= self.ask < PRICE_LIMIT
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):

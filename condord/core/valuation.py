@@ -224,24 +224,18 @@ def max_losses_e4(positions: Iterable[Position]) -> dict[str, int | None]:
 
 
 def _worst_e4(book: Iterable[Position]) -> int | None:
-    """The greatest loss of one expiration; the payoff is linear between strikes, so they and 0 are enough."""
+    """The greatest loss of one expiration, from the price 0 up: the payoff bends at strikes only, by their shares."""
     legs = [(held.contract, (held.quantity or 0) * held.multiplier) for held in book if held.contract]
     basis_e4 = _sum(held.cost_basis_e4 for held in book)
     if basis_e4 is None or sum(shares for contract, shares in legs if contract.right == "call") < 0:
         return None
-    prices = {0, *(contract.strike_mills for contract, _ in legs)}
-    worst_e4 = min(
-        sum(
-            shares * 10 * max(0, _in_the_money(contract.right, contract.strike_mills, price))
-            for contract, shares in legs
-        )
-        for price in prices
-    )
-    return max(0, basis_e4 - worst_e4)
-
-
-def _in_the_money(right: str, strike_mills: int, price_mills: int) -> int:
-    return strike_mills - price_mills if right == "put" else price_mills - strike_mills
+    puts = [(contract.strike_mills, shares) for contract, shares in legs if contract.right == "put"]
+    price, slope = 0, -sum(shares for _, shares in puts)
+    payoff = worst = sum(strike * shares for strike, shares in puts)
+    for strike, shares in sorted((contract.strike_mills, shares) for contract, shares in legs):
+        payoff += slope * (strike - price)
+        price, slope, worst = strike, slope + shares, min(worst, payoff)
+    return max(0, basis_e4 - 10 * worst)
 
 
 def _sum(parts: Iterable[int | None]) -> int | None:

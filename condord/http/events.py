@@ -1,42 +1,54 @@
-"""Serves one subscriber: what waits in its ring goes to its socket as it was encoded, in as few writes as can be.
+"""Serves `GET /api/stream`: straight from the ring to the socket on our own server, on any other by sse-starlette.
 
-sse-starlette carries the stream; its pings are off, as heartbeats come from the fan-out, and its own end of streams
-at shutdown does not work under signals of ours, so every stream is ended by the fan-out's `bye`.
+Both ways send the same bytes. sse-starlette's pings are off, as heartbeats come from the fan-out, and its own end of
+streams at shutdown does not work under signals of ours, so every stream is ended by the fan-out's `bye`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import functools
+from collections.abc import AsyncIterator, Mapping
 
-from sse_starlette.sse import AppStatus, EventSourceResponse
-from starlette.datastructures import QueryParams
+from sse_starlette.sse import AppStatus, EventSourceResponse, SendTimeoutError
+from starlette.datastructures import Headers, QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from condord.http.ports import Daemon
+from condord.http.connection import EXTENSION, Connection
+from condord.http.direct import STALL_SECONDS, DirectStream, Subscribe
+from condord.http.ports import Audience, Daemon
 from condord.http.problem import problem
+from condord.live.coding import CodingName
 from condord.live.edition import Selection
+from condord.live.fanout import Subscriber
 
-SEND_SECONDS = 30.0
-"""A subscriber that takes nothing for so long is closed."""
 RETRY_AFTER_SECONDS = 10
 MAX_INTERVAL_MS = 10_000
 
-_HEADERS = {"Cache-Control": "no-cache, no-transform"}
+_HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-cache, no-transform",
+    "X-Accel-Buffering": "no",
+    "Vary": "Accept-Encoding",
+}
 
 AppStatus.enable_automatic_graceful_drain = False
 
 
-async def stream(request: Request) -> Response:
+async def stream(request: Request) -> ASGIApp:
     """`GET /api/stream`: Server-Sent Events until the client or the daemon goes."""
     daemon: Daemon = request.app.state.daemon
+    audience = daemon.audience
     interval_ms = _interval_ms(request.query_params)
     if interval_ms is None:
         return problem(400, f"interval is a whole number of milliseconds from 0 to {MAX_INTERVAL_MS}")
+    coding: CodingName = "gzip" if audience.compresses and takes_gzip(request.headers) else "identity"
+    headers = {**_HEADERS, "Content-Encoding": "gzip"} if coding == "gzip" else _HEADERS
     if request.method == "HEAD":
-        return Response(media_type="text/event-stream", headers=_HEADERS)
-    if not daemon.has_room:
+        return _head(headers)
+    if not audience.has_room:
         detail = "as many subscribers as server.max_subscribers allows are connected"
         return problem(503, detail, {"Retry-After": str(RETRY_AFTER_SECONDS)})
     selection = Selection(
@@ -44,26 +56,61 @@ async def stream(request: Request) -> Response:
         symbols=frozenset(request.query_params.getlist("symbol")),
     )
     version = request.headers.get("last-event-id") or request.query_params.get("lastEventId") or None
-    frames = _frames(daemon, selection, interval_ms / 1000, version)
-    return EventSourceResponse(frames, headers=_HEADERS, ping=0, send_timeout=SEND_SECONDS)
+    subscribe = functools.partial(audience.subscribe, selection, interval_ms / 1000, version, coding)
+    connection: Connection | None = request.scope.get("extensions", {}).get(EXTENSION)
+    if connection is not None:
+        return DirectStream(connection, audience, subscribe, headers)
+    return StandardStream(audience, subscribe, headers)
 
 
-async def _frames(
-    daemon: Daemon, selection: Selection, interval_seconds: float, version: str | None
-) -> AsyncIterator[bytes]:
-    woken = asyncio.Event()
-    subscriber = daemon.subscribe(selection, interval_seconds, version, woken.set)
-    try:
+def takes_gzip(headers: Headers) -> bool:
+    """Whether `Accept-Encoding` permits gzip (RFC 9110, 12.5.3): named, or by a star, and not with a weight of 0."""
+    weights: dict[str, bool] = {}
+    for part in ",".join(headers.getlist("accept-encoding")).lower().split(","):
+        name, _, parameters = part.partition(";")
+        weight = parameters.strip().removeprefix("q=")
+        weights[name.strip()] = weight.strip("0.") != "" if parameters else True
+    return weights.get("gzip", weights.get("*", False))
+
+
+class StandardStream:
+    """The answer to a stream's request on any server: an ASGI application. `subscribe` takes what wakes it."""
+
+    def __init__(self, audience: Audience, subscribe: Subscribe, headers: Mapping[str, str]) -> None:
+        self._audience = audience
+        self._subscribe = subscribe
+        self._headers = headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Stream until the client or the daemon goes; the place is taken before anything is awaited."""
+        woken = asyncio.Event()
+        subscriber = self._subscribe(woken.set)
+        frames = self._frames(subscriber, woken)
+        answer = EventSourceResponse(frames, headers=self._headers, ping=0, send_timeout=STALL_SECONDS)
+        try:
+            await answer(scope, receive, send)
+        except SendTimeoutError:
+            self._audience.note_eviction()
+            raise
+        finally:
+            self._audience.unsubscribe(subscriber)
+
+    async def _frames(self, subscriber: Subscriber, woken: asyncio.Event) -> AsyncIterator[bytes]:
         while True:
             woken.clear()
-            frames = daemon.take(subscriber)
+            frames = self._audience.take(subscriber)
             if frames:
                 yield frames
             if subscriber.is_over:
                 return
             await woken.wait()
-    finally:
-        daemon.unsubscribe(subscriber)
+
+
+def _head(headers: Mapping[str, str]) -> Response:
+    """What a stream would begin with; it has no length."""
+    answer = Response(headers=headers)
+    del answer.headers["Content-Length"]
+    return answer
 
 
 def _interval_ms(query: QueryParams) -> int | None:

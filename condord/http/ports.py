@@ -8,12 +8,48 @@ from typing import Protocol
 import msgspec
 
 from condord.live import wire
+from condord.live.coding import CodingName
 from condord.live.edition import Selection
 from condord.live.fanout import Subscriber
 
 
+class Audience(Protocol):
+    """Those who follow the stream."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another subscriber may come."""
+
+    @property
+    def compresses(self) -> bool:
+        """Whether streams are deflated for whoever takes gzip."""
+
+    def subscribe(
+        self,
+        selection: Selection,
+        interval_seconds: float,
+        version: str | None,
+        coding: CodingName,
+        wake: Callable[[], None],
+    ) -> Subscriber:
+        """Open a stream."""
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Close a stream."""
+
+    def take(self, subscriber: Subscriber) -> bytes:
+        """Everything that waits for `subscriber`."""
+
+    def note_eviction(self) -> None:
+        """A subscriber that took nothing is closed."""
+
+
 class Daemon(Protocol):
     """The running daemon, as routes see it."""
+
+    @property
+    def audience(self) -> Audience:
+        """Those who follow its stream."""
 
     @property
     def is_alive(self) -> bool:
@@ -22,10 +58,6 @@ class Daemon(Protocol):
     @property
     def is_ready(self) -> bool:
         """Whether positions are read and the stream is live or closed."""
-
-    @property
-    def has_room(self) -> bool:
-        """Whether another subscriber may come."""
 
     def document(self) -> wire.Document:
         """The published document."""
@@ -38,17 +70,6 @@ class Daemon(Protocol):
 
     def refresh(self) -> None:
         """Read the positions again now."""
-
-    def subscribe(
-        self, selection: Selection, interval_seconds: float, version: str | None, wake: Callable[[], None]
-    ) -> Subscriber:
-        """Open a stream."""
-
-    def unsubscribe(self, subscriber: Subscriber) -> None:
-        """Close a stream."""
-
-    def take(self, subscriber: Subscriber) -> bytes:
-        """Everything that waits for `subscriber`."""
 
 
 class GuardSettings(msgspec.Struct, frozen=True, kw_only=True):

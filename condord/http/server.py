@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
+import resource
 import socket
 import stat
 from collections.abc import Iterator, Sequence
@@ -15,12 +17,17 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from condord.errors import Unavailable
+from condord.http.connection import Connection
 
 BACKLOG = 2048
 GRACE_SECONDS = 2
 HEAD_BYTES = 16_384
 UNSENT_BYTES = 16_384
 """Kept low: the kernel would take 4 MB for a subscriber that reads nothing, half an hour of prices."""
+SPARE_FILES = 128
+"""Open files beside those of subscribers: other requests, Alpaca, the log and the store."""
+
+_log = logging.getLogger(__name__)
 
 
 class Address(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,6 +63,19 @@ def listen(address: Address) -> socket.socket:
         Unavailable: the address is taken or cannot be had.
     """
     return _listen_unix(Path(address.uds)) if address.uds else _listen_tcp(address.host, address.port)
+
+
+def reserve_files(subscribers: int) -> None:
+    """Let the process open what so many subscribers need, or as much as its hard limit allows, with a warning."""
+    needed = subscribers + SPARE_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < needed:
+        soft = min(needed, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    if soft < needed:
+        hint = f"Set LimitNOFILE={needed} in the unit, or ulimit -n {needed} before the start; or lower the key."
+        fields = {"max_subscribers": subscribers, "needed": needed, "limit": soft, "hint": hint}
+        _log.warning("Too few open files for server.max_subscribers", extra={"fields": fields})
 
 
 def name_of(listener: socket.socket) -> str:
@@ -149,7 +169,7 @@ class Server(uvicorn.Server):
                 log_level="error",
                 server_header=False,
                 ws="none",
-                http="h11",
+                http=Connection,
                 backlog=BACKLOG,
                 h11_max_incomplete_event_size=HEAD_BYTES,
                 timeout_graceful_shutdown=GRACE_SECONDS,

@@ -15,10 +15,12 @@ class Coalescer:
         self._offered_at: float | None = None
         self._sent_at: float | None = None
 
-    def offer(self, now: float) -> None:
-        """Something may have changed at `now`."""
-        if self._offered_at is None:
-            self._offered_at = now
+    def offer(self, now: float) -> bool:
+        """Something may have changed at `now`; True if nothing waited before, so that the deadline is a new one."""
+        if self._offered_at is not None:
+            return False
+        self._offered_at = now
+        return True
 
     @property
     def deadline(self) -> float | None:

@@ -49,6 +49,9 @@ class _Shelf(Generic[Entry]):
         self._moved.pop(key, None)
         self._moved[key] = number
 
+    def among(self, keys: Iterable[str], number: int) -> list[Entry]:
+        return [self.entries[key] for key in keys if self._moved.get(key, 0) > number]
+
     def since(self, number: int) -> Iterator[tuple[str, Entry]]:
         for key in reversed(self._moved):
             if self._moved[key] <= number:
@@ -160,10 +163,14 @@ class Edition:
     def delta(self, since: int, now_at: dt.datetime, selection: Selection = EVERYTHING) -> wire.Delta | None:
         """All changes after event `since` that `selection` shows, joined into one; None if there are none."""
         symbols = self._symbols(selection)
-        whole = selection.is_everything
-        quotes = [q for symbol, q in self._quotes.since(since) if symbols is None or symbol in symbols]
-        valuations = [v for key, v in self._valuations.since(since) if whole or key in selection.condors]
-        unmatched = [u for key, u in self._unmatched.since(since) if whole or key in selection.symbols]
+        if symbols is None:
+            quotes = [quote for _, quote in self._quotes.since(since)]
+            valuations = [valuation for _, valuation in self._valuations.since(since)]
+            unmatched = [entry for _, entry in self._unmatched.since(since)]
+        else:
+            quotes = self._quotes.among(sorted(symbols), since)
+            valuations = self._valuations.among(sorted(selection.condors), since)
+            unmatched = self._unmatched.among(sorted(selection.symbols), since)
         totals = self.totals if self._totals_number > since else msgspec.UNSET
         status = self.status if self._status_number > since else msgspec.UNSET
         if not (quotes or valuations or unmatched or totals or status):

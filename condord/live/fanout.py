@@ -3,50 +3,62 @@
 Subscribers with the same filter and interval share a view, and each frame of a view is encoded once. A subscriber has
 a ring of `ring_size` frames of its own: when it falls behind, its oldest frames go, and in place of all of them it gets
 a snapshot, which is counted with its reason. Nobody waits for anybody. What is returned is the subscribers that
-have something to take; waking them is the caller's work.
+have something to take; waking them is the caller's work. Clients that are all told to go come back one after another.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
+from condord.live import coding as codings
 from condord.live import wire
 from condord.live.coalescer import Coalescer
+from condord.live.coding import Coding, CodingName, Frame
 from condord.live.edition import Edition, Selection
 
 RETRY = b"retry: 2000\n\n"
+FAREWELL_RETRIES_MS = tuple(range(500, 5_500, 250))
+"""After what time those who are told to go come back, in turn."""
 
-_SNAPSHOT_AGE = dt.timedelta(seconds=1)
+_RETRY = Frame(RETRY)
+_NOTHING = Frame(b"")
+_FIRSTS_AGE = dt.timedelta(seconds=1)
 
 
 class Subscriber:
     """One open stream. `wake` is for the adapter that serves it: called by that adapter alone."""
 
-    __slots__ = ("_fanout", "farewell", "is_lost", "ring", "view", "wake")
+    __slots__ = ("_coding", "_fanout", "_is_retry_due", "farewell", "is_lost", "ring", "view", "wake")
 
-    def __init__(self, fanout: Fanout, view: View, ring_size: int, wake: Callable[[], None]) -> None:
+    def __init__(self, fanout: Fanout, view: View, *, ring_size: int, coding: Coding, wake: Callable[[], None]) -> None:
         self._fanout = fanout
+        self._coding = coding
+        self._is_retry_due = True
         self.view = view
-        self.ring: deque[bytes] = deque(maxlen=ring_size)
+        self.ring: deque[Frame] = deque(maxlen=ring_size)
         self.is_lost = False
-        self.farewell = b""
+        self.farewell: Frame | None = None
         self.wake = wake
 
     @property
     def is_over(self) -> bool:
         """Whether nothing comes after the next `take`."""
-        return bool(self.farewell)
+        return self.farewell is not None
 
     def take(self, now_at: dt.datetime) -> bytes:
         """Everything that waits, joined for one write; empty if nothing does."""
         if self.is_lost:
-            self.is_lost = False
-            self.ring.append(RETRY + self._fanout.resync(self.view, now_at))
-        frames = b"".join(self.ring) + self.farewell
+            self.is_lost, self._is_retry_due = False, True
+            self.ring.append(self._fanout.resync(self.view, now_at))
+        frames = [_RETRY, *self.ring] if self._is_retry_due else [*self.ring]
+        self._is_retry_due = False
         self.ring.clear()
-        return frames
+        if self.farewell is not None:
+            frames.append(self.farewell)
+        return self._coding.join(frames, is_last=self.farewell is not None) if frames else b""
 
 
 class View:
@@ -57,7 +69,8 @@ class View:
         self.coalescer = Coalescer(interval_seconds)
         self.subscribers: dict[Subscriber, None] = {}
         self.number = 0
-        self.snapshot: tuple[str, dt.datetime, bytes] | None = None
+        self.firsts: dict[int | None, Frame] = {}
+        self.firsts_at: tuple[str, dt.datetime] | None = None
 
 
 class Fanout:
@@ -71,7 +84,7 @@ class Fanout:
         self.frames = 0
         self.dropped = 0
         self.resyncs: dict[str, int] = {}
-        self._farewell = b""
+        self._farewells: Iterator[Frame] | None = None
 
     def subscribe(
         self,
@@ -81,6 +94,7 @@ class Fanout:
         version: str | None,
         now_at: dt.datetime,
         wake: Callable[[], None],
+        coding: CodingName = "identity",
     ) -> Subscriber:
         """Open a stream; its first frames wait in it. `version` is the last event its client has seen."""
         key = selection, interval_seconds
@@ -88,11 +102,14 @@ class Fanout:
         if view is None:
             view = self._views[key] = View(selection, interval_seconds)
             view.number = self._edition.number
-        subscriber = Subscriber(self, view, self._ring_size, wake)
-        subscriber.farewell = self._farewell
+        subscriber = Subscriber(self, view, ring_size=self._ring_size, coding=codings.coding(coding), wake=wake)
+        if self._farewells is not None:
+            subscriber.farewell = next(self._farewells)
         view.subscribers[subscriber] = None
         self.subscribers += 1
-        subscriber.ring.append(RETRY + self._first_frame(view, version, now_at))
+        first = self._first_frame(view, version, now_at)
+        if first is not None:
+            subscriber.ring.append(first)
         return subscriber
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
@@ -129,7 +146,7 @@ class Fanout:
 
     def heartbeat(self, now_at: dt.datetime) -> list[Subscriber]:
         """Tell every subscriber with nothing to take that the link is alive."""
-        frame = wire.frame("heartbeat", wire.Heartbeat(as_of=now_at))
+        frame = Frame(wire.frame("heartbeat", wire.Heartbeat(as_of=now_at)))
         quiet = [s for view in self._views.values() for s in view.subscribers if not s.ring and not s.is_lost]
         for subscriber in quiet:
             self._push(subscriber, frame)
@@ -137,45 +154,42 @@ class Fanout:
 
     def close(self, reason: str) -> list[Subscriber]:
         """End every stream with `bye`; later ones end at once."""
-        self._farewell = wire.frame("bye", wire.Bye(reason=reason))
+        bye = wire.frame("bye", wire.Bye(reason=reason))
+        self._farewells = itertools.cycle([Frame(b"retry: %d\n%b" % (ms, bye)) for ms in FAREWELL_RETRIES_MS])
         everybody = [subscriber for view in self._views.values() for subscriber in view.subscribers]
-        for subscriber in everybody:
-            subscriber.farewell = self._farewell
+        for subscriber, farewell in zip(everybody, self._farewells, strict=False):
+            subscriber.farewell = farewell
         return everybody
 
-    def resync(self, view: View, now_at: dt.datetime) -> bytes:
+    def resync(self, view: View, now_at: dt.datetime) -> Frame:
         """The snapshot that stands for all frames a slow subscriber has lost."""
         self._count_resync("ringOverflow")
         return self._snapshot(view, now_at)
 
-    def _first_frame(self, view: View, version: str | None, now_at: dt.datetime) -> bytes:
+    def _first_frame(self, view: View, version: str | None, now_at: dt.datetime) -> Frame | None:
         since = self._edition.resume_from(version)
         if isinstance(since, str):
             if version is not None:
                 self._count_resync(since)
-            self.frames += 1
-            return self._snapshot(view, now_at)
-        delta = self._edition.delta(since, now_at, view.selection)
-        if delta is None:
-            return b""
-        self.frames += 1
-        return wire.frame("delta", delta, self._edition.version)
+            frame = self._snapshot(view, now_at)
+        else:
+            frame = self._caught_up(view, since, now_at)
+        self.frames += bool(frame.raw)
+        return frame if frame.raw else None
 
     def _advance(self, view: View, now: float, now_at: dt.datetime) -> list[Subscriber]:
         since, view.number = view.number, self._edition.number
-        if self._edition.needs_snapshot(since):
-            frame = self._snapshot(view, now_at)
-        else:
-            delta = self._edition.delta(since, now_at, view.selection)
-            if delta is None:
-                return []
-            frame = wire.frame("delta", delta, self._edition.version)
+        frame = (
+            self._snapshot(view, now_at) if self._edition.needs_snapshot(since) else self._delta(view, since, now_at)
+        )
+        if not frame.raw:
+            return []
         view.coalescer.sent(now)
         for subscriber in view.subscribers:
             self._push(subscriber, frame)
         return list(view.subscribers)
 
-    def _push(self, subscriber: Subscriber, frame: bytes) -> None:
+    def _push(self, subscriber: Subscriber, frame: Frame) -> None:
         self.frames += 1
         if subscriber.is_lost:
             self.dropped += 1
@@ -187,13 +201,33 @@ class Fanout:
             return
         subscriber.ring.append(frame)
 
-    def _snapshot(self, view: View, now_at: dt.datetime) -> bytes:
-        """The snapshot frame, encoded anew for each version, and after a second as its `asOf` is then old."""
-        version = self._edition.version
-        if view.snapshot is None or view.snapshot[0] != version or now_at - view.snapshot[1] > _SNAPSHOT_AGE:
+    def _delta(self, view: View, since: int, now_at: dt.datetime) -> Frame:
+        """What changed since an event; empty where `view` shows nothing of it."""
+        delta = self._edition.delta(since, now_at, view.selection)
+        return _NOTHING if delta is None else Frame(wire.frame("delta", delta, self._edition.version))
+
+    def _snapshot(self, view: View, now_at: dt.datetime) -> Frame:
+        """The document as `view` shows it."""
+        firsts = self._firsts(view, now_at)
+        if None not in firsts:
             document = self._edition.document(now_at, view.selection)
-            view.snapshot = version, now_at, wire.frame("snapshot", document, version)
-        return view.snapshot[2]
+            firsts[None] = Frame(wire.frame("snapshot", document, self._edition.version))
+        return firsts[None]
+
+    def _caught_up(self, view: View, since: int, now_at: dt.datetime) -> Frame:
+        """What clients have missed that were at an event: many come back at once with the same."""
+        firsts = self._firsts(view, now_at)
+        if since not in firsts:
+            firsts[since] = self._delta(view, since, now_at)
+        return firsts[since]
+
+    def _firsts(self, view: View, now_at: dt.datetime) -> dict[int | None, Frame]:
+        """First frames by the event they follow: of one version, and for a second, as their `asOf` is then old."""
+        version = self._edition.version
+        if view.firsts_at is None or view.firsts_at[0] != version or now_at - view.firsts_at[1] > _FIRSTS_AGE:
+            view.firsts_at = version, now_at
+            view.firsts = {}
+        return view.firsts
 
     def _count_resync(self, reason: str) -> None:
         self.resyncs[reason] = self.resyncs.get(reason, 0) + 1

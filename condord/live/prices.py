@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 from cachetools import TTLCache
 
-from condord.core.quote import Quote, Tick, is_good, judge
+from condord.core.quote import PRICE_LIMIT, Quote, Tick, is_good, judge
 from condord.live.wire import Refusal
 
 GRACE_SECONDS = 5.0
@@ -129,16 +129,16 @@ class Prices:
         """Take quotes off the stream. An older one never replaces a newer one; one that is not sane is counted."""
         newest, horizon_at = self._waiting, self._horizon_at
         for tick in ticks:
-            if not tick.is_sane:
+            if not (0.0 <= tick.bid < PRICE_LIMIT and 0.0 <= tick.ask < PRICE_LIMIT):  # `is_sane`, a third of the loop
                 self._refuse("price")
                 continue
-            at = tick.at
+            symbol, at = tick.symbol, tick.at
             if at > horizon_at:
                 self._refuse_future()
                 continue
-            waiting = newest.get(tick.symbol)
+            waiting = newest.get(symbol)
             if waiting is None or at >= waiting.at or not self._is_late(at, waiting.at):
-                newest[tick.symbol] = tick
+                newest[symbol] = tick
             else:
                 self._refuse_late(at, waiting.at)
 

@@ -32,10 +32,10 @@ class Publisher:
         self.coalescer = coalescer
         self.fanout = fanout
 
-    def offer(self, ticks: Iterable[Tick], now: float) -> None:
-        """Take quotes off the stream; look at `deadline` afterwards."""
+    def offer(self, ticks: Iterable[Tick], now: float) -> bool:
+        """Take quotes off the stream; look at `deadline` afterwards if it says True."""
         self.book.prices.offer(ticks)
-        self.coalescer.offer(now)
+        return self.coalescer.offer(now)
 
     def confirm(self, ticks: Iterable[Tick], now: float, era: int) -> None:
         """Take REST's latest quotes, asked for in `era` of the prices; look at `deadline` afterwards."""

@@ -160,6 +160,7 @@ class StatusReport(Status, frozen=True, kw_only=True):
     max_subscribers: int
     frames: int
     dropped: int
+    evicted: int
     resyncs: dict[str, int]
     refused: dict[str, int]
     tasks: int

@@ -37,6 +37,7 @@ def report(**changes):
         "maxSubscribers": 1000,
         "frames": 1842,
         "dropped": 0,
+        "evicted": 0,
         "resyncs": {},
         "refused": {},
         "tasks": 12,

@@ -1,14 +1,22 @@
-"""A daemon that routes can be asked through, without a server: the real document and fan-out, and an ASGI client."""
+"""A daemon that routes can be asked through: the real document and fan-out. And two ways to ask.
+
+`in_memory` speaks ASGI with the application and stands for any server; `on_our_server` asks over a socket, with a
+client that reads no more than it is told to.
+"""
 
 import asyncio
 import contextlib
 import datetime as dt
+import functools
 import json
+import socket
+import zlib
 
 from condord.core.occ import parse
 from condord.core.position import Position
 from condord.core.quote import Tick
 from condord.http.app import build
+from condord.http.server import Address, Server, listen
 from condord.live import render, wire
 from condord.live.account import Account
 from condord.live.book import Book
@@ -54,7 +62,12 @@ class FakeDaemon:
         self.room = room
         self.is_alive = self.is_ready = True
         self.breaks = False
+        self.compresses = True
+        self.evicted = 0
+        self.audience = self
         self.refreshes = 0
+        self.opened = []
+        self.breaks_for = None
         self.publisher.set_positions([held(symbol, quantity) for symbol, quantity in LEGS.items()], 0.0, NOW_AT)
 
     @property
@@ -66,6 +79,11 @@ class FakeDaemon:
         self.now += 1.0
         self.publisher.offer(ticks, self.now)
         for subscriber in self.publisher.tick(self.now, NOW_AT):
+            subscriber.wake()
+
+    def stop(self) -> None:
+        """Say bye to everybody."""
+        for subscriber in self.fanout.close("the daemon is stopping"):
             subscriber.wake()
 
     def document(self):
@@ -89,6 +107,7 @@ class FakeDaemon:
             max_subscribers=self.room,
             frames=0,
             dropped=0,
+            evicted=self.evicted,
             resyncs={},
             refused={},
             tasks=1,
@@ -97,15 +116,27 @@ class FakeDaemon:
     def refresh(self):
         self.refreshes += 1
 
-    def subscribe(self, selection, interval_seconds, version, wake):
-        return self.fanout.subscribe(
-            selection=selection, interval_seconds=interval_seconds, version=version, now_at=NOW_AT, wake=wake
+    def subscribe(self, selection, interval_seconds, version, coding, wake):
+        subscriber = self.fanout.subscribe(
+            selection=selection,
+            interval_seconds=interval_seconds,
+            version=version,
+            now_at=NOW_AT,
+            wake=wake,
+            coding=coding,
         )
+        self.opened.append(subscriber)
+        return subscriber
+
+    def note_eviction(self):
+        self.evicted += 1
 
     def unsubscribe(self, subscriber):
         self.fanout.unsubscribe(subscriber)
 
     def take(self, subscriber):
+        if subscriber is self.breaks_for:
+            raise RuntimeError("a bug in one stream")
         return subscriber.take(NOW_AT)
 
 
@@ -123,13 +154,29 @@ class Answer:
     def body(self) -> bytes:
         return b"".join(self.chunks)
 
+    @property
+    def plain(self) -> bytes:
+        """The body as far as it can be decoded by now."""
+        if self.headers.get("content-encoding") != "gzip":
+            return self.body
+        reading = zlib.decompressobj(31)
+        plain = reading.decompress(self.body)
+        assert reading.eof or not self.is_complete, "a gzip stream without its end"
+        assert not reading.unused_data
+        return plain
+
     def json(self):
         return json.loads(self.body)
+
+    def add(self, chunk: bytes) -> None:
+        """Another part of the body."""
+        self.chunks.append(chunk)
+        self.arrived.set()
 
     async def has(self, text: bytes) -> None:
         """Return once `text` has come."""
         async with asyncio.timeout(5):
-            while text not in self.body:
+            while text not in self.plain:
                 self.arrived.clear()
                 await self.arrived.wait()
 
@@ -142,6 +189,8 @@ class Conversation:
         self.answer = Answer()
         self._app = app
         self._gone = asyncio.Event()
+        self._taking = asyncio.Event()
+        self._taking.set()
         self._asked = False
         self._scope = {
             "type": "http",
@@ -169,6 +218,10 @@ class Conversation:
     def hang_up(self) -> None:
         self._gone.set()
 
+    def stall(self) -> None:
+        """Take no more of the body."""
+        self._taking.clear()
+
     async def _receive(self):
         if not self._asked:
             self._asked = True
@@ -181,10 +234,153 @@ class Conversation:
             self.answer.status = message["status"]
             self.answer.headers = {name.decode(): value.decode() for name, value in message["headers"]}
         else:
+            await self._taking.wait()
             if message.get("body"):
                 self.answer.chunks.append(message["body"])
             self.answer.is_complete = not message.get("more_body", False)
         self.answer.arrived.set()
+
+
+class Client:
+    """A connection to a server in this loop; of what comes it reads what is asked for."""
+
+    def __init__(self, opened: socket.socket) -> None:
+        self.socket = opened
+        self._loop = asyncio.get_running_loop()
+        self._rest = b""
+
+    @classmethod
+    async def connect(cls, port: int, *, receive_bytes: int = 0) -> "Client":
+        """A new connection; `receive_bytes` is the kernel's buffer, if it is not to choose."""
+        opened = socket.socket()
+        if receive_bytes:
+            opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
+        opened.setblocking(False)
+        client = cls(opened)
+        await client._loop.sock_connect(opened, ("127.0.0.1", port))
+        return client
+
+    async def ask(self, path: str, *, method: str = "GET", headers: dict[str, str] | None = None, version="1.1"):
+        """Send a request."""
+        lines = [f"{method} {path} HTTP/{version}"]
+        lines += [f"{name}: {value}" for name, value in {"Host": "localhost", **(headers or {})}.items()]
+        await self.send("\r\n".join([*lines, "\r\n"]).encode("latin-1"))
+
+    async def send(self, raw: bytes) -> None:
+        """Send any bytes."""
+        await self._loop.sock_sendall(self.socket, raw)
+
+    async def read(self, answer: Answer, *, is_head: bool = False) -> Answer:
+        """Read one answer to its end, or that of the connection."""
+        with contextlib.suppress(EOFError):
+            status, *lines = (await self._until(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+            answer.status = int(status.split(" ")[1])
+            for line in lines:
+                name, _, value = line.partition(": ")
+                assert name.lower() not in answer.headers, f"{name} comes twice"
+                answer.headers[name.lower()] = value
+            if not is_head:
+                await self._read_body(answer)
+            answer.is_complete = True
+            answer.arrived.set()
+        return answer
+
+    async def _read_body(self, answer: Answer) -> None:
+        if "chunked" in answer.headers.get("transfer-encoding", ""):
+            while size := int(await self._until(b"\r\n"), 16):
+                answer.add(await self.exactly(size))
+                assert await self.exactly(2) == b"\r\n"
+            assert await self.exactly(2) == b"\r\n"
+        elif "content-length" in answer.headers:
+            answer.add(await self.exactly(int(answer.headers["content-length"])))
+        else:
+            with contextlib.suppress(EOFError):
+                while True:
+                    answer.add(await self.some())
+
+    async def some(self) -> bytes:
+        """What comes next; EOFError at the end."""
+        data, self._rest = self._rest or await self._loop.sock_recv(self.socket, 65_536), b""
+        if not data:
+            raise EOFError
+        return data
+
+    async def to_the_end(self) -> None:
+        """Read until that fails: EOFError at the end, ConnectionResetError where there is none."""
+        while True:
+            await self.some()
+
+    async def exactly(self, size: int) -> bytes:
+        """So many bytes; EOFError if the end comes first."""
+        while len(self._rest) < size:
+            self._rest += await self._more()
+        data, self._rest = self._rest[:size], self._rest[size:]
+        return data
+
+    async def _until(self, mark: bytes) -> bytes:
+        while mark not in self._rest:
+            self._rest += await self._more()
+        data, _, self._rest = self._rest.partition(mark)
+        return data
+
+    async def _more(self) -> bytes:
+        rest, self._rest = self._rest, b""
+        try:
+            return await self.some()
+        finally:
+            self._rest = rest
+
+    def close(self) -> None:
+        """Hang up."""
+        self.socket.close()
+
+
+class Exchange:
+    """One request to our own server: what `Conversation` is to an application."""
+
+    def __init__(self, port: int, path: str, **request) -> None:
+        self.answer = Answer()
+        self._port = port
+        self._path = path
+        self._request = request
+        self._client: Client | None = None
+
+    async def run(self) -> Answer:
+        client = self._client = await Client.connect(self._port)
+        with contextlib.closing(client):
+            await client.ask(self._path, **self._request)
+            return await client.read(self.answer, is_head=self._request.get("method") == "HEAD")
+
+    def hang_up(self) -> None:
+        with contextlib.suppress(OSError):  # the stream may have ended before
+            self._client.socket.shutdown(socket.SHUT_RDWR)
+
+
+@contextlib.asynccontextmanager
+async def serving(app):
+    """Our own server around `app`, and its port."""
+    listener = listen(Address(host="127.0.0.1", port=0, uds=""))
+    server = Server(app)
+    running = asyncio.create_task(server.run_on([listener]))
+    await server.is_serving.wait()
+    try:
+        yield server, listener.getsockname()[1]
+    finally:
+        server.stop()
+        await running
+
+
+@contextlib.asynccontextmanager
+async def in_memory(app):
+    """Ask `app` itself."""
+    yield functools.partial(Conversation, app)
+
+
+@contextlib.asynccontextmanager
+async def on_our_server(app):
+    """Ask `app` through our own server."""
+    async with serving(app) as (_, port):
+        yield functools.partial(Exchange, port)
 
 
 def ask(

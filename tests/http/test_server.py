@@ -1,10 +1,47 @@
+import resource
 import socket
 import stat
 
 import pytest
 
 from condord.errors import Unavailable
-from condord.http.server import Address, listen, listening, name_of
+from condord.http.server import SPARE_FILES, Address, listen, listening, name_of, reserve_files
+
+
+@pytest.fixture
+def limits():
+    """What may be open, soft and hard; it is put back."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    yield before
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+def test_as_many_files_may_be_open_as_subscribers_need(limits, caplog):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, limits[1]))
+    reserve_files(500)
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (500 + SPARE_FILES, limits[1])
+    assert caplog.messages == []
+
+
+def test_a_limit_that_suffices_is_left_alone(limits, caplog):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100 + SPARE_FILES, limits[1]))
+    reserve_files(100)
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (100 + SPARE_FILES, limits[1])
+    assert caplog.messages == []
+
+
+def test_a_hard_limit_that_is_too_low_is_reached_for_and_told_with_what_to_do(limits, caplog):
+    _, hard = limits
+    reserve_files(hard)
+    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
+    (record,) = caplog.records
+    needed = hard + SPARE_FILES
+    assert (record.levelname, record.getMessage()) == ("WARNING", "Too few open files for server.max_subscribers")
+    told = dict(record.fields)
+    hint = told.pop("hint")
+    assert told == {"max_subscribers": hard, "needed": needed, "limit": hard}
+    assert f"LimitNOFILE={needed}" in hint
+    assert f"ulimit -n {needed}" in hint
 
 
 def test_port_0_takes_a_free_port_and_names_it():

@@ -217,13 +217,14 @@ class House:
         self.now = until
         return woken
 
-    def subscribe(self, selection, *, interval=0.0, version=None):
+    def subscribe(self, selection, *, interval=0.0, version=None, coding="identity"):
         return self.fanout.subscribe(
             selection=selection,
             interval_seconds=interval,
             version=version,
             now_at=self.now_at,
             wake=lambda: None,
+            coding=coding,
         )
 
     def take(self, subscriber):

@@ -1,7 +1,11 @@
+import gzip
+import re
+import zlib
+
 import pytest
 
 from condord.live.edition import EVERYTHING, Selection
-from condord.live.fanout import RETRY
+from condord.live.fanout import FAREWELL_RETRIES_MS, RETRY
 
 from .accounts import C650, P560, P570, SPY_ID, House, events, position, spy, status
 
@@ -121,6 +125,52 @@ def test_a_snapshot_is_encoded_anew_for_each_version(house):
     assert data["quotes"] == []
 
 
+def test_what_many_clients_have_missed_since_the_same_event_is_one_encoding(house):
+    versions = [house.edition.version]
+    house.move(P560)
+    versions.append(house.edition.version)
+    house.move(P570)
+    one, same, other = [house.subscribe(EVERYTHING, version=versions[number]) for number in (0, 0, 1)]
+    assert one.ring[0] is same.ring[0]
+    symbols = [{quote["symbol"] for quote in house.take(each)[0][2]["quotes"]} for each in (one, other)]
+    assert symbols == [{P560, P570}, {P570}]
+
+
+def test_what_clients_have_missed_is_encoded_anew_for_each_version(house):
+    version = house.edition.version
+    for symbol in (P560, P570):
+        house.move(symbol)
+        [(_, identity, data)] = house.take(house.subscribe(EVERYTHING, version=version))
+        assert identity == house.edition.version
+        assert symbol in {quote["symbol"] for quote in data["quotes"]}
+
+
+def test_the_first_frames_of_one_filter_are_not_those_of_another(house):
+    [(_, _, everything)] = house.take(house.subscribe(EVERYTHING))
+    [(_, _, filtered)] = house.take(house.subscribe(ONE_CALL))
+    assert [len(data["quotes"]) for data in (everything, filtered)] == [5, 1]
+
+
+def test_a_frame_is_shared_by_those_who_take_gzip_and_those_who_do_not(house):
+    plain, packed = house.subscribe(EVERYTHING), house.subscribe(EVERYTHING, coding="gzip")
+    house.move()
+    assert [*plain.ring] == [*packed.ring]
+    assert zlib.decompressobj(31).decompress(packed.take(house.now_at)) == plain.take(house.now_at)
+
+
+@pytest.mark.parametrize("moves", [0, 1, 5])
+def test_a_deflated_stream_ends_with_bye_whatever_waits(house, moves):
+    subscriber = house.subscribe(EVERYTHING, coding="gzip")
+    sent = subscriber.take(house.now_at)
+    for _ in range(moves):
+        house.move()
+    house.fanout.close("the daemon is stopping")
+    sent += subscriber.take(house.now_at)
+    plain = gzip.decompress(sent)
+    assert plain.startswith(RETRY)
+    assert plain.endswith(b'event: bye\ndata: {"reason":"the daemon is stopping"}\n\n')
+
+
 def test_a_slow_subscriber_gets_a_snapshot_in_place_of_what_it_lost(house):
     subscriber = house.subscribe(EVERYTHING)
     for _ in range(5):
@@ -198,6 +248,26 @@ def test_a_stream_that_opens_after_the_end_is_ended_at_once(house):
     subscriber = house.subscribe(EVERYTHING)
     assert subscriber.is_over
     assert kinds(house.take(subscriber)) == ["snapshot", "bye"]
+
+
+def retry_ms(frames):
+    return [int(found) for found in re.findall(rb"retry: (\d+)\n", frames)]
+
+
+def test_those_who_are_told_to_go_come_back_one_after_another(house):
+    subscribers = [house.subscribe(EVERYTHING) for _ in range(len(FAREWELL_RETRIES_MS) + 1)]
+    for subscriber in subscribers:
+        subscriber.take(house.now_at)
+    house.fanout.close("the daemon is stopping")
+    told = [retry_ms(subscriber.take(house.now_at)) for subscriber in subscribers]
+    assert told == [[ms] for ms in (*FAREWELL_RETRIES_MS, FAREWELL_RETRIES_MS[0])]
+
+
+def test_one_that_comes_after_the_end_is_sent_away_with_a_time_of_its_own(house):
+    early = house.subscribe(EVERYTHING)
+    house.fanout.close("the daemon is stopping")
+    late = house.subscribe(EVERYTHING)
+    assert retry_ms(early.take(house.now_at))[-1] != retry_ms(late.take(house.now_at))[-1]
 
 
 def test_a_change_that_a_filter_leaves_out_wakes_nobody(house):

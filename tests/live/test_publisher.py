@@ -1,5 +1,6 @@
 import datetime as dt
 import json
+import zlib
 
 import msgspec
 import pytest
@@ -31,6 +32,7 @@ from .accounts import (
     SYMBOLS,
     House,
     applied,
+    events,
     lot,
     position,
     settled,
@@ -428,12 +430,25 @@ def skewed(draw):
 class Client:
     """A client that knows the rule of the stream and nothing of the daemon."""
 
-    def __init__(self, subscriber, selection, interval, *, is_eager):
-        self.subscriber, self.selection, self.interval = subscriber, selection, interval
+    def __init__(self, house, selection, interval, *, coding, is_eager):
+        self.house, self.selection, self.interval, self.coding = house, selection, interval, coding
         self.is_eager = is_eager
         self.document = self.identity = None
         self.history = []
         self.quotes_sent_at = None
+        self.connect()
+
+    def connect(self, version=None):
+        """Open a stream; what was not read of one before is lost."""
+        self.subscriber = self.house.subscribe(
+            self.selection, interval=self.interval, version=version, coding=self.coding
+        )
+        self.reading = zlib.decompressobj(31)
+
+    def take(self):
+        """The events that wait, as they come out of the coding."""
+        sent = self.subscriber.take(self.house.now_at)
+        return events(self.reading.decompress(sent) if self.coding == "gzip" else sent)
 
 
 def number_of(identity):
@@ -583,12 +598,12 @@ class Stream(RuleBasedStateMachine):
     @rule(
         selection=st.sampled_from(SELECTIONS),
         interval=st.sampled_from(INTERVALS),
+        coding=st.sampled_from(["identity", "gzip"]),
         is_eager=st.booleans(),
     )
-    def join(self, selection, interval, is_eager):
+    def join(self, selection, interval, coding, is_eager):
         if len(self.clients) < 8:
-            subscriber = self.house.subscribe(selection, interval=interval)
-            client = Client(subscriber, selection, interval, is_eager=is_eager)
+            client = Client(self.house, selection, interval, coding=coding, is_eager=is_eager)
             self.clients.append(client)
             if is_eager:
                 assert [event for event, _, _ in self.read(client)] == ["snapshot"]
@@ -619,7 +634,7 @@ class Stream(RuleBasedStateMachine):
         client.history = client.history[: max(1, len(client.history) - back)]
         client.identity, client.document = client.history[-1]
         version = client.identity if other is None else other
-        client.subscriber = self.house.subscribe(client.selection, interval=client.interval, version=version)
+        client.connect(version)
         since = number_of(client.identity)
         reaches = self.house.edition.number - since <= self.replay_size and since >= self.recasts[-1]
         client.quotes_sent_at = None
@@ -675,6 +690,10 @@ class Stream(RuleBasedStateMachine):
     def teardown(self):
         if hasattr(self, "house"):
             self.calm()
+            self.house.fanout.close("the end")
+            for client in self.clients:
+                assert [event for event, _, _ in client.take()] == ["bye"]
+                assert client.reading.eof == (client.coding == "gzip")
 
     # How it is told.
 
@@ -703,7 +722,7 @@ class Stream(RuleBasedStateMachine):
                 self.read(client)
 
     def read(self, client):
-        found = self.house.take(client.subscriber)
+        found = client.take()
         for event, identity, data in found:
             client.document = applied(client.document, event, identity, data)
             if identity is None:

@@ -1,0 +1,236 @@
+"""How cost grows when the load doubles: condors, quotes a second, subscribers, distinct filters; six times each.
+
+The parts of the daemon run in this process, wired as it wires them but without sockets, at times that are arguments,
+so that nothing but the work itself is measured: CPU time, the least of several repetitions. The exponent is the slope
+of log cost over log size (least squares): 1 is in proportion, 2 is quadratic. Exit code 1: one is above 1.1.
+
+    condors       a reading of an account that holds so many, each with legs of its own, five an underlying and
+                  expiration, as they are found among the legs: grouped, compared, rendered and published
+    its window    the same accounts: one publication when every leg has a new quote, encoded for one subscriber
+    its document  the same accounts: one answer to `GET /api/positions`
+    quotes        a second of so many quotes for 50 condors, ten a frame: kept, and published four times
+    subscribers   one publication of one condor to so many, each of whom takes it
+    filters       one publication of 960 condors to so many, each of whom asked for another one of them
+
+With `--crowded` another load is measured, and no limit is set to it: an account whose condors all lie on one underlying
+and expiration, with no orders that tell them apart. Finding them is a search over pairs of strikes, not over condors.
+
+Run it: python benchmarks/growth.py [--doublings 6] [--repetitions 5] [--only LOAD] [--crowded]
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import gc
+import itertools
+import math
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
+
+import house
+import msgspec
+
+from condord.core.quote import Tick
+from condord.desk import wake
+from condord.live.edition import EVERYTHING, Selection
+from condord.live.publisher import Publisher
+
+MOST = 1.1
+AT = dt.datetime(2026, 11, 20, 15, 31, tzinfo=dt.UTC)
+A_DAY = 5
+"""So many condors have the same underlying and expiration, unless they are crowded."""
+LEGS = (("P", 0, 1), ("P", 5, -1), ("C", 10, -1), ("C", 15, 1))
+ONE, SMALL, MANY = 1, 50, 960
+PER_FRAME = 10
+
+
+def account(condors: int, a_day: int = A_DAY) -> dict[str, int]:
+    """The legs of so many condors: signed quantities by symbol."""
+    held = {}
+    for number in range(condors):
+        group, place = divmod(number, a_day)
+        root, day = f"R{chr(65 + group // 12 % 26)}{chr(65 + group // 312)}", f"26{1 + group % 12:02}18"
+        for right, above, quantity in LEGS:
+            held[f"{root}{day}{right}{100 + 20 * place + above:05d}000"] = quantity * (place % A_DAY + 1)
+    return held
+
+
+class House:
+    """An account that is quoted, with a clock of its own; `subscribers` hear of it."""
+
+    def __init__(self, condors: int) -> None:
+        self.held = account(condors)
+        self.publisher: Publisher = house.publisher()
+        self.now = 0.0
+        self.taken = 0
+        self._round = itertools.count(1)
+        self.publisher.set_positions(house.positions(self.held), self.now, AT)
+        self.quote(self.held)
+        self.turn()
+
+    @property
+    def condors(self) -> list[str]:
+        """Their ids."""
+        return [condor.id for condor in self.publisher.book.edition.document(AT).condors]
+
+    def follow(self, selections: Iterable[Selection]) -> None:
+        """A subscriber for each of `selections`, who takes at once whatever comes."""
+        for selection in selections:
+            self._subscribe(selection)
+
+    def _subscribe(self, selection: Selection) -> None:
+        def take() -> None:
+            self.taken += bool(subscriber.take(AT))
+
+        subscriber = self.publisher.fanout.subscribe(
+            selection=selection, interval_seconds=0.0, version=None, now_at=AT, wake=take
+        )
+        take()
+
+    def quote(self, symbols: Iterable[str]) -> None:
+        """Another quote of each of `symbols`, ten a frame."""
+        number = next(self._round)
+        at, bid = AT + dt.timedelta(milliseconds=number), 1 + number % 90 / 50
+        for some in batched(symbols, PER_FRAME):
+            self.publisher.offer([Tick(symbol, at, bid, bid + 0.06, 10.0, 12.0) for symbol in some], self.now)
+
+    def turn(self) -> None:
+        """A window is over: publish, and let everybody take it."""
+        self.now += 2 * house.WINDOW_SECONDS
+        wake(self.publisher.tick(self.now, AT))
+
+
+class Measured(NamedTuple):
+    """The least CPU seconds of a load of `size`."""
+
+    size: int
+    seconds: float
+
+
+def batched(items: Iterable[str], size: int) -> Iterator[list[str]]:
+    """Lists of `size`; the last may have less."""
+    rest = iter(items)
+    while some := list(itertools.islice(rest, size)):
+        yield some
+
+
+def least(repetitions: int, work: Callable[[], object], prepare: Callable[[], object] = lambda: None) -> float:
+    """The least CPU seconds of `work`, each time after `prepare` and without the garbage of others."""
+    found = math.inf
+    for _ in range(repetitions):
+        prepare()
+        gc.collect()
+        begin = time.process_time()
+        work()
+        found = min(found, time.process_time() - begin)
+    return found
+
+
+def reading(condors: int, repetitions: int) -> float:
+    """A first reading of the account: as costly as any that changed everything."""
+    rows = house.positions(account(condors))
+    return least(repetitions, lambda: house.publisher().set_positions(rows, 0.0, AT))
+
+
+def crowded(condors: int, repetitions: int) -> float:
+    """The same of an account on one expiration."""
+    rows = house.positions(account(condors, condors))
+    return least(repetitions, lambda: house.publisher().set_positions(rows, 0.0, AT))
+
+
+def window(condors: int, repetitions: int) -> float:
+    """One publication of everything."""
+    one = House(condors)
+    assert len(one.condors) == condors
+    return publication(one, [EVERYTHING], repetitions)
+
+
+def document(condors: int, repetitions: int) -> float:
+    """The document, encoded."""
+    edition = House(condors).publisher.book.edition
+    return least(repetitions, lambda: msgspec.json.encode(edition.document(AT)))
+
+
+def quotes(a_second: int, repetitions: int) -> float:
+    """A second of quotes: four windows of a quarter of them."""
+    one = House(SMALL)
+    one.follow([EVERYTHING])
+    cycle = itertools.cycle(one.held)
+
+    def second() -> None:
+        for _ in range(4):
+            one.quote(itertools.islice(cycle, a_second // 4))
+            one.turn()
+
+    return least(repetitions, second)
+
+
+def subscribers(count: int, repetitions: int) -> float:
+    """One publication to everybody."""
+    return publication(House(ONE), [EVERYTHING] * count, repetitions)
+
+
+def filters(count: int, repetitions: int) -> float:
+    """One publication to as many filters."""
+    one = House(MANY)
+    return publication(one, [Selection(condors=frozenset([name])) for name in one.condors[:count]], repetitions)
+
+
+def publication(one: House, selections: list[Selection], repetitions: int) -> float:
+    """A window in which every leg has a new quote, and so everybody has something to take."""
+    one.follow(selections)
+    one.taken = 0
+    seconds = least(repetitions, one.turn, lambda: one.quote(one.held))
+    assert one.taken == repetitions * len(selections)
+    return seconds
+
+
+LOADS: dict[str, tuple[int, Callable[[int, int], float]]] = {
+    "condors": (10, reading),
+    "its window": (10, window),
+    "its document": (10, document),
+    "quotes": (500, quotes),
+    "subscribers": (500, subscribers),
+    "filters": (15, filters),
+}
+"""The least size of each load, and what it costs in CPU seconds."""
+CROWDED = (10, crowded, 4)
+
+
+def exponent(series: list[Measured]) -> float:
+    """The slope of log cost over log size."""
+    sizes, costs = ([math.log(each[place]) for each in series] for place in (0, 1))
+    return statistics.linear_regression(sizes, costs).slope
+
+
+def main() -> int:
+    """Print the table; 1 if something grows faster than asked."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--doublings", type=int, choices=range(1, 7), default=6)
+    parser.add_argument("--repetitions", type=int, default=5, help="of each; the least counts")
+    parser.add_argument("--only", choices=LOADS, help="this load alone")
+    parser.add_argument("--crowded", action="store_true", help="also an account on one expiration; half a minute")
+    chosen = parser.parse_args()
+    names = [name for name in LOADS if chosen.only in (None, name)]
+    exponents = [grown(name, *LOADS[name], chosen.doublings, chosen.repetitions) for name in names]
+    if chosen.crowded:
+        grown("crowded", *CROWDED, 1)
+    return 1 if max(exponents) > MOST else 0
+
+
+def grown(name: str, size: int, cost: Callable[[int, int], float], doublings: int, repetitions: int) -> float:
+    """Print what a load costs as it doubles; the exponent."""
+    sizes = [size * 2**doubling for doubling in range(doublings + 1)]
+    series = [Measured(each, cost(each, repetitions)) for each in sizes]
+    found = exponent(series)
+    print(f"{name:<13}", *(f"{each.size:>9,}" for each in series), "  exponent")
+    print(f"{'CPU ms':<13}", *(f"{1e3 * each.seconds:>9.3g}" for each in series), f"{found:>10.2f}", flush=True)
+    return found
+
+
+if __name__ == "__main__":
+    sys.exit(main())

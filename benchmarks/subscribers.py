@@ -1,0 +1,369 @@
+"""Thousands of subscribers of one event stream in one process, and what they say of the server.
+
+Plain sockets under epoll and nothing else, as tens of thousands of small reads a second must cost the reader less than
+the writer: every subscriber of a stream gets the same bytes, so each distinct read is parsed once. Only as much HTTP
+and SSE is understood as is needed: chunks, events, and the send time in an event, which is the newest `"time":"…"` in
+it (RFC 3339, the wall clock of this machine). An event without one is no frame; a `snapshot` is counted apart.
+
+Latencies and losses are of the frames sent while it measures, even if they are received later. The CPU time of the
+server is taken at both ends of the same interval as the number of deliveries it is divided by. Memory is Pss, of all
+subscribers against the first one alone; buffers of the kernel are not in it.
+
+Run it: python benchmarks/subscribers.py URL --pid PID [--subscribers N] [--seconds S] [--core N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import datetime as dt
+import functools
+import json
+import math
+import os
+import re
+import resource
+import select
+import socket
+import struct
+import subprocess
+import sys
+import time
+from array import array
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+UNANSWERED = 100
+"""So many connections are asked for at once, and no more until some are answered."""
+CONNECT_SECONDS = 30.0
+WARM_SECONDS = 1.0
+LULL_SECONDS = 0.03
+GRACE_SECONDS = 2.0
+"""How long a frame may still be on its way after the measuring."""
+SPARE_FILES = 50
+_READ_BYTES = 16_384
+_READS_A_TURN = 512
+_RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+_TIME = re.compile(rb'"time":"([^"]+)"')
+_DATA = re.compile(rb"^data: ?(.*)$", re.MULTILINE)
+_BLANK = re.compile(rb"\r?\n\r?\n")
+
+
+class Report(NamedTuple):
+    """What was seen. `frames_a_second` a subscriber; `lost` had not come at the end to some, but to others.
+
+    `resynced` counts snapshots instead of frames, `ended` the subscribers that the server has closed. `server_busy` and
+    `server_waits` are shares of the time: it ran, and it waited for its core. `client_busy` is both of the client.
+    """
+
+    subscribers: int
+    frames_a_second: float
+    deliveries: int
+    lost: int
+    resynced: int
+    ended: int
+    bytes_a_frame: float
+    p50_ms: float
+    p99_ms: float
+    max_ms: float
+    cpu_us: float
+    sample: str
+    kb_a_subscriber: float = 0.0
+    server_busy: float = 0.0
+    server_waits: float = 0.0
+    client_busy: float = 0.0
+
+
+class Parsed(NamedTuple):
+    """The whole events of some bytes: send times of the frames, their size, data of the last, and what was taken."""
+
+    sent: tuple[float, ...] = ()
+    frame_bytes: int = 0
+    data: bytes = b""
+    snapshots: int = 0
+    taken: int = 0
+
+
+@functools.lru_cache(maxsize=256)
+def parse(raw: bytes, *, is_chunked: bool) -> Parsed:
+    """The events of a body, up to the last place where an event, and in a chunked body a chunk too, ends."""
+    text, taken = _unchunked(raw) if is_chunked else _whole_events(raw)
+    sent, size, data, snapshots = [], 0, b"", 0
+    for event in _BLANK.split(text):
+        times = _TIME.findall(event)
+        if event.startswith(b"event: snapshot"):
+            snapshots += 1
+        elif times:
+            sent.append(max(_seconds(stamp) for stamp in times))
+            size += len(event) + 2
+            data = b"".join(_DATA.findall(event)).rstrip(b"\r")
+    return Parsed(tuple(sent), size, data, snapshots, taken)
+
+
+def _unchunked(raw: bytes) -> tuple[bytes, int]:
+    text, whole, taken, position = b"", b"", 0, 0
+    while (end := raw.find(b"\r\n", position)) >= 0:
+        begin = end + 2
+        end = begin + int(raw[position:end], 16)
+        if end + 2 > len(raw):
+            break
+        text += raw[begin:end]
+        position = end + 2
+        if text.endswith((b"\n\n", b"\r\n\r\n")):
+            whole, taken = text, position
+    return whole, taken
+
+
+def _whole_events(raw: bytes) -> tuple[bytes, int]:
+    taken = raw.rfind(b"\n\n") + 2
+    return (raw[:taken], taken) if taken > 1 else (b"", 0)
+
+
+def _seconds(text: bytes) -> float:
+    return dt.datetime.fromisoformat(text.decode()).timestamp()
+
+
+class Subscriber:
+    """One connection; `rest` are bytes that make no whole event yet."""
+
+    __slots__ = ("frames", "is_answered", "is_chunked", "rest", "socket")
+
+    def __init__(self, connected: socket.socket) -> None:
+        self.socket = connected
+        self.rest = b""
+        self.is_answered = self.is_chunked = False
+        self.frames = 0
+
+
+class Subscribers:
+    """Subscribers of the stream at `url`, which the process `pid` serves."""
+
+    def __init__(self, url: str, pid: int) -> None:
+        parts = urlsplit(url)
+        self._address = parts.hostname or "", parts.port or 80
+        target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+        self._request = f"GET {target} HTTP/1.1\r\nHost: {parts.netloc}\r\nAccept: text/event-stream\r\n\r\n".encode()
+        self._pid = pid
+        self._epoll = select.epoll()
+        self._by_file: dict[int, Subscriber] = {}
+        self._unanswered = 0
+        self._begin_at = self._end_at = 0.0
+        self._latencies = array("d")
+        self._sent: set[float] = set()
+        self._counts = [0, 0, 0]  # deliveries, their bytes, snapshots
+        self._ended = 0
+        self._sample = b""
+
+    def connect(self, count: int) -> None:
+        """Have `count` subscribers more, each with the head of its answer."""
+        deadline = time.monotonic() + CONNECT_SECONDS
+        opened = 0
+        while opened < count or self._unanswered:
+            while opened < count and self._unanswered < UNANSWERED:
+                self._open()
+                opened += 1
+            self._turn(LULL_SECONDS)
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{count - opened + self._unanswered} of {count} subscribers had no answer")
+
+    def measure(self, seconds: float) -> Report:
+        """Read for `seconds`, and as long as frames of that time may still come."""
+        self._run(WARM_SECONDS)
+        self._run(GRACE_SECONDS, until=lambda: True)
+        self._latencies, self._sent, self._counts = array("d"), set(), [0, 0, 0]
+        for subscriber in self._by_file.values():
+            subscriber.frames = 0
+        began, cpu, waited, own = time.monotonic(), cpu_seconds(self._pid), waited_seconds(self._pid), _own_seconds()
+        self._begin_at = time.time()
+        self._end_at = self._begin_at + seconds
+        self._run(seconds)
+        self._run(GRACE_SECONDS, until=self._has_all)
+        lasted = time.monotonic() - began
+        cpu, waited = cpu_seconds(self._pid) - cpu, waited_seconds(self._pid) - waited
+        return self._report(seconds, cpu)._replace(
+            server_busy=cpu / lasted, server_waits=waited / lasted, client_busy=(_own_seconds() - own) / lasted
+        )
+
+    def close(self) -> None:
+        """End all of them at once; a reset leaves no ports in TIME_WAIT for the next."""
+        for subscriber in self._by_file.values():
+            subscriber.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+            subscriber.socket.close()
+        self._epoll.close()
+
+    def _report(self, seconds: float, cpu: float) -> Report:
+        deliveries, size, snapshots = self._counts
+        latencies = sorted(self._latencies) or [math.nan]
+        frames = len(self._sent)
+        return Report(
+            subscribers=len(self._by_file),
+            frames_a_second=len(self._latencies) / len(self._by_file) / seconds,
+            deliveries=deliveries,
+            lost=sum(frames - subscriber.frames for subscriber in self._by_file.values()),
+            resynced=snapshots,
+            ended=self._ended,
+            bytes_a_frame=size / max(deliveries, 1),
+            p50_ms=1e3 * latencies[len(latencies) // 2],
+            p99_ms=1e3 * latencies[len(latencies) * 99 // 100],
+            max_ms=1e3 * latencies[-1],
+            cpu_us=1e6 * cpu / max(deliveries, 1),
+            sample=self._sample.decode(),
+        )
+
+    def _open(self) -> None:
+        connected = socket.create_connection(self._address, timeout=CONNECT_SECONDS)
+        connected.sendall(self._request)
+        connected.settimeout(0)
+        self._by_file[connected.fileno()] = Subscriber(connected)
+        self._epoll.register(connected, select.EPOLLIN)
+        self._unanswered += 1
+
+    def _has_all(self) -> bool:
+        """Whether every subscriber has every frame that another one has."""
+        return all(subscriber.frames == len(self._sent) for subscriber in self._by_file.values())
+
+    def _run(self, seconds: float, until: Callable[[], bool] | None = None) -> None:
+        """Read for `seconds`, or until nothing comes and `until` is so."""
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if not self._turn(min(left, LULL_SECONDS)) and until and until():
+                return
+
+    def _turn(self, timeout_seconds: float) -> bool:
+        """Read what there is; whether there was anything."""
+        ready = self._epoll.poll(timeout_seconds, _READS_A_TURN)
+        for file, _ in ready:
+            self._read(self._by_file[file])
+        return bool(ready)
+
+    def _read(self, subscriber: Subscriber) -> None:
+        try:
+            raw = subscriber.socket.recv(_READ_BYTES)
+        except ConnectionResetError:
+            raw = b""
+        received_at = time.time()
+        if not raw:
+            self._epoll.unregister(subscriber.socket)
+            self._ended += 1
+            return
+        if subscriber.rest:
+            raw = subscriber.rest + raw
+        if not subscriber.is_answered:
+            raw = self._without_head(subscriber, raw)
+            if not subscriber.is_answered:
+                subscriber.rest = raw
+                return
+        parsed = parse(raw, is_chunked=subscriber.is_chunked)
+        subscriber.rest = raw[parsed.taken :]
+        self._count(subscriber, parsed, received_at)
+
+    def _without_head(self, subscriber: Subscriber, raw: bytes) -> bytes:
+        head, end, body = raw.partition(b"\r\n\r\n")
+        if not end:
+            return raw
+        if b" 200 " not in head[:16]:
+            raise ConnectionError(f"no stream: {head[:200]!r}")
+        subscriber.is_answered = True
+        subscriber.is_chunked = b"transfer-encoding: chunked" in head.lower()
+        self._unanswered -= 1
+        return body
+
+    def _count(self, subscriber: Subscriber, parsed: Parsed, received_at: float) -> None:
+        counts = self._counts
+        counts[2] += parsed.snapshots
+        if not parsed.sent:
+            return
+        counts[0] += len(parsed.sent)
+        counts[1] += parsed.frame_bytes
+        self._sample = parsed.data
+        for sent_at in parsed.sent:
+            if self._begin_at <= sent_at < self._end_at:
+                self._latencies.append(received_at - sent_at)
+                self._sent.add(sent_at)
+                subscriber.frames += 1
+
+
+def cpu_seconds(pid: int) -> float:
+    """What a process has used so far, its threads and the kernel on its behalf included (proc(5): stat)."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def waited_seconds(pid: int) -> float:
+    """How long its main thread has been ready to run without a core (schedstat)."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+
+
+def _own_seconds() -> float:
+    return time.process_time() + waited_seconds(os.getpid())
+
+
+def memory_kb(pid: int) -> int:
+    """Its proportional set size (proc(5): smaps_rollup)."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+
+
+def room() -> int:
+    """Raise the limit on open files as far as it goes; how many subscribers fit into a process."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    return most - SPARE_FILES
+
+
+def follow(url: str, pid: int, count: int, seconds: float) -> Report:
+    """Connect `count` subscribers, say that they are, and measure."""
+    everybody = Subscribers(url, pid)
+    try:
+        everybody.connect(1)
+        alone_kb = memory_kb(pid)
+        everybody.connect(count - 1)
+        together_kb = memory_kb(pid)
+        print("connected", flush=True)
+        report = everybody.measure(seconds)
+    finally:
+        everybody.close()
+    return report._replace(kb_a_subscriber=(together_kb - alone_kb) / max(count - 1, 1))
+
+
+@contextlib.contextmanager
+def following(url: str, pid: int, count: int, seconds: float, core: int) -> Iterator[subprocess.Popen]:
+    """`follow` in a process of its own on `core`, which ends with the block at the latest; all are connected."""
+    program = [sys.executable, __file__, url, f"--pid={pid}", f"--core={core}"]
+    amount = [f"--subscribers={count}", f"--seconds={seconds}"]
+    with subprocess.Popen([*program, *amount], stdout=subprocess.PIPE, text=True) as process:
+        try:
+            process.stdout.readline()
+            yield process
+        finally:
+            process.kill()
+
+
+def report_of(process: subprocess.Popen) -> Report:
+    """What the process has found, once it has ended."""
+    told, _ = process.communicate()
+    if process.returncode:
+        raise ChildProcessError("the subscribers have failed")
+    return Report(**json.loads(told))
+
+
+def main() -> None:
+    """Print a line when all are connected, and then the report as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("url")
+    parser.add_argument("--pid", type=int, required=True, help="the process that serves")
+    parser.add_argument("--subscribers", type=int, default=1000)
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--core", type=int, help="run on this one alone")
+    chosen = parser.parse_args()
+    if chosen.core is not None:
+        os.sched_setaffinity(0, {chosen.core})
+    count = min(chosen.subscribers, room())
+    print(json.dumps(follow(chosen.url, chosen.pid, count, chosen.seconds)._asdict()))
+
+
+if __name__ == "__main__":
+    main()

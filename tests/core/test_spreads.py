@@ -1,0 +1,40 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from condord.core.spreads import spreads
+
+
+@st.composite
+def books(draw):
+    """Legs that are each on one of two layers, what they have left, and what of that must be used."""
+    left = draw(st.lists(st.integers(0, 4), max_size=12))
+    lows = [i for i in range(len(left)) if draw(st.booleans())]
+    highs = [i for i in range(len(left)) if i not in lows]
+    need = [draw(st.integers(0, held)) for held in left]
+    return (lows, highs), left, need
+
+
+def everything(layers, left, need, most):
+    """Every spread there is, the even and large ones first."""
+    found = []
+    for i in layers[0]:
+        for j in layers[1]:
+            quantity, least = min(left[i], left[j], most), max(need[i], need[j])
+            if i < j and quantity and quantity >= least:
+                found.append((left[i] != left[j], -quantity, i, j, least))
+    return [(-negative, least, i, j) for _, negative, i, j, least in sorted(found)]
+
+
+@given(books(), st.integers(0, 5), st.none() | st.integers(1, 6))
+def test_the_spreads_that_are_wanted_are_the_first_of_all(book, most, sides):
+    layers, left, need = book
+    assert spreads(layers, left, need, most, sides) == everything(layers, left, need, most)[:sides]
+
+
+def test_even_spreads_come_before_larger_ones():
+    assert [(i, j) for _, _, i, j in spreads(([0, 1], [2, 3]), [1, 3, 1, 2], [0, 0, 0, 0], 3, None)] == [
+        (0, 2),
+        (1, 3),
+        (0, 3),
+        (1, 2),
+    ]
