@@ -8,22 +8,37 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
-from condord.http.events import stream
+from condord.http.events import Stream
 from condord.http.ports import Daemon
 from condord.http.problem import problem
 from condord.live import wire
 
+STREAM_PATH = "/api/stream"
+
 _NO_STORE = {"Cache-Control": "no-cache"}
 
 
-def build(daemon: Daemon) -> Starlette:
+class Application(Starlette):
+    """Starlette, but for a stream, with which its layers would stay in memory: 2 kB for each of thousands."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] == "http" and scope["path"] == STREAM_PATH and scope["method"] == "GET":
+            scope["app"] = self
+            await Stream()(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
+
+
+def build(daemon: Daemon) -> Application:
     """The application around `daemon`, which routes find in `app.state`."""
-    app = Starlette(
+    app = Application(
         routes=[
             Route("/api/positions", _positions),
             Route("/api/positions/{identity}", _one),
-            Route("/api/stream", stream),
+            Route(STREAM_PATH, Stream(), methods=["GET"]),
             Route("/api/status", _status),
             Route("/api/refresh", _refresh, methods=["POST"]),
             Route("/livez", _alive),

@@ -9,8 +9,10 @@ side is gone, as uvicorn has it: it looks the same as one that has left, and wou
 from __future__ import annotations
 
 import functools
+import os
 import socket
 import struct
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -57,6 +59,11 @@ class Connection(H11Protocol):
             outlet.blocked()
         if self._is_lost:
             outlet.lost()
+
+    @property
+    def put(self) -> Callable[[bytes], int]:
+        """Writes to the socket, past the transport while that has nothing to write, and returns how much was taken."""
+        return functools.partial(os.write, self.transport.get_extra_info("socket").fileno())
 
     def hand_back(self) -> None:
         """Let uvicorn go on."""

@@ -21,7 +21,7 @@ from condord.http.direct import STALL_SECONDS, DirectStream, Subscribe
 from condord.http.ports import Audience, Daemon
 from condord.http.problem import problem
 from condord.live.coding import CodingName
-from condord.live.edition import Selection
+from condord.live.edition import EVERYTHING, Selection
 from condord.live.fanout import Subscriber
 
 RETRY_AFTER_SECONDS = 10
@@ -37,8 +37,15 @@ _HEADERS = {
 AppStatus.enable_automatic_graceful_drain = False
 
 
-async def stream(request: Request) -> ASGIApp:
-    """`GET /api/stream`: Server-Sent Events until the client or the daemon goes."""
+class Stream:
+    """`GET /api/stream`: Server-Sent Events until the client or the daemon goes; an ASGI application."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        await _answer(Request(scope))(scope, receive, send)
+
+
+def _answer(request: Request) -> ASGIApp:
     daemon: Daemon = request.app.state.daemon
     audience = daemon.audience
     interval_ms = _interval_ms(request.query_params)
@@ -51,12 +58,10 @@ async def stream(request: Request) -> ASGIApp:
     if not audience.has_room:
         detail = "as many subscribers as server.max_subscribers allows are connected"
         return problem(503, detail, {"Retry-After": str(RETRY_AFTER_SECONDS)})
-    selection = Selection(
-        condors=frozenset(request.query_params.getlist("condor")),
-        symbols=frozenset(request.query_params.getlist("symbol")),
-    )
     version = request.headers.get("last-event-id") or request.query_params.get("lastEventId") or None
-    subscribe = functools.partial(audience.subscribe, selection, interval_ms / 1000, version, coding)
+    subscribe = functools.partial(
+        audience.subscribe, _selection(request.query_params), interval_ms / 1000, version, coding
+    )
     connection: Connection | None = request.scope.get("extensions", {}).get(EXTENSION)
     if connection is not None:
         return DirectStream(connection, audience, subscribe, headers)
@@ -71,6 +76,11 @@ def takes_gzip(headers: Headers) -> bool:
         weight = parameters.strip().removeprefix("q=")
         weights[name.strip()] = weight.strip("0.") != "" if parameters else True
     return weights.get("gzip", weights.get("*", False))
+
+
+def _selection(query: QueryParams) -> Selection:
+    condors, symbols = query.getlist("condor"), query.getlist("symbol")
+    return Selection(condors=frozenset(condors), symbols=frozenset(symbols)) if condors or symbols else EVERYTHING
 
 
 class StandardStream:

@@ -673,6 +673,16 @@ class Pipe:
     def hand_back(self):
         self.outlet = None
 
+    def put(self, data):
+        assert not self.waiting, "a write behind what waits"
+        assert not self.is_gone
+        if not self.room:
+            raise BlockingIOError
+        taken = data[: self.room]
+        self.taken += taken
+        self.room -= len(taken)
+        return len(taken)
+
     def write(self, data):
         assert not self.waiting, "a write behind what waits"
         assert not self.is_gone
