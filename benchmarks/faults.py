@@ -6,13 +6,14 @@ of the words that the row asks for. The second is from the end of the fault (of 
 the strike) to the moment when all is well again, every quote is confirmed, and the document is the simulator's truth.
 What was never said needs no way back.
 
-Run it: python benchmarks/faults.py
+Run it: python benchmarks/faults.py [--fault NAME]
 """
 
 from __future__ import annotations
 
+import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -26,9 +27,11 @@ CHANGES = {fault.name for fault in FAULTS if fault.place == "account"}
 """What changes the account has to be shown, even if nothing is to be said of it."""
 
 
-def outcomes(rows: Iterable[Row]) -> list[Outcome | tuple[Row, str]]:
+def outcomes(rows: Sequence[Row]) -> list[Outcome | tuple[Row, str]]:
     """How `rows` go, one after the other; a failure with what it says."""
     found: list[Outcome | tuple[Row, str]] = []
+    if not rows:  # none of this lane was asked for: no daemon is started
+        return found
     with matrix.scene() as pair:
         for row in rows:
             try:
@@ -52,10 +55,14 @@ def table(found: Iterable[Outcome]) -> Iterator[str]:
 
 def main() -> int:
     """Print the table; 1 if a row failed."""
-    waiting = [name for name in matrix.LANES if name != "quick"]
-    found = outcomes(matrix.lane("quick"))
-    with ThreadPoolExecutor(len(waiting)) as pool:
-        for some in pool.map(outcomes, map(matrix.lane, waiting)):
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    names = sorted({row.fault for row in matrix.ROWS})
+    parser.add_argument("--fault", metavar="NAME", choices=names, help="only the rows of this fault")
+    wanted = parser.parse_args().fault
+    lanes = {name: [row for row in matrix.lane(name) if wanted in (None, row.fault)] for name in matrix.LANES}
+    found = outcomes(lanes.pop("quick"))
+    with ThreadPoolExecutor(len(lanes)) as pool:
+        for some in pool.map(outcomes, lanes.values()):
             found += some
     print("\n".join(table(each for each in found if isinstance(each, Outcome))))
     failures = [each for each in found if not isinstance(each, Outcome)]

@@ -63,6 +63,15 @@ class Desk:
         self._publisher.gap(self._loop.time())
         self._arm(self._publisher.coalescer.deadline)
 
+    def lapse(self, symbols: Iterable[str]) -> None:
+        """Nobody has a word of these any more."""
+        self._publisher.lapse(symbols, self._loop.time())
+        self._arm(self._publisher.coalescer.deadline)
+
+    def expect(self, symbols: Iterable[str]) -> None:
+        """These will be held: take their quotes."""
+        self._publisher.book.expect(frozenset(symbols))
+
     def follow(self, symbols: Iterable[str]) -> None:
         """These are streamed from here on."""
         self._prices.follow(symbols)

@@ -263,7 +263,7 @@ class Service:
 
     @contextlib.contextmanager
     def _signals(self) -> Iterator[None]:
-        """Answer signals; a SIGHUP that comes too late finds nothing to reload, and is no reason to die of it.
+        """Answer signals; one that comes when all is over finds nothing to do, and is no reason to die of it.
 
         The loop's own handlers would leave a moment at the end in which it is.
         """
@@ -274,9 +274,10 @@ class Service:
         try:
             yield
         finally:
-            signal.signal(signal.SIGHUP, signal.SIG_IGN)
             for number in ours:
                 self._loop.remove_signal_handler(number)
+            for number in (*ours, signal.SIGHUP):
+                signal.signal(number, signal.SIG_IGN)
 
     async def _reloads(self) -> None:
         """Reload when a SIGHUP came, once for all that came before; one that fails half-way is a bug of ours."""

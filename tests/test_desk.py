@@ -142,6 +142,24 @@ def test_lots_reach_the_document_with_the_positions():
     assert scene.woken == 1
 
 
+def test_what_has_lapsed_is_shown_as_unconfirmed():
+    scene = Scene()
+    scene.desk.offer([tick(LEG, 1.0, 1.2)])
+    scene.loop.advance(1.0)
+    scene.desk.lapse([LEG])
+    scene.loop.advance(1.0)
+    assert [quote.unconfirmed for quote in scene.daemon.document().quotes if quote.symbol == LEG] == [True]
+
+
+def test_quotes_of_what_will_be_held_are_taken():
+    scene = Scene()
+    scene.desk.expect([LEG, "SPY261218P00100000"])
+    assert "SPY261218P00100000" in scene.desk.symbols
+    scene.desk.offer([tick("SPY261218P00100000", 1.0, 1.2)])
+    scene.loop.advance(1.0)
+    assert scene.daemon.publisher.book.prices.refused == {}
+
+
 def test_a_gap_marks_every_quote_until_rest_confirms_it():
     scene = Scene()
     scene.desk.offer([tick(LEG, 1.0, 1.2)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -48,6 +49,8 @@ def start(
 
 
 def _serve(config_file: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> None:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # to reload what is just being loaded is no reason to die
+
     def read() -> config.Config:
         return config.load(config_file, environ, flags).config
 

@@ -56,7 +56,8 @@ def status_lines(report: wire.StatusReport, now: dt.datetime, screen: Screen) ->
     if refused := _counts(report.refused):
         fields["refused"] = refused
     lines = [f"{name:<13}{value}" for name, value in fields.items()]
-    return lines + [screen.paint(sentence, "warn") for sentence in words.trouble(report, now)]
+    sentences = words.trouble(report, now) + [words.notice(notice, now) for notice in report.notices]
+    return lines + [screen.paint(sentence, "warn") for sentence in sentences]
 
 
 def _resyncs(counts: Mapping[str, int]) -> str:

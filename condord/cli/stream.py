@@ -65,18 +65,17 @@ _Described = tuple[dt.datetime | None, str]
 
 def _snapshot(data: bytes, screen: Screen) -> _Described:
     document = decoded(data, wire.Document)
+    state, gained = _state(document.status, screen), _gain(document.totals.unrealized_pl, screen)
     count = f"{words.condors(len(document.condors))}, {len(document.unmatched)} in none"
-    return (
-        document.as_of,
-        f"{_state(document.status, screen)}, {count}, P/L {_gain(document.totals.unrealized_pl, screen)}",
-    )
+    return document.as_of, f"{state}, {count}, P/L {gained}{_notices(document.status)}"
 
 
 def _delta(data: bytes, screen: Screen) -> _Described:
     delta = decoded(data, wire.Delta)
     parts = []
     if delta.status is not msgspec.UNSET:
-        parts.append(_state(delta.status, screen) + (f": {plain(delta.status.reason)}" if delta.status.reason else ""))
+        reason = f": {plain(delta.status.reason)}" if delta.status.reason else ""
+        parts.append(_state(delta.status, screen) + reason + _notices(delta.status))
     parts += [_valuation(value, screen) for value in delta.valuations[:_MOST_NAMED]]
     if len(delta.valuations) > _MOST_NAMED:
         parts.append(f"and {len(delta.valuations) - _MOST_NAMED} more")
@@ -115,6 +114,12 @@ _DESCRIPTIONS: Mapping[str, Callable[[bytes, Screen], _Described]] = {
 
 def _state(status: wire.Status, screen: Screen) -> str:
     return screen.paint(status.state, words.state_style(status.state))
+
+
+def _notices(status: wire.Status) -> str:
+    """The words of all notices there are now, each once; `condord status` has their texts."""
+    codes = dict.fromkeys(notice.code for notice in status.notices)
+    return f" [{', '.join(codes)}]" if codes else ""
 
 
 def _gain(value: float | None, screen: Screen) -> str:

@@ -42,9 +42,13 @@ def text(body: bytes, condor_id: str | None, screen: Screen, old: str = "") -> s
 
 def document_lines(document: wire.Document, now: dt.datetime, screen: Screen, old: str = "") -> list[str]:
     """The whole account."""
-    lines = _condors(document, screen, old=bool(old)) if document.condors else ["No condors."]
+    # A snapshot can bring the first condors before its status tells of the reading, so what is held is shown first.
+    if document.status.positions.read_at is None and not (document.condors or document.unmatched):
+        return [*_unread(document.status.positions, screen), "", *_trust(document, now, screen, old)]
+    quotes = _by_symbol(document.quotes)
+    lines = _condors(document.condors, quotes, screen, old=bool(old)) if document.condors else ["No condors."]
     if document.unmatched:
-        rows = [_unmatched_row(entry) for entry in document.unmatched]
+        rows = [_unmatched_row(entry, quotes.get(entry.symbol)) for entry in document.unmatched]
         lines += ["", *grid(_UNMATCHED, rows, screen)]
     lines += ["", *_wrapped(_total_parts(document), screen)]
     if len(document.totals.by_underlying) > 1:
@@ -54,8 +58,12 @@ def document_lines(document: wire.Document, now: dt.datetime, screen: Screen, ol
     return lines + _trust(document, now, screen, old)
 
 
-def _condors(document: wire.Document, screen: Screen, *, old: bool) -> list[str]:
-    condors, quotes = document.condors, _by_symbol(document.quotes)
+def _unread(positions: wire.Positions, screen: Screen) -> list[str]:
+    why = f": {plain(positions.error.text)}" if positions.error else "."
+    return _painted(f"Positions have not been read yet{why}", "warn", screen)
+
+
+def _condors(condors: list[wire.Condor], quotes: Mapping[str, wire.Quote], screen: Screen, *, old: bool) -> list[str]:
     names = [_name_cells(condor) for condor in condors]
     numbers = [_number_cells(condor) for condor in condors]
     notes = [Cell(words.flags(condor, quotes, old=old), "warn") for condor in condors]
@@ -96,8 +104,9 @@ def _number_cells(condor: wire.Condor) -> list[Cell]:
     ]
 
 
-def _unmatched_row(entry: wire.Unmatched) -> Row:
-    notes = ["uncovered short"] if entry.uncovered_short else []
+def _unmatched_row(entry: wire.Unmatched, quote: wire.Quote | None) -> Row:
+    notes = ["unconfirmed"] if quote and quote.unconfirmed else []
+    notes += ["uncovered short"] if entry.uncovered_short else []
     notes += [plain(entry.problem)] if entry.problem else []
     return [
         Cell(plain(entry.symbol)),
@@ -119,7 +128,7 @@ def _total_parts(document: wire.Document) -> list[str]:
         parts.append(f"in no condor {words.gain(totals.unmatched_pl)}")
     boundless = totals.max_loss is None and any(entry.uncovered_short for entry in document.unmatched)
     parts.append("max loss without bound" if boundless else f"max loss {words.money(totals.max_loss)}")
-    return parts
+    return [*parts, "unconfirmed"] if any(quote.unconfirmed for quote in document.quotes) else parts
 
 
 def _underlying(part: wire.UnderlyingTotals, *, with_gain: bool) -> str:
@@ -129,7 +138,7 @@ def _underlying(part: wire.UnderlyingTotals, *, with_gain: bool) -> str:
 
 
 def _trust(document: wire.Document, now: dt.datetime, screen: Screen, old: str) -> list[str]:
-    """What the numbers rest on: one line, and one more for each thing that is wrong.
+    """What the numbers rest on: one line, and one more for each thing that is wrong and each notice.
 
     With `old` the state is not known any more, and `old` stands in its place.
     """
@@ -149,7 +158,13 @@ def _trust(document: wire.Document, now: dt.datetime, screen: Screen, old: str) 
     lines = [head + first.removeprefix(status.state), *more]
     for sentence in words.trouble(status, now):
         lines += _painted(sentence, "warn", screen)
-    return lines
+    return lines + [screen.paint(_notice_line(notice, screen), "warn") for notice in status.notices]
+
+
+def _notice_line(notice: wire.Notice, screen: Screen) -> str:
+    """A notice on one line, cut where it is too long: `condord status` has the whole."""
+    sentence = plain(f"{notice.code}: {notice.text}")
+    return textwrap.shorten(sentence, screen.width or len(sentence), placeholder=" …")
 
 
 def _painted(sentence: str, style: str, screen: Screen) -> list[str]:

@@ -26,6 +26,9 @@ BREAKERS: Mapping[str, str] = {"closed": "closed", "open": "open", "halfOpen": "
 
 _KINDS = {"ironCondor": "condor", "ironButterfly": "butterfly"}
 
+_MOST_NAMED = 5
+"""So many contracts of a notice are named."""
+
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
 
@@ -167,3 +170,11 @@ def trouble(status: wire.Status, now: dt.datetime) -> list[str]:
     if status.positions.breaker != "closed":
         sentences.append(f"positions are not asked for now: the breaker is {BREAKERS[status.positions.breaker]}")
     return [plain(sentence) for sentence in sentences]
+
+
+def notice(told: wire.Notice, now: dt.datetime) -> str:
+    """A sentence for a notice; it names the contracts that the notice's own text does not."""
+    unnamed = [symbol for symbol in told.symbols if symbol not in told.text]
+    more = len(unnamed) - _MOST_NAMED
+    named = ", ".join(unnamed[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    return plain(f"{told.code}, seen {age(told.since, now)}: {told.text}" + (f" ({named})" if named else ""))

@@ -4,7 +4,8 @@ Rules: time is an argument. `handle` takes an event and returns the actions to c
 `deadline` has passed. What only moves a deadline has no row: data, which is the way of every quote, pongs, a request
 that waits for its answer, and the opening of the market. The wait between attempts grows exponentially with full
 jitter between the configured bounds, and starts again from the least only after data (where data is rare by nature,
-after a pong), so that a server that accepts and then drops is not hammered. A fault is told until its cause is gone.
+after a pong), so that a server that accepts and then drops is not hammered. A fault is told until its cause is gone:
+one that was silence is gone with data, and not with another connection that may be as silent.
 """
 
 from __future__ import annotations
@@ -172,7 +173,7 @@ class Link:
         """A data message came: the silence is over, and the connection has proved itself."""
         self._last_data = now
         self._attempts = 0
-        if self.state == "stale":
+        if self.fault is not None and self.state in SERVING:
             self._believe("data", now)
 
     def pong(self, now: float) -> None:
@@ -180,6 +181,8 @@ class Link:
         self._last_pong = now
         if self.settings.pong_proves:
             self._attempts = 0
+            if self.state in SERVING:
+                self.fault = None
 
     def asked(self, now: float) -> None:
         """A request that is to be acknowledged goes out."""
@@ -189,7 +192,7 @@ class Link:
         """Whether silence is suspicious from `now` on: the market is open and something is subscribed."""
         if not is_expecting:
             self._watched_since = None
-            if self.state == "stale":
+            if self.fault is not None and self.state in SERVING:
                 self._believe("shut", now)
         elif self._watched_since is None:
             self._watched_since = now
@@ -222,7 +225,7 @@ class Link:
             return self.handle("due", now)
         if now >= self._dead_at:
             text = f"{self.settings.name} brought neither data nor a pong for {DEAD_SECONDS:g} s"
-            return self.handle("fault", now, Fault(code="unreachable", text=text))
+            return self.handle("fault", now, Fault(code="silent", text=text))
         if self._answer_due_at is not None and now >= self._answer_due_at:
             return self._is_late(_STEPS["subscribing"], now)
         if now >= self._last_ping + PING_SECONDS:
@@ -237,8 +240,8 @@ class Link:
     @property
     def public_state(self) -> State:
         """The word for people, but for the session: `live` may mean `closed`."""
-        if self.state in ("live", "stale"):
-            return self.state
+        if self.state in SERVING:
+            return "live" if self.state == "live" and self.fault is None else "stale"
         if self.fault is None and not self._has_been_live:
             return "starting"
         return "halted" if self.fault is not None and self.fault.again == "halt" else "reconnecting"
@@ -311,7 +314,8 @@ class Link:
     def _note_live(self, now: float) -> None:
         self.reconnects += self._has_been_live
         self._has_been_live = True
-        self.fault = None
+        if self.fault is not None and self.fault.code != "silent":
+            self.fault = None
         self._last_data = self._last_ping = now
 
     def _forget_failures(self) -> None:

@@ -168,6 +168,12 @@ class Prices:
             for tick in ticks
         )
 
+    def lapse(self, symbols: Iterable[str]) -> None:
+        """Nobody has a word of `symbols` any more."""
+        for symbol in symbols:
+            if self._confirmed.pop(symbol, None):
+                self._touched.add(symbol)
+
     def follow(self, symbols: Iterable[str]) -> None:
         """`symbols` are streamed from here on: of these it owes nothing yet."""
         self._judge_waiting()

@@ -47,6 +47,11 @@ class Publisher:
         self.book.cut()
         self.coalescer.offer(now)
 
+    def lapse(self, symbols: Iterable[str], now: float) -> None:
+        """Nobody has a word of `symbols` any more; look at `deadline` afterwards."""
+        self.book.prices.lapse(symbols)
+        self.coalescer.offer(now)
+
     def set_positions(
         self,
         positions: Iterable[Position],

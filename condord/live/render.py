@@ -155,7 +155,8 @@ def notice(told: Notice) -> wire.Notice:
 
 def same_status(one: wire.Status, other: wire.Status) -> bool:
     """Whether two statuses differ in nothing but the instants that move without an event."""
-    return _settled(one) == _settled(other)
+    is_read, was_read = (status.positions.read_at is not None for status in (one, other))
+    return is_read == was_read and _settled(one) == _settled(other)
 
 
 def _settled(status: wire.Status) -> wire.Status:

@@ -117,6 +117,7 @@ MEANINGS: dict[str, Meaning] = {
     "socket broke off": Meaning("unreachable", "backoff", "the stream was cut: the connection broke off"),
     "socket closed": Meaning("unreachable", "backoff", "the stream was cut: closed with {detail}"),
     "frame too large": Meaning("malformed", "backoff", "Alpaca sent a larger frame than any batch of quotes", _REPORT),
+    "no WebSocket": Meaning("malformed", "backoff", "what answers speaks no WebSocket: {detail}", _STREAM_URLS),
     "protocol broken": Meaning("malformed", "backoff", "Alpaca broke the WebSocket protocol: {detail}", _REPORT),
     "socket other": Meaning("unreachable", "backoff", "the stream failed: {detail}", _REPORT),
     # REST.
@@ -156,6 +157,7 @@ _SOCKET_RULES: _Rules = (
     ("socket timeout", (TimeoutError,)),
     ("socket broke off", (EOFError,)),
     ("no python-socks", (ImportError,)),
+    ("no WebSocket", (ws.InvalidHandshake,)),
     ("protocol broken", (ws.WebSocketException,)),
     ("connect", (OSError,)),
 )

@@ -22,6 +22,7 @@ from condord.upstream.trade_updates import TradeUpdates
 
 _MOST_NAMED = 5
 
+_LASTING = frozenset({"authFailed", "forbidden", "refused"})
 _READINGS = ("positions", "quotes", "poll", "clock")
 _EXTRAS: dict[str, tuple[wire.NoticeCode, str]] = {
     "contracts": ("contractsUnavailable", "contracts cannot be looked up, so multipliers may be assumed: "),
@@ -80,6 +81,11 @@ class Health:
                 _log.info("REST reading works again", extra={"fields": {"reading": what}})
         tell()
 
+    def is_good(self, *readings: str) -> bool:
+        """Whether none of `readings` failed with what may soon be over: a refusal is not."""
+        failures = [self._failures[what] for what in readings if what in self._failures]
+        return all(failure.error.code in _LASTING for failure in failures)
+
     def status(
         self,
         *,
@@ -88,10 +94,11 @@ class Health:
         market: wire.Market,
         read_at: dt.datetime | None,
         breaker: wire.BreakerState,
+        trouble: RestFault | None,
     ) -> wire.Status:
         """What can be trusted now."""
         link = self._stream.link
-        state, reason, code = self._stream_state(is_closed=market.is_open is False)
+        state, reason, code = self._stream_state(is_closed=market.is_open is False, is_read=read_at is not None)
         self._log_state(state, reason, code)
         return wire.Status(
             state=state,
@@ -111,19 +118,28 @@ class Health:
             ),
             positions=wire.Positions(
                 read_at=read_at,
-                error=next((self._failures[what].error for what in _READINGS if what in self._failures), None),
+                error=self._error(trouble),
                 breaker=breaker,
             ),
             notices=[*self._reading_notices(), *self._stream_notices()],
         )
 
-    def _stream_state(self, *, is_closed: bool) -> tuple[wire.State, str | None, wire.Code | None]:
+    def _error(self, trouble: RestFault | None) -> wire.RestError | None:
+        """Why a reading failed, or why one that is under way takes so long."""
+        for what in _READINGS:
+            if what in self._failures:
+                return self._failures[what].error
+        return None if trouble is None else wire.RestError(code=trouble.code, text=trouble.reason)
+
+    def _stream_state(self, *, is_closed: bool, is_read: bool) -> tuple[wire.State, str | None, wire.Code | None]:
         link = self._stream.link
         state = link.public_state
         if state == "live" and is_closed:
             state = "closed"
         if link.fault is not None:
             return state, link.fault.reason, link.fault.code
+        if state in ("live", "closed") and not is_read:
+            return "starting", "the positions have not been read yet", None
         if self._stream.is_limited:
             streamed, wanted = len(self._stream.streamed), len(self._stream.symbols)
             text = f"Alpaca streams {streamed} of {wanted} symbols; read by REST instead: "
@@ -176,9 +192,13 @@ class Health:
         ]
         for code, is_so, text, symbols in told:
             if not is_so:
-                self._noticed.pop(code, None)
+                if self._noticed.pop(code, None) is not None:
+                    _log.info("Notice is over", extra={"fields": {"code": code}})
                 continue
-            since = self._noticed.setdefault(code, self._now_at())
+            if code not in self._noticed:
+                self._noticed[code] = self._now_at()
+                _log.warning("Notice", extra={"fields": {"code": code, "text": text, "symbols": list(symbols)}})
+            since = self._noticed[code]
             yield wire.Notice(code=code, text=text, symbols=list(symbols), since=since)
 
     def _note(self, what: str, fault: RestFault) -> None:

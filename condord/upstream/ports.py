@@ -13,6 +13,7 @@ from condord.core.position import Contract, Holdings, Position
 from condord.core.quote import Tick
 from condord.core.session import Clock, Hours
 from condord.live import wire
+from condord.upstream.faults import RestFault
 
 SYMBOLS_A_REQUEST = 100
 """How many symbols Alpaca takes in one request for quotes."""
@@ -72,6 +73,12 @@ class Desk(Protocol):
     def gap(self) -> None:
         """The stream was cut."""
 
+    def lapse(self, symbols: Iterable[str]) -> None:
+        """Nobody has a word of these any more: they are unconfirmed."""
+
+    def expect(self, symbols: Iterable[str]) -> None:
+        """These will be held: their quotes are to be taken."""
+
     def follow(self, symbols: Iterable[str]) -> None:
         """These are streamed from here on."""
 
@@ -102,6 +109,10 @@ class Brokerage(Protocol):
     @property
     def breaker(self) -> wire.BreakerState:
         """The state of the circuit breaker."""
+
+    @property
+    def trouble(self) -> RestFault | None:
+        """Why positions, quotes or clock cannot be had, as of the last attempt; None if that went well."""
 
     @property
     def refused(self) -> Mapping[str, int]:

@@ -81,6 +81,7 @@ class AlpacaRest:
         self._now_at = now_at
         self._sleep = sleep
         self._now = now
+        self.trouble: RestFault | None = None
         self._refuse = _Refusals()
         self._budget = Budget()
         self._told: queue.SimpleQueue[tuple[Host, float]] = queue.SimpleQueue()
@@ -204,6 +205,20 @@ class AlpacaRest:
         return await retrying(self._attempt, whole, lane, host, call)
 
     async def _attempt(self, whole: wire.Refusal, lane: _Lane, host: Host, call: Callable[[], Answer]) -> Answer:
+        """One attempt, of whose failure the status tells though others follow."""
+        try:
+            answer = await self._try(whole, lane, host, call)
+        except RestFault as fault:
+            self._note_trouble(lane, fault)
+            raise
+        self._note_trouble(lane, None)
+        return answer
+
+    def _note_trouble(self, lane: _Lane, fault: RestFault | None) -> None:
+        if lane is self._main:
+            self.trouble = fault
+
+    async def _try(self, whole: wire.Refusal, lane: _Lane, host: Host, call: Callable[[], Answer]) -> Answer:
         """One attempt, when the budget allows. A pause that Alpaca wants holds up none who ask another host."""
         while True:
             lane.breaker.check(self._now())

@@ -35,6 +35,12 @@ TRADE_DEBOUNCE_SECONDS = 0.1
 
 HISTORY_SECONDS = 180.0
 """Orders are read when the trading stream tells of one; this is for what it has not told."""
+RETRY_SECONDS = 5.0
+"""How soon a reading that failed is due again; while the breaker is open that asks nobody."""
+LAPSE_SECONDS = 15.0
+"""How long quotes by REST that the stream lacks may fail before they are unconfirmed."""
+SLEEP_SECONDS = 5.0
+"""If the clock has gone on so much without us, what is known is that old."""
 SUBSCRIBE_SECONDS = 1.0
 """How long new contracts are held back until the stream has answered for them."""
 HOPE_SECONDS = 60.0
@@ -60,11 +66,12 @@ class SupervisorSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Reading:
-    """One kind of REST reading: due at once when asked for, and every `period` seconds anyway."""
+    """One kind of REST reading: due at once when asked for, and every `period` seconds anyway, or soon if it failed."""
 
-    def __init__(self, read: Callable[[], Awaitable[None]], period: float) -> None:
+    def __init__(self, read: Callable[[], Awaitable[bool]], period: float) -> None:
         self.period = period
         self._read = read
+        self._is_good = True
         self._asked = asyncio.Event()
         self._asked.set()
 
@@ -76,11 +83,11 @@ class _Reading:
         """Read until cancelled; `pause` seconds gather what is asked for in a burst."""
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(self.period):
+                async with asyncio.timeout(self.period if self._is_good else min(self.period, RETRY_SECONDS)):
                     await self._asked.wait()
             await asyncio.sleep(pause)
             self._asked.clear()
-            await self._read()
+            self._is_good = await self._read()
 
 
 class Supervisor:
@@ -133,7 +140,8 @@ class Supervisor:
         )
         self._quoting = QuoteReader(brokerage=brokerage, desk=desk, stream=self.stream)
         self._health = Health(stream=self.stream, trades=self.trades, quotes=self._quoting, now_at=now_at)
-        self._built = self.beat = self._hoped = self.stream.now()
+        self._built = self.beat = self._hoped = self._polled = self.stream.now()
+        self._beat_at = now_at()
         self._doubted = -DOUBT_SECONDS
 
     async def run(self) -> None:
@@ -158,9 +166,10 @@ class Supervisor:
             reading.ask()
 
     def retry(self) -> None:
-        """Try halted and waiting links again, now."""
+        """Try halted and waiting links, and REST, again, now."""
         self.stream.retry()
         self.trades.retry()
+        self.refresh()
 
     def reload(self, settings: SupervisorSettings, login: Login, store: Store) -> None:
         """Take other bounds; connect anew where the key or an address is another one.
@@ -213,6 +222,7 @@ class Supervisor:
             market=self._hours.market(self._underlyings),
             read_at=self._read_at,
             breaker=self._brokerage.breaker,
+            trouble=self._brokerage.trouble,
         )
 
     def tell(self) -> None:
@@ -232,11 +242,13 @@ class Supervisor:
     async def _pulse(self) -> None:
         """Once a second: what only time brings about, and the status."""
         while True:
-            now = self.beat = self.stream.now()
+            now = self._note_time()
             is_open = self._hours.is_open(self._underlyings) is True
             self.stream.watch(is_expecting=is_open and bool(self.stream.streamed))
             self._set_periods(is_open=is_open)
             self._keep_time(now)
+            if is_open and now > self._polled + max(LAPSE_SECONDS, 3 * self._quoting.poll_seconds):
+                self._desk.lapse(self._quoting.lacking)
             if not self.stream.missing:
                 self._hoped = now
             elif now >= self._hoped + HOPE_SECONDS:
@@ -244,6 +256,15 @@ class Supervisor:
                 self.stream.hope()
             self.tell()
             await asyncio.sleep(PULSE_SECONDS)
+
+    def _note_time(self) -> float:
+        """The loop's time of this beat; where the last is long ago, nothing is known since: we or the machine slept."""
+        now, now_at = self.stream.now(), self._now_at()
+        if max(now - self.beat, (now_at - self._beat_at).total_seconds()) > PULSE_SECONDS + SLEEP_SECONDS:
+            self._desk.gap()
+            self._quotes.ask()
+        self.beat, self._beat_at = now, now_at
+        return now
 
     def _set_periods(self, *, is_open: bool) -> None:
         refresh_seconds = self.settings.refresh_seconds
@@ -261,24 +282,26 @@ class Supervisor:
             self._doubted = now
             self._clock.ask()
 
-    async def _read_clock(self) -> None:
+    async def _read_clock(self) -> bool:
         with self._noting("clock"):
             await self._hours.read_clock()
         self._keep_time(self.stream.now())
         with self._noting("calendar"):
             await self._hours.read_calendar()
+        return self._health.is_good("clock", "calendar")
 
-    async def _read_positions(self) -> None:
+    async def _read_positions(self) -> bool:
         login = self._login
         with self._noting("positions"):
             held = await self._brokerage.holdings()
             if login is not self._login:
-                return  # it is the account of a key that is no more, and another reading is asked for
+                return True  # it is the account of a key that is no more, and another reading is asked for
             await self._subscribe(held)
             self._held = held
             self._read_at = self._now_at()
             self._apply()
             self._lookups.ask()
+        return self._health.is_good("positions")
 
     async def _subscribe(self, held: Holdings) -> None:
         """Have new contracts streamed before they are shown, if the stream answers in time.
@@ -288,25 +311,33 @@ class Supervisor:
         shown = self._desk.symbols
         new = {option.symbol for option in held.options if option.contract is not None}.difference(shown)
         if new and not self.stream.is_limited and len(shown) + len(new) <= self.settings.symbol_limit:
+            self._desk.expect(new.union(shown))
+            self._quotes.ask()
             self.stream.want((*shown, *sorted(new)))
             await self.stream.settled(SUBSCRIBE_SECONDS)
 
-    async def _read_contracts(self) -> None:
+    async def _read_contracts(self) -> bool:
         with self._noting("contracts"):
             await self._contracts.read(lambda: self._desk.symbols)
+        return self._health.is_good("contracts")
 
-    async def _read_orders(self) -> None:
+    async def _read_orders(self) -> bool:
         with self._noting("orders"):
             await self._history.read()
+        return self._health.is_good("orders")
 
-    async def _read_quotes(self) -> None:
+    async def _read_quotes(self) -> bool:
         with self._noting("quotes"):
             await self._quoting.read()
+            self._polled = self.stream.now()
+        return self._health.is_good("quotes")
 
-    async def _poll_quotes(self) -> None:
+    async def _poll_quotes(self) -> bool:
         with self._noting("poll"):
             if self._hours.is_open(self._underlyings) is True:
                 await self._quoting.poll()
+            self._polled = self.stream.now()
+        return True
 
     async def _has_newer(self) -> bool:
         return await self._quoting.has_newer()

@@ -32,6 +32,13 @@ def test_a_terminal_has_colour_and_its_own_width(condord, fake, terminal):
     assert f"\x1b[1m{ID}\x1b[0m  short condor, 2026-12-18, 28 days" in lines
 
 
+def test_positions_that_were_never_read_are_not_a_failure(condord, fake):
+    status = documents.status(positions={"readAt": None, "error": None, "breaker": "closed"})
+    fake.answers["/api/positions"] = json(documents.document(condors=[], status=status))
+    code, out, err = condord("positions", "--url", fake.url)
+    assert (code, out.splitlines()[0], err) == (0, "Positions have not been read yet.", [])
+
+
 def test_one_condor_is_shown_by_its_id(condord, fake):
     fake.answers[f"/api/positions/{ID}"] = json(one())
     assert "SPY261218P00560000  long" in condord("positions", ID, "--url", fake.url).out

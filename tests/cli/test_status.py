@@ -55,6 +55,20 @@ def test_what_is_wrong_comes_last():
     assert shown[-3] == "halted for 1 min 9 s (authFailed): Alpaca refuses the key"
 
 
+def test_notices_stand_under_what_is_wrong():
+    first, second = documents.symbols()[:2]
+    shown = lines(
+        state="stale",
+        reason="no data",
+        notices=[documents.notice(), documents.notice(code="ordersUnavailable", text="no route", symbols=[])],
+    )
+    assert shown[-3:] == [
+        "stale for 1 min 9 s: no data",
+        f"notStreamed, seen 1 min 9 s ago: Alpaca does not stream these contracts ({first}, {second})",
+        "ordersUnavailable, seen 1 min 9 s ago: no route",
+    ]
+
+
 def test_json_is_the_exact_body(condord, fake):
     code, out, err = condord("status", "--json", "--url", fake.url)
     assert (code, out.encode(), err) == (0, documents.body(documents.report()) + b"\n", [])

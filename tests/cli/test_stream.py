@@ -46,6 +46,14 @@ def test_a_delta_names_what_matters_most(changes, said):
     assert line("delta", documents.delta(**changes)) == f"15:31:08.000 delta {said}".rstrip()
 
 
+def test_a_line_with_a_status_names_each_kind_of_notice_once():
+    codes = ("notStreamed", "brokenCondor", "brokenCondor")
+    status = documents.status(notices=[documents.notice(code=code) for code in codes])
+    said = "[notStreamed, brokenCondor]"
+    assert line("delta", documents.delta(status=status)) == f"15:31:08.000 delta live {said}"
+    assert line("snapshot", documents.document(status=status)).endswith(f"P/L +230.00 {said}")
+
+
 def test_json_is_an_object_a_line():
     event = Event(name="delta", data='{"a": 1.0,\n"b": null}', id="k-1")
     assert json_line(event) == b'{"event":"delta","id":"k-1","data":{"a": 1.0, "b": null}}\n'

@@ -80,6 +80,46 @@ def test_an_empty_account_is_said_to_be_empty():
     ]
 
 
+@pytest.mark.parametrize(
+    ("error", "end"), [(None, "."), ({"code": "unreachable", "text": "no\x1broute"}, ": no route")]
+)
+def test_an_account_that_was_never_read_is_not_said_to_be_empty(error, end):
+    status = documents.status(positions={"readAt": None, "error": error, "breaker": "closed"})
+    shown = lines(condors=[], quotes=[], totals=documents.totals(condors=0, unrealizedPl=0), status=status)
+    assert shown[:2] == [f"Positions have not been read yet{end}", ""]
+    assert shown[2].startswith("live · ")
+    assert not any("condors" in line for line in shown)
+
+
+@pytest.mark.parametrize("held", [{}, {"condors": [], "unmatched": [documents.unmatched()]}])
+def test_what_is_held_is_shown_though_the_status_knows_of_no_reading(held):
+    status = documents.status(positions={"readAt": None, "error": None, "breaker": "closed"})
+    assert lines(status=status, **held) == lines(**held)
+
+
+def test_an_unconfirmed_quote_marks_its_row_in_no_condor_and_the_totals():
+    sold, bought = documents.unmatched(), documents.unmatched(symbol="SPY261218P00490000", uncoveredShort=False)
+    quotes = [documents.quote(sold["symbol"], unconfirmed=True), documents.quote(bought["symbol"])]
+    shown = lines(unmatched=[sold, bought], quotes=quotes)
+    assert shown[4].endswith("  unconfirmed, uncovered short")
+    assert shown[5].endswith("+13.50")
+    assert shown[7].endswith(" · max loss 1,530.00 · unconfirmed")
+
+
+def test_a_notice_is_one_line_under_the_status():
+    long = documents.notice(code="expired", text="still listed: " + "SPY261120P00500000, " * 9)
+    status = documents.status(state="stale", reason="no data", notices=[documents.notice(text="not\x1bthese"), long])
+    assert lines(80, status=status)[-3:] == [
+        "stale for 1 min 9 s: no data",
+        "notStreamed: not these",
+        "expired: still listed: SPY261120P00500000, SPY261120P00500000, …",
+    ]
+    assert lines(status=status)[-1].startswith("expired: ")
+    assert "…" not in lines(status=status)[-1]
+    document = msgspec.convert(documents.document(status=status), wire.Document)
+    assert not any("notStreamed" in line for line in document_lines(document, NOW, Screen(), OLD))
+
+
 def test_several_underlyings_have_a_line():
     parts = [{"underlying": name, "unrealizedPl": 1, "maxLoss": None} for name in ("QQQ", "SPY")]
     condors = [documents.condor(), documents.condor(underlying="QQQ")]

@@ -40,6 +40,13 @@ def test_into_a_pipe_a_table_follows_a_table_no_faster_than_the_daemon_is_asked_
     assert fake.requests[0][0] == f"/api/stream?interval={PIPE_INTERVAL_MS}"
 
 
+def test_a_notice_that_comes_is_shown_under_the_table(condord, fake):
+    told = documents.frame("delta", documents.delta(status=documents.status(notices=[documents.notice()])), "k-2")
+    fake.streams = [[SNAPSHOT, told]]
+    out = condord("positions", "--watch", "--url", fake.url).out
+    assert out.count("\nnotStreamed: Alpaca does not stream these contracts\n") == 1
+
+
 def test_a_cut_is_told_on_stderr_and_resumed(condord, fake):
     fake.streams = [[SNAPSHOT], [DELTA]]
     code, out, err = condord("positions", "--watch", "--json", "--url", fake.url)

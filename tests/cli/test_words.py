@@ -74,6 +74,22 @@ def test_flags_name_what_a_reader_must_know_first():
     )
 
 
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"symbols": []}, "notStreamed, seen 1 min 8 s ago: Alpaca does not stream these contracts"),
+        ({"symbols": list("VWXYZ")},
+         "notStreamed, seen 1 min 8 s ago: Alpaca does not stream these contracts (V, W, X, Y, Z)"),
+        ({"symbols": list("VWXYZUT")},
+         "notStreamed, seen 1 min 8 s ago: Alpaca does not stream these contracts (V, W, X, Y, Z and 2 more)"),
+        ({"code": "expiresToday", "text": "SPY1\x1b expires today", "symbols": ["SPY1", "SP\nY2"]},
+         "expiresToday, seen 1 min 8 s ago: SPY1  expires today (SP Y2)"),
+    ],
+)  # fmt: skip
+def test_a_notice_names_at_most_five_contracts_and_none_twice(changes, text):
+    assert words.notice(msgspec.convert(documents.notice(**changes), wire.Notice), NOW) == text
+
+
 def test_trouble_is_a_sentence_for_each_side():
     status = documents.status(
         state="reconnecting",

@@ -68,6 +68,7 @@ class FakeDesk:
         self.gaps = 0
         self.resumes = 0
         self.followed = []
+        self.lapsed = []
         self.statuses = []
         self.is_owed = False
         self.era = 0
@@ -83,6 +84,12 @@ class FakeDesk:
 
     def gap(self):
         self.gaps += 1
+
+    def lapse(self, symbols):
+        self.lapsed.append(set(symbols))
+
+    def expect(self, symbols):
+        self.symbols = tuple(self.symbols) + tuple(sorted(set(symbols) - set(self.symbols)))
 
     def follow(self, symbols):
         self.followed.append(set(symbols))
@@ -124,6 +131,7 @@ class FakeBrokerage:
     def __init__(self, symbols=CONDOR):
         self.breaker = "closed"
         self.refused = {}
+        self.trouble = None
         self.held = [holding(symbol) for symbol in symbols]
         self.stocks = {}
         self.hours = OPEN

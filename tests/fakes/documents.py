@@ -26,6 +26,15 @@ def status(**changes):
     } | changes
 
 
+def notice(**changes):
+    return {
+        "code": "notStreamed",
+        "text": "Alpaca does not stream these contracts",
+        "symbols": symbols()[:2],
+        "since": "2026-11-20T15:30:00Z",
+    } | changes
+
+
 def report(**changes):
     counters = {
         "version": "0.1.0",

@@ -211,7 +211,7 @@ def test_a_connection_is_pinged_and_dead_without_pong_and_data_after_thirty_seco
     link = link_in(state)
     assert [(now, link.expire(now)) for now in (10.0, 20.0)] == [(10.0, ("ping",)), (20.0, ("ping",))]
     assert link.expire(DEAD_SECONDS) == ("gap", "close")
-    assert link.fault == Fault(code="unreachable", text="the option stream brought neither data nor a pong for 30 s")
+    assert link.fault == Fault(code="silent", text="the option stream brought neither data nor a pong for 30 s")
 
 
 @pytest.mark.parametrize("sign", [Link.pong, Link.data])
@@ -547,6 +547,44 @@ def test_another_silence_holds_from_the_next_look():
     assert link.expire(5.0) == ("probe",)
 
 
+def test_a_connection_after_a_silent_one_is_not_believed_before_it_brings_data():
+    link = watched()
+    let_pass(link, 60.0)
+    link.handle("fault", 60.0, Fault(code="silent", text="REST has newer quotes"))
+    link.closed(60.0)
+    link.expire(link.deadline)
+    come_up(link, 62.0)
+    assert (link.public_state, link.fault.code) == ("stale", "silent")
+    link.data(63.0)
+    assert (link.public_state, link.fault) == ("live", None)
+
+
+def test_a_connection_after_a_silent_one_may_be_quiet_once_the_market_is_shut():
+    link = watched()
+    fail(link, 60.0, Fault(code="silent", text="REST has newer quotes"))
+    link.expire(link.deadline)
+    come_up(link, 62.0)
+    link.watch(is_expecting=False, now=63.0)
+    assert (link.public_state, link.fault) == ("live", None)
+
+
+def test_where_data_is_rare_a_pong_ends_the_doubt_in_a_connection_after_a_silent_one():
+    link = link_in("live", pong_proves=True)
+    fail(link, 0.0, Fault(code="silent", text="no pong"))
+    link.expire(link.deadline)
+    come_up(link, 2.0)
+    assert link.public_state == "stale"
+    link.pong(12.0)
+    assert link.public_state == "live"
+
+
+def test_a_pong_does_not_hide_why_a_connection_ends():
+    link = link_in("live", pong_proves=True)
+    link.handle("fault", 1.0, UNREACHABLE)
+    link.pong(1.0)
+    assert link.fault == UNREACHABLE
+
+
 # The word for people.
 
 
@@ -738,7 +776,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def a_link_that_is_up_has_no_fault_and_one_that_is_not_live_has_its_reason(self):
-        if self.link.state == "live":
+        if self.link.public_state == "live":
             assert self.link.fault is None
         if self.link.public_state == "halted":
             assert self.link.fault is not None

@@ -383,6 +383,15 @@ def test_a_gap_ends_a_silence(flowing):
     assert flowing.silent_at(200.0) == frozenset()
 
 
+def test_what_has_lapsed_is_unconfirmed_until_there_is_a_word_of_it(flowing):
+    flowing.settle(100.0)
+    flowing.lapse([P560, C630])
+    assert flowing.unconfirmed == {P560}
+    assert flowing.settle(101.0) == {P560}
+    bring(flowing, 102.0, tick(P560, 1.0, 1.2, 12))
+    assert flowing.unconfirmed == frozenset()
+
+
 def test_a_symbol_that_is_streamed_again_owes_nothing_of_before(flowing):
     confirm(flowing, tick(P560, 2.0, 2.2, 11), tick(P570, 2.0, 2.2, 11), now=101.0)
     flowing.follow([P560, C630])

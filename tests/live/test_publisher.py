@@ -316,6 +316,15 @@ def test_a_gap_makes_quotes_and_condors_unconfirmed_until_rest_says_so(house):
     assert not valuation(house).unconfirmed
 
 
+def test_what_has_lapsed_is_unconfirmed_within_a_window(house):
+    house.offer(tick(P560, 1.0, 1.2))
+    house.wait(1.0)
+    house.publisher.lapse([P560], house.now)
+    house.wait(1.0)
+    [quote] = [quote for quote in house.edition.document(house.now_at).quotes if quote.symbol == P560]
+    assert quote.unconfirmed
+
+
 def test_what_was_asked_for_before_a_gap_is_shown_if_newer_and_stays_unconfirmed(house):
     era = house.prices.era
     house.gap()

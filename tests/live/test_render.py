@@ -43,6 +43,11 @@ def leftover(held, mark_e4=None, unrealized_e4=None):
     return render.unmatched(left, mark_e4, unrealized_e4, held.problem)
 
 
+def test_the_first_reading_is_told():
+    unread = msgspec.structs.replace(status().positions, read_at=None)
+    assert not render.same_status(status(), msgspec.structs.replace(status(), positions=unread))
+
+
 def test_a_quote_shows_dollars_and_contracts():
     quote = judge(tick(P560, 1.15, 1.25, sizes=(3.0, 4.0)), None)
     assert render.quote(quote, unconfirmed=True) == wire.Quote(

@@ -161,8 +161,8 @@ STREAM = [  # row, what came, public code, how soon again, what the sentence mus
     ("socket closed", ended_by(b"\x88\x02\x03\xf1"), "unreachable", "backoff", "closed with 1009"),
     ("frame too large", ended_by(b"\x82\x7d" + bytes(125)), "malformed", "backoff", "larger frame"),
     ("protocol broken", ended_by(b"\xff\xff"), "malformed", "backoff", "invalid opcode"),
-    ("protocol broken", ws.InvalidUpgrade("Connection"), "malformed", "backoff", "InvalidUpgrade; please report"),
-    ("protocol broken", caused(ws.InvalidMessage("x"), ValueError()), "malformed", "backoff", "InvalidMessage"),
+    ("no WebSocket", ws.InvalidUpgrade("Connection"), "malformed", "backoff", "InvalidUpgrade; check the stream URLs"),
+    ("no WebSocket", caused(ws.InvalidMessage("x"), ValueError()), "malformed", "backoff", "InvalidMessage"),
     ("socket other", Unheard(SECRET), "unreachable", "backoff", "Unheard"),
 ]
 

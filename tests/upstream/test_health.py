@@ -52,9 +52,14 @@ class Bench:
         self.stream, self.trades, self.quotes = Stream(), Stream(), Quotes()
         self.health = Health(stream=self.stream, trades=self.trades, quotes=self.quotes, now_at=wall)
 
-    def status(self, market=OPEN, read_at=None, breaker="closed"):
+    def status(self, market=OPEN, read_at=STARTED_AT, breaker="closed", trouble=None):
         return self.health.status(
-            source="alpaca-paper", feed="indicative", market=market, read_at=read_at, breaker=breaker
+            source="alpaca-paper",
+            feed="indicative",
+            market=market,
+            read_at=read_at,
+            breaker=breaker,
+            trouble=trouble,
         )
 
     def fail(self, what, fault=OUTAGE):
@@ -87,6 +92,30 @@ def test_a_live_stream_of_a_shut_market_is_closed():
     @play
     async def _(bench):
         assert (bench.status(SHUT).state, bench.status(SHUT).reason) == ("closed", None)
+
+
+@pytest.mark.parametrize("market", [OPEN, SHUT])
+def test_a_stream_is_starting_until_positions_were_read(market):
+    @play
+    async def _(bench):
+        status = bench.status(market, read_at=None)
+        assert (status.state, status.reason) == ("starting", "the positions have not been read yet")
+
+
+def test_an_attempt_that_failed_is_told_before_the_reading_has_given_up():
+    @play
+    async def _(bench):
+        assert bench.status(trouble=OUTAGE).positions.error == wire.RestError(code=OUTAGE.code, text=OUTAGE.text)
+        assert bench.status().positions.error is None
+
+
+@pytest.mark.parametrize(("code", "is_good"), [("timeout", False), ("malformed", False), ("forbidden", True)])
+def test_a_refusal_is_no_reason_to_ask_again_soon(code, is_good):
+    @play
+    async def _(bench):
+        bench.fail("orders", RestFault(code, "no", may_retry=False))
+        assert bench.health.is_good("orders", "clock") is is_good
+        assert bench.health.is_good("clock")
 
 
 @pytest.mark.parametrize("state", ["starting", "reconnecting"])

@@ -959,3 +959,28 @@ class TestClients:
         assert made.rest._clients.trading._base_url == "https://paper-api.alpaca.markets"
         assert made.rest._clients.market._base_url == "https://data.alpaca.markets"
         assert bench(trading_url="", paper=False).rest._clients.trading._base_url == "https://api.alpaca.markets"
+
+
+class TestTrouble:
+    def test_an_attempt_that_failed_is_told_while_another_is_waited_for(self, server):
+        class Watched(Bench):
+            told = ()
+
+            async def _note_wait(self, seconds):
+                self.told = (*self.told, self.rest.trouble.code)
+                await super()._note_wait(seconds)
+
+        server.script[POSITIONS] = [Answer({}, status=500), Answer({}, status=503), Answer([ROW])]
+        watched = Watched(server.url)
+        try:
+            asyncio.run(watched.rest.holdings())
+            assert watched.told == ("serverError", "serverError")
+            assert watched.rest.trouble is None
+        finally:
+            watched.rest.close()
+
+    def test_what_nothing_waits_for_is_no_trouble(self, server, bench):
+        server.script[CONTRACT] = [Answer({}, status=500)]
+        made = bench(retries=0)
+        made.fault(made.ways["contract"])
+        assert made.rest.trouble is None

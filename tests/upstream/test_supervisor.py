@@ -163,7 +163,7 @@ class TestReadings:
             async with bench.at_work():
                 await bench.ready()
                 assert bench.options.peer.subscribed == set(CONDOR)
-                assert [tick.symbol for tick in bench.desk.confirmed[-1]] == list(CONDOR)
+                assert {tick.symbol for tick in bench.desk.confirmed[-1]} == set(CONDOR)
 
     def test_a_symbol_that_cannot_be_parsed_is_never_subscribed(self):
         @play
@@ -587,8 +587,8 @@ class TestState:
         async def _(bench):
             bench.options.limit = 2
             async with bench.at_work():
-                await until(lambda: bench.desk.statuses and bench.desk.status.stream.subscribed == 2)
-                assert (bench.desk.status.state, bench.desk.status.code) == ("live", "symbolLimit")
+                await until(lambda: bench.desk.statuses and bench.desk.status.code == "symbolLimit")
+                assert (bench.desk.status.state, bench.desk.status.stream.subscribed) == ("live", 2)
                 await until(lambda: bench.options.peer.subscribed == set(CONDOR[:2]))
                 await until(lambda: bench.desk.status.notices[0].symbols == list(CONDOR[2:]))
 
@@ -767,7 +767,11 @@ class TestSilence:
                 bench.desk.is_owed = True
                 await until(lambda: bench.desk.status.state == "reconnecting", within=35.0)
                 assert bench.desk.status.code == "silent"
-                await until(lambda: bench.desk.status.state == "live", within=5.0)
+                await until(lambda: bench.status.stream.connected, within=5.0)
+                await settle(2.0)
+                assert (bench.desk.status.state, bench.desk.status.code) == ("stale", "silent")
+                bench.options.peer.send(frame(quote(CONDOR[0])))
+                await until(lambda: bench.desk.status.state == "live", within=1.1)
 
     def test_rest_that_fails_says_nothing_about_the_stream(self):
         @play(silence_seconds=30.0)
@@ -894,6 +898,61 @@ class TestTime:
                     bench.desk.doubt = True
                     await settle(1.0)
                 assert len(bench.brokerage.times("clock")) == before + 3
+
+
+class TestTrust:
+    def test_a_reading_that_failed_is_due_again_soon(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.brokerage.failures["positions"] = OUTAGE
+                bench.supervisor.refresh()
+                await settle(1.0)
+                before = len(bench.brokerage.times("positions"))
+                await settle(10.5)
+                assert len(bench.brokerage.times("positions")) == before + 2
+                del bench.brokerage.failures["positions"]
+                await until(lambda: bench.status.positions.error is None, within=5.5)
+
+    def test_a_retry_asks_rest_as_well(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                before = len(bench.brokerage.times("positions"))
+                bench.supervisor.retry()
+                await settle(0.5)
+                assert len(bench.brokerage.times("positions")) == before + 1
+
+    def test_what_only_rest_knows_is_unconfirmed_when_rest_is_away(self):
+        @play(symbol_limit=3)
+        async def _(bench):
+            async with bench.at_work():
+                await until(lambda: bench.desk.statuses and bench.desk.status.stream.subscribed == 3)
+                await settle(30.0)
+                assert bench.desk.lapsed == []
+                bench.brokerage.failures["quotes"] = OUTAGE
+                await until(lambda: bench.desk.lapsed, within=22.0)
+                assert bench.desk.lapsed[-1] == {CONDOR[3]}
+                del bench.brokerage.failures["quotes"]
+                await settle(6.0)
+                before = len(bench.desk.lapsed)
+                await settle(30.0)
+                assert len(bench.desk.lapsed) == before
+
+    def test_after_a_sleep_nothing_is_confirmed_until_somebody_says_so(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                before = len(bench.brokerage.times("quotes"))
+                bench.supervisor._beat_at -= dt.timedelta(seconds=30)
+                await settle(1.5)
+                assert bench.desk.gaps == 1
+                assert len(bench.brokerage.times("quotes")) == before + 1
+                await settle(10.0)
+                assert bench.desk.gaps == 1
 
 
 class TestProgress:
