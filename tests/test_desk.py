@@ -221,9 +221,9 @@ def test_a_status_that_differs_only_in_its_instants_wakes_nobody():
         moved = type(status.positions)(**{**read, "read_at": NOW_AT + dt.timedelta(seconds=second)})
         scene.desk.set_status(type(status)(**{**changes, "positions": moved}))
     assert scene.woken == 1  # by the first reading of all
-    assert scene.daemon.document().status.positions.read_at == NOW_AT + dt.timedelta(seconds=1)
-    scene.desk.set_status(type(status)(**{**changes, "state": "live"}))
-    assert scene.woken == 1
+    assert scene.daemon.document().status.positions.read_at == NOW_AT + dt.timedelta(seconds=2)
+    scene.desk.set_status(type(status)(**{**changes, "positions": moved, "state": "live"}))
+    assert scene.woken == 2
 
 
 def test_everybody_named_is_woken():
