@@ -2,8 +2,9 @@
 
 Subscribers with the same filter and interval share a view, and each frame of a view is encoded once. A subscriber has
 a ring of `ring_size` frames of its own: when it falls behind, its oldest frames go, and in place of all of them it gets
-a snapshot, which is counted with its reason. Nobody waits for anybody. What is returned is the subscribers that
-have something to take; waking them is the caller's work. Clients that are all told to go come back one after another.
+a snapshot. A snapshot that stands for what was missed is counted with its reason, and the reason is a comment before
+it. Nobody waits for anybody. What is returned is the subscribers that have something to take; waking them is the
+caller's work. Clients that are all told to go come back one after another.
 """
 
 from __future__ import annotations
@@ -31,12 +32,12 @@ _FIRSTS_AGE = dt.timedelta(seconds=1)
 class Subscriber:
     """One open stream. `wake` is for the adapter that serves it: called by that adapter alone."""
 
-    __slots__ = ("_coding", "_fanout", "_is_retry_due", "farewell", "is_lost", "ring", "view", "wake")
+    __slots__ = ("_coding", "_fanout", "_preface", "farewell", "is_lost", "ring", "view", "wake")
 
     def __init__(self, fanout: Fanout, view: View, *, ring_size: int, coding: Coding, wake: Callable[[], None]) -> None:
         self._fanout = fanout
         self._coding = coding
-        self._is_retry_due = True
+        self._preface: tuple[Frame, ...] = (_RETRY,)
         self.view = view
         self.ring: deque[Frame] = deque(maxlen=ring_size)
         self.is_lost = False
@@ -48,13 +49,19 @@ class Subscriber:
         """Whether nothing comes after the next `take`."""
         return self.farewell is not None
 
+    def begin(self, frame: Frame | None, reason: str | None) -> None:
+        """Start with `frame`, if there is one; `reason` why it is a snapshot and not what was missed."""
+        self._preface = (_RETRY,) if reason is None else (_RETRY, Frame(b": resync, %b\n\n" % reason.encode()))
+        if frame is not None:
+            self.ring.append(frame)
+
     def take(self, now_at: dt.datetime) -> bytes:
         """Everything that waits, joined for one write; empty if nothing does."""
         if self.is_lost:
-            self.is_lost, self._is_retry_due = False, True
-            self.ring.append(self._fanout.resync(self.view, now_at))
-        frames = [_RETRY, *self.ring] if self._is_retry_due else [*self.ring]
-        self._is_retry_due = False
+            self.is_lost = False
+            self.begin(self._fanout.resync(self.view, now_at), "ringOverflow")
+        frames = [*self._preface, *self.ring]
+        self._preface = ()
         self.ring.clear()
         if self.farewell is not None:
             frames.append(self.farewell)
@@ -107,9 +114,7 @@ class Fanout:
             subscriber.farewell = next(self._farewells)
         view.subscribers[subscriber] = None
         self.subscribers += 1
-        first = self._first_frame(view, version, now_at)
-        if first is not None:
-            subscriber.ring.append(first)
+        self._begin(subscriber, version, now_at)
         return subscriber
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
@@ -166,16 +171,17 @@ class Fanout:
         self._count_resync("ringOverflow")
         return self._snapshot(view, now_at)
 
-    def _first_frame(self, view: View, version: str | None, now_at: dt.datetime) -> Frame | None:
+    def _begin(self, subscriber: Subscriber, version: str | None, now_at: dt.datetime) -> None:
         since = self._edition.resume_from(version)
-        if isinstance(since, str):
-            if version is not None:
-                self._count_resync(since)
-            frame = self._snapshot(view, now_at)
-        else:
-            frame = self._caught_up(view, since, now_at)
-        self.frames += bool(frame.raw)
-        return frame if frame.raw else None
+        if isinstance(since, int):
+            frame = self._caught_up(subscriber.view, since, now_at)
+            self.frames += bool(frame.raw)
+            subscriber.begin(frame if frame.raw else None, None)
+            return
+        if version is not None:
+            self._count_resync(since)
+        self.frames += 1
+        subscriber.begin(self._snapshot(subscriber.view, now_at), None if version is None else since)
 
     def _advance(self, view: View, now: float, now_at: dt.datetime) -> list[Subscriber]:
         since, view.number = view.number, self._edition.number

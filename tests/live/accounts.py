@@ -243,12 +243,12 @@ def events(stream):
     assert stream == b"" or stream.endswith(b"\n\n")
     found = []
     for block in stream.decode("utf-8").split("\n\n")[:-1]:
-        fields = [line.partition(": ") for line in block.split("\n")]
+        fields = [line.partition(": ") for line in block.split("\n") if not line.startswith(":")]
         assert all(separator for _, separator, _ in fields), block
         named = {name: value for name, _, value in fields}
         assert len(named) == len(fields), block
         assert named.keys() <= {"event", "id", "data", "retry"}, block
-        if named.keys() != {"retry"}:
+        if named and named.keys() != {"retry"}:
             found.append((named["event"], named.get("id"), json.loads(named["data"])))
     return found
 

@@ -72,8 +72,23 @@ def test_a_client_that_cannot_resume_is_sent_a_snapshot_and_counted_with_the_rea
 
 
 def test_a_new_client_is_no_resync(house):
-    house.subscribe(EVERYTHING)
+    first = house.subscribe(EVERYTHING).take(house.now_at)
     assert house.fanout.resyncs == {}
+    assert b"resync" not in first
+
+
+def test_a_resync_carries_its_reason_in_a_comment_before_the_snapshot(house):
+    frames = house.subscribe(EVERYTHING, version="other-1").take(house.now_at)
+    assert frames.startswith(RETRY + b": resync, unknownEpoch\n\nevent: snapshot\n")
+
+
+def test_a_slow_subscriber_is_told_why_it_gets_a_snapshot(house):
+    subscriber = house.subscribe(EVERYTHING)
+    for _ in range(5):
+        house.move()
+    assert subscriber.take(house.now_at).startswith(RETRY + b": resync, ringOverflow\n\nevent: snapshot\n")
+    house.move()
+    assert b"resync" not in subscriber.take(house.now_at)
 
 
 def test_a_frame_is_encoded_once_for_everybody_of_one_filter_and_interval(house):
