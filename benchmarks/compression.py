@@ -75,7 +75,7 @@ class Frames:
             selection=Selection(), interval_seconds=0.0, version=None, now_at=house.utc_now(), wake=lambda: None
         )
         try:
-            return newcomer.take(house.utc_now())
+            return newcomer.take(house.utc_now)
         finally:
             self._publisher.fanout.unsubscribe(newcomer)
 

@@ -90,32 +90,16 @@ class Case(NamedTuple):
 
 def serve_condord(window_ms: int, subscribers: int) -> None:
     """Be the daemon; each line of standard input is the time of a quote."""
-    from condord import config, service
-    from condord.core.occ import parse
-    from condord.core.position import Position
+    import house
+
     from condord.core.quote import Tick
-    from condord.live import render
 
-    class Feed:
-        """What stands in the supervisor's place, as far as streams ask for it."""
-
-        def __init__(self, *_settings, desk, **_parts) -> None:
-            self._desk = desk
-            self._number = 0
+    class Feed(house.Feed):
+        number = 0
 
         async def run(self) -> None:
-            self._desk.set_positions(
-                Position(
-                    symbol=symbol,
-                    contract=parse(symbol),
-                    quantity=quantity,
-                    average_entry_e4=10_000,
-                    cost_basis_e4=quantity * 1_000_000,
-                    underlying="SPY",
-                )
-                for symbol, quantity in LEGS.items()
-            )
-            self._offer(service.utc_now(), *LEGS)
+            self.desk.set_positions(house.positions(LEGS))
+            self._offer(house.utc_now(), *LEGS)
             asyncio.get_running_loop().add_reader(0, self._read)
             await asyncio.Event().wait()
 
@@ -124,28 +108,11 @@ def serve_condord(window_ms: int, subscribers: int) -> None:
                 self._offer(dt.datetime.fromisoformat(line), next(iter(LEGS)))
 
         def _offer(self, at: dt.datetime, *symbols: str) -> None:
-            self._number += 1
-            bid = 2 + self._number % 50 / 100
-            self._desk.offer([Tick(symbol, at, bid, bid + 0.05, 10, 12) for symbol in symbols])
+            self.number += 1
+            bid = 2 + self.number % 50 / 100
+            self.desk.offer([Tick(symbol, at, bid, bid + 0.05, 10, 12) for symbol in symbols])
 
-        @property
-        def beat(self) -> float:
-            return asyncio.get_running_loop().time()
-
-        def status(self):
-            return render.unread_status("simulator", "indicative", service.utc_now())
-
-        def stuck(self, _now: float) -> None:
-            return None
-
-    service.Supervisor = Feed
-    settings = config.Config(
-        stream=config.Stream(window_ms=window_ms),
-        server=config.Server(port=0, max_subscribers=subscribers),
-        log=config.Log(level="error"),
-    )
-    environ = {**os.environ, "APCA_API_KEY_ID": "BENCHMARK", "APCA_API_SECRET_KEY": "BENCHMARK"}
-    service.run(settings, environ=environ, announce=lambda line: print(f"{line}/api/stream", flush=True))
+    house.serve(Feed, window_ms / 1000, subscribers)
 
 
 def serve_naive() -> None:
@@ -200,7 +167,7 @@ def lines_of_stdin() -> list[str]:
 def condord(case: Case, _sample: str) -> Iterator[Served]:
     """The daemon."""
     with python("condord", str(case.window_ms), str(case.subscribers)) as (url, process):
-        yield Served(url, process.pid, lambda at: print(at, file=process.stdin))
+        yield Served(f"{url}/api/stream", process.pid, lambda at: print(at, file=process.stdin))
 
 
 @contextlib.contextmanager

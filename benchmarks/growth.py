@@ -84,7 +84,7 @@ class House:
 
     def _subscribe(self, selection: Selection) -> None:
         def take() -> None:
-            self.taken += bool(subscriber.take(AT))
+            self.taken += bool(subscriber.take(lambda: AT))
 
         subscriber = self.publisher.fanout.subscribe(
             selection=selection, interval_seconds=0.0, version=None, now_at=AT, wake=take

@@ -116,14 +116,14 @@ class Feed:
         """Nothing is to be told."""
 
 
-def serve(feed: type[Feed], window_seconds: float = WINDOW_SECONDS) -> None:
+def serve(feed: type[Feed], window_seconds: float = WINDOW_SECONDS, max_subscribers: int = 1000) -> None:
     """Be the daemon until SIGTERM, with `feed` in the supervisor's place; its URL is on standard output."""
     service.Supervisor = feed
     service.run(
         config.Config(
             alpaca=config.Alpaca(trading_url="http://127.0.0.1:1"),
             stream=config.Stream(window_ms=round(1e3 * window_seconds)),
-            server=config.Server(port=0),
+            server=config.Server(port=0, max_subscribers=max_subscribers),
             log=config.Log(level="error"),
         ),
         environ={"APCA_API_KEY_ID": "BENCHMARK", "APCA_API_SECRET_KEY": "BENCHMARK", **os.environ},

@@ -27,7 +27,6 @@ class Audience:
         self._fanout = fanout
         self._settings = settings
         self._now_at = now_at
-        self._began_at = now_at()
         self._is_closed = False
         self._drained = asyncio.Event()
 
@@ -66,8 +65,8 @@ class Audience:
             self._drained.set()
 
     def take(self, subscriber: Subscriber) -> bytes:
-        """Everything that waits for `subscriber`; the clock is read only where it is told, as this is the hot path."""
-        return subscriber.take(self._now_at() if subscriber.is_lost else self._began_at)
+        """Everything that waits for `subscriber`."""
+        return subscriber.take(self._now_at)
 
     def note_eviction(self) -> None:
         """A subscriber that took nothing is closed."""

@@ -6,7 +6,8 @@
     ├── CredentialsMissing     no API key was found                           exit 77
     ├── Refused                a credential or token is not accepted          exit 77
     ├── Unavailable            daemon, Alpaca or the address cannot be had    exit 69
-    └── NotFound               what was asked for is not there                exit 1
+    ├── NotFound               what was asked for is not there                exit 1
+    └── Failed                 the daemon ended itself for a bug of ours      exit 70
 
 Each carries fields, builds its own sentence from them, and has a stable `code`, an `exit_code` (sysexits.h
 where it names one) and a `hint`, which says what to do. The text may change; the code does not.
@@ -105,6 +106,14 @@ class NotFound(CondordError):
     def __init__(self, text: str, hint: str) -> None:
         self.hint = hint
         super().__init__(text)
+
+
+class Failed(CondordError):
+    """The daemon has ended itself, for a bug of ours that it has logged."""
+
+    code = "failed"
+    exit_code = EXIT_BUG
+    hint = "Run it again with --log-level debug and report what it logs."
 
 
 def _shown(value: object) -> str:

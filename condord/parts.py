@@ -9,17 +9,31 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from typing import NoReturn
 
-from condord.errors import CondordError
+from condord.errors import Failed
 
 _log = logging.getLogger(__name__)
 
 
-class Failed(CondordError):
-    """The daemon has ended itself, for a bug of ours that it has logged."""
+class Ended(RuntimeError):
+    """Work that has no end has ended all the same, without saying why."""
 
-    code = "failed"
-    hint = "Run it again with --log-level debug and report what it logs."
+
+async def lasting(work: Awaitable[None]) -> NoReturn:
+    """Do `work` until this task is cancelled; a group of tasks would let its own end pass.
+
+    Raises:
+        Ended: it has returned, or was cancelled by nobody: something that it waited for was.
+    """
+    try:
+        await work
+    except asyncio.CancelledError as cancelled:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise Ended("it was cancelled by nobody") from cancelled
+    raise Ended("it has returned")
 
 
 class Parts:
@@ -31,20 +45,13 @@ class Parts:
 
     async def last(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Do the work of a part until it is cancelled or the daemon stops; any other end is the daemon's."""
-        error: BaseException | None = None
         try:
-            await work()
-        except asyncio.CancelledError as cancelled:
-            task = asyncio.current_task()
-            if task is None or task.cancelling():
+            await lasting(work())
+        except Exception as error:
+            if not self.stopping.is_set():
+                self.fail(f"{name} has ended by itself", _innermost(error))
+            elif not isinstance(error, Ended):
                 raise
-            error = cancelled  # by nobody: something that it waited for was
-        except Exception as failed:
-            if self.stopping.is_set():
-                raise
-            error = _innermost(failed)
-        if not self.stopping.is_set():
-            self.fail(f"{name} has ended by itself", error)
 
     def fail(self, text: str, error: BaseException | None = None) -> None:
         """Stop the daemon because of a bug of ours; of several the first is told."""

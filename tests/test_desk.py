@@ -49,7 +49,7 @@ class Scene:
         self.desk = Desk(self.daemon.publisher, loop=self.loop, now_at=lambda: NOW_AT)
         self.woken = 0
         self.subscriber = self.daemon.subscribe(EVERYTHING, interval_seconds, None, "identity", self._wake)
-        self.subscriber.take(NOW_AT)
+        self.subscriber.take(lambda: NOW_AT)
 
     def _wake(self):
         self.woken += 1
@@ -82,7 +82,7 @@ def test_while_writing_takes_longer_than_a_window_what_has_come_meanwhile_leaves
     def write_slowly():
         scene.loop.now += 0.4
         scene.woken += 1
-        scene.subscriber.take(NOW_AT)
+        scene.subscriber.take(lambda: NOW_AT)
 
     scene.subscriber.wake = write_slowly
     scene.desk.offer([tick(LEG, 1.0, 1.2)])

@@ -2,7 +2,8 @@ import asyncio
 
 import pytest
 
-from condord.parts import Failed, Parts
+from condord.errors import Failed
+from condord.parts import Parts
 from tests import virtualtime
 
 

@@ -6,6 +6,7 @@ import datetime as dt
 from collections.abc import Mapping
 
 from condord.cli.screen import plain
+from condord.core.occ import named
 from condord.live import wire
 
 UNKNOWN = "—"
@@ -25,9 +26,6 @@ _HELD: Mapping[str, str] = {"crossed": "crossed quote", "stub": "stub quote"}
 BREAKERS: Mapping[str, str] = {"closed": "closed", "open": "open", "halfOpen": "half open"}
 
 _KINDS = {"ironCondor": "condor", "ironButterfly": "butterfly"}
-
-_MOST_NAMED = 5
-"""So many contracts of a notice are named."""
 
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
@@ -175,6 +173,5 @@ def trouble(status: wire.Status, now: dt.datetime) -> list[str]:
 def notice(told: wire.Notice, now: dt.datetime) -> str:
     """A sentence for a notice; it names the contracts that the notice's own text does not."""
     unnamed = [symbol for symbol in told.symbols if symbol not in told.text]
-    more = len(unnamed) - _MOST_NAMED
-    named = ", ".join(unnamed[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-    return plain(f"{told.code}, seen {age(told.since, now)}: {told.text}" + (f" ({named})" if named else ""))
+    contracts = f" ({named(unnamed)})" if unnamed else ""
+    return plain(f"{told.code}, seen {age(told.since, now)}: {told.text}{contracts}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -18,6 +19,7 @@ Right = Literal["put", "call"]
 
 _TAIL = 15
 _ROOT_WIDTH = 6
+_MOST_NAMED = 5
 _ROOT = re.compile(r"[A-Z0-9]{1,6}")
 _TAIL_FORM = re.compile(r"([0-9]{6})([CP])([0-9]{8})")
 _RIGHTS: dict[str, Right] = {"P": "put", "C": "call"}
@@ -70,6 +72,12 @@ def parse(value: object) -> OptionSymbol:
     if strike_mills == 0:
         raise SymbolError(value, "strike", "the strike is zero")
     return OptionSymbol(root=root, expiration=_parse_date(value, day), right=_RIGHTS[right], strike_mills=strike_mills)
+
+
+def named(symbols: Sequence[str]) -> str:
+    """Symbols for people: the first five, and how many more there are."""
+    more = len(symbols) - _MOST_NAMED
+    return ", ".join(symbols[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _parse_root(value: str, head: str) -> str:

@@ -55,11 +55,11 @@ class Subscriber:
         if frame is not None:
             self.ring.append(frame)
 
-    def take(self, now_at: dt.datetime) -> bytes:
-        """Everything that waits, joined for one write; empty if nothing does."""
+    def take(self, now_at: Callable[[], dt.datetime]) -> bytes:
+        """Everything that waits, joined for one write; empty if nothing does. The clock is read only if it is told."""
         if self.is_lost:
             self.is_lost = False
-            self.begin(self._fanout.resync(self.view, now_at), "ringOverflow")
+            self.begin(self._fanout.resync(self.view, now_at()), "ringOverflow")
         frames = [*self._preface, *self.ring]
         self._preface = ()
         self.ring.clear()
@@ -230,7 +230,7 @@ class Fanout:
     def _firsts(self, view: View, now_at: dt.datetime) -> dict[int | None, Frame]:
         """First frames by the event they follow: of one version, and for a second, as their `asOf` is then old."""
         version = self._edition.version
-        if view.firsts_at is None or view.firsts_at[0] != version or now_at - view.firsts_at[1] > _FIRSTS_AGE:
+        if view.firsts_at is None or view.firsts_at[0] != version or abs(now_at - view.firsts_at[1]) > _FIRSTS_AGE:
             view.firsts_at = version, now_at
             view.firsts = {}
         return view.firsts

@@ -235,7 +235,7 @@ class ContractReader:
         except RestFault as fault:
             if fault.code not in _OF_ONE_SYMBOL:
                 return fault
-            fields = {"symbol": symbol, "code": fault.code, "reason": fault.text}
+            fields = {"symbol": symbol, "code": fault.code, "reason": fault.reason}
             _log.warning("Contract cannot be read; its multiplier stays assumed", extra={"fields": fields})
             told = None
         self.contracts.learn(symbol, told, self._now_at())

@@ -174,7 +174,7 @@ _REST_RULES: _Rules = (
     ("rest timeout", (TimeoutError, rq.Timeout)),
     ("rest not JSON", (rq.JSONDecodeError,)),
     ("rest connection", (OSError, rq.RequestException, HTTPError)),
-    ("rest wrong shape", (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError)),
+    ("rest wrong shape", (msgspec.MsgspecError, ValueError, TypeError, KeyError, AttributeError, RecursionError)),
 )
 
 _CLOSED_BY_US = {1002: "protocol broken", 1007: "protocol broken", 1009: "frame too large"}

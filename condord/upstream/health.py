@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
+from condord.core.occ import named
 from condord.live import wire
 from condord.upstream.faults import RestFault
 from condord.upstream.option_stream import OptionStream
 from condord.upstream.quotes import QuoteReader
 from condord.upstream.trade_updates import TradeUpdates
-
-_MOST_NAMED = 5
 
 _LASTING = frozenset({"authFailed", "forbidden", "refused"})
 _READINGS = ("positions", "quotes", "poll", "clock")
@@ -143,7 +142,7 @@ class Health:
         if self._stream.is_limited:
             streamed, wanted = len(self._stream.streamed), len(self._stream.symbols)
             text = f"Alpaca streams {streamed} of {wanted} symbols; read by REST instead: "
-            return state, text + _named(self._stream.missing), "symbolLimit"
+            return state, text + named(self._stream.missing), "symbolLimit"
         return state, _REASONS.get(state), None
 
     def _log_state(self, state: wire.State, reason: str | None, code: wire.Code | None) -> None:
@@ -208,8 +207,3 @@ class Health:
         if before is None or before.error.code != fault.code:
             fields = {"reading": what, "code": fault.code, "reason": fault.reason}
             _log.warning("REST reading failed", extra={"fields": fields})
-
-
-def _named(symbols: Sequence[str]) -> str:
-    more = len(symbols) - _MOST_NAMED
-    return ", ".join(symbols[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")

@@ -119,7 +119,7 @@ class OptionProtocol:
 
     def due(self) -> list[bytes]:
         """The messages that bring the subscription to the wish, one kind at a time, as each waits for its answer."""
-        if self._asked != self.acknowledged:
+        if not self.is_settled:
             return []
         fitting = self._fitting()
         if surplus := sorted(self.acknowledged - fitting - self._stuck):

@@ -7,6 +7,9 @@ permits. What was asked before a gap confirms nothing after it.
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Sequence
+
 from condord.core.quote import Tick
 from condord.upstream.faults import RestFault
 from condord.upstream.option_stream import OptionStream
@@ -40,12 +43,11 @@ class QuoteReader:
     @property
     def poll_seconds(self) -> float:
         """The time between two polls of what is lacking."""
-        return max(POLL_SECONDS, _requests(len(self.lacking)) * 60.0 / POLLS_A_MINUTE)
+        return max(POLL_SECONDS, _share_seconds(len(self.lacking)))
 
     def read_seconds(self, refresh_seconds: float, silence_seconds: float) -> float:
         """The time between two readings of everything: what is silent for longer is looked after by REST."""
-        least = _requests(len(self._desk.symbols)) * 60.0 / POLLS_A_MINUTE
-        return min(refresh_seconds, max(silence_seconds, least))
+        return min(refresh_seconds, max(silence_seconds, _share_seconds(len(self._desk.symbols))))
 
     async def read(self) -> None:
         """Ask for everything."""
@@ -57,22 +59,17 @@ class QuoteReader:
 
     async def has_newer(self) -> bool:
         """Whether REST knows a newer quote than the silent stream has brought; False where REST cannot say."""
-        newer: list[bool] = []
+        answered: list[Tick] = []
+        with contextlib.suppress(RestFault):  # what was answered until then counts, and the readings tell of the fault
+            await self._brokerage.quotes(self._desk.symbols, answered.extend)
+        return self._desk.owes(answered)
 
-        def compare(ticks: list[Tick]) -> None:
-            newer.append(self._desk.owes(ticks))
-
-        try:
-            await self._brokerage.quotes(self._desk.symbols, compare)
-        except RestFault:
-            return any(newer)
-        return any(newer)
-
-    async def _ask(self, symbols: list[str] | tuple[str, ...]) -> None:
+    async def _ask(self, symbols: Sequence[str]) -> None:
         if symbols:
             era = self._desk.era
             await self._brokerage.quotes(symbols, lambda ticks: self._desk.confirm(ticks, era))
 
 
-def _requests(symbols: int) -> int:
-    return -(-symbols // SYMBOLS_A_REQUEST)
+def _share_seconds(symbols: int) -> float:
+    """How long a reading of so many symbols uses up its share of requests."""
+    return -(-symbols // SYMBOLS_A_REQUEST) * 60.0 / POLLS_A_MINUTE

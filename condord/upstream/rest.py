@@ -258,7 +258,7 @@ class AlpacaRest:
             async with asyncio.timeout(transport.ATTEMPT_FACTOR * self._settings.timeout_seconds):
                 return await loop.run_in_executor(lane.pool, call)
         except Exception as error:
-            fault = rest_fault(ValueError("nested too deeply") if isinstance(error, RecursionError) else error)
+            fault = rest_fault(error)
             if fault.code == "malformed":
                 self._refuse(whole)
             if fault.code == "rateLimited" and fault.wait_seconds is not None:

@@ -12,14 +12,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
 
 import msgspec
 
 from condord.core.position import Holdings
 from condord.live import wire
 from condord.live.link import Link, LinkSettings
+from condord.parts import lasting
 from condord.upstream.contracts import ContractReader
 from condord.upstream.health import Health
 from condord.upstream.history import HistoryReader
@@ -158,7 +158,7 @@ class Supervisor:
                 self.stream.run(),
                 self.trades.run(),
             ):
-                tasks.create_task(_without_end(work))
+                tasks.create_task(lasting(work))
 
     def refresh(self) -> None:
         """Read everything again, now; contracts only those not known."""
@@ -340,6 +340,7 @@ class Supervisor:
         return True
 
     async def _has_newer(self) -> bool:
+        """The reader of quotes needs the stream, which is built before it."""
         return await self._quoting.has_newer()
 
     def _traded(self) -> None:
@@ -358,18 +359,6 @@ class Supervisor:
         self.stream.want(self._desk.symbols)
         if set(self._desk.symbols) - before:
             self._quotes.ask()
-
-
-async def _without_end(work: Coroutine[Any, Any, None]) -> None:
-    """Do `work` until this task is cancelled; a group would let it end by itself, or by a cancellation of no one's."""
-    try:
-        await work
-    except asyncio.CancelledError as cancelled:
-        task = asyncio.current_task()
-        if task is None or task.cancelling():
-            raise
-        raise RuntimeError("a task of the supervisor was cancelled by nobody") from cancelled
-    raise RuntimeError("a task of the supervisor has returned")
 
 
 def _link_settings(settings: SupervisorSettings, name: str, *, pong_proves: bool = False) -> LinkSettings:

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ from condord.cli import demo
 from condord.cli.demo import Ready, simulator
 from condord.client import Daemon
 from condord.errors import Unavailable
+from tests.e2e.running import until
 
 
 def child(code):
@@ -123,9 +123,7 @@ def test_the_demo_serves_where_stderr_cannot_be_written(tmp_path):
         command = [sys.executable, "-m", "condord", "start", "--demo", "--uds", str(at)]
         parent = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=full)
     try:
-        ends = time.monotonic() + 30
-        while not at.exists() and parent.poll() is None and time.monotonic() < ends:
-            time.sleep(0.05)
+        until(lambda: at.exists() or parent.poll() is not None, "the demo serves")
         assert msgspec.json.decode(Daemon(f"unix://{at}").status())["source"] == "simulator"
     finally:
         parent.send_signal(signal.SIGINT)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from condord.core.occ import OptionSymbol, parse
+from condord.core.occ import OptionSymbol, named, parse
 from condord.errors import SymbolError
 from tests.core.strategies import option_symbols
 
@@ -152,3 +152,11 @@ def test_any_object_that_is_no_text_is_refused_for_its_type(value):
     with pytest.raises(SymbolError) as refused:
         parse(value)
     assert refused.value.reason == "type"
+
+
+@pytest.mark.parametrize(
+    ("symbols", "told"),
+    [([], ""), (["A"], "A"), (list("ABCDE"), "A, B, C, D, E"), (list("ABCDEFG"), "A, B, C, D, E and 2 more")],
+)
+def test_many_symbols_are_named_in_part(symbols, told):
+    assert named(symbols) == told

@@ -107,7 +107,7 @@ class FakeDesk:
         self.statuses.append(status)
 
     def owes(self, ticks):
-        return self.is_owed
+        return self.is_owed and bool(list(ticks))
 
     def set_exchange_time(self, at):
         self.exchange_times.append(at)

@@ -6,7 +6,6 @@
 import io
 import json
 import threading
-import time
 import urllib.parse
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -35,14 +34,15 @@ class Answer:
 
 
 class Late:
-    """An answer after a while."""
+    """An answer after a while, on the clock of the requests, or as soon as it is `released`."""
 
     def __init__(self, seconds, answer):
         self.seconds = seconds
         self.answer = answer
+        self.released = threading.Event()
 
     def give(self, handler):
-        time.sleep(self.seconds)
+        self.released.wait(self.seconds)
         self.answer.give(handler)
 
 

@@ -51,8 +51,6 @@ def answer(name, body):
     refused = Counter()
     try:
         return REST[name](parsed(body), lambda kind: refused.update([kind])), refused
-    except RecursionError:  # as `AlpacaRest` does
-        return rest_fault(ValueError()), refused
     except Exception as error:  # noqa: BLE001 - as `AlpacaRest` does; `rest_fault` says what it takes for an answer
         return rest_fault(error), refused
 

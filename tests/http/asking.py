@@ -137,7 +137,7 @@ class FakeDaemon:
     def take(self, subscriber):
         if subscriber is self.breaks_for:
             raise RuntimeError("a bug in one stream")
-        return subscriber.take(NOW_AT)
+        return subscriber.take(lambda: NOW_AT)
 
 
 class Answer:

@@ -228,7 +228,7 @@ class House:
         )
 
     def take(self, subscriber):
-        return events(subscriber.take(self.now_at))
+        return events(subscriber.take(lambda: self.now_at))
 
     def document(self, selection):
         return settled(json.loads(wire.encode(self.edition.document(self.now_at, selection))))

@@ -25,26 +25,26 @@ def kinds(found):
 
 
 def test_a_stream_begins_with_the_retry_and_a_snapshot(house):
-    frames = house.subscribe(EVERYTHING).take(house.now_at)
+    frames = house.subscribe(EVERYTHING).take(lambda: house.now_at)
     assert frames.startswith(RETRY + b"event: snapshot\nid: k3f9-3\ndata: {")
     assert kinds(events(frames)) == ["snapshot"]
 
 
 def test_what_was_taken_waits_no_longer(house):
     subscriber = house.subscribe(EVERYTHING)
-    subscriber.take(house.now_at)
-    assert subscriber.take(house.now_at) == b""
+    subscriber.take(lambda: house.now_at)
+    assert subscriber.take(lambda: house.now_at) == b""
 
 
 def test_frames_that_wait_are_joined_for_one_write(house):
     subscriber = house.subscribe(EVERYTHING)
     house.move()
-    assert kinds(events(subscriber.take(house.now_at))) == ["snapshot", "delta"]
+    assert kinds(events(subscriber.take(lambda: house.now_at))) == ["snapshot", "delta"]
 
 
 def test_a_client_that_has_the_newest_event_is_sent_nothing_but_the_retry(house):
     subscriber = house.subscribe(EVERYTHING, version=house.edition.version)
-    assert subscriber.take(house.now_at) == RETRY
+    assert subscriber.take(lambda: house.now_at) == RETRY
     assert house.fanout.frames == 0
 
 
@@ -72,13 +72,13 @@ def test_a_client_that_cannot_resume_is_sent_a_snapshot_and_counted_with_the_rea
 
 
 def test_a_new_client_is_no_resync(house):
-    first = house.subscribe(EVERYTHING).take(house.now_at)
+    first = house.subscribe(EVERYTHING).take(lambda: house.now_at)
     assert house.fanout.resyncs == {}
     assert b"resync" not in first
 
 
 def test_a_resync_carries_its_reason_in_a_comment_before_the_snapshot(house):
-    frames = house.subscribe(EVERYTHING, version="other-1").take(house.now_at)
+    frames = house.subscribe(EVERYTHING, version="other-1").take(lambda: house.now_at)
     assert frames.startswith(RETRY + b": resync, unknownEpoch\n\nevent: snapshot\n")
 
 
@@ -86,15 +86,15 @@ def test_a_slow_subscriber_is_told_why_it_gets_a_snapshot(house):
     subscriber = house.subscribe(EVERYTHING)
     for _ in range(5):
         house.move()
-    assert subscriber.take(house.now_at).startswith(RETRY + b": resync, ringOverflow\n\nevent: snapshot\n")
+    assert subscriber.take(lambda: house.now_at).startswith(RETRY + b": resync, ringOverflow\n\nevent: snapshot\n")
     house.move()
-    assert b"resync" not in subscriber.take(house.now_at)
+    assert b"resync" not in subscriber.take(lambda: house.now_at)
 
 
 def test_a_frame_is_encoded_once_for_everybody_of_one_filter_and_interval(house):
     subscribers = [house.subscribe(EVERYTHING) for _ in range(3)]
     for subscriber in subscribers:
-        subscriber.take(house.now_at)
+        subscriber.take(lambda: house.now_at)
     house.move()
     first, *others = [subscriber.ring[0] for subscriber in subscribers]
     assert all(frame is first for frame in others)
@@ -103,7 +103,7 @@ def test_a_frame_is_encoded_once_for_everybody_of_one_filter_and_interval(house)
 def test_a_snapshot_of_changed_positions_is_encoded_once(house):
     subscribers = [house.subscribe(EVERYTHING) for _ in range(3)]
     for subscriber in subscribers:
-        subscriber.take(house.now_at)
+        subscriber.take(lambda: house.now_at)
     house.set_positions(())
     first, *others = [subscriber.ring[0] for subscriber in subscribers]
     assert all(frame is first for frame in others)
@@ -112,7 +112,7 @@ def test_a_snapshot_of_changed_positions_is_encoded_once(house):
 def test_a_heartbeat_is_encoded_once(house):
     subscribers = [house.subscribe(selection) for selection in (EVERYTHING, ONE_CALL)]
     for subscriber in subscribers:
-        subscriber.take(house.now_at)
+        subscriber.take(lambda: house.now_at)
     house.fanout.heartbeat(house.now_at)
     assert subscribers[0].ring[0] is subscribers[1].ring[0]
 
@@ -170,17 +170,17 @@ def test_a_frame_is_shared_by_those_who_take_gzip_and_those_who_do_not(house):
     plain, packed = house.subscribe(EVERYTHING), house.subscribe(EVERYTHING, coding="gzip")
     house.move()
     assert [*plain.ring] == [*packed.ring]
-    assert zlib.decompressobj(31).decompress(packed.take(house.now_at)) == plain.take(house.now_at)
+    assert zlib.decompressobj(31).decompress(packed.take(lambda: house.now_at)) == plain.take(lambda: house.now_at)
 
 
 @pytest.mark.parametrize("moves", [0, 1, 5])
 def test_a_deflated_stream_ends_with_bye_whatever_waits(house, moves):
     subscriber = house.subscribe(EVERYTHING, coding="gzip")
-    sent = subscriber.take(house.now_at)
+    sent = subscriber.take(lambda: house.now_at)
     for _ in range(moves):
         house.move()
     house.fanout.close("the daemon is stopping")
-    sent += subscriber.take(house.now_at)
+    sent += subscriber.take(lambda: house.now_at)
     plain = gzip.decompress(sent)
     assert plain.startswith(RETRY)
     assert plain.endswith(b'event: bye\ndata: {"reason":"the daemon is stopping"}\n\n')
@@ -216,7 +216,7 @@ def test_a_subscriber_that_lost_its_first_frames_still_hears_when_to_retry(house
     subscriber = house.subscribe(EVERYTHING)
     for _ in range(5):
         house.move()
-    assert subscriber.take(house.now_at).startswith(RETRY)
+    assert subscriber.take(lambda: house.now_at).startswith(RETRY)
 
 
 def test_a_slow_subscriber_costs_another_nothing(house):
@@ -232,7 +232,7 @@ def test_a_heartbeat_has_no_id(house):
     subscriber = house.subscribe(EVERYTHING)
     house.take(subscriber)
     assert house.fanout.heartbeat(house.now_at) == [subscriber]
-    frame = subscriber.take(house.now_at)
+    frame = subscriber.take(lambda: house.now_at)
     assert frame.startswith(b'event: heartbeat\ndata: {"asOf":"2026-11-20T')
     assert b"id:" not in frame
 
@@ -272,9 +272,9 @@ def retry_ms(frames):
 def test_those_who_are_told_to_go_come_back_one_after_another(house):
     subscribers = [house.subscribe(EVERYTHING) for _ in range(len(FAREWELL_RETRIES_MS) + 1)]
     for subscriber in subscribers:
-        subscriber.take(house.now_at)
+        subscriber.take(lambda: house.now_at)
     house.fanout.close("the daemon is stopping")
-    told = [retry_ms(subscriber.take(house.now_at)) for subscriber in subscribers]
+    told = [retry_ms(subscriber.take(lambda: house.now_at)) for subscriber in subscribers]
     assert told == [[ms] for ms in (*FAREWELL_RETRIES_MS, FAREWELL_RETRIES_MS[0])]
 
 
@@ -282,7 +282,7 @@ def test_one_that_comes_after_the_end_is_sent_away_with_a_time_of_its_own(house)
     early = house.subscribe(EVERYTHING)
     house.fanout.close("the daemon is stopping")
     late = house.subscribe(EVERYTHING)
-    assert retry_ms(early.take(house.now_at))[-1] != retry_ms(late.take(house.now_at))[-1]
+    assert retry_ms(early.take(lambda: house.now_at))[-1] != retry_ms(late.take(lambda: house.now_at))[-1]
 
 
 def test_a_change_that_a_filter_leaves_out_wakes_nobody(house):

@@ -456,7 +456,7 @@ class Client:
 
     def take(self):
         """The events that wait, as they come out of the coding."""
-        sent = self.subscriber.take(self.house.now_at)
+        sent = self.subscriber.take(lambda: self.house.now_at)
         return events(self.reading.decompress(sent) if self.coding == "gzip" else sent)
 
 

@@ -4,6 +4,7 @@ import itertools
 import pytest
 
 from condord.live.link import HALT_SECONDS
+from condord.upstream.line import MOST_WAITING
 from condord.upstream.ports import Login
 from tests.fakes.alpaca import KEY_ID, LOGIN, SECRET_KEY, wall
 from tests.fakes.streams import AUTHENTICATED, CONNECTED, OptionServer, error, frame
@@ -258,6 +259,17 @@ class TestQuotes:
 
 
 class TestSubscriptions:
+    def test_a_server_that_keeps_us_asking_is_left(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server, ["A"])
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                bench.stream._outbox += [b""] * MOST_WAITING
+                bench.stream.want(["A", "B"])
+                assert bench.state == "closing"
+                assert bench.stream.link.fault.text == "the option stream keeps us asking"
+
     def test_new_positions_are_subscribed_without_a_reconnect(self):
         @play
         async def _(server):

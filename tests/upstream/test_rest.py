@@ -941,13 +941,15 @@ class TestLogin:
         assert made.rest._budget.pause_seconds("data", made.seconds) == 30.0
 
     def test_a_request_under_way_ends_as_it_would(self, server, bench):
-        server.script[POSITIONS] = [Late(0.1, Answer([ROW]))]
+        late = Late(5.0, Answer([ROW]))
+        server.script[POSITIONS] = [late]
         made = bench()
 
         async def scene():
             task = asyncio.ensure_future(made.rest.holdings())
             await asyncio.to_thread(server.was_asked.wait, 5)
             made.rest.relogin(made.settings, LOGIN)
+            late.released.set()
             return await task
 
         assert len(asyncio.run(scene()).options) == 1
