@@ -153,6 +153,7 @@ class Resumption:
         wait = min(shortest * 2.0 ** min(self._failures, 16), max(LONGEST_WAIT_SECONDS, shortest))
         self._failures += 1
         self._beat_at = None
+        self.patience_seconds = max(self.patience_seconds, PATIENCE_SECONDS)  # the daemon may have other settings now
         return max(wait, at_least) * (1 + chance / 2)
 
 

@@ -145,6 +145,14 @@ def test_the_time_between_two_connections_is_no_heartbeat_interval():
     assert resumption.patience_seconds == 35
 
 
+def test_a_new_connection_has_to_show_its_heartbeat_first():
+    resumption = Resumption()
+    for second in (10, 12):
+        resumption.saw(heartbeat(second))
+    resumption.wait_seconds(0.0)
+    assert resumption.patience_seconds == 35
+
+
 def test_a_slow_heartbeat_is_waited_for_in_the_end():
     resumption = Resumption()
     resumption.was_silent()

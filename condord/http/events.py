@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import re
 from collections.abc import AsyncIterator, Mapping
 
 from sse_starlette.sse import AppStatus, EventSourceResponse, SendTimeoutError
@@ -53,11 +54,11 @@ def _answer(request: Request) -> ASGIApp:
         return problem(400, f"interval is a whole number of milliseconds from 0 to {MAX_INTERVAL_MS}")
     coding: CodingName = "gzip" if audience.compresses and takes_gzip(request.headers) else "identity"
     headers = {**_HEADERS, "Content-Encoding": "gzip"} if coding == "gzip" else _HEADERS
-    if request.method == "HEAD":
-        return _head(headers)
     if not audience.has_room:
         detail = "as many subscribers as server.max_subscribers allows are connected"
         return problem(503, detail, {"Retry-After": str(RETRY_AFTER_SECONDS)})
+    if request.method == "HEAD":
+        return _head(headers)
     version = request.headers.get("last-event-id") or request.query_params.get("lastEventId") or None
     subscribe = functools.partial(
         audience.subscribe, _selection(request.query_params), interval_ms / 1000, version, coding
@@ -69,13 +70,20 @@ def _answer(request: Request) -> ASGIApp:
 
 
 def takes_gzip(headers: Headers) -> bool:
-    """Whether `Accept-Encoding` permits gzip (RFC 9110, 12.5.3): named, or by a star, and not with a weight of 0."""
+    """Whether `Accept-Encoding` permits gzip (RFC 9110, 12.5.3): named, or by a star, and not with a weight of 0.
+
+    A weight that is none counts as 0: whoever cannot say it may not be able to inflate either.
+    """
     weights: dict[str, bool] = {}
     for part in ",".join(headers.getlist("accept-encoding")).lower().split(","):
         name, _, parameters = part.partition(";")
-        weight = parameters.strip().removeprefix("q=")
-        weights[name.strip()] = weight.strip("0.") != "" if parameters else True
+        weights[name.strip().removeprefix("x-")] = _is_wanted(parameters) if parameters else True
     return weights.get("gzip", weights.get("*", False))
+
+
+def _is_wanted(parameters: str) -> bool:
+    name, _, weight = parameters.partition("=")
+    return name.strip() == "q" and re.fullmatch(r"0\.[0-9]*[1-9][0-9]*|1(\.0*)?", weight.strip()) is not None
 
 
 def _selection(query: QueryParams) -> Selection:

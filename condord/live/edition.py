@@ -8,7 +8,7 @@ to be kept for replay. The rule for clients: each object listed is whole and rep
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Generic, TypeVar
 
 import msgspec
@@ -49,8 +49,8 @@ class _Shelf(Generic[Entry]):
         self._moved.pop(key, None)
         self._moved[key] = number
 
-    def among(self, keys: Iterable[str], number: int) -> list[Entry]:
-        return [self.entries[key] for key in keys if self._moved.get(key, 0) > number]
+    def among(self, keys: frozenset[str], number: int) -> list[Entry]:
+        return [self.entries[key] for key in sorted(_common(keys, self._moved)) if self._moved[key] > number]
 
     def since(self, number: int) -> Iterator[tuple[str, Entry]]:
         for key in reversed(self._moved):
@@ -67,6 +67,16 @@ class Amendment(msgspec.Struct, frozen=True, kw_only=True):
     unmatched: list[wire.Unmatched] = []
     totals: wire.Totals | None = None
     status: wire.Status | None = None
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """How many condors, contracts in none, and quotes; how many of these nobody has confirmed; the oldest valuation."""
+
+    condors: int
+    unmatched: int
+    quotes: int
+    unconfirmed: int
+    oldest_valuation_at: dt.datetime | None
 
 
 class Edition:
@@ -168,9 +178,9 @@ class Edition:
             valuations = [valuation for _, valuation in self._valuations.since(since)]
             unmatched = [entry for _, entry in self._unmatched.since(since)]
         else:
-            quotes = self._quotes.among(sorted(symbols), since)
-            valuations = self._valuations.among(sorted(selection.condors), since)
-            unmatched = self._unmatched.among(sorted(selection.symbols), since)
+            quotes = self._quotes.among(symbols, since)
+            valuations = self._valuations.among(selection.condors, since)
+            unmatched = self._unmatched.among(selection.symbols, since)
         totals = self.totals if self._totals_number > since else msgspec.UNSET
         status = self.status if self._status_number > since else msgspec.UNSET
         if not (quotes or valuations or unmatched or totals or status):
@@ -182,6 +192,18 @@ class Edition:
             unmatched=unmatched,
             totals=totals,
             status=status,
+        )
+
+    @property
+    def tally(self) -> Tally:
+        """How much of what is published now; a walk over the document."""
+        valued = [value.as_of for value in self._valuations.entries.values() if value.as_of is not None]
+        return Tally(
+            condors=len(self._condors),
+            unmatched=len(self._unmatched.entries),
+            quotes=len(self._quotes.entries),
+            unconfirmed=sum(quote.unconfirmed for quote in self._quotes.entries.values()),
+            oldest_valuation_at=min(valued, default=None),
         )
 
     def resume_from(self, version: str | None) -> int | str:
@@ -205,13 +227,18 @@ class Edition:
         return msgspec.structs.replace(self._condors[identity], valuation=valuation)
 
     def _symbols(self, selection: Selection) -> frozenset[str] | None:
-        """The quotes that `selection` shows; None: all. A condor brings its legs'."""
+        """The quotes that `selection` shows; None: all. A condor brings its legs'.
+
+        Each filter is asked at every event, and may be long with names that nothing has.
+        """
         if selection.is_everything:
             return None
-        legs = (
-            leg.symbol
-            for identity in selection.condors
-            if identity in self._condors
-            for leg in self._condors[identity].legs
-        )
-        return selection.symbols.union(legs)
+        named = _common(selection.symbols, self._quotes.entries)
+        condors = (self._condors[identity] for identity in _common(selection.condors, self._condors))
+        return named.union(leg.symbol for condor in condors for leg in condor.legs)
+
+
+def _common(names: Collection[str], known: Collection[str]) -> frozenset[str]:
+    """Those of `names` that are `known`, at the cost of the fewer; both are fast to look in."""
+    few, many = (names, known) if len(names) < len(known) else (known, names)
+    return frozenset(name for name in few if name in many)
