@@ -57,7 +57,7 @@ class Locks:
             self._place.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._files[path] = _take(path)
         except OSError as error:
-            fields = {"path": str(path), "reason": error.strerror}
+            fields = {"code": "noLock", "path": str(path), "reason": error.strerror}
             _log.warning("No lock against a second daemon", extra={"fields": fields})
             self._files[path] = None
 

@@ -1,11 +1,16 @@
-"""Decides how a log event looks on stderr, and what never gets there.
+"""Decides how a log event looks, where it goes, and what never gets there.
 
 Rules:
-    An event is a constant sentence and fields: `logger.info("Option stream is live", extra=fields(symbols=8))`.
-    Text lines have time, level, sentence and `key=value`. Under systemd (`JOURNAL_STREAM`) the time is left to
-    the journal and the level is a prefix `<N>` (sd-daemon(3)). JSON lines have time, level, logger, event, fields.
-    One event is one line: what would break it is escaped, so that nobody outside can write a second one.
-    Registered secrets become `***` wherever they stand, plain or escaped.
+    An event is a constant sentence and fields: `logger.info("Option stream is live", extra=fields(symbols=8))`. One
+    that somebody may have to act on has its stable word as the field `code`.
+    Where stderr is the journal, an event is an entry of it: MESSAGE is the line, and each field has a name of its own
+    beside it (`CONDORD_CODE`). What journald does not take goes to stderr in that moment, the level as a prefix `<N>`
+    (sd-daemon(3)). The time is the journal's.
+    Elsewhere lines have time, level, sentence and `key=value`; a terminal has colours for levels, unless NO_COLOR.
+    JSON lines have time, level, logger, event and fields, and go to stderr wherever that leads.
+    One event is one line: what would break it is escaped, so that nobody outside can write a second one. What is not
+    known (None) stands in JSON alone.
+    Registered secrets become `***` wherever they stand, as `redaction` finds them.
     An exception is two fields, `error` and `at` (the innermost line of code); the traceback is for level debug.
     Libraries that print requests or handshakes at debug, with keys in them, never go below info.
     An event that cannot be written is lost; logging never stops the daemon.
@@ -14,24 +19,30 @@ Rules:
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import json
 import logging
 import re
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol, TextIO
-from urllib.parse import quote
 
 import msgspec
+
+from condord import journal
+from condord.redaction import Redaction
 
 Value = str | int | float | bool | None | list["Value"]
 
 _LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
+_COLOURS = {"critical": 31, "error": 31, "warning": 33, "debug": 2}
 _QUIET = ("websockets", "urllib3", "asyncio", "uvicorn", "sse_starlette", "alpaca")
 _BARE = re.compile(r"[\w.:/@+*%,-]+", re.ASCII)
+_MOST_VALUES = 100
+"""How many values of a list are fields of a journal's entry; journald drops one with more than 1024 fields."""
 
 
 class Revealing(Protocol):
@@ -64,24 +75,32 @@ def configure(
         level: the least severe level that is written.
         format: lines for people or for programs.
         secrets: all that must never be written.
-        environ: the environment, in which systemd says that stderr is the journal.
+        environ: the environment, which says whether `stream` is the journal, and whether colours are wanted.
         stream: where to write, stderr if None.
     """
-    text_line = _journal_line if environ.get("JOURNAL_STREAM") else _terminal_line
-    line = _json_line if format == "json" else text_line
+    stream = stream or sys.stderr
+    reader = _Reader(Redaction(secret.reveal() for secret in secrets), tracebacks=level == "debug")
+    entries = journal.opened(environ, stream) if format == "text" else None
+    if format == "json":
+        line = _json_line
+    elif entries is not None:
+        line = _prefixed_line
+    else:
+        is_coloured = stream.isatty() and not environ.get("NO_COLOR")
+        line = functools.partial(_terminal_line, colours=_COLOURS if is_coloured else {})
     root = logging.getLogger()
     for old in root.handlers[:]:
         if isinstance(old, _Output):
             root.removeHandler(old)
-    formatter = _Formatter(line, [secret.reveal() for secret in secrets], tracebacks=level == "debug")
-    root.addHandler(_Output(stream or sys.stderr, formatter))
+            old.close()
+    root.addHandler(_Output(reader, stream, line, entries))
     root.setLevel(_LEVELS[level])
     for name in _QUIET:
         logging.getLogger(name).setLevel(max(_LEVELS[level], logging.INFO))
 
 
 class _Event(msgspec.Struct, frozen=True, kw_only=True):
-    """What a line says, without secrets; `traceback` is empty where there is none to show."""
+    """What is said, without secrets; `traceback` is empty where there is none to show."""
 
     at: dt.datetime
     level: str
@@ -91,43 +110,62 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True):
     traceback: str
 
 
-class _Output(logging.StreamHandler[TextIO]):
-    def __init__(self, stream: TextIO, formatter: logging.Formatter) -> None:
-        super().__init__(stream)
-        self.setFormatter(formatter)
+class _Output(logging.Handler):
+    """Gives what `reader` makes of each record to the journal, or as a line to `stream`."""
+
+    def __init__(
+        self, reader: _Reader, stream: TextIO, line: Callable[[_Event], str], entries: journal.Journal | None
+    ) -> None:
+        super().__init__()
+        self._reader = reader
+        self._stream = stream
+        self._line = line
+        self._journal = entries
         # a library may set its own level later, so the level of its logger is not enough
         self.addFilter(lambda record: record.levelno >= logging.INFO or not record.name.startswith(_QUIET))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write, to the journal if it takes it."""
+        try:
+            event = self._reader.read(record)
+            if self._journal is None or not self._journal.send(_entry(event)):
+                self._stream.write(self._line(event) + "\n")
+                self._stream.flush()
+        except Exception:  # noqa: BLE001  # logging never stops the daemon
+            self.handleError(record)
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # logging's name
         """Lose the event: the standard answer prints its arguments, with the secrets in them."""
 
+    def close(self) -> None:
+        """Give the socket back; an event that is under way on another thread goes to the stream."""
+        if self._journal is not None:
+            self._journal.close()
+        super().close()
 
-class _Formatter(logging.Formatter):
-    def __init__(self, line: Callable[[_Event], str], secrets: list[str], *, tracebacks: bool) -> None:
-        super().__init__()
-        self._line = line
+
+class _Reader:
+    """Makes an event of a record."""
+
+    def __init__(self, hide: Redaction, *, tracebacks: bool) -> None:
+        self._hide = hide
         self._tracebacks = tracebacks
-        forms = {form for secret in secrets if secret for form in _forms(secret)}
-        longest_first = sorted(forms, key=len, reverse=True)
-        self._secrets = re.compile("|".join(map(re.escape, longest_first)) or r"(?!)")
 
-    def format(self, record: logging.LogRecord) -> str:
+    def read(self, record: logging.LogRecord) -> _Event:
         values = getattr(record, "fields", None)
         given = values.items() if isinstance(values, Mapping) else ()
         cleaned = {self._text(key): self._clean(value) for key, value in given}
         raised = record.exc_info[1] if record.exc_info else None
         if raised is not None:
             cleaned["error"] = self._text(_described(raised))
-            cleaned["at"] = _innermost_line(raised)
-        return self._line(
-            _Event(
-                at=dt.datetime.fromtimestamp(record.created, dt.UTC),
-                level=record.levelname.lower(),
-                logger=record.name,
-                sentence=self._text(_sentence(record)),
-                fields=cleaned,
-                traceback=self._text(_traceback(raised)) if raised and self._tracebacks else "",
-            )
+            cleaned["at"] = self._text(_innermost_line(raised))
+        return _Event(
+            at=dt.datetime.fromtimestamp(record.created, dt.UTC),
+            level=self._text(record.levelname.lower()),
+            logger=self._text(record.name),
+            sentence=self._text(_sentence(record)),
+            fields=cleaned,
+            traceback=self._text(_traceback(raised)) if raised and self._tracebacks else "",
         )
 
     def _clean(self, value: object) -> Value:
@@ -141,12 +179,7 @@ class _Formatter(logging.Formatter):
         return text
 
     def _text(self, value: object) -> str:
-        return self._secrets.sub("***", _written(value))
-
-
-def _forms(secret: str) -> tuple[str, ...]:
-    """How a secret may be written: as it is, in JSON, by `repr`, and in a URL."""
-    return (secret, json.dumps(secret)[1:-1], repr(secret)[1:-1], quote(secret, safe=""), quote(secret))
+        return self._hide(_written(value))
 
 
 def _written(value: object) -> str:
@@ -184,18 +217,40 @@ def _json_line(event: _Event) -> str:
     )
 
 
-def _terminal_line(event: _Event) -> str:
-    return f"{event.at.astimezone():%Y-%m-%d %H:%M:%S} {event.level:<7} " + "\n".join(_text_lines(event))
+def _terminal_line(event: _Event, colours: Mapping[str, int]) -> str:
+    level = f"{_escaped(event.level):<7}"
+    if colour := colours.get(event.level):
+        level = f"\x1b[{colour}m{level}\x1b[0m"
+    return f"{event.at.astimezone():%Y-%m-%d %H:%M:%S} {level} " + "\n".join(_text_lines(event))
 
 
-def _journal_line(event: _Event) -> str:
-    prefix = f"<{_PRIORITIES.get(event.level, 6)}>"
+def _prefixed_line(event: _Event) -> str:
+    prefix = f"<{_priority(event)}>"
     return "\n".join(prefix + line for line in _text_lines(event))
+
+
+def _entry(event: _Event) -> Iterator[tuple[str, str]]:
+    """The entry of the journal: a list is a field with several values, so that each can be looked for."""
+    yield "MESSAGE", "\n".join(_text_lines(event))
+    yield "PRIORITY", str(_priority(event))
+    yield "SYSLOG_IDENTIFIER", "condord"
+    yield "CONDORD_LOGGER", event.logger
+    yield "CONDORD_EVENT", event.sentence
+    for key, of in event.fields.items():
+        values = of[:_MOST_VALUES] if isinstance(of, list) else [of]
+        for value in values:
+            if value is not None:
+                yield journal.field_name(f"condord_{key}"), value if isinstance(value, str) else _word(value)
+
+
+def _priority(event: _Event) -> int:
+    return _PRIORITIES.get(event.level, 6)
 
 
 def _text_lines(event: _Event) -> list[str]:
     """The line of the event and, indented so that none of them looks like an event, those of its traceback."""
-    words = [_escaped(event.sentence), *(f"{_escaped(key)}={_word(of)}" for key, of in event.fields.items())]
+    known = [f"{_escaped(key)}={_word(of)}" for key, of in event.fields.items() if of is not None]
+    words = [_escaped(event.sentence), *known]
     return [" ".join(words), *("    " + _escaped(line) for line in event.traceback.splitlines())]
 
 

@@ -75,7 +75,7 @@ class Vigil:
 
 
 def _tell(watched: int) -> None:
-    fields = {"looks": STEPS, "stack": stack(watched)}
+    fields = {"code": "hung", "looks": STEPS, "stack": stack(watched)}
     _log.error("The event loop gives no sign of life, the process ends", extra={"fields": fields})
 
 

@@ -12,6 +12,7 @@ reset time; here `now` is in monotonic seconds.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterator
 
 from pybreaker import STATE_HALF_OPEN, STATE_OPEN, CircuitBreaker
@@ -21,14 +22,18 @@ from condord.upstream.faults import RestFault, breaker_fault
 
 _STATES: dict[str, BreakerState] = {STATE_OPEN: "open", STATE_HALF_OPEN: "halfOpen"}
 
+_log = logging.getLogger(__name__)
+
 
 class Breaker:
-    """Opens after `failures` in a row, and lets a probe go `reset_seconds` later."""
+    """Opens after `failures` in a row, and lets a probe go `reset_seconds` later; `name` is for the log."""
 
-    def __init__(self, failures: int, reset_seconds: float) -> None:
+    def __init__(self, failures: int, reset_seconds: float, name: str = "main") -> None:
+        self._name = name
         self._reset_seconds = reset_seconds
         self._circuit = CircuitBreaker(fail_max=failures, throw_new_error_on_trip=False)
         self._opened = 0.0
+        self._broke = 0.0
         self._is_probing = False
         self._cause: RestFault | None = None
 
@@ -76,12 +81,29 @@ class Breaker:
             return
         if outage is None:
             self._circuit.call(_succeed)
+            if is_probe:
+                self._log_closed(now)
             return
         self._cause = outage
         with contextlib.suppress(_Outage):
             self._circuit.call(_fail)
         if self.state == "open":
             self._opened = now
+            self._log_open(outage, now, is_probe=is_probe)
+
+    def _log_open(self, outage: RestFault, now: float, *, is_probe: bool) -> None:
+        """Once for an outage, however many probes fail."""
+        fields = {"breaker": self._name, "code": outage.code, "retry_seconds": self._reset_seconds}
+        if is_probe:
+            _log.debug("REST breaker stays open", extra={"fields": fields})
+            return
+        self._broke = now
+        fields = {**fields, "reason": outage.reason}
+        _log.warning("REST breaker opened, Alpaca is not asked for now", extra={"fields": fields})
+
+    def _log_closed(self, now: float) -> None:
+        fields = {"breaker": self._name, "lasted_seconds": round(now - self._broke, 1)}
+        _log.info("REST breaker closed, Alpaca is asked again", extra={"fields": fields})
 
 
 class _Outage(Exception):

@@ -41,6 +41,7 @@ _REASONS: dict[wire.State, str] = {
     "reconnecting": "the connection is made anew, as the configuration was reloaded",
 }
 """Where a stream that is not up has met no fault."""
+_UP = ("live", "closed")
 
 _log = logging.getLogger(__name__)
 
@@ -64,7 +65,7 @@ class Health:
         self._now_at = now_at
         self._failures: dict[str, _Failure] = {}
         self._shown: tuple[wire.State, wire.Code | None] = ("starting", None)
-        self._since = now_at()
+        self._since = self._down_since = now_at()
         self._noticed: dict[wire.NoticeCode, dt.datetime] = {}
         self._attempt: tuple[float, dt.datetime] | None = None
 
@@ -76,8 +77,9 @@ class Health:
         except RestFault as fault:
             self._note(what, fault)
         else:
-            if self._failures.pop(what, None) is not None:
-                _log.info("REST reading works again", extra={"fields": {"reading": what}})
+            if (failure := self._failures.pop(what, None)) is not None:
+                fields = {"reading": what, "code": failure.error.code, "lasted_seconds": self._seconds(failure.since)}
+                _log.info("REST reading works again", extra={"fields": fields})
         tell()
 
     def is_good(self, *readings: str) -> bool:
@@ -148,11 +150,20 @@ class Health:
     def _log_state(self, state: wire.State, reason: str | None, code: wire.Code | None) -> None:
         if (state, code) == self._shown:
             return
-        if state != self._shown[0]:
+        was = self._shown[0]
+        if state != was:
             self._since = self._now_at()
         self._shown = (state, code)
-        fields = {"state": state, "code": code, "reason": reason}
+        fields: dict[str, object] = {"state": state, "code": code, "reason": reason, "was": was}
+        if was in _UP and state not in _UP:
+            self._down_since = self._since
+        elif state in _UP and was not in _UP:
+            fields["lasted_seconds"] = self._seconds(self._down_since)
         _log.log(_LEVELS[state], "Option stream changed state", extra={"fields": fields})
+
+    def _seconds(self, since: dt.datetime) -> float:
+        """How long something has lasted that is over now."""
+        return round((self._now_at() - since).total_seconds(), 1)
 
     def _next_attempt_at(self) -> dt.datetime | None:
         """Reckoned once for each wait, so that it does not tremble."""
@@ -191,12 +202,14 @@ class Health:
         ]
         for code, is_so, text, symbols in told:
             if not is_so:
-                if self._noticed.pop(code, None) is not None:
-                    _log.info("Notice is over", extra={"fields": {"code": code}})
+                if (since := self._noticed.pop(code, None)) is not None:
+                    fields = {"code": code, "lasted_seconds": self._seconds(since)}
+                    _log.info("Notice is over", extra={"fields": fields})
                 continue
             if code not in self._noticed:
                 self._noticed[code] = self._now_at()
-                _log.warning("Notice", extra={"fields": {"code": code, "text": text, "symbols": list(symbols)}})
+                about = {"symbols": named(symbols)} if symbols else {}
+                _log.warning("Notice", extra={"fields": {"code": code, "reason": text, **about}})
             since = self._noticed[code]
             yield wire.Notice(code=code, text=text, symbols=list(symbols), since=since)
 

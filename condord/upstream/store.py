@@ -93,7 +93,7 @@ class Store:
     def _tell(self, action: str, path: Path, reason: str) -> None:
         if f"{action} {path}" not in self._told:
             self._told.add(f"{action} {path}")
-            fields = {"action": action, "path": str(path), "reason": reason}
+            fields = {"code": "noStateFile", "action": action, "path": str(path), "reason": reason}
             _log.warning("State file cannot be used; running without it", extra={"fields": fields})
 
 

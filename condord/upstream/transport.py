@@ -7,9 +7,11 @@ all, retries with blocking sleeps that its constructor cannot turn off, and read
 from __future__ import annotations
 
 import io
+import logging
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
@@ -21,6 +23,8 @@ ATTEMPT_FACTOR = 2.0
 MOST_BYTES = 32 << 20
 _CHUNK_BYTES = 65536
 
+_log = logging.getLogger(__name__)
+
 
 def tame(client: RESTClient, timeout_seconds: float, heard: Callable[[Mapping[str, str]], None]) -> None:
     """Give a client timeouts and take its own retries away; `heard` gets the headers of each answer, on any thread."""
@@ -29,13 +33,26 @@ def tame(client: RESTClient, timeout_seconds: float, heard: Callable[[Mapping[st
 
     def request_in_time(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - requests' own signature
         kwargs = {"timeout": (timeout_seconds, timeout_seconds), **kwargs, "stream": True}
-        deadline = time.monotonic() + ATTEMPT_FACTOR * timeout_seconds
-        response = request(*args, **kwargs)
-        heard(response.headers)
-        return _with_body(response, deadline)
+        began = time.monotonic()
+        status = None
+        try:
+            response = request(*args, **kwargs)
+            status = response.status_code
+            heard(response.headers)
+            return _with_body(response, began + ATTEMPT_FACTOR * timeout_seconds)
+        finally:
+            _log_request(args, status, began)
 
     session.request = request_in_time  # type: ignore[method-assign]
     client._retry = 0  # noqa: SLF001 - see the docstring of this file
+
+
+def _log_request(args: tuple[Any, ...], status: int | None, began: float) -> None:
+    """Tell of an attempt that is over; without a status where no answer came. A query has all the symbols in it."""
+    method, url = args[:2]
+    ms = round((time.monotonic() - began) * 1000)
+    fields = {"method": method, "endpoint": urlsplit(url).path, "status": status, "ms": ms}
+    _log.debug("REST request", extra={"fields": fields})
 
 
 def close(client: RESTClient) -> None:
