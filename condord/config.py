@@ -7,14 +7,12 @@ Rules:
     Every fault is found and reported at once, one line each; nothing is guessed, rounded or left out.
     A value whose name or look may be that of a secret is never repeated in a fault.
     What each key is for stands in condord.toml.example; a test holds the two together.
-    A bound of `_MOST` only keeps a number finite: a million seconds are eleven days.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -22,11 +20,12 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from condord import toml_text
 from condord.errors import ConfigError
 
 SYSTEM_PATH = Path("/etc/condord/condord.toml")
 
-_MOST = 1_000_000
+_MOST = 1_000_000  # only keeps a number finite: a million seconds are eleven days
 _UDS_BYTES = 107  # sun_path of unix(7) holds 108 with its closing zero
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 _SECRET_NAME = re.compile(r"secret|key|token|passw|pwd|credential|auth|apca", re.IGNORECASE)
@@ -34,6 +33,8 @@ _SECRET_LOOK = re.compile(r"[A-Za-z0-9]{20,}")
 _USER_PART = re.compile(r"//[^/]*@")
 _SHOWN = 60  # characters of a value in a fault
 _AUTHORITY = r"[A-Za-z0-9._:\[\]-]+"
+_PORT = r"(:(?!0|[7-9][0-9]{4}|6[6-9][0-9]{3}|65[6-9][0-9]{2}|655[4-9][0-9]|6553[6-9])[0-9]{1,5})?"  # up to 65535
+_PLACE = rf"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]){_PORT}(/[!-~]*)?"
 
 
 def _like(pattern: str, allowed: str) -> Meta:
@@ -41,8 +42,8 @@ def _like(pattern: str, allowed: str) -> Meta:
 
 
 FilePath = Annotated[str, _like(r"[^\x00-\x1f\x7f\ud800-\udfff]*", "a path, or empty")]
-HttpUrl = Annotated[str, _like(rf"(https?://{_AUTHORITY}(/[!-~]*)?)?", "empty or an http(s):// URL without a user")]
-SocketUrl = Annotated[str, _like(rf"(wss?://{_AUTHORITY}(/[!-~]*)?)?", "empty or a ws(s):// URL without a user")]
+HttpUrl = Annotated[str, _like(rf"(https?://{_PLACE})?", "empty or an http(s):// URL without a user")]
+SocketUrl = Annotated[str, _like(rf"(wss?://{_PLACE})?", "empty or a ws(s):// URL without a user")]
 Host = Annotated[str, _like(r"[A-Za-z0-9._:%-]{1,253}", "a host name or an address, IPv6 without brackets")]
 HostName = Annotated[str, _like(_AUTHORITY, "host names, without a scheme")]
 Origin = Annotated[str, _like(rf"[a-z][a-z0-9+.-]*://{_AUTHORITY}", "origins, https://example.org, no path")]
@@ -137,6 +138,19 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     origins: Mapping[str, str]
 
 
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What could be read, faults or not: a key at fault is as a weaker source says, or at its default.
+
+    `unsure` are the keys of which a source says something else, or may: those at fault and, of a file that could not be
+    read whole, those that nobody has given.
+    """
+
+    loaded: Loaded
+    faults: tuple[str, ...]
+    hint: str
+    unsure: frozenset[str]
+
+
 class Field(msgspec.Struct, frozen=True, kw_only=True):
     """One key: `type` is what msgspec converts to, `allowed` a phrase for people."""
 
@@ -197,15 +211,20 @@ def candidates(path: Path | None, environ: Mapping[str, str]) -> tuple[Path, ...
 
 
 def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Loaded:
-    """Read the configuration from all its sources.
+    """As `read`, but a fault raises ConfigError, with all of them, one line each."""
+    reading = read(path, environ, flags)
+    if reading.faults:
+        raise ConfigError(reading.faults, reading.hint)
+    return reading.loaded
+
+
+def read(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Reading:
+    """Read whatever can be read of the configuration, and all its faults.
 
     Args:
         path: the value of `--config`, None without one.
         environ: the environment; variables that are no configuration are ignored.
         flags: key paths and the values given on the command line; None means not given.
-
-    Raises:
-        ConfigError: with all faults, one line each.
     """
     sheet = _Sheet()
     places = candidates(path, environ)
@@ -216,7 +235,7 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
     for name, value in flags.items():
         if value is not None:
             sheet.take("flag", "flag", name, value)
-    return sheet.loaded(found)
+    return sheet.reading(found)
 
 
 def refusals(config: Config) -> tuple[tuple[tuple[str, ...], str], ...]:
@@ -254,6 +273,8 @@ class _Sheet:
         self._values = {name: field.default for name, field in self.fields.items()}
         self._origins = dict.fromkeys(self.fields, "default")
         self._places: dict[str, str] = {}
+        self._hint = "Correct the values named above."
+        self._is_whole = True
 
     def take(self, place: str, origin: str, name: str, value: object) -> None:
         """Take a value that stands at `place`, or note its fault."""
@@ -274,19 +295,26 @@ class _Sheet:
         """Note what is wrong with a value."""
         self.faults.append(f"{place}: {_plain(name)} = {_shown(name, value)}: {text}")
 
-    def loaded(self, path: Path | None) -> Loaded:
-        """The configuration, if nothing is wrong with its values, nor between them."""
+    def unreadable(self, place: str, text: str, hint: str = "", name: str = "") -> None:
+        """Note that the file, or the key `name` in it, says nobody knows what."""
+        self.faults.append(f"{place}: {text}")
+        self._hint = hint or self._hint
+        self._is_whole = self._is_whole and bool(name)
+        self._faulty |= {name} & self.fields.keys()
+
+    def reading(self, path: Path | None) -> Reading:
+        """The configuration, and what is wrong with its values or between them."""
         parts: dict[str, dict[str, Any]] = {}
         for name, field in self.fields.items():
             parts.setdefault(field.section, {})[field.key] = self._values[name]
         config = msgspec.convert(parts, Config)
+        unsure = self._faulty | (set() if self._is_whole else self.fields.keys() - self._places.keys())
         for names, text in refusals(config):
-            if not self._faulty.intersection(names):
+            if not unsure.intersection(names):
                 place = next(self._places[name] for name in names if name in self._places)
                 self.fault(place, names[0], self._values[names[0]], text)
-        if self.faults:
-            raise ConfigError(self.faults)
-        return Loaded(config=config, path=path, origins=self._origins)
+        loaded = Loaded(config=config, path=path, origins=self._origins)
+        return Reading(loaded=loaded, faults=tuple(self.faults), hint=self._hint, unsure=frozenset(unsure))
 
     def _nearest(self, name: str) -> str:
         from difflib import get_close_matches  # 9 ms, only for who mistyped
@@ -303,50 +331,29 @@ class _Sheet:
 
 
 def _take_file(sheet: _Sheet, path: Path) -> None:
-    text = _read(path)
-    try:
-        parsed = tomllib.loads(text)
-    except (ValueError, RecursionError) as error:  # besides TOMLDecodeError: 5000 digits, 5000 brackets
-        said = re.search(r"(.*) \(at line (\d+)", str(error))
-        line = said[2] if said else str(text.count("\n") + 1)
-        sheet.faults.append(f"{_plain(str(path))}:{line}: broken TOML: {said[1] if said else error}")
-        return
-    for section, table in parsed.items():
-        if section not in Config.__struct_fields__:
-            sheet.take(_place(path, text, section, ""), "", section, table)
-        elif not isinstance(table, dict):
-            sheet.fault(_place(path, text, section, ""), section, table, f"allowed is a table, [{section}]")
-        else:
-            for key, value in table.items():
-                sheet.take(_place(path, text, section, key), f"file {path}", f"{section}.{key}", value)
-
-
-def _read(path: Path) -> str:
+    shown = _plain(str(path))
     try:
         raw = path.read_bytes()
+        text = toml_text.read(raw.decode("utf-8-sig"))
     except OSError as error:
-        hint = "Name a readable file with --config or $CONDORD_CONFIG; condord.toml.example shows what it holds."
-        raise ConfigError([f"{_plain(str(path))}: cannot be read: {error.strerror}"], hint) from error
-    try:
-        return raw.decode("utf-8-sig")
+        hint = "Name a readable file with --config or $CONDORD_CONFIG, or see `condord config init`."
+        sheet.unreadable(shown, f"cannot be read: {error.strerror}", hint)
+        return
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise ConfigError([f"{_plain(str(path))}:{line}: this is not UTF-8"], "Save the file as UTF-8.") from error
-
-
-def _place(path: Path, text: str, section: str, key: str) -> str:
-    """The file and, where a plain scan finds it, the line of a key (`key` empty: of the section)."""
-    name = f"{section}.{key}" if key else section
-    current = ""
-    for number, line in enumerate(text.split("\n"), 1):
-        left, equals, _ = line.replace('"', "").replace("'", "").partition("=")
-        if left.lstrip().startswith("["):
-            current = here = left.partition("]")[0].strip("[ \t")
-        else:
-            here = f"{current}.{left.strip()}".strip(".") if equals else ""
-        if here == name or here.startswith(f"{name}."):
-            return f"{_plain(str(path))}:{number}"
-    return _plain(str(path))
+        sheet.unreadable(f"{shown}:{line}", "this is not UTF-8", "Save the file as UTF-8.")
+        return
+    for line, name, fault in text.faults:
+        sheet.unreadable(f"{shown}:{line}", f"broken TOML: {_plain(fault)}", name=name)
+    for line, section, key, value in text.entries:
+        place = f"{shown}:{line}" if line else shown
+        if section not in Config.__struct_fields__:
+            if not key:
+                sheet.take(place, "", section, value)
+        elif key:
+            sheet.take(place, f"file {path}", f"{section}.{key}", value)
+        elif not isinstance(value, dict):
+            sheet.fault(place, section, value, f"allowed is a table, [{section}]")
 
 
 def _take_environment(sheet: _Sheet, environ: Mapping[str, str]) -> None:

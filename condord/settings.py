@@ -34,7 +34,6 @@ LIVE_KEYS = frozenset(
         "server.allowed_hosts",
         "server.allowed_origins",
         "server.max_subscribers",
-        "server.heartbeat_seconds",
         "server.compression",
         "log.level",
         "log.format",

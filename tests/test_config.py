@@ -133,6 +133,50 @@ def test_broken_toml_does_not_hide_the_faults_elsewhere(write):
     assert len(faults_of(write("["), {"CONDORD_SERVER_PORT": "x"}, {"log.level": "loud"})) == 3
 
 
+def test_a_missing_file_does_not_hide_the_faults_elsewhere(tmp_path):
+    faults = faults_of(tmp_path / "none.toml", {"CONDORD_SERVER_PORT": "x"}, {"log.level": "loud"})
+    assert [fault.split(": ")[0] for fault in faults] == [
+        str(tmp_path / "none.toml"),
+        "environment CONDORD_SERVER_PORT",
+        "flag",
+    ]
+
+
+def test_in_one_file_broken_lines_keys_given_twice_unknown_keys_and_wrong_values_are_told_together(write):
+    path = write(
+        "[server]\nport = 9:00\nhost = 'a b'\nuds = ''\nuds = '/x'\nprot = 1\n[[log]]\n[alpaca]\npaper = True\n"
+    )
+    assert faults_of(path) == (
+        f"{path}:2: broken TOML: Expected newline or end of document after a statement",
+        f"{path}:5: broken TOML: server.uds stands on line 4 already",
+        f"{path}:9: broken TOML: Invalid value",
+        f"{path}:3: server.host = 'a b': allowed is a host name or an address, IPv6 without brackets",
+        f"{path}:6: server.prot = 1: unknown key; the nearest known key is server.port (CONDORD_SERVER_PORT)",
+        f"{path}:7: log = [a table]: allowed is a table, [log]",
+    )
+
+
+def test_what_a_file_that_cannot_be_read_may_say_is_no_fault(write):
+    environ = {"CONDORD_SERVER_HOST": "0.0.0.0", "CONDORD_STREAM_BACKOFF_MIN_SECONDS": "90"}  # noqa: S104
+    assert len(faults_of(write("[server\n"), environ)) == 1
+
+
+def test_a_value_at_fault_stays_as_a_weaker_source_says_and_is_unsure(write):
+    path = write("[server]\nport = 7\nhost = 'localhost'\n")
+    reading = config.read(path, {"CONDORD_SERVER_PORT": "x"}, {})
+    server = reading.loaded.config.server
+    assert (server.port, server.host, reading.unsure) == (7, "localhost", {"server.port"})
+    assert len(reading.faults) == 1
+
+
+def test_of_a_broken_line_its_key_is_unsure_and_of_a_broken_file_all_that_nothing_stronger_says(write):
+    environ = {"CONDORD_LOG_LEVEL": "error"}
+    line = config.read(write("[server]\nport = x\nhost = 'localhost'\nprot = y\n"), environ, {})
+    assert (line.unsure, line.loaded.config.server.host) == ({"server.port"}, "localhost")
+    file = config.read(write("[server\nport = 1\nhost = 'localhost'\n"), environ, {})
+    assert set(FIELDS) - file.unsure == {"log.level"}
+
+
 # Precedence and origins
 
 
@@ -296,7 +340,8 @@ def test_a_secret_in_a_mistaken_variable_is_not_repeated(nowhere):
         ("server.host", ["localhost", "127.0.0.2", "::1"], ["", "[::1]", "a b", "http://x"]),
         ("server.allowed_hosts", [["a.example:8420", "[::1]"]], ["a", ["http://a"], [""], [1]]),
         ("server.allowed_origins", [["https://a.example:1", "app://x"]], [["*"], ["https://a/"], ["a"]]),
-        ("alpaca.trading_url", ["", "http://127.0.0.1:1/x", "https://[::1]"], ["ws://x", "http://", "x"]),
+        ("alpaca.trading_url", ["", "http://127.0.0.1:1/x", "https://[::1]"], ["ws://x", "http://", "x", "http://[x]"]),
+        ("alpaca.data_url", ["http://x:1", "http://x:65535/y"], ["http://x:0", "http://x:65536", "http://x:99999"]),
         ("alpaca.option_stream_url", ["", "wss://x/v1beta1/opra"], ["http://x", "ws://a b", "ws://x/\n"]),
         ("alpaca.paper", [True, False], [1, "true"]),
         ("log.format", ["text", "json"], ["xml", "JSON"]),

@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -38,6 +41,17 @@ def changed(*names, config=None):
 
 def test_every_live_key_exists():
     assert {field.name for field in configuration.fields()} >= settings.LIVE_KEYS
+
+
+def test_the_readme_has_each_key_where_a_running_daemon_takes_it():
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    rows = [row.split("|")[1:4] for row in readme.split("| section |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]]
+    live, waiting = (
+        [f"{row[0].strip(' `[]')}.{key}" for row in rows for key in re.findall(r"`([a-z_]+)`", row[column])]
+        for column in (1, 2)
+    )
+    assert sorted(live) == sorted(settings.LIVE_KEYS)
+    assert sorted([*live, *waiting]) == sorted(field.name for field in configuration.fields())
 
 
 def test_what_differs_is_named_in_the_order_of_the_file():
