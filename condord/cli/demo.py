@@ -22,12 +22,13 @@ from contextlib import contextmanager, suppress
 
 import msgspec
 
+from condord.cli.progress import progress
 from condord.cli.screen import plain, tell
 from condord.errors import Unavailable
 
 CREDENTIALS: Mapping[str, str] = {"APCA_API_KEY_ID": "DEMOKEYID", "APCA_API_SECRET_KEY": "made-up-for-the-demo"}
 READY_SECONDS = 20.0
-STOP_SECONDS = 3.0
+STOP_SECONDS = 1.0
 
 _COMMAND = (sys.executable, "-m", "condord", "simulate", "--port", "0", "--json", "--until-eof")
 _HINT = "Run `condord simulate` by itself to see what is wrong."
@@ -77,7 +78,8 @@ def simulator(command: tuple[str, ...] = _COMMAND) -> Iterator[Ready]:
     ending = threading.Event()
     passing = threading.Thread(target=_pass_on, args=(child, ending), daemon=True)
     try:
-        ready = _ready(child)
+        with progress("starting the local Alpaca"):
+            ready = _ready(child)
         passing.start()
         yield ready
     finally:

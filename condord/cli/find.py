@@ -13,13 +13,13 @@ from collections.abc import Mapping
 import typer
 
 from condord import config
-from condord.client import Daemon
+from condord.client import TIMEOUT_SECONDS, Daemon
 from condord.credentials import read_token
 from condord.errors import ConfigError, Refused, Unavailable
 
 
-def find(url: str | None, environ: Mapping[str, str]) -> Daemon:
-    """The daemon to ask.
+def find(url: str | None, environ: Mapping[str, str], timeout_seconds: float = TIMEOUT_SECONDS) -> Daemon:
+    """The daemon to ask, and to wait for as long as `timeout_seconds`.
 
     Raises:
         typer.BadParameter: `--url` is no address.
@@ -35,7 +35,7 @@ def find(url: str | None, environ: Mapping[str, str]) -> Daemon:
     if not (token.isascii() and token.isprintable()):
         raise Refused("the token holds characters that no token has", "Correct $CONDORD_TOKEN.")
     try:
-        return Daemon(named, token)
+        return Daemon(named, token, timeout_seconds=timeout_seconds)
     except ValueError as error:
         if url:
             raise typer.BadParameter(str(error), param_hint="'--url'") from error

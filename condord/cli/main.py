@@ -1,6 +1,8 @@
 """Decides how a command ends: what is said on stderr, and the exit code.
 
 Rules:
+    A command is a module of this package with a function, or a typer of its own, of its name, and an `EXAMPLE`; only
+    the one that is asked for is imported.
     A failure is a line that says what is wrong and a line that says what to do (faults of a configuration: one
     line each). The exit code is the error's own; misuse is 2, a bug of ours 70.
     A traceback is shown for a bug only, and only with `--log-level debug` or CONDORD_LOG_LEVEL=debug.
@@ -13,6 +15,7 @@ import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -21,11 +24,14 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from condord import __version__
-from condord.cli import positions, simulate, start, status, stream
 from condord.cli.screen import emit, plain, settle, tell
-from condord.errors import EXIT_BUG, CondordError, ConfigError
+from condord.errors import EXIT_BUG, EXIT_FAILED, CondordError, ConfigError
 
 EXIT_INTERRUPTED = 130
+_COMPLETION = frozenset({"--install-completion", "--show-completion"})
+_COMPLETION_HINT = "`condord --show-completion` shows what the shell has to read."
+_ASKING = frozenset({"positions", "stream", "status"})
+COMMANDS = ("start", "positions", "stream", "status", "check", "config", "simulate")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -33,6 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     chosen = list(sys.argv[1:] if arguments is None else arguments)
     code = run(chosen)
     settle()
+    if chosen and chosen[0] in _ASKING:
+        os._exit(code)  # all is written and nothing is held: 30 ms that the interpreter would spend on tidying up
     sys.exit(code)
 
 
@@ -40,31 +48,49 @@ def run(arguments: Sequence[str]) -> int:
     """Run the command line; the exit code."""
     try:
         # Not standalone: typer returns the code of an Exit, and leaves every error to us.
-        return application()(list(arguments), prog_name="condord", standalone_mode=False) or 0
+        return application(next(iter(arguments), ""))(list(arguments), prog_name="condord", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
     except CondordError as error:
         faults = error.faults if isinstance(error, ConfigError) else (str(error),)
         return _fail(faults, error.hint, error.exit_code)
+    except OSError as error:
+        if not _COMPLETION.isdisjoint(arguments):  # typer writes the shell's files, and to stdout
+            return _fail((f"cannot write the completion: {error.strerror}",), _COMPLETION_HINT, EXIT_FAILED)
+        return _bug(error, arguments)
     except Exception as error:  # noqa: BLE001, here ends what nobody else has caught
         if hasattr(error, "format_message"):  # click's UsageError, which typer has under a changing private name
             return _misuse(error)
-        if _debugging(arguments):
-            tell(traceback.format_exc().rstrip())
-        hint = "Run it again with --log-level debug (any command: CONDORD_LOG_LEVEL=debug) and report what it shows."
-        return _fail((f"a bug of condord: {type(error).__name__} {_place(error)}",), hint, EXIT_BUG)
+        return _bug(error, arguments)
 
 
-def application() -> typer.Typer:
-    """The commands; rich's markup is off, it would cost every `--help` and every misuse 60 ms."""
-    app = typer.Typer(name="condord", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-    app.callback(cls=_Commands, invoke_without_command=True)(_condord)
-    app.command("start", cls=_Command)(start.start)
-    app.command("positions", cls=_Command)(positions.positions)
-    app.command("stream", cls=_Command)(stream.stream)
-    app.command("status", cls=_Command)(status.status)
-    app.command("simulate", cls=_Command)(simulate.simulate)
+def application(wanted: str = "") -> typer.Typer:
+    """The command `wanted`, or all, if it is none: the others would cost it 20 ms.
+
+    rich's markup is off, it would cost every `--help` and every misuse 60 ms.
+    """
+    names = [wanted] if wanted in COMMANDS else COMMANDS
+    app = typer.Typer(
+        name="condord",
+        add_completion=wanted not in COMMANDS,  # two options of the program itself
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    app.callback(cls=_Commands, invoke_without_command=True, epilog=_epilog("condord start --demo"))(_condord)
+    for name in names:
+        module = import_module(f"condord.cli.{name}")
+        command = getattr(module, name)
+        if isinstance(command, typer.Typer):
+            for each in command.registered_commands:
+                each.cls = _Command
+            app.add_typer(command, name=name, cls=_Commands, epilog=_epilog(module.EXAMPLE))
+        else:
+            app.command(name, cls=_Command, epilog=_epilog(module.EXAMPLE))(command)
     return app
+
+
+def _epilog(example: str) -> str:
+    return f"\b\nExample:\n  {example}"
 
 
 class _Command(TyperCommand):
@@ -112,6 +138,13 @@ def _fail(faults: Sequence[str], hint: str, exit_code: int) -> int:
     if hint:
         tell(f"hint: {plain(hint)}")
     return exit_code
+
+
+def _bug(error: Exception, arguments: Sequence[str]) -> int:
+    if _debugging(arguments):
+        tell("".join(traceback.format_exception(error)).rstrip())
+    hint = "Run it again with --log-level debug (any command: CONDORD_LOG_LEVEL=debug) and report what it shows."
+    return _fail((f"a bug of condord: {type(error).__name__} {_place(error)}",), hint, EXIT_BUG)
 
 
 def _misuse(error: Exception) -> int:

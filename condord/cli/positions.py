@@ -7,15 +7,24 @@ from typing import Annotated
 
 import typer
 
+from condord.cli import complete
 from condord.cli.find import find
+from condord.cli.progress import progress
 from condord.cli.screen import emit, screen
 from condord.cli.table import text
-from condord.cli.watch import keep_watching
+
+EXAMPLE = "condord positions --watch"
 
 
 def positions(
     condor_id: Annotated[
-        str | None, typer.Argument(metavar="ID", help="One condor, as named in the table.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="ID",
+            help="One condor, as named in the table.",
+            show_default=False,
+            autocompletion=complete.condor_ids,
+        ),
     ] = None,
     *,
     as_json: Annotated[bool, typer.Option("--json", help="The daemon's own JSON.")] = False,
@@ -28,10 +37,10 @@ def positions(
     """
     daemon = find(url, os.environ)
     if watch:
+        from condord.cli.watch import keep_watching  # 5 ms
+
         keep_watching(daemon, condor_id, as_json=as_json)
         return
-    body = daemon.positions() if condor_id is None else daemon.condor(condor_id)
-    if as_json:
-        emit(body + b"\n")
-    else:
-        emit(text(body, condor_id, screen(os.environ)))
+    with progress(f"waiting for {daemon.address.url}"):
+        body = daemon.positions() if condor_id is None else daemon.condor(condor_id)
+    emit(body + b"\n" if as_json else text(body, condor_id, screen(os.environ)))

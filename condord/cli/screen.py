@@ -2,17 +2,19 @@
 
 Rules: colour only on a terminal, never with NO_COLOR or TERM=dumb. A reader that has gone away (`| head`) has
 had what it wanted: the command ends with 0 and without a word; any other fault of stdout is an error. stderr that
-cannot be written ends nothing. What comes from outside is shown without its
-control characters, which could repaint the terminal.
+cannot be written ends nothing. What comes from outside is shown without its control characters, which could repaint the
+terminal. Signs that the locale does not have are spelled in ASCII, each by one letter where columns are aligned.
 """
 
 from __future__ import annotations
 
 import errno
+import io
 import os
+import re
 import shutil
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TextIO
 
@@ -21,7 +23,13 @@ import typer
 
 from condord.errors import EXIT_FAILED, CondordError
 
+STYLES = {"good": "green", "bad": "red", "warn": "yellow", "faint": "dim", "strong": "bold"}
+"""Our words, and rich's."""
+
 _CODES = {"good": "32", "bad": "31", "warn": "33", "faint": "2", "strong": "1"}
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*m")
+_ASCII = str.maketrans({"—": "-", "·": "|", "…": "..."})
+_ASCII_LOCALES = frozenset({"C", "POSIX"})
 
 
 class Unwritable(CondordError):
@@ -52,6 +60,11 @@ def on_terminal() -> bool:
     return sys.stdout is not None and sys.stdout.isatty()
 
 
+def can_paint(environ: Mapping[str, str]) -> bool:
+    """Whether stdout is a terminal that can be painted upon."""
+    return on_terminal() and environ.get("TERM") != "dumb"
+
+
 def screen(environ: Mapping[str, str]) -> Screen:
     """What stdout is. A pipe has the width of $COLUMNS, or none: its lines are for programs that do not wrap."""
     if on_terminal():
@@ -69,10 +82,33 @@ def emit(data: str | bytes) -> None:
         Unwritable: stdout is full or closed.
     """
     with writing() as out:
-        raw = data.encode(out.encoding or "utf-8", "replace") if isinstance(data, str) else data
+        raw = spelled(data, _encoding(out, os.environ)) if isinstance(data, str) else data
         out.flush()
         out.buffer.write(raw)
         out.buffer.flush()
+
+
+def emit_if_possible(data: str) -> None:
+    """Write to stdout; no matter, if it cannot be written any more."""
+    with suppress(typer.Exit, Unwritable):
+        emit(data)
+
+
+def spelled(text: str, encoding: str) -> bytes:
+    """`text` in `encoding`, where it does not have our signs in letters that it has."""
+    try:
+        return text.encode(encoding)
+    except UnicodeEncodeError:
+        return text.translate(_ASCII).encode(encoding, "replace")
+
+
+def _encoding(out: TextIO, environ: Mapping[str, str]) -> str:
+    """What the reader reads: in the C locale Python takes UTF-8 for granted (PEP 538, PEP 540), a terminal may not."""
+    python_told = environ.get("PYTHONIOENCODING") or environ.get("PYTHONUTF8")
+    language = environ.get("LANG") if environ.get("LC_CTYPE", "C.UTF-8") == "C.UTF-8" else ""
+    if (environ.get("LC_ALL") or language) in _ASCII_LOCALES and not python_told:
+        return "ascii"
+    return out.encoding or "utf-8"
 
 
 @contextmanager
@@ -92,8 +128,10 @@ def writing() -> Iterator[TextIO]:
 
 def tell(text: str) -> None:
     """Write a line to stderr, if it can be written."""
-    with suppress(OSError):
-        typer.echo(text, err=True)
+    if sys.stderr is not None:
+        with suppress(OSError):
+            encoding = _encoding(sys.stderr, os.environ)
+            typer.echo(spelled(text, encoding).decode(encoding), err=True)
 
 
 def settle() -> None:
@@ -112,6 +150,32 @@ def _forget(file: TextIO) -> None:
         devnull = os.open(os.devnull, os.O_WRONLY)
         os.dup2(devnull, file.fileno())
         os.close(devnull)
+
+
+def visible_width(line: str) -> int:
+    """How many columns `line` takes on a terminal."""
+    text = _ESCAPE.sub("", line)
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len  # wide letters; 5 ms
+
+    return cell_len(text)
+
+
+def folded(lines: Sequence[str], width: int | None) -> list[str]:
+    """`lines`, those wider than `width` folded between two words or cells, so that no number is cut in half."""
+    if width is None or all(visible_width(line) <= width for line in lines):
+        return list(lines)
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(
+        width=width, file=io.StringIO(), color_system="standard", force_terminal=True, legacy_windows=False
+    )
+    with console.capture() as captured:
+        for line in lines:
+            console.print(Text.from_ansi(line))
+    return [line.rstrip() for line in captured.get().splitlines()]
 
 
 def plain(text: str) -> str:

@@ -7,15 +7,22 @@ from typing import Annotated
 import msgspec
 import typer
 
-from condord.cli import demo
+from condord.cli import complete, demo
 from condord.cli.screen import emit
+
+EXAMPLE = "condord simulate --scenario busy --seed 7"
 
 
 def simulate(
     *,
     port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="The port; 0 for any free one.")] = 8421,
     scenario: Annotated[
-        str, typer.Option(metavar="NAME", help="What the account holds and how the market moves.")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="What the account holds and how the market moves.",
+            autocompletion=complete.scenarios,
+        ),
     ] = "default",
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same prices.")] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="The addresses as one JSON object.")] = False,

@@ -10,9 +10,12 @@ from typing import Annotated
 
 import typer
 
-from condord import config
-from condord.cli import demo
+from condord import config, loading
+from condord.cli import complete, demo
+from condord.cli.progress import progress
 from condord.cli.screen import tell
+
+EXAMPLE = "condord start --demo"
 
 
 def start(
@@ -26,8 +29,13 @@ def start(
     host: Annotated[str | None, typer.Option(metavar="H", help="The address to listen on.")] = None,
     port: Annotated[int | None, typer.Option(metavar="N", help="The port; 0 for any free one.")] = None,
     uds: Annotated[str | None, typer.Option(metavar="PATH", help="A unix socket to listen on instead.")] = None,
-    log_level: Annotated[str | None, typer.Option(metavar="L", help="debug, info, warning or error.")] = None,
-    log_format: Annotated[str | None, typer.Option(metavar="F", help="text or json.")] = None,
+    log_level: Annotated[
+        str | None,
+        typer.Option(metavar="L", help="debug, info, warning or error.", autocompletion=complete.log_levels),
+    ] = None,
+    log_format: Annotated[
+        str | None, typer.Option(metavar="F", help="text or json.", autocompletion=complete.log_formats)
+    ] = None,
 ) -> None:
     """Run the daemon in the foreground until SIGINT or SIGTERM."""
     flags: dict[str, object] = {
@@ -51,10 +59,8 @@ def start(
 def _serve(config_file: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> None:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # to reload what is just being loaded is no reason to die
 
-    def read() -> config.Config:
-        return config.load(config_file, environ, flags).config
+    first = loading.load(config_file, environ, flags).loaded.config
+    with progress("loading"):
+        from condord import service  # 0.9 s: alpaca-py brings pandas
 
-    first = read()
-    from condord import service  # 0.9 s: alpaca-py brings pandas
-
-    service.run(first, environ=environ, announce=tell, reread=read)
+    service.run(first, environ=environ, announce=tell, reread=lambda: config.load(config_file, environ, flags).config)

@@ -11,9 +11,14 @@ import typer
 
 from condord.cli import words
 from condord.cli.find import find
-from condord.cli.screen import Screen, emit, plain, screen
+from condord.cli.progress import progress
+from condord.cli.screen import Screen, emit, folded, plain, screen
 from condord.client import decoded
 from condord.live import wire
+
+EXAMPLE = "condord status --json | jq -r .state"
+
+_NAME, _LEAST_VALUE = 13, 20  # columns
 
 
 def status(
@@ -25,7 +30,9 @@ def status(
 
     It exits with 0 whatever the state, for the daemon answered; the state is in the answer.
     """
-    body = find(url, os.environ).status()
+    daemon = find(url, os.environ)
+    with progress(f"waiting for {daemon.address.url}"):
+        body = daemon.status()
     if as_json:
         emit(body + b"\n")
         return
@@ -44,6 +51,7 @@ def status_lines(report: wire.StatusReport, now: dt.datetime, screen: Screen) ->
         "daemon": f"condord {plain(report.version)}, process {report.pid}, up {words.span(report.uptime)}",
         "address": plain(report.address),
         "upstream": f"{screen.paint(report.state, words.state_style(report.state))} since {since}",
+        "to do": words.remedy(report, report.pid),
         "source": f"{report.source}, feed {report.feed}",
         "stream": f"{connected}, {stream.subscribed} of {stream.requested} symbols, {report.reconnects} reconnects",
         "watchdog": f"newest message {words.age(stream.last_message_at, now)}",
@@ -52,12 +60,19 @@ def status_lines(report: wire.StatusReport, now: dt.datetime, screen: Screen) ->
         "market": words.market(report.market, now).removeprefix("market "),
         "subscribers": f"{report.subscribers} of {report.max_subscribers}",
         "frames": f"{report.frames} sent, {report.dropped} dropped{_resyncs(report.resyncs)}",
+        "refused": _counts(report.refused),
     }
-    if refused := _counts(report.refused):
-        fields["refused"] = refused
-    lines = [f"{name:<13}{value}" for name, value in fields.items()]
+    lines = [line for name, value in fields.items() if value for line in _field(name, value, screen)]
     sentences = words.trouble(report, now) + [words.notice(notice, now) for notice in report.notices]
-    return lines + [screen.paint(sentence, "warn") for sentence in sentences]
+    return lines + folded([screen.paint(sentence, "warn") for sentence in sentences], screen.width)
+
+
+def _field(name: str, value: str, screen: Screen) -> list[str]:
+    """A name and its value, which is folded in its own column where there is room for one."""
+    if screen.width is None or screen.width < _LEAST_VALUE + _NAME:
+        return folded([f"{name:<{_NAME}}{value}"], screen.width)
+    first, *more = folded([value], screen.width - _NAME)
+    return [f"{name:<{_NAME}}{first}", *(" " * _NAME + line for line in more)]
 
 
 def _resyncs(counts: Mapping[str, int]) -> str:

@@ -10,11 +10,14 @@ from typing import Annotated
 import msgspec
 import typer
 
-from condord.cli import words
+from condord.cli import complete, words
 from condord.cli.find import find
+from condord.cli.progress import begun
 from condord.cli.screen import Screen, emit, plain, screen, tell
 from condord.client import Event, decoded
 from condord.live import wire
+
+EXAMPLE = "condord stream --json | jq -r .event"
 
 _MOST_NAMED = 3
 
@@ -22,7 +25,10 @@ _MOST_NAMED = 3
 def stream(
     *,
     condors: Annotated[
-        list[str] | None, typer.Option("--condor", metavar="ID", help="Only this one; may be repeated.")
+        list[str] | None,
+        typer.Option(
+            "--condor", metavar="ID", help="Only this one; may be repeated.", autocompletion=complete.condor_ids
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help='{"event", "id", "data"}, one line an event.')] = False,
     url: Annotated[str | None, typer.Option(metavar="URL", help="http://host:port or unix:///path.")] = None,
@@ -36,7 +42,7 @@ def stream(
     def cut(reason: str, wait_seconds: float) -> None:
         tell(f"condord: {plain(reason)}; next attempt in {wait_seconds:.1f} s")
 
-    for event in daemon.events(condors or (), on_cut=cut):
+    for event in begun(daemon.events(condors or (), on_cut=cut), f"waiting for {daemon.address.url}"):
         if wanted and event.name == "snapshot":
             _tell_absent(event, wanted)
             wanted.clear()

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 from condord.cli import words
 from condord.cli.grid import Cell, Row, grid, grid_width
-from condord.cli.screen import Screen, plain
+from condord.cli.screen import Screen, folded, plain
 from condord.client import decoded
 from condord.live import wire
 
@@ -22,6 +22,11 @@ _UNMATCHED = "IN NO CONDOR|SIDE| QTY| ENTRY| MARK| P/L"
 _LEG = "LEG|SIDE"
 _CONTRACT = " STRIKE|RIGHT"  # the symbol says it too
 _LEG_NUMBERS = " QTY| ENTRY| BID| ASK| MARK| P/L"
+
+# What a narrow terminal does without, the first to go first; the profit or loss and its side always stay.
+_SPARE_NUMBERS = ("CREDIT", "CLOSE", "MAX LOSS", "QTY", "%MAX", "MARK")
+_SPARE_UNMATCHED = ("ENTRY", "MARK", "QTY", "SIDE")
+_SPARE_LEG_NUMBERS = ("ENTRY", "ASK", "BID", "MARK", "QTY", "SIDE")
 
 
 def text(body: bytes, condor_id: str | None, screen: Screen, old: str = "") -> str:
@@ -37,7 +42,7 @@ def text(body: bytes, condor_id: str | None, screen: Screen, old: str = "") -> s
         lines = document_lines(decoded(body, wire.Document), now, screen, old)
     else:
         lines = condor_lines(decoded(body, wire.OneCondor), now, screen, old)
-    return "".join(f"{line}\n" for line in lines)
+    return "".join(f"{line}\n" for line in folded(lines, screen.width))
 
 
 def document_lines(document: wire.Document, now: dt.datetime, screen: Screen, old: str = "") -> list[str]:
@@ -49,7 +54,7 @@ def document_lines(document: wire.Document, now: dt.datetime, screen: Screen, ol
     lines = _condors(document.condors, quotes, screen, old=bool(old)) if document.condors else ["No condors."]
     if document.unmatched:
         rows = [_unmatched_row(entry, quotes.get(entry.symbol)) for entry in document.unmatched]
-        lines += ["", *grid(_UNMATCHED, rows, screen)]
+        lines += ["", *grid(_UNMATCHED, rows, screen, spare=_SPARE_UNMATCHED)]
     lines += ["", *_wrapped(_total_parts(document), screen)]
     if len(document.totals.by_underlying) > 1:
         held = {condor.underlying for condor in document.condors}
@@ -71,11 +76,24 @@ def _condors(condors: list[wire.Condor], quotes: Mapping[str, wire.Quote], scree
     rows: list[Row] = [[*name, *number, note] for name, number, note in zip(names, numbers, notes, strict=True)]
     if screen.width is None or grid_width(titles, rows) <= screen.width:
         return grid(titles, rows, screen)
-    above = [
-        f"{screen.paint(name.text, name.style)}  {kind.text}, {date.text}, {days.text}"
-        for name, date, days, kind in names
+    above = _name_lines(names, screen)
+    rows = [[*number, note] for number, note in zip(numbers, notes, strict=True)]
+    return grid(_NUMBERS, rows, screen, above, _SPARE_NUMBERS)
+
+
+def _name_lines(names: list[list[Cell]], screen: Screen) -> list[str]:
+    """What stands above the numbers of each condor, as much as one line takes of it."""
+    fuller = [
+        [f"  {kind.text}, {date.text}, {days.text}" for _, date, days, kind in names],
+        [f"  {date.text}, {days.text}" for _, date, days, _ in names],
+        [f"  {days.text}" for _, _, days, _ in names],
     ]
-    return grid(_NUMBERS, [[*number, note] for number, note in zip(numbers, notes, strict=True)], screen, above)
+    ids, room = [name[0] for name in names], screen.width or 0
+    fitting = (
+        rest for rest in fuller if all(len(one.text) + len(more) <= room for one, more in zip(ids, rest, strict=True))
+    )
+    rest = next(fitting, [""] * len(ids))
+    return [screen.paint(one.text, one.style) + more for one, more in zip(ids, rest, strict=True)]
 
 
 def _by_symbol(quotes: list[wire.Quote]) -> dict[str, wire.Quote]:
@@ -197,7 +215,7 @@ def condor_lines(one: wire.OneCondor, now: dt.datetime, screen: Screen, old: str
     rows = [_leg_row(leg, quotes.get(leg.symbol), gains) for leg in condor.legs]
     if screen.width is not None and grid_width(titles, rows) > screen.width:
         titles, rows = f"{_LEG}|{_LEG_NUMBERS}", [[*row[:2], *row[4:]] for row in rows]
-    shown = [*lines, "", *grid(titles, rows, screen)]
+    shown = [*lines, "", *grid(titles, rows, screen, spare=_SPARE_LEG_NUMBERS)]
     return [*shown, "", *_painted(old, "bad", screen)] if old else shown
 
 

@@ -27,6 +27,20 @@ BREAKERS: Mapping[str, str] = {"closed": "closed", "open": "open", "halfOpen": "
 
 _KINDS = {"ironCondor": "condor", "ironButterfly": "butterfly"}
 
+_REMEDIES: Mapping[wire.Code, str] = {
+    # Keys from the environment or from systemd's LoadCredential are read at the start alone.
+    "authFailed": "check key, secret and alpaca.paper, then restart it, or `kill -HUP {pid}` if only files changed",
+    "insufficientSubscription": (
+        'set alpaca.feed = "indicative", or sign the OPRA agreement at Alpaca, then '
+        "`systemctl reload condord`, or `kill -HUP {pid}`"
+    ),
+    "connectionLimit": "stop the other program that uses this key; a dead connection can hold the slot for a while",
+    "symbolLimit": "nothing: short legs of condors are streamed first, and the rest is read by REST",
+    "slowClient": "nothing, it reconnects by itself; if it stays, relieve this machine",
+    "unreachable": "check the network, if it stays; it reconnects by itself",
+    "malformed": "report it, please; it reconnects by itself",
+}
+
 _UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
 
@@ -135,11 +149,11 @@ def clock(at: dt.datetime) -> str:
     return at.astimezone().isoformat(timespec="milliseconds")[11:23]
 
 
-def moment(at: dt.datetime, now: dt.datetime) -> str:
-    """A moment here, with the day where it is not today."""
+def moment(at: dt.datetime, now: dt.datetime, time: str = "%H:%M %Z") -> str:
+    """A moment here, with the day where it is not today; `time` as for strftime(3)."""
     local = at.astimezone()
     day = "" if local.date() == now.astimezone().date() else "%a %d %b "
-    return local.strftime(f"{day}%H:%M %Z").strip()
+    return local.strftime(day + time).strip()
 
 
 def market(market: wire.Market, now: dt.datetime) -> str:
@@ -168,6 +182,14 @@ def trouble(status: wire.Status, now: dt.datetime) -> list[str]:
     if status.positions.breaker != "closed":
         sentences.append(f"positions are not asked for now: the breaker is {BREAKERS[status.positions.breaker]}")
     return [plain(sentence) for sentence in sentences]
+
+
+def remedy(status: wire.Status, pid: int) -> str:
+    """What a person can do for the option stream, if it needs any; `pid` is the daemon's."""
+    if status.state in ("live", "closed") or (status.state == "starting" and not status.code):
+        return ""
+    told = _REMEDIES.get(status.code, "") if status.code else ""
+    return (told or "nothing, it recovers by itself").format(pid=pid)
 
 
 def notice(told: wire.Notice, now: dt.datetime) -> str:

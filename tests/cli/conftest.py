@@ -1,5 +1,6 @@
 """What the tests of the command line start from: an environment of their own, a fake daemon, and one way to run."""
 
+import signal
 import sys
 import time
 from typing import NamedTuple
@@ -9,6 +10,8 @@ import pytest
 from condord import client
 from condord.cli.main import run
 from tests.fakes.daemon import serving
+
+LOCALE = ("LC_ALL", "LC_CTYPE", "LANG", "PYTHONIOENCODING", "PYTHONUTF8")
 
 
 class Outcome(NamedTuple):
@@ -21,16 +24,25 @@ class Outcome(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch, tmp_path):
-    """No configuration, token or terminal of whoever runs the tests; the clock on the wall is UTC."""
+    """No configuration, token or terminal of whoever runs the tests; the clock on the wall is UTC, its locale C.UTF-8."""
     import os
 
     for name in list(os.environ):
-        if name.startswith(("CONDORD_", "APCA_")) or name in {"NO_COLOR", "COLUMNS"}:
+        if name.startswith(("CONDORD_", "APCA_")) or name in {"NO_COLOR", "COLUMNS", *LOCALE}:
             monkeypatch.delenv(name)
+    monkeypatch.setenv("LANG", "C.UTF-8")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
+
+
+@pytest.fixture(autouse=True)
+def own_signals():
+    """What `start` does about SIGHUP here would be inherited by every program that is started later."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield
+    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

@@ -40,6 +40,28 @@ def test_colour_takes_no_room():
     assert painted[1] == "\x1b[31ma   \x1b[0m  \x1b[32m1\x1b[0m  \x1b[33mx\x1b[0m"
 
 
+def test_where_there_is_no_room_columns_are_left_out_and_named():
+    row = rows(["abc", "1,000.00", "+2.00", ""])
+    assert grid("NAME| MARK| P/L", row, Screen(width=21), spare=["MARK"]) == [
+        "NAME      MARK    P/L",
+        "abc   1,000.00  +2.00",
+    ]
+    assert grid("NAME| MARK| P/L", row, Screen(width=20), spare=["MARK", "NAME"]) == [
+        "NAME    P/L",
+        "abc   +2.00",
+        "too narrow for MARK",
+    ]
+
+
+def test_a_number_that_cannot_be_spared_is_whole_on_any_terminal():
+    lines = grid("NAME| P/L", rows(["abc", "+1,000,000.00", ""]), Screen(width=5), spare=["NAME"])
+    assert lines[1] == "+1,000,000.00"
+
+
+def test_wide_letters_are_aligned_by_their_columns():
+    assert grid("NAME| N", rows(["日本", "1", ""], ["abcd", "2", ""]), PIPE)[1:] == ["日本  1", "abcd  2"]
+
+
 @pytest.mark.slow
 @given(st.lists(st.tuples(TEXT, TEXT, TEXT), min_size=1))
 def test_every_row_is_as_wide_as_the_table(texts):

@@ -1,3 +1,4 @@
+import itertools
 import subprocess
 import sys
 import tomllib
@@ -12,6 +13,7 @@ from condord.errors import ConfigError
 from tests.fakes import documents
 from tests.fakes.daemon import HOLD, serving
 
+OTHERS = ["condord.cli.start", "condord.cli.simulate", "condord.cli.watch"]
 HEAVY = [
     "alpaca",
     "pandas",
@@ -23,6 +25,7 @@ HEAVY = [
     "asyncio",
     "rich",
     "tenacity",
+    *OTHERS,
 ]
 
 
@@ -37,11 +40,12 @@ def test_without_a_command_there_is_help(condord, arguments):
     assert {"start", "positions", "stream", "status", "simulate"} <= set(outcome.out.split())
 
 
-@pytest.mark.parametrize("command", ["start", "positions", "stream", "status", "simulate"])
-def test_every_command_explains_itself(condord, command):
+@pytest.mark.parametrize("command", main.COMMANDS)
+def test_every_command_explains_itself_and_has_an_example(condord, command):
     outcome = condord(command, "--help")
     assert outcome.code == 0
     assert "Options:" in outcome.out
+    assert f"  Example:\n    condord {command}" in outcome.out
 
 
 @pytest.mark.parametrize(
@@ -191,18 +195,37 @@ print(code, *(name for name in {HEAVY!r} if name in sys.modules), file=sys.stder
 @pytest.mark.slow
 def test_commands_that_ask_import_neither_the_server_nor_alpaca():
     with serving() as fake:
-        assert imported_by("positions", "--url", fake.url) == "0"
+        assert imported_by("positions", "--url", fake.url) == "0 rich"
         assert imported_by("positions", "--json", "--url", fake.url) == "0"
         assert imported_by("status", "--url", fake.url) == "0"
         assert imported_by("stream", "--url", fake.url) == "77"
-    assert imported_by("--help") == "0"
-    assert imported_by("--version") == "0"
+    # Those that are no command know all of them.
+    assert imported_by("--help").split()[:1] == imported_by("--version").split()[:1] == ["0"]
+    assert not set(imported_by("--help").split()) & (set(HEAVY) - set(OTHERS))
 
 
 @pytest.mark.slow
 def test_the_package_is_the_command():
     done = subprocess.run([sys.executable, "-m", "condord", "--version"], capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"condord {condord.__version__}\n", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "command", ["positions", "positions --json", "positions --watch", "positions --watch --json", "stream", "stream --json",
+                "status", "--help", "positions --help", "--version"],
+)  # fmt: skip
+def test_the_first_line_is_enough_for_head(command):
+    with serving() as fake:
+        snapshot = documents.frame("snapshot", documents.document(), "k-1")
+        fake.streams = [
+            itertools.chain([snapshot], itertools.repeat(documents.frame("delta", documents.delta(), "k-2")))
+        ]
+        url = "" if "--help" in command or "--version" in command else f"--url {fake.url}"
+        done = shell(f"{command} {url} | head -1; echo ${{PIPESTATUS[0]}}")
+    lines = done.stdout.splitlines()
+    assert (len(lines), lines[-1], done.stderr) == (2, "0", "")
+    assert "\x1b" not in done.stdout
 
 
 @pytest.mark.slow

@@ -30,6 +30,8 @@ class FakeService:
 @pytest.fixture
 def service(monkeypatch):
     fake = FakeService()
+    monkeypatch.setenv("APCA_API_KEY_ID", "PKENV")
+    monkeypatch.setenv("APCA_API_SECRET_KEY", "env-hush")
     module = types.SimpleNamespace(run=fake.run)
     monkeypatch.setitem(sys.modules, "condord.service", module)
     monkeypatch.setattr(package, "service", module, raising=False)

@@ -1,6 +1,8 @@
 import datetime as dt
+from typing import get_args
 
 import msgspec
+import pytest
 
 from condord.cli.screen import Screen
 from condord.cli.status import status_lines
@@ -67,6 +69,51 @@ def test_notices_stand_under_what_is_wrong():
         f"notStreamed, seen 1 min 9 s ago: Alpaca does not stream these contracts ({first}, {second})",
         "ordersUnavailable, seen 1 min 9 s ago: no route",
     ]
+
+
+def test_a_halted_daemon_says_what_to_do_and_how():
+    shown = lines(state="halted", code="authFailed", reason="Alpaca refuses the key")
+    said = "to do        check key, secret and alpaca.paper, then restart it, or `kill -HUP 4711` if only files changed"
+    assert shown[3] == said
+
+
+@pytest.mark.parametrize(
+    ("state", "code", "said"),
+    [
+        ("reconnecting", "connectionLimit", "stop the other program that uses this key"),
+        ("reconnecting", "unreachable", "check the network"),
+        ("reconnecting", None, "nothing, it recovers by itself"),
+        ("stale", None, "nothing, it recovers by itself"),
+        ("starting", "authFailed", "check key"),
+        ("reconnecting", "silent", "nothing, it recovers by itself"),
+    ],
+)
+def test_what_is_not_well_says_what_to_do(state, code, said):
+    assert lines(state=state, code=code, reason="why")[3].startswith(f"to do        {said}")
+
+
+@pytest.mark.parametrize("state", ["live", "closed", "starting"])
+def test_where_all_is_well_there_is_nothing_to_do(state):
+    assert not any(line.startswith("to do") for line in lines(state=state))
+
+
+@pytest.mark.parametrize("code", get_args(wire.Code))
+def test_every_code_has_a_remedy_without_a_blank_left(code):
+    shown = lines(state="halted", code=code, reason="why")[3]
+    assert shown.startswith("to do")
+    assert "{" not in shown
+
+
+def test_a_long_value_is_folded_in_its_column():
+    report = msgspec.convert(documents.report(state="halted", code="authFailed", reason="no"), wire.StatusReport)
+    shown = status_lines(report, NOW, Screen(width=50))
+    at = shown.index("to do        check key, secret and alpaca.paper,")
+    assert shown[at + 1 : at + 3] == [
+        "             then restart it, or `kill -HUP 4711`",
+        "             if only files changed",
+    ]
+    assert max(map(len, shown)) <= 50
+    assert max(map(len, status_lines(report, NOW, Screen(width=24)))) <= 24
 
 
 def test_json_is_the_exact_body(condord, fake):

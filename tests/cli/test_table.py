@@ -3,7 +3,7 @@ import datetime as dt
 import msgspec
 import pytest
 
-from condord.cli.screen import Screen
+from condord.cli.screen import Screen, folded
 from condord.cli.table import condor_lines, document_lines
 from condord.live import wire
 from tests.fakes import documents
@@ -35,6 +35,23 @@ def test_at_80_columns_its_name_stands_above_its_numbers():
         "1 condor · P/L +230.00 · closing now +202.00 · max loss 1,530.00",
         "live · simulator indicative · newest message 1.8 s ago",
         "market open, closes 21:00 UTC",
+    ]
+
+
+@pytest.mark.parametrize("width", [24, 30, 40, 50, 58, 80, 131, 132, 400])
+def test_no_line_is_wider_than_the_terminal_and_the_profit_is_always_there(width):
+    shown = folded(lines(width, unmatched=[documents.unmatched()]), width)
+    assert max(map(len, shown)) <= width
+    assert sum("+230.00" in line for line in shown) >= 2
+    assert any("+13.50" in line for line in shown)
+
+
+def test_on_a_narrow_terminal_less_stands_beside_the_name_and_columns_go():
+    assert lines(40)[:4] == [
+        "  QTY  MARK      P/L     %MAX  MAX LOSS",
+        "SPY-261218-560-570-630-640  28 days",
+        "    2  1.20  +230.00  48.94 %  1,530.00",
+        "too narrow for CREDIT, CLOSE",
     ]
 
 

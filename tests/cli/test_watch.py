@@ -1,16 +1,14 @@
 import json
-import os
-import pty
 import re
-import subprocess
-import sys
 
 import pytest
 
 from condord.cli import watch
 from condord.cli.watch import PIPE_INTERVAL_MS, fitting
 from tests.fakes import documents
+from tests.fakes.daemon import HOLD
 from tests.fakes.daemon import json as json_answer
+from tests.fakes.terminal import condord as condord_on_terminal
 
 ID = "SPY-261218-560-570-630-640"
 SNAPSHOT = b"retry: 1\n\n" + documents.frame("snapshot", documents.document(), "k-1")
@@ -82,8 +80,8 @@ def test_on_a_terminal_the_table_is_repainted_and_old_after_a_cut(condord, fake,
     fake.streams = [[SNAPSHOT, DELTA]]
     out = condord("positions", "--watch", "--url", fake.url).out
     assert "+250.00" in out
-    assert "\x1b[2K" in out  # a line wiped
-    assert "not connected since" in out.rpartition("+250.00")[2]
+    assert "\x1b[?1049h" in out
+    assert "not connected since" in out.partition("+250.00")[2]
     assert "live" not in out.rpartition("+250.00")[2]
 
 
@@ -115,20 +113,61 @@ def test_one_condor_is_old_after_a_cut(condord, fake):
     assert any(line.startswith("not connected since") for line in out)
 
 
+def painted(fake, **how):
+    return condord_on_terminal("positions", "--watch", "--url", fake.url, **how)
+
+
 @pytest.mark.slow
 def test_no_number_is_cut_in_half_on_a_narrow_terminal(fake):
-    fake.streams = [[SNAPSHOT]]
-    leader, follower = pty.openpty()
-    environ = {**os.environ, "COLUMNS": "40", "LINES": "30", "NO_COLOR": "1"}
-    subprocess.run(
-        [sys.executable, "-m", "condord", "positions", "--watch", "--url", fake.url],
-        stdin=subprocess.DEVNULL, stdout=follower, stderr=subprocess.DEVNULL, env=environ, timeout=30,
-    )  # fmt: skip
-    os.close(follower)
-    shown = os.read(leader, 65536).decode()
-    os.close(leader)
-    assert "1,530.00" in shown
-    assert "…" not in shown
+    fake.streams = [[SNAPSHOT, HOLD]]
+    with painted(fake, width=40, height=30, NO_COLOR="1") as program:
+        program.until_shown("too narrow for CREDIT")
+        program.until_shown("market open")
+        assert any(row.endswith("1,530.00") for row in program.picture.rows)
+        assert not any("…" in row for row in program.picture.rows)
+        assert not re.search(r"\x1b\[[0-9;]*m", program.said)
+
+
+@pytest.mark.slow
+def test_a_cut_is_shown_with_its_time_until_the_daemon_is_back(fake):
+    back = documents.frame("snapshot", documents.document(condors=[], version="k-9"), "k-9")
+    fake.streams = [[b"retry: 1500\n\n" + SNAPSHOT.partition(b"\n\n")[2]], [back, HOLD]]
+    with painted(fake) as program:
+        program.until_shown("prices are old")
+        cut = next(row for row in program.picture.rows if "prices are old" in row)
+        assert re.fullmatch(r"not connected since \d\d:\d\d:\d\d: the daemon ended the stream; prices are old", cut)
+        assert not any(row.startswith("live") for row in program.picture.rows)
+        program.until_shown("No condors.")
+        assert any(row.startswith("live") for row in program.picture.rows)
+        assert not any("prices are old" in row for row in program.picture.rows)
+        assert program.said.count("\x1b[2J") == 1  # only what changed was painted
+
+
+@pytest.mark.slow
+def test_a_condor_that_is_gone_ends_it_and_the_terminal_is_sane_before_that_is_said(fake):
+    one = {"asOf": documents.AS_OF, "condor": documents.condor(), "quotes": documents.document()["quotes"]}
+    fake.answers[f"/api/positions/{ID}"] = json_answer(one)
+    gone = documents.frame("snapshot", documents.document(condors=[]), "k-3")
+    fake.streams = [[SNAPSHOT], [gone, HOLD]]
+    with condord_on_terminal("positions", ID, "--watch", "--url", fake.url) as program:
+        assert program.ended() == 1
+        assert program.picture.is_sane
+        assert any(f"condord: {ID} is no longer held" in row for row in program.picture.rows)
+
+
+@pytest.mark.slow
+def test_a_terminal_that_cannot_be_painted_upon_gets_one_table_after_the_other(fake):
+    fake.streams = [[SNAPSHOT, HOLD]]
+    with painted(fake, TERM="dumb") as program:
+        program.until_shown("newest message")
+        assert "\x1b" not in program.said
+
+
+@pytest.mark.slow
+def test_a_daemon_that_is_not_there_leaves_the_terminal_alone(tmp_path):
+    with condord_on_terminal("positions", "--watch", "--url", f"unix://{tmp_path}/none") as program:
+        assert program.ended() == 69
+        assert "\x1b[?" not in program.said
 
 
 def test_ctrl_c_ends_it_with_130(condord, fake, monkeypatch):
@@ -145,8 +184,9 @@ def test_a_table_that_is_too_high_keeps_its_last_paragraph():
     assert fitting(lines, 5, "…") == ["head", "a", "…", "totals", "status"]
     assert fitting(lines, 3, "…") == ["head", "…", "status"]
     assert fitting(["a", "b", "c"], 2, "…") == ["a", "…"]
+    assert fitting(["a", "b", "", "1", "2", "3"], 4, "…") == ["a", "…", "2", "3"]
 
 
 def test_a_bye_before_anything_else_shows_nothing(condord, fake, terminal):
-    fake.streams = [[documents.frame("bye", {"reason": "stopping"})]]
+    fake.streams = [[b"retry: 1\n\n" + documents.frame("bye", {"reason": "stopping"})]]
     assert condord("positions", "--watch", "--url", fake.url).code == 77

@@ -66,6 +66,12 @@ def test_the_market_says_when_it_turns(changes, text):
     assert words.market(market, NOW) == text
 
 
+def test_a_moment_of_another_day_says_which():
+    assert words.moment(NOW, NOW) == "15:31 UTC"
+    assert words.moment(NOW, NOW, "%H:%M:%S") == "15:31:08"
+    assert words.moment(NOW - dt.timedelta(days=1), NOW, "%H:%M:%S") == "Thu 19 Nov 15:31:08"
+
+
 def test_flags_name_what_a_reader_must_know_first():
     value = documents.valuation(missing=["SPY261218P00560000"], unconfirmed=True)
     condor = documents.condor(valuation=value, brokenWing=True, ambiguous=True)

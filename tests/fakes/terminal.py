@@ -1,0 +1,187 @@
+"""A terminal: what the bytes of a program make of it, and a program that runs on a real one (pty)."""
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+
+_PART = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])|([^\x1b]+)|\x1b", re.DOTALL)
+PATIENCE_SECONDS = 20.0
+
+
+class Picture:
+    """What a terminal of `width` columns and `height` rows shows; a code that it does not know is an error."""
+
+    def __init__(self, width, height):
+        self.modes = {"7": True, "25": True, "1049": False, "2026": False}
+        self.resize(width, height)
+
+    def resize(self, width, height):
+        """As a terminal that wipes itself then."""
+        self.width, self.height = width, height
+        self._screens = {False: [""] * height, True: [""] * height}
+        self._row = self._column = 0
+        self._kept = (0, 0)  # where the cursor stands on the other screen
+
+    @property
+    def rows(self):
+        """What stands on it, without the blanks at the ends."""
+        return [row.rstrip() for row in self._screens[self.modes["1049"]]]
+
+    @property
+    def is_sane(self):
+        """Whether it wraps, shows its cursor, and is on its first screen."""
+        return self.modes == {"7": True, "25": True, "1049": False, "2026": False}
+
+    def feed(self, text):
+        for private, numbers, command, said in _PART.findall(text):
+            if said:
+                for letter in said:
+                    self._put(letter)
+            else:
+                self._control(private, numbers, command)
+
+    def _control(self, private, numbers, command):
+        rows = self._screens[self.modes["1049"]]
+        if private and command in "hl":
+            assert numbers in self.modes, numbers
+            if numbers == "1049" and self.modes[numbers] != (command == "h"):
+                (self._row, self._column), self._kept = self._kept, (self._row, self._column)
+            self.modes[numbers] = command == "h"
+        elif command == "H":
+            row, column = (int(number) for number in (numbers or "1;1").split(";"))
+            self._row, self._column = row - 1, column - 1
+        elif command == "J":
+            first = 0 if numbers == "2" else self._row
+            rows[first:] = [""] * (self.height - first)
+        elif command == "K":
+            rows[self._row] = rows[self._row][: self._column]
+        else:
+            assert command == "m", f"{private}{numbers}{command}"
+
+    def _put(self, letter):
+        if letter == "\r":
+            self._column = 0
+            return
+        if letter == "\n":
+            self._down()
+            return
+        if self._column == self.width and self.modes["7"]:
+            self._column = 0
+            self._down()
+        at = min(self._column, self.width - 1)  # where it does not wrap, the last column takes it all
+        rows = self._screens[self.modes["1049"]]
+        row = rows[self._row].ljust(at)
+        rows[self._row] = row[:at] + letter + row[at + 1 :]
+        # Without wrapping the cursor stays on the last column, and a wipe there takes its letter.
+        self._column = at + 1 if self.modes["7"] else min(at + 1, self.width - 1)
+
+    def _down(self):
+        rows = self._screens[self.modes["1049"]]
+        if self._row == self.height - 1:
+            rows.append("")
+            del rows[0]
+        else:
+            self._row += 1
+
+
+class Program:
+    """A program on a terminal of its own, which it controls; `picture` is what it shows, `said` what it sent."""
+
+    def __init__(self, leader, process, width, height):
+        self.process, self._leader = process, leader
+        self.picture, self.said = Picture(width, height), ""
+        self._undecoded = b""
+
+    def type(self, keys):
+        os.write(self._leader, keys.encode())
+
+    def hang_up(self):
+        """The terminal is closed, as a window is."""
+        os.close(self._leader)
+        self._leader = None
+
+    def resize(self, width, height):
+        self.picture.resize(width, height)
+        _size(self._leader, width, height)
+
+    def until(self, holds, what=""):
+        """Take what it sends until `holds(self)`."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while not holds(self):
+            left = end - time.monotonic()
+            assert left > 0, f"{what or 'it'} did not come: {self.picture.rows}"
+            if not self._take(left):
+                assert holds(self), f"{what or 'it'} did not come before the end: {self.picture.rows}"
+                return
+
+    def until_shown(self, text):
+        self.until(lambda program: any(text in row for row in program.picture.rows), text)
+
+    def ended(self):
+        """Its exit code; negative for a signal."""
+        end = time.monotonic() + PATIENCE_SECONDS
+        while self.process.poll() is None and time.monotonic() < end:
+            self._take(0.05)
+        while self._take(0.0):
+            pass
+        return self.process.wait(PATIENCE_SECONDS)
+
+    def echoes(self):
+        """Whether the terminal echoes keys and takes them in lines."""
+        wanted = termios.ECHO | termios.ICANON
+        return termios.tcgetattr(self._leader)[3] & wanted == wanted
+
+    def _take(self, seconds):
+        ready, _, _ = select.select([self._leader], [], [], seconds)
+        if not ready:
+            return False
+        try:
+            data = os.read(self._leader, 65536)
+        except OSError:  # EIO: nobody has it open any more
+            return False
+        text = (self._undecoded + data).decode(errors="ignore")
+        cut = text.rfind("\x1b") if re.search(r"\x1b(\[[?0-9;]*)?\Z", text) else len(text)
+        self._undecoded = text[cut:].encode()
+        self.said += text[:cut]
+        self.picture.feed(text[:cut])
+        return bool(data)
+
+
+def _size(leader, width, height):
+    fcntl.ioctl(leader, termios.TIOCSWINSZ, struct.pack("HHHH", height, width, 0, 0))
+
+
+@contextlib.contextmanager
+def running(*command, width=100, height=30, **environ):
+    """`command` on a terminal, ended with the context."""
+    leader, follower = pty.openpty()
+    _size(leader, width, height)
+    # The first terminal that the leader of a session opens is the one that controls it (tty(4)).
+    opening = ("sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(follower))
+    process = subprocess.Popen(
+        (*opening, *command), stdin=subprocess.DEVNULL, stdout=follower, stderr=follower, start_new_session=True,
+        env={**os.environ, "TERM": "xterm", **environ},
+    )  # fmt: skip
+    os.close(follower)
+    program = Program(leader, process, width, height)
+    try:
+        yield program
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        if program._leader is not None:
+            os.close(leader)
+
+
+def condord(*arguments, **how):
+    """`condord ...` on a terminal."""
+    return running(sys.executable, "-m", "condord", *arguments, **how)
