@@ -38,9 +38,9 @@ class Notifier:
         timeout = int(usec) / 1e6 if ours and usec.isascii() and usec.isdigit() else 0.0
         return cls(address, timeout / 2 or None)
 
-    def ready(self, status: str) -> None:
-        """Say that the daemon serves, after the start or after a reload; `status` is for `systemctl status`."""
-        self._send(f"READY=1\nSTATUS={_line(status)}")
+    def ready(self, status: str = "") -> None:
+        """Say that the daemon serves, after the start or after a reload; without a `status` the last one stays."""
+        self._send(f"READY=1\nSTATUS={_line(status)}" if status else "READY=1")
 
     def status(self, text: str) -> None:
         """Say in one line how the daemon is."""

@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from condord.config import Config
+from condord.http.server import SPARE_FILES, Address, listen, listening
 from condord.systemd import Notifier, listen_sockets
+from condord.vigil import REPORT_SECONDS, STEP_SECONDS, STEPS
 
 UNITS = Path(__file__).parents[1] / "systemd"
-SYSTEM, USER = UNITS / "condord.service", UNITS / "condord-user.service"
+SYSTEM, SOCKET, USER = UNITS / "condord.service", UNITS / "condord.socket", UNITS / "condord-user.service"
 needs_analyze = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
 
 
@@ -36,6 +39,7 @@ def test_each_call_sends_what_systemd_expects(manager):
         return receiver.recv(4096).decode()
 
     assert said(notifier.ready, "8 symbols,\nlive") == "READY=1\nSTATUS=8 symbols, live"
+    assert said(notifier.ready) == "READY=1"
     assert said(notifier.status, "closed\nREADY=1") == "STATUS=closed READY=1"
     assert said(notifier.ping) == "WATCHDOG=1"
     assert said(notifier.stopping) == "STOPPING=1"
@@ -148,11 +152,11 @@ def settings(path):
 
 
 @needs_analyze
-@pytest.mark.parametrize(("unit", "scope"), [(SYSTEM, "--system"), (USER, "--user")])
+@pytest.mark.parametrize(("unit", "scope"), [(SYSTEM, "--system"), (SOCKET, "--system"), (USER, "--user")])
 def test_systemd_has_nothing_to_say_about_the_units(tmp_path, unit, scope):
-    text, replaced = re.subn(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", unit.read_text())
-    assert replaced == 1  # the program is installed on a user's machine, not here
-    (tmp_path / unit.name).write_text(text)
+    for each in {unit, SYSTEM}:  # the socket belongs to the service
+        text = re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", each.read_text())
+        (tmp_path / each.name).write_text(text)  # the program is installed on a user's machine, not here
     ran = subprocess.run(
         ["systemd-analyze", scope, "verify", str(tmp_path / unit.name)],
         env=os.environ | {"XDG_RUNTIME_DIR": str(tmp_path)},
@@ -189,5 +193,31 @@ def test_each_unit_starts_what_is_installed_where_it_says():
 
 
 def test_the_service_hands_over_the_credentials_under_the_names_that_are_looked_for():
-    names = [value.split(":")[0] for value in settings(SYSTEM)["LoadCredential"]]
-    assert names == ["apca-api-key-id", "apca-api-secret-key"]
+    for setting in ("LoadCredential", "SetCredential"):
+        names = [value.split(":")[0] for value in settings(SYSTEM)[setting]]
+        assert names == ["apca-api-key-id", "apca-api-secret-key"]
+
+
+def test_the_socket_is_where_the_daemon_would_listen_itself():
+    server = Config().server
+    assert settings(SOCKET)["ListenStream"] == [f"{server.host}:{server.port}"]
+
+
+def test_the_service_may_open_what_the_subscribers_need():
+    _, hard = settings(SYSTEM)["LimitNOFILE"][0].split(":")
+    assert int(hard) > 100 * (Config().server.max_subscribers + SPARE_FILES)
+
+
+def test_a_hanging_daemon_reports_before_systemd_kills_it():
+    assert float(settings(SYSTEM)["WatchdogSec"][0]) > STEPS * STEP_SECONDS + REPORT_SECONDS
+
+
+def test_a_socket_from_systemd_serves_streams_like_one_of_our_own():
+    def options(listener):
+        wanted = (socket.TCP_NODELAY, socket.TCP_NOTSENT_LOWAT)
+        return [listener.getsockopt(socket.IPPROTO_TCP, option) for option in wanted]
+
+    with socket.create_server(("127.0.0.1", 0)) as theirs, listen(Address(host="127.0.0.1", port=0, uds="")) as ours:
+        assert options(theirs) != options(ours)
+        with listening(Address(host="", port=0, uds=""), [theirs]) as listeners:
+            assert [options(each) for each in listeners] == [options(ours)]
