@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import datetime as dt
 from collections.abc import Callable
+from typing import Literal, get_args
 
 from condord import config
 from condord.desk import wake
@@ -16,6 +17,9 @@ from condord.live.fanout import Fanout, Subscriber
 DRAIN_SECONDS = 1.0
 """How long streams get to take their `bye`."""
 
+Departure = Literal["client", "stalled", "stopped"]
+"""Who has ended a stream: its client, we as nothing was taken, or we as the daemon stops."""
+
 
 class Audience:
     """Everybody who follows `fanout`; `settings` gives the configuration in force, `now_at` the wall clock (UTC)."""
@@ -24,6 +28,9 @@ class Audience:
         self, fanout: Fanout, *, settings: Callable[[], config.Server], now_at: Callable[[], dt.datetime]
     ) -> None:
         self.evicted = 0
+        self.taken_bytes = 0
+        self.disconnects: dict[str, int] = dict.fromkeys(get_args(Departure), 0)
+        self._stalled = 0
         self._fanout = fanout
         self._settings = settings
         self._now_at = now_at
@@ -61,16 +68,27 @@ class Audience:
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Close a stream."""
         self._fanout.unsubscribe(subscriber)
+        self.disconnects[self._departure(subscriber)] += 1
         if self._is_closed and not self._fanout.subscribers:
             self._drained.set()
 
     def take(self, subscriber: Subscriber) -> bytes:
         """Everything that waits for `subscriber`."""
-        return subscriber.take(self._now_at)
+        taken = subscriber.take(self._now_at)
+        self.taken_bytes += len(taken)
+        return taken
 
     def note_eviction(self) -> None:
         """A subscriber that took nothing is closed."""
         self.evicted += 1
+        self._stalled += 1
+
+    def _departure(self, subscriber: Subscriber) -> Departure:
+        """Why it leaves. The evicted leave a moment later; of two that leave in it, which is which is no matter."""
+        if self._stalled:
+            self._stalled -= 1
+            return "stalled"
+        return "stopped" if subscriber.is_over else "client"
 
     async def heartbeats(self) -> None:
         """Show everybody that the link is alive, by one timer for all; until cancelled."""

@@ -21,15 +21,29 @@ from condord.live.prices import Prices
 from condord.live.publisher import Publisher
 
 
+def _not_measured(_seconds: float) -> None:
+    """Nobody wants to know."""
+
+
 class Desk:
-    """The publisher on `loop`; `now_at` is the wall clock (UTC)."""
+    """The publisher on `loop`; `now_at` is the wall clock (UTC).
+
+    `observe` is told of each frame how many seconds ago the oldest quote behind it came off the stream, when all have
+    been written to who take it.
+    """
 
     def __init__(
-        self, publisher: Publisher, *, loop: asyncio.AbstractEventLoop, now_at: Callable[[], dt.datetime]
+        self,
+        publisher: Publisher,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        now_at: Callable[[], dt.datetime],
+        observe: Callable[[float], None] = _not_measured,
     ) -> None:
         self._publisher = publisher
         self._loop = loop
         self._now_at = now_at
+        self._observe = observe
         self._timer: asyncio.TimerHandle | None = None
         self._turned_at = -math.inf
 
@@ -124,8 +138,12 @@ class Desk:
 
     def _turn(self) -> None:
         self._timer = None
-        wake(self._publisher.tick(self._loop.time(), self._now_at()))
+        woken = self._publisher.tick(self._loop.time(), self._now_at())
+        wake(woken)
         self._turned_at = self._loop.time()
+        heard = self._publisher.take_published()
+        if woken and heard is not None:
+            self._observe(self._turned_at - heard)
         deadline = self._publisher.deadline
         if deadline is not None:
             self._timer = self._loop.call_at(deadline, self._turn)

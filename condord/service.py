@@ -23,14 +23,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from condord import __version__, lock, logs, settings, terminal
+from prometheus_client import CollectorRegistry
+
+from condord import __version__, counts, lock, logs, settings, terminal
 from condord import config as configuration
 from condord.audience import Audience
 from condord.config import Config
 from condord.desk import Desk
 from condord.errors import CondordError, ConfigError
 from condord.http import app, guard, server
-from condord.http.ports import GuardSettings
+from condord.http.metrics import Measured, Metrics
+from condord.http.ports import GuardSettings, Numbers
 from condord.inputs import Inputs
 from condord.live import render, wire
 from condord.live.account import Account
@@ -94,7 +97,21 @@ def run(
             server.listening(address, listen_sockets(own_environ)) as listeners,
             asyncio.Runner(loop_factory=ResolvingLoop) as runner,
         ):
+            if inputs.token is None:
+                _keep_to_this_machine(listeners)
             runner.run(main(listeners))
+
+
+def _keep_to_this_machine(listeners: Sequence[socket.socket]) -> None:
+    """Without a token nobody else may ask; the configuration is judged for that, but not what systemd opened.
+
+    Raises:
+        ConfigError: a socket listens elsewhere than on loopback.
+    """
+    for each in listeners:
+        if each.family != socket.AF_UNIX and not configuration.is_loopback(each.getsockname()[0]):
+            fault = f"{server.name_of(each)}: others could read there without a token"
+            raise ConfigError([fault], "Name its file as server.token_file, or listen on 127.0.0.1 in condord.socket.")
 
 
 class Service:
@@ -116,7 +133,10 @@ class Service:
         self._letting_go: asyncio.TimerHandle | None = None
         self._vigil = Vigil()
         self._had_terminal = terminal.is_there()
-        self._brokerage = AlpacaRest(settings.rest(config), self._login, now_at=utc_now)
+        self._metrics = Metrics(__version__, self._numbers)
+        self._brokerage = AlpacaRest(
+            settings.rest(config), self._login, now_at=utc_now, observe=self._metrics.observe_request
+        )
         self._store = self._open_store()
         supervised = settings.supervisor(config)
         self._edition = Edition(
@@ -133,18 +153,22 @@ class Service:
         self.audience = Audience(self._fanout, settings=lambda: self.config.server, now_at=utc_now)
         self._coalescer = Coalescer(config.stream.window_ms / 1000)
         account = Account(config.rest.settle_seconds)
-        publisher = Publisher(account=account, book=self._book, coalescer=self._coalescer, fanout=self._fanout)
+        self._publisher = Publisher(account=account, book=self._book, coalescer=self._coalescer, fanout=self._fanout)
         self._supervisor = Supervisor(
             supervised,
             brokerage=self._brokerage,
-            desk=Desk(publisher, loop=self._loop, now_at=utc_now),
+            desk=Desk(self._publisher, loop=self._loop, now_at=utc_now, observe=self._metrics.observe_update),
             login=self._login,
             store=self._store,
             now_at=utc_now,
             chance=random.random,
         )
-        self._guard = guard.Guard(app.build(self), self._guard_settings(config))
-        self._server = server.Server(self._guard)
+        application = app.build(self)
+        self._guard = guard.Guard(application, self._guard_settings(config))
+        self._server = server.Server(
+            Measured(self._guard, application.routes, self._metrics),
+            subscribers=lambda: self.config.server.max_subscribers,
+        )
 
     @property
     def address(self) -> str:
@@ -178,6 +202,7 @@ class Service:
                 self._notifier.stopping()
                 for task in (supervising, *others):
                     task.cancel()
+                self._server.accept_no_more()  # who comes back at once after its bye would be refused
                 await self.audience.say_bye("the daemon is stopping")
                 self._server.stop()
                 await asyncio.wait({serving, supervising})
@@ -185,7 +210,7 @@ class Service:
         self._store.close()
         if self._parts.failure is not None:
             raise self._parts.failure
-        _log.info("Stopped")
+        _log.info("Stopped", extra=logs.fields(uptime_seconds=round(time.monotonic() - self._started, 1)))
 
     @property
     def is_alive(self) -> bool:
@@ -233,10 +258,27 @@ class Service:
         """Read the positions again now."""
         self._supervisor.refresh()
 
+    @property
+    def registry(self) -> CollectorRegistry:
+        """The metrics."""
+        return self._metrics.registry
+
+    def _numbers(self) -> Numbers:
+        return counts.numbers(
+            supervisor=self._supervisor,
+            brokerage=self._brokerage,
+            publisher=self._publisher,
+            audience=self.audience,
+            max_subscribers=self.config.server.max_subscribers,
+        )
+
     async def _announce(self, announce: Callable[[str], None]) -> None:
         await self._server.is_serving.wait()
         self._notifier.ready(f"serving at {self.address}")
         announce(f"condord {__version__} serves at {self.address}")
+        status = self._edition.status
+        about = logs.fields(version=__version__, address=self.address, source=status.source, feed=status.feed)
+        _log.info("Serving", extra=about)
 
     async def _watchdog(self) -> None:
         """Feed systemd's watchdog while the supervisor makes progress, and tell it the state."""
@@ -254,7 +296,9 @@ class Service:
         stillness = Stillness(STUCK_LOOKS)
         progress = 0
         while True:
+            due = self._loop.time() + 1.0
             await asyncio.sleep(1.0)
+            self._metrics.observe_lag(max(0.0, self._loop.time() - due))
             self._vigil.advance()
             stuck = self._supervisor.stuck(self._loop.time())
             progress += stuck is None
@@ -301,14 +345,13 @@ class Service:
             waiting = self._inputs.renew()
         except CondordError as error:
             faults = error.faults if isinstance(error, ConfigError) else (str(error),)
-            _log.error(
-                "Configuration refused, nothing changed", extra=logs.fields(faults=list(faults), hint=error.hint)
-            )
+            about = logs.fields(code=error.code, faults=list(faults), hint=error.hint)
+            _log.error("Configuration refused, nothing changed", extra=about)
         else:
             self._apply(old)
             _log.info("Configuration reloaded", extra=logs.fields(needs_restart=waiting))
         self._supervisor.retry()
-        self._notifier.ready(f"serving at {self.address}")
+        self._notifier.ready()
 
     def _apply(self, old: Config) -> None:
         """Give every part what is in force now: REST before the streams, which ask it for what they missed."""
@@ -316,6 +359,8 @@ class Service:
         self._coalescer.window_seconds = config.stream.window_ms / 1000
         self._book.min_change_e4 = round(config.stream.min_change * 10_000)
         self._guard.settings = self._guard_settings(config)
+        if config.server.max_subscribers > old.server.max_subscribers:
+            server.reserve_files(config.server.max_subscribers)
         self._brokerage.set_breaker(config.rest.breaker_failures, config.rest.breaker_reset_seconds)
         login = self._inputs.login
         if login is not self._login or config.alpaca.feed != old.alpaca.feed:
@@ -338,7 +383,7 @@ class Service:
 
     def _guard_settings(self, config: Config) -> GuardSettings:
         hosts = frozenset(name.lower() for name in (config.server.host, *config.server.allowed_hosts))
-        is_unix = self._listeners[0].family == socket.AF_UNIX
+        is_unix = all(each.family == socket.AF_UNIX for each in self._listeners)
         return GuardSettings(
             knows_host=lambda name: is_unix or name in hosts or configuration.is_loopback(name),
             origins=frozenset(config.server.allowed_origins),

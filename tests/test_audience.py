@@ -120,3 +120,41 @@ def test_an_eviction_is_counted():
         scene = Scene()
         scene.audience.note_eviction()
         assert scene.audience.evicted == 1
+
+
+def test_everybody_who_leaves_is_counted_by_the_reason():
+    @play
+    async def _():
+        scene = Scene(max_subscribers=4)
+        hung_up, stalled, *others = [scene.join() for _ in range(4)]
+        scene.audience.unsubscribe(hung_up)
+        scene.audience.note_eviction()
+        scene.audience.unsubscribe(stalled)
+        assert scene.audience.disconnects == {"client": 1, "stalled": 1, "stopped": 0}
+        going = asyncio.ensure_future(scene.audience.say_bye("the daemon is stopping"))
+        await settle(0.2)
+        for subscriber in others:
+            scene.audience.unsubscribe(subscriber)
+        await going
+        assert scene.audience.disconnects == {"client": 1, "stalled": 1, "stopped": 2}
+
+
+def test_no_reason_is_ever_counted_less_while_the_stalled_are_on_their_way_out():
+    @play
+    async def _():
+        scene = Scene()
+        stalled, hung_up = scene.join(), scene.join()
+        scene.audience.note_eviction()
+        for subscriber in (hung_up, stalled):
+            before = dict(scene.audience.disconnects)
+            scene.audience.unsubscribe(subscriber)
+            assert all(count >= before[reason] for reason, count in scene.audience.disconnects.items())
+        assert scene.audience.disconnects == {"client": 1, "stalled": 1, "stopped": 0}
+
+
+def test_the_bytes_that_leave_are_counted():
+    @play
+    async def _():
+        scene = Scene()
+        taken = [scene.audience.take(scene.join()), scene.audience.take(scene.join("gzip"))]
+        assert scene.audience.taken_bytes == len(taken[0]) + len(taken[1]) > 0

@@ -1,5 +1,7 @@
 import datetime as dt
 
+import pytest
+
 from condord.core.occ import parse
 from condord.core.orders import Lot, LotLeg
 from condord.desk import Desk, wake
@@ -46,7 +48,8 @@ class Scene:
     def __init__(self, interval_seconds=0.0):
         self.daemon = FakeDaemon()
         self.loop = Loop()
-        self.desk = Desk(self.daemon.publisher, loop=self.loop, now_at=lambda: NOW_AT)
+        self.measured = []
+        self.desk = Desk(self.daemon.publisher, loop=self.loop, now_at=lambda: NOW_AT, observe=self.measured.append)
         self.woken = 0
         self.subscriber = self.daemon.subscribe(EVERYTHING, interval_seconds, None, "identity", self._wake)
         self.subscriber.take(lambda: NOW_AT)
@@ -230,3 +233,36 @@ def test_everybody_named_is_woken():
     scene = Scene()
     wake([scene.subscriber, scene.subscriber])
     assert scene.woken == 2
+
+
+def test_a_frame_is_measured_from_its_oldest_quote_to_the_end_of_writing_it():
+    scene = Scene()
+    scene.subscriber.wake = lambda: scene.loop.advance(0.5)
+    scene.desk.offer([tick(LEG, 1.0, 1.2)])
+    assert scene.measured == [0.5]
+    scene.subscriber.wake = scene._wake
+    scene.desk.offer([tick(LEG, 2.0, 2.2, 1)])
+    scene.loop.now += 0.1
+    scene.desk.offer([tick(LEG, 3.0, 3.2, 2)])
+    scene.loop.advance(0.2)
+    assert scene.measured == [0.5, pytest.approx(0.3)]
+
+
+def test_a_frame_that_is_for_nobody_is_not_measured():
+    scene = Scene()
+    scene.daemon.unsubscribe(scene.subscriber)
+    scene.desk.offer([tick(LEG, 1.0, 1.2)])
+    assert (scene.bid, scene.measured) == (1, [])
+
+
+def test_a_frame_of_what_rest_has_brought_is_not_measured():
+    scene = Scene()
+    scene.desk.confirm([tick(LEG, 1.0, 1.2)], scene.desk.era)
+    assert (scene.woken, scene.measured) == (1, [])
+
+
+def test_a_desk_works_unmeasured():
+    scene = Scene()
+    desk = Desk(scene.daemon.publisher, loop=scene.loop, now_at=lambda: NOW_AT)
+    desk.offer([tick(LEG, 1.0, 1.2)])
+    assert (scene.bid, scene.woken) == (1, 1)

@@ -3,6 +3,7 @@
 `python -m tests.test_docs` writes the README's table of failures anew.
 """
 
+import json
 import re
 import typing
 from pathlib import Path
@@ -10,12 +11,14 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from condord import __version__, config, errors
+from condord import __version__, checks, config, errors
 from condord.cli.main import application
+from condord.http import app, routes
 from condord.http.app import build
 from condord.live import wire
 from condord.upstream.faults import MEANINGS, HowSoon
 from tests.diagram import diagram
+from tests.http import scrape as metrics
 from tests.http.asking import FakeDaemon
 
 ROOT = Path(__file__).parents[1]
@@ -78,18 +81,45 @@ def test_everything_that_is_refused_is_explained():
     assert first_column("refused") == set(typing.get_args(wire.Refusal))
 
 
+def test_every_metric_is_explained_with_its_labels():
+    table = README.split("| metric |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    cells = [[set(re.findall(r"`([^`]+)`", cell)) for cell in row.split("|")[1:3]] for row in table]
+    assert {name: labels for names, labels in cells for name in names} == metrics.labels(metrics.observed())
+
+
+def test_the_dashboard_asks_for_metrics_and_labels_that_exist():
+    board = json.loads((ROOT / "systemd" / "grafana.json").read_text())
+    known = metrics.labels(metrics.observed())
+    known |= {name: set() for name in metrics.said(metrics.observed()) if name.startswith("process_")}
+    for target in (target for panel in board["panels"] for target in panel["targets"]):
+        for name in re.findall(r"(?:condord|process)_\w+", target["expr"]):
+            assert set(re.findall(r"{{(\w+)}}", target["legendFormat"])) <= known[re.sub("_(bucket|count)$", "", name)]
+
+
 def test_every_exit_code_is_explained():
     codes = {str(value) for name, value in vars(errors).items() if name.startswith("EXIT_")}
     assert first_column("exit code") == codes | {"0"}
 
 
 def test_every_route_is_listed():
-    routes = {
+    listed = {
         f"{method} {route.path.replace('{identity}', '{id}')}"
         for route in build(FakeDaemon()).routes
         for method in route.methods - {"HEAD"}
     }
-    assert first_column("route") == routes
+    assert first_column("route") == listed
+
+
+def test_every_http_status_is_explained():
+    answers = [answer for route in app.ROUTES for answer in route.answers]
+    answers += routes.ANYWHERE + routes.ON_CHANGE + routes.ELSEWHERE
+    table = README.split("| HTTP status |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    listed = {status for row in table for status in re.findall(r"\d+", row.split("|")[1])}
+    assert listed == {str(answer.status) for answer in answers} | {"204"}, "204 answers a preflight, which is no route"
+
+
+def test_every_check_is_explained():
+    assert first_column("check") == set(checks.NAMES)
 
 
 def test_every_command_is_named():

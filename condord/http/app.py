@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Mapping
+from typing import Annotated
+
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
-from condord.http.events import Stream
+from condord import __version__
+from condord.http import openapi
+from condord.http.events import MAX_INTERVAL_MS, Stream
+from condord.http.metrics import exposition
 from condord.http.ports import Daemon
 from condord.http.problem import problem
+from condord.http.routes import Answer, Event, Parameter, Route, error
 from condord.live import wire
 
 STREAM_PATH = "/api/stream"
@@ -35,23 +42,15 @@ class Application(Starlette):
 def build(daemon: Daemon) -> Application:
     """The application around `daemon`, which routes find in `app.state`."""
     app = Application(
-        routes=[
-            Route("/api/positions", _positions),
-            Route("/api/positions/{identity}", _one),
-            Route(STREAM_PATH, Stream(), methods=["GET"]),
-            Route("/api/status", _status),
-            Route("/api/refresh", _refresh, methods=["POST"]),
-            Route("/livez", _alive),
-            Route("/healthz", _alive),
-            Route("/readyz", _ready),
-        ],
+        routes=[route.mounted() for route in ROUTES],
         exception_handlers={HTTPException: _http_error, Exception: _our_error},
     )
+    app.router.redirect_slashes = False  # a path is as in the table, or there is nothing
     app.state.daemon = daemon
     return app
 
 
-def _json(payload: msgspec.Struct, status_code: int = 200, headers: dict[str, str] | None = None) -> Response:
+def _json(payload: msgspec.Struct, status_code: int = 200, headers: Mapping[str, str] | None = None) -> Response:
     return Response(
         wire.encode(payload),
         status_code=status_code,
@@ -75,7 +74,7 @@ async def _positions(request: Request) -> Response:
 
 
 async def _one(request: Request) -> Response:
-    identity = request.path_params["identity"]
+    identity = request.path_params["id"]
     found = _daemon(request).one(identity)
     if found is None:
         return problem(404, f"there is no condor {identity[:80]!r}; GET /api/positions names those there are")
@@ -102,6 +101,15 @@ async def _ready(request: Request) -> Response:
     return _json(daemon.report(), 200 if daemon.is_ready else 503)
 
 
+async def _openapi(_request: Request) -> Response:
+    return Response(_described(), headers=_NO_STORE, media_type="application/json")
+
+
+@functools.cache  # 10 ms
+def _described() -> bytes:
+    return msgspec.json.encode(openapi.document(ROUTES, __version__))
+
+
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
     details = {
@@ -113,3 +121,113 @@ async def _http_error(request: Request, error: Exception) -> Response:
 
 async def _our_error(_request: Request, _error: Exception) -> Response:
     return problem(500, "a bug in condord; the log has more")
+
+
+_ALIVE = (
+    Answer(status=200, about="It works, wherever Alpaca is.", body="text/plain"),
+    error(503, "The supervisor makes no progress."),
+)
+_EVENTS = (
+    Event(name="snapshot", data=wire.Document, has_id=True),
+    Event(name="delta", data=wire.Delta, has_id=True),
+    Event(name="heartbeat", data=wire.Heartbeat),
+    Event(name="bye", data=wire.Bye),
+)
+
+ROUTES = (
+    Route(
+        path="/api/positions",
+        name="getPositions",
+        endpoint=_positions,
+        summary="The condors and all other option contracts of the account, as last published.",
+        parameters=(Parameter(name="If-None-Match", place="header", about="An `ETag` that the client has."),),
+        answers=(
+            Answer(status=200, about="The document.", body=wire.Document, headers=("ETag",)),
+            Answer(status=304, about="The client has this version.", headers=("ETag",)),
+        ),
+    ),
+    Route(
+        path="/api/positions/{id}",
+        name="getCondor",
+        endpoint=_one,
+        summary="One condor with the quotes of its legs.",
+        parameters=(
+            Parameter(name="id", place="path", about="The condor's `id`.", example="SPY-261218-705-715-770-780"),
+        ),
+        answers=(
+            Answer(status=200, about="The condor.", body=wire.OneCondor),
+            error(404, "There is no such condor."),
+        ),
+    ),
+    Route(
+        path=STREAM_PATH,
+        name="getStream",
+        endpoint=Stream(),
+        summary="The document, and what changes of it, as Server-Sent Events.",
+        parameters=(
+            Parameter(
+                name="condor", place="query", type=list[str], about="Only condors with these ids, and their legs."
+            ),
+            Parameter(
+                name="symbol", place="query", type=list[str], about="Only these contracts, by their OCC symbols."
+            ),
+            Parameter(
+                name="interval",
+                place="query",
+                type=Annotated[int, msgspec.Meta(ge=0, le=MAX_INTERVAL_MS)],
+                about="Milliseconds between two deltas, where that is more than the daemon's own window.",
+            ),
+            Parameter(name="Last-Event-ID", place="header", about="The id of the newest event that the client has."),
+            Parameter(name="lastEventId", place="query", about="The same, for a client that can send no header."),
+        ),
+        answers=(
+            Answer(status=200, about="Events without end.", body="text/event-stream", events=_EVENTS),
+            error(400, "`interval` is not allowed."),
+            error(503, "There are as many subscribers as may be.", "Retry-After"),
+        ),
+    ),
+    Route(
+        path="/api/status",
+        name="getStatus",
+        endpoint=_status,
+        summary="The status and the counters of the daemon.",
+        answers=(Answer(status=200, about="The status.", body=wire.StatusReport),),
+    ),
+    Route(
+        path="/api/refresh",
+        method="POST",
+        name="refresh",
+        endpoint=_refresh,
+        summary="Read the account again now.",
+        answers=(Answer(status=202, about="It will be read."),),
+    ),
+    Route(
+        path="/openapi.json",
+        name="getOpenapi",
+        endpoint=_openapi,
+        summary="This document.",
+        answers=(Answer(status=200, about="OpenAPI 3.1.", body="application/json"),),
+    ),
+    Route(
+        path="/metrics",
+        name="getMetrics",
+        endpoint=exposition,
+        summary="The daemon in numbers, for Prometheus.",
+        answers=(
+            Answer(status=200, about="Its text format, or OpenMetrics for who accepts that.", body="text/plain"),
+            Answer(status=200, about="OpenMetrics.", body="application/openmetrics-text"),
+        ),
+    ),
+    Route(path="/livez", name="getLivez", endpoint=_alive, summary="Whether the process works.", answers=_ALIVE),
+    Route(path="/healthz", name="getHealthz", endpoint=_alive, summary="The same as `/livez`.", answers=_ALIVE),
+    Route(
+        path="/readyz",
+        name="getReadyz",
+        endpoint=_ready,
+        summary="Whether positions are read and the stream is `live` or `closed`.",
+        answers=(
+            Answer(status=200, about="They are.", body=wire.StatusReport),
+            Answer(status=503, about="They are not, or not yet.", body=wire.StatusReport),
+        ),
+    ),
+)

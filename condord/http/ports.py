@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 import msgspec
+from prometheus_client import CollectorRegistry
 
 from condord.live import wire
 from condord.live.coding import CodingName
-from condord.live.edition import Selection
+from condord.live.edition import Selection, Tally
 from condord.live.fanout import Subscriber
 
 
@@ -44,6 +45,40 @@ class Audience(Protocol):
         """A subscriber that took nothing is closed."""
 
 
+class StreamNumbers(msgspec.Struct, frozen=True, kw_only=True):
+    """One stream of Alpaca, over all its connections: messages by kind, the others by the public code of the cause.
+
+    `reconnects` are times live again after a loss; `failures` connections that were lost or could not be had.
+    """
+
+    connected: bool
+    messages: Mapping[str, int]
+    reconnects: Mapping[str, int]
+    failures: Mapping[str, int]
+
+
+class Numbers(msgspec.Struct, frozen=True, kw_only=True):
+    """What a scrape reads. What counts never runs back while the process lives.
+
+    `superseded`: quotes that a newer one has replaced before they left. `frames` are those made for subscribers,
+    `dropped` ones included; `taken_bytes` left for them.
+    """
+
+    status: wire.Status
+    streams: Mapping[str, StreamNumbers]
+    published: Tally
+    rate_limited: int
+    superseded: int
+    refused: Mapping[str, int]
+    subscribers: int
+    max_subscribers: int
+    frames: int
+    taken_bytes: int
+    dropped: int
+    resyncs: Mapping[str, int]
+    disconnects: Mapping[str, int]
+
+
 class Daemon(Protocol):
     """The running daemon, as routes see it."""
 
@@ -70,6 +105,10 @@ class Daemon(Protocol):
 
     def refresh(self) -> None:
         """Read the positions again now."""
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """The metrics."""
 
 
 class GuardSettings(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,5 +14,8 @@ def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) 
     """The answer for an error; `detail` says what was wrong and what to do."""
     body = wire.Problem(type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=detail)
     return Response(
-        wire.encode(body), status_code=status, headers=dict(headers or {}), media_type="application/problem+json"
+        wire.encode(body),
+        status_code=status,
+        headers={"Cache-Control": "no-store", **(headers or {})},
+        media_type="application/problem+json",
     )

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import functools
 import logging
 import resource
 import socket
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import msgspec
 import uvicorn
@@ -18,14 +20,19 @@ from starlette.types import ASGIApp
 
 from condord.errors import Unavailable
 from condord.http.connection import Connection
+from condord.http.door import Door
+from condord.http.limits import Limits
 
 BACKLOG = 2048
 GRACE_SECONDS = 2
-HEAD_BYTES = 16_384
+ACCEPTED_AT_ONCE = 16
+"""Connections, in one turn of the loop; only then is it known which of them there is no room for."""
 UNSENT_BYTES = 16_384
 """Kept low: the kernel would take 4 MB for a subscriber that reads nothing, half an hour of prices."""
 SPARE_FILES = 128
 """Open files beside those of subscribers: other requests, Alpaca, the log and the store."""
+
+DAEMON_LIMITS = Limits()
 
 _log = logging.getLogger(__name__)
 
@@ -46,6 +53,8 @@ def listening(address: Address, inherited: Sequence[socket.socket]) -> Iterator[
         Unavailable: the address is taken or cannot be had.
     """
     if inherited:
+        for each in inherited:
+            _set_for_streams(each)
         yield inherited
         return
     with listen(address) as listener:
@@ -95,8 +104,7 @@ def _listen_tcp(host: str, port: int) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
         try:
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            _keep_kernel_lean(listener)
+            _set_for_streams(listener)
             listener.bind(where)
             listener.listen(BACKLOG)
         except OSError:
@@ -140,8 +148,14 @@ def _clear_stale(path: Path) -> None:
     raise OSError(errno.EADDRINUSE, "another process answers there")
 
 
-def _keep_kernel_lean(listener: socket.socket) -> None:
-    """Accepted sockets inherit it: what a slow subscriber does not take waits in its ring, where it is bounded."""
+def _set_for_streams(listener: socket.socket) -> None:
+    """No frame waits for another, and what a slow subscriber does not take waits in its ring, where it is bounded.
+
+    Accepted sockets inherit it.
+    """
+    if listener.family == socket.AF_UNIX:
+        return
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     option = getattr(socket, "TCP_NOTSENT_LOWAT", None)
     if option is not None:
         listener.setsockopt(socket.IPPROTO_TCP, option, UNSENT_BYTES)
@@ -156,10 +170,23 @@ def _refused(where: str, error: OSError) -> Unavailable:
     )
 
 
-class Server(uvicorn.Server):
-    """uvicorn, told to stop by us."""
+def _room(limits: Limits, subscribers: Callable[[], int] | None) -> int:
+    """How many connections there may be: those of subscribers and some more, as far as files go."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    files = max(soft - SPARE_FILES, 0)
+    return (files if subscribers is None else min(subscribers(), files)) + limits.others
 
-    def __init__(self, app: ASGIApp) -> None:
+
+class Server(uvicorn.Server):
+    """uvicorn, told to stop by us.
+
+    `subscribers` says how many there may be, of whom each needs a connection; without it files alone set a bound.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, limits: Limits = DAEMON_LIMITS, subscribers: Callable[[], int] | None = None
+    ) -> None:
+        door = Door(room=functools.partial(_room, limits, subscribers), leaving=limits.leaving)
         super().__init__(
             uvicorn.Config(
                 app,
@@ -169,9 +196,8 @@ class Server(uvicorn.Server):
                 log_level="error",
                 server_header=False,
                 ws="none",
-                http=Connection,
-                backlog=BACKLOG,
-                h11_max_incomplete_event_size=HEAD_BYTES,
+                http=cast("type[asyncio.Protocol]", functools.partial(Connection, limits=limits, door=door)),
+                backlog=ACCEPTED_AT_ONCE,
                 timeout_graceful_shutdown=GRACE_SECONDS,
                 proxy_headers=False,
             )
@@ -190,7 +216,14 @@ class Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start as uvicorn does, and tell."""
         await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(BACKLOG)  # asyncio has made of it what it accepts at once
         self.is_serving.set()
+
+    def accept_no_more(self) -> None:
+        """Leave who comes now to whoever listens next; those who are here stay."""
+        for each in self.servers:
+            each.close()
 
     def stop(self) -> None:
         """Accept nothing more and end."""

@@ -24,6 +24,9 @@ RETRY = b"retry: 2000\n\n"
 FAREWELL_RETRIES_MS = tuple(range(500, 5_500, 250))
 """After what time those who are told to go come back, in turn."""
 
+RESYNCS = ("ringOverflow", "unknownEpoch", "replayWindowPassed", "positionsChanged")
+"""Why a snapshot stands for what was missed."""
+
 _RETRY = Frame(RETRY)
 _NOTHING = Frame(b"")
 _FIRSTS_AGE = dt.timedelta(seconds=1)

@@ -105,6 +105,9 @@ DEAD_SECONDS = 30.0
 QUIET_FACTOR = 10
 """After so many times `silence_seconds` without data even a quiet market is not believed."""
 
+RELOADED = "reloaded"
+"""Why a connection ended that no fault has ended, beside the public codes."""
+
 _STEPS = {
     "connecting": "did not accept the connection",
     "authenticating": "did not answer the authentication",
@@ -143,7 +146,9 @@ class Link:
         self.settings = settings
         self.state: LinkState = "starting"
         self.fault: Fault | None = None
-        self.reconnects = 0
+        self.failures: dict[str, int] = {}
+        self.reconnected: dict[str, int] = {}
+        self._lost_by = ""
         self._chance = chance
         self._attempts = 0
         self._entered = 0.0
@@ -166,6 +171,8 @@ class Link:
             self._enter(row[0], now)
         if fault is not None:
             self.fault = fault
+        if row[0] == "closing":
+            self._note_end(event, is_loss="gap" in row[1])
         self._note(event, now)
         return row[1]
 
@@ -196,6 +203,11 @@ class Link:
                 self._believe("shut", now)
         elif self._watched_since is None:
             self._watched_since = now
+
+    @property
+    def reconnects(self) -> int:
+        """How often it was lost and is live again; `reconnected` has them by what it was lost by."""
+        return sum(self.reconnected.values())
 
     @property
     def deadline(self) -> float:
@@ -311,8 +323,17 @@ class Link:
         elif event == "retry":
             self._is_reopening = self.state == "closing"
 
+    def _note_end(self, event: Event, *, is_loss: bool) -> None:
+        """Count a connection that ends, by its fault's code; one that a reload ends is no failure."""
+        reason = self.fault.code if event == "fault" and self.fault is not None else RELOADED
+        if event == "fault":
+            self.failures[reason] = self.failures.get(reason, 0) + 1
+        if is_loss:
+            self._lost_by = reason
+
     def _note_live(self, now: float) -> None:
-        self.reconnects += self._has_been_live
+        if self._lost_by:
+            self.reconnected[self._lost_by] = self.reconnected.get(self._lost_by, 0) + 1
         self._has_been_live = True
         if self.fault is not None and self.fault.code != "silent":
             self.fault = None

@@ -16,7 +16,7 @@ alike: it is refused. One that was believed by no clock or a wrong one stands, b
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import msgspec
 from cachetools import TTLCache
@@ -63,12 +63,14 @@ class _Confirmed(TTLCache[str, bool]):
 class Prices:
     """The newest quote of each held contract. `max_symbols` and `ttl_seconds` bound what counts as confirmed.
 
-    `era` counts the gaps and their ends.
+    `era` counts the gaps and their ends, `superseded` the stream's quotes that a newer one has replaced before anybody
+    looked at them.
     """
 
     def __init__(self, *, max_symbols: int, ttl_seconds: float) -> None:
         self.quotes: dict[str, Quote] = {}
         self.refused: dict[str, int] = {}
+        self.superseded = 0
         self.era = 0
         self._held: frozenset[str] = frozenset()
         self._waiting: dict[str, Tick] = {}
@@ -125,22 +127,27 @@ class Prices:
         doubts, self._doubts_clock = self._doubts_clock, False
         return doubts
 
-    def offer(self, ticks: Iterable[Tick]) -> None:
+    def offer(self, ticks: Collection[Tick]) -> None:
         """Take quotes off the stream. An older one never replaces a newer one; one that is not sane is counted."""
         newest, horizon_at = self._waiting, self._horizon_at
+        kept = len(ticks) + len(newest)  # what is in excess of those that wait at last was superseded
         for tick in ticks:
             if not (0.0 <= tick.bid < PRICE_LIMIT and 0.0 <= tick.ask < PRICE_LIMIT):  # `is_sane`, a third of the loop
                 self._refuse("price")
+                kept -= 1
                 continue
             symbol, at = tick.symbol, tick.at
             if at > horizon_at:
                 self._refuse_future()
+                kept -= 1
                 continue
             waiting = newest.get(symbol)
             if waiting is None or at >= waiting.at or not self._is_late(at, waiting.at):
                 newest[symbol] = tick
             else:
                 self._refuse_late(at, waiting.at)
+                kept -= 1
+        self.superseded += kept - len(newest)
 
     def confirm(self, ticks: Iterable[Tick], now: float, era: int) -> None:
         """Take REST's latest quotes, asked for in `era`: newer ones replace what is held, and all others confirm it.

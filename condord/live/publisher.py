@@ -9,7 +9,7 @@ subscribers to wake.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from condord.core.orders import Lot
 from condord.core.position import Position
@@ -31,10 +31,14 @@ class Publisher:
         self.book = book
         self.coalescer = coalescer
         self.fanout = fanout
+        self._heard: float | None = None
+        self._published: float | None = None
 
-    def offer(self, ticks: Iterable[Tick], now: float) -> bool:
+    def offer(self, ticks: Collection[Tick], now: float) -> bool:
         """Take quotes off the stream; look at `deadline` afterwards if it says True."""
         self.book.prices.offer(ticks)
+        if self._heard is None:
+            self._heard = now
         return self.coalescer.offer(now)
 
     def confirm(self, ticks: Iterable[Tick], now: float, era: int) -> None:
@@ -94,7 +98,15 @@ class Publisher:
     def tick(self, now: float, now_at: dt.datetime) -> list[Subscriber]:
         """Publish what is due."""
         woken = self._show(self.account.expire(now), now, now_at)
-        if self.coalescer.take(now) and self.book.publish(now):
-            self.coalescer.sent(now)
-            woken += self.fanout.publish(now, now_at)
+        if self.coalescer.take(now):
+            heard, self._heard = self._heard, None
+            if self.book.publish(now):
+                self.coalescer.sent(now)
+                woken += self.fanout.publish(now, now_at)
+                self._published = heard
         return woken + self.fanout.tick(now, now_at)
+
+    def take_published(self) -> float | None:
+        """When the oldest quote behind what `tick` has published came off the stream; None if there is none, once."""
+        heard, self._published = self._published, None
+        return heard

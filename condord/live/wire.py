@@ -2,13 +2,14 @@
 
 Rules: names are camelCase by the struct, without a transform step. Prices per share and money are JSON
 numbers of dollars, made from integers of 1e-4 dollars in `dollars` and nowhere else. Times are aware UTC
-datetimes. None means not known.
+datetimes. None means not known. The docstrings of the structs are read by clients, as descriptions in the OpenAPI
+document: they use the names of the JSON, and null.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -67,6 +68,8 @@ Source = Literal["alpaca-paper", "alpaca-live", "simulator"]
 Feed = Literal["indicative", "opra"]
 Side = Literal["long", "short"]
 Dollars = int | float
+Instant = Annotated[dt.datetime, msgspec.Meta(tz=True)]
+"""RFC 3339, in UTC."""
 
 
 def dollars(amount_e4: int) -> Dollars:
@@ -85,25 +88,25 @@ class _Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 class Market(_Wire, frozen=True, kw_only=True):
-    """The session of US options, as Alpaca's clock gives it; all None until it was read."""
+    """The session of US options, as Alpaca's clock gives it; all null until it was read."""
 
     is_open: bool | None
-    next_open: dt.datetime | None
-    next_close: dt.datetime | None
+    next_open: Instant | None
+    next_close: Instant | None
 
 
 class Stream(_Wire, frozen=True, kw_only=True):
     """The option stream. `subscribed` of `requested` symbols are acknowledged.
 
-    `next_attempt_at`: when it connects again; None while it does not wait for that.
+    `nextAttemptAt`: when it connects again; null while it does not wait for that.
     """
 
     connected: bool
     subscribed: int
     requested: int
     reconnects: int
-    last_message_at: dt.datetime | None
-    next_attempt_at: dt.datetime | None = None
+    last_message_at: Instant | None
+    next_attempt_at: Instant | None = None
 
 
 class RestError(_Wire, frozen=True, kw_only=True):
@@ -116,7 +119,7 @@ class RestError(_Wire, frozen=True, kw_only=True):
 class Positions(_Wire, frozen=True, kw_only=True):
     """How fresh the positions are."""
 
-    read_at: dt.datetime | None
+    read_at: Instant | None
     error: RestError | None
     breaker: BreakerState
 
@@ -127,7 +130,7 @@ class Notice(_Wire, frozen=True, kw_only=True):
     code: NoticeCode
     text: str
     symbols: list[str]
-    since: dt.datetime
+    since: Instant
 
 
 class Status(_Wire, frozen=True, kw_only=True):
@@ -136,7 +139,7 @@ class Status(_Wire, frozen=True, kw_only=True):
     state: State
     reason: str | None
     code: Code | None
-    since: dt.datetime
+    since: Instant
     source: Source
     feed: Feed
     market: Market
@@ -167,7 +170,7 @@ class StatusReport(Status, frozen=True, kw_only=True):
 
 
 class Leg(_Wire, frozen=True, kw_only=True):
-    """One leg of a condor; short: negative cost basis. `multiplier_assumed`: Alpaca has not told the multiplier."""
+    """One leg of a condor; short: negative cost basis. `multiplierAssumed`: Alpaca has not told the multiplier."""
 
     symbol: str
     right: Right
@@ -181,7 +184,7 @@ class Leg(_Wire, frozen=True, kw_only=True):
 
 
 class Breakevens(_Wire, frozen=True, kw_only=True):
-    """Prices of the underlying without profit or loss at expiration; None on a side without one."""
+    """Prices of the underlying without profit or loss at expiration; null on a side without one."""
 
     lower: Dollars | None
     upper: Dollars | None
@@ -202,10 +205,10 @@ class PlBounds(_Wire, frozen=True, kw_only=True):
 
 
 class Valuation(_Wire, frozen=True, kw_only=True):
-    """What a condor is worth now; see `condord.core.valuation` for the formulas."""
+    """What a condor is worth now; without a usable quote of a leg in `missing` its numbers are null, but `plBounds`."""
 
     id: str
-    as_of: dt.datetime | None
+    as_of: Instant | None
     mark: Dollars | None
     natural: Dollars | None
     unrealized_pl: Dollars | None
@@ -221,7 +224,7 @@ class Valuation(_Wire, frozen=True, kw_only=True):
 class Condor(_Wire, frozen=True, kw_only=True):
     """One card: four legs, the numbers that do not move, and the valuation that does.
 
-    `opened_at`, and `realized_pl` of its rolls, are known of a condor that orders opened; every other number is of the
+    `openedAt`, and `realizedPl` of its rolls, are known of a condor that orders opened; every other number is of the
     legs as they are now. A daemon that does not tell these three knows structure alone.
     """
 
@@ -244,13 +247,13 @@ class Condor(_Wire, frozen=True, kw_only=True):
     call_width: Dollars
     breakevens: Breakevens
     entry_source: EntrySource = "structure"
-    opened_at: dt.datetime | None = None
+    opened_at: Instant | None = None
     realized_pl: Dollars | None = None
     valuation: Valuation
 
 
 class Unmatched(_Wire, frozen=True, kw_only=True):
-    """Contracts in no condor; the parsed fields are None where the symbol cannot be parsed."""
+    """Contracts in no condor; the parsed fields are null where the symbol cannot be parsed."""
 
     symbol: str
     underlying: str | None
@@ -280,7 +283,7 @@ class Quote(_Wire, frozen=True, kw_only=True):
     ask_size: int | None
     mark: Dollars | None
     state: QuoteState
-    time: dt.datetime | None
+    time: Instant | None
     unconfirmed: bool
 
 
@@ -293,7 +296,7 @@ class UnderlyingTotals(_Wire, frozen=True, kw_only=True):
 
 
 class Totals(_Wire, frozen=True, kw_only=True):
-    """The account; a sum with an unknown part is None, and `incomplete` counts the parts."""
+    """The account; a sum with an unknown part is null, and `incomplete` counts the parts."""
 
     condors: int
     incomplete: int
@@ -308,7 +311,7 @@ class Document(_Wire, frozen=True, kw_only=True):
     """`GET /api/positions`, and the data of a `snapshot`."""
 
     version: str
-    as_of: dt.datetime
+    as_of: Instant
     status: Status
     condors: list[Condor]
     unmatched: list[Unmatched]
@@ -317,9 +320,12 @@ class Document(_Wire, frozen=True, kw_only=True):
 
 
 class Delta(_Wire, frozen=True, kw_only=True):
-    """What changed: each object listed is whole and replaces the one with the same key."""
+    """What changed: each object listed is whole and replaces the one with the same key.
 
-    as_of: dt.datetime
+    `totals` and `status` are there when they have changed.
+    """
+
+    as_of: Instant
     quotes: list[Quote]
     valuations: list[Valuation]
     unmatched: list[Unmatched]
@@ -330,7 +336,7 @@ class Delta(_Wire, frozen=True, kw_only=True):
 class OneCondor(_Wire, frozen=True, kw_only=True):
     """`GET /api/positions/{id}`: one condor and the quotes of its legs."""
 
-    as_of: dt.datetime
+    as_of: Instant
     condor: Condor
     quotes: list[Quote]
 
@@ -338,7 +344,7 @@ class OneCondor(_Wire, frozen=True, kw_only=True):
 class Heartbeat(_Wire, frozen=True, kw_only=True):
     """Sent in quiet times, so that a page can tell them from a dead link."""
 
-    as_of: dt.datetime
+    as_of: Instant
 
 
 class Bye(_Wire, frozen=True, kw_only=True):

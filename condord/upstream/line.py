@@ -45,6 +45,7 @@ class Line(ABC):
         self._is_probing = False
         self._is_ping_due = False
         self._dialling: asyncio.Timeout | None = None
+        self._logged = link.state
 
     @abstractmethod
     def begin(self) -> None:
@@ -135,6 +136,19 @@ class Line(ABC):
         if actions or self.link.state not in CONNECTED:
             self._poked.set()
             self._changed()
+        self._log_state()
+
+    def _log_state(self) -> None:
+        """Tell of every state that the link is in for a while; one attempt is several."""
+        was, self._logged = self._logged, self.link.state
+        if was == self._logged:
+            return
+        fields: dict[str, object] = {"link": self.link.settings.name, "state": self._logged, "was": was}
+        if (fault := self.link.fault) is not None:
+            fields |= {"code": fault.code, "reason": fault.reason}
+        if (tries_at := self.link.tries_at) is not None:
+            fields["retry_seconds"] = round(tries_at - self.now(), 1)
+        _log.debug("Link changed state", extra={"fields": fields})
 
     def _subscribe(self) -> None:
         messages = self.subscription()
@@ -261,7 +275,7 @@ class Line(ABC):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await socket.close()
         except TimeoutError:
-            _log.info("Close timed out, aborted", extra={"fields": {"link": self.link.settings.name}})
+            _log.debug("Close timed out, aborted", extra={"fields": {"link": self.link.settings.name}})
         finally:
             socket.transport.abort()
 

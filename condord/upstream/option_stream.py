@@ -11,12 +11,23 @@ from condord.core.quote import Tick
 from condord.live.link import SERVING, Event, Link
 from condord.upstream.faults import SYMBOL_LIMIT, stream_fault
 from condord.upstream.line import Line
-from condord.upstream.option_protocol import ErrorFrame, Message, OptionProtocol, Subscription, Success
+from condord.upstream.option_protocol import ErrorFrame, Message, OptionProtocol, Subscription, Success, Trade
 from condord.upstream.ports import Desk, Login
+
+_KINDS: dict[type[Message], str] = {
+    Tick: "quote",
+    Trade: "trade",
+    Success: "success",
+    Subscription: "subscription",
+    ErrorFrame: "error",
+}
 
 
 class OptionStream(Line):
-    """Feeds `desk` with quotes of `symbols`; `newer` asks REST whether it knows newer ones."""
+    """Feeds `desk` with quotes of `symbols`; `newer` asks REST whether it knows newer ones.
+
+    `messages` counts what came, by kind, over all connections.
+    """
 
     def __init__(
         self,
@@ -34,6 +45,7 @@ class OptionStream(Line):
         super().__init__(link, url=url, headers={"Content-Type": "application/msgpack"}, changed=changed)
         self.symbols: tuple[str, ...] = ()
         self.refused: dict[str, int] = {}
+        self.messages = dict.fromkeys(_KINDS.values(), 0)
         self.heard_at: dt.datetime | None = None
         self._login = login
         self._symbol_limit = symbol_limit
@@ -100,11 +112,15 @@ class OptionStream(Line):
         messages = self._protocol.receive(data)
         ticks = [message for message in messages if type(message) is Tick]
         if ticks:
+            self.messages["quote"] += len(ticks)
             self.heard_at = self._now_at()
             self.link.data(self.now())
             self._desk.offer(ticks)
         if len(ticks) == len(messages):
             return
+        for message in messages:
+            if type(message) is not Tick:
+                self.messages[_KINDS[type(message)]] += 1
         for message in _of_weight(messages):
             self._control(message)
 

@@ -63,10 +63,16 @@ def _loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
+def _not_measured(_endpoint: str, _code: str, _seconds: float) -> None:
+    """Nobody wants to know."""
+
+
 class AlpacaRest:
     """The account and the latest quotes; every method raises `RestFault` alone.
 
     `sleep` is the wait between two attempts and for the budget, `now` the clock that goes with it, in seconds.
+    `observe` is told of each request what it asked for, how it ended (the HTTP status, or the code of the fault where
+    there was none or the answer cannot be read), and the seconds that it took. `rate_limited` counts answers of 429.
     """
 
     def __init__(
@@ -77,7 +83,10 @@ class AlpacaRest:
         now_at: Callable[[], dt.datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], float] = _loop_time,
+        observe: Callable[[str, str, float], None] = _not_measured,
     ) -> None:
+        self.rate_limited = 0
+        self._observe = observe
         self._now_at = now_at
         self._sleep = sleep
         self._now = now
@@ -153,7 +162,12 @@ class AlpacaRest:
 
     async def contract(self, symbol: str) -> Contract | None:
         """One option contract; None where Alpaca knows none of that symbol."""
-        return await self._call("contractAnswer", self._side, "trading", functools.partial(self._contract, symbol))
+        try:
+            return await self._call("contractAnswer", self._side, "trading", functools.partial(self._contract, symbol))
+        except RestFault as fault:
+            if _status(fault.__cause__) == 404:
+                return None
+            raise
 
     async def orders(self, after: dt.datetime) -> OrderPage:
         """The orders submitted after an instant, of any state, oldest first: as many as fit in a page."""
@@ -174,14 +188,8 @@ class AlpacaRest:
         request = GetCalendarRequest(start=today - dt.timedelta(days=7), end=today)
         return rows.hours(self._clients.trading.get_calendar(request), today, self._refuse)
 
-    def _contract(self, symbol: str) -> Contract | None:
-        try:
-            answer = self._clients.trading.get_option_contract(symbol)
-        except APIError as error:
-            if error.status_code == 404:
-                return None
-            raise
-        return contracts.contract(symbol, answer, self._refuse)
+    def _contract(self, symbol: str) -> Contract:
+        return contracts.contract(symbol, self._clients.trading.get_option_contract(symbol), self._refuse)
 
     def _orders(self, after: dt.datetime) -> OrderPage:
         request = GetOrdersRequest(
@@ -253,17 +261,23 @@ class AlpacaRest:
         return await self._ask(whole, lane, host, call)
 
     async def _ask(self, whole: wire.Refusal, lane: _Lane, host: Host, call: Callable[[], Answer]) -> Answer:
-        loop = asyncio.get_running_loop()
+        loop, started = asyncio.get_running_loop(), self._now()
+        endpoint = whole.removesuffix("Answer")
         try:
             async with asyncio.timeout(transport.ATTEMPT_FACTOR * self._settings.timeout_seconds):
-                return await loop.run_in_executor(lane.pool, call)
+                answer = await loop.run_in_executor(lane.pool, call)
         except Exception as error:
             fault = rest_fault(error)
+            self._observe(endpoint, str(_status(error) or fault.code), self._now() - started)
             if fault.code == "malformed":
                 self._refuse(whole)
-            if fault.code == "rateLimited" and fault.wait_seconds is not None:
-                self._budget.pause(host, fault.wait_seconds, self._now())
+            if fault.code == "rateLimited":
+                self.rate_limited += 1
+                self._budget.pause(host, fault.wait_seconds or 0.0, self._now())
             raise fault from error
+        else:
+            self._observe(endpoint, "200", self._now() - started)
+            return answer
         finally:
             while not self._told.empty():
                 told_by, seconds = self._told.get_nowait()
@@ -315,7 +329,7 @@ def _lane(settings: RestSettings, share: Share, threads: int) -> _Lane:
     return _Lane(
         share=share,
         pool=DaemonPool(threads, name=f"rest-{share}"),
-        breaker=Breaker(settings.breaker_failures, settings.breaker_reset_seconds),
+        breaker=Breaker(settings.breaker_failures, settings.breaker_reset_seconds, share),
         places=asyncio.Semaphore(threads),
         turn=asyncio.Lock(),
     )
@@ -340,6 +354,11 @@ class _Refusals:
     def counts(self) -> dict[str, int]:
         with self._lock:
             return dict(self._counts)
+
+
+def _status(error: BaseException | None) -> int | None:
+    """The HTTP status of a refusal."""
+    return error.status_code if isinstance(error, APIError) else None
 
 
 def _may_retry(error: BaseException) -> bool:

@@ -16,6 +16,8 @@ from condord.upstream.line import Line
 from condord.upstream.option_protocol import UNREADABLE
 from condord.upstream.ports import Login
 
+_KINDS = frozenset({"authorization", "listening", "trade_updates"})
+
 
 class _Authorization(msgspec.Struct):
     status: str = ""
@@ -27,13 +29,17 @@ class _Envelope(msgspec.Struct):
 
 
 class TradeUpdates(Line):
-    """Calls `traded` on every order event, and after every gap, in which some may have been missed."""
+    """Calls `traded` on every order event, and after every gap, in which some may have been missed.
+
+    `messages` counts what came, by Alpaca's name of it, over all connections.
+    """
 
     def __init__(
         self, link: Link, *, url: str, login: Login, traded: Callable[[], None], changed: Callable[[], None]
     ) -> None:
         super().__init__(link, url=url, headers={}, changed=changed)
         self.refused: dict[str, int] = {}
+        self.messages = dict.fromkeys((*_KINDS, "other"), 0)
         self._login = login
         self._traded = traded
         self._encoder = msgspec.json.Encoder()
@@ -63,6 +69,7 @@ class TradeUpdates(Line):
         except UNREADABLE:
             self.refused["tradeFrame"] = self.refused.get("tradeFrame", 0) + 1
             return
+        self.messages[envelope.stream if envelope.stream in _KINDS else "other"] += 1
         if is_login:
             self._authorized(status)
         elif envelope.stream == "listening":

@@ -1,6 +1,7 @@
 """What SIGHUP changes in a running daemon, and what it leaves alone."""
 
 import re
+import resource
 import signal
 import types
 from contextlib import closing
@@ -200,6 +201,17 @@ def test_new_bounds_drop_neither_the_connection_nor_a_subscriber(simulated, file
     assert condord.status()["reconnects"] == 0
     assert not follower.ended.is_set()
     assert all(document["status"]["state"] == "live" for document in list(follower.documents.values())[1:])
+
+
+def test_more_subscribers_get_the_open_files_that_they_need(condord, files):
+    pid = condord.process.pid
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (256, 2000))
+    files.change(server={"max_subscribers": 1100})
+    condord.reload("Configuration reloaded")
+    assert 1100 < resource.prlimit(pid, resource.RLIMIT_NOFILE)[0] < 2000
+    files.change(server={"max_subscribers": 1900})
+    assert "max_subscribers=1900" in condord.reload("Too few open files")
+    assert resource.prlimit(pid, resource.RLIMIT_NOFILE)[0] == 2000
 
 
 def test_a_key_that_another_daemon_uses_is_refused_until_it_is_free(tmp_path, simulated, files, condord):

@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of everything that reads Alpaca's bytes: `python -m tests.fuzz --seconds 20`.
+"""Coverage-guided fuzzing of all that reads Alpaca's bytes or a client's: `python -m tests.fuzz --seconds 20`.
 
 Needs atheris, which is not among the development requirements: its wheels are for Linux alone. Every target runs in a
 child process, as libFuzzer never returns. Exits with 1 if any input raised what it must not, or took over a second.
@@ -73,7 +73,7 @@ def _fuzz(name, seconds, place):
     """Never returns: libFuzzer exits with 0 at the end, and with another status when it has found something."""
     import atheris
 
-    with atheris.instrument_imports(include=["condord.core", "condord.live", "condord.upstream"]):
+    with atheris.instrument_imports(include=["condord.core", "condord.http", "condord.live", "condord.upstream"]):
         from tests.fuzz.targets import TARGETS, seeds
 
     corpus = place / "corpus"

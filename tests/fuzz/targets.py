@@ -1,4 +1,4 @@
-"""What atheris tries: for each reader of Alpaca's bytes a function of bytes that raises when something is wrong.
+"""What atheris tries: for each reader of others' bytes a function of bytes that raises when something is wrong.
 
 The strategies of `tests.fuzz.damage` make of the bytes a frame or an answer, which is JSON or MessagePack more often than
 the bytes alone. Those are tried of the option stream too, whose damaged frames are walked through in Python.
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from condord.upstream.faults import RestFault
-from tests.fuzz import damage, decoders, samples
+from tests.fuzz import damage, decoders, samples, sockets
 
 BROKEN = [b"\xc1", b"\xdd\xff\xff\xff\xff", b"\x91" * 2000, b"\xa2\xff\xfe"]
 BYTES = "option_stream_bytes"
@@ -46,6 +46,7 @@ TARGETS = {
     BYTES: _option_stream_bytes,
     "option_stream": _made(decoders.check_option_frame, _STATES, damage.FRAMES | damage.FRAMES.flatmap(damage.spliced)),
     "trade_updates": _made(decoders.check_trading_frame, _STATES, _EVENT | damage.JSON),
+    "sockets": _made(sockets.check_socket, sockets.SENT, sockets.CUTS, st.booleans()),
     **{
         name: _made(partial(decoders.check_answer, name), damage.BODIES[name] | damage.spliced(_ANSWERS[name]))
         for name in decoders.REST
@@ -69,3 +70,5 @@ def prove():
         read, _ = decoders.answer(name, body)
         if isinstance(read, RestFault):
             raise read
+    ((status, *_), *_) = sockets.check_socket(b"GET /livez HTTP/1.0\r\nHost: localhost\r\n\r\n", [], needs_token=False)
+    assert status == 200

@@ -357,10 +357,10 @@ class Exchange:
 
 
 @contextlib.asynccontextmanager
-async def serving(app):
+async def serving(app, **bounds):
     """Our own server around `app`, and its port."""
     listener = listen(Address(host="127.0.0.1", port=0, uds=""))
-    server = Server(app)
+    server = Server(app, **bounds)
     running = asyncio.create_task(server.run_on([listener]))
     await server.is_serving.wait()
     try:

@@ -2,6 +2,7 @@ import json
 
 import pytest
 
+from condord.http.app import ROUTES
 from condord.live import wire
 from tests.http.asking import FakeDaemon, ask
 
@@ -88,3 +89,22 @@ def test_a_bug_is_a_500_problem_that_says_nothing_of_the_inside(daemon):
     assert answer.status == 500
     assert answer.headers["content-type"] == "application/problem+json"
     assert "secret" not in answer.body.decode()
+
+
+@pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"])
+def test_a_method_that_a_path_has_not_is_405_and_told_those_it_has(daemon, route, method):
+    if method == route.method:
+        return
+    answer = ask(daemon, route.path.replace("{id}", "x"), method=method)
+    assert answer.status == 405
+    assert set(answer.headers["allow"].split(", ")) == ({"GET", "HEAD"} if route.method == "GET" else {"POST"})
+
+
+def test_a_path_with_a_slash_too_many_is_nowhere(daemon):
+    assert ask(daemon, "/api/status/").status == 404
+
+
+@pytest.mark.parametrize("path", ["/api/positions", "/api/status", "/livez", "/openapi.json"])
+def test_unknown_query_parameters_are_ignored(daemon, path):
+    assert ask(daemon, f"{path}?what=ever&interval=x").status == 200

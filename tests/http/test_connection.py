@@ -2,14 +2,18 @@ import asyncio
 import contextlib
 import gc
 import socket
+import struct
 import weakref
 
 import pytest
 
-from condord.http.connection import EXTENSION
+from condord.http.app import build
+from condord.http.connection import EXTENSION, Connection
+from condord.http.headers import PROTECTION
+from condord.http.limits import Limits
 from condord.http.server import Address, Server, listen
 from tests import virtualtime
-from tests.http.asking import Answer, Client, serving
+from tests.http.asking import Answer, Client, FakeDaemon, serving
 
 
 class Told:
@@ -206,3 +210,460 @@ def test_a_connection_that_has_ended_is_freed_without_the_garbage_collector():
         virtualtime.run(main())
     finally:
         gc.enable()
+
+
+# Bounds. They are shorter than the daemon's, since our server turns ten times a second, on a virtual clock, too.
+
+LIMITS = Limits(
+    head_bytes=500,
+    target_bytes=200,
+    body_bytes=1000,
+    read_bytes=1500,
+    head_seconds=0.4,
+    body_seconds=0.6,
+    idle_seconds=0.8,
+    unsent_seconds=1.0,
+    leave_seconds=0.3,
+    others=3,
+    leaving=2,
+)
+HALF = b"GET /livez HTTP/1.1\r\nHost: loc"
+GOOD = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
+CHUNKED = b"POST /api/refresh HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class Bounded:
+    """A server with room for so many, its connections, and clients of it; its time is told from the beginning."""
+
+    def __init__(self, server, port, daemon, stack) -> None:
+        self.server, self.daemon = server, daemon
+        self._port, self._stack = port, stack
+        self._started = asyncio.get_running_loop().time()
+
+    @property
+    def now(self):
+        return round(asyncio.get_running_loop().time() - self._started, 6)
+
+    @property
+    def connections(self):
+        return [*self.server.server_state.connections]
+
+    async def send(self, raw=b"", **options):
+        """A client that has sent so much."""
+        client = self._stack.enter_context(contextlib.closing(await Client.connect(self._port, **options)))
+        if raw:
+            await client.send(raw)
+        return client
+
+    async def follow(self):
+        """A client of the stream."""
+        before = len(self.daemon.opened)
+        client = await self.send(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await virtualtime.until(lambda: len(self.daemon.opened) > before)
+        return client
+
+    async def answers(self, raw):
+        """The status of the answer to `raw`."""
+        return (await (await self.send(raw)).read(Answer())).status
+
+
+def bounded(scene, app=None, *, room=1, **changed):
+    """Run `scene` with a server of few and short bounds; then no connection and none of its timers is left."""
+    limits = Limits(**{name: getattr(LIMITS, name) for name in LIMITS.__struct_fields__} | changed)
+
+    async def main():
+        daemon = FakeDaemon(room=100)
+        async with serving(app or build(daemon), limits=limits, subscribers=lambda: room) as (server, port):
+            with contextlib.ExitStack() as stack:
+                await scene(Bounded(server, port, daemon, stack))
+            await virtualtime.until(lambda: not server.server_state.connections, within=3.0)
+        assert not timers()
+
+    virtualtime.run(main())
+
+
+def timers():
+    scheduled = [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()]
+    return [timer for timer in scheduled if isinstance(getattr(timer._callback, "__self__", None), Connection)]
+
+
+async def refused(client, status):
+    """The answer of a client that is told why, and then the end."""
+    answer = await client.read(Answer())
+    assert answer.status == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["connection"] == "close"
+    assert answer.headers.keys() >= {name.decode() for name, _ in PROTECTION}
+    assert answer.json()["status"] == status
+    with pytest.raises(EOFError):
+        await client.some()
+    return answer
+
+
+@pytest.mark.parametrize("begun", [b"", b"G", HALF, GOOD[:-2]])
+def test_a_head_that_does_not_end_in_time_is_told_so(begun):
+    async def scene(house):
+        await refused(await house.send(begun), 408)
+        assert 0.4 <= house.now < 0.6
+
+    bounded(scene)
+
+
+def test_single_bytes_do_not_put_off_the_end_of_a_head():
+    async def scene(house):
+        client = await house.send()
+        with contextlib.suppress(ConnectionError):
+            for byte in GOOD * 3:
+                await client.send(bytes([byte]))
+                await asyncio.sleep(0.05)
+        assert house.connections == []
+        await refused(client, 408)
+
+    bounded(scene)
+
+
+def test_a_stream_has_no_timer():
+    async def scene(house):
+        await house.send(HALF)
+        await virtualtime.until(timers)
+        client = await house.follow()
+        assert len(timers()) == 1
+        await asyncio.sleep(5.0)
+        assert len(house.connections) == 1
+        client.close()
+
+    bounded(scene)
+
+
+def test_a_head_in_pieces_and_in_time_is_answered():
+    async def scene(house):
+        client = await house.send()
+        for start in range(0, len(GOOD), 8):
+            await client.send(GOOD[start : start + 8])
+            await asyncio.sleep(0.04)
+        assert (await client.read(Answer())).status == 200
+
+    bounded(scene)
+
+
+@pytest.mark.parametrize("begun", [b"Content-Length: 9\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"])
+def test_a_body_that_trickles_is_cut_off_behind_its_answer(begun):
+    async def scene(house):
+        client = await house.send(b"POST /api/refresh HTTP/1.1\r\nHost: localhost\r\n" + begun)
+        assert (await client.read(Answer())).status == 202
+        await asyncio.sleep(0.4)
+        await client.send(b"1\r\n")
+        with pytest.raises(EOFError):
+            await client.some()
+        assert 0.6 <= house.now < 0.8
+
+    bounded(scene)
+
+
+def test_a_body_that_does_not_end_ends_a_stream():
+    async def scene(house):
+        await house.send(b"GET /api/stream HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n")
+        await virtualtime.until(lambda: house.daemon.opened)
+        await virtualtime.until(lambda: not house.daemon.fanout.subscribers, within=0.8)
+
+    bounded(scene)
+
+
+def test_a_body_that_does_not_end_before_the_answer_begins_is_told_so():
+    async def reading(scope, receive, send):
+        while (await receive())["type"] != "http.disconnect":
+            pass
+
+    async def scene(house):
+        head = b"POST / HTTP/1.1\r\nHost: localhost\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n"
+        client = await house.send(head)
+        assert await client.exactly(25) == b"HTTP/1.1 100 Continue\r\n\r\n"[:25]
+        await refused(client, 408)
+
+    bounded(scene, reading)
+
+
+def test_between_two_requests_the_end_comes_without_a_word():
+    async def scene(house):
+        client = await house.send(GOOD)
+        assert (await client.read(Answer())).status == 200
+        with pytest.raises(EOFError):
+            await client.some()
+        assert 0.8 <= house.now < 1.0
+
+    bounded(scene)
+
+
+def test_the_time_for_a_second_head_begins_with_its_first_byte():
+    async def scene(house):
+        client = await house.send(GOOD)
+        await client.read(Answer())
+        await asyncio.sleep(0.6)
+        await client.send(HALF)
+        await refused(client, 408)
+        assert 1.0 <= house.now < 1.2
+
+    bounded(scene)
+
+
+def test_a_body_behind_its_answer_leaves_the_connection_idle_and_not_for_ever():
+    async def scene(house):
+        client = await house.send(CHUNKED)
+        assert (await client.read(Answer())).status == 202
+        await client.send(b"0\r\n\r\n" + GOOD)
+        assert (await client.read(Answer())).status == 200
+        with pytest.raises(EOFError):
+            await client.some()
+
+    bounded(scene)
+
+
+def test_half_a_pipelined_request_has_the_same_time():
+    async def scene(house):
+        client = await house.send(GOOD * 2 + HALF)
+        assert [(await client.read(Answer())).status for _ in range(2)] == [200, 200]
+        await refused(client, 408)
+
+    bounded(scene)
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (b"\x16\x03\x01 no HTTP at all", 400),
+        (b"GET / HTTP/1.1\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: a\r\nX" + b"x" * 600, 431),
+        (b"GET /" + b"x" * 600, 414),
+        (b"GET /" + b"x" * 300 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n", 414),
+        (b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1001\r\n\r\n", 413),
+        (CHUNKED + b"3e9\r\n" + b"x" * 1001, 413),
+        (CHUNKED.replace(b"chunked", b"gzip"), 501),
+    ],
+)
+def test_what_cannot_be_served_is_a_problem(raw, status):
+    async def scene(house):
+        await refused(await house.send(raw), status)
+
+    bounded(scene)
+
+
+def test_pipelined_requests_are_held_to_the_same():
+    async def scene(house):
+        client = await house.send(GOOD + GOOD.replace(b"/livez", b"/" + b"x" * 300))
+        assert (await client.read(Answer())).status == 200
+        await refused(client, 414)
+
+    bounded(scene)
+
+
+def test_a_refused_head_request_is_answered_without_a_body():
+    async def scene(house):
+        client = await house.send(b"HEAD / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5000\r\n\r\n")
+        answer = await client.read(Answer(), is_head=True)
+        assert (answer.status, int(answer.headers["content-length"]) > 50) == (413, True)
+        with pytest.raises(EOFError):
+            await client.some()
+
+    bounded(scene)
+
+
+def test_what_comes_behind_a_head_request_and_cannot_be_read_is_a_problem():
+    async def scene(house):
+        client = await house.send(GOOD.replace(b"GET", b"HEAD") + b"no request\r\n\r\n")
+        assert (await client.read(Answer(), is_head=True)).status == 200
+        await refused(client, 400)
+
+    bounded(scene)
+
+
+def test_a_body_that_goes_wrong_behind_its_answer_ends_the_connection():
+    async def scene(house):
+        client = await house.send(CHUNKED)
+        assert (await client.read(Answer())).status == 202
+        await client.send(b"no chunk\r\n")
+        with pytest.raises(EOFError):
+            await client.some()
+        assert house.now < 0.4
+
+    bounded(scene)
+
+
+def test_a_body_that_goes_wrong_ends_a_stream():
+    async def scene(house):
+        client = await house.send(CHUNKED.replace(b"POST /api/refresh", b"GET /api/stream"))
+        await virtualtime.until(lambda: house.daemon.fanout.subscribers)
+        await client.send(b"no chunk\r\n")
+        await virtualtime.until(lambda: not house.daemon.fanout.subscribers, within=0.3)
+
+    bounded(scene)
+
+
+def test_a_stream_whose_body_is_wrong_from_the_beginning_never_begins():
+    async def scene(house):
+        raw = CHUNKED.replace(b"POST /api/refresh", b"GET /api/stream") + b"no chunk\r\n"
+        await refused(await house.send(raw), 400)
+        assert house.daemon.fanout.subscribers == 0
+
+    bounded(scene)
+
+
+def test_a_client_that_is_refused_reads_why_though_it_goes_on_sending():
+    async def scene(house):
+        client = await house.send(CHUNKED.replace(b"chunked", b"gzip"))
+        for _ in range(20):
+            await client.send(b"x" * 10_000)
+            await virtualtime.settle()
+        assert (await client.read(Answer())).status == 501
+
+    bounded(scene)
+
+
+def test_a_client_that_never_leaves_is_dropped():
+    async def scene(house):
+        await house.send(b"no HTTP\r\n\r\n")
+        await virtualtime.until(lambda: house.connections)
+        await virtualtime.until(lambda: not house.connections, within=0.5)
+
+    bounded(scene)
+
+
+def test_no_more_is_held_of_pipelined_requests_than_is_read_at_once_and_all_are_answered():
+    async def scene(house):
+        client = await house.follow()
+        await client.send(GOOD * 500)
+        await virtualtime.settle(1.0)
+        (connection,) = house.connections
+        assert 0 < connection._inbound.waiting_bytes <= LIMITS.read_bytes
+        house.daemon.stop()
+        assert (await client.read(Answer())).body.endswith(b"}\n\n")
+        assert {(await client.read(Answer())).status for _ in range(500)} == {200}
+
+    bounded(scene)
+
+
+async def much(scope, receive, send):
+    """An application with a long answer."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"4000000")]})
+    await send({"type": "http.response.body", "body": bytes(4_000_000)})
+
+
+@pytest.mark.parametrize("asked", [GOOD, GOOD * 5])
+def test_a_client_that_takes_nothing_of_its_answer_is_reset(asked):
+    async def scene(house):
+        client = await house.send(asked, receive_bytes=4096)
+        await virtualtime.until(lambda: house.connections)
+        await virtualtime.until(lambda: not house.connections, within=2.5)
+        with pytest.raises(ConnectionResetError):
+            await client.to_the_end()
+
+    bounded(scene, much)
+
+
+def test_a_client_that_takes_its_answer_slowly_gets_all_of_it():
+    async def scene(house):
+        client = await house.send(GOOD)
+        await client.exactly(500_000)
+        for _ in range(7):
+            await client.exactly(500_000)
+            await asyncio.sleep(0.5)
+        with pytest.raises(EOFError):
+            await client.to_the_end()
+        assert house.now > 3.0
+
+    bounded(scene, much)
+
+
+# More than there is room for.
+
+
+def test_the_client_that_has_stalled_longest_makes_room():
+    async def scene(house):
+        stalled = [await house.send(HALF) for _ in range(4)]
+        await virtualtime.until(lambda: len(house.connections) == 4)
+        assert await house.answers(GOOD) == 200
+        answer = await refused(stalled[0], 503)
+        assert answer.headers["retry-after"] == "10"
+
+    bounded(scene)
+
+
+def test_an_idle_client_makes_room_without_a_word():
+    async def scene(house):
+        idle = [await house.send(GOOD) for _ in range(4)]
+        for client in idle:
+            await client.read(Answer())
+        assert await house.answers(GOOD) == 200
+        with pytest.raises(EOFError):
+            await idle[0].some()
+
+    bounded(scene)
+
+
+def test_streams_whose_body_has_not_ended_make_room_each_at_once():
+    async def scene(house):
+        for _ in range(4):
+            await house.send(CHUNKED.replace(b"POST /api/refresh", b"GET /api/stream"))
+        await virtualtime.until(lambda: house.daemon.fanout.subscribers == 4)
+        for _ in range(3):
+            await house.send()
+        await virtualtime.until(lambda: house.daemon.fanout.subscribers == 1, within=0.2)
+        assert len(house.connections) == 4
+
+    bounded(scene)
+
+
+def test_where_all_have_asked_a_newcomer_is_refused_and_told_when_to_come_again():
+    async def scene(house):
+        streams = [await house.follow() for _ in range(4)]
+        newcomer = await house.send(GOOD)
+        answer = await refused(newcomer, 503)
+        assert answer.headers["retry-after"] == "10"
+        assert house.daemon.fanout.subscribers == 4
+        streams[0].close()
+        await virtualtime.until(lambda: house.daemon.fanout.subscribers == 3)
+        assert await house.answers(GOOD) == 200
+
+    bounded(scene)
+
+
+@pytest.mark.slow
+def test_two_hundred_stalled_clients_keep_nobody_out_and_are_not_held():
+    async def scene(house):
+        stream = await house.follow()
+        for number in range(200):
+            client = await house.send(HALF)
+            await virtualtime.settle(0.001)
+            assert len(house.connections) <= 4 + LIMITS.leaving + 1
+            if number % 20 == 0:
+                assert await house.answers(GOOD) == 200
+            del client
+        assert house.daemon.fanout.subscribers == 1
+        stream.close()
+
+    bounded(scene, head_seconds=5.0)
+
+
+def test_a_server_that_stops_waits_for_no_stalled_client():
+    async def scene(house):
+        for raw in (b"", HALF, CHUNKED, GOOD, b"no HTTP\r\n\r\n"):
+            await house.send(raw)
+        await virtualtime.settle(0.1)
+        house.server.stop()
+        await virtualtime.until(lambda: not house.connections, within=0.5)
+
+    bounded(scene, room=10, head_seconds=50.0, idle_seconds=50.0, body_seconds=50.0, leave_seconds=50.0)
+
+
+def test_a_client_that_resets_leaves_nothing_behind():
+    async def scene(house):
+        for raw in (b"", HALF, CHUNKED, GOOD, b"no HTTP\r\n\r\n"):
+            client = await house.send(raw)
+            await virtualtime.settle()
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            client.close()
+        await virtualtime.until(lambda: not house.connections, within=0.2)
+        assert not timers()
+
+    bounded(scene, room=10)

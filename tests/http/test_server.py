@@ -5,7 +5,19 @@ import stat
 import pytest
 
 from condord.errors import Unavailable
-from condord.http.server import SPARE_FILES, Address, listen, listening, name_of, reserve_files
+from condord.http.limits import Limits
+from condord.http.server import (
+    ACCEPTED_AT_ONCE,
+    SPARE_FILES,
+    Address,
+    _room,
+    listen,
+    listening,
+    name_of,
+    reserve_files,
+)
+from tests import virtualtime
+from tests.http.asking import serving
 
 
 @pytest.fixture
@@ -42,6 +54,36 @@ def test_a_hard_limit_that_is_too_low_is_reached_for_and_told_with_what_to_do(li
     assert told == {"max_subscribers": hard, "needed": needed, "limit": hard}
     assert f"LimitNOFILE={needed}" in hint
     assert f"ulimit -n {needed}" in hint
+
+
+def test_there_is_room_for_the_subscribers_there_may_be_now_and_some_more():
+    most = [10]
+    assert _room(Limits(others=3), lambda: most[0]) == 13
+    most[0] = 20
+    assert _room(Limits(others=3), lambda: most[0]) == 23
+
+
+@pytest.mark.parametrize("subscribers", [None, lambda: 10_000])
+def test_there_is_no_more_room_than_files(limits, subscribers):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (100 + SPARE_FILES, limits[1]))
+    assert _room(Limits(others=3), subscribers) == 103
+    resource.setrlimit(resource.RLIMIT_NOFILE, (SPARE_FILES - 1, limits[1]))
+    assert _room(Limits(others=3), subscribers) == 3
+
+
+def test_those_that_may_come_beside_subscribers_fit_into_the_spare_files():
+    assert Limits().others + Limits().leaving + ACCEPTED_AT_ONCE < SPARE_FILES
+
+
+def test_a_burst_waits_in_the_kernel_until_it_is_accepted():
+    async def main():
+        async with serving(None) as (server, port):
+            burst = [socket.create_connection(("127.0.0.1", port), timeout=0.5) for _ in range(10 * ACCEPTED_AT_ONCE)]
+            await virtualtime.until(lambda: len(server.server_state.connections) == len(burst))
+            for each in burst:
+                each.close()
+
+    virtualtime.run(main())
 
 
 def test_port_0_takes_a_free_port_and_names_it():

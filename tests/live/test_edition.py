@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from condord.live import render, wire
-from condord.live.edition import EVERYTHING, Amendment, Selection
+from condord.live.edition import EVERYTHING, Amendment, Selection, Tally
 
 from .accounts import EPOCH_AT, QQQ_ID, REPEATABLE, SPY_ID, make_edition, status
 
@@ -335,3 +335,25 @@ def test_what_changed_since_any_event_leads_from_its_document_to_the_newest(hist
             valued = {each.id: each for each in delta.valuations}
             assert [valued.get(c.id, c.valuation) for c in old.condors] == [c.valuation for c in newest.condors]
             assert (old.status if delta.status is msgspec.UNSET else delta.status) == newest.status
+
+
+def test_the_tally_is_of_the_published_document():
+    edition = make_edition()
+    assert edition.tally == Tally(condors=0, unmatched=0, quotes=0, unconfirmed=0, oldest_valuation_at=None)
+    condors = [condor("one"), condor("two")]
+    edition.recast(
+        condors=condors, unmatched=[], quotes=map(quote, NAMES), totals=render.UNREAD_TOTALS, status=status()
+    )
+    older = msgspec.structs.replace(valuation("two"), as_of=EPOCH_AT - dt.timedelta(seconds=5))
+    doubtful = msgspec.structs.replace(quote("a"), unconfirmed=True)
+    edition.amend(Amendment(quotes=[doubtful], valuations=[older]))
+    assert edition.tally == Tally(
+        condors=2, unmatched=0, quotes=4, unconfirmed=1, oldest_valuation_at=EPOCH_AT - dt.timedelta(seconds=5)
+    )
+
+
+def test_a_condor_that_was_never_valued_has_no_oldest_valuation():
+    edition = make_edition()
+    edition.recast(condors=[condor("one")], unmatched=[], quotes=[], totals=render.UNREAD_TOTALS, status=status())
+    edition.amend(Amendment(valuations=[msgspec.structs.replace(valuation("one"), as_of=None)]))
+    assert edition.tally.oldest_valuation_at is None

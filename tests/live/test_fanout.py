@@ -5,7 +5,7 @@ import zlib
 import pytest
 
 from condord.live.edition import EVERYTHING, Selection
-from condord.live.fanout import FAREWELL_RETRIES_MS, RETRY
+from condord.live.fanout import FAREWELL_RETRIES_MS, RESYNCS, RETRY
 
 from .accounts import C650, P560, P570, SPY_ID, House, events, position, spy, status
 
@@ -69,6 +69,7 @@ def test_a_client_that_cannot_resume_is_sent_a_snapshot_and_counted_with_the_rea
     [(event, _, _)] = house.take(house.subscribe(EVERYTHING, version=version))
     assert event == "snapshot"
     assert house.fanout.resyncs == {reason: 1}
+    assert reason in RESYNCS
 
 
 def test_a_new_client_is_no_resync(house):

@@ -12,6 +12,7 @@ from condord.live.link import (
     DEAD_SECONDS,
     HALT_SECONDS,
     PING_SECONDS,
+    RELOADED,
     SERVING,
     STEP_SECONDS,
     TABLE,
@@ -455,6 +456,39 @@ def test_every_further_time_live_is_a_reconnect():
         link.handle("retry", 0.0)
         come_up(link, 0.0)
         assert link.reconnects == number
+
+
+def test_a_reconnect_is_counted_by_what_the_connection_was_lost_by():
+    link = link_in("live")
+    fail(link, 0.0, UNREACHABLE)
+    link.handle("retry", 0.0)
+    fail(link, 1.0, TAKEN)
+    link.handle("retry", 1.0)
+    come_up(link, 1.0)
+    assert link.reconnected == {"unreachable": 1}
+    link.handle("reloaded", 2.0)
+    link.closed(2.0)
+    link.handle("retry", 2.0)
+    come_up(link, 2.0)
+    assert link.reconnected == {"unreachable": 1, RELOADED: 1}
+
+
+def test_every_connection_that_a_fault_ends_is_a_failure_by_its_code():
+    link = link_in("connecting")
+    fail(link, 0.0, UNREACHABLE)
+    link.handle("retry", 0.0)
+    fail(link, 1.0, TAKEN)
+    link.handle("retry", 1.0)
+    come_up(link, 1.0)
+    fail(link, 2.0, UNREACHABLE)
+    assert link.failures == {"unreachable": 2, "connectionLimit": 1}
+
+
+def test_a_fault_that_comes_when_the_connection_has_ended_counts_nothing():
+    link = link_in("live")
+    link.handle("fault", 0.0, UNREACHABLE)
+    link.handle("fault", 0.0, TAKEN)
+    assert link.failures == {"unreachable": 1}
 
 
 def test_a_second_acknowledgement_is_no_reconnect():

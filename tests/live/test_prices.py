@@ -61,6 +61,15 @@ def test_an_older_quote_never_replaces_a_newer_one_of_an_earlier_window(prices):
     assert prices.refused == {"outOfOrder": 1}
 
 
+def test_quotes_that_were_replaced_before_anybody_looked_are_counted(prices):
+    prices.offer([tick(P560, 1.0, 1.2, 1), tick(P570, 1.0, 1.2, 1), tick(P560, 2.0, 2.2, 2)])
+    prices.offer([tick(P560, 3.0, 3.2, 3), tick(P560, 9.0, 9.2, 0), tick(P560, -1.0, 1.0, 4)])
+    assert prices.superseded == 2
+    prices.settle(0.0)
+    prices.offer([tick(P560, 4.0, 4.2, 5)])
+    assert prices.superseded == 2
+
+
 def test_of_quotes_of_the_same_instant_the_last_counts(prices):
     prices.offer([tick(P560, 1.0, 1.2, 5), tick(P560, 2.0, 2.2, 5)])
     prices.settle(0.0)
@@ -629,6 +638,7 @@ class AgainstAPlainModel(RuleBasedStateMachine):
         self.waiting, self.told = {}, set()
         self.brought, self.owed = {}, {}
         self.refused, self.doubts = {}, False
+        self.superseded = 0
 
     @rule(held=st.sets(st.sampled_from(SYMBOLS)))
     def hold(self, held):
@@ -654,6 +664,7 @@ class AgainstAPlainModel(RuleBasedStateMachine):
         self.prices.offer(given)
         for each in filter(self.is_believed, given):
             if each.symbol not in self.waiting or not self.is_late(each, self.waiting[each.symbol].at):
+                self.superseded += each.symbol in self.waiting
                 self.waiting[each.symbol] = each
 
     @rule(given=st.lists(timed(SYMBOLS), max_size=3), gaps=st.sampled_from([0, 0, 0, 1]))
@@ -785,6 +796,10 @@ class AgainstAPlainModel(RuleBasedStateMachine):
     @invariant()
     def what_is_refused_is_the_models(self):
         assert self.prices.refused == self.refused
+
+    @invariant()
+    def what_is_superseded_is_the_models(self):
+        assert self.prices.superseded == self.superseded
 
 
 TestAgainstAPlainModel = pytest.mark.slow(AgainstAPlainModel.TestCase)

@@ -909,3 +909,37 @@ def test_every_account_of_the_tests_is_grouped_as_its_name_says():
         "unreadable": 1,
     }
     assert len(SYMBOLS) == 10  # four of SPY's, four of QQQ's, and two more
+
+
+# How long a quote is on its way.
+
+
+def test_what_is_published_tells_when_its_oldest_quote_came_once(house):
+    heard = house.now
+    house.offer(tick(P560, 2.0, 2.1, 1))
+    assert (house.publisher.take_published(), house.publisher.take_published()) == (heard, None)
+    house.wait(0.1)
+    heard = house.now
+    house.offer(tick(P560, 3.0, 3.1, 2))
+    house.wait(0.1)
+    house.offer(tick(P560, 4.0, 4.1, 3))
+    house.wait(0.1)
+    assert house.publisher.take_published() == heard
+
+
+def test_a_quote_that_changes_nothing_is_on_its_way_no_more(house):
+    house.offer(tick(P560, 2.0, 2.1, 1))
+    house.publisher.take_published()
+    house.wait(10)
+    house.offer(tick(P560, 2.0, 2.1, 2))
+    house.wait(10)
+    assert house.publisher.take_published() is None
+    house.offer(tick(P560, 3.0, 3.1, 3))
+    assert house.publisher.take_published() == house.now
+
+
+def test_what_rest_has_brought_alone_has_no_time_on_the_stream(house):
+    before = house.edition.number
+    confirm(house, tick(P560, 5.0, 5.1, 1))
+    assert house.edition.number > before
+    assert house.publisher.take_published() is None

@@ -243,6 +243,19 @@ class TestQuotes:
                 await until(lambda: bench.state == "backingOff")
                 assert [tick.symbol for tick in bench.desk.offered] == ["A", "B"]
 
+    def test_messages_are_counted_by_kind_over_all_connections(self):
+        @play
+        async def _(server):
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                server.peer.send(frame(quote(), {"T": "t", "S": "A"}, quote("B"), {"T": "nobody knows"}))
+                server.peer.send(frame(quote(), {"T": "error", "code": 407, "msg": ""}))
+                await until(lambda: bench.state == "backingOff")
+                await until(lambda: bench.state == "live")
+                counted = {"quote": 3, "trade": 1, "success": 4, "subscription": 2, "error": 1}
+                assert bench.stream.messages == counted
+
     def test_quotes_prove_a_connection_so_that_the_next_wait_is_short(self):
         @play
         async def _(server):

@@ -986,3 +986,85 @@ class TestTrouble:
         made = bench(retries=0)
         made.fault(made.ways["contract"])
         assert made.rest.trouble is None
+
+
+class TestMeasures:
+    """What is told of each request: what it was for, how it ended, how long it took."""
+
+    class Measured(Bench):
+        """Each request takes a quarter of a second of its clock."""
+
+        def __init__(self, url, **given):
+            super().__init__(url, **given)
+            self.told = []
+            self.rest = AlpacaRest(
+                self.settings,
+                LOGIN,
+                now_at=lambda: NOW_AT,
+                sleep=self._note_wait,
+                now=lambda: self.seconds,
+                observe=lambda *told: self.told.append(told),
+            )
+
+    @pytest.fixture
+    def measured(self, server):
+        made = self.Measured(server.url, retries=1, timeout_seconds=0.3)
+        yield made
+        made.rest.close()
+
+    def test_every_way_has_its_name(self, server, measured):
+        server.script |= {ORDERS: [Answer([])], CALENDAR: [Answer([])], CONTRACT: [Answer(MINI)]}
+        for way in measured.ways.values():
+            asyncio.run(way())
+        endpoints = ["positions", "clock", "quotes", "orders", "calendar", "contract"]
+        assert [(endpoint, code) for endpoint, code, _ in measured.told] == [(name, "200") for name in endpoints]
+
+    def test_every_attempt_is_told_with_its_status_and_waits_between_them_are_left_out(self, server, measured):
+        server.script[POSITIONS] = [Answer({}, status=503), Answer([ROW])]
+        asyncio.run(measured.rest.holdings())
+        assert measured.waits
+        assert measured.told == [("positions", "503", 0.0), ("positions", "200", 0.0)]
+
+    def test_the_time_is_that_of_the_request(self, server, measured):
+        def answer(query):
+            measured.seconds += 0.25
+            return Answer([ROW])
+
+        server.script[POSITIONS] = answer
+        asyncio.run(measured.rest.holdings())
+        assert measured.told == [("positions", "200", 0.25)]
+
+    @pytest.mark.parametrize(
+        ("answer", "code"),
+        [(Answer(HTML), "malformed"), (Stall(), "timeout"), (Drop(), "unreachable")],
+        ids=["html", "stall", "drop"],
+    )
+    def test_without_a_status_or_a_readable_answer_it_is_our_code(self, server, measured, answer, code):
+        server.script[POSITIONS] = [answer] * 4
+        measured.fault()
+        assert {told[:2] for told in measured.told} == {("positions", code)}
+
+    def test_a_contract_that_alpaca_does_not_know_has_its_status(self, server, measured):
+        server.script[CONTRACT] = [Answer({"code": 40410000, "message": "not found"}, 404)]
+        assert asyncio.run(measured.rest.contract(SYMBOL)) is None
+        assert measured.told == [("contract", "404", 0.0)]
+
+    def test_answers_that_the_rate_limit_is_reached_are_counted(self, server, measured):
+        server.script[POSITIONS] = [Answer({"message": "too many requests."}, 429), Answer([ROW])]
+        asyncio.run(measured.rest.holdings())
+        assert measured.rest.rate_limited == 1
+        assert [code for _, code, _ in measured.told] == ["429", "200"]
+
+    def test_what_nobody_waits_for_any_more_is_not_told(self, server, measured):
+        late = Late(5.0, Answer([ROW]))
+        server.script[POSITIONS] = [late]
+
+        async def scene():
+            task = asyncio.ensure_future(measured.rest.holdings())
+            await asyncio.to_thread(server.was_asked.wait, 5)
+            task.cancel()
+            await asyncio.wait([task])
+            late.released.set()
+
+        asyncio.run(scene())
+        assert measured.told == []

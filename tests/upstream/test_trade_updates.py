@@ -182,3 +182,15 @@ def test_no_bytes_ever_raise(data):
     bench = TradingBench(NoServer())
     bench.updates.now = lambda: 1000.0
     bench.updates.read(data if isinstance(data, bytes) else json.dumps(data).encode())
+
+
+def test_messages_are_counted_by_kind_and_those_of_no_known_kind_together():
+    @play
+    async def _(server):
+        bench = TradingBench(server)
+        async with bench.at_work():
+            await until(lambda: bench.state == "live")
+            for message in (FILL, FILL, {"stream": "news"}, {"stream": "weather"}):
+                server.say(server.peer, message)
+            await until(lambda: bench.updates.messages["other"] == 2)
+            assert bench.updates.messages == {"authorization": 1, "listening": 1, "trade_updates": 2, "other": 2}

@@ -1,0 +1,31 @@
+"""Decides what every answer says to a browser: whose it is, and what a page of ours may do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+RawHeaders = list[tuple[bytes, bytes]]
+
+PROTECTION = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"x-frame-options", b"DENY"),
+    # For requests without CORS alone: what an allowed origin fetches it may read all the same.
+    (b"cross-origin-resource-policy", b"same-origin"),
+)
+_PAGE_POLICY = (
+    b"default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    b"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
+PAGE_PROTECTION = (
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"content-security-policy", _PAGE_POLICY),
+)
+
+
+def protected(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
+    """`headers` and what protects the answer; a header that is there already stands."""
+    present = dict(headers := [*headers])
+    is_page = present.get(b"content-type", b"").startswith(b"text/html")
+    wanted = (*PROTECTION, *PAGE_PROTECTION) if is_page else PROTECTION
+    return headers + [(name, value) for name, value in wanted if name not in present]

@@ -1,0 +1,133 @@
+import h11
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from condord.http.inbound import Inbound
+from condord.http.limits import Limits
+
+LIMITS = Limits(head_bytes=200, target_bytes=50, body_bytes=20)
+STATUSES = {400, 413, 414, 431, 501}
+
+
+def read(*pieces):
+    """What becomes of requests that arrive in these pieces: the names of the events, and the fault."""
+    inbound, names = Inbound(LIMITS), []
+    for piece in pieces:
+        inbound.receive_data(piece)
+        while True:
+            try:
+                event = inbound.next_event()
+            except h11.RemoteProtocolError:
+                return names, inbound.fault
+            if event in (h11.NEED_DATA, h11.PAUSED):
+                break
+            names.append(type(event).__name__)
+            if isinstance(event, h11.Data):
+                assert event.data == b""
+    return names, inbound.fault
+
+
+def request(*lines, target="/", method="POST", body=b""):
+    return "\r\n".join([f"{method} {target} HTTP/1.1", "Host: localhost", *lines, "\r\n"]).encode() + body
+
+
+def status(*pieces):
+    fault = read(*pieces)[1]
+    return fault and fault.status
+
+
+def test_a_request_within_bounds_is_read_and_its_body_thrown_away():
+    names, fault = read(request("Content-Length: 20", body=b"x" * 20))
+    assert names == ["Request", "Data", "EndOfMessage"]
+    assert fault is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "expected"),
+    [
+        (request(target="/" + "x" * 49), None),
+        (request(target="/" + "x" * 50), 414),
+        (b"GET /" + b"x" * 300, 414),
+        (request("A: " + "x" * 130), None),
+        (request("A: " + "x" * 180), 431),
+        (b"GET / HTTP/1.1\r\nA: " + b"x" * 300, 431),
+        (request("Content-Length: 20"), None),
+        (request("Content-Length: 21"), 413),
+        (request("Content-Length: 99999999999999999999"), 413),
+        (request("Content-Length: 1, 2"), 400),
+        (request("Content-Length: -1"), 400),
+        (request("Transfer-Encoding: chunked", body=b"14\r\n" + b"x" * 20 + b"\r\n0\r\n\r\n"), None),
+        (request("Transfer-Encoding: chunked", body=b"a\r\n" + b"x" * 10 + b"\r\nb\r\n" + b"x" * 11), 413),
+        (request("Transfer-Encoding: chunked", body=b"zz\r\n"), 400),
+        (request("Transfer-Encoding: gzip"), 501),
+        (request("Transfer-Encoding: chunked", "Content-Length: 5"), 400),
+        (request("Host: other"), 400),
+        (b"POST / HTTP/1.1\r\n\r\n", 400),
+        (b"\x16\x03\x01\x02\x00\x01", 400),
+        (b"\r\n\r\n", 400),
+        (request("A : b"), 400),
+        (request("A: b\x00c"), 400),
+        (b"GET /\xff HTTP/1.1\r\nHost: a\r\n\r\n", 400),
+    ],
+)
+def test_what_is_out_of_bounds_has_a_status_of_its_own(raw, expected):
+    assert status(raw) == expected
+
+
+def test_a_body_that_comes_in_pieces_is_counted_as_a_whole():
+    head = request("Transfer-Encoding: chunked")
+    assert status(head, *[b"5\r\nxxxxx\r\n"] * 4) is None
+    assert status(head, *[b"5\r\nxxxxx\r\n"] * 5) == 413
+
+
+def test_each_request_has_a_body_of_its_own():
+    inbound = Inbound(LIMITS)
+    for _ in range(3):
+        inbound.receive_data(request("Content-Length: 15", body=b"x" * 15))
+        while inbound.next_event() is not h11.NEED_DATA:
+            pass
+        inbound.send(h11.Response(status_code=202, headers=[("Content-Length", "0")]))
+        inbound.send(h11.EndOfMessage())
+        inbound.start_next_cycle()
+    assert inbound.fault is None
+
+
+def test_nothing_of_what_came_is_repeated():
+    _, fault = read(request("Authorization Bearer a-token-of-some-length"))
+    assert "token" not in fault.detail
+
+
+def test_what_is_not_read_yet_is_counted():
+    inbound = Inbound(LIMITS)
+    inbound.receive_data(b"GET / ")
+    assert inbound.next_event() is h11.NEED_DATA
+    assert inbound.waiting_bytes == 6
+
+
+def test_that_only_the_head_is_asked_for_is_known():
+    inbound = Inbound(LIMITS)
+    inbound.receive_data(request(method="HEAD"))
+    inbound.next_event()
+    assert inbound.has_asked_head
+
+
+WORDS = st.sampled_from(
+    [b"GET / HTTP/1.1\r\n", b"Host: a\r\n", b"\r\n", b"Content-Length: 9\r\n", b"5\r\nxxxxx\r\n", b"0\r\n"]
+)
+
+
+@given(st.lists(WORDS | st.binary(min_size=1, max_size=300), max_size=12))
+def test_any_bytes_are_requests_or_one_fault(pieces):
+    _, fault = read(*pieces)
+    assert fault is None or fault.status in STATUSES
+
+
+@given(st.lists(WORDS, min_size=1, max_size=8).map(b"".join), st.data())
+def test_it_does_not_matter_in_which_pieces_a_request_comes(raw, data):
+    cuts = sorted(data.draw(st.lists(st.integers(0, len(raw)), max_size=5)))
+    pieces = [raw[start:stop] for start, stop in zip([0, *cuts], [*cuts, len(raw)], strict=True) if start < stop]
+    whole_names, whole_fault = read(raw)
+    names, fault = read(*pieces)
+    assert fault == whole_fault
+    assert [name for name in names if name != "Data"] == [name for name in whole_names if name != "Data"]

@@ -1,0 +1,300 @@
+import asyncio
+import shutil
+import subprocess
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from prometheus_client.exposition import choose_encoder, generate_latest
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as open_metrics
+
+from condord.http.app import build
+from condord.http.guard import Guard
+from condord.http.metrics import ELSEWHERE, Measured, Metrics
+from condord.http.ports import GuardSettings
+from tests.http.asking import NOW_AT, Conversation, FakeDaemon, ask
+from tests.http.scrape import NUMBERS, UNREAD, observed, said, samples
+from tests.virtualtime import run, settle
+
+needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+
+
+class Daemon(FakeDaemon):
+    """A daemon with metrics, whose requests are measured by a clock that each look moves by a millisecond."""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.metrics = Metrics("1.2.3", lambda: NUMBERS)
+        self.looks = 0
+
+    @property
+    def registry(self):
+        return self.metrics.registry
+
+    def look(self):
+        self.looks += 1
+        return self.looks / 1000
+
+    def around(self, app):
+        return Measured(app, app.routes, self.metrics, now=self.look)
+
+    def counted(self, name):
+        return {key: value for key, value in said(self.metrics).items() if key.startswith(name)}
+
+
+@pytest.fixture
+def daemon():
+    return Daemon()
+
+
+def scraped(daemon, **headers):
+    return ask(daemon, "/metrics", headers=headers)
+
+
+# The form of the answer.
+
+
+def test_a_scrape_is_the_text_of_prometheus(daemon):
+    answer = scraped(daemon)
+    assert answer.status == 200
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    assert samples(answer.body.decode())["condord_condors"] == 3
+
+
+def test_who_asks_for_open_metrics_gets_it(daemon):
+    answer = scraped(daemon, Accept="application/openmetrics-text; version=1.0.0, text/plain; q=0.5")
+    assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
+    assert answer.body.endswith(b"# EOF\n")
+    found = {family.name: family for family in open_metrics(answer.body.decode())}
+    assert found["condord_upstream_messages"].type == "counter"
+
+
+STRANGE = "text/plain; version=new"
+
+
+def test_that_the_library_stumbles_over_a_version_that_is_no_number():
+    with pytest.raises(TypeError):
+        choose_encoder(STRANGE)
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            [STRANGE, "application/openmetrics-text", "version=", "escaping=", ";", ",", "1", ".", "0", "x"]
+        )
+        | st.text(st.characters(min_codepoint=32, max_codepoint=255), max_size=5)
+    )
+)
+@example([STRANGE])
+@example(["application/openmetrics-text; version=1.0.0.x"])
+def test_whatever_is_accepted_gets_an_exposition(parts):
+    answer = scraped(Daemon(), Accept="".join(parts).strip())
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith(("text/plain", "application/openmetrics-text"))
+
+
+@needs_promtool
+@pytest.mark.parametrize("numbers", [NUMBERS, UNREAD], ids=["live", "unread"])
+def test_promtool_has_nothing_to_complain_of(numbers):
+    text = generate_latest(observed(lambda: numbers).registry)
+    told = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=60)
+    assert (told.returncode, told.stdout, told.stderr) == (0, b"", b"")
+
+
+# What it says.
+
+
+def test_every_number_of_the_house_is_there():
+    found = said(observed())
+    expected = {
+        "condord_build_info{version=1.2.3}": 1,
+        "condord_upstream_connected{stream=trading}": 1,
+        "condord_upstream_messages_total{stream=option,type=quote}": 7,
+        "condord_upstream_reconnects_total{reason=silent,stream=option}": 2,
+        "condord_upstream_failures_total{reason=silent,stream=trading}": 3,
+        "condord_last_quote_timestamp_seconds": NOW_AT.timestamp(),
+        "condord_positions_timestamp_seconds": NOW_AT.timestamp(),
+        "condord_oldest_valuation_timestamp_seconds": NOW_AT.timestamp() - 3600,
+        "condord_refused_total{kind=price}": 6,
+        "condord_rest_rate_limited_total": 4,
+        "condord_market_open": 1,
+        "condord_condors": 3,
+        "condord_unmatched": 1,
+        "condord_quotes": 13,
+        "condord_quotes_unconfirmed": 2,
+        "condord_quotes_coalesced_total": 5,
+        "condord_subscribers": 8,
+        "condord_max_subscribers": 1000,
+        "condord_frames_total": 90,
+        "condord_frames_dropped_total": 9,
+        "condord_sent_bytes_total": 9000,
+        "condord_resyncs_total{reason=ringOverflow}": 1,
+        "condord_disconnects_total{reason=client}": 10,
+    }
+    assert {name: found.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("state", ["starting", "live", "closed", "stale", "reconnecting", "halted"])
+def test_of_the_states_the_current_one_is_true(state):
+    status = msgspec.structs.replace(NUMBERS.status, state=state)
+    found = said(Metrics("1", lambda: msgspec.structs.replace(NUMBERS, status=status)))
+    states = {name: value for name, value in found.items() if name.startswith("condord_stream_state")}
+    assert len(states) == 6
+    assert [name for name, value in states.items() if value] == [f"condord_stream_state{{state={state}}}"]
+
+
+@pytest.mark.parametrize("breaker", ["closed", "open", "halfOpen"])
+def test_the_breaker_is_in_one_state(breaker):
+    positions = msgspec.structs.replace(NUMBERS.status.positions, breaker=breaker)
+    status = msgspec.structs.replace(NUMBERS.status, positions=positions)
+    found = said(Metrics("1", lambda: msgspec.structs.replace(NUMBERS, status=status)))
+    true = [name for name, value in found.items() if name.startswith("condord_rest_breaker_state") and value]
+    assert true == [f"condord_rest_breaker_state{{state={breaker}}}"]
+
+
+def test_what_is_not_known_has_no_sample():
+    unknown = {
+        "condord_last_quote_timestamp_seconds",
+        "condord_positions_timestamp_seconds",
+        "condord_oldest_valuation_timestamp_seconds",
+        "condord_market_open",
+    }
+    assert not unknown & said(Metrics("1", lambda: UNREAD)).keys()
+    assert unknown <= said(Metrics("1", lambda: NUMBERS)).keys()
+
+
+def test_a_closed_market_is_known_to_be():
+    market = msgspec.structs.replace(NUMBERS.status.market, is_open=False)
+    status = msgspec.structs.replace(NUMBERS.status, market=market)
+    assert said(Metrics("1", lambda: msgspec.structs.replace(NUMBERS, status=status)))["condord_market_open"] == 0
+
+
+def test_a_scrape_reads_the_numbers_anew_and_once():
+    asked = []
+
+    def numbers():
+        asked.append(1)
+        return msgspec.structs.replace(NUMBERS, frames=len(asked))
+
+    metrics = Metrics("1", numbers)
+    assert asked == []
+    assert [said(metrics)["condord_frames_total"] for _ in range(2)] == [1, 2]
+
+
+def test_two_daemons_of_a_process_know_nothing_of_each_other():
+    one, other = Metrics("1", lambda: NUMBERS), Metrics("1", lambda: NUMBERS)
+    one.observe_update(1.0)
+    assert said(one)["condord_update_latency_seconds_count"] == 1
+    assert said(other)["condord_update_latency_seconds_count"] == 0
+
+
+@pytest.mark.parametrize(("seconds", "bucket"), [(0.0004, "0.0005"), (0.26, "0.5"), (9.0, "10.0"), (11.0, "+Inf")])
+def test_latencies_fall_into_buckets_from_half_a_millisecond_to_ten_seconds(seconds, bucket):
+    metrics = Metrics("1", lambda: NUMBERS)
+    metrics.observe_update(seconds)
+    found = said(metrics)
+    name = "condord_update_latency_seconds_bucket{{le={}}}".format
+    bounds = [key for key in found if key.startswith("condord_update_latency_seconds_bucket")]
+    assert bounds[0] == name("0.0005")
+    assert bounds[-2:] == [name("10.0"), name("+Inf")]
+    assert next(key for key in bounds if found[key]) == name(bucket)
+
+
+def test_requests_to_alpaca_are_told_apart_by_endpoint_and_ending():
+    metrics = Metrics("1", lambda: NUMBERS)
+    for endpoint, code in [("quotes", "200"), ("quotes", "200"), ("quotes", "timeout"), ("positions", "503")]:
+        metrics.observe_request(endpoint, code, 0.5)
+    found = said(metrics)
+    assert found["condord_rest_request_duration_seconds_count{code=200,endpoint=quotes}"] == 2
+    assert found["condord_rest_request_duration_seconds_count{code=timeout,endpoint=quotes}"] == 1
+    assert found["condord_rest_request_duration_seconds_sum{code=503,endpoint=positions}"] == 0.5
+
+
+def test_the_process_is_measured():
+    found = said(Metrics("1", lambda: NUMBERS))
+    assert found["process_resident_memory_bytes"] > 0
+    assert found["process_open_fds"] > 0
+
+
+# What is asked of the daemon.
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "route", "status"),
+    [
+        ("/api/positions", {}, "/api/positions", 200),
+        ("/api/positions/SPY-261218-560-570-630-640", {}, "/api/positions/{id}", 200),
+        ("/api/positions/nobody-knows", {}, "/api/positions/{id}", 404),
+        ("/api/positions", {"method": "DELETE"}, "/api/positions", 405),
+        ("/api/refresh", {"method": "POST"}, "/api/refresh", 202),
+        ("/metrics", {}, "/metrics", 200),
+        ("/nowhere", {}, ELSEWHERE, 404),
+        ("/nowhere/else", {}, ELSEWHERE, 404),
+    ],
+)
+def test_a_request_is_counted_by_its_route_and_its_status_and_timed(daemon, path, options, route, status):
+    assert ask(daemon, path, around=daemon.around, **options).status == status
+    assert daemon.counted("condord_http_requests_total") == {
+        f"condord_http_requests_total{{route={route},status={status}}}": 1
+    }
+    took = daemon.counted("condord_http_request_duration_seconds_")
+    assert took[f"condord_http_request_duration_seconds_sum{{route={route}}}"] == pytest.approx(0.001)
+    assert took[f"condord_http_request_duration_seconds_count{{route={route}}}"] == 1
+
+
+def test_a_bug_is_counted_as_the_500_that_it_is(daemon):
+    daemon.breaks = True
+    ask(daemon, "/api/status", around=daemon.around, raises=True)
+    assert daemon.counted("condord_http_requests_total") == {
+        "condord_http_requests_total{route=/api/status,status=500}": 1
+    }
+
+
+def test_who_is_refused_at_the_door_is_counted_too(daemon):
+    settings = GuardSettings(knows_host=lambda name: True, origins=frozenset(), token=lambda: "sixteen-letters-")
+
+    def around(app):
+        return Measured(Guard(app, settings), app.routes, daemon.metrics)
+
+    assert ask(daemon, "/api/positions", around=around).status == 401
+    assert daemon.counted("condord_http_requests_total") == {
+        "condord_http_requests_total{route=/api/positions,status=401}": 1
+    }
+
+
+def test_a_stream_is_counted_when_it_begins_and_has_no_duration(daemon):
+    async def scene():
+        conversation = Conversation(daemon.around(build(daemon)), "/api/stream")
+        running = asyncio.ensure_future(conversation.run())
+        await settle(5.0)
+        assert daemon.counted("condord_http_requests_total") == {
+            "condord_http_requests_total{route=/api/stream,status=200}": 1
+        }
+        conversation.hang_up()
+        await running
+
+    run(scene())
+    assert daemon.counted("condord_http_request_duration_seconds_") == {}
+
+
+def test_a_stream_that_is_refused_is_a_request_like_any_other(daemon):
+    daemon.room = 0
+    assert ask(daemon, "/api/stream", around=daemon.around).status == 503
+    assert daemon.counted("condord_http_requests_total") == {
+        "condord_http_requests_total{route=/api/stream,status=503}": 1
+    }
+    assert daemon.counted("condord_http_request_duration_seconds_count") == {
+        "condord_http_request_duration_seconds_count{route=/api/stream}": 1
+    }
+
+
+def test_what_is_no_request_passes_unmeasured(daemon):
+    passed = []
+
+    async def app(scope, receive, send):
+        passed.append((scope, receive, send))
+
+    scope, receive, send = {"type": "lifespan"}, object(), object()
+    asyncio.run(Measured(app, [], daemon.metrics)(scope, receive, send))
+    assert passed == [(scope, receive, send)]
