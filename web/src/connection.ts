@@ -1,0 +1,92 @@
+/**
+ * Decides when the stream is opened, and opened again.
+ *
+ * A browser's EventSource comes back by itself where the server ends the stream, and gives up for good where the answer
+ * is none of a stream: 401, 503, a proxy's 502. Then a new one is opened, with growing waits, and told in its address
+ * where to go on, as it would send no header. So it is where a stream stands open and says nothing, not even heartbeats.
+ */
+import type { StreamEvent } from './document'
+import type { Environment, Source } from './environment'
+import type { Link } from './live'
+
+export const FIRST_WAIT_MS = 1000
+export const LONGEST_WAIT_MS = 30_000
+
+/** Who hears a stream. */
+export interface Listener {
+  event(event: StreamEvent): void
+  link(state: Link['state'], retryAt: number | null): void
+}
+
+const NAMES = ['snapshot', 'delta', 'heartbeat', 'bye'] as const
+const CLOSED = 2
+
+/**
+ * Follows the stream at `url`, from behind the version `from` where the daemon still knows it, and takes it for dead
+ * after `patienceMs` of silence. Returns what closes it.
+ */
+export function connect(
+  url: string,
+  from: string | null,
+  patienceMs: number,
+  listener: Listener,
+  environment: Environment,
+): () => void {
+  let version = from
+  let failures = 0
+  let source: Source
+  let cancel = () => {}
+
+  function open() {
+    const address = new URL(url)
+    if (version) address.searchParams.set('lastEventId', version)
+    const opened = (source = environment.open(address.href))
+    opened.addEventListener('open', () => {
+      failures = 0
+      wait()
+      listener.link('open', null)
+    })
+    opened.addEventListener('error', () => {
+      if (opened.readyState === CLOSED) reopen()
+      else listener.link('reconnecting', null)
+    })
+    for (const name of NAMES) opened.addEventListener(name, (message) => hear(name, message))
+    wait()
+  }
+
+  function hear(name: StreamEvent['event'], message: MessageEvent<string>) {
+    let data: unknown
+    try {
+      data = JSON.parse(message.data)
+    } catch {
+      // What was said is lost: from a snapshot on, then.
+      version = null
+      return reopen()
+    }
+    version = message.lastEventId || version
+    wait()
+    listener.event({ event: name, id: version, data } as StreamEvent)
+  }
+
+  /** Nothing more for so long, and the stream is opened anew. */
+  function wait() {
+    cancel()
+    cancel = environment.after(patienceMs, reopen)
+  }
+
+  function reopen() {
+    close()
+    const longest = Math.min(FIRST_WAIT_MS * 2 ** failures++, LONGEST_WAIT_MS)
+    const waitMs = longest * (0.5 + environment.random() / 2)
+    cancel = environment.after(waitMs, open)
+    listener.link('reconnecting', environment.now() + waitMs)
+  }
+
+  function close() {
+    cancel()
+    source.close()
+  }
+
+  open()
+  return close
+}

@@ -1,0 +1,28 @@
+/** The daemon's JSON under short names; api.d.ts is made from its structs. */
+import type { components } from './api'
+
+type Schemas = components['schemas']
+
+export type Document = Omit<Schemas['Document'], 'condors'> & { condors: Condor[] }
+export type Condor = Schemas['Condor'] & { history?: History | null }
+export type Delta = Schemas['Delta']
+export type Leg = Schemas['Leg']
+export type Quote = Schemas['Quote']
+export type Valuation = Schemas['Valuation']
+export type Status = Schemas['Status']
+export type Notice = Schemas['Notice']
+export type Totals = Schemas['Totals']
+export type Unmatched = Schemas['Unmatched']
+
+/** The profit or loss of a condor over the session: seconds since 1970, and cents at each of them. */
+export interface History {
+  seconds: number[]
+  cents: number[]
+}
+
+/** An event of the stream, its data parsed. */
+export type StreamEvent =
+  | { event: 'snapshot'; id: string; data: Document }
+  | { event: 'delta'; id: string; data: Delta }
+  | { event: 'heartbeat'; data: Schemas['Heartbeat'] }
+  | { event: 'bye'; data: Schemas['Bye'] }

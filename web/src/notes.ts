@@ -1,0 +1,85 @@
+/** Decides what a card says beside its numbers, and how it looks: the first note gives the look. */
+import type { Condor, Leg } from './document'
+import { clock, signed, strike } from './format'
+import type { Shown } from './live'
+
+/** The most serious first. */
+const LOOKS = ['lost', 'halted', 'broken', 'incomplete', 'stale', 'closed', 'new', 'notice'] as const
+
+export type Look = (typeof LOOKS)[number]
+
+export interface Note {
+  look: Look
+  text: string
+}
+
+/** What else a note may speak of. The time is looked at only where it matters: whoever reads it wakes every second. */
+export type Around = Pick<Shown, 'status' | 'link' | 'quotes' | 'arrivals' | 'now'>
+
+/** How long a condor that came while one looked on is called new. */
+const NEW_MS = 60_000
+
+export const legName = (leg: Leg) => `${strike(leg.strike)} ${leg.right}`
+
+/** What is to be known of `condor` now, the most serious first. */
+export function notesOn(condor: Condor, around: Around): Note[] {
+  const notes = [...lost(around), ...feed(around), ...legs(condor, around), ...values(condor, around), ...arrival(condor, around)]
+  return notes.sort((one, other) => LOOKS.indexOf(one.look) - LOOKS.indexOf(other.look))
+}
+
+function lost(around: Around): Note[] {
+  const { state, since } = around.link
+  return state === 'open' ? [] : [{ look: 'lost', text: `No connection to condord since ${clock(since, around.now)}` }]
+}
+
+const FEED = { starting: 'starting', stale: 'silent', reconnecting: 'lost', halted: 'halted' }
+
+function feed(around: Around): Note[] {
+  const { status } = around
+  if (!status || status.state === 'live') return []
+  if (status.state === 'closed') {
+    const opens = status.market.nextOpen
+    return [{ look: 'closed', text: opens ? `Market closed, opens ${clock(opens, around.now)}` : 'Market closed' }]
+  }
+  const text = `Feed ${FEED[status.state]} since ${clock(status.since, around.now)}`
+  const why = status.reason ? `: ${status.reason}` : ''
+  return [{ look: status.state === 'halted' ? 'halted' : 'stale', text: text + why }]
+}
+
+function legs(condor: Condor, { status }: Around): Note[] {
+  const symbols = new Set(condor.legs.map((leg) => leg.symbol))
+  const notices = (status?.notices ?? []).filter((notice) => notice.symbols.some((symbol) => symbols.has(symbol)))
+  const problems = condor.legs.flatMap((leg) => (leg.problem ? [`${legName(leg)}: ${leg.problem}`] : []))
+  const broken = notices.filter((notice) => notice.code === 'brokenCondor').map((notice) => notice.text)
+  const other = notices.filter((notice) => notice.code !== 'brokenCondor').map((notice) => notice.text)
+  return [
+    ...[...broken, ...problems].map((text): Note => ({ look: 'broken', text: `Broken: ${text}` })),
+    ...other.map((text): Note => ({ look: 'notice', text })),
+  ]
+}
+
+function values(condor: Condor, around: Around): Note[] {
+  const { missing, unconfirmed, plBounds } = condor.valuation
+  const notes: Note[] = []
+  if (missing.length) {
+    const names = condor.legs.filter((leg) => missing.includes(leg.symbol)).map(legName)
+    const bounds = plBounds ? `; P/L from ${signed(plBounds.low)} to ${signed(plBounds.high)}` : ''
+    notes.push({ look: 'incomplete', text: `Leg missing: no quote for ${names.join(', ')}${bounds}` })
+  }
+  if (unconfirmed) {
+    const times = condor.legs.flatMap((leg) => {
+      const quote = around.quotes.get(leg.symbol)
+      return quote?.unconfirmed && quote.time ? [Date.parse(quote.time)] : []
+    })
+    const since = times.length ? ` since ${clock(Math.min(...times), around.now)}` : ''
+    notes.push({ look: 'stale', text: `Unconfirmed${since}` })
+  }
+  if (condor.ambiguous) notes.push({ look: 'notice', text: 'Ambiguous: the legs could be grouped otherwise' })
+  return notes
+}
+
+function arrival(condor: Condor, around: Around): Note[] {
+  const arrivedAt = around.arrivals.get(condor.id)
+  if (arrivedAt === undefined || around.now - arrivedAt > NEW_MS) return []
+  return [{ look: 'new', text: `New since ${clock(arrivedAt, around.now)}` }]
+}

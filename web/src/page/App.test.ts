@@ -1,0 +1,244 @@
+import { createApp, nextTick, type App as Application } from 'vue'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { AS_OF, condor, document as account, status, totals, valuation } from '../../tests/account'
+import type { Condor, Document, Unmatched } from '../document'
+import { createLive, type Link } from '../live'
+import App from './App.vue'
+import { PAUSE_MS } from './useOrder'
+import { SHOWN_MS } from './useGap'
+
+const NOW = Date.parse(AS_OF)
+const apps: Application[] = []
+
+/** A page with an account, on a browser's screen. */
+async function page(condors: Condor[], changes: Partial<Document> = {}) {
+  const { live, link, now, show } = createLive(NOW)
+  const host = document.body.appendChild(document.createElement('div'))
+  const app = createApp(App, { live })
+  const shown = (next: Condor[]) => show(account(`e-${++version}`, next, changes))
+  let version = 0
+  app.mount(host)
+  apps.push(app)
+  link.value = { state: 'open', since: NOW, retryAt: null }
+  shown(condors)
+  await nextTick()
+  const texts = (selector: string) =>
+    [...host.querySelectorAll(selector)].map((each) => each.textContent!.trim().replace(/\s+/g, ' '))
+  const cards = () => [...host.querySelectorAll<HTMLElement>('[data-condor]')]
+  return {
+    host,
+    cards,
+    names: () => cards().map((card) => card.dataset['condor']!.split('-')[0]),
+    text: (selector: string) => texts(selector)[0],
+    texts,
+    async choose(name: string, value: string) {
+      const label = [...host.querySelectorAll('label')].find((each) => each.textContent!.trim().startsWith(name))!
+      const control = label.querySelector<HTMLInputElement>('input, select')!
+      control.value = value
+      control.dispatchEvent(new Event(control.tagName === 'SELECT' ? 'change' : 'input'))
+      await nextTick()
+    },
+    async ticks(next: Condor[]) {
+      shown(next)
+      await nextTick()
+    },
+    async passes(ms: number) {
+      now.value += ms
+      await nextTick()
+    },
+    async links(next: Link) {
+      link.value = next
+      await nextTick()
+    },
+  }
+}
+
+function worth(root: string, unrealizedPl: number | null): Condor {
+  const one = condor(root)
+  return { ...one, valuation: valuation(one.id, { unrealizedPl }) }
+}
+
+const loose: Unmatched = {
+  symbol: 'AMD270115P00395000',
+  underlying: 'AMD',
+  root: 'AMD',
+  expiration: '2027-01-15',
+  right: 'put',
+  strike: 395,
+  side: 'short',
+  quantity: 1,
+  multiplier: 100,
+  averageEntryPrice: 16.35,
+  costBasis: -1635,
+  mark: null,
+  unrealizedPl: null,
+  uncoveredShort: true,
+  multiplierAssumed: false,
+  problem: null,
+}
+
+beforeEach(() => history.replaceState(null, '', '/'))
+afterEach(() => {
+  for (const app of apps.splice(0)) app.unmount()
+  document.body.replaceChildren()
+})
+
+describe('the page', () => {
+  it('shows a card for each condor, the legs in none, and the sums', async () => {
+    const { names, text, texts } = await page([worth('A', 1), worth('B', 2)], {
+      unmatched: [loose],
+      totals: totals({ unrealizedPl: null, naturalPl: -40, incomplete: 1, condors: 2 }),
+    })
+    expect(names()).toEqual(['A', 'B'])
+    expect(text('.scrolls tbody tr')).toBe('AMD 2027-01-15 395 put1 short16.35——uncovered short')
+    expect(texts('.totals dt')).toEqual(['P/L at mid', 'Closed now', 'Unmatched legs', 'Maximum loss'])
+    expect(texts('.totals dd')).toEqual(['—', '▼ −40.00', '0.00', '1,358.00'])
+    expect(text('.totals + .aside')).toBe('1 of 2 condors lacks a quote.')
+  })
+
+  it('names the sum in the title of the tab', async () => {
+    await page([worth('A', 1)])
+    expect(document.title).toBe('▲ +155.00 · condord')
+  })
+
+  it('has one live region, for how things stand', async () => {
+    const { host, text } = await page([worth('A', 1)])
+    expect(host.querySelectorAll('[role=status], [aria-live], output')).toHaveLength(1)
+    expect(text('[role=status]')).toBe('Live. Market open until 16:00:00 EST.')
+  })
+
+  it('shows what the daemon wants known', async () => {
+    const notices = [{ code: 'ordersUnavailable' as const, text: 'no orders', symbols: [], since: AS_OF }]
+    const { text } = await page([worth('A', 1)], { status: status({ notices }) })
+    expect(text('.notices li')).toBe('no orders Since 10:31:00 EST.')
+  })
+
+  it('says so where there is no condor', async () => {
+    const { text, host } = await page([])
+    expect(text('.empty')).toBe('The account holds no iron condor.')
+    expect(host.querySelector('form')).toBeNull()
+  })
+})
+
+describe('a cut', () => {
+  const cut: Link = { state: 'reconnecting', since: NOW - 5000, retryAt: NOW + 2000 }
+
+  it('is told with since when, and when it is tried again', async () => {
+    const { links, text } = await page([worth('A', 1)])
+    await links(cut)
+    expect(text('.standing')).toContain('Cut off from condord since 10:30:55 EST')
+    expect(text('.standing')).toContain('Next attempt at 10:31:02 EST.')
+  })
+
+  it('is told as a gap for a minute after it', async () => {
+    const { links, passes, text } = await page([worth('A', 1)])
+    await links(cut)
+    await links({ state: 'open', since: NOW + 4000, retryAt: null })
+    expect(text('.gap')).toBe('Connected again. Nothing was heard from 10:30:55 EST to 10:31:04 EST.')
+    await passes(SHOWN_MS)
+    expect(text('.gap')).toBeUndefined()
+  })
+
+  it('begins with the first attempt that fails, however many follow', async () => {
+    const { links, text } = await page([worth('A', 1)])
+    await links(cut)
+    await links({ ...cut, retryAt: NOW + 9000 })
+    await links({ state: 'open', since: NOW + 9000, retryAt: null })
+    expect(text('.gap')).toContain('from 10:30:55 EST to 10:31:09 EST')
+  })
+})
+
+describe('the order', () => {
+  it('is the chosen one, and kept in the address', async () => {
+    const { choose, names } = await page([worth('A', 1), worth('B', 2)])
+    await choose('Sort', 'best')
+    expect(names()).toEqual(['B', 'A'])
+    expect(location.hash).toBe('#sort=best')
+    await choose('Sort', 'days')
+    expect(location.hash).toBe('')
+  })
+
+  it('is read from the address', async () => {
+    history.replaceState(null, '', '/#show=losing')
+    const { names, text } = await page([worth('A', 1), worth('B', -2)])
+    expect(names()).toEqual(['B'])
+    expect(text('form .aside')).toBe('1 of 2')
+  })
+
+  it('does not jump with every tick', async () => {
+    const { choose, names, ticks, passes } = await page([worth('A', 1), worth('B', 2)])
+    await choose('Sort', 'best')
+    await ticks([worth('A', 3), worth('B', 2)])
+    expect(names()).toEqual(['B', 'A'])
+    await passes(PAUSE_MS)
+    expect(names()).toEqual(['A', 'B'])
+  })
+
+  it('takes in at once what comes, and leaves out what goes', async () => {
+    const { names, ticks } = await page([worth('A', 1), worth('B', 2)])
+    await ticks([worth('B', 2), worth('C', 3)])
+    expect(names()).toEqual(['B', 'C'])
+  })
+
+  it('says so where nothing is found', async () => {
+    const { choose, text, names } = await page([worth('A', 1)])
+    await choose('Find', 'zzz')
+    expect(names()).toEqual([])
+    expect(text('.empty')).toBe('No condor matches.')
+    expect(location.hash).toBe('#find=zzz')
+  })
+})
+
+describe('a card out of sight', () => {
+  it('takes over what ticks once a second, and at once where it is seen', async () => {
+    const { cards, ticks, passes } = await page([worth('A', 1), worth('B', 1)])
+    const worths = () => cards().map((card) => card.querySelector('.condor-pl b')!.textContent!.trim())
+    const sees = (skipped: boolean) => {
+      cards()[1]!.parentElement!.dispatchEvent(Object.assign(new Event('contentvisibilityautostatechange'), { skipped }))
+      return ticks([worth('A', 2), worth('B', 2)])
+    }
+    await sees(true)
+    expect(worths()).toEqual(['▲ +2.00', '▲ +1.00'])
+    await passes(1000)
+    expect(worths()).toEqual(['▲ +2.00', '▲ +2.00'])
+    await ticks([worth('A', 3), worth('B', 3)])
+    expect(worths()).toEqual(['▲ +3.00', '▲ +2.00'])
+    await sees(false)
+    expect(worths()).toEqual(['▲ +2.00', '▲ +2.00'])
+    await ticks([worth('A', 4), worth('B', 4)])
+    expect(worths()).toEqual(['▲ +4.00', '▲ +4.00'])
+  })
+})
+
+describe('the keyboard', () => {
+  const press = (card: HTMLElement, key: string) => {
+    const event = new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true })
+    card.dispatchEvent(event)
+    return event
+  }
+
+  it('reaches one card by Tab, and the others by arrows from there', async () => {
+    const { cards } = await page([worth('A', 1), worth('B', 2), worth('C', 3)])
+    expect(cards().map((card) => card.tabIndex)).toEqual([0, -1, -1])
+    cards()[0]!.focus()
+    expect(press(cards()[0]!, 'ArrowRight').defaultPrevented).toBe(true)
+    await nextTick()
+    expect(document.activeElement).toBe(cards()[1])
+    expect(cards().map((card) => card.tabIndex)).toEqual([-1, 0, -1])
+    press(cards()[1]!, 'End')
+    expect(document.activeElement).toBe(cards()[2])
+  })
+
+  it('leaves every other key to the browser', async () => {
+    const { cards } = await page([worth('A', 1), worth('B', 2)])
+    expect(press(cards()[0]!, 'Enter').defaultPrevented).toBe(false)
+    expect(press(cards()[0]!, 'ArrowLeft').defaultPrevented).toBe(false)
+  })
+
+  it('goes on with the first card where the one it was at is gone', async () => {
+    const { cards, ticks } = await page([worth('A', 1), worth('B', 2)])
+    cards()[1]!.focus()
+    await ticks([worth('A', 1)])
+    expect(cards().map((card) => card.tabIndex)).toEqual([0])
+  })
+})

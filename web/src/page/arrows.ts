@@ -1,0 +1,40 @@
+/** Decides to which card an arrow key leads: in a grid of any number of columns, which is only known once it is laid out. */
+
+export type Place = Pick<DOMRect, 'left' | 'top'>
+
+/** The index of the place that `key` leads to from `from`, or null where it leads nowhere. */
+export function neighbour(places: readonly Place[], from: number, key: string): number | null {
+  const here = places[from]
+  if (!here) return null
+  switch (key) {
+    case 'ArrowRight':
+      return from + 1 < places.length ? from + 1 : null
+    case 'ArrowLeft':
+      return from > 0 ? from - 1 : null
+    case 'ArrowDown':
+      return nearest(places, here, (place) => place.top > here.top + 1)
+    case 'ArrowUp':
+      return nearest(places, here, (place) => place.top < here.top - 1)
+    case 'Home':
+      return 0
+    case 'End':
+      return places.length - 1
+    default:
+      return null
+  }
+}
+
+/** Of the places of the next row on that side, the one whose left edge is nearest. */
+function nearest(places: readonly Place[], here: Place, isBeyond: (place: Place) => boolean): number | null {
+  let best: number | null = null
+  places.forEach((place, index) => {
+    const found = best === null ? undefined : places[best]
+    if (isBeyond(place) && (!found || distance(place, here) < distance(found, here))) best = index
+  })
+  return best
+}
+
+/** Rows count before columns: a card in the next row is nearer than any in the one after it. */
+function distance(place: Place, here: Place): number {
+  return Math.abs(place.top - here.top) * 1e4 + Math.abs(place.left - here.left)
+}

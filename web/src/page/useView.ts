@@ -1,0 +1,15 @@
+/** The view of the page, kept in its address: `replaceState`, so that Back leads away and not through every choice. */
+import { onScopeDispose, reactive, watch } from 'vue'
+import { fromHash, toHash, type View } from './view'
+
+export function useView(): View {
+  const view = reactive(fromHash(location.hash))
+  const read = () => Object.assign(view, fromHash(location.hash))
+  addEventListener('hashchange', read)
+  onScopeDispose(() => removeEventListener('hashchange', read))
+  watch(
+    () => toHash(view),
+    (hash) => history.replaceState(null, '', hash ? `#${hash}` : location.pathname + location.search),
+  )
+  return view
+}

@@ -1,0 +1,89 @@
+import { describe, expect, it } from 'vitest'
+import { condor, quote, valuation } from '../../tests/account'
+import type { Condor, Quote } from '../document'
+import { arranged, fromHash, nearness, toHash, USUAL, type View } from './view'
+
+function held(root: string, pl: number | null, changes: Partial<Condor> = {}): Condor {
+  const one = condor(root, changes)
+  return { ...one, valuation: valuation(one.id, { unrealizedPl: pl, missing: pl === null ? ['X'] : [] }) }
+}
+
+const quotesOf = (one: Condor, marks: (number | null)[]): [string, Quote][] =>
+  one.legs.map(({ symbol }, at) => [symbol, quote(symbol, { mark: marks[at] ?? null })])
+const roots = (condors: Condor[], view: Partial<View>, quotes = new Map<string, Quote>()) =>
+  arranged(condors, quotes, { ...USUAL, ...view }).map((id) => id.split('-')[0])
+
+describe('the address', () => {
+  it('says nothing of the usual view', () => {
+    expect(toHash(USUAL)).toBe('')
+    expect(fromHash('')).toEqual(USUAL)
+  })
+
+  it('keeps every other view', () => {
+    const view: View = { sort: 'breakeven', show: 'losing', find: 'a&b #1' }
+    expect(fromHash(`#${toHash(view)}`)).toEqual(view)
+  })
+
+  it('is as usual where it makes no sense', () => {
+    expect(fromHash('#sort=constructor&show=&what=ever')).toEqual(USUAL)
+  })
+})
+
+describe('the order', () => {
+  const won = held('AAA', 10, { daysToExpiration: 9 })
+  const lost = held('BBB', -20, { daysToExpiration: 30 })
+  const unknown = held('CCC', null, { daysToExpiration: 2 })
+  const all = [unknown, won, lost]
+
+  it('is by days left', () => expect(roots(all, {})).toEqual(['CCC', 'AAA', 'BBB']))
+  it('is by P/L from the worst, what is unknown last', () =>
+    expect(roots(all, { sort: 'worst' })).toEqual(['BBB', 'AAA', 'CCC']))
+  it('is by P/L from the best, what is unknown last', () =>
+    expect(roots(all, { sort: 'best' })).toEqual(['AAA', 'BBB', 'CCC']))
+  it('is by symbol', () => expect(roots([lost, won], { sort: 'symbol' })).toEqual(['AAA', 'BBB']))
+  it('is that of the daemon where two are equal', () =>
+    expect(roots([held('B', 1), held('A', 1)], { sort: 'best' })).toEqual(['B', 'A']))
+
+  it('is by nearness of a breakeven, the nearest first', () => {
+    const quotes = new Map([...quotesOf(won, [0.1, 0.6, 0.5, 0.2]), ...quotesOf(lost, [0.1, 0.2, 7.5, 1.5])])
+    expect(roots(all, { sort: 'breakeven' }, quotes)).toEqual(['BBB', 'AAA', 'CCC'])
+  })
+})
+
+describe('the nearness of a breakeven', () => {
+  it('is what the dearer side costs, as a part of its width', () => {
+    const one = condor()
+    expect(nearness(one, new Map(quotesOf(one, [1, 3.5, 2, 1.5])))).toBeCloseTo(0.25)
+    expect(nearness(one, new Map(quotesOf(one, [1, 1.5, 6, 2])))).toBeCloseTo(0.4)
+  })
+
+  it('is unknown without a mark of every leg', () => {
+    const one = condor()
+    expect(nearness(one, new Map(quotesOf(one, [1, null, 6, 2])))).toBeNull()
+    expect(nearness(one, new Map())).toBeNull()
+  })
+})
+
+describe('what is shown', () => {
+  const won = held('AAA', 10)
+  const lost = held('BBB', -20, { daysToExpiration: 7 })
+  const unknown = held('CCC', null)
+  const doubted = { ...held('DDD', 0), valuation: valuation('DDD', { unrealizedPl: 0, unconfirmed: true }) }
+  const all = [won, lost, unknown, doubted]
+
+  it.each([
+    ['all', ['AAA', 'BBB', 'CCC', 'DDD']],
+    ['losing', ['BBB']],
+    ['winning', ['AAA']],
+    ['week', ['BBB']],
+    ['doubtful', ['CCC', 'DDD']],
+  ] as const)('are those that are %s', (show, wanted) => {
+    expect(roots(all, { show, sort: 'symbol' })).toEqual(wanted)
+  })
+
+  it('are those that are looked for, in capitals or not', () => {
+    expect(roots(all, { find: ' bb' })).toEqual(['BBB'])
+    expect(roots(all, { find: '705-715', show: 'winning' })).toEqual(['AAA'])
+    expect(roots(all, { find: 'nothing' })).toEqual([])
+  })
+})

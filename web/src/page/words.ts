@@ -1,0 +1,80 @@
+/**
+ * Decides what the page says of the connection, the stream and the market.
+ *
+ * Sentences hold no age and no countdown: they are read aloud when they change, and must not change by the second.
+ */
+import type { Status } from '../document'
+import { clock } from '../format'
+import type { Link } from '../live'
+import type { Gap } from './useGap'
+
+/** How things stand, as a word to style by. */
+export type Tone = 'good' | 'quiet' | 'bad'
+
+export interface Standing {
+  tone: Tone
+  headline: string
+  /** More sentences, each by itself. */
+  details: string[]
+}
+
+const HEADLINES: Record<Status['state'], string> = {
+  starting: 'Starting',
+  live: 'Live',
+  closed: 'Market closed',
+  stale: 'Prices are old',
+  reconnecting: 'Alpaca is away',
+  halted: 'Halted',
+}
+const TONES: Record<Status['state'], Tone> = {
+  starting: 'quiet',
+  live: 'good',
+  closed: 'quiet',
+  stale: 'bad',
+  reconnecting: 'bad',
+  halted: 'bad',
+}
+
+/** How things stand: this page's link to the daemon first, as nothing else is known while it is cut. */
+export function standing(link: Link, status: Status | null, now: number): Standing {
+  const since = (at: string | number) => clock(at, now)
+  if (link.state === 'reconnecting') {
+    const details = status ? [`What is shown is from ${since(link.since)}; it goes on by itself.`] : ['It is tried again.']
+    return { tone: 'bad', headline: `Cut off from condord since ${since(link.since)}`, details }
+  }
+  if (!status) return { tone: 'quiet', headline: 'Connecting to condord', details: [] }
+  const details = [
+    status.reason && sentence(status.reason),
+    status.state === 'live' || status.state === 'closed' ? null : `Since ${since(status.since)}.`,
+    marketSentence(status, now),
+    status.positions.error && `The account cannot be read: ${sentence(status.positions.error.text)}`,
+  ]
+  const tone = status.positions.error ? 'bad' : TONES[status.state]
+  return { tone, headline: HEADLINES[status.state], details: details.filter((detail) => detail !== null) }
+}
+
+/** What is said once the page hears the daemon again: from when until when it heard nothing. */
+export function gapSentence({ from, until }: Gap, now: number): string {
+  return `Connected again. Nothing was heard from ${clock(from, now)} to ${clock(until, now)}.`
+}
+
+/** The account and the feed, as far as they are known. */
+export function sourceSentence(status: Status): string {
+  const sources: Record<Status['source'], string> = {
+    'alpaca-paper': 'Alpaca paper account',
+    'alpaca-live': 'Alpaca live account',
+    simulator: 'simulated account',
+  }
+  return `${sources[status.source]}, ${status.feed} feed`
+}
+
+function marketSentence({ market }: Status, now: number): string | null {
+  if (market.isOpen === null) return null
+  if (market.isOpen) return market.nextClose === null ? 'Market open.' : `Market open until ${clock(market.nextClose, now)}.`
+  return market.nextOpen === null ? 'Market closed.' : `Market opens ${clock(market.nextOpen, now)}.`
+}
+
+function sentence(text: string): string {
+  const whole = text.charAt(0).toUpperCase() + text.slice(1)
+  return /[.!?]$/.test(whole) ? whole : `${whole}.`
+}

@@ -1,0 +1,8 @@
+/** The straight line that takes `from` to `to`; what is `from` in no width goes to the middle. */
+export function scale(from: readonly [number, number], to: readonly [number, number]): (value: number) => number {
+  const width = from[1] - from[0]
+  return (value) => {
+    const part = width ? (value - from[0]) / width : 0.5
+    return Math.round((to[0] + part * (to[1] - to[0])) * 10) / 10
+  }
+}

@@ -1,0 +1,54 @@
+import { describe, expect, it } from 'vitest'
+import type { Condor } from '../src/document'
+import { payoff } from '../src/payoff'
+import { condor } from './account'
+
+const at = (each: Condor) => payoff(each)!.points.map(({ price, pl }) => [price, pl])
+
+function long(): Condor {
+  const legs = condor().legs.map((leg) => ({ ...leg, side: leg.side === 'long' ? ('short' as const) : ('long' as const) }))
+  return condor('SPY', { legs, direction: 'long', credit: -3.21 })
+}
+
+describe('the payoff at expiration', () => {
+  it('has its corners at the strikes and crosses zero at the breakevens', () => {
+    expect(at(condor())).toEqual([
+      [686.25, -1358],
+      [705, -1358],
+      [711.79, 0],
+      [715, 642],
+      [770, 642],
+      [773.21, 0],
+      [780, -1358],
+      [798.75, -1358],
+    ])
+  })
+
+  it('lies between the maximum loss and the maximum profit of the daemon', () => {
+    const each = condor()
+    const { low, high } = payoff(each)!
+    expect([low, high]).toEqual([-each.maxLoss!, each.maxProfit])
+  })
+
+  it('of a long condor is that of the short one, turned over', () => {
+    expect(at(long()).map(([price, pl]) => [price, 0 - pl!])).toEqual(at(condor()))
+  })
+
+  it('names the strikes that are short', () => {
+    expect(payoff(condor())!.shortStrikes).toEqual([715, 770])
+    expect(payoff(long())!.shortStrikes).toEqual([705, 780])
+  })
+
+  it('of a butterfly has one short strike', () => {
+    const legs = condor().legs.map((leg) => (leg.side === 'short' ? { ...leg, strike: 740 } : leg))
+    expect(payoff(condor('SPY', { legs }))!.shortStrikes).toEqual([740])
+  })
+
+  it('has no breakeven on a side that cannot lose', () => {
+    expect(payoff(condor('SPY', { breakevens: { lower: null, upper: 773.21 } }))!.breakevens).toEqual([773.21])
+  })
+
+  it('is not known without the credit', () => {
+    expect(payoff(condor('SPY', { credit: null }))).toBeNull()
+  })
+})

@@ -1,0 +1,342 @@
+import { effectScope, nextTick, ref, watchEffect, type EffectScope } from 'vue'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { Live } from '../src/live'
+import { useCondorStream, type StreamOptions } from '../src/useCondorStream'
+import { AS_OF, condor, document, status, totals, valuation } from './account'
+import { chance, Tab, World } from './world'
+
+const URL_OF_IT = 'http://condord.test/api/stream'
+const scopes: EffectScope[] = []
+
+function use(tab: Tab, options: StreamOptions = {}, url: () => string = () => URL_OF_IT) {
+  const scope = effectScope()
+  scopes.push(scope)
+  let live!: Live
+  scope.run(() => (live = useCondorStream(url, { environment: tab, ...options })))
+  return { live, leave: () => scope.stop() }
+}
+
+/** A tab that has got its snapshot. */
+function started(options: StreamOptions = {}) {
+  const tab = new Tab()
+  const { live, leave } = use(tab, options)
+  tab.source.opens()
+  tab.source.says('snapshot', document('e-1'), 'e-1')
+  tab.paint()
+  return { tab, live, leave }
+}
+
+const tick = (mark: number) => ({
+  asOf: AS_OF,
+  quotes: [],
+  valuations: [valuation(condor().id, { mark })],
+  unmatched: [],
+})
+
+afterEach(() => {
+  for (const scope of scopes.splice(0)) scope.stop()
+})
+
+describe('the state', () => {
+  it('is empty until the snapshot has come', () => {
+    const { live } = use(new Tab())
+    expect(live.document.value).toBeNull()
+    expect(live.condors.value.size).toBe(0)
+    expect(live.link.value.state).toBe('connecting')
+  })
+
+  it('is the snapshot, by id and symbol', () => {
+    const { live } = started()
+    expect([...live.condors.value.keys()]).toEqual([condor().id])
+    expect(live.quotes.value.get('SPY261218P00705000')?.bid).toBe(2.63)
+    expect(live.totals.value?.unrealizedPl).toBe(155)
+    expect(live.status.value?.state).toBe('live')
+    expect(live.link.value.state).toBe('open')
+  })
+
+  it('is shown once a frame, with the last of the values', () => {
+    const { tab, live } = started()
+    for (const mark of [1, 2, 3]) tab.source.says('delta', tick(mark), `e-${mark + 1}`)
+    expect(live.condors.value.get(condor().id)?.valuation.mark).toBe(2.435)
+    tab.paint()
+    expect(live.condors.value.get(condor().id)?.valuation.mark).toBe(3)
+    expect(live.document.value?.version).toBe('e-4')
+  })
+
+  it('wakes only who looks at what has changed', async () => {
+    const tab = new Tab()
+    const { live } = use(tab)
+    tab.source.says('snapshot', document('e-1', [condor('SPY'), condor('QQQ')]), 'e-1')
+    tab.paint()
+    let other = 0
+    let keys = 0
+    scopes[0]!.run(() => {
+      watchEffect(() => (other += live.condors.value.get(condor('QQQ').id)!.quantity), { flush: 'sync' })
+      watchEffect(() => (keys += [...live.condors.value.keys()].length), { flush: 'sync' })
+    })
+    tab.source.says('delta', tick(1), 'e-2')
+    tab.paint()
+    await nextTick()
+    expect([other, keys]).toEqual([2, 2])
+  })
+
+  it('has the order of the newest snapshot, and forgets what is gone', () => {
+    const { tab, live } = started()
+    tab.source.says('snapshot', document('e-2', [condor('IWM'), condor('SPY')]), 'e-2')
+    tab.paint()
+    expect([...live.condors.value.keys()]).toEqual([condor('IWM').id, condor('SPY').id])
+    tab.source.says('snapshot', document('e-3', [condor('IWM')]), 'e-3')
+    tab.paint()
+    expect([...live.condors.value.keys()]).toEqual([condor('IWM').id])
+    expect(live.quotes.value.size).toBe(4)
+  })
+
+  it('knows which condors came while one looked on', () => {
+    const { tab, live } = started()
+    tab.source.says('snapshot', document('e-2', [condor('SPY'), condor('QQQ')]), 'e-2')
+    tab.paint()
+    expect([...live.arrivals.value.keys()]).toEqual([condor('QQQ').id])
+  })
+
+  it.each([1, 2, 3, 4])('is that of the document after any snapshots, ticks and paintings (chance %i)', (seed) => {
+    const next = chance(seed)
+    const { tab, live } = started()
+    const roots = ['SPY', 'QQQ', 'IWM', 'AAPL', 'XYZ']
+    for (let step = 2; step < 100; step++) {
+      const id = `e-${step}`
+      const shuffled = roots.filter(() => next() < 0.6).sort(() => next() - 0.5)
+      if (next() < 0.2) tab.source.says('snapshot', document(id, shuffled.map((root) => condor(root))), id)
+      else tab.source.says('delta', tick(next()), id)
+      if (next() < 0.3) continue
+      tab.paint()
+      const { condors, quotes } = live.document.value!
+      expect([...live.condors.value.values()]).toEqual(condors)
+      expect([...live.condors.value.keys()]).toEqual(condors.map((each) => each.id))
+      expect([...live.quotes.value.values()]).toEqual(quotes)
+    }
+  })
+
+  it('tells the time by the clock of the daemon, in whole seconds', () => {
+    const { tab, live } = started()
+    tab.source.says('heartbeat', { asOf: '2026-11-20T16:00:00.400Z' })
+    tab.paint()
+    expect(live.now.value).toBe(Date.parse('2026-11-20T16:00:00Z'))
+    tab.world.pass(2000)
+    expect(live.now.value).toBe(Date.parse('2026-11-20T16:00:02Z'))
+  })
+
+  it('takes totals and status when they have changed', () => {
+    const { tab, live } = started()
+    const changes = { totals: totals({ incomplete: 2 }), status: status({ state: 'stale' }) }
+    tab.source.says('delta', { ...tick(1), ...changes }, 'e-2')
+    tab.paint()
+    expect(live.totals.value?.incomplete).toBe(2)
+    expect(live.status.value?.state).toBe('stale')
+  })
+})
+
+describe('the connection', () => {
+  it('is one for all cards of a page, and closed by the last', () => {
+    const tab = new Tab()
+    const first = use(tab)
+    const second = use(tab)
+    expect(tab.sources).toHaveLength(1)
+    first.leave()
+    expect(tab.source.readyState).not.toBe(2)
+    second.leave()
+    expect(tab.source.readyState).toBe(2)
+    expect(tab.world.pending).toBe(0)
+    use(tab)
+    expect(tab.sources).toHaveLength(2)
+  })
+
+  it('is another one for another address', () => {
+    const tab = new Tab()
+    const url = ref(URL_OF_IT)
+    const { live } = use(tab, {}, () => url.value)
+    tab.source.says('snapshot', document('e-1'), 'e-1')
+    tab.paint()
+    url.value = 'http://other.test/api/stream'
+    expect(tab.sources.map((source) => source.readyState)).toEqual([2, 0])
+    expect(live.document.value).toBeNull()
+    tab.source.says('snapshot', document('f-1', []), 'f-1')
+    tab.paint()
+    expect(live.document.value?.version).toBe('f-1')
+  })
+
+  it('is left to the browser while that comes back by itself', () => {
+    const { tab, live } = started()
+    tab.world.pass(1000)
+    tab.source.says('delta', tick(1), 'e-2')
+    const heardAt = tab.now()
+    tab.world.pass(5000)
+    tab.source.breaks()
+    expect(live.link.value).toEqual({ state: 'reconnecting', since: heardAt, retryAt: null })
+    tab.source.opens()
+    expect(live.link.value.state).toBe('open')
+    expect(tab.sources).toHaveLength(1)
+  })
+
+  it('is opened anew where the browser gives up, and goes on behind the last version', () => {
+    const { tab, live } = started()
+    tab.source.fails()
+    expect(live.link.value.retryAt).toBe(tab.now() + 500)
+    tab.world.pass(499)
+    expect(tab.sources).toHaveLength(1)
+    tab.world.pass(1)
+    expect(tab.source.url).toBe(`${URL_OF_IT}?lastEventId=e-1`)
+    tab.source.opens()
+    expect(live.link.value.state).toBe('open')
+    expect(live.condors.value.size).toBe(1)
+  })
+
+  it('waits twice as long after each failure, up to half a minute, and starts over after a success', () => {
+    const { tab } = started()
+    const waits: number[] = []
+    const fail = () => {
+      const before = tab.now()
+      const opened = tab.sources.length
+      tab.source.fails()
+      while (tab.sources.length === opened) tab.world.pass(100)
+      waits.push(tab.now() - before)
+    }
+    for (let failure = 0; failure < 7; failure++) fail()
+    expect(waits).toEqual([500, 1000, 2000, 4000, 8000, 15_000, 15_000])
+    tab.source.opens()
+    fail()
+    expect(waits.at(-1)).toBe(500)
+  })
+
+  it('is taken for dead after three heartbeats of silence', () => {
+    const { tab, live } = started()
+    const heardAt = tab.now()
+    tab.world.pass(29_999)
+    expect(live.link.value.state).toBe('open')
+    tab.world.pass(1)
+    expect(live.link.value).toMatchObject({ state: 'reconnecting', since: heardAt })
+    tab.world.pass(500)
+    expect(tab.sources).toHaveLength(2)
+  })
+
+  it('lives on heartbeats alone', () => {
+    const { tab, live } = started()
+    for (let beat = 0; beat < 10; beat++) {
+      tab.world.pass(10_000)
+      tab.source.says('heartbeat', { asOf: new Date(tab.now()).toISOString() })
+    }
+    expect(live.link.value.state).toBe('open')
+    expect(tab.sources).toHaveLength(1)
+  })
+
+  it('is given up where it hangs before it has opened', () => {
+    const tab = new Tab()
+    const { live } = use(tab)
+    tab.world.pass(30_000)
+    expect(live.link.value.state).toBe('reconnecting')
+    tab.world.pass(500)
+    expect(tab.sources).toHaveLength(2)
+  })
+
+  it('begins with a snapshot again after something that is no JSON', () => {
+    const { tab, live } = started()
+    tab.source.says('delta', undefined, 'e-2')
+    expect(live.link.value.state).toBe('reconnecting')
+    tab.world.pass(500)
+    expect(tab.source.url).toBe(URL_OF_IT)
+  })
+
+  it('is cut from the daemon\'s bye on', () => {
+    const { tab, live } = started()
+    tab.source.says('bye', { reason: 'shutdown' })
+    expect(live.link.value.state).toBe('reconnecting')
+    expect(live.condors.value.size).toBe(1)
+  })
+})
+
+describe('shared across tabs', () => {
+  const share = { share: true }
+
+  it('ten tabs have one stream and the same document', () => {
+    const world = new World()
+    const tabs = Array.from({ length: 10 }, () => new Tab(world))
+    const lives = tabs.map((tab) => alone(tab))
+    tabs[0]!.source.opens()
+    tabs[0]!.source.says('snapshot', document('e-1'), 'e-1')
+    tabs[0]!.source.says('delta', tick(9), 'e-2')
+    for (const tab of tabs) tab.paint()
+    expect(tabs.map((tab) => tab.sources.length)).toEqual([1, 0, 0, 0, 0, 0, 0, 0, 0, 0])
+    for (const { live } of lives) {
+      expect(live.document.value).toEqual(lives[0]!.live.document.value)
+      expect(live.condors.value.get(condor().id)?.valuation.mark).toBe(9)
+      expect(live.link.value.state).toBe('open')
+    }
+  })
+
+  it('a tab that comes later is given what the leader has', () => {
+    const world = new World()
+    const [first, second] = [new Tab(world), new Tab(world)]
+    alone(first)
+    first.source.opens()
+    first.source.says('snapshot', document('e-1'), 'e-1')
+    const { live } = alone(second)
+    second.paint()
+    expect(live.document.value?.version).toBe('e-1')
+    expect(live.link.value.state).toBe('open')
+  })
+
+  it('the next tab leads when the leader goes, and goes on behind its version', () => {
+    const world = new World()
+    const [first, second] = [new Tab(world), new Tab(world)]
+    const leader = alone(first)
+    const { live } = alone(second)
+    first.source.opens()
+    first.source.says('snapshot', document('e-1'), 'e-1')
+    leader.leave()
+    return Promise.resolve().then(() => {
+      expect(first.source.readyState).toBe(2)
+      expect(second.source.url).toBe(`${URL_OF_IT}?lastEventId=e-1`)
+      second.source.opens()
+      second.source.says('delta', tick(4), 'e-2')
+      second.paint()
+      expect(live.condors.value.get(condor().id)?.valuation.mark).toBe(4)
+    })
+  })
+
+  it('a tab says so when its leader says nothing any more', () => {
+    const world = new World()
+    const [first, second] = [new Tab(world), new Tab(world)]
+    alone(first)
+    const { live } = alone(second)
+    first.source.opens()
+    first.source.says('snapshot', document('e-1'), 'e-1')
+    first.channel = () => ({ onmessage: null, postMessage: () => {}, close: () => {} })
+    for (let beat = 0; beat < 2; beat++) world.pass(10_000)
+    expect(live.link.value.state).toBe('open')
+    world.pass(10_000)
+    expect(live.link.value.state).toBe('reconnecting')
+  })
+
+  it('each tab has its own stream where the browser has no locks', () => {
+    const world = new World()
+    const tabs = [new Tab(world), new Tab(world)]
+    for (const tab of tabs) {
+      tab.locks = undefined
+      alone(tab)
+    }
+    expect(tabs.map((tab) => tab.sources.length)).toEqual([1, 1])
+  })
+
+  let tabs = 0
+
+  /** As `use`, in a page of its own: pages share nothing, also where the tests do. */
+  function alone(tab: Tab) {
+    const id = tabs++
+    const named = tab.channel
+    tab.channel = (name) => named(name.replace(/#\d+/, ''))
+    const locks = tab.locks
+    if (locks) tab.locks = { request: (name, ...rest) => locks.request(name.replace(/#\d+/, ''), ...rest) }
+    const open = tab.open.bind(tab)
+    tab.open = (url) => open(url.replace(/#\d+/, ''))
+    return use(tab, share, () => `${URL_OF_IT}#${id}`)
+  }
+})

@@ -1,0 +1,20 @@
+/** `<iron-condor-card>` for any page: one file, Vue and the styles within. */
+import vue from '@vitejs/plugin-vue'
+import { defineConfig } from 'vite'
+
+export default defineConfig({
+  plugins: [vue({ features: { customElement: true } })],
+  define: {
+    __VUE_OPTIONS_API__: 'false',
+    __VUE_PROD_DEVTOOLS__: 'false',
+    __VUE_PROD_HYDRATION_MISMATCH_DETAILS__: 'false',
+    'process.env.NODE_ENV': '"production"',
+  },
+  build: {
+    outDir: 'dist/element',
+    emptyOutDir: true,
+    target: 'es2022',
+    lib: { entry: 'src/element.ts', formats: ['es'], fileName: 'iron-condor-card' },
+    rolldownOptions: { output: { minify: true } },
+  },
+})

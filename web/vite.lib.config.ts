@@ -1,0 +1,18 @@
+/** The ES library for people who have their own app: the state, and the card for who wants it. Vue stays theirs. */
+import vue from '@vitejs/plugin-vue'
+import { defineConfig } from 'vite'
+
+export default defineConfig({
+  plugins: [vue()],
+  build: {
+    outDir: 'dist',
+    emptyOutDir: true,
+    target: 'es2022',
+    lib: {
+      entry: { 'condord-web': 'src/index.ts', card: 'src/IronCondorCard.vue' },
+      formats: ['es'],
+      cssFileName: 'card',
+    },
+    rolldownOptions: { external: ['vue'], output: { minify: true } },
+  },
+})
