@@ -2,7 +2,7 @@
 
 Rules: a check that depends on one that failed is not tried, which is a warning that names the failure. The exit code is
 that of `start` where `start` would not get further; a key that Alpaca refuses counts like one that is not there; any
-other failure is 1. What is looked at over the network is in `probes`.
+other failure is 1. Whatever fails says what to do. What is looked at over the network is in `probes`.
 """
 
 from __future__ import annotations
@@ -98,12 +98,12 @@ def warn(name: Name, text: str, hint: str = "") -> Check:
     return Check(name=name, result="warn", text=text, hint=hint)
 
 
-def fail(name: Name, text: str, hint: str = "", exit_code: int = EXIT_FAILED) -> Check:
+def fail(name: Name, text: str, hint: str, exit_code: int = EXIT_FAILED) -> Check:
     """A daemon would not work."""
     return Check(name=name, result="fail", text=text, hint=hint, exit_code=exit_code)
 
 
-def refused(name: Name, text: str, hint: str = "") -> Check:
+def refused(name: Name, text: str, hint: str) -> Check:
     """Alpaca does not accept the key."""
     return fail(name, text, hint, EXIT_REFUSED)
 

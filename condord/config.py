@@ -6,13 +6,13 @@ Rules:
     Flag > environment (`CONDORD_<SECTION>_<KEY>`) > file > default, key by key.
     Every fault is found and reported at once, one line each; nothing is guessed, rounded or left out.
     A value whose name or look may be that of a secret is never repeated in a fault.
+    A relative `server.uds` is meant from the working directory, and told from / on.
     What each key is for stands in condord.toml.example; a test holds the two together.
 """
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
@@ -20,18 +20,16 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
-from condord import toml_text
+from condord import quoting, regular_file, toml_text
 from condord.errors import ConfigError
 
 SYSTEM_PATH = Path("/etc/condord/condord.toml")
 
+_MOST_BYTES = 1_048_576
+_MOST_SENTENCE = 100  # characters of what the reader of TOML says
 _MOST = 1_000_000  # only keeps a number finite: a million seconds are eleven days
 _UDS_BYTES = 107  # sun_path of unix(7) holds 108 with its closing zero
 _TRUTH = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
-_SECRET_NAME = re.compile(r"secret|key|token|passw|pwd|credential|auth|apca", re.IGNORECASE)
-_SECRET_LOOK = re.compile(r"[A-Za-z0-9]{20,}")
-_USER_PART = re.compile(r"//[^/]*@")
-_SHOWN = 60  # characters of a value in a fault
 _AUTHORITY = r"[A-Za-z0-9._:\[\]-]+"
 _PORT = r"(:(?!0|[7-9][0-9]{4}|6[6-9][0-9]{3}|65[6-9][0-9]{2}|655[4-9][0-9]|6553[6-9])[0-9]{1,5})?"  # up to 65535
 _PLACE = rf"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]){_PORT}(/[!-~]*)?"
@@ -283,8 +281,9 @@ class _Sheet:
             self.fault(place, name, value, f"unknown key; {self._nearest(name)}")
             return
         try:
+            value = _absolute(value) if name == "server.uds" else value
             self._values[name] = msgspec.convert(value, field.type)
-        except ValueError:  # msgspec.ValidationError, or UnicodeError from bytes in the environment
+        except (ValueError, OSError):  # not as the type says; bytes that are no UTF-8; no working directory any more
             self._faulty.add(name)
             self.fault(place, name, value, f"allowed is {field.allowed}")
             return
@@ -293,7 +292,7 @@ class _Sheet:
 
     def fault(self, place: str, name: str, value: object, text: str) -> None:
         """Note what is wrong with a value."""
-        self.faults.append(f"{place}: {_plain(name)} = {_shown(name, value)}: {text}")
+        self.faults.append(f"{place}: {quoting.short(name)} = {quoting.value(name, value)}: {text}")
 
     def unreadable(self, place: str, text: str, hint: str = "", name: str = "") -> None:
         """Note that the file, or the key `name` in it, says nobody knows what."""
@@ -331,9 +330,9 @@ class _Sheet:
 
 
 def _take_file(sheet: _Sheet, path: Path) -> None:
-    shown = _plain(str(path))
+    shown = quoting.plain(str(path))
     try:
-        raw = path.read_bytes()
+        raw, _ = regular_file.read(path, _MOST_BYTES)
         text = toml_text.read(raw.decode("utf-8-sig"))
     except OSError as error:
         hint = "Name a readable file with --config or $CONDORD_CONFIG, or see `condord config init`."
@@ -344,7 +343,7 @@ def _take_file(sheet: _Sheet, path: Path) -> None:
         sheet.unreadable(f"{shown}:{line}", "this is not UTF-8", "Save the file as UTF-8.")
         return
     for line, name, fault in text.faults:
-        sheet.unreadable(f"{shown}:{line}", f"broken TOML: {_plain(fault)}", name=name)
+        sheet.unreadable(f"{shown}:{line}", f"broken TOML: {quoting.short(fault, _MOST_SENTENCE)}", name=name)
     for line, section, key, value in text.entries:
         place = f"{shown}:{line}" if line else shown
         if section not in Config.__struct_fields__:
@@ -360,9 +359,16 @@ def _take_environment(sheet: _Sheet, environ: Mapping[str, str]) -> None:
     for variable, raw in sorted(environ.items()):
         prefix, section, key = [*variable.split("_", 2), "", ""][:3]
         if prefix == "CONDORD" and section.lower() in Config.__struct_fields__ and key:
-            origin, name = f"environment {_plain(variable)}", f"{section}.{key}".lower()
+            origin, name = f"environment {quoting.short(variable)}", f"{section}.{key}".lower()
             value = _typed(sheet.fields[name].type, raw) if name in sheet.fields else raw
             sheet.take(origin, origin, name, value)
+
+
+def _absolute(path: object) -> object:
+    """A path from / on: the address that is told has to hold in every directory."""
+    if isinstance(path, str) and path and not Path(path).is_absolute():
+        return str(Path.cwd() / path)
+    return path
 
 
 def _typed(kind: object, raw: str) -> object:
@@ -376,25 +382,3 @@ def _typed(kind: object, raw: str) -> object:
         return base(raw) if base in (int, float) else raw
     except ValueError:
         return raw
-
-
-def _plain(text: str) -> str:
-    """`text` on one line."""
-    return text if text.isprintable() and text else repr(text)
-
-
-def _shown(name: str, value: object) -> str:
-    """A value as a fault may repeat it: on one line, short, and never what could be a secret."""
-    if _SECRET_NAME.search(name):
-        return "(not shown)"
-    if isinstance(value, dict):
-        return "a table"
-    if isinstance(value, list | tuple):
-        return "[" + ", ".join(_shown(name, part) for part in value[:8]) + "]"
-    if isinstance(value, bool):
-        return toml(value)
-    if isinstance(value, int) and abs(value) >= 10**_SHOWN:
-        return "an integer of many digits"  # str() refuses one of more than 4300, which TOML may hold
-    text = repr(value) if isinstance(value, str) else str(value)
-    text = _USER_PART.sub("//***@", _SECRET_LOOK.sub("***", text))
-    return _plain(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")

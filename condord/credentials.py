@@ -3,16 +3,17 @@
 Rules:
     API key, first found: the environment, systemd credentials (LoadCredential= in systemd.exec(5)), two named
     files. The first place that has one half must have the other; halves of two places are never joined.
-    A key is one line of printable ASCII without blanks; a newline behind it is dropped, all else refused.
-    A named file that is open to group or others is refused. Files that systemd hands over are not judged:
-    there an access list for the service's user may show up as rights of the group.
+    A key is one line of printable ASCII without blanks; a newline behind it is dropped, all else refused,
+    also what names a variable or stands in quotation marks.
+    A file is regular and small. One that is open to group or others is refused, but for those that systemd has made:
+    there an access list for the service's user may show up as rights of the group. A directory that somebody
+    else names as $CREDENTIALS_DIRECTORY is none of systemd's.
     No text here repeats what a file or a variable holds; `Secret.reveal` is the only way to it.
 """
 
 from __future__ import annotations
 
 import hmac
-import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import NoReturn
 
 import msgspec
 
+from condord import regular_file
 from condord.errors import ConfigError, CredentialsMissing
 
 _VARIABLES = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY")
@@ -29,6 +31,9 @@ _MOST_BYTES = 4096
 _TOKEN_LEAST = 16
 _ONE_WORD = re.compile(r"[!-~]+")
 _KEY_LOOK = re.compile(r"[A-Za-z0-9]{16,}")
+_ASSIGNMENT = re.compile(r"\w*(key|secret|token|_id)\w*=.+", re.IGNORECASE)
+_QUOTED = re.compile(r"([\"']).*\1")
+_SYSTEMD_PLACES = ("/run/credentials", "/run/systemd")
 
 
 class Secret:
@@ -109,13 +114,13 @@ def read_token(path: str | Path, environ: Mapping[str, str] | None = None) -> Se
 
     Args:
         path: the file, `~` allowed.
-        environ: where $CREDENTIALS_DIRECTORY is looked for: systemd's files are not judged by their mode.
+        environ: where systemd's directory is looked for: its files are not judged by their mode.
 
     Raises:
         ConfigError: the file cannot be read, is open to others, or holds no such word.
     """
     try:
-        token = _read(str(path), "server.token_file", _systemd_directory(environ or {}))
+        token = _read(str(path), "server.token_file", environ or {})
     except _Unusable as error:
         raise ConfigError([str(error)], error.hint) from error
     if len(token.reveal()) < _TOKEN_LEAST:
@@ -135,7 +140,7 @@ def _from_environment(environ: Mapping[str, str]) -> Credentials | None:
 
 
 def _from_systemd(environ: Mapping[str, str]) -> Credentials | None:
-    directory = _systemd_directory(environ)
+    directory = _credentials_directory(environ)
     if directory is None:
         return None
     try:
@@ -147,7 +152,7 @@ def _from_systemd(environ: Mapping[str, str]) -> Credentials | None:
     if not any(found):
         return None
     key_id, secret_key = (
-        _read(path, f"the credential {name}", directory)
+        _read(path, f"the credential {name}", environ)
         for path, name in _both(found, _CREDENTIALS, f"directory {directory}")
     )
     return Credentials(key_id=key_id, secret_key=secret_key, origin=f"systemd credentials in {directory}")
@@ -156,8 +161,7 @@ def _from_systemd(environ: Mapping[str, str]) -> Credentials | None:
 def _from_files(environ: Mapping[str, str], paths: tuple[str, str]) -> Credentials:
     if not any(paths):
         raise CredentialsMissing
-    directory = _systemd_directory(environ)
-    key_id, secret_key = (_read(path, name, directory) for path, name in _both(paths, _KEYS, "configuration"))
+    key_id, secret_key = (_read(path, name, environ) for path, name in _both(paths, _KEYS, "configuration"))
     return Credentials(key_id=key_id, secret_key=secret_key, origin=f"files {paths[0]} and {paths[1]}")
 
 
@@ -169,38 +173,47 @@ def _both(found: Sequence[str], names: tuple[str, str], where: str) -> list[tupl
     return list(zip(found, names, strict=True))
 
 
-def _systemd_directory(environ: Mapping[str, str]) -> Path | None:
+def _credentials_directory(environ: Mapping[str, str]) -> Path | None:
     directory = environ.get("CREDENTIALS_DIRECTORY")
     return Path(directory) if directory else None
 
 
-def _read(named: str, name: str, systemd: Path | None) -> Secret:
+def _is_made_by_systemd(path: Path, environ: Mapping[str, str]) -> bool:
+    """Whether it is a credential of a service: of the system, or of the user's systemd."""
+    users = environ.get("XDG_RUNTIME_DIR")
+    places = (*_SYSTEMD_PLACES, *([f"{users}/credentials", f"{users}/systemd"] if users else []))
+    return any(path.is_relative_to(place) for place in places)
+
+
+def _read(named: str, name: str, environ: Mapping[str, str]) -> Secret:
     """The one word in a file; `name` says what named the file."""
     if _KEY_LOOK.fullmatch(named):  # a key written where its file's path belongs; so do not repeat it
         raise _Unusable(f"{name} is no path and looks like a key", f"Name a file that holds it as {name}.")
     try:
         path = Path(named).expanduser()
-        with path.open("rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            raw = file.read(_MOST_BYTES)
+        raw, mode = regular_file.read(path, _MOST_BYTES)
     except (OSError, RuntimeError) as error:  # RuntimeError: no home directory for `~`
         why = error.strerror if isinstance(error, OSError) else error
         raise _Unusable(f"{named} ({name}) cannot be read: {why}", f"Correct {name} or that file.") from error
-    if mode & 0o077 and path.parent != systemd:
+    if mode & 0o077 and not _is_made_by_systemd(path, environ):
         raise _Unusable(f"{named} ({name}) is open to others than its owner", f"chmod 600 {named}")
     return _word(raw.decode("latin-1"), named)
 
 
 def _word(text: str, where: str) -> Secret:
     word = text.rstrip("\r\n")
-    if _ONE_WORD.fullmatch(word) and len(text) < _MOST_BYTES:
-        return Secret(word)
     if not word.strip():
         why = "is empty"
+    elif len(word) > _MOST_BYTES:  # a variable's
+        why = f"holds more than {_MOST_BYTES} bytes"
     elif "\n" in word:
         why = "holds more than one line"
-    elif len(text) >= _MOST_BYTES:
-        why = f"holds {_MOST_BYTES} bytes or more"
-    else:
+    elif _ASSIGNMENT.fullmatch(word):
+        why = "holds an assignment, NAME=value"
+    elif _QUOTED.fullmatch(word):
+        why = "holds a word in quotation marks"
+    elif not _ONE_WORD.fullmatch(word):
         why = "holds blanks or characters outside ASCII"
-    raise _Unusable(f"{where} {why}", "It has to hold the bare key on one line, and nothing else.")
+    else:
+        return Secret(word)
+    raise _Unusable(f"{where} {why}", "It has to hold the bare key or token on one line, and nothing else.")

@@ -2,7 +2,8 @@
 
 Rules: through the daemon's own parts, so that what passes here passes there. Every check is bounded; those that need
 nothing of each other run at the same time. Where a condord of this machine has the option stream no second connection
-is tried: Alpaca would refuse it, and might disturb the first. Nothing is left behind, neither a socket nor a lock.
+is tried: Alpaca would refuse it, and might disturb the first. Whether the condord that answers is the one is told by
+the locks, or else by its account being of our kind. Nothing is left behind, neither a socket nor a lock.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from condord.live import wire
 from condord.live.link import Fault
 from condord.loading import Found
 from condord.upstream import reachable, trial
-from condord.upstream.faults import RestFault
+from condord.upstream.faults import MEANINGS, RestFault
 from condord.upstream.pool import DaemonPool, ResolvingLoop
 from condord.upstream.ports import Login
 from condord.upstream.reachable import Endpoint
@@ -37,6 +38,8 @@ NOTE_SECONDS = 1.0
 SKEW_WARN_SECONDS = 2.0
 SKEW_FAIL_SECONDS = 30.0
 
+_AGAIN = "Try again in a minute, and check network and firewall; see Alpaca's status page."
+_ELSEWHERE = "It may be your own condord, started elsewhere (another address, a unit)."
 _REST_SECONDS = 4.5
 """Connecting and each wait for bytes; a whole request gets twice that."""
 
@@ -203,25 +206,28 @@ class Probes:
         """Authenticate and subscribe, unless somebody of ours has the stream; what of it is `slot-free`'s is kept."""
         name: Name = "option-stream"
         with lock.Locks(lock.directory(self._environ)) as locks:
-            url = settings.supervisor(self._config).option_stream_url
             try:
-                locks.take(key_id=self._login.key_id, stream_url=url)
-            except Unavailable as held:
+                locks.take(**self._pair(self._config))
+            except lock.Held as held:
                 self._slot = self._held(held)
             else:
-                # Its lock may be elsewhere, as that of a unit; and a demo has an Alpaca of its own.
-                if self._report is None or self._report.source != settings.source(self._config):
-                    return await self._try_option_stream(url)
-                self._slot = _slot_of(self._report)
+                if self._report is None:
+                    return await self._try_option_stream()
+                self._slot = _slot_of(self._report)  # its lock may be where we cannot see it
         return not_tried(name, self._slot.text)
 
-    async def _try_option_stream(self, url: str) -> Check:
+    def _pair(self, config: Config) -> dict[str, str]:
+        """What is locked."""
+        return {"key_id": self._login.key_id, "stream_url": settings.supervisor(config).option_stream_url}
+
+    async def _try_option_stream(self) -> Check:
         name: Name = "option-stream"
+        url = settings.supervisor(self._config).option_stream_url
         wanted = self._symbols[:1]
         limit = self._config.alpaca.symbol_limit
         fault, granted = await trial.option_stream(url, self._login, wanted, symbol_limit=limit, now_at=_utc_now)
         if fault is not None and fault.code == "connectionLimit":
-            self._slot = fail("slot-free", fault.text, _sentence(fault.remedy))
+            self._slot = fail("slot-free", fault.text, f"{_advice(fault.remedy)} {_ELSEWHERE}")
             return not_tried(name, "slot-free failed")
         if fault is not None:
             return _of_stream(name, fault)
@@ -249,12 +255,33 @@ class Probes:
                 return ok(name, f"{server.name_of(sockets[0])} can be listened on")
         except Unavailable as taken:
             try:
-                self._report = self._ask()
+                report = self._ask()
             except Refused as refusal:
                 return warn(name, f"{taken}, and {refusal}", refusal.hint)
             except Unavailable:
                 return fail(name, str(taken), taken.hint)
-        return ok(name, f"it is held by condord, process {self._report.pid}, which answers")
+            if self._is_of_another_account(report):
+                text = f"it is held by a condord of another account: process {report.pid}, {report.source}"
+                return fail(name, text, taken.hint)
+        self._report = report
+        return ok(name, f"it is held by condord, process {report.pid}, which answers")
+
+    def _is_of_another_account(self, report: wire.StatusReport) -> bool:
+        """Whether the condord that answers has another key than ours, as far as anybody can tell."""
+        if report.source != settings.source(self._config):
+            return True
+        if self._found.key is None:
+            return False
+        if names := lock.names_of(report.pid, self._environ):
+            alpaca = msgspec.structs.replace(self._config.alpaca, feed=report.feed)
+            configs = (self._config, msgspec.structs.replace(self._config, alpaca=alpaca))
+            return names.isdisjoint(lock.name(**self._pair(config)) for config in configs)
+        try:
+            with lock.Locks(lock.directory(self._environ)) as locks:
+                locks.take(**self._pair(self._config))
+        except lock.Held as held:
+            return held.pid not in (None, report.pid)
+        return False
 
     def _ask(self) -> wire.StatusReport:
         if self._daemon is None:
@@ -266,17 +293,20 @@ class Probes:
         report = self._report
         if report is not None:
             state = f"{report.state}: {report.reason}" if report.reason else report.state
-            return ok(name, f"condord {report.version}, process {report.pid}, {state}")
+            text = f"condord {report.version}, process {report.pid}, {state}"
+            if report.feed == self._config.alpaca.feed:
+                return ok(name, text)
+            return warn(name, f"{text}; it follows the feed {report.feed}", "Have it read the configuration: SIGHUP.")
         port = self._results["port-free"].result()
         if port.result == "warn":
             return fail(name, port.text, port.hint)
         return not_tried(name, "no daemon runs at the configured address")
 
-    def _held(self, held: Unavailable) -> Check:
+    def _held(self, held: lock.Held) -> Check:
         """Another process of this machine has the lock; it is well if that is the daemon that answers."""
-        if self._report is not None and f"process {self._report.pid})" in str(held):
+        if self._report is not None and held.pid in (None, self._report.pid):
             return _slot_of(self._report)
-        return warn("slot-free", str(held), held.hint)
+        return fail("slot-free", f"{held}, so that `condord start` would end with {held.exit_code}", held.hint)
 
 
 def skew(offset_seconds: float) -> Check:
@@ -284,7 +314,7 @@ def skew(offset_seconds: float) -> Check:
     name: Name = "clock-skew"
     way = "behind" if offset_seconds > 0 else "ahead of"
     text = f"this machine's clock is {abs(offset_seconds):.1f} s {way} Alpaca's"
-    hint = "Let systemd-timesyncd, chrony or ntpd set the clock."
+    hint = "Synchronise the clock: timedatectl set-ntp true."
     if abs(offset_seconds) > SKEW_FAIL_SECONDS:
         return fail(name, text, hint)
     return warn(name, text, hint) if abs(offset_seconds) > SKEW_WARN_SECONDS else ok(name, text)
@@ -300,17 +330,17 @@ def _worst(name: Name, looked: Sequence[Endpoint], faults: Sequence[tuple[Endpoi
     """The check of several endpoints: all faults, or that all is well."""
     if faults:
         text = "\n".join(dict.fromkeys(f"{each.host}: {fault.text}" for each, fault in faults))
-        return fail(name, text, _sentence(next((fault.remedy for _, fault in faults if fault.remedy), "")))
+        return fail(name, text, _advice(next((fault.remedy for _, fault in faults if fault.remedy), "")))
     hosts = ", ".join(dict.fromkeys(each.host for each in looked))
     return ok(name, f"{well}: {hosts}" if hosts else "nothing to ask: this machine, or a proxy")
 
 
 def _of_fault(name: Name, fault: RestFault, *, is_refused: bool = False) -> Check:
-    return (refused if is_refused else fail)(name, fault.text, _sentence(fault.remedy))
+    return (refused if is_refused else fail)(name, fault.text, _advice(fault.remedy))
 
 
 def _of_stream(name: Name, fault: Fault) -> Check:
-    return (refused if fault.code == "authFailed" else fail)(name, fault.text, _sentence(fault.remedy))
+    return (refused if fault.code == "authFailed" else fail)(name, fault.text, _advice(fault.remedy))
 
 
 def _slot_of(report: wire.StatusReport) -> Check:
@@ -320,7 +350,7 @@ def _slot_of(report: wire.StatusReport) -> Check:
     if report.stream.connected:
         return ok(name, f"{who} has it, and streams {report.stream.subscribed} symbols")
     if report.code == "connectionLimit":
-        return fail(name, f"{who} waits for it: {report.reason}")
+        return fail(name, f"{who} waits for it: {report.reason}", _advice(MEANINGS["stream 406"].remedy))
     return warn(name, f"{who} is to have it, and has no connection now: {report.reason or report.state}")
 
 
@@ -329,9 +359,9 @@ def _any_symbol() -> str:
     return f"SPY{_utc_now() + dt.timedelta(days=30):%y%m%d}C00500000"
 
 
-def _sentence(remedy: str) -> str:
-    """A remedy, which stands behind a semicolon elsewhere."""
-    return f"{remedy[0].upper()}{remedy[1:]}." if remedy else ""
+def _advice(remedy: str) -> str:
+    """A remedy, which stands behind a semicolon elsewhere, as a sentence; of what heals by itself, to wait."""
+    return f"{remedy[0].upper()}{remedy[1:]}." if remedy else _AGAIN
 
 
 def _utc_now() -> dt.datetime:

@@ -3,7 +3,8 @@
 Rules:
     A secret is found as it is, with any of its characters escaped as `repr`, JSON and URLs escape them, also where one
     does it to the work of another, and in base64 of whatever it stands in, as in the header of Basic authentication.
-    A secret is printable ASCII, as `credentials` sees to; one that is empty hides nothing.
+    A secret is printable ASCII, as `credentials` sees to. One of fewer than 6 characters is not masked: it would stand
+    in any word, and no key and no token is as short.
     What is hidden is one expression, whose search takes a time in proportion to the text, whatever the text is.
 """
 
@@ -15,8 +16,8 @@ import re
 from collections.abc import Iterable, Iterator
 
 MASK = "***"
-_LEAST_BASE64 = 6
-"""Shorter pieces of base64 would stand in any word."""
+_LEAST = 6
+"""Shorter texts, and shorter pieces of base64, would stand in any word."""
 _PERCENT = "%(?:25){0,2}"
 _BACKSLASH = rf"(?:\\|{_PERCENT}(?i:5c))"
 
@@ -25,7 +26,7 @@ class Redaction:
     """Called with a text, it returns it without `secrets`."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        forms = {form for secret in secrets if secret for form in (secret, *_in_base64(secret))}
+        forms = {form for secret in secrets if len(secret) >= _LEAST for form in (secret, *_in_base64(secret))}
         longest_first = sorted(forms, key=lambda form: (-len(form), form))
         self._secrets = re.compile("|".join(map(_spelled, longest_first)) or r"(?!)")
 
@@ -41,7 +42,7 @@ def _in_base64(secret: str) -> Iterator[str]:
         bits = 8 * (before + len(raw))
         start = -(-8 * before // 6)  # the first characters hold bits of what stands before, the last of what follows
         core = base64.b64encode(bytes(before) + raw).decode()[start : bits // 6]
-        if len(core) >= _LEAST_BASE64:
+        if len(core) >= _LEAST:
             yield core
             yield core.translate(str.maketrans("+/", "-_"))
 

@@ -8,6 +8,8 @@ are found by a plain scan, so one may be missing.
 
 from __future__ import annotations
 
+import bisect
+import itertools
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,14 +55,16 @@ def read(text: str) -> Text:
     while True:
         try:
             parsed = tomllib.loads("\n".join(lines) + "\n")
-        except (ValueError, RecursionError) as error:  # besides TOMLDecodeError: 5000 digits, 5000 brackets
-            said = _SAID.match(str(error))
-            number = min(int(said[2]), len(lines)) if said else len(lines)
+        except (ValueError, RecursionError) as error:
+            if not isinstance(error, tomllib.TOMLDecodeError):
+                return Text((), (*faults, _too_much(lines, type(error))))
+            match = _SAID.match(str(error))  # none of the end of the document
+            said, number = (match[1], min(int(match[2]), len(lines))) if match else (str(error), len(lines))
             name = next((name for at, name in _marks(lines) if at == number), "")
-            sentence = _sentence(said[1] if said else str(error), lines, number, name)
+            sentence = _sentence(said, lines, number, name)
             line = lines[number - 1]
-            is_again = said is not None and said[1].startswith("Cannot declare") and _HEADER.fullmatch(line) is not None
-            goes_on = is_again or (said is not None and _stands_alone(line, said[1]))
+            is_again = said.startswith("Cannot declare") and _HEADER.fullmatch(line) is not None
+            goes_on = is_again or (match is not None and _stands_alone(line, said))
             if not goes_on or len(faults) == MOST_FAULTS - 1:
                 return Text((), (*faults, Fault(number, "", sentence)))
             faults.append(Fault(number, "" if is_again else name, sentence))
@@ -72,12 +76,34 @@ def read(text: str) -> Text:
 
 def _entries(parsed: dict[str, object], lines: Sequence[str], again: Mapping[str, str]) -> Iterator[Entry]:
     """What the tables hold; `again` has the sections that other names stand for."""
+    first: dict[str, int] = {}  # at once for all: there may be a hundred thousand
+    for number, mark in _marks(lines):
+        first.setdefault(mark, number)
+        for part in itertools.accumulate(mark.split(".")[:-1], "{}.{}".format):
+            first.setdefault(part, number)
     for name, table in parsed.items():
         section = again.get(name, name)
-        yield Entry(_line_of(lines, name), section, "", table)
+        yield Entry(first.get(name, 0), section, "", table)
         if isinstance(table, dict):
             for key, value in table.items():
-                yield Entry(_line_of(lines, f"{name}.{key}"), section, key, value)
+                yield Entry(first.get(f"{name}.{key}", 0), section, key, value)
+
+
+def _too_much(lines: Sequence[str], kind: type[Exception]) -> Fault:
+    """What Python refuses though TOML allows it, on the first line with which it does."""
+
+    def is_refused(count: int) -> bool:
+        try:
+            tomllib.loads("\n".join(lines[:count]) + "\n")
+        except tomllib.TOMLDecodeError:  # what spans lines is cut off here
+            return False
+        except (ValueError, RecursionError):
+            return True
+        return False
+
+    number = 1 + bisect.bisect_left(range(1, len(lines)), x=True, key=is_refused)
+    what = "brackets stand too deep in each other" if kind is RecursionError else "a number has too many digits"
+    return Fault(number, "", what)
 
 
 def _stands_alone(line: str, said: str) -> bool:

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import tomllib
@@ -101,7 +102,19 @@ def test_a_demanded_file_that_is_missing_is_an_error(tmp_path):
 
 def test_a_directory_in_place_of_the_file_is_an_error(tmp_path):
     (fault,) = faults_of(tmp_path)
-    assert fault.startswith(f"{tmp_path}: cannot be read: ")
+    assert fault == f"{tmp_path}: cannot be read: it is no regular file"
+
+
+def test_a_fifo_and_a_device_in_place_of_the_file_are_errors_at_once(tmp_path):
+    os.mkfifo(tmp_path / "fifo")
+    for path in (tmp_path / "fifo", Path("/dev/zero")):
+        assert faults_of(path) == (f"{path}: cannot be read: it is no regular file",)
+
+
+def test_a_file_of_more_than_a_mebibyte_is_an_error(write):
+    path = write("#" * 2**20)
+    assert config.load(path, {}, {}).path == path
+    assert faults_of(write("#" * 2**20 + "\n")) == (f"{path}: cannot be read: it holds more than 1048576 bytes",)
 
 
 def test_a_file_that_is_not_utf_8_is_an_error_with_its_line(write):
@@ -288,6 +301,13 @@ def test_a_fault_stands_on_one_short_line_whatever_the_value_holds(write):
         assert len(fault) < 400
 
 
+def test_an_unknown_key_is_shortened_in_its_fault(write):
+    path = write(f"[server]\n{'k' * 5000} = 1\n{'p' * 5000} = 1\n{'p' * 5000} = 1\n")
+    faults = faults_of(path, {f"CONDORD_SERVER_{'K' * 5000}": "1"})
+    assert len(faults) == 4
+    assert all(len(fault) < len(str(path)) + 300 for fault in faults)
+
+
 def test_bytes_in_the_environment_that_are_no_unicode_are_a_fault(nowhere):
     for name in ("log.level", "server.uds", "server.host", "alpaca.data_url", "server.port"):
         (fault,) = faults_of(None, {FIELDS[name].variable: "http://x/\udcff"})
@@ -367,6 +387,22 @@ def test_a_socket_path_that_unix_cannot_hold_is_refused(nowhere):
     assert "107 bytes" in faults_of(None, None, {"server.uds": "/" + "é" * 54})[0]
 
 
+def test_a_relative_socket_path_is_meant_from_the_working_directory(write, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    reading = config.load(write("[server]\nuds = 'u/file.sock'\n"), {}, {})
+    assert reading.config.server.uds == f"{tmp_path}/u/file.sock"
+    assert config.load(None, {"CONDORD_SERVER_UDS": "e.sock"}, {}).config.server.uds == f"{tmp_path}/e.sock"
+    assert config.load(None, {}, {"server.uds": "../f.sock"}).config.server.uds == f"{tmp_path}/../f.sock"
+
+
+def test_where_there_is_no_working_directory_any_more_a_relative_socket_path_is_refused(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    (fault,) = faults_of(None, {}, {"server.uds": "u.sock"})
+    assert fault.startswith("flag: server.uds = 'u.sock'")
+
+
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "example.org", "127.example.org"])  # noqa: S104
 def test_listening_beyond_this_machine_needs_a_token_file(nowhere, host):
     (fault,) = faults_of(None, {"CONDORD_SERVER_HOST": host})
@@ -407,6 +443,8 @@ def test_any_value_of_any_key_loads_or_is_a_fault_that_names_the_key(name, value
         assert any(name in fault or "backoff" in name for fault in faults)
     else:
         taken = value_of(loaded, name)
+        if name == "server.uds" and value and not value.startswith("/"):
+            value = str(Path.cwd() / value)
         assert taken == (tuple(value) if isinstance(value, list) else value)
         assert config.refusals(loaded.config) == ()
 

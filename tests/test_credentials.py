@@ -6,7 +6,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from condord.credentials import Credentials, Secret, find, read_token
@@ -35,8 +35,10 @@ def in_files(write):
 
 @pytest.fixture
 def in_systemd(write):
-    write("systemd/apca-api-key-id", "PKSYSTEMD\n", 0o440)
-    return {"CREDENTIALS_DIRECTORY": str(Path(write("systemd/apca-api-secret-key", "systemd-hush", 0o440)).parent)}
+    """As systemd hands them over to the service of a user."""
+    write("credentials/apca-api-key-id", "PKSYSTEMD\n", 0o440)
+    directory = Path(write("credentials/apca-api-secret-key", "systemd-hush", 0o440)).parent
+    return {"CREDENTIALS_DIRECTORY": str(directory), "XDG_RUNTIME_DIR": str(directory.parent)}
 
 
 def missing(environ, key_id_file="", secret_key_file=""):
@@ -138,7 +140,20 @@ def test_a_named_file_that_is_missing_is_named(tmp_path, in_files):
 
 
 def test_a_directory_in_place_of_a_file_is_named(tmp_path, in_files):
-    assert "Is a directory" in missing({}, in_files[0], str(tmp_path))[0]
+    assert "is no regular file" in missing({}, in_files[0], str(tmp_path))[0]
+
+
+@pytest.mark.parametrize("kind", ["fifo", "device", "link to a device"])
+def test_what_is_no_regular_file_is_refused_at_once(tmp_path, in_files, kind):
+    path = tmp_path / "key"
+    if kind == "fifo":
+        os.mkfifo(path, 0o600)
+    elif kind == "link to a device":
+        path.symlink_to("/dev/zero")
+    named = "/dev/zero" if kind == "device" else str(path)
+    assert (
+        f"{named} (alpaca.secret_key_file) cannot be read: it is no regular file" in missing({}, in_files[0], named)[0]
+    )
 
 
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o620, 0o666])
@@ -152,6 +167,12 @@ def test_a_named_file_that_is_open_to_others_is_refused_with_the_remedy(write, i
 @pytest.mark.parametrize("mode", [0o600, 0o400])
 def test_a_named_file_of_its_owner_is_read(write, in_files, mode):
     assert find({}, in_files[0], write("mine", "hush", mode)).secret_key.reveal() == "hush"
+
+
+def test_a_directory_that_is_none_of_systemds_is_judged_though_the_variable_names_it(in_systemd):
+    text, hint = missing({"CREDENTIALS_DIRECTORY": in_systemd["CREDENTIALS_DIRECTORY"]})
+    assert "the credential apca-api-key-id) is open to others" in text
+    assert hint.startswith("chmod 600 ")
 
 
 def test_a_file_that_systemd_hands_over_may_be_named_too(in_systemd):
@@ -174,7 +195,11 @@ def test_a_file_that_systemd_hands_over_may_be_named_too(in_systemd):
         (" hush", "blanks or characters outside ASCII"),
         ("hüsh", "blanks or characters outside ASCII"),
         (b"\xff\xfeh\0u\0", "blanks or characters outside ASCII"),
-        ("hush" * 2000, "4096 bytes or more"),
+        ("hush" * 2000, "more than 4096 bytes"),
+        ("APCA_API_KEY_ID=hush", "an assignment"),
+        ('secret_key="hush"', "an assignment"),
+        ('"hush"', "quotation marks"),
+        ("'hush'\n", "quotation marks"),
     ],
 )
 def test_content_that_is_no_key_is_refused_without_repeating_it(write, in_files, content, why):
@@ -188,6 +213,7 @@ def test_content_that_is_no_key_is_refused_without_repeating_it(write, in_files,
 def test_a_variable_that_holds_no_key_is_named_without_repeating_it():
     text, _ = missing(IN_ENVIRON | {"APCA_API_SECRET_KEY": "hush hush"})
     assert "the variable APCA_API_SECRET_KEY holds blanks" in text
+    assert "4096" in missing(IN_ENVIRON | {"APCA_API_SECRET_KEY": "hush" * 2000})[0]
 
 
 def test_a_key_written_where_its_path_belongs_is_not_repeated(in_files):
@@ -200,12 +226,23 @@ def test_a_tilde_is_the_home_directory(tmp_path, monkeypatch, in_files):
     assert find({}, "~/id", "~/secret").key_id.reveal() == "PKFILE"
 
 
+@pytest.mark.parametrize("word", ["Zm9vYmFyZm9vYmFy==", "a'b'", '"', "=", "x=y"])
+def test_signs_alone_make_no_assignment_and_no_quotation(write, word):
+    assert find({}, write("id", word), write("secret", word)).secret_key.reveal() == word
+
+
+def is_dressed(word):
+    """Whether it may be an assignment, or stands in quotation marks."""
+    return "=" in word or (len(word) > 1 and word[0] == word[-1] and word[0] in "\"'")
+
+
 @settings(deadline=None)  # a busy machine is no fault
 @given(word=one_word, end=st.sampled_from(["", "\n", "\r\n"]))
 def test_any_word_survives_the_file_and_its_line_end(tmp_path_factory, word, end):
     path = tmp_path_factory.getbasetemp() / "word"
     path.touch(0o600)
     path.write_bytes((word + end).encode())
+    assume(not is_dressed(word))
     assert find({}, str(path), str(path)).secret_key.reveal() == word
 
 
@@ -216,9 +253,9 @@ def test_any_content_is_a_key_or_a_refusal(tmp_path_factory, content):
     path.touch(0o600)
     path.write_bytes(content)
     word = content.rstrip(b"\r\n")
-    if word and all(0x21 <= byte <= 0x7E for byte in word):
+    if word and all(0x21 <= byte <= 0x7E for byte in word) and not is_dressed(word.decode()):
         assert find({}, str(path), str(path)).key_id.reveal().encode() == word
-    else:
+    elif b"=" not in word:
         assert str(path) in missing({}, str(path), str(path))[0]
 
 

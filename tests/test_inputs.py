@@ -1,4 +1,5 @@
 import logging
+import os
 
 import msgspec
 import pytest
@@ -202,3 +203,13 @@ def test_the_log_is_as_the_configuration_in_force_says(world, capsys):
     logging.getLogger("condord").warning("not told")
     logging.getLogger("condord").error("told")
     assert capsys.readouterr().err.startswith('{"time"')
+
+
+def test_a_fifo_in_place_of_a_key_holds_nothing_up_and_changes_nothing(world):
+    inputs = world.inputs()
+    before = in_force(inputs)
+    world.secret_file.unlink()
+    os.mkfifo(world.secret_file, 0o600)
+    with pytest.raises(CredentialsMissing, match="no regular file"):
+        inputs.renew()
+    assert in_force(inputs) == before

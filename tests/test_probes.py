@@ -90,6 +90,7 @@ class World:
                 await asyncio.sleep(0.05)
                 state = alpaca.streams.state()
                 assert (state["option"]["open"], state["trading"]["open"]) == ([], [])
+                assert all(check.hint for check in told.values() if check.result == "fail")
                 return told
 
         return asyncio.run(whole())
@@ -136,6 +137,18 @@ def test_an_account_that_holds_nothing_is_well_too(world):
     assert failed(told) == []
     assert told["rest-login"].text.endswith("0 option positions read")
     assert "nothing is held" in told["option-stream"].text
+
+
+@pytest.mark.parametrize(
+    ("fault", "given", "name", "hint"),
+    [
+        ("clock-skew", {"skew_seconds": 300.0}, "clock-skew", "timedatectl set-ntp true"),
+        ("rest-500", {}, "rest-login", "status page"),
+        ("upgrade-502", {}, "option-stream", "status page"),
+    ],
+)
+def test_what_fails_says_what_to_do_also_where_it_may_heal_by_itself(world, fault, given, name, hint):
+    assert hint in world.check(fault, **given)[name].hint
 
 
 def test_nothing_is_left_locked(world, tmp_path):
@@ -185,6 +198,8 @@ def test_a_slot_that_somebody_else_has_fails_slot_free_and_not_the_stream(world)
     told = world.check("connection-406")
     assert failed(told) == ["slot-free"]
     assert "another connection" in told["slot-free"].text
+    assert "Stop the other program" in told["slot-free"].hint
+    assert "your own condord, started elsewhere" in told["slot-free"].hint
     assert not_tried(told, "slot-free failed") == ["option-stream"]
 
 
@@ -211,6 +226,7 @@ def test_a_host_that_is_not_there_fails_the_login_and_nothing_of_this_machine(wo
     told = world.check()
     assert failed(told) == ["rest-login"]
     assert told["rest-login"].exit_code == 1
+    assert "network" in told["rest-login"].hint
     assert told["port-free"].result == "ok"
 
 
@@ -263,27 +279,29 @@ def test_without_a_key_the_network_and_this_machine_are_looked_at_all_the_same(w
     assert results(told, "dns", "tls", "port-free") == ["ok", "ok", "ok"]
 
 
-def held(world):
+def held(world, key_id=KEY):
     """Have the stream to ourselves, as a daemon of this machine."""
     locks = lock.Locks(lock.directory(world.environ))
-    locks.take(key_id=KEY, stream_url=settings.supervisor(world.config()).option_stream_url)
+    locks.take(key_id=key_id, stream_url=settings.supervisor(world.config()).option_stream_url)
     return locks
 
 
-def test_a_stream_that_a_process_of_this_machine_has_is_not_tried_and_the_process_is_named(world):
+@pytest.mark.parametrize("is_answered", [False, True], ids=["nobody answers", "another condord answers"])
+def test_a_stream_that_another_process_of_this_machine_has_fails_its_slot_and_is_not_tried(world, is_answered):
     world.alpaca["option_stream_url"] = "ws://127.0.0.1:9/x"
-    with held(world):
+    with held(world), world.a_daemon(pid=1, source="simulator") if is_answered else contextlib.nullcontext():
         told = world.check()
-    assert failed(told) == []
-    assert results(told, "option-stream", "slot-free") == ["warn", "warn"]
+    assert failed(told) == (["slot-free", "port-free"] if is_answered else ["slot-free"])
+    assert told["option-stream"].result == "warn"
     assert f"process {os.getpid()}" in told["slot-free"].text
+    assert "`condord start` would end with 69" in told["slot-free"].text
     assert told["option-stream"].text == f"not tried: {told['slot-free'].text}"
 
 
 @pytest.mark.parametrize("is_locked", [True, False], ids=["its lock is seen", "its lock is elsewhere"])
 def test_the_daemon_of_this_configuration_may_have_the_stream_and_the_port(world, is_locked):
     world.alpaca["option_stream_url"] = "ws://127.0.0.1:9/x"
-    with held(world) if is_locked else contextlib.nullcontext(), world.a_daemon(pid=os.getpid()):
+    with held(world) if is_locked else contextlib.nullcontext(), world.a_daemon(source="simulator", pid=os.getpid()):
         told = world.check()
     assert failed(told) == []
     assert results(told, "slot-free", "port-free", "daemon-answers") == ["ok", "ok", "ok"]
@@ -294,17 +312,60 @@ def test_the_daemon_of_this_configuration_may_have_the_stream_and_the_port(world
 @pytest.mark.parametrize(("code", "result"), [("connectionLimit", "fail"), ("unreachable", "warn")])
 def test_a_daemon_without_its_stream_is_judged_by_its_reason(world, code, result):
     stream = documents.report()["stream"] | {"connected": False}
-    with world.a_daemon(state="reconnecting", code=code, reason="why it is so", stream=stream):
+    with world.a_daemon(source="simulator", state="reconnecting", code=code, reason="why it is so", stream=stream):
         told = world.check()
     assert told["slot-free"].result == result
     assert "why it is so" in told["slot-free"].text
     assert told["daemon-answers"].text.endswith("reconnecting: why it is so")
 
 
-def test_a_daemon_of_another_source_does_not_keep_the_stream_from_being_tried(world):
+def test_a_daemon_of_another_source_has_the_port_and_not_the_stream_which_is_tried(world):
     with world.a_daemon(source="alpaca-live"):
         told = world.check()
-    assert told["option-stream"].result == "ok"
+    assert failed(told) == ["port-free"]
+    assert told["port-free"].exit_code == 1
+    assert "held by a condord of another account" in told["port-free"].text
+    assert results(told, "option-stream", "slot-free") == ["ok", "ok"]
+
+
+def test_a_daemon_whose_lock_is_on_another_key_has_the_port_and_not_the_stream_which_is_tried(world):
+    world.alpaca["option_stream_url"] = ""
+    with held(world, "OTHERKEY"), world.a_daemon(pid=os.getpid(), source="simulator"):
+        world.alpaca.clear()
+        told = world.check()
+    assert failed(told) == ["port-free"]
+    assert results(told, "option-stream", "slot-free") == ["ok", "ok"]
+
+
+def test_a_daemon_of_our_key_on_another_feed_has_the_stream_and_is_a_warning(world, monkeypatch):
+    monkeypatch.setattr(settings.addresses, "option_stream", lambda feed: f"ws://127.0.0.1:9/{feed}")
+    world.alpaca |= {"option_stream_url": "", "feed": "opra"}
+    with held(world):
+        world.alpaca["feed"] = "indicative"
+        with world.a_daemon(pid=os.getpid(), source="simulator", feed="opra"):
+            told = world.check()
+    assert failed(told) == []
+    assert told["slot-free"].result == "ok"
+    assert "follows the feed opra" in told["daemon-answers"].text
+    assert "SIGHUP" in told["daemon-answers"].hint
+
+
+def test_a_lock_that_names_nobody_may_be_that_of_the_daemon_that_answers(world, tmp_path):
+    world.alpaca["option_stream_url"] = "ws://127.0.0.1:9/x"
+    with held(world), world.a_daemon(source="simulator"):
+        for path in tmp_path.glob("*.lock"):
+            path.write_text("")
+        told = world.check()
+    assert failed(told) == []
+    assert told["slot-free"].result == "ok"
+
+
+def test_without_a_key_a_condord_of_our_kind_has_the_port(world):
+    world.found = {"key": None, "key_error": CredentialsMissing()}
+    with world.a_daemon(source="simulator"):
+        told = world.check()
+    assert failed(told) == ["credentials-found"]
+    assert results(told, "port-free", "daemon-answers") == ["ok", "ok"]
 
 
 def test_a_port_that_a_stranger_has_fails(world):

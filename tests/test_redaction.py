@@ -70,6 +70,11 @@ def test_of_two_secrets_the_longer_is_hidden_whole():
     assert Redaction(["abcdefgh", "abcdefgh12"])("abcdefgh12 abcdefgh1") == "*** ***1"
 
 
+def test_what_is_too_short_for_a_secret_hides_nothing():
+    assert Redaction(["a", "abcde"])("an address of abcde") == "an address of abcde"
+    assert Redaction(["abcdef"])("an address of abcdef") == "an address of ***"
+
+
 def test_without_secrets_nothing_is_hidden():
     assert Redaction(["", ""])("quiet") == Redaction([])("quiet") == "quiet"
 

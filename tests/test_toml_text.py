@@ -45,6 +45,8 @@ def test_several_broken_lines_are_all_told():
         ("[s]\nword\nb = x\n", 2),
         ("[s]\na = [\n x,\n]\nb = y\n", 3),
         ("a = " + "[" * 5000, 1),
+        ("[s]\na = 1\nb = " + "[" * 5000 + "]" * 5000 + "\nc = 1\n", 3),
+        ("[s]\na = 1\nb = " + "9" * 5000 + "\nc = x\n", 3),
     ],
 )
 def test_where_nobody_knows_what_was_meant_the_first_fault_is_the_last(text, line):
@@ -69,6 +71,25 @@ def test_what_is_in_a_table_that_stands_there_twice_is_read():
 
 def test_a_fault_names_the_key_that_was_left_out_for_it():
     assert [fault.name for fault in toml_text.read("[s]\na = x\nb = [\n").faults] == ["s.a", ""]
+
+
+@pytest.mark.parametrize(("value", "said"), [("{a=" * 5000, "brackets"), ("[-" + "1" * 5000 + "]", "digits")])
+def test_what_python_refuses_is_told_in_our_words(value, said):
+    (fault,) = toml_text.read(f"[s]\na = {value}\n").faults
+    assert said in fault.sentence
+    assert "recursion" not in fault.sentence
+    assert "sys." not in fault.sentence
+
+
+def test_of_brackets_that_span_lines_the_line_is_told_on_which_they_are_too_many():
+    (fault,) = toml_text.read("a = [\n" + "[\n" * 5000).faults
+    assert 100 < fault.line < 1000
+
+
+def test_a_text_of_many_keys_is_read_in_a_moment():
+    """Were the time to grow with the square of the keys, this would take minutes."""
+    text = toml_text.read("[s]\n" + "".join(f"k{number} = 1\n" for number in range(20_000)))
+    assert text.entries[-1].line == 20_001
 
 
 def test_there_is_an_end_of_telling():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
@@ -82,20 +83,27 @@ def init(
     ] = None,
 ) -> None:
     """Write a commented configuration, every key at its default; a file that is there stays as it is."""
-    target = path or configuration.candidates(None, {})[0]
+    target, content = path or configuration.candidates(None, {})[0], example()
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        file = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        _write(target, content)
     except FileExistsError as error:
         hint = "Edit it, or name another: condord config init PATH."
         raise NotWritten(f"{target} is there already, and was left as it is", hint) from error
     except OSError as error:
-        hint = "Name a place where you may write: condord config init PATH."
+        hint = "Name a place where you may write and room is left: condord config init PATH."
         raise NotWritten(f"{target} cannot be written: {error.strerror}", hint) from error
-    with os.fdopen(file, "wb") as out:
-        out.write(example())
     emit(f"{target}\n")
     tell("Every key is at its default: change what you need, then see `condord check`.")
+
+
+def _write(target: Path, content: bytes) -> None:
+    """All of it is at `target` for its owner alone, or nothing; what is there already stays as it is."""
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".condord-") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+        os.link(file.name, target)
 
 
 def example() -> bytes:

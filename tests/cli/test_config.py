@@ -155,6 +155,22 @@ def test_a_place_that_cannot_be_written_is_1_and_two_lines(condord, tmp_path, pl
     assert (code, out, len(err)) == (1, "", 2)
 
 
+@pytest.mark.slow
+def test_where_no_room_is_left_it_is_1_and_no_part_of_a_file_stays(tmp_path):
+    target = tmp_path / "new" / "c.toml"
+    command = 'ulimit -f 1 && exec "$0" -m condord config init "$1"'  # no file of more than a block, as on a full disk
+    done = subprocess.run(["sh", "-c", command, sys.executable, target], capture_output=True, text=True, timeout=30)
+    assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (1, "", 2)
+    assert done.stderr.startswith(f"condord: {target} cannot be written: File too large")
+    assert list(target.parent.iterdir()) == []
+
+
+def test_nothing_but_the_file_stays(condord, tmp_path):
+    assert condord("config", "init", str(tmp_path / "new" / "c.toml")).code == 0
+    assert condord("config", "init", str(tmp_path / "new" / "c.toml")).code == 1
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["c.toml"]
+
+
 def test_the_example_is_that_of_the_project():
     assert example() == (Path(__file__).parents[2] / "condord.toml.example").read_bytes()
 

@@ -46,6 +46,19 @@ def test_a_configuration_that_is_not_needed_is_not_read():
     assert find(None, environ).address.url == "http://b:2"
 
 
+def test_a_broken_configuration_is_told_with_the_way_round_it():
+    with pytest.raises(ConfigError) as caught:
+        find(None, {"CONDORD_LOG_LEVEL": "broken"})
+    assert "--url or $CONDORD_URL asks a daemon without it" in caught.value.hint
+
+
+def test_a_daemon_that_is_named_is_asked_whatever_is_wrong_with_the_configuration(tmp_path):
+    (tmp_path / "broken.toml").write_text("[server\n")
+    environ = {"CONDORD_CONFIG": str(tmp_path / "broken.toml"), "CONDORD_SERVER_PORT": "x"}
+    assert find("http://c:3", environ).address.url == "http://c:3"
+    assert find(None, environ | {"CONDORD_URL": "http://b:2"}).address.url == "http://b:2"
+
+
 def test_the_token_is_that_of_the_environment_before_that_of_the_file(fake, tmp_path):
     token_file = tmp_path / "token"
     token_file.write_text("the-token-of-the-file\n")
@@ -68,3 +81,13 @@ def test_a_bad_address_is_misuse_in_the_flag_and_configuration_in_the_environmen
         find("nonsense", {})
     with pytest.raises(ConfigError, match=r"\$CONDORD_URL"):
         find(None, {"CONDORD_URL": "nonsense"})
+
+
+def test_a_host_that_no_address_can_name_is_blamed_on_the_configuration(tmp_path):
+    (tmp_path / "token").write_text("the-token-of-the-file\n")
+    (tmp_path / "token").chmod(0o600)
+    environ = {"CONDORD_SERVER_HOST": "a:b", "CONDORD_SERVER_TOKEN_FILE": str(tmp_path / "token")}
+    with pytest.raises(ConfigError, match=r"server\.host") as caught:
+        find(None, environ)
+    assert "$CONDORD_URL: " not in str(caught.value)
+    assert caught.value.hint.startswith("Correct server.host; --url or")
