@@ -11,10 +11,13 @@ Rules:
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import socket
 import time
 from collections.abc import MutableMapping
+
+from condord.errors import ConfigError
 
 _FIRST_FD = 3  # SD_LISTEN_FDS_START
 
@@ -77,15 +80,26 @@ def listen_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:
     They are not inherited further; a second call finds none.
 
     Raises:
-        OSError: what systemd opened is no socket.
+        ConfigError: what systemd opened is no socket that connections can be accepted from.
     """
     pid, count = environ.pop("LISTEN_PID", ""), environ.pop("LISTEN_FDS", "")
     environ.pop("LISTEN_FDNAMES", None)
     if pid != str(os.getpid()) or not (count.isascii() and count.isdigit()):
         return []
-    found = [socket.socket(fileno=fd) for fd in range(_FIRST_FD, _FIRST_FD + int(count))]
-    for each in found:
-        each.set_inheritable(False)
+    return [_listening(fd) for fd in range(_FIRST_FD, _FIRST_FD + int(count))]
+
+
+def _listening(fd: int) -> socket.socket:
+    try:
+        found = socket.socket(fileno=fd)
+        if not found.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN):
+            found.detach()
+            raise OSError(errno.EINVAL, "it does not listen")
+    except OSError as error:
+        fault = f"file descriptor {fd}, which LISTEN_FDS counts, is no listening socket: {error.strerror}"
+        hint = "Use ListenStream= and Accept=no alone in condord.socket, or start it without LISTEN_FDS."
+        raise ConfigError([fault], hint) from error
+    found.set_inheritable(False)
     return found
 
 

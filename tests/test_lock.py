@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from condord.errors import Unavailable
-from condord.lock import Locks, directory
+from condord.lock import Held, Locks, directory, name, names_of
 
 PAIR = {"key_id": "KEY", "stream_url": "wss://one"}
 TAKE = """
@@ -118,8 +118,68 @@ def test_where_no_file_can_be_made_there_is_no_lock_which_is_told_once(tmp_path,
     assert caplog.messages == ["No lock against a second daemon"]
 
 
-def test_the_units_directory_comes_before_the_users_and_that_before_a_temporary_one():
+def test_the_units_directory_comes_before_the_users_and_that_before_a_temporary_one(tmp_path):
     environ = {"RUNTIME_DIRECTORY": "/run/condord:/run/other", "XDG_RUNTIME_DIR": "/run/user/7"}
     assert str(directory(environ)) == "/run/condord"
-    assert str(directory({"XDG_RUNTIME_DIR": "/run/user/7"})) == "/run/user/7/condord"
+    assert directory({"XDG_RUNTIME_DIR": str(tmp_path)}) == tmp_path / "condord"
     assert directory({}).name == f"condord-{os.getuid()}"
+
+
+def test_a_users_directory_that_is_not_there_is_left_so(tmp_path):
+    assert directory({"XDG_RUNTIME_DIR": str(tmp_path / "none")}) == directory({})
+
+
+def in_public(tmp_path, way):
+    """A directory for locks where anybody may make one, as in /tmp."""
+    public, place = tmp_path / "public", tmp_path / "public" / "condord-7"
+    public.mkdir()
+    public.chmod(0o1777)
+    if way == "a link to one of ours":
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        place.symlink_to(tmp_path / "elsewhere")
+    elif way != "not there":
+        place.mkdir()
+        place.chmod({"open to the group": 0o770, "open to all": 0o777}.get(way, 0o700))
+    return place
+
+
+@pytest.mark.parametrize("way", ["not there", "ours"])
+def test_a_directory_in_tmp_that_is_ours_alone_is_used(tmp_path, caplog, way):
+    place = in_public(tmp_path, way)
+    with Locks(place) as locks:
+        locks.take(**PAIR)
+        assert not is_free(place)
+    assert place.stat().st_mode & 0o777 == 0o700
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("way", ["a link to one of ours", "open to the group", "open to all", "of somebody else"])
+def test_a_directory_in_tmp_that_others_have_a_hand_in_is_not_used_which_is_told(tmp_path, caplog, monkeypatch, way):
+    place = in_public(tmp_path, way)
+    if way == "of somebody else":
+        somebody = os.geteuid() + 1
+        monkeypatch.setattr(os, "geteuid", lambda: somebody)
+    with Locks(place) as locks:
+        locks.take(**PAIR)
+        assert list(place.iterdir()) == []
+    (record,) = caplog.records
+    assert (record.levelname, record.fields["code"]) == ("WARNING", "noLock")
+    assert "others may write there" in record.fields["reason"]
+
+
+def test_a_process_is_known_by_the_lock_files_that_name_it(tmp_path, locks):
+    locks.take(**PAIR)
+    (tmp_path / "empty.lock").touch()
+    (tmp_path / "no-file.lock").mkdir()
+    (tmp_path / "other.lock").write_text("1\n")
+    environ = {"RUNTIME_DIRECTORY": str(tmp_path)}
+    assert names_of(os.getpid(), environ) == {name(**PAIR)}
+    assert names_of(1, environ) >= {"other.lock"}
+
+
+def test_a_lock_that_names_nobody_holds_all_the_same(tmp_path, locks):
+    locks.take(**PAIR)
+    (tmp_path / name(**PAIR)).write_text("")
+    with Locks(tmp_path) as others, pytest.raises(Held, match="process unknown") as caught:
+        others.take(**PAIR)
+    assert caught.value.pid is None

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import re
 import shutil
@@ -10,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from condord import systemd
 from condord.config import Config
+from condord.errors import ConfigError
 from condord.http.server import SPARE_FILES, Address, listen, listening
 from condord.systemd import Notifier, listen_sockets
 from condord.vigil import REPORT_SECONDS, STEP_SECONDS, STEPS
@@ -127,6 +130,8 @@ def test_the_sockets_that_systemd_opened_are_found(tmp_path):
     with socket.socket() as tcp, socket.socket(socket.AF_UNIX) as unix:
         tcp.bind(("127.0.0.1", 0))
         unix.bind(path)
+        tcp.listen()
+        unix.listen()
         fds = (tcp.fileno(), unix.fileno())
         ran = subprocess.run(
             [sys.executable, "-W", "ignore::ResourceWarning", "-c", program, *map(str, fds)],
@@ -137,6 +142,22 @@ def test_the_sockets_that_systemd_opened_are_found(tmp_path):
         address = tcp.getsockname()
     assert ran.stderr == ""
     assert ran.stdout == f"{[address, path]} ['AF_INET', 'AF_UNIX']\nFalse False\n"
+
+
+@pytest.mark.parametrize("kind", ["file", "connected", "datagram", "closed"])
+def test_what_no_connection_can_be_accepted_from_is_a_fault_of_the_configuration(monkeypatch, tmp_path, kind):
+    with contextlib.ExitStack() as stack:
+        one, other = map(stack.enter_context, socket.socketpair())
+        datagram = stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        file = stack.enter_context((tmp_path / "file").open("w"))
+        given = {"file": file, "connected": one, "datagram": datagram, "closed": other}[kind].fileno()
+        if kind == "closed":
+            other.close()
+        monkeypatch.setattr(systemd, "_FIRST_FD", given)
+        with pytest.raises(ConfigError, match=f"file descriptor {given}, .* is no listening socket") as caught:
+            listen_sockets({"LISTEN_PID": str(os.getpid()), "LISTEN_FDS": "1"})
+    assert caught.value.exit_code == 78
+    assert "ListenStream=" in caught.value.hint
 
 
 # The units

@@ -25,9 +25,8 @@ from typer.core import TyperCommand, TyperGroup
 
 from condord import __version__
 from condord.cli.screen import emit, plain, settle, tell
-from condord.errors import EXIT_BUG, EXIT_FAILED, CondordError, ConfigError
+from condord.errors import EXIT_BUG, EXIT_FAILED, EXIT_INTERRUPTED, CondordError, ConfigError
 
-EXIT_INTERRUPTED = 130
 _COMPLETION = frozenset({"--install-completion", "--show-completion"})
 _COMPLETION_HINT = "`condord --show-completion` shows what the shell has to read."
 _ASKING = frozenset({"positions", "stream", "status"})

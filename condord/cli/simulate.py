@@ -9,6 +9,7 @@ import typer
 
 from condord.cli import complete, demo
 from condord.cli.screen import emit
+from condord.errors import NotFound
 
 EXAMPLE = "condord simulate --scenario busy --seed 7"
 
@@ -39,6 +40,8 @@ def simulate(
             emit(msgspec.json.encode(ready) + b"\n" if as_json else _words(base, ready))
 
         simulator.run(host="127.0.0.1", port=port, scenario=scenario, seed=seed, on_ready=announce)
+    except NotFound as error:  # the scenario
+        raise typer.BadParameter(f"{error}. {error.hint}", param_hint="--scenario") from error
     except KeyboardInterrupt:
         return
 

@@ -1,9 +1,8 @@
-"""`condord start`: the daemon in the foreground."""
+"""`condord start`: the daemon in the foreground. What a signal does before it serves is in `condord.__main__`."""
 
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
@@ -45,20 +44,15 @@ def start(
         "log.level": log_level,
         "log.format": log_format,
     }
-    try:
-        if not with_demo:
-            _serve(config_file, os.environ, flags)
-            return
-        config.load(config_file, os.environ, flags)  # its faults first, before anything is started
-        with demo.simulator() as ready:
-            _serve(config_file, {**os.environ, **demo.CREDENTIALS}, {**flags, **ready.flags()})
-    except KeyboardInterrupt:  # before the daemon took over the signals
+    if not with_demo:
+        _serve(config_file, os.environ, flags)
         return
+    config.load(config_file, os.environ, flags)  # its faults first, before anything is started
+    with demo.simulator() as ready:
+        _serve(config_file, {**os.environ, **demo.CREDENTIALS}, {**flags, **ready.flags()})
 
 
 def _serve(config_file: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> None:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # to reload what is just being loaded is no reason to die
-
     first = loading.load(config_file, environ, flags).loaded.config
     with progress("loading"):
         from condord import service  # 0.9 s: alpaca-py brings pandas

@@ -159,7 +159,8 @@ class Health:
             self._down_since = self._since
         elif state in _UP and was not in _UP:
             fields["lasted_seconds"] = self._seconds(self._down_since)
-        _log.log(_LEVELS[state], "Option stream changed state", extra={"fields": fields})
+        level = max(_LEVELS[state], logging.WARNING if code else logging.INFO)
+        _log.log(level, "Option stream changed state", extra={"fields": fields})
 
     def _seconds(self, since: dt.datetime) -> float:
         """How long something has lasted that is over now."""

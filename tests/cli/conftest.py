@@ -1,6 +1,5 @@
 """What the tests of the command line start from: an environment of their own, a fake daemon, and one way to run."""
 
-import signal
 import sys
 import time
 from typing import NamedTuple
@@ -35,14 +34,6 @@ def own_environment(monkeypatch, tmp_path):
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
-
-
-@pytest.fixture(autouse=True)
-def own_signals():
-    """What `start` does about SIGHUP here would be inherited by every program that is started later."""
-    before = signal.getsignal(signal.SIGHUP)
-    yield
-    signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
 import itertools
+import os
+import signal
 import subprocess
 import sys
 import tomllib
@@ -10,7 +12,8 @@ import condord
 from condord.cli import main, positions
 from condord.cli.main import run
 from condord.errors import ConfigError
-from tests.fakes import documents
+from tests.e2e.running import until
+from tests.fakes import documents, terminal
 from tests.fakes.daemon import HOLD, serving
 
 OTHERS = ["condord.cli.start", "condord.cli.simulate", "condord.cli.watch"]
@@ -137,6 +140,111 @@ main()
 def test_ctrl_c_while_the_command_line_is_imported_is_130_and_quiet():
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=30)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+STRUCK = """
+import builtins, os, sys
+from pathlib import Path
+number, place, *sys.argv[1:] = sys.argv[1:]
+real = builtins.__import__
+def stub(name, globals=None, locals=None, fromlist=(), level=0):
+    if place in (name, *(f"{name}.{each}" for each in fromlist or ())):
+        builtins.__import__ = real
+        print(Path(f"/proc/self/task/{os.getpid()}/children").read_text(), end="", flush=True)
+        os.kill(os.getpid(), int(number))
+    return real(name, globals, locals, fromlist, level)
+builtins.__import__ = stub
+from condord.__main__ import main
+main()
+"""
+"""The command line, which gets a signal when it begins to import `place`; before it says which children it has."""
+
+SERVING = {"APCA_API_KEY_ID": "K", "APCA_API_SECRET_KEY": "S"}
+WAYS_TO_END = [signal.SIGINT, signal.SIGTERM]
+
+
+def struck(number, place, *arguments, before=""):
+    command = ["sh", "-c", f'{before} exec "$@"', "sh", sys.executable, "-c", STRUCK, str(int(number)), place]
+    environ = {**os.environ, **SERVING}
+    done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=30, env=environ)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", WAYS_TO_END)
+@pytest.mark.parametrize("place", ["condord.cli.main", "condord.loading", "condord.service"])
+def test_a_signal_ends_a_start_with_0_and_quiet_however_early_it_comes(number, place):
+    assert struck(number, place, "start", "--port", "0") == (0, "", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", WAYS_TO_END)
+def test_a_signal_ends_a_demo_that_is_starting_with_its_child(number):
+    code, out, err = struck(number, "condord.service", "start", "--demo", "--port", "0")
+    assert (code, err) == (0, "")
+    (child,) = out.split()
+
+    def is_over():
+        try:
+            return Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[0] == "Z"  # nobody waits for it
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+
+    until(is_over, "the child has ended")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", WAYS_TO_END)
+def test_a_signal_ends_a_simulate_that_is_starting_with_0(number):
+    assert struck(number, "condord.simulator", "simulate", "--port", "0") == (0, "", "")
+
+
+@pytest.mark.slow
+def test_a_hang_up_while_a_start_is_being_loaded_does_nothing():
+    code, _, err = struck(signal.SIGHUP, "condord.cli.main", "start", "--port", "70000")
+    assert code == 78
+    assert "server.port" in err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["condord.cli.main", "condord.client"])
+def test_ctrl_c_ends_a_command_that_asks_with_130_and_quiet_however_early_it_comes(place):
+    assert struck(signal.SIGINT, place, "positions", "--url", "http://127.0.0.1:9") == (130, "", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", ["condord.cli.main", "condord.client"])
+def test_ctrl_c_that_is_ignored_for_us_stays_so(place):
+    command = ["positions", "--url", "http://127.0.0.1:9"]
+    assert struck(signal.SIGINT, place, *command, before='trap "" INT;')[0] == 69
+
+
+OPENS = """
+import os, sys
+from condord.__main__ import _open_missing_files
+_open_missing_files()
+print("lost", file=sys.stderr)
+first = os.open("/dev/zero", os.O_RDONLY)
+os.write(9, f"{first > 2} {sys.stdout is None}".encode())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("where", "has_no_stdout"), [("2>&-", False), (">&- 2>&-", True), (">&-", True), ("<&- >&- 2>&-", True)]
+)
+def test_what_is_opened_later_does_not_get_the_number_of_a_missing_standard_file(where, has_no_stdout):
+    command = ["bash", "-c", f'exec "$@" 9>&1 {where}', "bash", sys.executable, "-c", OPENS]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, timeout=30)
+    assert (done.returncode, done.stdout) == (0, f"True {has_no_stdout}")
+
+
+@pytest.mark.slow
+def test_a_start_that_is_ended_wipes_what_it_has_noted_on_the_terminal():
+    command = [sys.executable, "-c", STRUCK, str(int(signal.SIGINT)), "condord.service", "start"]
+    with terminal.running(*command, **SERVING) as program:
+        assert program.ended() == 0
+    assert program.said == "\r\x1b[K"
 
 
 def test_the_program_enters_where_that_is_caught():

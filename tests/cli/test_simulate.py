@@ -49,10 +49,11 @@ def test_ctrl_c_is_its_way_to_end(condord, monkeypatch):
     assert condord("simulate") == (0, "", [])
 
 
-def test_an_unknown_scenario_is_1_and_names_the_known(condord):
+def test_an_unknown_scenario_is_misuse_and_names_the_known(condord):
     code, out, err = condord("simulate", "--port", "0", "--scenario", "defalt")
-    assert (code, out, len(err)) == (1, "", 2)
-    assert "default" in err[1]
+    assert (code, out, len(err)) == (2, "", 2)
+    assert "the nearest is default" in err[0]
+    assert "busy" in err[0]
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "x"])

@@ -101,11 +101,6 @@ def test_a_port_in_use_is_69_and_two_lines(condord, service):
     assert err[1:] == ["condord: port 8420 is in use", "hint: Choose another with --port."]
 
 
-def test_ctrl_c_before_it_serves_is_0(condord, service):
-    service.error = KeyboardInterrupt()
-    assert condord("start").code == 0
-
-
 def test_the_demo_keeps_the_users_configuration_but_for_the_account(condord, service, simulated, monkeypatch, tmp_path):
     file = tmp_path / "my.toml"
     file.write_text('[alpaca]\npaper = false\nfeed = "opra"\ndata_url = "https://x"\n[server]\nport = 1234\n')

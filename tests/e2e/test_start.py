@@ -113,6 +113,21 @@ def test_an_alpaca_that_is_away_is_a_status_and_not_an_end():
         assert program.stop() == 0
 
 
+def test_without_a_stderr_it_serves_all_the_same(simulated, tmp_path):
+    at = tmp_path / "socket"
+    urls = {f"CONDORD_ALPACA_{name}_URL": simulated.url for name in ("TRADING", "DATA")}
+    command = ["sh", "-c", 'exec "$@" >&- 2>&-', "sh", sys.executable, "-m", "condord", "start", "--uds", str(at)]
+    streams = {"CONDORD_ALPACA_OPTION_STREAM_URL": simulated.urls["optionStreamUrl"]}
+    streams["CONDORD_ALPACA_TRADING_STREAM_URL"] = simulated.urls["tradingStreamUrl"]
+    with subprocess.Popen(command, env={**os.environ, **KEYS, **urls, **streams}) as process:
+        try:
+            until(lambda: at.exists() or process.poll() is not None, "it serves")
+            until(lambda: json.loads(Daemon(f"unix://{at}").status())["state"] == "live", "it is live")
+        finally:
+            process.terminate()
+        assert process.wait(20) == 0
+
+
 def test_a_token_is_asked_for_by_every_way_in(simulated, tmp_path):
     token = tmp_path / "token"
     token.write_text("0123456789abcdef-token\n")

@@ -260,6 +260,22 @@ def test_a_change_of_state_or_code_is_logged_once(caplog):
     ]
 
 
+def test_a_live_stream_of_part_of_the_symbols_is_a_warning_and_its_end_is_none(caplog):
+    caplog.set_level(logging.INFO, "condord.upstream.health")
+
+    @play
+    async def _(bench):
+        for is_limited in (False, True, False):
+            bench.stream.is_limited = is_limited
+            bench.status()
+
+    assert [(record.levelname, record.fields["code"]) for record in caplog.records] == [
+        ("INFO", None),
+        ("WARNING", "symbolLimit"),
+        ("INFO", None),
+    ]
+
+
 def test_the_next_attempt_is_reckoned_once_for_each_wait():
     @play
     async def _(bench):
