@@ -168,6 +168,7 @@ class Service:
         self._server = server.Server(
             Measured(self._guard, application.routes, self._metrics),
             subscribers=lambda: self.config.server.max_subscribers,
+            note_refusal=self._metrics.count_refusal,
         )
 
     @property
@@ -382,11 +383,13 @@ class Service:
         return Store(self._state, account=f"{self._login.key_id} {alpaca.paper} {alpaca.trading_url}")
 
     def _guard_settings(self, config: Config) -> GuardSettings:
-        hosts = frozenset(name.lower() for name in (config.server.host, *config.server.allowed_hosts))
+        hosts = frozenset(
+            guard.host_name(name) or name.lower() for name in (config.server.host, *config.server.allowed_hosts)
+        )
         is_unix = all(each.family == socket.AF_UNIX for each in self._listeners)
         return GuardSettings(
             knows_host=lambda name: is_unix or name in hosts or configuration.is_loopback(name),
-            origins=frozenset(config.server.allowed_origins),
+            origins=frozenset(map(guard.origin_name, config.server.allowed_origins)),
             token=self._inputs.token.reveal if self._inputs.token else None,
         )
 

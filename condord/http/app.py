@@ -17,6 +17,7 @@ from condord import __version__
 from condord.http import openapi
 from condord.http.events import MAX_INTERVAL_MS, Stream
 from condord.http.metrics import exposition
+from condord.http.page import KINDS, Page
 from condord.http.ports import Daemon
 from condord.http.problem import problem
 from condord.http.routes import Answer, Event, Parameter, Route, error
@@ -67,17 +68,16 @@ def _daemon(request: Request) -> Daemon:
 async def _positions(request: Request) -> Response:
     document = _daemon(request).document()
     etag = f'W/"{document.version}"'
-    known = [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]
+    known = [tag.strip() for tag in ",".join(request.headers.getlist("if-none-match")).split(",")]
     if {etag, etag.removeprefix("W/"), "*"}.intersection(known):
         return Response(status_code=304, headers={**_NO_STORE, "ETag": etag})
     return _json(document, headers={"ETag": etag})
 
 
 async def _one(request: Request) -> Response:
-    identity = request.path_params["id"]
-    found = _daemon(request).one(identity)
+    found = _daemon(request).one(request.path_params["id"])
     if found is None:
-        return problem(404, f"there is no condor {identity[:80]!r}; GET /api/positions names those there are")
+        return problem(404, "there is no condor of this id; GET /api/positions names those there are")
     return _json(found)
 
 
@@ -110,11 +110,11 @@ def _described() -> bytes:
     return msgspec.json.encode(openapi.document(ROUTES, __version__))
 
 
-async def _http_error(request: Request, error: Exception) -> Response:
+async def _http_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
     details = {
-        404: f"there is nothing at {request.url.path[:120]}",
-        405: f"{request.method} is not allowed at {request.url.path[:120]}",
+        404: "there is nothing at this path; GET /openapi.json names what there is",
+        405: "there is no such method at this path; Allow names those there are",
     }
     return problem(error.status_code, details.get(error.status_code, error.detail), error.headers)
 
@@ -134,7 +134,31 @@ _EVENTS = (
     Event(name="bye", data=wire.Bye),
 )
 
+_PAGE = Page()
+
 ROUTES = (
+    Route(
+        path="/",
+        name="getPage",
+        endpoint=_PAGE.index,
+        summary="The page with the condors as cards.",
+        parameters=(Parameter(name="If-None-Match", place="header", about="An `ETag` that the client has."),),
+        answers=(
+            Answer(status=200, about="The page.", body="text/html", headers=("ETag",)),
+            Answer(status=304, about="The client has it.", headers=("ETag",)),
+        ),
+    ),
+    Route(
+        path="/assets/{name}",
+        name="getAsset",
+        endpoint=_PAGE.asset,
+        summary="A file that the page loads, to be kept for ever.",
+        parameters=(Parameter(name="name", place="path", about="The file, by the name that the page has for it."),),
+        answers=(
+            *(Answer(status=200, about="The file.", body=kind) for kind in KINDS.values()),
+            error(404, "The page has no such file."),
+        ),
+    ),
     Route(
         path="/api/positions",
         name="getPositions",

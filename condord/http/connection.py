@@ -57,14 +57,25 @@ class Outlet(Protocol):
 
 
 class Connection(H11Protocol):
-    """`outlet` is told what becomes of the transport while it has it; `door` is common to all connections."""
+    """`outlet` is told what becomes of the transport while it has it; `door` is common to all connections.
 
-    def __init__(self, *args: Any, limits: Limits, door: Door, **kwargs: Any) -> None:  # noqa: ANN401 - uvicorn's own
+    `note_refusal` gets the status of each answer that is given instead of the application's.
+    """
+
+    def __init__(
+        self,
+        *args: Any,  # noqa: ANN401 - uvicorn's own
+        limits: Limits,
+        door: Door,
+        note_refusal: Callable[[int], None],
+        **kwargs: Any,  # noqa: ANN401
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.outlet: Outlet | None = None
         self.conn = self._inbound = Inbound(limits)
         self._limits = limits
         self._door = door
+        self._note_refusal = note_refusal
         self._phase: Phase | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._unsent_bytes = 0
@@ -114,6 +125,7 @@ class Connection(H11Protocol):
             self.drop()
             return
         if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            self._note_refusal(status)
             answer = problem(status, detail, {"Connection": "close", **(headers or {})})
             head = [*self.server_state.default_headers, *protected(answer.raw_headers)]
             body = b"" if self._inbound.has_asked_head else bytes(answer.body)
@@ -146,6 +158,16 @@ class Connection(H11Protocol):
             self._step()
         else:
             self._refuse_for_now()
+
+    def shutdown(self) -> None:
+        """End, as the server stops: a request that has not come whole is refused, an answer is waited for a moment."""
+        if self._phase == "body":
+            self.refuse(503, "the daemon is stopping", {"Retry-After": str(RETRY_AFTER_SECONDS)})
+            self.transport.close()
+        else:
+            super().shutdown()
+            if self.outlet is None and not self.transport.is_closing():
+                self.loop.call_later(self._limits.leave_seconds, self.drop)
 
     def data_received(self, data: bytes) -> None:
         """Read requests; what comes from a client that is refused is thrown away."""

@@ -33,6 +33,7 @@ PREFLIGHT_SECONDS = 600
 """How long a browser need not ask again."""
 _ALLOWED_HEADERS = "Authorization, Last-Event-ID, If-None-Match, Cache-Control"
 _READING = ("GET", "HEAD")
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]*)(?::[0-9]*)?", re.IGNORECASE | re.ASCII)
 _ABSOLUTE = re.compile(r"https?://([^/?#]+)(/.*)?", re.IGNORECASE | re.ASCII | re.DOTALL)
 
@@ -70,7 +71,7 @@ class Guard:
         is_allowed = origin in self.settings.origins
         if is_allowed and scope["method"] == "OPTIONS":
             return Response(status_code=204, headers={"Access-Control-Max-Age": str(PREFLIGHT_SECONDS)})
-        if not is_allowed and _is_foreign(scope, headers, origin):
+        if (not is_allowed or len(headers.getlist("origin")) > 1) and _is_foreign(scope, headers):
             return problem(403, "a page of another origin may not ask here; add it to server.allowed_origins")
         return self._unknown(scope, headers)
 
@@ -100,7 +101,7 @@ class Guard:
             "Access-Control-Allow-Methods": "GET, HEAD, POST",
             "Access-Control-Allow-Headers": _ALLOWED_HEADERS,
             "Access-Control-Allow-Credentials": "true",
-            "Access-Control-Expose-Headers": "ETag",
+            "Access-Control-Expose-Headers": "ETag, Retry-After",
             "Vary": "Origin",
         }
 
@@ -140,6 +141,12 @@ def host_name(host: str) -> str | None:
     return name[1:-1]
 
 
+def origin_name(origin: str) -> str:
+    """An origin as browsers send it: in lower case, without the port that its scheme has anyway."""
+    scheme, _, authority = origin.lower().partition("://")
+    return f"{scheme}://{authority.removesuffix(_DEFAULT_PORTS.get(scheme, ''))}"
+
+
 def _with_path(scope: Scope, headers: Headers) -> Scope | None:
     """The scope with a path, also of a request that names the whole URL (RFC 9112, 3.2.2); None if it is malformed."""
     hosts = headers.getlist("host")
@@ -164,14 +171,15 @@ async def _is_whole(headers: Headers, receive: Receive) -> bool:
     return True
 
 
-def _is_foreign(scope: Scope, headers: Headers, origin: str) -> bool:
+def _is_foreign(scope: Scope, headers: Headers) -> bool:
     """Whether a page of another origin asks, to change something or to embed it; a link to the page may be followed."""
-    host = headers.get("host", "").lower()
-    if scope["method"] not in _READING and origin and origin.lower() not in (f"http://{host}", f"https://{host}"):
+    host, is_reading = headers.get("host", "").lower(), scope["method"] in _READING
+    ours = (f"http://{host}", f"https://{host}")
+    if not is_reading and any(origin.lower() not in ours for origin in headers.getlist("origin")):
         return True
-    if headers.get("sec-fetch-site") not in ("cross-site", "same-site"):
+    if headers.get("sec-fetch-site", "").lower() not in ("cross-site", "same-site"):
         return False
-    return (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) != ("navigate", "document")
+    return not is_reading or (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) != ("navigate", "document")
 
 
 def _welcome(root: str, token: bytes) -> Response:

@@ -20,6 +20,15 @@ _SENTENCES = {
     501: "of transfer codings only chunked is understood",
 }
 
+_CAUSES = {
+    "Missing mandatory Host: header": "the request has no Host",
+    "Found multiple Host: headers": "the request has more than one Host",
+    "bad Content-Length": "this is no Content-Length",
+    "conflicting Content-Length headers": "the request has more than one Content-Length",
+    "two framings": "the request has a Content-Length and a Transfer-Encoding",
+    "unknown version": "only HTTP/1.0 and HTTP/1.1 are spoken here",
+}
+
 
 class Fault(msgspec.Struct, frozen=True):
     """Why a request is refused: the status, and a sentence."""
@@ -54,6 +63,7 @@ class Inbound(h11.Connection):
         Raises:
             h11.RemoteProtocolError: it is not HTTP, or beyond a bound.
         """
+        was_reading_head = self.their_state is h11.IDLE
         try:
             event = super().next_event()
             if isinstance(event, h11.Request):
@@ -64,10 +74,12 @@ class Inbound(h11.Connection):
                 event = h11.Data(data=b"")
         except h11.RemoteProtocolError as error:
             status = error.error_status_hint
-            if status == 431 and self.waiting_bytes > self._limits.head_bytes and b"\n" not in self.trailing_data[0]:
+            if status == 431 and not was_reading_head:
+                status = 413  # a chunk's head or a trailer
+            elif status == 431 and self.waiting_bytes > self._limits.head_bytes and b"\n" not in self.trailing_data[0]:
                 status = 414  # the request line itself has no end
             status = status if status in _SENTENCES else 400
-            self.fault = Fault(status, _SENTENCES[status])
+            self.fault = Fault(status, _CAUSES.get(str(error), _SENTENCES[status]))
             raise
         return event
 
@@ -79,6 +91,8 @@ class Inbound(h11.Connection):
         size = len(request.target) + sum(len(name) + len(value) + len(b": \r\n") for name, value in request.headers)
         if size > self._limits.head_bytes:
             raise h11.RemoteProtocolError("head too long", error_status_hint=431)
+        if request.http_version not in (b"1.0", b"1.1"):
+            raise h11.RemoteProtocolError("unknown version")
         framing = {name: value for name, value in request.headers if name in (b"content-length", b"transfer-encoding")}
         if len(framing) > 1:
             raise h11.RemoteProtocolError("two framings")

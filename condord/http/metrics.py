@@ -27,7 +27,7 @@ from condord.http.ports import Daemon, Numbers, StreamNumbers
 from condord.live import wire
 
 ELSEWHERE = "other"
-"""The route of what asks for none of ours."""
+"""The route of what asks for none of ours, or is refused before it is known what it asks for."""
 
 _UPDATE_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
@@ -101,6 +101,10 @@ class Metrics:
         """A request to Alpaca's REST has ended."""
         self._rest.labels(endpoint, code).observe(seconds)
 
+    def count_refusal(self, status: int) -> None:
+        """A connection has answered instead of the application."""
+        self.count_answer(ELSEWHERE, status)
+
     def count_answer(self, route: str, status: int) -> None:
         """An answer begins."""
         self._requests.labels(route, str(status)).inc()
@@ -137,6 +141,9 @@ class Measured:
 
     def _route(self, scope: Scope) -> str:
         """The path as the table of routes has it: what stands in for a name would be one more series each."""
+        _, is_whole_url, rest = scope["path"].partition("://")
+        if is_whole_url and not scope["path"].startswith("/"):
+            scope = {**scope, "path": "/" + rest.partition("/")[2]}
         return next((route.path for route in self._routes if route.matches(scope)[0] != Match.NONE), ELSEWHERE)
 
 

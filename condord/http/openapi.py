@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 
 from condord.http.guard import COOKIE
-from condord.http.routes import ELSEWHERE, Answer, Event, Parameter, Route
+from condord.http.routes import ANYWHERE, ELSEWHERE, Answer, Event, Parameter, Route
 
 _SCHEMAS = "#/components/schemas/"
 _ANY_EVENT = "StreamEvent"
@@ -53,7 +53,7 @@ Json = dict[str, Any]
 
 def document(routes: Sequence[Route], version: str) -> Json:
     """The document for `routes`, of the daemon's `version`."""
-    shared = {answer.status: answer for route in routes for answer in (*route.shared, *ELSEWHERE)}
+    shared = {answer.status: answer for answer in (*ANYWHERE, *ELSEWHERE)}
     paths: dict[str, Json] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
@@ -88,7 +88,7 @@ def _responses(route: Route) -> Json:
     """Every answer of a route by its status; one that it only shares with others is told once for all."""
     own = {answer.status for answer in route.answers}
     answers: dict[int, list[Answer]] = {}
-    for answer in sorted((*route.answers, *route.shared), key=lambda answer: answer.status):
+    for answer in sorted((*route.answers, *ANYWHERE), key=lambda answer: answer.status):
         answers.setdefault(answer.status, []).append(answer)
     return {
         str(status): _response(*alike) if status in own else {"$ref": f"#/components/responses/{_name(status)}"}
@@ -133,7 +133,7 @@ def _body(body: type[msgspec.Struct] | str) -> Json:
 
 def _schemas(routes: Iterable[Route]) -> Json:
     """Every struct that is sent, and every event, by name."""
-    answers = [answer for route in routes for answer in (*route.answers, *route.shared)]
+    answers = [answer for route in routes for answer in (*route.answers, *ANYWHERE)]
     events = [event for answer in answers for event in answer.events]
     structs = {answer.body for answer in answers if not isinstance(answer.body, str | None)}
     structs |= {event.data for event in events}

@@ -62,25 +62,24 @@ def error(status: int, about: str, *headers: str) -> Answer:
 
 
 ANYWHERE = (
+    error(400, "This is no HTTP/1.1 request, or its Host or address is malformed."),
     error(401, "A token is needed, and none or a wrong one came.", "WWW-Authenticate"),
+    error(403, "A page of another origin asks, to change something or to embed it."),
     error(408, "The request did not come to its end in time."),
     error(413, "The body is too large; no route takes one."),
     error(414, "The address is too long."),
     error(421, "This Host name is not served here."),
     error(431, "The headers are too long."),
     error(500, "A bug in condord; its log has more."),
+    error(501, "Of transfer codings only chunked is understood."),
     error(503, "There are as many connections as there may be.", "Retry-After"),
 )
 """Errors of every route."""
-ON_CHANGE = (error(403, "A page of this origin may not change anything here."),)
-"""Errors of every route that changes something."""
 ELSEWHERE = (
-    error(400, "This is no HTTP/1.1 request."),
     error(404, "There is nothing at this path."),
     error(405, "There is no such method at this path; `Allow` names those there are.", "Allow"),
-    error(501, "Of transfer codings only chunked is understood."),
 )
-"""Errors of what is not in the table, or is no request at all."""
+"""Errors of what is not in the table."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,11 +92,6 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     summary: str
     parameters: tuple[Parameter, ...] = ()
     answers: tuple[Answer, ...]
-
-    @property
-    def shared(self) -> tuple[Answer, ...]:
-        """The errors that it has in common with others."""
-        return ANYWHERE if self.method == "GET" else (*ON_CHANGE, *ANYWHERE)
 
     def mounted(self) -> routing.Route:
         """The route as Starlette has it."""

@@ -164,7 +164,7 @@ def _set_for_streams(listener: socket.socket) -> None:
 def _refused(where: str, error: OSError) -> Unavailable:
     text = f"cannot listen on {where}: {error.strerror or error}"
     if error.errno == errno.EADDRINUSE:
-        return Unavailable(text, "Stop what listens there, or choose another with --port (0: any free one).")
+        return Unavailable(text, "Stop what listens there, or choose another with --port (0: any free one) or --uds.")
     return Unavailable(
         text, "Choose an address of this machine that you may use: server.host, server.port, server.uds."
     )
@@ -181,12 +181,19 @@ class Server(uvicorn.Server):
     """uvicorn, told to stop by us.
 
     `subscribers` says how many there may be, of whom each needs a connection; without it files alone set a bound.
+    `note_refusal` gets the status of each answer that a connection gives instead of `app`.
     """
 
     def __init__(
-        self, app: ASGIApp, *, limits: Limits = DAEMON_LIMITS, subscribers: Callable[[], int] | None = None
+        self,
+        app: ASGIApp,
+        *,
+        limits: Limits = DAEMON_LIMITS,
+        subscribers: Callable[[], int] | None = None,
+        note_refusal: Callable[[int], None] = lambda _status: None,
     ) -> None:
         door = Door(room=functools.partial(_room, limits, subscribers), leaving=limits.leaving)
+        connection = functools.partial(Connection, limits=limits, door=door, note_refusal=note_refusal)
         super().__init__(
             uvicorn.Config(
                 app,
@@ -196,7 +203,7 @@ class Server(uvicorn.Server):
                 log_level="error",
                 server_header=False,
                 ws="none",
-                http=cast("type[asyncio.Protocol]", functools.partial(Connection, limits=limits, door=door)),
+                http=cast("type[asyncio.Protocol]", connection),
                 backlog=ACCEPTED_AT_ONCE,
                 timeout_graceful_shutdown=GRACE_SECONDS,
                 proxy_headers=False,

@@ -81,6 +81,30 @@ def served(limits: Limits):
 
 
 class TestTheDaemon:
+    def test_a_stop_answers_who_has_not_asked_yet_and_waits_for_nobody(self, simulated):
+        slow = b"GET /api/positions HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200
+        with closing_program(Condord(simulated)) as program, contextlib.ExitStack() as stack:
+            program.await_priced()
+            half = stack.enter_context(connect(program.url))
+            half.sendall(b"POST /api/refresh HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n")
+            unread = stack.enter_context(connect(program.url))
+            unread.sendall(slow)
+            until(lambda: "condord_http_requests_total" in program.get("/metrics")[1], "it answers")
+            program.process.terminate()
+            status, headers, _ = everything(half)
+            assert (status, headers["content-type"]) == (503, "application/problem+json")
+            assert program.process.wait(PATIENCE_SECONDS) == 0
+            assert not [line for line in program.stderr if "error" in line.split()]
+
+    def test_answers_of_a_connection_are_counted(self, simulated):
+        with closing_program(Condord(simulated)) as program:
+            assert tell(program.url, b"BAD\r\n\r\n")[0] == 400
+            whole_url = program.url + "/livez"
+            tell(program.url, f"GET {whole_url} HTTP/1.0\r\nHost: {program.url[7:]}\r\n\r\n".encode())
+            told = program.get("/metrics")[1]
+            assert 'condord_http_requests_total{route="other",status="400"} 1.0' in told
+            assert 'condord_http_requests_total{route="/livez",status="200"} 1.0' in told
+
     def test_stalled_half_requests_keep_nobody_out_and_cost_little(self, simulated):
         environ = {"CONDORD_SERVER_MAX_SUBSCRIBERS": "20"}
         with closing_program(Condord(simulated, **environ)) as program, contextlib.ExitStack() as stack:

@@ -46,7 +46,12 @@ def test_an_unknown_condor_is_a_404_problem(daemon):
     assert answer.headers["content-type"] == "application/problem+json"
     assert set(answer.json()) == {"type", "title", "status", "detail"}
     assert answer.json()["title"] == "Not Found"
-    assert "SPY-261218-1-2-3-4" in answer.json()["detail"]
+    assert "GET /api/positions" in answer.json()["detail"]
+
+
+def test_nothing_of_an_address_is_repeated(daemon):
+    for path in ("/api/positions/a-token-in-the-wrong-place", "/a-token-in-the-wrong-place"):
+        assert b"token" not in ask(daemon, path).body
 
 
 @pytest.mark.parametrize(("method", "path", "status"), [("GET", "/nowhere", 404), ("DELETE", "/api/positions", 405)])

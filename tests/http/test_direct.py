@@ -134,10 +134,9 @@ def versions(events):
 # The form of the answer.
 
 
-@pytest.mark.parametrize("version", ["1.0", "0.9"])
-def test_a_client_without_chunks_gets_the_bytes_of_the_stream_and_the_end_of_the_connection(version):
+def test_a_client_without_chunks_gets_the_bytes_of_the_stream_and_the_end_of_the_connection():
     async def scene(house):
-        client = await house.follow(version=version)
+        client = await house.follow(version="1.0")
         house.quote()
         house.daemon.stop()
         answer, events = await told(client)

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 
 from condord.config import is_loopback
-from condord.http.guard import COOKIE, Guard, _cookie, host_name
+from condord.http.guard import COOKIE, Guard, _cookie, host_name, origin_name
 from condord.http.ports import GuardSettings
 from tests.http.asking import Conversation, FakeDaemon, ask
 
@@ -36,10 +36,10 @@ def guarded(path="/livez", *, method="GET", token=None, origins=(), hosts=("cond
     return answer
 
 
-def through(app, *, headers=(), root_path="", path="/", query=b"", token=None):
+def through(app, *, headers=(), root_path="", path="/", query=b"", token=None, method="GET", origins=()):
     """What comes of one request to `app` behind a guard, with raw headers; whatever `app` raises is raised."""
-    conversation = Conversation(Guard(app, settings_of(token=token)), path)
-    conversation._scope |= {"root_path": root_path, "query_string": query}
+    conversation = Conversation(Guard(app, settings_of(token=token, origins=origins)), path)
+    conversation._scope |= {"root_path": root_path, "query_string": query, "method": method}
     if headers:
         conversation._scope["headers"] = list(headers)
     return conversation
@@ -309,11 +309,37 @@ def test_a_preflight_does_not_pass_a_foreign_host():
         ("http://localhost:1", 403),
         ("http://localhost", 202),
         ("https://localhost", 202),
-        ("", 202),
+        ("", 403),
     ],
 )
 def test_a_page_of_another_origin_cannot_make_a_browser_post(origin, status):
     assert guarded("/api/refresh", method="POST", Origin=origin).status == status
+
+
+def test_a_second_origin_is_not_covered_by_an_allowed_one():
+    headers = [(b"host", b"localhost"), (b"origin", CARDS.encode()), (b"origin", EVIL.encode())]
+    asked = through(whole_path, headers=headers, method="POST", origins=[CARDS])
+    assert asyncio.run(asked.run()).status == 403
+
+
+def test_a_link_cannot_change_anything():
+    followed = {"Sec-Fetch-Site": "Cross-Site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
+    assert guarded("/api/refresh", method="POST", **followed).status == 403
+    assert guarded("/api/positions", **followed).status == 200
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("https://A.b:443", "https://a.b"),
+        ("http://a.b:80", "http://a.b"),
+        ("http://a.b:443", "http://a.b:443"),
+        ("https://a.b:8443", "https://a.b:8443"),
+        ("chrome-extension://abc", "chrome-extension://abc"),
+    ],
+)
+def test_an_origin_is_known_as_browsers_send_it(written, sent):
+    assert origin_name(written) == sent
 
 
 def test_a_page_of_an_allowed_origin_may_post():

@@ -60,6 +60,10 @@ def test_a_request_within_bounds_is_read_and_its_body_thrown_away():
         (request("Transfer-Encoding: chunked", body=b"14\r\n" + b"x" * 20 + b"\r\n0\r\n\r\n"), None),
         (request("Transfer-Encoding: chunked", body=b"a\r\n" + b"x" * 10 + b"\r\nb\r\n" + b"x" * 11), 413),
         (request("Transfer-Encoding: chunked", body=b"zz\r\n"), 400),
+        (request("Transfer-Encoding: chunked", body=b"5;" + b"x" * 300), 413),
+        (request("Transfer-Encoding: chunked", body=b"0\r\nA: " + b"x" * 300), 413),
+        (request().replace(b"HTTP/1.1", b"HTTP/1.0"), None),
+        (request().replace(b"HTTP/1.1", b"HTTP/2.0"), 400),
         (request("Transfer-Encoding: gzip"), 501),
         (request("Transfer-Encoding: chunked", "Content-Length: 5"), 400),
         (request("Host: other"), 400),
@@ -91,6 +95,21 @@ def test_each_request_has_a_body_of_its_own():
         inbound.send(h11.EndOfMessage())
         inbound.start_next_cycle()
     assert inbound.fault is None
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        (b"POST / HTTP/1.1\r\n\r\n", "no Host"),
+        (request("Host: other"), "more than one Host"),
+        (request("Content-Length: -1"), "no Content-Length"),
+        (request("Content-Length: 1", "Content-Length: 2"), "more than one Content-Length"),
+        (request("Transfer-Encoding: chunked", "Content-Length: 5"), "Transfer-Encoding"),
+        (request().replace(b"HTTP/1.1", b"HTTP/9.9"), "HTTP/1.1"),
+    ],
+)
+def test_the_cause_is_named_where_it_is_known(raw, words):
+    assert words in read(raw)[1].detail
 
 
 def test_nothing_of_what_came_is_repeated():

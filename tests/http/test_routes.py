@@ -28,14 +28,6 @@ def test_an_error_is_a_problem():
     )
 
 
-def test_what_changes_something_may_also_refuse_an_origin():
-    getting, posting = (
-        Route(path="/x", method=method, name="x", endpoint=endpoint, summary="", answers=())
-        for method in ("GET", "POST")
-    )
-    assert {answer.status for answer in posting.shared} - {answer.status for answer in getting.shared} == {403}
-
-
 @pytest.mark.parametrize(("method", "methods"), [("GET", {"GET", "HEAD"}), ("POST", {"POST"})])
 def test_a_get_is_mounted_with_head(method, methods):
     mounted = Route(path="/x/{id}", method=method, name="x", endpoint=endpoint, summary="", answers=()).mounted()
