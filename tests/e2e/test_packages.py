@@ -1,5 +1,9 @@
-"""What is built is whole: a wheel that runs anywhere, and a source archive that makes it again and can test it."""
+"""What is built is whole: a wheel that runs anywhere, and a source archive that makes it again and can test it.
 
+The page is left out of it here, as a test builds nothing with node; tests of `web/` have it.
+"""
+
+import os
 import re
 import subprocess
 import sys
@@ -15,6 +19,8 @@ from condord import __version__
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
+PAGE = "condord/http/page"
+MADE = {"__pycache__", "node_modules", "dist"}
 DATA = f"condord-{__version__}.data/data/share/condord/systemd"
 
 
@@ -23,7 +29,8 @@ def built(tmp_path_factory):
     """Where both are: the archive of this tree, and the wheel that was made of the archive."""
     place = tmp_path_factory.mktemp("dist")
     command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", place, ROOT]
-    done = subprocess.run(command, capture_output=True, text=True)
+    environ = {**os.environ, "CONDORD_WITHOUT_PAGE": "1"}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return place
 
@@ -44,14 +51,14 @@ def archive(built):
 
 
 def sources(*folders: str) -> set[str]:
-    """The files of our own in these folders."""
-    paths = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
-    return {str(path.relative_to(ROOT)) for path in paths if "__pycache__" not in path.parts}
+    """The files of our own in these folders, but not what is made of them."""
+    paths = [path.relative_to(ROOT) for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
+    return {str(path) for path in paths if not MADE.intersection(path.parts) and not path.is_relative_to(PAGE)}
 
 
 def test_the_wheel_is_the_program_its_example_and_its_units_and_nothing_else(wheel):
     units = {f"{DATA}/{Path(name).name}" for name in sources("systemd")}
-    names = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    names = {name for name in wheel.namelist() if ".dist-info/" not in name and not name.startswith(f"{PAGE}/")}
     assert names == sources("condord") | {"condord/condord.toml.example"} | units
     assert "condord/py.typed" in names
 
@@ -70,12 +77,6 @@ def test_the_readme_links_to_nothing_that_a_package_index_has_not(wheel):
 
 
 def test_the_archive_has_all_that_it_takes_to_test_it_measure_it_and_run_it(archive):
-    wanted = sources("condord", "tests", "benchmarks", "systemd", ".ci")
-    assert wanted | {"README.md", "condord.toml.example", "pyproject.toml"} <= archive
-    assert {PurePosixPath(name).parts[0] for name in archive if "/" in name} == {
-        "condord",
-        "tests",
-        "benchmarks",
-        "systemd",
-        ".ci",
-    }
+    folders = {"condord", "tests", "benchmarks", "systemd", "web", ".ci"}
+    assert sources(*folders) | {"README.md", "condord.toml.example", "pyproject.toml"} <= archive
+    assert {PurePosixPath(name).parts[0] for name in archive if "/" in name} == folders

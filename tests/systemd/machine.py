@@ -151,8 +151,9 @@ def install(machine: Machine) -> None:
 
 def copy_sources(machine: Machine, place: str) -> None:
     """Lay out what a clone has that is needed to install condord."""
-    for name in ("condord", "systemd"):
-        shutil.copytree(ROOT / name, machine.path(f"{place}/{name}"), ignore=shutil.ignore_patterns("__pycache__"))
+    made = shutil.ignore_patterns("__pycache__", "node_modules", "dist")
+    for name in ("condord", "systemd", "web"):
+        shutil.copytree(ROOT / name, machine.path(f"{place}/{name}"), ignore=made)
     for name in ("pyproject.toml", "README.md", "condord.toml.example"):
         machine.write(f"{place}/{name}", (ROOT / name).read_text())
 

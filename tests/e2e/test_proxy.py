@@ -1,0 +1,292 @@
+"""What the README has for nginx and Caddy is run as it stands there, before a real daemon."""
+
+import contextlib
+import http.client
+import os
+import re
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+import zlib
+from contextlib import ExitStack, closing
+from http.cookies import SimpleCookie
+from pathlib import Path
+from types import SimpleNamespace
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+
+from condord.client import Daemon, EventParser
+from tests.e2e.conftest import QUICK
+from tests.e2e.running import PATIENCE_SECONDS, Condord, Follower, Simulated, closing_program, fetch, until
+
+pytestmark = pytest.mark.slow
+
+README = (Path(__file__).parents[2] / "README.md").read_text()
+PROXIES = ("nginx", "caddy")
+NAME = "condord.example.org"
+TOKEN = "a-token-behind-a-proxy"
+BEARER = {"Authorization": f"Bearer {TOKEN}"}
+SOON_SECONDS = 5.0
+"""Well below the heartbeat: what comes in this time was not pushed out of a buffer by what came after it."""
+WHOLE = {
+    "nginx": """
+daemon off; pid nginx.pid; error_log error.log;
+events {{}}
+http {{
+    client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi; access_log access.log;
+    gzip on; gzip_types *; gzip_proxied any; gzip_min_length 1;
+    server {{ listen 127.0.0.1:{port}; {snippet} }}
+}}
+""",
+    "caddy": """
+{{
+    admin off
+    auto_https off
+}}
+:{port} {{
+    bind 127.0.0.1
+    encode gzip
+    {snippet}
+}}
+""",
+}
+"""The rest of a configuration that has other sites to serve, too, and compresses whatever it can."""
+COMMANDS = {
+    "nginx": ["nginx", "-p", ".", "-c", "nginx.conf", "-e", "error.log"],
+    "caddy": ["caddy", "run", "--config", "caddy.conf", "--adapter", "caddyfile"],
+}
+
+
+def snippet(kind: str) -> str:
+    """What the README gives for this proxy."""
+    (text,) = re.findall(rf"```{kind}(?:file)?\n(.*?)```", README, re.DOTALL)
+    return text
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
+@contextlib.contextmanager
+def proxied(kind: str, place: Path, target: str, text: str | None = None):
+    """The URL at which a proxy of this kind has the daemon that is at `target`."""
+    if shutil.which(kind) is None:
+        if os.environ.get("CONDORD_PROXIES") == "required" and kind == "nginx":
+            pytest.fail("nginx is not installed")
+        pytest.skip(f"{kind} is not installed")
+    port = free_port()
+    told = (text or snippet(kind)).replace("127.0.0.1:8420", target.removeprefix("http://"))
+    (place / f"{kind}.conf").write_text(WHOLE[kind].format(port=port, snippet=told))
+    with (place / "said.txt").open("w") as said:
+        process = subprocess.Popen(
+            COMMANDS[kind], cwd=place, stdout=said, stderr=said, env={**os.environ, "HOME": str(place)}
+        )
+    try:
+        until(lambda: process.poll() is not None or answers(port), f"{kind} listens")
+        assert process.poll() is None, (place / "said.txt").read_text()
+        yield f"http://127.0.0.1:{port}/condord"
+    finally:
+        process.terminate()
+        process.wait(PATIENCE_SECONDS)
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port)):
+        return True
+    return False
+
+
+@contextlib.contextmanager
+def pair(place: Path, *arguments: str, **environ: str):
+    """A simulator and a daemon with a token."""
+    token = place / "token"
+    token.write_text(TOKEN)
+    token.chmod(0o600)
+    told = {"CONDORD_SERVER_TOKEN_FILE": str(token), "CONDORD_SERVER_ALLOWED_HOSTS": NAME, **QUICK, **environ}
+    with closing_program(Simulated()) as simulated, closing_program(start(simulated, *arguments, **told)) as condord:
+        yield SimpleNamespace(simulated=simulated, condord=condord, environ=told)
+
+
+def start(simulated, *arguments: str, **environ: str) -> Condord:
+    condord = Condord(simulated, *arguments, **environ)
+    until(lambda: is_told(condord.get("/api/positions", **BEARER)[1]), "all is read that is said by a snapshot")
+    return condord
+
+
+def is_told(document) -> bool:
+    legs = [leg for condor in document["condors"] for leg in condor["legs"]] + document["unmatched"]
+    is_read = legs and not any(leg["multiplierAssumed"] for leg in legs)
+    return is_read and all(condor["openedAt"] for condor in document["condors"])
+
+
+@pytest.fixture(scope="module", params=PROXIES)
+def scene(request, tmp_path_factory):
+    """A daemon behind a proxy, and nothing that only the next event could push out of a buffer."""
+    place = tmp_path_factory.mktemp(request.param)
+    with pair(place, CONDORD_STREAM_MIN_CHANGE="0") as both, proxied(request.param, place, both.condord.url) as url:
+        both.simulated.post("market", frozen=True)
+        yield SimpleNamespace(**vars(both), url=url, place=place, kind=request.param)
+
+
+def follow(url: str, **headers: str) -> Follower:
+    base, _, prefix = url.rpartition("/")
+    return Follower(base, f"/{prefix}/api/stream", Host=NAME, **BEARER, **headers)
+
+
+def move(scene, bid: float) -> None:
+    """Quote one leg of a condor anew."""
+    leg = scene.condord.get("/api/positions", **BEARER)[1]["condors"][0]["legs"][0]["symbol"]
+    scene.simulated.post("quotes", quotes=[{"symbol": leg, "bp": bid, "ap": bid + 0.1}])
+
+
+def test_the_prefix_leads_to_every_route_and_the_token_passes(scene):
+    status, headers, document = fetch(f"{scene.url}/api/positions", headers={**BEARER, "Host": NAME})
+    assert (status, headers["ETag"], len(document["condors"]) > 0) == (200, f'W/"{document["version"]}"', True)
+    assert fetch(f"{scene.url}/api/positions", headers={**BEARER, "If-None-Match": "*"})[0] == 304
+    assert fetch(f"{scene.url}/api/positions/{document['condors'][0]['id']}", headers=BEARER)[0] == 200
+    assert fetch(f"{scene.url}/api/refresh", method="POST", headers=BEARER)[0] == 202
+    assert fetch(f"{scene.url}/api/status", headers={"Host": NAME})[0] == 401
+    assert fetch(f"{scene.url}/api/status?access_token={TOKEN}", headers={"Host": NAME})[0] == 200
+
+
+def redirected(scene, path: str):
+    """The headers of an answer that leads elsewhere."""
+    link = http.client.HTTPConnection(scene.url.removeprefix("http://").removesuffix("/condord"), timeout=SOON_SECONDS)
+    with closing(link):
+        link.request("GET", path, headers={"Host": NAME})
+        with closing(link.getresponse()) as answer:
+            assert answer.status in (301, 302, 303)
+            return answer.headers
+
+
+def test_the_prefix_without_its_slash_leads_to_the_page(scene):
+    assert urlsplit(redirected(scene, "/condord")["Location"]).path == "/condord/"
+
+
+def test_a_browser_that_opens_the_prefix_with_the_token_is_let_in_by_a_cookie_for_the_prefix_alone(scene):
+    headers = redirected(scene, f"/condord/?token={TOKEN}")
+    assert urljoin(f"http://{NAME}/condord/", headers["Location"]) == f"http://{NAME}/condord/"
+    (morsel,) = SimpleCookie(headers["Set-Cookie"]).values()
+    assert morsel["path"] == "/condord/"
+    cookie = {"Host": NAME, "Cookie": f"{morsel.key}={morsel.value}"}
+    assert fetch(f"{scene.url}/api/status", headers=cookie)[0] == 200
+
+
+def test_a_name_that_is_not_allowed_is_refused_behind_the_proxy_too(scene):
+    status, _, problem = fetch(f"{scene.url}/api/status", headers={**BEARER, "Host": "evil.example.org"})
+    assert (status, "server.allowed_hosts" in problem["detail"]) == (421, True)
+
+
+def test_a_page_at_the_name_may_change_something_and_a_page_elsewhere_may_not(scene):
+    def refresh(origin: str) -> int:
+        return fetch(f"{scene.url}/api/refresh", method="POST", headers={**BEARER, "Host": NAME, "Origin": origin})[0]
+
+    assert (refresh(f"https://{NAME}"), refresh("https://evil.example.org")) == (202, 403)
+
+
+def test_a_delta_arrives_though_nothing_follows_it(scene):
+    with closing(follow(scene.url)) as follower:
+        until(lambda: follower.names[:1] == ["snapshot"], "the snapshot", SOON_SECONDS)
+        for bid in (3.1, 3.4, 3.7):
+            before = len(follower.events)
+            move(scene, bid)
+            until(lambda before=before: "delta" in follower.names[before:], "a delta of its own", SOON_SECONDS)
+
+
+def test_a_client_resumes_after_the_event_it_names(scene):
+    with closing(follow(scene.url)) as follower:
+        last = until(lambda: follower.last_id, "a snapshot")
+    move(scene, 2.1)
+    until(lambda: scene.condord.get("/api/positions", **BEARER)[1]["version"] != last, "it is published")
+    with closing(follow(scene.url, **{"Last-Event-ID": last})) as follower:
+        until(lambda: follower.names, "something", SOON_SECONDS)
+        assert follower.names[0] == "delta"
+
+
+def test_a_stream_is_compressed_once_and_its_deltas_arrive_though_nothing_follows_them(scene):
+    request = urllib.request.Request(
+        f"{scene.url}/api/stream", headers={**BEARER, "Host": NAME, "Accept-Encoding": "gzip"}
+    )
+    with urllib.request.urlopen(request, timeout=SOON_SECONDS) as answer:
+        assert answer.headers.get_all("Content-Encoding") == ["gzip"]
+        inflate, parser = zlib.decompressobj(wbits=31), EventParser()
+
+        def next_names() -> list[str]:
+            while not (events := list(parser.feed(inflate.decompress(answer.read1(65536))))):
+                pass
+            return [event.name for event in events]
+
+        assert next_names()[0] == "snapshot"
+        move(scene, 4.2)
+        while "delta" not in next_names():
+            pass
+
+
+def test_a_subscriber_that_hangs_up_at_the_proxy_is_gone_from_the_daemon(scene):
+    def subscribers() -> int:
+        return scene.condord.get("/api/status", **BEARER)[1]["subscribers"]
+
+    with closing(follow(scene.url)) as follower:
+        until(lambda: follower.names, "a snapshot")
+        assert subscribers() >= 1
+    until(lambda: subscribers() == 0, "the daemon knows")
+
+
+def test_no_token_of_a_query_stands_in_a_log_of_the_proxy(scene):
+    fetch(f"{scene.url}/api/status?access_token={TOKEN}", headers={"Host": NAME})
+    time.sleep(0.2)  # nothing tells that a line was not written
+    assert not [path for path in scene.place.glob("*.*") if path.is_file() and TOKEN in path.read_text()]
+
+
+@pytest.mark.parametrize("kind", PROXIES)
+def test_heartbeats_keep_a_quiet_stream_open_beyond_the_patience_of_the_proxy(kind, tmp_path):
+    impatient = re.sub(r"proxy_read_timeout \S+;", "proxy_read_timeout 2s;", snippet(kind))
+    with (
+        pair(tmp_path, CONDORD_SERVER_HEARTBEAT_SECONDS="0.5") as both,
+        proxied(kind, tmp_path, both.condord.url, impatient) as url,
+    ):
+        both.simulated.post("market", frozen=True)
+        with closing(follow(url)) as follower:
+            until(lambda: follower.names.count("heartbeat") > 6, "three seconds of heartbeats")
+            assert not follower.ended.is_set()
+
+
+@pytest.mark.parametrize(
+    ("kind", "before", "after"),
+    [
+        ("nginx", "proxy_buffering", 'proxy_set_header Authorization "Bearer TOKEN"; proxy_buffering'),
+        ("caddy", ":8420 {", ':8420 {\n header_up Authorization "Bearer TOKEN"'),
+    ],
+)
+def test_the_proxy_can_bring_the_token_itself(kind, before, after, tmp_path):
+    bringing = snippet(kind).replace(before, after.replace("TOKEN", TOKEN))
+    with pair(tmp_path) as both, proxied(kind, tmp_path, both.condord.url, bringing) as url:
+        assert fetch(f"{url}/api/status", headers={"Host": NAME})[0] == 200
+
+
+@pytest.mark.parametrize("kind", PROXIES)
+def test_a_client_comes_back_after_a_restart_behind_the_proxy(kind, tmp_path):
+    port = str(free_port())
+    with pair(tmp_path, "--port", port) as both, proxied(kind, tmp_path, both.condord.url) as url, ExitStack() as stack:
+        names, cuts = [], []
+        client = Daemon(url, TOKEN)
+
+        def listen() -> None:
+            with contextlib.suppress(Exception):  # its end is that of the test
+                names.extend(event.name for event in client.events(on_cut=lambda reason, _seconds: cuts.append(reason)))
+
+        threading.Thread(target=listen, daemon=True).start()
+        until(lambda: "snapshot" in names, "a snapshot")
+        assert both.condord.stop() == 0
+        until(lambda: "bye" in names, "bye")
+        assert fetch(f"{url}/api/status", headers=BEARER)[0] == 502
+        until(lambda: len(cuts) > 1, "it tries in vain, too")
+        seen = names.count("snapshot")
+        stack.enter_context(closing_program(start(both.simulated, "--port", port, **both.environ)))
+        until(lambda: names.count("snapshot") > seen, "it is back")
