@@ -106,7 +106,9 @@ class TestSchemathesis:
     """.ci/run installs it. The stream has no end, so that it is asked only where it refuses."""
 
     def test_it_refutes_nothing(self, condord):
-        self.run(condord, "--checks", "all", "--exclude-path", "/api/stream")
+        # Nor can it guess the name of an asset: all that it would see is 404, and it complains of that.
+        left_out = ("/api/stream", "/assets/{name}")
+        self.run(condord, "--checks", "all", *(word for path in left_out for word in ("--exclude-path", path)))
 
     def test_it_refutes_nothing_of_a_stream_that_is_full(self, simulated):
         with (
