@@ -21,6 +21,7 @@ from condord.live import render, wire
 from condord.live.edition import Amendment, Edition
 from condord.live.life import Life, Reading
 from condord.live.prices import Prices
+from condord.live.trail import Trail
 
 _ShownAccount = tuple[frozenset[Position], Grouping, dt.date, dict[str, str], list[wire.Notice]]
 
@@ -31,6 +32,7 @@ class Book:
     def __init__(self, *, edition: Edition, prices: Prices, min_change_e4: int) -> None:
         self.edition = edition
         self.prices = prices
+        self.trail = Trail()
         self.min_change_e4 = min_change_e4
         self.symbols: tuple[str, ...] = ()
         self._shown_account: _ShownAccount | None = None
@@ -75,6 +77,7 @@ class Book:
 
     def set_status(self, status: wire.Status, now: float) -> bool:
         """Take the status; True if that made an event. The two instants that always move make none."""
+        self.trail.follow(now, is_live=status.state == "live")
         status = self._with_notices(status)
         if render.same_status(status, self.edition.status):
             self.edition.touch(status)
@@ -89,6 +92,13 @@ class Book:
         if amendment is None:
             return False
         self.edition.amend(amendment)
+        return True
+
+    def record(self, now_at: dt.datetime) -> bool:
+        """Publish a point more of each condor's line; True if that made an event."""
+        if not self.trail.add([value for _, value in self._valuations.values()], now_at):
+            return False
+        self.edition.extend({name: self.trail.line(name) for name in self._valuations})
         return True
 
     def _take_due(self, now: float) -> Amendment | None:
@@ -140,7 +150,10 @@ class Book:
         }
         self._unmatched = {symbol: self._render_leftover(symbol) for symbol in self._leftover_of}
         self.edition.recast(
-            condors=[render.condor(condor, value, day) for condor, value in self._valuations.values()],
+            condors=[
+                render.condor(condor, value, day, self.trail.line(condor.id))
+                for condor, value in self._valuations.values()
+            ],
             unmatched=self._unmatched.values(),
             quotes=[self._render_quote(symbol) for symbol in self._shown],
             totals=render.totals(self._total()),

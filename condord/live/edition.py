@@ -8,7 +8,7 @@ to be kept for replay. The rule for clients: each object listed is whole and rep
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 import msgspec
@@ -89,6 +89,7 @@ class Edition:
         self._epoch = epoch
         self._replay_size = replay_size
         self._snapshot_number = 0
+        self._history_number = 0
         self._status_number = 0
         self._totals_number = 0
         self._condors: dict[str, wire.Condor] = {}
@@ -133,6 +134,13 @@ class Edition:
         if amendment.status is not None:
             self.status, self._status_number = amendment.status, self.number
 
+    def extend(self, histories: Mapping[str, wire.History]) -> None:
+        """Publish longer lines of condors that are there: one event, which only a snapshot can tell."""
+        self.number += 1
+        self._history_number = self.number
+        for identity, history in histories.items():
+            self._condors[identity] = msgspec.structs.replace(self._condors[identity], history=history)
+
     def touch(self, status: wire.Status) -> None:
         """Take a status that differs in `lastMessageAt` and `readAt` alone, which move without an event."""
         self.status = status
@@ -168,7 +176,7 @@ class Edition:
 
     def needs_snapshot(self, since: int) -> bool:
         """Whether a client at event `since` cannot be brought up to date by a delta."""
-        return since < self._snapshot_number
+        return since < max(self._snapshot_number, self._history_number)
 
     def delta(self, since: int, now_at: dt.datetime, selection: Selection = EVERYTHING) -> wire.Delta | None:
         """All changes after event `since` that `selection` shows, joined into one; None if there are none."""
@@ -218,8 +226,10 @@ class Edition:
             return "unknownEpoch"
         if since < self.number - self._replay_size:
             return "replayWindowPassed"
-        if self.needs_snapshot(since):
+        if since < self._snapshot_number:
             return "positionsChanged"
+        if since < self._history_number:
+            return "historyGrew"
         return since
 
     def _condor(self, identity: str) -> wire.Condor:

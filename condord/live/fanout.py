@@ -24,7 +24,7 @@ RETRY = b"retry: 2000\n\n"
 FAREWELL_RETRIES_MS = tuple(range(500, 5_500, 250))
 """After what time those who are told to go come back, in turn."""
 
-RESYNCS = ("ringOverflow", "unknownEpoch", "replayWindowPassed", "positionsChanged")
+RESYNCS = ("ringOverflow", "unknownEpoch", "replayWindowPassed", "positionsChanged", "historyGrew")
 """Why a snapshot stands for what was missed."""
 
 _RETRY = Frame(RETRY)

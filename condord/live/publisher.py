@@ -92,18 +92,22 @@ class Publisher:
     @property
     def deadline(self) -> float | None:
         """When `tick` is due, in loop seconds; None: nothing waits."""
-        deadlines = (self.coalescer.deadline, self.fanout.deadline, self.account.deadline)
+        deadlines = (self.coalescer.deadline, self.fanout.deadline, self.account.deadline, self.book.trail.deadline)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def tick(self, now: float, now_at: dt.datetime) -> list[Subscriber]:
         """Publish what is due."""
         woken = self._show(self.account.expire(now), now, now_at)
+        has_moved = False
         if self.coalescer.take(now):
             heard, self._heard = self._heard, None
             if self.book.publish(now):
+                has_moved = True
                 self.coalescer.sent(now)
-                woken += self.fanout.publish(now, now_at)
                 self._published = heard
+        has_grown = self.book.trail.take(now) and self.book.record(now_at)
+        if has_moved or has_grown:
+            woken += self.fanout.publish(now, now_at)
         return woken + self.fanout.tick(now, now_at)
 
     def take_published(self) -> float | None:

@@ -56,7 +56,7 @@ def _bounds(bounds_e4: tuple[int, int] | None) -> wire.PlBounds | None:
     return None if bounds_e4 is None else wire.PlBounds(low=dollars(bounds_e4[0]), high=dollars(bounds_e4[1]))
 
 
-def condor(card: Condor, value: values.Valuation, day: dt.date) -> wire.Condor:
+def condor(card: Condor, value: values.Valuation, day: dt.date, history: wire.History) -> wire.Condor:
     """One card as of `day`, the date at the exchange."""
     return wire.Condor(
         id=card.id,
@@ -96,6 +96,7 @@ def condor(card: Condor, value: values.Valuation, day: dt.date) -> wire.Condor:
         opened_at=card.opened_at,
         realized_pl=dollars_or_none(card.realized_e4),
         valuation=valuation(card, value),
+        history=history,
     )
 
 

@@ -221,6 +221,17 @@ class Valuation(_Wire, frozen=True, kw_only=True):
     pl_bounds: PlBounds | None = None
 
 
+class History(_Wire, frozen=True, kw_only=True):
+    """The profit or loss of a condor over the session: seconds since 1970, ascending, and cents at each of them.
+
+    At most one point a minute, of the latest day at the exchange with any, since the daemon started; none where the
+    stream was not live, or the profit or loss unknown or unconfirmed.
+    """
+
+    seconds: list[int] = []
+    cents: list[int] = []
+
+
 class Condor(_Wire, frozen=True, kw_only=True):
     """One card: four legs, the numbers that do not move, and the valuation that does.
 
@@ -250,6 +261,7 @@ class Condor(_Wire, frozen=True, kw_only=True):
     opened_at: Instant | None = None
     realized_pl: Dollars | None = None
     valuation: Valuation
+    history: History = History()
 
 
 class Unmatched(_Wire, frozen=True, kw_only=True):

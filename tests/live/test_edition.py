@@ -288,6 +288,17 @@ def test_a_client_from_before_the_positions_changed_needs_a_snapshot(edition):
     assert edition.resume_from("k3f9-0") == "positionsChanged"
 
 
+def test_a_longer_line_is_one_event_that_no_delta_can_tell(edition):
+    line = wire.History(seconds=[60], cents=[-125])
+    edition.extend({SPY_ID: line})
+    assert edition.version == "k3f9-2"
+    assert edition.document(EPOCH_AT).condors[0].history == line
+    assert edition.needs_snapshot(1)
+    assert not edition.needs_snapshot(2)
+    assert edition.resume_from("k3f9-1") == "historyGrew"
+    assert edition.resume_from("k3f9-2") == 2
+
+
 @pytest.mark.parametrize(("replay_size", "behind"), [(0, 0), (1, 1), (3, 3)])
 def test_the_replay_window_reaches_so_many_events_back(replay_size, behind):
     edition = make_edition(replay_size=replay_size)

@@ -1,6 +1,7 @@
 import datetime as dt
 import json
 import zlib
+from itertools import pairwise
 
 import msgspec
 import pytest
@@ -460,6 +461,10 @@ class Client:
         return events(self.reading.decompress(sent) if self.coding == "gzip" else sent)
 
 
+def lines(document):
+    return {condor["id"]: condor["history"] for condor in document["condors"]}
+
+
 def number_of(identity):
     return int(identity.rpartition("-")[2])
 
@@ -594,6 +599,14 @@ class Stream(RuleBasedStateMachine):
             self.carry_out(self.house.turn)
         self.house.now = until
 
+    @rule(price=st.sampled_from([1.0, 2.0]))
+    def wait_for_a_minute(self, price):
+        """Long enough for a point of each line, with quotes that are not too old for one."""
+        self.tell("live", 0)
+        self.wait(40.0)
+        self.quote_all(price)
+        self.wait(20.0)
+
     @rule(seconds=st.sampled_from([0.3, 3.0]))
     def wait_on_a_busy_loop(self, seconds):
         """A turn that comes late."""
@@ -662,7 +675,7 @@ class Stream(RuleBasedStateMachine):
         """Once nothing waits, everybody holds the daemon's document, and it is that of the newest quotes."""
         self.set_status()
         self.wait(3.0)
-        assert self.house.publisher.deadline is None
+        assert self.house.publisher.deadline == self.house.book.trail.deadline
         for client in self.clients:
             self.read(client)
             assert self.shown(client) == self.published(client)
@@ -707,7 +720,7 @@ class Stream(RuleBasedStateMachine):
     # How it is told.
 
     def carry_out(self, act):
-        """One step of the daemon: at most one event, recorded at its version, and read at once by eager clients."""
+        """One step of the daemon: at most one event and one point a line, recorded at its version, and read at once by eager clients."""
         before = self.house.edition.number
         was = self.at[before][EVERYTHING]
         woken = act()
@@ -718,9 +731,13 @@ class Stream(RuleBasedStateMachine):
         if number == before:
             assert self.house.document(EVERYTHING) == was
         else:
-            assert number == before + 1
             self.at[number] = {selection: self.house.document(selection) for selection in SELECTIONS}
+            has_grown = number not in self.recasts and lines(was) != lines(self.at[number][EVERYTHING])
+            assert number in (before + 1, before + 1 + has_grown)
             self.check_consistent(self.at[number][EVERYTHING])
+            if has_grown:
+                self.recasts.append(number)
+                self.check_history(was, self.at[number][EVERYTHING])
             if number not in self.recasts:
                 self.check_counts(was, self.at[number][EVERYTHING])
         waiting = {client.subscriber for client in self.clients if client.subscriber.ring or client.subscriber.is_lost}
@@ -772,6 +789,20 @@ class Stream(RuleBasedStateMachine):
             assert e4(entry["mark"]) == (quote and quote.mark_e4)
             assert e4(entry["unrealizedPl"]) == values.leftover_unrealized_e4(leftover, quotes)
         check_totals(document)
+
+    def check_history(self, was, document):
+        """Each line is the one before, or a point longer: a minute later, with the profit or loss shown beside it."""
+        assert self.status.state == "live"
+        before = lines(was)
+        for condor in document["condors"]:
+            seconds, cents = condor["history"]["seconds"], condor["history"]["cents"]
+            value = condor["valuation"]
+            if value["unrealizedPl"] is None or value["unconfirmed"]:
+                assert condor["history"] == before[condor["id"]]
+                continue
+            assert {"seconds": seconds[:-1], "cents": cents[:-1]} == before[condor["id"]]
+            assert (seconds[-1], cents[-1]) == (int(self.house.now_at.timestamp()), round(value["unrealizedPl"] * 100))
+            assert all(later >= sooner + 60 for sooner, later in pairwise(seconds))
 
     def check_counts(self, was, document):
         """What left was worth an event: each quote counts by itself or with the others of its condor."""

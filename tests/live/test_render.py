@@ -26,6 +26,7 @@ from .accounts import (
     unreadable,
 )
 
+HISTORY = wire.History(seconds=[60], cents=[-100])
 MARKS = {P560: 0.90, P570: 1.70, C630: 1.30, C640: 0.90}
 
 
@@ -35,7 +36,7 @@ def quotes(marks):
 
 def card(positions=None, marks=MARKS, unconfirmed=()):
     [condor] = cards.group(spy() if positions is None else positions).condors
-    return render.condor(condor, values.value(condor, quotes(marks), unconfirmed), DAY)
+    return render.condor(condor, values.value(condor, quotes(marks), unconfirmed), DAY, HISTORY)
 
 
 def leftover(held, mark_e4=None, unrealized_e4=None):
@@ -101,7 +102,7 @@ def test_a_condor_of_structure_shows_no_history():
 
 def test_a_condor_of_orders_shows_when_it_was_opened_and_what_its_rolls_made():
     [condor] = cards.group(spy(), [lot(realized_e4=3_500)]).condors
-    shown = render.condor(condor, values.value(condor, quotes(MARKS), ()), DAY)
+    shown = render.condor(condor, values.value(condor, quotes(MARKS), ()), DAY, HISTORY)
     assert (shown.entry_source, shown.opened_at, shown.realized_pl) == ("orders", EPOCH_AT, 70)
     assert (shown.credit, shown.valuation.unrealized_pl) == (4, 560)
 

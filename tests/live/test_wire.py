@@ -19,7 +19,7 @@ POSITIONS = {"readAt", "error", "breaker"}
 CONDOR = {
     *("id", "kind", "direction", "underlying", "root", "expiration", "daysToExpiration", "quantity", "multiplier"),
     *("brokenWing", "ambiguous", "legs", "credit", "maxProfit", "maxLoss", "putWidth", "callWidth", "breakevens"),
-    *("entrySource", "openedAt", "realizedPl", "valuation"),
+    *("entrySource", "openedAt", "realizedPl", "valuation", "history"),
 }
 LEG = {
     *("symbol", "right", "strike", "side", "quantity", "averageEntryPrice", "costBasis", "multiplierAssumed", "problem")
@@ -64,6 +64,7 @@ def test_a_condor_has_the_names_of_the_contract(document):
     [condor] = document["condors"]
     assert condor.keys() == CONDOR
     assert condor["breakevens"].keys() == {"lower", "upper"}
+    assert condor["history"] == {"seconds": [], "cents": []}
     assert [leg.keys() for leg in condor["legs"]] == [LEG] * 4
     assert condor["valuation"].keys() == VALUATION
     assert [leg.keys() for leg in condor["valuation"]["legs"]] == [{"symbol", "unrealizedPl"}] * 4

@@ -257,6 +257,7 @@ export interface components {
             openedAt: string | null;
             realizedPl: number | null;
             valuation: components["schemas"]["Valuation"];
+            history: components["schemas"]["History"];
         };
         /**
          * @description What changed: each object listed is whole and replaces the one with the same key.
@@ -299,6 +300,16 @@ export interface components {
             /** @constant */
             event: "heartbeat";
             data: components["schemas"]["Heartbeat"];
+        };
+        /**
+         * @description The profit or loss of a condor over the session: seconds since 1970, ascending, and cents at each of them.
+         *
+         *     At most one point a minute, of the latest day at the exchange with any, since the daemon started; none where the
+         *     stream was not live, or the profit or loss unknown or unconfirmed.
+         */
+        History: {
+            seconds: number[];
+            cents: number[];
         };
         /** @description One leg of a condor; short: negative cost basis. `multiplierAssumed`: Alpaca has not told the multiplier. */
         Leg: {
