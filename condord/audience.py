@@ -27,7 +27,6 @@ class Audience:
     def __init__(
         self, fanout: Fanout, *, settings: Callable[[], config.Server], now_at: Callable[[], dt.datetime]
     ) -> None:
-        self.evicted = 0
         self.taken_bytes = 0
         self.disconnects: dict[str, int] = dict.fromkeys(get_args(Departure), 0)
         self._stalled = 0
@@ -41,6 +40,11 @@ class Audience:
     def has_room(self) -> bool:
         """Whether another subscriber may come."""
         return self._fanout.subscribers < self._settings().max_subscribers and not self._is_closed
+
+    @property
+    def evicted(self) -> int:
+        """How many were closed as they took nothing, those included that are about to leave."""
+        return self.disconnects["stalled"] + self._stalled
 
     @property
     def compresses(self) -> bool:
@@ -80,7 +84,6 @@ class Audience:
 
     def note_eviction(self) -> None:
         """A subscriber that took nothing is closed."""
-        self.evicted += 1
         self._stalled += 1
 
     def _departure(self, subscriber: Subscriber) -> Departure:

@@ -129,6 +129,11 @@ def read_token(path: str | Path, environ: Mapping[str, str] | None = None) -> Se
     return token
 
 
+def looks_like_key(named: str) -> bool:
+    """Whether it is a key, written where the path of its file belongs: not to be repeated."""
+    return _KEY_LOOK.fullmatch(named) is not None
+
+
 def _from_environment(environ: Mapping[str, str]) -> Credentials | None:
     found = [environ.get(variable, "") for variable in _VARIABLES]
     if not any(found):
@@ -187,7 +192,7 @@ def _is_made_by_systemd(path: Path, environ: Mapping[str, str]) -> bool:
 
 def _read(named: str, name: str, environ: Mapping[str, str]) -> Secret:
     """The one word in a file; `name` says what named the file."""
-    if _KEY_LOOK.fullmatch(named):  # a key written where its file's path belongs; so do not repeat it
+    if looks_like_key(named):
         raise _Unusable(f"{name} is no path and looks like a key", f"Name a file that holds it as {name}.")
     try:
         path = Path(named).expanduser()

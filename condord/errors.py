@@ -63,7 +63,7 @@ class ConfigError(CondordError):
 
 
 class CredentialsMissing(CondordError):
-    """No API key, or only half of one, was found in any of the places."""
+    """No API key, or only half of one, was found in any of the places; `detail` says why, if there was a trace."""
 
     code = "credentials-missing"
     exit_code = EXIT_REFUSED
@@ -73,6 +73,7 @@ class CredentialsMissing(CondordError):
     )
 
     def __init__(self, detail: str = "") -> None:
+        self.detail = detail
         super().__init__("no Alpaca API key was found" + (f": {detail}" if detail else ""))
 
 

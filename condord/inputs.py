@@ -35,7 +35,7 @@ class Inputs:
         self.login = _login(self._key)
         self.token = keys.read_token(config.server.token_file, environ) if config.server.token_file else None
         self._hide(*([self.token] if self.token else []))
-        locks.take(**_lock(config, self.login))
+        locks.take(**settings.slot(config, self.login))
 
     def renew(self) -> list[str]:
         """Read everything again and put in force what can be; returns the configuration's keys that wait for a restart.
@@ -51,14 +51,14 @@ class Inputs:
         if config.alpaca != new.alpaca or _is_same(key, self._key):
             key = self._key
         login = self.login if key is self._key else _login(key)
-        self._locks.take(**_lock(config, login))
+        self._locks.take(**settings.slot(config, login))
         self.config, self.login, self._key = config, login, key
         self._hide()
         return settings.differing(config, new)
 
     def let_go(self) -> None:
         """Nobody is connected any more with another key or stream than those in force."""
-        self._locks.keep_only(**_lock(self.config, self.login))
+        self._locks.keep_only(**settings.slot(self.config, self.login))
 
     def _find(self, config: Config) -> keys.Credentials:
         key = keys.find(self._environ, config.alpaca.key_id_file, config.alpaca.secret_key_file)
@@ -79,7 +79,3 @@ def _login(key: keys.Credentials) -> Login:
 def _is_same(one: keys.Credentials, other: keys.Credentials) -> bool:
     """Whether it is one key, wherever it was found."""
     return one.key_id == other.key_id and one.secret_key == other.secret_key
-
-
-def _lock(config: Config, login: Login) -> dict[str, str]:
-    return {"key_id": login.key_id, "stream_url": settings.supervisor(config).option_stream_url}

@@ -89,8 +89,7 @@ def _key(
     try:
         return credentials.find(environ, *files), None, False
     except CredentialsMissing as error:
-        is_nowhere_else = str(error) == str(CredentialsMissing())
-        return (None, None, True) if is_unsure and is_nowhere_else else (None, error, False)
+        return (None, None, True) if is_unsure and not error.detail else (None, error, False)
 
 
 def _joined(reading: configuration.Reading, token_error: ConfigError | None) -> ConfigError | None:

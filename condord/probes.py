@@ -207,7 +207,7 @@ class Probes:
         name: Name = "option-stream"
         with lock.Locks(lock.directory(self._environ)) as locks:
             try:
-                locks.take(**self._pair(self._config))
+                locks.take(**settings.slot(self._config, self._login))
             except lock.Held as held:
                 self._slot = self._held(held)
             else:
@@ -215,10 +215,6 @@ class Probes:
                     return await self._try_option_stream()
                 self._slot = _slot_of(self._report)  # its lock may be where we cannot see it
         return not_tried(name, self._slot.text)
-
-    def _pair(self, config: Config) -> dict[str, str]:
-        """What is locked."""
-        return {"key_id": self._login.key_id, "stream_url": settings.supervisor(config).option_stream_url}
 
     async def _try_option_stream(self) -> Check:
         name: Name = "option-stream"
@@ -275,10 +271,10 @@ class Probes:
         if names := lock.names_of(report.pid, self._environ):
             alpaca = msgspec.structs.replace(self._config.alpaca, feed=report.feed)
             configs = (self._config, msgspec.structs.replace(self._config, alpaca=alpaca))
-            return names.isdisjoint(lock.name(**self._pair(config)) for config in configs)
+            return names.isdisjoint(lock.name(**settings.slot(config, self._login)) for config in configs)
         try:
             with lock.Locks(lock.directory(self._environ)) as locks:
-                locks.take(**self._pair(self._config))
+                locks.take(**settings.slot(self._config, self._login))
         except lock.Held as held:
             return held.pid not in (None, report.pid)
         return False

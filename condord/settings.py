@@ -14,6 +14,7 @@ from condord import config as configuration
 from condord.config import Config
 from condord.live import wire
 from condord.upstream import addresses
+from condord.upstream.ports import Login
 from condord.upstream.rest import RestSettings
 from condord.upstream.supervisor import SupervisorSettings
 
@@ -68,6 +69,11 @@ def source(config: Config) -> wire.Source:
     if config.alpaca.trading_url and configuration.is_loopback(urlsplit(config.alpaca.trading_url).hostname or ""):
         return "simulator"
     return "alpaca-paper" if config.alpaca.paper else "alpaca-live"
+
+
+def slot(config: Config, login: Login) -> dict[str, str]:
+    """What a daemon has to itself, as `Locks` takes it: a key, on an option stream."""
+    return {"key_id": login.key_id, "stream_url": supervisor(config).option_stream_url}
 
 
 def rest(config: Config) -> RestSettings:

@@ -22,7 +22,6 @@ from condord.errors import EXIT_FAILED, CondordError, CredentialsMissing
 EXAMPLE = "condord config show"
 
 _EXAMPLE_FILE = "condord.toml.example"
-_KEY_LOOK = re.compile(r"[A-Za-z0-9]{16,}")  # one written where the path of its file belongs
 _QUERY = re.compile(r"\?.*")  # where a gateway may want a token
 _MASK = "***"
 
@@ -138,7 +137,7 @@ def _values(loaded: Loaded) -> Iterator[tuple[str, Any]]:
     """Every key path and its value, as it may be seen."""
     for field in configuration.fields():
         value = getattr(getattr(loaded.config, field.section), field.key)
-        if field.key.endswith("_file") and _KEY_LOOK.fullmatch(value):
+        if field.key.endswith("_file") and credentials.looks_like_key(value):
             value = _MASK
         elif field.key.endswith("_url"):
             value = _QUERY.sub(f"?{_MASK}", value)

@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 
 from condord import __version__
 from condord.http import openapi
+from condord.http.etag import is_known
 from condord.http.events import MAX_INTERVAL_MS, Stream
 from condord.http.metrics import exposition
 from condord.http.page import KINDS, Page
@@ -68,8 +69,7 @@ def _daemon(request: Request) -> Daemon:
 async def _positions(request: Request) -> Response:
     document = _daemon(request).document()
     etag = f'W/"{document.version}"'
-    known = [tag.strip() for tag in ",".join(request.headers.getlist("if-none-match")).split(",")]
-    if {etag, etag.removeprefix("W/"), "*"}.intersection(known):
+    if is_known(request.headers, etag):
         return Response(status_code=304, headers={**_NO_STORE, "ETag": etag})
     return _json(document, headers={"ETag": etag})
 

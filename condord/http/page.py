@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from condord.http.etag import is_known
 from condord.http.events import takes_gzip
 from condord.http.ports import Daemon
 from condord.http.problem import problem
@@ -54,9 +55,9 @@ class File(msgspec.Struct, frozen=True, kw_only=True):
     deflated: bytes
 
     @property
-    def tag(self) -> str:
-        """What its content is known by, as in an ETag."""
-        return f'"{hashlib.sha256(self.body).hexdigest()[:16]}"'
+    def etag(self) -> str:
+        """What its content is known by; weak, as it stands for both forms."""
+        return f'W/"{hashlib.sha256(self.body).hexdigest()[:16]}"'
 
 
 class Page:
@@ -68,8 +69,8 @@ class Page:
     async def index(self, request: Request) -> Response:
         """The page itself, or 304 to whoever has it."""
         found = self._index or _file("text/html", _plain(request).encode())
-        headers = {"ETag": f"W/{found.tag}", "Cache-Control": _ASK_AGAIN}
-        if any(found.tag in known for known in request.headers.getlist("if-none-match")):
+        headers = {"ETag": found.etag, "Cache-Control": _ASK_AGAIN}
+        if is_known(request.headers, found.etag):
             return Response(status_code=304, headers=headers)
         return _answer(request, found, headers)
 
