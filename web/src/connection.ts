@@ -8,6 +8,7 @@
 import type { StreamEvent } from './document'
 import type { Environment, Source } from './environment'
 import type { Link } from './live'
+import type { Patience } from './patience'
 
 export const FIRST_WAIT_MS = 1000
 export const LONGEST_WAIT_MS = 30_000
@@ -23,12 +24,12 @@ const CLOSED = 2
 
 /**
  * Follows the stream at `url`, from behind the version `from` where the daemon still knows it, and takes it for dead
- * after `patienceMs` of silence. Returns what closes it.
+ * when it is silent for longer than `patience` has. Returns what closes it.
  */
 export function connect(
   url: string,
   from: string | null,
-  patienceMs: number,
+  patience: Patience,
   listener: Listener,
   environment: Environment,
 ): () => void {
@@ -47,8 +48,10 @@ export function connect(
       listener.link('open', null)
     })
     opened.addEventListener('error', () => {
-      if (opened.readyState === CLOSED) reopen()
-      else listener.link('reconnecting', null)
+      if (opened.readyState === CLOSED) return reopen()
+      patience.wasCut()
+      wait()
+      listener.link('reconnecting', null)
     })
     for (const name of NAMES) opened.addEventListener(name, (message) => hear(name, message))
     wait()
@@ -64,18 +67,24 @@ export function connect(
       return reopen()
     }
     version = message.lastEventId || version
+    const event = { event: name, id: version, data } as StreamEvent
+    patience.heard(event)
     wait()
-    listener.event({ event: name, id: version, data } as StreamEvent)
+    listener.event(event)
   }
 
   /** Nothing more for so long, and the stream is opened anew. */
   function wait() {
     cancel()
-    cancel = environment.after(patienceMs, reopen)
+    cancel = environment.after(patience.ms, () => {
+      patience.wasSilent()
+      reopen()
+    })
   }
 
   function reopen() {
     close()
+    patience.wasCut()
     const longest = Math.min(FIRST_WAIT_MS * 2 ** failures++, LONGEST_WAIT_MS)
     const waitMs = longest * (0.5 + environment.random() / 2)
     cancel = environment.after(waitMs, open)
@@ -87,6 +96,8 @@ export function connect(
     source.close()
   }
 
+  // Another tab may have been the last to learn it.
+  patience.wasCut()
   open()
   return close
 }

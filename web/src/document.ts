@@ -3,9 +3,10 @@ import type { components } from './api'
 
 type Schemas = components['schemas']
 
-export type Document = Omit<Schemas['Document'], 'condors'> & { condors: Condor[] }
-export type Condor = Schemas['Condor'] & { history?: History | null }
+export type Document = Schemas['Document']
+export type Condor = Schemas['Condor']
 export type Delta = Schemas['Delta']
+export type History = Schemas['History']
 export type Leg = Schemas['Leg']
 export type Quote = Schemas['Quote']
 export type Valuation = Schemas['Valuation']
@@ -13,12 +14,6 @@ export type Status = Schemas['Status']
 export type Notice = Schemas['Notice']
 export type Totals = Schemas['Totals']
 export type Unmatched = Schemas['Unmatched']
-
-/** The profit or loss of a condor over the session: seconds since 1970, and cents at each of them. */
-export interface History {
-  seconds: number[]
-  cents: number[]
-}
 
 /** An event of the stream, its data parsed. */
 export type StreamEvent =

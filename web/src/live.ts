@@ -56,7 +56,8 @@ export function createLive(since: number) {
 
   function show(next: Document) {
     if (next === document.value) return
-    if (document.value) {
+    // A daemon that has just been started holds nothing until it has read the account: what it finds then is not new.
+    if (document.value?.status.positions.readAt) {
       const came = next.condors.filter((condor) => !condors.has(condor.id))
       for (const condor of came) arrivals.set(condor.id, now.value)
     }

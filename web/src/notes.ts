@@ -1,5 +1,5 @@
 /** Decides what a card says beside its numbers, and how it looks: the first note gives the look. */
-import type { Condor, Leg } from './document'
+import type { Condor, Leg, Status } from './document'
 import { clock, signed, strike } from './format'
 import type { Shown } from './live'
 
@@ -21,18 +21,30 @@ const NEW_MS = 60_000
 
 export const legName = (leg: Leg) => `${strike(leg.strike)} ${leg.right}`
 
+/** Whether the numbers beside `notes` are of an earlier time, and nobody can tell how far they are from the present. */
+export const areOld = (notes: Note[]) => notes.some(({ look }) => look === 'lost' || look === 'halted' || look === 'stale')
+
 /** What is to be known of `condor` now, the most serious first. */
 export function notesOn(condor: Condor, around: Around): Note[] {
   const notes = [...lost(around), ...feed(around), ...legs(condor, around), ...values(condor, around), ...arrival(condor, around)]
   return notes.sort((one, other) => LOOKS.indexOf(one.look) - LOOKS.indexOf(other.look))
 }
 
-function lost(around: Around): Note[] {
+/** What is to be known of a condor that is not there. */
+export function absence(id: string, around: Pick<Shown, 'document' | 'link' | 'now'>): string {
+  // Before the account has been read it is not known what it holds.
+  const isRead = around.document?.status.positions.readAt
+  const said = isRead ? `No condor ${id} is held.` : 'Waiting for condord …'
+  const why = around.link.state === 'reconnecting' ? lost(around).map(({ text }) => ` ${text}.`) : []
+  return said + why.join('')
+}
+
+function lost(around: Pick<Shown, 'link' | 'now'>): Note[] {
   const { state, since } = around.link
   return state === 'open' ? [] : [{ look: 'lost', text: `No connection to condord since ${clock(since, around.now)}` }]
 }
 
-const FEED = { starting: 'starting', stale: 'silent', reconnecting: 'lost', halted: 'halted' }
+const FEED: Partial<Record<Status['state'], string>> = { stale: 'silent', reconnecting: 'lost' }
 
 function feed(around: Around): Note[] {
   const { status } = around
@@ -41,7 +53,7 @@ function feed(around: Around): Note[] {
     const opens = status.market.nextOpen
     return [{ look: 'closed', text: opens ? `Market closed, opens ${clock(opens, around.now)}` : 'Market closed' }]
   }
-  const text = `Feed ${FEED[status.state]} since ${clock(status.since, around.now)}`
+  const text = `Feed ${FEED[status.state] ?? status.state} since ${clock(status.since, around.now)}`
   const why = status.reason ? `: ${status.reason}` : ''
   return [{ look: status.state === 'halted' ? 'halted' : 'stale', text: text + why }]
 }

@@ -8,30 +8,31 @@ import type { Listener } from './connection'
 import type { Document, StreamEvent } from './document'
 import type { Environment } from './environment'
 import type { Link } from './live'
+import type { Patience } from './patience'
 
-type Message =
-  | { kind: 'hello' }
-  | { kind: 'event'; event: StreamEvent }
-  | { kind: 'link'; state: Link['state']; retryAt: number | null }
+type Told = { kind: 'event'; event: StreamEvent } | { kind: 'link'; state: Link['state']; retryAt: number | null }
+/** With whatever the leader tells goes its patience, which the others share; a tab of an older page does not tell it. */
+type Message = { kind: 'hello' } | (Told & { patienceMs?: number })
 
 /** As `connect`, which is given as a function of the listener; `current` is the document that this tab has. */
 export function share(
   name: string,
   connect: (listener: Listener) => () => void,
   current: () => Document | null,
-  patienceMs: number,
+  patience: Patience,
   listener: Listener,
   environment: Environment,
 ): () => void {
   if (!environment.locks) return connect(listener)
   const channel = environment.channel(name)
   const closing = new AbortController()
-  let link: Message = { kind: 'link', state: 'connecting', retryAt: null }
+  let link: Told = { kind: 'link', state: 'connecting', retryAt: null }
   let disconnect: (() => void) | null = null
   let release = () => {}
   let cancel = () => {}
 
-  const tell = (message: Message) => channel.postMessage(message)
+  const send = (message: Message) => channel.postMessage(message)
+  const tell = (told: Told) => send({ ...told, patienceMs: patience.ms })
   const both: Listener = {
     event(event) {
       listener.event(event)
@@ -50,10 +51,12 @@ export function share(
   }
 
   function follow(message: Message) {
+    if (message.kind === 'hello') return
+    patience.ms = message.patienceMs ?? patience.ms
     wait()
     if (message.kind === 'link') listener.link(message.state, message.retryAt)
     // What a newcomer is told, the others have.
-    if (message.kind === 'event' && !isKnown(message.event)) listener.event(message.event)
+    else if (!isKnown(message.event)) listener.event(message.event)
   }
 
   const isKnown = (event: StreamEvent) => event.event === 'snapshot' && event.id === current()?.version
@@ -61,14 +64,14 @@ export function share(
   /** A leader that says nothing for so long is cut off, or stopped by the browser. */
   function wait() {
     cancel()
-    cancel = environment.after(patienceMs, () => listener.link('reconnecting', null))
+    cancel = environment.after(patience.ms, () => listener.link('reconnecting', null))
   }
 
   channel.onmessage = ({ data }: MessageEvent<Message>) => {
     if (!disconnect) follow(data)
     else if (data.kind === 'hello') welcome()
   }
-  tell({ kind: 'hello' })
+  send({ kind: 'hello' })
   wait()
 
   environment.locks

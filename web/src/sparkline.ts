@@ -1,29 +1,55 @@
-/** Decides the line of a session: profit or loss over time, with the line of zero, into a box of so many units. */
+/**
+ * Decides the line of a session: profit or loss over time, into a box of so many units.
+ *
+ * The box is from the lowest to the highest value, as small moves of a large profit would not be seen beside zero. The
+ * daemon knows a point a minute; where some are missing the line has a hole, and is not guessed. It ends at the present
+ * where it is known up to there.
+ */
 import type { History } from './document'
+import { clock, signed } from './format'
 import { scale } from './scale'
 
 export interface Sparkline {
-  /** As the `points` of a polyline. */
-  points: string
-  /** Where zero is. */
-  zero: number
-  /** In dollars. */
-  low: number
-  high: number
+  /** As the `d` of a path. */
+  path: string
+  /** Where zero is, if it was there. */
+  zero: number | null
+  /** Since when it is and what has become of it; between which ends. */
+  texts: string[]
 }
 
-/** The line of `history`; null where two points are not known yet. */
-export function sparkline(history: History | null | undefined, width: number, height: number): Sparkline | null {
-  const { seconds, cents } = history ?? { seconds: [], cents: [] }
-  if (seconds.length < 2) return null
+/** Two points further apart than this are not joined. */
+const HOLE_SECONDS = 150
+
+/**
+ * The line of `history`, which older daemons do not send, up to `present` dollars at `now` if that is known; null where
+ * there is nothing to draw: a point alone is none.
+ */
+export function sparkline(
+  history: History | undefined,
+  present: number | null,
+  now: number,
+  width: number,
+  height: number,
+): Sparkline | null {
+  const { seconds, cents } = upTo(history, present, now)
+  const begin = seconds[0] ?? 0
   const low = Math.min(...cents)
   const high = Math.max(...cents)
-  const x = scale([seconds[0]!, seconds.at(-1)!], [1, width - 1])
-  const y = scale([Math.min(low, 0), Math.max(high, 0)], [height - 1, 1])
-  return {
-    points: cents.map((value, at) => `${x(seconds[at]!)},${y(value)}`).join(' '),
-    zero: y(0),
-    low: low / 100,
-    high: high / 100,
-  }
+  const x = scale([begin, seconds.at(-1) ?? 0], [1, width - 1])
+  const y = scale([low, high], [height - 1, 1])
+  const isJoined = (at: number) => seconds[at]! - (seconds[at - 1] ?? -Infinity) <= HOLE_SECONDS
+  const path = cents.map((value, at) => `${isJoined(at) ? 'L' : 'M'}${x(seconds[at]!)} ${y(value)}`).join('')
+  if (!path.includes('L')) return null
+  const [change, lowest, highest] = [cents.at(-1)! - cents[0]!, low, high].map((each) => signed(each / 100))
+  const texts = [`P/L since ${clock(begin * 1000, now)}: change ${change}`, `low ${lowest}, high ${highest}`]
+  return { path, zero: low <= 0 && high >= 0 ? y(0) : null, texts }
+}
+
+function upTo(history: History | undefined, present: number | null, now: number): History {
+  const { seconds, cents } = history ?? { seconds: [], cents: [] }
+  const last = seconds.at(-1)
+  const end = Math.max(last ?? 0, Math.floor(now / 1000))
+  if (present === null || last === undefined || end - last > HOLE_SECONDS) return { seconds, cents }
+  return { seconds: [...seconds, end], cents: [...cents, Math.round(present * 100)] }
 }

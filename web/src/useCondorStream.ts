@@ -9,16 +9,13 @@ import { connect, type Listener } from './connection'
 import type { Document, StreamEvent } from './document'
 import { browser, type Environment } from './environment'
 import { createLive, type Link, type Live, type Shown } from './live'
+import { Patience } from './patience'
 import { share } from './share'
 import { apply } from './stream'
-
-const PATIENCE_HEARTBEATS = 3
 
 export interface StreamOptions {
   /** Whether the tabs of this origin share one stream; where the browser has no locks, each has its own. */
   share?: boolean
-  /** The daemon's `server.heartbeat_seconds`. */
-  heartbeatSeconds?: number
   /** Clock, chance and connections, for tests. */
   environment?: Environment
 }
@@ -74,7 +71,7 @@ function detach(hub: Hub | undefined) {
 
 function createHub(address: string, options: StreamOptions, closed: () => void): Hub {
   const environment = options.environment ?? browser
-  const patienceMs = PATIENCE_HEARTBEATS * (options.heartbeatSeconds ?? 10) * 1000
+  const patience = new Patience()
   const { live, link, now, show } = createLive(environment.now())
   let current: Document | null = null
   let heardAt = environment.now()
@@ -121,9 +118,9 @@ function createHub(address: string, options: StreamOptions, closed: () => void):
     cancelTick = environment.after(1000, tick)
   }
 
-  const open = (to: Listener) => connect(address, current?.version ?? null, patienceMs, to, environment)
+  const open = (to: Listener) => connect(address, current?.version ?? null, patience, to, environment)
   const disconnect = options.share
-    ? share(`condord ${address}`, open, () => current, patienceMs, listener, environment)
+    ? share(`condord ${address}`, open, () => current, patience, listener, environment)
     : open(listener)
   tick()
 

@@ -1,9 +1,11 @@
 import { createApp, nextTick, shallowReactive, shallowRef, type App } from 'vue'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Condor, Document } from '../src/document'
 import IronCondorCard from '../src/IronCondorCard.vue'
+import source from '../src/IronCondorCard.vue?raw'
 import { createLive, type Live } from '../src/live'
-import { AS_OF, condor, document as account, quote, status, valuation } from './account'
+import { AS_OF, condor, document as account, quote, status, UNREAD, valuation } from './account'
+import { LOOKS } from './looks'
 
 const apps: App[] = []
 
@@ -35,9 +37,11 @@ const without = (missing: string[]) =>
     legs: condor().legs.map(({ symbol }) => ({ symbol, unrealizedPl: missing.includes(symbol) ? null : 10 })),
   })
 
+beforeEach(() => void vi.spyOn(console, 'warn'))
 afterEach(() => {
   for (const app of apps.splice(0)) app.unmount()
   vi.useRealTimers()
+  vi.restoreAllMocks()
 })
 
 describe('a card', () => {
@@ -85,20 +89,31 @@ describe('a card', () => {
     expect(host.querySelectorAll('svg')).toHaveLength(0)
   })
 
-  it('draws the session', () => {
-    const { host } = card(condor('SPY', { history: { seconds: [0, 60], cents: [-500, 1000] } }))
-    expect(host.querySelector('.condor-spark')!.getAttribute('aria-label')).toBe('P/L this session from −5.00 to +10.00')
+  it.each(LOOKS)('looks $look and says so: $says', async ({ look, isOld, says, condor: each, changes, link: state }) => {
+    const { host, link, words, look: seen } = card(each, changes)
+    link.value = { ...link.value, state }
+    await nextTick()
+    expect([seen(), words('li')]).toEqual([look, says])
+    // What is old is dimmed, whatever else is the matter; the last number stays.
+    expect(host.querySelector('article')!.hasAttribute('data-old')).toBe(isOld)
+    expect(words('.condor-pl b')).toEqual([look === 'incomplete' ? '—' : '▲ +155.00'])
   })
 
-  it.each(['halted', 'stale', 'reconnecting', 'starting', 'closed'] as const)(
-    'keeps the last number and says so in words when the feed is %s',
-    (state) => {
-      const { words, look } = card(condor(), { status: status({ state }) })
-      expect(look()).toBe(state === 'halted' || state === 'closed' ? state : 'stale')
-      expect(words('.condor-pl b')).toEqual(['▲ +155.00'])
-      expect(words('li')).toHaveLength(1)
-    },
-  )
+  it('names the time of the exchange since when a quote is unconfirmed', () => {
+    const [first] = condor().legs
+    const quotes = [quote(first!.symbol, { unconfirmed: true, time: '2026-11-20T19:31:02Z' })]
+    const { words } = card(condor('SPY', { valuation: valuation('x', { unconfirmed: true }) }), { quotes })
+    expect(words('li')).toEqual(['Unconfirmed since 14:31:02 EST'])
+  })
+
+  it('shows each notice on its legs, also where two say the same', async () => {
+    const notice = { code: 'brokenCondor' as const, text: 'legs went', symbols: [condor().legs[0]!.symbol], since: AS_OF }
+    const { words, show } = card(condor('SPY', { ambiguous: true }))
+    show(account('e-2', undefined, { status: status({ notices: [notice, { ...notice }] }) }))
+    await nextTick()
+    expect(words('li')).toEqual(['Broken: legs went', 'Broken: legs went'])
+    expect(console.warn).not.toHaveBeenCalled()
+  })
 
   it('looks lost when the daemon is, and well again after', async () => {
     const { link, look } = card()
@@ -121,8 +136,29 @@ describe('a card', () => {
     expect(words('li').at(-1)).toBe('New since 10:31:00 EST')
   })
 
-  it('waits for the daemon before it says that there is no such condor', () => {
-    expect(mount(createLive(0).live, 'SPY').words('article')).toEqual(['Waiting for condord …'])
+  it('is not new where the daemon has only been started anew', async () => {
+    const { live, link, show } = createLive(Date.parse(AS_OF))
+    link.value = { state: 'open', since: Date.parse(AS_OF), retryAt: null }
+    show(account('e-1'))
+    show(account('f-0', [], { status: status({ positions: UNREAD }) }))
+    show(account('f-1', undefined, { status: status({ positions: UNREAD }) }))
+    show(account('f-2'))
+    expect(mount(live, condor().id).look()).toBe('live')
+  })
+
+  it('waits for the daemon, and for what that reads, before it says that there is no such condor', async () => {
+    const { live, link, show } = createLive(Date.parse(AS_OF))
+    const { words } = mount(live, 'SPY')
+    expect(words('article')).toEqual(['Waiting for condord …'])
+    show(account('e-1', [], { status: status({ positions: UNREAD }) }))
+    await nextTick()
+    expect(words('article')).toEqual(['Waiting for condord …'])
+    show(account('e-2', []))
+    await nextTick()
+    expect(words('article')).toEqual(['No condor SPY is held.'])
+    link.value = { state: 'reconnecting', since: Date.parse(AS_OF), retryAt: null }
+    await nextTick()
+    expect(words('article')).toEqual(['No condor SPY is held. No connection to condord since 10:31:00 EST.'])
   })
 
   it('takes a store that has unwrapped the refs', () => {
@@ -146,6 +182,71 @@ describe('a card', () => {
     vi.advanceTimersByTime(400)
     expect(lit()).toEqual([])
     expect(await becomes(2.4)).toEqual([['2.40', 'down']])
+  })
+})
+
+describe('the session', () => {
+  const minute = (before: number) => Date.parse(AS_OF) / 1000 - before * 60
+  const session = { seconds: [minute(2), minute(1)], cents: [10_000, 12_000] }
+  const drawn = (host: HTMLElement) => host.querySelector('.condor-spark .condor-line')?.getAttribute('d')
+
+  it('is drawn up to the present profit or loss, and told', () => {
+    const { host, words } = card(condor('SPY', { history: session }))
+    expect(drawn(host)).toBe('M1 35L160 22.6L319 1')
+    const texts = ['P/L since 10:29:00 EST: change +55.00', 'low +100.00, high +155.00']
+    expect(host.querySelector('.condor-spark')!.getAttribute('aria-label')).toBe(texts.join(', '))
+    expect(words('.condor-card > small')).toEqual(texts)
+  })
+
+  it('moves with the ticks', async () => {
+    const { host, show } = card(condor('SPY', { history: session }))
+    show(account('e-2', [condor('SPY', { history: session, valuation: valuation('x', { unrealizedPl: 120 }) })]))
+    await nextTick()
+    expect(drawn(host)).toBe('M1 35L160 1L319 1')
+  })
+
+  it.each(['stale', 'halted', 'reconnecting', 'starting', 'closed'] as const)(
+    'ends with what is known while the feed is %s',
+    (state) => {
+      const { host } = card(condor('SPY', { history: session }), { status: status({ state }) })
+      expect(drawn(host)).toBe('M1 35L319 1')
+    },
+  )
+
+  it('ends with what is known without a connection, or a quote', async () => {
+    const { host, link } = card(condor('SPY', { history: session }))
+    link.value = { ...link.value, state: 'reconnecting' }
+    await nextTick()
+    expect(drawn(host)).toBe('M1 35L319 1')
+    const each = condor('SPY', { history: session, valuation: without([condor().legs[0]!.symbol]) })
+    expect(drawn(card(each).host)).toBe('M1 35L319 1')
+  })
+
+  it('is not drawn of an older daemon, which does not tell it', () => {
+    const { history: _, ...older } = condor()
+    const { host } = card(older as Condor)
+    expect(host.querySelector('.condor-spark')).toBeNull()
+    expect(host.querySelector('.condor-payoff')).not.toBeNull()
+  })
+})
+
+describe('the style', () => {
+  const style = source.slice(source.indexOf('<style>'))
+
+  it('lights up nothing for who wants no motion', () => {
+    const [calm, ...others] = style.split('@media not (prefers-reduced-motion: reduce) {')
+    expect([calm!.includes('data-flash'), others.length]).toEqual([false, 1])
+    expect(others[0]!.slice(0, others[0]!.indexOf('\n}')).match(/data-flash/g)).toHaveLength(style.match(/data-flash/g)!.length)
+  })
+
+  it('draws the charts in the colours that the system forces', () => {
+    const forced = style.slice(style.indexOf('@media (forced-colors: active)'))
+    for (const name of ['axis', 'mark', 'line', 'even', 'now']) expect(forced).toContain(`.condor-${name}`)
+  })
+
+  it('has something of its own for each look, and dims what is old', () => {
+    for (const look of ['closed', 'halted', 'broken', 'incomplete', 'new']) expect(style).toContain(`[data-look='${look}']`)
+    expect(style).toContain('.condor-card[data-old] {')
   })
 })
 

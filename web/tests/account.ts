@@ -3,6 +3,9 @@ import type { Condor, Document, Leg, Quote, Status, Totals, Valuation } from '..
 
 export const AS_OF = '2026-11-20T15:31:00Z'
 
+/** Of a daemon that has just been started. */
+export const UNREAD: Status['positions'] = { readAt: null, error: null, breaker: 'closed' }
+
 export function status(changes: Partial<Status> = {}): Status {
   return {
     state: 'live',
@@ -75,6 +78,7 @@ export function condor(root = 'SPY', changes: Partial<Condor> = {}): Condor {
     entrySource: 'orders',
     openedAt: null,
     realizedPl: 0,
+    history: { seconds: [], cents: [] },
     valuation: valuation(id, { legs: legs.map(({ symbol }) => ({ symbol, unrealizedPl: 38.75 })) }),
     ...changes,
   }

@@ -1,25 +1,67 @@
 import { describe, expect, it } from 'vitest'
+import type { History } from '../src/document'
 import { sparkline } from '../src/sparkline'
+
+/** Of the session that began at 09:30:00 EST on a Friday, minutes after which the points are, and their cents. */
+const BEGIN = Date.parse('2026-11-20T14:30:00Z') / 1000
+const history = (...points: [minute: number, cents: number][]): History => ({
+  seconds: points.map(([minute]) => BEGIN + minute * 60),
+  cents: points.map(([, cents]) => cents),
+})
+const line = (of: History | undefined, present: number | null = null, minute = 0) =>
+  sparkline(of, present, (BEGIN + minute * 60) * 1000, 102, 22)
 
 describe('the line of the session', () => {
   it('is not drawn before there are two points', () => {
-    expect(sparkline(undefined, 100, 20)).toBeNull()
-    expect(sparkline(null, 100, 20)).toBeNull()
-    expect(sparkline({ seconds: [60], cents: [100] }, 100, 20)).toBeNull()
+    expect(line(undefined)).toBeNull()
+    expect(line(history())).toBeNull()
+    expect(line(history(), 5)).toBeNull()
+    expect(line(history([1, 100]))).toBeNull()
   })
 
   it('goes over the width by time, and over the height by value', () => {
-    const line = sparkline({ seconds: [0, 60, 240], cents: [-1000, 1000, 0] }, 102, 22)!
-    expect(line.points).toBe('1,21 26,1 101,11')
-    expect(line.zero).toBe(11)
-    expect([line.low, line.high]).toEqual([-10, 10])
+    const { path, zero } = line(history([0, -1000], [1, 1000], [2, 0], [4, 0]))!
+    expect([path, zero]).toEqual(['M1 21L26 1L51 11L101 11', 11])
   })
 
-  it('has the line of zero at its edge where all was gain', () => {
-    expect(sparkline({ seconds: [0, 60], cents: [500, 1000] }, 102, 22)!.zero).toBe(21)
+  it('has the whole height for its moves, without zero where all was gain or loss', () => {
+    const { path, zero } = line(history([0, 48_400], [1, 48_500], [2, 48_450]))!
+    expect([path, zero]).toEqual(['M1 21L51 1L101 11', null])
+    expect(line(history([0, -500], [1, -400]))!.zero).toBeNull()
+    expect(line(history([0, 0], [1, -400]))!.zero).toBe(1)
   })
 
   it('is flat where nothing happened', () => {
-    expect(sparkline({ seconds: [0, 60], cents: [0, 0] }, 102, 22)!.points).toBe('1,11 101,11')
+    expect(line(history([0, 0], [1, 0]))!.path).toBe('M1 11L101 11')
+  })
+
+  it('has a hole where more than two points are missing', () => {
+    expect(line(history([0, 0], [2.5, 0], [5.1, 0], [6, 0], [10, 0]))!.path).toBe('M1 11L26 11M52 11L61 11M101 11')
+    expect(line(history([0, 0], [10, 0]))).toBeNull()
+  })
+
+  it('ends at the present', () => {
+    const { path, texts } = line(history([0, 0], [1, 1000]), 20, 2)!
+    expect(path).toBe('M1 21L51 11L101 1')
+    expect(texts).toEqual(['P/L since 09:30:00 EST: change +20.00', 'low 0.00, high +20.00'])
+  })
+
+  it('has with its first point and the present enough to begin', () => {
+    expect(line(history([0, 0]), 10, 1)!.path).toBe('M1 21L101 1')
+  })
+
+  it('is not drawn to a present that does not go on where it ends', () => {
+    const session = history([0, 0], [1, 1000])
+    expect(line(session, 20, 60 * 24 * 3)!.path).toBe('M1 21L101 1')
+  })
+
+  it('goes nowhere back where the clock of the reader is behind', () => {
+    expect(line(history([0, 0], [1, 1000]), 20, -5)!.path).toBe('M1 21L101 11L101 1')
+  })
+
+  it('is told by its change, its ends and since when', () => {
+    const session = history([0, -500], [1, -1500], [2, 1000])
+    expect(line(session, null, 3)!.texts).toEqual(['P/L since 09:30:00 EST: change +15.00', 'low −15.00, high +10.00'])
+    expect(line(session, null, 60 * 24)!.texts[0]).toBe('P/L since Fri, Nov 20, 09:30:00 EST: change +15.00')
   })
 })

@@ -33,6 +33,12 @@ const tick = (mark: number) => ({
   unmatched: [],
 })
 
+/** Some seconds pass, and a heartbeat comes. */
+function beat(tab: Tab, seconds: number) {
+  tab.world.pass(seconds * 1000)
+  tab.source.says('heartbeat', { asOf: new Date(tab.now()).toISOString() })
+}
+
 afterEach(() => {
   for (const scope of scopes.splice(0)) scope.stop()
 })
@@ -209,6 +215,8 @@ describe('the connection', () => {
 
   it('is taken for dead after three heartbeats of silence', () => {
     const { tab, live } = started()
+    beat(tab, 10)
+    beat(tab, 10)
     const heardAt = tab.now()
     tab.world.pass(29_999)
     expect(live.link.value.state).toBe('open')
@@ -218,20 +226,51 @@ describe('the connection', () => {
     expect(tab.sources).toHaveLength(2)
   })
 
-  it('lives on heartbeats alone', () => {
+  it.each([0.5, 10, 30])('lives on heartbeats alone, each %d s', (seconds) => {
     const { tab, live } = started()
-    for (let beat = 0; beat < 10; beat++) {
-      tab.world.pass(10_000)
-      tab.source.says('heartbeat', { asOf: new Date(tab.now()).toISOString() })
-    }
+    for (let count = 0; count < 10; count++) beat(tab, seconds)
     expect(live.link.value.state).toBe('open')
     expect(tab.sources).toHaveLength(1)
+  })
+
+  it('is opened anew once and again by a daemon whose heartbeats are rare, until they are known', () => {
+    const { tab } = started()
+    const opened: number[] = []
+    for (let minute = 0; minute < 30; minute++) {
+      for (let second = 0; second < 60; second++) {
+        tab.world.pass(1000)
+        if (tab.source.readyState === 0) tab.source.opens()
+      }
+      tab.source.says('heartbeat', { asOf: new Date(tab.now()).toISOString() })
+      opened.push(tab.sources.length)
+    }
+    expect(opened.at(-1)).toBe(2)
+  })
+
+  it('has time enough to come back, however short its heartbeats were', () => {
+    const { tab } = started()
+    for (let count = 0; count < 3; count++) beat(tab, 0.5)
+    tab.source.breaks()
+    tab.world.pass(34_999)
+    expect(tab.sources).toHaveLength(1)
+    tab.world.pass(501)
+    expect(tab.sources).toHaveLength(2)
+  })
+
+  it('has that time also where it had to be opened anew', () => {
+    const { tab } = started()
+    for (let count = 0; count < 3; count++) beat(tab, 0.5)
+    tab.source.fails()
+    tab.world.pass(500)
+    expect(tab.sources).toHaveLength(2)
+    tab.world.pass(34_999)
+    expect(tab.sources).toHaveLength(2)
   })
 
   it('is given up where it hangs before it has opened', () => {
     const tab = new Tab()
     const { live } = use(tab)
-    tab.world.pass(30_000)
+    tab.world.pass(35_000)
     expect(live.link.value.state).toBe('reconnecting')
     tab.world.pass(500)
     expect(tab.sources).toHaveLength(2)
@@ -302,6 +341,20 @@ describe('shared across tabs', () => {
     })
   })
 
+  it('the next tab has time enough to connect, however short the heartbeats were', () => {
+    const world = new World()
+    const [first, second] = [new Tab(world), new Tab(world)]
+    const leader = alone(first)
+    alone(second)
+    first.source.opens()
+    for (let count = 0; count < 3; count++) beat(first, 0.5)
+    leader.leave()
+    return Promise.resolve().then(() => {
+      world.pass(34_999)
+      expect(second.sources).toHaveLength(1)
+    })
+  })
+
   it('a tab says so when its leader says nothing any more', () => {
     const world = new World()
     const [first, second] = [new Tab(world), new Tab(world)]
@@ -309,10 +362,38 @@ describe('shared across tabs', () => {
     const { live } = alone(second)
     first.source.opens()
     first.source.says('snapshot', document('e-1'), 'e-1')
-    first.channel = () => ({ onmessage: null, postMessage: () => {}, close: () => {} })
-    for (let beat = 0; beat < 2; beat++) world.pass(10_000)
+    world.pass(34_999)
     expect(live.link.value.state).toBe('open')
-    world.pass(10_000)
+    first.stops()
+    world.pass(1)
+    expect(live.link.value.state).toBe('reconnecting')
+  })
+
+  it('all tabs have the patience of their leader, also those that came after it had learned it', () => {
+    const world = new World()
+    const [first, early, late] = [new Tab(world), new Tab(world), new Tab(world)]
+    alone(first)
+    const follower = alone(early).live
+    first.source.opens()
+    first.source.says('snapshot', document('e-1'), 'e-1')
+    for (let count = 0; count < 5; count++) beat(first, 30)
+    const newcomer = alone(late).live
+    first.stops()
+    world.pass(89_999)
+    expect([follower.link.value.state, newcomer.link.value.state]).toEqual(['open', 'open'])
+    world.pass(1)
+    expect([follower.link.value.state, newcomer.link.value.state]).toEqual(['reconnecting', 'reconnecting'])
+  })
+
+  it('a tab follows a leader of an older page, which tells less', () => {
+    const world = new World()
+    const [old, tab] = [new Tab(world), new Tab(world)]
+    void world.locks.request(`condord ${URL_OF_IT}`, { signal: new AbortController().signal }, () => new Promise(() => {}))
+    const { live } = alone(tab)
+    old.channel(`condord ${URL_OF_IT}`).postMessage({ kind: 'link', state: 'open', retryAt: null })
+    world.pass(34_999)
+    expect(live.link.value.state).toBe('open')
+    world.pass(1)
     expect(live.link.value.state).toBe('reconnecting')
   })
 

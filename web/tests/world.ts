@@ -117,6 +117,7 @@ export class Tab implements Environment {
   readonly asked: Headers[] = []
   locks: Locks | undefined
   private frames: (() => void)[] = []
+  private isStopped = false
 
   constructor(readonly world = new World()) {
     this.locks = world.locks
@@ -140,11 +141,16 @@ export class Tab implements Environment {
 
   now = () => this.world.time
   random = () => 0
-  after = (ms: number, call: () => void) => this.world.after(ms, call)
+  after = (ms: number, call: () => void) => this.world.after(ms, () => this.isStopped || call())
   channel = (name: string) => this.world.channel(name)
 
   frame(call: () => void) {
     this.frames.push(call)
+  }
+
+  /** The browser stops it, as it does with tabs in the background: it does nothing any more. */
+  stops() {
+    this.isStopped = true
   }
 
   /** The next painting. */

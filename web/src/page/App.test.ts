@@ -1,9 +1,10 @@
 import { createApp, nextTick, type App as Application } from 'vue'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { AS_OF, condor, document as account, status, totals, valuation } from '../../tests/account'
-import type { Condor, Document, Unmatched } from '../document'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { AS_OF, condor, document as account, status, totals, UNREAD, valuation } from '../../tests/account'
+import type { Condor, Document, Status, Unmatched } from '../document'
 import { createLive, type Link } from '../live'
 import App from './App.vue'
+import { PAUSE_MS as ANNOUNCE_MS } from './useAnnouncer'
 import { PAUSE_MS } from './useOrder'
 import { SHOWN_MS } from './useGap'
 
@@ -31,15 +32,20 @@ async function page(condors: Condor[], changes: Partial<Document> = {}) {
     names: () => cards().map((card) => card.dataset['condor']!.split('-')[0]),
     text: (selector: string) => texts(selector)[0],
     texts,
-    async choose(name: string, value: string) {
+    async choose(name: string, value = '') {
       const label = [...host.querySelectorAll('label')].find((each) => each.textContent!.trim().startsWith(name))!
       const control = label.querySelector<HTMLInputElement>('input, select')!
+      if (control.type === 'checkbox') return control.click(), nextTick()
       control.value = value
       control.dispatchEvent(new Event(control.tagName === 'SELECT' ? 'change' : 'input'))
       await nextTick()
     },
     async ticks(next: Condor[]) {
       shown(next)
+      await nextTick()
+    },
+    async shows(next: Condor[], others: Partial<Document> = {}) {
+      show(account(`e-${++version}`, next, others))
       await nextTick()
     },
     async passes(ms: number) {
@@ -81,6 +87,7 @@ beforeEach(() => history.replaceState(null, '', '/'))
 afterEach(() => {
   for (const app of apps.splice(0)) app.unmount()
   document.body.replaceChildren()
+  vi.restoreAllMocks()
 })
 
 describe('the page', () => {
@@ -96,9 +103,11 @@ describe('the page', () => {
     expect(text('.totals + .aside')).toBe('1 of 2 condors lacks a quote.')
   })
 
-  it('names the sum in the title of the tab', async () => {
-    await page([worth('A', 1)])
+  it('names the sum in the title of the tab, and says there when it is old', async () => {
+    const { links } = await page([worth('A', 1)])
     expect(document.title).toBe('▲ +155.00 · condord')
+    await links({ state: 'reconnecting', since: NOW, retryAt: null })
+    expect(document.title).toBe('(old) ▲ +155.00 · condord')
   })
 
   it('has one live region, for how things stand', async () => {
@@ -113,10 +122,104 @@ describe('the page', () => {
     expect(text('.notices li')).toBe('no orders Since 10:31:00 EST.')
   })
 
+  it('shows the same notice of two condors twice', async () => {
+    const warn = vi.spyOn(console, 'warn')
+    const notice = { code: 'brokenCondor' as const, text: 'a leg went', symbols: ['X'], since: AS_OF }
+    const { shows, texts } = await page([], { status: status({ notices: [{ ...notice, code: 'assignment' }] }) })
+    await shows([], { status: status({ notices: [notice, { ...notice, symbols: ['Y'] }] }) })
+    expect(texts('.notices li')).toHaveLength(2)
+    expect(warn).not.toHaveBeenCalled()
+  })
+
   it('says so where there is no condor', async () => {
     const { text, host } = await page([])
     expect(text('.empty')).toBe('The account holds no iron condor.')
     expect(host.querySelector('form')).toBeNull()
+  })
+
+  it('does not say so before the account has been read', async () => {
+    const { text } = await page([], { status: status({ state: 'starting', positions: UNREAD }) })
+    expect(text('.empty')).toBe('The account has not been read yet.')
+  })
+})
+
+describe('what has changed', () => {
+  const SAID = 'Total P/L +155.00. A Dec 18, 2026, 715 and 770, '
+  const seconds = async (passes: (ms: number) => Promise<void>, count: number) => {
+    for (let second = 0; second < count; second++) await passes(1000)
+  }
+
+  it('is not read aloud unless that is wanted', async () => {
+    const { passes, text, ticks } = await page([worth('A', 0)])
+    await ticks([worth('A', 100)])
+    await passes(ANNOUNCE_MS)
+    expect(text('[aria-live]')).toBeUndefined()
+  })
+
+  it('is read aloud at most once in ten seconds, from when that is wanted', async () => {
+    const { choose, passes, text, ticks } = await page([worth('A', 0)])
+    await ticks([worth('A', 100)])
+    await choose('Announce')
+    expect(location.hash).toBe('#announce=on')
+    await seconds(passes, 30)
+    expect(text('[aria-live]')).toBe('')
+    await ticks([worth('A', 200)])
+    await passes(1000)
+    expect(text('[aria-live]')).toBe(`${SAID}+200.00, up 100.00.`)
+    await ticks([worth('A', 300)])
+    await seconds(passes, 9)
+    expect(text('[aria-live]')).toBe(`${SAID}+200.00, up 100.00.`)
+    await ticks([worth('A', 400)])
+    await passes(1000)
+    expect(text('[aria-live]')).toBe(`${SAID}+400.00, up 200.00.`)
+    await choose('Announce')
+    expect(text('[aria-live]')).toBeUndefined()
+    expect(location.hash).toBe('')
+  })
+
+  it('goes on being read aloud in a page that is opened again', async () => {
+    history.replaceState(null, '', '/#announce=on')
+    const { host, passes, text, ticks } = await page([worth('A', 0)])
+    expect(host.querySelector<HTMLInputElement>('[type=checkbox]')!.checked).toBe(true)
+    await seconds(passes, 10)
+    await ticks([worth('A', 100)])
+    await passes(1000)
+    expect(text('[aria-live]')).toBe(`${SAID}+100.00, up 100.00.`)
+  })
+
+  it('is read aloud also after the clock was set back', async () => {
+    history.replaceState(null, '', '/#announce=on')
+    const { passes, text, ticks } = await page([worth('A', 0)])
+    await passes(-3_600_000)
+    await ticks([worth('A', 100)])
+    await passes(1000)
+    expect(text('[aria-live]')).toBe(`${SAID}+100.00, up 100.00.`)
+  })
+
+  it('is not that all is gone and comes again, where the daemon was started anew', async () => {
+    history.replaceState(null, '', '/#announce=on')
+    const { passes, shows, text } = await page([worth('A', 0)])
+    await seconds(passes, 10)
+    await shows([], { status: status({ positions: UNREAD }) })
+    await seconds(passes, 10)
+    await shows([worth('A', 0)])
+    await seconds(passes, 10)
+    expect(text('[aria-live]')).toBe('')
+  })
+})
+
+describe('an old tab', () => {
+  it('shows what it knows of what a newer daemon says', async () => {
+    const newer = { ...worth('A', 1), greeks: { delta: 0.1 }, valuation: { ...worth('A', 1).valuation, theta: 4 } }
+    const said = { ...status(), state: 'resting', source: 'paper-two', hints: ['of whatever kind'] } as unknown as Status
+    const { host, names, text } = await page([newer], { status: said, later: [] } as Partial<Document>)
+    expect(names()).toEqual(['A'])
+    expect(text('.condor-pl b')).toBe('▲ +1.00')
+    expect(text('.condor-notes')).toBe('Feed resting since 09:30:00 EST')
+    expect(text('[role=status]')).toContain('resting.')
+    expect(host.querySelector<HTMLElement>('.standing')!.dataset['tone']).toBe('bad')
+    expect(text('.standing')).toContain('paper-two, indicative feed')
+    expect(host.textContent).not.toContain('undefined')
   })
 })
 

@@ -20,12 +20,12 @@ describe('the address', () => {
   })
 
   it('keeps every other view', () => {
-    const view: View = { sort: 'breakeven', show: 'losing', find: 'a&b #1' }
+    const view: View = { sort: 'breakeven', show: 'losing', find: 'a&b #1', announce: 'on' }
     expect(fromHash(`#${toHash(view)}`)).toEqual(view)
   })
 
   it('is as usual where it makes no sense', () => {
-    expect(fromHash('#sort=constructor&show=&what=ever')).toEqual(USUAL)
+    expect(fromHash('#sort=constructor&show=&what=ever&announce=yes')).toEqual(USUAL)
   })
 })
 

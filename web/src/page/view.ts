@@ -1,5 +1,5 @@
 /**
- * Decides which condors are shown, and in which order.
+ * Decides which condors are shown, in which order, and whether they are read aloud.
  *
  * The view is kept in the address, after the `#`, so that it can be bookmarked; what is as usual is left out there. What
  * is not known comes last in any order.
@@ -26,9 +26,11 @@ export interface View {
   show: keyof typeof SHOWS
   /** Part of an underlying's symbol or of an id. */
   find: string
+  /** Whether changes of profit and loss are read aloud. */
+  announce: 'on' | 'off'
 }
 
-export const USUAL: View = { sort: 'days', show: 'all', find: '' }
+export const USUAL: View = { sort: 'days', show: 'all', find: '', announce: 'off' }
 
 /** The view that an address's hash names; what it does not name, or wrongly, is as usual. */
 export function fromHash(hash: string): View {
@@ -39,6 +41,7 @@ export function fromHash(hash: string): View {
     sort: isOneOf(SORTS, sort) ? sort : USUAL.sort,
     show: isOneOf(SHOWS, show) ? show : USUAL.show,
     find: said.get('find') ?? USUAL.find,
+    announce: said.get('announce') === 'on' ? 'on' : USUAL.announce,
   }
 }
 

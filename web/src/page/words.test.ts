@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { AS_OF, status } from '../../tests/account'
 import type { Status } from '../document'
 import type { Link } from '../live'
-import { gapSentence, sourceSentence, standing } from './words'
+import { gapSentence, sourceSentence, standing, title } from './words'
 
 const NOW = Date.parse(AS_OF)
 const OPEN: Link = { state: 'open', since: NOW - 60_000, retryAt: null }
@@ -51,6 +51,16 @@ describe('how things stand', () => {
 
   it('stays the same while nothing but time goes on', () => {
     expect(standing(CUT, status(), NOW + 30_000)).toEqual(standing(CUT, status(), NOW))
+  })
+})
+
+describe('the title of the tab', () => {
+  it('is the sum, with a word where its prices are old', () => {
+    expect(title(OPEN, null, '—')).toBe('condord')
+    expect(title(OPEN, status(), '▲ +1.00')).toBe('▲ +1.00 · condord')
+    expect(title(OPEN, status({ state: 'closed' }), '▲ +1.00')).toBe('▲ +1.00 · condord')
+    expect(title(OPEN, status({ state: 'stale' }), '▲ +1.00')).toBe('(old) ▲ +1.00 · condord')
+    expect(title(CUT, status(), '▲ +1.00')).toBe('(old) ▲ +1.00 · condord')
   })
 })
 

@@ -49,8 +49,16 @@ export function standing(link: Link, status: Status | null, now: number): Standi
     marketSentence(status, now),
     status.positions.error && `The account cannot be read: ${sentence(status.positions.error.text)}`,
   ]
-  const tone = status.positions.error ? 'bad' : TONES[status.state]
-  return { tone, headline: HEADLINES[status.state], details: details.filter((detail) => detail !== null) }
+  const tone = status.positions.error ? 'bad' : toneOf(status)
+  const headline = HEADLINES[status.state] ?? status.state
+  return { tone, headline, details: details.filter((detail) => detail !== null) }
+}
+
+/** The title of the tab: the sum, and whether its prices are old. */
+export function title(link: Link, status: Status | null, total: string): string {
+  if (!status) return 'condord'
+  const isOld = link.state === 'reconnecting' || toneOf(status) === 'bad'
+  return `${isOld ? '(old) ' : ''}${total} · condord`
 }
 
 /** What is said once the page hears the daemon again: from when until when it heard nothing. */
@@ -65,7 +73,12 @@ export function sourceSentence(status: Status): string {
     'alpaca-live': 'Alpaca live account',
     simulator: 'simulated account',
   }
-  return `${sources[status.source]}, ${status.feed} feed`
+  return `${sources[status.source] ?? status.source}, ${status.feed} feed`
+}
+
+/** A state that only a newer daemon knows is none to rely on. */
+function toneOf({ state }: Status): Tone {
+  return TONES[state] ?? 'bad'
 }
 
 function marketSentence({ market }: Status, now: number): string | null {

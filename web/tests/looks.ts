@@ -1,0 +1,59 @@
+/** Every look of a card, with what makes it and what it says. */
+import type { Condor, Document, Notice } from '../src/document'
+import type { Link } from '../src/live'
+import { AS_OF, condor, status, valuation } from './account'
+
+export interface Case {
+  look: string
+  isOld: boolean
+  says: string[]
+  condor: Condor
+  changes: Partial<Document>
+  link: Link['state']
+}
+
+const NOW = Date.parse(AS_OF)
+const PUT = condor().legs[0]!.symbol
+const BROKEN: Notice = { code: 'brokenCondor', text: 'two legs went', symbols: [PUT], since: AS_OF }
+
+const look = (look: string, isOld: boolean, says: string[], changes: Partial<Case> = {}): Case => ({
+  look,
+  isOld,
+  says,
+  condor: condor('SPY', { history: { seconds: [NOW / 1000 - 120, NOW / 1000 - 60], cents: [-500, 1000] } }),
+  changes: {},
+  link: 'open',
+  ...changes,
+})
+const feed = (state: 'stale' | 'reconnecting' | 'starting' | 'halted' | 'closed') => ({
+  changes: { status: status({ state, since: '2026-11-20T15:30:02Z', reason: state === 'closed' ? null : 'as is said' }) },
+})
+
+export const LOOKS: Case[] = [
+  look('live', false, []),
+  look('stale', true, ['Feed silent since 10:30:02 EST: as is said'], feed('stale')),
+  look('stale', true, ['Feed lost since 10:30:02 EST: as is said'], feed('reconnecting')),
+  look('stale', true, ['Feed starting since 10:30:02 EST: as is said'], feed('starting')),
+  look('stale', true, ['Unconfirmed'], { condor: condor('SPY', { valuation: valuation('x', { unconfirmed: true }) }) }),
+  look('halted', true, ['Feed halted since 10:30:02 EST: as is said'], feed('halted')),
+  look('closed', false, ['Market closed, opens Mon, Nov 23, 09:30:00 EST'], feed('closed')),
+  look('lost', true, ['No connection to condord since 10:31:00 EST'], { link: 'reconnecting' }),
+  look('broken', false, ['Broken: two legs went'], { changes: { status: status({ notices: [BROKEN] }) } }),
+  look('broken', true, ['Broken: two legs went', 'Feed silent since 10:30:02 EST: as is said'], {
+    changes: { status: { ...feed('stale').changes.status, notices: [BROKEN] } },
+  }),
+  look('incomplete', false, ['Leg missing: no quote for 705 put'], {
+    condor: condor('SPY', {
+      valuation: valuation('x', {
+        mark: null,
+        natural: null,
+        unrealizedPl: null,
+        naturalPl: null,
+        percentOfMaxProfit: null,
+        percentOfRisk: null,
+        missing: [PUT],
+        legs: condor().legs.map(({ symbol }) => ({ symbol, unrealizedPl: symbol === PUT ? null : 10 })),
+      }),
+    }),
+  }),
+]
