@@ -1,7 +1,17 @@
 import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vitest/config'
 
+const here = (path: string) => new URL(path, import.meta.url).pathname
+
 export default defineConfig({
   plugins: [vue()],
+  resolve: {
+    // What others import, from the sources.
+    alias: {
+      'condord-web/card.css': here('src/page/page.css'),
+      'condord-web/card': here('src/IronCondorCard.vue'),
+      'condord-web': here('src/index.ts'),
+    },
+  },
   test: { environment: 'happy-dom', include: ['tests/**/*.test.ts', 'src/page/**/*.test.ts'] },
 })
