@@ -22,7 +22,7 @@ def test_every_test_file_mirrors_a_module():
     strays = []
     for path in (ROOT / "tests").rglob("test_*.py"):
         place = path.relative_to(ROOT / "tests")
-        if place.parts[0] in {"e2e", "fuzz", "systemd"} or place.name in {
+        if place.parts[0] in {"browser", "e2e", "fuzz", "systemd"} or place.name in {
             "test_layers.py",
             "test_docs.py",
             "test_alpaca_clients.py",

@@ -24,7 +24,7 @@ WITHOUT = "CONDORD_WITHOUT_PAGE"
 NODE = (20, 19)
 COMMANDS = (("npm", "ci", "--include=dev"), ("npm", "run", "build:page"))
 PATIENCE_SECONDS = 600
-_NOT_SOURCES = {"node_modules", "dist", "__pycache__"}
+_NOT_SOURCES = {"node_modules", "dist", "screenshots", "__pycache__"}
 
 
 class PageHook(BuildHookInterface):

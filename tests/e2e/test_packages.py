@@ -73,7 +73,14 @@ def test_the_wheel_starts_with_one_command_and_names_this_version(wheel):
 
 def test_the_readme_links_to_nothing_that_a_package_index_has_not(wheel):
     told = wheel.read(f"condord-{__version__}.dist-info/METADATA").decode()
-    assert [target for target in re.findall(r"\]\(([^)]+)\)", told) if not target.startswith("https://")] == []
+    links = re.findall(r"(!?)\[[^\]]*\]\(([^)]+)\)", told)
+    assert [target for image, target in links if not image and not target.startswith("https://")] == []
+
+
+def test_the_pictures_of_the_readme_are_in_the_archive(archive):
+    pictures = set(re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text()))
+    assert len(pictures) == 2
+    assert pictures <= archive
 
 
 def test_the_archive_has_all_that_it_takes_to_test_it_measure_it_and_run_it(archive):

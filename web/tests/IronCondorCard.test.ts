@@ -59,14 +59,16 @@ describe('a card', () => {
   })
 
   it('has a row a leg, with its quote and what is odd about that', () => {
-    const [first, second] = condor().legs
+    const [first, second, third] = condor().legs
     const quotes = [
       quote(first!.symbol, { bid: 0, state: 'zeroBid' }),
       quote(second!.symbol, { unconfirmed: true }),
+      quote(third!.symbol, { ask: 0, mark: null, state: 'noAsk' }),
     ]
     const { words } = card(condor(), { quotes })
-    expect(words('tbody th')).toEqual(['+2 705 putno bid', '−2 715 putunconfirmed', '−2 770 callno quote', '+2 780 callno quote'])
+    expect(words('tbody th')).toEqual(['+2 705 putno bid', '−2 715 putunconfirmed', '−2 770 callno ask', '+2 780 callno quote'])
     expect(words('tbody tr:first-child td')).toEqual(['0.00', '2.66', '2.645', '+38.75'])
+    expect(words('tbody tr:nth-child(3) td')).toEqual(['2.63', '—', '—', '+38.75'])
     expect(words('tbody tr:last-child td')).toEqual(['—', '—', '—', '+38.75'])
   })
 

@@ -1,0 +1,47 @@
+"""Makes the pictures of the README: the page of the demo, light and dark, once its cards have a line to show.
+
+    .venv/bin/python -m tests.browser.screenshots
+
+They land in web/screenshots. The daemon adds a point a minute to each line, so this takes as many minutes as points.
+"""
+
+import argparse
+import shutil
+from contextlib import closing
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from tests.e2e.running import Program, fetch, until
+
+PLACE = Path(__file__).parents[2] / "web" / "screenshots"
+SIZE = {"width": 1080, "height": 1180}
+
+
+def main() -> None:
+    """Start the demo, wait, and take both."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--points", type=int, default=6, help="of each line before the pictures are taken")
+    points = parser.parse_args().points
+    PLACE.mkdir(exist_ok=True)
+    with closing(Program("start", "--demo", "--port", "0")) as demo:
+        url = demo.said(r"serves at (\S+)")[1]
+        until(lambda: _shortest_line(url) >= points, f"{points} points", patience=70 * (points + 1), pause=1)
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+            for scheme in ("light", "dark"):
+                page = browser.new_page(viewport=SIZE, color_scheme=scheme, reduced_motion="reduce")
+                page.goto(url)
+                page.wait_for_selector(".condor-spark")
+                page.screenshot(path=PLACE / f"{scheme}.png")
+            browser.close()
+        demo.stop()
+
+
+def _shortest_line(url: str) -> int:
+    condors = fetch(f"{url}/api/positions")[2]["condors"]
+    return min((len(condor["history"]["seconds"]) for condor in condors), default=0)
+
+
+if __name__ == "__main__":
+    main()

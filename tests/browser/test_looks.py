@@ -1,0 +1,292 @@
+"""The page can be read and used by all: by keyboard, on a phone, in the dark, with little sight, without motion."""
+
+import re
+import shutil
+import subprocess
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.conftest import ROOT, lacking
+from tests.browser.forwarder import Forwarder
+from tests.browser.visiting import has_cards, look, ticks
+
+pytestmark = pytest.mark.slow
+
+WIDE = {"width": 1280, "height": 4000}
+PHONE = {"width": 360, "height": 16_000}
+"""As high as the page, as a browser does not lay out cards that are out of sight."""
+IDS = "() => [...document.querySelectorAll('article[data-condor]')].map((card) => card.dataset.condor)"
+_FINDINGS = """async () => {
+    const { violations } = await axe.run(document, { resultTypes: ['violations'] })
+    return violations.flatMap((each) => each.nodes.map((node) => `${each.id}: ${node.target}: ${node.failureSummary}`))
+}"""
+FOCUSED = """() => {
+    const { activeElement: focused } = document
+    const words = [...(focused.closest('label')?.childNodes ?? [])].flatMap(({ data }) => data?.trim() || [])
+    return focused.dataset.condor ?? words[0] ?? focused.tagName
+}"""
+"""The card, or the words before the field, or at least the tag."""
+
+
+def findings(page, axe: str) -> list[str]:
+    """What axe finds fault with, in the light and in the dark."""
+    page.evaluate(axe)
+    found = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        found += [f"{scheme}: {finding}" for finding in page.evaluate(_FINDINGS)]
+    return found
+
+
+class TestByKeyboard:
+    @pytest.fixture
+    def page(self, still, visit):
+        page = visit(still.url, viewport={"width": 1280, "height": 900}).open()
+        has_cards(page)
+        return page
+
+    def test_tab_leads_to_the_filter_the_order_and_one_card(self, page):
+        ids, way = page.evaluate(IDS), []
+        while len(way) < 30 and way[-2:-1] != ids[:1]:
+            page.keyboard.press("Tab")
+            way.append(page.evaluate(FOCUSED))
+        places = [way.index(each) for each in ("Find", "Show", "Sort by", ids[0])]
+        assert places == sorted(places)
+        assert [each for each in way if each in ids] == ids[:1]
+
+    def test_arrows_lead_from_card_to_card(self, page):
+        ids = page.evaluate(IDS)
+        page.locator("article[data-condor]").first.focus()
+        for key, place in [("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("End", len(ids) - 1), ("Home", 0)]:
+            page.keyboard.press(key)
+            assert page.evaluate(FOCUSED) == ids[place]
+        across = "() => Math.round(document.activeElement.getBoundingClientRect().left)"
+        down = "() => document.activeElement.getBoundingClientRect().top + scrollY"
+        left, top = page.evaluate(across), page.evaluate(down)
+        page.keyboard.press("ArrowDown")
+        assert page.evaluate(across) == left
+        assert page.evaluate(down) > top
+        page.keyboard.press("ArrowUp")
+        assert page.evaluate(FOCUSED) == ids[0]
+
+    def test_the_card_with_the_focus_is_in_sight_and_has_a_ring(self, page):
+        page.locator("article[data-condor]").first.focus()
+        page.keyboard.press("End")
+        expect(page.locator("article[data-condor]:focus")).to_be_in_viewport()
+        assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+
+    @pytest.mark.parametrize(
+        "order", ["P/L, worst first", "P/L, best first", "days left", "nearness of a breakeven", "symbol"]
+    )
+    def test_cards_stand_in_the_order_of_the_documents_numbers(self, still, page, order):
+        page.get_by_label("Sort by").select_option(label=order)
+        page.wait_for_function("(order) => document.querySelector('form').innerText.includes(order)", arg=order)
+        document = still.condord.document()
+        rank = {
+            "P/L, worst first": lambda condor: condor["valuation"]["unrealizedPl"],
+            "P/L, best first": lambda condor: negative(condor["valuation"]["unrealizedPl"]),
+            "days left": lambda condor: condor["daysToExpiration"],
+            "nearness of a breakeven": lambda condor: negative(nearness(condor, document)),
+            "symbol": lambda condor: condor["underlying"],
+        }[order]
+        ranks = {condor["id"]: rank(condor) for condor in document["condors"]}
+        known = sorted((name for name in ranks if ranks[name] is not None), key=ranks.__getitem__)
+        wanted = known + [name for name in ranks if ranks[name] is None]
+        page.wait_for_function(f"(wanted) => ({IDS})().join() === wanted.join()", arg=wanted)
+
+    def test_filter_and_order_are_in_the_address_and_outlive_a_reload(self, still, page):
+        page.get_by_label("Find").fill("iwm")
+        page.get_by_label("Sort by").select_option(label="P/L, best first")
+        expect(page).to_have_url(re.compile(r"#sort=best&find=iwm$"))
+        held = [each["id"] for each in still.condord.document()["condors"]]
+        wanted = {name for name in held if name.startswith("IWM-")}
+        page.wait_for_function(
+            "(count) => document.querySelectorAll('article[data-condor]').length === count", arg=len(wanted)
+        )
+        page.reload()
+        has_cards(page)
+        assert set(page.evaluate(IDS)) == wanted
+        assert page.get_by_label("Find").input_value() == "iwm"
+        expect(page.locator("form")).to_contain_text(f"{len(wanted)} of {len(held)}")
+
+
+def negative(value: float | None) -> float | None:
+    return None if value is None else -value
+
+
+def nearness(condor: dict, document: dict) -> float | None:
+    """What the dearer of the two spreads costs, as a part of its width."""
+    marks = {quote["symbol"]: quote["mark"] for quote in document["quotes"]}
+    parts = []
+    for right in ("put", "call"):
+        low, high = (leg for leg in condor["legs"] if leg["right"] == right)
+        if marks[low["symbol"]] is None or marks[high["symbol"]] is None:
+            return None
+        parts.append(abs(marks[high["symbol"]] - marks[low["symbol"]]) / (high["strike"] - low["strike"]))
+    return max(parts)
+
+
+class TestOnAPhone:
+    @pytest.fixture
+    def page(self, still, visit):
+        page = visit(still.url, viewport=PHONE).open()
+        has_cards(page)
+        return page
+
+    def test_nothing_is_wider_than_the_screen(self, page):
+        assert page.evaluate("document.documentElement.scrollWidth") == 360
+        beyond = """() => [...document.querySelectorAll('body *')].filter((each) => {
+            const { left, right } = each.getBoundingClientRect()
+            return !each.parentElement.closest('.scrolls') && (left < 0 || right > 360)
+        }).map((each) => each.outerHTML.slice(0, 80))"""
+        assert page.evaluate(beyond) == []
+
+    def test_all_text_of_a_card_is_within_the_card_and_none_lies_on_another(self, page):
+        cut = """() => [...document.querySelectorAll('article[data-condor]')].flatMap((card) => {
+            const walker = document.createTreeWalker(card, NodeFilter.SHOW_TEXT)
+            const texts = []
+            while (walker.nextNode()) {
+                const range = document.createRange()
+                range.selectNodeContents(walker.currentNode)
+                const boxes = [...range.getClientRects()]
+                if (walker.currentNode.data.trim()) texts.push({ text: walker.currentNode.data, boxes, parent: walker.currentNode.parentElement })
+            }
+            const outside = texts.filter(({ boxes, parent }) => {
+                const edge = (parent.closest('svg') ?? card).getBoundingClientRect()
+                const isOut = (box) => box.left < edge.left - 1 || box.right > edge.right + 1 || box.top < edge.top - 1 || box.bottom > edge.bottom + 1
+                return !boxes.length || boxes.some(isOut)
+            })
+            const cross = (one, other) =>
+                Math.min(one.right, other.right) - Math.max(one.left, other.left) > 2 &&
+                Math.min(one.bottom, other.bottom) - Math.max(one.top, other.top) > 4
+            const over = texts.filter((one, at) => texts.slice(at + 1).some((other) => one.boxes.some((box) => other.boxes.some((there) => cross(box, there)))))
+            return [...outside.map(({ text }) => `${card.dataset.condor}: outside: ${text}`), ...over.map(({ text }) => `${card.dataset.condor}: overlaps: ${text}`)]
+        })"""
+        assert page.evaluate(cut) == []
+
+
+class TestColours:
+    GROUND = "() => getComputedStyle(document.body).backgroundColor"
+    CARD = "() => getComputedStyle(document.querySelector('article[data-condor]')).backgroundColor"
+
+    def test_the_ground_is_another_in_the_dark(self, still, visit):
+        visitor = visit(still.url, color_scheme="light")
+        page = visitor.open()
+        has_cards(page)
+        light = page.evaluate(self.GROUND), page.evaluate(self.CARD)
+        page.emulate_media(color_scheme="dark")
+        dark = page.evaluate(self.GROUND), page.evaluate(self.CARD)
+        assert [brightness(each) > 200 for each in light] == [True, True]
+        assert [brightness(each) < 60 for each in dark] == [True, True]
+
+    @pytest.mark.parametrize(("motion", "has_light"), [("no-preference", True), ("reduce", False)])
+    def test_numbers_flash_as_they_change_unless_motion_is_not_wanted(self, moving, visit, motion, has_light):
+        page = visit(moving.url, reduced_motion=motion).open()
+        ground = page.wait_for_function(
+            """() => {
+                const lit = document.querySelector('article[data-condor] [data-flash]')
+                return lit && getComputedStyle(lit).backgroundColor
+            }"""
+        ).json_value()
+        assert (ground != "rgba(0, 0, 0, 0)") == has_light
+
+    def test_with_forced_colours_cards_have_edges_and_text_of_the_forced_ones(self, still, visit, axe):
+        page = visit(still.url, viewport=WIDE, forced_colors="active").open()
+        has_cards(page)
+        assert page.evaluate("matchMedia('(forced-colors: active)').matches")
+        ink, ground, edge = page.evaluate(
+            """() => {
+                const { color, backgroundColor, borderTopStyle } = getComputedStyle(document.querySelector('article[data-condor]'))
+                return [color, backgroundColor, borderTopStyle]
+            }"""
+        )
+        assert abs(brightness(ink) - brightness(ground)) > 200
+        assert edge != "none"
+        assert findings(page, axe) == []
+
+
+def brightness(colour: str) -> float:
+    return sum(map(float, re.findall(r"[\d.]+", colour)[:3])) / 3
+
+
+class TestAxeFindsNothing:
+    @pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+    def test_on_the_page(self, still, visit, axe, viewport):
+        page = visit(still.url, viewport=viewport).open()
+        has_cards(page)
+        assert findings(page, axe) == []
+
+    def test_while_every_number_flashes(self, still, visit, axe):
+        page = visit(still.url, viewport=WIDE).open()
+        has_cards(page)
+        page.evaluate(
+            """() => document.querySelectorAll('article[data-condor] :is(b, dd, td)').forEach((each, at) => {
+                each.dataset.flash = at % 2 ? 'up' : 'down'
+            })"""
+        )
+        assert findings(page, axe) == []
+
+    def test_while_the_page_is_cut_off(self, still, visit, axe):
+        with closing(Forwarder(still.url)) as proxy:
+            page = visit(proxy.url, tolerates="Failed to load resource", viewport=WIDE).open()
+            has_cards(page)
+            proxy.cut()
+            look(page, "lost")
+            assert findings(page, axe) == []
+
+    def test_while_prices_are_old(self, wary, visit, axe):
+        wary.simulated.post("market", frozen=True)
+        page = visit(wary.url, viewport=WIDE).open()
+        look(page, "stale")
+        assert findings(page, axe) == []
+
+    def test_on_the_custom_element(self, still, visit, axe, element):
+        condor = still.condord.document()["condors"][0]
+        markup = f"""<!doctype html><html lang="en"><title>An element</title><script type="module" src="./card.js"></script>
+            <main><h1>An element</h1><iron-condor-card src="./api/stream" condor-id="{condor["id"]}"></iron-condor-card></main>"""
+        visitor = visit(f"{still.url}element", viewport=WIDE)
+        visitor.context.route("**/element", lambda route: route.fulfill(body=markup, content_type="text/html"))
+        visitor.context.route("**/card.js", lambda route: route.fulfill(path=element, content_type="text/javascript"))
+        page = visitor.open()
+        expect(page.locator("iron-condor-card article")).to_contain_text(condor["underlying"])
+        assert findings(page, axe) == []
+
+
+@pytest.fixture
+def element(tmp_path) -> Path:
+    """The custom element, made of these sources."""
+    if not (shutil.which("npx") and (ROOT / "web" / "node_modules").is_dir()):
+        lacking("node, and `npm ci` in web/ beforehand,")
+    command = [
+        "npx",
+        "vite",
+        "build",
+        "--config",
+        "vite.element.config.ts",
+        "--logLevel",
+        "error",
+        "--outDir",
+        tmp_path,
+    ]
+    subprocess.run(command, cwd=ROOT / "web", check=True)
+    return tmp_path / "iron-condor-card.js"
+
+
+def test_nothing_is_loaded_from_elsewhere_and_no_script_or_style_needs_an_exception(moving, visit):
+    visitor = visit(moving.url)
+    page = visitor.context.new_page()
+    broken = "window.broken = []; addEventListener('securitypolicyviolation', (event) => broken.push(event.violatedDirective))"
+    page.add_init_script(broken)
+    policy = page.goto(moving.url).header_value("content-security-policy")
+    assert "script-src 'self'; style-src 'self'" in policy
+    assert "unsafe" not in policy
+    ticks(page)
+    assert page.evaluate("broken") == []
+    assert visitor.foreign == []
+    assert {re.sub(r".*/", "", url) for url in visitor.requests} >= {"", "stream"}
+    assert page.evaluate(
+        "performance.getEntriesByType('resource').every(({ name }) => new URL(name).origin === origin)"
+    )
