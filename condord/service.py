@@ -203,7 +203,7 @@ class Service:
                 self._notifier.stopping()
                 for task in (supervising, *others):
                     task.cancel()
-                self._server.accept_no_more()  # who comes back at once after its bye would be refused
+                await self._server.accept_no_more()  # who comes back at once after its bye would be refused
                 await self.audience.say_bye("the daemon is stopping")
                 self._server.stop()
                 await asyncio.wait({serving, supervising})

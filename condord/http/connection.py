@@ -9,6 +9,7 @@ At each moment a connection is in one phase or none, and has one timer for it or
 
     head     the request's first byte, or the connection, has come, and its head has not ended    408
     body     the head has ended and the body has not                                              408, or the end
+    last     as head, while the server stops                                                      503, or the end
     idle     a request is answered and none has begun                                             the end
     unsent   an answer waits for a client that takes nothing of it                                a reset
     leaving  the client is refused, and may read why                                              a reset
@@ -40,7 +41,7 @@ RETRY_AFTER_SECONDS = 10
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
-Phase = Literal["head", "body", "idle", "unsent", "leaving"]
+Phase = Literal["head", "body", "last", "idle", "unsent", "leaving"]
 
 
 class Outlet(Protocol):
@@ -79,6 +80,7 @@ class Connection(H11Protocol):
         self._phase: Phase | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._unsent_bytes = 0
+        self._is_stopping = False
         self._is_leaving = False
         self._is_lost = False
         self.app = functools.partial(_introduce, self.app, self)
@@ -160,10 +162,12 @@ class Connection(H11Protocol):
             self._refuse_for_now()
 
     def shutdown(self) -> None:
-        """End, as the server stops: a request that has not come whole is refused, an answer is waited for a moment."""
+        """End, as the server stops: a request that may be on its way and an answer are waited for a moment."""
+        self._is_stopping = True
         if self._phase == "body":
-            self.refuse(503, "the daemon is stopping", {"Retry-After": str(RETRY_AFTER_SECONDS)})
-            self.transport.close()
+            self._refuse_and_close()
+        elif self._phase == "head":
+            self._step()
         else:
             super().shutdown()
             if self.outlet is None and not self.transport.is_closing():
@@ -174,6 +178,8 @@ class Connection(H11Protocol):
         if self._is_leaving:
             return
         super().data_received(data)
+        if self._is_stopping and self.cycle is not None:
+            self.cycle.keep_alive = False
         self._step()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's sentence; ours says more
@@ -218,6 +224,10 @@ class Connection(H11Protocol):
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         self.refuse(503, "there are as many connections as there may be; try again", headers)
 
+    def _refuse_and_close(self) -> None:
+        self.refuse(503, "the daemon is stopping", {"Retry-After": str(RETRY_AFTER_SECONDS)})
+        self.transport.close()
+
     def _part(self) -> None:
         """Let the client read what it was told: an end at once resets the connection if anything of it is unread."""
         self._is_leaving = True
@@ -237,7 +247,7 @@ class Connection(H11Protocol):
         if phase is not None:
             self._unsent_bytes = self.transport.get_write_buffer_size()
             self._timer = self.loop.call_later(self._seconds(phase), self._end, phase)
-        self._door.note(self, is_waiting=phase in ("head", "body", "idle"))
+        self._door.note(self, is_waiting=phase in ("head", "body", "last", "idle"))
 
     def _look(self) -> Phase | None:
         theirs = self.conn.their_state
@@ -250,7 +260,8 @@ class Connection(H11Protocol):
                 return "body"
             if theirs is h11.IDLE:
                 has_begun = self.cycle is None or self._inbound.waiting_bytes > 0
-                return "head" if has_begun else "idle"
+                is_last = has_begun and self._is_stopping
+                return "last" if is_last else "head" if has_begun else "idle"
         is_unsent = self.outlet is None and self.transport.get_write_buffer_size() > 0
         return "unsent" if is_unsent else None
 
@@ -260,6 +271,8 @@ class Connection(H11Protocol):
                 return self._limits.head_seconds
             case "body":
                 return self._limits.body_seconds
+            case "last":
+                return self._limits.last_seconds
             case "idle":
                 return self._limits.idle_seconds
             case "unsent":
@@ -275,7 +288,9 @@ class Connection(H11Protocol):
                 self.refuse(408, f"no request came within {self._limits.head_seconds:g} s")
             case "body":
                 self.refuse(408, f"the body did not end within {self._limits.body_seconds:g} s")
-            case "idle":
+            case "last" if self._inbound.waiting_bytes:
+                self._refuse_and_close()
+            case "last" | "idle":
                 self.timeout_keep_alive_handler()
             case "unsent":
                 if self.transport.get_write_buffer_size() >= self._unsent_bytes:

@@ -30,6 +30,8 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     """In which a client has to take something of an answer. Streams have their own such time."""
     leave_seconds: float = 1.0
     """In which a client may read why it was refused; an end at once would cost it what it has not read."""
+    last_seconds: float = 0.25
+    """In which a request that is on its way may come whole while the server stops."""
     others: int = 64
     """Connections beside those that the subscribers need."""
     leaving: int = 16

@@ -227,8 +227,13 @@ class Server(uvicorn.Server):
             listener.listen(BACKLOG)  # asyncio has made of it what it accepts at once
         self.is_serving.set()
 
-    def accept_no_more(self) -> None:
+    async def accept_no_more(self) -> None:
         """Leave who comes now to whoever listens next; those who are here stay."""
+        loop = asyncio.get_running_loop()
+        for listener in [listener for each in self.servers for listener in each.sockets]:
+            loop.remove_reader(listener)
+        # Who has been accepted in this turn has a transport in the next; asyncio would drop it with the listener.
+        await asyncio.sleep(0)
         for each in self.servers:
             each.close()
 

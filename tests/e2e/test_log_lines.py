@@ -29,7 +29,8 @@ STATE = "Option stream changed state"
 
 
 def said(caplog, level=logging.INFO):
-    return [(each.levelname, each.getMessage(), each.fields) for each in caplog.records if each.levelno >= level]
+    ours = [each for each in caplog.records if each.name.startswith("condord") and each.levelno >= level]
+    return [(each.levelname, each.getMessage(), each.fields) for each in ours]
 
 
 def test_a_breaker_tells_of_an_outage_once_and_how_long_it_lasted(caplog):

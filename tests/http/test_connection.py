@@ -224,6 +224,7 @@ LIMITS = Limits(
     idle_seconds=0.8,
     unsent_seconds=1.0,
     leave_seconds=0.3,
+    last_seconds=0.25,
     others=3,
     leaving=2,
 )
@@ -654,6 +655,44 @@ def test_a_server_that_stops_waits_for_no_stalled_client():
         await virtualtime.until(lambda: not house.connections, within=0.5)
 
     bounded(scene, room=10, head_seconds=50.0, idle_seconds=50.0, body_seconds=50.0, leave_seconds=50.0)
+
+
+@pytest.mark.parametrize("begun", [b"", b"G", GOOD[:-2]])
+def test_a_request_that_is_on_its_way_when_the_server_stops_is_answered_and_then_the_connection_ends(begun):
+    async def scene(house):
+        client = await house.send(begun)
+        await virtualtime.until(lambda: house.connections)
+        house.server.stop()
+        await virtualtime.settle(0.2)
+        await client.send(GOOD.removeprefix(begun) + GOOD)
+        assert (await client.read(Answer())).status == 200
+        with pytest.raises(EOFError):
+            await client.some()
+
+    bounded(scene)
+
+
+@pytest.mark.parametrize("begun", [b"G", HALF, GOOD[:-2]])
+def test_a_request_that_does_not_come_whole_while_the_server_stops_is_told_so(begun):
+    async def scene(house):
+        client = await house.send(begun)
+        await virtualtime.until(lambda: house.connections and house.connections[0]._inbound.waiting_bytes)
+        house.server.stop()
+        answer = await refused(client, 503)
+        assert answer.headers["retry-after"] == "10"
+
+    bounded(scene)
+
+
+def test_a_connection_without_a_request_ends_without_a_word_when_the_server_stops():
+    async def scene(house):
+        client = await house.send()
+        await virtualtime.until(lambda: house.connections)
+        house.server.stop()
+        with pytest.raises(EOFError):
+            await client.some()
+
+    bounded(scene)
 
 
 def test_a_client_that_resets_leaves_nothing_behind():

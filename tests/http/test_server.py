@@ -1,3 +1,4 @@
+import asyncio
 import resource
 import socket
 import stat
@@ -152,3 +153,29 @@ def test_an_inherited_socket_is_used_as_it_is(tmp_path):
         with listening(Address(host="", port=0, uds="/nowhere"), [inherited]) as listeners:
             assert listeners == [inherited]
         assert (tmp_path / "condord.sock").exists()
+
+
+@pytest.mark.parametrize("turns", range(5))
+def test_who_comes_as_it_stops_to_accept_is_answered_or_left_to_whoever_listens_next(turns):
+    async def app(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def main():
+        async with serving(app) as (server, port):
+            with server.servers[0].sockets[0].dup() as later, socket.create_connection(("127.0.0.1", port)) as client:
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                await server.accept_no_more()
+                client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                client.setblocking(False)
+                later.setblocking(False)
+                await virtualtime.settle(0.1)
+                try:
+                    heard = client.recv(100)
+                except BlockingIOError:
+                    with later.accept()[0] as left:
+                        heard = left.recv(100)
+                assert heard.startswith((b"HTTP/1.1 200 ", b"GET"))
+
+    virtualtime.run(main())

@@ -743,9 +743,10 @@ class TestTimeouts:
         assert bench(timeout_seconds=0.1, retries=0).fault().code == "timeout"
         assert time.monotonic() - began < 1.0
 
+    @pytest.mark.slow
     def test_a_timeout_is_tried_again(self, server, bench):
         server.script[POSITIONS] = [Stall(), Answer([ROW])]
-        made = bench(timeout_seconds=0.1)
+        made = bench(timeout_seconds=0.5)
         assert len(asyncio.run(made.rest.holdings()).options) == 1
         assert len(made.waits) == 1
 
@@ -757,15 +758,15 @@ class TestTimeouts:
     @pytest.mark.slow
     def test_a_body_that_drips_is_left_in_time_and_gives_its_thread_back(self, server, bench):
         server.script[POSITIONS] = [Drip()]
-        made = bench(timeout_seconds=0.15, retries=0, threads=1)
+        made = bench(timeout_seconds=0.3, retries=0, threads=1)
         assert made.fault().code == "timeout"
-        time.sleep(0.2)  # the thread may be in its last wait for a byte
+        time.sleep(0.4)  # the thread may be in its last wait for a byte
         assert asyncio.run(made.rest.clock()).is_open
 
     @pytest.mark.slow
     def test_calls_that_hang_hold_no_thread_for_good(self, server, bench):
         server.script[POSITIONS] = [HeadDrip()]
-        made = bench(timeout_seconds=0.1, retries=0, threads=1)
+        made = bench(timeout_seconds=0.3, retries=0, threads=1)
         for _ in range(3):
             assert made.fault().code == "timeout"
         assert asyncio.run(made.rest.clock()).is_open
