@@ -4,7 +4,7 @@ import type { Condor, Document } from '../src/document'
 import IronCondorCard from '../src/IronCondorCard.vue'
 import source from '../src/IronCondorCard.vue?raw'
 import { createLive, type Live } from '../src/live'
-import { AS_OF, condor, document as account, quote, status, UNREAD, valuation } from './account'
+import { AS_OF, condor, document as account, quote, status, UNREAD, valuation, without } from './account'
 import { LOOKS } from './looks'
 
 const apps: App[] = []
@@ -24,18 +24,6 @@ function card(each: Condor = condor(), changes: Partial<Document> = {}) {
   show(account('e-1', [each], changes))
   return { ...mount(live, each.id), live, link, show }
 }
-
-const without = (missing: string[]) =>
-  valuation(condor().id, {
-    mark: null,
-    natural: null,
-    unrealizedPl: null,
-    naturalPl: null,
-    percentOfMaxProfit: null,
-    percentOfRisk: null,
-    missing,
-    legs: condor().legs.map(({ symbol }) => ({ symbol, unrealizedPl: missing.includes(symbol) ? null : 10 })),
-  })
 
 beforeEach(() => void vi.spyOn(console, 'warn'))
 afterEach(() => {

@@ -104,3 +104,16 @@ export function document(version: string, condors: Condor[] = [condor()], change
   const quotes = condors.flatMap((each) => each.legs.map(({ symbol }) => quote(symbol)))
   return { version, asOf: AS_OF, status: status(), condors, unmatched: [], quotes, totals: totals(), ...changes }
 }
+
+/** Of a condor without quotes for the legs `missing`. */
+export const without = (missing: string[]): Valuation =>
+  valuation(condor().id, {
+    mark: null,
+    natural: null,
+    unrealizedPl: null,
+    naturalPl: null,
+    percentOfMaxProfit: null,
+    percentOfRisk: null,
+    missing,
+    legs: condor().legs.map(({ symbol }) => ({ symbol, unrealizedPl: missing.includes(symbol) ? null : 10 })),
+  })

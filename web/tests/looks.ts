@@ -1,7 +1,7 @@
 /** Every look of a card, with what makes it and what it says. */
 import type { Condor, Document, Notice } from '../src/document'
 import type { Link } from '../src/live'
-import { AS_OF, condor, status, valuation } from './account'
+import { AS_OF, condor, status, valuation, without } from './account'
 
 export interface Case {
   look: string
@@ -43,17 +43,6 @@ export const LOOKS: Case[] = [
     changes: { status: { ...feed('stale').changes.status, notices: [BROKEN] } },
   }),
   look('incomplete', false, ['Leg missing: no quote for 705 put'], {
-    condor: condor('SPY', {
-      valuation: valuation('x', {
-        mark: null,
-        natural: null,
-        unrealizedPl: null,
-        naturalPl: null,
-        percentOfMaxProfit: null,
-        percentOfRisk: null,
-        missing: [PUT],
-        legs: condor().legs.map(({ symbol }) => ({ symbol, unrealizedPl: symbol === PUT ? null : 10 })),
-      }),
-    }),
+    condor: condor('SPY', { valuation: without([PUT]) }),
   }),
 ]
