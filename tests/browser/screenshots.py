@@ -7,6 +7,7 @@ They land in web/screenshots. The daemon adds a point a minute to each line, so 
 
 import argparse
 import shutil
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -23,12 +24,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=6, help="of each line before the pictures are taken")
     points = parser.parse_args().points
+    if (program := shutil.which("chromium")) is None:
+        sys.exit("Chromium is needed, and is not here (Debian: chromium)")
     PLACE.mkdir(exist_ok=True)
     with closing(Program("start", "--demo", "--port", "0")) as demo:
         url = demo.said(r"serves at (\S+)")[1]
         until(lambda: _shortest_line(url) >= points, f"{points} points", patience=70 * (points + 1), pause=1)
         with sync_playwright() as playwright:
-            browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
+            browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
             for scheme in ("light", "dark"):
                 page = browser.new_page(viewport=SIZE, color_scheme=scheme, reduced_motion="reduce")
                 page.goto(url)

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tarfile
+import threading
 import zipfile
 from pathlib import Path, PurePosixPath
 from types import SimpleNamespace
@@ -119,7 +120,11 @@ def with_an_old_node(clone, monkeypatch):
     clone.has("node", "#!/bin/sh\necho v18.20.4\n")
 
 
-@pytest.mark.parametrize("lack", [without_node, without_npm, with_an_old_node])
+def with_a_node_of_another_machine(clone, monkeypatch):
+    clone.has("node", "\x7fELF")
+
+
+@pytest.mark.parametrize("lack", [without_node, without_npm, with_an_old_node, with_a_node_of_another_machine])
 class TestWithoutNode:
     def test_a_build_ends_with_one_line_that_names_the_way_round(self, clone, lack, monkeypatch):
         lack(clone, monkeypatch)
@@ -144,6 +149,47 @@ def test_a_page_that_is_not_wanted_is_not_built(clone, monkeypatch):
     monkeypatch.setenv(hook.WITHOUT, "1")
     assert clone.build() == []
     assert clone.asked == []
+
+
+@pytest.mark.parametrize("name", ["condord-web-0.1.0.tgz", ".index.html.swp", "README.md", "src/App.test.ts"])
+def test_what_the_page_is_not_made_of_is_no_reason_to_build_it_again(clone, name):
+    clone.build()
+    assert clone.asked
+    (clone.web / "src").mkdir()
+    (clone.web / name).write_text("")
+    clone.build()
+    assert clone.asked == []
+
+
+def test_an_editable_install_says_whether_it_goes_on_with_no_page_or_an_older_one(clone, monkeypatch):
+    monkeypatch.setenv(hook.WITHOUT, "1")
+    clone.build("editable")
+    monkeypatch.delenv(hook.WITHOUT)
+    clone.build()
+    (clone.web / "index.html").write_text("<p>new")
+    clone.lacks("node", monkeypatch)
+    clone.build("editable")
+    assert [warning.partition(":")[0] for warning in clone.warnings] == [
+        "condord is installed without its page",
+        "condord is installed with an older page",
+    ]
+
+
+def test_of_two_builds_at_once_one_waits_and_has_nothing_to_do(clone):
+    clone.has("npm", NPM.replace("exit 0", "sleep 0.2; exit 0"))
+    builds = [threading.Thread(target=clone.build) for _ in range(2)]
+    for build in builds:
+        build.start()
+    for build in builds:
+        build.join()
+    assert clone.asked == ["ci --include=dev", "run build:page"]
+
+
+def test_an_npm_that_cannot_be_run_is_named(clone, monkeypatch):
+    clone.has("npm", "#!/nowhere/interpreter\n")
+    monkeypatch.setenv("PATH", os.environ["PATH"].partition(":")[0])
+    with pytest.raises(SystemExit, match=r"npm ci.*cannot be run: No such file"):
+        clone.build()
 
 
 @pytest.mark.parametrize("command", ["ci", "run"])
