@@ -89,12 +89,14 @@ def _delta(data: bytes, screen: Screen) -> _Described:
 
 
 def _smaller_change(delta: wire.Delta) -> str:
-    """What changed where no condor did."""
+    """What changed where no condor did; nothing, for a client that came back and has missed nothing."""
     if delta.unmatched:
         return f"{len(delta.unmatched)} in no condor"
     if len(delta.quotes) == 1:
         return f"quote of {plain(delta.quotes[0].symbol)}"
-    return f"{len(delta.quotes)} quotes" if delta.quotes else "totals"
+    if delta.quotes:
+        return f"{len(delta.quotes)} quotes"
+    return "nothing new" if delta.totals is msgspec.UNSET else "totals"
 
 
 def _valuation(value: wire.Valuation, screen: Screen) -> str:

@@ -191,7 +191,7 @@ def _welcome(root: str, token: bytes) -> Response:
 
 
 def _unauthorized() -> Response:
-    detail = "a token is needed: Authorization: Bearer TOKEN"
+    detail = "the token is missing or wrong: send Authorization: Bearer TOKEN; a browser opens /?token=TOKEN once"
     return problem(401, detail, {"WWW-Authenticate": 'Bearer realm="condord"'})
 
 

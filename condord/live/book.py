@@ -96,10 +96,10 @@ class Book:
 
     def record(self, now_at: dt.datetime) -> bool:
         """Publish a point more of each condor's line; True if that made an event."""
-        if not self.trail.add([value for _, value in self._valuations.values()], now_at):
-            return False
-        self.edition.extend({name: self.trail.line(name) for name in self._valuations})
-        return True
+        grown = self.trail.add((value for _, value in self._valuations.values()), now_at)
+        if grown:
+            self.edition.extend(grown)
+        return bool(grown)
 
     def _take_due(self, now: float) -> Amendment | None:
         self._is_cut = False
@@ -123,6 +123,7 @@ class Book:
         grouping = self._grouping = reading.grouping
         self._max_losses_e4 = values.max_losses_e4(values.as_grouped(reading.positions, grouping))
         self._leftover_of = {left.position.symbol: left for left in grouping.unmatched}
+        self.trail.hold(grouping.condors)
         self._condors_of = {}
         for condor in grouping.condors:
             for leg in condor.legs:

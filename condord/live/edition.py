@@ -89,7 +89,7 @@ class Edition:
         self._epoch = epoch
         self._replay_size = replay_size
         self._snapshot_number = 0
-        self._history_number = 0
+        self._grown: dict[str, int] = {}
         self._status_number = 0
         self._totals_number = 0
         self._condors: dict[str, wire.Condor] = {}
@@ -115,6 +115,7 @@ class Edition:
         self.number += 1
         self._snapshot_number = self.number
         self._condors = {condor.id: condor for condor in condors}
+        self._grown = {}
         self._valuations.fill((condor.id, condor.valuation) for condor in self._condors.values())
         self._unmatched.fill((entry.symbol, entry) for entry in unmatched)
         self._quotes.fill((quote.symbol, quote) for quote in quotes)
@@ -137,8 +138,8 @@ class Edition:
     def extend(self, histories: Mapping[str, wire.History]) -> None:
         """Publish longer lines of condors that are there: one event, which only a snapshot can tell."""
         self.number += 1
-        self._history_number = self.number
         for identity, history in histories.items():
+            self._grown[identity] = self.number
             self._condors[identity] = msgspec.structs.replace(self._condors[identity], history=history)
 
     def touch(self, status: wire.Status) -> None:
@@ -174,9 +175,9 @@ class Edition:
         quotes = [self._quotes.entries[leg.symbol] for leg in condor.legs]
         return wire.OneCondor(as_of=now_at, condor=condor, quotes=quotes)
 
-    def needs_snapshot(self, since: int) -> bool:
+    def needs_snapshot(self, since: int, selection: Selection = EVERYTHING) -> bool:
         """Whether a client at event `since` cannot be brought up to date by a delta."""
-        return since < max(self._snapshot_number, self._history_number)
+        return since < self._snapshot_number or self._has_grown(since, selection)
 
     def delta(self, since: int, now_at: dt.datetime, selection: Selection = EVERYTHING) -> wire.Delta | None:
         """All changes after event `since` that `selection` shows, joined into one; None if there are none."""
@@ -214,7 +215,7 @@ class Edition:
             oldest_valuation_at=min(valued, default=None),
         )
 
-    def resume_from(self, version: str | None) -> int | str:
+    def resume_from(self, version: str | None, selection: Selection = EVERYTHING) -> int | str:
         """The event a client with `version` stands at, or the reason why it needs a snapshot."""
         if version is None:
             return "new"
@@ -228,9 +229,14 @@ class Edition:
             return "replayWindowPassed"
         if since < self._snapshot_number:
             return "positionsChanged"
-        if since < self._history_number:
+        if self._has_grown(since, selection):
             return "historyGrew"
         return since
+
+    def _has_grown(self, since: int, selection: Selection) -> bool:
+        """Whether `selection` shows a line that has grown after event `since`."""
+        names = self._grown if selection.is_everything else _common(selection.condors, self._grown)
+        return any(self._grown[name] > since for name in names)
 
     def _condor(self, identity: str) -> wire.Condor:
         valuation = self._valuations.entries[identity]

@@ -52,11 +52,10 @@ class Subscriber:
         """Whether nothing comes after the next `take`."""
         return self.farewell is not None
 
-    def begin(self, frame: Frame | None, reason: str | None) -> None:
-        """Start with `frame`, if there is one; `reason` why it is a snapshot and not what was missed."""
+    def begin(self, frame: Frame, reason: str | None) -> None:
+        """Start with `frame`; `reason` why it is a snapshot and not what was missed."""
         self._preface = (_RETRY,) if reason is None else (_RETRY, Frame(b": resync, %b\n\n" % reason.encode()))
-        if frame is not None:
-            self.ring.append(frame)
+        self.ring.append(frame)
 
     def take(self, now_at: Callable[[], dt.datetime]) -> bytes:
         """Everything that waits, joined for one write; empty if nothing does. The clock is read only if it is told."""
@@ -134,7 +133,7 @@ class Fanout:
         woken: list[Subscriber] = []
         for view in self._views.values():
             view.coalescer.offer(now)
-            if view.coalescer.take(now) or urgent or self._edition.needs_snapshot(view.number):
+            if view.coalescer.take(now) or urgent or self._edition.needs_snapshot(view.number, view.selection):
                 woken += self._advance(view, now, now_at)
         return woken
 
@@ -175,22 +174,19 @@ class Fanout:
         return self._snapshot(view, now_at)
 
     def _begin(self, subscriber: Subscriber, version: str | None, now_at: dt.datetime) -> None:
-        since = self._edition.resume_from(version)
+        since = self._edition.resume_from(version, subscriber.view.selection)
         if isinstance(since, int):
-            frame = self._caught_up(subscriber.view, since, now_at)
-            self.frames += bool(frame.raw)
-            subscriber.begin(frame if frame.raw else None, None)
-            return
-        if version is not None:
-            self._count_resync(since)
+            subscriber.begin(self._caught_up(subscriber.view, since, now_at), None)
+        else:
+            if version is not None:
+                self._count_resync(since)
+            subscriber.begin(self._snapshot(subscriber.view, now_at), None if version is None else since)
         self.frames += 1
-        subscriber.begin(self._snapshot(subscriber.view, now_at), None if version is None else since)
 
     def _advance(self, view: View, now: float, now_at: dt.datetime) -> list[Subscriber]:
         since, view.number = view.number, self._edition.number
-        frame = (
-            self._snapshot(view, now_at) if self._edition.needs_snapshot(since) else self._delta(view, since, now_at)
-        )
+        is_whole = self._edition.needs_snapshot(since, view.selection)
+        frame = self._snapshot(view, now_at) if is_whole else self._delta(view, since, now_at)
         if not frame.raw:
             return []
         view.coalescer.sent(now)
@@ -224,10 +220,15 @@ class Fanout:
         return firsts[None]
 
     def _caught_up(self, view: View, since: int, now_at: dt.datetime) -> Frame:
-        """What clients have missed that were at an event: many come back at once with the same."""
+        """What clients have missed that were at an event: many come back at once with the same.
+
+        Who has missed nothing is told that, so that nobody has to wait for a heartbeat to know it.
+        """
         firsts = self._firsts(view, now_at)
         if since not in firsts:
-            firsts[since] = self._delta(view, since, now_at)
+            delta = self._edition.delta(since, now_at, view.selection)
+            nothing = wire.Delta(as_of=now_at, quotes=[], valuations=[], unmatched=[])
+            firsts[since] = Frame(wire.frame("delta", delta or nothing, self._edition.version))
         return firsts[since]
 
     def _firsts(self, view: View, now_at: dt.datetime) -> dict[int | None, Frame]:

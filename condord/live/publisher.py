@@ -105,7 +105,7 @@ class Publisher:
                 has_moved = True
                 self.coalescer.sent(now)
                 self._published = heard
-        has_grown = self.book.trail.take(now) and self.book.record(now_at)
+        has_grown = self.book.trail.is_due(now) and self.book.record(now_at)
         if has_moved or has_grown:
             woken += self.fanout.publish(now, now_at)
         return woken + self.fanout.tick(now, now_at)

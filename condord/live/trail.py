@@ -1,8 +1,9 @@
 """Decides which points the line of a session has: the profit or loss of each condor, at most one a minute.
 
 Points are taken while the stream is live, which it is in market hours alone, of each condor whose profit or loss is
-known and confirmed; otherwise its line has a hole. The first point of another day at the exchange begins all lines
-anew, so that an evening still shows its session. The lines live in memory, for the condors held.
+known and confirmed; otherwise its line has a hole. A line is of one holding: a condor that is closed, or changes its
+quantity or its credit, leaves none to what has its name afterwards. The first point of another day at the exchange
+begins all lines anew, so that an evening still shows its session. They live in memory.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import datetime as dt
 from bisect import bisect_left
 from collections.abc import Iterable
 
+from condord.core.condor import Condor
 from condord.core.session import exchange_day
 from condord.core.valuation import Valuation
 from condord.live import wire
@@ -26,7 +28,14 @@ class Trail:
     def __init__(self) -> None:
         self.deadline: float | None = None
         self._lines: dict[str, wire.History] = {}
+        self._holdings: dict[str, tuple[int, int | None]] = {}
         self._day: dt.date | None = None
+
+    def hold(self, condors: Iterable[Condor]) -> None:
+        """These are held from now on: the lines of all others end."""
+        holdings = {condor.id: (condor.quantity, condor.credit_e4) for condor in condors}
+        before, self._holdings = self._holdings, holdings
+        self._lines = {name: line for name, line in self._lines.items() if holdings.get(name) == before.get(name)}
 
     def follow(self, now: float, *, is_live: bool) -> None:
         """From `now` on points may be taken, or not; the first one a step after that."""
@@ -35,28 +44,23 @@ class Trail:
         elif self.deadline is None:
             self.deadline = now + STEP_SECONDS
 
-    def take(self, now: float) -> bool:
-        """Whether points are due; they count as taken then."""
+    def is_due(self, now: float) -> bool:
+        """Whether it is time for points; then the next ones are due a step later."""
         if self.deadline is None or now < self.deadline:
             return False
         self.deadline = now + STEP_SECONDS
         return True
 
-    def add(self, held: Iterable[Valuation], now_at: dt.datetime) -> bool:
-        """Take a point of each of the condors held; False if there was none to take."""
-        profits = {value.id: _cents(value) for value in held}
-        if all(cents is None for cents in profits.values()):
-            return False
+    def add(self, values: Iterable[Valuation], now_at: dt.datetime) -> dict[str, wire.History]:
+        """Take a point of each of the condors held; the lines that have grown."""
+        points = {value.id: cents for value in values if (cents := _cents(value)) is not None}
         day = exchange_day(now_at)
-        lines = self._lines if day == self._day else {}
+        if points and day != self._day:
+            self._day, self._lines = day, {}
         second = int(now_at.timestamp())
-        self._day = day
-        self._lines = {
-            name: line if cents is None else _longer(line, second, cents)
-            for name, cents in profits.items()
-            for line in (lines.get(name, wire.History()),)
-        }
-        return True
+        grown = {name: _longer(self.line(name), second, cents) for name, cents in points.items()}
+        self._lines |= grown
+        return grown
 
     def line(self, name: str) -> wire.History:
         """The line of a condor; empty if it has none."""

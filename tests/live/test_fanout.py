@@ -42,10 +42,10 @@ def test_frames_that_wait_are_joined_for_one_write(house):
     assert kinds(events(subscriber.take(lambda: house.now_at))) == ["snapshot", "delta"]
 
 
-def test_a_client_that_has_the_newest_event_is_sent_nothing_but_the_retry(house):
-    subscriber = house.subscribe(EVERYTHING, version=house.edition.version)
-    assert subscriber.take(lambda: house.now_at) == RETRY
-    assert house.fanout.frames == 0
+def test_a_client_that_has_the_newest_event_is_told_so_at_once(house):
+    [(event, identity, data)] = house.take(house.subscribe(EVERYTHING, version=house.edition.version))
+    assert (event, identity) == ("delta", house.edition.version)
+    assert {name for name, value in data.items() if value} == {"asOf"}
 
 
 def test_a_client_that_missed_events_is_sent_one_delta_that_joins_them(house):

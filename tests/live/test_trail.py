@@ -5,11 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from condord.core import condor as cards
 from condord.core.valuation import Valuation
 from condord.live import wire
+from condord.live.edition import EVERYTHING, Selection
 from condord.live.trail import MOST_POINTS, STEP_SECONDS, Trail
 
-from .accounts import C650, EPOCH_AT, QQQ_ID, REPEATABLE, SPY_ID, House, position, spy, status, tick
+from .accounts import C640, C650, EPOCH_AT, QQQ_ID, REPEATABLE, SPY_ID, House, position, qqq, spy, status, tick
 from .clocks import at
 
 FIRST = int(EPOCH_AT.timestamp())
@@ -41,6 +43,7 @@ def points(trail, name=SPY_ID):
 @pytest.fixture
 def trail():
     made = Trail()
+    made.hold(cards.group((*spy(), *qqq())).condors)
     made.add([worth(1.5)], at(0))
     return made
 
@@ -52,7 +55,7 @@ def test_nothing_is_due_while_the_stream_is_not_live():
     trail = Trail()
     assert trail.deadline is None
     trail.follow(100.0, is_live=False)
-    assert not trail.take(1e9)
+    assert not trail.is_due(1e9)
 
 
 def test_the_first_point_is_due_a_minute_after_the_stream_went_live():
@@ -60,14 +63,14 @@ def test_the_first_point_is_due_a_minute_after_the_stream_went_live():
     trail.follow(100.0, is_live=True)
     trail.follow(130.0, is_live=True)
     assert trail.deadline == 100.0 + STEP_SECONDS
-    assert not trail.take(159.9)
-    assert trail.take(160.0)
+    assert not trail.is_due(159.9)
+    assert trail.is_due(160.0)
 
 
 def test_the_next_point_is_due_a_minute_after_the_last_however_late_that_was():
     trail = Trail()
     trail.follow(100.0, is_live=True)
-    trail.take(190.0)
+    trail.is_due(190.0)
     assert trail.deadline == 190.0 + STEP_SECONDS
 
 
@@ -93,24 +96,46 @@ def test_a_line_that_nothing_is_known_of_is_empty(trail):
 
 @pytest.mark.parametrize("value", [worth(None), worth(2.0, unconfirmed=True)])
 def test_an_unknown_or_unconfirmed_profit_is_a_hole_and_no_point(trail, value):
-    assert not trail.add([value], at(60))
-    assert trail.add([worth(3.0)], at(120))
+    assert trail.add([value], at(60)) == {}
+    assert trail.add([worth(3.0)], at(120)) == {SPY_ID: trail.line(SPY_ID)}
     assert points(trail) == [(0, 150), (120, 300)]
 
 
 def test_a_condor_without_a_point_keeps_its_line_when_another_gets_one(trail):
-    assert trail.add([worth(None), worth(7, name=QQQ_ID)], at(60))
+    assert trail.add([worth(None), worth(7, name=QQQ_ID)], at(60)).keys() == {QQQ_ID}
     assert points(trail) == [(0, 150)]
     assert points(trail, QQQ_ID) == [(60, 700)]
 
 
 def test_an_account_without_condors_has_no_points(trail):
-    assert not trail.add([], at(60))
+    assert trail.add([], at(60)) == {}
 
 
-def test_the_line_of_a_condor_that_is_no_longer_held_goes_with_the_next_point(trail):
-    trail.add([worth(7, name=QQQ_ID)], at(60))
+def test_every_condor_with_a_known_profit_gets_its_point(trail):
+    grown = trail.add([worth(2.5), worth(7, name=QQQ_ID)], at(60))
+    assert {name: line.cents for name, line in grown.items()} == {SPY_ID: [150, 250], QQQ_ID: [700]}
+
+
+@pytest.mark.parametrize(
+    "held",
+    [(), qqq(), spy(3), (*spy()[:3], position(C640, 2, 1.5))],
+    ids=["nothing", "another condor", "another quantity", "another credit"],
+)
+def test_what_a_condor_leaves_is_no_line_of_what_has_its_name_afterwards(trail, held):
+    trail.hold(cards.group(held).condors)
     assert points(trail) == []
+    trail.hold(cards.group((*spy(), *qqq())).condors)
+    assert points(trail) == []
+
+
+def test_a_condor_keeps_its_line_while_others_come_and_go(trail):
+    trail.hold(cards.group(spy()).condors)
+    trail.hold(cards.group((*spy(), *qqq())).condors)
+    assert points(trail) == [(0, 150)]
+
+
+def test_the_longest_session_is_whole():
+    assert MOST_POINTS >= 405  # 09:30 to 16:15
 
 
 def test_a_line_that_was_given_out_does_not_change_any_more(trail):
@@ -210,3 +235,17 @@ def test_an_account_without_a_known_profit_makes_no_events():
     version = house.edition.version
     house.wait(300)
     assert house.edition.version == version
+
+
+def test_a_point_reaches_those_who_see_its_line_and_nobody_else(house):
+    house.set_positions((*spy(), *qqq(), position(C650, 3, 0.40)))
+    version = house.edition.version
+    filters = (EVERYTHING, Selection(condors=frozenset([SPY_ID])), Selection(symbols=frozenset([C640])))
+    everybody, one, other = subscribers = [house.subscribe(each) for each in filters]
+    quiet = house.subscribe(Selection(condors=frozenset([QQQ_ID])))
+    for subscriber in (*subscribers, quiet):
+        house.take(subscriber)
+    house.wait(60)
+    assert [[name for name, _, _ in house.take(each)] for each in (everybody, one)] == [["snapshot"], ["snapshot"]]
+    assert [house.take(each) for each in (other, quiet)] == [[], []]
+    assert house.edition.resume_from(version, Selection(condors=frozenset([QQQ_ID]))) == int(version.split("-")[1])
