@@ -9,8 +9,8 @@ At each moment a connection is in one phase or none, and has one timer for it or
 
     head     the request's first byte, or the connection, has come, and its head has not ended    408
     body     the head has ended and the body has not                                              408, or the end
-    last     as head, while the server stops                                                      503, or the end
     idle     a request is answered and none has begun                                             the end
+    last     as head or idle, while the server stops                                              503, or the end
     unsent   an answer waits for a client that takes nothing of it                                a reset
     leaving  the client is refused, and may read why                                              a reset
     None     a request is being answered, or a stream has the connection and watches itself
@@ -41,7 +41,7 @@ RETRY_AFTER_SECONDS = 10
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
-Phase = Literal["head", "body", "last", "idle", "unsent", "leaving"]
+Phase = Literal["head", "body", "idle", "last", "unsent", "leaving"]
 
 
 class Outlet(Protocol):
@@ -166,20 +166,21 @@ class Connection(H11Protocol):
         self._is_stopping = True
         if self._phase == "body":
             self._refuse_and_close()
-        elif self._phase == "head":
-            self._step()
-        else:
+            return
+        if self._phase not in ("head", "idle"):
             super().shutdown()
-            if self.outlet is None and not self.transport.is_closing():
-                self.loop.call_later(self._limits.leave_seconds, self.drop)
+        self._leave_phase()  # whose time is another from now on
+        self._step()
 
     def data_received(self, data: bytes) -> None:
         """Read requests; what comes from a client that is refused is thrown away."""
         if self._is_leaving:
             return
         super().data_received(data)
-        if self._is_stopping and self.cycle is not None:
+        if self._is_stopping and self.cycle is not None and not self.cycle.response_started:
             self.cycle.keep_alive = False
+            asked = self.cycle.scope["headers"]
+            self.cycle.scope["headers"] = [*asked, (b"connection", b"close")]  # where uvicorn looks whether to say so
         self._step()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's sentence; ours says more
@@ -241,13 +242,17 @@ class Connection(H11Protocol):
         phase = self._look()
         if phase == self._phase:
             return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._phase, self._timer = phase, None
+        self._leave_phase()
+        self._phase = phase
         if phase is not None:
             self._unsent_bytes = self.transport.get_write_buffer_size()
             self._timer = self.loop.call_later(self._seconds(phase), self._end, phase)
-        self._door.note(self, is_waiting=phase in ("head", "body", "last", "idle"))
+        self._door.note(self, is_waiting=phase in ("head", "body", "idle"))
+
+    def _leave_phase(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._phase = self._timer = None
 
     def _look(self) -> Phase | None:
         theirs = self.conn.their_state
@@ -258,10 +263,11 @@ class Connection(H11Protocol):
         if not self.transport.is_closing():
             if theirs is h11.SEND_BODY:
                 return "body"
+            if theirs is h11.IDLE and self._is_stopping:
+                return "last"
             if theirs is h11.IDLE:
                 has_begun = self.cycle is None or self._inbound.waiting_bytes > 0
-                is_last = has_begun and self._is_stopping
-                return "last" if is_last else "head" if has_begun else "idle"
+                return "head" if has_begun else "idle"
         is_unsent = self.outlet is None and self.transport.get_write_buffer_size() > 0
         return "unsent" if is_unsent else None
 
@@ -271,18 +277,18 @@ class Connection(H11Protocol):
                 return self._limits.head_seconds
             case "body":
                 return self._limits.body_seconds
-            case "last":
-                return self._limits.last_seconds
             case "idle":
                 return self._limits.idle_seconds
+            case "last":
+                return self._limits.last_seconds
             case "unsent":
-                return self._limits.unsent_seconds
+                return self._limits.leave_seconds if self._is_stopping else self._limits.unsent_seconds
             case "leaving":
                 return self._limits.leave_seconds
 
     def _end(self, phase: Phase) -> None:
         """The time of `phase` is over."""
-        self._phase = self._timer = None
+        self._leave_phase()
         match phase:
             case "head":
                 self.refuse(408, f"no request came within {self._limits.head_seconds:g} s")
@@ -293,7 +299,7 @@ class Connection(H11Protocol):
             case "last" | "idle":
                 self.timeout_keep_alive_handler()
             case "unsent":
-                if self.transport.get_write_buffer_size() >= self._unsent_bytes:
+                if self._is_stopping or self.transport.get_write_buffer_size() >= self._unsent_bytes:
                     self.evict()
             case "leaving":
                 self.drop()

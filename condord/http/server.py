@@ -8,6 +8,7 @@ import errno
 import functools
 import logging
 import resource
+import select
 import socket
 import stat
 from collections.abc import Callable, Iterator, Sequence
@@ -228,9 +229,16 @@ class Server(uvicorn.Server):
         self.is_serving.set()
 
     async def accept_no_more(self) -> None:
-        """Leave who comes now to whoever listens next; those who are here stay."""
-        loop = asyncio.get_running_loop()
-        for listener in [listener for each in self.servers for listener in each.sockets]:
+        """Take in who has connected until now, and leave who comes later to whoever listens next."""
+        loop, waiting = asyncio.get_running_loop(), select.poll()
+        listeners = [listener for each in self.servers for listener in each.sockets]
+        for listener in listeners:
+            waiting.register(listener, select.POLLIN)
+        for _ in range(BACKLOG // ACCEPTED_AT_ONCE):
+            if not waiting.poll(0):
+                break
+            await asyncio.sleep(0)
+        for listener in listeners:
             loop.remove_reader(listener)
         # Who has been accepted in this turn has a transport in the next; asyncio would drop it with the listener.
         await asyncio.sleep(0)

@@ -513,7 +513,7 @@ def test_a_stream_whose_body_is_wrong_from_the_beginning_never_begins():
 def test_a_client_that_is_refused_reads_why_though_it_goes_on_sending():
     async def scene(house):
         client = await house.send(CHUNKED.replace(b"chunked", b"gzip"))
-        for _ in range(20):
+        for _ in range(10):
             await client.send(b"x" * 10_000)
             await virtualtime.settle()
         assert (await client.read(Answer())).status == 501
@@ -670,6 +670,38 @@ def test_a_request_that_is_on_its_way_when_the_server_stops_is_answered_and_then
             await client.some()
 
     bounded(scene)
+
+
+def test_a_client_that_asks_again_while_the_server_stops_is_answered_for_the_last_time():
+    async def scene(house):
+        client = await house.send(GOOD)
+        assert "connection" not in (await client.read(Answer())).headers
+        house.server.stop()
+        await virtualtime.settle(0.2)
+        await client.send(GOOD)
+        answer = await client.read(Answer())
+        assert (answer.status, answer.headers["connection"]) == (200, "close")
+        with pytest.raises(EOFError):
+            await client.some()
+
+    bounded(scene)
+
+
+def test_a_server_that_stops_gives_an_unread_answer_a_moment_to_be_taken():
+    async def scene(house):
+        client = await house.send(GOOD, receive_bytes=4096)
+        await virtualtime.until(lambda: house.connections and house.connections[0].transport.get_write_buffer_size())
+        house.server.stop()
+        await virtualtime.until(lambda: not house.connections, within=0.8)
+        with pytest.raises(ConnectionResetError):
+            await client.to_the_end()
+
+    bounded(scene, much)
+
+
+def test_the_bounds_of_a_stop_leave_room_in_the_five_seconds_that_it_may_take():
+    assert Limits().last_seconds <= 0.5
+    assert Limits().leave_seconds <= 1.0
 
 
 @pytest.mark.parametrize("begun", [b"G", HALF, GOOD[:-2]])

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import resource
 import socket
 import stat
@@ -155,14 +156,16 @@ def test_an_inherited_socket_is_used_as_it_is(tmp_path):
         assert (tmp_path / "condord.sock").exists()
 
 
+async def answering(_scope, _receive, send):
+    """An application that has nothing to say."""
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+    await send({"type": "http.response.body", "body": b""})
+
+
 @pytest.mark.parametrize("turns", range(5))
 def test_who_comes_as_it_stops_to_accept_is_answered_or_left_to_whoever_listens_next(turns):
-    async def app(_scope, _receive, send):
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
-        await send({"type": "http.response.body", "body": b""})
-
     async def main():
-        async with serving(app) as (server, port):
+        async with serving(answering) as (server, port):
             with server.servers[0].sockets[0].dup() as later, socket.create_connection(("127.0.0.1", port)) as client:
                 for _ in range(turns):
                     await asyncio.sleep(0)
@@ -177,5 +180,19 @@ def test_who_comes_as_it_stops_to_accept_is_answered_or_left_to_whoever_listens_
                     with later.accept()[0] as left:
                         heard = left.recv(100)
                 assert heard.startswith((b"HTTP/1.1 200 ", b"GET"))
+
+    virtualtime.run(main())
+
+
+def test_all_who_have_connected_when_it_stops_to_accept_are_answered():
+    async def main():
+        async with serving(answering) as (server, port), contextlib.AsyncExitStack() as stack:
+            opened = [socket.create_connection(("127.0.0.1", port)) for _ in range(10 * ACCEPTED_AT_ONCE)]
+            clients = [stack.enter_context(client) for client in opened]
+            await server.accept_no_more()
+            for client in clients:
+                client.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            await virtualtime.settle(0.1)
+            assert {client.recv(13) for client in clients} == {b"HTTP/1.1 200 "}
 
     virtualtime.run(main())
