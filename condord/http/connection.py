@@ -168,6 +168,7 @@ class Connection(H11Protocol):
             self._refuse_and_close()
             return
         if self._phase not in ("head", "idle"):
+            self._make_last()
             super().shutdown()
         self._leave_phase()  # whose time is another from now on
         self._step()
@@ -177,10 +178,8 @@ class Connection(H11Protocol):
         if self._is_leaving:
             return
         super().data_received(data)
-        if self._is_stopping and self.cycle is not None and not self.cycle.response_started:
-            self.cycle.keep_alive = False
-            asked = self.cycle.scope["headers"]
-            self.cycle.scope["headers"] = [*asked, (b"connection", b"close")]  # where uvicorn looks whether to say so
+        if self._is_stopping:
+            self._make_last()
         self._step()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - uvicorn's sentence; ours says more
@@ -224,6 +223,12 @@ class Connection(H11Protocol):
     def _refuse_for_now(self) -> None:
         headers = {"Retry-After": str(RETRY_AFTER_SECONDS)}
         self.refuse(503, "there are as many connections as there may be; try again", headers)
+
+    def _make_last(self) -> None:
+        """Let an answer that has not begun say that it is the last, by the header where uvicorn looks for that."""
+        if self.cycle is not None and not self.cycle.response_started:
+            self.cycle.keep_alive = False
+            self.cycle.scope["headers"] = [*self.cycle.scope["headers"], (b"connection", b"close")]
 
     def _refuse_and_close(self) -> None:
         self.refuse(503, "the daemon is stopping", {"Retry-After": str(RETRY_AFTER_SECONDS)})

@@ -51,13 +51,14 @@ def wanted(document: dict) -> dict:
     """What `read` has to find where this document is shown."""
     quotes = {quote["symbol"]: quote for quote in document["quotes"]}
     totals = document["totals"]
+    held = {condor["underlying"] for condor in document["condors"]}
     by_underlying = totals["byUnderlying"] if len(totals["byUnderlying"]) > 1 else []
     lack = "lacks" if totals["incomplete"] == 1 else "lack"
     return {
         "condors": {condor["id"]: _card(condor, quotes) for condor in document["condors"]},
         "totals": {
-            "P/L at mid": _profit(totals["unrealizedPl"]),
-            "Closed now": _profit(totals["naturalPl"]),
+            "P/L of condors": _profit(totals["unrealizedPl"]),
+            "Closed now, condors": _profit(totals["naturalPl"]),
             "Unmatched legs": _profit(totals["unmatchedPl"]),
             "Maximum loss": _money(totals["maxLoss"]),
         },
@@ -65,7 +66,12 @@ def wanted(document: dict) -> dict:
         if totals["incomplete"]
         else None,
         "underlyings": [
-            [each["underlying"], _profit(each["unrealizedPl"]), _money(each["maxLoss"])] for each in by_underlying
+            [
+                each["underlying"],
+                _profit(each["unrealizedPl"]) if each["underlying"] in held else UNKNOWN,
+                _money(each["maxLoss"]),
+            ]
+            for each in by_underlying
         ],
         "unmatched": [_unmatched(each) for each in document["unmatched"]],
     }

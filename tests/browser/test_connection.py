@@ -36,6 +36,10 @@ def ink(page) -> str:
     return liquid(page).locator("h2").evaluate("(heading) => getComputedStyle(heading).color")
 
 
+def colours(elements) -> set[str]:
+    return set(elements.evaluate_all("(all) => all.map((each) => getComputedStyle(each).color)"))
+
+
 def test_a_restart_of_the_daemon_is_told_and_overcome_and_the_gap_is_put_into_words(visit):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
@@ -61,9 +65,13 @@ class TestSilence:
         page = visit(wary.url).open()
         expect(liquid(page)).to_have_attribute("data-look", "live")
         bright = ink(page)
+        numbers = page.locator(".totals dd, .scrolls td")
+        assert numbers.count() > page.locator(".totals dd").count()
+        assert len(colours(numbers)) > 1
         wary.simulated.post("market", frozen=True)
         look(page, "stale")
         assert ink(page) != bright
+        assert len(colours(numbers)) == 1
         expect(standing(page)).to_contain_text("Prices are old.")
         last = read(page)
         assert all(re.search(r"\d", card["profit"][0]) for card in last["condors"].values())
@@ -132,13 +140,17 @@ def test_ten_tabs_share_one_stream_and_go_on_when_the_one_that_leads_is_closed(m
     assert sum(tab.evaluate("streams.length") for tab in tabs) == 1
 
 
+def token_file(folder, token: str) -> dict[str, str]:
+    path = folder / "token"
+    path.write_text(token)
+    path.chmod(0o600)
+    return {"CONDORD_SERVER_TOKEN_FILE": str(path), **QUICK}
+
+
 @pytest.fixture
 def guarded(tmp_path):
     """The address of a daemon that wants a token."""
-    path = tmp_path / "token"
-    path.write_text(TOKEN)
-    path.chmod(0o600)
-    told = {"CONDORD_SERVER_TOKEN_FILE": str(path), **QUICK}
+    told = token_file(tmp_path, TOKEN)
     with closing_program(Simulated()) as simulated, closing_program(Condord(simulated, **told)) as condord:
         yield f"{condord.url}/"
 
@@ -157,3 +169,19 @@ def test_a_page_needs_the_token_once_and_never_shows_it(guarded, visit):
     assert (cookie["httpOnly"], cookie["sameSite"]) == (True, "Strict")
     assert TOKEN not in cookie["value"] + page.url + page.content() + page.evaluate("document.cookie")
     assert [url for url in visitor.requests if TOKEN in url] == [f"{guarded}?token={TOKEN}"]
+
+
+def test_a_page_whose_token_is_no_longer_good_says_so(tmp_path, visit):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    with closing_program(Simulated()) as simulated:
+        with closing_program(Condord(simulated, "--port", port, **token_file(tmp_path, TOKEN))) as condord:
+            visitor = visit(f"{condord.url}/?token={TOKEN}", tolerates=FAILED_LOADS)
+            page = visitor.open()
+            ticks(page)
+            assert condord.stop() == 0
+            expect(standing(page)).to_contain_text("it goes on by itself")
+        with closing_program(Condord(simulated, "--port", port, **token_file(tmp_path, f"{TOKEN}-2"))):
+            expect(standing(page)).to_contain_text("The daemon asks for its token.", timeout=15_000)
+            expect(standing(page)).not_to_contain_text("it goes on by itself")
+            assert sum(url.endswith("/api/status") for url in visitor.requests) == 1

@@ -687,6 +687,25 @@ def test_a_client_that_asks_again_while_the_server_stops_is_answered_for_the_las
     bounded(scene)
 
 
+def test_an_answer_that_has_not_begun_when_the_server_stops_says_that_it_is_the_last():
+    begin = asyncio.Event()
+
+    async def app(_scope, _receive, send):
+        await begin.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def scene(house):
+        client = await house.send(GOOD)
+        await virtualtime.until(lambda: house.connections and house.connections[0].cycle)
+        house.server.stop()
+        await virtualtime.settle(0.2)
+        begin.set()
+        assert (await client.read(Answer())).headers["connection"] == "close"
+
+    bounded(scene, app)
+
+
 def test_a_server_that_stops_gives_an_unread_answer_a_moment_to_be_taken():
     async def scene(house):
         client = await house.send(GOOD, receive_bytes=4096)
