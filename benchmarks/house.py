@@ -7,10 +7,12 @@ import datetime as dt
 import os
 from collections.abc import Iterable, Mapping
 
+import msgspec
+
 from condord import config, service
 from condord.core.occ import parse
 from condord.core.position import Position
-from condord.live import render
+from condord.live import render, wire
 from condord.live.account import Account
 from condord.live.book import Book
 from condord.live.coalescer import Coalescer
@@ -87,6 +89,13 @@ def option_stream(url: str, symbols: Iterable[str], desk, kind: type[OptionStrea
     return stream
 
 
+def live_status() -> wire.Status:
+    """That of a stream and an account that are well."""
+    unread = render.unread_status("simulator", "indicative", utc_now())
+    read = msgspec.structs.replace(unread.positions, read_at=utc_now())
+    return msgspec.structs.replace(unread, state="live", positions=read)
+
+
 class Feed:
     """What stands in the supervisor's place; `run` is for those who know what there is to feed `desk` with."""
 
@@ -106,8 +115,8 @@ class Feed:
         return asyncio.get_running_loop().time()
 
     def status(self):
-        """What can be trusted: nobody has asked."""
-        return render.unread_status("simulator", "indicative", utc_now())
+        """What can be trusted: all of it."""
+        return live_status()
 
     def stuck(self, _now: float) -> None:
         """Why it makes no progress: it does."""

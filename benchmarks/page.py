@@ -7,9 +7,10 @@ Both pages follow the same daemon at its fastest window, one after the other, ea
                delta. It shows the same numbers in the same table, without the drawings, the flashes and the filters.
 
 The daemon is that of `service.run`; in the supervisor's place something hands the desk a quote for one leg of each
-condor, once a window. `renderer` is the CPU time of all threads of the process that has the page, as a share of a core;
-`main thread` that of its tasks, as the browser counts them. `deltas/s` says whether a page falls behind. How soon the
-first card is there is measured on `condord start --demo`, from the navigation on, in a browser without a cache.
+condor, once a window. Every card has the line of a whole session. `renderer` is the CPU time of all threads of the
+process that has the page, as a share of a core; `main thread` that of its tasks, as the browser counts them. `deltas/s`
+says whether a page falls behind. How soon the first card is there is measured on `condord start --demo`, from the
+navigation on, in a browser without a cache.
 
 It needs Chromium (Debian: chromium) and Playwright, which the development requirements bring.
 
@@ -21,6 +22,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import datetime as dt
 import re
 import shutil
 import statistics
@@ -29,10 +31,12 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
+import msgspec
 from playwright.sync_api import Browser, CDPSession, Page, Playwright, sync_playwright
 
 WINDOW_MS = 50
 WARM_MS = 2000
+SESSION_MINUTES = 390
 MOST_OF_A_CORE = 0.5
 FIRST_CARD_SECONDS = 1.0
 CARD = "article"
@@ -128,11 +132,23 @@ def serve(condors: int) -> None:
             self.desk.set_positions(house.positions(held))
             symbols = list(held)
             self._offer(symbols, 0)
+            self.desk.set_status(house.live_status())
+            self._draw()
             number = 0
             while True:
                 await asyncio.sleep(WINDOW_MS / 1e3)
                 number += 1
                 self._offer(symbols[number % 4 :: 4], number)
+
+        def _draw(self) -> None:
+            """A session of a whole day on every card."""
+            book = self.desk._publisher.book  # noqa: SLF001 - what the clock would do in a day
+            values = [value for _, value in book._valuations.values()]  # noqa: SLF001 - as above
+            for minute in range(SESSION_MINUTES):
+                at = house.utc_now() - dt.timedelta(minutes=SESSION_MINUTES - minute)
+                wavy = [msgspec.structs.replace(each, unrealized_e4=10_000 * (7 * minute % 97)) for each in values]
+                book.trail.add(wavy, at)
+            book.edition.extend({value.id: book.trail.line(value.id) for value in values})
 
         def _offer(self, symbols: list[str], number: int) -> None:
             at = house.utc_now()
