@@ -8,7 +8,7 @@ export default defineConfig({
   resolve: {
     // What others import, from the sources.
     alias: {
-      'condord-web/card.css': here('src/page/page.css'),
+      'condord-web/card.css': here('src/IronCondorCard.vue?vue&type=style&index=0&lang.css'),
       'condord-web/card': here('src/IronCondorCard.vue'),
       'condord-web': here('src/index.ts'),
     },

@@ -14,12 +14,20 @@ from condord.http.openapi import document
 sys.stdout.buffer.write(msgspec.json.encode(document(ROUTES, __version__)))
 `
 
+const python = process.env.PYTHON ?? '.venv/bin/python'
+
 async function read(source) {
-  if (!source) return execFileSync(process.env.PYTHON ?? '.venv/bin/python', ['-c', PRINT], { cwd: clone, encoding: 'utf8' })
+  if (!source) return execFileSync(python, ['-c', PRINT], { cwd: clone, encoding: 'utf8' })
   if (/^https?:/.test(source)) return (await fetch(source)).text()
   return readFileSync(source, 'utf8')
 }
 
+function stop(error) {
+  if (error.syscall !== `spawnSync ${python}`) throw error
+  console.error(`npm run types: no ${python} in the clone; make it, or name a running daemon's /openapi.json or a file`)
+  process.exit(1)
+}
+
 const [source, output = target] = process.argv.slice(2)
-const types = await openapiTS(await read(source), { defaultNonNullable: false })
+const types = await openapiTS(await read(source).catch(stop), { defaultNonNullable: false })
 writeFileSync(output, HEADER + astToString(types))

@@ -4,6 +4,7 @@
  * A browser's EventSource comes back by itself where the server ends the stream, and gives up for good where the answer
  * is none of a stream: 401, 503, a proxy's 502. Then a new one is opened, with growing waits, and told in its address
  * where to go on, as it would send no header. So it is where a stream stands open and says nothing, not even heartbeats.
+ * The link is open from the first event on, with which the daemon answers at once, also who has missed nothing.
  */
 import type { StreamEvent } from './document'
 import type { Environment, Source } from './environment'
@@ -35,6 +36,7 @@ export function connect(
 ): () => void {
   let version = from
   let failures = 0
+  let isHeard = false
   let source: Source
   let cancel = () => {}
 
@@ -42,13 +44,11 @@ export function connect(
     const address = new URL(url)
     if (version) address.searchParams.set('lastEventId', version)
     const opened = (source = environment.open(address.href))
-    opened.addEventListener('open', () => {
-      failures = 0
-      wait()
-      listener.link('open', null)
-    })
+    // That is an answer and no more: a proxy may keep for long what the daemon says.
+    opened.addEventListener('open', wait)
     opened.addEventListener('error', () => {
       if (opened.readyState === CLOSED) return reopen()
+      isHeard = false
       patience.wasCut()
       wait()
       listener.link('reconnecting', null)
@@ -70,7 +70,10 @@ export function connect(
     const event = { event: name, id: version, data } as StreamEvent
     patience.heard(event)
     wait()
+    failures = 0
     listener.event(event)
+    if (!isHeard && name !== 'bye') listener.link('open', null)
+    isHeard = name !== 'bye'
   }
 
   /** Nothing more for so long, and the stream is opened anew. */
@@ -84,6 +87,7 @@ export function connect(
 
   function reopen() {
     close()
+    isHeard = false
     patience.wasCut()
     const longest = Math.min(FIRST_WAIT_MS * 2 ** failures++, LONGEST_WAIT_MS)
     const waitMs = longest * (0.5 + environment.random() / 2)

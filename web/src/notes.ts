@@ -1,5 +1,5 @@
 /** Decides what a card says beside its numbers, and how it looks: the first note gives the look. */
-import type { Condor, Leg, Status } from './document'
+import type { Condor, Leg, Quote, Status } from './document'
 import { clock, signed, strike } from './format'
 import type { Shown } from './live'
 
@@ -7,6 +7,8 @@ import type { Shown } from './live'
 const LOOKS = ['lost', 'halted', 'broken', 'incomplete', 'stale', 'closed', 'new', 'notice'] as const
 
 export type Look = (typeof LOOKS)[number]
+
+const OLD: Look[] = ['lost', 'halted', 'stale']
 
 export interface Note {
   look: Look
@@ -22,7 +24,7 @@ const NEW_MS = 60_000
 export const legName = (leg: Leg) => `${strike(leg.strike)} ${leg.right}`
 
 /** Whether the numbers beside `notes` are of an earlier time, and nobody can tell how far they are from the present. */
-export const areOld = (notes: Note[]) => notes.some(({ look }) => look === 'lost' || look === 'halted' || look === 'stale')
+export const areOld = (notes: Note[]) => notes.some(({ look }) => OLD.includes(look))
 
 /** What is to be known of `condor` now, the most serious first. */
 export function notesOn(condor: Condor, around: Around): Note[] {
@@ -58,31 +60,40 @@ function feed(around: Around): Note[] {
   return [{ look: status.state === 'halted' ? 'halted' : 'stale', text: text + why }]
 }
 
+const broken = (text: string): Note => ({ look: 'broken', text: `Broken: ${text}` })
+
 function legs(condor: Condor, { status }: Around): Note[] {
-  const symbols = new Set(condor.legs.map((leg) => leg.symbol))
-  const notices = (status?.notices ?? []).filter((notice) => notice.symbols.some((symbol) => symbols.has(symbol)))
-  const problems = condor.legs.flatMap((leg) => (leg.problem ? [`${legName(leg)}: ${leg.problem}`] : []))
-  const broken = notices.filter((notice) => notice.code === 'brokenCondor').map((notice) => notice.text)
-  const other = notices.filter((notice) => notice.code !== 'brokenCondor').map((notice) => notice.text)
+  const notices = status?.notices.filter(({ symbols }) => condor.legs.some(({ symbol }) => symbols.includes(symbol))) ?? []
+  const problems = condor.legs.filter((leg) => leg.problem)
   return [
-    ...[...broken, ...problems].map((text): Note => ({ look: 'broken', text: `Broken: ${text}` })),
-    ...other.map((text): Note => ({ look: 'notice', text })),
+    ...notices.map(({ code, text }) => (code === 'brokenCondor' ? broken(text) : ({ look: 'notice', text } as const))),
+    ...problems.map((leg) => broken(`${legName(leg)}: ${leg.problem}`)),
   ]
 }
+
+/** Such quotes have no mid of their own; at those that are crossed nobody could close. */
+const LAST_GOOD: Partial<Record<Quote['state'], string>> = { stub: 'stub quote', crossed: 'crossed, no price to close at' }
 
 function values(condor: Condor, around: Around): Note[] {
   const { missing, unconfirmed, plBounds } = condor.valuation
   const notes: Note[] = []
   if (missing.length) {
-    const names = condor.legs.filter((leg) => missing.includes(leg.symbol)).map(legName)
+    const names = condor.legs.filter(({ symbol }) => missing.includes(symbol)).map(legName)
     const bounds = plBounds ? `; P/L from ${signed(plBounds.low)} to ${signed(plBounds.high)}` : ''
     notes.push({ look: 'incomplete', text: `Leg missing: no quote for ${names.join(', ')}${bounds}` })
   }
+  const positions = around.status?.positions
+  if (positions?.error && positions.readAt) {
+    notes.push({ look: 'notice', text: `The account cannot be read; last read at ${clock(positions.readAt, around.now)}` })
+  }
+  const times: number[] = []
+  for (const leg of condor.legs) {
+    const quote = around.quotes.get(leg.symbol)
+    if (quote?.unconfirmed && quote.time) times.push(Date.parse(quote.time))
+    const why = quote?.mark != null && LAST_GOOD[quote.state]
+    if (why) notes.push({ look: 'notice', text: `Mid of ${legName(leg)} is its last good one: ${why}` })
+  }
   if (unconfirmed) {
-    const times = condor.legs.flatMap((leg) => {
-      const quote = around.quotes.get(leg.symbol)
-      return quote?.unconfirmed && quote.time ? [Date.parse(quote.time)] : []
-    })
     const since = times.length ? ` since ${clock(Math.min(...times), around.now)}` : ''
     notes.push({ look: 'stale', text: `Unconfirmed${since}` })
   }

@@ -2,7 +2,8 @@
  * Lets the tabs of one origin share one stream, as a browser opens no more than six to a server of HTTP/1.1.
  *
  * Who holds the lock of this name leads: it has the connection, and tells the others on a channel what it hears. When
- * its tab goes, the browser gives the lock to the next one, which goes on from the version that it has.
+ * its tab goes, the browser gives the lock to the next one, which goes on from the version that it has and tells it to
+ * all: who has just come may have asked the one that was leaving.
  */
 import type { Listener } from './connection'
 import type { Document, StreamEvent } from './document'
@@ -26,7 +27,9 @@ export function share(
   if (!environment.locks) return connect(listener)
   const channel = environment.channel(name)
   const closing = new AbortController()
-  let link: Told = { kind: 'link', state: 'connecting', retryAt: null }
+  /** What was last told of the link, by whoever led then. */
+  let link: Told | null = null
+  let isAsked = false
   let disconnect: (() => void) | null = null
   let release = () => {}
   let cancel = () => {}
@@ -47,16 +50,30 @@ export function share(
   function welcome() {
     const data = current()
     if (data) tell({ kind: 'event', event: { event: 'snapshot', id: data.version, data } })
-    tell(link)
+    if (link) tell(link)
+  }
+
+  /** Events say nothing to who has no document; whoever leads now has one, and is asked for it once a heartbeat. */
+  function ask({ event }: StreamEvent) {
+    if (event === 'heartbeat') isAsked = false
+    if (event === 'snapshot' || isAsked || current()) return
+    isAsked = true
+    send({ kind: 'hello' })
   }
 
   function follow(message: Message) {
     if (message.kind === 'hello') return
     patience.ms = message.patienceMs ?? patience.ms
     wait()
-    if (message.kind === 'link') listener.link(message.state, message.retryAt)
+    if (message.kind === 'link') return followLink(message)
+    ask(message.event)
     // What a newcomer is told, the others have.
-    else if (!isKnown(message.event)) listener.event(message.event)
+    if (!isKnown(message.event)) listener.event(message.event)
+  }
+
+  function followLink(told: Told & { kind: 'link' }) {
+    link = told
+    listener.link(told.state, told.retryAt)
   }
 
   const isKnown = (event: StreamEvent) => event.event === 'snapshot' && event.id === current()?.version
@@ -64,7 +81,7 @@ export function share(
   /** A leader that says nothing for so long is cut off, or stopped by the browser. */
   function wait() {
     cancel()
-    cancel = environment.after(patience.ms, () => listener.link('reconnecting', null))
+    cancel = environment.after(patience.ms, () => followLink({ kind: 'link', state: 'reconnecting', retryAt: null }))
   }
 
   channel.onmessage = ({ data }: MessageEvent<Message>) => {
@@ -78,6 +95,7 @@ export function share(
     .request(name, { signal: closing.signal }, () => {
       cancel()
       disconnect = connect(both)
+      welcome()
       return new Promise<void>((resolve) => (release = resolve))
     })
     .catch(() => {}) // Closed while it waited.

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { createApp, nextTick, shallowReactive, shallowRef, type App } from 'vue'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Condor, Document } from '../src/document'
@@ -183,9 +184,14 @@ describe('the session', () => {
   it('is drawn up to the present profit or loss, and told', () => {
     const { host, words } = card(condor('SPY', { history: session }))
     expect(drawn(host)).toBe('M1 35L160 22.6L319 1')
-    const texts = ['P/L since 10:29:00 EST: change +55.00', 'low +100.00, high +155.00']
+    const texts = ['P/L by the minute since 10:29:00 EST: change +55.00', 'low +100.00, high +155.00']
     expect(host.querySelector('.condor-spark')!.getAttribute('aria-label')).toBe(texts.join(', '))
     expect(words('.condor-card > small')).toEqual(texts)
+  })
+
+  it('does not fill its box where it hardly moved for what the condor may earn', () => {
+    const { host } = card(condor('SPY', { history: { ...session, cents: [15_500, 15_400] } }))
+    expect(drawn(host)).toBe('M1 16.7L160 19.3L319 16.7')
   })
 
   it('moves with the ticks', async () => {
@@ -223,6 +229,18 @@ describe('the session', () => {
 describe('the style', () => {
   const style = source.slice(source.indexOf('<style>'))
 
+  it('takes its colours from above, in light and dark, and hides none of them', () => {
+    const dark = style.indexOf('@media (prefers-color-scheme: dark)')
+    for (const name of ['ground', 'ink', 'soft', 'rule', 'gain', 'loss'])
+      for (const part of [style.slice(0, dark), style.slice(dark)]) expect(part).toContain(`var(--condor-${name}, #`)
+    expect(style).not.toMatch(/--condor-\w+:/)
+  })
+
+  it('has in the README the colours that it takes', () => {
+    const told = new Set(readFileSync('README.md', 'utf8').match(/--condor-\w+/g))
+    expect([...told].sort()).toEqual([...new Set(style.match(/--condor-\w+/g))].sort())
+  })
+
   it('lights up nothing for who wants no motion', () => {
     const [calm, ...others] = style.split('@media not (prefers-reduced-motion: reduce) {')
     expect([calm!.includes('data-flash'), others.length]).toEqual([false, 1])
@@ -231,7 +249,9 @@ describe('the style', () => {
 
   it('draws the charts in the colours that the system forces', () => {
     const forced = style.slice(style.indexOf('@media (forced-colors: active)'))
-    for (const name of ['axis', 'mark', 'line', 'even', 'now']) expect(forced).toContain(`.condor-${name}`)
+    for (const name of ['ink', 'soft', 'rule']) expect(forced).toContain(`--_${name}: CanvasText`)
+    const drawn = style.slice(style.indexOf('.condor-gains'), style.indexOf('@media')).match(/(?:fill|stroke): .*/g)
+    expect(drawn!.filter((each) => !/var\(--_\w+\)|none/.test(each))).toEqual([])
   })
 
   it('has something of its own for each look, and dims what is old', () => {
@@ -241,9 +261,10 @@ describe('the style', () => {
 })
 
 describe('the address of a card', () => {
-  it('may change', async () => {
+  it('may change, which lights up none of the other numbers', async () => {
     const { live, show } = createLive(Date.parse(AS_OF))
-    show(account('e-1', [condor('SPY'), condor('QQQ')]))
+    const other = condor('QQQ', { credit: 9.99, valuation: valuation('x', { unrealizedPl: -5 }) })
+    show(account('e-1', [condor('SPY'), other]))
     const id = shallowRef(condor('SPY').id)
     const host = document.createElement('div')
     const { h } = await import('vue')
@@ -253,5 +274,6 @@ describe('the address of a card', () => {
     id.value = condor('QQQ').id
     await nextTick()
     expect(host.querySelector('h2')!.textContent).toBe('QQQ')
+    expect(host.querySelectorAll('[data-flash]')).toHaveLength(0)
   })
 })

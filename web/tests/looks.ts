@@ -42,6 +42,11 @@ export const LOOKS: Case[] = [
   look('broken', true, ['Broken: two legs went', 'Feed silent since 10:30:02 EST: as is said'], {
     changes: { status: { ...feed('stale').changes.status, notices: [BROKEN] } },
   }),
+  look('notice', false, ['The account cannot be read; last read at 10:31:00 EST'], {
+    changes: {
+      status: status({ positions: { readAt: AS_OF, error: { code: 'unreachable', text: 'no answer' }, breaker: 'open' } }),
+    },
+  }),
   look('incomplete', false, ['Leg missing: no quote for 705 put'], {
     condor: condor('SPY', { valuation: without([PUT]) }),
   }),

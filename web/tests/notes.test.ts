@@ -70,6 +70,27 @@ describe('a card says', () => {
     ])
   })
 
+  it('since when the account cannot be read', () => {
+    const error = { code: 'unreachable', text: 'no answer' }
+    expect(feed({ positions: { readAt: SINCE, error, breaker: 'open' } })).toEqual([
+      { look: 'notice', text: 'The account cannot be read; last read at 14:31:02 EST' },
+    ])
+    expect(feed({ positions: { readAt: null, error, breaker: 'open' } })).toEqual([])
+  })
+
+  it('which mid is a last good one, and why, so also why there is no price to close at', () => {
+    const [first, second, third] = condor().legs.map(({ symbol }) => symbol)
+    const quotes = new Map([
+      [first!, quote(first!, { state: 'stub' })],
+      [second!, quote(second!, { state: 'crossed' })],
+      [third!, quote(third!, { state: 'stub', mark: null })],
+    ])
+    expect(notesOn(condor(), around({ quotes }))).toEqual([
+      { look: 'notice', text: 'Mid of 705 put is its last good one: stub quote' },
+      { look: 'notice', text: 'Mid of 715 put is its last good one: crossed, no price to close at' },
+    ])
+  })
+
   it('nothing of notices on other contracts', () => {
     const notice: Notice = { code: 'expiresToday', text: 'expires', symbols: ['OTHER'], since: SINCE }
     expect(feed({ notices: [notice] })).toEqual([])

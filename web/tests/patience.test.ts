@@ -22,6 +22,12 @@ describe('patience', () => {
 
   it('is a second at least', () => expect(after(0, 0.1).ms).toBe(1000))
 
+  it('learns nothing from the same heartbeat heard twice', () => {
+    expect(after(10, 10).ms).toBe(35_000)
+    expect(after(0, 10, 10).ms).toBe(30_000)
+    expect(after(0, 10, 10, 15).ms).toBe(15_000)
+  })
+
   it('learns nothing from a clock that was set back', () => {
     expect(after(0, 10, 5).ms).toBe(30_000)
     expect(after(0, 10, 5, 7).ms).toBe(6000)

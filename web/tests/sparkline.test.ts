@@ -8,8 +8,8 @@ const history = (...points: [minute: number, cents: number][]): History => ({
   seconds: points.map(([minute]) => BEGIN + minute * 60),
   cents: points.map(([, cents]) => cents),
 })
-const line = (of: History | undefined, present: number | null = null, minute = 0) =>
-  sparkline(of, present, (BEGIN + minute * 60) * 1000, 102, 22)
+const line = (of: History | undefined, present: number | null = null, minute = 0, maxProfit: number | null = null) =>
+  sparkline(of, present, (BEGIN + minute * 60) * 1000, 102, 22, maxProfit)
 
 describe('the line of the session', () => {
   it('is not drawn before there are two points', () => {
@@ -35,6 +35,18 @@ describe('the line of the session', () => {
     expect(line(history([0, 0], [1, 0]))!.path).toBe('M1 11L101 11')
   })
 
+  it('does not fill the height with less than a fiftieth of the maximum profit', () => {
+    const session = history([0, 48_400], [1, 48_900])
+    expect(line(session, null, 0, 250)!.path).toBe('M1 21L101 1')
+    expect(line(session, null, 0, 500)!.path).toBe('M1 16L101 6')
+  })
+
+  it.each([null, 0, -10])('does not fill it with less than a dollar where there is no profit to be made (%s)', (maxProfit) => {
+    const { path, zero } = line(history([0, 10], [1, 60]), null, 0, maxProfit)!
+    expect([path, zero]).toEqual(['M1 16L101 6', 18])
+    expect(line(history([0, 60], [1, 110]), null, 0, maxProfit)!.zero).toBeNull()
+  })
+
   it('has a hole where more than two points are missing', () => {
     expect(line(history([0, 0], [2.5, 0], [5.1, 0], [6, 0], [10, 0]))!.path).toBe('M1 11L26 11M52 11L61 11M101 11')
     expect(line(history([0, 0], [10, 0]))).toBeNull()
@@ -43,7 +55,7 @@ describe('the line of the session', () => {
   it('ends at the present', () => {
     const { path, texts } = line(history([0, 0], [1, 1000]), 20, 2)!
     expect(path).toBe('M1 21L51 11L101 1')
-    expect(texts).toEqual(['P/L since 09:30:00 EST: change +20.00', 'low 0.00, high +20.00'])
+    expect(texts).toEqual(['P/L by the minute since 09:30:00 EST: change +20.00', 'low 0.00, high +20.00'])
   })
 
   it('has with its first point and the present enough to begin', () => {
@@ -61,7 +73,10 @@ describe('the line of the session', () => {
 
   it('is told by its change, its ends and since when', () => {
     const session = history([0, -500], [1, -1500], [2, 1000])
-    expect(line(session, null, 3)!.texts).toEqual(['P/L since 09:30:00 EST: change +15.00', 'low −15.00, high +10.00'])
-    expect(line(session, null, 60 * 24)!.texts[0]).toBe('P/L since Fri, Nov 20, 09:30:00 EST: change +15.00')
+    expect(line(session, null, 3)!.texts).toEqual([
+      'P/L by the minute since 09:30:00 EST: change +15.00',
+      'low −15.00, high +10.00',
+    ])
+    expect(line(session, null, 60 * 24)!.texts[0]).toBe('P/L by the minute since Fri, Nov 20, 09:30:00 EST: change +15.00')
   })
 })

@@ -1,5 +1,5 @@
 import { effectScope, nextTick, ref, watchEffect, type EffectScope } from 'vue'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Live } from '../src/live'
 import { useCondorStream, type StreamOptions } from '../src/useCondorStream'
 import { AS_OF, condor, document, status, totals, valuation } from './account'
@@ -170,6 +170,39 @@ describe('the connection', () => {
     expect(live.document.value?.version).toBe('f-1')
   })
 
+  it.each(['http://', '', 'localhost:8420/api/stream'])('is refused to what is no address, by its name: "%s"', (url) => {
+    const tab = new Tab()
+    expect(() => use(tab, {}, () => url)).toThrow(`${JSON.stringify(url)} is no address`)
+    expect(tab.sources).toEqual([])
+  })
+
+  it('ends where the address becomes one that is none, which is said, and comes back with a good one', () => {
+    const tab = new Tab()
+    const url = ref(URL_OF_IT)
+    const said = vi.spyOn(console, 'error').mockImplementation(() => {})
+    const warned = vi.spyOn(console, 'warn').mockImplementation(() => {})
+    const { live } = use(tab, {}, () => url.value)
+    tab.source.says('snapshot', document('e-1'), 'e-1')
+    tab.paint()
+    const refuse = () => (url.value = 'http://')
+    expect(refuse).toThrow('"http://" is no address')
+    expect(tab.source.readyState).toBe(2)
+    expect(live.document.value).toBeNull()
+    expect(tab.world.pending).toBe(0)
+    url.value = URL_OF_IT
+    expect(tab.sources.map((source) => source.readyState)).toEqual([2, 0])
+    said.mockRestore()
+    warned.mockRestore()
+  })
+
+  it('stays where the address is only written otherwise', () => {
+    const tab = new Tab()
+    const url = ref(URL_OF_IT)
+    use(tab, {}, () => url.value)
+    url.value = 'http://condord.test/api/./stream'
+    expect(tab.sources.map((source) => source.readyState)).toEqual([0])
+  })
+
   it('is left to the browser while that comes back by itself', () => {
     const { tab, live } = started()
     tab.world.pass(1000)
@@ -178,7 +211,7 @@ describe('the connection', () => {
     tab.world.pass(5000)
     tab.source.breaks()
     expect(live.link.value).toEqual({ state: 'reconnecting', since: heardAt, retryAt: null })
-    tab.source.opens()
+    beat(tab, 0)
     expect(live.link.value.state).toBe('open')
     expect(tab.sources).toHaveLength(1)
   })
@@ -191,9 +224,57 @@ describe('the connection', () => {
     expect(tab.sources).toHaveLength(1)
     tab.world.pass(1)
     expect(tab.source.url).toBe(`${URL_OF_IT}?lastEventId=e-1`)
-    tab.source.opens()
+    beat(tab, 0)
     expect(live.link.value.state).toBe('open')
     expect(live.condors.value.size).toBe(1)
+  })
+
+  it('is open with the first event and not before, also at first', () => {
+    const tab = new Tab()
+    const { live } = use(tab)
+    tab.source.opens()
+    expect(live.link.value.state).toBe('connecting')
+    beat(tab, 0)
+    expect(live.link.value.state).toBe('open')
+  })
+
+  it('is open together with what its first event brings, as old numbers would look live', () => {
+    const { tab, live } = started()
+    tab.source.breaks()
+    tab.source.opens()
+    tab.source.says('snapshot', document('f-1'), 'f-1')
+    expect([live.document.value?.version, live.link.value.state]).toEqual(['f-1', 'open'])
+  })
+
+  it('is not open where the first word is bye', () => {
+    const { tab, live } = started()
+    tab.source.breaks()
+    tab.source.says('bye', { reason: 'the daemon is stopping' })
+    expect(live.link.value.state).toBe('reconnecting')
+  })
+
+  it.each([
+    ['after the browser has come back by itself', (tab: Tab) => tab.source.breaks()],
+    ['after it was opened anew', (tab: Tab) => (tab.source.fails(), tab.world.pass(500))],
+  ])('is open with the first event and not before, as a proxy may keep what is said (%s)', (_, cut) => {
+    const { tab, live } = started()
+    cut(tab)
+    tab.source.opens()
+    tab.world.pass(12_000)
+    expect(live.link.value.state).toBe('reconnecting')
+    beat(tab, 0)
+    expect(live.link.value).toEqual({ state: 'open', since: tab.now(), retryAt: null })
+  })
+
+  it('is patient again from when it has opened', () => {
+    const tab = new Tab()
+    use(tab)
+    tab.world.pass(34_000)
+    tab.source.opens()
+    tab.world.pass(34_999)
+    expect(tab.source.readyState).toBe(1)
+    tab.world.pass(1)
+    expect(tab.source.readyState).toBe(2)
   })
 
   it('waits twice as long after each failure, up to half a minute, and starts over after a success', () => {
@@ -209,6 +290,9 @@ describe('the connection', () => {
     for (let failure = 0; failure < 7; failure++) fail()
     expect(waits).toEqual([500, 1000, 2000, 4000, 8000, 15_000, 15_000])
     tab.source.opens()
+    fail()
+    expect(waits.at(-1)).toBe(15_000)
+    beat(tab, 0)
     fail()
     expect(waits.at(-1)).toBe(500)
   })
@@ -311,6 +395,16 @@ describe('shared across tabs', () => {
     }
   })
 
+  it('name their stream without its token, which others of the origin could read', () => {
+    const tab = new Tab()
+    const names: string[] = []
+    const channel = tab.channel
+    tab.channel = (name) => (names.push(name), channel(name))
+    use(tab, share, () => `${URL_OF_IT}?access_token=secret&only=SPY`)
+    expect(names).toEqual([`condord ${URL_OF_IT}?only=SPY`])
+    expect(tab.source.url).toContain('access_token=secret')
+  })
+
   it('a tab that comes later is given what the leader has', () => {
     const world = new World()
     const [first, second] = [new Tab(world), new Tab(world)]
@@ -339,6 +433,92 @@ describe('shared across tabs', () => {
       second.paint()
       expect(live.condors.value.get(condor().id)?.valuation.mark).toBe(4)
     })
+  })
+
+  it('a tab that asked a leader that was leaving is given what the next one has', () => {
+    const world = new World()
+    const [first, second, late] = [new Tab(world), new Tab(world), new Tab(world)]
+    const leader = alone(first)
+    alone(second)
+    first.source.opens()
+    first.source.says('snapshot', document('e-1'), 'e-1')
+    deaf(first)
+    const { live } = alone(late)
+    late.paint()
+    expect(live.document.value).toBeNull()
+    leader.leave()
+    return Promise.resolve().then(() => {
+      late.paint()
+      expect(live.document.value?.version).toBe('e-1')
+    })
+  })
+
+  it('a tab without a document asks again when it hears a change, and no more than once a heartbeat', () => {
+    const world = new World()
+    const [first, late] = [new Tab(world), new Tab(world)]
+    alone(first)
+    const hear = deaf(first)
+    first.source.says('snapshot', document('e-1'), 'e-1')
+    const hellos: unknown[] = []
+    const listening = world.channel(`condord ${URL_OF_IT}`)
+    listening.onmessage = ({ data }) => (data as { kind: string }).kind === 'hello' && hellos.push(data)
+    const { live } = alone(late)
+    for (const mark of [1, 2, 3]) first.source.says('delta', tick(mark), `e-${mark + 1}`)
+    expect(hellos).toHaveLength(2)
+    hear()
+    beat(first, 10)
+    late.paint()
+    expect(hellos).toHaveLength(3)
+    expect(live.document.value?.version).toBe('e-4')
+    first.source.says('delta', tick(5), 'e-5')
+    beat(first, 10)
+    late.paint()
+    expect(live.condors.value.get(condor().id)?.valuation.mark).toBe(5)
+    expect(hellos).toHaveLength(3)
+  })
+
+  it('a tab that leads and knows nothing takes nothing from the others', () => {
+    const world = new World()
+    const [first, second, third] = [new Tab(world), new Tab(world), new Tab(world)]
+    const leader = alone(first)
+    alone(second)
+    deaf(second)
+    const { live } = alone(third)
+    first.source.says('snapshot', document('e-1'), 'e-1')
+    third.paint()
+    leader.leave()
+    return Promise.resolve().then(() => {
+      third.paint()
+      expect(second.source.url).toBe(URL_OF_IT)
+      expect([live.document.value?.version, live.link.value.state]).toEqual(['e-1', 'open'])
+    })
+  })
+
+  it('a tab that leads tells who asks the link as it was last told', () => {
+    const world = new World()
+    const [first, second, late] = [new Tab(world), new Tab(world), new Tab(world)]
+    const leader = alone(first)
+    alone(second)
+    first.source.says('snapshot', document('e-1'), 'e-1')
+    first.source.fails()
+    leader.leave()
+    return Promise.resolve().then(() => {
+      const { live } = alone(late)
+      expect(live.link.value).toMatchObject({ state: 'reconnecting', retryAt: late.now() + 500 })
+    })
+  })
+
+  it.each([
+    ['by itself', (tab: Tab) => tab.source.breaks()],
+    ['opened anew', (tab: Tab) => (tab.source.fails(), tab.world.pass(500))],
+  ])('a tab that comes after the stream came back (%s) is told that it is open', (_, cut) => {
+    const world = new World()
+    const [first, late] = [new Tab(world), new Tab(world)]
+    alone(first)
+    first.source.says('snapshot', document('e-1'), 'e-1')
+    cut(first)
+    beat(first, 0)
+    expect(alone(late).live.link.value.state).toBe('open')
   })
 
   it('the next tab has time enough to connect, however short the heartbeats were', () => {
@@ -408,6 +588,14 @@ describe('shared across tabs', () => {
   })
 
   let tabs = 0
+
+  /** From now on the tab hears nothing on its channel, until what is returned is called. */
+  function deaf(tab: Tab): () => void {
+    const [channel] = tab.joined
+    const hear = channel!.onmessage
+    channel!.onmessage = null
+    return () => (channel!.onmessage = hear)
+  }
 
   /** As `use`, in a page of its own: pages share nothing, also where the tests do. */
   function alone(tab: Tab) {

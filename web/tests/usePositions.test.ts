@@ -1,20 +1,21 @@
-import { effectScope, type EffectScope } from 'vue'
+import { effectScope, ref, type EffectScope } from 'vue'
 import { afterEach, expect, it } from 'vitest'
 import type { Live } from '../src/live'
-import { usePositions } from '../src/usePositions'
-import { document } from './account'
+import { LIMIT_MS, usePositions } from '../src/usePositions'
+import { AS_OF, document } from './account'
 import { Tab } from './world'
 
 const scopes: EffectScope[] = []
 const settled = () => new Promise((resolve) => setTimeout(resolve))
 
-function use(tab: Tab): Live {
+function use(tab: Tab, seconds = 5, url: () => string = () => 'http://condord.test/api/positions'): Live {
   const scope = effectScope()
   scopes.push(scope)
-  return scope.run(() => usePositions('http://condord.test/api/positions', { environment: tab, seconds: 5 }))!
+  return scope.run(() => usePositions(url, { environment: tab, seconds }))!
 }
 
 const answer = (version: string) => () => new Response(JSON.stringify(document(version)), { headers: { ETag: `W/"${version}"` } })
+const silence = () => new Promise<Response>(() => {})
 const unchanged = () => new Response(null, { status: 304 })
 
 afterEach(() => {
@@ -83,4 +84,92 @@ it('asks no more once its scope has ended', async () => {
   tab.world.pass(60_000)
   expect(tab.asked).toHaveLength(1)
   expect(tab.world.pending).toBe(0)
+})
+
+it('takes an answer that does not come in ten seconds for none, and asks again', async () => {
+  const tab = new Tab()
+  tab.answers.push(answer('e-1'), silence, answer('e-2'))
+  const live = use(tab)
+  await settled()
+  const heardAt = tab.now()
+  tab.world.pass(5000 + LIMIT_MS - 1)
+  await settled()
+  expect(live.link.value.state).toBe('open')
+  tab.world.pass(1)
+  await settled()
+  expect(live.link.value).toEqual({ state: 'reconnecting', since: heardAt, retryAt: tab.now() + 5000 })
+  tab.world.pass(5000)
+  await settled()
+  expect(live.link.value.state).toBe('open')
+  expect(live.document.value?.version).toBe('e-2')
+})
+
+it('gives an answer whose end does not come no more time', async () => {
+  const tab = new Tab()
+  let body!: ReadableStreamDefaultController
+  tab.answers.push(() => new Response(new ReadableStream({ start: (controller) => void (body = controller) })))
+  const fetch = tab.fetch.bind(tab)
+  tab.fetch = (url, init) => {
+    init.signal!.addEventListener('abort', () => body.error(new DOMException('aborted')))
+    return fetch(url, init)
+  }
+  const live = use(tab)
+  await settled()
+  tab.world.pass(LIMIT_MS)
+  await settled()
+  expect(live.link.value.state).toBe('reconnecting')
+})
+
+it('tells the time by the clock of the daemon every second, also while no answer comes', async () => {
+  const tab = new Tab()
+  tab.answers.push(answer('e-1'), silence)
+  const live = use(tab)
+  await settled()
+  const times: number[] = []
+  for (let second = 0; second < 8; second++) {
+    times.push(live.now.value - Date.parse(AS_OF))
+    tab.world.pass(1000)
+  }
+  expect(times).toEqual([0, 1000, 2000, 3000, 4000, 5000, 6000, 7000])
+})
+
+it.each([NaN, 0, -5, 0.2])('asks no more often than once a second, also with %d for the seconds', async (seconds) => {
+  const tab = new Tab()
+  use(tab, seconds)
+  await settled()
+  tab.world.pass(999)
+  expect(tab.asked).toHaveLength(1)
+  tab.world.pass(1)
+  expect(tab.asked).toHaveLength(2)
+})
+
+it('asks at least once an hour, as a browser takes an endless wait for none', async () => {
+  const tab = new Tab()
+  use(tab, Infinity)
+  await settled()
+  tab.world.pass(3_599_999)
+  expect(tab.asked).toHaveLength(1)
+  tab.world.pass(1)
+  expect(tab.asked).toHaveLength(2)
+})
+
+it('starts empty where the address changes, and takes no late answer of the old one', async () => {
+  const tab = new Tab()
+  const url = ref('http://condord.test/api/positions')
+  let answerLate!: (response: Response) => void
+  tab.answers.push(answer('e-1'), () => new Promise((resolve) => (answerLate = resolve)), silence)
+  const live = use(tab, 5, () => url.value)
+  await settled()
+  tab.world.pass(5000)
+  url.value = 'http://other.test/api/positions'
+  answerLate(answer('e-2')())
+  await settled()
+  expect(live.document.value).toBeNull()
+  expect(live.condors.value.size).toBe(0)
+  expect(live.link.value.state).toBe('connecting')
+  expect(tab.asked.map((headers) => headers.get('If-None-Match'))).toEqual([null, 'W/"e-1"', null])
+})
+
+it('names an address that is none', () => {
+  expect(() => use(new Tab(), 5, () => 'http://')).toThrow('"http://" is no address')
 })

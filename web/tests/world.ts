@@ -113,7 +113,7 @@ export class World {
 
 export class Tab implements Environment {
   readonly sources: FakeSource[] = []
-  readonly answers: (() => Response)[] = []
+  readonly answers: (() => Response | Promise<Response>)[] = []
   readonly asked: Headers[] = []
   locks: Locks | undefined
   private frames: (() => void)[] = []
@@ -135,14 +135,20 @@ export class Tab implements Environment {
 
   fetch(_url: string, init: RequestInit) {
     this.asked.push(new Headers(init.headers))
-    const answer = this.answers.shift()
-    return answer ? Promise.resolve(answer()) : Promise.reject(new TypeError('no network'))
+    const answer = this.answers.shift() ?? (() => Promise.reject(new TypeError('no network')))
+    const aborted = new Promise<never>((_, reject) => init.signal!.addEventListener('abort', () => reject(new DOMException('aborted'))))
+    return Promise.race([answer(), aborted])
   }
 
   now = () => this.world.time
   random = () => 0
   after = (ms: number, call: () => void) => this.world.after(ms, () => this.isStopped || call())
-  channel = (name: string) => this.world.channel(name)
+  readonly joined: Channel[] = []
+  channel = (name: string) => {
+    const channel = this.world.channel(name)
+    this.joined.push(channel)
+    return channel
+  }
 
   frame(call: () => void) {
     this.frames.push(call)

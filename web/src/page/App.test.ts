@@ -7,15 +7,16 @@ import App from './App.vue'
 import { PAUSE_MS as ANNOUNCE_MS } from './useAnnouncer'
 import { PAUSE_MS } from './useOrder'
 import { SHOWN_MS } from './useGap'
+import type { Ask } from './useTokenAsked'
 
 const NOW = Date.parse(AS_OF)
 const apps: Application[] = []
 
 /** A page with an account, on a browser's screen. */
-async function page(condors: Condor[], changes: Partial<Document> = {}) {
+async function page(condors: Condor[], changes: Partial<Document> = {}, ask: Ask = async () => null) {
   const { live, link, now, show } = createLive(NOW)
   const host = document.body.appendChild(document.createElement('div'))
-  const app = createApp(App, { live })
+  const app = createApp(App, { live, ask })
   const shown = (next: Condor[]) => show(account(`e-${++version}`, next, changes))
   let version = 0
   app.mount(host)
@@ -98,7 +99,7 @@ describe('the page', () => {
     })
     expect(names()).toEqual(['A', 'B'])
     expect(text('.scrolls tbody tr')).toBe('AMD 2027-01-15 395 put1 short16.35——uncovered short')
-    expect(texts('.totals dt')).toEqual(['P/L at mid', 'Closed now', 'Unmatched legs', 'Maximum loss'])
+    expect(texts('.totals dt')).toEqual(['P/L of condors', 'Closed now, condors', 'Unmatched legs', 'Maximum loss'])
     expect(texts('.totals dd')).toEqual(['—', '▼ −40.00', '0.00', '1,358.00'])
     expect(text('.totals + .aside')).toBe('1 of 2 condors lacks a quote.')
   })
@@ -110,6 +111,32 @@ describe('the page', () => {
     expect(document.title).toBe('(old) ▲ +155.00 · condord')
   })
 
+  it('is marked while its prices are old, and not for an account that cannot be read', async () => {
+    const { host, shows, links } = await page([worth('A', 1)])
+    const standing = host.querySelector<HTMLElement>('.standing')!
+    expect(standing.dataset['old']).toBeUndefined()
+    await shows([], { status: status({ positions: { ...UNREAD, error: { code: 'x', text: 'no answer' } } }) })
+    expect([standing.dataset['tone'], standing.dataset['old']]).toEqual(['bad', undefined])
+    await shows([], { status: status({ state: 'stale' }) })
+    expect(standing.dataset['old']).toBe('')
+    await shows([])
+    expect(standing.dataset['old']).toBeUndefined()
+    await links({ state: 'reconnecting', since: NOW, retryAt: null })
+    expect(standing.dataset['old']).toBe('')
+  })
+
+  it('has no profit or loss of condors for an underlying that is in none', async () => {
+    const byUnderlying = ['A', 'AMD'].map((underlying) => ({ underlying, unrealizedPl: 0, maxLoss: 9 }))
+    const { texts } = await page([worth('A', 0)], { unmatched: [loose], totals: totals({ byUnderlying }) })
+    expect(texts('.totals ~ details tr')).toEqual(['UnderlyingP/L of condorsMaximum loss', 'A0.009.00', 'AMD—9.00'])
+  })
+
+  it('says whose a notice is', async () => {
+    const notice = { code: 'brokenCondor' as const, text: 'a leg went', symbols: [loose.symbol], since: AS_OF }
+    const { text } = await page([], { unmatched: [loose], status: status({ notices: [notice] }) })
+    expect(text('.notices li')).toBe('AMD Jan 15, 2027: A leg went. Since 10:31:00 EST.')
+  })
+
   it('has one live region, for how things stand', async () => {
     const { host, text } = await page([worth('A', 1)])
     expect(host.querySelectorAll('[role=status], [aria-live], output')).toHaveLength(1)
@@ -119,7 +146,7 @@ describe('the page', () => {
   it('shows what the daemon wants known', async () => {
     const notices = [{ code: 'ordersUnavailable' as const, text: 'no orders', symbols: [], since: AS_OF }]
     const { text } = await page([worth('A', 1)], { status: status({ notices }) })
-    expect(text('.notices li')).toBe('no orders Since 10:31:00 EST.')
+    expect(text('.notices li')).toBe('No orders. Since 10:31:00 EST.')
   })
 
   it('shows the same notice of two condors twice', async () => {
@@ -231,6 +258,88 @@ describe('a cut', () => {
     await links(cut)
     expect(text('.standing')).toContain('Cut off from condord since 10:30:55 EST')
     expect(text('.standing')).toContain('Next attempt at 10:31:02 EST.')
+  })
+
+  it('tells no attempt that was to be made', async () => {
+    const { links, passes, text } = await page([worth('A', 1)])
+    await links(cut)
+    await passes(2000)
+    expect(text('.standing')).not.toContain('Next attempt')
+  })
+
+  it('is no gap for who had nothing before it', async () => {
+    const { live, link, show } = createLive(NOW)
+    const host = document.body.appendChild(document.createElement('div'))
+    const app = createApp(App, { live, ask: async () => null })
+    app.mount(host)
+    apps.push(app)
+    for (const next of [cut, { ...cut, state: 'open', retryAt: null } as const]) {
+      link.value = next
+      await nextTick()
+    }
+    show(account('e-1', []))
+    await nextTick()
+    expect(host.querySelector('.standing')!.textContent).toContain('Live.')
+    expect(host.querySelector('.gap')).toBeNull()
+  })
+
+  describe('by a daemon that asks for a token', () => {
+    const ASKS = 'The daemon asks for its token. Open this page again as …/?token=TOKEN.'
+    const settled = async () => (await new Promise((resolve) => setTimeout(resolve)), nextTick())
+    const asked = async (...codes: (number | null)[]) => {
+      const ask = vi.fn(async () => codes.shift() ?? null)
+      const shown = await page([worth('A', 1)], {}, ask)
+      const refused = async () => (await shown.links({ ...cut }), settled())
+      return { ...shown, ask, refused }
+    }
+
+    it('is told as that, from one question', async () => {
+      const { ask, refused, text } = await asked(401)
+      await refused()
+      expect(text('[role=status]')).toContain(`What is shown is from 10:30:55 EST. ${ASKS}`)
+      await refused()
+      expect(ask).toHaveBeenCalledTimes(1)
+      expect(text('[role=status]')).toContain(ASKS)
+    })
+
+    it('is not asked about while the browser comes back by itself', async () => {
+      const { ask, links } = await asked(401)
+      await links({ ...cut, retryAt: null })
+      await settled()
+      expect(ask).not.toHaveBeenCalled()
+    })
+
+    it('is another one in the next outage', async () => {
+      const { ask, links, refused, text } = await asked(401, 200)
+      await refused()
+      await links({ state: 'open', since: NOW, retryAt: null })
+      await refused()
+      expect(ask).toHaveBeenCalledTimes(2)
+      expect(text('[role=status]')).toContain('it goes on by itself')
+    })
+
+    it('is asked about until there is an answer that is its own', async () => {
+      const { ask, refused, text } = await asked(null, 502, 401)
+      for (let time = 0; time < 2; time++) {
+        await refused()
+        expect(text('[role=status]')).toContain('it goes on by itself')
+      }
+      await refused()
+      await refused()
+      expect(ask).toHaveBeenCalledTimes(3)
+      expect(text('[role=status]')).toContain(ASKS)
+    })
+
+    it('is not told any more where the answer came late', async () => {
+      let answers = (_: number) => {}
+      const { links, text } = await page([worth('A', 1)], {}, () => new Promise((resolve) => (answers = resolve)))
+      await links(cut)
+      await links({ state: 'open', since: NOW, retryAt: null })
+      answers(401)
+      await settled()
+      await links({ ...cut, retryAt: null })
+      expect(text('[role=status]')).toContain('it goes on by itself')
+    })
   })
 
   it('is told as a gap for a minute after it', async () => {

@@ -30,6 +30,18 @@ describe('what is read aloud', () => {
     )
   })
 
+  it('is nothing of a move by exactly a twentieth', () => {
+    const round = { maxProfit: 1000 }
+    expect(said([worth('SPY', 0, round)], [worth('SPY', 50, round)])).toBe('')
+    expect(said([worth('SPY', 0, round)], [worth('SPY', 50.01, round)])).toContain('up 50.01')
+  })
+
+  it('names the inner strike of a butterfly once', () => {
+    const legs = condor().legs.map((leg, at) => (at === 2 ? { ...leg, strike: 715 } : leg))
+    const butterfly = { kind: 'ironButterfly', legs } as const
+    expect(said([], [worth('SPY', 1, butterfly)])).toBe('Total P/L +155.00. New: SPY Dec 18, 2026, 715, +1.00.')
+  })
+
   it('adds up small moves until they count', () => {
     const first = announcement(told([worth('SPY', 0)]), held([worth('SPY', 20)]), totals())
     expect(first.text).toBe('')
@@ -42,6 +54,9 @@ describe('what is read aloud', () => {
     const hopeless = { maxProfit: -10, maxLoss: 1000 }
     expect(said([worth('SPY', 0, hopeless)], [worth('SPY', -49, hopeless)])).toBe('')
     expect(said([worth('SPY', 0, hopeless)], [worth('SPY', -51, hopeless)])).toContain('down 51.00')
+    const level = { maxProfit: 0, maxLoss: 1000 }
+    expect(said([worth('SPY', 0, level)], [worth('SPY', -49, level)])).toBe('')
+    expect(said([worth('SPY', 0, level)], [worth('SPY', -51, level)])).toContain('down 51.00')
     const unknown = { maxProfit: null, maxLoss: null }
     expect(said([worth('SPY', 0, unknown)], [worth('SPY', -500, unknown)])).toBe('')
   })
@@ -59,6 +74,14 @@ describe('what is read aloud', () => {
     expect(said([worth('SPY', 1)], [worth('QQQ', 2)], 2)).toBe(
       'Total P/L +2.00. New: QQQ Dec 18, 2026, 715 and 770, +2.00. Gone: SPY Dec 18, 2026, 715 and 770.',
     )
+  })
+
+  it('has what came and went before what moved, in the order of the daemon', () => {
+    const text = said(
+      [worth('A', 0), worth('B', 0), worth('C', 0)],
+      [worth('A', 100), worth('N', 1), worth('B', 300), worth('M', 1)],
+    )
+    expect(text.match(/(\w+: )?[A-Z](?= Dec)/g)).toEqual(['New: N', 'New: M', 'Gone: C', 'B', 'A'])
   })
 
   it('is of the five that have moved most, and how many more there are', () => {

@@ -36,7 +36,8 @@ export function announcement(before: Told, condors: ReadonlyMap<string, Condor>,
     if (!condors.has(id)) changes.push({ size: Infinity, sentence: `Gone: ${name}.` })
   }
   if (!changes.length) return { text: '', after }
-  const sentences = changes.sort(bySize).map(({ sentence }) => sentence)
+  // The largest first; what is equal, also endlessly, in the daemon's order.
+  const sentences = changes.sort((one, other) => other.size - one.size).map(({ sentence }) => sentence)
   const rest = sentences.length > MOST ? [`And ${sentences.length - MOST} more.`] : []
   return { text: [`Total P/L ${amount(totals.unrealizedPl)}.`, ...sentences.slice(0, MOST), ...rest].join(' '), after }
 }
@@ -60,11 +61,6 @@ function change(condor: Condor, last: Known | undefined): string {
   if (!last) return `New: ${name}, ${amount(pl)}.`
   if (pl === null || last.pl === null) return `${name}, ${amount(pl)}.`
   return `${name}, ${amount(pl)}, ${pl > last.pl ? 'up' : 'down'} ${money(Math.abs(pl - last.pl))}.`
-}
-
-/** The largest first; what is equal, and endless, in the daemon's order. */
-function bySize(one: { size: number }, other: { size: number }): number {
-  return one.size === other.size ? 0 : other.size - one.size
 }
 
 /** As it is heard: a dash would be none. */

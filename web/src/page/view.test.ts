@@ -86,4 +86,17 @@ describe('what is shown', () => {
     expect(roots(all, { find: '705-715', show: 'winning' })).toEqual(['AAA'])
     expect(roots(all, { find: 'nothing' })).toEqual([])
   })
+
+  it('are those that have every word that is looked for, wherever', () => {
+    const weekly = { ...held('SPXW', 1), underlying: 'SPX' }
+    const butterfly = held('IWM', 1, { kind: 'ironButterfly', direction: 'long', expiration: '2027-01-15' })
+    const both = [weekly, butterfly]
+    expect(roots(both, { find: 'spx' })).toEqual(['SPXW'])
+    expect(roots(both, { find: 'spxw Dec 18' })).toEqual(['SPXW'])
+    expect(roots(both, { find: 'dec iwm' })).toEqual([])
+    expect(roots(both, { find: '2027 jan' })).toEqual(['IWM'])
+    expect(roots(both, { find: 'long  butterfly ' })).toEqual(['IWM'])
+    expect(roots(both, { find: 'short condor' })).toEqual(['SPXW'])
+    expect(roots(both, { find: ' iron' })).toEqual(['SPXW', 'IWM'])
+  })
 })

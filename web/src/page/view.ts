@@ -5,6 +5,7 @@
  * is not known comes last in any order.
  */
 import type { Condor, Quote } from '../document'
+import { day } from '../format'
 
 export const SORTS = {
   days: 'days left',
@@ -24,7 +25,7 @@ export const SHOWS = {
 export interface View {
   sort: keyof typeof SORTS
   show: keyof typeof SHOWS
-  /** Part of an underlying's symbol or of an id. */
+  /** Words, or parts of such, of what a condor is called and of its id. */
   find: string
   /** Whether changes of profit and loss are read aloud. */
   announce: 'on' | 'off'
@@ -98,7 +99,13 @@ function isShown(condor: Condor, view: View): boolean {
     week: condor.daysToExpiration <= 7,
     doubtful: missing.length > 0 || unconfirmed,
   }
-  return isKind[view.show] && `${condor.underlying} ${condor.id}`.toUpperCase().includes(view.find.trim().toUpperCase())
+  return isKind[view.show] && isFound(condor, view.find)
+}
+
+function isFound({ id, underlying, root, direction, kind, expiration }: Condor, find: string): boolean {
+  const words = kind === 'ironButterfly' ? 'iron butterfly' : 'iron condor'
+  const called = [id, underlying, root, direction, words, day(expiration)].join(' ').toUpperCase()
+  return find.toUpperCase().split(/\s+/).every((word) => called.includes(word))
 }
 
 function compared(one: Rank, other: Rank): number {

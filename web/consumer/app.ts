@@ -1,0 +1,33 @@
+/** The package as others see it, by what package.json exports: `npm run pack:check` looks at its types once built. */
+import IronCondorCard from 'condord-web/card'
+import 'condord-web/card.css'
+import { IronCondorCardElement } from 'condord-web/element'
+import { useCondorStream, usePositions, type Condor, type Environment, type Link, type Live } from 'condord-web'
+import { h } from 'vue'
+
+const live: Live = useCondorStream(() => '/api/stream', { share: true })
+const polled: Live = usePositions('/api/positions', { seconds: 5, headers: { Authorization: 'Bearer x' } })
+export const condors: Condor[] = [...live.condors.value.values()]
+export const state: Link['state'] = polled.link.value.state
+export const card = h(IronCondorCard, { live, id: 'SPY-261218-705-715-770-780' })
+export const element: IronCondorCardElement = document.createElement('iron-condor-card')
+element.condorId = 'SPY-261218-705-715-770-780'
+
+// @ts-expect-error It is an address.
+useCondorStream(8420)
+// @ts-expect-error There is no such option.
+useCondorStream('/api/stream', { shared: true })
+// @ts-expect-error Seconds are a number.
+usePositions('/api/positions', { seconds: '5' })
+// @ts-expect-error There is no such ref.
+export const none = live.condor
+// @ts-expect-error What is not known is null.
+export const pl: number = condors[0]!.valuation.unrealizedPl
+// @ts-expect-error There is no such state.
+export const other: Link['state'] = 'closed'
+// @ts-expect-error The card wants an id.
+export const nameless = h(IronCondorCard, { live })
+// @ts-expect-error An environment has more than a clock.
+export const environment: Environment = { now: Date.now }
+// @ts-expect-error Shared or not.
+element.share = 'yes'
