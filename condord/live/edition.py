@@ -89,11 +89,11 @@ class Edition:
         self._epoch = epoch
         self._replay_size = replay_size
         self._snapshot_number = 0
-        self._grown: dict[str, int] = {}
         self._status_number = 0
         self._totals_number = 0
         self._condors: dict[str, wire.Condor] = {}
         self._valuations: _Shelf[wire.Valuation] = _Shelf()
+        self._histories: _Shelf[wire.History] = _Shelf()
         self._unmatched: _Shelf[wire.Unmatched] = _Shelf()
         self._quotes: _Shelf[wire.Quote] = _Shelf()
 
@@ -115,8 +115,8 @@ class Edition:
         self.number += 1
         self._snapshot_number = self.number
         self._condors = {condor.id: condor for condor in condors}
-        self._grown = {}
         self._valuations.fill((condor.id, condor.valuation) for condor in self._condors.values())
+        self._histories.fill((condor.id, condor.history) for condor in self._condors.values())
         self._unmatched.fill((entry.symbol, entry) for entry in unmatched)
         self._quotes.fill((quote.symbol, quote) for quote in quotes)
         self.totals, self.status = totals, status
@@ -139,8 +139,7 @@ class Edition:
         """Publish longer lines of condors that are there: one event, which only a snapshot can tell."""
         self.number += 1
         for identity, history in histories.items():
-            self._grown[identity] = self.number
-            self._condors[identity] = msgspec.structs.replace(self._condors[identity], history=history)
+            self._histories.put(identity, history, self.number)
 
     def touch(self, status: wire.Status) -> None:
         """Take a status that differs in `lastMessageAt` and `readAt` alone, which move without an event."""
@@ -235,12 +234,14 @@ class Edition:
 
     def _has_grown(self, since: int, selection: Selection) -> bool:
         """Whether `selection` shows a line that has grown after event `since`."""
-        names = self._grown if selection.is_everything else _common(selection.condors, self._grown)
-        return any(self._grown[name] > since for name in names)
+        if next(self._histories.since(since), None) is None:
+            return False
+        return selection.is_everything or bool(self._histories.among(selection.condors, since))
 
     def _condor(self, identity: str) -> wire.Condor:
         valuation = self._valuations.entries[identity]
-        return msgspec.structs.replace(self._condors[identity], valuation=valuation)
+        history = self._histories.entries[identity]
+        return msgspec.structs.replace(self._condors[identity], valuation=valuation, history=history)
 
     def _symbols(self, selection: Selection) -> frozenset[str] | None:
         """The quotes that `selection` shows; None: all. A condor brings its legs'.

@@ -224,8 +224,8 @@ class Valuation(_Wire, frozen=True, kw_only=True):
 class History(_Wire, frozen=True, kw_only=True):
     """The profit or loss of a condor over the session: seconds since 1970, ascending, and cents at each of them.
 
-    At most one point a minute, of the latest day at the exchange with any, since the daemon started; none where the
-    stream was not live, or the profit or loss unknown or unconfirmed.
+    At most one point a minute, of the latest day at the exchange with any, since the daemon started and the condor has
+    had this quantity and credit; none where the stream was not live, or the profit or loss unknown or unconfirmed.
     """
 
     seconds: list[int] = []

@@ -304,8 +304,8 @@ export interface components {
         /**
          * @description The profit or loss of a condor over the session: seconds since 1970, ascending, and cents at each of them.
          *
-         *     At most one point a minute, of the latest day at the exchange with any, since the daemon started; none where the
-         *     stream was not live, or the profit or loss unknown or unconfirmed.
+         *     At most one point a minute, of the latest day at the exchange with any, since the daemon started and the condor has
+         *     had this quantity and credit; none where the stream was not live, or the profit or loss unknown or unconfirmed.
          */
         History: {
             seconds: number[];

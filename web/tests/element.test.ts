@@ -2,28 +2,19 @@
 import { nextTick } from 'vue'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { condor, document as account } from './account'
-import { FakeSource } from './world'
+import { stubEventSource, type FakeSource } from './world'
 
 const [SPY, QQQ] = [condor('SPY'), condor('QQQ')]
-const opened: FakeSource[] = []
+let opened: FakeSource[]
 
 beforeEach(async () => {
   vi.useFakeTimers()
-  vi.stubGlobal(
-    'EventSource',
-    class extends FakeSource {
-      constructor(url: string) {
-        super(url)
-        opened.push(this)
-      }
-    },
-  )
+  opened = stubEventSource()
   await import('../src/element')
 })
 afterEach(async () => {
   document.body.replaceChildren()
   await nextTick()
-  opened.length = 0
   vi.useRealTimers()
   vi.unstubAllGlobals()
 })

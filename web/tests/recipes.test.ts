@@ -9,26 +9,17 @@ import Cards from './recipes/Cards.vue'
 import cards from './recipes/Cards.vue?raw'
 import { useCondors } from './recipes/store'
 import store from './recipes/store.ts?raw'
-import { FakeSource } from './world'
+import { stubEventSource, type FakeSource } from './world'
 
-const opened: FakeSource[] = []
+let opened: FakeSource[]
 let end = () => {}
 
 beforeEach(() => {
   vi.useFakeTimers()
-  vi.stubGlobal(
-    'EventSource',
-    class extends FakeSource {
-      constructor(url: string) {
-        super(url)
-        opened.push(this)
-      }
-    },
-  )
+  opened = stubEventSource()
 })
 afterEach(() => {
   end()
-  opened.length = 0
   vi.useRealTimers()
   vi.unstubAllGlobals()
 })

@@ -1,4 +1,5 @@
 /** A browser of our own: its clock moves when told, its connections do what the test says. */
+import { vi } from 'vitest'
 import type { Channel, Environment, Locks, Source } from '../src/environment'
 
 type Hear = (message: MessageEvent<string>) => void
@@ -173,4 +174,19 @@ export function chance(seed: number): () => number {
     bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits
     return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32
   }
+}
+
+/** Puts such a source where the browser has its own; returns those that are opened. */
+export function stubEventSource(): FakeSource[] {
+  const opened: FakeSource[] = []
+  vi.stubGlobal(
+    'EventSource',
+    class extends FakeSource {
+      constructor(url: string) {
+        super(url)
+        opened.push(this)
+      }
+    },
+  )
+  return opened
 }
