@@ -1,17 +1,17 @@
-"""Subscribers come and go at random while quotes flow: at the end the daemon holds no more than before.
+"""Connect and disconnect subscribers at random while quotes flow, and check that the daemon's resources stay flat.
 
-The real daemon runs against the simulator, which quotes twenty times as often as usual. A crowd of visitors is kept at
-`--subscribers`: whoever goes is followed by another at once. What a visitor does is drawn from `--seed`: which filter,
-interval and `Last-Event-ID` (recent, old, foreign) it asks for, whether it takes gzip, how long it stays, whether it
-stops reading meanwhile (up to longer than the daemon puts up with), and how it goes: orderly, by a reset, in the middle
-of a frame, or before it has even asked. Exit code 1: something is not flat.
+The real daemon runs against the simulator, which quotes twenty times as often as usual. The number of visitors is kept
+at `--subscribers`: one that leaves is replaced at once. `--seed` determines what a visitor does: its filter, interval
+and `Last-Event-ID` (recent, old, foreign), whether it accepts gzip, how long it stays, whether it stops reading
+meanwhile (up to longer than the daemon allows), and how it leaves: orderly, by a reset, in the middle of a frame, or
+before its request. Exit code 1: something is not flat.
 
-Flat means, when everybody has gone: no subscriber, task, thread or open file more than before anybody came
-(connections to Alpaca, which the pools of REST open as they like, are left out). Of memory it means that the resident
-set rises by at most `MEMORY_KB_A_MINUTE` in the second half (least squares over a sample a second): before that, caches
-and rings fill, and the allocator keeps what the largest frames have needed. That still goes on after a minute or two
-(500 kB a minute were seen in the second half of three minutes, 44 in that of nine), and at the usual crowd some 1,700
-visitors a minute come: a leak of half a kilobyte each is seen, and the longer it runs, the less can hide.
+Flat means that, when all have left, there is no subscriber, task, thread or open file more than before the first came.
+Connections to Alpaca are left out, as the pools of REST open them as needed. Of memory it means that the resident set
+rises by at most `MEMORY_KB_A_MINUTE` in the second half (least squares over a sample a second). Before that, caches and
+rings fill and the allocator keeps what the largest frames needed. That continues after a minute or two: 500 kB a minute
+were seen in the second half of three minutes, 44 in that of nine. With the usual number of visitors some 1,700 connect
+a minute, so a leak of half a kilobyte each is seen, and a longer run sees smaller ones.
 
 Run it: python benchmarks/churn.py [--minutes 3] [--subscribers 100] [--seed 1]
 """
@@ -40,7 +40,7 @@ from tests.e2e.running import Condord, Simulated, closing_program, until
 MEMORY_KB_A_MINUTE = 1024.0
 SETTLE_SECONDS = 3.0
 LEAVE_SECONDS = 20.0
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 30.0
 RATE = 20
 ENVIRON = {
     "CONDORD_STREAM_WINDOW_MS": "50",
@@ -51,9 +51,9 @@ ENVIRON = {
 ENDINGS = ("close", "reset", "midFrame", "midRequest")
 WEIGHTS = (40, 25, 25, 10)
 STALLS_SECONDS = (0.5, 3.0, 10.0, 35.0)
-"""How long one that stops reading does so; the last is longer than the daemon puts up with."""
+"""How long a visitor stops reading; the last is longer than the daemon allows."""
 RECEIVE_BYTES = 4096
-"""Kept low, so that who stops reading is soon felt by the daemon."""
+"""Small, so that the daemon soon notices a visitor that stops reading."""
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _ID = re.compile(rb"\nid: (\S+)\n")
 
@@ -70,7 +70,7 @@ class Held(NamedTuple):
 
 
 class Visit(NamedTuple):
-    """What a visitor does. `stall` seconds without reading come after half of the `stay`, in seconds too."""
+    """What a visitor does. After half of `stay` it stops reading for `stall`, both in seconds."""
 
     target: str
     headers: dict[str, str]
@@ -80,7 +80,7 @@ class Visit(NamedTuple):
 
 
 class Crowd:
-    """Visitors of the daemon at `url`, where `condors` and `symbols` can be asked for."""
+    """Visitors of the daemon at `url`, with `condors` and `symbols` to filter by."""
 
     def __init__(self, url: str, condors: list[str], symbols: list[str], chance: random.Random) -> None:
         parts = urlsplit(url)
@@ -94,7 +94,7 @@ class Crowd:
         self.refusals: Counter[str] = Counter()
 
     async def keep(self, count: int) -> None:
-        """Keep `count` of them there until cancelled."""
+        """Keep `count` of them connected until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for _ in range(count):
                 tasks.create_task(self._follow_each_other())
@@ -124,7 +124,7 @@ class Crowd:
         )
 
     async def _visit(self, visit: Visit) -> None:
-        """Come, do as planned, and go; that the daemon may end it first is a part of some plans."""
+        """Connect, do as planned, and leave; in some plans the daemon ends the stream first."""
         opened = socket.socket()
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BYTES)
         opened.settimeout(0)
@@ -151,7 +151,7 @@ class Crowd:
             await asyncio.sleep(visit.stay / 10)
             return
         await loop.sock_sendall(opened, request)
-        async with asyncio.timeout(PATIENCE_SECONDS):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             head = await loop.sock_recv(opened, 12)
         if head != b"HTTP/1.1 200":
             self.refusals[head.decode(errors="replace")] += 1
@@ -159,8 +159,8 @@ class Crowd:
         await asyncio.sleep(visit.stall)
         await self._read(opened, visit.stay / 2)
         if visit.ending == "midFrame":
-            async with asyncio.timeout(PATIENCE_SECONDS):
-                await loop.sock_recv(opened, 7)  # and whatever of it comes later is not read
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                await loop.sock_recv(opened, 7)  # the rest is not read
 
     async def _read(self, opened: socket.socket, seconds: float) -> None:
         with contextlib.suppress(TimeoutError):
@@ -172,33 +172,33 @@ class Crowd:
 
 
 def held_by(condord: Condord, port: int) -> Held:
-    """What the daemon holds now; `port` is the simulator's."""
+    """Return what the daemon holds now; `port` is the simulator's."""
     status = condord.status()
-    place = Path(f"/proc/{condord.process.pid}")
-    lines = dict(line.split(":", 1) for line in (place / "status").read_text().splitlines())
+    folder = Path(f"/proc/{condord.process.pid}")
+    lines = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
     return Held(
         at=time.monotonic(),
         memory_kb=float(lines["VmRSS"].split()[0]),
-        files=open_files(place, port),
+        files=open_files(folder, port),
         threads=int(lines["Threads"]),
         tasks=status["tasks"],
         subscribers=status["subscribers"],
     )
 
 
-def open_files(place: Path, port: int) -> int:
-    """How many files the process of `place` has open, but for TCP connections to `port` (proc(5))."""
-    rows = [line.split() for line in (place / "net/tcp").read_text().splitlines()[1:]]
+def open_files(folder: Path, port: int) -> int:
+    """Count the open files of a process without TCP connections to `port`; `folder` is its directory in /proc."""
+    rows = [line.split() for line in (folder / "net/tcp").read_text().splitlines()[1:]]
     there = {f"socket:[{row[9]}]" for row in rows if int(row[2].rsplit(":", 1)[1], 16) == port}
     count = 0
-    for each in (place / "fd").iterdir():
+    for file in (folder / "fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # closed since it was listed
-            count += str(each.readlink()) not in there
+            count += str(file.readlink()) not in there
     return count
 
 
 async def churn(condord: Condord, port: int, crowd: Crowd, count: int, seconds: float) -> list[Held]:
-    """Keep the crowd there for `seconds`; a sample a second."""
+    """Keep the crowd connected for `seconds`; returns a sample a second."""
     crowding = asyncio.create_task(crowd.keep(count))
     samples = []
     try:
@@ -214,21 +214,22 @@ async def churn(condord: Condord, port: int, crowd: Crowd, count: int, seconds: 
 
 
 def run(minutes: float, count: int, seed: int) -> list[str]:
-    """Run it and print the figures; what is not flat."""
+    """Run it and print the figures; returns what is not flat."""
     with (
         closing_program(Simulated("--scenario", "busy")) as simulated,
         closing_program(Condord(simulated, **ENVIRON)) as condord,
     ):
         simulated.post("market", rate=RATE)
         condord.await_state("live")
-        document = condord.await_told()
-        condors, symbols = [each["id"] for each in document["condors"]], [each["symbol"] for each in document["quotes"]]
+        document = condord.await_account_read()
+        condors = [condor["id"] for condor in document["condors"]]
+        symbols = [quote["symbol"] for quote in document["quotes"]]
         port = urlsplit(simulated.url).port
         crowd = Crowd(condord.url, condors, symbols, random.Random(seed))
         time.sleep(SETTLE_SECONDS)
         before = held_by(condord, port)
         samples = asyncio.run(churn(condord, port, crowd, count, 60 * minutes))
-        until(lambda: not condord.status()["subscribers"], "everybody has gone")
+        until(lambda: not condord.status()["subscribers"], "all subscribers have left")
         time.sleep(SETTLE_SECONDS)
         after, status = held_by(condord, port), condord.status()
         crashes = [line for line in condord.stderr if "Traceback" in line]
@@ -236,7 +237,7 @@ def run(minutes: float, count: int, seed: int) -> list[str]:
     rise = (
         60
         * statistics.linear_regression(
-            [each.at for each in second_half], [each.memory_kb for each in second_half]
+            [sample.at for sample in second_half], [sample.memory_kb for sample in second_half]
         ).slope
     )
     report(crowd, status, rise, {"before": before, "half": second_half[0], "end": samples[-1], "after": after})
@@ -257,7 +258,7 @@ def report(crowd: Crowd, status: dict, rise: float, columns: dict[str, Held]) ->
 
 
 def growths(before: Held, after: Held, rise: float) -> list[str]:
-    """What is not flat."""
+    """Return what is not flat."""
     names = ("files", "threads", "tasks", "subscribers")
     grown = [f"{name} have grown" for name in names if getattr(after, name) > getattr(before, name)]
     if rise > MEMORY_KB_A_MINUTE:
@@ -266,7 +267,7 @@ def growths(before: Held, after: Held, rise: float) -> list[str]:
 
 
 def main() -> int:
-    """Print the figures; 1 if something is not flat."""
+    """Print the figures; return 1 if something is not flat."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--subscribers", type=int, default=100, help="at once")

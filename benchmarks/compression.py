@@ -1,16 +1,15 @@
-"""What gzip costs: deflating a frame once for everybody, beside a zlib stream for each subscriber.
+"""Measure what gzip costs: deflating a frame once for all, beside a zlib stream for each subscriber.
 
-Three kinds of frames, made as the daemon makes them for an account of `CONDORS` condors: the delta of one condor of
-which a leg has moved, the delta of a busy window, and the snapshot. The first two come as series of different frames
-in one stream, so that a stream that remembers what it has sent may profit from it; real prices repeat themselves less
-than these, so that `gzip apart` is its best. CPU is the process's own, of the quickest of `REPEATS`, in microseconds a
-frame:
+There are three kinds of frames, made as the daemon makes them for an account of `CONDORS` condors: the delta of one
+condor of which a leg has moved, the delta of a busy window, and the snapshot. The first two are series of different
+frames in one stream, so that a zlib stream can use what it has sent before. Real prices repeat themselves less, so
+`gzip apart` is its best case. CPU is that of this process, of the quickest of `REPEATS`, in microseconds a frame:
 
-    deflate    once a frame, whoever follows
-    join       for each subscriber who takes gzip: the checksum over the frame, and the deflated piece
-    identity   for each who does not
-    apart      for each subscriber, were each deflated for on its own, at the same level. Measured with `STREAMS` of
-               them, as each holds a quarter of a megabyte, and scaled up
+    deflate    once a frame, for any number of subscribers
+    join       for each subscriber with gzip: the checksum over the frame, and the deflated piece
+    identity   for each subscriber without
+    apart      for each subscriber if each had its own stream, at the same level. Measured with `STREAMS` of them, as
+               each takes a quarter of a megabyte, and scaled up
     CPU ratio  apart for all subscribers, to one deflate and as many joins
 
 Run it: python benchmarks/compression.py [--subscribers 1000]
@@ -28,22 +27,22 @@ from typing import NamedTuple
 import house
 
 from condord.core.quote import Tick
-from condord.live import coding
-from condord.live.edition import Selection
+from condord.live import compression
+from condord.live.published import Selection
 
 CONDORS = 50
 FRAMES = 40
 REPEATS = 5
 STREAMS = 100
 LEVEL = 6
-"""As in condord/live/coding.py."""
+"""As in condord/live/compression.py."""
 _GZIP = 31
 
 Raws = list[bytes]
 
 
 class Cost(NamedTuple):
-    """Of one frame: its bytes, and microseconds of CPU."""
+    """The bytes and CPU microseconds of one frame."""
 
     raw: float
     shared: float
@@ -70,7 +69,7 @@ class Frames:
         self._move(list(held))
 
     def snapshot(self) -> bytes:
-        """The document, as a newcomer gets it."""
+        """Return the snapshot of a new subscriber."""
         newcomer = self._publisher.fanout.subscribe(
             selection=Selection(), interval_seconds=0.0, version=None, now_at=house.utc_now(), wake=lambda: None
         )
@@ -80,7 +79,7 @@ class Frames:
             self._publisher.fanout.unsubscribe(newcomer)
 
     def delta(self, quotes: int) -> bytes:
-        """What a window brings in which so many contracts, the legs of the first condors, have moved."""
+        """Return the delta of a window in which `quotes` contracts, the legs of the first condors, have moved."""
         return self._move([symbol for condor in self._condors for symbol in condor][:quotes])
 
     def _move(self, symbols: list[str]) -> bytes:
@@ -98,41 +97,41 @@ class Frames:
 
 
 def legs(expiration: dt.date) -> dict[str, int]:
-    """A condor of SPY, signed quantities by symbol."""
+    """Return a condor of SPY: signed quantities by symbol."""
     strikes = {"P00705000": 2, "P00715000": -2, "C00770000": -2, "C00780000": 2}
     return {f"SPY{expiration:%y%m%d}{strike}": quantity for strike, quantity in strikes.items()}
 
 
 def measure(raws: Raws, subscribers: int) -> Cost:
-    """What frames of one kind cost."""
+    """Measure what frames of one kind cost."""
     check(raws)
-    frames = [coding.Frame(raw) for raw in raws]
-    shared = sum(len(frame.deflated) for frame in frames)
+    frames = [compression.Frame(raw) for raw in raws]
+    shared = sum(len(frame.deflated.raw) for frame in frames)
     apart = sum(len(piece) for piece in deflated_apart(raws))
     singles = [[frame] for frame in frames]
 
-    def join(codings: list[coding.Coding]) -> None:
+    def join(codings: list[compression.Coding]) -> None:
         for single in singles:
-            for one in codings:
-                one.join(single, is_last=False)
+            for coding in codings:
+                coding.join(single, is_last=False)
 
-    everybody: list[coding.Coding] = [coding.Gzip() for _ in range(subscribers)]
-    plain: list[coding.Coding] = [coding.IDENTITY] * subscribers
+    packed: list[compression.Coding] = [compression.coding("gzip", is_chunked=True) for _ in range(subscribers)]
+    plain: list[compression.Coding] = [compression.coding("identity", is_chunked=True)] * subscribers
     return Cost(
         raw=sum(map(len, raws)) / len(raws),
         shared=shared / len(raws),
         apart=apart / len(raws),
-        deflate_us=quickest_us(lambda: [coding.Frame(raw).deflated for raw in raws]) / len(raws),
-        join_us=quickest_us(lambda: join(everybody)) / len(raws) / subscribers,
+        deflate_us=quickest_us(lambda: [compression.Frame(raw).deflated for raw in raws]) / len(raws),
+        join_us=quickest_us(lambda: join(packed)) / len(raws) / subscribers,
         identity_us=quickest_us(lambda: join(plain)) / len(raws) / subscribers,
         apart_us=quickest_us(lambda: all_apart(raws)) / len(raws) / STREAMS,
     )
 
 
 def check(raws: Raws) -> None:
-    """Both ways say what was to be said."""
-    gzip = coding.Gzip()
-    frames = [coding.Frame(raw) for raw in raws]
+    """Check that both ways inflate to the frames."""
+    gzip = compression.coding("gzip")
+    frames = [compression.Frame(raw) for raw in raws]
     whole = b"".join(gzip.join([frame], is_last=frame is frames[-1]) for frame in frames)
     if zlib.decompress(whole, _GZIP) != b"".join(raws):
         raise ValueError("the shared stream is not what was sent")
@@ -141,13 +140,13 @@ def check(raws: Raws) -> None:
 
 
 def deflated_apart(raws: Raws) -> Raws:
-    """The pieces of a stream for one subscriber, each of which can be read when it comes."""
+    """Return the pieces of a stream for one subscriber, each of which can be inflated when it arrives."""
     stream = zlib.compressobj(LEVEL, zlib.DEFLATED, _GZIP)
     return [stream.compress(raw) + stream.flush(zlib.Z_SYNC_FLUSH) for raw in raws]
 
 
 def all_apart(raws: Raws) -> None:
-    """The same for `STREAMS` of them, frame by frame as they leave."""
+    """Do the same for `STREAMS` subscribers, frame by frame."""
     streams = [zlib.compressobj(LEVEL, zlib.DEFLATED, _GZIP) for _ in range(STREAMS)]
     for raw in raws:
         for stream in streams:
@@ -155,7 +154,7 @@ def all_apart(raws: Raws) -> None:
 
 
 def quickest_us(work: Callable[[], object]) -> float:
-    """Microseconds of CPU of the quickest of `REPEATS`."""
+    """Return the CPU microseconds of the quickest of `REPEATS`."""
     taken = []
     for _ in range(REPEATS):
         began = time.process_time_ns()
@@ -165,7 +164,7 @@ def quickest_us(work: Callable[[], object]) -> float:
 
 
 def figures(name: str, cost: Cost, subscribers: int) -> dict[str, str]:
-    """One line of the table."""
+    """Return one line of the table."""
     shared_us = cost.deflate_us + subscribers * cost.join_us
     return {
         "frame": name.ljust(20),

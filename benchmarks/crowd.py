@@ -1,24 +1,24 @@
-"""What those connected feel of a crowd: of stalled subscribers beside them, of thousands who come, and who go at once.
+"""Measure what connected subscribers notice of a crowd that stalls, that arrives, and that leaves at once.
 
-The daemon of fanout.py runs on a core of its own and sends `RATE` frames a second to `FOLLOWERS`, who are there all the
-time and were there first, so that frames are written to them first. Each round has five phases:
+The daemon of fanout.py runs on a core of its own and sends `RATE` frames a second to `FOLLOWERS` subscribers. They are
+connected all the time and first, so frames are written to them first. Each round has five phases:
 
     alone     nothing else happens
     stalled   `STALLED` subscribers have connected and read nothing, long enough for their buffers to be full
     coming    a crowd connects, evenly over `--within` seconds (0: as fast as it is answered, 100 at a time)
-    beside    the crowd is there and reads
-    going     the whole crowd, which has read until now, closes in the same moment
+    beside    the crowd is connected and reads
+    going     the whole crowd, which has read until now, closes at the same moment
 
-A latency is from the moment when the quote is handed to the daemon to that when a follower has read its frame, a gap is
-the longest time between two frames of any follower. The crowd, and what hands over the quotes, share the core of the
-followers; the crowd yields to them, as it has the lowest priority. CPU a connect is the daemon's, less what it used in
-such a time alone; the frames that the crowd is sent while it comes are in it.
+A latency is the time from handing a quote to the daemon until a follower has read its frame. A gap is the longest time
+between two frames of any follower. The crowd and the source of the quotes share the core of the followers, with lower
+priority. CPU a connect is the daemon's in that phase, less what it used alone in such a time; it includes the frames
+that the crowd gets meanwhile.
 
-Asked, of the medians over the rounds: p99 beside the stalled at most `STALLED_RATIO` of alone, everybody connected
-within `CONNECT_SECONDS`, and nobody refused or cut. For "undisturbed" and "without a spike" a ratio says little, as
-alone a frame takes but some milliseconds: the bound is one frame time. While p99 is below it, frames leave before the
-next is due and none queues behind another; and while the longest gap of all rounds is below two of them, no follower
-has ever waited longer than if it had missed a single frame. Exit code 1: something is not as asked.
+Bounds, on medians over the rounds: p99 beside the stalled is at most `STALLED_RATIO` of alone, all are connected within
+`CONNECT_SECONDS`, and none is refused or cut. Alone a frame takes only some milliseconds, so a ratio would say little
+about the other phases. There p99 must be below the time between two frames, so that no frame queues behind another, and
+the longest gap of all rounds below two of them: no follower waits longer than if it had missed one frame. Exit code 1:
+a bound is exceeded.
 
 Run it: python benchmarks/crowd.py [--crowd 5000] [--within 8] [--seconds 10] [--rounds 3]
 """
@@ -58,7 +58,7 @@ SETTLE_SECONDS = 2.0
 UNANSWERED = 100
 RECEIVE_BYTES = 4096
 LATE_SECONDS = 20.0
-"""Who has no answer then has failed."""
+"""A connection without an answer by then has failed."""
 LOWEST_PRIORITY = 19
 
 _FORK = multiprocessing.get_context("fork")
@@ -82,7 +82,7 @@ class Phase(NamedTuple):
 
 
 class Coming(NamedTuple):
-    """How a crowd has come."""
+    """How a crowd connected."""
 
     seconds: float
     failed: int
@@ -90,7 +90,7 @@ class Coming(NamedTuple):
 
 
 class Round(NamedTuple):
-    """All phases, and how the crowd has come."""
+    """All phases, and how the crowd connected."""
 
     phases: dict[str, Phase]
     coming: Coming
@@ -98,14 +98,14 @@ class Round(NamedTuple):
 
 
 class Followers(Subscribers):
-    """Subscribers who remember every delivery."""
+    """Subscribers that record every delivery."""
 
     def __init__(self, url: str, pid: int) -> None:
         super().__init__(url, pid)
         self._deliveries: list[Delivery] = []
 
     def report(self, to: Connection) -> None:
-        """Follow, and tell at each request what has been seen since the last, and how many were cut."""
+        """Follow, and report at each request what was seen since the last one and how many were cut."""
         while True:
             self._run(0.1)
             if to.poll():
@@ -119,7 +119,7 @@ class Followers(Subscribers):
 
 
 class Crowd:
-    """Connections to the stream at `url` that take what comes and look at none of it."""
+    """Connections to the stream at `url` that read and discard everything."""
 
     def __init__(self, url: str) -> None:
         parts = urlsplit(url)
@@ -132,7 +132,7 @@ class Crowd:
         self.ended = 0
 
     def come(self, count: int, within: float) -> int:
-        """Connect so many, evenly over `within` seconds; returns how many have got no stream."""
+        """Connect `count` evenly over `within` seconds; returns how many got no stream."""
         began = time.monotonic()
         opened = 0
         while opened < count or self._unanswered:
@@ -147,7 +147,7 @@ class Crowd:
         return count - opened + len(self._unanswered) + self._failed
 
     def stay(self, seconds: float) -> None:
-        """Read what comes."""
+        """Read and discard until cancelled."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             self.read(left)
@@ -191,7 +191,7 @@ class Crowd:
 
 @contextlib.contextmanager
 def stalled(url: str) -> Iterator[None]:
-    """Subscribers who read nothing, once what they are sent has nowhere to go."""
+    """Connect subscribers that read nothing, and wait until their buffers are full."""
     parts = urlsplit(url)
     request = f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\n\r\n".encode()
     with contextlib.ExitStack() as open_sockets:
@@ -213,13 +213,13 @@ def follow(url: str, pid: int, to: Connection) -> None:
 
 
 def hand_over(served: Served) -> None:
-    """Be what hands over the quotes, until it is terminated."""
+    """Hand over quotes until terminated."""
     drive(served.hand, RATE, types.SimpleNamespace(poll=lambda: None))
 
 
 @contextlib.contextmanager
 def beside(work, *arguments) -> Iterator[None]:
-    """`work` in a process that ends with the block."""
+    """Run `work` in a process that ends with the block."""
     process = _FORK.Process(target=work, args=arguments, daemon=True)
     process.start()
     try:
@@ -231,13 +231,13 @@ def beside(work, *arguments) -> Iterator[None]:
 
 def phase(deliveries: list[Delivery], begin_at: float, end_at: float) -> Phase:
     """What was sent in this time, and the gaps that end in it."""
-    latencies = sorted(each.received_at - each.sent_at for each in deliveries if begin_at <= each.sent_at < end_at)
+    latencies = sorted(frame.received_at - frame.sent_at for frame in deliveries if begin_at <= frame.sent_at < end_at)
     if not latencies:
         return Phase(math.inf, math.inf, math.inf, math.inf)
     times = defaultdict(list)
-    for each in deliveries:
-        if begin_at - 2 / RATE <= each.received_at < end_at:
-            times[each.follower].append(each.received_at)
+    for frame in deliveries:
+        if begin_at - 2 / RATE <= frame.received_at < end_at:
+            times[frame.follower].append(frame.received_at)
     gaps = [after - before for seen in times.values() for before, after in itertools.pairwise(seen)]
     return Phase(
         p50_ms=1e3 * latencies[len(latencies) // 2],
@@ -248,7 +248,7 @@ def phase(deliveries: list[Delivery], begin_at: float, end_at: float) -> Phase:
 
 
 def run(served: Served, followers: Connection, chosen: argparse.Namespace) -> Round:
-    """One round."""
+    """Run one round."""
     times: dict[str, tuple[float, float]] = {}
 
     @contextlib.contextmanager
@@ -283,41 +283,43 @@ def run(served: Served, followers: Connection, chosen: argparse.Namespace) -> Ro
 
 def over_alone(rounds: list[Round], name: str) -> float:
     """The p99 of a phase to that of the same round alone."""
-    return statistics.median(each.phases[name].p99_ms / each.phases["alone"].p99_ms for each in rounds)
+    return statistics.median(result.phases[name].p99_ms / result.phases["alone"].p99_ms for result in rounds)
 
 
 def show(rounds: list[Round], chosen: argparse.Namespace) -> None:
     """Print medians; of maxima and gaps the worst."""
     print("  phase   p50 ms   p99 ms   max ms   gap ms  p99 to alone")
     for name in rounds[0].phases:
-        seen = [each.phases[name] for each in rounds]
-        p50, p99 = (statistics.median(getattr(one, figure) for one in seen) for figure in ("p50_ms", "p99_ms"))
-        worst, gap = max(one.max_ms for one in seen), max(one.gap_ms for one in seen)
+        seen = [result.phases[name] for result in rounds]
+        p50, p99 = (statistics.median(getattr(entry, figure) for entry in seen) for figure in ("p50_ms", "p99_ms"))
+        worst, gap = max(entry.max_ms for entry in seen), max(entry.gap_ms for entry in seen)
         print(f"{name:>7} {p50:8.2f} {p99:8.2f} {worst:8.2f} {gap:8.1f} {over_alone(rounds, name):13.2f}")
-    seconds, failed, cpu = (statistics.median(figure) for figure in zip(*(each.coming for each in rounds), strict=True))
+    seconds, failed, cpu = (
+        statistics.median(figure) for figure in zip(*(result.coming for result in rounds), strict=True)
+    )
     print(f"{chosen.crowd} connected in {seconds:.2f} s, {failed:g} failed, {cpu:.0f} us of the daemon's CPU each")
 
 
 def complaints(rounds: list[Round]) -> Iterator[str]:
-    """What is not as asked."""
+    """Return the bounds that are exceeded."""
     frame_ms = 1e3 / RATE
     asked = [
         ("p99 beside the stalled, to alone", over_alone(rounds, "stalled"), STALLED_RATIO),
-        ("seconds to connect", statistics.median(each.coming.seconds for each in rounds), CONNECT_SECONDS),
-        ("failed to connect", sum(each.coming.failed for each in rounds), 0),
-        ("cut", sum(each.ended for each in rounds), 0),
+        ("seconds to connect", statistics.median(result.coming.seconds for result in rounds), CONNECT_SECONDS),
+        ("failed to connect", sum(result.coming.failed for result in rounds), 0),
+        ("cut", sum(result.ended for result in rounds), 0),
     ]
     for name in ("coming", "going"):
-        p99_ms = statistics.median(each.phases[name].p99_ms for each in rounds)
+        p99_ms = statistics.median(result.phases[name].p99_ms for result in rounds)
         asked.append((f"p99 ms in {name}", p99_ms, frame_ms))
-        asked.append((f"gap ms in {name}", max(each.phases[name].gap_ms for each in rounds), 2 * frame_ms))
+        asked.append((f"gap ms in {name}", max(result.phases[name].gap_ms for result in rounds), 2 * frame_ms))
     for name, found, most in asked:
         if not found <= most:
             yield f"{name}: {found:.2f}, asked {most:g}"
 
 
 def main() -> int:
-    """Print the table; 1 if something is not as asked."""
+    """Print the table; return 1 if a bound is exceeded."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--crowd", type=int, default=5000)
     parser.add_argument("--within", type=float, default=8.0, help="seconds over which they come")
@@ -328,8 +330,8 @@ def main() -> int:
         print(f"a crowd of {chosen.crowd} is more than the open files allowed: {most}")
         chosen.crowd = most
     cores = sorted(os.sched_getaffinity(0))
-    everybody = FOLLOWERS + STALLED + chosen.crowd
-    with condord(Case(everybody, RATE, RATE, int(900 / RATE), chosen.seconds), "") as served:
+    connections = FOLLOWERS + STALLED + chosen.crowd
+    with condord(Case(connections, RATE, RATE, int(900 / RATE), chosen.seconds), "") as served:
         os.sched_setaffinity(served.pid, {cores[0]})
         os.sched_setaffinity(0, {cores[-1]})
         ours, theirs = _FORK.Pipe()

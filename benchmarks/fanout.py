@@ -1,23 +1,23 @@
-"""What a frame to a subscriber costs in condord, beside a naive hub and nchan in the same run.
+"""Measure what a frame to a subscriber costs in condord, beside a naive hub and nchan in the same run.
 
-Each server runs alone, on a core of its own, and gets the same frames from this process at the same times:
+Each server runs by itself on its own core and gets the same frames from this process at the same times:
 
-    condord    the daemon of `service.run` with all that is below the supervisor; in the supervisor's place something
-               hands the desk the quotes that come through a pipe. One leg of one condor moves a frame.
+    condord    the daemon of `service.run`; in the supervisor's place, a reader of a pipe offers the quotes that come
+               through it. One leg of one condor moves a frame.
     naive      Starlette and sse-starlette as a first version would use them: a queue and a json.dumps for each
                subscriber. It gets condord's newest delta with another time.
-    nchan      nginx with its nchan module and one worker; the same delta is published over HTTP. Skipped where nginx or
-               the module is not installed (Debian: nginx-light, libnginx-mod-nchan).
+    nchan      nginx with its nchan module and one worker; the same delta is published over HTTP. Skipped unless nginx
+               and the module are installed (Debian: nginx-light, libnginx-mod-nchan).
 
-A latency is from the moment when this process has the quote, and hands it to the server, to the moment when a
-subscriber has read its frame. The window is left out: it is a tenth shorter than the time between two quotes, so that
-each of them leaves at once. The quotes come whether or not the server keeps up. CPU is the user and system time of
-the process that serves, memory its Pss. See subscribers.py for how both are taken. Shares of the time: `busy` and
-`waits` are for what the server had its core and waited for it, `client` for what the client had or wanted its own, and
-near 100 % the latencies are the client's. Only the ratios of one run say anything.
+A latency is the time from handing a quote to the server until a subscriber has read its frame. The window is left out:
+it is a tenth shorter than the time between two quotes, so each quote leaves at once. Quotes are sent on schedule
+whether or not the server keeps up. CPU is the user and system time of the serving process, memory its Pss; see
+subscribers.py. `busy` and `waits` are the shares of the time in which the server had its core and waited for it,
+`client` the share in which the client had or wanted its own. Near 100 % the latencies are the client's. Compare only
+ratios within one run.
 
-With `--fast` condord gets 100 quotes a second and makes 20 frames of them; a latency is of the newest quote in a frame,
-and up to 10 ms of it are the window. nchan gets 20 frames, and naive is left out.
+With `--fast` condord gets 100 quotes a second and makes 20 frames of them. A latency is then that of the newest quote
+in a frame, and includes up to 10 ms of the window. nchan gets 20 frames, and naive is left out.
 
 Run it: python benchmarks/fanout.py [--subscribers 1000,5000] [--rate 4] [--seconds 10] [--rounds 1] [--fast]
 """
@@ -71,7 +71,7 @@ http {{
 
 
 class Served(NamedTuple):
-    """A server that runs: its stream, the process that serves it, and how it is handed a frame of a given time."""
+    """A running server: the URL of its stream, the pid that serves it, and a function that hands it a frame."""
 
     url: str
     pid: int
@@ -94,11 +94,11 @@ def serve_condord(window_ms: int, subscribers: int) -> None:
 
     from condord.core.quote import Tick
 
-    class Feed(house.Feed):
+    class Quotes(house.FakeSupervisor):
         number = 0
 
         async def run(self) -> None:
-            self.desk.set_positions(house.positions(LEGS))
+            self.sink.set_positions(house.positions(LEGS))
             self._offer(house.utc_now(), *LEGS)
             asyncio.get_running_loop().add_reader(0, self._read)
             await asyncio.Event().wait()
@@ -110,13 +110,13 @@ def serve_condord(window_ms: int, subscribers: int) -> None:
         def _offer(self, at: dt.datetime, *symbols: str) -> None:
             self.number += 1
             bid = 2 + self.number % 50 / 100
-            self.desk.offer([Tick(symbol, at, bid, bid + 0.05, 10, 12) for symbol in symbols])
+            self.sink.offer([Tick(symbol, at, bid, bid + 0.05, 10, 12) for symbol in symbols])
 
-    house.serve(Feed, window_ms / 1000, subscribers)
+    house.serve(Quotes, window_ms / 1000, subscribers)
 
 
 def serve_naive() -> None:
-    """Be the hub that a first version would have; each line of standard input is a delta."""
+    """Be the hub of a first version; each line of standard input is a delta."""
     import uvicorn
     from sse_starlette import EventSourceResponse, ServerSentEvent
     from starlette.applications import Starlette
@@ -154,42 +154,42 @@ def serve_naive() -> None:
         hub = Starlette(routes=[Route("/stream", stream)])
         await uvicorn.Server(uvicorn.Config(hub, **plain)).serve(sockets=[listener])
 
-    logging.getLogger("asyncio").setLevel("ERROR")  # it warns of each subscriber that has gone
+    logging.getLogger("asyncio").setLevel("ERROR")  # it warns about each subscriber that has left
     asyncio.run(main())
 
 
 def lines_of_stdin() -> list[str]:
-    """What has come; a line is whole, as it is written at once and the pipe holds no more than is read."""
+    """Return the lines that have arrived; each is whole, as it is written at once and fits into one read."""
     return os.read(0, 65_536).decode().splitlines()
 
 
 @contextlib.contextmanager
 def condord(case: Case, _sample: str) -> Iterator[Served]:
-    """The daemon."""
+    """Run the daemon."""
     with python("condord", str(case.window_ms), str(case.subscribers)) as (url, process):
         yield Served(f"{url}/api/stream", process.pid, lambda at: print(at, file=process.stdin))
 
 
 @contextlib.contextmanager
 def naive(_case: Case, sample: str) -> Iterator[Served]:
-    """The hub of a first version."""
+    """Run the hub of a first version."""
     with python("naive") as (url, process):
         yield Served(url, process.pid, lambda at: print(retimed(sample, at), file=process.stdin))
 
 
 @contextlib.contextmanager
 def nchan(case: Case, sample: str) -> Iterator[Served]:
-    """The module in nginx, whose worker names itself."""
+    """Run nginx with nchan; its worker reports its own pid."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as directory:
-        place = Path(directory)
-        place.chmod(0o755)  # the worker may be another user
-        (place / "nginx.conf").write_text(NGINX.format(module=NCHAN, port=port, connections=2 * case.subscribers + 100))
+        root = Path(directory)
+        root.chmod(0o755)  # the worker may be another user
+        (root / "nginx.conf").write_text(NGINX.format(module=NCHAN, port=port, connections=2 * case.subscribers + 100))
         with running(["nginx", "-p", directory, "-c", "nginx.conf", "-e", "error.log"]) as process:
-            while not (place / "nginx.pid").exists():  # it is written when it listens
+            while not (root / "nginx.pid").exists():  # it is written when it listens
                 if process.poll() is not None:
-                    raise ChildProcessError((place / "error.log").read_text())
+                    raise ChildProcessError((root / "error.log").read_text())
                 time.sleep(0.02)
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/worker") as answer:
                 worker = int(answer.read())
@@ -199,7 +199,7 @@ def nchan(case: Case, sample: str) -> Iterator[Served]:
 
 
 def publish(publisher: socket.socket, data: str) -> None:
-    """Hand it to nchan, and do not wait for its answer."""
+    """Publish `data` to nchan without waiting for the answer."""
     head = f"POST /publish HTTP/1.1\r\nHost: nchan\r\nContent-Length: {len(data)}\r\n\r\n"
     publisher.sendall(f"{head}{data}".encode())
     with contextlib.suppress(BlockingIOError):
@@ -208,7 +208,7 @@ def publish(publisher: socket.socket, data: str) -> None:
 
 @contextlib.contextmanager
 def python(*arguments: str) -> Iterator[tuple[str, subprocess.Popen]]:
-    """This program as a server, and the URL that it names."""
+    """Run this program as a server; yields the URL that it prints and its process."""
     with tempfile.TemporaryDirectory() as directory:
         program = [sys.executable, "-W", "ignore", __file__, "--serve", *arguments]
         own = {"RUNTIME_DIRECTORY": directory, "STATE_DIRECTORY": directory}
@@ -218,7 +218,7 @@ def python(*arguments: str) -> Iterator[tuple[str, subprocess.Popen]]:
 
 @contextlib.contextmanager
 def running(program: list[str], **options) -> Iterator[subprocess.Popen]:
-    """A process that ends with the block."""
+    """Run a process that ends with the block."""
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "bufsize": 1}
     with subprocess.Popen(program, **pipes, **options) as process:
         try:
@@ -232,12 +232,12 @@ def running(program: list[str], **options) -> Iterator[subprocess.Popen]:
 
 
 def retimed(sample: str, at: str) -> str:
-    """The delta with another time."""
+    """Return the delta with another time."""
     return re.sub(r'"time":"[^"]*"', f'"time":"{at}"', sample)
 
 
 def measure(server: str, case: Case, sample: str) -> Report:
-    """One server under one load."""
+    """Measure one server under one load."""
     cores = sorted(os.sched_getaffinity(0))
     with SERVERS[server](case, sample) as served:
         os.sched_setaffinity(served.pid, {cores[0]})
@@ -247,7 +247,7 @@ def measure(server: str, case: Case, sample: str) -> Report:
 
 
 def drive(hand: Callable[[str], object], a_second: float, client: subprocess.Popen) -> None:
-    """Hand over frames, on time whatever becomes of them, until the client has ended."""
+    """Hand over frames on schedule until the client has ended, whether or not the server keeps up."""
     due = time.monotonic()
     while client.poll() is None:
         hand(dt.datetime.now(dt.UTC).isoformat(timespec="microseconds"))
@@ -260,45 +260,45 @@ SERVERS = {"condord": condord, "naive": naive, "nchan": nchan}
 
 
 def ratio(rounds: dict[str, list[Report]], server: str, other: str, figure: str) -> float:
-    """The median over the rounds; NaN without the other."""
+    """Return the median ratio over the rounds; NaN without the other server."""
     pairs = zip(rounds[server], rounds.get(other, ()), strict=False)
     ratios = [getattr(a, figure) / (getattr(b, figure) or math.nan) for a, b in pairs]
     return statistics.median(ratios or [math.nan])
 
 
 def median(reports: list[Report], figure: str) -> float:
-    """The median over the rounds."""
+    """Return the median over the rounds."""
     return statistics.median(getattr(report, figure) for report in reports)
 
 
 def figures(server: str, rounds: dict[str, list[Report]]) -> dict[str, str]:
-    """One line of the table."""
+    """Return one line of the table."""
     reports = rounds[server]
-    told = functools.partial(median, reports)
+    figure = functools.partial(median, reports)
     over = functools.partial(ratio, rounds, server)
     return {
         "server": server,
         "subscribers": f"{reports[0].subscribers}",
-        "frames/s": f"{told('frames_a_second'):.1f}",
-        "bytes": f"{told('bytes_a_frame'):.0f}",
-        "us each": f"{told('cpu_us'):.1f}",
+        "frames/s": f"{figure('frames_a_second'):.1f}",
+        "bytes": f"{figure('bytes_a_frame'):.0f}",
+        "us each": f"{figure('cpu_us'):.1f}",
         "us/naive": f"{over('naive', 'cpu_us'):.2f}",
         "us/nchan": f"{over('nchan', 'cpu_us'):.2f}",
-        "p50 ms": f"{told('p50_ms'):.1f}",
-        "p99 ms": f"{told('p99_ms'):.1f}",
+        "p50 ms": f"{figure('p50_ms'):.1f}",
+        "p99 ms": f"{figure('p99_ms'):.1f}",
         "p99/nchan": f"{over('nchan', 'p99_ms'):.2f}",
-        "max ms": f"{told('max_ms'):.1f}",
-        "kB each": f"{told('kb_a_subscriber'):.1f}",
+        "max ms": f"{figure('max_ms'):.1f}",
+        "kB each": f"{figure('kb_a_subscriber'):.1f}",
         "lost": f"{sum(report.lost for report in reports)}",
         "resynced": f"{sum(report.resynced for report in reports)}",
-        "busy": f"{told('server_busy'):.0%}",
-        "waits": f"{told('server_waits'):.0%}",
-        "client": f"{told('client_busy'):.0%}",
+        "busy": f"{figure('server_busy'):.0%}",
+        "waits": f"{figure('server_waits'):.0%}",
+        "client": f"{figure('client_busy'):.0%}",
     }
 
 
 def complaints(case: Case, rounds: dict[str, list[Report]]) -> Iterator[str]:
-    """What is not as asked of condord."""
+    """Yield the bounds that condord exceeds."""
     ours = rounds["condord"]
     over = functools.partial(ratio, rounds, "condord")
     asked = [(name, sum(getattr(report, name) for report in ours), 0) for name in ("lost", "resynced", "ended")]
@@ -316,7 +316,7 @@ def complaints(case: Case, rounds: dict[str, list[Report]]) -> Iterator[str]:
 
 
 def run(case: Case, servers: list[str], rounds: int) -> list[str]:
-    """Measure in turn and print; returns what is not as asked."""
+    """Measure in turn and print; returns the bounds that are exceeded."""
     reports: dict[str, list[Report]] = {server: [] for server in servers}
     sample = ""
     for _ in range(rounds):
@@ -330,7 +330,7 @@ def run(case: Case, servers: list[str], rounds: int) -> list[str]:
 
 
 def cases(chosen: argparse.Namespace) -> Iterator[Case]:
-    """What to measure, no more subscribers than files can be opened."""
+    """Yield what to measure, with at most as many subscribers as files can be opened."""
     for asked in map(int, chosen.subscribers.split(",")):
         if (count := min(asked, room())) < asked:
             print(f"{asked} subscribers are more than the open files allowed: {count}")
@@ -340,7 +340,7 @@ def cases(chosen: argparse.Namespace) -> Iterator[Case]:
 
 
 def main() -> int:
-    """Print the table; 1 if something is not as asked."""
+    """Print the table; return 1 if a bound is exceeded."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--subscribers", default="1000,5000")
     parser.add_argument("--rate", type=float, default=4.0, help="frames a second")

@@ -1,10 +1,10 @@
-"""Every fault of the simulator against a running daemon: what was said of it, and how long until all was true again.
+"""Run every fault of the simulator against a daemon: what it reported, and how long until all was correct again.
 
-A row is a row of tests/e2e/matrix.py, run as the tests run it: with the checks that nothing is lost, that the daemon is
-the same process with one connection, and that its log keeps the secrets. The first time is from the strike to the last
-of the words that the row asks for. The second is from the end of the fault (of what strikes at once and is over, from
-the strike) to the moment when all is well again, every quote is confirmed, and the document is the simulator's truth.
-What was never said needs no way back.
+The rows are those of tests/e2e/matrix.py, run as in the tests, with the same checks: nothing is lost, the daemon is
+still the same process with one connection, and its log contains no secret. The first time is from the start of the
+fault to the last report that the row expects. The second is from the end of the fault (or its start, if it is over at
+once) until the state is live again, every quote is confirmed, and the document equals the simulator's account. A fault
+that was never reported has no second time.
 
 Run it: python benchmarks/faults.py [--fault NAME]
 """
@@ -23,14 +23,14 @@ from condord.simulator.faults import FAULTS
 from tests.e2e import matrix
 from tests.e2e.matrix import Outcome, Row
 
-CHANGES = {fault.name for fault in FAULTS if fault.place == "account"}
-"""What changes the account has to be shown, even if nothing is to be said of it."""
+CHANGES = {fault.name for fault in FAULTS if fault.target == "account"}
+"""Faults that change the account: the change must be shown, even though nothing is reported."""
 
 
 def outcomes(rows: Sequence[Row]) -> list[Outcome | tuple[Row, str]]:
-    """How `rows` go, one after the other; a failure with what it says."""
+    """The outcomes of `rows`, run one after the other; a failed row has its message instead."""
     found: list[Outcome | tuple[Row, str]] = []
-    if not rows:  # none of this lane was asked for: no daemon is started
+    if not rows:  # no row of this lane was selected: do not start a daemon
         return found
     with matrix.scene() as pair:
         for row in rows:
@@ -43,18 +43,18 @@ def outcomes(rows: Sequence[Row]) -> list[Outcome | tuple[Row, str]]:
 
 def table(found: Iterable[Outcome]) -> Iterator[str]:
     """The lines of the table, in the order of the matrix."""
-    yield "| fault | what was said | after | true again after |"
+    yield "| fault | reported | after | recovered after |"
     yield "|---|---|---|---|"
     for outcome in sorted(found, key=lambda outcome: matrix.ROWS.index(outcome.row)):
         variant = f" ({outcome.row.variant})" if outcome.row.variant else ""
-        said = ", ".join(outcome.said)
-        told = f"{said} | {outcome.told_seconds:.1f} s" if said else "— | —"
-        again = f"{outcome.seconds:.1f} s" if said or outcome.row.fault in CHANGES else "—"
-        yield f"| `{outcome.row.fault}`{variant} | {told} | {again} |"
+        reported = ", ".join(outcome.reported)
+        report = f"{reported} | {outcome.report_seconds:.1f} s" if reported else "— | —"
+        again = f"{outcome.seconds:.1f} s" if reported or outcome.row.fault in CHANGES else "—"
+        yield f"| `{outcome.row.fault}`{variant} | {report} | {again} |"
 
 
 def main() -> int:
-    """Print the table; 1 if a row failed."""
+    """Print the table; returns 1 if a row failed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     names = sorted({row.fault for row in matrix.ROWS})
     parser.add_argument("--fault", metavar="NAME", choices=names, help="only the rows of this fault")
@@ -64,8 +64,8 @@ def main() -> int:
     with ThreadPoolExecutor(len(lanes)) as pool:
         for some in pool.map(outcomes, lanes.values()):
             found += some
-    print("\n".join(table(each for each in found if isinstance(each, Outcome))))
-    failures = [each for each in found if not isinstance(each, Outcome)]
+    print("\n".join(table(outcome for outcome in found if isinstance(outcome, Outcome))))
+    failures = [failure for failure in found if not isinstance(failure, Outcome)]
     for row, text in failures:
         print(f"{row.name}: {text}", file=sys.stderr)
     return 1 if failures else 0

@@ -1,19 +1,19 @@
-"""How cost grows when the load doubles: condors, quotes a second, subscribers, distinct filters; six times each.
+"""Measure how cost grows when the load doubles, six times: condors, quotes a second, subscribers, distinct filters.
 
-The parts of the daemon run in this process, wired as it wires them but without sockets, at times that are arguments,
-so that nothing but the work itself is measured: CPU time, the least of several repetitions. The exponent is the slope
-of log cost over log size (least squares): 1 is in proportion, 2 is quadratic. Exit code 1: one is above 1.1.
+The parts of the daemon run in this process, wired as it wires them but without sockets, with time as an argument, so
+that only the work itself is measured: CPU time, the least of several repetitions. The exponent is the slope of log cost
+over log size (least squares): 1 is proportional, 2 is quadratic. Exit code 1: one is above 1.1.
 
-    condors       a reading of an account that holds so many, each with legs of its own, five an underlying and
-                  expiration, as they are found among the legs: grouped, compared, rendered and published
+    condors       a reading of an account with so many condors, each with legs of its own, five an underlying and
+                  expiration, found among the legs: grouped, compared, rendered and published
     its window    the same accounts: one publication when every leg has a new quote, encoded for one subscriber
     its document  the same accounts: one answer to `GET /api/positions`
     quotes        a second of so many quotes for 50 condors, ten a frame: kept, and published four times
-    subscribers   one publication of one condor to so many, each of whom takes it
-    filters       one publication of 960 condors to so many, each of whom asked for another one of them
+    subscribers   one publication of one condor to so many subscribers, each of which takes it
+    filters       one publication of 960 condors to so many subscribers, each of which asked for another one of them
 
-With `--crowded` another load is measured, and no limit is set to it: an account whose condors all lie on one underlying
-and expiration, with no orders that tell them apart. Finding them is a search over pairs of strikes, not over condors.
+`--crowded` measures another load, without a limit: an account whose condors all have one underlying and expiration, and
+no orders that tell them apart. Finding them is a search over pairs of strikes, not over condors.
 
 Run it: python benchmarks/growth.py [--doublings 6] [--repetitions 5] [--only LOAD] [--crowded]
 """
@@ -35,21 +35,21 @@ import house
 import msgspec
 
 from condord.core.quote import Tick
-from condord.desk import wake
-from condord.live.edition import EVERYTHING, Selection
+from condord.daemon.feed import wake
+from condord.live.published import EVERYTHING, Selection
 from condord.live.publisher import Publisher
 
 MOST = 1.1
 AT = dt.datetime(2026, 11, 20, 15, 31, tzinfo=dt.UTC)
 A_DAY = 5
-"""So many condors have the same underlying and expiration, unless they are crowded."""
+"""How many condors have the same underlying and expiration, unless crowded."""
 LEGS = (("P", 0, 1), ("P", 5, -1), ("C", 10, -1), ("C", 15, 1))
 ONE, SMALL, MANY = 1, 50, 960
 PER_FRAME = 10
 
 
 def account(condors: int, a_day: int = A_DAY) -> dict[str, int]:
-    """The legs of so many condors: signed quantities by symbol."""
+    """Return the legs of `condors` condors: signed quantities by symbol."""
     held = {}
     for number in range(condors):
         group, place = divmod(number, a_day)
@@ -60,7 +60,7 @@ def account(condors: int, a_day: int = A_DAY) -> dict[str, int]:
 
 
 class House:
-    """An account that is quoted, with a clock of its own; `subscribers` hear of it."""
+    """An account with quotes, subscribers and a clock of its own."""
 
     def __init__(self, condors: int) -> None:
         self.held = account(condors)
@@ -78,7 +78,7 @@ class House:
         return [condor.id for condor in self.publisher.book.edition.document(AT).condors]
 
     def follow(self, selections: Iterable[Selection]) -> None:
-        """A subscriber for each of `selections`, who takes at once whatever comes."""
+        """Add a subscriber for each of `selections` that takes every frame at once."""
         for selection in selections:
             self._subscribe(selection)
 
@@ -99,27 +99,27 @@ class House:
             self.publisher.offer([Tick(symbol, at, bid, bid + 0.06, 10.0, 12.0) for symbol in some], self.now)
 
     def turn(self) -> None:
-        """A window is over: publish, and let everybody take it."""
+        """End a window: publish, and let all subscribers take it."""
         self.now += 2 * house.WINDOW_SECONDS
         wake(self.publisher.tick(self.now, AT))
 
 
 class Measured(NamedTuple):
-    """The least CPU seconds of a load of `size`."""
+    """The least CPU seconds for a load of `size`."""
 
     size: int
     seconds: float
 
 
 def batched(items: Iterable[str], size: int) -> Iterator[list[str]]:
-    """Lists of `size`; the last may have less."""
+    """Split into lists of `size`; the last may be shorter."""
     rest = iter(items)
     while some := list(itertools.islice(rest, size)):
         yield some
 
 
 def least(repetitions: int, work: Callable[[], object], prepare: Callable[[], object] = lambda: None) -> float:
-    """The least CPU seconds of `work`, each time after `prepare` and without the garbage of others."""
+    """Return the least CPU seconds of `work`, each time after `prepare` and a garbage collection."""
     found = math.inf
     for _ in range(repetitions):
         prepare()
@@ -131,61 +131,61 @@ def least(repetitions: int, work: Callable[[], object], prepare: Callable[[], ob
 
 
 def reading(condors: int, repetitions: int) -> float:
-    """A first reading of the account: as costly as any that changed everything."""
+    """Measure the first reading of the account, as costly as one that changes everything."""
     rows = house.positions(account(condors))
     return least(repetitions, lambda: house.publisher().set_positions(rows, 0.0, AT))
 
 
 def crowded(condors: int, repetitions: int) -> float:
-    """The same of an account on one expiration."""
+    """Measure the same for an account on one expiration."""
     rows = house.positions(account(condors, condors))
     return least(repetitions, lambda: house.publisher().set_positions(rows, 0.0, AT))
 
 
 def window(condors: int, repetitions: int) -> float:
-    """One publication of everything."""
-    one = House(condors)
-    assert len(one.condors) == condors
-    return publication(one, [EVERYTHING], repetitions)
+    """Measure one publication of everything."""
+    house = House(condors)
+    assert len(house.condors) == condors
+    return publication(house, [EVERYTHING], repetitions)
 
 
 def document(condors: int, repetitions: int) -> float:
-    """The document, encoded."""
+    """Measure building and encoding the document."""
     edition = House(condors).publisher.book.edition
     return least(repetitions, lambda: msgspec.json.encode(edition.document(AT)))
 
 
 def quotes(a_second: int, repetitions: int) -> float:
-    """A second of quotes: four windows of a quarter of them."""
-    one = House(SMALL)
-    one.follow([EVERYTHING])
-    cycle = itertools.cycle(one.held)
+    """Measure a second of quotes: four windows with a quarter of them each."""
+    house = House(SMALL)
+    house.follow([EVERYTHING])
+    cycle = itertools.cycle(house.held)
 
     def second() -> None:
         for _ in range(4):
-            one.quote(itertools.islice(cycle, a_second // 4))
-            one.turn()
+            house.quote(itertools.islice(cycle, a_second // 4))
+            house.turn()
 
     return least(repetitions, second)
 
 
 def subscribers(count: int, repetitions: int) -> float:
-    """One publication to everybody."""
+    """Measure one publication to all subscribers."""
     return publication(House(ONE), [EVERYTHING] * count, repetitions)
 
 
 def filters(count: int, repetitions: int) -> float:
-    """One publication to as many filters."""
-    one = House(MANY)
-    return publication(one, [Selection(condors=frozenset([name])) for name in one.condors[:count]], repetitions)
+    """Measure one publication to as many filters."""
+    house = House(MANY)
+    return publication(house, [Selection(condors=frozenset([name])) for name in house.condors[:count]], repetitions)
 
 
-def publication(one: House, selections: list[Selection], repetitions: int) -> float:
-    """A window in which every leg has a new quote, and so everybody has something to take."""
-    one.follow(selections)
-    one.taken = 0
-    seconds = least(repetitions, one.turn, lambda: one.quote(one.held))
-    assert one.taken == repetitions * len(selections)
+def publication(house: House, selections: list[Selection], repetitions: int) -> float:
+    """Measure a window in which every leg has a new quote, so that each subscriber has something to take."""
+    house.follow(selections)
+    house.taken = 0
+    seconds = least(repetitions, house.turn, lambda: house.quote(house.held))
+    assert house.taken == repetitions * len(selections)
     return seconds
 
 
@@ -202,17 +202,17 @@ CROWDED = (10, crowded, 4)
 
 
 def exponent(series: list[Measured]) -> float:
-    """The slope of log cost over log size."""
-    sizes, costs = ([math.log(each[place]) for each in series] for place in (0, 1))
+    """Return the slope of log cost over log size."""
+    sizes, costs = ([math.log(measured[index]) for measured in series] for index in (0, 1))
     return statistics.linear_regression(sizes, costs).slope
 
 
 def main() -> int:
-    """Print the table; 1 if something grows faster than asked."""
+    """Print the table; return 1 if an exponent exceeds the bound."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--doublings", type=int, choices=range(1, 7), default=6)
     parser.add_argument("--repetitions", type=int, default=5, help="of each; the least counts")
-    parser.add_argument("--only", choices=LOADS, help="this load alone")
+    parser.add_argument("--only", choices=LOADS, help="only this load")
     parser.add_argument("--crowded", action="store_true", help="also an account on one expiration; half a minute")
     chosen = parser.parse_args()
     names = [name for name in LOADS if chosen.only in (None, name)]
@@ -223,12 +223,12 @@ def main() -> int:
 
 
 def grown(name: str, size: int, cost: Callable[[int, int], float], doublings: int, repetitions: int) -> float:
-    """Print what a load costs as it doubles; the exponent."""
+    """Print what a load costs as it doubles; returns the exponent."""
     sizes = [size * 2**doubling for doubling in range(doublings + 1)]
-    series = [Measured(each, cost(each, repetitions)) for each in sizes]
+    series = [Measured(load, cost(load, repetitions)) for load in sizes]
     found = exponent(series)
-    print(f"{name:<13}", *(f"{each.size:>9,}" for each in series), "  exponent")
-    print(f"{'CPU ms':<13}", *(f"{1e3 * each.seconds:>9.3g}" for each in series), f"{found:>10.2f}", flush=True)
+    print(f"{name:<13}", *(f"{measured.size:>9,}" for measured in series), "  exponent")
+    print(f"{'CPU ms':<13}", *(f"{1e3 * measured.seconds:>9.3g}" for measured in series), f"{found:>10.2f}", flush=True)
     return found
 
 

@@ -1,26 +1,25 @@
-"""What a quote costs from the socket to the book beside alpaca-py, and what a busy market leaves of a core.
+"""Measure what a quote costs from the socket to the book, beside alpaca-py, and the core a busy market leaves free.
 
-All quotes come from replay.py, a server in a process of its own that speaks Alpaca's protocol over a real socket. In
-one run three things are measured:
+All quotes come from replay.py, a server in a process of its own that speaks Alpaca's protocol over a real socket. One
+run measures three things:
 
 1. CPU time a quote, in frames of 1 and of 10 quotes, as fast as they are taken. Each contender is a fresh process that
    reports its own CPU time between its first and its last quote:
 
-    condord     websockets.asyncio, the sans-I/O protocol, the desk and the book (with a publication every 250 ms)
+    condord     websockets.asyncio, the sans-I/O protocol, the feed and the book, with a publication every 250 ms
     alpaca-py   `OptionDataStream` with a handler that stores the quote
 
-2. A busy market: 20,000 quotes a second over 200 held contracts, all of which move in every window of 250 ms. It runs
-   against the daemon of `service.run` with all that is below the supervisor, in whose place the option stream alone
-   stands, and one subscriber on a real socket. The share of a core is the user and system time of that whole process.
-   The latency is from the moment when the window's timer is due, so that the window is left out, to the moment when
-   the transport of the subscriber's connection has been given the delta.
-3. A quiet market: one quote every 100 ms, with a window of 50 ms, so that each of them leaves at once. The latency is
-   from the moment when `OptionStream.read` gets the frame to the same end.
+2. A busy market: 20,000 quotes a second over 200 held contracts, all of which move in every window of 250 ms. The
+   daemon of `service.run` serves one subscriber on a real socket, with only the option stream in the supervisor's
+   place. The share of a core is the user and system time of that whole process. A latency is the time from the moment
+   when the window's timer is due until the delta is written to the subscriber's connection.
+3. A quiet market: one quote every 100 ms with a window of 50 ms, so that each leaves at once. A latency is the time
+   from `OptionStream.read` until the delta is written.
 
-Asked is no more than what 1.5 and 10 us a quote are to the 11.8 and 45 us that alpaca-py took where that was asked, as
-the ratio depends less on the machine, and a quarter of a core in the busy market that sends ten quotes a frame; the one
-of 20,000 frames a second is shown beside it. Exit code 1: it is more. `waited` is the share of the time in which the
-daemon could have run and others had its core: where it is not small, the machine is too busy to say much of latencies.
+The bounds are the ratios of 1.5 and 10 us a quote to the 11.8 and 45 us of alpaca-py on the machine where they were
+set, as ratios depend less on the machine, and a quarter of a core in the busy market with ten quotes a frame. The busy
+market with one quote a frame has no bound. Exit code 1: a bound is exceeded. `waited` is the share of the time in which
+the daemon could have run and others had its core; if it is not small, do not trust the latencies.
 
 Run it: python benchmarks/ingest.py [--quotes 40000] [--rounds 3] [--seconds 20]
 """
@@ -61,7 +60,7 @@ class Stopwatch:
         self._begin = 0.0
 
     def count(self, arrived: int) -> None:
-        """So many quotes have arrived."""
+        """Count quotes that have arrived."""
         if self.left == self.quotes:
             self._begin = time.process_time()
         self.left -= arrived
@@ -70,7 +69,7 @@ class Stopwatch:
             self.done.set()
 
     async def finish(self, running: asyncio.Task) -> None:
-        """Wait for the last quote, and end what brought it; an error of it ends the benchmark."""
+        """Wait for the last quote and end `running`; an error in it is raised."""
         counting = asyncio.create_task(self.done.wait())
         await asyncio.wait({running, counting}, return_when=asyncio.FIRST_COMPLETED)
         if running.done():
@@ -83,17 +82,19 @@ def ours(url: str, quotes: int) -> None:
     """Print what a quote costs in condord."""
     import house
 
-    from condord.desk import Desk
+    from condord.daemon.feed import Feed
+    from condord.daemon.grouper import Grouper
 
-    class CountingDesk(Desk):
+    class CountingFeed(Feed):
         def offer(self, ticks) -> None:
             super().offer(ticks)
             watch.count(len(ticks))
 
     async def main() -> None:
-        desk = CountingDesk(house.publisher(), loop=asyncio.get_running_loop(), now_at=house.utc_now)
-        desk.set_positions(house.positions(HELD))
-        running = asyncio.create_task(house.option_stream(url, SYMBOLS, desk).run())
+        loop = asyncio.get_running_loop()
+        feed = CountingFeed(house.publisher(), loop=loop, now_at=house.utc_now, work=Grouper().run)
+        feed.set_positions(house.positions(HELD))
+        running = asyncio.create_task(house.option_stream(url, SYMBOLS, feed).run())
         await watch.finish(running)
 
     watch = Stopwatch(quotes)
@@ -127,13 +128,13 @@ def daemon(url: str, window_seconds: float) -> None:
     """Be the daemon until SIGTERM; then print how many quotes came, in what time, and the latencies."""
     import house
 
-    from condord import service
-    from condord.desk import Desk
-    from condord.http.direct import Spout
+    from condord.daemon import build
+    from condord.daemon.feed import Feed
+    from condord.http.subscriber_writer import SubscriberWriter
     from condord.upstream.option_stream import OptionStream
 
     read_at = begin_at = 0.0
-    arrived = [0, 0.0, 0.0]  # how many, since when, until when
+    arrived = [0, 0.0, 0.0]  # quotes, and when the first and the last arrived
     latencies: dict[str, list[float]] = {"leading": [], "timed": []}
     kind = ""
 
@@ -143,7 +144,7 @@ def daemon(url: str, window_seconds: float) -> None:
             read_at = time.monotonic()
             super().read(data)
 
-    class TimedDesk(Desk):
+    class TimedFeed(Feed):
         def offer(self, ticks) -> None:
             arrived[0] += len(ticks)
             arrived[1] = arrived[1] or read_at
@@ -156,26 +157,26 @@ def daemon(url: str, window_seconds: float) -> None:
             super()._turn()
             kind = ""
 
-    class Feed(house.Feed):
+    class Quotes(house.FakeSupervisor):
         async def run(self) -> None:
-            self.desk.set_positions(house.positions(HELD))
-            await house.option_stream(url, SYMBOLS, self.desk, TimedStream).run()
+            self.sink.set_positions(house.positions(HELD))
+            await house.option_stream(url, SYMBOLS, self.sink, TimedStream).run()
 
-    wake = Spout.wake
+    wake = SubscriberWriter.wake
 
-    def timed_wake(spout: Spout) -> None:
-        wake(spout)
+    def timed_wake(writer: SubscriberWriter) -> None:
+        wake(writer)
         if kind:
             latencies[kind].append(time.monotonic() - begin_at)
 
-    Spout.wake = timed_wake
-    service.Desk = TimedDesk
-    house.serve(Feed, window_seconds)
+    SubscriberWriter.wake = timed_wake
+    build.Feed = TimedFeed
+    house.serve(Quotes, window_seconds)
     print(json.dumps({"rate": arrived[0] / (arrived[2] - arrived[1]), **latencies}))
 
 
 class Latency(NamedTuple):
-    """Of so many deltas, in milliseconds."""
+    """Percentiles over `count` deltas, in milliseconds."""
 
     count: int
     p50_ms: float
@@ -183,13 +184,13 @@ class Latency(NamedTuple):
 
     @classmethod
     def of(cls, seconds: list[float]) -> Latency:
-        """The percentiles, but without the tenth that comes first and finds everything cold."""
+        """Return the percentiles without the first tenth, in which caches are cold."""
         warm = sorted(seconds[len(seconds) // 10 :])
         return cls(len(warm), 1e3 * warm[len(warm) // 2], 1e3 * warm[len(warm) * 99 // 100])
 
 
 class Market(NamedTuple):
-    """How a market went: `rate` in quotes a second, `share` and `waited` of a core."""
+    """How a market went: `rate` in quotes a second, `share` and `waited` in cores, latencies in seconds."""
 
     rate: float
     share: float
@@ -199,7 +200,7 @@ class Market(NamedTuple):
 
 
 def watch_market(rate: float, per_frame: int, window_seconds: float, seconds: float) -> Market:
-    """The daemon at `rate` quotes a second; it has a core of its own where there are two."""
+    """Run the daemon at `rate` quotes a second, on a core of its own if there are two."""
     from subscribers import following, report_of
 
     cores = sorted(os.sched_getaffinity(0))
@@ -211,13 +212,13 @@ def watch_market(rate: float, per_frame: int, window_seconds: float, seconds: fl
             with following(url, process.pid, 1, seconds, cores[-1]) as client:
                 seen = report_of(client)
             process.terminate()
-            told, _ = process.communicate()
-    return Market(share=seen.server_busy, waited=seen.server_waits, **json.loads(told))
+            output, _ = process.communicate()
+    return Market(share=seen.server_busy, waited=seen.server_waits, **json.loads(output))
 
 
 @contextlib.contextmanager
 def running(*arguments: str, **environ: str) -> Iterator[subprocess.Popen]:
-    """This program as a child, which ends with the block."""
+    """Run this program as a child that ends with the block."""
     program = [sys.executable, "-W", "ignore", __file__, *arguments]
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, env={**os.environ, **environ}) as process:
         try:
@@ -227,13 +228,16 @@ def running(*arguments: str, **environ: str) -> Iterator[subprocess.Popen]:
 
 
 def measure(contender: str, quotes: int, per_frame: int) -> float:
-    """CPU microseconds a quote of one contender in a fresh process."""
-    with replaying(per_frame, quotes=quotes) as (url, _), running("--contender", contender, url, str(quotes)) as told:
-        return float(told.communicate(timeout=110)[0].split()[-1])
+    """Return the CPU microseconds a quote of one contender in a fresh process."""
+    with (
+        replaying(per_frame, quotes=quotes) as (url, _),
+        running("--contender", contender, url, str(quotes)) as process,
+    ):
+        return float(process.communicate(timeout=110)[0].split()[-1])
 
 
 def costs(quotes: int, rounds: int) -> Iterator[str]:
-    """Print what a quote costs; what is more than asked."""
+    """Print what a quote costs; returns the bounds that are exceeded."""
     print("CPU a quote, as fast as they are taken")
     print(f"{'quotes a frame':>14}  {'condord us':>10}  {'alpaca-py us':>12}  {'ratio':>6}  {'asked':>6}")
     for per_frame, asked in ASKED.items():
@@ -248,7 +252,7 @@ def costs(quotes: int, rounds: int) -> Iterator[str]:
 
 
 def markets(seconds: float) -> Iterator[str]:
-    """Print how the daemon fares; what is more than asked."""
+    """Print how the daemon does; returns the bounds that are exceeded."""
     print(f"\nA busy market: {BUSY_RATE} quotes a second over {len(SYMBOLS)} contracts, one subscriber")
     print(f"{HEAD}  timer due to delta written")
     for per_frame in ASKED:
@@ -265,18 +269,18 @@ def markets(seconds: float) -> Iterator[str]:
 
 
 def row(per_frame: int, market: Market) -> str:
-    """A line under `HEAD`."""
+    """Return a line under `HEAD`."""
     return f"{per_frame:>14}  {market.rate:>10.0f}  {market.share:>12.1%}  {market.waited:>6.1%} "
 
 
 def shown(seconds: list[float]) -> str:
-    """Latencies for people."""
+    """Return latencies as text."""
     latency = Latency.of(seconds)
     return f"p50 {latency.p50_ms:.2f} ms, p99 {latency.p99_ms:.2f} ms, of {latency.count}"
 
 
 def main() -> int:
-    """Print the tables; 1 if something is not as asked."""
+    """Print the tables; return 1 if a bound is exceeded."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quotes", type=int, default=40_000, help="quotes a run of the first table, a multiple of 10")
     parser.add_argument("--rounds", type=int, default=3, help="runs of each, in turn; the median counts")

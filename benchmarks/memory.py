@@ -1,7 +1,7 @@
-"""What the idle demo daemon holds in memory, and how much of that is the import of alpaca-py.
+"""Measure the memory of the idle demo daemon, and the part of it that importing alpaca-py takes.
 
-Both are fresh processes measured in one run: the daemon of `condord start --demo` some seconds after its condors are
-priced, and an interpreter that has imported what the daemon uses of alpaca-py and nothing else.
+Both are fresh processes of one run: the daemon of `condord start --demo`, some seconds after its condors have prices,
+and an interpreter that imports only the modules of alpaca-py that the daemon uses.
 
 Run it: python benchmarks/memory.py
 """
@@ -19,13 +19,13 @@ IMPORTS = "import alpaca.trading.client, alpaca.data.historical.option"
 
 
 def resident_mib(pid: int) -> float:
-    """Resident memory of a process in MiB (VmRSS of proc(5))."""
+    """The resident memory of a process in MiB (VmRSS of proc(5))."""
     status = Path(f"/proc/{pid}/status").read_text()
     return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
 
 
 def importing(statement: str) -> float:
-    """Resident memory of an interpreter that has done `statement`."""
+    """The resident memory in MiB of an interpreter that has run `statement`."""
     program = f"{statement or 'pass'}\nprint(flush=True); input()"
     with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", program], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -37,7 +37,7 @@ def importing(statement: str) -> float:
 
 
 def demo() -> float:
-    """Resident memory of the idle demo daemon, without the simulator beside it."""
+    """The resident memory in MiB of the idle demo daemon, without its simulator."""
     with subprocess.Popen(
         [sys.executable, "-m", "condord", "start", "--demo", "--port", "0"], stderr=subprocess.PIPE, text=True
     ) as process:
@@ -58,10 +58,10 @@ def demo() -> float:
 def main() -> None:
     """Print the table."""
     bare, alpaca, whole = importing(""), importing(IMPORTS), demo()
-    print(f"interpreter alone           {bare:6.1f} MiB")
+    print(f"bare interpreter            {bare:6.1f} MiB")
     print(f"import of alpaca-py         {alpaca - bare:6.1f} MiB")
     print(f"demo daemon, idle           {whole:6.1f} MiB")
-    print(f"alpaca-py of the daemon     {100 * (alpaca - bare) / whole:6.1f} %")
+    print(f"share of alpaca-py          {100 * (alpaca - bare) / whole:6.1f} %")
 
 
 if __name__ == "__main__":

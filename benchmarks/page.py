@@ -1,18 +1,18 @@
-"""What the page costs a browser with a hundred condors that all move at once, beside a naive page in the same run.
+"""Measure what the page costs a browser with a hundred condors that all move, compared with a naive page.
 
-Both pages follow the same daemon at its fastest window, one after the other, each alone in a browser of its own:
+Both pages follow the same daemon at its fastest window, one after the other, each in a browser of its own:
 
-    condord    the daemon's page, as it was built into `condord/http/page`
-    naive      the usual way: one EventSource, JSON.parse, and the whole list rendered anew with innerHTML at each
+    condord    the daemon's page, as built into `condord/http/page`
+    naive      the usual way: one EventSource, JSON.parse, and the whole list rendered again with innerHTML at each
                delta. It shows the same numbers in the same table, without the drawings, the flashes and the filters.
 
-The daemon is that of `service.run`; in the supervisor's place something hands the desk a quote for one leg of each
+The daemon is that of `service.run`; in the supervisor's place something offers the feed a quote for one leg of each
 condor, once a window. Every card has the line of a whole session. `renderer` is the CPU time of all threads of the
 process that has the page, as a share of a core; `main thread` that of its tasks, as the browser counts them. `deltas/s`
 says whether a page falls behind. How soon the first card is there is measured on `condord start --demo`, from the
 navigation on, in a browser without a cache.
 
-It needs Chromium (Debian: chromium) and Playwright, which the development requirements bring.
+It needs Chromium (Debian: chromium) and Playwright, which is one of the development requirements.
 
 Run it: python benchmarks/page.py [--condors 100] [--seconds 10] [--first 5]
 """
@@ -43,13 +43,13 @@ CARD = "article"
 COUNT_DELTAS = """
     window.deltas = 0
     window.EventSource = class extends EventSource {
-        constructor(...told) {
-            super(...told)
+        constructor(...options) {
+            super(...options)
             this.addEventListener('delta', () => deltas++)
         }
     }
 """
-TELL_FIRST_CARD = """
+TIME_FIRST_CARD = """
     new MutationObserver((_, observer) => {
         if (!document.querySelector('article[data-condor] b')) return
         observer.disconnect()
@@ -86,7 +86,7 @@ function render() {
         const { unrealizedPl, percentOfMaxProfit, mark, natural, naturalPl, legs } = condor.valuation
         const rows = condor.legs.map((leg) => {
             const { bid, ask, mark } = quotes.get(leg.symbol)
-            const profit = legs.find((each) => each.symbol === leg.symbol)?.unrealizedPl ?? null
+            const profit = legs.find((entry) => entry.symbol === leg.symbol)?.unrealizedPl ?? null
             return `<tr><th>${leg.side} ${leg.quantity} ${leg.strike} ${leg.right}</th><td>${show(bid)}</td>
                 <td>${show(ask)}</td><td>${show(mark)}</td><td>${show(profit)}</td></tr>`
         })
@@ -112,7 +112,7 @@ function render() {
 
 
 class Cost(NamedTuple):
-    """Of a page, a second: seconds of CPU of its process, those of the tasks on its main thread, and deltas heard."""
+    """The cost of a page per second: CPU seconds of its process and of its main thread, and deltas received."""
 
     renderer: float
     main_thread: float
@@ -120,19 +120,19 @@ class Cost(NamedTuple):
 
 
 def serve(condors: int) -> None:
-    """Be the daemon; in every window one leg of each condor is quoted anew."""
+    """Run the daemon; in every window, one leg of each condor has a new quote."""
     import growth
     import house
 
     from condord.core.quote import Tick
 
-    class Feed(house.Feed):
+    class Quotes(house.FakeSupervisor):
         async def run(self) -> None:
             held = growth.account(condors)
-            self.desk.set_positions(house.positions(held))
+            self.sink.set_positions(house.positions(held))
             symbols = list(held)
             self._offer(symbols, 0)
-            self.desk.set_status(house.live_status())
+            self.sink.set_status(house.live_status())
             self._draw()
             number = 0
             while True:
@@ -142,28 +142,28 @@ def serve(condors: int) -> None:
 
         def _draw(self) -> None:
             """A session of a whole day on every card."""
-            book = self.desk._publisher.book  # noqa: SLF001 - what the clock would do in a day
-            values = [value for _, value in book._valuations.values()]  # noqa: SLF001 - as above
+            book = self.sink._publisher.book  # noqa: SLF001 - what the clock would do in a day
+            values = [value for _, value in book.edition.valuations.core.values()]
             for minute in range(SESSION_MINUTES):
                 at = house.utc_now() - dt.timedelta(minutes=SESSION_MINUTES - minute)
-                wavy = [msgspec.structs.replace(each, unrealized_e4=10_000 * (7 * minute % 97)) for each in values]
-                book.trail.add(wavy, at)
-            book.edition.extend({value.id: book.trail.line(value.id) for value in values})
+                wavy = [msgspec.structs.replace(value, unrealized_e4=10_000 * (7 * minute % 97)) for value in values]
+                book.pl_history.add(wavy, at)
+            book.edition.restart({value.id: book.pl_history.of(value.id) for value in values})
 
         def _offer(self, symbols: list[str], number: int) -> None:
             at = house.utc_now()
             ticks = []
-            for place, symbol in enumerate(symbols):
-                bid = 2 + (7 * place + 3 * number) % 50 / 100
+            for index, symbol in enumerate(symbols):
+                bid = 2 + (7 * index + 3 * number) % 50 / 100
                 ticks.append(Tick(symbol, at, bid, bid + 0.05, 10, 12))
-            self.desk.offer(ticks)
+            self.sink.offer(ticks)
 
-    house.serve(Feed, WINDOW_MS / 1e3)
+    house.serve(Quotes, WINDOW_MS / 1e3)
 
 
 @contextlib.contextmanager
 def daemon(condors: int) -> Iterator[str]:
-    """The address of a daemon with so many condors."""
+    """The address of a daemon with this many condors."""
     command = [sys.executable, __file__, "--serve", str(condors)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -175,7 +175,7 @@ def daemon(condors: int) -> Iterator[str]:
 
 @contextlib.contextmanager
 def demo() -> Iterator[str]:
-    """The address of a demo."""
+    """The address of a demo daemon."""
     command = [sys.executable, "-m", "condord", "start", "--demo", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -196,7 +196,7 @@ def chromium(playwright: Playwright) -> Iterator[Browser]:
 
 
 def cost(browser: Browser, url: str, condors: int, seconds: float) -> Cost:
-    """What the page at `url` costs while it runs for so many seconds."""
+    """What the page at `url` costs over `seconds`."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.add_init_script(COUNT_DELTAS)
     page.route("**/naive", lambda route: route.fulfill(body=NAIVE, content_type="text/html"))
@@ -213,27 +213,29 @@ def cost(browser: Browser, url: str, condors: int, seconds: float) -> Cost:
 
 
 def counters(page: Page, counting: CDPSession) -> dict[str, float]:
-    """What the browser counts of a page, in seconds, and the deltas that it has heard."""
-    metrics = {each["name"]: each["value"] for each in counting.send("Performance.getMetrics")["metrics"]}
+    """The browser's counters of a page, in seconds, and the deltas that it has received."""
+    metrics = {metric["name"]: metric["value"] for metric in counting.send("Performance.getMetrics")["metrics"]}
     wanted = ("Timestamp", "ProcessTime", "TaskDuration")
     return {**{name: metrics[name] for name in wanted}, "deltas": page.evaluate("deltas")}
 
 
 def first_card(browser: Browser, url: str) -> float:
-    """After how many seconds a card is painted, by a browser that was never there."""
+    """The seconds until a browser without a cache has painted a card."""
     with contextlib.closing(browser.new_context()) as context:
         page = context.new_page()
-        page.add_init_script(TELL_FIRST_CARD)
+        page.add_init_script(TIME_FIRST_CARD)
         page.goto(url, wait_until="commit")
         return page.wait_for_function("() => window.firstCardMs").json_value() / 1e3
 
 
 def main() -> int:
-    """Print the figures; 1 if something is not as asked."""
+    """Print the figures; returns 1 if a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--condors", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--first", type=int, default=5, help="so many first cards, of which the median counts")
+    parser.add_argument(
+        "--first", type=int, default=5, help="how many times to measure the first card; the median counts"
+    )
     parser.add_argument("--serve", type=int, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.serve:
@@ -249,20 +251,22 @@ def main() -> int:
         with daemon(chosen.condors) as url:
             for name, address in {"condord": url, "naive": f"{url}naive"}.items():
                 with chromium(playwright) as browser:
-                    costs[name] = each = cost(browser, address, chosen.condors, chosen.seconds)
-                print(f"{name:8}  {each.renderer:8.1%}  {each.main_thread:11.1%}  {each.deltas:8.1f}", flush=True)
+                    costs[name] = page = cost(browser, address, chosen.condors, chosen.seconds)
+                print(f"{name:8}  {page.renderer:8.1%}  {page.main_thread:11.1%}  {page.deltas:8.1f}", flush=True)
         with demo() as url, chromium(playwright) as browser:
             firsts = [first_card(browser, url) for _ in range(chosen.first)]
     ours = costs["condord"].renderer
     first = statistics.median(firsts)
     print(f"condord to naive: {ours / costs['naive'].renderer:.2f}")
-    print(f"first card of the demo: {first:.2f} s (of {', '.join(f'{each:.2f}' for each in firsts)})")
+    print(f"first card of the demo: {first:.2f} s (of {', '.join(f'{value:.2f}' for value in firsts)})")
     wrong = []
     if ours >= MOST_OF_A_CORE:
-        wrong.append(f"condord takes {ours:.0%} of a core, asked: under {MOST_OF_A_CORE:.0%}")
+        wrong.append(f"condord takes {ours:.0%} of a core, target: under {MOST_OF_A_CORE:.0%}")
     if first > FIRST_CARD_SECONDS:
-        wrong.append(f"the first card takes {first:.2f} s, asked: {FIRST_CARD_SECONDS:g} s")
-    print("\n".join(wrong) or f"as asked: under {MOST_OF_A_CORE:.0%} of a core, a card within {FIRST_CARD_SECONDS:g} s")
+        wrong.append(f"the first card takes {first:.2f} s, target: {FIRST_CARD_SECONDS:g} s")
+    print(
+        "\n".join(wrong) or f"targets met: under {MOST_OF_A_CORE:.0%} of a core, a card within {FIRST_CARD_SECONDS:g} s"
+    )
     return 1 if wrong else 0
 
 

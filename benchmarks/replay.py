@@ -1,8 +1,8 @@
-"""A server that speaks Alpaca's option stream over a real socket, and quotes 200 contracts for ever.
+"""Serve Alpaca's option stream over a real socket, with quotes of 200 contracts until it is killed.
 
-Each quote moves its contract by some cents, and is stamped with the wall clock when it leaves. Frames go as fast as
-they are taken, or on time: what is due is sent then, whatever became of what was before. The port is on standard
-output.
+Each quote moves its contract by some cents, and is stamped with the wall clock when it is sent. Frames are sent as fast
+as they are taken, or on schedule: what is due is sent then, even if earlier frames are late. The port is printed on
+standard output.
 
 Run it: python benchmarks/replay.py [--per-frame 10] [--rate 20000] [--quotes N]
 """
@@ -23,14 +23,14 @@ import msgspec
 
 SYMBOLS = [f"SPY261218{right}{strike:05d}000" for right in "PC" for strike in range(500, 600)]
 PRICES = 97
-"""So many bids in turn, a cent apart; no divisor of the number of symbols, so that each of them moves."""
+"""Bids in turn, a cent apart; not a divisor of the number of symbols, so that each of them moves."""
 
 _STAMP = b"\0CONDORD"
 _encoder = msgspec.msgpack.Encoder()
 
 
 def quotes() -> list[bytes]:
-    """Every quote that there is, encoded, with a mark where its time belongs."""
+    """Return all quotes, encoded, with a placeholder for the time."""
     stamp = msgspec.msgpack.Ext(-1, _STAMP)
     encoded = []
     for number in range(len(SYMBOLS) * PRICES):
@@ -41,7 +41,7 @@ def quotes() -> list[bytes]:
 
 
 def frames(per_frame: int) -> Iterator[bytes]:
-    """Frames without end."""
+    """Yield frames indefinitely."""
     cycle = itertools.cycle(quotes())
     while True:
         seconds, nanos = divmod(time.time_ns(), 10**9)
@@ -52,7 +52,7 @@ def frames(per_frame: int) -> Iterator[bytes]:
 
 
 async def due(rate: float, per_frame: int) -> AsyncIterator[None]:
-    """Once for each frame, when it is due; at once if `rate`, in quotes a second, is 0."""
+    """Yield for each frame when it is due; at once if `rate`, in quotes a second, is 0."""
     begin = time.monotonic()
     for number in itertools.count(1):
         if rate:
@@ -63,7 +63,7 @@ async def due(rate: float, per_frame: int) -> AsyncIterator[None]:
 
 
 async def talk(socket, per_frame: int, rate: float, most: float) -> None:
-    """Shake hands with a client, and send it quotes until it goes, or `most` of them."""
+    """Do the handshake and send quotes until the client leaves, or `most` of them."""
     from websockets.exceptions import ConnectionClosed
 
     with contextlib.suppress(ConnectionClosed):
@@ -82,7 +82,7 @@ async def talk(socket, per_frame: int, rate: float, most: float) -> None:
 
 
 async def serve(per_frame: int, rate: float, most: float) -> None:
-    """Listen, and say where."""
+    """Listen, and print the port."""
     from websockets.asyncio.server import serve as listen
 
     async with listen(lambda socket: talk(socket, per_frame, rate, most), "127.0.0.1", 0, compression=None) as server:
@@ -92,7 +92,7 @@ async def serve(per_frame: int, rate: float, most: float) -> None:
 
 @contextlib.contextmanager
 def replaying(per_frame: int, *, rate: float = 0, quotes: int = 0) -> Iterator[tuple[str, int]]:
-    """Such a server in a process of its own, which ends with the block: its URL and its pid."""
+    """Run the server in a process that ends with the block; yields its URL and pid."""
     program = [sys.executable, __file__, f"--per-frame={per_frame}", f"--rate={rate}", f"--quotes={quotes}"]
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True) as process:
         try:

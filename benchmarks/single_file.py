@@ -1,13 +1,14 @@
-"""Which tool makes the better single file: pex, shiv or PyInstaller, beside a plain virtual environment.
+"""Compare pex, shiv and PyInstaller, which build condord as a single file, with a virtual environment.
 
-Each builds condord from this tree, with what it needs from the package index, and the outcome is run without an
-environment, in another directory and with an empty home: how long `--version` takes, and how long `start --demo` until
-it serves, the first time, when the file unpacks itself, and again; and `positions` against that daemon. What is done
-again is done three times, of which the median counts. The tools themselves are installed beforehand.
+Each builds condord from this tree, with its dependencies from the package index. The result is run without environment
+variables, in another directory and with an empty home. Measured are `--version`, `start --demo` until it serves, and
+`positions` against that daemon: the first run, in which the file unpacks itself, and the median of three more. The
+tools are installed beforehand.
 
-PyInstaller's program has no interpreter for the demo's child, so its entry takes `-m condord` for what it means.
+PyInstaller's program contains no interpreter for the demo's child process, so its entry point drops the code that is
+passed to the child.
 
-Where condord has not got its page, node makes it, once for all, while the tools are installed.
+If condord's page has not been built, node builds it once, while the tools are installed.
 
 Run it: python benchmarks/single_file.py
 """
@@ -29,17 +30,17 @@ ROOT = Path(__file__).parents[1]
 AGAIN = 3
 ENTRY = """
 import sys
-if sys.argv[1:3] == ["-m", "condord"]:
-    del sys.argv[1:3]
+if sys.argv[1:3] == ["-P", "-c"]:
+    del sys.argv[1:4]
 from condord.__main__ import main
 main()
 """
 COLLECTED = ("--collect-submodules", "condord", "--collect-data", "condord", "--collect-data", "tzdata")
 
 
-def recipes(tools: Path, place: Path, source: Path) -> Iterator[tuple[str, Path, list[Sequence[str | Path]]]]:
-    """The name of each kind, the program that it makes, and the commands that make it."""
-    venv = place / "venv"
+def recipes(tools: Path, folder: Path, source: Path) -> Iterator[tuple[str, Path, list[Sequence[str | Path]]]]:
+    """The name of each tool, the program that it builds, and the commands for that."""
+    venv = folder / "venv"
     yield (
         "venv",
         venv / "bin/condord",
@@ -48,16 +49,16 @@ def recipes(tools: Path, place: Path, source: Path) -> Iterator[tuple[str, Path,
             [venv / "bin/pip", "install", "--quiet", source],
         ],
     )
-    made = place / "condord.pex"
+    made = folder / "condord.pex"
     yield "pex", made, [[tools / "pex", source, "-c", "condord", "--venv", "-o", made]]
-    made = place / "condord.shiv"
+    made = folder / "condord.shiv"
     interpreter = "/usr/bin/env python3.11"
-    shiv = [tools / "shiv", "-q", "-c", "condord", "-E", "--compressed", "-p", interpreter, "-o", made, source]
+    shiv = [tools / "shiv", "-q", "-c", "condord", "--compressed", "-p", interpreter, "-o", made, source]
     yield "shiv", made, [shiv]
-    entry = place / "entry.py"
+    entry = folder / "entry.py"
     entry.write_text(ENTRY)
-    work = place / "work"
-    places = ("--distpath", place / "dist", "--workpath", work, "--specpath", work)
+    work = folder / "work"
+    paths = ("--distpath", folder / "dist", "--workpath", work, "--specpath", work)
     pyinstaller = [
         tools / "pyinstaller",
         "--log-level",
@@ -66,14 +67,14 @@ def recipes(tools: Path, place: Path, source: Path) -> Iterator[tuple[str, Path,
         "-n",
         "condord",
         *COLLECTED,
-        *places,
+        *paths,
         entry,
     ]
-    yield "PyInstaller", place / "dist/condord", [pyinstaller]
+    yield "PyInstaller", folder / "dist/condord", [pyinstaller]
 
 
 def seconds(command: Sequence[str | Path], environ: Mapping[str, str] | None = None) -> float:
-    """How long a command takes, that succeeds."""
+    """The wall seconds of a command, which must succeed."""
     begin = time.monotonic()
     done = subprocess.run(command, env=environ, cwd="/", capture_output=True, text=True, check=False)
     if done.returncode:
@@ -82,9 +83,9 @@ def seconds(command: Sequence[str | Path], environ: Mapping[str, str] | None = N
 
 
 @contextlib.contextmanager
-def home(place: Path) -> Iterator[dict[str, str]]:
-    """The environment of who has nothing but an empty home."""
-    with tempfile.TemporaryDirectory(dir=place) as directory:
+def home(folder: Path) -> Iterator[dict[str, str]]:
+    """An environment with nothing but an empty home and temporary directory."""
+    with tempfile.TemporaryDirectory(dir=folder) as directory:
         temporary = Path(directory, "tmp")
         temporary.mkdir()
         path = f"{Path(sys.base_prefix, 'bin')}:/usr/bin:/bin"
@@ -93,7 +94,7 @@ def home(place: Path) -> Iterator[dict[str, str]]:
 
 @contextlib.contextmanager
 def demo(program: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, float]]:
-    """A daemon: its URL, and after how many seconds it served."""
+    """A demo daemon: its URL, and the seconds until it served."""
     begin = time.monotonic()
     command = [program, "start", "--demo", "--port", "0"]
     with subprocess.Popen(command, env=environ, cwd="/", stderr=subprocess.PIPE, text=True) as process:
@@ -106,16 +107,16 @@ def demo(program: Path, environ: Mapping[str, str]) -> Iterator[tuple[str, float
 
 
 def again(command: Sequence[str | Path], environ: Mapping[str, str]) -> float:
-    """The median of some runs."""
+    """The median seconds of `AGAIN` runs."""
     return statistics.median(seconds(command, environ) for _ in range(AGAIN))
 
 
-def measured(program: Path, place: Path) -> list[float]:
-    """The columns of the table after the size."""
+def measured(program: Path, folder: Path) -> list[float]:
+    """The columns of the table after the size, in seconds."""
     version = [program, "--version"]
-    with home(place) as environ:
+    with home(folder) as environ:
         versions = [seconds(version, environ), again(version, environ)]
-    with home(place) as environ:
+    with home(folder) as environ:
         with demo(program, environ) as (_, first):
             pass
         starts = []
@@ -127,7 +128,7 @@ def measured(program: Path, place: Path) -> list[float]:
 
 
 def size(program: Path) -> int:
-    """Bytes of a file, or of the environment that a script is in."""
+    """The size in bytes of a file, or of the environment that contains a script."""
     if program.parent.name != "bin":
         return program.stat().st_size
     return sum(path.stat().st_size for path in program.parents[1].rglob("*") if path.is_file())
@@ -136,22 +137,22 @@ def size(program: Path) -> int:
 def main() -> None:
     """Print the table."""
     with tempfile.TemporaryDirectory() as directory:
-        place = Path(directory)
-        source = place / "source"
+        folder = Path(directory)
+        source = folder / "source"
         source.mkdir()
-        for name in ("pyproject.toml", "README.md", "condord.toml.example"):
+        for name in ("pyproject.toml", "hatch_readme.py", "README.md", "LICENSE", "condord.toml.example"):
             shutil.copy(ROOT / name, source)
-        for name in ("condord", "systemd", "web"):  # the tree has more in it than the package, gigabytes even
+        for name in ("condord", "systemd", "web"):  # the tree may contain gigabytes beside the package
             shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("node_modules", "__pycache__"))
-        tools = place / "tools"
+        tools = folder / "tools"
         seconds([sys.executable, "-m", "venv", tools])
         seconds([tools / "bin/pip", "install", "--quiet", source, "pex", "shiv", "pyinstaller"])
         print("| | build | size | `--version`, first | again | `positions` | `start --demo`, first | again |")
         print("|---|---|---|---|---|---|---|---|")
-        for name, program, commands in recipes(tools / "bin", place, source):
+        for name, program, commands in recipes(tools / "bin", folder, source):
             build = sum(seconds(command) for command in commands)
             cells = [f"{build:.0f} s", f"{size(program) / 1e6:.0f} MB"]
-            cells += [f"{value:.2f} s" for value in measured(program, place)]
+            cells += [f"{value:.2f} s" for value in measured(program, folder)]
             print("|", " | ".join([name, *cells]), "|", flush=True)
 
 

@@ -1,18 +1,24 @@
-"""Random faults for minutes, under load: at the end the document is true, and the daemon holds no more than before.
+"""Run random faults for minutes under load: the document must end up correct, and the daemon must not leak.
 
-The simulator quotes fifty times as often as usual; subscribers follow, are compared with `GET /api/positions` now and
-then, and come and go. Faults of the whole list strike at random, for random times, one after the other and several at
-once; whoever runs it puts positions back, and sends SIGHUP where the stream is halted, as an operator would. After a
-third of the time (the warm-up) and at the end all faults are cleared, the market stands still for a moment, and the
-document must be the simulator's truth; what the daemon holds then is compared. Exit code 1: something is not as asked.
+The simulator sends quotes fifty times as often as usual. Subscribers follow the stream, connect and disconnect, and are
+compared with `GET /api/positions` from time to time. Faults of the whole list start at random, for random times, one
+after the other and several at once. The benchmark restores positions, and sends SIGHUP when the stream is halted, as an
+operator would. After a third of the time (the warm-up) and at the end, all faults are cleared and the market pauses.
+The document must then equal the simulator's account, and the resources of both moments are compared. The exit code is 1
+if anything is not as expected.
 
-Tasks, threads and open files must be back at what they were, but for the connections to Alpaca: besides the two streams
-these are kept by the pools of REST, at most one for each of its seven threads to the trading API and for four of them
-to the data API, and how many are there depends on what was asked at once. Memory may grow by `MEMORY_MIB`, however long
-the run is: what is kept (replay, rings, caches) is full after the warm-up, but a burst, or a frame of a megabyte,
-leaves holes in the heap that the allocator does not give back; that was up to 1.2 MiB in runs of one to three minutes.
+Tasks, threads and open files must be what they were, except for the connections to Alpaca. Besides the two streams,
+these are kept open by the REST pools: at most one for each of the seven threads to the trading API, and for four of
+them to the data API. How many are open depends on the requests made at once. Memory may grow by `MEMORY_MIB`, however
+long the run is. Replay, rings and caches are full after the warm-up, but a burst or a frame of a megabyte leaves holes
+in the heap that the allocator does not return; that was up to 1.2 MiB in runs of one to three minutes.
 
-Run it: python benchmarks/soak.py [--minutes 3] [--subscribers 20] [--seed 1]
+With --stderr blocked, standard error is not read half of the time, for `BLOCKED_SECONDS` at once, while the daemon
+logs more than its queue holds. It must drop lines, and otherwise behave as usual. At the end, SIGTERM must stop it
+within `END_SECONDS` while standard error is blocked. The lines logged are those of a refused configuration, which is
+reloaded once a second.
+
+Run it: python benchmarks/soak.py [--minutes 3] [--subscribers 20] [--seed 1] [--stderr read|blocked]
 """
 
 from __future__ import annotations
@@ -21,9 +27,12 @@ import argparse
 import random
 import signal
 import sys
+import tempfile
+import threading
 import time
 from collections import Counter
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,19 +41,24 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from condord.simulator.faults import FAULTS, Fault
 from tests.e2e import matrix
 from tests.e2e.running import Condord, Follower, Simulated, settled, until
+from tests.http.scrape import samples
 
 MEMORY_MIB = 4.0
 MOST_CONNECTIONS = 2 + 7 + 4
 SETTLE_SECONDS = 3.0
 RATE = 50
-PATIENCE_SECONDS = 120.0
+TIMEOUT_SECONDS = 120.0
 LONGEST_SECONDS = 8.0
 KEPT_DOCUMENTS = 400
+BLOCKED_SECONDS = 30.0
+END_SECONDS = 5.0
+REFUSED = "".join(f"unknown_key_{number} = {number}\n" for number in range(150))
+"""A configuration whose faults fill the queue of standard error in half of `BLOCKED_SECONDS`."""
 PATHS = (None, "/v2/positions", "/v2/clock", "/v2/orders", "/v2/options/contracts", "/v1beta1")
 
 
 class Held(NamedTuple):
-    """What the daemon holds: MiB, and counts; `files` without the connections to Alpaca, which have their own."""
+    """The resources of the daemon: memory in MiB, and counts. `files` does not include `connections` to Alpaca."""
 
     memory_mib: float
     files: int
@@ -65,17 +79,42 @@ class Soak:
         self._chance = chance
         self._entries = simulated.post("positions", positions=[])
 
+    @contextmanager
+    def blocking(self) -> Iterator[None]:
+        """Block standard error half of the time, and make the daemon log a lot."""
+        over = threading.Event()
+
+        def block() -> None:
+            while not over.is_set():
+                with self.condord.blocked_stderr():
+                    over.wait(BLOCKED_SECONDS)
+                over.wait(BLOCKED_SECONDS)
+
+        def provoke() -> None:
+            while not over.wait(1.0):
+                self.condord.process.send_signal(signal.SIGHUP)
+
+        threads = [threading.Thread(target=function) for function in (block, provoke)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            for thread in threads:
+                thread.join()
+
     def follow(self) -> None:
-        """One subscriber more."""
+        """Add a subscriber."""
         self.followers.append(Follower(self.condord.url, keep=KEPT_DOCUMENTS))
 
     def replace(self) -> None:
-        """One subscriber goes and another one comes."""
+        """Replace the oldest subscriber by a new one."""
         self.followers.pop(0).close()
         self.follow()
 
     def storm(self, seconds: float) -> None:
-        """Let faults strike for `seconds`."""
+        """Inject faults for `seconds`."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self._strike(self._chance.choice(FAULTS))
@@ -84,41 +123,41 @@ class Soak:
             action()
 
     def calm(self) -> dict[str, object]:
-        """End all faults and wait until all is well; returns where the document is not the truth, which is nowhere."""
+        """End all faults, wait until the daemon has recovered, and return what is wrong in the document."""
         self.simulated.clear()
         self.simulated.post("quotes", release=True)
-        # One of the streams may be halted: the key was refused at times.
+        # A fault may have refused the key, which halts a stream until SIGHUP.
         self.condord.process.send_signal(signal.SIGHUP)
         follower = self.followers[-1]
         scene = matrix.Scene(self.simulated, self.condord, follower)
-        scene.await_calm(PATIENCE_SECONDS)
-        scene.await_truth(PATIENCE_SECONDS)
-        return scene.falsehoods()
+        scene.await_healthy(TIMEOUT_SECONDS)
+        scene.await_match(TIMEOUT_SECONDS)
+        return scene.mismatches()
 
     def compare(self) -> None:
-        """Some subscriber holds what `GET /api/positions` gives at the same version."""
+        """Check that a subscriber's document equals that of `GET /api/positions` at the same version."""
         follower = self._chance.choice(self.followers)
         document = self.condord.document()
-        told = until(lambda: follower.documents.get(document["version"]), f"version {document['version']}")
-        assert settled(told) == settled(document)
+        followed = until(lambda: follower.documents.get(document["version"]), f"version {document['version']}")
+        assert settled(followed) == settled(document)
         self.compared += 1
 
     def held(self) -> Held:
-        """What the daemon holds now."""
+        """The resources of the daemon now."""
         tasks = self.condord.status()["tasks"]
-        place = Path(f"/proc/{self.condord.process.pid}")
-        lines = dict(line.split(":", 1) for line in (place / "status").read_text().splitlines())
+        folder = Path(f"/proc/{self.condord.process.pid}")
+        lines = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
         memory_mib = int(lines["VmRSS"].split()[0]) / 1024
-        connections, files = open_files(place, int(self.simulated.url.rsplit(":", 1)[1]))
+        connections, files = open_files(folder, int(self.simulated.url.rsplit(":", 1)[1]))
         return Held(memory_mib, files, int(lines["Threads"]), tasks, connections)
 
     def _strike(self, fault: Fault) -> None:
         options: dict[str, object] = {"seconds": round(self._chance.uniform(0.2, LONGEST_SECONDS), 1)}
         if fault.kind == "event":
             options["count"] = self._chance.randint(1, 5)
-        if fault.place in ("upgrade", "session", "live", "frame"):
+        if fault.target in ("upgrade", "session", "live", "frame"):
             options["stream"] = self._chance.choice(("option", "option", "option", "trading", "all"))
-        if fault.place == "rest" and (path := self._chance.choice(PATHS)):
+        if fault.target == "rest" and (path := self._chance.choice(PATHS)):
             options["path"] = path
         if fault.name == "silent-symbol":
             options["symbol"] = self._chance.choice([entry["symbol"] for entry in self._entries])
@@ -126,49 +165,90 @@ class Soak:
             options["skew_seconds"] = self._chance.choice((-600, -30, 30, 600))
         self.simulated.fault(fault.name, **options)
         self.struck[fault.name] += 1
-        if fault.place in ("upgrade", "session"):
+        if fault.target in ("upgrade", "session"):
             self.simulated.fault("close-1001", stream=options["stream"])
 
     def _restore(self) -> None:
-        matrix.put_back(self.simulated, self._entries)
+        matrix.restore_positions(self.simulated, self._entries)
 
     def _retry_halted(self) -> None:
         if self.condord.status()["state"] == "halted":
             self.condord.process.send_signal(signal.SIGHUP)
 
 
-def open_files(place: Path, port: int) -> tuple[int, int]:
-    """How many TCP connections to `port`, and how many other files, the process of `place` has open (proc(5))."""
-    rows = [line.split() for line in (place / "net/tcp").read_text().splitlines()[1:]]
+def open_files(folder: Path, port: int) -> tuple[int, int]:
+    """How many TCP connections to `port`, and how many other files, the process at `folder` in proc(5) has open."""
+    rows = [line.split() for line in (folder / "net/tcp").read_text().splitlines()[1:]]
     there = {f"socket:[{row[9]}]" for row in rows if int(row[2].rsplit(":", 1)[1], 16) == port}
-    opened = [str(each.readlink()) for each in (place / "fd").iterdir()]
+    opened = [str(link.readlink()) for link in (folder / "fd").iterdir()]
     connections = sum(name in there for name in opened)
     return connections, len(opened) - connections
 
 
 def settle(soak: Soak) -> Held:
-    """What is held when all is quiet, and what was under way has ended."""
+    """The resources after `SETTLE_SECONDS`, when everything in progress has ended."""
     time.sleep(SETTLE_SECONDS)
     return soak.held()
 
 
-def run(minutes: float, subscribers: int, seed: int) -> list[str]:
-    """Run it, print what happened; returns what is not as asked."""
+def run(minutes: float, subscribers: int, seed: int, *, is_blocked: bool) -> list[str]:
+    """Run the benchmark and print its figures; returns what is not as expected."""
     with ExitStack() as stack:
-        simulated, condord = stack.enter_context(matrix.scene("--scenario", "busy", rate=RATE))
+        file = Path(stack.enter_context(tempfile.TemporaryDirectory()), "condord.toml")
+        file.touch()
+        scene = matrix.scene("--scenario", "busy", rate=RATE, CONDORD_CONFIG=str(file))
+        simulated, condord = stack.enter_context(scene)
+        if is_blocked:
+            file.write_text(REFUSED)
         soak = Soak(simulated, condord, random.Random(seed))
         for _ in range(subscribers):
             soak.follow()
         stack.callback(lambda: [follower.close() for follower in soak.followers])
-        soak.storm(minutes * 20)
+        with soak.blocking() if is_blocked else nullcontext():
+            soak.storm(minutes * 20)
         wrong = soak.calm()
         before = settle(soak)
-        soak.storm(minutes * 40)
+        with soak.blocking() if is_blocked else nullcontext():
+            soak.storm(minutes * 40)
         wrong |= soak.calm()
         after = settle(soak)
         status, state = condord.status(), simulated.state()
         report(soak, status, state, before, after)
-        return [*faults_of(before, after), *checks(condord, status, state, wrong)]
+        complaints = [*faults_of(before, after), *checks(condord, status, state, wrong)]
+        return [*complaints, *blocked_end(condord)] if is_blocked else complaints
+
+
+def blocked_end(condord: Condord) -> list[str]:
+    """Stop the daemon while its standard error is blocked, and print figures; returns what is not as expected."""
+    numbers = samples(condord.get("/metrics")[1])
+    dropped = numbers["condord_log_dropped_total"]
+    with condord.blocked_stderr():
+        begin = time.monotonic()
+        condord.process.send_signal(signal.SIGTERM)
+        code = condord.process.wait(TIMEOUT_SECONDS)
+        seconds = time.monotonic() - begin
+    print(f"lines dropped          {dropped:>10.0f}")
+    print(f"lines written          {len(condord.stderr):>10}")
+    print(f"loop lag, s, 0.99      {lag(numbers, 0.99):>10g}")
+    print(f"loop lag, s, worst     {lag(numbers, 1.0):>10g}")
+    print(f"end after SIGTERM, s   {seconds:>10.2f}")
+    found = {
+        "no line was dropped": not dropped,
+        f"it ended with {code}": code != 0,
+        f"its end took more than {END_SECONDS:g} s": seconds > END_SECONDS,
+    }
+    return [text for text, is_so in found.items() if is_so]
+
+
+def lag(numbers: dict[str, float], share: float) -> float:
+    """The upper bound in seconds of that share of the event loop's delays."""
+    name = "condord_event_loop_lag_seconds"
+    bounds = {
+        float(key.split("le=")[1].rstrip("}")): count
+        for key, count in numbers.items()
+        if key.startswith(f"{name}_bucket")
+    }
+    return min(bound for bound, count in bounds.items() if count >= share * numbers[f"{name}_count"])
 
 
 def report(soak: Soak, status: dict, state: dict, before: Held, after: Held) -> None:
@@ -185,7 +265,7 @@ def report(soak: Soak, status: dict, state: dict, before: Held, after: Held) -> 
 
 
 def faults_of(before: Held, after: Held) -> list[str]:
-    """What has grown."""
+    """The resources that have grown."""
     grown = [name for name in ("files", "threads", "tasks") if getattr(after, name) > getattr(before, name)]
     if after.connections > MOST_CONNECTIONS:
         grown.append(f"connections to Alpaca above {MOST_CONNECTIONS}")
@@ -195,10 +275,10 @@ def faults_of(before: Held, after: Held) -> list[str]:
 
 
 def checks(condord: Condord, status: dict, state: dict, wrong: dict) -> list[str]:
-    """What else is not as asked."""
+    """What else is not as expected."""
     most = {name: stream["maxOpen"] for name, stream in state["streams"].items()}
     found = {
-        f"the document is not the truth: {wrong}": wrong,
+        f"the document is wrong: {wrong}": wrong,
         f"connections at once: {most}": max(most.values()) > 1,
         "the daemon is another process": status["pid"] != condord.process.pid,
         f"secrets in the log: {len(matrix.leaks(condord))} lines": matrix.leaks(condord),
@@ -208,13 +288,15 @@ def checks(condord: Condord, status: dict, state: dict, wrong: dict) -> list[str
 
 
 def main() -> int:
-    """Print the figures; 1 if something is not as asked."""
+    """Print the figures; returns 1 if something is not as expected."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--minutes", type=float, default=3.0)
     parser.add_argument("--subscribers", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--stderr", choices=("read", "blocked"), default="read")
     chosen = parser.parse_args()
-    complaints = run(chosen.minutes, chosen.subscribers, chosen.seed)
+    is_blocked = chosen.stderr == "blocked"
+    complaints = run(chosen.minutes, chosen.subscribers, chosen.seed, is_blocked=is_blocked)
     for complaint in complaints:
         print(complaint)
     return 1 if complaints else 0

@@ -1,13 +1,13 @@
-"""Thousands of subscribers of one event stream in one process, and what they say of the server.
+"""Follow one event stream with thousands of subscribers in one process, and measure the server.
 
-Plain sockets under epoll and nothing else, as tens of thousands of small reads a second must cost the reader less than
-the writer: every subscriber of a stream gets the same bytes, so each distinct read is parsed once. Only as much HTTP
-and SSE is understood as is needed: chunks, events, and the send time in an event, which is the newest `"time":"…"` in
-it (RFC 3339, the wall clock of this machine). An event without one is no frame; a `snapshot` is counted apart.
+It uses plain sockets under epoll, as tens of thousands of small reads a second must cost the reader less than the
+writer. Every subscriber of a stream gets the same bytes, so each distinct read is parsed once. It understands only as
+much HTTP and SSE as it needs: chunks, events, and the send time of an event, which is the newest `"time":"…"` in it
+(RFC 3339, the wall clock of this machine). An event without one is not a frame; snapshots are counted apart.
 
-Latencies and losses are of the frames sent while it measures, even if they are received later. The CPU time of the
-server is taken at both ends of the same interval as the number of deliveries it is divided by. Memory is Pss, of all
-subscribers against the first one alone; buffers of the kernel are not in it.
+Latencies and losses are those of frames sent during the measurement, even if they are received later. The CPU time of
+the server is read at both ends of the interval in which deliveries are counted. Memory is Pss of all subscribers less
+that of the first one; buffers of the kernel are not in it.
 
 Run it: python benchmarks/subscribers.py URL --pid PID [--subscribers N] [--seconds S] [--core N]
 """
@@ -36,7 +36,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 UNANSWERED = 100
-"""So many connections are asked for at once, and no more until some are answered."""
+"""How many connections may be unanswered at once."""
 CONNECT_SECONDS = 30.0
 WARM_SECONDS = 1.0
 LULL_SECONDS = 0.03
@@ -44,7 +44,7 @@ GRACE_SECONDS = 2.0
 """How long a frame may still be on its way after the measuring."""
 SPARE_FILES = 50
 _READ_BYTES = 16_384
-_READS_A_TURN = 512
+_READS_PER_TURN = 512
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 _TIME = re.compile(rb'"time":"([^"]+)"')
@@ -53,7 +53,7 @@ _BLANK = re.compile(rb"\r?\n\r?\n")
 
 
 class Report(NamedTuple):
-    """What was seen. `frames_a_second` a subscriber; `lost` had not come at the end to some, but to others.
+    """What was seen. `frames_a_second` is for each subscriber; `lost` frames reached only some of them.
 
     `resynced` counts snapshots instead of frames, `ended` the subscribers that the server has closed. `server_busy` and
     `server_waits` are shares of the time: it ran, and it waited for its core. `client_busy` is both of the client.
@@ -78,7 +78,7 @@ class Report(NamedTuple):
 
 
 class Parsed(NamedTuple):
-    """The whole events of some bytes: send times of the frames, their size, data of the last, and what was taken."""
+    """The whole events in some bytes: the frames' send times and size, the last one's data, and the bytes used."""
 
     sent: tuple[float, ...] = ()
     frame_bytes: int = 0
@@ -89,7 +89,7 @@ class Parsed(NamedTuple):
 
 @functools.lru_cache(maxsize=256)
 def parse(raw: bytes, *, is_chunked: bool) -> Parsed:
-    """The events of a body, up to the last place where an event, and in a chunked body a chunk too, ends."""
+    """Return the events of a body, up to the last end of an event (and of a chunk, if the body is chunked)."""
     text, taken = _unchunked(raw) if is_chunked else _whole_events(raw)
     sent, size, data, snapshots = [], 0, b"", 0
     for event in _BLANK.split(text):
@@ -127,7 +127,7 @@ def _seconds(text: bytes) -> float:
 
 
 class Subscriber:
-    """One connection; `rest` are bytes that make no whole event yet."""
+    """One connection; `rest` is the beginning of the next event."""
 
     __slots__ = ("frames", "is_answered", "is_chunked", "rest", "socket")
 
@@ -158,7 +158,7 @@ class Subscribers:
         self._sample = b""
 
     def connect(self, count: int) -> None:
-        """Have `count` subscribers more, each with the head of its answer."""
+        """Connect `count` more subscribers and wait for the head of each answer."""
         deadline = time.monotonic() + CONNECT_SECONDS
         opened = 0
         while opened < count or self._unanswered:
@@ -170,7 +170,7 @@ class Subscribers:
                 raise TimeoutError(f"{count - opened + self._unanswered} of {count} subscribers had no answer")
 
     def measure(self, seconds: float) -> Report:
-        """Read for `seconds`, and as long as frames of that time may still come."""
+        """Read for `seconds`, and then as long as frames sent in that time may still arrive."""
         self._run(WARM_SECONDS)
         self._run(GRACE_SECONDS, until=lambda: True)
         self._latencies, self._sent, self._counts = array("d"), set(), [0, 0, 0]
@@ -188,7 +188,7 @@ class Subscribers:
         )
 
     def close(self) -> None:
-        """End all of them at once; a reset leaves no ports in TIME_WAIT for the next."""
+        """Reset all of them, which leaves no ports in TIME_WAIT for the next run."""
         for subscriber in self._by_file.values():
             subscriber.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             subscriber.socket.close()
@@ -222,19 +222,19 @@ class Subscribers:
         self._unanswered += 1
 
     def _has_all(self) -> bool:
-        """Whether every subscriber has every frame that another one has."""
+        """Whether every subscriber has all frames that any other has."""
         return all(subscriber.frames == len(self._sent) for subscriber in self._by_file.values())
 
     def _run(self, seconds: float, until: Callable[[], bool] | None = None) -> None:
-        """Read for `seconds`, or until nothing comes and `until` is so."""
+        """Read for `seconds`, or until nothing arrives and `until` is true."""
         end = time.monotonic() + seconds
         while (left := end - time.monotonic()) > 0:
             if not self._turn(min(left, LULL_SECONDS)) and until and until():
                 return
 
     def _turn(self, timeout_seconds: float) -> bool:
-        """Read what there is; whether there was anything."""
-        ready = self._epoll.poll(timeout_seconds, _READS_A_TURN)
+        """Read what there is; return whether there was anything."""
+        ready = self._epoll.poll(timeout_seconds, _READS_PER_TURN)
         for file, _ in ready:
             self._read(self._by_file[file])
         return bool(ready)
@@ -287,13 +287,13 @@ class Subscribers:
 
 
 def cpu_seconds(pid: int) -> float:
-    """What a process has used so far, its threads and the kernel on its behalf included (proc(5): stat)."""
+    """Return the CPU seconds a process has used in all threads, user and system (proc(5): stat)."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def waited_seconds(pid: int) -> float:
-    """How long its main thread has been ready to run without a core (schedstat)."""
+    """Return how long its main thread has waited for a core (schedstat)."""
     return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
 
 
@@ -302,36 +302,36 @@ def _own_seconds() -> float:
 
 
 def memory_kb(pid: int) -> int:
-    """Its proportional set size (proc(5): smaps_rollup)."""
+    """Return its proportional set size (proc(5): smaps_rollup)."""
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 def room() -> int:
-    """Raise the limit on open files as far as it goes; how many subscribers fit into a process."""
+    """Raise the limit on open files as far as possible; return how many subscribers one process can have."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     return most - SPARE_FILES
 
 
 def follow(url: str, pid: int, count: int, seconds: float) -> Report:
-    """Connect `count` subscribers, say that they are, and measure."""
-    everybody = Subscribers(url, pid)
+    """Connect `count` subscribers, report that, and measure."""
+    everyone = Subscribers(url, pid)
     try:
-        everybody.connect(1)
+        everyone.connect(1)
         alone_kb = memory_kb(pid)
-        everybody.connect(count - 1)
+        everyone.connect(count - 1)
         together_kb = memory_kb(pid)
         print("connected", flush=True)
-        report = everybody.measure(seconds)
+        report = everyone.measure(seconds)
     finally:
-        everybody.close()
+        everyone.close()
     return report._replace(kb_a_subscriber=(together_kb - alone_kb) / max(count - 1, 1))
 
 
 @contextlib.contextmanager
 def following(url: str, pid: int, count: int, seconds: float, core: int) -> Iterator[subprocess.Popen]:
-    """`follow` in a process of its own on `core`, which ends with the block at the latest; all are connected."""
+    """Run `follow` in a process on `core` that ends with the block; yields once all are connected."""
     program = [sys.executable, __file__, url, f"--pid={pid}", f"--core={core}"]
     amount = [f"--subscribers={count}", f"--seconds={seconds}"]
     with subprocess.Popen([*program, *amount], stdout=subprocess.PIPE, text=True) as process:
@@ -343,11 +343,11 @@ def following(url: str, pid: int, count: int, seconds: float, core: int) -> Iter
 
 
 def report_of(process: subprocess.Popen) -> Report:
-    """What the process has found, once it has ended."""
-    told, _ = process.communicate()
+    """Return what the process has found, once it has ended."""
+    output, _ = process.communicate()
     if process.returncode:
         raise ChildProcessError("the subscribers have failed")
-    return Report(**json.loads(told))
+    return Report(**json.loads(output))
 
 
 def main() -> None:
@@ -357,7 +357,7 @@ def main() -> None:
     parser.add_argument("--pid", type=int, required=True, help="the process that serves")
     parser.add_argument("--subscribers", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=10.0)
-    parser.add_argument("--core", type=int, help="run on this one alone")
+    parser.add_argument("--core", type=int, help="run only on this core")
     chosen = parser.parse_args()
     if chosen.core is not None:
         os.sched_setaffinity(0, {chosen.core})

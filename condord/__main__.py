@@ -1,13 +1,7 @@
-"""`condord`, and `python -m condord`: the way into the command line, and what a signal does until a command answers it.
+"""The entry point of `condord` and `python -m condord`, with signal handlers for the time before a command's own.
 
-Rules:
-    It imports next to nothing itself, so that signals find it early. While the rest is imported Ctrl-C leaves with 130.
-    `start` and `simulate` leave with 0 on SIGINT and SIGTERM, from here until they have handlers of their own; SIGHUP,
-    by which `start` reloads, does nothing to it until then. A signal that is ignored for us (`nohup`, `&`) stays so.
-    To leave is `os._exit`, wherever the process is, as a KeyboardInterrupt may get lost on its way out of an import. No
-    more is needed: the child of a demo ends with its pipe, and what is left behind is what a killed process leaves.
-    A missing standard file (`2>&-`) is /dev/null, or else the first socket would get its number, and what is said
-    there. Whoever writes to a missing standard output is told all the same, for that is what was asked for.
+It imports almost nothing itself, so that the handlers are there early: importing the rest takes up to a second. Until a
+command has its own handlers, Ctrl-C exits with 130; `start` and `simulate` exit with 0 on SIGINT and SIGTERM.
 """
 
 import os
@@ -15,11 +9,11 @@ import sys
 
 _INTERRUPTED = 130
 _SERVING = ("start", "simulate")
-_WIPE = b"\r\x1b[K"
+_ERASE = b"\r\x1b[K"
 
 
 def main() -> None:
-    """Run the command line and leave the process."""
+    """Run the command line and exit."""
     try:
         _open_missing_files()
         command = sys.argv[1] if len(sys.argv) > 1 else ""
@@ -33,6 +27,7 @@ def main() -> None:
 
 
 def _open_missing_files() -> None:
+    """Open /dev/null for a closed standard file (`2>&-`): otherwise the first socket would get its number."""
     for number in range(3):
         try:
             os.fstat(number)
@@ -43,6 +38,11 @@ def _open_missing_files() -> None:
 
 
 def _take_signals(command: str) -> None:
+    """Handle signals until the command does.
+
+    A signal that was ignored at the start (`nohup`, a background job of sh) stays ignored. `condord.host.signals` later
+    recognises that by SIG_IGN too, so nothing is set to SIG_IGN here.
+    """
     import signal
 
     is_serving = command in _SERVING
@@ -50,8 +50,9 @@ def _take_signals(command: str) -> None:
     for number in (signal.SIGINT, signal.SIGTERM) if is_serving else (signal.SIGINT,):
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, lambda *_: _leave(code))
-    if command == "start":
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # `start` reloads on SIGHUP; before it serves there is nothing to reload, and the default would kill it.
+    if command == "start" and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 def _give_back_signals(command: str) -> None:
@@ -62,12 +63,23 @@ def _give_back_signals(command: str) -> None:
 
 
 def _leave(code: int) -> None:
-    """End at once; on a terminal without what `progress` may have said."""
+    """Exit at once, and clear the line of `cli.progress` on a terminal.
+
+    `os._exit`, as a KeyboardInterrupt may get lost in an import. Nothing has to be cleaned up: the simulator of a demo
+    ends when its pipe is closed.
+    """
     try:
-        if os.isatty(2) and os.environ.get("TERM", "dumb") != "dumb":
-            os.write(2, _WIPE)
+        if os.isatty(2) and os.environ.get("TERM", "dumb") != "dumb" and _takes_output():
+            os.write(2, _ERASE)
     finally:
         os._exit(code)
+
+
+def _takes_output() -> bool:
+    """Whether stderr can be written to; a terminal stopped by Ctrl-S cannot."""
+    import select
+
+    return bool(select.select([], [2], [], 0)[1])
 
 
 if __name__ == "__main__":

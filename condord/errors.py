@@ -1,16 +1,19 @@
-"""Every exception that condord raises on purpose.
+"""The exceptions that condord raises on purpose.
 
     CondordError
-    ├── SymbolError            a string is no option symbol                   (shown with the position)
-    ├── ConfigError            configuration that cannot be used              exit 78
-    ├── CredentialsMissing     no API key was found                           exit 77
-    ├── Refused                a credential or token is not accepted          exit 77
-    ├── Unavailable            daemon, Alpaca or the address cannot be had    exit 69
-    ├── NotFound               what was asked for is not there                exit 1
-    └── Failed                 the daemon ended itself for a bug of ours      exit 70
+    ├── SymbolError            a value is not an option symbol (shown with the position)       exit 1
+    ├── ConfigError            the configuration cannot be used                                exit 78
+    ├── CredentialsMissing     no API key was found                                            exit 77
+    ├── Refused                a credential or token is not accepted                           exit 77
+    ├── Unavailable            the daemon, Alpaca or an address cannot be reached              exit 69
+    ├── NotFound               what was asked for does not exist                               exit 1
+    ├── Failed                 the daemon ended because of a bug                               exit 70
+    ├── ChecksFailed           some checks failed (check/report)                               exit of the first
+    ├── NotWritten             the configuration file cannot be created (cli/config)           exit 1
+    └── Unwritable             standard output cannot be written (cli/output)                  exit 1
 
-Each carries fields, builds its own sentence from them, and has a stable `code`, an `exit_code` (sysexits.h
-where it names one) and a `hint`, which says what to do. The text may change; the code does not.
+Each has a `code`, an `exit_code` (from sysexits.h where it defines one) and a `hint` that says what to do, and builds
+its sentence from its fields. Codes are stable, while sentences and hints may change.
 """
 
 from __future__ import annotations
@@ -25,9 +28,11 @@ EXIT_REFUSED = 77
 EXIT_CONFIG = 78
 EXIT_INTERRUPTED = 130
 
+_MAX_SHOWN = 60  # characters of a value
+
 
 class CondordError(Exception):
-    """An error with a sentence (`str`), a stable `code`, an `exit_code` and a `hint`."""
+    """The base class: an error with a sentence (`str`), a stable `code`, an `exit_code` and a `hint`."""
 
     code = "error"
     exit_code = EXIT_BUG
@@ -51,7 +56,7 @@ class SymbolError(CondordError, ValueError):
 
 
 class ConfigError(CondordError):
-    """The configuration has faults; `faults` holds one sentence each, all of them."""
+    """The configuration has faults. `faults` lists all of them, one sentence each."""
 
     code = "config"
     exit_code = EXIT_CONFIG
@@ -63,7 +68,7 @@ class ConfigError(CondordError):
 
 
 class CredentialsMissing(CondordError):
-    """No API key, or only half of one, was found in any of the places; `detail` says why, if there was a trace."""
+    """No API key was found in any place, or only half of one. If there was a trace, `detail` says what is wrong."""
 
     code = "credentials-missing"
     exit_code = EXIT_REFUSED
@@ -89,7 +94,7 @@ class Refused(CondordError):
 
 
 class Unavailable(CondordError):
-    """Something that is needed cannot be reached or had: the daemon, Alpaca, an address to listen on."""
+    """Something needed cannot be reached or used: the daemon, Alpaca, an address to listen on."""
 
     code = "unavailable"
     exit_code = EXIT_UNAVAILABLE
@@ -100,7 +105,7 @@ class Unavailable(CondordError):
 
 
 class NotFound(CondordError):
-    """What was asked for by name is not there."""
+    """What was asked for by name does not exist."""
 
     code = "not-found"
     exit_code = EXIT_FAILED
@@ -111,7 +116,7 @@ class NotFound(CondordError):
 
 
 class Failed(CondordError):
-    """The daemon has ended itself, for a bug of ours that it has logged."""
+    """The daemon has ended because of a bug, which it has logged."""
 
     code = "failed"
     exit_code = EXIT_BUG
@@ -119,8 +124,8 @@ class Failed(CondordError):
 
 
 def _shown(value: object) -> str:
-    """A value for people, shortened; a string as it is written, of anything else only the kind."""
+    """A value for people: a string quoted and shortened, anything else only by its type."""
     if not isinstance(value, str):
         return f"a value of type {type(value).__name__}"
     text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."

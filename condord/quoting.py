@@ -1,13 +1,19 @@
-"""Decides how a fault repeats what somebody has written: on one line, short, and never what could be a secret."""
+"""Quote foreign text in our own sentences: on one line, cut to length, and without anything that may be a secret.
+
+What a person wrote (names, values and paths of the configuration) is quoted by `plain`, `short` and `value`; what
+another program sent, by `excerpt` and `printable`.
+"""
 
 from __future__ import annotations
 
 import re
 
 SHOWN = 60  # characters of a name or a value
+_EXCERPT = 100  # characters of what another program sent
 
 _SECRET_NAME = re.compile(r"secret|key|token|passw|pwd|credential|auth|apca", re.IGNORECASE)
 _SECRET_LOOK = re.compile(r"[A-Za-z0-9]{20,}")
+_SECRET_LOOK_SENT = re.compile(r"[A-Za-z0-9+/]{20,}")  # base64 too; in a value these would be the slashes of a path
 _USER_PART = re.compile(r"//[^/]*@")
 
 
@@ -17,21 +23,31 @@ def plain(text: str) -> str:
 
 
 def short(text: str, most: int = SHOWN) -> str:
-    """`text` on one line, cut behind `most` characters."""
+    """`text` on one line, cut after `most` characters."""
     return plain(text if len(text) <= most else text[:most] + "...")
 
 
-def value(name: str, said: object) -> str:
-    """The value `said` of the key `name`; of one that may be a secret, by its name or its look, nothing."""
+def value(name: str, given: object) -> str:
+    """The value `given` for the key `name`, with anything masked that may be a secret by its name or its form."""
     if _SECRET_NAME.search(name):
         return "(not shown)"
-    if isinstance(said, dict):
+    if isinstance(given, dict):
         return "a table"
-    if isinstance(said, list | tuple):
-        return "[" + ", ".join(value(name, part) for part in said[:8]) + "]"
-    if isinstance(said, bool):
-        return "true" if said else "false"
-    if isinstance(said, int) and abs(said) >= 10**SHOWN:
-        return "an integer of many digits"  # str() refuses one of more than 4300, which TOML may hold
-    text = repr(said) if isinstance(said, str) else str(said)
+    if isinstance(given, list | tuple):
+        return "[" + ", ".join(value(name, part) for part in given[:8]) + "]"
+    if isinstance(given, bool):
+        return "true" if given else "false"
+    if isinstance(given, int) and abs(given) >= 10**SHOWN:
+        return "an integer of many digits"  # str() refuses more than 4300 digits, but TOML allows them
+    text = repr(given) if isinstance(given, str) else str(given)
     return short(_USER_PART.sub("//***@", _SECRET_LOOK.sub("***", text)))
+
+
+def excerpt(text: str) -> str:
+    """The printable beginning of `text`, without anything as long as a key, which has 20 characters or more."""
+    return printable(_SECRET_LOOK_SENT.sub("…", text))
+
+
+def printable(text: str) -> str:
+    """The beginning of `text`, with `?` for characters that cannot be printed, which JSON may not permit."""
+    return "".join(letter if letter.isprintable() else "?" for letter in text[:_EXCERPT])

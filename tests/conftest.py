@@ -1,18 +1,101 @@
-"""What holds for all tests, whoever runs them.
+"""Settings for all tests.
 
-Machines that run tests are busy, so no example of a property test has a deadline. Programs that tests start inherit
-which signals are ignored, as under nohup or in the background of a shell, so none is.
+Examples of property tests have no deadline, as machines that run tests are busy. No signal is ignored, as it may be under
+nohup or in the background of a shell: programs started by tests would inherit that.
 """
 
+import gc
+import os
 import signal
+import sys
+from pathlib import Path
 
 import hypothesis
+import pytest
 
-hypothesis.settings.register_profile("condord", deadline=None)
-hypothesis.settings.load_profile("condord")
+from tests import needs
+
+# Compile each module only once: tests start hundreds of Python programs, and every worker imports every test file.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# One thread for numpy, as in our units: alpaca-py imports it, and its threads spin for a moment in each program.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Importing and collecting create no garbage worth searching; `pytest_collection_finish` ends this.
+gc.disable()
+
+# The test command uses the quick profile; .ci/run also uses the deep one, with --hypothesis-profile.
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=30)
+hypothesis.settings.register_profile("deep", deadline=None)
+hypothesis.settings.load_profile("quick")
+
+LONG_FIRST = (
+    "systemd/test_operations.py",
+    "e2e/test_rest_faults.py",
+    "browser/test_looks.py",
+    "browser/test_connection.py",
+    "e2e/test_start.py",
+    "systemd/test_life.py",
+    "upstream/test_supervisor.py",
+    "systemd/test_socket.py",
+    "e2e/test_assignment.py",
+    "e2e/test_faults.py",
+    "cli/test_demo.py",
+    "core/grouping/test_search.py",
+    "e2e",
+    "systemd",
+    "browser",
+    "cli",
+    "fuzz",
+)
+"""The files and folders whose tests take longest, the longest first: no worker has a long file left at the end."""
+FEW_FILES = 2
+WORKERS_PER_PROCESSOR = 2
+"""Tests spend half of their time waiting: for systemd, for proxies, and for events that must not happen."""
 
 
 def pytest_configure():
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+def pytest_xdist_auto_num_workers(config):
+    """Use no workers for one or two files, as starting them takes longer than most files. None defers to the variable."""
+    if os.environ.get("PYTEST_XDIST_AUTO_NUM_WORKERS"):
+        return None
+    paths = [Path(argument.partition("::")[0]) for argument in config.args]
+    if len(paths) <= FEW_FILES and all(path.is_file() for path in paths):
+        return 0
+    return WORKERS_PER_PROCESSOR * len(os.sched_getaffinity(0))
+
+
+def pytest_collection_modifyitems(items):
+    order = {name: index for index, name in enumerate(LONG_FIRST)}
+    last = len(order)
+    tests = Path(__file__).parent
+
+    def place(path):
+        name = path.relative_to(tests)
+        return min(order.get(name.as_posix(), last), order.get(name.parts[0], last))
+
+    places = {path: place(path) for path in {item.path for item in items}}
+    items.sort(key=lambda item: places[item.path])
+
+
+def pytest_collection_finish():
+    """Exempt modules and collected tests from garbage collection, which would otherwise search them again and again."""
+    gc.collect()
+    gc.freeze()
+    gc.enable()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_terminal_summary(terminalreporter):
+    """Print the missing requirements below the list of skipped tests."""
+    outcome = yield
+    if lines := needs.summary(terminalreporter.stats.get("skipped", [])):
+        terminalreporter.section("not everything was tested", yellow=True)
+        for line in lines:
+            terminalreporter.write_line(line)
+    return outcome

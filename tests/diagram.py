@@ -1,4 +1,4 @@
-"""The diagram of a link that the README shows, drawn from its table."""
+"""The diagram of a link in docs/architecture.md, drawn from its table."""
 
 from collections import defaultdict
 
@@ -15,11 +15,11 @@ DEADLINES = {
     "backingOff": "1 to 60 s",
     "halted": f"{HALT_SECONDS:g} s",
 }
-"""When each state's time is over, with the default configuration."""
+"""The deadline of each state with the default configuration."""
 
 
 def diagram() -> str:
-    """Mermaid: each state with its deadline; each arrow with its events and, after a slash, what is done."""
+    """A Mermaid diagram: states with their deadlines; arrows with their events and, after a slash, their actions."""
     arrows = defaultdict(list)
     for (before, event), (after, actions) in TABLE.items():
         arrows[before, after, actions].append(event)

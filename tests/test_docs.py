@@ -1,28 +1,46 @@
-"""The README and the code say the same.
+"""The docs agree with the code.
 
-`python -m tests.test_docs` writes the README's table of failures anew.
+`python -m tests.test_docs` regenerates the table of failures and the diagram of a link.
 """
 
 import json
+import os
 import re
+import shutil
+import subprocess
 import typing
 from pathlib import Path
 
+import msgspec
 import pytest
 import typer.main
 
-from condord import __version__, checks, config, errors
+from condord import __version__, errors
+from condord.check import report
 from condord.cli.main import application
+from condord.config import schema
 from condord.http import app, routes
 from condord.http.app import build
-from condord.live import wire
-from condord.upstream.faults import MEANINGS, HowSoon
+from condord.http.limits import Limits
+from condord.live import fanout, wire, wire_condor, wire_risk
+from condord.upstream.failure_table import FAILURES, HowSoon
+from condord.upstream.rate_limit import SHARES
 from tests.diagram import diagram
 from tests.http import scrape as metrics
 from tests.http.asking import FakeDaemon
 
 ROOT = Path(__file__).parents[1]
-README = (ROOT / "README.md").read_text()
+PAGES = {
+    str(path.relative_to(ROOT)): path.read_text()
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "web" / "README.md")
+}
+EVERYTHING = "\n".join(PAGES.values())
+HTTP_API = PAGES["docs/http-api.md"]
+OPERATIONS = PAGES["docs/operations.md"]
+TROUBLESHOOTING = PAGES["docs/troubleshooting.md"]
+MAKEFILE = (ROOT / "Makefile").read_text()
+TARGETS = re.findall(r"^([a-z]+):.* ## ", MAKEFILE, re.MULTILINE)
+GATES = [".venv/bin/ruff check", ".venv/bin/ruff format --check", ".venv/bin/mypy", ".venv/bin/lint-imports"]
 
 HOW_SOON: dict[HowSoon, str] = {
     "backoff": "with growing waits",
@@ -33,64 +51,86 @@ HOW_SOON: dict[HowSoon, str] = {
     "asked": "when Alpaca says",
     "reading": "with the next reading",
     "breaker": "after `rest.breaker_reset_seconds`",
+    "budget": "when there is room again",
 }
 
 
 def failures() -> str:
-    """The table of every failure of Alpaca, as the README has it."""
+    """The table of all failures of Alpaca for docs/troubleshooting.md."""
     rows = [
-        f"| {name} | `{meaning.code}` | {HOW_SOON[meaning.again]} | {meaning.remedy or 'nothing'} |\n"
-        for name, meaning in MEANINGS.items()
+        f"| {name} | `{failure.code}` | {HOW_SOON[failure.again]} | {failure.remedy or 'nothing'} |\n"
+        for name, failure in FAILURES.items()
     ]
     return "| failure | code | tried again | what to do |\n|---|---|---|---|\n" + "".join(rows)
 
 
-def first_column(heading: str) -> set[str]:
-    """What stands in backquotes, or as a number, in the first column of the table with this heading."""
-    table = README.split(f"| {heading} |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
-    return {
-        part
-        for row in table
-        for part in re.findall(r"`([^`]+)`|^\| (\d+) ", row.split("|")[1].join("||"))
-        for part in part
-        if part
-    }
+def rows(page: str, heading: str) -> list[list[str]]:
+    """The cells, by row, of the table whose first column has this heading."""
+    table = page.split(f"| {heading} |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
+    return [row.split("|")[1:-1] for row in table]
+
+
+def first_column(page: str, heading: str) -> set[str]:
+    """The backquoted texts and numbers in the first column of the table with this heading."""
+    found = [re.findall(r"`([^`]+)`|^ (\d+) $", cells[0]) for cells in rows(page, heading)]
+    return {part for matches in found for match in matches for part in match if part}
+
+
+def test_the_shares_of_the_request_budget_match_the_code():
+    a_minute = {name: round(share.most * 60.0 / share.seconds) for name, share in SHARES.items()}
+    expected = (
+        "Of the former, {positions} are reserved for positions, {side} for orders, activities and the calendar, {spare}"
+        " for contracts, and {account} for balances, working orders and the fills of the day. Of the latter, {main} are"
+        " for quotes, which share them with the clock, {prices} for prices of underlyings, and {figures} for Alpaca's"
+    )
+    assert expected.format(**a_minute) in " ".join(TROUBLESHOOTING.split())
 
 
 def test_every_state_is_explained():
-    assert first_column("state") == set(typing.get_args(wire.State))
+    assert first_column(TROUBLESHOOTING, "state") == set(typing.get_args(wire.State))
 
 
 def test_every_code_has_its_remedy():
-    assert first_column("code") == set(typing.get_args(wire.Code))
+    assert first_column(TROUBLESHOOTING, "code") == set(typing.get_args(wire.Code))
 
 
 def test_every_failure_has_its_row():
-    assert failures() in README, "the table of failures is not that of the code: python -m tests.test_docs writes it"
+    assert failures() in TROUBLESHOOTING, "the table of failures differs from the code: run python -m tests.test_docs"
 
 
-def test_the_diagram_is_that_of_the_table():
-    assert diagram() in README, "the diagram is not that of the table: python -m tests.test_docs draws it"
+def test_the_diagram_matches_the_table():
+    assert diagram() in PAGES["docs/architecture.md"], (
+        "the diagram differs from the table: run python -m tests.test_docs"
+    )
+
+
+def test_every_folder_of_the_package_is_explained():
+    folders = {path.parent.name for path in (ROOT / "condord").glob("*/__init__.py")}
+    assert first_column(PAGES["docs/architecture.md"], "folder of `condord/`") == folders
+
+
+def test_the_path_of_a_quote_names_existing_modules():
+    (path,) = re.findall(r"A quote passes `(.+?)`", PAGES["docs/architecture.md"])
+    assert set(path.split(" → ")) <= {module.stem for module in (ROOT / "condord").rglob("*.py")}
 
 
 def test_every_notice_is_explained():
-    assert first_column("notice") == set(typing.get_args(wire.NoticeCode))
+    assert first_column(TROUBLESHOOTING, "notice") == set(typing.get_args(wire.NoticeCode))
 
 
-def test_everything_that_is_refused_is_explained():
-    assert first_column("refused") == set(typing.get_args(wire.Refusal))
+def test_every_refusal_is_explained():
+    assert first_column(TROUBLESHOOTING, "refused") == set(typing.get_args(wire.Refusal))
 
 
 def test_every_metric_is_explained_with_its_labels():
-    table = README.split("| metric |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
-    cells = [[set(re.findall(r"`([^`]+)`", cell)) for cell in row.split("|")[1:3]] for row in table]
+    cells = [[set(re.findall(r"`([^`]+)`", cell)) for cell in row[:2]] for row in rows(OPERATIONS, "metric")]
     assert {name: labels for names, labels in cells for name in names} == metrics.labels(metrics.observed())
 
 
-def test_the_dashboard_asks_for_metrics_and_labels_that_exist():
+def test_the_dashboard_uses_only_existing_metrics_and_labels():
     board = json.loads((ROOT / "systemd" / "grafana.json").read_text())
     known = metrics.labels(metrics.observed())
-    known |= {name: set() for name in metrics.said(metrics.observed()) if name.startswith("process_")}
+    known |= {name: set() for name in metrics.scraped(metrics.observed()) if name.startswith("process_")}
     for target in (target for panel in board["panels"] for target in panel["targets"]):
         for name in re.findall(r"(?:condord|process)_\w+", target["expr"]):
             assert set(re.findall(r"{{(\w+)}}", target["legendFormat"])) <= known[re.sub("_(bucket|count)$", "", name)]
@@ -98,7 +138,7 @@ def test_the_dashboard_asks_for_metrics_and_labels_that_exist():
 
 def test_every_exit_code_is_explained():
     codes = {str(value) for name, value in vars(errors).items() if name.startswith("EXIT_")}
-    assert first_column("exit code") == codes | {"0"}
+    assert first_column(TROUBLESHOOTING, "exit code") == codes | {"0"}
 
 
 def test_every_route_is_listed():
@@ -107,44 +147,189 @@ def test_every_route_is_listed():
         for route in build(FakeDaemon()).routes
         for method in route.methods - {"HEAD"}
     }
-    assert first_column("route") == listed
+    assert first_column(HTTP_API, "route") == listed
 
 
 def test_every_http_status_is_explained():
-    answers = [answer for route in app.ROUTES for answer in route.answers]
-    answers += routes.ANYWHERE + routes.ELSEWHERE
-    table = README.split("| HTTP status |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]
-    listed = {status for row in table for status in re.findall(r"\d+", row.split("|")[1])}
-    assert listed == {str(answer.status) for answer in answers} | {"204"}, "204 answers a preflight, which is no route"
+    answers = [answer for route in app.ROUTES for answer in route.responses]
+    answers += routes.COMMON_ERRORS + routes.UNROUTED_ERRORS
+    listed = {status for cells in rows(HTTP_API, "HTTP status") for status in re.findall(r"\d+", cells[0])}
+    assert listed == {str(answer.status) for answer in answers} | {"204"}, "204 answers a preflight, which has no route"
+
+
+def test_the_example_document_has_the_same_fields_as_the_code():
+    document = json.loads(re.search(r"```json\n(.*?)```", HTTP_API, re.DOTALL)[1])
+    (condor,), status = document["condors"], document["status"]
+    for found, struct in (
+        (document, wire.Document),
+        (status, wire.Status),
+        (status["market"], wire.MarketJson),
+        (status["stream"], wire.StreamJson),
+        (status["positions"], wire.Positions),
+        (condor, wire_condor.CondorJson),
+        (condor["legs"][0], wire_condor.LegJson),
+        (condor["valuation"], wire_condor.ValuationJson),
+        (document["account"], wire_risk.AccountJson),
+        (document["underlyings"][0], wire_risk.UnderlyingJson),
+        (condor["expiry"], wire_risk.ExpiryJson),
+        (condor["closing"][0], wire_risk.ClosingJson),
+        (condor["risk"], wire_risk.RiskJson),
+        (condor["risk"]["legs"][0], wire_risk.LegRiskJson),
+        (condor["risk"]["distance"], wire_risk.DistancesJson),
+        (condor["risk"]["distance"]["put"], wire_risk.DistanceJson),
+        (condor["risk"]["probabilities"], wire_risk.ProbabilitiesJson),
+    ):
+        assert set(found) == {field.encode_name for field in msgspec.structs.fields(struct)}, struct.__name__
+
+
+def test_every_reason_for_a_snapshot_is_explained():
+    assert first_column(HTTP_API, "reason") == set(fanout.RESYNCS)
+
+
+def test_the_limits_of_the_server_match_the_code():
+    limits = Limits()
+    listed = {cells[0].strip(): cells[1].strip() for cells in rows(PAGES["docs/security.md"], "limit")}
+    sizes = (limits.head_bytes, limits.target_bytes, limits.body_bytes)
+    assert listed["request head, address, body"] == ", ".join(f"{size // 1024} kB" for size in sizes)
+    assert listed["time for a head or a body"] == f"{limits.head_seconds:g} s" == f"{limits.body_seconds:g} s"
+    assert listed["idle time between requests"] == f"{limits.idle_seconds:g} s"
+    assert listed["an answer that the client does not read"] == f"{limits.unsent_seconds:g} s"
+    assert listed["connections"] == f"`server.max_subscribers` and {limits.other_connections} more"
 
 
 def test_every_check_is_explained():
-    assert first_column("check") == set(checks.NAMES)
+    assert first_column(PAGES["docs/configuration.md"], "check") == set(report.NAMES)
 
 
-def test_every_command_is_named():
-    for name in typer.main.get_command(application()).commands:
-        assert f"condord {name}" in README
+def test_every_command_is_explained():
+    commands = typer.main.get_command(application()).commands
+    assert first_column(PAGES["docs/guide.md"], "command") >= {f"condord {name}" for name in commands}
 
 
-@pytest.mark.parametrize("key", sorted(set(re.findall(r"`((?:alpaca|rest|stream|cache|server|log)\.[a-z_]+)", README))))
-def test_every_key_that_the_readme_names_exists(key):
-    assert key in {field.name for field in config.fields()}
+@pytest.mark.parametrize(
+    "key", sorted(set(re.findall(r"`((?:alpaca|rest|stream|cache|server|log)\.[a-z_]+)", EVERYTHING)))
+)
+def test_every_key_in_the_docs_exists(key):
+    assert key in {field.name for field in schema.fields()}
 
 
-def test_the_version_in_the_readme_is_this_one():
-    assert set(re.findall(r"condord (\d+\.\d+\.\d+)", README)) == {__version__}
+def test_every_option_in_the_docs_exists():
+    commands = typer.main.get_command(application()).commands
+    for name, rest in re.findall(r"\bcondord ([a-z]+)((?: [^\s`&|]+)*)", EVERYTHING):
+        if name in commands:
+            known = {option for parameter in commands[name].params for option in parameter.opts} | {"--help"}
+            assert set(re.findall(r"(?<= )--[a-z-]+", rest)) <= known, f"condord {name}{rest}"
 
 
-def test_what_the_readme_sends_to_is_a_section_of_it():
-    """By name: not every place that shows a README makes anchors of its headings."""
-    told = re.search(r"look things up in: (.+?)\.", README, re.DOTALL)[1]
-    assert set(re.split(r",\s+", told.replace("\n", " "))) <= set(re.findall(r"^#+ (.+)$", README, re.MULTILINE))
+def test_the_docs_require_the_same_versions_as_the_packages():
+    python = re.search(r'^requires-python = ">=(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)[1]
+    node = json.loads((ROOT / "web" / "package.json").read_text())["engines"]["node"].removeprefix(">=")
+    for name in ("README.md", "CONTRIBUTING.md"):
+        assert f"Python {python} or newer" in PAGES[name]
+        assert f"Node {node} or newer" in PAGES[name]
+
+
+def test_the_docs_have_the_current_version():
+    assert set(re.findall(r"condord (\d+\.\d+\.\d+)", EVERYTHING)) == {__version__}
+
+
+def test_the_changelog_has_the_current_version_and_an_unreleased_section():
+    headings = re.findall(r"^## \[([^]]+)\]", PAGES["CHANGELOG.md"], re.MULTILINE)
+    assert headings[0] == "Unreleased"
+    assert __version__ in headings
+
+
+def test_the_readme_is_at_most_150_lines():
+    assert len(PAGES["README.md"].splitlines()) <= 150
+
+
+def test_the_readme_links_to_every_page_of_the_docs():
+    linked = {target.partition("#")[0] for target in links(PAGES["README.md"])}
+    assert linked >= {name for name in PAGES if name.startswith("docs/")}
+
+
+def links(page: str) -> list[str]:
+    """The targets of the links and pictures of a page."""
+    return re.findall(r"\]\(([^)\s]+)\)", without_code(page))
+
+
+def without_code(page: str) -> str:
+    return re.sub(r"^```.*?^```$|^    .*?$|`[^`\n]+`", "", page, flags=re.MULTILINE | re.DOTALL)
+
+
+def anchors(page: str) -> set[str]:
+    """The anchors of the headings of a page."""
+    titles = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```$", "", page, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+def test_every_link_has_a_target(name):
+    for target in links(PAGES[name]):
+        if target.startswith("https://"):
+            continue
+        path, _, anchor = target.partition("#")
+        found = (ROOT / name).parent / path if path else ROOT / name
+        assert found.exists(), target
+        if anchor:
+            assert anchor in anchors(found.read_text()), target
+
+
+def test_the_headings_of_a_page_are_unique():
+    for name, page in PAGES.items():
+        if name != "CHANGELOG.md":
+            titles = re.findall(r"^#+ (.+)$", without_code(page), re.MULTILINE)
+            assert len(titles) == len(set(titles)), name
+
+
+def test_every_make_target_in_the_docs_exists():
+    named = set(re.findall(r"\bmake ([a-z]+)", "\n".join(re.findall(r"`[^`\n]+`", EVERYTHING))))
+    assert named <= set(TARGETS)
+    assert named >= {"one", "test", "lint", "types", "web", "docs", "bench"}
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """A dry run of make with these arguments."""
+    if shutil.which("make") is None:
+        pytest.skip("make is not installed")
+    command = ["make", "--dry-run", "--no-print-directory", *arguments]
+    environ = {name: value for name, value in os.environ.items() if name != "MAKEFLAGS"}
+    return subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=60)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_make_target_runs_only_existing_files(target):
+    done = make(target)
+    assert done.returncode == 0, done.stderr
+    for path in re.findall(r"\b(?:tests|benchmarks)/[\w/]+\.py", done.stdout):
+        assert (ROOT / path).is_file(), path
+
+
+def test_make_one_runs_the_given_file():
+    done = make("one", "T=tests/test_docs.py")
+    assert done.stdout.splitlines()[-1] == ".venv/bin/pytest -n 0 tests/test_docs.py"
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_the_hooks_and_the_makefile_run_the_checks_of_ci(gate):
+    assert gate in (ROOT / ".ci" / "run").read_text()
+    assert gate in (ROOT / ".pre-commit-config.yaml").read_text()
+    assert gate in MAKEFILE.replace("$(RUN)", ".venv/bin")
+
+
+def test_the_licence_is_also_in_the_package_of_the_card():
+    assert (ROOT / "web" / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
+def write() -> None:
+    """Regenerate the generated parts of the docs."""
+    troubleshooting, architecture = ROOT / "docs" / "troubleshooting.md", ROOT / "docs" / "architecture.md"
+    before, table = TROUBLESHOOTING.split("| failure |", 1)
+    _, separator, after = table.partition("\n\n")
+    troubleshooting.write_text(before + failures() + (separator[1:] + after if separator else ""))
+    before, rest = architecture.read_text().split("```mermaid\n", 1)
+    architecture.write_text(before + "```mermaid\n" + diagram() + "\n```" + rest.split("```", 1)[1])
 
 
 if __name__ == "__main__":
-    before, table = README.split("| failure |", 1)
-    README = before + failures() + "\n" + table.split("\n\n", 1)[1]
-    before, drawn = README.split("```mermaid\n", 1)
-    README = before + "```mermaid\n" + diagram() + "\n```" + drawn.split("```", 1)[1]
-    (ROOT / "README.md").write_text(README)
+    write()

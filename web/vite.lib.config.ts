@@ -1,4 +1,4 @@
-/** The ES library for people who have their own app: the state, and the card for who wants it. Vue stays theirs. */
+/** The ES library for other apps: the state and the card. Vue is not bundled. */
 import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vite'
 

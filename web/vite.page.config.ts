@@ -1,4 +1,4 @@
-/** The daemon's own page, built to where the daemon serves it from. Every link is relative: a proxy may add a prefix. */
+/** The daemon's own page, built to where the daemon serves it from. Links are relative, as a proxy may add a prefix. */
 import vue from '@vitejs/plugin-vue'
 import { defineConfig } from 'vite'
 
@@ -12,10 +12,10 @@ export default defineConfig({
     outDir: '../condord/http/page',
     emptyOutDir: true,
     target: 'es2022',
-    // The daemon's Content-Security-Policy allows nothing inline, and every browser of the target preloads by itself.
+    // The daemon's Content-Security-Policy allows nothing inline, and every target browser preloads modules without a polyfill.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
   },
-  // `vite --config vite.page.config.ts` shows the page as it is edited, with the data of a running daemon.
+  // `vite --config vite.page.config.ts` shows the page while it is edited, with the data of a running daemon.
   server: { proxy: { '/api': daemon } },
 })

@@ -6,7 +6,7 @@ const here = (path: string) => new URL(path, import.meta.url).pathname
 export default defineConfig({
   plugins: [vue()],
   resolve: {
-    // What others import, from the sources.
+    // The names that other apps import, resolved to the sources.
     alias: {
       'condord-web/card.css': here('src/IronCondorCard.vue?vue&type=style&index=0&lang.css'),
       'condord-web/card': here('src/IronCondorCard.vue'),

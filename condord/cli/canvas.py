@@ -1,8 +1,6 @@
-"""Decides what a terminal is sent to show the next picture: only the lines that changed, and all of them at once.
+"""Compute what to send to a terminal so that it shows the next picture: the lines that changed. No I/O.
 
-Rules: a picture is lines without line ends, none wider than the terminal, each ends its own colours. The bytes of one
-picture stand between the marks of synchronized output (DEC private mode 2026), so that a terminal that knows them shows
-no half of it; another ignores them. A line is written over the old one, never wiped first. Without I/O.
+A picture is a list of lines without line ends. No line is wider than the terminal, and each resets its colours.
 """
 
 from __future__ import annotations
@@ -11,31 +9,33 @@ from collections.abc import Sequence
 
 from condord.cli.screen import visible_width
 
-TAKE = "\x1b[?1049h\x1b[?25l\x1b[?7l"
-"""To the alternate screen, without cursor and without wrapping."""
-GIVE_BACK = "\x1b[?7h\x1b[?25h\x1b[?1049l"
+ENTER = "\x1b[?1049h\x1b[?25l\x1b[?7l"
+"""Switches to the alternate screen, hides the cursor and turns wrapping off."""
+LEAVE = "\x1b[?7h\x1b[?25h\x1b[?1049l"
+# Synchronized output (DEC private mode 2026): a terminal that supports it never shows half a picture; others ignore it.
 _BEGIN, _END = "\x1b[?2026h", "\x1b[?2026l"
 
 
 class Canvas:
-    """What the terminal shows, as far as we have painted it."""
+    """What this program has painted on the terminal."""
 
     def __init__(self) -> None:
         self._shown: list[str] | None = None
 
     def forget(self) -> None:
-        """It shows something else now: the next picture is painted as a whole."""
+        """Paint the next picture as a whole, because something else was shown in the meantime."""
         self._shown = None
 
     def paint(self, lines: Sequence[str], width: int, height: int) -> str:
-        """What makes it show the first `height` of `lines`; empty, where it does already."""
+        """Return the output that shows the first `height` of `lines`; empty if the terminal shows them already."""
         wanted, shown = list(lines[:height]), self._shown or []
         parts = ["\x1b[H\x1b[2J"] if self._shown is None else []
-        for at, line in enumerate(wanted):
-            if at >= len(shown) or line != shown[at]:
-                # After the last column the cursor stands on it, and would wipe it.
-                wipe = "\x1b[K" if visible_width(line) < width else ""
-                parts.append(f"\x1b[{at + 1};1H{line}{wipe}")
+        for row, line in enumerate(wanted):
+            if row >= len(shown) or line != shown[row]:
+                # A line is overwritten, then its rest erased: erasing first would flicker. After a line of full width
+                # the cursor stands on the last column, and erasing would delete that.
+                erase = "\x1b[K" if visible_width(line) < width else ""
+                parts.append(f"\x1b[{row + 1};1H{line}{erase}")
         if len(shown) > len(wanted):
             parts.append(f"\x1b[{len(wanted) + 1};1H\x1b[J")
         self._shown = wanted

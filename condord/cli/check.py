@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from condord import checks
-from condord.cli.find import configured_url
-from condord.cli.screen import Screen, emit, plain, screen, tell
-from condord.client import Daemon
+from condord.check import report
+from condord.cli import options
+from condord.cli.daemon_address import configured_url
+from condord.cli.output import write_stderr, write_stdout
+from condord.cli.screen import Screen, plain, screen
+from condord.client.http import Daemon
+from condord.config.startup import Found, find
 from condord.errors import Unavailable
-from condord.loading import Found, find
 
 EXAMPLE = "condord check --online"
 
@@ -23,50 +24,48 @@ _RESULT_WIDTH, _NAME_WIDTH = 6, 20
 
 def check(
     *,
-    config_file: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", readable=False, help="The configuration file.")
-    ] = None,
+    config_file: options.ConfigFile = None,
     online: Annotated[
-        bool, typer.Option("--online", help="Try Alpaca, both streams, the port and the daemon too, once each.")
+        bool, typer.Option("--online", help="Also try Alpaca, its streams, the port and the daemon, once each.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON document.")] = False,
+    as_json: options.AsJson = False,
 ) -> None:
-    """Check the configuration and the credentials; with --online whatever else a daemon needs.
+    """Check the configuration and the credentials, and with --online everything else that a daemon needs.
 
-    It exits with 0 if nothing failed; with 78 or 77 where a start would, with 77 if Alpaca refuses the key, or with 1.
+    The exit code is 0 if no check failed, 78 for the configuration, 77 for the credentials, and 1 for any other check.
     """
     found = find(config_file, os.environ, {})
-    report = checks.Report(checks=_online(found) if online else checks.offline(found))
-    shown = screen(os.environ)
-    emit(report.json() + b"\n" if as_json else "".join(f"{line}\n" for line in lines(report, shown)))
-    if report.failed:
-        raise checks.ChecksFailed(report.failed)
+    results = report.Report(checks=_online(found) if online else report.offline(found))
+    text = results.json() + b"\n" if as_json else "".join(f"{line}\n" for line in lines(results, screen(os.environ)))
+    write_stdout(text)
+    if results.failed:
+        raise report.ChecksFailed(results.failed)
 
 
-def lines(report: checks.Report, screen: Screen) -> list[str]:
-    """The results for people: a line each, faults and hints below."""
+def lines(results: report.Report, screen: Screen) -> list[str]:
+    """Return one line per check, with further faults and the hint below it."""
     indent = " " * (_RESULT_WIDTH + _NAME_WIDTH)
-    told: list[str] = []
-    for each in report.checks:
-        first, *others = each.text.split("\n")
-        result = screen.paint(each.result.ljust(_RESULT_WIDTH), _STYLES[each.result])
-        told.append(f"{result}{each.name:<{_NAME_WIDTH}}{plain(first)}")
-        told += [indent + plain(other) for other in others]
-        if each.hint:
-            told.append(indent + screen.paint(plain(each.hint), "faint"))
-    return told
+    shown: list[str] = []
+    for check in results.checks:
+        first, *others = check.text.split("\n")
+        result = screen.paint(check.result.ljust(_RESULT_WIDTH), _STYLES[check.result])
+        shown.append(f"{result}{check.name:<{_NAME_WIDTH}}{plain(first)}")
+        shown += [indent + plain(other) for other in others]
+        if check.hint:
+            shown.append(indent + screen.paint(plain(check.hint), "faint"))
+    return shown
 
 
-def _online(found: Found) -> tuple[checks.Check, ...]:
-    from condord import probes  # 0.9 s: alpaca-py brings pandas
+def _online(found: Found) -> tuple[report.Check, ...]:
+    from condord.check import probes  # 0.9 s, as alpaca-py imports pandas
 
     return probes.run(
-        found, daemon=_daemon(found), environ=os.environ, note=lambda name: tell(f"condord: trying {name} ...")
+        found, daemon=_daemon(found), environ=os.environ, note=lambda name: write_stderr(f"condord: trying {name} ...")
     )
 
 
 def _daemon(found: Found) -> Daemon | None:
-    """Where a daemon of this configuration would answer; None where only the daemon itself knows."""
+    """Return the daemon that this configuration would start; None if its address cannot be known."""
     try:
         return Daemon(configured_url(found.loaded.config.server), found.token.reveal() if found.token else "")
     except (Unavailable, ValueError):  # port 0, or a host that no URL can name

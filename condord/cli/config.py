@@ -1,4 +1,4 @@
-"""`condord config`: what is configured and by whom, where it is looked for, and a file to begin with."""
+"""`condord config`: show the effective configuration, where it is looked for, or write a file to start with."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ import msgspec
 import typer
 
 import condord
-from condord import config as configuration
-from condord import credentials
-from condord.cli.screen import emit, plain, tell
-from condord.config import Config, Loaded, toml
+from condord.cli import options
+from condord.cli.output import write_stderr, write_stdout
+from condord.cli.screen import plain
+from condord.config import credentials, sources
+from condord.config import schema as configuration
+from condord.config.schema import Config, toml
+from condord.config.sources import Loaded
 from condord.errors import EXIT_FAILED, CondordError, CredentialsMissing
+from condord.host import directories
 
 EXAMPLE = "condord config show"
 
 _EXAMPLE_FILE = "condord.toml.example"
-_QUERY = re.compile(r"\?.*")  # where a gateway may want a token
+_QUERY = re.compile(r"\?.*")  # some gateways take a token there
 _MASK = "***"
 
-_File = Annotated[Path | None, typer.Option("--config", metavar="FILE", readable=False, help="The configuration file.")]
-_Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
-
-config = typer.Typer(help="Show, find or begin the configuration.")
+config = typer.Typer(help="Show or find the configuration, or write a file to start with.")
 
 
 class NotWritten(CondordError):
-    """The file cannot be made, or is there already."""
+    """The file cannot be written, or exists already."""
 
     code = "not-written"
     exit_code = EXIT_FAILED
@@ -43,35 +44,41 @@ class NotWritten(CondordError):
 
 
 @config.command()
-def show(*, config_file: _File = None, as_json: _Json = False) -> None:
-    """Show every key with its value and where that comes from, and which API key would be used.
+def show(*, config_file: options.ConfigFile = None, as_json: options.AsJson = False) -> None:
+    """Show every key with its value and the origin of that value, and where the API key comes from.
 
-    What it prints is a configuration too; secrets are not in it.
+    The output is valid TOML with the same values. Secrets are masked.
     """
-    loaded = configuration.load(config_file, os.environ, {})
+    loaded = sources.load(config_file, os.environ, {})
     origin, problem = _credentials(loaded.config, os.environ)
     if as_json:
         document = {
             "path": str(loaded.path) if loaded.path else None,
-            "values": {name: {"value": value, "origin": loaded.origins[name]} for name, value in _values(loaded)},
+            "values": {
+                name: {"value": value, "origin": loaded.origins[name]}
+                for name, value in (*_values(loaded), *_tables(loaded))
+            },
             "credentials": {"origin": origin, "problem": problem},
+            "warnings": loaded.warnings,
         }
-        emit(msgspec.json.encode(document) + b"\n")
+        write_stdout(msgspec.json.encode(document) + b"\n")
         return
-    emit("".join(f"{plain(line)}\n" for line in _lines(loaded, origin or f"none, {problem}")))
+    write_stdout("".join(f"{plain(line)}\n" for line in _lines(loaded, origin or f"none, {problem}")))
 
 
 @config.command()
-def path(*, config_file: _File = None) -> None:
-    """List the places where the file is looked for, in order, and say what is there."""
-    named = [Path(each) for each in (config_file, os.environ.get("CONDORD_CONFIG")) if each]
-    lines, is_over = "", False
-    for place in (*named, *configuration.candidates(None, {})):
-        is_there = os.access(place, os.F_OK)
-        state = "not looked at" if is_over else "read" if is_there else "missing"
-        lines += f"{state:<15}{plain(str(place))}\n"
-        is_over = is_over or is_there or place in named
-    emit(lines)
+def path(*, config_file: options.ConfigFile = None) -> None:
+    """List the paths where the file is looked for, in order, and which of them is read."""
+    named = [Path(name) for name in (config_file, os.environ.get("CONDORD_CONFIG")) if name]
+    lines, is_decided = "", False
+    if directories.config_directory() is None:
+        lines += f"{'unknown':<15}the user's own: there is no home directory\n"
+    for candidate in (*named, *sources.candidates(None, {})):
+        exists = os.access(candidate, os.F_OK)
+        state = "not looked at" if is_decided else "read" if exists else "missing"
+        lines += f"{state:<15}{plain(str(candidate))}\n"
+        is_decided = is_decided or exists or candidate in named
+    write_stdout(lines)
 
 
 @config.command()
@@ -81,23 +88,35 @@ def init(
         Path | None, typer.Argument(metavar="[PATH]", help="The file to write; by default the user's own.")
     ] = None,
 ) -> None:
-    """Write a commented configuration, every key at its default; a file that is there stays as it is."""
-    target, content = path or configuration.candidates(None, {})[0], example()
+    """Write a commented configuration with every key at its default; an existing file is never overwritten."""
+    target, content = path or _users_file(), example()
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _write(target, content)
     except FileExistsError as error:
-        hint = "Edit it, or name another: condord config init PATH."
-        raise NotWritten(f"{target} is there already, and was left as it is", hint) from error
+        hint = "Edit it, or name another file: condord config init PATH."
+        raise NotWritten(f"{target} exists already and was not changed", hint) from error
     except OSError as error:
-        hint = "Name a place where you may write and room is left: condord config init PATH."
+        hint = "Name a file that you can write, on a disk with free space: condord config init PATH."
         raise NotWritten(f"{target} cannot be written: {error.strerror}", hint) from error
-    emit(f"{target}\n")
-    tell("Every key is at its default: change what you need, then see `condord check`.")
+    write_stdout(f"{target}\n")
+    write_stderr("Every key is at its default: change what you need, then run `condord check`.")
+
+
+def _users_file() -> Path:
+    """Return the path of the user's own file.
+
+    Raises:
+        NotWritten: there is no home directory.
+    """
+    directory = directories.config_directory()
+    if directory is None:
+        raise NotWritten("there is no home directory to write it to", "Name a file: condord config init PATH.")
+    return directory / sources.FILE_NAME
 
 
 def _write(target: Path, content: bytes) -> None:
-    """All of it is at `target` for its owner alone, or nothing; what is there already stays as it is."""
+    """Write the whole file, readable only by its owner, or none; a link fails where a rename would overwrite."""
     with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".condord-") as file:
         file.write(content)
         file.flush()
@@ -106,14 +125,14 @@ def _write(target: Path, content: bytes) -> None:
 
 
 def example() -> bytes:
-    """The commented example: in the package where that is installed, beside it in a checkout."""
+    """Return the commented example, which is in an installed package, or beside the package in a checkout."""
     package = Path(condord.__file__).parent
-    places = (package / _EXAMPLE_FILE, package.parent / _EXAMPLE_FILE)
-    return next(place for place in places if place.exists()).read_bytes()
+    paths = (package / _EXAMPLE_FILE, package.parent / _EXAMPLE_FILE)
+    return next(path for path in paths if path.exists()).read_bytes()
 
 
 def _credentials(config: Config, environ: Mapping[str, str]) -> tuple[str | None, str | None]:
-    """Where the key is that would be used, or why there is none."""
+    """Return the origin of the API key, or why there is none."""
     try:
         return credentials.find(environ, config.alpaca.key_id_file, config.alpaca.secret_key_file).origin, None
     except CredentialsMissing as error:
@@ -121,9 +140,10 @@ def _credentials(config: Config, environ: Mapping[str, str]) -> tuple[str | None
 
 
 def _lines(loaded: Loaded, key: str) -> Iterator[str]:
-    """A file of TOML that says the same, with the origins as comments."""
+    """Yield the lines of a TOML file with these values, and their origins as comments."""
     yield f"# file: {loaded.path or 'none'}"
     yield f"# API key: {key}"
+    yield from (f"# warning: {warning}" for warning in loaded.warnings)
     section = ""
     for name, value in _values(loaded):
         before, (section, _, key) = section, name.partition(".")
@@ -131,10 +151,15 @@ def _lines(loaded: Loaded, key: str) -> Iterator[str]:
             yield ""
             yield f"[{section}]"
         yield f"{f'{key} = {toml(value)}':<50}  # {loaded.origins[name]}"
+    for name, tables in _tables(loaded):
+        for table in tables:
+            yield ""
+            yield f"{f'[[{name}]]':<50}  # {loaded.origins[name]}"
+            yield from (f"{key} = {toml(value)}" for key, value in msgspec.structs.asdict(table).items())
 
 
 def _values(loaded: Loaded) -> Iterator[tuple[str, Any]]:
-    """Every key path and its value, as it may be seen."""
+    """Yield every key path and its value, with what may be a secret masked."""
     for field in configuration.fields():
         value = getattr(getattr(loaded.config, field.section), field.key)
         if field.key.endswith("_file") and credentials.looks_like_key(value):
@@ -142,3 +167,9 @@ def _values(loaded: Loaded) -> Iterator[tuple[str, Any]]:
         elif field.key.endswith("_url"):
             value = _QUERY.sub(f"?{_MASK}", value)
         yield field.name, value
+
+
+def _tables(loaded: Loaded) -> Iterator[tuple[str, tuple[msgspec.Struct, ...]]]:
+    """Yield the name and the elements of each array of tables."""
+    for name in configuration.TABLES:
+        yield name, getattr(loaded.config, name)

@@ -1,12 +1,7 @@
-"""Decides how `start --demo` gets its Alpaca: the simulator as a child process, and never one that outlives us.
+"""The simulator that `start --demo` runs as a child process. It always ends with the daemon.
 
-Rules:
-    The child is `condord simulate --json --until-eof` in a session of its own, so that Ctrl-C reaches only the
-    daemon. It lives as long as the pipe on its standard input is open: however the parent goes, SIGKILL included,
-    the system closes the pipe. Its standard output gives one JSON object, `Ready`; its standard error passes
-    through ours, except before it is ready, when what it says becomes our error.
-    A child that ends by itself is said once, for the daemon can then only wait for it.
-    The demo's configuration is the user's own, but for the account: `Ready.flags` overrule it.
+The child runs `condord simulate --json --until-eof`. It prints one JSON object, `Ready`, to its standard output. It
+ends when the pipe on its standard input closes. The system closes it no matter how the parent ends, SIGKILL included.
 """
 
 from __future__ import annotations
@@ -17,115 +12,149 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import msgspec
 
+import condord
+from condord.cli.output import write_stderr
 from condord.cli.progress import progress
-from condord.cli.screen import plain, tell
+from condord.cli.screen import plain
 from condord.errors import Unavailable
 
 CREDENTIALS: Mapping[str, str] = {"APCA_API_KEY_ID": "DEMOKEYID", "APCA_API_SECRET_KEY": "made-up-for-the-demo"}
 READY_SECONDS = 20.0
 STOP_SECONDS = 1.0
 
-_COMMAND = (sys.executable, "-m", "condord", "simulate", "--port", "0", "--json", "--until-eof")
+_ARGUMENTS = ("simulate", "--port", "0", "--json", "--until-eof")
+_ENVIRON = frozenset(
+    # Where programs, libraries and time zones are, and the language.
+    {"HOME", "LANG", "LANGUAGE", "LD_LIBRARY_PATH", "PATH", "PYTHONHOME", "PYTHONTZPATH", "TEMP", "TMP", "TMPDIR", "TZ"}
+    | {"PYTHONDONTWRITEBYTECODE", "PYTHONIOENCODING", "PYTHONPYCACHEPREFIX", "PYTHONUTF8", "TZDIR"}
+    # The only variable of condord that the simulator uses.
+    | {"CONDORD_LOG_LEVEL"}
+)
 _HINT = "Run `condord simulate` by itself to see what is wrong."
 
 
 class Ready(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What `simulate --json` prints when it listens."""
+    """What `simulate --json` prints once it listens."""
 
     trading_url: str
     data_url: str
     option_stream_url: str
     trading_stream_url: str
+    stock_stream_url: str
 
     @classmethod
     def at(cls, base: str) -> Ready:
-        """The four addresses of a simulator at `base`, `http://host:port`."""
+        """Return the addresses of a simulator at `base`, `http://host:port`."""
         sockets = "ws" + base.removeprefix("http")
         return cls(
             trading_url=base,
             data_url=base,
             option_stream_url=f"{sockets}/v1beta1/indicative",
             trading_stream_url=f"{sockets}/stream",
+            stock_stream_url=f"{sockets}/v2/iex",
         )
 
     def flags(self) -> dict[str, object]:
-        """The keys of the configuration that say so, and those that must fit."""
+        """Return the configuration keys that make a daemon use the simulator."""
         urls = {f"alpaca.{field}": getattr(self, field) for field in self.__struct_fields__}
-        return {**urls, "alpaca.paper": True, "alpaca.feed": "indicative"}
+        return {**urls, "alpaca.paper": True, "alpaca.feed": "indicative", "alpaca.stock_feed": "iex"}
+
+
+def command() -> tuple[str, ...]:
+    """Return the command that runs the simulator with this interpreter and this code.
+
+    It passes `sys.path` in the code, because nothing else is sure to find the same code. `-m condord` would look in
+    the working directory first. `-P -m condord` would miss what only our `sys.path` has, for example in a clone that is
+    not installed. PYTHONPATH comes before the standard library, and an empty part of it is the working directory.
+    """
+    package = str(Path(condord.__file__).parents[1])
+    paths = [path for path in sys.path if Path(path).is_absolute()]
+    if package not in paths:
+        paths.insert(0, package)
+    code = f"import sys; sys.path[:] = {paths!r}; from condord.__main__ import main; main()"
+    return (sys.executable, "-P", "-c", code, *_ARGUMENTS)
+
+
+def environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the child's environment: `environ` without the key, the token and the variables that systemd sets."""
+    return {name: value for name, value in environ.items() if name in _ENVIRON or name.startswith("LC_")}
 
 
 @contextmanager
-def simulator(command: tuple[str, ...] = _COMMAND) -> Iterator[Ready]:
-    """A simulator that listens, for as long as the context is open.
+def simulator(argv: Sequence[str] | None = None) -> Iterator[Ready]:
+    """Run a simulator while the context is open; `argv` starts it, by default `command()`.
+
+    Its stderr is forwarded to this process's. If it ends by itself, that is reported once.
 
     Raises:
-        Unavailable: it ended, or did not get ready within `READY_SECONDS`.
+        Unavailable: it ended or was not ready within `READY_SECONDS`; the error has its own last line.
     """
-    environ = {name: value for name, value in os.environ.items() if not name.startswith("APCA_")}
     child = subprocess.Popen(  # noqa: S603, our own program
-        command,
+        argv or command(),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        env=environ,
-        start_new_session=True,
+        env=environment(os.environ),
+        start_new_session=True,  # so that Ctrl-C reaches only the daemon
     )
     ending = threading.Event()
-    passing = threading.Thread(target=_pass_on, args=(child, ending), daemon=True)
+    forwarding = threading.Thread(target=_forward_stderr, args=(child, ending), daemon=True)
     try:
-        with progress("starting the local Alpaca"):
-            ready = _ready(child)
-        passing.start()
+        with progress("starting the simulator"):
+            ready = _wait_until_ready(child)
+        forwarding.start()
         yield ready
     finally:
         ending.set()
         _end(child)
-        if passing.is_alive():
-            passing.join(STOP_SECONDS)
+        if forwarding.is_alive():
+            forwarding.join(STOP_SECONDS)
         for pipe in (child.stdout, child.stderr):
             assert pipe is not None  # noqa: S101, they are pipes
             pipe.close()
 
 
-def _ready(child: subprocess.Popen[bytes]) -> Ready:
+def _wait_until_ready(child: subprocess.Popen[bytes]) -> Ready:
     assert child.stdout is not None  # noqa: S101, they are pipes
     readable, _, _ = select.select([child.stdout], [], [], READY_SECONDS)
     if not readable:
         raise Unavailable(f"the simulator was not ready within {READY_SECONDS:g} s", _HINT)
     line = child.stdout.readline()
     if not line:
-        raise Unavailable(_last_words(child), _HINT)
+        raise Unavailable(_exit_reason(child), _HINT)
     try:
         return msgspec.json.decode(line, type=Ready)
     except msgspec.DecodeError as error:
-        raise Unavailable("the simulator said something else than its addresses", _HINT) from error
+        raise Unavailable("the simulator did not print its addresses", _HINT) from error
 
 
-def _last_words(child: subprocess.Popen[bytes]) -> str:
+def _exit_reason(child: subprocess.Popen[bytes]) -> str:
     assert child.stderr is not None  # noqa: S101
-    said = [line for line in child.stderr.read(65536).decode(errors="replace").splitlines() if line.strip()]
-    why = next((line.removeprefix("condord: ") for line in said if line.startswith("condord: ")), "")
-    return f"the simulator ended at start with {child.wait()}: {plain(why or (said or ['no word'])[-1])}"
+    lines = [line for line in child.stderr.read(65536).decode(errors="replace").splitlines() if line.strip()]
+    error = next((line.removeprefix("condord: ") for line in lines if line.startswith("condord: ")), "")
+    reason = error or (lines or ["no message"])[-1]
+    return f"the simulator exited with {child.wait()} at its start: {plain(reason)}"
 
 
-def _pass_on(child: subprocess.Popen[bytes], ending: threading.Event) -> None:
-    """What the child says, and then that it has ended, if nobody ended it; waiting for it leaves no zombie."""
+def _forward_stderr(child: subprocess.Popen[bytes], ending: threading.Event) -> None:
+    """Write the child's lines to stderr, then report its end unless we ended it; waiting for it leaves no zombie."""
     assert child.stderr is not None  # noqa: S101
     for line in child.stderr:
-        tell(f"simulator: {plain(line.decode(errors='replace').rstrip())}")
+        write_stderr(f"simulator: {plain(line.decode(errors='replace').rstrip())}")
     code = child.wait()
     if not ending.is_set():
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
-        tell(f"condord: the local Alpaca has ended ({how}); stop condord and start the demo again")
+        write_stderr(f"condord: the simulator has ended ({how}); stop condord and start the demo again")
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """End the child: by the pipe, which it watches, then by force."""
+    """Close the pipe, which ends the child; kill it if it does not end."""
     assert child.stdin is not None  # noqa: S101
     with suppress(OSError):
         child.stdin.close()
@@ -136,15 +165,15 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.wait()
 
 
-def end_at_eof(patience_seconds: float = STOP_SECONDS) -> None:
-    """From now on, when standard input ends, end this process: SIGTERM, then without asking."""
+def end_at_eof(grace_seconds: float = STOP_SECONDS) -> None:
+    """End this process when its standard input ends: by SIGTERM, and by force after `grace_seconds`."""
 
     def watch() -> None:
         with suppress(OSError):
             while os.read(0, 4096):
                 pass
         os.kill(os.getpid(), signal.SIGTERM)
-        threading.Event().wait(patience_seconds)
+        threading.Event().wait(grace_seconds)
         os._exit(0)
 
     threading.Thread(target=watch, name="end-at-eof", daemon=True).start()

@@ -1,12 +1,7 @@
-"""Decides how a command ends: what is said on stderr, and the exit code.
+"""Run a command, report its failure on stderr and return the exit code.
 
-Rules:
-    A command is a module of this package with a function, or a typer of its own, of its name, and an `EXAMPLE`; only
-    the one that is asked for is imported.
-    A failure is a line that says what is wrong and a line that says what to do (faults of a configuration: one
-    line each). The exit code is the error's own; misuse is 2, a bug of ours 70.
-    A traceback is shown for a bug only, and only with `--log-level debug` or CONDORD_LOG_LEVEL=debug.
-    Ctrl-C ends a command with 130 and without a word; `start` and `simulate` end with 0, it is their way to end.
+Each command is a module of this package with a function (or a typer application) of the same name, and an `EXAMPLE`.
+Only the module of the command to run is imported.
 """
 
 from __future__ import annotations
@@ -24,64 +19,74 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from condord import __version__
-from condord.cli.screen import emit, plain, settle, tell
+from condord.cli.output import drain_stderr, write_stderr, write_stdout
+from condord.cli.screen import plain
 from condord.errors import EXIT_BUG, EXIT_FAILED, EXIT_INTERRUPTED, CondordError, ConfigError
+from condord.host import stderr
 
 _COMPLETION = frozenset({"--install-completion", "--show-completion"})
-_COMPLETION_HINT = "`condord --show-completion` shows what the shell has to read."
+_COMPLETION_HINT = "`condord --show-completion` prints what the shell has to read."
 _ASKING = frozenset({"positions", "stream", "status"})
+_SERVING = frozenset({"start", "simulate"})
 COMMANDS = ("start", "positions", "stream", "status", "check", "config", "simulate")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and leave the process; `arguments` without the program's name, default sys.argv."""
+    """Run the command line and exit; `arguments` are without the program's name, by default from sys.argv."""
     chosen = list(sys.argv[1:] if arguments is None else arguments)
+    if chosen and chosen[0] in _SERVING:
+        stderr.unblock()
     code = run(chosen)
-    settle()
+    drain_stderr()
     if chosen and chosen[0] in _ASKING:
-        os._exit(code)  # all is written and nothing is held: 30 ms that the interpreter would spend on tidying up
+        os._exit(code)  # all output is written; the interpreter would take 30 ms to clean up
     sys.exit(code)
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run the command line; the exit code."""
+    """Run the command line and return the exit code.
+
+    An error is reported with a line for each fault and a line that says what to do. Ctrl-C is not reported: it is the
+    way to end a command that follows.
+    """
     try:
-        # Not standalone: typer returns the code of an Exit, and leaves every error to us.
+        # Not standalone: typer returns the code of an Exit, and raises every error.
         return application(next(iter(arguments), ""))(list(arguments), prog_name="condord", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
     except CondordError as error:
         faults = error.faults if isinstance(error, ConfigError) else (str(error),)
-        return _fail(faults, error.hint, error.exit_code)
-    except OSError as error:
-        if not _COMPLETION.isdisjoint(arguments):  # typer writes the shell's files, and to stdout
-            return _fail((f"cannot write the completion: {error.strerror}",), _COMPLETION_HINT, EXIT_FAILED)
-        return _bug(error, arguments)
-    except Exception as error:  # noqa: BLE001, here ends what nobody else has caught
+        return _report(faults, error.hint, error.exit_code)
+    except (OSError, RuntimeError) as error:
+        if not _COMPLETION.isdisjoint(arguments):  # typer writes files of the shell to the home directory
+            reason = error.strerror if isinstance(error, OSError) else error
+            return _report((f"cannot write the completion: {reason}",), _COMPLETION_HINT, EXIT_FAILED)
+        return _report_bug(error, arguments)
+    except Exception as error:  # noqa: BLE001, any other exception is a bug
         if hasattr(error, "format_message"):  # click's UsageError, which typer has under a changing private name
-            return _misuse(error)
-        return _bug(error, arguments)
+            return _report_usage(error)
+        return _report_bug(error, arguments)
 
 
 def application(wanted: str = "") -> typer.Typer:
-    """The command `wanted`, or all, if it is none: the others would cost it 20 ms.
+    """Return the application with the command `wanted`, or with all if there is no such command.
 
-    rich's markup is off, it would cost every `--help` and every misuse 60 ms.
+    Importing the other commands takes 20 ms.
     """
     names = [wanted] if wanted in COMMANDS else COMMANDS
     app = typer.Typer(
         name="condord",
-        add_completion=wanted not in COMMANDS,  # two options of the program itself
+        add_completion=wanted not in COMMANDS,  # adds two options to the program itself
         pretty_exceptions_enable=False,
-        rich_markup_mode=None,
+        rich_markup_mode=None,  # it takes 60 ms for every `--help` and every usage error
     )
     app.callback(cls=_Commands, invoke_without_command=True, epilog=_epilog("condord start --demo"))(_condord)
     for name in names:
         module = import_module(f"condord.cli.{name}")
         command = getattr(module, name)
         if isinstance(command, typer.Typer):
-            for each in command.registered_commands:
-                each.cls = _Command
+            for subcommand in command.registered_commands:
+                subcommand.cls = _Command
             app.add_typer(command, name=name, cls=_Commands, epilog=_epilog(module.EXAMPLE))
         else:
             app.command(name, cls=_Command, epilog=_epilog(module.EXAMPLE))(command)
@@ -93,14 +98,14 @@ def _epilog(example: str) -> str:
 
 
 class _Command(TyperCommand):
-    """A command whose `--help` goes the way of all output."""
+    """A command whose `--help` is written like all other output, with the same errors."""
 
-    def get_help_option(self, ctx: Any) -> Any:  # noqa: ANN401 - typer's own, of a changing private name
+    def get_help_option(self, ctx: Any) -> Any:  # noqa: ANN401, a type that typer has under a changing private name
         return _with_our_output(super().get_help_option(ctx))
 
 
 class _Commands(TyperGroup):
-    """As `_Command`, for the program itself."""
+    """Like `_Command`, for the program itself and for groups of commands."""
 
     def get_help_option(self, ctx: Any) -> Any:  # noqa: ANN401
         return _with_our_output(super().get_help_option(ctx))
@@ -114,53 +119,52 @@ def _with_our_output(option: Any) -> Any:  # noqa: ANN401
 
 def _help(context: typer.Context, _: object, value: object) -> None:
     if value and not context.resilient_parsing:
-        emit(context.get_help() + "\n")
+        write_stdout(context.get_help() + "\n")
         raise typer.Exit
 
 
 def _condord(
     context: typer.Context,
     *,
-    version: Annotated[bool, typer.Option("--version", help="Show the version and leave.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
 ) -> None:
     """Live iron condors from an Alpaca account."""
     if version:
-        emit(f"condord {__version__}\n")
+        write_stdout(f"condord {__version__}\n")
         raise typer.Exit
     if context.invoked_subcommand is None:
-        emit(context.get_help() + "\n")
+        write_stdout(context.get_help() + "\n")
 
 
-def _fail(faults: Sequence[str], hint: str, exit_code: int) -> int:
+def _report(faults: Sequence[str], hint: str, exit_code: int) -> int:
     for fault in faults:
-        tell(f"condord: {plain(fault)}")
+        write_stderr(f"condord: {plain(fault)}")
     if hint:
-        tell(f"hint: {plain(hint)}")
+        write_stderr(f"hint: {plain(hint)}")
     return exit_code
 
 
-def _bug(error: Exception, arguments: Sequence[str]) -> int:
-    if _debugging(arguments):
-        tell("".join(traceback.format_exception(error)).rstrip())
-    hint = "Run it again with --log-level debug (any command: CONDORD_LOG_LEVEL=debug) and report what it shows."
-    return _fail((f"a bug of condord: {type(error).__name__} {_place(error)}",), hint, EXIT_BUG)
+def _report_bug(error: Exception, arguments: Sequence[str]) -> int:
+    if _is_debugging(arguments):
+        write_stderr("".join(traceback.format_exception(error)).rstrip())
+    hint = "Run it again with CONDORD_LOG_LEVEL=debug (or --log-level debug) and report what it prints."
+    # Without the message, which may contain a secret.
+    return _report((f"a bug in condord: {type(error).__name__} {_location(error)}",), hint, EXIT_BUG)
 
 
-def _misuse(error: Exception) -> int:
-    message = " ".join(str(error.format_message()).split())  # type: ignore[attr-defined]  # asked above
+def _report_usage(error: Exception) -> int:
+    message = " ".join(str(error.format_message()).split())  # type: ignore[attr-defined]  # checked by the caller
     context = getattr(error, "ctx", None)
     command = context.command_path if context is not None else "condord"
-    return _fail((message,), f"Try `{command} --help`.", getattr(error, "exit_code", 2))
+    return _report((message,), f"Try `{command} --help`.", getattr(error, "exit_code", 2))
 
 
-def _debugging(arguments: Sequence[str]) -> bool:
-    given = [*arguments, ""]
-    flagged = "--log-level=debug" in given or ("--log-level", "debug") in pairwise(given)
-    return flagged or os.environ.get("CONDORD_LOG_LEVEL") == "debug"
+def _is_debugging(arguments: Sequence[str]) -> bool:
+    has_flag = "--log-level=debug" in arguments or ("--log-level", "debug") in pairwise(arguments)
+    return has_flag or os.environ.get("CONDORD_LOG_LEVEL") == "debug"
 
 
-def _place(error: Exception) -> str:
-    """Where it happened. The message of a foreign error is left out: nobody has checked it for secrets."""
+def _location(error: Exception) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     ours = [frame for frame in frames if f"{os.sep}condord{os.sep}" in frame.filename] or frames
-    return f"at {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "somewhere"
+    return f"at {Path(ours[-1].filename).name}:{ours[-1].lineno}" if ours else "at an unknown line"

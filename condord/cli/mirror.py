@@ -1,7 +1,6 @@
-"""Decides how the events of the stream become the document again: the client's half of the contract.
+"""Apply the events of the stream to the document, as every client has to. No I/O.
 
-Rules: a snapshot replaces the document; a delta replaces its parts, whole, by their key (`symbol`, `id`). The
-document is plain JSON, as `GET /api/positions` sends it, so that fields of a newer daemon are kept. Without I/O.
+The document is plain JSON as `GET /api/positions` sends it, so that fields of a newer daemon are kept.
 """
 
 from __future__ import annotations
@@ -9,11 +8,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from condord.client import Event, decoded
+from condord.client.http import decoded
+from condord.client.sse import ServerSentEvent
+from condord.live.wire_broken import left_pl
+
+_WHOLE = ("asOf", "totals", "account", "status")
+_BY_SYMBOL = ("quotes", "unmatched", "underlyings")
 
 
 class Mirror:
-    """The document as the events tell it.
+    """The document as of the last event.
 
     `document` is a new object after each change, and None before the first snapshot.
     """
@@ -21,8 +25,12 @@ class Mirror:
     def __init__(self) -> None:
         self.document: dict[str, Any] | None = None
 
-    def apply(self, event: Event) -> bool:
-        """Take an event; whether the document is another one now."""
+    def apply(self, event: ServerSentEvent) -> bool:
+        """Apply an event; return whether the document has changed.
+
+        Raises:
+            Unavailable: the event cannot be decoded.
+        """
         if event.name == "snapshot":
             self.document = decoded(event.data.encode(), dict[str, Any])
             return True
@@ -33,17 +41,45 @@ class Mirror:
 
 
 def _with_delta(document: dict[str, Any], delta: Mapping[str, Any], version: str | None) -> dict[str, Any]:
-    changed = {**document, **{key: delta[key] for key in ("asOf", "totals", "status") if key in delta}}
+    """Replace whole objects by their key (`symbol`, `id`), lists of `closing`, and append the points of `history`.
+
+    An older daemon has no underlyings.
+    """
+    changed = {**document, **{key: delta[key] for key in _WHOLE if key in delta}}
     if version is not None:
         changed["version"] = version
-    for part in ("quotes", "unmatched"):
+    for part in (part for part in _BY_SYMBOL if part in document or part in delta):
         new = {item["symbol"]: item for item in delta.get(part, ())}
-        kept = [new.get(item["symbol"], item) for item in document[part]]
+        kept = [new.get(item["symbol"], item) for item in document.get(part, ())]
         known = {item["symbol"] for item in kept}
         changed[part] = kept + [item for symbol, item in new.items() if symbol not in known]
-    values = {value["id"]: value for value in delta.get("valuations", ())}
+    parts: dict[str, dict[str, Any]] = {}
+    for name, part in (("valuations", "valuation"), ("risks", "risk")):
+        for item in delta.get(name, ()):
+            parts.setdefault(item["id"], {})[part] = item
+    for item in delta.get("closing", ()):
+        parts.setdefault(item["id"], {})["closing"] = item["orders"]
+    new_points = {points["id"]: points for points in delta.get("history", ())}
     changed["condors"] = [
-        {**condor, "valuation": values[condor["id"]]} if condor["id"] in values else condor
+        {**condor, **parts.get(condor["id"], {}), **_extended_history(condor, new_points.get(condor["id"]))}
         for condor in document["condors"]
     ]
+    if "broken" in document:
+        # No delta has the profit or loss of a broken condor: it is the sum over its unmatched entries.
+        entries = {entry["symbol"]: entry for entry in changed["unmatched"]}
+        changed["broken"] = [_revalued(broken, entries) for broken in document["broken"]]
     return changed
+
+
+def _revalued(broken: Mapping[str, Any], entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    left = [(leg["held"], entries.get(leg["symbol"], {})) for leg in broken["legs"] if leg["held"]]
+    parts = ((held, entry.get("quantity"), entry.get("unrealizedPl")) for held, entry in left)
+    return {**broken, "unrealizedPl": left_pl(parts)}
+
+
+def _extended_history(condor: Mapping[str, Any], points: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the condor's `history` with the new points as a key to merge; nothing without new points."""
+    if points is None:
+        return {}
+    history = condor["history"]
+    return {"history": {**history, **{name: [*history[name], *points[name]] for name in ("seconds", "cents")}}}

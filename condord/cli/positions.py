@@ -1,4 +1,4 @@
-"""`condord positions`: what the daemon holds, once or kept up to date."""
+"""`condord positions`: show the condors, once or kept up to date."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
-from condord.cli import complete
-from condord.cli.find import find
+from condord.cli import completion, options
+from condord.cli.daemon_address import find_daemon
+from condord.cli.output import write_stdout
 from condord.cli.progress import progress
-from condord.cli.screen import emit, screen
-from condord.cli.table import text
+from condord.cli.screen import screen
+from condord.cli.table import render
 
 EXAMPLE = "condord positions --watch"
 
@@ -21,21 +22,24 @@ def positions(
         str | None,
         typer.Argument(
             metavar="ID",
-            help="One condor, as named in the table.",
+            help="Show one condor in detail, by its id in the table.",
             show_default=False,
-            autocompletion=complete.condor_ids,
+            autocompletion=completion.condor_ids,
         ),
     ] = None,
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="The daemon's own JSON.")] = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Keep it up to date until Ctrl-C.")] = False,
-    url: Annotated[str | None, typer.Option(metavar="URL", help="http://host:port or unix:///path.")] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON document; with --watch one for each change.")
+    ] = False,
+    watch: Annotated[bool, typer.Option("--watch", help="Keep the table up to date until Ctrl-C.")] = False,
+    url: options.Url = None,
 ) -> None:
     """Show the condors and what they are worth now.
 
-    CREDIT, MARK and CLOSE are per share: MARK is the price to close at the middle of the market, CLOSE at bid and ask.
+    CREDIT, MARK and CLOSE are per share. MARK is the price to close at the middle of the market, CLOSE at bid
+    and ask.
     """
-    daemon = find(url, os.environ)
+    daemon = find_daemon(url, os.environ)
     if watch:
         from condord.cli.watch import keep_watching  # 5 ms
 
@@ -43,4 +47,4 @@ def positions(
         return
     with progress(f"waiting for {daemon.address.url}"):
         body = daemon.positions() if condor_id is None else daemon.condor(condor_id)
-    emit(body + b"\n" if as_json else text(body, condor_id, screen(os.environ)))
+    write_stdout(body + b"\n" if as_json else render(body, condor_id, screen(os.environ)))

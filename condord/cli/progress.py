@@ -1,7 +1,7 @@
-"""Decides when a command says that it waits: after a second, on a terminal, and only for as long as it does.
+"""Report on stderr what a command waits for, once that takes over a second.
 
-Rules: the note is one line on stderr that is wiped when the waiting is over, so that nobody who reads stderr later, a
-log or a program, finds it. It is never shown over a table, for it waits for what is shown first.
+The note is one line, shown only on a terminal, and erased when the wait is over. It is never shown over a table,
+because it ends before the first one is painted.
 """
 
 from __future__ import annotations
@@ -16,37 +16,37 @@ from typing import TypeVar
 
 from condord.cli.screen import plain
 
-PATIENCE_SECONDS = 1.0
-_EACH_SECONDS = 1.0
-_WIPE = "\r\x1b[K"
+DELAY_SECONDS = 1.0
+_UPDATE_SECONDS = 1.0
+_ERASE = "\r\x1b[K"
 
 T = TypeVar("T")
 
 
 @contextmanager
 def progress(sentence: str) -> Iterator[None]:
-    """While the context is open and longer than `PATIENCE_SECONDS`: `sentence`, and for how many seconds."""
+    """Show `sentence` and the seconds so far while the context is open, beginning after `DELAY_SECONDS`."""
     if sys.stderr is None or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
         yield
         return
     over = threading.Event()
-    teller = threading.Thread(target=_tell, args=(plain(sentence), over), daemon=True)
-    teller.start()
+    note = threading.Thread(target=_show_until, args=(over, plain(sentence)), daemon=True)
+    note.start()
     try:
         yield
     finally:
         over.set()
-        teller.join()
+        note.join()
 
 
-def _tell(sentence: str, over: threading.Event) -> None:
+def _show_until(over: threading.Event, sentence: str) -> None:
     began = time.monotonic()
-    if over.wait(PATIENCE_SECONDS):
+    if over.wait(DELAY_SECONDS):
         return
     while True:
-        _write(f"{_WIPE}{sentence} ({time.monotonic() - began:.0f} s)")
-        if over.wait(_EACH_SECONDS):
-            _write(_WIPE)
+        _write(f"{_ERASE}{sentence} ({time.monotonic() - began:.0f} s)")
+        if over.wait(_UPDATE_SECONDS):
+            _write(_ERASE)
             return
 
 
@@ -56,8 +56,8 @@ def _write(text: str) -> None:
         sys.stderr.flush()
 
 
-def begun(events: Iterator[T], sentence: str) -> Iterator[T]:
-    """`events`, which never end, with a note while the first is waited for."""
+def with_progress(events: Iterator[T], sentence: str) -> Iterator[T]:
+    """Yield from `events`, which never end, with a note during the wait for the first."""
     with progress(sentence):
         first = next(events)
     yield first

@@ -1,4 +1,4 @@
-"""`condord simulate`: the local Alpaca alone."""
+"""`condord simulate`: run the Alpaca simulator."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from condord.cli import complete, demo
-from condord.cli.screen import emit
+from condord.cli import completion, demo
+from condord.cli.output import write_stdout
 from condord.errors import NotFound
 
 EXAMPLE = "condord simulate --scenario busy --seed 7"
@@ -16,28 +16,30 @@ EXAMPLE = "condord simulate --scenario busy --seed 7"
 
 def simulate(
     *,
-    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="The port; 0 for any free one.")] = 8421,
+    port: Annotated[
+        int, typer.Option(metavar="N", min=0, max=65535, help="The port to listen on; 0 for any free one.")
+    ] = 8421,
     scenario: Annotated[
         str,
         typer.Option(
             metavar="NAME",
             help="What the account holds and how the market moves.",
-            autocompletion=complete.scenarios,
+            autocompletion=completion.scenarios,
         ),
     ] = "default",
     seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same prices.")] = 1,
-    as_json: Annotated[bool, typer.Option("--json", help="The addresses as one JSON object.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the addresses as one JSON object.")] = False,
     until_eof: Annotated[bool, typer.Option("--until-eof", help="End when standard input does.", hidden=True)] = False,
 ) -> None:
-    """Run the local Alpaca until SIGINT or SIGTERM."""
+    """Run the Alpaca simulator until SIGINT or SIGTERM."""
     if until_eof:
         demo.end_at_eof()
     try:
-        from condord import simulator  # 0.3 s: it is a web server
+        from condord import simulator  # 0.3 s, as it imports a web server
 
         def announce(base: str) -> None:
             ready = demo.Ready.at(base)
-            emit(msgspec.json.encode(ready) + b"\n" if as_json else _words(base, ready))
+            write_stdout(msgspec.json.encode(ready) + b"\n" if as_json else _shell_lines(base, ready))
 
         simulator.run(host="127.0.0.1", port=port, scenario=scenario, seed=seed, on_ready=announce)
     except NotFound as error:  # the scenario
@@ -46,8 +48,8 @@ def simulate(
         return
 
 
-def _words(base: str, ready: demo.Ready) -> str:
-    """A line for people, and the environment that makes a daemon use it."""
+def _shell_lines(base: str, ready: demo.Ready) -> str:
+    """Return shell commands that make a daemon use the simulator."""
     urls = {name: value for name, value in ready.flags().items() if name.endswith("_url")}
     exports = "".join(f"export CONDORD_{name.replace('.', '_').upper()}={value}\n" for name, value in urls.items())
-    return f"# The local Alpaca is at {base}, any key and secret will do. A daemon uses it with:\n{exports}"
+    return f"# The simulator listens at {base} and accepts any key and secret. To use it with a daemon:\n{exports}"

@@ -1,4 +1,7 @@
-"""`condord start`: the daemon in the foreground. What a signal does before it serves is in `condord.__main__`."""
+"""`condord start`: run the daemon in the foreground.
+
+`condord.__main__` handles signals until the daemon has installed its own handlers.
+"""
 
 from __future__ import annotations
 
@@ -9,31 +12,40 @@ from typing import Annotated
 
 import typer
 
-from condord import config, loading
-from condord.cli import complete, demo
+from condord.cli import completion, demo, options
+from condord.cli.output import write_stderr
 from condord.cli.progress import progress
-from condord.cli.screen import tell
+from condord.config import sources, startup
+from condord.host import stderr
 
 EXAMPLE = "condord start --demo"
+
+# Variables for programs of several processes: with them prometheus-client would keep the metrics in files.
+_MULTIPROCESS_VARIABLES = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 
 
 def start(
     *,
     with_demo: Annotated[
-        bool, typer.Option("--demo", help="No account needed: talk to a local Alpaca, its market always open.")
+        bool, typer.Option("--demo", help="Use a simulated account at a simulated Alpaca, whose market is always open.")
     ] = False,
-    config_file: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", readable=False, help="The configuration file.")
-    ] = None,
+    config_file: options.ConfigFile = None,
     host: Annotated[str | None, typer.Option(metavar="H", help="The address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(metavar="N", help="The port; 0 for any free one.")] = None,
-    uds: Annotated[str | None, typer.Option(metavar="PATH", help="A unix socket to listen on instead.")] = None,
+    port: Annotated[int | None, typer.Option(metavar="N", help="The port to listen on; 0 for any free one.")] = None,
+    uds: Annotated[
+        str | None, typer.Option(metavar="PATH", help="A unix socket to listen on instead of a port.")
+    ] = None,
     log_level: Annotated[
         str | None,
-        typer.Option(metavar="L", help="debug, info, warning or error.", autocompletion=complete.log_levels),
+        typer.Option(
+            metavar="L",
+            help="The least severe lines to log: debug, info, warning or error.",
+            autocompletion=completion.log_levels,
+        ),
     ] = None,
     log_format: Annotated[
-        str | None, typer.Option(metavar="F", help="text or json.", autocompletion=complete.log_formats)
+        str | None,
+        typer.Option(metavar="F", help="The format of the log: text or json.", autocompletion=completion.log_formats),
     ] = None,
 ) -> None:
     """Run the daemon in the foreground until SIGINT or SIGTERM."""
@@ -47,14 +59,22 @@ def start(
     if not with_demo:
         _serve(config_file, os.environ, flags)
         return
-    config.load(config_file, os.environ, flags)  # its faults first, before anything is started
+    sources.load(config_file, os.environ, flags)  # reports errors before the simulator is started
     with demo.simulator() as ready:
         _serve(config_file, {**os.environ, **demo.CREDENTIALS}, {**flags, **ready.flags()})
 
 
 def _serve(config_file: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> None:
-    first = loading.load(config_file, environ, flags).loaded.config
+    for name in _MULTIPROCESS_VARIABLES:
+        os.environ.pop(name, None)
+    found = startup.load(config_file, environ, flags)
     with progress("loading"):
-        from condord import service  # 0.9 s: alpaca-py brings pandas
+        from condord.daemon import service  # 0.9 s, as alpaca-py imports pandas
 
-    service.run(first, environ=environ, announce=tell, reread=lambda: config.load(config_file, environ, flags).config)
+    service.run(
+        found,
+        environ=environ,
+        announce=write_stderr,
+        reread=lambda: sources.load(config_file, environ, flags).config,
+        log_dropped=stderr.dropped,
+    )

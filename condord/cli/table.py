@@ -1,7 +1,6 @@
-"""Decides how the document reads for people: the condors, what is in none, the account, and what to trust.
+"""Show the document, or one condor, as a table for people.
 
-Rules: one row a condor; where it does not fit, its name stands above its numbers. What is not known is a dash.
-`now` is an argument, so the same document gives the same lines.
+A condor is one row. If that is too wide, its name stands above its numbers. A value that is not known is a dash.
 """
 
 from __future__ import annotations
@@ -10,237 +9,240 @@ import datetime as dt
 import textwrap
 from collections.abc import Mapping
 
-from condord.cli import words
+from condord.cli import formatting
+from condord.cli.detail import condor_lines
 from condord.cli.grid import Cell, Row, grid, grid_width
-from condord.cli.screen import Screen, folded, plain
-from condord.client import decoded
+from condord.cli.screen import Screen, folded, painted, plain
+from condord.client.http import decoded
 from condord.live import wire
+from condord.live.wire_condor import CondorJson, Unmatched
+from condord.live.wire_risk import AccountJson, UnderlyingJson
 
-_NAMES = "CONDOR|EXPIRES| IN|KIND"
-_NUMBERS = " QTY| CREDIT| MARK| CLOSE| P/L| %MAX| MAX LOSS"
-_UNMATCHED = "IN NO CONDOR|SIDE| QTY| ENTRY| MARK| P/L"
-_LEG = "LEG|SIDE"
-_CONTRACT = " STRIKE|RIGHT"  # the symbol says it too
-_LEG_NUMBERS = " QTY| ENTRY| BID| ASK| MARK| P/L"
+_NAMES = "CONDOR|EXPIRES|KIND| IN"
+_NUMBERS = " QTY| CREDIT| PRICE|DISTANCE| MARK| CLOSE| P/L| TODAY| %MAX| DELTA| THETA| MAX LOSS"
+_UNMATCHED = "IN NO CONDOR|SIDE| QTY| ENTRY| MARK| P/L| TODAY"
+_UNDERLYING = "UNDERLYING| PRICE| CHANGE| SHARES| P/L| TODAY| DELTA| THETA| MAX LOSS"
 
-# What a narrow terminal does without, the first to go first; the profit or loss and its side always stay.
-_SPARE_NUMBERS = ("CREDIT", "CLOSE", "MAX LOSS", "QTY", "%MAX", "MARK")
-_SPARE_UNMATCHED = ("ENTRY", "MARK", "QTY", "SIDE")
-_SPARE_LEG_NUMBERS = ("ENTRY", "ASK", "BID", "MARK", "QTY", "SIDE")
+# Columns to leave out on a narrow terminal, the first to go first. The profit or loss is always shown.
+_SPARE_FOR_NOTES = ("EXPIRES", "KIND", "CREDIT", "CLOSE", "MAX LOSS")
+_SPARE_ON_ONE_LINE = (*_SPARE_FOR_NOTES, "MARK", "QTY")
+_SPARE_NUMBERS = (
+    "CREDIT", "CLOSE", "MAX LOSS", "QTY", "THETA", "DELTA", "PRICE", "MARK", "TODAY", "%MAX", "DISTANCE",
+)  # fmt: skip
+_SPARE_UNMATCHED = ("ENTRY", "MARK", "TODAY", "QTY", "SIDE")
+_SPARE_UNDERLYING = ("SHARES", "THETA", "DELTA", "TODAY", "CHANGE", "PRICE", "MAX LOSS")
 
 
-def text(body: bytes, condor_id: str | None, screen: Screen, old: str = "") -> str:
-    """The body of `GET /api/positions`, or with an id of `/api/positions/{id}`, for people, now.
+def render(body: bytes, condor_id: str | None, screen: Screen, outage: str = "") -> str:
+    """Return the table for a body of `GET /api/positions`, or with an id of `/api/positions/{id}`.
 
-    `old` says why the body is no longer kept up to date, if it is not.
+    `outage` is a sentence, empty while the body is kept up to date. It replaces the state, and rows are marked `old`.
 
     Raises:
-        Unavailable: it is neither.
+        Unavailable: the body cannot be decoded.
     """
     now = dt.datetime.now(dt.UTC)
     if condor_id is None:
-        lines = document_lines(decoded(body, wire.Document), now, screen, old)
+        lines = document_lines(decoded(body, wire.Document), now, screen, outage)
     else:
-        lines = condor_lines(decoded(body, wire.OneCondor), now, screen, old)
+        lines = condor_lines(decoded(body, wire.OneCondor), now, screen, outage)
     return "".join(f"{line}\n" for line in folded(lines, screen.width))
 
 
-def document_lines(document: wire.Document, now: dt.datetime, screen: Screen, old: str = "") -> list[str]:
-    """The whole account."""
-    # A snapshot can bring the first condors before its status tells of the reading, so what is held is shown first.
+def document_lines(document: wire.Document, now: dt.datetime, screen: Screen, outage: str = "") -> list[str]:
+    """Return the lines for the whole account; they depend only on the arguments."""
+    # A snapshot can contain the first condors before its status has `readAt`: those are shown anyway.
     if document.status.positions.read_at is None and not (document.condors or document.unmatched):
-        return [*_unread(document.status.positions, screen), "", *_trust(document, now, screen, old)]
+        return [*_unread(document.status.positions, screen), "", *_status_lines(document, now, screen, outage)]
     quotes = _by_symbol(document.quotes)
-    lines = _condors(document.condors, quotes, screen, old=bool(old)) if document.condors else ["No condors."]
+    lines = _condors(document, quotes, screen, old=bool(outage)) if document.condors else ["No condors."]
     if document.unmatched:
         rows = [_unmatched_row(entry, quotes.get(entry.symbol)) for entry in document.unmatched]
         lines += ["", *grid(_UNMATCHED, rows, screen, spare=_SPARE_UNMATCHED)]
     lines += ["", *_wrapped(_total_parts(document), screen)]
-    if len(document.totals.by_underlying) > 1:
-        held = {condor.underlying for condor in document.condors}
-        parts = document.totals.by_underlying
-        lines += _wrapped([_underlying(part, with_gain=part.underlying in held) for part in parts], screen)
-    return lines + _trust(document, now, screen, old)
+    if document.account is not None:
+        lines += _wrapped(_account_parts(document.account), screen)
+    if document.totals.by_underlying:
+        lines += ["", *grid(_UNDERLYING, _underlying_rows(document), screen, spare=_SPARE_UNDERLYING), ""]
+    return lines + _status_lines(document, now, screen, outage)
 
 
 def _unread(positions: wire.Positions, screen: Screen) -> list[str]:
     why = f": {plain(positions.error.text)}" if positions.error else "."
-    return _painted(f"Positions have not been read yet{why}", "warn", screen)
+    return painted(f"Positions have not been read yet{why}", "warn", screen)
 
 
-def _condors(condors: list[wire.Condor], quotes: Mapping[str, wire.Quote], screen: Screen, *, old: bool) -> list[str]:
+def _condors(document: wire.Document, quotes: Mapping[str, wire.QuoteJson], screen: Screen, *, old: bool) -> list[str]:
+    condors = document.condors
+    prices = {entry.symbol: entry for entry in document.underlyings}
     names = [_name_cells(condor) for condor in condors]
     numbers = [_number_cells(condor) for condor in condors]
-    notes = [Cell(words.flags(condor, quotes, old=old), "warn") for condor in condors]
+    notes = [_note(condor, quotes, prices.get(condor.underlying), old=old) for condor in condors]
+    days = [Cell(formatting.days(condor.days_to_expiration, unit="d")) for condor in condors]
+    rows: list[Row] = [
+        [*name[:-1], day, *number, note] for name, day, number, note in zip(names, days, numbers, notes, strict=True)
+    ]
     titles = f"{_NAMES}|{_NUMBERS}"
-    rows: list[Row] = [[*name, *number, note] for name, number, note in zip(names, numbers, notes, strict=True)]
-    if screen.width is None or grid_width(titles, rows) <= screen.width:
-        return grid(titles, rows, screen)
+    if screen.width is None or grid_width(titles, rows, without=_SPARE_ON_ONE_LINE) <= screen.width:
+        return grid(titles, rows, screen, spare=_SPARE_ON_ONE_LINE, for_notes=_SPARE_FOR_NOTES)
     above = _name_lines(names, screen)
     rows = [[*number, note] for number, note in zip(numbers, notes, strict=True)]
     return grid(_NUMBERS, rows, screen, above, _SPARE_NUMBERS)
 
 
+def _note(
+    condor: CondorJson, quotes: Mapping[str, wire.QuoteJson], underlying: UnderlyingJson | None, *, old: bool
+) -> Cell:
+    notes = [formatting.flags(condor, quotes, underlying, old=old), "closing order" if condor.closing else ""]
+    return Cell(", ".join(filter(None, notes)), "warn")
+
+
 def _name_lines(names: list[list[Cell]], screen: Screen) -> list[str]:
-    """What stands above the numbers of each condor, as much as one line takes of it."""
-    fuller = [
-        [f"  {kind.text}, {date.text}, {days.text}" for _, date, days, kind in names],
-        [f"  {date.text}, {days.text}" for _, date, days, _ in names],
-        [f"  {days.text}" for _, _, days, _ in names],
+    """Return the line above the numbers of each condor, with as many details as all of them have room for."""
+    details = [
+        [f"  {kind.text}, {date.text}, {days.text}" for _, date, kind, days in names],
+        [f"  {date.text}, {days.text}" for _, date, _, days in names],
+        [f"  {days.text}" for _, _, _, days in names],
     ]
     ids, room = [name[0] for name in names], screen.width or 0
     fitting = (
-        rest for rest in fuller if all(len(one.text) + len(more) <= room for one, more in zip(ids, rest, strict=True))
+        texts
+        for texts in details
+        if all(len(name.text) + len(text) <= room for name, text in zip(ids, texts, strict=True))
     )
-    rest = next(fitting, [""] * len(ids))
-    return [screen.paint(one.text, one.style) + more for one, more in zip(ids, rest, strict=True)]
+    shown = next(fitting, [""] * len(ids))
+    return [screen.paint(name.text, name.style) + text for name, text in zip(ids, shown, strict=True)]
 
 
-def _by_symbol(quotes: list[wire.Quote]) -> dict[str, wire.Quote]:
+def _by_symbol(quotes: list[wire.QuoteJson]) -> dict[str, wire.QuoteJson]:
     return {quote.symbol: quote for quote in quotes}
 
 
-def _name_cells(condor: wire.Condor) -> list[Cell]:
+def _name_cells(condor: CondorJson) -> list[Cell]:
     return [
         Cell(plain(condor.id), "strong"),
         Cell(condor.expiration.isoformat()),
-        Cell(words.days(condor.days_to_expiration)),
-        Cell(words.kind(condor)),
+        Cell(formatting.kind(condor)),
+        Cell(formatting.days(condor.days_to_expiration)),
     ]
 
 
-def _number_cells(condor: wire.Condor) -> list[Cell]:
-    value = condor.valuation
+def _number_cells(condor: CondorJson) -> list[Cell]:
+    value, risk = condor.valuation, condor.risk
     return [
         Cell(str(condor.quantity)),
-        Cell(words.price(condor.credit)),
-        Cell(words.price(value.mark)),
-        Cell(words.price(value.natural)),
-        Cell(words.gain(value.unrealized_pl), words.gain_style(value.unrealized_pl)),
-        Cell(words.percent(value.percent_of_max_profit)),
-        Cell(words.money(condor.max_loss)),
+        Cell(formatting.price(condor.credit)),
+        Cell(formatting.price(risk.price)),
+        Cell(formatting.distance(risk), formatting.distance_style(risk)),
+        Cell(formatting.price(value.mark)),
+        Cell(formatting.price(value.natural)),
+        Cell(formatting.gain(value.unrealized_pl), formatting.gain_style(value.unrealized_pl)),
+        Cell(formatting.gain(value.day_pl), formatting.gain_style(value.day_pl)),
+        Cell(formatting.percent(value.percent_of_max_profit).removesuffix(" %")),
+        Cell(formatting.greek(risk.delta)),
+        Cell(formatting.greek(risk.theta)),
+        Cell(formatting.money(condor.max_loss)),
     ]
 
 
-def _unmatched_row(entry: wire.Unmatched, quote: wire.Quote | None) -> Row:
+def _unmatched_row(entry: Unmatched, quote: wire.QuoteJson | None) -> Row:
     notes = ["unconfirmed"] if quote and quote.unconfirmed else []
     notes += ["uncovered short"] if entry.uncovered_short else []
+    notes += [formatting.COVERS[entry.cover]] if entry.cover else []
     notes += [plain(entry.problem)] if entry.problem else []
     return [
         Cell(plain(entry.symbol)),
-        Cell(entry.side or words.UNKNOWN),
-        Cell(words.number(entry.quantity)),
-        Cell(words.price(entry.average_entry_price)),
-        Cell(words.price(entry.mark)),
-        Cell(words.gain(entry.unrealized_pl), words.gain_style(entry.unrealized_pl)),
+        Cell(entry.side or formatting.UNKNOWN),
+        Cell(formatting.number(entry.quantity)),
+        Cell(formatting.price(entry.average_entry_price)),
+        Cell(formatting.price(entry.mark)),
+        Cell(formatting.gain(entry.unrealized_pl), formatting.gain_style(entry.unrealized_pl)),
+        Cell(formatting.gain(entry.day_pl), formatting.gain_style(entry.day_pl)),
         Cell(", ".join(notes), "warn"),
     ]
 
 
 def _total_parts(document: wire.Document) -> list[str]:
     totals = document.totals
-    count = words.condors(totals.condors)
+    count = formatting.condors(totals.condors)
     parts = [f"{count} ({totals.incomplete} incomplete)" if totals.incomplete else count]
-    parts += [f"P/L {words.gain(totals.unrealized_pl)}", f"closing now {words.gain(totals.natural_pl)}"]
+    parts += [
+        f"P/L {formatting.gain(totals.unrealized_pl)}",
+        f"today {formatting.gain(totals.day_pl)}",
+        f"closing now {formatting.gain(totals.natural_pl)}",
+    ]
     if document.unmatched:
-        parts.append(f"in no condor {words.gain(totals.unmatched_pl)}")
-    boundless = totals.max_loss is None and any(entry.uncovered_short for entry in document.unmatched)
-    parts.append("max loss without bound" if boundless else f"max loss {words.money(totals.max_loss)}")
+        parts.append(f"in no condor {formatting.gain(totals.unmatched_pl)}")
+    if totals.theta is not None:
+        unknown = f" ({totals.risk_incomplete} unknown)" if totals.risk_incomplete else ""
+        parts.append(f"theta {formatting.greek(totals.theta)} a day{unknown}")
+    is_unlimited = totals.max_loss is None and any(entry.uncovered_short for entry in document.unmatched)
+    parts.append("max loss unlimited" if is_unlimited else f"max loss {formatting.money(totals.max_loss)}")
     return [*parts, "unconfirmed"] if any(quote.unconfirmed for quote in document.quotes) else parts
 
 
-def _underlying(part: wire.UnderlyingTotals, *, with_gain: bool) -> str:
-    """Its worst case, and the gain of its condors if it has any."""
-    gained = f" {words.gain(part.unrealized_pl)}," if with_gain else ""
-    return f"{plain(part.underlying)}{gained} max loss {words.money(part.max_loss)}"
+def _account_parts(account: AccountJson) -> list[str]:
+    return [
+        f"account {formatting.money(account.equity)}",
+        f"today {formatting.gain(account.day_pl)}",
+        f"options buying power {formatting.money(account.options_buying_power)}",
+    ]
 
 
-def _trust(document: wire.Document, now: dt.datetime, screen: Screen, old: str) -> list[str]:
-    """What the numbers rest on: one line, and one more for each thing that is wrong and each notice.
+def _underlying_rows(document: wire.Document) -> list[Row]:
+    """Return a row for each underlying: its price and risk, the gain of its condors, the worst case of all of it."""
+    prices = {entry.symbol: entry for entry in document.underlyings}
+    held = {condor.underlying for condor in document.condors}
+    return [
+        _underlying_row(part, prices.get(part.underlying), with_gain=part.underlying in held)
+        for part in document.totals.by_underlying
+    ]
 
-    With `old` the state is not known any more, and `old` stands in its place.
-    """
+
+def _underlying_row(part: wire.UnderlyingTotalsJson, entry: UnderlyingJson | None, *, with_gain: bool) -> Row:
+    gains = [part.unrealized_pl, part.day_pl]
+    return [
+        Cell(plain(part.underlying)),
+        Cell(formatting.price(entry.price if entry else None)),
+        Cell(formatting.change(entry.percent_change if entry else None)),
+        Cell(str(entry.shares) if entry and entry.shares else ""),
+        *(Cell(formatting.gain(gain) if with_gain else "", formatting.gain_style(gain)) for gain in gains),
+        Cell(formatting.greek(entry.delta if entry else None)),
+        Cell(formatting.greek(entry.theta if entry else None)),
+        Cell(formatting.money(part.max_loss)),
+        Cell(", ".join(filter(None, [formatting.price_trouble(entry), formatting.ex_dividend(entry)])), "warn"),
+    ]
+
+
+def _status_lines(document: wire.Document, now: dt.datetime, screen: Screen, outage: str) -> list[str]:
+    """Return the lines with the source and the age of the numbers, then each fault and each notice."""
     status = document.status
-    # Deltas carry quotes but not `lastMessageAt`, so in a watched document the quotes know better.
+    # Deltas carry quotes but not `lastMessageAt`, so in a watched document the quotes can be newer.
     times = [status.stream.last_message_at, *(quote.time for quote in document.quotes)]
     newest = max((time for time in times if time is not None), default=None)
     parts = [
         f"{status.source} {status.feed}",
-        f"newest message {words.age(newest, now)}",
-        words.market(status.market, now),
+        f"newest message {formatting.age(newest, now)}",
+        formatting.market(status.market, now),
     ]
-    if old:
-        return [*_painted(old, "bad", screen), *_wrapped(parts, screen)]
-    head = screen.paint(status.state, words.state_style(status.state))
+    if outage:  # then the state is not known
+        return [*painted(outage, "bad", screen), *_wrapped(parts, screen)]
+    head = screen.paint(status.state, formatting.state_style(status.state))
     first, *more = _wrapped([status.state, *parts], screen)
     lines = [head + first.removeprefix(status.state), *more]
-    for sentence in words.trouble(status, now):
-        lines += _painted(sentence, "warn", screen)
+    for sentence in formatting.trouble(status, now):
+        lines += painted(sentence, "warn", screen)
     return lines + [screen.paint(_notice_line(notice, screen), "warn") for notice in status.notices]
 
 
-def _notice_line(notice: wire.Notice, screen: Screen) -> str:
-    """A notice on one line, cut where it is too long: `condord status` has the whole."""
+def _notice_line(notice: wire.NoticeJson, screen: Screen) -> str:
+    """Return a notice on one line, shortened to fit; `condord status` shows it in full."""
     sentence = plain(f"{notice.code}: {notice.text}")
     return textwrap.shorten(sentence, screen.width or len(sentence), placeholder=" …")
 
 
-def _painted(sentence: str, style: str, screen: Screen) -> list[str]:
-    return [screen.paint(part, style) for part in textwrap.wrap(sentence, screen.width or len(sentence))]
-
-
-def condor_lines(one: wire.OneCondor, now: dt.datetime, screen: Screen, old: str = "") -> list[str]:
-    """One condor with its legs."""
-    condor, value = one.condor, one.condor.valuation
-    quotes = _by_symbol(one.quotes)
-    gains = {leg.symbol: leg.unrealized_pl for leg in value.legs}
-    profit = screen.paint(words.gain(value.unrealized_pl), words.gain_style(value.unrealized_pl))
-    sides = condor.breakevens
-    lines = [
-        f"{screen.paint(plain(condor.id), 'strong')}  {words.kind(condor)}",
-        f"expires     {condor.expiration.isoformat()}, {words.days(condor.days_to_expiration)}",
-        f"quantity    {condor.quantity} x {condor.multiplier}",
-        f"{'debit ' if (condor.credit or 0) < 0 else 'credit'}      {words.price(condor.credit).removeprefix('-')}",
-        f"mark        {words.price(value.mark)}, close now {words.price(value.natural)}",
-        f"P/L         {profit}, closing now {words.gain(value.natural_pl)}",
-        f"            {words.percent(value.percent_of_max_profit)} of max profit",
-        f"            {words.percent(value.percent_of_risk)} of risk",
-        f"max profit  {words.money(condor.max_profit)}, max loss {words.money(condor.max_loss)}",
-        f"breakevens  {words.price(sides.lower)} and {words.price(sides.upper)}",
-        f"quoted      {words.age(value.as_of, now)}",
-    ]
-    if notes := words.flags(condor, quotes, old=bool(old)):
-        lines += _painted(notes, "warn", screen)
-    titles = f"{_LEG}|{_CONTRACT}|{_LEG_NUMBERS}"
-    rows = [_leg_row(leg, quotes.get(leg.symbol), gains) for leg in condor.legs]
-    if screen.width is not None and grid_width(titles, rows) > screen.width:
-        titles, rows = f"{_LEG}|{_LEG_NUMBERS}", [[*row[:2], *row[4:]] for row in rows]
-    shown = [*lines, "", *grid(titles, rows, screen, spare=_SPARE_LEG_NUMBERS)]
-    return [*shown, "", *_painted(old, "bad", screen)] if old else shown
-
-
-def _leg_row(leg: wire.Leg, quote: wire.Quote | None, gains: Mapping[str, wire.Dollars | None]) -> Row:
-    bid, mark = (quote.bid, quote.mark) if quote else (None, None)
-    gained = gains.get(leg.symbol)
-    state = [words.QUOTE_STATES.get(quote.state, quote.state)] if quote else ["no quote"]
-    notes = [*state, "unconfirmed"] if quote and quote.unconfirmed else state
-    return [
-        Cell(plain(leg.symbol)),
-        Cell(leg.side),
-        Cell(words.number(leg.strike)),
-        Cell(leg.right),
-        Cell(str(leg.quantity)),
-        Cell(words.price(leg.average_entry_price)),
-        Cell(words.price(bid)),
-        Cell(words.price(words.ask(quote))),
-        Cell(words.price(mark)),
-        Cell(words.gain(gained), words.gain_style(gained)),
-        Cell(", ".join(filter(None, notes)), "warn"),
-    ]
-
-
 def _wrapped(parts: list[str], screen: Screen) -> list[str]:
-    """The parts on as few lines as the width allows, none broken."""
+    """Join the parts on as few lines as the width allows, without breaking a part."""
     lines = [parts[0]]
     for part in parts[1:]:
         longer = f"{lines[-1]} · {part}"

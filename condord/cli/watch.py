@@ -1,10 +1,4 @@
-"""Decides how a table is kept up to date: repainted on a terminal, one after the other into a pipe.
-
-Rules: on a terminal what changed is painted as it changes, and each second, as ages grow; painting takes a fifth of the
-time at most, however large the account. Into a pipe at most one table a second, held back by the daemon, so that the
-last value is never lost; with JSON each change, one document a line. After a cut the table is shown as old, with the
-time of the cut, for it says `live` otherwise; into a pipe stderr tells of each attempt.
-"""
+"""`condord positions --watch`: keep a table up to date, repainted on a terminal, one below the other in a pipe."""
 
 from __future__ import annotations
 
@@ -19,19 +13,21 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from condord.cli import words
+from condord.cli import formatting
 from condord.cli.canvas import Canvas
 from condord.cli.mirror import Mirror
-from condord.cli.progress import begun, progress
-from condord.cli.screen import can_paint, emit, plain, screen, tell
-from condord.cli.table import text
-from condord.cli.taken import Bell, Terminal, taken
-from condord.client import Daemon
+from condord.cli.output import write_stderr, write_stdout
+from condord.cli.progress import progress, with_progress
+from condord.cli.raw_terminal import Action, Terminal, WakePipe, taken
+from condord.cli.screen import can_paint, plain, screen
+from condord.cli.table import render
+from condord.client.http import Daemon
+from condord.client.resume import follow
 from condord.errors import NotFound
 
 PIPE_INTERVAL_MS = 1000
-TICK_SECONDS = 1.0  # after so long ages have grown, whatever came
-REST = 4.0  # times as long as painting took
+REPAINT_SECONDS = 1.0  # ages in the table grow even if no event arrives
+PAUSE_FACTOR = 4.0  # a pause of four times the time that painting took: painting uses a fifth of one core at most
 
 Line = TypeVar("Line")
 
@@ -39,13 +35,16 @@ Line = TypeVar("Line")
 def keep_watching(daemon: Daemon, condor_id: str | None, *, as_json: bool) -> None:
     """Show every new state of the document, or of one condor, until interrupted.
 
+    In a pipe, at most one table a second is written: the daemon is asked to combine deltas for that long, so that the
+    newest value is never lost. With JSON there is one document per change.
+
     Raises:
-        NotFound: the condor is not held, or no more.
-        Unavailable: there is no daemon to begin with.
+        NotFound: the condor is not held, or was closed meanwhile.
+        CondordError: the first connection fails, or a later one in a way that a retry cannot fix.
     """
     if condor_id is not None:
         with progress(f"waiting for {daemon.address.url}"):
-            daemon.condor(condor_id)  # says which ids are near, if it is not held
+            daemon.condor(condor_id)  # if it is not held, the error names similar ids
     if can_paint(os.environ) and not as_json:
         _repaint(daemon, condor_id)
     else:
@@ -53,7 +52,7 @@ def keep_watching(daemon: Daemon, condor_id: str | None, *, as_json: bool) -> No
 
 
 class Outage:
-    """How long the connection has been away, and why."""
+    """How long the connection has been lost, and why."""
 
     def __init__(self) -> None:
         self._since: dt.datetime | None = None
@@ -61,158 +60,161 @@ class Outage:
 
     @property
     def sentence(self) -> str:
-        """What is to be said of it, empty while there is a connection."""
-        since = self._since  # read once: another thread may set it
+        """What to show about the outage; empty while there is a connection."""
+        since = self._since  # read once, as another thread may set it
         if since is None:
             return ""
-        told = words.moment(since, dt.datetime.now(dt.UTC), "%H:%M:%S")
-        return f"not connected since {told}: {self._reason}; prices are old"
+        since_text = formatting.moment(since, dt.datetime.now(dt.UTC), "%H:%M:%S")
+        return f"not connected since {since_text}: {self._reason}; prices are old"
 
-    def cut(self, reason: str) -> bool:
-        """Take note of a cut; whether it is the first of this outage."""
+    def begin(self, reason: str) -> bool:
+        """Record a failed connection; return whether it is the first of this outage."""
         is_first = self._since is None
         self._reason = plain(reason)
         self._since = self._since or dt.datetime.now(dt.UTC)
         return is_first
 
     def end(self) -> bool:
-        """There is a connection; whether there was none."""
-        was_away = self._since is not None
+        """Record that there is a connection; return whether there was an outage."""
+        was_lost = self._since is not None
         self._since = None
-        return was_away
+        return was_lost
 
 
 def _append(daemon: Daemon, condor_id: str | None, *, as_json: bool) -> None:
-    shown_on = screen(os.environ)
+    pipe_screen = screen(os.environ)
     mirror, outage = Mirror(), Outage()
 
     def show() -> None:
-        body = _part(mirror, condor_id)
-        emit(body + b"\n" if as_json else text(body, condor_id, shown_on, outage.sentence) + "\n")
+        body = _body(mirror, condor_id)
+        text = body + b"\n" if as_json else render(body, condor_id, pipe_screen, outage.sentence) + "\n"
+        write_stdout(text)
 
-    def cut(reason: str, wait_seconds: float) -> None:
-        if outage.cut(reason) and mirror.document is not None and not as_json:
+    def on_cut(reason: str, wait_seconds: float) -> None:
+        # A table shown before says `live`: show it again, now as old.
+        if outage.begin(reason) and mirror.document is not None and not as_json:
             show()
-        tell(f"condord: {plain(reason)}; next attempt in {wait_seconds:.1f} s")
+        write_stderr(f"condord: {plain(reason)}; next attempt in {wait_seconds:.1f} s")
 
     interval_ms = None if as_json else PIPE_INTERVAL_MS
-    events = daemon.events(_wanted(condor_id), interval_ms=interval_ms, on_cut=cut)
-    for event in begun(events, f"waiting for {daemon.address.url}"):
+    events = follow(daemon, _filter(condor_id), interval_ms=interval_ms, on_cut=on_cut)
+    for event in with_progress(events, f"waiting for {daemon.address.url}"):
         is_back = event.name != "bye" and outage.end() and not as_json
         if mirror.apply(event) or (is_back and mirror.document is not None):
             show()
 
 
 def _repaint(daemon: Daemon, condor_id: str | None) -> None:
-    bell = Bell()
-    following = Following(daemon, condor_id, bell.ring)
-    following.start()
+    pipe = WakePipe()
+    follower = StreamFollower(daemon, condor_id, pipe.wake)
+    follower.start()
     with progress(f"waiting for {daemon.address.url}"):
-        while following.document is None and following.is_alive():
-            select.select([bell.hearing], [], [], TICK_SECONDS)
-            bell.heard()
-    if following.document is None:
-        following.end()
+        while follower.document is None and follower.is_alive():
+            select.select([pipe.read_end], [], [], REPAINT_SECONDS)
+            pipe.drain()
+    if follower.document is None:
+        follower.raise_error()
         return
     try:
-        with taken(bell) as terminal:
-            _keep_painting(following, terminal)
+        with taken(pipe) as terminal:
+            _keep_painting(follower, terminal)
     except KeyboardInterrupt:
-        emit(following.text())
+        write_stdout(follower.table())
         raise
-    emit(following.text())  # what was seen last stays on the terminal
+    write_stdout(follower.table())  # the last table stays on the terminal
 
 
-def _keep_painting(following: Following, terminal: Terminal) -> None:
-    canvas, wanted = Canvas(), {"anew"}
-    while "end" not in wanted:
-        if "anew" in wanted:
+def _keep_painting(follower: StreamFollower, terminal: Terminal) -> None:
+    canvas, actions = Canvas(), set[Action]()
+    while "quit" not in actions:
+        if "repaint" in actions:
             canvas.forget()
+        is_over = not follower.is_alive()  # asked first, so that the last picture has the last event
         started = time.monotonic()
         size = shutil.get_terminal_size()
-        lines = fitting(following.text().splitlines(), size.lines, "…")
+        lines = fit_height(follower.table().splitlines(), size.lines, "…")
         if painted := canvas.paint(lines, size.columns, size.lines):
-            emit(painted)
-        if not following.is_alive():
-            following.end()
+            write_stdout(painted)
+        if is_over:
+            follower.raise_error()
             return
-        # A large account takes longer to paint: the machine is for others, too.
-        time.sleep(min(TICK_SECONDS, REST * (time.monotonic() - started)))
-        wanted = terminal.wait(TICK_SECONDS)
+        time.sleep(min(REPAINT_SECONDS, PAUSE_FACTOR * (time.monotonic() - started)))
+        actions = terminal.wait(REPAINT_SECONDS)
 
 
-class Following(threading.Thread):
-    """Follows the stream aside, so that a resize or a key need not wait for an event.
+class StreamFollower(threading.Thread):
+    """Follows the stream in a separate thread, so that a resize or a key need not wait for an event.
 
-    It keeps the newest document and nothing else, however long nobody looks. `ring` is called when there is a
-    reason to look. It ends only for an error, which `end` raises.
+    It keeps only the newest document. `on_change` is called from the thread after each event, lost connection and
+    error.
     """
 
-    def __init__(self, daemon: Daemon, condor_id: str | None, ring: Callable[[], None]) -> None:
-        super().__init__(name="following", daemon=True)  # one that waits for an event ends with the process
+    def __init__(self, daemon: Daemon, condor_id: str | None, on_change: Callable[[], None]) -> None:
+        super().__init__(name="stream-follower", daemon=True)  # it may wait for an event when the process ends
         self._daemon = daemon
         self._condor_id = condor_id
-        self._ring = ring
+        self._on_change = on_change
         self._mirror = Mirror()
         self._outage = Outage()
         self._error: Exception | None = None
 
     @property
     def document(self) -> dict[str, Any] | None:
-        """As the last event left it; None before the first."""
+        """The document as of the last event; None before the first."""
         return self._mirror.document
 
-    def text(self) -> str:
-        """The table as it is now."""
-        body = _part(self._mirror, self._condor_id)
-        return text(body, self._condor_id, screen(os.environ), self._outage.sentence)
+    def table(self) -> str:
+        """Return the table as of now."""
+        body = _body(self._mirror, self._condor_id)
+        return render(body, self._condor_id, screen(os.environ), self._outage.sentence)
 
     def run(self) -> None:
-        """Follow, until an error."""
+        """Follow the stream until an error."""
         try:
-            for event in self._daemon.events(_wanted(self._condor_id), on_cut=self._cut):
+            for event in follow(self._daemon, _filter(self._condor_id), on_cut=self._on_cut):
                 self._mirror.apply(event)
                 if event.name != "bye":
                     self._outage.end()
-                self._ring()
-        except Exception as error:  # noqa: BLE001, it is raised where somebody sees it
+                self._on_change()
+        except Exception as error:  # noqa: BLE001, raise_error raises it in the main thread
             self._error = error
         finally:
-            self._ring()
+            self._on_change()
 
-    def _cut(self, reason: str, _: float) -> None:
-        self._outage.cut(reason)
-        self._ring()
+    def _on_cut(self, reason: str, _: float) -> None:
+        self._outage.begin(reason)
+        self._on_change()
 
-    def end(self) -> None:
-        """Wait for the end.
+    def raise_error(self) -> None:
+        """Wait for the thread, then raise what ended it.
 
         Raises:
-            CondordError: what ended it.
+            CondordError: as for `follow`.
         """
         self.join()
         if self._error is not None:
             raise self._error
 
 
-def fitting(lines: list[Line], height: int, more: Line) -> list[Line]:
-    """At most `height` lines: what is too much goes from above the last paragraph, the account and its status.
+def fit_height(lines: list[Line], height: int, ellipsis: Line) -> list[Line]:
+    """Return at most `height` lines, with `ellipsis` where lines are left out.
 
-    That has half of them, or what the rest leaves. `more` stands where something is left out.
+    They are left out above the last paragraph, which has the account and its status. Up to half of the height is
+    reserved for that paragraph.
     """
     if len(lines) <= height:
         return lines
     last = max((at + 1 for at, line in enumerate(lines) if not str(line)), default=len(lines))
     tail = lines[last:][-max(1, height // 2) :]
-    return [*lines[: max(0, height - len(tail) - 1)], more, *tail]
+    return [*lines[: max(0, height - len(tail) - 1)], ellipsis, *tail]
 
 
-def _wanted(condor_id: str | None) -> list[str]:
+def _filter(condor_id: str | None) -> list[str]:
     return [] if condor_id is None else [condor_id]
 
 
-def _part(mirror: Mirror, condor_id: str | None) -> bytes:
-    """The body that `positions` would get now."""
+def _body(mirror: Mirror, condor_id: str | None) -> bytes:
+    """Return the body that `GET /api/positions`, or with an id `/api/positions/{id}`, would have now."""
     document: dict[str, Any] = mirror.document or {}
     if condor_id is None:
         return msgspec.json.encode(document)

@@ -1,7 +1,8 @@
-"""Decides what an option symbol (OSI) means.
+"""Parse option symbols of the OSI (Options Symbology Initiative).
 
-Parsed from the right: the last 15 characters are fixed (yymmdd, C or P, strike in mills as 8 digits), what is
-left of them is the root. ASCII only. Strikes stay integers of mills, so 2.01 is 2010 and not 2009.
+A symbol is parsed from the right. The last 15 characters are fixed: yymmdd, C or P, and the strike in mills (1e-3
+dollars) as 8 digits. Everything before them is the root. Only ASCII is accepted. Strikes stay integers of mills, so
+that 2.01 is 2010 and not 2009.
 """
 
 from __future__ import annotations
@@ -19,16 +20,16 @@ Right = Literal["put", "call"]
 
 _TAIL = 15
 _ROOT_WIDTH = 6
-_MOST_NAMED = 5
+_MAX_NAMED = 5
 _ROOT = re.compile(r"[A-Z0-9]{1,6}")
 _TAIL_FORM = re.compile(r"([0-9]{6})([CP])([0-9]{8})")
 _RIGHTS: dict[str, Right] = {"P": "put", "C": "call"}
 
 
 class OptionSymbol(msgspec.Struct, frozen=True, kw_only=True, order=False):
-    """One option contract as its symbol names it.
+    """One option contract, with the fields of its symbol.
 
-    `root` is not the underlying (SPXW is of SPX, XOM2 of XOM); `strike_mills` is 1 to 99,999,999.
+    `root` is not the underlying: SPXW is a root of SPX, and XOM2 of XOM. `strike_mills` is 1 to 99,999,999.
     """
 
     root: str
@@ -43,12 +44,12 @@ class OptionSymbol(msgspec.Struct, frozen=True, kw_only=True, order=False):
 
     @property
     def osi(self) -> str:
-        """The symbol as the OSI writes it, the root padded to 6: always 21 characters."""
+        """The symbol as the OSI defines it, with the root padded to 6: always 21 characters."""
         return f"{self.root:<6}{self.compact[len(self.root) :]}"
 
     @property
     def root_is_adjusted(self) -> bool:
-        """Whether the root holds a digit, as adjusted (XOM2) and FLEX (4SPX) contracts do."""
+        """Whether the root contains a digit, as in adjusted (XOM2) and FLEX (4SPX) contracts."""
         return any(character.isdigit() for character in self.root)
 
 
@@ -56,7 +57,7 @@ def parse(value: object) -> OptionSymbol:
     """Parse an option symbol, padded to 21 characters or not.
 
     Raises:
-        SymbolError: with the reason `type`, `length`, `padding`, `format`, `root`, `date` or `strike`.
+        SymbolError: `reason` is `type`, `length`, `padding`, `format`, `root`, `date` or `strike`.
     """
     if not isinstance(value, str):
         raise SymbolError(value, "type", f"a string is needed, not {type(value).__name__}")
@@ -74,10 +75,10 @@ def parse(value: object) -> OptionSymbol:
     return OptionSymbol(root=root, expiration=_parse_date(value, day), right=_RIGHTS[right], strike_mills=strike_mills)
 
 
-def named(symbols: Sequence[str]) -> str:
+def symbols_text(symbols: Sequence[str]) -> str:
     """Symbols for people: the first five, and how many more there are."""
-    more = len(symbols) - _MOST_NAMED
-    return ", ".join(symbols[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    more = len(symbols) - _MAX_NAMED
+    return ", ".join(symbols[:_MAX_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _parse_root(value: str, head: str) -> str:

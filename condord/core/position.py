@@ -1,7 +1,7 @@
-"""Decides what one holding is: so many contracts of one option, and what was paid for them.
+"""Positions: how many contracts of one option are held, and what they cost.
 
-Quantities are signed: + long, - short. Money is integers of 1e-4 dollars; a cost basis has the sign of the
-quantity (paid: positive, received: negative).
+Quantities are signed: + long, - short. Money is integers of 1e-4 dollars. A cost basis has the sign of the quantity:
+paid is positive, received is negative.
 """
 
 from __future__ import annotations
@@ -10,36 +10,44 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from condord.core.expiry import Style
 from condord.core.occ import OptionSymbol
 
 Kind = Literal["ironCondor", "ironButterfly"]
 Direction = Literal["short", "long"]
 EntrySource = Literal["orders", "structure"]
-"""The words for a condor stand here, as the wire needs them without what finds condors (13 ms of every command)."""
+Cover = Literal["sameExpiry", "laterLong", "shares"]
+"""These types of a condor are here because the wire needs them, and importing core/condor costs a command 13 ms."""
 
 
 class Deliverable(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that an adjusted contract delivers: `amount`, as Alpaca writes it, of `symbol`; None where unknown."""
+    """One item that an adjusted contract delivers: `amount`, in Alpaca's text, of `symbol`; each None if unknown."""
 
     symbol: str | None
     amount: str | None
 
 
 class Contract(msgspec.Struct, frozen=True, kw_only=True):
-    """What no symbol tells of a contract: the shares that its price is for, whose they are, and what it delivers."""
+    """The terms of a contract that its symbol does not contain.
+
+    `multiplier` is the number of shares that its price is for. `deliverables` is empty for standard contracts.
+    `style` is None if Alpaca names none.
+    """
 
     multiplier: Annotated[int, msgspec.Meta(gt=0)]
     underlying: str | None
     deliverables: tuple[Deliverable, ...] = ()
+    style: Style | None = None
 
 
 class Position(msgspec.Struct, frozen=True, kw_only=True):
     """One option contract held.
 
-    `contract` is None where `symbol` cannot be parsed. `quantity`, `average_entry_e4` (per share) and
-    `cost_basis_e4` (for all contracts) are None where Alpaca gave no usable number; `problem` says what is wrong.
-    `multiplier_assumed`: Alpaca has not told the multiplier and the underlying of this contract (yet). `deliverables`
-    are known of adjusted contracts alone.
+    `contract` is None if `symbol` cannot be parsed. `quantity`, `average_entry_e4` (per share) and `cost_basis_e4` (for
+    all contracts) are None if Alpaca gave no usable number; `problem` then describes what is wrong.
+    `multiplier_assumed` is true until Alpaca has given the multiplier and the underlying of the contract.
+    `deliverables` are known only for adjusted contracts. `average_entry_e6` is the average in 1e-6 dollars, the
+    precision in which Alpaca gives it. `style` is None until Alpaca has named it.
     """
 
     symbol: str
@@ -52,17 +60,27 @@ class Position(msgspec.Struct, frozen=True, kw_only=True):
     underlying: str | None = None
     deliverables: tuple[Deliverable, ...] = ()
     problem: str | None = None
+    average_entry_e6: int | None = None
+    style: Style | None = None
 
 
 class Holdings(msgspec.Struct, frozen=True, kw_only=True):
-    """One reading of an account: its option positions, one for each symbol, and its stocks, signed shares by symbol."""
+    """The holdings of an account: option positions, one for each symbol, and stocks as signed shares by symbol.
+
+    `closes_e4` has the closes of the session before, per share, of the options for which Alpaca gives one. They are not
+    in `Position`, because a position that differs means that condors are searched again.
+    """
 
     options: tuple[Position, ...]
     stocks: dict[str, int]
+    closes_e4: dict[str, int] = {}
 
 
 def unrealized_e4(quantity: int, multiplier: int, mark_e4: int | None, cost_basis_e4: int | None) -> int | None:
-    """Profit or loss of signed contracts at a mark, in 1e-4 dollars: q x mark x m - cost basis."""
+    """The profit or loss of signed contracts at a mark, in 1e-4 dollars: q x mark x m - cost basis.
+
+    None if the mark or the cost basis is unknown.
+    """
     if mark_e4 is None or cost_basis_e4 is None:
         return None
     return quantity * mark_e4 * multiplier - cost_basis_e4

@@ -1,17 +1,22 @@
-"""Decides what a quote is worth: its state, its mark, and the price at which a leg could be closed.
+"""Judge quotes: their state, their mark, and the natural price at which a leg could be closed.
 
 | state    | test                          | mark           | natural (long / short) |
 |----------|-------------------------------|----------------|------------------------|
 | none     | never quoted                  | None           | None                   |
+| stub     | ask > 10 x bid and mid > $1,  | last good mark | bid / ask              |
+|          | or bid = 0 and ask > $0.50    |                |                        |
 | noAsk    | ask = 0                       | None           | bid / None             |
 | zeroBid  | bid = 0 < ask                 | ask / 2        | 0 / ask                |
 | locked   | bid = ask > 0                 | that           | that                   |
 | crossed  | bid > ask > 0                 | last good mark | None                   |
-| stub     | ask > 10 x bid and mid > $1   | last good mark | bid / ask              |
-| twoSided | 0 < bid < ask, and no stub    | mid            | bid / ask              |
+| twoSided | 0 < bid < ask                 | mid            | bid / ask              |
 
-The first row that fits decides. Prices inside are integers of 1e-4 dollars; a mid between two of them is rounded up.
-Trades are no quotes: on the free feed they are 15 minutes late.
+The first row that matches applies. A stub is a market maker's placeholder. Its row comes before `zeroBid` because most
+stubs are on wings without a bid: half of a placeholder ask of 4.80 is not a mark for an option worth 0.055, and would
+show a profit on a long leg that does not exist.
+
+Prices are integers of 1e-4 dollars; a mid between two of them is rounded up. Last trades are not used: on the free feed
+they are 15 minutes late.
 """
 
 from __future__ import annotations
@@ -26,6 +31,7 @@ QuoteState = Literal["none", "twoSided", "zeroBid", "noAsk", "locked", "crossed"
 PRICE_LIMIT = 1_000_000.0
 _STUB_RATIO = 10
 _STUB_DOUBLE_MID_E4 = 20_000
+_STUB_ASK_WITHOUT_BID_E4 = 5_000
 
 
 class Tick(
@@ -36,9 +42,10 @@ class Tick(
     tag="q",
     rename={"symbol": "S", "bid": "bp", "bid_size": "bs", "ask": "ap", "ask_size": "as", "at": "t"},
 ):
-    """A quote as Alpaca sends it: dollars and contracts as floats, as the stream mixes integers and floats.
+    """A quote as Alpaca sends it, decoded directly from the stream.
 
-    Decoded straight from the wire and turned into a `Quote` only when it is about to be published.
+    Prices are dollars and sizes contracts. Both are floats because the stream mixes integers and floats. A tick becomes
+    a `Quote` only when it is about to be published.
     """
 
     symbol: str
@@ -50,14 +57,14 @@ class Tick(
 
     @property
     def is_sane(self) -> bool:
-        """Whether both prices are finite and not negative (a NaN fails every comparison)."""
+        """Whether both prices are finite, not negative and below a million dollars. NaN fails every comparison."""
         return 0.0 <= self.bid < PRICE_LIMIT and 0.0 <= self.ask < PRICE_LIMIT
 
 
 class Quote(msgspec.Struct, frozen=True, kw_only=True):
-    """A judged quote. Prices in 1e-4 dollars, sizes in contracts, `at` the exchange's time.
+    """A judged quote: prices in 1e-4 dollars, sizes in contracts, `at` in the exchange's time.
 
-    `mark_e4` is None without a usable price; `state` says why.
+    `mark_e4` is None without a usable price; `state` is the reason.
     """
 
     symbol: str
@@ -70,7 +77,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
     mark_e4: int | None = None
 
     def natural_e4(self, quantity: int) -> int | None:
-        """What one contract would be closed at: a long (`quantity` > 0) sells at the bid, a short buys at the ask."""
+        """The price at which a contract closes: a long (`quantity` > 0) sells at the bid, a short buys at the ask."""
         if self.state == "crossed":
             return None
         if quantity > 0:
@@ -79,7 +86,7 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def judge(tick: Tick, last_good_mark_e4: int | None) -> Quote:
-    """The quote of a sane tick. `last_good_mark_e4` serves where the tick is crossed or a stub."""
+    """The quote of a sane tick. `last_good_mark_e4` is its mark if it is crossed or a stub."""
     bid_e4, ask_e4 = round(tick.bid * 10_000), round(tick.ask * 10_000)
     state = _state(bid_e4, ask_e4)
     if state in ("crossed", "stub"):
@@ -101,24 +108,28 @@ def judge(tick: Tick, last_good_mark_e4: int | None) -> Quote:
 
 
 def is_good(quote: Quote) -> bool:
-    """Whether the quote's own prices made its mark, so that it may serve as the last good mark."""
+    """Whether the mark comes from the quote's own prices, so that it can be the last good mark of later ones."""
     return quote.mark_e4 is not None and quote.state not in ("crossed", "stub")
 
 
 def _state(bid_e4: int, ask_e4: int) -> QuoteState:
+    if _is_stub(bid_e4, ask_e4):
+        return "stub"
     if ask_e4 == 0:
         return "noAsk"
     if bid_e4 == 0:
         return "zeroBid"
     if bid_e4 == ask_e4:
         return "locked"
-    if bid_e4 > ask_e4:
-        return "crossed"
-    if ask_e4 > _STUB_RATIO * bid_e4 and bid_e4 + ask_e4 > _STUB_DOUBLE_MID_E4:
-        return "stub"
-    return "twoSided"
+    return "crossed" if bid_e4 > ask_e4 else "twoSided"
+
+
+def _is_stub(bid_e4: int, ask_e4: int) -> bool:
+    if bid_e4 == 0:
+        return ask_e4 > _STUB_ASK_WITHOUT_BID_E4
+    return ask_e4 > _STUB_RATIO * bid_e4 and bid_e4 + ask_e4 > _STUB_DOUBLE_MID_E4
 
 
 def _size(size: float) -> int | None:
-    """Whole contracts, or None where Alpaca's number is none."""
+    """Whole contracts, or None if the number is negative, NaN or too large."""
     return int(size) if 0 <= size < 1e12 else None

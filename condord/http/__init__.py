@@ -1,1 +1,1 @@
-"""The way to subscribers: JSON routes and Server-Sent Events over Starlette and uvicorn."""
+"""The adapter to subscribers: JSON routes and Server-Sent Events over Starlette and uvicorn."""

@@ -1,4 +1,7 @@
-"""The routes: what is asked, to whom it goes, and how the answer is dressed. No route decides anything."""
+"""The table of routes, and the endpoints behind it.
+
+An endpoint only translates: the daemon supplies the data, and the endpoint chooses a status code and headers for it.
+"""
 
 from __future__ import annotations
 
@@ -14,40 +17,40 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from condord import __version__
-from condord.http import openapi
+from condord.http import access, openapi
 from condord.http.etag import is_known
-from condord.http.events import MAX_INTERVAL_MS, Stream
+from condord.http.guard import STREAM_PATH
+from condord.http.interfaces import DaemonView
 from condord.http.metrics import exposition
-from condord.http.page import KINDS, Page
-from condord.http.ports import Daemon
+from condord.http.page import MEDIA_TYPES, Page
 from condord.http.problem import problem
-from condord.http.routes import Answer, Event, Parameter, Route, error
+from condord.http.routes import DocumentedEvent, DocumentedResponse, Parameter, Route, error
+from condord.http.stream_route import MAX_INTERVAL_MS, StreamRoute
 from condord.live import wire
 
-STREAM_PATH = "/api/stream"
-
-_NO_STORE = {"Cache-Control": "no-cache"}
+_REVALIDATE = {"Cache-Control": "no-cache"}
+"""A client may keep the answer, but must ask before it uses it again."""
 
 
 class Application(Starlette):
-    """Starlette, but for a stream, with which its layers would stay in memory: 3 kB for each of thousands."""
+    """Starlette, which streams bypass: its middleware would cost 3 kB of memory for each of thousands of streams."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "http" and scope["path"] == STREAM_PATH and scope["method"] == "GET":
             scope["app"] = self
-            await Stream()(scope, receive, send)
+            await StreamRoute()(scope, receive, send)
         else:
             await super().__call__(scope, receive, send)
 
 
-def build(daemon: Daemon) -> Application:
-    """The application around `daemon`, which routes find in `app.state`."""
+def build(daemon: DaemonView) -> Application:
+    """The application for `daemon`; the endpoints find the daemon in `app.state`."""
     app = Application(
-        routes=[route.mounted() for route in ROUTES],
-        exception_handlers={HTTPException: _http_error, Exception: _our_error},
+        routes=[route.starlette_route() for route in ROUTES],
+        exception_handlers={HTTPException: _http_error, Exception: _bug},
     )
-    app.router.redirect_slashes = False  # a path is as in the table, or there is nothing
+    app.router.redirect_slashes = False  # only the exact paths of the table exist
     app.state.daemon = daemon
     return app
 
@@ -56,13 +59,13 @@ def _json(payload: msgspec.Struct, status_code: int = 200, headers: Mapping[str,
     return Response(
         wire.encode(payload),
         status_code=status_code,
-        headers={**_NO_STORE, **(headers or {})},
+        headers={**_REVALIDATE, **(headers or {})},
         media_type="application/json",
     )
 
 
-def _daemon(request: Request) -> Daemon:
-    daemon: Daemon = request.app.state.daemon
+def _daemon(request: Request) -> DaemonView:
+    daemon: DaemonView = request.app.state.daemon
     return daemon
 
 
@@ -70,14 +73,14 @@ async def _positions(request: Request) -> Response:
     document = _daemon(request).document()
     etag = f'W/"{document.version}"'
     if is_known(request.headers, etag):
-        return Response(status_code=304, headers={**_NO_STORE, "ETag": etag})
+        return Response(status_code=304, headers={**_REVALIDATE, "ETag": etag})
     return _json(document, headers={"ETag": etag})
 
 
-async def _one(request: Request) -> Response:
-    found = _daemon(request).one(request.path_params["id"])
+async def _condor(request: Request) -> Response:
+    found = _daemon(request).condor(request.path_params["id"])
     if found is None:
-        return problem(404, "there is no condor of this id; GET /api/positions names those there are")
+        return problem(404, "there is no condor with this id; GET /api/positions lists the ids")
     return _json(found)
 
 
@@ -87,51 +90,58 @@ async def _status(request: Request) -> Response:
 
 async def _refresh(request: Request) -> Response:
     _daemon(request).refresh()
-    return Response(status_code=202, headers=_NO_STORE)
+    return Response(status_code=202, headers=_REVALIDATE)
+
+
+async def _ticket(request: Request) -> Response:
+    return _json(_daemon(request).tickets.issue(), 201, {"Cache-Control": "no-store"})
 
 
 async def _alive(request: Request) -> Response:
     if _daemon(request).is_alive:
-        return Response("ok\n", headers=_NO_STORE, media_type="text/plain")
+        return Response("ok\n", headers=_REVALIDATE, media_type="text/plain")
     return problem(503, "the supervisor makes no progress")
 
 
 async def _ready(request: Request) -> Response:
     daemon = _daemon(request)
-    return _json(daemon.report(), 200 if daemon.is_ready else 503)
+    status_code = 200 if daemon.is_ready else 503
+    if access.is_anonymous(request.scope):
+        return Response(status_code=status_code, headers=_REVALIDATE)
+    return _json(daemon.report(), status_code)
 
 
 async def _openapi(_request: Request) -> Response:
-    return Response(_described(), headers=_NO_STORE, media_type="application/json")
+    return Response(_openapi_json(), headers=_REVALIDATE, media_type="application/json")
 
 
-@functools.cache  # 10 ms
-def _described() -> bytes:
+@functools.cache  # building it takes 10 ms
+def _openapi_json() -> bytes:
     return msgspec.json.encode(openapi.document(ROUTES, __version__))
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class alone
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered only for this class
     details = {
-        404: "there is nothing at this path; GET /openapi.json names what there is",
-        405: "there is no such method at this path; Allow names those there are",
+        404: "there is nothing at this path; GET /openapi.json lists all paths",
+        405: "this path does not support the method; the Allow header lists those it does",
     }
     return problem(error.status_code, details.get(error.status_code, error.detail), error.headers)
 
 
-async def _our_error(_request: Request, _error: Exception) -> Response:
-    return problem(500, "a bug in condord; the log has more")
+async def _bug(_request: Request, _error: Exception) -> Response:
+    return problem(500, "a bug in condord; its log has the details")
 
 
 _ALIVE = (
-    Answer(status=200, about="It works, wherever Alpaca is.", body="text/plain"),
+    DocumentedResponse(status=200, description="The process works; this does not depend on Alpaca.", body="text/plain"),
     error(503, "The supervisor makes no progress."),
 )
 _EVENTS = (
-    Event(name="snapshot", data=wire.Document, has_id=True),
-    Event(name="delta", data=wire.Delta, has_id=True),
-    Event(name="heartbeat", data=wire.Heartbeat),
-    Event(name="bye", data=wire.Bye),
+    DocumentedEvent(name="snapshot", data=wire.Document, has_id=True),
+    DocumentedEvent(name="delta", data=wire.Delta, has_id=True),
+    DocumentedEvent(name="heartbeat", data=wire.Heartbeat),
+    DocumentedEvent(name="bye", data=wire.Bye),
 )
 
 _PAGE = Page()
@@ -141,21 +151,24 @@ ROUTES = (
         path="/",
         name="getPage",
         endpoint=_PAGE.index,
-        summary="The page with the condors as cards.",
-        parameters=(Parameter(name="If-None-Match", place="header", about="An `ETag` that the client has."),),
-        answers=(
-            Answer(status=200, about="The page.", body="text/html", headers=("ETag",)),
-            Answer(status=304, about="The client has it.", headers=("ETag",)),
+        summary="The page that shows each condor as a card.",
+        access="anyone",
+        parameters=(Parameter(name="If-None-Match", location="header", description="`ETag` of the client's copy."),),
+        responses=(
+            DocumentedResponse(status=200, description="The page.", body="text/html", headers=("ETag",)),
+            DocumentedResponse(status=304, description="The client's copy is current.", headers=("ETag",)),
+            error(400, "The query contains a token; open the page with `#token=` instead."),
         ),
     ),
     Route(
         path="/assets/{name}",
         name="getAsset",
         endpoint=_PAGE.asset,
-        summary="A file that the page loads, to be kept for ever.",
-        parameters=(Parameter(name="name", place="path", about="The file, by the name that the page has for it."),),
-        answers=(
-            *(Answer(status=200, about="The file.", body=kind) for kind in KINDS.values()),
+        summary="A file that the page loads; it never changes.",
+        access="anyone",
+        parameters=(Parameter(name="name", location="path", description="The name of the file in the page."),),
+        responses=(
+            *(DocumentedResponse(status=200, description="The file.", body=kind) for kind in MEDIA_TYPES.values()),
             error(404, "The page has no such file."),
         ),
     ),
@@ -164,58 +177,86 @@ ROUTES = (
         name="getPositions",
         endpoint=_positions,
         summary="The condors and all other option contracts of the account, as last published.",
-        parameters=(Parameter(name="If-None-Match", place="header", about="An `ETag` that the client has."),),
-        answers=(
-            Answer(status=200, about="The document.", body=wire.Document, headers=("ETag",)),
-            Answer(status=304, about="The client has this version.", headers=("ETag",)),
+        parameters=(Parameter(name="If-None-Match", location="header", description="`ETag` of the client's copy."),),
+        responses=(
+            DocumentedResponse(status=200, description="The document.", body=wire.Document, headers=("ETag",)),
+            DocumentedResponse(status=304, description="The client's copy is current.", headers=("ETag",)),
         ),
     ),
     Route(
         path="/api/positions/{id}",
         name="getCondor",
-        endpoint=_one,
+        endpoint=_condor,
         summary="One condor with the quotes of its legs.",
         parameters=(
-            Parameter(name="id", place="path", about="The condor's `id`.", example="SPY-261218-705-715-770-780"),
+            Parameter(
+                name="id", location="path", description="The `id` of the condor.", example="SPY-261218-705-715-770-780"
+            ),
         ),
-        answers=(
-            Answer(status=200, about="The condor.", body=wire.OneCondor),
-            error(404, "There is no such condor."),
+        responses=(
+            DocumentedResponse(status=200, description="The condor.", body=wire.OneCondor),
+            error(404, "There is no condor with this `id`."),
         ),
     ),
     Route(
         path=STREAM_PATH,
         name="getStream",
-        endpoint=Stream(),
-        summary="The document, and what changes of it, as Server-Sent Events.",
+        endpoint=StreamRoute(),
+        summary="The document and its changes, as Server-Sent Events.",
+        access="ticket",
         parameters=(
             Parameter(
-                name="condor", place="query", type=list[str], about="Only condors with these ids, and their legs."
+                name="condor",
+                location="query",
+                type=list[str],
+                description="Only condors with these ids, including broken ones, and their legs.",
             ),
             Parameter(
-                name="symbol", place="query", type=list[str], about="Only these contracts, by their OCC symbols."
+                name="symbol",
+                location="query",
+                type=list[str],
+                description="Only these contracts, by their OCC symbols.",
             ),
             Parameter(
                 name="interval",
-                place="query",
+                location="query",
                 type=Annotated[int, msgspec.Meta(ge=0, le=MAX_INTERVAL_MS)],
-                about="Milliseconds between two deltas, where that is more than the daemon's own window.",
+                description="Minimum milliseconds between two deltas, if longer than the daemon's window.",
             ),
-            Parameter(name="Last-Event-ID", place="header", about="The id of the newest event that the client has."),
-            Parameter(name="lastEventId", place="query", about="The same, for a client that can send no header."),
+            Parameter(
+                name="Last-Event-ID",
+                location="header",
+                description="The id of the last event that the client received.",
+            ),
+            Parameter(
+                name="lastEventId", location="query", description="The same, for a client that cannot send the header."
+            ),
         ),
-        answers=(
-            Answer(status=200, about="Events without end.", body="text/event-stream", events=_EVENTS),
-            error(400, "`interval` is not allowed."),
-            error(503, "There are as many subscribers as may be.", "Retry-After"),
+        responses=(
+            DocumentedResponse(
+                status=200,
+                description="Events, until either side ends the stream.",
+                body="text/event-stream",
+                events=_EVENTS,
+            ),
+            error(400, "`interval` is invalid."),
+            error(503, "The limit of subscribers is reached.", "Retry-After"),
         ),
+    ),
+    Route(
+        path="/api/tickets",
+        method="POST",
+        name="issueTicket",
+        endpoint=_ticket,
+        summary="Issue a ticket that opens one stream. An EventSource needs it, because it cannot send the token.",
+        responses=(DocumentedResponse(status=201, description="The ticket.", body=wire.Ticket),),
     ),
     Route(
         path="/api/status",
         name="getStatus",
         endpoint=_status,
-        summary="The status and the counters of the daemon.",
-        answers=(Answer(status=200, about="The status.", body=wire.StatusReport),),
+        summary="The status and counters of the daemon.",
+        responses=(DocumentedResponse(status=200, description="The status.", body=wire.StatusReport),),
     ),
     Route(
         path="/api/refresh",
@@ -223,35 +264,54 @@ ROUTES = (
         name="refresh",
         endpoint=_refresh,
         summary="Read the account again now.",
-        answers=(Answer(status=202, about="It will be read."),),
+        responses=(DocumentedResponse(status=202, description="The reading is requested."),),
     ),
     Route(
         path="/openapi.json",
         name="getOpenapi",
         endpoint=_openapi,
         summary="This document.",
-        answers=(Answer(status=200, about="OpenAPI 3.1.", body="application/json"),),
+        responses=(DocumentedResponse(status=200, description="OpenAPI 3.1.", body="application/json"),),
     ),
     Route(
         path="/metrics",
         name="getMetrics",
         endpoint=exposition,
-        summary="The daemon in numbers, for Prometheus.",
-        answers=(
-            Answer(status=200, about="Its text format, or OpenMetrics for who accepts that.", body="text/plain"),
-            Answer(status=200, about="OpenMetrics.", body="application/openmetrics-text"),
+        summary="Metrics for Prometheus.",
+        responses=(
+            DocumentedResponse(
+                status=200, description="The text format of Prometheus, or OpenMetrics if accepted.", body="text/plain"
+            ),
+            DocumentedResponse(status=200, description="OpenMetrics.", body="application/openmetrics-text"),
         ),
     ),
-    Route(path="/livez", name="getLivez", endpoint=_alive, summary="Whether the process works.", answers=_ALIVE),
-    Route(path="/healthz", name="getHealthz", endpoint=_alive, summary="The same as `/livez`.", answers=_ALIVE),
+    Route(
+        path="/livez",
+        access="anyone",
+        name="getLivez",
+        endpoint=_alive,
+        summary="Whether the process works.",
+        responses=_ALIVE,
+    ),
+    Route(
+        path="/healthz",
+        access="anyone",
+        name="getHealthz",
+        endpoint=_alive,
+        summary="The same as `/livez`.",
+        responses=_ALIVE,
+    ),
     Route(
         path="/readyz",
+        access="anyone",
         name="getReadyz",
         endpoint=_ready,
-        summary="Whether positions are read and the stream is `live` or `closed`.",
-        answers=(
-            Answer(status=200, about="They are.", body=wire.StatusReport),
-            Answer(status=503, about="They are not, or not yet.", body=wire.StatusReport),
+        summary="Whether the positions are read and the stream is `live` or `closed`.",
+        responses=(
+            DocumentedResponse(
+                status=200, description="Ready. Without a token the body is empty.", body=wire.StatusReport
+            ),
+            DocumentedResponse(status=503, description="Not ready, or not ready yet.", body=wire.StatusReport),
         ),
     ),
 )

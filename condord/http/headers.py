@@ -1,4 +1,4 @@
-"""Decides what every answer says to a browser: whose it is, and what a page of ours may do."""
+"""Security headers: what a browser may do with an answer, and what the page may load."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PROTECTION = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
     (b"x-frame-options", b"DENY"),
-    # For requests without CORS alone: what an allowed origin fetches it may read all the same.
+    # It applies only to requests without CORS, so a page of an allowed origin can still read what it fetches.
     (b"cross-origin-resource-policy", b"same-origin"),
 )
 _PAGE_POLICY = (
@@ -24,7 +24,7 @@ PAGE_PROTECTION = (
 
 
 def protected(headers: Iterable[tuple[bytes, bytes]]) -> RawHeaders:
-    """`headers` and what protects the answer; a header that is there already stands."""
+    """`headers` followed by the security headers that they do not set themselves."""
     present = dict(headers := [*headers])
     is_page = present.get(b"content-type", b"").startswith(b"text/html")
     wanted = (*PROTECTION, *PAGE_PROTECTION) if is_page else PROTECTION

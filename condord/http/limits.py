@@ -1,7 +1,8 @@
-"""Says how much, how long and how many the server takes, so that a client that is broken or hostile costs little.
+"""Limits of sizes, times and connections, so that a broken or hostile client costs little.
 
-Rules: whoever is too large or too slow is told so (408, 413, 414, 431) and parted with. No time is refilled by single
-bytes: each is for the whole of what it is about, but for an answer, whose reader only has to get on.
+A request that is too large or too slow is answered with 408, 413, 414 or 431, and its connection is closed. A single
+byte does not restart a timer: each time covers its whole phase. The exception is an answer: its client only has to make
+progress.
 """
 
 from __future__ import annotations
@@ -10,16 +11,16 @@ import msgspec
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):
-    """Bounds of one server; the defaults are the daemon's."""
+    """Limits of one server; the defaults are the daemon's."""
 
     head_bytes: int = 16_384
-    """Of the request line and the headers together."""
+    """Request line and headers together."""
     target_bytes: int = 8_192
-    """Of the address in the request line: a stream may name a few hundred contracts."""
+    """The address in the request line. A stream's may list a few hundred contracts."""
     body_bytes: int = 65_536
-    """Of a request's body. No route takes one, so it is counted and thrown away."""
+    """A request's body. No route uses one, so it is counted and discarded."""
     read_bytes: int = 16_384
-    """At once; behind a request that is being answered no more is held of others, and the rest waits in the kernel."""
+    """One read from the socket. While a request is answered, later ones stay in the kernel beyond this size."""
     head_seconds: float = 10.0
     """From the connection, or a request's first byte, to the end of its head."""
     body_seconds: float = 10.0
@@ -27,12 +28,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     idle_seconds: float = 5.0
     """Between two requests."""
     unsent_seconds: float = 30.0
-    """In which a client has to take something of an answer. Streams have their own such time."""
+    """Within which a client must read something of an answer. Streams have a limit of their own."""
     leave_seconds: float = 1.0
-    """In which a client may read why it was refused; an end at once would cost it what it has not read."""
+    """For a client to read why it was refused. Closing at once would discard what it has not read."""
     last_seconds: float = 0.25
-    """In which a request that is on its way may come whole while the server stops."""
-    others: int = 64
-    """Connections beside those that the subscribers need."""
-    leaving: int = 16
-    """Connections that are refused already, and beside all others."""
+    """For a request in transit to arrive while the server stops."""
+    other_connections: int = 64
+    """Connections in addition to those of the subscribers."""
+    leaving_connections: int = 16
+    """Refused connections that stay open so that their clients can read why, in addition to all others."""

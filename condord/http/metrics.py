@@ -1,9 +1,10 @@
-"""Decides what `GET /metrics` says: the daemon in numbers, for Prometheus or whoever reads its text.
+"""Metrics in the text format of Prometheus, and the middleware that measures requests.
 
-Rules: there is no global registry, so that two daemons in a process know nothing of each other. What the house counts
-is read when somebody scrapes, and costs nothing before; only durations are taken down as they happen, once a request,
-a frame or a second. A stream lasts as long as its client likes: it is counted as a request, and has no duration.
-What is not known has no sample. Labels have few values, which are known beforehand or are codes of HTTP.
+Each daemon has its own registry, so two daemons in one process do not mix. Counts and states that the daemon keeps
+anyway are read at each scrape. Only durations are observed as they happen: once per request, frame or second.
+
+A stream is counted as a request but has no duration, because its client decides how long it lasts. An unknown value has
+no sample. Labels have few values, which are known beforehand or are HTTP status codes.
 """
 
 from __future__ import annotations
@@ -23,11 +24,11 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from condord.http.ports import Daemon, Numbers, StreamNumbers
+from condord.http.interfaces import DaemonView, MetricValues, StreamCounts
 from condord.live import wire
 
-ELSEWHERE = "other"
-"""The route of what asks for none of ours, or is refused before it is known what it asks for."""
+OTHER_ROUTE = "other"
+"""The label of requests to an unknown path, and of those refused before their path was read."""
 
 _UPDATE_SECONDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _LAG_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 25.0)
@@ -37,8 +38,8 @@ _STREAM_TYPE = b"text/event-stream"
 
 
 async def exposition(request: Request) -> Response:
-    """`GET /metrics`: the text of Prometheus, or OpenMetrics for who asks for that."""
-    daemon: Daemon = request.app.state.daemon
+    """Answer `GET /metrics`: the text format of Prometheus, or OpenMetrics if `Accept` asks for it."""
+    daemon: DaemonView = request.app.state.daemon
     encode, content_type = _encoder(request.headers.get("accept", ""))
     return Response(encode(daemon.registry), headers={"Content-Type": content_type, "Cache-Control": "no-cache"})
 
@@ -47,75 +48,75 @@ def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:
     try:
         return choose_encoder(accept)
     except TypeError:
-        # prometheus-client 0.26 compares any version with a number; needless once
-        # `test_that_the_library_stumbles_over_a_version_that_is_no_number` fails.
+        # prometheus-client 0.26 compares a version that is not a number with one. This can go when
+        # `test_the_library_raises_on_a_version_that_is_not_a_number` fails.
         return choose_encoder("")
 
 
 class Metrics:
-    """All metrics of one daemon of `version`, in `registry`; `numbers` is asked at each scrape."""
+    """The metrics of one daemon, in `registry`. `read_values` is called at each scrape."""
 
-    def __init__(self, version: str, numbers: Callable[[], Numbers]) -> None:
+    def __init__(self, version: str, read_values: Callable[[], MetricValues]) -> None:
         self.registry = CollectorRegistry()
-        self.registry.register(_Numbers(version, numbers))
+        self.registry.register(_ValuesCollector(version, read_values))
         histogram = functools.partial(Histogram, registry=self.registry)
         self._update = histogram(
             "condord_update_latency_seconds",
-            "From the oldest quote of a delta coming off the stream to the end of writing it to everybody.",
+            "Time from receiving the oldest quote of a delta to its last write, including the wait for the window.",
             buckets=_UPDATE_SECONDS,
         )
         self._lag = histogram(
             "condord_event_loop_lag_seconds",
-            "How late a timer of the event loop was, once a second.",
+            "How late a timer of the event loop fired, once a second.",
             buckets=_LAG_SECONDS,
         )
         self._rest = histogram(
             "condord_rest_request_duration_seconds",
-            "Requests to Alpaca's REST, by what they ask for and how they end.",
+            "Duration of requests to Alpaca's REST API, by endpoint and HTTP status or error code.",
             ("endpoint", "code"),
             buckets=_REST_SECONDS,
         )
         self._durations = histogram(
             "condord_http_request_duration_seconds",
-            "Requests that this daemon has answered, without streams.",
+            "Duration of requests to this daemon, except streams.",
             ("route",),
             buckets=_HTTP_SECONDS,
         )
         self._requests = Counter(
             "condord_http_requests",
-            "Requests that this daemon has begun to answer.",
+            "Requests to this daemon that got an answer.",
             ("route", "status"),
             registry=self.registry,
         )
         ProcessCollector(registry=self.registry)
 
     def observe_update(self, seconds: float) -> None:
-        """A frame is written whose oldest quote came so long ago."""
+        """Record that a frame was written `seconds` after its oldest quote was received."""
         self._update.observe(seconds)
 
     def observe_lag(self, seconds: float) -> None:
-        """The event loop was so late."""
+        """Record how late the event loop ran a timer."""
         self._lag.observe(seconds)
 
     def observe_request(self, endpoint: str, code: str, seconds: float) -> None:
-        """A request to Alpaca's REST has ended."""
+        """Record a request to Alpaca's REST API; `code` is its HTTP status or an error code."""
         self._rest.labels(endpoint, code).observe(seconds)
 
     def count_refusal(self, status: int) -> None:
-        """A connection has answered instead of the application."""
-        self.count_answer(ELSEWHERE, status)
+        """Count an answer that a connection gave instead of the application."""
+        self.count_answer(OTHER_ROUTE, status)
 
     def count_answer(self, route: str, status: int) -> None:
-        """An answer begins."""
+        """Count an answer that has begun."""
         self._requests.labels(route, str(status)).inc()
 
     def observe_answer(self, route: str, seconds: float) -> None:
-        """An answer has ended so long after the request came."""
+        """Record that an answer ended `seconds` after its request arrived."""
         self._durations.labels(route).observe(seconds)
 
 
-class Measured:
-    """ASGI middleware around everything, refusals too, that takes down what is asked of `routes`.
+class MetricsMiddleware:
+    """ASGI middleware that counts and times requests by the route they match, including refused ones.
 
     `now` is a clock in seconds.
     """
@@ -134,134 +135,145 @@ class Measured:
         self.now = now
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Pass the request on and measure its answer."""
         if scope["type"] == "http":
-            send = _Answer(self, self._route(scope), send)
+            send = _MeasuredSend(self, self._route(scope), send)
         await self._app(scope, receive, send)
 
     def _route(self, scope: Scope) -> str:
-        """The path as the table of routes has it: what stands in for a name would be one more series each."""
+        """The path template of the matching route. The path itself would make one more series for each condor."""
         _, is_whole_url, rest = scope["path"].partition("://")
         if is_whole_url and not scope["path"].startswith("/"):
             scope = {**scope, "path": "/" + rest.partition("/")[2]}
-        return next((route.path for route in self._routes if route.matches(scope)[0] != Match.NONE), ELSEWHERE)
+        return next((route.path for route in self._routes if route.matches(scope)[0] != Match.NONE), OTHER_ROUTE)
 
 
-class _Answer:
-    """What an application sends with; small, as each subscriber keeps one."""
+class _MeasuredSend:
+    """A `send` that counts and times the answer. It has slots, because each open stream keeps one."""
 
-    __slots__ = ("_asked", "_measured", "_route", "_send")
+    __slots__ = ("_middleware", "_route", "_send", "_started")
 
-    def __init__(self, measured: Measured, route: str, send: Send) -> None:
-        self._measured = measured
+    def __init__(self, middleware: MetricsMiddleware, route: str, send: Send) -> None:
+        self._middleware = middleware
         self._route = route
         self._send = send
-        self._asked: float | None = measured.now()
+        self._started: float | None = middleware.now()
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            self._measured.metrics.count_answer(self._route, message["status"])
+            self._middleware.metrics.count_answer(self._route, message["status"])
             if _is_stream(message):
-                self._asked = None
+                self._started = None
         await self._send(message)
         is_end = message["type"] == "http.response.body" and not message.get("more_body", False)
-        if is_end and self._asked is not None:
-            self._measured.metrics.observe_answer(self._route, self._measured.now() - self._asked)
+        if is_end and self._started is not None:
+            self._middleware.metrics.observe_answer(self._route, self._middleware.now() - self._started)
 
 
 def _is_stream(message: Message) -> bool:
     return any(name == b"content-type" and value.startswith(_STREAM_TYPE) for name, value in message.get("headers", ()))
 
 
-class _Numbers(Collector):
-    """What the house counts, as families of samples."""
+class _ValuesCollector(Collector):
+    """The daemon's own values, as families of samples."""
 
-    def __init__(self, version: str, numbers: Callable[[], Numbers]) -> None:
+    def __init__(self, version: str, read_values: Callable[[], MetricValues]) -> None:
         self._version = version
-        self._numbers = numbers
+        self._read_values = read_values
 
     def collect(self) -> Iterator[Metric]:
-        """Everything, as it is now."""
-        numbers = self._numbers()
+        """Read the values once, and yield every family."""
+        values = self._read_values()
         yield _gauge("condord_build_info", "The version of this daemon.", {(self._version,): 1}, "version")
-        yield from _upstream(numbers)
-        yield from _rest(numbers)
-        yield from _published(numbers)
-        yield from _audience(numbers)
+        yield from _upstream(values)
+        yield from _rest(values)
+        yield from _published(values)
+        yield from _subscribers(values)
+        yield _counter("condord_log_dropped", "Log lines that could not be written.", {(): values.log_dropped})
 
 
-def _upstream(numbers: Numbers) -> Iterator[Metric]:
-    status, streams = numbers.status, numbers.streams
+def _upstream(values: MetricValues) -> Iterator[Metric]:
+    status, streams = values.status, values.streams
     yield _state("condord_stream_state", "The state of the option stream.", wire.State, status.state)
     up: _Samples = {(name,): stream.connected for name, stream in streams.items()}
-    yield _gauge("condord_upstream_connected", "Whether a stream of Alpaca is up.", up, "stream")
-    yield _by_stream("messages", "Messages that a stream has brought.", streams, "type")
-    yield _by_stream("reconnects", "Times that a stream was up again, by what it was lost by.", streams, "reason")
-    yield _by_stream("failures", "Connections to a stream that were lost or could not be had.", streams, "reason")
-    heard_at = status.stream.last_message_at
-    yield _instant("condord_last_quote_timestamp_seconds", "When the stream brought the newest quote.", heard_at)
-    yield _counter("condord_refused", "What was not believed or could not be read.", _by_one(numbers.refused), "kind")
+    yield _gauge("condord_upstream_connected", "Whether an Alpaca stream is connected.", up, "stream")
+    yield _by_stream("messages", "Messages that a stream has delivered.", streams, "type")
+    yield _by_stream("reconnects", "Reconnections of a stream, by the reason of the loss.", streams, "reason")
+    yield _by_stream("failures", "Connections to a stream that were lost or could not be made.", streams, "reason")
+    newest_at = status.stream.last_message_at
+    yield _instant("condord_last_quote_timestamp_seconds", "When the option stream sent the newest quote.", newest_at)
+    refused = _by_name(values.refused)
+    yield _counter("condord_refused", "Data from Alpaca that was implausible or unreadable.", refused, "kind")
 
 
-def _by_stream(what: str, about: str, streams: Mapping[str, StreamNumbers], label: str) -> Metric:
+def _by_stream(what: str, help_text: str, streams: Mapping[str, StreamCounts], label: str) -> Metric:
     counts: _Samples = {
         (name, each): count for name, stream in streams.items() for each, count in getattr(stream, what).items()
     }
-    return _counter(f"condord_upstream_{what}", about, counts, "stream", label)
+    return _counter(f"condord_upstream_{what}", help_text, counts, "stream", label)
 
 
-def _rest(numbers: Numbers) -> Iterator[Metric]:
-    positions, is_open = numbers.status.positions, numbers.status.market.is_open
-    yield _instant("condord_positions_timestamp_seconds", "When the positions were read last.", positions.read_at)
-    limited: _Samples = {(): numbers.rate_limited}
-    yield _counter("condord_rest_rate_limited", "Answers of Alpaca's REST that its rate limit is reached.", limited)
-    breaker = positions.breaker
-    yield _state("condord_rest_breaker_state", "The state of the circuit breaker.", wire.BreakerState, breaker)
+def _rest(values: MetricValues) -> Iterator[Metric]:
+    positions, is_open = values.status.positions, values.status.market.is_open
+    yield _instant("condord_positions_timestamp_seconds", "When the positions were last read.", positions.read_at)
+    limited: _Samples = {(): values.rate_limited}
+    yield _counter("condord_rest_rate_limited", "Answers of Alpaca's REST API with 429.", limited)
+    breakers: _Samples = {
+        (host, state): state == current
+        for host, current in values.breakers.items()
+        for state in get_args(wire.BreakerState)
+    }
+    yield _gauge("condord_rest_breaker_state", "The state of a host's circuit breaker.", breakers, "host", "state")
+    room, waits = _by_name(values.budget_room), _by_name(values.budget_waits)
+    yield _gauge("condord_rest_budget_room", "Requests that a share of the budget permits now.", room, "share")
+    yield _counter("condord_rest_budget_waits", "Requests that waited for room in their share.", waits, "share")
     yield _gauge("condord_market_open", "Whether the market is open.", {} if is_open is None else {(): is_open})
 
 
-def _published(numbers: Numbers) -> Iterator[Metric]:
-    published = numbers.published
+def _published(values: MetricValues) -> Iterator[Metric]:
+    published = values.published
     yield _gauge("condord_condors", "Condors in the document.", {(): published.condors})
     yield _gauge("condord_unmatched", "Contracts in no condor.", {(): published.unmatched})
-    yield _gauge("condord_quotes", "Contracts in the document, quoted or not.", {(): published.quotes})
-    yield _gauge("condord_quotes_unconfirmed", "Quotes that nobody has confirmed.", {(): published.unconfirmed})
+    yield _gauge("condord_quotes", "Contracts in the document, with or without a quote.", {(): published.quotes})
+    yield _gauge(
+        "condord_quotes_unconfirmed", "Quotes not confirmed since the stream was cut.", {(): published.unconfirmed}
+    )
     yield _instant(
         "condord_oldest_valuation_timestamp_seconds",
-        "Of each condor the newest quote, and of these the oldest.",
+        "The oldest of the condors' newest quotes.",
         published.oldest_valuation_at,
     )
     yield _counter(
         "condord_quotes_coalesced",
-        "Quotes of the stream that a newer one has replaced before they left.",
-        {(): numbers.superseded},
+        "Quotes that a newer one replaced before they were sent.",
+        {(): values.superseded},
     )
 
 
-def _audience(numbers: Numbers) -> Iterator[Metric]:
-    yield _gauge("condord_subscribers", "Subscribers that are connected.", {(): numbers.subscribers})
-    yield _gauge("condord_max_subscribers", "How many there may be.", {(): numbers.max_subscribers})
-    yield _counter("condord_frames", "Frames made for subscribers, one for each.", {(): numbers.frames})
-    yield _counter("condord_frames_dropped", "Those of them that a slow one lost.", {(): numbers.dropped})
-    yield _counter("condord_sent_bytes", "Bytes of frames written, deflated or not.", {(): numbers.taken_bytes})
+def _subscribers(values: MetricValues) -> Iterator[Metric]:
+    yield _gauge("condord_subscribers", "Connected subscribers.", {(): values.subscribers})
+    yield _gauge("condord_max_subscribers", "The limit of subscribers.", {(): values.max_subscribers})
+    yield _counter("condord_frames", "Frames queued, counted once for each subscriber.", {(): values.frames})
+    yield _counter("condord_frames_dropped", "Frames that slow subscribers lost.", {(): values.dropped})
+    yield _counter("condord_sent_bytes", "Bytes sent in frames, after compression.", {(): values.sent_bytes})
     yield _counter(
         "condord_resyncs",
-        "Snapshots that stand for what a subscriber has missed.",
-        _by_one(numbers.resyncs),
+        "Snapshots sent in place of missed frames.",
+        _by_name(values.resyncs),
         "reason",
     )
-    yield _counter("condord_disconnects", "Subscribers that are gone.", _by_one(numbers.disconnects), "reason")
+    yield _counter("condord_disconnects", "Subscribers that left, by reason.", _by_name(values.disconnects), "reason")
 
 
 _Samples = Mapping[tuple[str, ...], float]
 
 
-def _gauge(name: str, about: str, samples: _Samples, *labels: str) -> Metric:
-    return _filled(GaugeMetricFamily(name, about, labels=labels), samples)
+def _gauge(name: str, help_text: str, samples: _Samples, *labels: str) -> Metric:
+    return _filled(GaugeMetricFamily(name, help_text, labels=labels), samples)
 
 
-def _counter(name: str, about: str, samples: _Samples, *labels: str) -> Metric:
-    return _filled(CounterMetricFamily(name, about, labels=labels), samples)
+def _counter(name: str, help_text: str, samples: _Samples, *labels: str) -> Metric:
+    return _filled(CounterMetricFamily(name, help_text, labels=labels), samples)
 
 
 def _filled(family: GaugeMetricFamily | CounterMetricFamily, samples: _Samples) -> Metric:
@@ -270,14 +282,14 @@ def _filled(family: GaugeMetricFamily | CounterMetricFamily, samples: _Samples) 
     return family
 
 
-def _state(name: str, about: str, states: object, current: str) -> Metric:
-    """One of `states`, a Literal, is true."""
-    return _gauge(name, about, {(state,): state == current for state in get_args(states)}, "state")
+def _state(name: str, help_text: str, states: object, current: str) -> Metric:
+    """One sample for each of `states`, a Literal: 1 for the current one, 0 for the others."""
+    return _gauge(name, help_text, {(state,): state == current for state in get_args(states)}, "state")
 
 
-def _instant(name: str, about: str, at: dt.datetime | None) -> Metric:
-    return _gauge(name, about, {} if at is None else {(): at.timestamp()})
+def _instant(name: str, help_text: str, at: dt.datetime | None) -> Metric:
+    return _gauge(name, help_text, {} if at is None else {(): at.timestamp()})
 
 
-def _by_one(counts: Mapping[str, int]) -> _Samples:
+def _by_name(counts: Mapping[str, int]) -> _Samples:
     return {(name,): count for name, count in counts.items()}

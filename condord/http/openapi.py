@@ -1,21 +1,21 @@
-"""Decides how the table of routes looks as an OpenAPI 3.1 document.
+"""Build the OpenAPI 3.1 document from the table of routes and the structs.
 
-Rules: nothing is told here that the table or a struct can tell. What is always sent is required, also where the struct
-has a default for a client of an older daemon; only UNSET may be left out. An `int | float` is a number, as in JSON.
-What may be unknown has `null` among its types. OpenAPI 3.1 has no word for Server-Sent Events: the schema of a
-stream is that of one event, its data parsed.
+A property is required if the daemon always sends it, even where its struct has a default, which is for clients of an
+older daemon. Only UNSET may be left out.
+
+OpenAPI 3.1 cannot describe Server-Sent Events: the schema of a stream is that of one event with its data parsed.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable, Sequence
+from http import HTTPStatus
 from typing import Any
 
 import msgspec
 
-from condord.http.guard import COOKIE
-from condord.http.routes import ANYWHERE, ELSEWHERE, Answer, Event, Parameter, Route
+from condord.http.routes import COMMON_ERRORS, UNROUTED_ERRORS, DocumentedEvent, DocumentedResponse, Parameter, Route
 
 _SCHEMAS = "#/components/schemas/"
 _ANY_EVENT = "StreamEvent"
@@ -24,27 +24,29 @@ _ABOUT = """\
 Live iron condors of an Alpaca account.
 
 Prices per share and money are numbers of dollars, exact to 1e-4. Times are RFC 3339 in UTC. `null` means not known. \
-Every GET answers HEAD too. Unknown query parameters are ignored, fields may be added. Trouble at Alpaca never turns \
-a read into an error: the last known document is served with its status and age."""
+Every GET route also answers HEAD. Unknown query parameters are ignored; later versions may add fields. Trouble at \
+Alpaca never turns a read into an error: the last known document is served with its status and age."""
 _HEADERS = {
-    "Allow": "The methods that there are.",
+    "Allow": "The supported methods.",
     "ETag": "The version of the document, for `If-None-Match`.",
-    "Retry-After": "Seconds after which to try again.",
-    "WWW-Authenticate": "How to offer the token.",
+    "Retry-After": "Seconds to wait before trying again.",
+    "WWW-Authenticate": "How to send the token.",
 }
 _SECURITY = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "The token of `server.token_file`."},
-    "cookie": {
-        "type": "apiKey",
-        "in": "cookie",
-        "name": COOKIE,
-        "description": "The cookie that `GET /?token=TOKEN` sets.",
-    },
     "query": {
         "type": "apiKey",
         "in": "query",
         "name": "access_token",
-        "description": "For an EventSource of another origin, which can send no header.",
+        "description": "The token itself, for a client that supports no header and no ticket. It ends up in logs.",
+    },
+}
+_TICKET = {
+    "ticket": {
+        "type": "apiKey",
+        "in": "query",
+        "name": "ticket",
+        "description": "A ticket from `POST /api/tickets`. It opens one stream within 30 s.",
     },
 }
 
@@ -52,25 +54,24 @@ Json = dict[str, Any]
 
 
 def document(routes: Sequence[Route], version: str) -> Json:
-    """The document for `routes`, of the daemon's `version`."""
-    shared = {answer.status: answer for answer in (*ANYWHERE, *ELSEWHERE)}
+    """The OpenAPI document of `routes`; `version` is the daemon's."""
+    shared = {response.status: response for response in (*COMMON_ERRORS, *UNROUTED_ERRORS)}
     paths: dict[str, Json] = {}
     for route in routes:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
     return {
         "openapi": "3.1.0",
         "info": {"title": "condord", "version": version, "description": _ABOUT},
-        # No token is needed where the daemon has none.
-        "security": [{}, *({name: []} for name in _SECURITY)],
+        "security": _security(_SECURITY),
         "paths": paths,
         "components": {
             "schemas": _schemas(routes),
             "responses": {_name(status): _response(shared[status]) for status in sorted(shared)},
             "headers": {
-                name: {"required": True, "description": about, "schema": {"type": "string"}}
-                for name, about in _HEADERS.items()
+                name: {"required": True, "description": description, "schema": {"type": "string"}}
+                for name, description in _HEADERS.items()
             },
-            "securitySchemes": _SECURITY,
+            "securitySchemes": _SECURITY | _TICKET,
         },
     }
 
@@ -79,41 +80,61 @@ def _operation(route: Route) -> Json:
     return {
         "operationId": route.name,
         "summary": route.summary,
-        **({"parameters": [_parameter(each) for each in route.parameters]} if route.parameters else {}),
+        **_access(route),
+        **({"parameters": [_parameter(parameter) for parameter in route.parameters]} if route.parameters else {}),
         "responses": _responses(route),
     }
 
 
+def _access(route: Route) -> Json:
+    """The security of a route, where it differs from the default of the document."""
+    match route.access:
+        case "token":
+            return {}
+        case "ticket":
+            return {"security": _security(_SECURITY | _TICKET)}
+        case "anyone":
+            return {"security": []}
+
+
+def _security(schemes: Json) -> list[Json]:
+    """Any one of `schemes`, or none, because a daemon without a token needs none."""
+    return [{}, *({name: []} for name in schemes)]
+
+
 def _responses(route: Route) -> Json:
-    """Every answer of a route by its status; one that it only shares with others is told once for all."""
-    own = {answer.status for answer in route.answers}
-    answers: dict[int, list[Answer]] = {}
-    for answer in sorted((*route.answers, *ANYWHERE), key=lambda answer: answer.status):
-        answers.setdefault(answer.status, []).append(answer)
+    """All responses of a route by status. One that every route has is a reference to the shared one."""
+    own = {response.status for response in route.responses}
+    shared = [
+        response for response in COMMON_ERRORS if response.status != HTTPStatus.UNAUTHORIZED or route.access != "anyone"
+    ]
+    responses: dict[int, list[DocumentedResponse]] = {}
+    for response in sorted((*route.responses, *shared), key=lambda response: response.status):
+        responses.setdefault(response.status, []).append(response)
     return {
         str(status): _response(*alike) if status in own else {"$ref": f"#/components/responses/{_name(status)}"}
-        for status, alike in answers.items()
+        for status, alike in responses.items()
     }
 
 
 def _parameter(parameter: Parameter) -> Json:
     return {
         "name": parameter.name,
-        "in": parameter.place,
-        "required": parameter.place == "path",
-        "description": parameter.about,
+        "in": parameter.location,
+        "required": parameter.location == "path",
+        "description": parameter.description,
         "schema": _value(msgspec.json.schema(parameter.type)),
         **({} if parameter.example is None else {"example": parameter.example}),
     }
 
 
-def _response(first: Answer, *others: Answer) -> Json:
-    """What may come with one status: a body of any of these kinds, with the headers that all have."""
-    answers = (first, *others)
-    names = [name for name in first.headers if all(name in answer.headers for answer in others)]
-    content = {answer.media_type: {"schema": _body(answer.body)} for answer in answers if answer.body}
+def _response(first: DocumentedResponse, *others: DocumentedResponse) -> Json:
+    """The responses of one status as one: a body of any of their kinds, and the headers that all of them have."""
+    responses = (first, *others)
+    names = [name for name in first.headers if all(name in response.headers for response in others)]
+    content = {response.media_type: {"schema": _body(response.body)} for response in responses if response.body}
     return {
-        "description": first.about,
+        "description": first.description,
         **({"headers": {name: {"$ref": f"#/components/headers/{name}"} for name in names}} if names else {}),
         **({"content": content} if content else {}),
     }
@@ -128,20 +149,22 @@ def _body(body: type[msgspec.Struct] | str) -> Json:
         case str():
             return {"type": "string"}
         case _:
-            return _reference(body.__name__)
+            return _reference(_schema_name(body.__name__))
 
 
 def _schemas(routes: Iterable[Route]) -> Json:
-    """Every struct that is sent, and every event, by name."""
-    answers = [answer for route in routes for answer in (*route.answers, *ANYWHERE)]
-    events = [event for answer in answers for event in answer.events]
-    structs = {answer.body for answer in answers if not isinstance(answer.body, str | None)}
+    """The schemas of all structs and events that are sent, by name."""
+    responses = [response for route in routes for response in (*route.responses, *COMMON_ERRORS)]
+    events = [event for response in responses for event in response.events]
+    structs = {response.body for response in responses if not isinstance(response.body, str | None)}
     structs |= {event.data for event in events}
     _, found = msgspec.json.schema_components(structs, ref_template=_SCHEMAS + "{name}")
+    # Rename the references too, at any depth: each ends with the name of a struct.
+    found = msgspec.json.decode(msgspec.json.encode(found).replace(b'Json"', b'"'))
     schemas = {name: _object(schema) for name, schema in found.items()}
     schemas |= {_event_name(event): _event(event) for event in events}
     schemas[_ANY_EVENT] = {
-        "description": "One event of the stream, its data parsed.",
+        "description": "One event of the stream, with its data parsed.",
         "oneOf": [_reference(_event_name(event)) for event in events],
     }
     return dict(sorted(schemas.items()))
@@ -158,7 +181,10 @@ def _object(schema: Json) -> Json:
 
 
 def _value(schema: Json) -> Json:
-    """The schema of a value, from msgspec's: one type, or one and null, wherever that says all."""
+    """Simplify msgspec's schema of a value: a list of types instead of `anyOf` where that is enough.
+
+    An `int | float` becomes a number, because JSON does not distinguish them.
+    """
     choices = [_typed(choice) for choice in schema.get("anyOf", [schema])]
     if {"type": "number"} in choices and {"type": "integer"} in choices:
         choices.remove({"type": "integer"})
@@ -176,18 +202,23 @@ def _typed(schema: Json) -> Json:
     return {"type": "string", **plain} if "enum" in plain else plain
 
 
-def _event(event: Event) -> Json:
-    identity = {"id": {"type": "string", "description": "The version of the document that it leads to."}}
+def _event(event: DocumentedEvent) -> Json:
+    identity = {"id": {"type": "string", "description": "The version of the document after this event."}}
     properties = {
         "event": {"type": "string", "const": event.name},
         **(identity if event.has_id else {}),
-        "data": _reference(event.data.__name__),
+        "data": _reference(_schema_name(event.data.__name__)),
     }
     return {"type": "object", "properties": properties, "required": list(properties)}
 
 
-def _event_name(event: Event) -> str:
+def _event_name(event: DocumentedEvent) -> str:
     return f"{event.name.capitalize()}Event"
+
+
+def _schema_name(struct: str) -> str:
+    """The public name: without the suffix that distinguishes a struct from its counterpart in `core`."""
+    return struct.removesuffix("Json")
 
 
 def _reference(name: str) -> Json:

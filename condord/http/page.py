@@ -1,9 +1,10 @@
-"""Decides what a browser is shown: the page as it was built of `web/`, or a plain one that says how to build it.
+"""Serve the page that was built from `web/`, or a plain one that explains how to build it.
 
-Rules: the files are read once, when they are first asked for, so that a page and what belongs to it are of one build
-also while another is installed. Only what was found then is served; no name in a request leads to the disk. Assets have
-a hash of their content in their names and may be kept for ever; the page is asked for anew each time. Links are
-relative, so that all of it works under any prefix of a proxy.
+All files are read once, when first requested, so that the page and its assets belong to one build even while another is
+being installed. Only these files are served: no name in a request is used as a path on disk.
+
+The name of an asset contains a hash of its content, so browsers may keep it indefinitely; they revalidate the page at
+each load. Links are relative, so the page works under any prefix of a proxy.
 """
 
 from __future__ import annotations
@@ -20,26 +21,26 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from condord.http.etag import is_known
-from condord.http.events import takes_gzip
-from condord.http.ports import Daemon
+from condord.http.interfaces import DaemonView
 from condord.http.problem import problem
+from condord.http.stream_route import takes_gzip
 
-BUILT = Path(__file__).with_name("page")
-"""Where the build of `web/` lands."""
-KINDS = {".css": "text/css", ".js": "text/javascript"}
-"""What assets there are, by their suffix."""
-_FOR_EVER = "max-age=31536000, immutable"
-_ASK_AGAIN = "no-cache"
-_PLAIN = """\
+BUILD_DIRECTORY = Path(__file__).with_name("page")
+"""Where the build of `web/` writes the page."""
+MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript"}
+"""Media types of assets by suffix; files with any other suffix are not served."""
+_IMMUTABLE = "max-age=31536000, immutable"
+_REVALIDATE = "no-cache"
+_UNBUILT_PAGE = """\
 <!doctype html>
 <html lang="en">
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width">
 <title>condord</title>
 <h1>condord</h1>
-<p>The daemon works, but it was installed without its page. Node 20.19 or newer builds it:
-install condord again with <code>node</code> and <code>npm</code> at hand, and restart the daemon.</p>
-<p>Here are:</p>
+<p>The daemon works, but it was installed without its page. Install condord again, without
+<code>CONDORD_WITHOUT_PAGE</code>, and restart the daemon.</p>
+<p>These routes are available:</p>
 <ul>
 {links}
 </ul>
@@ -47,68 +48,68 @@ install condord again with <code>node</code> and <code>npm</code> at hand, and r
 """
 
 
-class File(msgspec.Struct, frozen=True, kw_only=True):
-    """Something to serve, as it is and as gzip."""
+class StaticFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file to serve, plain and compressed."""
 
-    kind: str
+    media_type: str
     body: bytes
-    deflated: bytes
+    gzipped: bytes
 
     @property
     def etag(self) -> str:
-        """What its content is known by; weak, as it stands for both forms."""
+        """A weak tag of the content: it identifies the plain and the compressed body."""
         return f'W/"{hashlib.sha256(self.body).hexdigest()[:16]}"'
 
 
 class Page:
-    """The page in `folder`, and the two endpoints that serve it."""
+    """The page in `folder`, and the endpoints that serve it and its assets."""
 
-    def __init__(self, folder: Path = BUILT) -> None:
+    def __init__(self, folder: Path = BUILD_DIRECTORY) -> None:
         self._folder = folder
 
     async def index(self, request: Request) -> Response:
-        """The page itself, or 304 to whoever has it."""
-        found = self._index or _file("text/html", _plain(request).encode())
-        headers = {"ETag": found.etag, "Cache-Control": _ASK_AGAIN}
-        if is_known(request.headers, found.etag):
+        """Answer with the page, or 304 for a client that has it."""
+        file = self._index or _file("text/html", _unbuilt_page(request).encode())
+        headers = {"ETag": file.etag, "Cache-Control": _REVALIDATE}
+        if is_known(request.headers, file.etag):
             return Response(status_code=304, headers=headers)
-        return _answer(request, found, headers)
+        return _answer(request, file, headers)
 
     async def asset(self, request: Request) -> Response:
-        """A file that the page loads."""
-        found = self._assets.get(request.path_params["name"])
-        if found is None:
-            return problem(404, "the page has no such file; load it anew")
-        return _answer(request, found, {"Cache-Control": _FOR_EVER})
+        """Answer with an asset, or 404."""
+        file = self._assets.get(request.path_params["name"])
+        if file is None:
+            return problem(404, "the page has no such file; reload the page")
+        return _answer(request, file, {"Cache-Control": _IMMUTABLE})
 
     @functools.cached_property
-    def _index(self) -> File | None:
+    def _index(self) -> StaticFile | None:
         path = self._folder / "index.html"
         return _file("text/html", path.read_bytes()) if path.is_file() else None
 
     @functools.cached_property
-    def _assets(self) -> dict[str, File]:
-        found = (path for path in self._folder.glob("assets/*") if path.suffix in KINDS and path.is_file())
-        return {path.name: _file(KINDS[path.suffix], path.read_bytes()) for path in found}
+    def _assets(self) -> dict[str, StaticFile]:
+        paths = (path for path in self._folder.glob("assets/*") if path.suffix in MEDIA_TYPES and path.is_file())
+        return {path.name: _file(MEDIA_TYPES[path.suffix], path.read_bytes()) for path in paths}
 
 
-def _file(kind: str, body: bytes) -> File:
-    return File(kind=kind, body=body, deflated=gzip.compress(body, mtime=0))
+def _file(media_type: str, body: bytes) -> StaticFile:
+    return StaticFile(media_type=media_type, body=body, gzipped=gzip.compress(body, mtime=0))
 
 
-def _answer(request: Request, found: File, headers: dict[str, str]) -> Response:
-    daemon: Daemon = request.app.state.daemon
-    coded = daemon.audience.compresses and takes_gzip(request.headers)
+def _answer(request: Request, file: StaticFile, headers: dict[str, str]) -> Response:
+    daemon: DaemonView = request.app.state.daemon
+    is_gzipped = daemon.subscribers.compresses and takes_gzip(request.headers)
     return Response(
-        found.deflated if coded else found.body,
-        headers={**headers, "Vary": "Accept-Encoding", **({"Content-Encoding": "gzip"} if coded else {})},
-        media_type=found.kind,
+        file.gzipped if is_gzipped else file.body,
+        headers={**headers, "Vary": "Accept-Encoding", **({"Content-Encoding": "gzip"} if is_gzipped else {})},
+        media_type=file.media_type,
     )
 
 
-def _plain(request: Request) -> str:
-    """A page with links to whatever can be read here."""
+def _unbuilt_page(request: Request) -> str:
+    """A page with links to every route that needs no parameter."""
     routes = (route for route in request.app.routes if isinstance(route, Route))
     paths = [route.path[1:] for route in routes if "GET" in (route.methods or ()) and not route.param_convertors]
     links = (f'<li><a href="./{html.escape(path)}">{html.escape(path)}</a>' for path in paths if path)
-    return _PLAIN.format(links="\n".join(links))
+    return _UNBUILT_PAGE.format(links="\n".join(links))

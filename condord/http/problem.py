@@ -1,4 +1,4 @@
-"""Decides how an error looks: RFC 9457, `application/problem+json`."""
+"""Error answers in the format of RFC 9457, `application/problem+json`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from condord.live import wire
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
-    """The answer for an error; `detail` says what was wrong and what to do."""
+    """An error answer. `detail` states what was wrong and what to do; `headers` override the defaults."""
     body = wire.Problem(type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=detail)
     return Response(
         wire.encode(body),

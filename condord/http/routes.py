@@ -1,7 +1,7 @@
-"""Decides what is known of a route: how it is asked, and every way in which it answers.
+"""Describe routes as data: their parameters and every response that they can give.
 
-Rules: there is one table, `ROUTES` in `condord.http.app`. Starlette's routes and the OpenAPI document are made from it,
-and the README is held against it. The errors that any route may have are named here, once.
+`ROUTES` in `condord.http.app` is the only table. Starlette's routes and the OpenAPI document are made from it, and a
+test compares docs/http-api.md with it. Errors that every route can give are listed here, once.
 """
 
 from __future__ import annotations
@@ -15,84 +15,88 @@ from starlette import routing
 from condord.live import wire
 
 Method = Literal["GET", "POST"]
-Place = Literal["path", "query", "header"]
+ParameterLocation = Literal["path", "query", "header"]
+Access = Literal["token", "ticket", "anyone"]
+"""What a route needs if the daemon has a token: the token, the token or a ticket, or neither."""
 
 
 class Parameter(msgspec.Struct, frozen=True, kw_only=True):
-    """Something that a request may say; `type` is an annotation that msgspec understands, a list may be repeated."""
+    """A parameter of a request. `type` is an annotation for msgspec; a list stands for a repeatable parameter."""
 
     name: str
-    place: Place
-    about: str
+    location: ParameterLocation
+    description: str
     type: Any = str
     example: str | None = None
 
 
-class Event(msgspec.Struct, frozen=True, kw_only=True):
-    """One kind of event of a stream: its name, what its data is, and whether it has an id."""
+class DocumentedEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One kind of event of a stream; `data` is the struct that its data contains as JSON."""
 
     name: str
     data: type[msgspec.Struct]
     has_id: bool = False
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """One way to answer. `body` is a struct for JSON, or else a media type; None is no body.
+class DocumentedResponse(msgspec.Struct, frozen=True, kw_only=True):
+    """One response of a route.
 
-    `events` are those of a stream; `headers` are there every time.
+    `body` is a struct that is sent as JSON, or the media type of any other body; None means that there is no body.
+    `events` are those of a stream. `headers` are always present.
     """
 
     status: int
-    about: str
+    description: str
     body: type[msgspec.Struct] | str | None = None
-    events: tuple[Event, ...] = ()
+    events: tuple[DocumentedEvent, ...] = ()
     headers: tuple[str, ...] = ()
 
     @property
     def media_type(self) -> str | None:
-        """What the body is; None if there is none."""
+        """The media type of the body; None if there is none."""
         if self.body is None or isinstance(self.body, str):
             return self.body
         return "application/problem+json" if self.body is wire.Problem else "application/json"
 
 
-def error(status: int, about: str, *headers: str) -> Answer:
-    """An answer with a problem."""
-    return Answer(status=status, about=about, body=wire.Problem, headers=headers)
+def error(status: int, description: str, *headers: str) -> DocumentedResponse:
+    """A response whose body is a problem."""
+    return DocumentedResponse(status=status, description=description, body=wire.Problem, headers=headers)
 
 
-ANYWHERE = (
-    error(400, "This is no HTTP/1.1 request, or its Host or address is malformed."),
-    error(401, "A token is needed, and none or a wrong one came.", "WWW-Authenticate"),
-    error(403, "A page of another origin asks, to change something or to embed it."),
-    error(408, "The request did not come to its end in time."),
-    error(413, "The body is too large; no route takes one."),
+COMMON_ERRORS = (
+    error(400, "The request is not valid HTTP/1.1, or its Host or address is malformed."),
+    error(401, "The token is missing or wrong.", "WWW-Authenticate"),
+    error(403, "A page of another origin sent this, to change something or to embed the answer."),
+    error(408, "The request took too long to arrive."),
+    error(413, "The body is too large; no route uses one."),
     error(414, "The address is too long."),
     error(421, "This Host name is not served here."),
     error(431, "The headers are too long."),
-    error(500, "A bug in condord; its log has more."),
-    error(501, "Of transfer codings only chunked is understood."),
-    error(503, "There are as many connections as there may be.", "Retry-After"),
+    error(500, "A bug in condord; its log has the details."),
+    error(501, "The only supported transfer coding is chunked."),
+    error(503, "There are too many connections.", "Retry-After"),
 )
-"""Errors of every route."""
-ELSEWHERE = (
+"""Errors that every route can give."""
+UNROUTED_ERRORS = (
     error(404, "There is nothing at this path."),
-    error(405, "There is no such method at this path; `Allow` names those there are.", "Allow"),
+    error(405, "The path does not support this method; `Allow` lists those it does.", "Allow"),
 )
-"""Errors of what is not in the table."""
+"""Errors of requests that match no route."""
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True):
-    """One line of the table: `name` is for programs, `summary` for people. A GET answers HEAD too."""
+    """One row of the table. `name` is the OpenAPI operation id. A GET route also answers HEAD."""
 
     path: str
     method: Method = "GET"
     name: str
     endpoint: Callable[..., Any]
     summary: str
+    access: Access = "token"
     parameters: tuple[Parameter, ...] = ()
-    answers: tuple[Answer, ...]
+    responses: tuple[DocumentedResponse, ...]
 
-    def mounted(self) -> routing.Route:
-        """The route as Starlette has it."""
+    def starlette_route(self) -> routing.Route:
+        """The same route for Starlette."""
         return routing.Route(self.path, self.endpoint, methods=[self.method], name=self.name)

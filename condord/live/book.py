@@ -1,129 +1,222 @@
-"""Decides what the account looks like: positions and quotes to the document, and whether a change counts.
+"""Turn positions and quotes into the published document, and decide which changes count.
 
-What is published is consistent in itself: every valuation is made from the quotes published beside it. A
-quote counts when its bid, ask or mark moved by `min_change` against the value last sent, or its state or
-confirmation changed. Smaller moves wait; when those of several legs add up to `min_change` in a condor's mark
-or natural, they count together. Grouping is a function of positions and lots alone and runs only when they change.
+Every valuation is made from the quotes published with it. A quote counts when its bid, ask or mark has moved by
+`min_change` since it was last published, or when its state or confirmation has changed. Smaller moves wait. Those of
+several legs count together when they add up to `min_change` in a condor's mark or natural. Risk figures have rules of
+their own, in `risks`.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import TypeVar
 
 import msgspec
 
 from condord.core import valuation as values
-from condord.core.condor import Condor, Grouping, Leftover
+from condord.core.account_summary import AccountSummary
+from condord.core.activity import Activity, Split
+from condord.core.calendar import Calendar
+from condord.core.condor import Condor
+from condord.core.cover import Leftover
+from condord.core.cutoffs import CutoffSettings, cutoffs
+from condord.core.day_pl import Closes, DayFill
+from condord.core.grouping.account import Grouping
+from condord.core.market_hours import exchange_day
 from condord.core.position import Position
 from condord.core.quote import Quote
-from condord.live import render, wire
-from condord.live.edition import Amendment, Edition
-from condord.live.life import Life, Reading
+from condord.core.working_order import WorkingOrder, closing_orders
+from condord.core.worst_case import max_losses_e4
+from condord.live import render, render_risk, wire, wire_broken, wire_condor, wire_risk
+from condord.live.day import Day, DayMemory
+from condord.live.lifecycle import AccountReading, Lifecycle
+from condord.live.pl_history import PlHistory
 from condord.live.prices import Prices
-from condord.live.trail import Trail
+from condord.live.published import Edition, Versioned
+from condord.live.quote_changes import has_same_prices, moved, quote_counts
+from condord.live.risks import Risks, RiskSettings
+from condord.live.underlying_prices import UnderlyingPrices
 
-_ShownAccount = tuple[frozenset[Position], Grouping, dt.date, dict[str, str], list[wire.Notice]]
+Core = TypeVar("Core")
+Json = TypeVar("Json")
+_Inputs = tuple[frozenset[Position], Grouping, frozenset[str], Calendar, CutoffSettings]
+_Rendered = tuple[Condor, values.Valuation, wire_condor.CondorJson]
+_Published = tuple[_Inputs, dt.date, dict[str, str], list[wire.NoticeJson], list[wire_broken.BrokenJson]]
 
 
 class Book:
-    """The account behind `edition`, which it alone writes. `min_change_e4` in 1e-4 dollars."""
+    """The only writer of `edition`. `min_change_e4` is in 1e-4 dollars.
+
+    `symbols` are the contracts that should be streamed, the most important first.
+    """
 
     def __init__(self, *, edition: Edition, prices: Prices, min_change_e4: int) -> None:
         self.edition = edition
         self.prices = prices
-        self.trail = Trail()
+        self.pl_history = PlHistory()
+        self.underlying_prices = UnderlyingPrices()
+        self.risks = Risks(edition, RiskSettings(), self.underlying_prices)
+        self.day = Day()
+        self.cutoffs = CutoffSettings()
         self.min_change_e4 = min_change_e4
         self.symbols: tuple[str, ...] = ()
-        self._shown_account: _ShownAccount | None = None
+        self._published: _Published | None = None
         self._grouping = Grouping()
         self._listed: tuple[str, ...] = ()
         self._problems: dict[str, str] = {}
-        self._notices: list[wire.Notice] = []
+        self._notices: list[wire.NoticeJson] = []
+        self._broken: list[wire_broken.BrokenJson] = []
         self._upstream_status = edition.status
         self._max_losses_e4: dict[str, int | None] = {}
         self._condors_of: dict[str, list[Condor]] = {}
         self._leftover_of: dict[str, Leftover] = {}
-        self._shown: dict[str, Quote] = {}
-        self._shown_unconfirmed: set[str] = set()
-        self._valuations: dict[str, tuple[Condor, values.Valuation]] = {}
-        self._leftovers_e4: dict[str, int | None] = {}
-        self._unmatched: dict[str, wire.Unmatched] = {}
+        self._quotes = edition.quotes
         self._waiting: set[str] = set()
         self._is_cut = False
+        self._is_begun = False
+        self._is_day_changed = False
+        self._day_inputs = self.day.inputs
+        self._orders: Sequence[WorkingOrder] = ()
+        self._has_other_orders = False
+        self._summary: wire_risk.AccountJson | None = None
 
-    def set_account(self, reading: Reading, day: dt.date, now: float, life: Life) -> bool:
-        """Show `reading` on `day`, the date at the exchange, with what `life` says of it; True if it made an event."""
-        before = self._shown_account
-        problems, notices = dict(life.problems), [render.notice(notice) for notice in life.notices]
-        self._shown_account = frozenset(reading.positions), reading.grouping, day, problems, notices
-        if before == self._shown_account:
+    def set_account(self, reading: AccountReading, now: float, now_at: dt.datetime, lifecycle: Lifecycle) -> bool:
+        """Publish `reading` and what `lifecycle` found at `now_at`, the exchange's time; True if it made an event."""
+        before, day = self._published, exchange_day(now_at)
+        self.risks.set_shares(reading.stocks)
+        self.day.follow(reading, reading.traded, now_at)
+        self._note_day()
+        problems, notices = dict(lifecycle.problems), [render.notice(notice) for notice in lifecycle.notices]
+        broken = [render.broken(condor, day) for condor in lifecycle.memory.broken]
+        held = frozenset(reading.positions), reading.grouping, reading.settled, reading.calendar, self.cutoffs
+        self._published = held, day, problems, notices, broken
+        if before == self._published:
             return False
-        if before is None or before[:2] != self._shown_account[:2]:
+        if before is None or before[0] != held:
             self._regroup(reading)
-        self._problems, self._notices = problems, notices
-        self._publish_all(day, now)
+        self._problems, self._notices, self._broken = problems, notices, broken
+        self._publish_all(reading, now, now_at)
         return True
 
     def expect(self, symbols: frozenset[str]) -> None:
-        """Have prices of `symbols` ready, as they may be shown next."""
-        self.prices.hold(symbols | self._shown.keys())
-        self.symbols = tuple(sorted(symbols | self._shown.keys(), key=self._rank))
+        """Keep quotes of `symbols` too, as they may be published next."""
+        self.prices.hold(symbols | self._quotes.core.keys())
+        self.symbols = tuple(sorted(symbols | self._quotes.core.keys(), key=self._rank))
 
-    def cut(self) -> None:
-        """The stream was cut: every quote is unconfirmed, which the event of the next status tells with it."""
+    def gap(self) -> None:
+        """Mark every quote unconfirmed: the stream was cut. The next change of status publishes that in its event."""
         self.prices.gap()
         self._is_cut = True
 
-    def set_status(self, status: wire.Status, now: float) -> bool:
-        """Take the status; True if that made an event. The two instants that always move make none."""
-        self.trail.follow(now, is_live=status.state == "live")
+    def set_status(self, status: wire.Status, now: float, now_at: dt.datetime) -> bool:
+        """Take the status; True if it made an event. If only `lastMessageAt` and `readAt` differ, there is none."""
+        self.pl_history.follow(now, is_live=status.state == "live")
+        if status.market.is_open is False:
+            self._record_marks(now_at)
         status = self._with_notices(status)
         if render.same_status(status, self.edition.status):
             self.edition.touch(status)
             return False
-        amendment = (self._take_due(now) if self._is_cut else None) or Amendment()
-        self.edition.amend(msgspec.structs.replace(amendment, status=status))
+        self.edition.begin()
+        self._is_begun = True
+        if self._is_cut:
+            self._amend(self._take_due(now), now)
+        if status.market != self.edition.status.market:
+            self.risks.note()
+        self.edition.set_status(status)
         return True
 
     def publish(self, now: float) -> bool:
-        """Publish every waiting quote that counts, with what follows from it; True if that made an event."""
-        amendment = self._take_due(now)
-        if amendment is None:
-            return False
-        self.edition.amend(amendment)
-        return True
+        """Publish every waiting quote that counts, what is computed from it, and all else that waits.
+
+        True if it made an event.
+        """
+        self._is_begun = False
+        self._amend(self._take_due(now), now)
+        return self._is_begun
+
+    def set_day_fills(self, day: dt.date, fills: Iterable[DayFill]) -> None:
+        """Take all fills of `day`; `publish` brings what follows from them."""
+        self.day.set_fills(day, fills)
+        self._note_day()
+
+    def set_bookings(self, activities: Sequence[Activity], splits: Sequence[Split]) -> None:
+        """Take the activities of the last days and the announced splits; `publish` brings what follows from them."""
+        self.day.set_bookings(activities, splits)
+        self._note_day()
+
+    def recall_day(self, memory: DayMemory | None) -> None:
+        """Continue the day where an earlier run stopped; None forgets it, because it is another account."""
+        self.day.recall(memory)
+        self._note_day()
+
+    def set_closes(self, closes: Closes) -> None:
+        """Take yesterday's closes; `publish` brings what follows from them."""
+        self.day.set_closes(closes)
+        self._note_day()
+
+    def set_working_orders(self, orders: Sequence[WorkingOrder]) -> None:
+        """Take all working orders; `publish` brings those that close condors."""
+        self._orders, self._has_other_orders = orders, True
+
+    def set_account_summary(self, summary: AccountSummary | None) -> None:
+        """Take the account's balances; `publish` brings them if they differ in more than the time of the reading."""
+        self._summary = None if summary is None else render_risk.account(summary)
+
+    def _note_day(self) -> None:
+        """Have `publish` compute today's profit or loss again, if anything but marks has changed."""
+        inputs = self.day.inputs
+        if inputs != self._day_inputs:
+            self._day_inputs, self._is_day_changed = inputs, True
 
     def record(self, now_at: dt.datetime) -> bool:
-        """Publish a point more of each condor's line; True if that made an event."""
-        grown = self.trail.add((value for _, value in self._valuations.values()), now_at)
-        if grown:
-            self.edition.extend(grown)
-        return bool(grown)
+        """Add a point to each condor's history and publish it; True if it made an event."""
+        growth = self.pl_history.add((value for _, value in self.edition.valuations.core.values()), now_at)
+        if growth.is_restart:
+            self.edition.restart(growth.histories)
+        elif growth.histories:
+            self.edition.extend(growth.histories)
+        return bool(growth.histories)
 
-    def _take_due(self, now: float) -> Amendment | None:
+    def _record_marks(self, now_at: dt.datetime) -> None:
+        """Keep the last marks of the session that has ended: tomorrow's profit or loss is counted from them."""
+        sessions = self.day.memory.sessions
+        recorded = sessions[-1].contracts if sessions and sessions[-1].day == exchange_day(now_at) else {}
+        marks = {
+            symbol: quote
+            for symbol, quote in self._quotes.core.items()
+            if quote.mark_e4 is not None and not self._quotes.json[symbol].unconfirmed
+        }
+        if any(symbol not in recorded or recorded[symbol].mark_e4 is None for symbol in marks):
+            self.day.record_marks(marks, now_at)
+
+    def _take_due(self, now: float) -> set[str]:
+        """Return the symbols whose waiting quotes count, and stop their waiting."""
         self._is_cut = False
         self._waiting |= self.prices.settle(now)
-        if not self._waiting:
-            return None
-        self._waiting &= self._shown.keys()
+        self._waiting &= self._quotes.core.keys()
         due = {symbol for symbol in self._waiting if self._counts(symbol)}
         due |= self._adds_up(self._waiting - due)
-        if not due:
-            return None
         self._waiting -= due
-        return self._amendment(due)
+        return due
 
     def _with_notices(self, status: wire.Status) -> wire.Status:
-        """The status of the upstream, with the account's notices before its own."""
+        """Return the status of the upstream with the account's notices before its own."""
         self._upstream_status = status
-        return msgspec.structs.replace(status, notices=[*self._notices, *status.notices])
+        own = [*self._notices, *(render.notice(notice) for notice in (self.risks.notice,) if notice is not None)]
+        return msgspec.structs.replace(status, notices=[*own, *status.notices])
 
-    def _regroup(self, reading: Reading) -> None:
+    def _regroup(self, reading: AccountReading) -> None:
         grouping = self._grouping = reading.grouping
-        self._max_losses_e4 = values.max_losses_e4(values.as_grouped(reading.positions, grouping))
+        self._max_losses_e4 = max_losses_e4(
+            values.as_grouped(reading.positions, grouping),
+            grouping.pairs,
+            calendar=reading.calendar,
+            settled=reading.settled,
+        )
         self._leftover_of = {left.position.symbol: left for left in grouping.unmatched}
-        self.trail.hold(grouping.condors)
+        self.pl_history.hold(grouping.condors)
         self._condors_of = {}
         for condor in grouping.condors:
             for leg in condor.legs:
@@ -134,113 +227,163 @@ class Book:
         self.prices.hold(symbols)
 
     def _rank(self, symbol: str) -> tuple[int, str]:
-        """Short legs of condors first: they are kept when the stream takes no more symbols."""
+        """Sort short legs of condors first: they are kept when the stream has no room for more symbols."""
         legs = [leg for condor in self._condors_of.get(symbol, ()) for leg in condor.legs]
         if any(leg.symbol == symbol and leg.quantity < 0 for leg in legs):
             return 0, symbol
         return (1 if legs else 2), symbol
 
-    def _publish_all(self, day: dt.date, now: float) -> None:
+    def _publish_all(self, reading: AccountReading, now: float, now_at: dt.datetime) -> None:
         self.prices.settle(now)
         self._waiting.clear()
-        self._shown = {symbol: self._newest(symbol) for symbol in self._listed}
-        self._shown_unconfirmed = set(self.prices.unconfirmed)
-        self._valuations = {condor.id: (condor, self._value(condor)) for condor in self._grouping.condors}
-        self._leftovers_e4 = {
-            symbol: values.leftover_unrealized_e4(left, self._shown) for symbol, left in self._leftover_of.items()
-        }
-        self._unmatched = {symbol: self._render_leftover(symbol) for symbol in self._leftover_of}
-        self.edition.recast(
-            condors=[
-                render.condor(condor, value, day, self.trail.line(condor.id))
-                for condor, value in self._valuations.values()
-            ],
-            unmatched=self._unmatched.values(),
-            quotes=[self._render_quote(symbol) for symbol in self._shown],
-            totals=render.totals(self._total()),
+        edition = self.edition
+        self._quotes.fill((symbol, *self._rendered_quote(symbol)) for symbol in self._listed)
+        self.risks.figures.hold(reading)
+        self.underlying_prices.hold(self.risks.figures.stocks, self.risks.figures.indexes)
+        self.risks.fill(now, now_at)
+        edition.closing.fill((identity, None, orders) for identity, orders in self._closing().items())
+        condors = self._rendered_condors(reading.calendar, exchange_day(now_at))
+        edition.valuations.fill((json.id, (condor, value), json.valuation) for condor, value, json in condors)
+        edition.unmatched.fill((symbol, *self._rendered_leftover(symbol)) for symbol in self._leftover_of)
+        edition.recast(
+            condors=[json for _, _, json in condors],
+            broken=self._broken,
+            totals=self._totals(),
             status=self._with_notices(self._upstream_status),
         )
+        self._is_day_changed = False
+
+    def _rendered_condors(self, calendar: Calendar, day: dt.date) -> list[_Rendered]:
+        rendered = []
+        chains = {condor.id: chain for chain in self.risks.figures.chains for condor in chain.condors}
+        for condor in self._grouping.condors:
+            value, chain = self._value(condor), chains[condor.id]
+            ends = cutoffs(chain.key.expiry, chain.ending, chain.style, calendar, self.cutoffs)
+            terms = render.Terms(style=chain.style, ending=chain.ending, cutoffs=ends)
+            history = self.pl_history.of(condor.id)
+            rendered.append((condor, value, render.condor(condor, value, terms, day, history)))
+        return rendered
+
+    def _closing(self) -> dict[str, list[wire_risk.ClosingJson]]:
+        """Return the working orders that close each condor, by its id."""
+        condors = self._grouping.condors
+        found = closing_orders(condors, self._orders)
+        return {condor.id: render_risk.closing(found.get(condor.id, ())) for condor in condors}
 
     def _newest(self, symbol: str) -> Quote:
         return self.prices.quotes.get(symbol) or Quote(symbol=symbol)
 
     def _counts(self, symbol: str) -> bool:
-        newest, shown = self._newest(symbol), self._shown[symbol]
-        return (
-            newest.state != shown.state
-            or self._is_unconfirmed(symbol) != (symbol in self._shown_unconfirmed)
-            or self._moved(newest.bid_e4, shown.bid_e4)
-            or self._moved(newest.ask_e4, shown.ask_e4)
-            or self._moved(newest.mark_e4, shown.mark_e4)
+        return self._is_unconfirmed(symbol) != self._quotes.json[symbol].unconfirmed or quote_counts(
+            self._newest(symbol), self._quotes.core[symbol], self.min_change_e4
         )
 
     def _is_unconfirmed(self, symbol: str) -> bool:
         return symbol in self.prices.quotes and not self.prices.is_confirmed(symbol)
 
-    def _moved(self, newest_e4: int | None, shown_e4: int | None) -> bool:
-        if newest_e4 is None or shown_e4 is None:
-            return newest_e4 is not shown_e4
-        return newest_e4 != shown_e4 and abs(newest_e4 - shown_e4) >= self.min_change_e4
-
     def _adds_up(self, small: set[str]) -> set[str]:
-        """Those of the small moves that together move a condor by `min_change`."""
-        moved = {symbol for symbol in small if not _same_prices(self._newest(symbol), self._shown[symbol])}
-        self._waiting -= small - moved
+        """Return the symbols in `small` whose moves together move a condor by `min_change`."""
+        different = {symbol for symbol in small if not has_same_prices(self._newest(symbol), self._quotes.core[symbol])}
+        self._waiting -= small - different
         together: set[str] = set()
-        for condor in _unique(self._condors_of.get(symbol, ()) for symbol in moved):
-            shown = self._valuations[condor.id][1]
+        for condor in _unique(self._condors_of.get(symbol, ()) for symbol in different):
+            published = self.edition.valuations.core[condor.id][1]
             newest = values.value(condor, self.prices.quotes, ())
-            if self._moved(newest.mark_e4, shown.mark_e4) or self._moved(newest.natural_e4, shown.natural_e4):
-                together.update(moved.intersection(leg.symbol for leg in condor.legs))
+            least_e4 = self.min_change_e4
+            if moved(newest.mark_e4, published.mark_e4, least_e4) or moved(
+                newest.natural_e4, published.natural_e4, least_e4
+            ):
+                together.update(different.intersection(leg.symbol for leg in condor.legs))
         return together
 
-    def _amendment(self, due: set[str]) -> Amendment:
-        for symbol in due:
-            self._shown[symbol] = self._newest(symbol)
-            if self._is_unconfirmed(symbol):
-                self._shown_unconfirmed.add(symbol)
-            else:
-                self._shown_unconfirmed.discard(symbol)
-        valuations = []
-        for condor in _unique(self._condors_of.get(symbol, ()) for symbol in sorted(due)):
+    def _amend(self, due: set[str], now: float) -> None:
+        """Put the newest quotes of the symbols `due`, what is computed from them, and all else that waits.
+
+        The event begins with the first change.
+        """
+        for symbol in sorted(due):
+            self._put(self._quotes, symbol, *self._rendered_quote(symbol))
+        self._amend_values(due)
+        self._amend_closing()
+        self._amend_account()
+        if self.risks.is_due:
+            self.risks.amend(self._event(), now)
+        totals = self._totals()
+        if totals != self.edition.totals:
+            self._event()
+            self.edition.set_totals(totals)
+        if due:
+            self.risks.note()
+
+    def _amend_values(self, due: set[str]) -> None:
+        """Put the values of what has legs `due`; of everything, if today's profit or loss may be another."""
+        edition, grouping = self.edition, self._grouping
+        is_whole, self._is_day_changed = self._is_day_changed, False
+        legs = _unique(self._condors_of.get(symbol, ()) for symbol in sorted(due))
+        for condor in grouping.condors if is_whole else legs:
             value = self._value(condor)
-            if value != self._valuations[condor.id][1]:
-                self._valuations[condor.id] = condor, value
-                valuations.append(render.valuation(condor, value))
-        unmatched = []
-        for symbol in sorted(due & self._leftover_of.keys()):
-            self._leftovers_e4[symbol] = values.leftover_unrealized_e4(self._leftover_of[symbol], self._shown)
-            entry = self._render_leftover(symbol)
-            if entry != self._unmatched[symbol]:
-                self._unmatched[symbol] = entry
-                unmatched.append(entry)
-        totals = render.totals(self._total())
-        return Amendment(
-            quotes=[self._render_quote(symbol) for symbol in sorted(due)],
-            valuations=valuations,
-            unmatched=unmatched,
-            totals=None if totals == self.edition.totals else totals,
-        )
+            if value != edition.valuations.core[condor.id][1]:
+                self._put(edition.valuations, condor.id, (condor, value), render.valuation(condor, value))
+        left = self._leftover_of.keys()
+        for symbol in sorted(left if is_whole else due & left):
+            pl, entry = self._rendered_leftover(symbol)
+            if entry != edition.unmatched.json[symbol]:
+                self._put(edition.unmatched, symbol, pl, entry)
+
+    def _amend_closing(self) -> None:
+        """Put the working orders of condors that have others than before."""
+        if not self._has_other_orders:
+            return
+        self._has_other_orders = False
+        closing = self.edition.closing
+        for identity, orders in self._closing().items():
+            if orders != closing.json[identity]:
+                self._put(closing, identity, None, orders)
+
+    def _amend_account(self) -> None:
+        """Put the account's balances, if they are others."""
+        edition, summary = self.edition, self._summary
+        if render_risk.same_account(summary, edition.account):
+            edition.touch_account(summary)
+        else:
+            self._event()
+            edition.set_account(summary)
+
+    def _event(self) -> int:
+        """Begin this event, if it has not begun, and return its number."""
+        if not self._is_begun:
+            self._is_begun = True
+            self.edition.begin()
+        return self.edition.number
+
+    def _put(self, part: Versioned[Core, Json], key: str, core: Core, json: Json) -> None:
+        part.put(key, core, json, self._event())
 
     def _value(self, condor: Condor) -> values.Valuation:
-        return values.value(condor, self._shown, self._shown_unconfirmed)
+        """Return the valuation of `condor` at the quotes that are published."""
+        quotes = self._quotes.core
+        unconfirmed = [leg.symbol for leg in condor.legs if self._quotes.json[leg.symbol].unconfirmed]
+        value = values.value(condor, quotes, unconfirmed)
+        return msgspec.structs.replace(value, day_pl_e4=self.day.condor_e4(condor.id, quotes))
 
-    def _total(self) -> values.Totals:
-        return values.total(self._valuations, self._leftovers_e4.values(), self._max_losses_e4)
+    def _totals(self) -> wire.TotalsJson:
+        if self._published is None:
+            return self.edition.totals  # positions were not read, so nothing is known
+        edition, closed = self.edition, values.ClosedToday(self.day.closed_condors_e4, self.day.closed_contracts_e4)
+        total = values.total(edition.valuations.core, edition.unmatched.core.values(), self._max_losses_e4, closed)
+        return render.totals(total, self.risks.theta, self.risks.incomplete)
 
-    def _render_quote(self, symbol: str) -> wire.Quote:
-        return render.quote(self._shown[symbol], unconfirmed=symbol in self._shown_unconfirmed)
+    def _rendered_quote(self, symbol: str) -> tuple[Quote, wire.QuoteJson]:
+        newest = self._newest(symbol)
+        return newest, render.quote(newest, unconfirmed=self._is_unconfirmed(symbol))
 
-    def _render_leftover(self, symbol: str) -> wire.Unmatched:
-        shown = self._shown.get(symbol)
-        mark_e4 = None if shown is None else shown.mark_e4
-        left = self._leftover_of[symbol]
+    def _rendered_leftover(self, symbol: str) -> tuple[values.LeftoverPl, wire_condor.Unmatched]:
+        """Return the profit or loss of unmatched contracts, and their JSON."""
+        quotes, left = self._quotes.core, self._leftover_of[symbol]
+        mark_e4 = quotes[symbol].mark_e4 if symbol in quotes else None
+        pl = values.LeftoverPl(values.leftover_unrealized_e4(left, quotes), self.day.unmatched_e4(symbol, quotes))
         problem = "; ".join(text for text in (left.position.problem, self._problems.get(symbol)) if text)
-        return render.unmatched(left, mark_e4, self._leftovers_e4[symbol], problem or None)
-
-
-def _same_prices(one: Quote, other: Quote) -> bool:
-    return (one.bid_e4, one.ask_e4, one.mark_e4) == (other.bid_e4, other.ask_e4, other.mark_e4)
+        return pl, render.unmatched(left, mark_e4, pl, problem or None)
 
 
 def _unique(groups: Iterable[Iterable[Condor]]) -> list[Condor]:

@@ -1,14 +1,14 @@
-"""Decides when what changed may leave: the first change after a quiet time at once, then one event a window.
+"""Pace events: the first change after a quiet time is sent at once, then at most one event per window.
 
-Time is an argument, in seconds of the loop's clock. `offer` says that something may have changed, `deadline` when to
-ask, `take` whether to send now, `sent` that an event left, which opens a window.
+The caller reports a possible change with `offer`, asks `take` at `deadline` whether to send, and reports with `sent`
+that it did, which opens a window. Times are in seconds of the loop's clock.
 """
 
 from __future__ import annotations
 
 
 class Coalescer:
-    """`window_seconds` is the least time between two events."""
+    """`window_seconds` is the minimum time between two events."""
 
     def __init__(self, window_seconds: float) -> None:
         self.window_seconds = window_seconds
@@ -16,7 +16,7 @@ class Coalescer:
         self._sent_at: float | None = None
 
     def offer(self, now: float) -> bool:
-        """Something may have changed at `now`; True if nothing waited before, so that the deadline is a new one."""
+        """Note a possible change at `now`. True if no other was waiting, so that there is a new deadline."""
         if self._offered_at is not None:
             return False
         self._offered_at = now
@@ -24,7 +24,7 @@ class Coalescer:
 
     @property
     def deadline(self) -> float | None:
-        """When `take` will say yes: never later than a window after the first offer. None: nothing waits."""
+        """When `take` returns True, at most a window after the first offer; None if nothing waits."""
         if self._offered_at is None:
             return None
         if self._sent_at is None:
@@ -32,7 +32,7 @@ class Coalescer:
         return max(self._offered_at, self._sent_at + self.window_seconds)
 
     def take(self, now: float) -> bool:
-        """Whether to send now; what was offered counts as taken then."""
+        """Whether to send now. If True, the offer is cleared."""
         deadline = self.deadline
         if deadline is None or now < deadline:
             return False
@@ -40,5 +40,5 @@ class Coalescer:
         return True
 
     def sent(self, now: float) -> None:
-        """An event left at `now`."""
+        """Note that an event was sent at `now`."""
         self._sent_at = now

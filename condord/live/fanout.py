@@ -1,10 +1,10 @@
-"""Decides which frame goes to which subscriber, and encodes each frame once.
+"""Choose which frame goes to which subscriber, and encode each frame once.
 
-Subscribers with the same filter and interval share a view, and each frame of a view is encoded once. A subscriber has
-a ring of `ring_size` frames of its own: when it falls behind, its oldest frames go, and in place of all of them it gets
-a snapshot. A snapshot that stands for what was missed is counted with its reason, and the reason is a comment before
-it. Nobody waits for anybody. What is returned is the subscribers that have something to take; waking them is the
-caller's work. Clients that are all told to go come back one after another.
+Subscribers with the same filter and interval share a view, and each frame of a view is encoded once. Each subscriber
+has a ring of `ring_size` frames. When the ring overflows, its frames are dropped and the subscriber gets a snapshot in
+their place, so no subscriber waits for another. A snapshot that replaces missed frames is counted with its reason.
+
+Methods return the subscribers that have frames to take. The caller wakes them.
 """
 
 from __future__ import annotations
@@ -12,78 +12,101 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from typing import Literal, get_args
 
-from condord.live import coding as codings
+import msgspec
+
+from condord.live import compression as codings
 from condord.live import wire
 from condord.live.coalescer import Coalescer
-from condord.live.coding import Coding, CodingName, Frame
-from condord.live.edition import Edition, Selection
+from condord.live.compression import Coding, CodingName, Frame
+from condord.live.frames import framed
+from condord.live.published import Edition, Selection
 
-RETRY = b"retry: 2000\n\n"
-FAREWELL_RETRIES_MS = tuple(range(500, 5_500, 250))
-"""After what time those who are told to go come back, in turn."""
+RETRY = b"retry: 2000\n"
+BYE_RETRIES_MS = tuple(range(500, 5_500, 250))
+"""The `retry` of one `bye` after another, so that clients do not all reconnect at once."""
 
-RESYNCS = ("ringOverflow", "unknownEpoch", "replayWindowPassed", "positionsChanged", "historyGrew")
-"""Why a snapshot stands for what was missed."""
+RESYNCS = ("ringOverflow", "unknownEpoch", "replayWindowPassed", "positionsChanged", "historyRestarted")
+"""Why a snapshot replaces what was missed."""
+
+Departure = Literal["client", "stalled", "stopped"]
+"""Who ended a stream: its client, an eviction because the client took nothing, or the stop of the daemon."""
 
 _RETRY = Frame(RETRY)
-_NOTHING = Frame(b"")
 _FIRSTS_AGE = dt.timedelta(seconds=1)
+"""How long a first frame is shared: its `asOf` is that old."""
 
 
 class Subscriber:
-    """One open stream. `wake` is for the adapter that serves it: called by that adapter alone."""
+    """One open stream. `wake` makes the stream's writer call `take`. The fan-out itself never calls `wake`."""
 
-    __slots__ = ("_coding", "_fanout", "_preface", "farewell", "is_lost", "ring", "view", "wake")
+    __slots__ = ("_coding", "_fanout", "_preface", "bye", "is_evicted", "is_lost", "ring", "view", "wake")
 
     def __init__(self, fanout: Fanout, view: View, *, ring_size: int, coding: Coding, wake: Callable[[], None]) -> None:
         self._fanout = fanout
         self._coding = coding
+        # `retry` and comments go into the block of the first event: many clients emit an empty event for a block
+        # without data.
         self._preface: tuple[Frame, ...] = (_RETRY,)
         self.view = view
         self.ring: deque[Frame] = deque(maxlen=ring_size)
         self.is_lost = False
-        self.farewell: Frame | None = None
+        self.is_evicted = False
+        self.bye: Frame | None = None
         self.wake = wake
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing comes after the next `take`."""
-        return self.farewell is not None
+        """Whether the next `take` is the last."""
+        return self.bye is not None
 
     def begin(self, frame: Frame, reason: str | None) -> None:
-        """Start with `frame`; `reason` why it is a snapshot and not what was missed."""
-        self._preface = (_RETRY,) if reason is None else (_RETRY, Frame(b": resync, %b\n\n" % reason.encode()))
+        """Put the first `frame` into the ring. `reason` is why it is a snapshot instead of the missed deltas, if so."""
         self.ring.append(frame)
+        if reason is not None:
+            self._preface = (*self._preface[:1], Frame(b": resync, %b\n" % reason.encode()))
 
     def take(self, now_at: Callable[[], dt.datetime]) -> bytes:
-        """Everything that waits, joined for one write; empty if nothing does. The clock is read only if it is told."""
+        """Return all waiting frames, joined for one write; empty if there are none.
+
+        The clock is read only for a snapshot in place of lost frames.
+        """
         if self.is_lost:
             self.is_lost = False
-            self.begin(self._fanout.resync(self.view, now_at()), "ringOverflow")
+            self.begin(self._fanout.resync(self, now_at()), "ringOverflow")
         frames = [*self._preface, *self.ring]
         self._preface = ()
         self.ring.clear()
-        if self.farewell is not None:
-            frames.append(self.farewell)
-        return self._coding.join(frames, is_last=self.farewell is not None) if frames else b""
+        if self.bye is not None:
+            frames.append(self.bye)
+        return self._coding.join(frames, is_last=self.bye is not None) if frames else b""
 
 
 class View:
-    """The stream of one filter and interval: where it stands, and who follows it."""
+    """The stream of one filter and interval: the newest event sent, and its subscribers.
+
+    With an interval, a view may be behind the published document. The first frame of a subscriber that joins or is
+    resynced is current, so that subscriber is ahead of its view. Its next delta must begin later than that of the
+    others, or its client would append points to a history twice.
+    """
 
     def __init__(self, selection: Selection, interval_seconds: float) -> None:
         self.selection = selection
         self.coalescer = Coalescer(interval_seconds)
         self.subscribers: dict[Subscriber, None] = {}
         self.number = 0
+        self.ahead: dict[Subscriber, int] = {}
         self.firsts: dict[int | None, Frame] = {}
         self.firsts_at: tuple[str, dt.datetime] | None = None
 
 
 class Fanout:
-    """All subscribers of `edition`. `ring_size` in frames."""
+    """The subscribers of `edition`. `ring_size` is in frames.
+
+    `frames` counts frames given to subscribers; `dropped`, those lost in a full ring; `resyncs`, snapshots by reason.
+    """
 
     def __init__(self, edition: Edition, *, ring_size: int) -> None:
         self._edition = edition
@@ -92,8 +115,10 @@ class Fanout:
         self.subscribers = 0
         self.frames = 0
         self.dropped = 0
+        self.evicted = 0
+        self.disconnects: dict[str, int] = dict.fromkeys(get_args(Departure), 0)
         self.resyncs: dict[str, int] = {}
-        self._farewells: Iterator[Frame] | None = None
+        self._byes: Iterator[Frame] | None = None
 
     def subscribe(
         self,
@@ -104,45 +129,60 @@ class Fanout:
         now_at: dt.datetime,
         wake: Callable[[], None],
         coding: CodingName = "identity",
+        is_chunked: bool = False,
     ) -> Subscriber:
-        """Open a stream; its first frames wait in it. `version` is the last event its client has seen."""
+        """Open a stream whose first frame waits in its ring.
+
+        `interval_seconds` is the minimum time between two frames, 0 for the publisher's own pace. `version` is the last
+        event that the client has seen. With `is_chunked`, `take` returns HTTP/1.1 chunks.
+        """
         key = selection, interval_seconds
         view = self._views.get(key)
         if view is None:
             view = self._views[key] = View(selection, interval_seconds)
             view.number = self._edition.number
-        subscriber = Subscriber(self, view, ring_size=self._ring_size, coding=codings.coding(coding), wake=wake)
-        if self._farewells is not None:
-            subscriber.farewell = next(self._farewells)
+        encoder = codings.coding(coding, is_chunked=is_chunked)
+        subscriber = Subscriber(self, view, ring_size=self._ring_size, coding=encoder, wake=wake)
+        if self._byes is not None:
+            subscriber.bye = next(self._byes)
         view.subscribers[subscriber] = None
         self.subscribers += 1
         self._begin(subscriber, version, now_at)
         return subscriber
 
+    def evict(self, subscriber: Subscriber) -> None:
+        """Record that `subscriber` is being closed because its client takes nothing; `unsubscribe` follows."""
+        subscriber.is_evicted = True
+        self.evicted += 1
+
     def unsubscribe(self, subscriber: Subscriber) -> None:
-        """Close a stream; a second time does nothing."""
+        """Close a stream and count why it ended; a second call does nothing."""
         view = subscriber.view
         if view.subscribers.pop(subscriber, self) is self:
             return
         self.subscribers -= 1
+        self.disconnects[_departure(subscriber)] += 1
+        view.ahead.pop(subscriber, None)
         if not view.subscribers:
             self._views.pop((view.selection, view.coalescer.window_seconds), None)
 
     def publish(self, now: float, now_at: dt.datetime, *, urgent: bool = False) -> list[Subscriber]:
-        """Send on what the edition has published since; `urgent` overrides the views' own intervals."""
+        """Give subscribers what was published since the last call; `urgent` ignores the views' intervals."""
         woken: list[Subscriber] = []
         for view in self._views.values():
             view.coalescer.offer(now)
-            if view.coalescer.take(now) or urgent or self._edition.needs_snapshot(view.number, view.selection):
-                woken += self._advance(view, now, now_at)
+            needs_snapshot = self._edition.needs_snapshot(view.number)
+            if view.coalescer.take(now) or urgent or needs_snapshot:
+                woken += self._advance(view, now, now_at, needs_snapshot=needs_snapshot)
         return woken
 
     def tick(self, now: float, now_at: dt.datetime) -> list[Subscriber]:
-        """Send what views with an interval of their own have held back."""
+        """Give subscribers what their view's interval has held back until now."""
         woken: list[Subscriber] = []
         for view in self._views.values():
             if view.coalescer.take(now):
-                woken += self._advance(view, now, now_at)
+                needs_snapshot = self._edition.needs_snapshot(view.number)
+                woken += self._advance(view, now, now_at, needs_snapshot=needs_snapshot)
         return woken
 
     @property
@@ -152,29 +192,30 @@ class Fanout:
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def heartbeat(self, now_at: dt.datetime) -> list[Subscriber]:
-        """Tell every subscriber with nothing to take that the link is alive."""
-        frame = Frame(wire.frame("heartbeat", wire.Heartbeat(as_of=now_at)))
+        """Give a heartbeat to every subscriber with nothing to take."""
+        frame = Frame(framed("heartbeat", wire.Heartbeat(as_of=now_at)))
         quiet = [s for view in self._views.values() for s in view.subscribers if not s.ring and not s.is_lost]
         for subscriber in quiet:
             self._push(subscriber, frame)
         return quiet
 
     def close(self, reason: str) -> list[Subscriber]:
-        """End every stream with `bye`; later ones end at once."""
-        bye = wire.frame("bye", wire.Bye(reason=reason))
-        self._farewells = itertools.cycle([Frame(b"retry: %d\n%b" % (ms, bye)) for ms in FAREWELL_RETRIES_MS])
-        everybody = [subscriber for view in self._views.values() for subscriber in view.subscribers]
-        for subscriber, farewell in zip(everybody, self._farewells, strict=False):
-            subscriber.farewell = farewell
-        return everybody
+        """End every stream with `bye`; streams opened later end at once."""
+        event = framed("bye", wire.Bye(reason=reason))
+        self._byes = itertools.cycle([Frame(b"retry: %d\n%b" % (ms, event)) for ms in BYE_RETRIES_MS])
+        subscribers = [subscriber for view in self._views.values() for subscriber in view.subscribers]
+        for subscriber, bye in zip(subscribers, self._byes, strict=False):
+            subscriber.bye = bye
+        return subscribers
 
-    def resync(self, view: View, now_at: dt.datetime) -> Frame:
-        """The snapshot that stands for all frames a slow subscriber has lost."""
+    def resync(self, subscriber: Subscriber, now_at: dt.datetime) -> Frame:
+        """Return the snapshot that replaces the frames a slow subscriber has lost."""
         self._count_resync("ringOverflow")
-        return self._snapshot(view, now_at)
+        self._note_ahead(subscriber)
+        return self._snapshot(subscriber.view, now_at)
 
     def _begin(self, subscriber: Subscriber, version: str | None, now_at: dt.datetime) -> None:
-        since = self._edition.resume_from(version, subscriber.view.selection)
+        since = self._edition.resume_from(version)
         if isinstance(since, int):
             subscriber.begin(self._caught_up(subscriber.view, since, now_at), None)
         else:
@@ -182,17 +223,39 @@ class Fanout:
                 self._count_resync(since)
             subscriber.begin(self._snapshot(subscriber.view, now_at), None if version is None else since)
         self.frames += 1
+        self._note_ahead(subscriber)
 
-    def _advance(self, view: View, now: float, now_at: dt.datetime) -> list[Subscriber]:
+    def _note_ahead(self, subscriber: Subscriber) -> None:
+        if subscriber.view.number < self._edition.number:
+            subscriber.view.ahead[subscriber] = self._edition.number
+
+    def _advance(self, view: View, now: float, now_at: dt.datetime, *, needs_snapshot: bool) -> Iterable[Subscriber]:
+        """Give the subscribers of `view` what was published since its last frame. Returns those to wake."""
         since, view.number = view.number, self._edition.number
-        is_whole = self._edition.needs_snapshot(since, view.selection)
-        frame = self._snapshot(view, now_at) if is_whole else self._delta(view, since, now_at)
-        if not frame.raw:
-            return []
+        frame = self._snapshot(view, now_at) if needs_snapshot else self._delta(view, since, now_at)
+        if frame is None:
+            view.ahead.clear()
+            return ()
         view.coalescer.sent(now)
+        if view.ahead:
+            return self._advance_each(view, since, frame, now_at)
         for subscriber in view.subscribers:
             self._push(subscriber, frame)
-        return list(view.subscribers)
+        return view.subscribers
+
+    def _advance_each(self, view: View, since: int, frame: Frame, now_at: dt.datetime) -> list[Subscriber]:
+        """Send `frame` to the subscribers that are at event `since`, and a shorter delta to those already past it."""
+        frames: dict[int, Frame | None] = {since: frame}
+        woken = []
+        for subscriber in view.subscribers:
+            number = view.ahead.get(subscriber, since)
+            if number not in frames:
+                frames[number] = self._frame(view, number, now_at)
+            if (own := frames[number]) is not None:
+                self._push(subscriber, own)
+                woken.append(subscriber)
+        view.ahead.clear()
+        return woken
 
     def _push(self, subscriber: Subscriber, frame: Frame) -> None:
         self.frames += 1
@@ -206,33 +269,39 @@ class Fanout:
             return
         subscriber.ring.append(frame)
 
-    def _delta(self, view: View, since: int, now_at: dt.datetime) -> Frame:
-        """What changed since an event; empty where `view` shows nothing of it."""
+    def _frame(self, view: View, since: int, now_at: dt.datetime) -> Frame | None:
+        """Return what brings clients at event `since` up to date, or None if `view` shows nothing of it."""
+        needs_snapshot = self._edition.needs_snapshot(since)
+        return self._snapshot(view, now_at) if needs_snapshot else self._delta(view, since, now_at)
+
+    def _delta(self, view: View, since: int, now_at: dt.datetime) -> Frame | None:
         delta = self._edition.delta(since, now_at, view.selection)
-        return _NOTHING if delta is None else Frame(wire.frame("delta", delta, self._edition.version))
+        return None if delta is None else Frame(framed("delta", delta, self._edition.version))
 
     def _snapshot(self, view: View, now_at: dt.datetime) -> Frame:
-        """The document as `view` shows it."""
+        """Return the document as `view` shows it."""
         firsts = self._firsts(view, now_at)
         if None not in firsts:
             document = self._edition.document(now_at, view.selection)
-            firsts[None] = Frame(wire.frame("snapshot", document, self._edition.version))
+            firsts[None] = Frame(framed("snapshot", document, self._edition.version))
         return firsts[None]
 
     def _caught_up(self, view: View, since: int, now_at: dt.datetime) -> Frame:
-        """What clients have missed that were at an event: many come back at once with the same.
+        """Return what clients at event `since` have missed. After a restart of a proxy, many resume at the same event.
 
-        Who has missed nothing is told that, so that nobody has to wait for a heartbeat to know it.
+        It is sent even if nothing was missed, so that the client need not wait for a heartbeat to know. It always has
+        the status, whose instants move without an event.
         """
         firsts = self._firsts(view, now_at)
         if since not in firsts:
-            delta = self._edition.delta(since, now_at, view.selection)
             nothing = wire.Delta(as_of=now_at, quotes=[], valuations=[], unmatched=[])
-            firsts[since] = Frame(wire.frame("delta", delta or nothing, self._edition.version))
+            missed = self._edition.delta(since, now_at, view.selection) or nothing
+            delta = msgspec.structs.replace(missed, status=self._edition.status)
+            firsts[since] = Frame(framed("delta", delta, self._edition.version))
         return firsts[since]
 
     def _firsts(self, view: View, now_at: dt.datetime) -> dict[int | None, Frame]:
-        """First frames by the event they follow: of one version, and for a second, as their `asOf` is then old."""
+        """Return the first frames, by the event they follow (None: a snapshot), of this version and second."""
         version = self._edition.version
         if view.firsts_at is None or view.firsts_at[0] != version or abs(now_at - view.firsts_at[1]) > _FIRSTS_AGE:
             view.firsts_at = version, now_at
@@ -241,3 +310,9 @@ class Fanout:
 
     def _count_resync(self, reason: str) -> None:
         self.resyncs[reason] = self.resyncs.get(reason, 0) + 1
+
+
+def _departure(subscriber: Subscriber) -> Departure:
+    if subscriber.is_evicted:
+        return "stalled"
+    return "stopped" if subscriber.is_over else "client"

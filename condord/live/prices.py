@@ -1,16 +1,15 @@
-"""Decides which quote of each held contract counts: the newest sane one by the exchange's time.
+"""Keep the newest sane quote of each held contract, by the exchange's time, and whether it is confirmed.
 
-`offer` is the way of every quote and does no more than keep the newest tick of each symbol; all that a quote means is
-worked out in `settle`, once a window. A quote stands until it is replaced: age alone does not make it wrong. It
-becomes unconfirmed by a gap in the stream, or after `ttl_seconds` without a word from stream or REST, until a newer
-quote or a REST answer confirms it. What came, or was asked for, before a gap never confirms after it.
+A quote is valid until another replaces it: age does not make it wrong. It becomes unconfirmed after a gap in the
+stream, or if neither the stream nor REST has confirmed it for `ttl_seconds`. A newer quote or a REST answer confirms it
+again. Nothing that arrived or was requested before a gap confirms a quote after it.
 
-A symbol is silent when REST has named a quote that the stream has not brought `GRACE_SECONDS` later. The stream repeats
-nothing, so it owes only what is newer than its own quote of the symbol since it is live or, where it has brought none,
-newer than REST's first word of it since then.
+A symbol is silent when the stream has not brought a quote within `GRACE_SECONDS` of REST returning it. The stream does
+not repeat quotes, so only quotes newer than its last one are expected. If it has brought none since it went live,
+quotes newer than REST's first answer are expected.
 
-A quote is from the future when it is `FUTURE_SECONDS` ahead of the exchange's clock and of the stream's newest quotes
-alike: it is refused. One that was believed by no clock or a wrong one stands, but does not hold back others for ever.
+A quote is from the future, and refused, when it is more than `FUTURE_SECONDS` ahead of both the exchange's clock and
+the newest quotes of the stream.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ from condord.core.quote import PRICE_LIMIT, Quote, Tick, is_good, judge
 from condord.live.wire import Refusal
 
 GRACE_SECONDS = 5.0
-"""How long the stream may take for a quote that REST has named."""
+"""How long the stream may take to bring a quote that REST has returned."""
 
 FUTURE_SECONDS = 60.0
-"""How far a quote may be ahead of what vouches for its time.
+"""How far a quote may be ahead of the exchange's clock, or of the newest quotes of the last window.
 
-Far more than clocks and ways differ. The market of a simulator may run many times faster than the clock that was told
-of, so the newest quotes of the last window vouch as well.
+Clocks and delays differ by far less. The newest quotes count too because a simulator's market may run many times faster
+than its clock.
 """
 
 _FUTURE = dt.timedelta(seconds=FUTURE_SECONDS)
@@ -39,32 +38,32 @@ _FOREVER_AT = dt.datetime.max.replace(tzinfo=dt.UTC)
 _LAST_AT = _FOREVER_AT - _FUTURE
 
 
-class _Claim(msgspec.Struct, frozen=True, kw_only=True):
-    """A quote of the exchange's time `at` that REST has named, and since when the stream owes it, in loop seconds."""
+class _Expected(msgspec.Struct, frozen=True, kw_only=True):
+    """A quote of the exchange's time `at` that REST returned at `since` (loop seconds) and the stream should bring."""
 
     at: dt.datetime
     since: float
 
 
 class _Confirmed(TTLCache[str, bool]):
-    """The symbols with a word in time; `crowded_out` holds those that went to make room for others."""
+    """The symbols confirmed within `ttl_seconds`; `evicted` collects those dropped to make room for others."""
 
     def __init__(self, max_symbols: int, ttl_seconds: float, timer: Callable[[], float]) -> None:
         super().__init__(max_symbols, ttl_seconds, timer)
-        self.crowded_out: set[str] = set()
+        self.evicted: set[str] = set()
 
     def popitem(self) -> tuple[str, bool]:
         """Make room for another symbol."""
-        symbol, word = super().popitem()
-        self.crowded_out.add(symbol)
-        return symbol, word
+        symbol, confirmed = super().popitem()
+        self.evicted.add(symbol)
+        return symbol, confirmed
 
 
 class Prices:
     """The newest quote of each held contract. `max_symbols` and `ttl_seconds` bound what counts as confirmed.
 
-    `era` counts the gaps and their ends, `superseded` the stream's quotes that a newer one has replaced before anybody
-    looked at them.
+    `quotes` holds them by symbol. `era` counts gaps and their ends, `superseded` the quotes of the stream that a newer
+    one replaced before `settle`, and `refused` the quotes refused, by reason.
     """
 
     def __init__(self, *, max_symbols: int, ttl_seconds: float) -> None:
@@ -77,67 +76,71 @@ class Prices:
         self._last_good_e4: dict[str, int] = {}
         self._now = 0.0
         self._confirmed = _Confirmed(max_symbols, ttl_seconds, timer=lambda: self._now)
-        self._touched: set[str] = set()
-        self._brought_at: dict[str, dt.datetime] = {}
-        self._claims: dict[str, _Claim] = {}
-        self._told_at = self._vouched_at = _FOREVER_AT
-        self._credible_at = self._horizon_at = _FOREVER_AT
+        self._changed: set[str] = set()
+        self._streamed_at: dict[str, dt.datetime] = {}
+        self._expected: dict[str, _Expected] = {}
+        self._clock_at = self._market_at = _FOREVER_AT
+        self._clock_limit_at = self._limit_at = _FOREVER_AT
         self._doubts_clock = False
 
     @property
     def unconfirmed(self) -> frozenset[str]:
-        """Symbols that have a quote, but no word since a gap."""
+        """The symbols that have a quote that is not confirmed."""
         return frozenset(symbol for symbol in self.quotes if symbol not in self._confirmed)
 
     def is_confirmed(self, symbol: str) -> bool:
-        """Whether `symbol` needs no REST answer before it can be trusted."""
+        """Whether the quote of `symbol` can be trusted without asking REST."""
         return symbol in self._confirmed
 
     def silent_at(self, now: float) -> frozenset[str]:
-        """The symbols of which REST has had a newer quote than the stream for `GRACE_SECONDS`. `now` in loop seconds.
+        """Return the symbols for which REST has had a newer quote than the stream for `GRACE_SECONDS`.
 
-        What is not streamed is silent by itself, and for the caller to leave out.
+        `now` is in loop seconds. The caller leaves out symbols that are not streamed.
         """
         return frozenset(
             symbol
-            for symbol, claim in self._claims.items()
-            if now - claim.since >= GRACE_SECONDS and not self._is_met(claim, self._waiting.get(symbol))
+            for symbol, expected in self._expected.items()
+            if now - expected.since >= GRACE_SECONDS and not self._has_arrived(expected, self._waiting.get(symbol))
         )
 
     def hold(self, symbols: Iterable[str]) -> None:
-        """Keep quotes of `symbols` only; what others had is forgotten."""
+        """Keep quotes only of `symbols` and forget all others."""
         self._held = frozenset(symbols)
         for symbol in self.quotes.keys() - self._held:
             del self.quotes[symbol]
             self._last_good_e4.pop(symbol, None)
             self._confirmed.pop(symbol, None)
-            self._touched.discard(symbol)
-            self._brought_at.pop(symbol, None)
-            self._claims.pop(symbol, None)
+            self._changed.discard(symbol)
+            self._streamed_at.pop(symbol, None)
+            self._expected.pop(symbol, None)
 
     def set_exchange_time(self, at: dt.datetime) -> None:
-        """The exchange's clock shows `at` (UTC). Until the first word, quotes of any time are believed."""
-        if at < self._told_at:  # the first word, or the one before was wrong: what was believed by it vouches no more
-            self._vouched_at = at
-        self._told_at = at
-        self._look_ahead()
+        """Take the time on the exchange's clock (UTC). Before the first call, quotes of any time are accepted."""
+        if at < self._clock_at:  # the first call, or the clock was ahead: quotes accepted by it prove nothing
+            self._market_at = at
+        self._clock_at = at
+        self._move_limits()
 
-    def take_doubt(self) -> bool:
-        """Whether a quote was refused since the last call that may be right, if the clock told of is wrong."""
-        doubts, self._doubts_clock = self._doubts_clock, False
-        return doubts
+    def take_clock_doubt(self) -> bool:
+        """Whether a quote was refused since the last call that would be valid if the exchange's clock is wrong."""
+        doubts_clock, self._doubts_clock = self._doubts_clock, False
+        return doubts_clock
 
     def offer(self, ticks: Collection[Tick]) -> None:
-        """Take quotes off the stream. An older one never replaces a newer one; one that is not sane is counted."""
-        newest, horizon_at = self._waiting, self._horizon_at
-        kept = len(ticks) + len(newest)  # what is in excess of those that wait at last was superseded
+        """Take quotes from the stream; refuse those that are not sane, late or from the future.
+
+        This is the fast path of every quote: it only keeps the newest tick of each symbol. `settle` does the rest, once
+        per window.
+        """
+        newest, limit_at = self._waiting, self._limit_at
+        kept = len(ticks) + len(newest)  # minus those that wait afterwards: the superseded ones
         for tick in ticks:
-            if not (0.0 <= tick.bid < PRICE_LIMIT and 0.0 <= tick.ask < PRICE_LIMIT):  # `is_sane`, a third of the loop
+            if not (0.0 <= tick.bid < PRICE_LIMIT and 0.0 <= tick.ask < PRICE_LIMIT):
                 self._refuse("price")
                 kept -= 1
                 continue
             symbol, at = tick.symbol, tick.at
-            if at > horizon_at:
+            if at > limit_at:
                 self._refuse_future()
                 kept -= 1
                 continue
@@ -150,89 +153,95 @@ class Prices:
         self.superseded += kept - len(newest)
 
     def confirm(self, ticks: Iterable[Tick], now: float, era: int) -> None:
-        """Take REST's latest quotes, asked for in `era`: newer ones replace what is held, and all others confirm it.
+        """Take the latest quotes by REST, requested in `era`. `now` is in loop seconds.
 
-        An older one says that REST knows nothing newer than what the stream has brought. What was asked for before
-        the last gap may replace, but says nothing about the time since. `now` in loop seconds.
+        A newer quote replaces the held one. An older one confirms it, as REST then has nothing newer. A quote requested
+        before the last gap may replace the held one, but does not confirm it.
         """
-        self._take_in(now)
+        self._update(now)
         for tick in ticks:
             if not tick.is_sane:
                 self._refuse("price")
-            elif tick.at > self._horizon_at:
+            elif tick.at > self._limit_at:
                 self._refuse_future()
             elif tick.symbol in self._held:
                 if self._is_news(tick):
                     self._replace(tick)
                 if era == self.era:
                     self._confirm(tick.symbol)
-                    self._claim(tick, now)
+                    self._expect(tick, now)
 
-    def owes(self, ticks: Iterable[Tick]) -> bool:
-        """Whether the stream should have brought any of `ticks`, which are REST's."""
+    def has_missed(self, ticks: Iterable[Tick]) -> bool:
+        """Whether the stream should have brought any of `ticks`, which are by REST."""
         return any(
-            tick.is_sane and tick.at <= self._horizon_at and tick.symbol in self._held and self._is_owed(tick)
+            tick.is_sane and tick.at <= self._limit_at and tick.symbol in self._held and self._is_missed(tick)
             for tick in ticks
         )
 
     def lapse(self, symbols: Iterable[str]) -> None:
-        """Nobody has a word of `symbols` any more."""
+        """Mark `symbols` unconfirmed: neither the stream nor REST has confirmed them recently."""
         for symbol in symbols:
             if self._confirmed.pop(symbol, None):
-                self._touched.add(symbol)
+                self._changed.add(symbol)
 
     def follow(self, symbols: Iterable[str]) -> None:
-        """`symbols` are streamed from here on: of these it owes nothing yet."""
+        """Note that `symbols` are streamed from here on; no quote of them is expected yet."""
         self._judge_waiting()
         for symbol in symbols:
-            self._brought_at.pop(symbol, None)
-            self._claims.pop(symbol, None)
+            self._streamed_at.pop(symbol, None)
+            self._expected.pop(symbol, None)
 
     def resume(self) -> None:
-        """The stream is live again: what was asked for before says nothing, and it owes nothing yet."""
+        """Note that the stream is live again: no quote is expected yet.
+
+        Answers to earlier requests to REST confirm nothing.
+        """
         self._judge_waiting()
-        self._brought_at.clear()
-        self._claims.clear()
+        self._streamed_at.clear()
+        self._expected.clear()
         self.era += 1
 
     def gap(self) -> None:
-        """The stream was cut: nothing is confirmed until somebody says so."""
+        """Mark every quote unconfirmed: the stream was cut."""
         self._judge_waiting()
-        self._touched.update(self._confirmed)
+        self._changed.update(self._confirmed)
         self._confirmed.clear()
         self.resume()
 
     def settle(self, now: float) -> set[str]:
-        """The symbols whose quote or confirmation may have moved since the last call. `now` in loop seconds."""
-        self._take_in(now)
-        self._touched |= self._confirmed.crowded_out
-        self._confirmed.crowded_out.clear()
-        touched, self._touched = self._touched, set()
-        return touched
+        """Judge what has arrived; return the symbols whose quote or confirmation may have changed since the last call.
 
-    def _take_in(self, now: float) -> None:
+        `now` is in loop seconds.
+        """
+        self._update(now)
+        self._changed |= self._confirmed.evicted
+        self._confirmed.evicted.clear()
+        changed, self._changed = self._changed, set()
+        return changed
+
+    def _update(self, now: float) -> None:
         self._now = now
         for symbol, _ in self._confirmed.expire() or ():
-            self._touched.add(symbol)
+            self._changed.add(symbol)
         self._judge_waiting()
 
     def _judge_waiting(self) -> None:
-        believed_at = []
+        accepted_at = []
         for symbol, tick in self._waiting.items():
-            if tick.at > self._horizon_at:  # since it came, the clock was set back
+            if tick.at > self._limit_at:  # the clock was set back since it arrived
                 self._refuse_future()
             elif symbol not in self._held:
                 self._refuse("notHeld")
             else:
-                self._note_brought(tick)
-                if self._take_its_place(tick):
-                    believed_at.append(tick.at)
+                self._note_streamed(tick)
+                if self._accept(tick):
+                    accepted_at.append(tick.at)
         self._waiting.clear()
-        if believed_at:
-            self._vouched_at = max(believed_at)
-            self._look_ahead()
+        if accepted_at:
+            self._market_at = max(accepted_at)
+            self._move_limits()
 
-    def _take_its_place(self, tick: Tick) -> bool:
+    def _accept(self, tick: Tick) -> bool:
         held = self.quotes.get(tick.symbol)
         if held is not None and held.at is not None and self._is_late(tick.at, held.at):
             self._refuse_late(tick.at, held.at)
@@ -241,63 +250,64 @@ class Prices:
         self._confirmed[tick.symbol] = True
         return True
 
-    def _note_brought(self, tick: Tick) -> None:
+    def _note_streamed(self, tick: Tick) -> None:
         symbol = tick.symbol
-        brought_at = self._brought_at.get(symbol)
-        if brought_at is None or tick.at >= brought_at or not self._is_late(tick.at, brought_at):
-            self._brought_at[symbol] = tick.at
-        claim = self._claims.get(symbol)
-        if claim is not None and self._is_met(claim, tick):
-            del self._claims[symbol]
+        streamed_at = self._streamed_at.get(symbol)
+        if streamed_at is None or tick.at >= streamed_at or not self._is_late(tick.at, streamed_at):
+            self._streamed_at[symbol] = tick.at
+        expected = self._expected.get(symbol)
+        if expected is not None and self._has_arrived(expected, tick):
+            del self._expected[symbol]
 
-    def _claim(self, tick: Tick, now: float) -> None:
-        """The stream owes what REST names beyond what it has brought. An older claim stands with its own start."""
-        brought_at = self._brought_at.get(tick.symbol)
-        if brought_at is not None:
-            if tick.at > brought_at:
-                self._claims.setdefault(tick.symbol, _Claim(at=tick.at, since=now))
-        else:  # from here on it owes what is newer
-            self._brought_at[tick.symbol] = tick.at
+    def _expect(self, tick: Tick, now: float) -> None:
+        """Expect the stream to deliver a quote by REST that is newer than its own. An earlier expectation stays."""
+        streamed_at = self._streamed_at.get(tick.symbol)
+        if streamed_at is not None:
+            if tick.at > streamed_at:
+                self._expected.setdefault(tick.symbol, _Expected(at=tick.at, since=now))
+        else:  # from here on, what is newer is expected
+            self._streamed_at[tick.symbol] = tick.at
 
-    def _is_met(self, claim: _Claim, tick: Tick | None) -> bool:
-        return tick is not None and not self._is_late(tick.at, claim.at)
+    def _has_arrived(self, expected: _Expected, tick: Tick | None) -> bool:
+        return tick is not None and not self._is_late(tick.at, expected.at)
 
     def _replace(self, tick: Tick) -> None:
         quote = judge(tick, self._last_good_e4.get(tick.symbol))
         if is_good(quote) and quote.mark_e4 is not None:
             self._last_good_e4[tick.symbol] = quote.mark_e4
         self.quotes[tick.symbol] = quote
-        self._touched.add(tick.symbol)
+        self._changed.add(tick.symbol)
 
     def _confirm(self, symbol: str) -> None:
         if symbol not in self._confirmed:
-            self._touched.add(symbol)
+            self._changed.add(symbol)
         self._confirmed[symbol] = True
 
     def _is_news(self, tick: Tick) -> bool:
         known = self.quotes.get(tick.symbol)
         return self._is_newer(tick, known.at if known is not None else None)
 
-    def _is_owed(self, tick: Tick) -> bool:
-        brought_at = self._brought_at.get(tick.symbol)
-        return self._is_news(tick) if brought_at is None else self._is_newer(tick, brought_at)
+    def _is_missed(self, tick: Tick) -> bool:
+        streamed_at = self._streamed_at.get(tick.symbol)
+        return self._is_news(tick) if streamed_at is None else self._is_newer(tick, streamed_at)
 
     def _is_newer(self, tick: Tick, known_at: dt.datetime | None) -> bool:
-        """Whether it is newer than what is known, and than what waits."""
+        """Whether `tick` is newer than a quote of `known_at` and the waiting tick."""
         waiting = self._waiting.get(tick.symbol)
         others = (known_at, waiting.at if waiting is not None else None)
         return all(tick.at != at and not self._is_late(tick.at, at) for at in others if at is not None)
 
     def _is_late(self, at: dt.datetime, known_at: dt.datetime) -> bool:
-        """Whether what is known of `known_at` holds back a quote of `at`.
+        """Whether a quote of `at` is refused because one of `known_at` is newer.
 
-        A time that the clock does not bear out holds back none that is much older.
+        A quote that was accepted without a clock, or by a wrong one, may be far ahead. It must not block others until
+        that time, so beyond the clock's limit it blocks only quotes that are less than `FUTURE_SECONDS` older.
         """
-        return at < known_at and (known_at <= self._credible_at or known_at - at <= _FUTURE)
+        return at < known_at and (known_at <= self._clock_limit_at or known_at - at <= _FUTURE)
 
-    def _look_ahead(self) -> None:
-        self._credible_at = min(self._told_at, _LAST_AT) + _FUTURE
-        self._horizon_at = max(self._credible_at, min(self._vouched_at, _LAST_AT) + _FUTURE)
+    def _move_limits(self) -> None:
+        self._clock_limit_at = min(self._clock_at, _LAST_AT) + _FUTURE
+        self._limit_at = max(self._clock_limit_at, min(self._market_at, _LAST_AT) + _FUTURE)
 
     def _refuse_future(self) -> None:
         self._refuse("future")

@@ -1,60 +1,77 @@
-"""Decides when what is known becomes what is published: quotes in, frames out, on one clock.
+"""Decide when what is known is published: quotes in, frames out.
 
-The way of a quote: `offer` keeps it, and if the window is over it is judged, published and handed to the
-subscribers in the same turn; otherwise that happens at `deadline`. Positions and status do not wait for the
-window. Every method takes `now` (loop seconds), and those that publish take `now_at` (UTC); they return the
-subscribers to wake.
+`offer` only keeps a quote. It is judged and published in `tick`, at once after a quiet window and otherwise at
+`deadline`; positions and status do not wait for the window. Every method takes `now` (loop seconds), and those that
+publish take `now_at` (the exchange's clock, UTC) and return the subscribers to wake.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from condord.core.orders import Lot
+from condord.core.account_summary import AccountSummary
+from condord.core.cutoffs import CutoffSettings
+from condord.core.day_pl import Closes, DayFill
+from condord.core.dividend import Dividend
+from condord.core.filled_orders import Order
+from condord.core.lots import Lot, Traded
+from condord.core.market_hours import exchange_day
+from condord.core.model.figures import OptionSnapshot
 from condord.core.position import Position
 from condord.core.quote import Tick
-from condord.core.session import exchange_day
+from condord.core.underlying import IndexValue, StockSnapshot
+from condord.core.working_order import WorkingOrder
 from condord.live import wire
-from condord.live.account import Account
+from condord.live.account import AccountState
 from condord.live.book import Book
 from condord.live.coalescer import Coalescer
 from condord.live.fanout import Fanout, Subscriber
-from condord.live.life import Reading
+from condord.live.lifecycle import AccountReading
+from condord.live.risks import RiskSettings
 
 
 class Publisher:
-    """The one writer of the published document."""
+    """The only writer of the published document."""
 
-    def __init__(self, *, account: Account, book: Book, coalescer: Coalescer, fanout: Fanout) -> None:
+    def __init__(self, *, account: AccountState, book: Book, coalescer: Coalescer, fanout: Fanout) -> None:
         self.account = account
         self.book = book
+        self.prices = book.prices
         self.coalescer = coalescer
         self.fanout = fanout
-        self._heard: float | None = None
+        self._received: float | None = None
         self._published: float | None = None
+        self._is_set = False
 
-    def offer(self, ticks: Collection[Tick], now: float) -> bool:
-        """Take quotes off the stream; look at `deadline` afterwards if it says True."""
-        self.book.prices.offer(ticks)
-        if self._heard is None:
-            self._heard = now
-        return self.coalescer.offer(now)
+    def offer(self, ticks: Collection[Tick], now: float) -> float | None:
+        """Take quotes from the stream. Returns when `tick` is due because of them, None if it was due before."""
+        self.prices.offer(ticks)
+        if self._received is not None:  # the coalescer has been offered something since `tick` took it last
+            return None
+        self._received = now
+        return self.coalescer.deadline if self.coalescer.offer(now) else None
 
-    def confirm(self, ticks: Iterable[Tick], now: float, era: int) -> None:
-        """Take REST's latest quotes, asked for in `era` of the prices; look at `deadline` afterwards."""
-        self.book.prices.confirm(ticks, now, era)
-        self.coalescer.offer(now)
+    def confirm(self, ticks: Iterable[Tick], now: float, era: int) -> float | None:
+        """Take the latest quotes by REST, requested in `era` of the prices. Returns when `tick` is due."""
+        self.prices.confirm(ticks, now, era)
+        return self._due_after_change(now)
 
-    def gap(self, now: float) -> None:
-        """The stream was cut: every quote is unconfirmed; the next status tells, or look at `deadline` afterwards."""
-        self.book.cut()
-        self.coalescer.offer(now)
+    def gap(self, now: float) -> float | None:
+        """Mark every quote unconfirmed: the stream was cut. The next status publishes that, or `tick` when it is due.
 
-    def lapse(self, symbols: Iterable[str], now: float) -> None:
-        """Nobody has a word of `symbols` any more; look at `deadline` afterwards."""
-        self.book.prices.lapse(symbols)
-        self.coalescer.offer(now)
+        Returns when `tick` is due.
+        """
+        self.book.gap()
+        return self._due_after_change(now)
+
+    def lapse(self, symbols: Iterable[str], now: float) -> float | None:
+        """Mark `symbols` unconfirmed: neither the stream nor REST has confirmed them recently.
+
+        Returns when `tick` is due.
+        """
+        self.prices.lapse(symbols)
+        return self._due_after_change(now)
 
     def set_positions(
         self,
@@ -64,53 +81,144 @@ class Publisher:
         *,
         lots: Iterable[Lot] = (),
         stocks: Mapping[str, int] | None = None,
+        orders: Iterable[Order] = (),
+        traded: Traded = Traded(),  # noqa: B008 - it is frozen
     ) -> list[Subscriber]:
-        """Take what the account holds, the lots of its orders, and its stocks; a change is a snapshot to everybody.
+        """Take what the account holds, the lots of its orders, and its shares by symbol; a change makes a snapshot.
 
-        An account in pieces is held back for a moment; look at `deadline` afterwards.
+        `orders` are all that filled options, oldest first, and `traded` is what they led to. A half-changed account is
+        held back for a moment, until `deadline`.
         """
-        shown = self._show(self.account.offer(positions, lots, stocks or {}, now), now, now_at)
+        woken = self._show(self.account.offer(positions, lots, stocks or {}, now, orders, traded), now, now_at)
         self.book.expect(self.account.symbols)
-        return shown
+        return woken
 
-    def _show(self, reading: Reading | None, now: float, now_at: dt.datetime) -> list[Subscriber]:
+    def _show(self, reading: AccountReading | None, now: float, now_at: dt.datetime) -> list[Subscriber]:
         if reading is None:
             return []
         day = exchange_day(now_at)
-        self.account.follow(reading, day, now_at)
-        if not self.book.set_account(reading, day, now, self.account.life):
+        followed = self.account.follow(reading, day, now_at)
+        if not self.book.set_account(followed, now, now_at, self.account.lifecycle):
             return []
         return self.fanout.publish(now, now_at, urgent=True)
 
     def set_status(self, status: wire.Status, now: float, now_at: dt.datetime) -> list[Subscriber]:
-        """Take the status; a change leaves at once. As it comes in quiet times too, look at `deadline` afterwards."""
-        self.coalescer.offer(now)  # what was confirmed may have expired since, and nothing else would say so
-        if not self.book.set_status(status, now):
-            return []
-        return self.fanout.publish(now, now_at, urgent=True)
+        """Take the status and publish a change at once.
+
+        The status is also set in quiet times, so this also publishes what only time has changed: a new day, contracts
+        that have settled, and, at `deadline`, confirmations that have expired.
+        """
+        is_set, self._is_set = self._is_set, False
+        woken = self._show(self.account.shown if is_set else self.account.turned(now_at), now, now_at)
+        self.coalescer.offer(now)
+        if not self.book.set_status(status, now, now_at):
+            return woken
+        return woken + self.fanout.publish(now, now_at, urgent=True)
+
+    def set_model(self, settings: RiskSettings, dividends: Sequence[Dividend], cutoffs: CutoffSettings) -> None:
+        """Compute by these settings; other cut-offs make a snapshot. The next status publishes what follows.
+
+        `dividends` replace those of the same day that Alpaca has announced.
+        """
+        self.book.risks.set_model(settings, dividends)
+        self.book.cutoffs = self.account.lifecycle.cutoffs = cutoffs
+        self._is_set = True
+
+    # The methods below return when `tick` is due.
+
+    def offer_stocks(self, ticks: Sequence[Tick], now: float) -> float | None:
+        """Take quotes from the stock stream."""
+        self.book.underlying_prices.offer(ticks, now)
+        return self._due_after_price()
+
+    def confirm_stocks(self, snapshots: Sequence[StockSnapshot], now: float) -> float | None:
+        """Take an answer of REST about stocks."""
+        self.book.underlying_prices.confirm(snapshots, now)
+        return self._due_after_price()
+
+    def confirm_indexes(self, values: Sequence[IndexValue], now: float, *, is_entitled: bool) -> float | None:
+        """Take an answer of REST about indexes."""
+        self.book.underlying_prices.confirm_indexes(values, now, is_entitled=is_entitled)
+        return self._due_after_price()
+
+    def lapse_prices(self) -> float | None:
+        """Mark every price of an underlying unconfirmed while the market is open."""
+        self.book.underlying_prices.lapse()
+        return self._due_after_price()
+
+    def set_snapshots(self, snapshots: Sequence[OptionSnapshot]) -> float | None:
+        """Take a whole read of Alpaca's figures."""
+        self.book.risks.take_snapshots(snapshots)
+        return self._due_after_price()
+
+    def set_opposites(self, ticks: Sequence[Tick], now_at: dt.datetime) -> float | None:
+        """Take the latest quotes of contracts that are not held."""
+        self.book.risks.take_opposites(ticks, now_at)
+        return self._due_after_price()
+
+    def set_dividends(self, dividends: Sequence[Dividend]) -> float | None:
+        """Take all known dividends."""
+        self.book.risks.set_dividends(dividends)
+        return self._due_after_price()
+
+    def set_account_summary(self, summary: AccountSummary | None, now: float) -> float | None:
+        """Take the account's balances, None if it is another account."""
+        self.book.set_account_summary(summary)
+        return self._due_after_change(now)
+
+    def set_working_orders(self, orders: Sequence[WorkingOrder], now: float) -> float | None:
+        """Take all working orders."""
+        self.book.set_working_orders(orders)
+        return self._due_after_change(now)
+
+    def set_day_fills(self, day: dt.date, fills: Sequence[DayFill], now: float) -> float | None:
+        """Take all fills of `day`, the date at the exchange."""
+        self.book.set_day_fills(day, fills)
+        return self._due_after_change(now)
+
+    def set_closes(self, closes: Closes, now: float) -> float | None:
+        """Take the closes of the session before."""
+        self.book.set_closes(closes)
+        return self._due_after_change(now)
+
+    def _due_after_price(self) -> float | None:
+        self.book.risks.note()
+        return self.deadline
 
     @property
     def deadline(self) -> float | None:
-        """When `tick` is due, in loop seconds; None: nothing waits."""
-        deadlines = (self.coalescer.deadline, self.fanout.deadline, self.account.deadline, self.book.trail.deadline)
+        """When `tick` is due, in loop seconds; None if nothing waits."""
+        deadlines = (
+            self.coalescer.deadline,
+            self.fanout.deadline,
+            self.account.deadline,
+            self.book.pl_history.deadline,
+            self.book.risks.deadline,
+        )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def tick(self, now: float, now_at: dt.datetime) -> list[Subscriber]:
         """Publish what is due."""
         woken = self._show(self.account.expire(now), now, now_at)
         has_moved = False
+        if self.book.risks.step(now, now_at):
+            self.coalescer.offer(now)
         if self.coalescer.take(now):
-            heard, self._heard = self._heard, None
+            received, self._received = self._received, None
             if self.book.publish(now):
                 has_moved = True
                 self.coalescer.sent(now)
-                self._published = heard
-        has_grown = self.book.trail.is_due(now) and self.book.record(now_at)
+                self._published = received
+        has_grown = self.book.pl_history.is_due(now, now_at) and self.book.record(now_at)
         if has_moved or has_grown:
             woken += self.fanout.publish(now, now_at)
         return woken + self.fanout.tick(now, now_at)
 
-    def take_published(self) -> float | None:
-        """When the oldest quote behind what `tick` has published came off the stream; None if there is none, once."""
-        heard, self._published = self._published, None
-        return heard
+    def take_received(self) -> float | None:
+        """When the oldest quote behind what `tick` published was received, in loop seconds; None at a second call."""
+        received, self._published = self._published, None
+        return received
+
+    def _due_after_change(self, now: float) -> float | None:
+        self.coalescer.offer(now)
+        return self.coalescer.deadline

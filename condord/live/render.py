@@ -1,4 +1,4 @@
-"""Decides how the account looks on the wire: core's integers to the public structs, and nothing else."""
+"""Convert core's values to the public JSON structs."""
 
 from __future__ import annotations
 
@@ -7,18 +7,31 @@ import datetime as dt
 import msgspec
 
 from condord.core import valuation as values
-from condord.core.condor import Condor, Leftover
+from condord.core.condor import Condor
+from condord.core.cover import Leftover
+from condord.core.cutoffs import Cutoff
+from condord.core.expiry import Ending, Style
 from condord.core.quote import Quote
-from condord.live import wire
-from condord.live.life import Notice
-from condord.live.wire import dollars, dollars_or_none
+from condord.live import broken as breaks
+from condord.live import render_risk, wire, wire_broken, wire_condor
+from condord.live.notices import Notice
+from condord.live.wire_risk import ModelJson
+from condord.live.wire_values import Side, dollars, dollars_or_none
 
 _E4_PER_MILL = 10
 
 
-def quote(shown: Quote, *, unconfirmed: bool) -> wire.Quote:
-    """One contract's quote."""
-    return wire.Quote(
+class Terms(msgspec.Struct, frozen=True, kw_only=True):
+    """What the contracts of a condor have in common besides their numbers."""
+
+    style: Style
+    ending: Ending
+    cutoffs: tuple[Cutoff, ...]
+
+
+def quote(shown: Quote, *, unconfirmed: bool) -> wire.QuoteJson:
+    """Return one contract's quote."""
+    return wire.QuoteJson(
         symbol=shown.symbol,
         bid=dollars_or_none(shown.bid_e4),
         bid_size=shown.bid_size,
@@ -31,34 +44,38 @@ def quote(shown: Quote, *, unconfirmed: bool) -> wire.Quote:
     )
 
 
-def valuation(condor: Condor, value: values.Valuation) -> wire.Valuation:
-    """What a condor is worth."""
-    return wire.Valuation(
+def valuation(condor: Condor, value: values.Valuation) -> wire_condor.ValuationJson:
+    """Return the valuation of a condor."""
+    return wire_condor.ValuationJson(
         id=value.id,
         as_of=value.at,
         mark=dollars_or_none(value.mark_e4),
         natural=dollars_or_none(value.natural_e4),
         unrealized_pl=dollars_or_none(value.unrealized_e4),
         natural_pl=dollars_or_none(value.natural_pl_e4),
+        day_pl=dollars_or_none(value.day_pl_e4),
         percent_of_max_profit=value.percent_of_max_profit,
         percent_of_risk=value.percent_of_risk,
         missing=list(value.missing),
         unconfirmed=value.unconfirmed,
         legs=[
-            wire.LegValuation(symbol=leg.symbol, unrealized_pl=dollars_or_none(unrealized_e4))
+            wire_condor.LegValuation(symbol=leg.symbol, unrealized_pl=dollars_or_none(unrealized_e4))
             for leg, unrealized_e4 in zip(condor.legs, value.legs_unrealized_e4, strict=True)
         ],
         pl_bounds=_bounds(value.bounds_e4),
     )
 
 
-def _bounds(bounds_e4: tuple[int, int] | None) -> wire.PlBounds | None:
-    return None if bounds_e4 is None else wire.PlBounds(low=dollars(bounds_e4[0]), high=dollars(bounds_e4[1]))
+def _bounds(bounds_e4: tuple[int, int] | None) -> wire_condor.PlBounds | None:
+    return None if bounds_e4 is None else wire_condor.PlBounds(low=dollars(bounds_e4[0]), high=dollars(bounds_e4[1]))
 
 
-def condor(card: Condor, value: values.Valuation, day: dt.date, history: wire.History) -> wire.Condor:
-    """One card as of `day`, the date at the exchange."""
-    return wire.Condor(
+def condor(
+    card: Condor, value: values.Valuation, terms: Terms, day: dt.date, history: wire_condor.HistoryJson
+) -> wire_condor.CondorJson:
+    """Return a condor as of `day`, the date at the exchange. `Edition` fills in its risk and its closing orders."""
+    is_read = not any(leg.multiplier_assumed for leg in card.legs)
+    return wire_condor.CondorJson(
         id=card.id,
         kind=card.kind,
         direction=card.direction,
@@ -68,10 +85,12 @@ def condor(card: Condor, value: values.Valuation, day: dt.date, history: wire.Hi
         days_to_expiration=(card.expiration - day).days,
         quantity=card.quantity,
         multiplier=card.multiplier,
+        style=terms.style if is_read else None,
+        settlement=terms.ending.settlement if is_read else None,
         broken_wing=card.broken_wing,
         ambiguous=card.ambiguous,
         legs=[
-            wire.Leg(
+            wire_condor.LegJson(
                 symbol=leg.symbol,
                 right=leg.right,
                 strike=dollars(leg.strike_mills * _E4_PER_MILL),
@@ -89,27 +108,28 @@ def condor(card: Condor, value: values.Valuation, day: dt.date, history: wire.Hi
         max_loss=dollars_or_none(card.max_loss_e4),
         put_width=dollars(card.put_width_e4),
         call_width=dollars(card.call_width_e4),
-        breakevens=wire.Breakevens(
+        breakevens=wire_condor.Breakevens(
             lower=dollars_or_none(card.lower_breakeven_e4), upper=dollars_or_none(card.upper_breakeven_e4)
         ),
         entry_source=card.entry_source,
         opened_at=card.opened_at,
         realized_pl=dollars_or_none(card.realized_e4),
+        expiry=render_risk.expiry(terms.ending, terms.cutoffs),
         valuation=valuation(card, value),
         history=history,
     )
 
 
 def unmatched(
-    leftover: Leftover, mark_e4: int | None, unrealized_e4: int | None, problem: str | None
-) -> wire.Unmatched:
-    """Contracts in no condor."""
+    leftover: Leftover, mark_e4: int | None, pl: values.LeftoverPl, problem: str | None
+) -> wire_condor.Unmatched:
+    """Return contracts in no condor. `problem` is a sentence about them, if there is one."""
     held = leftover.position
     contract = held.contract
-    side: wire.Side | None = None
+    side: Side | None = None
     if held.quantity:
         side = "long" if held.quantity > 0 else "short"
-    return wire.Unmatched(
+    return wire_condor.Unmatched(
         symbol=held.symbol,
         underlying=held.underlying or (contract.root if contract else None),
         root=contract.root if contract else None,
@@ -122,26 +142,67 @@ def unmatched(
         average_entry_price=dollars_or_none(held.average_entry_e4),
         cost_basis=dollars_or_none(held.cost_basis_e4),
         mark=dollars_or_none(mark_e4),
-        unrealized_pl=dollars_or_none(unrealized_e4),
+        unrealized_pl=dollars_or_none(pl.unrealized_e4),
+        day_pl=dollars_or_none(pl.day_e4),
         uncovered_short=leftover.uncovered_short,
+        cover=leftover.cover,
         multiplier_assumed=held.multiplier_assumed,
         problem=problem,
     )
 
 
-def totals(total: values.Totals) -> wire.Totals:
-    """The account's sums."""
-    return wire.Totals(
+def broken(condor: breaks.Broken, day: dt.date) -> wire_broken.BrokenJson:
+    """Return a broken condor as of `day`, the date at the exchange.
+
+    Its profit or loss is None: `Edition` sums it from the published entries.
+    """
+    was = condor.condor
+    return wire_broken.BrokenJson(
+        id=was.id,
+        kind=was.kind,
+        direction=was.direction,
+        underlying=was.underlying,
+        root=was.root,
+        expiration=was.expiration,
+        days_to_expiration=(was.expiration - day).days,
+        quantity=was.quantity,
+        opened_at=was.opened_at,
+        legs=[
+            wire_broken.BrokenLeg(
+                symbol=leg.symbol,
+                right=leg.right,
+                strike=dollars(leg.strike_mills * _E4_PER_MILL),
+                side="long" if leg.sign > 0 else "short",
+                quantity=was.quantity,
+                held=condor.held.get(leg.symbol, 0),
+            )
+            for leg in was.legs
+        ],
+        missing=[leg.symbol for leg in was.legs if leg.symbol in condor.missing],
+        unrealized_pl=None,
+        since=condor.since,
+    )
+
+
+def totals(total: values.Totals, theta: float | None, risk_incomplete: int) -> wire.TotalsJson:
+    """Return the account's sums; `theta` is rounded, and `risk_incomplete` counts what it leaves out."""
+    return wire.TotalsJson(
         condors=total.condors,
         incomplete=total.incomplete,
         unrealized_pl=dollars_or_none(total.unrealized_e4),
         natural_pl=dollars_or_none(total.natural_pl_e4),
+        day_pl=dollars_or_none(total.day_pl_e4),
         unmatched_pl=dollars_or_none(total.unmatched_e4),
+        unmatched_day_pl=dollars_or_none(total.unmatched_day_e4),
+        closed_day_pl=dollars_or_none(total.closed_day_e4),
         max_loss=dollars_or_none(total.max_loss_e4),
+        theta=theta,
+        risk_incomplete=risk_incomplete,
         by_underlying=[
-            wire.UnderlyingTotals(
+            wire.UnderlyingTotalsJson(
                 underlying=part.underlying,
                 unrealized_pl=dollars_or_none(part.unrealized_e4),
+                day_pl=dollars_or_none(part.day_pl_e4),
                 max_loss=dollars_or_none(part.max_loss_e4),
             )
             for part in total.by_underlying
@@ -149,18 +210,20 @@ def totals(total: values.Totals) -> wire.Totals:
     )
 
 
-def notice(told: Notice) -> wire.Notice:
-    """Something a trader should know."""
-    return wire.Notice(code=told.code, text=told.text, symbols=list(told.symbols), since=told.since)
+def notice(given: Notice) -> wire.NoticeJson:
+    """Return something a trader should know."""
+    return wire.NoticeJson(
+        code=given.code, text=given.text, symbols=list(given.symbols), condor_id=given.condor_id, since=given.since
+    )
 
 
-def same_status(one: wire.Status, other: wire.Status) -> bool:
-    """Whether two statuses differ in nothing but the instants that move without an event."""
-    is_read, was_read = (status.positions.read_at is not None for status in (one, other))
-    return is_read == was_read and _settled(one) == _settled(other)
+def same_status(status: wire.Status, other: wire.Status) -> bool:
+    """Whether two statuses are equal except for the instants that change without an event."""
+    is_read, was_read = (each.positions.read_at is not None for each in (status, other))
+    return is_read == was_read and _without_instants(status) == _without_instants(other)
 
 
-def _settled(status: wire.Status) -> wire.Status:
+def _without_instants(status: wire.Status) -> wire.Status:
     return msgspec.structs.replace(
         status,
         stream=msgspec.structs.replace(status.stream, last_message_at=None),
@@ -168,8 +231,8 @@ def _settled(status: wire.Status) -> wire.Status:
     )
 
 
-def unread_status(source: wire.Source, feed: wire.Feed, now_at: dt.datetime) -> wire.Status:
-    """The status before anything was asked."""
+def unread_status(source: wire.Source, feed: wire.DataFeed, model: ModelJson, now_at: dt.datetime) -> wire.Status:
+    """Return the status before the first request to Alpaca."""
     return wire.Status(
         state="starting",
         reason=None,
@@ -177,14 +240,15 @@ def unread_status(source: wire.Source, feed: wire.Feed, now_at: dt.datetime) -> 
         since=now_at,
         source=source,
         feed=feed,
-        market=wire.Market(is_open=None, next_open=None, next_close=None),
-        stream=wire.Stream(connected=False, subscribed=0, requested=0, reconnects=0, last_message_at=None),
+        market=wire.MarketJson(is_open=None, next_open=None, next_close=None),
+        stream=wire.StreamJson(connected=False, subscribed=0, requested=0, reconnects=0, last_message_at=None),
         positions=wire.Positions(read_at=None, error=None, breaker="closed"),
         notices=[],
+        model=model,
     )
 
 
-UNREAD_TOTALS = wire.Totals(
+UNREAD_TOTALS = wire.TotalsJson(
     condors=0,
     incomplete=0,
     unrealized_pl=None,
@@ -193,4 +257,4 @@ UNREAD_TOTALS = wire.Totals(
     max_loss=None,
     by_underlying=[],
 )
-"""The sums before positions were read: nothing is known, not even that there is nothing."""
+"""The sums before positions were read: null, not zero, as nothing is known yet."""

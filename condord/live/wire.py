@@ -1,21 +1,23 @@
-"""Decides what leaves the process: the public JSON structs and the frames of the stream.
+"""The public JSON structs.
 
-Rules: names are camelCase by the struct, without a transform step. Prices per share and money are JSON
-numbers of dollars, made from integers of 1e-4 dollars in `dollars` and nowhere else. Times are aware UTC
-datetimes. None means not known. The docstrings of the structs are read by clients, as descriptions in the OpenAPI
-document: they use the names of the JSON, and null.
+Prices per share and money are JSON numbers of dollars, which only `wire_values.dollars` makes. Times are aware UTC
+datetimes. None means not known. The docstrings of the structs become descriptions in the OpenAPI document, so they use
+the names of the JSON, and null. A struct with a counterpart in `core` or `live` ends in `Json`, which clients do not
+see.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Annotated, Literal
+from typing import Literal
 
 import msgspec
 
-from condord.core.occ import Right
-from condord.core.position import Direction, EntrySource, Kind
 from condord.core.quote import QuoteState
+from condord.live.wire_broken import BrokenJson
+from condord.live.wire_condor import CondorJson, Unmatched, ValuationJson
+from condord.live.wire_risk import AccountJson, ClosingOrders, ModelJson, RiskJson, StocksJson, UnderlyingJson
+from condord.live.wire_values import Dollars, Instant
 
 State = Literal["starting", "live", "closed", "stale", "reconnecting", "halted"]
 Code = Literal[
@@ -32,73 +34,57 @@ NoticeCode = Literal[
     "brokenCondor",
     "assignment",
     "expiresToday",
+    "lastTradingDay",
     "expired",
     "ordersUnavailable",
     "contractsUnavailable",
+    "activitiesUnavailable",
+    "stateUnavailable",
+    "accountUnavailable",
     "calendarUnavailable",
     "tradeUpdatesUnavailable",
     "notStreamed",
     "silentSymbols",
+    "stocksUnavailable",
+    "snapshotsUnavailable",
+    "dividendsUnavailable",
+    "greeksDiffer",
 ]
 Refusal = Literal[
-    "price",
-    "notHeld",
-    "outOfOrder",
-    "future",
-    "element",
-    "frame",
-    "unacknowledged",
-    "tradeFrame",
-    "positionRow",
-    "stockRow",
-    "quoteRow",
-    "orderRow",
-    "calendarRow",
-    "deliverableRow",
-    "positionsAnswer",
-    "clockAnswer",
-    "quotesAnswer",
-    "ordersAnswer",
-    "calendarAnswer",
-    "contractAnswer",
-]
-"""What of the things that Alpaca sends may be refused."""
+    "price", "notHeld", "outOfOrder", "future", "element", "frame", "unacknowledged", "stockElement", "stockFrame",
+    "stockUnacknowledged", "tradeFrame", "positionRow",
+    "stockRow", "quoteRow", "orderRow", "activityRow", "corporateActionRow", "calendarRow", "deliverableRow",
+    "positionsAnswer", "clockAnswer", "quotesAnswer", "ordersAnswer", "activitiesAnswer", "corporateActionsAnswer",
+    "calendarAnswer", "contractAnswer", "accountAnswer", "stockSnapshotRow", "indexRow", "optionSnapshotRow",
+    "dividendRow", "balance", "transferRow", "workingOrderRow", "fillRow", "stocksAnswer", "indexesAnswer",
+    "snapshotsAnswer", "oppositesAnswer", "dividendsAnswer", "balancesAnswer", "transfersAnswer", "workingOrdersAnswer",
+    "dayFillsAnswer",
+]  # fmt: skip
+"""Why something that Alpaca sent was refused."""
 BreakerState = Literal["closed", "open", "halfOpen"]
 Source = Literal["alpaca-paper", "alpaca-live", "simulator"]
-Feed = Literal["indicative", "opra"]
-Side = Literal["long", "short"]
-Dollars = int | float
-Instant = Annotated[dt.datetime, msgspec.Meta(tz=True)]
-"""RFC 3339, in UTC."""
-
-
-def dollars(amount_e4: int) -> Dollars:
-    """The JSON number for an integer of 1e-4 dollars; whole dollars come without a fraction."""
-    whole, rest = divmod(amount_e4, 10_000)
-    return amount_e4 / 10_000 if rest else whole
-
-
-def dollars_or_none(amount_e4: int | None) -> Dollars | None:
-    """As `dollars`; None stays None."""
-    return None if amount_e4 is None else dollars(amount_e4)
+DataFeed = Literal["indicative", "opra"]
 
 
 class _Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A public JSON object."""
 
 
-class Market(_Wire, frozen=True, kw_only=True):
-    """The session of US options, as Alpaca's clock gives it; all null until it was read."""
+class MarketJson(_Wire, frozen=True, kw_only=True):
+    """The hours of the options held, by Alpaca's clock and calendar; all null until the clock has been read.
+
+    `isOpen` is true while any of them trades. `nextClose` is when the last of them stops, in this session or the next.
+    """
 
     is_open: bool | None
     next_open: Instant | None
     next_close: Instant | None
 
 
-class Stream(_Wire, frozen=True, kw_only=True):
+class StreamJson(_Wire, frozen=True, kw_only=True):
     """The option stream. `subscribed` of `requested` symbols are acknowledged.
 
-    `nextAttemptAt`: when it connects again; null while it does not wait for that.
+    `nextAttemptAt` is when it connects again, null unless it waits to.
     """
 
     connected: bool
@@ -110,50 +96,56 @@ class Stream(_Wire, frozen=True, kw_only=True):
 
 
 class RestError(_Wire, frozen=True, kw_only=True):
-    """Why REST cannot be read: a stable word and a sentence."""
+    """Why REST cannot be read: a stable code and a sentence."""
 
     code: str
     text: str
 
 
 class Positions(_Wire, frozen=True, kw_only=True):
-    """How fresh the positions are."""
+    """When the positions were last read, and why they cannot be read now."""
 
     read_at: Instant | None
     error: RestError | None
     breaker: BreakerState
 
 
-class Notice(_Wire, frozen=True, kw_only=True):
-    """Something to know about `symbols`, or about the whole account if there are none; `since` when it was seen."""
+class NoticeJson(_Wire, frozen=True, kw_only=True):
+    """Something to know about `symbols`, or about the whole account if there are none, first seen at `since`.
+
+    `condorId` is the condor it concerns, if it concerns exactly one.
+    """
 
     code: NoticeCode
     text: str
     symbols: list[str]
+    condor_id: str | None = None
     since: Instant
 
 
 class Status(_Wire, frozen=True, kw_only=True):
-    """What can be trusted now: `state`, `reason`, `code` of the option stream, `positions` of REST."""
+    """What can be trusted now. `state`, `reason` and `code` are about the option stream, `positions` about REST."""
 
     state: State
     reason: str | None
     code: Code | None
     since: Instant
     source: Source
-    feed: Feed
-    market: Market
-    stream: Stream
+    feed: DataFeed
+    market: MarketJson
+    stream: StreamJson
     positions: Positions
-    notices: list[Notice] = []
+    notices: list[NoticeJson] = []
+    model: ModelJson
 
 
 class StatusReport(Status, frozen=True, kw_only=True):
-    """`GET /api/status`: the status and the counters of this process.
+    """`GET /api/status`: the status, the stock stream, and counters of this process.
 
-    `uptime` is in seconds; `tasks` counts what its event loop does at once, connections of subscribers included.
+    `uptime` is in seconds. `tasks` counts the tasks of its event loop, those of subscribers included.
     """
 
+    stocks: StocksJson
     version: str
     pid: int
     address: str
@@ -169,123 +161,7 @@ class StatusReport(Status, frozen=True, kw_only=True):
     tasks: int
 
 
-class Leg(_Wire, frozen=True, kw_only=True):
-    """One leg of a condor; short: negative cost basis. `multiplierAssumed`: Alpaca has not told the multiplier."""
-
-    symbol: str
-    right: Right
-    strike: Dollars
-    side: Side
-    quantity: int
-    average_entry_price: Dollars | None
-    cost_basis: Dollars | None
-    multiplier_assumed: bool = False
-    problem: str | None = None
-
-
-class Breakevens(_Wire, frozen=True, kw_only=True):
-    """Prices of the underlying without profit or loss at expiration; null on a side without one."""
-
-    lower: Dollars | None
-    upper: Dollars | None
-
-
-class LegValuation(_Wire, frozen=True, kw_only=True):
-    """The profit or loss of one leg at its mark."""
-
-    symbol: str
-    unrealized_pl: Dollars | None
-
-
-class PlBounds(_Wire, frozen=True, kw_only=True):
-    """Between what the profit or loss of a condor with a missing leg lies."""
-
-    low: Dollars
-    high: Dollars
-
-
-class Valuation(_Wire, frozen=True, kw_only=True):
-    """What a condor is worth now; without a usable quote of a leg in `missing` its numbers are null, but `plBounds`."""
-
-    id: str
-    as_of: Instant | None
-    mark: Dollars | None
-    natural: Dollars | None
-    unrealized_pl: Dollars | None
-    natural_pl: Dollars | None
-    percent_of_max_profit: float | None
-    percent_of_risk: float | None
-    missing: list[str]
-    unconfirmed: bool
-    legs: list[LegValuation]
-    pl_bounds: PlBounds | None = None
-
-
-class History(_Wire, frozen=True, kw_only=True):
-    """The profit or loss of a condor over the session: seconds since 1970, ascending, and cents at each of them.
-
-    At most one point a minute, of the latest day at the exchange with any, since the daemon started and the condor has
-    had this quantity and credit; none where the stream was not live, or the profit or loss unknown or unconfirmed.
-    """
-
-    seconds: list[int] = []
-    cents: list[int] = []
-
-
-class Condor(_Wire, frozen=True, kw_only=True):
-    """One card: four legs, the numbers that do not move, and the valuation that does.
-
-    `openedAt`, and `realizedPl` of its rolls, are known of a condor that orders opened; every other number is of the
-    legs as they are now. A daemon that does not tell these three knows structure alone.
-    """
-
-    id: str
-    kind: Kind
-    direction: Direction
-    underlying: str
-    root: str
-    expiration: dt.date
-    days_to_expiration: int
-    quantity: int
-    multiplier: int
-    broken_wing: bool
-    ambiguous: bool
-    legs: list[Leg]
-    credit: Dollars | None
-    max_profit: Dollars | None
-    max_loss: Dollars | None
-    put_width: Dollars
-    call_width: Dollars
-    breakevens: Breakevens
-    entry_source: EntrySource = "structure"
-    opened_at: Instant | None = None
-    realized_pl: Dollars | None = None
-    valuation: Valuation
-    history: History = History()
-
-
-class Unmatched(_Wire, frozen=True, kw_only=True):
-    """Contracts in no condor; the parsed fields are null where the symbol cannot be parsed."""
-
-    symbol: str
-    underlying: str | None
-    root: str | None
-    expiration: dt.date | None
-    right: Right | None
-    strike: Dollars | None
-    side: Side | None
-    quantity: int | None
-    multiplier: int | None
-    average_entry_price: Dollars | None
-    cost_basis: Dollars | None
-    mark: Dollars | None
-    unrealized_pl: Dollars | None
-    uncovered_short: bool
-    multiplier_assumed: bool = False
-    problem: str | None
-
-
-class Quote(_Wire, frozen=True, kw_only=True):
+class QuoteJson(_Wire, frozen=True, kw_only=True):
     """The newest published quote of one contract; sizes are contracts."""
 
     symbol: str
@@ -299,24 +175,37 @@ class Quote(_Wire, frozen=True, kw_only=True):
     unconfirmed: bool
 
 
-class UnderlyingTotals(_Wire, frozen=True, kw_only=True):
-    """One underlying: the condors' profit or loss, and the worst case at expiration of all contracts."""
+class UnderlyingTotalsJson(_Wire, frozen=True, kw_only=True):
+    """One underlying: the condors' profit or loss, and the worst case at expiration of all contracts.
+
+    `dayPl` is today's profit or loss of the condors that are open.
+    """
 
     underlying: str
     unrealized_pl: Dollars | None
+    day_pl: Dollars | None = None
     max_loss: Dollars | None
 
 
-class Totals(_Wire, frozen=True, kw_only=True):
-    """The account; a sum with an unknown part is null, and `incomplete` counts the parts."""
+class TotalsJson(_Wire, frozen=True, kw_only=True):
+    """The account's sums. A sum with an unknown part is null; `incomplete` counts such condors and entries.
+
+    `dayPl` includes `closedDayPl`, what the condors that were closed today have made today. `theta` is the exception:
+    it sums what is known, in dollars a day, and `riskIncomplete` counts the condors and entries that are not.
+    """
 
     condors: int
     incomplete: int
     unrealized_pl: Dollars | None
     natural_pl: Dollars | None
+    day_pl: Dollars | None = None
     unmatched_pl: Dollars | None
+    unmatched_day_pl: Dollars | None = None
+    closed_day_pl: Dollars | None = None
     max_loss: Dollars | None
-    by_underlying: list[UnderlyingTotals]
+    theta: float | None = None
+    risk_incomplete: int = 0
+    by_underlying: list[UnderlyingTotalsJson]
 
 
 class Document(_Wire, frozen=True, kw_only=True):
@@ -325,23 +214,39 @@ class Document(_Wire, frozen=True, kw_only=True):
     version: str
     as_of: Instant
     status: Status
-    condors: list[Condor]
+    account: AccountJson | None = None
+    underlyings: list[UnderlyingJson] = []
+    condors: list[CondorJson]
+    broken: list[BrokenJson] = []
     unmatched: list[Unmatched]
-    quotes: list[Quote]
-    totals: Totals
+    quotes: list[QuoteJson]
+    totals: TotalsJson
+
+
+class NewPoints(_Wire, frozen=True, kw_only=True):
+    """Points to append to the `history` of the condor with this `id`."""
+
+    id: str
+    seconds: list[int]
+    cents: list[int]
 
 
 class Delta(_Wire, frozen=True, kw_only=True):
-    """What changed: each object listed is whole and replaces the one with the same key.
+    """What changed. Each object is whole and replaces the one with its key; points of `history` are appended.
 
-    `totals` and `status` are there when they have changed.
+    `closing` replaces the lists of its condors. All but the first four are left out unless they have changed.
     """
 
     as_of: Instant
-    quotes: list[Quote]
-    valuations: list[Valuation]
+    quotes: list[QuoteJson]
+    valuations: list[ValuationJson]
     unmatched: list[Unmatched]
-    totals: Totals | msgspec.UnsetType = msgspec.UNSET
+    risks: list[RiskJson] | msgspec.UnsetType = msgspec.UNSET
+    underlyings: list[UnderlyingJson] | msgspec.UnsetType = msgspec.UNSET
+    closing: list[ClosingOrders] | msgspec.UnsetType = msgspec.UNSET
+    history: list[NewPoints] | msgspec.UnsetType = msgspec.UNSET
+    totals: TotalsJson | msgspec.UnsetType = msgspec.UNSET
+    account: AccountJson | msgspec.UnsetType | None = msgspec.UNSET
     status: Status | msgspec.UnsetType = msgspec.UNSET
 
 
@@ -349,24 +254,31 @@ class OneCondor(_Wire, frozen=True, kw_only=True):
     """`GET /api/positions/{id}`: one condor and the quotes of its legs."""
 
     as_of: Instant
-    condor: Condor
-    quotes: list[Quote]
+    condor: CondorJson
+    quotes: list[QuoteJson]
 
 
 class Heartbeat(_Wire, frozen=True, kw_only=True):
-    """Sent in quiet times, so that a page can tell them from a dead link."""
+    """Sent in quiet times, so that a client can tell them from a dead connection."""
 
     as_of: Instant
 
 
 class Bye(_Wire, frozen=True, kw_only=True):
-    """The server is going; reconnect."""
+    """The server is stopping; reconnect."""
 
     reason: str
 
 
+class Ticket(_Wire, frozen=True, kw_only=True):
+    """`POST /api/tickets`: opens one stream until `expiresAt`, as `ticket=` in its address."""
+
+    ticket: str
+    expires_at: dt.datetime
+
+
 class Problem(_Wire, frozen=True, kw_only=True):
-    """An error answer by RFC 9457, `application/problem+json`."""
+    """An error as `application/problem+json` (RFC 9457)."""
 
     type: str
     title: str
@@ -376,10 +288,3 @@ class Problem(_Wire, frozen=True, kw_only=True):
 
 _encoder = msgspec.json.Encoder()
 encode = _encoder.encode
-
-
-def frame(event: str, payload: msgspec.Struct, version: str | None = None) -> bytes:
-    """One event of the stream (text/event-stream); `version` becomes its id."""
-    name = f"event: {event}\n".encode()
-    identity = b"" if version is None else f"id: {version}\n".encode()
-    return b"%b%bdata: %b\n\n" % (name, identity, encode(payload))

@@ -1,7 +1,7 @@
-"""The local Alpaca: an account, a market, REST and both streams on one port, with faults on demand.
+"""A local Alpaca: an account, a market, REST and every stream on one port, with faults on demand.
 
-A program of its own, for demonstrations and tests, that nothing else in condord imports but the command that starts
-it. `run` serves until a signal; `serve` does the same inside a running loop.
+It is a separate program for demonstrations and tests. In condord only the command that starts it imports it. `run`
+serves until a signal arrives; `serve` does the same inside a running loop.
 """
 
 from __future__ import annotations

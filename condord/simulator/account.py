@@ -1,8 +1,6 @@
-"""Decides what the account holds, and what its positions are worth by Alpaca's own formulas.
+"""The account: its cash and holdings, and its positions by Alpaca's formulas.
 
-Rules: quantities are signed (+ long, - short) and so are market value and cost basis; the cost is kept exactly and
-the average entry derived from it; day profit counts from yesterday's close, or from entry when opened today;
-`change_today` is not turned around for shorts. Numbers leave as strings.
+Quantities, costs and values are signed: + long, - short.
 """
 
 from __future__ import annotations
@@ -15,98 +13,152 @@ from typing import Any
 import msgspec
 
 from condord.core import occ
-from condord.errors import SymbolError
-from condord.simulator import orders
+from condord.simulator import activities, balances, orders
+from condord.simulator.balances import Balances, Valued
+from condord.simulator.clock import NEW_YORK
+from condord.simulator.closes import ContractCloses
+from condord.simulator.contracts import stable_uuid
 from condord.simulator.market import Market
-from condord.simulator.names import identity
-from condord.simulator.orders import Execution, number
+from condord.simulator.orders import Execution, is_option, number
 
 _DEPOSIT = Decimal(100_000)
 _RATIO_DIGITS = 16
 
 
 class Holding(msgspec.Struct, frozen=True, kw_only=True):
-    """What is held of one symbol: `cost` is signed dollars in all, `lastday` yesterday's close per share."""
+    """The holding in one symbol.
+
+    `cost` is the exact total in signed dollars; `day_base` is what today's profit or loss counts from: the value at
+    yesterday's close, and what was paid today.
+    """
 
     symbol: str
     quantity: int
     cost: Decimal
-    lastday: Decimal
+    day_base: Decimal
     multiplier: int
-    opened_today: bool = False
 
     @property
     def entry(self) -> Decimal:
-        """The average entry price per share; it may not terminate and is cut at 16 digits."""
+        """The average entry price per share, to 16 significant digits."""
         return _ratio(self.cost, self.quantity * self.multiplier)
 
 
 class Account:
-    """One account: its holdings, the orders that made them, and its activities."""
+    """One account with its holdings, orders and activities. `name` determines its id.
 
-    def __init__(self, market: Market, key_id: str = "SIMULATED") -> None:
+    Its equity less that of yesterday's close is always the day's profit or loss of its contracts and stocks, less the
+    day's fees, plus its transfers. A position that changes without an order counts as held since yesterday.
+    """
+
+    def __init__(self, market: Market, name: str = "SIMULATED") -> None:
         self.market = market
         self.orders: list[dict[str, Any]] = []
         self.activities: list[dict[str, Any]] = []
-        self._account_id = identity("account", key_id)
+        self.closes = ContractCloses(market, self.mark)
+        self._account_id = stable_uuid("account", name)
         self._holdings: dict[str, Holding] = {}
         self._cash = Decimal(0)
+        self._last_equity = Decimal(0)
         self._serial = 0
 
     @property
     def holdings(self) -> Mapping[str, Holding]:
-        """What is held, by symbol."""
+        """The holdings, by symbol."""
         return self._holdings
 
+    def advance(self, at: dt.datetime, session_close_at: dt.datetime | None) -> None:
+        """Note closing prices once today's session has ended at `session_close_at`, and begin the next day."""
+        if self.closes.advance(at, session_close_at, tuple(self._holdings)):
+            for symbol, held in self._holdings.items():
+                base = self.closes.of(symbol) * held.quantity * held.multiplier
+                self._holdings[symbol] = msgspec.structs.replace(held, day_base=base)
+            self._last_equity = self._cash + sum((held.day_base for held in self._holdings.values()), Decimal(0))
+
     def deposit(self, at: dt.datetime) -> None:
-        """Begin with money, as a paper account does."""
-        self._cash += _DEPOSIT
-        self.activities.append(orders.other_activity("JNLC", "", at, amount=number(_DEPOSIT)))
+        """Deposit $100,000, the cash of a new paper account."""
+        self._transfer("JNLC", _DEPOSIT, at)
 
-    def put(self, symbol: str, quantity: int, entry: Decimal | None = None) -> None:
-        """Hold exactly `quantity` of `symbol` from now on, without any order; 0 removes it.
+    def transfer(self, amount: Decimal, at: dt.datetime) -> None:
+        """Deposit `amount` dollars, or withdraw them if it is negative."""
+        self._transfer("CSD" if amount > 0 else "CSW", amount, at)
 
-        `entry` is per share; without it the present entry or, for a new symbol, the present mark.
+    def set_position(self, symbol: str, quantity: int, entry: Decimal | None = None) -> None:
+        """Set the holding in `symbol` to `quantity` without an order; 0 removes it.
+
+        `entry` is per share; by default the current entry or, for a new symbol, the mark, as if opened today.
         """
-        held = self._holdings.get(symbol)
-        if quantity == 0:
-            self._holdings.pop(symbol, None)
-            return
         self._watch(symbol)
-        multiplier = _multiplier(symbol)
+        held = self._holdings.get(symbol)
+        size = quantity * _multiplier(symbol)
         price = entry if entry is not None else held.entry if held else self.mark(symbol)
-        self._holdings[symbol] = Holding(
-            symbol=symbol,
-            quantity=quantity,
-            cost=price * quantity * multiplier,
-            lastday=held.lastday if held else self._lastday(symbol),
-            multiplier=multiplier,
-            opened_today=held.opened_today if held else entry is None,
-        )
-
-    def vanish(self, symbol: str, kind: str, at: dt.datetime) -> None:
-        """Lose `symbol` overnight: no order and no trade update, only an activity (OPEXP or OPASN)."""
-        held = self._holdings.pop(symbol, None)
         if held is not None:
-            text = "Options Expiry" if kind == "OPEXP" else "Options Assignment"
-            self.activities.append(orders.other_activity(kind, text, at, symbol=symbol, quantity=abs(held.quantity)))
+            base = round(held.day_base * quantity / held.quantity, 4)
+        else:
+            base = (price if entry is None else self.closes.of(symbol)) * size
+        self._last_equity += base - (held.day_base if held else 0)
+        self._hold(symbol, quantity, price * size, base)
 
-    def trade(self, changes: Sequence[tuple[str, int, Decimal | None]], at: dt.datetime) -> dict[str, Any]:
-        """Fill one market order that changes holdings by (symbol, signed quantity, price or the mark).
+    def adjust_position(self, symbol: str, quantity: int, price: Decimal | None = None) -> None:
+        """Change the holding in `symbol` by `quantity` without an order; with `price` per share, cash changes too.
 
-        Returns the trade update. The order and its activities are on record afterwards.
+        Without, the contracts are worth nothing from now on.
         """
-        self._serial += 1
-        executions = [self._execute(*change, at) for change in changes]
-        filled = orders.order(executions, at, self._serial)
+        self._watch(symbol)
+        held = self._holdings.get(symbol)
+        before = held.quantity if held else 0
+        if price is None and before * quantity >= 0:
+            self.set_position(symbol, before + quantity)
+            return
+        if price is not None:
+            self._cash -= price * quantity * _multiplier(symbol)
+        self._change(symbol, quantity, self.mark(symbol) if price is None else price)
+
+    def trade(
+        self,
+        changes: Sequence[tuple[str, int, Decimal | None]],
+        at: dt.datetime,
+        *,
+        ordered: int | None = None,
+        replaces: bool = False,
+    ) -> dict[str, Any]:
+        """Fill one market order and return its trade update.
+
+        `changes` are (symbol, signed quantity, price per share); a price of None is the mark. `ordered` is the quantity
+        of the order if it is filled only in part. With `replaces`, the order replaces the previous one. Afterwards the
+        order and its activities are in `orders` and `activities`.
+        """
+        serial = self.next_serial()
+        executions = self.execute(changes, at)
+        filled = orders.order(executions, at, serial, ordered)
+        if replaces and self.orders:
+            orders.replace(self.orders[-1], filled, at)
         self.orders.append(filled)
-        self.activities += [orders.fill_activity(each, at, self._serial) for each in executions]
-        return orders.trade_update(filled, executions, at, self._serial)
+        return self.record(filled, executions, at, serial)
+
+    def next_serial(self) -> int:
+        """A number that no other order, fill or transfer of the account has."""
+        self._serial += 1
+        return self._serial
+
+    def execute(self, changes: Sequence[tuple[str, int, Decimal | None]], at: dt.datetime) -> list[Execution]:
+        """Change holdings and cash by `changes`, as `trade` does; orders and activities stay as they are."""
+        return [self._execute(*change, at) for change in changes]
+
+    def record(
+        self, order: dict[str, Any], executions: Sequence[Execution], at: dt.datetime, serial: int
+    ) -> dict[str, Any]:
+        """Note the activities of `executions`, which filled `order`, and return the trade update."""
+        for leg, execution in zip(orders.legs_of(order), executions, strict=True):
+            self.activities.append(activities.fill(execution, leg, at, serial))
+            if execution.is_option:
+                self.activities.append(activities.fee(execution, at, serial))
+        return orders.trade_update(order, executions, at, serial)
 
     def mark(self, symbol: str) -> Decimal:
-        """What one share or contract's share is worth: the middle of the quote, or the stock's price.
+        """The mark per share: the midpoint of an option's quote, or the price of a stock.
 
-        0 for a symbol the market does not know.
+        It is 0 for a symbol that the market does not know.
         """
         quote = self.market.latest(symbol)
         if quote is not None:
@@ -114,121 +166,125 @@ class Account:
         return Decimal(str(self.market.spot(symbol) or 0))
 
     def positions(self) -> list[dict[str, Any]]:
-        """The answer to `GET /v2/positions`, by symbol."""
+        """The body of `GET /v2/positions`, by symbol."""
         return [self._position(self._holdings[symbol]) for symbol in sorted(self._holdings)]
 
     def position(self, symbol: str) -> dict[str, Any] | None:
-        """The answer to `GET /v2/positions/{symbol}`; None where nothing is held."""
+        """The body of `GET /v2/positions/{symbol}`; None if nothing is held."""
         held = self._holdings.get(symbol)
         return None if held is None else self._position(held)
 
-    def answer(self) -> dict[str, Any]:
-        """The answer to `GET /v2/account`."""
-        values = [self.mark(each.symbol) * each.quantity * each.multiplier for each in self._holdings.values()]
-        long = sum((value for value in values if value > 0), Decimal(0))
-        short = sum((value for value in values if value < 0), Decimal(0))
-        equity = self._cash + long + short
-        margin = Decimal(27_000)
-        free = number(max(Decimal(0), equity - margin))
-        power = number(max(Decimal(0), (equity - margin) * 2))
-        return {
-            "id": self._account_id,
-            "account_number": "PA3" + self._account_id[:9].replace("-", "").upper(),
-            "status": "ACTIVE",
-            "crypto_status": "ACTIVE",
-            "currency": "USD",
-            "cash": number(self._cash),
-            "equity": number(equity),
-            "last_equity": number(equity),
-            "portfolio_value": number(equity),
-            "long_market_value": number(long),
-            "short_market_value": number(short),
-            "position_market_value": number(long - short),
-            **dict.fromkeys(("buying_power", "regt_buying_power", "effective_buying_power"), power),
-            **dict.fromkeys(("options_buying_power", "non_marginable_buying_power"), free),
-            **dict.fromkeys(("initial_margin", "maintenance_margin", "last_maintenance_margin"), number(margin)),
-            "sma": number(equity),
-            "accrued_fees": "0",
-            "multiplier": "4",
-            "options_approved_level": 3,
-            "options_trading_level": 3,
-            "shorting_enabled": True,
-            "account_blocked": False,
-            "trading_blocked": False,
-            "transfers_blocked": False,
-            "trade_suspended_by_user": False,
-            "created_at": "2026-01-05T14:41:03.521189Z",
-        }
+    def account_json(self) -> dict[str, Any]:
+        """The body of `GET /v2/account`."""
+        return balances.account_json(
+            Balances(
+                account_id=self._account_id,
+                cash=self._cash,
+                last_equity=self._last_equity,
+                asof=self.closes.asof,
+                holdings=[self._valued(held) for held in self._holdings.values()],
+            )
+        )
+
+    def _transfer(self, kind: str, amount: Decimal, at: dt.datetime) -> None:
+        self._pay(amount, at)
+        self.activities.append(activities.transfer(kind, amount, at, self.next_serial()))
+
+    def _pay(self, amount: Decimal, at: dt.datetime) -> None:
+        """Add `amount` to the cash; before today it was in yesterday's equity, too."""
+        self._cash += amount
+        if self._is_past(at):
+            self._last_equity += amount
+
+    def _is_past(self, at: dt.datetime) -> bool:
+        return at.astimezone(NEW_YORK).date() < self.closes.day
 
     def _execute(self, symbol: str, quantity: int, price: Decimal | None, at: dt.datetime) -> Execution:
         self._watch(symbol)
         price = self.mark(symbol) if price is None else price
+        before = self._holdings.get(symbol)
+        self._pay(-price * quantity * _multiplier(symbol), at)
+        self._change(symbol, quantity, price)
+        after = self._holdings.get(symbol)
+        if self._is_past(at):
+            if after is not None:
+                base = self.closes.of(symbol) * after.quantity * after.multiplier
+                after = self._holdings[symbol] = msgspec.structs.replace(after, day_base=base)
+            self._last_equity += (after.day_base if after else 0) - (before.day_base if before else 0)
+        execution = Execution(
+            symbol=symbol,
+            quantity=quantity,
+            price=price,
+            position_after=after.quantity if after else 0,
+            is_option=is_option(symbol),
+        )
+        self._pay(-activities.clearing_fee(execution), at)
+        return execution
+
+    def _change(self, symbol: str, quantity: int, price: Decimal) -> None:
+        """Trade `quantity` at `price`; the cash stays as it is."""
         held = self._holdings.get(symbol)
-        multiplier = _multiplier(symbol)
         before = held.quantity if held else 0
-        after = before + quantity
-        today = dt.datetime.fromtimestamp(self.market.at, dt.UTC).date()
-        self._cash -= price * quantity * multiplier
-        if after == 0:
+        paid = price * _multiplier(symbol)
+        cost = _cost_after(held.cost if held else Decimal(0), before, quantity, paid)
+        base = _cost_after(held.day_base if held else Decimal(0), before, quantity, paid)
+        self._hold(symbol, before + quantity, cost, base)
+
+    def _hold(self, symbol: str, quantity: int, cost: Decimal, day_base: Decimal) -> None:
+        if quantity == 0:
             self._holdings.pop(symbol, None)
-        else:
-            self._holdings[symbol] = Holding(
-                symbol=symbol,
-                quantity=after,
-                cost=_cost_after(held, before, quantity, price * multiplier),
-                lastday=held.lastday if held else self._lastday(symbol),
-                multiplier=multiplier,
-                opened_today=held.opened_today if held else at.date() >= today,
-            )
-        return Execution(symbol=symbol, quantity=quantity, price=price, held_after=after, is_option=_is_option(symbol))
+            return
+        self._holdings[symbol] = Holding(
+            symbol=symbol, quantity=quantity, cost=cost, day_base=day_base, multiplier=_multiplier(symbol)
+        )
 
     def _watch(self, symbol: str) -> None:
-        if _is_option(symbol):
+        if is_option(symbol):
             self.market.watch(symbol)
 
-    def _lastday(self, symbol: str) -> Decimal:
-        if not _is_option(symbol):
-            return round(self.mark(symbol) * Decimal("0.996"), 2)
-        worth = self.market.valuation(symbol, seconds_ago=86_400, spot_factor=0.998).price
-        return Decimal(str(max(0.01, round(worth, 2))))
+    def _valued(self, held: Holding) -> Valued:
+        root = self.market.root_of(occ.parse(held.symbol).root) if is_option(held.symbol) else None
+        return Valued(
+            symbol=held.symbol,
+            quantity=held.quantity,
+            value=self.mark(held.symbol) * held.quantity * held.multiplier,
+            spot=self.mark(root.underlying if root else held.symbol),
+        )
 
     def _position(self, held: Holding) -> dict[str, Any]:
-        current = self.mark(held.symbol)
-        size = held.quantity * held.multiplier
-        value = current * size
-        profit = value - held.cost
-        day_base = held.cost if held.opened_today else held.lastday * size
-        is_option = _is_option(held.symbol)
+        current, close = self.mark(held.symbol), self.closes.of(held.symbol)
+        value = current * held.quantity * held.multiplier
+        profit, day_profit = value - held.cost, value - held.day_base
+        is_contract = is_option(held.symbol)
         return {
-            "asset_id": identity("asset", held.symbol),
+            "asset_id": stable_uuid("asset", held.symbol),
             "symbol": held.symbol,
-            "exchange": "" if is_option else "NASDAQ",
-            "asset_class": "us_option" if is_option else "us_equity",
+            "exchange": "" if is_contract else "NASDAQ",
+            "asset_class": "us_option" if is_contract else "us_equity",
             "asset_marginable": True,
             "qty": str(held.quantity),
             "avg_entry_price": number(held.entry),
             "side": "long" if held.quantity > 0 else "short",
             "market_value": number(value),
-            "cost_basis": number(held.cost),
+            "cost_basis": number(round(held.cost, 2)),
             "unrealized_pl": number(profit),
             "unrealized_plpc": number(_ratio(profit, abs(held.cost))),
-            "unrealized_intraday_pl": number(value - day_base),
-            "unrealized_intraday_plpc": number(_ratio(value - day_base, abs(day_base))),
+            "unrealized_intraday_pl": number(round(day_profit, 4)),
+            "unrealized_intraday_plpc": number(_ratio(day_profit, abs(held.day_base))),
             "current_price": number(current),
-            "lastday_price": number(held.lastday),
-            "change_today": number(_ratio(current - held.lastday, held.lastday)),
+            "lastday_price": number(close),
+            # Not inverted for shorts, as at Alpaca.
+            "change_today": number(_ratio(current - close, close)),
             "qty_available": str(held.quantity),
         }
 
 
-def _cost_after(held: Holding | None, before: int, quantity: int, unit_cost: Decimal) -> Decimal:
-    """The cost once `quantity` was traded: added when it grows, in proportion when it shrinks, anew when it flips."""
+def _cost_after(cost: Decimal, before: int, quantity: int, unit_cost: Decimal) -> Decimal:
+    """The cost after trading `quantity`: added to if the holding grows, prorated if it shrinks, reset if it flips."""
     after = before + quantity
-    if held is None or before * quantity > 0:
-        return (held.cost if held else Decimal(0)) + unit_cost * quantity
-    if before * after > 0:
-        return held.cost * after / before
-    return unit_cost * after
+    if before * quantity >= 0:
+        return cost + unit_cost * quantity
+    return cost * after / before if before * after > 0 else unit_cost * after
 
 
 def _ratio(value: Decimal, by: Decimal | int) -> Decimal:
@@ -239,13 +295,5 @@ def _ratio(value: Decimal, by: Decimal | int) -> Decimal:
         return value / by
 
 
-def _is_option(symbol: str) -> bool:
-    try:
-        occ.parse(symbol)
-    except SymbolError:
-        return False
-    return True
-
-
 def _multiplier(symbol: str) -> int:
-    return 100 if _is_option(symbol) else 1
+    return 100 if is_option(symbol) else 1

@@ -1,18 +1,20 @@
-"""Decides what time it is in the simulated market, whether it is open, and what its calendar says.
-
-Rules: simulated time starts at an instant and runs `speed` times as fast as the loop clock. `always` is open at
-any hour and seven days a week, and closes only on paper; `hours` is 09:30 to 16:00 New York time on weekdays;
-`never` is closed for good. Holidays are not known; early closes are given.
-"""
+"""The time in the simulated market, its opening hours, and its calendar."""
 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from condord.simulator.holidays import EARLY_CLOSE, closes_early, is_holiday
+
 Opening = Literal["always", "hours", "never"]
+"""When the market is open.
+
+- `always`: at any hour, seven days a week, although the clock announces a next close
+- `hours`: 09:30 to 16:00 in New York, with the exchange's holidays and early closes
+- `never`: closed
+"""
 
 NEW_YORK = ZoneInfo("America/New_York")
 _OPEN = dt.time(9, 30)
@@ -24,7 +26,8 @@ _DAY = dt.timedelta(days=1)
 class MarketClock:
     """The market's clock; instants are aware UTC datetimes, `now` is seconds of the loop clock.
 
-    `opening` and `speed` may be changed while it runs; time never jumps when they are.
+    Simulated time begins at `started_at` and runs `speed` times as fast as the loop clock. Changes of `opening` and
+    `speed` do not make it jump; `set_at` does.
     """
 
     def __init__(
@@ -34,10 +37,8 @@ class MarketClock:
         now: float,
         opening: Opening = "always",
         speed: float = 1.0,
-        early_closes: Mapping[dt.date, dt.time] | None = None,
     ) -> None:
         self.opening = opening
-        self.early_closes = dict(early_closes or {})
         self._speed = speed
         self._base_at = started_at
         self._base = now
@@ -45,12 +46,16 @@ class MarketClock:
 
     @property
     def speed(self) -> float:
-        """How many simulated seconds pass in one second."""
+        """How many simulated seconds pass in one real second."""
         return self._speed
 
     def set_speed(self, speed: float, now: float) -> None:
         """Run `speed` times as fast from `now` on."""
         self._base_at, self._base, self._speed = self.at(now), now, speed
+
+    def set_at(self, at: dt.datetime, now: float) -> None:
+        """Set the simulated time at `now` to `at`."""
+        self._base_at, self._base = at, now
 
     def at(self, now: float) -> dt.datetime:
         """The simulated instant at `now`."""
@@ -66,21 +71,40 @@ class MarketClock:
         hours = self._hours(local.date())
         return hours is not None and hours[0] <= local < hours[1]
 
+    def session_close(self, day: dt.date) -> dt.datetime | None:
+        """When the session of `day` ends; None if it has none. In a market that is always open every day has one."""
+        hours = self._hours(day)
+        return None if hours is None else hours[1].astimezone(dt.UTC)
+
     def next_open(self, at: dt.datetime) -> dt.datetime:
-        """The first opening after `at`; for an always open market the one after its next close."""
+        """The first opening after `at`; in a market that is always open, the one after its next close."""
         if self.opening == "always":
             return self.next_close(at) + _DAY - _ALWAYS_CLOSES_AFTER
         return self._next(at, 0)
 
     def next_close(self, at: dt.datetime) -> dt.datetime:
-        """The first close after `at`; for an always open market six and a half hours after it was started."""
+        """The first close after `at`; in a market that is always open, one per day, 6.5 hours after the start."""
         if self.opening == "always":
             first = self._anchor_at + _ALWAYS_CLOSES_AFTER
             return first + max(0, (at - first) // _DAY + 1) * _DAY
         return self._next(self.next_open(at) if self.opening == "never" else at, 1)
 
-    def answer(self, at: dt.datetime) -> dict[str, Any]:
-        """The answer to `GET /v2/clock`, in New York time as Alpaca gives it."""
+    def session_day(self, at: dt.datetime) -> dt.date:
+        """The date of the newest session that has begun; in a market that never opens, by the exchange's hours."""
+        day = at.astimezone(NEW_YORK).date()
+        while (hours := self._hours(day)) is None or hours[0] > at:
+            day -= _DAY
+        return day
+
+    def session_before(self, day: dt.date) -> dt.date:
+        """The date of the last session before `day`."""
+        day -= _DAY
+        while self._hours(day) is None:
+            day -= _DAY
+        return day
+
+    def clock_json(self, at: dt.datetime) -> dict[str, Any]:
+        """The body of `GET /v2/clock`, in New York time as at Alpaca."""
         return {
             "timestamp": at.astimezone(NEW_YORK).isoformat(),
             "is_open": self.is_open(at),
@@ -89,23 +113,24 @@ class MarketClock:
         }
 
     def calendar(self, start: dt.date, end: dt.date) -> list[dict[str, Any]]:
-        """The answer to `GET /v2/calendar`: a row a trading day from `start` to `end`, both included."""
+        """The body of `GET /v2/calendar`: one row per trading day from `start` to `end`, both included.
+
+        It has the exchange's hours, by which contracts end, even if the market is always open; then every day is a
+        trading day.
+        """
         rows = []
-        for count in range(max(0, (end - start).days + 1)):
-            day = start + count * _DAY
+        for offset in range(max(0, (end - start).days + 1)):
+            day = start + offset * _DAY
             hours = self._hours(day)
             if hours is not None:
                 rows.append(_calendar_row(day, hours))
         return rows
 
     def _hours(self, day: dt.date) -> tuple[dt.datetime, dt.datetime] | None:
-        if self.opening == "always":
-            opens, closes = dt.time(0, 0), dt.time(23, 59)
-        elif day.weekday() >= 5:
+        if self.opening != "always" and (day.weekday() >= 5 or is_holiday(day)):
             return None
-        else:
-            opens, closes = _OPEN, self.early_closes.get(day, _CLOSE)
-        return dt.datetime.combine(day, opens, NEW_YORK), dt.datetime.combine(day, closes, NEW_YORK)
+        closes = EARLY_CLOSE if closes_early(day) else _CLOSE
+        return dt.datetime.combine(day, _OPEN, NEW_YORK), dt.datetime.combine(day, closes, NEW_YORK)
 
     def _next(self, at: dt.datetime, edge: int) -> dt.datetime:
         day = at.astimezone(NEW_YORK).date()

@@ -1,8 +1,7 @@
-"""Decides which faults exist, which of them are active, and when each strikes.
+"""The faults that the simulator can inject, and which of them are active.
 
-Rules: a fault strikes `count` times, or for `seconds`, or both, whichever ends first. With neither, an event
-strikes once and a condition stays until it is cleared. A fault limited to a symbol, a path or a stream strikes only
-there; stream faults without a stream strike the option stream.
+A fault triggers `count` times or for `seconds`, whichever ends first. With neither, an event triggers once and a
+condition stays until it is cleared.
 """
 
 from __future__ import annotations
@@ -16,21 +15,21 @@ import msgspec
 
 from condord.errors import NotFound
 
-Kind = Literal["event", "condition"]
-Place = Literal["upgrade", "session", "live", "frame", "quote", "rest", "account"]
+FaultKind = Literal["event", "condition"]
+Target = Literal["upgrade", "session", "live", "frame", "quote", "rest", "account"]
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that can be made to go wrong: `place` says which part of the simulator asks for it."""
+    """A fault that can be injected; `target` is the part of the simulator that looks for it."""
 
     name: str
-    place: Place
-    kind: Kind
-    sentence: str
+    target: Target
+    kind: FaultKind
+    description: str
 
 
-def _table(place: Place, kind: Kind, sentences: Mapping[str, str]) -> tuple[Fault, ...]:
-    return tuple(Fault(name=name, place=place, kind=kind, sentence=text) for name, text in sentences.items())
+def _table(target: Target, kind: FaultKind, descriptions: Mapping[str, str]) -> tuple[Fault, ...]:
+    return tuple(Fault(name=name, target=target, kind=kind, description=text) for name, text in descriptions.items())
 
 
 FAULTS: tuple[Fault, ...] = (
@@ -40,6 +39,7 @@ FAULTS: tuple[Fault, ...] = (
         {
             "upgrade-429": "The websocket upgrade is answered 429.",
             "upgrade-403": "The websocket upgrade is answered 403.",
+            "upgrade-302": "The websocket upgrade is answered 302 to `location` (by default another host).",
             "upgrade-502": "The websocket upgrade is answered 502 with HTML.",
         },
     ),
@@ -47,15 +47,15 @@ FAULTS: tuple[Fault, ...] = (
         "session",
         "condition",
         {
-            "mute-after-upgrade": "After the upgrade the server says nothing, not even connected; it still pongs.",
-            "mute-after-connected": "After connected the server says nothing: no answer to auth; it still pongs.",
-            "mute-after-authenticated": "After authenticated the server says nothing: no ack; it still pongs.",
-            "mute-after-subscribe": "After the subscription ack no data come; the server still pongs.",
+            "mute-after-upgrade": "After the upgrade the server does not send connected; pings are answered.",
+            "mute-after-connected": "After connected the server does not answer auth; pings are answered.",
+            "mute-after-authenticated": "After authenticated the server sends no ack; pings are answered.",
+            "mute-after-subscribe": "After the subscription ack no data arrives; pings are answered.",
             "no-pong": "Pings are not answered.",
-            "close-without-echo": "A close frame is not answered and the connection stays open.",
+            "close-without-echo": "A close frame is not answered, and the connection stays open.",
             "auth-402": "Auth is answered 402 auth failed; the connection stays open.",
-            "connection-406": "Auth is answered 406 connection limit exceeded; closed 10 seconds later.",
-            "insufficient-409": "Auth is answered 409 insufficient subscription; closed 10 seconds later.",
+            "connection-406": "Auth is answered 406 connection limit exceeded and closed 10 seconds later.",
+            "insufficient-409": "Auth is answered 409 insufficient subscription and closed 10 seconds later.",
         },
     ),
     *_table(
@@ -63,11 +63,11 @@ FAULTS: tuple[Fault, ...] = (
         "event",
         {
             "limit-405": (
-                "The next subscribe, or the next for more than `limit` symbols in all, is answered 405 symbol limit"
-                " exceeded and changes nothing."
+                "The next subscribe (with `limit`: the next for more than that many symbols in all) is answered"
+                " 405 symbol limit exceeded and changes nothing."
             ),
             "ack-lacks-symbol": (
-                "The next ack lacks a symbol (the last one unless named), which stays silent until it is asked for"
+                "The next ack lacks `symbol` (by default the last one), which stays silent until it is subscribed"
                 " again."
             ),
         },
@@ -78,18 +78,19 @@ FAULTS: tuple[Fault, ...] = (
         {
             "reset": "Live connections are reset (RST).",
             "reset-mid-frame": "Live connections are reset in the middle of a frame.",
-            "close-1001": "Live connections get a close frame with code 1001.",
-            "mute": "Live connections get no more data, or none for `seconds`; the server still pongs.",
+            "close-1001": "Live connections receive a close frame with code 1001.",
+            "ping-flood": "Live connections receive pings as fast as they read them; the answers are not read.",
+            "mute": "Live connections receive no data, for `seconds` if given; pings are answered.",
         },
     ),
     *_table(
         "frame",
         "event",
         {
-            "slow-407": "Subscribers get 407 slow client and are closed.",
-            "text-frame": "Subscribers get one text frame of JSON.",
-            "garbage": "Subscribers get one binary frame that is not MessagePack.",
-            "oversize-frame": "Subscribers get one valid frame over 1 MiB.",
+            "slow-407": "Subscribers receive 407 slow client and are closed.",
+            "text-frame": "Subscribers receive one text frame of JSON.",
+            "garbage": "Subscribers receive one binary frame that is not MessagePack.",
+            "oversize-frame": "Subscribers receive one valid frame over 1 MiB.",
         },
     ),
     *_table(
@@ -100,24 +101,26 @@ FAULTS: tuple[Fault, ...] = (
             "timestamp-32": "A quote's time is a 32-bit timestamp.",
             "timestamp-96": "A quote's time is a 96-bit timestamp.",
             "integer-prices": "A quote's prices are integers.",
+            "other-messages": "Bars, a correction, a cancellation, a price band and a status precede a quote.",
+            "zero-prices": "A quote has neither bid nor ask.",
             "no-bid": "A quote has no bid.",
             "crossed": "A quote's bid is above its ask.",
             "locked": "A quote's bid equals its ask.",
             "stub": "A quote is a stub: bid 0.05, ask 19.95.",
             "nan": "A quote's bid is not a number.",
             "null-price": "A quote's bid is null.",
-            "duplicate-time": "A quote has the time of its predecessor.",
+            "duplicate-time": "A quote has the same time as the one before it.",
             "out-of-order-time": "A quote is five seconds older than it should be.",
-            "unsubscribed-symbol": "A quote comes for a symbol nobody subscribed to.",
+            "unsubscribed-symbol": "A quote arrives for a symbol that no client subscribed to.",
         },
     ),
     *_table(
         "quote",
         "condition",
         {
-            "silent-symbol": "One symbol (`symbol`) is silent on the stream while REST has its new quotes.",
-            "burst": "10,000 quotes a second.",
-            "clock-skew": "The clock and the quotes' times are off by `skew_seconds` (300 unless given).",
+            "silent-symbol": "`symbol` is silent on the stream while REST has its new quotes.",
+            "burst": "The stream carries 10,000 quotes a second.",
+            "clock-skew": "The clock and the times of quotes are off by `skew_seconds` (by default 300).",
         },
     ),
     *_table(
@@ -125,23 +128,35 @@ FAULTS: tuple[Fault, ...] = (
         "condition",
         {
             "rest-500": "Requests are answered 500.",
-            "rest-stall": "Requests are answered after `seconds_each`, or never.",
-            "rest-drip": "Answers drip byte by byte, one every `seconds_each` (0.5 unless given).",
+            "rest-stall": "Requests are answered after `seconds_each`, by default never.",
+            "rest-drip": "Responses are sent byte by byte, one every `seconds_each` (by default 0.5).",
+            "rest-302": "Requests are answered 302 to `location` (by default another host), with an empty list.",
+            "rest-203": "Requests are answered 203 with an empty list.",
+            "rest-204": "Requests are answered 204.",
+            "rest-206": "Requests are answered 206 with an empty list.",
+            "rest-bomb": "Requests are answered 200 with 64 kB of gzip that expand to 64 MB.",
+            "rest-cookies": "Every response sets 90 cookies of 500 bytes, under new names each time.",
             "rest-html": "Requests are answered 200 with HTML.",
             "rest-429": "Requests are answered 429 with the time of the reset.",
-            "rest-empty": "Requests are answered 200 with nothing.",
-            "rest-truncated": "Answers break off in the middle of the JSON.",
-            "rest-unknown-asset-class": "The positions hold a row of an unknown asset class.",
-            "rest-null-market-value": "The first position has null for market value and current price.",
+            "rest-empty": "Requests are answered 200 with an empty body.",
+            "rest-truncated": "Responses end in the middle of the JSON.",
+            "rest-unknown-asset-class": "The positions contain a row of an unknown asset class.",
+            "rest-unknown-option-class": "The first position is an option of an unknown asset class.",
+            "rest-null-market-value": "The market value and current price of the first position are null.",
+            "rest-null-lastday-price": (
+                "The position in `symbol` (by default each in a contract below 0.10) has no close of yesterday, when"
+                " it did not trade."
+            ),
         },
     ),
     *_table(
         "account",
         "event",
         {
-            "position-vanish": "A position (`symbol`, or the first option) is gone as by assignment; no update.",
-            "position-halve": "A position (`symbol`, or the first of two or more contracts) halves; no update.",
-            "position-flip": "A position (`symbol`, or the first option) changes its sign; no update.",
+            "position-vanish": "A position (`symbol`, by default the first option) vanishes as if assigned; no update.",
+            "position-halve": "A position (`symbol`, by default the first of two or more contracts) halves; no update.",
+            "position-flip": "A position (`symbol`, by default the first option) changes its sign; no update.",
+            "update-burst": "A thousand trade updates arrive at once, and nothing changes.",
             "position-new-leg": "A new contract is held right after the next read of the positions.",
         },
     ),
@@ -149,7 +164,11 @@ FAULTS: tuple[Fault, ...] = (
 
 
 class ActiveFault(msgspec.Struct, kw_only=True):
-    """One fault at work: how often it may still strike (null: any number) and until when (null: for ever)."""
+    """An injected fault.
+
+    `count` is how often it may still trigger, None for any number; `until` is when it ends, in seconds of the loop
+    clock, None if it does not end by itself.
+    """
 
     fault: str
     count: int | None
@@ -158,7 +177,7 @@ class ActiveFault(msgspec.Struct, kw_only=True):
 
 
 class Faults:
-    """The faults at work; `now` is seconds of the loop clock."""
+    """The active faults; `now` is seconds of the loop clock."""
 
     def __init__(self) -> None:
         self._table = {fault.name: fault for fault in FAULTS}
@@ -173,10 +192,10 @@ class Faults:
         seconds: float | None = None,
         **args: object,
     ) -> ActiveFault:
-        """Let `name` strike from now on; `args` are its own, as `symbol`, `path`, `stream`, `seconds_each`.
+        """Activate the fault `name` from `now` on; `args` are its own, such as `symbol`, `path` or `seconds_each`.
 
         Raises:
-            NotFound: there is no such fault; the text names the nearest, the hint all.
+            NotFound: there is no such fault. The text names the nearest one, the hint lists all.
         """
         fault = self._table.get(name)
         if fault is None:
@@ -195,20 +214,26 @@ class Faults:
         self._active.clear()
 
     def active(self, now: float) -> list[ActiveFault]:
-        """What is at work, oldest first; what has ended is forgotten."""
+        """The active faults, oldest first; those that have ended are removed."""
         self._active = [
-            each for each in self._active if each.count != 0 and now < (math.inf if each.until is None else each.until)
+            fault
+            for fault in self._active
+            if fault.count != 0 and now < (math.inf if fault.until is None else fault.until)
         ]
         return self._active
 
-    def places(self, now: float) -> set[Place]:
-        """Where something may strike: the quick test before asking for faults one by one."""
-        return {self._table[each.fault].place for each in self.active(now)} if self._active else set()
+    def active_targets(self, now: float) -> set[Target]:
+        """The targets of the active faults; a quick test before asking for faults by name."""
+        return {self._table[active.fault].target for active in self.active(now)} if self._active else set()
 
-    def strike(
+    def trigger(
         self, name: str, now: float, *, symbol: str = "", path: str = "", stream: str = ""
     ) -> Mapping[str, Any] | None:
-        """Whether `name` strikes here and now, and with which arguments; it counts as one strike if so."""
+        """The arguments of `name` if it triggers here and now, which uses it once; otherwise None.
+
+        A fault that is limited to a symbol, a path or a stream triggers only there. A fault without a stream triggers
+        only on the option stream.
+        """
         found = self._find(name, now, symbol=symbol, path=path, stream=stream)
         if found is None:
             return None
@@ -216,25 +241,25 @@ class Faults:
             found.count -= 1
         return found.args
 
-    def look(
+    def peek(
         self, name: str, now: float, *, symbol: str = "", path: str = "", stream: str = ""
     ) -> Mapping[str, Any] | None:
-        """The arguments with which `name` would strike; nothing is counted."""
+        """The arguments with which `name` would trigger, without using it."""
         found = self._find(name, now, symbol=symbol, path=path, stream=stream)
         return None if found is None else found.args
 
     def _find(self, name: str, now: float, *, symbol: str, path: str, stream: str) -> ActiveFault | None:
         if not self._active:
             return None
-        for each in self.active(now):
-            if each.fault != name:
+        for active in self.active(now):
+            if active.fault != name:
                 continue
-            args = each.args
+            args = active.args
             if symbol and args.get("symbol") not in {None, symbol}:
                 continue
             if path and not path.startswith(str(args.get("path") or "/")):
                 continue
             if stream and args.get("stream", "option") not in {stream, "all"}:
                 continue
-            return each
+            return active
         return None

@@ -1,12 +1,6 @@
-"""Decides how prices move and which quote comes when: `advance` takes the time and returns the quotes due.
+"""Move prices and generate quotes: `advance` takes the time and returns the quotes that are due.
 
-Rules:
-- Underlyings walk (geometric Brownian motion); an option's quote is its value at that moment, rounded outwards to
-  its tick, so that bid < ask; what is worth less than a cent has no bid.
-- Every contract has its own chance, seeded by its symbol: what one contract does never depends on which others
-  are watched. The same seed and the same steps give the same quotes.
-- A contract quotes at random moments, liquid ones near the money several times a second, far wings rarely.
-- Time that passes while the market does not move (closed, frozen) does not exist for it: no quotes are caught up.
+The same seed and the same steps give the same quotes.
 """
 
 from __future__ import annotations
@@ -21,20 +15,23 @@ from zoneinfo import ZoneInfo
 import msgspec
 
 from condord.core import occ
+from condord.core.calendar import Calendar
+from condord.core.expiry import ending_of, expiry_of
 from condord.errors import SymbolError
-from condord.simulator import names, pricing
-from condord.simulator.names import Name
+from condord.simulator import contracts, pricing
+from condord.simulator.contracts import OptionRoot
+from condord.simulator.underlyings import Underlyings
 
 _NEW_YORK = ZoneInfo("America/New_York")
-_TRADING_YEAR_SECONDS = 252 * 6.5 * 3600
-_CALENDAR_YEAR_SECONDS = 365.25 * 86400
+_YEAR_SECONDS = 365 * 86400
 _EXCHANGES = "ABCEHIMNPQSTUWXZ"
 _CONDITIONS = "AAAAAA B"
-_SLOWEST = 0.02  # quotes a second of the farthest wing, as a share of the liquidity at the money
+_LONGEST_STEP_SECONDS = 300.0
+_MIN_LIQUIDITY = 0.02  # of the farthest wing, as a share of the liquidity at the money
 
 
-class Quote(msgspec.Struct, frozen=True, kw_only=True):
-    """One quote; prices in dollars, sizes in contracts, `at_ns` nanoseconds since 1970."""
+class SimulatedQuote(msgspec.Struct, frozen=True, kw_only=True):
+    """One quote. Prices are dollars per share, sizes are contracts, `at_ns` is nanoseconds since 1970."""
 
     symbol: str
     at_ns: int
@@ -48,92 +45,118 @@ class Quote(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def mid(self) -> float:
-        """The middle of bid and ask, half the ask where there is no bid."""
+        """The midpoint of bid and ask; half the ask if there is no bid."""
         return round((self.bid + self.ask) / 2, 4)
 
 
-class _Contract:
-    """One contract that is quoted: what it is, its chance, and its last quote."""
+class _QuotedContract:
+    """A contract that is quoted, its own random generator, and its latest quote."""
 
-    __slots__ = ("chance", "expires_at", "is_pinned", "name", "quote", "strike", "symbol")
+    __slots__ = ("is_pinned", "last_trading_at", "quote", "random", "root", "settles_at", "strike", "symbol")
 
-    def __init__(self, symbol: occ.OptionSymbol, name: Name, seed: int) -> None:
+    def __init__(self, symbol: occ.OptionSymbol, root: OptionRoot, seed: int) -> None:
         self.symbol = symbol
-        self.name = name
+        self.root = root
         self.strike = symbol.strike_mills / 1000
-        self.chance = random.Random(f"{seed}/{symbol.compact}")  # noqa: S311 - prices, not secrets
-        close = dt.datetime.combine(symbol.expiration, dt.time(16, 0), _NEW_YORK)
-        self.expires_at = close.timestamp()
-        self.quote: Quote | None = None
+        # Seeded by its symbol: the quotes of a contract do not depend on which others are watched.
+        self.random = random.Random(f"{seed}/{symbol.compact}")  # noqa: S311 - prices, not secrets
+        ending = ending_of(expiry_of(symbol, root.underlying), Calendar())
+        self.settles_at = ending.settles_at.timestamp()
+        self.last_trading_at = ending.last_trading_at.timestamp()
+        self.quote: SimulatedQuote | None = None
         self.is_pinned = False
 
 
 class Market:
-    """The whole market; `at` is always seconds since 1970 in simulated time and never goes back."""
+    """The market; `rate` multiplies the number of quotes.
 
-    def __init__(self, *, seed: int, at: float, rate: float = 1.0, known: Sequence[Name] = names.NAMES) -> None:
+    `at` is always seconds since 1970 in simulated time, and never goes back; `moved_at` is when prices could last move.
+    `session_day` is the date of the newest
+    session, by default that of `at`; with `expires_today`, contracts that expire on the date of `at` are listed.
+    """
+
+    def __init__(
+        self,
+        *,
+        seed: int,
+        at: float,
+        rate: float = 1.0,
+        session_day: dt.date | None = None,
+        expires_today: bool = False,
+    ) -> None:
+        today = dt.datetime.fromtimestamp(at, _NEW_YORK).date()
         self.rate = rate
-        self.listed = names.expirations(dt.datetime.fromtimestamp(at, _NEW_YORK).date())
+        self.listed = contracts.expirations(today, expires_today=expires_today)
+        self.underlyings = Underlyings(seed=seed, session_day=session_day or today)
         self._seed = seed
-        self._at = at
-        self._tape = 0.0
-        self._names = {name.root: name for name in known}
-        self._spots: dict[str, float] = {}
-        self._walks: dict[str, random.Random] = {}
-        self._contracts: dict[str, _Contract] = {}
+        self._at = self.moved_at = at
+        # Seconds in which the market moved. Quotes are scheduled by them: none are caught up after a close.
+        self._moving_seconds = 0.0
+        self._roots = {root.symbol: root for root in contracts.ROOTS}
+        self._contracts: dict[str, _QuotedContract] = {}
         self._due: list[tuple[float, str]] = []
-        for name in known:
-            self._start(name)
+        for root in contracts.ROOTS:
+            self.underlyings.add(root)
 
     @property
     def at(self) -> float:
-        """The moment the market stands at."""
+        """The current time of the market."""
         return self._at
 
-    def name_of(self, root: str) -> Name | None:
-        """The name behind an option root or a stock symbol; None where the market knows neither."""
-        return self._names.get(root) or next((name for name in self._names.values() if name.underlying == root), None)
+    def root_of(self, symbol: str) -> OptionRoot | None:
+        """The option root called `symbol`, else one whose underlying it is; None if there is neither."""
+        return self._roots.get(symbol) or next(
+            (root for root in self._roots.values() if root.underlying == symbol), None
+        )
 
-    def names(self) -> Sequence[Name]:
-        """Every option root there is."""
-        return tuple(self._names.values())
+    def roots(self) -> Sequence[OptionRoot]:
+        """Every option root."""
+        return tuple(self._roots.values())
 
     def spot(self, underlying: str) -> float | None:
-        """The price of a stock, in dollars; None where the market does not know it."""
-        spot = self._spots.get(underlying)
+        """The price of an underlying to the cent; None if the market does not know it."""
+        spot = self.underlyings.spot(underlying)
         return None if spot is None else round(spot, 2)
 
     def watch(self, symbol: str) -> bool:
-        """Quote `symbol` from now on, whether it is listed or not; False where it is no option symbol."""
+        """Quote `symbol` from now on, whether it is listed or not; False if it is not an option symbol."""
         if symbol in self._contracts:
             return True
         try:
             parsed = occ.parse(symbol)
         except SymbolError:
             return False
-        contract = _Contract(parsed, self._name_or_new(parsed), self._seed)
+        contract = _QuotedContract(parsed, self._root_or_new(parsed), self._seed)
         self._contracts[symbol] = contract
         contract.quote = self._make_quote(contract, self._at)
         self._schedule(contract)
         return True
 
-    def latest(self, symbol: str) -> Quote | None:
-        """The last quote of `symbol`; None where it was never quoted, which is every unlisted symbol."""
+    def latest(self, symbol: str) -> SimulatedQuote | None:
+        """The latest quote of `symbol`; None for an unlisted symbol that is not watched."""
         if symbol not in self._contracts and not self._watch_listed(symbol):
             return None
         return self._contracts[symbol].quote
 
-    def valuation(self, symbol: str, *, seconds_ago: float = 0.0, spot_factor: float = 1.0) -> pricing.Valuation:
-        """What `symbol` is worth now, or was `seconds_ago` with the underlying at `spot_factor` times today's.
+    def theoretical_value(
+        self, symbol: str, *, seconds_ago: float = 0.0, spot_factor: float = 1.0
+    ) -> pricing.TheoreticalValue:
+        """The value of `symbol` now, or `seconds_ago` with the underlying at `spot_factor` times its current price.
 
         Raises:
             KeyError: the symbol is not watched.
         """
-        contract = self._contracts[symbol]
-        spot = self._spots[contract.name.underlying] * spot_factor
-        years = (contract.expires_at - self._at + seconds_ago) / _CALENDAR_YEAR_SECONDS
-        volatility = pricing.smile(contract.name.volatility, spot, contract.strike, years)
-        return pricing.value(contract.symbol.right, spot, contract.strike, years, volatility)
+        contract, root = self._contracts[symbol], self._contracts[symbol].root
+        spot = (self.underlyings.spot(root.underlying) or 0.0) * spot_factor
+        years = (contract.settles_at - self._at + seconds_ago) / _YEAR_SECONDS
+        volatility = pricing.smile(root.volatility, spot, contract.strike, years)
+        today = dt.datetime.fromtimestamp(self._at, _NEW_YORK).date()
+        terms = pricing.PricingTerms(
+            dividend_yield=root.dividend_yield,
+            dividends=self.underlyings.dividends_until(root.underlying, contract.symbol.expiration, today),
+            is_american=not root.is_european,
+        )
+        return pricing.theoretical_value(contract.symbol.right, spot, contract.strike, years, volatility, terms)
 
     def tick_cents(self, symbol: str, price: float) -> int:
         """The tick of `symbol` at `price`, in cents.
@@ -141,35 +164,64 @@ class Market:
         Raises:
             KeyError: the symbol is not watched.
         """
-        return self._contracts[symbol].name.tick_cents[price >= 3]
+        return self._contracts[symbol].root.tick_cents[price >= 3]
 
-    def pin(self, quotes: Iterable[Quote], *, hold: bool) -> None:
-        """Make `quotes` the latest ones; with `hold` those symbols stop moving until they are released."""
+    def pin(self, quotes: Iterable[SimulatedQuote], *, hold: bool) -> None:
+        """Make `quotes` the latest ones; with `hold`, those symbols stop moving until they are released."""
         for quote in quotes:
             if self.watch(quote.symbol):
                 contract = self._contracts[quote.symbol]
                 contract.quote = quote
                 contract.is_pinned = hold
 
+    def set_spot(self, underlying: str, price: float, *, hold: bool) -> list[SimulatedQuote]:
+        """Set the price of `underlying` and return new quotes of every contract on it that is watched and still trades.
+
+        With `hold`, the price stops moving until `underlyings.release`, and the contracts are quoted around it.
+
+        Raises:
+            KeyError: there is no such underlying.
+        """
+        changed = self.underlyings.set_spot(underlying, price, hold=hold)
+        self.moved_at = self._at
+        quotes = []
+        for contract in self._contracts.values():
+            is_moved = contract.root.underlying in changed and not contract.is_pinned
+            if is_moved and self._at < contract.last_trading_at:
+                contract.quote = self._make_quote(contract, self._at)
+                quotes.append(contract.quote)
+        return quotes
+
     def release(self) -> None:
         """Let every pinned symbol move again."""
         for contract in self._contracts.values():
             contract.is_pinned = False
 
-    def advance(self, at: float, *, moving: bool = True) -> list[Quote]:
-        """Move to `at` and return the quotes that came meanwhile, in order; none unless `moving`."""
-        passed = max(0.0, at - self._at)
-        self._at += passed
+    def advance(self, at: float, *, moving: bool = True) -> list[SimulatedQuote]:
+        """Move to `at` and return the quotes since the last call, in order; none unless `moving`.
+
+        Of a step of more than five minutes, only the quotes of the last five are made.
+        """
+        elapsed = max(0.0, at - self._at)
+        self._at += elapsed
+        if moving:
+            self.moved_at = self._at
         if not moving or self.rate <= 0:
             return []
-        self._tape += passed
-        self._walk(passed)
+        skipped = max(0.0, elapsed - _LONGEST_STEP_SECONDS)
+        self._moving_seconds += skipped
+        if skipped:
+            self._reschedule()
+        self._moving_seconds += elapsed - skipped
+        self.underlyings.walk(elapsed)
         quotes = []
-        while self._due and self._due[0][0] <= self._tape:
+        while self._due and self._due[0][0] <= self._moving_seconds:
             due, symbol = heapq.heappop(self._due)
             contract = self._contracts[symbol]
+            if self._at >= contract.last_trading_at:  # the day before it expires for AM-settled contracts
+                continue
             if not contract.is_pinned:
-                contract.quote = self._make_quote(contract, self._at - (self._tape - due))
+                contract.quote = self._make_quote(contract, self._at - (self._moving_seconds - due))
                 quotes.append(contract.quote)
             self._schedule(contract, due)
         return quotes
@@ -177,75 +229,72 @@ class Market:
     def set_rate(self, rate: float) -> None:
         """Quote `rate` times as often as usual from now on; 0 stops all quotes."""
         self.rate = rate
-        self._due.clear()
-        if rate > 0:
-            for contract in self._contracts.values():
-                self._schedule(contract)
+        self._reschedule()
 
-    def _start(self, name: Name) -> None:
-        chance = random.Random(f"{self._seed}/{name.underlying}")  # noqa: S311 - prices, not secrets
-        self._walks[name.underlying] = chance
-        self._spots[name.underlying] = name.spot * (1 + chance.uniform(-0.004, 0.004))
-
-    def _name_or_new(self, symbol: occ.OptionSymbol) -> Name:
-        name = self.name_of(symbol.root)
-        if name is None:
+    def _root_or_new(self, symbol: occ.OptionSymbol) -> OptionRoot:
+        root = self.root_of(symbol.root)
+        if root is None:
             spot = symbol.strike_mills / 1000
-            name = Name(
-                root=symbol.root, underlying=symbol.root, spot=spot, volatility=0.3, liquidity=1.0,
+            root = OptionRoot(
+                symbol=symbol.root,
+                underlying=contracts.underlying_of(symbol.root),
+                spot=spot,
+                volatility=0.3,
+                liquidity=1.0,
                 strike_step_mills=500,
-            )  # fmt: skip
-            self._names[symbol.root] = name
-            self._start(name)
-        return name
+            )
+            self._roots[symbol.root] = root
+            self.underlyings.add(root)
+        return root
 
     def _watch_listed(self, symbol: str) -> bool:
         try:
             parsed = occ.parse(symbol)
         except SymbolError:
             return False
-        name = self._names.get(parsed.root)
-        return name is not None and names.is_listed(parsed, name, self.listed) and self.watch(symbol)
+        root = self._roots.get(parsed.root)
+        return root is not None and contracts.is_listed(parsed, root, self.listed) and self.watch(symbol)
 
-    def _walk(self, seconds: float) -> None:
-        step = math.sqrt(seconds / _TRADING_YEAR_SECONDS)
-        by_underlying = {name.underlying: name for name in self._names.values()}
-        for underlying, name in by_underlying.items():
-            shock = self._walks[underlying].gauss(0.0, 1.0) * name.volatility * step
-            self._spots[underlying] *= math.exp(shock)
+    def _reschedule(self) -> None:
+        self._due.clear()
+        for contract in self._contracts.values():
+            self._schedule(contract)
 
-    def _schedule(self, contract: _Contract, after: float | None = None) -> None:
+    def _schedule(self, contract: _QuotedContract, after: float | None = None) -> None:
         if self.rate <= 0:
             return
-        delta = abs(self.valuation(contract.symbol.compact).delta)
+        delta = abs(self.theoretical_value(contract.symbol.compact).delta)
         nearness = 2 * min(delta, 1 - delta)
-        per_second = contract.name.liquidity * (_SLOWEST + nearness * (1 - _SLOWEST)) * self.rate
-        start = self._tape if after is None else after
-        heapq.heappush(self._due, (start + contract.chance.expovariate(per_second), contract.symbol.compact))
+        # Liquid contracts near the money quote several times a second, far wings rarely.
+        per_second = contract.root.liquidity * (_MIN_LIQUIDITY + nearness * (1 - _MIN_LIQUIDITY)) * self.rate
+        start = self._moving_seconds if after is None else after
+        heapq.heappush(self._due, (start + contract.random.expovariate(per_second), contract.symbol.compact))
 
-    def _make_quote(self, contract: _Contract, at: float) -> Quote:
-        chance = contract.chance
+    def _make_quote(self, contract: _QuotedContract, at: float) -> SimulatedQuote:
+        """A quote around the theoretical value, rounded outwards to the tick so that bid < ask."""
+        draw = contract.random
         symbol = contract.symbol.compact
-        worth = self.valuation(symbol).price * 100
-        tick = contract.name.tick_cents[worth >= 300]
-        wide = max(tick, worth * contract.name.spread * chance.uniform(0.7, 1.3))
-        bid = max(0, math.floor((worth - wide / 2) / tick)) * tick
-        ask = max(bid + tick, math.ceil((worth + wide / 2) / tick) * tick)
-        depth = 8 + 60 * contract.name.liquidity / (1 + worth / 100)
-        return Quote(
+        cents = self.theoretical_value(symbol).price * 100
+        tick = contract.root.tick_cents[cents >= 300]
+        spread = max(tick, cents * contract.root.spread * draw.uniform(0.7, 1.3))
+        # Below a tick there is no bid.
+        bid = max(0, math.floor((cents - spread / 2) / tick)) * tick
+        ask = max(bid + tick, math.ceil((cents + spread / 2) / tick) * tick)
+        depth = 8 + 60 * contract.root.liquidity / (1 + cents / 100)
+        return SimulatedQuote(
             symbol=symbol,
-            at_ns=_stamp_ns(at, chance),
+            at_ns=_stamp_ns(at, draw),
             bid=bid / 100,
-            bid_size=1 + int(chance.expovariate(1 / depth)) if bid else 0,
-            bid_exchange=chance.choice(_EXCHANGES) if bid else "?",
+            bid_size=1 + int(draw.expovariate(1 / depth)) if bid else 0,
+            bid_exchange=draw.choice(_EXCHANGES) if bid else "?",
             ask=ask / 100,
-            ask_size=1 + int(chance.expovariate(1 / depth)),
-            ask_exchange=chance.choice(_EXCHANGES),
-            condition=chance.choice(_CONDITIONS),
+            ask_size=1 + int(draw.expovariate(1 / depth)),
+            ask_exchange=draw.choice(_EXCHANGES),
+            condition=draw.choice(_CONDITIONS),
         )
 
 
-def _stamp_ns(at: float, chance: random.Random) -> int:
-    """`at` in nanoseconds; some exchanges stamp micro- or milliseconds, so trailing zeros vary."""
-    unit = chance.choice((1, 1, 1, 1, 1000, 1_000_000))
+def _stamp_ns(at: float, draw: random.Random) -> int:
+    """`at` in nanoseconds; some exchanges stamp in micro- or milliseconds, so trailing zeros vary."""
+    unit = draw.choice((1, 1, 1, 1, 1000, 1_000_000))
     return int(at * 1e9) // unit * unit

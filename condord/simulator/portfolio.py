@@ -1,127 +1,94 @@
-"""Decides what the default account holds, so that it looks right whenever it is started.
+"""Open the positions of a portfolio by orders of the past, and leave its closing orders working.
 
-Rules: strikes are placed around the spot of the moment, expirations relative to today; entries are what the
-contracts were worth some days ago with the underlying elsewhere, so that profit and loss look plausible. It holds
-a plain short condor twice, an iron butterfly, a broken wing with half-dollar strikes, a reverse condor, two condors
-that share a contract, a condor on an adjusted root, a vertical left over, an uncovered short put, and a stock.
+Entries are the contracts' values at that time, with the underlying at another price.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from decimal import Decimal
-from typing import Literal
 
-import msgspec
-
-from condord.core.occ import OptionSymbol, Right
+from condord.core.occ import OptionSymbol
 from condord.simulator.account import Account
+from condord.simulator.clock import NEW_YORK
+from condord.simulator.holidays import closes_early, is_holiday
 from condord.simulator.market import Market
+from condord.simulator.orders import OrderRequest
+from condord.simulator.portfolios import PORTFOLIOS, PastLeg, PastOrder
+from condord.simulator.working_orders import WorkingOrders
 
-_STOCK = ("AAPL", 100, Decimal("312.48"))
-
-
-class Leg(msgspec.Struct, frozen=True, kw_only=True):
-    """One leg of a plan: its strike is `ratio` times the spot on the grid, moved by `shift` dollars."""
-
-    right: Right
-    quantity: int
-    ratio: float
-    shift: float = 0.0
-
-
-class Plan(msgspec.Struct, frozen=True, kw_only=True):
-    """One order of the past: filled `age_days` ago, with the underlying at `spot_factor` times today's price."""
-
-    root: str
-    expiration: Literal["near", "monthly", "later"]
-    age_days: float
-    spot_factor: float
-    legs: tuple[Leg, ...]
-    grid: float = 5.0
-    grid_start: float = 0.0
+_LAST_ENTRY, _LAST_EARLY_ENTRY = dt.time(15, 30), dt.time(12, 30)
+_SATURDAY = 5
+_CENT = Decimal("0.01")
+_STOCK_DAYS = 40
+# So that orders are not filled at the same time of the day as the simulator is started.
+_EARLIER = dt.timedelta(seconds=1234.567891)
+_PLACED, _REPLACED = dt.timedelta(days=4), dt.timedelta(days=1)
+_FIRST_SHARE, _SHARE = Decimal("0.6"), Decimal("0.5")  # of the credit
 
 
-def _condor(quantity: int, low: float, high: float, put_wing: float, call_wing: float) -> tuple[Leg, ...]:
-    """A short condor `quantity` times (a reverse one when negative): short strikes as ratios, wings in dollars."""
-    return (
-        Leg(right="put", quantity=quantity, ratio=low, shift=-put_wing),
-        Leg(right="put", quantity=-quantity, ratio=low),
-        Leg(right="call", quantity=-quantity, ratio=high),
-        Leg(right="call", quantity=quantity, ratio=high, shift=call_wing),
-    )
+def open_positions(account: Account, working: WorkingOrders, at: dt.datetime, name: str = "default") -> None:
+    """Fill every order of the portfolio called `name`, the oldest first, and buy its stocks; called once at the start.
 
-
-PLANS: tuple[Plan, ...] = (
-    Plan(
-        root="SPY", expiration="monthly", age_days=11, spot_factor=0.997, legs=_condor(2, 0.962, 1.037, 10, 10)
-    ),
-    Plan(root="QQQ", expiration="monthly", age_days=9, spot_factor=1.006, legs=_condor(1, 1.0, 1.0, 25, 25)),
-    Plan(
-        root="NVDA", expiration="monthly", age_days=8, spot_factor=0.985, grid_start=2.5,
-        legs=_condor(1, 0.93, 1.08, 5, 10),
-    ),
-    Plan(root="AAPL", expiration="later", age_days=15, spot_factor=1.01, legs=_condor(-1, 0.95, 1.05, 10, 10)),
-    Plan(
-        root="IWM", expiration="near", age_days=16, spot_factor=1.0, grid=1.0, legs=_condor(1, 0.972, 1.03, 5, 5)
-    ),
-    Plan(
-        root="IWM", expiration="near", age_days=13, spot_factor=0.994, grid=1.0,
-        legs=(
-            Leg(right="put", quantity=2, ratio=0.972, shift=-45.0),
-            Leg(right="put", quantity=-2, ratio=0.972, shift=-3.0),
-            Leg(right="call", quantity=-2, ratio=1.03),
-            Leg(right="call", quantity=2, ratio=1.03, shift=8.0),
-        ),
-    ),
-    Plan(
-        root="XYZ1", expiration="monthly", age_days=20, spot_factor=1.015, legs=_condor(1, 0.91, 1.09, 5, 5)
-    ),
-    Plan(
-        root="AMD", expiration="later", age_days=6, spot_factor=1.01,
-        legs=(
-            Leg(right="put", quantity=1, ratio=0.9, shift=-10.0),
-            Leg(right="put", quantity=-1, ratio=0.9),
-        ),
-    ),
-    Plan(
-        root="INTC", expiration="monthly", age_days=5, spot_factor=1.0, grid=0.5,
-        legs=(Leg(right="put", quantity=-1, ratio=0.93),),
-    ),
-)  # fmt: skip
-
-
-def open_all(account: Account, market: Market, at: dt.datetime) -> None:
-    """Fill every plan in the order of its age, and hold the stock; called once at the start."""
-    for plan in sorted(PLANS, key=lambda plan: -plan.age_days):
-        account.trade(_changes(plan, market), at - dt.timedelta(days=plan.age_days, seconds=1234.567891))
-    symbol, quantity, price = _STOCK
-    account.trade([(symbol, quantity, price)], at - dt.timedelta(days=40))
+    Raises:
+        KeyError: there is no such portfolio.
+    """
+    portfolio = PORTFOLIOS[name]
+    for past in sorted(portfolio.orders, key=lambda past: -past.age_days):
+        changes = _changes(past, account.market, at)
+        account.trade(changes, at - dt.timedelta(days=past.age_days) - _EARLIER)
+        if past.is_closing:
+            _close(changes, working, at)
+    for stock, shares, price in portfolio.stocks:
+        account.trade([(stock, shares, price)], at - dt.timedelta(days=_STOCK_DAYS))
     account.orders.sort(key=lambda order: str(order["submitted_at"]))
     account.activities.sort(key=lambda activity: str(activity["id"]))
 
 
-def _changes(plan: Plan, market: Market) -> list[tuple[str, int, Decimal | None]]:
-    changes: list[tuple[str, int, Decimal | None]] = []
-    for leg in plan.legs:
-        symbol = _symbol(plan, leg, market)
+def _close(changes: list[tuple[str, int, Decimal]], working: WorkingOrders, at: dt.datetime) -> None:
+    """Leave an order working that closes what `changes` opened, with a replacement."""
+    quantity = min(abs(count) for _, count, _ in changes)
+    legs = tuple((symbol, -count // quantity) for symbol, count, _ in changes)
+    credit = -sum((price * count for _, count, price in changes), Decimal(0)) / quantity
+    request = OrderRequest(
+        legs=legs, quantity=quantity, limit_price=(credit * _FIRST_SHARE).quantize(_CENT), time_in_force="gtc"
+    )
+    [placed] = working.place(request, at - _PLACED - _EARLIER)
+    limit = (credit * _SHARE).quantize(_CENT)
+    working.replace(placed["data"]["order"]["id"], at - _REPLACED - _EARLIER, limit_price=limit)
+
+
+def _changes(past: PastOrder, market: Market, at: dt.datetime) -> list[tuple[str, int, Decimal]]:
+    changes: list[tuple[str, int, Decimal]] = []
+    for leg in past.legs:
+        symbol = _symbol(past, leg, market, at)
         market.watch(symbol)
-        worth = market.valuation(symbol, seconds_ago=plan.age_days * 86_400, spot_factor=plan.spot_factor).price
-        tick = market.tick_cents(symbol, worth)
-        cents = max(tick, round(worth * 100 / tick) * tick)
+        value = market.theoretical_value(symbol, seconds_ago=past.age_days * 86_400, spot_factor=past.spot_factor).price
+        tick = market.tick_cents(symbol, value)
+        cents = max(tick, round(value * 100 / tick) * tick)
         changes.append((symbol, leg.quantity, Decimal(cents) / 100))
     return changes
 
 
-def _symbol(plan: Plan, leg: Leg, market: Market) -> str:
-    name = market.name_of(plan.root)
-    spot = market.spot(name.underlying) if name else None
-    if name is None or spot is None:
-        raise LookupError(plan.root)
-    on_grid = round((spot * leg.ratio - plan.grid_start) / plan.grid) * plan.grid + plan.grid_start
+def _symbol(past: PastOrder, leg: PastLeg, market: Market, at: dt.datetime) -> str:
+    root = market.root_of(past.root)
+    spot = market.spot(root.underlying) if root else None
+    if root is None or spot is None:
+        raise LookupError(past.root)
+    on_grid = round((spot * leg.ratio - past.grid_start) / past.grid) * past.grid + past.grid_start
     return OptionSymbol(
-        root=plan.root,
-        expiration=getattr(market.listed, plan.expiration),
+        root=past.root,
+        expiration=_today(at) if past.expiration == "today" else getattr(market.listed, past.expiration),
         right=leg.right,
         strike_mills=round((on_grid + leg.shift) * 1000),
     ).compact
+
+
+def _today(at: dt.datetime) -> dt.date:
+    """The day of the session at `at`, or of the next one if less than half an hour of it is left."""
+    local = at.astimezone(NEW_YORK)
+    last = _LAST_EARLY_ENTRY if closes_early(local.date()) else _LAST_ENTRY
+    day = local.date() + dt.timedelta(days=local.time() > last)
+    while day.weekday() >= _SATURDAY or is_holiday(day):
+        day += dt.timedelta(days=1)
+    return day

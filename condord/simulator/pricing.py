@@ -1,7 +1,7 @@
-"""Decides what an option is worth: Black-Scholes with a smile.
+"""Black-Scholes values of options, with a volatility smile.
 
-Rules: European formula, one flat rate, never below what exercise would give today; the smile is a parabola in
-moneyness over the square root of time, richer on the put side. Years are calendar years of 365.25 days.
+The formula is that of Black, Scholes and Merton with flat rates. An American option is worth that too, but never less
+than its intrinsic value. Years have 365 days.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from condord.core.occ import Right
 RATE = 0.04
 _SKEW = -0.55
 _CURVATURE = 0.25
-_SHORTEST_YEARS = 1 / (365.25 * 24 * 60)
+_DAYS_PER_YEAR = 365
+_MIN_YEARS = 1 / (_DAYS_PER_YEAR * 24 * 60)
 _SMILE_FLOOR_YEARS = 1 / 52
 _SQRT_2 = math.sqrt(2.0)
 _SQRT_2_PI = math.sqrt(2.0 * math.pi)
 
 
-class Valuation(msgspec.Struct, frozen=True, kw_only=True):
-    """The worth of one option per share, and its sensitivities as a market data feed states them.
+class TheoreticalValue(msgspec.Struct, frozen=True, kw_only=True):
+    """The value of one option in dollars per share, and its greeks in the units of a market data feed.
 
-    `theta` is dollars a day, `vega` and `rho` dollars a percentage point.
+    `theta` is dollars a day; `vega` and `rho` are dollars per percentage point.
     """
 
     price: float
@@ -37,34 +38,59 @@ class Valuation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def smile(base: float, spot: float, strike: float, years: float) -> float:
-    """The volatility at which `strike` trades where the money trades at `base`; 0.4 to 2.5 times it."""
+    """The implied volatility of `strike`, 0.4 to 2.5 times `base`, the volatility at the money.
+
+    It is a parabola in moneyness over the square deviation of time, richer on the put side.
+    """
     moneyness = math.log(strike / spot) / math.sqrt(max(years, _SMILE_FLOOR_YEARS))
     factor = 1.0 + _SKEW * moneyness + _CURVATURE * moneyness * moneyness
     return base * min(max(factor, 0.4), 2.5)
 
 
-def value(right: Right, spot: float, strike: float, years: float, volatility: float) -> Valuation:
-    """Value one option; `years` may be zero or negative (it has expired), then only exercise counts."""
+class PricingTerms(msgspec.Struct, frozen=True, kw_only=True):
+    """What the value of an option depends on besides its strike, the price and the time.
+
+    `rate` and `dividend_yield` are a year, continuously compounded. `dividends` is the present value, in dollars a
+    share, of known dividends until the expiration.
+    """
+
+    rate: float = RATE
+    dividend_yield: float = 0.0
+    dividends: float = 0.0
+    is_american: bool = True
+
+
+AMERICAN = PricingTerms()
+
+
+def theoretical_value(
+    right: Right, spot: float, strike: float, years: float, volatility: float, terms: PricingTerms = AMERICAN
+) -> TheoreticalValue:
+    """Value one option; if it has expired (`years` is zero or negative), at its intrinsic value."""
     sign = 1.0 if right == "call" else -1.0
     intrinsic = max(sign * (spot - strike), 0.0)
-    if years < _SHORTEST_YEARS:
+    if years < _MIN_YEARS:
         delta = sign if intrinsic > 0 else 0.0
-        return Valuation(price=intrinsic, volatility=volatility, delta=delta, gamma=0, theta=0, vega=0, rho=0)
-    root = volatility * math.sqrt(years)
-    d1 = (math.log(spot / strike) + (RATE + volatility * volatility / 2) * years) / root
-    d2 = d1 - root
-    discounted = strike * math.exp(-RATE * years)
-    price = sign * (spot * _normal(sign * d1) - discounted * _normal(sign * d2))
-    density = math.exp(-d1 * d1 / 2) / _SQRT_2_PI
-    decay = -spot * density * volatility / (2 * math.sqrt(years)) - sign * RATE * discounted * _normal(sign * d2)
-    return Valuation(
-        price=max(price, intrinsic),
+        return TheoreticalValue(price=intrinsic, volatility=volatility, delta=delta, gamma=0, theta=0, vega=0, rho=0)
+    carry = math.exp(-terms.dividend_yield * years)
+    paid_spot = spot - terms.dividends
+    deviation = volatility * math.sqrt(years)
+    drift = terms.rate - terms.dividend_yield + volatility * volatility / 2
+    d1 = (math.log(paid_spot / strike) + drift * years) / deviation
+    d2 = d1 - deviation
+    held, owed = paid_spot * carry * _normal(sign * d1), strike * math.exp(-terms.rate * years) * _normal(sign * d2)
+    price = sign * (held - owed)
+    density = carry * math.exp(-d1 * d1 / 2) / _SQRT_2_PI
+    decay = -paid_spot * density * volatility / (2 * math.sqrt(years))
+    decay += sign * (terms.dividend_yield * held - terms.rate * owed)
+    return TheoreticalValue(
+        price=max(price, intrinsic if terms.is_american else 0.0),
         volatility=volatility,
-        delta=sign * _normal(sign * d1),
-        gamma=density / (spot * root),
-        theta=decay / 365.25,
-        vega=spot * density * math.sqrt(years) / 100,
-        rho=sign * discounted * years * _normal(sign * d2) / 100,
+        delta=sign * carry * _normal(sign * d1),
+        gamma=density / (paid_spot * deviation),
+        theta=decay / _DAYS_PER_YEAR,
+        vega=paid_spot * density * math.sqrt(years) / 100,
+        rho=sign * owed * years / 100,
     )
 
 

@@ -1,7 +1,6 @@
-"""Decides what a stream's session is to the connection that carries it: messages in, outputs out, time an argument.
+"""The interface of a stream session to its connection: messages in, outputs out, time as an argument.
 
-Rules: a session never does I/O; it returns what to send and when to close. Who may hold a feed is kept in `Slots`:
-one session a feed and key; the holder keeps it until it is gone.
+A session does no I/O. It returns what to send and when to close.
 """
 
 from __future__ import annotations
@@ -11,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from condord.simulator.wire import Encoded
+from condord.simulator.wire import EncodedMessage
 
 
 class Send(msgspec.Struct, frozen=True):
@@ -22,7 +21,7 @@ class Send(msgspec.Struct, frozen=True):
 
 
 class Close(msgspec.Struct, frozen=True):
-    """Close the connection with a close frame."""
+    """Start the closing handshake."""
 
     code: int
     reason: str = ""
@@ -31,54 +30,24 @@ class Close(msgspec.Struct, frozen=True):
 Output = Send | Close
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What an account is entitled to; without `credentials` any key and secret that are not empty will do."""
-
-    credentials: tuple[str, str] | None = None
-    has_opra: bool = False
-    symbol_limit: int = 200
-
-    def accepts(self, key: object, secret: object) -> bool:
-        """Whether `key` and `secret` are good."""
-        if self.credentials is not None:
-            return (key, secret) == self.credentials
-        return isinstance(key, str) and isinstance(secret, str) and bool(key) and bool(secret)
-
-
-class Slots:
-    """Which session holds each feed of each key."""
-
-    def __init__(self) -> None:
-        self._holders: dict[tuple[str, str], object] = {}
-
-    def claim(self, feed: str, key: str, holder: object) -> bool:
-        """Take the slot for `holder`; False where another session holds it."""
-        return self._holders.setdefault((feed, key), holder) is holder
-
-    def release(self, holder: object) -> None:
-        """Give up whatever `holder` holds."""
-        for slot in [slot for slot, held in self._holders.items() if held is holder]:
-            del self._holders[slot]
-
-
 class Session(Protocol):
     """One session; `now` is seconds of the loop clock."""
 
     @property
     def subscriptions(self) -> Sequence[str]:
-        """What this session asked for: symbols, or streams."""
+        """What the client subscribed to: symbols, or streams."""
 
     def opened(self, now: float) -> list[Output]:
-        """The upgrade is done."""
+        """Called after the upgrade."""
 
     def received(self, message: bytes | str, now: float) -> list[Output]:
-        """A whole message came, binary or text."""
+        """Called with a complete message, binary or text."""
 
     def tick(self, now: float) -> list[Output]:
-        """Time passed."""
+        """Called at every tick, for what is due."""
 
-    def offer(self, batch: Sequence[Encoded], now: float) -> list[Output]:
-        """Quotes and trades came; only what is subscribed is sent."""
+    def offer(self, batch: Sequence[EncodedMessage], now: float) -> list[Output]:
+        """Called with quotes and trades; the subscribed ones are sent."""
 
     def closed(self) -> None:
-        """The connection is gone."""
+        """Called when the connection is lost."""

@@ -1,7 +1,6 @@
-"""Decides who is connected to which stream, and counts it: sockets open now, ever accepted, most at once.
+"""Keep and count the connections of all streams, and apply faults to live connections.
 
-Rules: the option stream lives at one path a feed, the trading stream at `/stream`; a connection counts from its
-upgrade until its socket is gone, whatever was said on it. Faults that strike live connections strike here.
+A connection counts from its upgrade until its socket is closed.
 """
 
 from __future__ import annotations
@@ -15,66 +14,76 @@ import msgspec
 
 from condord.simulator import wire
 from condord.simulator.connection import Connection
+from condord.simulator.data_session import DataSession
+from condord.simulator.entitlements import Entitlements, FeedSlots
 from condord.simulator.faults import Faults
 from condord.simulator.option_session import OptionSession
-from condord.simulator.session import Send, Session, Slots, Terms
+from condord.simulator.session import Send, Session
+from condord.simulator.stock_session import FEEDS, StockSession
 from condord.simulator.trading_session import TradingSession
-from condord.simulator.wire import Encoded
+from condord.simulator.wire import EncodedMessage
 
-StreamName = Literal["option", "trading"]
+StreamName = Literal["option", "stock", "trading"]
 
 PATHS: Mapping[str, StreamName] = {
     "/v1beta1/indicative": "option",
     "/v1beta1/opra": "option",
+    **dict.fromkeys((f"/v2/{feed}" for feed in FEEDS), "stock"),
     "/stream": "trading",
 }
+_SESSIONS: Mapping[str, type[DataSession]] = {"option": OptionSession, "stock": StockSession}
 _REFUSALS: Mapping[str, tuple[int, str]] = {
     "upgrade-429": (429, "too many requests\n"),
     "upgrade-403": (403, "forbidden\n"),
+    "upgrade-302": (302, "found\n"),
     "upgrade-502": (502, "<html><body><h1>502 Bad Gateway</h1></body></html>\n"),
 }
+_OTHER_HOST = "wss://elsewhere.invalid/stream"
 _OVERSIZE_BYTES = (1 << 20) + 4096
 _GARBAGE = bytes([0xC1, 0xFF, 0x00, 0xC1]) * 16
 _GOING_AWAY = 1001
 
 
 class Streams:
-    """Both streams and everyone connected to them."""
+    """The streams and their connections."""
 
-    def __init__(self, *, terms: Terms, faults: Faults) -> None:
-        self.terms = terms
+    def __init__(self, *, entitlements: Entitlements, faults: Faults) -> None:
+        self.entitlements = entitlements
         self.faults = faults
         self.quotes_sent = 0
+        self.stock_messages_sent = 0
         self.updates_sent = 0
-        self._slots = Slots()
+        self._slots = FeedSlots()
         self._open: dict[int, Connection] = {}
         self._accepted: Counter[str] = Counter()
         self._most: Counter[str] = Counter()
-        self._live: Mapping[str, Callable[[Connection, float, Mapping[str, Any]], None]] = {
+        self._connection_faults: Mapping[str, Callable[[Connection, float, Mapping[str, Any]], None]] = {
             "reset": lambda connection, _now, _args: connection.reset(),
             "reset-mid-frame": lambda connection, _now, _args: connection.reset_mid_frame(),
             "close-1001": lambda connection, now, _args: connection.close(now, _GOING_AWAY),
+            "ping-flood": lambda connection, _now, _args: connection.flood(),
             "mute": lambda connection, now, args: connection.mute(now + (args["seconds"] or math.inf)),
         }
-        self._frames: Mapping[str, Callable[[Connection, float], None]] = {
-            "slow-407": lambda connection, now: connection.fail(407, now),
+        self._frame_faults: Mapping[str, Callable[[Connection, float], None]] = {
+            "slow-407": lambda connection, now: connection.close_with_error(407, now),
             "text-frame": lambda connection, now: connection.apply([_text_frame(connection)], now),
             "garbage": lambda connection, now: connection.apply([Send(_GARBAGE)], now),
             "oversize-frame": lambda connection, now: connection.apply([_oversize_frame(connection)], now),
         }
 
-    def refusal(self, target: str, now: float) -> tuple[int, str] | None:
-        """The status and text that refuse an upgrade to `target`; None where it is welcome."""
+    def refusal(self, target: str, now: float) -> tuple[int, str, str] | None:
+        """The status, text and Location that refuse an upgrade to `target`; None if it is accepted."""
         stream = PATHS.get(target.partition("?")[0])
         if stream is None:
-            return 404, "not found\n"
+            return 404, "not found\n", ""
         for name, refusal in _REFUSALS.items():
-            if self.faults.strike(name, now, stream=stream) is not None:
-                return refusal
+            args = self.faults.trigger(name, now, stream=stream)
+            if args is not None:
+                return *refusal, str(args.get("location", _OTHER_HOST))
         return None
 
-    def joined(self, connection: Connection, target: str, now: float, *, is_msgpack: bool) -> Session:
-        """Count a new connection and begin its session."""
+    def join(self, connection: Connection, target: str, now: float, *, is_msgpack: bool) -> Session:
+        """Count `connection` as open and start its session."""
         path = target.partition("?")[0]
         connection.stream = stream = PATHS[path]
         self._accepted[stream] += 1
@@ -82,89 +91,100 @@ class Streams:
         self._open[connection.id] = connection
         self._most[stream] = max(self._most[stream], len(self.connections(stream)))
         if stream == "trading":
-            return TradingSession(terms=self.terms, faults=self.faults)
-        return OptionSession(
+            return TradingSession(entitlements=self.entitlements, faults=self.faults)
+        return _SESSIONS[stream](
             feed=path.rpartition("/")[2],
-            terms=self.terms,
+            entitlements=self.entitlements,
             slots=self._slots,
             faults=self.faults,
             now=now,
             is_msgpack=is_msgpack,
         )
 
-    def left(self, connection: Connection) -> None:
-        """Count a connection out."""
+    def leave(self, connection: Connection) -> None:
+        """Count `connection` as closed."""
         self._open.pop(connection.id, None)
 
     def connections(self, stream: str) -> list[Connection]:
-        """The connections open on `stream` (`option`, `trading`, or `all`), oldest first."""
-        return [each for each in self._open.values() if stream in {each.stream, "all"}]
+        """The connections open on `stream` (`option`, `stock`, `trading`, or `all`), oldest first."""
+        return [connection for connection in self._open.values() if stream in {connection.stream, "all"}]
 
-    def subscribed(self) -> set[str]:
-        """Every option symbol that somebody subscribed to."""
+    def subscribed(self, stream: Literal["option", "stock"] = "option") -> set[str]:
+        """Every symbol of which a client of `stream` subscribed to quotes or trades."""
         symbols: set[str] = set()
-        for each in self.connections("option"):
-            if isinstance(each.session, OptionSession):
-                symbols.update(each.session.subscriptions, each.session.trade_subscriptions)
+        for connection in self.connections(stream):
+            session = connection.session
+            if isinstance(session, DataSession):
+                symbols.update(session.subscriptions, session.trade_subscriptions)
         return symbols
 
-    def offer(self, batch: Sequence[Encoded], now: float) -> None:
-        """Offer quotes and trades to everyone."""
+    def offer(self, batch: Sequence[EncodedMessage], now: float) -> None:
+        """Send quotes and trades of options to the connections that subscribed to them."""
         self.quotes_sent += len(batch)
-        for each in self.connections("option"):
-            each.offer(batch, now)
+        for connection in self.connections("option"):
+            connection.offer(batch, now)
 
-    def update(self, update: Mapping[str, Any], now: float) -> None:
-        """Send a trade update to everyone who listens."""
+    def offer_stocks(self, batch: Sequence[EncodedMessage], now: float) -> None:
+        """Send messages about stocks to the connections that subscribed to them."""
+        self.stock_messages_sent += len(batch)
+        for connection in self.connections("stock"):
+            connection.offer(batch, now)
+
+    def send_update(self, update: Mapping[str, Any], now: float) -> None:
+        """Send a trade update to every connection that listens."""
         self.updates_sent += 1
-        for each in self.connections("trading"):
-            if isinstance(each.session, TradingSession):
-                each.apply(each.session.update(update), now)
+        for connection in self.connections("trading"):
+            if isinstance(connection.session, TradingSession):
+                connection.apply(connection.session.update(update), now)
 
     def tick(self, now: float) -> None:
-        """Let time pass on every connection, and faults strike."""
-        self.strike(now)
-        for each in list(self._open.values()):
-            each.tick(now)
+        """Apply faults, then do what is due on every connection."""
+        self.apply_faults(now)
+        for connection in list(self._open.values()):
+            connection.tick(now)
 
-    def strike(self, now: float) -> None:
-        """Let the faults that are meant for live connections strike them."""
-        places = self.faults.places(now)
-        if "live" in places:
-            for name, act in self._live.items():
-                args = self.faults.strike(name, now)
-                for each in self.connections(str(args.get("stream", "option"))) if args is not None else ():
-                    act(each, now, args or {})
-        if "frame" in places:
-            for name, send in self._frames.items():
-                self._strike_subscribers(name, send, now)
+    def apply_faults(self, now: float) -> None:
+        """Apply the faults that are meant for live connections."""
+        targets = self.faults.active_targets(now)
+        if "live" in targets:
+            for name, act in self._connection_faults.items():
+                args = self.faults.trigger(name, now)
+                if args is not None:
+                    for connection in self.connections(str(args.get("stream", "option"))):
+                        act(connection, now, args)
+        if "frame" in targets:
+            for name, send in self._frame_faults.items():
+                self._send_to_subscribers(name, send, now)
 
-    def _strike_subscribers(self, name: str, send: Callable[[Connection, float], None], now: float) -> None:
-        """Send a bad frame to who subscribed to something; while nobody has, the fault waits."""
-        args = self.faults.look(name, now)
+    def _send_to_subscribers(self, name: str, send: Callable[[Connection, float], None], now: float) -> None:
+        """Send a bad frame to every connection with a subscription; until there is one the fault stays active."""
+        args = self.faults.peek(name, now)
         if args is None:
             return
-        connected = self.connections(str(args.get("stream", "option")))
-        subscribers = [each for each in connected if each.session is not None and each.session.subscriptions]
+        subscribers = [
+            connection
+            for connection in self.connections(str(args.get("stream", "option")))
+            if connection.session is not None and connection.session.subscriptions
+        ]
         if subscribers:
-            self.faults.strike(name, now)
-        for each in subscribers:
-            send(each, now)
+            self.faults.trigger(name, now)
+        for connection in subscribers:
+            send(connection, now)
 
     def abort_all(self) -> None:
-        """Drop every connection at once: the simulator ends."""
-        for each in list(self._open.values()):
-            each.transport.abort()
+        """Abort every connection."""
+        for connection in list(self._open.values()):
+            connection.transport.abort()
 
     def state(self) -> dict[str, Any]:
-        """What `GET /simulator/state` says of the streams."""
+        """The streams in the body of `GET /simulator/state`."""
         return {
             stream: {
-                "open": [_connection_state(each) for each in self.connections(stream)],
+                "open": [_connection_state(connection) for connection in self.connections(stream)],
                 "accepted": self._accepted[stream],
                 "maxOpen": self._most[stream],
             }
-            for stream in ("option", "trading")
+            for stream in ("option", "stock", "trading")
         }
 
 
@@ -174,8 +194,9 @@ def _connection_state(connection: Connection) -> dict[str, Any]:
         "id": connection.id,
         "subscriptions": list(session.subscriptions) if session is not None else [],
     }
-    if isinstance(session, OptionSession):
+    if isinstance(session, DataSession):
         row["feed"] = session.feed
+        row["tradeSubscriptions"] = list(session.trade_subscriptions)
     return row
 
 

@@ -1,19 +1,21 @@
-"""Decides the bytes of the option stream: MessagePack batches, timestamps as an extension, error frames.
+"""Encode the market data streams: frames, timestamps and errors.
 
-Rules: a frame is an array of maps; a quote's `t` is the timestamp extension (-1) of 64 bits, or of 32 or 96 where
-asked for; no bid is the integer 0. A quote is encoded once and its bytes are shared by all subscribers.
+A frame is an array of maps, in MessagePack with timestamps as an extension, or in JSON with timestamps as RFC 3339. A
+message is encoded once, and all subscribers share its bytes.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import struct
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
 
-from condord.simulator.market import Quote
+from condord.simulator.market import SimulatedQuote
 
+Channel = Literal["quotes", "trades", "bars", "updatedBars", "dailyBars", "statuses", "lulds"]
 MESSAGES: Mapping[int, str] = {
     400: "invalid syntax",
     401: "not authenticated",
@@ -33,16 +35,20 @@ MESSAGES: Mapping[int, str] = {
 _SECOND = 1_000_000_000
 
 
-class Encoded(msgspec.Struct, frozen=True, kw_only=True):
-    """One encoded message; `symbol` says whose subscribers get it, null: all of them."""
+class EncodedMessage(msgspec.Struct, frozen=True, kw_only=True):
+    """One encoded message for the subscribers of `symbol`; None means every subscriber.
+
+    `body` is MessagePack; `text` is JSON, and empty on the option stream, which has no JSON.
+    """
 
     symbol: str | None
     body: bytes
-    channel: Literal["quotes", "trades"] = "quotes"
+    channel: Channel = "quotes"
+    text: bytes = b""
 
 
 def timestamp(at_ns: int, bits: Literal[32, 64, 96] = 64) -> msgspec.msgpack.Ext:
-    """The MessagePack timestamp of `at_ns`; 32 bits drop the fraction."""
+    """`at_ns` as the MessagePack timestamp extension (type -1); 32 bits drop the fraction of a second."""
     seconds, nanoseconds = divmod(at_ns, _SECOND)
     if bits == 32:
         return msgspec.msgpack.Ext(-1, struct.pack(">I", seconds))
@@ -51,8 +57,8 @@ def timestamp(at_ns: int, bits: Literal[32, 64, 96] = 64) -> msgspec.msgpack.Ext
     return msgspec.msgpack.Ext(-1, struct.pack(">Iq", nanoseconds, seconds))
 
 
-def quote_message(quote: Quote) -> dict[str, Any]:
-    """The map of one quote."""
+def quote_message(quote: SimulatedQuote) -> dict[str, Any]:
+    """A quote as a map; a missing bid or ask is the integer 0."""
     return {
         "T": "q",
         "S": quote.symbol,
@@ -67,8 +73,8 @@ def quote_message(quote: Quote) -> dict[str, Any]:
     }
 
 
-def trade_message(quote: Quote) -> dict[str, Any]:
-    """The map of one trade, done at the ask of `quote`."""
+def trade_message(quote: SimulatedQuote) -> dict[str, Any]:
+    """A trade at the ask of `quote`, as a map."""
     return {
         "T": "t",
         "S": quote.symbol,
@@ -85,8 +91,13 @@ def encode(message: Mapping[str, Any]) -> bytes:
     return msgspec.msgpack.encode(message)
 
 
+def encode_text(message: Mapping[str, Any]) -> bytes:
+    """One message as JSON; NaN becomes null."""
+    return msgspec.json.encode(message, enc_hook=_instant_of)
+
+
 def frame(bodies: Sequence[bytes]) -> bytes:
-    """One frame: the array of messages that are encoded already."""
+    """A frame: the array of messages that are already encoded."""
     count = len(bodies)
     if count < 16:
         head = bytes([0x90 | count])
@@ -98,5 +109,26 @@ def frame(bodies: Sequence[bytes]) -> bytes:
 
 
 def error_message(code: int) -> dict[str, Any]:
-    """The map of one error."""
+    """An error as a map."""
     return {"T": "error", "code": code, "msg": MESSAGES[code]}
+
+
+def instant_ns(at_ns: int) -> str:
+    """Nanoseconds since 1970 as RFC 3339, with 0 to 9 fractional digits and no trailing zeros."""
+    seconds, fraction = divmod(at_ns, _SECOND)
+    text = dt.datetime.fromtimestamp(seconds, dt.UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    digits = f"{fraction:09d}".rstrip("0")
+    return f"{text}.{digits}Z" if digits else f"{text}Z"
+
+
+def _instant_of(extension: object) -> str:
+    """A timestamp of any length as RFC 3339."""
+    assert isinstance(extension, msgspec.msgpack.Ext)  # noqa: S101 - messages contain nothing else that JSON lacks
+    data = bytes(extension.data)
+    if len(data) == 4:
+        return instant_ns(struct.unpack(">I", data)[0] * _SECOND)
+    if len(data) == 8:
+        (packed,) = struct.unpack(">Q", data)
+        return instant_ns((packed & (1 << 34) - 1) * _SECOND + (packed >> 34))
+    nanoseconds, seconds = struct.unpack(">Iq", data)
+    return instant_ns(seconds * _SECOND + nanoseconds)

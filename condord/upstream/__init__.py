@@ -1,1 +1,1 @@
-"""The way to Alpaca: REST, the option stream and the trading stream. The only importer of alpaca-py."""
+"""The adapter to Alpaca: REST, the option stream and the trading stream. Only this package imports alpaca-py."""

@@ -1,15 +1,21 @@
-"""Where Alpaca's two streams are, by alpaca-py's own enums."""
+"""The URLs of Alpaca's streams, taken from alpaca-py's enums."""
 
 from __future__ import annotations
 
 from alpaca.common.enums import BaseURL
 
-from condord.live.wire import Feed
+from condord.core.underlying import StockFeed
+from condord.live.wire import DataFeed
 
 
-def option_stream(feed: Feed) -> str:
+def option_stream(feed: DataFeed) -> str:
     """The URL of the option stream of `feed`."""
     return f"{BaseURL.MARKET_DATA_STREAM.value}/v1beta1/{feed}"
+
+
+def stock_stream(feed: StockFeed) -> str:
+    """The URL of the stock stream of `feed`."""
+    return f"{BaseURL.MARKET_DATA_STREAM.value}/v2/{feed}"
 
 
 def trading_stream(*, paper: bool) -> str:

@@ -1,12 +1,20 @@
-"""Decides whether Alpaca is asked at all, by how the last calls ended: closed, open, half-open.
+"""The circuit breaker of one host of Alpaca: closed, open, half-open.
 
-Rules: so many outages in a row open it; while it is open nobody asks. After the reset time one call goes as a probe,
-and all others are told that it is open: a good probe closes it, a bad one opens it again, and one that is given up
-leaves it to the next. Only outages count: a refusal is an answer, and a call that was given up says nothing.
+A number of outages in a row opens it, and an open breaker refuses every call. After the reset time one call is let
+through as a probe, and the others are still refused. A successful probe closes the breaker, and a failed one opens it
+again. After a cancelled one, the next call is the probe.
 
-pybreaker 1.4 keeps state and count. It is told of an outcome once that is known, instead of wrapping the call: it would
-take a cancelled call for a good one, and let any number of calls through half-open. It reads the wall clock for the
-reset time; here `now` is in monotonic seconds.
+There is one for the trading API and one for the data API, so that neither hides the state of the other. Only vital
+calls count: positions and the clock, or quotes. Orders, the calendar and contracts are refused with them, but they
+neither open, close nor probe the breaker. Otherwise a failing endpoint of theirs would stop the reading of positions,
+and a working one would hide that positions fail.
+
+Only outages count. A refusal (4xx) is an answer, and resets the count. Neither a 429 nor a cancelled call changes
+anything. After a 429 the budget pauses that host.
+
+pybreaker 1.4 keeps state and count. It does not wrap the call but gets the outcome afterwards. Otherwise it would count
+a cancelled call as a success, and let any number of calls through when half-open. Its reset time follows the wall
+clock; here `now` is in monotonic seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +26,8 @@ from collections.abc import Callable, Iterator
 from pybreaker import STATE_HALF_OPEN, STATE_OPEN, CircuitBreaker
 
 from condord.live.wire import BreakerState
-from condord.upstream.faults import RestFault, breaker_fault
+from condord.upstream.classify_failure import breaker_fault
+from condord.upstream.rest_fault import RestFault
 
 _STATES: dict[str, BreakerState] = {STATE_OPEN: "open", STATE_HALF_OPEN: "halfOpen"}
 
@@ -26,40 +35,40 @@ _log = logging.getLogger(__name__)
 
 
 class Breaker:
-    """Opens after `failures` in a row, and lets a probe go `reset_seconds` later; `name` is for the log."""
+    """Opens after `failures` outages in a row, and allows a probe `reset_seconds` later; `name` is for the log."""
 
-    def __init__(self, failures: int, reset_seconds: float, name: str = "main") -> None:
+    def __init__(self, failures: int, reset_seconds: float, name: str = "trading") -> None:
         self._name = name
         self._reset_seconds = reset_seconds
         self._circuit = CircuitBreaker(fail_max=failures, throw_new_error_on_trip=False)
         self._opened = 0.0
-        self._broke = 0.0
+        self._outage_began = 0.0
         self._is_probing = False
         self._cause: RestFault | None = None
 
     @property
     def state(self) -> BreakerState:
-        """Its state, in the words of the document."""
+        """The state, as named in the public JSON."""
         return _STATES.get(self._circuit.current_state, "closed")
 
     def set(self, failures: int, reset_seconds: float) -> None:
-        """Take other bounds, without a change of state."""
+        """Change the bounds, but not the state."""
         self._circuit.fail_max = failures
         self._reset_seconds = reset_seconds
 
-    def check(self, now: float) -> None:
-        """Whether a call may go now.
+    def check(self, now: float, *, may_probe: bool = True) -> None:
+        """Return if a call may be made now. It is the probe if one is due and `may_probe` is true.
 
         Raises:
-            RestFault: it may not; the newest outage says why.
+            RestFault: it may not be made; code, text and remedy are those of the newest outage.
         """
         is_resting = self.state == "open" and now < self._opened + self._reset_seconds
-        if is_resting or self._is_probing:
+        if is_resting or self._is_probing or (self.state != "closed" and not may_probe):
             raise breaker_fault(self._cause)
 
     @contextlib.contextmanager
     def guarding(self, now: Callable[[], float]) -> Iterator[None]:
-        """One call, whose outcome counts; `RestFault` as `check` raises it."""
+        """Guard one call, whose outcome counts; raises `RestFault` as `check` does."""
         self.check(now())
         if self.state == "open":
             self._circuit.half_open()
@@ -67,7 +76,8 @@ class Breaker:
         try:
             yield
         except RestFault as fault:
-            self._count(fault if fault.is_outage else None, now(), is_probe=is_probe)
+            if fault.code != "rateLimited":
+                self._count(fault if fault.is_outage else None, now(), is_probe=is_probe)
             raise
         else:
             self._count(None, now(), is_probe=is_probe)
@@ -76,7 +86,7 @@ class Breaker:
                 self._is_probing = False
 
     def _count(self, outage: RestFault | None, now: float, *, is_probe: bool) -> None:
-        """Count an outcome; that of a call which began before the breaker opened says nothing that it does not know."""
+        """Count an outcome, but not that of a call that began before the breaker opened."""
         if not is_probe and self.state != "closed":
             return
         if outage is None:
@@ -92,26 +102,26 @@ class Breaker:
             self._log_open(outage, now, is_probe=is_probe)
 
     def _log_open(self, outage: RestFault, now: float, *, is_probe: bool) -> None:
-        """Once for an outage, however many probes fail."""
+        """Warn once for each outage, however many probes fail."""
         fields = {"breaker": self._name, "code": outage.code, "retry_seconds": self._reset_seconds}
         if is_probe:
             _log.debug("REST breaker stays open", extra={"fields": fields})
             return
-        self._broke = now
+        self._outage_began = now
         fields = {**fields, "reason": outage.reason}
-        _log.warning("REST breaker opened, Alpaca is not asked for now", extra={"fields": fields})
+        _log.warning("REST breaker opened, requests are suspended", extra={"fields": fields})
 
     def _log_closed(self, now: float) -> None:
-        fields = {"breaker": self._name, "lasted_seconds": round(now - self._broke, 1)}
-        _log.info("REST breaker closed, Alpaca is asked again", extra={"fields": fields})
+        fields = {"breaker": self._name, "lasted_seconds": round(now - self._outage_began, 1)}
+        _log.info("REST breaker closed, requests resume", extra={"fields": fields})
 
 
 class _Outage(Exception):
-    """What pybreaker counts."""
+    """An outage, for pybreaker to count."""
 
 
 def _succeed() -> None:
-    """A call that went well."""
+    """A successful call, for pybreaker to count."""
 
 
 def _fail() -> None:

@@ -1,16 +1,14 @@
-"""Decides what a contract is beyond its symbol: multiplier, underlying and what an adjusted one delivers.
+"""Read the multiplier, the underlying and the deliverables of option contracts.
 
-Rules: Alpaca is asked once a symbol and its answer holds for a day, that it knows no such contract for an hour; an old
-answer speaks until a newer one is there. Until a contract has answered another one of its root speaks for it, else the
-multiplier is 100 and the underlying the root; both are marked as assumed. Two are asked for at a time, as often as the
-budget of all requests permits.
+One contract of each root is requested, and the answer applies to all contracts of the root for a day. The OCC lists
+every series of a root with the same deliverable, multiplier and style; after a corporate action, the changed series get
+another root (XYZ becomes XYZ1). So an account of 2,000 legs on 5 roots needs 5 requests. One request per contract would
+take half an hour at the rate limit. A contract is requested itself only if its cost basis contradicts the answer for
+its root; then its own answer applies.
 
-A cost basis is checked where the multiplier is known, or the root of no adjusted kind:
-
-    |cost basis| = |average entry x contracts x multiplier|
-
-within half a unit of the average's last place (0.01, 0.001 or 0.0001 dollars, as it does not always terminate) and at
-least a cent, both a contract. At odds with that, it is a problem that says both. A missing one is computed so.
+If Alpaca does not know a contract, or the answer cannot be read, the next contract of the root is requested, and this
+one again only after an hour. An old answer applies until there is a newer one. Without any answer for its root, a
+contract is assumed to have the multiplier 100 and its root as the underlying.
 """
 
 from __future__ import annotations
@@ -18,111 +16,175 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Annotated
+from typing import Annotated, get_args
 
 import msgspec
 
 from condord.core import occ
+from condord.core.cost import divide
+from condord.core.expiry import Style
 from condord.core.position import Contract, Deliverable, Position
 from condord.errors import SymbolError
-from condord.live.wire import dollars
-from condord.upstream import rows
-from condord.upstream.faults import RestFault
-from condord.upstream.ports import Brokerage
-from condord.upstream.store import Store
+from condord.live.wire_values import dollars
+from condord.upstream import rest_parsing
+from condord.upstream.interfaces import Brokerage
+from condord.upstream.rest_fault import RestFault
+from condord.upstream.state_files import Store
 
 PARALLEL = 2
-TELL_SECONDS = 5.0
-"""What is learned is told at the end of a reading, and after so long, whatever the others wait for."""
+"""How many requests are open at a time, within the rate limit of all requests."""
+REPORT_SECONDS = 5.0
+"""A long reading reports what it has learned this often. The rest is reported at its end."""
 
 _KNOWN_FOR = dt.timedelta(days=1)
 _UNKNOWN_FOR = dt.timedelta(hours=1)
 _KEPT_FOR = dt.timedelta(days=30)
 _STANDARD_MULTIPLIER = 100
-_MOST_MULTIPLIER = 1_000_000
+_MAX_MULTIPLIER = 1_000_000
 _CENT_E4 = 100
+_E6_PER_CENT = 10_000
 _KIND = "contracts"
 _OF_ONE_SYMBOL = frozenset({"refused", "malformed"})
-"""Faults that say nothing about other contracts."""
+"""Faults that concern only the contract that was requested."""
 
 _log = logging.getLogger(__name__)
 
 
-class Answer(msgspec.Struct, frozen=True, kw_only=True):
-    """What Alpaca said of one symbol, None: that it knows none, and when it is to be asked again."""
+class ContractAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """Alpaca's last answer for one symbol, which is requested again after `due_at`.
+
+    If Alpaca no longer knows the contract, `is_known` is False, and `contract` is from the answer before.
+    """
 
     contract: Contract | None
     due_at: Annotated[dt.datetime, msgspec.Meta(tz=True)]
+    is_known: bool = True
 
 
-def contract(symbol: str, answer: object, refuse: rows.Refuse) -> Contract:
-    """The raw answer of `GET /v2/options/contracts/{symbol}`.
+def contract(symbol: str, answer: object, refuse: rest_parsing.Refuse) -> Contract:
+    """Parse the answer of `GET /v2/options/contracts/{symbol}`.
+
+    `refuse` is called for each deliverable that cannot be read.
 
     Raises:
-        TypeError: the answer is no object.
-        ValueError: it is of another symbol, or has no usable multiplier.
+        TypeError: the answer is not an object.
+        ValueError: it is for another symbol, or has no valid multiplier.
     """
     if not isinstance(answer, Mapping):
         raise TypeError(f"a contract came as {type(answer).__name__}, not as an object")
     if answer.get("symbol", symbol) != symbol:
-        raise ValueError("another contract came than was asked for")
-    multiplier = rows.number(answer.get("multiplier"))
-    if multiplier is None or multiplier != multiplier.to_integral_value() or not 0 < multiplier <= _MOST_MULTIPLIER:
-        raise ValueError("a contract came without a usable multiplier")
-    underlying = rows.text(answer.get("underlying_symbol"))
+        raise ValueError("the answer is for another contract")
+    multiplier = rest_parsing.number(answer.get("multiplier"))
+    if multiplier is None or multiplier != multiplier.to_integral_value() or not 0 < multiplier <= _MAX_MULTIPLIER:
+        raise ValueError("a contract came without a valid multiplier")
+    underlying = rest_parsing.text(answer.get("underlying_symbol"))
     deliverables = _deliverables(answer.get("deliverables"), refuse)
     if len(deliverables) == 1 and deliverables[0].symbol == underlying and deliverables[0].amount == "100":
         deliverables = ()
-    return Contract(multiplier=int(multiplier), underlying=underlying, deliverables=deliverables)
+    return Contract(
+        multiplier=int(multiplier), underlying=underlying, deliverables=deliverables, style=_style(answer.get("style"))
+    )
 
 
-def _deliverables(told: object, refuse: rows.Refuse) -> tuple[Deliverable, ...]:
+def _style(value: object) -> Style | None:
+    return next((style for style in get_args(Style) if style == value), None)
+
+
+def _deliverables(listed: object, refuse: rest_parsing.Refuse) -> tuple[Deliverable, ...]:
     deliverables = []
-    for one in told if isinstance(told, list) else () if told is None else (None,):
-        if isinstance(one, Mapping):
-            deliverables.append(Deliverable(symbol=rows.text(one.get("symbol")), amount=rows.text(one.get("amount"))))
+    for row in listed if isinstance(listed, list) else () if listed is None else (None,):
+        if isinstance(row, Mapping):
+            deliverables.append(
+                Deliverable(symbol=rest_parsing.text(row.get("symbol")), amount=rest_parsing.text(row.get("amount")))
+            )
         else:
             refuse("deliverableRow")
     return tuple(deliverables)
 
 
-class Contracts:
-    """What Alpaca has told of contracts, by symbol."""
+class ContractAnswers:
+    """Alpaca's answers by symbol, and which of them apply to a position."""
 
     def __init__(self) -> None:
-        self._answers: dict[str, Answer] = {}
+        self._answers: dict[str, ContractAnswer] = {}
+        self._contradicted: frozenset[str] = frozenset()
 
-    def recall(self, kept: Mapping[str, Answer]) -> None:
-        """Take what an earlier run has kept, where this one does not know better."""
-        self._answers = {**{symbol: kept[symbol] for symbol in kept if _is_symbol(symbol)}, **self._answers}
+    def recall(self, saved: Mapping[str, ContractAnswer]) -> None:
+        """Add what an earlier run saved; it does not overwrite the answers of this one."""
+        self._answers = {symbol: saved[symbol] for symbol in saved if _is_symbol(symbol)} | self._answers
 
     def due(self, symbols: Iterable[str], now_at: dt.datetime) -> list[str]:
-        """Those of `symbols` that Alpaca is to be asked for, in their order."""
-        return [symbol for symbol in symbols if not self._is_fresh(symbol, now_at)]
+        """Which of `symbols` to request now: one of each root without an answer, then those whose cost contradicts one.
 
-    def learn(self, symbol: str, told: Contract | None, now_at: dt.datetime) -> None:
-        """Take Alpaca's answer; None, that it knows no such contract, unsays nothing."""
+        The order is that of `symbols`, but roots with fewer unknown contracts come first.
+        """
+        answered = {occ.parse(symbol).root for symbol in self._answers if self._applies_to_root(symbol, now_at)}
+        waiting: dict[str, list[str]] = {}
+        unknown: Counter[str] = Counter()
+        contradicted: list[str] = []
+        for symbol in symbols:
+            root, is_fresh = occ.parse(symbol).root, self._is_fresh(symbol, now_at)
+            if root not in answered and is_fresh:
+                unknown[root] += 1
+            elif root not in answered:
+                waiting.setdefault(root, []).append(symbol)
+            elif symbol in self._contradicted and not is_fresh:
+                contradicted.append(symbol)
+        roots = sorted(waiting, key=unknown.__getitem__)
+        return [waiting[root][0] for root in roots] + contradicted
+
+    def learn(self, symbol: str, contract: Contract | None, now_at: dt.datetime) -> None:
+        """Add an answer. None means that Alpaca does not know the contract; an earlier answer then still applies."""
         before = self._answers.get(symbol)
-        due_at = now_at + (_UNKNOWN_FOR if told is None else _KNOWN_FOR)
-        self._answers[symbol] = Answer(contract=told or (before.contract if before else None), due_at=due_at)
+        self._answers[symbol] = ContractAnswer(
+            contract=contract or (before.contract if before else None),
+            due_at=now_at + (_UNKNOWN_FOR if contract is None else _KNOWN_FOR),
+            is_known=contract is not None,
+        )
 
-    def kept(self, now_at: dt.datetime) -> dict[str, Answer]:
-        """What is worth keeping: all that was asked for within a month."""
+    def to_save(self, now_at: dt.datetime) -> dict[str, ContractAnswer]:
+        """Drop answers that have been due for a month, as these contracts are no longer held. Returns the others."""
         self._answers = {
             symbol: answer for symbol, answer in self._answers.items() if now_at - answer.due_at < _KEPT_FOR
         }
         return dict(self._answers)
 
     def applied(self, positions: Iterable[Position]) -> list[Position]:
-        """`positions` with what is known of their contracts."""
-        known = {symbol: answer.contract for symbol, answer in self._answers.items() if answer.contract is not None}
-        roots = {occ.parse(symbol).root: told for symbol, told in known.items()}
-        return [_applied(position, known.get(position.symbol), roots) for position in positions]
+        """Return `positions` with multipliers, underlyings, deliverables and missing cost bases filled in.
+
+        Contracts whose cost basis contradicts the multiplier are due from now on.
+        """
+        newest: dict[str, ContractAnswer] = {}
+        for symbol, answer in self._answers.items():
+            root = occ.parse(symbol).root
+            if answer.contract is not None and (root not in newest or newest[root].due_at < answer.due_at):
+                newest[root] = answer
+        held = list(positions)
+        applied = [_applied(position, self._contract_of(position, newest)) for position in held]
+        self._contradicted = frozenset(
+            after.symbol for before, after in zip(held, applied, strict=True) if after.problem != before.problem
+        )
+        return applied
+
+    def _contract_of(self, position: Position, newest: Mapping[str, ContractAnswer]) -> Contract | None:
+        """The answer for the contract itself, or the newest one for its root if that is a day newer or the only one."""
+        of_root = newest.get(position.contract.root) if position.contract else None
+        if of_root is None:
+            return None
+        own = self._answers.get(position.symbol)
+        is_old = own is None or own.contract is None or own.due_at <= of_root.due_at - _KNOWN_FOR
+        return of_root.contract if own is None or is_old else own.contract
+
+    def _applies_to_root(self, symbol: str, now_at: dt.datetime) -> bool:
+        """Whether the answer for `symbol` applies now to all contracts of its root."""
+        answer = self._answers[symbol]
+        return answer.contract is not None and answer.is_known and self._is_fresh(symbol, now_at)
 
     def _is_fresh(self, symbol: str, now_at: dt.datetime) -> bool:
-        """A due date well beyond any that we set comes from a clock that was wrong."""
         answer = self._answers.get(symbol)
+        # A due date beyond any that `learn` sets comes from a clock that was wrong.
         return answer is not None and now_at < answer.due_at < now_at + 2 * _KNOWN_FOR
 
 
@@ -134,32 +196,36 @@ def _is_symbol(text: str) -> bool:
     return True
 
 
-def _applied(position: Position, told: Contract | None, roots: Mapping[str, Contract]) -> Position:
+def _applied(position: Position, contract: Contract | None) -> Position:
     if position.contract is None:
         return position
-    root = position.contract.root
-    spoken = told or roots.get(root)
-    multiplier = spoken.multiplier if spoken else _STANDARD_MULTIPLIER
-    is_sure = spoken is not None or not position.contract.root_is_adjusted
+    multiplier = contract.multiplier if contract else _STANDARD_MULTIPLIER
+    is_sure = contract is not None or not position.contract.root_is_adjusted
     problems = [position.problem, _cost_problem(position, multiplier) if is_sure else None]
     return msgspec.structs.replace(
         position,
         multiplier=multiplier,
-        multiplier_assumed=told is None,
-        underlying=(spoken.underlying if spoken else None) or root,
-        deliverables=spoken.deliverables if spoken else (),
+        multiplier_assumed=contract is None,
+        underlying=(contract.underlying if contract else None) or position.contract.root,
+        deliverables=contract.deliverables if contract else (),
+        style=contract.style if contract else None,
         cost_basis_e4=_cost_basis_e4(position, multiplier),
         problem="; ".join(problem for problem in problems if problem) or None,
     )
 
 
 def _cost_basis_e4(position: Position, multiplier: int) -> int | None:
-    if position.cost_basis_e4 is not None or position.average_entry_e4 is None or position.quantity is None:
+    if position.cost_basis_e4 is not None or position.average_entry_e6 is None or position.quantity is None:
         return position.cost_basis_e4
-    return position.average_entry_e4 * position.quantity * multiplier
+    return _CENT_E4 * divide(position.average_entry_e6 * position.quantity * multiplier, _E6_PER_CENT)
 
 
 def _cost_problem(position: Position, multiplier: int) -> str | None:
+    """A sentence if |cost basis| differs from |average entry x contracts x multiplier|, else None.
+
+    Alpaca rounds the average to 0.01, 0.001 or 0.0001 dollars, as it does not always terminate. So half a unit of its
+    last place is tolerated for each share, and at least a cent for each contract.
+    """
     average_e4, quantity, basis_e4 = position.average_entry_e4, position.quantity, position.cost_basis_e4
     if average_e4 is None or quantity is None or basis_e4 is None:
         return None
@@ -168,76 +234,78 @@ def _cost_problem(position: Position, multiplier: int) -> str | None:
     if abs(abs(basis_e4) - abs(average_e4 * quantity * multiplier)) <= tolerance_e4:
         return None
     entry = f"{dollars(average_e4)} x {quantity} x {multiplier}"
-    return f"cost basis {dollars(basis_e4)} is at odds with average entry {entry}"
+    return f"cost basis {dollars(basis_e4)} contradicts average entry {entry}"
 
 
 class ContractReader:
-    """Asks Alpaca for the contracts that are due, and calls `learned` when something came of it."""
+    """Requests the contracts that are due, and calls `learned` after each batch of answers."""
 
-    def __init__(
-        self, *, brokerage: Brokerage, store: Store, now_at: Callable[[], dt.datetime], learned: Callable[[], None]
-    ) -> None:
-        self.contracts = Contracts()
+    def __init__(self, *, brokerage: Brokerage, now_at: Callable[[], dt.datetime], learned: Callable[[], None]) -> None:
+        self.answers = ContractAnswers()
         self._brokerage = brokerage
-        self._store = store
+        self._store: Store | None = None
         self._now_at = now_at
         self._learned = learned
-        self._is_recalled = False
-        self._is_news = False
+        self._has_unreported = False
+
+    async def recall(self, store: Store) -> None:
+        """Load what was saved in `store`, and save there what is read from now on."""
+        self._store = store
+        saved = await store.read(_KIND, dict[str, ContractAnswer])
+        if saved:
+            self.answers.recall(saved)
+            self._learned()
 
     async def read(self, symbols: Callable[[], Sequence[str]]) -> None:
-        """Ask until none of `symbols()` is due.
+        """Request contracts until none of `symbols()` is due, including those that an answer contradicts.
 
         Raises:
-            RestFault: Alpaca cannot be asked now; what it has answered is kept.
+            RestFault: a request failed; the answers before it are kept.
         """
-        await self._recall()
-        asking = asyncio.create_task(self._ask_all(symbols))
+        await self._read_due(symbols)
+        while self.answers.due(symbols(), self._now_at()):
+            await self._read_due(symbols)
+
+    async def _read_due(self, symbols: Callable[[], Sequence[str]]) -> None:
+        requests = asyncio.create_task(self._request_all(symbols))
         try:
             has_ended = False
             while not has_ended:
-                await asyncio.wait({asking}, timeout=TELL_SECONDS)
-                has_ended = asking.done()
-                await self._tell()
+                await asyncio.wait({requests}, timeout=REPORT_SECONDS)
+                has_ended = requests.done()
+                await self._report()
         finally:
-            asking.cancel()
-            await asyncio.wait({asking})
-        if (fault := asking.result()) is not None:
+            requests.cancel()
+            await asyncio.wait({requests})
+        if (fault := requests.result()) is not None:
             raise fault
 
-    async def _recall(self) -> None:
-        if not self._is_recalled:
-            self._is_recalled = True
-            kept = await self._store.read(_KIND, dict[str, Answer])
-            if kept:
-                self.contracts.recall(kept)
-                self._learned()
-
-    async def _tell(self) -> None:
-        """Every change of a multiplier is a snapshot to every subscriber: those of one round go together."""
-        if self._is_news:
-            self._is_news = False
+    async def _report(self) -> None:
+        # In batches, as a changed multiplier means a snapshot for every subscriber.
+        if self._has_unreported:
+            self._has_unreported = False
             self._learned()
-            await self._store.write(_KIND, self.contracts.kept(self._now_at()))
+            if self._store is not None:
+                await self._store.write(_KIND, self.answers.to_save(self._now_at()))
 
-    async def _ask_all(self, symbols: Callable[[], Sequence[str]]) -> RestFault | None:
-        """Ask until none is due; returns the fault that ends it."""
-        while due := self.contracts.due(symbols(), self._now_at()):
-            faults = await asyncio.gather(*map(self._ask, due[:PARALLEL]))
+    async def _request_all(self, symbols: Callable[[], Sequence[str]]) -> RestFault | None:
+        """Request contracts until none is due; return the fault that ended this early, if any."""
+        while due := self.answers.due(symbols(), self._now_at()):
+            faults = await asyncio.gather(*map(self._request, due[:PARALLEL]))
             if (first := next(filter(None, faults), None)) is not None:
                 return first
         return None
 
-    async def _ask(self, symbol: str) -> RestFault | None:
-        """Learn one contract; returns the fault that concerns the others too."""
+    async def _request(self, symbol: str) -> RestFault | None:
+        """Request one contract; return the fault if it concerns other contracts too."""
         try:
-            told = await self._brokerage.contract(symbol)
+            contract = await self._brokerage.contract(symbol)
         except RestFault as fault:
             if fault.code not in _OF_ONE_SYMBOL:
                 return fault
             fields = {"symbol": symbol, "code": fault.code, "reason": fault.reason}
             _log.warning("Contract cannot be read; its multiplier stays assumed", extra={"fields": fields})
-            told = None
-        self.contracts.learn(symbol, told, self._now_at())
-        self._is_news = True
+            contract = None
+        self.answers.learn(symbol, contract, self._now_at())
+        self._has_unreported = True
         return None

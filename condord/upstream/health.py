@@ -1,8 +1,8 @@
-"""Decides what the status says: the state of the option stream, what fails by REST, and what is missing besides.
+"""The public status: the state of the option stream, the failures of REST, and notices.
 
-Rules: a failure is told, with when it began, until the same thing succeeds again. The state, the code and the reason
-speak of the option stream alone; everything that is missing without being an outage is a notice. A change of state or
-code, and the beginning and the end of a failure, are logged once.
+A failure is shown, with its start, until the same read or stream succeeds again. State, code and reason are those of
+the option stream only. Anything else that is missing is a notice. A change of state or code, and the start and the end
+of a failure, are each logged once.
 """
 
 from __future__ import annotations
@@ -14,64 +14,76 @@ from collections.abc import Callable, Iterator, Sequence
 
 import msgspec
 
-from condord.core.occ import named
+from condord.core.occ import symbols_text
 from condord.live import wire
-from condord.upstream.faults import RestFault
+from condord.live.link import LinkFault
+from condord.live.wire_risk import ModelJson
 from condord.upstream.option_stream import OptionStream
-from condord.upstream.quotes import QuoteReader
+from condord.upstream.quote_reader import QuoteReader
+from condord.upstream.rest_fault import RestFault
+from condord.upstream.stream_state import StateLog, StreamState, state_of
 from condord.upstream.trade_updates import TradeUpdates
 
 _LASTING = frozenset({"authFailed", "forbidden", "refused"})
 _READINGS = ("positions", "quotes", "poll", "clock")
 _EXTRAS: dict[str, tuple[wire.NoticeCode, str]] = {
-    "contracts": ("contractsUnavailable", "contracts cannot be looked up, so multipliers may be assumed: "),
-    "calendar": ("calendarUnavailable", "the calendar cannot be read, so all options are taken to close with stocks: "),
+    "contracts": ("contractsUnavailable", "contracts cannot be read, so multipliers may be assumed: "),
+    "calendar": ("calendarUnavailable", "the calendar cannot be read, so every weekday counts as a full session: "),
+    "activities": (
+        "activitiesUnavailable",
+        "activities or splits cannot be read, so assignments are inferred from positions and not confirmed: ",
+    ),
+    "account": ("accountUnavailable", "the account cannot be read, so nothing is kept across a restart: "),
+    "balances": ("accountUnavailable", "the account's balances cannot be read: "),
+    "workingOrders": ("ordersUnavailable", "working orders cannot be read, so closing orders are not shown: "),
+    "dayFills": ("activitiesUnavailable", "today's fills cannot be read, so today's profit or loss is not known: "),
+    "snapshots": ("snapshotsUnavailable", "Alpaca's own greeks cannot be read, so none stand in or are compared: "),
+    "opposites": (
+        "snapshotsUnavailable",
+        "quotes of opposite contracts cannot be read, so contracts in the money may have no volatility: ",
+    ),
+    "indexes": ("stocksUnavailable", "the values of indexes cannot be read: "),
+    "dividends": ("dividendsUnavailable", "dividends cannot be read, so only those of the configuration count: "),
     "orders": ("ordersUnavailable", "the order history cannot be read, so condors are grouped by structure: "),
 }
-_LEVELS: dict[wire.State, int] = {
-    "starting": logging.INFO,
-    "live": logging.INFO,
-    "closed": logging.INFO,
-    "stale": logging.WARNING,
-    "reconnecting": logging.WARNING,
-    "halted": logging.ERROR,
-}
-_REASONS: dict[wire.State, str] = {
-    "starting": "the first connection is being made",
-    "reconnecting": "the connection is made anew, as the configuration was reloaded",
-}
-"""Where a stream that is not up has met no fault."""
-_UP = ("live", "closed")
-
 _log = logging.getLogger(__name__)
 
 
-class _Failure(msgspec.Struct, frozen=True, kw_only=True):
-    """Why a reading fails, and since when."""
+class _FailingRead(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a read fails, and since when."""
 
     error: wire.RestError
     since: dt.datetime
 
 
 class Health:
-    """What is wrong, and since when; `now_at` is the wall clock (UTC)."""
+    """Current failures and when they began.
+
+    `stocks_fault` returns why the stock stream does not work, or None; `now_at` is the wall clock (UTC).
+    """
 
     def __init__(
-        self, *, stream: OptionStream, trades: TradeUpdates, quotes: QuoteReader, now_at: Callable[[], dt.datetime]
+        self,
+        *,
+        stream: OptionStream,
+        trades: TradeUpdates,
+        quotes: QuoteReader,
+        stocks_fault: Callable[[], LinkFault | None],
+        now_at: Callable[[], dt.datetime],
     ) -> None:
         self._stream = stream
         self._trades = trades
         self._quotes = quotes
+        self._stocks_fault = stocks_fault
         self._now_at = now_at
-        self._failures: dict[str, _Failure] = {}
-        self._shown: tuple[wire.State, wire.Code | None] = ("starting", None)
-        self._since = self._down_since = now_at()
+        self._failures: dict[str, _FailingRead] = {}
+        self._log = StateLog("Option stream changed state", now_at)
         self._noticed: dict[wire.NoticeCode, dt.datetime] = {}
         self._attempt: tuple[float, dt.datetime] | None = None
 
     @contextlib.contextmanager
-    def noting(self, what: str, tell: Callable[[], None]) -> Iterator[None]:
-        """A reading may fail: what was last read stays, and the status says why until it succeeds again."""
+    def noting(self, what: str, changed: Callable[[], None]) -> Iterator[None]:
+        """Record how the read of `what` ends, and call `changed`. A `RestFault` is not raised further."""
         try:
             yield
         except RestFault as fault:
@@ -80,10 +92,10 @@ class Health:
             if (failure := self._failures.pop(what, None)) is not None:
                 fields = {"reading": what, "code": failure.error.code, "lasted_seconds": self._seconds(failure.since)}
                 _log.info("REST reading works again", extra={"fields": fields})
-        tell()
+        changed()
 
     def is_good(self, *readings: str) -> bool:
-        """Whether none of `readings` failed with what may soon be over: a refusal is not."""
+        """Whether no failed read should be repeated soon. A refused one should not."""
         failures = [self._failures[what] for what in readings if what in self._failures]
         return all(failure.error.code in _LASTING for failure in failures)
 
@@ -91,25 +103,27 @@ class Health:
         self,
         *,
         source: wire.Source,
-        feed: wire.Feed,
-        market: wire.Market,
+        feed: wire.DataFeed,
+        model: ModelJson,
+        market: wire.MarketJson,
         read_at: dt.datetime | None,
         breaker: wire.BreakerState,
-        trouble: RestFault | None,
+        pending_fault: RestFault | None,
+        state_fault: str | None = None,
     ) -> wire.Status:
-        """What can be trusted now."""
+        """The status as of now; `state_fault` is why nothing can be kept across a restart, or None."""
         link = self._stream.link
-        state, reason, code = self._stream_state(is_closed=market.is_open is False, is_read=read_at is not None)
-        self._log_state(state, reason, code)
+        new = self._stream_state(is_closed=market.is_open is False, is_read=read_at is not None)
+        self._log.note(new, self._stream.now())
         return wire.Status(
-            state=state,
-            reason=reason,
-            code=code,
-            since=self._since,
+            state=new.state,
+            reason=new.reason,
+            code=new.code,
+            since=self._log.since,
             source=source,
             feed=feed,
             market=market,
-            stream=wire.Stream(
+            stream=wire.StreamJson(
                 connected=link.state in ("live", "stale"),
                 subscribed=len(self._stream.streamed),
                 requested=len(self._stream.symbols),
@@ -119,55 +133,32 @@ class Health:
             ),
             positions=wire.Positions(
                 read_at=read_at,
-                error=self._error(trouble),
+                error=self._error(pending_fault),
                 breaker=breaker,
             ),
-            notices=[*self._reading_notices(), *self._stream_notices()],
+            notices=[*self._reading_notices(), *self._stream_notices(state_fault)],
+            model=model,
         )
 
-    def _error(self, trouble: RestFault | None) -> wire.RestError | None:
-        """Why a reading failed, or why one that is under way takes so long."""
+    def _error(self, pending_fault: RestFault | None) -> wire.RestError | None:
+        """Why a read failed, or why one that is under way takes so long."""
         for what in _READINGS:
             if what in self._failures:
                 return self._failures[what].error
-        return None if trouble is None else wire.RestError(code=trouble.code, text=trouble.reason)
+        return None if pending_fault is None else wire.RestError(code=pending_fault.code, text=pending_fault.reason)
 
-    def _stream_state(self, *, is_closed: bool, is_read: bool) -> tuple[wire.State, str | None, wire.Code | None]:
-        link = self._stream.link
-        state = link.public_state
-        if state == "live" and is_closed:
-            state = "closed"
-        if link.fault is not None:
-            return state, link.fault.reason, link.fault.code
-        if state in ("live", "closed") and not is_read:
-            return "starting", "the positions have not been read yet", None
-        if self._stream.is_limited:
-            streamed, wanted = len(self._stream.streamed), len(self._stream.symbols)
-            text = f"Alpaca streams {streamed} of {wanted} symbols; read by REST instead: "
-            return state, text + named(self._stream.missing), "symbolLimit"
-        return state, _REASONS.get(state), None
-
-    def _log_state(self, state: wire.State, reason: str | None, code: wire.Code | None) -> None:
-        if (state, code) == self._shown:
-            return
-        was = self._shown[0]
-        if state != was:
-            self._since = self._now_at()
-        self._shown = (state, code)
-        fields: dict[str, object] = {"state": state, "code": code, "reason": reason, "was": was}
-        if was in _UP and state not in _UP:
-            self._down_since = self._since
-        elif state in _UP and was not in _UP:
-            fields["lasted_seconds"] = self._seconds(self._down_since)
-        level = max(_LEVELS[state], logging.WARNING if code else logging.INFO)
-        _log.log(level, "Option stream changed state", extra={"fields": fields})
+    def _stream_state(self, *, is_closed: bool, is_read: bool) -> StreamState:
+        new = state_of(self._stream, is_closed=is_closed)
+        if new.state in ("live", "closed") and self._stream.link.fault is None and not is_read:
+            return StreamState("starting", "the positions have not been read yet")
+        return new
 
     def _seconds(self, since: dt.datetime) -> float:
-        """How long something has lasted that is over now."""
+        """How many seconds something that has just ended lasted."""
         return round((self._now_at() - since).total_seconds(), 1)
 
     def _next_attempt_at(self) -> dt.datetime | None:
-        """Reckoned once for each wait, so that it does not tremble."""
+        # Calculated once for each wait: the two clocks would otherwise make it jitter.
         tries_at = self._stream.link.tries_at
         if tries_at is None:
             self._attempt = None
@@ -177,22 +168,23 @@ class Health:
             self._attempt = tries_at, self._now_at() + wait
         return self._attempt[1]
 
-    def _reading_notices(self) -> Iterator[wire.Notice]:
+    def _reading_notices(self) -> Iterator[wire.NoticeJson]:
         for what, (code, text) in _EXTRAS.items():
             failure = self._failures.get(what)
             if failure is not None:
-                yield wire.Notice(code=code, text=text + failure.error.text, symbols=[], since=failure.since)
+                yield wire.NoticeJson(code=code, text=text + failure.error.text, symbols=[], since=failure.since)
 
-    def _stream_notices(self) -> Iterator[wire.Notice]:
+    def _stream_notices(self, state_fault: str | None) -> Iterator[wire.NoticeJson]:
         fault = self._trades.link.fault
         missing, silent = self._stream.missing, self._quotes.silent
-        told: list[tuple[wire.NoticeCode, bool, str, Sequence[str]]] = [
+        notices: list[tuple[wire.NoticeCode, bool, str, Sequence[str]]] = [
             (
                 "tradeUpdatesUnavailable",
                 fault is not None,
-                f"fills are seen only when positions are read: {fault.reason if fault else ''}",
+                f"fills are noticed only when positions are polled: {fault.reason if fault else ''}",
                 (),
             ),
+            ("stocksUnavailable", bool(stocks_text := self._stocks_text()), stocks_text, ()),
             ("notStreamed", bool(missing), "Alpaca does not stream these contracts; they are read by REST", missing),
             (
                 "silentSymbols",
@@ -200,24 +192,41 @@ class Health:
                 "the stream is silent about these contracts while REST has newer quotes; they are read by REST",
                 silent,
             ),
+            (
+                "stateUnavailable",
+                state_fault is not None,
+                f"the state cannot be saved, so a restart loses it: {state_fault}",
+                (),
+            ),
         ]
-        for code, is_so, text, symbols in told:
-            if not is_so:
+        for code, is_current, text, symbols in notices:
+            if not is_current:
                 if (since := self._noticed.pop(code, None)) is not None:
                     fields = {"code": code, "lasted_seconds": self._seconds(since)}
                     _log.info("Notice is over", extra={"fields": fields})
                 continue
             if code not in self._noticed:
                 self._noticed[code] = self._now_at()
-                about = {"symbols": named(symbols)} if symbols else {}
+                about = {"symbols": symbols_text(symbols)} if symbols else {}
                 _log.warning("Notice", extra={"fields": {"code": code, "reason": text, **about}})
             since = self._noticed[code]
-            yield wire.Notice(code=code, text=text, symbols=list(symbols), since=since)
+            yield wire.NoticeJson(code=code, text=text, symbols=list(symbols), since=since)
+
+    def _stocks_text(self) -> str:
+        """Why the prices of stocks are delayed or not confirmed; empty if the stream and REST work."""
+        fault, failure = self._stocks_fault(), self._failures.get("stocks")
+        if failure is None:
+            return f"the prices of underlyings are read by REST: {fault.reason}" if fault is not None else ""
+        if fault is None:
+            return f"only the stock stream gives the prices of underlyings, as REST fails: {failure.error.text}"
+        return (
+            f"the prices of underlyings cannot be read: {failure.error.text}; nor by the stock stream: {fault.reason}"
+        )
 
     def _note(self, what: str, fault: RestFault) -> None:
         before = self._failures.get(what)
         error = wire.RestError(code=fault.code, text=fault.reason)
-        self._failures[what] = _Failure(error=error, since=before.since if before else self._now_at())
+        self._failures[what] = _FailingRead(error=error, since=before.since if before else self._now_at())
         if before is None or before.error.code != fault.code:
             fields = {"reading": what, "code": fault.code, "reason": fault.reason}
             _log.warning("REST reading failed", extra={"fields": fields})

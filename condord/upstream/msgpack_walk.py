@@ -1,8 +1,11 @@
-"""Decides where the elements of a damaged MessagePack array begin and end, so that the sound ones can be saved.
+"""Split a damaged MessagePack array into its elements, so that the intact ones can be used.
 
-msgspec refuses an array whole that has bytes missing or left over, the byte that MessagePack never uses, or nesting
-without end. This walk (https://github.com/msgpack/msgpack/blob/master/spec.md) only counts bytes: it keeps no stack,
-and takes time in proportion to the bytes alone.
+msgspec's `Decoder(list[Raw])` splits an intact array, but refuses all of one with bytes missing or left over, with
+the byte 0xC1, which MessagePack never uses, or with nesting beyond Python's recursion limit (msgspec 0.23;
+`test_msgspec_refuses_the_whole_of_a_damaged_array` fails when it no longer does, and then this module can go).
+
+The walk follows https://github.com/msgpack/msgpack/blob/master/spec.md. It only counts bytes: it keeps no stack, and
+its time grows with the number of bytes only.
 """
 
 from __future__ import annotations
@@ -20,13 +23,13 @@ _SIZED = (
     | {0xC7: (1, 1), 0xC8: (2, 1), 0xC9: (4, 1)}
     | {0xD9: (1, 0), 0xDA: (2, 0), 0xDB: (4, 0)}
 )
-"""Binary, extension and string: bytes of the length, and bytes beside the content."""
+"""Binary, extension and string: bytes of the length, and bytes in addition to the content."""
 _CONTAINERS = {0xDC: (2, 1), 0xDD: (4, 1), 0xDE: (2, 2), 0xDF: (4, 2)}
 """Array and map: bytes of the count, and values for each of the count."""
 
 
 def count(data: bytes) -> int | None:
-    """How many elements the array in `data` says it has; None where it is no array."""
+    """How many elements the head of the array announces; None if `data` does not begin with the head of an array."""
     if data and data[0] & 0xF0 == 0x90:
         return data[0] & 0x0F
     if data and data[0] in (0xDC, 0xDD):
@@ -36,7 +39,10 @@ def count(data: bytes) -> int | None:
 
 
 def elements(data: bytes) -> Iterator[bytes]:
-    """The bytes of each element of the array in `data`; what is cut off or left over comes as one, at the end."""
+    """The bytes of each element of the array in `data`.
+
+    A truncated last element and bytes left over are included as they are.
+    """
     at = 1 if data[0] & 0xF0 == 0x90 else 1 + _CONTAINERS[data[0]][0]
     for _ in range(count(data) or 0):
         end = _end(data, at)
@@ -49,7 +55,7 @@ def elements(data: bytes) -> Iterator[bytes]:
 
 
 def _end(data: bytes, at: int) -> int:
-    """Where the value at `at` ends, or beyond the end of `data`."""
+    """The offset after the value at `at`; more than the length of `data` if the value is truncated."""
     awaited = 1
     while awaited and at < len(data):
         kind = data[at]

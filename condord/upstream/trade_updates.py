@@ -1,7 +1,7 @@
-"""The trading stream: a hint that the account has changed, and no more.
+"""The trading stream, which is used only as a hint that the account has changed.
 
-Its events differ between paper and live and grow over time, so none is interpreted: any order event means that the
-positions are to be read again.
+Its events differ between paper and live, and new ones appear over time. So none is interpreted: after any order event
+the positions are read again.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from collections.abc import Callable
 import msgspec
 
 from condord.live.link import Link
-from condord.upstream.faults import unauthorized_fault
-from condord.upstream.line import Line
-from condord.upstream.option_protocol import UNREADABLE
-from condord.upstream.ports import Login
+from condord.upstream.classify_failure import unauthorized_fault
+from condord.upstream.interfaces import Login
+from condord.upstream.link_runner import LinkRunner
+from condord.upstream.network import Network
+from condord.upstream.quote_protocol import UNREADABLE
 
 _KINDS = frozenset({"authorization", "listening", "trade_updates"})
 
@@ -23,45 +24,53 @@ class _Authorization(msgspec.Struct):
     status: str = ""
 
 
-class _Envelope(msgspec.Struct):
+class _StreamMessage(msgspec.Struct):
     stream: str = ""
     data: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class TradeUpdates(Line):
-    """Calls `traded` on every order event, and after every gap, in which some may have been missed.
+class TradeUpdates(LinkRunner):
+    """Calls `traded` after every order event, and after every gap, which may have hidden some.
 
-    `messages` counts what came, by Alpaca's name of it, over all connections.
+    `changed` is called when the status may have changed. `messages` counts messages by the name of their stream, over
+    all connections.
     """
 
     def __init__(
-        self, link: Link, *, url: str, login: Login, traded: Callable[[], None], changed: Callable[[], None]
+        self,
+        link: Link,
+        *,
+        url: str,
+        login: Login,
+        network: Network,
+        traded: Callable[[], None],
+        changed: Callable[[], None],
     ) -> None:
-        super().__init__(link, url=url, headers={}, changed=changed)
+        super().__init__(link, url=url, headers={}, network=network, changed=changed)
         self.refused: dict[str, int] = {}
         self.messages = dict.fromkeys((*_KINDS, "other"), 0)
         self._login = login
         self._traded = traded
         self._encoder = msgspec.json.Encoder()
-        self._envelopes = msgspec.json.Decoder(_Envelope)
+        self._envelopes = msgspec.json.Decoder(_StreamMessage)
         self._authorizations = msgspec.json.Decoder(_Authorization)
         self._has_asked = False
 
     def reload(self, login: Login, url: str) -> None:
-        """Connect anew, with another key or to another account's stream."""
+        """Connect again, with another key or to another account's stream."""
         self._login = login
         self.reopen(url)
 
     def begin(self) -> None:
-        """Nothing was asked for yet."""
+        """Note that nothing is subscribed yet."""
         self._has_asked = False
 
     def opened(self) -> None:
-        """This stream greets nobody: the open connection is the welcome."""
+        """Treat the open connection as the welcome, because this stream sends none."""
         self.step("welcomed")
 
     def read(self, data: bytes) -> None:
-        """Handle one frame: JSON, in binary frames on paper and in text frames on live."""
+        """Handle one frame of JSON, which is binary on paper and text on live."""
         try:
             envelope = self._envelopes.decode(data)
             is_login = envelope.stream == "authorization"
@@ -85,19 +94,19 @@ class TradeUpdates(Line):
             self.step("fault", unauthorized_fault())
 
     def authentication(self) -> bytes:
-        """The login of the trading stream."""
+        """The message that logs in."""
         return self._encoder.encode({"action": "auth", "key": self._login.key_id, "secret": self._login.secret_key})
 
     def subscription(self) -> list[bytes | str]:
-        """Order events are all there is, and they are asked for once."""
+        """The subscription to order events, which is sent once."""
         if self._has_asked:
             return []
         self._has_asked = True
         return [self._encoder.encode({"action": "listen", "data": {"streams": ["trade_updates"]}})]
 
     def gap(self) -> None:
-        """What was missed is read when the link is live again."""
+        """Do nothing: `snapshot` reads what was missed."""
 
     def snapshot(self) -> None:
-        """Fills may have been missed while the link was down."""
+        """Note a possible fill, as some may have been missed."""
         self._traded()

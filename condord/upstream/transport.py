@@ -1,54 +1,77 @@
-"""Decides how alpaca-py's clients behave on the wire: bounded in time and size, and never sent again by themselves.
+"""Bound the time and the size of answers to alpaca-py's clients, and turn off their own retries.
 
-Every private part of alpaca-py that we touch is here, and a test fails when it moves: alpaca-py 0.44 has no timeout at
-all, retries with blocking sleeps that its constructor cannot turn off, and reads whatever comes into memory.
+alpaca-py 0.44 has no timeout, retries with blocking sleeps that its constructor cannot turn off, and reads an answer of
+any size into memory. Only this module touches its private parts, and a test fails when they move.
 """
 
 from __future__ import annotations
 
-import io
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 import requests
 import urllib3.exceptions
 from alpaca.common.rest import RESTClient
 
-ATTEMPT_FACTOR = 2.0
-"""A timeout bounds connecting and each wait for bytes; the whole of an attempt gets twice that."""
+from condord.upstream import bodies, bounded_http
+from condord.upstream.network import Network
 
-MOST_BYTES = 32 << 20
-_CHUNK_BYTES = 65536
+ATTEMPT_FACTOR = 2.0
+"""A timeout bounds connecting and each wait for bytes; a whole attempt may take this many timeouts."""
 
 _log = logging.getLogger(__name__)
 
 
-def tame(client: RESTClient, timeout_seconds: float, heard: Callable[[Mapping[str, str]], None]) -> None:
-    """Give a client timeouts and take its own retries away; `heard` gets the headers of each answer, on any thread."""
-    session = client._session  # noqa: SLF001 - see the docstring of this file
-    request = session.request
+def harden(
+    client: RESTClient, timeout_seconds: float, on_headers: Callable[[Mapping[str, str]], None], network: Network
+) -> None:
+    """Replace a client's session by a bounded one, and turn its retries off.
 
-    def request_in_time(*args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 - requests' own signature
-        kwargs = {"timeout": (timeout_seconds, timeout_seconds), **kwargs, "stream": True}
+    `on_headers` gets the headers of each answer, on any thread.
+    """
+    client._session.close()  # noqa: SLF001 - see the docstring of this file
+    client._session = _TimedSession(timeout_seconds, on_headers, network)  # noqa: SLF001 - the same
+    client._retry = 0  # noqa: SLF001 - the same
+
+
+class _TimedSession(bounded_http.BoundedSession):
+    """A session whose requests have a deadline and a size limit, and follow no redirect."""
+
+    def __init__(
+        self, timeout_seconds: float, on_headers: Callable[[Mapping[str, str]], None], network: Network
+    ) -> None:
+        super().__init__(network)
+        self._timeout_seconds = timeout_seconds
+        self._on_headers = on_headers
+        self._network = network
+
+    def request(self, method: str, url: str, **kwargs: Any) -> requests.Response:  # type: ignore[override]  # noqa: ANN401
+        """Return the answer with its whole body."""
+        proxy = self._network.proxy(url)
+        enforced = {
+            "allow_redirects": False,
+            "proxies": {"https": proxy.url} if proxy else {},
+            "stream": True,
+            "timeout": (self._timeout_seconds, self._timeout_seconds),
+        }
         began = time.monotonic()
+        deadline = began + ATTEMPT_FACTOR * self._timeout_seconds
         status = None
         try:
-            response = request(*args, **kwargs)
-            status = response.status_code
-            heard(response.headers)
-            return _with_body(response, began + ATTEMPT_FACTOR * timeout_seconds)
+            with bounded_http.until(deadline):
+                response = super().request(method, url, **{**kwargs, **enforced})
+                status = response.status_code
+                self._on_headers(response.headers)
+                return cast("requests.Response", bodies.whole(response, bodies.limit_of(url), deadline))
         finally:
-            _log_request(args, status, began)
-
-    session.request = request_in_time  # type: ignore[method-assign]
-    client._retry = 0  # noqa: SLF001 - see the docstring of this file
+            _log_request((method, url), status, began)
 
 
 def _log_request(args: tuple[Any, ...], status: int | None, began: float) -> None:
-    """Tell of an attempt that is over; without a status where no answer came. A query has all the symbols in it."""
+    """Log an attempt that is over, without its query, which has all the symbols; `status` is None without an answer."""
     method, url = args[:2]
     ms = round((time.monotonic() - began) * 1000)
     fields = {"method": method, "endpoint": urlsplit(url).path, "status": status, "ms": ms}
@@ -56,34 +79,12 @@ def _log_request(args: tuple[Any, ...], status: int | None, began: float) -> Non
 
 
 def close(client: RESTClient) -> None:
-    """Close the connections that wait to be used again."""
+    """Close the idle connections."""
     client._session.close()  # noqa: SLF001 - see the docstring of this file
 
 
 def was_dropped(error: BaseException | None) -> bool:
-    """Whether a request failed as a connection that stood was closed instead of an answer."""
+    """Whether a request failed because the server closed a kept connection instead of answering."""
     if not isinstance(error, requests.ConnectionError) or not error.args:
         return False
     return isinstance(error.args[0], urllib3.exceptions.ProtocolError)
-
-
-def _with_body(response: requests.Response, deadline: float) -> requests.Response:
-    """Read the body before `deadline` (monotonic): a timeout of requests bounds each wait for bytes, not their sum."""
-    body = bytearray()
-    try:
-        while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
-            body += chunk
-            if time.monotonic() > deadline:
-                raise requests.ReadTimeout("the body came too slowly")
-            if len(body) > MOST_BYTES:
-                raise ValueError("the body is too large")
-    except urllib3.exceptions.ReadTimeoutError as error:
-        raise requests.ReadTimeout(error) from error
-    except urllib3.exceptions.HTTPError as error:
-        raise requests.exceptions.ChunkedEncodingError(error) from error
-    finally:
-        if not response.raw.isclosed():
-            response.close()
-    response.raw = io.BytesIO(body)
-    response.encoding = "utf-8"  # what JSON is in; otherwise requests may spend minutes on guessing
-    return response

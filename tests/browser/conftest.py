@@ -1,49 +1,59 @@
-"""One browser a worker, daemons to look at, and what is missing where there is none."""
+"""One browser per worker, and daemons for it; tests are skipped if the browser or the page is missing."""
 
 import contextlib
-import os
 import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Browser, sync_playwright
 
-from condord.http.page import BUILT
+from condord.http.page import BUILD_DIRECTORY
 from tests.browser.visiting import Visit
 from tests.e2e.conftest import QUICK
 from tests.e2e.running import Condord, Simulated, closing_program, until
+from tests.needs import lacking
 
 ROOT = Path(__file__).parents[2]
-PATIENT = {"CONDORD_STREAM_SILENCE_SECONDS": "600"}
-"""The market may stand still for as long as a test likes."""
-
-
-def lacking(what: str):
-    """Skip for want of something, or fail where it is demanded."""
-    if os.environ.get("CONDORD_BROWSER") == "required":
-        pytest.fail(f"{what} is required here")
-    pytest.skip(f"needs {what}")
+LONG_SILENCE = {"CONDORD_STREAM_SILENCE_SECONDS": "600"}
+"""A test may pause the market for as long as it needs."""
+CALM = {**QUICK, "CONDORD_STREAM_WINDOW_MS": "250"}
+"""A page updates several times a second; twenty updates a second would only keep the processor busy."""
 
 
 @pytest.fixture(scope="package")
-def chromium():
-    """The browser; of this package alone, as Playwright has a loop of its own in the thread that other tests need."""
+def launch():
+    """A function that starts a browser. They are closed after this package, as Playwright runs its own loop in the thread
+    of other tests."""
     if (program := shutil.which("chromium")) is None:
         lacking("chromium")
-    if not (BUILT / "index.html").is_file():
-        lacking("the page, which `pip install -e .` builds with node")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        try:
-            yield browser
-        finally:
-            browser.close()
+    if not (BUILD_DIRECTORY / "index.html").is_file():
+        lacking("the page")
+    with sync_playwright() as playwright, contextlib.ExitStack() as browsers:
+
+        def begin(*arguments: str) -> Browser:
+            flags = ["--no-sandbox", "--disable-gpu", *arguments]
+            return browsers.enter_context(playwright.chromium.launch(executable_path=program, args=flags))
+
+        yield begin
+
+
+@pytest.fixture(scope="package")
+def chromium(launch):
+    """A browser whose tabs share one process, as starting another for each takes longer than most tests."""
+    return launch("--renderer-process-limit=1")
+
+
+@pytest.fixture
+def chromium_with_processes(launch):
+    """A browser with a process for each tab, so that one can be stopped alone."""
+    with launch() as browser:
+        yield browser
 
 
 @pytest.fixture
 def visit(chromium):
-    """Opens pages; at the end none of them may have done what no page may."""
+    """A function that opens pages; at the end each visit is checked by `Visit.end`."""
     visits = []
 
     def begin(url: str, **options) -> Visit:
@@ -54,39 +64,39 @@ def visit(chromium):
         yield begin
     finally:
         with contextlib.ExitStack() as stack:
-            for each in visits:
-                stack.callback(each.end)
+            for visitor in visits:
+                stack.callback(visitor.end)
 
 
 @pytest.fixture(scope="session")
 def axe() -> str:
-    """The program that knows what people cannot read."""
+    """The source of axe-core, which finds accessibility faults."""
     path = ROOT / "web" / "node_modules" / "axe-core" / "axe.min.js"
     if not path.is_file():
-        lacking("axe-core, which `npm ci` in web/ brings,")
+        lacking("node packages", "axe-core")
     return path.read_text()
 
 
 @contextlib.contextmanager
 def running(**environ: str):
-    """A simulator and a daemon that shows it whole."""
-    told = {**QUICK, **PATIENT, **environ}
-    with closing_program(Simulated()) as simulated, closing_program(Condord(simulated, **told)) as condord:
-        condord.await_told()
+    """A simulator, and a daemon that has read and priced its whole account."""
+    settings = {**CALM, **LONG_SILENCE, **environ}
+    with closing_program(Simulated()) as simulated, closing_program(Condord(simulated, **settings)) as condord:
+        condord.await_account_read()
         condord.await_priced()
         yield SimpleNamespace(simulated=simulated, condord=condord, url=f"{condord.url}/")
 
 
 @pytest.fixture(scope="package")
 def moving():
-    """A daemon whose prices move, as often as it usually lets them, for those who only look."""
-    with running(CONDORD_STREAM_WINDOW_MS="250") as pair:
+    """A daemon with moving prices at the default window, for tests that do not change it."""
+    with running() as pair:
         yield pair
 
 
 @pytest.fixture(scope="package")
 def still():
-    """A daemon with condors and quotes of every kind that all stand still, for those who only look."""
+    """A daemon with condors and quotes of every kind in a paused market, for tests that do not change it."""
     with running() as pair:
         pair.simulated.post("market", frozen=True)
         quote_oddly(pair)
@@ -95,13 +105,13 @@ def still():
 
 @pytest.fixture(scope="module")
 def wary():
-    """A daemon that soon notices silence; whoever asks for it has first to say how the market is to be."""
+    """A daemon that detects silence after a second; each test must first pause or resume the market."""
     with running(CONDORD_STREAM_SILENCE_SECONDS="1", CONDORD_REST_SETTLE_SECONDS="0.5") as pair:
         yield pair
 
 
 def quote_oddly(pair) -> None:
-    """Leave quotes of every state behind, and one contract in a condor without any."""
+    """Set quotes of every state, and one contract of a condor without a quote."""
     condors = {condor["id"].partition("-")[0]: condor["legs"] for condor in pair.condord.document()["condors"]}
     odd = {
         condors["SPY"][0]["symbol"]: (0, 0.05),
@@ -115,8 +125,8 @@ def quote_oddly(pair) -> None:
     quotes = [{"symbol": symbol, "bp": bid, "ap": ask} for symbol, (bid, ask) in odd.items()]
     pair.simulated.post("quotes", quotes=quotes, pin=True)
 
-    def are_told() -> bool:
-        told = {quote["symbol"]: (quote["bid"] or 0, quote["ask"] or 0) for quote in pair.condord.document()["quotes"]}
-        return all(told[symbol] == pair_of for symbol, pair_of in odd.items())
+    def are_published() -> bool:
+        found = {quote["symbol"]: (quote["bid"] or 0, quote["ask"] or 0) for quote in pair.condord.document()["quotes"]}
+        return all(found[symbol] == prices for symbol, prices in odd.items())
 
-    until(are_told, "the odd quotes are told")
+    until(are_published, "the odd quotes are published")

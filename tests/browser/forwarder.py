@@ -1,4 +1,4 @@
-"""A reverse proxy at a path prefix, which can be told to be without its daemon."""
+"""A reverse proxy at a path prefix, whose connection to the daemon can be cut."""
 
 import contextlib
 import http.client
@@ -11,7 +11,7 @@ _OURS = {"connection", "transfer-encoding", "content-length"}
 
 
 class Forwarder:
-    """Serves at `url` what the daemon at `target` has; while `is_cut` it answers 502 to all, and ends what it had begun."""
+    """Serves the daemon at `target` under `url`; while `is_cut` it answers every request with 502."""
 
     def __init__(self, target: str) -> None:
         self._target = target.removeprefix("http://").rstrip("/")
@@ -24,7 +24,10 @@ class Forwarder:
             def do_GET(self) -> None:
                 outer.answer(self)
 
-            def log_message(self, *_told) -> None:
+            def do_POST(self) -> None:
+                outer.answer(self)
+
+            def log_message(self, *_arguments) -> None:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
@@ -34,16 +37,16 @@ class Forwarder:
         self.url = f"http://127.0.0.1:{self._server.server_port}{PREFIX}/"
 
     def answer(self, request: BaseHTTPRequestHandler) -> None:
-        """Hand one request on, without the prefix, and its answer back, as it comes."""
+        """Forward one request without the prefix, and stream the response back."""
         request.close_connection = True
         if self.is_cut or not request.path.startswith(f"{PREFIX}/"):
             self.refused += 1
             request.send_error(502 if self.is_cut else 404)
             return
-        link = http.client.HTTPConnection(self._target, timeout=30)
+        link = http.client.HTTPConnection(self._target, timeout=60)
         self._links.add(link)
-        with contextlib.suppress(OSError, http.client.HTTPException):  # either side has hung up
-            link.request("GET", request.path.removeprefix(PREFIX), headers=dict(request.headers))
+        with contextlib.suppress(OSError, http.client.HTTPException):  # either side has disconnected
+            link.request(request.command, request.path.removeprefix(PREFIX), headers=dict(request.headers))
             answer = link.getresponse()
             request.send_response(answer.status)
             for name, value in answer.getheaders():
@@ -57,19 +60,19 @@ class Forwarder:
         link.close()
 
     def cut(self) -> None:
-        """Be without the daemon from now on."""
+        """End all responses, and answer with 502 from now on."""
         self.is_cut = True
         for link in [*self._links]:
-            with contextlib.suppress(OSError):  # it has just ended by itself
+            with contextlib.suppress(OSError):  # it has just ended
                 if connected := link.sock:
                     connected.shutdown(socket.SHUT_RDWR)
 
     def mend(self) -> None:
-        """Have the daemon again."""
+        """Forward requests again."""
         self.is_cut = False
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """End all responses and stop the server."""
         self.cut()
         self._server.shutdown()
         self._thread.join()

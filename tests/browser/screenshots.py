@@ -1,8 +1,8 @@
-"""Makes the pictures of the README: the page of the demo, light and dark, once its cards have a line to show.
+"""Take the screenshots of the README: the page of the demo, light and dark, once its cards have a session line.
 
     .venv/bin/python -m tests.browser.screenshots
 
-They land in web/screenshots. The daemon adds a point a minute to each line, so this takes as many minutes as points.
+They are written to web/screenshots. The daemon adds one point a minute to each line, so this takes a minute per point.
 """
 
 import argparse
@@ -20,7 +20,7 @@ SIZE = {"width": 1080, "height": 1180}
 
 
 def main() -> None:
-    """Start the demo, wait, and take both."""
+    """Start the demo, wait, and take both screenshots."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=6, help="of each line before the pictures are taken")
     points = parser.parse_args().points
@@ -28,8 +28,8 @@ def main() -> None:
         sys.exit("Chromium is needed, and is not here (Debian: chromium)")
     PLACE.mkdir(exist_ok=True)
     with closing(Program("start", "--demo", "--port", "0")) as demo:
-        url = demo.said(r"serves at (\S+)")[1]
-        until(lambda: _shortest_line(url) >= points, f"{points} points", patience=70 * (points + 1), pause=1)
+        url = demo.await_line(r"serves at (\S+)")[1]
+        until(lambda: _shortest_line(url) >= points, f"{points} points", timeout=70 * (points + 1), pause=1)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
             for scheme in ("light", "dark"):

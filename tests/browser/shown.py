@@ -1,4 +1,4 @@
-"""What a page shows, as text, and what it has to show of a document, by formatters that know nothing of the page's."""
+"""The text that a page shows, and the text expected for a document, by formatters independent of the page's."""
 
 import datetime as dt
 from decimal import ROUND_HALF_UP, Decimal
@@ -43,12 +43,12 @@ _STATES = {
 
 
 def read(page) -> dict:
-    """All numbers on a page, and what stands beside them."""
+    """All numbers on a page, with the text beside them."""
     return page.evaluate(_READ)
 
 
 def wanted(document: dict) -> dict:
-    """What `read` has to find where this document is shown."""
+    """The expected result of `read` for a document."""
     quotes = {quote["symbol"]: quote for quote in document["quotes"]}
     totals = document["totals"]
     held = {condor["underlying"] for condor in document["condors"]}
@@ -58,7 +58,7 @@ def wanted(document: dict) -> dict:
         "condors": {condor["id"]: _card(condor, quotes) for condor in document["condors"]},
         "totals": {
             "P/L of condors": _profit(totals["unrealizedPl"]),
-            "Closed now, condors": _profit(totals["naturalPl"]),
+            "P/L if closed now": _profit(totals["naturalPl"]),
             "Unmatched legs": _profit(totals["unmatchedPl"]),
             "Maximum loss": _money(totals["maxLoss"]),
         },
@@ -99,7 +99,7 @@ def _card(condor: dict, quotes: dict) -> dict:
             "Credit": _price(condor["credit"]),
             "Mark (mid)": _price(value["mark"]),
             "Close now": _price(value["natural"]),
-            "P/L closed now": _signed(value["naturalPl"]),
+            "P/L if closed now": _signed(value["naturalPl"]),
             "Max profit": _money(condor["maxProfit"]),
             "Max loss": _money(condor["maxLoss"]),
             **({"Realized by rolls": _signed(realized)} if realized else {}),
@@ -129,7 +129,7 @@ def _leg(leg: dict, quote: dict, profit: float | None) -> list[str]:
 
 
 def _payoff(condor: dict) -> tuple[str, list[str]] | None:
-    """The words for the drawing of a condor, and the numbers in it: outside of the strikes its payoff is level."""
+    """The description of a payoff chart and the numbers in it; the payoff is level outside the strikes."""
     if condor["credit"] is None:
         return None
 
@@ -158,7 +158,8 @@ def _unmatched(each: dict) -> list[str]:
         if each["strike"]
         else each["symbol"]
     )
-    remarks = ["uncovered short" if each["uncoveredShort"] else None, each["problem"]]
+    covers = {"sameExpiry": "covered", "laterLong": "covered by a later long", "shares": "covered by shares"}
+    remarks = ["uncovered short" if each["uncoveredShort"] else covers.get(each["cover"]), each["problem"]]
     return [
         name,
         UNKNOWN if each["quantity"] is None else f"{each['quantity']} {each['side']}",
@@ -200,7 +201,7 @@ def _price(value: float | Decimal | None) -> str:
 
 
 def _number(value: float | Decimal | None, most: int) -> str:
-    """With at least two decimals and no more than `most`, in groups of three."""
+    """With two to `most` decimals, grouped by thousands."""
     if value is None:
         return UNKNOWN
     exact = Decimal(str(value)).quantize(Decimal(1).scaleb(-most), ROUND_HALF_UP)

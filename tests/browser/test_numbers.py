@@ -1,4 +1,4 @@
-"""The page shows what the daemon has, to the last digit, and drops nothing of it."""
+"""The page shows the daemon's document to the last digit and drops no update."""
 
 import datetime as dt
 import re
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 
 def agreed(page, condord) -> dict:
-    """What page and daemon both have, once the daemon's document stands still and the page has caught up with it."""
+    """The shown numbers, once the daemon's document no longer changes and the page matches it."""
     last = {}
 
     def look() -> bool:
@@ -32,16 +32,16 @@ def agreed(page, condord) -> dict:
     return last["shown"]
 
 
-def test_cards_tick_by_themselves(moving, visit):
+def test_cards_update_without_interaction(moving, visit):
     ticks(visit(moving.url).open())
 
 
-def test_every_number_on_the_page_is_that_of_the_document(still, visit):
+def test_every_number_on_the_page_matches_the_document(still, visit):
     page = visit(still.url).open()
     has_cards(page)
     shown = agreed(page, still.condord)
     document = still.condord.document()
-    kinds = {(each["direction"], each["kind"], each["brokenWing"]) for each in document["condors"]}
+    kinds = {(condor["direction"], condor["kind"], condor["brokenWing"]) for condor in document["condors"]}
     assert kinds >= {
         ("short", "ironCondor", False),
         ("long", "ironCondor", False),
@@ -49,27 +49,27 @@ def test_every_number_on_the_page_is_that_of_the_document(still, visit):
         ("short", "ironCondor", True),
     }
     assert {quote["state"] for quote in document["quotes"]} >= {"zeroBid", "locked", "crossed", "stub", "noAsk"}
-    assert any(each["valuation"]["missing"] for each in document["condors"])
+    assert any(condor["valuation"]["missing"] for condor in document["condors"])
     assert shown["unmatched"]
     assert any(UNKNOWN in card["profit"] for card in shown["condors"].values())
 
 
-def test_a_number_that_moves_the_document_moves_the_page(wary, visit):
+def test_a_changed_quote_updates_the_page(wary, visit):
     wary.simulated.post("market", frozen=True)
     page = visit(wary.url).open()
     has_cards(page)
     agreed(page, wary.condord)
     leg = wary.condord.document()["condors"][0]["legs"][1]["symbol"]
     wary.simulated.post("quotes", quotes=[{"symbol": leg, "bp": 4.11, "ap": 4.19}])
-    until(lambda: any(quote["bid"] == 4.11 for quote in wary.condord.document()["quotes"]), "the quote is told")
+    until(lambda: any(quote["bid"] == 4.11 for quote in wary.condord.document()["quotes"]), "the quote is published")
     shown = agreed(page, wary.condord)
     assert ["4.11", "4.19", "4.15"] in [leg[2:5] for card in shown["condors"].values() for leg in card["legs"]]
 
 
 def a_hundred_condors() -> list[list[tuple[str, int]]]:
-    """The legs of a hundred condors, of as many contracts as Alpaca streams for nothing: pairs of them share a spread."""
+    """The legs of a hundred condors within the free symbol limit of Alpaca's stream; pairs of them share a spread."""
     condors = []
-    today = dt.date.today()  # noqa: DTZ011 - any day some weeks away will do
+    today = dt.date.today()  # noqa: DTZ011 - any day some weeks ahead is fine
     for root, spot in {"SPY": 740, "QQQ": 650, "IWM": 290, "NVDA": 220, "AAPL": 330}.items():
         for weeks in range(1, 6):
             day = today + dt.timedelta(days=7 * weeks + 3)
@@ -82,7 +82,7 @@ def a_hundred_condors() -> list[list[tuple[str, int]]]:
 
 @pytest.fixture
 def crowd():
-    """A daemon with a hundred condors that all move as fast as it lets them."""
+    """A daemon with a hundred condors that all change at the fastest window."""
     with closing_program(Simulated("--scenario", "empty")) as simulated:
         held = {}
         for legs in a_hundred_condors():
@@ -93,12 +93,13 @@ def crowd():
         simulated.post("market", rate=20)
         environ = {"CONDORD_STREAM_WINDOW_MS": "50", "CONDORD_STREAM_SILENCE_SECONDS": "600"}
         with closing_program(Condord(simulated, **environ)) as condord:
+            condord.await_account_read()  # until the orders are read, legs are grouped by structure: 50 larger condors
             condord.await_priced()
             assert len(condord.document()["condors"]) == 100
             yield simulated, condord
 
 
-def test_of_a_hundred_condors_at_the_fastest_window_nothing_is_dropped(crowd, visit):
+def test_no_update_is_dropped_with_a_hundred_condors_at_the_fastest_window(crowd, visit):
     simulated, condord = crowd
     page = visit(f"{condord.url}/").open()
     expect(page.locator("article[data-condor]")).to_have_count(100)
@@ -125,13 +126,13 @@ class TestPositionsThatChange:
         has_cards(page)
         return page
 
-    def test_a_condor_that_is_closed_goes_and_one_that_is_opened_comes_marked_as_new(self, wary, page):
-        condor = next(each for each in wary.condord.document()["condors"] if each["id"].startswith("SPY-"))
+    def test_a_closed_condor_disappears_and_an_opened_one_is_marked_as_new(self, wary, page):
+        condor = next(card for card in wary.condord.document()["condors"] if card["id"].startswith("SPY-"))
         held = wary.simulated.held()
         legs = {leg["symbol"]: held[leg["symbol"]] for leg in condor["legs"]}
         card = page.locator(f'article[data-condor="{condor["id"]}"]')
         expect(card).to_have_count(1)
-        wary.simulated.post("positions", positions=[{"symbol": each, "qty": 0} for each in legs], fill=True)
+        wary.simulated.post("positions", positions=[{"symbol": symbol, "qty": 0} for symbol in legs], fill=True)
         expect(card).to_have_count(0)
         back = [{"symbol": symbol, "qty": quantity} for symbol, quantity in legs.items()]
         wary.simulated.post("positions", positions=back, fill=True)

@@ -1,4 +1,4 @@
-"""What the tests of the command line start from: an environment of their own, a fake daemon, and one way to run."""
+"""An environment of its own for each test, a fake daemon, and a way to run commands in this process."""
 
 import sys
 import time
@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import pytest
 
-from condord import client
 from condord.cli.main import run
+from condord.client import resume
 from tests.fakes.daemon import serving
 
 LOCALE = ("LC_ALL", "LC_CTYPE", "LANG", "PYTHONIOENCODING", "PYTHONUTF8")
@@ -23,7 +23,7 @@ class Outcome(NamedTuple):
 
 @pytest.fixture(autouse=True)
 def own_environment(monkeypatch, tmp_path):
-    """No configuration, token or terminal of whoever runs the tests; the clock on the wall is UTC, its locale C.UTF-8."""
+    """Hide the configuration, tokens and terminal of the person who runs the tests; the time zone is UTC, the locale C.UTF-8."""
     import os
 
     for name in list(os.environ):
@@ -38,15 +38,15 @@ def own_environment(monkeypatch, tmp_path):
 
 @pytest.fixture
 def fake(monkeypatch):
-    """A daemon, and no wait between two connections to it but the one it asks for."""
-    monkeypatch.setattr(client, "SHORTEST_WAIT_SECONDS", 0.0)
+    """A daemon, to which a client reconnects without a wait unless the daemon asks for one."""
+    monkeypatch.setattr(resume, "MIN_WAIT_SECONDS", 0.0)
     with serving() as daemon:
         yield daemon
 
 
 @pytest.fixture
 def condord(capsys):
-    """Run the command line here, with the words of `condord ...`."""
+    """Run `condord ...` in this process."""
 
     def command(*arguments):
         code = run(arguments)

@@ -1,4 +1,4 @@
-"""The child process of the demo: real processes, which end because a pipe does."""
+"""The child process of the demo, with real processes."""
 
 import contextlib
 import os
@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
@@ -14,9 +15,9 @@ import pytest
 
 from condord.cli import demo
 from condord.cli.demo import Ready, simulator
-from condord.client import Daemon
+from condord.client.http import Daemon
 from condord.errors import Unavailable
-from tests.e2e.running import until
+from tests.e2e.running import answers, until
 
 
 def child(code):
@@ -30,18 +31,18 @@ def failure(code):
     return str(caught.value)
 
 
-def test_a_child_that_dies_at_start_is_told_in_one_line():
-    said = failure("import sys; sys.exit('condord: cannot listen\\nhint: choose another port')")
-    assert said == "the simulator ended at start with 1: cannot listen"
-    assert failure("raise ValueError('x\\x1b')") == "the simulator ended at start with 1: ValueError: x "
-    assert failure("") == "the simulator ended at start with 0: no word"
+def test_the_error_of_a_child_that_dies_at_its_start_is_reported_in_one_line():
+    error = failure("import sys; sys.exit('condord: cannot listen\\nhint: choose another port')")
+    assert error == "the simulator exited with 1 at its start: cannot listen"
+    assert failure("raise ValueError('x\\x1b')") == "the simulator exited with 1 at its start: ValueError: x "
+    assert failure("") == "the simulator exited with 0 at its start: no message"
 
 
-def test_a_child_that_says_something_else_is_refused():
-    assert "something else" in failure("print('hello', flush=True)")
+def test_a_child_that_prints_something_else_is_an_error():
+    assert "did not print its addresses" in failure("print('hello', flush=True)")
 
 
-def test_a_child_that_says_nothing_is_not_waited_for_for_ever(monkeypatch):
+def test_a_child_that_prints_nothing_times_out(monkeypatch):
     monkeypatch.setattr(demo, "READY_SECONDS", 0.05)
     assert "was not ready" in failure("import sys; sys.stdin.read()")
 
@@ -49,52 +50,103 @@ def test_a_child_that_says_nothing_is_not_waited_for_for_ever(monkeypatch):
 READY = f"import os, sys; print({msgspec.json.encode(Ready.at('http://127.0.0.1:1')).decode()!r}, flush=True)\n"
 
 
-def test_a_child_that_does_not_listen_to_the_pipe_is_killed(monkeypatch):
+def test_a_child_that_ignores_the_closed_pipe_is_killed(monkeypatch):
     monkeypatch.setattr(demo, "STOP_SECONDS", 0.05)
     with simulator(child(READY + "import signal; signal.pause()")) as ready:
         assert ready == Ready.at("http://127.0.0.1:1")
 
 
-def test_the_child_has_no_key_and_a_session_of_its_own(monkeypatch, capfd):
-    monkeypatch.setenv("APCA_API_SECRET_KEY", "mine")
-    code = READY + "print(os.getsid(0) == os.getpid(), [n for n in os.environ if 'APCA' in n], file=sys.stderr)\n"
+def test_the_child_has_a_session_of_its_own(capfd):
+    code = READY + "print(os.getsid(0) == os.getpid(), file=sys.stderr)\n"
     with simulator(child(code + "sys.stdin.read()")):
         pass
-    assert capfd.readouterr().err == "simulator: True []\n"
+    assert capfd.readouterr().err == "simulator: True\n"
+
+
+FOR_THE_DAEMON = (
+    "APCA_API_SECRET_KEY", "CONDORD_TOKEN", "CONDORD_URL", "CREDENTIALS_DIRECTORY", "NOTIFY_SOCKET", "WATCHDOG_USEC",
+    "LISTEN_FDS", "LISTEN_PID", "JOURNAL_STREAM", "HTTPS_PROXY", "PYTHONPATH", "PYTHONSTARTUP", "LD_PRELOAD",
+    "ANY_OTHER_SECRET",
+)  # fmt: skip
+
+
+def test_the_child_gets_only_the_environment_that_it_needs(monkeypatch, capfd):
+    for name in FOR_THE_DAEMON:
+        monkeypatch.setenv(name, "")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    monkeypatch.setenv("CONDORD_LOG_LEVEL", "debug")
+    with simulator(child(READY + "print(*sorted(os.environ), file=sys.stderr)\nsys.stdin.read()")):
+        pass
+    names = set(capfd.readouterr().err.split())
+    assert names >= {"PATH", "LC_ALL", "CONDORD_LOG_LEVEL"}
+    assert names.isdisjoint(FOR_THE_DAEMON)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["condord", "msgspec", "sitecustomize"])
+def test_no_code_in_the_working_directory_is_run(monkeypatch, tmp_path, name):
+    (tmp_path / name).mkdir()
+    (tmp_path / name / "__init__.py").write_text("open('ran', 'w')")
+    (tmp_path / name / "__main__.py").touch()
+    monkeypatch.chdir(tmp_path)
+    with simulator():
+        pass
+    assert not (tmp_path / "ran").exists()
+
+
+def test_the_child_has_the_import_path_of_the_daemon(monkeypatch, tmp_path, capfd):
+    monkeypatch.setattr(sys, "path", ["", "relative", str(tmp_path), *sys.path])
+    *start, code, _, _, _, _, _ = demo.command()
+    program = code.replace("from condord.__main__ import main; main()", READY.replace("\n", ";"))
+    report = "print(sys.path[0], '' in sys.path, 'relative' in sys.path, file=sys.stderr); sys.stdin.read()"
+    with simulator((*start, program + report)):
+        pass
+    assert capfd.readouterr().err == f"simulator: {tmp_path} False False\n"
+
+
+def children():
+    """The processes of this one, including those that have ended and were not waited for."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            parent = path.read_text().rpartition(")")[2].split()[1]
+            if int(parent) == os.getpid():
+                found.add(path.parent.name)
+    return found
 
 
 @pytest.mark.parametrize(
     ("way", "how"), [("os.kill(os.getpid(), 9)", "signal 9"), ("sys.exit(3)", "exit code 3")], ids=["killed", "ended"]
 )
-def test_a_child_that_ends_by_itself_is_said_once_and_leaves_no_zombie(monkeypatch, way, how):
-    told, said = [], threading.Event()
+def test_a_child_that_ends_by_itself_is_reported_once_and_leaves_no_zombie(monkeypatch, way, how):
+    lines, reported = [], threading.Event()
 
-    def tell(text):
-        told.append(text)
-        said.set()
+    def write_stderr(text):
+        lines.append(text)
+        reported.set()
 
-    monkeypatch.setattr(demo, "tell", tell)
+    monkeypatch.setattr(demo, "write_stderr", write_stderr)
+    before = children()  # a worker of pytest may have others
     with simulator(child(READY + way)):
-        assert said.wait(10)
-        with pytest.raises(ChildProcessError):  # nobody is left to be waited for
-            os.waitpid(-1, os.WNOHANG)
-    assert told == [f"condord: the local Alpaca has ended ({how}); stop condord and start the demo again"]
+        assert reported.wait(60)
+        assert children() <= before  # a zombie would be among them
+    assert lines == [f"condord: the simulator has ended ({how}); stop condord and start the demo again"]
 
 
 @contextlib.contextmanager
 def connected(ready):
-    """A socket to the simulator; it ends when the simulator does."""
-    at = urlsplit(ready.trading_url)
-    with socket.create_connection((at.hostname, at.port), timeout=10) as link:
-        yield link
+    """A connection to the simulator, which ends when the simulator does."""
+    url = urlsplit(ready.trading_url)
+    with socket.create_connection((url.hostname, url.port), timeout=60) as connection:
+        yield connection
 
 
 @pytest.mark.slow
 def test_the_simulator_ends_with_the_context():
-    with contextlib.ExitStack() as links:
+    with contextlib.ExitStack() as connections:
         with simulator() as ready:
-            link = links.enter_context(connected(ready))
-        assert link.recv(1) == b""
+            connection = connections.enter_context(connected(ready))
+        assert connection.recv(1) == b""
 
 
 PARENT = """
@@ -108,29 +160,29 @@ with simulator() as ready:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGTERM])
-def test_the_simulator_ends_with_a_parent_that_cannot_say_so(way):
+def test_the_simulator_ends_when_its_parent_is_killed(way):
     parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
-    with parent, connected(Ready.at(parent.stdout.readline().strip())) as link:
+    with parent, connected(Ready.at(parent.stdout.readline().strip())) as connection:
         os.kill(parent.pid, way)
-        assert link.recv(1) == b""
+        assert connection.recv(1) == b""
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("where", [">/dev/null 2>/dev/full", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
-def test_the_demo_serves_where_nothing_can_be_written(tmp_path, where):
+def test_the_demo_serves_without_writable_standard_files(tmp_path, where):
     at = tmp_path / "socket"
     command = [sys.executable, "-m", "condord", "start", "--demo", "--uds", str(at)]
     parent = subprocess.Popen(["sh", "-c", f'exec "$@" {where}', "sh", *command])
     try:
-        until(lambda: at.exists() or parent.poll() is not None, "the demo serves")
+        until(lambda: answers(at) or parent.poll() is not None, "the demo serves")
         assert msgspec.json.decode(Daemon(f"unix://{at}").status())["source"] == "simulator"
     finally:
         parent.send_signal(signal.SIGINT)
-        assert parent.wait(20) == 0
+        assert parent.wait(60) == 0
 
 
 @pytest.mark.slow
-def test_ctrl_c_in_the_terminal_leaves_no_traceback_behind():
+def test_ctrl_c_in_the_terminal_prints_no_traceback():
     parent = subprocess.Popen(
         [sys.executable, "-m", "condord", "start", "--demo", "--port", "0", "--log-level", "warning"],
         stdout=subprocess.PIPE,
@@ -144,3 +196,22 @@ def test_ctrl_c_in_the_terminal_leaves_no_traceback_behind():
         rest, out = parent.stderr.read(), parent.stdout.read()
     assert "http://127.0.0.1:" in first
     assert (out, rest, parent.returncode) == ("", "", 0)
+
+
+def test_the_end_of_stdin_ends_the_process_by_sigterm_and_after_the_grace_by_force(monkeypatch):
+    def read(descriptor, _most):
+        assert descriptor == 0
+        return parts.pop(0)
+
+    def end(code):
+        steps.append(("exit", code))
+        is_over.set()
+
+    parts, steps, is_over = [b"something", b""], [], threading.Event()
+    monkeypatch.setattr(demo.os, "read", read)
+    monkeypatch.setattr(demo.os, "kill", lambda *arguments: steps.append(arguments))
+    monkeypatch.setattr(demo.os, "_exit", end)
+    demo.end_at_eof(grace_seconds=0.0)
+    assert is_over.wait(60)
+    assert steps == [(os.getpid(), signal.SIGTERM), ("exit", 0)]
+    assert parts == []

@@ -13,7 +13,7 @@ def rows(*texts):
     return [[Cell(text) for text in row] for row in texts]
 
 
-def test_names_stand_left_and_numbers_right():
+def test_names_are_aligned_left_and_numbers_right():
     assert grid("NAME| N", rows(["a", "1", ""], ["bcdefg", "10", ""]), PIPE) == [
         "NAME     N",
         "a        1",
@@ -21,17 +21,17 @@ def test_names_stand_left_and_numbers_right():
     ]
 
 
-def test_a_note_follows_its_row_or_stands_below_it():
+def test_a_note_is_beside_its_row_or_below_it():
     row = rows(["a", "1", "much to say about it"])
     assert grid("NAME| N", row, PIPE)[1:] == ["a     1  much to say about it"]
     assert grid("NAME| N", row, Screen(width=26))[1:] == ["a     1", "    much to say about it"]
 
 
-def test_a_line_may_stand_above_each_row():
+def test_each_row_can_have_a_line_above_it():
     assert grid(" N", rows(["1", ""], ["2", ""]), PIPE, ["first", "second"]) == ["  N", "first", "  1", "second", "  2"]
 
 
-def test_a_heading_alone_is_a_table_without_rows():
+def test_a_table_without_rows_is_its_heading():
     assert grid("NAME| N", [], PIPE) == ["NAME  N"]
 
 
@@ -40,7 +40,7 @@ def test_colour_takes_no_room():
     assert painted[1] == "\x1b[31ma   \x1b[0m  \x1b[32m1\x1b[0m  \x1b[33mx\x1b[0m"
 
 
-def test_where_there_is_no_room_columns_are_left_out_and_named():
+def test_columns_that_do_not_fit_are_left_out_and_named():
     row = rows(["abc", "1,000.00", "+2.00", ""])
     assert grid("NAME| MARK| P/L", row, Screen(width=21), spare=["MARK"]) == [
         "NAME      MARK    P/L",
@@ -53,12 +53,30 @@ def test_where_there_is_no_room_columns_are_left_out_and_named():
     ]
 
 
-def test_a_number_that_cannot_be_spared_is_whole_on_any_terminal():
+def test_columns_can_be_left_out_to_have_the_note_beside_its_row():
+    row = rows(["abc", "1,000.00", "+2.00", "old"])
+    wide, narrow = Screen(width=26), Screen(width=25)
+    assert grid("NAME| MARK| P/L", row, wide, spare=["MARK"], for_notes=["MARK"])[1] == "abc   1,000.00  +2.00  old"
+    assert grid("NAME| MARK| P/L", row, narrow, spare=["MARK"])[1:] == ["abc   1,000.00  +2.00", "    old"]
+    assert grid("NAME| MARK| P/L", row, narrow, spare=["MARK"], for_notes=["MARK"]) == [
+        "NAME    P/L",
+        "abc   +2.00  old",
+        "too narrow for MARK",
+    ]
+
+
+def test_a_width_can_leave_columns_out():
+    row = rows(["abc", "1,000.00", "+2.00", "old"])
+    assert grid_width("NAME| MARK| P/L", row) == 21
+    assert grid_width("NAME| MARK| P/L", row, without=["MARK"]) == 11
+
+
+def test_a_column_that_must_stay_is_never_cut():
     lines = grid("NAME| P/L", rows(["abc", "+1,000,000.00", ""]), Screen(width=5), spare=["NAME"])
     assert lines[1] == "+1,000,000.00"
 
 
-def test_wide_letters_are_aligned_by_their_columns():
+def test_wide_letters_count_as_two_columns():
     assert grid("NAME| N", rows(["日本", "1", ""], ["abcd", "2", ""]), PIPE)[1:] == ["日本  1", "abcd  2"]
 
 

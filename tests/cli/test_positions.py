@@ -1,11 +1,7 @@
 from tests.fakes import documents
 from tests.fakes.daemon import json, problem
 
-ID = "SPY-261218-560-570-630-640"
-
-
-def one(**changes):
-    return {"asOf": documents.AS_OF, "condor": documents.condor(**changes), "quotes": documents.document()["quotes"]}
+ID = documents.CONDOR_ID
 
 
 def test_json_is_the_exact_body_and_a_newline(condord, fake):
@@ -14,12 +10,12 @@ def test_json_is_the_exact_body_and_a_newline(condord, fake):
     assert out.encode() == fake.answers["/api/positions"][2] + b"\n"
 
 
-def test_a_field_of_a_newer_daemon_is_passed_on(condord, fake):
+def test_a_field_of_a_newer_daemon_is_printed(condord, fake):
     fake.answers["/api/positions"] = json({"later": 1})
     assert condord("positions", "--json", "--url", fake.url).out == '{"later":1}\n'
 
 
-def test_the_table_is_for_people(condord, fake):
+def test_without_json_a_table_is_printed(condord, fake):
     code, out, err = condord("positions", "--url", fake.url)
     assert (code, err) == (0, [])
     assert out.splitlines()[1].split()[0] == ID
@@ -29,26 +25,30 @@ def test_the_table_is_for_people(condord, fake):
 def test_a_terminal_has_colour_and_its_own_width(condord, fake, terminal):
     lines = condord("positions", "--url", fake.url).out.splitlines()
     assert any("\x1b[32m+230.00" in line for line in lines)
-    assert f"\x1b[1m{ID}\x1b[0m  short condor, 2026-12-18, 28 days" in lines
+    assert lines[1].startswith(f"\x1b[1m{ID}\x1b[0m  ")
+    assert "too narrow for EXPIRES, KIND" in lines[2]
 
 
-def test_positions_that_were_never_read_are_not_a_failure(condord, fake):
+def test_positions_that_were_never_read_are_0(condord, fake):
     status = documents.status(positions={"readAt": None, "error": None, "breaker": "closed"})
     fake.answers["/api/positions"] = json(documents.document(condors=[], status=status))
     code, out, err = condord("positions", "--url", fake.url)
     assert (code, out.splitlines()[0], err) == (0, "Positions have not been read yet.", [])
 
 
-def test_one_condor_is_shown_by_its_id(condord, fake):
-    fake.answers[f"/api/positions/{ID}"] = json(one())
+def test_a_condor_is_shown_by_its_id(condord, fake):
+    fake.answers[f"/api/positions/{ID}"] = json(documents.one_condor())
     assert "SPY261218P00560000  long" in condord("positions", ID, "--url", fake.url).out
-    assert condord("positions", ID, "--json", "--url", fake.url).out.encode() == documents.body(one()) + b"\n"
+    assert (
+        condord("positions", ID, "--json", "--url", fake.url).out.encode()
+        == documents.body(documents.one_condor()) + b"\n"
+    )
 
 
-def test_an_unknown_condor_is_1_and_names_the_near(condord, fake):
+def test_an_unknown_condor_is_1_and_hints_at_similar_ids(condord, fake):
     code, out, err = condord("positions", "SPY-261218-560-570-630", "--url", fake.url)
     assert (code, out) == (1, "")
-    assert err == ["condord: no condor SPY-261218-560-570-630 is held", f"hint: The nearest: {ID}."]
+    assert err == ["condord: no condor SPY-261218-560-570-630 is held", f"hint: Similar ids: {ID}."]
 
 
 def test_no_daemon_is_69_and_two_lines(condord, tmp_path):

@@ -6,8 +6,8 @@ from condord import simulator
 
 
 @pytest.fixture
-def asked(monkeypatch):
-    """What the simulator was started with; it is ready at once and then ends."""
+def started(monkeypatch):
+    """The options that the simulator was started with; it is ready at once and then ends."""
     calls = []
 
     def run(*, on_ready, **options):
@@ -18,12 +18,12 @@ def asked(monkeypatch):
     return calls
 
 
-def test_it_is_started_as_asked(condord, asked):
+def test_options_are_passed_to_the_simulator(condord, started):
     assert condord("simulate", "--port", "0", "--scenario", "busy", "--seed", "7").code == 0
-    assert asked == [{"host": "127.0.0.1", "port": 0, "scenario": "busy", "seed": 7}]
+    assert started == [{"host": "127.0.0.1", "port": 0, "scenario": "busy", "seed": 7}]
 
 
-def test_json_has_the_addresses(condord, asked):
+def test_json_contains_the_addresses(condord, started):
     code, out, err = condord("simulate", "--json")
     assert (code, err) == (0, [])
     assert json.loads(out) == {
@@ -31,17 +31,18 @@ def test_json_has_the_addresses(condord, asked):
         "dataUrl": "http://127.0.0.1:4000",
         "optionStreamUrl": "ws://127.0.0.1:4000/v1beta1/indicative",
         "tradingStreamUrl": "ws://127.0.0.1:4000/stream",
+        "stockStreamUrl": "ws://127.0.0.1:4000/v2/iex",
     }
 
 
-def test_people_get_what_a_daemon_needs_to_use_it(condord, asked):
+def test_without_json_shell_commands_for_a_daemon_are_printed(condord, started):
     first, *exports = condord("simulate").out.splitlines()
     assert "http://127.0.0.1:4000" in first
     assert "export CONDORD_ALPACA_OPTION_STREAM_URL=ws://127.0.0.1:4000/v1beta1/indicative" in exports
-    assert len(exports) == 4
+    assert len(exports) == 5
 
 
-def test_ctrl_c_is_its_way_to_end(condord, monkeypatch):
+def test_ctrl_c_ends_it_with_0(condord, monkeypatch):
     def interrupted(**_):
         raise KeyboardInterrupt
 
@@ -49,7 +50,7 @@ def test_ctrl_c_is_its_way_to_end(condord, monkeypatch):
     assert condord("simulate") == (0, "", [])
 
 
-def test_an_unknown_scenario_is_misuse_and_names_the_known(condord):
+def test_an_unknown_scenario_is_a_usage_error_that_names_the_known(condord):
     code, out, err = condord("simulate", "--port", "0", "--scenario", "defalt")
     assert (code, out, len(err)) == (2, "", 2)
     assert "the nearest is default" in err[0]
@@ -57,5 +58,5 @@ def test_an_unknown_scenario_is_misuse_and_names_the_known(condord):
 
 
 @pytest.mark.parametrize("port", ["-1", "65536", "x"])
-def test_a_port_that_is_none_is_misuse(condord, port):
+def test_an_invalid_port_is_a_usage_error(condord, port):
     assert condord("simulate", "--port", port).code == 2

@@ -5,14 +5,14 @@ import types
 
 import pytest
 
-import condord as package
+import condord.daemon as package
 from condord.cli import demo
 from condord.cli.demo import Ready
 from condord.errors import Unavailable
 
 
 class FakeService:
-    """Stands where `condord.service` does, which costs a second to import."""
+    """Replaces `condord.daemon.service`, which takes a second to import."""
 
     def __init__(self):
         self.config = None
@@ -20,8 +20,9 @@ class FakeService:
         self.reread = None
         self.error = None
 
-    def run(self, config, *, environ, announce, reread):
-        self.config, self.environ, self.reread = config, environ, reread
+    def run(self, startup, *, environ, announce, reread, log_dropped):
+        self.config, self.environ, self.reread = startup.loaded.config, environ, reread
+        self.warnings = startup.loaded.warnings
         announce("condord serves at http://127.0.0.1:8420")
         if self.error is not None:
             raise self.error
@@ -33,14 +34,14 @@ def service(monkeypatch):
     monkeypatch.setenv("APCA_API_KEY_ID", "PKENV")
     monkeypatch.setenv("APCA_API_SECRET_KEY", "env-hush")
     module = types.SimpleNamespace(run=fake.run)
-    monkeypatch.setitem(sys.modules, "condord.service", module)
+    monkeypatch.setitem(sys.modules, "condord.daemon.service", module)
     monkeypatch.setattr(package, "service", module, raising=False)
     return fake
 
 
 @pytest.fixture
 def simulated(monkeypatch):
-    """The demo's simulator, without a process; how many contexts are open."""
+    """The demo's simulator without a process; the list has one element for each open context."""
     open_now = []
 
     @contextlib.contextmanager
@@ -57,7 +58,14 @@ def test_the_address_is_one_line_on_stderr(condord, service):
     assert condord("start") == (0, "", ["condord serves at http://127.0.0.1:8420"])
 
 
-def test_flags_come_before_environment_and_file(condord, service, monkeypatch, tmp_path):
+def test_warnings_of_the_configuration_are_passed_to_the_daemon(condord, service, monkeypatch):
+    monkeypatch.setenv("CONDORD_PORT", "1")
+    assert condord("start").code == 0
+    (warning,) = service.warnings
+    assert "CONDORD_SERVER_PORT" in warning
+
+
+def test_flags_win_over_environment_and_file(condord, service, monkeypatch, tmp_path):
     file = tmp_path / "my.toml"
     file.write_text('[server]\nhost = "::1"\nport = 1000\n[log]\nlevel = "error"\n')
     monkeypatch.setenv("CONDORD_SERVER_PORT", "2000")
@@ -80,13 +88,13 @@ def test_the_configuration_can_be_read_again_with_the_same_flags(condord, servic
 @pytest.mark.parametrize(
     "arguments", [("--config", "/none/condord.toml"), ("--port", "70000"), ("--log-level", "loud")]
 )
-def test_a_configuration_that_cannot_be_used_is_78(condord, service, arguments):
+def test_an_invalid_configuration_is_78(condord, service, arguments):
     code, out, err = condord("start", *arguments)
     assert (code, out, len(err)) == (78, "", 2)
     assert service.config is None
 
 
-def test_whether_the_configuration_can_be_read_is_for_its_loader_to_say(condord, service, monkeypatch, tmp_path):
+def test_the_option_leaves_access_checks_to_the_loader(condord, service, monkeypatch, tmp_path):
     file = tmp_path / "my.toml"
     file.write_text("[server]\nport = 1\n")
     monkeypatch.setattr(os, "access", lambda *_, **__: False)
@@ -101,7 +109,7 @@ def test_a_port_in_use_is_69_and_two_lines(condord, service):
     assert err[1:] == ["condord: port 8420 is in use", "hint: Choose another with --port."]
 
 
-def test_the_demo_keeps_the_users_configuration_but_for_the_account(condord, service, simulated, monkeypatch, tmp_path):
+def test_the_demo_overrides_only_the_account_of_the_configuration(condord, service, simulated, monkeypatch, tmp_path):
     file = tmp_path / "my.toml"
     file.write_text('[alpaca]\npaper = false\nfeed = "opra"\ndata_url = "https://x"\n[server]\nport = 1234\n')
     monkeypatch.setenv("CONDORD_ALPACA_TRADING_URL", "https://api.alpaca.markets")
@@ -118,6 +126,6 @@ def test_the_demo_keeps_the_users_configuration_but_for_the_account(condord, ser
     assert simulated == []
 
 
-def test_a_broken_configuration_starts_no_demo(condord, service, simulated, monkeypatch):
+def test_an_invalid_configuration_starts_no_simulator(condord, service, simulated, monkeypatch):
     monkeypatch.setattr(demo, "simulator", None)
     assert condord("start", "--demo", "--port", "70000").code == 78

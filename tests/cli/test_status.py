@@ -1,5 +1,4 @@
 import datetime as dt
-from typing import get_args
 
 import msgspec
 import pytest
@@ -7,6 +6,8 @@ import pytest
 from condord.cli.screen import Screen
 from condord.cli.status import status_lines
 from condord.live import wire
+from condord.live.remedies import with_remedy
+from condord.upstream.failure_table import FAILURES
 from tests.fakes import documents
 from tests.fakes.daemon import json
 
@@ -17,13 +18,14 @@ def lines(**changes):
     return status_lines(msgspec.convert(documents.report(**changes), wire.StatusReport), NOW, Screen())
 
 
-def test_the_daemon_is_told_on_one_screen():
+def test_the_state_of_the_daemon_is_one_screen():
     assert lines() == [
         "daemon       condord 0.1.0, process 4711, up 1 h 2 min",
         "address      http://127.0.0.1:8420",
         "upstream     live since 15:30 UTC, 1 min 9 s ago",
         "source       simulator, feed indicative",
         "stream       connected, 4 of 4 symbols, 2 reconnects",
+        "stocks       live since 15:30 UTC, 1 streamed, 0 read by REST",
         "watchdog     newest message 2.0 s ago",
         "positions    read 9.0 s ago",
         "breaker      closed",
@@ -33,14 +35,33 @@ def test_the_daemon_is_told_on_one_screen():
     ]
 
 
-def test_a_stream_that_waits_says_when_it_tries_again():
+def test_a_stream_that_waits_shows_its_next_attempt():
     stream = {**documents.report()["stream"], "connected": False, "subscribed": 0}
     for at, said in [("2026-11-20T15:31:51Z", "in 42 s"), ("2026-11-20T15:31:00Z", "now")]:
         shown = lines(state="reconnecting", stream={**stream, "nextAttemptAt": at})
         assert f"stream       not connected, next attempt {said}, 0 of 4 symbols, 2 reconnects" in shown
 
 
-def test_what_is_wrong_comes_last():
+@pytest.mark.parametrize(
+    ("stocks", "shown"),
+    [
+        ({"state": "closed", "stream": [], "polled": []}, "no prices of stocks are needed"),
+        ({"state": "starting", "stream": [], "polled": []}, "starting"),
+        (
+            {"state": "live", "code": "symbolLimit", "reason": "1 of 3", "polled": ["IWM", "QQQ"]},
+            "live (symbolLimit) since 15:30 UTC, 1 streamed, 2 read by REST",
+        ),
+        (
+            {"state": "halted", "code": "authFailed", "reason": "no", "stream": [], "polled": ["SPY"]},
+            "halted (authFailed) since 15:30 UTC, 0 streamed, 1 read by REST",
+        ),
+    ],
+)
+def test_the_line_of_the_stocks_has_their_state_and_how_they_come(stocks, shown):
+    assert f"stocks       {shown}" in lines(stocks=documents.stocks(**stocks))
+
+
+def test_faults_come_last():
     error = {"code": "unreachable", "text": "no route"}
     shown = lines(
         state="halted",
@@ -57,7 +78,7 @@ def test_what_is_wrong_comes_last():
     assert shown[-3] == "halted for 1 min 9 s (authFailed): Alpaca refuses the key"
 
 
-def test_notices_stand_under_what_is_wrong():
+def test_notices_follow_the_faults():
     first, second = documents.symbols()[:2]
     shown = lines(
         state="stale",
@@ -71,25 +92,44 @@ def test_notices_stand_under_what_is_wrong():
     ]
 
 
+STREAM_FAILURES = [name for name in FAILURES if not name.startswith("rest ")]
+REFUSED = with_remedy("Alpaca refuses the key", FAILURES["stream 402"].remedy)
+
+
 def test_a_halted_daemon_says_what_to_do_and_how():
-    shown = lines(state="halted", code="authFailed", reason="Alpaca refuses the key")
-    said = "to do        check key, secret and alpaca.paper, then restart it, or `kill -HUP 4711` if only files changed"
-    assert shown[3] == said
+    shown = lines(state="halted", code="authFailed", reason=REFUSED)
+    assert shown[3] == (
+        "to do        check the key, the secret and alpaca.paper, then restart, or send SIGHUP if only files changed"
+    )
+    assert shown[-1] == "halted for 1 min 9 s (authFailed): Alpaca refuses the key"
+
+
+@pytest.mark.parametrize("name", STREAM_FAILURES)
+def test_every_failure_has_its_remedy_shown_once(name):
+    failure = FAILURES[name]
+    reason = with_remedy(failure.text.format(detail="strange"), failure.remedy)
+    shown = lines(state="reconnecting", code=failure.code, reason=reason)
+    remedy = failure.remedy or "nothing, it recovers by itself"
+    assert shown[3] == f"to do        {remedy}"
+    assert "\n".join(shown).count(remedy) == 1
+    assert "{" not in shown[3]
 
 
 @pytest.mark.parametrize(
-    ("state", "code", "said"),
+    ("state", "code", "name", "said"),
     [
-        ("reconnecting", "connectionLimit", "stop the other program that uses this key"),
-        ("reconnecting", "unreachable", "check the network"),
-        ("reconnecting", None, "nothing, it recovers by itself"),
-        ("stale", None, "nothing, it recovers by itself"),
-        ("starting", "authFailed", "check key"),
-        ("reconnecting", "silent", "nothing, it recovers by itself"),
+        ("reconnecting", "connectionLimit", "stream 406", "stop the other program that uses this key"),
+        ("reconnecting", "unreachable", "connect", "if it lasts, check the network"),
+        ("reconnecting", "unreachable", "name lookup", "check the network"),
+        ("reconnecting", None, None, "nothing, it recovers by itself"),
+        ("stale", None, None, "nothing, it recovers by itself"),
+        ("starting", "authFailed", "stream 402", "check the key"),
+        ("reconnecting", "silent", None, "nothing, it recovers by itself"),
     ],
 )
-def test_what_is_not_well_says_what_to_do(state, code, said):
-    assert lines(state=state, code=code, reason="why")[3].startswith(f"to do        {said}")
+def test_what_is_not_well_says_what_to_do(state, code, name, said):
+    reason = with_remedy("why", FAILURES[name].remedy if name else "")
+    assert lines(state=state, code=code, reason=reason)[3].startswith(f"to do        {said}")
 
 
 @pytest.mark.parametrize("state", ["live", "closed", "starting"])
@@ -97,20 +137,41 @@ def test_where_all_is_well_there_is_nothing_to_do(state):
     assert not any(line.startswith("to do") for line in lines(state=state))
 
 
-@pytest.mark.parametrize("code", get_args(wire.Code))
-def test_every_code_has_a_remedy_without_a_blank_left(code):
-    shown = lines(state="halted", code=code, reason="why")[3]
-    assert shown.startswith("to do")
-    assert "{" not in shown
+def test_a_remedy_that_this_version_does_not_know_stays_in_the_sentence():
+    shown = lines(state="halted", code="authFailed", reason="Alpaca refuses the key; ask your broker")
+    assert not any(line.startswith("to do") for line in shown)
+    assert shown[-1].endswith("Alpaca refuses the key; ask your broker")
+
+
+def test_the_remedies_of_streams_readings_and_notices_are_shown_once_each():
+    report = "please report it"
+    shown = lines(
+        state="halted",
+        code="authFailed",
+        reason=REFUSED,
+        positions={"readAt": None, "error": {"code": "authFailed", "text": REFUSED}, "breaker": "closed"},
+        notices=[
+            documents.notice(code="tradeUpdatesUnavailable", text=REFUSED, symbols=[]),
+            documents.notice(code="ordersUnavailable", text=with_remedy("no JSON", report), symbols=[]),
+        ],
+    )
+    assert shown[3].startswith("to do        check the key")
+    assert shown[4] == f"             {report}"
+    assert shown[-4:] == [
+        "halted for 1 min 9 s (authFailed): Alpaca refuses the key",
+        "positions, last read never (authFailed): Alpaca refuses the key",
+        "tradeUpdatesUnavailable, seen 1 min 9 s ago: Alpaca refuses the key",
+        "ordersUnavailable, seen 1 min 9 s ago: no JSON",
+    ]
 
 
 def test_a_long_value_is_folded_in_its_column():
-    report = msgspec.convert(documents.report(state="halted", code="authFailed", reason="no"), wire.StatusReport)
+    report = msgspec.convert(documents.report(state="halted", code="authFailed", reason=REFUSED), wire.StatusReport)
     shown = status_lines(report, NOW, Screen(width=50))
-    at = shown.index("to do        check key, secret and alpaca.paper,")
+    at = shown.index("to do        check the key, the secret and")
     assert shown[at + 1 : at + 3] == [
-        "             then restart it, or `kill -HUP 4711`",
-        "             if only files changed",
+        "             alpaca.paper, then restart, or send",
+        "             SIGHUP if only files changed",
     ]
     assert max(map(len, shown)) <= 50
     assert max(map(len, status_lines(report, NOW, Screen(width=24)))) <= 24
@@ -121,7 +182,7 @@ def test_json_is_the_exact_body(condord, fake):
     assert (code, out.encode(), err) == (0, documents.body(documents.report()) + b"\n", [])
 
 
-def test_a_halted_daemon_has_answered_and_that_is_0(condord, fake):
+def test_a_halted_daemon_is_0(condord, fake):
     fake.answers["/api/status"] = json(documents.report(state="halted", code="authFailed", reason="refused"))
     code, out, err = condord("status", "--url", fake.url)
     assert (code, err) == (0, [])

@@ -3,8 +3,9 @@ import datetime as dt
 import msgspec
 import pytest
 
+from condord.cli.detail import condor_lines
 from condord.cli.screen import Screen, folded
-from condord.cli.table import condor_lines, document_lines
+from condord.cli.table import document_lines
 from condord.live import wire
 from tests.fakes import documents
 
@@ -16,64 +17,134 @@ def lines(width=None, **changes):
     return document_lines(document, NOW, Screen(width=width))
 
 
-def test_a_condor_is_one_row_where_there_is_room():
+def test_a_condor_is_one_row_if_it_fits():
     assert lines() == [
-        "CONDOR                      EXPIRES          IN  KIND          QTY  CREDIT  MARK  CLOSE      P/L     %MAX  MAX LOSS",
-        "SPY-261218-560-570-630-640  2026-12-18  28 days  short condor    2    2.35  1.20   1.34  +230.00  48.94 %  1,530.00",
+        "CONDOR                      EXPIRES     KIND            IN  QTY  CREDIT   PRICE  DISTANCE    MARK  CLOSE      P/L   TODAY   %MAX  DELTA   THETA  MAX LOSS",
+        "SPY-261218-560-570-630-640  2026-12-18  short condor  28 d    2    2.35  582.10  put 2.08 %  1.20   1.34  +230.00  +18.50  48.94  -3.20  +11.80  1,530.00",
         "",
-        "1 condor · P/L +230.00 · closing now +202.00 · max loss 1,530.00",
+        "1 condor · P/L +230.00 · today +18.50 · closing now +202.00 · theta +11.80 a day · max loss 1,530.00",
+        "account 50,123.40 · today +143.40 · options buying power 20,111.20",
+        "",
+        "UNDERLYING   PRICE   CHANGE  SHARES      P/L   TODAY   DELTA   THETA  MAX LOSS",
+        "SPY         582.10  +0.40 %     100  +230.00  +18.50  +96.80  +11.80  1,530.00  ex-dividend 2026-12-18: 1.97",
+        "",
         "live · simulator indicative · newest message 1.8 s ago · market open, closes 21:00 UTC",
     ]
 
 
-def test_at_80_columns_its_name_stands_above_its_numbers():
+LONG_ID = "NVDA-270115-197.5-202.5-237.5-247.5"
+
+
+def test_at_120_columns_a_condor_is_one_row_with_its_underlying_its_greeks_and_today():
+    held = [documents.condor(LONG_ID), documents.condor(brokenWing=True)]
+    assert lines(120, condors=held)[:4] == [
+        "CONDOR                                 IN  QTY   PRICE  DISTANCE    MARK      P/L   TODAY   %MAX  DELTA   THETA",
+        "NVDA-270115-197.5-202.5-237.5-247.5  28 d    2  582.10  put 2.08 %  1.20  +230.00  +18.50  48.94  -3.20  +11.80",
+        "SPY-261218-560-570-630-640           28 d    2  582.10  put 2.08 %  1.20  +230.00  +18.50  48.94  -3.20  +11.80",
+        "    broken wing",
+    ]
+
+
+def test_at_80_columns_the_name_is_above_the_numbers():
     assert lines(80) == [
-        "  QTY  CREDIT  MARK  CLOSE      P/L     %MAX  MAX LOSS",
+        "  QTY   PRICE  DISTANCE    MARK      P/L   TODAY   %MAX  DELTA   THETA  MAX LOSS",
         "SPY-261218-560-570-630-640  short condor, 2026-12-18, 28 days",
-        "    2    2.35  1.20   1.34  +230.00  48.94 %  1,530.00",
+        "    2  582.10  put 2.08 %  1.20  +230.00  +18.50  48.94  -3.20  +11.80  1,530.00",
+        "too narrow for CREDIT, CLOSE",
         "",
-        "1 condor · P/L +230.00 · closing now +202.00 · max loss 1,530.00",
+        "1 condor · P/L +230.00 · today +18.50 · closing now +202.00 · theta +11.80 a day",
+        "max loss 1,530.00",
+        "account 50,123.40 · today +143.40 · options buying power 20,111.20",
+        "",
+        "UNDERLYING   PRICE   CHANGE  SHARES      P/L   TODAY   DELTA   THETA  MAX LOSS",
+        "SPY         582.10  +0.40 %     100  +230.00  +18.50  +96.80  +11.80  1,530.00",
+        "    ex-dividend 2026-12-18: 1.97",
+        "",
         "live · simulator indicative · newest message 1.8 s ago",
         "market open, closes 21:00 UTC",
     ]
 
 
+@pytest.mark.parametrize(
+    ("changes", "distance", "note"),
+    [
+        ({"tested": "put"}, "put 2.08 %", "put tested"),
+        (
+            {"tested": "call", "breached": True, "distance": {"call": {"percent": -0.5}}},
+            "call -0.50 %",
+            "call breached",
+        ),
+        ({"tested": None, "price": None, "distance": {}}, "—", ""),
+    ],
+)
+def test_a_tested_or_breached_side_is_named(changes, distance, note):
+    row = lines(condors=[documents.condor(risk=documents.risk(**changes))])[1]
+    assert f"  {distance}  " in row
+    assert row.endswith(note or "1,530.00")
+
+
+def test_a_working_order_that_closes_a_condor_is_noted():
+    assert lines(condors=[documents.condor(closing=[documents.closing_order()])])[1].endswith("  closing order")
+
+
+def test_an_underlying_without_a_confirmed_price_says_why():
+    shown = lines(underlyings=[documents.underlying(price=None, percentChange=None, reason="noQuote")])
+    assert shown[1].endswith("  no price: Alpaca has no usable quote")
+    assert shown[-3].endswith("  no price: Alpaca has no usable quote, ex-dividend 2026-12-18: 1.97")
+    shown = lines(underlyings=[documents.underlying(unconfirmed=True, reason="unreachable")])
+    assert shown[1].endswith("  price unconfirmed: neither the stream nor REST answers")
+
+
+def test_without_a_dividend_an_underlying_has_no_note():
+    assert lines(underlyings=[documents.underlying(exDividend=None)])[-3].endswith("  1,530.00")
+
+
+def test_without_an_account_there_is_no_line_for_it():
+    assert not any("account" in line for line in lines(account=None))
+
+
+def test_the_condors_whose_theta_is_not_known_are_counted():
+    shown = lines(totals=documents.totals(riskIncomplete=2))
+    assert any("theta +11.80 a day (2 unknown)" in line for line in shown)
+
+
 @pytest.mark.parametrize("width", [24, 30, 40, 50, 58, 80, 131, 132, 400])
-def test_no_line_is_wider_than_the_terminal_and_the_profit_is_always_there(width):
+def test_no_line_is_wider_than_the_terminal_and_the_profit_is_always_shown(width):
     shown = folded(lines(width, unmatched=[documents.unmatched()]), width)
     assert max(map(len, shown)) <= width
     assert sum("+230.00" in line for line in shown) >= 2
     assert any("+13.50" in line for line in shown)
 
 
-def test_on_a_narrow_terminal_less_stands_beside_the_name_and_columns_go():
-    assert lines(40)[:4] == [
-        "  QTY  MARK      P/L     %MAX  MAX LOSS",
+def test_on_a_narrow_terminal_details_and_columns_are_left_out():
+    assert lines(40)[:5] == [
+        "  DISTANCE        P/L   TODAY   %MAX",
         "SPY-261218-560-570-630-640  28 days",
-        "    2  1.20  +230.00  48.94 %  1,530.00",
-        "too narrow for CREDIT, CLOSE",
+        "  put 2.08 %  +230.00  +18.50  48.94",
+        "too narrow for QTY, CREDIT, PRICE, MARK,",
+        "CLOSE, DELTA, THETA, MAX LOSS",
     ]
 
 
 def unknown():
     value = documents.valuation(
         mark=None, natural=None, unrealizedPl=None, naturalPl=None, percentOfMaxProfit=None, percentOfRisk=None,
-        missing=["SPY261218P00560000"], unconfirmed=True,
+        dayPl=None, missing=["SPY261218P00560000"], unconfirmed=True,
     )  # fmt: skip
     return documents.condor(valuation=value, maxLoss=None, brokenWing=True)
 
 
-def test_what_is_not_known_is_a_dash_and_said_why():
-    totals = documents.totals(incomplete=1, unrealizedPl=None, naturalPl=None, maxLoss=None)
+def test_an_unknown_value_is_a_dash_and_the_note_says_why():
+    totals = documents.totals(incomplete=1, unrealizedPl=None, naturalPl=None, dayPl=None, theta=None, maxLoss=None)
     shown = lines(condors=[unknown()], totals=totals)
     assert shown[1] == (
-        "SPY-261218-560-570-630-640  2026-12-18  28 days  short condor    2    2.35     —      —    —     —         —"
-        "  incomplete: no usable quote of SPY261218P00560000, unconfirmed, broken wing"
+        "SPY-261218-560-570-630-640  2026-12-18  short condor  28 d    2    2.35  582.10  put 2.08 %     —      —    —"
+        "      —     —  -3.20  +11.80         —  incomplete: no usable quote of SPY261218P00560000, unconfirmed, broken wing"
     )
-    assert shown[3] == "1 condor (1 incomplete) · P/L — · closing now — · max loss —"
+    assert shown[3] == "1 condor (1 incomplete) · P/L — · today — · closing now — · max loss —"
 
 
-def test_what_is_in_no_condor_says_why():
+def test_a_leg_in_no_condor_has_a_note_why():
     strange = dict.fromkeys(documents.unmatched()) | {
         "symbol": "SPY\x1b[2J",
         "problem": "no root",
@@ -81,26 +152,29 @@ def test_what_is_in_no_condor_says_why():
     }
     shown = lines(unmatched=[documents.unmatched(), strange], totals=documents.totals(unmatchedPl=None, maxLoss=None))
     assert shown[3:6] == [
-        "IN NO CONDOR        SIDE   QTY  ENTRY   MARK     P/L",
-        "SPY261218P00500000  short    1   1.09  0.955  +13.50  uncovered short",
-        "SPY [2J             —        —      —      —       —  no root",
+        "IN NO CONDOR        SIDE   QTY  ENTRY   MARK     P/L  TODAY",
+        "SPY261218P00500000  short    1   1.09  0.955  +13.50  -2.00  uncovered short",
+        "SPY [2J             —        —      —      —       —      —  no root",
     ]
-    assert shown[7] == ("1 condor · P/L +230.00 · closing now +202.00 · in no condor — · max loss without bound")
+    assert shown[7] == (
+        "1 condor · P/L +230.00 · today +18.50 · closing now +202.00 · in no condor — · theta +11.80 a day"
+        " · max loss unlimited"
+    )
 
 
-def test_an_empty_account_is_said_to_be_empty():
-    totals = documents.totals(condors=0, unrealizedPl=0, naturalPl=0, maxLoss=0, byUnderlying=[])
+def test_an_empty_account_has_no_condors():
+    totals = documents.totals(condors=0, unrealizedPl=0, naturalPl=0, dayPl=0, theta=0, maxLoss=0, byUnderlying=[])
     assert lines(condors=[], totals=totals)[:3] == [
         "No condors.",
         "",
-        "0 condors · P/L 0.00 · closing now 0.00 · max loss 0.00",
+        "0 condors · P/L 0.00 · today 0.00 · closing now 0.00 · theta 0.00 a day · max loss 0.00",
     ]
 
 
 @pytest.mark.parametrize(
     ("error", "end"), [(None, "."), ({"code": "unreachable", "text": "no\x1broute"}, ": no route")]
 )
-def test_an_account_that_was_never_read_is_not_said_to_be_empty(error, end):
+def test_an_account_that_was_never_read_is_not_shown_as_empty(error, end):
     status = documents.status(positions={"readAt": None, "error": error, "breaker": "closed"})
     shown = lines(condors=[], quotes=[], totals=documents.totals(condors=0, unrealizedPl=0), status=status)
     assert shown[:2] == [f"Positions have not been read yet{end}", ""]
@@ -109,21 +183,29 @@ def test_an_account_that_was_never_read_is_not_said_to_be_empty(error, end):
 
 
 @pytest.mark.parametrize("held", [{}, {"condors": [], "unmatched": [documents.unmatched()]}])
-def test_what_is_held_is_shown_though_the_status_knows_of_no_reading(held):
+def test_condors_are_shown_even_if_the_status_has_no_read_time(held):
     status = documents.status(positions={"readAt": None, "error": None, "breaker": "closed"})
     assert lines(status=status, **held) == lines(**held)
 
 
-def test_an_unconfirmed_quote_marks_its_row_in_no_condor_and_the_totals():
+def test_an_unconfirmed_quote_marks_its_unmatched_leg_and_the_totals():
     sold, bought = documents.unmatched(), documents.unmatched(symbol="SPY261218P00490000", uncoveredShort=False)
     quotes = [documents.quote(sold["symbol"], unconfirmed=True), documents.quote(bought["symbol"])]
     shown = lines(unmatched=[sold, bought], quotes=quotes)
     assert shown[4].endswith("  unconfirmed, uncovered short")
-    assert shown[5].endswith("+13.50")
+    assert shown[5].endswith("+13.50  -2.00")
     assert shown[7].endswith(" · max loss 1,530.00 · unconfirmed")
 
 
-def test_a_notice_is_one_line_under_the_status():
+@pytest.mark.parametrize(
+    ("cover", "note"),
+    [("sameExpiry", "covered"), ("laterLong", "covered by a later long"), ("shares", "covered by shares")],
+)
+def test_a_covered_short_shows_what_covers_it(cover, note):
+    assert lines(unmatched=[documents.unmatched(uncoveredShort=False, cover=cover)])[4].endswith(f"  {note}")
+
+
+def test_a_notice_is_one_line_below_the_status():
     long = documents.notice(code="expired", text="still listed: " + "SPY261120P00500000, " * 9)
     status = documents.status(state="stale", reason="no data", notices=[documents.notice(text="not\x1bthese"), long])
     assert lines(80, status=status)[-3:] == [
@@ -137,35 +219,32 @@ def test_a_notice_is_one_line_under_the_status():
     assert not any("notStreamed" in line for line in document_lines(document, NOW, Screen(), OLD))
 
 
-def test_several_underlyings_have_a_line():
-    parts = [{"underlying": name, "unrealizedPl": 1, "maxLoss": None} for name in ("QQQ", "SPY")]
-    condors = [documents.condor(), documents.condor(underlying="QQQ")]
-    shown = lines(condors=condors, totals=documents.totals(byUnderlying=parts))
-    assert "QQQ +1.00, max loss — · SPY +1.00, max loss —" in shown
-
-
 def test_an_underlying_without_a_condor_has_no_gain_of_condors():
-    parts = [{"underlying": name, "unrealizedPl": 0, "maxLoss": 9} for name in ("QQQ", "SPY")]
-    assert "QQQ max loss 9.00 · SPY 0.00, max loss 9.00" in lines(totals=documents.totals(byUnderlying=parts))
+    parts = [{"underlying": name, "unrealizedPl": 1, "dayPl": 2, "maxLoss": 9} for name in ("QQQ", "SPY")]
+    assert lines(totals=documents.totals(byUnderlying=parts))[6:9] == [
+        "UNDERLYING   PRICE   CHANGE  SHARES    P/L  TODAY   DELTA   THETA  MAX LOSS",
+        "QQQ              —        —                             —       —      9.00",
+        "SPY         582.10  +0.40 %     100  +1.00  +2.00  +96.80  +11.80      9.00  ex-dividend 2026-12-18: 1.97",
+    ]
 
 
-def test_a_mark_that_is_held_is_said_in_the_row_and_in_the_detail():
+def test_a_held_mark_is_noted_in_the_row_and_in_the_detail():
     _, put, call, _ = documents.symbols()
     quotes = [documents.quote(put, state="stub"), documents.quote(call, state="crossed")]
     note = "mark held: stub quote of SPY…P570 and crossed quote of SPY…C630"
     assert lines(quotes=quotes)[1].endswith(f"  {note}")
-    detail = msgspec.convert({"asOf": documents.AS_OF, "condor": documents.condor(), "quotes": quotes}, wire.OneCondor)
+    detail = msgspec.convert(documents.one_condor(quotes=quotes), wire.OneCondor)
     assert note in condor_lines(detail, NOW, Screen())
 
 
-def test_a_stub_without_a_mark_to_hold_is_missing_and_not_held():
+def test_a_stub_quote_without_an_earlier_mark_is_not_noted_as_held():
     quotes = [documents.quote(documents.symbols()[1], state="stub", mark=None)]
     assert "held" not in lines(quotes=quotes)[1]
 
 
-def test_where_nobody_asks_the_ask_is_a_dash():
+def test_without_an_ask_it_is_a_dash():
     quotes = [documents.quote(documents.symbols()[0], state="noAsk", ask=0, askSize=0, mark=None)]
-    detail = msgspec.convert({"asOf": documents.AS_OF, "condor": documents.condor(), "quotes": quotes}, wire.OneCondor)
+    detail = msgspec.convert(documents.one_condor(quotes=quotes), wire.OneCondor)
     row = next(line for line in condor_lines(detail, NOW, Screen()) if line.startswith("SPY261218P00560000"))
     assert row.split()[6:9] == ["1.10", "—", "—"]
     assert row.endswith("no ask")
@@ -175,25 +254,25 @@ OLD = "not connected since 15:31:09: no daemon; prices are old"
 
 
 @pytest.mark.parametrize("width", [None, 80])
-def test_without_a_connection_nothing_is_live_and_every_condor_is_old(width):
+def test_during_an_outage_nothing_is_live_and_every_condor_is_old(width):
     document = msgspec.convert(documents.document(condors=[documents.condor(), unknown()]), wire.Document)
     shown = document_lines(document, NOW, Screen(width=width), OLD)
     assert OLD in shown
     assert not any("live" in line for line in shown)
     assert sum("  old" in line for line in shown) == 2
-    detail = condor_lines(one(), NOW, Screen(width=width), OLD)
+    detail = condor_lines(condor_answer(), NOW, Screen(width=width), OLD)
     assert "old" in detail
     assert detail[-1] == OLD
 
 
-def test_a_quote_that_came_by_a_delta_is_a_message_too():
+def test_the_newest_message_can_be_a_quote():
     quotes = [documents.quote("A", time="2026-11-20T15:31:08Z"), documents.quote("B", time=None)]
     assert "newest message 1.0 s ago" in lines(quotes=quotes)[-1]
     stream = documents.status()["stream"] | {"lastMessageAt": None}
     assert "newest message never" in lines(quotes=[], status=documents.status(stream=stream))[-1]
 
 
-def test_trouble_stands_under_the_status():
+def test_faults_are_below_the_status():
     shown = lines(80, status=documents.status(state="halted", code="authFailed", reason="Alpaca refuses the key " * 4))
     assert shown[-4:] == [
         "halted · simulator indicative · newest message 1.8 s ago",
@@ -203,37 +282,11 @@ def test_trouble_stands_under_the_status():
     ]
 
 
-def one(**changes):
+def condor_answer(**changes):
     condor = documents.condor(**changes)
     quotes = [documents.quote(symbol) for symbol in documents.symbols()[1:]]
     quotes[0] |= {"state": "zeroBid", "bid": 0, "unconfirmed": True}
-    return msgspec.convert({"asOf": documents.AS_OF, "condor": condor, "quotes": quotes}, wire.OneCondor)
-
-
-def test_one_condor_is_told_in_detail():
-    assert condor_lines(one(), NOW, Screen()) == [
-        "SPY-261218-560-570-630-640  short condor",
-        "expires     2026-12-18, 28 days",
-        "quantity    2 x 100",
-        "credit      2.35",
-        "mark        1.20, close now 1.34",
-        "P/L         +230.00, closing now +202.00",
-        "            48.94 % of max profit",
-        "            15.03 % of risk",
-        "max profit  470.00, max loss 1,530.00",
-        "breakevens  567.65 and 632.35",
-        "quoted      1.8 s ago",
-        "",
-        "LEG                 SIDE   STRIKE  RIGHT  QTY  ENTRY   BID   ASK  MARK     P/L",
-        "SPY261218P00560000  long      560  put      2   1.21     —     —     —  +57.50  no quote",
-        "SPY261218P00570000  short     570  put      2   1.21  0.00  1.30  1.20  +57.50  no bid, unconfirmed",
-        "SPY261218C00630000  short     630  call     2   1.21  1.10  1.30  1.20  +57.50",
-        "SPY261218C00640000  long      640  call     2   1.21  1.10  1.30  1.20  +57.50",
-    ]
-
-
-def test_a_long_condor_was_paid_for():
-    assert "debit       2.35" in condor_lines(one(direction="long", credit=-2.35), NOW, Screen())
+    return msgspec.convert(documents.one_condor(condor=condor, quotes=quotes), wire.OneCondor)
 
 
 WIDE = documents.condor("SPXW-261218-5600-5700-6300-6400", "SPXW", credit=-123.4567, maxLoss=1234567, brokenWing=True)
@@ -243,7 +296,7 @@ WIDE = documents.condor("SPXW-261218-5600-5700-6300-6400", "SPXW", credit=-123.4
 def test_no_line_is_wider_than_the_terminal(width):
     leg = documents.unmatched(symbol="X" * 21, problem="what Alpaca calls it cannot be read as an option " * 3)
     shown = lines(width, condors=[WIDE, unknown()], unmatched=[leg], status=documents.status(reason="because " * 40))
-    detail = condor_lines(one(valuation=unknown()["valuation"], credit=-123.4567), NOW, Screen(width=width))
+    detail = condor_lines(condor_answer(valuation=unknown()["valuation"], credit=-123.4567), NOW, Screen(width=width))
     assert max(map(len, shown + detail)) <= width
 
 

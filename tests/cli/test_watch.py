@@ -4,19 +4,28 @@ import re
 import pytest
 
 from condord.cli import watch
-from condord.cli.watch import PIPE_INTERVAL_MS, fitting
+from condord.cli.watch import PIPE_INTERVAL_MS, fit_height
 from tests.fakes import documents
 from tests.fakes.daemon import HOLD
 from tests.fakes.daemon import json as json_answer
 from tests.fakes.terminal import condord as condord_on_terminal
 
-ID = "SPY-261218-560-570-630-640"
+ID = documents.CONDOR_ID
 SNAPSHOT = b"retry: 1\n\n" + documents.frame("snapshot", documents.document(), "k-1")
 DELTA = documents.frame("delta", documents.delta(valuations=[documents.valuation(unrealizedPl=250)]), "k-2")
 BEAT = documents.heartbeat(9)
+GONE = documents.frame("snapshot", documents.document(condors=[]), "k-3")
 
 
-def test_json_is_a_document_a_line_and_a_change(condord, fake):
+@pytest.fixture
+def held_condor(fake):
+    """The daemon's answer for the condor `ID`."""
+    answer = documents.one_condor()
+    fake.answers[f"/api/positions/{ID}"] = json_answer(answer)
+    return answer
+
+
+def test_json_is_one_document_per_change(condord, fake):
     fake.streams = [[SNAPSHOT, BEAT, DELTA, BEAT]]
     code, out, _ = condord("positions", "--watch", "--json", "--url", fake.url)
     first, second = map(json.loads, out.splitlines())
@@ -26,11 +35,11 @@ def test_json_is_a_document_a_line_and_a_change(condord, fake):
     assert second["condors"][0]["valuation"]["unrealizedPl"] == 250
 
 
-def test_into_a_pipe_a_table_follows_a_table_no_faster_than_the_daemon_is_asked_to(condord, fake):
+def test_a_pipe_gets_one_table_after_another_at_the_requested_interval(condord, fake):
     fake.streams = [[SNAPSHOT, DELTA]]
     out = condord("positions", "--watch", "--url", fake.url).out
-    rows = [line for line in out.splitlines() if line.startswith("SPY")]
-    assert [row.split()[10] for row in rows] == ["+230.00", "+250.00", "+250.00"]
+    rows = [line for line in out.splitlines() if line.startswith("SPY-")]
+    assert [row.split()[14] for row in rows] == ["+230.00", "+250.00", "+250.00"]
     assert [row.endswith("  old") for row in rows] == [False, False, True]
     assert out.count("\n\nCONDOR") == 2
     assert [line.split(" · ")[0] for line in out.splitlines() if "newest message" in line][:2] == ["live", "live"]
@@ -38,14 +47,14 @@ def test_into_a_pipe_a_table_follows_a_table_no_faster_than_the_daemon_is_asked_
     assert fake.requests[0][0] == f"/api/stream?interval={PIPE_INTERVAL_MS}"
 
 
-def test_a_notice_that_comes_is_shown_under_the_table(condord, fake):
-    told = documents.frame("delta", documents.delta(status=documents.status(notices=[documents.notice()])), "k-2")
-    fake.streams = [[SNAPSHOT, told]]
+def test_a_new_notice_is_shown_below_the_table(condord, fake):
+    delta = documents.frame("delta", documents.delta(status=documents.status(notices=[documents.notice()])), "k-2")
+    fake.streams = [[SNAPSHOT, delta]]
     out = condord("positions", "--watch", "--url", fake.url).out
     assert out.count("\nnotStreamed: Alpaca does not stream these contracts\n") == 1
 
 
-def test_a_cut_is_told_on_stderr_and_resumed(condord, fake):
+def test_a_lost_connection_is_reported_on_stderr_and_resumed(condord, fake):
     fake.streams = [[SNAPSHOT], [DELTA]]
     code, out, err = condord("positions", "--watch", "--json", "--url", fake.url)
     assert code == 77
@@ -54,49 +63,46 @@ def test_a_cut_is_told_on_stderr_and_resumed(condord, fake):
     assert fake.requests[1][1]["Last-Event-ID"] == "k-1"
 
 
-def test_one_condor_is_watched_in_detail_until_it_is_gone(condord, fake):
-    one = {"asOf": documents.AS_OF, "condor": documents.condor(), "quotes": documents.document()["quotes"]}
-    fake.answers[f"/api/positions/{ID}"] = json_answer(one)
-    gone = documents.frame("snapshot", documents.document(condors=[]), "k-3")
-    fake.streams = [[SNAPSHOT, gone]]
+def test_one_condor_is_watched_until_it_is_no_longer_held(condord, fake, held_condor):
+    fake.streams = [[SNAPSHOT, GONE]]
     code, out, err = condord("positions", ID, "--watch", "--json", "--url", fake.url)
-    assert (code, json.loads(out)) == (1, one)
+    assert (code, json.loads(out)) == (1, held_condor)
     assert err[0] == f"condord: {ID} is no longer held"
     assert fake.requests[1][0] == f"/api/stream?condor={ID}"
 
 
-def test_an_unknown_condor_is_not_waited_for(condord, fake):
+def test_an_unknown_condor_is_an_error_at_once(condord, fake):
     assert condord("positions", "nothing", "--watch", "--url", fake.url).code == 1
     assert not any("stream" in path for path, _ in fake.requests)
 
 
-def test_nothing_is_watched_without_a_daemon(condord, tmp_path):
+def test_without_a_daemon_it_is_69(condord, tmp_path):
     code, out, err = condord("positions", "--watch", "--url", f"unix://{tmp_path}/none")
     assert (code, out, len(err)) == (69, "", 2)
 
 
 @pytest.mark.slow
-def test_on_a_terminal_the_table_is_repainted_and_old_after_a_cut(condord, fake, terminal):
+def test_on_a_terminal_the_table_is_repainted_and_old_during_an_outage(condord, fake, terminal):
     fake.streams = [[SNAPSHOT, DELTA]]
     out = condord("positions", "--watch", "--url", fake.url).out
     assert "+250.00" in out
     assert "\x1b[?1049h" in out
     assert "not connected since" in out.partition("+250.00")[2]
-    assert "live" not in out.rpartition("+250.00")[2]
+    assert "live" not in out.rpartition("not connected since")[2]
 
 
-def test_an_outage_lasts_from_its_first_cut_to_the_next_event_and_tells_the_newest_reason():
+def test_an_outage_lasts_from_its_first_failure_to_the_next_event_and_has_the_newest_reason():
     outage = watch.Outage()
     assert not outage.end()
-    assert outage.cut("one")
+    assert outage.begin("one")
     first = outage.sentence
-    assert not outage.cut("t\x1bwo")
+    assert not outage.begin("t\x1bwo")
     assert outage.sentence == first.replace("one", "t wo")
     assert outage.end()
     assert outage.sentence == ""
 
 
-def test_a_connection_that_is_back_is_shown_with_the_first_event(condord, fake):
+def test_the_table_is_live_again_with_the_first_event_after_an_outage(condord, fake):
     fake.streams = [[SNAPSHOT], [documents.frame("bye", {"reason": "stopping"})], [BEAT]]
     out = condord("positions", "--watch", "--url", fake.url).out
     heads = [line.split(" · ")[0] for line in out.splitlines() if line.startswith(("live", "not connected"))]
@@ -104,9 +110,7 @@ def test_a_connection_that_is_back_is_shown_with_the_first_event(condord, fake):
 
 
 @pytest.mark.slow
-def test_one_condor_is_old_after_a_cut(condord, fake):
-    one = {"asOf": documents.AS_OF, "condor": documents.condor(), "quotes": documents.document()["quotes"]}
-    fake.answers[f"/api/positions/{ID}"] = json_answer(one)
+def test_one_condor_is_old_during_an_outage(condord, fake, held_condor):
     fake.streams = [[SNAPSHOT]]
     out = condord("positions", ID, "--watch", "--url", fake.url).out.splitlines()
     assert "old" in out
@@ -121,15 +125,15 @@ def painted(fake, **how):
 def test_no_number_is_cut_in_half_on_a_narrow_terminal(fake):
     fake.streams = [[SNAPSHOT, HOLD]]
     with painted(fake, width=40, height=30, NO_COLOR="1") as program:
-        program.until_shown("too narrow for CREDIT")
+        program.until_shown("too narrow for QTY, CREDIT")
         program.until_shown("market open")
-        assert any(row.endswith("1,530.00") for row in program.picture.rows)
+        assert any(row.endswith("+230.00  +18.50  48.94") for row in program.picture.rows)
         assert not any("…" in row for row in program.picture.rows)
-        assert not re.search(r"\x1b\[[0-9;]*m", program.said)
+        assert not re.search(r"\x1b\[[0-9;]*m", program.output)
 
 
 @pytest.mark.slow
-def test_a_cut_is_shown_with_its_time_until_the_daemon_is_back(fake):
+def test_an_outage_is_shown_with_its_time_until_the_daemon_is_back(fake):
     back = documents.frame("snapshot", documents.document(condors=[], version="k-9"), "k-9")
     fake.streams = [[b"retry: 1500\n\n" + SNAPSHOT.partition(b"\n\n")[2]], [back, HOLD]]
     with painted(fake) as program:
@@ -140,15 +144,12 @@ def test_a_cut_is_shown_with_its_time_until_the_daemon_is_back(fake):
         program.until_shown("No condors.")
         assert any(row.startswith("live") for row in program.picture.rows)
         assert not any("prices are old" in row for row in program.picture.rows)
-        assert program.said.count("\x1b[2J") == 1  # only what changed was painted
+        assert program.output.count("\x1b[2J") == 1  # only what changed was painted
 
 
 @pytest.mark.slow
-def test_a_condor_that_is_gone_ends_it_and_the_terminal_is_sane_before_that_is_said(fake):
-    one = {"asOf": documents.AS_OF, "condor": documents.condor(), "quotes": documents.document()["quotes"]}
-    fake.answers[f"/api/positions/{ID}"] = json_answer(one)
-    gone = documents.frame("snapshot", documents.document(condors=[]), "k-3")
-    fake.streams = [[SNAPSHOT], [gone, HOLD]]
+def test_a_condor_that_is_no_longer_held_is_reported_after_the_terminal_was_given_back(fake, held_condor):
+    fake.streams = [[SNAPSHOT], [GONE, HOLD]]
     with condord_on_terminal("positions", ID, "--watch", "--url", fake.url) as program:
         assert program.ended() == 1
         assert program.picture.is_sane
@@ -156,18 +157,18 @@ def test_a_condor_that_is_gone_ends_it_and_the_terminal_is_sane_before_that_is_s
 
 
 @pytest.mark.slow
-def test_a_terminal_that_cannot_be_painted_upon_gets_one_table_after_the_other(fake):
+def test_a_dumb_terminal_gets_one_table_after_another(fake):
     fake.streams = [[SNAPSHOT, HOLD]]
     with painted(fake, TERM="dumb") as program:
         program.until_shown("newest message")
-        assert "\x1b" not in program.said
+        assert "\x1b" not in program.output
 
 
 @pytest.mark.slow
-def test_a_daemon_that_is_not_there_leaves_the_terminal_alone(tmp_path):
+def test_without_a_daemon_the_terminal_is_not_taken(tmp_path):
     with condord_on_terminal("positions", "--watch", "--url", f"unix://{tmp_path}/none") as program:
         assert program.ended() == 69
-        assert "\x1b[?" not in program.said
+        assert "\x1b[?" not in program.output
 
 
 def test_ctrl_c_ends_it_with_130(condord, fake, monkeypatch):
@@ -178,15 +179,15 @@ def test_ctrl_c_ends_it_with_130(condord, fake, monkeypatch):
     assert condord("positions", "--watch", "--url", fake.url) == (130, "", [])
 
 
-def test_a_table_that_is_too_high_keeps_its_last_paragraph():
+def test_a_table_that_is_too_high_keeps_its_first_lines_and_its_last_paragraph():
     lines = ["head", "a", "b", "c", "", "totals", "status"]
-    assert fitting(lines, 7, "…") == lines
-    assert fitting(lines, 5, "…") == ["head", "a", "…", "totals", "status"]
-    assert fitting(lines, 3, "…") == ["head", "…", "status"]
-    assert fitting(["a", "b", "c"], 2, "…") == ["a", "…"]
-    assert fitting(["a", "b", "", "1", "2", "3"], 4, "…") == ["a", "…", "2", "3"]
+    assert fit_height(lines, 7, "…") == lines
+    assert fit_height(lines, 5, "…") == ["head", "a", "…", "totals", "status"]
+    assert fit_height(lines, 3, "…") == ["head", "…", "status"]
+    assert fit_height(["a", "b", "c"], 2, "…") == ["a", "…"]
+    assert fit_height(["a", "b", "", "1", "2", "3"], 4, "…") == ["a", "…", "2", "3"]
 
 
-def test_a_bye_before_anything_else_shows_nothing(condord, fake, terminal):
+def test_a_bye_before_the_first_snapshot_shows_nothing(condord, fake, terminal):
     fake.streams = [[b"retry: 1\n\n" + documents.frame("bye", {"reason": "stopping"})]]
     assert condord("positions", "--watch", "--url", fake.url).code == 77

@@ -1,4 +1,4 @@
-"""An exhaustive grouping of a small book, to hold the real one against.
+"""An exhaustive search for the best grouping of a small book, to compare the real one with.
 
 It takes the first leg that has contracts left and tries everything: leave the leg over, or put it in any condor in
 any quantity. It shares no code with the grouping, and its time grows with the product of the quantities: about
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class Optimum(NamedTuple):
-    """What the best grouping of a book looks like.
+    """The value of the best grouping of a book.
 
     `value` is (contracts, short contracts, -cards, four terms of symmetry and width): more is better. `ways` is how
     many groupings reach it.
@@ -24,7 +24,7 @@ class Optimum(NamedTuple):
 
 
 def candidates(book):
-    """Every condor the signs and strikes of `book` allow, as (strikes, short, the four legs)."""
+    """All condors that the signs and strikes of `book` allow, as (strikes, short, the four legs)."""
     found = []
     for short in (True, False):
         outer = 1 if short else -1
@@ -53,7 +53,7 @@ def value_of(strikes, short, quantity):
 
 
 def solve(book):
-    """The optimum of `book` over the objectives 1 to 5, by trying every grouping."""
+    """The optimum of `book` by the objectives 1 to 5, from trying every grouping."""
     legs = sorted(leg for leg, quantity in book.items() if quantity)
     place = {leg: index for index, leg in enumerate(legs)}
     condors = [(tuple(place[leg] for leg in used), strikes, short) for strikes, short, used in candidates(book)]

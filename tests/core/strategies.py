@@ -1,6 +1,6 @@
-"""What the tests of core share: holdings and quotes written shortly, and strategies that draw them.
+"""Builders and strategies for the tests of core: positions, quotes and lots in short notation.
 
-Prices and strikes are written in dollars as text, money inside is integers of 1e-4 dollars.
+Prices and strikes are dollars as text here, and integers of 1e-4 dollars in the results.
 """
 
 import datetime as dt
@@ -12,19 +12,26 @@ from itertools import chain
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from condord.core.cost import whole
+from condord.core.filled_orders import LotLeg
+from condord.core.grouping.account import group
+from condord.core.lots import Lot
 from condord.core.occ import OptionSymbol
 from condord.core.position import Position
 from condord.core.quote import Tick, judge
 
 DECEMBER = dt.date(2026, 12, 18)
 JANUARY = dt.date(2027, 1, 15)
+STRIKES = (90, 95, 105, 110)
+"""The strikes of a condor with wings of 5 dollars."""
+MONDAY = dt.datetime(2026, 11, 16, 15, 0, tzinfo=dt.UTC)
 QUOTED_AT = dt.datetime(2026, 11, 20, 15, 31, 7, tzinfo=dt.UTC)
 
 _RIGHTS = {"P": "put", "C": "call"}
 
 
 def e4(dollars):
-    """Dollars as text to integers of 1e-4 dollars; what is finer is refused."""
+    """Converts dollars as text to integers of 1e-4 dollars; fails if the amount is finer."""
     if dollars is None:
         return None
     amount = Decimal(dollars) * 10_000
@@ -32,10 +39,21 @@ def e4(dollars):
     return int(amount)
 
 
+def dollars(*amounts):
+    """Converts several amounts like `e4`."""
+    return tuple(map(e4, amounts))
+
+
 def contract(right, strike, *, root="XYZ", expiration=DECEMBER):
-    """An option by `P` or `C` and its strike in dollars."""
+    """An option from `P` or `C` and its strike in dollars."""
     mills = Decimal(str(strike)) * 1000
     return OptionSymbol(root=root, expiration=expiration, right=_RIGHTS[right], strike_mills=int(mills))
+
+
+def lot_leg(option, quantity, price_e4):
+    """A leg of a lot: `quantity` signed contracts of one fill at a price."""
+    paid = whole(quantity * price_e4 * 100, abs(quantity))
+    return LotLeg(symbol=option.compact, contract=option, quantity=quantity, costs=paid)
 
 
 def holding(
@@ -50,7 +68,7 @@ def holding(
     multiplier=100,
     underlying=None,
 ):
-    """`quantity` signed contracts bought or sold at `entry` dollars a share, or for `basis` dollars in all."""
+    """A position of `quantity` signed contracts, entered at `entry` dollars a share or for `basis` dollars in all."""
     option = contract(right, strike, root=root, expiration=expiration)
     basis_e4 = e4(basis)
     if basis is None and entry is not None:
@@ -63,6 +81,30 @@ def holding(
         cost_basis_e4=basis_e4,
         multiplier=multiplier,
         underlying=underlying or root,
+    )
+
+
+def holdings(*legs, **common):
+    """Positions from (right, strike, quantity) and, if it is not December, the expiration."""
+    return [
+        holding(right, strike, quantity, expiration=(*rest, DECEMBER)[0], **common)
+        for right, strike, quantity, *rest in legs
+    ]
+
+
+SHAPE = (("P", 1), ("P", -1), ("C", -1), ("C", 1))
+"""The rights and signs of a short condor's legs, by strike."""
+
+
+def lot(strikes, entries="1221", quantity=1, *, name="a", day=0, realized="0", root="XYZ"):
+    """A lot of one order; a negative `quantity` makes it a reverse condor."""
+    legs = []
+    for (right, sign), strike, entry in zip(SHAPE, strikes, entries, strict=True):
+        legs.append(lot_leg(contract(right, strike, root=root), sign * quantity, e4(entry)))
+    opened_at = MONDAY + dt.timedelta(days=day)
+    costs = None if realized is None else (whole(-e4(realized) * 100 * abs(quantity), abs(quantity)),)
+    return Lot(
+        id=name, since_at=opened_at, opened_at=opened_at, quantity=abs(quantity), legs=tuple(legs), realized=costs
     )
 
 
@@ -80,12 +122,24 @@ def unreadable(symbol="SPY-DEC18-P560", *, quantity=-1, underlying=None):
 
 
 def condor_holdings(strikes, entries, quantity=1, **common):
-    """The four holdings of a condor; a negative `quantity` makes it a reverse one."""
-    shape = (("P", 1), ("P", -1), ("C", -1), ("C", 1))
+    """The four positions of a condor; a negative `quantity` makes it a reverse condor."""
     return [
         holding(right, strike, sign * quantity, entry, **common)
-        for (right, sign), strike, entry in zip(shape, strikes, entries, strict=True)
+        for (right, sign), strike, entry in zip(SHAPE, strikes, entries, strict=True)
     ]
+
+
+def only_condor(positions):
+    """The one condor that uses up all of `positions`."""
+    found = group(positions)
+    assert found.unmatched == ()
+    (condor,) = found.condors
+    return condor
+
+
+def numbers(card):
+    """The numbers of a condor that do not depend on quotes."""
+    return card.credit_e4, card.max_profit_e4, card.max_loss_e4, card.lower_breakeven_e4, card.upper_breakeven_e4
 
 
 def quoted(symbol, bid, ask, *, last_good=None, at=QUOTED_AT):
@@ -94,7 +148,7 @@ def quoted(symbol, bid, ask, *, last_good=None, at=QUOTED_AT):
 
 
 def payoff_e4(legs, price_e4, multiplier):
-    """Profit or loss at expiration with the underlying at `price_e4`, from (right, strike in mills, quantity, basis)."""
+    """The profit or loss at expiration at `price_e4`; `legs` are (right, strike in mills, quantity, basis in 1e-4)."""
     total = 0
     for right, strike_mills, quantity, basis_e4 in legs:
         above = price_e4 - strike_mills * 10
@@ -108,13 +162,13 @@ def legs_of(card):
 
 
 def roots():
-    """Every root a symbol may have."""
+    """All roots that a symbol may have."""
     letters_and_digits = st.text(string.ascii_uppercase + string.digits, min_size=1, max_size=6)
     return letters_and_digits.filter(lambda root: not root.isdigit())
 
 
 def option_symbols():
-    """Every contract a symbol can name."""
+    """All contracts that a symbol can contain."""
     return st.builds(
         OptionSymbol,
         root=roots(),
@@ -126,7 +180,7 @@ def option_symbols():
 
 @st.composite
 def pieces(draw):
-    """A condor, a reverse condor or one leg, as (right, strike, signed contracts) of one root and expiration."""
+    """A condor, a reverse condor or one leg, as (root, expiration, right, strike, signed contracts)."""
     key = draw(st.sampled_from([("XYZ", DECEMBER)] * 4 + [("XYZ1", DECEMBER), ("XYZ", JANUARY)]))
     quantity = draw(st.integers(-3, 3).filter(bool))
     if draw(st.integers(0, 3)) == 0:
@@ -139,7 +193,7 @@ def pieces(draw):
 
 @st.composite
 def books(draw, known_basis=False):
-    """Accounts: positions that condors and single legs add up to, each of a contract of its own."""
+    """Accounts: positions, one for each contract, that several condors and single legs add up to."""
     held = Counter()
     for root, expiration, right, strike, quantity in chain(*draw(st.lists(pieces(), max_size=4))):
         held[root, expiration, right, strike] += quantity
@@ -155,9 +209,9 @@ def books(draw, known_basis=False):
 
 @st.composite
 def condor_books(draw, exact=True):
-    """Four holdings that are exactly one condor, short or reverse, as (holdings, short, quantity, multiplier).
+    """Four positions that are exactly one condor, short or reverse, as (positions, short, quantity, multiplier).
 
-    With `exact` each leg has an entry price per share; without, its cost basis does not have to divide.
+    With `exact`, each cost basis is a price per share times the shares; without, it need not divide.
     """
     first = draw(st.integers(1, 500))
     put_width, body, call_width = draw(st.tuples(st.integers(1, 20), st.integers(0, 20), st.integers(1, 20)))
@@ -166,8 +220,7 @@ def condor_books(draw, exact=True):
     quantity, multiplier = draw(st.integers(1, 12)), draw(st.sampled_from([1, 10, 75, 100]))
     short = draw(st.booleans())
     held = []
-    shape = (("P", 1), ("P", -1), ("C", -1), ("C", 1))
-    for (right, sign), strike in zip(shape, strikes, strict=True):
+    for (right, sign), strike in zip(SHAPE, strikes, strict=True):
         signed = sign * quantity if short else -sign * quantity
         price_e4 = draw(st.integers(0, 120_000))
         basis_e4 = signed * multiplier * price_e4

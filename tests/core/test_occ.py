@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from condord.core.occ import OptionSymbol, named, parse
+from condord.core.occ import OptionSymbol, parse, symbols_text
 from condord.errors import SymbolError
 from tests.core.strategies import option_symbols
 
@@ -80,7 +80,7 @@ INVALID = [
 
 
 @pytest.mark.parametrize(("symbol", "root", "day", "right", "strike_mills", "osi", "adjusted"), VALID)
-def test_a_symbol_means_its_contract(symbol, root, day, right, strike_mills, osi, adjusted):
+def test_a_symbol_is_parsed_to_its_contract(symbol, root, day, right, strike_mills, osi, adjusted):
     option = parse(symbol)
     assert option == OptionSymbol(
         root=root, expiration=dt.date.fromisoformat(day), right=right, strike_mills=strike_mills
@@ -90,7 +90,7 @@ def test_a_symbol_means_its_contract(symbol, root, day, right, strike_mills, osi
 
 
 @pytest.mark.parametrize(("symbol", "reason"), INVALID)
-def test_what_is_no_symbol_is_refused_with_its_reason(symbol, reason):
+def test_an_invalid_symbol_is_refused_with_its_reason(symbol, reason):
     with pytest.raises(SymbolError) as refused:
         parse(symbol)
     assert (refused.value.reason, refused.value.value) == (reason, symbol)
@@ -148,15 +148,15 @@ def _formats_back_or_is_refused(text):
     | st.lists(st.text())
     | st.dictionaries(st.text(), st.integers())
 )
-def test_any_object_that_is_no_text_is_refused_for_its_type(value):
+def test_any_object_that_is_not_a_string_is_refused_for_its_type(value):
     with pytest.raises(SymbolError) as refused:
         parse(value)
     assert refused.value.reason == "type"
 
 
 @pytest.mark.parametrize(
-    ("symbols", "told"),
+    ("symbols", "text"),
     [([], ""), (["A"], "A"), (list("ABCDE"), "A, B, C, D, E"), (list("ABCDEFG"), "A, B, C, D, E and 2 more")],
 )
-def test_many_symbols_are_named_in_part(symbols, told):
-    assert named(symbols) == told
+def test_only_the_first_of_many_symbols_are_listed(symbols, text):
+    assert symbols_text(symbols) == text

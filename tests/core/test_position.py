@@ -21,7 +21,7 @@ def test_a_worthless_long_has_lost_all_it_cost():
     assert unrealized_e4(3, 100, 0, e4("33.33")) == e4("-33.33")
 
 
-def test_the_multiplier_counts():
+def test_the_multiplier_scales_the_profit():
     assert unrealized_e4(1, 75, e4("60"), e4("2250")) == e4("2250")
 
 
@@ -39,7 +39,7 @@ def test_without_a_cost_basis_there_is_no_profit():
     mark_e4=st.integers(0, 10**9),
     basis_e4=st.integers(-(10**12), 10**12),
 )
-def test_the_same_contracts_sold_lose_what_they_gain_bought(quantity, multiplier, mark_e4, basis_e4):
+def test_short_contracts_lose_what_long_ones_gain(quantity, multiplier, mark_e4, basis_e4):
     bought = unrealized_e4(quantity, multiplier, mark_e4, basis_e4)
     assert unrealized_e4(-quantity, multiplier, mark_e4, -basis_e4) == -bought
 

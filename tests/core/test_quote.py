@@ -24,7 +24,11 @@ TABLE = [
     ("1.00", "1.20", "twoSided", "1.10", "1.00", "1.20"),
     ("0.01", "0.02", "twoSided", "0.015", "0.01", "0.02"),
     ("0", "0.05", "zeroBid", "0.025", "0", "0.05"),
-    ("0", "4.80", "zeroBid", "2.40", "0", "4.80"),  # wide, but a bid of zero comes first
+    ("0", "4.80", "stub", LAST_GOOD, "0", "4.80"),
+    ("0", "1.90", "stub", LAST_GOOD, "0", "1.90"),
+    ("0", "0.5001", "stub", LAST_GOOD, "0", "0.5001"),
+    ("0", "0.50", "zeroBid", "0.25", "0", "0.50"),
+    ("0", "0.0001", "zeroBid", "0.0001", "0", "0.0001"),
     ("0", "0", "noAsk", None, "0", None),
     ("1.00", "0", "noAsk", None, "1.00", None),
     ("1.10", "1.10", "locked", "1.10", "1.10", "1.10"),
@@ -51,8 +55,8 @@ def test_bid_and_ask_decide_state_mark_and_natural(bid, ask, state, mark, long, 
     assert (quote.bid_e4, quote.ask_e4) == (e4(bid), e4(ask))
 
 
-@pytest.mark.parametrize(("bid", "ask"), [("1.20", "1.10"), ("0.10", "5.00")])
-def test_without_a_last_good_mark_a_crossed_quote_or_a_stub_has_none(bid, ask):
+@pytest.mark.parametrize(("bid", "ask"), [("1.20", "1.10"), ("0.10", "5.00"), ("0", "4.80")])
+def test_without_a_last_good_mark_a_crossed_quote_or_a_stub_has_no_mark(bid, ask):
     assert judged(bid, ask, last_good=None).mark_e4 is None
 
 
@@ -75,9 +79,10 @@ def test_a_contract_never_quoted_has_neither_mark_nor_natural():
         ("1.00", "0", False),
         ("1.20", "1.10", False),
         ("0.10", "5.00", False),
+        ("0", "0.60", False),
     ],
 )
-def test_only_a_mark_of_its_own_prices_serves_as_the_last_good_one(bid, ask, good):
+def test_only_a_mark_from_its_own_prices_can_be_the_last_good_mark(bid, ask, good):
     assert is_good(judged(bid, ask)) is good
 
 
@@ -118,7 +123,7 @@ def test_prices_that_round_to_the_same_unit_are_locked():
 
 @pytest.mark.parametrize("price", [NAN, INFINITY, -INFINITY, -0.01, -1e-9, 1_000_000.0])
 @pytest.mark.parametrize("side", ["bid", "ask"])
-def test_a_price_that_is_none_is_refused(price, side):
+def test_an_impossible_price_is_refused(price, side):
     prices = {"bid": 1.0, "ask": 1.2} | {side: price}
     assert not tick(**prices).is_sane
 
@@ -132,7 +137,7 @@ def test_finite_prices_from_zero_are_sane(bid, ask):
     ("size", "contracts"),
     [(0, 0), (7, 7), (7.0, 7), (-1.0, None), (NAN, None), (INFINITY, None), (1e12, None)],
 )
-def test_sizes_are_whole_contracts_or_nothing(size, contracts):
+def test_sizes_are_whole_contracts_or_none(size, contracts):
     quote = judge(tick(1, 2, bid_size=size, ask_size=3), None)
     assert (quote.bid_size, quote.ask_size) == (contracts, 3)
     quote = judge(tick(1, 2, bid_size=3, ask_size=size), None)
@@ -144,14 +149,14 @@ def test_a_quote_keeps_its_symbol_and_its_time():
     assert (quote.symbol, quote.at) == (SYMBOL, QUOTED_AT)
 
 
-def test_a_tick_is_read_from_the_wire_where_integers_stand_for_floats():
+def test_a_tick_is_decoded_although_the_stream_mixes_integers_and_floats():
     frame = {"T": "q", "S": SYMBOL, "bp": 1, "bs": 3, "ap": 1.25, "as": 4.0, "t": QUOTED_AT, "bx": "C", "c": "A"}
     read = msgspec.msgpack.decode(msgspec.msgpack.encode(frame), type=Tick)
     assert (read.symbol, read.at, read.bid, read.ask) == (SYMBOL, QUOTED_AT, 1.0, 1.25)
     assert (judge(read, None).bid_size, judge(read, None).ask_size) == (3, 4)
 
 
-def test_a_tick_of_another_type_is_no_quote():
+def test_a_message_of_another_type_is_not_a_quote():
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert({"T": "t", "S": SYMBOL, "bp": 1, "ap": 2, "t": QUOTED_AT}, Tick)
 

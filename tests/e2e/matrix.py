@@ -1,18 +1,20 @@
-"""The matrix of faults: how each is made to strike, what must be heard of it, and when it is over.
+"""The matrix of faults: how each starts, what the daemon must report, and when it is over.
 
-A row is run against a simulator and a daemon that log at debug level. Before it strikes, and after it is over, the
-document equals the simulator's own positions and quotes; meanwhile a subscriber hears what the row says, and holds the
-document of `GET /api/positions` at every version that is compared. The daemon is the same process throughout, never
-has two connections to a stream at once, and writes no piece of a secret to its log.
+Each row runs against a simulator and a daemon that log at debug level. Most faults are injected by the simulator, some
+by the machine. Before and after the fault, the document equals the simulator's own positions and quotes. Meanwhile a
+subscriber receives the reports that the row expects. Its document equals `GET /api/positions` at every version that is
+compared. The daemon stays the same process, never has two connections to one stream, and logs no part of a secret.
 """
 
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 
 from condord.simulator.faults import FAULTS
+from tests.e2e.preloaded import REPLACED
 from tests.e2e.running import (
     KEYS,
     Condord,
@@ -25,6 +27,7 @@ from tests.e2e.running import (
     settled,
     until,
 )
+from tests.http.scrape import samples
 
 ENVIRON = {
     "CONDORD_STREAM_SILENCE_SECONDS": "3",
@@ -39,33 +42,45 @@ ENVIRON = {
     "CONDORD_REST_BREAKER_RESET_SECONDS": "1",
 }
 RATE = 5
-"""How many times the usual rate of quotes: every second brings some, whatever the machine is busy with."""
-ACCOUNT_NOTICES = {"brokenCondor", "assignment", "expiresToday", "expired"}
-"""Notices that tell of the account and stay; all others are gone when a fault is over."""
+"""A multiple of the usual rate of quotes, so that some arrive every second even on a busy machine."""
+ACCOUNT_NOTICES = {"brokenCondor", "assignment", "expiresToday", "lastTradingDay", "expired"}
+"""Notices on the account, which stay; all others must be gone when a fault is over."""
 QUOTE, NEXT_QUOTE = (2.4, 2.6), (2.44, 2.66)
 LOOK_SECONDS = 0.05
 STILL_SECONDS = 0.5
-"""So long the market stands still for a look at the truth, and goes on before the next look."""
-NOISE = "refused outOfOrder"
-"""REST and the stream overtake each other at any time: this is heard only where a row asks for it."""
-PIECE = 8
-"""So many characters of a secret in a row are a leak."""
+"""How long the market pauses for a comparison, and how long it runs before the next one."""
+NOISE = {"refused outOfOrder", "notice greeksDiffer"}
+"""Reports that count only if a row expects them.
 
+REST and the stream can overtake each other at any time. A fault of quotes or prices can last until Alpaca's greeks are
+compared with what they give.
+"""
+LEAK_LENGTH = 8
+"""A leak is this many consecutive characters of a secret."""
+
+STATES = ("closed", "open", "halfOpen")
 OUTAGES = ("stale", "reconnecting", "halted")
 CUT, SILENT = "reconnecting unreachable", "reconnecting silent"
 _KINDS = {fault.name: fault.kind for fault in FAULTS}
+MACHINE_FAULTS: Mapping[str, Callable[["Scene"], AbstractContextManager[None]]] = {
+    "stderr-blocked": lambda scene: scene.condord.blocked_stderr(),
+}
+"""Faults of the daemon's machine, which the simulator cannot inject; each lasts as long as its context."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """One fault. `says` is what must be heard: words of `words_of`; with none, nothing may be heard at all.
+    """One fault. `expects` are the reports of `reports_in` that must appear; if empty, there may be none.
 
-    `reason` is a part of a reason of the status that must be heard too, where the words alone would not tell the fault
-    from what gave it the occasion. `then` gives it the occasion: a new connection, or a close. With `arrives` the fault
-    strikes `NEXT_QUOTE`, and those prices must be told. With `reaches` a quote pushed meanwhile must come, though not by
-    the stream. `proof` must be so meanwhile. `ending` is what has to happen for it to be over besides clearing it.
-    Rows of one `lane` are run one after the other, lanes with simulators and daemons of their own; `patience` is how
-    many seconds hearing and healing may take.
+    reason    a substring of a status reason that must appear too, if the reports could also come from the trigger
+    then      faults that trigger this one: a new connection, or a close
+    arrives   prices that must be published; the fault applies to `NEXT_QUOTE`
+    reaches   a quote pushed during the fault must arrive, but not over the stream
+    proof     a condition that must hold during the fault
+    ending    what must happen to end the fault besides clearing it
+    floods    refreshes are requested during the fault
+    lane      rows of one lane run one after the other; each lane has its own simulator and daemon
+    timeout  the maximum seconds until the fault is reported, and until the daemon has recovered
     """
 
     fault: str
@@ -73,124 +88,146 @@ class Row:
     reason: str = ""
     options: Mapping[str, object] = field(default_factory=dict)
     then: tuple[str, ...] = ()
-    says: tuple[str, ...] = ()
+    expects: tuple[str, ...] = ()
     arrives: tuple[float, float] | None = None
     reaches: bool = False
     ending: Callable[["Scene"], None] | None = None
     proof: Callable[["Scene"], bool] | None = None
+    floods: bool = False
     lane: str = "quick"
-    patience: float = 30.0
+    timeout: float = 30.0
 
     @property
     def name(self) -> str:
-        """The fault, and what is special about this row."""
+        """The fault and the variant."""
         return f"{self.fault} ({self.variant})" if self.variant else self.fault
 
     @property
-    def may_say(self) -> set[str]:
-        """The outages that may be told of: its own, and those of what gives it the occasion."""
-        occasion = CUT if self.then or self.ending else None
-        return {*self.says, *filter(None, (occasion, "stale silent" if SILENT in self.says else None))}
+    def is_of_rest(self) -> bool:
+        """Whether it is a fault of REST or of the positions."""
+        return self.fault.startswith(("rest-", "position-"))
+
+    @property
+    def allowed_outages(self) -> set[str]:
+        """The outages of the option stream that may be reported: those of the fault and those of its trigger."""
+        if self.options.get("stream") == "stock":
+            return set()
+        trigger = CUT if self.then or self.ending else None
+        return {*self.expects, *filter(None, (trigger, "stale silent" if SILENT in self.expects else None))}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a row went: all that was heard, how long after the strike, and how long from the fault's end to the truth."""
+    """All reports, the seconds from the fault to the last expected one, and from its end to a correct document."""
 
     row: Row
-    said: tuple[str, ...]
-    told_seconds: float
+    reported: tuple[str, ...]
+    report_seconds: float
     seconds: float
 
 
 class Scene:
-    """A simulator, its daemon, and a subscriber who remembers what was heard since `listen`."""
+    """A simulator, its daemon, and a subscriber that records the reports since `listen`."""
 
     def __init__(self, simulated: Simulated, condord: Condord, follower: Follower) -> None:
         self.simulated = simulated
         self.condord = condord
         self.follower = follower
         self.symbol = ""
-        self.quotes_sent = 0
+        self.quotes_sent = self.updates_sent = 0
         self._row: Row | None = None
         self._read = 0
         self._known: set[str] = set()
         self._refused: dict[str, int] = {}
-        self._said: dict[str, None] = {}
+        self._reported: dict[str, None] = {}
         self._reasons: dict[str, None] = {}
 
     def listen(self, row: Row) -> None:
-        """Forget what was heard; from now on everything new counts."""
+        """Discard earlier reports; from now on every new one counts."""
         self.symbol = str(row.options.get("symbol") or liquid_symbol(self.follower.document))
-        self.quotes_sent = self.simulated.state()["quotesSent"]
+        state = self.simulated.state()
+        self.quotes_sent, self.updates_sent = state["quotesSent"], state["updatesSent"]
         self._refused = self.condord.status()["refused"]
         self._read = len(self.follower.documents)
-        self._known = set(words_of(self.follower.document, self.symbol))
-        self._said.clear()
+        self._known = set(reports_in(self.follower.document, self.symbol))
+        self._reported.clear()
         self._reasons.clear()
         self._row = row
 
-    def said(self) -> tuple[str, ...]:
-        """What was heard since, each once, in order."""
+    def reported(self) -> tuple[str, ...]:
+        """The reports since `listen`, each once, in order."""
         documents = list(self.follower.documents.values())[self._read :]
         self._read += len(documents)
         for document in documents:
-            self._said |= {word: None for word in words_of(document, self.symbol) if word not in self._known}
+            self._reported |= {
+                report: None for report in reports_in(document, self.symbol) if report not in self._known
+            }
             self._reasons[document["status"]["reason"] or ""] = None
-        counters = self.condord.status()["refused"]
-        self._said |= {f"refused {name}": None for name in counters if counters[name] > self._refused.get(name, 0)}
-        return tuple(word for word in self._said if word != NOISE or NOISE in self._row.says)
+        status = self.condord.status()
+        counters = status["refused"]
+        self._reported |= dict.fromkeys(stocks_in(status))
+        self._reported |= {f"refused {name}": None for name in counters if counters[name] > self._refused.get(name, 0)}
+        return tuple(report for report in self._reported if report not in NOISE or report in self._row.expects)
 
-    def has_heard(self, row: Row) -> bool:
-        """Whether all was said that `row` asks for."""
-        return set(row.says) <= set(self.said()) and any(row.reason in reason for reason in self._reasons)
+    def has_reported(self, row: Row) -> bool:
+        """Whether everything that `row` expects was reported."""
+        return set(row.expects) <= set(self.reported()) and any(row.reason in reason for reason in self._reasons)
 
     def push(self, quote: tuple[float, float], symbol: str | None = None) -> None:
         """Make `quote` the latest of the symbol, and hold it."""
         bid, ask = quote
         self.simulated.post("quotes", quotes=[{"symbol": symbol or self.symbol, "bp": bid, "ap": ask}], pin=True)
 
-    def await_quote(self, quote: tuple[float, float], symbol: str | None = None, patience: float = 10.0) -> None:
-        """Wait until the subscriber is told `quote`."""
+    def await_quote(self, quote: tuple[float, float], symbol: str | None = None, timeout: float = 10.0) -> None:
+        """Wait until the subscriber has received `quote`."""
         symbol = symbol or self.symbol
         until(
             lambda: quoted_in(self.follower.document).get(symbol) == quote,
             lambda: f"{symbol} is quoted {quote}: {quoted_in(self.follower.document).get(symbol)}",
-            patience,
+            timeout,
             LOOK_SECONDS,
         )
 
     def await_other_quote(self, quote: tuple[float, float]) -> None:
-        """Wait until `quote` is history."""
+        """Wait until `quote` has been replaced."""
         until(lambda: quoted_in(self.follower.document).get(self.symbol) != quote, f"{quote} goes", pause=0.01)
 
-    def is_struck(self, fault: str) -> bool:
-        """Whether the simulator has no strike of `fault` left."""
+    def has_struck(self, fault: str) -> bool:
+        """Whether `fault` has been applied as often as requested."""
         active = fetch(f"{self.simulated.url}/simulator/faults")[2]["active"]
-        return all(each["fault"] != fault for each in active)
+        return all(entry["fault"] != fault for entry in active)
 
-    def await_calm(self, patience: float) -> None:
-        """Wait until the subscriber is told that all is well."""
+    def await_healthy(self, timeout: float) -> None:
+        """Wait until the subscriber's document shows no problem."""
         until(
-            lambda: not troubles(self.follower.document),
-            lambda: f"all is well: {troubles(self.follower.document)}",
-            patience,
+            lambda: not problems(self.follower.document),
+            lambda: f"no problems: {problems(self.follower.document)}",
+            timeout,
             LOOK_SECONDS,
         )
 
-    def await_truth(self, patience: float = 15.0) -> None:
-        """Wait until the document is the simulator's truth."""
+    def await_stocks(self, timeout: float) -> None:
+        """Wait until the stock stream delivers every stock, and the document has a confirmed price of each."""
+        until(
+            lambda: not stock_problems(self.condord.status(), self.follower.document),
+            lambda: f"no problems: {stock_problems(self.condord.status(), self.follower.document)}",
+            timeout,
+            LOOK_SECONDS,
+        )
+
+    def await_match(self, timeout: float = 15.0) -> None:
+        """Wait until the document equals the simulator's account."""
         last: dict[str, object] = {}
 
-        def is_true():
+        def matches():
             last.clear()
-            last.update(self.falsehoods())
+            last.update(self.mismatches())
             return not last
 
-        until(is_true, lambda: f"the document is true, but for {last}", patience, STILL_SECONDS)
+        until(matches, lambda: f"the document is correct except for {last}", timeout, STILL_SECONDS)
 
-    def falsehoods(self) -> dict[str, object]:
-        """Where the document is not the simulator's truth, with the market standing still for a moment."""
+    def mismatches(self) -> dict[str, object]:
+        """How the document differs from the simulator's account, with the market paused for a moment."""
         self.simulated.post("market", frozen=True)
         try:
             held = self.simulated.held()
@@ -203,14 +240,14 @@ class Scene:
             self.simulated.post("market", frozen=False)
 
     def compare_version(self) -> None:
-        """The subscriber holds what `GET /api/positions` gives at the same version."""
+        """Check that the subscriber's document equals `GET /api/positions` at the same version."""
         document = self.condord.document()
-        told = until(lambda: self.follower.documents.get(document["version"]), f"version {document['version']}")
-        assert settled(told) == settled(document)
+        followed = until(lambda: self.follower.documents.get(document["version"]), f"version {document['version']}")
+        assert settled(followed) == settled(document)
 
 
-def words_of(document: dict, symbol: str) -> Iterator[str]:
-    """What a document says of trouble, in words: states, codes, notices, and the quote of `symbol`."""
+def reports_in(document: dict, symbol: str) -> Iterator[str]:
+    """The reports in a document: states, codes, notices, and the state of the quote of `symbol`."""
     status = document["status"]
     if status["state"] not in ("live", "closed") or status["code"]:
         yield " ".join(filter(None, (status["state"], status["code"])))
@@ -222,15 +259,33 @@ def words_of(document: dict, symbol: str) -> Iterator[str]:
     yield from (f"quote {quote['state']}" for quote in document["quotes"] if quote["symbol"] == symbol)
 
 
-def troubles(document: dict | None) -> list[str]:
-    """Why not all is well."""
+def stocks_in(status: dict) -> Iterator[str]:
+    """The report about the stock stream in a status, if there is one."""
+    stocks = status["stocks"]
+    if stocks["state"] not in ("live", "closed") or stocks["code"]:
+        yield " ".join(filter(None, ("stocks", stocks["state"], stocks["code"])))
+
+
+def stock_problems(status: dict, document: dict) -> list[str]:
+    """The problems of the prices of underlyings."""
+    unconfirmed = [each["symbol"] for each in document["underlyings"] if each["unconfirmed"] or each["price"] is None]
+    polled = status["stocks"]["polled"]
+    return [
+        *stocks_in(status),
+        *([f"polled: {polled}"] if polled else []),
+        *([f"unconfirmed: {unconfirmed}"] if unconfirmed else []),
+    ]
+
+
+def problems(document: dict | None) -> list[str]:
+    """The problems that a document shows."""
     if document is None:
         return ["no document"]
     stream = document["status"]["stream"]
     unconfirmed = [quote["symbol"] for quote in document["quotes"] if quote["unconfirmed"] or quote["state"] == "none"]
     notices = {f"notice {code}" for code in ACCOUNT_NOTICES}
     return [
-        *(word for word in words_of(document, "") if word not in notices),
+        *(report for report in reports_in(document, "") if report not in notices),
         *([f"{stream['subscribed']} of {stream['requested']}"] if stream["subscribed"] != stream["requested"] else []),
         *([f"unconfirmed: {unconfirmed}"] if unconfirmed else []),
         *(["positions not read"] if not document["status"]["positions"]["readAt"] else []),
@@ -238,17 +293,17 @@ def troubles(document: dict | None) -> list[str]:
 
 
 def differences(document: dict, held: dict, quoted: dict) -> dict[str, object]:
-    """Where a document is not the truth: what it shows, and what is so."""
+    """By symbol, what a document shows and what is correct, if they differ."""
     found = {}
-    for shown, true in ((held_in(document), held), (quoted_in(document), quoted)):
-        for symbol in shown.keys() | true.keys():
-            if shown.get(symbol) != true.get(symbol):
-                found[symbol] = (shown.get(symbol), true.get(symbol))
+    for shown, correct in ((held_in(document), held), (quoted_in(document), quoted)):
+        for symbol in shown.keys() | correct.keys():
+            if shown.get(symbol) != correct.get(symbol):
+                found[symbol] = (shown.get(symbol), correct.get(symbol))
     return found
 
 
 def liquid_symbol(document: dict) -> str:
-    """A short leg of a condor that quotes often."""
+    """A short leg of a SPY condor, which is quoted often."""
     quotes = {quote["symbol"]: quote for quote in document["quotes"]}
     legs = [leg for condor in document["condors"] if condor["root"] == "SPY" for leg in condor["legs"]]
     return next(leg["symbol"] for leg in legs if leg["side"] == "short" and quotes[leg["symbol"]]["mark"])
@@ -256,111 +311,119 @@ def liquid_symbol(document: dict) -> str:
 
 @contextmanager
 def scene(*arguments: str, rate: float = RATE, **environ: str) -> Iterator[tuple[Simulated, Condord]]:
-    """A simulator at `rate` times the usual rate of quotes, and a daemon that is live."""
+    """A simulator at `rate` times the usual rate of quotes, and a daemon that is live; constants are of both."""
+    constants = {name: value for name, value in environ.items() if name == REPLACED}
     with (
-        closing_program(Simulated(*arguments)) as simulated,
+        closing_program(Simulated(*arguments, **constants)) as simulated,
         closing_program(Condord(simulated, "--log-level", "debug", **{**ENVIRON, **environ})) as condord,
     ):
         simulated.post("market", rate=rate)
         condord.await_state("live")
-        condord.await_told()
+        condord.await_account_read()
         yield simulated, condord
 
 
 def run(row: Row, simulated: Simulated, condord: Condord) -> Outcome:
-    """Run a row; fails where anything is not as it says, or as the top of this file says."""
+    """Run a row; fails if anything differs from the row or from the module docstring."""
     with closing(Follower(condord.url)) as follower:
         scene = Scene(simulated, condord, follower)
-        scene.await_calm(30.0)
-        scene.await_truth()
+        scene.await_healthy(30.0)
+        scene.await_stocks(30.0)
+        scene.await_match()
         scene.compare_version()
         scene.listen(row)
-        with _putting_back(scene):
-            told_seconds, over = _strike(row, scene)
+        with _restoring(scene):
+            with _flooding(condord) if row.floods else nullcontext():
+                report_seconds, over = _strike(row, scene)
             if row.arrives:
                 scene.await_other_quote(row.arrives)
-            scene.await_calm(row.patience)
-            scene.await_truth()
+            scene.await_healthy(row.timeout)
+            scene.await_stocks(row.timeout)
+            scene.await_match()
             seconds = time.monotonic() - over
             scene.compare_version()
-            said = scene.said()
-            assert row.says or not said, said
-            assert [word for word in said if word.startswith(OUTAGES) and word not in row.may_say] == []
+            reported = scene.reported()
+            assert row.expects or not reported, reported
+            assert [
+                report for report in reported if report.startswith(OUTAGES) and report not in row.allowed_outages
+            ] == []
     assert condord.process.poll() is None
     assert condord.status()["pid"] == condord.process.pid
     streams = simulated.state()["streams"]
-    assert {name: stream["maxOpen"] for name, stream in streams.items()} == {"option": 1, "trading": 1}
+    assert {name: stream["maxOpen"] for name, stream in streams.items()} == {"option": 1, "stock": 1, "trading": 1}
     assert leaks(condord) == []
-    return Outcome(row=row, said=said, told_seconds=told_seconds, seconds=seconds)
+    return Outcome(row=row, reported=reported, report_seconds=report_seconds, seconds=seconds)
 
 
 def leaks(condord: Condord) -> list[str]:
-    """The lines of the log that hold a piece of a secret, as text or as bytes in hex."""
+    """The log lines that contain part of a secret, as text or as bytes in hex."""
     pieces = {
         shown
         for secret in KEYS.values()
-        for place in range(len(secret) - PIECE + 1)
-        for piece in (secret[place : place + PIECE],)
+        for start in range(len(secret) - LEAK_LENGTH + 1)
+        for piece in (secret[start : start + LEAK_LENGTH],)
         for shown in (piece, piece.encode().hex(), piece.encode().hex(" "))
     }
     return [line for line in list(condord.stderr) if any(piece in line for piece in pieces)]
 
 
 def _strike(row: Row, scene: Scene) -> tuple[float, float]:
-    """Strike, hear what is said, let it be over; returns after how long it was said, and since when it has been over."""
+    """Start the fault, await its reports, and end it; returns the seconds until the reports and the time of the end."""
     options = dict(row.options)
     if row.arrives:
         scene.push(QUOTE)
         scene.await_quote(QUOTE)
-        # The 32-bit timestamp has whole seconds, so that only a quote of another second can come after this one.
+        # The 32-bit timestamp has whole seconds, so only a quote from a later second is newer than this one.
         time.sleep(1.01 - time.time() % 1.0)
     if row.arrives or options.get("symbol") == "":
         options["symbol"] = scene.symbol
-    struck = time.monotonic()
-    for name, stream in ((row.fault, options), *((each, _stream_of(options)) for each in row.then)):
-        scene.simulated.fault(name, **stream)
-    if row.arrives:
-        scene.push(NEXT_QUOTE)
-    _hear(row, scene)
-    told_seconds = time.monotonic() - struck
-    _meanwhile(row, scene)
-    scene.compare_version()
-    if _KINDS[row.fault] == "event" and scene.is_struck(row.fault) and not row.arrives and not row.ending:
-        return told_seconds, struck
+    with MACHINE_FAULTS.get(row.fault, nullcontext)(scene):
+        struck = time.monotonic()
+        for name, stream in ((row.fault, options), *((trigger, _stream_of(options)) for trigger in row.then)):
+            if name not in MACHINE_FAULTS:
+                scene.simulated.fault(name, **stream)
+        if row.arrives:
+            scene.push(NEXT_QUOTE)
+        _await_reports(row, scene)
+        report_seconds = time.monotonic() - struck
+        _meanwhile(row, scene)
+        scene.compare_version()
+    if _KINDS.get(row.fault) == "event" and scene.has_struck(row.fault) and not row.arrives and not row.ending:
+        return report_seconds, struck
     scene.simulated.clear()
     scene.simulated.post("quotes", release=True)
     if row.ending:
         row.ending(scene)
-    return told_seconds, time.monotonic()
+    return report_seconds, time.monotonic()
 
 
-def _hear(row: Row, scene: Scene) -> None:
-    if row.says:
+def _await_reports(row: Row, scene: Scene) -> None:
+    if row.expects:
         until(
-            lambda: scene.has_heard(row),
-            lambda: f"{row.says} of {scene.said()}, {scene.condord.status()}",
-            row.patience,
+            lambda: scene.has_reported(row),
+            lambda: f"{row.expects} of {scene.reported()}, {scene.condord.status()}",
+            row.timeout,
             LOOK_SECONDS,
         )
     else:
-        until(lambda: scene.is_struck(row.fault), f"{row.fault} strikes", pause=LOOK_SECONDS)
+        until(lambda: scene.has_struck(row.fault), f"{row.fault} strikes", pause=LOOK_SECONDS)
 
 
 def _meanwhile(row: Row, scene: Scene) -> None:
     if row.arrives:
         scene.await_quote(row.arrives)
     if row.reaches:
-        symbol = _named(scene) or scene.symbol
+        symbol = _unstreamed_symbol(scene) or scene.symbol
         scene.push(NEXT_QUOTE, symbol)
         scene.await_quote(NEXT_QUOTE, symbol)
     if row.proof:
-        until(lambda: row.proof(scene), f"{row.fault} is proved", pause=LOOK_SECONDS)
+        until(lambda: row.proof(scene), f"the proof of {row.fault}", pause=LOOK_SECONDS)
 
 
-def _named(scene: Scene) -> str | None:
-    """A symbol that a notice says is not streamed."""
+def _unstreamed_symbol(scene: Scene) -> str | None:
+    """A symbol that a notice lists as not streamed."""
     notices = scene.follower.document["status"]["notices"]
-    return next((each["symbols"][-1] for each in notices if each["code"] == "notStreamed"), None)
+    return next((notice["symbols"][-1] for notice in notices if notice["code"] == "notStreamed"), None)
 
 
 def _stream_of(options: Mapping[str, object]) -> dict[str, object]:
@@ -368,21 +431,22 @@ def _stream_of(options: Mapping[str, object]) -> dict[str, object]:
 
 
 @contextmanager
-def _putting_back(scene: Scene) -> Iterator[None]:
-    """Leave everything as it was, also where a row fails, so that the next one starts from there."""
+def _restoring(scene: Scene) -> Iterator[None]:
+    """Restore the initial state even if a row fails, so that the next one starts from it."""
     entries = scene.simulated.post("positions", positions=[])
     try:
         yield
     finally:
         scene.simulated.clear()
         scene.simulated.post("quotes", release=True)
-        put_back(scene.simulated, entries)
-        if scene.condord.status()["state"] == "halted":
-            _hang_up(scene)
+        restore_positions(scene.simulated, entries)
+        status = scene.condord.status()
+        if "halted" in (status["state"], status["stocks"]["state"]):
+            _send_sighup(scene)
 
 
-def put_back(simulated: Simulated, entries: list[dict]) -> None:
-    """Hold again what was held: `entries` are positions as the simulator gives them."""
+def restore_positions(simulated: Simulated, entries: list[dict]) -> None:
+    """Restore positions; `entries` are in the simulator's format."""
     wanted = {entry["symbol"]: entry for entry in entries}
     now = {entry["symbol"] for entry in simulated.post("positions", positions=[])}
     gone = [{"symbol": symbol, "qty": 0} for symbol in now - wanted.keys()]
@@ -393,64 +457,108 @@ def put_back(simulated: Simulated, entries: list[dict]) -> None:
     simulated.post("positions", positions=[*gone, *back])
 
 
-def _hang_up(scene: Scene) -> None:
-    """Ask the daemon to try again now."""
+@contextmanager
+def _flooding(condord: Condord) -> Iterator[None]:
+    """Request a refresh a dozen times a second."""
+    over = threading.Event()
+
+    def flood():
+        while not over.wait(0.08):
+            fetch(f"{condord.url}/api/refresh", method="POST")
+
+    flooding = threading.Thread(target=flood, daemon=True)
+    flooding.start()
+    try:
+        yield
+    finally:
+        over.set()
+        flooding.join(60)
+
+
+def breakers(condord: Condord) -> dict[str, str]:
+    """The state of the circuit breaker of each host."""
+    found = samples(condord.get("/metrics")[1])
+    return {
+        host: next(state for state in STATES if found[f"condord_rest_breaker_state{{host={host},state={state}}}"])
+        for host in ("trading", "data")
+    }
+
+
+def _send_sighup(scene: Scene) -> None:
+    """Make the daemon retry now."""
     scene.condord.process.send_signal(signal.SIGHUP)
 
 
 def _reconnect(scene: Scene) -> None:
-    """Give the daemon a new connection."""
+    """Make the daemon reconnect."""
     scene.simulated.fault("close-1001")
+
+
+def _reconnect_stocks(scene: Scene) -> None:
+    """Make the daemon reconnect to the stock stream."""
+    scene.simulated.fault("close-1001", stream="stock")
+
+
+def _is_polled(scene: Scene) -> bool:
+    """Whether REST confirms every price of an underlying while the option stream goes on."""
+    status, document = scene.condord.status(), scene.follower.document
+    is_confirmed = all(not each["unconfirmed"] and each["price"] for each in document["underlyings"])
+    return status["state"] == "live" and not status["stocks"]["stream"] and is_confirmed
 
 
 def _has_new_contract(scene: Scene) -> bool:
     return held_in(scene.follower.document) == scene.simulated.held()
 
 
-def _row(fault: str, *says: str, **rest: object) -> Row:
-    return Row(fault=fault, says=says, **rest)
+def _row(fault: str, *expects: str, **rest: object) -> Row:
+    return Row(fault=fault, expects=expects, **rest)
 
 
 NEW = ("close-1001",)
 HANDSHAKE = {"then": NEW, "lane": "handshake"}
 TRADING = {"stream": "trading"}
+STOCK = {"stream": "stock"}
+STOCKS_DOWN = {"variant": "stock stream", "options": STOCK, "then": NEW, "proof": _is_polled}
 SOME = {"symbol": ""}
-"""The symbol of the scene."""
+"""Stands for the symbol of the scene."""
 
 ROWS: tuple[Row, ...] = (
     _row("upgrade-429", CUT, reason="429", then=NEW),
     _row("upgrade-403", CUT, reason="403", then=NEW),
+    _row("upgrade-302", "reconnecting malformed", reason="redirects to wss://elsewhere.invalid/stream", then=NEW),
+    _row("upgrade-302", "notice tradeUpdatesUnavailable", variant="trading stream", options=TRADING, then=NEW),
     _row("upgrade-502", CUT, reason="502", then=NEW),
     _row("upgrade-502", "notice tradeUpdatesUnavailable", variant="trading stream", options=TRADING, then=NEW),
-    _row("mute-after-upgrade", CUT, reason="within 10 s", **HANDSHAKE),
-    _row("mute-after-connected", CUT, reason="within 10 s", **HANDSHAKE),
-    _row("mute-after-authenticated", CUT, reason="within 10 s", **HANDSHAKE),
+    _row("mute-after-upgrade", CUT, reason="did not accept the connection within", **HANDSHAKE),
+    _row("mute-after-connected", CUT, reason="did not answer the authentication within", **HANDSHAKE),
+    _row("mute-after-authenticated", CUT, reason="did not acknowledge the subscription within", **HANDSHAKE),
     _row("mute-after-subscribe", SILENT, then=NEW, lane="silence"),
     _row("no-pong", variant="while quotes come", options={"count": 1}, lane="handshake"),
     _row("no-pong", SILENT, variant="and no quotes", reason="ping", then=("mute",), lane="silence"),
     _row(
-        "no-pong", "notice tradeUpdatesUnavailable", variant="trading stream", options=TRADING, lane="silence",
-        patience=60.0,
+        "no-pong", "notice tradeUpdatesUnavailable", variant="trading stream", options=TRADING, lane="trading silence",
+        timeout=60.0,
     ),
-    _row("close-without-echo", SILENT, then=("mute",), lane="silence"),
-    _row("auth-402", "halted authFailed", then=NEW, ending=_hang_up),
+    _row("close-without-echo", SILENT, then=("mute",), lane="old quotes"),
+    _row("auth-402", "halted authFailed", then=NEW, ending=_send_sighup),
     _row(
         "auth-402", "notice tradeUpdatesUnavailable", variant="trading stream", options=TRADING, then=NEW,
-        ending=_hang_up,
+        ending=_send_sighup,
     ),
     _row("connection-406", "reconnecting connectionLimit", then=NEW),
-    _row("insufficient-409", "halted insufficientSubscription", then=NEW, ending=_hang_up),
+    _row("insufficient-409", "halted insufficientSubscription", then=NEW, ending=_send_sighup),
     _row("limit-405", "live symbolLimit", variant="once", then=NEW, ending=_reconnect),
     _row(
         "limit-405", "live symbolLimit", "notice notStreamed", variant="10 symbols", then=NEW,
-        options={"limit": 10, "seconds": 600}, reason="read by REST", reaches=True, lane="limit", patience=80.0,
+        options={"limit": 10, "seconds": 600}, reason="read by REST", reaches=True, lane="limit", timeout=80.0,
         proof=lambda scene: scene.follower.document["status"]["stream"]["subscribed"] == 10,
     ),
     _row("ack-lacks-symbol", "refused unacknowledged", options=SOME, then=NEW, reaches=True, ending=_reconnect),
     _row("reset", CUT),
     _row("reset-mid-frame", CUT),
     _row("close-1001", CUT),
-    _row("mute", SILENT, lane="silence"),
+    _row("ping-flood", "reconnecting malformed", reason="pings"),
+    _row("mute", SILENT, lane="old quotes"),
     _row("slow-407", "reconnecting slowClient"),
     _row("text-frame", "refused frame"),
     _row("garbage", "refused frame"),
@@ -460,7 +568,7 @@ ROWS: tuple[Row, ...] = (
     _row("timestamp-32", arrives=NEXT_QUOTE),
     _row("timestamp-96", arrives=NEXT_QUOTE),
     _row("integer-prices", arrives=(2, 3)),
-    _row("no-bid", "quote zeroBid", arrives=(0, 2.66)),
+    _row("no-bid", "quote stub", arrives=(0, 2.66)),
     _row("crossed", "quote crossed", arrives=(2.71, 2.66)),
     _row("locked", "quote locked", arrives=(2.66, 2.66)),
     _row("stub", "quote stub", arrives=(0.05, 19.95)),
@@ -469,25 +577,84 @@ ROWS: tuple[Row, ...] = (
     _row("duplicate-time", arrives=NEXT_QUOTE),
     _row("out-of-order-time", "refused outOfOrder", arrives=NEXT_QUOTE),
     _row("unsubscribed-symbol", "refused notHeld", arrives=NEXT_QUOTE),
-    _row("silent-symbol", "notice silentSymbols", options=SOME, reaches=True, lane="silence", patience=60.0),
+    _row("silent-symbol", "notice silentSymbols", options=SOME, reaches=True, lane="old quotes", timeout=60.0),
     _row(
         "burst", options={"seconds": 2},
         proof=lambda scene: scene.simulated.state()["quotesSent"] - scene.quotes_sent >= 10_000,
     ),
-    _row("clock-skew", "refused future", lane="silence", patience=60.0),
+    _row("clock-skew", "refused future", lane="old quotes", timeout=60.0),
     _row("rest-500", "error serverError", "breaker open"),
+    _row(
+        "rest-500", "error serverError", "breaker open", variant="trading API", options={"path": "/v2"},
+        proof=lambda scene: breakers(scene.condord)["data"] == "closed",
+    ),
+    _row(
+        "rest-500", "error serverError", variant="data API", options={"path": "/v1beta1"},
+        proof=lambda scene: breakers(scene.condord) == {"trading": "closed", "data": "open"},
+    ),
     _row("rest-stall", "error timeout"),
     _row("rest-drip", "error timeout"),
+    *(_row(f"rest-{status}", "error malformed") for status in (302, 203, 204, 206)),
+    _row("rest-bomb", "error malformed"),
+    _row("rest-cookies", options={"count": 6}),
     _row("rest-html", "error malformed"),
-    _row("rest-429", "error rateLimited", lane="rest-429", patience=80.0),
+    _row("rest-429", "error rateLimited", lane="rest-429", timeout=80.0),
     _row("rest-empty", "error malformed"),
     _row("rest-truncated", "error malformed"),
     _row("rest-unknown-asset-class", options={"count": 2}),
+    _row("rest-unknown-option-class", options={"count": 2}),
     _row("rest-null-market-value", options={"count": 2}),
+    _row("rest-null-lastday-price", options={"count": 2}),
     _row("position-vanish", "notice brokenCondor"),
+    _row("position-vanish", "notice brokenCondor", variant="in a flood of refreshes", floods=True),
     _row("position-halve", "notice brokenCondor"),
     _row("position-flip", "notice brokenCondor"),
+    _row("update-burst", proof=lambda scene: scene.simulated.state()["updatesSent"] - scene.updates_sent == 1000),
     _row("position-new-leg", proof=_has_new_contract),
+    _row("upgrade-403", "stocks reconnecting unreachable", "notice stocksUnavailable", **STOCKS_DOWN),
+    _row("upgrade-502", "stocks reconnecting unreachable", "notice stocksUnavailable", **STOCKS_DOWN),
+    _row(
+        "mute-after-upgrade", "stocks reconnecting unreachable", "notice stocksUnavailable", lane="handshake",
+        **STOCKS_DOWN,
+    ),
+    _row(
+        "auth-402", "stocks halted authFailed", "notice stocksUnavailable", ending=_send_sighup, **STOCKS_DOWN,
+    ),
+    _row("connection-406", "stocks reconnecting connectionLimit", "notice stocksUnavailable", **STOCKS_DOWN),
+    _row(
+        "insufficient-409", "stocks halted insufficientSubscription", "notice stocksUnavailable", ending=_send_sighup,
+        **STOCKS_DOWN,
+    ),
+    _row(
+        "limit-405", "stocks live symbolLimit", variant="stock stream, 2 symbols", then=NEW,
+        options={**STOCK, "limit": 2, "seconds": 600}, lane="limit", ending=_reconnect_stocks, timeout=80.0,
+        proof=lambda scene: len(scene.condord.status()["stocks"]["stream"]) == 2,
+    ),
+    _row(
+        "ack-lacks-symbol", "refused stockUnacknowledged", variant="stock stream", options=STOCK, then=NEW,
+        ending=_reconnect_stocks,
+    ),
+    _row("reset", "notice stocksUnavailable", variant="stock stream", options=STOCK),
+    _row("close-1001", "notice stocksUnavailable", variant="stock stream", options=STOCK),
+    _row("slow-407", "notice stocksUnavailable", variant="stock stream", options=STOCK),
+    _row("mute", "notice stocksUnavailable", variant="stock stream", options=STOCK, lane="silence", timeout=60.0),
+    _row("no-pong", "notice stocksUnavailable", variant="stock stream", options=STOCK, then=("mute",), lane="silence",
+         timeout=60.0),
+    _row("text-frame", "refused stockFrame", variant="stock stream", options=STOCK),
+    _row("garbage", "refused stockFrame", variant="stock stream", options=STOCK),
+    _row("unknown-type", "refused stockElement", variant="stock stream", options=STOCK),
+    _row("null-price", "refused stockElement", variant="stock stream", options=STOCK),
+    _row("other-messages", variant="stock stream", options=STOCK),
+    _row("zero-prices", variant="stock stream", options=STOCK),
+    _row("nan", "refused price", variant="stock stream", options=STOCK),
+    _row("burst", variant="stock stream", options={**STOCK, "seconds": 2}),
+    _row(
+        "rest-500", "notice stocksUnavailable", variant="stock snapshots", options={"path": "/v2/stocks"},
+        proof=lambda scene: scene.condord.status()["positions"]["breaker"] == "closed",
+    ),
+    _row("stderr-blocked", variant="and all is well", reaches=True),
+    _row("stderr-blocked", CUT, variant="and a cut", then=NEW),
+    _row("stderr-blocked", "error serverError", variant="and REST fails", then=("rest-500",)),
 )  # fmt: skip
 
 LANES = tuple(dict.fromkeys(row.lane for row in ROWS))

@@ -1,4 +1,4 @@
-"""The real programs as child processes on loopback, and a client that holds what it was told."""
+"""The real programs as child processes on loopback, and a client that records what it receives."""
 
 import contextlib
 import http.client
@@ -16,30 +16,44 @@ import urllib.request
 from collections import Counter, deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from condord.cli.mirror import Mirror
-from condord.client import EventParser
+from condord.client.http import Daemon
+from condord.client.sse import EventParser
+from condord.errors import CondordError
+from tests.e2e.preloaded import Preloaded
 
-PATIENCE_SECONDS = 30.0
+TIMEOUT_SECONDS = 60.0
+STOP_SECONDS = 10.0
+"""The daemon must stop within five seconds; a busy machine gets twice that."""
+FILLING = "#" * 511 + "\n"
 KEYS = {"APCA_API_KEY_ID": "KEYFORTESTS", "APCA_API_SECRET_KEY": "secret-for-tests"}
 
 
-def until(condition, what, patience: float = PATIENCE_SECONDS, pause: float = 0.02):
-    """The first true value of `condition()`; fails with `what`, a sentence or what tells one, when patience ends."""
-    deadline = time.monotonic() + patience
+def until(condition, what, timeout: float = TIMEOUT_SECONDS, pause: float = 0.05):
+    """The first true value of `condition()`; after `timeout` seconds fails with `what`, a text or a function."""
+    deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         if value := condition():
             return value
         time.sleep(pause)
-    raise AssertionError(f"waited {patience:g} s in vain: {what() if callable(what) else what}")
+    raise AssertionError(f"timed out after {timeout:g} s: {what() if callable(what) else what}")
+
+
+def answers(at: Path) -> bool:
+    """Whether a daemon answers at a unix socket; the file exists a moment before the daemon listens."""
+    with contextlib.suppress(CondordError):
+        return bool(Daemon(f"unix://{at}").status())
+    return False
 
 
 def fetch(url: str, *, method: str = "GET", body: object = None, headers: dict[str, str] | None = None):
-    """Status, headers and JSON (or text) of an answer, of whatever status."""
+    """Status, headers and JSON (or text) of a response, whatever its status."""
     payload = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, method=method, data=payload, headers=headers or {})
     try:
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=TIMEOUT_SECONDS) as answer:
             return answer.status, answer.headers, _decoded(answer)
     except urllib.error.HTTPError as answer:
         with answer:
@@ -51,102 +65,153 @@ def _decoded(answer):
     return json.loads(raw) if "json" in answer.headers.get("Content-Type", "") else raw.decode()
 
 
+def _filled(pipe: int) -> bool:
+    """Fill a non-blocking pipe; returns whether there was room."""
+    room = False
+    with contextlib.suppress(BlockingIOError):
+        while os.write(pipe, FILLING.encode()):
+            room = True
+    return room
+
+
+def token_environ(folder: Path, token: str) -> dict[str, str]:
+    """Write a token file into `folder`; returns the environment that makes a daemon require this token."""
+    path = folder / "token"
+    path.write_text(token)
+    path.chmod(0o600)
+    return {"CONDORD_SERVER_TOKEN_FILE": str(path)}
+
+
 class Program:
     """A running `condord …` whose stderr is collected."""
 
+    MAY_BE_PRELOADED = False
+
     def __init__(self, *arguments: str, environ: dict[str, str] | None = None) -> None:
         clean = {name: value for name, value in os.environ.items() if not name.startswith(("APCA_", "CONDORD_"))}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "condord", *arguments],
-            env={**clean, "HOME": "/nonexistent", **(environ or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+        whole = {**clean, "HOME": "/nonexistent", **(environ or {})}
+        if self.MAY_BE_PRELOADED and not whole.get("PYTHONPATH"):
+            self.process = Preloaded([*arguments], whole)
+        else:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "condord", *arguments],
+                env=whole,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+            )
         self.stderr: list[str] = []
+        self._is_read = threading.Event()
+        self._is_read.set()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
-        self.stderr.extend(iter(self.process.stderr.readline, ""))
+        for line in iter(self.process.stderr.readline, ""):
+            if line != FILLING:
+                self.stderr.append(line)
+            self._is_read.wait()
 
-    def said(self, pattern: str) -> re.Match[str]:
-        """The first line of stderr that matches."""
+    @contextmanager
+    def blocked_stderr(self) -> Iterator[None]:
+        """Keep its stderr, a pipe, full and unread while the context is open."""
+        self._is_read.clear()
+        # Open the same pipe again: O_NONBLOCK on the program's own file description would change its behaviour.
+        pipe = os.open(f"/proc/{self.process.pid}/fd/2", os.O_WRONLY | os.O_NONBLOCK)
+        try:
+            # More than once, as our reader may still take one line, which makes room.
+            until(lambda: not _filled(pipe), "the pipe is full", pause=0.1)
+            yield
+        finally:
+            os.close(pipe)
+            self._is_read.set()
+
+    def await_line(self, pattern: str) -> re.Match[str]:
+        """Wait for a line of stderr that matches; returns the first match."""
 
         def look():
             found = next((match for line in list(self.stderr) if (match := re.search(pattern, line))), None)
             if found is None and self.process.poll() is not None:
-                self._reader.join(5)
+                self._reader.join(TIMEOUT_SECONDS)
                 text = "".join(self.stderr)
                 found = re.search(pattern, text)
                 assert found, f"ended with {self.process.returncode}: {text}"
             return found
 
-        return until(look, f"stderr says {pattern}: {self.stderr}")
+        return until(look, f"stderr contains {pattern}: {self.stderr}")
 
     def stop(self, number: int = signal.SIGTERM) -> int:
-        """Its exit code after a signal."""
+        """Send a signal; returns the exit code."""
         self.process.send_signal(number)
         return self.wait()
 
-    def wait(self, patience: float = PATIENCE_SECONDS) -> int:
-        """Its exit code."""
-        code = self.process.wait(patience)
-        self._reader.join(5)
+    def wait(self, timeout: float = TIMEOUT_SECONDS) -> int:
+        """Wait for the exit code."""
+        code = self.process.wait(timeout)
+        self._reader.join(TIMEOUT_SECONDS)
         return code
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """Kill it if it still runs, and close its pipes."""
+        self._is_read.set()
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait()
-        self._reader.join(5)
+        self._reader.join(TIMEOUT_SECONDS)
         self.process.stdout.close()
         self.process.stderr.close()
+
+
+class Starting(Program):
+    """`condord start …`, which may not succeed."""
+
+    MAY_BE_PRELOADED = True
 
 
 class Simulated(Program):
     """`condord simulate` and its admin routes."""
 
-    def __init__(self, *arguments: str) -> None:
-        super().__init__("simulate", "--port", "0", "--json", *arguments)
+    MAY_BE_PRELOADED = True
+
+    def __init__(self, *arguments: str, **environ: str) -> None:
+        super().__init__("simulate", "--port", "0", "--json", *arguments, environ=environ)
         self.urls = json.loads(self.process.stdout.readline())
         self.url = self.urls["tradingUrl"]
 
     def fault(self, name: str, **options: object) -> None:
-        """Make something go wrong."""
+        """Inject a fault."""
         status, _, answer = fetch(f"{self.url}/simulator/faults", method="POST", body={"fault": name, **options})
         assert status < 300, answer
 
     def clear(self) -> None:
-        """Let everything go right again."""
+        """Clear all faults."""
         fetch(f"{self.url}/simulator/faults", method="DELETE")
 
     def post(self, what: str, **body: object):
-        """Change positions, quotes or the market; returns how they are now."""
+        """Change positions, quotes or the market; returns their new state."""
         status, _, answer = fetch(f"{self.url}/simulator/{what}", method="POST", body=body)
         assert status < 300, answer
         return answer
 
     def state(self) -> dict:
-        """Connections, subscriptions, requests."""
+        """Connections, subscriptions and requests so far."""
         return fetch(f"{self.url}/simulator/state")[2]
 
     def ask(self, path: str):
-        """What Alpaca's REST answers to an onlooker, whose requests count against no limit of the daemon's."""
+        """A REST response to another API key, so that the request does not count against the daemon's rate limit."""
         keys = {"APCA-API-KEY-ID": "ONLOOKER", "APCA-API-SECRET-KEY": "looks-on"}
         status, _, answer = fetch(self.url + path, headers=keys)
         assert status == 200, answer
         return answer
 
     def held(self) -> dict[str, int]:
-        """The true option positions: signed quantities by symbol."""
+        """The simulator's option positions: signed quantities by symbol."""
         rows = self.ask("/v2/positions")
         return {row["symbol"]: int(row["qty"]) for row in rows if row["asset_class"] == "us_option"}
 
     def quoted(self, symbols) -> dict[str, tuple[float, float]]:
-        """The true quotes of at most 100 contracts: bid and ask by symbol, 0 where there is none."""
+        """The simulator's quotes of at most 100 contracts: bid and ask by symbol, 0 for a missing price."""
         answer = self.ask("/v1beta1/options/quotes/latest?symbols=" + ",".join(symbols))["quotes"] if symbols else {}
         return {symbol: (answer[symbol]["bp"], answer[symbol]["ap"]) for symbol in answer}
 
@@ -154,14 +219,16 @@ class Simulated(Program):
 class Condord(Program):
     """`condord start` against a simulator."""
 
+    MAY_BE_PRELOADED = True
+
     def __init__(self, simulated: Simulated, *arguments: str, **environ: str) -> None:
         urls = {f"CONDORD_ALPACA_{_snake(name)}": url for name, url in simulated.urls.items()}
         flags = arguments if {"--port", "--uds"} & set(arguments) else ("--port", "0", *arguments)
         super().__init__("start", *flags, environ={**KEYS, **urls, **environ})
-        self.url = self.said(r"serves at (\S+)")[1]
+        self.url = self.await_line(r"serves at (\S+)")[1]
 
     def get(self, path: str, **headers: str):
-        """Status and body of an answer."""
+        """Status and body of a response."""
         status, _, body = fetch(self.url + path, headers=headers)
         return status, body
 
@@ -192,16 +259,16 @@ class Condord(Program):
 
         return until(look, "every condor is priced")
 
-    def await_told(self) -> dict:
-        """The first document after which only quotes move: contracts and orders have been read."""
+    def await_account_read(self) -> dict:
+        """The first document after contracts and orders have been read; from then on only quotes change."""
 
         def look():
             document = self.document()
             legs = [leg for condor in document["condors"] for leg in condor["legs"]] + document["unmatched"]
-            is_told = legs and not any(leg["multiplierAssumed"] for leg in legs)
-            return document if is_told and all(condor["openedAt"] for condor in document["condors"]) else None
+            is_read = legs and not any(leg["multiplierAssumed"] for leg in legs)
+            return document if is_read and all(condor["openedAt"] for condor in document["condors"]) else None
 
-        return until(look, "contracts and orders are told")
+        return until(look, "contracts and orders are read")
 
 
 def _snake(camel: str) -> str:
@@ -210,7 +277,7 @@ def _snake(camel: str) -> str:
 
 @contextmanager
 def closing_program(program: Program) -> Iterator[Program]:
-    """Ends it, whatever happens."""
+    """Yield the program and close it in any case."""
     try:
         yield program
     finally:
@@ -218,7 +285,7 @@ def closing_program(program: Program) -> Iterator[Program]:
 
 
 class Follower:
-    """A stream client in a thread: every event (or the newest `keep`), and the document after each, by version."""
+    """A stream client in a thread. It keeps every event (or the newest `keep`), and the document by version."""
 
     def __init__(self, url: str, path: str = "/api/stream", keep: int | None = None, **headers: str) -> None:
         self.events = deque(maxlen=keep)
@@ -226,7 +293,7 @@ class Follower:
         self._keep = keep
         self.ended = threading.Event()
         self._mirror = Mirror()
-        self._link = http.client.HTTPConnection(url.removeprefix("http://"), timeout=PATIENCE_SECONDS)
+        self._link = http.client.HTTPConnection(url.removeprefix("http://"), timeout=TIMEOUT_SECONDS)
         self._link.request("GET", path, headers=headers)
         self._answer = self._link.getresponse()
         assert self._answer.status == 200, self._answer.read()
@@ -245,18 +312,18 @@ class Follower:
                         if self._keep and len(self.documents) > self._keep:
                             del self.documents[next(iter(self.documents))]
         except (OSError, http.client.HTTPException):
-            pass  # the daemon, or `close`, has cut the stream
+            pass  # the daemon or `close` has ended the stream
         finally:
             self.ended.set()
 
     @property
     def names(self) -> list[str]:
-        """The events so far."""
+        """The names of the events so far."""
         return [event.name for event in self.events.copy()]
 
     @property
     def document(self) -> dict | None:
-        """The document as the newest event left it."""
+        """The document after the newest event."""
         return self._mirror.document
 
     @property
@@ -265,10 +332,10 @@ class Follower:
         return next((event.id for event in reversed(self.events.copy()) if event.id), None)
 
     def close(self) -> None:
-        """Hang up."""
+        """Disconnect."""
         with contextlib.suppress(OSError):
             self._link.sock.shutdown(socket.SHUT_RDWR)
-        self._thread.join(5)
+        self._thread.join(TIMEOUT_SECONDS)
         self._answer.close()
         self._link.close()
 
@@ -282,18 +349,46 @@ def held_in(document: dict) -> dict[str, int]:
 
 
 def quoted_in(document: dict) -> dict[str, tuple[float, float]]:
-    """The quotes that a document shows: bid and ask by symbol, of what was ever quoted."""
+    """Bid and ask by symbol in a document, for every contract that has had a quote."""
     return {quote["symbol"]: (quote["bid"], quote["ask"]) for quote in document["quotes"] if quote["state"] != "none"}
 
 
 def settled(document: dict) -> dict:
-    """A document without the instants that may move without an event."""
-    status = document["status"]
+    """A document without the times that may change without an event."""
+    status, account = document["status"], document["account"]
     return {
         **{key: value for key, value in document.items() if key != "asOf"},
+        "account": account and {**account, "readAt": None},
         "status": {
             **status,
             "stream": {**status["stream"], "lastMessageAt": None},
             "positions": {**status["positions"], "readAt": None},
         },
     }
+
+
+def compare_samples(condord: Condord, follower: Follower, wanted: int, seen_by=lambda document: document) -> int:
+    """Compare the follower with `GET /api/positions` at `wanted` versions; returns how many were compared.
+
+    `seen_by` reduces a document to what the follower's stream contains.
+    """
+    compared = set()
+
+    def look():
+        document = condord.document()
+        version = document["version"]
+        until(lambda: version in follower.documents or newer_than(follower, version), f"version {version}")
+        if version in follower.documents:
+            assert settled(follower.documents[version]) == settled(seen_by(document))
+            compared.add(version)
+        return len(compared) >= wanted
+
+    until(look, f"{wanted} versions compared")
+    return len(compared)
+
+
+def newer_than(follower: Follower, version: str) -> bool:
+    """Whether the stream has passed a version that this follower joined too late to receive."""
+    epoch, number = version.rsplit("-", 1)
+    seen = follower.last_id
+    return seen is not None and seen.rsplit("-", 1)[0] == epoch and int(seen.rsplit("-", 1)[1]) > int(number)

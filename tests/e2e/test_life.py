@@ -1,4 +1,4 @@
-"""What happens to positions over their life, as a trader is told of it."""
+"""Events in the life of a position, as the daemon reports them to a trader."""
 
 import pytest
 
@@ -24,18 +24,20 @@ def notices(condord) -> dict[str, str]:
     return {notice["code"]: notice["text"] for notice in condord.status()["notices"]}
 
 
-def test_a_leg_that_vanished_alone_breaks_the_condor_after_a_moment(simulated, settled):
+def test_a_condor_is_broken_a_moment_after_one_leg_has_vanished(simulated, settled):
     condor = plain_condor(settled.document())
     gone = condor["legs"][3]
     simulated.post("positions", positions=[{"symbol": gone["symbol"], "qty": 0}])
     assert fetch(settled.url + "/api/refresh", method="POST")[0] == 202
-    until(lambda: "brokenCondor" in notices(settled), "the break is told")
-    text = f"broken condor: long call {gone['strike']} missing"
+    until(lambda: "brokenCondor" in notices(settled), "the broken condor is reported")
+    text = notices(settled)["brokenCondor"]
+    assert text.startswith("SPY ")
+    assert text.endswith(f" lost {gone['quantity']} of its long call {gone['strike']}")
     problems = {entry["symbol"]: entry["problem"] for entry in settled.document()["unmatched"]}
-    assert [problems[leg["symbol"]] for leg in condor["legs"][:3]] == [text] * 3
+    assert [problems[leg["symbol"]] for leg in condor["legs"][:3]] == [f"broken condor: {text}"] * 3
 
 
-def test_an_assignment_is_named(simulated, settled):
+def test_an_assignment_is_reported(simulated, settled):
     short_put = plain_condor(settled.document())["legs"][1]
     shares = 100 * short_put["quantity"]
     changes = [
@@ -44,11 +46,11 @@ def test_an_assignment_is_named(simulated, settled):
     ]
     simulated.post("positions", positions=changes)
     fetch(settled.url + "/api/refresh", method="POST")
-    until(lambda: "assignment" in notices(settled), "the assignment is told")
+    until(lambda: "assignment" in notices(settled), "the assignment is reported")
     assert f"{shares} shares of SPY came" in notices(settled)["assignment"]
 
 
-def test_a_condor_that_fills_leg_by_leg_is_never_shown_in_pieces(simulated, settled):
+def test_a_condor_that_fills_leg_by_leg_is_never_shown_incomplete(simulated, settled):
     legs = [leg["symbol"] for leg in plain_condor(settled.document())["legs"]]
     for number in range(1, 5):
         changes = [{"symbol": symbol, "qty": 0} for symbol in legs[:number]]

@@ -1,4 +1,4 @@
-"""What the log says of an outage: each line is of use to whoever is woken by it, and no line comes at every attempt."""
+"""The log lines of an outage: each is useful to an operator, and none is repeated at every attempt."""
 
 import contextlib
 import datetime as dt
@@ -14,26 +14,28 @@ import tests.upstream.conftest  # noqa: F401 - alpaca-py cannot be imported with
 from alpaca.trading.client import TradingClient
 
 from condord.live import wire
-from condord.live.link import Fault
+from condord.live.link import LinkFault
 from condord.upstream import transport
 from condord.upstream.breaker import Breaker
-from condord.upstream.faults import RestFault
 from condord.upstream.health import Health
-from tests.fakes.alpaca import OUTAGE, STARTED_AT
+from condord.upstream.rest_fault import RestFault
+from tests.fakes.alpaca import NETWORK, OUTAGE, STARTED_AT
 from tests.fakes.rest import Answer, Drop, RestServer
 from tests.fakes.streams import OptionServer, frame
-from tests.upstream.lines import OptionBench
+from tests.live.accounts import MODEL
+from tests.upstream.stream_benches import OptionBench
 from tests.virtualtime import run, until
 
 STATE = "Option stream changed state"
 
 
-def said(caplog, level=logging.INFO):
-    ours = [each for each in caplog.records if each.name.startswith("condord") and each.levelno >= level]
-    return [(each.levelname, each.getMessage(), each.fields) for each in ours]
+def logged(caplog, level=logging.INFO):
+    """Level, message and fields of each of the daemon's records."""
+    records = [record for record in caplog.records if record.name.startswith("condord") and record.levelno >= level]
+    return [(record.levelname, record.getMessage(), record.fields) for record in records]
 
 
-def test_a_breaker_tells_of_an_outage_once_and_how_long_it_lasted(caplog):
+def test_a_breaker_logs_an_outage_once_and_its_duration(caplog):
     caplog.set_level(logging.DEBUG, "condord.upstream.breaker")
     breaker = Breaker(2, 10.0, "side")
     for now, outcome in ((0.0, OUTAGE), (1.0, OUTAGE), (12.0, OUTAGE), (30.5, None), (31.0, None)):
@@ -42,18 +44,18 @@ def test_a_breaker_tells_of_an_outage_once_and_how_long_it_lasted(caplog):
                 raise outcome
     opened = {"breaker": "side", "code": OUTAGE.code, "retry_seconds": 10.0, "reason": OUTAGE.reason}
     closed = {"breaker": "side", "lasted_seconds": 29.5}
-    assert said(caplog) == [
-        ("WARNING", "REST breaker opened, Alpaca is not asked for now", opened),
-        ("INFO", "REST breaker closed, Alpaca is asked again", closed),
+    assert logged(caplog) == [
+        ("WARNING", "REST breaker opened, requests are suspended", opened),
+        ("INFO", "REST breaker closed, requests resume", closed),
     ]
-    assert [each.levelname for each in caplog.records] == ["WARNING", "DEBUG", "INFO"]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "DEBUG", "INFO"]
 
 
-def test_a_cut_is_two_lines_of_which_the_second_says_how_long_it_was(caplog):
-    caplog.set_level(logging.INFO, "condord.upstream.health")
-    cut = Fault(code="unreachable", text="it was cut")
+def test_a_cut_is_logged_as_two_lines_the_second_with_its_duration(caplog):
+    caplog.set_level(logging.INFO, "condord.upstream")
+    cut = LinkFault(code="unreachable", text="it was cut")
     live_through([(0.0, "live", None), (5.0, "reconnecting", cut), (7.0, "halted", cut), (12.5, "live", None)])
-    assert said(caplog) == [
+    assert logged(caplog) == [
         ("INFO", STATE, {"state": "live", "code": None, "reason": None, "was": "starting", "lasted_seconds": 0.0}),
         ("WARNING", STATE, {"state": "reconnecting", "code": cut.code, "reason": cut.text, "was": "live"}),
         ("ERROR", STATE, {"state": "halted", "code": cut.code, "reason": cut.text, "was": "reconnecting"}),
@@ -65,55 +67,57 @@ def live_through(states):
     stream = SimpleNamespace(symbols=(), streamed=(), missing=[], is_limited=False, heard_at=None)
     trades, quotes = SimpleNamespace(link=SimpleNamespace(fault=None)), SimpleNamespace(silent=())
     clock = [STARTED_AT]
-    health = Health(stream=stream, trades=trades, quotes=quotes, now_at=lambda: clock[0])
+    health = Health(stream=stream, trades=trades, quotes=quotes, stocks_fault=lambda: None, now_at=lambda: clock[0])
     for seconds, state, fault in states:
         clock[0] = STARTED_AT + dt.timedelta(seconds=seconds)
+        stream.now = lambda seconds=seconds: seconds
         stream.link = SimpleNamespace(state=state, public_state=state, fault=fault, reconnects=0, tries_at=None)
-        market = wire.Market(is_open=True, next_open=None, next_close=None)
+        market = wire.MarketJson(is_open=True, next_open=None, next_close=None)
         for _ in range(2):
             health.status(
                 source="simulator",
                 feed="opra",
+                model=MODEL,
                 market=market,
                 read_at=STARTED_AT,
                 breaker="closed",
-                trouble=None,
+                pending_fault=None,
             )
 
 
-def test_a_reading_that_works_again_says_what_was_wrong_and_for_how_long(caplog):
-    caplog.set_level(logging.INFO, "condord.upstream.health")
+def test_a_recovered_reading_logs_the_error_and_its_duration(caplog):
+    caplog.set_level(logging.INFO, "condord.upstream")
     clock = [STARTED_AT]
-    health = Health(stream=None, trades=None, quotes=None, now_at=lambda: clock[0])
+    health = Health(stream=None, trades=None, quotes=None, stocks_fault=None, now_at=lambda: clock[0])
     for seconds, fault in ((0, OUTAGE), (5, OUTAGE), (65, None)):
         clock[0] = STARTED_AT + dt.timedelta(seconds=seconds)
         with health.noting("positions", lambda: None):
             if fault is not None:
                 raise fault
-    assert said(caplog) == [
+    assert logged(caplog) == [
         ("WARNING", "REST reading failed", {"reading": "positions", "code": OUTAGE.code, "reason": OUTAGE.reason}),
         ("INFO", "REST reading works again", {"reading": "positions", "code": OUTAGE.code, "lasted_seconds": 65.0}),
     ]
 
 
-def test_a_request_is_told_at_debug_without_its_query(caplog):
+def test_a_request_is_logged_at_debug_without_its_query(caplog):
     caplog.set_level(logging.DEBUG, "condord.upstream.transport")
     with RestServer() as server:
         server.script = {"/v2/positions": [Answer([]), Drop()]}
         client = TradingClient("KEYOFOURS", "SECRETOFOURS", paper=True, raw_data=True, url_override=server.url)
-        transport.tame(client, 1.0, lambda headers: None)
+        transport.harden(client, 1.0, lambda headers: None, NETWORK)
         client.get("/positions", {"symbols": "SPY"})
         with pytest.raises(requests.ConnectionError):
             client.get("/positions")
         transport.close(client)
-    (_, _, answered), (_, _, lost) = said(caplog, logging.DEBUG)
+    (_, _, answered), (_, _, lost) = logged(caplog, logging.DEBUG)
     assert answered.pop("ms") >= 0
     assert answered == {"method": "GET", "endpoint": "/v2/positions", "status": 200}
     assert lost["status"] is None
 
 
-def test_a_link_tells_of_its_states_at_debug_and_never_of_quotes(caplog):
-    caplog.set_level(logging.DEBUG, "condord.upstream.line")
+def test_a_link_logs_its_states_at_debug_and_never_quotes(caplog):
+    caplog.set_level(logging.DEBUG, "condord.upstream.link_runner")
 
     async def cut():
         async with OptionServer() as server:
@@ -122,14 +126,14 @@ def test_a_link_tells_of_its_states_at_debug_and_never_of_quotes(caplog):
                 await until(lambda: bench.state == "live")
                 for _ in range(100):
                     server.peer.send(frame({"T": "q", "S": "A", "t": "2026-11-20T15:00:00Z", "bp": 1.0, "ap": 1.2}))
-                await until(lambda: len(bench.desk.offered) == 100)
+                await until(lambda: len(bench.sink.offered) == 100)
                 server.peer.reset()
                 await until(lambda: bench.state == "backingOff")
 
     run(cut())
-    told = [fields for _, _, fields in said(caplog, logging.DEBUG)]
-    assert [each["state"] for each in told[:2]] == ["connecting", "authenticating"]
-    (waiting,) = [each for each in told if each["state"] == "backingOff"]
+    states = [fields for _, _, fields in logged(caplog, logging.DEBUG)]
+    assert [entry["state"] for entry in states[:2]] == ["connecting", "authenticating"]
+    (waiting,) = [entry for entry in states if entry["state"] == "backingOff"]
     assert waiting["code"] == "unreachable"
     assert waiting["retry_seconds"] > 0
-    assert len(told) < 10
+    assert len(states) < 10

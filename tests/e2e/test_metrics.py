@@ -1,4 +1,4 @@
-"""What a scrape of the running daemon says."""
+"""Scrapes of the running daemon."""
 
 import shutil
 import subprocess
@@ -8,6 +8,7 @@ import pytest
 
 from tests.e2e.running import Follower, fetch, until
 from tests.http.scrape import labels, observed, samples
+from tests.needs import without
 
 pytestmark = pytest.mark.slow
 
@@ -21,11 +22,11 @@ def scraped(condord) -> dict[str, float]:
 
 
 def counted(found: dict[str, float]) -> dict[str, float]:
-    """What must never run back."""
+    """The values that must never decrease."""
     return {name: value for name, value in found.items() if name.partition("{")[0].endswith(COUNTS)}
 
 
-def test_every_metric_is_there_once_the_daemon_has_worked_for_a_second(condord):
+def test_every_metric_is_present_once_the_daemon_has_run_for_a_second(condord):
     with closing(Follower(condord.url)) as follower:
         until(lambda: "delta" in follower.names, "a delta")
 
@@ -43,7 +44,7 @@ def test_every_metric_is_there_once_the_daemon_has_worked_for_a_second(condord):
     assert found["condord_rest_request_duration_seconds_count{code=200,endpoint=positions}"] >= 1
 
 
-def test_no_count_runs_back_when_a_stream_is_cut_and_comes_back(simulated, condord):
+def test_no_counter_decreases_when_a_stream_is_cut_and_reconnects(simulated, condord):
     reconnects = "condord_upstream_reconnects_total{reason=unreachable,stream=option}"
     with closing(Follower(condord.url)):
         seen = scraped(condord)
@@ -62,7 +63,7 @@ def test_no_count_runs_back_when_a_stream_is_cut_and_comes_back(simulated, condo
     assert scraped(condord)["condord_subscribers"] == 0
 
 
-def test_a_stream_is_a_request_without_a_duration(condord):
+def test_a_stream_is_counted_as_a_request_without_a_duration(condord):
     with closing(Follower(condord.url)):
         pass
     condord.get("/nowhere")
@@ -80,13 +81,13 @@ def test_requests_that_the_rate_limit_refuses_are_counted(simulated, condord):
     assert any("code=429" in name for name in scraped(condord))
 
 
-@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
-def test_promtool_has_nothing_to_complain_of(condord):
-    told = subprocess.run(
+@without("promtool", shutil.which("promtool") is None)
+def test_promtool_finds_no_fault(condord):
+    result = subprocess.run(
         ["promtool", "check", "metrics"],
         input=condord.get("/metrics")[1],
         capture_output=True,
         text=True,
         timeout=60,
     )
-    assert (told.returncode, told.stdout, told.stderr) == (0, "", "")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "")

@@ -1,6 +1,6 @@
-"""What is built is whole: a wheel that runs anywhere, and a source archive that makes it again and can test it.
+"""The built packages are complete: a wheel, and a source archive from which it can be rebuilt and tested.
 
-The page is left out of it here, as a test builds nothing with node; tests of `web/` have it.
+They are built without the page; test_packed_page.py checks it.
 """
 
 import os
@@ -26,13 +26,13 @@ DATA = f"condord-{__version__}.data/data/share/condord/systemd"
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory):
-    """Where both are: the archive of this tree, and the wheel that was made of the archive."""
-    place = tmp_path_factory.mktemp("dist")
-    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", place, ROOT]
+    """The directory with the archive of this tree and the wheel built from the archive."""
+    folder = tmp_path_factory.mktemp("dist")
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT]
     environ = {**os.environ, "CONDORD_WITHOUT_PAGE": "1"}
     done = subprocess.run(command, env=environ, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
-    return place
+    return folder
 
 
 @pytest.fixture
@@ -44,46 +44,50 @@ def wheel(built):
 
 @pytest.fixture
 def archive(built):
-    """The names in it, without the directory that holds all."""
+    """The names in the archive, without the top directory."""
     (path,) = built.glob("*.tar.gz")
     with tarfile.open(path) as opened:
         return {str(PurePosixPath(*PurePosixPath(name).parts[1:])) for name in opened.getnames()}
 
 
 def sources(*folders: str) -> set[str]:
-    """The files of our own in these folders, but not what is made of them."""
+    """The source files in these folders, without generated ones."""
     paths = [path.relative_to(ROOT) for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
     return {str(path) for path in paths if not MADE.intersection(path.parts) and not path.is_relative_to(PAGE)}
 
 
-def test_the_wheel_is_the_program_its_example_and_its_units_and_nothing_else(wheel):
+def test_the_wheel_contains_only_the_program_its_example_and_its_units(wheel):
     units = {f"{DATA}/{Path(name).name}" for name in sources("systemd")}
     names = {name for name in wheel.namelist() if ".dist-info/" not in name and not name.startswith(f"{PAGE}/")}
     assert names == sources("condord") | {"condord/condord.toml.example"} | units
     assert "condord/py.typed" in names
 
 
-def test_the_wheel_starts_with_one_command_and_names_this_version(wheel):
+def test_the_wheel_installs_one_command_and_has_this_version(wheel):
     read = {name.rpartition("/")[2]: wheel.read(name).decode() for name in wheel.namelist() if ".dist-info/" in name}
     assert "condord = condord.__main__:main" in read["entry_points.txt"]
-    told = Parser().parsestr(read["METADATA"])
-    assert (told["Name"], told["Version"], told["Requires-Python"]) == ("condord", __version__, ">=3.11")
-    assert told["Description-Content-Type"] == "text/markdown"
+    metadata = Parser().parsestr(read["METADATA"])
+    assert (metadata["Name"], metadata["Version"], metadata["Requires-Python"]) == ("condord", __version__, ">=3.11")
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert (metadata["License-Expression"], metadata.get_all("License-File")) == ("MIT", ["LICENSE"])
+    assert read["LICENSE"] == (ROOT / "LICENSE").read_text()
 
 
-def test_the_readme_links_to_nothing_that_a_package_index_has_not(wheel):
-    told = wheel.read(f"condord-{__version__}.dist-info/METADATA").decode()
-    links = re.findall(r"(!?)\[[^\]]*\]\(([^)]+)\)", told)
-    assert [target for image, target in links if not image and not target.startswith("https://")] == []
+def test_the_readme_has_only_links_that_work_on_a_package_index(wheel):
+    metadata = wheel.read(f"condord-{__version__}.dist-info/METADATA").decode()
+    links = re.findall(r"(!?)\[[^\]]*\]\(([^)]+)\)", metadata)
+    assert [target for image, target in links if not target.startswith("https://")] == []
 
 
-def test_the_pictures_of_the_readme_are_in_the_archive(archive):
+def test_the_archive_contains_the_pictures_of_the_readme(archive):
     pictures = set(re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text()))
     assert len(pictures) == 2
     assert pictures <= archive
 
 
-def test_the_archive_has_all_that_it_takes_to_test_it_measure_it_and_run_it(archive):
-    folders = {"condord", "tests", "benchmarks", "systemd", "web", ".ci"}
-    assert sources(*folders) | {"README.md", "condord.toml.example", "pyproject.toml"} <= archive
+def test_the_archive_contains_everything_needed_to_test_benchmark_and_run_it(archive):
+    folders = {"condord", "tests", "benchmarks", "systemd", "web", "docs", ".ci"}
+    files = {"pyproject.toml", "hatch_readme.py", "condord.toml.example", "Makefile", ".editorconfig"}
+    files |= {".pre-commit-config.yaml", "LICENSE"} | {path.name for path in ROOT.glob("*.md")}
+    assert sources(*folders) | files <= archive
     assert {PurePosixPath(name).parts[0] for name in archive if "/" in name} == folders

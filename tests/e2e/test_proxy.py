@@ -1,4 +1,4 @@
-"""What the README has for nginx and Caddy is run as it stands there, before a real daemon."""
+"""The snippets for nginx and Caddy in docs/operations.md, unchanged, in front of a real daemon."""
 
 import contextlib
 import http.client
@@ -12,26 +12,37 @@ import time
 import urllib.request
 import zlib
 from contextlib import ExitStack, closing
-from http.cookies import SimpleCookie
 from pathlib import Path
 from types import SimpleNamespace
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urlsplit
 
 import pytest
 
-from condord.client import Daemon, EventParser
+from condord.client import resume
+from condord.client.http import Daemon
+from condord.client.sse import EventParser
 from tests.e2e.conftest import QUICK
-from tests.e2e.running import PATIENCE_SECONDS, Condord, Follower, Simulated, closing_program, fetch, until
+from tests.e2e.running import (
+    TIMEOUT_SECONDS,
+    Condord,
+    Follower,
+    Simulated,
+    closing_program,
+    fetch,
+    token_environ,
+    until,
+)
+from tests.needs import lacking
 
 pytestmark = pytest.mark.slow
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+PAGE = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
 PROXIES = ("nginx", "caddy")
 NAME = "condord.example.org"
 TOKEN = "a-token-behind-a-proxy"
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
-SOON_SECONDS = 5.0
-"""Well below the heartbeat: what comes in this time was not pushed out of a buffer by what came after it."""
+SOON_SECONDS = 30.0
+"""Well below the heartbeat: an event that arrives in this time was not pushed out of a buffer by a later one."""
 WHOLE = {
     "nginx": """
 daemon off; pid nginx.pid; error_log error.log;
@@ -55,7 +66,7 @@ http {{
 }}
 """,
 }
-"""The rest of a configuration that has other sites to serve, too, and compresses whatever it can."""
+"""The rest of a configuration, which serves other sites too and compresses everything it can."""
 COMMANDS = {
     "nginx": ["nginx", "-p", ".", "-c", "nginx.conf", "-e", "error.log"],
     "caddy": ["caddy", "run", "--config", "caddy.conf", "--adapter", "caddyfile"],
@@ -63,8 +74,8 @@ COMMANDS = {
 
 
 def snippet(kind: str) -> str:
-    """What the README gives for this proxy."""
-    (text,) = re.findall(rf"```{kind}(?:file)?\n(.*?)```", README, re.DOTALL)
+    """The snippet for this kind of proxy."""
+    (text,) = re.findall(rf"```{kind}(?:file)?\n(.*?)```", PAGE, re.DOTALL)
     return text
 
 
@@ -74,26 +85,24 @@ def free_port() -> int:
 
 
 @contextlib.contextmanager
-def proxied(kind: str, place: Path, target: str, text: str | None = None):
-    """The URL at which a proxy of this kind has the daemon that is at `target`."""
+def proxied(kind: str, folder: Path, target: str, text: str | None = None):
+    """Run a proxy of this kind for the daemon at `target`; yields its URL."""
     if shutil.which(kind) is None:
-        if os.environ.get("CONDORD_PROXIES") == "required" and kind == "nginx":
-            pytest.fail("nginx is not installed")
-        pytest.skip(f"{kind} is not installed")
+        lacking(kind)
     port = free_port()
-    told = (text or snippet(kind)).replace("127.0.0.1:8420", target.removeprefix("http://"))
-    (place / f"{kind}.conf").write_text(WHOLE[kind].format(port=port, snippet=told))
-    with (place / "said.txt").open("w") as said:
+    adapted = (text or snippet(kind)).replace("127.0.0.1:8420", target.removeprefix("http://"))
+    (folder / f"{kind}.conf").write_text(WHOLE[kind].format(port=port, snippet=adapted))
+    with (folder / "output.txt").open("w") as output:
         process = subprocess.Popen(
-            COMMANDS[kind], cwd=place, stdout=said, stderr=said, env={**os.environ, "HOME": str(place)}
+            COMMANDS[kind], cwd=folder, stdout=output, stderr=output, env={**os.environ, "HOME": str(folder)}
         )
     try:
         until(lambda: process.poll() is not None or answers(port), f"{kind} listens")
-        assert process.poll() is None, (place / "said.txt").read_text()
+        assert process.poll() is None, (folder / "output.txt").read_text()
         yield f"http://127.0.0.1:{port}/condord"
     finally:
         process.terminate()
-        process.wait(PATIENCE_SECONDS)
+        process.wait(TIMEOUT_SECONDS)
 
 
 def answers(port: int) -> bool:
@@ -103,23 +112,23 @@ def answers(port: int) -> bool:
 
 
 @contextlib.contextmanager
-def pair(place: Path, *arguments: str, **environ: str):
+def pair(folder: Path, *arguments: str, **environ: str):
     """A simulator and a daemon with a token."""
-    token = place / "token"
-    token.write_text(TOKEN)
-    token.chmod(0o600)
-    told = {"CONDORD_SERVER_TOKEN_FILE": str(token), "CONDORD_SERVER_ALLOWED_HOSTS": NAME, **QUICK, **environ}
-    with closing_program(Simulated()) as simulated, closing_program(start(simulated, *arguments, **told)) as condord:
-        yield SimpleNamespace(simulated=simulated, condord=condord, environ=told)
+    settings = {**token_environ(folder, TOKEN), "CONDORD_SERVER_ALLOWED_HOSTS": NAME, **QUICK, **environ}
+    with (
+        closing_program(Simulated()) as simulated,
+        closing_program(start(simulated, *arguments, **settings)) as condord,
+    ):
+        yield SimpleNamespace(simulated=simulated, condord=condord, environ=settings)
 
 
 def start(simulated, *arguments: str, **environ: str) -> Condord:
     condord = Condord(simulated, *arguments, **environ)
-    until(lambda: is_told(condord.get("/api/positions", **BEARER)[1]), "all is read that is said by a snapshot")
+    until(lambda: is_read(condord.get("/api/positions", **BEARER)[1]), "contracts and orders are read")
     return condord
 
 
-def is_told(document) -> bool:
+def is_read(document) -> bool:
     legs = [leg for condor in document["condors"] for leg in condor["legs"]] + document["unmatched"]
     is_read = legs and not any(leg["multiplierAssumed"] for leg in legs)
     return is_read and all(condor["openedAt"] for condor in document["condors"])
@@ -127,11 +136,11 @@ def is_told(document) -> bool:
 
 @pytest.fixture(scope="module", params=PROXIES)
 def scene(request, tmp_path_factory):
-    """A daemon behind a proxy, and nothing that only the next event could push out of a buffer."""
-    place = tmp_path_factory.mktemp(request.param)
-    with pair(place, CONDORD_STREAM_MIN_CHANGE="0") as both, proxied(request.param, place, both.condord.url) as url:
+    """A daemon behind a proxy, without events that could push earlier ones out of a buffer."""
+    folder = tmp_path_factory.mktemp(request.param)
+    with pair(folder, CONDORD_STREAM_MIN_CHANGE="0") as both, proxied(request.param, folder, both.condord.url) as url:
         both.simulated.post("market", frozen=True)
-        yield SimpleNamespace(**vars(both), url=url, place=place, kind=request.param)
+        yield SimpleNamespace(**vars(both), url=url, folder=folder, kind=request.param)
 
 
 def follow(url: str, **headers: str) -> Follower:
@@ -140,12 +149,12 @@ def follow(url: str, **headers: str) -> Follower:
 
 
 def move(scene, bid: float) -> None:
-    """Quote one leg of a condor anew."""
+    """Publish a new quote for one leg of a condor."""
     leg = scene.condord.get("/api/positions", **BEARER)[1]["condors"][0]["legs"][0]["symbol"]
     scene.simulated.post("quotes", quotes=[{"symbol": leg, "bp": bid, "ap": bid + 0.1}])
 
 
-def test_the_prefix_leads_to_every_route_and_the_token_passes(scene):
+def test_every_route_is_reachable_below_the_prefix_with_the_token(scene):
     status, headers, document = fetch(f"{scene.url}/api/positions", headers={**BEARER, "Host": NAME})
     assert (status, headers["ETag"], len(document["condors"]) > 0) == (200, f'W/"{document["version"]}"', True)
     assert fetch(f"{scene.url}/api/positions", headers={**BEARER, "If-None-Match": "*"})[0] == 304
@@ -156,7 +165,7 @@ def test_the_prefix_leads_to_every_route_and_the_token_passes(scene):
 
 
 def redirected(scene, path: str):
-    """The headers of an answer that leads elsewhere."""
+    """The headers of a redirect."""
     link = http.client.HTTPConnection(scene.url.removeprefix("http://").removesuffix("/condord"), timeout=SOON_SECONDS)
     with closing(link):
         link.request("GET", path, headers={"Host": NAME})
@@ -165,32 +174,36 @@ def redirected(scene, path: str):
             return answer.headers
 
 
-def test_the_prefix_without_its_slash_leads_to_the_page(scene):
+def test_the_prefix_without_its_slash_redirects_to_the_page(scene):
     assert urlsplit(redirected(scene, "/condord")["Location"]).path == "/condord/"
 
 
-def test_a_browser_that_opens_the_prefix_with_the_token_is_let_in_by_a_cookie_for_the_prefix_alone(scene):
-    headers = redirected(scene, f"/condord/?token={TOKEN}")
-    assert urljoin(f"http://{NAME}/condord/", headers["Location"]) == f"http://{NAME}/condord/"
-    (morsel,) = SimpleCookie(headers["Set-Cookie"]).values()
-    assert morsel["path"] == "/condord/"
-    cookie = {"Host": NAME, "Cookie": f"{morsel.key}={morsel.value}"}
-    assert fetch(f"{scene.url}/api/status", headers=cookie)[0] == 200
+def test_the_page_needs_no_token_and_a_ticket_opens_a_stream_below_the_prefix(scene):
+    status, headers, _ = fetch(f"{scene.url}/", headers={"Host": NAME})
+    assert (status, headers["Set-Cookie"]) == (200, None)
+    origin = {"Host": NAME, "Origin": f"http://{NAME}"}
+    assert fetch(f"{scene.url}/api/tickets", method="POST", headers=origin)[0] == 401
+    status, _, answer = fetch(f"{scene.url}/api/tickets", method="POST", headers={**origin, **BEARER})
+    assert status == 201
+    opened = f"/condord/api/stream?ticket={answer['ticket']}"
+    with closing(Follower(scene.url.removesuffix("/condord"), opened, Host=NAME)) as follower:
+        until(lambda: follower.names[:1] == ["snapshot"], "the snapshot", SOON_SECONDS)
+    assert fetch(f"{scene.url}/api/stream?ticket={answer['ticket']}", headers={"Host": NAME})[0] == 401
 
 
-def test_a_name_that_is_not_allowed_is_refused_behind_the_proxy_too(scene):
+def test_a_host_that_is_not_allowed_is_also_refused_behind_the_proxy(scene):
     status, _, problem = fetch(f"{scene.url}/api/status", headers={**BEARER, "Host": "evil.example.org"})
     assert (status, "server.allowed_hosts" in problem["detail"]) == (421, True)
 
 
-def test_a_page_at_the_name_may_change_something_and_a_page_elsewhere_may_not(scene):
+def test_a_refresh_is_accepted_only_from_a_page_at_an_allowed_name(scene):
     def refresh(origin: str) -> int:
         return fetch(f"{scene.url}/api/refresh", method="POST", headers={**BEARER, "Host": NAME, "Origin": origin})[0]
 
     assert (refresh(f"https://{NAME}"), refresh("https://evil.example.org")) == (202, 403)
 
 
-def test_a_delta_arrives_though_nothing_follows_it(scene):
+def test_a_delta_arrives_even_if_nothing_follows_it(scene):
     with closing(follow(scene.url)) as follower:
         until(lambda: follower.names[:1] == ["snapshot"], "the snapshot", SOON_SECONDS)
         for bid in (3.1, 3.4, 3.7):
@@ -199,7 +212,7 @@ def test_a_delta_arrives_though_nothing_follows_it(scene):
             until(lambda before=before: "delta" in follower.names[before:], "a delta of its own", SOON_SECONDS)
 
 
-def test_a_client_resumes_after_the_event_it_names(scene):
+def test_a_client_resumes_after_its_last_event_id(scene):
     with closing(follow(scene.url)) as follower:
         last = until(lambda: follower.last_id, "a snapshot")
     move(scene, 2.1)
@@ -209,7 +222,7 @@ def test_a_client_resumes_after_the_event_it_names(scene):
         assert follower.names[0] == "delta"
 
 
-def test_a_stream_is_compressed_once_and_its_deltas_arrive_though_nothing_follows_them(scene):
+def test_a_stream_is_compressed_once_and_its_deltas_arrive_even_if_nothing_follows(scene):
     request = urllib.request.Request(
         f"{scene.url}/api/stream", headers={**BEARER, "Host": NAME, "Accept-Encoding": "gzip"}
     )
@@ -228,7 +241,7 @@ def test_a_stream_is_compressed_once_and_its_deltas_arrive_though_nothing_follow
             pass
 
 
-def test_a_subscriber_that_hangs_up_at_the_proxy_is_gone_from_the_daemon(scene):
+def test_a_subscriber_that_disconnects_from_the_proxy_is_removed_from_the_daemon(scene):
     def subscribers() -> int:
         return scene.condord.get("/api/status", **BEARER)[1]["subscribers"]
 
@@ -238,14 +251,17 @@ def test_a_subscriber_that_hangs_up_at_the_proxy_is_gone_from_the_daemon(scene):
     until(lambda: subscribers() == 0, "the daemon knows")
 
 
-def test_no_token_of_a_query_stands_in_a_log_of_the_proxy(scene):
+def test_the_logs_of_the_proxy_contain_no_token_and_no_ticket(scene):
     fetch(f"{scene.url}/api/status?access_token={TOKEN}", headers={"Host": NAME})
-    time.sleep(0.2)  # nothing tells that a line was not written
-    assert not [path for path in scene.place.glob("*.*") if path.is_file() and TOKEN in path.read_text()]
+    fetch(f"{scene.url}/api/stream?ticket=a-used-ticket", headers={"Host": NAME})
+    time.sleep(0.2)  # nothing signals that a line was not written
+    time.sleep(0.2)  # nothing signals that a line was not written
+    texts = [path.read_text() for path in scene.folder.glob("*.*") if path.is_file()]
+    assert not [text for text in texts if TOKEN in text or "a-used-ticket" in text]
 
 
 @pytest.mark.parametrize("kind", PROXIES)
-def test_heartbeats_keep_a_quiet_stream_open_beyond_the_patience_of_the_proxy(kind, tmp_path):
+def test_heartbeats_keep_a_quiet_stream_open_beyond_the_timeout_of_the_proxy(kind, tmp_path):
     impatient = re.sub(r"proxy_read_timeout \S+;", "proxy_read_timeout 2s;", snippet(kind))
     with (
         pair(tmp_path, CONDORD_SERVER_HEARTBEAT_SECONDS="0.5") as both,
@@ -261,32 +277,34 @@ def test_heartbeats_keep_a_quiet_stream_open_beyond_the_patience_of_the_proxy(ki
     ("kind", "before", "after"),
     [
         ("nginx", "proxy_buffering", 'proxy_set_header Authorization "Bearer TOKEN"; proxy_buffering'),
-        ("caddy", ":8420 {", ':8420 {\n header_up Authorization "Bearer TOKEN"'),
+        ("caddy", ":8420\n", ':8420 {\n header_up Authorization "Bearer TOKEN"\n}\n'),
     ],
 )
-def test_the_proxy_can_bring_the_token_itself(kind, before, after, tmp_path):
+def test_the_proxy_can_add_the_token(kind, before, after, tmp_path):
     bringing = snippet(kind).replace(before, after.replace("TOKEN", TOKEN))
     with pair(tmp_path) as both, proxied(kind, tmp_path, both.condord.url, bringing) as url:
         assert fetch(f"{url}/api/status", headers={"Host": NAME})[0] == 200
 
 
 @pytest.mark.parametrize("kind", PROXIES)
-def test_a_client_comes_back_after_a_restart_behind_the_proxy(kind, tmp_path):
+def test_a_client_reconnects_after_a_restart_behind_the_proxy(kind, tmp_path):
     port = str(free_port())
     with pair(tmp_path, "--port", port) as both, proxied(kind, tmp_path, both.condord.url) as url, ExitStack() as stack:
         names, cuts = [], []
         client = Daemon(url, TOKEN)
 
         def listen() -> None:
-            with contextlib.suppress(Exception):  # its end is that of the test
-                names.extend(event.name for event in client.events(on_cut=lambda reason, _seconds: cuts.append(reason)))
+            with contextlib.suppress(Exception):  # it ends with the test
+                names.extend(
+                    event.name for event in resume.follow(client, on_cut=lambda reason, _seconds: cuts.append(reason))
+                )
 
         threading.Thread(target=listen, daemon=True).start()
         until(lambda: "snapshot" in names, "a snapshot")
         assert both.condord.stop() == 0
         until(lambda: "bye" in names, "bye")
         assert fetch(f"{url}/api/status", headers=BEARER)[0] == 502
-        until(lambda: len(cuts) > 1, "it tries in vain, too")
+        until(lambda: len(cuts) > 1, "it retries")
         seen = names.count("snapshot")
         stack.enter_context(closing_program(start(both.simulated, "--port", port, **both.environ)))
-        until(lambda: names.count("snapshot") > seen, "it is back")
+        until(lambda: names.count("snapshot") > seen, "it has reconnected")

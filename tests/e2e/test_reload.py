@@ -1,4 +1,4 @@
-"""What SIGHUP changes in a running daemon, and what it leaves alone."""
+"""What SIGHUP changes in a running daemon, and what it does not."""
 
 import re
 import resource
@@ -9,23 +9,24 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.preloaded import PRELUDE, replaced
 from tests.e2e.running import Condord, Follower, Simulated, closing_program, until
 
 pytestmark = pytest.mark.slow
 
 NO_KEYS = {"APCA_API_KEY_ID": "", "APCA_API_SECRET_KEY": ""}
 ELSEWHERE = types.SimpleNamespace(urls={})
-"""The environment goes before the file, so the file alone says where Alpaca is."""
+"""The environment takes precedence over the file, so only the file contains Alpaca's URLs."""
 STREAM = {"backoff_min_seconds": 0.05, "backoff_max_seconds": 0.5, "silence_seconds": 5, "window_ms": 50}
 
 
 class Files:
-    """A configuration for a simulator, and the two files of a key."""
+    """A configuration file for a simulator, and the two files of an API key."""
 
-    def __init__(self, place: Path, simulated: Simulated, name: str = "condord") -> None:
+    def __init__(self, folder: Path, simulated: Simulated, name: str = "condord") -> None:
         urls = {re.sub(r"(?=[A-Z])", "_", key).lower(): url for key, url in simulated.urls.items()}
-        self.path = place / f"{name}.toml"
-        self._keys = (place / f"{name}.key", place / f"{name}.secret")
+        self.path = folder / f"{name}.toml"
+        self._keys = (folder / f"{name}.key", folder / f"{name}.secret")
         files = {"key_id_file": str(self._keys[0]), "secret_key_file": str(self._keys[1])}
         self._tables = {"alpaca": urls | files, "stream": STREAM}
         self.write_key("KEYONE", "secret-one")
@@ -51,19 +52,24 @@ class Files:
         url = self._tables["alpaca"]["option_stream_url"].replace("indicative", "opra")
         self.change(alpaca={"feed": "opra", "option_stream_url": url})
 
+    def stock_feed(self, feed: str) -> None:
+        url = self._tables["alpaca"]["stock_stream_url"].rpartition("/")[0]
+        self.change(alpaca={"stock_feed": feed, "stock_stream_url": f"{url}/{feed}"})
+
 
 class Reloaded(Condord):
-    """A daemon that is told by files and reloaded by signals."""
+    """A daemon that is configured by files and reloaded by signals."""
 
-    def __init__(self, files: Files) -> None:
-        super().__init__(ELSEWHERE, "--config", str(files.path), **NO_KEYS)
+    def __init__(self, files: Files, **environ: str) -> None:
+        super().__init__(ELSEWHERE, "--config", str(files.path), **NO_KEYS, **environ)
 
     def reload(self, outcome: str) -> str:
-        """The line that tells the outcome of a reload."""
+        """Reload; returns the log line that contains `outcome`."""
         before = len(self.stderr)
         self.process.send_signal(signal.SIGHUP)
         return until(
-            lambda: next((line for line in self.stderr[before:] if outcome in line), None), f"the log says {outcome}"
+            lambda: next((line for line in self.stderr[before:] if outcome in line), None),
+            f"the log contains {outcome}",
         )
 
 
@@ -92,7 +98,7 @@ def streams(simulated) -> dict:
 
 
 def is_well(document) -> bool:
-    """Whether every condor has a price that stands."""
+    """Whether every condor has a confirmed price."""
     valuations = [condor["valuation"] for condor in document["condors"]]
     return bool(valuations) and all(
         value["unrealizedPl"] is not None and not value["unconfirmed"] for value in valuations
@@ -100,14 +106,14 @@ def is_well(document) -> bool:
 
 
 def await_well(condord, simulated, connections: int) -> None:
-    """Everything is as it should be, over the so-manyth connection."""
+    """Wait until the daemon is healthy after `connections` connections."""
 
     def look():
         option = streams(simulated)["option"]
         stands = option["accepted"] == connections and len(option["open"]) == 1 and option["open"][0]["subscriptions"]
         return stands and condord.status()["state"] == "live" and is_well(condord.document())
 
-    until(look, f"it is well over connection {connections}")
+    until(look, f"it is healthy after {connections} connections")
 
 
 def test_a_new_key_reconnects_once_and_subscribers_see_the_gap_and_the_recovery(simulated, files, condord, follower):
@@ -117,18 +123,18 @@ def test_a_new_key_reconnects_once_and_subscribers_see_the_gap_and_the_recovery(
     until(lambda: is_well(follower.document) and follower.document["status"]["state"] == "live", "the recovery")
     assert not follower.ended.is_set()
     assert [document for document in follower.documents.values() if document["status"]["state"] != "live"]
-    told = streams(simulated)
-    assert [(told[name]["accepted"], told[name]["maxOpen"]) for name in ("option", "trading")] == [(2, 1), (2, 1)]
+    found = streams(simulated)
+    counts = {name: (stream["accepted"], stream["maxOpen"]) for name, stream in found.items()}
+    assert counts == dict.fromkeys(("option", "stock", "trading"), (2, 1))
     assert "secret" not in "".join(condord.stderr)
     assert "KEYTWO" not in "".join(condord.stderr)
 
 
-def test_a_new_key_is_the_one_that_alpaca_gets(tmp_path, monkeypatch):
+def test_a_new_key_is_sent_to_alpaca(tmp_path):
     sabotage = "from condord import simulator\nsimulator.run.__kwdefaults__['credentials'] = ('GOODKEY', 'good-word')\n"
-    (tmp_path / "sitecustomize.py").write_text(sabotage)
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path.cwd()}")
-    with closing_program(Simulated()) as simulated:
-        monkeypatch.delenv("PYTHONPATH")
+    prelude = tmp_path / "prelude.py"
+    prelude.write_text(sabotage)
+    with closing_program(Simulated(**{PRELUDE: str(prelude)})) as simulated:
         files = Files(tmp_path, simulated)
         with closing_program(Reloaded(files)) as condord, closing(Follower(condord.url)) as follower:
             assert condord.await_state("halted")["code"] == "authFailed"
@@ -142,7 +148,7 @@ def test_a_new_key_is_the_one_that_alpaca_gets(tmp_path, monkeypatch):
             assert streams(simulated)["option"]["maxOpen"] == 1
 
 
-def test_another_feed_is_taken_over_another_connection(tmp_path):
+def test_another_feed_is_received_over_a_new_connection(tmp_path):
     with closing_program(Simulated("--scenario", "opra")) as simulated:
         files = Files(tmp_path, simulated)
         with closing_program(Reloaded(files)) as condord, closing(Follower(condord.url)) as follower:
@@ -151,25 +157,76 @@ def test_another_feed_is_taken_over_another_connection(tmp_path):
             assert "needs_restart=[]" in condord.reload("Configuration reloaded")
             await_well(condord, simulated, 2)
             assert condord.status()["feed"] == "opra"
-            until(lambda: follower.document["status"]["feed"] == "opra", "the subscriber is told")
+            until(lambda: follower.document["status"]["feed"] == "opra", "the subscriber receives the new feed")
             assert not follower.ended.is_set()
             option = streams(simulated)["option"]
-            assert [each["feed"] for each in option["open"]] == ["opra"]
+            assert [stream["feed"] for stream in option["open"]] == ["opra"]
             assert option["maxOpen"] == 1
             assert streams(simulated)["trading"]["accepted"] == 1
 
 
-def test_a_lower_symbol_limit_is_kept(simulated, files, condord, follower):
+def test_a_stock_feed_that_the_plan_lacks_halts_only_the_stock_stream(simulated, files, condord, follower):
+    files.stock_feed("sip")
+    assert "needs_restart=[]" in condord.reload("Configuration reloaded")
+    until(lambda: condord.status()["stocks"]["code"] == "insufficientSubscription", "the refusal is reported")
+    status = condord.status()
+    assert (status["state"], status["code"], status["stocks"]["state"]) == ("live", None, "halted")
+    assert 'alpaca.stock_feed = "iex"' in status["stocks"]["reason"]
+    assert condord.get("/readyz")[0] == 200
+    files.stock_feed("iex")
+    condord.reload("Configuration reloaded")
+    until(lambda: condord.status()["stocks"]["state"] == "live" and not condord.status()["notices"], "it is back")
+    found = streams(simulated)
+    assert [(found[name]["accepted"], found[name]["maxOpen"]) for name in ("option", "trading")] == [(1, 1), (1, 1)]
+    assert found["stock"]["maxOpen"] == 1
+    assert not follower.ended.is_set()
+
+
+def test_a_lower_limit_of_stocks_is_respected_and_the_others_are_polled(simulated, files, condord, follower):
+    count = len(until(lambda: condord.status()["stocks"]["stream"], "stocks are streamed"))
+    files.change(alpaca={"stock_symbol_limit": 2})
+    condord.reload("Configuration reloaded")
+    until(lambda: len(condord.status()["stocks"]["stream"]) == 2, "the limit is respected")
+    stocks = condord.status()["stocks"]
+    assert (stocks["state"], stocks["code"], len(stocks["polled"])) == ("live", "symbolLimit", count - 2)
+    assert streams(simulated)["stock"]["accepted"] == 1
+    assert condord.status()["code"] is None
+    assert not follower.ended.is_set()
+
+
+def test_new_assumptions_are_published_without_a_reconnect(simulated, files, condord, follower):
+    def profits():
+        """The probabilities of a profit by condor, as the subscriber knows them."""
+        condors = follower.document["condors"]
+        return {condor["id"]: condor["risk"]["probabilities"]["profit"] for condor in condors}
+
+    simulated.post("market", frozen=True)
+    until(lambda: sum(map(bool, profits().values())) > 5, "figures are known")
+    before = profits()
+    files.change(model={"rate": 0.3, "interval_seconds": 0.5})
+    assert "needs_restart=[]" in condord.reload("Configuration reloaded")
+    until(lambda: follower.document["status"]["model"]["rate"] == 0.3, "the subscriber receives the new rate")
+    until(
+        lambda: (
+            sum(abs(profit - before[name]) > 1 for name, profit in profits().items() if profit and before[name]) > 3
+        ),
+        lambda: f"and what follows from it: {profits()}",
+    )
+    assert [streams(simulated)[name]["accepted"] for name in ("option", "stock", "trading")] == [1, 1, 1]
+    assert not follower.ended.is_set()
+
+
+def test_a_lower_symbol_limit_is_respected(simulated, files, condord, follower):
     files.change(alpaca={"symbol_limit": 5})
     condord.reload("Configuration reloaded")
-    until(lambda: condord.status()["code"] == "symbolLimit", "the limit is told")
-    until(lambda: len(streams(simulated)["option"]["open"][0]["subscriptions"]) == 5, "the limit is kept")
+    until(lambda: condord.status()["code"] == "symbolLimit", "the limit is reported")
+    until(lambda: len(streams(simulated)["option"]["open"][0]["subscriptions"]) == 5, "the limit is respected")
     assert not follower.ended.is_set()
     assert streams(simulated)["option"]["maxOpen"] == 1
 
 
 @pytest.mark.parametrize("secret_key", ["two words", ""])
-def test_a_bad_key_file_changes_nothing_and_is_told(simulated, files, condord, follower, secret_key):
+def test_a_bad_key_file_is_reported_and_changes_nothing(simulated, files, condord, follower, secret_key):
     before = streams(simulated)
     files.write_key("KEYTWO", secret_key)
     files.change(server={"max_subscribers": 1})
@@ -178,32 +235,33 @@ def test_a_bad_key_file_changes_nothing_and_is_told(simulated, files, condord, f
     files.write_key("KEYONE", "secret-one")
     condord.reload("Configuration reloaded")
     assert condord.status()["maxSubscribers"] == 1
-    assert [each["id"] for each in streams(simulated)["option"]["open"]] == [
-        each["id"] for each in before["option"]["open"]
+    assert [stream["id"] for stream in streams(simulated)["option"]["open"]] == [
+        stream["id"] for stream in before["option"]["open"]
     ]
     assert condord.status()["state"] == "live"
     assert not follower.ended.is_set()
 
 
-def test_new_bounds_drop_neither_the_connection_nor_a_subscriber(simulated, files, condord, follower):
+def test_new_limits_drop_neither_the_connection_nor_a_subscriber(simulated, files, condord, follower):
     before = streams(simulated)
+    simulated.post("market", rate=20)  # not every change exceeds the new limit
     files.change(
-        stream={"window_ms": 500, "min_change": 0.5, "silence_seconds": 7, "backoff_max_seconds": 3.0},
+        stream={"window_ms": 500, "min_change": 0.05, "silence_seconds": 7, "backoff_max_seconds": 3.0},
         rest={"breaker_failures": 2},
     )
     assert "needs_restart=[]" in condord.reload("Configuration reloaded")
     seen = len(follower.events)
-    until(lambda: len(follower.events) > seen + 2, "quotes go on")
+    until(lambda: len(follower.events) > seen + 2, "quotes continue")
     after = streams(simulated)
-    for name in ("option", "trading"):
-        assert [each["id"] for each in after[name]["open"]] == [each["id"] for each in before[name]["open"]]
+    for name in ("option", "stock", "trading"):
+        assert [stream["id"] for stream in after[name]["open"]] == [stream["id"] for stream in before[name]["open"]]
         assert after[name]["accepted"] == 1
     assert condord.status()["reconnects"] == 0
     assert not follower.ended.is_set()
     assert all(document["status"]["state"] == "live" for document in list(follower.documents.values())[1:])
 
 
-def test_more_subscribers_get_the_open_files_that_they_need(condord, files):
+def test_a_higher_subscriber_limit_raises_the_limit_on_open_files(condord, files):
     pid = condord.process.pid
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (256, 2000))
     files.change(server={"max_subscribers": 1100})
@@ -214,7 +272,7 @@ def test_more_subscribers_get_the_open_files_that_they_need(condord, files):
     assert resource.prlimit(pid, resource.RLIMIT_NOFILE)[0] == 2000
 
 
-def test_a_key_that_another_daemon_uses_is_refused_until_it_is_free(tmp_path, simulated, files, condord):
+def test_a_key_is_refused_while_another_daemon_uses_it(tmp_path, simulated, files, condord):
     others = Files(tmp_path, simulated, "other")
     others.write_key("KEYTWO", "secret-two")
     with closing_program(Reloaded(others)) as other:
@@ -228,11 +286,9 @@ def test_a_key_that_another_daemon_uses_is_refused_until_it_is_free(tmp_path, si
     await_well(condord, simulated, accepted + 1)
 
 
-def test_a_key_that_was_left_is_free_for_another_daemon(tmp_path, monkeypatch, simulated, files):
-    (tmp_path / "sitecustomize.py").write_text("from condord import service\nservice.LET_GO_SECONDS = 0.1\n")
+def test_a_replaced_key_is_free_for_another_daemon(tmp_path, simulated, files):
     others = Files(tmp_path, simulated, "other")
-    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}:{Path.cwd()}")
-    with closing_program(Reloaded(files)) as condord:
+    with closing_program(Reloaded(files, **replaced(daemon__reload__RELEASE_SECONDS=0.1))) as condord:
         condord.await_state("live")
         files.write_key("KEYTWO", "secret-two")
         condord.reload("Configuration reloaded")
@@ -242,13 +298,13 @@ def test_a_key_that_was_left_is_free_for_another_daemon(tmp_path, monkeypatch, s
             assert condord.status()["state"] == "live"
 
 
-def test_reloads_in_a_row_and_while_it_stops_do_no_harm(simulated, files, condord, follower):
+def test_repeated_reloads_and_reloads_during_shutdown_do_no_harm(simulated, files, condord, follower):
     for number in range(6):
         files.write_key(f"KEY{number}", f"secret-{number}")
         condord.process.send_signal(signal.SIGHUP)
     condord.reload("Configuration reloaded")
-    until(lambda: condord.status()["state"] == "live" and is_well(condord.document()), "it is well")
-    assert [streams(simulated)[name]["maxOpen"] for name in ("option", "trading")] == [1, 1]
+    until(lambda: condord.status()["state"] == "live" and is_well(condord.document()), "it is healthy")
+    assert [streams(simulated)[name]["maxOpen"] for name in ("option", "stock", "trading")] == [1, 1, 1]
     assert not follower.ended.is_set()
     condord.process.send_signal(signal.SIGTERM)
 

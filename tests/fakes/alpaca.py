@@ -1,14 +1,21 @@
-"""A brokerage and a desk that remember what was asked of them, and a login."""
+"""A fake brokerage and a fake sink, which record their calls, and a login."""
 
 import asyncio
 import datetime as dt
 
 from condord.core import occ
+from condord.core.account_summary import AccountSummary
+from condord.core.calendar import Calendar
+from condord.core.lots import lots
+from condord.core.market_hours import Clock
+from condord.core.model.figures import OptionSnapshot
 from condord.core.position import Contract, Holdings, Position
 from condord.core.quote import Tick
-from condord.core.session import Clock
-from condord.upstream.faults import RestFault
-from condord.upstream.ports import Login, OrderPage
+from condord.core.underlying import Bar, IndexValue, StockSnapshot, StockTrade
+from condord.live.lifecycle import Memory
+from condord.upstream.interfaces import ActivityPage, FillPage, Login, OrderPage
+from condord.upstream.network import Network
+from condord.upstream.rest_fault import RestFault
 
 STARTED_AT = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC)  # a Friday, 10:00 in New York
 OPEN = Clock(
@@ -24,6 +31,8 @@ SHUT = Clock(
 KEY_ID = "PKTHEKEYID"
 SECRET_KEY = "thesecretkeynobodymaysee"
 LOGIN = Login(reveal_key_id=lambda: KEY_ID, reveal_secret_key=lambda: SECRET_KEY)
+NETWORK = Network({})
+"""No proxy, and only the system's certificates."""
 
 LONG_PUT = "SPY261218P00560000"
 SHORT_PUT = "SPY261218P00570000"
@@ -32,13 +41,24 @@ LONG_CALL = "SPY261218C00640000"
 CONDOR = (SHORT_PUT, SHORT_CALL, LONG_PUT, LONG_CALL)
 
 STANDARD = Contract(multiplier=100, underlying="SPY")
+NO_ACTIVITIES = ActivityPage(activities=(), last_id=None, is_full=False)
+NO_FILLS = FillPage(fills={}, last_id=None, is_full=False)
 NO_ORDERS = OrderPage(orders=(), newest_at=None, open_since=None, is_full=False)
+BALANCES = AccountSummary(
+    read_at=STARTED_AT,
+    equity_e4=501_234_000,
+    last_equity_e4=499_800_000,
+    cash_e4=201_112_000,
+    buying_power_e4=402_224_000,
+    options_buying_power_e4=201_112_000,
+    maintenance_margin_e4=78_000_000,
+)
 
 OUTAGE = RestFault("serverError", "Alpaca's REST has an error of its own (500)", may_retry=True)
 
 
 def wall():
-    """The wall clock that goes with the loop's; a virtual loop starts at 1000 s."""
+    """A wall clock that runs with the loop's clock; a virtual loop starts at 1000 s."""
     return STARTED_AT + dt.timedelta(seconds=asyncio.get_running_loop().time() - 1000.0)
 
 
@@ -56,13 +76,38 @@ def tick(symbol, bid=1.0, ask=1.2, at=STARTED_AT):
     return Tick(symbol=symbol, at=at, bid=bid, ask=ask)
 
 
-class FakeDesk:
-    """Remembers everything; `is_owed` is its answer about REST's quotes, `doubt` the one about the clock."""
+def snapshot(symbol, price=580.0, at=STARTED_AT):
+    """A stock's snapshot with a quote of two cents around `price`."""
+    return StockSnapshot(
+        symbol=symbol,
+        quote=tick(symbol, price - 0.01, price + 0.01, at),
+        trade=StockTrade(price_e4=round(price * 10_000), at=at),
+        today=Bar(day=at.date(), close_e4=round(price * 10_000)),
+        before=Bar(day=at.date() - dt.timedelta(days=1), close_e4=5_790_000),
+    )
+
+
+def figures(symbol):
+    """Alpaca's figures of a contract."""
+    return OptionSnapshot(symbol=symbol, at=STARTED_AT, iv=0.2, delta=-0.1, gamma=0.01, theta=-0.05, vega=0.3)
+
+
+class FakeSink:
+    """Records what it is given.
+
+    `has_missed_quotes` is what `has_missed` returns, and `doubt` what the next `doubts_clock` returns.
+    """
 
     def __init__(self):
         self.symbols = ()
         self.positions = None
         self.lots = ()
+        self.orders = ()
+        self.activities = ()
+        self.splits = ()
+        self.memory = Memory()
+        self.recalled = []
+        self.names = {}
         self.offered = []
         self.confirmed = []
         self.gaps = 0
@@ -70,7 +115,7 @@ class FakeDesk:
         self.followed = []
         self.lapsed = []
         self.statuses = []
-        self.is_owed = False
+        self.has_missed_quotes = False
         self.era = 0
         self.silent = frozenset()
         self.doubt = False
@@ -97,17 +142,40 @@ class FakeDesk:
     def resume(self):
         self.resumes += 1
 
-    def set_positions(self, positions, lots=(), stocks=None):
+    async def lots_of(self, orders):
+        return lots(orders)
+
+    async def regroup(self, _positions, _lots):
+        """Do nothing: there is no grouping here."""
+
+    def set_positions(self, positions, lots=(), stocks=None, orders=()):
         self.positions = list(positions)
-        self.stocks = stocks
+        self.shares = stocks
+        self.orders = tuple(orders)
         self.lots = tuple(lots)
         self.symbols = tuple(one.symbol for one in self.positions if one.contract is not None)
+
+    def set_bookings(self, activities, splits):
+        self.activities, self.splits = tuple(activities), tuple(splits)
+
+    def recall_memory(self, memory):
+        self.recalled.append((memory, self.positions))
+        self.memory = memory or Memory()
+
+    def recall_names(self, names):
+        self.names = self.names | names
+
+    def forget_names(self):
+        self.names = {}
 
     def set_status(self, status):
         self.statuses.append(status)
 
-    def owes(self, ticks):
-        return self.is_owed and bool(list(ticks))
+    def has_missed(self, ticks):
+        return self.has_missed_quotes and bool(list(ticks))
+
+    def set_calendar(self, calendar):
+        self.calendar = calendar
 
     def set_exchange_time(self, at):
         self.exchange_times.append(at)
@@ -122,28 +190,104 @@ class FakeDesk:
         return self.statuses[-1]
 
 
-class FakeBrokerage:
-    """Answers what it is set to, after `delay` seconds; `failures` maps a reading's name to what it raises.
+class FakeMarketSink:
+    """Records what it is given, as (name, argument, …) in `given`."""
 
-    `contracts` holds what differs from the standard, `pages` what the orders are after an instant.
+    def __init__(self):
+        self.stocks = ()
+        self.indexes = ()
+        self.opposites = ()
+        self.given = []
+
+    def names(self):
+        """What was given, without the arguments."""
+        return [name for name, *_ in self.given]
+
+    def last(self, what):
+        """The arguments of the newest call of `what`."""
+        return next(tuple(arguments) for name, *arguments in reversed(self.given) if name == what)
+
+    def offer_stocks(self, ticks):
+        self.given.append(("offer_stocks", list(ticks)))
+
+    def confirm_stocks(self, snapshots):
+        self.given.append(("confirm_stocks", list(snapshots)))
+
+    def confirm_indexes(self, values, *, is_entitled):
+        self.given.append(("confirm_indexes", list(values), is_entitled))
+
+    def lapse_prices(self):
+        self.given.append(("lapse_prices",))
+
+    def set_stock_feed(self, feed):
+        self.given.append(("set_stock_feed", feed))
+
+    def set_option_snapshots(self, snapshots):
+        self.given.append(("set_option_snapshots", list(snapshots)))
+
+    def set_opposite_quotes(self, ticks):
+        self.given.append(("set_opposite_quotes", list(ticks)))
+
+    def set_account_summary(self, summary):
+        self.given.append(("set_account_summary", summary))
+
+    def set_dividends(self, dividends):
+        self.given.append(("set_dividends", list(dividends)))
+
+    def set_working_orders(self, orders):
+        self.given.append(("set_working_orders", list(orders)))
+
+    def set_day_fills(self, day, fills):
+        self.given.append(("set_day_fills", day, list(fills)))
+
+    def set_closes(self, closes):
+        self.given.append(("set_closes", closes))
+
+
+class FakeWholeSink(FakeSink, FakeMarketSink):
+    """Both sinks in one; its stocks are the roots of what is held."""
+
+    def __init__(self):
+        FakeMarketSink.__init__(self)
+        FakeSink.__init__(self)
+
+    def set_positions(self, positions, lots=(), stocks=None, orders=()):
+        super().set_positions(positions, lots, stocks, orders)
+        self.stocks = tuple(dict.fromkeys(occ.parse(symbol).root for symbol in self.symbols))
+
+
+class FakeBrokerage:
+    """Gives the answers that a test sets, after `delay` seconds of the loop's clock.
+
+    `failures` maps the name of a request to the exception it raises. `contracts` holds the contracts that are not
+    standard. `pages` returns the orders after an instant. `asked` lists all requests: name, loop time, argument.
     """
 
     def __init__(self, symbols=CONDOR):
         self.breaker = "closed"
         self.refused = {}
-        self.trouble = None
+        self.pending_fault = None
+        self.account = "account-one"
         self.held = [holding(symbol) for symbol in symbols]
         self.stocks = {}
         self.hours = OPEN
-        self.session = None
+        self.sessions = Calendar()
         self.contracts = {}
         self.pages = lambda after: NO_ORDERS
+        self.activity_pages = lambda kinds, after, token: NO_ACTIVITIES
+        self.announced = []
+        self.index_levels = {}
+        self.dividends_announced = []
+        self.balances = BALANCES
+        self.transferred_e4 = 0
+        self.working = []
+        self.fill_pages = lambda day, after, token: NO_FILLS
         self.failures = {}
         self.delay = 0.0
         self.asked = []
 
     def times(self, what):
-        """The loop's time of each asking for `what`."""
+        """The loop time of each request for `what`."""
         return [at for name, at, _ in self.asked if name == what]
 
     async def _answer(self, what, argument=None):
@@ -151,6 +295,11 @@ class FakeBrokerage:
         await asyncio.sleep(self.delay)
         if what in self.failures:
             raise self.failures[what]
+
+    async def account_id(self):
+        account = self.account
+        await self._answer("account")
+        return account
 
     async def holdings(self):
         await self._answer("positions")
@@ -160,9 +309,9 @@ class FakeBrokerage:
         await self._answer("clock")
         return self.hours
 
-    async def trading_day(self, today):
-        await self._answer("trading_day", today)
-        return self.session
+    async def calendar(self, start, end):
+        await self._answer("calendar", (start, end))
+        return self.sessions
 
     async def quotes(self, symbols, take):
         await self._answer("quotes", tuple(symbols))
@@ -172,6 +321,57 @@ class FakeBrokerage:
         await self._answer("contract", symbol)
         return self.contracts.get(symbol, STANDARD)
 
+    async def activities(self, kinds, after, token):
+        await self._answer("activities", (tuple(kinds), after, token))
+        return self.activity_pages(kinds, after, token)
+
+    async def splits(self, symbols, start, end):
+        await self._answer("splits", (tuple(symbols), start, end))
+        return list(self.announced)
+
     async def orders(self, after):
         await self._answer("orders", after)
         return self.pages(after)
+
+    async def stock_snapshots(self, symbols, take):
+        await self._answer("stocks", tuple(symbols))
+        take([snapshot(symbol) for symbol in symbols])
+
+    async def index_values(self, symbols):
+        """None if `index_levels` is None: the key has no grant."""
+        await self._answer("indexes", tuple(symbols))
+        if self.index_levels is None:
+            return None
+        return [
+            IndexValue(symbol=symbol, value_e4=self.index_levels[symbol], at=STARTED_AT)
+            for symbol in symbols
+            if symbol in self.index_levels
+        ]
+
+    async def option_snapshots(self, symbols, take):
+        await self._answer("snapshots", tuple(symbols))
+        take([figures(symbol) for symbol in symbols])
+
+    async def opposite_quotes(self, symbols, take):
+        await self._answer("opposites", tuple(symbols))
+        take([tick(symbol) for symbol in symbols])
+
+    async def dividends(self, symbols, start, end):
+        await self._answer("dividends", (tuple(symbols), start, end))
+        return list(self.dividends_announced)
+
+    async def account_summary(self):
+        await self._answer("balances")
+        return self.balances
+
+    async def transfers_e4(self, day):
+        await self._answer("transfers", day)
+        return self.transferred_e4
+
+    async def working_orders(self):
+        await self._answer("workingOrders")
+        return list(self.working)
+
+    async def day_fills(self, day, after, token):
+        await self._answer("dayFills", (day, after, token))
+        return self.fill_pages(day, after, token)

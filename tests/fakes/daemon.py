@@ -1,4 +1,4 @@
-"""A daemon that says what a test tells it to, over a real socket."""
+"""A fake daemon on a real socket, whose answers a test sets."""
 
 import contextlib
 import http.server
@@ -9,13 +9,13 @@ import threading
 from tests.fakes import documents
 
 HOLD = object()
-"""In a stream's script: say nothing more until the test is over."""
+"""In a stream's script: send nothing more and keep the stream open until the test ends."""
 
 
 class FakeDaemon:
-    """`answers` holds (status, headers, body) by path; `streams` one script a connection: bytes, then the end.
+    """`answers` maps paths to (status, headers, body). `streams` has a list of byte strings for each connection.
 
-    The connection after the last script is refused as by a token, which ends a client that follows.
+    After the last of them the next connection gets a 401, so that a client that follows the stream ends.
     """
 
     def __init__(self):
@@ -25,7 +25,7 @@ class FakeDaemon:
         }
         self.streams = []
         self.requests = []
-        self.over = threading.Event()
+        self.has_ended = threading.Event()
         self.url = ""
 
 
@@ -40,7 +40,7 @@ def problem(status, detail, **headers):
 
 @contextlib.contextmanager
 def serving(uds=None):
-    """A daemon that serves on a free port, or at the unix socket `uds`."""
+    """Run a fake daemon on a free port, or on the Unix socket `uds`."""
     fake = FakeDaemon()
     handler = type("Handler", (_Handler,), {"fake": fake})
     server = _UnixServer(str(uds), handler) if uds else _TcpServer(("127.0.0.1", 0), handler)
@@ -50,7 +50,7 @@ def serving(uds=None):
     try:
         yield fake
     finally:
-        fake.over.set()
+        fake.has_ended.set()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -61,7 +61,7 @@ class _TcpServer(socketserver.ThreadingTCPServer):
     allow_reuse_address = True
 
     def handle_error(self, request, client_address):
-        """A client that leaves in the middle is what some tests are about."""
+        """Ignore clients that disconnect early, as some tests do."""
 
 
 class _UnixServer(socketserver.ThreadingUnixStreamServer):
@@ -102,7 +102,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         for part in script:
             if part is HOLD:
-                self.fake.over.wait()
+                self.fake.has_ended.wait()
                 break
             self.wfile.write(b"%x\r\n%b\r\n" % (len(part), part))
             self.wfile.flush()
@@ -116,7 +116,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 
 @contextlib.contextmanager
 def raw(answer):
-    """A server that is no web server: whatever is asked, `answer` is said and the connection closed."""
+    """Run a server that does not speak HTTP: it sends `answer` to any request and closes the connection."""
     listener = socket.create_server(("127.0.0.1", 0))
 
     def serve():

@@ -1,7 +1,8 @@
-"""Answers of a daemon, as plain JSON objects; each call gives a new one."""
+"""Answers of a daemon as plain JSON objects; each call returns a new one."""
 
 import json
 
+CONDOR_ID = "SPY-261218-560-570-630-640"
 AS_OF = "2026-11-20T15:31:07.250000Z"
 LEGS = (("put", "P", 560, "long"), ("put", "P", 570, "short"), ("call", "C", 630, "short"), ("call", "C", 640, "long"))
 
@@ -23,6 +24,18 @@ def status(**changes):
             "lastMessageAt": "2026-11-20T15:31:07Z",
         },
         "positions": {"readAt": "2026-11-20T15:31:00Z", "error": None, "breaker": "closed"},
+        "model": {"rate": 0.04, "dividendYields": {"SPX": 0.012}, "dayCount": "minutes/525600"},
+    } | changes
+
+
+def stocks(**changes):
+    return {
+        "state": "live",
+        "code": None,
+        "reason": None,
+        "since": "2026-11-20T15:30:00Z",
+        "stream": ["SPY"],
+        "polled": [],
     } | changes
 
 
@@ -37,6 +50,7 @@ def notice(**changes):
 
 def report(**changes):
     counters = {
+        "stocks": stocks(),
         "version": "0.1.0",
         "pid": 4711,
         "address": "http://127.0.0.1:8420",
@@ -58,7 +72,7 @@ def symbols(root="SPY", date="261218"):
     return [f"{root}{date}{letter}{strike * 1000:08d}" for _, letter, strike, _ in LEGS]
 
 
-def valuation(identity="SPY-261218-560-570-630-640", root="SPY", **changes):
+def valuation(identity=CONDOR_ID, root="SPY", **changes):
     return {
         "id": identity,
         "asOf": AS_OF,
@@ -66,6 +80,7 @@ def valuation(identity="SPY-261218-560-570-630-640", root="SPY", **changes):
         "natural": 1.34,
         "unrealizedPl": 230,
         "naturalPl": 202,
+        "dayPl": 18.5,
         "percentOfMaxProfit": 48.94,
         "percentOfRisk": 15.03,
         "missing": [],
@@ -74,7 +89,92 @@ def valuation(identity="SPY-261218-560-570-630-640", root="SPY", **changes):
     } | changes
 
 
-def condor(identity="SPY-261218-560-570-630-640", root="SPY", **changes):
+def risk(identity=CONDOR_ID, root="SPY", **changes):
+    return {
+        "id": identity,
+        "asOf": AS_OF,
+        "price": 582.1,
+        "delta": -3.2,
+        "gamma": -0.41,
+        "theta": 11.8,
+        "vega": -20.1,
+        "legs": [
+            {
+                "symbol": symbol,
+                "iv": 0.182,
+                "delta": -0.12,
+                "gamma": 0.011,
+                "theta": -0.08,
+                "vega": 0.31,
+                "source": "model",
+            }
+            for symbol in symbols(root)
+        ],
+        "distance": {
+            "put": {"dollars": 12.1, "percent": 2.08, "sigmas": 0.42},
+            "call": {"dollars": 47.9, "percent": 8.23, "sigmas": 1.58},
+        },
+        "tested": "none",
+        "breached": False,
+        "expectedMove": 29.14,
+        "probabilities": {
+            "profit": 64.8,
+            "maxProfit": 61.0,
+            "maxLoss": 24.5,
+            "touchPut": 67.0,
+            "touchCall": 11.8,
+            "profitByCredit": 76.5,
+            "profitByDelta": 62.0,
+        },
+        "missing": [],
+    } | changes
+
+
+def underlying(symbol="SPY", **changes):
+    return {
+        "symbol": symbol,
+        "price": 582.1,
+        "source": "iexMid",
+        "time": AS_OF,
+        "unconfirmed": False,
+        "reason": None,
+        "previousClose": 579.8,
+        "change": 2.3,
+        "percentChange": 0.4,
+        "shares": 100,
+        "delta": 96.8,
+        "gamma": -0.41,
+        "theta": 11.8,
+        "vega": -20.1,
+        "exDividend": {"date": "2026-12-18", "amount": 1.97, "source": "alpaca"},
+    } | changes
+
+
+def account(**changes):
+    return {
+        "readAt": AS_OF,
+        "equity": 50123.4,
+        "lastEquity": 49980,
+        "dayPl": 143.4,
+        "cash": 20111.2,
+        "buyingPower": 40222.4,
+        "optionsBuyingPower": 20111.2,
+        "maintenanceMargin": 7800,
+    } | changes
+
+
+def expiry():
+    return {
+        "lastTradingAt": "2026-12-18T21:15:00Z",
+        "settlesAt": "2026-12-18T21:15:00Z",
+        "cutoffs": [
+            {"kind": "orders", "at": "2026-12-18T20:30:00Z", "source": "config"},
+            {"kind": "liquidation", "at": "2026-12-18T20:15:00Z", "source": "config"},
+        ],
+    }
+
+
+def condor(identity=CONDOR_ID, root="SPY", **changes):
     return {
         "id": identity,
         "kind": "ironCondor",
@@ -85,6 +185,8 @@ def condor(identity="SPY-261218-560-570-630-640", root="SPY", **changes):
         "daysToExpiration": 28,
         "quantity": 2,
         "multiplier": 100,
+        "style": "american",
+        "settlement": "pm",
         "brokenWing": False,
         "ambiguous": False,
         "legs": [
@@ -105,7 +207,20 @@ def condor(identity="SPY-261218-560-570-630-640", root="SPY", **changes):
         "putWidth": 10,
         "callWidth": 10,
         "breakevens": {"lower": 567.65, "upper": 632.35},
+        "expiry": expiry(),
+        "closing": [],
         "valuation": valuation(identity, root),
+        "risk": risk(identity, root),
+    } | changes
+
+
+def closing_order(identity="order", **changes):
+    return {
+        "orderId": identity,
+        "limitPrice": 1.2,
+        "quantity": 2,
+        "percentOfMaxProfit": 48.94,
+        "submittedAt": AS_OF,
     } | changes
 
 
@@ -138,9 +253,33 @@ def unmatched(symbol="SPY261218P00500000", **changes):
         "costBasis": -109,
         "mark": 0.955,
         "unrealizedPl": 13.5,
+        "dayPl": -2,
         "uncoveredShort": True,
+        "cover": None,
         "problem": None,
     } | changes
+
+
+def broken(identity="SPY-261218-500-510-560-570", **held):
+    """A broken condor of quantity 2; `held` maps each symbol to the number of contracts left."""
+    return {
+        "id": identity,
+        "kind": "ironCondor",
+        "direction": "short",
+        "underlying": "SPY",
+        "root": "SPY",
+        "expiration": "2026-12-18",
+        "daysToExpiration": 28,
+        "quantity": 2,
+        "openedAt": None,
+        "legs": [
+            {"symbol": symbol, "right": "put", "strike": 500, "side": "short", "quantity": 2, "held": count}
+            for symbol, count in held.items()
+        ],
+        "missing": [symbol for symbol, count in held.items() if not count],
+        "unrealizedPl": 15,
+        "since": AS_OF,
+    }
 
 
 def totals(**changes):
@@ -149,9 +288,14 @@ def totals(**changes):
         "incomplete": 0,
         "unrealizedPl": 230,
         "naturalPl": 202,
+        "dayPl": 18.5,
         "unmatchedPl": 0,
+        "unmatchedDayPl": 0,
+        "closedDayPl": 0,
         "maxLoss": 1530,
-        "byUnderlying": [{"underlying": "SPY", "unrealizedPl": 230, "maxLoss": 1530}],
+        "theta": 11.8,
+        "riskIncomplete": 0,
+        "byUnderlying": [{"underlying": "SPY", "unrealizedPl": 230, "dayPl": 18.5, "maxLoss": 1530}],
     } | changes
 
 
@@ -160,11 +304,18 @@ def document(**changes):
         "version": "k3f9-1",
         "asOf": AS_OF,
         "status": status(),
+        "account": account(),
+        "underlyings": [underlying()],
         "condors": [condor()],
         "unmatched": [],
         "quotes": [quote(symbol) for symbol in symbols()],
         "totals": totals(),
     } | changes
+
+
+def one_condor(**changes):
+    """The answer for one condor, that of `document`, with its legs' quotes."""
+    return {"asOf": AS_OF, "condor": condor(), "quotes": document()["quotes"]} | changes
 
 
 def delta(**changes):

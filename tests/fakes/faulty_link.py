@@ -1,4 +1,4 @@
-"""A TCP proxy that misbehaves on command: the network between us and Alpaca, in a test's hands."""
+"""A TCP proxy that fails on command, as the network between the daemon and Alpaca may."""
 
 import asyncio
 import socket
@@ -6,10 +6,10 @@ import struct
 
 
 class FaultyLink:
-    """`async with FaultyLink(port) as link`, then point the client at `link.port`.
+    """Use `async with FaultyLink(port) as link`, and connect the client to `link.port`.
 
-    `is_open` tells the number of connections carried; `bytes_down` counts what came from the server; after `cut_after`
-    of those the rest of the chunk is lost and both sides are reset.
+    `refuses`: new connections are reset. `bytes_down` counts the bytes from the server; after `cut_after` of them half
+    a chunk is lost and both sides are reset.
     """
 
     def __init__(self, target_port):
@@ -37,19 +37,19 @@ class FaultyLink:
 
     @property
     def connections(self):
-        """How many connections are carried now."""
+        """How many connections are open."""
         return len(self._pairs)
 
     def stall(self):
-        """Become a black hole: the connections stay up, and nothing moves."""
+        """Hold back all data; the connections stay open."""
         self._flows.clear()
 
     def resume(self):
-        """Let what was held back flow."""
+        """Pass on what was held back."""
         self._flows.set()
 
     def reset(self):
-        """Answer every connection with RST."""
+        """Reset all connections (RST)."""
         for pair in list(self._pairs):
             for writer in pair:
                 _reset(writer)

@@ -1,4 +1,4 @@
-"""A journald that takes entries in its native protocol, and is as strict about it as the real one."""
+"""A fake journald for entries in the native protocol, as strict as the real one."""
 
 import fcntl
 import os
@@ -10,7 +10,7 @@ SEALED = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE | fcntl.F_
 
 
 class Journald:
-    """Listens at `address`, the path of a socket, until left."""
+    """Listens on the socket at the path `address` while the context is open."""
 
     def __init__(self, address):
         self.address = str(address)
@@ -26,11 +26,11 @@ class Journald:
         self._socket.close()
 
     def entries(self):
-        """What has come since the last call: a dictionary of lists of values, as bytes, for each entry."""
-        found = []
+        """The entries since the last call, each a dictionary of field names to lists of values (bytes)."""
+        received = []
         while (entry := self._entry()) is not None:
-            found.append(entry)
-        return found
+            received.append(entry)
+        return received
 
     def _entry(self):
         try:
@@ -46,7 +46,7 @@ class Journald:
 
 
 def contents(file):
-    """What a memfd holds, which has to be sealed and of no other process."""
+    """The content of a memfd, which must be sealed so that no process can change it."""
     try:
         assert fcntl.fcntl(file, fcntl.F_GET_SEALS) == SEALED
         return os.pread(file, os.fstat(file).st_size, 0)
@@ -55,7 +55,7 @@ def contents(file):
 
 
 def parsed(data):
-    """The fields of an entry."""
+    """Parse an entry into a dictionary of field names to lists of values."""
     entry = {}
     while data:
         line, newline, rest = data.partition(b"\n")

@@ -1,6 +1,6 @@
-"""Alpaca's REST in a test's hands: a tiny HTTP server in a thread, whose every answer is scripted.
+"""A fake of Alpaca's REST: an HTTP server in a thread, whose answers a test scripts.
 
-`Canned` is the same without a socket, for tests that give thousands of answers.
+`Canned` does without a socket, for tests with thousands of answers.
 """
 
 import io
@@ -12,9 +12,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import urllib3
 from requests.adapters import BaseAdapter, HTTPAdapter
 
+STALL_SECONDS = 60.0
+
 
 class Answer:
-    """What is said to one request. `length` lies about the length of the body."""
+    """One answer. `length` replaces the true length in the header Content-Length."""
 
     def __init__(self, body=b"", status=200, headers=None, length=None):
         self.body = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -34,7 +36,7 @@ class Answer:
 
 
 class Late:
-    """An answer after a while, on the clock of the requests, or as soon as it is `released`."""
+    """An answer after `seconds`, or as soon as `released` is set."""
 
     def __init__(self, seconds, answer):
         self.seconds = seconds
@@ -47,7 +49,7 @@ class Late:
 
 
 class Raw:
-    """Any bytes, which may be no HTTP at all."""
+    """Any bytes, which need not be HTTP."""
 
     def __init__(self, raw):
         self.raw = raw
@@ -58,15 +60,15 @@ class Raw:
 
 
 class Stall:
-    """Nothing, until the server ends."""
+    """No answer until the server ends."""
 
     def give(self, handler):
-        handler.server.ending.wait(10)
+        handler.server.ending.wait(STALL_SECONDS)
         handler.close_connection = True
 
 
 class Drip:
-    """A body that comes byte by byte, each in time, until the server ends."""
+    """A body sent byte by byte, with no pause long enough for a timeout, until the server ends."""
 
     def give(self, handler):
         handler.send_response(200)
@@ -80,8 +82,23 @@ class Drip:
             return
 
 
+class ChunkDrip:
+    """Chunks of one byte, with no pause long enough for a timeout, until the server ends."""
+
+    def give(self, handler):
+        handler.send_response(200)
+        handler.send_header("Transfer-Encoding", "chunked")
+        handler.end_headers()
+        handler.close_connection = True
+        try:
+            while not handler.server.ending.wait(0.02):
+                handler.wfile.write(b"1\r\n \r\n")
+        except OSError:
+            return
+
+
 class HeadDrip:
-    """A head that comes byte by byte, each in time, until the server ends."""
+    """A head sent byte by byte, with no pause long enough for a timeout, until the server ends."""
 
     def give(self, handler):
         handler.wfile.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
@@ -94,26 +111,32 @@ class HeadDrip:
 
 
 class Halt:
-    """The beginning of a body, and no more until the server ends."""
+    """The beginning of a body, and then nothing until the server ends."""
+
+    def __init__(self, status=200, headers=None):
+        self.status = status
+        self.headers = headers or {}
 
     def give(self, handler):
-        handler.send_response(200)
+        handler.send_response(self.status)
+        for name, value in self.headers.items():
+            handler.send_header(name, value)
         handler.send_header("Content-Length", "100")
         handler.end_headers()
         handler.wfile.write(b"[{")
-        handler.server.ending.wait(10)
+        handler.server.ending.wait(STALL_SECONDS)
         handler.close_connection = True
 
 
 class Drop:
-    """The connection is closed instead of an answer."""
+    """No answer: the connection is closed."""
 
     def give(self, handler):
         handler.close_connection = True
 
 
 class Canned(BaseAdapter):
-    """Answers every request of a session that it is mounted on with `body` and `status`."""
+    """An adapter of requests that answers every request with `body` and `status`."""
 
     def __init__(self):
         super().__init__()
@@ -125,7 +148,7 @@ class Canned(BaseAdapter):
         return HTTPAdapter().build_response(request, raw)
 
     def close(self):
-        """Nothing is open."""
+        """Do nothing: no connection is open."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -143,13 +166,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.next_answer(path, dict(urllib.parse.parse_qsl(query))).give(self)
 
     def log_message(self, *args):
-        """Say nothing."""
+        """Print nothing."""
 
 
 class RestServer(ThreadingHTTPServer):
-    """`script[path]` is a list of answers, given in order, the last for ever; or a function of the query.
+    """`script[path]` is a list of answers in order, of which the last is repeated, or a function of the query.
 
-    `asked`: (path, query, headers) of every request. `connections`: how many there were.
+    `asked` has (path, query, headers) of every request. `connections` counts all connections.
     """
 
     daemon_threads = True
@@ -171,11 +194,11 @@ class RestServer(ThreadingHTTPServer):
     def __exit__(self, *exc_info):
         self.ending.set()
         self.shutdown()
-        self._thread.join(5)
+        self._thread.join(60)
         self.server_close()
 
     def handle_error(self, request, client_address):
-        """A client that went away is no news."""
+        """Ignore clients that have disconnected."""
 
     @property
     def url(self):

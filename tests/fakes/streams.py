@@ -1,7 +1,7 @@
-"""Alpaca's two WebSocket servers in a test's hands, on the test's own loop: they behave until told otherwise.
+"""Fakes of Alpaca's two WebSocket servers on the test's event loop, which behave well unless a test says otherwise.
 
-`StreamServer` knows WebSockets alone; `OptionServer` and `TradingServer` add what Alpaca says. All of it runs in
-protocol callbacks, so a server has no tasks of its own, and what it counts is what the kernel told it.
+`StreamServer` knows only WebSockets; `OptionServer` and `TradingServer` add Alpaca's messages. Everything runs in
+protocol callbacks, so a server has no tasks, and its counts are correct as soon as the kernel has reported an event.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from websockets.server import ServerProtocol
 
 
 class Peer(asyncio.Protocol):
-    """One connection, as the server sees it."""
+    """The server's side of one connection."""
 
     def __init__(self, server):
         self._server = server
@@ -58,10 +58,9 @@ class Peer(asyncio.Protocol):
         answer = self._server.upgrade
         if answer is None:
             return
-        if answer == 101:
-            self._protocol.send_response(self._protocol.accept(request))
-        else:
-            self._protocol.send_response(self._protocol.reject(answer, "no"))
+        response = self._protocol.accept(request) if answer == 101 else self._protocol.reject(answer, "no")
+        response.headers.update(self._server.headers)
+        self._protocol.send_response(response)
         self._write(self._protocol.data_to_send())
         if answer == 101:
             self._server.opened(self)
@@ -74,7 +73,7 @@ class Peer(asyncio.Protocol):
                 self.transport.close()
 
     def send(self, data):
-        """One message: bytes as a binary frame, a string as a text frame; none on a connection that is closing."""
+        """Send bytes as a binary frame, or a string as a text frame; do nothing if the connection is closing."""
         if self._protocol.state is not State.OPEN:
             return
         if isinstance(data, str):
@@ -84,36 +83,48 @@ class Peer(asyncio.Protocol):
         self._write(self._protocol.data_to_send())
 
     def close(self, code=1001):
-        """Begin the closing handshake, where none has begun."""
+        """Begin the closing handshake, unless it has begun."""
         if self._protocol.state is not State.OPEN:
             return
         self._protocol.send_close(code)
         self._write(self._protocol.data_to_send())
 
     def cut(self):
-        """End the connection without a word."""
+        """End the connection without a close frame."""
         self.transport.abort()
 
     def reset(self):
-        """End the connection with RST."""
+        """Reset the connection (RST)."""
         sock = self.transport.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.transport.abort()
 
+    def flood(self):
+        """Send pings as fast as possible, and read none of the pongs."""
+        self.stop_reading()
+        self._pings = asyncio.ensure_future(self._send_pings())
+
+    async def _send_pings(self):
+        while not self.transport.is_closing():
+            self.transport.write(b"\x89\x7d".ljust(127, b"p") * 1000)
+            await asyncio.sleep(0)
+
     def stop_reading(self):
-        """Leave in the kernel what the other side sends."""
+        """Leave in the kernel's buffer what the other side sends."""
         self.transport.pause_reading()
 
 
 class StreamServer:
-    """`upgrade`: 101, another status that refuses, or None for silence.
+    """`upgrade` is 101, another status that refuses, or None for silence; `headers` are added to that answer.
 
-    `pongs` and `echoes`: whether pings and closes are answered. `hangs_up`: whether TCP is closed after a close.
-    `most`: how many connections there ever were at once. `joined_at`: the loop's time of each.
+    `pongs` and `echoes`: whether pings and close frames are answered. `hangs_up`: whether TCP is closed after a close.
+    `peers` are the open connections, `all_peers` all there were, `joined_at` their loop times, and `most` is the
+    largest number open at once.
     """
 
     def __init__(self):
         self.upgrade = 101
+        self.headers = []
         self.pongs = True
         self.echoes = True
         self.hangs_up = True
@@ -154,14 +165,14 @@ class StreamServer:
         self.peers.remove(peer)
 
     def opened(self, peer):
-        """The upgrade is done."""
+        """React to the end of the upgrade."""
 
     def heard(self, peer, data):
-        """A message came."""
+        """React to a message."""
 
 
 def frame(*elements):
-    """A frame of the option stream."""
+    """Encode a frame of the option stream."""
     return msgspec.msgpack.encode(list(elements))
 
 
@@ -174,10 +185,10 @@ def error(code, text="no"):
 
 
 class OptionServer(StreamServer):
-    """The option stream. `welcome`, `login`: the frames said there, None for silence.
+    """The option stream. `welcome` and `login` are the frames sent at these steps, None for silence.
 
-    `acknowledges`: whether a subscription is answered. `ignored`: symbols that no acknowledgement names. `limit`: more
-    symbols get a 405. `requests`: every subscribe and unsubscribe, of all connections.
+    `acknowledges`: whether subscriptions are answered. `ignored`: symbols that no acknowledgement contains. `limit`:
+    more symbols are answered with 405. `logins` and `requests` are those of all connections, in order.
     """
 
     def __init__(self):
@@ -206,18 +217,22 @@ class OptionServer(StreamServer):
             return
         asked = set(message["quotes"])
         if message["action"] == "subscribe":
-            wished = peer.subscribed | (asked - self.ignored)
-            if self.limit is not None and len(wished) > self.limit:
+            subscribed = peer.subscribed | (asked - self.ignored)
+            if self.limit is not None and len(subscribed) > self.limit:
                 peer.send(error(405, "symbol limit exceeded"))
                 return
-            peer.subscribed = wished
+            peer.subscribed = subscribed
         else:
             peer.subscribed -= asked
         peer.send(frame({"T": "subscription", "trades": [], "quotes": sorted(peer.subscribed)}))
 
 
+class StockServer(OptionServer):
+    """The stock stream, which has the same protocol."""
+
+
 class TradingServer(StreamServer):
-    """The trading stream. `status`: the answer to a login, None for silence; `is_text`: the live account's frames."""
+    """The trading stream. `status` answers a login, None for silence. `is_text`: text frames, as for live accounts."""
 
     def __init__(self):
         super().__init__()

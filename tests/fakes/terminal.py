@@ -1,4 +1,4 @@
-"""A terminal: what the bytes of a program make of it, and a program that runs on a real one (pty)."""
+"""A terminal emulator for the output of a program, and a program that runs on a pseudoterminal (pty)."""
 
 import contextlib
 import fcntl
@@ -13,37 +13,37 @@ import termios
 import time
 
 _PART = re.compile(r"\x1b\[(\??)([0-9;]*)([A-Za-z])|([^\x1b]+)|\x1b", re.DOTALL)
-PATIENCE_SECONDS = 20.0
+PATIENCE_SECONDS = 60.0
 
 
 class Picture:
-    """What a terminal of `width` columns and `height` rows shows; a code that it does not know is an error."""
+    """The screen of a terminal of `width` columns and `height` rows; an unknown control sequence is an error."""
 
     def __init__(self, width, height):
         self.modes = {"7": True, "25": True, "1049": False, "2026": False}
         self.resize(width, height)
 
     def resize(self, width, height):
-        """As a terminal that wipes itself then."""
+        """Resize and clear the screen, as some terminals do."""
         self.width, self.height = width, height
         self._screens = {False: [""] * height, True: [""] * height}
         self._row = self._column = 0
-        self._kept = (0, 0)  # where the cursor stands on the other screen
+        self._other_cursor = (0, 0)  # on the screen that is not shown
 
     @property
     def rows(self):
-        """What stands on it, without the blanks at the ends."""
+        """The text of each row, without trailing blanks."""
         return [row.rstrip() for row in self._screens[self.modes["1049"]]]
 
     @property
     def is_sane(self):
-        """Whether it wraps, shows its cursor, and is on its first screen."""
+        """Whether lines wrap, the cursor is visible, and the main screen is shown."""
         return self.modes == {"7": True, "25": True, "1049": False, "2026": False}
 
     def feed(self, text):
-        for private, numbers, command, said in _PART.findall(text):
-            if said:
-                for letter in said:
+        for private, numbers, command, printed in _PART.findall(text):
+            if printed:
+                for letter in printed:
                     self._put(letter)
             else:
                 self._control(private, numbers, command)
@@ -53,11 +53,11 @@ class Picture:
         if private and command in "hl":
             assert numbers in self.modes, numbers
             if numbers == "1049" and self.modes[numbers] != (command == "h"):
-                (self._row, self._column), self._kept = self._kept, (self._row, self._column)
+                (self._row, self._column), self._other_cursor = self._other_cursor, (self._row, self._column)
             self.modes[numbers] = command == "h"
         elif command == "H":
             row, column = (int(number) for number in (numbers or "1;1").split(";"))
-            self._row, self._column = row - 1, column - 1
+            self._row, self._column = min(row, self.height) - 1, min(column, self.width) - 1  # as terminals do
         elif command == "J":
             first = 0 if numbers == "2" else self._row
             rows[first:] = [""] * (self.height - first)
@@ -76,11 +76,11 @@ class Picture:
         if self._column == self.width and self.modes["7"]:
             self._column = 0
             self._down()
-        at = min(self._column, self.width - 1)  # where it does not wrap, the last column takes it all
+        at = min(self._column, self.width - 1)  # without wrapping, all goes to the last column
         rows = self._screens[self.modes["1049"]]
         row = rows[self._row].ljust(at)
         rows[self._row] = row[:at] + letter + row[at + 1 :]
-        # Without wrapping the cursor stays on the last column, and a wipe there takes its letter.
+        # Without wrapping the cursor stays on the last column, and erasing from there erases its letter.
         self._column = at + 1 if self.modes["7"] else min(at + 1, self.width - 1)
 
     def _down(self):
@@ -93,27 +93,33 @@ class Picture:
 
 
 class Program:
-    """A program on a terminal of its own, which it controls; `picture` is what it shows, `said` what it sent."""
+    """A program with its own controlling terminal; `picture` is the screen, `output` all that was written."""
 
-    def __init__(self, leader, process, width, height):
-        self.process, self._leader = process, leader
-        self.picture, self.said = Picture(width, height), ""
+    def __init__(self, leader, name, process, width, height):
+        self.process, self._leader, self._name = process, leader, name
+        self.picture, self.output = Picture(width, height), ""
         self._undecoded = b""
 
     def type(self, keys):
         os.write(self._leader, keys.encode())
 
     def hang_up(self):
-        """The terminal is closed, as a window is."""
+        """Close the terminal, as closing its window does."""
         os.close(self._leader)
         self._leader = None
+
+    def hold(self):
+        """Stop the output, as Ctrl-S does."""
+        follower = os.open(self._name, os.O_RDWR | os.O_NOCTTY)
+        termios.tcflow(follower, termios.TCOOFF)
+        os.close(follower)
 
     def resize(self, width, height):
         self.picture.resize(width, height)
         _size(self._leader, width, height)
 
     def until(self, holds, what=""):
-        """Take what it sends until `holds(self)`."""
+        """Read the output until `holds(self)`; `what` names that in the failure."""
         end = time.monotonic() + PATIENCE_SECONDS
         while not holds(self):
             left = end - time.monotonic()
@@ -126,7 +132,7 @@ class Program:
         self.until(lambda program: any(text in row for row in program.picture.rows), text)
 
     def ended(self):
-        """Its exit code; negative for a signal."""
+        """Wait for the end of the program; return its exit code, negative for a signal."""
         end = time.monotonic() + PATIENCE_SECONDS
         while self.process.poll() is None and time.monotonic() < end:
             self._take(0.05)
@@ -135,7 +141,7 @@ class Program:
         return self.process.wait(PATIENCE_SECONDS)
 
     def echoes(self):
-        """Whether the terminal echoes keys and takes them in lines."""
+        """Whether the terminal echoes keys and is in canonical (line) mode."""
         wanted = termios.ECHO | termios.ICANON
         return termios.tcgetattr(self._leader)[3] & wanted == wanted
 
@@ -145,12 +151,12 @@ class Program:
             return False
         try:
             data = os.read(self._leader, 65536)
-        except OSError:  # EIO: nobody has it open any more
+        except OSError:  # EIO: no process has the terminal open
             return False
         text = (self._undecoded + data).decode(errors="ignore")
         cut = text.rfind("\x1b") if re.search(r"\x1b(\[[?0-9;]*)?\Z", text) else len(text)
         self._undecoded = text[cut:].encode()
-        self.said += text[:cut]
+        self.output += text[:cut]
         self.picture.feed(text[:cut])
         return bool(data)
 
@@ -160,18 +166,21 @@ def _size(leader, width, height):
 
 
 @contextlib.contextmanager
-def running(*command, width=100, height=30, **environ):
-    """`command` on a terminal, ended with the context."""
+def running(*command, width=100, height=30, held=False, **environ):
+    """Run `command` on a terminal until the context ends; `held`: the output is stopped from the start (Ctrl-S)."""
     leader, follower = pty.openpty()
     _size(leader, width, height)
-    # The first terminal that the leader of a session opens is the one that controls it (tty(4)).
-    opening = ("sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(follower))
+    if held:
+        termios.tcflow(follower, termios.TCOOFF)
+    # The first terminal that a session leader opens becomes its controlling terminal (tty(4)).
+    name = os.ttyname(follower)
+    opening = ("sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', name)
     process = subprocess.Popen(
         (*opening, *command), stdin=subprocess.DEVNULL, stdout=follower, stderr=follower, start_new_session=True,
         env={**os.environ, "TERM": "xterm", **environ},
     )  # fmt: skip
     os.close(follower)
-    program = Program(leader, process, width, height)
+    program = Program(leader, name, process, width, height)
     try:
         yield program
     finally:
@@ -183,5 +192,5 @@ def running(*command, width=100, height=30, **environ):
 
 
 def condord(*arguments, **how):
-    """`condord ...` on a terminal."""
+    """Run `condord ...` on a terminal."""
     return running(sys.executable, "-m", "condord", *arguments, **how)

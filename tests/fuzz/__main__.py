@@ -1,7 +1,7 @@
-"""Coverage-guided fuzzing of all that reads Alpaca's bytes or a client's: `python -m tests.fuzz --seconds 20`.
+"""Coverage-guided fuzzing of everything that reads Alpaca's or a client's bytes: `python -m tests.fuzz --seconds 20`.
 
-Needs atheris, which is not among the development requirements: its wheels are for Linux alone. Every target runs in a
-child process, as libFuzzer never returns. Exits with 1 if any input raised what it must not, or took over a second.
+It needs atheris, which is not a development requirement, as it has wheels only for Linux. Every target runs in a child
+process, as libFuzzer never returns. Exits with 1 if any input caused an unexpected error or took more than a second.
 """
 
 import argparse
@@ -22,61 +22,61 @@ _EXECUTIONS = re.compile(r"stat::number_of_executed_units:\s+([0-9]+)")
 
 
 def main():
-    asked = _arguments()
-    if asked.child:
-        _fuzz(asked.child, asked.seconds, asked.place)
+    arguments = _arguments()
+    if arguments.child:
+        _fuzz(arguments.child, arguments.seconds, arguments.folder)
     from tests.fuzz.targets import TARGETS, prove
 
     prove()
-    names = asked.target or list(TARGETS)
+    names = arguments.target or list(TARGETS)
     workers = min(os.cpu_count() or 1, len(names))
-    seconds = max(1, round(asked.seconds * workers / len(names)))
-    place = Path(tempfile.mkdtemp(prefix="condord-fuzz-"))
+    seconds = max(1, round(arguments.seconds * workers / len(names)))
+    folder = Path(tempfile.mkdtemp(prefix="condord-fuzz-"))
     with ThreadPoolExecutor(workers) as pool:
-        fine = list(pool.map(lambda name: _run(name, seconds, place / name), names))
-    if not all(fine):
+        passed = list(pool.map(lambda name: _run(name, seconds, folder / name), names))
+    if not all(passed):
         sys.exit(1)
-    shutil.rmtree(place)
+    shutil.rmtree(folder)
 
 
 def _arguments():
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--seconds", type=int, default=20, help="for all targets together")
-    parser.add_argument("--target", action="append", help="one of them alone; may be repeated")
+    parser.add_argument("--target", action="append", help="only this target; may be repeated")
     parser.add_argument("--child", help=argparse.SUPPRESS)
-    parser.add_argument("--place", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
-def _run(name, seconds, place):
-    """Fuzz one target in a child, and tell what came of it; False if an input was found."""
-    place.mkdir()
-    command = [sys.executable, "-m", "tests.fuzz", "--child", name, "--seconds", str(seconds), "--place", str(place)]
+def _run(name, seconds, folder):
+    """Fuzz one target in a child and print the result; returns False if a failing input was found."""
+    folder.mkdir()
+    command = [sys.executable, "-m", "tests.fuzz", "--child", name, "--seconds", str(seconds), "--folder", str(folder)]
     try:
         ran = subprocess.run(command, capture_output=True, timeout=seconds + GRACE_SECONDS)
     except subprocess.TimeoutExpired:
-        _say(f"{name}: did not end within {seconds + GRACE_SECONDS:g} s")
+        _print(f"{name}: did not end within {seconds + GRACE_SECONDS:g} s")
         return False
     lines = (ran.stdout + ran.stderr).decode(errors="replace").splitlines()
-    said = "\n".join(line for line in lines if not line.startswith(("INFO:", "WARNING:", "#")))
-    counted = _EXECUTIONS.search(said)
+    output = "\n".join(line for line in lines if not line.startswith(("INFO:", "WARNING:", "#")))
+    counted = _EXECUTIONS.search(output)
     if ran.returncode == 0 and counted:
-        _say(f"{name}: {int(counted[1]):,} executions in {seconds} s, nothing found")
+        _print(f"{name}: {int(counted[1]):,} executions in {seconds} s, nothing found")
         return True
-    _say(f"{name}: exit {ran.returncode}\n{said[-6000:]}")
-    for found in sorted(place.glob("*-*")):
-        _say(f"{name}: {found}\n{found.read_bytes()!r}")
+    _print(f"{name}: exit {ran.returncode}\n{output[-6000:]}")
+    for found in sorted(folder.glob("*-*")):
+        _print(f"{name}: {found}\n{found.read_bytes()!r}")
     return False
 
 
-def _fuzz(name, seconds, place):
-    """Never returns: libFuzzer exits with 0 at the end, and with another status when it has found something."""
+def _fuzz(name, seconds, folder):
+    """Fuzz one target. Never returns: libFuzzer exits with 0 at the end, or with another status after a failure."""
     import atheris
 
     with atheris.instrument_imports(include=["condord.core", "condord.http", "condord.live", "condord.upstream"]):
         from tests.fuzz.targets import TARGETS, seeds
 
-    corpus = place / "corpus"
+    corpus = folder / "corpus"
     corpus.mkdir()
     for number, seed in enumerate(seeds(name)):
         (corpus / f"{number:03}").write_bytes(seed)
@@ -85,7 +85,7 @@ def _fuzz(name, seconds, place):
         "timeout": SECONDS_AN_INPUT,
         "rss_limit_mb": MEGABYTES,
         "max_len": INPUT_BYTES,
-        "artifact_prefix": f"{place}/",
+        "artifact_prefix": f"{folder}/",
         "print_final_stats": 1,
     }
     flags = [f"-{option}={value}" for option, value in options.items()]
@@ -93,7 +93,7 @@ def _fuzz(name, seconds, place):
     atheris.Fuzz()
 
 
-def _say(text):
+def _print(text):
     sys.stderr.write(text + "\n")
 
 

@@ -1,4 +1,4 @@
-"""Strategies that damage one element of a frame, or one row of an answer, in the ways that bytes can go wrong."""
+"""Strategies that damage one element of a frame, or one row of a response."""
 
 from hypothesis import strategies as st
 
@@ -15,7 +15,7 @@ PACKED = st.one_of(
             b"\xc2",
             b"\x90",
             b"\x80",
-            b"\xa2\xff\xfe",  # text that is no UTF-8
+            b"\xa2\xff\xfe",  # text that is not UTF-8
             b"\xa3\xed\xa0\x80",  # a lone surrogate
             b"\xc4\x02\xff\xfe",
             PACK(2**64 - 1),
@@ -23,7 +23,7 @@ PACKED = st.one_of(
             PACK(float("nan")),
             PACK(float("inf")),
             PACK(-1e308),
-            b"\x81\xc0\xc0",  # a key that is null
+            b"\x81\xc0\xc0",  # a null key
             b"\x81\x01\x02",
             b"\xdd\x00\x00\x00\x01\xc0",
         ]
@@ -56,7 +56,7 @@ INSTANTS = [
     "9999-12-31",
 ]
 
-STRANGE_JSON = [
+ODD_JSON = [
     *(b"null", b"true", b"false", b"[]", b"{}", b'"\\ud800"', b'"\\udfff\\ud800"', b'"\xff\xfe"', b'"\\u0000"'),
     *(number.encode() for number in NUMBERS),
     *(f'"{word}"'.encode() for word in [*WORDS, *NUMBERS, *INSTANTS]),
@@ -64,7 +64,7 @@ STRANGE_JSON = [
     b'"' + b"x" * 10_000 + b'"',
 ]
 JSON = st.one_of(
-    st.sampled_from(STRANGE_JSON),
+    st.sampled_from(ODD_JSON),
     st.integers().map(lambda number: b"%d" % number),
     st.floats().map(samples.encoded),
     NESTED.map(lambda depth: b"[" * depth + b"]" * depth),
@@ -74,71 +74,83 @@ JSON = st.one_of(
 
 
 def _damaged(pairs, values, new_key):
-    """Pairs with one thing wrong: gone, another value, twice, misnamed, or one more that nobody knows."""
-    places = st.integers(0, len(pairs) - 1)
+    """Pairs with one fault: one removed, its value replaced, duplicated, its key renamed, or an unknown one added."""
+    indexes = st.integers(0, len(pairs) - 1)
 
-    def without(place):
-        return [pair for index, pair in enumerate(pairs) if index != place]
+    def without(index):
+        return [*pairs[:index], *pairs[index + 1 :]]
 
-    def replaced(place, value):
-        return [(key, value if index == place else old) for index, (key, old) in enumerate(pairs)]
+    def replaced(index, value):
+        return [*pairs[:index], (pairs[index][0], value), *pairs[index + 1 :]]
+
+    def renamed(index):
+        return [*pairs[:index], (new_key, pairs[index][1]), *pairs[index + 1 :]]
 
     return st.one_of(
-        st.builds(without, places),
-        st.builds(replaced, places, values),
-        st.builds(lambda place, value: [*pairs, (pairs[place][0], value)], places, values),
-        st.builds(lambda place, value: [(pairs[place][0], value), *pairs], places, values),
-        st.builds(
-            lambda place: [(new_key, old) if at == place else (key, old) for at, (key, old) in enumerate(pairs)], places
-        ),
+        st.builds(without, indexes),
+        st.builds(replaced, indexes, values),
+        st.builds(lambda index, value: [*pairs, (pairs[index][0], value)], indexes, values),
+        st.builds(lambda index, value: [(pairs[index][0], value), *pairs], indexes, values),
+        st.builds(renamed, indexes),
         st.builds(lambda value: [(new_key, value), *pairs], values),
     )
 
 
 def damaged_element(message):
-    """The bytes of one message of the option stream with one thing wrong, or of no message at all."""
+    """The bytes of one message of the option stream with one fault, or of any other value."""
     return _damaged(packed_pairs(message), PACKED, PACK("zz")).map(packed_map) | PACKED
 
 
 def damaged_row(row):
-    """The JSON of one row with one thing wrong, or of no row at all."""
+    """The JSON of one row with one fault, or of any other value."""
     return _damaged(json_pairs(row), JSON, b'"zz"').map(json_map) | JSON
 
 
 def spliced(whole):
-    """`whole` with any part of it replaced by anything."""
-    places = st.integers(0, len(whole))
+    """`whole` with any part replaced by any bytes."""
+    indexes = st.integers(0, len(whole))
     return st.builds(
-        lambda start, stop, splinter: whole[:start] + splinter + whole[stop:], places, places, st.binary(max_size=30)
+        lambda start, stop, inserted: whole[:start] + inserted + whole[stop:], indexes, indexes, st.binary(max_size=30)
     )
 
 
 def every_damaged_row(row):
-    """Each of `row`'s values replaced by each strange one."""
+    """Each value of `row` replaced by each odd value."""
     pairs = json_pairs(row)
-    for place, (key, _) in enumerate(pairs):
-        for strange in STRANGE_JSON:
-            yield json_map([*pairs[:place], (key, strange), *pairs[place + 1 :]])
+    for index, (key, _) in enumerate(pairs):
+        for value in ODD_JSON:
+            yield json_map([*pairs[:index], (key, value), *pairs[index + 1 :]])
 
 
 def _with(row, name, value):
-    """`row` with the JSON of one field."""
+    """`row` with one field set to the JSON `value`."""
     return json_map([(key, value if key == b'"%b"' % name else old) for key, old in json_pairs(row)])
 
 
 def _some(*good):
-    """The JSON of a list of some of these rows, each whole or damaged."""
+    """The JSON of a list of some of these rows, each valid or damaged."""
     row = st.sampled_from(good).flatmap(damaged_row) | st.sampled_from(good).map(samples.encoded)
     return st.lists(row, max_size=4).map(json_list)
 
 
-def _some_orders():
-    part = _some(*samples.ORDER["legs"]).map(lambda legs: _with(samples.ORDER, b"legs", legs))
-    return st.lists(part | damaged_row(samples.ORDER), max_size=3).map(json_list)
+def _some_orders(order):
+    part = _some(*order["legs"]).map(lambda legs: _with(order, b"legs", legs))
+    return st.lists(part | damaged_row(order), max_size=3).map(json_list)
+
+
+def _some_by_symbol(row):
+    """The JSON of a map from symbols to this row, valid or damaged."""
+    symbols = st.sampled_from([*(f'"{symbol}"'.encode() for symbol in samples.CONDOR), *ODD_JSON[5:9]])
+    return st.lists(st.tuples(symbols, damaged_row(row) | st.just(samples.encoded(row))), max_size=4).map(json_map)
+
+
+def _in(name, rows):
+    """The JSON of a map with `rows` under `name`."""
+    return rows.map(lambda json: b'{"%b":%b}' % (name, json))
 
 
 def _some_quotes():
-    symbols = st.sampled_from([*(f'"{symbol}"'.encode() for symbol in samples.CONDOR), *STRANGE_JSON[5:9]])
+    symbols = st.sampled_from([*(f'"{symbol}"'.encode() for symbol in samples.CONDOR), *ODD_JSON[5:9]])
     quotes = st.lists(st.tuples(symbols, damaged_row(samples.REST_QUOTE)), max_size=4).map(json_map)
     return quotes.map(lambda rows: b'{"quotes":%b}' % rows)
 
@@ -152,12 +164,23 @@ HELD = [samples.position(symbol, sign) for symbol in samples.CONDOR for sign in 
 BODIES = {
     "holdings": _some(*HELD, samples.STOCK),
     "clock": damaged_row(samples.CLOCK),
-    "hours": _some(*samples.DAYS),
+    "calendar": _some(*samples.DAYS),
     "ticks": _some_quotes(),
     "contract": _some_contract(),
-    "orders": _some_orders(),
+    "orders": _some_orders(samples.ORDER),
+    "activities": _some(samples.BOUGHT, samples.ASSIGNED),
+    "splits": _some(samples.SPLIT).map(lambda rows: b'{"corporate_actions":{"reverse_splits":%b}}' % rows),
+    "account": damaged_row({"id": "d66d53bc-6347-5c64-89bc-bf340553b3fa", "status": "ACTIVE"}),
+    "stocks": _some_by_symbol(samples.STOCK_SNAPSHOT),
+    "indexes": _in(b"values", _some_by_symbol(samples.INDEX_VALUE)),
+    "snapshots": _in(b"snapshots", _some_by_symbol(samples.OPTION_SNAPSHOT)),
+    "dividends": _in(b"corporate_actions", _in(b"cash_dividends", _some(samples.DIVIDEND))),
+    "balances": damaged_row(samples.BALANCES),
+    "transfers": _some(samples.DEPOSIT),
+    "workingOrders": _some_orders(samples.WORKING),
+    "fills": _some(samples.SOLD, samples.BOUGHT),
 }
-"""Answers to each of `tests.fuzz.decoders.REST` with something wrong in a part of them."""
+"""A partly damaged response for each of `tests.fuzz.decoders.REST`."""
 
 DAMAGED = st.sampled_from(samples.ELEMENTS).flatmap(damaged_element)
 FRAMES = st.lists(DAMAGED | st.sampled_from(samples.ELEMENTS).map(PACK), max_size=6).map(samples.frame)

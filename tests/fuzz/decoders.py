@@ -1,7 +1,7 @@
-"""Everything of ours that reads bytes of Alpaca, called in this one place, and what must hold after it did.
+"""All our decoders of Alpaca's bytes, with the checks of their results.
 
-REST answers come to the decoders as `requests` hands them on, so Python's own JSON is a part of what is tried. What was
-read is then used as the daemon uses it: a value that cannot be published or stored is no better than a crash.
+REST responses reach the decoders as `bodies` decodes them, within the limits of their endpoint. The results are then
+used as the daemon uses them, as a value that cannot be published or stored is as bad as a crash.
 """
 
 import datetime as dt
@@ -9,54 +9,84 @@ import math
 from collections import Counter, deque
 
 import msgspec
-import requests
 
-from condord.core.session import is_trading_at
-from condord.live.edition import EVERYTHING
+from condord.core.calendar import Calendar
+from condord.core.expiry import Expiry
+from condord.core.held_hours import held_hours
+from condord.core.lots import lots
 from condord.live.link import TABLE, Link, LinkSettings
-from condord.upstream import contracts, history, rows
-from condord.upstream.contracts import Contracts
-from condord.upstream.faults import RestFault, rest_fault
-from condord.upstream.history import History
-from condord.upstream.option_protocol import OptionProtocol
+from condord.live.published import EVERYTHING
+from condord.upstream import (
+    account_parsing,
+    activities,
+    bodies,
+    contracts,
+    market_parsing,
+    order_history,
+    rest_parsing,
+    working_orders,
+)
+from condord.upstream.activities import BOOKINGS, FILLS, Activities
+from condord.upstream.classify_failure import rest_fault
+from condord.upstream.contracts import ContractAnswers
 from condord.upstream.option_stream import OptionStream
+from condord.upstream.order_history import OrderHistory
+from condord.upstream.quote_protocol import QuoteProtocol
+from condord.upstream.rest_fault import RestFault
+from condord.upstream.state_files import Store
+from condord.upstream.stock_stream import StockStream
 from condord.upstream.trade_updates import TradeUpdates
-from tests.fakes.alpaca import LOGIN, STARTED_AT
-from tests.live.accounts import P560, P570, House, spy
+from tests.fakes.alpaca import LOGIN, NETWORK, STARTED_AT
+from tests.live.accounts import P560, P570, House, spy, status
 
 DAY = dt.timedelta(days=1)
 STATES = sorted({state for state, _ in TABLE} | {after for after, _ in TABLE.values()})
 SYMBOL_LIMIT = 3
+EXPIRIES = (Expiry("SPY", "SPY", dt.date(2026, 12, 18)), Expiry("SPX", "SPX", STARTED_AT.date()))
 WANTED = (P560, P570, "SPY261218C00630000", "SPY261218C00640000")
 
 REST = {
-    "holdings": rows.holdings,
-    "clock": lambda answer, refuse: rows.clock(answer, STARTED_AT),
-    "hours": lambda answer, refuse: rows.hours(answer, STARTED_AT.date(), refuse),
-    "ticks": rows.ticks,
+    "holdings": rest_parsing.holdings,
+    "clock": lambda answer, refuse: rest_parsing.clock(answer, STARTED_AT),
+    "calendar": lambda answer, refuse: rest_parsing.calendar(
+        answer, STARTED_AT.date() - 14 * DAY, STARTED_AT.date() + 400 * DAY, refuse
+    ),
+    "ticks": rest_parsing.ticks,
     "contract": lambda answer, refuse: contracts.contract(P560, answer, refuse),
-    "orders": history.page,
+    "orders": order_history.page,
+    "activities": activities.page,
+    "splits": activities.splits,
+    "account": lambda answer, refuse: rest_parsing.account_id(answer),
+    "stocks": market_parsing.stock_snapshots,
+    "indexes": market_parsing.index_values,
+    "snapshots": market_parsing.option_snapshots,
+    "dividends": market_parsing.dividends,
+    "balances": lambda answer, refuse: account_parsing.account_summary(answer, STARTED_AT, refuse),
+    "transfers": lambda answer, refuse: account_parsing.transfers_e4(answer, STARTED_AT.date(), refuse),
+    "workingOrders": working_orders.working_orders,
+    "fills": lambda answer, refuse: account_parsing.fills(answer, STARTED_AT.date(), refuse),
 }
 
 
-def parsed(body):
-    """What alpaca-py makes of the body of an answer."""
-    response = requests.Response()
-    response.status_code, response.encoding, response._content = 200, "utf-8", body
-    return response.json()
+PATHS = {"holdings": "/v2/positions", "orders": "/v2/orders", "workingOrders": "/v2/orders"}
+
+
+def parsed(name, body):
+    """The decoded body of a response; None for an empty one, as in alpaca-py."""
+    return bodies.decoded(body, bodies.limit_of(PATHS.get(name, "/v2/other"))) if body else None
 
 
 def answer(name, body):
-    """What a decoder makes of a body: a value, or the fault that the daemon would see; and how many parts it refused."""
+    """Decode a body; returns a value or the daemon's fault for it, and a counter of the refused parts."""
     refused = Counter()
     try:
-        return REST[name](parsed(body), lambda kind: refused.update([kind])), refused
-    except Exception as error:  # noqa: BLE001 - as `AlpacaRest` does; `rest_fault` says what it takes for an answer
+        return REST[name](parsed(name, body), lambda kind: refused.update([kind])), refused
+    except Exception as error:  # noqa: BLE001 - as `AlpacaRest` does; `check_answer` accepts only `malformed`
         return rest_fault(error), refused
 
 
 def check_answer(name, body):
-    """Read a body, and use what comes of it; it is `malformed` at worst. As `answer`."""
+    """Decode a body and use the result; the only fault may be `malformed`. Returns the same as `answer`."""
     read, refused = answer(name, body)
     if isinstance(read, RestFault):
         assert read.code == "malformed", read.text
@@ -66,7 +96,7 @@ def check_answer(name, body):
 
 
 def published(house):
-    """The document of a house, as a subscriber gets it."""
+    """The document of a house, as a subscriber receives it."""
     subscriber = house.subscribe(EVERYTHING)
     house.wait(5.0)
     assert house.take(subscriber)
@@ -75,21 +105,25 @@ def published(house):
 
 def _use_holdings(holdings):
     house = House()
-    house.set_positions(Contracts().applied(holdings.options), stocks=holdings.stocks)
+    house.set_positions(ContractAnswers().applied(holdings.options), stocks=holdings.stocks)
     published(house)
 
 
 def _use_clock(clock):
     for days in (0, 1, 400):
-        is_trading_at(clock, None, STARTED_AT + days * DAY, ["SPY"])
+        held_hours(clock, Calendar(), STARTED_AT + days * DAY, EXPIRIES)
     msgspec.json.encode((clock.next_open, clock.next_close))
 
 
-def _use_hours(hours):
-    clock = rows.clock(
+def _use_calendar(calendar):
+    clock = rest_parsing.clock(
         {"is_open": False, **dict.fromkeys(("next_open", "next_close", "timestamp"), STARTED_AT)}, STARTED_AT
     )
-    is_trading_at(clock, hours, STARTED_AT, ["SPY"])
+    held_hours(clock, calendar, STARTED_AT, EXPIRIES)
+    house = House(spy())
+    house.account.calendar = calendar
+    house.set_status(status())
+    published(house)
 
 
 def _use_ticks(ticks):
@@ -99,41 +133,97 @@ def _use_ticks(ticks):
 
 
 def _use_contract(contract):
-    told = Contracts()
-    told.learn(P560, contract, STARTED_AT)
-    msgspec.json.encode(told.kept(STARTED_AT))
-    house = House(told.applied(spy()))
+    known = ContractAnswers()
+    known.learn(P560, contract, STARTED_AT)
+    msgspec.json.encode(known.to_save(STARTED_AT))
+    house = House(known.applied(spy()))
     published(house)
 
 
 def _use_orders(page):
-    told = History()
-    told.take(page, page.open_since, STARTED_AT)
-    told.begin(STARTED_AT)
-    msgspec.json.encode(told.kept(STARTED_AT))
+    history = OrderHistory()
+    history.take(page, page.open_since, STARTED_AT)
+    history.begin(STARTED_AT)
+    msgspec.json.encode(history.to_save(STARTED_AT))
     house = House()
-    house.set_positions(spy(), told.lots)
+    house.set_positions(spy(), lots(history.orders))
     published(house)
+
+
+def _use_activities(page):
+    read = Activities()
+    read.take(page.activities, STARTED_AT)
+    for kinds in (FILLS, BOOKINGS):
+        read.begin(kinds, STARTED_AT)
+    msgspec.json.encode(read.known)
+    _follow(read.known, ())
+
+
+def _use_splits(read):
+    _follow((), read)
+
+
+def _follow(known, splits):
+    """Explain a condor that loses a leg when shares appear by activities and splits."""
+    house = House(spy())
+    house.account.lifecycle.activities, house.account.lifecycle.splits = tuple(known), tuple(splits)
+    house.set_positions(spy()[1:], stocks={"SPY": 200})
+    published(house)
+
+
+def _use_account(identity):
+    Store(None, account=identity)
+
+
+def _use_stocks(read):
+    for snapshot in read:
+        assert snapshot.quote is None or snapshot.quote.is_sane
+        bars = [bar for bar in (snapshot.today, snapshot.before) if bar is not None]
+        assert all(bar.close_e4 > 0 for bar in bars)
+    msgspec.json.encode(read)
+
+
+def _use_snapshots(read):
+    for snapshot in read:
+        figures = (snapshot.iv, snapshot.delta, snapshot.gamma, snapshot.theta, snapshot.vega)
+        assert all(figure is None or math.isfinite(figure) for figure in figures)
+    msgspec.json.encode(read)
+
+
+def _use_working_orders(read):
+    assert all(leg.quantity for order in read for leg in order.legs)
+    msgspec.json.encode(read)
 
 
 USES = {
     "holdings": _use_holdings,
     "clock": _use_clock,
-    "hours": _use_hours,
+    "calendar": _use_calendar,
     "ticks": _use_ticks,
     "contract": _use_contract,
     "orders": _use_orders,
+    "activities": _use_activities,
+    "splits": _use_splits,
+    "account": _use_account,
+    "stocks": _use_stocks,
+    "indexes": msgspec.json.encode,
+    "snapshots": _use_snapshots,
+    "dividends": msgspec.json.encode,
+    "balances": msgspec.json.encode,
+    "transfers": msgspec.json.encode,
+    "workingOrders": _use_working_orders,
+    "fills": msgspec.json.encode,
 }
 
 
 def receive(data):
-    """The messages of one frame of the option stream, and what was counted."""
-    protocol = OptionProtocol(symbol_limit=SYMBOL_LIMIT, refused={})
+    """The messages of one frame of the option stream, and the counters of refusals."""
+    protocol = QuoteProtocol(symbol_limit=SYMBOL_LIMIT, refused={}, kinds=OptionStream.refusals)
     return list(protocol.receive(data)), protocol.refused
 
 
-class _Desk:
-    """A house that takes the quotes of a stream."""
+class _Sink:
+    """Passes the quotes of a stream to a house."""
 
     def __init__(self):
         self.house = House(spy())
@@ -143,27 +233,42 @@ class _Desk:
         self.house.offer(*ticks)
 
     def follow(self, symbols):
-        """These are streamed from here on."""
+        """Ignore the set of streamed symbols."""
 
     def resume(self):
-        """The stream is live."""
+        """Ignore that the stream is live."""
 
     def gap(self):
         self.house.gap()
 
 
-class _Calm:
-    """A line whose clock stands still, without a loop."""
+class _StockSink:
+    """Passes the quotes of a stream to a house, as quotes of its only underlying."""
+
+    def __init__(self):
+        self.house = House(spy())
+
+    def offer_stocks(self, ticks):
+        named = [msgspec.structs.replace(tick, symbol="SPY") for tick in ticks]
+        self.house.publisher.offer_stocks(named, self.house.now)
+
+
+class _FixedClock:
+    """A runner with a fixed clock and no loop."""
 
     def now(self):
         return 1000.0
 
 
-class _OptionStream(_Calm, OptionStream):
+class _OptionStream(_FixedClock, OptionStream):
     pass
 
 
-class _TradeUpdates(_Calm, TradeUpdates):
+class _StockStream(_FixedClock, StockStream):
+    pass
+
+
+class _TradeUpdates(_FixedClock, TradeUpdates):
     pass
 
 
@@ -172,27 +277,28 @@ def _link():
     return Link(settings, chance=lambda: 0.5)
 
 
-def _way_to(state):
-    """The events that lead from the start to `state`, by the link's own table."""
-    ways, waiting = {"starting": ()}, deque(["starting"])
-    while state not in ways:
-        here = waiting.popleft()
+def _events_to(state):
+    """The shortest sequence of events from the start to `state`, by the link's own table."""
+    paths, queue = {"starting": ()}, deque(["starting"])
+    while state not in paths:
+        current = queue.popleft()
         for (before, event), (after, _) in TABLE.items():
-            if before == here and after not in ways:
-                ways[after] = (*ways[here], event)
-                waiting.append(after)
-    return ways[state]
+            if before == current and after not in paths:
+                paths[after] = (*paths[current], event)
+                queue.append(after)
+    return paths[state]
 
 
 def option_stream(state):
-    """An option stream whose link is in `state`, and its desk."""
-    desk = _Desk()
+    """An option stream whose link is in `state`, and the house of its sink."""
+    sink = _Sink()
     stream = _OptionStream(
         _link(),
         url="ws://127.0.0.1:1/",
         login=LOGIN,
+        network=NETWORK,
         symbol_limit=SYMBOL_LIMIT,
-        desk=desk,
+        sink=sink,
         now_at=lambda: STARTED_AT,
         newer=None,
         live=lambda: None,
@@ -200,26 +306,54 @@ def option_stream(state):
     )
     stream.want(WANTED)
     stream.begin()
-    for event in _way_to(state):
+    for event in _events_to(state):
         stream.step(event)
     assert stream.link.state == state
-    return stream, desk.house
+    return stream, sink.house
+
+
+def stock_stream(state):
+    """A stock stream whose link is in `state`, and the house of its sink."""
+    sink = _StockSink()
+    stream = _StockStream(
+        _link(),
+        url="ws://127.0.0.1:1/",
+        login=LOGIN,
+        network=NETWORK,
+        symbol_limit=SYMBOL_LIMIT,
+        sink=sink,
+        now_at=lambda: STARTED_AT,
+        newer=None,
+        live=lambda: None,
+        changed=lambda: None,
+    )
+    stream.want(WANTED)
+    stream.begin()
+    for event in _events_to(state):
+        stream.step(event)
+    assert stream.link.state == state
+    return stream, sink.house
 
 
 def trade_updates(state):
     """A trading stream whose link is in `state`, and the list of its hints."""
     hints = []
     updates = _TradeUpdates(
-        _link(), url="ws://127.0.0.1:1/", login=LOGIN, traded=lambda: hints.append(1), changed=lambda: None
+        _link(),
+        url="ws://127.0.0.1:1/",
+        login=LOGIN,
+        network=NETWORK,
+        traded=lambda: hints.append(1),
+        changed=lambda: None,
     )
-    for event in _way_to(state):
+    for event in _events_to(state):
         updates.step(event)
     assert updates.link.state == state
     return updates, hints
 
 
 def check_option_frame(state, data):
-    """Let an option stream in `state` read a frame; its requests stay few and sane, and the document can be published."""
+    """Let an option stream in `state` read a frame; check that its requests are few and valid and that it publishes."""
     stream, house = option_stream(state)
     before = len(stream._outbox)
     stream.read(data)
@@ -233,8 +367,20 @@ def check_option_frame(state, data):
     return stream, house
 
 
+def check_stock_frame(state, data):
+    """Let a stock stream in `state` read a frame; check that it counts only its own refusals and that it publishes."""
+    stream, house = stock_stream(state)
+    stream.read(data)
+    assert stream.refused.keys() <= set(StockStream.refusals)
+    assert stream.delivered <= stream.streamed
+    assert not stream.has_missed([])
+    _check_line(stream)
+    published(house)
+    return stream, house
+
+
 def check_trading_frame(state, data):
-    """Let a trading stream in `state` read a frame; all of it is at most one hint or one refusal."""
+    """Let a trading stream in `state` read a frame; check that it causes at most one hint or one refusal."""
     updates, hints = trade_updates(state)
     before = len(hints)
     updates.read(data)

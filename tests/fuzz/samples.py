@@ -1,6 +1,6 @@
-"""Valid frames and answers, made of parts, so that one part can be damaged while all others stay whole.
+"""Valid frames and responses made of parts, so that one part can be damaged while the others stay valid.
 
-A map is a list of pairs of encoded keys and values; that leaves room for what no encoder writes, as a key that comes twice.
+A map is a list of pairs of encoded keys and values, which allows maps that no encoder writes, such as duplicate keys.
 """
 
 import json
@@ -25,7 +25,7 @@ def packed_map(pairs):
 
 
 def frame(elements):
-    """A frame of the option stream, of elements that are encoded already."""
+    """A frame of the option stream, made of encoded elements."""
     return wire.frame(elements)
 
 
@@ -110,6 +110,57 @@ ORDER = {
     ],
 }
 
+BOUGHT = {
+    "id": "20261120::one",
+    "activity_type": "FILL",
+    "symbol": "SPY",
+    "side": "buy",
+    "qty": "100",
+    "transaction_time": AT,
+}
+ASSIGNED = {
+    "id": "20261120::two",
+    "activity_type": "OPASN",
+    "symbol": P570,
+    "qty": "2",
+    "date": "2026-11-20",
+    "created_at": AT,
+}
+SPLIT = {"symbol": "SPY", "new_rate": 4, "old_rate": 1, "ex_date": "2026-11-20", "process_date": "2026-11-20"}
+
+BALANCES = {"equity": "50123.4", "last_equity": "49980", "cash": "20111.2", "maintenance_margin": "7800"}
+DEPOSIT = {"id": "d", "activity_type": "CSD", "date": "2026-11-20", "net_amount": "1000", "status": "executed"}
+SOLD = {
+    "id": "20261120::three",
+    "activity_type": "FILL",
+    "symbol": P560,
+    "side": "sell_short",
+    "qty": "2",
+    "price": "1.25",
+    "order_id": "one",
+    "transaction_time": AT,
+}
+WORKING = ORDER | {
+    "status": "new",
+    "order_class": "mleg",
+    "qty": "3",
+    "limit_price": "-1.2",
+    "legs": [leg | {"ratio_qty": "1"} for leg in ORDER["legs"]],
+}
+STOCK_SNAPSHOT = {
+    "latestTrade": {"t": AT, "p": 582.11, "s": 100},
+    "latestQuote": REST_QUOTE,
+    "dailyBar": {"t": "2026-11-20T05:00:00Z", "c": 582.1},
+    "prevDailyBar": {"t": "2026-11-19T05:00:00Z", "c": 579.8},
+}
+INDEX_VALUE = {"t": AT, "v": 6543.21}
+OPTION_SNAPSHOT = {
+    "latestQuote": REST_QUOTE,
+    "impliedVolatility": 0.2,
+    "greeks": {"delta": -0.1, "gamma": 0.01, "theta": -0.05, "vega": 0.3, "rho": 0.1},
+}
+DIVIDEND = {"symbol": "SPY", "ex_date": "2026-12-18", "rate": 1.97, "process_date": "2027-01-30"}
+
 AUTHORIZED = {"stream": "authorization", "data": {"status": "authorized", "action": "authenticate"}}
 LISTENING = {"stream": "listening", "data": {"streams": ["trade_updates"]}}
 FILL = {"stream": "trade_updates", "data": {"event": "fill", "qty": "1", "order": {"symbol": P560}}}
@@ -117,15 +168,26 @@ EVENTS = [AUTHORIZED, LISTENING, FILL]
 
 
 def rest_answers():
-    """A valid answer for each decoder of `tests.fuzz.decoders.REST`."""
+    """A valid response for each decoder of `tests.fuzz.decoders.REST`."""
     return {
         name: encoded(answer)
         for name, answer in {
             "holdings": [*(position(symbol, sign) for symbol, sign in zip(CONDOR, (-2, -2, 2, 2), strict=True)), STOCK],
             "clock": CLOCK,
-            "hours": DAYS,
+            "calendar": DAYS,
             "ticks": {"quotes": {P560: REST_QUOTE, P570: REST_QUOTE}},
             "contract": CONTRACT,
             "orders": [ORDER],
+            "activities": [BOUGHT, ASSIGNED],
+            "splits": {"corporate_actions": {"forward_splits": [SPLIT]}},
+            "account": {"id": "d66d53bc-6347-5c64-89bc-bf340553b3fa", "status": "ACTIVE", "equity": "99728.08"},
+            "stocks": {"SPY": STOCK_SNAPSHOT, "QQQ": STOCK_SNAPSHOT},
+            "indexes": {"values": {"SPX": INDEX_VALUE}},
+            "snapshots": {"snapshots": {P560: OPTION_SNAPSHOT, P570: OPTION_SNAPSHOT}},
+            "dividends": {"corporate_actions": {"cash_dividends": [DIVIDEND]}},
+            "balances": BALANCES,
+            "transfers": [DEPOSIT],
+            "workingOrders": [WORKING],
+            "fills": [SOLD, BOUGHT],
         }.items()
     }

@@ -1,7 +1,7 @@
-"""What atheris tries: for each reader of others' bytes a function of bytes that raises when something is wrong.
+"""The targets of atheris: for each reader of foreign bytes, a function of bytes that raises on a fault.
 
-The strategies of `tests.fuzz.damage` make of the bytes a frame or an answer, which is JSON or MessagePack more often than
-the bytes alone. Those are tried of the option stream too, whose damaged frames are walked through in Python.
+The strategies of `tests.fuzz.damage` turn the bytes into a frame or a response, as raw bytes are seldom valid JSON or
+MessagePack. The option stream is also tried with raw bytes, as its damaged frames are parsed in Python.
 """
 
 import random
@@ -11,11 +11,11 @@ from functools import partial
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from condord.upstream.faults import RestFault
-from tests.fuzz import damage, decoders, samples, sockets
+from condord.upstream.rest_fault import RestFault
+from tests.fuzz import damage, decoders, exchanges, samples, sockets
 
 BROKEN = [b"\xc1", b"\xdd\xff\xff\xff\xff", b"\x91" * 2000, b"\xa2\xff\xfe"]
-BYTES = "option_stream_bytes"
+BYTES, EXCHANGES, SOCKET_FRAMES = "option_stream_bytes", "rest_bytes", "socket_frames"
 
 
 def _option_stream_bytes(data):
@@ -24,7 +24,7 @@ def _option_stream_bytes(data):
 
 
 def _made(check, *strategies):
-    """A function of bytes that has the strategies make the arguments of `check`."""
+    """A function of bytes, from which the strategies generate the arguments of `check`."""
 
     @settings(database=None, deadline=None)
     @given(st.tuples(*strategies))
@@ -32,7 +32,7 @@ def _made(check, *strategies):
         try:
             check(*made)
         except Exception:
-            sys.stderr.write(f"made of it: {made!r}\n")
+            sys.stderr.write(f"generated: {made!r}\n")
             raise
 
     return tried.hypothesis.fuzz_one_input
@@ -44,7 +44,10 @@ _EVENT = damage.EVENTS | st.sampled_from(samples.EVENTS).map(samples.encoded).fl
 
 TARGETS = {
     BYTES: _option_stream_bytes,
+    EXCHANGES: exchanges.check_exchange,
+    SOCKET_FRAMES: exchanges.check_frames,
     "option_stream": _made(decoders.check_option_frame, _STATES, damage.FRAMES | damage.FRAMES.flatmap(damage.spliced)),
+    "stock_stream": _made(decoders.check_stock_frame, _STATES, damage.FRAMES | damage.FRAMES.flatmap(damage.spliced)),
     "trade_updates": _made(decoders.check_trading_frame, _STATES, _EVENT | damage.JSON),
     "sockets": _made(sockets.check_socket, sockets.SENT, sockets.CUTS, st.booleans()),
     **{
@@ -55,7 +58,11 @@ TARGETS = {
 
 
 def seeds(name):
-    """Inputs to begin with: frames, or bytes at random where a strategy makes something of them."""
+    """The initial inputs: frames, or random bytes for targets with strategies."""
+    if name == EXCHANGES:
+        return [bytes([index]) + answer for index in range(len(exchanges.NAMES)) for answer in exchanges.ANSWERS]
+    if name == SOCKET_FRAMES:
+        return exchanges.FRAMES
     if name != BYTES:
         chance = random.Random(0)
         return [chance.randbytes(2**size) for size in range(4, 11)]
@@ -65,7 +72,7 @@ def seeds(name):
 
 
 def prove():
-    """Valid answers are read: else a changed decoder would refuse everything, and nothing would be tried."""
+    """Check that valid responses are read. Otherwise a changed decoder could refuse everything and test nothing."""
     for name, body in _ANSWERS.items():
         read, _ = decoders.answer(name, body)
         if isinstance(read, RestFault):

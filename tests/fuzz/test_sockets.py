@@ -2,6 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.examples import examples
 from tests.fuzz.sockets import CUTS, REQUESTS, SENT, TOKEN, answers, check_socket
 
 GOOD = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -12,33 +13,33 @@ def statuses(raw, cuts=(), *, needs_token=False):
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(REQUESTS, CUTS, st.booleans())
-def test_a_request_with_anything_wrong_leaves_it_serving(raw, cuts, needs_token):
+def test_it_keeps_serving_after_a_faulty_request(raw, cuts, needs_token):
     check_socket(raw, cuts, needs_token)
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=examples(150), deadline=None)
 @given(SENT, CUTS, st.booleans())
-def test_any_bytes_leave_it_serving(raw, cuts, needs_token):
+def test_it_keeps_serving_after_any_bytes(raw, cuts, needs_token):
     check_socket(raw, cuts, needs_token)
 
 
 @pytest.mark.slow
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 @given(st.binary(min_size=1, max_size=5000))
-def test_bytes_that_are_no_request_get_one_refusal_at_most(raw):
+def test_bytes_that_are_not_a_request_get_at_most_one_response(raw):
     assert len(statuses(raw)) <= 1
 
 
 @pytest.mark.parametrize("needs_token", [False, True])
-def test_a_good_request_is_answered_in_pieces_too(needs_token):
+def test_a_valid_request_sent_in_pieces_is_answered(needs_token):
     raw = GOOD.replace(b"\r\n\r\n", b"\r\nAuthorization: Bearer " + TOKEN.encode() + b"\r\n\r\n")
     assert statuses(raw, [1, 5, 30], needs_token=needs_token)[0] == 200
 
 
-def test_a_good_request_before_a_bad_one_is_answered():
+def test_a_valid_request_before_an_invalid_one_is_answered():
     assert statuses(GOOD + GOOD + b"no request\r\n\r\n" + GOOD) == [200, 200, 400]
 
 
@@ -53,6 +54,6 @@ def test_a_stream_is_read_to_its_end():
     "received",
     [b"HTTP/1.1 200\r\n\r\n", b"nothing of the kind\r\n\r\n", b"HTTP/1.1 200 OK\r\nA\xff: b\r\n\r\n", b"HTTP"],
 )
-def test_what_is_no_answer_would_be_found(received):
+def test_an_invalid_response_would_be_detected(received):
     with pytest.raises((AssertionError, TypeError, AttributeError)):
         answers(received, has_asked_head=False)

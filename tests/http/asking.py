@@ -1,7 +1,7 @@
-"""A daemon that routes can be asked through: the real document and fan-out. And two ways to ask.
+"""A fake daemon with the real document and fan-out, and two ways to send requests to its application.
 
-`in_memory` speaks ASGI with the application and stands for any server; `on_our_server` asks over a socket, with a
-client that reads no more than it is told to.
+`in_memory` calls the application by ASGI, as any server would; `on_our_server` sends requests over a socket, with a
+client that reads only what the test asks for.
 """
 
 import asyncio
@@ -16,22 +16,25 @@ from condord.core.occ import parse
 from condord.core.position import Position
 from condord.core.quote import Tick
 from condord.http.app import build
-from condord.http.server import Address, Server, listen
+from condord.http.server import HttpServer, ListenAddress, listen
+from condord.http.tickets import Tickets
 from condord.live import render, wire
-from condord.live.account import Account
+from condord.live.account import AccountState
 from condord.live.book import Book
 from condord.live.coalescer import Coalescer
-from condord.live.edition import Edition
 from condord.live.fanout import Fanout
 from condord.live.prices import Prices
+from condord.live.published import Edition
 from condord.live.publisher import Publisher
+from condord.live.wire_risk import StocksJson
+from tests.live.accounts import MODEL
 
 NOW_AT = dt.datetime(2026, 11, 20, 15, 31, 7, tzinfo=dt.UTC)
 LEGS = {"SPY261218P00560000": 1, "SPY261218P00570000": -1, "SPY261218C00630000": -1, "SPY261218C00640000": 1}
 
 
 def held(symbol: str, quantity: int) -> Position:
-    """So many contracts, entered at 1.00."""
+    """A position of `quantity` contracts with an entry price of 1.00."""
     return Position(
         symbol=symbol,
         contract=parse(symbol),
@@ -43,31 +46,31 @@ def held(symbol: str, quantity: int) -> Position:
 
 
 def tick(symbol: str, bid: float, ask: float, second: int = 0) -> Tick:
-    """A quote so many seconds after `NOW_AT`."""
+    """A quote, `second` seconds after `NOW_AT`."""
     return Tick(symbol, NOW_AT + dt.timedelta(seconds=second), bid, ask)
 
 
 class FakeDaemon:
-    """The port that routes see, with one condor behind it; `now` is its clock."""
+    """The interface of a daemon that routes use, with one condor; `now` is its clock in seconds."""
 
     def __init__(self, *, ring_size: int = 8, room: int = 2, settle_seconds: float = 0.0) -> None:
-        status = render.unread_status("simulator", "indicative", NOW_AT)
+        status = render.unread_status("simulator", "indicative", MODEL, NOW_AT)
         self.edition = Edition(epoch="test", replay_size=16, status=status, totals=render.UNREAD_TOTALS)
         self.fanout = Fanout(self.edition, ring_size=ring_size)
         book = Book(edition=self.edition, prices=Prices(max_symbols=100, ttl_seconds=600.0), min_change_e4=100)
         self.publisher = Publisher(
-            account=Account(settle_seconds), book=book, coalescer=Coalescer(0.25), fanout=self.fanout
+            account=AccountState(settle_seconds), book=book, coalescer=Coalescer(0.25), fanout=self.fanout
         )
         self.now = 0.0
         self.room = room
         self.is_alive = self.is_ready = True
         self.breaks = False
         self.compresses = True
-        self.evicted = 0
-        self.audience = self
+        self.sent_bytes = 0
+        self.subscribers = self
         self.refreshes = 0
         self.opened = []
-        self.breaks_for = None
+        self.tickets = Tickets("a-token-of-some-length", now_at=lambda: NOW_AT)
         self.publisher.set_positions([held(symbol, quantity) for symbol, quantity in LEGS.items()], 0.0, NOW_AT)
 
     @property
@@ -75,29 +78,30 @@ class FakeDaemon:
         return self.fanout.subscribers < self.room
 
     def quote(self, *ticks: Tick) -> None:
-        """Publish quotes, a second after the last."""
+        """Publish quotes one second after the previous ones."""
         self.now += 1.0
         self.publisher.offer(ticks, self.now)
         for subscriber in self.publisher.tick(self.now, NOW_AT):
             subscriber.wake()
 
     def stop(self) -> None:
-        """Say bye to everybody."""
+        """End every stream with a bye event."""
         for subscriber in self.fanout.close("the daemon is stopping"):
             subscriber.wake()
 
     def document(self):
         return self.edition.document(NOW_AT)
 
-    def one(self, identity):
-        return self.edition.one(identity, NOW_AT)
+    def condor(self, condor_id):
+        return self.edition.one(condor_id, NOW_AT)
 
     def report(self):
         if self.breaks:
-            raise RuntimeError("a secret of the inside")
+            raise RuntimeError("a secret detail")
         status = self.edition.status
         return wire.StatusReport(
             **{name: getattr(status, name) for name in status.__struct_fields__},
+            stocks=StocksJson(state="live", code=None, reason=None, since=NOW_AT, stream=["SPY"], polled=[]),
             version="0",
             pid=1,
             address="http://127.0.0.1:1",
@@ -116,7 +120,10 @@ class FakeDaemon:
     def refresh(self):
         self.refreshes += 1
 
-    def subscribe(self, selection, interval_seconds, version, coding, wake):
+    def now_at(self):
+        return NOW_AT
+
+    def subscribe(self, selection, interval_seconds, version, coding, wake, *, is_chunked=False):
         subscriber = self.fanout.subscribe(
             selection=selection,
             interval_seconds=interval_seconds,
@@ -124,24 +131,31 @@ class FakeDaemon:
             now_at=NOW_AT,
             wake=wake,
             coding=coding,
+            is_chunked=is_chunked,
         )
         self.opened.append(subscriber)
         return subscriber
 
-    def note_eviction(self):
-        self.evicted += 1
+    @property
+    def evicted(self):
+        return self.fanout.evicted
+
+    def evict(self, subscriber):
+        self.fanout.evict(subscriber)
 
     def unsubscribe(self, subscriber):
         self.fanout.unsubscribe(subscriber)
 
-    def take(self, subscriber):
-        if subscriber is self.breaks_for:
-            raise RuntimeError("a bug in one stream")
-        return subscriber.take(lambda: NOW_AT)
+
+class BrokenFrame:
+    """A frame that raises when it is encoded, like a bug in one stream."""
+
+    def __getattr__(self, name):
+        raise RuntimeError("a bug in one stream")
 
 
 class Answer:
-    """What came back; `chunks` are the parts of the body as they were sent."""
+    """A response; `chunks` are the parts of its body as they arrived."""
 
     def __init__(self) -> None:
         self.status = 0
@@ -156,7 +170,7 @@ class Answer:
 
     @property
     def plain(self) -> bytes:
-        """The body as far as it can be decoded by now."""
+        """The decoded body, as far as it has arrived."""
         if self.headers.get("content-encoding") != "gzip":
             return self.body
         reading = zlib.decompressobj(31)
@@ -169,13 +183,13 @@ class Answer:
         return json.loads(self.body)
 
     def add(self, chunk: bytes) -> None:
-        """Another part of the body."""
+        """Append a part of the body."""
         self.chunks.append(chunk)
         self.arrived.set()
 
     async def has(self, text: bytes) -> None:
-        """Return once `text` has come."""
-        async with asyncio.timeout(5):
+        """Wait until the body contains `text`."""
+        async with asyncio.timeout(60):
             while text not in self.plain:
                 self.arrived.clear()
                 await self.arrived.wait()
@@ -219,7 +233,7 @@ class Conversation:
         self._gone.set()
 
     def stall(self) -> None:
-        """Take no more of the body."""
+        """Stop taking the body."""
         self._taking.clear()
 
     async def _receive(self):
@@ -242,7 +256,7 @@ class Conversation:
 
 
 class Client:
-    """A connection to a server in this loop; of what comes it reads what is asked for."""
+    """A connection to a server in this loop; it reads only on request."""
 
     def __init__(self, opened: socket.socket) -> None:
         self.socket = opened
@@ -251,7 +265,7 @@ class Client:
 
     @classmethod
     async def connect(cls, port: int, *, receive_bytes: int = 0) -> "Client":
-        """A new connection; `receive_bytes` is the kernel's buffer, if it is not to choose."""
+        """Open a connection; `receive_bytes` is the size of the kernel's buffer, 0 for the default."""
         opened = socket.socket()
         if receive_bytes:
             opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_bytes)
@@ -267,17 +281,17 @@ class Client:
         await self.send("\r\n".join([*lines, "\r\n"]).encode("latin-1"))
 
     async def send(self, raw: bytes) -> None:
-        """Send any bytes."""
+        """Send raw bytes."""
         await self._loop.sock_sendall(self.socket, raw)
 
     async def read(self, answer: Answer, *, is_head: bool = False) -> Answer:
-        """Read one answer to its end, or that of the connection."""
+        """Read one response until it or the connection ends."""
         with contextlib.suppress(EOFError):
             status, *lines = (await self._until(b"\r\n\r\n")).decode("latin-1").split("\r\n")
             answer.status = int(status.split(" ")[1])
             for line in lines:
                 name, _, value = line.partition(": ")
-                assert name.lower() not in answer.headers, f"{name} comes twice"
+                assert name.lower() not in answer.headers, f"duplicate header {name}"
                 answer.headers[name.lower()] = value
             if not is_head:
                 await self._read_body(answer)
@@ -299,19 +313,19 @@ class Client:
                     answer.add(await self.some())
 
     async def some(self) -> bytes:
-        """What comes next; EOFError at the end."""
+        """The next bytes; raises EOFError at the end."""
         data, self._rest = self._rest or await self._loop.sock_recv(self.socket, 65_536), b""
         if not data:
             raise EOFError
         return data
 
     async def to_the_end(self) -> None:
-        """Read until that fails: EOFError at the end, ConnectionResetError where there is none."""
+        """Read until the connection ends: raises EOFError after a clean close, ConnectionResetError after a reset."""
         while True:
             await self.some()
 
     async def exactly(self, size: int) -> bytes:
-        """So many bytes; EOFError if the end comes first."""
+        """Read `size` bytes; raises EOFError if the connection ends first."""
         while len(self._rest) < size:
             self._rest += await self._more()
         data, self._rest = self._rest[:size], self._rest[size:]
@@ -331,12 +345,12 @@ class Client:
             self._rest = rest
 
     def close(self) -> None:
-        """Hang up."""
+        """Disconnect."""
         self.socket.close()
 
 
 class Exchange:
-    """One request to our own server: what `Conversation` is to an application."""
+    """One request to our own server, with the interface of `Conversation`."""
 
     def __init__(self, port: int, path: str, **request) -> None:
         self.answer = Answer()
@@ -352,15 +366,15 @@ class Exchange:
             return await client.read(self.answer, is_head=self._request.get("method") == "HEAD")
 
     def hang_up(self) -> None:
-        with contextlib.suppress(OSError):  # the stream may have ended before
+        with contextlib.suppress(OSError):  # the stream may already have ended
             self._client.socket.shutdown(socket.SHUT_RDWR)
 
 
 @contextlib.asynccontextmanager
 async def serving(app, **bounds):
-    """Our own server around `app`, and its port."""
-    listener = listen(Address(host="127.0.0.1", port=0, uds=""))
-    server = Server(app, **bounds)
+    """Serve `app` with our own server; yields the server and its port."""
+    listener = listen(ListenAddress(host="127.0.0.1", port=0, uds=""))
+    server = HttpServer(app, **bounds)
     running = asyncio.create_task(server.run_on([listener]))
     await server.is_serving.wait()
     try:
@@ -372,13 +386,13 @@ async def serving(app, **bounds):
 
 @contextlib.asynccontextmanager
 async def in_memory(app):
-    """Ask `app` itself."""
+    """Send requests to `app` directly."""
     yield functools.partial(Conversation, app)
 
 
 @contextlib.asynccontextmanager
 async def on_our_server(app):
-    """Ask `app` through our own server."""
+    """Send requests to `app` through our own server."""
     async with serving(app) as (_, port):
         yield functools.partial(Exchange, port)
 
@@ -386,7 +400,7 @@ async def on_our_server(app):
 def ask(
     daemon, path: str, *, method: str = "GET", headers=None, raises: bool = False, around=lambda app: app
 ) -> Answer:
-    """The answer of the application around `daemon`, or of what `around` wraps it in."""
+    """The response of the application for `daemon`, wrapped by `around`."""
 
     async def scene() -> Answer:
         conversation = Conversation(around(build(daemon)), path, method=method, headers=headers)

@@ -1,4 +1,4 @@
-"""Numbers to be scraped, a registry in which everything has been observed, and what a scrape says."""
+"""Values to scrape, metrics with every observation made once, and parsers of what a scrape returns."""
 
 import datetime as dt
 
@@ -6,16 +6,17 @@ import msgspec
 from prometheus_client.exposition import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from condord.http.interfaces import MetricValues, StreamCounts
 from condord.http.metrics import Metrics
-from condord.http.ports import Numbers, StreamNumbers
 from condord.live import render
-from condord.live.edition import Tally
+from condord.live.published import Tally
 from tests.http.asking import NOW_AT
+from tests.live.accounts import MODEL
 
-_UNREAD = render.unread_status("simulator", "indicative", NOW_AT)
-_UP = StreamNumbers(connected=True, messages={"quote": 7}, reconnects={"silent": 2}, failures={"silent": 3})
+_UNREAD = render.unread_status("simulator", "indicative", MODEL, NOW_AT)
+_UP = StreamCounts(connected=True, messages={"quote": 7}, reconnects={"silent": 2}, failures={"silent": 3})
 
-NUMBERS = Numbers(
+VALUES = MetricValues(
     status=msgspec.structs.replace(
         _UNREAD,
         state="live",
@@ -28,25 +29,29 @@ NUMBERS = Numbers(
         condors=3, unmatched=1, quotes=13, unconfirmed=2, oldest_valuation_at=NOW_AT - dt.timedelta(hours=1)
     ),
     rate_limited=4,
+    breakers={"trading": "closed", "data": "open"},
+    budget_room={"positions": 3, "main": 90},
+    budget_waits={"positions": 0, "main": 2},
     superseded=5,
     refused={"price": 6},
     subscribers=8,
     max_subscribers=1000,
     frames=90,
-    taken_bytes=9000,
+    sent_bytes=9000,
     dropped=9,
     resyncs={"ringOverflow": 1},
     disconnects={"client": 10},
+    log_dropped=19,
 )
 UNREAD = msgspec.structs.replace(
-    NUMBERS, status=_UNREAD, published=Tally(condors=0, unmatched=0, quotes=0, unconfirmed=0, oldest_valuation_at=None)
+    VALUES, status=_UNREAD, published=Tally(condors=0, unmatched=0, quotes=0, unconfirmed=0, oldest_valuation_at=None)
 )
-"""Nothing is known yet."""
+"""The values before the daemon has read anything."""
 
 
-def observed(numbers=lambda: NUMBERS) -> Metrics:
-    """The metrics of a daemon in which everything has happened once."""
-    metrics = Metrics("1.2.3", numbers)
+def observed(read_values=lambda: VALUES) -> Metrics:
+    """Metrics with one observation of every kind."""
+    metrics = Metrics("1.2.3", read_values)
     metrics.observe_update(0.003)
     metrics.observe_lag(0.0)
     metrics.observe_request("positions", "200", 0.02)
@@ -56,7 +61,7 @@ def observed(numbers=lambda: NUMBERS) -> Metrics:
 
 
 def samples(text: str) -> dict:
-    """The values by name and labels, as `name{label=value}` with the labels in order."""
+    """The values of a scrape by `name{label=value}`, with the labels sorted."""
     found = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
@@ -65,13 +70,13 @@ def samples(text: str) -> dict:
     return found
 
 
-def said(metrics: Metrics) -> dict:
-    """What a scrape of `metrics` finds."""
+def scraped(metrics: Metrics) -> dict:
+    """Scrape `metrics`; returns the same as `samples`."""
     return samples(generate_latest(metrics.registry).decode())
 
 
 def labels(metrics: Metrics) -> dict[str, set[str]]:
-    """The names of all metrics but those of the process, as they are queried, and their labels."""
+    """The labels of every metric by the name used in queries, without the `process_` metrics."""
     found = {}
     for family in metrics.registry.collect():
         if not family.name.startswith("process_"):

@@ -12,7 +12,7 @@ def daemon():
     return FakeDaemon()
 
 
-def test_positions_are_the_published_document_with_its_version_as_etag(daemon):
+def test_the_positions_are_the_published_document_with_its_version_as_etag(daemon):
     answer = ask(daemon, "/api/positions")
     assert answer.status == 200
     assert answer.headers["content-type"] == "application/json"
@@ -28,7 +28,7 @@ def test_a_known_etag_is_answered_304_without_a_body(daemon, form):
     assert answer.headers["etag"] == f'W/"{daemon.edition.version}"'
 
 
-def test_an_old_etag_gets_the_document(daemon):
+def test_an_outdated_etag_gets_the_document(daemon):
     assert ask(daemon, "/api/positions", headers={"If-None-Match": '"abc-0"'}).status == 200
 
 
@@ -49,7 +49,7 @@ def test_an_unknown_condor_is_a_404_problem(daemon):
     assert "GET /api/positions" in answer.json()["detail"]
 
 
-def test_nothing_of_an_address_is_repeated(daemon):
+def test_an_error_does_not_repeat_the_address(daemon):
     for path in ("/api/positions/a-token-in-the-wrong-place", "/a-token-in-the-wrong-place"):
         assert b"token" not in ask(daemon, path).body
 
@@ -61,26 +61,26 @@ def test_every_error_is_a_problem(daemon, method, path, status):
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_status_has_the_counters(daemon):
+def test_the_status_has_the_counters(daemon):
     report = ask(daemon, "/api/status").json()
     counters = {"subscribers", "frames", "dropped", "reconnects", "uptime", "version"}
     assert counters | {"state", "stream", "positions", "market"} <= set(report)
 
 
-def test_refresh_asks_for_a_reading_and_is_answered_202(daemon):
+def test_a_refresh_is_requested_and_answered_with_202(daemon):
     assert ask(daemon, "/api/refresh", method="POST").status == 202
     assert daemon.refreshes == 1
 
 
 @pytest.mark.parametrize("path", ["/livez", "/healthz"])
-def test_liveness_is_about_the_process_alone(daemon, path):
+def test_liveness_depends_only_on_the_process(daemon, path):
     daemon.is_ready = False
     assert ask(daemon, path).status == 200
     daemon.is_alive = False
     assert ask(daemon, path).status == 503
 
 
-def test_readiness_shows_the_status_with_200_or_503(daemon):
+def test_readiness_is_the_status_with_200_or_503(daemon):
     assert ask(daemon, "/readyz").status == 200
     daemon.is_ready = False
     answer = ask(daemon, "/readyz")
@@ -88,7 +88,7 @@ def test_readiness_shows_the_status_with_200_or_503(daemon):
     assert answer.json()["state"] == "starting"
 
 
-def test_a_bug_is_a_500_problem_that_says_nothing_of_the_inside(daemon):
+def test_a_bug_is_a_500_problem_without_details_of_the_exception(daemon):
     daemon.breaks = True
     answer = ask(daemon, "/api/status", raises=True)
     assert answer.status == 500
@@ -98,7 +98,7 @@ def test_a_bug_is_a_500_problem_that_says_nothing_of_the_inside(daemon):
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"])
-def test_a_method_that_a_path_has_not_is_405_and_told_those_it_has(daemon, route, method):
+def test_an_unsupported_method_is_405_with_the_supported_ones_in_allow(daemon, route, method):
     if method == route.method:
         return
     answer = ask(daemon, route.path.replace("{id}", "x"), method=method)
@@ -106,7 +106,7 @@ def test_a_method_that_a_path_has_not_is_405_and_told_those_it_has(daemon, route
     assert set(answer.headers["allow"].split(", ")) == ({"GET", "HEAD"} if route.method == "GET" else {"POST"})
 
 
-def test_a_path_with_a_slash_too_many_is_nowhere(daemon):
+def test_a_path_with_a_trailing_slash_is_404(daemon):
     assert ask(daemon, "/api/status/").status == 404
 
 

@@ -7,17 +7,21 @@ import weakref
 
 import pytest
 
+from condord.host.loopback import is_loopback
 from condord.http.app import build
-from condord.http.connection import EXTENSION, Connection
+from condord.http.connection import EXTENSION, HttpConnection
+from condord.http.guard import Guard
 from condord.http.headers import PROTECTION
+from condord.http.interfaces import GuardSettings
 from condord.http.limits import Limits
-from condord.http.server import Address, Server, listen
+from condord.http.problem import problem
+from condord.http.server import HttpServer, ListenAddress, listen
 from tests import virtualtime
 from tests.http.asking import Answer, Client, FakeDaemon, serving
 
 
 class Told:
-    """An outlet that notes what it is told."""
+    """An outlet that records its calls."""
 
     def __init__(self) -> None:
         self.heard: list[str] = []
@@ -69,7 +73,7 @@ def play(scene):
 
 
 def fill(connection):
-    """Write until the socket takes no more; how much that was."""
+    """Write until the socket takes no more; returns how many bytes that was."""
     written = 0
     while not connection.is_blocked:
         connection.transport.write(bytes(1024))
@@ -83,7 +87,7 @@ async def drain(client, size):
     return answer
 
 
-def test_an_outlet_is_told_as_soon_as_anything_waits_and_when_nothing_does():
+def test_an_outlet_is_called_as_soon_as_bytes_wait_and_when_none_do():
     async def scene(client, app, connection):
         told = Told()
         connection.take_over(told)
@@ -97,7 +101,7 @@ def test_an_outlet_is_told_as_soon_as_anything_waits_and_when_nothing_does():
     play(scene)
 
 
-def test_an_outlet_is_told_that_something_waits_already():
+def test_an_outlet_is_called_if_bytes_wait_already():
     async def scene(client, app, connection):
         while not connection.transport.get_write_buffer_size():
             connection.transport.write(bytes(1024))
@@ -109,7 +113,7 @@ def test_an_outlet_is_told_that_something_waits_already():
     play(scene)
 
 
-def test_an_outlet_is_told_that_the_connection_is_blocked_already():
+def test_an_outlet_is_called_if_the_connection_is_blocked_already():
     async def scene(client, app, connection):
         fill(connection)
         told = Told()
@@ -119,7 +123,7 @@ def test_an_outlet_is_told_that_the_connection_is_blocked_already():
     play(scene)
 
 
-def test_an_outlet_is_told_that_the_connection_is_lost():
+def test_an_outlet_is_called_when_the_connection_is_lost():
     async def scene(client, app, connection):
         told = Told()
         connection.take_over(told)
@@ -130,7 +134,7 @@ def test_an_outlet_is_told_that_the_connection_is_lost():
     play(scene)
 
 
-def test_an_outlet_is_told_that_the_connection_was_lost_before():
+def test_an_outlet_is_called_if_the_connection_was_lost_before():
     async def scene(client, app, connection):
         client.close()
         await virtualtime.until(connection.transport.is_closing)
@@ -142,7 +146,7 @@ def test_an_outlet_is_told_that_the_connection_was_lost_before():
     play(scene)
 
 
-def test_an_outlet_that_gave_the_connection_back_is_told_nothing():
+def test_an_outlet_that_gave_the_connection_back_is_not_called():
     async def scene(client, app, connection):
         told = Told()
         connection.take_over(told)
@@ -157,7 +161,7 @@ def test_an_outlet_that_gave_the_connection_back_is_told_nothing():
     play(scene)
 
 
-def test_an_evicted_client_is_told_so_by_a_reset_though_it_has_not_read_what_waits():
+def test_an_evicted_client_gets_a_reset_even_with_unread_bytes():
     async def scene(client, app, connection):
         fill(connection)
         connection.evict()
@@ -171,8 +175,8 @@ def test_a_connection_of_a_unix_socket_can_be_evicted(tmp_path):
     async def main():
         path = str(tmp_path / "condord.sock")
         app = Open()
-        server = Server(app)
-        running = asyncio.create_task(server.run_on([listen(Address(host="", port=0, uds=path))]))
+        server = HttpServer(app)
+        running = asyncio.create_task(server.run_on([listen(ListenAddress(host="", port=0, uds=path))]))
         await server.is_serving.wait()
         with socket.socket(socket.AF_UNIX) as opened:
             opened.setblocking(False)
@@ -225,8 +229,8 @@ LIMITS = Limits(
     unsent_seconds=1.0,
     leave_seconds=0.3,
     last_seconds=0.25,
-    others=3,
-    leaving=2,
+    other_connections=3,
+    leaving_connections=2,
 )
 HALF = b"GET /livez HTTP/1.1\r\nHost: loc"
 GOOD = b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -235,7 +239,7 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class Bounded:
-    """A server with room for so many, its connections, and clients of it; its time is told from the beginning."""
+    """A server with a limit of connections, and its clients; its time starts at zero."""
 
     def __init__(self, server, port, daemon, stack) -> None:
         self.server, self.daemon = server, daemon
@@ -286,11 +290,11 @@ def bounded(scene, app=None, *, room=1, **changed):
 
 def timers():
     scheduled = [timer for timer in asyncio.get_running_loop()._scheduled if not timer.cancelled()]
-    return [timer for timer in scheduled if isinstance(getattr(timer._callback, "__self__", None), Connection)]
+    return [timer for timer in scheduled if isinstance(getattr(timer._callback, "__self__", None), HttpConnection)]
 
 
 async def refused(client, status):
-    """The answer of a client that is told why, and then the end."""
+    """The answer that a refused client reads, and then the end."""
     answer = await client.read(Answer())
     assert answer.status == status
     assert answer.headers["content-type"] == "application/problem+json"
@@ -303,7 +307,7 @@ async def refused(client, status):
 
 
 @pytest.mark.parametrize("begun", [b"", b"G", HALF, GOOD[:-2]])
-def test_a_head_that_does_not_end_in_time_is_told_so(begun):
+def test_a_head_that_does_not_end_in_time_gets_408(begun):
     async def scene(house):
         await refused(await house.send(begun), 408)
         assert 0.4 <= house.now < 0.6
@@ -371,7 +375,7 @@ def test_a_body_that_does_not_end_ends_a_stream():
     bounded(scene)
 
 
-def test_a_body_that_does_not_end_before_the_answer_begins_is_told_so():
+def test_a_body_that_does_not_end_before_the_answer_begins_gets_408():
     async def reading(scope, receive, send):
         while (await receive())["type"] != "http.disconnect":
             pass
@@ -385,7 +389,7 @@ def test_a_body_that_does_not_end_before_the_answer_begins_is_told_so():
     bounded(scene, reading)
 
 
-def test_between_two_requests_the_end_comes_without_a_word():
+def test_an_idle_connection_closes_without_an_answer():
     async def scene(house):
         client = await house.send(GOOD)
         assert (await client.read(Answer())).status == 200
@@ -470,7 +474,7 @@ def test_a_refused_head_request_is_answered_without_a_body():
     bounded(scene)
 
 
-def test_what_comes_behind_a_head_request_and_cannot_be_read_is_a_problem():
+def test_an_unreadable_request_after_a_head_request_gets_a_problem():
     async def scene(house):
         client = await house.send(GOOD.replace(b"GET", b"HEAD") + b"no request\r\n\r\n")
         assert (await client.read(Answer(), is_head=True)).status == 200
@@ -479,7 +483,7 @@ def test_what_comes_behind_a_head_request_and_cannot_be_read_is_a_problem():
     bounded(scene)
 
 
-def test_a_body_that_goes_wrong_behind_its_answer_ends_the_connection():
+def test_an_invalid_body_after_its_answer_closes_the_connection():
     async def scene(house):
         client = await house.send(CHUNKED)
         assert (await client.read(Answer())).status == 202
@@ -491,7 +495,7 @@ def test_a_body_that_goes_wrong_behind_its_answer_ends_the_connection():
     bounded(scene)
 
 
-def test_a_body_that_goes_wrong_ends_a_stream():
+def test_an_invalid_body_ends_a_stream():
     async def scene(house):
         client = await house.send(CHUNKED.replace(b"POST /api/refresh", b"GET /api/stream"))
         await virtualtime.until(lambda: house.daemon.fanout.subscribers)
@@ -501,7 +505,7 @@ def test_a_body_that_goes_wrong_ends_a_stream():
     bounded(scene)
 
 
-def test_a_stream_whose_body_is_wrong_from_the_beginning_never_begins():
+def test_a_stream_request_with_an_invalid_body_never_begins():
     async def scene(house):
         raw = CHUNKED.replace(b"POST /api/refresh", b"GET /api/stream") + b"no chunk\r\n"
         await refused(await house.send(raw), 400)
@@ -510,7 +514,7 @@ def test_a_stream_whose_body_is_wrong_from_the_beginning_never_begins():
     bounded(scene)
 
 
-def test_a_client_that_is_refused_reads_why_though_it_goes_on_sending():
+def test_a_refused_client_can_read_why_while_it_keeps_sending():
     async def scene(house):
         client = await house.send(CHUNKED.replace(b"chunked", b"gzip"))
         for _ in range(10):
@@ -530,13 +534,13 @@ def test_a_client_that_never_leaves_is_dropped():
     bounded(scene)
 
 
-def test_no_more_is_held_of_pipelined_requests_than_is_read_at_once_and_all_are_answered():
+def test_pipelined_requests_are_buffered_up_to_one_read_and_all_answered():
     async def scene(house):
         client = await house.follow()
         await client.send(GOOD * 500)
         await virtualtime.settle(1.0)
         (connection,) = house.connections
-        assert 0 < connection._inbound.waiting_bytes <= LIMITS.read_bytes
+        assert 0 < connection._reader.waiting_bytes <= LIMITS.read_bytes
         house.daemon.stop()
         assert (await client.read(Answer())).body.endswith(b"}\n\n")
         assert {(await client.read(Answer())).status for _ in range(500)} == {200}
@@ -590,7 +594,7 @@ def test_the_client_that_has_stalled_longest_makes_room():
     bounded(scene)
 
 
-def test_an_idle_client_makes_room_without_a_word():
+def test_an_idle_client_makes_room_without_an_answer():
     async def scene(house):
         idle = [await house.send(GOOD) for _ in range(4)]
         for client in idle:
@@ -615,7 +619,202 @@ def test_streams_whose_body_has_not_ended_make_room_each_at_once():
     bounded(scene)
 
 
-def test_where_all_have_asked_a_newcomer_is_refused_and_told_when_to_come_again():
+# Strangers: requests that the application has not admitted.
+
+TOKEN = "a-token-of-some-length"
+ASKED = b"GET /api/status HTTP/1.1\r\nHost: localhost\r\n\r\n"
+OWNER = f"GET /api/status HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
+
+
+def guarded(app=None):
+    """An application behind a guard that wants the token."""
+    settings = GuardSettings(knows_host=is_loopback, origins=frozenset(), token=lambda: TOKEN)
+    return Guard(app or build(FakeDaemon()), settings)
+
+
+@pytest.mark.parametrize(
+    ("raw", "status"),
+    [
+        (ASKED, 401),
+        (ASKED.replace(b"localhost", b"evil.example"), 421),
+        (ASKED.replace(b"localhost", b"a b"), 400),
+        (ASKED.replace(b"\r\n\r\n", b"\r\nSec-Fetch-Site: cross-site\r\n\r\n"), 403),
+        (ASKED.replace(b"GET", b"POST"), 401),
+        (CHUNKED + b"0\r\n\r\n", 401),
+        (b"GET /no/such/thing HTTP/1.1\r\nHost: localhost\r\n\r\n", 401),
+    ],
+)
+@pytest.mark.parametrize("more", [b"", ASKED, OWNER, b"no request\r\n\r\n", b"GET"])
+def test_a_refused_request_closes_its_connection_even_with_more_behind_it(raw, status, more):
+    async def scene(house):
+        await refused(await house.send(raw + more), status)
+
+    bounded(scene, guarded())
+
+
+def test_an_error_that_answers_a_request_with_the_token_leaves_the_connection_open():
+    async def scene(house):
+        client = await house.send(OWNER.replace(b"/api/status", b"/no/such/thing") + OWNER)
+        assert [(await client.read(Answer())).status for _ in range(2)] == [404, 200]
+
+    bounded(scene, guarded())
+
+
+def test_an_error_that_needed_no_token_closes_the_connection():
+    async def elsewhere(scope, receive, send):
+        await problem(404, "there is no such thing")(scope, receive, send)
+
+    async def scene(house):
+        client = await house.send(ASKED)
+        answer = await client.read(Answer())
+        assert (answer.status, answer.headers["connection"]) == (404, "close")
+        with pytest.raises(EOFError):
+            await client.some()
+
+    bounded(scene, elsewhere)
+
+
+def test_a_token_that_was_shown_once_does_not_admit_a_later_request():
+    async def scene(house):
+        client = await house.send(OWNER + ASKED)
+        assert (await client.read(Answer())).status == 200
+        await refused(client, 401)
+
+    bounded(scene, guarded())
+
+
+def test_a_refusal_can_be_read_while_the_client_keeps_sending():
+    async def scene(house):
+        client = await house.send(ASKED)
+        for _ in range(10):
+            await client.send(b"x" * 10_000)
+            await virtualtime.settle()
+        assert (await client.read(Answer())).status == 401
+
+    bounded(scene, guarded())
+
+
+@pytest.mark.parametrize("raw", [GOOD, GOOD * 50, ASKED * 50, HALF, b""])
+def test_strangers_that_read_nothing_keep_the_holder_of_the_token_out_at_no_time(raw):
+    async def long(scope, receive, send):
+        await (much if scope["path"] == "/livez" else build(FakeDaemon()))(scope, receive, send)
+
+    async def scene(house):
+        for _ in range(12):
+            await house.send(raw, receive_bytes=4096)
+            await virtualtime.settle(0.01)
+            assert await house.answers(OWNER) == 200
+            assert len(house.connections) <= 4 + LIMITS.leaving_connections + 1
+
+    bounded(scene, guarded(long), head_seconds=50.0, unsent_seconds=50.0, idle_seconds=50.0)
+
+
+def test_a_client_with_the_token_that_does_not_read_makes_room_only_after_all_strangers():
+    async def scene(house):
+        deaf = await house.send(OWNER, receive_bytes=4096)
+        await virtualtime.until(lambda: any(each.transport.get_write_buffer_size() for each in house.connections))
+        for _ in range(6):
+            await house.send(HALF)
+            await virtualtime.settle(0.01)
+        assert len((await deaf.read(Answer())).body) == 4_000_000
+        for _ in range(3):
+            await house.send(OWNER, receive_bytes=4096)
+            await virtualtime.settle(0.01)
+        first = await house.send(OWNER, receive_bytes=4096)
+        await virtualtime.settle(0.01)
+        assert await house.answers(OWNER) == 200
+        await first.exactly(100_000)
+
+    bounded(scene, guarded(much), head_seconds=50.0, unsent_seconds=50.0, idle_seconds=50.0)
+
+
+def test_a_client_that_closes_its_side_and_does_not_read_makes_room():
+    async def scene(house):
+        for _ in range(8):
+            client = await house.send(GOOD, receive_bytes=4096)
+            await virtualtime.settle(0.01)
+            client.socket.shutdown(socket.SHUT_WR)
+        await virtualtime.settle(0.01)
+        assert await house.answers(OWNER) == 200
+
+    bounded(scene, guarded(much), unsent_seconds=50.0)
+
+
+def test_where_the_token_was_shown_for_all_streams_a_newcomer_is_refused():
+    async def scene(house):
+        follow = OWNER.replace(b"/api/status", b"/api/stream")
+        streams = [await house.send(follow) for _ in range(4)]
+        await virtualtime.until(lambda: daemon.fanout.subscribers == 4)
+        await refused(await house.send(OWNER), 503)
+        assert daemon.fanout.subscribers == 4
+        streams[0].close()
+
+    daemon = FakeDaemon(room=100)
+    bounded(scene, guarded(build(daemon)))
+
+
+def test_a_client_that_resets_its_connection_at_any_moment_is_no_fault(caplog):
+    async def scene(house):
+        streams = [await house.follow() for _ in range(4)]
+        for raw in (b"", GOOD, b"no HTTP\r\n\r\n", CHUNKED, HALF) * 4:
+            client = await house.send(raw)
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            client.close()
+        await virtualtime.settle(2.0)
+        assert len(house.connections) == len(streams)
+        streams.pop().close()
+        await virtualtime.settle(0.1)
+        for raw in (b"", GOOD, b"no HTTP\r\n\r\n", CHUNKED, HALF) * 4:
+            client = await house.send(raw)
+            await virtualtime.settle(0.001)
+            client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+            client.close()
+        await virtualtime.settle(2.0)
+
+    bounded(scene)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("leave", ["part", "give_way", "drop", "evict", "shutdown"])
+def test_a_connection_can_be_left_in_the_moment_in_which_its_client_has_reset_it(leave, caplog):
+    async def scene(house):
+        client = await house.send(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n")
+        await client.read(Answer())
+        (connection,) = house.connections
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        client.close()
+        getattr(connection, leave)()
+        await virtualtime.until(lambda: not house.connections)
+
+    async def short(scope, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+    bounded(scene, short)
+    assert caplog.records == []
+
+
+def test_the_end_behind_a_refusal_that_waits_in_the_transport_is_no_fault_on_a_socket_that_was_reset(caplog):
+    async def wordy(scope, receive, send):
+        await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"4000000")]})
+        await send({"type": "http.response.body", "body": bytes(4_000_000)})
+
+    async def scene(house):
+        client = await house.send(GOOD, receive_bytes=4096)
+        await virtualtime.until(lambda: house.connections and house.connections[0].transport.get_write_buffer_size())
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        client.close()
+        await virtualtime.until(lambda: not house.connections)
+        reader = await house.send(GOOD)
+        assert len((await reader.read(Answer())).body) == 4_000_000
+        with pytest.raises(EOFError):
+            await reader.some()
+
+    bounded(scene, wordy, leave_seconds=5.0)
+    assert caplog.records == []
+
+
+def test_when_all_connections_are_busy_a_new_one_gets_503_with_retry_after():
     async def scene(house):
         streams = [await house.follow() for _ in range(4)]
         newcomer = await house.send(GOOD)
@@ -630,13 +829,13 @@ def test_where_all_have_asked_a_newcomer_is_refused_and_told_when_to_come_again(
 
 
 @pytest.mark.slow
-def test_two_hundred_stalled_clients_keep_nobody_out_and_are_not_held():
+def test_two_hundred_stalled_clients_do_not_keep_others_out():
     async def scene(house):
         stream = await house.follow()
         for number in range(200):
             client = await house.send(HALF)
             await virtualtime.settle(0.001)
-            assert len(house.connections) <= 4 + LIMITS.leaving + 1
+            assert len(house.connections) <= 4 + LIMITS.leaving_connections + 1
             if number % 20 == 0:
                 assert await house.answers(GOOD) == 200
             del client
@@ -687,7 +886,7 @@ def test_a_client_that_asks_again_while_the_server_stops_is_answered_for_the_las
     bounded(scene)
 
 
-def test_an_answer_that_has_not_begun_when_the_server_stops_says_that_it_is_the_last():
+def test_an_answer_that_has_not_begun_when_the_server_stops_closes_the_connection():
     begin = asyncio.Event()
 
     async def app(_scope, _receive, send):
@@ -724,10 +923,10 @@ def test_the_bounds_of_a_stop_leave_room_in_the_five_seconds_that_it_may_take():
 
 
 @pytest.mark.parametrize("begun", [b"G", HALF, GOOD[:-2]])
-def test_a_request_that_does_not_come_whole_while_the_server_stops_is_told_so(begun):
+def test_an_incomplete_request_while_the_server_stops_gets_503(begun):
     async def scene(house):
         client = await house.send(begun)
-        await virtualtime.until(lambda: house.connections and house.connections[0]._inbound.waiting_bytes)
+        await virtualtime.until(lambda: house.connections and house.connections[0]._reader.waiting_bytes)
         house.server.stop()
         answer = await refused(client, 503)
         assert answer.headers["retry-after"] == "10"
@@ -735,7 +934,7 @@ def test_a_request_that_does_not_come_whole_while_the_server_stops_is_told_so(be
     bounded(scene)
 
 
-def test_a_connection_without_a_request_ends_without_a_word_when_the_server_stops():
+def test_a_connection_without_a_request_closes_without_an_answer_when_the_server_stops():
     async def scene(house):
         client = await house.send()
         await virtualtime.until(lambda: house.connections)

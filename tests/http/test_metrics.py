@@ -11,59 +11,65 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 
 from condord.http.app import build
 from condord.http.guard import Guard
-from condord.http.metrics import ELSEWHERE, Measured, Metrics
-from condord.http.ports import GuardSettings
+from condord.http.metrics import OTHER_ROUTE, Metrics, MetricsMiddleware
 from tests.http.asking import NOW_AT, Conversation, FakeDaemon, ask
-from tests.http.scrape import NUMBERS, UNREAD, observed, said, samples
+from tests.http.builders import TOKEN, guard_settings
+from tests.http.scrape import UNREAD, VALUES, observed, samples, scraped
+from tests.needs import without
 from tests.virtualtime import run, settle
 
-needs_promtool = pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+needs_promtool = without("promtool", shutil.which("promtool") is None)
 
 
-class Daemon(FakeDaemon):
-    """A daemon with metrics, whose requests are measured by a clock that each look moves by a millisecond."""
+class MeasuredDaemon(FakeDaemon):
+    """A daemon with metrics, measured by a clock that moves by a millisecond each time it is read."""
 
     def __init__(self, **options):
         super().__init__(**options)
-        self.metrics = Metrics("1.2.3", lambda: NUMBERS)
-        self.looks = 0
+        self.metrics = Metrics("1.2.3", lambda: VALUES)
+        self.reads = 0
 
     @property
     def registry(self):
         return self.metrics.registry
 
-    def look(self):
-        self.looks += 1
-        return self.looks / 1000
+    def clock(self):
+        self.reads += 1
+        return self.reads / 1000
 
     def around(self, app):
-        return Measured(app, app.routes, self.metrics, now=self.look)
+        return MetricsMiddleware(app, app.routes, self.metrics, now=self.clock)
 
     def counted(self, name):
-        return {key: value for key, value in said(self.metrics).items() if key.startswith(name)}
+        return {key: value for key, value in scraped(self.metrics).items() if key.startswith(name)}
 
 
 @pytest.fixture
 def daemon():
-    return Daemon()
+    return MeasuredDaemon()
 
 
-def scraped(daemon, **headers):
+@pytest.fixture
+def metrics():
+    return Metrics("1", lambda: VALUES)
+
+
+def scrape(daemon, **headers):
     return ask(daemon, "/metrics", headers=headers)
 
 
-# The form of the answer.
+# Format.
 
 
-def test_a_scrape_is_the_text_of_prometheus(daemon):
-    answer = scraped(daemon)
+def test_a_scrape_is_in_the_text_format_of_prometheus(daemon):
+    answer = scrape(daemon)
     assert answer.status == 200
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert samples(answer.body.decode())["condord_condors"] == 3
 
 
-def test_who_asks_for_open_metrics_gets_it(daemon):
-    answer = scraped(daemon, Accept="application/openmetrics-text; version=1.0.0, text/plain; q=0.5")
+def test_a_client_that_accepts_openmetrics_gets_it(daemon):
+    answer = scrape(daemon, Accept="application/openmetrics-text; version=1.0.0, text/plain; q=0.5")
     assert answer.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     assert answer.body.endswith(b"# EOF\n")
     found = {family.name: family for family in open_metrics(answer.body.decode())}
@@ -73,7 +79,7 @@ def test_who_asks_for_open_metrics_gets_it(daemon):
 STRANGE = "text/plain; version=new"
 
 
-def test_that_the_library_stumbles_over_a_version_that_is_no_number():
+def test_the_library_raises_on_a_version_that_is_not_a_number():
     with pytest.raises(TypeError):
         choose_encoder(STRANGE)
 
@@ -88,25 +94,25 @@ def test_that_the_library_stumbles_over_a_version_that_is_no_number():
 )
 @example([STRANGE])
 @example(["application/openmetrics-text; version=1.0.0.x"])
-def test_whatever_is_accepted_gets_an_exposition(parts):
-    answer = scraped(Daemon(), Accept="".join(parts).strip())
+def test_any_accept_header_gets_an_exposition(parts):
+    answer = scrape(MeasuredDaemon(), Accept="".join(parts).strip())
     assert answer.status == 200
     assert answer.headers["content-type"].startswith(("text/plain", "application/openmetrics-text"))
 
 
 @needs_promtool
-@pytest.mark.parametrize("numbers", [NUMBERS, UNREAD], ids=["live", "unread"])
-def test_promtool_has_nothing_to_complain_of(numbers):
-    text = generate_latest(observed(lambda: numbers).registry)
-    told = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=60)
-    assert (told.returncode, told.stdout, told.stderr) == (0, b"", b"")
+@pytest.mark.parametrize("values", [VALUES, UNREAD], ids=["live", "unread"])
+def test_promtool_finds_no_fault(values):
+    text = generate_latest(observed(lambda: values).registry)
+    result = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, timeout=60)
+    assert (result.returncode, result.stdout, result.stderr) == (0, b"", b"")
 
 
-# What it says.
+# Values.
 
 
-def test_every_number_of_the_house_is_there():
-    found = said(observed())
+def test_every_value_of_the_daemon_is_exposed():
+    found = scraped(observed())
     expected = {
         "condord_build_info{version=1.2.3}": 1,
         "condord_upstream_connected{stream=trading}": 1,
@@ -131,69 +137,71 @@ def test_every_number_of_the_house_is_there():
         "condord_sent_bytes_total": 9000,
         "condord_resyncs_total{reason=ringOverflow}": 1,
         "condord_disconnects_total{reason=client}": 10,
+        "condord_log_dropped_total": 19,
     }
     assert {name: found.get(name) for name in expected} == expected
 
 
 @pytest.mark.parametrize("state", ["starting", "live", "closed", "stale", "reconnecting", "halted"])
-def test_of_the_states_the_current_one_is_true(state):
-    status = msgspec.structs.replace(NUMBERS.status, state=state)
-    found = said(Metrics("1", lambda: msgspec.structs.replace(NUMBERS, status=status)))
+def test_the_current_state_is_1_and_all_others_are_0(state):
+    status = msgspec.structs.replace(VALUES.status, state=state)
+    found = scraped(Metrics("1", lambda: msgspec.structs.replace(VALUES, status=status)))
     states = {name: value for name, value in found.items() if name.startswith("condord_stream_state")}
     assert len(states) == 6
     assert [name for name, value in states.items() if value] == [f"condord_stream_state{{state={state}}}"]
 
 
 @pytest.mark.parametrize("breaker", ["closed", "open", "halfOpen"])
-def test_the_breaker_is_in_one_state(breaker):
-    positions = msgspec.structs.replace(NUMBERS.status.positions, breaker=breaker)
-    status = msgspec.structs.replace(NUMBERS.status, positions=positions)
-    found = said(Metrics("1", lambda: msgspec.structs.replace(NUMBERS, status=status)))
+def test_the_breaker_of_each_host_has_one_state(breaker):
+    values = msgspec.structs.replace(VALUES, breakers={"trading": breaker, "data": "open"})
+    found = scraped(observed(lambda: values))
     true = [name for name, value in found.items() if name.startswith("condord_rest_breaker_state") and value]
-    assert true == [f"condord_rest_breaker_state{{state={breaker}}}"]
+    assert true == [
+        f"condord_rest_breaker_state{{host=trading,state={breaker}}}",
+        "condord_rest_breaker_state{host=data,state=open}",
+    ]
 
 
-def test_what_is_not_known_has_no_sample():
+def test_an_unknown_value_has_no_sample(metrics):
     unknown = {
         "condord_last_quote_timestamp_seconds",
         "condord_positions_timestamp_seconds",
         "condord_oldest_valuation_timestamp_seconds",
         "condord_market_open",
     }
-    assert not unknown & said(Metrics("1", lambda: UNREAD)).keys()
-    assert unknown <= said(Metrics("1", lambda: NUMBERS)).keys()
+    assert not unknown & scraped(Metrics("1", lambda: UNREAD)).keys()
+    assert unknown <= scraped(metrics).keys()
 
 
-def test_a_closed_market_is_known_to_be():
-    market = msgspec.structs.replace(NUMBERS.status.market, is_open=False)
-    status = msgspec.structs.replace(NUMBERS.status, market=market)
-    assert said(Metrics("1", lambda: msgspec.structs.replace(NUMBERS, status=status)))["condord_market_open"] == 0
+def test_a_closed_market_is_0():
+    market = msgspec.structs.replace(VALUES.status.market, is_open=False)
+    status = msgspec.structs.replace(VALUES.status, market=market)
+    assert scraped(Metrics("1", lambda: msgspec.structs.replace(VALUES, status=status)))["condord_market_open"] == 0
 
 
-def test_a_scrape_reads_the_numbers_anew_and_once():
-    asked = []
+def test_each_scrape_reads_the_values_once():
+    reads = []
 
-    def numbers():
-        asked.append(1)
-        return msgspec.structs.replace(NUMBERS, frames=len(asked))
+    def read_values():
+        reads.append(1)
+        return msgspec.structs.replace(VALUES, frames=len(reads))
 
-    metrics = Metrics("1", numbers)
-    assert asked == []
-    assert [said(metrics)["condord_frames_total"] for _ in range(2)] == [1, 2]
+    metrics = Metrics("1", read_values)
+    assert reads == []
+    assert [scraped(metrics)["condord_frames_total"] for _ in range(2)] == [1, 2]
 
 
-def test_two_daemons_of_a_process_know_nothing_of_each_other():
-    one, other = Metrics("1", lambda: NUMBERS), Metrics("1", lambda: NUMBERS)
+def test_two_daemons_in_a_process_have_separate_metrics():
+    one, other = Metrics("1", lambda: VALUES), Metrics("1", lambda: VALUES)
     one.observe_update(1.0)
-    assert said(one)["condord_update_latency_seconds_count"] == 1
-    assert said(other)["condord_update_latency_seconds_count"] == 0
+    assert scraped(one)["condord_update_latency_seconds_count"] == 1
+    assert scraped(other)["condord_update_latency_seconds_count"] == 0
 
 
 @pytest.mark.parametrize(("seconds", "bucket"), [(0.0004, "0.0005"), (0.26, "0.5"), (9.0, "10.0"), (11.0, "+Inf")])
-def test_latencies_fall_into_buckets_from_half_a_millisecond_to_ten_seconds(seconds, bucket):
-    metrics = Metrics("1", lambda: NUMBERS)
+def test_latencies_have_buckets_from_half_a_millisecond_to_ten_seconds(metrics, seconds, bucket):
     metrics.observe_update(seconds)
-    found = said(metrics)
+    found = scraped(metrics)
     name = "condord_update_latency_seconds_bucket{{le={}}}".format
     bounds = [key for key in found if key.startswith("condord_update_latency_seconds_bucket")]
     assert bounds[0] == name("0.0005")
@@ -201,23 +209,22 @@ def test_latencies_fall_into_buckets_from_half_a_millisecond_to_ten_seconds(seco
     assert next(key for key in bounds if found[key]) == name(bucket)
 
 
-def test_requests_to_alpaca_are_told_apart_by_endpoint_and_ending():
-    metrics = Metrics("1", lambda: NUMBERS)
+def test_requests_to_alpaca_are_counted_by_endpoint_and_code(metrics):
     for endpoint, code in [("quotes", "200"), ("quotes", "200"), ("quotes", "timeout"), ("positions", "503")]:
         metrics.observe_request(endpoint, code, 0.5)
-    found = said(metrics)
+    found = scraped(metrics)
     assert found["condord_rest_request_duration_seconds_count{code=200,endpoint=quotes}"] == 2
     assert found["condord_rest_request_duration_seconds_count{code=timeout,endpoint=quotes}"] == 1
     assert found["condord_rest_request_duration_seconds_sum{code=503,endpoint=positions}"] == 0.5
 
 
-def test_the_process_is_measured():
-    found = said(Metrics("1", lambda: NUMBERS))
+def test_memory_and_open_files_of_the_process_are_exposed(metrics):
+    found = scraped(metrics)
     assert found["process_resident_memory_bytes"] > 0
     assert found["process_open_fds"] > 0
 
 
-# What is asked of the daemon.
+# Requests.
 
 
 @pytest.mark.parametrize(
@@ -225,25 +232,25 @@ def test_the_process_is_measured():
     [
         ("/api/positions", {}, "/api/positions", 200),
         ("/api/positions/SPY-261218-560-570-630-640", {}, "/api/positions/{id}", 200),
-        ("/api/positions/nobody-knows", {}, "/api/positions/{id}", 404),
+        ("/api/positions/unknown", {}, "/api/positions/{id}", 404),
         ("/api/positions", {"method": "DELETE"}, "/api/positions", 405),
         ("/api/refresh", {"method": "POST"}, "/api/refresh", 202),
         ("/metrics", {}, "/metrics", 200),
-        ("/nowhere", {}, ELSEWHERE, 404),
-        ("/nowhere/else", {}, ELSEWHERE, 404),
+        ("/nowhere", {}, OTHER_ROUTE, 404),
+        ("/nowhere/else", {}, OTHER_ROUTE, 404),
     ],
 )
-def test_a_request_is_counted_by_its_route_and_its_status_and_timed(daemon, path, options, route, status):
+def test_a_request_is_counted_by_route_and_status_and_timed(daemon, path, options, route, status):
     assert ask(daemon, path, around=daemon.around, **options).status == status
     assert daemon.counted("condord_http_requests_total") == {
         f"condord_http_requests_total{{route={route},status={status}}}": 1
     }
-    took = daemon.counted("condord_http_request_duration_seconds_")
-    assert took[f"condord_http_request_duration_seconds_sum{{route={route}}}"] == pytest.approx(0.001)
-    assert took[f"condord_http_request_duration_seconds_count{{route={route}}}"] == 1
+    durations = daemon.counted("condord_http_request_duration_seconds_")
+    assert durations[f"condord_http_request_duration_seconds_sum{{route={route}}}"] == pytest.approx(0.001)
+    assert durations[f"condord_http_request_duration_seconds_count{{route={route}}}"] == 1
 
 
-def test_a_bug_is_counted_as_the_500_that_it_is(daemon):
+def test_a_bug_is_counted_as_a_500(daemon):
     daemon.breaks = True
     ask(daemon, "/api/status", around=daemon.around, raises=True)
     assert daemon.counted("condord_http_requests_total") == {
@@ -251,11 +258,9 @@ def test_a_bug_is_counted_as_the_500_that_it_is(daemon):
     }
 
 
-def test_who_is_refused_at_the_door_is_counted_too(daemon):
-    settings = GuardSettings(knows_host=lambda name: True, origins=frozenset(), token=lambda: "sixteen-letters-")
-
+def test_a_request_that_the_guard_refuses_is_counted(daemon):
     def around(app):
-        return Measured(Guard(app, settings), app.routes, daemon.metrics)
+        return MetricsMiddleware(Guard(app, guard_settings(token=TOKEN)), app.routes, daemon.metrics)
 
     assert ask(daemon, "/api/positions", around=around).status == 401
     assert daemon.counted("condord_http_requests_total") == {
@@ -278,7 +283,7 @@ def test_a_stream_is_counted_when_it_begins_and_has_no_duration(daemon):
     assert daemon.counted("condord_http_request_duration_seconds_") == {}
 
 
-def test_a_stream_that_is_refused_is_a_request_like_any_other(daemon):
+def test_a_refused_stream_is_counted_and_timed_like_any_request(daemon):
     daemon.room = 0
     assert ask(daemon, "/api/stream", around=daemon.around).status == 503
     assert daemon.counted("condord_http_requests_total") == {
@@ -289,12 +294,12 @@ def test_a_stream_that_is_refused_is_a_request_like_any_other(daemon):
     }
 
 
-def test_what_is_no_request_passes_unmeasured(daemon):
+def test_anything_but_a_request_passes_unmeasured(daemon):
     passed = []
 
     async def app(scope, receive, send):
         passed.append((scope, receive, send))
 
     scope, receive, send = {"type": "lifespan"}, object(), object()
-    asyncio.run(Measured(app, [], daemon.metrics)(scope, receive, send))
+    asyncio.run(MetricsMiddleware(app, [], daemon.metrics)(scope, receive, send))
     assert passed == [(scope, receive, send)]

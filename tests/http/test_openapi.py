@@ -9,43 +9,46 @@ from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from prometheus_client import CollectorRegistry
 
-from condord.config import is_loopback
 from condord.http import openapi
+from condord.http.access import PROBES
 from condord.http.app import ROUTES, build
 from condord.http.guard import Guard
-from condord.http.ports import GuardSettings
-from condord.http.routes import Answer, Route
+from condord.http.routes import DocumentedResponse, Route
 from condord.live import render, wire
-from condord.live.edition import Edition
+from condord.live.published import Edition
 from tests.http.asking import LEGS, NOW_AT, FakeDaemon, ask, held, in_memory, tick
-from tests.http.described import Described
-from tests.live.accounts import unreadable
+from tests.http.builders import TOKEN, guard_settings
+from tests.http.openapi_checker import OpenApiChecker
+from tests.live.accounts import MODEL, unreadable
 
 DOCUMENT = openapi.document(ROUTES, "1.2.3")
 SCHEMAS = DOCUMENT["components"]["schemas"]
-DESCRIBED = Described(json.loads(json.dumps(DOCUMENT)))
-TOKEN = "a-token-of-some-length"
+CHECKER = OpenApiChecker(json.loads(json.dumps(DOCUMENT)))
 GETS = [route for route in ROUTES if route.method == "GET" and route.name not in {"getStream", "getAsset"}]
 
 
-class Scraped(FakeDaemon):
-    """A daemon that has metrics, and nothing to say in them."""
+class EmptyMetricsDaemon(FakeDaemon):
+    """A daemon with an empty metrics registry."""
 
     registry = CollectorRegistry()
 
 
+@pytest.fixture
+def daemon():
+    return FakeDaemon()
+
+
 def check(daemon, path, status, *, method="GET", **request):
-    """Ask, and hold the answer against the document."""
+    """Send a request, and compare the answer with the document."""
     answer = ask(daemon, path, method=method, **request)
     assert answer.status == status
-    DESCRIBED.check(method, path, answer.status, answer.headers, answer.body)
+    CHECKER.check(method, path, answer.status, answer.headers, answer.body)
     return answer
 
 
 def guarded(app):
-    """The application behind a guard with a token."""
-    knows = GuardSettings(knows_host=is_loopback, origins=frozenset(), token=lambda: TOKEN)
-    return Guard(app, knows)
+    """Put `app` behind a guard with a token."""
+    return Guard(app, guard_settings(token=TOKEN))
 
 
 def unread():
@@ -54,7 +57,7 @@ def unread():
     daemon.edition = Edition(
         epoch="test",
         replay_size=16,
-        status=render.unread_status("simulator", "indicative", NOW_AT),
+        status=render.unread_status("simulator", "indicative", MODEL, NOW_AT),
         totals=render.UNREAD_TOTALS,
     )
     daemon.is_ready = daemon.is_alive = False
@@ -76,12 +79,20 @@ def incomplete():
     return daemon
 
 
-def odd():
-    """A daemon whose account has a leg of nothing, and a contract that nobody can read."""
+def broken():
+    """A daemon whose condor has lost a leg."""
+    daemon = priced()
+    daemon.publisher.set_positions([held(symbol, sign) for symbol, sign in list(LEGS.items())[:3]], 0.0, NOW_AT)
+    assert [condor.unrealized_pl is None for condor in daemon.document().broken] == [False]
+    return daemon
+
+
+def unmatched():
+    """A daemon whose account has a leg without a condor, and a contract that cannot be parsed."""
     daemon = FakeDaemon()
-    alone = [held(next(iter(LEGS)), 3), unreadable()]
-    daemon.publisher.set_positions(alone, 0.0, NOW_AT)
-    assert any(each.problem for each in daemon.document().unmatched)
+    positions = [held(next(iter(LEGS)), 3), unreadable()]
+    daemon.publisher.set_positions(positions, 0.0, NOW_AT)
+    assert any(contract.problem for contract in daemon.document().unmatched)
     return daemon
 
 
@@ -90,7 +101,7 @@ def test_the_document_is_valid():
     OpenAPIV31SpecValidator(DOCUMENT).validate()
 
 
-def test_every_route_is_in_it():
+def test_every_route_is_in_the_document():
     listed = {
         (path, method.upper(), operation["operationId"])
         for path, operations in DOCUMENT["paths"].items()
@@ -99,60 +110,61 @@ def test_every_route_is_in_it():
     assert listed == {(route.path, route.method, route.name) for route in ROUTES}
 
 
-def test_it_names_the_version_of_the_daemon():
+def test_it_contains_the_version_of_the_daemon():
     assert DOCUMENT["info"]["version"] == "1.2.3"
 
 
-def test_it_is_served_as_json_and_made_once():
-    first, second = (check(FakeDaemon(), "/openapi.json", 200) for _ in range(2))
+def test_it_is_served_as_json_and_built_once(daemon):
+    first, second = (check(daemon, "/openapi.json", 200) for _ in range(2))
     assert first.headers["content-type"] == "application/json"
     assert first.json()["paths"].keys() == DOCUMENT["paths"].keys()
     assert first.chunks[0] is second.chunks[0]
 
 
-def test_two_methods_of_one_path_stand_beside_each_other():
+def test_two_methods_of_one_path_share_its_item():
     def route(method):
-        return Route(path="/x", method=method, name=method, endpoint=print, summary="", answers=())
+        return Route(path="/x", method=method, name=method, endpoint=print, summary="", responses=())
 
     assert openapi.document([route("GET"), route("POST")], "1")["paths"]["/x"].keys() == {"get", "post"}
 
 
-def test_a_media_type_that_is_no_json_is_a_string():
-    answer = Answer(status=200, about="The page.", body="text/html")
-    route = Route(path="/", name="getPage", endpoint=print, summary="", answers=(answer,))
+def test_a_body_that_is_not_json_is_a_string():
+    answer = DocumentedResponse(status=200, description="The page.", body="text/html")
+    route = Route(path="/", name="getPage", endpoint=print, summary="", responses=(answer,))
     described = openapi.document([route], "1")["paths"]["/"]["get"]["responses"]["200"]
     assert described == {"description": "The page.", "content": {"text/html": {"schema": {"type": "string"}}}}
 
 
-def test_a_status_may_come_in_two_media_types_with_the_headers_that_both_have():
+def test_a_status_may_have_two_media_types_with_the_headers_common_to_both():
     responses = DOCUMENT["paths"]["/readyz"]["get"]["responses"]
     assert responses["503"]["content"].keys() == {"application/json", "application/problem+json"}
     assert "headers" not in responses["503"]
-    assert responses["401"] == {"$ref": "#/components/responses/Problem401"}
+    assert responses["400"] == {"$ref": "#/components/responses/Problem400"}
     assert "Retry-After" in DOCUMENT["paths"]["/api/stream"]["get"]["responses"]["503"]["headers"]
 
 
-def test_every_struct_has_its_plain_name():
+def test_every_struct_has_its_public_name():
     assert {"Document", "Condor", "Delta", "Problem", "StatusReport", "StreamEvent"} <= SCHEMAS.keys()
     assert [name for name in SCHEMAS if not re.fullmatch(r"[A-Z][A-Za-z]+", name)] == []
 
 
-def test_what_people_read_speaks_of_names_and_values_as_they_are_in_json():
-    told = re.findall(r'"description": "((?:[^"\\]|\\.)*)"', json.dumps(SCHEMAS))
-    assert told
-    assert [text for text in told if re.search(r"`[a-z]+_\w+`|\bNone\b|condord\.| {2}", text)] == []
+def test_descriptions_use_the_names_and_values_of_json():
+    descriptions = re.findall(r'"description": "((?:[^"\\]|\\.)*)"', json.dumps(SCHEMAS))
+    assert descriptions
+    assert [text for text in descriptions if re.search(r"`[a-z]+_\w+`|\bNone\b|condord\.| {2}", text)] == []
 
 
-def test_only_what_a_delta_leaves_out_may_be_absent():
+def test_only_fields_that_a_delta_leaves_out_are_optional():
     absent = {
         (name, field)
         for name, schema in SCHEMAS.items()
         for field in schema.get("properties", {}).keys() - schema.get("required", [])
     }
-    assert absent == {("Delta", "totals"), ("Delta", "status")}
+    names = ("risks", "underlyings", "closing", "history", "totals", "account", "status")
+    assert absent == {("Delta", name) for name in names}
 
 
-def test_nothing_in_it_is_a_default():
+def test_it_has_no_defaults():
     assert '"default"' not in json.dumps(SCHEMAS)
 
 
@@ -173,16 +185,16 @@ def test_nothing_in_it_is_a_default():
         ("SnapshotEvent", "event", {"type": "string", "const": "snapshot"}),
     ],
 )
-def test_a_value_has_the_types_that_it_can_have(name, field, schema):
+def test_a_value_has_all_its_possible_types(name, field, schema):
     assert SCHEMAS[name]["properties"][field] == schema
 
 
-def test_a_value_of_two_kinds_may_be_either():
+def test_a_union_of_two_types_is_kept():
     kinds = {"anyOf": [{"type": "string"}, {"type": "boolean"}]}
     assert openapi._value(kinds) == kinds
 
 
-def test_the_interval_has_its_bounds():
+def test_the_interval_has_its_limits():
     (schema,) = (
         parameter["schema"]
         for parameter in DOCUMENT["paths"]["/api/stream"]["get"]["parameters"]
@@ -191,7 +203,7 @@ def test_the_interval_has_its_bounds():
     assert schema == {"type": "integer", "minimum": 0, "maximum": 10_000}
 
 
-@pytest.mark.parametrize("make", [unread, incomplete, priced, odd])
+@pytest.mark.parametrize("make", [unread, incomplete, priced, broken, unmatched])
 def test_every_state_of_the_account_is_as_described(make):
     daemon = make()
     check(daemon, "/api/positions", 200)
@@ -200,52 +212,74 @@ def test_every_state_of_the_account_is_as_described(make):
     check(daemon, "/livez", 200 if daemon.is_alive else 503)
     check(daemon, "/healthz", 200 if daemon.is_alive else 503)
     check(daemon, "/api/refresh", 202, method="POST")
+    check(daemon, "/api/tickets", 201, method="POST")
     for condor in daemon.document().condors:
         check(daemon, f"/api/positions/{condor.id}", 200)
 
 
 @pytest.mark.parametrize("kind", ["text/plain", "application/openmetrics-text"])
-def test_metrics_of_both_kinds_are_as_described(kind):
-    answer = check(Scraped(), "/metrics", 200, headers={"Accept": f"{kind}; version=1.0.0"})
+def test_both_formats_of_the_metrics_are_as_described(kind):
+    answer = check(EmptyMetricsDaemon(), "/metrics", 200, headers={"Accept": f"{kind}; version=1.0.0"})
     assert answer.headers["content-type"].startswith(kind)
 
 
-def test_a_known_version_is_as_described():
-    daemon = FakeDaemon()
+def test_a_304_is_as_described(daemon):
     etag = check(daemon, "/api/positions", 200).headers["etag"]
     check(daemon, "/api/positions", 304, headers={"If-None-Match": etag})
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
-def test_every_refusal_of_the_guard_is_as_described(route):
-    path = route.path.replace("{id}", "x")
-    check(FakeDaemon(), path, 401, method=route.method, around=guarded)
-    check(FakeDaemon(), path, 421, method=route.method, around=guarded, headers={"Host": "evil.example"})
+def test_every_refusal_of_the_guard_is_as_described(daemon, route):
+    path = route.path.replace("{id}", "x").replace("{name}", "x")
+    if path in PROBES:
+        check(daemon, path, 403, method=route.method, around=guarded, headers={"Sec-Fetch-Site": "cross-site"})
+        return
+    if route.access != "anyone":
+        check(daemon, path, 401, method=route.method, around=guarded)
+    check(daemon, path, 421, method=route.method, around=guarded, headers={"Host": "evil.example"})
     if route.method != "GET":
         headers = {"Authorization": f"Bearer {TOKEN}", "Origin": "https://evil.example"}
-        check(FakeDaemon(), path, 403, method=route.method, around=guarded, headers=headers)
+        check(daemon, path, 403, method=route.method, around=guarded, headers=headers)
 
 
-def test_a_bug_is_as_described():
-    daemon = FakeDaemon()
+def test_the_refusal_of_a_token_in_the_query_of_the_page_is_as_described(daemon):
+    check(daemon, "/?token=x", 400, around=guarded)
+
+
+def test_each_route_lists_what_it_needs():
+    security = {
+        path: operation.get("security", DOCUMENT["security"])
+        for path, operations in DOCUMENT["paths"].items()
+        for operation in operations.values()
+    }
+    default = [{}, {"bearer": []}, {"query": []}]
+    assert security["/"] == security["/assets/{name}"] == []
+    assert security["/api/stream"] == [*default, {"ticket": []}]
+    assert security["/api/positions"] == security["/api/tickets"] == default
+    assert DOCUMENT["components"]["securitySchemes"].keys() == {"bearer", "query", "ticket"}
+    assert "401" not in DOCUMENT["paths"]["/"]["get"]["responses"]
+    assert "cookie" not in json.dumps(DOCUMENT).lower()
+
+
+def test_a_bug_is_as_described(daemon):
     daemon.breaks = True
     check(daemon, "/api/status", 500, raises=True)
 
 
 @settings(max_examples=25)
 @given(st.text(min_size=1).filter(lambda text: not {"/", "?"} & set(text)))
-def test_whatever_is_asked_for_is_a_condor_or_an_error_as_described(identity):
+def test_an_unknown_condor_of_any_name_is_as_described(identity):
     check(FakeDaemon(), f"/api/positions/{identity}", 404)
 
 
 @pytest.mark.parametrize("path", ["/nowhere", "/assets/x.js", "/assets/", "/api/positions/a/b", "/livez/"])
-def test_what_is_nowhere_is_as_described(path):
-    check(FakeDaemon(), path, 404)
+def test_an_unknown_path_is_as_described(daemon, path):
+    check(daemon, path, 404)
 
 
-def test_a_full_stream_and_a_wrong_interval_are_as_described():
+def test_a_full_daemon_and_an_invalid_interval_are_as_described(daemon):
     check(FakeDaemon(room=0), "/api/stream", 503)
-    check(FakeDaemon(), "/api/stream?interval=soon", 400)
+    check(daemon, "/api/stream?interval=soon", 400)
 
 
 def test_every_event_of_a_stream_is_as_described():
@@ -267,22 +301,22 @@ def test_every_event_of_a_stream_is_as_described():
     answer = asyncio.run(scene())
     names = re.findall(r"^event: (\w+)$", answer.plain.decode(), re.MULTILINE)
     assert names == ["snapshot", "delta", "heartbeat", "bye"]
-    DESCRIBED.check("GET", "/api/stream", answer.status, answer.headers, answer.plain)
+    CHECKER.check("GET", "/api/stream", answer.status, answer.headers, answer.plain)
 
 
 @pytest.mark.parametrize("route", GETS, ids=lambda route: route.name)
 def test_head_is_answered_like_get(route):
-    daemon = Scraped()
+    daemon = EmptyMetricsDaemon()
     path = route.path.replace("{id}", urllib.parse.quote(daemon.document().condors[0].id))
-    asked = check(daemon, path, 200)
-    told = check(daemon, path, 200, method="HEAD")
-    assert {**told.headers, "etag": ""} == {**asked.headers, "etag": ""}
+    get = check(daemon, path, 200)
+    head = check(daemon, path, 200, method="HEAD")
+    assert {**head.headers, "etag": ""} == {**get.headers, "etag": ""}
 
 
-def test_a_field_that_it_does_not_name_would_be_a_fault():
-    document = json.loads(wire.encode(FakeDaemon().document()))
+def test_a_value_that_differs_from_its_schema_is_found(daemon):
+    document = json.loads(wire.encode(daemon.document()))
     schema = {"$ref": "#/components/schemas/Document"}
-    DESCRIBED.check_value(schema, document)
+    CHECKER.check_value(schema, document)
     for fault in ({**document, "surprise": 1}, {**document, "asOf": "today"}, {**document, "condors": None}):
         with pytest.raises(Exception, match=r"surprise|today|None"):
-            DESCRIBED.check_value(schema, fault)
+            CHECKER.check_value(schema, fault)

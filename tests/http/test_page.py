@@ -8,21 +8,20 @@ import pytest
 from starlette.applications import Starlette
 from starlette.routing import Route
 
-from condord.config import is_loopback
 from condord.http.app import ROUTES
 from condord.http.guard import Guard
-from condord.http.page import BUILT, Page
-from condord.http.ports import GuardSettings
+from condord.http.page import BUILD_DIRECTORY, Page
 from tests.http.asking import Conversation, FakeDaemon, ask
+from tests.http.builders import TOKEN, guard_settings
+from tests.needs import without
 
 INDEX = b'<!doctype html><script type="module" src="./assets/page-abc.js"></script>'
 SCRIPT = b"console.log('\xe2\x80\x94')" * 50
-TOKEN = "a-token-of-some-length"
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """A page as a build leaves it."""
+    """A page as the build writes it."""
     (tmp_path / "assets").mkdir()
     (tmp_path / "index.html").write_bytes(INDEX)
     (tmp_path / "assets" / "page-abc.js").write_bytes(SCRIPT)
@@ -33,22 +32,20 @@ def folder(tmp_path):
 
 
 class Served:
-    """An application with nothing but the page in a folder."""
+    """An application that serves the page in a folder, behind a guard."""
 
     def __init__(self, folder, *, token=None, compresses=True):
         page = Page(folder)
-        ours = [Route("/", page.index), Route("/assets/{name}", page.asset)]
-        app = Starlette(routes=[*ours, *(route.mounted() for route in ROUTES)])
-        app.state.daemon = SimpleNamespace(audience=SimpleNamespace(compresses=compresses))
-        self._app = Guard(
-            app, GuardSettings(knows_host=is_loopback, origins=frozenset(), token=token and (lambda: token))
-        )
+        own_routes = [Route("/", page.index), Route("/assets/{name}", page.asset)]
+        app = Starlette(routes=[*own_routes, *(route.starlette_route() for route in ROUTES)])
+        app.state.daemon = SimpleNamespace(subscribers=SimpleNamespace(compresses=compresses))
+        self._app = Guard(app, guard_settings(token=token))
 
     def __call__(self, path, **request):
         return asyncio.run(Conversation(self._app, path, **request).run())
 
 
-def test_the_page_is_html_that_is_asked_for_anew_each_time(folder):
+def test_the_page_is_html_and_revalidated_each_time(folder):
     answer = Served(folder)("/")
     assert (answer.status, answer.body) == (200, INDEX)
     assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -56,7 +53,7 @@ def test_the_page_is_html_that_is_asked_for_anew_each_time(folder):
     assert "script-src 'self'" in answer.headers["content-security-policy"]
 
 
-def test_whoever_has_the_page_is_told_so(folder):
+def test_a_client_with_a_current_copy_gets_304(folder):
     served = Served(folder)
     tag = served("/").headers["etag"]
     answer = served("/", headers={"If-None-Match": f'"other", {tag}'})
@@ -64,21 +61,21 @@ def test_whoever_has_the_page_is_told_so(folder):
     assert served("/", headers={"If-None-Match": '"other"'}).status == 200
 
 
-def test_another_page_has_another_tag(folder):
+def test_another_page_has_another_etag(folder):
     before = Served(folder)("/").headers["etag"]
     (folder / "index.html").write_bytes(b"new")
     assert Served(folder)("/").headers["etag"] != before
 
 
 @pytest.mark.parametrize(("suffix", "kind"), [("js", "text/javascript"), ("css", "text/css")])
-def test_an_asset_has_its_type_and_is_kept_for_ever(folder, suffix, kind):
+def test_an_asset_has_its_media_type_and_is_immutable(folder, suffix, kind):
     answer = Served(folder)(f"/assets/page-abc.{suffix}")
     assert answer.body == (folder / "assets" / f"page-abc.{suffix}").read_bytes()
     assert answer.headers["content-type"] == f"{kind}; charset=utf-8"
     assert answer.headers["cache-control"] == "max-age=31536000, immutable"
 
 
-def test_page_and_assets_are_of_one_build_also_while_another_is_installed(folder):
+def test_page_and_assets_stay_those_of_one_build_while_another_is_installed(folder):
     served = Served(folder)
     assert [served(path).status for path in ("/", "/assets/page-abc.js")] == [200, 200]
     (folder / "assets" / "page-abc.js").unlink()
@@ -108,7 +105,7 @@ def test_nothing_else_is_served(folder, path):
     ("offer", "compresses", "coding"), [("gzip", True, "gzip"), ("gzip", False, None), ("br", True, None)]
 )
 @pytest.mark.parametrize("path", ["/", "/assets/page-abc.js"])
-def test_who_takes_gzip_gets_it_unless_compression_is_off(folder, path, offer, compresses, coding):
+def test_a_client_that_accepts_gzip_gets_it_unless_compression_is_off(folder, path, offer, compresses, coding):
     plain = Served(folder)(path).body
     answer = Served(folder, compresses=compresses)(path, headers={"Accept-Encoding": offer})
     assert answer.headers.get("content-encoding") == coding
@@ -116,17 +113,14 @@ def test_who_takes_gzip_gets_it_unless_compression_is_off(folder, path, offer, c
     assert answer.headers["vary"] == "Accept-Encoding"
 
 
-def test_a_token_in_the_address_becomes_a_cookie_that_opens_the_page_and_what_it_loads(folder):
+def test_the_page_and_its_assets_are_the_same_with_a_token_and_without(folder):
     served = Served(folder, token=TOKEN)
-    assert [served(path).status for path in ("/", "/assets/page-abc.js")] == [401, 401]
-    welcome = served(f"/?token={TOKEN}")
-    cookie = welcome.headers["set-cookie"].partition(";")[0]
-    assert welcome.status == 303
-    for path in (welcome.headers["location"], "/assets/page-abc.js"):
-        assert served(urllib.parse.urljoin("/", path), headers={"Cookie": cookie}).status == 200
+    for path in ("/", "/assets/page-abc.js"):
+        without, with_token = served(path), served(path, headers={"Authorization": f"Bearer {TOKEN}"})
+        assert (without.status, without.body, without.headers) == (200, with_token.body, with_token.headers)
 
 
-def test_without_a_build_the_page_says_so_and_leads_to_what_can_be_read(tmp_path):
+def test_without_a_build_a_plain_page_explains_that(tmp_path):
     answer = Served(tmp_path)("/")
     assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
     assert "installed without its page" in answer.body.decode()
@@ -134,16 +128,16 @@ def test_without_a_build_the_page_says_so_and_leads_to_what_can_be_read(tmp_path
     assert Served(tmp_path)("/assets/page-abc.js").status == 404
 
 
-def test_the_plain_page_leads_to_every_route_that_needs_no_name(tmp_path):
+def test_the_plain_page_links_every_get_route_without_parameters(tmp_path):
     wanted = {f".{route.path}" for route in ROUTES if route.method == "GET" and "{" not in route.path} - {"./"}
     assert set(re.findall(r'href="([^"]+)"', Served(tmp_path)("/").body.decode())) == wanted
 
 
-@pytest.mark.skipif(not (BUILT / "index.html").is_file(), reason="the page is not built: it takes node")
+@without("the page", not (BUILD_DIRECTORY / "index.html").is_file())
 class TestAsBuilt:
     """The page of this tree."""
 
-    def test_all_that_it_loads_is_relative_and_there(self):
+    def test_everything_it_loads_is_relative_and_exists(self):
         page = ask(FakeDaemon(), "/").body.decode()
         links = [link for link in re.findall(r'(?:src|href)="([^"]+)"', page) if not link.startswith("data:")]
         assert {link[:2] for link in links} == {"./"}
@@ -153,6 +147,6 @@ class TestAsBuilt:
         }
         assert {ask(FakeDaemon(), link[1:]).status for link in links} == {200}
 
-    def test_its_policy_finds_nothing_inline(self):
+    def test_it_has_nothing_inline_that_its_policy_forbids(self):
         page = ask(FakeDaemon(), "/").body.decode()
         assert re.findall(r"<style|\bstyle=|\bon\w+=|<script(?![^>]*\bsrc=)", page) == []

@@ -2,25 +2,31 @@
 
 import datetime as dt
 import json
+from decimal import ROUND_FLOOR, Decimal
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
+from condord.core.cost import whole
+from condord.core.lots import Lot
 from condord.core.occ import parse
-from condord.core.orders import Lot, LotLeg
 from condord.core.position import Position
 from condord.core.quote import Tick
 from condord.live import render, wire
-from condord.live.account import Account
+from condord.live.account import AccountState
 from condord.live.book import Book
 from condord.live.coalescer import Coalescer
-from condord.live.edition import Edition
 from condord.live.fanout import Fanout
+from condord.live.frames import MAX_LINE_BYTES
 from condord.live.prices import Prices
+from condord.live.published import Edition
 from condord.live.publisher import Publisher
+from condord.live.wire_risk import ModelJson
+from tests.core.strategies import lot_leg
 
 EPOCH_AT = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC)  # 10:00 in New York, four weeks before expiration
 DAY = dt.date(2026, 11, 20)
+MODEL = ModelJson(rate=0.04, dividend_yields={"SPX": 0.012})
 
 REPEATABLE = settings(
     derandomize=True,
@@ -87,13 +93,11 @@ def qqq(quantity=1):
 
 
 def lot(quantity=2, *, realized_e4=0):
-    """An order's lot of the condor of `spy`, with a credit of 4.00."""
+    """An order's lot of the condor of `spy`, whose own fills were at a credit of 4.00."""
     prices = {P560: (1, 10_000), P570: (-1, 30_000), C630: (-1, 30_000), C640: (1, 10_000)}
-    legs = (
-        LotLeg(symbol=symbol, contract=parse(symbol), quantity=sign * quantity, price_e4=price_e4)
-        for symbol, (sign, price_e4) in prices.items()
-    )
-    return Lot(id="order", opened_at=EPOCH_AT, quantity=quantity, legs=tuple(legs), realized_e4=realized_e4)
+    legs = tuple(lot_leg(parse(symbol), sign * quantity, price_e4) for symbol, (sign, price_e4) in prices.items())
+    made = (whole(-realized_e4 * 100 * quantity, quantity),)
+    return Lot(id="order", since_at=EPOCH_AT, opened_at=EPOCH_AT, quantity=quantity, legs=legs, realized=made)
 
 
 ACCOUNTS = {
@@ -103,6 +107,11 @@ ACCOUNTS = {
     "broken": spy()[:3],
     "two condors": (*spy(), *qqq()),
     "shared call": (*spy()[2:], position(P560, 2, 1.21), position(P570, -1, 2.40), position(option(575), -1, 2.9)),
+    "shared call without puts": (
+        position(P560, 2, 1.21, cost_basis_e4=2_420_300),
+        *spy()[2:3],
+        position(C640, 2, 1.10, cost_basis_e4=2_200_100),
+    ),
     "unpaid": (*qqq()[:3], position(Q460, -1, 1.0, cost_basis_e4=None), position(C650, -1, 0.40)),
     "unreadable": (*spy(1), unreadable()),
 }
@@ -124,8 +133,8 @@ def status(state="live", *, read=0, heard=0, **fields):
         "since": EPOCH_AT,
         "source": "simulator",
         "feed": "indicative",
-        "market": wire.Market(is_open=True, next_open=EPOCH_AT, next_close=EPOCH_AT),
-        "stream": wire.Stream(
+        "market": wire.MarketJson(is_open=True, next_open=EPOCH_AT, next_close=EPOCH_AT),
+        "stream": wire.StreamJson(
             connected=True,
             subscribed=8,
             requested=8,
@@ -134,13 +143,17 @@ def status(state="live", *, read=0, heard=0, **fields):
         ),
         "positions": wire.Positions(read_at=EPOCH_AT + dt.timedelta(seconds=read), error=None, breaker="closed"),
         "notices": [],
+        "model": MODEL,
     }
     return wire.Status(**{**given, **fields})
 
 
 def make_edition(*, epoch="k3f9", replay_size=1024):
-    unread = render.unread_status("simulator", "indicative", EPOCH_AT)
+    unread = render.unread_status("simulator", "indicative", MODEL, EPOCH_AT)
     return Edition(epoch=epoch, replay_size=replay_size, status=unread, totals=render.UNREAD_TOTALS)
+
+
+MOST_TICKS = 20
 
 
 class House:
@@ -159,20 +172,21 @@ class House:
         settle_seconds=0.0,
     ):
         self.now = 100.0
+        self.clock_is_ahead_by = 0.0
         self.moves = 0
         self.edition = make_edition(replay_size=replay_size)
         self.prices = Prices(max_symbols=max_symbols, ttl_seconds=ttl)
         self.book = Book(edition=self.edition, prices=self.prices, min_change_e4=min_change_e4)
         self.fanout = Fanout(self.edition, ring_size=ring_size)
         self.coalescer = Coalescer(window)
-        self.account = Account(settle_seconds)
+        self.account = AccountState(settle_seconds)
         self.publisher = Publisher(account=self.account, book=self.book, coalescer=self.coalescer, fanout=self.fanout)
         if positions is not None:
             self.set_positions(positions)
 
     @property
     def now_at(self):
-        return EPOCH_AT + dt.timedelta(seconds=self.now)
+        return EPOCH_AT + dt.timedelta(seconds=self.now + self.clock_is_ahead_by)
 
     def offer(self, *ticks):
         self.publisher.offer(ticks, self.now)
@@ -182,12 +196,16 @@ class House:
         self.publisher.confirm(ticks, self.now, self.prices.era)
         return self.turn()
 
+    def offer_stocks(self, *ticks):
+        self.publisher.offer_stocks(ticks, self.now)
+        return self.turn() + self.wait(self.book.risks.interval_seconds)
+
     def gap(self):
         self.publisher.gap(self.now)
         return self.turn()
 
-    def set_positions(self, positions, lots=(), stocks=None):
-        told = self.publisher.set_positions(positions, self.now, self.now_at, lots=lots, stocks=stocks)
+    def set_positions(self, positions, lots=(), stocks=None, orders=()):
+        told = self.publisher.set_positions(positions, self.now, self.now_at, lots=lots, stocks=stocks, orders=orders)
         return told + self.turn()
 
     def set_status(self, given):
@@ -200,13 +218,13 @@ class House:
         return self.offer(tick(symbol, price, price, self.moves)) + self.wait(1.0)
 
     def turn(self):
-        """Tick if that is due now, as the event loop does."""
-        if (deadline := self.publisher.deadline) is None or deadline > self.now:
-            return []
-        woken = self.publisher.tick(self.now, self.now_at)
-        after = self.publisher.deadline
-        assert after is None or after > self.now, "it turns in a tight loop"
-        return woken
+        """Tick while that is due now, as the event loop does: a pass over risk figures takes a tick for each slice."""
+        woken = []
+        for _ in range(MOST_TICKS):
+            if (deadline := self.publisher.deadline) is None or deadline > self.now:
+                return woken
+            woken += self.publisher.tick(self.now, self.now_at)
+        raise AssertionError("it turns in a tight loop")
 
     def wait(self, seconds):
         """Let time pass, with a tick at every deadline on the way."""
@@ -241,15 +259,16 @@ class House:
 def events(stream):
     """The events of a text/event-stream as (event, id, data); strict about what a browser would let pass."""
     assert stream == b"" or stream.endswith(b"\n\n")
+    assert all(len(line) < MAX_LINE_BYTES for line in stream.split(b"\n"))
     found = []
     for block in stream.decode("utf-8").split("\n\n")[:-1]:
         fields = [line.partition(": ") for line in block.split("\n") if not line.startswith(":")]
         assert all(separator for _, separator, _ in fields), block
-        named = {name: value for name, _, value in fields}
-        assert len(named) == len(fields), block
-        assert named.keys() <= {"event", "id", "data", "retry"}, block
-        if named and named.keys() != {"retry"}:
-            found.append((named["event"], named.get("id"), json.loads(named["data"])))
+        data = "\n".join(value for name, _, value in fields if name == "data")
+        named = {name: value for name, _, value in fields if name != "data"}
+        assert len(named) + sum(name == "data" for name, _, _ in fields) == len(fields), block
+        assert named.keys() <= {"event", "id", "retry"}, block
+        found.append((named["event"], named.get("id"), json.loads(data)))
     return found
 
 
@@ -263,21 +282,45 @@ def applied(document, event, identity, data):
         return document
     document = json.loads(json.dumps(document))
     document["version"] = identity
-    for name in ("quotes", "unmatched"):
+    for name in ("quotes", "unmatched", "underlyings"):
         places = {entry["symbol"]: place for place, entry in enumerate(document[name])}
-        for entry in data[name]:
+        for entry in data.get(name, ()):
             document[name][places[entry["symbol"]]] = entry
     condors = {condor["id"]: condor for condor in document["condors"]}
-    for valuation in data["valuations"]:
-        condors[valuation["id"]]["valuation"] = valuation
-    for name in ("totals", "status"):
-        if name in data:
-            document[name] = data[name]
+    for name, part, key in (
+        ("valuations", "valuation", None),
+        ("risks", "risk", None),
+        ("closing", "closing", "orders"),
+    ):
+        for entry in data.get(name, ()):
+            condors[entry["id"]][part] = entry if key is None else entry[key]
+    for points in data.get("history", ()):
+        for name in ("seconds", "cents"):
+            condors[points["id"]]["history"][name] += points[name]
+    document.update({name: data[name] for name in ("totals", "account", "status") if name in data})
+    for broken in document["broken"]:
+        broken["unrealizedPl"] = left_pl(broken, document["unmatched"])
     return settled(document)
 
 
+def left_pl(broken, unmatched):
+    """The profit or loss of what is left of a broken condor, by the rule of the document and nothing else."""
+    entries, total = {entry["symbol"]: entry for entry in unmatched}, Decimal(0)
+    for leg in broken["legs"]:
+        if leg["held"]:
+            entry = entries[leg["symbol"]]
+            if entry["unrealizedPl"] is None:
+                return None
+            part = Decimal(repr(entry["unrealizedPl"]))
+            if leg["held"] < entry["quantity"]:
+                cents = part * 100 * leg["held"] / entry["quantity"]
+                part = (cents + Decimal("0.5")).to_integral_value(ROUND_FLOOR) / 100
+            total += part
+    return float(total)
+
+
 def settled(document):
-    """The document without the three instants that move without an event."""
+    """The document without the four instants that move without an event."""
     document = {name: value for name, value in document.items() if name != "asOf"}
     whole = document["status"]
     document["status"] = {
@@ -285,6 +328,8 @@ def settled(document):
         "stream": {**whole["stream"], "lastMessageAt": None},
         "positions": {**whole["positions"], "readAt": None},
     }
+    if document["account"] is not None:
+        document["account"] = {**document["account"], "readAt": None}
     return document
 
 

@@ -1,4 +1,4 @@
-"""Which times quotes may have, said as plainly as it can be: the model that tests hold `Prices` against."""
+"""The model of which times quotes may have, as simple as possible; tests compare `Prices` with it."""
 
 import datetime as dt
 
@@ -13,24 +13,24 @@ def at(second):
 
 
 class PlainClock:
-    """What the exchange's clock has said, and the newest quotes; None before the first word of the clock."""
+    """The time on the exchange's clock and that of the newest quotes; None before the clock was read."""
 
     def __init__(self):
-        self.told_at = self.vouched_at = None
+        self.clock_at = self.market_at = None
 
-    def tell(self, told_at):
-        if self.told_at is None or told_at < self.told_at:
-            self.vouched_at = told_at
-        self.told_at = told_at
+    def set_time(self, clock_at):
+        if self.clock_at is None or clock_at < self.clock_at:
+            self.market_at = clock_at
+        self.clock_at = clock_at
 
-    def vouch(self, believed):
-        self.vouched_at = max(believed, default=self.vouched_at)
+    def move_limit(self, accepted):
+        self.market_at = max(accepted, default=self.market_at)
 
     def is_future(self, instant):
-        return self.told_at is not None and instant > max(self.told_at, self.vouched_at) + MINUTE
+        return self.clock_at is not None and instant > max(self.clock_at, self.market_at) + MINUTE
 
     def holds_back(self, known_at, instant):
-        """Whether what is known of `known_at` keeps a quote of `instant` out."""
-        if self.told_at is not None and known_at > self.told_at + MINUTE:
+        """Whether a known quote of `known_at` has one of `instant` refused."""
+        if self.clock_at is not None and known_at > self.clock_at + MINUTE:
             return known_at - MINUTE <= instant < known_at
         return instant < known_at

@@ -2,7 +2,17 @@
 
 import datetime as dt
 
-from tests.live.accounts import C630, C640, C650, P560, P570, SPY_ID, House, position, spy, status, tick
+import msgspec
+import pytest
+
+from condord.core.activity import Split
+from condord.core.day_pl import Closes, DayFill
+from condord.live import wire
+from condord.live.day import DayMemory
+from condord.live.published import EVERYTHING
+from condord.live.risks import RiskSettings
+from tests.live.accounts import C630, C640, C650, DAY, EPOCH_AT, P560, P570, SPY_ID, House, position, spy, status, tick
+from tests.live.test_publisher import balances, closing_order
 
 PIECES = spy()[:3]
 
@@ -25,7 +35,7 @@ def test_a_condor_in_pieces_is_held_back_for_the_time_to_settle():
     assert shown(house) == []
 
 
-def test_a_condor_that_is_whole_again_in_time_was_never_broken():
+def test_a_condor_that_is_whole_again_in_time_is_not_reported_broken():
     house = House(spy(), settle_seconds=2.0)
     version = house.edition.version
     house.set_positions(PIECES)
@@ -53,13 +63,15 @@ def test_contracts_that_went_are_streamed_until_the_document_is_without_them():
     assert C640 not in house.book.symbols
 
 
-def test_legs_of_a_broken_condor_say_so_and_a_notice_does():
+def test_legs_of_a_broken_condor_carry_a_problem_and_there_is_a_notice():
     house = House(spy())
     house.set_positions(PIECES)
     document = house.edition.document(house.now_at)
-    text = "broken condor: long call 640 missing"
-    assert {entry.symbol: entry.problem for entry in document.unmatched} == dict.fromkeys((P560, P570, C630), text)
-    assert [(notice.code, notice.text) for notice in document.status.notices] == [("brokenCondor", text)]
+    text = "SPY 560/570/630/640 Dec 18 lost 2 of its long call 640"
+    problems = {entry.symbol: entry.problem for entry in document.unmatched}
+    assert problems == dict.fromkeys((P560, P570, C630), f"broken condor: {text}")
+    (notice,) = document.status.notices
+    assert (notice.code, notice.text, notice.condor_id) == ("brokenCondor", text, SPY_ID)
 
 
 def test_a_problem_of_the_position_itself_stands_before_that_of_the_condor():
@@ -67,7 +79,7 @@ def test_a_problem_of_the_position_itself_stands_before_that_of_the_condor():
     house.set_positions((*spy()[:2], position(C630, -2, 2.26, problem="odd")))
     document = house.edition.document(house.now_at)
     problems = {entry.symbol: entry.problem for entry in document.unmatched}
-    assert problems[C630] == "odd; broken condor: long call 640 missing"
+    assert problems[C630] == "odd; broken condor: SPY 560/570/630/640 Dec 18 lost 2 of its long call 640"
 
 
 def test_notices_of_the_account_stand_before_those_of_the_upstream_and_outlive_a_status():
@@ -105,3 +117,172 @@ def test_the_event_that_tells_of_a_cut_has_every_quote_unconfirmed():
     document = house.edition.document(house.now_at)
     assert document.status.state == "reconnecting"
     assert {quote.unconfirmed for quote in document.quotes} == {True}
+
+
+# What the account brings besides positions.
+
+LEGS = (P560, P570, C630, C640)
+YESTERDAY = DAY - dt.timedelta(days=1)
+
+
+@pytest.fixture
+def house():
+    made = House((*spy(), position(C650, 3, 0.40)))
+    made.offer(*(tick(symbol, 1.0, 1.2) for symbol in (*LEGS, C650)))
+    made.wait(10)
+    return made
+
+
+@pytest.fixture
+def stream(house):
+    subscriber = house.subscribe(EVERYTHING)
+    house.take(subscriber)
+    return subscriber
+
+
+def day_of(house):
+    document = house.edition.document(house.now_at)
+    [condor], [entry], totals = document.condors, document.unmatched, document.totals
+    return condor.valuation.day_pl, entry.day_pl, totals.day_pl, totals.unmatched_day_pl, totals.closed_day_pl
+
+
+def read_day(house, fills=(), closes_e4=10_000, symbols=(*LEGS, C650)):
+    house.publisher.set_day_fills(DAY, fills, house.now)
+    house.publisher.set_closes(Closes(day=YESTERDAY, prices_e4=dict.fromkeys(symbols, closes_e4)), house.now)
+    house.turn()
+
+
+def test_balances_are_an_event_only_when_one_of_them_differs(house, stream):
+    house.publisher.set_account_summary(balances(50_000, EPOCH_AT), house.now)
+    house.turn()
+    [(_, _, data)] = house.take(stream)
+    assert (data["account"]["equity"], data["account"]["dayPl"], data["quotes"]) == (50_000, 20, [])
+    version, later_at = house.edition.version, EPOCH_AT + dt.timedelta(seconds=9)
+    house.publisher.set_account_summary(balances(50_000, later_at), house.now)
+    house.wait(1)
+    assert (house.edition.version, house.edition.account.read_at) == (version, later_at)
+    house.publisher.set_account_summary(None, house.now)
+    house.wait(1)
+    assert [data["account"] for _, _, data in house.take(stream)] == [None]
+
+
+def test_working_orders_replace_the_list_of_the_condors_that_they_close(house, stream):
+    house.publisher.set_working_orders([closing_order("one", 1.2)], house.now)
+    house.turn()
+    [(_, _, data)] = house.take(stream)
+    assert [(entry["id"], [order["orderId"] for order in entry["orders"]]) for entry in data["closing"]] == [
+        (SPY_ID, ["one"])
+    ]
+    version = house.edition.version
+    house.publisher.set_working_orders([closing_order("one", 1.2)], house.now)
+    house.wait(1)
+    assert house.edition.version == version
+    house.publisher.set_working_orders([], house.now)
+    house.wait(1)
+    assert [data["closing"] for _, _, data in house.take(stream)] == [[{"id": SPY_ID, "orders": []}]]
+
+
+def test_a_snapshot_has_the_working_orders_of_its_condors(house):
+    house.publisher.set_working_orders([closing_order("one", 1.2)], house.now)
+    house.turn()
+    house.set_positions(spy(1))
+    [condor] = house.edition.document(house.now_at).condors
+    assert [order.order_id for order in condor.closing] == ["one"]
+
+
+def test_the_day_is_unknown_until_fills_and_closes_were_read(house, stream):
+    assert day_of(house) == (None, None, None, None, None)
+    house.publisher.set_day_fills(DAY, [], house.now)
+    house.turn()
+    assert day_of(house) == (None, None, None, None, 0)
+    house.wait(1)
+    house.take(stream)
+    read_day(house)
+    assert day_of(house) == (0, 30, 0, 30, 0)
+    [(_, _, data)] = house.take(stream)
+    assert [value["dayPl"] for value in data["valuations"]] == [0]
+    assert [entry["dayPl"] for entry in data["unmatched"]] == [30]
+
+
+def test_the_day_moves_with_the_quotes(house, stream):
+    read_day(house)
+    house.wait(1)
+    house.take(stream)
+    house.offer(tick(P570, 0.9, 1.1, 1))
+    [(_, _, data)] = house.take(stream)
+    assert ([value["dayPl"] for value in data["valuations"]], data["totals"]["dayPl"]) == ([20], 20)
+
+
+def test_what_was_opened_today_counts_from_its_fill(house):
+    quantities = {P560: 2, P570: -2, C630: -2, C640: 2}
+    fills = [
+        DayFill(symbol=symbol, quantity=quantity, price_e6=900_000, at=EPOCH_AT)
+        for symbol, quantity in quantities.items()
+    ]
+    read_day(house, fills, symbols=[C650])
+    assert day_of(house) == (0, 30, 0, 30, 0)
+
+
+def test_the_day_is_unknown_after_a_split(house):
+    read_day(house)
+    house.book.set_bookings([], [Split(symbol="SPY", day=DAY, new_shares="2", old_shares="1")])
+    house.offer(tick(P570, 0.9, 1.1, 1))
+    house.wait(1)
+    assert day_of(house)[0] is None
+
+
+def test_a_day_that_an_earlier_run_knew_goes_on(house):
+    read_day(house)
+    known = house.book.day.memory
+    again = House((*spy(), position(C650, 3, 0.40)))
+    again.book.recall_day(known)
+    again.publisher.set_day_fills(DAY, [], again.now)
+    again.offer(*(tick(symbol, 1.0, 1.2) for symbol in (*LEGS, C650)))
+    again.wait(1)
+    assert day_of(again) == (0, 30, 0, 30, 0)
+    again.book.recall_day(None)
+    assert again.book.day.memory == DayMemory()
+
+
+def closed(house, **fields):
+    market = wire.MarketJson(is_open=False, next_open=EPOCH_AT, next_close=EPOCH_AT)
+    return house.set_status(status("closed", market=market, **fields))
+
+
+def test_the_last_marks_of_a_session_are_kept_when_the_market_closes(house):
+    closed(house)
+    assert house.book.day.memory.sessions == ()
+    house.clock_is_ahead_by = 6.5 * 3600
+    closed(house)
+    [session] = house.book.day.memory.sessions
+    assert (session.day, {held.mark_e4 for held in session.contracts.values()}) == (DAY, {11_000})
+    house.offer(tick(P570, 0.9, 1.1, 1))
+    closed(house)
+    assert house.book.day.memory.sessions == (session,)
+
+
+def test_a_quote_that_is_not_confirmed_is_no_last_mark(house):
+    house.clock_is_ahead_by = 6.5 * 3600
+    house.gap()
+    closed(house)
+    assert house.book.day.memory.sessions == ()
+    house.confirm(*(tick(symbol, 1.0, 1.2) for symbol in LEGS))
+    house.wait(1)
+    closed(house)
+    [session] = house.book.day.memory.sessions
+    assert {symbol: held.mark_e4 for symbol, held in session.contracts.items()} == {
+        **dict.fromkeys(LEGS, 11_000),
+        C650: None,
+    }
+
+
+def test_other_cutoffs_are_a_snapshot_and_the_same_ones_are_none(house, stream):
+    house.publisher.set_model(RiskSettings(), [], house.book.cutoffs)
+    house.set_status(status())
+    house.take(stream)
+    other = msgspec.structs.replace(house.book.cutoffs, liquidation_minutes=60)
+    house.publisher.set_model(RiskSettings(), [], other)
+    house.set_status(status())
+    [(event, _, data)] = house.take(stream)
+    cutoffs = data["condors"][0]["expiry"]["cutoffs"]
+    assert (event, cutoffs[1]["kind"], cutoffs[1]["at"]) == ("snapshot", "liquidation", "2026-12-18T20:00:00Z")

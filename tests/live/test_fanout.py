@@ -4,8 +4,8 @@ import zlib
 
 import pytest
 
-from condord.live.edition import EVERYTHING, Selection
-from condord.live.fanout import FAREWELL_RETRIES_MS, RESYNCS, RETRY
+from condord.live.fanout import BYE_RETRIES_MS, RESYNCS, RETRY
+from condord.live.published import EVERYTHING, Selection
 
 from .accounts import C650, P560, P570, SPY_ID, House, events, position, spy, status
 
@@ -42,10 +42,18 @@ def test_frames_that_wait_are_joined_for_one_write(house):
     assert kinds(events(subscriber.take(lambda: house.now_at))) == ["snapshot", "delta"]
 
 
-def test_a_client_that_has_the_newest_event_is_told_so_at_once(house):
+def test_a_client_with_the_newest_event_gets_an_empty_delta_at_once(house):
     [(event, identity, data)] = house.take(house.subscribe(EVERYTHING, version=house.edition.version))
     assert (event, identity) == ("delta", house.edition.version)
-    assert {name for name, value in data.items() if value} == {"asOf"}
+    assert {name for name, value in data.items() if value} == {"asOf", "status"}
+
+
+def test_the_first_delta_after_a_resume_has_the_current_status(house):
+    version = house.edition.version
+    house.move()
+    house.set_status(status(read=9))
+    [(_, _, data)] = house.take(house.subscribe(ONE_CALL, version=version))
+    assert data["status"]["positions"]["readAt"] == "2026-11-20T15:00:09Z"
 
 
 def test_a_client_that_missed_events_is_sent_one_delta_that_joins_them(house):
@@ -78,21 +86,47 @@ def test_a_new_client_is_no_resync(house):
     assert b"resync" not in first
 
 
-def test_a_resync_carries_its_reason_in_a_comment_before_the_snapshot(house):
+def test_a_resync_carries_its_reason_in_a_comment_of_the_block_of_the_snapshot(house):
     frames = house.subscribe(EVERYTHING, version="other-1").take(lambda: house.now_at)
-    assert frames.startswith(RETRY + b": resync, unknownEpoch\n\nevent: snapshot\n")
+    assert frames.startswith(RETRY + b": resync, unknownEpoch\nevent: snapshot\n")
 
 
-def test_a_slow_subscriber_is_told_why_it_gets_a_snapshot(house):
+def test_a_slow_subscriber_gets_the_reason_with_its_snapshot(house):
     subscriber = house.subscribe(EVERYTHING)
     for _ in range(5):
         house.move()
-    assert subscriber.take(lambda: house.now_at).startswith(RETRY + b": resync, ringOverflow\n\nevent: snapshot\n")
+    assert subscriber.take(lambda: house.now_at).startswith(RETRY + b": resync, ringOverflow\nevent: snapshot\n")
     house.move()
     assert b"resync" not in subscriber.take(lambda: house.now_at)
+    for _ in range(5):
+        house.move()
+    assert subscriber.take(lambda: house.now_at).startswith(b": resync, ringOverflow\nevent: snapshot\n")
 
 
-def test_a_frame_is_encoded_once_for_everybody_of_one_filter_and_interval(house):
+def test_only_the_newest_reason_for_a_snapshot_is_sent(house):
+    subscriber = house.subscribe(EVERYTHING, version="other-1")
+    for _ in range(5):
+        house.move()
+    assert subscriber.take(lambda: house.now_at).startswith(RETRY + b": resync, ringOverflow\nevent: snapshot\n")
+
+
+@pytest.mark.parametrize("version", [None, "other-1", "k3f9-3"])
+def test_no_block_of_the_stream_is_without_data(house, version):
+    subscriber = house.subscribe(EVERYTHING, version=version)
+    sent = subscriber.take(lambda: house.now_at)
+    for _ in range(5):
+        house.move()
+    house.fanout.heartbeat(house.now_at)
+    sent += subscriber.take(lambda: house.now_at)
+    house.fanout.close("the daemon is stopping")
+    sent += subscriber.take(lambda: house.now_at)
+    blocks = sent.split(b"\n\n")
+    assert blocks.pop() == b""
+    assert len(blocks) == 3
+    assert all(b"\ndata: {" in block for block in blocks)
+
+
+def test_a_frame_is_encoded_once_per_filter_and_interval(house):
     subscribers = [house.subscribe(EVERYTHING) for _ in range(3)]
     for subscriber in subscribers:
         subscriber.take(lambda: house.now_at)
@@ -122,18 +156,18 @@ def test_the_snapshots_of_many_that_lost_frames_are_one_encoding(house):
     subscribers = [house.subscribe(EVERYTHING) for _ in range(2)]
     for _ in range(3):
         house.move()
-    frames = [house.fanout.resync(subscriber.view, house.now_at) for subscriber in subscribers]
+    frames = [house.fanout.resync(subscriber, house.now_at) for subscriber in subscribers]
     assert frames[0] is frames[1]
 
 
-def test_a_snapshot_is_encoded_anew_when_its_instant_is_a_second_old(house):
+def test_a_snapshot_is_encoded_again_when_it_is_over_a_second_old(house):
     house.subscribe(EVERYTHING)
     house.wait(2.0)
     [(_, _, data)] = house.take(house.subscribe(EVERYTHING))
     assert data["asOf"] == house.now_at.isoformat().replace("+00:00", "Z")
 
 
-def test_a_snapshot_is_encoded_anew_for_each_version(house):
+def test_a_snapshot_is_encoded_again_for_each_version(house):
     house.subscribe(EVERYTHING)
     house.set_positions(())
     [(_, identity, data)] = house.take(house.subscribe(EVERYTHING))
@@ -152,7 +186,7 @@ def test_what_many_clients_have_missed_since_the_same_event_is_one_encoding(hous
     assert symbols == [{P560, P570}, {P570}]
 
 
-def test_what_clients_have_missed_is_encoded_anew_for_each_version(house):
+def test_what_clients_have_missed_is_encoded_again_for_each_version(house):
     version = house.edition.version
     for symbol in (P560, P570):
         house.move(symbol)
@@ -167,7 +201,7 @@ def test_the_first_frames_of_one_filter_are_not_those_of_another(house):
     assert [len(data["quotes"]) for data in (everything, filtered)] == [5, 1]
 
 
-def test_a_frame_is_shared_by_those_who_take_gzip_and_those_who_do_not(house):
+def test_subscribers_with_and_without_gzip_share_a_frame(house):
     plain, packed = house.subscribe(EVERYTHING), house.subscribe(EVERYTHING, coding="gzip")
     house.move()
     assert [*plain.ring] == [*packed.ring]
@@ -175,7 +209,7 @@ def test_a_frame_is_shared_by_those_who_take_gzip_and_those_who_do_not(house):
 
 
 @pytest.mark.parametrize("moves", [0, 1, 5])
-def test_a_deflated_stream_ends_with_bye_whatever_waits(house, moves):
+def test_a_deflated_stream_ends_with_bye_after_all_that_waits(house, moves):
     subscriber = house.subscribe(EVERYTHING, coding="gzip")
     sent = subscriber.take(lambda: house.now_at)
     for _ in range(moves):
@@ -204,7 +238,7 @@ def test_a_full_ring_has_lost_nothing_yet(house):
     assert house.fanout.resyncs == {}
 
 
-def test_a_subscriber_that_lost_frames_goes_on_with_deltas(house):
+def test_a_subscriber_that_lost_frames_continues_with_deltas(house):
     subscriber = house.subscribe(EVERYTHING)
     for _ in range(5):
         house.move()
@@ -213,7 +247,7 @@ def test_a_subscriber_that_lost_frames_goes_on_with_deltas(house):
     assert kinds(house.take(subscriber)) == ["delta"]
 
 
-def test_a_subscriber_that_lost_its_first_frames_still_hears_when_to_retry(house):
+def test_a_subscriber_that_lost_its_first_frames_still_gets_the_retry(house):
     subscriber = house.subscribe(EVERYTHING)
     for _ in range(5):
         house.move()
@@ -248,7 +282,7 @@ def test_a_heartbeat_is_only_for_those_with_nothing_to_take(house):
 
 
 @pytest.mark.parametrize("moves", [0, 1, 5])
-def test_bye_comes_last_whatever_waits(house, moves):
+def test_bye_follows_all_that_waits(house, moves):
     subscriber = house.subscribe(EVERYTHING)
     for _ in range(moves):
         house.move()
@@ -270,23 +304,23 @@ def retry_ms(frames):
     return [int(found) for found in re.findall(rb"retry: (\d+)\n", frames)]
 
 
-def test_those_who_are_told_to_go_come_back_one_after_another(house):
-    subscribers = [house.subscribe(EVERYTHING) for _ in range(len(FAREWELL_RETRIES_MS) + 1)]
+def test_clients_get_staggered_retries_with_their_bye(house):
+    subscribers = [house.subscribe(EVERYTHING) for _ in range(len(BYE_RETRIES_MS) + 1)]
     for subscriber in subscribers:
         subscriber.take(lambda: house.now_at)
     house.fanout.close("the daemon is stopping")
     told = [retry_ms(subscriber.take(lambda: house.now_at)) for subscriber in subscribers]
-    assert told == [[ms] for ms in (*FAREWELL_RETRIES_MS, FAREWELL_RETRIES_MS[0])]
+    assert told == [[ms] for ms in (*BYE_RETRIES_MS, BYE_RETRIES_MS[0])]
 
 
-def test_one_that_comes_after_the_end_is_sent_away_with_a_time_of_its_own(house):
+def test_a_stream_opened_after_the_end_gets_a_retry_of_its_own(house):
     early = house.subscribe(EVERYTHING)
     house.fanout.close("the daemon is stopping")
     late = house.subscribe(EVERYTHING)
     assert retry_ms(early.take(lambda: house.now_at))[-1] != retry_ms(late.take(lambda: house.now_at))[-1]
 
 
-def test_a_change_that_a_filter_leaves_out_wakes_nobody(house):
+def test_a_change_that_a_filter_leaves_out_wakes_no_subscriber(house):
     subscriber = house.subscribe(ONE_CALL)
     house.take(subscriber)
     assert house.move(P560) == []
@@ -328,15 +362,47 @@ def test_a_view_with_an_interval_gets_one_joined_delta_for_each(house):
     assert {quote["symbol"] for quote in data["quotes"]} == {P560, P570}
 
 
-def test_who_joins_a_slow_view_has_the_newest_and_is_not_led_back(house):
+def test_a_subscriber_that_joins_a_slow_view_starts_at_the_newest_event(house):
     early = house.subscribe(EVERYTHING, interval=5.0)
     house.move()
     house.move()
     late = house.subscribe(EVERYTHING, interval=5.0)
     house.wait(5.0)
-    identities = [identity for _, identity, _ in house.take(late)]
-    assert identities == [house.edition.version] * 2
+    assert [identity for _, identity, _ in house.take(late)] == [house.edition.version]
     assert house.take(early)[-1][1] == house.edition.version
+
+
+def test_a_subscriber_that_joins_a_slow_view_gets_nothing_twice(house):
+    early = house.subscribe(EVERYTHING, interval=5.0)
+    house.move()
+    house.take(early)
+    house.move(P560)
+    late = house.subscribe(EVERYTHING, interval=5.0)
+    house.take(late)
+    house.move(P570)
+    same = house.subscribe(EVERYTHING, interval=5.0, version=house.edition.version)
+    house.take(same)
+    gone = house.subscribe(EVERYTHING, interval=5.0)
+    house.fanout.unsubscribe(gone)
+    house.wait(5.0)
+    found = [house.take(each) for each in (early, late, same)]
+    assert [[{quote["symbol"] for quote in data["quotes"]} for _, _, data in each] for each in found] == [
+        [{P560, P570}],
+        [{P570}],
+        [],
+    ]
+
+
+def test_a_subscriber_ahead_of_a_slow_view_without_changes_follows_it_afterwards(house):
+    early = house.subscribe(ONE_CALL, interval=5.0)
+    house.move(C650)
+    house.move(P560)
+    late = house.subscribe(ONE_CALL, interval=5.0)
+    house.wait(5.0)
+    house.take(early)
+    house.take(late)
+    house.move(C650)
+    assert early.ring[0] is late.ring[0]
 
 
 def test_nothing_is_due_while_nothing_is_held_back(house):
@@ -394,3 +460,16 @@ def test_frames_are_counted_as_they_are_handed_out(house):
         house.subscribe(EVERYTHING)
     house.move()
     assert house.fanout.frames == 6
+
+
+def test_each_stream_is_counted_once_by_who_ended_it(house):
+    left, stalled, stopped = [house.subscribe(EVERYTHING) for _ in range(3)]
+    house.fanout.evict(stalled)
+    assert house.fanout.evicted == 1
+    for subscriber in (left, left):
+        house.fanout.unsubscribe(subscriber)
+    assert house.fanout.disconnects == {"client": 1, "stalled": 0, "stopped": 0}
+    house.fanout.close("the daemon is stopping")
+    for subscriber in (stopped, stalled):
+        house.fanout.unsubscribe(subscriber)
+    assert house.fanout.disconnects == {"client": 1, "stalled": 1, "stopped": 1}

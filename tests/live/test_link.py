@@ -17,8 +17,8 @@ from condord.live.link import (
     STEP_SECONDS,
     TABLE,
     Event,
-    Fault,
     Link,
+    LinkFault,
     LinkSettings,
     LinkState,
 )
@@ -26,9 +26,9 @@ from condord.live.link import (
 from .accounts import REPEATABLE
 
 STATES, EVENTS = get_args(LinkState), get_args(Event)
-UNREACHABLE = Fault(code="unreachable", text="it is away")
-TAKEN = Fault(code="connectionLimit", text="another holds the slot", again="longest")
-REFUSED = Fault(code="authFailed", text="the key is wrong", again="halt")
+UNREACHABLE = LinkFault(code="unreachable", text="it is away")
+TAKEN = LinkFault(code="connectionLimit", text="another holds the slot", again="longest")
+REFUSED = LinkFault(code="authFailed", text="the key is wrong", again="halt")
 
 WAY = {
     "starting": (),
@@ -41,7 +41,7 @@ WAY = {
     "backingOff": ("due", "fault", "closed"),
     "halted": ("due", "fault", "closedForGood"),
 }
-"""The events that lead a new link to each state."""
+"""The events that bring a new link to each state."""
 
 
 def make_link(*, chance=lambda: 0.5, silence=60.0, least=1.0, most=60.0, pong_proves=False):
@@ -71,7 +71,7 @@ def watched(now=0.0, **options):
 
 
 def let_pass(link, until):
-    """Time goes on, and every ping is answered; the other actions that fell due, with their times."""
+    """Let time pass and answer every ping; return the other actions with their times."""
     done = []
     while link.deadline <= until:
         now = link.deadline
@@ -84,7 +84,7 @@ def let_pass(link, until):
 
 
 def fail(link, now, fault=UNREACHABLE):
-    """A connection that breaks and is closed in the same moment."""
+    """Let a connection fail and close it at the same moment."""
     link.handle("fault", now, fault)
     link.closed(now)
 
@@ -97,14 +97,14 @@ def come_up(link, now):
 # The table.
 
 
-def test_the_table_speaks_only_of_known_states_and_events():
+def test_the_table_has_only_known_states_and_events():
     assert {state for state, _ in TABLE} | {state for state, _ in TABLE.values()} == set(STATES)
     assert {event for _, event in TABLE} == set(EVENTS)
 
 
 @pytest.mark.parametrize("event", EVENTS)
 @pytest.mark.parametrize("state", STATES)
-def test_an_event_does_what_its_row_says_and_without_a_row_nothing(state, event):
+def test_an_event_follows_its_row_and_without_a_row_changes_nothing(state, event):
     link = link_in(state)
     after, actions = TABLE.get((state, event), (state, ()))
     before = {**vars(link)}
@@ -198,7 +198,7 @@ def test_a_step_of_the_handshake_that_takes_too_long_closes_the_connection(state
     link = link_in(state)
     assert link.expire(STEP_SECONDS) == ("close",)
     assert link.state == "closing"
-    assert link.fault == Fault(code="unreachable", text=sentence)
+    assert link.fault == LinkFault(code="unreachable", text=sentence)
 
 
 def test_each_step_of_the_handshake_has_its_own_deadline():
@@ -212,7 +212,7 @@ def test_a_connection_is_pinged_and_dead_without_pong_and_data_after_thirty_seco
     link = link_in(state)
     assert [(now, link.expire(now)) for now in (10.0, 20.0)] == [(10.0, ("ping",)), (20.0, ("ping",))]
     assert link.expire(DEAD_SECONDS) == ("gap", "close")
-    assert link.fault == Fault(code="silent", text="the option stream brought neither data nor a pong for 30 s")
+    assert link.fault == LinkFault(code="silent", text="the option stream delivered neither data nor a pong for 30 s")
 
 
 @pytest.mark.parametrize("sign", [Link.pong, Link.data])
@@ -230,23 +230,23 @@ def test_a_pong_and_data_both_keep_a_connection_alive(sign):
 @pytest.mark.parametrize("state", sorted(SERVING))
 def test_a_request_on_a_live_connection_that_is_not_acknowledged_closes_it(state):
     link = link_in(state)
-    link.handle("wished", 7.0)
-    link.asked(7.0)
+    link.handle("wanted", 7.0)
+    link.requested(7.0)
     link.expire(10.0)
     assert link.expire(17.0) == ("gap", "close")
     assert link.fault.text == "the option stream did not acknowledge the subscription within 10 s"
 
 
-def test_a_request_that_was_acknowledged_is_late_no_more():
+def test_an_acknowledged_request_is_not_late():
     link = link_in("live")
-    link.asked(7.0)
+    link.requested(7.0)
     link.handle("acknowledged", 8.0)
     assert let_pass(link, 100.0) == []
 
 
-def test_a_request_of_the_last_connection_is_no_matter():
+def test_a_request_of_the_last_connection_has_no_deadline():
     link = link_in("live")
-    link.asked(0.0)
+    link.requested(0.0)
     fail(link, 1.0)
     link.expire(link.deadline)
     come_up(link, 3.0)
@@ -331,7 +331,7 @@ def test_the_end_of_the_session_does_not_reset_the_wait():
     assert link.deadline == 64.0
 
 
-def test_a_taken_slot_waits_the_longest():
+def test_after_a_taken_slot_the_wait_is_the_longest():
     link = link_in("subscribing", most=45.0)
     fail(link, 0.0, TAKEN)
     assert link.state == "backingOff"
@@ -347,7 +347,7 @@ def test_a_refused_key_halts_for_five_minutes():
 
 
 @pytest.mark.parametrize("state", ["backingOff", "halted"])
-def test_a_waiting_link_tries_at_once_when_told_to(state):
+def test_a_waiting_link_tries_at_once_on_request(state):
     link = link_in(state)
     assert link.handle("retry", 0.5) == ("connect",)
 
@@ -360,7 +360,7 @@ def test_a_link_that_is_not_waiting_is_not_disturbed_by_a_retry(state):
 
 
 @pytest.mark.parametrize("fault", [UNREACHABLE, TAKEN, REFUSED])
-def test_a_retry_while_the_connection_closes_opens_the_next_after_the_least_wait(fault):
+def test_a_retry_during_a_close_reconnects_after_the_shortest_wait(fault):
     link = link_in("authenticating")
     link.handle("fault", 0.0, fault)
     assert link.handle("retry", 1.0) == ()
@@ -376,7 +376,7 @@ def test_a_retry_while_the_connection_closes_opens_the_next_after_the_least_wait
 
 
 @pytest.mark.parametrize("state", sorted({*CONNECTED, "closing"}))
-def test_a_reload_closes_the_connection_and_opens_the_next_after_the_least_wait(state):
+def test_a_reload_reconnects_after_the_shortest_wait(state):
     link = link_in(state)
     link.handle("reloaded", 5.0)
     assert link.state == "closing"
@@ -390,7 +390,7 @@ def test_a_waiting_link_tries_another_key_at_once(state):
     assert link.handle("reloaded", 0.5) == ("connect",)
 
 
-def test_a_reload_forgets_what_the_last_key_met():
+def test_a_reload_forgets_the_failures_of_the_last_key():
     link, now = make_link(chance=lambda: 1.0), 0.0
     link.handle("due", now)
     for _ in range(5):
@@ -419,13 +419,15 @@ def test_a_reload_of_a_live_link_is_a_reconnect():
 # What is told.
 
 
-def test_a_reason_is_what_happened_and_what_can_be_done():
+def test_a_reason_contains_what_happened_and_what_can_be_done():
     assert UNREACHABLE.reason == "it is away"
-    assert Fault(code="authFailed", text="the key is wrong", remedy="check it").reason == "the key is wrong; check it"
+    assert (
+        LinkFault(code="authFailed", text="the key is wrong", remedy="check it").reason == "the key is wrong; check it"
+    )
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_only_a_link_that_waits_says_when_it_tries_again(state):
+def test_only_a_waiting_link_has_a_time_of_its_next_attempt(state):
     link = link_in(state)
     assert link.tries_at == (link.deadline if state in ("backingOff", "halted") else None)
 
@@ -445,7 +447,7 @@ def test_a_halt_is_over_once_another_cause_takes_its_place():
     assert link.state == "backingOff"
 
 
-def test_the_first_time_live_is_no_reconnect():
+def test_the_first_connection_is_not_a_reconnect():
     assert link_in("live").reconnects == 0
 
 
@@ -458,7 +460,7 @@ def test_every_further_time_live_is_a_reconnect():
         assert link.reconnects == number
 
 
-def test_a_reconnect_is_counted_by_what_the_connection_was_lost_by():
+def test_a_reconnect_is_counted_by_the_reason_of_the_loss():
     link = link_in("live")
     fail(link, 0.0, UNREACHABLE)
     link.handle("retry", 0.0)
@@ -484,14 +486,14 @@ def test_every_connection_that_a_fault_ends_is_a_failure_by_its_code():
     assert link.failures == {"unreachable": 2, "connectionLimit": 1}
 
 
-def test_a_fault_that_comes_when_the_connection_has_ended_counts_nothing():
+def test_a_fault_after_the_end_of_the_connection_does_not_count():
     link = link_in("live")
     link.handle("fault", 0.0, UNREACHABLE)
     link.handle("fault", 0.0, TAKEN)
     assert link.failures == {"unreachable": 1}
 
 
-def test_a_second_acknowledgement_is_no_reconnect():
+def test_a_second_acknowledgement_is_not_a_reconnect():
     link = link_in("live")
     link.handle("acknowledged", 1.0)
     assert link.reconnects == 0
@@ -500,12 +502,12 @@ def test_a_second_acknowledgement_is_no_reconnect():
 # Silence.
 
 
-def test_silence_is_no_matter_while_nobody_watches():
+def test_silence_does_not_matter_while_no_data_is_expected():
     link = link_in("live")
     assert let_pass(link, 10_000.0) == []
 
 
-def test_a_watched_link_is_asked_for_a_sign_of_life_after_the_silence():
+def test_a_watched_link_is_probed_after_the_silence():
     link = watched()
     assert let_pass(link, 60.0) == [(60.0, ("probe",))]
     assert (link.state, link.fault.code) == ("stale", "silent")
@@ -519,7 +521,7 @@ def test_the_silence_begins_when_the_watch_does():
     assert let_pass(link, 560.0) == [(560.0, ("probe",))]
 
 
-def test_to_go_on_watching_does_not_begin_the_silence_anew():
+def test_watching_again_does_not_restart_the_silence():
     link = watched()
     link.watch(is_expecting=True, now=30.0)
     assert let_pass(link, 60.0) == [(60.0, ("probe",))]
@@ -531,13 +533,13 @@ def test_the_silence_begins_with_the_last_data():
     assert let_pass(link, 102.0) == [(102.0, ("probe",))]
 
 
-def test_pongs_are_no_data():
+def test_pongs_are_not_data():
     link = watched()
     link.pong(42.0)
     assert let_pass(link, 60.0) == [(60.0, ("probe",))]
 
 
-def test_the_silence_begins_anew_with_every_connection():
+def test_every_connection_restarts_the_silence():
     link = watched()
     let_pass(link, 50.0)
     fail(link, 50.0)
@@ -569,22 +571,41 @@ def test_data_does_not_hide_why_a_connection_ends():
     assert (link.state, link.fault) == ("closing", UNREACHABLE)
 
 
-def test_a_quiet_market_is_looked_at_again_and_after_ten_times_not_believed():
+def test_a_silent_connection_is_probed_again_and_ended_after_ten_times_the_silence():
     link = watched()
     assert let_pass(link, 600.0) == [*((60.0 * n, ("probe",)) for n in range(1, 10)), (600.0, ("gap", "close"))]
-    assert link.fault == Fault(code="silent", text="the option stream: no data for 600 s")
+    assert link.fault == LinkFault(code="silent", text="the option stream: no data for 600 s")
 
 
-def test_another_silence_holds_from_the_next_look():
+def test_another_bound_of_the_silence_holds_from_the_next_probe():
     link = watched()
-    link.settings = LinkSettings(name="it", silence_seconds=5.0, backoff_min_seconds=1.0, backoff_max_seconds=2.0)
+    link.set_bounds(silence_seconds=5.0, backoff_min_seconds=1.0, backoff_max_seconds=2.0)
     assert link.expire(5.0) == ("probe",)
 
 
-def test_a_connection_after_a_silent_one_is_not_believed_before_it_brings_data():
+def test_a_silence_that_rest_confirms_is_a_quiet_market_until_data_comes():
     link = watched()
     let_pass(link, 60.0)
-    link.handle("fault", 60.0, Fault(code="silent", text="REST has newer quotes"))
+    link.believe_quiet()
+    assert link.fault == LinkFault(
+        code="silent", text="the option stream is silent, but REST has no newer quotes: the market may be quiet"
+    )
+    link.data(61.0)
+    assert (link.public_state, link.fault) == ("live", None)
+
+
+def test_a_late_answer_of_rest_does_not_hide_why_a_connection_ends():
+    link = watched()
+    let_pass(link, 60.0)
+    link.handle("fault", 61.0, UNREACHABLE)
+    link.believe_quiet()
+    assert link.fault == UNREACHABLE
+
+
+def test_a_connection_after_a_silent_one_is_stale_until_it_delivers_data():
+    link = watched()
+    let_pass(link, 60.0)
+    link.handle("fault", 60.0, LinkFault(code="silent", text="REST has newer quotes"))
     link.closed(60.0)
     link.expire(link.deadline)
     come_up(link, 62.0)
@@ -593,18 +614,18 @@ def test_a_connection_after_a_silent_one_is_not_believed_before_it_brings_data()
     assert (link.public_state, link.fault) == ("live", None)
 
 
-def test_a_connection_after_a_silent_one_may_be_quiet_once_the_market_is_shut():
+def test_a_connection_after_a_silent_one_is_live_once_the_market_is_closed():
     link = watched()
-    fail(link, 60.0, Fault(code="silent", text="REST has newer quotes"))
+    fail(link, 60.0, LinkFault(code="silent", text="REST has newer quotes"))
     link.expire(link.deadline)
     come_up(link, 62.0)
     link.watch(is_expecting=False, now=63.0)
     assert (link.public_state, link.fault) == ("live", None)
 
 
-def test_where_data_is_rare_a_pong_ends_the_doubt_in_a_connection_after_a_silent_one():
+def test_where_data_is_rare_a_pong_makes_a_connection_after_a_silent_one_live():
     link = link_in("live", pong_proves=True)
-    fail(link, 0.0, Fault(code="silent", text="no pong"))
+    fail(link, 0.0, LinkFault(code="silent", text="no pong"))
     link.expire(link.deadline)
     come_up(link, 2.0)
     assert link.public_state == "stale"
@@ -623,7 +644,7 @@ def test_a_pong_does_not_hide_why_a_connection_ends():
 
 
 @pytest.mark.parametrize("state", ["starting", "connecting", "authenticating", "subscribing"])
-def test_a_link_on_its_first_way_up_is_starting(state):
+def test_a_link_before_its_first_live_connection_is_starting(state):
     assert link_in(state).public_state == "starting"
 
 
@@ -669,8 +690,9 @@ def test_a_refused_link_is_halted_until_it_is_up():
 
 
 def test_a_cause_is_gone_once_the_link_is_up():
-    link = link_in("backingOff")
-    link.fault = UNREACHABLE
+    link = link_in("connecting")
+    fail(link, 0.0)
+    assert link.fault == UNREACHABLE
     link.handle("retry", 0.0)
     come_up(link, 0.0)
     assert link.fault is None
@@ -680,11 +702,11 @@ def test_a_cause_is_gone_once_the_link_is_up():
 
 
 NOT_HEARD = ("closed", "closedForGood", "due", "data")
-"""Events that follow from what a link itself decides."""
+"""Events that a link causes itself."""
 
 
 class AnyOrder(RuleBasedStateMachine):
-    """A link, a socket that obeys it, and a server that does what it likes."""
+    """A link, a socket that obeys it, and a server that does anything."""
 
     @initialize(
         least=st.sampled_from([0.05, 1.0]),
@@ -723,7 +745,7 @@ class AnyOrder(RuleBasedStateMachine):
     @precondition(lambda self: self.link.state in SERVING)
     @rule()
     def ask(self):
-        self.link.asked(self.now)
+        self.link.requested(self.now)
 
     @precondition(lambda self: self.link.state in ("live", "stale", "subscribing"))
     @rule()
@@ -829,7 +851,7 @@ TestAnyOrder.settings = settings(REPEATABLE, stateful_step_count=60)
     chance=st.floats(0, 1),
     is_watched=st.booleans(),
 )
-def test_left_alone_a_link_never_turns_in_a_tight_loop(silence, least, factor, chance, is_watched):
+def test_a_link_never_loops_without_time_passing(silence, least, factor, chance, is_watched):
     link = make_link(chance=lambda: chance, silence=silence, least=least, most=least * factor)
     link.watch(is_expecting=is_watched, now=0.0)
     link.handle("due", 0.0)

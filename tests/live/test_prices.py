@@ -8,6 +8,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from condord.core.quote import judge
 from condord.live.prices import GRACE_SECONDS, Prices
+from tests.examples import examples
 
 from .accounts import C630, C640, EPOCH_AT, P560, P570, REPEATABLE, tick, ticks
 from .clocks import PlainClock, at
@@ -61,7 +62,7 @@ def test_an_older_quote_never_replaces_a_newer_one_of_an_earlier_window(prices):
     assert prices.refused == {"outOfOrder": 1}
 
 
-def test_quotes_that_were_replaced_before_anybody_looked_are_counted(prices):
+def test_quotes_that_were_replaced_before_settling_are_counted(prices):
     prices.offer([tick(P560, 1.0, 1.2, 1), tick(P570, 1.0, 1.2, 1), tick(P560, 2.0, 2.2, 2)])
     prices.offer([tick(P560, 3.0, 3.2, 3), tick(P560, 9.0, 9.2, 0), tick(P560, -1.0, 1.0, 4)])
     assert prices.superseded == 2
@@ -78,7 +79,7 @@ def test_of_quotes_of_the_same_instant_the_last_counts(prices):
 
 @pytest.mark.parametrize("price", [float("nan"), float("inf"), float("-inf"), -0.01, 1e6])
 @pytest.mark.parametrize("way", [offer, confirm])
-def test_a_price_that_is_none_is_refused_and_counted(prices, way, price):
+def test_an_invalid_price_is_refused_and_counted(prices, way, price):
     way(prices, tick(P560, price, 1.0), tick(P560, 1.0, price))
     assert prices.settle(0.0) == set()
     assert prices.refused == {"price": 2}
@@ -91,7 +92,7 @@ def test_a_quote_of_a_contract_that_is_not_held_is_refused_and_counted(prices):
     assert prices.refused == {"notHeld": 1}
 
 
-def test_rest_says_nothing_about_a_contract_that_is_not_held(prices):
+def test_rest_confirms_nothing_of_a_contract_that_is_not_held(prices):
     confirm(prices, tick(C630, 1.0, 1.2))
     assert prices.settle(0.0) == set()
     assert prices.quotes == {}
@@ -126,7 +127,7 @@ def test_a_contract_no_longer_held_is_forgotten_with_its_last_good_mark(prices):
     assert prices.quotes[P560].mark_e4 is None
 
 
-def test_what_waits_of_a_contract_no_longer_held_is_not_told(prices):
+def test_a_waiting_quote_of_a_contract_no_longer_held_is_dropped(prices):
     prices.offer([tick(P560, 1.0, 1.2)])
     prices.settle(0.0)
     prices.gap()
@@ -136,7 +137,7 @@ def test_what_waits_of_a_contract_no_longer_held_is_not_told(prices):
     assert not prices.is_confirmed(P560)
 
 
-def test_a_quote_that_came_before_its_contract_was_read_counts(prices):
+def test_a_quote_that_arrived_before_its_position_was_read_counts(prices):
     prices.offer([tick(C640, 1.0, 1.2)])
     prices.hold([*HELD, C640])
     assert prices.settle(0.0) == {C640}
@@ -246,7 +247,7 @@ def test_a_late_quote_that_waits_does_not_keep_rest_from_confirming(prices):
     assert prices.quotes[P560].mark_e4 == 11_000
 
 
-def test_without_a_word_for_the_time_to_live_a_quote_stands_unconfirmed(prices):
+def test_a_quote_not_confirmed_for_the_time_to_live_becomes_unconfirmed(prices):
     prices.offer([tick(P560, 1.0, 1.2)])
     prices.settle(0.0)
     assert prices.settle(599.0) == set()
@@ -285,21 +286,21 @@ def test_more_contracts_than_may_be_confirmed_make_the_longest_silent_one_unconf
     assert prices.quotes.keys() == set(HELD)
 
 
-def test_rest_has_newer_quotes_than_none(prices):
-    assert prices.owes([tick(P560, 1.0, 1.2)])
+def test_any_quote_by_rest_is_newer_than_none(prices):
+    assert prices.has_missed([tick(P560, 1.0, 1.2)])
 
 
 @pytest.mark.parametrize(("second", "is_newer"), [(4, False), (5, False), (6, True)])
 @pytest.mark.parametrize("settles", [False, True])
-def test_only_a_later_quote_is_newer_than_what_came_or_waits(prices, settles, second, is_newer):
+def test_only_a_later_quote_is_newer_than_what_is_known_or_waits(prices, settles, second, is_newer):
     prices.offer([tick(P560, 1.0, 1.2, 5)])
     if settles:
         prices.settle(0.0)
-    assert prices.owes([tick(P560, 1.0, 1.2, second)]) is is_newer
+    assert prices.has_missed([tick(P560, 1.0, 1.2, second)]) is is_newer
 
 
-def test_neither_a_strange_price_nor_another_contract_is_newer(prices):
-    assert not prices.owes([tick(P560, float("nan"), 1.2, 9), tick(C630, 1.0, 1.2, 9)])
+def test_neither_an_invalid_price_nor_another_contract_is_newer(prices):
+    assert not prices.has_missed([tick(P560, float("nan"), 1.2, 9), tick(C630, 1.0, 1.2, 9)])
 
 
 @pytest.mark.slow
@@ -338,7 +339,7 @@ def bring(prices, now, *given):
     prices.settle(now)
 
 
-def test_a_symbol_is_silent_when_the_stream_has_not_brought_what_rest_has_named(flowing):
+def test_a_symbol_is_silent_when_the_stream_has_not_brought_what_rest_returned(flowing):
     confirm(flowing, tick(P560, 2.0, 2.2, 11), tick(P570, 1.0, 1.2, 10), now=101.0)
     assert flowing.silent_at(101.0 + GRACE_SECONDS - 0.001) == frozenset()
     assert flowing.silent_at(101.0 + GRACE_SECONDS) == {P560}
@@ -361,7 +362,7 @@ def test_a_quote_at_least_as_new_by_the_stream_ends_a_silence(flowing, settles, 
     assert flowing.silent_at(120.0) == ({P560} if is_silent else frozenset())
 
 
-def test_what_rest_names_meanwhile_does_not_delay_the_silence(flowing):
+def test_another_quote_by_rest_does_not_delay_the_silence(flowing):
     for second in range(5):
         confirm(flowing, tick(P560, 2.0, 2.2, 11 + second), now=101.0 + second)
     assert flowing.silent_at(106.0) == {P560}
@@ -380,7 +381,7 @@ def test_a_quote_that_waits_to_be_settled_counts_as_brought(flowing):
     assert flowing.silent_at(200.0) == frozenset()
 
 
-def test_a_late_quote_does_not_take_back_what_the_stream_has_brought(flowing):
+def test_a_late_quote_does_not_undo_what_the_stream_has_brought(flowing):
     bring(flowing, 101.0, tick(P560, 2.0, 2.2, 9))
     confirm(flowing, tick(P560, 1.0, 1.2, 10), now=102.0)
     assert flowing.silent_at(200.0) == frozenset()
@@ -392,7 +393,7 @@ def test_a_gap_ends_a_silence(flowing):
     assert flowing.silent_at(200.0) == frozenset()
 
 
-def test_what_has_lapsed_is_unconfirmed_until_there_is_a_word_of_it(flowing):
+def test_a_lapsed_quote_is_unconfirmed_until_it_is_confirmed_again(flowing):
     flowing.settle(100.0)
     flowing.lapse([P560, C630])
     assert flowing.unconfirmed == {P560}
@@ -401,7 +402,7 @@ def test_what_has_lapsed_is_unconfirmed_until_there_is_a_word_of_it(flowing):
     assert flowing.unconfirmed == frozenset()
 
 
-def test_a_symbol_that_is_streamed_again_owes_nothing_of_before(flowing):
+def test_no_earlier_quote_is_expected_of_a_symbol_that_is_streamed_again(flowing):
     confirm(flowing, tick(P560, 2.0, 2.2, 11), tick(P570, 2.0, 2.2, 11), now=101.0)
     flowing.follow([P560, C630])
     assert flowing.silent_at(200.0) == {P570}
@@ -410,7 +411,7 @@ def test_a_symbol_that_is_streamed_again_owes_nothing_of_before(flowing):
     assert flowing.silent_at(208.0) == {P560, P570}
 
 
-def test_what_the_stream_missed_in_a_gap_is_not_owed(flowing):
+def test_what_the_stream_missed_in_a_gap_is_not_expected(flowing):
     flowing.gap()
     confirm(flowing, tick(P560, 2.0, 2.2, 11), now=101.0)
     flowing.resume()
@@ -419,7 +420,7 @@ def test_what_the_stream_missed_in_a_gap_is_not_owed(flowing):
     assert flowing.silent_at(200.0) == frozenset()
 
 
-def test_a_symbol_that_never_flowed_is_silent_once_rest_names_a_second_quote_of_it(prices):
+def test_a_symbol_never_streamed_is_silent_once_rest_returns_a_second_quote(prices):
     bring(prices, 100.0, tick(P570, 1.0, 1.2, 10))
     confirm(prices, tick(P560, 1.0, 1.2, 5), now=101.0)
     confirm(prices, tick(P560, 1.0, 1.2, 5), now=161.0)
@@ -428,24 +429,24 @@ def test_a_symbol_that_never_flowed_is_silent_once_rest_names_a_second_quote_of_
     assert prices.silent_at(226.0) == {P560}
 
 
-def test_a_stream_that_brings_nothing_at_all_owes_what_is_newer_than_the_first_word_of_rest(prices):
+def test_of_a_stream_that_brings_nothing_quotes_newer_than_the_first_by_rest_are_expected(prices):
     confirm(prices, *(tick(symbol, 1.0, 1.2, 5) for symbol in HELD), now=100.0)
-    assert not prices.owes([tick(P560, 1.0, 1.2, 5)])
-    assert prices.owes([tick(P560, 1.0, 1.2, 6)])
+    assert not prices.has_missed([tick(P560, 1.0, 1.2, 5)])
+    assert prices.has_missed([tick(P560, 1.0, 1.2, 6)])
 
 
-def test_what_rest_has_brought_meanwhile_is_owed_all_the_same(flowing):
+def test_what_rest_has_brought_meanwhile_is_expected_too(flowing):
     confirm(flowing, tick(P560, 2.0, 2.2, 11), now=101.0)
     flowing.settle(102.0)
-    assert flowing.owes([tick(P560, 2.0, 2.2, 11)])
+    assert flowing.has_missed([tick(P560, 2.0, 2.2, 11)])
 
 
-def test_what_waits_to_be_settled_is_not_owed(flowing):
+def test_a_quote_that_waits_to_be_settled_is_not_missed(flowing):
     flowing.offer([tick(P560, 2.0, 2.2, 11)])
-    assert not flowing.owes([tick(P560, 2.0, 2.2, 11)])
+    assert not flowing.has_missed([tick(P560, 2.0, 2.2, 11)])
 
 
-def test_an_answer_asked_for_before_the_stream_came_back_says_nothing(prices):
+def test_an_answer_requested_before_the_stream_came_back_confirms_nothing(prices):
     prices.gap()
     era = prices.era
     prices.resume()
@@ -461,7 +462,7 @@ def test_a_stream_that_comes_back_makes_nothing_unconfirmed(prices):
     assert prices.unconfirmed == frozenset()
 
 
-def test_an_answer_asked_for_before_the_gap_makes_nothing_silent(prices):
+def test_an_answer_requested_before_the_gap_makes_nothing_silent(prices):
     era = prices.era
     prices.gap()
     bring(prices, 100.0, tick(P560, 1.0, 1.2, 10))
@@ -469,7 +470,7 @@ def test_an_answer_asked_for_before_the_gap_makes_nothing_silent(prices):
     assert prices.silent_at(200.0) == frozenset()
 
 
-def test_a_contract_no_longer_held_is_not_silent_and_owes_nothing_when_it_comes_back(flowing):
+def test_no_earlier_quote_is_expected_of_a_contract_that_is_held_again(flowing):
     confirm(flowing, tick(P560, 2.0, 2.2, 11), now=101.0)
     flowing.hold([P570])
     assert flowing.silent_at(200.0) == frozenset()
@@ -488,21 +489,21 @@ def test_a_quote_far_ahead_of_the_clock_is_refused_and_counted_and_makes_the_clo
     way(prices, tick(P570, 1.0, 1.2, 60))
     assert prices.settle(0.0) == {P570}
     assert prices.refused == {"future": 1}
-    assert (prices.take_doubt(), prices.take_doubt()) == (True, False)
+    assert (prices.take_clock_doubt(), prices.take_clock_doubt()) == (True, False)
 
 
-def test_before_the_clock_was_read_a_quote_of_any_time_is_believed(prices):
+def test_before_the_clock_was_read_a_quote_of_any_time_is_accepted(prices):
     prices.offer([tick(P560, 1.0, 1.2, LAST_SECOND)])
     assert prices.settle(0.0) == {P560}
-    assert not prices.take_doubt()
+    assert not prices.take_clock_doubt()
 
 
-def test_a_quote_from_the_future_is_no_reason_to_ask_what_the_stream_missed(prices):
+def test_a_quote_from_the_future_is_not_missed(prices):
     prices.set_exchange_time(at(0))
-    assert not prices.owes([tick(P560, 1.0, 1.2, 61)])
+    assert not prices.has_missed([tick(P560, 1.0, 1.2, 61)])
 
 
-def test_the_newest_quotes_vouch_for_a_market_that_runs_faster_than_the_clock(prices):
+def test_the_newest_quotes_move_the_limit_in_a_market_faster_than_the_clock(prices):
     prices.set_exchange_time(at(0))
     for second in range(0, 600, 50):
         bring(prices, second / 50, tick(P560, 1.0, 1.2, second))
@@ -511,14 +512,14 @@ def test_the_newest_quotes_vouch_for_a_market_that_runs_faster_than_the_clock(pr
     assert prices.refused == {"future": 1}
 
 
-def test_of_a_window_the_newest_quote_vouches(prices):
+def test_the_newest_quote_of_a_window_moves_the_limit(prices):
     prices.set_exchange_time(at(0))
     bring(prices, 1.0, tick(P560, 1.0, 1.2, 1), tick(P570, 1.0, 1.2, 60))
     bring(prices, 2.0, tick(P560, 1.0, 1.2, 120))
     assert prices.quotes[P560].at == at(120)
 
 
-def test_only_the_last_window_that_brought_something_vouches(prices):
+def test_only_the_last_window_with_quotes_moves_the_limit(prices):
     prices.set_exchange_time(at(0))
     bring(prices, 1.0, tick(P560, 1.0, 1.2, 60))
     bring(prices, 2.0, tick(P570, 1.0, 1.2, 1))
@@ -527,14 +528,14 @@ def test_only_the_last_window_that_brought_something_vouches(prices):
     assert prices.refused == {"future": 1}
 
 
-def test_a_quote_by_rest_does_not_vouch(prices):
+def test_a_quote_by_rest_does_not_move_the_limit(prices):
     prices.set_exchange_time(at(0))
     confirm(prices, tick(P560, 1.0, 1.2, 60))
     confirm(prices, tick(P560, 1.0, 1.2, 120))
     assert prices.refused == {"future": 1}
 
 
-def test_what_was_believed_before_the_clock_was_read_vouches_for_nothing(prices):
+def test_quotes_accepted_before_the_clock_was_read_do_not_move_the_limit(prices):
     bring(prices, 1.0, tick(P560, 1.0, 1.2, LAST_SECOND))
     prices.set_exchange_time(at(0))
     bring(prices, 2.0, tick(P560, 1.0, 1.2, LAST_SECOND))
@@ -549,13 +550,13 @@ def test_a_quote_that_still_waits_when_the_clock_is_read_is_judged_by_it(prices)
 
 
 @pytest.mark.parametrize("way", [offer, confirm])
-def test_a_quote_believed_before_the_clock_was_read_does_not_hold_back_others_for_ever(prices, way):
+def test_a_quote_accepted_before_the_clock_was_read_does_not_hold_back_others_indefinitely(prices, way):
     bring(prices, 1.0, tick(P560, 9.0, 9.2, LAST_SECOND))
     way(prices, tick(P560, 1.0, 1.2, 1))
     prices.settle(2.0)
     assert prices.quotes[P560].mark_e4 == 91_000
     prices.set_exchange_time(at(0))
-    assert prices.owes([tick(P560, 1.0, 1.2, 1)])
+    assert prices.has_missed([tick(P560, 1.0, 1.2, 1)])
     way(prices, tick(P560, 1.0, 1.2, 1))
     assert prices.settle(3.0) == {P560}
     assert prices.quotes[P560].mark_e4 == 11_000
@@ -570,7 +571,7 @@ def test_a_quote_that_waits_from_the_future_does_not_hold_back_the_next_one(pric
 
 
 @pytest.mark.parametrize(("held", "second", "is_replaced"), [(60, -1, False), (61, 1, False), (61, 0.999, True)])
-def test_only_what_is_far_ahead_of_the_clock_gives_way_and_only_to_what_is_much_older(
+def test_only_a_quote_far_ahead_of_the_clock_is_replaced_and_only_by_a_much_older_one(
     prices, held, second, is_replaced
 ):
     bring(prices, 1.0, tick(P560, 9.0, 9.2, held))
@@ -587,26 +588,26 @@ def test_a_quote_that_is_very_late_makes_the_clock_doubtful(prices, settles, sec
         prices.settle(1.0)
     bring(prices, 2.0, tick(P560, 1.0, 1.2, second))
     assert prices.refused == {"outOfOrder": 1}
-    assert prices.take_doubt() is is_doubtful
+    assert prices.take_clock_doubt() is is_doubtful
 
 
-def test_a_clock_at_the_end_of_time_is_as_good_as_none(prices):
+def test_a_clock_at_the_end_of_time_is_ignored(prices):
     prices.set_exchange_time(dt.datetime.max.replace(tzinfo=dt.UTC))
     bring(prices, 1.0, tick(P560, 1.0, 1.2, LAST_SECOND))
     assert prices.refused == {}
 
 
-def test_an_exchange_whose_clock_jumps_ahead_and_back_is_followed_each_time_the_clock_is_read(prices):
+def test_the_limit_follows_a_clock_that_jumps_ahead_and_back(prices):
     prices.set_exchange_time(at(0))
     bring(prices, 1.0, tick(P560, 1.0, 1.2, 0), tick(P570, 1.0, 1.2, 0))
     bring(prices, 2.0, tick(P560, 2.0, 2.2, 301))
-    assert (prices.quotes[P560].mark_e4, prices.take_doubt()) == (11_000, True)
+    assert (prices.quotes[P560].mark_e4, prices.take_clock_doubt()) == (11_000, True)
     prices.set_exchange_time(at(301))
     bring(prices, 3.0, tick(P560, 3.0, 3.2, 302))
     confirm(prices, tick(P560, 3.0, 3.2, 302), tick(P570, 3.0, 3.2, 302), now=3.0)
     assert [prices.quotes[symbol].mark_e4 for symbol in HELD] == [31_000, 31_000]
     bring(prices, 4.0, tick(P560, 4.0, 4.2, 3))
-    assert (prices.quotes[P560].mark_e4, prices.take_doubt()) == (31_000, True)
+    assert (prices.quotes[P560].mark_e4, prices.take_clock_doubt()) == (31_000, True)
     prices.set_exchange_time(at(3))
     bring(prices, 5.0, tick(P560, 5.0, 5.2, 4), tick(P570, 5.0, 5.2, 4))
     assert [prices.quotes[symbol].mark_e4 for symbol in HELD] == [51_000, 51_000]
@@ -652,11 +653,11 @@ class AgainstAPlainModel(RuleBasedStateMachine):
     @rule(second=st.sampled_from([-100, 0, 0, 3, 60, 66, 240, 300, 10**6]))
     def set_exchange_time(self, second):
         self.prices.set_exchange_time(at(second))
-        self.clock.tell(at(second))
+        self.clock.set_time(at(second))
 
     @rule()
-    def take_doubt(self):
-        assert self.prices.take_doubt() is self.doubts
+    def take_clock_doubt(self):
+        assert self.prices.take_clock_doubt() is self.doubts
         self.doubts = False
 
     @rule(given=st.lists(timed(SYMBOLS), max_size=4))
@@ -742,7 +743,7 @@ class AgainstAPlainModel(RuleBasedStateMachine):
                 self.have_word(symbol)
                 believed.append(each.at)
         self.waiting.clear()
-        self.clock.vouch(believed)
+        self.clock.move_limit(believed)
 
     def replace(self, each):
         quote = self.known[each.symbol] = judge(each, self.good.get(each.symbol))
@@ -803,7 +804,7 @@ class AgainstAPlainModel(RuleBasedStateMachine):
 
 
 TestAgainstAPlainModel = pytest.mark.slow(AgainstAPlainModel.TestCase)
-TestAgainstAPlainModel.settings = settings(REPEATABLE, max_examples=60)
+TestAgainstAPlainModel.settings = settings(REPEATABLE, max_examples=examples(60))
 
 
 def test_instants_are_compared_and_not_their_zones(prices):

@@ -3,38 +3,58 @@ import re
 
 import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from condord.live import wire
 
-from .accounts import ACCOUNTS, C650, EPOCH_AT, House, events, position, spy, status, tick
+from .accounts import ACCOUNTS, C650, EPOCH_AT, House, position, spy, status, tick
 
 # Transcribed from the contract: the names of every object of the document.
-DOCUMENT = {"version", "asOf", "status", "condors", "unmatched", "quotes", "totals"}
-STATUS = {"state", "reason", "code", "since", "source", "feed", "market", "stream", "positions", "notices"}
+DOCUMENT = {
+    *("version", "asOf", "status", "account", "underlyings", "condors", "broken", "unmatched", "quotes", "totals")
+}
+STATUS = {"state", "reason", "code", "since", "source", "feed", "market", "stream", "positions", "notices", "model"}
 MARKET = {"isOpen", "nextOpen", "nextClose"}
 STREAM = {"connected", "subscribed", "requested", "reconnects", "lastMessageAt", "nextAttemptAt"}
 POSITIONS = {"readAt", "error", "breaker"}
 CONDOR = {
     *("id", "kind", "direction", "underlying", "root", "expiration", "daysToExpiration", "quantity", "multiplier"),
     *("brokenWing", "ambiguous", "legs", "credit", "maxProfit", "maxLoss", "putWidth", "callWidth", "breakevens"),
-    *("entrySource", "openedAt", "realizedPl", "valuation", "history"),
+    *("style", "settlement", "entrySource", "openedAt", "realizedPl", "expiry", "closing", "valuation", "risk"),
+    "history",
 }
 LEG = {
     *("symbol", "right", "strike", "side", "quantity", "averageEntryPrice", "costBasis", "multiplierAssumed", "problem")
 }
 VALUATION = {
-    *("id", "asOf", "mark", "natural", "unrealizedPl", "naturalPl", "percentOfMaxProfit", "percentOfRisk"),
+    *("id", "asOf", "mark", "natural", "unrealizedPl", "naturalPl", "dayPl", "percentOfMaxProfit"),
+    "percentOfRisk",
     *("missing", "unconfirmed", "legs", "plBounds"),
 }
 UNMATCHED = {
     *("symbol", "underlying", "root", "expiration", "right", "strike", "side", "quantity", "multiplier"),
-    *("averageEntryPrice", "costBasis", "mark", "unrealizedPl", "uncoveredShort", "problem"),
+    *("averageEntryPrice", "costBasis", "mark", "unrealizedPl", "dayPl", "uncoveredShort", "cover", "problem"),
     "multiplierAssumed",
 }
 QUOTE = {"symbol", "bid", "bidSize", "ask", "askSize", "mark", "state", "time", "unconfirmed"}
-TOTALS = {"condors", "incomplete", "unrealizedPl", "naturalPl", "unmatchedPl", "maxLoss", "byUnderlying"}
+BROKEN = {
+    *("id", "kind", "direction", "underlying", "root", "expiration", "daysToExpiration", "quantity", "openedAt"),
+    *("legs", "missing", "unrealizedPl", "since"),
+}
+TOTALS = {
+    *("condors", "incomplete", "unrealizedPl", "naturalPl", "dayPl", "unmatchedPl", "unmatchedDayPl", "closedDayPl"),
+    *("maxLoss", "theta", "riskIncomplete", "byUnderlying"),
+}
+UNDERLYING = {
+    *("symbol", "price", "source", "time", "unconfirmed", "reason", "previousClose", "change", "percentChange"),
+    *("shares", "delta", "gamma", "theta", "vega", "exDividend"),
+}
+RISK = {
+    *("id", "asOf", "price", "delta", "gamma", "theta", "vega", "legs", "distance", "tested", "breached"),
+    *("expectedMove", "probabilities", "missing"),
+}
+PROBABILITIES = {
+    *("profit", "maxProfit", "maxLoss", "touchPut", "touchCall", "profitByCredit", "profitByDelta"),
+}
 DELTA = {"asOf", "quotes", "valuations", "unmatched", "totals"}
 UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 
@@ -43,6 +63,7 @@ UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 def document():
     house = House((*spy(), position(C650, 3, 0.40)))
     house.offer(*(tick(symbol, 1.0, 1.2) for symbol in house.book.symbols))
+    house.offer_stocks(tick("SPY", 599.9, 600.1))
     error = wire.RestError(code="unreachable", text="it is away")
     house.set_status(status(positions=wire.Positions(read_at=EPOCH_AT, error=error, breaker="halfOpen")))
     return json.loads(wire.encode(house.edition.document(house.now_at)))
@@ -74,6 +95,14 @@ def test_what_is_unmatched_has_the_names_of_the_contract(document):
     assert [entry.keys() for entry in document["unmatched"]] == [UNMATCHED]
 
 
+def test_a_broken_condor_has_the_names_of_the_contract():
+    house = House(spy())
+    house.set_positions(spy()[:3])
+    [broken] = json.loads(wire.encode(house.edition.document(house.now_at)))["broken"]
+    assert broken.keys() == BROKEN
+    assert [leg.keys() for leg in broken["legs"]] == [{"symbol", "right", "strike", "side", "quantity", "held"}] * 4
+
+
 def test_a_quote_has_the_names_of_the_contract(document):
     assert {frozenset(quote) for quote in document["quotes"]} == {frozenset(QUOTE)}
 
@@ -81,7 +110,22 @@ def test_a_quote_has_the_names_of_the_contract(document):
 def test_the_totals_have_the_names_of_the_contract(document):
     assert document["totals"].keys() == TOTALS
     [part] = document["totals"]["byUnderlying"]
-    assert part.keys() == {"underlying", "unrealizedPl", "maxLoss"}
+    assert part.keys() == {"underlying", "unrealizedPl", "dayPl", "maxLoss"}
+
+
+def test_an_underlying_has_the_names_of_the_contract(document):
+    assert [underlying.keys() for underlying in document["underlyings"]] == [UNDERLYING]
+
+
+def test_a_risk_has_the_names_of_the_contract(document):
+    [condor] = document["condors"]
+    risk = condor["risk"]
+    assert risk.keys() == RISK
+    assert [leg.keys() for leg in risk["legs"]] == [{"symbol", "iv", "delta", "gamma", "theta", "vega", "source"}] * 4
+    assert risk["distance"].keys() == {"put", "call"}
+    assert {frozenset(side) for side in risk["distance"].values()} == {frozenset({"dollars", "percent", "sigmas"})}
+    assert risk["probabilities"].keys() == PROBABILITIES
+    assert condor["expiry"].keys() == {"lastTradingAt", "settlesAt", "cutoffs"}
 
 
 @pytest.mark.parametrize("account", sorted(ACCOUNTS))
@@ -106,62 +150,15 @@ def times(value, name=""):
         return [found for key, part in value.items() for found in times(part, key)]
     if isinstance(value, list):
         return [found for part in value for found in times(part, name)]
-    is_time = name in ("asOf", "since", "time", "readAt", "lastMessageAt", "nextOpen", "nextClose")
+    is_time = name in ("asOf", "since", "time", "readAt", "lastMessageAt", "nextOpen", "nextClose", "settlesAt")
     return [value] if is_time else []
 
 
 def test_times_are_rfc_3339_in_utc(document):
     found = times(document)
-    assert len(found) == 12
+    assert len(found) == 15
     assert all(UTC.fullmatch(time) for time in found)
 
 
 def test_an_expiration_is_a_date(document):
     assert document["condors"][0]["expiration"] == "2026-12-18"
-
-
-@pytest.mark.parametrize(
-    ("amount_e4", "text"),
-    [
-        (0, b"0"),
-        (1, b"0.0001"),
-        (-1, b"-0.0001"),
-        (12_000, b"1.2"),
-        (20_000, b"2"),
-        (-20_000, b"-2"),
-        (-5_000, b"-0.5"),
-        (23_500, b"2.35"),
-        (10_000 * 10_000 * 1_000_000, b"10000000000"),
-    ],
-)
-def test_dollars_are_written_as_a_person_would(amount_e4, text):
-    assert wire.encode(wire.dollars(amount_e4)) == text
-
-
-@given(st.integers(-(10**13), 10**13))
-def test_dollars_are_exact_to_a_hundredth_of_a_cent(amount_e4):
-    written = wire.encode(wire.dollars(amount_e4))
-    assert msgspec.json.decode(written, type=float) == amount_e4 / 10_000
-    assert round(float(written) * 10_000) == amount_e4
-    assert b"e" not in written
-
-
-def test_what_is_not_known_is_null():
-    assert wire.dollars_or_none(None) is None
-    assert wire.dollars_or_none(15_000) == 1.5
-
-
-def test_a_frame_has_its_event_id_and_data_and_ends_with_an_empty_line():
-    frame = wire.frame("bye", wire.Bye(reason="so"), "k3f9-7")
-    assert frame == b'event: bye\nid: k3f9-7\ndata: {"reason":"so"}\n\n'
-
-
-def test_a_frame_without_a_version_has_no_id():
-    assert wire.frame("heartbeat", wire.Heartbeat(as_of=EPOCH_AT)) == (
-        b'event: heartbeat\ndata: {"asOf":"2026-11-20T15:00:00Z"}\n\n'
-    )
-
-
-@given(st.text())
-def test_no_text_breaks_out_of_its_frame(text):
-    assert events(wire.frame("bye", wire.Bye(reason=text))) == [("bye", None, {"reason": text})]

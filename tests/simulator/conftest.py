@@ -1,4 +1,4 @@
-"""What the simulator's tests start from: a simulation at a fixed instant, and a way to ask it over ASGI."""
+"""A simulation at a fixed instant, and requests to it over ASGI."""
 
 import asyncio
 import datetime as dt
@@ -6,23 +6,28 @@ import json
 
 import pytest
 
+from condord.simulator.entitlements import Entitlements
 from condord.simulator.scenarios import scenario
-from condord.simulator.server import application
-from condord.simulator.session import Terms
+from condord.simulator.server import build_application
 from condord.simulator.simulation import Simulation
 
 STARTED_AT = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC)  # a Friday, 10:00 in New York
 KEYS = {"APCA-API-KEY-ID": "k", "APCA-API-SECRET-KEY": "s"}
 
 
-class Answer:
-    """One HTTP answer."""
+class Response:
+    """One HTTP response."""
 
-    def __init__(self, status, headers, chunks):
+    def __init__(self, status, headers, chunks, raw_headers):
         self.status = status
+        self.raw_headers = raw_headers
         self.headers = headers
         self.chunks = chunks
         self.body = b"".join(chunks)
+
+    def all(self, name):
+        """The values of every header called `name`."""
+        return [value.decode() for key, value in self.raw_headers if key.decode() == name]
 
     @property
     def json(self):
@@ -30,16 +35,20 @@ class Answer:
 
 
 class Bench:
-    """One simulation with a hand-set clock, and the application before it."""
+    """One simulation with clocks that the test sets, and its HTTP application."""
 
-    def __init__(self, name="default", *, rate_limit=200, **terms):
+    def __init__(self, name="default", *, rate_limit=200, **entitlements):
         self.now = 1000.0
         self.wall = 1_795_000_000.0
         self.simulation = Simulation(
-            scenario=scenario(name), seed=1, terms=Terms(**terms), started_at=STARTED_AT, now=self.now
+            scenario=scenario(name),
+            seed=1,
+            entitlements=Entitlements(**entitlements),
+            started_at=STARTED_AT,
+            now=self.now,
         )
         self.stopping = asyncio.Event()
-        self.app = application(
+        self.app = build_application(
             self.simulation,
             rate_limit=rate_limit,
             now=lambda: self.now,
@@ -51,10 +60,17 @@ class Bench:
         self.now += seconds
         self.simulation.tick(self.now)
 
-    def ask(self, target, *, method="GET", body=None, headers=KEYS):
-        return asyncio.run(self.ask_async(target, method=method, body=body, headers=headers))
+    def inject(self, fault, **args):
+        self.simulation.faults.activate(fault, self.now, **args)
 
-    async def ask_async(self, target, *, method="GET", body=None, headers=KEYS, leaves=False):
+    def post(self, path, body):
+        """Change the simulator by one of its admin routes, which take no keys."""
+        return self.request(f"/simulator/{path}", method="POST", body=body, headers={})
+
+    def request(self, target, *, method="GET", body=None, headers=KEYS):
+        return asyncio.run(self.request_async(target, method=method, body=body, headers=headers))
+
+    async def request_async(self, target, *, method="GET", body=None, headers=KEYS, disconnects=False):
         path, _, query = target.partition("?")
         content = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         incoming = [{"type": "http.request", "body": content}]
@@ -63,7 +79,7 @@ class Bench:
         async def receive():
             if incoming:
                 return incoming.pop()
-            if not leaves:
+            if not disconnects:
                 await asyncio.Event().wait()
             return {"type": "http.disconnect"}
 
@@ -84,8 +100,8 @@ class Bench:
             "headers": [(key.lower().encode(), value.encode()) for key, value in headers.items()],
         }
         await self.app(scope, receive, send)
-        sent = {key.decode(): value.decode() for key, value in started["headers"]}
-        return Answer(started["status"], sent, chunks)
+        decoded = {key.decode(): value.decode() for key, value in started["headers"]}
+        return Response(started["status"], decoded, chunks, started["headers"])
 
 
 @pytest.fixture

@@ -2,11 +2,13 @@ import datetime as dt
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from condord.simulator.account import Account
-from condord.simulator.market import Market, Quote
+from condord.simulator.market import Market
+from tests.simulator.builders import make_quote
 
 AT = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC)
 PUT = "SPY261218P00715000"
@@ -19,13 +21,12 @@ def account():
 
 
 def mark(account, symbol, bid, ask):
-    quote = Quote(symbol=symbol, at_ns=0, bid=bid, bid_size=1, bid_exchange="C", ask=ask, ask_size=1, ask_exchange="C")
-    account.market.pin([quote], hold=True)
+    account.market.pin([make_quote(symbol, bid=bid, ask=ask)], hold=True)
 
 
 def test_a_short_position_has_negative_quantity_value_and_cost(account):
     mark(account, PUT, 2.5, 2.6)
-    account.put(PUT, -2, Decimal("4.26"))
+    account.set_position(PUT, -2, Decimal("4.26"))
     row = account.position(PUT)
     assert (row["qty"], row["qty_available"], row["side"]) == ("-2", "-2", "short")
     assert (row["cost_basis"], row["market_value"], row["unrealized_pl"]) == ("-852", "-510", "342")
@@ -43,7 +44,7 @@ def test_a_short_position_has_negative_quantity_value_and_cost(account):
 def test_positions_follow_the_formulas(quantity, entry, bid, spread):
     account = Account(Market(seed=1, at=AT.timestamp()))
     mark(account, PUT, bid / 100, (bid + spread) / 100)
-    account.put(PUT, quantity, Decimal(entry) / 100)
+    account.set_position(PUT, quantity, Decimal(entry) / 100)
     row = {key: Decimal(value) for key, value in account.position(PUT).items() if key not in {
         "asset_id", "symbol", "exchange", "asset_class", "side", "asset_marginable",
     }}  # fmt: skip
@@ -56,8 +57,8 @@ def test_positions_follow_the_formulas(quantity, entry, bid, spread):
     assert float(change) == pytest.approx(float(row["current_price"] - row["lastday_price"]), abs=1e-9)
 
 
-def test_shares_count_once_and_contracts_a_hundred_times(account):
-    account.put("AAPL", 100, Decimal(300))
+def test_the_multiplier_is_1_for_shares_and_100_for_contracts(account):
+    account.set_position("AAPL", 100, Decimal(300))
     row = account.position("AAPL")
     assert (row["cost_basis"], row["asset_class"], row["exchange"]) == ("30000", "us_equity", "NASDAQ")
 
@@ -69,7 +70,7 @@ def test_buying_more_averages_the_entry_and_keeps_the_cost_exact(account):
     assert (row["cost_basis"], row["avg_entry_price"]) == ("-488", "1.626666666666667")
 
 
-def test_selling_less_keeps_the_entry_and_flipping_starts_anew(account):
+def test_reducing_a_position_keeps_the_entry_and_flipping_it_resets_the_entry(account):
     account.trade([(CALL, 4, Decimal("1.00"))], AT)
     account.trade([(CALL, -1, Decimal("3.00"))], AT)
     assert account.position(CALL)["avg_entry_price"] == "1"
@@ -79,7 +80,7 @@ def test_selling_less_keeps_the_entry_and_flipping_starts_anew(account):
     assert account.position(CALL) is None
 
 
-def test_what_is_opened_today_counts_from_its_entry(account):
+def test_the_day_profit_of_a_position_opened_today_counts_from_its_entry(account):
     mark(account, CALL, 2.0, 2.0)
     account.trade([(CALL, 1, Decimal("1.50"))], AT)
     row = account.position(CALL)
@@ -90,31 +91,134 @@ def test_a_fill_is_an_order_activities_and_a_trade_update(account):
     update = account.trade([(CALL, -1, Decimal("3.29")), (PUT, -1, None)], AT)
     assert update["data"]["position_qtys"] == {CALL: "-1", PUT: "-1"}
     assert account.orders == [update["data"]["order"]]
-    assert [row["activity_type"] for row in account.activities] == ["FILL", "FILL"]
+    assert [row["activity_type"] for row in account.activities] == ["FILL", "FEE", "FILL", "FEE"]
 
 
-def test_what_vanishes_leaves_an_activity_and_no_order(account):
-    account.put(PUT, -1, Decimal(4))
-    account.vanish(PUT, "OPASN", AT)
-    account.vanish(PUT, "OPASN", AT)
-    assert account.positions() == []
-    assert [row["activity_type"] for row in account.activities] == ["OPASN"]
-    assert account.orders == []
+@pytest.mark.parametrize(
+    ("before", "quantity", "entry"), [(0, 2, "5"), (2, 2, "4.5"), (4, -2, "4"), (-1, 3, "5"), (1, -1, None)]
+)
+def test_an_adjusted_position_changes_the_cash_and_leaves_no_order(account, before, quantity, entry):
+    cash = Decimal(account.account_json()["cash"])
+    account.set_position("SPY", before, Decimal(4))
+    account.adjust_position("SPY", quantity, Decimal(5))
+    row = account.position("SPY")
+    assert (row and row["avg_entry_price"]) == entry
+    assert cash - Decimal(account.account_json()["cash"]) == 5 * quantity
+    assert account.orders == account.activities == []
 
 
-def test_putting_nothing_removes_and_putting_without_entry_keeps_it(account):
-    account.put(PUT, -2, Decimal(4))
-    account.put(PUT, -1)
+def test_setting_a_position_to_0_removes_it_and_without_an_entry_keeps_the_entry(account):
+    account.set_position(PUT, -2, Decimal(4))
+    account.set_position(PUT, -1)
     assert account.position(PUT)["avg_entry_price"] == "4"
-    account.put(PUT, 0)
+    account.set_position(PUT, 0)
     assert account.position(PUT) is None
 
 
-def test_equity_is_cash_and_what_is_held(account):
+def test_a_cost_is_in_whole_cents(account):
+    account.trade([(PUT, 3, Decimal("0.523333")), (CALL, -3, Decimal("1.236667"))], AT)
+    assert [row["cost_basis"] for row in account.positions()] == ["-371", "157"]
+
+
+def test_an_order_may_replace_the_last_one(account):
+    account.trade([(PUT, 4, Decimal(1)), (CALL, -4, Decimal(1))], AT, ordered=10)
+    account.trade([(PUT, 6, Decimal(1)), (CALL, -6, Decimal(1))], AT, replaces=True)
+    old, new = account.orders
+    assert (old["replaced_by"], new["replaces"]) == (new["id"], old["id"])
+    assert account.position(PUT)["qty"] == "10"
+
+
+def test_the_first_order_replaces_nothing(account):
+    account.trade([(PUT, 1, Decimal(1))], AT, replaces=True)
+    assert account.orders[0]["replaces"] is None
+
+
+def test_an_account_has_one_id_for_each_name(account):
+    market = account.market
+    assert Account(market, "one").account_json()["id"] == Account(market, "one").account_json()["id"]
+    assert Account(market, "one").account_json()["id"] != Account(market, "two").account_json()["id"]
+
+
+def test_equity_is_cash_plus_the_value_of_the_holdings(account):
     account.deposit(AT)
     account.trade([(CALL, -1, None), ("AAPL", 10, None)], AT)
-    answer = account.answer()
-    assert answer["equity"] == "100000"
+    answer = account.account_json()
+    assert answer["equity"] == answer["portfolio_value"] == "99999.97"  # less the fee of one contract
     assert Decimal(answer["cash"]) + Decimal(answer["long_market_value"]) + Decimal(
         answer["short_market_value"]
     ) == Decimal(answer["equity"])
+
+
+class DayProfit(RuleBasedStateMachine):
+    """Whatever happens, the account's profit today is that of its contracts, plus its transfers less its fees."""
+
+    def __init__(self):
+        super().__init__()
+        self.at = AT
+        self.account = Account(Market(seed=1, at=AT.timestamp()))
+        self.account.deposit(AT - dt.timedelta(days=60))
+        self.quoted = dict.fromkeys((PUT, CALL), Decimal(2))
+        for symbol in self.quoted:
+            mark(self.account, symbol, 2.0, 2.0)
+        self.account.trade([(PUT, -3, Decimal("2.5")), (CALL, 2, Decimal("1.5"))], AT - dt.timedelta(days=3))
+        self.begin_day()
+
+    def begin_day(self):
+        self.before = {symbol: (int(row["qty"]), row["lastday_price"]) for symbol, row in self.rows().items()}
+        self.cash = Decimal(0)
+
+    def rows(self):
+        return {row["symbol"]: row for row in self.account.positions()}
+
+    @rule(symbol=st.sampled_from([PUT, CALL]), cents=st.integers(1, 900))
+    def quote(self, symbol, cents):
+        mark(self.account, symbol, cents / 100, cents / 100)
+
+    @rule(symbol=st.sampled_from([PUT, CALL]), quantity=st.integers(-5, 5).filter(bool), cents=st.integers(1, 900))
+    def trade(self, symbol, quantity, cents):
+        price = Decimal(cents) / 100
+        self.account.trade([(symbol, quantity, price)], self.at)
+        self.cash -= price * quantity * 100 + Decimal(str((abs(quantity) * 5 + 1) // 2)) / 100
+
+    @rule(dollars=st.integers(-500, 500).filter(bool))
+    def transfer(self, dollars):
+        self.account.transfer(Decimal(dollars), self.at)
+        self.cash += dollars
+
+    @rule()
+    def end_the_day(self):
+        close = dt.datetime.combine(self.at.date(), dt.time(21), dt.UTC)
+        self.account.advance(close, close)
+        closes = {symbol: row["current_price"] for symbol, row in self.rows().items()}
+        self.at += dt.timedelta(days=1)
+        self.account.advance(self.at, close)
+        assert {symbol: row["lastday_price"] for symbol, row in self.rows().items()} == closes
+        self.begin_day()
+
+    @invariant()
+    def the_profit_is_explained(self):
+        rows = self.rows()
+        now = sum(Decimal(row["qty"]) * Decimal(row["current_price"]) * 100 for row in rows.values())
+        then = sum(Decimal(quantity) * Decimal(close) * 100 for quantity, close in self.before.values())
+        account = self.account.account_json()
+        assert Decimal(account["equity"]) - Decimal(account["last_equity"]) == now - then + self.cash
+
+
+TestDayProfit = DayProfit.TestCase
+TestDayProfit.settings = settings(max_examples=25, stateful_step_count=15, deadline=None)
+
+
+@given(
+    before=st.integers(-5, 5),
+    after=st.integers(-5, 5),
+    entry=st.none() | st.integers(1, 900).map(lambda cents: Decimal(cents) / 100),
+)
+def test_a_position_that_changes_without_an_order_counts_as_held_since_yesterday(before, after, entry):
+    account = Account(Market(seed=1, at=AT.timestamp()))
+    account.trade([(PUT, 2, Decimal(3))], AT)
+    account.set_position(CALL, before, Decimal(4))
+    account.set_position(CALL, after, entry)
+    profits = sum(Decimal(row["unrealized_intraday_pl"]) for row in account.positions())
+    body = account.account_json()
+    fee = Decimal("0.05")
+    assert Decimal(body["equity"]) - Decimal(body["last_equity"]) == pytest.approx(profits - fee, abs=Decimal("0.001"))

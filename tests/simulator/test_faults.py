@@ -8,71 +8,70 @@ from condord.simulator.faults import FAULTS, Faults
 NOW = 100.0
 
 
-def test_every_fault_has_one_name_and_a_sentence():
+@pytest.fixture
+def faults():
+    return Faults()
+
+
+def test_every_fault_has_a_unique_name_and_a_description():
     names = [fault.name for fault in FAULTS]
     assert len(names) == len(set(names))
-    assert all(fault.sentence.endswith(".") for fault in FAULTS)
+    assert all(fault.description.endswith(".") for fault in FAULTS)
 
 
-def test_an_event_strikes_once_and_a_condition_until_it_is_cleared():
-    faults = Faults()
+def test_an_event_triggers_once_and_a_condition_until_it_is_cleared(faults):
     faults.activate("crossed", NOW)
     faults.activate("rest-500", NOW)
-    assert [faults.strike("crossed", NOW) is not None for _ in range(2)] == [True, False]
-    assert all(faults.strike("rest-500", NOW + 1e6) is not None for _ in range(3))
+    assert [faults.trigger("crossed", NOW) is not None for _ in range(2)] == [True, False]
+    assert all(faults.trigger("rest-500", NOW + 1e6) is not None for _ in range(3))
     faults.clear()
-    assert faults.strike("rest-500", NOW) is None
+    assert faults.trigger("rest-500", NOW) is None
 
 
 @pytest.mark.parametrize("fault", [fault.name for fault in FAULTS])
-def test_count_and_seconds_end_every_fault(fault):
-    faults = Faults()
+def test_count_and_seconds_end_every_fault(faults, fault):
     faults.activate(fault, NOW, count=2, seconds=10)
-    assert faults.strike(fault, NOW + 9.9) is not None
-    assert faults.strike(fault, NOW + 10) is None
+    assert faults.trigger(fault, NOW + 9.9) is not None
+    assert faults.trigger(fault, NOW + 10) is None
     faults.activate(fault, NOW, count=2)
-    assert [faults.strike(fault, NOW) is not None for _ in range(3)] == [True, True, False]
+    assert [faults.trigger(fault, NOW) is not None for _ in range(3)] == [True, True, False]
 
 
-def test_an_event_with_seconds_strikes_as_often_as_it_can():
-    faults = Faults()
+def test_an_event_with_seconds_triggers_until_they_are_over(faults):
     faults.activate("crossed", NOW, seconds=5)
-    assert all(faults.strike("crossed", NOW + second) is not None for second in range(5))
-    assert faults.strike("crossed", NOW + 5) is None
+    assert all(faults.trigger("crossed", NOW + second) is not None for second in range(5))
+    assert faults.trigger("crossed", NOW + 5) is None
 
 
-def test_a_fault_strikes_only_its_symbol_path_and_stream():
-    faults = Faults()
+def test_a_fault_triggers_only_for_its_symbol_path_and_stream(faults):
     faults.activate("silent-symbol", NOW, symbol="A")
     faults.activate("rest-500", NOW, path="/v2/clock")
     faults.activate("no-pong", NOW)
     faults.activate("auth-402", NOW, stream="all")
-    assert faults.strike("silent-symbol", NOW, symbol="B") is None
-    assert faults.strike("silent-symbol", NOW, symbol="A") is not None
-    assert faults.strike("rest-500", NOW, path="/v2/positions") is None
-    assert faults.strike("rest-500", NOW, path="/v2/clock") is not None
-    assert faults.strike("no-pong", NOW, stream="trading") is None
-    assert faults.strike("no-pong", NOW, stream="option") is not None
-    assert faults.strike("auth-402", NOW, stream="trading") is not None
+    assert faults.trigger("silent-symbol", NOW, symbol="B") is None
+    assert faults.trigger("silent-symbol", NOW, symbol="A") is not None
+    assert faults.trigger("rest-500", NOW, path="/v2/positions") is None
+    assert faults.trigger("rest-500", NOW, path="/v2/clock") is not None
+    assert faults.trigger("no-pong", NOW, stream="trading") is None
+    assert faults.trigger("no-pong", NOW, stream="option") is not None
+    assert faults.trigger("auth-402", NOW, stream="trading") is not None
 
 
-def test_looking_does_not_count():
-    faults = Faults()
+def test_peeking_does_not_use_a_fault(faults):
     faults.activate("crossed", NOW)
-    assert faults.look("crossed", NOW) is not None
-    assert faults.look("locked", NOW) is None
-    assert faults.strike("crossed", NOW) is not None
+    assert faults.peek("crossed", NOW) is not None
+    assert faults.peek("locked", NOW) is None
+    assert faults.trigger("crossed", NOW) is not None
 
 
-def test_places_say_where_something_may_strike():
-    faults = Faults()
-    assert faults.places(NOW) == set()
+def test_active_targets_are_those_of_the_active_faults(faults):
+    assert faults.active_targets(NOW) == set()
     faults.activate("crossed", NOW)
-    assert faults.places(NOW) == {"quote"}
+    assert faults.active_targets(NOW) == {"quote"}
 
 
 @given(st.text())
-def test_an_unknown_fault_is_refused_with_all_names(name):
+def test_an_unknown_fault_is_refused_with_the_names_of_all(name):
     if name in {fault.name for fault in FAULTS}:
         return
     with pytest.raises(NotFound) as raised:

@@ -1,5 +1,7 @@
 import datetime as dt
+import math
 from collections import defaultdict
+from decimal import Decimal
 
 import pytest
 
@@ -7,62 +9,190 @@ from condord.core import occ
 from condord.simulator import portfolio
 from condord.simulator.account import Account
 from condord.simulator.market import Market
+from condord.simulator.working_orders import WorkingOrders
 
-
-def opened(seed, at):
-    market = Market(seed=seed, at=at.timestamp())
-    account = Account(market)
-    portfolio.open_all(account, market, at)
-    return account
-
-
+FRIDAY = dt.datetime(2026, 11, 20, 20, 0, tzinfo=dt.UTC)  # 15:00 in New York
 DAYS = [dt.datetime(2026, 1, 1, 3, 30, tzinfo=dt.UTC) + dt.timedelta(days=17 * count) for count in range(24)]
 
 
+def opened(seed, at, name="default", **market):
+    account = Account(Market(seed=seed, at=at.timestamp(), **market))
+    portfolio.open_positions(account, WorkingOrders(account), at, name)
+    return account
+
+
+def by_root(account):
+    """The contracts held with their quantities, by root and expiration."""
+    found = defaultdict(list)
+    for symbol, held in account.holdings.items():
+        if held.multiplier == 100:
+            contract = occ.parse(symbol)
+            found[contract.root, contract.expiration].append((contract, held.quantity))
+    return found
+
+
+def shorts(account, root, expiration):
+    """The prices of the short put and of the short call."""
+    legs = [contract for contract, quantity in by_root(account)[root, expiration] if quantity < 0]
+    return [next(leg.strike_mills / 1000 for leg in legs if leg.right == right) for right in ("put", "call")]
+
+
+def sigmas(account, root, expiration, right):
+    """How many deviations the market is from the short strike; negative: beyond it."""
+    legs = [contract for contract, quantity in by_root(account)[root, expiration] if quantity < 0]
+    leg = next(leg for leg in legs if leg.right == right)
+    market = account.market
+    years = (dt.datetime.combine(expiration, dt.time(16)).timestamp() - market.at) / (365 * 86_400)
+    deviation = market.theoretical_value(leg.compact).volatility * math.sqrt(years)
+    distance = math.log(market.spot(root) / (leg.strike_mills / 1000))
+    return (distance if right == "put" else -distance) / deviation
+
+
 @pytest.mark.parametrize("at", DAYS, ids=str)
-def test_the_account_looks_right_whenever_it_is_opened(at):
+def test_the_account_is_plausible_on_any_day(at):
     account = opened(at.day, at)
-    options = [each for each in account.holdings.values() if each.multiplier == 100]
-    assert 28 <= len(options) <= 32
+    options = [held for held in account.holdings.values() if held.multiplier == 100]
+    assert 40 <= len(options) <= 44
     for held in options:
-        assert occ.parse(held.symbol).expiration > at.date()
+        assert occ.parse(held.symbol).expiration >= at.date() - dt.timedelta(days=1)
         profit = float(account.position(held.symbol)["unrealized_pl"])
         assert abs(profit) < 1500
     assert any(account.market.latest(held.symbol).bid == 0 for held in options)
+    listed = account.market.listed
+    assert 0 < sigmas(account, "INTC", listed.later, "put") < 0.25
+    assert sigmas(account, "NVDA", listed.later, "call") < 0
+    assert min(sigmas(account, "SPY", listed.monthly, right) for right in ("put", "call")) > 0.25
 
 
-def test_it_holds_condors_of_every_kind_a_vertical_a_short_put_and_a_stock():
+def test_it_holds_condors_of_every_kind_a_vertical_a_short_put_and_shares():
     account = opened(1, DAYS[0])
-    by_root = defaultdict(list)
-    for symbol, held in account.holdings.items():
-        if held.multiplier == 100:
-            by_root[occ.parse(symbol).root].append((occ.parse(symbol), held.quantity))
-    assert sorted(abs(quantity) for _, quantity in by_root["SPY"]) == [2, 2, 2, 2]
-    short_strikes = {symbol.strike_mills for symbol, quantity in by_root["QQQ"] if quantity < 0}
-    assert len(short_strikes) == 1
-    assert all(symbol.strike_mills % 1000 == 500 for symbol, _ in by_root["NVDA"])
+    listed, held = account.market.listed, by_root(account)
+    assert sorted(abs(quantity) for _, quantity in held["SPY", listed.monthly]) == [2, 2, 2, 2]
+    butterfly = held["QQQ", listed.monthly]
+    assert len({symbol.strike_mills for symbol, quantity in butterfly if quantity < 0}) == 1
+    broken = held["NVDA", listed.monthly]
+    assert all(symbol.strike_mills % 1000 == 500 for symbol, _ in broken)
     puts, calls = (
-        sorted(symbol.strike_mills for symbol, _ in by_root["NVDA"] if symbol.right == right)
-        for right in ("put", "call")
+        sorted(symbol.strike_mills for symbol, _ in broken if symbol.right == right) for right in ("put", "call")
     )
     assert puts[1] - puts[0] < calls[1] - calls[0]
-    outer = max(symbol.strike_mills for symbol, quantity in by_root["AAPL"] if quantity < 0)
-    assert outer == max(symbol.strike_mills for symbol, _ in by_root["AAPL"])
-    assert len(by_root["IWM"]) == 7
-    assert -3 in [quantity for _, quantity in by_root["IWM"]]
-    assert len(by_root["AMD"]) == 2
-    assert [quantity for _, quantity in by_root["INTC"]] == [-1]
-    assert len(by_root["XYZ1"]) == 4
+    reverse = held["AAPL", listed.later]
+    outer = max(symbol.strike_mills for symbol, quantity in reverse if quantity < 0)
+    assert outer == max(symbol.strike_mills for symbol, _ in reverse)
+    assert len(held["IWM", listed.near]) == 7
+    assert -3 in [quantity for _, quantity in held["IWM", listed.near]]
+    assert len(held["AMD", listed.later]) == 2
+    assert [quantity for _, quantity in held["INTC", listed.monthly]] == [-1]
+    assert len(held["XYZ1", listed.monthly]) == 4
     assert account.holdings["AAPL"].quantity == 100
 
 
-def test_the_orders_explain_the_holdings():
-    account = opened(1, DAYS[0])
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        ("2026-11-20T15:00:00+00:00", "2026-11-20"),
+        ("2026-11-20T20:31:00+00:00", "2026-11-23"),
+        ("2026-11-21T15:00:00+00:00", "2026-11-23"),
+        ("2026-11-26T15:00:00+00:00", "2026-11-27"),  # Thanksgiving
+        ("2026-11-27T17:00:00+00:00", "2026-11-27"),
+        ("2026-11-27T18:00:00+00:00", "2026-11-30"),  # after an early close
+        ("2026-11-24T03:00:00+00:00", "2026-11-24"),
+    ],
+)
+def test_a_condor_expires_with_the_session_under_way_or_the_next_one(at, expected):
+    held = by_root(opened(1, dt.datetime.fromisoformat(at)))
+    nearest = min(expiration for root, expiration in held if root == "QQQ")
+    assert nearest == dt.date.fromisoformat(expected)
+
+
+@pytest.mark.parametrize("name", ["default", "tested", "ex-dividend", "index"])
+def test_the_orders_add_up_to_the_holdings(name):
+    account = opened(1, DAYS[0], name)
     sums = defaultdict(int)
     for order in account.orders:
         for leg in order["legs"] or [order]:
-            sums[leg["symbol"]] += int(leg["qty"]) * (1 if leg["side"] == "buy" else -1)
+            sums[leg["symbol"]] += int(leg["filled_qty"]) * (1 if leg["side"] == "buy" else -1)
     assert sums == {symbol: held.quantity for symbol, held in account.holdings.items()}
-    assert [order["submitted_at"] for order in account.orders] == sorted(
-        order["submitted_at"] for order in account.orders
-    )
+    for rows, key in ((account.orders, "submitted_at"), (account.activities, "id")):
+        assert [row[key] for row in rows] == sorted(row[key] for row in rows)
+    fills = [row for row in account.activities if row["activity_type"] == "FILL"]
+    assert len(fills) == sum(len(order["legs"] or [order]) for order in account.orders if order["filled_at"])
+
+
+def test_the_healthy_condor_has_a_working_order_in_place_of_an_older_one():
+    account = opened(1, DAYS[0])
+    [working] = [order for order in account.orders if order["status"] == "new"]
+    [replaced] = [order for order in account.orders if order["status"] == "replaced"]
+    assert (working["replaces"], replaced["replaced_by"]) == (replaced["id"], working["id"])
+    assert Decimal(replaced["limit_price"]) > Decimal(working["limit_price"]) > 0
+    listed = account.market.listed
+    held = {contract.compact: quantity for contract, quantity in by_root(account)["SPY", listed.monthly]}
+    assert {leg["symbol"]: int(leg["qty"]) * (1 if leg["side"] == "sell" else -1) for leg in working["legs"]} == held
+    assert {leg["position_intent"] for leg in working["legs"]} == {"buy_to_close", "sell_to_close"}
+    [opening] = [
+        order
+        for order in account.orders
+        if order["status"] == "filled" and {leg["symbol"] for leg in order["legs"] or ()} == set(held)
+    ]
+    assert float(working["limit_price"]) == pytest.approx(-float(opening["filled_avg_price"]) / 2, abs=0.01)
+
+
+@pytest.mark.parametrize("at", DAYS[::4], ids=str)
+def test_tested_condors_are_near_their_short_strikes_or_beyond_them(at):
+    account = opened(at.day, at, "tested")
+    listed = account.market.listed
+    assert 0 < sigmas(account, "SPY", listed.monthly, "put") < 0.25
+    assert 0 < sigmas(account, "QQQ", listed.monthly, "call") < 0.25
+    assert sigmas(account, "NVDA", listed.monthly, "call") < 0
+    assert sigmas(account, "AMD", listed.later, "put") < 0
+    assert min(sigmas(account, "IWM", listed.later, right) for right in ("put", "call")) > 0.25
+
+
+def test_on_expiration_day_condors_of_funds_and_stocks_expire_and_a_long_put_has_no_shares():
+    account = opened(1, FRIDAY, "expiration-day", expires_today=True)
+    held, today = by_root(account), FRIDAY.date()
+    assert {root for root, expiration in held if expiration == today} == {"SPY", "AAPL", "NVDA", "INTC"}
+    assert all(len(held[root, today]) == 4 for root in ("SPY", "AAPL", "NVDA", "INTC"))
+    for root, shares in (("NVDA", 0), ("INTC", 100)):
+        long_put = min(contract.strike_mills / 1000 for contract, _ in held[root, today] if contract.right == "put")
+        assert account.market.spot(root) < long_put
+        assert (account.holdings[root].quantity if root in account.holdings else 0) == shares
+    low, high = shorts(account, "SPY", today)
+    assert low < account.market.spot("SPY") < high
+
+
+@pytest.mark.parametrize("at", DAYS[::4], ids=str)
+def test_short_calls_are_in_the_money_and_worth_less_than_the_dividend_above_that(at):
+    account = Account(Market(seed=at.day, at=at.timestamp()))
+    account.market.underlyings.set_next_dividend("SPY", at.date() + dt.timedelta(days=1))
+    portfolio.open_positions(account, WorkingOrders(account), at, "ex-dividend")
+    listed = account.market.listed
+    spot = account.market.spot("SPY")
+    calls = [
+        contract
+        for contract, quantity in by_root(account)["SPY", listed.near]
+        if contract.right == "call" and quantity < 0
+    ]
+    assert len(calls) == 2
+    for call in calls:
+        intrinsic = spot - call.strike_mills / 1000
+        extrinsic = account.market.theoretical_value(call.compact).price - intrinsic
+        assert intrinsic > 0
+        assert extrinsic < 1.97
+    assert shorts(account, "SPY", listed.monthly)[1] > spot
+    assert account.holdings["SPY"].quantity == 100
+
+
+def test_the_index_portfolio_has_contracts_settled_in_the_morning_and_in_the_afternoon():
+    account = opened(1, DAYS[0], "index")
+    listed = account.market.listed
+    assert {key: len(legs) for key, legs in by_root(account).items()} == {
+        ("SPX", listed.monthly): 4,
+        ("SPXW", listed.near): 4,
+        ("XSP", listed.monthly): 4,
+    }
+
+
+def test_an_unknown_portfolio_is_an_error():
+    with pytest.raises(KeyError):
+        opened(1, DAYS[0], "none")

@@ -2,9 +2,14 @@ import datetime as dt
 
 import pytest
 
+from condord.simulator.clock import NEW_YORK
+from condord.simulator.entitlements import Entitlements
 from condord.simulator.faults import FAULTS
+from condord.simulator.scenarios import scenario
+from condord.simulator.simulation import Simulation
+from tests.simulator.conftest import STARTED_AT
 
-SOME = ["SPY261218C00745000", "QQQ261218P00650000"]
+SYMBOLS = ["SPY261218C00745000", "QQQ261218P00650000"]
 
 
 def test_a_busy_market_quotes_more_than_the_default_one(make_bench):
@@ -19,19 +24,19 @@ def test_a_busy_market_quotes_more_than_the_default_one(make_bench):
     assert count("frozen") == count("closed") == 0
 
 
-def test_the_day_scenario_begins_a_minute_before_the_open_and_hurries(make_bench):
+def test_the_day_scenario_begins_a_minute_before_the_open_at_60_times_the_speed(make_bench):
     bench = make_bench("day")
-    assert not bench.ask("/v2/clock").json["is_open"]
+    assert not bench.request("/v2/clock").json["is_open"]
     bench.tick(1.1)
-    assert bench.ask("/v2/clock").json["is_open"]
+    assert bench.request("/v2/clock").json["is_open"]
     assert bench.simulation.at(bench.now) - bench.simulation.at(bench.now - 1) == dt.timedelta(minutes=1)
 
 
-def test_position_faults_find_a_position_of_their_own(bench):
+def test_position_faults_choose_a_position(bench):
     account = bench.simulation.account
     before = dict(account.holdings)
     for fault in ("position-vanish", "position-halve", "position-flip"):
-        bench.simulation.faults.activate(fault, bench.now)
+        bench.inject(fault)
     bench.tick()
     changed = {symbol for symbol in before if account.holdings.get(symbol) != before[symbol]}
     assert 2 <= len(changed) <= 3
@@ -40,33 +45,142 @@ def test_position_faults_find_a_position_of_their_own(bench):
 
 def test_a_fault_on_an_unknown_position_changes_nothing(bench):
     before = dict(bench.simulation.account.holdings)
-    bench.simulation.faults.activate("position-vanish", bench.now, symbol="NONE")
+    bench.inject("position-vanish", symbol="NONE")
     bench.tick()
     assert dict(bench.simulation.account.holdings) == before
 
 
 def test_the_same_seed_gives_the_same_account(make_bench):
-    assert make_bench().ask("/v2/positions").json == make_bench().ask("/v2/positions").json
+    assert make_bench().request("/v2/positions").json == make_bench().request("/v2/positions").json
 
 
 @pytest.mark.parametrize("fault", [fault.name for fault in FAULTS])
 def test_no_fault_ends_the_simulation(bench, fault):
-    bench.simulation.strike(fault, bench.now, count=3)
+    bench.simulation.inject(fault, bench.now, count=3)
     for _ in range(5):
         bench.tick()
-        bench.simulation.publish([bench.simulation.market.latest(symbol) for symbol in SOME], bench.now)
+        bench.simulation.publish([bench.simulation.market.latest(symbol) for symbol in SYMBOLS], bench.now)
     bench.simulation.faults.clear()
-    assert bench.ask("/v2/clock").json["is_open"]
-    assert bench.ask("/v2/positions").status == 200
+    assert bench.request("/v2/clock").json["is_open"]
+    assert bench.request("/v2/positions").status == 200
 
 
-def test_a_burst_is_ten_thousand_quotes_a_second_of_what_is_subscribed(bench, monkeypatch):
+def test_a_burst_is_ten_thousand_quotes_a_second_of_the_subscribed_symbols(bench, monkeypatch):
     published = []
-    monkeypatch.setattr(bench.simulation.streams, "subscribed", lambda: set(SOME))
+    monkeypatch.setattr(
+        bench.simulation.streams, "subscribed", lambda stream="option": set(SYMBOLS[: stream == "option" and 2])
+    )
     monkeypatch.setattr(bench.simulation, "publish", lambda quotes, now: published.extend(quotes))
     bench.simulation.is_frozen = True
-    bench.simulation.strike("burst", bench.now, seconds=0.999)
+    bench.simulation.inject("burst", bench.now, seconds=0.999)
     for _ in range(30):
         bench.tick()
     assert len(published) == pytest.approx(10_000, rel=0.06)
-    assert {quote.symbol for quote in published} == set(SOME)
+    assert {quote.symbol for quote in published} == set(SYMBOLS)
+
+
+def new_york(bench):
+    return bench.simulation.at(bench.now).astimezone(NEW_YORK)
+
+
+def test_expiration_day_begins_an_hour_before_the_close_of_a_friday_on_which_contracts_expire(make_bench):
+    bench = make_bench("expiration-day")
+    at = new_york(bench)
+    assert (at.weekday(), at.hour, at.minute) == (4, 15, 0)
+    assert bench.simulation.market.listed.near == at.date()
+    assert bench.request("/v2/clock").json["is_open"]
+
+
+@pytest.mark.parametrize(("day", "expected"), [("2026-11-20", "2026-11-20"), ("2026-11-21", "2026-12-04")])
+def test_expiration_day_is_not_a_half_day(day, expected):
+    at = dt.datetime.fromisoformat(f"{day}T12:00:00Z")  # the Friday of the 27th closes early
+    simulation = Simulation(
+        scenario=scenario("expiration-day"), seed=1, entitlements=Entitlements(), started_at=at, now=0.0
+    )
+    assert simulation.at(0.0).date().isoformat() == expected
+
+
+def test_on_the_eve_of_an_ex_date_the_dividend_is_tomorrow(make_bench):
+    bench = make_bench("ex-dividend")
+    tomorrow = new_york(bench).date() + dt.timedelta(days=1)
+    assert tomorrow in [day for day, _ in bench.simulation.market.underlyings.dividends["SPY"]]
+
+
+def test_a_session_begins_when_the_exchange_opens(make_bench):
+    bench = make_bench("day")
+    underlyings = bench.simulation.market.underlyings
+    before, spot = underlyings.previous_close("SPY"), underlyings.spot("SPY")
+    bench.tick(0.9)
+    assert underlyings.previous_close("SPY") == before
+    bench.tick(0.2)
+    assert underlyings.session_day == new_york(bench).date()
+    assert underlyings.previous_close("SPY") == round(spot, 2)
+
+
+def test_a_burst_of_the_stock_stream_leaves_the_option_stream_alone(bench, monkeypatch):
+    published = {"option": [], "stock": []}
+    symbols = {"option": {SYMBOLS[0]}, "stock": {"SPY"}}
+    monkeypatch.setattr(bench.simulation.streams, "subscribed", lambda stream="option": symbols[stream])
+    monkeypatch.setattr(bench.simulation, "publish", lambda quotes, now: published["option"].extend(quotes))
+    monkeypatch.setattr(bench.simulation._stock_feed, "publish", lambda events, now: published["stock"].extend(events))
+    bench.simulation.is_frozen = True
+    bench.simulation.inject("burst", bench.now, seconds=0.999, stream="stock")
+    for _ in range(30):
+        bench.tick()
+    assert published["option"] == []
+    assert len(published["stock"]) == pytest.approx(10_000, rel=0.06)
+
+
+@pytest.mark.parametrize(("name", "moves"), [("default", True), ("frozen", False), ("closed", False)])
+def test_stocks_are_quoted_while_the_market_is_open_and_moves(make_bench, name, moves):
+    bench = make_bench(name)
+    before = bench.simulation.stocks.quote("SPY")
+    bench.tick(5)
+    assert (bench.simulation.stocks.quote("SPY") is not before) is moves
+
+
+def test_a_price_is_set_only_if_every_underlying_is_known(bench):
+    spot = bench.simulation.market.spot("SPY")
+    with pytest.raises(KeyError):
+        bench.simulation.set_spots({"SPY": 1.0, "NONE": 1.0}, bench.now)
+    assert bench.simulation.market.spot("SPY") == spot
+
+
+def test_over_many_days_the_bars_and_the_closes_agree(make_bench):
+    bench = make_bench("session")
+    bench.tick(60)
+    for day in range(1, 8):
+        at = STARTED_AT + dt.timedelta(days=day)
+        bench.simulation.set_clock(at, bench.now)
+        bench.tick()
+        underlyings = bench.simulation.market.underlyings
+        assert underlyings.session_day == bench.simulation.clock.session_day(at)
+        for symbol in ("SPY", "AAPL"):
+            assert bench.simulation.stocks.bars(symbol)[2].close == underlyings.previous_close(symbol)
+        bench.tick(60)
+
+
+@pytest.mark.parametrize("name", ["default", "session", "day"])
+def test_the_close_of_a_stock_is_the_same_in_its_bar_and_in_the_position(make_bench, name):
+    bench = make_bench(name)
+
+    def closes():
+        (held,) = (row for row in bench.request("/v2/positions").json if row["symbol"] == "AAPL")
+        snapshot = bench.request("/v2/stocks/snapshots?symbols=AAPL").json["AAPL"]
+        return float(held["lastday_price"]), snapshot["prevDailyBar"]["c"]
+
+    compared = 0
+    for days in range(1, 5):  # from Friday to Monday
+        bench.tick(60)
+        position, bar = closes()
+        # At the weekend the newest session is Friday's for the bars, and the one before for the position.
+        is_session = bench.simulation.market.underlyings.session_day == new_york(bench).date()
+        assert is_session is (position == bar)
+        compared += is_session
+        bench.simulation.clock.set_speed(3600.0, bench.now)
+        bench.post("market", {"rate": 0.01})
+        for _ in range(40):  # over the end of the session, at a step of less than an hour
+            bench.tick(0.25)
+        bench.simulation.clock.set_speed(1.0, bench.now)
+        bench.post("market", {"at": (STARTED_AT + dt.timedelta(days=days, hours=1)).isoformat()})
+    assert compared >= 2

@@ -3,9 +3,9 @@ from decimal import Decimal
 import pytest
 
 
-def test_positions_are_strings_and_agree_with_their_own_numbers(bench):
-    rows = bench.ask("/v2/positions").json
-    assert len(rows) == 31
+def test_the_fields_of_a_position_are_consistent(bench):
+    rows = bench.request("/v2/positions").json
+    assert len(rows) == 43
     for row in rows:
         size = Decimal(row["qty"]) * (100 if row["asset_class"] == "us_option" else 1)
         assert (size < 0) == (row["side"] == "short") == (Decimal(row["cost_basis"]) < 0)
@@ -15,121 +15,232 @@ def test_positions_are_strings_and_agree_with_their_own_numbers(bench):
 
 
 def test_positions_follow_the_market(bench):
-    before = bench.ask("/v2/positions").json
+    before = bench.request("/v2/positions").json
     for _ in range(200):
         bench.tick()
-    assert bench.ask("/v2/positions").json != before
+    assert bench.request("/v2/positions").json != before
 
 
 def test_one_position_is_found_by_its_symbol(bench):
-    row = bench.ask("/v2/positions").json[1]
-    assert bench.ask(f"/v2/positions/{row['symbol']}").json == row
-    answer = bench.ask("/v2/positions/NOPE")
-    assert (answer.status, answer.json["code"]) == (404, 40410000)
+    row = bench.request("/v2/positions").json[1]
+    assert bench.request(f"/v2/positions/{row['symbol']}").json == row
+    response = bench.request("/v2/positions/NOPE")
+    assert (response.status, response.json["code"]) == (404, 40410000)
 
 
 def test_an_empty_account_holds_nothing(make_bench):
     bench = make_bench("empty")
-    assert bench.ask("/v2/positions").json == []
-    assert bench.ask("/v2/orders?status=all").json == []
+    assert bench.request("/v2/positions").json == []
+    assert bench.request("/v2/orders?status=all").json == []
 
 
 @pytest.mark.parametrize(("name", "is_open"), [("default", True), ("session", True), ("closed", False)])
-def test_the_clock_says_what_the_scenario_is(make_bench, name, is_open):
-    assert make_bench(name).ask("/v2/clock").json["is_open"] is is_open
+def test_the_clock_follows_the_scenario(make_bench, name, is_open):
+    assert make_bench(name).request("/v2/clock").json["is_open"] is is_open
 
 
 def test_the_calendar_is_bounded_by_its_dates(make_bench):
-    rows = make_bench("session").ask("/v2/calendar?start=2026-11-20&end=2026-11-23").json
+    rows = make_bench("session").request("/v2/calendar?start=2026-11-20&end=2026-11-23").json
     assert [row["date"] for row in rows] == ["2026-11-20", "2026-11-23"]
-    assert make_bench().ask("/v2/calendar?start=yesterday").status == 400
+    assert make_bench().request("/v2/calendar?start=yesterday").status == 400
 
 
 def test_orders_are_filtered_nested_and_paged(bench):
-    ask = bench.ask
-    assert ask("/v2/orders").json == []
-    everything = ask("/v2/orders?status=all&nested=true").json
-    assert [order["order_class"] for order in everything].count("mleg") == 8
-    assert ask("/v2/orders?status=closed&nested=true").json == everything
-    assert ask("/v2/orders?status=all&nested=true&direction=asc").json == everything[::-1]
-    flat = ask("/v2/orders?status=all&limit=500").json
-    assert len(flat) == sum(1 + len(order["legs"] or ()) for order in everything)
-    newest = everything[0]["submitted_at"]
-    assert ask(f"/v2/orders?status=all&nested=true&until={newest}").json == everything[1:]
-    assert ask(f"/v2/orders?status=all&nested=true&after={everything[1]['submitted_at']}").json == everything[:1]
-    assert len(ask("/v2/orders?status=all&nested=true&limit=2").json) == 2
-    symbol = everything[-2]["legs"][0]["symbol"]
-    assert ask(f"/v2/orders?status=all&nested=true&symbols={symbol}").json == [everything[-2]]
+    request = bench.request
+    orders = request("/v2/orders?status=all&nested=true").json
+    assert [order["order_class"] for order in orders].count("mleg") == 13
+    working = [order for order in orders if order["status"] == "new"]
+    assert request("/v2/orders?nested=true").json == working
+    assert len(working) == 1
+    assert request("/v2/orders?status=closed&nested=true").json == [o for o in orders if o not in working]
+    assert request("/v2/orders?status=all&nested=true&direction=asc").json == orders[::-1]
+    flat = request("/v2/orders?status=all&limit=500").json
+    assert len(flat) == sum(1 + len(order["legs"] or ()) for order in orders)
+    newest = orders[0]["submitted_at"]
+    assert request(f"/v2/orders?status=all&nested=true&until={newest}").json == orders[1:]
+    assert request(f"/v2/orders?status=all&nested=true&after={orders[1]['submitted_at']}").json == orders[:1]
+    assert len(request("/v2/orders?status=all&nested=true&limit=2").json) == 2
+    symbol = orders[-2]["legs"][0]["symbol"]
+    assert request(f"/v2/orders?status=all&nested=true&symbols={symbol}").json == [
+        order for order in orders if symbol in {leg["symbol"] for leg in order["legs"] or [order]}
+    ]
 
 
 @pytest.mark.parametrize("query", ["status=odd", "limit=0", "limit=501", "after=never"])
-def test_a_query_that_makes_no_sense_is_400(bench, query):
-    assert bench.ask(f"/v2/orders?{query}").status == 400
+def test_an_invalid_query_is_400(bench, query):
+    assert bench.request(f"/v2/orders?{query}").status == 400
 
 
 def test_contracts_are_filtered_and_paged_to_the_end(bench):
-    target = "/v2/options/contracts?underlying_symbols=XYZ&type=put&limit=10"
+    listing = "/v2/options/contracts?underlying_symbols=XYZ&type=put&limit=10"
     symbols, token = [], ""
     while token is not None:
-        page = bench.ask(f"{target}&page_token={token}").json
+        page = bench.request(f"{listing}&page_token={token}").json
         symbols += [row["symbol"] for row in page["option_contracts"]]
         token = page["next_page_token"]
     assert len(symbols) == len(set(symbols)) > 50
     assert all(symbol.startswith("XYZ1") and symbol[10] == "P" for symbol in symbols)
-    assert bench.ask("/v2/options/contracts?page_token=!").status == 400
+    assert bench.request("/v2/options/contracts?page_token=!").status == 400
 
 
 def test_contracts_are_filtered_by_date_and_strike(bench):
     day = bench.simulation.market.listed.monthly
     query = f"underlying_symbols=SPY&expiration_date={day}&strike_price_gte=700&strike_price_lte=702&root_symbol=SPY"
-    rows = bench.ask(f"/v2/options/contracts?{query}").json["option_contracts"]
+    rows = bench.request(f"/v2/options/contracts?{query}").json["option_contracts"]
     assert [row["strike_price"] for row in rows] == ["700", "701", "702"] * 2
     assert {row["expiration_date"] for row in rows} == {day.isoformat()}
-    assert bench.ask("/v2/options/contracts?strike_price_gte=x").status == 400
+    assert bench.request("/v2/options/contracts?strike_price_gte=x").status == 400
 
 
-def test_deliverables_are_shown_on_demand_and_always_for_one_contract(bench):
+def test_deliverables_are_shown_only_on_request(bench):
     held = next(symbol for symbol in bench.simulation.account.holdings if symbol.startswith("XYZ1"))
     listed = "/v2/options/contracts?underlying_symbols=XYZ&limit=1"
-    assert "deliverables" not in bench.ask(listed).json["option_contracts"][0]
-    assert "deliverables" in bench.ask(f"{listed}&show_deliverables=true").json["option_contracts"][0]
-    one = bench.ask(f"/v2/options/contracts/{held}").json
-    assert (one["underlying_symbol"], one["multiplier"], len(one["deliverables"])) == ("XYZ", "100", 2)
+    assert "deliverables" not in bench.request(listed).json["option_contracts"][0]
+    assert "deliverables" in bench.request(f"{listed}&show_deliverables=true").json["option_contracts"][0]
+    assert "deliverables" not in bench.request(f"/v2/options/contracts/{held}").json
+    contract = bench.request(f"/v2/options/contracts/{held}?show_deliverables=true").json
+    assert (contract["underlying_symbol"], contract["multiplier"], len(contract["deliverables"])) == ("XYZ", "100", 2)
 
 
 @pytest.mark.parametrize("symbol", ["TSLA231110C00021000", "nonsense"])
 def test_an_unknown_contract_is_404(bench, symbol):
-    answer = bench.ask(f"/v2/options/contracts/{symbol}")
-    assert answer.status == 404
-    assert answer.json == {"code": 40410000, "message": f"option contract {symbol} not found"}
+    response = bench.request(f"/v2/options/contracts/{symbol}")
+    assert response.status == 404
+    assert response.json == {"code": 40410000, "message": f"option contract {symbol} not found"}
 
 
 def test_activities_are_filtered_and_paged(bench):
-    rows = bench.ask("/v2/account/activities").json
-    assert {row["activity_type"] for row in rows} == {"FILL", "JNLC"}
+    rows = bench.request("/v2/account/activities").json
+    assert {row["activity_type"] for row in rows} == {"FILL", "FEE", "JNLC"}
     assert [row["id"] for row in rows] == sorted((row["id"] for row in rows), reverse=True)
-    assert len(bench.ask("/v2/account/activities/JNLC").json) == 1
-    assert len(bench.ask("/v2/account/activities?activity_types=JNLC,OPASN").json) == 1
-    page = bench.ask("/v2/account/activities?page_size=5").json
-    assert bench.ask(f"/v2/account/activities?page_size=5&page_token={page[-1]['id']}").json == rows[5:10]
+    assert len(bench.request("/v2/account/activities/JNLC").json) == 1
+    assert len(bench.request("/v2/account/activities?activity_types=JNLC,OPASN").json) == 1
+    page = bench.request("/v2/account/activities?page_size=5").json
+    assert bench.request(f"/v2/account/activities?page_size=5&page_token={page[-1]['id']}").json == rows[5:10]
+    ascending = bench.request("/v2/account/activities?direction=asc").json
+    assert ascending == rows[::-1]
+    token = ascending[2]["id"]
+    assert bench.request(f"/v2/account/activities?direction=asc&page_token={token}").json == ascending[3:]
 
 
-def test_the_account_is_worth_its_parts(bench):
-    answer = bench.ask("/v2/account").json
-    parts = sum(Decimal(answer[key]) for key in ("cash", "long_market_value", "short_market_value"))
-    assert parts == Decimal(answer["equity"])
+def test_fills_are_found_by_their_date_in_new_york_and_agree_with_their_orders(bench):
+    bench.tick(13 * 3600.0)  # 23:00 in New York, the next day in UTC
+    bench.post("positions", {"positions": [{"symbol": "SPY261218P00600000", "qty": -3}], "fill": True})
+    found = bench.request("/v2/account/activities?activity_types=FILL&date=2026-11-20").json
+    assert [(row["symbol"], row["side"], row["qty"]) for row in found] == [("SPY261218P00600000", "sell_short", "3")]
+    assert found[0]["transaction_time"] == "2026-11-21T04:00:00Z"
+    legs = {
+        leg["id"]: leg
+        for order in bench.request("/v2/orders?status=all&nested=true&limit=500").json
+        for leg in order["legs"] or [order]
+    }
+    for row in bench.request("/v2/account/activities?activity_types=FILL").json:
+        leg = legs[row["order_id"]]
+        assert (row["symbol"], row["cum_qty"], row["order_status"]) == (leg["symbol"], leg["filled_qty"], "filled")
 
 
-def test_a_new_leg_is_there_after_the_read_it_was_ordered_for(bench):
-    bench.simulation.faults.activate("position-new-leg", bench.now)
-    before = bench.ask("/v2/positions").json
-    assert len(bench.ask("/v2/positions").json) == len(before) + 1
+def test_the_days_profit_of_the_account_is_that_of_its_contracts_and_its_transfers_and_fees(bench):
+    """With the figures of REST: multiplier x (quantity x price - yesterday's quantity x close) + cash of the fills."""
+
+    def rows(path):
+        return bench.request(path).json
+
+    before = {row["symbol"]: row for row in rows("/v2/positions")}
+    symbol = next(symbol for symbol, row in before.items() if row["qty"] == "-2")
+    added, new = "AAPL", "SPY261218P00600000"
+    for changes in ({symbol: -1, added: 150}, {new: 2, added: 120}, {new: 0}, {symbol: -3}):
+        positions = [{"symbol": each, "qty": quantity} for each, quantity in changes.items()]
+        assert bench.post("positions", {"positions": positions, "fill": True}).status == 200
+        for _ in range(20):
+            bench.tick(3.0)
+    for amount in (5000, -1200.5):
+        assert bench.post("transfers", {"amount": amount}).status == 200
+    after = {row["symbol"]: row for row in rows("/v2/positions")}
+
+    def value(table, symbol, price):
+        row = table.get(symbol)
+        size = 100 if len(symbol) > 6 else 1
+        return Decimal(row["qty"]) * Decimal(row[price]) * size if row else Decimal(0)
+
+    account = rows("/v2/account")
+    today = rows("/v2/account/activities?date=2026-11-20")
+    cash = sum(
+        Decimal(row["qty"])
+        * Decimal(row["price"])
+        * (100 if len(row["symbol"]) > 6 else 1)
+        * (-1 if row["side"] == "buy" else 1)
+        for row in today
+        if row["activity_type"] == "FILL"
+    )
+    others = {
+        kind: sum(Decimal(row["net_amount"]) for row in today if row["activity_type"] == kind)
+        for kind in ("CSD", "CSW", "FEE")
+    }
+    held = sum(value(after, each, "current_price") - value(before, each, "lastday_price") for each in {*before, *after})
+    assert Decimal(account["equity"]) - Decimal(account["last_equity"]) == held + cash + sum(others.values())
+    assert (others["CSD"], others["CSW"]) == (5000, Decimal("-1200.5"))
+    assert others["FEE"] < 0
 
 
-def test_rows_can_be_strange(bench):
-    faults = bench.simulation.faults
-    faults.activate("rest-unknown-asset-class", bench.now, count=1)
-    faults.activate("rest-null-market-value", bench.now, count=1)
-    rows = bench.ask("/v2/positions").json
+def test_the_days_profit_of_an_untouched_account_is_the_sum_of_its_positions(bench):
+    for _ in range(50):
+        bench.tick(3.0)
+    account = bench.request("/v2/account").json
+    positions = bench.request("/v2/positions").json
+    assert Decimal(account["equity"]) - Decimal(account["last_equity"]) == sum(
+        Decimal(row["unrealized_intraday_pl"]) for row in positions
+    )
+    for row in positions:
+        size = Decimal(row["qty"]) * (100 if row["asset_class"] == "us_option" else 1)
+        assert (
+            Decimal(row["unrealized_intraday_pl"])
+            == (Decimal(row["current_price"]) - Decimal(row["lastday_price"])) * size
+        )
+
+
+def test_the_next_day_counts_from_the_close_of_this_one(bench):
+    bench.post("market", {"frozen": True, "at": "2026-11-20T21:30:00Z"})
+    old = {row["symbol"]: row for row in bench.request("/v2/positions").json}
+    equity = bench.request("/v2/account").json["equity"]
+    bench.post("market", {"frozen": False})
+    for _ in range(50):
+        bench.tick(3.0)
+    bench.post("market", {"at": "2026-11-21T05:00:00Z"})  # midnight in New York
+    for row in bench.request("/v2/positions").json:
+        assert row["lastday_price"] == old[row["symbol"]]["current_price"] != ""
+    account = bench.request("/v2/account").json
+    assert (account["last_equity"], account["balance_asof"]) == (equity, "2026-11-20")
+    assert account["equity"] != equity
+
+
+def test_equity_is_the_sum_of_cash_and_market_values(bench):
+    response = bench.request("/v2/account").json
+    parts = sum(Decimal(response[key]) for key in ("cash", "long_market_value", "short_market_value"))
+    assert parts == Decimal(response["equity"])
+
+
+def test_the_new_leg_fault_adds_a_leg_after_the_next_read(bench):
+    bench.inject("position-new-leg")
+    before = bench.request("/v2/positions").json
+    assert len(bench.request("/v2/positions").json) == len(before) + 1
+
+
+def test_faults_alter_rows_of_the_positions(bench):
+    bench.inject("rest-unknown-asset-class", count=1)
+    bench.inject("rest-null-market-value", count=1)
+    rows = bench.request("/v2/positions").json
     assert (rows[-1]["asset_class"], rows[0]["market_value"]) == ("treasury", None)
-    assert len(bench.ask("/v2/positions").json) == len(rows) - 1
+    assert len(bench.request("/v2/positions").json) == len(rows) - 1
+
+
+def test_a_contract_that_did_not_trade_has_no_close_of_yesterday(bench):
+    def unclosed():
+        return {row["symbol"] for row in bench.request("/v2/positions").json if row["lastday_price"] is None}
+
+    assert unclosed() == set()
+    wing = next(iter(bench.simulation.account.holdings))
+    bench.inject("rest-null-lastday-price", symbol=wing, count=1)
+    assert unclosed() == {wing}
+    bench.inject("rest-null-lastday-price")
+    cheap = {row["symbol"] for row in bench.request("/v2/positions").json if float(row["current_price"]) < 0.1}
+    assert unclosed() == cheap != set()

@@ -1,4 +1,6 @@
 import datetime as dt
+import json
+import re
 
 import msgpack
 import msgspec
@@ -7,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from condord.simulator import wire
-from condord.simulator.market import Quote
+from condord.simulator.market import SimulatedQuote
 
-QUOTE = Quote(
+QUOTE = SimulatedQuote(
     symbol="SPXW240327P04925000", at_ns=1710244738897261568, bid=9.46, bid_size=53, bid_exchange="C",
     ask=9.66, ask_size=38, ask_exchange="C",
 )  # fmt: skip
@@ -52,3 +54,19 @@ def test_every_error_has_its_message(code):
 
 def test_a_trade_has_the_documented_fields():
     assert set(wire.trade_message(QUOTE)) == {"T", "S", "t", "p", "s", "x", "c"}
+
+
+@given(st.integers(0, 4 * 10**18))
+def test_instants_have_zero_to_nine_digits_and_no_trailing_zeros(at_ns):
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{0,8}[1-9])?Z", wire.instant_ns(at_ns))
+
+
+@given(st.integers(0, 2**34 * 10**9 - 1), st.sampled_from([32, 64, 96]))
+def test_a_timestamp_in_json_is_the_same_instant(at_ns, bits):
+    at_ns = at_ns if bits > 32 else at_ns % (2**32 * 10**9)
+    expected = at_ns if bits > 32 else at_ns // 10**9 * 10**9
+    assert json.loads(wire.encode_text({"t": wire.timestamp(at_ns, bits)})) == {"t": wire.instant_ns(expected)}
+
+
+def test_nan_is_null_in_json():
+    assert wire.encode_text({"bp": float("nan")}) == b'{"bp":null}'

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Boots a machine of its own, with systemd as process 1, that ends when standard input does.
+# Boots an isolated machine with systemd as process 1. It ends when standard input is closed.
 #
 #     boot.sh DEPENDENCIES
 #
-# Its files are those of this machine; what it changes is in memory and goes with it. Its processes, network and
-# cgroups are its own. The directory DEPENDENCIES is there, read-only, as /opt/dependencies. Prints the process id
-# of its systemd when that is up; where none can be had it ends with an error that says why.
+# It has the files of this machine; its changes are kept in memory and discarded. It has its own processes, network and
+# cgroups. The directory DEPENDENCIES is mounted read-only as /opt/dependencies. Prints the process id of its systemd
+# when that is up. If this machine cannot boot another one, exits with an error and its reason.
 set -euo pipefail
 
 fail() { echo "$1" >&2; exit 1; }
@@ -15,14 +15,14 @@ fail() { echo "$1" >&2; exit 1; }
 for kind in overlay cgroup2; do
     grep -qw "$kind" /proc/filesystems || fail "the kernel has no $kind"
 done
-# Mounts that nobody else sees, and that are gone when the last process here is.
-[ "${2:-}" = alone ] || exec unshare --mount --propagation private -- "$0" "$1" alone
+# The mounts are private and vanish with the last process.
+[ "${2:-}" = unshared ] || exec unshare --mount --propagation private -- "$0" "$1" unshared
 
 hold=$(mktemp -d) group=
 finish() {
     set +e
     exec 2>/dev/null
-    kill -KILL "$machine"  # its process 1 goes with it, and with that all others
+    kill -KILL "$machine"  # this ends its process 1, and thereby all others
     wait
     for _ in $(seq 100); do
         find "$group" -depth -type d -exec rmdir {} +
@@ -54,7 +54,7 @@ boot() {
     mount --bind -o ro "$dependencies" "$root/opt/dependencies"
     ip link set lo up
 
-    # What a machine without hardware has no use for, and whatever this one has enabled.
+    # Mask units that need hardware, and remove those that the host has enabled.
     units=$root/run/systemd/system
     mkdir -p "$units" "$root/run/systemd/journald.conf.d"
     for unit in systemd-{udevd,udev-trigger,modules-load,sysctl,binfmt,random-seed,remount-fs,timesyncd}.service \
@@ -73,7 +73,7 @@ boot() {
     mkdir run/before
     pivot_root . run/before
     umount --lazy run/before
-    mount --make-rshared /  # credentials need it, and systemd leaves it to what runs a container
+    mount --make-rshared /  # credentials need it, and systemd leaves it to the container manager
     exec env -i PATH="$PATH" container=condord-tests /lib/systemd/systemd --system --unit=machine.target --show-status=no
 }
 export -f boot

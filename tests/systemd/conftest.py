@@ -1,25 +1,23 @@
-"""One booted machine for all tests of a process, and condord installed in it as new for each."""
+"""One booted machine for each test process, with a fresh configuration of condord for each test."""
 
 import contextlib
-import os
 
 import pytest
 
 from tests.e2e.running import fetch, until
+from tests.needs import lacking
 from tests.systemd.machine import KEYS, SIMULATOR, Machine, Unbootable, configuration, install
 
 
 @pytest.fixture(scope="session")
 def boot():
-    """Boots a machine; where there can be none the test is skipped, or fails if CONDORD_SYSTEMD=required."""
+    """A function that boots a machine. If none can be booted it skips the test, or fails if CONDORD_SYSTEMD=required."""
 
     def attempt() -> Machine:
         try:
             return Machine()
         except Unbootable as error:
-            if os.environ.get("CONDORD_SYSTEMD") == "required":
-                raise
-            pytest.skip(f"no systemd can be booted here: {error}")
+            lacking("systemd as root", str(error))
 
     return attempt
 
@@ -33,7 +31,7 @@ def booted(boot):
 
 @pytest.fixture
 def machine(booted):
-    """A machine in which condord is installed and stopped; it must leave a clean journal, whatever the test did."""
+    """A machine in which condord is installed and stopped; afterwards its journal must have no traceback and no key."""
     booted.run("systemctl stop condord.socket condord; rm -rf /etc/systemd/system/condord.*.d")
     booted.run("systemctl daemon-reload; systemctl reset-failed")
     booted.drop_in("[Service]\nRestartSec=200ms\n")
@@ -42,7 +40,7 @@ def machine(booted):
         booted.write(f"/etc/condord/{name}", key + "\n", 0o600)
     booted.mark()
     with booted.network():
-        until(lambda: _answers(f"{SIMULATOR.trading_url}/simulator/state"), "the local Alpaca answers")
+        until(lambda: _answers(f"{SIMULATOR.trading_url}/simulator/state"), "the simulator answers")
         yield booted
     journal = booted.journal()
     assert "Traceback" not in journal

@@ -1,4 +1,4 @@
-"""A machine with a systemd of its own (`boot.sh`), and how a test moves about in it."""
+"""A booted machine with its own systemd (`boot.sh`), and access to it for tests."""
 
 import contextlib
 import ctypes
@@ -23,16 +23,16 @@ _CLONE_NEWNET = 0x40000000
 
 
 class Unbootable(RuntimeError):
-    """There can be no such machine here; the text says why."""
+    """This machine cannot boot another one; the text contains the reason."""
 
 
 class Machine:
-    """A booted machine. Nothing in it outlives it, and nothing outside is changed by it."""
+    """A booted machine. Its files and processes end with it, and it changes nothing outside."""
 
     def __init__(self) -> None:
         python = f"/usr/bin/python{sys.version_info.major}.{sys.version_info.minor}"
         if not Path(python).exists():
-            raise Unbootable(f"there is no {python} of the system, which services use")
+            raise Unbootable(f"the system has no {python}, which services use")
         self._booter = subprocess.Popen(
             [HERE / "boot.sh", sysconfig.get_path("purelib")],
             stdin=subprocess.PIPE,
@@ -47,19 +47,19 @@ class Machine:
         self._mark = ""
 
     def path(self, name: str) -> Path:
-        """A file of the machine, as it is reached from outside."""
+        """The outer path of a file in the machine."""
         return Path(f"/proc/{self._first}/root{name}")
 
     def write(self, name: str, text: str, mode: int = 0o644) -> None:
-        """Make a file of the machine, and the directories that it is in."""
+        """Write a file in the machine and create its directories."""
         self.path(name).parent.mkdir(parents=True, exist_ok=True)
         self.path(name).write_text(text)
         self.path(name).chmod(mode)
 
     def run(self, command: str, *, code: int | None = 0, entering: str = "", outer_network: bool = False) -> str:
-        """What a shell of the machine prints for `command`, which must end with `code` (None: with any).
+        """Run `command` in a shell of the machine and return its output; it must exit with `code` (None: any).
 
-        The network of the machine leads nowhere; with `outer_network` the command has ours.
+        The machine's network is isolated; with `outer_network` the command uses the host's. `entering` is its input.
         """
         ran = self._ran(command, entering, outer_network)
         assert code is None or ran.returncode == code, f"{command}: {ran.returncode}\n{ran.stdout}{self.journal()}"
@@ -86,21 +86,21 @@ class Machine:
         self.run("systemctl daemon-reload")
 
     def mark(self) -> None:
-        """Let `journal` begin here."""
+        """Start `journal` here."""
         self._mark = self.run("journalctl --quiet --lines 0 --show-cursor").strip().removeprefix("-- cursor: ")
 
     def journal(self) -> str:
-        """What the journal has of condord since `mark`: its own words, and systemd's about it."""
+        """The journal since `mark`: condord's own entries, and systemd's about its units."""
         units = "_SYSTEMD_UNIT=condord.service + UNIT=condord.service + UNIT=condord.socket"
         return self._ran(f"journalctl --quiet --output cat --after-cursor '{self._mark}' {units}").stdout
 
-    def told(self, words: str) -> None:
-        """Wait until the journal has `words`."""
-        until(lambda: words in self.journal(), lambda: f"the journal has {words!r}: {self.journal()}")
+    def await_journal(self, text: str) -> None:
+        """Wait until the journal contains `text`."""
+        until(lambda: text in self.journal(), lambda: f"the journal contains {text!r}: {self.journal()}")
 
     @contextlib.contextmanager
     def network(self) -> Iterator[None]:
-        """This thread, the threads and the programs that it starts are in the machine's network, not in ours."""
+        """Move this thread, and the threads and programs that it starts, to the machine's network."""
         with Path("/proc/thread-self/ns/net").open() as ours, Path(f"/proc/{self._first}/ns/net").open() as its:
             _enter(its)
             try:
@@ -109,17 +109,17 @@ class Machine:
                 _enter(ours)
 
     def close(self) -> None:
-        """Switch it off."""
+        """Shut the machine down."""
         self._booter.communicate()
 
 
 def status() -> dict:
-    """What condord says of itself."""
+    """`GET /api/status` of the daemon in the machine."""
     return fetch(f"{URL}/api/status")[2]
 
 
 def live() -> dict:
-    """The first status of a daemon whose stream is live."""
+    """The first status with a live stream."""
     return until(lambda: (now := status())["state"] == "live" and now, "the stream is live")
 
 
@@ -130,13 +130,13 @@ def _enter(network: IO[str]) -> None:
 
 
 def install(machine: Machine) -> None:
-    """Put condord into /opt/condord, on the packages that the tests run on, and start the local Alpaca.
+    """Install condord into /opt/condord with the dependencies of this test run, and start the simulator.
 
-    What pip makes of the package is another test's matter; it takes half a minute.
+    It is copied, as pip takes half a minute; test_operations.py installs it with pip.
     """
     python = f"python{sys.version_info.major}.{sys.version_info.minor}"
     packages = f"/opt/condord/lib/{python}/site-packages"
-    machine.run(f"/usr/bin/{python} -m venv --without-pip /opt/condord")  # another may be in a home directory
+    machine.run(f"/usr/bin/{python} -m venv --without-pip /opt/condord")  # the other one may be in a home directory
     shutil.copytree(ROOT / "condord", machine.path(f"{packages}/condord"), ignore=shutil.ignore_patterns("__pycache__"))
     machine.write(f"{packages}/dependencies.pth", "/opt/dependencies\n")
     program = "#!/opt/condord/bin/python\nfrom condord.__main__ import main\n\nmain()\n"
@@ -149,17 +149,17 @@ def install(machine: Machine) -> None:
     machine.run("systemctl daemon-reload; systemctl start simulator")
 
 
-def copy_sources(machine: Machine, place: str) -> None:
-    """Lay out what a clone has that is needed to install condord."""
-    made = shutil.ignore_patterns("__pycache__", "node_modules", "dist")
+def copy_sources(machine: Machine, folder: str) -> None:
+    """Copy the part of a clone that is needed to install condord."""
+    generated = shutil.ignore_patterns("__pycache__", "node_modules", "dist")
     for name in ("condord", "systemd", "web"):
-        shutil.copytree(ROOT / name, machine.path(f"{place}/{name}"), ignore=made)
-    for name in ("pyproject.toml", "README.md", "condord.toml.example"):
-        machine.write(f"{place}/{name}", (ROOT / name).read_text())
+        shutil.copytree(ROOT / name, machine.path(f"{folder}/{name}"), ignore=generated)
+    for name in ("pyproject.toml", "hatch_readme.py", "README.md", "LICENSE", "condord.toml.example"):
+        machine.write(f"{folder}/{name}", (ROOT / name).read_text())
 
 
 def configuration(where: Ready = SIMULATOR, **changed: str) -> str:
-    """A condord.toml for the Alpaca at these addresses; `changed` gives lines by their section."""
+    """A condord.toml for an Alpaca at these addresses; `changed` contains lines by section."""
     urls = {name.partition(".")[2]: url for name, url in where.flags().items() if name.endswith("_url")}
     sections = {
         "alpaca": "".join(f'{name} = "{url}"\n' for name, url in urls.items()),

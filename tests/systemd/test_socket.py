@@ -1,4 +1,4 @@
-"""condord.socket: systemd listens, and nobody is refused."""
+"""condord.socket: systemd listens, so no client is refused during a restart."""
 
 import contextlib
 import http.client
@@ -7,15 +7,15 @@ import time
 
 import pytest
 
-from tests.e2e.running import Follower, fetch, until
+from tests.e2e.running import TIMEOUT_SECONDS, Follower, fetch, until
 from tests.systemd.machine import URL, configuration, live, status
 
 pytestmark = pytest.mark.slow
 TOKEN = "a-token-for-the-booted-machine"
 
 
-class Asker(threading.Thread):
-    """Asks over a new connection again and again; keeps what it was answered, or why it was not."""
+class Requester(threading.Thread):
+    """Sends requests in a loop, each over a new connection; keeps the status or the error of each."""
 
     def __init__(self) -> None:
         super().__init__(daemon=True)
@@ -25,7 +25,7 @@ class Asker(threading.Thread):
 
     def run(self) -> None:
         while not self._is_enough.is_set():
-            connection = http.client.HTTPConnection("127.0.0.1", 8420, timeout=20)
+            connection = http.client.HTTPConnection("127.0.0.1", 8420, timeout=TIMEOUT_SECONDS)
             with contextlib.closing(connection):
                 try:
                     connection.request("GET", "/api/positions")
@@ -35,13 +35,13 @@ class Asker(threading.Thread):
             time.sleep(0.01)
 
     def stop(self) -> list:
-        """All that it was answered."""
+        """Stop; returns all statuses and errors."""
         self._is_enough.set()
-        self.join(30)
+        self.join(TIMEOUT_SECONDS)
         return self.answers
 
 
-def test_who_asks_starts_the_daemon(machine):
+def test_the_first_request_starts_the_daemon(machine):
     machine.run("systemctl start condord.socket")
     assert machine.shown("ActiveState") == "inactive"
     assert fetch(f"{URL}/livez")[0] == 200
@@ -49,37 +49,37 @@ def test_who_asks_starts_the_daemon(machine):
     live()
 
 
-def test_nobody_is_refused_while_it_restarts(machine):
+def test_no_request_is_refused_while_it_restarts(machine):
     machine.run("systemctl start condord.socket condord")
     before = live()["pid"]
-    askers = [Asker() for _ in range(4)]
+    requesters = [Requester() for _ in range(4)]
     for _ in range(2):
         time.sleep(0.2)
         machine.run("systemctl restart condord")
     assert status()["pid"] != before
-    answers = [answer for asker in askers for answer in asker.stop()]
+    answers = [answer for requester in requesters for answer in requester.stop()]
     assert len(answers) > 20
     assert set(answers) == {200}
 
 
-def test_a_stream_comes_back_at_once(machine):
+def test_a_stream_reconnects_at_once(machine):
     machine.run("systemctl start condord.socket condord")
     live()
     follower = Follower(URL)
-    until(lambda: "delta" in follower.names, "prices come")
+    until(lambda: "delta" in follower.names, "prices arrive")
     restart = threading.Thread(target=machine.run, args=("systemctl restart condord",))
     restart.start()
-    assert follower.ended.wait(5)
+    assert follower.ended.wait(TIMEOUT_SECONDS)
     assert follower.names[-1] == "bye"
     follower.close()
     resumed = Follower(URL, **{"Last-Event-ID": follower.last_id})
     restart.join()
-    until(lambda: "delta" in resumed.names, "prices come again")
+    until(lambda: "delta" in resumed.names, "prices arrive again")
     assert resumed.names[0] == "snapshot"
     resumed.close()
 
 
-def test_a_daemon_that_cannot_start_is_given_up_for_those_who_wait(machine):
+def test_waiting_connections_are_closed_if_the_daemon_cannot_start(machine):
     machine.write("/etc/condord/condord.toml", "[server]\nprot = 1\n")
     machine.run("systemctl start condord.socket")
     with pytest.raises(OSError):
@@ -89,11 +89,11 @@ def test_a_daemon_that_cannot_start_is_given_up_for_those_who_wait(machine):
     assert machine.shown("ExecMainStatus") == "78"
 
 
-def test_an_address_that_others_reach_needs_a_token(machine):
+def test_an_address_reachable_from_other_hosts_requires_a_token(machine):
     machine.drop_in("[Socket]\nListenStream=\nListenStream=0.0.0.0:8420\n", "condord.socket")
     machine.run("systemctl start condord.socket; systemctl start condord", code=1)
     assert machine.shown("ExecMainStatus") == "78"
-    assert "others could read there without a token" in machine.journal()
+    assert "other machines could read the account without a token" in machine.journal()
     machine.write("/etc/condord/token", TOKEN, 0o600)
     machine.drop_in("[Service]\nLoadCredential=token:/etc/condord/token\n")
     path = "/run/credentials/condord.service/token"
@@ -103,9 +103,9 @@ def test_an_address_that_others_reach_needs_a_token(machine):
     assert fetch(f"{URL}/api/status", headers={"Authorization": f"Bearer {TOKEN}"})[0] == 200
 
 
-def test_beside_a_unix_socket_the_port_keeps_its_guard(machine):
+def test_the_port_still_checks_the_host_beside_a_unix_socket(machine):
     listens = ["", "/run/condord.sock", "127.0.0.1:8420"]
-    machine.drop_in("[Socket]\n" + "".join(f"ListenStream={each}\n" for each in listens), "condord.socket")
+    machine.drop_in("[Socket]\n" + "".join(f"ListenStream={address}\n" for address in listens), "condord.socket")
     machine.run("systemctl start condord.socket condord")
     machine.run("/opt/condord/bin/condord status --url unix:///run/condord.sock")
     machine.run("/opt/condord/bin/condord status")

@@ -1,4 +1,4 @@
-"""condord-user.service, under the systemd of a user who is not root."""
+"""condord-user.service, under the systemd of an unprivileged user."""
 
 import pytest
 
@@ -9,7 +9,7 @@ pytestmark = pytest.mark.slow
 HOME = "/home/trader"
 
 
-def test_a_user_has_a_daemon_without_being_root(machine):
+def test_a_user_can_run_the_daemon_without_root(machine):
     machine.run(f"useradd --create-home --home {HOME} trader")
     for name, key in KEYS.items():
         machine.write(f"{HOME}/.config/condord/{name}", key, 0o600)

@@ -1,4 +1,4 @@
-"""Imports alpaca-py once, as it cannot be imported with warnings as errors."""
+"""Imports alpaca-py once, as it cannot be imported with warnings as errors, and has the fixtures of REST."""
 
 import warnings
 
@@ -6,3 +6,6 @@ with warnings.catch_warnings():
     # alpaca-py 0.44 imports websockets.legacy for the streams that we do not use.
     warnings.filterwarnings("ignore", "websockets.legacy is deprecated", DeprecationWarning)
     import alpaca.trading.client  # noqa: F401
+
+# isort: split
+from tests.upstream.rest_benches import bench, canned_bench, server  # noqa: F401 - fixtures of several files

@@ -4,7 +4,7 @@ from condord.upstream import addresses
 
 
 @pytest.mark.parametrize("feed", ["indicative", "opra"])
-def test_each_feed_has_an_option_stream_of_its_own(feed):
+def test_each_feed_has_its_own_option_stream(feed):
     assert addresses.option_stream(feed) == f"wss://stream.data.alpaca.markets/v1beta1/{feed}"
 
 

@@ -5,21 +5,22 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from condord.upstream.breaker import Breaker
-from condord.upstream.faults import RestFault
+from condord.upstream.rest_fault import RestFault
 from tests.fakes.alpaca import OUTAGE
 
 REFUSAL = RestFault("refused", "no", may_retry=False, is_outage=False)
+LIMITED = RestFault("rateLimited", "too many requests", may_retry=True, is_outage=False)
 
 
 class Bench:
-    """A breaker that opens after `failures` for ten seconds, and its clock."""
+    """A breaker that opens after `failures` for ten seconds, with its clock."""
 
     def __init__(self, failures=1):
         self.now = 1000.0
         self.breaker = Breaker(failures, 10.0)
 
     def begin(self):
-        """A call that goes on; its outcome is given to `end`."""
+        """Begin a call, to be finished with `end`."""
         call = self.breaker.guarding(lambda: self.now)
         call.__enter__()
         return call
@@ -29,7 +30,7 @@ class Bench:
 
 
 def end(call, outcome=None):
-    """End a call with success or with the exception `outcome`."""
+    """End a call with success, or with the exception `outcome`."""
     if outcome is None:
         call.__exit__(None, None, None)
     else:
@@ -42,7 +43,7 @@ def bench():
 
 
 def refused(bench):
-    """The fault of a call that may not go."""
+    """Return the fault of a refused call."""
     with pytest.raises(RestFault) as caught:
         bench.begin()
     with pytest.raises(RestFault):
@@ -58,26 +59,30 @@ class TestOpening:
             assert bench.breaker.state == state
 
     @pytest.mark.parametrize("answer", [None, REFUSAL])
-    def test_an_answer_of_any_kind_starts_the_count_again(self, answer):
+    def test_any_answer_resets_the_count(self, answer):
         bench = Bench(failures=2)
         for outcome in (OUTAGE, answer, OUTAGE, answer):
             bench.call(outcome)
         assert bench.breaker.state == "closed"
 
-    def test_a_call_that_is_given_up_neither_counts_nor_starts_the_count_again(self):
+    @pytest.mark.parametrize("silence", [asyncio.CancelledError(), LIMITED], ids=["cancelled", "429"])
+    def test_an_inconclusive_call_neither_counts_nor_resets_the_count(self, silence):
         bench = Bench(failures=2)
-        for outcome in (OUTAGE, asyncio.CancelledError(), OUTAGE):
+        for outcome in (OUTAGE, silence, silence):
+            bench.call(outcome)
+        assert bench.breaker.state == "closed"
+        for outcome in (silence, OUTAGE):
             bench.call(outcome)
         assert bench.breaker.state == "open"
 
-    def test_while_it_is_open_nobody_goes_and_the_newest_outage_says_why(self, bench):
+    def test_an_open_breaker_refuses_calls_with_the_newest_outage(self, bench):
         bench.call(OUTAGE)
         bench.now += 9.9
         fault = refused(bench)
         assert (fault.code, fault.may_retry, fault.is_outage) == (OUTAGE.code, False, False)
         assert OUTAGE.text in fault.text
 
-    def test_calls_that_were_under_way_when_it_opened_change_nothing(self, bench):
+    def test_calls_under_way_when_it_opened_change_nothing(self, bench):
         good, bad = bench.begin(), bench.begin()
         bench.call(OUTAGE)
         bench.now += 5.0
@@ -96,7 +101,7 @@ class TestOpening:
         bench.call()
         assert bench.breaker.state == "closed"
 
-    def test_a_bug_is_no_outage(self, bench):
+    def test_a_bug_is_not_an_outage(self, bench):
         bench.call(ZeroDivisionError())
         assert bench.breaker.state == "closed"
 
@@ -108,18 +113,18 @@ class TestProbe:
         bench.now += 10.0
         return bench.begin()
 
-    def test_one_call_goes_and_all_others_are_told_that_it_is_open(self, bench, probe):
+    def test_one_call_is_the_probe_and_all_others_are_refused(self, bench, probe):
         assert bench.breaker.state == "halfOpen"
         assert "too often in a row" in refused(bench).text
         assert "too often in a row" in refused(bench).text
 
     @pytest.mark.parametrize("answer", [None, REFUSAL])
-    def test_a_good_one_closes_it(self, bench, probe, answer):
+    def test_a_good_probe_closes_it(self, bench, probe, answer):
         end(probe, answer)
         assert bench.breaker.state == "closed"
         bench.call()
 
-    def test_a_bad_one_opens_it_again_for_the_whole_time(self, bench, probe):
+    def test_a_bad_probe_opens_it_again_for_the_whole_reset_time(self, bench, probe):
         bench.now += 3.0
         end(probe, OUTAGE)
         assert bench.breaker.state == "open"
@@ -129,13 +134,25 @@ class TestProbe:
         bench.call()
         assert bench.breaker.state == "closed"
 
-    def test_one_that_is_given_up_leaves_it_to_the_next(self, bench, probe):
-        end(probe, asyncio.CancelledError())
+    def test_a_call_that_may_not_probe_is_refused_until_the_breaker_closes(self, bench):
+        bench.breaker.check(bench.now, may_probe=False)
+        bench.call(OUTAGE)
+        bench.now += 10.0
+        for _ in range(2):
+            with pytest.raises(RestFault, match="too often in a row"):
+                bench.breaker.check(bench.now, may_probe=False)
+            bench.breaker.check(bench.now)
+        bench.call()
+        bench.breaker.check(bench.now, may_probe=False)
+
+    @pytest.mark.parametrize("silence", [asyncio.CancelledError(), LIMITED], ids=["cancelled", "429"])
+    def test_after_an_inconclusive_probe_the_next_call_is_the_probe(self, bench, probe, silence):
+        end(probe, silence)
         assert bench.breaker.state == "halfOpen"
         bench.call()
         assert bench.breaker.state == "closed"
 
-    def test_a_call_from_before_does_not_speak_for_it(self, bench):
+    def test_an_earlier_call_does_not_count_as_the_probe(self, bench):
         late = bench.begin()
         bench.call(OUTAGE)
         bench.now += 10.0
@@ -147,7 +164,7 @@ class TestProbe:
 
 
 class BreakerMachine(RuleBasedStateMachine):
-    """Calls begin and end in any order, as time goes on."""
+    """Calls begin and end in any order while time passes."""
 
     def __init__(self):
         super().__init__()
@@ -169,7 +186,7 @@ class BreakerMachine(RuleBasedStateMachine):
             self.probes.append(call)
 
     @precondition(lambda self: self.under_way)
-    @rule(data=st.data(), outcome=st.sampled_from([None, OUTAGE, REFUSAL, asyncio.CancelledError()]))
+    @rule(data=st.data(), outcome=st.sampled_from([None, OUTAGE, REFUSAL, LIMITED, asyncio.CancelledError()]))
     def end(self, data, outcome):
         call = data.draw(st.sampled_from(self.under_way))
         before, was_probe = self.bench.breaker.state, call in self.probes
@@ -178,8 +195,8 @@ class BreakerMachine(RuleBasedStateMachine):
         after = self.bench.breaker.state
         if was_probe:
             self.probes.remove(call)
-            is_given_up = isinstance(outcome, asyncio.CancelledError)
-            assert after == ("halfOpen" if is_given_up else "open" if outcome is OUTAGE else "closed")
+            is_silent = outcome is LIMITED or isinstance(outcome, asyncio.CancelledError)
+            assert after == ("halfOpen" if is_silent else "open" if outcome is OUTAGE else "closed")
         elif before != "closed" or outcome is not OUTAGE:
             assert after == before
 

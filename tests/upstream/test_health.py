@@ -6,30 +6,31 @@ import logging
 import pytest
 
 from condord.live import wire
-from condord.live.link import Fault
-from condord.upstream.faults import RestFault
+from condord.live.link import LinkFault
 from condord.upstream.health import Health
+from condord.upstream.rest_fault import RestFault
 from tests.fakes.alpaca import CONDOR, OUTAGE, STARTED_AT, wall
+from tests.live.accounts import MODEL
 from tests.virtualtime import run, settle
 
-SHUT = wire.Market(is_open=False, next_open=None, next_close=None)
-OPEN = wire.Market(is_open=True, next_open=None, next_close=None)
-AWAY = Fault(code="unreachable", text="it is away", remedy="look at the network")
+SHUT = wire.MarketJson(is_open=False, next_open=None, next_close=None)
+OPEN = wire.MarketJson(is_open=True, next_open=None, next_close=None)
+AWAY = LinkFault(code="unreachable", text="it is away", remedy="look at the network")
 
 
 @dataclasses.dataclass
 class Link:
-    """As much of a link as a status tells."""
+    """The parts of a link that a status needs."""
 
     state: str = "live"
     public_state: str = "live"
-    fault: Fault | None = None
+    fault: LinkFault | None = None
     reconnects: int = 0
     tries_at: float | None = None
 
 
 class Stream:
-    """As much of a stream."""
+    """The parts of a stream that a status needs."""
 
     def __init__(self):
         self.link = Link()
@@ -50,16 +51,25 @@ class Quotes:
 class Bench:
     def __init__(self):
         self.stream, self.trades, self.quotes = Stream(), Stream(), Quotes()
-        self.health = Health(stream=self.stream, trades=self.trades, quotes=self.quotes, now_at=wall)
+        self.stocks_fault = None
+        self.health = Health(
+            stream=self.stream,
+            trades=self.trades,
+            quotes=self.quotes,
+            stocks_fault=lambda: self.stocks_fault,
+            now_at=wall,
+        )
 
-    def status(self, market=OPEN, read_at=STARTED_AT, breaker="closed", trouble=None):
+    def status(self, market=OPEN, read_at=STARTED_AT, breaker="closed", pending_fault=None, state_fault=None):
         return self.health.status(
             source="alpaca-paper",
             feed="indicative",
+            model=MODEL,
             market=market,
             read_at=read_at,
             breaker=breaker,
-            trouble=trouble,
+            pending_fault=pending_fault,
+            state_fault=state_fault,
         )
 
     def fail(self, what, fault=OUTAGE):
@@ -72,7 +82,7 @@ class Bench:
 
 
 def play(test):
-    """Play `test` with a bench on a virtual loop."""
+    """Run `test` with a bench on a virtual loop."""
 
     async def whole():
         await test(Bench())
@@ -88,7 +98,7 @@ def test_a_live_stream_has_no_reason():
         assert (status.stream.subscribed, status.stream.requested) == (4, 4)
 
 
-def test_a_live_stream_of_a_shut_market_is_closed():
+def test_a_live_stream_of_a_closed_market_is_closed():
     @play
     async def _(bench):
         assert (bench.status(SHUT).state, bench.status(SHUT).reason) == ("closed", None)
@@ -102,15 +112,15 @@ def test_a_stream_is_starting_until_positions_were_read(market):
         assert (status.state, status.reason) == ("starting", "the positions have not been read yet")
 
 
-def test_an_attempt_that_failed_is_told_before_the_reading_has_given_up():
+def test_a_failed_attempt_is_shown_before_the_call_gives_up():
     @play
     async def _(bench):
-        assert bench.status(trouble=OUTAGE).positions.error == wire.RestError(code=OUTAGE.code, text=OUTAGE.text)
+        assert bench.status(pending_fault=OUTAGE).positions.error == wire.RestError(code=OUTAGE.code, text=OUTAGE.text)
         assert bench.status().positions.error is None
 
 
 @pytest.mark.parametrize(("code", "is_good"), [("timeout", False), ("malformed", False), ("forbidden", True)])
-def test_a_refusal_is_no_reason_to_ask_again_soon(code, is_good):
+def test_a_refusal_is_not_repeated_soon(code, is_good):
     @play
     async def _(bench):
         bench.fail("orders", RestFault(code, "no", may_retry=False))
@@ -126,7 +136,7 @@ def test_a_stream_that_is_not_up_has_a_reason_even_without_a_fault(state):
         assert bench.status().reason
 
 
-def test_a_fault_is_told_with_its_remedy():
+def test_a_fault_is_shown_with_its_remedy():
     @play
     async def _(bench):
         bench.stream.link = Link(state="backingOff", public_state="reconnecting", fault=AWAY)
@@ -146,7 +156,7 @@ def test_since_is_when_the_state_changed():
         assert bench.status().since == STARTED_AT + dt.timedelta(seconds=5)
 
 
-def test_many_symbols_that_are_not_streamed_are_named_in_part_by_the_reason_and_whole_by_the_notice():
+def test_the_reason_names_some_of_many_symbols_that_are_not_streamed_and_the_notice_all():
     @play
     async def _(bench):
         missing = [f"S{number}" for number in range(7)]
@@ -157,7 +167,7 @@ def test_many_symbols_that_are_not_streamed_are_named_in_part_by_the_reason_and_
         assert [(notice.code, notice.symbols) for notice in status.notices] == [("notStreamed", missing)]
 
 
-def test_a_symbol_that_is_left_out_is_a_notice_alone():
+def test_a_symbol_that_is_left_out_is_only_a_notice():
     @play
     async def _(bench):
         bench.stream.missing = [CONDOR[0]]
@@ -166,7 +176,7 @@ def test_a_symbol_that_is_left_out_is_a_notice_alone():
         assert [notice.code for notice in status.notices] == ["notStreamed"]
 
 
-def test_a_notice_keeps_its_beginning_until_it_ends():
+def test_a_notice_keeps_its_start_until_it_ends():
     @play
     async def _(bench):
         bench.quotes.silent = ["A"]
@@ -182,7 +192,7 @@ def test_a_notice_keeps_its_beginning_until_it_ends():
 
 
 @pytest.mark.parametrize("what", ["positions", "quotes", "poll", "clock"])
-def test_a_reading_that_fails_is_told_until_it_succeeds(what):
+def test_a_failed_poll_is_shown_until_it_succeeds(what):
     @play
     async def _(bench):
         bench.fail(what)
@@ -199,9 +209,18 @@ def test_a_reading_that_fails_is_told_until_it_succeeds(what):
         ("contracts", "contractsUnavailable"),
         ("calendar", "calendarUnavailable"),
         ("orders", "ordersUnavailable"),
+        ("activities", "activitiesUnavailable"),
+        ("account", "accountUnavailable"),
+        ("balances", "accountUnavailable"),
+        ("workingOrders", "ordersUnavailable"),
+        ("dayFills", "activitiesUnavailable"),
+        ("indexes", "stocksUnavailable"),
+        ("snapshots", "snapshotsUnavailable"),
+        ("opposites", "snapshotsUnavailable"),
+        ("dividends", "dividendsUnavailable"),
     ],
 )
-def test_what_nothing_waits_for_is_a_notice_when_it_fails(what, code):
+def test_failures_that_are_not_vital_are_notices(what, code):
     @play
     async def _(bench):
         bench.fail(what)
@@ -213,18 +232,59 @@ def test_what_nothing_waits_for_is_a_notice_when_it_fails(what, code):
         assert OUTAGE.text in status.notices[0].text
 
 
-def test_every_reading_tells_the_status_when_it_ends():
+def test_a_stock_stream_that_does_not_work_is_only_a_notice():
     @play
     async def _(bench):
-        told = []
-        with bench.health.noting("positions", lambda: told.append(1)):
+        bench.stocks_fault = AWAY
+        status = bench.status()
+        assert (status.state, status.code, status.reason) == ("live", None, None)
+        (notice,) = status.notices
+        assert notice.code == "stocksUnavailable"
+        assert notice.text == f"the prices of underlyings are read by REST: {AWAY.reason}"
+        bench.stocks_fault = None
+        assert bench.status().notices == []
+
+
+def test_without_the_stock_stream_and_rest_one_notice_names_both():
+    @play
+    async def _(bench):
+        bench.stocks_fault = AWAY
+        bench.fail("stocks")
+        (notice,) = bench.status().notices
+        assert notice.code == "stocksUnavailable"
+        assert OUTAGE.text in notice.text
+        assert AWAY.text in notice.text
+        bench.succeed("stocks")
+        assert bench.status().notices[0].since == notice.since
+
+
+def test_the_status_names_the_assumptions_in_force():
+    @play
+    async def _(bench):
+        assert bench.status().model == MODEL
+
+
+def test_a_state_that_cannot_be_saved_is_a_notice():
+    @play
+    async def _(bench):
+        (notice,) = bench.status(state_fault="No space left on device").notices
+        assert (notice.code, notice.symbols) == ("stateUnavailable", [])
+        assert notice.text.endswith("No space left on device")
+        assert bench.status().notices == []
+
+
+def test_the_status_is_published_after_every_poll():
+    @play
+    async def _(bench):
+        calls = []
+        with bench.health.noting("positions", lambda: calls.append(1)):
             pass
-        with bench.health.noting("positions", lambda: told.append(1)):
+        with bench.health.noting("positions", lambda: calls.append(1)):
             raise OUTAGE
-        assert len(told) == 2
+        assert len(calls) == 2
 
 
-def test_what_is_no_fault_of_rest_is_not_swallowed():
+def test_only_faults_of_rest_are_caught():
     @play
     async def _(bench):
         with pytest.raises(ZeroDivisionError), bench.health.noting("positions", lambda: None):
@@ -232,7 +292,7 @@ def test_what_is_no_fault_of_rest_is_not_swallowed():
 
 
 def test_a_failure_is_logged_when_it_begins_changes_and_ends(caplog):
-    caplog.set_level(logging.INFO, "condord.upstream.health")
+    caplog.set_level(logging.INFO, "condord.upstream")
 
     @play
     async def _(bench):
@@ -246,11 +306,11 @@ def test_a_failure_is_logged_when_it_begins_changes_and_ends(caplog):
 
 
 def test_a_change_of_state_or_code_is_logged_once(caplog):
-    caplog.set_level(logging.INFO, "condord.upstream.health")
+    caplog.set_level(logging.INFO, "condord.upstream")
 
     @play
     async def _(bench):
-        for fault in (AWAY, AWAY, Fault(code="silent", text="it says nothing")):
+        for fault in (AWAY, AWAY, LinkFault(code="silent", text="it says nothing")):
             bench.stream.link = Link(state="stale", public_state="stale", fault=fault)
             bench.status()
 
@@ -260,8 +320,8 @@ def test_a_change_of_state_or_code_is_logged_once(caplog):
     ]
 
 
-def test_a_live_stream_of_part_of_the_symbols_is_a_warning_and_its_end_is_none(caplog):
-    caplog.set_level(logging.INFO, "condord.upstream.health")
+def test_a_limited_live_stream_is_logged_as_a_warning_and_its_end_is_not(caplog):
+    caplog.set_level(logging.INFO, "condord.upstream")
 
     @play
     async def _(bench):
@@ -276,7 +336,7 @@ def test_a_live_stream_of_part_of_the_symbols_is_a_warning_and_its_end_is_none(c
     ]
 
 
-def test_the_next_attempt_is_reckoned_once_for_each_wait():
+def test_the_time_of_the_next_attempt_is_calculated_once_for_each_wait():
     @play
     async def _(bench):
         waiting = Link(state="backingOff", public_state="reconnecting", fault=AWAY, tries_at=bench.stream.now() + 30.0)

@@ -47,7 +47,7 @@ def test_a_long_array_is_counted_by_its_head():
 
 
 @given(st.lists(VALUES, min_size=1, max_size=10), st.data())
-def test_what_comes_before_a_cut_is_found_and_the_rest_is_one_element(values, data):
+def test_elements_before_a_cut_are_found_and_the_rest_is_one_element(values, data):
     whole = encode(values)
     cut = data.draw(st.integers(2, len(whole) - 1) if len(whole) > 2 else st.just(len(whole)))
     found = list(elements(whole[:cut]))
@@ -56,11 +56,26 @@ def test_what_comes_before_a_cut_is_found_and_the_rest_is_one_element(values, da
     assert b"".join(found) == whole[1:cut]
 
 
-def test_what_is_left_over_is_one_element():
+@pytest.mark.parametrize(
+    "damaged",
+    [
+        pytest.param(encode([1, "cut"])[:-1], id="bytes missing"),
+        pytest.param(encode([1, 2]) + b"x", id="bytes left over"),
+        pytest.param(b"\x93\x01\xc1\x02", id="a byte that is no value"),
+        pytest.param(b"\x92\x01" + b"\x91" * 100_000 + b"\xc0", id="nesting without end"),
+    ],
+)
+def test_msgspec_refuses_the_whole_of_a_damaged_array(damaged):
+    with pytest.raises((msgspec.DecodeError, RecursionError)):
+        msgspec.msgpack.Decoder(list[msgspec.Raw]).decode(damaged)
+    assert next(elements(damaged)) == b"\x01"
+
+
+def test_bytes_left_over_are_one_element():
     assert list(elements(encode([1, 2]) + b"xyz")) == [b"\x01", b"\x02", b"xyz"]
 
 
-def test_a_byte_that_is_no_value_is_an_element_by_itself():
+def test_an_invalid_byte_is_an_element_by_itself():
     assert list(elements(b"\x93\x01\xc1\x02")) == [b"\x01", b"\xc1", b"\x02"]
 
 
@@ -70,12 +85,12 @@ def test_nesting_without_end_is_one_element():
 
 
 @pytest.mark.parametrize("data", [b"", b"\xc0", b"\x81\x01\x02", b"\xdc", b"\xdc\x00", b"\xdd\x00\x00\x00"])
-def test_what_is_no_array_has_no_count(data):
+def test_only_an_array_has_a_count(data):
     assert count(data) is None
 
 
 @given(st.binary(min_size=1, max_size=200))
-def test_any_bytes_come_to_an_end(data):
+def test_the_walk_over_any_bytes_ends(data):
     if count(data) is not None:
         found = list(elements(data))
         assert data.endswith(b"".join(found)) or not found

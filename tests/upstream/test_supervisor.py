@@ -3,49 +3,62 @@ import contextlib
 import datetime as dt
 import itertools
 import logging
+from contextlib import closing
 
 import msgspec
 import pytest
 
 from condord.core import occ
-from condord.core.orders import Fill, Order
+from condord.core.activity import Activity, Split
+from condord.core.calendar import Calendar
+from condord.core.filled_orders import Fill, Order
+from condord.core.market_hours import LATE, Hours
 from condord.core.position import Contract, Position
-from condord.core.session import Hours
 from condord.live import wire
-from condord.upstream.faults import RestFault
-from condord.upstream.ports import Login, OrderPage
-from condord.upstream.store import Store
+from condord.live.exchange_clock import ExchangeClock
+from condord.live.freshness import STUCK_SECONDS
+from condord.live.lifecycle import Memory, Shown
+from condord.live.past import Past
+from condord.upstream.interfaces import ActivityPage, Login, OrderPage
+from condord.upstream.market_reader import PRICE_SECONDS
+from condord.upstream.poller import BURST, PACE_SECONDS
+from condord.upstream.rest_fault import RestFault
+from condord.upstream.state_files import Store
 from condord.upstream.supervisor import (
     HISTORY_SECONDS,
-    STUCK_SECONDS,
     TRADE_DEBOUNCE_SECONDS,
     Supervisor,
-    SupervisorSettings,
 )
+from condord.upstream.supervisor_settings import SupervisorSettings
 from tests.fakes.alpaca import (
     CONDOR,
     KEY_ID,
     LOGIN,
+    NETWORK,
     OPEN,
     OUTAGE,
+    SECRET_KEY,
+    SHORT_PUT,
     SHUT,
     STARTED_AT,
     FakeBrokerage,
-    FakeDesk,
+    FakeWholeSink,
     holding,
     wall,
 )
-from tests.fakes.streams import AUTHENTICATED, OptionServer, TradingServer, error, frame
+from tests.fakes.streams import AUTHENTICATED, OptionServer, StockServer, TradingServer, error, frame
+from tests.live.accounts import MODEL
 from tests.virtualtime import run, settle, until
 
 EXTRA = "SPY261218C00650000"
+OTHER = "QQQ261218C00650000"
 OPENED = OrderPage(
     orders=(
         Order(
             id="opened",
             filled_at=STARTED_AT,
             fills=tuple(
-                Fill(symbol=symbol, contract=occ.parse(symbol), quantity=quantity, price_e4=10_000, opens=True)
+                Fill(symbol=symbol, contract=occ.parse(symbol), quantity=quantity, price_e6=1_000_000, opens=True)
                 for symbol, quantity in zip(CONDOR, (-1, -1, 1, 1), strict=True)
             ),
         ),
@@ -54,6 +67,9 @@ OPENED = OrderPage(
     open_since=None,
     is_full=False,
 )
+SETTLED_SECONDS = 2 * BURST * PACE_SECONDS + 0.5
+"""After this time the polls of the start are over, and the next request is answered at once."""
+OTHER_LOGIN = Login(reveal_key_id=lambda: "PKOTHER", reveal_secret_key=lambda: SECRET_KEY)
 FILL = {"stream": "trade_updates", "data": {"event": "fill"}}
 
 
@@ -62,19 +78,26 @@ def quote(symbol, seconds=0):
 
 
 class Bench:
-    """A supervisor between two servers, a brokerage and a desk."""
+    """A supervisor with three fake servers, a fake brokerage and a fake sink."""
 
-    def __init__(self, options, trading, **bounds):
+    def __init__(self, options, trading, stocks, *, state_path=None, **bounds):
         self.options = options
+        self.stocks = stocks
+        self.store = Store(state_path)
         self.trading = trading
         self.brokerage = FakeBrokerage()
-        self.desk = FakeDesk()
+        self.sink = FakeWholeSink()
+        self.suspended = dt.timedelta()
         self.settings = SupervisorSettings(
             source="alpaca-paper",
             feed="indicative",
+            model=MODEL,
             option_stream_url=options.url,
             trading_stream_url=trading.url,
+            stock_stream_url=stocks.url,
+            stock_feed="iex",
             **{
+                "stock_symbol_limit": 30,
                 "symbol_limit": 200,
                 "refresh_seconds": 60.0,
                 "silence_seconds": 3000.0,
@@ -86,10 +109,11 @@ class Bench:
         self.supervisor = Supervisor(
             self.settings,
             brokerage=self.brokerage,
-            desk=self.desk,
+            sink=self.sink,
             login=LOGIN,
-            store=Store(None, account=""),
-            now_at=wall,
+            network=NETWORK,
+            store=self.store,
+            clock=ExchangeClock(lambda: wall() + self.suspended),
             chance=lambda: 0.5,
         )
 
@@ -98,9 +122,9 @@ class Bench:
         return self.supervisor.status()
 
     def reload(self, login=LOGIN, **settings):
-        """Reload the configuration with other settings, or with another key."""
+        """Reload with other settings or another key."""
         self.settings = msgspec.structs.replace(self.settings, **settings)
-        self.supervisor.reload(self.settings, login, Store(None, account=login.key_id))
+        self.supervisor.reload(self.settings, login)
 
     @contextlib.asynccontextmanager
     async def at_work(self):
@@ -114,20 +138,20 @@ class Bench:
         await asyncio.wait([task], timeout=10.0)
         assert task.cancelled()
         await settle()
-        assert (self.options.peers, self.trading.peers) == ([], [])
+        assert (self.options.peers, self.trading.peers, self.stocks.peers) == ([], [], [])
 
     async def ready(self):
-        await until(lambda: self.supervisor.is_ready and self.status.stream.subscribed == len(self.desk.symbols) > 0)
-        await settle(1.5)
+        await until(lambda: self.supervisor.is_ready and self.status.stream.subscribed == len(self.sink.symbols) > 0)
+        await settle(SETTLED_SECONDS)
 
 
 def play(test=None, **bounds):
-    """Play `test` with a bench on a virtual loop."""
+    """Run `test` with a bench on a virtual loop."""
 
     def played(test):
         async def whole():
-            async with OptionServer() as options, TradingServer() as trading:
-                await test(Bench(options, trading, **bounds))
+            async with OptionServer() as options, TradingServer() as trading, StockServer() as stocks:
+                await test(Bench(options, trading, stocks, **bounds))
 
         run(whole())
 
@@ -140,10 +164,10 @@ class TestReadings:
         async def _(bench):
             async with bench.at_work():
                 await bench.ready()
-                assert [one.symbol for one in bench.desk.positions] == list(CONDOR)
+                assert [position.symbol for position in bench.sink.positions] == list(CONDOR)
                 assert bench.status.positions.read_at == STARTED_AT + dt.timedelta(seconds=TRADE_DEBOUNCE_SECONDS)
-                assert bench.status.market == wire.Market(
-                    is_open=True, next_open=OPEN.next_open, next_close=OPEN.next_close
+                assert bench.status.market == wire.MarketJson(
+                    is_open=True, next_open=OPEN.next_open, next_close=OPEN.next_close + LATE
                 )
 
     @pytest.mark.slow
@@ -163,7 +187,7 @@ class TestReadings:
             async with bench.at_work():
                 await bench.ready()
                 assert bench.options.peer.subscribed == set(CONDOR)
-                assert {tick.symbol for tick in bench.desk.confirmed[-1]} == set(CONDOR)
+                assert {tick.symbol for tick in bench.sink.confirmed[-1]} == set(CONDOR)
 
     def test_a_symbol_that_cannot_be_parsed_is_never_subscribed(self):
         @play
@@ -183,7 +207,7 @@ class TestReadings:
                 bench.brokerage.held.append(holding(EXTRA))
                 bench.trading.say(bench.trading.peer, FILL)
                 await until(lambda: EXTRA in bench.options.peer.subscribed, within=0.5)
-                await until(lambda: EXTRA in [tick.symbol for tick in bench.desk.confirmed[-1]], within=0.5)
+                await until(lambda: EXTRA in [tick.symbol for tick in bench.sink.confirmed[-1]], within=0.5)
                 assert len(bench.options.all_peers) == 1
 
     def test_a_new_symbol_is_subscribed_before_it_is_shown(self):
@@ -192,13 +216,13 @@ class TestReadings:
             async with bench.at_work():
                 await bench.ready()
                 streamed = []
-                show = bench.desk.set_positions
+                show = bench.sink.set_positions
 
                 def noted(*account):
                     streamed.append(set(bench.supervisor.stream.streamed))
                     show(*account)
 
-                bench.desk.set_positions = noted
+                bench.sink.set_positions = noted
                 bench.brokerage.held.append(holding(EXTRA))
                 bench.trading.say(bench.trading.peer, FILL)
                 await until(lambda: streamed)
@@ -212,7 +236,7 @@ class TestReadings:
                 bench.options.acknowledges = False
                 bench.brokerage.held.append(holding(EXTRA))
                 bench.trading.say(bench.trading.peer, FILL)
-                await until(lambda: EXTRA in bench.desk.symbols, within=1.3)
+                await until(lambda: EXTRA in bench.sink.symbols, within=1.3)
 
     def test_a_vanished_position_is_unsubscribed(self):
         @play
@@ -256,7 +280,7 @@ class TestReadings:
                 await settle(1.0)
                 assert len(bench.brokerage.times("positions")) == before + 1
 
-    def test_a_fill_during_a_reading_reads_once_more(self):
+    def test_a_fill_during_a_poll_causes_another_poll(self):
         @play
         async def _(bench):
             async with bench.at_work():
@@ -274,11 +298,15 @@ class TestReadings:
         async def _(bench):
             async with bench.at_work():
                 await bench.ready()
+                await settle(2 * PRICE_SECONDS)
                 before = len(bench.brokerage.asked)
                 bench.supervisor.refresh()
                 await settle(0.5)
                 asked = sorted(what for what, _, _ in bench.brokerage.asked[before:])
-                assert asked == ["clock", "orders", "positions", "quotes"]
+                assert asked == [
+                    *("activities", "activities", "balances", "clock", "dayFills", "orders", "positions", "quotes"),
+                    *("snapshots", "stocks", "transfers", "workingOrders"),
+                ]
 
     def test_quotes_are_read_after_every_reconnect(self):
         @play
@@ -291,19 +319,133 @@ class TestReadings:
                 await until(lambda: bench.status.state == "live")
                 await settle(0.1)
                 assert len(bench.brokerage.times("quotes")) == before + 1
-                assert bench.desk.gaps == 1
+                assert bench.sink.gaps == 1
+
+
+FLOOD_SECONDS = 9.0
+MOST = BURST + int(FLOOD_SECONDS / PACE_SECONDS) + 1
+"""The most polls of one kind that a flood may cause, including the one after its last request."""
+
+
+async def flood(send, count=110):
+    """Call `send` `count` times in nine seconds, and wait until the last call has taken effect."""
+    for _ in range(count):
+        send()
+        await settle(FLOOD_SECONDS / count)
+    await settle(PACE_SECONDS + 0.5)
+
+
+class TestFloods:
+    """However often polls are requested, Alpaca gets two requests at once and then one every two seconds."""
+
+    READINGS = ("positions", "quotes", "clock", "orders")
+
+    @pytest.mark.parametrize("way", ["refresh", "retry"])
+    def test_a_flood_of_refreshes_or_signals_reads_each_kind_a_few_times(self, way):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                before = {what: len(bench.brokerage.times(what)) for what in self.READINGS}
+                await flood(getattr(bench.supervisor, way))
+                asked = {what: len(bench.brokerage.times(what)) - before[what] for what in self.READINGS}
+                assert all(1 < count <= MOST <= 7 for count in asked.values()), asked
+
+    def test_a_position_that_changes_in_a_flood_is_seen_within_two_seconds(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                flooding = asyncio.ensure_future(flood(bench.supervisor.refresh))
+                await settle(3.3)
+                bench.brokerage.held.append(holding(EXTRA))
+                await until(lambda: EXTRA in bench.sink.symbols, within=PACE_SECONDS + TRADE_DEBOUNCE_SECONDS)
+                await flooding
+
+    def test_thousands_of_trade_updates_read_positions_and_orders_a_few_times(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                before = {what: len(bench.brokerage.times(what)) for what in ("positions", "orders")}
+                await flood(lambda: bench.trading.say(bench.trading.peer, FILL), count=3000)
+                assert all(1 < len(bench.brokerage.times(what)) - count <= MOST for what, count in before.items())
+
+    def test_the_last_of_a_flood_is_read_too(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                for _ in range(50):
+                    bench.supervisor.refresh()
+                    await settle(0.1)
+                last = asyncio.get_running_loop().time()
+                bench.supervisor.refresh()
+                await settle(PACE_SECONDS + 0.2)
+                assert all(bench.brokerage.times(what)[-1] >= last for what in self.READINGS)
+
+    def test_a_flood_of_signals_tries_a_refused_key_a_few_times(self):
+        @play
+        async def _(bench):
+            bench.options.login = error(402)
+            async with bench.at_work():
+                await until(lambda: bench.status.state == "halted", within=5.0)
+                await settle(SETTLED_SECONDS)
+                before = len(bench.options.all_peers)
+                await flood(bench.supervisor.retry)
+                assert 1 < len(bench.options.all_peers) - before <= MOST
+
+    def test_a_storm_of_reconnections_reads_quotes_a_few_times(self):
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                before = len(bench.brokerage.times("quotes"))
+                until_at = asyncio.get_running_loop().time() + FLOOD_SECONDS
+                while asyncio.get_running_loop().time() < until_at:
+                    if bench.options.peers:
+                        bench.options.peer.close()
+                    await settle(0.2)
+                await settle(PACE_SECONDS + 0.5)
+                assert bench.supervisor.stream.link.reconnects > MOST
+                assert 1 < len(bench.brokerage.times("quotes")) - before <= MOST
+
+        play(_, backoff_min_seconds=0.05, backoff_max_seconds=0.1)
+
+    def test_a_period_shorter_than_the_pace_is_kept_in_a_flood(self):
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                before = len(bench.brokerage.times("positions"))
+                await flood(bench.supervisor.refresh)
+                seconds = FLOOD_SECONDS + PACE_SECONDS
+                assert seconds / 1.2 - 1 <= len(bench.brokerage.times("positions")) - before <= seconds + 2
+
+        play(_, refresh_seconds=1.0)
+
+    def test_quotes_of_many_contracts_are_read_as_much_less_often(self):
+        async def _(bench):
+            bench.brokerage.held = [holding(f"SPY261218P{strike:05d}000") for strike in range(100, 500)]
+            async with bench.at_work():
+                await until(lambda: len(bench.sink.symbols) == 400)
+                await settle(2 * BURST * 4 * PACE_SECONDS)
+                before = len(bench.brokerage.times("quotes"))
+                await flood(bench.supervisor.refresh)
+                assert 1 < len(bench.brokerage.times("quotes")) - before <= BURST + 1
+
+        play(_, symbol_limit=1000)
 
 
 class TestContractsAndOrders:
-    def test_what_contracts_tell_is_applied_to_the_positions_last_read(self):
+    def test_contracts_are_applied_to_the_last_positions(self):
         @play
         async def _(bench):
             bench.brokerage.contracts = dict.fromkeys(CONDOR, Contract(multiplier=10, underlying="XYZ"))
             async with bench.at_work():
                 await bench.ready()
-                assert {(one.multiplier, one.underlying, one.multiplier_assumed) for one in bench.desk.positions} == {
-                    (10, "XYZ", False)
-                }
+                assert {
+                    (position.multiplier, position.underlying, position.multiplier_assumed)
+                    for position in bench.sink.positions
+                } == {(10, "XYZ", False)}
                 assert len(bench.brokerage.times("positions")) == 1
 
     def test_positions_do_not_wait_for_either(self):
@@ -319,35 +461,36 @@ class TestContractsAndOrders:
             bench.brokerage._answer = stalling
             async with bench.at_work():
                 await bench.ready()
-                assert [one.multiplier_assumed for one in bench.desk.positions] == [True] * 4
+                assert [position.multiplier_assumed for position in bench.sink.positions] == [True] * 4
 
-    def test_contracts_are_asked_for_once_though_positions_are_read_again(self):
+    def test_one_contract_a_root_is_requested_once_though_positions_are_read_again(self):
         @play
         async def _(bench):
             async with bench.at_work():
                 await bench.ready()
                 await settle(600.0)
-                assert len(bench.brokerage.times("contract")) == 4
+                assert len(bench.brokerage.times("contract")) == 1
 
-    def test_a_new_symbol_is_looked_up_at_once(self):
+    def test_a_new_root_is_looked_up_at_once(self):
         @play
         async def _(bench):
             async with bench.at_work():
                 await bench.ready()
-                bench.brokerage.held.append(holding(EXTRA))
+                bench.brokerage.held.append(holding(OTHER))
                 bench.trading.say(bench.trading.peer, FILL)
-                await until(lambda: ("contract", EXTRA) in [asked[::2] for asked in bench.brokerage.asked], within=0.5)
+                await until(lambda: ("contract", OTHER) in [asked[::2] for asked in bench.brokerage.asked], within=0.5)
 
-    def test_the_condors_that_orders_opened_are_given_to_the_desk(self):
+    def test_the_condors_that_orders_opened_are_passed_on(self):
         @play
         async def _(bench):
             async with bench.at_work():
                 await bench.ready()
                 bench.brokerage.pages = lambda after: OPENED
                 bench.trading.say(bench.trading.peer, FILL)
-                await until(lambda: bench.desk.lots, within=0.5)
-                assert [lot.id for lot in bench.desk.lots] == ["opened"]
-                assert [one.symbol for one in bench.desk.positions] == list(CONDOR)
+                await until(lambda: bench.sink.lots, within=0.5)
+                assert [lot.id for lot in bench.sink.lots] == ["opened"]
+                assert [order.id for order in bench.sink.orders] == ["opened"]
+                assert [position.symbol for position in bench.sink.positions] == list(CONDOR)
 
     def test_orders_are_read_every_few_minutes_anyway(self):
         @play
@@ -361,11 +504,13 @@ class TestContractsAndOrders:
     @pytest.mark.parametrize(
         ("what", "code", "words"),
         [
-            ("contract", "contractsUnavailable", "contracts cannot be looked up"),
+            ("contract", "contractsUnavailable", "contracts cannot be read"),
             ("orders", "ordersUnavailable", "the order history cannot be read"),
+            ("activities", "activitiesUnavailable", "activities or splits cannot be read"),
+            ("splits", "activitiesUnavailable", "activities or splits cannot be read"),
         ],
     )
-    def test_their_failure_is_a_notice_and_no_more(self, what, code, words):
+    def test_their_failure_is_only_a_notice(self, what, code, words):
         @play
         async def _(bench):
             bench.brokerage.failures[what] = OUTAGE
@@ -382,33 +527,73 @@ class TestContractsAndOrders:
                 await until(lambda: bench.status.notices == [], within=181.0)
 
 
-class TestFailures:
-    def test_a_failing_reading_keeps_what_was_read_and_says_why(self):
+class TestPast:
+    def test_activities_and_splits_are_passed_on_with_the_positions(self):
+        @play
+        async def _(bench):
+            booked = Activity(id="1", kind="OPASN", symbol=SHORT_PUT, quantity=1, at=wall(), day=wall().date())
+            split = Split(symbol="SPY", new_shares="4", old_shares="1", day=wall().date())
+            bench.brokerage.activity_pages = lambda *_: ActivityPage(activities=(booked,), last_id="1", is_full=False)
+            bench.brokerage.announced = [split]
+            async with bench.at_work():
+                await bench.ready()
+                await until(lambda: bench.sink.splits == (split,), within=5.0)
+                assert bench.sink.activities == (booked,)
+                assert [argument[0] for what, _, argument in bench.brokerage.asked if what == "splits"] == [("SPY",)]
+
+    def test_the_saved_state_is_loaded_before_the_positions(self, tmp_path):
+        kept = Past(shown=Shown(at=STARTED_AT, held={}, stocks={"SPY": 100}, condors=()))
+
+        async def test(bench):
+            with closing(bench.store):
+                store = bench.store.of(f"{bench.brokerage.account} {bench.settings.source}")
+                await store.write("life", kept)
+                async with bench.at_work():
+                    await bench.ready()
+                    assert bench.sink.recalled == [(None, None), (kept, None)]
+                    bench.sink.memory = Past(first_seen={"key": STARTED_AT})
+                    await settle(1.5)
+                assert await store.read("life", Past) == bench.sink.memory
+
+        play(test, state_path=tmp_path)
+
+    def test_another_account_is_begun_without_a_past(self):
         @play
         async def _(bench):
             async with bench.at_work():
                 await bench.ready()
-                read_at, positions = bench.status.positions.read_at, bench.desk.positions
+                bench.sink.memory = Memory(first_seen={"key": STARTED_AT})
+                bench.reload(OTHER_LOGIN)
+                assert bench.sink.memory == Memory()
+
+
+class TestFailures:
+    def test_a_failed_poll_keeps_what_was_read_and_the_status_has_the_reason(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                read_at, positions = bench.status.positions.read_at, bench.sink.positions
                 bench.brokerage.failures["positions"] = OUTAGE
                 await until(lambda: bench.status.positions.error is not None, within=61.0)
                 assert bench.status.positions.error == wire.RestError(code="serverError", text=OUTAGE.text)
-                assert (bench.status.positions.read_at, bench.desk.positions) == (read_at, positions)
+                assert (bench.status.positions.read_at, bench.sink.positions) == (read_at, positions)
                 assert bench.supervisor.is_ready
 
     @pytest.mark.slow
-    def test_an_error_stays_until_a_reading_succeeds(self):
+    def test_an_error_stays_until_a_poll_succeeds(self):
         @play
         async def _(bench):
             bench.brokerage.failures["positions"] = OUTAGE
             bench.brokerage.delay = 5.0
             async with bench.at_work():
                 await until(lambda: bench.status.positions.error is not None)
-                bench.desk.statuses.clear()
+                bench.sink.statuses.clear()
                 await settle(140.0)
                 assert len(bench.brokerage.times("positions")) >= 3
-                assert None not in [status.positions.error for status in bench.desk.statuses]
+                assert None not in [status.positions.error for status in bench.sink.statuses]
 
-    def test_an_error_clears_when_a_reading_succeeds(self):
+    def test_an_error_clears_when_a_poll_succeeds(self):
         @play
         async def _(bench):
             bench.brokerage.failures["positions"] = OUTAGE
@@ -417,11 +602,11 @@ class TestFailures:
                 assert not bench.supervisor.is_ready
                 del bench.brokerage.failures["positions"]
                 await until(lambda: bench.status.positions.error is None, within=61.0)
-                assert bench.desk.status.positions.error is None
+                assert bench.sink.status.positions.error is None
                 await until(lambda: bench.supervisor.is_ready, within=1.0)
 
     @pytest.mark.parametrize("what", ["quotes", "clock"])
-    def test_the_other_readings_are_told_of_too(self, what):
+    def test_failures_of_the_other_polls_are_in_the_status_too(self, what):
         @play
         async def _(bench):
             bench.brokerage.failures[what] = OUTAGE
@@ -429,7 +614,7 @@ class TestFailures:
                 await until(lambda: bench.status.positions.error is not None)
                 await until(lambda: bench.supervisor.is_ready)
 
-    def test_the_error_of_the_positions_is_told_first(self):
+    def test_the_error_of_the_positions_comes_first(self):
         @play
         async def _(bench):
             bench.brokerage.failures["quotes"] = OUTAGE
@@ -440,7 +625,7 @@ class TestFailures:
 
     @pytest.mark.slow
     def test_one_outage_is_logged_once(self, caplog):
-        caplog.set_level(logging.INFO, "condord.upstream.health")
+        caplog.set_level(logging.INFO, "condord.upstream")
 
         @play
         async def _(bench):
@@ -450,8 +635,8 @@ class TestFailures:
                 del bench.brokerage.failures["positions"]
                 await settle(62.0)
 
-        said = [record.message for record in caplog.records if record.message.startswith("REST")]
-        assert said == ["REST reading failed", "REST reading works again"]
+        messages = [record.message for record in caplog.records if record.message.startswith("REST")]
+        assert messages == ["REST reading failed", "REST reading works again"]
 
     def test_the_breaker_is_shown(self):
         @play
@@ -471,7 +656,7 @@ class TestFailures:
 
 
 class TestState:
-    def test_it_starts_with_starting(self):
+    def test_the_first_state_is_starting(self):
         @play
         async def _(bench):
             status = bench.status
@@ -481,10 +666,10 @@ class TestState:
                 "alpaca-paper",
                 "indicative",
             )
-            assert status.market == wire.Market(is_open=None, next_open=None, next_close=None)
+            assert status.market == wire.MarketJson(is_open=None, next_open=None, next_close=None)
             assert not bench.supervisor.is_ready
 
-    def test_a_shut_market_is_closed(self):
+    def test_a_closed_market_is_closed(self):
         @play
         async def _(bench):
             bench.brokerage.hours = SHUT
@@ -492,31 +677,41 @@ class TestState:
                 await bench.ready()
                 assert (bench.status.state, bench.status.market.is_open) == ("closed", False)
 
-    def test_options_on_an_index_fund_trade_a_quarter_of_an_hour_longer_than_the_clock_says(self):
+    def test_options_on_an_index_fund_trade_a_quarter_of_an_hour_longer_than_alpacas_clock_shows(self):
         @play
         async def _(bench):
             ago = dt.timedelta(minutes=10)
             bench.brokerage.hours = SHUT
-            bench.brokerage.session = Hours(open_at=STARTED_AT - 40 * ago, close_at=STARTED_AT - ago)
+            today = Hours(open_at=STARTED_AT - 40 * ago, close_at=STARTED_AT - ago)
+            bench.brokerage.sessions = Calendar({STARTED_AT.date(): today})
             bench.brokerage.held = [holding("SPY261218P00560000")]
             async with bench.at_work():
                 await bench.ready()
                 assert bench.status.state == "live"
                 await until(lambda: bench.status.state == "closed", within=301.0)
-                assert len(bench.brokerage.times("trading_day")) == 1
+                assert len(bench.brokerage.times("calendar")) == 1
 
-    def test_a_calendar_that_cannot_be_read_is_a_notice_and_no_more(self):
+    def test_a_calendar_that_cannot_be_read_is_only_a_notice(self):
         @play
         async def _(bench):
-            bench.brokerage.failures["trading_day"] = OUTAGE
+            bench.brokerage.failures["calendar"] = OUTAGE
             async with bench.at_work():
                 await bench.ready()
                 assert bench.status.positions.error is None
                 assert [notice.code for notice in bench.status.notices] == ["calendarUnavailable"]
-                del bench.brokerage.failures["trading_day"]
+                del bench.brokerage.failures["calendar"]
                 await until(lambda: bench.status.notices == [], within=61.0)
 
-    def test_the_market_opens_between_two_readings_of_the_clock(self):
+    def test_the_clock_does_not_wait_for_the_calendar(self):
+        @play
+        async def _(bench):
+            bench.brokerage.calendar = lambda *_: asyncio.Event().wait()
+            async with bench.at_work():
+                await bench.ready()
+                await settle(3 * 60.0)
+                assert len(bench.brokerage.times("clock")) == 4
+
+    def test_the_market_opens_between_two_polls_of_the_clock(self):
         @play(refresh_seconds=7200.0)
         async def _(bench):
             soon = STARTED_AT + dt.timedelta(seconds=100)
@@ -524,11 +719,11 @@ class TestState:
             async with bench.at_work():
                 await bench.ready()
                 assert bench.status.state == "closed"
-                await until(lambda: bench.desk.status.state == "live", within=101.0)
+                await until(lambda: bench.sink.status.state == "live", within=101.0)
                 assert 0.0 <= (wall() - soon).total_seconds() <= 1.0
-                assert (bench.desk.status.since - soon).total_seconds() <= 1.0
+                assert (bench.sink.status.since - soon).total_seconds() <= 1.0
 
-    def test_a_clock_that_runs_ahead_of_ours_counts(self):
+    def test_alpacas_clock_counts_when_it_is_ahead_of_the_machines(self):
         @play
         async def _(bench):
             bench.brokerage.hours = msgspec.structs.replace(OPEN, offset=dt.timedelta(hours=7))
@@ -543,23 +738,23 @@ class TestState:
                 await bench.ready()
                 bench.options.upgrade = 502
                 bench.options.peer.reset()
-                await until(lambda: bench.desk.status.state == "reconnecting", within=0.1)
-                assert bench.desk.status.code == "unreachable"
+                await until(lambda: bench.sink.status.state == "reconnecting", within=0.1)
+                assert bench.sink.status.code == "unreachable"
                 assert not bench.supervisor.is_ready
-                assert bench.desk.status.stream.connected is False
-                assert bench.desk.status.stream.subscribed == 0
+                assert bench.sink.status.stream.connected is False
+                assert bench.sink.status.stream.subscribed == 0
 
     def test_a_refused_key_is_halted_and_a_retry_heals_it(self):
         @play
         async def _(bench):
             bench.options.login = error(402, "auth failed")
             async with bench.at_work():
-                await until(lambda: bench.desk.statuses and bench.desk.status.state == "halted")
-                assert bench.desk.status.code == "authFailed"
+                await until(lambda: bench.sink.statuses and bench.sink.status.state == "halted")
+                assert bench.sink.status.code == "authFailed"
                 await settle(5.0)
                 bench.options.login = AUTHENTICATED
                 bench.supervisor.retry()
-                await until(lambda: bench.desk.status.state == "live", within=0.5)
+                await until(lambda: bench.sink.status.state == "live", within=0.5)
 
     def test_a_lost_trading_stream_leaves_the_state(self):
         @play
@@ -569,12 +764,12 @@ class TestState:
                 await bench.ready()
                 assert (bench.status.state, bench.status.code) == ("live", None)
 
-    def test_a_symbol_limit_is_told_and_the_state_stays_live(self):
+    def test_a_symbol_limit_is_shown_and_the_state_stays_live(self):
         @play(symbol_limit=3)
         async def _(bench):
             async with bench.at_work():
-                await until(lambda: bench.desk.statuses and bench.desk.status.stream.subscribed)
-                status = bench.desk.status
+                await until(lambda: bench.sink.statuses and bench.sink.status.stream.subscribed)
+                status = bench.sink.status
                 assert (status.state, status.code) == ("live", "symbolLimit")
                 assert (status.stream.subscribed, status.stream.requested) == (3, 4)
                 assert status.reason == f"Alpaca streams 3 of 4 symbols; read by REST instead: {CONDOR[3]}"
@@ -582,21 +777,21 @@ class TestState:
                 assert (notice.code, notice.symbols) == ("notStreamed", [CONDOR[3]])
                 assert bench.options.peer.subscribed == set(CONDOR[:3])
 
-    def test_a_405_is_told_as_a_symbol_limit(self):
+    def test_a_405_is_shown_as_a_symbol_limit(self):
         @play
         async def _(bench):
             bench.options.limit = 2
             async with bench.at_work():
-                await until(lambda: bench.desk.statuses and bench.desk.status.code == "symbolLimit")
-                assert (bench.desk.status.state, bench.desk.status.stream.subscribed) == ("live", 2)
+                await until(lambda: bench.sink.statuses and bench.sink.status.code == "symbolLimit")
+                assert (bench.sink.status.state, bench.sink.status.stream.subscribed) == ("live", 2)
                 await until(lambda: bench.options.peer.subscribed == set(CONDOR[:2]))
-                await until(lambda: bench.desk.status.notices[0].symbols == list(CONDOR[2:]))
+                await until(lambda: bench.sink.status.notices[0].symbols == list(CONDOR[2:]))
 
     def test_what_is_not_streamed_is_polled_by_rest(self):
         @play(symbol_limit=3)
         async def _(bench):
             async with bench.at_work():
-                await until(lambda: bench.desk.statuses and bench.desk.status.stream.subscribed == 3)
+                await until(lambda: bench.sink.statuses and bench.sink.status.stream.subscribed == 3)
                 await settle(20.5)
                 polls = [at for what, at, asked in bench.brokerage.asked if asked == (CONDOR[3],)]
                 assert len(polls) == 4
@@ -607,33 +802,33 @@ class TestState:
         async def _(bench):
             bench.options.limit = 2
             async with bench.at_work():
-                await until(lambda: bench.desk.statuses and bench.desk.status.code == "symbolLimit")
+                await until(lambda: bench.sink.statuses and bench.sink.status.code == "symbolLimit")
                 bench.options.limit = None
-                await until(lambda: bench.desk.status.code is None, within=62.0)
-                assert bench.desk.status.stream.subscribed == 4
-                assert bench.desk.status.notices == []
+                await until(lambda: bench.sink.status.code is None, within=62.0)
+                assert bench.sink.status.stream.subscribed == 4
+                assert bench.sink.status.notices == []
 
-    def test_a_limit_that_stays_is_told_all_the_time(self):
+    def test_a_limit_is_shown_as_long_as_it_lasts(self):
         @play
         async def _(bench):
             bench.options.limit = 2
             async with bench.at_work():
-                await until(lambda: bench.desk.statuses and bench.desk.status.code == "symbolLimit")
+                await until(lambda: bench.sink.statuses and bench.sink.status.code == "symbolLimit")
                 await settle(1.0)
-                told = len(bench.desk.statuses)
+                before = len(bench.sink.statuses)
                 await settle(130.0)
-                assert {status.code for status in bench.desk.statuses[told:]} == {"symbolLimit"}
+                assert {status.code for status in bench.sink.statuses[before:]} == {"symbolLimit"}
 
-    def test_while_the_market_is_shut_nothing_is_polled(self):
+    def test_nothing_is_polled_while_the_market_is_closed(self):
         @play(symbol_limit=3)
         async def _(bench):
             bench.brokerage.hours = SHUT
             async with bench.at_work():
-                await until(lambda: bench.desk.statuses and bench.desk.status.stream.subscribed == 3)
+                await until(lambda: bench.sink.statuses and bench.sink.status.stream.subscribed == 3)
                 await settle(50.0)
                 assert (CONDOR[3],) not in [asked for _, _, asked in bench.brokerage.asked]
 
-    def test_while_there_is_no_stream_all_is_polled(self):
+    def test_everything_is_polled_without_a_stream(self):
         @play
         async def _(bench):
             async with bench.at_work():
@@ -645,19 +840,19 @@ class TestState:
                 await settle(20.0)
                 assert len(bench.brokerage.times("quotes")) == before + 4
 
-    def test_a_silent_symbol_is_told_and_polled_and_the_connection_stays(self):
+    def test_a_silent_symbol_is_a_notice_and_is_polled_and_the_connection_stays(self):
         @play
         async def _(bench):
             async with bench.at_work():
                 await bench.ready()
-                bench.desk.silent = frozenset({CONDOR[1], "ANOTHER"})
+                bench.sink.silent = frozenset({CONDOR[1], "ANOTHER"})
                 await settle(11.0)
-                [notice] = bench.desk.status.notices
+                [notice] = bench.sink.status.notices
                 assert (notice.code, notice.symbols) == ("silentSymbols", [CONDOR[1]])
-                assert bench.desk.status.state == "live"
+                assert bench.sink.status.state == "live"
                 assert (CONDOR[1],) in [asked for _, _, asked in bench.brokerage.asked]
-                bench.desk.silent = frozenset()
-                await until(lambda: bench.desk.status.notices == [], within=1.1)
+                bench.sink.silent = frozenset()
+                await until(lambda: bench.sink.status.notices == [], within=1.1)
                 assert len(bench.options.all_peers) == 1
 
     def test_a_trading_stream_that_is_away_is_a_notice(self):
@@ -667,18 +862,18 @@ class TestState:
                 await bench.ready()
                 bench.trading.status = "unauthorized"
                 bench.trading.peer.reset()
-                await until(lambda: bench.desk.status.notices)
-                [notice] = bench.desk.status.notices
+                await until(lambda: bench.sink.status.notices)
+                [notice] = bench.sink.status.notices
                 assert notice.code == "tradeUpdatesUnavailable"
-                assert "fills are seen only when positions are read" in notice.text
-                await until(lambda: "API key" in bench.desk.status.notices[0].text)
-                assert bench.desk.status.notices[0].since == notice.since
-                assert bench.desk.status.state == "live"
+                assert "fills are noticed only when positions are polled" in notice.text
+                await until(lambda: "API key" in bench.sink.status.notices[0].text)
+                assert bench.sink.status.notices[0].since == notice.since
+                assert bench.sink.status.state == "live"
                 bench.trading.status = "authorized"
                 bench.supervisor.retry()
-                await until(lambda: not bench.desk.status.notices)
+                await until(lambda: not bench.sink.status.notices)
 
-    def test_the_next_attempt_is_told_and_does_not_tremble(self):
+    def test_the_time_of_the_next_attempt_is_shown_without_jitter(self):
         @play
         async def _(bench):
             async with bench.at_work():
@@ -687,11 +882,11 @@ class TestState:
                 bench.options.login = error(406)
                 bench.options.peer.reset()
                 await until(lambda: bench.status.code == "connectionLimit" and bench.status.stream.next_attempt_at)
-                told, now_at = bench.status.stream.next_attempt_at, wall()
-                assert told - now_at == pytest.approx(dt.timedelta(seconds=60), abs=dt.timedelta(seconds=1))
+                next_at, now_at = bench.status.stream.next_attempt_at, wall()
+                assert next_at - now_at == pytest.approx(dt.timedelta(seconds=60), abs=dt.timedelta(seconds=1))
                 await settle(30.0)
-                assert bench.status.stream.next_attempt_at == told
-                await until(lambda: bench.status.stream.next_attempt_at != told, within=31.0)
+                assert bench.status.stream.next_attempt_at == next_at
+                await until(lambda: bench.status.stream.next_attempt_at != next_at, within=31.0)
 
     def test_since_moves_only_with_the_state(self):
         @play
@@ -700,11 +895,11 @@ class TestState:
                 await bench.ready()
                 bench.options.login = error(406)
                 bench.options.peer.reset()
-                await until(lambda: bench.desk.status.state == "reconnecting")
-                since = bench.desk.status.since
-                await until(lambda: bench.desk.status.code == "connectionLimit")
+                await until(lambda: bench.sink.status.state == "reconnecting")
+                since = bench.sink.status.since
+                await until(lambda: bench.sink.status.code == "connectionLimit")
                 await settle(70.0)
-                assert bench.desk.status.since == since
+                assert bench.sink.status.since == since
 
     def test_since_of_a_steady_state_stays(self):
         @play
@@ -717,20 +912,20 @@ class TestState:
                     await settle(1.0)
                 assert bench.status.since == since
 
-    def test_the_last_message_is_told(self):
+    def test_the_time_of_the_last_message_is_shown(self):
         @play
         async def _(bench):
             async with bench.at_work():
                 await bench.ready()
                 assert bench.status.stream.last_message_at is None
                 bench.options.peer.send(frame(quote(CONDOR[0])))
-                await until(lambda: bench.desk.offered)
+                await until(lambda: bench.sink.offered)
                 heard_at = wall()
                 await settle(7.0)
                 assert bench.status.stream.last_message_at == heard_at
 
     def test_a_change_of_state_is_logged_once_by_its_weight(self, caplog):
-        caplog.set_level(logging.INFO, "condord.upstream.health")
+        caplog.set_level(logging.INFO, "condord.upstream")
 
         @play
         async def _(bench):
@@ -740,10 +935,12 @@ class TestState:
                 bench.options.peer.reset()
                 await settle(20.0)
 
-        said = [
-            (record.levelname, record.fields["state"]) for record in caplog.records if "changed state" in record.message
+        states = [
+            (record.levelname, record.fields["state"])
+            for record in caplog.records
+            if record.message == "Option stream changed state"
         ]
-        assert said == [("INFO", "live"), ("WARNING", "reconnecting"), ("ERROR", "halted")]
+        assert states == [("INFO", "live"), ("WARNING", "reconnecting"), ("ERROR", "halted")]
 
 
 class TestSilence:
@@ -752,35 +949,35 @@ class TestSilence:
         async def _(bench):
             async with bench.at_work():
                 await bench.ready()
-                await until(lambda: bench.desk.status.state == "stale", within=32.0)
-                assert bench.desk.status.code == "silent"
+                await until(lambda: bench.sink.status.state == "stale", within=32.0)
+                assert bench.sink.status.code == "silent"
                 assert not bench.supervisor.is_ready
                 bench.options.peer.send(frame(quote(CONDOR[0])))
-                await until(lambda: bench.desk.status.state == "live", within=1.1)
-                assert bench.desk.status.reason is None
+                await until(lambda: bench.sink.status.state == "live", within=1.1)
+                assert bench.sink.status.reason is None
 
     def test_newer_quotes_at_rest_mean_a_reconnect(self):
         @play(silence_seconds=30.0)
         async def _(bench):
             async with bench.at_work():
                 await bench.ready()
-                bench.desk.is_owed = True
-                await until(lambda: bench.desk.status.state == "reconnecting", within=35.0)
-                assert bench.desk.status.code == "silent"
+                bench.sink.has_missed_quotes = True
+                await until(lambda: bench.sink.status.state == "reconnecting", within=35.0)
+                assert bench.sink.status.code == "silent"
                 await until(lambda: bench.status.stream.connected, within=5.0)
                 await settle(2.0)
-                assert (bench.desk.status.state, bench.desk.status.code) == ("stale", "silent")
+                assert (bench.sink.status.state, bench.sink.status.code) == ("stale", "silent")
                 bench.options.peer.send(frame(quote(CONDOR[0])))
-                await until(lambda: bench.desk.status.state == "live", within=1.1)
+                await until(lambda: bench.sink.status.state == "live", within=1.1)
 
-    def test_rest_that_fails_says_nothing_about_the_stream(self):
+    def test_a_failure_of_rest_does_not_change_the_state_of_the_stream(self):
         @play(silence_seconds=30.0)
         async def _(bench):
             async with bench.at_work():
                 await bench.ready()
-                bench.desk.is_owed = True
+                bench.sink.has_missed_quotes = True
                 bench.brokerage.failures["quotes"] = OUTAGE
-                await until(lambda: bench.desk.status.state == "stale", within=35.0)
+                await until(lambda: bench.sink.status.state == "stale", within=35.0)
                 await settle(20.0)
                 assert bench.status.state == "stale"
 
@@ -789,10 +986,10 @@ class TestSilence:
         async def _(bench):
             async with bench.at_work():
                 await bench.ready()
-                await until(lambda: bench.desk.status.state == "stale", within=32.0)
+                await until(lambda: bench.sink.status.state == "stale", within=32.0)
 
     @pytest.mark.slow
-    def test_a_shut_market_may_be_silent(self):
+    def test_a_closed_market_may_be_silent(self):
         @play(silence_seconds=30.0)
         async def _(bench):
             bench.brokerage.hours = SHUT
@@ -809,7 +1006,7 @@ class TestSilence:
                 await bench.ready()
                 bench.reload(silence_seconds=5.0)
                 bench.supervisor.retry()
-                await until(lambda: bench.desk.status.state == "stale", within=6.0)
+                await until(lambda: bench.sink.status.state == "stale", within=6.0)
                 assert len(bench.options.all_peers) == 1
 
 
@@ -821,12 +1018,48 @@ class TestReload:
                 await bench.ready()
                 bench.brokerage.held = [holding(EXTRA)]
                 bench.reload(Login(lambda: "OTHERKEY", lambda: "othersecret"))
-                await until(lambda: bench.desk.symbols == (EXTRA,))
-                await until(lambda: bench.desk.status.stream.subscribed == 1)
+                await until(lambda: bench.sink.symbols == (EXTRA,))
+                await until(lambda: bench.sink.status.stream.subscribed == 1)
                 assert [login[0] for login in bench.options.logins] == [KEY_ID, "OTHERKEY"]
                 assert bench.trading.logins[-1][0] == "OTHERKEY"
                 assert (bench.options.most, bench.trading.most) == (1, 1)
-                assert bench.desk.status.stream.reconnects == 1
+                assert bench.sink.status.stream.reconnects == 1
+
+    def test_another_key_of_the_same_account_keeps_the_condors_of_its_orders(self):
+        @play
+        async def _(bench):
+            bench.brokerage.pages = lambda after: OPENED
+            async with bench.at_work():
+                await until(lambda: bench.sink.lots)
+                bench.brokerage.failures["orders"] = OUTAGE
+                bench.sink.lots, bench.sink.positions = (), None
+                bench.reload(Login(lambda: "OTHERKEY", lambda: "othersecret"))
+                await until(lambda: bench.sink.positions)
+                assert [lot.id for lot in bench.sink.lots] == ["opened"]
+
+    def test_another_key_of_another_account_forgets_them(self):
+        @play
+        async def _(bench):
+            bench.brokerage.pages = lambda after: OPENED
+            async with bench.at_work():
+                await until(lambda: bench.sink.lots)
+                bench.brokerage.failures["orders"] = OUTAGE
+                bench.brokerage.account = "account-two"
+                bench.sink.positions = None
+                bench.reload(Login(lambda: "OTHERKEY", lambda: "othersecret"))
+                await until(lambda: bench.sink.positions)
+                assert bench.sink.lots == ()
+
+    def test_an_account_that_cannot_be_read_is_a_notice_and_requested_again(self):
+        @play
+        async def _(bench):
+            bench.brokerage.failures["account"] = OUTAGE
+            async with bench.at_work():
+                await bench.ready()
+                assert [position.symbol for position in bench.sink.positions] == list(CONDOR)
+                assert [notice.code for notice in bench.status.notices] == ["accountUnavailable"]
+                del bench.brokerage.failures["account"]
+                await until(lambda: not bench.status.notices, within=61.0)
 
     def test_an_answer_about_the_last_account_is_not_shown(self):
         @play
@@ -837,12 +1070,12 @@ class TestReload:
                 bench.supervisor.refresh()
                 await settle(1.0)
                 bench.reload(Login(lambda: "OTHERKEY", lambda: "othersecret"))
-                bench.desk.positions = None
+                bench.sink.positions = None
                 await settle(5.0)
-                assert bench.desk.positions is None
-                await until(lambda: bench.desk.positions is not None, within=6.0)
+                assert bench.sink.positions is None
+                await until(lambda: bench.sink.positions is not None, within=6.0)
 
-    def test_another_feed_is_another_option_stream_alone(self):
+    def test_another_feed_reconnects_only_the_option_stream(self):
         @play
         async def _(bench):
             async with OptionServer() as other, bench.at_work():
@@ -854,7 +1087,7 @@ class TestReload:
                 assert (bench.status.feed, bench.status.stream.subscribed) == ("opra", 4)
                 assert (bench.options.peers, len(bench.trading.all_peers)) == ([], 1)
 
-    def test_the_same_configuration_drops_nothing(self):
+    def test_the_same_configuration_keeps_both_connections(self):
         @play
         async def _(bench):
             async with bench.at_work():
@@ -878,13 +1111,13 @@ class TestReload:
 
 
 class TestTime:
-    def test_the_desk_is_told_the_exchanges_time(self):
+    def test_the_time_at_the_exchange_is_passed_on(self):
         @play
         async def _(bench):
             bench.brokerage.hours = msgspec.structs.replace(OPEN, offset=dt.timedelta(minutes=5))
             async with bench.at_work():
                 await bench.ready()
-                assert bench.desk.exchange_times[-1] - wall() == pytest.approx(
+                assert bench.sink.exchange_times[-1] - wall() == pytest.approx(
                     dt.timedelta(minutes=5), abs=dt.timedelta(seconds=1)
                 )
 
@@ -895,13 +1128,13 @@ class TestTime:
                 await bench.ready()
                 before = len(bench.brokerage.times("clock"))
                 for _ in range(25):
-                    bench.desk.doubt = True
+                    bench.sink.doubt = True
                     await settle(1.0)
                 assert len(bench.brokerage.times("clock")) == before + 3
 
 
 class TestTrust:
-    def test_a_reading_that_failed_is_due_again_soon(self):
+    def test_a_failed_poll_is_due_again_soon(self):
         @play
         async def _(bench):
             async with bench.at_work():
@@ -914,6 +1147,26 @@ class TestTrust:
                 assert len(bench.brokerage.times("positions")) == before + 2
                 del bench.brokerage.failures["positions"]
                 await until(lambda: bench.status.positions.error is None, within=5.5)
+
+    @pytest.mark.parametrize(
+        ("what", "waits"),
+        [
+            ("positions", [5, 5, 5, 5, 5]),
+            ("orders", [5, 10, 20, 40, 80]),
+            ("contract", [5, 10, 20]),
+            ("calendar", [5, 10, 20]),
+        ],
+    )
+    def test_polls_without_a_breaker_are_due_again_after_growing_waits(self, what, waits):
+        @play
+        async def _(bench):
+            bench.brokerage.failures[what] = OUTAGE
+            async with bench.at_work():
+                await until(lambda: bench.brokerage.times(what))
+                await settle(sum(waits) + 8.0)
+                times = [at for at, _ in itertools.groupby(bench.brokerage.times(what))]
+                between = [round(later - earlier) for earlier, later in itertools.pairwise(times)]
+                assert [wait for wait in between if wait > PACE_SECONDS][: len(waits)] == waits
 
     def test_a_retry_asks_rest_as_well(self):
         @play
@@ -929,30 +1182,30 @@ class TestTrust:
         @play(symbol_limit=3)
         async def _(bench):
             async with bench.at_work():
-                await until(lambda: bench.desk.statuses and bench.desk.status.stream.subscribed == 3)
+                await until(lambda: bench.sink.statuses and bench.sink.status.stream.subscribed == 3)
                 await settle(30.0)
-                assert bench.desk.lapsed == []
+                assert bench.sink.lapsed == []
                 bench.brokerage.failures["quotes"] = OUTAGE
-                await until(lambda: bench.desk.lapsed, within=22.0)
-                assert bench.desk.lapsed[-1] == {CONDOR[3]}
+                await until(lambda: bench.sink.lapsed, within=22.0)
+                assert bench.sink.lapsed[-1] == {CONDOR[3]}
                 del bench.brokerage.failures["quotes"]
                 await settle(6.0)
-                before = len(bench.desk.lapsed)
+                before = len(bench.sink.lapsed)
                 await settle(30.0)
-                assert len(bench.desk.lapsed) == before
+                assert len(bench.sink.lapsed) == before
 
-    def test_after_a_sleep_nothing_is_confirmed_until_somebody_says_so(self):
+    def test_after_a_suspend_every_quote_is_unconfirmed_and_read_again(self):
         @play
         async def _(bench):
             async with bench.at_work():
                 await bench.ready()
                 before = len(bench.brokerage.times("quotes"))
-                bench.supervisor._beat_at -= dt.timedelta(seconds=30)
+                bench.suspended = dt.timedelta(seconds=30)
                 await settle(1.5)
-                assert bench.desk.gaps == 1
+                assert bench.sink.gaps == 1
                 assert len(bench.brokerage.times("quotes")) == before + 1
                 await settle(10.0)
-                assert bench.desk.gaps == 1
+                assert bench.sink.gaps == 1
 
 
 class TestProgress:
@@ -966,16 +1219,16 @@ class TestProgress:
                     await settle(1.0)
                     assert bench.supervisor.stuck(bench.supervisor.stream.now()) is None
 
-    def test_one_whose_pulse_is_gone_is_stuck(self):
+    def test_a_supervisor_that_does_not_tick_is_stuck(self):
         @play
         async def _(bench):
             async with bench.at_work():
                 await bench.ready()
                 later = bench.supervisor.stream.now() + STUCK_SECONDS + 2.0
-                assert bench.supervisor.stuck(later).startswith("the supervisor has not turned for")
+                assert bench.supervisor.stuck(later).startswith("the supervisor has not run for")
 
     @pytest.mark.parametrize("end", ["returns", "raises", "is cancelled by nobody"])
-    def test_a_task_that_ends_however_ends_the_supervisor(self, end):
+    def test_any_end_of_a_task_ends_the_supervisor(self, end):
         @play
         async def _(bench):
             async def work():
@@ -992,7 +1245,7 @@ class TestProgress:
                 await bench.supervisor.run()
 
     @pytest.mark.parametrize("name", ["stream", "trades"])
-    def test_a_link_that_nobody_serves_is_named(self, name):
+    def test_a_link_that_nothing_serves_is_stuck(self, name):
         @play
         async def _(bench):
             getattr(bench.supervisor, name).run = asyncio.Event().wait
@@ -1000,12 +1253,12 @@ class TestProgress:
                 await settle(STUCK_SECONDS - 5.0)
                 assert bench.supervisor.stuck(bench.supervisor.stream.now()) is None
                 await settle(10.0)
-                said = bench.supervisor.stuck(bench.supervisor.stream.now())
-                assert "stream is starting 3" in said
+                reason = bench.supervisor.stuck(bench.supervisor.stream.now())
+                assert "stream is starting 3" in reason
 
 
 class TestLife:
-    def test_the_beat_goes_on_while_everything_is_away(self):
+    def test_the_supervisor_keeps_ticking_while_alpaca_is_unreachable(self):
         @play
         async def _(bench):
             bench.options.upgrade = bench.trading.upgrade = None

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.fakes.alpaca import KEY_ID, SECRET_KEY
 from tests.fakes.streams import TradingServer
-from tests.upstream.lines import TradingBench
+from tests.upstream.stream_benches import TradingBench
 from tests.virtualtime import run, settle, until
 
 FILL = {
@@ -26,7 +26,7 @@ FILL = {
 
 
 def play(test):
-    """Play `test` before a server on a virtual loop."""
+    """Run `test` with a server on a virtual loop."""
 
     async def whole():
         async with TradingServer() as server:
@@ -36,7 +36,7 @@ def play(test):
 
 
 @pytest.mark.parametrize("is_text", [False, True], ids=["paper", "live"])
-def test_a_fill_means_that_the_positions_are_to_be_read(is_text):
+def test_a_fill_has_the_positions_read(is_text):
     @play
     async def _(server):
         server.is_text = is_text
@@ -68,7 +68,7 @@ def test_any_order_event_is_a_hint(event):
             await until(lambda: bench.traded == 2)
 
 
-def test_what_a_gap_hid_is_read_when_it_is_live_again():
+def test_events_missed_in_a_gap_are_made_up_for_when_it_is_live_again():
     @play
     async def _(server):
         bench = TradingBench(server)
@@ -94,7 +94,7 @@ def test_a_refused_key_halts():
 
 
 @pytest.mark.parametrize("mute", [{"upgrade": None}, {"status": None}, {"listens": False}])
-def test_a_server_that_goes_mute_is_left_after_ten_seconds(mute):
+def test_a_server_that_falls_silent_in_the_handshake_times_out_after_ten_seconds(mute):
     @play
     async def _(server):
         for name, value in mute.items():
@@ -117,7 +117,7 @@ def test_a_quiet_account_is_not_suspicious():
             assert len(server.all_peers) == 1
 
 
-def test_there_is_no_other_source_that_would_know_more():
+def test_no_other_source_has_newer_trade_updates():
     @play
     async def _(server):
         bench = TradingBench(server, silence_seconds=5.0)
@@ -146,7 +146,7 @@ def test_there_is_no_other_source_that_would_know_more():
     ],
     ids=range(11),
 )
-def test_junk_is_counted_and_costs_nothing_else(junk):
+def test_unreadable_frames_are_counted_and_cost_only_themselves(junk):
     @play
     async def _(server):
         bench = TradingBench(server)
@@ -161,7 +161,7 @@ def test_junk_is_counted_and_costs_nothing_else(junk):
 @pytest.mark.parametrize(
     "message", [{}, {"action": "error", "data": {"error_message": "internal server error"}}, {"stream": "news"}]
 )
-def test_messages_nobody_asked_for_mean_nothing(message):
+def test_unsolicited_messages_change_nothing(message):
     @play
     async def _(server):
         bench = TradingBench(server)
@@ -184,7 +184,7 @@ def test_no_bytes_ever_raise(data):
     bench.updates.read(data if isinstance(data, bytes) else json.dumps(data).encode())
 
 
-def test_messages_are_counted_by_kind_and_those_of_no_known_kind_together():
+def test_messages_are_counted_by_kind_and_unknown_kinds_together():
     @play
     async def _(server):
         bench = TradingBench(server)

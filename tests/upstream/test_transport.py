@@ -1,4 +1,8 @@
+import contextlib
 import inspect
+import socket
+import threading
+import time
 
 import pytest
 import requests
@@ -9,7 +13,12 @@ from alpaca.trading.client import TradingClient
 from requests import Session
 
 from condord.upstream import transport
-from tests.fakes.rest import Answer, Drip, Drop, Raw, RestServer
+from condord.upstream.bodies import TooLarge, Unexpected
+from condord.upstream.network import Network
+from tests.fakes import tls
+from tests.fakes.alpaca import NETWORK
+from tests.fakes.proxy import ConnectProxy
+from tests.fakes.rest import Answer, ChunkDrip, Drip, Drop, Halt, HeadDrip, Raw, RestServer
 
 PATH = "/v2/positions"
 
@@ -28,13 +37,13 @@ def heard():
 @pytest.fixture
 def client(server, heard):
     client = TradingClient("k", "s", paper=True, raw_data=True, url_override=server.url)
-    transport.tame(client, 1.0, heard.append)
+    transport.harden(client, 1.0, heard.append, NETWORK)
     yield client
     transport.close(client)
 
 
 class TestPrivateSurface:
-    """Each of these fails when alpaca-py moves what is touched here."""
+    """Each of these fails when alpaca-py moves a private part that is used here."""
 
     def test_the_client_still_asks_through_a_session_of_requests(self):
         client = TradingClient("k", "s", paper=True, raw_data=True)
@@ -54,32 +63,152 @@ class TestPrivateSurface:
 
 
 class TestBodies:
-    def test_the_headers_of_every_answer_are_heard(self, server, client, heard):
+    def test_the_headers_of_every_answer_are_passed_on(self, server, client, heard):
         server.script = {PATH: [Answer([], headers={"X-RateLimit-Remaining": "7"})]}
-        assert client.get_all_positions() == []
+        assert list(client.get_all_positions()) == []
         assert [headers["X-RateLimit-Remaining"] for headers in heard] == ["7"]
 
-    def test_a_body_of_more_than_is_reasonable_is_not_read(self, server, client, monkeypatch):
-        monkeypatch.setattr(transport, "MOST_BYTES", 100_000)
-        server.script = {PATH: [Answer(b"[" + b" " * 99_998 + b"]"), Answer(b"[" + b" " * 200_000 + b"]")]}
-        assert client.get_all_positions() == []
-        with pytest.raises(ValueError, match="too large"):
-            client.get_all_positions()
-
-    def test_a_body_is_read_as_utf_8_whatever_it_is_called(self, server, client):
+    def test_a_body_is_read_as_utf_8_whatever_its_declared_charset(self, server, client):
         body = '["é"]'.encode()
         server.script = {PATH: [Answer(body, headers={"Content-Type": "text/html; charset=koi8-r"}), Answer(body)]}
-        assert client.get_all_positions() == ["é"]
-        assert client.get_all_positions() == ["é"]
+        assert list(client.get_all_positions()) == ["é"]
+        assert list(client.get_all_positions()) == ["é"]
+
+
+class TestAnswers:
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    @pytest.mark.parametrize("has_body", [True, False], ids=["with its body", "without an end"])
+    def test_a_redirect_is_not_followed_and_its_body_not_waited_for(self, server, client, status, has_body):
+        with RestServer() as other:
+            headers = {"Location": f"{other.url}{PATH}"}
+            answer = Answer(b"[]", status, headers) if has_body else Halt(status, headers)
+            server.script, other.script = {PATH: [answer]}, {PATH: [Answer([])]}
+            with pytest.raises(Unexpected) as caught:
+                client.get_all_positions()
+            assert caught.value.target == f"{other.url}{PATH}"
+            assert (len(server.asked), other.asked) == (1, [])
+
+    @pytest.mark.parametrize("status", [203, 204, 206])
+    def test_another_status_than_200_is_not_a_success(self, server, client, status):
+        server.script = {PATH: [Answer(b"" if status == 204 else b"[]", status), Answer([])]}
+        with pytest.raises(Unexpected):
+            client.get_all_positions()
+        assert list(client.get_all_positions()) == []
+
+    def test_a_cookie_is_neither_kept_nor_sent(self, server, client):
+        headers = "".join(f"Set-Cookie: c{number}={'x' * 400}; Path=/\r\n" for number in range(90))
+        server.script = {
+            PATH: [
+                Raw(f"HTTP/1.1 200 OK\r\n{headers}Connection: close\r\nContent-Length: 2\r\n\r\n[]".encode()),
+                Answer([]),
+            ]
+        }
+        for _ in range(2):
+            assert list(client.get_all_positions()) == []
+        assert all("Cookie" not in headers for _, _, headers in server.asked)
+        assert len(client._session.cookies) == 0
+
+    def test_the_machines_proxies_and_passwords_are_not_used(self, server, client, monkeypatch, tmp_path):
+        for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+            monkeypatch.setenv(name, "http://127.0.0.1:9")
+        (tmp_path / "netrc").write_text("machine 127.0.0.1 login us password hunter2\n")
+        monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+        server.script = {PATH: [Answer([])]}
+        assert list(client.get_all_positions()) == []
+        assert "Authorization" not in server.asked[0][2]
+
+
+class TestHeads:
+    def test_a_head_beyond_its_limit_is_not_read(self, server, client):
+        big = b"X-Big: " + b"x" * 8000 + b"\r\n"
+        server.script = {PATH: [Raw(b"HTTP/1.1 200 OK\r\n" + 9 * big + b"\r\n"), Answer([])]}
+        with pytest.raises(TooLarge, match="in its head"):
+            client.get_all_positions()
+        assert list(client.get_all_positions()) == []
+
+    def test_a_head_within_its_limit_is_read(self, server, client):
+        big = b"X-Big: " + b"x" * 6000 + b"\r\n"
+        server.script = {PATH: [Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + 8 * big + b"\r\n[]")]}
+        assert list(client.get_all_positions()) == []
+
+    def test_endless_interim_answers_end_at_the_same_limit(self, server, client):
+        server.script = {PATH: [Raw(b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000)]}
+        with pytest.raises(TooLarge):
+            client.get_all_positions()
 
     @pytest.mark.slow
-    def test_a_body_that_drips_is_left_in_time(self, server):
+    @pytest.mark.parametrize("way", [HeadDrip(), Drip(), ChunkDrip()])
+    def test_a_dripping_answer_ends_at_the_deadline_and_frees_its_thread(self, server, way):
         client = TradingClient("k", "s", paper=True, raw_data=True, url_override=server.url)
-        transport.tame(client, 0.15, lambda headers: None)
-        server.script = {PATH: [Drip()]}
+        transport.harden(client, 0.15, lambda headers: None, NETWORK)
+        server.script = {PATH: [way]}
+        began = time.monotonic()
         with pytest.raises(requests.ReadTimeout):
             client.get_all_positions()
+        assert time.monotonic() - began < 30  # of as long as the server drips
         transport.close(client)
+
+
+class TestTls:
+    @pytest.fixture
+    def secured(self, tmp_path):
+        certificate = tls.certificate(tmp_path)
+        with RestServer() as server:
+            server.socket = tls.served(certificate).wrap_socket(server.socket, server_side=True)
+            server.script = {PATH: [Answer([])]}
+            yield server, f"{certificate}.cert"
+
+    def asking(self, url, environ):
+        client = TradingClient("thekey", "thesecret", paper=True, raw_data=True, url_override=url)
+        transport.harden(client, 2.0, lambda headers: None, Network(environ))
+        try:
+            return list(client.get_all_positions())
+        finally:
+            transport.close(client)
+
+    @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+    def test_rest_trusts_the_certificates_of_either_variable(self, secured, variable):
+        server, store = secured
+        assert self.asking(server.url.replace("http", "https"), {variable: store}) == []
+
+    def test_rest_trusts_no_certificate_without_them(self, secured):
+        server, _ = secured
+        with pytest.raises(requests.exceptions.SSLError):
+            self.asking(server.url.replace("http", "https"), {})
+
+    def test_rest_goes_through_the_proxy_by_a_tunnel_that_sees_no_key(self, secured):
+        server, store = secured
+        with ConnectProxy(server.server_address[1]) as proxy:
+            environ = {"ALL_PROXY": f"us:pw@{proxy.address}", "SSL_CERT_FILE": store, "NO_PROXY": "10.0.0.0/8"}
+            assert self.asking("https://broker.example", environ) == []
+        (head,) = proxy.asked
+        assert head.startswith(b"CONNECT broker.example:443 ")
+        assert b"Proxy-Authorization: Basic dXM6cHc=" in head
+        assert b"thekey" not in head
+        assert b"thesecret" not in head
+        assert server.asked[0][2]["APCA-API-KEY-ID"] == "thekey"
+
+    def test_a_proxy_that_drips_its_answer_times_out(self, secured):
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            ending = threading.Event()
+
+            def drip():
+                client, _ = listener.accept()
+                with client, contextlib.suppress(OSError):
+                    client.sendall(b"HTTP/1.1 200 OK\r\nX-Long: ")
+                    while not ending.wait(0.02):
+                        client.sendall(b"x")
+
+            threading.Thread(target=drip, daemon=True).start()
+            client = TradingClient("k", "s", paper=True, raw_data=True, url_override="https://broker.example")
+            network = Network({"HTTPS_PROXY": f"127.0.0.1:{listener.getsockname()[1]}"})
+            transport.harden(client, 0.15, lambda headers: None, network)
+            try:
+                with pytest.raises(requests.RequestException):
+                    client.get_all_positions()
+            finally:
+                ending.set()
+                transport.close(client)
 
 
 class TestDrops:
@@ -90,7 +219,7 @@ class TestDrops:
             client.get_all_positions()
         assert transport.was_dropped(caught.value)
 
-    def test_one_cut_in_the_body_was_not(self, server, client):
+    def test_a_connection_cut_in_the_body_was_not_dropped(self, server, client):
         server.script = {PATH: [Answer(b"[", length=100)]}
         with pytest.raises(requests.RequestException) as caught:
             client.get_all_positions()
@@ -105,5 +234,5 @@ class TestDrops:
             requests.Timeout(urllib3.exceptions.ProtocolError()),
         ],
     )
-    def test_nothing_else_was(self, error):
+    def test_no_other_failure_is_a_dropped_connection(self, error):
         assert not transport.was_dropped(error)

@@ -1,7 +1,7 @@
 /**
- * Decides what is an address of the daemon: of http or https, by itself or from where the page is.
+ * Resolves an address of the daemon, absolute or relative to the page; null unless it is an http or https address.
  *
- * None is an empty one, which would be the page itself, nor `localhost:8420/api`, where `localhost:` is a scheme.
+ * An empty address would be the page itself, and in `localhost:8420/api` the scheme is `localhost:`, so both are null.
  */
 export function addressOf(given: string): string | null {
   if (!given || !URL.canParse(given, document.baseURI)) return null

@@ -1,26 +1,26 @@
-/** Tells the time by the daemon's clock, in whole seconds: what shows an age changes no more often. */
+/** The time by the daemon's clock, in whole seconds, so that ages are rendered at most once a second. */
 import type { Ref } from 'vue'
 import type { Environment } from './environment'
 
-/** Moves `now` every second until it is stopped. */
+/** Updates `now` every second until it is stopped. */
 export function startClock(now: Ref<number>, environment: Environment) {
   let offset = 0
   let stop = () => {}
 
-  function tell() {
+  function update() {
     now.value = Math.floor((environment.now() + offset) / 1000) * 1000
   }
 
   function tick() {
-    tell()
+    update()
     stop = environment.after(1000, tick)
   }
 
-  /** The daemon has just said what time it is. */
+  /** Takes the daemon's time from an event that has just arrived. */
   function set(asOf: string) {
     offset = Date.parse(asOf) - environment.now()
   }
 
   tick()
-  return { tell, set, stop: () => stop() }
+  return { update, set, stop: () => stop() }
 }

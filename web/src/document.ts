@@ -1,4 +1,4 @@
-/** The daemon's JSON under short names; api.d.ts is made from its structs. */
+/** Short names for the daemon's JSON; api.d.ts is generated from its structs. */
 import type { components } from './api'
 
 type Schemas = components['schemas']
@@ -14,6 +14,10 @@ export type Status = Schemas['Status']
 export type Notice = Schemas['Notice']
 export type Totals = Schemas['Totals']
 export type Unmatched = Schemas['Unmatched']
+export type Broken = Schemas['Broken']
+export type Risk = Schemas['Risk']
+export type Underlying = Schemas['Underlying']
+export type ClosingOrder = Schemas['Closing']
 
 /** An event of the stream, its data parsed. */
 export type StreamEvent =

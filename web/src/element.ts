@@ -1,55 +1,69 @@
 /**
  * `<iron-condor-card src="http://127.0.0.1:8420/api/stream" condor-id="…">` for any page.
  *
- * `src` is the stream's address, `share` lets the tabs of an origin share it. Styles are adopted, not written into the
- * page, so that a Content-Security-Policy without inline styles stands.
+ * `src` is the stream's address; `share` lets the tabs of an origin share it. The property `ticket` fetches a ticket for
+ * each connection to a daemon with a token. It is not an attribute, as a token must not be in the page. Styles are adopted
+ * instead of written into the page, so a Content-Security-Policy without inline styles is enough.
  *
- * The element is not made by Vue's `defineCustomElement` (seen in 3.5.45): that one stops watching its attributes when
- * it is removed, and does not begin again when it is added again.
+ * It does not use Vue's `defineCustomElement` (as of 3.5.45), because that stops observing attributes when the element is
+ * removed and does not resume when it is added again.
  */
-import { createApp, defineComponent, h, nextTick, shallowReactive, type App } from 'vue'
+import { createApp, defineComponent, h, nextTick, shallowReactive, type App, type PropType } from 'vue'
 import { addressOf } from './address'
 import IronCondorCard from './IronCondorCard.vue'
+import type { Ticket } from './tickets'
 import { useCondorStream } from './useCondorStream'
 
-const NAME = 'iron-condor-card'
-const PROPERTIES = ['src', 'condorId', 'share'] as const
+export { ticketsFrom, type Ticket } from './tickets'
 
-/** The plugin leaves them to the element here. */
+const NAME = 'iron-condor-card'
+const PROPERTIES = ['src', 'condorId', 'share', 'ticket'] as const
+
+/** The Vue plugin exports the styles for a custom element. */
 const { styles = [] } = IronCondorCard as { styles?: string[] }
 const sheet = new CSSStyleSheet()
 sheet.replaceSync(':host{display:block}' + styles.join(''))
 
-interface Given {
+interface Settings {
   src: string
   condorId: string
   share: boolean
+  ticket: Ticket | null
+  /** How many times `ticket` was set. */
+  tickets: number
 }
 
 const Live = defineComponent({
-  props: { src: { type: String, required: true }, condorId: { type: String, required: true }, share: Boolean },
+  props: {
+    src: { type: String, required: true },
+    condorId: { type: String, required: true },
+    share: Boolean,
+    ticket: { type: Function as PropType<Ticket | null>, default: null },
+  },
   setup(props) {
-    const live = useCondorStream(() => props.src, { share: props.share })
+    const { share, ticket } = props
+    const live = useCondorStream(() => props.src, { share, ...(ticket && { ticket }) })
     return () => h(IronCondorCard, { live, id: props.condorId })
   },
 })
 
-function card(given: Given) {
-  const fault = faultOf(given)
+function card(settings: Settings) {
+  const fault = faultOf(settings)
   if (fault) return h('article', { class: 'condor-card', 'data-look': 'absent' }, fault)
-  // A stream is shared or is not, for good.
-  return h(Live, { key: String(given.share), ...given })
+  // `share` and `ticket` cannot change on an open stream. A new key mounts the component again with the new values.
+  const { tickets, ...props } = settings
+  return h(Live, { key: `${settings.share} ${tickets}`, ...props })
 }
 
-function faultOf({ src, condorId }: Given): string | null {
-  if (!src) return 'src is missing: the address of the stream, as /api/stream.'
-  if (addressOf(src) === null) return `src is no address of http or https: ${src}`
-  return condorId ? null : 'condor-id is missing: the id of the condor, as in /api/positions.'
+function faultOf({ src, condorId }: Settings): string | null {
+  if (!src) return 'src is missing. Set it to the address of the stream, such as /api/stream.'
+  if (addressOf(src) === null) return `src is not an http or https address: ${src}`
+  return condorId ? null : 'condor-id is missing. Set it to the id of a condor in /api/positions.'
 }
 
 export class IronCondorCardElement extends HTMLElement {
   static readonly observedAttributes = ['src', 'condor-id', 'share']
-  readonly #given = shallowReactive<Given>({ src: '', condorId: '', share: false })
+  readonly #settings = shallowReactive<Settings>({ src: '', condorId: '', share: false, ticket: null, tickets: 0 })
   #app: App | null = null
 
   constructor() {
@@ -78,24 +92,33 @@ export class IronCondorCardElement extends HTMLElement {
     this.toggleAttribute('share', isShared)
   }
 
+  get ticket(): Ticket | null {
+    return this.#settings.ticket
+  }
+  set ticket(ticket: Ticket | null) {
+    if (ticket === this.ticket) return
+    this.#settings.ticket = ticket
+    this.#settings.tickets += 1
+  }
+
   attributeChangedCallback() {
     const { src, condorId, share } = this
-    Object.assign(this.#given, { src, condorId, share })
+    Object.assign(this.#settings, { src, condorId, share })
   }
 
   connectedCallback() {
-    // What was set before the script was there hides the property of the class.
+    // A value set before the script was loaded hides the property of the class.
     for (const name of PROPERTIES) {
       const own = Object.getOwnPropertyDescriptor(this, name)
       if (own && Reflect.deleteProperty(this, name)) Object.assign(this, { [name]: own.value as unknown })
     }
     if (this.#app) return
-    this.#app = createApp(() => card(this.#given))
+    this.#app = createApp(() => card(this.#settings))
     this.#app.mount(this.shadowRoot!)
   }
 
   disconnectedCallback() {
-    // What is only moved is connected again by then, and keeps its stream.
+    // An element that is only moved is connected again by then, and keeps its stream.
     void nextTick(() => {
       if (this.isConnected) return
       this.#app?.unmount()
@@ -110,5 +133,5 @@ declare global {
   }
 }
 
-// The script may stand in a page twice.
+// A page may load the script twice.
 if (!customElements.get(NAME)) customElements.define(NAME, IronCondorCardElement)

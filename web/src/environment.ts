@@ -1,9 +1,9 @@
-/** What of the browser is used: clock, chance and connections, so that tests can have their own. */
+/** The parts of the browser that are used (clock, randomness, connections), so that tests can replace them. */
 
-/** An EventSource, as far as it is used. */
+/** The part of EventSource that is used. */
 export interface Source {
   readonly readyState: number
-  addEventListener(name: string, hear: (message: MessageEvent<string>) => void): void
+  addEventListener(name: string, listener: (message: MessageEvent<string>) => void): void
   close(): void
 }
 
@@ -14,7 +14,11 @@ export interface Channel {
 }
 
 export interface Locks {
-  request(name: string, options: { signal: AbortSignal }, held: () => Promise<void>): Promise<unknown>
+  request(
+    name: string,
+    options: { signal?: AbortSignal; steal?: boolean },
+    held: () => Promise<void>,
+  ): Promise<unknown>
 }
 
 export interface Environment {
@@ -24,11 +28,13 @@ export interface Environment {
   now(): number
   /** From 0 to less than 1. */
   random(): number
-  /** Calls once, after so many milliseconds, unless what it returns is called before. */
+  /** Calls `call` once after `ms` milliseconds; returns a function that cancels it. */
   after(ms: number, call: () => void): () => void
-  /** Calls once, before the next painting; while the page is hidden, which is not painted, soon. */
+  /** Calls `call` once before the next frame; while the page is hidden, which has no frames, after a short wait. */
   frame(call: () => void): void
-  /** Only in secure contexts: https, and loopback. */
+  /** Whether the tab is in the background. */
+  readonly isHidden: boolean
+  /** Only available in secure contexts: https and loopback. */
   locks: Locks | undefined
   channel(name: string): Channel
 }
@@ -43,6 +49,9 @@ export const browser: Environment = {
     return () => clearTimeout(timer)
   },
   frame: (call) => (document.hidden ? setTimeout(call, 100) : requestAnimationFrame(call)),
+  get isHidden() {
+    return document.hidden
+  },
   get locks() {
     return navigator.locks
   },

@@ -1,8 +1,8 @@
 /**
- * `v-flash="value"`: a short light behind a number that has changed.
+ * `v-flash="value"`: highlights a number for a moment after it has changed.
  *
- * It goes on and off: fading would have the browser paint sixty times a second, which costs more than all else here. How
- * it looks, and that it is not seen by who wants no motion, is a matter of style.
+ * It does not fade: the browser would paint sixty times a second, which costs more than everything else here. The style
+ * sheet decides how it looks, and turns it off for `prefers-reduced-motion`.
  */
 import type { Directive } from 'vue'
 

@@ -1,4 +1,4 @@
-/** Follows an address that may change: what is behind the old one is closed, and what is shown starts empty. */
+/** Follows an address that can change: the old source is closed, and the refs start empty. */
 import { computed, onScopeDispose, shallowRef, toValue, watch, type MaybeRefOrGetter } from 'vue'
 import { addressOf } from './address'
 import type { Environment } from './environment'
@@ -9,14 +9,14 @@ export interface Followed {
   close(): void
 }
 
-/** What `open` makes of the address, until the calling scope ends; without a browser, as in SSR, nothing. */
+/** Returns the refs of what `open` returns for the address, until the calling scope ends; without a browser (SSR) they stay empty. */
 export function follow(
   url: MaybeRefOrGetter<string>,
   open: (address: string) => Followed,
   environment: Environment,
 ): Live {
-  const { live: nothing } = createLive(environment.now())
-  if (typeof document === 'undefined') return nothing
+  const { live: empty } = createLive(environment.now())
+  if (typeof document === 'undefined') return empty
   const current = shallowRef<Followed>()
 
   function change(given: string) {
@@ -24,14 +24,14 @@ export function follow(
     const address = addressOf(given)
     current.value = address === null ? undefined : open(address)
     before?.close()
-    if (address === null) throw new TypeError(`condord-web: ${JSON.stringify(given)} is no address of http or https`)
+    if (address === null) throw new TypeError(`condord-web: ${JSON.stringify(given)} is not an http or https address`)
   }
 
   change(toValue(url))
   watch(() => toValue(url), change, { flush: 'sync' })
   onScopeDispose(() => current.value?.close())
 
-  const pick = <Key extends keyof Shown>(key: Key) => computed<Shown[Key]>(() => (current.value?.live ?? nothing)[key].value)
+  const pick = <Key extends keyof Shown>(key: Key) => computed<Shown[Key]>(() => (current.value?.live ?? empty)[key].value)
   return {
     document: pick('document'),
     status: pick('status'),

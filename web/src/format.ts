@@ -1,4 +1,4 @@
-/** Decides how numbers and times read. What is not known is an em dash; times are the exchange's, and say so. */
+/** Formats numbers and times. A value that is not known is an em dash; times are in the exchange's zone, which they name. */
 
 type Known = number | null | undefined
 
@@ -38,24 +38,24 @@ export const price = (value: Known) => read(PRICE, value)
 export const money = (value: Known) => read(MONEY, value)
 /** A profit or loss in dollars, with its sign. */
 export const signed = (value: Known) => read(SIGNED, value)
-/** A percentage; the sign is that of the profit or loss beside it. */
+/** A percentage with the sign of the profit or loss that it belongs to. */
 export const percent = (value: Known) => (value == null ? '—' : `${read(MONEY, value)} %`)
-/** A strike, without decimals that say nothing. */
+/** A strike without trailing zeros. */
 export const strike = (value: number) => String(value)
 
 /** 2026-12-18 as Dec 18, 2026. */
 export const day = (date: string) => DAY.format(new Date(date))
 
-/** A time of the exchange, as 14:31:02 EST; with its day if that is not today's, as far as `now` can tell. */
+/** Formats a time in the exchange's zone as 14:31:02 EST, with the day if it is over 12 hours from `now`. */
 export function clock(at: string | number, now: number): string {
   const time = new Date(at)
   return (Math.abs(now - time.getTime()) > 12 * HOUR_MS ? DATED_CLOCK : CLOCK).format(time)
 }
 
-/** How long ago `at` was, in the largest unit that it fills. */
+/** Formats how long ago `at` was, in its largest unit. */
 export function age(at: string | number, now: number): string {
   const seconds = Math.max(0, Math.floor((now - new Date(at).getTime()) / 1000))
-  const [size, unit] = AGES.find(([each]) => seconds >= each) ?? [1, 's']
+  const [size, unit] = AGES.find(([size]) => seconds >= size) ?? [1, 's']
   return `${Math.floor(seconds / size)} ${unit}`
 }
 

@@ -1,5 +1,6 @@
-/** The state of the daemon, live, for an app of one's own; the card is a file of its own, `condord-web/card`. */
+/** The daemon's live state for your own app; the card is a separate file, `condord-web/card`. */
 export { useCondorStream, type StreamOptions } from './useCondorStream'
+export { ticketsFrom, type Ticket } from './tickets'
 export { usePositions, type PositionsOptions } from './usePositions'
 export type { Environment } from './environment'
 export type { Link, Live, Shown } from './live'

@@ -1,19 +1,25 @@
 /**
- * Holds what is shown: the document in pieces, so that a card is rendered again only when its own pieces change.
+ * The document in pieces, so that a card is rendered again only when its own pieces change.
  *
  * The maps stay the same objects; their values are those of the document, in its order.
  */
 import { computed, shallowReactive, shallowRef, type Ref } from 'vue'
 import type { Condor, Document, Quote, Status, Totals, Unmatched } from './document'
 
-/** The connection of this page to the daemon. Times are milliseconds since 1970 by this machine's clock. */
+/**
+ * The connection of this page to the daemon. Times are milliseconds since 1970 by this machine's clock. `refused` means
+ * that the token is missing or wrong; that is retried too, but less often.
+ */
 export interface Link {
-  state: 'connecting' | 'open' | 'reconnecting'
-  /** Open: since when. Otherwise: when the daemon was last heard, or the first attempt. */
+  state: 'connecting' | 'open' | 'reconnecting' | 'refused'
+  /** If open, since when; otherwise the time of the last event, or of the first attempt. */
   since: number
-  /** When it is tried again, where that is known. */
+  /** The time of the next attempt, if it is known. */
   retryAt: number | null
 }
+
+/** Whether there is no connection after at least one attempt. */
+export const isCut = ({ state }: Link) => state === 'reconnecting' || state === 'refused'
 
 export interface Shown {
   document: Document | null
@@ -22,7 +28,7 @@ export interface Shown {
   condors: ReadonlyMap<string, Condor>
   quotes: ReadonlyMap<string, Quote>
   unmatched: ReadonlyMap<string, Unmatched>
-  /** When a condor came that was not there at first, by its id. */
+  /** When each condor that was not in the first document appeared, by id. */
   arrivals: ReadonlyMap<string, number>
   link: Link
   /** The time by the daemon's clock, in milliseconds since 1970; moves every second. */
@@ -32,7 +38,7 @@ export interface Shown {
 /** Everything that is shown, as refs. */
 export type Live = { readonly [Key in keyof Shown]: Readonly<Ref<Shown[Key]>> }
 
-/** A `Live`, what fills it, and what tells the time to it. */
+/** Returns a `Live`, the refs of its link and its time, and a function that shows a document in it. */
 export function createLive(since: number) {
   const document = shallowRef<Document | null>(null)
   const condors = shallowReactive(new Map<string, Condor>())
@@ -56,10 +62,10 @@ export function createLive(since: number) {
 
   function show(next: Document) {
     if (next === document.value) return
-    // A daemon that has just been started holds nothing until it has read the account: what it finds then is not new.
+    // A daemon that has just been started has no condors until it has read the account. The ones it then reads are not new.
     if (document.value?.status.positions.readAt) {
-      const came = next.condors.filter((condor) => !condors.has(condor.id))
-      for (const condor of came) arrivals.set(condor.id, now.value)
+      const arrived = next.condors.filter((condor) => !condors.has(condor.id))
+      for (const condor of arrived) arrivals.set(condor.id, now.value)
     }
     document.value = next
     reconcile(condors, next.condors, (condor) => condor.id)
@@ -70,12 +76,12 @@ export function createLive(since: number) {
   return { live, link, now, show }
 }
 
-/** Makes `map` hold `items`, in their order, and touches only what is another object than before. */
+/** Makes `map` hold `items` in their order, and sets only those whose object has changed. */
 function reconcile<Item>(map: Map<string, Item>, items: Item[], key: (item: Item) => string) {
   const wanted = items.map(key)
   const wantedSet = new Set(wanted)
-  const kept = [...map.keys()].filter((each) => wantedSet.has(each))
-  const inOrder = kept.every((each, at) => each === wanted[at])
-  for (const each of [...map.keys()]) if (!inOrder || !wantedSet.has(each)) map.delete(each)
+  const kept = [...map.keys()].filter((key) => wantedSet.has(key))
+  const inOrder = kept.every((key, at) => key === wanted[at])
+  for (const key of [...map.keys()]) if (!inOrder || !wantedSet.has(key)) map.delete(key)
   for (const [at, item] of items.entries()) if (map.get(wanted[at]!) !== item) map.set(wanted[at]!, item)
 }

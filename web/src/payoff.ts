@@ -1,4 +1,4 @@
-/** Decides the shape of a condor's profit or loss at expiration, in dollars over the price of the underlying. */
+/** A condor's profit or loss at expiration, in dollars, as a function of the price of the underlying. */
 import type { Condor } from './document'
 
 export interface Point {
@@ -15,10 +15,10 @@ export interface Payoff {
   high: number
 }
 
-/** How far it is drawn beyond the outer strikes, as a part of what is between them. */
+/** How far the chart extends beyond the outer strikes, as a fraction of the distance between them. */
 const MARGIN = 0.25
 
-/** The payoff of `condor`; null where its credit is not known. */
+/** Returns the payoff of `condor`; null if its credit is not known. */
 export function payoff(condor: Condor): Payoff | null {
   if (condor.credit === null) return null
   const strikes = distinct(condor.legs.map((leg) => leg.strike))
@@ -36,7 +36,7 @@ export function payoff(condor: Condor): Payoff | null {
   }
 }
 
-/** What `condor` leaves if its underlying expires at `price`, to the cent. */
+/** Returns the profit or loss if the underlying is at `price` at expiration, rounded to the cent. */
 function plAt(condor: Condor, price: number): number {
   let net = (condor.credit ?? 0) * condor.quantity
   for (const { right, side, strike, quantity } of condor.legs) {

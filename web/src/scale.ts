@@ -1,4 +1,4 @@
-/** The straight line that takes `from` to `to`; what is `from` in no width goes to the middle. */
+/** Returns the linear function that maps the range `from` to `to`; an empty range maps to the middle. */
 export function scale(from: readonly [number, number], to: readonly [number, number]): (value: number) => number {
   const width = from[1] - from[0]
   return (value) => {

@@ -1,109 +1,188 @@
 /**
- * Lets the tabs of one origin share one stream, as a browser opens no more than six to a server of HTTP/1.1.
+ * Lets the tabs of one origin share one stream, as a browser opens at most six connections to an HTTP/1.1 server.
  *
- * Who holds the lock of this name leads: it has the connection, and tells the others on a channel what it hears. When
- * its tab goes, the browser gives the lock to the next one, which goes on from the version that it has and tells it to
- * all: who has just come may have asked the one that was leaving.
+ * The tab that holds the lock is the leader: it has the connection and broadcasts every event to the other tabs. When it is
+ * closed, the browser gives the lock to the next tab, which resumes from its own version. It broadcasts its document, as
+ * a new tab may have asked the leader that was closing.
+ *
+ * A tab that the browser has frozen keeps its lock and sends nothing. After the time of `silenceLimit`, another tab
+ * sends a `hello` and steals the lock if there is no answer. Each leader has a higher term than the one before, so that
+ * messages of a former leader that wakes up are ignored. It learns from the lock, or from a message of the new leader, that
+ * it no longer leads.
  */
 import type { Listener } from './connection'
 import type { Document, StreamEvent } from './document'
 import type { Environment } from './environment'
 import type { Link } from './live'
-import type { Patience } from './patience'
+import type { SilenceLimit } from './silenceLimit'
 
-type Told = { kind: 'event'; event: StreamEvent } | { kind: 'link'; state: Link['state']; retryAt: number | null }
-/** With whatever the leader tells goes its patience, which the others share; a tab of an older page does not tell it. */
-type Message = { kind: 'hello' } | (Told & { patienceMs?: number })
+/** How long a silent leader has to answer. Hidden tabs wait longer, as they may be frozen next. */
+export const GRACE_MS = 1000
 
-/** As `connect`, which is given as a function of the listener; `current` is the document that this tab has. */
+type Update = { kind: 'event'; event: StreamEvent } | { kind: 'link'; state: Link['state']; retryAt: number | null }
+/** A leader adds its silence limit, which the others adopt, and its term; one of an older page adds neither. */
+type Message = { kind: 'hello' } | (Update & { patienceMs?: number; term?: number })
+
+/** Does what `connect` does, for all tabs with the same `name`; `current` returns the document of this tab. */
 export function share(
   name: string,
   connect: (listener: Listener) => () => void,
   current: () => Document | null,
-  patience: Patience,
+  silenceLimit: SilenceLimit,
   listener: Listener,
   environment: Environment,
 ): () => void {
-  if (!environment.locks) return connect(listener)
+  const { locks } = environment
+  if (!locks) return connect(listener)
   const channel = environment.channel(name)
-  const closing = new AbortController()
-  /** What was last told of the link, by whoever led then. */
-  let link: Told | null = null
-  let isAsked = false
+  let queue = new AbortController()
+  /** The last state of the link that a leader sent. */
+  let link: (Update & { kind: 'link' }) | null = null
+  /** The term of the newest known leader, which may be this tab. */
+  let term = 0
+  let hasAsked = false
+  /** This tab is a former leader: deltas do not apply to its document until a snapshot has arrived. */
+  let isBehind = false
+  let isOver = false
   let disconnect: (() => void) | null = null
   let release = () => {}
   let cancel = () => {}
 
   const send = (message: Message) => channel.postMessage(message)
-  const tell = (told: Told) => send({ ...told, patienceMs: patience.ms })
+  const broadcast = (update: Update) => send({ ...update, patienceMs: silenceLimit.ms, term })
   const both: Listener = {
     event(event) {
       listener.event(event)
-      tell({ kind: 'event', event })
+      broadcast({ kind: 'event', event })
     },
     link(state, retryAt) {
       listener.link(state, retryAt)
-      tell((link = { kind: 'link', state, retryAt }))
+      broadcast((link = { kind: 'link', state, retryAt }))
     },
   }
 
   function welcome() {
     const data = current()
-    if (data) tell({ kind: 'event', event: { event: 'snapshot', id: data.version, data } })
-    if (link) tell(link)
+    if (data) broadcast({ kind: 'event', event: { event: 'snapshot', id: data.version, data } })
+    if (link) broadcast(link)
   }
 
-  /** Events say nothing to who has no document; whoever leads now has one, and is asked for it once a heartbeat. */
+  /** Answers a `hello`, at least to show that this leader is alive. */
+  function answer() {
+    welcome()
+    if (!link) broadcast({ kind: 'link', state: 'connecting', retryAt: null })
+  }
+
+  /** Asks the leader for its document if this tab cannot apply the event without it; at most once per heartbeat. */
   function ask({ event }: StreamEvent) {
-    if (event === 'heartbeat') isAsked = false
-    if (event === 'snapshot' || isAsked || current()) return
-    isAsked = true
+    if (event === 'heartbeat') hasAsked = false
+    if (event === 'snapshot' || hasAsked || (current() && !isBehind)) return
+    hasAsked = true
     send({ kind: 'hello' })
   }
 
-  function follow(message: Message) {
-    if (message.kind === 'hello') return
-    patience.ms = message.patienceMs ?? patience.ms
+  function follow(update: Update & { patienceMs?: number }) {
+    silenceLimit.ms = update.patienceMs ?? silenceLimit.ms
     wait()
-    if (message.kind === 'link') return followLink(message)
-    ask(message.event)
-    // What a newcomer is told, the others have.
-    if (!isKnown(message.event)) listener.event(message.event)
+    if (update.kind === 'link') return followLink(update)
+    const { event } = update
+    ask(event)
+    if (event.event === 'snapshot') isBehind = false
+    // A snapshot for a new tab is already known in the others.
+    if (!isBehind && !isKnown(event)) listener.event(event)
   }
 
-  function followLink(told: Told & { kind: 'link' }) {
-    link = told
-    listener.link(told.state, told.retryAt)
+  function followLink(update: Update & { kind: 'link' }) {
+    // A leader that is still connecting has no state that is worth keeping.
+    if (update.state !== 'connecting') link = update
+    listener.link(update.state, update.retryAt)
   }
 
   const isKnown = (event: StreamEvent) => event.event === 'snapshot' && event.id === current()?.version
 
-  /** A leader that says nothing for so long is cut off, or stopped by the browser. */
+  const cutOff = () => followLink({ kind: 'link', state: 'reconnecting', retryAt: null })
+
+  /** Suspects a silent leader: it has lost its connection, or the browser has frozen it. */
   function wait() {
     cancel()
-    cancel = environment.after(patience.ms, () => followLink({ kind: 'link', state: 'reconnecting', retryAt: null }))
+    cancel = environment.after(silenceLimit.ms, suspect)
+  }
+
+  /** If this tab was frozen itself, the leader's messages arrive now, and it does not take over. */
+  function suspect() {
+    cutOff()
+    const graceMs = GRACE_MS * (environment.isHidden ? 3 : 1)
+    cancel = environment.after(graceMs + GRACE_MS * environment.random(), takeOver)
+    send({ kind: 'hello' })
+  }
+
+  function takeOver() {
+    queue.abort()
+    wait()
+    // The Web Locks API refuses `signal` together with `steal`.
+    request({ steal: true })
+  }
+
+  function queueUp() {
+    queue = new AbortController()
+    request({ signal: queue.signal })
+  }
+
+  function request(options: { signal?: AbortSignal; steal?: boolean }) {
+    let isHeld = false
+    locks!
+      .request(name, options, () => {
+        isHeld = true
+        return lead()
+      })
+      .catch((error: unknown) => {
+        if (isHeld) return stepDown()
+        // Aborted, or stolen by a third tab. Any other error is permanent, such as that of an opaque origin, which cannot share.
+        if ((error as Error).name !== 'AbortError') void lead()
+        else if (options.steal) queueUp()
+      })
+  }
+
+  function lead(): Promise<void> {
+    if (isOver || disconnect) return Promise.resolve()
+    cancel()
+    isBehind = false
+    term = Math.max(term + 1, environment.now()) + environment.random() / 2
+    disconnect = connect(both)
+    welcome()
+    return new Promise((resolve) => (release = resolve))
+  }
+
+  function stepDown() {
+    if (!disconnect) return
+    disconnect()
+    disconnect = null
+    release()
+    isBehind = true
+    cutOff()
+    queueUp()
+    send({ kind: 'hello' })
+    wait()
   }
 
   channel.onmessage = ({ data }: MessageEvent<Message>) => {
-    if (!disconnect) follow(data)
-    else if (data.kind === 'hello') welcome()
+    if (data.kind === 'hello') return disconnect ? answer() : undefined
+    const theirs = data.term ?? 0
+    if (theirs < term || (disconnect && theirs === term)) return
+    stepDown()
+    term = theirs
+    follow(data)
   }
   send({ kind: 'hello' })
   wait()
-
-  environment.locks
-    .request(name, { signal: closing.signal }, () => {
-      cancel()
-      disconnect = connect(both)
-      welcome()
-      return new Promise<void>((resolve) => (release = resolve))
-    })
-    .catch(() => {}) // Closed while it waited.
+  queueUp()
 
   return () => {
-    closing.abort()
+    isOver = true
+    queue.abort()
     cancel()
     disconnect?.()
+    disconnect = null
     release()
     channel.close()
   }

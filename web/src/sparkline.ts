@@ -1,33 +1,33 @@
 /**
- * Decides the line of a session: profit or loss over time, into a box of so many units.
+ * The line of a session: profit or loss over time, scaled to a box.
  *
- * The box is from the lowest to the highest value, as small moves of a large profit would not be seen beside zero; but it
- * spans a fiftieth of the maximum profit at least, or a dollar where there is none, as a cent up and down is no mountain.
- * The daemon knows a point a minute; where some are missing the line has a hole, and is not guessed. It ends at the
- * present where it is known up to there.
+ * The box spans the lowest to the highest value, because small moves of a large profit would be invisible with zero in it.
+ * It spans at least a fiftieth of the maximum profit, or a dollar if there is none, so that a move of a cent looks small.
+ * There is a point a minute. Missing points are a gap in the line. The present is its last point, unless there is a gap
+ * before it.
  */
 import type { History } from './document'
 import { clock, signed } from './format'
 import { scale } from './scale'
 
 export interface Sparkline {
-  /** As the `d` of a path. */
+  /** The `d` of an SVG path. */
   path: string
-  /** Where zero is, if it was there. */
+  /** The y coordinate of zero, if it is inside the box. */
   zero: number | null
-  /** Since when it is and what has become of it; between which ends. */
+  /** First its begin and its change, then its low and its high. */
   texts: string[]
 }
 
 /** Two points further apart than this are not joined. */
-const HOLE_SECONDS = 150
-/** Cents for each dollar of the maximum profit. */
-const LEAST_PART = 2
-const LEAST_CENTS = 100
+const GAP_SECONDS = 150
+/** In cents per dollar of the maximum profit. */
+const MIN_PART = 2
+const MIN_CENTS = 100
 
 /**
- * The line of `history`, which older daemons do not send, up to `present` dollars at `now` if that is known, for a condor
- * of this maximum profit; null where there is nothing to draw: a point alone is none.
+ * Returns the line of `history`, which older daemons do not send, up to `present` dollars at `now`, if that is not null.
+ * Null with fewer than two points to join.
  */
 export function sparkline(
   history: History | undefined,
@@ -44,11 +44,11 @@ export function sparkline(
   const high = Math.max(...cents)
   const x = scale([begin, seconds.at(-1)!], [1, width - 1])
   const middle = (low + high) / 2
-  const least = Math.max(maxProfit ?? 0, 0) * LEAST_PART || LEAST_CENTS
+  const least = Math.max(maxProfit ?? 0, 0) * MIN_PART || MIN_CENTS
   const reach = Math.max(high - low, least) / 2
   const y = scale([middle - reach, middle + reach], [height - 1, 1])
-  // The first point has none before it, from which no distance is known.
-  const isJoined = (at: number) => seconds[at]! - seconds[at - 1]! <= HOLE_SECONDS
+  // False for the first point, whose distance is NaN.
+  const isJoined = (at: number) => seconds[at]! - seconds[at - 1]! <= GAP_SECONDS
   const path = cents.map((value, at) => `${isJoined(at) ? 'L' : 'M'}${x(seconds[at]!)} ${y(value)}`).join('')
   if (!path.includes('L')) return null
   const [change, lowest, highest] = [cents.at(-1)! - cents[0]!, low, high].map((each) => signed(each / 100))
@@ -60,6 +60,6 @@ function upTo(history: History, present: number | null, now: number): History {
   const { seconds, cents } = history
   const last = seconds.at(-1)!
   const end = Math.max(last, Math.floor(now / 1000))
-  if (present === null || end - last > HOLE_SECONDS) return history
+  if (present === null || end - last > GAP_SECONDS) return history
   return { seconds: [...seconds, end], cents: [...cents, Math.round(present * 100)] }
 }

@@ -1,8 +1,8 @@
 /**
  * `useCondorStream`: the daemon's document, live.
  *
- * All who use the same address in a page share one stream and one state; the last to go closes it. Events are applied as
- * they come and shown once a frame. A stream that says nothing for three heartbeats is taken for dead and opened anew.
+ * All users of one address in a page share one stream and one state, which the last of them closes. Events are applied
+ * as they arrive and shown once per frame. A stream that is silent for three heartbeats counts as dead and is reopened.
  */
 import type { MaybeRefOrGetter } from 'vue'
 import { startClock } from './clock'
@@ -11,18 +11,25 @@ import type { Document, StreamEvent } from './document'
 import { browser, type Environment } from './environment'
 import { follow, type Followed } from './follow'
 import { createLive, type Link, type Live } from './live'
-import { Patience } from './patience'
+import { SilenceLimit } from './silenceLimit'
 import { share } from './share'
 import { apply } from './stream'
+import type { Ticket } from './tickets'
 
 export interface StreamOptions {
-  /** Whether the tabs of this origin share one stream; where the browser has no locks, each has its own. */
+  /**
+   * Fetches a ticket for each connection to a daemon with a token, as `ticketsFrom` does, or through your own backend. All
+   * users of a stream use the function of the first one. If it rejects with something whose `status` is 401, the link is
+   * `refused`.
+   */
+  ticket?: Ticket
+  /** Whether the tabs of this origin share one stream; in a browser without locks each has its own. */
   share?: boolean
-  /** Clock, chance and connections, for tests. */
+  /** Clock, randomness and connections, for tests. */
   environment?: Environment
 }
 
-/** What the daemon at `url` (its `/api/stream`) says, from now until the calling scope ends. */
+/** Returns the document from the stream at `url` (the daemon's `/api/stream`) as refs, until the calling scope ends. */
 export function useCondorStream(url: MaybeRefOrGetter<string>, options: StreamOptions = {}): Live {
   return follow(url, (address) => attach(address, options), options.environment ?? browser)
 }
@@ -31,18 +38,18 @@ interface Hub extends Followed {
   users: number
 }
 
-/** The streams of this page, by address and manner. */
+/** The streams of this page, by address and options. */
 const hubs = new Map<string, Hub>()
 
 function attach(address: string, options: StreamOptions): Followed {
-  const key = `${options.share ? 'shared' : 'own'} ${address}`
+  const key = [options.share ? 'shared' : 'own', options.ticket ? 'ticket' : 'open', address].join(' ')
   const hub = hubs.get(key) ?? createHub(address, options, () => hubs.delete(key))
   hubs.set(key, hub)
   hub.users += 1
   return { live: hub.live, close: () => --hub.users || hub.close() }
 }
 
-/** What the tabs call the stream at `address`: others of the origin can read the name, so that it has no token. */
+/** Returns the name under which tabs share the stream, without a token, as the whole origin can read it. */
 function nameOf(address: string): string {
   const url = new URL(address)
   url.searchParams.delete('access_token')
@@ -51,7 +58,7 @@ function nameOf(address: string): string {
 
 function createHub(address: string, options: StreamOptions, closed: () => void): Hub {
   const environment = options.environment ?? browser
-  const patience = new Patience()
+  const silenceLimit = new SilenceLimit()
   const { live, link, now, show } = createLive(environment.now())
   const clock = startClock(now, environment)
   let current: Document | null = null
@@ -66,7 +73,7 @@ function createHub(address: string, options: StreamOptions, closed: () => void):
       current = apply(current, event)
       if (event.event === 'bye') setLink('reconnecting', null)
       else if (link.value.state !== 'open') {
-        // Not a frame later than the link: until then old numbers would look live.
+        // Shown together with the link, as old numbers would look live until the next frame.
         paint()
         setLink('open', null)
       }
@@ -87,13 +94,13 @@ function createHub(address: string, options: StreamOptions, closed: () => void):
   function paint() {
     isPainting = false
     if (isOver) return
-    clock.tell()
+    clock.update()
     if (current) show(current)
   }
 
-  const open = (to: Listener) => connect(address, current?.version ?? null, patience, to, environment)
+  const open = (to: Listener) => connect(address, current?.version ?? null, silenceLimit, to, environment, options.ticket)
   const disconnect = options.share
-    ? share(nameOf(address), open, () => current, patience, listener, environment)
+    ? share(nameOf(address), open, () => current, silenceLimit, listener, environment)
     : open(listener)
 
   return {

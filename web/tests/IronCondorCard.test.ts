@@ -15,15 +15,15 @@ function mount(live: Live | Record<keyof Live, never>, id: string) {
   const app = createApp(IronCondorCard, { live: live as Live, id })
   app.mount(host)
   apps.push(app)
-  const words = (selector: string) => [...host.querySelectorAll(selector)].map((each) => each.textContent!.trim().replace(/\s+/g, ' '))
+  const words = (selector: string) => [...host.querySelectorAll(selector)].map((element) => element.textContent!.trim().replace(/\s+/g, ' '))
   return { host, words, look: () => host.querySelector('article')!.dataset['look'] }
 }
 
-function card(each: Condor = condor(), changes: Partial<Document> = {}) {
+function card(shown: Condor = condor(), changes: Partial<Document> = {}) {
   const { live, link, show } = createLive(Date.parse(AS_OF))
   link.value = { state: 'open', since: Date.parse(AS_OF), retryAt: null }
-  show(account('e-1', [each], changes))
-  return { ...mount(live, each.id), live, link, show }
+  show(account('e-1', [shown], changes))
+  return { ...mount(live, shown.id), live, link, show }
 }
 
 beforeEach(() => void vi.spyOn(console, 'warn'))
@@ -34,7 +34,7 @@ afterEach(() => {
 })
 
 describe('a card', () => {
-  it('says what is held, what it is worth and what it may become', () => {
+  it('shows the position, its value and its payoff', () => {
     const { words, host } = card()
     expect(words('h2')).toEqual(['SPY'])
     expect(words('header p')).toEqual(['Dec 18, 2026 · 28 days', 'short iron condor × 2', '705 / 715 / 770 / 780'])
@@ -47,7 +47,7 @@ describe('a card', () => {
     expect(words('footer')).toEqual(['Quotes 2 s old · indicative · simulator'])
   })
 
-  it('has a row a leg, with its quote and what is odd about that', () => {
+  it('has a row per leg with its quote and remarks', () => {
     const [first, second, third] = condor().legs
     const quotes = [
       quote(first!.symbol, { bid: 0, state: 'zeroBid' }),
@@ -61,7 +61,7 @@ describe('a card', () => {
     expect(words('tbody tr:last-child td')).toEqual(['—', '—', '—', '+38.75'])
   })
 
-  it('shows an em dash for what is not known, and says which leg is missing', () => {
+  it('shows an em dash for unknown values and names the missing leg', () => {
     const { words, look } = card(condor('SPY', { valuation: without([condor().legs[0]!.symbol]) }))
     expect(look()).toBe('incomplete')
     expect(words('.condor-pl b')).toEqual(['—'])
@@ -69,36 +69,37 @@ describe('a card', () => {
     expect(words('li')).toEqual(['Leg missing: no quote for 705 put'])
   })
 
-  it('shows a loss by arrow and sign', () => {
+  it('shows a loss with arrow and sign', () => {
     const { words, host } = card(condor('SPY', { valuation: valuation(condor().id, { unrealizedPl: -65 }) }))
     expect(words('.condor-pl b')).toEqual(['▼ −65.00'])
     expect(host.querySelector('.condor-pl')!.getAttribute('data-sign')).toBe('-1')
   })
 
-  it('draws no payoff without a credit, and no session before there is one', () => {
+  it('draws no payoff without a credit and no session without points', () => {
     const { host } = card(condor('SPY', { credit: null }))
     expect(host.querySelectorAll('svg')).toHaveLength(0)
   })
 
-  it.each(LOOKS)('looks $look and says so: $says', async ({ look, isOld, says, condor: each, changes, link: state }) => {
-    const { host, link, words, look: seen } = card(each, changes)
+  it.each(LOOKS)('looks $look with the notes: $notes', async ({ look, isOld, notes, condor: shown, changes, link: state }) => {
+    const { host, link, words, look: seen } = card(shown, changes)
     link.value = { ...link.value, state }
     await nextTick()
-    expect([seen(), words('li')]).toEqual([look, says])
-    // What is old is dimmed, whatever else is the matter; the last number stays.
+    expect([seen(), words('li')]).toEqual([look, notes])
+    // Old numbers are dimmed but stay, whatever the look is.
     expect(host.querySelector('article')!.hasAttribute('data-old')).toBe(isOld)
     expect(words('.condor-pl b')).toEqual([look === 'incomplete' ? '—' : '▲ +155.00'])
   })
 
-  it('names the time of the exchange since when a quote is unconfirmed', () => {
+  it('shows in exchange time since when a quote is unconfirmed', () => {
     const [first] = condor().legs
     const quotes = [quote(first!.symbol, { unconfirmed: true, time: '2026-11-20T19:31:02Z' })]
     const { words } = card(condor('SPY', { valuation: valuation('x', { unconfirmed: true }) }), { quotes })
     expect(words('li')).toEqual(['Unconfirmed since 14:31:02 EST'])
   })
 
-  it('shows each notice on its legs, also where two say the same', async () => {
-    const notice = { code: 'brokenCondor' as const, text: 'legs went', symbols: [condor().legs[0]!.symbol], since: AS_OF }
+  it('shows each notice on its legs, even if two have the same text', async () => {
+    const symbols = [condor().legs[0]!.symbol]
+    const notice = { code: 'brokenCondor' as const, text: 'legs went', symbols, condorId: null, since: AS_OF }
     const { words, show } = card(condor('SPY', { ambiguous: true }))
     show(account('e-2', undefined, { status: status({ notices: [notice, { ...notice }] }) }))
     await nextTick()
@@ -106,7 +107,7 @@ describe('a card', () => {
     expect(console.warn).not.toHaveBeenCalled()
   })
 
-  it('looks lost when the daemon is, and well again after', async () => {
+  it('looks lost without a connection and recovers', async () => {
     const { link, look } = card()
     expect(look()).toBe('live')
     link.value = { state: 'reconnecting', since: Date.parse(AS_OF), retryAt: null }
@@ -117,7 +118,7 @@ describe('a card', () => {
     expect(look()).toBe('live')
   })
 
-  it('looks new when it came while one looked on', async () => {
+  it('looks new if it arrived while the page was open', async () => {
     const { live, show } = createLive(Date.parse(AS_OF))
     show(account('e-1', []))
     const { words } = mount(live, condor().id)
@@ -127,7 +128,7 @@ describe('a card', () => {
     expect(words('li').at(-1)).toBe('New since 10:31:00 EST')
   })
 
-  it('is not new where the daemon has only been started anew', async () => {
+  it('is not new after a restart of the daemon', async () => {
     const { live, link, show } = createLive(Date.parse(AS_OF))
     link.value = { state: 'open', since: Date.parse(AS_OF), retryAt: null }
     show(account('e-1'))
@@ -137,7 +138,7 @@ describe('a card', () => {
     expect(mount(live, condor().id).look()).toBe('live')
   })
 
-  it('waits for the daemon, and for what that reads, before it says that there is no such condor', async () => {
+  it('reports a missing condor only after the daemon has read the account', async () => {
     const { live, link, show } = createLive(Date.parse(AS_OF))
     const { words } = mount(live, 'SPY')
     expect(words('article')).toEqual(['Waiting for condord …'])
@@ -152,17 +153,17 @@ describe('a card', () => {
     expect(words('article')).toEqual(['No condor SPY is held. No connection to condord since 10:31:00 EST.'])
   })
 
-  it('takes a store that has unwrapped the refs', () => {
+  it('accepts a store, which unwraps the refs', () => {
     const { live, show } = createLive(Date.parse(AS_OF))
     show(account('e-1'))
-    const store = shallowReactive(Object.fromEntries(Object.entries(live).map(([key, each]) => [key, each.value])))
+    const store = shallowReactive(Object.fromEntries(Object.entries(live).map(([key, ref]) => [key, ref.value])))
     expect(mount(store as never, condor().id).words('h2')).toEqual(['SPY'])
   })
 
-  it('lights up what has changed, for a moment', async () => {
+  it('highlights changed numbers for a moment', async () => {
     vi.useFakeTimers()
     const { show, host } = card()
-    const lit = () => [...host.querySelectorAll<HTMLElement>('[data-flash]')].map((each) => [each.textContent, each.dataset['flash']])
+    const lit = () => [...host.querySelectorAll<HTMLElement>('[data-flash]')].map((element) => [element.textContent, element.dataset['flash']])
     const becomes = async (mark: number) => {
       show(account(`e-${mark}`, [condor('SPY', { valuation: valuation(condor().id, { mark }) })]))
       await nextTick()
@@ -181,7 +182,7 @@ describe('the session', () => {
   const session = { seconds: [minute(2), minute(1)], cents: [10_000, 12_000] }
   const drawn = (host: HTMLElement) => host.querySelector('.condor-spark .condor-line')?.getAttribute('d')
 
-  it('is drawn up to the present profit or loss, and told', () => {
+  it('is drawn up to the current profit or loss and described', () => {
     const { host, words } = card(condor('SPY', { history: session }))
     expect(drawn(host)).toBe('M1 35L160 22.6L319 1')
     const texts = ['P/L by the minute since 10:29:00 EST: change +55.00', 'low +100.00, high +155.00']
@@ -189,12 +190,12 @@ describe('the session', () => {
     expect(words('.condor-card > small')).toEqual(texts)
   })
 
-  it('does not fill its box where it hardly moved for what the condor may earn', () => {
+  it('does not fill its box with moves that are small beside the maximum profit', () => {
     const { host } = card(condor('SPY', { history: { ...session, cents: [15_500, 15_400] } }))
     expect(drawn(host)).toBe('M1 16.7L160 19.3L319 16.7')
   })
 
-  it('moves with the ticks', async () => {
+  it('follows each tick', async () => {
     const { host, show } = card(condor('SPY', { history: session }))
     show(account('e-2', [condor('SPY', { history: session, valuation: valuation('x', { unrealizedPl: 120 }) })]))
     await nextTick()
@@ -209,16 +210,16 @@ describe('the session', () => {
     },
   )
 
-  it('ends with what is known without a connection, or a quote', async () => {
+  it('ends at the last known point without a connection or a quote', async () => {
     const { host, link } = card(condor('SPY', { history: session }))
     link.value = { ...link.value, state: 'reconnecting' }
     await nextTick()
     expect(drawn(host)).toBe('M1 35L319 1')
-    const each = condor('SPY', { history: session, valuation: without([condor().legs[0]!.symbol]) })
-    expect(drawn(card(each).host)).toBe('M1 35L319 1')
+    const unpriced = condor('SPY', { history: session, valuation: without([condor().legs[0]!.symbol]) })
+    expect(drawn(card(unpriced).host)).toBe('M1 35L319 1')
   })
 
-  it('is not drawn of an older daemon, which does not tell it', () => {
+  it('is not drawn for an older daemon, which does not send it', () => {
     const { history: _, ...older } = condor()
     const { host } = card(older as Condor)
     expect(host.querySelector('.condor-spark')).toBeNull()
@@ -229,39 +230,39 @@ describe('the session', () => {
 describe('the style', () => {
   const style = source.slice(source.indexOf('<style>'))
 
-  it('takes its colours from above, in light and dark, and hides none of them', () => {
+  it('inherits its colours in light and dark and overrides none of them', () => {
     const dark = style.indexOf('@media (prefers-color-scheme: dark)')
     for (const name of ['ground', 'ink', 'soft', 'rule', 'gain', 'loss'])
       for (const part of [style.slice(0, dark), style.slice(dark)]) expect(part).toContain(`var(--condor-${name}, #`)
     expect(style).not.toMatch(/--condor-\w+:/)
   })
 
-  it('has in the README the colours that it takes', () => {
-    const told = new Set(readFileSync('README.md', 'utf8').match(/--condor-\w+/g))
-    expect([...told].sort()).toEqual([...new Set(style.match(/--condor-\w+/g))].sort())
+  it('uses exactly the colours that the README lists', () => {
+    const listed = new Set(readFileSync('README.md', 'utf8').match(/--condor-\w+/g))
+    expect([...listed].sort()).toEqual([...new Set(style.match(/--condor-\w+/g))].sort())
   })
 
-  it('lights up nothing for who wants no motion', () => {
+  it('highlights nothing with prefers-reduced-motion', () => {
     const [calm, ...others] = style.split('@media not (prefers-reduced-motion: reduce) {')
     expect([calm!.includes('data-flash'), others.length]).toEqual([false, 1])
     expect(others[0]!.slice(0, others[0]!.indexOf('\n}')).match(/data-flash/g)).toHaveLength(style.match(/data-flash/g)!.length)
   })
 
-  it('draws the charts in the colours that the system forces', () => {
+  it('draws the charts in forced system colours', () => {
     const forced = style.slice(style.indexOf('@media (forced-colors: active)'))
     for (const name of ['ink', 'soft', 'rule']) expect(forced).toContain(`--_${name}: CanvasText`)
     const drawn = style.slice(style.indexOf('.condor-gains'), style.indexOf('@media')).match(/(?:fill|stroke): .*/g)
-    expect(drawn!.filter((each) => !/var\(--_\w+\)|none/.test(each))).toEqual([])
+    expect(drawn!.filter((value) => !/var\(--_\w+\)|none/.test(value))).toEqual([])
   })
 
-  it('has something of its own for each look, and dims what is old', () => {
+  it('styles each look differently and dims old numbers', () => {
     for (const look of ['closed', 'halted', 'broken', 'incomplete', 'new']) expect(style).toContain(`[data-look='${look}']`)
     expect(style).toContain('.condor-card[data-old] {')
   })
 })
 
 describe('the address of a card', () => {
-  it('may change, which lights up none of the other numbers', async () => {
+  it('can change without highlighting the other numbers', async () => {
     const { live, show } = createLive(Date.parse(AS_OF))
     const other = condor('QQQ', { credit: 9.99, valuation: valuation('x', { unrealizedPl: -5 }) })
     show(account('e-1', [condor('SPY'), other]))

@@ -1,9 +1,9 @@
-/** A document as the daemon sends it, to be varied. */
-import type { Condor, Document, Leg, Quote, Status, Totals, Valuation } from '../src/document'
+/** Builders for the daemon's document. */
+import type { Broken, Condor, Document, Leg, Quote, Risk, Status, Totals, Underlying, Valuation } from '../src/document'
 
 export const AS_OF = '2026-11-20T15:31:00Z'
 
-/** Of a daemon that has just been started. */
+/** The state of a daemon that has just been started. */
 export const UNREAD: Status['positions'] = { readAt: null, error: null, breaker: 'closed' }
 
 export function status(changes: Partial<Status> = {}): Status {
@@ -18,6 +18,7 @@ export function status(changes: Partial<Status> = {}): Status {
     stream: { connected: true, subscribed: 4, requested: 4, reconnects: 0, lastMessageAt: AS_OF, nextAttemptAt: null },
     positions: { readAt: AS_OF, error: null, breaker: 'closed' },
     notices: [],
+    model: { rate: 0.04, dividendYields: { SPX: 0.012 }, dayCount: 'minutes/525600' },
     ...changes,
   }
 }
@@ -37,12 +38,56 @@ export function valuation(id: string, changes: Partial<Valuation> = {}): Valuati
     natural: 2.48,
     unrealizedPl: 155,
     naturalPl: 146,
+    dayPl: 18.5,
     percentOfMaxProfit: 24.14,
     percentOfRisk: 11.41,
     missing: [],
     unconfirmed: false,
     legs: [],
     plBounds: null,
+    ...changes,
+  }
+}
+
+export function risk(id: string, changes: Partial<Risk> = {}): Risk {
+  const side = { dollars: 27, percent: 3.64, sigmas: 0.9 }
+  const probabilities = { profit: 64.8, maxProfit: 61, maxLoss: 24.5, touchPut: 67, touchCall: 11.8 }
+  return {
+    id,
+    asOf: '2026-11-20T15:30:00Z',
+    price: 742,
+    delta: -3.2,
+    gamma: -0.41,
+    theta: 11.8,
+    vega: -20.1,
+    legs: [],
+    distance: { put: side, call: side },
+    tested: 'none',
+    breached: false,
+    expectedMove: 29.14,
+    probabilities: { ...probabilities, profitByCredit: 76.5, profitByDelta: 62 },
+    missing: [],
+    ...changes,
+  }
+}
+
+export function underlying(symbol: string, changes: Partial<Underlying> = {}): Underlying {
+  return {
+    symbol,
+    price: 742,
+    source: 'iexMid',
+    time: '2026-11-20T15:30:58Z',
+    unconfirmed: false,
+    reason: null,
+    previousClose: 740,
+    change: 2,
+    percentChange: 0.27,
+    shares: 0,
+    delta: -3.2,
+    gamma: -0.41,
+    theta: 11.8,
+    vega: -20.1,
+    exDividend: null,
     ...changes,
   }
 }
@@ -66,6 +111,8 @@ export function condor(root = 'SPY', changes: Partial<Condor> = {}): Condor {
     daysToExpiration: 28,
     quantity: 2,
     multiplier: 100,
+    style: 'american',
+    settlement: 'pm',
     brokenWing: false,
     ambiguous: false,
     legs,
@@ -78,10 +125,23 @@ export function condor(root = 'SPY', changes: Partial<Condor> = {}): Condor {
     entrySource: 'orders',
     openedAt: null,
     realizedPl: 0,
+    expiry: { lastTradingAt: '2026-12-18T21:15:00Z', settlesAt: '2026-12-18T21:15:00Z', cutoffs: [] },
+    closing: [],
+    risk: risk(id),
     history: { seconds: [], cents: [] },
     valuation: valuation(id, { legs: legs.map(({ symbol }) => ({ symbol, unrealizedPl: 38.75 })) }),
     ...changes,
   }
+}
+
+/** A condor of which `held` contracts are left, by symbol, of `quantity`. */
+export function broken(id: string, held: Record<string, number>, quantity = 2): Broken {
+  const { kind, direction, underlying, root, expiration, daysToExpiration } = condor()
+  const legs = Object.entries(held).map(([symbol, left]) => {
+    return { symbol, right: 'put', strike: 705, side: 'long', quantity, held: left } as const
+  })
+  const facts = { kind, direction, underlying, root, expiration, daysToExpiration, quantity, openedAt: null }
+  return { id, ...facts, legs, missing: [], unrealizedPl: null, since: AS_OF }
 }
 
 export function quote(symbol: string, changes: Partial<Quote> = {}): Quote {
@@ -94,18 +154,24 @@ export const totals = (changes: Partial<Totals> = {}): Totals => ({
   incomplete: 0,
   unrealizedPl: 155,
   naturalPl: 146,
+  dayPl: 18.5,
   unmatchedPl: 0,
+  unmatchedDayPl: 0,
+  closedDayPl: 0,
   maxLoss: 1358,
+  theta: 11.8,
+  riskIncomplete: 0,
   byUnderlying: [],
   ...changes,
 })
 
 export function document(version: string, condors: Condor[] = [condor()], changes: Partial<Document> = {}): Document {
-  const quotes = condors.flatMap((each) => each.legs.map(({ symbol }) => quote(symbol)))
-  return { version, asOf: AS_OF, status: status(), condors, unmatched: [], quotes, totals: totals(), ...changes }
+  const quotes = condors.flatMap((condor) => condor.legs.map(({ symbol }) => quote(symbol)))
+  const account = { account: null, underlyings: [...new Set(condors.map((condor) => condor.underlying))].map((each) => underlying(each)) }
+  return { version, asOf: AS_OF, status: status(), ...account, condors, broken: [], unmatched: [], quotes, totals: totals(), ...changes }
 }
 
-/** Of a condor without quotes for the legs `missing`. */
+/** The valuation of a condor without quotes for the legs `missing`. */
 export const without = (missing: string[]): Valuation =>
   valuation(condor().id, {
     mark: null,

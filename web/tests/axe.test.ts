@@ -9,11 +9,10 @@ import { AS_OF, condor, document as account, totals } from './account'
 import { LOOKS } from './looks'
 
 /**
- * Not asked here, as nothing is laid out or painted: contrast, the size of targets, what scrolls. The tests in a browser
- * ask these, too.
+ * Rules on contrast, target size and scrolling need a layout, which happy-dom does not have. tests/browser checks them.
  */
 const WITHOUT_LAYOUT = ['color-contrast', 'target-size', 'scrollable-region-focusable']
-/** What the page has in its index.html. */
+/** The head that index.html gives the page. */
 const LANGUAGE = 'en'
 
 const NOW = Date.parse(AS_OF)
@@ -50,27 +49,27 @@ afterEach(() => {
   history.replaceState(null, '', '/')
 })
 
-it('finds faults here, where there are any', async () => {
+it('axe finds faults in a page that has some', async () => {
   document.body.innerHTML = '<main><h1>condord</h1><svg role="img"></svg><input></main>'
   expect((await faults(document)).map((fault) => fault.split(':')[0])).toEqual(['label', 'svg-img-alt'])
 })
 
 describe('axe finds nothing', () => {
-  for (const { look, says, condor: each, changes, link } of LOOKS) {
-    const name = `${look}${says.length ? ` (${says.join(', ')})` : ''}`
+  for (const { look, notes, condor: shownCondor, changes, link } of LOOKS) {
+    const name = `${look}${notes.length ? ` (${notes.join(', ')})` : ''}`
 
     it(`in a card that is ${name}`, async () => {
-      mount(IronCondorCard, { live: shown([each], changes, link), id: each.id })
+      mount(IronCondorCard, { live: shown([shownCondor], changes, link), id: shownCondor.id })
       expect(await faults(document.body.firstElementChild!)).toEqual([])
     })
 
     it(`in a page whose card is ${name}`, async () => {
-      mount(App, { live: shown([each, condor('QQQ')], changes, link) })
+      mount(App, { live: shown([shownCondor, condor('QQQ')], changes, link) })
       expect(await faults(document)).toEqual([])
     })
   }
 
-  it('in a card that is new, and one that is absent', async () => {
+  it('in a card that is new and one without a condor', async () => {
     const { live, link, show } = createLive(NOW)
     link.value = { state: 'open', since: NOW, retryAt: null }
     show(account('e-1', []))
@@ -81,7 +80,7 @@ describe('axe finds nothing', () => {
     for (const host of document.body.children) expect(await faults(host)).toEqual([])
   })
 
-  it('in a page before the first document, without condors, and with all there is', async () => {
+  it('in a page before the first document, without condors, and with everything', async () => {
     const { live, link, show } = createLive(NOW)
     location.hash = '#announce=on'
     mount(App, { live })
@@ -90,8 +89,8 @@ describe('axe finds nothing', () => {
     show(account('e-1', []))
     await nextTick()
     expect(await faults(document)).toEqual([])
-    const each = { unrealizedPl: 1, maxLoss: null }
-    const byUnderlying = [{ underlying: 'QQQ', ...each }, { underlying: 'SPY', ...each }]
+    const figures = { unrealizedPl: 1, dayPl: null, maxLoss: null }
+    const byUnderlying = [{ underlying: 'QQQ', ...figures }, { underlying: 'SPY', ...figures }]
     show(account('e-2', [condor('SPY'), condor('QQQ')], { totals: totals({ incomplete: 1, condors: 2, byUnderlying }) }))
     await nextTick()
     expect(document.querySelectorAll('article')).toHaveLength(2)

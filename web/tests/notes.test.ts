@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import type { Notice, Status } from '../src/document'
-import { notesOn, type Around } from '../src/notes'
+import { notesOn, type Context } from '../src/notes'
 import { AS_OF, condor, quote, status, valuation } from './account'
 
 const NOW = Date.parse(AS_OF)
 const PUT = condor().legs[0]!.symbol
 const SINCE = '2026-11-20T19:31:02Z'
 
-const around = (changes: Partial<Around> = {}): Around => ({
+const around = (changes: Partial<Context> = {}): Context => ({
   status: status(),
   link: { state: 'open', since: NOW, retryAt: null },
   quotes: new Map(),
@@ -17,8 +17,8 @@ const around = (changes: Partial<Around> = {}): Around => ({
 })
 const feed = (changes: Partial<Status>) => notesOn(condor(), around({ status: status({ since: SINCE, ...changes }) }))
 
-describe('a card says', () => {
-  it('nothing while all is well', () => {
+describe('the notes of a card', () => {
+  it('nothing while there is no problem', () => {
     expect(notesOn(condor(), around())).toEqual([])
   })
 
@@ -46,22 +46,22 @@ describe('a card says', () => {
     ])
   })
 
-  it('which legs are missing, and between what the profit or loss lies', () => {
+  it('which legs are missing, and the bounds of the profit or loss', () => {
     const value = valuation('x', { missing: [PUT], plBounds: { low: -120, high: 80 } })
     expect(notesOn(condor('SPY', { valuation: value }), around())).toEqual([
       { look: 'incomplete', text: 'Leg missing: no quote for 705 put; P/L from −120.00 to +80.00' },
     ])
   })
 
-  it('since when the oldest of its unconfirmed quotes is', () => {
+  it('the time of its oldest unconfirmed quote', () => {
     const quotes = new Map([[PUT, quote(PUT, { unconfirmed: true, time: SINCE })]])
-    const each = condor('SPY', { valuation: valuation('x', { unconfirmed: true }) })
-    expect(notesOn(each, around({ quotes }))).toEqual([{ look: 'stale', text: 'Unconfirmed since 14:31:02 EST' }])
-    expect(notesOn(each, around())).toEqual([{ look: 'stale', text: 'Unconfirmed' }])
+    const unconfirmed = condor('SPY', { valuation: valuation('x', { unconfirmed: true }) })
+    expect(notesOn(unconfirmed, around({ quotes }))).toEqual([{ look: 'stale', text: 'Unconfirmed since 14:31:02 EST' }])
+    expect(notesOn(unconfirmed, around())).toEqual([{ look: 'stale', text: 'Unconfirmed' }])
   })
 
-  it('what is broken, by the notices on its legs and their problems', () => {
-    const notice: Notice = { code: 'brokenCondor', text: 'two legs went', symbols: [PUT], since: SINCE }
+  it('what is broken, from notices on its legs and their problems', () => {
+    const notice: Notice = { code: 'brokenCondor', text: 'two legs went', symbols: [PUT], condorId: null, since: SINCE }
     const legs = condor().legs.map((leg, at) => (at === 1 ? { ...leg, problem: 'adjusted contract' } : leg))
     const notes = notesOn(condor('SPY', { legs }), around({ status: status({ notices: [notice] }) }))
     expect(notes).toEqual([
@@ -78,7 +78,7 @@ describe('a card says', () => {
     expect(feed({ positions: { readAt: null, error, breaker: 'open' } })).toEqual([])
   })
 
-  it('which mid is a last good one, and why, so also why there is no price to close at', () => {
+  it('which mid is the last good one and why', () => {
     const [first, second, third] = condor().legs.map(({ symbol }) => symbol)
     const quotes = new Map([
       [first!, quote(first!, { state: 'stub' })],
@@ -86,18 +86,25 @@ describe('a card says', () => {
       [third!, quote(third!, { state: 'stub', mark: null })],
     ])
     expect(notesOn(condor(), around({ quotes }))).toEqual([
-      { look: 'notice', text: 'Mid of 705 put is its last good one: stub quote' },
-      { look: 'notice', text: 'Mid of 715 put is its last good one: crossed, no price to close at' },
+      { look: 'notice', text: 'Mid of 705 put is the last good one: stub quote' },
+      { look: 'notice', text: 'Mid of 715 put is the last good one: crossed, no price to close at' },
     ])
   })
 
-  it('nothing of notices on other contracts', () => {
-    const notice: Notice = { code: 'expiresToday', text: 'expires', symbols: ['OTHER'], since: SINCE }
+  it('no notices on other contracts', () => {
+    const notice: Notice = { code: 'expiresToday', text: 'expires', symbols: ['OTHER'], condorId: null, since: SINCE }
     expect(feed({ notices: [notice] })).toEqual([])
     expect(feed({ notices: [{ ...notice, symbols: [PUT] }] })).toEqual([{ look: 'notice', text: 'expires' }])
   })
 
-  it('for a minute that it is new', () => {
+  it('notices for its own id, but not for another condor with the same contracts', () => {
+    const id = condor().id
+    const notice: Notice = { code: 'expired', text: `${id}: expired`, symbols: [PUT], condorId: id, since: SINCE }
+    const other = { ...notice, text: `${id}-2: expired`, condorId: `${id}-2` }
+    expect(feed({ notices: [notice, other] })).toEqual([{ look: 'notice', text: 'Expired' }])
+  })
+
+  it('that it is new, for a minute', () => {
     expect(notesOn(condor(), around({ arrivals: new Map([[condor().id, NOW - 60_000]]) }))).toEqual([
       { look: 'new', text: 'New since 10:30:00 EST' },
     ])
@@ -106,9 +113,9 @@ describe('a card says', () => {
 
   it('the most serious first', () => {
     const value = valuation('x', { missing: [PUT], unconfirmed: true })
-    const each = condor('SPY', { valuation: value, ambiguous: true })
+    const ambiguous = condor('SPY', { valuation: value, ambiguous: true })
     const link = { state: 'reconnecting', since: NOW, retryAt: null } as const
     const all = around({ link, status: status({ state: 'closed' }), arrivals: new Map([[condor().id, NOW]]) })
-    expect(notesOn(each, all).map((note) => note.look)).toEqual(['lost', 'incomplete', 'stale', 'closed', 'new', 'notice'])
+    expect(notesOn(ambiguous, all).map((note) => note.look)).toEqual(['lost', 'incomplete', 'stale', 'closed', 'new', 'notice'])
   })
 })

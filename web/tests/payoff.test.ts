@@ -3,7 +3,7 @@ import type { Condor } from '../src/document'
 import { payoff } from '../src/payoff'
 import { condor } from './account'
 
-const at = (each: Condor) => payoff(each)!.points.map(({ price, pl }) => [price, pl])
+const at = (position: Condor) => payoff(position)!.points.map(({ price, pl }) => [price, pl])
 
 function long(): Condor {
   const legs = condor().legs.map((leg) => ({ ...leg, side: leg.side === 'long' ? ('short' as const) : ('long' as const) }))
@@ -24,17 +24,17 @@ describe('the payoff at expiration', () => {
     ])
   })
 
-  it('lies between the maximum loss and the maximum profit of the daemon', () => {
-    const each = condor()
-    const { low, high } = payoff(each)!
-    expect([low, high]).toEqual([-each.maxLoss!, each.maxProfit])
+  it('is between the daemon\'s maximum loss and maximum profit', () => {
+    const position = condor()
+    const { low, high } = payoff(position)!
+    expect([low, high]).toEqual([-position.maxLoss!, position.maxProfit])
   })
 
-  it('of a long condor is that of the short one, turned over', () => {
+  it('of a long condor mirrors that of the short one', () => {
     expect(at(long()).map(([price, pl]) => [price, 0 - pl!])).toEqual(at(condor()))
   })
 
-  it('names the strikes that are short', () => {
+  it('lists the short strikes', () => {
     expect(payoff(condor())!.shortStrikes).toEqual([715, 770])
     expect(payoff(long())!.shortStrikes).toEqual([705, 780])
   })
@@ -44,11 +44,11 @@ describe('the payoff at expiration', () => {
     expect(payoff(condor('SPY', { legs }))!.shortStrikes).toEqual([740])
   })
 
-  it('has no breakeven on a side that cannot lose', () => {
+  it('has no breakeven on a side without a loss', () => {
     expect(payoff(condor('SPY', { breakevens: { lower: null, upper: 773.21 } }))!.breakevens).toEqual([773.21])
   })
 
-  it('is not known without the credit', () => {
+  it('is unknown without a credit', () => {
     expect(payoff(condor('SPY', { credit: null }))).toBeNull()
   })
 })

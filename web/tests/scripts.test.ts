@@ -1,5 +1,5 @@
 // @vitest-environment node
-/** The scripts, where what they need is not there. */
+/** The scripts, with and without what they need. */
 import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -11,7 +11,7 @@ function run(script: string, env: Record<string, string> = {}) {
   return { status, lines: (stdout + stderr).trim().split('\n') }
 }
 
-/** A place of its own for the script, with these files. */
+/** Copies the script into a new directory with these files. */
 function copyOf(script: string, files: Record<string, string>): string {
   const root = mkdtempSync(join(tmpdir(), 'condord-'))
   onTestFinished(() => rmSync(root, { recursive: true }))
@@ -32,13 +32,13 @@ const BUILT = {
   'condord/http/page/index.html': '<p>',
 }
 
-it('the sizes are fine where all is built and small', () => {
+it('the size check passes if everything is built and within budget', () => {
   const { status, lines } = run(copyOf('size.js', BUILT))
-  expect(lines).toContain('page: 0.0 kB of 40 kB gzipped')
+  expect(lines).toContain('page: 0.0 kB of 42 kB gzipped')
   expect(status).toBe(0)
 })
 
-it('the sizes fail where something is not built, and say what builds it', () => {
+it('the size check fails if something is not built and names the script that builds it', () => {
   const { 'web/dist/card.css': _, 'condord/http/page/index.html': __, ...built } = BUILT
   const { status, lines } = run(copyOf('size.js', built))
   expect(lines.filter((line) => line.includes('not built'))).toEqual([
@@ -48,8 +48,8 @@ it('the sizes fail where something is not built, and say what builds it', () => 
   expect(status).toBe(1)
 })
 
-it('the types want a Python, and say so in a line', () => {
+it('the types script without Python fails with one line', () => {
   const { status, lines } = run('scripts/types.js', { PYTHON: 'no-such-python' })
   expect(lines).toEqual([expect.stringContaining('no no-such-python in the clone')])
   expect(status).toBe(1)
-})
+}, 30_000) // it starts Node and loads openapi-typescript

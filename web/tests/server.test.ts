@@ -1,5 +1,5 @@
 // @vitest-environment node
-/** An app that is rendered on a server: there is no page, no address of it and nobody to show a tick to. */
+/** An app rendered on a server, which has no page, no address and no use for ticks. */
 import { createSSRApp, h } from 'vue'
 import { renderToString } from 'vue/server-renderer'
 import { expect, it, vi } from 'vitest'
@@ -10,7 +10,7 @@ import { useCondorStream } from '../src/useCondorStream'
 it.each([
   ['useCondorStream', useCondorStream],
   ['usePositions', usePositions],
-])('%s is empty on a server, and opens, asks and waits for nothing', async (_, use) => {
+])('%s is empty on a server and opens no connection and no timer', async (_, use) => {
   const called = vi.fn()
   for (const name of ['EventSource', 'fetch', 'setTimeout']) vi.stubGlobal(name, called)
   const app = createSSRApp({

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { History } from '../src/document'
 import { sparkline } from '../src/sparkline'
 
-/** Of the session that began at 09:30:00 EST on a Friday, minutes after which the points are, and their cents. */
+/** Builds a history from minutes after 09:30:00 EST on a Friday, each with its cents. */
 const BEGIN = Date.parse('2026-11-20T14:30:00Z') / 1000
 const history = (...points: [minute: number, cents: number][]): History => ({
   seconds: points.map(([minute]) => BEGIN + minute * 60),
@@ -19,35 +19,35 @@ describe('the line of the session', () => {
     expect(line(history([1, 100]))).toBeNull()
   })
 
-  it('goes over the width by time, and over the height by value', () => {
+  it('maps time to the width and value to the height', () => {
     const { path, zero } = line(history([0, -1000], [1, 1000], [2, 0], [4, 0]))!
     expect([path, zero]).toEqual(['M1 21L26 1L51 11L101 11', 11])
   })
 
-  it('has the whole height for its moves, without zero where all was gain or loss', () => {
+  it('uses the whole height for its moves, without zero if it was never crossed', () => {
     const { path, zero } = line(history([0, 48_400], [1, 48_500], [2, 48_450]))!
     expect([path, zero]).toEqual(['M1 21L51 1L101 11', null])
     expect(line(history([0, -500], [1, -400]))!.zero).toBeNull()
     expect(line(history([0, 0], [1, -400]))!.zero).toBe(1)
   })
 
-  it('is flat where nothing happened', () => {
+  it('is flat without moves', () => {
     expect(line(history([0, 0], [1, 0]))!.path).toBe('M1 11L101 11')
   })
 
-  it('does not fill the height with less than a fiftieth of the maximum profit', () => {
+  it('does not fill the height with moves under a fiftieth of the maximum profit', () => {
     const session = history([0, 48_400], [1, 48_900])
     expect(line(session, null, 0, 250)!.path).toBe('M1 21L101 1')
     expect(line(session, null, 0, 500)!.path).toBe('M1 16L101 6')
   })
 
-  it.each([null, 0, -10])('does not fill it with less than a dollar where there is no profit to be made (%s)', (maxProfit) => {
+  it.each([null, 0, -10])('does not fill it with moves under a dollar without a maximum profit (%s)', (maxProfit) => {
     const { path, zero } = line(history([0, 10], [1, 60]), null, 0, maxProfit)!
     expect([path, zero]).toEqual(['M1 16L101 6', 18])
     expect(line(history([0, 60], [1, 110]), null, 0, maxProfit)!.zero).toBeNull()
   })
 
-  it('has a hole where more than two points are missing', () => {
+  it('has a gap if more than two points are missing', () => {
     expect(line(history([0, 0], [2.5, 0], [5.1, 0], [6, 0], [10, 0]))!.path).toBe('M1 11L26 11M52 11L61 11M101 11')
     expect(line(history([0, 0], [10, 0]))).toBeNull()
   })
@@ -58,20 +58,20 @@ describe('the line of the session', () => {
     expect(texts).toEqual(['P/L by the minute since 09:30:00 EST: change +20.00', 'low 0.00, high +20.00'])
   })
 
-  it('has with its first point and the present enough to begin', () => {
+  it('can consist of its first point and the present', () => {
     expect(line(history([0, 0]), 10, 1)!.path).toBe('M1 21L101 1')
   })
 
-  it('is not drawn to a present that does not go on where it ends', () => {
+  it('is not joined to the present across a gap', () => {
     const session = history([0, 0], [1, 1000])
     expect(line(session, 20, 60 * 24 * 3)!.path).toBe('M1 21L101 1')
   })
 
-  it('goes nowhere back where the clock of the reader is behind', () => {
+  it('never goes back if the reader\'s clock is behind', () => {
     expect(line(history([0, 0], [1, 1000]), 20, -5)!.path).toBe('M1 21L101 11L101 1')
   })
 
-  it('is told by its change, its ends and since when', () => {
+  it('is described by its begin, its change and its extremes', () => {
     const session = history([0, -500], [1, -1500], [2, 1000])
     expect(line(session, null, 3)!.texts).toEqual([
       'P/L by the minute since 09:30:00 EST: change +15.00',

@@ -22,7 +22,7 @@ afterEach(() => {
   for (const scope of scopes.splice(0)) scope.stop()
 })
 
-it('asks at once, and again five seconds after each answer', async () => {
+it('requests at once and five seconds after each answer', async () => {
   const tab = new Tab()
   tab.answers.push(answer('e-1'), answer('e-2'))
   const live = use(tab)
@@ -30,13 +30,13 @@ it('asks at once, and again five seconds after each answer', async () => {
   expect(live.document.value?.version).toBe('e-1')
   expect(live.link.value.state).toBe('open')
   tab.world.pass(4999)
-  expect(tab.asked).toHaveLength(1)
+  expect(tab.fetches).toHaveLength(1)
   tab.world.pass(1)
   await settled()
   expect(live.document.value?.version).toBe('e-2')
 })
 
-it('asks for what is newer than what it has, and keeps that where nothing is', async () => {
+it('sends the ETag and keeps the document on 304', async () => {
   const tab = new Tab()
   tab.answers.push(answer('e-1'), unchanged)
   const live = use(tab)
@@ -44,12 +44,12 @@ it('asks for what is newer than what it has, and keeps that where nothing is', a
   const before = live.document.value
   tab.world.pass(5000)
   await settled()
-  expect(tab.asked.map((headers) => headers.get('If-None-Match'))).toEqual([null, 'W/"e-1"'])
+  expect(tab.fetches.map((headers) => headers.get('If-None-Match'))).toEqual([null, 'W/"e-1"'])
   expect(live.document.value).toBe(before)
   expect(live.link.value.state).toBe('open')
 })
 
-it('keeps the last document while the daemon cannot be reached, says since when, and comes back', async () => {
+it('keeps the last document and its time while the daemon cannot be reached, and recovers', async () => {
   const tab = new Tab()
   tab.answers.push(answer('e-1'))
   const live = use(tab)
@@ -66,7 +66,7 @@ it('keeps the last document while the daemon cannot be reached, says since when,
   expect(live.document.value?.version).toBe('e-2')
 })
 
-it('takes an error of the daemon for no answer', async () => {
+it('treats an error status as a failure', async () => {
   const tab = new Tab()
   tab.answers.push(() => new Response('{}', { status: 503 }))
   const live = use(tab)
@@ -75,18 +75,29 @@ it('takes an error of the daemon for no answer', async () => {
   expect(live.document.value).toBeNull()
 })
 
-it('asks no more once its scope has ended', async () => {
+it('is refused with a wrong token and keeps requesting', async () => {
+  const tab = new Tab()
+  tab.answers.push(() => new Response('{}', { status: 401 }), answer('e-1'))
+  const live = use(tab)
+  await settled()
+  expect(live.link.value).toMatchObject({ state: 'refused', retryAt: tab.now() + 5000 })
+  tab.world.pass(5000)
+  await settled()
+  expect(live.link.value.state).toBe('open')
+})
+
+it('stops with its scope', async () => {
   const tab = new Tab()
   tab.answers.push(answer('e-1'))
   use(tab)
   await settled()
   scopes.pop()!.stop()
   tab.world.pass(60_000)
-  expect(tab.asked).toHaveLength(1)
+  expect(tab.fetches).toHaveLength(1)
   expect(tab.world.pending).toBe(0)
 })
 
-it('takes an answer that does not come in ten seconds for none, and asks again', async () => {
+it('gives up a request after ten seconds and retries', async () => {
   const tab = new Tab()
   tab.answers.push(answer('e-1'), silence, answer('e-2'))
   const live = use(tab)
@@ -104,7 +115,7 @@ it('takes an answer that does not come in ten seconds for none, and asks again',
   expect(live.document.value?.version).toBe('e-2')
 })
 
-it('gives an answer whose end does not come no more time', async () => {
+it('applies the limit to the body as well', async () => {
   const tab = new Tab()
   let body!: ReadableStreamDefaultController
   tab.answers.push(() => new Response(new ReadableStream({ start: (controller) => void (body = controller) })))
@@ -120,7 +131,7 @@ it('gives an answer whose end does not come no more time', async () => {
   expect(live.link.value.state).toBe('reconnecting')
 })
 
-it('tells the time by the clock of the daemon every second, also while no answer comes', async () => {
+it('updates the time by the daemon\'s clock every second, even without answers', async () => {
   const tab = new Tab()
   tab.answers.push(answer('e-1'), silence)
   const live = use(tab)
@@ -133,27 +144,27 @@ it('tells the time by the clock of the daemon every second, also while no answer
   expect(times).toEqual([0, 1000, 2000, 3000, 4000, 5000, 6000, 7000])
 })
 
-it.each([NaN, 0, -5, 0.2])('asks no more often than once a second, also with %d for the seconds', async (seconds) => {
+it.each([NaN, 0, -5, 0.2])('requests at most once a second, even with %d for the seconds', async (seconds) => {
   const tab = new Tab()
   use(tab, seconds)
   await settled()
   tab.world.pass(999)
-  expect(tab.asked).toHaveLength(1)
+  expect(tab.fetches).toHaveLength(1)
   tab.world.pass(1)
-  expect(tab.asked).toHaveLength(2)
+  expect(tab.fetches).toHaveLength(2)
 })
 
-it('asks at least once an hour, as a browser takes an endless wait for none', async () => {
+it('requests at least once an hour, as browsers treat an infinite timeout as 0', async () => {
   const tab = new Tab()
   use(tab, Infinity)
   await settled()
   tab.world.pass(3_599_999)
-  expect(tab.asked).toHaveLength(1)
+  expect(tab.fetches).toHaveLength(1)
   tab.world.pass(1)
-  expect(tab.asked).toHaveLength(2)
+  expect(tab.fetches).toHaveLength(2)
 })
 
-it('starts empty where the address changes, and takes no late answer of the old one', async () => {
+it('starts empty when the address changes and ignores late answers of the old one', async () => {
   const tab = new Tab()
   const url = ref('http://condord.test/api/positions')
   let answerLate!: (response: Response) => void
@@ -167,9 +178,9 @@ it('starts empty where the address changes, and takes no late answer of the old 
   expect(live.document.value).toBeNull()
   expect(live.condors.value.size).toBe(0)
   expect(live.link.value.state).toBe('connecting')
-  expect(tab.asked.map((headers) => headers.get('If-None-Match'))).toEqual([null, 'W/"e-1"', null])
+  expect(tab.fetches.map((headers) => headers.get('If-None-Match'))).toEqual([null, 'W/"e-1"', null])
 })
 
-it('names an address that is none', () => {
-  expect(() => use(new Tab(), 5, () => 'http://')).toThrow('"http://" is no address')
+it('names an invalid address', () => {
+  expect(() => use(new Tab(), 5, () => 'http://')).toThrow('"http://" is not an http or https address')
 })

@@ -1,17 +1,17 @@
-/** A browser of our own: its clock moves when told, its connections do what the test says. */
+/** A fake browser: the test moves its clock and decides what its connections do. */
 import { vi } from 'vitest'
 import type { Channel, Environment, Locks, Source } from '../src/environment'
 
-type Hear = (message: MessageEvent<string>) => void
+type Listener = (message: MessageEvent<string>) => void
 
 export class FakeSource implements Source {
   readyState = 0
-  private readonly hearers = new Map<string, Hear[]>()
+  private readonly listeners = new Map<string, Listener[]>()
 
   constructor(readonly url: string) {}
 
-  addEventListener(name: string, hear: Hear) {
-    this.hearers.set(name, [...(this.hearers.get(name) ?? []), hear])
+  addEventListener(name: string, listener: Listener) {
+    this.listeners.set(name, [...(this.listeners.get(name) ?? []), listener])
   }
 
   close() {
@@ -23,7 +23,7 @@ export class FakeSource implements Source {
     this.emit('open', new MessageEvent('open'))
   }
 
-  /** The connection is cut, and the browser makes it again. */
+  /** The connection is lost, and the browser reconnects. */
   breaks() {
     this.readyState = 0
     this.emit('error', new MessageEvent('error'))
@@ -35,24 +35,32 @@ export class FakeSource implements Source {
     this.emit('error', new MessageEvent('error'))
   }
 
-  /** An event; undefined is no JSON. */
-  says(name: string, data: unknown, id = '') {
+  /** Delivers an event; `undefined` gives invalid JSON. */
+  sends(name: string, data: unknown, id = '') {
     this.emit(name, new MessageEvent(name, { data: String(JSON.stringify(data)), lastEventId: id }))
   }
 
   private emit(name: string, event: MessageEvent<string>) {
-    for (const hear of this.hearers.get(name) ?? []) hear(event)
+    for (const listener of this.listeners.get(name) ?? []) listener(event)
   }
+}
+
+/** A request for a lock; the first of its queue may hold it. */
+interface Request {
+  held: () => Promise<void>
+  resolve: (value: unknown) => void
+  reject: (error: unknown) => void
+  isHeld: boolean
 }
 
 /** Tabs of one origin that share clock, locks and channels; each has its own connections. */
 export class World {
   time = Date.parse('2026-11-20T15:31:00Z')
   private timers: { at: number; call: () => void }[] = []
-  private readonly queues = new Map<string, { held: () => Promise<void>; signal: AbortSignal }[]>()
+  private readonly queues = new Map<string, Request[]>()
   private readonly channels = new Map<string, Set<Channel>>()
 
-  /** Lets time pass, with whatever is due in it. */
+  /** Advances the time and calls the timers that are due. */
   pass(ms: number) {
     const end = this.time + ms
     for (;;) {
@@ -73,26 +81,40 @@ export class World {
     const timer = { at: this.time + ms, call }
     this.timers.push(timer)
     return () => {
-      this.timers = this.timers.filter((each) => each !== timer)
+      this.timers = this.timers.filter((other) => other !== timer)
     }
   }
 
+  /** As in the Web Locks API, the request for a stolen lock rejects, while its callback continues. */
   readonly locks: Locks = {
-    request: (name, { signal }, held) => {
-      const queue = this.queues.get(name) ?? []
-      this.queues.set(name, queue)
-      queue.push({ held, signal })
-      if (queue.length === 1) this.grant(name)
-      return Promise.resolve()
-    },
+    request: (name, { signal, steal }, held) =>
+      new Promise((resolve, reject) => {
+        if (signal && steal) throw new DOMException('signal and steal', 'NotSupportedError')
+        const queue = this.queues.get(name) ?? []
+        this.queues.set(name, queue)
+        const request: Request = { held, resolve, reject, isHeld: false }
+        const aborted = () => new DOMException('aborted', 'AbortError')
+        signal?.addEventListener('abort', () => {
+          if (request.isHeld) return
+          queue.splice(queue.indexOf(request), 1)
+          reject(aborted())
+        })
+        if (steal && queue[0]?.isHeld) queue.shift()!.reject(aborted())
+        if (steal) queue.unshift(request)
+        else queue.push(request)
+        this.grant(queue)
+      }),
   }
 
-  private grant(name: string) {
-    const queue = this.queues.get(name)!
-    while (queue[0]?.signal.aborted) queue.shift()
-    void queue[0]?.held().then(() => {
+  private grant(queue: Request[]) {
+    const request = queue[0]
+    if (!request || request.isHeld) return
+    request.isHeld = true
+    void request.held().then(() => {
+      if (queue[0] !== request) return
       queue.shift()
-      this.grant(name)
+      request.resolve(undefined)
+      this.grant(queue)
     })
   }
 
@@ -115,13 +137,21 @@ export class World {
 export class Tab implements Environment {
   readonly sources: FakeSource[] = []
   readonly answers: (() => Response | Promise<Response>)[] = []
-  readonly asked: Headers[] = []
+  readonly fetches: Headers[] = []
   locks: Locks | undefined
+  isHidden = false
   private frames: (() => void)[] = []
   private isStopped = false
+  private readonly missed: (() => void)[] = []
 
   constructor(readonly world = new World()) {
-    this.locks = world.locks
+    this.locks = {
+      request: (name, options, held) =>
+        new Promise((resolve, reject) => {
+          const granted = () => new Promise<void>((done) => this.whenAwake(() => void held().then(done)))
+          world.locks.request(name, options, granted).then(resolve, (error) => this.whenAwake(() => reject(error as Error)))
+        }),
+    }
   }
 
   get source() {
@@ -135,7 +165,7 @@ export class Tab implements Environment {
   }
 
   fetch(_url: string, init: RequestInit) {
-    this.asked.push(new Headers(init.headers))
+    this.fetches.push(new Headers(init.headers))
     const answer = this.answers.shift() ?? (() => Promise.reject(new TypeError('no network')))
     const aborted = new Promise<never>((_, reject) => init.signal!.addEventListener('abort', () => reject(new DOMException('aborted'))))
     return Promise.race([answer(), aborted])
@@ -143,30 +173,47 @@ export class Tab implements Environment {
 
   now = () => this.world.time
   random = () => 0
-  after = (ms: number, call: () => void) => this.world.after(ms, () => this.isStopped || call())
+  after = (ms: number, call: () => void) => this.world.after(ms, () => this.whenAwake(call))
   readonly joined: Channel[] = []
   channel = (name: string) => {
     const channel = this.world.channel(name)
-    this.joined.push(channel)
-    return channel
+    const own: Channel = {
+      onmessage: null,
+      postMessage: (message) => channel.postMessage(message),
+      close: () => channel.close(),
+    }
+    channel.onmessage = (message) => this.whenAwake(() => own.onmessage?.(message))
+    this.joined.push(own)
+    return own
   }
 
   frame(call: () => void) {
     this.frames.push(call)
   }
 
-  /** The browser stops it, as it does with tabs in the background: it does nothing any more. */
+  /** The browser freezes the tab, as in the background: it does nothing until it wakes. */
   stops() {
     this.isStopped = true
   }
 
-  /** The next painting. */
+  /** The browser resumes the tab, which gets everything that it has missed. */
+  wakes() {
+    this.isStopped = false
+    for (const call of this.missed.splice(0)) call()
+  }
+
+  private whenAwake(call: () => void) {
+    if (this.isStopped) this.missed.push(call)
+    else call()
+  }
+
+  /** The next frame. */
   paint() {
     for (const call of this.frames.splice(0)) call()
   }
 }
 
-/** Numbers by chance, the same in every run (mulberry32). */
+/** Random numbers, the same in every run (mulberry32). */
 export function chance(seed: number): () => number {
   return () => {
     seed = (seed + 0x6d2b79f5) | 0
@@ -176,7 +223,7 @@ export function chance(seed: number): () => number {
   }
 }
 
-/** Puts such a source where the browser has its own; returns those that are opened. */
+/** Replaces the browser's EventSource by the fake one; returns the list of those that are opened. */
 export function stubEventSource(): FakeSource[] {
   const opened: FakeSource[] = []
   vi.stubGlobal(

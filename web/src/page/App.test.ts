@@ -7,16 +7,15 @@ import App from './App.vue'
 import { PAUSE_MS as ANNOUNCE_MS } from './useAnnouncer'
 import { PAUSE_MS } from './useOrder'
 import { SHOWN_MS } from './useGap'
-import type { Ask } from './useTokenAsked'
 
 const NOW = Date.parse(AS_OF)
 const apps: Application[] = []
 
-/** A page with an account, on a browser's screen. */
-async function page(condors: Condor[], changes: Partial<Document> = {}, ask: Ask = async () => null) {
+/** Mounts a page with an account. */
+async function page(condors: Condor[], changes: Partial<Document> = {}, props: Record<string, unknown> = {}) {
   const { live, link, now, show } = createLive(NOW)
   const host = document.body.appendChild(document.createElement('div'))
-  const app = createApp(App, { live, ask })
+  const app = createApp(App, { live, ...props })
   const shown = (next: Condor[]) => show(account(`e-${++version}`, next, changes))
   let version = 0
   app.mount(host)
@@ -79,10 +78,14 @@ const loose: Unmatched = {
   costBasis: -1635,
   mark: null,
   unrealizedPl: null,
+  dayPl: null,
   uncoveredShort: true,
+  cover: null,
   multiplierAssumed: false,
   problem: null,
 }
+
+const covered: Unmatched = { ...loose, symbol: 'AMD270115P00390000', strike: 390, uncoveredShort: false, cover: 'laterLong' }
 
 beforeEach(() => history.replaceState(null, '', '/'))
 afterEach(() => {
@@ -92,26 +95,31 @@ afterEach(() => {
 })
 
 describe('the page', () => {
-  it('shows a card for each condor, the legs in none, and the sums', async () => {
+  it('shows what covers a short leg', async () => {
+    const { texts } = await page([], { unmatched: [covered, { ...covered, symbol: 'X', cover: 'shares', problem: 'odd' }] })
+    expect(texts('.scrolls tbody .remark')).toEqual(['covered by a later long', 'covered by shares; odd'])
+  })
+
+  it('shows a card for each condor, the unmatched legs and the totals', async () => {
     const { names, text, texts } = await page([worth('A', 1), worth('B', 2)], {
       unmatched: [loose],
       totals: totals({ unrealizedPl: null, naturalPl: -40, incomplete: 1, condors: 2 }),
     })
     expect(names()).toEqual(['A', 'B'])
     expect(text('.scrolls tbody tr')).toBe('AMD 2027-01-15 395 put1 short16.35——uncovered short')
-    expect(texts('.totals dt')).toEqual(['P/L of condors', 'Closed now, condors', 'Unmatched legs', 'Maximum loss'])
+    expect(texts('.totals dt')).toEqual(['P/L of condors', 'P/L if closed now', 'Unmatched legs', 'Maximum loss'])
     expect(texts('.totals dd')).toEqual(['—', '▼ −40.00', '0.00', '1,358.00'])
     expect(text('.totals + .aside')).toBe('1 of 2 condors lacks a quote.')
   })
 
-  it('names the sum in the title of the tab, and says there when it is old', async () => {
+  it('shows the total in the tab\'s title and whether it is old', async () => {
     const { links } = await page([worth('A', 1)])
     expect(document.title).toBe('▲ +155.00 · condord')
     await links({ state: 'reconnecting', since: NOW, retryAt: null })
     expect(document.title).toBe('(old) ▲ +155.00 · condord')
   })
 
-  it('is marked while its prices are old, and not for an account that cannot be read', async () => {
+  it('is marked while prices are old, but not if only the account cannot be read', async () => {
     const { host, shows, links } = await page([worth('A', 1)])
     const standing = host.querySelector<HTMLElement>('.standing')!
     expect(standing.dataset['old']).toBeUndefined()
@@ -125,46 +133,46 @@ describe('the page', () => {
     expect(standing.dataset['old']).toBe('')
   })
 
-  it('has no profit or loss of condors for an underlying that is in none', async () => {
-    const byUnderlying = ['A', 'AMD'].map((underlying) => ({ underlying, unrealizedPl: 0, maxLoss: 9 }))
+  it('has no profit or loss of condors for an underlying without one', async () => {
+    const byUnderlying = ['A', 'AMD'].map((underlying) => ({ underlying, unrealizedPl: 0, dayPl: null, maxLoss: 9 }))
     const { texts } = await page([worth('A', 0)], { unmatched: [loose], totals: totals({ byUnderlying }) })
     expect(texts('.totals ~ details tr')).toEqual(['UnderlyingP/L of condorsMaximum loss', 'A0.009.00', 'AMD—9.00'])
   })
 
-  it('says whose a notice is', async () => {
-    const notice = { code: 'brokenCondor' as const, text: 'a leg went', symbols: [loose.symbol], since: AS_OF }
+  it('names the subject of a notice', async () => {
+    const notice = { code: 'brokenCondor' as const, text: 'a leg went', symbols: [loose.symbol], condorId: null, since: AS_OF }
     const { text } = await page([], { unmatched: [loose], status: status({ notices: [notice] }) })
     expect(text('.notices li')).toBe('AMD Jan 15, 2027: A leg went. Since 10:31:00 EST.')
   })
 
-  it('has one live region, for how things stand', async () => {
+  it('has one live region, for the state', async () => {
     const { host, text } = await page([worth('A', 1)])
     expect(host.querySelectorAll('[role=status], [aria-live], output')).toHaveLength(1)
     expect(text('[role=status]')).toBe('Live. Market open until 16:00:00 EST.')
   })
 
-  it('shows what the daemon wants known', async () => {
-    const notices = [{ code: 'ordersUnavailable' as const, text: 'no orders', symbols: [], since: AS_OF }]
+  it('shows the daemon\'s notices', async () => {
+    const notices = [{ code: 'ordersUnavailable' as const, text: 'no orders', symbols: [], condorId: null, since: AS_OF }]
     const { text } = await page([worth('A', 1)], { status: status({ notices }) })
     expect(text('.notices li')).toBe('No orders. Since 10:31:00 EST.')
   })
 
   it('shows the same notice of two condors twice', async () => {
     const warn = vi.spyOn(console, 'warn')
-    const notice = { code: 'brokenCondor' as const, text: 'a leg went', symbols: ['X'], since: AS_OF }
+    const notice = { code: 'brokenCondor' as const, text: 'a leg went', symbols: ['X'], condorId: null, since: AS_OF }
     const { shows, texts } = await page([], { status: status({ notices: [{ ...notice, code: 'assignment' }] }) })
     await shows([], { status: status({ notices: [notice, { ...notice, symbols: ['Y'] }] }) })
     expect(texts('.notices li')).toHaveLength(2)
     expect(warn).not.toHaveBeenCalled()
   })
 
-  it('says so where there is no condor', async () => {
+  it('reports an account without condors', async () => {
     const { text, host } = await page([])
     expect(text('.empty')).toBe('The account holds no iron condor.')
     expect(host.querySelector('form')).toBeNull()
   })
 
-  it('does not say so before the account has been read', async () => {
+  it('does not report that before the account has been read', async () => {
     const { text } = await page([], { status: status({ state: 'starting', positions: UNREAD }) })
     expect(text('.empty')).toBe('The account has not been read yet.')
   })
@@ -176,14 +184,14 @@ describe('what has changed', () => {
     for (let second = 0; second < count; second++) await passes(1000)
   }
 
-  it('is not read aloud unless that is wanted', async () => {
+  it('are announced only if the user has turned that on', async () => {
     const { passes, text, ticks } = await page([worth('A', 0)])
     await ticks([worth('A', 100)])
     await passes(ANNOUNCE_MS)
     expect(text('[aria-live]')).toBeUndefined()
   })
 
-  it('is read aloud at most once in ten seconds, from when that is wanted', async () => {
+  it('are announced at most once in ten seconds', async () => {
     const { choose, passes, text, ticks } = await page([worth('A', 0)])
     await ticks([worth('A', 100)])
     await choose('Announce')
@@ -204,7 +212,7 @@ describe('what has changed', () => {
     expect(location.hash).toBe('')
   })
 
-  it('goes on being read aloud in a page that is opened again', async () => {
+  it('are still announced after the page is reopened', async () => {
     history.replaceState(null, '', '/#announce=on')
     const { host, passes, text, ticks } = await page([worth('A', 0)])
     expect(host.querySelector<HTMLInputElement>('[type=checkbox]')!.checked).toBe(true)
@@ -214,7 +222,7 @@ describe('what has changed', () => {
     expect(text('[aria-live]')).toBe(`${SAID}+100.00, up 100.00.`)
   })
 
-  it('is read aloud also after the clock was set back', async () => {
+  it('are announced after the clock was set back', async () => {
     history.replaceState(null, '', '/#announce=on')
     const { passes, text, ticks } = await page([worth('A', 0)])
     await passes(-3_600_000)
@@ -223,7 +231,7 @@ describe('what has changed', () => {
     expect(text('[aria-live]')).toBe(`${SAID}+100.00, up 100.00.`)
   })
 
-  it('is not that all is gone and comes again, where the daemon was started anew', async () => {
+  it('do not include a restart of the daemon', async () => {
     history.replaceState(null, '', '/#announce=on')
     const { passes, shows, text } = await page([worth('A', 0)])
     await seconds(passes, 10)
@@ -236,10 +244,10 @@ describe('what has changed', () => {
 })
 
 describe('an old tab', () => {
-  it('shows what it knows of what a newer daemon says', async () => {
+  it('shows what it understands of a newer daemon\'s document', async () => {
     const newer = { ...worth('A', 1), greeks: { delta: 0.1 }, valuation: { ...worth('A', 1).valuation, theta: 4 } }
-    const said = { ...status(), state: 'resting', source: 'paper-two', hints: ['of whatever kind'] } as unknown as Status
-    const { host, names, text } = await page([newer], { status: said, later: [] } as Partial<Document>)
+    const newerStatus = { ...status(), state: 'resting', source: 'paper-two', hints: ['of whatever kind'] } as unknown as Status
+    const { host, names, text } = await page([newer], { status: newerStatus, later: [] } as Partial<Document>)
     expect(names()).toEqual(['A'])
     expect(text('.condor-pl b')).toBe('▲ +1.00')
     expect(text('.condor-notes')).toBe('Feed resting since 09:30:00 EST')
@@ -253,24 +261,24 @@ describe('an old tab', () => {
 describe('a cut', () => {
   const cut: Link = { state: 'reconnecting', since: NOW - 5000, retryAt: NOW + 2000 }
 
-  it('is told with since when, and when it is tried again', async () => {
+  it('is shown with its time and the next attempt', async () => {
     const { links, text } = await page([worth('A', 1)])
     await links(cut)
-    expect(text('.standing')).toContain('Cut off from condord since 10:30:55 EST')
+    expect(text('.standing')).toContain('No connection to condord since 10:30:55 EST')
     expect(text('.standing')).toContain('Next attempt at 10:31:02 EST.')
   })
 
-  it('tells no attempt that was to be made', async () => {
+  it('shows no attempt in the past', async () => {
     const { links, passes, text } = await page([worth('A', 1)])
     await links(cut)
     await passes(2000)
     expect(text('.standing')).not.toContain('Next attempt')
   })
 
-  it('is no gap for who had nothing before it', async () => {
+  it('is no gap without a document before it', async () => {
     const { live, link, show } = createLive(NOW)
     const host = document.body.appendChild(document.createElement('div'))
-    const app = createApp(App, { live, ask: async () => null })
+    const app = createApp(App, { live })
     app.mount(host)
     apps.push(app)
     for (const next of [cut, { ...cut, state: 'open', retryAt: null } as const]) {
@@ -283,70 +291,66 @@ describe('a cut', () => {
     expect(host.querySelector('.gap')).toBeNull()
   })
 
-  describe('by a daemon that asks for a token', () => {
-    const ASKS = 'The daemon asks for its token. Open this page again as …/?token=TOKEN.'
-    const settled = async () => (await new Promise((resolve) => setTimeout(resolve)), nextTick())
-    const asked = async (...codes: (number | null)[]) => {
-      const ask = vi.fn(async () => codes.shift() ?? null)
-      const shown = await page([worth('A', 1)], {}, ask)
-      const refused = async () => (await shown.links({ ...cut }), settled())
-      return { ...shown, ask, refused }
-    }
+  describe('by a daemon that requires a token', () => {
+    const refused: Link = { ...cut, state: 'refused' }
 
-    it('is told as that, from one question', async () => {
-      const { ask, refused, text } = await asked(401)
-      await refused()
-      expect(text('[role=status]')).toContain(`What is shown is from 10:30:55 EST. ${ASKS}`)
-      await refused()
-      expect(ask).toHaveBeenCalledTimes(1)
-      expect(text('[role=status]')).toContain(ASKS)
-    })
-
-    it('is not asked about while the browser comes back by itself', async () => {
-      const { ask, links } = await asked(401)
-      await links({ ...cut, retryAt: null })
-      await settled()
-      expect(ask).not.toHaveBeenCalled()
-    })
-
-    it('is another one in the next outage', async () => {
-      const { ask, links, refused, text } = await asked(401, 200)
-      await refused()
+    it('shows the form for the token and keeps the data', async () => {
+      const { host, links, names, text } = await page([worth('A', 1)])
+      expect(host.querySelector('form.token')).toBeNull()
+      await links(refused)
+      expect(text('[role=status]')).toContain('The page shows data from 10:30:55 EST. The token is missing or wrong.')
+      expect(text('.token h2')).toBe('condord requires a token')
+      expect(names()).toEqual(['A'])
       await links({ state: 'open', since: NOW, retryAt: null })
-      await refused()
-      expect(ask).toHaveBeenCalledTimes(2)
-      expect(text('[role=status]')).toContain('it goes on by itself')
+      expect(host.querySelector('form.token')).toBeNull()
     })
 
-    it('is asked about until there is an answer that is its own', async () => {
-      const { ask, refused, text } = await asked(null, 502, 401)
-      for (let time = 0; time < 2; time++) {
-        await refused()
-        expect(text('[role=status]')).toContain('it goes on by itself')
+    it('shows another heading if the page\'s token is not accepted', async () => {
+      const { links, text } = await page([worth('A', 1)], {}, { token: 'wrong' })
+      await links(refused)
+      expect(text('.token h2')).toBe('condord does not accept the token')
+    })
+
+    it('emits the typed token, trimmed, and clears the field', async () => {
+      const onGive = vi.fn()
+      const { host, links } = await page([worth('A', 1)], {}, { onGive })
+      await links(refused)
+      const field = host.querySelector<HTMLInputElement>('.token input')!
+      expect([field.type, document.activeElement]).toEqual(['password', field])
+      const submits = async (value: string) => {
+        field.value = value
+        field.dispatchEvent(new Event('input'))
+        host.querySelector('form.token')!.dispatchEvent(new Event('submit'))
+        await nextTick()
       }
-      await refused()
-      await refused()
-      expect(ask).toHaveBeenCalledTimes(3)
-      expect(text('[role=status]')).toContain(ASKS)
+      await submits('   ')
+      expect(onGive).not.toHaveBeenCalled()
+      await submits(' the-token\n')
+      expect(onGive).toHaveBeenCalledExactlyOnceWith('the-token')
+      expect(field.value).toBe('')
     })
 
-    it('is not told any more where the answer came late', async () => {
-      let answers = (_: number) => {}
-      const { links, text } = await page([worth('A', 1)], {}, () => new Promise((resolve) => (answers = resolve)))
-      await links(cut)
-      await links({ state: 'open', since: NOW, retryAt: null })
-      answers(401)
-      await settled()
-      await links({ ...cut, retryAt: null })
-      expect(text('[role=status]')).toContain('it goes on by itself')
+    it('can forget the token if there is one', async () => {
+      const onForget = vi.fn()
+      const { host } = await page([worth('A', 1)], {}, { token: 'a-token', onForget })
+      host.querySelector<HTMLButtonElement>('main > section > button')!.click()
+      expect(onForget).toHaveBeenCalledOnce()
+      expect((await page([worth('A', 1)])).host.querySelector('main > section > button')).toBeNull()
     })
   })
 
-  it('is told as a gap for a minute after it', async () => {
+  it('resets the tab\'s title when it is unmounted', async () => {
+    await page([worth('A', 1)])
+    expect(document.title).toContain('155')
+    apps.pop()!.unmount()
+    expect(document.title).toBe('condord')
+  })
+
+  it('is shown as a gap for a minute after it', async () => {
     const { links, passes, text } = await page([worth('A', 1)])
     await links(cut)
     await links({ state: 'open', since: NOW + 4000, retryAt: null })
-    expect(text('.gap')).toBe('Connected again. Nothing was heard from 10:30:55 EST to 10:31:04 EST.')
+    expect(text('.gap')).toBe('Connected again. No data was received from 10:30:55 EST to 10:31:04 EST.')
     await passes(SHOWN_MS)
     expect(text('.gap')).toBeUndefined()
   })
@@ -361,7 +365,7 @@ describe('a cut', () => {
 })
 
 describe('the order', () => {
-  it('is the chosen one, and kept in the address', async () => {
+  it('is the selected one and is kept in the address', async () => {
     const { choose, names } = await page([worth('A', 1), worth('B', 2)])
     await choose('Sort', 'best')
     expect(names()).toEqual(['B', 'A'])
@@ -377,7 +381,7 @@ describe('the order', () => {
     expect(text('form .aside')).toBe('1 of 2')
   })
 
-  it('does not jump with every tick', async () => {
+  it('does not change with every tick', async () => {
     const { choose, names, ticks, passes } = await page([worth('A', 1), worth('B', 2)])
     await choose('Sort', 'best')
     await ticks([worth('A', 3), worth('B', 2)])
@@ -386,13 +390,13 @@ describe('the order', () => {
     expect(names()).toEqual(['A', 'B'])
   })
 
-  it('takes in at once what comes, and leaves out what goes', async () => {
+  it('includes new condors and drops removed ones at once', async () => {
     const { names, ticks } = await page([worth('A', 1), worth('B', 2)])
     await ticks([worth('B', 2), worth('C', 3)])
     expect(names()).toEqual(['B', 'C'])
   })
 
-  it('says so where nothing is found', async () => {
+  it('reports if nothing matches', async () => {
     const { choose, text, names } = await page([worth('A', 1)])
     await choose('Find', 'zzz')
     expect(names()).toEqual([])
@@ -402,7 +406,7 @@ describe('the order', () => {
 })
 
 describe('a card out of sight', () => {
-  it('takes over what ticks once a second, and at once where it is seen', async () => {
+  it('is updated once a second, and at once when it becomes visible', async () => {
     const { cards, ticks, passes } = await page([worth('A', 1), worth('B', 1)])
     const worths = () => cards().map((card) => card.querySelector('.condor-pl b')!.textContent!.trim())
     const sees = (skipped: boolean) => {
@@ -429,7 +433,7 @@ describe('the keyboard', () => {
     return event
   }
 
-  it('reaches one card by Tab, and the others by arrows from there', async () => {
+  it('reaches one card by Tab and the others by arrow keys', async () => {
     const { cards } = await page([worth('A', 1), worth('B', 2), worth('C', 3)])
     expect(cards().map((card) => card.tabIndex)).toEqual([0, -1, -1])
     cards()[0]!.focus()
@@ -441,13 +445,13 @@ describe('the keyboard', () => {
     expect(document.activeElement).toBe(cards()[2])
   })
 
-  it('leaves every other key to the browser', async () => {
+  it('leaves all other keys to the browser', async () => {
     const { cards } = await page([worth('A', 1), worth('B', 2)])
     expect(press(cards()[0]!, 'Enter').defaultPrevented).toBe(false)
     expect(press(cards()[0]!, 'ArrowLeft').defaultPrevented).toBe(false)
   })
 
-  it('goes on with the first card where the one it was at is gone', async () => {
+  it('returns to the first card if the focused one is removed', async () => {
     const { cards, ticks } = await page([worth('A', 1), worth('B', 2)])
     cards()[1]!.focus()
     await ticks([worth('A', 1)])

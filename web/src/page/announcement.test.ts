@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { condor, totals, valuation } from '../../tests/account'
 import type { Condor } from '../document'
-import { announcement, told } from './announcement'
+import { allAnnounced, announcement } from './announcement'
 
 /** A condor with a maximum profit of 642, of which a twentieth is 32.10. */
 function worth(root: string, unrealizedPl: number | null, changes: Partial<Condor> = {}): Condor {
@@ -10,83 +10,83 @@ function worth(root: string, unrealizedPl: number | null, changes: Partial<Condo
 }
 
 const held = (condors: Condor[]) => new Map(condors.map((each) => [each.id, each]))
-const said = (before: Condor[], now: Condor[], sum: number | null = 155) =>
-  announcement(told(before), held(now), totals({ unrealizedPl: sum })).text
+const announced = (before: Condor[], now: Condor[], sum: number | null = 155) =>
+  announcement(allAnnounced(before), held(now), totals({ unrealizedPl: sum })).text
 
-describe('what is read aloud', () => {
-  it('is nothing while nothing moves', () => {
-    expect(said([worth('SPY', 1)], [worth('SPY', 1)])).toBe('')
-    expect(said([worth('SPY', null)], [worth('SPY', null)])).toBe('')
-    expect(said([], [])).toBe('')
+describe('the announcement', () => {
+  it('is empty while nothing changes', () => {
+    expect(announced([worth('SPY', 1)], [worth('SPY', 1)])).toBe('')
+    expect(announced([worth('SPY', null)], [worth('SPY', null)])).toBe('')
+    expect(announced([], [])).toBe('')
   })
 
-  it('is the sum, and a condor that has moved by more than a twentieth of its maximum profit', () => {
-    expect(said([worth('SPY', 100), worth('QQQ', 0)], [worth('SPY', 132.11), worth('QQQ', -32)])).toBe(
+  it('has the total and a condor that moved by more than a twentieth of its maximum profit', () => {
+    expect(announced([worth('SPY', 100), worth('QQQ', 0)], [worth('SPY', 132.11), worth('QQQ', -32)])).toBe(
       'Total P/L +155.00. SPY Dec 18, 2026, 715 and 770, +132.11, up 32.11.',
     )
-    expect(said([worth('SPY', 100)], [worth('SPY', 132.1)])).toBe('')
-    expect(said([worth('SPY', 100)], [worth('SPY', -100)], -5)).toBe(
+    expect(announced([worth('SPY', 100)], [worth('SPY', 132.1)])).toBe('')
+    expect(announced([worth('SPY', 100)], [worth('SPY', -100)], -5)).toBe(
       'Total P/L −5.00. SPY Dec 18, 2026, 715 and 770, −100.00, down 200.00.',
     )
   })
 
-  it('is nothing of a move by exactly a twentieth', () => {
+  it('omits a move of exactly a twentieth', () => {
     const round = { maxProfit: 1000 }
-    expect(said([worth('SPY', 0, round)], [worth('SPY', 50, round)])).toBe('')
-    expect(said([worth('SPY', 0, round)], [worth('SPY', 50.01, round)])).toContain('up 50.01')
+    expect(announced([worth('SPY', 0, round)], [worth('SPY', 50, round)])).toBe('')
+    expect(announced([worth('SPY', 0, round)], [worth('SPY', 50.01, round)])).toContain('up 50.01')
   })
 
   it('names the inner strike of a butterfly once', () => {
     const legs = condor().legs.map((leg, at) => (at === 2 ? { ...leg, strike: 715 } : leg))
     const butterfly = { kind: 'ironButterfly', legs } as const
-    expect(said([], [worth('SPY', 1, butterfly)])).toBe('Total P/L +155.00. New: SPY Dec 18, 2026, 715, +1.00.')
+    expect(announced([], [worth('SPY', 1, butterfly)])).toBe('Total P/L +155.00. New: SPY Dec 18, 2026, 715, +1.00.')
   })
 
-  it('adds up small moves until they count', () => {
-    const first = announcement(told([worth('SPY', 0)]), held([worth('SPY', 20)]), totals())
+  it('adds up small moves', () => {
+    const first = announcement(allAnnounced([worth('SPY', 0)]), held([worth('SPY', 20)]), totals())
     expect(first.text).toBe('')
     const second = announcement(first.after, held([worth('SPY', 40)]), totals())
     expect(second.text).toContain('+40.00, up 40.00.')
     expect(announcement(second.after, held([worth('SPY', 50)]), totals()).text).toBe('')
   })
 
-  it('goes by the maximum loss where there is no profit to be made, and is nothing where neither is known', () => {
+  it('compares with the maximum loss without a maximum profit, and is empty without both', () => {
     const hopeless = { maxProfit: -10, maxLoss: 1000 }
-    expect(said([worth('SPY', 0, hopeless)], [worth('SPY', -49, hopeless)])).toBe('')
-    expect(said([worth('SPY', 0, hopeless)], [worth('SPY', -51, hopeless)])).toContain('down 51.00')
+    expect(announced([worth('SPY', 0, hopeless)], [worth('SPY', -49, hopeless)])).toBe('')
+    expect(announced([worth('SPY', 0, hopeless)], [worth('SPY', -51, hopeless)])).toContain('down 51.00')
     const level = { maxProfit: 0, maxLoss: 1000 }
-    expect(said([worth('SPY', 0, level)], [worth('SPY', -49, level)])).toBe('')
-    expect(said([worth('SPY', 0, level)], [worth('SPY', -51, level)])).toContain('down 51.00')
+    expect(announced([worth('SPY', 0, level)], [worth('SPY', -49, level)])).toBe('')
+    expect(announced([worth('SPY', 0, level)], [worth('SPY', -51, level)])).toContain('down 51.00')
     const unknown = { maxProfit: null, maxLoss: null }
-    expect(said([worth('SPY', 0, unknown)], [worth('SPY', -500, unknown)])).toBe('')
+    expect(announced([worth('SPY', 0, unknown)], [worth('SPY', -500, unknown)])).toBe('')
   })
 
-  it('says what is not known any more, and what is again', () => {
-    expect(said([worth('SPY', 1)], [worth('SPY', null)], null)).toBe(
+  it('names a value that becomes unknown or known', () => {
+    expect(announced([worth('SPY', 1)], [worth('SPY', null)], null)).toBe(
       'Total P/L unknown. SPY Dec 18, 2026, 715 and 770, unknown.',
     )
-    expect(said([worth('SPY', null)], [worth('SPY', 1)])).toBe(
+    expect(announced([worth('SPY', null)], [worth('SPY', 1)])).toBe(
       'Total P/L +155.00. SPY Dec 18, 2026, 715 and 770, +1.00.',
     )
   })
 
-  it('says what has come and what is gone', () => {
-    expect(said([worth('SPY', 1)], [worth('QQQ', 2)], 2)).toBe(
+  it('names new and removed condors', () => {
+    expect(announced([worth('SPY', 1)], [worth('QQQ', 2)], 2)).toBe(
       'Total P/L +2.00. New: QQQ Dec 18, 2026, 715 and 770, +2.00. Gone: SPY Dec 18, 2026, 715 and 770.',
     )
   })
 
-  it('has what came and went before what moved, in the order of the daemon', () => {
-    const text = said(
+  it('puts new and removed condors before moves, in the daemon\'s order', () => {
+    const text = announced(
       [worth('A', 0), worth('B', 0), worth('C', 0)],
       [worth('A', 100), worth('N', 1), worth('B', 300), worth('M', 1)],
     )
     expect(text.match(/(\w+: )?[A-Z](?= Dec)/g)).toEqual(['New: N', 'New: M', 'Gone: C', 'B', 'A'])
   })
 
-  it('is of the five that have moved most, and how many more there are', () => {
+  it('names the five largest moves and counts the rest', () => {
     const roots = ['A', 'B', 'C', 'D', 'E', 'F', 'G']
-    const text = said(
+    const text = announced(
       roots.map((root) => worth(root, 0)),
       roots.map((root, at) => worth(root, 50 * (at + 1))),
     )

@@ -19,11 +19,11 @@ it.each([
   [1, 'End', 4],
   [1, 'Enter', null],
   [9, 'ArrowLeft', null],
-])('from card %i, %s leads to %s', (from, key, to) => {
+])('from card %i, %s moves to %s', (from, key, to) => {
   expect(neighbour(places, from, key)).toBe(to)
 })
 
-it('leads to the next row, however far the one after it is to that side', () => {
+it('a card in the next row is nearer than any in the row after it', () => {
   const column = [0, 1, 2].map((at) => ({ left: at === 1 ? 400 : 0, top: at * 500 }))
   expect(neighbour(column, 0, 'ArrowDown')).toBe(1)
   expect(neighbour(column, 2, 'ArrowUp')).toBe(1)

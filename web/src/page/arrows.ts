@@ -1,8 +1,8 @@
-/** Decides to which card an arrow key leads: in a grid of any number of columns, which is only known once it is laid out. */
+/** Arrow keys between cards in a grid. How many columns it has is known only from the layout. */
 
 export type Place = Pick<DOMRect, 'left' | 'top'>
 
-/** The index of the place that `key` leads to from `from`, or null where it leads nowhere. */
+/** Returns the index of the place that `key` moves to from `from`; null if there is none. */
 export function neighbour(places: readonly Place[], from: number, key: string): number | null {
   const here = places[from]
   if (!here) return null
@@ -24,7 +24,7 @@ export function neighbour(places: readonly Place[], from: number, key: string): 
   }
 }
 
-/** Of the places of the next row on that side, the one whose left edge is nearest. */
+/** Returns the place in the next row on that side whose left edge is nearest. */
 function nearest(places: readonly Place[], here: Place, isBeyond: (place: Place) => boolean): number | null {
   let best: number | null = null
   places.forEach((place, index) => {
@@ -34,7 +34,7 @@ function nearest(places: readonly Place[], here: Place, isBeyond: (place: Place)
   return best
 }
 
-/** Rows count before columns: a card in the next row is nearer than any in the one after it. */
+/** Rows weigh more than columns: any card in the next row is nearer than one in the row after it. */
 function distance(place: Place, here: Place): number {
   return Math.abs(place.top - here.top) * 1e4 + Math.abs(place.left - here.left)
 }

@@ -1,11 +1,5 @@
-import { createApp, h } from 'vue'
-import { useCondorStream } from '../useCondorStream'
-import App from './App.vue'
+import { createApp } from 'vue'
+import PageRoot from './PageRoot.vue'
 import './page.css'
 
-createApp({
-  setup() {
-    const live = useCondorStream('./api/stream', { share: true })
-    return () => h(App, { live })
-  },
-}).mount('#page')
+createApp(PageRoot).mount('#page')

@@ -1,13 +1,13 @@
-/** Decides how a profit or a loss stands out: by sign and arrow, as colour alone says nothing to many. */
+/** A profit or loss has a sign and an arrow, because not everyone sees its colour. */
 import { signed } from '../format'
 
-/** With an arrow where it is not zero; unknown is an em dash. */
+/** Formats an amount, with an arrow unless it is zero; unknown is an em dash. */
 export function profit(amount: number | null): string {
   const arrow = { gain: '▲ ', loss: '▼ ', even: '' }
   return arrow[leaning(amount)] + signed(amount)
 }
 
-/** The class for its colour. */
+/** The CSS class for its colour. */
 export function leaning(amount: number | null): 'gain' | 'loss' | 'even' {
   return !amount ? 'even' : amount > 0 ? 'gain' : 'loss'
 }

@@ -10,7 +10,7 @@ afterEach(() => {
   for (const scope of scopes.splice(0)) scope.stop()
 })
 
-/** One who listens to an account of a single condor, which is worth `first`, or not read yet. */
+/** Starts the announcer for an account of one condor with the P/L `first`; null if the account is not read yet. */
 function listening(first: number | null) {
   const { live, now, show } = createLive(NOW)
   let version = 0
@@ -22,61 +22,61 @@ function listening(first: number | null) {
   else becomes(first)
   const scope = effectScope()
   scopes.push(scope)
-  const said = scope.run(() => useAnnouncer(live))!
+  const text = scope.run(() => useAnnouncer(live))!
   const passes = async (ms: number) => {
     now.value += ms
     await nextTick()
   }
-  return { becomes, passes, said }
+  return { becomes, passes, text }
 }
 
-describe('what is announced', () => {
-  it('is compared to what there was as listening began, not a second later', async () => {
-    const { becomes, passes, said } = listening(0)
+describe('the announcer', () => {
+  it('compares with the state at its start', async () => {
+    const { becomes, passes, text } = listening(0)
     becomes(100)
     await passes(PAUSE_MS)
-    expect(said.value).toContain('up 100.00')
+    expect(text.value).toContain('up 100.00')
   })
 
-  it('is nothing for ten seconds from then on', async () => {
-    const { becomes, passes, said } = listening(0)
+  it('announces nothing for the next ten seconds', async () => {
+    const { becomes, passes, text } = listening(0)
     becomes(100)
     await passes(PAUSE_MS - 1)
-    expect(said.value).toBe('')
+    expect(text.value).toBe('')
     await passes(1)
-    expect(said.value).toContain('up 100.00')
+    expect(text.value).toContain('up 100.00')
   })
 
-  it('is nothing of what there is where the account is first read', async () => {
-    const { becomes, passes, said } = listening(null)
+  it('does not announce the first reading of the account', async () => {
+    const { becomes, passes, text } = listening(null)
     await passes(PAUSE_MS)
     becomes(100)
     await passes(PAUSE_MS)
-    expect(said.value).toBe('')
+    expect(text.value).toBe('')
     becomes(200)
     await passes(1000)
-    expect(said.value).toContain('+200.00, up 100.00')
+    expect(text.value).toContain('+200.00, up 100.00')
   })
 
-  it('comes at once after a time of silence, and then not for ten seconds', async () => {
-    const { becomes, passes, said } = listening(0)
+  it('announces at once after a pause, then not for ten seconds', async () => {
+    const { becomes, passes, text } = listening(0)
     await passes(PAUSE_MS * 3)
     becomes(100)
     await passes(1000)
-    expect(said.value).toContain('+100.00')
+    expect(text.value).toContain('+100.00')
     becomes(200)
     await passes(PAUSE_MS - 1)
-    expect(said.value).toContain('+100.00')
+    expect(text.value).toContain('+100.00')
     await passes(1)
-    expect(said.value).toContain('+200.00, up 100.00')
+    expect(text.value).toContain('+200.00, up 100.00')
   })
 
-  it('stays as it was said while nothing more is to be said', async () => {
-    const { becomes, passes, said } = listening(0)
+  it('keeps its text until the next announcement', async () => {
+    const { becomes, passes, text } = listening(0)
     becomes(100)
     await passes(PAUSE_MS)
-    const first = said.value
+    const first = text.value
     await passes(PAUSE_MS)
-    expect(said.value).toBe(first)
+    expect(text.value).toBe(first)
   })
 })

@@ -1,28 +1,28 @@
-/** The last announcement: of what has changed since the one before it, which was at least ten seconds earlier. */
+/** The last announcement. It contains the changes since the one before; there is at most one every ten seconds. */
 import { shallowRef, watch, type Ref } from 'vue'
 import type { Live } from '../live'
-import { announcement, told, type Told } from './announcement'
+import { allAnnounced, announcement, type AnnouncedCondors } from './announcement'
 
 export const PAUSE_MS = 10_000
 
 export function useAnnouncer(live: Live): Readonly<Ref<string>> {
-  const said = shallowRef('')
-  let before: Told | null = null
-  let saidAt = live.now.value
+  const text = shallowRef('')
+  let before: AnnouncedCondors | null = null
+  let announcedAt = live.now.value
   watch(
     live.now,
     (now) => {
       const isRead = live.status.value?.positions.readAt
       if (!isRead || !live.totals.value) return
-      // Also a clock that was set back is no reason to be silent.
-      if (before && Math.abs(now - saidAt) < PAUSE_MS) return
-      const { text, after } = announcement(before ?? told(live.condors.value.values()), live.condors.value, live.totals.value)
-      before = after
-      if (!text) return
-      said.value = text
-      saidAt = now
+      // The absolute difference, as a clock that is set back must not silence it.
+      if (before && Math.abs(now - announcedAt) < PAUSE_MS) return
+      const next = announcement(before ?? allAnnounced(live.condors.value.values()), live.condors.value, live.totals.value)
+      before = next.after
+      if (!next.text) return
+      text.value = next.text
+      announcedAt = now
     },
     { immediate: true },
   )
-  return said
+  return text
 }

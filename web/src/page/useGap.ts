@@ -1,9 +1,8 @@
 /**
- * The last time in which nothing was heard of the daemon; shown for a minute after it is heard again. Who had nothing
- * before it has missed nothing.
+ * The last time without a connection, shown for a minute after it is back. Without a document before it nothing was missed.
  */
 import { computed, shallowRef, watch, type Ref } from 'vue'
-import type { Live } from '../live'
+import { isCut, type Live } from '../live'
 
 export const SHOWN_MS = 60_000
 
@@ -15,12 +14,12 @@ export interface Gap {
 export function useGap(live: Live): Readonly<Ref<Gap | null>> {
   const gap = shallowRef<Gap | null>(null)
   const endedAt = shallowRef(0)
-  let hadAny = false
+  let hadDocument = false
   watch(live.link, (link, before) => {
-    if (link.state === 'reconnecting') {
+    if (isCut(link)) {
       gap.value = null
-      hadAny = live.document.value !== null
-    } else if (link.state === 'open' && before.state === 'reconnecting' && hadAny) {
+      hadDocument = live.document.value !== null
+    } else if (link.state === 'open' && isCut(before) && hadDocument) {
       gap.value = { from: before.since, until: link.since }
       endedAt.value = live.now.value
     }

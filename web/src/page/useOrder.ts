@@ -1,13 +1,14 @@
 /**
  * The ids of the cards in their order.
  *
- * It is found anew when the view or what is held changes, and else every few seconds only: cards that are sorted by what
- * ticks would else jump under the eye. Nothing depends on it while it stays the same.
+ * They are sorted again when the view or the set of condors changes, and otherwise only every few seconds, so that cards
+ * sorted by prices do not jump while they are read. The ref changes only if the order does.
  */
 import { computed, shallowRef, watch, type Ref } from 'vue'
 import type { Live } from '../live'
 import { arranged, toHash, type View } from './view'
 
+/** How often the cards may be sorted by prices. */
 export const PAUSE_MS = 5000
 
 export function useOrder(live: Live, view: View): Readonly<Ref<readonly string[]>> {

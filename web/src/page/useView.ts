@@ -1,4 +1,4 @@
-/** The view of the page, kept in its address: `replaceState`, so that Back leads away and not through every choice. */
+/** The view of the page, kept in its address by `replaceState`, so that the Back button leaves the page instead of undoing a choice. */
 import { onScopeDispose, reactive, watch } from 'vue'
 import { fromHash, toHash, type View } from './view'
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { condor, quote, valuation } from '../../tests/account'
 import type { Condor, Quote } from '../document'
-import { arranged, fromHash, nearness, toHash, USUAL, type View } from './view'
+import { arranged, fromHash, nearness, toHash, DEFAULT, type View } from './view'
 
 function held(root: string, pl: number | null, changes: Partial<Condor> = {}): Condor {
   const one = condor(root, changes)
@@ -11,12 +11,12 @@ function held(root: string, pl: number | null, changes: Partial<Condor> = {}): C
 const quotesOf = (one: Condor, marks: (number | null)[]): [string, Quote][] =>
   one.legs.map(({ symbol }, at) => [symbol, quote(symbol, { mark: marks[at] ?? null })])
 const roots = (condors: Condor[], view: Partial<View>, quotes = new Map<string, Quote>()) =>
-  arranged(condors, quotes, { ...USUAL, ...view }).map((id) => id.split('-')[0])
+  arranged(condors, quotes, { ...DEFAULT, ...view }).map((id) => id.split('-')[0])
 
 describe('the address', () => {
-  it('says nothing of the usual view', () => {
-    expect(toHash(USUAL)).toBe('')
-    expect(fromHash('')).toEqual(USUAL)
+  it('omits the default view', () => {
+    expect(toHash(DEFAULT)).toBe('')
+    expect(fromHash('')).toEqual(DEFAULT)
   })
 
   it('keeps every other view', () => {
@@ -24,8 +24,8 @@ describe('the address', () => {
     expect(fromHash(`#${toHash(view)}`)).toEqual(view)
   })
 
-  it('is as usual where it makes no sense', () => {
-    expect(fromHash('#sort=constructor&show=&what=ever&announce=yes')).toEqual(USUAL)
+  it('gives the default for invalid values', () => {
+    expect(fromHash('#sort=constructor&show=&what=ever&announce=yes')).toEqual(DEFAULT)
   })
 })
 
@@ -36,22 +36,22 @@ describe('the order', () => {
   const all = [unknown, won, lost]
 
   it('is by days left', () => expect(roots(all, {})).toEqual(['CCC', 'AAA', 'BBB']))
-  it('is by P/L from the worst, what is unknown last', () =>
+  it('is by P/L from the worst, unknown last', () =>
     expect(roots(all, { sort: 'worst' })).toEqual(['BBB', 'AAA', 'CCC']))
-  it('is by P/L from the best, what is unknown last', () =>
+  it('is by P/L from the best, unknown last', () =>
     expect(roots(all, { sort: 'best' })).toEqual(['AAA', 'BBB', 'CCC']))
   it('is by symbol', () => expect(roots([lost, won], { sort: 'symbol' })).toEqual(['AAA', 'BBB']))
-  it('is that of the daemon where two are equal', () =>
+  it('is the daemon\'s for equal condors', () =>
     expect(roots([held('B', 1), held('A', 1)], { sort: 'best' })).toEqual(['B', 'A']))
 
-  it('is by nearness of a breakeven, the nearest first', () => {
+  it('is by distance to a breakeven, the nearest first', () => {
     const quotes = new Map([...quotesOf(won, [0.1, 0.6, 0.5, 0.2]), ...quotesOf(lost, [0.1, 0.2, 7.5, 1.5])])
     expect(roots(all, { sort: 'breakeven' }, quotes)).toEqual(['BBB', 'AAA', 'CCC'])
   })
 })
 
-describe('the nearness of a breakeven', () => {
-  it('is what the dearer side costs, as a part of its width', () => {
+describe('the distance to a breakeven', () => {
+  it('is the cost of the more expensive side as a fraction of its width', () => {
     const one = condor()
     expect(nearness(one, new Map(quotesOf(one, [1, 3.5, 2, 1.5])))).toBeCloseTo(0.25)
     expect(nearness(one, new Map(quotesOf(one, [1, 1.5, 6, 2])))).toBeCloseTo(0.4)
@@ -81,13 +81,13 @@ describe('what is shown', () => {
     expect(roots(all, { show, sort: 'symbol' })).toEqual(wanted)
   })
 
-  it('are those that are looked for, in capitals or not', () => {
+  it('matches the search in any case', () => {
     expect(roots(all, { find: ' bb' })).toEqual(['BBB'])
     expect(roots(all, { find: '705-715', show: 'winning' })).toEqual(['AAA'])
     expect(roots(all, { find: 'nothing' })).toEqual([])
   })
 
-  it('are those that have every word that is looked for, wherever', () => {
+  it('matches every word of the search anywhere', () => {
     const weekly = { ...held('SPXW', 1), underlying: 'SPX' }
     const butterfly = held('IWM', 1, { kind: 'ironButterfly', direction: 'long', expiration: '2027-01-15' })
     const both = [weekly, butterfly]

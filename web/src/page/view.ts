@@ -1,8 +1,8 @@
 /**
- * Decides which condors are shown, in which order, and whether they are read aloud.
+ * The view: which condors are shown, in which order, and whether changes are announced.
  *
- * The view is kept in the address, after the `#`, so that it can be bookmarked; what is as usual is left out there. What
- * is not known comes last in any order.
+ * It is kept in the hash of the address, without defaults, so that it can be bookmarked. Unknown values are last in any
+ * order.
  */
 import type { Condor, Quote } from '../document'
 import { day } from '../format'
@@ -11,7 +11,7 @@ export const SORTS = {
   days: 'days left',
   worst: 'P/L, worst first',
   best: 'P/L, best first',
-  breakeven: 'nearness of a breakeven',
+  breakeven: 'distance to a breakeven',
   symbol: 'symbol',
 } as const
 export const SHOWS = {
@@ -25,34 +25,34 @@ export const SHOWS = {
 export interface View {
   sort: keyof typeof SORTS
   show: keyof typeof SHOWS
-  /** Words, or parts of such, of what a condor is called and of its id. */
+  /** Words or parts of words from a condor's name or id. */
   find: string
-  /** Whether changes of profit and loss are read aloud. */
+  /** Whether screen readers announce changes of profit and loss. */
   announce: 'on' | 'off'
 }
 
-export const USUAL: View = { sort: 'days', show: 'all', find: '', announce: 'off' }
+export const DEFAULT: View = { sort: 'days', show: 'all', find: '', announce: 'off' }
 
-/** The view that an address's hash names; what it does not name, or wrongly, is as usual. */
+/** Returns the view in the hash of an address; missing and invalid values are the defaults. */
 export function fromHash(hash: string): View {
-  const said = new URLSearchParams(hash.replace(/^#/, ''))
-  const sort = said.get('sort') ?? ''
-  const show = said.get('show') ?? ''
+  const parameters = new URLSearchParams(hash.replace(/^#/, ''))
+  const sort = parameters.get('sort') ?? ''
+  const show = parameters.get('show') ?? ''
   return {
-    sort: isOneOf(SORTS, sort) ? sort : USUAL.sort,
-    show: isOneOf(SHOWS, show) ? show : USUAL.show,
-    find: said.get('find') ?? USUAL.find,
-    announce: said.get('announce') === 'on' ? 'on' : USUAL.announce,
+    sort: isOneOf(SORTS, sort) ? sort : DEFAULT.sort,
+    show: isOneOf(SHOWS, show) ? show : DEFAULT.show,
+    find: parameters.get('find') ?? DEFAULT.find,
+    announce: parameters.get('announce') === 'on' ? 'on' : DEFAULT.announce,
   }
 }
 
-/** The hash that names a view, without `#`; empty for the usual one. */
+/** Returns the hash for a view, without `#`; empty for the default view. */
 export function toHash(view: View): string {
-  const said = Object.entries(view).filter(([name, value]) => value !== USUAL[name as keyof View])
-  return new URLSearchParams(said).toString()
+  const changes = Object.entries(view).filter(([name, value]) => value !== DEFAULT[name as keyof View])
+  return new URLSearchParams(changes).toString()
 }
 
-/** The ids of the condors to show, in their order; where two are equal, in that of the daemon. */
+/** Returns the ids of the condors to show, in order; equal ones keep the daemon's order. */
 export function arranged(condors: Iterable<Condor>, quotes: ReadonlyMap<string, Quote>, view: View): string[] {
   const shown = [...condors].filter((condor) => isShown(condor, view))
   const rank = RANKS[view.sort]
@@ -63,10 +63,10 @@ export function arranged(condors: Iterable<Condor>, quotes: ReadonlyMap<string, 
 }
 
 /**
- * How near the nearer breakeven is, from 0 to 1, or null.
+ * Returns how near the nearer breakeven is, from 0 to 1; null if it is not known.
  *
- * No price of the underlying is known here. But what a side's spread costs, as a part of its width, is about the chance
- * that the market gives the underlying to end beyond a point between its strikes, and that is where the breakeven is.
+ * The price of the underlying is not known here. But the cost of a vertical spread as a fraction of its width approximates
+ * the probability that the underlying expires beyond a point between its strikes, and the breakeven is such a point.
  */
 export function nearness(condor: Condor, quotes: ReadonlyMap<string, Quote>): number | null {
   const sides = (['put', 'call'] as const).map((right) => {

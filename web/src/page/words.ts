@@ -1,20 +1,20 @@
 /**
- * Decides what the page says of the connection, the stream and the market.
+ * Sentences about the connection, the stream and the market.
  *
- * Sentences hold no age and no countdown: they are read aloud when they change, and must not change by the second.
+ * They contain no age and no countdown: screen readers announce them on each change, so they must not change every second.
  */
 import type { Notice, Status } from '../document'
 import { clock, day } from '../format'
-import type { Link, Shown } from '../live'
+import { isCut, type Link, type Shown } from '../live'
 import type { Gap } from './useGap'
 
-/** How things stand, as a word to style by. */
+/** What the state is styled by. */
 export type Tone = 'good' | 'quiet' | 'bad'
 
 export interface Standing {
   tone: Tone
   headline: string
-  /** More sentences, each by itself. */
+  /** More sentences below the headline. */
   details: string[]
 }
 
@@ -23,7 +23,7 @@ const HEADLINES: Record<Status['state'], string> = {
   live: 'Live',
   closed: 'Market closed',
   stale: 'Prices are old',
-  reconnecting: 'Alpaca is away',
+  reconnecting: 'No connection to Alpaca',
   halted: 'Halted',
 }
 const TONES: Record<Status['state'], Tone> = {
@@ -35,19 +35,17 @@ const TONES: Record<Status['state'], Tone> = {
   halted: 'bad',
 }
 
-/**
- * How things stand: this page's link to the daemon first, as nothing else is known while it is cut. Without the token, for
- * which the daemon may ask then, it stays so.
- */
-export function standing(link: Link, status: Status | null, now: number, isTokenAsked = false): Standing {
+/** Describes the state. The link of this page to the daemon comes first: without it nothing else is known. */
+export function standing(link: Link, status: Status | null, now: number): Standing {
   const since = (at: string | number) => clock(at, now)
+  const shown = status && `The page shows data from ${since(link.since)}`
+  if (link.state === 'refused') {
+    const details = [shown ? `${shown}.` : '', 'The token is missing or wrong.']
+    return { tone: shown ? 'bad' : 'quiet', headline: 'Not connected to condord', details: details.filter(Boolean) }
+  }
   if (link.state === 'reconnecting') {
-    const shown = status && `What is shown is from ${since(link.since)}`
-    const details = isTokenAsked
-      ? [shown && `${shown}.`, 'The daemon asks for its token. Open this page again as …/?token=TOKEN.']
-      : [shown ? `${shown}; it goes on by itself.` : 'It is tried again.']
-    const headline = `Cut off from condord since ${since(link.since)}`
-    return { tone: 'bad', headline, details: details.filter((detail) => detail !== null) }
+    const headline = `No connection to condord since ${since(link.since)}`
+    return { tone: 'bad', headline, details: [shown ? `${shown} and reconnects by itself.` : 'The page reconnects by itself.'] }
   }
   if (!status) return { tone: 'quiet', headline: 'Connecting to condord', details: [] }
   const details = [
@@ -61,35 +59,40 @@ export function standing(link: Link, status: Status | null, now: number, isToken
   return { tone, headline, details: details.filter((detail) => detail !== null) }
 }
 
-/** Whether prices are old, or the daemon is away: an account that cannot be read makes them neither. */
+/** Whether prices are old. An account that cannot be read does not make them old. */
 export function isOld(link: Link, status: Status | null): boolean {
-  return link.state === 'reconnecting' || (status !== null && toneOf(status) === 'bad')
+  return isCut(link) || (status !== null && toneOf(status) === 'bad')
 }
 
-/** The title of the tab: the sum, and whether its prices are old. */
+/** Returns the title of the tab: the total, and whether its prices are old. */
 export function title(link: Link, status: Status | null, total: string): string {
   return status ? `${isOld(link, status) ? '(old) ' : ''}${total} · condord` : 'condord'
 }
 
-/** When the next attempt is, as long as that is to come. */
+/** Returns the time of the next attempt while that is in the future. */
 export function retrySentence({ retryAt }: Link, now: number): string | null {
   return retryAt !== null && retryAt > now ? `Next attempt at ${clock(retryAt, now)}.` : null
 }
 
-/** A notice with whose it is, as far as its contracts are held. */
+/** The texts of these begin with their subject: a condor, or the contracts of an expiration. */
+const ENDINGS: readonly Notice['code'][] = ['expiresToday', 'lastTradingDay', 'expired']
+
+/** Returns a notice as a sentence, after the names of the held condors and legs that it is about. */
 export function noticeSentence(notice: Notice, { condors, unmatched }: Pick<Shown, 'condors' | 'unmatched'>): string {
-  const isIts = ({ symbol }: { symbol: string }) => notice.symbols.includes(symbol)
-  const held = [...[...condors.values()].filter(({ legs }) => legs.some(isIts)), ...[...unmatched.values()].filter(isIts)]
+  const concerns = ({ symbol }: { symbol: string }) => notice.symbols.includes(symbol)
+  const held = [...[...condors.values()].filter(({ legs }) => legs.some(concerns)), ...[...unmatched.values()].filter(concerns)]
   const names = new Set(held.flatMap((each) => (each.expiration ? `${each.underlying} ${day(each.expiration)}` : [])))
-  return `${[...names].join(', ')}${names.size ? ': ' : ''}${sentence(notice.text)}`
+  const isNamed = ENDINGS.includes(notice.code)
+  if (!names.size || (isNamed && notice.condorId)) return sentence(notice.text)
+  return `${[...names].join(', ')}: ${sentence(isNamed ? notice.text.replace(/^[^:]*: /, '') : notice.text)}`
 }
 
-/** What is said once the page hears the daemon again: from when until when it heard nothing. */
+/** Returns the sentence about a time without a connection, once there is one again. */
 export function gapSentence({ from, until }: Gap, now: number): string {
-  return `Connected again. Nothing was heard from ${clock(from, now)} to ${clock(until, now)}.`
+  return `Connected again. No data was received from ${clock(from, now)} to ${clock(until, now)}.`
 }
 
-/** The account and the feed, as far as they are known. */
+/** Returns the account and the feed. */
 export function sourceSentence(status: Status): string {
   const sources: Record<Status['source'], string> = {
     'alpaca-paper': 'Alpaca paper account',
@@ -99,7 +102,7 @@ export function sourceSentence(status: Status): string {
   return `${sources[status.source] ?? status.source}, ${status.feed} feed`
 }
 
-/** A state that only a newer daemon knows is none to rely on. */
+/** The state of a newer daemon may be unknown here, which counts as bad. */
 function toneOf({ state }: Status): Tone {
   return TONES[state] ?? 'bad'
 }

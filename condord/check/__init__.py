@@ -1,0 +1,1 @@
+"""The checks of `condord check` and their report."""

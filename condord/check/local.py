@@ -1,0 +1,110 @@
+"""Check the address to listen on, and the daemon that may answer there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+import msgspec
+
+from condord.check.report import Check, Name, fail, not_tried, ok, warn
+from condord.check.schedule import Probe
+from condord.client.http import Daemon, decoded
+from condord.config.schema import Config
+from condord.daemon import wiring
+from condord.errors import Refused, Unavailable
+from condord.host import instance_lock
+from condord.http import server
+from condord.live import wire
+from condord.upstream.interfaces import Login
+from condord.upstream.thread_pool import DaemonPool
+
+
+class LocalProbes:
+    """The probes of this machine; `report` is the status of the daemon that answers, None without one.
+
+    `daemon` is a client for the configured address, None if that is not known. `login` is None if no key was found.
+    """
+
+    def __init__(
+        self, config: Config, login: Login | None, *, daemon: Daemon | None, environ: Mapping[str, str]
+    ) -> None:
+        self.report: wire.StatusReport | None = None
+        self._config = config
+        self._login = login
+        self._daemon = daemon
+        self._environ = environ
+        self._port = not_tried("port-free", "it has not been checked")
+        self._pool = DaemonPool(1, name="checks")
+
+    @property
+    def probes(self) -> dict[Name, Probe]:
+        """The probe of each check."""
+        return {"port-free": self._port_free, "daemon-answers": self._daemon_answers}
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._pool.shutdown()
+
+    async def _port_free(self) -> Check:
+        self._port = await asyncio.get_running_loop().run_in_executor(self._pool, self._try_port)
+        return self._port
+
+    def _try_port(self) -> Check:
+        """Check, on a thread, that the address is free or that a condord answers there."""
+        name: Name = "port-free"
+        try:
+            with server.listening(wiring.address(self._config), ()) as sockets:
+                return ok(name, f"{server.listener_url(sockets[0])} is free")
+        except Unavailable as taken:
+            try:
+                report = self._ask()
+            except Refused as refusal:
+                return warn(name, f"{taken}, and {refusal}", refusal.hint)
+            except Unavailable:
+                return fail(name, str(taken), taken.hint)
+            if self._is_of_another_account(report):
+                text = f"it is held by a condord of another account: process {report.pid}, {report.source}"
+                return fail(name, text, taken.hint)
+        self.report = report
+        return ok(name, f"it is held by condord, process {report.pid}, which answers")
+
+    def _is_of_another_account(self, report: wire.StatusReport) -> bool:
+        """Whether the condord that answers uses another key than this configuration.
+
+        Its lock shows that, or else its source. If its lock is in an unknown directory, and no other process has the
+        lock of this key, the account counts as the same.
+        """
+        if report.source != wiring.source(self._config):
+            return True
+        if self._login is None:
+            return False
+        if names := instance_lock.names_of(report.pid, self._environ):
+            alpaca = msgspec.structs.replace(self._config.alpaca, feed=report.feed)
+            configs = (self._config, msgspec.structs.replace(self._config, alpaca=alpaca))
+            return names.isdisjoint(instance_lock.name(**wiring.slot(config, self._login)) for config in configs)
+        try:
+            with instance_lock.Locks(instance_lock.directory(self._environ)) as locks:
+                locks.take(**wiring.slot(self._config, self._login))
+        except instance_lock.AlreadyRunning as running:
+            return running.pid not in (None, report.pid)
+        return False
+
+    def _ask(self) -> wire.StatusReport:
+        if self._daemon is None:
+            raise Unavailable("the address of a daemon is not known", "")
+        return decoded(self._daemon.status(), wire.StatusReport)
+
+    async def _daemon_answers(self) -> Check:
+        name: Name = "daemon-answers"
+        report = self.report
+        if report is not None:
+            state = f"{report.state}: {report.reason}" if report.reason else report.state
+            text = f"condord {report.version}, process {report.pid}, {state}"
+            if report.feed == self._config.alpaca.feed:
+                return ok(name, text)
+            hint = "Send it SIGHUP, so that it reads the configuration again."
+            return warn(name, f"{text}; it follows the feed {report.feed}", hint)
+        if self._port.result == "warn":  # it answers, but refuses our token
+            return fail(name, self._port.text, self._port.hint)
+        return not_tried(name, "no daemon runs at the configured address")

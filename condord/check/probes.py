@@ -1,0 +1,53 @@
+"""Run every check of `condord check --online`, with the daemon's own parts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+
+from condord.check.alpaca import AlpacaProbes
+from condord.check.local import LocalProbes
+from condord.check.report import Check, Name, offline
+from condord.check.schedule import Schedule
+from condord.client.http import Daemon
+from condord.config.startup import Found
+from condord.host import logs
+from condord.upstream.interfaces import Login
+from condord.upstream.thread_pool import ResolvingLoop
+
+
+def run(
+    found: Found, *, daemon: Daemon | None, environ: Mapping[str, str], note: Callable[[Name], None]
+) -> tuple[Check, ...]:
+    """Run every check, each for at most 10 s; the results are in the order of `report.NAMES`.
+
+    Args:
+        found: what a daemon would start with, or its faults.
+        daemon: a client for the daemon at the configured address; None if the address is not known.
+        environ: the environment, for the network and the directory of the locks.
+        note: is called with the name of a check that takes longer than a second.
+    """
+    secrets = [found.key.key_id, found.key.secret_key] if found.key else []
+    secrets += [found.token] if found.token else []
+    logs.configure("error", found.loaded.config.log.format, secrets=secrets, environ=environ)
+    with asyncio.Runner(loop_factory=ResolvingLoop) as runner:
+        return runner.run(run_checks(found, daemon=daemon, environ=environ, note=note))
+
+
+async def run_checks(
+    found: Found, *, daemon: Daemon | None, environ: Mapping[str, str], note: Callable[[Name], None]
+) -> tuple[Check, ...]:
+    """Run the checks within a running loop, without configuring the log."""
+    config = found.loaded.config
+    login = Login(found.key.key_id.reveal, found.key.secret_key.reveal) if found.key else None
+    local = LocalProbes(config, login, daemon=daemon, environ=environ)
+    schedule = Schedule(note)
+    config_valid, credentials_found = offline(found)
+    schedule.settle(config_valid)
+    schedule.settle(credentials_found, blocked_by="config-valid" if found.is_key_unknown else None)
+    with (
+        contextlib.closing(local),
+        AlpacaProbes(config, login, environ=environ, report=lambda: local.report) as alpaca,
+    ):
+        return await schedule.run({**alpaca.probes, **local.probes})

@@ -1,0 +1,55 @@
+"""Run the checks: each after those it depends on, and independent ones at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+
+from condord.check.report import AFTER, NAMES, NEEDS, Check, Name, fail, not_tried
+
+CHECK_SECONDS = 10.0
+NOTE_SECONDS = 1.0
+
+Probe = Callable[[], Awaitable[Check]]
+
+
+class Schedule:
+    """The checks of one run, in a running loop; `note` is called with the name of a check that takes long."""
+
+    def __init__(self, note: Callable[[Name], None]) -> None:
+        self._note = note
+        self._loop = asyncio.get_running_loop()
+        self._results: dict[Name, asyncio.Future[Check]] = {name: self._loop.create_future() for name in NAMES}
+        self._blocked: dict[Name, Name] = {}
+
+    def settle(self, check: Check, *, blocked_by: Name | None = None) -> None:
+        """Set a result without a probe. Checks that depend on it are not tried if the check `blocked_by` has failed."""
+        self._results[check.name].set_result(check)
+        if blocked_by is not None:
+            self._blocked[check.name] = blocked_by
+
+    async def run(self, probes: Mapping[Name, Probe]) -> tuple[Check, ...]:
+        """Run the probes of all checks that are not settled; returns all results in the order of `NAMES`."""
+        async with asyncio.TaskGroup() as tasks:
+            for name, probe in probes.items():
+                tasks.create_task(self._check(name, probe))
+        return tuple(self._results[name].result() for name in NAMES)
+
+    async def _check(self, name: Name, probe: Probe) -> None:
+        for need in NEEDS[name]:
+            is_failed = (await self._results[need]).result == "fail"
+            if root := need if is_failed else self._blocked.get(need):
+                self._blocked[name] = root
+                self._results[name].set_result(not_tried(name, f"{root} failed"))
+                return
+        if name in AFTER:
+            await self._results[AFTER[name]]
+        timer = self._loop.call_later(NOTE_SECONDS, self._note, name)
+        try:
+            async with asyncio.timeout(CHECK_SECONDS):
+                result = await probe()
+        except TimeoutError:
+            result = fail(name, f"no answer within {CHECK_SECONDS:g} s", "Try again; then check network and firewall.")
+        finally:
+            timer.cancel()
+        self._results[name].set_result(result)

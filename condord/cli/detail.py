@@ -1,0 +1,169 @@
+"""Show one condor with its legs: what it is worth, where its underlying is, what can still happen to it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from zoneinfo import ZoneInfo
+
+from condord.cli import formatting
+from condord.cli.grid import Cell, Row, grid, grid_width
+from condord.cli.screen import Screen, painted, plain
+from condord.live import wire
+from condord.live.wire_condor import CondorJson, LegJson
+from condord.live.wire_risk import ClosingJson, DistanceJson, LegRiskJson, RiskJson
+from condord.live.wire_values import Dollars
+
+_NEW_YORK = ZoneInfo("America/New_York")
+_LEG = "LEG|SIDE"
+_CONTRACT = " STRIKE|RIGHT"  # the symbol contains them too
+_LEG_NUMBERS = " QTY| ENTRY| BID| ASK| MARK| P/L| IV| DELTA"
+_SPARE_LEG_NUMBERS = ("ENTRY", "IV", "DELTA", "ASK", "BID", "MARK", "QTY", "SIDE")
+"""Columns to leave out on a narrow terminal, the first to go first. The profit or loss is always shown."""
+
+_CUTOFFS = {"orders": "orders until", "liquidation": "may be liquidated from"}
+
+
+def condor_lines(answer: wire.OneCondor, now: dt.datetime, screen: Screen, outage: str = "") -> list[str]:
+    """Return the lines for one condor with its legs; they depend only on the arguments.
+
+    `outage` is a sentence, empty while the answer is kept up to date.
+    """
+    condor = answer.condor
+    quotes = {quote.symbol: quote for quote in answer.quotes}
+    lines = [f"{screen.paint(plain(condor.id), 'strong')}  {formatting.kind(condor)}"]
+    for name, texts in _facts(condor, answer.as_of, now, screen):
+        lines += [f"{name if at == 0 else '':<12}{text}" for at, text in enumerate(texts)]
+    if notes := formatting.flags(condor, quotes, old=bool(outage)):
+        lines += painted(notes, "warn", screen)
+    gains = {leg.symbol: leg.unrealized_pl for leg in condor.valuation.legs}
+    figures = {leg.symbol: leg for leg in condor.risk.legs}
+    titles = f"{_LEG}|{_CONTRACT}|{_LEG_NUMBERS}"
+    rows = [_leg_row(leg, quotes.get(leg.symbol), gains, figures.get(leg.symbol)) for leg in condor.legs]
+    if screen.width is not None and grid_width(titles, rows) > screen.width:
+        titles, rows = f"{_LEG}|{_LEG_NUMBERS}", [[*row[:2], *row[4:]] for row in rows]
+    shown = [*lines, "", *grid(titles, rows, screen, spare=_SPARE_LEG_NUMBERS)]
+    return [*shown, "", *painted(outage, "bad", screen)] if outage else shown
+
+
+def _facts(condor: CondorJson, as_of: dt.datetime, now: dt.datetime, screen: Screen) -> list[tuple[str, list[str]]]:
+    """Return the names of the facts, each with its lines.
+
+    `as_of` is by the exchange's clock, `now` by the machine's.
+    """
+    value, risk = condor.valuation, condor.risk
+    profit = screen.paint(formatting.gain(value.unrealized_pl), formatting.gain_style(value.unrealized_pl))
+    paid = "debit" if (condor.credit or 0) < 0 else "credit"
+    return [
+        ("expires", _expiry(condor, as_of)),
+        ("quantity", [f"{condor.quantity} x {condor.multiplier}"]),
+        (paid, [formatting.price(condor.credit).removeprefix("-")]),
+        ("mark", [f"{formatting.price(value.mark)}, close now {formatting.price(value.natural)}"]),
+        (
+            "P/L",
+            [
+                f"{profit}, closing now {formatting.gain(value.natural_pl)}",
+                f"{formatting.percent(value.percent_of_max_profit)} of max profit",
+                f"{formatting.percent(value.percent_of_risk)} of risk",
+            ],
+        ),
+        ("today", [formatting.gain(value.day_pl)]),
+        ("max profit", [f"{formatting.money(condor.max_profit)}, max loss {formatting.money(condor.max_loss)}"]),
+        (
+            "breakevens",
+            [f"{formatting.price(condor.breakevens.lower)} and {formatting.price(condor.breakevens.upper)}"],
+        ),
+        ("underlying", _underlying(condor)),
+        ("greeks", _greeks(risk)),
+        ("probability", _probabilities(risk)),
+        *([("closing", [_closing(order) for order in condor.closing])] if condor.closing else []),
+        ("quoted", [formatting.age(value.as_of, now)]),
+    ]
+
+
+def _expiry(condor: CondorJson, as_of: dt.datetime) -> list[str]:
+    """Return the days, the cut-offs and the end in the order of time, by the exchange's clock at `as_of`."""
+    lines = [f"{condor.expiration.isoformat()}, {formatting.days(condor.days_to_expiration)}"]
+    if condor.expiry is None:
+        return lines
+    ends = [(cutoff.at, _CUTOFFS[cutoff.kind]) for cutoff in condor.expiry.cutoffs]
+    ends.append((condor.expiry.last_trading_at, "last trades"))
+    if condor.settlement == "am":
+        ends.append((condor.expiry.settles_at, "settles at the opening prices of"))
+    return lines + [f"{what} {_at(at, as_of)}" for at, what in sorted(ends)]
+
+
+def _at(at: dt.datetime, as_of: dt.datetime) -> str:
+    """Return the date and the time in New York, where the exchanges and Alpaca count, and how far away it is today."""
+    text = f"{at.astimezone(_NEW_YORK):%Y-%m-%d %H:%M} ET"
+    if at <= as_of:
+        return f"{text}, passed {formatting.age(at, as_of)}"
+    is_today = at.astimezone(_NEW_YORK).date() == as_of.astimezone(_NEW_YORK).date()
+    return f"{text}, {formatting.ahead(at, as_of)}" if is_today else text
+
+
+def _underlying(condor: CondorJson) -> list[str]:
+    risk, name = condor.risk, plain(condor.underlying)
+    if risk.price is None:
+        return [f"{name} {formatting.UNKNOWN}"]
+    put, call = risk.distance.put, risk.distance.call
+    return [
+        f"{name} {formatting.price(risk.price)}, expected move {formatting.price(risk.expected_move)}",
+        f"{_away(put)} the put side",
+        f"{_away(call)} the call side",
+    ]
+
+
+def _away(distance: DistanceJson) -> str:
+    """Return how far the price is from an inner strike: `12.10 (2.08 %, 0.42 sigma) from`."""
+    if distance.dollars is None:
+        return f"{formatting.UNKNOWN} from"
+    details = [formatting.percent(distance.percent and abs(distance.percent))]
+    if distance.sigmas is not None:
+        details.append(f"{abs(distance.sigmas):.2f} sigma")
+    word = "beyond" if distance.dollars < 0 else "from"
+    return f"{formatting.price(abs(distance.dollars))} ({', '.join(details)}) {word}"
+
+
+def _greeks(risk: RiskJson) -> list[str]:
+    slopes = f"delta {formatting.greek(risk.delta)}, gamma {formatting.greek(risk.gamma)}"
+    return [f"{slopes}, theta {formatting.greek(risk.theta)} a day, vega {formatting.greek(risk.vega)}"]
+
+
+def _probabilities(risk: RiskJson) -> list[str]:
+    chances = risk.probabilities
+    profit, most, least = map(formatting.chance, (chances.profit, chances.max_profit, chances.max_loss))
+    put, call = formatting.chance(chances.touch_put), formatting.chance(chances.touch_call)
+    ends = f"{profit} profit, {most} max profit, {least} max loss"
+    return [ends, f"{put} touches the put side, {call} the call side"]
+
+
+def _closing(order: ClosingJson) -> str:
+    limit = "at the market" if order.limit_price is None else f"at {formatting.price(order.limit_price)}"
+    made = order.percent_of_max_profit
+    return f"order for {order.quantity} {limit}" + ("" if made is None else f", {made:.2f} % of max profit")
+
+
+def _leg_row(
+    leg: LegJson, quote: wire.QuoteJson | None, gains: Mapping[str, Dollars | None], figures: LegRiskJson | None
+) -> Row:
+    bid, mark = (quote.bid, quote.mark) if quote else (None, None)
+    iv, delta = (figures.iv, figures.delta) if figures else (None, None)
+    gained = gains.get(leg.symbol)
+    state = [formatting.QUOTE_STATES.get(quote.state, quote.state)] if quote else ["no quote"]
+    notes = [*state, "unconfirmed"] if quote and quote.unconfirmed else state
+    return [
+        Cell(plain(leg.symbol)),
+        Cell(leg.side),
+        Cell(formatting.number(leg.strike)),
+        Cell(leg.right),
+        Cell(str(leg.quantity)),
+        Cell(formatting.price(leg.average_entry_price)),
+        Cell(formatting.price(bid)),
+        Cell(formatting.price(formatting.ask(quote))),
+        Cell(formatting.price(mark)),
+        Cell(formatting.gain(gained), formatting.gain_style(gained)),
+        Cell(formatting.UNKNOWN if iv is None else f"{100 * iv:.1f} %"),
+        Cell(formatting.UNKNOWN if delta is None else f"{delta:.2f}"),
+        Cell(", ".join(filter(None, notes)), "warn"),
+    ]

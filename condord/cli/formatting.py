@@ -1,0 +1,280 @@
+"""Format single values: money, prices, times, ages. A value that is not known is a dash, never 0."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+
+import msgspec
+
+from condord.cli.screen import plain
+from condord.core.occ import symbols_text
+from condord.live import wire
+from condord.live.remedies import split_remedy
+from condord.live.wire_condor import CondorJson
+from condord.live.wire_risk import RiskJson, UnderlyingJson
+from condord.upstream.failure_table import REMEDIES
+
+UNKNOWN = "—"
+
+QUOTE_STATES: Mapping[str, str] = {
+    "none": "no quote",
+    "twoSided": "",
+    "zeroBid": "no bid",
+    "noAsk": "no ask",
+    "locked": "locked",
+    "crossed": "crossed",
+    "stub": "stub quote",
+}
+
+_UNUSABLE_STATES: Mapping[str, str] = {"crossed": "crossed quote", "stub": "stub quote"}
+
+COVERS: Mapping[str, str] = {
+    "sameExpiry": "covered",
+    "laterLong": "covered by a later long",
+    "shares": "covered by shares",
+}
+
+PRICE_PROBLEMS: Mapping[str, str] = {
+    "indexNotEntitled": "the account may not read index values",
+    "noQuote": "Alpaca has no usable quote",
+    "stale": "neither the stream nor REST has confirmed it for a minute",
+    "unreachable": "neither the stream nor REST answers",
+}
+
+BREAKERS: Mapping[str, str] = {"closed": "closed", "open": "open", "halfOpen": "half open"}
+
+_KINDS = {"ironCondor": "condor", "ironButterfly": "butterfly"}
+
+_UNITS = ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+
+
+def price(value: float | None) -> str:
+    """Format dollars per share with two decimals, or as many as the price has."""
+    if value is None:
+        return UNKNOWN
+    whole, _, decimals = f"{value:,.4f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0').ljust(2, '0')}"
+
+
+def money(value: float | None) -> str:
+    """Format dollars without a plus sign."""
+    return UNKNOWN if value is None else f"{value:,.2f}"
+
+
+def gain(value: float | None) -> str:
+    """Format dollars with their sign; an amount that rounds to zero is `0.00`."""
+    return UNKNOWN if value is None else f"{value:+,.2f}" if round(value, 2) else "0.00"
+
+
+def gain_style(value: float | None) -> str:
+    """Return the style of a gain or a loss."""
+    return "" if not value else "good" if value > 0 else "bad"
+
+
+def percent(value: float | None) -> str:
+    """Format a percentage."""
+    return UNKNOWN if value is None else f"{value:.2f} %"
+
+
+def greek(value: float | None) -> str:
+    """Format dollars of a greek with their sign."""
+    return UNKNOWN if value is None else f"{value:+,.2f}" if round(value, 2) else "0.00"
+
+
+def change(value: float | None) -> str:
+    """Format a change in percent with its sign."""
+    return UNKNOWN if value is None else f"{value:+.2f} %" if round(value, 2) else "0.00 %"
+
+
+def chance(value: float | None) -> str:
+    """Format a probability in percent."""
+    return UNKNOWN if value is None else f"{value:.1f} %"
+
+
+def distance(risk: RiskJson) -> str:
+    """Return the nearer side and how far away it is in percent of the price: `put 2.08 %`, negative beyond it."""
+    sides = (("put", risk.distance.put.percent), ("call", risk.distance.call.percent))
+    known = [(percent, side) for side, percent in sides if percent is not None]
+    if not known:
+        return UNKNOWN
+    nearest, side = min(known)
+    return f"{side} {nearest:.2f} %"
+
+
+def distance_style(risk: RiskJson) -> str:
+    """Return the style of a distance: beyond an inner strike, or so near that the side is tested."""
+    return "bad" if risk.breached else "warn" if risk.tested in ("put", "call") else ""
+
+
+def price_trouble(entry: UnderlyingJson | None) -> str:
+    """Describe why an underlying has no price, or why its price may be old; empty if it can be trusted."""
+    if entry is None or (entry.price is not None and not entry.unconfirmed and entry.reason is None):
+        return ""
+    why = PRICE_PROBLEMS.get(entry.reason or "", "")
+    if entry.price is None:
+        return f"no price: {why}" if why else "no price"
+    return f"price unconfirmed: {why}" if why else "price unconfirmed"
+
+
+def ex_dividend(entry: UnderlyingJson | None) -> str:
+    """Describe the next dividend of an underlying; empty if none is known."""
+    if entry is None or entry.ex_dividend is None:
+        return ""
+    return f"ex-dividend {entry.ex_dividend.date.isoformat()}: {price(entry.ex_dividend.amount)}"
+
+
+def number(value: float | None) -> str:
+    """Format a strike or a count without trailing zeros."""
+    return UNKNOWN if value is None else f"{value:.3f}".rstrip("0").rstrip(".")
+
+
+def condors(count: int) -> str:
+    """Format a count: `1 condor`, `2 condors`."""
+    return f"{count} condor{'' if count == 1 else 's'}"
+
+
+def kind(condor: CondorJson) -> str:
+    """Return direction and kind: `short condor`, `long butterfly`."""
+    return f"{condor.direction} {_KINDS[condor.kind]}"
+
+
+def days(count: int, unit: str = "") -> str:
+    """Format the days to expiration; `unit` replaces `day` and `days`."""
+    if count < 0:
+        return "expired"
+    return "today" if count == 0 else f"{count} {unit or ('day' if count == 1 else 'days')}"
+
+
+def flags(
+    condor: CondorJson,
+    quotes: Mapping[str, wire.QuoteJson],
+    underlying: UnderlyingJson | None = None,
+    *,
+    old: bool = False,
+) -> str:
+    """List what needs attention and what limits the trust in a condor's numbers, most important first.
+
+    `quotes` is by symbol, `underlying` that of the condor if it is known.
+    """
+    missing, held, tested = condor.valuation.missing, _held_marks(condor, quotes), condor.risk.tested
+    trouble = price_trouble(underlying)
+    found = (
+        (tested in ("put", "call"), f"{tested} {'breached' if condor.risk.breached else 'tested'}"),
+        (old, "old"),
+        (bool(missing), f"incomplete: no usable quote of {', '.join(missing)}"),
+        (bool(held), f"mark held: {' and '.join(held)}"),
+        (condor.valuation.unconfirmed, "unconfirmed"),
+        (bool(trouble), trouble),
+        (condor.broken_wing, "broken wing"),
+        (condor.ambiguous, "ambiguous"),
+    )
+    return plain(", ".join(text for holds, text in found if holds))
+
+
+def _held_marks(condor: CondorJson, quotes: Mapping[str, wire.QuoteJson]) -> list[str]:
+    """List the legs that keep the mark of an earlier quote, because the newest is not usable."""
+    found = []
+    for leg in condor.legs:
+        quote = quotes.get(leg.symbol)
+        if quote is not None and quote.mark is not None and (state := _UNUSABLE_STATES.get(quote.state)):
+            found.append(f"{state} of {condor.root}…{leg.right[0].upper()}{number(leg.strike)}")
+    return found
+
+
+def ask(quote: wire.QuoteJson | None) -> float | None:
+    """Return the ask; None if there is no quote or no ask."""
+    return None if quote is None or quote.state == "noAsk" else quote.ask
+
+
+def span(seconds: float) -> str:
+    """Format a duration in its two largest units."""
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    whole = int(seconds)
+    for size, name, part_size, part in _UNITS:
+        if whole >= size:
+            return f"{whole // size} {name} {whole % size // part_size} {part}"
+    return f"{whole} s"
+
+
+def age(at: dt.datetime | None, now: dt.datetime) -> str:
+    """Format how long ago something was."""
+    return "never" if at is None else f"{span((now - at).total_seconds())} ago"
+
+
+def ahead(at: dt.datetime, now: dt.datetime) -> str:
+    """Format in how long something will be."""
+    return "now" if at <= now else f"in {span((at - now).total_seconds())}"
+
+
+def clock(at: dt.datetime) -> str:
+    """Format the local time of day, to the millisecond."""
+    return at.astimezone().isoformat(timespec="milliseconds")[11:23]
+
+
+def moment(at: dt.datetime, now: dt.datetime, time: str = "%H:%M %Z") -> str:
+    """Format a local time, with the day unless it is today; `time` is a format for strftime(3)."""
+    local = at.astimezone()
+    day = "" if local.date() == now.astimezone().date() else "%a %d %b "
+    return local.strftime(day + time).strip()
+
+
+def market(market: wire.MarketJson, now: dt.datetime) -> str:
+    """Describe whether options trade now, and when that changes."""
+    if market.is_open is None:
+        return f"market {UNKNOWN}"
+    change_at, verb = (market.next_close, "closes") if market.is_open else (market.next_open, "opens")
+    state = "market open" if market.is_open else "market closed"
+    return state if change_at is None else f"{state}, {verb} {moment(change_at, now)}"
+
+
+def state_style(state: wire.State) -> str:
+    """Return the style of a state; one that is neither good nor final is a warning."""
+    return {"live": "good", "closed": "strong", "halted": "bad"}.get(state, "warn")
+
+
+def trouble(status: wire.Status, now: dt.datetime) -> list[str]:
+    """Return one sentence for each fault: of the option stream, of REST, of its circuit breaker."""
+    sentences = []
+    if status.reason:
+        code = f" ({status.code})" if status.code else ""
+        sentences.append(f"{status.state} for {span((now - status.since).total_seconds())}{code}: {status.reason}")
+    if status.positions.error is not None:
+        error, read = status.positions.error, age(status.positions.read_at, now)
+        sentences.append(f"positions, last read {read} ({error.code}): {error.text}")
+    if status.positions.breaker != "closed":
+        sentences.append(f"positions are not requested now: the breaker is {BREAKERS[status.positions.breaker]}")
+    return [plain(sentence) for sentence in sentences]
+
+
+def split_remedies(report: wire.StatusReport) -> tuple[wire.StatusReport, list[str]]:
+    """The report without its remedies, and those remedies, each once.
+
+    A stream that is down without a remedy recovers by itself, and that is the remedy then.
+    """
+    remedies: dict[str, None] = {}
+
+    def apart(sentence: str) -> str:
+        text, remedy = split_remedy(sentence, REMEDIES)
+        if remedy:
+            remedies[remedy] = None
+        return text
+
+    reason = report.reason and apart(report.reason)
+    positions = report.positions
+    if positions.error is not None:
+        error = msgspec.structs.replace(positions.error, text=apart(positions.error.text))
+        positions = msgspec.structs.replace(positions, error=error)
+    notices = [msgspec.structs.replace(notice, text=apart(notice.text)) for notice in report.notices]
+    is_up = report.state in ("live", "closed") or (report.state == "starting" and report.code is None)
+    if not remedies and not is_up and report.state != "halted":
+        remedies["nothing, it recovers by itself"] = None
+    return msgspec.structs.replace(report, reason=reason, positions=positions, notices=notices), list(remedies)
+
+
+def notice(entry: wire.NoticeJson, now: dt.datetime) -> str:
+    """Format a notice as a sentence, with those contracts that its own text does not name."""
+    unnamed = [symbol for symbol in entry.symbols if symbol not in entry.text]
+    contracts = f" ({symbols_text(unnamed)})" if unnamed else ""
+    return plain(f"{entry.code}, seen {age(entry.since, now)}: {entry.text}{contracts}")

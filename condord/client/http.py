@@ -1,0 +1,220 @@
+"""One request to a running daemon: its address, the connection, and what a failure means.
+
+Only the standard library and msgspec are imported, as a command has 0.25 s to answer.
+"""
+
+from __future__ import annotations
+
+import http.client
+import re
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
+from email.message import Message
+from typing import TypeVar
+from urllib.parse import quote, urlsplit
+
+import msgspec
+
+from condord.errors import CondordError, NotFound, Refused, Unavailable
+from condord.live.wire import Document, Problem
+
+TIMEOUT_SECONDS = 10.0
+MAX_BODY_BYTES = 64 * 1024 * 1024  # a full account with 10,000 quotes has 2 MB
+NO_DAEMON_HINT = "Start one with `condord start`, or name the one you mean with --url or $CONDORD_URL."
+
+_NOT_CONDORD_HINT = "Something else listens there: check --url, $CONDORD_URL and server.port."
+_TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+T = TypeVar("T")
+
+
+class Address(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a daemon listens: a host and port, or a unix socket's path (`uds`); `base` goes before every route."""
+
+    url: str
+    host: str
+    port: int
+    uds: str
+    base: str
+
+
+def parse_url(url: str) -> Address:
+    """Return the address that `http://host:port` or `unix:///path` names.
+
+    Raises:
+        ValueError: the URL has another form; the message is a sentence without any secret in it.
+    """
+    if url.startswith("unix://"):
+        path = url.removeprefix("unix://")
+        if not path.startswith("/") or "\0" in path:
+            raise ValueError(f"{url!r} names no socket: an absolute path must follow unix://")
+        return Address(url=url, host="localhost", port=0, uds=path, base="")
+    parts = urlsplit(url)
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise ValueError("it may not contain a user name, a query or a fragment; put the token into $CONDORD_TOKEN")
+    if parts.scheme != "http" or not parts.hostname or re.search(r"[\x00-\x20\x7f]", url):
+        raise ValueError(f"{url!r} is not http://host:port or unix:///path")
+    host, port, base = parts.hostname, parts.port or 80, parts.path.rstrip("/")
+    return Address(url=url.rstrip("/"), host=host, port=port, uds="", base=base)
+
+
+def decoded(body: bytes, kind: type[T]) -> T:
+    """Decode `body` as a struct of the public JSON.
+
+    Raises:
+        Unavailable: it cannot be decoded.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.DecodeError as error:
+        hint = f"{_NOT_CONDORD_HINT} If it is a condord, its version differs: see `condord --version`."
+        raise Unavailable(f"the answer cannot be understood: {error}", hint) from error
+
+
+class TemporarilyUnavailable(Unavailable):
+    """A failure that may not occur again.
+
+    The server asks for at least `retry_after_seconds` before the next attempt.
+    """
+
+    def __init__(self, text: str, hint: str, retry_after_seconds: float = 0.0) -> None:
+        self.retry_after_seconds = retry_after_seconds
+        super().__init__(text, hint)
+
+
+class _Answered404(Unavailable):
+    """The condor does not exist, or the server is not condord."""
+
+
+class Daemon:
+    """A running daemon, asked with one connection per request.
+
+    Args:
+        url: as for `parse_url`, which raises ValueError.
+        token: sent as a header, never in a URL; empty for none.
+        timeout_seconds: bounds the connection and each read.
+    """
+
+    def __init__(self, url: str, token: str = "", *, timeout_seconds: float = TIMEOUT_SECONDS) -> None:
+        self.address = parse_url(url)
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self._timeout_seconds = timeout_seconds
+
+    def positions(self) -> bytes:
+        """Return the exact body of `GET /api/positions`, a `wire.Document`.
+
+        Raises:
+            CondordError: the daemon cannot be reached, refuses the token, or answers with something else.
+        """
+        return self._json("/api/positions")
+
+    def status(self) -> bytes:
+        """Return the exact body of `GET /api/status`, a `wire.StatusReport`; it raises as `positions` does."""
+        return self._json("/api/status")
+
+    def condor(self, condor_id: str) -> bytes:
+        """Return the exact body of `GET /api/positions/{id}`, a `wire.OneCondor`.
+
+        Raises:
+            NotFound: no such condor is held; the hint names similar ids.
+            CondordError: as for `positions`.
+        """
+        try:
+            return self._json(f"/api/positions/{quote(condor_id or '-', safe='')}")
+        except _Answered404 as error:
+            from difflib import get_close_matches  # 3 ms, only needed after a mistake
+
+            held = [condor.id for condor in decoded(self.positions(), Document).condors]
+            similar = get_close_matches(condor_id.upper(), held, n=3, cutoff=0.5)
+            hint = f"Similar ids: {', '.join(similar)}." if similar else "`condord positions` lists what is held."
+            raise NotFound(f"no condor {condor_id} is held", hint) from error
+
+    def _json(self, path: str) -> bytes:
+        with self.get(path, {}, "application/json") as (response, _):
+            body = response.read(MAX_BODY_BYTES + 1)
+            if response.length or len(body) > MAX_BODY_BYTES:
+                raise Unavailable(f"the answer of {self.address.url} ended early or is too long", _NOT_CONDORD_HINT)
+        decoded(body, dict[str, msgspec.Raw])
+        return body
+
+    @contextmanager
+    def get(
+        self, path: str, headers: Mapping[str, str], content_type: str
+    ) -> Iterator[tuple[http.client.HTTPResponse, socket.socket]]:
+        """Open a response with status 200 and the given content type; its body is unread.
+
+        The socket is returned too, because http.client drops its reference if the response is the connection's last.
+
+        Raises:
+            TemporarilyUnavailable: it cannot be reached, or answers with a temporary status.
+            CondordError: any other failure.
+        """
+        with closing(_TcpOrUnixConnection(self.address, self._timeout_seconds)) as connection:
+            try:
+                connection.connect()
+                opened: socket.socket = connection.sock
+                connection.request("GET", self.address.base + path, headers={**self._headers, **headers})
+                with connection.getresponse() as response:
+                    if response.status != http.client.OK:
+                        raise self._status_error(response.status, response.headers, response.read(4096))
+                    received = response.headers.get_content_type()
+                    if received != content_type:
+                        text = f"{self.address.url} answered with {received}, unlike condord"
+                        raise Unavailable(text, _NOT_CONDORD_HINT)
+                    yield response, opened
+            except (OSError, http.client.HTTPException) as error:
+                raise self._connection_error(error) from error
+
+    def _connection_error(self, error: Exception) -> Unavailable:
+        """Return the error to raise when there is no complete answer."""
+        url = self.address.url
+        if isinstance(error, http.client.HTTPException) and not isinstance(error, http.client.RemoteDisconnected):
+            return TemporarilyUnavailable(f"{url} sent invalid or incomplete HTTP", _NOT_CONDORD_HINT)
+        if isinstance(error, TimeoutError):
+            hint = "The daemon hangs, or a firewall drops the connection: try again, then look at its log."
+            return TemporarilyUnavailable(f"{url} did not answer within {self._timeout_seconds:g} s", hint)
+        if isinstance(error, PermissionError):
+            return TemporarilyUnavailable(f"this user may not open {url}", "Join the group that owns the socket.")
+        reason = getattr(error, "strerror", None) or "the connection was closed"
+        return TemporarilyUnavailable(f"no daemon at {url}: {reason}", NO_DAEMON_HINT)
+
+    def _status_error(self, status: int, headers: Message, body: bytes) -> CondordError:
+        """Return the error to raise for a status other than 200."""
+        url = self.address.url
+        if status in {401, 403}:
+            text = f"{url} does not accept the token" if self._headers else f"{url} requires a token"
+            return Refused(text, "Set $CONDORD_TOKEN; server.token_file is for the configured address only.")
+        text = f"{url} answered {status}{_problem_detail(body)}"
+        if status == http.client.MISDIRECTED_REQUEST:
+            return Unavailable(text, "Use the address that `condord start` printed, or see server.allowed_hosts.")
+        if status in _TEMPORARY_STATUSES:
+            after = headers.get("Retry-After", "")
+            seconds = float(after) if re.fullmatch("[0-9]{1,3}", after) else 0.0
+            hint = "Try again later. If there are too many streams, close some or raise server.max_subscribers."
+            return TemporarilyUnavailable(text, hint, seconds)
+        return (_Answered404 if status == http.client.NOT_FOUND else Unavailable)(text, _NOT_CONDORD_HINT)
+
+
+class _TcpOrUnixConnection(http.client.HTTPConnection):
+    """HTTP over TCP or a unix socket; over the latter `Host` is localhost, which every daemon accepts."""
+
+    def __init__(self, address: Address, timeout_seconds: float) -> None:
+        super().__init__(address.host, address.port or None, timeout=timeout_seconds)
+        self._uds = address.uds
+
+    def connect(self) -> None:
+        if not self._uds:
+            super().connect()
+            return
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._uds)
+
+
+def _problem_detail(body: bytes) -> str:
+    """Return the detail of a problem document as the end of a sentence; empty for any other body."""
+    try:
+        return f": {msgspec.json.decode(body, type=Problem).detail}"
+    except msgspec.DecodeError:
+        return ""

@@ -1,0 +1,1 @@
+"""The configuration: its schema, the sources of its values, and the credentials."""

@@ -1,0 +1,234 @@
+"""Find the API key and the token, and keep them secret.
+
+The first of these that has a key is used: the environment, systemd credentials (LoadCredential= in systemd.exec(5)),
+two named files. If it has only one half of the key, that is an error: halves of two sources are never combined.
+
+A key is one line of printable ASCII without blanks. Its file is regular and small, belongs to the user of the process
+or to root, and is not open to group or others. No error repeats what a file or a variable holds.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import msgspec
+
+from condord.errors import ConfigError, CredentialsMissing
+from condord.host import bounded_file
+
+_VARIABLES = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY")
+_CREDENTIALS = ("apca-api-key-id", "apca-api-secret-key")
+_KEYS = ("alpaca.key_id_file", "alpaca.secret_key_file")
+_MAX_BYTES = 4096
+_MIN_TOKEN_LENGTH = 16
+_ONE_WORD = re.compile(r"[!-~]+")
+_KEY_LOOK = re.compile(r"[A-Za-z0-9]{16,}")
+_ASSIGNMENT = re.compile(r"\w*(key|secret|token|_id)\w*=.+", re.IGNORECASE)
+_QUOTED = re.compile(r"([\"']).*\1")
+_SYSTEMD_DIRECTORIES = ("/run/credentials", "/run/systemd")
+
+
+class Secret:
+    """A text that is shown as `***`; only `reveal()` returns it.
+
+    It cannot be copied, pickled or encoded as JSON. Comparisons take constant time.
+    """
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """The text, for the call that needs it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret(***)"
+
+    def __str__(self) -> str:
+        return "***"
+
+    def __format__(self, _: str) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Secret):
+            return NotImplemented
+        first, second = (text.encode(errors="surrogatepass") for text in (self._text, other._text))
+        return hmac.compare_digest(first, second)
+
+    __hash__ = None  # type: ignore[assignment]  # a hash would be a way to guess it
+
+    def __reduce_ex__(self, _: object) -> NoReturn:
+        raise TypeError("a Secret is not copied or pickled")
+
+
+class Credentials(msgspec.Struct, frozen=True, kw_only=True):
+    """An Alpaca API key; `origin` describes where it was found."""
+
+    key_id: Secret
+    secret_key: Secret
+    origin: str
+
+
+class _Unusable(Exception):  # never leaves this module
+    """A file or a variable does not hold a key; the text says which and why, `hint` what to do."""
+
+    def __init__(self, text: str, hint: str) -> None:
+        self.hint = hint
+        super().__init__(text)
+
+
+def find(environ: Mapping[str, str], key_id_file: str, secret_key_file: str) -> Credentials:
+    """Find the API key.
+
+    Args:
+        environ: the environment, with the key or the directory of systemd's credentials.
+        key_id_file: `alpaca.key_id_file`, a path, which may begin with `~`, or empty.
+        secret_key_file: `alpaca.secret_key_file`, likewise.
+
+    Raises:
+        CredentialsMissing: there is no key, only half of one, or one that cannot be used; the text says where.
+    """
+    try:
+        return (
+            _from_environment(environ) or _from_systemd(environ) or _from_files(environ, (key_id_file, secret_key_file))
+        )
+    except _Unusable as error:
+        missing = CredentialsMissing(str(error))
+        missing.hint = error.hint
+        raise missing from error
+
+
+def read_token(path: str | Path, environ: Mapping[str, str] | None = None) -> Secret:
+    """Read `server.token_file`: one word of at least 16 characters.
+
+    Args:
+        path: the file, which may begin with `~`.
+        environ: the environment, with the directories of systemd, in whose files the group may read.
+
+    Raises:
+        ConfigError: the file cannot be read, is open to others, or does not hold such a word.
+    """
+    try:
+        token = _read(str(path), "server.token_file", environ or {})
+    except _Unusable as error:
+        raise ConfigError([str(error)], error.hint) from error
+    if len(token.reveal()) < _MIN_TOKEN_LENGTH:
+        hint = f"Write a longer one: `openssl rand -hex 32 > {path}`."
+        raise ConfigError([f"{path}: a token has at least {_MIN_TOKEN_LENGTH} characters"], hint)
+    return token
+
+
+def looks_like_key(path: str) -> bool:
+    """Whether a configured path is in fact a key, which must not be shown."""
+    return _KEY_LOOK.fullmatch(path) is not None
+
+
+def _from_environment(environ: Mapping[str, str]) -> Credentials | None:
+    found = [environ.get(variable, "") for variable in _VARIABLES]
+    if not any(found):
+        return None
+    key_id, secret_key = (
+        _word(value, f"the variable {variable}") for value, variable in _both(found, _VARIABLES, "environment")
+    )
+    return Credentials(key_id=key_id, secret_key=secret_key, origin="environment")
+
+
+def _from_systemd(environ: Mapping[str, str]) -> Credentials | None:
+    directory = _credentials_directory(environ)
+    if directory is None:
+        return None
+    try:
+        present = {path.name for path in directory.iterdir()}
+    except OSError as error:
+        hint = "systemd sets $CREDENTIALS_DIRECTORY; without systemd, unset it."
+        raise _Unusable(f"{directory} cannot be read: {error.strerror}", hint) from error
+    found = [str(directory / name) if name in present else "" for name in _CREDENTIALS]
+    if not any(found):
+        return None
+    key_id, secret_key = (
+        _read(path, f"the credential {name}", environ)
+        for path, name in _both(found, _CREDENTIALS, f"directory {directory}")
+    )
+    return Credentials(key_id=key_id, secret_key=secret_key, origin=f"systemd credentials in {directory}")
+
+
+def _from_files(environ: Mapping[str, str], paths: tuple[str, str]) -> Credentials:
+    if not any(paths):
+        raise CredentialsMissing
+    key_id, secret_key = (_read(path, name, environ) for path, name in _both(paths, _KEYS, "configuration"))
+    return Credentials(key_id=key_id, secret_key=secret_key, origin=f"files {paths[0]} and {paths[1]}")
+
+
+def _both(found: Sequence[str], names: tuple[str, str], where: str) -> list[tuple[str, str]]:
+    """Both halves with their names; at least one of them was found."""
+    if not all(found):
+        missing, given = names if found[1] else reversed(names)
+        raise CredentialsMissing(f"the {where} has {given} but not {missing}")
+    return list(zip(found, names, strict=True))
+
+
+def _credentials_directory(environ: Mapping[str, str]) -> Path | None:
+    directory = environ.get("CREDENTIALS_DIRECTORY")
+    return Path(directory) if directory else None
+
+
+def _is_made_by_systemd(path: Path, environ: Mapping[str, str]) -> bool:
+    """Whether the system's or the user's systemd made the file; $CREDENTIALS_DIRECTORY could name any directory."""
+    user = environ.get("XDG_RUNTIME_DIR")
+    directories = (*_SYSTEMD_DIRECTORIES, *([f"{user}/credentials", f"{user}/systemd"] if user else []))
+    return any(path.is_relative_to(directory) for directory in directories)
+
+
+def _read(named: str, name: str, environ: Mapping[str, str]) -> Secret:
+    """The word in the file `named`; `name` is the key or the credential that names it."""
+    if looks_like_key(named):
+        raise _Unusable(
+            f"{name} is not a path but looks like a key", f"Write the key to a file, and set {name} to its path."
+        )
+    try:
+        path = Path(named).expanduser()
+        raw, status = bounded_file.read(path, _MAX_BYTES)
+    except (OSError, RuntimeError) as error:  # RuntimeError: no home directory for `~`
+        why = error.strerror if isinstance(error, OSError) else error
+        raise _Unusable(f"{named} ({name}) cannot be read: {why}", f"Correct {name} or the file.") from error
+    user = os.geteuid()
+    if (owner := bounded_file.foreign_owner(status, user)) is not None:
+        text = f"{named} ({name}) belongs to user {owner}, neither to root nor to user {user}, who runs condord"
+        raise _Unusable(text, f"If you trust its content: sudo chown {user} {_quoted(path)}")
+    # systemd grants its files to the service's user by an access list, whose mask shows as the mode of the group.
+    forbidden = 0o037 if _is_made_by_systemd(path, environ) else 0o077
+    if status.st_mode & forbidden:
+        raise _Unusable(f"{named} ({name}) may be read or written by others", f"chmod 600 {_quoted(path)}")
+    return _word(raw.decode("latin-1"), named)
+
+
+def _quoted(path: Path) -> str:
+    return shlex.quote(str(path))
+
+
+def _word(text: str, where: str) -> Secret:
+    word = text.rstrip("\r\n")
+    if not word.strip():
+        why = "is empty"
+    elif len(word) > _MAX_BYTES:  # only a variable; files are limited already
+        why = f"holds more than {_MAX_BYTES} bytes"
+    elif "\n" in word:
+        why = "holds more than one line"
+    elif _ASSIGNMENT.fullmatch(word):
+        why = "holds an assignment, NAME=value"
+    elif _QUOTED.fullmatch(word):
+        why = "holds a word in quotation marks"
+    elif not _ONE_WORD.fullmatch(word):
+        why = "holds blanks or characters outside ASCII"
+    else:
+        return Secret(word)
+    raise _Unusable(f"{where} {why}", "It must hold only the key or token, on one line.")

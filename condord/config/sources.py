@@ -1,0 +1,345 @@
+"""Read the configuration from flags, the environment and a file, and report its faults.
+
+One file is read: `--config`, `$CONDORD_CONFIG`, the user's configuration directory or /etc/condord. A file named by one
+of the first two must exist; the other two are optional. Precedence, key by key: flag, environment
+(`CONDORD_<SECTION>_<KEY>`), file, default. All faults are reported at once, one line each. In a file that is not TOML,
+only the first fault is known. A value whose key or form suggests a secret is never repeated in a fault.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, get_origin
+
+import msgspec
+
+from condord import quoting
+from condord.config import toml_text, variables
+from condord.config.schema import TABLES, Config, Field, fields, fields_of_table
+from condord.errors import ConfigError
+from condord.host import bounded_file, directories
+from condord.host.loopback import is_loopback, refusal
+
+FILE_NAME = "condord.toml"
+SYSTEM_PATH = Path("/etc/condord") / FILE_NAME
+
+_MAX_BYTES = 1_048_576
+_MAX_REASON_LENGTH = 100  # characters of tomllib's message
+_UDS_BYTES = 107  # sun_path of unix(7) holds 108 with its closing zero
+_MAX_PORT = 65_535
+_ALPACA_URLS = ("trading_url", "data_url", "option_stream_url", "trading_stream_url", "stock_stream_url")
+
+
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+    """A configuration and its sources.
+
+    `path` is the file that was read, None without one. `origins` has every key path (`server.port`) and the
+    names in `TABLES`, each with `default`, `file /x/condord.toml`, `environment CONDORD_SERVER_PORT` or `flag`.
+    `warnings` are sentences about what was not used or not found.
+    """
+
+    config: Config
+    path: Path | None
+    origins: Mapping[str, str]
+    warnings: tuple[str, ...] = ()
+
+
+class Parsed(msgspec.Struct, frozen=True, kw_only=True):
+    """The configuration, and its faults.
+
+    A faulty key has the value of the source with the next lower precedence, or its default. `uncertain` are the faulty
+    keys and, if the file could not be read, all keys that neither the environment nor a flag sets.
+    """
+
+    loaded: Loaded
+    faults: tuple[str, ...]
+    hint: str
+    uncertain: frozenset[str]
+
+
+def candidates(path: Path | None, environ: Mapping[str, str]) -> tuple[Path, ...]:
+    """Where the file is looked for; the first that exists is read.
+
+    With `--config` (`path`) or `$CONDORD_CONFIG` that is one path, which must exist. Without a home directory the
+    user's own is left out.
+    """
+    if required := path or environ.get("CONDORD_CONFIG"):
+        return (Path(required),)
+    user = directories.config_directory()
+    return (SYSTEM_PATH,) if user is None else (user / FILE_NAME, SYSTEM_PATH)
+
+
+def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Loaded:
+    """The configuration; arguments as for `read`.
+
+    Raises:
+        ConfigError: with all faults, one line each.
+    """
+    parsed = read(path, environ, flags)
+    if parsed.faults:
+        raise ConfigError(parsed.faults, parsed.hint)
+    return parsed.loaded
+
+
+def read(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Parsed:
+    """Read as much of the configuration as possible, and find all its faults.
+
+    Args:
+        path: the value of `--config`, None without one.
+        environ: the environment; variables of other programs are ignored.
+        flags: key paths and the values given on the command line; None means not given.
+    """
+    draft = _Draft()
+    paths = candidates(path, environ)
+    is_required = bool(path or environ.get("CONDORD_CONFIG"))
+    found = next((each for each in paths if is_required or os.access(each, os.F_OK)), None)
+    if paths == (SYSTEM_PATH,) and not is_required:
+        draft.warnings.append(f"there is no home directory, so only {SYSTEM_PATH} was looked for")
+    if found is not None:
+        _take_file(draft, found)
+    _take_environment(draft, environ)
+    for name, value in flags.items():
+        if value is not None:
+            draft.take(name, value, _Source("flag", "flag"))
+    return draft.parsed(found)
+
+
+def refusals(config: Config) -> tuple[tuple[tuple[str, ...], str], ...]:
+    """Contradictions between keys that are valid by themselves: the key paths, the faulty one first, and the reason."""
+    found: list[tuple[tuple[str, ...], str]] = []
+    server, stream = config.server, config.stream
+    if not server.token_file and not is_loopback(server.host):
+        text = "others could read without a token; name its file as server.token_file or listen on 127.0.0.1"
+        found.append((("server.host", "server.token_file"), text))
+    if stream.backoff_max_seconds < stream.backoff_min_seconds:
+        text = f"must be a number not below backoff_min_seconds, {stream.backoff_min_seconds}"
+        found.append((("stream.backoff_max_seconds", "stream.backoff_min_seconds"), text))
+    if len(os.fsencode(server.uds)) > _UDS_BYTES:
+        found.append((("server.uds",), f"must be a path of at most {_UDS_BYTES} bytes"))
+    days = [(each.symbol, each.date) for each in config.dividend]
+    if twice := next((day for number, day in enumerate(days) if day in days[:number]), None):
+        found.append((("dividend",), f"must have one amount for each symbol and date: {twice[0]} on {twice[1]}"))
+    urls = {key: refusal(getattr(config.alpaca, key)) for key in _ALPACA_URLS}
+    found += [((f"alpaca.{key}",), why) for key, why in urls.items() if why]
+    return tuple(found)
+
+
+class _Source(msgspec.Struct, frozen=True):
+    """Where a value was found: `origin` without a line, `location` with one."""
+
+    origin: str
+    location: str = ""
+
+
+class _Draft:
+    """The configuration while its sources are read, in order of precedence: of two values of a key the later wins."""
+
+    def __init__(self) -> None:
+        self.fields = {field.name: field for field in fields()}
+        self.faults: list[str] = []
+        self.warnings: list[str] = []
+        self.link_hints: list[str] = []
+        self._faulty: set[str] = set()
+        self._values: dict[str, tuple[Any, _Source]] = {
+            name: (field.default, _Source("default")) for name, field in self.fields.items()
+        }
+        self._values |= {name: ((), _Source("default")) for name in TABLES}
+        self._file_hint: str | None = None
+
+    def take(self, name: str, value: object, source: _Source) -> None:
+        """Set a key, or note that its value is not allowed."""
+        field = self.fields.get(name)
+        if field is None:
+            self.note_fault(name, value, source.location, f"unknown key; {self._nearest(name)}")
+            return
+        try:
+            self._values[name] = _converted(field, value), source
+        except (ValueError, OSError):  # not allowed; bytes that are not UTF-8; the working directory was removed
+            self._faulty.add(name)
+            for part, given, text in _faulty_parts(field, value):
+                self.note_fault(part, given, source.location, text)
+
+    def take_tables(self, name: str, value: object, source: _Source) -> None:
+        """Begin with the tables [[name]], whose elements follow."""
+        self._values[name] = (), source
+        if not isinstance(value, list):
+            self._faulty.add(name)
+            self.note_fault(name, value, source.location, f"must be tables, [[{name}]]")
+
+    def take_table(self, name: str, index: int, lines: Mapping[str, str], value: object) -> None:
+        """Add one of the tables [[name]], or note what is wrong with it.
+
+        `lines` has the location of each of its keys, and that of the table by the name "".
+        """
+        path, faults = f"{name}[{index}]", len(self.faults)
+        known = {field.key: field for field in fields_of_table(name)}
+        if not isinstance(value, dict):
+            self.note_fault(path, value, lines[""], f"must be a table, [[{name}]]")
+            known, value = {}, {}
+        taken = {}
+        for key, given in value.items():
+            if key not in known:
+                self.note_fault(f"{path}.{key}", given, lines[key], f"unknown key; {_nearest_of(key, name, known)}")
+                continue
+            try:
+                taken[key] = msgspec.convert(given, known[key].type)
+            except ValueError:
+                self.note_fault(f"{path}.{key}", given, lines[key], f"must be {known[key].allowed}")
+        for key in (each for each in known if each not in value):
+            self.faults.append(f"{lines['']}: {path}.{key} is missing: it must be {known[key].allowed}")
+        if len(self.faults) > faults:
+            self._faulty.add(name)
+        else:
+            tables, source = self._values[name]
+            self._values[name] = (*tables, TABLES[name](**taken)), source
+
+    def note_fault(self, name: str, value: object, location: str, text: str) -> None:
+        """Note what is wrong with a value."""
+        self.faults.append(f"{location}: {quoting.short(name)} = {quoting.value(name, value)}: {text}")
+
+    def note_unreadable_file(self, location: str, text: str, hint: str = "") -> None:
+        """Note that the file as a whole cannot be used."""
+        self.faults.append(f"{location}: {text}")
+        self._file_hint = hint
+
+    def parsed(self, path: Path | None) -> Parsed:
+        """The configuration, its faults, and the faults between its keys."""
+        sections: dict[str, dict[str, Any]] = {}
+        for name, field in self.fields.items():
+            sections.setdefault(field.section, {})[field.key] = self._values[name][0]
+        tables = {name: self._values[name][0] for name in TABLES}
+        config = msgspec.structs.replace(msgspec.convert(sections, Config), **tables)
+        unset = {name for name, (_, source) in self._values.items() if not source.location}
+        uncertain = self._faulty | (set() if self._file_hint is None else unset)
+        for names, text in refusals(config):
+            if not uncertain.intersection(names):
+                location = next(self._values[name][1].location for name in names if name not in unset)
+                self.note_fault(names[0], msgspec.to_builtins(self._values[names[0]][0]), location, text)
+        origins = {name: source.origin for name, (_, source) in self._values.items()}
+        loaded = Loaded(config=config, path=path, origins=origins, warnings=tuple(self.warnings))
+        return Parsed(loaded=loaded, faults=tuple(self.faults), hint=self._hint(), uncertain=frozenset(uncertain))
+
+    def _hint(self) -> str:
+        if self.link_hints and len(self.link_hints) == len(self.faults):
+            return " ".join(self.link_hints)
+        return " ".join([self._file_hint or "Correct the values named above.", *self.link_hints])
+
+    def _nearest(self, name: str) -> str:
+        from difflib import get_close_matches  # 9 ms, only after a typing error
+
+        section, _, key = name.rpartition(".")
+        for near in get_close_matches("" if section else name, Config.__struct_fields__, 1):
+            return f"the nearest known section is {f'[[{near}]]' if near in TABLES else f'[{near}]'}"
+        beside = {field.key: field for field in self.fields.values() if field.section == section}
+        anywhere = {field.key: field for field in reversed(self.fields.values())}
+        for known, likeness in ((beside, 0.6), (anywhere, 0.8)):
+            for near in get_close_matches(key, known, 1, likeness):
+                return f"the nearest known key is {known[near].name} ({known[near].variable})"
+        return f"known here: {', '.join(beside or Config.__struct_fields__)}"
+
+
+def _converted(field: Field, value: object) -> object:
+    """The value as the key's type.
+
+    Raises:
+        ValueError: it is not allowed.
+        OSError: a relative path, and the working directory was removed.
+    """
+    if field.name == "server.uds" and isinstance(value, str) and value and not Path(value).is_absolute():
+        value = str(Path.cwd() / value)  # the URL of the daemon must be valid in any directory
+    converted = msgspec.convert(value, field.type)
+    if field.key in _ALPACA_URLS and converted:
+        _, colon, port = converted.split("/")[2].rpartition(":")
+        if colon and port.isdigit() and int(port) > _MAX_PORT:
+            raise ValueError(port)
+    return converted
+
+
+def _faulty_parts(field: Field, value: object) -> Iterator[tuple[str, object, str]]:
+    """The key path of each faulty part of a value that is not allowed, the part, and what is wrong with it."""
+    if get_origin(field.base) is not dict or not isinstance(value, dict):
+        yield field.name, value, f"must be {field.allowed}"
+        return
+    for key, given in value.items():
+        try:
+            msgspec.convert({key: given}, field.type)
+        except ValueError:
+            yield f"{field.name}.{key}", given, f"not allowed in {field.allowed}"
+
+
+def _nearest_of(key: str, name: str, known: Collection[str]) -> str:
+    """The nearest of the `known` keys of the tables [[name]]."""
+    from difflib import get_close_matches  # 9 ms, only after a typing error
+
+    for near in get_close_matches(key, known, 1):
+        return f"the nearest known key is {name}.{near}"
+    return f"known here: {', '.join(known)}"
+
+
+def _take_file(draft: _Draft, path: Path) -> None:
+    shown = quoting.plain(str(path))
+    try:
+        raw, status = bounded_file.read(path, _MAX_BYTES)
+        if writers := bounded_file.other_writers(status, os.geteuid()):
+            remedy = "chown root: {0} && chmod go-w {0}" if os.geteuid() == 0 else "chmod o-w {0}"
+            draft.note_unreadable_file(shown, f"{writers} may write to it", remedy.format(shlex.quote(str(path))))
+            return
+        entries = toml_text.read(raw.decode("utf-8-sig"))
+    except OSError as error:
+        hint = "Name a readable file with --config or $CONDORD_CONFIG, or see `condord config init`."
+        draft.note_unreadable_file(shown, f"cannot be read: {error.strerror}", hint)
+        return
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        draft.note_unreadable_file(f"{shown}:{line}", "this is not UTF-8", "Save the file as UTF-8.")
+        return
+    except toml_text.BrokenToml as broken:
+        text = f"broken TOML: {quoting.short(broken.reason, _MAX_REASON_LENGTH)}"
+        draft.note_unreadable_file(f"{shown}:{broken.line}", text)
+        return
+    for entry in entries:
+        source = _Source(f"file {path}", f"{shown}:{entry.line}" if entry.line else shown)
+        _take_entry(draft, entry, source)
+    for (name, index), table in _tables(entries).items():
+        lines = {entry.key: f"{shown}:{entry.line}" if entry.line else shown for entry in table}
+        draft.take_table(name, index, lines, table[0].value)
+
+
+def _take_entry(draft: _Draft, entry: toml_text.Entry, source: _Source) -> None:
+    """Take a section, or a key of one, but no element of an array."""
+    section, key, value = entry.section, entry.key, entry.value
+    if entry.element is not None:
+        return
+    if section in TABLES:
+        if not key:
+            draft.take_tables(section, value, source)
+    elif section not in Config.__struct_fields__:
+        if not key:
+            draft.take(section, value, source)
+    elif key:
+        draft.take(f"{section}.{key}", value, source)
+    elif not isinstance(value, dict):
+        draft.note_fault(section, value, source.location, f"must be a table, [{section}]")
+
+
+def _tables(entries: Iterable[toml_text.Entry]) -> dict[tuple[str, int], list[toml_text.Entry]]:
+    """The entries of each element of `TABLES`, by name and index; the first entry is the whole element."""
+    tables: dict[tuple[str, int], list[toml_text.Entry]] = {}
+    for entry in entries:
+        if entry.section in TABLES and entry.element is not None:
+            tables.setdefault((entry.section, entry.element), []).append(entry)
+    return tables
+
+
+def _take_environment(draft: _Draft, environ: Mapping[str, str]) -> None:
+    known = {field.variable: field for field in draft.fields.values()}
+    for variable, raw in sorted(environ.items()):
+        if field := known.get(variable):
+            origin, faults = f"environment {variable}", len(draft.faults)
+            draft.take(field.name, variables.typed(field.base, raw), _Source(origin, origin))
+            if len(draft.faults) > faults and (hint := variables.link_hint(variable, raw)):
+                draft.link_hints.append(hint)
+    draft.warnings += variables.unread(environ, known)

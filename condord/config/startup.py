@@ -1,0 +1,107 @@
+"""Find what a start needs: the configuration, the key for Alpaca, and the token for subscribers.
+
+All faults are reported at once. What depends on a faulty value is not checked: if the configured path of the token is
+invalid, the token is not checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from condord.config import credentials, sources
+from condord.config.credentials import Credentials, Secret
+from condord.config.sources import Loaded, Parsed
+from condord.errors import CondordError, ConfigError, CredentialsMissing
+
+_KEY_FILES = ("alpaca.key_id_file", "alpaca.secret_key_file")
+
+
+class Startup(msgspec.Struct, frozen=True, kw_only=True):
+    """What a daemon starts with; `token` is None if none is configured."""
+
+    loaded: Loaded
+    key: Credentials
+    token: Secret | None = None
+
+
+class Found(msgspec.Struct, frozen=True, kw_only=True):
+    """What was found, and what is wrong with it.
+
+    `token` is None if none is configured. `is_key_unknown`: no key was found, and a fault may be the reason.
+    """
+
+    loaded: Loaded
+    key: Credentials | None
+    token: Secret | None
+    config_error: ConfigError | None
+    key_error: CredentialsMissing | None
+    is_key_unknown: bool = False
+
+    @property
+    def errors(self) -> tuple[CondordError, ...]:
+        """Everything that is wrong."""
+        return tuple(error for error in (self.config_error, self.key_error) if error is not None)
+
+
+def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Startup:
+    """What a daemon starts with; the arguments are those of `sources.read`.
+
+    Raises:
+        CondordError: with all faults; a ConfigError if any of them is in the configuration.
+    """
+    found = find(path, environ, flags)
+    if len(found.errors) == 1:
+        raise found.errors[0]
+    if found.config_error and found.key_error:
+        faults = (*found.config_error.faults, str(found.key_error))
+        raise ConfigError(faults, f"{found.config_error.hint} {found.key_error.hint}")
+    assert found.key is not None  # noqa: S101 - without a key there is an error
+    return Startup(loaded=found.loaded, key=found.key, token=found.token)
+
+
+def find(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Found:
+    """Everything that can be found, and all faults; the arguments are those of `sources.read`."""
+    parsed = sources.read(path, environ, flags)
+    token, token_error = _token(parsed, environ)
+    key, key_error, is_key_unknown = _key(parsed, environ)
+    return Found(
+        loaded=parsed.loaded,
+        key=key,
+        token=token,
+        config_error=_joined(parsed, token_error),
+        key_error=key_error,
+        is_key_unknown=is_key_unknown,
+    )
+
+
+def _token(parsed: Parsed, environ: Mapping[str, str]) -> tuple[Secret | None, ConfigError | None]:
+    path = parsed.loaded.config.server.token_file
+    if not path or "server.token_file" in parsed.uncertain:
+        return None, None
+    try:
+        return credentials.read_token(path, environ), None
+    except ConfigError as error:
+        return None, error
+
+
+def _key(parsed: Parsed, environ: Mapping[str, str]) -> tuple[Credentials | None, CredentialsMissing | None, bool]:
+    """The key, or the error, or True if faulty configuration keys may be the reason why no API key was found."""
+    alpaca = parsed.loaded.config.alpaca
+    is_uncertain = not parsed.uncertain.isdisjoint(_KEY_FILES)
+    files = ("", "") if is_uncertain else (alpaca.key_id_file, alpaca.secret_key_file)
+    try:
+        return credentials.find(environ, *files), None, False
+    except CredentialsMissing as error:
+        return (None, None, True) if is_uncertain and not error.detail else (None, error, False)
+
+
+def _joined(parsed: Parsed, token_error: ConfigError | None) -> ConfigError | None:
+    """The faults of the values and of the token, as one error."""
+    if token_error is None:
+        return ConfigError(parsed.faults, parsed.hint) if parsed.faults else None
+    if not parsed.faults:
+        return token_error
+    return ConfigError((*parsed.faults, *token_error.faults), f"{parsed.hint} {token_error.hint}")

@@ -1,0 +1,41 @@
+"""Alpaca's account activities and corporate actions: fills, assignments, exercises, expirations, splits."""
+
+from __future__ import annotations
+
+import datetime as dt
+from fractions import Fraction
+from typing import Annotated, Literal
+
+import msgspec
+
+ActivityKind = Literal["FILL", "OPASN", "OPEXC", "OPEXP", "OPCSH", "OPTRD", "SPLIT"]
+"""Alpaca's codes: a fill, an assignment, an exercise, an expiration, a cash settlement, shares delivered, a split."""
+
+
+class Activity(msgspec.Struct, frozen=True, kw_only=True):
+    """One account activity.
+
+    `quantity` is signed for a fill (+ bought, - sold) and unsigned for anything else; 0 means unknown. `at` is when a
+    fill happened, or when any other activity was booked, which is the day after `day` at the earliest.
+    """
+
+    id: str
+    kind: ActivityKind
+    symbol: str
+    quantity: int
+    at: Annotated[dt.datetime, msgspec.Meta(tz=True)]
+    day: dt.date
+
+
+class Split(msgspec.Struct, frozen=True, kw_only=True):
+    """A split of `symbol` on `day`: `new_shares` for every `old_shares`, both decimals in Alpaca's own text."""
+
+    symbol: str
+    new_shares: str
+    old_shares: str
+    day: dt.date
+
+    @property
+    def ratio(self) -> Fraction:
+        """New shares for each old one: 4 for a 4:1 split, 1/10 for a reverse split of 1:10."""
+        return Fraction(self.new_shares) / Fraction(self.old_shares)

@@ -1,0 +1,332 @@
+"""Find an account's lots: the condors that its filled orders have opened and not closed.
+
+What was traded together belongs together, even where the legs by themselves suggest another grouping. Each transaction
+(see `filled_orders`) is applied in three steps:
+
+1. Roll. The lots whose legs are closed keep the date they were opened, and add the profit of the closed legs. Lots that
+   the roll leaves a condor come first, and among these the oldest. A lot that is rolled one side at a time has two
+   expirations or crossed sides in between, and is not shown until its other side follows.
+2. Close. Fills that close all four legs of a lot reduce it, the oldest lot first. Other closing fills first take
+   contracts that are in no lot, and then legs of the lots that hold most of the legs closed, again the oldest first.
+   Such a lot ends, and its other legs are in no lot from then on. Closing more than is known has no effect.
+3. Open. Opening fills that are exactly one condor of equal quantities are a new lot. If a roll opened them but the
+   condor it closed was in no lot, the date it was opened and the profit so far are unknown. Any other opening fills
+   (single legs, verticals, strangles, ratios) are in no lot.
+
+Each step may affect only a part of a lot. The lot is then split, and the contracts filled first are closed first. Lots
+that expired before an order are dropped. Positions show what is really held, so `capped` cuts lots down to them.
+
+What was traded on the day of the newest order is kept beside the lots: today's profit or loss of a condor includes all
+trades of its lot, those of legs that a roll closed too. Trades follow their contracts when a lot is split. When a part
+of a lot is closed, its trades stay with the rest, because the condor that people see lives on.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
+
+from condord.core import cost
+from condord.core.cost import Costs
+from condord.core.filled_orders import (
+    Fills,
+    FourLegs,
+    LotLeg,
+    Order,
+    Transaction,
+    as_verticals,
+    is_condor,
+    sign_of,
+    transactions,
+)
+from condord.core.grouping.effort import go_on
+from condord.core.market_hours import exchange_day
+
+_TRANSACTIONS_PER_SLICE = 20
+
+
+class Lot(msgspec.Struct, frozen=True, kw_only=True):
+    """`quantity` condors that were opened and rolled together.
+
+    The legs are the outer put, inner put, inner call and outer call. `id` is that of the opening order, and `rolls` are
+    the ids of the orders that rolled it. `since_at` sorts lots by age; `opened_at` is the same instant, or None if
+    unknown. `realized` holds the costs of the legs that rolls closed, one for opening and one for closing each, for the
+    whole quantity; None if unknown. `trades` are those of the day of the newest order.
+    """
+
+    id: str
+    since_at: dt.datetime
+    opened_at: dt.datetime | None
+    quantity: int
+    legs: FourLegs
+    rolls: tuple[str, ...] = ()
+    realized: tuple[Costs, ...] | None = ()
+    trades: tuple[LotLeg, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """Identifies it among all lots until it is closed or rolled."""
+        return "/".join((self.id, *self.rolls))
+
+    @property
+    def age(self) -> tuple[dt.datetime, str, int, tuple[str, ...]]:
+        """Sorts lots, oldest first; among the parts of one lot, the part with the most rolls comes first."""
+        return self.since_at, self.id, -len(self.rolls), self.rolls
+
+    def realized_e4(self, multiplier: int) -> int | None:
+        """The profit of its rolls in 1e-4 dollars, None if unknown."""
+        if self.realized is None:
+            return None
+        return -sum(cost.total_e4(costs, multiplier) for costs in self.realized)
+
+    def split(self, count: int) -> tuple[Lot, Lot]:
+        """The first `count` of these condors, and the others."""
+        first_legs, other_legs = zip(*(leg.split(count) for leg in self.legs), strict=True)
+        first_realized = other_realized = None
+        if self.realized is not None:
+            parts = [cost.split(costs, count) for costs in self.realized]
+            first_realized, other_realized = tuple(first for first, _ in parts), tuple(other for _, other in parts)
+        traded = [trade.split(abs(trade.quantity) * count // self.quantity) for trade in self.trades]
+        others = self.quantity - count
+        first = msgspec.structs.replace(
+            self, quantity=count, legs=first_legs, realized=first_realized, trades=_some(part for part, _ in traded)
+        )
+        other = msgspec.structs.replace(
+            self, quantity=others, legs=other_legs, realized=other_realized, trades=_some(part for _, part in traded)
+        )
+        return first, other
+
+
+class Traded(msgspec.Struct, frozen=True, kw_only=True):
+    """What filled orders have led to.
+
+    `lots` are the condors opened and not closed, oldest first. `day` is the date in New York of the newest order, None
+    without orders. Of its trades, `Lot.trades` has those of the lots, and `closed` those of lots that were closed
+    whole. The others are of contracts in no lot. `counts` is how many contracts were bought and sold in all of them, by
+    symbol.
+    """
+
+    lots: tuple[Lot, ...] = ()
+    day: dt.date | None = None
+    closed: tuple[LotLeg, ...] = ()
+    counts: Mapping[str, tuple[int, int]] = {}
+
+
+def lots(orders: Iterable[Order], pause: Callable[[], None] = go_on) -> tuple[Lot, ...]:
+    """The condors that `orders` opened and have not closed, oldest first; the order of the input does not matter.
+
+    Of several orders with the same id, only the one with the last fill counts. As thousands of orders take a second,
+    `pause` is called after every few of them. An exception that it raises ends the work.
+    """
+    return traded(orders, pause).lots
+
+
+def traded(orders: Iterable[Order], pause: Callable[[], None] = go_on) -> Traded:
+    """The lots of `orders` and the trades of the newest day; the arguments are those of `lots`."""
+    in_order = transactions(orders)
+    day = max((exchange_day(transaction.at) for transaction in in_order), default=None)
+    counts = _counted(
+        leg
+        for transaction in in_order
+        if exchange_day(transaction.at) == day
+        for leg in (*transaction.closing.values(), *transaction.opening.values())
+    )
+    ledger = _Ledger(day)
+    for number, transaction in enumerate(in_order):
+        ledger.take(transaction)
+        if not number % _TRANSACTIONS_PER_SLICE:
+            pause()
+    return Traded(
+        lots=tuple(sorted((lot for lot in ledger.lots if is_condor(lot.legs)), key=lambda lot: lot.age)),
+        day=day,
+        closed=tuple(ledger.closed),
+        counts=counts,
+    )
+
+
+def capped(lots: Iterable[Lot], held: Mapping[str, int], before: Mapping[str, int] | None = None) -> tuple[Lot, ...]:
+    """The lots, or parts of them, whose four legs are all among the contracts `held`, oldest first.
+
+    `held` has signed contracts by symbol. `before` is how many condors of each lot were held in the reading before, by
+    its key. These come first, as an order may be known before the contracts that it filled. Contracts that disappear
+    without an order (assigned, transferred) leave as at a broker, first in, first out, so newer lots are kept first.
+    """
+    left = dict(held)
+    newest_first = sorted(lots, key=lambda lot: lot.age, reverse=True)
+    kept = [0] * len(newest_first)
+    for most in (before or {}, None):
+        for index, lot in enumerate(newest_first):
+            wanted = lot.quantity if most is None else min(lot.quantity, most.get(lot.key, 0))
+            available = (sign_of(leg.quantity) * left.get(leg.symbol, 0) for leg in lot.legs)
+            quantity = min(wanted - kept[index], *available)
+            if quantity > 0:
+                kept[index] += quantity
+                for leg in lot.legs:
+                    left[leg.symbol] -= sign_of(leg.quantity) * quantity
+    parts = zip(newest_first, kept, strict=True)
+    return tuple(lot.split(lot.quantity - quantity)[1] for lot, quantity in parts if quantity)[::-1]
+
+
+class _Ledger:
+    """The `lots` of the orders so far, oldest first, and in `loose` the signed contracts in no lot, by symbol.
+
+    `closed` has the trades on `day` of lots that were closed whole.
+    """
+
+    def __init__(self, day: dt.date | None) -> None:
+        self.lots: list[Lot] = []
+        self.loose: Counter[str] = Counter()
+        self.closed: list[LotLeg] = []
+        self._day = day
+        self._is_of_day = False
+        self._checked_day = 0
+
+    def take(self, transaction: Transaction) -> None:
+        closing, opening = transaction.closing, transaction.opening
+        is_roll = transaction.is_roll
+        self._is_of_day = exchange_day(transaction.at) == self._day
+        if closing:
+            self._forget_expired(transaction.at.toordinal())
+            if is_roll:
+                self._roll(transaction.id, closing, opening)
+            self._close(closing)
+        self._open(transaction, opening, is_roll=is_roll)
+
+    def _of_day(self, trades: Iterable[LotLeg]) -> tuple[LotLeg, ...]:
+        return tuple(trades) if self._is_of_day else ()
+
+    def _forget_expired(self, day: int) -> None:
+        """Drop expired lots. Only once a day: checking every lot for each of thousands of orders would take seconds."""
+        if day != self._checked_day:
+            self._checked_day = day
+            self.lots = [lot for lot in self.lots if _expires(lot).toordinal() >= day - 1]
+
+    def _roll(self, order_id: str, closing: Fills, opening: Fills) -> None:
+        for may_be_apart in (False, True):
+            if not closing:
+                return
+            after = []
+            for lot in self.lots:
+                rolled = _rolled(lot, order_id, closing, opening)
+                if rolled is not None and (may_be_apart or is_condor(rolled.legs)):
+                    trades = _take(closing, list(closing), rolled.quantity)
+                    trades += _take(opening, list(opening), rolled.quantity)
+                    rolled = msgspec.structs.replace(rolled, trades=(*rolled.trades, *self._of_day(trades)))
+                    after += [rolled, *_rest(lot, rolled.quantity)]
+                else:
+                    after.append(lot)
+            self.lots = after
+
+    def _close(self, closing: Fills) -> None:
+        self._close_lots(closing, 4)
+        for symbol, fill in list(closing.items()):
+            sign = sign_of(fill.quantity)
+            quantity = min(abs(fill.quantity), max(0, -sign * self.loose[symbol]))
+            self.loose[symbol] += sign * quantity
+            _take(closing, [symbol], quantity)
+        for legs in (3, 2, 1) if closing else ():
+            self._close_lots(closing, legs)
+
+    def _close_lots(self, closing: Fills, legs: int) -> None:
+        """Close the lots that have exactly `legs` of their legs in `closing`."""
+        after: list[Lot] = []
+        for index, lot in enumerate(self.lots):
+            if not closing:
+                after += self.lots[index:]
+                break
+            closed = _closed(lot, closing)
+            if len(closed) != legs:
+                after.append(lot)
+                continue
+            quantity = min(lot.quantity, *(abs(closing[symbol].quantity) for symbol in closed))
+            trades = (*lot.trades, *self._of_day(_take(closing, closed, quantity)))
+            for leg in lot.legs:
+                self.loose[leg.symbol] += 0 if leg.symbol in closed else sign_of(leg.quantity) * quantity
+            if quantity < lot.quantity:
+                _, rest = lot.split(quantity)
+                after.append(msgspec.structs.replace(rest, trades=trades))
+            elif legs == len(lot.legs):
+                self.closed += trades
+        self.lots = after
+
+    def _open(self, transaction: Transaction, opening: Fills, *, is_roll: bool) -> None:
+        legs = as_verticals(list(opening.values()))
+        if legs is None or not is_condor(legs):
+            self.loose.update({symbol: leg.quantity for symbol, leg in opening.items()})
+            return
+        lot = Lot(
+            id=transaction.id,
+            since_at=transaction.at,
+            opened_at=transaction.at,
+            quantity=abs(legs[0].quantity),
+            legs=legs,
+            trades=self._of_day(opening.values()),
+        )
+        if is_roll:
+            lot = msgspec.structs.replace(lot, opened_at=None, realized=None)
+        self.lots.append(lot)
+
+
+def _counted(trades: Iterable[LotLeg]) -> dict[str, tuple[int, int]]:
+    """The contracts bought and sold, by symbol, both unsigned."""
+    counts: dict[str, tuple[int, int]] = {}
+    for trade in trades:
+        bought, sold = counts.get(trade.symbol, (0, 0))
+        counts[trade.symbol] = bought + max(0, trade.quantity), sold + max(0, -trade.quantity)
+    return counts
+
+
+def _expires(lot: Lot) -> dt.date:
+    """The last of its expirations; a lot rolled one side at a time may have two."""
+    return max(leg.contract.expiration for leg in lot.legs)
+
+
+def _some(trades: Iterable[LotLeg]) -> tuple[LotLeg, ...]:
+    """The trades of at least one contract."""
+    return tuple(trade for trade in trades if trade.quantity)
+
+
+def _take(fills: Fills, symbols: Iterable[str], quantity: int) -> list[LotLeg]:
+    """Remove the first `quantity` contracts of each of `symbols` from `fills`, and return them."""
+    taken = []
+    for symbol in symbols:
+        first, left = fills.pop(symbol).split(quantity)
+        if first.quantity:
+            taken.append(first)
+        if left.quantity:
+            fills[symbol] = left
+    return taken
+
+
+def _rest(lot: Lot, quantity: int) -> list[Lot]:
+    """The lot without the first `quantity` of its condors: one lot or none."""
+    _, left = lot.split(quantity)
+    return [left] if left.quantity else []
+
+
+def _closed(lot: Lot, closing: Fills) -> list[str]:
+    """The symbols of the legs that `closing` closes."""
+    return [leg.symbol for leg in lot.legs if leg.symbol in closing and leg.quantity * closing[leg.symbol].quantity < 0]
+
+
+def _rolled(lot: Lot, order_id: str, closing: Fills, opening: Fills) -> Lot | None:
+    """The part of `lot` that these fills of a roll affect, after it; None if they do not roll this lot."""
+    closed = _closed(lot, closing)
+    if not closed or len(closed) != len(closing):
+        return None
+    quantity = min(lot.quantity, *(abs(fill.quantity) for fill in closing.values()))
+    part, _ = lot.split(quantity)
+    kept = [leg for leg in part.legs if leg.symbol not in closing]
+    legs = as_verticals([*kept, *(fill.split(quantity)[0] for fill in opening.values())])
+    assert legs is not None  # noqa: S101 - what a roll opens has the shape of what it closes
+    realized = None
+    if part.realized is not None:
+        gone = [leg for leg in part.legs if leg.symbol in closing]
+        realized = (
+            *part.realized,
+            *(costs for leg in gone for costs in (leg.costs, closing[leg.symbol].split(quantity)[0].costs)),
+        )
+    return msgspec.structs.replace(part, legs=legs, rolls=(*part.rolls, order_id), realized=realized)

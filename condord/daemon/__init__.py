@@ -1,0 +1,1 @@
+"""The composition of the daemon: build the parts, connect them and run them."""

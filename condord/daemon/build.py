@@ -1,0 +1,196 @@
+"""Build the parts of the daemon and connect them.
+
+The order is that of the data: the published document first, then the connections to Alpaca, then the web server.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import functools
+import random
+import secrets
+import socket
+import string
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from condord import __version__
+from condord.config.schema import Config
+from condord.daemon import metrics_source, wiring
+from condord.daemon.feed import Feed
+from condord.daemon.grouper import Grouper
+from condord.daemon.reload import Inputs, Reload
+from condord.daemon.subscribers import Subscribers
+from condord.daemon.view import RunningDaemon
+from condord.http import app, guard, server
+from condord.http.interfaces import MetricValues
+from condord.http.metrics import Metrics, MetricsMiddleware
+from condord.http.tickets import Tickets
+from condord.live import render
+from condord.live.account import AccountState
+from condord.live.book import Book
+from condord.live.coalescer import Coalescer
+from condord.live.exchange_clock import ExchangeClock
+from condord.live.fanout import Fanout
+from condord.live.prices import Prices
+from condord.live.published import Edition
+from condord.live.publisher import Publisher
+from condord.upstream.rest import AlpacaRest
+from condord.upstream.state_files import Store
+from condord.upstream.supervisor import Supervisor
+
+
+class Upstream(msgspec.Struct, frozen=True, kw_only=True):
+    """What talks to Alpaca, and what has to be closed when it ends."""
+
+    supervisor: Supervisor
+    brokerage: AlpacaRest
+    store: Store
+    grouper: Grouper
+
+    def close(self) -> None:
+        """Close files, connections and threads. The supervisor must have ended before."""
+        self.grouper.close()
+        self.brokerage.close()
+        self.store.close()
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the service starts, stops and reloads."""
+
+    upstream: Upstream
+    subscribers: Subscribers
+    metrics: Metrics
+    view: RunningDaemon
+    listeners: Sequence[socket.socket]
+    server: server.HttpServer
+    reload: Reload
+
+
+def utc_now() -> dt.datetime:
+    """The wall clock."""
+    return dt.datetime.now(dt.UTC)
+
+
+def build(
+    inputs: Inputs, *, listeners: Sequence[socket.socket], state: Path | None, log_dropped: Callable[[], int]
+) -> Parts:
+    """Build every part, within the running loop. None of them runs before the service starts it.
+
+    Args:
+        inputs: the configuration and the key in force.
+        listeners: the listening sockets.
+        state: the state directory, or None.
+        log_dropped: returns how many log lines could not be written.
+    """
+
+    def numbers() -> MetricValues:
+        return metrics_source.numbers(
+            supervisor=upstream.supervisor,
+            brokerage=upstream.brokerage,
+            book=publisher.book,
+            fanout=publisher.fanout,
+            sent_bytes=subscribers.sent_bytes,
+            max_subscribers=inputs.config.server.max_subscribers,
+            log_dropped=log_dropped(),
+        )
+
+    clock = ExchangeClock(utc_now)
+    metrics = Metrics(__version__, numbers)  # calls `numbers` first at a scrape, when all parts are there
+    publisher = _publisher(inputs.config)
+    upstream = _upstream(inputs, publisher=publisher, metrics=metrics, clock=clock, state=state)
+    subscribers = Subscribers(publisher.fanout, settings=lambda: inputs.config.server, now_at=clock)
+    view = RunningDaemon(
+        publisher=publisher,
+        supervisor=upstream.supervisor,
+        subscribers=subscribers,
+        tickets=Tickets(inputs.token.reveal() if inputs.token else "", now_at=clock),
+        registry=metrics.registry,
+        now_at=clock,
+        settings=lambda: inputs.config.server,
+        address=server.listener_url(listeners[0]),
+    )
+    guard_settings = functools.partial(wiring.guard, token=inputs.token, tickets=view.tickets, listeners=listeners)
+    application = app.build(view)
+    guarded = guard.Guard(application, guard_settings(inputs.config))
+    web_server = server.HttpServer(
+        MetricsMiddleware(guarded, application.routes, metrics),
+        subscribers=lambda: inputs.config.server.max_subscribers,
+        note_refusal=metrics.count_refusal,
+    )
+    reload = Reload(
+        inputs,
+        publisher=publisher,
+        brokerage=upstream.brokerage,
+        supervisor=upstream.supervisor,
+        guard=guarded,
+        guard_settings=guard_settings,
+    )
+    return Parts(
+        upstream=upstream,
+        subscribers=subscribers,
+        metrics=metrics,
+        view=view,
+        listeners=listeners,
+        server=web_server,
+        reload=reload,
+    )
+
+
+def _publisher(config: Config) -> Publisher:
+    """The publisher of a document that is empty until positions are read, and its fan-out."""
+    edition = Edition(
+        epoch=_epoch(),
+        replay_size=config.server.replay_size,
+        status=render.unread_status(wiring.source(config), config.alpaca.feed, wiring.model(config), utc_now()),
+        totals=render.UNREAD_TOTALS,
+    )
+    prices = Prices(max_symbols=config.cache.max_symbols, ttl_seconds=config.cache.ttl_seconds)
+    publisher = Publisher(
+        account=AccountState(config.rest.settle_seconds),
+        book=Book(edition=edition, prices=prices, min_change_e4=config.stream.min_change_e4),
+        coalescer=Coalescer(config.stream.window_seconds),
+        fanout=Fanout(edition, ring_size=config.server.ring_size),
+    )
+    publisher.set_model(wiring.risks(config), wiring.dividends(config), wiring.cutoffs(config))
+    return publisher
+
+
+def _upstream(
+    inputs: Inputs, *, publisher: Publisher, metrics: Metrics, clock: ExchangeClock, state: Path | None
+) -> Upstream:
+    brokerage = AlpacaRest(
+        wiring.rest(inputs.config),
+        inputs.login,
+        now_at=utc_now,
+        network=inputs.network,
+        observe=metrics.observe_request,
+    )
+    store = Store(state)
+    grouper = Grouper()
+    feed = Feed(
+        publisher,
+        loop=asyncio.get_running_loop(),
+        now_at=clock,
+        work=grouper.run,
+        observe=metrics.observe_update,
+    )
+    supervisor = Supervisor(
+        wiring.supervisor(inputs.config),
+        brokerage=brokerage,
+        sink=feed,
+        login=inputs.login,
+        network=inputs.network,
+        store=store,
+        clock=clock,
+        chance=random.random,
+    )
+    return Upstream(supervisor=supervisor, brokerage=brokerage, store=store, grouper=grouper)
+
+
+def _epoch() -> str:
+    """A random name for this run, so that versions of another run are recognised as such."""
+    return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(6))

@@ -1,0 +1,237 @@
+"""Run the publisher on the event loop: give it what Alpaca sends, call it when it is due, and wake the subscribers.
+
+A quote after a quiet time is published in the same iteration of the loop that received it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import functools
+import math
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Protocol, TypeVar
+
+from condord.core.activity import Activity, Split
+from condord.core.calendar import Calendar
+from condord.core.filled_orders import Order
+from condord.core.lots import Lot, Traded, traded
+from condord.core.naming import Names
+from condord.core.position import Position
+from condord.core.quote import Tick
+from condord.daemon.market_feed import MarketFeed
+from condord.live import wire
+from condord.live.day import DayMemory
+from condord.live.fanout import Subscriber
+from condord.live.lifecycle import Memory
+from condord.live.past import Past, past
+from condord.live.publisher import Publisher
+
+Result = TypeVar("Result")
+
+
+class Worker(Protocol):
+    """Runs long computations off the loop; see `condord.daemon.grouper.Grouper`."""
+
+    def __call__(self, work: Callable[[Callable[[], None]], Result], /) -> Awaitable[Result]:
+        """Return the result of `work`, which gets a function to call between slices."""
+
+
+class Feed(MarketFeed):
+    """Publishes what Alpaca sends, on `loop`; the `AccountSink` of the supervisor, and its `MarketSink`.
+
+    `now_at` is the exchange's clock (UTC). `observe` gets, for each frame, the seconds from the receipt of the oldest
+    quote behind it to the last write.
+    """
+
+    def __init__(
+        self,
+        publisher: Publisher,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        now_at: Callable[[], dt.datetime],
+        work: Worker,
+        observe: Callable[[float], None] = lambda _seconds: None,
+    ) -> None:
+        super().__init__(publisher, loop=loop, now_at=now_at)
+        self._prices = publisher.prices
+        self._book = publisher.book
+        self._account = publisher.account
+        self._coalescer = publisher.coalescer
+        self._work = work
+        self._traded: tuple[Sequence[Order], Traded] = ((), Traded())
+        self._observe = observe
+        self._past = Memory(), DayMemory(), Past()
+        self._timer: asyncio.TimerHandle | None = None
+        self._turned = -math.inf
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        """The contracts held, the most important first."""
+        return self._book.symbols
+
+    @property
+    def era(self) -> int:
+        """How often the stream was lost or came back, to be noted when quotes are requested by REST."""
+        return self._prices.era
+
+    @property
+    def silent(self) -> frozenset[str]:
+        """The contracts for which REST has had newer quotes than the stream for too long, streamed or not."""
+        return self._prices.silent_at(self._loop.time())
+
+    def offer(self, ticks: Sequence[Tick]) -> None:
+        """Take quotes from the stream. This is the fast path of every quote."""
+        deadline = self._publisher.offer(ticks, self._loop.time())
+        if deadline is not None:
+            self._arm(deadline)
+
+    def confirm(self, ticks: Iterable[Tick], era: int) -> None:
+        """Take the latest quotes by REST, requested in `era`."""
+        self._arm(self._publisher.confirm(ticks, self._loop.time(), era))
+
+    def gap(self) -> None:
+        """Mark every quote unconfirmed: the stream was cut."""
+        self._arm(self._publisher.gap(self._loop.time()))
+
+    def lapse(self, symbols: Iterable[str]) -> None:
+        """Mark `symbols` unconfirmed: neither the stream nor REST has confirmed them recently."""
+        self._arm(self._publisher.lapse(symbols, self._loop.time()))
+
+    def expect(self, symbols: Iterable[str]) -> None:
+        """Accept quotes of `symbols`, which will be held."""
+        self._book.expect(frozenset(symbols))
+
+    def follow(self, symbols: Iterable[str]) -> None:
+        """Note that `symbols` are streamed from here on."""
+        self._prices.follow(symbols)
+
+    def resume(self) -> None:
+        """Note that the stream is live."""
+        self._prices.resume()
+
+    async def lots_of(self, orders: Sequence[Order]) -> tuple[Lot, ...]:
+        """Return the condors that `orders` opened and have not closed, found off the loop.
+
+        The result for the last sequence is kept, as the supervisor passes the same one while there are no new orders.
+        """
+        if orders is not self._traded[0]:
+            self._traded = orders, await self._work(functools.partial(traded, orders))
+        return self._traded[1].lots
+
+    async def regroup(self, positions: Iterable[Position], lots: Iterable[Lot]) -> None:
+        """Group positions off the loop, so that `set_positions` with the same arguments need not search.
+
+        Until then subscribers see the last grouping. Cancelling ends the search.
+        """
+        held, opened = frozenset(positions), tuple(lots)
+        while (wanted := self._account.regrouping(held, opened)) is not None:
+            self._account.learn(wanted, await self._work(wanted.run))
+
+    def set_positions(
+        self,
+        positions: Iterable[Position],
+        lots: Iterable[Lot] = (),
+        stocks: Mapping[str, int] | None = None,
+        orders: Iterable[Order] = (),
+    ) -> None:
+        """Take what the account holds: options, the lots of its orders, shares by symbol, and filled orders."""
+        now, now_at = self._loop.time(), self._now_at()
+        wake(
+            self._publisher.set_positions(
+                positions, now, now_at, lots=lots, stocks=stocks, orders=orders, traded=self._traded[1]
+            )
+        )
+        self._arm(self._publisher.deadline)
+
+    def set_bookings(self, activities: Sequence[Activity], splits: Sequence[Split]) -> None:
+        """Take the activities of the last days and the announced splits; they count from the next positions on."""
+        lifecycle = self._account.lifecycle
+        lifecycle.activities, lifecycle.splits = tuple(activities), tuple(splits)
+        self._book.set_bookings(activities, splits)
+
+    @property
+    def memory(self) -> Past:
+        """What is known about the account's past; the same object while it does not change."""
+        lifecycle, day = self._account.lifecycle.memory, self._book.day.memory
+        if lifecycle is not self._past[0] or day is not self._past[1]:
+            self._past = lifecycle, day, past(lifecycle, day)
+        return self._past[2]
+
+    def recall_memory(self, memory: Memory | None) -> None:
+        """Continue with the past that an earlier run knew; None if the account is another one."""
+        self._account.recall_memory(memory)
+        self._book.recall_day(memory.day if isinstance(memory, Past) else None)
+
+    @property
+    def names(self) -> Names:
+        """Which condor has which name."""
+        return self._account.names
+
+    def recall_names(self, names: Names) -> None:
+        """Name condors as an earlier run did, from the next positions on."""
+        self._account.recall(names)
+
+    def forget_names(self) -> None:
+        """Name condors without regard to earlier names, and forget balances and orders: the account is another one."""
+        self._account.forget_names()
+        now = self._loop.time()
+        self._publisher.set_working_orders((), now)
+        self._arm(self._publisher.set_account_summary(None, now))
+
+    def set_status(self, status: wire.Status) -> None:
+        """Take the status: what can be trusted."""
+        wake(self._publisher.set_status(status, self._loop.time(), self._now_at()))
+        self._arm(self._publisher.deadline)
+
+    def has_missed(self, ticks: Iterable[Tick]) -> bool:
+        """Whether the stream should have brought any of `ticks`, which are by REST."""
+        return self._prices.has_missed(ticks)
+
+    def set_calendar(self, calendar: Calendar) -> None:
+        """Take the sessions of the exchange."""
+        self._account.calendar = calendar  # the next status publishes what follows from them
+
+    def set_exchange_time(self, at: dt.datetime) -> None:
+        """Take the time on the exchange's clock (UTC)."""
+        self._prices.set_exchange_time(at)
+
+    def doubts_clock(self) -> bool:
+        """Whether a quote since the last call was so far ahead or behind that the clock may be wrong."""
+        return self._prices.take_clock_doubt()
+
+    def _arm(self, deadline: float | None) -> None:
+        """Call `_turn` at `deadline`, or at once if that has passed and the last frames were written a window ago.
+
+        If writing to all subscribers takes longer than a window, the loop gets time to read what has arrived meanwhile,
+        which the next turn publishes together. So the window grows, and nothing queues up.
+        """
+        if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        now = self._loop.time()
+        if deadline <= now and now >= self._turned + self._coalescer.window_seconds:
+            self._turn()
+        else:
+            self._timer = self._loop.call_at(deadline, self._turn)
+
+    def _turn(self) -> None:
+        self._timer = None
+        woken = self._publisher.tick(self._loop.time(), self._now_at())
+        wake(woken)
+        received = self._publisher.take_received()
+        if woken:
+            self._turned = self._loop.time()
+            if received is not None:
+                self._observe(self._turned - received)
+        deadline = self._publisher.deadline
+        if deadline is not None:
+            self._timer = self._loop.call_at(deadline, self._turn)
+
+
+def wake(subscribers: Iterable[Subscriber]) -> None:
+    """Have the writers of `subscribers` take what waits."""
+    for subscriber in subscribers:
+        subscriber.wake()

@@ -1,0 +1,43 @@
+"""Search for lots and groupings on a thread, so that a large account delays neither quotes nor a stop."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import threading
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from condord.upstream.thread_pool import DaemonPool
+
+Result = TypeVar("Result")
+
+
+class _Cancelled(Exception):
+    """The caller does not wait for the result any longer."""
+
+
+class Grouper:
+    """One thread, which yields to the event loop between slices of a few milliseconds."""
+
+    def __init__(self) -> None:
+        self._pool = DaemonPool(1, name="grouping")
+
+    async def run(self, work: Callable[[Callable[[], None]], Result]) -> Result:
+        """Return the result of `work`, which must call its argument between slices. Cancelling ends it there."""
+        is_cancelled = threading.Event()
+
+        def pause() -> None:
+            if is_cancelled.is_set():
+                raise _Cancelled
+            time.sleep(0)
+
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, functools.partial(work, pause))
+        finally:
+            is_cancelled.set()
+
+    def close(self) -> None:
+        """End the thread after its work."""
+        self._pool.shutdown()

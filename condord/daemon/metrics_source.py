@@ -1,0 +1,89 @@
+"""Collect the numbers of a scrape from the parts, which count in plain integers.
+
+Nothing here iterates over subscribers or tasks, of which there may be thousands, so the cost of a scrape is constant.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, get_args
+
+from condord.http.interfaces import MetricValues, StreamCounts
+from condord.live.book import Book
+from condord.live.fanout import RESYNCS, Fanout
+from condord.live.link import RELOADED, SERVING
+from condord.live.wire import Code, Refusal
+
+if TYPE_CHECKING:  # they import alpaca-py
+    from condord.upstream.market_supervisor import MarketSupervisor
+    from condord.upstream.option_stream import OptionStream
+    from condord.upstream.rest import AlpacaRest
+    from condord.upstream.stock_stream import StockStream
+    from condord.upstream.supervisor import Supervisor
+    from condord.upstream.trade_updates import TradeUpdates
+
+_CODES = dict.fromkeys(get_args(Code), 0)
+"""Every code is there from the start: increase() and rate() miss the first count of a series that appears later."""
+
+
+def numbers(
+    *,
+    supervisor: Supervisor,
+    brokerage: AlpacaRest,
+    book: Book,
+    fanout: Fanout,
+    sent_bytes: int,
+    max_subscribers: int,
+    log_dropped: int,
+) -> MetricValues:
+    """The numbers now; reading them publishes nothing."""
+    return MetricValues(
+        status=supervisor.status(),
+        streams={
+            "option": _stream(supervisor.stream),
+            "trading": _stream(supervisor.trades),
+            "stock": _stock_stream(supervisor.market),
+        },
+        published=book.edition.tally,
+        rate_limited=brokerage.rate_limited,
+        breakers=brokerage.breakers,
+        budget_room=brokerage.budget_room,
+        budget_waits=brokerage.budget_waits,
+        superseded=book.prices.superseded,
+        refused={**dict.fromkeys(get_args(Refusal), 0), **refused(book, supervisor)},
+        subscribers=fanout.subscribers,
+        max_subscribers=max_subscribers,
+        frames=fanout.frames,
+        sent_bytes=sent_bytes,
+        dropped=fanout.dropped,
+        resyncs={**dict.fromkeys(RESYNCS, 0), **fanout.resyncs},
+        disconnects=fanout.disconnects,
+        log_dropped=log_dropped,
+    )
+
+
+def refused(book: Book, supervisor: Supervisor) -> dict[str, int]:
+    """How often something that Alpaca sent was refused, by reason: quotes of options and of stocks count together."""
+    counts: Counter[str] = Counter()
+    for part in (book.prices.refused, book.underlying_prices.refused, supervisor.refused):
+        counts.update(part)
+    return dict(counts)
+
+
+def _stock_stream(market: MarketSupervisor) -> StreamCounts:
+    """The counts of the stock stream, which is there only while stocks are needed."""
+    if market.stream is not None:
+        return _stream(market.stream)
+    return StreamCounts(
+        connected=False, messages=market.messages, reconnects={**_CODES, RELOADED: 0}, failures=dict(_CODES)
+    )
+
+
+def _stream(stream: OptionStream | StockStream | TradeUpdates) -> StreamCounts:
+    link = stream.link
+    return StreamCounts(
+        connected=link.state in SERVING,
+        messages=stream.messages,
+        reconnects={**_CODES, RELOADED: 0, **link.reconnected},
+        failures={**_CODES, **link.failures},
+    )

@@ -1,0 +1,152 @@
+"""Apply a new configuration and key while the daemon runs.
+
+If any new input is unusable, none is applied. A key that needs a restart keeps its old value until then. A secret is
+registered with the logs, which mask it, before anything else is done with it. The lock on a new key or stream is taken
+before either is used. The lock on the old one is released once no connection uses it any longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+
+from condord.config import credentials as keys
+from condord.config.schema import Config
+from condord.config.startup import Startup
+from condord.daemon import wiring
+from condord.errors import CondordError, ConfigError
+from condord.host import logs
+from condord.host.instance_lock import Locks
+from condord.http import server
+from condord.http.guard import Guard
+from condord.http.interfaces import GuardSettings
+from condord.live.publisher import Publisher
+from condord.upstream.interfaces import Login
+from condord.upstream.network import Network
+from condord.upstream.rest import AlpacaRest
+from condord.upstream.supervisor import Supervisor
+
+RELEASE_SECONDS = 30.0
+"""When the lock on an old key or stream is released: its connection may take 10 s for a step, and 3 s to close."""
+
+_log = logging.getLogger(__name__)
+
+
+class Inputs:
+    """What is in force: `config`, `login`, `token` and `network`; `reread` loads the configuration again.
+
+    Raises:
+        CondordError: another daemon has the stream, or the environment names a proxy or certificates that cannot be
+            used.
+    """
+
+    def __init__(
+        self, startup: Startup, *, environ: Mapping[str, str], reread: Callable[[], Config], locks: Locks
+    ) -> None:
+        self.config = startup.loaded.config
+        self.login = _login(startup.key)
+        self.token = startup.token
+        self.network = Network(environ)
+        self._environ = environ
+        self._reread = reread
+        self._locks = locks
+        self._secrets: list[keys.Secret] = []
+        self._configure_logs(startup.key.key_id, startup.key.secret_key, *([self.token] if self.token else []))
+        self.network.check(wiring.urls(self.config))
+        locks.take(**wiring.slot(self.config, self.login))
+
+    def renew(self) -> list[str]:
+        """Read everything again, and apply what needs no restart. `login` stays the same object if the key is the same.
+
+        Returns:
+            The configuration keys that need a restart.
+
+        Raises:
+            CondordError: as at the start, or no key was found; nothing has changed then.
+        """
+        new = self._reread()
+        key = keys.find(self._environ, new.alpaca.key_id_file, new.alpaca.secret_key_file)
+        self._configure_logs(key.key_id, key.secret_key)
+        config = wiring.taken(self.config, new)
+        # Where [alpaca] waits for a restart, so does the key, which may be of the other account.
+        keeps_login = config.alpaca != new.alpaca or _is_of(key, self.login)
+        login = self.login if keeps_login else _login(key)
+        self.network.check(wiring.urls(config))
+        self._locks.take(**wiring.slot(config, login))
+        self.config, self.login = config, login
+        self._configure_logs()
+        return wiring.differing(config, new)
+
+    def release(self) -> None:
+        """Release all locks but the one on the key and stream in force. No connection may use the others any longer."""
+        self._locks.keep_only(**wiring.slot(self.config, self.login))
+
+    def _configure_logs(self, *secrets: keys.Secret) -> None:
+        """Log as configured, and mask `secrets` and all earlier secrets."""
+        self._secrets += [secret for secret in secrets if secret not in self._secrets]
+        log = self.config.log
+        logs.configure(log.level, log.format, secrets=self._secrets, environ=self._environ)
+
+
+class Reload:
+    """Applies new inputs to the running parts."""
+
+    def __init__(
+        self,
+        inputs: Inputs,
+        *,
+        publisher: Publisher,
+        brokerage: AlpacaRest,
+        supervisor: Supervisor,
+        guard: Guard,
+        guard_settings: Callable[[Config], GuardSettings],
+    ) -> None:
+        self._inputs = inputs
+        self._publisher = publisher
+        self._brokerage = brokerage
+        self._supervisor = supervisor
+        self._guard = guard
+        self._guard_settings = guard_settings
+        self._release: asyncio.TimerHandle | None = None
+
+    def run(self) -> None:
+        """Apply what can be applied without dropping a subscriber, and retry a halted stream; logs the result."""
+        config, login = self._inputs.config, self._inputs.login
+        try:
+            needs_restart = self._inputs.renew()
+        except CondordError as error:
+            faults = error.faults if isinstance(error, ConfigError) else (str(error),)
+            fields = logs.fields(code=error.code, faults=list(faults), hint=error.hint)
+            _log.error("Configuration refused, nothing changed", extra=fields)
+        else:
+            self._apply(config, login)
+            _log.info("Configuration reloaded", extra=logs.fields(needs_restart=needs_restart))
+        self._supervisor.retry()
+
+    def _apply(self, old: Config, old_login: Login) -> None:
+        config, login = self._inputs.config, self._inputs.login
+        self._publisher.coalescer.window_seconds = config.stream.window_seconds
+        self._publisher.book.min_change_e4 = config.stream.min_change_e4
+        self._publisher.set_model(wiring.risks(config), wiring.dividends(config), wiring.cutoffs(config))
+        self._guard.settings = self._guard_settings(config)
+        if config.server.max_subscribers > old.server.max_subscribers:
+            server.reserve_files(config.server.max_subscribers)
+        # REST before the streams: when they reconnect they ask it for what they missed.
+        self._brokerage.set_breaker(config.rest.breaker_failures, config.rest.breaker_reset_seconds)
+        feeds = [(each.alpaca.feed, each.alpaca.stock_feed) for each in (old, config)]
+        if login is not old_login or feeds[0] != feeds[1]:
+            self._brokerage.relogin(wiring.rest(config), login)
+        self._supervisor.reload(wiring.supervisor(config), login)
+        if self._release is not None:
+            self._release.cancel()
+        self._release = asyncio.get_running_loop().call_later(RELEASE_SECONDS, self._inputs.release)
+
+
+def _login(key: keys.Credentials) -> Login:
+    return Login(key.key_id.reveal, key.secret_key.reveal)
+
+
+def _is_of(key: keys.Credentials, login: Login) -> bool:
+    """Whether `login` has this key, wherever the key was found."""
+    return (key.key_id.reveal(), key.secret_key.reveal()) == (login.key_id, login.secret_key)

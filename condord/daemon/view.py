@@ -1,0 +1,106 @@
+"""The daemon as the routes see it."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import os
+import time
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry
+
+from condord import __version__
+from condord.config import schema
+from condord.daemon import metrics_source
+from condord.daemon.subscribers import Subscribers
+from condord.http.tickets import Tickets
+from condord.live import wire
+from condord.live.publisher import Publisher
+from condord.upstream.supervisor import Supervisor
+
+ALIVE_SECONDS = 10.0
+"""The supervisor beats once a second; after this long without a beat it hangs."""
+
+
+class RunningDaemon:
+    """Implements `condord.http.interfaces.DaemonView`.
+
+    `settings` returns `[server]` as it is in force, `now_at` the time at the exchange (UTC), and `address` is the URL
+    at which this daemon answers.
+    """
+
+    def __init__(
+        self,
+        *,
+        publisher: Publisher,
+        supervisor: Supervisor,
+        subscribers: Subscribers,
+        tickets: Tickets,
+        registry: CollectorRegistry,
+        now_at: Callable[[], dt.datetime],
+        settings: Callable[[], schema.Server],
+        address: str,
+    ) -> None:
+        self.subscribers = subscribers
+        self.tickets = tickets
+        self.registry = registry
+        self.address = address
+        self._publisher = publisher
+        self._supervisor = supervisor
+        self._now_at = now_at
+        self._settings = settings
+        self._started = time.monotonic()
+
+    @property
+    def uptime_seconds(self) -> float:
+        """Seconds since the daemon was built."""
+        return time.monotonic() - self._started
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the supervisor makes progress."""
+        now = asyncio.get_running_loop().time()
+        return now - self._supervisor.beat < ALIVE_SECONDS and self._supervisor.stuck(now) is None
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether positions are read and the stream is live or closed."""
+        return self._supervisor.is_ready
+
+    def document(self) -> wire.Document:
+        """The published document."""
+        self._supervisor.publish_status()
+        return self._publisher.book.edition.document(self._now_at())
+
+    def condor(self, condor_id: str) -> wire.OneCondor | None:
+        """One condor with its quotes; None if there is none with this id."""
+        return self._publisher.book.edition.one(condor_id, self._now_at())
+
+    def report(self) -> wire.StatusReport:
+        """The status and the counters."""
+        self._supervisor.publish_status()
+        book, fanout = self._publisher.book, self._publisher.fanout
+        status = book.edition.status
+        fields = {name: getattr(status, name) for name in status.__struct_fields__}
+        return wire.StatusReport(
+            **fields,
+            stocks=self._supervisor.stocks(),
+            version=__version__,
+            pid=os.getpid(),
+            address=self.address,
+            uptime=round(self.uptime_seconds, 3),
+            reconnects=status.stream.reconnects,
+            subscribers=fanout.subscribers,
+            max_subscribers=self._settings().max_subscribers,
+            frames=fanout.frames,
+            dropped=fanout.dropped,
+            evicted=fanout.evicted,
+            resyncs=fanout.resyncs,
+            refused=metrics_source.refused(book, self._supervisor),
+            tasks=len(asyncio.all_tasks()),
+        )
+
+    def refresh(self) -> None:
+        """Read the positions again now."""
+        self._supervisor.refresh()

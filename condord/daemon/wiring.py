@@ -1,0 +1,167 @@
+"""Derive the settings of the parts from the configuration, and find which keys a running daemon can apply.
+
+Of a changed configuration the live keys are applied and the others wait for a restart. `[alpaca]` is applied as a whole
+or not at all: while the account or its address waits for a restart, so do the feed and the key that belong to it.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Sequence
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+import msgspec
+
+from condord.config import schema
+from condord.config.credentials import Secret
+from condord.config.schema import Config
+from condord.core.cutoffs import CutoffSettings
+from condord.core.dividend import Dividend
+from condord.core.model.assumptions import Assumptions
+from condord.host import loopback
+from condord.http import server
+from condord.http.host_names import host_name, known_hosts, origin_name
+from condord.http.interfaces import GuardSettings
+from condord.http.tickets import Tickets
+from condord.live import wire
+from condord.live.risks import RiskSettings
+from condord.live.wire_risk import ModelJson
+from condord.upstream import addresses, reachability
+from condord.upstream.interfaces import Login
+from condord.upstream.rest import RestSettings
+from condord.upstream.supervisor_settings import SupervisorSettings
+
+Settings = TypeVar("Settings", bound=msgspec.Struct)
+
+LIVE_KEYS = frozenset(field.name for field in schema.fields() if field.is_live) | schema.TABLES.keys()
+
+
+def differing(old: Config, new: Config) -> list[str]:
+    """The keys and arrays of tables whose values differ, in the order of the schema."""
+    names = (*(field.name for field in schema.fields()), *schema.TABLES)
+    return [name for name in names if _value(old, name) != _value(new, name)]
+
+
+def taken(old: Config, new: Config) -> Config:
+    """The configuration in force after a daemon with `old` has reloaded `new`."""
+    changed = differing(old, new)
+    waiting = {name for name in changed if name not in LIVE_KEYS}
+    if any(name.startswith("alpaca.") for name in waiting):
+        waiting |= {name for name in changed if name.startswith("alpaca.")}
+    for name in set(changed) - waiting:
+        section, _, key = name.partition(".")
+        part = _value(new, name)
+        if key:
+            part = msgspec.structs.replace(getattr(old, section), **{key: part})
+        old = msgspec.structs.replace(old, **{section: part})
+    return old
+
+
+def _value(config: Config, name: str) -> object:
+    section, _, key = name.partition(".")
+    return getattr(getattr(config, section), key) if key else getattr(config, section)
+
+
+def source(config: Config) -> wire.Source:
+    """The source in the status; a trading URL on this machine can only be a simulator."""
+    if config.alpaca.trading_url and loopback.is_loopback(urlsplit(config.alpaca.trading_url).hostname or ""):
+        return "simulator"
+    return "alpaca-paper" if config.alpaca.paper else "alpaca-live"
+
+
+def slot(config: Config, login: Login) -> dict[str, str]:
+    """What only one daemon may use, as arguments of `Locks.take`: a key on an option stream."""
+    return {"key_id": login.key_id, "stream_url": supervisor(config).option_stream_url}
+
+
+def urls(config: Config) -> tuple[str, ...]:
+    """Every URL that is used at Alpaca: REST of the account and of market data, then the streams."""
+    alpaca, streams = config.alpaca, supervisor(config)
+    rest_urls = reachability.rest_urls(paper=alpaca.paper, trading_url=alpaca.trading_url, data_url=alpaca.data_url)
+    return (*rest_urls, streams.option_stream_url, streams.trading_stream_url, streams.stock_stream_url)
+
+
+def address(config: Config) -> server.ListenAddress:
+    """Where the daemon listens unless systemd hands over sockets."""
+    return _derived(server.ListenAddress, config.server)
+
+
+def rest(config: Config) -> RestSettings:
+    """The settings of REST."""
+    return _derived(RestSettings, config.alpaca, config.rest)
+
+
+def supervisor(config: Config) -> SupervisorSettings:
+    """The settings of the supervisor; empty URLs of streams are replaced by Alpaca's.
+
+    If only that of the option stream is named, the stock stream is at the same host, as at Alpaca. The key is not sent
+    to a host that the configuration does not name.
+    """
+    alpaca = config.alpaca
+    stock_stream_url = addresses.stock_stream(alpaca.stock_feed)
+    if alpaca.option_stream_url:
+        named = urlsplit(alpaca.option_stream_url)
+        stock_stream_url = urlsplit(stock_stream_url)._replace(scheme=named.scheme, netloc=named.netloc).geturl()
+    return _derived(
+        SupervisorSettings,
+        alpaca,
+        config.rest,
+        config.stream,
+        source=source(config),
+        model=model(config),
+        option_stream_url=alpaca.option_stream_url or addresses.option_stream(alpaca.feed),
+        trading_stream_url=alpaca.trading_stream_url or addresses.trading_stream(paper=alpaca.paper),
+        stock_stream_url=alpaca.stock_stream_url or stock_stream_url,
+    )
+
+
+def risks(config: Config) -> RiskSettings:
+    """What the model assumes, and how often its figures are published."""
+    return RiskSettings(assumptions=assumptions(config), interval_seconds=config.model.interval_seconds)
+
+
+def assumptions(config: Config) -> Assumptions:
+    """What the model assumes."""
+    return Assumptions(rate=config.model.rate, dividend_yields=config.model.dividend_yield)
+
+
+def model(config: Config) -> ModelJson:
+    """The same for the status."""
+    return ModelJson(rate=config.model.rate, dividend_yields=config.model.dividend_yield)
+
+
+def dividends(config: Config) -> tuple[Dividend, ...]:
+    """The dividends of the configuration, oldest first; an amount of 0 only removes Alpaca's of that date."""
+    named = sorted(config.dividend, key=lambda each: (each.date, each.symbol))
+    return tuple(
+        Dividend(symbol=each.symbol, ex_date=each.date, amount_e6=round(each.amount * 1_000_000), source="config")
+        for each in named
+    )
+
+
+def cutoffs(config: Config) -> CutoffSettings:
+    """Alpaca's cut-offs on the last trading day."""
+    return _derived(CutoffSettings, config.expiry, etfs=frozenset(config.expiry.etfs))
+
+
+def guard(config: Config, token: Secret | None, tickets: Tickets, listeners: Sequence[socket.socket]) -> GuardSettings:
+    """The settings of the guard.
+
+    If all sockets are unix sockets, any Host is accepted, as no browser can reach them.
+    """
+    names = (config.server.host, *config.server.allowed_hosts)
+    is_known = known_hosts(host_name(name) or name.lower() for name in names)
+    is_unix = all(listener.family == socket.AF_UNIX for listener in listeners)
+    return GuardSettings(
+        knows_host=lambda name: is_unix or is_known(name) or loopback.is_loopback(name),
+        origins=frozenset(map(origin_name, config.server.allowed_origins)),
+        token=token.reveal if token else None,
+        tickets=tickets,
+    )
+
+
+def _derived(kind: type[Settings], *sections: msgspec.Struct, **known: object) -> Settings:
+    """A `kind` with the values of `known`, and for its other fields those of the keys with the same names."""
+    values = {key: getattr(section, key) for section in sections for key in section.__struct_fields__}
+    return kind(**{name: value for name, value in (values | known).items() if name in kind.__struct_fields__})

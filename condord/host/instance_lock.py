@@ -1,0 +1,166 @@
+"""Ensure that only one daemon uses a key on an option stream, as Alpaca permits one connection.
+
+The lock is flock(2) on a file in the runtime directory, so the kernel releases it no matter how the process ends. A
+file left by a killed process has no effect. Its name is a digest, as a key must not appear in a file name.
+
+If no file can be created, because no directory is writable or the one in /tmp belongs to another user, the daemon runs
+without a lock and logs that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import logging
+import os
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+from condord.errors import Unavailable
+from condord.host import bounded_file
+
+_UNIT = Path("/run/condord")
+"""The runtime directory of systemd/condord.service."""
+_MAX_DIGITS = 20
+
+_log = logging.getLogger(__name__)
+
+
+class AlreadyRunning(Unavailable):
+    """Another process uses the key on the stream; `pid` is None if its lock file does not name it."""
+
+    def __init__(self, pid: int | None) -> None:
+        self.pid = pid
+        text = f"another condord (process {pid or 'unknown'}) uses this key on this option stream"
+        hint = "Stop it, or see its state with `condord status`. Alpaca permits one stream per account."
+        super().__init__(text, hint)
+
+
+def directory(environ: Mapping[str, str]) -> Path | None:
+    """The directory of the locks: the runtime directory of the unit or of the user, or one in a temporary directory.
+
+    None if there is none of these. `tempfile.gettempdir` would return the working directory then, in which no other
+    daemon looks.
+    """
+    if named := environ.get("RUNTIME_DIRECTORY", "").partition(":")[0]:
+        return Path(named)
+    if (named := environ.get("XDG_RUNTIME_DIR", "")) and Path(named).is_dir():
+        return Path(named) / "condord"
+    temporary = next(filter(_is_writable, map(Path, (environ.get("TMPDIR", ""), "/tmp", "/var/tmp"))), None)  # noqa: S108
+    return temporary and temporary / f"condord-{os.getuid()}"
+
+
+def _is_writable(path: Path) -> bool:
+    return path.is_absolute() and path.is_dir() and os.access(path, os.W_OK | os.X_OK)
+
+
+def name(*, key_id: str, stream_url: str) -> str:
+    """The name of the lock file of a key on a stream."""
+    digest = hashlib.sha256(f"{key_id}\0{stream_url}".encode()).hexdigest()[:20]
+    return f"{digest}.lock"
+
+
+def names_of(pid: int, environ: Mapping[str, str]) -> frozenset[str]:
+    """The names of the readable lock files of a running process, those of the system unit included."""
+    paths = [path for folder in (directory(environ), _UNIT) if folder for path in folder.glob("*.lock")]
+    return frozenset(path.name for path in paths if _pid_in(path) == pid)
+
+
+class Locks:
+    """The locks that this process holds, as files in `directory`; leaving the context releases all.
+
+    Without a directory nothing is locked.
+    """
+
+    def __init__(self, directory: Path | None) -> None:
+        self._directory = directory
+        self._files: dict[Path, int | None] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._release(set(self._files))
+
+    def take(self, *, key_id: str, stream_url: str) -> None:
+        """Lock a key on a stream, if a lock file can be created. Locks already held stay.
+
+        Raises:
+            AlreadyRunning: another process holds the lock; the text names it.
+        """
+        path = self._path(key_id, stream_url)
+        if path in self._files:
+            return
+        try:
+            self._files[path] = _take(path, self._directory)
+        except OSError as error:
+            fields = {"code": "noLock", "path": str(path), "reason": error.strerror}
+            _log.warning("Running without a lock against a second daemon", extra={"fields": fields})
+            self._files[path] = None
+
+    def keep_only(self, *, key_id: str, stream_url: str) -> None:
+        """Release all locks but that of a key on a stream."""
+        self._release(self._files.keys() - {self._path(key_id, stream_url)})
+
+    def _path(self, key_id: str, stream_url: str) -> Path:
+        return (self._directory or Path()) / name(key_id=key_id, stream_url=stream_url)
+
+    def _release(self, paths: set[Path]) -> None:
+        for path in paths:
+            file = self._files.pop(path)
+            if file is not None:
+                path.unlink(missing_ok=True)
+                os.close(file)
+
+
+def _make(directory: Path) -> None:
+    """Create `directory` if it is missing.
+
+    In a parent that everyone may write to, such as /tmp, only this user may write to it.
+
+    Raises:
+        OSError: it cannot be created, or another user could hold our locks there.
+    """
+    directory.mkdir(mode=0o700, exist_ok=True)
+    if directory.parent.stat().st_mode & stat.S_IWOTH:
+        found = directory.lstat()
+        is_ours = stat.S_ISDIR(found.st_mode) and found.st_uid == os.geteuid()
+        if not is_ours or found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            reason = "the directory belongs to another user, or others may write there"
+            raise PermissionError(errno.EPERM, reason, str(directory))
+
+
+def _take(path: Path, directory: Path | None) -> int:
+    """Open and lock the file at `path`; again if its last owner removed it between opening and locking."""
+    if directory is None:
+        raise FileNotFoundError(errno.ENOENT, "no directory is writable")
+    _make(directory)
+    while True:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            owner = _pid(os.read(file, _MAX_DIGITS))
+            os.close(file)
+            raise AlreadyRunning(owner) from error
+        if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
+            with contextlib.suppress(OSError):  # on a full disk the lock is held all the same, without our pid
+                os.ftruncate(file, 0)
+                os.write(file, f"{os.getpid()}\n".encode())
+            return file
+        os.close(file)
+
+
+def _pid_in(path: Path) -> int | None:
+    try:
+        return _pid(bounded_file.read(path, _MAX_DIGITS)[0])
+    except OSError:  # removed meanwhile, or of another user
+        return None
+
+
+def _pid(raw: bytes) -> int | None:
+    return int(raw) if raw.strip().isdigit() else None

@@ -1,0 +1,145 @@
+"""What the HTTP server needs from the daemon, and the settings that the daemon gives it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Protocol
+
+import msgspec
+from prometheus_client import CollectorRegistry
+
+from condord.http.tickets import Tickets
+from condord.live import wire
+from condord.live.compression import CodingName
+from condord.live.fanout import Subscriber
+from condord.live.published import Selection, Tally
+
+
+class Subscriptions(Protocol):
+    """Opens and closes streams. A writer adds the number of bytes it has written to `sent_bytes`."""
+
+    sent_bytes: int
+
+    @property
+    def now_at(self) -> Callable[[], dt.datetime]:
+        """The exchange's clock (UTC), for `Subscriber.take`."""
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another subscriber is accepted."""
+
+    @property
+    def compresses(self) -> bool:
+        """Whether streams are deflated for clients that accept gzip."""
+
+    def subscribe(
+        self,
+        selection: Selection,
+        interval_seconds: float,
+        version: str | None,
+        coding: CodingName,
+        wake: Callable[[], None],
+        *,
+        is_chunked: bool = False,
+    ) -> Subscriber:
+        """Register a subscriber.
+
+        `version` is the last event that the client has; `wake` is called when frames are ready. See
+        `condord.live.fanout.Fanout.subscribe`.
+        """
+
+    def unsubscribe(self, subscriber: Subscriber) -> None:
+        """Remove a subscriber."""
+
+    def evict(self, subscriber: Subscriber) -> None:
+        """Record that `subscriber` is closed because its client reads nothing."""
+
+
+class StreamCounts(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts of one Alpaca stream, over all its connections.
+
+    `messages` is by type of message, the others are by the public code of the cause. `reconnects` counts how often the
+    stream was live again after a loss; `failures` counts connections that were lost or could not be made.
+    """
+
+    connected: bool
+    messages: Mapping[str, int]
+    reconnects: Mapping[str, int]
+    failures: Mapping[str, int]
+
+
+class MetricValues(msgspec.Struct, frozen=True, kw_only=True):
+    """The daemon's values at the time of a scrape. Counters never decrease while the process lives.
+
+    `breakers` is by Alpaca host. `budget_room` and `budget_waits` are by share of the request budget: how many requests
+    are permitted now, and how many had to wait. `superseded` counts quotes that a newer one replaced before they were
+    sent. `frames` counts frames made for subscribers, including the `dropped` ones; `sent_bytes` counts what was sent.
+    """
+
+    status: wire.Status
+    streams: Mapping[str, StreamCounts]
+    published: Tally
+    rate_limited: int
+    breakers: Mapping[str, wire.BreakerState]
+    budget_room: Mapping[str, int]
+    budget_waits: Mapping[str, int]
+    superseded: int
+    refused: Mapping[str, int]
+    subscribers: int
+    max_subscribers: int
+    frames: int
+    sent_bytes: int
+    dropped: int
+    resyncs: Mapping[str, int]
+    disconnects: Mapping[str, int]
+    log_dropped: int
+
+
+class DaemonView(Protocol):
+    """The running daemon, as the routes see it."""
+
+    @property
+    def subscribers(self) -> Subscriptions:
+        """The open streams."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the supervisor makes progress."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether positions are read and the stream is live or closed."""
+
+    def document(self) -> wire.Document:
+        """The published document, which the newest event describes."""
+
+    def condor(self, condor_id: str) -> wire.OneCondor | None:
+        """One condor with the quotes of its legs; None if there is none with this id."""
+
+    def report(self) -> wire.StatusReport:
+        """The status and the counters."""
+
+    def refresh(self) -> None:
+        """Start reading the positions again."""
+
+    @property
+    def tickets(self) -> Tickets:
+        """Issues and accepts tickets for streams."""
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """The registry of all metrics."""
+
+
+class GuardSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Who may send requests.
+
+    `knows_host` tells whether this server answers to a name in lower case. `origins` may read answers by CORS. `token`
+    returns the token; None means that no token is needed. `tickets` accepts the tickets of streams.
+    """
+
+    knows_host: Callable[[str], bool]
+    origins: frozenset[str]
+    token: Callable[[], str] | None
+    tickets: Tickets | None = None

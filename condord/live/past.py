@@ -1,0 +1,18 @@
+"""What is known about an account's past, which survives restarts: its lifecycle, and what its day began with."""
+
+from __future__ import annotations
+
+from condord.live.day import DayMemory
+from condord.live.lifecycle import Memory
+
+
+class Past(Memory, frozen=True, kw_only=True):
+    """The memory of `Lifecycle`, and that of `Day`."""
+
+    day: DayMemory = DayMemory()
+
+
+def past(memory: Memory, day: DayMemory) -> Past:
+    """Join the two."""
+    fields = {name: getattr(memory, name) for name in Memory.__struct_fields__}
+    return Past(**fields, day=day)

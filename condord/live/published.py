@@ -1,0 +1,347 @@
+"""Hold the published document and what changed in it since any earlier event.
+
+Every object is stored with the number of the event that brought it, the newest last. So the changes since event n are
+found by walking back from the end, for any interval, filter and n. No delta is kept for replay.
+
+In a delta each object is whole and replaces the one with the same key. Only points of a history are appended; each is
+stored with the number of its event too.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from bisect import bisect_right
+from collections.abc import Collection, Iterable, Mapping
+from itertools import takewhile
+from typing import Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from condord.core.condor import Condor
+from condord.core.model.risk import Risk
+from condord.core.quote import Quote
+from condord.core.underlying import UnderlyingPrice
+from condord.core.valuation import LeftoverPl, Valuation
+from condord.live import wire, wire_condor
+from condord.live.wire_broken import BrokenJson, left_pl
+from condord.live.wire_risk import AccountJson, ClosingJson, ClosingOrders, RiskJson, UnderlyingJson
+
+Core = TypeVar("Core")
+Json = TypeVar("Json")
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """The condor ids and symbols that a subscriber asked for; both empty means everything."""
+
+    condors: frozenset[str] = frozenset()
+    symbols: frozenset[str] = frozenset()
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether nothing is left out."""
+        return not self.condors and not self.symbols
+
+
+EVERYTHING = Selection()
+
+
+class Versioned(Generic[Core, Json]):
+    """Published objects by key, in document order: the core value, its JSON, and the event that brought it."""
+
+    def __init__(self) -> None:
+        self.core: dict[str, Core] = {}
+        self.json: dict[str, Json] = {}
+        self._numbers: dict[str, int] = {}  # of objects put since `fill`, the newest last
+
+    def fill(self, entries: Iterable[tuple[str, Core, Json]]) -> None:
+        """Hold `entries` and nothing else. No event is noted, because a snapshot contains them."""
+        self.core, self.json, self._numbers = {}, {}, {}
+        for key, core, json in entries:
+            self.core[key], self.json[key] = core, json
+
+    def put(self, key: str, core: Core, json: Json, number: int) -> None:
+        """Replace the object of `key`; event `number`, the newest of all, brings it."""
+        self.core[key], self.json[key] = core, json
+        self._numbers.pop(key, None)
+        self._numbers[key] = number
+
+    def since(self, number: int, keys: frozenset[str] | None = None) -> list[str]:
+        """Return the keys whose objects came after event `number`, or those of them in `keys`."""
+        if keys is not None:
+            return [key for key in sorted(_common(keys, self._numbers)) if self._numbers[key] > number]
+        return list(takewhile(lambda key: self._numbers[key] > number, reversed(self._numbers)))
+
+    def new(self, number: int, keys: frozenset[str] | None = None) -> list[Json]:
+        """Return the JSON of `since`."""
+        return [self.json[key] for key in self.since(number, keys)]
+
+    def among(self, keys: frozenset[str] | None) -> list[Json]:
+        """Return the JSON of all objects, or of those in `keys`, in document order."""
+        return [json for key, json in self.json.items() if keys is None or key in keys]
+
+
+class _Shown(NamedTuple):
+    """The keys that a selection shows, by part of the document; None means all."""
+
+    condors: frozenset[str] | None = None
+    quotes: frozenset[str] | None = None
+    unmatched: frozenset[str] | None = None
+    underlyings: frozenset[str] | None = None
+
+
+class Tally(msgspec.Struct, frozen=True, kw_only=True):
+    """How many condors, unmatched entries and quotes are published.
+
+    `unconfirmed` counts quotes. `oldest_valuation_at` is the oldest `asOf` of a valuation, None without any.
+    """
+
+    condors: int
+    unmatched: int
+    quotes: int
+    unconfirmed: int
+    oldest_valuation_at: dt.datetime | None
+
+
+class Edition:
+    """The published document. `epoch` names this run of the daemon; versions are `epoch-number`."""
+
+    def __init__(self, *, epoch: str, replay_size: int, status: wire.Status, totals: wire.TotalsJson) -> None:
+        self.number = 0
+        self.status = status
+        self.totals = totals
+        self._epoch = epoch
+        self._replay_size = replay_size
+        self._snapshot_number = 0
+        self._restart_number = 0
+        self._status_number = 0
+        self._totals_number = 0
+        self.account: AccountJson | None = None
+        self._account_number = 0
+        self.quotes: Versioned[Quote, wire.QuoteJson] = Versioned()
+        self.valuations: Versioned[tuple[Condor, Valuation], wire_condor.ValuationJson] = Versioned()
+        self.unmatched: Versioned[LeftoverPl, wire_condor.Unmatched] = Versioned()
+        self.underlyings: Versioned[UnderlyingPrice, UnderlyingJson] = Versioned()
+        self.risks: Versioned[Risk, RiskJson] = Versioned()
+        self.closing: Versioned[None, list[ClosingJson]] = Versioned()
+        self._condors: dict[str, wire_condor.CondorJson] = {}
+        self._broken: dict[str, BrokenJson] = {}
+        self._underlying_of: dict[str, str] = {}
+        self._histories: Versioned[list[int], wire_condor.HistoryJson] = Versioned()
+
+    @property
+    def version(self) -> str:
+        """The id of the newest event."""
+        return f"{self._epoch}-{self.number}"
+
+    def begin(self) -> None:
+        """Begin the next event, which a delta can describe: what is put and set from here on belongs to it."""
+        self.number += 1
+
+    def set_totals(self, totals: wire.TotalsJson) -> None:
+        """Change the totals in this event."""
+        self.totals, self._totals_number = totals, self.number
+
+    def set_status(self, status: wire.Status) -> None:
+        """Change the status in this event."""
+        self.status, self._status_number = status, self.number
+
+    def set_account(self, account: AccountJson | None) -> None:
+        """Change the account's balances in this event."""
+        self.account, self._account_number = account, self.number
+
+    def touch_account(self, account: AccountJson | None) -> None:
+        """Take balances that differ only in `readAt`, which changes without an event."""
+        self.account = account
+
+    def touch(self, status: wire.Status) -> None:
+        """Take a status that differs only in `lastMessageAt` and `readAt`, which change without an event."""
+        self.status = status
+
+    def recast(
+        self,
+        *,
+        condors: Iterable[wire_condor.CondorJson],
+        totals: wire.TotalsJson,
+        status: wire.Status,
+        broken: Iterable[BrokenJson] = (),
+    ) -> None:
+        """Publish changed positions: one event, for which clients need a snapshot.
+
+        The caller has filled all parts that are `Versioned` before. The profit or loss of `broken` is summed whenever
+        the document is read.
+        """
+        self.number += 1
+        self._snapshot_number = self.number
+        self._condors = {condor.id: condor for condor in condors}
+        self._fill_histories({condor.id: condor.history for condor in self._condors.values()})
+        self._broken = {condor.id: condor for condor in broken}
+        self._underlying_of = {
+            leg.symbol: condor.underlying for condor in self._condors.values() for leg in condor.legs
+        }
+        self._underlying_of |= {
+            symbol: entry.underlying for symbol, entry in self.unmatched.json.items() if entry.underlying is not None
+        }
+        self.totals, self.status = totals, status
+
+    def extend(self, histories: Mapping[str, wire_condor.HistoryJson]) -> None:
+        """Publish histories, by condor id, that each have one more point at the end: one event, one delta."""
+        self.number += 1
+        for identity, history in histories.items():
+            numbers = self._histories.core[identity]
+            numbers.append(self.number)
+            self._histories.put(identity, numbers, history, self.number)
+
+    def restart(self, histories: Mapping[str, wire_condor.HistoryJson]) -> None:
+        """Publish these histories, by condor id, and no others: one event, for which clients need a snapshot."""
+        self.number += 1
+        self._restart_number = self.number
+        self._fill_histories(histories)
+
+    def _fill_histories(self, histories: Mapping[str, wire_condor.HistoryJson]) -> None:
+        """Publish whole histories.
+
+        Their core value is the list of events that have added a point since, which is empty.
+        """
+        self._histories.fill(
+            (identity, [], histories.get(identity, wire_condor.HistoryJson())) for identity in self._condors
+        )
+
+    def document(self, now_at: dt.datetime, selection: Selection = EVERYTHING) -> wire.Document:
+        """Return the document, or what `selection` shows of it; totals and status stay whole.
+
+        `now_at` becomes its `asOf`.
+        """
+        shown = self._shown(selection)
+        condors = shown.condors
+        return wire.Document(
+            version=self.version,
+            as_of=now_at,
+            status=self.status,
+            account=self.account,
+            underlyings=self.underlyings.among(shown.underlyings),
+            condors=[self._condor(identity) for identity in self._condors if condors is None or identity in condors],
+            broken=[
+                self._valued(condor)
+                for identity, condor in self._broken.items()
+                if condors is None or identity in condors
+            ],
+            unmatched=self.unmatched.among(shown.unmatched),
+            quotes=self.quotes.among(shown.quotes),
+            totals=self.totals,
+        )
+
+    def one(self, identity: str, now_at: dt.datetime) -> wire.OneCondor | None:
+        """Return one condor with the quotes of its legs, or None if there is none with that id."""
+        if identity not in self._condors:
+            return None
+        condor = self._condor(identity)
+        quotes = [self.quotes.json[leg.symbol] for leg in condor.legs]
+        return wire.OneCondor(as_of=now_at, condor=condor, quotes=quotes)
+
+    def needs_snapshot(self, since: int) -> bool:
+        """Whether a client at event `since` cannot be brought up to date by a delta."""
+        return since < max(self._snapshot_number, self._restart_number)
+
+    def delta(self, since: int, now_at: dt.datetime, selection: Selection = EVERYTHING) -> wire.Delta | None:
+        """Return all changes after event `since` that `selection` shows, joined into one; None if there are none.
+
+        A history that has new points has them all in one `NewPoints`. The caller has checked `needs_snapshot`.
+        """
+        condors, quotes, unmatched, underlyings = self._shown(selection)
+        closing = [
+            ClosingOrders(id=identity, orders=self.closing.json[identity])
+            for identity in self.closing.since(since, condors)
+        ]
+        history = [self._new_points(identity, since) for identity in self._histories.since(since, condors)]
+        delta = wire.Delta(
+            as_of=now_at,
+            quotes=self.quotes.new(since, quotes),
+            valuations=self.valuations.new(since, condors),
+            unmatched=self.unmatched.new(since, unmatched),
+            risks=self.risks.new(since, condors) or msgspec.UNSET,
+            underlyings=self.underlyings.new(since, underlyings) or msgspec.UNSET,
+            closing=closing or msgspec.UNSET,
+            history=history or msgspec.UNSET,
+            totals=self.totals if self._totals_number > since else msgspec.UNSET,
+            account=self.account if self._account_number > since else msgspec.UNSET,
+            status=self.status if self._status_number > since else msgspec.UNSET,
+        )
+        return None if delta == wire.Delta(as_of=now_at, quotes=[], valuations=[], unmatched=[]) else delta
+
+    @property
+    def tally(self) -> Tally:
+        """Count what is published; this walks over the document."""
+        valued = [value.as_of for value in self.valuations.json.values() if value.as_of is not None]
+        return Tally(
+            condors=len(self._condors),
+            unmatched=len(self.unmatched.json),
+            quotes=len(self.quotes.json),
+            unconfirmed=sum(quote.unconfirmed for quote in self.quotes.json.values()),
+            oldest_valuation_at=min(valued, default=None),
+        )
+
+    def resume_from(self, version: str | None) -> int | str:
+        """Return the number of the event that a client with `version` has, or the reason why it needs a snapshot."""
+        if version is None:
+            return "new"
+        epoch, _, number = version.rpartition("-")
+        if epoch != self._epoch or not (number.isascii() and number.isdigit() and len(number) < 20):
+            return "unknownEpoch"
+        since = int(number)
+        if since > self.number:
+            return "unknownEpoch"
+        if since < self.number - self._replay_size:
+            return "replayWindowPassed"
+        if since < self._snapshot_number:
+            return "positionsChanged"
+        if since < self._restart_number:
+            return "historyRestarted"
+        return since
+
+    def _new_points(self, identity: str, since: int) -> wire.NewPoints:
+        """Return the points that a client at event `since` does not have, one for each later event."""
+        line, numbers = self._histories.json[identity], self._histories.core[identity]
+        begin = len(line.seconds) - len(numbers) + bisect_right(numbers, since)
+        return wire.NewPoints(id=identity, seconds=line.seconds[begin:], cents=line.cents[begin:])
+
+    def _condor(self, identity: str) -> wire_condor.CondorJson:
+        return msgspec.structs.replace(
+            self._condors[identity],
+            closing=self.closing.json[identity],
+            valuation=self.valuations.json[identity],
+            risk=self.risks.json[identity],
+            history=self._histories.json[identity],
+        )
+
+    def _valued(self, condor: BrokenJson) -> BrokenJson:
+        """Return a broken condor with the profit or loss of what is left of it."""
+        left = [(leg.held, self.unmatched.json[leg.symbol]) for leg in condor.legs if leg.held]
+        pl = left_pl((held, entry.quantity, entry.unrealized_pl) for held, entry in left)
+        return msgspec.structs.replace(condor, unrealized_pl=pl)
+
+    def _shown(self, selection: Selection) -> _Shown:
+        """Return what `selection` shows.
+
+        A condor shows the quotes of its legs and its underlying, a broken one the quotes and entries of what is left of
+        it and its underlying. A symbol shows its quote, its entry, and its underlying.
+        """
+        if selection.is_everything:
+            return _Shown()
+        condors = [self._condors[identity] for identity in _common(selection.condors, self._condors)]
+        broken = [self._broken[identity] for identity in _common(selection.condors, self._broken)]
+        left = [leg.symbol for condor in broken for leg in condor.legs if leg.held]
+        legs = (leg.symbol for condor in condors for leg in condor.legs)
+        symbols = _common(selection.symbols, self._underlying_of)
+        underlyings = {condor.underlying for condor in condors} | {condor.underlying for condor in broken}
+        return _Shown(
+            condors=selection.condors,
+            quotes=_common(selection.symbols, self.quotes.json).union(left, legs),
+            unmatched=_common(selection.symbols, self.unmatched.json).union(left),
+            underlyings=frozenset(underlyings.union(self._underlying_of[symbol] for symbol in symbols)),
+        )
+
+
+def _common(names: Collection[str], known: Collection[str]) -> frozenset[str]:
+    """Return the known ones of `names`, in time proportional to the shorter: a filter may have many unknown names."""
+    few, many = (names, known) if len(names) < len(known) else (known, names)
+    return frozenset(name for name in few if name in many)

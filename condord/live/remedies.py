@@ -1,0 +1,22 @@
+"""A failure as one sentence: what happened, and after a semicolon what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+
+def with_remedy(text: str, remedy: str) -> str:
+    """The sentence. If `remedy` is empty, it is only `text`."""
+    return f"{text}; {remedy}" if remedy else text
+
+
+def split_remedy(sentence: str, remedies: Collection[str]) -> tuple[str, str]:
+    """What happened, and the one of `remedies` that ends the sentence, or an empty remedy if none does.
+
+    Splitting at the semicolon is not enough, because both parts may contain one.
+    """
+    for remedy in remedies:
+        text = sentence.removesuffix(f"; {remedy}")
+        if text != sentence:
+            return text, remedy
+    return sentence, ""

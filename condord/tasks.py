@@ -1,0 +1,68 @@
+"""Shut the daemon down when one of its tasks ends too early.
+
+Every task runs until the daemon stops. If one returns or raises earlier, that is a bug: the daemon would go on serving
+a document that is no longer updated. It exits instead, so that systemd or another supervisor can restart it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import NoReturn
+
+from condord.errors import Failed
+
+_log = logging.getLogger(__name__)
+
+
+class Ended(RuntimeError):
+    """Work that should run until it is cancelled has ended without an error."""
+
+
+async def lasting(work: Awaitable[None]) -> NoReturn:
+    """Do `work` until this task is cancelled. A TaskGroup would ignore that it returned.
+
+    Raises:
+        Ended: `work` returned, or something that it awaited was cancelled while this task was not.
+    """
+    try:
+        await work
+    except asyncio.CancelledError as cancelled:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        raise Ended("what it awaited was cancelled") from cancelled
+    raise Ended("it returned")
+
+
+class Lifetime:
+    """The lifetime of one daemon; `stopping` is set when it ends, by a signal or by its first `failure`."""
+
+    def __init__(self) -> None:
+        self.stopping = asyncio.Event()
+        self.failure: Failed | None = None
+
+    async def keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        """Do `work` until this task is cancelled. If it ends before the daemon is stopping, stop the daemon."""
+        try:
+            await lasting(work())
+        except Exception as error:
+            if not self.stopping.is_set():
+                self.fail(f"{name} ended by itself", _innermost(error))
+            elif not isinstance(error, Ended):
+                raise
+
+    def fail(self, text: str, error: BaseException | None = None) -> None:
+        """Stop the daemon because of a bug. Of several failures, only the first is kept."""
+        if self.failure is None:
+            _log.error("The daemon ends itself", exc_info=error, extra={"fields": {"reason": text}})
+            self.failure = Failed(text)
+        self.stopping.set()
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The first error within nested exception groups."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,255 @@
+"""Read the account's orders: their fills of options, and which order replaced which.
+
+Orders are read oldest first, from 400 days back, and saved. Later readings begin an hour before the newest order, or
+before the oldest open one, which may still fill.
+
+The fills of an order count even if the rest was canceled or replaced. An order that replaced another has its own fills;
+a chain of replacements counts as one order, even if some of its orders filled nothing. Rows without a filled option are
+skipped. Rows whose fills of options cannot all be read are skipped and counted.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Iterable, Mapping
+from itertools import pairwise
+
+import msgspec
+
+from condord.core import occ
+from condord.core.filled_orders import Fill, Order
+from condord.errors import SymbolError
+from condord.upstream import rest_parsing
+from condord.upstream.bodies import Rows
+from condord.upstream.interfaces import Brokerage, OrderPage
+from condord.upstream.state_files import Store
+
+ORDERS_PER_PAGE = 500
+PAGES_PER_READING = 20
+
+_REACH = dt.timedelta(days=400)
+_MAX_OPEN = dt.timedelta(days=100)
+"""Good-till-canceled orders end after 90 days, so an order that seems open for longer is ignored."""
+_OVERLAP = dt.timedelta(hours=1)
+_MICROSECOND = dt.timedelta(microseconds=1)
+_KIND = "orders"
+ENDED = frozenset({"filled", "canceled", "expired", "replaced", "rejected"})
+"""The states of an order in which it fills nothing more."""
+INTENTS = {
+    "buy_to_open": (1, True),
+    "buy_to_close": (1, False),
+    "sell_to_open": (-1, True),
+    "sell_to_close": (-1, False),
+}
+"""The sign of the quantity, and whether it opens a position."""
+
+
+def page(answer: object, refuse: rest_parsing.Refuse) -> OrderPage:
+    """Parse the answer of `GET /v2/orders`, which is nested and in ascending order.
+
+    `refuse` is called for each row that cannot be read.
+
+    Raises:
+        TypeError: the answer is not a list.
+    """
+    if not isinstance(answer, list | Rows):
+        raise TypeError(f"orders came as {type(answer).__name__}, not as a list")
+    listed = [row for row in answer if isinstance(row, Mapping)]
+    for _ in range(len(answer) - len(listed)):
+        refuse("orderRow")
+    submitted = [(row, at) for row in listed if (at := submitted_at(row)) is not None]
+    return OrderPage(
+        orders=tuple(order for row in listed if (order := _order(row, refuse)) is not None),
+        newest_at=max((at for _, at in submitted), default=None),
+        open_since=min((at for row, at in submitted if _may_fill(row)), default=None),
+        is_full=len(answer) >= ORDERS_PER_PAGE,
+        replaced=dict(pair for row in listed for pair in _replaced(row)),
+    )
+
+
+def _order(row: Mapping[str, object], refuse: rest_parsing.Refuse) -> Order | None:
+    filled = [part for part in _parts(row) if is_option(part) and _has_filled(part)]
+    if not filled:
+        return None
+    id_, at = rest_parsing.text(row.get("id")), _filled_at(row, filled)
+    fills = tuple(fill for part in filled if (fill := _fill(part)) is not None)
+    if id_ is None or at is None or len(fills) < len(filled):
+        refuse("orderRow")
+        return None
+    return Order(id=id_, filled_at=at, fills=fills)
+
+
+def _replaced(row: Mapping[str, object]) -> list[tuple[str, str]]:
+    """The orders that this one replaced or was replaced by, as pairs (later id, earlier id)."""
+    if not any(is_option(part) for part in _parts(row)):
+        return []
+    earlier, own, later = (rest_parsing.text(row.get(name)) for name in ("replaces", "id", "replaced_by"))
+    return [(new, old) for new, old in ((own, earlier), (later, own)) if new and old]
+
+
+def _filled_at(row: Mapping[str, object], filled: Iterable[Mapping[str, object]]) -> dt.datetime | None:
+    """When an order was filled. For a partial fill, that instant may be only in the legs, or nowhere."""
+    legs = [at for leg in filled if (at := rest_parsing.instant(leg.get("filled_at"))) is not None]
+    return rest_parsing.instant(row.get("filled_at")) or max(legs, default=None) or submitted_at(row)
+
+
+def _fill(part: Mapping[str, object]) -> Fill | None:
+    """The fill of a leg or a single-leg order; None if it cannot be read."""
+    intent = INTENTS.get(rest_parsing.text(part.get("position_intent")) or "")
+    price_e6 = rest_parsing.e6(rest_parsing.number(part.get("filled_avg_price")))
+    count = rest_parsing.number(part.get("filled_qty"))
+    if intent is None or price_e6 is None or count is None or count < 0 or count != count.to_integral_value():
+        return None
+    contract = occ.parse(part.get("symbol"))
+    sign, opens = intent
+    return Fill(symbol=contract.compact, contract=contract, quantity=sign * int(count), price_e6=price_e6, opens=opens)
+
+
+def _parts(row: Mapping[str, object]) -> list[Mapping[str, object]]:
+    legs = row.get("legs")
+    return [leg for leg in legs if isinstance(leg, Mapping)] if isinstance(legs, list) and legs else [row]
+
+
+def _has_filled(part: Mapping[str, object]) -> bool:
+    """Whether anything was filled; True if the quantity cannot be read."""
+    quantity = part.get("filled_qty")
+    return quantity is not None and quantity != "" and rest_parsing.number(quantity) != 0
+
+
+def _may_fill(row: Mapping[str, object]) -> bool:
+    return rest_parsing.text(row.get("status")) not in ENDED and any(is_option(part) for part in _parts(row))
+
+
+def is_option(part: Mapping[str, object]) -> bool:
+    """Whether an order, or a leg of one, is for an option."""
+    try:
+        occ.parse(part.get("symbol"))
+    except SymbolError:
+        return False
+    return True
+
+
+def submitted_at(row: Mapping[str, object]) -> dt.datetime | None:
+    """When an order was submitted; None if it cannot be read."""
+    return rest_parsing.instant(row.get("submitted_at")) or rest_parsing.instant(row.get("created_at"))
+
+
+class SavedOrders(msgspec.Struct, frozen=True, kw_only=True):
+    """The content of the saved file. `mark` is the instant from which orders are to be read again."""
+
+    mark: rest_parsing.Instant | None
+    orders: tuple[Order, ...]
+    replaced: dict[str, str] = {}
+
+
+class OrderHistory:
+    """The orders that filled options, each as last read; `orders` has them oldest first."""
+
+    def __init__(self) -> None:
+        self.orders: tuple[Order, ...] = ()
+        self._mark: dt.datetime | None = None
+        self._orders: dict[str, Order] = {}
+        self._replaced: dict[str, str] = {}
+
+    def recall(self, saved: SavedOrders) -> None:
+        """Add what an earlier run saved; it does not overwrite what this one has read."""
+        self._mark = self._mark or saved.mark
+        self._take(
+            [order for order in saved.orders if order.filled_at.tzinfo is not None and order.id not in self._orders],
+            saved.replaced,
+        )
+
+    def to_save(self, now_at: dt.datetime) -> SavedOrders:
+        """What to save: the orders that a first reading would find."""
+        recent = tuple(order for order in self._orders.values() if order.filled_at > now_at - _REACH)
+        replaced = {later: earlier for order in recent for later, earlier in pairwise(_chain(order.id, self._replaced))}
+        return SavedOrders(mark=self._mark, orders=recent, replaced=replaced)
+
+    def origin(self, order_id: str) -> str:
+        """The first order in the chain of replacements that led to `order_id`; itself if it replaced none."""
+        return _chain(order_id, self._replaced)[-1]
+
+    def begin(self, now_at: dt.datetime) -> dt.datetime:
+        """The instant after which orders are to be read, oldest first; pass each page to `take`."""
+        oldest_at = now_at - _REACH
+        return oldest_at if self._mark is None else max(oldest_at, min(self._mark, now_at) - _OVERLAP)
+
+    def take(self, read: OrderPage, open_since: dt.datetime | None, now_at: dt.datetime) -> bool:
+        """Add one page; True if anything is new. `open_since`: when this reading's oldest open order was submitted."""
+        before = self._mark
+        if open_since is not None:
+            self._mark = max(open_since, now_at - _MAX_OPEN)
+        else:
+            self._mark = read.newest_at or before
+        return self._take(read.orders, read.replaced) or self._mark != before
+
+    def _take(self, read: Iterable[Order], replaced: Mapping[str, str]) -> bool:
+        changed = {order.id: order for order in read if self._orders.get(order.id) != order}
+        links = {later: earlier for later, earlier in replaced.items() if self._replaced.get(later) != earlier}
+        if changed or links:
+            self._orders |= changed
+            self._replaced |= links
+            known = (
+                msgspec.structs.replace(order, origin=_chain(order.id, self._replaced)[-1])
+                if order.id in self._replaced
+                else order
+                for order in self._orders.values()
+            )
+            self.orders = tuple(sorted(known, key=lambda order: (order.filled_at, order.id)))
+        return bool(changed or links)
+
+
+def _chain(order_id: str, replaced: Mapping[str, str]) -> list[str]:
+    """An order and those that it replaced, newest first. A cycle ends where it would begin again."""
+    chain = [order_id]
+    while (earlier := replaced.get(chain[-1])) is not None and earlier not in chain:
+        chain.append(earlier)
+    return chain
+
+
+class OrderReader:
+    """Reads new orders, and calls `learned` after each page that contained some."""
+
+    def __init__(self, *, brokerage: Brokerage, now_at: Callable[[], dt.datetime], learned: Callable[[], None]) -> None:
+        self.history = OrderHistory()
+        self.is_set_aside = False
+        """True after a change of the API key: pages that arrive now may be those of another account."""
+        self._brokerage = brokerage
+        self._store: Store | None = None
+        self._now_at = now_at
+        self._learned = learned
+
+    async def recall(self, store: Store) -> None:
+        """Load what was saved in `store`, and save there what is read from now on."""
+        self._store = store
+        saved = await store.read(_KIND, SavedOrders)
+        has_unsaved = bool(self.history.orders)  # orders may be read before the account is known
+        if saved is not None:
+            self.history.recall(saved)
+            self._learned()
+        if has_unsaved:
+            await self._save()
+
+    async def read(self) -> None:
+        """Read all new orders; after `PAGES_PER_READING` pages the rest is left to the next reading.
+
+        Raises:
+            RestFault: a request failed; the pages read before are kept.
+        """
+        after = self.history.begin(self._now_at())
+        open_since: dt.datetime | None = None
+        for _ in range(PAGES_PER_READING):
+            read = await self._brokerage.orders(after)
+            if self.is_set_aside:
+                return
+            open_since = min((at for at in (open_since, read.open_since) if at is not None), default=None)
+            if self.history.take(read, open_since, self._now_at()):
+                self._learned()
+                await self._save()
+            if not read.is_full or read.newest_at is None or read.newest_at - _MICROSECOND <= after:
+                return
+            after = read.newest_at - _MICROSECOND  # so that no order of the same instant is missed
+
+    async def _save(self) -> None:
+        if self._store is not None:
+            await self._store.write(_KIND, self.history.to_save(self._now_at()))

@@ -1,0 +1,184 @@
+"""Small JSON files in the state directory, for what should survive a restart.
+
+Everything in them can be read from Alpaca again, so a fault of the disk never stops the daemon. A file that is damaged,
+of another version or of another kind counts as missing. A failed write is skipped. Each fault is logged once until it
+is over.
+
+A file's name contains a hash of the account, so that accounts never mix; until the account is known, nothing is read or
+written. Only its owner can read a file. The disk is used from a separate thread. If it does not respond in time, it is
+not used again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import logging
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from condord.host import bounded_file, directories
+from condord.upstream.thread_pool import DaemonPool
+
+DISK_TIMEOUT_SECONDS = 10.0
+_VERSION = 2
+_MAX_BYTES = 64 << 20
+
+_log = logging.getLogger(__name__)
+
+Content = TypeVar("Content")
+Result = TypeVar("Result")
+
+
+class _Envelope(msgspec.Struct, frozen=True, kw_only=True):
+    version: int
+    kind: str
+    content: msgspec.Raw
+
+
+def directory(environ: Mapping[str, str], *, lasts: bool) -> Path | None:
+    """The state directory: the systemd unit's, or else the user's; None if there is neither.
+
+    Without a unit, an account that does not last (a demo's) has no directory.
+    """
+    if named := environ.get("STATE_DIRECTORY", "").partition(":")[0]:
+        return Path(named)
+    if not lasts:
+        return None
+    path = directories.state_directory()
+    if path is None:
+        hint = "Set HOME, XDG_STATE_HOME or STATE_DIRECTORY to a writable directory."
+        fields = {"code": "noState", "hint": hint}
+        _log.warning("No home directory; no state survives a restart", extra={"fields": fields})
+    return path
+
+
+class _Disk:
+    """A directory and the thread that uses it (None: nothing is stored), with the faults that were logged."""
+
+    def __init__(self, path: Path | None) -> None:
+        self.path = path
+        self.pool = None if path is None else DaemonPool(1, name="store")
+        self.logged: set[str] = set()
+        self.write_fault: str | None = None
+        self.unwritten: dict[Path, Callable[[Path], None]] = {}
+
+
+class Store:
+    """The files of one account in the directory `path`, which is created by the first write.
+
+    If `path` or `account` is None, nothing is stored. `account` is any text that identifies the account; file names
+    contain only its hash.
+    """
+
+    def __init__(self, path: Path | None, *, account: str | None = None, disk: _Disk | None = None) -> None:
+        self._disk = disk or _Disk(path)
+        self._hash = None if account is None else hashlib.sha256(account.encode()).hexdigest()[:20]
+
+    @property
+    def write_fault(self) -> str | None:
+        """Why a write failed that has not succeeded since; None if everything is written."""
+        return self._disk.write_fault
+
+    def of(self, account: str) -> Store:
+        """The files of another account in the same directory, used from the same thread."""
+        return Store(self._disk.path, account=account, disk=self._disk)
+
+    async def read(self, kind: str, shape: type[Content]) -> Content | None:
+        """What was last written as `kind`; None if the file is missing or does not match the type `shape`."""
+        if self._disk.path is None or self._hash is None:
+            return None
+        return await self._run("read", self._path(kind), lambda path: _read(path, kind, shape))
+
+    async def write(self, kind: str, content: object) -> None:
+        """Replace the file `kind` by `content`, which is anything that msgspec can encode."""
+        if self._disk.path is not None and self._hash is not None:
+            path = self._path(kind)
+            self._disk.unwritten[path] = lambda path: _write(path, kind, content)
+            await self._write(path)
+
+    async def retry(self) -> None:
+        """Try failed writes again, of all accounts in the directory."""
+        for path in list(self._disk.unwritten):
+            await self._write(path)
+
+    def close(self) -> None:
+        """End the thread; from now on nothing is read or written."""
+        if self._disk.pool is not None:
+            self._disk.pool.shutdown()
+            self._disk.pool = None
+
+    def _path(self, kind: str) -> Path:
+        assert self._disk.path is not None  # noqa: S101 - the callers have checked it
+        return self._disk.path / f"{self._hash}-{kind}.json"
+
+    async def _write(self, path: Path) -> None:
+        await self._run("write", path, self._disk.unwritten[path])
+
+    async def _run(self, action: str, path: Path, call: Callable[[Path], Result]) -> Result | None:
+        if self._disk.pool is None:
+            return None
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(DISK_TIMEOUT_SECONDS):
+                result = await loop.run_in_executor(self._disk.pool, call, path)
+        except TimeoutError:
+            self.close()
+            self._log_fault(action, path, "the disk does not respond")
+            return None
+        except (OSError, ValueError) as error:
+            self._log_fault(action, path, getattr(error, "strerror", None) or str(error))
+            return None
+        self._disk.logged.discard(f"{action} {path}")
+        if action == "write":
+            self._note_written(path, call)
+        return result
+
+    def _note_written(self, path: Path, call: Callable[[Path], object]) -> None:
+        if self._disk.unwritten.get(path) is call:  # else something newer waits to be written
+            del self._disk.unwritten[path]
+        if not self._disk.unwritten:
+            self._disk.write_fault = None
+
+    def _log_fault(self, action: str, path: Path, reason: str) -> None:
+        if action == "write" or self._disk.pool is None:
+            self._disk.write_fault = reason
+        if f"{action} {path}" not in self._disk.logged:
+            self._disk.logged.add(f"{action} {path}")
+            fields = {"code": "noStateFile", "action": action, "path": str(path), "reason": reason}
+            _log.warning("State file cannot be used; running without it", extra={"fields": fields})
+
+
+def _read(path: Path, kind: str, shape: type[Content]) -> Content | None:
+    try:
+        raw, _ = bounded_file.read(path, _MAX_BYTES)
+    except FileNotFoundError:
+        return None
+    envelope = msgspec.json.decode(raw, type=_Envelope)
+    if (envelope.version, envelope.kind) != (_VERSION, kind):
+        raise ValueError(f"it contains {envelope.kind} of version {envelope.version}")
+    return msgspec.json.decode(envelope.content, type=shape)
+
+
+def _write(path: Path, kind: str, content: object) -> None:
+    raw = msgspec.json.encode(_Envelope(version=_VERSION, kind=kind, content=msgspec.Raw(msgspec.json.encode(content))))
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # Written beside the file and then moved, so that a full disk or a crash leaves the old file intact.
+    beside = path.with_suffix(".tmp")
+    # O_EXCL, as opening a link would write elsewhere, and opening a FIFO would wait for a reader.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
+    try:
+        beside.unlink(missing_ok=True)
+        with os.fdopen(os.open(beside, flags, 0o600), "wb") as file:
+            os.fchmod(file.fileno(), 0o600)
+            file.write(raw)
+        beside.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            beside.unlink()
+        raise

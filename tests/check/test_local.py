@@ -1,0 +1,72 @@
+import os
+import socket
+
+import pytest
+
+from condord.daemon import wiring
+from condord.errors import CredentialsMissing
+from tests.check.worlds import failed, locked, not_tried, results
+from tests.fakes.daemon import problem
+
+pytestmark = pytest.mark.slow
+
+
+def test_a_daemon_of_another_source_uses_the_port_but_not_the_stream_which_is_tried(world):
+    with world.running_daemon(source="alpaca-live"):
+        checks = world.check()
+    assert failed(checks) == ["port-free"]
+    assert checks["port-free"].exit_code == 1
+    assert "held by a condord of another account" in checks["port-free"].text
+    assert results(checks, "option-stream", "slot-free") == ["ok", "ok"]
+
+
+def test_a_daemon_with_a_lock_on_another_key_uses_the_port_but_not_the_stream_which_is_tried(world):
+    world.alpaca["option_stream_url"] = ""
+    with locked(world, "OTHERKEY"), world.running_daemon(pid=os.getpid(), source="simulator"):
+        world.alpaca.clear()
+        checks = world.check()
+    assert failed(checks) == ["port-free"]
+    assert results(checks, "option-stream", "slot-free") == ["ok", "ok"]
+
+
+def test_a_daemon_with_our_key_on_another_feed_uses_the_stream_and_is_a_warning(world, monkeypatch):
+    monkeypatch.setattr(wiring.addresses, "option_stream", lambda feed: f"ws://127.0.0.1:9/{feed}")
+    world.alpaca |= {"option_stream_url": "", "stock_stream_url": "ws://127.0.0.1:9/x", "feed": "opra"}
+    with locked(world):
+        world.alpaca["feed"] = "indicative"
+        with world.running_daemon(pid=os.getpid(), source="simulator", feed="opra"):
+            checks = world.check()
+    assert failed(checks) == []
+    assert checks["slot-free"].result == "ok"
+    assert "follows the feed opra" in checks["daemon-answers"].text
+    assert "SIGHUP" in checks["daemon-answers"].hint
+
+
+def test_without_a_key_a_condord_of_the_same_source_may_use_the_port(world):
+    world.found = {"key": None, "key_error": CredentialsMissing()}
+    with world.running_daemon(source="simulator"):
+        checks = world.check()
+    assert failed(checks) == ["credentials-found"]
+    assert results(checks, "port-free", "daemon-answers") == ["ok", "ok"]
+
+
+def test_a_port_used_by_another_program_fails(world):
+    with socket.create_server(("127.0.0.1", world.server["port"])):
+        checks = world.check()
+    assert failed(checks) == ["port-free"]
+    assert "in use" in checks["port-free"].text
+    assert not_tried(checks, "port-free failed") == ["daemon-answers"]
+
+
+def test_a_daemon_that_refuses_our_token_counts_as_not_answering(world):
+    with world.running_daemon() as daemon:
+        daemon.answers["/api/status"] = problem(401, "no")
+        checks = world.check()
+    assert results(checks, "port-free", "daemon-answers") == ["warn", "fail"]
+    assert "token" in checks["daemon-answers"].hint
+
+
+def test_a_unix_socket_is_tried_and_leaves_no_file(world, tmp_path):
+    world.server["uds"] = str(tmp_path / "socket")
+    assert str(tmp_path / "socket") in world.check()["port-free"].text
+    assert not (tmp_path / "socket").exists()

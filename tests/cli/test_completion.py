@@ -1,0 +1,117 @@
+import os
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+
+from condord.cli import completion
+from condord.config.schema import Log
+from condord.simulator import SCENARIOS
+from tests.cli.processes import shell
+from tests.fakes import documents
+from tests.fakes.daemon import problem
+
+ID = documents.CONDOR_ID
+
+
+def offered(url, incomplete=""):
+    return completion.condor_ids(SimpleNamespace(params={"url": url}), incomplete)
+
+
+def test_held_condors_are_offered_with_their_kind(fake):
+    assert offered(fake.url) == offered(fake.url, "SPY-26") == [(ID, "short condor")]
+    assert offered(fake.url, "QQQ") == []
+
+
+def test_the_daemon_is_found_as_by_any_command(fake, monkeypatch):
+    monkeypatch.setenv("CONDORD_URL", fake.url)
+    assert offered(None) == [(ID, "short condor")]
+
+
+@pytest.mark.parametrize("url", ["unix:///none", "ftp://x"])
+def test_without_a_daemon_nothing_is_offered_or_printed(url, capsys):
+    assert offered(url) == []
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_refused_token_offers_nothing(fake):
+    fake.answers["/api/positions"] = problem(401, "no token")
+    assert offered(fake.url) == []
+
+
+def test_an_invalid_configuration_offers_nothing(monkeypatch):
+    monkeypatch.setenv("CONDORD_SERVER_PORT", "many")
+    assert offered(None) == []
+
+
+@pytest.mark.slow
+def test_a_daemon_that_hangs_is_given_up_after_the_timeout():
+    import socket
+
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        began = time.monotonic()
+        assert offered(f"http://127.0.0.1:{silent.getsockname()[1]}") == []
+        assert completion.TIMEOUT_SECONDS <= time.monotonic() - began < 9
+
+
+def test_log_levels_and_formats_are_those_of_the_configuration():
+    levels = [word for word, _ in completion.log_levels("")]
+    assert Log().level in levels
+    assert {"debug", "error"} < set(levels)
+    assert completion.log_formats("j") == [("json", "")]
+
+
+def test_every_scenario_is_offered_with_its_description():
+    assert completion.scenarios("") == [(scenario.name, scenario.description) for scenario in SCENARIOS]
+    assert [word for word, _ in completion.scenarios("b")] == ["busy"]
+
+
+def tab(*words, **environ):
+    """Return what bash is offered after these words."""
+    done = subprocess.run(
+        [sys.executable, "-m", "condord"], capture_output=True, text=True, timeout=120,
+        env={**os.environ, "COMP_WORDS": "\n".join(words), "COMP_CWORD": str(len(words) - 1),
+             "_CONDORD_COMPLETE": "complete_bash", **environ},
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.split()
+
+
+@pytest.mark.slow
+def test_bash_is_offered_commands_options_and_ids(fake):
+    assert {"start", "positions", "stream", "status", "simulate"} <= set(tab("condord", ""))
+    assert "--watch" in tab("condord", "positions", "--w")
+    assert tab("condord", "positions", "", CONDORD_URL=fake.url) == [ID]
+    assert tab("condord", "stream", "--url", fake.url, "--condor", "S") == [ID]
+    assert tab("condord", "start", "--log-level", "d") == ["debug"]
+
+
+@pytest.mark.slow
+def test_the_printed_script_completes_a_line_in_bash(fake, tmp_path):
+    (tmp_path / "condord").write_text(f'#!/bin/sh\nexec {sys.executable} -m condord "$@"\n')
+    (tmp_path / "condord").chmod(0o755)
+    script = """
+    eval "$(condord --show-completion)"
+    COMP_WORDS=(condord positions SP) COMP_CWORD=2
+    _condord_completion condord
+    echo "${COMPREPLY[@]}"
+    """
+    environ = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "CONDORD_URL": fake.url}
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=120, env=environ)
+    assert (done.stdout, done.stderr) == (f"{ID}\n", "")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", ["--install-completion", "--show-completion >/dev/full"])
+def test_completion_that_cannot_be_written_is_1_and_two_lines(command):
+    done = shell(command, HOME="/dev/null")
+    assert done.returncode == 1
+    assert [line.split(": ")[0] for line in done.stderr.splitlines()] == ["condord", "hint"]
+
+
+@pytest.mark.slow
+def test_installing_completion_writes_the_file_of_the_shell(tmp_path):
+    assert shell("--install-completion", HOME=str(tmp_path)).returncode == 0
+    assert "_CONDORD_COMPLETE" in (tmp_path / ".bash_completions" / "condord.sh").read_text()

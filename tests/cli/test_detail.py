@@ -1,0 +1,141 @@
+import datetime as dt
+
+import msgspec
+import pytest
+
+from condord.cli.detail import condor_lines
+from condord.cli.screen import Screen
+from condord.live import wire
+from tests.fakes import documents
+
+NOW = dt.datetime(2026, 11, 20, 15, 31, 9, tzinfo=dt.UTC)
+
+
+def lines(width=None, outage="", quotes=None, as_of=documents.AS_OF, **changes):
+    condor = documents.condor(**changes)
+    quotes = [documents.quote(symbol) for symbol in documents.symbols()] if quotes is None else quotes
+    answer = msgspec.convert(documents.one_condor(condor=condor, quotes=quotes, asOf=as_of), wire.OneCondor)
+    return condor_lines(answer, NOW, Screen(width=width), outage)
+
+
+def fact(shown, name):
+    """The lines of one fact, without its name."""
+    start = next(at for at, line in enumerate(shown) if line.startswith(name))
+    found = [shown[start][12:]]
+    for line in shown[start + 1 :]:
+        if not line.startswith(" " * 12):
+            break
+        found.append(line[12:])
+    return found
+
+
+def test_one_condor_is_shown_in_detail():
+    quotes = [documents.quote(symbol) for symbol in documents.symbols()[1:]]
+    quotes[0] |= {"state": "zeroBid", "bid": 0, "unconfirmed": True}
+    assert lines(quotes=quotes, closing=[documents.closing_order()]) == [
+        "SPY-261218-560-570-630-640  short condor",
+        "expires     2026-12-18, 28 days",
+        "            may be liquidated from 2026-12-18 15:15 ET",
+        "            orders until 2026-12-18 15:30 ET",
+        "            last trades 2026-12-18 16:15 ET",
+        "quantity    2 x 100",
+        "credit      2.35",
+        "mark        1.20, close now 1.34",
+        "P/L         +230.00, closing now +202.00",
+        "            48.94 % of max profit",
+        "            15.03 % of risk",
+        "today       +18.50",
+        "max profit  470.00, max loss 1,530.00",
+        "breakevens  567.65 and 632.35",
+        "underlying  SPY 582.10, expected move 29.14",
+        "            12.10 (2.08 %, 0.42 sigma) from the put side",
+        "            47.90 (8.23 %, 1.58 sigma) from the call side",
+        "greeks      delta -3.20, gamma -0.41, theta +11.80 a day, vega -20.10",
+        "probability 64.8 % profit, 61.0 % max profit, 24.5 % max loss",
+        "            67.0 % touches the put side, 11.8 % the call side",
+        "closing     order for 2 at 1.20, 48.94 % of max profit",
+        "quoted      1.8 s ago",
+        "",
+        "LEG                 SIDE   STRIKE  RIGHT  QTY  ENTRY   BID   ASK  MARK     P/L      IV  DELTA",
+        "SPY261218P00560000  long      560  put      2   1.21     —     —     —  +57.50  18.2 %  -0.12  no quote",
+        "SPY261218P00570000  short     570  put      2   1.21  0.00  1.30  1.20  +57.50  18.2 %  -0.12  no bid, unconfirmed",
+        "SPY261218C00630000  short     630  call     2   1.21  1.10  1.30  1.20  +57.50  18.2 %  -0.12",
+        "SPY261218C00640000  long      640  call     2   1.21  1.10  1.30  1.20  +57.50  18.2 %  -0.12",
+    ]
+
+
+def test_on_the_last_day_each_cut_off_says_how_far_away_it_is_by_the_exchanges_clock():
+    assert fact(lines(as_of="2026-12-18T20:20:00Z"), "expires")[1:] == [
+        "may be liquidated from 2026-12-18 15:15 ET, passed 5 min 0 s ago",
+        "orders until 2026-12-18 15:30 ET, in 10 min 0 s",
+        "last trades 2026-12-18 16:15 ET, in 55 min 0 s",
+    ]
+
+
+def test_an_am_settled_condor_settles_at_the_opening_prices_of_the_next_day():
+    expiry = {"lastTradingAt": "2026-12-17T21:15:00Z", "settlesAt": "2026-12-18T14:30:00Z", "cutoffs": []}
+    assert fact(lines(expiry=expiry, settlement="am"), "expires")[1:] == [
+        "last trades 2026-12-17 16:15 ET",
+        "settles at the opening prices of 2026-12-18 09:30 ET",
+    ]
+
+
+def test_a_long_condor_has_a_debit():
+    assert fact(lines(direction="long", credit=-2.35), "debit") == ["2.35"]
+
+
+def test_a_price_beyond_a_strike_is_said_to_be_beyond_it():
+    distance = {"put": {"dollars": -2, "percent": -0.34, "sigmas": -0.07}, "call": {"dollars": 62}}
+    shown = lines(risk=documents.risk(tested="put", breached=True, distance=distance))
+    assert fact(shown, "underlying")[1:] == [
+        "2.00 (0.34 %, 0.07 sigma) beyond the put side",
+        "62.00 (—) from the call side",
+    ]
+    assert "put breached" in shown
+
+
+def test_what_is_not_known_is_a_dash():
+    unknown = dict.fromkeys(("price", "delta", "gamma", "theta", "vega", "expectedMove", "tested", "breached"))
+    risk = documents.risk(**unknown, legs=[], distance={}, probabilities={}, missing=["price"])
+    shown = lines(risk=risk, valuation=documents.valuation(dayPl=None), expiry=None)
+    assert fact(shown, "expires") == ["2026-12-18, 28 days"]
+    assert fact(shown, "today") == ["—"]
+    assert fact(shown, "underlying") == ["SPY —"]
+    assert fact(shown, "greeks") == ["delta —, gamma —, theta — a day, vega —"]
+    assert fact(shown, "probability") == [
+        "— profit, — max profit, — max loss",
+        "— touches the put side, — the call side",
+    ]
+    assert shown[-1].endswith("  +57.50   —      —")
+
+
+def test_a_known_price_without_volatility_still_has_distances_in_dollars():
+    distance = {"put": {"dollars": 12.1, "percent": 2.08}, "call": {}}
+    shown = fact(lines(risk=documents.risk(expectedMove=None, distance=distance)), "underlying")
+    assert shown == ["SPY 582.10, expected move —", "12.10 (2.08 %) from the put side", "— from the call side"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"quantity": 1, "percentOfMaxProfit": None}, "order for 1 at 1.20"),
+        ({"limitPrice": None, "percentOfMaxProfit": None}, "order for 2 at the market"),
+    ],
+)
+def test_a_working_order_is_described(changes, text):
+    assert fact(lines(closing=[documents.closing_order(**changes)]), "closing") == [text]
+
+
+def test_a_condor_without_working_orders_has_no_line_for_them():
+    assert not any(line.startswith("closing") for line in lines())
+
+
+@pytest.mark.parametrize("width", [80, 100, 120])
+def test_no_line_is_wider_than_the_terminal(width):
+    assert max(map(len, lines(width, closing=[documents.closing_order()]))) <= width
+
+
+def test_during_an_outage_the_numbers_are_old():
+    shown = lines(outage="not connected since 15:31:09")
+    assert "old" in shown
+    assert shown[-1] == "not connected since 15:31:09"

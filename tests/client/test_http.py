@@ -1,0 +1,145 @@
+"""One request, against a fake daemon that gives the answers of the test."""
+
+import socket
+
+import pytest
+
+from condord.client.http import Daemon, decoded, parse_url
+from condord.errors import EXIT_FAILED, EXIT_REFUSED, EXIT_UNAVAILABLE, NotFound
+from condord.live import wire
+from tests.fakes import documents
+from tests.fakes.daemon import json as json_answer
+from tests.fakes.daemon import problem, raw, serving
+
+# --- addresses
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "uds", "base"),
+    [
+        ("http://127.0.0.1:8420", "127.0.0.1", 8420, "", ""),
+        ("http://[::1]:8420/", "::1", 8420, "", ""),
+        ("http://condord.lan", "condord.lan", 80, "", ""),
+        ("http://proxy:80/condord/", "proxy", 80, "", "/condord"),
+        ("unix:///run/condord/socket", "localhost", 0, "/run/condord/socket", ""),
+    ],
+)
+def test_a_url_is_parsed_into_an_address(url, host, port, uds, base):
+    address = parse_url(url)
+    assert (address.host, address.port, address.uds, address.base) == (host, port, uds, base)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["", "127.0.0.1:8420", "https://x", "ftp://x", "http://", "http://x:99999", "http://x:a", "http://[::1", "unix://run",
+     "unix://", "http://u:secret@x", "http://x/?token=secret", "http://x y", "http://x/\n"],
+)  # fmt: skip
+def test_an_invalid_url_is_an_error_that_repeats_no_secret(url):
+    with pytest.raises(ValueError) as caught:
+        parse_url(url)
+    assert "secret" not in str(caught.value)
+
+
+# --- one request
+
+
+@pytest.fixture
+def fake():
+    with serving() as daemon:
+        yield daemon
+
+
+def test_positions_and_status_return_the_exact_body(fake):
+    assert Daemon(fake.url).positions() == documents.body(documents.document())
+    assert decoded(Daemon(fake.url).status(), wire.StatusReport).pid == 4711
+
+
+def test_a_condor_is_requested_by_its_id(fake):
+    one = {"asOf": documents.AS_OF, "condor": documents.condor("A B"), "quotes": []}
+    fake.answers["/api/positions/A%20B"] = json_answer(one)
+    assert decoded(Daemon(fake.url).condor("A B"), wire.OneCondor).condor.id == "A B"
+
+
+def test_the_token_is_sent_as_a_header_and_is_in_neither_url_nor_repr(fake):
+    daemon = Daemon(fake.url, "a-secret-token")
+    daemon.positions()
+    path, headers = fake.requests[0]
+    assert headers["Authorization"] == "Bearer a-secret-token"
+    assert "secret" not in path + repr(daemon)
+
+
+def test_the_host_of_a_unix_socket_is_localhost(tmp_path):
+    with serving(tmp_path / "socket") as fake:
+        assert Daemon(fake.url).positions() == documents.body(documents.document())
+        assert fake.requests[0][1]["Host"] == "localhost"
+
+
+def failure(url, ask=Daemon.positions, **options):
+    with pytest.raises(Exception) as caught:
+        ask(Daemon(url, **options))
+    assert caught.value.hint
+    assert "\n" not in str(caught.value)
+    return caught.value
+
+
+def test_without_a_daemon_the_error_is_unavailable_and_hints_at_start(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    for url in (f"http://127.0.0.1:{port}", f"unix://{tmp_path}/none"):
+        error = failure(url)
+        assert error.exit_code == EXIT_UNAVAILABLE
+        assert url in str(error)
+        assert "condord start" in error.hint
+
+
+def test_a_daemon_that_does_not_answer_times_out(fake):
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        error = failure(f"http://127.0.0.1:{mute.getsockname()[1]}", timeout_seconds=0.05)
+    assert error.exit_code == EXIT_UNAVAILABLE
+    assert "0.05 s" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("answer", "exit_code", "text"),
+    [
+        (problem(401, "x"), EXIT_REFUSED, "requires a token"),
+        (problem(403, "x"), EXIT_REFUSED, "requires a token"),
+        (problem(404, "nothing here"), EXIT_UNAVAILABLE, "404: nothing here"),
+        (problem(421, "this host is not served"), EXIT_UNAVAILABLE, "421: this host is not served"),
+        (problem(503, "1000 subscribers"), EXIT_UNAVAILABLE, "503: 1000 subscribers"),
+        ((302, {"Location": "/login"}, b""), EXIT_UNAVAILABLE, "302"),
+        ((500, {"Content-Type": "text/html"}, b"<p>oops"), EXIT_UNAVAILABLE, "500"),
+        ((200, {"Content-Type": "text/html"}, b"<p>hello"), EXIT_UNAVAILABLE, "text/html"),
+        ((200, {"Content-Type": "application/json"}, b"{"), EXIT_UNAVAILABLE, "cannot be understood"),
+        ((200, {"Content-Type": "application/json"}, b"[]"), EXIT_UNAVAILABLE, "cannot be understood"),
+        ((200, {"Content-Type": "application/json", "Content-Length": "9"}, b"{}"), EXIT_UNAVAILABLE, "ended early"),
+    ],
+)
+def test_any_other_answer_is_an_error_that_names_it(fake, answer, exit_code, text):
+    fake.answers["/api/positions"] = answer
+    error = failure(fake.url)
+    assert error.exit_code == exit_code
+    assert text in str(error)
+
+
+def test_a_wrong_token_is_named_as_the_cause(fake):
+    fake.answers["/api/positions"] = problem(401, "x")
+    assert "does not accept the token" in str(failure(fake.url, token="wrong"))
+
+
+@pytest.mark.parametrize("answer", [b"SSH-2.0-OpenSSH_9.2\r\n", b"", b"HTTP/1.1 200"])
+def test_a_server_without_http_is_unavailable(answer):
+    with raw(answer) as url:
+        assert failure(url).exit_code == EXIT_UNAVAILABLE
+
+
+def test_an_unknown_condor_hints_at_similar_ids(fake):
+    error = failure(fake.url, lambda daemon: daemon.condor("spy-261218-560-570-630"))
+    assert isinstance(error, NotFound)
+    assert error.exit_code == EXIT_FAILED
+    assert "SPY-261218-560-570-630-640" in error.hint
+
+
+def test_a_404_from_another_program_is_unavailable_not_an_unknown_condor(fake):
+    fake.answers.clear()
+    assert failure(fake.url, lambda daemon: daemon.condor("SPY")).exit_code == EXIT_UNAVAILABLE

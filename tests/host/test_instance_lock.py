@@ -1,0 +1,205 @@
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from condord.errors import Unavailable
+from condord.host.instance_lock import AlreadyRunning, Locks, directory, name, names_of
+
+PAIR = {"key_id": "KEY", "stream_url": "wss://one"}
+TAKE = """
+import sys
+from pathlib import Path
+from condord.host.instance_lock import Locks
+with Locks(Path(sys.argv[1])) as locks:
+    locks.take(key_id="KEY", stream_url="wss://one")
+    print("taken", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def owner(tmp_path):
+    process = subprocess.Popen(
+        [sys.executable, "-c", TAKE, str(tmp_path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "taken\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+@pytest.fixture
+def locks(tmp_path):
+    with Locks(tmp_path) as locks:
+        yield locks
+
+
+def is_free(directory, **changes):
+    """Whether a second daemon could lock it; flock(2) excludes other descriptors of this process too."""
+    with Locks(directory) as others:
+        try:
+            others.take(**PAIR | changes)
+        except Unavailable:
+            return False
+        return True
+
+
+@pytest.mark.slow
+def test_a_second_daemon_is_refused_with_the_pid_of_the_first(locks, owner):
+    with pytest.raises(Unavailable, match=rf"process {owner.pid}\b") as caught:
+        locks.take(**PAIR)
+    assert caught.value.exit_code == 69
+    assert "KEY" not in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("change", [{"key_id": "OTHER"}, {"stream_url": "wss://two"}])
+def test_another_key_or_another_stream_is_free(tmp_path, locks, owner, change):
+    locks.take(**PAIR | change)
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+@pytest.mark.slow
+def test_a_killed_process_releases_its_lock(tmp_path, locks, owner):
+    owner.send_signal(signal.SIGKILL)
+    owner.wait()
+    assert len(list(tmp_path.iterdir())) == 1
+    locks.take(**PAIR)
+    (path,) = tmp_path.iterdir()
+    assert path.read_text() == f"{os.getpid()}\n"
+
+
+def test_neither_the_name_nor_the_content_of_a_file_contains_the_key(tmp_path, locks):
+    locks.take(**PAIR)
+    (path,) = tmp_path.iterdir()
+    assert "KEY" not in path.name + path.read_text()
+
+
+def test_a_lock_that_we_hold_can_be_taken_again(tmp_path, locks):
+    locks.take(**PAIR)
+    locks.take(**PAIR)
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_an_old_lock_is_held_beside_the_new_one_until_it_is_released(tmp_path, locks):
+    locks.take(**PAIR)
+    locks.take(**PAIR | {"key_id": "NEW"})
+    assert (is_free(tmp_path), is_free(tmp_path, key_id="NEW")) == (False, False)
+    locks.keep_only(**PAIR | {"key_id": "NEW"})
+    assert (is_free(tmp_path), is_free(tmp_path, key_id="NEW")) == (True, False)
+
+
+def test_a_failed_attempt_releases_none_of_our_locks(tmp_path, locks):
+    with Locks(tmp_path) as other:
+        other.take(**PAIR | {"key_id": "NEW"})
+        locks.take(**PAIR)
+        with pytest.raises(Unavailable):
+            locks.take(**PAIR | {"key_id": "NEW"})
+        assert not is_free(tmp_path)
+
+
+def test_no_file_is_left_at_the_end(tmp_path):
+    with Locks(tmp_path) as locks:
+        locks.take(**PAIR)
+        locks.take(**PAIR | {"stream_url": "wss://two"})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_lock_file_there_is_one_warning_and_no_lock(tmp_path, caplog):
+    (tmp_path / "file").write_text("in the way")
+    with Locks(tmp_path / "file") as locks:
+        locks.take(**PAIR)
+        locks.take(**PAIR)
+        locks.keep_only(**PAIR | {"key_id": "NEW"})
+    assert (tmp_path / "file").read_text() == "in the way"
+    assert caplog.messages == ["Running without a lock against a second daemon"]
+
+
+def test_the_directory_of_the_unit_precedes_that_of_the_user_and_a_temporary_one(tmp_path):
+    environ = {"RUNTIME_DIRECTORY": "/run/condord:/run/other", "XDG_RUNTIME_DIR": "/run/user/7"}
+    assert str(directory(environ)) == "/run/condord"
+    assert directory({"XDG_RUNTIME_DIR": str(tmp_path)}) == tmp_path / "condord"
+    assert directory({}).name == f"condord-{os.getuid()}"
+
+
+def test_a_temporary_directory_is_writable_and_never_the_working_directory(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(os, "access", lambda place, mode: place == tmp_path)
+    assert directory({"TMPDIR": str(tmp_path)}).parent == tmp_path
+    assert directory({"TMPDIR": "."}) is None
+    assert directory({"TMPDIR": str(tmp_path / "none")}) is None
+    assert directory({}) is None
+
+
+def test_without_a_directory_there_is_one_warning_and_no_lock(tmp_path, monkeypatch, caplog):
+    monkeypatch.chdir(tmp_path)
+    with Locks(None) as locks:
+        locks.take(**PAIR)
+        locks.take(**PAIR)
+        locks.keep_only(**PAIR | {"key_id": "NEW"})
+    assert caplog.messages == ["Running without a lock against a second daemon"]
+    assert "no directory is writable" in caplog.records[0].fields["reason"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_runtime_directory_of_the_user_is_not_created(tmp_path):
+    assert directory({"XDG_RUNTIME_DIR": str(tmp_path / "none")}) == directory({})
+
+
+def in_public(tmp_path, way):
+    """A directory for locks in one that everybody may write, as in /tmp."""
+    public, place = tmp_path / "public", tmp_path / "public" / "condord-7"
+    public.mkdir()
+    public.chmod(0o1777)
+    if way == "a link to one of ours":
+        (tmp_path / "elsewhere").mkdir(mode=0o700)
+        place.symlink_to(tmp_path / "elsewhere")
+    elif way != "not there":
+        place.mkdir()
+        place.chmod({"open to the group": 0o770, "open to all": 0o777}.get(way, 0o700))
+    return place
+
+
+@pytest.mark.parametrize("way", ["not there", "ours"])
+def test_a_directory_in_tmp_that_only_we_can_write_is_used(tmp_path, caplog, way):
+    place = in_public(tmp_path, way)
+    with Locks(place) as locks:
+        locks.take(**PAIR)
+        assert not is_free(place)
+    assert place.stat().st_mode & 0o777 == 0o700
+    assert caplog.messages == []
+
+
+@pytest.mark.parametrize("way", ["a link to one of ours", "open to the group", "open to all", "of another user"])
+def test_a_directory_in_tmp_that_others_control_is_not_used_with_a_warning(tmp_path, caplog, monkeypatch, way):
+    place = in_public(tmp_path, way)
+    if way == "of another user":
+        somebody = os.geteuid() + 1
+        monkeypatch.setattr(os, "geteuid", lambda: somebody)
+    with Locks(place) as locks:
+        locks.take(**PAIR)
+        assert list(place.iterdir()) == []
+    (record,) = caplog.records
+    assert (record.levelname, record.fields["code"]) == ("WARNING", "noLock")
+    assert "others may write there" in record.fields["reason"]
+
+
+def test_the_lock_files_of_a_process_are_found_by_its_pid(tmp_path, locks):
+    locks.take(**PAIR)
+    (tmp_path / "empty.lock").touch()
+    (tmp_path / "no-file.lock").mkdir()
+    (tmp_path / "other.lock").write_text("1\n")
+    environ = {"RUNTIME_DIRECTORY": str(tmp_path)}
+    assert names_of(os.getpid(), environ) == {name(**PAIR)}
+    assert names_of(1, environ) >= {"other.lock"}
+
+
+def test_a_lock_file_without_a_pid_locks_all_the_same(tmp_path, locks):
+    locks.take(**PAIR)
+    (tmp_path / name(**PAIR)).write_text("")
+    with Locks(tmp_path) as others, pytest.raises(AlreadyRunning, match="process unknown") as caught:
+        others.take(**PAIR)
+    assert caught.value.pid is None

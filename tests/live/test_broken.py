@@ -1,0 +1,104 @@
+import pytest
+
+from tests.live.lifecycle_stories import C630, C640, CONDOR, FRIDAY, NAME, P550, P560, P570, Story
+from tests.live.lifecycle_stories import DAY as A_DAY
+
+LEGS = {"P00560": 1, "P00570": -1, "C00630": -1, "C00640": 1}
+
+
+def test_a_notice_names_both_legs_that_disappeared():
+    assert Story(CONDOR).read({C630: 0, C640: 1}).breaks == [
+        f"{NAME} lost 2 of its short call 630 and 1 of its long call 640"
+    ]
+
+
+def test_two_condors_that_lose_a_short_call_are_two_notices():
+    books = [
+        {f"{root}261218{leg}000": sign * count for leg, sign in LEGS.items()}
+        for root, count in (("LQA", 9), ("LQB", 2))
+    ]
+    story = Story(books[0] | books[1]).read({"LQA261218C00630000": 0, "LQB261218C00630000": -1})
+    assert story.breaks == [
+        "LQA 560/570/630/640 Dec 18 lost 9 of its short call 630",
+        "LQB 560/570/630/640 Dec 18 lost 1 of its short call 630",
+    ]
+    assert [notice.condor_id for notice in story.notices("brokenCondor")] == [
+        "LQA-261218-560-570-630-640",
+        "LQB-261218-560-570-630-640",
+    ]
+
+
+def test_the_name_of_a_condor_has_the_year_if_it_is_not_the_current_one():
+    book = {f"SPY270115{leg}000": sign for leg, sign in LEGS.items()}
+    assert Story(book).read({"SPY270115C00640000": 0}).breaks == [
+        "SPY 560/570/630/640 Jan 15, 2027 lost 1 of its long call 640"
+    ]
+
+
+def test_a_partly_broken_condor_puts_the_problem_on_its_leftovers():
+    story = Story(CONDOR).read({C640: 1})
+    assert set(story.lifecycle.problems) == {P560, P570, C630}
+    assert story.breaks == [f"{NAME} lost 1 of its long call 640"]
+    assert story.read({C640: 0}).breaks == [f"{NAME} lost 2 of its long call 640"]
+
+
+def test_a_broken_condor_is_reported_for_weeks():
+    story = Story(CONDOR).read({C640: 0})
+    for _ in range(5):
+        story.read(after=4 * A_DAY)
+        assert story.breaks == [f"{NAME} lost 2 of its long call 640"]
+
+
+def test_a_broken_condor_is_whole_again_when_the_leg_is_back():
+    assert Story(CONDOR).read({C640: 0}).read({C640: 2}).breaks == []
+    assert Story(CONDOR).read({C640: 0}).read({C640: 1}).breaks == [f"{NAME} lost 1 of its long call 640"]
+
+
+def test_a_missing_contract_that_two_condors_share_counts_for_only_one():
+    book = {P550: 1, P560: 1, P570: -2, C630: -2, C640: 2}
+    story = Story(book).read({C630: -1})
+    assert len(story.breaks) == 1
+    story.read({C630: 0})
+    assert sorted(text.split(" lost ")[1] for text in story.breaks) == ["1 of its short call 630"] * 2
+
+
+def test_closing_a_side_by_an_order_leaves_a_vertical_and_not_a_broken_condor():
+    story = Story({P560: 3, P570: -3, C630: -3, C640: 3})
+    story.order({C630: 3, C640: -3}).read({C630: 0, C640: 0})
+    assert (story.breaks, story.lifecycle.problems) == ([], {})
+
+
+def test_an_order_known_after_the_reading_withdraws_the_notice():
+    story = Story(CONDOR).read({C630: 0, C640: 0})
+    assert len(story.breaks) == 1
+    assert story.order({C630: 2, C640: -2}).read().breaks == []
+
+
+def test_a_condor_whose_long_was_sold_is_broken_while_its_short_is_uncovered():
+    story = Story(CONDOR).order({C640: -2}).read({C640: 0})
+    assert story.breaks == [f"{NAME} is left uncovered: short call 630 without the long call 640"]
+    assert story.order({C630: 2}).read({C630: 0}).breaks == []
+
+
+def test_a_short_left_over_by_another_grouping_is_not_a_broken_condor():
+    story = Story({P560: 1, P570: -1, C630: -1, C640: 1}).order({P550: -1}, opens=True).read({P550: -1})
+    assert story.breaks == []
+
+
+def test_settled_contracts_do_not_break_a_condor():
+    story = Story(CONDOR, at=FRIDAY + 28 * A_DAY).read({P560: 0, C630: 0, C640: 0}, after=A_DAY)
+    assert (story.breaks, story.lifecycle.problems) == ([], {})
+
+
+@pytest.mark.parametrize(
+    ("kind", "symbol", "text"),
+    [
+        ("OPEXP", P560, None),
+        ("OPASN", P570, "lost 2 of its short put 570"),
+        ("OPEXC", P560, "is left uncovered: short put 570 without the long put 560"),
+    ],
+)
+def test_a_booking_explains_a_missing_leg(kind, symbol, text):
+    story = Story(CONDOR).read({symbol: 0})
+    assert len(story.breaks) == 1
+    assert story.activity(kind, symbol, 2).read().breaks == ([f"{NAME} {text}"] if text else [])

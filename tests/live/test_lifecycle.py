@@ -1,0 +1,182 @@
+import datetime as dt
+
+import hypothesis.strategies as st
+import msgspec
+from hypothesis import given
+from msgspec.structs import replace
+
+from condord.core.calendar import Calendar
+from condord.core.grouping.account import group
+from condord.core.market_hours import hours_of
+from condord.core.position import Position
+from condord.live.lifecycle import AccountReading, Lifecycle, Memory
+from tests.live.lifecycle_stories import (
+    C630,
+    C640,
+    CONDOR,
+    FRIDAY,
+    ID,
+    MINUTE,
+    NAME,
+    P560,
+    P570,
+    Story,
+    inferred,
+    positions,
+)
+from tests.live.lifecycle_stories import DAY as A_DAY
+
+DAY = dt.date(2026, 11, 20)
+EARLIER = dt.datetime(2026, 11, 20, 15, tzinfo=dt.UTC)
+LATER = EARLIER + dt.timedelta(minutes=5)
+
+
+def reading(book, stocks=None):
+    held = positions(book)
+    return AccountReading(positions=held, grouping=group(held), stocks=stocks or {})
+
+
+def follow(*books, day=DAY, stocks=None):
+    lifecycle = Lifecycle()
+    for number, book in enumerate(books):
+        held = (stocks or [{}] * len(books))[number]
+        lifecycle.follow(reading(book, held), day, EARLIER + number * (LATER - EARLIER))
+    return lifecycle
+
+
+def codes(lifecycle):
+    return [notice.code for notice in lifecycle.notices]
+
+
+def test_a_complete_condor_has_no_notice():
+    lifecycle = follow(CONDOR, CONDOR)
+    assert (lifecycle.notices, lifecycle.problems) == ((), {})
+
+
+def test_closing_a_condor_has_no_notice():
+    assert follow(CONDOR, {symbol: quantity // 2 for symbol, quantity in CONDOR.items()}).problems == {}
+    assert follow(CONDOR, {}).problems == {}
+
+
+def test_a_missing_leg_is_a_problem_of_every_leg_that_is_left():
+    story = Story(CONDOR).read({C640: 0})
+    text = f"{NAME} lost 2 of its long call 640"
+    assert story.lifecycle.problems == dict.fromkeys((P560, P570, C630), f"broken condor: {text}")
+    (notice,) = story.notices("brokenCondor")
+    assert (notice.text, notice.condor_id, notice.since) == (text, ID, FRIDAY + MINUTE)
+    assert set(notice.symbols) == set(CONDOR)
+
+
+def test_a_broken_condor_keeps_its_time_until_the_legs_are_gone():
+    story = Story(CONDOR).read({C640: 0}).read().read({C630: 0})
+    assert story.notices("brokenCondor")[0].since == FRIDAY + MINUTE
+    assert set(story.lifecycle.problems) == {P560, P570}
+    story.read({P560: 0, P570: 0})
+    assert (story.lifecycle.notices, story.lifecycle.problems) == ((), {})
+
+
+def test_an_assignment_is_reported_until_the_close_of_the_next_session():
+    story = Story(CONDOR).read({P570: 0}, {"SPY": 200}).read({P560: 0, C630: 0, C640: 0})
+    assert len(story.assignments) == 1
+    story.read(after=3 * A_DAY)
+    assert [(len(story.assignments), notice.since) for notice in story.lifecycle.notices] == [(1, FRIDAY + MINUTE)]
+    assert story.read(after=6 * 60 * MINUTE).assignments == []
+    assert story.read(after=A_DAY).assignments == []
+
+
+def test_changes_while_nothing_ran_are_reported_after_a_restart():
+    story = Story(CONDOR).restart().read({P570: 0}, {"SPY": 200}, after=2 * A_DAY)
+    assert story.assignments == [inferred(2, P570, 200)]
+    assert story.breaks == [f"{NAME} lost 2 of its short put 570"]
+
+
+def test_notices_survive_a_restart_with_their_time():
+    story = Story(CONDOR).read({P570: 0}, {"SPY": 200})
+    before = story.lifecycle.notices
+    assert story.restart().read(after=A_DAY).lifecycle.notices == before
+
+
+def test_an_assignment_before_a_holiday_is_reported_until_the_close_of_the_day_after():
+    days = {dt.date(2026, 11, 25): dt.time(16), dt.date(2026, 11, 27): dt.time(13)}
+    story = Story(CONDOR, at=dt.datetime(2026, 11, 25, 15, tzinfo=dt.UTC))
+    story.account.calendar = Calendar({day: hours_of(day, dt.time(9, 30), close) for day, close in days.items()})
+    story.read({P570: 0}, {"SPY": 200}).read(after=2 * A_DAY + 177 * MINUTE)
+    assert (story.at.hour, story.at.minute, len(story.assignments)) == (17, 58, 1)
+    assert story.read(after=2 * MINUTE).assignments == []
+
+
+def test_expired_contracts_no_longer_listed_are_reported_after_a_restart():
+    story = Story(CONDOR, at=FRIDAY + 28 * A_DAY).read(after=A_DAY)
+    (before,) = story.notices("expired")
+    (after,) = story.restart().replace({}, after=A_DAY).notices("expired")
+    assert (after.condor_id, after.since) == (before.condor_id, before.since)
+    assert story.read(after=2 * A_DAY).lifecycle.notices == ()
+
+
+def test_a_change_that_is_not_explained_yet_survives_a_restart():
+    story = Story(CONDOR).read({P570: 0}).restart().read({}, {"SPY": 200})
+    assert len(story.assignments) == 1
+
+
+def test_memories_that_differ_only_in_the_time_of_the_reading_are_alike():
+    story = Story(CONDOR)
+    first = story.lifecycle.memory
+    assert story.read().lifecycle.memory.is_like(first)
+    assert not story.read(stocks={"SPY": 1}).lifecycle.memory.is_like(first)
+    assert Memory().is_like(Memory())
+
+
+def test_another_account_is_not_a_change():
+    story = Story(CONDOR).read({P570: 0}, {"SPY": 200})
+    story.lifecycle.recall(None)
+    assert (story.lifecycle.notices, story.lifecycle.problems) == ((), {})
+    assert story.replace({}).lifecycle.notices == ()
+
+
+def test_a_memory_with_an_unreadable_symbol_is_ignored():
+    story = Story(CONDOR).read({P570: 0})
+    kept = story.lifecycle.memory
+    bad = msgspec.structs.replace(kept, changes=(msgspec.structs.replace(kept.changes[0], symbol="?"),))
+    story.lifecycle.recall(bad)
+    assert story.lifecycle.memory == Memory()
+
+
+def test_a_memory_keeps_the_key_of_its_first_version_in_a_file():
+    written = msgspec.json.encode(Memory(first_seen={"key": EARLIER}))
+    assert b'"told":{"key":"2026-11-20T15:00:00Z"}' in written
+    assert msgspec.json.decode(written, type=Memory).first_seen == {"key": EARLIER}
+
+
+SATURDAY = dt.datetime(2026, 12, 19, 14, tzinfo=dt.UTC)
+
+
+def test_a_condor_is_not_broken_after_its_settlement():
+    lifecycle = Lifecycle()
+    lifecycle.follow(reading(CONDOR), DAY, EARLIER)
+    left = replace(reading({P570: -2}), settled=frozenset({P570}))
+    lifecycle.follow(left, SATURDAY.date(), SATURDAY)
+    assert lifecycle.problems == {}
+    assert codes(lifecycle) == ["expired"]
+
+
+def test_a_broken_condor_is_reported_only_until_its_settlement():
+    lifecycle = follow(CONDOR, {P560: 2, P570: -2})
+    assert "brokenCondor" in codes(lifecycle)
+    lifecycle.follow(replace(reading({P560: 2, P570: -2}), settled=frozenset({P560, P570})), SATURDAY.date(), SATURDAY)
+    assert (codes(lifecycle), lifecycle.problems) == (["expired"], {})
+
+
+def test_a_position_without_a_contract_has_no_notice():
+    odd = Position(symbol="?", contract=None, quantity=-1, average_entry_e4=None, cost_basis_e4=None)
+    lifecycle = Lifecycle()
+    for held in ((odd,), ()):
+        lifecycle.follow(AccountReading(positions=held, grouping=group(held), stocks={}), DAY, EARLIER)
+    assert lifecycle.notices == ()
+
+
+@given(st.lists(st.fixed_dictionaries({symbol: st.integers(-2, 2) for symbol in CONDOR}), min_size=1, max_size=6))
+def test_only_leftovers_have_problems_and_every_notice_has_symbols_and_a_text(books):
+    lifecycle = follow(*books)
+    left = {leftover.position.symbol for leftover in reading(books[-1]).grouping.unmatched}
+    assert set(lifecycle.problems) <= left
+    assert all(notice.symbols and notice.text for notice in lifecycle.notices)

@@ -1,0 +1,380 @@
+import datetime as dt
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from condord.core.grouping.account import group
+from condord.core.valuation import Valuation
+from condord.live import wire_condor
+from condord.live.pl_history import DROPPED_POINTS, MARGIN_SECONDS, MAX_POINTS, Growth, PlHistory
+from condord.live.published import EVERYTHING, Selection
+
+from .accounts import (
+    C640,
+    C650,
+    EPOCH_AT,
+    QQQ_ID,
+    REPEATABLE,
+    SPY_ID,
+    House,
+    events,
+    option,
+    position,
+    qqq,
+    spy,
+    status,
+    tick,
+)
+from .clocks import at
+
+FIRST = int(EPOCH_AT.timestamp())
+
+
+def worth(dollars, *, name=SPY_ID, unconfirmed=False):
+    """A condor with so much profit; None: unknown."""
+    return Valuation(
+        id=name,
+        at=EPOCH_AT,
+        mark_e4=None,
+        natural_e4=None,
+        unrealized_e4=None if dollars is None else round(dollars * 10_000),
+        natural_pl_e4=None,
+        percent_of_max_profit=None,
+        percent_of_risk=None,
+        missing=(),
+        unconfirmed=unconfirmed,
+        legs_unrealized_e4=(),
+    )
+
+
+def points(pl_history, name=SPY_ID):
+    """Of its line: seconds after the first, and cents."""
+    line = pl_history.of(name)
+    return [(second - FIRST, cents) for second, cents in zip(line.seconds, line.cents, strict=True)]
+
+
+@pytest.fixture
+def pl_history():
+    made = PlHistory()
+    made.hold(group((*spy(), *qqq())).condors)
+    made.add([worth(1.5)], at(0))
+    return made
+
+
+# When a point is due.
+
+
+def due(pl_history, now, clock):
+    """Whether points are due at `now`, when the clock shows so many seconds after the hour."""
+    return pl_history.is_due(now, at(clock))
+
+
+def test_nothing_is_due_while_the_stream_is_not_live():
+    pl_history = PlHistory()
+    assert pl_history.deadline is None
+    pl_history.follow(100.0, is_live=False)
+    assert not due(pl_history, 1e9, 0)
+
+
+def test_the_first_point_is_due_behind_the_end_of_the_minute_in_which_the_stream_went_live():
+    pl_history = PlHistory()
+    pl_history.follow(100.0, is_live=True)
+    assert not due(pl_history, 100.0, 12)
+    pl_history.follow(130.0, is_live=True)
+    assert pl_history.deadline == pytest.approx(148.0 + MARGIN_SECONDS)
+    assert not due(pl_history, 148.0, 60)
+    assert due(pl_history, 148.0 + MARGIN_SECONDS, 60 + MARGIN_SECONDS)
+
+
+def test_the_next_point_is_due_after_the_end_of_its_minute_however_late_the_last_was():
+    pl_history = PlHistory()
+    pl_history.follow(100.0, is_live=True)
+    due(pl_history, 100.0, 0.5)
+    assert due(pl_history, 190.0, 90.5)
+    assert pl_history.deadline == pytest.approx(190.0 + 29.5 + MARGIN_SECONDS)
+
+
+def test_a_stream_that_is_live_again_waits_for_the_end_of_that_minute():
+    pl_history = PlHistory()
+    pl_history.follow(100.0, is_live=True)
+    due(pl_history, 100.0, 0.5)
+    pl_history.follow(150.0, is_live=False)
+    assert pl_history.deadline is None
+    pl_history.follow(155.0, is_live=True)
+    assert not due(pl_history, 155.0, 55.5)
+    assert pl_history.deadline == pytest.approx(155.0 + 4.5 + MARGIN_SECONDS)
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e6))
+def test_the_next_look_is_always_later_and_at_most_a_minute(now, clock):
+    pl_history = PlHistory()
+    pl_history.follow(now, is_live=True)
+    due(pl_history, now, clock)
+    assert now < pl_history.deadline <= now + 60
+    into_minute = (clock + pl_history.deadline - now) % 60
+    assert into_minute == pytest.approx(MARGIN_SECONDS, abs=1e-4)
+
+
+# What a point is.
+
+
+def test_a_point_is_a_second_since_1970_and_the_profit_in_cents(pl_history):
+    assert pl_history.of(SPY_ID) == wire_condor.HistoryJson(seconds=[FIRST], cents=[150])
+
+
+def test_a_point_is_at_the_end_of_its_minute_and_there_is_one_of_each(pl_history):
+    pl_history.add([worth(2.0)], at(60.05))
+    assert pl_history.add([worth(3.0)], at(61)) == Growth()
+    assert pl_history.add([worth(4.0), worth(7, name=QQQ_ID)], at(119.9)).histories.keys() == {QQQ_ID}
+    pl_history.add([worth(5.0)], at(175))
+    assert points(pl_history) == [(0, 150), (60, 200), (120, 500)]
+
+
+def test_an_unknown_condor_has_an_empty_history(pl_history):
+    assert pl_history.of(QQQ_ID) == wire_condor.HistoryJson(seconds=[], cents=[])
+
+
+@pytest.mark.parametrize("value", [worth(None), worth(2.0, unconfirmed=True)])
+def test_an_unknown_or_unconfirmed_profit_makes_no_point(pl_history, value):
+    assert pl_history.add([value], at(60)) == Growth()
+    assert pl_history.add([worth(3.0)], at(120)) == Growth(histories={SPY_ID: pl_history.of(SPY_ID)})
+    assert points(pl_history) == [(0, 150), (120, 300)]
+
+
+def test_a_condor_without_a_point_keeps_its_history_when_another_gets_one(pl_history):
+    assert pl_history.add([worth(None), worth(7, name=QQQ_ID)], at(60)).histories.keys() == {QQQ_ID}
+    assert points(pl_history) == [(0, 150)]
+    assert points(pl_history, QQQ_ID) == [(60, 700)]
+
+
+def test_an_account_without_condors_has_no_points(pl_history):
+    assert pl_history.add([], at(60)) == Growth()
+
+
+def test_every_condor_with_a_known_profit_gets_its_point(pl_history):
+    growth = pl_history.add([worth(2.5), worth(7, name=QQQ_ID)], at(60))
+    assert {name: line.cents for name, line in growth.histories.items()} == {SPY_ID: [150, 250], QQQ_ID: [700]}
+    assert not growth.is_restart
+
+
+@pytest.mark.parametrize(
+    "held",
+    [(), qqq(), spy(3), (*spy()[:3], position(C640, 2, 1.5))],
+    ids=["nothing", "another condor", "another quantity", "another credit"],
+)
+def test_another_holding_with_the_same_id_starts_without_points(pl_history, held):
+    pl_history.hold(group(held).condors)
+    assert points(pl_history) == []
+    pl_history.hold(group((*spy(), *qqq())).condors)
+    assert points(pl_history) == []
+
+
+def test_a_condor_keeps_its_history_while_others_change(pl_history):
+    pl_history.hold(group(spy()).condors)
+    pl_history.hold(group((*spy(), *qqq())).condors)
+    assert points(pl_history) == [(0, 150)]
+
+
+def test_the_longest_session_is_whole():
+    assert MAX_POINTS >= 405  # 09:30 to 16:15
+
+
+def test_a_returned_history_does_not_change(pl_history):
+    line = pl_history.of(SPY_ID)
+    pl_history.add([worth(2.0)], at(60))
+    assert line == wire_condor.HistoryJson(seconds=[FIRST], cents=[150])
+
+
+def test_histories_stay_until_the_first_point_of_another_day_at_the_exchange(pl_history):
+    late = at(13.9 * 3600)  # five minutes to midnight in New York, and the next day in UTC
+    pl_history.add([worth(2.0)], late)
+    pl_history.add([worth(None)], late + dt.timedelta(hours=10))
+    assert len(points(pl_history)) == 2
+    growth = pl_history.add([worth(4.0), worth(None, name=QQQ_ID)], late + dt.timedelta(hours=10))
+    assert pl_history.of(SPY_ID).cents == [400]
+    assert growth == Growth(histories={SPY_ID: pl_history.of(SPY_ID)}, is_restart=True)
+
+
+def test_another_day_drops_the_history_of_a_condor_without_a_point_too(pl_history):
+    growth = pl_history.add([worth(7, name=QQQ_ID)], at(24 * 3600))
+    assert points(pl_history) == []
+    assert growth == Growth(histories={QQQ_ID: pl_history.of(QQQ_ID)}, is_restart=True)
+
+
+def test_a_full_history_loses_its_oldest_hour_at_once_and_then_only_grows(pl_history):
+    grown = [pl_history.add([worth(minute)], at(60 * minute)) for minute in range(1, MAX_POINTS + DROPPED_POINTS + 1)]
+    restarts = [minute for minute, growth in enumerate(grown, 1) if growth.is_restart]
+    assert restarts == [MAX_POINTS, MAX_POINTS + DROPPED_POINTS]
+    assert [len(growth.histories[SPY_ID].seconds) for growth in grown[-2:]] == [
+        MAX_POINTS,
+        MAX_POINTS - DROPPED_POINTS + 1,
+    ]
+    assert points(pl_history)[0] == (60 * 120, 12_000)
+    assert points(pl_history)[-1] == (60 * 540, 54_000)
+
+
+def test_a_clock_that_is_set_back_removes_the_points_ahead_of_it(pl_history):
+    pl_history.add([worth(2.0), worth(7, name=QQQ_ID)], at(60))
+    pl_history.add([worth(3.0)], at(120))
+    growth = pl_history.add([worth(4.0), worth(None, name=QQQ_ID)], at(60))
+    assert points(pl_history) == [(0, 150), (60, 400)]
+    assert growth == Growth(histories={SPY_ID: pl_history.of(SPY_ID), QQQ_ID: pl_history.of(QQQ_ID)}, is_restart=True)
+
+
+@REPEATABLE
+@given(st.lists(st.tuples(st.integers(-7200, 7200), st.one_of(st.none(), st.integers(-9999, 9999))), max_size=40))
+def test_a_history_ascends_and_ends_with_the_last_known_profit_even_if_the_clock_jumps(added):
+    pl_history = PlHistory()
+    for second, cents in added:
+        before = points(pl_history)
+        growth = pl_history.add([worth(None if cents is None else cents / 100)], at(second))
+        minute = second // 60 * 60
+        is_there = before[-1:] and before[-1][0] == minute
+        is_ahead = any(ahead >= minute for ahead, _ in before)
+        assert growth.is_restart == (cents is not None and is_ahead and not is_there)
+        assert growth.is_restart or points(pl_history)[: len(before)] == before
+        if cents is not None and not is_there:
+            assert points(pl_history)[-1] == (minute, cents)
+    known = [(second // 60 * 60, cents) for second, cents in added if cents is not None]
+    assert all(sooner < later for (sooner, _), (later, _) in pairwise(points(pl_history)))
+    assert set(points(pl_history)) <= set(known)
+
+
+# In the account.
+
+
+@pytest.fixture
+def house():
+    made = House((*spy(), position(C650, 3, 0.40)))
+    made.set_status(status())
+    made.offer(*(tick(symbol, 1.0, 1.2) for symbol in made.book.symbols))
+    return made
+
+
+def history(house):
+    return house.edition.document(house.now_at).condors[0].history
+
+
+def test_a_minute_of_a_live_stream_is_a_delta_with_the_new_point(house):
+    until_minute = 60 - house.now_at.timestamp() % 60
+    end = int(house.now_at.timestamp() + until_minute)
+    subscriber = house.subscribe(EVERYTHING)
+    house.take(subscriber)
+    house.wait(until_minute)
+    assert history(house) == wire_condor.HistoryJson()
+    house.wait(0.2)
+    shown = house.edition.document(house.now_at).condors[0]
+    cents = round(shown.valuation.unrealized_pl * 100)
+    assert shown.history == wire_condor.HistoryJson(seconds=[end], cents=[cents])
+    [(event, identity, data)] = house.take(subscriber)
+    assert (event, identity) == ("delta", house.edition.version)
+    assert data["history"] == [{"id": SPY_ID, "seconds": [end], "cents": [cents]}]
+
+
+def test_minutes_that_a_client_has_missed_come_in_one_delta(house):
+    version = house.edition.version
+    house.wait(180)
+    [(event, _, data)] = house.take(house.subscribe(EVERYTHING, version=version))
+    assert event == "delta"
+    assert [len(points["seconds"]) for points in data["history"]] == [3]
+
+
+def test_a_history_that_restarts_is_a_snapshot_to_all_subscribers(house):
+    house.wait(60)
+    version = house.edition.version
+    slow = house.subscribe(EVERYTHING, interval=10.0)
+    house.take(slow)
+    house.clock_is_ahead_by = -120.0
+    house.wait(60)
+    [(event, identity, data)] = house.take(slow)
+    assert (event, identity, len(data["condors"][0]["history"]["seconds"])) == ("snapshot", house.edition.version, 1)
+    assert house.edition.resume_from(version) == "historyRestarted"
+
+
+def test_a_client_of_a_slow_view_is_sent_no_point_twice(house):
+    early = house.subscribe(EVERYTHING, interval=10.0)
+    house.wait(59 - house.now_at.timestamp() % 60)
+    house.offer(tick(C650, 3.0, 3.2, 1))
+    house.take(early)
+    house.wait(1.5)
+    assert len(history(house).seconds) == 1
+    late = house.subscribe(EVERYTHING, interval=10.0)
+    [(_, _, snapshot)] = house.take(late)
+    assert len(snapshot["condors"][0]["history"]["seconds"]) == 1
+    house.wait(10)
+    assert [len(data["history"]) for _, _, data in house.take(early)] == [1]
+    assert house.take(late) == []
+
+
+def test_eight_condors_at_the_close_keep_every_line_of_the_stream_short():
+    """A session of 405 minutes; `events` refuses lines that are too long, too."""
+    house = House()
+    held = [
+        position(option(strike + each, right, root), sign, 1.0)
+        for each in range(4)
+        for root in ("SPY", "QQQ")
+        for strike, right, sign in ((500, "P", 1), (510, "P", -1), (600, "C", -1), (610, "C", 1))
+    ]
+    house.set_positions(held)
+    assert len(house.edition.document(house.now_at).condors) == 8
+    house.set_status(status())
+    subscriber = house.subscribe(EVERYTHING)
+    sizes = []
+    for minute in range(405):
+        bids = {symbol: 1.0 + (minute * which) % 40 / 8 for which, symbol in enumerate(house.book.symbols)}
+        house.offer(*(tick(symbol, bid, bid + 0.25, minute * 60) for symbol, bid in bids.items()))
+        house.wait(60)
+        sizes.append(len(subscriber.take(lambda: house.now_at)))
+    assert [len(condor.history.seconds) for condor in house.edition.document(house.now_at).condors] == [405] * 8
+    whole = house.subscribe(EVERYTHING).take(lambda: house.now_at)
+    assert len(whole) > 65_536 > 2 * max(sizes[1:])
+    assert max(map(len, whole.split(b"\n"))) < 40_960
+    assert [name for name, _, _ in events(whole)] == ["snapshot"]
+
+
+def test_what_a_condor_is_worth_in_the_same_turn_is_in_its_point(house):
+    house.wait(59.9)
+    house.offer(tick(C650, 3.0, 3.2, 1))
+    house.now += 0.2
+    house.offer(*(tick(held.symbol, 2.0, 2.2, 2) for held in spy()))
+    shown = house.edition.document(house.now_at).condors[0]
+    assert shown.history.cents == [round(shown.valuation.unrealized_pl * 100)]
+
+
+def test_other_positions_leave_the_history_of_a_condor_unchanged(house):
+    house.wait(60)
+    before = history(house)
+    house.set_positions(spy())
+    assert history(house) == before != wire_condor.HistoryJson()
+
+
+@pytest.mark.parametrize("state", ["starting", "closed", "stale", "reconnecting", "halted"])
+def test_a_stream_that_is_not_live_makes_no_points(house, state):
+    house.set_status(status(state))
+    house.wait(300)
+    assert history(house) == wire_condor.HistoryJson()
+
+
+def test_an_account_without_a_known_profit_makes_no_events():
+    house = House(spy())
+    house.set_status(status())
+    version = house.edition.version
+    house.wait(300)
+    assert house.edition.version == version
+
+
+def test_a_point_reaches_only_the_subscribers_that_see_its_condor(house):
+    house.set_positions((*spy(), *qqq(), position(C650, 3, 0.40)))
+    filters = (EVERYTHING, Selection(condors=frozenset([SPY_ID])), Selection(symbols=frozenset([C640])))
+    all_condors, one, other = subscribers = [house.subscribe(each) for each in filters]
+    quiet = house.subscribe(Selection(condors=frozenset([QQQ_ID])))
+    for subscriber in (*subscribers, quiet):
+        house.take(subscriber)
+    house.wait(60)
+    told = [
+        [[points["id"] for points in data["history"]] for _, _, data in house.take(each)] for each in (all_condors, one)
+    ]
+    assert told == [[[SPY_ID]], [[SPY_ID]]]
+    assert [house.take(each) for each in (other, quiet)] == [[], []]

@@ -1,0 +1,132 @@
+import datetime as dt
+
+import pytest
+
+from tests.simulator.conftest import STARTED_AT
+
+SNAPSHOTS = "/v2/stocks/snapshots"
+INDEXES = "/v1beta1/indices/latest/values"
+
+
+def snapshots(bench, symbols="SPY", feed="iex"):
+    return bench.request(f"{SNAPSHOTS}?symbols={symbols}&feed={feed}").json
+
+
+def days(bench):
+    snapshot = snapshots(bench)["SPY"]
+    return [snapshot[bar]["t"] for bar in ("dailyBar", "prevDailyBar")]
+
+
+def test_snapshots_are_keyed_by_symbol_and_unknown_symbols_are_left_out(bench):
+    answer = snapshots(bench, "SPY,AAPL,SPX,NONE")
+    assert set(answer) == {"SPY", "AAPL"}
+    for snapshot in answer.values():
+        assert set(snapshot) == {"latestTrade", "latestQuote", "minuteBar", "dailyBar", "prevDailyBar"}
+        quote = snapshot["latestQuote"]
+        assert 0 < quote["bp"] < quote["ap"]
+        assert set(snapshot["dailyBar"]) == {"t", "o", "h", "l", "c", "v", "n", "vw"}
+
+
+def test_the_sip_feed_needs_the_plan(make_bench):
+    response = make_bench().request(f"{SNAPSHOTS}?symbols=SPY&feed=sip")
+    assert (response.status, response.json) == (
+        403,
+        {"message": "subscription does not permit querying recent SIP data"},
+    )
+    assert set(snapshots(make_bench(has_sip=True), feed="sip")) == {"SPY"}
+    assert set(snapshots(make_bench(), feed="delayed_sip")) == {"SPY"}
+    assert make_bench().request(f"{SNAPSHOTS}?symbols=SPY&feed=odd").status == 400
+
+
+@pytest.mark.parametrize("path", [SNAPSHOTS, INDEXES])
+def test_a_request_without_symbols_is_400(make_bench, path):
+    assert make_bench(has_index_values=True).request(path).status == 400
+
+
+def test_a_side_that_is_missing_has_a_price_of_zero(bench):
+    bench.post("quotes", {"quotes": [{"symbol": "SPY", "bp": 0, "ap": 0}], "pin": True})
+    bench.tick(5)
+    quote = snapshots(bench)["SPY"]["latestQuote"]
+    assert (quote["bp"], quote["bs"], quote["ap"], quote["as"]) == (0, 0, 0, 0)
+    bench.post("quotes", {"release": True})
+    bench.tick(5)
+    assert snapshots(bench)["SPY"]["latestQuote"]["bp"] > 0
+
+
+def test_bars_are_of_the_newest_session_and_the_one_before(bench):
+    assert days(bench) == ["2026-11-20T05:00:00Z", "2026-11-19T05:00:00Z"]
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        ("2026-11-21T17:00:00Z", ["2026-11-20T05:00:00Z", "2026-11-19T05:00:00Z"]),  # Saturday
+        ("2026-11-23T14:00:00Z", ["2026-11-20T05:00:00Z", "2026-11-19T05:00:00Z"]),  # before Monday's open
+        ("2026-11-23T15:00:00Z", ["2026-11-23T05:00:00Z", "2026-11-20T05:00:00Z"]),
+        ("2026-11-27T15:00:00Z", ["2026-11-27T05:00:00Z", "2026-11-25T05:00:00Z"]),  # after Thanksgiving
+    ],
+)
+def test_bars_follow_the_exchanges_calendar(make_bench, at, expected):
+    bench = make_bench("session")
+    close = snapshots(bench)["SPY"]["dailyBar"]["c"]
+    bench.post("market", {"at": at})
+    bench.tick()
+    assert days(bench) == expected
+    if expected[0].startswith("2026-11-20"):
+        assert snapshots(bench)["SPY"]["dailyBar"]["c"] == close
+    else:
+        assert snapshots(bench)["SPY"]["prevDailyBar"]["c"] == close
+
+
+def test_before_the_open_the_price_is_where_the_market_opens(make_bench):
+    bench = make_bench("day")
+    before = snapshots(bench)["SPY"]
+    bench.tick(1.05)
+    after = snapshots(bench)["SPY"]
+    assert after["prevDailyBar"]["c"] == before["dailyBar"]["c"]
+    assert after["dailyBar"]["o"] == pytest.approx(before["latestTrade"]["p"], abs=0.05)
+
+
+def test_closes_do_not_change_while_the_price_moves(bench):
+    before = snapshots(bench)["SPY"]
+    for _ in range(100):
+        bench.tick(0.5)
+    after = snapshots(bench)["SPY"]
+    assert after["prevDailyBar"] == before["prevDailyBar"]
+    assert after["latestQuote"] != before["latestQuote"]
+
+
+def test_the_quote_is_around_the_price_from_which_options_are_valued(bench):
+    for _ in range(20):
+        bench.tick(0.5)
+        quote = snapshots(bench)["SPY"]["latestQuote"]
+        assert (quote["bp"] + quote["ap"]) / 2 == pytest.approx(bench.simulation.market.spot("SPY"), abs=0.1)
+
+
+def test_index_values_need_the_grant(make_bench):
+    response = make_bench().request(f"{INDEXES}?symbols=SPX")
+    assert (response.status, response.json) == (403, {"message": "insufficient grants"})
+    bench = make_bench("index", has_index_values=True)
+    bench.tick(2)
+    values = bench.request(f"{INDEXES}?symbols=SPX,XSP,VIX,SPY").json["values"]
+    assert set(values) == {"SPX", "XSP"}
+    assert values["SPX"]["v"] == bench.simulation.market.spot("SPX")
+    assert values["XSP"]["v"] == pytest.approx(values["SPX"]["v"] / 10, abs=0.006)
+    assert dt.datetime.fromisoformat(values["SPX"]["t"]) == STARTED_AT + dt.timedelta(seconds=2)
+
+
+def test_the_time_of_an_index_value_stays_while_the_market_is_closed(make_bench):
+    bench = make_bench("closed", has_index_values=True)
+    bench.tick(600)
+    value = bench.request(f"{INDEXES}?symbols=SPX").json["values"]["SPX"]
+    assert dt.datetime.fromisoformat(value["t"]) == STARTED_AT
+
+
+@pytest.mark.parametrize(("fault", "status"), [("rest-500", 500), ("rest-429", 429), ("rest-html", 200)])
+def test_a_fault_can_name_one_source(bench, fault, status):
+    bench.inject(fault, path=SNAPSHOTS)
+    response = bench.request(f"{SNAPSHOTS}?symbols=SPY")
+    assert response.status == status
+    assert "html" in response.headers["content-type"] or status != 200
+    options = bench.request("/v1beta1/options/snapshots?symbols=SPY261218C00740000")
+    assert options.json["snapshots"]

@@ -1,0 +1,170 @@
+import asyncio
+import types
+
+from condord.core.calendar import Calendar
+from condord.core.expiry import Expiry
+from condord.core.position import Holdings
+from condord.upstream.applied_positions import AppliedPositions
+from tests.fakes.alpaca import CONDOR, STARTED_AT, FakeWholeSink, holding, wall
+from tests.virtualtime import run, settle, until
+
+
+class Reader:
+    """The parts of an activity reader."""
+
+    def __init__(self):
+        self.activities, self.splits = ("booked",), ("split",)
+        self.watched = []
+
+    def watch_splits(self, stocks):
+        is_new = stocks not in self.watched
+        self.watched.append(stocks)
+        return is_new
+
+
+class Sink(FakeWholeSink):
+    """A sink whose grouping takes `seconds`, and that notes the order of calls."""
+
+    def __init__(self):
+        super().__init__()
+        self.seconds = 0.0
+        self.regrouped = 0
+
+    async def regroup(self, _positions, _lots):
+        self.regrouped += 1
+        await asyncio.sleep(self.seconds)
+
+    def set_positions(self, *arguments):
+        self.given.append(("set_positions",))
+        super().set_positions(*arguments)
+
+
+class Bench:
+    def __init__(self):
+        self.sink = Sink()
+        self.has_learned = asyncio.Event()
+        self.reader = Reader()
+        self.splits_wanted = 0
+        self.applied = []
+        known = types.SimpleNamespace(
+            contracts=types.SimpleNamespace(answers=types.SimpleNamespace(applied=tuple)),
+            orders=types.SimpleNamespace(history=types.SimpleNamespace(orders=())),
+        )
+        self.positions = AppliedPositions(
+            sink=self.sink,
+            identity=types.SimpleNamespace(known=known),
+            memory=types.SimpleNamespace(activity_reader=self.reader),
+            hours=types.SimpleNamespace(calendar=Calendar()),
+            now_at=wall,
+            has_learned=self.has_learned,
+            splits_wanted=self._want_splits,
+            applied=self.applied.append,
+        )
+
+    def _want_splits(self):
+        self.splits_wanted += 1
+
+    def take(self, *symbols):
+        self.positions.take(Holdings(options=tuple(map(holding, symbols)), stocks={"SPY": 7}, closes_e4={"A": 5}))
+
+
+def play(test):
+    """Run `test` with a bench at work, on a virtual loop."""
+
+    async def whole():
+        bench = Bench()
+        task = asyncio.ensure_future(bench.positions.apply_all())
+        await test(bench)
+        task.cancel()
+
+    run(whole())
+
+
+def test_positions_are_applied_with_everything_that_is_known():
+    @play
+    async def _(bench):
+        assert (bench.positions.read_at, bench.positions.expiries) == (None, {})
+        bench.take(*CONDOR)
+        await until(lambda: bench.applied)
+        assert [one.symbol for one in bench.sink.positions] == list(CONDOR)
+        assert (bench.sink.shares, bench.sink.activities, bench.sink.splits) == ({"SPY": 7}, ("booked",), ("split",))
+        assert bench.positions.read_at == STARTED_AT
+        expiry = bench.positions.expiries[CONDOR[0]]
+        assert expiry == Expiry("SPY", "SPY", expiry.day)
+
+
+def test_the_closes_that_came_with_the_positions_are_set_before_them():
+    @play
+    async def _(bench):
+        bench.take(*CONDOR)
+        await until(lambda: bench.applied)
+        assert [name for name, *_ in bench.sink.given] == ["set_closes", "set_positions"]
+        assert bench.sink.last("set_closes")[0].prices_e4 == {"A": 5}
+
+
+def test_whether_new_symbols_are_held_is_passed_on():
+    @play
+    async def _(bench):
+        for symbols in (CONDOR[:2], CONDOR[:2], CONDOR[1:3], CONDOR[1:2]):
+            count = len(bench.applied)
+            bench.take(*symbols)
+            await until(lambda count=count: len(bench.applied) > count)
+        assert bench.applied == [True, False, True, False]
+
+
+def test_splits_are_asked_for_when_other_stocks_are_held():
+    @play
+    async def _(bench):
+        for symbol in (CONDOR[0], CONDOR[1], "QQQ261218C00650000"):
+            count = len(bench.applied)
+            bench.take(symbol)
+            await until(lambda count=count: len(bench.applied) > count)
+        assert bench.splits_wanted == 2
+
+
+def test_news_without_positions_waits_for_them():
+    @play
+    async def _(bench):
+        bench.has_learned.set()
+        await settle(1.0)
+        assert (bench.sink.regrouped, bench.applied) == (0, [])
+
+
+def test_news_during_a_grouping_is_applied_after_it():
+    @play
+    async def _(bench):
+        bench.sink.seconds = 5.0
+        bench.take(*CONDOR)
+        await settle(1.0)
+        bench.has_learned.set()
+        await settle(1.0)
+        assert bench.sink.regrouped == 1
+        await until(lambda: len(bench.applied) == 2)
+        assert bench.sink.regrouped == 2
+
+
+def test_positions_of_the_last_key_are_not_applied():
+    @play
+    async def _(bench):
+        bench.sink.seconds = 5.0
+        bench.take(*CONDOR)
+        await settle(1.0)
+        bench.positions.forget()
+        await settle(10.0)
+        assert (bench.applied, bench.positions.read_at) == ([], None)
+        bench.has_learned.set()
+        await settle(10.0)
+        assert bench.applied == []
+
+
+def test_positions_of_the_next_key_are_applied_although_they_came_during_a_grouping_of_the_last():
+    @play
+    async def _(bench):
+        bench.sink.seconds = 5.0
+        bench.take(*CONDOR)
+        await settle(1.0)
+        bench.positions.forget()
+        bench.take("QQQ261218C00650000")
+        await settle(20.0)
+        assert len(bench.applied) == 1
+        assert bench.sink.symbols == ("QQQ261218C00650000",)

@@ -1,0 +1,35 @@
+import asyncio
+import threading
+
+import pytest
+
+from condord.upstream.bulkhead import open_bulkhead
+
+
+@pytest.fixture
+def bulkhead():
+    bulkhead = open_bulkhead("positions", 2, is_vital=True)
+    yield bulkhead
+    bulkhead.pool.shutdown()
+
+
+def test_a_lane_has_its_own_share_and_threads_named_for_it(bulkhead):
+    assert bulkhead.share == "positions"
+    assert bulkhead.is_vital
+    name = bulkhead.pool.submit(lambda: threading.current_thread().name).result(30)
+    assert name.startswith("rest-positions")
+
+
+def test_it_has_a_place_for_each_thread(bulkhead):
+    async def main():
+        for _ in range(2):
+            await bulkhead.slots.acquire()
+        return bulkhead.slots.locked()
+
+    assert asyncio.run(main())
+
+
+def test_a_lane_is_not_vital_unless_it_is_opened_so():
+    bulkhead = open_bulkhead("spare", 1)
+    assert not bulkhead.is_vital
+    bulkhead.pool.shutdown()

@@ -1,0 +1,506 @@
+import asyncio
+import datetime as dt
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from condord.core.filled_orders import Fill, Order
+from condord.core.lots import lots
+from condord.upstream import order_history
+from condord.upstream.interfaces import OrderPage
+from condord.upstream.order_history import OrderHistory, OrderReader, SavedOrders
+from condord.upstream.rest_fault import RestFault
+from condord.upstream.state_files import Store
+from tests.fakes.alpaca import (
+    CONDOR,
+    LONG_CALL,
+    LONG_PUT,
+    NO_ORDERS,
+    OUTAGE,
+    SHORT_CALL,
+    SHORT_PUT,
+    STARTED_AT,
+    FakeBrokerage,
+    wall,
+)
+from tests.virtualtime import run
+
+HOUR = dt.timedelta(hours=1)
+DAY = dt.timedelta(days=1)
+SUBMITTED = "2026-11-19T17:11:25.17464Z"
+SUBMITTED_AT = dt.datetime(2026, 11, 19, 17, 11, 25, 174640, tzinfo=dt.UTC)
+FILLED = "2026-11-19T17:11:26.217590123Z"
+FILLED_AT = dt.datetime(2026, 11, 19, 17, 11, 26, 217590, tzinfo=dt.UTC)
+
+
+def leg(symbol=SHORT_PUT, intent="sell_to_open", quantity="1", price="2.4", **fields):
+    return {
+        "id": f"leg-{symbol}",
+        "symbol": symbol,
+        "asset_class": "us_option",
+        "order_class": "mleg",
+        "side": intent[:4].removesuffix("_"),
+        "position_intent": intent,
+        "qty": "1",
+        "filled_qty": quantity,
+        "filled_avg_price": price,
+        "filled_at": FILLED,
+        "submitted_at": SUBMITTED,
+        "status": "filled",
+        "legs": None,
+        **fields,
+    }
+
+
+LEGS = [
+    leg(LONG_PUT, "buy_to_open", price="1.21"),
+    leg(SHORT_PUT, "sell_to_open", price="2.4"),
+    leg(SHORT_CALL, "sell_to_open", price="2.26"),
+    leg(LONG_CALL, "buy_to_open", price="1.1"),
+]
+
+
+def parent(id_="one", legs=LEGS, **fields):
+    return {
+        "id": id_,
+        "symbol": "",
+        "asset_class": "",
+        "side": "",
+        "order_class": "mleg",
+        "qty": "1",
+        "filled_qty": "1",
+        "filled_avg_price": "-2.35",
+        "submitted_at": SUBMITTED,
+        "filled_at": FILLED,
+        "status": "filled",
+        "legs": legs,
+        **fields,
+    }
+
+
+def order(row):
+    """The order of one row; None if the row is skipped."""
+    found = order_history.page([row], [].append).orders
+    return found[0] if found else None
+
+
+def refused(*rows):
+    """What is counted for these rows."""
+    names = []
+    order_history.page(list(rows), names.append)
+    return names
+
+
+class TestRows:
+    def test_a_multi_leg_order_has_a_fill_for_each_leg(self):
+        read = order(parent())
+        assert (read.id, read.filled_at) == ("one", FILLED_AT)
+        assert [(fill.symbol, fill.quantity, fill.price_e6, fill.opens) for fill in read.fills] == [
+            (LONG_PUT, 1, 1_210_000, True),
+            (SHORT_PUT, -1, 2_400_000, True),
+            (SHORT_CALL, -1, 2_260_000, True),
+            (LONG_CALL, 1, 1_100_000, True),
+        ]
+        assert read.fills[0].contract.strike_mills == 560_000
+
+    @pytest.mark.parametrize(
+        ("intent", "quantity", "opens"),
+        [
+            ("buy_to_open", 3, True),
+            ("buy_to_close", 3, False),
+            ("sell_to_open", -3, True),
+            ("sell_to_close", -3, False),
+        ],
+    )
+    def test_the_intent_gives_the_sign_and_whether_it_opens(self, intent, quantity, opens):
+        (fill,) = order(parent(legs=[leg(intent=intent, quantity="3")])).fills
+        assert (fill.quantity, fill.opens) == (quantity, opens)
+
+    def test_an_order_of_a_single_option_has_one_fill(self):
+        read = order(leg(intent="buy_to_close", order_class="simple"))
+        assert [(fill.symbol, fill.quantity, fill.opens) for fill in read.fills] == [(SHORT_PUT, 1, False)]
+
+    @pytest.mark.parametrize("status", ["canceled", "expired", "replaced", "partially_filled"])
+    def test_fills_count_even_if_the_rest_of_the_order_ended_unfilled(self, status):
+        read = order(parent(status=status, qty="5", filled_at=None))
+        assert [abs(fill.quantity) for fill in read.fills] == [1, 1, 1, 1]
+        assert read.filled_at == FILLED_AT
+
+    def test_the_submission_replaces_a_missing_instant_of_the_fill(self):
+        assert order(parent(legs=[leg(filled_at=None)], filled_at=None)).filled_at == SUBMITTED_AT
+
+    @pytest.mark.parametrize("quantity", ["0", "0.0", 0, None, ""])
+    def test_a_leg_that_filled_nothing_is_skipped(self, quantity):
+        assert [fill.symbol for fill in order(parent(legs=[LEGS[0], leg(quantity=quantity)])).fills] == [LONG_PUT]
+
+    @pytest.mark.parametrize(
+        "row",
+        [
+            parent(legs=[leg(quantity="0")], status="canceled"),
+            parent(legs=[leg("SPY")]),
+            parent(legs=[]),
+            leg("SPY", asset_class="us_equity", quantity="0.5"),
+        ],
+        ids=["nothing filled", "only a stock leg", "no legs", "a stock"],
+    )
+    def test_an_order_that_filled_no_option_is_skipped(self, row):
+        assert (order(row), refused(row)) == (None, [])
+
+    @pytest.mark.parametrize(
+        "row",
+        [
+            parent(id=None),
+            parent(id="\ud800"),
+            parent(legs=[*LEGS[1:], leg(position_intent=None)]),
+            parent(legs=[*LEGS[1:], leg(position_intent="hedge")]),
+            parent(legs=[*LEGS[1:], leg(position_intent=["buy_to_open"])]),
+            parent(legs=[*LEGS[1:], leg(price=None)]),
+            parent(legs=[*LEGS[1:], leg(price="NaN")]),
+            *(parent(legs=[*LEGS[1:], leg(quantity=quantity)]) for quantity in ("-1", "0.5", "NaN", "x", [], True)),
+            parent(legs=[leg(filled_at=None)], filled_at=None, submitted_at=None),
+            parent(legs=[leg(filled_at="0001-01-01T00:00:00Z")], filled_at=None, submitted_at="9999-12-31T23:59:59Z"),
+        ],
+    )
+    def test_an_order_whose_fills_cannot_all_be_read_is_skipped_and_counted(self, row):
+        assert (order(row), refused(row)) == (None, ["orderRow"])
+
+    def test_a_stock_leg_is_skipped_and_the_option_legs_are_read(self):
+        assert len(order(parent(legs=[*LEGS, leg("SPY", asset_class="us_equity", position_intent=None)])).fills) == 4
+
+    @pytest.mark.parametrize("junk", [None, 5, "row", [], {}, {"legs": 5}, {"id": [], "legs": [None]}])
+    def test_the_other_rows_are_read_if_one_cannot_be(self, junk):
+        assert len(order_history.page([junk, parent()], [].append).orders) == 1
+
+    def test_an_element_that_is_not_an_object_is_counted(self):
+        assert refused(None, 5, parent(), []) == ["orderRow"] * 3
+
+    @pytest.mark.parametrize("answer", [None, {}, "", 3])
+    def test_an_answer_that_is_not_a_list_is_refused(self, answer):
+        with pytest.raises(TypeError, match="not as a list"):
+            order_history.page(answer, [].append)
+
+    JSON = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.lists(st.none(), max_size=1)
+
+    @pytest.mark.slow
+    @given(
+        st.lists(
+            st.dictionaries(st.sampled_from(sorted(parent())), JSON).map(lambda fields: parent() | fields)
+            | st.dictionaries(st.sampled_from(sorted(leg())), JSON).map(lambda fields: parent(legs=[leg() | fields])),
+            max_size=3,
+        )
+    )
+    def test_rows_never_raise(self, answer):
+        for read in order_history.page(answer, [].append).orders:
+            assert read.fills
+            assert read.filled_at.tzinfo is dt.UTC
+
+
+class TestPages:
+    def test_the_next_page_begins_at_the_newest_order_of_any_kind(self):
+        stock = leg("SPY", submitted_at="2026-11-19T18:00:00Z")
+        read = order_history.page([parent(), stock], [].append)
+        assert read.newest_at == dt.datetime(2026, 11, 19, 18, 0, tzinfo=dt.UTC)
+        assert not read.is_full
+
+    def test_the_creation_replaces_a_missing_submission(self):
+        assert (
+            order_history.page([parent(submitted_at=None, created_at=SUBMITTED)], [].append).newest_at == SUBMITTED_AT
+        )
+
+    @pytest.mark.parametrize("submitted", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
+    def test_an_instant_in_the_first_or_last_year_of_datetime_is_ignored(self, submitted):
+        assert order_history.page([parent(submitted_at=submitted)], [].append).newest_at is None
+
+    @pytest.mark.parametrize("status", [None, 5, ["filled"], {}])
+    def test_an_order_with_an_unreadable_status_may_still_fill(self, status):
+        assert order_history.page([parent(status=status)], [].append).open_since == SUBMITTED_AT
+
+    def test_an_empty_page_has_no_orders_and_no_instants(self):
+        assert order_history.page([], [].append) == NO_ORDERS
+
+    def test_a_page_with_as_many_rows_as_requested_is_full(self):
+        assert order_history.page([None] * 500, [].append).is_full
+        assert not order_history.page([None] * 499, [].append).is_full
+
+    @pytest.mark.parametrize("status", ["new", "partially_filled", "accepted", "held", "something new"])
+    def test_open_since_is_the_oldest_option_order_that_may_still_fill(self, status):
+        rows = [
+            leg("SPY", status="new", submitted_at="2026-11-01T00:00:00Z"),
+            parent(status=status),
+            parent(status=status, submitted_at="2026-11-19T18:00:00Z"),
+        ]
+        assert order_history.page(rows, [].append).open_since == SUBMITTED_AT
+
+    @pytest.mark.parametrize("status", ["filled", "canceled", "expired", "replaced", "rejected"])
+    def test_an_order_that_has_ended_is_not_open(self, status):
+        assert order_history.page([parent(status=status)], [].append).open_since is None
+
+
+def page(*orders, newest_at=None, open_since=None, is_full=False):
+    return OrderPage(orders=orders, newest_at=newest_at, open_since=open_since, is_full=is_full)
+
+
+CONDOR_ORDER = order(parent())
+NOW_AT = STARTED_AT
+
+
+def closing(id_="two"):
+    flip = {"buy_to_open": "sell_to_close", "sell_to_open": "buy_to_close"}
+    legs = [one | {"position_intent": flip[one["position_intent"]]} for one in LEGS]
+    return order(parent(id_, legs, filled_at="2026-11-20T14:00:00Z"))
+
+
+class TestHistory:
+    def test_a_first_reading_reaches_four_hundred_days_back(self):
+        assert OrderHistory().begin(NOW_AT) == NOW_AT - 400 * DAY
+
+    def test_a_later_reading_begins_an_hour_before_the_newest_order(self):
+        known = OrderHistory()
+        known.take(page(newest_at=NOW_AT - 2 * DAY), None, NOW_AT)
+        assert known.begin(NOW_AT) == NOW_AT - 2 * DAY - HOUR
+
+    def test_a_later_reading_begins_before_the_oldest_open_order(self):
+        known = OrderHistory()
+        known.take(page(newest_at=NOW_AT), NOW_AT - 30 * DAY, NOW_AT)
+        assert known.begin(NOW_AT) == NOW_AT - 30 * DAY - HOUR
+
+    def test_an_order_that_seems_open_for_over_a_hundred_days_is_ignored(self):
+        known = OrderHistory()
+        known.take(page(newest_at=NOW_AT), NOW_AT - 300 * DAY, NOW_AT)
+        assert known.begin(NOW_AT) == NOW_AT - 100 * DAY - HOUR
+
+    def test_a_saved_mark_in_the_future_is_ignored(self):
+        known = OrderHistory()
+        known.recall(SavedOrders(mark=NOW_AT + DAY, orders=()))
+        assert known.begin(NOW_AT) == NOW_AT - HOUR
+
+    def test_an_empty_page_changes_nothing(self):
+        known = OrderHistory()
+        known.take(page(newest_at=NOW_AT - DAY), None, NOW_AT)
+        assert not known.take(NO_ORDERS, None, NOW_AT)
+        assert known.begin(NOW_AT) == NOW_AT - DAY - HOUR
+
+    def test_an_opened_condor_is_a_lot_until_it_is_closed(self):
+        known = OrderHistory()
+        assert known.take(page(CONDOR_ORDER), None, NOW_AT)
+        (lot,) = lots(known.orders)
+        assert (lot.opened_at, {one.symbol for one in lot.legs}) == (FILLED_AT, set(CONDOR))
+        known.take(page(closing()), None, NOW_AT)
+        assert lots(known.orders) == ()
+
+    def test_orders_are_sorted_oldest_first(self):
+        known = OrderHistory()
+        known.take(page(closing()), None, NOW_AT)
+        known.take(page(CONDOR_ORDER), None, NOW_AT)
+        assert [order.id for order in known.orders] == ["one", "two"]
+
+    def test_an_unchanged_order_is_not_new(self):
+        known = OrderHistory()
+        known.take(page(CONDOR_ORDER), None, NOW_AT)
+        assert not known.take(page(CONDOR_ORDER), None, NOW_AT)
+
+    def test_an_order_that_has_filled_more_replaces_its_earlier_state(self):
+        known = OrderHistory()
+        known.take(page(CONDOR_ORDER), None, NOW_AT)
+        known.take(page(order(parent(legs=[one | {"filled_qty": "3"} for one in LEGS]))), None, NOW_AT)
+        assert [lot.quantity for lot in lots(known.orders)] == [3]
+
+    def test_a_chain_of_replacements_is_one_lot_even_if_one_order_filled_nothing(self):
+        known = OrderHistory()
+        first = parent("one", legs=[one | {"filled_qty": "4"} for one in LEGS], status="replaced", replaced_by="two")
+        second = parent("two", legs=[one | {"filled_qty": "0"} for one in LEGS], status="replaced", replaces="one")
+        third = parent("three", legs=[one | {"filled_qty": "6"} for one in LEGS], replaces="two")
+        for row in (third, first, second):
+            known.take(order_history.page([row], [].append), None, NOW_AT)
+        assert [(lot.id, lot.quantity) for lot in lots(known.orders)] == [("one", 10)]
+        later = OrderHistory()
+        later.recall(known.to_save(NOW_AT))
+        assert lots(later.orders) == lots(known.orders)
+
+    def test_a_link_in_one_direction_is_enough(self):
+        known = OrderHistory()
+        first = parent("one", status="replaced", replaced_by="two")
+        known.take(order_history.page([first, parent("two")], [].append), None, NOW_AT)
+        assert [(lot.id, lot.quantity) for lot in lots(known.orders)] == [("one", 2)]
+
+    def test_a_cycle_of_replacements_ends(self):
+        known = OrderHistory()
+        rows = [parent("one", replaces="two"), parent("two", replaces="one")]
+        known.take(order_history.page(rows, [].append), None, NOW_AT)
+        assert sum(lot.quantity for lot in lots(known.orders)) == 2
+
+    def test_the_first_order_of_a_chain_is_known_by_any_later_one(self):
+        known = OrderHistory()
+        rows = [parent("one"), parent("two", replaces="one"), parent("three", replaces="two"), parent("four")]
+        known.take(order_history.page(rows, [].append), None, NOW_AT)
+        assert [known.origin(id_) for id_ in ("one", "two", "three", "four", "five")] == [
+            "one",
+            "one",
+            "one",
+            "four",
+            "five",
+        ]
+
+    def test_links_between_stock_orders_are_ignored(self):
+        stock = leg("SPY", id="b", replaces="a", replaced_by="c")
+        assert order_history.page([stock], [].append).replaced == {}
+
+    def test_saved_orders_do_not_overwrite_what_was_read(self):
+        known, before = OrderHistory(), OrderHistory()
+        before.take(page(CONDOR_ORDER, newest_at=NOW_AT - DAY), None, NOW_AT)
+        more = order(parent(legs=[one | {"filled_qty": "3"} for one in LEGS]))
+        known.take(page(more, newest_at=NOW_AT), None, NOW_AT)
+        known.recall(before.to_save(NOW_AT))
+        assert [lot.quantity for lot in lots(known.orders)] == [3]
+        assert known.begin(NOW_AT) == NOW_AT - HOUR
+
+    def test_saved_orders_are_recalled(self):
+        known, later = OrderHistory(), OrderHistory()
+        known.take(page(CONDOR_ORDER, newest_at=SUBMITTED_AT), None, NOW_AT)
+        later.recall(known.to_save(NOW_AT))
+        assert lots(later.orders) == lots(known.orders)
+        assert later.begin(NOW_AT) == known.begin(NOW_AT)
+
+    def test_orders_older_than_a_first_reading_reaches_are_not_saved(self):
+        known = OrderHistory()
+        known.take(page(CONDOR_ORDER), None, NOW_AT)
+        assert known.to_save(FILLED_AT + 400 * DAY).orders == ()
+
+    def test_a_saved_order_without_a_time_zone_is_dropped(self):
+        fill = Fill(symbol=LONG_PUT, contract=CONDOR_ORDER.fills[0].contract, quantity=1, price_e6=1, opens=True)
+        naive = Order(id="naive", filled_at=FILLED_AT.replace(tzinfo=None), fills=(fill,))
+        known = OrderHistory()
+        known.recall(SavedOrders(mark=None, orders=(naive, CONDOR_ORDER)))
+        assert len(lots(known.orders)) == 1
+
+
+class Bench:
+    """A reader with a fake brokerage and its files in the directory `path`."""
+
+    def __init__(self, path=None):
+        self.brokerage = FakeBrokerage()
+        self.store = Store(path, account="A")
+        self.learned = 0
+        self.reader = OrderReader(brokerage=self.brokerage, now_at=wall, learned=self._count)
+
+    def _count(self):
+        self.learned += 1
+
+    @property
+    def asked(self):
+        """The instants after which orders were requested."""
+        return [after for _, _, after in self.brokerage.asked]
+
+    def serve(self, count, size=2):
+        """Serve `count` orders, a minute apart, in pages of `size`; the last is a condor."""
+        at = [NOW_AT - count * DAY / 1440 + number * DAY / 1440 for number in range(count)]
+
+        def pages(after):
+            due = [number for number in range(count) if at[number] > after][:size]
+            return page(
+                *(CONDOR_ORDER for number in due if number == count - 1),
+                newest_at=at[due[-1]] if due else None,
+                is_full=len(due) == size,
+            )
+
+        self.brokerage.pages = pages
+        return at
+
+
+def play(test, path=None):
+    async def whole():
+        bench = Bench(path)
+        try:
+            await bench.reader.recall(bench.store)
+            await test(bench)
+        finally:
+            bench.store.close()
+
+    run(whole())
+
+
+class TestReader:
+    def test_all_pages_up_to_the_newest_order_are_read(self):
+        @play
+        async def _(bench):
+            at = bench.serve(5, size=3)
+            await bench.reader.read()
+            microsecond = dt.timedelta(microseconds=1)
+            assert bench.asked == [wall() - 400 * DAY, at[2] - microsecond, at[4] - microsecond]
+            assert len(lots(bench.reader.history.orders)) == 1
+
+    def test_a_reading_ends_after_twenty_pages_and_the_next_one_goes_on(self):
+        @play
+        async def _(bench):
+            bench.serve(300, size=11)
+            await bench.reader.read()
+            assert (len(bench.asked), lots(bench.reader.history.orders)) == (20, ())
+            await bench.reader.read()
+            assert len(lots(bench.reader.history.orders)) == 1
+
+    def test_a_full_page_without_newer_orders_ends_the_reading(self):
+        @play
+        async def _(bench):
+            bench.brokerage.pages = lambda after: page(newest_at=NOW_AT - DAY, is_full=True)
+            await bench.reader.read()
+            assert len(bench.asked) == 2
+
+    def test_a_reading_without_new_orders_is_not_reported(self):
+        @play
+        async def _(bench):
+            bench.serve(1)
+            await bench.reader.read()
+            await bench.reader.read()
+            assert bench.learned == 1
+
+    def test_pages_read_before_an_outage_are_saved(self, tmp_path):
+        async def first(bench):
+            bench.serve(4)
+            pages = bench.brokerage.pages
+
+            def failing(after):
+                if len(bench.asked) == 3:
+                    raise OUTAGE
+                return pages(after)
+
+            bench.brokerage.pages = failing
+            with pytest.raises(RestFault):
+                await bench.reader.read()
+
+        async def second(bench):
+            at = bench.serve(4)
+            await bench.reader.read()
+            assert bench.asked[0] == at[2] - HOUR
+
+        play(first, tmp_path)
+        play(second, tmp_path)
+
+    def test_another_run_knows_the_lots_before_its_first_request(self, tmp_path):
+        async def first(bench):
+            bench.serve(1)
+            await bench.reader.read()
+
+        async def second(bench):
+            bench.brokerage.failures["orders"] = OUTAGE
+            with pytest.raises(RestFault):
+                await bench.reader.read()
+            assert (len(lots(bench.reader.history.orders)), bench.learned) == (1, 1)
+            assert bench.asked[0] > NOW_AT - DAY
+
+        play(first, tmp_path)
+        play(second, tmp_path)
+
+    def test_an_open_order_of_an_earlier_page_is_read_again(self):
+        @play
+        async def _(bench):
+            def pages(after):
+                if after < NOW_AT - 2 * DAY:
+                    return page(newest_at=NOW_AT - 2 * DAY, open_since=NOW_AT - 3 * DAY, is_full=True)
+                return page(newest_at=NOW_AT - DAY)
+
+            bench.brokerage.pages = pages
+            await asyncio.wait_for(bench.reader.read(), 1.0)
+            await bench.reader.read()
+            assert bench.asked[-1] <= NOW_AT - 2 * DAY
+            assert NOW_AT - 3 * DAY - HOUR in bench.asked

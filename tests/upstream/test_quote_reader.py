@@ -1,0 +1,134 @@
+import pytest
+
+from condord.upstream.quote_reader import POLL_SECONDS, POLLS_PER_MINUTE, READS_PER_MINUTE, QuoteReader
+from condord.upstream.rate_limit import SHARES
+from condord.upstream.rest_fault import RestFault
+from tests.fakes.alpaca import CONDOR, OUTAGE, FakeBrokerage, FakeSink
+from tests.virtualtime import run
+
+
+class Link:
+    def __init__(self):
+        self.state = "live"
+
+
+class Stream:
+    """The parts of an option stream that a quote reader needs."""
+
+    def __init__(self, streamed):
+        self.link = Link()
+        self.streamed = frozenset(streamed)
+
+
+def bench(symbols=CONDOR, streamed=CONDOR):
+    sink, brokerage, stream = FakeSink(), FakeBrokerage(), Stream(streamed)
+    sink.symbols = tuple(symbols)
+    return QuoteReader(brokerage=brokerage, sink=sink, stream=stream), sink, brokerage, stream
+
+
+def asked(brokerage):
+    return [symbols for what, _, symbols in brokerage.asked if what == "quotes"]
+
+
+def test_a_read_requests_everything_and_confirms_it():
+    reader, sink, brokerage, _ = bench()
+    run(reader.read())
+    assert asked(brokerage) == [CONDOR]
+    assert [tick.symbol for tick in sink.confirmed[0]] == list(CONDOR)
+
+
+def test_without_contracts_no_request_is_sent():
+    reader, _, brokerage, _ = bench(symbols=())
+    run(reader.read())
+    run(reader.poll())
+    assert asked(brokerage) == []
+
+
+def test_an_answer_belongs_to_the_era_in_which_it_was_requested():
+    reader, sink, brokerage, _ = bench()
+    eras = []
+    sink.confirm = lambda ticks, era: eras.append(era)
+
+    async def quotes(symbols, take):
+        sink.era += 1
+        take([])
+
+    brokerage.quotes = quotes
+    run(reader.read())
+    assert eras == [0]
+
+
+def test_a_poll_asks_for_what_is_not_streamed():
+    reader, _, brokerage, _ = bench(streamed=CONDOR[1:])
+    run(reader.poll())
+    assert asked(brokerage) == [CONDOR[:1]]
+
+
+def test_a_poll_asks_for_what_the_stream_is_silent_about():
+    reader, sink, brokerage, _ = bench()
+    sink.silent = frozenset({CONDOR[2], "NOT HELD"})
+    assert reader.silent == [CONDOR[2]]
+    run(reader.poll())
+    assert asked(brokerage) == [(CONDOR[2],)]
+
+
+def test_a_connection_that_is_silent_as_a_whole_has_no_silent_symbols():
+    reader, sink, _, stream = bench()
+    sink.silent = frozenset(CONDOR)
+    stream.link.state = "stale"
+    assert reader.silent == []
+
+
+def test_what_is_not_streamed_is_not_silent():
+    reader, sink, _, _ = bench(streamed=())
+    sink.silent = frozenset(CONDOR)
+    assert reader.silent == []
+    assert reader.lacking == list(CONDOR)
+
+
+@pytest.mark.parametrize(("lacking", "seconds"), [(0, POLL_SECONDS), (100, POLL_SECONDS), (500, 6.0), (2_000, 24.0)])
+def test_polls_take_no_more_than_fifty_requests_a_minute(lacking, seconds):
+    reader, _, _, _ = bench(symbols=[f"S{number}" for number in range(lacking)], streamed=())
+    assert reader.poll_seconds == seconds
+
+
+@pytest.mark.parametrize(
+    ("symbols", "refresh", "silence", "seconds"),
+    [
+        (4, 60.0, 60.0, 60.0),
+        (4, 60.0, 5.0, 5.0),
+        (4, 5.0, 60.0, 5.0),
+        (1_000, 60.0, 2.0, 15.0),
+        (20_000, 60.0, 2.0, 300.0),
+    ],
+)
+def test_everything_is_read_as_often_as_the_bounds_and_forty_requests_a_minute_allow(
+    symbols, refresh, silence, seconds
+):
+    reader, _, _, _ = bench(symbols=[f"S{number}" for number in range(symbols)])
+    assert reader.read_seconds(refresh, silence) == seconds
+
+
+def test_reads_polls_and_the_clock_fit_into_their_share_of_the_budget():
+    assert SHARES["main"].most > POLLS_PER_MINUTE + READS_PER_MINUTE
+
+
+def test_a_failed_read_raises_its_fault():
+    reader, _, brokerage, _ = bench()
+    brokerage.failures["quotes"] = OUTAGE
+    with pytest.raises(RestFault):
+        run(reader.read())
+
+
+@pytest.mark.parametrize("knows", [True, False])
+def test_rest_has_newer_quotes_if_the_stream_should_have_delivered_them(knows):
+    reader, sink, _, _ = bench()
+    sink.has_missed_quotes = knows
+    assert run(reader.has_newer()) is knows
+
+
+def test_rest_that_does_not_answer_has_nothing_newer():
+    reader, sink, brokerage, _ = bench()
+    sink.has_missed_quotes = True
+    brokerage.failures["quotes"] = OUTAGE
+    assert run(reader.has_newer()) is False

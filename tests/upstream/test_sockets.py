@@ -1,0 +1,136 @@
+"""Every socket of a stream connects only to the configured host, and does not buffer without limit."""
+
+import asyncio
+import ssl
+
+import pytest
+
+from condord.upstream import sockets, stream_trial
+from condord.upstream.network import Network
+from condord.upstream.sockets import dial
+from tests.fakes import tls
+from tests.fakes.alpaca import KEY_ID, LOGIN, NETWORK, SECRET_KEY, wall
+from tests.fakes.proxy import ConnectProxy
+from tests.fakes.streams import OptionServer, TradingServer
+from tests.upstream.stream_benches import OptionBench, TradingBench
+from tests.virtualtime import run, until
+
+REDIRECTS = [300, 301, 302, 303, 304, 307, 308]
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    return tls.certificate(tmp_path_factory.mktemp("certificate"))
+
+
+class TestRedirects:
+    @pytest.mark.parametrize("status", REDIRECTS)
+    @pytest.mark.parametrize("is_elsewhere", [False, True], ids=["same origin", "another origin"])
+    @pytest.mark.parametrize(("served", "made"), [(OptionServer, OptionBench), (TradingServer, TradingBench)])
+    def test_a_redirect_of_the_upgrade_is_not_followed_and_its_target_is_reported(
+        self, served, made, is_elsewhere, status
+    ):
+        async def play():
+            async with served() as server, served() as other:
+                target = f"{(other if is_elsewhere else server).url}/elsewhere"
+                server.upgrade, server.headers = status, [("Location", target)]
+                bench = made(server)
+                line = bench.stream if made is OptionBench else bench.updates
+                async with bench.at_work():
+                    await until(lambda: bench.state == "backingOff")
+                    assert (line.link.fault.code, target in line.link.fault.text) == ("malformed", True)
+                    assert "not followed" in line.link.fault.text
+                assert (len(server.all_peers), other.all_peers, server.logins, other.logins) == (1, [], [], [])
+
+        run(play())
+
+    def test_trial_connections_follow_no_redirects_either(self):
+        async def play():
+            async with OptionServer() as server, OptionServer() as other:
+                server.upgrade, server.headers = 302, [("Location", other.url)]
+                quotes, _ = await stream_trial.option_stream(
+                    server.url, LOGIN, (), network=NETWORK, symbol_limit=1, now_at=wall
+                )
+                trades = await stream_trial.trading_stream(server.url, LOGIN, network=NETWORK)
+                assert (other.url in quotes.text, other.url in trades.text, other.all_peers) == (True, True, [])
+
+        run(play())
+
+
+def test_cookies_of_one_connection_are_not_sent_with_the_next():
+    async def play():
+        async with OptionServer() as server:
+            server.headers = [("Set-Cookie", f"c{number}=x; Path=/") for number in range(90)]
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                server.peer.reset()
+                await until(lambda: bench.state == "live" and len(server.all_peers) == 2)
+                assert all("Cookie" not in peer.request.headers for peer in server.all_peers)
+
+    run(play())
+
+
+@pytest.mark.slow
+def test_a_server_that_sends_many_pings_and_does_not_read_is_cut_off():
+    most = 0
+
+    async def play():
+        nonlocal most
+        async with OptionServer() as server:
+            bench = OptionBench(server)
+            async with bench.at_work():
+                await until(lambda: bench.state == "live")
+                server.peer.flood()
+                await until(lambda: bench.stream.link.fault is not None)
+                assert bench.stream.link.fault.code == "malformed"
+                assert "pings faster" in bench.stream.link.fault.text
+                await until(lambda: bench.state == "live")
+                assert len(server.all_peers) == 2
+
+    with pytest.MonkeyPatch.context() as patch:
+        received = sockets.Socket.data_received
+
+        def measured(self, data):
+            nonlocal most
+            received(self, data)
+            most = max(most, self.transport.get_write_buffer_size())
+
+        patch.setattr(sockets.Socket, "data_received", measured)
+        run(play())
+    assert most < 4 * sockets.MAX_UNSENT_BYTES
+
+
+class TestTls:
+    @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE"])
+    def test_a_stream_uses_a_tunnel_through_the_proxy_which_sees_no_key(self, certificate, variable):
+        async def play():
+            loop = asyncio.get_running_loop()
+            async with OptionServer() as server:
+                peers = await loop.create_server(
+                    server._server._protocol_factory, "127.0.0.1", 0, ssl=tls.served(certificate)
+                )
+                with ConnectProxy(peers.sockets[0].getsockname()[1]) as proxy:
+                    network = Network({"HTTPS_PROXY": proxy.address, variable: f"{certificate}.cert"})
+                    fault, granted = await stream_trial.option_stream(
+                        "wss://broker.example/x", LOGIN, ("A",), network=network, symbol_limit=1, now_at=wall
+                    )
+                assert (fault, granted, server.logins) == (None, 1, [(KEY_ID, SECRET_KEY)])
+                (head,) = proxy.asked
+                assert head.startswith(b"CONNECT broker.example:443 HTTP/1.1\r\n")
+                assert KEY_ID.encode() not in head
+                peers.close()
+
+        asyncio.run(play())
+
+    def test_an_untrusted_certificate_ends_the_attempt(self, certificate):
+        async def play():
+            async def serve(_reader, writer):
+                writer.close()
+
+            server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls.served(certificate))
+            async with server:
+                with pytest.raises(ssl.SSLCertVerificationError):
+                    await dial(f"wss://127.0.0.1:{server.sockets[0].getsockname()[1]}/", {}, NETWORK)
+
+        asyncio.run(play())
