@@ -156,6 +156,17 @@ def make_edition(*, epoch="k3f9", replay_size=1024):
 MOST_TICKS = 20
 
 
+class CountingCoalescer(Coalescer):
+    """Counts in `taken` how often what waited was judged."""
+
+    taken = 0
+
+    def take(self, now):
+        is_taken = super().take(now)
+        self.taken += is_taken
+        return is_taken
+
+
 class House:
     """A publisher with everything behind it, and a clock that only the test moves."""
 
@@ -178,7 +189,7 @@ class House:
         self.prices = Prices(max_symbols=max_symbols, ttl_seconds=ttl)
         self.book = Book(edition=self.edition, prices=self.prices, min_change_e4=min_change_e4)
         self.fanout = Fanout(self.edition, ring_size=ring_size)
-        self.coalescer = Coalescer(window)
+        self.coalescer = CountingCoalescer(window)
         self.account = AccountState(settle_seconds)
         self.publisher = Publisher(account=self.account, book=self.book, coalescer=self.coalescer, fanout=self.fanout)
         if positions is not None:
