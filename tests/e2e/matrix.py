@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from condord.simulator.faults import FAULTS
 from tests.e2e.preloaded import REPLACED
 from tests.e2e.running import (
+    DATED_NOTICES,
     KEYS,
     Condord,
     Follower,
@@ -43,7 +44,7 @@ ENVIRON = {
 }
 RATE = 5
 """A multiple of the usual rate of quotes, so that some arrive every second even on a busy machine."""
-ACCOUNT_NOTICES = {"brokenCondor", "assignment", "expiresToday", "lastTradingDay", "expired"}
+ACCOUNT_NOTICES = {"brokenCondor", "assignment", *DATED_NOTICES}
 """Notices on the account, which stay; all others must be gone when a fault is over."""
 QUOTE, NEXT_QUOTE = (2.4, 2.6), (2.44, 2.66)
 LOOK_SECONDS = 0.05

@@ -99,7 +99,8 @@ class Preloaded:
     def send_signal(self, number: int) -> None:
         """Send a signal unless the program has ended."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it has ended since
+                os.kill(self.pid, number)
 
     def terminate(self) -> None:
         """Send SIGTERM."""

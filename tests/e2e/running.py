@@ -28,6 +28,8 @@ TIMEOUT_SECONDS = 60.0
 STOP_SECONDS = 10.0
 """The daemon must stop within five seconds; a busy machine gets twice that."""
 FILLING = "#" * 511 + "\n"
+DATED_NOTICES = frozenset({"expiresToday", "lastTradingDay", "expired"})
+"""Notices that come and go with the date, whatever a test does: on some days a contract of the account expires."""
 KEYS = {"APCA_API_KEY_ID": "KEYFORTESTS", "APCA_API_SECRET_KEY": "secret-for-tests"}
 
 
@@ -239,6 +241,11 @@ class Condord(Program):
     def document(self) -> dict:
         """`GET /api/positions`."""
         return self.get("/api/positions")[1]
+
+    def notices(self) -> dict[str, str]:
+        """The notices by code, without those of the date."""
+        notices = self.status()["notices"]
+        return {notice["code"]: notice["text"] for notice in notices if notice["code"] not in DATED_NOTICES}
 
     def await_state(self, *states: str) -> dict:
         """The first status in one of `states`."""

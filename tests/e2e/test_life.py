@@ -20,17 +20,13 @@ def plain_condor(document):
     return next(condor for condor in document["condors"] if condor["id"].startswith("SPY-"))
 
 
-def notices(condord) -> dict[str, str]:
-    return {notice["code"]: notice["text"] for notice in condord.status()["notices"]}
-
-
 def test_a_condor_is_broken_a_moment_after_one_leg_has_vanished(simulated, settled):
     condor = plain_condor(settled.document())
     gone = condor["legs"][3]
     simulated.post("positions", positions=[{"symbol": gone["symbol"], "qty": 0}])
     assert fetch(settled.url + "/api/refresh", method="POST")[0] == 202
-    until(lambda: "brokenCondor" in notices(settled), "the broken condor is reported")
-    text = notices(settled)["brokenCondor"]
+    until(lambda: "brokenCondor" in settled.notices(), "the broken condor is reported")
+    text = settled.notices()["brokenCondor"]
     assert text.startswith("SPY ")
     assert text.endswith(f" lost {gone['quantity']} of its long call {gone['strike']}")
     problems = {entry["symbol"]: entry["problem"] for entry in settled.document()["unmatched"]}
@@ -46,8 +42,8 @@ def test_an_assignment_is_reported(simulated, settled):
     ]
     simulated.post("positions", positions=changes)
     fetch(settled.url + "/api/refresh", method="POST")
-    until(lambda: "assignment" in notices(settled), "the assignment is reported")
-    assert f"{shares} shares of SPY came" in notices(settled)["assignment"]
+    until(lambda: "assignment" in settled.notices(), "the assignment is reported")
+    assert f"{shares} shares of SPY came" in settled.notices()["assignment"]
 
 
 def test_a_condor_that_fills_leg_by_leg_is_never_shown_incomplete(simulated, settled):
@@ -57,4 +53,4 @@ def test_a_condor_that_fills_leg_by_leg_is_never_shown_incomplete(simulated, set
         simulated.post("positions", positions=changes, fill=True)
     until(lambda: all(not c["id"].startswith("SPY-") for c in settled.document()["condors"]), "the condor is closed")
     assert not {entry["symbol"] for entry in settled.document()["unmatched"]} & set(legs)
-    assert notices(settled) == {}
+    assert settled.notices() == {}

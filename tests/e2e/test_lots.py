@@ -197,14 +197,11 @@ def test_an_unreadable_account_causes_a_notice_and_no_state_is_written_meanwhile
     simulated.fault("rest-500", path="/v2/account", seconds=300)
     with start(CONDORD_REST_RETRIES="0") as condord:
         condord.await_account_read()
-
-        def codes():
-            return {notice["code"] for notice in condord.status()["notices"]}
-
-        until(lambda: codes() == {"accountUnavailable", "activitiesUnavailable"}, codes)
+        unread = {"accountUnavailable", "activitiesUnavailable"}
+        until(lambda: set(condord.notices()) == unread, lambda: f"{unread}: {condord.notices()}")
         assert not (tmp_path / "state").exists()
         simulated.clear()
         fetch(condord.url + "/api/refresh", method="POST")
-        until(lambda: not condord.status()["notices"], "the account is read")
+        until(lambda: not condord.notices(), "the account is read")
         until(lambda: list((tmp_path / "state").glob("*-orders.json")), "the orders are saved")
     assert not any(KEYS["APCA_API_KEY_ID"] in path.read_text() for path in (tmp_path / "state").glob("*.json"))

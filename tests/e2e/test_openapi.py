@@ -8,6 +8,7 @@ from contextlib import closing
 
 import pytest
 
+from condord.client.sse import ServerSentEvent
 from tests.e2e.conftest import QUICK
 from tests.e2e.running import Condord, Follower, closing_program, fetch, token_environ, until
 from tests.http.openapi_checker import OpenApiChecker
@@ -41,12 +42,16 @@ class CheckedClient:
         """Follow a stream until events of these names have arrived; each must be as documented."""
         with closing(Follower(url)) as follower:
             until(lambda: set(names) <= set(follower.names), f"events {names}")
-            frames = [
-                f"event: {event.name}\n" + (f"id: {event.id}\n" if event.id else "") + f"data: {event.data}\n\n"
-                for event in follower.events
-            ]
+            frames = "".join(map(encoded, follower.events.copy()))
         headers = {"content-type": "text/event-stream"}
-        self._described.check("GET", "/api/stream", 200, headers, "".join(frames).encode())
+        self._described.check("GET", "/api/stream", 200, headers, frames.encode())
+
+
+def encoded(event: ServerSentEvent) -> str:
+    """An event as text/event-stream, with one line for each line of its data."""
+    fields = [("event", event.name), *([("id", event.id)] if event.id else [])]
+    fields += [("data", line) for line in event.data.split("\n")]
+    return "".join(f"{name}: {value}\n" for name, value in fields) + "\n"
 
 
 def ids(condord: Condord) -> list[str]:

@@ -3,8 +3,10 @@
 No failure here affects options or positions: the state stays `live`, and quotes are published.
 """
 
+import datetime as dt
 import signal
 from contextlib import ExitStack, closing
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -13,6 +15,7 @@ from tests.e2e.running import Condord, Follower, Simulated, closing_program, com
 
 pytestmark = pytest.mark.slow
 
+NEW_YORK = ZoneInfo("America/New_York")
 PRICE_SHARE = 0.0002
 """A published price is this near to that of the simulator: it is sent when it has moved by half of that."""
 TESTED = {
@@ -54,10 +57,6 @@ def condors(condord) -> dict[str, dict]:
     return {condor["underlying"]: condor for condor in condord.document()["condors"]}
 
 
-def notices(condord) -> dict[str, str]:
-    return {notice["code"]: notice["text"] for notice in condord.status()["notices"]}
-
-
 def await_stocks(condord, state: str, code: str | None) -> dict:
     """The first status in which the stock stream has this state and code."""
 
@@ -69,12 +68,12 @@ def await_stocks(condord, state: str, code: str | None) -> dict:
 
 
 def await_notice(condord, code: str) -> str:
-    return until(lambda: notices(condord).get(code), f"notice {code}")
+    return until(lambda: condord.notices().get(code), f"notice {code}")
 
 
 def await_no_notice(condord, *codes: str) -> None:
     refresh(condord)
-    until(lambda: not notices(condord).keys() & set(codes), f"no notice {codes}")
+    until(lambda: not condord.notices().keys() & set(codes), f"no notice {codes}")
 
 
 def refresh(condord) -> None:
@@ -90,6 +89,17 @@ def await_near(condord, symbol: str, price: float) -> dict:
         return found if is_near else None
 
     return until(look, lambda: f"{symbol} is at {price}: {underlyings(condord)[symbol]}")
+
+
+def close_before(snapshot: dict, time: str) -> float:
+    """The close of the session before the one of a price of `time`: until the open, the daily bar is of that session."""
+    day = new_york_day(time)
+    bars = snapshot["dailyBar"], snapshot["prevDailyBar"]
+    return max((bar["t"], bar["c"]) for bar in bars if new_york_day(bar["t"]) < day)[1]
+
+
+def new_york_day(instant: str) -> dt.date:
+    return dt.datetime.fromisoformat(instant).astimezone(NEW_YORK).date()
 
 
 def await_events(condord) -> None:
@@ -110,7 +120,7 @@ def test_each_underlying_has_the_price_of_its_stock_and_its_change(still):
     for symbol in TESTED:
         found = await_near(condord, symbol, simulated.state()["spots"][symbol])
         assert (found["source"], found["unconfirmed"], found["reason"], found["shares"]) == ("iexMid", False, None, 0)
-        assert found["previousClose"] == bars[symbol]["prevDailyBar"]["c"]
+        assert found["previousClose"] == close_before(bars[symbol], found["time"])
         assert found["change"] == pytest.approx(found["price"] - found["previousClose"], abs=1e-9)
         assert found["percentChange"] == pytest.approx(100 * found["change"] / found["previousClose"], abs=0.006)
     stocks = condord.status()["stocks"]
@@ -329,7 +339,7 @@ def test_without_the_grant_for_index_values_parity_gives_the_price_and_nothing_i
         with closing_program(Condord(simulated, **RISK)) as condord:
             await_source(condord, "parity")
             assert [each["reason"] for each in underlyings(condord).values()] == [None, None]
-            assert notices(condord) == {}
+            assert condord.notices() == {}
 
 
 def await_source(condord, source: str) -> None:
@@ -347,7 +357,7 @@ def test_dividends_are_shown_once_they_can_be_read():
         assert [each["exDividend"] for each in underlyings(condord).values()] == [None, None]
         await_events(condord)
         simulated.clear()
-        until(lambda: "dividendsUnavailable" not in notices(condord), "dividends are read")
+        until(lambda: "dividendsUnavailable" not in condord.notices(), "dividends are read")
         until(lambda: underlyings(condord)["SPY"]["exDividend"], "the dividend is published")
         path = f"{DIVIDENDS}?symbols=SPY&types=cash_dividend"
         rows = simulated.ask(path)["corporate_actions"]["cash_dividends"]
