@@ -41,9 +41,8 @@ def hours_of(day: dt.date, open_time: dt.time, close_time: dt.time) -> Hours:
     )
 
 
-def is_open_at(clock: Clock, now_at: dt.datetime) -> bool:
-    """Whether the market is open at `now_at` (aware, this machine's clock), by the opening and closing in `clock`."""
-    exchange_at = now_at + clock.offset
+def is_open_at(clock: Clock, exchange_at: dt.datetime) -> bool:
+    """Whether the market is open at `exchange_at` (aware, by the exchange's clock), by the times in `clock`."""
     if clock.is_open:
         return exchange_at < clock.next_close or exchange_at >= clock.next_open
     return clock.next_open <= exchange_at < clock.next_close

@@ -57,6 +57,18 @@ def test_the_exchange_time_is_the_local_time_plus_the_offset_of_the_clock():
     assert hours.exchange_time == STARTED_AT + dt.timedelta(minutes=7)
 
 
+@pytest.mark.parametrize("offset", [dt.timedelta(hours=10), dt.timedelta(minutes=5), -dt.timedelta(hours=10)])
+def test_the_market_opens_and_closes_by_the_exchange_on_a_machine_whose_clock_is_wrong(offset):
+    hours, brokerage, wall = reader()
+    for clock, edge_at, opens in ((OPEN, OPEN.next_close, False), (SHUT, SHUT.next_open, True)):
+        brokerage.hours = msgspec.structs.replace(clock, offset=offset)
+        run(hours.read_clock())
+        wall.at = edge_at - offset - dt.timedelta(seconds=1)
+        assert hours.is_open([AAPL]) is not opens
+        wall.at = edge_at - offset
+        assert hours.is_open([AAPL]) is opens
+
+
 def test_the_calendar_is_read_once_per_day_of_the_exchange():
     hours, brokerage, wall = reader()
     brokerage.hours = msgspec.structs.replace(OPEN, offset=dt.timedelta(days=3))
