@@ -6,13 +6,14 @@ import datetime as dt
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
+from condord.core.market_hours import LATE
 from condord.simulator.holidays import EARLY_CLOSE, closes_early, is_holiday
 
 Opening = Literal["always", "hours", "never"]
 """When the market is open.
 
 - `always`: at any hour, seven days a week, although the clock announces a next close
-- `hours`: 09:30 to 16:00 in New York, with the exchange's holidays and early closes
+- `hours`: 09:30 to 16:00 in New York, with the exchange's holidays and early closes; some options trade longer
 - `never`: closed
 """
 
@@ -70,6 +71,13 @@ class MarketClock:
         local = at.astimezone(NEW_YORK)
         hours = self._hours(local.date())
         return hours is not None and hours[0] <= local < hours[1]
+
+    def is_late(self, at: dt.datetime) -> bool:
+        """Whether `at` is in the 15 minutes after the close in which some options still trade."""
+        if self.opening != "hours":
+            return False
+        hours = self._hours(at.astimezone(NEW_YORK).date())
+        return hours is not None and hours[1] <= at < hours[1] + LATE
 
     def session_close(self, day: dt.date) -> dt.datetime | None:
         """When the session of `day` ends; None if it has none. In a market that is always open every day has one."""

@@ -56,8 +56,9 @@ class ContractCloses:
         is_new_day = today > self._day
         is_over = session_close_at is not None and at >= session_close_at
         if self._captured is None and (is_over or is_new_day):
-            self._captured = {symbol: self._mark(symbol) for symbol in symbols}
-            self._captured |= {stock: self._mark(stock) for stock in self._market.underlyings.names}
+            # A day without a session keeps the closes: prices may have moved after the one before.
+            price = self.of if session_close_at is None else self._mark
+            self._captured = {symbol: price(symbol) for symbol in (*symbols, *self._market.underlyings.names)}
             self._captured_at = session_close_at or self._close_at
         if is_new_day:
             self._begin(today)

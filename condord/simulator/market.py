@@ -52,7 +52,7 @@ class SimulatedQuote(msgspec.Struct, frozen=True, kw_only=True):
 class _QuotedContract:
     """A contract that is quoted, its own random generator, and its latest quote."""
 
-    __slots__ = ("is_pinned", "last_trading_at", "quote", "random", "root", "settles_at", "strike", "symbol")
+    __slots__ = ("is_late", "is_pinned", "last_trading_at", "quote", "random", "root", "settles_at", "strike", "symbol")
 
     def __init__(self, symbol: occ.OptionSymbol, root: OptionRoot, seed: int) -> None:
         self.symbol = symbol
@@ -60,7 +60,9 @@ class _QuotedContract:
         self.strike = symbol.strike_mills / 1000
         # Seeded by its symbol: the quotes of a contract do not depend on which others are watched.
         self.random = random.Random(f"{seed}/{symbol.compact}")  # noqa: S311 - prices, not secrets
-        ending = ending_of(expiry_of(symbol, root.underlying), Calendar())
+        expiry = expiry_of(symbol, root.underlying)
+        ending = ending_of(expiry, Calendar())
+        self.is_late = expiry.is_late
         self.settles_at = ending.settles_at.timestamp()
         self.last_trading_at = ending.last_trading_at.timestamp()
         self.quote: SimulatedQuote | None = None
@@ -197,10 +199,11 @@ class Market:
         for contract in self._contracts.values():
             contract.is_pinned = False
 
-    def advance(self, at: float, *, moving: bool = True) -> list[SimulatedQuote]:
+    def advance(self, at: float, *, moving: bool = True, is_late: bool = False) -> list[SimulatedQuote]:
         """Move to `at` and return the quotes since the last call, in order; none unless `moving`.
 
-        Of a step of more than five minutes, only the quotes of the last five are made.
+        With `is_late`, only contracts that trade after the close are quoted. Of a step of more than five minutes, only
+        the quotes of the last five are made.
         """
         elapsed = max(0.0, at - self._at)
         self._at += elapsed
@@ -220,7 +223,7 @@ class Market:
             contract = self._contracts[symbol]
             if self._at >= contract.last_trading_at:  # the day before it expires for AM-settled contracts
                 continue
-            if not contract.is_pinned:
+            if not contract.is_pinned and (contract.is_late or not is_late):
                 contract.quote = self._make_quote(contract, self._at - (self._moving_seconds - due))
                 quotes.append(contract.quote)
             self._schedule(contract, due)

@@ -10,11 +10,12 @@ import msgspec
 from condord.errors import NotFound
 from condord.simulator.clock import Opening
 
-Start = Literal["now", "before-open", "expiration-afternoon"]
+Start = Literal["now", "before-open", "after-hours", "expiration-afternoon"]
 """When the simulated time begins.
 
 - `now`: at the real time
 - `before-open`: a minute before the open of this weekday, or of the next one
+- `after-hours`: at the real time, but on a trading day not before 16:15 in New York (13:15 if it closes early)
 - `expiration-afternoon`: at 15:00 in New York on this Friday, or on the next one with a regular session
 """
 
@@ -49,7 +50,9 @@ SCENARIOS: tuple[Scenario, ...] = (
         name="day", description="A whole trading day in 6.5 minutes, from one minute before the open.",
         opening="hours", speed=60.0, start="before-open",
     ),
-    Scenario(name="closed", description="The market is closed; the last quotes stay.", opening="never"),
+    Scenario(
+        name="closed", description="The market is closed; the last quotes stay.", opening="never", start="after-hours",
+    ),
     Scenario(name="frozen", description="The market is open and no quote ever moves.", is_frozen=True),
     Scenario(name="empty", description="The account holds nothing.", portfolio="empty"),
     Scenario(name="busy", description="Twenty times as many quotes as usual.", rate=20.0),

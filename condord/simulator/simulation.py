@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from condord.core import occ
+from condord.core.market_hours import LATE
 from condord.simulator import orders, portfolio, wire
 from condord.simulator.account import Account
 from condord.simulator.clock import NEW_YORK, MarketClock
@@ -193,12 +194,14 @@ class Simulation:
 
     def _advance_market(self, at: dt.datetime, now: float) -> None:
         """Move prices, and send what is quoted and traded."""
-        moving = self.clock.is_open(at) and not self.is_frozen
+        is_late = self.clock.is_late(at)
+        moving = (is_late or self.clock.is_open(at)) and not self.is_frozen
         elapsed, self._burst_since = now - self._burst_since, now
         subscribed = self.streams.subscribed()
         for symbol in subscribed:
             self.market.watch(symbol)
-        quotes = [quote for quote in self.market.advance(at.timestamp(), moving=moving) if quote.symbol in subscribed]
+        moved = self.market.advance(at.timestamp(), moving=moving, is_late=is_late)
+        quotes = [quote for quote in moved if quote.symbol in subscribed]
         events = self.stocks.advance(at.timestamp(), moving=moving)
         self.publish([*quotes, *self._burst("option", subscribed, self.market.latest, elapsed, now)], now)
         stocks = self.streams.subscribed("stock")
@@ -267,6 +270,8 @@ def _start_of(scenario: Scenario, at: dt.datetime) -> dt.datetime:
     """When the simulated time of `scenario` begins if the real time is `at`."""
     if scenario.start == "before-open":
         return _before_open(at)
+    if scenario.start == "after-hours":
+        return _after_hours(at)
     return _expiration_afternoon(at) if scenario.start == "expiration-afternoon" else at
 
 
@@ -276,6 +281,13 @@ def _before_open(at: dt.datetime) -> dt.datetime:
     while local.weekday() >= 5:
         local += dt.timedelta(days=1)
     return local.replace(hour=9, minute=29, second=0, microsecond=0).astimezone(dt.UTC)
+
+
+def _after_hours(at: dt.datetime) -> dt.datetime:
+    """`at`, but not before the last options of the day have stopped trading."""
+    hours = MarketClock(started_at=at, now=0.0, opening="hours")
+    close_at = hours.session_close(at.astimezone(NEW_YORK).date())
+    return at if close_at is None else max(at, close_at + LATE)
 
 
 def _expiration_afternoon(at: dt.datetime) -> dt.datetime:

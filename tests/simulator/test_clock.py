@@ -112,6 +112,24 @@ def test_the_calendar_has_a_row_a_trading_day():
 
 
 @pytest.mark.parametrize(
+    ("at", "opening", "is_late"),
+    [
+        ("2026-11-20T20:59:59Z", "hours", False),
+        ("2026-11-20T21:00:00Z", "hours", True),
+        ("2026-11-20T21:14:59Z", "hours", True),
+        ("2026-11-20T21:15:00Z", "hours", False),
+        ("2026-11-27T18:05:00Z", "hours", True),
+        ("2026-11-27T21:05:00Z", "hours", False),
+        ("2026-11-21T21:05:00Z", "hours", False),
+        ("2026-11-20T21:05:00Z", "always", False),
+        ("2026-11-20T21:05:00Z", "never", False),
+    ],
+)
+def test_some_options_trade_for_a_quarter_of_an_hour_after_the_close(at, opening, is_late):
+    assert make_clock(opening).is_late(dt.datetime.fromisoformat(at)) is is_late
+
+
+@pytest.mark.parametrize(
     ("at", "opening", "expected", "before"),
     [
         ("2026-11-20T15:00Z", "hours", "2026-11-20", "2026-11-19"),

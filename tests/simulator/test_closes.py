@@ -62,14 +62,14 @@ def test_prices_at_the_end_of_the_session_are_in_force_from_the_next_day_on(acco
     assert (account.closes.day, account.closes.asof) == (dt.date(2026, 11, 21), dt.date(2026, 11, 20))
 
 
-def test_a_day_without_a_session_ends_with_its_last_prices(account):
+def test_a_day_without_a_session_keeps_the_closes(account):
+    closes, before = account.closes, account.closes.asof
+    option, stock = closes.of(CALL), closes.of("SPY")
     quote(account, CALL, 2.5)
-    before = account.closes.asof
-    assert account.closes.advance(MIDNIGHT, None, [CALL])
-    assert account.closes.of(CALL) == Decimal("2.5")
-    assert account.closes.asof == before == dt.date(2026, 11, 19)
-    spot = account.mark("SPY")
-    assert account.closes.of("SPY") == spot
+    assert closes.advance(MIDNIGHT, None, [CALL])
+    assert closes.of(CALL) == option != account.mark(CALL)
+    assert closes.of("SPY") == stock != account.mark("SPY")
+    assert closes.asof == before == dt.date(2026, 11, 19)
 
 
 def test_a_contract_that_was_not_noted_has_its_value_at_the_noted_price_of_its_underlying(account):

@@ -146,6 +146,46 @@ def test_a_price_is_set_only_if_every_underlying_is_known(bench):
     assert bench.simulation.market.spot("SPY") == spot
 
 
+def test_after_the_close_only_late_options_and_stocks_are_quoted(make_bench):
+    bench = make_bench("session")
+    simulation = bench.simulation
+    simulation.set_clock(dt.datetime(2026, 11, 20, 21, 0, tzinfo=dt.UTC), bench.now)
+    bench.tick()
+    closes = [simulation.stocks.bars(symbol)[1].close for symbol in ("SPY", "AAPL")]
+
+    def quoted(seconds):
+        """The roots of contracts that are held and were quoted in that time, and whether a stock was."""
+        before, stock = {symbol: simulation.market.latest(symbol) for symbol in held}, simulation.stocks.quote("SPY")
+        for _ in range(10):
+            bench.tick(seconds / 10)
+        changed = {symbol[:-15] for symbol, quote in before.items() if simulation.market.latest(symbol) is not quote}
+        return changed, simulation.stocks.quote("SPY") is not stock
+
+    held = [symbol for symbol, holding in simulation.account.holdings.items() if holding.multiplier > 1]
+    assert quoted(600) == ({"SPY", "QQQ", "IWM"}, True)
+    assert [simulation.stocks.bars(symbol)[1].close for symbol in ("SPY", "AAPL")] == closes
+    bench.tick(300)
+    assert quoted(600) == (set(), False)
+
+
+@pytest.mark.parametrize(
+    ("at", "expected"),
+    [
+        ("2026-11-20T15:00Z", "2026-11-20T21:15Z"),
+        ("2026-11-20T21:05Z", "2026-11-20T21:15Z"),
+        ("2026-11-20T22:00Z", "2026-11-20T22:00Z"),
+        ("2026-11-21T21:05Z", "2026-11-21T21:05Z"),
+        ("2026-11-27T18:00Z", "2026-11-27T18:15Z"),
+    ],
+)
+def test_the_closed_market_has_closed_for_every_option(at, expected):
+    started_at = dt.datetime.fromisoformat(at)
+    simulation = Simulation(
+        scenario=scenario("closed"), seed=1, entitlements=Entitlements(), started_at=started_at, now=0.0
+    )
+    assert simulation.at(0.0) == dt.datetime.fromisoformat(expected)
+
+
 def test_over_many_days_the_bars_and_the_closes_agree(make_bench):
     bench = make_bench("session")
     bench.tick(60)
