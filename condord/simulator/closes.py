@@ -12,6 +12,7 @@ from decimal import Decimal
 
 from condord.core import occ
 from condord.simulator.clock import NEW_YORK
+from condord.simulator.holidays import is_holiday
 from condord.simulator.market import Market
 from condord.simulator.orders import is_option
 
@@ -26,7 +27,7 @@ class ContractCloses:
         self._market = market
         self._mark = mark
         self._day = dt.datetime.fromtimestamp(market.at, NEW_YORK).date()
-        self._close_at = dt.datetime.combine(_weekday_before(self._day), _CLOSE, NEW_YORK)
+        self._close_at = dt.datetime.combine(_trading_day_before(self._day), _CLOSE, NEW_YORK)
         self._closes: dict[str, Decimal] = {}
         self._captured: dict[str, Decimal] | None = None
         self._captured_at = self._close_at
@@ -83,8 +84,8 @@ class ContractCloses:
         return Decimal(max(tick, round(price * 100 / tick) * tick)) / 100
 
 
-def _weekday_before(day: dt.date) -> dt.date:
+def _trading_day_before(day: dt.date) -> dt.date:
     before = day - _DAY
-    while before.weekday() >= 5:
+    while before.weekday() >= 5 or is_holiday(before):
         before -= _DAY
     return before

@@ -14,7 +14,7 @@ Start = Literal["now", "before-open", "after-hours", "expiration-afternoon"]
 """When the simulated time begins.
 
 - `now`: at the real time
-- `before-open`: a minute before the open of this weekday, or of the next one
+- `before-open`: a minute before the open of this trading day, or of the next one
 - `after-hours`: at the real time, but on a trading day not before 16:15 in New York (13:15 if it closes early)
 - `expiration-afternoon`: at 15:00 in New York on this Friday, or on the next one with a regular session
 """

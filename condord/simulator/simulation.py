@@ -276,9 +276,9 @@ def _start_of(scenario: Scenario, at: dt.datetime) -> dt.datetime:
 
 
 def _before_open(at: dt.datetime) -> dt.datetime:
-    """One minute before the open of the weekday of `at`, or of the next weekday."""
+    """One minute before the open of the trading day of `at`, or of the next one."""
     local = at.astimezone(NEW_YORK)
-    while local.weekday() >= 5:
+    while local.weekday() > _FRIDAY or is_holiday(local.date()):
         local += dt.timedelta(days=1)
     return local.replace(hour=9, minute=29, second=0, microsecond=0).astimezone(dt.UTC)
 

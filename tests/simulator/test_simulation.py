@@ -91,6 +91,16 @@ def test_expiration_day_begins_an_hour_before_the_close_of_a_friday_on_which_con
     assert bench.request("/v2/clock").json["is_open"]
 
 
+@pytest.mark.parametrize(
+    ("day", "expected"),
+    [("2026-11-20", "2026-11-20"), ("2026-11-21", "2026-11-23"), ("2026-11-26", "2026-11-27")],
+)
+def test_the_day_scenario_begins_on_a_day_on_which_the_market_opens(day, expected):
+    at = dt.datetime.fromisoformat(f"{day}T17:00:00Z")  # the 26th is Thanksgiving
+    simulation = Simulation(scenario=scenario("day"), seed=1, entitlements=Entitlements(), started_at=at, now=0.0)
+    assert simulation.at(0.0) == dt.datetime.fromisoformat(f"{expected}T14:29:00Z")
+
+
 @pytest.mark.parametrize(("day", "expected"), [("2026-11-20", "2026-11-20"), ("2026-11-21", "2026-12-04")])
 def test_expiration_day_is_not_a_half_day(day, expected):
     at = dt.datetime.fromisoformat(f"{day}T12:00:00Z")  # the Friday of the 27th closes early
@@ -166,6 +176,14 @@ def test_after_the_close_only_late_options_and_stocks_are_quoted(make_bench):
     assert [simulation.stocks.bars(symbol)[1].close for symbol in ("SPY", "AAPL")] == closes
     bench.tick(300)
     assert quoted(600) == (set(), False)
+
+
+def test_the_closes_are_of_a_trading_day():
+    started_at = dt.datetime(2026, 11, 27, 15, 0, tzinfo=dt.UTC)  # the day after Thanksgiving
+    simulation = Simulation(
+        scenario=scenario("session"), seed=1, entitlements=Entitlements(), started_at=started_at, now=0.0
+    )
+    assert simulation.account.closes.asof == dt.date(2026, 11, 25)
 
 
 @pytest.mark.parametrize(
