@@ -13,6 +13,7 @@ from condord.config import credentials, schema, sources, startup
 from condord.core.occ import parse
 from condord.core.position import Position
 from condord.daemon import build, service, wiring
+from condord.daemon.recorded_account import RecordedAccount
 from condord.live import render, wire
 from condord.live.account import AccountState
 from condord.live.book import Book
@@ -63,6 +64,19 @@ def publisher(window_seconds: float = WINDOW_SECONDS) -> Publisher:
         book=book,
         coalescer=Coalescer(window_seconds),
         fanout=Fanout(edition, ring_size=256),
+    )
+
+
+def unrecorded_past() -> RecordedAccount:
+    """What a daemon has that stores nothing."""
+    return RecordedAccount(
+        None,
+        source="simulator",
+        is_enabled=False,
+        keep_days=lambda: 400,
+        recall=lambda _past: None,
+        machine_at=utc_now,
+        now_at=utc_now,
     )
 
 

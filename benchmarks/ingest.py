@@ -92,7 +92,9 @@ def ours(url: str, quotes: int) -> None:
 
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        feed = CountingFeed(house.publisher(), loop=loop, now_at=house.utc_now, work=Grouper().run)
+        feed = CountingFeed(
+            house.publisher(), loop=loop, now_at=house.utc_now, work=Grouper().run, past=house.unrecorded_past()
+        )
         feed.set_positions(house.positions(HELD))
         running = asyncio.create_task(house.option_stream(url, SYMBOLS, feed).run())
         await watch.finish(running)

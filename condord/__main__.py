@@ -2,6 +2,9 @@
 
 It imports almost nothing itself, so that the handlers are there early: importing the rest takes up to a second. Until a
 command has its own handlers, Ctrl-C exits with 130; `start` and `simulate` exit with 0 on SIGINT and SIGTERM.
+
+Ctrl-C in the time before, in which the interpreter starts and imports this module, cannot be handled: the interpreter
+reports KeyboardInterrupt itself.
 """
 
 import os
@@ -20,8 +23,8 @@ def main() -> None:
         _take_signals(command)
         from condord.cli.main import main as run
 
-        _give_back_signals(command)
-        run()
+        # Once the command is imported: a KeyboardInterrupt may get lost in an import.
+        run(ready=lambda: _give_back_signals(command))
     except KeyboardInterrupt:
         os._exit(_INTERRUPTED)
 
@@ -65,7 +68,7 @@ def _give_back_signals(command: str) -> None:
 def _leave(code: int) -> None:
     """Exit at once, and clear the line of `cli.progress` on a terminal.
 
-    `os._exit`, as a KeyboardInterrupt may get lost in an import. Nothing has to be cleaned up: the simulator of a demo
+    By `os._exit`, not by an exception. Nothing has to be cleaned up: the simulator of a demo
     ends when its pipe is closed.
     """
     try:

@@ -28,6 +28,7 @@ NEEDS = {
         "CONDORD_SYSTEMD", "apt-get install systemd libpam-systemd dbus python3-venv iproute2 procps, and run as root"
     ),
     "containers as root": Need("CONDORD_CONTAINER", "apt-get install python3 util-linux, and run as root"),
+    "a small disk": Need("", "run as root on Linux, where a tmpfs may be mounted"),
     "root": Need("", "run as root"),
     "promtool": Need("", "apt-get install prometheus"),
     "openssl": Need("", "apt-get install openssl"),

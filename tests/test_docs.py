@@ -3,10 +3,12 @@
 `python -m tests.test_docs` regenerates the table of failures and the diagram of a link.
 """
 
+import contextlib
 import json
 import os
 import re
 import shutil
+import sqlite3
 import subprocess
 import typing
 from pathlib import Path
@@ -19,10 +21,12 @@ from condord import __version__, errors
 from condord.check import report
 from condord.cli.main import application
 from condord.config import schema
+from condord.core.trade import How
+from condord.history.schema import MIGRATIONS
 from condord.http import app, routes
 from condord.http.app import build
 from condord.http.limits import Limits
-from condord.live import fanout, wire, wire_condor, wire_risk
+from condord.live import fanout, wire, wire_condor, wire_history, wire_risk
 from condord.upstream.failure_table import FAILURES, HowSoon
 from condord.upstream.rate_limit import SHARES
 from tests.diagram import diagram
@@ -114,6 +118,20 @@ def test_the_path_of_a_quote_names_existing_modules():
     assert set(path.split(" → ")) <= {module.stem for module in (ROOT / "condord").rglob("*.py")}
 
 
+def test_every_table_view_and_column_of_the_database_is_explained():
+    with contextlib.closing(sqlite3.connect(":memory:")) as connection:
+        for migration in MIGRATIONS:
+            connection.executescript(migration)
+        names = connection.execute("SELECT name, type FROM sqlite_master WHERE type IN ('table', 'view')").fetchall()
+        wanted = {name for name, _ in names}
+        for name, _ in names:
+            wanted |= {column for (column,) in connection.execute("SELECT name FROM pragma_table_info(?)", (name,))}
+    page = PAGES["docs/history.md"]
+    assert wanted - set(re.findall(r"`(\w+)`", page)) == set()
+    assert {name for name, kind in names if kind == "view"} == set(re.findall(r"^### `(\w+)`", page, re.MULTILINE))
+    assert first_column(page, "table") == {name for name, kind in names if kind == "table"}
+
+
 def test_every_notice_is_explained():
     assert first_column(TROUBLESHOOTING, "notice") == set(typing.get_args(wire.NoticeCode))
 
@@ -182,6 +200,25 @@ def test_the_example_document_has_the_same_fields_as_the_code():
         assert set(found) == {field.encode_name for field in msgspec.structs.fields(struct)}, struct.__name__
 
 
+def test_the_examples_of_history_and_trades_have_the_same_fields_as_the_code():
+    _, history, trades = (json.loads(text) for text in re.findall(r"```json\n(.*?)```", HTTP_API, re.DOTALL))
+    (trade,) = trades["trades"]
+    for found, struct, absent in (
+        (history, wire_history.RecordedJson, set()),
+        (trades, wire_history.TradesJson, set()),
+        (trades["totals"], wire_history.TradeTotalsJson, set()),
+        (trade, wire_history.TradeJson, {"rolledTo"}),
+        (trade["shares"], wire_history.SharesJson, set()),
+    ):
+        assert set(found) | absent == {field.encode_name for field in msgspec.structs.fields(struct)}, struct.__name__
+
+
+def test_every_parameter_of_history_and_way_to_end_a_trade_is_explained():
+    parameters = next(route.parameters for route in app.ROUTES if route.name == "getHistory")
+    assert first_column(HTTP_API, "parameter") == {parameter.name for parameter in parameters}
+    assert first_column(HTTP_API, "`how`") == set(typing.get_args(How))
+
+
 def test_every_reason_for_a_snapshot_is_explained():
     assert first_column(HTTP_API, "reason") == set(fanout.RESYNCS)
 
@@ -207,7 +244,7 @@ def test_every_command_is_explained():
 
 
 @pytest.mark.parametrize(
-    "key", sorted(set(re.findall(r"`((?:alpaca|rest|stream|cache|server|log)\.[a-z_]+)", EVERYTHING)))
+    "key", sorted(set(re.findall(r"`((?:alpaca|rest|stream|cache|server|history|log)\.(?!sqlite)[a-z_]+)", EVERYTHING)))
 )
 def test_every_key_in_the_docs_exists(key):
     assert key in {field.name for field in schema.fields()}

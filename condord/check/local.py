@@ -14,10 +14,10 @@ from condord.config.schema import Config
 from condord.daemon import wiring
 from condord.errors import Refused, Unavailable
 from condord.host import instance_lock
+from condord.host.thread_pool import DaemonPool
 from condord.http import server
 from condord.live import wire
 from condord.upstream.interfaces import Login
-from condord.upstream.thread_pool import DaemonPool
 
 
 class LocalProbes:

@@ -13,8 +13,8 @@ from condord.check.schedule import Schedule
 from condord.client.http import Daemon
 from condord.config.startup import Found
 from condord.host import logs
+from condord.host.thread_pool import ResolvingLoop
 from condord.upstream.interfaces import Login
-from condord.upstream.thread_pool import ResolvingLoop
 
 
 def run(

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from typing import get_args, get_type_hints
+from typing import TYPE_CHECKING, get_args, get_type_hints
 
 import typer
 
 from condord.config import schema
 from condord.errors import CondordError
+
+if TYPE_CHECKING:
+    from condord.client.http import Daemon
 
 TIMEOUT_SECONDS = 0.5
 
@@ -23,16 +26,36 @@ Words = list[tuple[str, str]]
 def condor_ids(context: typer.Context, incomplete: str) -> Words:
     """Return the condors that the daemon of the command holds now."""
     from condord.cli import formatting
-    from condord.cli.daemon_address import find_daemon
     from condord.client.http import decoded
     from condord.live.wire import Document
 
     try:
-        daemon = find_daemon(context.params.get("url"), os.environ, TIMEOUT_SECONDS)
-        held = decoded(daemon.positions(), Document).condors
+        held = decoded(_daemon(context).positions(), Document).condors
     except (CondordError, typer.BadParameter):
         return []
     return _matching([(condor.id, formatting.kind(condor)) for condor in held], incomplete)
+
+
+def recorded_ids(context: typer.Context, incomplete: str) -> Words:
+    """Return the condors that the daemon of the command holds, and then those that were closed, the newest first."""
+    from condord.client.http import decoded
+    from condord.core.market_hours import exchange_day
+    from condord.live.wire_history import TradesJson
+
+    words = condor_ids(context, incomplete)
+    try:
+        closed = decoded(_daemon(context).trades({}), TradesJson).trades
+    except (CondordError, typer.BadParameter):
+        return words
+    ended = {trade.id: f"closed {exchange_day(trade.closed_at)}" for trade in reversed(closed)}
+    held = {word for word, _ in words}
+    return words + _matching([word for word in reversed(ended.items()) if word[0] not in held], incomplete)
+
+
+def _daemon(context: typer.Context) -> Daemon:
+    from condord.cli.daemon_address import find_daemon
+
+    return find_daemon(context.params.get("url"), os.environ, TIMEOUT_SECONDS)
 
 
 def scenarios(incomplete: str) -> Words:

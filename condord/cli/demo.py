@@ -2,15 +2,18 @@
 
 The child runs `condord simulate --json --until-eof`. It prints one JSON object, `Ready`, to its standard output. It
 ends when the pipe on its standard input closes. The system closes it no matter how the parent ends, SIGKILL included.
+For the same reason it is the child that makes and removes the temporary state directory of the daemon.
 """
 
 from __future__ import annotations
 
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -39,17 +42,21 @@ _ENVIRON = frozenset(
 _HINT = "Run `condord simulate` by itself to see what is wrong."
 
 
-class Ready(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What `simulate --json` prints once it listens."""
+class Ready(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """What `simulate --json` prints once it listens.
+
+    `state_directory` is a temporary one for the daemon, which is removed at the end; empty if there is none.
+    """
 
     trading_url: str
     data_url: str
     option_stream_url: str
     trading_stream_url: str
     stock_stream_url: str
+    state_directory: str = ""
 
     @classmethod
-    def at(cls, base: str) -> Ready:
+    def at(cls, base: str, state_directory: str = "") -> Ready:
         """Return the addresses of a simulator at `base`, `http://host:port`."""
         sockets = "ws" + base.removeprefix("http")
         return cls(
@@ -58,12 +65,18 @@ class Ready(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
             option_stream_url=f"{sockets}/v1beta1/indicative",
             trading_stream_url=f"{sockets}/stream",
             stock_stream_url=f"{sockets}/v2/iex",
+            state_directory=state_directory,
         )
 
     def flags(self) -> dict[str, object]:
         """Return the configuration keys that make a daemon use the simulator."""
-        urls = {f"alpaca.{field}": getattr(self, field) for field in self.__struct_fields__}
+        urls = {f"alpaca.{name}": getattr(self, name) for name in self.__struct_fields__ if name.endswith("_url")}
         return {**urls, "alpaca.paper": True, "alpaca.feed": "indicative", "alpaca.stock_feed": "iex"}
+
+    def environ(self, environ: Mapping[str, str]) -> dict[str, str]:
+        """Return `environ` with the key of the simulator and, unless it names a state directory, the temporary one."""
+        state = {"STATE_DIRECTORY": self.state_directory} if self.state_directory else {}
+        return {**environ, **CREDENTIALS, **({} if environ.get("STATE_DIRECTORY") else state)}
 
 
 def command() -> tuple[str, ...]:
@@ -104,15 +117,18 @@ def simulator(argv: Sequence[str] | None = None) -> Iterator[Ready]:
         start_new_session=True,  # so that Ctrl-C reaches only the daemon
     )
     ending = threading.Event()
+    state_directory = ""
     forwarding = threading.Thread(target=_forward_stderr, args=(child, ending), daemon=True)
     try:
         with progress("starting the simulator"):
             ready = _wait_until_ready(child)
+        state_directory = ready.state_directory
         forwarding.start()
         yield ready
     finally:
         ending.set()
         _end(child)
+        remove(state_directory)  # again, in case the child was killed
         if forwarding.is_alive():
             forwarding.join(STOP_SECONDS)
         for pipe in (child.stdout, child.stderr):
@@ -165,13 +181,31 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.wait()
 
 
-def end_at_eof(grace_seconds: float = STOP_SECONDS) -> None:
-    """End this process when its standard input ends: by SIGTERM, and by force after `grace_seconds`."""
+def make_state_directory() -> str:
+    """Make a directory that only its owner can use; empty if there is no place for it."""
+    try:
+        return tempfile.mkdtemp(prefix="condord-demo-")
+    except OSError:
+        return ""
+
+
+def remove(state_directory: str) -> None:
+    """Remove a directory that `make_state_directory` made, with all its files, if it is still there."""
+    if state_directory:
+        shutil.rmtree(state_directory, ignore_errors=True)
+
+
+def end_at_eof(state_directory: str = "", *, grace_seconds: float = STOP_SECONDS) -> None:
+    """End this process when its standard input ends: by SIGTERM, and by force after `grace_seconds`.
+
+    `state_directory` is removed before.
+    """
 
     def watch() -> None:
         with suppress(OSError):
             while os.read(0, 4096):
                 pass
+        remove(state_directory)
         os.kill(os.getpid(), signal.SIGTERM)
         threading.Event().wait(grace_seconds)
         os._exit(0)

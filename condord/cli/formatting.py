@@ -12,6 +12,7 @@ from condord.core.occ import symbols_text
 from condord.live import wire
 from condord.live.remedies import split_remedy
 from condord.live.wire_condor import CondorJson
+from condord.live.wire_history import TradeJson
 from condord.live.wire_risk import RiskJson, UnderlyingJson
 from condord.upstream.failure_table import REMEDIES
 
@@ -134,7 +135,7 @@ def condors(count: int) -> str:
     return f"{count} condor{'' if count == 1 else 's'}"
 
 
-def kind(condor: CondorJson) -> str:
+def kind(condor: CondorJson | TradeJson) -> str:
     """Return direction and kind: `short condor`, `long butterfly`."""
     return f"{condor.direction} {_KINDS[condor.kind]}"
 

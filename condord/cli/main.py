@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -26,32 +26,37 @@ from condord.host import stderr
 
 _COMPLETION = frozenset({"--install-completion", "--show-completion"})
 _COMPLETION_HINT = "`condord --show-completion` prints what the shell has to read."
-_ASKING = frozenset({"positions", "stream", "status"})
+_ASKING = frozenset({"positions", "stream", "status", "history", "trades"})
 _SERVING = frozenset({"start", "simulate"})
-COMMANDS = ("start", "positions", "stream", "status", "check", "config", "simulate")
+COMMANDS = ("start", "positions", "stream", "status", "history", "trades", "check", "config", "simulate")
 
 
-def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command line and exit; `arguments` are without the program's name, by default from sys.argv."""
+def main(arguments: Sequence[str] | None = None, *, ready: Callable[[], None] = lambda: None) -> NoReturn:
+    """Run the command line and exit; `arguments` are without the program's name, by default from sys.argv.
+
+    `ready` is called once the command is imported.
+    """
     chosen = list(sys.argv[1:] if arguments is None else arguments)
     if chosen and chosen[0] in _SERVING:
         stderr.unblock()
-    code = run(chosen)
+    code = run(chosen, ready)
     drain_stderr()
     if chosen and chosen[0] in _ASKING:
         os._exit(code)  # all output is written; the interpreter would take 30 ms to clean up
     sys.exit(code)
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Run the command line and return the exit code.
+def run(arguments: Sequence[str], ready: Callable[[], None] = lambda: None) -> int:
+    """Run the command line and return the exit code; `ready` is called once the command is imported.
 
     An error is reported with a line for each fault and a line that says what to do. Ctrl-C is not reported: it is the
     way to end a command that follows.
     """
     try:
+        app = application(next(iter(arguments), ""))
+        ready()
         # Not standalone: typer returns the code of an Exit, and raises every error.
-        return application(next(iter(arguments), ""))(list(arguments), prog_name="condord", standalone_mode=False) or 0
+        return app(list(arguments), prog_name="condord", standalone_mode=False) or 0
     except (KeyboardInterrupt, typer.Abort):
         return EXIT_INTERRUPTED
     except CondordError as error:

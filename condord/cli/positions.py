@@ -13,6 +13,8 @@ from condord.cli.output import write_stdout
 from condord.cli.progress import progress
 from condord.cli.screen import screen
 from condord.cli.table import render
+from condord.client.http import decoded
+from condord.live import wire
 
 EXAMPLE = "condord positions --watch"
 
@@ -31,6 +33,7 @@ def positions(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON document; with --watch one for each change.")
     ] = False,
+    as_csv: options.AsCsv = False,
     watch: Annotated[bool, typer.Option("--watch", help="Keep the table up to date until Ctrl-C.")] = False,
     url: options.Url = None,
 ) -> None:
@@ -39,6 +42,9 @@ def positions(
     CREDIT, MARK and CLOSE are per share. MARK is the price to close at the middle of the market, CLOSE at bid
     and ask.
     """
+    options.require_one_form(as_csv=as_csv, as_json=as_json)
+    if as_csv and watch:
+        raise typer.BadParameter("it cannot be combined with --watch", param_hint="'--csv'")
     daemon = find_daemon(url, os.environ)
     if watch:
         from condord.cli.watch import keep_watching  # 5 ms
@@ -47,4 +53,17 @@ def positions(
         return
     with progress(f"waiting for {daemon.address.url}"):
         body = daemon.positions() if condor_id is None else daemon.condor(condor_id)
-    write_stdout(body + b"\n" if as_json else render(body, condor_id, screen(os.environ)))
+    if as_csv:
+        write_stdout(_csv(body, condor_id))
+    else:
+        write_stdout(body + b"\n" if as_json else render(body, condor_id, screen(os.environ)))
+
+
+def _csv(body: bytes, condor_id: str | None) -> bytes:
+    from condord.live import csv_text  # 3 ms
+
+    if condor_id is None:
+        lines = csv_text.positions_csv(decoded(body, wire.Document), "\n")
+    else:
+        lines = csv_text.condor_csv(decoded(body, wire.OneCondor), "\n")
+    return "".join(lines).encode()

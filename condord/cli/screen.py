@@ -83,3 +83,15 @@ def plain(text: str) -> str:
 def painted(sentence: str, style: str, screen: Screen) -> list[str]:
     """Return a sentence wrapped to the width, each line in one of `STYLES`."""
     return [screen.paint(part, style) for part in textwrap.wrap(sentence, screen.width or len(sentence))]
+
+
+def joined(parts: Sequence[str], screen: Screen) -> list[str]:
+    """Join the parts on as few lines as the width allows, without breaking a part."""
+    lines = [parts[0]]
+    for part in parts[1:]:
+        longer = f"{lines[-1]} · {part}"
+        if screen.width is None or len(longer) <= screen.width:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return lines

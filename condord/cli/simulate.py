@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
-from condord.cli import completion, demo
+from condord.cli import completion, demo, options
 from condord.cli.output import write_stdout
 from condord.errors import NotFound
 
@@ -17,7 +19,10 @@ EXAMPLE = "condord simulate --scenario busy --seed 7"
 def simulate(
     *,
     port: Annotated[
-        int, typer.Option(metavar="N", min=0, max=65535, help="The port to listen on; 0 for any free one.")
+        int,
+        typer.Option(
+            metavar="N", parser=options.whole_number(range(65536)), help="The port to listen on; 0 for any free one."
+        ),
     ] = 8421,
     scenario: Annotated[
         str,
@@ -27,18 +32,22 @@ def simulate(
             autocompletion=completion.scenarios,
         ),
     ] = "default",
-    seed: Annotated[int, typer.Option(metavar="N", help="The same seed gives the same prices.")] = 1,
+    seed: Annotated[
+        int,
+        typer.Option(metavar="N", parser=options.whole_number(), help="The same seed gives the same prices."),
+    ] = 1,
     as_json: Annotated[bool, typer.Option("--json", help="Print the addresses as one JSON object.")] = False,
     until_eof: Annotated[bool, typer.Option("--until-eof", help="End when standard input does.", hidden=True)] = False,
 ) -> None:
     """Run the Alpaca simulator until SIGINT or SIGTERM."""
+    state_directory = demo.make_state_directory() if until_eof else ""
     if until_eof:
-        demo.end_at_eof()
+        demo.end_at_eof(state_directory)
     try:
         from condord import simulator  # 0.3 s, as it imports a web server
 
         def announce(base: str) -> None:
-            ready = demo.Ready.at(base)
+            ready = demo.Ready.at(base, state_directory)
             write_stdout(msgspec.json.encode(ready) + b"\n" if as_json else _shell_lines(base, ready))
 
         simulator.run(host="127.0.0.1", port=port, scenario=scenario, seed=seed, on_ready=announce)
@@ -46,6 +55,10 @@ def simulate(
         raise typer.BadParameter(f"{error}. {error.hint}", param_hint="--scenario") from error
     except KeyboardInterrupt:
         return
+    finally:
+        if state_directory:
+            with suppress(OSError):  # the daemon uses it: it is removed when standard input ends
+                Path(state_directory).rmdir()
 
 
 def _shell_lines(base: str, ready: demo.Ready) -> str:

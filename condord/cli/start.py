@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -31,7 +31,10 @@ def start(
     ] = False,
     config_file: options.ConfigFile = None,
     host: Annotated[str | None, typer.Option(metavar="H", help="The address to listen on.")] = None,
-    port: Annotated[int | None, typer.Option(metavar="N", help="The port to listen on; 0 for any free one.")] = None,
+    port: Annotated[
+        int | None,
+        typer.Option(metavar="N", parser=options.whole_number(), help="The port to listen on; 0 for any free one."),
+    ] = None,
     uds: Annotated[
         str | None, typer.Option(metavar="PATH", help="A unix socket to listen on instead of a port.")
     ] = None,
@@ -59,18 +62,30 @@ def start(
     if not with_demo:
         _serve(config_file, os.environ, flags)
         return
-    sources.load(config_file, os.environ, flags)  # reports errors before the simulator is started
+    from condord.cli import demo_past  # 50 ms, as it imports asyncio
+
+    # Reports errors before the simulator is started.
+    history = sources.load(config_file, os.environ, flags).config.history
     with demo.simulator() as ready:
-        _serve(config_file, {**os.environ, **demo.CREDENTIALS}, {**flags, **ready.flags()})
+        environ = ready.environ(os.environ)
+        with demo_past.written(ready.trading_url, environ.get("STATE_DIRECTORY", ""), history) as wait:
+            _serve(config_file, environ, {**flags, **ready.flags()}, before=wait)
 
 
-def _serve(config_file: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> None:
+def _serve(
+    config_file: Path | None,
+    environ: Mapping[str, str],
+    flags: Mapping[str, object],
+    before: Callable[[], object] = lambda: None,
+) -> None:
+    """Serve; `before` is called once everything is imported."""
     for name in _MULTIPROCESS_VARIABLES:
         os.environ.pop(name, None)
     found = startup.load(config_file, environ, flags)
     with progress("loading"):
         from condord.daemon import service  # 0.9 s, as alpaca-py imports pandas
 
+        before()
     service.run(
         found,
         environ=environ,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from condord.cli import formatting
 from condord.cli.detail import condor_lines
 from condord.cli.grid import Cell, Row, grid, grid_width
-from condord.cli.screen import Screen, folded, painted, plain
+from condord.cli.screen import Screen, folded, joined, painted, plain
 from condord.client.http import decoded
 from condord.live import wire
 from condord.live.wire_condor import CondorJson, Unmatched
@@ -59,9 +59,9 @@ def document_lines(document: wire.Document, now: dt.datetime, screen: Screen, ou
     if document.unmatched:
         rows = [_unmatched_row(entry, quotes.get(entry.symbol)) for entry in document.unmatched]
         lines += ["", *grid(_UNMATCHED, rows, screen, spare=_SPARE_UNMATCHED)]
-    lines += ["", *_wrapped(_total_parts(document), screen)]
+    lines += ["", *joined(_total_parts(document), screen)]
     if document.account is not None:
-        lines += _wrapped(_account_parts(document.account), screen)
+        lines += joined(_account_parts(document.account), screen)
     if document.totals.by_underlying:
         lines += ["", *grid(_UNDERLYING, _underlying_rows(document), screen, spare=_SPARE_UNDERLYING), ""]
     return lines + _status_lines(document, now, screen, outage)
@@ -226,9 +226,9 @@ def _status_lines(document: wire.Document, now: dt.datetime, screen: Screen, out
         formatting.market(status.market, now),
     ]
     if outage:  # then the state is not known
-        return [*painted(outage, "bad", screen), *_wrapped(parts, screen)]
+        return [*painted(outage, "bad", screen), *joined(parts, screen)]
     head = screen.paint(status.state, formatting.state_style(status.state))
-    first, *more = _wrapped([status.state, *parts], screen)
+    first, *more = joined([status.state, *parts], screen)
     lines = [head + first.removeprefix(status.state), *more]
     for sentence in formatting.trouble(status, now):
         lines += painted(sentence, "warn", screen)
@@ -239,15 +239,3 @@ def _notice_line(notice: wire.NoticeJson, screen: Screen) -> str:
     """Return a notice on one line, shortened to fit; `condord status` shows it in full."""
     sentence = plain(f"{notice.code}: {notice.text}")
     return textwrap.shorten(sentence, screen.width or len(sentence), placeholder=" …")
-
-
-def _wrapped(parts: list[str], screen: Screen) -> list[str]:
-    """Join the parts on as few lines as the width allows, without breaking a part."""
-    lines = [parts[0]]
-    for part in parts[1:]:
-        longer = f"{lines[-1]} · {part}"
-        if screen.width is None or len(longer) <= screen.width:
-            lines[-1] = longer
-        else:
-            lines.append(part)
-    return lines

@@ -8,16 +8,17 @@ from __future__ import annotations
 import http.client
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from email.message import Message
 from typing import TypeVar
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
 from condord.errors import CondordError, NotFound, Refused, Unavailable
 from condord.live.wire import Document, Problem
+from condord.live.wire_history import TradesJson
 
 TIMEOUT_SECONDS = 10.0
 MAX_BODY_BYTES = 64 * 1024 * 1024  # a full account with 10,000 quotes has 2 MB
@@ -84,7 +85,11 @@ class TemporarilyUnavailable(Unavailable):
 
 
 class _Answered404(Unavailable):
-    """The condor does not exist, or the server is not condord."""
+    """What was asked for does not exist, or the server is not condord: then `detail` is empty."""
+
+    def __init__(self, text: str, hint: str, detail: str) -> None:
+        self.detail = detail
+        super().__init__(text, hint)
 
 
 class Daemon:
@@ -123,12 +128,35 @@ class Daemon:
         try:
             return self._json(f"/api/positions/{quote(condor_id or '-', safe='')}")
         except _Answered404 as error:
-            from difflib import get_close_matches  # 3 ms, only needed after a mistake
-
             held = [condor.id for condor in decoded(self.positions(), Document).condors]
-            similar = get_close_matches(condor_id.upper(), held, n=3, cutoff=0.5)
-            hint = f"Similar ids: {', '.join(similar)}." if similar else "`condord positions` lists what is held."
+            hint = _similar(condor_id, held) or "`condord positions` lists what is held."
             raise NotFound(f"no condor {condor_id} is held", hint) from error
+
+    def history(self, parameters: Mapping[str, str]) -> bytes:
+        """Return the exact body of `GET /api/history` with these parameters, a `wire_history.RecordedJson`.
+
+        Raises:
+            NotFound: nothing is recorded, or nothing of this condor; the hint names similar ids.
+            CondordError: as for `positions`.
+        """
+        try:
+            return self._json(_with_query("/api/history", parameters))
+        except _Answered404 as error:
+            if not error.detail:
+                raise
+            condor_id = parameters.get("condor")
+            if condor_id is None or "history.enabled" in error.detail:
+                raise NotFound(
+                    error.detail, "Set history.enabled = true in the configuration of the daemon."
+                ) from error
+            closed = decoded(self.trades({}), TradesJson).trades
+            hint = _similar(condor_id, dict.fromkeys(trade.id for trade in closed))
+            hint = hint or "`condord positions` and `condord trades` list the ids."
+            raise NotFound(f"nothing is recorded of a condor {condor_id}", hint) from error
+
+    def trades(self, parameters: Mapping[str, str]) -> bytes:
+        """Return the exact body of `GET /api/trades`, a `wire_history.TradesJson`; it raises as `positions` does."""
+        return self._json(_with_query("/api/trades", parameters))
 
     def _json(self, path: str) -> bytes:
         with self.get(path, {}, "application/json") as (response, _):
@@ -185,7 +213,8 @@ class Daemon:
         if status in {401, 403}:
             text = f"{url} does not accept the token" if self._headers else f"{url} requires a token"
             return Refused(text, "Set $CONDORD_TOKEN; server.token_file is for the configured address only.")
-        text = f"{url} answered {status}{_problem_detail(body)}"
+        detail = _problem_detail(body)
+        text = f"{url} answered {status}: {detail}" if detail else f"{url} answered {status}"
         if status == http.client.MISDIRECTED_REQUEST:
             return Unavailable(text, "Use the address that `condord start` printed, or see server.allowed_hosts.")
         if status in _TEMPORARY_STATUSES:
@@ -193,7 +222,9 @@ class Daemon:
             seconds = float(after) if re.fullmatch("[0-9]{1,3}", after) else 0.0
             hint = "Try again later. If there are too many streams, close some or raise server.max_subscribers."
             return TemporarilyUnavailable(text, hint, seconds)
-        return (_Answered404 if status == http.client.NOT_FOUND else Unavailable)(text, _NOT_CONDORD_HINT)
+        if status == http.client.NOT_FOUND:
+            return _Answered404(text, _NOT_CONDORD_HINT, detail)
+        return Unavailable(text, _NOT_CONDORD_HINT)
 
 
 class _TcpOrUnixConnection(http.client.HTTPConnection):
@@ -212,9 +243,21 @@ class _TcpOrUnixConnection(http.client.HTTPConnection):
         self.sock.connect(self._uds)
 
 
+def _with_query(path: str, parameters: Mapping[str, str]) -> str:
+    return f"{path}?{urlencode(parameters)}" if parameters else path
+
+
 def _problem_detail(body: bytes) -> str:
-    """Return the detail of a problem document as the end of a sentence; empty for any other body."""
+    """Return the detail of a problem document; empty for any other body."""
     try:
-        return f": {msgspec.json.decode(body, type=Problem).detail}"
+        return msgspec.json.decode(body, type=Problem).detail
     except msgspec.DecodeError:
         return ""
+
+
+def _similar(condor_id: str, known: Iterable[str]) -> str:
+    """Return a sentence with the known ids that are spelled like this one; empty if there are none."""
+    from difflib import get_close_matches  # 3 ms, only needed after a mistake
+
+    similar = get_close_matches(condor_id.upper(), list(known), n=3, cutoff=0.5)
+    return f"Similar ids: {', '.join(similar)}." if similar else ""

@@ -117,6 +117,13 @@ class Cutoffs(msgspec.Struct, frozen=True, kw_only=True):
     liquidation_minutes: Annotated[int, Meta(ge=0, le=_SESSION_MINUTES), LIVE] = 45
 
 
+class History(msgspec.Struct, frozen=True, kw_only=True):
+    """[history]: what is recorded of profit and loss, and for how long; 0 keeps it indefinitely."""
+
+    enabled: bool = True
+    keep_days: Annotated[int, Meta(ge=0, le=_MAX), LIVE] = 400
+
+
 class Cache(msgspec.Struct, frozen=True, kw_only=True):
     """[cache]: how many quotes and contracts are kept, and how long."""
 
@@ -156,6 +163,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     model: Model = Model()
     dividend: tuple[NamedDividend, ...] = ()
     expiry: Cutoffs = Cutoffs()
+    history: History = History()
     cache: Cache = Cache()
     server: Server = Server()
     log: Log = Log()

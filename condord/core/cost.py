@@ -24,13 +24,18 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     """The cost of `count` contracts of a fill, those after its first `first`.
 
     The whole fill has `filled` contracts (unsigned). `paid_e6` is its price times quantity in 1e-6 dollars, before the
-    multiplier: paid +, received -.
+    multiplier: paid +, received -. `order_id` is that of the order, or of its leg, which was filled.
     """
 
     paid_e6: int
     filled: int
     first: int
     count: int
+    order_id: str | None = None
+
+    def share(self, amount: int) -> int:
+        """The part of an `amount` for the whole fill that these contracts have; the parts add up to it."""
+        return divide(amount * (self.first + self.count), self.filled) - divide(amount * self.first, self.filled)
 
     def cents(self, multiplier: int) -> int:
         """The cost in cents: paid +, received -."""
@@ -44,9 +49,9 @@ Costs = tuple[Cost, ...]
 """The cost of contracts from one or more fills, oldest fill first."""
 
 
-def whole(paid_e6: int, filled: int) -> Costs:
+def whole(paid_e6: int, filled: int, order_id: str | None = None) -> Costs:
     """The cost of a whole fill; the arguments are as in `Cost`."""
-    return (Cost(paid_e6=paid_e6, filled=filled, first=0, count=filled),)
+    return (Cost(paid_e6=paid_e6, filled=filled, first=0, count=filled, order_id=order_id),)
 
 
 def split(costs: Costs, count: int) -> tuple[Costs, Costs]:

@@ -36,7 +36,8 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
     """What an order filled of one contract.
 
     `quantity` is signed (+ bought, - sold), and `price_e6` is Alpaca's average in 1e-6 dollars a share. `opens` is true
-    if the order's position intent was to open.
+    if the order's position intent was to open. `leg_id` is the id of the leg, which is an order of its own, as
+    activities name it.
     """
 
     symbol: str
@@ -44,18 +45,21 @@ class Fill(msgspec.Struct, frozen=True, kw_only=True):
     quantity: int
     price_e6: int
     opens: bool
+    leg_id: str | None = None
 
 
 class Order(msgspec.Struct, frozen=True, kw_only=True):
     """A filled order, with one fill for each leg.
 
-    `origin` is the id of the first order in its chain of replacements, None if it replaced no order.
+    `origin` is the id of the first order in its chain of replacements, None if it replaced no order. `is_partial`:
+    it was filled in part, for which Alpaca gives no instant, so `filled_at` is from activities or an estimate.
     """
 
     id: str
     filled_at: dt.datetime
     fills: tuple[Fill, ...]
     origin: str | None = None
+    is_partial: bool = False
 
 
 class LotLeg(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,8 +156,8 @@ def _chains(orders: Iterable[Order]) -> list[Transaction]:
             id=origin,
             at=chain[0].filled_at,
             last_at=chain[-1].filled_at,
-            closing=_joined(fill for order in chain for fill in order.fills if not fill.opens),
-            opening=_joined(fill for order in chain for fill in order.fills if fill.opens),
+            closing=_by_symbol((fill, order.id) for order in chain for fill in order.fills if not fill.opens),
+            opening=_by_symbol((fill, order.id) for order in chain for fill in order.fills if fill.opens),
         )
         for origin, chain in chains.items()
     ]
@@ -164,27 +168,35 @@ def _version(order: Order) -> tuple[dt.datetime, int]:
     return order.filled_at, sum(abs(fill.quantity) for fill in order.fills)
 
 
-def _joined(fills: Iterable[Fill]) -> Fills:
-    """One leg for each symbol, of all its fills; symbols whose fills add up to nothing are left out."""
-    parts: dict[str, list[Fill]] = {}
-    for fill in fills:
+def _by_symbol(fills: Iterable[tuple[Fill, str]]) -> Fills:
+    """One leg for each symbol, of all its fills; symbols whose fills add up to nothing are left out.
+
+    Each fill comes with the id of its order.
+    """
+    parts: dict[str, list[tuple[Fill, str]]] = {}
+    for fill, order_id in fills:
         if fill.quantity:
-            parts.setdefault(fill.symbol, []).append(fill)
+            parts.setdefault(fill.symbol, []).append((fill, order_id))
     legs = {symbol: _leg(found) for symbol, found in parts.items()}
     return {symbol: leg for symbol, leg in legs.items() if leg.quantity}
 
 
-def _leg(fills: Sequence[Fill]) -> LotLeg:
+def _leg(fills: Sequence[tuple[Fill, str]]) -> LotLeg:
     """The fills of one contract as a leg.
 
     If one order bought and sold the contract, the difference in contracts has the difference in cost.
     """
-    quantity = sum(fill.quantity for fill in fills)
-    if abs(quantity) == sum(abs(fill.quantity) for fill in fills):
-        costs = tuple(part for fill in fills for part in cost.whole(fill.quantity * fill.price_e6, abs(fill.quantity)))
+    quantity = sum(fill.quantity for fill, _ in fills)
+    if abs(quantity) == sum(abs(fill.quantity) for fill, _ in fills):
+        costs = tuple(
+            part
+            for fill, order_id in fills
+            for part in cost.whole(fill.quantity * fill.price_e6, abs(fill.quantity), fill.leg_id or order_id)
+        )
     else:
-        costs = cost.whole(sum(fill.quantity * fill.price_e6 for fill in fills), abs(quantity))
-    return LotLeg(symbol=fills[-1].symbol, contract=fills[-1].contract, quantity=quantity, costs=costs)
+        costs = cost.whole(sum(fill.quantity * fill.price_e6 for fill, _ in fills), abs(quantity))
+    last, _ = fills[-1]
+    return LotLeg(symbol=last.symbol, contract=last.contract, quantity=quantity, costs=costs)
 
 
 def _opened_shape(fills: Fills) -> _Shape | None:
@@ -249,6 +261,30 @@ def is_condor(legs: FourLegs) -> bool:
     """Whether two verticals are a condor: they have one expiration, and the inner put is not above the inner call."""
     _, put, call, _ = (leg.contract for leg in legs)
     return put.expiration == call.expiration and put.strike_mills <= call.strike_mills
+
+
+def take(fills: Fills, symbols: Iterable[str], quantity: int) -> list[LotLeg]:
+    """Remove the first `quantity` contracts of each of `symbols` from `fills`, and return them."""
+    taken = []
+    for symbol in symbols:
+        first, left = fills.pop(symbol).split(quantity)
+        if first.quantity:
+            taken.append(first)
+        if left.quantity:
+            fills[symbol] = left
+    return taken
+
+
+def closed_by(legs: Iterable[LotLeg], closing: Fills) -> list[str]:
+    """The symbols of the `legs` that `closing` closes."""
+    return [leg.symbol for leg in legs if leg.symbol in closing and leg.quantity * closing[leg.symbol].quantity < 0]
+
+
+def joined(legs: Sequence[LotLeg]) -> LotLeg:
+    """Contracts of one symbol and one sign as one leg, with the costs of all."""
+    return msgspec.structs.replace(
+        legs[0], quantity=sum(leg.quantity for leg in legs), costs=tuple(part for leg in legs for part in leg.costs)
+    )
 
 
 def _is_opposite(one: LotLeg, other: LotLeg) -> bool:

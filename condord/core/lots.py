@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import msgspec
 
@@ -38,8 +38,10 @@ from condord.core.filled_orders import (
     Order,
     Transaction,
     as_verticals,
+    closed_by,
     is_condor,
     sign_of,
+    take,
     transactions,
 )
 from condord.core.grouping.effort import go_on
@@ -134,7 +136,7 @@ def traded(orders: Iterable[Order], pause: Callable[[], None] = go_on) -> Traded
         if exchange_day(transaction.at) == day
         for leg in (*transaction.closing.values(), *transaction.opening.values())
     )
-    ledger = _Ledger(day)
+    ledger = Ledger(day)
     for number, transaction in enumerate(in_order):
         ledger.take(transaction)
         if not number % _TRANSACTIONS_PER_SLICE:
@@ -170,13 +172,14 @@ def capped(lots: Iterable[Lot], held: Mapping[str, int], before: Mapping[str, in
     return tuple(lot.split(lot.quantity - quantity)[1] for lot, quantity in parts if quantity)[::-1]
 
 
-class _Ledger:
+class Ledger:
     """The `lots` of the orders so far, oldest first, and in `loose` the signed contracts in no lot, by symbol.
 
-    `closed` has the trades on `day` of lots that were closed whole.
+    `closed` has the trades on `day` of lots that were closed whole; without a day it stays empty. `core/closings`
+    extends the ledger: it overrides the methods without an underscore to record what becomes of each lot.
     """
 
-    def __init__(self, day: dt.date | None) -> None:
+    def __init__(self, day: dt.date | None = None) -> None:
         self.lots: list[Lot] = []
         self.loose: Counter[str] = Counter()
         self.closed: list[LotLeg] = []
@@ -185,6 +188,7 @@ class _Ledger:
         self._checked_day = 0
 
     def take(self, transaction: Transaction) -> None:
+        """Apply the next transaction, and remove from it what it closes."""
         closing, opening = transaction.closing, transaction.opening
         is_roll = transaction.is_roll
         self._is_of_day = exchange_day(transaction.at) == self._day
@@ -193,69 +197,13 @@ class _Ledger:
             if is_roll:
                 self._roll(transaction.id, closing, opening)
             self._close(closing)
-        self._open(transaction, opening, is_roll=is_roll)
+        self.open(transaction, opening, is_roll=is_roll)
 
-    def _of_day(self, trades: Iterable[LotLeg]) -> tuple[LotLeg, ...]:
-        return tuple(trades) if self._is_of_day else ()
-
-    def _forget_expired(self, day: int) -> None:
-        """Drop expired lots. Only once a day: checking every lot for each of thousands of orders would take seconds."""
-        if day != self._checked_day:
-            self._checked_day = day
-            self.lots = [lot for lot in self.lots if _expires(lot).toordinal() >= day - 1]
-
-    def _roll(self, order_id: str, closing: Fills, opening: Fills) -> None:
-        for may_be_apart in (False, True):
-            if not closing:
-                return
-            after = []
-            for lot in self.lots:
-                rolled = _rolled(lot, order_id, closing, opening)
-                if rolled is not None and (may_be_apart or is_condor(rolled.legs)):
-                    trades = _take(closing, list(closing), rolled.quantity)
-                    trades += _take(opening, list(opening), rolled.quantity)
-                    rolled = msgspec.structs.replace(rolled, trades=(*rolled.trades, *self._of_day(trades)))
-                    after += [rolled, *_rest(lot, rolled.quantity)]
-                else:
-                    after.append(lot)
-            self.lots = after
-
-    def _close(self, closing: Fills) -> None:
-        self._close_lots(closing, 4)
-        for symbol, fill in list(closing.items()):
-            sign = sign_of(fill.quantity)
-            quantity = min(abs(fill.quantity), max(0, -sign * self.loose[symbol]))
-            self.loose[symbol] += sign * quantity
-            _take(closing, [symbol], quantity)
-        for legs in (3, 2, 1) if closing else ():
-            self._close_lots(closing, legs)
-
-    def _close_lots(self, closing: Fills, legs: int) -> None:
-        """Close the lots that have exactly `legs` of their legs in `closing`."""
-        after: list[Lot] = []
-        for index, lot in enumerate(self.lots):
-            if not closing:
-                after += self.lots[index:]
-                break
-            closed = _closed(lot, closing)
-            if len(closed) != legs:
-                after.append(lot)
-                continue
-            quantity = min(lot.quantity, *(abs(closing[symbol].quantity) for symbol in closed))
-            trades = (*lot.trades, *self._of_day(_take(closing, closed, quantity)))
-            for leg in lot.legs:
-                self.loose[leg.symbol] += 0 if leg.symbol in closed else sign_of(leg.quantity) * quantity
-            if quantity < lot.quantity:
-                _, rest = lot.split(quantity)
-                after.append(msgspec.structs.replace(rest, trades=trades))
-            elif legs == len(lot.legs):
-                self.closed += trades
-        self.lots = after
-
-    def _open(self, transaction: Transaction, opening: Fills, *, is_roll: bool) -> None:
+    def open(self, transaction: Transaction, opening: Fills, *, is_roll: bool) -> None:
+        """Add what a transaction has opened, without what a roll has added to lots."""
         legs = as_verticals(list(opening.values()))
         if legs is None or not is_condor(legs):
-            self.loose.update({symbol: leg.quantity for symbol, leg in opening.items()})
+            self.loosen(opening.values())
             return
         lot = Lot(
             id=transaction.id,
@@ -269,6 +217,88 @@ class _Ledger:
             lot = msgspec.structs.replace(lot, opened_at=None, realized=None)
         self.lots.append(lot)
 
+    def rolled(self, lot: Lot, after: Lot, closed: Sequence[LotLeg]) -> None:
+        """`closed` has closed legs of `lot`, or of a part of it, which is `after` now."""
+
+    def ended(self, part: Lot, closed: Sequence[LotLeg]) -> None:
+        """`part`, a lot or a part of one, has ended as `closed` has closed its legs, or some of them."""
+        symbols = [leg.symbol for leg in closed]
+        self.loosen(leg for leg in part.legs if leg.symbol not in symbols)
+
+    def loosen(self, legs: Iterable[LotLeg]) -> None:
+        """Add contracts that are in no lot."""
+        for leg in legs:
+            self.loose[leg.symbol] += leg.quantity
+
+    def close_loose(self, closing: Fills) -> None:
+        """Close contracts that are in no lot."""
+        for symbol, fill in list(closing.items()):
+            sign = sign_of(fill.quantity)
+            quantity = min(abs(fill.quantity), max(0, -sign * self.loose[symbol]))
+            self.loose[symbol] += sign * quantity
+            take(closing, [symbol], quantity)
+
+    def forget_expired(self, day: int) -> None:
+        """Drop the lots that expired before the day before the one with this ordinal."""
+        self.lots = [lot for lot in self.lots if not has_expired(lot, day)]
+
+    def _of_day(self, trades: Iterable[LotLeg]) -> tuple[LotLeg, ...]:
+        return tuple(trades) if self._is_of_day else ()
+
+    def _forget_expired(self, day: int) -> None:
+        """Drop expired lots. Only once a day: checking every lot for each of thousands of orders would take seconds."""
+        if day != self._checked_day:
+            self._checked_day = day
+            self.forget_expired(day)
+
+    def _roll(self, order_id: str, closing: Fills, opening: Fills) -> None:
+        for may_be_apart in (False, True):
+            if not closing:
+                return
+            after = []
+            for lot in self.lots:
+                rolled = _rolled(lot, order_id, closing, opening)
+                if rolled is not None and (may_be_apart or is_condor(rolled.legs)):
+                    closed = take(closing, list(closing), rolled.quantity)
+                    trades = self._of_day([*closed, *take(opening, list(opening), rolled.quantity)])
+                    rolled = msgspec.structs.replace(rolled, trades=(*rolled.trades, *trades))
+                    self.rolled(lot, rolled, closed)
+                    after += [rolled, *_rest(lot, rolled.quantity)]
+                else:
+                    after.append(lot)
+            self.lots = after
+
+    def _close(self, closing: Fills) -> None:
+        self._close_lots(closing, 4)
+        self.close_loose(closing)
+        for legs in (3, 2, 1) if closing else ():
+            self._close_lots(closing, legs)
+
+    def _close_lots(self, closing: Fills, legs: int) -> None:
+        """Close the lots that have exactly `legs` of their legs in `closing`."""
+        after: list[Lot] = []
+        for index, lot in enumerate(self.lots):
+            if not closing:
+                after += self.lots[index:]
+                break
+            if legs == len(lot.legs) and lot.legs[0].symbol not in closing:
+                after.append(lot)  # most lots: thousands of orders look at hundreds of lots each
+                continue
+            symbols = closed_by(lot.legs, closing)
+            if len(symbols) != legs:
+                after.append(lot)
+                continue
+            quantity = min(lot.quantity, *(abs(closing[symbol].quantity) for symbol in symbols))
+            closed = take(closing, symbols, quantity)
+            trades = (*lot.trades, *self._of_day(closed))
+            part, rest = lot.split(quantity) if quantity < lot.quantity else (lot, None)
+            self.ended(part, closed)
+            if rest is not None:
+                after.append(msgspec.structs.replace(rest, trades=trades))
+            elif legs == len(lot.legs):
+                self.closed += trades
+        self.lots = after
+
 
 def _counted(trades: Iterable[LotLeg]) -> dict[str, tuple[int, int]]:
     """The contracts bought and sold, by symbol, both unsigned."""
@@ -279,26 +309,18 @@ def _counted(trades: Iterable[LotLeg]) -> dict[str, tuple[int, int]]:
     return counts
 
 
-def _expires(lot: Lot) -> dt.date:
-    """The last of its expirations; a lot rolled one side at a time may have two."""
-    return max(leg.contract.expiration for leg in lot.legs)
+def has_expired(lot: Lot, day: int) -> bool:
+    """Whether a lot expired before the day before the one with this ordinal.
+
+    A lot rolled one side at a time may have two expirations, of which the last counts.
+    """
+    outer_put, _, _, outer_call = lot.legs
+    return max(outer_put.contract.expiration, outer_call.contract.expiration).toordinal() < day - 1
 
 
 def _some(trades: Iterable[LotLeg]) -> tuple[LotLeg, ...]:
     """The trades of at least one contract."""
     return tuple(trade for trade in trades if trade.quantity)
-
-
-def _take(fills: Fills, symbols: Iterable[str], quantity: int) -> list[LotLeg]:
-    """Remove the first `quantity` contracts of each of `symbols` from `fills`, and return them."""
-    taken = []
-    for symbol in symbols:
-        first, left = fills.pop(symbol).split(quantity)
-        if first.quantity:
-            taken.append(first)
-        if left.quantity:
-            fills[symbol] = left
-    return taken
 
 
 def _rest(lot: Lot, quantity: int) -> list[Lot]:
@@ -307,14 +329,9 @@ def _rest(lot: Lot, quantity: int) -> list[Lot]:
     return [left] if left.quantity else []
 
 
-def _closed(lot: Lot, closing: Fills) -> list[str]:
-    """The symbols of the legs that `closing` closes."""
-    return [leg.symbol for leg in lot.legs if leg.symbol in closing and leg.quantity * closing[leg.symbol].quantity < 0]
-
-
 def _rolled(lot: Lot, order_id: str, closing: Fills, opening: Fills) -> Lot | None:
     """The part of `lot` that these fills of a roll affect, after it; None if they do not roll this lot."""
-    closed = _closed(lot, closing)
+    closed = closed_by(lot.legs, closing)
     if not closed or len(closed) != len(closing):
         return None
     quantity = min(lot.quantity, *(abs(fill.quantity) for fill in closing.values()))

@@ -44,7 +44,8 @@ class Valuation(msgspec.Struct, frozen=True, kw_only=True):
 
     `at` is the time of its newest quote. `missing` has the symbols of the legs without a mark. `unconfirmed` is true if
     any leg is. `bounds_e4` is the least and the greatest possible profit or loss if a leg is missing, else None.
-    `day_pl_e4` is today's profit or loss, None while it is not known; `value` does not compute it.
+    `day_pl_e4` is today's profit or loss, `worst_e4` and `best_e4` are the extremes of `unrealized_e4` since the condor
+    was opened. They are None while they are not known; `value` does not compute them.
     """
 
     id: str
@@ -60,6 +61,8 @@ class Valuation(msgspec.Struct, frozen=True, kw_only=True):
     legs_unrealized_e4: tuple[int | None, ...]
     bounds_e4: tuple[int, int] | None = None
     day_pl_e4: int | None = None
+    worst_e4: int | None = None
+    best_e4: int | None = None
 
 
 class LeftoverPl(NamedTuple):

@@ -22,6 +22,7 @@ from condord.config.schema import Config
 from condord.daemon import metrics_source, wiring
 from condord.daemon.feed import Feed
 from condord.daemon.grouper import Grouper
+from condord.daemon.recorded_account import RecordedAccount
 from condord.daemon.reload import Inputs, Reload
 from condord.daemon.subscribers import Subscribers
 from condord.daemon.view import RunningDaemon
@@ -50,10 +51,12 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     brokerage: AlpacaRest
     store: Store
     grouper: Grouper
+    past: RecordedAccount
 
     def close(self) -> None:
         """Close files, connections and threads. The supervisor must have ended before."""
         self.grouper.close()
+        self.past.close()
         self.brokerage.close()
         self.store.close()
 
@@ -61,6 +64,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
 class Parts(msgspec.Struct, frozen=True, kw_only=True):
     """What the service starts, stops and reloads."""
 
+    publisher: Publisher
     upstream: Upstream
     subscribers: Subscribers
     metrics: Metrics
@@ -76,7 +80,12 @@ def utc_now() -> dt.datetime:
 
 
 def build(
-    inputs: Inputs, *, listeners: Sequence[socket.socket], state: Path | None, log_dropped: Callable[[], int]
+    inputs: Inputs,
+    *,
+    listeners: Sequence[socket.socket],
+    state: Path | None,
+    history: Path | None,
+    log_dropped: Callable[[], int],
 ) -> Parts:
     """Build every part, within the running loop. None of them runs before the service starts it.
 
@@ -84,6 +93,7 @@ def build(
         inputs: the configuration and the key in force.
         listeners: the listening sockets.
         state: the state directory, or None.
+        history: the directory of the database, or None.
         log_dropped: returns how many log lines could not be written.
     """
 
@@ -95,17 +105,21 @@ def build(
             fanout=publisher.fanout,
             sent_bytes=subscribers.sent_bytes,
             max_subscribers=inputs.config.server.max_subscribers,
+            recorder=upstream.past.recorder,
             log_dropped=log_dropped(),
         )
 
     clock = ExchangeClock(utc_now)
     metrics = Metrics(__version__, numbers)  # calls `numbers` first at a scrape, when all parts are there
     publisher = _publisher(inputs.config)
-    upstream = _upstream(inputs, publisher=publisher, metrics=metrics, clock=clock, state=state)
+    past = _past(inputs, publisher=publisher, clock=clock, directory=history)
+    publisher.recorder = past.recorder.record
+    upstream = _upstream(inputs, publisher=publisher, past=past, metrics=metrics, clock=clock, state=state)
     subscribers = Subscribers(publisher.fanout, settings=lambda: inputs.config.server, now_at=clock)
     view = RunningDaemon(
         publisher=publisher,
         supervisor=upstream.supervisor,
+        past=past,
         subscribers=subscribers,
         tickets=Tickets(inputs.token.reveal() if inputs.token else "", now_at=clock),
         registry=metrics.registry,
@@ -130,6 +144,7 @@ def build(
         guard_settings=guard_settings,
     )
     return Parts(
+        publisher=publisher,
         upstream=upstream,
         subscribers=subscribers,
         metrics=metrics,
@@ -159,8 +174,26 @@ def _publisher(config: Config) -> Publisher:
     return publisher
 
 
+def _past(inputs: Inputs, *, publisher: Publisher, clock: ExchangeClock, directory: Path | None) -> RecordedAccount:
+    return RecordedAccount(
+        directory,
+        source=wiring.source(inputs.config),
+        is_enabled=inputs.config.history.enabled,
+        keep_days=lambda: inputs.config.history.keep_days,
+        recall=publisher.book.recall_past,
+        machine_at=utc_now,
+        now_at=clock,
+    )
+
+
 def _upstream(
-    inputs: Inputs, *, publisher: Publisher, metrics: Metrics, clock: ExchangeClock, state: Path | None
+    inputs: Inputs,
+    *,
+    publisher: Publisher,
+    past: RecordedAccount,
+    metrics: Metrics,
+    clock: ExchangeClock,
+    state: Path | None,
 ) -> Upstream:
     brokerage = AlpacaRest(
         wiring.rest(inputs.config),
@@ -176,19 +209,21 @@ def _upstream(
         loop=asyncio.get_running_loop(),
         now_at=clock,
         work=grouper.run,
+        past=past,
         observe=metrics.observe_update,
     )
     supervisor = Supervisor(
         wiring.supervisor(inputs.config),
         brokerage=brokerage,
         sink=feed,
+        past=past.trade_book,
         login=inputs.login,
         network=inputs.network,
         store=store,
         clock=clock,
         chance=random.random,
     )
-    return Upstream(supervisor=supervisor, brokerage=brokerage, store=store, grouper=grouper)
+    return Upstream(supervisor=supervisor, brokerage=brokerage, store=store, grouper=grouper, past=past)
 
 
 def _epoch() -> str:

@@ -9,8 +9,9 @@ import asyncio
 import datetime as dt
 import functools
 import math
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+import msgspec
 
 from condord.core.activity import Activity, Split
 from condord.core.calendar import Calendar
@@ -19,7 +20,9 @@ from condord.core.lots import Lot, Traded, traded
 from condord.core.naming import Names
 from condord.core.position import Position
 from condord.core.quote import Tick
+from condord.daemon.grouper import Worker
 from condord.daemon.market_feed import MarketFeed
+from condord.daemon.recorded_account import RecordedAccount
 from condord.live import wire
 from condord.live.day import DayMemory
 from condord.live.fanout import Subscriber
@@ -27,21 +30,12 @@ from condord.live.lifecycle import Memory
 from condord.live.past import Past, past
 from condord.live.publisher import Publisher
 
-Result = TypeVar("Result")
-
-
-class Worker(Protocol):
-    """Runs long computations off the loop; see `condord.daemon.grouper.Grouper`."""
-
-    def __call__(self, work: Callable[[Callable[[], None]], Result], /) -> Awaitable[Result]:
-        """Return the result of `work`, which gets a function to call between slices."""
-
 
 class Feed(MarketFeed):
     """Publishes what Alpaca sends, on `loop`; the `AccountSink` of the supervisor, and its `MarketSink`.
 
     `now_at` is the exchange's clock (UTC). `observe` gets, for each frame, the seconds from the receipt of the oldest
-    quote behind it to the last write.
+    quote behind it to the last write. `past` gets what it needs of the account.
     """
 
     def __init__(
@@ -51,6 +45,7 @@ class Feed(MarketFeed):
         loop: asyncio.AbstractEventLoop,
         now_at: Callable[[], dt.datetime],
         work: Worker,
+        past: RecordedAccount,
         observe: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         super().__init__(publisher, loop=loop, now_at=now_at)
@@ -60,6 +55,7 @@ class Feed(MarketFeed):
         self._coalescer = publisher.coalescer
         self._work = work
         self._traded: tuple[Sequence[Order], Traded] = ((), Traded())
+        self._recorder, self._trade_book = past.recorder, past.trade_book
         self._observe = observe
         self._past = Memory(), DayMemory(), Past()
         self._timer: asyncio.TimerHandle | None = None
@@ -137,9 +133,12 @@ class Feed(MarketFeed):
     ) -> None:
         """Take what the account holds: options, the lots of its orders, shares by symbol, and filled orders."""
         now, now_at = self._loop.time(), self._now_at()
+        held, filled = tuple(positions), orders if isinstance(orders, tuple) else tuple(orders)
+        self._recorder.show()
+        self._trade_book.set_account(held, filled)
         wake(
             self._publisher.set_positions(
-                positions, now, now_at, lots=lots, stocks=stocks, orders=orders, traded=self._traded[1]
+                held, now, now_at, lots=lots, stocks=stocks, orders=filled, traded=self._traded[1]
             )
         )
         self._arm(self._publisher.deadline)
@@ -148,7 +147,12 @@ class Feed(MarketFeed):
         """Take the activities of the last days and the announced splits; they count from the next positions on."""
         lifecycle = self._account.lifecycle
         lifecycle.activities, lifecycle.splits = tuple(activities), tuple(splits)
-        self._book.set_bookings(activities, splits)
+        self._book.day.set_bookings(activities, splits)
+
+    @property
+    def awaited_bookings(self) -> frozenset[str]:
+        """What of the account only bookings can explain that are not known yet, by unique keys."""
+        return self._account.lifecycle.awaited
 
     @property
     def memory(self) -> Past:
@@ -161,7 +165,7 @@ class Feed(MarketFeed):
     def recall_memory(self, memory: Memory | None) -> None:
         """Continue with the past that an earlier run knew; None if the account is another one."""
         self._account.recall_memory(memory)
-        self._book.recall_day(memory.day if isinstance(memory, Past) else None)
+        self._book.day.recall(memory.day if isinstance(memory, Past) else None)
 
     @property
     def names(self) -> Names:
@@ -175,12 +179,17 @@ class Feed(MarketFeed):
     def forget_names(self) -> None:
         """Name condors without regard to earlier names, and forget balances and orders: the account is another one."""
         self._account.forget_names()
+        self._recorder.pause()
+        self._trade_book.forget()
+        self._book.recall_past(None)
         now = self._loop.time()
         self._publisher.set_working_orders((), now)
         self._arm(self._publisher.set_account_summary(None, now))
 
     def set_status(self, status: wire.Status) -> None:
-        """Take the status: what can be trusted."""
+        """Take the status: what can be trusted. The notices of the daemon's own database are added."""
+        if notices := self._recorder.notices():
+            status = msgspec.structs.replace(status, notices=[*status.notices, *notices])
         wake(self._publisher.set_status(status, self._loop.time(), self._now_at()))
         self._arm(self._publisher.deadline)
 
@@ -190,6 +199,7 @@ class Feed(MarketFeed):
 
     def set_calendar(self, calendar: Calendar) -> None:
         """Take the sessions of the exchange."""
+        self._trade_book.set_calendar(calendar)
         self._account.calendar = calendar  # the next status publishes what follows from them
 
     def set_exchange_time(self, at: dt.datetime) -> None:

@@ -1,4 +1,4 @@
-"""Search for lots and groupings on a thread, so that a large account delays neither quotes nor a stop."""
+"""Search for lots, groupings and trades on threads, so that a large account delays neither quotes nor a stop."""
 
 from __future__ import annotations
 
@@ -6,12 +6,19 @@ import asyncio
 import functools
 import threading
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Awaitable, Callable
+from typing import Protocol, TypeVar
 
-from condord.upstream.thread_pool import DaemonPool
+from condord.host.thread_pool import DaemonPool
 
 Result = TypeVar("Result")
+
+
+class Worker(Protocol):
+    """Runs long computations off the loop; see `Grouper`."""
+
+    def __call__(self, work: Callable[[Callable[[], None]], Result], /) -> Awaitable[Result]:
+        """Return the result of `work`, which gets a function to call between slices."""
 
 
 class _Cancelled(Exception):
@@ -21,8 +28,8 @@ class _Cancelled(Exception):
 class Grouper:
     """One thread, which yields to the event loop between slices of a few milliseconds."""
 
-    def __init__(self) -> None:
-        self._pool = DaemonPool(1, name="grouping")
+    def __init__(self, name: str = "grouping") -> None:
+        self._pool = DaemonPool(1, name=name)
 
     async def run(self, work: Callable[[Callable[[], None]], Result]) -> Result:
         """Return the result of `work`, which must call its argument between slices. Cancelling ends it there."""

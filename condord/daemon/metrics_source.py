@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, get_args
 
+from condord.daemon.recorder import Recorder
 from condord.http.interfaces import MetricValues, StreamCounts
 from condord.live.book import Book
 from condord.live.fanout import RESYNCS, Fanout
@@ -34,6 +35,7 @@ def numbers(
     fanout: Fanout,
     sent_bytes: int,
     max_subscribers: int,
+    recorder: Recorder,
     log_dropped: int,
 ) -> MetricValues:
     """The numbers now; reading them publishes nothing."""
@@ -58,6 +60,8 @@ def numbers(
         dropped=fanout.dropped,
         resyncs={**dict.fromkeys(RESYNCS, 0), **fanout.resyncs},
         disconnects=fanout.disconnects,
+        history_rows=recorder.rows,
+        history_fault=recorder.has_fault,
         log_dropped=log_dropped,
     )
 

@@ -7,10 +7,13 @@ stream first gets its `bye`. Then the server closes, and last the connections to
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import functools
 import logging
 import socket
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 from condord import __version__
 from condord.config.schema import Config
@@ -21,10 +24,11 @@ from condord.daemon.reload import Inputs
 from condord.host import instance_lock, logs, signals, terminal
 from condord.host.hang_watchdog import HangWatchdog, StallCounter
 from condord.host.systemd import Notifier, listen_sockets
+from condord.host.thread_pool import ResolvingLoop
 from condord.http import server
+from condord.live import wire
 from condord.tasks import Lifetime
 from condord.upstream.state_files import directory as state_directory
-from condord.upstream.thread_pool import ResolvingLoop
 
 STUCK_LOOKS = 10
 """How often in a row the supervisor, which is checked once a second, may be found stuck.
@@ -63,20 +67,40 @@ def run(
             _log.warning("Configuration warning", extra=logs.fields(code="configuration", reason=warning))
         own_environ = dict(environ)
         notifier = Notifier.from_environ(own_environ)
-        state = state_directory(environ, lasts=wiring.source(config) != "simulator")
+        source = wiring.source(config)
+        state = state_directory(environ, lasts=source != "simulator")
         server.reserve_files(config.server.max_subscribers)
 
         async def main(listeners: Sequence[socket.socket]) -> None:
-            parts = build(inputs, listeners=listeners, state=state, log_dropped=log_dropped)
+            parts = build(inputs, listeners=listeners, state=state, history=history, log_dropped=log_dropped)
             await Service(parts, notifier).run(announce)
 
         with (
+            _history_directory(state, source) as history,
             server.listening(wiring.address(config), listen_sockets(own_environ)) as listeners,
             asyncio.Runner(loop_factory=ResolvingLoop) as runner,
         ):
             if inputs.token is None:
                 server.require_loopback(listeners)
             runner.run(main(listeners))
+
+
+@contextlib.contextmanager
+def _history_directory(state: Path | None, source: wire.Source) -> Iterator[Path | None]:
+    """The state directory; for a simulator without one, a temporary directory, removed at the end.
+
+    None if there is neither.
+    """
+    if state is not None or source != "simulator":
+        yield state
+        return
+    try:
+        temporary = tempfile.TemporaryDirectory(prefix="condord-history-", ignore_cleanup_errors=True)
+    except OSError:  # no directory can be written
+        yield None
+        return
+    with temporary as path:
+        yield Path(path)
 
 
 class Service:
@@ -119,15 +143,21 @@ class Service:
                 tasks.create_task(keep("the heartbeat", parts.subscribers.heartbeats)),
                 tasks.create_task(keep("the watchdog", self._feed_systemd)),
                 tasks.create_task(keep("the watch over the supervisor", self._oversee)),
+                tasks.create_task(keep("the trade book", parts.upstream.past.trade_book.run)),
             ]
+            recording = tasks.create_task(keep("the recorder", parts.upstream.past.recorder.run))
             await self._lifetime.stopping.wait()
             self._notifier.stopping()
             for task in (supervising, *others):
                 task.cancel()
+            running_minute = parts.publisher.book.minutes.running()
+            finishing = tasks.create_task(parts.upstream.past.recorder.finish(running_minute))
             # Before the streams end: a client that reconnects at once after its `bye` would be refused.
             await parts.server.stop_accepting()
             await parts.subscribers.say_bye("the daemon is stopping")
             parts.server.stop()
+            await finishing
+            recording.cancel()
             await asyncio.wait({serving, supervising})
 
     async def _announce(self, announce: Callable[[str], None]) -> None:

@@ -13,10 +13,14 @@ from prometheus_client import CollectorRegistry
 from condord import __version__
 from condord.config import schema
 from condord.daemon import metrics_source
+from condord.daemon.recorded_account import RecordedAccount
 from condord.daemon.subscribers import Subscribers
+from condord.errors import Unavailable
 from condord.http.tickets import Tickets
 from condord.live import wire
 from condord.live.publisher import Publisher
+from condord.live.wire_history import HistoryQuery, RecordedJson, TradesJson
+from condord.upstream.health import LASTING
 from condord.upstream.supervisor import Supervisor
 
 ALIVE_SECONDS = 10.0
@@ -35,6 +39,7 @@ class RunningDaemon:
         *,
         publisher: Publisher,
         supervisor: Supervisor,
+        past: RecordedAccount,
         subscribers: Subscribers,
         tickets: Tickets,
         registry: CollectorRegistry,
@@ -48,6 +53,7 @@ class RunningDaemon:
         self.address = address
         self._publisher = publisher
         self._supervisor = supervisor
+        self._past = past
         self._now_at = now_at
         self._settings = settings
         self._started = time.monotonic()
@@ -100,6 +106,68 @@ class RunningDaemon:
             refused=metrics_source.refused(book, self._supervisor),
             tasks=len(asyncio.all_tasks()),
         )
+
+    @property
+    def records_history(self) -> bool:
+        """Whether profit and loss is recorded."""
+        return self._past.recorder.is_enabled
+
+    async def history(self, query: HistoryQuery) -> RecordedJson | None:
+        """What was recorded; None for a condor that is unknown and has no rows.
+
+        If Alpaca refuses the key, there is no account to wait for, and nothing is recorded of it.
+
+        Raises:
+            Unavailable: it is not known yet whose records to read or what is held, or the database cannot be read.
+        """
+        recorder = self._past.recorder
+        recorded = None
+        if recorder.is_known:
+            recorded = await self._past.store.query(query, self._now_at())
+        else:
+            self._require_refused("the account is not known yet")
+        found = recorded or self._unrecorded(query.condor_id)
+        if found is None and not recorder.is_shown:
+            self._require_refused("the positions have not been read yet")
+        return found
+
+    def _require_refused(self, text: str) -> None:
+        """Raise `Unavailable` with `text` and why, unless Alpaca refuses the key, so that waiting is of no use."""
+        self._supervisor.publish_status()
+        status = self._publisher.book.edition.status
+        error = status.positions.error
+        if error is not None and error.code in LASTING:
+            return
+        reasons = [notice.text for notice in status.notices if notice.code == "accountUnavailable"]
+        reasons += [] if error is None else [error.text]
+        raise Unavailable(": ".join([text, *reasons[:1]]), "Try again in a few seconds.")
+
+    def _unrecorded(self, condor_id: str | None) -> RecordedJson | None:
+        """The history of what has no rows yet: the account, or a condor that is there now."""
+        opened_at = None
+        if condor_id is not None:
+            document = self._publisher.book.edition.document(self._now_at())
+            shown = {condor.id: condor.opened_at for condor in document.condors}
+            shown |= {condor.id: condor.opened_at for condor in document.broken}
+            if condor_id not in shown:
+                return None
+            opened_at = shown[condor_id]
+        return RecordedJson(
+            id=condor_id,
+            opened_at=opened_at,
+            resolution_seconds=60,
+            seconds=[],
+            cents=[],
+            natural_cents=[],
+            price=[],
+            low=[],
+            high=[],
+            quantity=[],
+        )
+
+    async def trades(self, from_at: dt.datetime | None, until_at: dt.datetime | None) -> TradesJson:
+        """The condors closed between two instants, the second not included."""
+        return await self._past.trade_book.trades(from_at, until_at)
 
     def refresh(self) -> None:
         """Read the positions again now."""

@@ -108,6 +108,7 @@ def supervisor(config: Config) -> SupervisorSettings:
         alpaca,
         config.rest,
         config.stream,
+        config.history,
         source=source(config),
         model=model(config),
         option_stream_url=alpaca.option_stream_url or addresses.option_stream(alpaca.feed),

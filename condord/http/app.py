@@ -6,7 +6,6 @@ An endpoint only translates: the daemon supplies the data, and the endpoint choo
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
 from typing import Annotated
 
 import msgspec
@@ -18,18 +17,17 @@ from starlette.types import Receive, Scope, Send
 
 from condord import __version__
 from condord.http import access, openapi
+from condord.http.answer import REVALIDATE, daemon_of, json_answer
 from condord.http.etag import is_known
 from condord.http.guard import STREAM_PATH
 from condord.http.interfaces import DaemonView
 from condord.http.metrics import exposition
 from condord.http.page import MEDIA_TYPES, Page
 from condord.http.problem import problem
+from condord.http.recorded_routes import RECORDED_ROUTES
 from condord.http.routes import DocumentedEvent, DocumentedResponse, Parameter, Route, error
 from condord.http.stream_route import MAX_INTERVAL_MS, StreamRoute
 from condord.live import wire
-
-_REVALIDATE = {"Cache-Control": "no-cache"}
-"""A client may keep the answer, but must ask before it uses it again."""
 
 
 class Application(Starlette):
@@ -55,64 +53,50 @@ def build(daemon: DaemonView) -> Application:
     return app
 
 
-def _json(payload: msgspec.Struct, status_code: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    return Response(
-        wire.encode(payload),
-        status_code=status_code,
-        headers={**_REVALIDATE, **(headers or {})},
-        media_type="application/json",
-    )
-
-
-def _daemon(request: Request) -> DaemonView:
-    daemon: DaemonView = request.app.state.daemon
-    return daemon
-
-
 async def _positions(request: Request) -> Response:
-    document = _daemon(request).document()
+    document = daemon_of(request).document()
     etag = f'W/"{document.version}"'
     if is_known(request.headers, etag):
-        return Response(status_code=304, headers={**_REVALIDATE, "ETag": etag})
-    return _json(document, headers={"ETag": etag})
+        return Response(status_code=304, headers={**REVALIDATE, "ETag": etag})
+    return json_answer(document, headers={"ETag": etag})
 
 
 async def _condor(request: Request) -> Response:
-    found = _daemon(request).condor(request.path_params["id"])
+    found = daemon_of(request).condor(request.path_params["id"])
     if found is None:
         return problem(404, "there is no condor with this id; GET /api/positions lists the ids")
-    return _json(found)
+    return json_answer(found)
 
 
 async def _status(request: Request) -> Response:
-    return _json(_daemon(request).report())
+    return json_answer(daemon_of(request).report())
 
 
 async def _refresh(request: Request) -> Response:
-    _daemon(request).refresh()
-    return Response(status_code=202, headers=_REVALIDATE)
+    daemon_of(request).refresh()
+    return Response(status_code=202, headers=REVALIDATE)
 
 
 async def _ticket(request: Request) -> Response:
-    return _json(_daemon(request).tickets.issue(), 201, {"Cache-Control": "no-store"})
+    return json_answer(daemon_of(request).tickets.issue(), 201, {"Cache-Control": "no-store"})
 
 
 async def _alive(request: Request) -> Response:
-    if _daemon(request).is_alive:
-        return Response("ok\n", headers=_REVALIDATE, media_type="text/plain")
+    if daemon_of(request).is_alive:
+        return Response("ok\n", headers=REVALIDATE, media_type="text/plain")
     return problem(503, "the supervisor makes no progress")
 
 
 async def _ready(request: Request) -> Response:
-    daemon = _daemon(request)
+    daemon = daemon_of(request)
     status_code = 200 if daemon.is_ready else 503
     if access.is_anonymous(request.scope):
-        return Response(status_code=status_code, headers=_REVALIDATE)
-    return _json(daemon.report(), status_code)
+        return Response(status_code=status_code, headers=REVALIDATE)
+    return json_answer(daemon.report(), status_code)
 
 
 async def _openapi(_request: Request) -> Response:
-    return Response(_openapi_json(), headers=_REVALIDATE, media_type="application/json")
+    return Response(_openapi_json(), headers=REVALIDATE, media_type="application/json")
 
 
 @functools.cache  # building it takes 10 ms
@@ -198,6 +182,7 @@ ROUTES = (
             error(404, "There is no condor with this `id`."),
         ),
     ),
+    *RECORDED_ROUTES,
     Route(
         path=STREAM_PATH,
         name="getStream",

@@ -14,6 +14,7 @@ from condord.live import wire
 from condord.live.compression import CodingName
 from condord.live.fanout import Subscriber
 from condord.live.published import Selection, Tally
+from condord.live.wire_history import HistoryQuery, RecordedJson, TradesJson
 
 
 class Subscriptions(Protocol):
@@ -75,6 +76,7 @@ class MetricValues(msgspec.Struct, frozen=True, kw_only=True):
     `breakers` is by Alpaca host. `budget_room` and `budget_waits` are by share of the request budget: how many requests
     are permitted now, and how many had to wait. `superseded` counts quotes that a newer one replaced before they were
     sent. `frames` counts frames made for subscribers, including the `dropped` ones; `sent_bytes` counts what was sent.
+    `history_rows` counts rows passed to the database, and `history_fault` is true while it cannot be used.
     """
 
     status: wire.Status
@@ -93,6 +95,8 @@ class MetricValues(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int
     resyncs: Mapping[str, int]
     disconnects: Mapping[str, int]
+    history_rows: int
+    history_fault: bool
     log_dropped: int
 
 
@@ -119,6 +123,20 @@ class DaemonView(Protocol):
 
     def report(self) -> wire.StatusReport:
         """The status and the counters."""
+
+    @property
+    def records_history(self) -> bool:
+        """Whether profit and loss is recorded (`history.enabled`)."""
+
+    async def history(self, query: HistoryQuery) -> RecordedJson | None:
+        """What was recorded; None for a condor that is unknown and has no rows.
+
+        Raises:
+            Unavailable: the account or its positions are not known yet, or the database cannot be read.
+        """
+
+    async def trades(self, from_at: dt.datetime | None, until_at: dt.datetime | None) -> TradesJson:
+        """The condors closed between two instants, the second not included; None is not bounded."""
 
     def refresh(self) -> None:
         """Start reading the positions again."""

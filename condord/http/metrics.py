@@ -189,6 +189,8 @@ class _ValuesCollector(Collector):
         yield from _rest(values)
         yield from _published(values)
         yield from _subscribers(values)
+        yield _counter("condord_history_rows", "Rows of history that were recorded.", {(): values.history_rows})
+        yield _gauge("condord_history_fault", "Whether history cannot be recorded.", {(): values.history_fault})
         yield _counter("condord_log_dropped", "Log lines that could not be written.", {(): values.log_dropped})
 
 

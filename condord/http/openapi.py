@@ -24,10 +24,12 @@ _ABOUT = """\
 Live iron condors of an Alpaca account.
 
 Prices per share and money are numbers of dollars, exact to 1e-4. Times are RFC 3339 in UTC. `null` means not known. \
-Every GET route also answers HEAD. Unknown query parameters are ignored; later versions may add fields. Trouble at \
-Alpaca never turns a read into an error: the last known document is served with its status and age."""
+Every GET route also answers HEAD. Unknown query parameters are ignored, except by the routes of history and trades, \
+which refuse them. Later versions may add fields. Trouble at Alpaca never turns a read into an error: the last known \
+document is served with its status and age."""
 _HEADERS = {
     "Allow": "The supported methods.",
+    "Content-Disposition": "A name for the file.",
     "ETag": "The version of the document, for `If-None-Match`.",
     "Retry-After": "Seconds to wait before trying again.",
     "WWW-Authenticate": "How to send the token.",

@@ -16,12 +16,10 @@ import msgspec
 
 from condord.core import valuation as values
 from condord.core.account_summary import AccountSummary
-from condord.core.activity import Activity, Split
 from condord.core.calendar import Calendar
 from condord.core.condor import Condor
 from condord.core.cover import Leftover
 from condord.core.cutoffs import CutoffSettings, cutoffs
-from condord.core.day_pl import Closes, DayFill
 from condord.core.grouping.account import Grouping
 from condord.core.market_hours import exchange_day
 from condord.core.position import Position
@@ -29,12 +27,14 @@ from condord.core.quote import Quote
 from condord.core.working_order import WorkingOrder, closing_orders
 from condord.core.worst_case import max_losses_e4
 from condord.live import render, render_risk, wire, wire_broken, wire_condor, wire_risk
-from condord.live.day import Day, DayMemory
+from condord.live.day import Day
 from condord.live.lifecycle import AccountReading, Lifecycle
+from condord.live.minutes import MinuteRow, RecordedPast
 from condord.live.pl_history import PlHistory
 from condord.live.prices import Prices
 from condord.live.published import Edition, Versioned
 from condord.live.quote_changes import has_same_prices, moved, quote_counts
+from condord.live.recording import Minutes
 from condord.live.risks import Risks, RiskSettings
 from condord.live.underlying_prices import UnderlyingPrices
 
@@ -54,6 +54,7 @@ class Book:
     def __init__(self, *, edition: Edition, prices: Prices, min_change_e4: int) -> None:
         self.edition = edition
         self.prices = prices
+        self.minutes = Minutes()
         self.pl_history = PlHistory()
         self.underlying_prices = UnderlyingPrices()
         self.risks = Risks(edition, RiskSettings(), self.underlying_prices)
@@ -75,7 +76,7 @@ class Book:
         self._waiting: set[str] = set()
         self._is_cut = False
         self._is_begun = False
-        self._is_day_changed = False
+        self._is_other_account = False
         self._day_inputs = self.day.inputs
         self._orders: Sequence[WorkingOrder] = ()
         self._has_other_orders = False
@@ -86,13 +87,17 @@ class Book:
         before, day = self._published, exchange_day(now_at)
         self.risks.set_shares(reading.stocks)
         self.day.follow(reading, reading.traded, now_at)
-        self._note_day()
         problems, notices = dict(lifecycle.problems), [render.notice(notice) for notice in lifecycle.notices]
         broken = [render.broken(condor, day) for condor in lifecycle.memory.broken]
         held = frozenset(reading.positions), reading.grouping, reading.settled, reading.calendar, self.cutoffs
         self._published = held, day, problems, notices, broken
-        if before == self._published:
+        if before == self._published and not self._is_other_account:
             return False
+        self._is_other_account = False
+        broken_ids = {condor.id for condor in broken}
+        self.minutes.look(now_at)
+        self.minutes.hold(reading.grouping.condors, broken_ids, reading.calendar)
+        self.pl_history.hold(reading.grouping.condors, broken_ids)
         if before is None or before[0] != held:
             self._regroup(reading)
         self._problems, self._notices, self._broken = problems, notices, broken
@@ -111,7 +116,7 @@ class Book:
 
     def set_status(self, status: wire.Status, now: float, now_at: dt.datetime) -> bool:
         """Take the status; True if it made an event. If only `lastMessageAt` and `readAt` differ, there is none."""
-        self.pl_history.follow(now, is_live=status.state == "live")
+        self.minutes.follow(status, now, now_at)
         if status.market.is_open is False:
             self._record_marks(now_at)
         status = self._with_notices(status)
@@ -124,37 +129,28 @@ class Book:
             self._amend(self._take_due(now), now)
         if status.market != self.edition.status.market:
             self.risks.note()
+        self._amend_recorded()
         self.edition.set_status(status)
         return True
 
-    def publish(self, now: float) -> bool:
+    def publish(self, now: float, now_at: dt.datetime) -> bool:
         """Publish every waiting quote that counts, what is computed from it, and all else that waits.
 
         True if it made an event.
         """
         self._is_begun = False
+        self.minutes.look(now_at)
         self._amend(self._take_due(now), now)
         return self._is_begun
 
-    def set_day_fills(self, day: dt.date, fills: Iterable[DayFill]) -> None:
-        """Take all fills of `day`; `publish` brings what follows from them."""
-        self.day.set_fills(day, fills)
-        self._note_day()
+    def recall_past(self, past: RecordedPast | None) -> None:
+        """Continue lines and extremes that were recorded, also if positions are shown already; the next event has them.
 
-    def set_bookings(self, activities: Sequence[Activity], splits: Sequence[Split]) -> None:
-        """Take the activities of the last days and the announced splits; `publish` brings what follows from them."""
-        self.day.set_bookings(activities, splits)
-        self._note_day()
-
-    def recall_day(self, memory: DayMemory | None) -> None:
-        """Continue the day where an earlier run stopped; None forgets it, because it is another account."""
-        self.day.recall(memory)
-        self._note_day()
-
-    def set_closes(self, closes: Closes) -> None:
-        """Take yesterday's closes; `publish` brings what follows from them."""
-        self.day.set_closes(closes)
-        self._note_day()
+        None forgets those of this run, because it is another account. Nothing is recorded until its positions are read.
+        """
+        self.minutes.recall(past)
+        self.pl_history.recall(past)
+        self._is_other_account = self._is_other_account or past is None
 
     def set_working_orders(self, orders: Sequence[WorkingOrder]) -> None:
         """Take all working orders; `publish` brings those that close condors."""
@@ -164,20 +160,16 @@ class Book:
         """Take the account's balances; `publish` brings them if they differ in more than the time of the reading."""
         self._summary = None if summary is None else render_risk.account(summary)
 
-    def _note_day(self) -> None:
-        """Have `publish` compute today's profit or loss again, if anything but marks has changed."""
-        inputs = self.day.inputs
-        if inputs != self._day_inputs:
-            self._day_inputs, self._is_day_changed = inputs, True
-
-    def record(self, now_at: dt.datetime) -> bool:
-        """Add a point to each condor's history and publish it; True if it made an event."""
-        growth = self.pl_history.add((value for _, value in self.edition.valuations.core.values()), now_at)
-        if growth.is_restart:
-            self.edition.restart(growth.histories)
-        elif growth.histories:
+    def record(self, now: float, now_at: dt.datetime) -> tuple[MinuteRow, ...]:
+        """End the running minute and publish its points. Returns its rows."""
+        self._is_begun = False
+        rows = self.minutes.end(now, now_at, self.edition.underlyings.core)
+        growth = self.pl_history.add(rows)
+        if growth.histories and not self.pl_history.is_restarted:
+            self._event()
             self.edition.extend(growth.histories)
-        return bool(growth.histories)
+        self._amend_recorded()
+        return rows
 
     def _record_marks(self, now_at: dt.datetime) -> None:
         """Keep the last marks of the session that has ended: tomorrow's profit or loss is counted from them."""
@@ -216,7 +208,6 @@ class Book:
             settled=reading.settled,
         )
         self._leftover_of = {left.position.symbol: left for left in grouping.unmatched}
-        self.pl_history.hold(grouping.condors)
         self._condors_of = {}
         for condor in grouping.condors:
             for leg in condor.legs:
@@ -251,7 +242,7 @@ class Book:
             totals=self._totals(),
             status=self._with_notices(self._upstream_status),
         )
-        self._is_day_changed = False
+        self._day_inputs, self.pl_history.is_restarted = self.day.inputs, False
 
     def _rendered_condors(self, calendar: Calendar, day: dt.date) -> list[_Rendered]:
         rendered = []
@@ -308,6 +299,8 @@ class Book:
         self._amend_account()
         if self.risks.is_due:
             self.risks.amend(self._event(), now)
+            self.minutes.note_prices(self.edition.underlyings.core)
+        self._amend_recorded()
         totals = self._totals()
         if totals != self.edition.totals:
             self._event()
@@ -318,7 +311,7 @@ class Book:
     def _amend_values(self, due: set[str]) -> None:
         """Put the values of what has legs `due`; of everything, if today's profit or loss may be another."""
         edition, grouping = self.edition, self._grouping
-        is_whole, self._is_day_changed = self._is_day_changed, False
+        is_whole, self._day_inputs = self.day.inputs != self._day_inputs, self.day.inputs
         legs = _unique(self._condors_of.get(symbol, ()) for symbol in sorted(due))
         for condor in grouping.condors if is_whole else legs:
             value = self._value(condor)
@@ -329,6 +322,20 @@ class Book:
             pl, entry = self._rendered_leftover(symbol)
             if entry != edition.unmatched.json[symbol]:
                 self._put(edition.unmatched, symbol, pl, entry)
+
+    def _amend_recorded(self) -> None:
+        """Put extremes that no new value has changed, and lines that have restarted."""
+        edition = self.edition
+        if self.minutes.is_changed:
+            self.minutes.is_changed = False
+            for identity, (condor, value) in edition.valuations.core.items():
+                newest = self.minutes.with_extremes(value)
+                if newest is not value:
+                    self._put(edition.valuations, identity, (condor, newest), render.valuation(condor, newest))
+        if self.pl_history.is_restarted:
+            self.pl_history.is_restarted = False
+            self._event()
+            edition.restart(self.pl_history.histories)
 
     def _amend_closing(self) -> None:
         """Put the working orders of condors that have others than before."""
@@ -364,13 +371,16 @@ class Book:
         quotes = self._quotes.core
         unconfirmed = [leg.symbol for leg in condor.legs if self._quotes.json[leg.symbol].unconfirmed]
         value = values.value(condor, quotes, unconfirmed)
-        return msgspec.structs.replace(value, day_pl_e4=self.day.condor_e4(condor.id, quotes))
+        worst_e4, best_e4 = self.minutes.value(condor, value, quotes)
+        day_e4 = self.day.condor_e4(condor.id, quotes)
+        return msgspec.structs.replace(value, day_pl_e4=day_e4, worst_e4=worst_e4, best_e4=best_e4)
 
     def _totals(self) -> wire.TotalsJson:
         if self._published is None:
             return self.edition.totals  # positions were not read, so nothing is known
         edition, closed = self.edition, values.ClosedToday(self.day.closed_condors_e4, self.day.closed_contracts_e4)
         total = values.total(edition.valuations.core, edition.unmatched.core.values(), self._max_losses_e4, closed)
+        self.minutes.total(total)
         return render.totals(total, self.risks.theta, self.risks.incomplete)
 
     def _rendered_quote(self, symbol: str) -> tuple[Quote, wire.QuoteJson]:

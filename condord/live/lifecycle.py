@@ -97,12 +97,15 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
 class Lifecycle:
     """Follows an account from reading to reading.
 
+    `awaited` has a key for each change that still awaits its booking: contracts that left the account without a fill,
+    split or booking, contracts assigned that no reading shows, and each day those listed after their settlement.
     `activities` and `splits` are those known, oldest first; `cutoffs` sets those of Alpaca on expiration day.
     """
 
     def __init__(self) -> None:
         self.notices: tuple[Notice, ...] = ()
         self.problems: dict[str, str] = {}
+        self.awaited: frozenset[str] = frozenset()
         self.activities: tuple[Activity, ...] = ()
         self.splits: tuple[Split, ...] = ()
         self.cutoffs = CutoffSettings()
@@ -112,7 +115,7 @@ class Lifecycle:
     def recall(self, memory: Memory | None) -> None:
         """Continue where an earlier run stopped, or with an unknown account (None)."""
         self.memory = memory if memory is not None and _is_sound(memory) else Memory()
-        self.notices, self.problems, self._read = (), {}, None
+        self.notices, self.problems, self.awaited, self._read = (), {}, frozenset(), None
 
     def follow(self, reading: AccountReading, day: dt.date, now_at: dt.datetime) -> None:
         """Take the next reading; `notices` and `problems` (by symbol) then reflect it.
@@ -124,6 +127,7 @@ class Lifecycle:
         changes = _changes(before, shown)
         changes = account_changes.with_fills(changes, reading.orders, self.activities)
         rest, unseen = account_changes.unexplained(changes, self.activities, self.splits)
+        gone = [entry.change.key for entry in rest if entry.change.shares is not None and entry.gone]
         found = broken.candidates(before.broken, before.shown.condors if before.shown else (), reading.grouping, now_at)
         found = [candidate for candidate in found if not _has_settled(candidate.condor, reading.settled)]
         broken_now = broken.judged(found, reading.grouping, rest, now_at)
@@ -132,6 +136,8 @@ class Lifecycle:
             for activity in unseen
             if key_of(activity) in before.first_seen or now_at < calendar.first_after(activity.day).close_at
         ]
+        settled = [f"{symbol} {day}" for symbol in reading.settled]
+        self.awaited = frozenset((*gone, *settled, *map(key_of, recent)))
         assigned = assignments(rest, recent, _meets(calendar), before.first_seen)
         ending = tuple(endings(reading.grouping, calendar, now_at, before.endings, self.cutoffs))
         self.memory = Memory(

@@ -1,29 +1,29 @@
 """The profit or loss of each condor over a session, with one point at the end of each minute.
 
-A history only grows by a point at its end, which a delta can append. Another day, a clock set back and a full history
-restart all histories, which takes a snapshot. Histories live in memory.
+A history only grows by a point at its end, which a delta can append. Another day, a clock set back, a full history and
+points recalled from an earlier run restart all histories, which takes a snapshot.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_left
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 import msgspec
 
 from condord.core.condor import Condor
 from condord.core.market_hours import exchange_day
-from condord.core.valuation import Valuation
 from condord.live import wire_condor
+from condord.live.minutes import MinuteRow, RecordedPast
 
-STEP_SECONDS = 60
-MARGIN_SECONDS = 0.05
-"""How long after the end of a minute its points are taken: a timer that fires early would still be within it."""
 MAX_POINTS = 480
 """The maximum of one history: eight hours. The longest session, of options on broad indexes, has 405 minutes."""
 DROPPED_POINTS = 60
 """How many points a full history drops at once, so that not every later minute takes a snapshot."""
+
+_Terms = tuple[int, int | None]
+"""The quantity of a condor, and its credit in 1e-4 dollars."""
 
 
 class Growth(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,77 +34,109 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlHistory:
-    """The histories by condor id. Points are taken while the stream is live; `deadline` is in loop seconds.
+    """The histories by condor id. `is_restarted` is set when they have not just become longer.
 
-    A history belongs to one holding: if a condor is closed or changes its quantity or credit, the next one with its id
-    starts without points. The first point of another day drops all histories, so an evening still shows its session.
+    A history belongs to one quantity and credit of a condor: if these change, or the condor is closed, the next one
+    with its id starts without points. The first point of another day drops all histories, so an evening still shows its
+    session.
     """
 
     def __init__(self) -> None:
-        self.deadline: float | None = None
-        self._is_first = False
-        self._histories: dict[str, wire_condor.HistoryJson] = {}
-        self._holdings: dict[str, tuple[int, int | None]] = {}
+        self.histories: Mapping[str, wire_condor.HistoryJson] = {}
+        self.is_restarted = False
+        self._terms: dict[str, _Terms] = {}
+        self._shown: frozenset[str] = frozenset()
+        self._is_read = False
         self._day: dt.date | None = None
+        self._recalled = RecordedPast()
 
-    def hold(self, condors: Iterable[Condor]) -> None:
-        """Drop the histories of all but `condors`."""
-        holdings = {condor.id: (condor.quantity, condor.credit_e4) for condor in condors}
-        before, self._holdings = self._holdings, holdings
-        self._histories = {
+    def hold(self, condors: Iterable[Condor], broken: Collection[str]) -> None:
+        """Drop the histories of all but `condors`, and the `broken` ones, by their ids."""
+        before = self._terms
+        self._terms = {identity: before[identity] for identity in broken if identity in before}
+        shown = {condor.id: (condor.quantity, condor.credit_e4) for condor in condors}
+        self._terms |= shown
+        self._shown, self._is_read = frozenset(shown), True
+        self.histories = {
             identity: history
-            for identity, history in self._histories.items()
-            if holdings.get(identity) == before.get(identity)
+            for identity, history in self.histories.items()
+            if self._terms.get(identity) == before.get(identity)
         }
+        self._continue()
 
-    def follow(self, now: float, *, is_live: bool) -> None:
-        """Take points from the end of this minute on if the stream is live, and none otherwise."""
-        if not is_live:
-            self.deadline = None
-        elif self.deadline is None:
-            self.deadline, self._is_first = now, True
+    def recall(self, past: RecordedPast | None) -> None:
+        """Continue the recorded lines of condors that have the same quantity and credit; None forgets all histories."""
+        if past is None:
+            self.is_restarted = self.is_restarted or bool(self.histories)
+            self.histories, self._terms, self._shown = {}, {}, frozenset()
+            self._day, self._recalled, self._is_read = None, RecordedPast(), False
+        else:
+            self._recalled = past
+            self._continue()
 
-    def is_due(self, now: float, now_at: dt.datetime) -> bool:
-        """Whether to call `add` now; `deadline` moves to the end of the next minute."""
-        if self.deadline is None or now < self.deadline:
-            return False
-        into_minute = (now_at.timestamp() - MARGIN_SECONDS) % STEP_SECONDS
-        self.deadline = now + STEP_SECONDS - into_minute
-        is_due, self._is_first = not self._is_first, False
-        return is_due
+    def add(self, rows: Iterable[MinuteRow]) -> Growth:
+        """Add the points of a minute from its `rows`, unless they are there.
 
-    def add(self, values: Iterable[Valuation], now_at: dt.datetime) -> Growth:
-        """Add a point for each condor at the minute that ended last before `now_at`, unless it has that point.
-
-        A condor whose profit or loss is unknown or unconfirmed gets none.
+        A condor whose profit or loss was not known gets none. Of two holdings with one id the later row counts.
         """
-        points = {value.id: cents for value in values if (cents := _cents(value)) is not None}
-        second = int(now_at.timestamp()) // STEP_SECONDS * STEP_SECONDS
-        points = {identity: cents for identity, cents in points.items() if self.of(identity).seconds[-1:] != [second]}
+        newest = {row.holding.condor_id: row for row in rows if row.holding is not None}
+        second = max((row.second for row in newest.values()), default=0)
+        points = {
+            identity: row.cents
+            for identity, row in newest.items()
+            if identity in self._shown and row.cents is not None and self.of(identity).seconds[-1:] != [second]
+        }
         if not points:
             return Growth()
-        is_restart = self._make_room(exchange_day(now_at), second, points.keys())
+        is_restart = self._make_room(_day_of(second), second, points.keys())
+        self.is_restarted = self.is_restarted or is_restart
         longer = {identity: _longer(self.of(identity), second, cents) for identity, cents in points.items()}
-        self._histories = {**self._histories, **longer}
-        return Growth(histories=self._histories if is_restart else longer, is_restart=is_restart)
+        self.histories = {**self.histories, **longer}
+        return Growth(histories=self.histories if is_restart else longer, is_restart=is_restart)
 
     def of(self, identity: str) -> wire_condor.HistoryJson:
         """Return the history of a condor; empty if it has none."""
-        return self._histories.get(identity, wire_condor.HistoryJson())
+        return self.histories.get(identity, wire_condor.HistoryJson())
+
+    def _continue(self) -> None:
+        """Put the recorded points before those there are, once for each condor.
+
+        The first reading may have another credit than the recorded one, as orders have not been read then. So lines
+        wait for a reading that has theirs, while the condor is held.
+        """
+        past = self._recalled
+        day = max((_day_of(line.seconds[-1]) for line in past.lines.values() if line.seconds), default=None)
+        if day is None or (self._day is not None and day != self._day):
+            self._recalled = RecordedPast()
+            return
+        fitting = {
+            identity
+            for identity, terms in self._terms.items()
+            if identity in past.lines and terms == (past.quantities.get(identity), past.credits_e4.get(identity))
+        }
+        longer = {identity: _preceded(self.of(identity), past.lines[identity], day) for identity in fitting}
+        longer = {identity: line for identity, line in longer.items() if line != self.of(identity)}
+        if longer:
+            self.histories, self._day, self.is_restarted = {**self.histories, **longer}, day, True
+        waiting = {
+            identity: line
+            for identity, line in past.lines.items()
+            if identity not in fitting and (identity in self._terms or not self._is_read)
+        }
+        self._recalled = msgspec.structs.replace(past, lines=waiting)
 
     def _make_room(self, day: dt.date, second: int, identities: Iterable[str]) -> bool:
         """Drop what cannot precede a point at `second` of `identities`; True if anything was dropped."""
-        before = self._histories
+        before = self.histories
         if day != self._day:
-            self._day, self._histories = day, {}
+            self._day, self.histories = day, {}
         else:
-            self._histories = {**before, **{identity: _before(self.of(identity), second) for identity in identities}}
+            self.histories = {**before, **{identity: _before(self.of(identity), second) for identity in identities}}
         return any(history != self.of(identity) for identity, history in before.items())
 
 
-def _cents(value: Valuation) -> int | None:
-    """Return the profit or loss to the cent; None if it is unknown or unconfirmed."""
-    return None if value.unrealized_e4 is None or value.unconfirmed else round(value.unrealized_e4 / 100)
+def _day_of(second: int) -> dt.date:
+    return exchange_day(dt.datetime.fromtimestamp(second, dt.UTC))
 
 
 def _before(history: wire_condor.HistoryJson, second: int) -> wire_condor.HistoryJson:
@@ -114,6 +146,20 @@ def _before(history: wire_condor.HistoryJson, second: int) -> wire_condor.Histor
     if end - begin == len(history.seconds):
         return history
     return wire_condor.HistoryJson(seconds=history.seconds[begin:end], cents=history.cents[begin:end])
+
+
+def _preceded(
+    history: wire_condor.HistoryJson, recorded: wire_condor.HistoryJson, day: dt.date
+) -> wire_condor.HistoryJson:
+    """Return `history` with the recorded points of `day` that are older than all of its own, the last `MAX_POINTS`."""
+    first = history.seconds[0] if history.seconds else recorded.seconds[-1] + 1
+    points = [
+        (second, cents)
+        for second, cents in zip(recorded.seconds, recorded.cents, strict=True)
+        if second < first and _day_of(second) == day
+    ]
+    points = [*points, *zip(history.seconds, history.cents, strict=True)][-MAX_POINTS:]
+    return wire_condor.HistoryJson(seconds=[second for second, _ in points], cents=[cents for _, cents in points])
 
 
 def _longer(history: wire_condor.HistoryJson, second: int, cents: int) -> wire_condor.HistoryJson:

@@ -184,16 +184,14 @@ class Edition:
         self.totals, self.status = totals, status
 
     def extend(self, histories: Mapping[str, wire_condor.HistoryJson]) -> None:
-        """Publish histories, by condor id, that each have one more point at the end: one event, one delta."""
-        self.number += 1
+        """Publish histories in this event, by condor id, that each have one more point at the end."""
         for identity, history in histories.items():
             numbers = self._histories.core[identity]
             numbers.append(self.number)
             self._histories.put(identity, numbers, history, self.number)
 
     def restart(self, histories: Mapping[str, wire_condor.HistoryJson]) -> None:
-        """Publish these histories, by condor id, and no others: one event, for which clients need a snapshot."""
-        self.number += 1
+        """Publish these histories, by condor id, and no others in this event, for which clients need a snapshot."""
         self._restart_number = self.number
         self._fill_histories(histories)
 

@@ -8,7 +8,7 @@ publish take `now_at` (the exchange's clock, UTC) and return the subscribers to 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from condord.core.account_summary import AccountSummary
 from condord.core.cutoffs import CutoffSettings
@@ -28,18 +28,31 @@ from condord.live.book import Book
 from condord.live.coalescer import Coalescer
 from condord.live.fanout import Fanout, Subscriber
 from condord.live.lifecycle import AccountReading
+from condord.live.minutes import MinuteRow
 from condord.live.risks import RiskSettings
 
 
 class Publisher:
-    """The only writer of the published document."""
+    """The only writer of the published document.
 
-    def __init__(self, *, account: AccountState, book: Book, coalescer: Coalescer, fanout: Fanout) -> None:
+    `recorder` gets the rows of each minute, once it has ended. It must not wait.
+    """
+
+    def __init__(
+        self,
+        *,
+        account: AccountState,
+        book: Book,
+        coalescer: Coalescer,
+        fanout: Fanout,
+        recorder: Callable[[Sequence[MinuteRow]], None] = lambda _rows: None,
+    ) -> None:
         self.account = account
         self.book = book
         self.prices = book.prices
         self.coalescer = coalescer
         self.fanout = fanout
+        self.recorder = recorder
         self._received: float | None = None
         self._published: float | None = None
         self._is_set = False
@@ -173,12 +186,12 @@ class Publisher:
 
     def set_day_fills(self, day: dt.date, fills: Sequence[DayFill], now: float) -> float | None:
         """Take all fills of `day`, the date at the exchange."""
-        self.book.set_day_fills(day, fills)
+        self.book.day.set_fills(day, fills)
         return self._due_after_change(now)
 
     def set_closes(self, closes: Closes, now: float) -> float | None:
         """Take the closes of the session before."""
-        self.book.set_closes(closes)
+        self.book.day.set_closes(closes)
         return self._due_after_change(now)
 
     def _due_after_price(self) -> float | None:
@@ -192,7 +205,7 @@ class Publisher:
             self.coalescer.deadline,
             self.fanout.deadline,
             self.account.deadline,
-            self.book.pl_history.deadline,
+            self.book.minutes.deadline,
             self.book.risks.deadline,
         )
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
@@ -200,17 +213,17 @@ class Publisher:
     def tick(self, now: float, now_at: dt.datetime) -> list[Subscriber]:
         """Publish what is due."""
         woken = self._show(self.account.expire(now), now, now_at)
-        has_moved = False
+        before = self.book.edition.number
         if self.book.risks.step(now, now_at):
             self.coalescer.offer(now)
         if self.coalescer.take(now):
             received, self._received = self._received, None
-            if self.book.publish(now):
-                has_moved = True
+            if self.book.publish(now, now_at):
                 self.coalescer.sent(now)
                 self._published = received
-        has_grown = self.book.pl_history.is_due(now, now_at) and self.book.record(now_at)
-        if has_moved or has_grown:
+        if self.book.minutes.is_due(now, now_at) and (rows := self.book.record(now, now_at)):
+            self.recorder(rows)
+        if self.book.edition.number != before:
             woken += self.fanout.publish(now, now_at)
         return woken + self.fanout.tick(now, now_at)
 

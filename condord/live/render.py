@@ -54,6 +54,8 @@ def valuation(condor: Condor, value: values.Valuation) -> wire_condor.ValuationJ
         unrealized_pl=dollars_or_none(value.unrealized_e4),
         natural_pl=dollars_or_none(value.natural_pl_e4),
         day_pl=dollars_or_none(value.day_pl_e4),
+        worst_pl=dollars_or_none(value.worst_e4),
+        best_pl=dollars_or_none(value.best_e4),
         percent_of_max_profit=value.percent_of_max_profit,
         percent_of_risk=value.percent_of_risk,
         missing=list(value.missing),

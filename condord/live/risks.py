@@ -24,8 +24,8 @@ from condord.core.quote import Tick
 from condord.core.underlying import UnderlyingPrice
 from condord.live import render_risk, risk_changes
 from condord.live.notices import Notice
-from condord.live.pl_history import MARGIN_SECONDS, STEP_SECONDS
 from condord.live.published import Edition
+from condord.live.recording import MARGIN_SECONDS, STEP_SECONDS
 from condord.live.risk_figures import CondorRisk, Part, PublishedMarket, RiskFigures
 from condord.live.underlying_prices import UnderlyingPrices
 from condord.live.wire_risk import RiskJson, UnderlyingJson

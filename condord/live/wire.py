@@ -49,6 +49,7 @@ NoticeCode = Literal[
     "snapshotsUnavailable",
     "dividendsUnavailable",
     "greeksDiffer",
+    "historyUnavailable",
 ]
 Refusal = Literal[
     "price", "notHeld", "outOfOrder", "future", "element", "frame", "unacknowledged", "stockElement", "stockFrame",
@@ -58,7 +59,7 @@ Refusal = Literal[
     "calendarAnswer", "contractAnswer", "accountAnswer", "stockSnapshotRow", "indexRow", "optionSnapshotRow",
     "dividendRow", "balance", "transferRow", "workingOrderRow", "fillRow", "stocksAnswer", "indexesAnswer",
     "snapshotsAnswer", "oppositesAnswer", "dividendsAnswer", "balancesAnswer", "transfersAnswer", "workingOrdersAnswer",
-    "dayFillsAnswer",
+    "dayFillsAnswer", "dayBarRow", "pastActivitiesAnswer", "dayBarsAnswer",
 ]  # fmt: skip
 """Why something that Alpaca sent was refused."""
 BreakerState = Literal["closed", "open", "halfOpen"]

@@ -59,6 +59,8 @@ class ValuationJson(_Wire, frozen=True, kw_only=True):
     """What a condor is worth now. While a leg is `missing` a usable quote, all numbers but `plBounds` are null.
 
     `dayPl` is against yesterday's close, or the entry of what was opened today; null while either is not known.
+    `worstPl` and `bestPl` are the extremes of `unrealizedPl` recorded since the condor was opened, without minutes in
+    which quotes were too wide to rely on; null until one is known.
     """
 
     id: str
@@ -68,6 +70,8 @@ class ValuationJson(_Wire, frozen=True, kw_only=True):
     unrealized_pl: Dollars | None
     natural_pl: Dollars | None
     day_pl: Dollars | None = None
+    worst_pl: Dollars | None = None
+    best_pl: Dollars | None = None
     percent_of_max_profit: float | None
     percent_of_risk: float | None
     missing: list[str]
@@ -79,9 +83,9 @@ class ValuationJson(_Wire, frozen=True, kw_only=True):
 class HistoryJson(_Wire, frozen=True, kw_only=True):
     """The profit or loss of a condor over the session: seconds since 1970, ascending, and cents at each of them.
 
-    There is one point a minute, at most 480, of the latest day at the exchange that has any. They begin when the daemon
-    started or the condor got its quantity and credit. Minutes in which the stream was not live, or the profit or loss
-    unknown or unconfirmed, are left out.
+    There is one point at the end of each minute, with the last value known in it. There are at most 480, of the latest
+    day at the exchange that has any, since the condor has its quantity and credit. Minutes in which the daemon did not
+    run or the stream was not live, or with no profit or loss that was known and confirmed, are left out.
     """
 
     seconds: list[int] = []

@@ -56,7 +56,7 @@ class Account:
         self.orders: list[dict[str, Any]] = []
         self.activities: list[dict[str, Any]] = []
         self.closes = ContractCloses(market, self.mark)
-        self._account_id = stable_uuid("account", name)
+        self.id = stable_uuid("account", name)
         self._holdings: dict[str, Holding] = {}
         self._cash = Decimal(0)
         self._last_equity = Decimal(0)
@@ -136,6 +136,21 @@ class Account:
         self.orders.append(filled)
         return self.record(filled, executions, at, serial)
 
+    def add_past_order(self, executions: Sequence[Execution], at: dt.datetime) -> None:
+        """Note a market order that was filled before today; what `executions` opened was closed before today, too."""
+        serial = self.next_serial()
+        filled = orders.order(executions, at, serial)
+        for execution in executions:
+            self._pay(-execution.price * execution.quantity * _multiplier(execution.symbol), at)
+            self._pay(-activities.clearing_fee(execution), at)
+        self.orders.append(filled)
+        self.record(filled, executions, at, serial)
+
+    def add_past_activity(self, row: dict[str, Any], at: dt.datetime) -> None:
+        """Note an activity before today that is not a trade, and what it paid."""
+        self._pay(Decimal(row["net_amount"]), at)
+        self.activities.append(row)
+
     def next_serial(self) -> int:
         """A number that no other order, fill or transfer of the account has."""
         self._serial += 1
@@ -158,8 +173,9 @@ class Account:
     def mark(self, symbol: str) -> Decimal:
         """The mark per share: the midpoint of an option's quote, or the price of a stock.
 
-        It is 0 for a symbol that the market does not know.
+        An option that is not listed is quoted from now on. It is 0 for a symbol that the market does not know.
         """
+        self._watch(symbol)
         quote = self.market.latest(symbol)
         if quote is not None:
             return Decimal(str(quote.mid))
@@ -178,7 +194,7 @@ class Account:
         """The body of `GET /v2/account`."""
         return balances.account_json(
             Balances(
-                account_id=self._account_id,
+                account_id=self.id,
                 cash=self._cash,
                 last_equity=self._last_equity,
                 asof=self.closes.asof,

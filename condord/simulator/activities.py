@@ -13,6 +13,13 @@ from condord.simulator.orders import Execution, instant, number
 
 _CLEARING_FEE = Decimal("0.025")  # of a contract
 _CENT = Decimal("0.01")
+_EVENTS = {
+    "OPASN": "Options Assignment",
+    "OPEXC": "Options Exercise",
+    "OPEXP": "Options Expiry",
+    "OPCSH": "Options Cash Settlement",
+}
+"""The description of each event of an option."""
 
 
 def fill(execution: Execution, row: Mapping[str, Any], at: dt.datetime, serial: int) -> dict[str, Any]:
@@ -78,6 +85,24 @@ def delayed(
     """A row that is not a trade, dated `at`, which is visible from `visible_at` on."""
     row = non_trade(kind, description, at, amount=amount)
     return row | {"id": _day_id(at, kind, str(serial)), "created_at": instant(visible_at)}
+
+
+def option_event(
+    kind: str, symbol: str, quantity: int, at: dt.datetime, visible_at: dt.datetime, serial: int, *, amount: Decimal
+) -> dict[str, Any]:
+    """The row of an event for `quantity` contracts of `symbol`, such as OPEXP, which brought `amount` dollars."""
+    row = delayed(kind, _EVENTS[kind], at, visible_at, serial, amount=number(amount))
+    contract = {"symbol": symbol, "cusip": symbol, "qty": number(Decimal(quantity))}
+    return row | contract | {"group_id": stable_uuid("group", row["id"])}
+
+
+def option_trade(
+    stock: str, shares: int, price: Decimal, at: dt.datetime, visible_at: dt.datetime, serial: int
+) -> dict[str, Any]:
+    """The OPTRD row of the shares (+ bought, - sold) that an assignment or exercise traded at the strike."""
+    row = delayed("OPTRD", "Option Trade", at, visible_at, serial, amount=number(-price * shares))
+    shared = {"symbol": stock, "cusip": stock, "qty": str(shares), "price": number(price)}
+    return row | shared | {"group_id": stable_uuid("group", row["id"])}
 
 
 def _fill_id(execution: Execution, at: dt.datetime, serial: int) -> str:

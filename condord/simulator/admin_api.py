@@ -18,6 +18,7 @@ from starlette.routing import Route
 
 from condord.core import occ
 from condord.errors import NotFound, SymbolError
+from condord.simulator import past_points
 from condord.simulator.clock import Opening
 from condord.simulator.faults import FAULTS
 from condord.simulator.market import SimulatedQuote
@@ -175,6 +176,7 @@ class AdminApi:
         """Every route."""
         return [
             Route("/simulator/state", self._state),
+            Route("/simulator/past", self._past),
             Route("/simulator/faults", self._faults, methods=["GET"]),
             Route("/simulator/faults", self._activate, methods=["POST"]),
             Route("/simulator/faults", self._clear, methods=["DELETE"]),
@@ -204,6 +206,11 @@ class AdminApi:
                 "faults": self._active(now),
             }
         )
+
+    async def _past(self, _request: Request) -> Response:
+        simulation = self._simulation
+        condors = past_points.points_of(simulation.account, simulation.path, simulation.started_at)
+        return json_response({"accountId": simulation.account.id, "condors": condors})
 
     async def _faults(self, _request: Request) -> Response:
         return json_response(

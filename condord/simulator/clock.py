@@ -12,7 +12,8 @@ from condord.simulator.holidays import EARLY_CLOSE, closes_early, is_holiday
 Opening = Literal["always", "hours", "never"]
 """When the market is open.
 
-- `always`: at any hour, seven days a week, although the clock announces a next close
+- `always`: at any hour, seven days a week, although the clock announces a next close; before the day of the start, days
+  have sessions as in `hours`
 - `hours`: 09:30 to 16:00 in New York, with the exchange's holidays and early closes; some options trade longer
 - `never`: closed
 """
@@ -44,6 +45,7 @@ class MarketClock:
         self._base_at = started_at
         self._base = now
         self._anchor_at = started_at.replace(minute=0, second=0, microsecond=0)
+        self._first_day = started_at.astimezone(NEW_YORK).date()
 
     @property
     def speed(self) -> float:
@@ -80,7 +82,7 @@ class MarketClock:
         return hours is not None and hours[1] <= at < hours[1] + LATE
 
     def session_close(self, day: dt.date) -> dt.datetime | None:
-        """When the session of `day` ends; None if it has none. In a market that is always open every day has one."""
+        """When the session of `day` ends; None if it has none."""
         hours = self._hours(day)
         return None if hours is None else hours[1].astimezone(dt.UTC)
 
@@ -123,8 +125,8 @@ class MarketClock:
     def calendar(self, start: dt.date, end: dt.date) -> list[dict[str, Any]]:
         """The body of `GET /v2/calendar`: one row per trading day from `start` to `end`, both included.
 
-        It has the exchange's hours, by which contracts end, even if the market is always open; then every day is a
-        trading day.
+        It has the exchange's hours, by which contracts end, even if the market is always open; then every day from that
+        of the start on is a trading day.
         """
         rows = []
         for offset in range(max(0, (end - start).days + 1)):
@@ -135,7 +137,8 @@ class MarketClock:
         return rows
 
     def _hours(self, day: dt.date) -> tuple[dt.datetime, dt.datetime] | None:
-        if self.opening != "always" and (day.weekday() >= 5 or is_holiday(day)):
+        is_extra = self.opening == "always" and day >= self._first_day
+        if not is_extra and (day.weekday() >= 5 or is_holiday(day)):
             return None
         closes = EARLY_CLOSE if closes_early(day) else _CLOSE
         return dt.datetime.combine(day, _OPEN, NEW_YORK), dt.datetime.combine(day, closes, NEW_YORK)

@@ -23,7 +23,7 @@ from condord.simulator.contracts import OptionRoot
 from condord.simulator.underlyings import Underlyings
 
 _NEW_YORK = ZoneInfo("America/New_York")
-_YEAR_SECONDS = 365 * 86400
+YEAR_SECONDS = 365 * 86400
 _EXCHANGES = "ABCEHIMNPQSTUWXZ"
 _CONDITIONS = "AAAAAA B"
 _LONGEST_STEP_SECONDS = 300.0
@@ -148,17 +148,19 @@ class Market:
         Raises:
             KeyError: the symbol is not watched.
         """
-        contract, root = self._contracts[symbol], self._contracts[symbol].root
-        spot = (self.underlyings.spot(root.underlying) or 0.0) * spot_factor
-        years = (contract.settles_at - self._at + seconds_ago) / _YEAR_SECONDS
-        volatility = pricing.smile(root.volatility, spot, contract.strike, years)
+        contract = self._contracts[symbol]
+        spot = (self.underlyings.spot(contract.root.underlying) or 0.0) * spot_factor
+        years = (contract.settles_at - self._at + seconds_ago) / YEAR_SECONDS
+        return contract_value(contract.symbol, contract.root, self.terms(contract.symbol, contract.root), spot, years)
+
+    def terms(self, symbol: occ.OptionSymbol, root: OptionRoot) -> pricing.PricingTerms:
+        """What the value of a contract of `root` depends on today besides its strike, the price and the time."""
         today = dt.datetime.fromtimestamp(self._at, _NEW_YORK).date()
-        terms = pricing.PricingTerms(
+        return pricing.PricingTerms(
             dividend_yield=root.dividend_yield,
-            dividends=self.underlyings.dividends_until(root.underlying, contract.symbol.expiration, today),
+            dividends=self.underlyings.dividends_until(root.underlying, symbol.expiration, today),
             is_american=not root.is_european,
         )
-        return pricing.theoretical_value(contract.symbol.right, spot, contract.strike, years, volatility, terms)
 
     def tick_cents(self, symbol: str, price: float) -> int:
         """The tick of `symbol` at `price`, in cents.
@@ -278,11 +280,7 @@ class Market:
         draw = contract.random
         symbol = contract.symbol.compact
         cents = self.theoretical_value(symbol).price * 100
-        tick = contract.root.tick_cents[cents >= 300]
-        spread = max(tick, cents * contract.root.spread * draw.uniform(0.7, 1.3))
-        # Below a tick there is no bid.
-        bid = max(0, math.floor((cents - spread / 2) / tick)) * tick
-        ask = max(bid + tick, math.ceil((cents + spread / 2) / tick) * tick)
+        bid, ask = quoted_cents(contract.root, cents, draw.uniform(0.7, 1.3))
         depth = 8 + 60 * contract.root.liquidity / (1 + cents / 100)
         return SimulatedQuote(
             symbol=symbol,
@@ -295,6 +293,26 @@ class Market:
             ask_exchange=draw.choice(_EXCHANGES),
             condition=draw.choice(_CONDITIONS),
         )
+
+
+def contract_value(
+    symbol: occ.OptionSymbol, root: OptionRoot, terms: pricing.PricingTerms, spot: float, years: float
+) -> pricing.TheoreticalValue:
+    """The value of a contract, `years` before it settles, with its underlying at `spot`."""
+    strike = symbol.strike_mills / 1000
+    volatility = pricing.smile(root.volatility, spot, strike, years)
+    return pricing.theoretical_value(symbol.right, spot, strike, years, volatility, terms)
+
+
+def quoted_cents(root: OptionRoot, cents: float, width: float = 1.0) -> tuple[int, int]:
+    """Bid and ask around a value, rounded outwards to the tick; `width` multiplies the usual spread.
+
+    Without a bid, which is below a tick, it is 0.
+    """
+    tick = root.tick_cents[cents >= 300]
+    spread = max(tick, cents * root.spread * width)
+    bid = max(0, math.floor((cents - spread / 2) / tick)) * tick
+    return bid, max(bid + tick, math.ceil((cents + spread / 2) / tick) * tick)
 
 
 def _stamp_ns(at: float, draw: random.Random) -> int:

@@ -21,18 +21,12 @@ from condord.simulator import activities
 from condord.simulator.account import Account
 from condord.simulator.clock import NEW_YORK
 from condord.simulator.contracts import dividend_json, stable_uuid, underlying_of
-from condord.simulator.orders import number
 
 EventKind = Literal["assign", "exercise", "expire", "cash"]
 Deliverables = tuple[tuple[str, int], ...]
 
-_ACTIVITIES: dict[EventKind, tuple[str, str]] = {
-    "assign": ("OPASN", "Options Assignment"),
-    "exercise": ("OPEXC", "Options Exercise"),
-    "expire": ("OPEXP", "Options Expiry"),
-    "cash": ("OPCSH", "Options Cash Settlement"),
-}
-"""The type and description of the activity that each event leaves."""
+_ACTIVITIES: dict[EventKind, str] = {"assign": "OPASN", "exercise": "OPEXC", "expire": "OPEXP", "cash": "OPCSH"}
+"""The type of the activity that each event leaves."""
 _MORNING = dt.time(4, 20)
 _MULTIPLIER = 100
 
@@ -86,7 +80,7 @@ class NonTradeEvents:
         return self.deliverables(root)[0][0] if root in self._deliverables or known is None else known.underlying
 
     def apply(self, event: NonTradeEvent, at: dt.datetime, visible_at: dt.datetime) -> None:
-        """Apply `event` at `at`; its activity is visible from `visible_at` on. Without a holding nothing happens."""
+        """Apply `event` at `at`; its activities are visible from `visible_at` on. Without a holding nothing happens."""
         symbol = event.symbol.compact
         held = self._account.holdings.get(symbol)
         quantity = event.quantity or (abs(held.quantity) if held else 0)
@@ -103,6 +97,9 @@ class NonTradeEvents:
             price = Decimal(event.symbol.strike_mills) / 1000
             for stock, shares in self.deliverables(event.symbol.root):
                 self._account.adjust_position(stock, sign * shares * quantity, price)
+                serial = len(self._account.activities)
+                row = activities.option_trade(stock, sign * shares * quantity, price, at, visible_at, serial)
+                self._account.activities.append(row)
 
     def split(self, stock: str, new: int, old: int, at: dt.datetime, visible_at: dt.datetime) -> None:
         """Give `new` shares of `stock` for every `old`, adjust the contracts on it, and announce it as of `at`.
@@ -167,11 +164,16 @@ class NonTradeEvents:
     def _record(
         self, event: NonTradeEvent, quantity: int, amount: Decimal, at: dt.datetime, visible_at: dt.datetime
     ) -> None:
-        activity_type, description = _ACTIVITIES[event.kind]
-        serial, symbol = len(self._account.activities), event.symbol.compact
-        row = activities.delayed(activity_type, description, at, visible_at, serial, amount=number(amount))
-        contract = {"symbol": symbol, "cusip": symbol, "qty": number(Decimal(quantity))}
-        self._account.activities.append(row | contract | {"group_id": stable_uuid("group", row["id"])})
+        row = activities.option_event(
+            _ACTIVITIES[event.kind],
+            event.symbol.compact,
+            quantity,
+            at,
+            visible_at,
+            len(self._account.activities),
+            amount=amount,
+        )
+        self._account.activities.append(row)
 
 
 def next_morning(at: dt.datetime) -> dt.datetime:

@@ -13,6 +13,8 @@ from typing import Literal
 import msgspec
 
 from condord.core.occ import Right
+from condord.simulator import past_trades
+from condord.simulator.past_trades import PastCondor
 
 Expiration = Literal["today", "near", "monthly", "later"]
 """`today` is the expiration of the session that is under way, or of the next one; the others are those listed."""
@@ -45,10 +47,14 @@ class PastOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Portfolio(msgspec.Struct, frozen=True, kw_only=True):
-    """The orders of a portfolio, and its stocks with shares and dollars paid a share."""
+    """The orders of a portfolio, and its stocks with shares and dollars paid a share.
+
+    `closed` are the condors that it held before and holds no longer.
+    """
 
     orders: tuple[PastOrder, ...] = ()
     stocks: tuple[tuple[str, int, Decimal], ...] = ()
+    closed: tuple[PastCondor, ...] = ()
 
 
 def _condor(quantity: int, low: float, high: float, put_wing: float, call_wing: float) -> tuple[PastLeg, ...]:
@@ -117,6 +123,7 @@ _DEFAULT = Portfolio(
         ),
     ),
     stocks=(("AAPL", 100, Decimal("312.48")),),
+    closed=past_trades.DEFAULT,
 )  # fmt: skip
 
 _TESTED = Portfolio(
@@ -139,7 +146,8 @@ _TESTED = Portfolio(
         PastOrder(
             root="IWM", expiration="later", age_days=6, spot_factor=1.0, grid=1.0, legs=_condor(2, 0.93, 1.06, 5, 5)
         ),
-    )
+    ),
+    closed=past_trades.TESTED,
 )  # fmt: skip
 
 _EXPIRATION_DAY = Portfolio(
@@ -163,6 +171,7 @@ _EXPIRATION_DAY = Portfolio(
         ),
     ),
     stocks=(("INTC", 100, Decimal("36.90")),),
+    closed=past_trades.EXPIRATION_DAY,
 )  # fmt: skip
 
 _EX_DIVIDEND = Portfolio(
@@ -184,6 +193,7 @@ _EX_DIVIDEND = Portfolio(
         ),
     ),
     stocks=(("SPY", 100, Decimal("701.15")),),
+    closed=past_trades.EX_DIVIDEND,
 )  # fmt: skip
 
 _INDEX = Portfolio(
@@ -198,7 +208,8 @@ _INDEX = Portfolio(
         PastOrder(
             root="XSP", expiration="monthly", age_days=7, spot_factor=1.0, grid=1.0, legs=_condor(3, 0.95, 1.045, 5, 5)
         ),
-    )
+    ),
+    closed=past_trades.INDEX,
 )  # fmt: skip
 
 PORTFOLIOS: Mapping[str, Portfolio] = {

@@ -11,6 +11,8 @@ import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
+from condord.simulator.clock import NEW_YORK
+
 _T = TypeVar("_T")
 UNAUTHORIZED = 40110000
 FORBIDDEN = 40310000
@@ -87,8 +89,17 @@ async def decoded_body(request: Request, body_type: Any) -> Any:  # noqa: ANN401
         raise BadRequest(str(error)) from error
 
 
-def instant(text: str | None) -> dt.datetime | None:
-    """An instant in RFC 3339, or a date; None if it is missing or empty. Without a time zone it is UTC.
+def exchange_instant(text: str | None) -> dt.datetime | None:
+    """As `instant`, but without a time zone it is in New York, as a date is for bars.
+
+    Raises:
+        BadRequest: it is not an instant.
+    """
+    return instant(text, NEW_YORK)
+
+
+def instant(text: str | None, zone: dt.tzinfo = dt.UTC) -> dt.datetime | None:
+    """An instant in RFC 3339, or a date; None if it is missing or empty. Without a time zone it is in `zone`.
 
     Raises:
         BadRequest: it is not an instant.
@@ -99,4 +110,4 @@ def instant(text: str | None) -> dt.datetime | None:
         at = dt.datetime.fromisoformat(text.replace(" ", "+"))
     except ValueError as error:
         raise BadRequest(f"invalid time: {text}") from error
-    return at if at.tzinfo else at.replace(tzinfo=dt.UTC)
+    return at if at.tzinfo else at.replace(tzinfo=zone)

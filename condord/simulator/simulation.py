@@ -20,6 +20,7 @@ from condord.simulator.faults import Faults
 from condord.simulator.holidays import closes_early, is_holiday
 from condord.simulator.market import Market, SimulatedQuote
 from condord.simulator.non_trade_events import EventKind, NonTradeEvent, NonTradeEvents, next_morning
+from condord.simulator.past_path import PastPath
 from condord.simulator.quote_encoder import QuoteEncoder
 from condord.simulator.scenarios import Scenario
 from condord.simulator.stock_feed import StockFeed
@@ -43,6 +44,7 @@ class Simulation:
     ) -> None:
         started_at = _start_of(scenario, started_at)
         self.scenario = scenario
+        self.started_at = started_at
         self.is_frozen = scenario.is_frozen
         self.clock = MarketClock(started_at=started_at, now=now, opening=scenario.opening, speed=scenario.speed)
         self.market = Market(
@@ -64,13 +66,18 @@ class Simulation:
         self._encoder = QuoteEncoder(self.faults)
         self._random = random.Random(seed)  # noqa: S311 - trades, not secrets
         self._burst_since = now
-        self.stocks = StockMarket(
-            self.market, seed=seed, before=self.clock.session_before(self.market.underlyings.session_day)
+        self.path = PastPath(
+            self.market.underlyings,
+            seed=seed,
+            started_at=started_at.timestamp(),
+            before=self.clock.session_before(self.market.underlyings.session_day),
+            knots=portfolio.knots(self.market, started_at, scenario.portfolio),
         )
+        self.stocks = StockMarket(self.market, seed=seed, path=self.path)
         self._advance_session(started_at)
         self._stock_feed = StockFeed(self.streams, self.faults, seed=seed)
         self.account.deposit(started_at - dt.timedelta(days=60))
-        portfolio.open_positions(self.account, self.working_orders, started_at, scenario.portfolio)
+        portfolio.open_positions(self.account, self.working_orders, self.path, started_at, scenario.portfolio)
 
     @property
     def entitlements(self) -> Entitlements:
@@ -185,9 +192,11 @@ class Simulation:
     def _advance_session(self, at: dt.datetime) -> None:
         """Begin the session of `at` unless it has begun, and end it once it is over."""
         day, underlyings = self.clock.session_day(at), self.market.underlyings
-        if day != underlyings.session_day:
+        # A market that was open on a Sunday and keeps the exchange's hours from then on does not go back to Friday.
+        if day > underlyings.session_day:
+            before = max(self.clock.session_before(day), underlyings.session_day)
             underlyings.begin_session(day)
-            self.stocks.begin_session(day, self.clock.session_before(day))
+            self.stocks.begin_session(day, before)
         close_at = self.clock.session_close(day)
         if close_at is not None and at >= close_at and not underlyings.is_over:
             underlyings.end_session()

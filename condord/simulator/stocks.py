@@ -7,7 +7,6 @@ give the same quotes.
 from __future__ import annotations
 
 import datetime as dt
-import math
 import random
 from collections.abc import Iterable
 from zoneinfo import ZoneInfo
@@ -16,6 +15,7 @@ import msgspec
 
 from condord.simulator.contracts import OptionRoot
 from condord.simulator.market import Market, SimulatedQuote
+from condord.simulator.past_path import PastPath
 
 _NEW_YORK = ZoneInfo("America/New_York")
 _EXCHANGE = "V"  # all that the free feed has
@@ -65,6 +65,16 @@ class StockBar(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, volume=self.volume + trade.size, count=self.count + 1)
 
     @property
+    def day(self) -> dt.date:
+        """The date in New York at its start."""
+        return dt.datetime.fromtimestamp(self.start, _NEW_YORK).date()
+
+    def scaled(self, factor: float) -> StockBar:
+        """This bar with its prices times `factor`, to the cent."""
+        prices = {name: round(getattr(self, name) * factor, 2) for name in ("open", "high", "low", "close")}
+        return msgspec.structs.replace(self, **prices)
+
+    @property
     def mean(self) -> float:
         """The mean of its prices, for the volume-weighted one."""
         return round((self.open + self.high + self.low + self.close) / 4, 6)
@@ -84,7 +94,7 @@ StockEvent = SimulatedQuote | SimulatedTrade | MinuteEnd
 class _Stock:
     """One stock with its own random generator, and what REST reports of it."""
 
-    __slots__ = ("before", "countdown", "is_pinned", "minute", "quote", "random", "root", "session", "trade")
+    __slots__ = ("before", "countdown", "ended", "is_pinned", "minute", "quote", "random", "root", "session", "trade")
 
     def __init__(self, root: OptionRoot, *, seed: int, at: float, price: float, close: float) -> None:
         self.root = root
@@ -96,19 +106,18 @@ class _Stock:
         self.trade = _trade(self.quote, price, 1, draw)
         self.minute = _flat(root.underlying, _minute_of(at), price)
         self.session = self.before = _flat(root.underlying, 0, close)
+        self.ended: list[StockBar] = []
 
 
 class StockMarket:
-    """The stocks on which `market` has options.
+    """The stocks on which `market` has options; `path` is its past."""
 
-    `before` is the date of the last session before the newest one, which the market knows.
-    """
-
-    def __init__(self, market: Market, *, seed: int, before: dt.date) -> None:
+    def __init__(self, market: Market, *, seed: int, path: PastPath) -> None:
         self._market = market
         self._seed = seed
         self._at = market.at
-        self._before = before
+        self._path = path
+        self._before = path.before
         self._stocks: dict[str, _Stock] = {}
 
     def quote(self, symbol: str) -> SimulatedQuote | None:
@@ -126,6 +135,16 @@ class StockMarket:
         stock = self._stock(symbol)
         return (stock.minute, stock.session, stock.before) if stock else None
 
+    def day_bars(self, symbol: str, start: dt.date, end: dt.date) -> list[StockBar] | None:
+        """The bars of a stock's sessions from `start` to `end`, both included, oldest first; None if it is unknown."""
+        stock = self._stock(symbol)
+        if stock is None:
+            return None
+        newest = [*stock.ended, stock.before, stock.session]
+        days = [session.day for session in self._path.sessions if _midnight(session.day) < newest[0].start]
+        past = (self._past(stock, day) for day in days if start <= day <= end)
+        return [*past, *(bar for bar in newest if _midnight(start) <= bar.start <= _midnight(end))]
+
     def advance(self, at: float, *, moving: bool = True) -> list[StockEvent]:
         """Move to `at`, after the market, and return what happened since the last call, in order."""
         elapsed, self._at = max(0.0, at - self._at), max(at, self._at)
@@ -142,6 +161,7 @@ class StockMarket:
         for symbol, stock in self._stocks.items():
             close = self._market.underlyings.previous_close(symbol) or 0.0
             was_yesterday = stock.session.start == _midnight(before)
+            stock.ended += [stock.before] if was_yesterday else [stock.before, stock.session]
             stock.before = stock.session.moved(close) if was_yesterday else _flat(symbol, _midnight(before), close)
             stock.session = _flat(symbol, _midnight(day), self._price(symbol))
 
@@ -183,24 +203,27 @@ class StockMarket:
         price, close = self._price(symbol), underlyings.previous_close(symbol) or 0.0
         last = underlyings.close_before(symbol, underlyings.session_day + dt.timedelta(days=1)) or 0.0
         stock = self._stocks[symbol] = _Stock(root, seed=self._seed, at=self._at, price=price, close=close)
-        stock.before = self._past(stock, self._before, close, close)
-        stock.session = self._past(stock, underlyings.session_day, close, last)
+        stock.before = self._past(stock, self._before).moved(close)
+        stock.session = self._past(stock, underlyings.session_day).moved(last)
         return stock
 
-    def _past(self, stock: _Stock, day: dt.date, before: float, close: float) -> StockBar:
-        """A session that opened near the close before it and has come to `close`."""
-        deviation = stock.root.volatility / math.sqrt(252)
-        first, high, low = (abs(stock.random.gauss(0.0, deviation / 3)) for _ in range(3))
-        opened = round(before * (1 + (first if close > before else -first)), 2)
+    def _past(self, stock: _Stock, day: dt.date) -> StockBar:
+        """The bar of a session of the past; a later one, of a stock that nobody asked for then, stood still."""
+        symbol = stock.root.underlying
+        prices = self._path.day(symbol, day)
+        if prices is None:
+            return _flat(symbol, _midnight(day), self._market.underlyings.previous_close(symbol) or 0.0)
+        draw = random.Random(f"{self._seed}/{symbol}/volume/{day}")  # noqa: S311 - volumes, not secrets
+        volume = int(_SHARES_A_DAY * stock.root.liquidity * draw.uniform(0.5, 1.5))
         return StockBar(
-            symbol=stock.root.underlying,
+            symbol=symbol,
             start=_midnight(day),
-            open=opened,
-            high=round(max(opened, close) * (1 + high), 2),
-            low=round(min(opened, close) * (1 - low), 2),
-            close=close,
-            volume=int(_SHARES_A_DAY * stock.root.liquidity * (0.5 + first / deviation)),
-            count=int(_SHARES_A_DAY * stock.root.liquidity / _LOT),
+            open=prices.open,
+            high=prices.high,
+            low=prices.low,
+            close=prices.close,
+            volume=volume,
+            count=volume // _LOT,
         )
 
     def _advance(self, stock: _Stock, elapsed: float) -> list[tuple[int, StockEvent]]:

@@ -33,6 +33,7 @@ _CLOSED = frozenset({"filled", "canceled", "expired", "replaced", "rejected"})
 _CALENDAR_DAYS = 365
 _SELDOM_TRADED = 0.1  # dollars per share
 _MAX_CONTRACTS = 10_000
+_ACTIVITIES = 100  # in a page, at most
 
 
 class TradingApi:
@@ -137,22 +138,28 @@ class TradingApi:
         query = request.query_params
         kinds = request.path_params.get("kind") or query.get("activity_types") or ""
         types = {kind for kind in kinds.split(",") if kind}
-        size = integer_parameter(request, "page_size", 100, 100)
-        after, until = instant(query.get("after")), instant(query.get("until"))
+        after, until, day = instant(query.get("after")), instant(query.get("until")), query.get("date")
+        direction, token = query.get("direction", "desc"), query.get("page_token")
+        if direction not in {"asc", "desc"}:
+            raise BadRequest(f"invalid direction: {direction}")
+        if day and (after or until):
+            raise BadRequest("date cannot be combined with after or until")
         seen_at = self._simulation.at(self._now())
         matching = [
             row
             for row in sorted(self._simulation.account.activities, key=lambda row: str(row["id"]))
             if (not types or row["activity_type"] in types)
+            and _is_category(row, query.get("category"))
             and dt.datetime.fromisoformat(_activity_instant(row)) <= seen_at
             and _is_between(_activity_instant(row), after, until)
-            and (not query.get("date") or _activity_day(row) == query["date"])
+            and (not day or _activity_day(row) == day)
         ]
-        token, is_descending = query.get("page_token"), query.get("direction", "desc") == "desc"
-        if is_descending:
+        if direction == "desc":
             matching.reverse()
         if token:
-            matching = [row for row in matching if (row["id"] < token if is_descending else row["id"] > token)]
+            matching = [row for row in matching if (row["id"] < token if direction == "desc" else row["id"] > token)]
+        # All of one day come at once, unless a size is given.
+        size = integer_parameter(request, "page_size", max(1, len(matching)) if day else _ACTIVITIES, _ACTIVITIES)
         return json_response(matching[:size])
 
     def _matching_contracts(self, request: Request) -> list[OptionSymbol]:
@@ -212,6 +219,11 @@ def _flat(orders: Iterable[dict[str, Any]]) -> Iterable[dict[str, Any]]:
 
 def _order_symbols(order: dict[str, Any]) -> set[str]:
     return {str(leg["symbol"]) for leg in [order, *(order["legs"] or ())]}
+
+
+def _is_category(row: dict[str, Any], category: str | None) -> bool:
+    """Whether an activity is of `category`, `trade_activity` or `non_trade_activity`; each is of a missing one."""
+    return not category or (row["activity_type"] == "FILL") == (category == "trade_activity")
 
 
 def _activity_instant(row: dict[str, Any]) -> str:

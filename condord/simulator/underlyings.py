@@ -38,6 +38,7 @@ class Underlyings:
         self._roots: dict[str, OptionRoot] = {}
         self._spots: dict[str, float] = {}
         self._closes: dict[str, float] = {}
+        self._starts: dict[str, tuple[float, float]] = {}
         self._ended: dict[str, float] = {}
         self._walks: dict[str, random.Random] = {}
         self._followers: dict[str, dict[str, float]] = {}
@@ -65,15 +66,37 @@ class Underlyings:
             self._followers.setdefault(leader, {})[name] = ratio
             self._spots[name] = self._spots[leader] * ratio
             self._closes[name] = self._closes[leader] * ratio
+            self._starts[name] = self._spots[name], self._closes[name]
             return
         self._walks[name] = walk = random.Random(f"{self._seed}/{name}")  # noqa: S311 - prices, not secrets
         self._spots[name] = spot = root.spot * (1 + walk.uniform(-_START_RANGE, _START_RANGE))
         night = random.Random(f"{self._seed}/{name}/close").gauss(0.0, 1.0)  # noqa: S311
         self._closes[name] = spot * math.exp(night * root.volatility * _OVERNIGHT_SHARE / math.sqrt(252))
+        self._starts[name] = spot, self._closes[name]
 
     def spot(self, name: str) -> float | None:
         """The exact price of an underlying; None if it is unknown."""
         return self._spots.get(name)
+
+    def leader(self, name: str) -> tuple[str, float]:
+        """The underlying that `name` follows and its share of that price; itself and 1 if it follows none.
+
+        Raises:
+            KeyError: there is no such underlying.
+        """
+        return self._roots[name].follows or (name, 1.0)
+
+    def start(self, name: str) -> float:
+        """The price of an underlying at its start."""
+        return self._starts[name][0]
+
+    def close_before_start(self, name: str) -> float:
+        """The close of the session before the one of its start."""
+        return self._starts[name][1]
+
+    def volatility(self, name: str) -> float:
+        """The annual volatility of an underlying."""
+        return self._roots[name].volatility
 
     def previous_close(self, name: str) -> float | None:
         """The close of the session before the newest one, to the cent; None if the underlying is unknown."""
@@ -98,7 +121,7 @@ class Underlyings:
         Raises:
             KeyError: there is no such underlying.
         """
-        leader, ratio = self._roots[name].follows or (name, 1.0)
+        leader, ratio = self.leader(name)
         self._spots[leader] = price / ratio
         self._held.discard(leader)
         if hold:

@@ -44,7 +44,10 @@ class KnownAccount(msgspec.Struct, kw_only=True):
 
 
 class AccountIdentity:
-    """The account of the current API key, as `known`; `source` is its environment, for example `alpaca-paper`."""
+    """The account of the current API key, as `known`; `source` is its environment, for example `alpaca-paper`.
+
+    `keep_days` is that of `OrderHistory`.
+    """
 
     def __init__(
         self,
@@ -56,6 +59,7 @@ class AccountIdentity:
         source: str,
         now_at: Callable[[], dt.datetime],
         learned: Callable[[], None],
+        keep_days: Callable[[], int],
     ) -> None:
         self._brokerage = brokerage
         self._sink = sink
@@ -64,6 +68,7 @@ class AccountIdentity:
         self._source = source
         self._now_at = now_at
         self._learned = learned
+        self._keep_days = keep_days
         self._was_tried = asyncio.Event()
         self._before: KnownAccount | None = None
         self.known = self._unknown()
@@ -133,5 +138,7 @@ class AccountIdentity:
     def _unknown(self) -> KnownAccount:
         return KnownAccount(
             contracts=ContractReader(brokerage=self._brokerage, now_at=self._now_at, learned=self._learned),
-            orders=OrderReader(brokerage=self._brokerage, now_at=self._now_at, learned=self._learned),
+            orders=OrderReader(
+                brokerage=self._brokerage, now_at=self._now_at, learned=self._learned, keep_days=self._keep_days
+            ),
         )

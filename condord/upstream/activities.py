@@ -1,15 +1,15 @@
 """Read the account's activities, and the splits announced for the stocks it holds options on.
 
 No stream reports assignments, exercises, expirations and splits; activities list them the day after. They also list the
-fills of stocks, which the order history leaves out. Rows of other kinds are skipped, and rows that cannot be read are
-counted.
+fills of stocks, which the order history leaves out, and fees. Rows of other kinds are skipped. Rows, prices and amounts
+that cannot be read are counted.
 """
 
 from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import get_args
+from decimal import Decimal
 
 import msgspec
 
@@ -27,24 +27,39 @@ KEPT_FOR = dt.timedelta(days=10)
 """As long as the changes of the account that activities may explain (`live/account_changes`)."""
 FILLS: tuple[ActivityKind, ...] = ("FILL",)
 BOOKINGS: tuple[ActivityKind, ...] = ("OPASN", "OPEXC", "OPEXP", "OPCSH", "OPTRD", "SPLIT")
+PAST: tuple[ActivityKind, ...] = (*FILLS, *BOOKINGS, "FEE")
+"""What closed trades are found from."""
 
 _OVERLAP = dt.timedelta(hours=1)
 _A_DAY = dt.timedelta(days=1)
 _KIND = "activities"
-_KINDS = frozenset(get_args(ActivityKind))
+_UNDONE = "canceled"
+"""The status of a booking that did not take place."""
+_PRICED = ("FILL", "OPTRD")
 _SIGNS = {"buy": 1, "sell": -1, "sell_short": -1}
 _SPLITS = ("forward_splits", "reverse_splits")
 
 
 def query(kinds: Iterable[ActivityKind], after: dt.datetime, token: str | None) -> dict[str, str]:
     """The query of `GET /v2/account/activities` for a page of `kinds` after an instant and the activity id `token`."""
+    return _query(kinds, token) | {"after": _written(after), "direction": "asc"}
+
+
+def past_query(until_at: dt.datetime, token: str | None) -> dict[str, str]:
+    """The query for a page of `PAST` before an instant, newest first; it begins after the activity id `token`."""
+    return _query(PAST, token) | {"until": _written(until_at), "direction": "desc"}
+
+
+def _query(kinds: Iterable[ActivityKind], token: str | None) -> dict[str, str]:
     return {
         "activity_types": ",".join(kinds),
-        "after": after.isoformat().replace("+00:00", "Z"),
-        "direction": "asc",
         "page_size": str(ACTIVITIES_PER_PAGE),
         **({"page_token": token} if token else {}),
     }
+
+
+def _written(at: dt.datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
 
 
 def splits_query(symbols: Iterable[str], start: dt.date, end: dt.date) -> dict[str, str]:
@@ -58,8 +73,10 @@ def splits_query(symbols: Iterable[str], start: dt.date, end: dt.date) -> dict[s
     }
 
 
-def page(answer: object, refuse: rest_parsing.Refuse) -> ActivityPage:
-    """Parse the answer of `GET /v2/account/activities`; `refuse` is called for each row that cannot be read.
+def page(answer: object, refuse: rest_parsing.Refuse, kinds: Collection[ActivityKind]) -> ActivityPage:
+    """Parse the answer of `GET /v2/account/activities`, which may have rows of other kinds than `kinds`.
+
+    `refuse` is called for each row that cannot be read. A row without a readable price or amount is kept, and counted.
 
     Raises:
         TypeError: the answer is not a list.
@@ -69,8 +86,12 @@ def page(answer: object, refuse: rest_parsing.Refuse) -> ActivityPage:
     listed = [row for row in answer if isinstance(row, Mapping)]
     for _ in range(len(answer) - len(listed)):
         refuse("activityRow")
-    wanted = [row for row in listed if rest_parsing.text(row.get("activity_type")) in _KINDS]
-    read = [_activity(row) for row in wanted]
+    wanted = [
+        row
+        for row in listed
+        if rest_parsing.text(row.get("activity_type")) in kinds and rest_parsing.text(row.get("status")) != _UNDONE
+    ]
+    read = [_activity(row, refuse) for row in wanted]
     for _ in range(read.count(None)):
         refuse("activityRow")
     return ActivityPage(
@@ -80,12 +101,9 @@ def page(answer: object, refuse: rest_parsing.Refuse) -> ActivityPage:
     )
 
 
-def _activity(row: Mapping[str, object]) -> Activity | None:
-    try:
-        kind = msgspec.convert(row.get("activity_type"), ActivityKind)
-    except msgspec.ValidationError:
-        return None
-    id_, symbol = rest_parsing.text(row.get("id")), rest_parsing.text(row.get("symbol"))
+def _activity(row: Mapping[str, object], refuse: rest_parsing.Refuse) -> Activity | None:
+    kind = msgspec.convert(row.get("activity_type"), ActivityKind)
+    id_, symbol = rest_parsing.text(row.get("id")), "" if kind == "FEE" else rest_parsing.text(row.get("symbol"))
     at, day = _instant(row), rest_parsing.date_of(row.get("date"))
     quantity = rest_parsing.number(row.get("qty") or "0")
     sign = _SIGNS.get(rest_parsing.text(row.get("side")) or "") if kind == "FILL" else 1
@@ -98,7 +116,25 @@ def _activity(row: Mapping[str, object]) -> Activity | None:
         quantity=sign * abs(int(quantity)),
         at=at,
         day=day or exchange_day(at),
+        price_e6=rest_parsing.e6(_money(row.get("price"), refuse)) if kind in _PRICED else None,
+        amount_e4=None if kind == "FILL" else rest_parsing.e4(_money(row.get("net_amount"), refuse)),
+        order_id=rest_parsing.text(row.get("order_id")) if kind == "FILL" else None,
+        execution_id=_execution_id(kind, id_, row),
     )
+
+
+def _execution_id(kind: ActivityKind, id_: str, row: Mapping[str, object]) -> str | None:
+    """The execution of a fill, which is the end of its id, and that which a fee names."""
+    if kind == "FILL":
+        return id_.partition("::")[2] or None
+    return rest_parsing.text(row.get("execution_id")) if kind == "FEE" else None
+
+
+def _money(value: object, refuse: rest_parsing.Refuse) -> Decimal | None:
+    read = rest_parsing.number(value)
+    if read is None and value not in (None, ""):
+        refuse("activityRow")
+    return read
 
 
 def _instant(row: Mapping[str, object]) -> dt.datetime | None:

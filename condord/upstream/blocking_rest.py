@@ -33,7 +33,7 @@ from condord.upstream import (
     working_orders,
 )
 from condord.upstream.clients import Clients
-from condord.upstream.interfaces import ActivityPage, FillPage, OrderPage
+from condord.upstream.interfaces import ActivityPage, ClosePage, FillPage, OrderPage
 
 
 class BlockingRest:
@@ -104,7 +104,17 @@ class BlockingRest:
 
     def activities(self, kinds: Sequence[ActivityKind], after: dt.datetime, token: str | None) -> ActivityPage:
         """A page of activities, for which alpaca-py has no method."""
-        return activities.page(self._activities(activities.query(kinds, after, token)), self._refuse)
+        return activities.page(self._activities(activities.query(kinds, after, token)), self._refuse, kinds)
+
+    def past_activities(self, until_at: dt.datetime, token: str | None) -> ActivityPage:
+        """A page of the account's past, newest first."""
+        query = activities.past_query(until_at, token)
+        return activities.page(self._activities(query), self._refuse, activities.PAST)
+
+    def day_closes(self, symbols: Sequence[str], start: dt.date, end: dt.date, token: str | None) -> ClosePage:
+        """A page of the closes of stocks: one request, as in `quotes`."""
+        query = market_parsing.day_bars_query(symbols, start, end, token)
+        return market_parsing.day_closes(self.clients.stocks.get("/stocks/bars", query), self._refuse)
 
     def transfers_e4(self, day: dt.date) -> int | None:
         """The sum of the transfers of a day."""

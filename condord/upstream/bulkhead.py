@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import NamedTuple
 
+from condord.host.thread_pool import DaemonPool
 from condord.upstream.rate_limit import Share
-from condord.upstream.thread_pool import DaemonPool
 
 
 class Bulkhead(NamedTuple):

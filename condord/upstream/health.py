@@ -24,7 +24,8 @@ from condord.upstream.rest_fault import RestFault
 from condord.upstream.stream_state import StateLog, StreamState, state_of
 from condord.upstream.trade_updates import TradeUpdates
 
-_LASTING = frozenset({"authFailed", "forbidden", "refused"})
+LASTING = frozenset({"authFailed", "forbidden", "refused"})
+"""The codes of failures that asking again does not end."""
 _READINGS = ("positions", "quotes", "poll", "clock")
 _EXTRAS: dict[str, tuple[wire.NoticeCode, str]] = {
     "contracts": ("contractsUnavailable", "contracts cannot be read, so multipliers may be assumed: "),
@@ -44,6 +45,8 @@ _EXTRAS: dict[str, tuple[wire.NoticeCode, str]] = {
     ),
     "indexes": ("stocksUnavailable", "the values of indexes cannot be read: "),
     "dividends": ("dividendsUnavailable", "dividends cannot be read, so only those of the configuration count: "),
+    "past": ("activitiesUnavailable", "past activities cannot be read, so closed trades may be missing: "),
+    "closes": ("activitiesUnavailable", "past closes cannot be read, so results of assigned condors are not known: "),
     "orders": ("ordersUnavailable", "the order history cannot be read, so condors are grouped by structure: "),
 }
 _log = logging.getLogger(__name__)
@@ -97,7 +100,7 @@ class Health:
     def is_good(self, *readings: str) -> bool:
         """Whether no failed read should be repeated soon. A refused one should not."""
         failures = [self._failures[what] for what in readings if what in self._failures]
-        return all(failure.error.code in _LASTING for failure in failures)
+        return all(failure.error.code in LASTING for failure in failures)
 
     def status(
         self,

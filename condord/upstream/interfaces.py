@@ -72,6 +72,13 @@ class ActivityPage(msgspec.Struct, frozen=True, kw_only=True):
     is_full: bool
 
 
+class ClosePage(msgspec.Struct, frozen=True, kw_only=True):
+    """One page of closes of stocks in 1e-4 dollars, and the token of the next page; None if it is the last."""
+
+    closes_e4: Mapping[tuple[str, dt.date], int]
+    next_token: str | None
+
+
 class FillPage(msgspec.Struct, frozen=True, kw_only=True):
     """One page of a day's fills of options, by activity id; the next begins after `last_id`, if the page `is_full`."""
 
@@ -143,6 +150,10 @@ class AccountSink(QuoteSink, Protocol):
 
     def set_bookings(self, activities: Sequence[Activity], splits: Sequence[Split]) -> None:
         """Take the account's activities of the last days and the announced splits, both oldest first."""
+
+    @property
+    def awaited_bookings(self) -> frozenset[str]:
+        """What of the account only bookings can explain that are not known yet, by unique keys."""
 
     @property
     def memory(self) -> Memory:
@@ -233,6 +244,26 @@ class MarketSink(StockSink, Protocol):
         """Take the closes of the session before, as the positions name them (`lastday_price`)."""
 
 
+class TradeSink(Protocol):
+    """What the account's past is written to. Closed condors are found from it."""
+
+    async def switch_to(self, account_key: str) -> None:
+        """Continue with this account: its Alpaca id and environment."""
+
+    async def recall_past(self) -> tuple[Sequence[Activity], dt.datetime | None]:
+        """Return the stored activities, oldest first, and the instant from which on they are complete."""
+
+    async def add_past(self, activities: Sequence[Activity], complete_from: dt.datetime) -> None:
+        """Store activities, new or stored before; from `complete_from` on all are known now."""
+
+    @property
+    def wanted_closes(self) -> frozenset[tuple[str, dt.date]]:
+        """The stocks and days whose closes assignments and exercises need."""
+
+    def add_day_closes(self, closes_e4: Mapping[tuple[str, dt.date], int]) -> None:
+        """Take closes of stocks, in 1e-4 dollars."""
+
+
 class Sink(AccountSink, MarketSink, Protocol):
     """Everything that the supervisor writes to."""
 
@@ -275,6 +306,23 @@ class Brokerage(Protocol):
 
     async def activities(self, kinds: Sequence[ActivityKind], after: dt.datetime, token: str | None) -> ActivityPage:
         """A page of the activities of `kinds` after an instant, oldest first; it begins after the id `token`."""
+
+    async def past_activities(self, until_at: dt.datetime, token: str | None) -> ActivityPage:
+        """A page of the activities that trades need, before an instant, newest first; it begins after the id `token`.
+
+        It never delays a call of another method.
+        """
+
+    async def later_activities(self, after_at: dt.datetime, token: str | None) -> ActivityPage:
+        """A page of the same activities after an instant, oldest first; it begins after the id `token`."""
+
+    async def day_closes(
+        self, symbols: Sequence[str], start: dt.date, end: dt.date
+    ) -> Mapping[tuple[str, dt.date], int]:
+        """The closes of stocks from `start` to `end`, both included, in 1e-4 dollars and not adjusted for splits.
+
+        Days and stocks for which Alpaca has none are left out.
+        """
 
     async def splits(self, symbols: Sequence[str], start: dt.date, end: dt.date) -> list[Split]:
         """The splits of `symbols` between two days, oldest first."""

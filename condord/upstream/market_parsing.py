@@ -12,15 +12,21 @@ from typing import Literal
 
 from condord.core import occ
 from condord.core.dividend import Dividend
-from condord.core.market_hours import exchange_day
+from condord.core.market_hours import exchange_day, start_of_day
 from condord.core.model.figures import OptionSnapshot
 from condord.core.quote import Tick
 from condord.core.underlying import Bar, IndexValue, StockSnapshot, StockTrade
 from condord.errors import SymbolError
 from condord.upstream import rest_parsing
+from condord.upstream.interfaces import ClosePage
 
 _PARTS = ("latestQuote", "latestTrade", "dailyBar", "prevDailyBar")
 _GREEKS = ("delta", "gamma", "theta", "vega")
+_A_DAY = dt.timedelta(days=1)
+_A_SECOND = dt.timedelta(seconds=1)
+BARS_PER_PAGE = 1000
+"""So that an answer stays within the limits of `bodies`."""
+_MAX_TOKEN = 512
 
 
 def stock_snapshots(answer: object, refuse: rest_parsing.Refuse) -> list[StockSnapshot]:
@@ -169,6 +175,51 @@ def dividends(answer: object, refuse: rest_parsing.Refuse) -> list[Dividend]:
     rows = listed if isinstance(listed, list | tuple) else (listed,)
     read = [dividend for row in rows if (dividend := _dividend(row, refuse)) is not None]
     return sorted(read, key=lambda dividend: (dividend.ex_date, dividend.symbol))
+
+
+def day_bars_query(symbols: Iterable[str], start: dt.date, end: dt.date, token: str | None) -> dict[str, str]:
+    """The query of `GET /v2/stocks/bars` for a page of the days from `start` to `end`, both included.
+
+    The feed is `sip`, as only it has the official close. Without a subscription, `sip` may be asked for what is older
+    than 15 minutes, so `end` must be a day before today.
+    """
+    return {
+        "symbols": ",".join(symbols),
+        "timeframe": "1Day",
+        # A bar bears the midnight in New York that begins its day.
+        "start": _written(start_of_day(start)),
+        "end": _written(start_of_day(end + _A_DAY) - _A_SECOND),
+        "adjustment": "raw",
+        "feed": "sip",
+        "limit": str(BARS_PER_PAGE),
+        **({"page_token": token} if token else {}),
+    }
+
+
+def _written(at: dt.datetime) -> str:
+    return at.isoformat().replace("+00:00", "Z")
+
+
+def day_closes(answer: object, refuse: rest_parsing.Refuse) -> ClosePage:
+    """The closes in a page of `GET /v2/stocks/bars?timeframe=1Day`. A stock without bars may be absent, or null.
+
+    Raises:
+        TypeError: the answer has no map of bars.
+    """
+    bars = answer.get("bars") if isinstance(answer, Mapping) else None
+    if not isinstance(answer, Mapping) or not isinstance(bars, Mapping):
+        raise TypeError(f"bars came in {type(answer).__name__}, not in a map")
+    closes_e4: dict[tuple[str, dt.date], int] = {}
+    for name, listed in bars.items():
+        for bar in listed if isinstance(listed, list) else ([] if listed is None else [listed]):
+            symbol, read = rest_parsing.text(name), _bar(bar)
+            if symbol is None or read is None:
+                refuse("dayBarRow")
+            else:
+                closes_e4[symbol, read.day] = read.close_e4
+    token = answer.get("next_page_token")
+    is_usable = isinstance(token, str) and 0 < len(token) <= _MAX_TOKEN and token.isprintable()
+    return ClosePage(closes_e4=closes_e4, next_token=str(token) if is_usable else None)
 
 
 def _dividend(row: object, refuse: rest_parsing.Refuse) -> Dividend | None:

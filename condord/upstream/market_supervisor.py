@@ -1,4 +1,4 @@
-"""Run what risk figures and today's profit or loss need: the stock stream, and the reads by REST.
+"""Run what risk figures, today's profit or loss and closed trades need: the stock stream, and the reads by REST.
 
 The stock stream is connected only while stocks are needed. Nothing that fails here changes the state of the option
 stream, or delays positions and quotes.
@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
+from condord.core.activity import Activity
 from condord.core.underlying import StockSnapshot
 from condord.live.freshness import RESUBSCRIBE_SECONDS
 from condord.live.link import SERVING, Link, LinkFault
@@ -19,10 +20,12 @@ from condord.live.wire_risk import StocksJson
 from condord.tasks import lasting
 from condord.upstream.account_identity import AccountIdentity
 from condord.upstream.account_reader import AccountReader
+from condord.upstream.awaited_bookings import AwaitedBookings
 from condord.upstream.health import Health
-from condord.upstream.interfaces import Brokerage, Login, Sink
+from condord.upstream.interfaces import Brokerage, Login, Sink, TradeSink
 from condord.upstream.market_reader import MarketReader
 from condord.upstream.network import Network
+from condord.upstream.past_reader import WHOLE_SECONDS, PastReader
 from condord.upstream.quote_stream import no_messages
 from condord.upstream.rest_fault import RestFault
 from condord.upstream.stock_stream import StockStream
@@ -43,6 +46,7 @@ class MarketSupervisor:
         *,
         brokerage: Brokerage,
         sink: Sink,
+        past: TradeSink,
         login: Login,
         network: Network,
         now_at: Callable[[], dt.datetime],
@@ -88,11 +92,25 @@ class MarketSupervisor:
             noting=self._noting,
             is_good=health.is_good,
         )
+        self._past = PastReader(
+            brokerage=brokerage,
+            sink=past,
+            now_at=now_at,
+            keep_days=lambda: self._settings.keep_days,
+            noting=self._noting,
+            is_good=health.is_good,
+            date=self._date_orders,
+        )
+        self._awaited = AwaitedBookings(WHOLE_SECONDS)
         sink.set_stock_feed(settings.stock_feed)
 
     def works(self) -> tuple[Coroutine[Any, Any, None], ...]:
         """What to run, each until cancelled."""
-        return (self._stream_while_needed(), *self._market.works(), *self._account.works())
+        return (self._stream_while_needed(), *self._market.works(), *self._account.works(), *self._past.works())
+
+    def recognize(self) -> None:
+        """Read the past of the account that the API key belongs to, if that is known."""
+        self._past.switch_to(self._identity.known.key)
 
     def want(self) -> None:
         """Stream and read what is needed now; the first stock connects, and without any the connection ends."""
@@ -111,10 +129,12 @@ class MarketSupervisor:
         """Read everything again soon."""
         self._market.ask()
         self._account.ask()
+        self._past.ask()
 
     def traded(self) -> None:
         """Read what an order event may have changed."""
         self._account.traded()
+        self._past.traded()
 
     def gap(self) -> None:
         """Note that the machine was suspended: every price needs a confirmation."""
@@ -138,11 +158,14 @@ class MarketSupervisor:
                 self.stream.reload(login, settings.stock_stream_url)
         if is_other_key:
             self._account.forget()
+            self._past.switch_to(None)
         if is_other_key or settings.stock_feed != before.stock_feed:
             self._market.forget()
 
     def tick(self) -> None:
         """Do once a second what only the passage of time requires."""
+        if self._awaited.is_due(self._sink.awaited_bookings, asyncio.get_running_loop().time()):
+            self._past.ask()
         stream = self.stream
         if stream is None:
             return
@@ -199,6 +222,9 @@ class MarketSupervisor:
 
     def _origin(self, order_id: str) -> str:
         return self._identity.known.orders.history.origin(order_id)
+
+    async def _date_orders(self, activities: Iterable[Activity]) -> None:
+        await self._identity.known.orders.date(activities)
 
     def _noting(self, what: str) -> AbstractContextManager[None]:
         return self._health.noting(what, self._changed)

@@ -26,6 +26,7 @@ from condord.core.underlying import IndexValue, StockFeed, StockSnapshot
 from condord.core.working_order import WorkingOrder
 from condord.live import wire
 from condord.upstream import clients
+from condord.upstream.activities import PAST
 from condord.upstream.blocking_rest import BlockingRest
 from condord.upstream.bulkhead import Bulkhead, open_bulkhead
 from condord.upstream.clients import Clients
@@ -48,6 +49,9 @@ _SPARE_THREADS = 2
 _PRICE_THREADS = 2
 _FIGURE_THREADS = 2
 _ACCOUNT_THREADS = 2
+_PAST_THREADS = 1
+_CLOSES_THREADS = 1
+_MAX_CLOSE_PAGES = 50
 _FORBIDDEN = 403
 _NOT_FOUND = 404
 
@@ -111,6 +115,8 @@ class AlpacaRest:
         self._prices = open_bulkhead("prices", _PRICE_THREADS)
         self._figures = open_bulkhead("figures", _FIGURE_THREADS)
         self._account = open_bulkhead("account", _ACCOUNT_THREADS)
+        self._past = open_bulkhead("past", _PAST_THREADS)
+        self._closes = open_bulkhead("closes", _CLOSES_THREADS)
         self._blocking = BlockingRest(
             self._log_in(settings, login),
             feed=settings.feed,
@@ -122,7 +128,8 @@ class AlpacaRest:
     @property
     def _bulkheads(self) -> tuple[Bulkhead, ...]:
         vital = (self._positions, self._main)
-        return (*vital, self._side, self._spare, self._prices, self._figures, self._account)
+        market = (self._prices, self._figures, self._closes)
+        return (*vital, self._side, self._spare, self._account, self._past, *market)
 
     @property
     def rate_limited(self) -> int:
@@ -218,6 +225,33 @@ class AlpacaRest:
         """A page of the activities of `kinds` after an instant, oldest first; it begins after the id `token`."""
         ask = functools.partial(self._blocking.activities, kinds, after, token)
         return await self._call("activitiesAnswer", self._side, "trading", ask)
+
+    async def past_activities(self, until_at: dt.datetime, token: str | None) -> ActivityPage:
+        """A page of the activities that trades need, before an instant, newest first; it begins after `token`."""
+        ask = functools.partial(self._blocking.past_activities, until_at, token)
+        return await self._call("pastActivitiesAnswer", self._past, "trading", ask)
+
+    async def later_activities(self, after_at: dt.datetime, token: str | None) -> ActivityPage:
+        """A page of the same activities after an instant, oldest first; it begins after the id `token`."""
+        ask = functools.partial(self._blocking.activities, PAST, after_at, token)
+        return await self._call("pastActivitiesAnswer", self._past, "trading", ask)
+
+    async def day_closes(
+        self, symbols: Sequence[str], start: dt.date, end: dt.date
+    ) -> Mapping[tuple[str, dt.date], int]:
+        """The closes of stocks from `start` to `end`, not adjusted for splits; none if the host has no such service."""
+        closes_e4: dict[tuple[str, dt.date], int] = {}
+        for first in range(0, len(symbols), STOCKS_PER_REQUEST):
+            part = symbols[first : first + STOCKS_PER_REQUEST]
+            token: str | None = None
+            for _ in range(_MAX_CLOSE_PAGES):
+                ask = functools.partial(self._blocking.day_closes, part, start, end, token)
+                page = await _unless_absent(self._call("dayBarsAnswer", self._closes, "data", ask))
+                closes_e4 |= page.closes_e4 if page else {}
+                if page is None or page.next_token in (None, token):  # the same token again would never end
+                    break
+                token = page.next_token
+        return closes_e4
 
     async def splits(self, symbols: Sequence[str], start: dt.date, end: dt.date) -> list[Split]:
         """The splits of `symbols` between two days, oldest first; none if the host has no such service."""

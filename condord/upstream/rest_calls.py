@@ -24,7 +24,7 @@ from condord.upstream.breaker import Breaker
 from condord.upstream.bulkhead import Bulkhead
 from condord.upstream.classify_failure import Waiting, Why, rest_fault
 from condord.upstream.pending_faults import PendingFaults
-from condord.upstream.rate_limit import SHARES, AlpacaHost, Budget, Share, requested_pause
+from condord.upstream.rate_limit import RESERVE, SHARES, AlpacaHost, Budget, Share, requested_pause
 from condord.upstream.rest_fault import RestFault
 from condord.upstream.unreadable_counter import UnreadableCounter
 
@@ -78,7 +78,7 @@ class RestCalls:
         self._observe = observe
         self.budget = Budget()
         self._waits: dict[Share, int] = dict.fromkeys(SHARES, 0)
-        self._pauses: queue.SimpleQueue[tuple[AlpacaHost, float]] = queue.SimpleQueue()
+        self._pauses: queue.SimpleQueue[tuple[AlpacaHost, float, float]] = queue.SimpleQueue()
 
     @property
     def budget_room(self) -> Mapping[str, int]:
@@ -97,8 +97,9 @@ class RestCalls:
 
     def note_headers(self, host: AlpacaHost, headers: Mapping[str, str]) -> None:
         """Note what the headers of an answer say about the rate limit; called on the thread of a request."""
-        if seconds := requested_pause(headers, self._now_at().timestamp()):
-            self._pauses.put((host, seconds))
+        epoch_seconds = self._now_at().timestamp()
+        if yielding_seconds := requested_pause(headers, epoch_seconds, reserve=RESERVE):
+            self._pauses.put((host, requested_pause(headers, epoch_seconds), yielding_seconds))
 
     async def run(self, call: RestCall[Answer]) -> Answer:
         """Return the answer of `call`, with retries; raises only `RestFault`."""
@@ -134,7 +135,8 @@ class RestCalls:
         while True:
             breaker.check(self._now(), may_probe=call.bulkhead.is_vital)
             # Before it takes a thread, as calls to the other host may go on.
-            await self._wait("rest pause", call, self.budget.pause_seconds(call.host, self._now()))
+            pause_seconds = self.budget.pause_seconds(call.host, self._now(), call.bulkhead.share)
+            await self._wait("rest pause", call, pause_seconds)
             async with call.bulkhead.slots:
                 if not await self._take_from_budget(call):
                     continue
@@ -192,8 +194,9 @@ class RestCalls:
             return answer
         finally:
             while not self._pauses.empty():
-                host, seconds = self._pauses.get_nowait()
+                host, seconds, yielding_seconds = self._pauses.get_nowait()
                 self.budget.pause(host, seconds, self._now())
+                self.budget.pause_yielding(host, yielding_seconds, self._now())
 
 
 def new_breakers(failures: int, reset_seconds: float) -> Mapping[AlpacaHost, Breaker]:

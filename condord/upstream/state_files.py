@@ -23,7 +23,7 @@ from typing import TypeVar
 import msgspec
 
 from condord.host import bounded_file, directories
-from condord.upstream.thread_pool import DaemonPool
+from condord.host.thread_pool import DaemonPool
 
 DISK_TIMEOUT_SECONDS = 10.0
 _VERSION = 2

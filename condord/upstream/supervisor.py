@@ -24,7 +24,7 @@ from condord.upstream.account_identity import AccountIdentity
 from condord.upstream.account_memory import AccountMemory
 from condord.upstream.applied_positions import AppliedPositions
 from condord.upstream.health import Health
-from condord.upstream.interfaces import Brokerage, Login, Sink
+from condord.upstream.interfaces import Brokerage, Login, Sink, TradeSink
 from condord.upstream.market_hours import HoursReader
 from condord.upstream.market_supervisor import MarketSupervisor
 from condord.upstream.network import Network
@@ -53,6 +53,7 @@ class Supervisor:
         *,
         brokerage: Brokerage,
         sink: Sink,
+        past: TradeSink,
         login: Login,
         network: Network,
         store: Store,
@@ -75,6 +76,7 @@ class Supervisor:
             source=settings.source,
             now_at=now_at,
             learned=has_learned.set,
+            keep_days=lambda: self.settings.keep_days,
         )
         self._account = Poller(self._read_account, settings.refresh_seconds, grows=True)
         self._positions = Poller(self._read_positions, settings.refresh_seconds)
@@ -127,6 +129,7 @@ class Supervisor:
             settings,
             brokerage=brokerage,
             sink=sink,
+            past=past,
             login=login,
             network=network,
             now_at=now_at,
@@ -313,6 +316,7 @@ class Supervisor:
     async def _read_account(self) -> bool:
         with self._noting("account"):
             await self._identity.read()
+        self.market.recognize()
         return self._health.is_good("account")
 
     async def _read_positions(self) -> bool:

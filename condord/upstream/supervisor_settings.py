@@ -16,7 +16,7 @@ SUBSCRIBE_SECONDS = 1.0
 class SupervisorSettings(LinkBounds, frozen=True, kw_only=True):
     """Where the streams are, what the status calls the source, and bounds in seconds, those of all links included.
 
-    `model` is what the status names as the assumptions in force.
+    `model` is what the status names as the assumptions in force. History is kept for `keep_days`, 0 for indefinitely.
     """
 
     source: wire.Source
@@ -29,6 +29,7 @@ class SupervisorSettings(LinkBounds, frozen=True, kw_only=True):
     stock_feed: StockFeed
     stock_symbol_limit: int
     refresh_seconds: float
+    keep_days: int = 400
 
 
 def link_settings(settings: SupervisorSettings, name: str, *, pong_proves: bool = False) -> LinkSettings:

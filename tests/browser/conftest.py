@@ -120,7 +120,7 @@ def quote_oddly(pair) -> None:
         condors["NVDA"][0]["symbol"]: (0.05, 19.95),
         condors["NVDA"][3]["symbol"]: (0.5, 0),
         condors["AAPL"][1]["symbol"]: (0, 0),
-        condors["IWM"][0]["symbol"]: (0.1234, 0.1301),
+        condors["IWM"][0]["symbol"]: (7.1234, 7.1301),
     }
     quotes = [{"symbol": symbol, "bp": bid, "ap": ask} for symbol, (bid, ask) in odd.items()]
     pair.simulated.post("quotes", quotes=quotes, pin=True)

@@ -25,6 +25,7 @@ code = run({arguments!r})
 sys.stdout.flush()
 print(code, *(name for name in {modules!r} if name in sys.modules), file=sys.stderr)
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    environ = {**os.environ, "COLUMNS": "80"}  # lines are only measured for a width
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, env=environ)
     exit_code, *imported = done.stderr.splitlines()[-1].split()
     return int(exit_code), imported

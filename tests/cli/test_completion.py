@@ -11,7 +11,7 @@ from condord.config.schema import Log
 from condord.simulator import SCENARIOS
 from tests.cli.processes import shell
 from tests.fakes import documents
-from tests.fakes.daemon import problem
+from tests.fakes.daemon import json, problem
 
 ID = documents.CONDOR_ID
 
@@ -23,6 +23,29 @@ def offered(url, incomplete=""):
 def test_held_condors_are_offered_with_their_kind(fake):
     assert offered(fake.url) == offered(fake.url, "SPY-26") == [(ID, "short condor")]
     assert offered(fake.url, "QQQ") == []
+
+
+def recorded(url, incomplete=""):
+    return completion.recorded_ids(SimpleNamespace(params={"url": url}), incomplete)
+
+
+def test_condors_with_a_history_are_those_held_and_then_those_closed(fake):
+    older = documents.trade(closedAt="2026-11-19T01:00:00Z")
+    fake.answers["/api/trades"] = json(
+        documents.trades(documents.trade(id="B"), documents.trade(), older, documents.trade(id=ID))
+    )
+    assert recorded(fake.url) == [
+        (ID, "short condor"),
+        ("B", "closed 2026-11-20"),
+        ("SPY-261120-560-570-630-640", "closed 2026-11-20"),
+    ]
+    assert recorded(fake.url, "B") == [("B", "closed 2026-11-20")]
+
+
+def test_without_trades_the_held_condors_are_offered(fake):
+    fake.answers["/api/trades"] = problem(500, "a bug")
+    assert recorded(fake.url) == [(ID, "short condor")]
+    assert recorded("unix:///none") == []
 
 
 def test_the_daemon_is_found_as_by_any_command(fake, monkeypatch):
@@ -86,6 +109,8 @@ def test_bash_is_offered_commands_options_and_ids(fake):
     assert tab("condord", "positions", "", CONDORD_URL=fake.url) == [ID]
     assert tab("condord", "stream", "--url", fake.url, "--condor", "S") == [ID]
     assert tab("condord", "start", "--log-level", "d") == ["debug"]
+    assert {"history", "trades"} <= set(tab("condord", ""))
+    assert tab("condord", "history", "SPY-2611", CONDORD_URL=fake.url) == ["SPY-261120-560-570-630-640"]
 
 
 @pytest.mark.slow

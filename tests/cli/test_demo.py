@@ -149,22 +149,62 @@ def test_the_simulator_ends_with_the_context():
         assert connection.recv(1) == b""
 
 
+@pytest.mark.slow
+def test_the_state_directory_ends_with_the_context():
+    with simulator() as ready:
+        directory = Path(ready.state_directory)
+        assert directory.stat().st_mode & 0o777 == 0o700
+        (directory / "history.sqlite3").touch()
+    assert not directory.exists()
+
+
+def test_the_state_directory_of_a_child_that_was_killed_is_removed(tmp_path):
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "history.sqlite3").touch()
+    ready = msgspec.json.encode(Ready.at("http://127.0.0.1:1", str(state))).decode()
+    with simulator(child(f"import os; print({ready!r}, flush=True); os.kill(os.getpid(), 9)")):
+        pass
+    assert not state.exists()
+
+
+def test_the_daemon_gets_the_key_and_the_state_directory_unless_another_is_set():
+    ready = Ready.at("http://127.0.0.1:1", "/made")
+    assert ready.environ({"HOME": "/root"}) == {"HOME": "/root", "STATE_DIRECTORY": "/made", **demo.CREDENTIALS}
+    assert ready.environ({"STATE_DIRECTORY": "/var/lib/condord"})["STATE_DIRECTORY"] == "/var/lib/condord"
+    assert "STATE_DIRECTORY" not in Ready.at("http://127.0.0.1:1").environ({})
+    assert not any("state" in key for key in ready.flags())
+
+
+def test_without_a_writable_directory_there_is_no_state_directory(monkeypatch):
+    def fail(**_):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(demo.tempfile, "mkdtemp", fail)
+    assert demo.make_state_directory() == ""
+    demo.remove("")
+
+
 PARENT = """
 import signal
 from condord.cli.demo import simulator
 with simulator() as ready:
-    print(ready.trading_url, flush=True)
+    print(ready.trading_url, ready.state_directory, flush=True)
     signal.pause()
 """
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("way", [signal.SIGKILL, signal.SIGTERM])
-def test_the_simulator_ends_when_its_parent_is_killed(way):
+def test_the_simulator_ends_with_its_state_directory_when_its_parent_is_killed(way):
     parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
-    with parent, connected(Ready.at(parent.stdout.readline().strip())) as connection:
-        os.kill(parent.pid, way)
-        assert connection.recv(1) == b""
+    with parent:
+        url, directory = parent.stdout.readline().split()
+        assert Path(directory).is_dir()
+        with connected(Ready.at(url)) as connection:
+            os.kill(parent.pid, way)
+            assert connection.recv(1) == b""
+    until(lambda: not Path(directory).exists(), "the state directory is removed")
 
 
 @pytest.mark.slow
@@ -198,7 +238,7 @@ def test_ctrl_c_in_the_terminal_prints_no_traceback():
     assert (out, rest, parent.returncode) == ("", "", 0)
 
 
-def test_the_end_of_stdin_ends_the_process_by_sigterm_and_after_the_grace_by_force(monkeypatch):
+def test_the_end_of_stdin_ends_the_process_by_sigterm_and_after_the_grace_by_force(monkeypatch, tmp_path):
     def read(descriptor, _most):
         assert descriptor == 0
         return parts.pop(0)
@@ -211,7 +251,9 @@ def test_the_end_of_stdin_ends_the_process_by_sigterm_and_after_the_grace_by_for
     monkeypatch.setattr(demo.os, "read", read)
     monkeypatch.setattr(demo.os, "kill", lambda *arguments: steps.append(arguments))
     monkeypatch.setattr(demo.os, "_exit", end)
-    demo.end_at_eof(grace_seconds=0.0)
+    (tmp_path / "history.sqlite3").touch()
+    demo.end_at_eof(str(tmp_path), grace_seconds=0.0)
     assert is_over.wait(60)
+    assert not tmp_path.exists()
     assert steps == [(os.getpid(), signal.SIGTERM), ("exit", 0)]
     assert parts == []

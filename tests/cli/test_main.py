@@ -45,6 +45,7 @@ def test_every_command_has_help_with_an_example(condord, command):
         (["positions", "A", "B"], "B", "condord positions --help"),
         (["start", "--port", "x"], "--port", "condord start --help"),
         (["status", "--url", "ftp://x"], "--url", "condord status --help"),
+        (["history", "--points", "5001"], "--points", "condord history --help"),
     ],
 )
 def test_a_usage_error_is_two_lines_and_2(condord, arguments, text, hint):
@@ -118,6 +119,14 @@ def test_main_exits_with_the_code():
     with pytest.raises(SystemExit) as caught:
         main.main(["nonsense"])
     assert caught.value.code == 2
+
+
+def test_the_command_is_imported_before_it_is_ready_for_ctrl_c(monkeypatch, capsys):
+    happened, build = [], main.application
+    monkeypatch.setattr(main, "application", lambda wanted: happened.append("imported") or build(wanted))
+    assert main.run(["--version"], lambda: happened.append("ready")) == 0
+    assert happened == ["imported", "ready"]
+    assert capsys.readouterr().out.startswith("condord ")
 
 
 INTERRUPTED = """
@@ -253,9 +262,11 @@ def test_the_installed_program_starts_in_main():
 @pytest.mark.parametrize(
     ("redirection", "reason"), [(">/dev/full", "No space left on device"), (">&-", "Bad file descriptor")]
 )
-@pytest.mark.parametrize("command", ["--help", "--version", "status --help", "positions", "status --json", "simulate"])
+@pytest.mark.parametrize(
+    "command", ["--help", "--version", "status --help", "positions", "status --json", "trades --csv", "simulate"]
+)
 def test_output_that_cannot_be_written_is_1_and_two_lines(command, redirection, reason):
-    options = {"positions": "--url", "status --json": "--url", "simulate": "--port 0"}
+    options = {"positions": "--url", "status --json": "--url", "trades --csv": "--url", "simulate": "--port 0"}
     with serving() as fake:
         given = options.get(command, "").replace("--url", f"--url {fake.url}")
         done = shell(f"{command} {given} {redirection}")
@@ -289,6 +300,10 @@ def test_commands_that_ask_a_daemon_import_neither_the_server_nor_alpaca():
         assert imports_of("positions", "--json", "--url", fake.url, modules=modules) == (0, [])
         assert imports_of("status", "--url", fake.url, modules=modules) == (0, [])
         assert imports_of("stream", "--url", fake.url, modules=modules) == (77, [])
+        assert imports_of("history", "--url", fake.url, modules=modules) == (0, ["rich"])  # how wide a sparkline is
+        assert imports_of("history", "--csv", "--url", fake.url, modules=modules) == (0, [])
+        assert imports_of("trades", "--url", fake.url, modules=modules) == (0, ["rich"])
+        assert imports_of("trades", "--csv", "--url", fake.url, modules=modules) == (0, [])
     # The program's own options need all commands.
     for option in ("--help", "--version"):
         assert imports_of(option, modules=(*HEAVY, "rich", "tenacity")) == (0, [])
@@ -303,7 +318,7 @@ def test_python_m_condord_is_the_command():
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "command", ["positions", "positions --json", "positions --watch", "positions --watch --json", "stream", "stream --json",
-                "status", "--help", "positions --help", "--version"],
+                "status", "history", "trades", "trades --csv", "--help", "positions --help", "--version"],
 )  # fmt: skip
 def test_piping_into_head_ends_with_0_and_quiet(command):
     with serving() as fake:

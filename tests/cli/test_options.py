@@ -44,7 +44,9 @@ def test_an_option_without_its_value_is_a_usage_error():
 @pytest.mark.parametrize(
     ("command", "shared"),
     [
-        (("positions",), {"--json", "--url"}),
+        (("positions",), {"--csv", "--json", "--url"}),
+        (("history",), {"--csv", "--from", "--json", "--to", "--url"}),
+        (("trades",), {"--csv", "--from", "--json", "--to", "--url"}),
         (("stream",), {"--json", "--url"}),
         (("status",), {"--json", "--url"}),
         (("check",), {"--json", "--config"}),
@@ -56,9 +58,68 @@ def test_an_option_without_its_value_is_a_usage_error():
 )
 def test_commands_that_do_the_same_take_the_same_options(condord, command, shared):
     text = condord(*command, "--help").out
-    assert {name for name in ("--json", "--config", "--url") if f"{name} " in text or f"{name}\n" in text} == shared
+    names = ("--csv", "--json", "--config", "--from", "--to", "--url")
+    assert {name for name in names if f"{name} " in text or f"{name}\n" in text} == shared
 
 
 def test_the_metavars_say_what_a_value_is(condord):
     assert "--config FILE" in condord("check", "--help").out
     assert "--url URL" in condord("status", "--help").out
+
+
+def test_a_range_becomes_parameters_of_the_request():
+    assert options.range_parameters(None, None) == options.range_parameters("", "") == {}
+    assert options.range_parameters("2026-11-20", "2026-11-20T15:30:00Z") == {
+        "from": "2026-11-20",
+        "to": "2026-11-20T15:30:00Z",
+    }
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "hint", "text"),
+    [
+        ("soon", None, "'--from'", "'soon' is not a date at the exchange"),
+        (None, "2026-11-20T15:30", "'--to'", "has no offset"),
+        ("2026-11-21", "2026-11-20", "'--from'", "'2026-11-21' is after to, '2026-11-20'"),
+    ],
+)
+def test_an_invalid_range_is_a_usage_error_that_names_its_option(first, last, hint, text):
+    with pytest.raises(typer.BadParameter, match=text) as caught:
+        options.range_parameters(first, last)
+    assert caught.value.param_hint == hint
+
+
+def test_only_one_form_of_output_is_allowed():
+    options.require_one_form(as_csv=True, as_json=False)
+    options.require_one_form(as_csv=False, as_json=True)
+    with pytest.raises(typer.BadParameter, match="--json"):
+        options.require_one_form(as_csv=True, as_json=True)
+
+
+@pytest.mark.parametrize("text", ["x", "", "1.5", "0", "5001", "1e3", "٣", "9" * 30])
+def test_a_number_that_is_not_allowed_is_refused_with_those_that_are(text):
+    with pytest.raises(typer.BadParameter) as caught:
+        options.whole_number(range(1, 5001))(text)
+    assert str(caught.value) == f"{text!r} is not a whole number from 1 to 5000"
+
+
+def test_any_whole_number_may_be_allowed():
+    assert [options.whole_number()(text) for text in ("-3", "0", "70000")] == [-3, 0, 70_000]
+    assert options.whole_number(range(65_536))(8421) == 8421  # a default
+    with pytest.raises(typer.BadParameter, match=r"'x' is not a whole number$"):
+        options.whole_number()("x")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "allowed"),
+    [
+        (("history", "--points", "x"), "from 1 to 5000"),
+        (("simulate", "--port", "65536"), "from 0 to 65535"),
+        (("simulate", "--seed", "x"), ""),
+        (("start", "--port", "x"), ""),
+    ],
+)
+def test_the_error_for_a_number_names_what_is_allowed(condord, arguments, allowed):
+    code, _, err = condord(*arguments)
+    sentence = f"'{arguments[-1]}' is not a whole number {allowed}".rstrip()
+    assert (code, err[0]) == (2, f"condord: Invalid value for '{arguments[-2]}': {sentence}")

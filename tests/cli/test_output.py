@@ -17,6 +17,7 @@ from tests.fakes.daemon import json, serving
 def test_signs_that_an_encoding_lacks_become_ascii():
     assert encoded("— · …", "utf-8") == "— · …".encode()
     assert encoded("— · … é", "ascii") == b"- | ... ?"
+    assert encoded("▁▂▃▄▅▆▇█", "ascii") == b"_.-~=+*#"
     assert encoded("é —", "latin-1") == b"\xe9 -"
     assert encoded("é ·", "latin-1") == b"\xe9 \xb7"
 

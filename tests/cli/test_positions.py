@@ -1,3 +1,5 @@
+import pytest
+
 from tests.fakes import documents
 from tests.fakes.daemon import json, problem
 
@@ -75,3 +77,25 @@ def test_the_daemon_of_the_configuration_is_asked(condord, fake, monkeypatch):
     monkeypatch.setenv("CONDORD_SERVER_PORT", "1")
     monkeypatch.setenv("CONDORD_URL", fake.url)
     assert condord("positions").code == 0
+
+
+def test_csv_has_the_condors_and_the_contracts_in_none_with_lf(condord, fake):
+    fake.answers["/api/positions"] = json(documents.document(unmatched=[documents.unmatched()]))
+    code, out, err = condord("positions", "--csv", "--url", fake.url)
+    assert (code, err) == (0, [])
+    assert [line.split(",")[0] for line in out.split("\n")] == ["id", ID, "SPY261218P00500000", ""]
+    assert "\r" not in out
+
+
+def test_csv_of_one_condor_has_one_line(condord, fake):
+    fake.answers[f"/api/positions/{ID}"] = json(documents.one_condor())
+    out = condord("positions", ID, "--csv", "--url", fake.url).out
+    assert [line.split(",")[0] for line in out.splitlines()] == ["id", ID]
+
+
+@pytest.mark.parametrize("other", ["--json", "--watch"])
+def test_csv_is_neither_combined_with_json_nor_watched(condord, fake, other):
+    code, out, err = condord("positions", "--csv", other, "--url", fake.url)
+    assert (code, out) == (2, "")
+    assert err[0] == f"condord: Invalid value for '--csv': it cannot be combined with {other}"
+    assert fake.requests == []

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from condord.cli.screen import Screen, can_paint, folded, plain, screen, visible_width
+from condord.cli.screen import Screen, can_paint, folded, joined, plain, screen, visible_width
 
 
 def test_a_pipe_has_no_colour_and_only_the_width_of_columns(capsys):
@@ -73,3 +73,10 @@ def test_folding_keeps_every_word_whole_and_every_line_within_the_width(words, w
     lines = folded([" ".join(words)], width)
     assert " ".join(lines).split() == words
     assert all(visible_width(line) <= width for line in lines)
+
+
+def test_parts_are_joined_on_as_few_lines_as_fit_without_breaking_one():
+    parts = ["three condors", "P/L 5.00", "a part wider than the screen"]
+    assert joined(parts, Screen()) == ["three condors · P/L 5.00 · a part wider than the screen"]
+    assert joined(parts, Screen(width=24)) == ["three condors · P/L 5.00", "a part wider than the screen"]
+    assert joined(parts, Screen(width=23)) == parts

@@ -1,8 +1,10 @@
 import json
+from pathlib import Path
 
 import pytest
 
 from condord import simulator
+from condord.cli import demo
 
 
 @pytest.fixture
@@ -33,6 +35,29 @@ def test_json_contains_the_addresses(condord, started):
         "tradingStreamUrl": "ws://127.0.0.1:4000/stream",
         "stockStreamUrl": "ws://127.0.0.1:4000/v2/iex",
     }
+
+
+def test_with_until_eof_it_makes_a_state_directory_which_goes_if_it_ends_by_itself(condord, started, monkeypatch):
+    ends = []
+    monkeypatch.setattr(demo, "end_at_eof", ends.append)
+    answer = json.loads(condord("simulate", "--json", "--until-eof").out)
+    assert ends == [answer["stateDirectory"]]
+    assert Path(answer["stateDirectory"]).name.startswith("condord-demo-")
+    assert not Path(answer["stateDirectory"]).exists()
+
+
+def test_a_state_directory_in_use_stays_until_the_end_of_stdin(condord, monkeypatch):
+    def run(*, on_ready, **_):
+        on_ready("http://127.0.0.1:4000")
+        Path(made[0], "history.sqlite3").touch()
+
+    made = []
+    monkeypatch.setattr(simulator, "run", run)
+    monkeypatch.setattr(demo, "end_at_eof", made.append)
+    assert condord("simulate", "--json", "--until-eof").code == 0
+    assert Path(made[0], "history.sqlite3").exists()
+    demo.remove(made[0])
+    assert not Path(made[0]).exists()
 
 
 def test_without_json_shell_commands_for_a_daemon_are_printed(condord, started):

@@ -4,8 +4,8 @@ import socket
 
 import pytest
 
-from condord.client.http import Daemon, decoded, parse_url
-from condord.errors import EXIT_FAILED, EXIT_REFUSED, EXIT_UNAVAILABLE, NotFound
+from condord.client.http import Daemon, TemporarilyUnavailable, decoded, parse_url
+from condord.errors import EXIT_FAILED, EXIT_REFUSED, EXIT_UNAVAILABLE, NotFound, Unavailable
 from condord.live import wire
 from tests.fakes import documents
 from tests.fakes.daemon import json as json_answer
@@ -143,3 +143,56 @@ def test_an_unknown_condor_hints_at_similar_ids(fake):
 def test_a_404_from_another_program_is_unavailable_not_an_unknown_condor(fake):
     fake.answers.clear()
     assert failure(fake.url, lambda daemon: daemon.condor("SPY")).exit_code == EXIT_UNAVAILABLE
+
+
+def test_history_and_trades_return_the_exact_body(fake):
+    daemon = Daemon(fake.url)
+    assert daemon.history({}) == fake.answers["/api/history"][2]
+    assert daemon.trades({}) == fake.answers["/api/trades"][2]
+
+
+def test_parameters_are_escaped_and_sent(fake):
+    daemon = Daemon(fake.url)
+    fake.answers["/api/history?condor=A%26B&points=5"] = fake.answers["/api/history"]
+    fake.answers["/api/trades?from=2026-11-20T16%3A30%3A00%2B01%3A00"] = fake.answers["/api/trades"]
+    assert daemon.history({"condor": "A&B", "points": "5"}) == fake.answers["/api/history"][2]
+    assert daemon.trades({"from": "2026-11-20T16:30:00+01:00"}) == fake.answers["/api/trades"][2]
+
+
+@pytest.mark.parametrize(
+    ("condor_id", "hint"),
+    [
+        ("SPY-261120-560-570-630", "Similar ids: SPY-261120-560-570-630-640."),
+        ("x", "`condord positions` and `condord trades` list the ids."),
+    ],
+)
+def test_a_condor_of_which_nothing_is_recorded_hints_at_similar_ids(fake, condor_id, hint):
+    fake.answers[f"/api/history?condor={condor_id}"] = problem(404, "nothing is recorded of a condor with this id")
+    with pytest.raises(NotFound) as caught:
+        Daemon(fake.url).history({"condor": condor_id})
+    assert (str(caught.value), caught.value.hint) == (f"nothing is recorded of a condor {condor_id}", hint)
+
+
+@pytest.mark.parametrize("parameters", [{}, {"condor": "X"}])
+def test_a_daemon_that_records_nothing_is_named_as_the_cause(fake, parameters):
+    reason = "nothing is recorded, because history.enabled is false"
+    fake.answers["/api/history"] = fake.answers["/api/history?condor=X"] = problem(404, reason)
+    with pytest.raises(NotFound) as caught:
+        Daemon(fake.url).history(parameters)
+    assert str(caught.value) == reason
+    assert "history.enabled = true" in caught.value.hint
+
+
+def test_a_404_for_history_from_another_program_is_unavailable(fake):
+    fake.answers["/api/history?condor=X"] = (404, {"Content-Type": "text/html"}, b"<h1>nothing</h1>")
+    with pytest.raises(Unavailable) as caught:
+        Daemon(fake.url).history({"condor": "X"})
+    assert str(caught.value).endswith("answered 404")
+    assert caught.value.exit_code == EXIT_UNAVAILABLE
+
+
+def test_a_database_that_cannot_be_read_is_unavailable_with_the_reason(fake):
+    fake.answers["/api/history"] = problem(503, "the database is locked", **{"Retry-After": "10"})
+    with pytest.raises(TemporarilyUnavailable, match="the database is locked") as caught:
+        Daemon(fake.url).history({})
+    assert caught.value.retry_after_seconds == 10

@@ -301,7 +301,7 @@ def test_all_faults_are_reported_each_with_file_line_key_value_and_what_is_allow
         ("server.prot = 1", 1, "server.prot", "key is server.port"),
         ("['server']\n\"prot\" = 1", 2, "server.prot", "key is server.port"),
         ("[log]\nzzzzzz = 1", 2, "log.zzzzzz", "known here: level, format"),
-        ("[[zzzzzz]]", 1, "zzzzzz", "known here: alpaca, rest, stream, model, dividend, expiry, cache, "),
+        ("[[zzzzzz]]", 1, "zzzzzz", "known here: alpaca, rest, stream, model, dividend, expiry, history, cache, "),
         ("[[dividends]]\nsymbol = 1", 1, "dividends", "section is [[dividend]]"),
         ("[server.prot]\nx = 1", 1, "server.prot", "key is server.port"),
     ],

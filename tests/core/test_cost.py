@@ -61,3 +61,16 @@ def test_division_rounds_to_the_nearest_and_halves_away_from_zero(numerator, den
     found = divide(numerator, sign * denominator)
     assert abs(2 * (found * sign * denominator - numerator)) <= denominator
     assert divide(-numerator, sign * denominator) == -found
+
+
+@given(st.integers(-10_000, 10_000), st.integers(0, 6), st.integers(0, 6))
+def test_the_shares_of_an_amount_for_a_whole_fill_add_up_to_it(amount, first, second):
+    first, second = min(first, second), max(first, second)
+    rest, last = split(bought(6, 1), second)
+    parts = [*(part for costs in split(rest, first) for part in costs), *last]
+    assert sum(part.share(amount) for part in parts) == amount
+
+
+def test_a_share_is_by_contracts():
+    [first], [others] = split(bought(3, 1), 1)
+    assert (first.share(100), others.share(100)) == (33, 67)

@@ -2,6 +2,7 @@
 
 import datetime as dt
 
+import msgspec
 import pytest
 
 from condord.core.filled_orders import ROLL_SECONDS, Fill, Order, transactions
@@ -78,3 +79,21 @@ def test_the_time_between_the_halves_counts_from_the_last_part_of_a_replaced_ord
 def test_an_order_that_buys_and_sells_a_contract_leaves_the_difference():
     (trade,) = transactions([order("a", 0, ("P", 80, 3), ("P", 80, -1), ("P", 85, 1), ("P", 85, -1))])
     assert {symbol: leg.quantity for symbol, leg in trade.opening.items()} == {contract("P", 80).compact: 2}
+
+
+def test_costs_name_the_order_or_its_leg_that_was_filled():
+    named = order("a", 0, *PUTS)
+    first, second = named.fills
+    chain = [
+        Order(id="a", filled_at=NOON, fills=(first, msgspec.structs.replace(second, leg_id="leg"))),
+        order("b", 1, *PUTS, origin="a"),
+    ]
+    [trade] = transactions(chain)
+    names = {symbol[-8:]: [cost.order_id for cost in leg.costs] for symbol, leg in trade.opening.items()}
+    assert names == {"00080000": ["a", "b"], "00085000": ["leg", "b"]}
+
+
+def test_contracts_that_one_order_bought_and_sold_have_costs_of_no_order():
+    [trade] = transactions([order("a", 0, ("P", 80, 3), ("P", 80, -1))])
+    [leg] = trade.opening.values()
+    assert [(cost.count, cost.order_id) for cost in leg.costs] == [(2, None)]

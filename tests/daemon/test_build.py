@@ -7,13 +7,14 @@ import json
 import socket
 import types
 
+import msgspec
 import pytest
 
 import tests.upstream.conftest  # noqa: F401 - imports alpaca-py without its warning
 
 # isort: split
 from condord.config.credentials import Secret
-from condord.config.schema import Alpaca, Config, Server, Stream
+from condord.config.schema import Alpaca, Config, History, Server, Stream
 from condord.daemon.build import Upstream, build
 from condord.daemon.reload import Inputs
 from condord.host.instance_lock import Locks
@@ -57,11 +58,11 @@ def built(tmp_path):
     """A context in which a daemon is built, within a running loop; its parts are closed afterwards."""
 
     @contextlib.contextmanager
-    def make(token=None, reread=lambda: CONFIG, log_dropped=lambda: 0):
+    def make(token=None, reread=lambda: CONFIG, log_dropped=lambda: 0, history=None):
         with Locks(tmp_path / "locks") as locks:
             given = startup.startup(CONFIG, startup.key(), token)
             inputs = Inputs(given, environ=ENVIRON, reread=reread, locks=locks)
-            parts = build(inputs, listeners=[FakeListener()], state=None, log_dropped=log_dropped)
+            parts = build(inputs, listeners=[FakeListener()], state=None, history=history, log_dropped=log_dropped)
             try:
                 yield parts
             finally:
@@ -196,11 +197,36 @@ def test_requests_to_alpaca_and_lost_log_lines_are_in_the_metrics(built):
     asyncio.run(scene())
 
 
+def test_a_reload_changes_how_long_history_is_kept(built, tmp_path):
+    changed = msgspec.structs.replace(CONFIG, history=History(keep_days=7))
+
+    async def scene():
+        with built(reread=lambda: changed, history=tmp_path) as parts:
+            keep_days = parts.upstream.past.store._file._keep_days
+            assert keep_days() == 400
+            parts.reload.run()
+            assert keep_days() == 7
+            parts.reload._release.cancel()
+
+    asyncio.run(scene())
+
+
+def test_rows_of_a_minute_reach_the_recorder_and_the_past_the_document(built, tmp_path):
+    async def scene():
+        with built(history=tmp_path) as parts:
+            past = parts.upstream.past
+            assert parts.publisher.recorder == past.recorder.record
+            assert past.trade_book._recall == parts.publisher.book.recall_past
+            assert parts.upstream.supervisor.settings.keep_days == 400
+
+    asyncio.run(scene())
+
+
 def test_the_upstream_closes_threads_then_connections_then_files():
     closed = []
     parts = {
         name: types.SimpleNamespace(close=lambda name=name: closed.append(name))
-        for name in ("store", "brokerage", "grouper")
+        for name in ("store", "brokerage", "grouper", "past")
     }
     Upstream(supervisor=None, **parts).close()
-    assert closed == ["grouper", "brokerage", "store"]
+    assert closed == ["grouper", "past", "brokerage", "store"]

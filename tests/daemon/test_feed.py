@@ -1,13 +1,18 @@
 import asyncio
 import datetime as dt
 
+import msgspec
 import pytest
 
+from condord.core.calendar import Calendar
+from condord.core.filled_orders import Order
 from condord.core.lots import Lot
 from condord.core.occ import parse
 from condord.daemon.feed import Feed, wake
 from condord.daemon.grouper import Grouper
+from condord.live.minutes import Extremes, Holding, RecordedPast
 from condord.live.published import EVERYTHING
+from condord.live.wire import NoticeJson
 from tests.core.strategies import lot_leg
 from tests.http.asking import LEGS, NOW_AT, FakeDaemon, held, tick
 
@@ -47,8 +52,24 @@ class Loop:
             timer.callback()
 
 
+class FakePast:
+    """The recorder and the trade book, as far as the feed uses them."""
+
+    def __init__(self):
+        self.recorder = self.trade_book = self
+        self.calls = []
+        self.noticed = []
+
+    def notices(self):
+        return self.noticed
+
+    def __getattr__(self, name):
+        return lambda *given: self.calls.append((name, *given))
+
+
 class Scene:
     def __init__(self, interval_seconds=0.0):
+        self.past = FakePast()
         self.daemon = FakeDaemon()
         self.loop = Loop()
         self.measured = []
@@ -58,6 +79,7 @@ class Scene:
             loop=self.loop,
             now_at=lambda: NOW_AT,
             work=self.grouper.run,
+            past=self.past,
             observe=self.measured.append,
         )
         self.woken = 0
@@ -270,7 +292,7 @@ def test_a_frame_of_quotes_by_rest_is_not_measured():
 
 def test_a_feed_works_unmeasured():
     scene = Scene()
-    feed = Feed(scene.daemon.publisher, loop=scene.loop, now_at=lambda: NOW_AT, work=scene.grouper.run)
+    feed = Feed(scene.daemon.publisher, loop=scene.loop, now_at=lambda: NOW_AT, work=scene.grouper.run, past=scene.past)
     feed.offer([tick(LEG, 1.0, 1.2)])
     assert (scene.bid, scene.woken) == (1, 1)
 
@@ -282,3 +304,61 @@ def test_what_is_grouped_beforehand_is_set_without_a_search(monkeypatch):
     monkeypatch.setattr("condord.live.account.group", None)
     scene.feed.set_positions(reversed(opened[:3]))
     assert len(scene.daemon.document().unmatched) == 3
+
+
+def test_what_is_recorded_and_the_trade_book_get_the_account_of_the_positions():
+    scene = Scene()
+    positions, orders = [held(LEG, 3)], (Order(id="an order", filled_at=NOW_AT, fills=()),)
+    scene.feed.set_positions(iter(positions), orders=orders)
+    assert scene.past.calls == [("show",), ("set_account", tuple(positions), orders)]
+    assert scene.past.calls[1][2] is orders  # by which the trade book knows that there are no new ones
+
+
+def test_contracts_that_left_without_a_fill_await_a_booking():
+    scene = Scene()
+    scene.feed.set_positions([held(LEG, 3)])
+    before = scene.feed.awaited_bookings
+    scene.feed.set_positions([held(LEG, 2)])
+    (key,) = scene.feed.awaited_bookings - before
+    assert key.startswith(LEG)
+
+
+def test_another_key_pauses_the_recorder_and_empties_the_trade_book():
+    scene = Scene()
+    scene.feed.forget_names()
+    assert scene.past.calls == [("pause",), ("forget",)]
+
+
+def test_another_key_forgets_the_extremes():
+    scene = Scene()
+    positions = [held(symbol, quantity) for symbol, quantity in LEGS.items()]
+    scene.feed.set_positions(positions)
+    (condor,) = scene.daemon.document().condors
+    recorded = {Holding(condor_id=condor.id, opened_at=None): Extremes(worst=-500, best=100)}
+    scene.daemon.publisher.book.recall_past(RecordedPast(extremes=recorded))
+    seen = []
+    for forget in (lambda: None, scene.feed.forget_names):
+        forget()
+        scene.feed.set_positions(positions)
+        scene.feed.offer([tick(LEG, 1.0, 1.2, len(seen))])
+        scene.loop.advance(1.0)
+        seen.append(scene.daemon.document().condors[0].valuation.worst_pl)
+    assert seen == [-5, None]
+
+
+def test_the_trade_book_gets_the_sessions():
+    scene = Scene()
+    scene.feed.set_calendar(Calendar())
+    assert scene.past.calls == [("set_calendar", Calendar())]
+
+
+def test_a_notice_of_the_database_joins_those_of_the_status():
+    scene = Scene()
+    status = scene.daemon.edition.status
+    first = NoticeJson(code="stateUnavailable", text="the disk is full", symbols=[], since=NOW_AT)
+    scene.past.noticed = [NoticeJson(code="historyUnavailable", text="so it is", symbols=[], since=NOW_AT)]
+    scene.feed.set_status(msgspec.structs.replace(status, notices=[first]))
+    assert scene.daemon.document().status.notices == [first, *scene.past.noticed]
+    scene.past.noticed = []
+    scene.feed.set_status(status)
+    assert scene.daemon.document().status.notices == []

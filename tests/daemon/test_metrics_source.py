@@ -66,6 +66,7 @@ class Parts:
             fanout=self.daemon.fanout,
             sent_bytes=self.subscribers.sent_bytes,
             max_subscribers=5,
+            recorder=types.SimpleNamespace(rows=40, has_fault=True),
             log_dropped=6,
         )
 
@@ -91,6 +92,7 @@ def test_each_number_comes_from_the_part_that_counts_it(parts):
     assert (numbers.budget_room, numbers.budget_waits) == ({"positions": 3}, {"positions": 1})
     assert (numbers.subscribers, numbers.max_subscribers, numbers.log_dropped) == (1, 5, 6)
     assert (numbers.frames, numbers.dropped, numbers.sent_bytes) == (2, 0, 700)
+    assert (numbers.history_rows, numbers.history_fault) == (40, True)
     parts.subscribers.unsubscribe(subscriber)
     assert parts.numbers().disconnects == {"client": 1, "stalled": 0, "stopped": 0}
 

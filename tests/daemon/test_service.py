@@ -5,6 +5,7 @@ import contextlib
 import logging
 import os
 import signal
+import tempfile
 import threading
 import types
 from urllib.parse import urlsplit
@@ -183,7 +184,16 @@ class FakeDaemon:
         self.is_serving.set()
         supervisor = types.SimpleNamespace(run=self._last, stuck=self._stuck, status=self._status)
         self.parts = types.SimpleNamespace(
-            upstream=types.SimpleNamespace(supervisor=supervisor),
+            upstream=types.SimpleNamespace(
+                supervisor=supervisor,
+                past=types.SimpleNamespace(
+                    recorder=types.SimpleNamespace(run=self._last, finish=self._finish),
+                    trade_book=types.SimpleNamespace(run=self._last),
+                ),
+            ),
+            publisher=types.SimpleNamespace(
+                book=types.SimpleNamespace(minutes=types.SimpleNamespace(running=lambda: ["the running minute"]))
+            ),
             subscribers=types.SimpleNamespace(heartbeats=self._last, say_bye=self._note_later("bye")),
             metrics=types.SimpleNamespace(observe_lag=self.lags.append),
             view=types.SimpleNamespace(address="http://127.0.0.1:8420", is_alive=True),
@@ -206,6 +216,10 @@ class FakeDaemon:
         )
         self.service = Service(self.parts, self.notifier)
         self._is_stopped = asyncio.Event()
+
+    async def _finish(self, rows):
+        assert rows == ["the running minute"]
+        self.calls.append("last minute")
 
     def _note_later(self, name):
         async def note(*_):
@@ -348,9 +362,44 @@ def test_a_stop_first_refuses_connections_then_ends_the_streams_and_then_the_ser
         await asyncio.sleep(0.1)
         daemon.service._lifetime.stopping.set()
         await running
-        assert [call for call in daemon.calls if call != "ping"] == [
+        assert [call for call in daemon.calls if call not in {"ping", "last minute"}] == [
             "ready", "stopping", "stop accepting", "bye", "stop",
         ]  # fmt: skip
         assert announced[0].endswith(" serves at http://127.0.0.1:8420")
 
     virtualtime.run(scene())
+
+
+def test_a_stop_writes_the_last_minute_while_the_streams_end():
+    async def scene():
+        daemon = FakeDaemon()
+        running = asyncio.create_task(daemon.service._run_tasks(lambda _line: None))
+        await asyncio.sleep(5)
+        assert daemon.count("last minute") == 0
+        daemon.service._lifetime.stopping.set()
+        await running
+        end = daemon.calls[daemon.calls.index("stopping") :]
+        assert {*end} == {"stopping", "stop accepting", "last minute", "bye", "stop"}
+        assert daemon.service._lifetime.failure is None
+
+    virtualtime.run(scene())
+
+
+def test_history_is_in_the_state_directory(tmp_path):
+    with service._history_directory(tmp_path, "simulator") as path:
+        assert path == tmp_path
+
+
+def test_history_of_a_simulator_without_a_state_directory_ends_with_the_daemon():
+    with service._history_directory(None, "simulator") as path:
+        assert path.stat().st_mode & 0o777 == 0o700
+        (path / "history.sqlite3").touch()
+    assert not path.exists()
+
+
+def test_without_any_writable_directory_history_is_not_stored(monkeypatch, tmp_path):
+    with service._history_directory(None, "alpaca-paper") as path:
+        assert path is None
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "absent"))
+    with service._history_directory(None, "simulator") as path:
+        assert path is None

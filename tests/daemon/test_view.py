@@ -1,6 +1,8 @@
 import asyncio
 import datetime as dt
+import types
 
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -10,8 +12,12 @@ import tests.upstream.conftest  # noqa: F401 - imports alpaca-py without its war
 from condord.config.schema import Server
 from condord.daemon.subscribers import Subscribers
 from condord.daemon.view import ALIVE_SECONDS, RunningDaemon
+from condord.errors import Unavailable
 from condord.http.tickets import Tickets
+from condord.live.wire import NoticeJson, RestError
+from condord.live.wire_history import HistoryQuery
 from condord.live.wire_risk import StocksJson
+from tests.fakes.history_store import FakeFault, FakeHistoryStore
 from tests.http.asking import NOW_AT, FakeDaemon
 
 STOCKS = StocksJson(state="live", code=None, reason=None, since=NOW_AT, stream=["SPY"], polled=["QQQ"])
@@ -45,12 +51,34 @@ def supervisor():
     return FakeSupervisor()
 
 
+class FakePast:
+    """The database and the trade book, as far as the view uses them."""
+
+    def __init__(self):
+        self.store = FakeHistoryStore()
+        self.recorder = types.SimpleNamespace(is_enabled=True, is_known=True, is_shown=True)
+        self.trade_book = self
+
+    async def trades(self, from_at, until_at):
+        return (from_at, until_at)
+
+
 @pytest.fixture
-def view(supervisor):
-    daemon = FakeDaemon()
+def past():
+    return FakePast()
+
+
+@pytest.fixture
+def daemon():
+    return FakeDaemon()
+
+
+@pytest.fixture
+def view(supervisor, past, daemon):
     return RunningDaemon(
         publisher=daemon.publisher,
         supervisor=supervisor,
+        past=past,
         subscribers=Subscribers(daemon.fanout, settings=Server, now_at=lambda: NOW_AT),
         tickets=Tickets("a-token-of-some-length", now_at=lambda: NOW_AT),
         registry=CollectorRegistry(),
@@ -106,3 +134,92 @@ def test_the_report_has_the_status_and_the_counters(view):
 def test_a_refresh_is_passed_to_the_supervisor(view, supervisor):
     view.refresh()
     assert supervisor.refreshed == 1
+
+
+def history_of(view, condor_id):
+    return asyncio.run(view.history(HistoryQuery(condor_id=condor_id)))
+
+
+@pytest.mark.parametrize("is_enabled", [True, False])
+def test_history_is_recorded_if_the_configuration_says_so(view, past, is_enabled):
+    past.recorder.is_enabled = is_enabled
+    assert view.records_history is is_enabled
+
+
+@pytest.mark.parametrize("condor_id", ["GONE-261120-1-2-3-4", None])
+def test_recorded_history_is_what_the_database_has(view, past, condor_id):
+    past.store.answers = {condor_id: "its rows"}
+    assert history_of(view, condor_id) == "its rows"
+
+
+def set_status(daemon, error=None, notices=()):
+    status = daemon.edition.status
+    error = None if error is None else RestError(code=error, text="Alpaca answers 503")
+    notices = [NoticeJson(code=code, text=text, symbols=[], since=NOW_AT) for code, text in notices]
+    changed = msgspec.structs.replace(
+        status, positions=msgspec.structs.replace(status.positions, error=error), notices=notices
+    )
+    daemon.publisher.set_status(changed, daemon.now, NOW_AT)
+
+
+@pytest.mark.parametrize("condor_id", ["GONE-261120-1-2-3-4", None])
+@pytest.mark.parametrize(
+    ("error", "notices", "reason"),
+    [
+        (None, [], ""),
+        ("unreachable", [("stocksUnavailable", "other")], ": Alpaca answers 503"),
+        ("unreachable", [("accountUnavailable", "it cannot be read")], ": it cannot be read"),
+    ],
+)
+def test_until_the_account_is_known_its_history_is_not(view, past, daemon, condor_id, error, notices, reason):
+    past.recorder.is_known = past.recorder.is_shown = False
+    past.store.answers = {None: "those of another account"}
+    set_status(daemon, error, notices)
+    with pytest.raises(Unavailable) as caught:
+        history_of(view, condor_id)
+    assert str(caught.value) == "the account is not known yet" + reason
+
+
+@pytest.mark.parametrize("code", ["authFailed", "forbidden", "refused"])
+def test_of_an_account_whose_key_is_refused_there_are_no_rows(view, past, daemon, code):
+    past.recorder.is_known = past.recorder.is_shown = False
+    past.store.answers = {None: "those of another account"}
+    set_status(daemon, code)
+    assert history_of(view, None).seconds == []
+    assert history_of(view, "GONE-261120-1-2-3-4") is None
+
+
+def test_until_the_positions_are_known_a_condor_without_rows_may_be_held(view, past):
+    past.recorder.is_shown = False
+    past.store.answers = {"OLD-261120-1-2-3-4": "its rows"}
+    assert history_of(view, "OLD-261120-1-2-3-4") == "its rows"
+    assert history_of(view, None).seconds == []
+    with pytest.raises(Unavailable, match="the positions have not been read yet"):
+        history_of(view, "NEW-261120-1-2-3-4")
+
+
+def test_a_condor_without_rows_has_an_empty_history(view):
+    (condor,) = view.document().condors
+    recorded = history_of(view, condor.id)
+    assert (recorded.id, recorded.opened_at, recorded.resolution_seconds) == (condor.id, condor.opened_at, 60)
+    lists = [value for value in msgspec.structs.asdict(recorded).values() if isinstance(value, list)]
+    assert lists == [[]] * 7
+
+
+def test_an_account_without_rows_has_an_empty_history(view):
+    recorded = history_of(view, None)
+    assert (recorded.id, recorded.opened_at, recorded.seconds) == (None, None, [])
+
+
+def test_a_condor_that_is_not_there_and_has_no_rows_has_no_history(view):
+    assert history_of(view, "GONE-261120-1-2-3-4") is None
+
+
+def test_a_database_that_cannot_be_read_is_reported(view, past):
+    past.store.fault = FakeFault(text="it is locked", since=NOW_AT)
+    with pytest.raises(Unavailable, match="it is locked"):
+        history_of(view, None)
+
+
+def test_trades_come_from_the_trade_book(view):
+    assert asyncio.run(view.trades(NOW_AT, None)) == (NOW_AT, None)

@@ -36,7 +36,7 @@ period of the pace."""
 FLOOD, FLOOD_SECONDS = 110, 9.0 / FASTER
 QUIET_SECONDS = 3.0 / FASTER + 1.0
 READERS = {
-    "/v2/account/activities": 2,
+    "/v2/account/activities": 3,  # of the last days, of today, and of the past
     "/v2/orders": 2,
     "/v2/account": 2,
     "/v1beta1/options/quotes/latest": 2,  # contracts held, and their opposites

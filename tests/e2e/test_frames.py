@@ -48,8 +48,8 @@ def test_the_first_block_contains_retry_the_reason_and_the_event(condord):
 
 @pytest.fixture
 def hasty(simulated):
-    """A daemon whose minutes have six seconds; tests/live/test_pl_history.py has real ones."""
-    environ = {**QUICK, **replaced(**UNPACED, live__pl_history__STEP_SECONDS=MINUTE)}
+    """A daemon whose minutes have six seconds; tests/live/test_recording.py has real ones."""
+    environ = {**QUICK, **replaced(**UNPACED, live__recording__STEP_SECONDS=MINUTE)}
     with closing_program(Condord(simulated, **environ)) as program:
         program.await_state("live")
         program.await_priced()

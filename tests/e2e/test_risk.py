@@ -71,8 +71,13 @@ def test_a_filtered_subscriber_gets_the_figures_and_the_underlying_of_its_condor
 
 
 def test_european_condors_on_an_index_have_its_price_and_their_own_end(start):
-    document = start("index").document()
-    assert {entry["source"] for entry in document["underlyings"]} == {"index"}
+    condord = start("index")
+
+    def sources():
+        return {entry["source"] for entry in condord.document()["underlyings"]}
+
+    until(lambda: sources() == {"index"}, sources)
+    document = condord.document()
     for condor in document["condors"]:
         expiry, risk = condor["expiry"], condor["risk"]
         assert condor["style"] == "european"

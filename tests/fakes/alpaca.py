@@ -105,6 +105,7 @@ class FakeSink:
         self.orders = ()
         self.activities = ()
         self.splits = ()
+        self.awaited_bookings = frozenset()
         self.memory = Memory()
         self.recalled = []
         self.names = {}
@@ -256,11 +257,54 @@ class FakeWholeSink(FakeSink, FakeMarketSink):
         self.stocks = tuple(dict.fromkeys(occ.parse(symbol).root for symbol in self.symbols))
 
 
+class FakeTradeSink:
+    """Keeps what it is given for each account, as `past` (by id) and `complete_from`; `pages` has each call of it.
+
+    `held_back` is a future that `recall_past` waits for, once.
+    """
+
+    def __init__(self):
+        self.accounts = {}
+        self.account_key = None
+        self.wanted_closes = frozenset()
+        self.closes_e4 = {}
+        self.pages = []
+        self.held_back = None
+
+    @property
+    def past(self):
+        return self.accounts[self.account_key][0]
+
+    @property
+    def complete_from(self):
+        return self.accounts[self.account_key][1]
+
+    async def switch_to(self, account_key):
+        self.account_key = account_key
+        self.accounts.setdefault(account_key, ({}, None))
+
+    async def recall_past(self):
+        past, complete_from = self.accounts[self.account_key]
+        held_back, self.held_back = self.held_back, None
+        if held_back is not None:
+            await held_back
+        return sorted(past.values(), key=lambda activity: activity.at), complete_from
+
+    async def add_past(self, activities, complete_from):
+        self.pages.append((self.account_key, [activity.id for activity in activities], complete_from))
+        self.accounts[self.account_key] = self.past | {each.id: each for each in activities}, complete_from
+
+    def add_day_closes(self, closes_e4):
+        self.closes_e4 |= closes_e4
+        self.wanted_closes -= closes_e4.keys()
+
+
 class FakeBrokerage:
     """Gives the answers that a test sets, after `delay` seconds of the loop's clock.
 
     `failures` maps the name of a request to the exception it raises. `contracts` holds the contracts that are not
-    standard. `pages` returns the orders after an instant. `asked` lists all requests: name, loop time, argument.
+    standard. `pages` returns the orders after an instant. `past` holds the activities that trades need, and
+    `past_order` returns the instant by which Alpaca selects and sorts one. `asked` lists all requests: name, loop time, argument.
     """
 
     def __init__(self, symbols=CONDOR):
@@ -282,6 +326,10 @@ class FakeBrokerage:
         self.transferred_e4 = 0
         self.working = []
         self.fill_pages = lambda day, after, token: NO_FILLS
+        self.past = []
+        self.past_order = lambda activity: activity.at
+        self.past_page_size = 100
+        self.closes_e4 = {}
         self.failures = {}
         self.delay = 0.0
         self.asked = []
@@ -324,6 +372,27 @@ class FakeBrokerage:
     async def activities(self, kinds, after, token):
         await self._answer("activities", (tuple(kinds), after, token))
         return self.activity_pages(kinds, after, token)
+
+    async def past_activities(self, until_at, token):
+        await self._answer("past", (until_at, token))
+        rows = sorted(self.past, key=lambda each: (self.past_order(each), each.id), reverse=True)
+        return self._page([each for each in rows if self.past_order(each) < until_at], token)
+
+    async def later_activities(self, after_at, token):
+        await self._answer("later", (after_at, token))
+        rows = sorted(self.past, key=lambda each: (self.past_order(each), each.id))
+        return self._page([each for each in rows if self.past_order(each) > after_at], token)
+
+    def _page(self, rows, token):
+        ids = [each.id for each in rows]
+        first = ids.index(token) + 1 if token else 0
+        page = rows[first : first + self.past_page_size]
+        is_full = len(page) == self.past_page_size
+        return ActivityPage(activities=tuple(page), last_id=page[-1].id if page else None, is_full=is_full)
+
+    async def day_closes(self, symbols, start, end):
+        await self._answer("closes", (tuple(symbols), start, end))
+        return {key: close for key, close in self.closes_e4.items() if key[0] in symbols and start <= key[1] <= end}
 
     async def splits(self, symbols, start, end):
         await self._answer("splits", (tuple(symbols), start, end))

@@ -22,6 +22,8 @@ class FakeDaemon:
         self.answers = {
             "/api/positions": json(documents.document()),
             "/api/status": json(documents.report()),
+            "/api/history": json(documents.recorded()),
+            "/api/trades": json(documents.trades()),
         }
         self.streams = []
         self.requests = []

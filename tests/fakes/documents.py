@@ -81,6 +81,8 @@ def valuation(identity=CONDOR_ID, root="SPY", **changes):
         "unrealizedPl": 230,
         "naturalPl": 202,
         "dayPl": 18.5,
+        "worstPl": -120,
+        "bestPl": 260,
         "percentOfMaxProfit": 48.94,
         "percentOfRisk": 15.03,
         "missing": [],
@@ -316,6 +318,65 @@ def document(**changes):
 def one_condor(**changes):
     """The answer for one condor, that of `document`, with its legs' quotes."""
     return {"asOf": AS_OF, "condor": condor(), "quotes": document()["quotes"]} | changes
+
+
+def recorded(**changes):
+    """Two minutes of the account, the second without a known profit or loss."""
+    return {
+        "id": None,
+        "openedAt": None,
+        "resolutionSeconds": 60,
+        "seconds": [1795188660, 1795188720],
+        "cents": [14900, None],
+        "naturalCents": [13200, None],
+        "price": [None, None],
+        "low": [-2500, None],
+        "high": [15000, None],
+        "quantity": [None, None],
+    } | changes
+
+
+def trade(**changes):
+    """A condor that was assigned; `rolledTo` is left out."""
+    return {
+        "id": "SPY-261120-560-570-630-640",
+        "underlying": "SPY",
+        "kind": "ironCondor",
+        "direction": "short",
+        "quantity": 2,
+        "openedAt": "2026-10-21T14:40:11Z",
+        "closedAt": "2026-11-20T21:00:00Z",
+        "how": "assigned",
+        "credit": 2.35,
+        "debit": 0.4,
+        "realizedPl": 390,
+        "percentOfMaxProfit": 82.98,
+        "daysHeld": 30,
+        "worstPl": -120.5,
+        "bestPl": 400,
+        "fees": 0.16,
+        "shares": {"symbol": "SPY", "quantity": -200, "price": 629.6},
+    } | changes
+
+
+def trades(*closed, **totals):
+    """One trade with a profit, or those given; the totals are then up to the test."""
+    listed = [*closed] or [trade()]
+    return {
+        "trades": listed,
+        "totals": {
+            "trades": len(listed),
+            "realizedPl": 390,
+            "winners": 1,
+            "losers": 0,
+            "unknown": 0,
+            "winRate": 100.0,
+            "averageWin": 390,
+            "averageLoss": None,
+            "completeFrom": "2025-10-16T04:00:00Z",
+        }
+        | totals,
+    }
 
 
 def delta(**changes):

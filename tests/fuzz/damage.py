@@ -169,6 +169,8 @@ BODIES = {
     "contract": _some_contract(),
     "orders": _some_orders(samples.ORDER),
     "activities": _some(samples.BOUGHT, samples.ASSIGNED),
+    "past": _some(samples.SOLD, samples.FEE, samples.DELIVERED),
+    "closes": _in(b"bars", _in(b"SPY", _some(samples.DAY_BAR))),
     "splits": _some(samples.SPLIT).map(lambda rows: b'{"corporate_actions":{"reverse_splits":%b}}' % rows),
     "account": damaged_row({"id": "d66d53bc-6347-5c64-89bc-bf340553b3fa", "status": "ACTIVE"}),
     "stocks": _some_by_symbol(samples.STOCK_SNAPSHOT),

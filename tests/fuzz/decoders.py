@@ -26,11 +26,12 @@ from condord.upstream import (
     rest_parsing,
     working_orders,
 )
-from condord.upstream.activities import BOOKINGS, FILLS, Activities
+from condord.upstream.activities import BOOKINGS, FILLS, PAST, Activities
 from condord.upstream.classify_failure import rest_fault
 from condord.upstream.contracts import ContractAnswers
 from condord.upstream.option_stream import OptionStream
 from condord.upstream.order_history import OrderHistory
+from condord.upstream.past_progress import PastProgress
 from condord.upstream.quote_protocol import QuoteProtocol
 from condord.upstream.rest_fault import RestFault
 from condord.upstream.state_files import Store
@@ -54,7 +55,9 @@ REST = {
     "ticks": rest_parsing.ticks,
     "contract": lambda answer, refuse: contracts.contract(P560, answer, refuse),
     "orders": order_history.page,
-    "activities": activities.page,
+    "activities": lambda answer, refuse: activities.page(answer, refuse, FILLS + BOOKINGS),
+    "past": lambda answer, refuse: activities.page(answer, refuse, PAST),
+    "closes": market_parsing.day_closes,
     "splits": activities.splits,
     "account": lambda answer, refuse: rest_parsing.account_id(answer),
     "stocks": market_parsing.stock_snapshots,
@@ -142,7 +145,7 @@ def _use_contract(contract):
 
 def _use_orders(page):
     history = OrderHistory()
-    history.take(page, page.open_since, STARTED_AT)
+    history.take(page, STARTED_AT - 400 * DAY, page.open_since, STARTED_AT)
     history.begin(STARTED_AT)
     msgspec.json.encode(history.to_save(STARTED_AT))
     house = House()
@@ -157,6 +160,18 @@ def _use_activities(page):
         read.begin(kinds, STARTED_AT)
     msgspec.json.encode(read.known)
     _follow(read.known, ())
+
+
+def _use_past(page):
+    progress = PastProgress(page.activities, STARTED_AT - DAY, STARTED_AT)
+    while (request := progress.request(STARTED_AT, STARTED_AT - 60 * DAY)) is not None:
+        progress.take(request, msgspec.structs.replace(page, is_full=request.token is None), STARTED_AT - 60 * DAY)
+    assert progress.complete_from <= STARTED_AT - DAY
+    msgspec.json.encode(page)
+
+
+def _use_closes(page):
+    assert all(symbol and close_e4 > 0 for (symbol, _), close_e4 in page.closes_e4.items())
 
 
 def _use_splits(read):
@@ -203,6 +218,8 @@ USES = {
     "contract": _use_contract,
     "orders": _use_orders,
     "activities": _use_activities,
+    "past": _use_past,
+    "closes": _use_closes,
     "splits": _use_splits,
     "account": _use_account,
     "stocks": _use_stocks,

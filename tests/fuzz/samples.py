@@ -126,6 +126,18 @@ ASSIGNED = {
     "date": "2026-11-20",
     "created_at": AT,
 }
+FEE = {
+    "id": "20261120::five",
+    "activity_type": "FEE",
+    "activity_sub_type": "OCC",
+    "date": "2026-11-20",
+    "created_at": AT,
+    "execution_id": "three",
+    "net_amount": "-0.03",
+    "status": "executed",
+}
+DELIVERED = ASSIGNED | {"activity_type": "OPTRD", "symbol": "SPY", "price": "570", "net_amount": "-114000"}
+DAY_BAR = {"t": "2026-11-19T05:00:00Z", "o": 580, "h": 583, "l": 579.5, "c": 582.1, "v": 1000, "n": 9, "vw": 581}
 SPLIT = {"symbol": "SPY", "new_rate": 4, "old_rate": 1, "ex_date": "2026-11-20", "process_date": "2026-11-20"}
 
 BALANCES = {"equity": "50123.4", "last_equity": "49980", "cash": "20111.2", "maintenance_margin": "7800"}
@@ -179,6 +191,8 @@ def rest_answers():
             "contract": CONTRACT,
             "orders": [ORDER],
             "activities": [BOUGHT, ASSIGNED],
+            "past": [SOLD, FEE, DELIVERED],
+            "closes": {"bars": {"SPY": [DAY_BAR, DAY_BAR]}, "next_page_token": "more"},
             "splits": {"corporate_actions": {"forward_splits": [SPLIT]}},
             "account": {"id": "d66d53bc-6347-5c64-89bc-bf340553b3fa", "status": "ACTIVE", "equity": "99728.08"},
             "stocks": {"SPY": STOCK_SNAPSHOT, "QQQ": STOCK_SNAPSHOT},

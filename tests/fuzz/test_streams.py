@@ -145,7 +145,7 @@ class TestTheTradingStreamInEveryState:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(10)
+@pytest.mark.timeout(60)
 class TestFramesOfTheMaximumSize:
     @pytest.mark.parametrize(
         "element",

@@ -12,6 +12,8 @@ import json
 import socket
 import zlib
 
+import msgspec
+
 from condord.core.occ import parse
 from condord.core.position import Position
 from condord.core.quote import Tick
@@ -26,7 +28,9 @@ from condord.live.fanout import Fanout
 from condord.live.prices import Prices
 from condord.live.published import Edition
 from condord.live.publisher import Publisher
+from condord.live.wire_history import RecordedJson, TradesJson
 from condord.live.wire_risk import StocksJson
+from tests.fakes import documents
 from tests.live.accounts import MODEL
 
 NOW_AT = dt.datetime(2026, 11, 20, 15, 31, 7, tzinfo=dt.UTC)
@@ -51,7 +55,11 @@ def tick(symbol: str, bid: float, ask: float, second: int = 0) -> Tick:
 
 
 class FakeDaemon:
-    """The interface of a daemon that routes use, with one condor; `now` is its clock in seconds."""
+    """The interface of a daemon that routes use, with one condor; `now` is its clock in seconds.
+
+    `recorded` is what it has recorded by condor id, None for the account; `history_fault` is raised instead. `asked`
+    has the queries.
+    """
 
     def __init__(self, *, ring_size: int = 8, room: int = 2, settle_seconds: float = 0.0) -> None:
         status = render.unread_status("simulator", "indicative", MODEL, NOW_AT)
@@ -70,6 +78,11 @@ class FakeDaemon:
         self.subscribers = self
         self.refreshes = 0
         self.opened = []
+        self.asked = []
+        self.records_history = True
+        self.recorded = {None: msgspec.convert(documents.recorded(), RecordedJson)}
+        self.history_fault = None
+        self.closed = msgspec.convert(documents.trades(), TradesJson)
         self.tickets = Tickets("a-token-of-some-length", now_at=lambda: NOW_AT)
         self.publisher.set_positions([held(symbol, quantity) for symbol, quantity in LEGS.items()], 0.0, NOW_AT)
 
@@ -116,6 +129,16 @@ class FakeDaemon:
             refused={},
             tasks=1,
         )
+
+    async def history(self, query):
+        self.asked.append(query)
+        if self.history_fault is not None:
+            raise self.history_fault
+        return self.recorded.get(query.condor_id)
+
+    async def trades(self, from_at, until_at):
+        self.asked.append((from_at, until_at))
+        return self.closed
 
     def refresh(self):
         self.refreshes += 1

@@ -41,6 +41,8 @@ VALUES = MetricValues(
     dropped=9,
     resyncs={"ringOverflow": 1},
     disconnects={"client": 10},
+    history_rows=21,
+    history_fault=False,
     log_dropped=19,
 )
 UNREAD = msgspec.structs.replace(

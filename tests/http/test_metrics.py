@@ -137,6 +137,8 @@ def test_every_value_of_the_daemon_is_exposed():
         "condord_sent_bytes_total": 9000,
         "condord_resyncs_total{reason=ringOverflow}": 1,
         "condord_disconnects_total{reason=client}": 10,
+        "condord_history_rows_total": 21,
+        "condord_history_fault": 0,
         "condord_log_dropped_total": 19,
     }
     assert {name: found.get(name) for name in expected} == expected

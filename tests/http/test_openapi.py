@@ -3,12 +3,14 @@ import json
 import re
 import urllib.parse
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from prometheus_client import CollectorRegistry
 
+from condord.errors import Unavailable
 from condord.http import openapi
 from condord.http.access import PROBES
 from condord.http.app import ROUTES, build
@@ -16,6 +18,8 @@ from condord.http.guard import Guard
 from condord.http.routes import DocumentedResponse, Route
 from condord.live import render, wire
 from condord.live.published import Edition
+from condord.live.wire_history import TradesJson
+from tests.fakes import documents
 from tests.http.asking import LEGS, NOW_AT, FakeDaemon, ask, held, in_memory, tick
 from tests.http.builders import TOKEN, guard_settings
 from tests.http.openapi_checker import OpenApiChecker
@@ -154,14 +158,14 @@ def test_descriptions_use_the_names_and_values_of_json():
     assert [text for text in descriptions if re.search(r"`[a-z]+_\w+`|\bNone\b|condord\.| {2}", text)] == []
 
 
-def test_only_fields_that_a_delta_leaves_out_are_optional():
+def test_only_fields_that_a_delta_or_a_trade_leaves_out_are_optional():
     absent = {
         (name, field)
         for name, schema in SCHEMAS.items()
         for field in schema.get("properties", {}).keys() - schema.get("required", [])
     }
     names = ("risks", "underlyings", "closing", "history", "totals", "account", "status")
-    assert absent == {("Delta", name) for name in names}
+    assert absent == {("Delta", name) for name in names} | {("Trade", "rolledTo")}
 
 
 def test_it_has_no_defaults():
@@ -280,6 +284,26 @@ def test_an_unknown_path_is_as_described(daemon, path):
 def test_a_full_daemon_and_an_invalid_interval_are_as_described(daemon):
     check(FakeDaemon(room=0), "/api/stream", 503)
     check(daemon, "/api/stream?interval=soon", 400)
+
+
+@pytest.mark.parametrize("suffix", ["", ".csv"])
+def test_faults_of_history_and_trades_are_as_described(daemon, suffix):
+    for path in ("/api/history", "/api/trades"):
+        check(daemon, f"{path}{suffix}?from=soon", 400)
+    check(daemon, f"/api/history{suffix}?condor=none", 404)
+    daemon.history_fault = Unavailable("the database is locked", "")
+    check(daemon, f"/api/history{suffix}", 503)
+    daemon.records_history = False
+    check(daemon, f"/api/history{suffix}", 404)
+
+
+def test_every_kind_of_trade_is_as_described(daemon):
+    assigned = documents.trade(shares={"symbol": "SPY", "quantity": 100, "price": None}, debit=None, realizedPl=None)
+    rolled = documents.trade(how="rolled", rolledTo="SPY-261218-565-575-630-640", shares=None, openedAt=None)
+    daemon.closed = msgspec.convert(documents.trades(assigned, rolled, completeFrom=None), TradesJson)
+    check(daemon, "/api/trades", 200)
+    daemon.closed = msgspec.structs.replace(daemon.closed, trades=[])
+    check(daemon, "/api/trades.csv", 503)
 
 
 def test_every_event_of_a_stream_is_as_described():

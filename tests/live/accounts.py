@@ -26,6 +26,9 @@ from tests.core.strategies import lot_leg
 
 EPOCH_AT = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC)  # 10:00 in New York, four weeks before expiration
 DAY = dt.date(2026, 11, 20)
+OPEN = wire.MarketJson(is_open=True, next_open=EPOCH_AT, next_close=EPOCH_AT + dt.timedelta(days=60))
+"""A session that does not end in a test."""
+CLOSED = wire.MarketJson(is_open=False, next_open=EPOCH_AT, next_close=EPOCH_AT)
 MODEL = ModelJson(rate=0.04, dividend_yields={"SPX": 0.012})
 
 REPEATABLE = settings(
@@ -133,7 +136,7 @@ def status(state="live", *, read=0, heard=0, **fields):
         "since": EPOCH_AT,
         "source": "simulator",
         "feed": "indicative",
-        "market": wire.MarketJson(is_open=True, next_open=EPOCH_AT, next_close=EPOCH_AT),
+        "market": OPEN,
         "stream": wire.StreamJson(
             connected=True,
             subscribed=8,
@@ -191,7 +194,14 @@ class House:
         self.fanout = Fanout(self.edition, ring_size=ring_size)
         self.coalescer = CountingCoalescer(window)
         self.account = AccountState(settle_seconds)
-        self.publisher = Publisher(account=self.account, book=self.book, coalescer=self.coalescer, fanout=self.fanout)
+        self.recorded = []
+        self.publisher = Publisher(
+            account=self.account,
+            book=self.book,
+            coalescer=self.coalescer,
+            fanout=self.fanout,
+            recorder=self.recorded.append,
+        )
         if positions is not None:
             self.set_positions(positions)
 

@@ -225,7 +225,7 @@ def test_what_was_opened_today_counts_from_its_fill(house):
 
 def test_the_day_is_unknown_after_a_split(house):
     read_day(house)
-    house.book.set_bookings([], [Split(symbol="SPY", day=DAY, new_shares="2", old_shares="1")])
+    house.book.day.set_bookings([], [Split(symbol="SPY", day=DAY, new_shares="2", old_shares="1")])
     house.offer(tick(P570, 0.9, 1.1, 1))
     house.wait(1)
     assert day_of(house)[0] is None
@@ -235,12 +235,12 @@ def test_a_day_that_an_earlier_run_knew_goes_on(house):
     read_day(house)
     known = house.book.day.memory
     again = House((*spy(), position(C650, 3, 0.40)))
-    again.book.recall_day(known)
+    again.book.day.recall(known)
     again.publisher.set_day_fills(DAY, [], again.now)
     again.offer(*(tick(symbol, 1.0, 1.2) for symbol in (*LEGS, C650)))
     again.wait(1)
     assert day_of(again) == (0, 30, 0, 30, 0)
-    again.book.recall_day(None)
+    again.book.day.recall(None)
     assert again.book.day.memory == DayMemory()
 
 

@@ -2,6 +2,7 @@ import datetime as dt
 
 import hypothesis.strategies as st
 import msgspec
+import pytest
 from hypothesis import given
 from msgspec.structs import replace
 
@@ -94,6 +95,54 @@ def test_notices_survive_a_restart_with_their_time():
     story = Story(CONDOR).read({P570: 0}, {"SPY": 200})
     before = story.lifecycle.notices
     assert story.restart().read(after=A_DAY).lifecycle.notices == before
+
+
+def awaited(story):
+    """The symbols of what awaits a booking."""
+    return {key.split()[0] for key in story.lifecycle.awaited}
+
+
+@pytest.mark.parametrize("kind", ["OPASN", "OPEXP", "OPCSH"])
+def test_what_left_the_account_awaits_its_booking_also_after_a_restart(kind):
+    story = Story(CONDOR)
+    assert awaited(story) == set()
+    assert awaited(story.read({P570: -1})) == {P570}
+    assert awaited(story.restart().read(after=A_DAY)) == {P570}
+    assert awaited(story.activity(kind, P570, 1).read()) == set()
+
+
+def test_a_fill_and_shares_await_no_booking():
+    story = Story(CONDOR)
+    story.order({P570: 2})
+    assert awaited(story.read({P570: 0}, {"SPY": 100})) == set()
+
+
+def test_an_inferred_assignment_awaits_its_booking():
+    story = Story(CONDOR).read({P570: 0}, {"SPY": 200})
+    assert (story.assignments, awaited(story)) == ([inferred(2, P570, 200)], {P570})
+    story.activity("OPASN", P570, 2).read()
+    assert (story.assignments, awaited(story)) == ([f"2 short {P570} were assigned: 200 shares of SPY came"], set())
+
+
+def test_an_assignment_that_no_reading_shows_yet_is_awaited_until_one_does():
+    story = Story(CONDOR).activity("OPASN", P570, 2).read()
+    assert (len(story.assignments), awaited(story)) == (1, {P570})
+    assert awaited(story.read({P570: 0}, {"SPY": 200})) == set()
+
+
+def test_contracts_listed_after_their_settlement_await_a_booking_on_each_day():
+    story = Story(CONDOR, at=FRIDAY + 28 * A_DAY)
+    assert awaited(story) == set()
+    assert awaited(story.read(after=A_DAY)) == set(CONDOR)
+    before = story.lifecycle.awaited
+    assert story.read().lifecycle.awaited == before
+    assert not story.read(after=A_DAY).lifecycle.awaited & before
+
+
+def test_another_account_awaits_nothing():
+    story = Story(CONDOR).read({P570: 0})
+    story.lifecycle.recall(None)
+    assert story.lifecycle.awaited == frozenset()
 
 
 def test_an_assignment_before_a_holiday_is_reported_until_the_close_of_the_day_after():

@@ -1,14 +1,15 @@
 import datetime as dt
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from condord.core.grouping.account import group
-from condord.core.valuation import Valuation
 from condord.live import wire_condor
-from condord.live.pl_history import DROPPED_POINTS, MARGIN_SECONDS, MAX_POINTS, Growth, PlHistory
+from condord.live.minutes import Holding, MinuteRow
+from condord.live.pl_history import DROPPED_POINTS, MAX_POINTS, Growth, PlHistory
 from condord.live.published import EVERYTHING, Selection
 
 from .accounts import (
@@ -32,21 +33,31 @@ from .clocks import at
 FIRST = int(EPOCH_AT.timestamp())
 
 
-def worth(dollars, *, name=SPY_ID, unconfirmed=False):
-    """A condor with so much profit; None: unknown."""
-    return Valuation(
-        id=name,
-        at=EPOCH_AT,
-        mark_e4=None,
-        natural_e4=None,
-        unrealized_e4=None if dollars is None else round(dollars * 10_000),
-        natural_pl_e4=None,
-        percent_of_max_profit=None,
-        percent_of_risk=None,
-        missing=(),
-        unconfirmed=unconfirmed,
-        legs_unrealized_e4=(),
+def worth(dollars, *, name=SPY_ID):
+    """The row of a condor with so much profit; None: unknown."""
+    return MinuteRow(
+        holding=Holding(condor_id=name, opened_at=None),
+        second=0,
+        cents=None if dollars is None else round(dollars * 100),
+        natural_cents=None,
+        price_e4=None,
+        low=None,
+        high=None,
+        quantity=2,
     )
+
+
+ACCOUNT = msgspec.structs.replace(worth(99.0), holding=None)
+
+
+def grow(pl_history, rows, now_at):
+    """Add rows of the minute that ended last."""
+    second = int(now_at.timestamp()) // 60 * 60
+    return pl_history.add([msgspec.structs.replace(row, second=second) for row in (*rows, ACCOUNT)])
+
+
+def hold(pl_history, positions, broken=()):
+    pl_history.hold(group(positions).condors, broken)
 
 
 def points(pl_history, name=SPY_ID):
@@ -58,63 +69,9 @@ def points(pl_history, name=SPY_ID):
 @pytest.fixture
 def pl_history():
     made = PlHistory()
-    made.hold(group((*spy(), *qqq())).condors)
-    made.add([worth(1.5)], at(0))
+    hold(made, (*spy(), *qqq()))
+    grow(made, [worth(1.5)], at(0))
     return made
-
-
-# When a point is due.
-
-
-def due(pl_history, now, clock):
-    """Whether points are due at `now`, when the clock shows so many seconds after the hour."""
-    return pl_history.is_due(now, at(clock))
-
-
-def test_nothing_is_due_while_the_stream_is_not_live():
-    pl_history = PlHistory()
-    assert pl_history.deadline is None
-    pl_history.follow(100.0, is_live=False)
-    assert not due(pl_history, 1e9, 0)
-
-
-def test_the_first_point_is_due_behind_the_end_of_the_minute_in_which_the_stream_went_live():
-    pl_history = PlHistory()
-    pl_history.follow(100.0, is_live=True)
-    assert not due(pl_history, 100.0, 12)
-    pl_history.follow(130.0, is_live=True)
-    assert pl_history.deadline == pytest.approx(148.0 + MARGIN_SECONDS)
-    assert not due(pl_history, 148.0, 60)
-    assert due(pl_history, 148.0 + MARGIN_SECONDS, 60 + MARGIN_SECONDS)
-
-
-def test_the_next_point_is_due_after_the_end_of_its_minute_however_late_the_last_was():
-    pl_history = PlHistory()
-    pl_history.follow(100.0, is_live=True)
-    due(pl_history, 100.0, 0.5)
-    assert due(pl_history, 190.0, 90.5)
-    assert pl_history.deadline == pytest.approx(190.0 + 29.5 + MARGIN_SECONDS)
-
-
-def test_a_stream_that_is_live_again_waits_for_the_end_of_that_minute():
-    pl_history = PlHistory()
-    pl_history.follow(100.0, is_live=True)
-    due(pl_history, 100.0, 0.5)
-    pl_history.follow(150.0, is_live=False)
-    assert pl_history.deadline is None
-    pl_history.follow(155.0, is_live=True)
-    assert not due(pl_history, 155.0, 55.5)
-    assert pl_history.deadline == pytest.approx(155.0 + 4.5 + MARGIN_SECONDS)
-
-
-@given(st.floats(0, 1e6), st.floats(0, 1e6))
-def test_the_next_look_is_always_later_and_at_most_a_minute(now, clock):
-    pl_history = PlHistory()
-    pl_history.follow(now, is_live=True)
-    due(pl_history, now, clock)
-    assert now < pl_history.deadline <= now + 60
-    into_minute = (clock + pl_history.deadline - now) % 60
-    assert into_minute == pytest.approx(MARGIN_SECONDS, abs=1e-4)
 
 
 # What a point is.
@@ -125,10 +82,10 @@ def test_a_point_is_a_second_since_1970_and_the_profit_in_cents(pl_history):
 
 
 def test_a_point_is_at_the_end_of_its_minute_and_there_is_one_of_each(pl_history):
-    pl_history.add([worth(2.0)], at(60.05))
-    assert pl_history.add([worth(3.0)], at(61)) == Growth()
-    assert pl_history.add([worth(4.0), worth(7, name=QQQ_ID)], at(119.9)).histories.keys() == {QQQ_ID}
-    pl_history.add([worth(5.0)], at(175))
+    grow(pl_history, [worth(2.0)], at(60.05))
+    assert grow(pl_history, [worth(3.0)], at(61)) == Growth()
+    assert grow(pl_history, [worth(4.0), worth(7, name=QQQ_ID)], at(119.9)).histories.keys() == {QQQ_ID}
+    grow(pl_history, [worth(5.0)], at(175))
     assert points(pl_history) == [(0, 150), (60, 200), (120, 500)]
 
 
@@ -136,25 +93,24 @@ def test_an_unknown_condor_has_an_empty_history(pl_history):
     assert pl_history.of(QQQ_ID) == wire_condor.HistoryJson(seconds=[], cents=[])
 
 
-@pytest.mark.parametrize("value", [worth(None), worth(2.0, unconfirmed=True)])
-def test_an_unknown_or_unconfirmed_profit_makes_no_point(pl_history, value):
-    assert pl_history.add([value], at(60)) == Growth()
-    assert pl_history.add([worth(3.0)], at(120)) == Growth(histories={SPY_ID: pl_history.of(SPY_ID)})
+def test_an_unknown_profit_makes_no_point(pl_history):
+    assert grow(pl_history, [worth(None)], at(60)) == Growth()
+    assert grow(pl_history, [worth(3.0)], at(120)) == Growth(histories={SPY_ID: pl_history.of(SPY_ID)})
     assert points(pl_history) == [(0, 150), (120, 300)]
 
 
 def test_a_condor_without_a_point_keeps_its_history_when_another_gets_one(pl_history):
-    assert pl_history.add([worth(None), worth(7, name=QQQ_ID)], at(60)).histories.keys() == {QQQ_ID}
+    assert grow(pl_history, [worth(None), worth(7, name=QQQ_ID)], at(60)).histories.keys() == {QQQ_ID}
     assert points(pl_history) == [(0, 150)]
     assert points(pl_history, QQQ_ID) == [(60, 700)]
 
 
 def test_an_account_without_condors_has_no_points(pl_history):
-    assert pl_history.add([], at(60)) == Growth()
+    assert grow(pl_history, [], at(60)) == Growth()
 
 
 def test_every_condor_with_a_known_profit_gets_its_point(pl_history):
-    growth = pl_history.add([worth(2.5), worth(7, name=QQQ_ID)], at(60))
+    growth = grow(pl_history, [worth(2.5), worth(7, name=QQQ_ID)], at(60))
     assert {name: line.cents for name, line in growth.histories.items()} == {SPY_ID: [150, 250], QQQ_ID: [700]}
     assert not growth.is_restart
 
@@ -165,15 +121,15 @@ def test_every_condor_with_a_known_profit_gets_its_point(pl_history):
     ids=["nothing", "another condor", "another quantity", "another credit"],
 )
 def test_another_holding_with_the_same_id_starts_without_points(pl_history, held):
-    pl_history.hold(group(held).condors)
+    hold(pl_history, held)
     assert points(pl_history) == []
-    pl_history.hold(group((*spy(), *qqq())).condors)
+    hold(pl_history, (*spy(), *qqq()))
     assert points(pl_history) == []
 
 
 def test_a_condor_keeps_its_history_while_others_change(pl_history):
-    pl_history.hold(group(spy()).condors)
-    pl_history.hold(group((*spy(), *qqq())).condors)
+    hold(pl_history, spy())
+    hold(pl_history, (*spy(), *qqq()))
     assert points(pl_history) == [(0, 150)]
 
 
@@ -183,28 +139,28 @@ def test_the_longest_session_is_whole():
 
 def test_a_returned_history_does_not_change(pl_history):
     line = pl_history.of(SPY_ID)
-    pl_history.add([worth(2.0)], at(60))
+    grow(pl_history, [worth(2.0)], at(60))
     assert line == wire_condor.HistoryJson(seconds=[FIRST], cents=[150])
 
 
 def test_histories_stay_until_the_first_point_of_another_day_at_the_exchange(pl_history):
     late = at(13.9 * 3600)  # five minutes to midnight in New York, and the next day in UTC
-    pl_history.add([worth(2.0)], late)
-    pl_history.add([worth(None)], late + dt.timedelta(hours=10))
+    grow(pl_history, [worth(2.0)], late)
+    grow(pl_history, [worth(None)], late + dt.timedelta(hours=10))
     assert len(points(pl_history)) == 2
-    growth = pl_history.add([worth(4.0), worth(None, name=QQQ_ID)], late + dt.timedelta(hours=10))
+    growth = grow(pl_history, [worth(4.0), worth(None, name=QQQ_ID)], late + dt.timedelta(hours=10))
     assert pl_history.of(SPY_ID).cents == [400]
     assert growth == Growth(histories={SPY_ID: pl_history.of(SPY_ID)}, is_restart=True)
 
 
 def test_another_day_drops_the_history_of_a_condor_without_a_point_too(pl_history):
-    growth = pl_history.add([worth(7, name=QQQ_ID)], at(24 * 3600))
+    growth = grow(pl_history, [worth(7, name=QQQ_ID)], at(24 * 3600))
     assert points(pl_history) == []
     assert growth == Growth(histories={QQQ_ID: pl_history.of(QQQ_ID)}, is_restart=True)
 
 
 def test_a_full_history_loses_its_oldest_hour_at_once_and_then_only_grows(pl_history):
-    grown = [pl_history.add([worth(minute)], at(60 * minute)) for minute in range(1, MAX_POINTS + DROPPED_POINTS + 1)]
+    grown = [grow(pl_history, [worth(minute)], at(60 * minute)) for minute in range(1, MAX_POINTS + DROPPED_POINTS + 1)]
     restarts = [minute for minute, growth in enumerate(grown, 1) if growth.is_restart]
     assert restarts == [MAX_POINTS, MAX_POINTS + DROPPED_POINTS]
     assert [len(growth.histories[SPY_ID].seconds) for growth in grown[-2:]] == [
@@ -216,9 +172,9 @@ def test_a_full_history_loses_its_oldest_hour_at_once_and_then_only_grows(pl_his
 
 
 def test_a_clock_that_is_set_back_removes_the_points_ahead_of_it(pl_history):
-    pl_history.add([worth(2.0), worth(7, name=QQQ_ID)], at(60))
-    pl_history.add([worth(3.0)], at(120))
-    growth = pl_history.add([worth(4.0), worth(None, name=QQQ_ID)], at(60))
+    grow(pl_history, [worth(2.0), worth(7, name=QQQ_ID)], at(60))
+    grow(pl_history, [worth(3.0)], at(120))
+    growth = grow(pl_history, [worth(4.0), worth(None, name=QQQ_ID)], at(60))
     assert points(pl_history) == [(0, 150), (60, 400)]
     assert growth == Growth(histories={SPY_ID: pl_history.of(SPY_ID), QQQ_ID: pl_history.of(QQQ_ID)}, is_restart=True)
 
@@ -227,9 +183,10 @@ def test_a_clock_that_is_set_back_removes_the_points_ahead_of_it(pl_history):
 @given(st.lists(st.tuples(st.integers(-7200, 7200), st.one_of(st.none(), st.integers(-9999, 9999))), max_size=40))
 def test_a_history_ascends_and_ends_with_the_last_known_profit_even_if_the_clock_jumps(added):
     pl_history = PlHistory()
+    hold(pl_history, spy())
     for second, cents in added:
         before = points(pl_history)
-        growth = pl_history.add([worth(None if cents is None else cents / 100)], at(second))
+        growth = grow(pl_history, [worth(None if cents is None else cents / 100)], at(second))
         minute = second // 60 * 60
         is_there = before[-1:] and before[-1][0] == minute
         is_ahead = any(ahead >= minute for ahead, _ in before)
@@ -352,9 +309,10 @@ def test_other_positions_leave_the_history_of_a_condor_unchanged(house):
 
 @pytest.mark.parametrize("state", ["starting", "closed", "stale", "reconnecting", "halted"])
 def test_a_stream_that_is_not_live_makes_no_points(house, state):
+    house.wait(10)
     house.set_status(status(state))
     house.wait(300)
-    assert history(house) == wire_condor.HistoryJson()
+    assert len(history(house).seconds) == 1  # of the minute in which it was
 
 
 def test_an_account_without_a_known_profit_makes_no_events():

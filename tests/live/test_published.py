@@ -510,8 +510,11 @@ def lines_of(*numbers):
 
 
 def test_a_longer_history_is_one_event_and_a_delta_has_its_new_points(edition):
+    edition.begin()
     edition.extend({SPY_ID: lines_of(1)})
+    edition.begin()
     edition.extend({SPY_ID: lines_of(1, 2), QQQ_ID: lines_of(2)})
+    edition.begin()
     edition.extend({SPY_ID: lines_of(1, 2, 3)})
     assert edition.version == "k3f9-4"
     assert [card.history for card in edition.document(EPOCH_AT).condors] == [lines_of(1, 2, 3), lines_of(2)]
@@ -531,27 +534,33 @@ def test_a_longer_history_is_one_event_and_a_delta_has_its_new_points(edition):
 
 
 def test_a_delta_without_new_points_has_no_history(edition):
+    edition.begin()
     edition.extend({SPY_ID: lines_of(1)})
     amend(edition, quotes=[quote("a", 3)])
     assert edition.delta(2, EPOCH_AT).history is msgspec.UNSET
 
 
 def test_histories_that_restart_need_a_snapshot(edition):
+    edition.begin()
     edition.extend({SPY_ID: lines_of(1, 2), QQQ_ID: lines_of(2)})
+    edition.begin()
     edition.restart({SPY_ID: lines_of(2)})
     assert [card.history for card in edition.document(EPOCH_AT).condors] == [lines_of(2), wire_condor.HistoryJson()]
     assert edition.needs_snapshot(2)
     assert not edition.needs_snapshot(3)
     assert edition.resume_from("k3f9-2") == "historyRestarted"
     assert edition.resume_from("k3f9-3") == 3
+    edition.begin()
     edition.extend({SPY_ID: lines_of(2, 3)})
     assert edition.delta(3, EPOCH_AT).history == [wire.NewPoints(id=SPY_ID, seconds=[180], cents=[-3])]
 
 
 def test_other_positions_keep_the_points_that_they_are_published_with(edition):
+    edition.begin()
     edition.extend({SPY_ID: lines_of(1, 2)})
     with_line = msgspec.structs.replace(condor(SPY_ID), history=lines_of(1, 2))
     publish(edition, condors=[with_line], unmatched=[], quotes=[])
+    edition.begin()
     edition.extend({SPY_ID: lines_of(1, 2, 3)})
     assert edition.delta(3, EPOCH_AT).history == [wire.NewPoints(id=SPY_ID, seconds=[180], cents=[-3])]
 

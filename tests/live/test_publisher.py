@@ -1,7 +1,6 @@
 import datetime as dt
 import json
 import zlib
-from itertools import pairwise
 
 import msgspec
 import pytest
@@ -14,14 +13,16 @@ from condord.core.account_summary import AccountSummary
 from condord.core.calendar import Calendar
 from condord.core.day_pl import Closes, DayFill
 from condord.core.grouping.account import group
-from condord.core.market_hours import exchange_day, hours_of
+from condord.core.market_hours import hours_of
 from condord.core.model.black_scholes import Conditions
 from condord.core.model.black_scholes import price as model_price
 from condord.core.occ import parse
 from condord.core.quote import Quote
 from condord.core.working_order import OrderLeg, WorkingOrder
 from condord.live import render, wire
+from condord.live.minutes import Extremes, Holding, RecordedPast
 from condord.live.published import EVERYTHING, Selection
+from condord.live.wire_condor import HistoryJson
 from tests.examples import examples
 
 from .accounts import (
@@ -29,6 +30,7 @@ from .accounts import (
     C630,
     C640,
     C650,
+    CLOSED,
     DAY,
     EPOCH_AT,
     P560,
@@ -54,6 +56,7 @@ from .accounts import (
     ticks,
 )
 from .clocks import PlainClock, at
+from .plain_record import PlainRecord, e4
 
 SPY_LEGS = (P560, P570, C630, C640)
 QQQ_LEGS = (Q400, Q410, Q450, Q460)
@@ -550,20 +553,8 @@ def lines(document):
     return {condor["id"]: condor["history"] for condor in document["condors"]}
 
 
-def points(history):
-    return [*zip(history["seconds"], history["cents"], strict=True)]
-
-
-def at_second(second):
-    return dt.datetime.fromtimestamp(second, dt.UTC)
-
-
 def number_of(identity):
     return int(identity.rpartition("-")[2])
-
-
-def e4(dollars):
-    return None if dollars is None else round(dollars * 10_000)
 
 
 class Stream(RuleBasedStateMachine):
@@ -585,6 +576,8 @@ class Stream(RuleBasedStateMachine):
         self.known, self.pending = {}, {}
         self.clock, self.is_cut = PlainClock(), False
         self.status = status("starting")
+        self.record, self.has_recorded = PlainRecord(), False
+        self.house.publisher.recorder = self.end_minute
         self.recasts, self.restarts = [], [0]
         self.at = {0: {selection: self.house.document(selection) for selection in SELECTIONS}}
         self.change(account)
@@ -681,9 +674,9 @@ class Stream(RuleBasedStateMachine):
         document = self.house.document(EVERYTHING)
         assert len(document["broken"]) == len(ACCOUNTS[pieces[0]]) - len(ACCOUNTS[pieces[1]])
 
-    @rule(state=st.sampled_from(["live", "stale", "reconnecting"]), read=st.integers(0, 3))
+    @rule(state=st.sampled_from(["live", "live", "stale", "reconnecting", "closed"]), read=st.integers(0, 3))
     def tell(self, state, read):
-        self.status = status(state, read=read)
+        self.status = status(state, read=read, **({"market": CLOSED} if state == "closed" else {}))
         self.set_status()
         self.carry_out(self.house.turn)
 
@@ -733,6 +726,32 @@ class Stream(RuleBasedStateMachine):
         self.read_orders(1, limit)
         self.wait(0.25)
 
+    @rule(
+        worst=st.sampled_from([-90_000, -100, 0]),
+        terms=st.sampled_from([(2, 2.35), (2, 2.35), (1, 2.35), (2, 2.36)]),
+        minutes=st.lists(st.integers(1, 30), unique=True).map(sorted),
+    )
+    def recall(self, worst, terms, minutes):
+        """What was recorded of the condor of SPY, read from the database after its positions."""
+        first = int((EPOCH_AT - dt.timedelta(hours=1)).timestamp())
+        line = [(first + 60 * minute, minute) for minute in minutes]
+        past = RecordedPast(
+            lines={SPY_ID: HistoryJson(seconds=[second for second, _ in line], cents=minutes)},
+            quantities={SPY_ID: terms[0]},
+            credits_e4={SPY_ID: e4(terms[1])},
+            extremes={Holding(condor_id=SPY_ID, opened_at=None): Extremes(worst=worst, best=worst + 100)},
+        )
+        if SPY_ID in lines(self.house.document(EVERYTHING)):  # else it waits for a reading that has the condor
+            self.house.book.recall_past(past)
+            self.record.recall(SPY_ID, [worst, worst + 100], terms, line)
+
+    @rule(account=st.sampled_from(sorted(ACCOUNTS)))
+    def switch(self, account):
+        """To the positions of another account."""
+        self.house.book.recall_past(None)
+        self.record.forget()
+        self.change(account)
+
     @rule(equity=st.sampled_from([None, 50_000, 50_001]), read=st.integers(0, 3))
     def read_balances(self, equity, read):
         summary = balances(equity, EPOCH_AT + dt.timedelta(seconds=read))
@@ -776,7 +795,7 @@ class Stream(RuleBasedStateMachine):
 
     @property
     def seconds_to_point(self):
-        return self.house.book.pl_history.deadline - self.house.now
+        return self.house.book.minutes.deadline - self.house.now
 
     @precondition(lambda self: len(self.clients) < 7)
     @rule(selection=st.sampled_from(SELECTIONS), is_eager=st.booleans(), resumes=st.booleans())
@@ -804,9 +823,10 @@ class Stream(RuleBasedStateMachine):
         self.house.now += seconds
         self.carry_out(self.house.turn)
 
+    @precondition(lambda self: self.house.clock_is_ahead_by > -1_000)
     @rule()
     def set_clock_back(self):
-        """By more than a minute, so that lines have points ahead of the next; another day is tested in test_pl_history.py."""
+        """By more than a minute, so that lines have points ahead of the next, and not to the open of the session."""
         self.house.clock_is_ahead_by -= 90
 
     @rule()
@@ -876,7 +896,7 @@ class Stream(RuleBasedStateMachine):
         book = self.house.book
         # A pass that is made only because time has passed may have ended just now; the next one is many seconds away.
         for _ in range(3):
-            later = [each for each in (book.pl_history.deadline, book.risks.deadline) if each is not None]
+            later = [each for each in (book.minutes.deadline, book.risks.deadline) if each is not None]
             if self.house.publisher.deadline == min(later, default=None):
                 break
             self.wait(max(self.window_seconds, *INTERVALS) + 1e-9)
@@ -924,9 +944,16 @@ class Stream(RuleBasedStateMachine):
 
     # How it is sent.
 
+    def end_minute(self, rows):
+        """Between the events of a step."""
+        assert not self.has_recorded
+        self.has_recorded = True
+        self.record.see(self.house.document(EVERYTHING), self.house.now_at)
+        self.record.end_minute(rows, self.house.now_at)
+
     def carry_out(self, act):
-        """One step of the daemon: at most one event and one point a line, recorded at its version, and read at once by eager clients."""
-        before, taken = self.house.edition.number, self.house.coalescer.taken
+        """One step of the daemon: at most one event and the end of one minute, each recorded at its version, and read at once by eager clients."""
+        before, taken, self.has_recorded = self.house.edition.number, self.house.coalescer.taken, False
         was = self.at[before][EVERYTHING]
         woken = act()
         number = self.house.edition.number
@@ -938,13 +965,13 @@ class Stream(RuleBasedStateMachine):
             assert self.house.document(EVERYTHING) == was
         else:
             self.at[number] = {selection: self.house.document(selection) for selection in SELECTIONS}
-            has_grown = number not in self.recasts and lines(was) != lines(self.at[number][EVERYTHING])
-            assert number in (before + 1, before + 1 + has_grown)
-            self.check_consistent(self.at[number][EVERYTHING])
-            if has_grown:
-                self.check_history(was, self.at[number][EVERYTHING])
-            if number not in self.recasts and not has_grown:
-                self.check_counts(was, self.at[number][EVERYTHING])
+            document = self.at[number][EVERYTHING]
+            assert number in (before + 1, before + 1 + self.has_recorded)
+            self.check_consistent(document)
+            self.record.see(document, self.house.now_at)
+            self.record.check(document)
+            if number not in self.recasts:
+                self.check_change(was, document)
         waiting = {client.subscriber for client in self.clients if client.subscriber.ring or client.subscriber.is_lost}
         assert waiting >= set(woken)
         assert len(woken) == len(set(woken))
@@ -965,7 +992,8 @@ class Stream(RuleBasedStateMachine):
             client.identity = identity
             client.history.append((identity, client.document))
             client.last_data = data
-            if client.is_eager and event == "delta" and "status" not in data and (data["quotes"] or data["valuations"]):
+            is_paced = "status" not in data and not self.has_recorded
+            if client.is_eager and event == "delta" and is_paced and (data["quotes"] or data["valuations"]):
                 self.check_pace(client)
         return found
 
@@ -989,7 +1017,8 @@ class Stream(RuleBasedStateMachine):
         unconfirmed = {quote["symbol"] for quote in document["quotes"] if quote["unconfirmed"]}
         grouping = group(self.positions)
         expected = [render.valuation(each, values.value(each, quotes, unconfirmed)) for each in grouping.condors]
-        shown = [{**condor["valuation"], "dayPl": None} for condor in document["condors"]]
+        unknown = {"dayPl": None, "worstPl": None, "bestPl": None}
+        shown = [{**condor["valuation"], **unknown} for condor in document["condors"]]
         assert shown == json.loads(wire.encode(expected))
         for entry, leftover in zip(document["unmatched"], grouping.unmatched, strict=True):
             quote = quotes.get(entry["symbol"])
@@ -999,25 +1028,13 @@ class Stream(RuleBasedStateMachine):
         for broken in document["broken"]:
             assert broken["unrealizedPl"] == left_pl(broken, document["unmatched"])
 
-    def check_history(self, was, document):
-        """Each line is what was there before of this day, and a point with the profit or loss shown beside it."""
-        assert self.status.state == "live"
-        before, second = lines(was), int(self.house.now_at.timestamp()) // 60 * 60
-        is_longer = True
-        for condor in document["condors"]:
-            old, new, value = points(before[condor["id"]]), points(condor["history"]), condor["valuation"]
-            kept = [each for each in old if exchange_day(at_second(each[0])) == exchange_day(self.house.now_at)]
-            if value["unrealizedPl"] is None or value["unconfirmed"]:
-                assert new == kept
-            elif old[-1:] and old[-1][0] == second:
-                assert new == old
-            else:
-                kept = [each for each in kept if each[0] < second]
-                assert new == [*kept, (second, round(value["unrealizedPl"] * 100))]
-                assert all(later > sooner for (sooner, _), (later, _) in pairwise(new))
-            is_longer = is_longer and kept == old
-        if not is_longer:
+    def check_change(self, was, document):
+        """Lines only grow, else there was a snapshot; and without a minute, the event had its reason."""
+        before, after = lines(was), lines(document)
+        if any(line[name] != after[each][name][: len(line[name])] for each, line in before.items() for name in line):
             self.restarts.append(self.house.edition.number)
+        if before == after and not self.has_recorded:
+            self.check_counts(was, document)
 
     def check_counts(self, was, document):
         """What left was worth an event: each quote counts by itself or with the others of its condor."""
@@ -1093,13 +1110,19 @@ class Stream(RuleBasedStateMachine):
         if hasattr(self, "house"):
             assert self.house.edition.version == f"k3f9-{self.house.edition.number}"
 
+    @invariant()
+    def a_minute_runs_in_the_session(self):
+        if hasattr(self, "house"):
+            assert (self.house.book.minutes.deadline is not None) == self.record.is_running
+
 
 def without_quotes(document):
-    """What may change without a quote: figures, today's profit or loss, balances and orders."""
+    """What may change without a quote: figures, today's profit or loss, extremes, balances and orders."""
     parts = ("underlyings", "account", "totals")
     days = [entry["dayPl"] for entry in document["unmatched"]]
-    condors = [(condor["risk"], condor["closing"], condor["valuation"]["dayPl"]) for condor in document["condors"]]
-    return [document[part] for part in parts], days, condors
+    condors = [(condor["risk"], condor["closing"], condor["history"]) for condor in document["condors"]]
+    values = [[condor["valuation"][name] for name in ("dayPl", "worstPl", "bestPl")] for condor in document["condors"]]
+    return [document[part] for part in parts], days, condors, values
 
 
 def model_ticks(symbols, price, volatility):

@@ -26,8 +26,8 @@ LEG = {
     *("symbol", "right", "strike", "side", "quantity", "averageEntryPrice", "costBasis", "multiplierAssumed", "problem")
 }
 VALUATION = {
-    *("id", "asOf", "mark", "natural", "unrealizedPl", "naturalPl", "dayPl", "percentOfMaxProfit"),
-    "percentOfRisk",
+    *("id", "asOf", "mark", "natural", "unrealizedPl", "naturalPl", "dayPl", "worstPl", "bestPl"),
+    *("percentOfMaxProfit", "percentOfRisk"),
     *("missing", "unconfirmed", "legs", "plBounds"),
 }
 UNMATCHED = {

@@ -13,15 +13,11 @@ def test_a_condor_of_an_older_daemon_has_no_expiry_no_orders_and_an_unknown_risk
     [condor] = json.loads(wire.encode(house.edition.document(house.now_at)))["condors"]
     for name in ("style", "settlement", "expiry", "closing", "risk", "history"):
         del condor[name]
-    del condor["valuation"]["dayPl"]
+    for name in ("dayPl", "worstPl", "bestPl"):
+        del condor["valuation"][name]
     read = msgspec.convert(condor, wire_condor.CondorJson)
-    assert (read.style, read.settlement, read.expiry, read.closing, read.valuation.day_pl) == (
-        None,
-        None,
-        None,
-        [],
-        None,
-    )
+    assert (read.style, read.settlement, read.expiry, read.closing) == (None, None, None, [])
+    assert (read.valuation.day_pl, read.valuation.worst_pl, read.valuation.best_pl) == (None, None, None)
     assert (read.risk.price, read.risk.legs, read.risk.missing) == (None, [], [])
     assert read.history == wire_condor.HistoryJson()
 

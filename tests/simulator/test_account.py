@@ -6,8 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from condord.simulator import activities
 from condord.simulator.account import Account
 from condord.simulator.market import Market
+from condord.simulator.orders import Execution
 from tests.simulator.builders import make_quote
 
 AT = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC)
@@ -22,6 +24,14 @@ def account():
 
 def mark(account, symbol, bid, ask):
     account.market.pin([make_quote(symbol, bid=bid, ask=ask)], hold=True)
+
+
+@pytest.mark.parametrize("symbol", [PUT, "SPY261217P00715000"])  # the second is not listed
+def test_a_contract_that_nothing_asked_for_before_is_marked_at_its_value(account, symbol):
+    mark = account.mark(symbol)
+    assert float(mark) == pytest.approx(account.market.theoretical_value(symbol).price, abs=0.02)
+    assert mark > 1
+    assert account.mark("NONE") == 0
 
 
 def test_a_short_position_has_negative_quantity_value_and_cost(account):
@@ -222,3 +232,21 @@ def test_a_position_that_changes_without_an_order_counts_as_held_since_yesterday
     body = account.account_json()
     fee = Decimal("0.05")
     assert Decimal(body["equity"]) - Decimal(body["last_equity"]) == pytest.approx(profits - fee, abs=Decimal("0.001"))
+
+
+def test_a_past_order_pays_and_leaves_no_position(account):
+    before, holdings = account.account_json(), dict(account.holdings)
+    at = AT - dt.timedelta(days=20)
+    symbol = "SPY261106P00700000"
+    for quantity, price, after in ((-2, "3.10", -2), (2, "1.05", 0)):
+        execution = Execution(symbol=symbol, quantity=quantity, price=Decimal(price), position_after=after)
+        account.add_past_order([execution], at)
+    account.add_past_activity(activities.transfer("CSD", Decimal(25), at, 99), at)
+    now = account.account_json()
+    gained = (Decimal("3.10") - Decimal("1.05")) * 200 - 2 * Decimal("0.05") + 25
+    for key in ("cash", "equity", "last_equity"):
+        assert Decimal(now[key]) - Decimal(before[key]) == gained
+    assert account.holdings == holdings
+    opened, closed = account.orders[-2:]
+    assert [opened["position_intent"], closed["position_intent"]] == ["sell_to_open", "buy_to_close"]
+    assert [row["activity_type"] for row in account.activities[-5:]] == ["FILL", "FEE", "FILL", "FEE", "CSD"]

@@ -70,3 +70,18 @@ def test_a_row_that_is_no_trade_has_the_date_in_new_york():
 def test_a_delayed_row_is_created_when_it_becomes_visible():
     row = activities.delayed("OPEXP", "Options Expiry", AT, AT + dt.timedelta(hours=14), 3)
     assert (row["date"], row["created_at"]) == ("2026-11-20", "2026-11-21T05:00:01.25Z")
+
+
+def test_an_event_of_an_option_names_the_contract_and_what_it_paid():
+    row = activities.option_event("OPCSH", "XSP261106P00724000", 2, AT, AT, 5, amount=Decimal("-932.50"))
+    assert (row["activity_type"], row["description"], row["net_amount"]) == (
+        "OPCSH", "Options Cash Settlement", "-932.5",
+    )  # fmt: skip
+    assert (row["symbol"], row["cusip"], row["qty"]) == ("XSP261106P00724000", "XSP261106P00724000", "2")
+
+
+@pytest.mark.parametrize(("shares", "amount"), [(200, "-143200"), (-100, "71600")])
+def test_the_trade_of_an_assignment_has_the_strike_and_what_it_paid(shares, amount):
+    row = activities.option_trade("SPY", shares, Decimal(716), AT, AT + dt.timedelta(hours=14), 6)
+    assert (row["activity_type"], row["symbol"], row["qty"], row["price"]) == ("OPTRD", "SPY", str(shares), "716")
+    assert (row["net_amount"], row["date"], row["created_at"]) == (amount, "2026-11-20", "2026-11-21T05:00:01.25Z")

@@ -105,6 +105,11 @@ def test_an_always_open_market_has_regular_hours_on_every_day_of_its_calendar():
     ]
 
 
+def test_before_its_start_an_always_open_market_has_the_sessions_of_the_exchange():
+    rows = make_clock("always").calendar(dt.date(2026, 11, 13), dt.date(2026, 11, 22))
+    assert [row["date"][-2:] for row in rows] == ["13", "16", "17", "18", "19", "20", "21", "22"]
+
+
 def test_the_calendar_has_a_row_a_trading_day():
     rows = make_clock("hours").calendar(dt.date(2026, 11, 20), dt.date(2026, 11, 24))
     assert [row["date"] for row in rows] == ["2026-11-20", "2026-11-23", "2026-11-24"]
@@ -137,8 +142,9 @@ def test_some_options_trade_for_a_quarter_of_an_hour_after_the_close(at, opening
         ("2026-11-22T15:00Z", "hours", "2026-11-20", "2026-11-19"),
         ("2026-11-26T18:00Z", "never", "2026-11-25", "2026-11-24"),
         ("2026-11-30T15:00Z", "hours", "2026-11-30", "2026-11-27"),
-        ("2026-11-22T15:00Z", "always", "2026-11-22", "2026-11-21"),
+        ("2026-11-22T15:00Z", "always", "2026-11-22", "2026-11-20"),
         ("2026-11-22T03:00Z", "always", "2026-11-21", "2026-11-20"),
+        ("2026-11-23T08:00Z", "always", "2026-11-20", "2026-11-19"),
     ],
 )
 def test_the_session_is_the_newest_that_has_begun(at, opening, expected, before):

@@ -11,7 +11,7 @@ from condord.core.calendar import Calendar
 from condord.core.expiry import ending_of, expiry_of
 from condord.core.occ import OptionSymbol
 from condord.simulator import contracts
-from condord.simulator.market import Market
+from condord.simulator.market import Market, quoted_cents
 from tests.simulator.builders import make_quote
 
 AT = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC).timestamp()
@@ -243,3 +243,12 @@ def test_of_a_long_step_only_the_last_quotes_are_made(market):
     assert 600 < len(quotes) < 1800
     assert quotes[0].at_ns >= (AT + 86_400 - 301) * 1e9
     assert market.latest(SPY_CALL) is quotes[-1]
+
+
+@pytest.mark.parametrize(
+    ("cents", "width", "expected"),
+    [(0.4, 1.0, (0, 5)), (100.0, 1.0, (95, 105)), (1000.0, 1.0, (990, 1010)), (1000.0, 3.0, (980, 1020))],
+)
+def test_a_quote_is_rounded_outwards_to_the_tick(cents, width, expected):
+    root = Market(seed=1, at=0.0).root_of("SPXW")
+    assert quoted_cents(root, cents, width) == expected

@@ -55,6 +55,11 @@ def test_an_event_moves_contracts_and_shares_and_its_activity_is_visible_the_nex
     assert activities(bench) == []
     bench.tick(3600.0)
     assert activities(bench) == [(kind, symbol, "2", "2026-11-20")]
+    traded = bench.request("/v2/account/activities/OPTRD").json
+    strike = int(symbol[-8:]) // 1000
+    assert [(row["symbol"], row["qty"], row["price"], row["net_amount"]) for row in traded] == (
+        [("SPY", str(shares), str(strike), str(-shares * strike))] if shares else []
+    )
 
 
 def test_the_parts_of_an_event_can_be_applied_separately_with_the_activity_at_once(bench):

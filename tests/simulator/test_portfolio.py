@@ -2,6 +2,7 @@ import datetime as dt
 import math
 from collections import defaultdict
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 
@@ -9,6 +10,9 @@ from condord.core import occ
 from condord.simulator import portfolio
 from condord.simulator.account import Account
 from condord.simulator.market import Market
+from condord.simulator.orders import is_option
+from condord.simulator.past_calendar import session_before
+from condord.simulator.past_path import PastPath
 from condord.simulator.working_orders import WorkingOrders
 
 FRIDAY = dt.datetime(2026, 11, 20, 20, 0, tzinfo=dt.UTC)  # 15:00 in New York
@@ -17,8 +21,20 @@ DAYS = [dt.datetime(2026, 1, 1, 3, 30, tzinfo=dt.UTC) + dt.timedelta(days=17 * c
 
 def opened(seed, at, name="default", **market):
     account = Account(Market(seed=seed, at=at.timestamp(), **market))
-    portfolio.open_positions(account, WorkingOrders(account), at, name)
+    open_positions(account, at, name, seed)
     return account
+
+
+def open_positions(account, at, name, seed):
+    market = account.market
+    path = PastPath(
+        market.underlyings,
+        seed=seed,
+        started_at=at.timestamp(),
+        before=session_before(market.underlyings.session_day),
+        knots=portfolio.knots(market, at, name),
+    )
+    portfolio.open_positions(account, WorkingOrders(account), path, at, name)
 
 
 def by_root(account):
@@ -105,6 +121,16 @@ def test_a_condor_expires_with_the_session_under_way_or_the_next_one(at, expecte
     assert nearest == dt.date.fromisoformat(expected)
 
 
+def still_trading(quantities, account):
+    """Those of stocks and of contracts that have not expired; expired ones can leave something without an order."""
+    today = account.closes.day
+    return {
+        symbol: quantity
+        for symbol, quantity in quantities.items()
+        if quantity and (not is_option(symbol) or occ.parse(symbol).expiration >= today)
+    }
+
+
 @pytest.mark.parametrize("name", ["default", "tested", "ex-dividend", "index"])
 def test_the_orders_add_up_to_the_holdings(name):
     account = opened(1, DAYS[0], name)
@@ -112,7 +138,10 @@ def test_the_orders_add_up_to_the_holdings(name):
     for order in account.orders:
         for leg in order["legs"] or [order]:
             sums[leg["symbol"]] += int(leg["filled_qty"]) * (1 if leg["side"] == "buy" else -1)
-    assert sums == {symbol: held.quantity for symbol, held in account.holdings.items()}
+    for row in account.activities:
+        if row["activity_type"] == "OPTRD":
+            sums[row["symbol"]] += int(row["qty"])
+    assert still_trading(sums, account) == {symbol: held.quantity for symbol, held in account.holdings.items()}
     for rows, key in ((account.orders, "submitted_at"), (account.activities, "id")):
         assert [row[key] for row in rows] == sorted(row[key] for row in rows)
     fills = [row for row in account.activities if row["activity_type"] == "FILL"]
@@ -165,7 +194,7 @@ def test_on_expiration_day_condors_of_funds_and_stocks_expire_and_a_long_put_has
 def test_short_calls_are_in_the_money_and_worth_less_than_the_dividend_above_that(at):
     account = Account(Market(seed=at.day, at=at.timestamp()))
     account.market.underlyings.set_next_dividend("SPY", at.date() + dt.timedelta(days=1))
-    portfolio.open_positions(account, WorkingOrders(account), at, "ex-dividend")
+    open_positions(account, at, "ex-dividend", at.day)
     listed = account.market.listed
     spot = account.market.spot("SPY")
     calls = [
@@ -196,3 +225,31 @@ def test_the_index_portfolio_has_contracts_settled_in_the_morning_and_in_the_aft
 def test_an_unknown_portfolio_is_an_error():
     with pytest.raises(KeyError):
         opened(1, DAYS[0], "none")
+
+
+@pytest.mark.parametrize("name", ["default", "tested", "expiration-day", "ex-dividend", "index"])
+def test_the_path_has_the_prices_at_which_the_portfolio_traded(name):
+    at = DAYS[3]
+    market = Market(seed=1, at=at.timestamp())
+    knots = portfolio.knots(market, at, name)
+    path = PastPath(
+        market.underlyings, seed=1, started_at=at.timestamp(), before=session_before(at.date()), knots=knots
+    )
+    assert knots
+    for underlying, prices in knots.items():
+        assert len({second for second, _ in prices}) == len(prices)
+        for second, price in prices:
+            assert path.price(underlying, second) == pytest.approx(price)
+
+
+@pytest.mark.parametrize("at", DAYS, ids=str)
+def test_prices_move_plausibly_between_orders(at):
+    """By at most four deviations. The ex-dividend account was made for a rally, and is left out."""
+    for name in ("default", "tested", "expiration-day", "index"):
+        market = Market(seed=1, at=at.timestamp())
+        for underlying, prices in portfolio.knots(market, at, name).items():
+            ordered = sorted([*prices, (at.timestamp(), market.spot(underlying))])
+            volatility = market.underlyings.volatility(underlying)
+            for (second, price), (later, next_price) in pairwise(ordered):
+                years = max(later - second, 43_200) / (365 * 86_400)
+                assert abs(math.log(next_price / price)) < 4 * volatility * math.sqrt(years), (name, underlying)

@@ -1,3 +1,5 @@
+import datetime as dt
+
 import pytest
 from starlette.requests import Request
 
@@ -42,3 +44,11 @@ def test_instants_have_a_time_zone_and_other_texts_are_refused():
     assert responses.instant("2026-11-20T10:00:00 01:00").isoformat() == "2026-11-20T10:00:00+01:00"
     with pytest.raises(responses.BadRequest, match="soon"):
         responses.instant("soon")
+
+
+def test_an_instant_without_a_time_zone_is_in_utc_or_in_new_york():
+    text = "2026-11-20"
+    assert responses.instant(text) == dt.datetime(2026, 11, 20, tzinfo=dt.UTC)
+    assert responses.exchange_instant(text) == dt.datetime(2026, 11, 20, 5, tzinfo=dt.UTC)
+    assert responses.exchange_instant(f"{text}T10:00:00Z") == responses.instant(f"{text}T10:00:00Z")
+    assert responses.exchange_instant("") is None

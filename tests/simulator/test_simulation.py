@@ -5,6 +5,7 @@ import pytest
 from condord.simulator.clock import NEW_YORK
 from condord.simulator.entitlements import Entitlements
 from condord.simulator.faults import FAULTS
+from condord.simulator.past_calendar import is_session
 from condord.simulator.scenarios import scenario
 from condord.simulator.simulation import Simulation
 from tests.simulator.conftest import STARTED_AT
@@ -202,6 +203,33 @@ def test_the_closed_market_has_closed_for_every_option(at, expected):
         scenario=scenario("closed"), seed=1, entitlements=Entitlements(), started_at=started_at, now=0.0
     )
     assert simulation.at(0.0) == dt.datetime.fromisoformat(expected)
+
+
+@pytest.mark.parametrize("hours", range(24, 24 * 8, 5))
+def test_the_past_of_the_demo_has_only_sessions_of_the_exchange(hours):
+    started_at = STARTED_AT + dt.timedelta(hours=hours)  # Thanksgiving and a weekend are among these days
+    simulation = Simulation(
+        scenario=scenario("default"), seed=1, entitlements=Entitlements(), started_at=started_at, now=0.0
+    )
+    *before, newest = (session.day for session in simulation.path.sessions)
+    assert all(is_session(day) for day in before)
+    assert is_session(newest) or newest == started_at.astimezone(NEW_YORK).date()
+
+
+def test_a_market_that_was_open_on_a_weekend_has_each_day_once(make_bench):
+    bench = make_bench()
+    bars = "/v2/stocks/bars?timeframe=1Day&symbols=SPY&start=2026-11-18"
+    changes = [{"at": "2026-11-22T15:00:00Z"}, {"opening": "hours"}, {"at": "2026-11-23T15:00:00Z"}]
+    for change in changes:
+        bench.tick(60)
+        bench.post("market", change)
+        bench.tick(60)
+        days = [row["t"][8:10] for row in bench.request(bars).json["bars"]["SPY"]]
+        assert days == sorted(set(days))
+    assert days == ["18", "19", "20", "21", "22", "23"]
+    stocks, underlyings = bench.simulation.stocks, bench.simulation.market.underlyings
+    assert stocks.bars("SPY")[1].low < stocks.bars("SPY")[1].high
+    assert stocks.bars("SPY")[2].close == underlyings.previous_close("SPY")
 
 
 def test_over_many_days_the_bars_and_the_closes_agree(make_bench):

@@ -131,3 +131,113 @@ def test_a_fault_can_name_one_source(bench, fault, status):
     assert "html" in response.headers["content-type"] or status != 200
     options = bench.request("/v1beta1/options/snapshots?symbols=SPY261218C00740000")
     assert options.json["snapshots"]
+
+
+BARS = "/v2/stocks/bars"
+
+
+def bars(bench, query="symbols=SPY&start=2026-09-20", **options):
+    answer = bench.request(f"{BARS}?timeframe=1Day&{query}", **options)
+    assert answer.status == 200, answer.json
+    return answer.json
+
+
+def test_daily_bars_agree_with_the_snapshot(bench):
+    snapshot = snapshots(bench)["SPY"]
+    answer = bars(bench)
+    assert answer["next_page_token"] is None
+    *_, before, newest = answer["bars"]["SPY"]
+    assert before == snapshot["prevDailyBar"]
+    assert newest == snapshot["dailyBar"]
+    bench.tick(120)
+    assert bars(bench)["bars"]["SPY"][-1] == snapshots(bench)["SPY"]["dailyBar"] != newest
+
+
+def test_daily_bars_are_of_the_exchanges_sessions(bench):
+    dates = [row["t"][:10] for row in bars(bench)["bars"]["SPY"]]
+    assert dates[0] == "2026-09-21"
+    assert dates == sorted(set(dates))
+    assert all(dt.date.fromisoformat(each).weekday() < 5 for each in dates)
+    assert len(dates) == 45
+    for row in bars(bench)["bars"]["SPY"]:
+        assert row["l"] <= min(row["o"], row["c"], row["vw"]) <= max(row["o"], row["c"], row["vw"]) <= row["h"]
+        assert row["v"] > row["n"] > 0
+
+
+def test_daily_bars_are_found_by_their_date_in_new_york(bench):
+    def days(query):
+        return [row["t"] for row in bars(bench, f"symbols=SPY&{query}")["bars"].get("SPY", [])]
+
+    assert days("start=2026-10-30&end=2026-11-02") == ["2026-10-30T04:00:00Z", "2026-11-02T05:00:00Z"]
+    assert days("start=2026-10-30T04:00:01Z&end=2026-11-02T05:00:00Z") == ["2026-11-02T05:00:00Z"]
+    assert days("start=2026-11-21&end=2026-11-30") == []
+    assert days("") == ["2026-11-20T05:00:00Z"]
+    assert days("start=2026-11-18&sort=desc")[0] == "2026-11-20T05:00:00Z"
+
+
+def test_daily_bars_are_paged_by_symbol_and_day(bench):
+    query = "symbols=SPY,AAPL,SPX,NONE&start=2026-11-01"
+    whole = bars(bench, query)["bars"]
+    assert list(whole) == ["AAPL", "SPY"]
+    pages, token = [], ""
+    while token is not None:
+        answer = bars(bench, f"{query}&limit=4{token and f'&page_token={token}'}")
+        token = answer["next_page_token"]
+        pages += [(symbol, row) for symbol, rows in answer["bars"].items() for row in rows]
+    assert pages == [(symbol, row) for symbol, rows in whole.items() for row in rows]
+
+
+def test_the_bars_of_one_symbol_are_a_list(bench):
+    answer = bench.request("/v2/stocks/SPY/bars?timeframe=1Day&start=2026-11-18").json
+    assert answer == {
+        "bars": bars(bench, "symbols=SPY&start=2026-11-18")["bars"]["SPY"], "symbol": "SPY", "next_page_token": None,
+    }  # fmt: skip
+    assert bench.request("/v2/stocks/NONE/bars?timeframe=1Day").json["bars"] is None
+    assert bench.request("/v2/stocks/SPY/bars?timeframe=1Min").status == 400
+
+
+def test_dividends_are_taken_out_of_adjusted_bars(make_bench):
+    bench = make_bench()
+    bench.post("corporate-actions", {"kind": "cash_dividend", "symbol": "SPY", "ex_date": "2026-11-10", "rate": 7.5})
+    raw = {row["t"][:10]: row["c"] for row in bars(bench, "symbols=SPY&start=2026-11-02")["bars"]["SPY"]}
+    for adjustment in ("all", "dividend", "split,dividend"):
+        rows = bars(bench, f"symbols=SPY&start=2026-11-02&adjustment={adjustment}")["bars"]["SPY"]
+        adjusted = {row["t"][:10]: row["c"] for row in rows}
+        factor = 1 - 7.5 / raw["2026-11-09"]
+        for day, close in raw.items():
+            assert adjusted[day] == pytest.approx(close * (factor if day < "2026-11-10" else 1), abs=0.006)
+    assert bars(bench, "symbols=SPY&start=2026-11-02&adjustment=split")["bars"]["SPY"][0]["c"] == raw["2026-11-02"]
+
+
+@pytest.mark.parametrize(
+    ("query", "status"),
+    [
+        ("timeframe=1Day", 400),
+        ("symbols=SPY", 400),
+        ("symbols=SPY&timeframe=1Min", 400),
+        ("symbols=SPY&timeframe=1Day&adjustment=odd", 400),
+        ("symbols=SPY&timeframe=1Day&sort=odd", 400),
+        ("symbols=SPY&timeframe=1Day&feed=odd", 400),
+        ("symbols=SPY&timeframe=1Day&start=never", 400),
+        ("symbols=SPY&timeframe=1Day&limit=0", 400),
+        ("symbols=SPY&timeframe=1Day&feed=sip", 403),
+        ("symbols=SPY&timeframe=1Day&feed=sip&end=2026-11-19", 200),
+    ],
+)
+def test_bars_that_cannot_be_served_are_refused(bench, query, status):
+    assert bench.request(f"{BARS}?{query}").status == status
+
+
+def test_a_session_that_ended_while_the_simulator_ran_keeps_its_bar(make_bench):
+    bench = make_bench("session")
+    bench.tick(60)
+    bench.post("market", {"at": "2026-11-20T21:30:00Z"})
+    friday = bars(bench)["bars"]["SPY"][-1]
+    bench.post("market", {"at": "2026-11-23T15:30:00Z"})
+    bench.tick(60)
+    bench.post("market", {"at": "2026-11-24T15:30:00Z"})
+    bench.tick(60)
+    rows = bars(bench)["bars"]["SPY"]
+    assert [row["t"][:10] for row in rows[-4:]] == ["2026-11-19", "2026-11-20", "2026-11-23", "2026-11-24"]
+    assert rows[-3] == friday
+    assert rows[-2:] == [snapshots(bench)["SPY"][bar] for bar in ("prevDailyBar", "dailyBar")]

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from condord.simulator.market import Market, SimulatedQuote
+from condord.simulator.past_path import PastPath
 from condord.simulator.stocks import MinuteEnd, SimulatedTrade, StockMarket
 from tests.simulator.builders import make_quote
 
@@ -18,7 +19,8 @@ class Exchange:
 
     def __init__(self, seed=1, rate=1.0):
         self.market = Market(seed=seed, at=AT, rate=rate, session_day=FRIDAY)
-        self.stocks = StockMarket(self.market, seed=seed, before=THURSDAY)
+        path = PastPath(self.market.underlyings, seed=seed, started_at=AT, before=THURSDAY)
+        self.stocks = StockMarket(self.market, seed=seed, path=path)
 
     def advance(self, seconds, *, moving=True):
         at = self.market.at + seconds
@@ -222,3 +224,34 @@ def test_a_long_step_brings_only_its_last_quotes(exchange):
     quotes = quotes_in(exchange.advance(86_400), "SPY")
     assert 100 < len(quotes) < 400
     assert quotes[0].at_ns > (AT + 86_000) * 1e9
+
+
+def test_the_bars_of_days_end_with_the_newest_sessions(exchange):
+    start = dt.date(2026, 11, 16)
+    bars = exchange.stocks.day_bars("SPY", start, MONDAY)
+    assert [bar.day for bar in bars] == [dt.date(2026, 11, day) for day in range(16, 21)]
+    assert tuple(bars[-2:]) == exchange.stocks.bars("SPY")[:0:-1]
+    exchange.advance(100)
+    exchange.begin(MONDAY, FRIDAY)
+    later = exchange.stocks.day_bars("SPY", start, MONDAY)
+    assert later[:4] == bars[:4]
+    assert later[4:] == [exchange.stocks.bars("SPY")[2], exchange.stocks.bars("SPY")[1]]
+    assert exchange.stocks.day_bars("SPY", THURSDAY, THURSDAY) == [bars[-2]]
+    for symbol in ("SPX", "NONE"):
+        assert exchange.stocks.day_bars(symbol, start, MONDAY) is None
+
+
+def test_sessions_that_were_skipped_leave_those_before_them(exchange):
+    before = exchange.stocks.day_bars("SPY", THURSDAY, FRIDAY)
+    exchange.begin(dt.date(2026, 12, 9), dt.date(2026, 12, 8))
+    bars = exchange.stocks.day_bars("SPY", THURSDAY, dt.date(2026, 12, 9))
+    assert bars[:2] == before
+    assert [bar.day.day for bar in bars] == [19, 20, 8, 9]
+
+
+def test_a_bar_times_a_factor_has_prices_to_the_cent(exchange):
+    bar = exchange.stocks.bars("SPY")[2]
+    scaled = bar.scaled(0.9)
+    assert (scaled.open, scaled.close) == (round(bar.open * 0.9, 2), round(bar.close * 0.9, 2))
+    assert (scaled.volume, scaled.day) == (bar.volume, THURSDAY)
+    assert bar.scaled(1.0) == bar

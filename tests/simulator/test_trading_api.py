@@ -2,6 +2,9 @@ from decimal import Decimal
 
 import pytest
 
+from condord.core import occ
+from tests.simulator.conftest import STARTED_AT
+
 
 def test_the_fields_of_a_position_are_consistent(bench):
     rows = bench.request("/v2/positions").json
@@ -45,19 +48,36 @@ def test_the_calendar_is_bounded_by_its_dates(make_bench):
     assert make_bench().request("/v2/calendar?start=yesterday").status == 400
 
 
+def _expires_later(order):
+    """Whether the contracts of an order still trade."""
+    return all(occ.parse(leg["symbol"]).expiration >= STARTED_AT.date() for leg in order["legs"])
+
+
+def every_activity(bench, query="direction=desc"):
+    """All pages that a query has."""
+    rows = []
+    while page := bench.request(
+        f"/v2/account/activities?{query}" + (f"&page_token={rows[-1]['id']}" if rows else "")
+    ).json:
+        rows += page
+    return rows
+
+
 def test_orders_are_filtered_nested_and_paged(bench):
     request = bench.request
-    orders = request("/v2/orders?status=all&nested=true").json
-    assert [order["order_class"] for order in orders].count("mleg") == 13
+    orders = request("/v2/orders?status=all&nested=true&limit=500").json
+    opening = [order for order in orders if order["legs"] and _expires_later(order)]
+    assert len(opening) == 13  # the working order and the one that it replaced included
     working = [order for order in orders if order["status"] == "new"]
     assert request("/v2/orders?nested=true").json == working
     assert len(working) == 1
-    assert request("/v2/orders?status=closed&nested=true").json == [o for o in orders if o not in working]
-    assert request("/v2/orders?status=all&nested=true&direction=asc").json == orders[::-1]
+    closed = request("/v2/orders?status=closed&nested=true&limit=500").json
+    assert closed == [order for order in orders if order not in working]
+    assert request("/v2/orders?status=all&nested=true&direction=asc&limit=500").json == orders[::-1]
     flat = request("/v2/orders?status=all&limit=500").json
     assert len(flat) == sum(1 + len(order["legs"] or ()) for order in orders)
     newest = orders[0]["submitted_at"]
-    assert request(f"/v2/orders?status=all&nested=true&until={newest}").json == orders[1:]
+    assert request(f"/v2/orders?status=all&nested=true&limit=500&until={newest}").json == orders[1:]
     assert request(f"/v2/orders?status=all&nested=true&after={orders[1]['submitted_at']}").json == orders[:1]
     assert len(request("/v2/orders?status=all&nested=true&limit=2").json) == 2
     symbol = orders[-2]["legs"][0]["symbol"]
@@ -110,17 +130,49 @@ def test_an_unknown_contract_is_404(bench, symbol):
 
 
 def test_activities_are_filtered_and_paged(bench):
-    rows = bench.request("/v2/account/activities").json
-    assert {row["activity_type"] for row in rows} == {"FILL", "FEE", "JNLC"}
+    rows = every_activity(bench)
+    kinds = {"FILL", "FEE", "JNLC", "OPEXP", "OPASN", "OPTRD", "OPCSH"}
+    assert {row["activity_type"] for row in rows} == kinds
     assert [row["id"] for row in rows] == sorted((row["id"] for row in rows), reverse=True)
     assert len(bench.request("/v2/account/activities/JNLC").json) == 1
-    assert len(bench.request("/v2/account/activities?activity_types=JNLC,OPASN").json) == 1
+    assert len(bench.request("/v2/account/activities?activity_types=JNLC,OPASN").json) == 2
     page = bench.request("/v2/account/activities?page_size=5").json
     assert bench.request(f"/v2/account/activities?page_size=5&page_token={page[-1]['id']}").json == rows[5:10]
     ascending = bench.request("/v2/account/activities?direction=asc").json
-    assert ascending == rows[::-1]
+    assert ascending == rows[::-1][:100]
     token = ascending[2]["id"]
-    assert bench.request(f"/v2/account/activities?direction=asc&page_token={token}").json == ascending[3:]
+    following = bench.request(f"/v2/account/activities?direction=asc&page_token={token}").json
+    assert following == rows[::-1][3:103]
+
+
+def test_activities_are_read_backwards_from_an_instant(bench):
+    rows = every_activity(bench)
+    until = "2026-11-01T00:00:00Z"
+    older = [row for row in rows if (row.get("transaction_time") or row["created_at"]) < until]
+    assert 100 < len(older) < len(rows)
+    assert every_activity(bench, f"direction=desc&until={until}") == older
+    assert every_activity(bench, f"direction=asc&until={until}") == older[::-1]
+    after = "2026-10-01T00:00:00Z"
+    between = [row for row in older if (row.get("transaction_time") or row["created_at"]) > after]
+    assert every_activity(bench, f"after={after}&until={until}") == between != older
+
+
+def test_all_activities_of_a_day_come_at_once(bench):
+    for _ in range(60):
+        bench.post("transfers", {"amount": 1})
+    for _ in range(60):
+        bench.post("transfers", {"amount": -1})
+    assert len(bench.request("/v2/account/activities?date=2026-11-20").json) == 120
+    assert len(bench.request("/v2/account/activities?date=2026-11-20&page_size=7").json) == 7
+    assert bench.request("/v2/account/activities?date=2026-11-20&until=2026-11-21").status == 400
+    assert bench.request("/v2/account/activities?direction=up").status == 400
+
+
+def test_activities_have_two_categories(bench):
+    rows = every_activity(bench)
+    trades, others = (every_activity(bench, f"category={name}") for name in ("trade_activity", "non_trade_activity"))
+    assert {row["activity_type"] for row in trades} == {"FILL"}
+    assert sorted(row["id"] for row in [*trades, *others]) == sorted(row["id"] for row in rows)
 
 
 def test_fills_are_found_by_their_date_in_new_york_and_agree_with_their_orders(bench):
@@ -134,7 +186,7 @@ def test_fills_are_found_by_their_date_in_new_york_and_agree_with_their_orders(b
         for order in bench.request("/v2/orders?status=all&nested=true&limit=500").json
         for leg in order["legs"] or [order]
     }
-    for row in bench.request("/v2/account/activities?activity_types=FILL").json:
+    for row in every_activity(bench, "activity_types=FILL"):
         leg = legs[row["order_id"]]
         assert (row["symbol"], row["cum_qty"], row["order_status"]) == (leg["symbol"], leg["filled_qty"], "filled")
 

@@ -138,3 +138,18 @@ def test_the_close_before_a_day_is_that_of_the_session_before_it(underlyings):
     underlyings.set_spot("SPY", 700.0, hold=False)
     assert underlyings.close_before("SPY", saturday) == last
     assert underlyings.close_before("NONE", saturday) is None
+
+
+def test_the_price_and_the_close_of_the_start_stay(underlyings):
+    start, close = underlyings.spot("SPY"), underlyings.previous_close("SPY")
+    underlyings.walk(3600)
+    underlyings.begin_session(underlyings.session_day + dt.timedelta(days=1))
+    assert underlyings.spot("SPY") != start == underlyings.start("SPY")
+    assert round(underlyings.close_before_start("SPY"), 2) == close
+
+
+def test_an_underlying_follows_itself_or_another_one(underlyings):
+    assert underlyings.leader("XSP") == ("SPX", 0.1)
+    assert underlyings.leader("SPY") == ("SPY", 1.0)
+    assert underlyings.start("XSP") == pytest.approx(underlyings.start("SPX") / 10)
+    assert underlyings.volatility("SPY") == 0.14

@@ -164,6 +164,18 @@ def test_a_day_order_expires_at_the_close_and_one_good_till_cancelled_stays(work
     assert working.expire(CLOSE) == []
 
 
+def test_a_contract_that_was_not_quoted_yet_is_filled_at_its_value():
+    account = Account(Market(seed=1, at=AT.timestamp()))
+    working = WorkingOrders(account)
+    unlisted = "SPY261217P00715000"
+    [placed] = working.place(OrderRequest(legs=((unlisted, 1),), quantity=2), AT)
+    assert account.market.latest(unlisted) is None
+    [filled] = working.fill(placed["data"]["order"]["id"], AT)
+    value = account.market.theoretical_value(unlisted).price
+    assert float(filled["data"]["price"]) == pytest.approx(value, abs=0.03)
+    assert value > 1
+
+
 class Lifecycle(RuleBasedStateMachine):
     """Any sequence of changes: ids, quantities, activities and holdings stay consistent."""
 

@@ -16,6 +16,7 @@ QUOTES = "/v1beta1/options/quotes/latest"
 ORDERS = "/v2/orders"
 ACTIVITIES = "/v2/account/activities"
 ACTIONS = "/v1/corporate-actions"
+BARS = "/v2/stocks/bars"
 STOCKS = "/v2/stocks/snapshots"
 INDEXES = "/v1beta1/indices/latest/values"
 SNAPSHOTS = "/v1beta1/options/snapshots"
@@ -128,6 +129,9 @@ class Bench:
             "balances": self.rest.account_summary,
             "transfers": lambda: self.rest.transfers_e4(NOW_AT.date()),
             "workingOrders": self.rest.working_orders,
+            "past": lambda: self.rest.past_activities(NOW_AT, None),
+            "later": lambda: self.rest.later_activities(NOW_AT, None),
+            "closes": lambda: self.rest.day_closes(["SPY"], NOW_AT.date(), NOW_AT.date()),
             "dayFills": lambda: self.rest.day_fills(NOW_AT.date(), NOW_AT, None),
         }
 

@@ -38,6 +38,7 @@ class Bench:
             source=source,
             now_at=wall,
             learned=self._count,
+            keep_days=lambda: 400,
         )
 
     def _count(self):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from condord.core.activity import Activity, Split
 from condord.upstream import activities
-from condord.upstream.activities import BOOKINGS, FILLS, KEPT_FOR, Activities, ActivityReader
+from condord.upstream.activities import BOOKINGS, FILLS, KEPT_FOR, PAST, Activities, ActivityReader
 from condord.upstream.interfaces import ActivityPage
 from condord.upstream.rest_fault import RestFault
 from condord.upstream.state_files import Store
@@ -30,9 +30,15 @@ def booking(**fields):
     return {**defaults, "created_at": "2026-11-20T09:20:00Z", "net_amount": "0", "status": "executed", **fields}
 
 
-def page(*rows):
+def fee(**fields):
+    defaults = {"activity_type": "FEE", "activity_sub_type": "OCC", "id": "3", "date": "2026-09-10"}
+    created = {"created_at": "2026-09-10T17:11:45.526893Z", "execution_id": "1c71ce7f-8f7e"}
+    return {**defaults, **created, "net_amount": "-0.03", "status": "executed", **fields}
+
+
+def page(*rows, kinds=FILLS + BOOKINGS):
     refused = []
-    return activities.page(list(rows), refused.append), refused
+    return activities.page(list(rows), refused.append, kinds), refused
 
 
 def known(number=0, kind="FILL", at=STARTED_AT):
@@ -43,7 +49,42 @@ class TestPage:
     def test_a_fill_has_its_instant_and_the_day_at_the_exchange(self):
         (one,) = page(fill())[0].activities
         at = dt.datetime(2026, 11, 20, 14, 30, 0, 500_000, tzinfo=dt.UTC)
-        assert one == Activity(id="1", kind="FILL", symbol="SPY", quantity=100, at=at, day=DAY)
+        wanted = Activity(id="1", kind="FILL", symbol="SPY", quantity=100, at=at, day=DAY, price_e6=582_100_000)
+        assert one == wanted
+
+    def test_a_fill_has_the_order_of_its_leg_and_the_execution_at_the_end_of_its_id(self):
+        (one,) = page(fill(id="20260910131125217::1c71ce7f-8f7e", order_id="356c52d1"))[0].activities
+        assert (one.order_id, one.execution_id) == ("356c52d1", "1c71ce7f-8f7e")
+
+    def test_a_fee_names_the_execution_that_it_is_for_and_has_no_symbol(self):
+        (one, other) = page(fee(), fee(execution_id=None, net_amount="-0.02"), kinds=PAST)[0].activities
+        at = dt.datetime(2026, 9, 10, 17, 11, 45, 526_893, tzinfo=dt.UTC)
+        assert one == Activity(
+            id="3",
+            kind="FEE",
+            symbol="",
+            quantity=0,
+            at=at,
+            day=dt.date(2026, 9, 10),
+            amount_e4=-300,
+            execution_id="1c71ce7f-8f7e",
+        )
+        assert (other.amount_e4, other.execution_id) == (-200, None)
+
+    def test_delivered_shares_have_a_price_and_an_amount_and_a_cash_settlement_has_an_amount(self):
+        shares = booking(activity_type="OPTRD", symbol="SPY", qty="-200", price="150", net_amount="30000")
+        (one, other) = page(shares, booking(activity_type="OPCSH", net_amount="-412.5"))[0].activities
+        assert (one.price_e6, one.amount_e4) == (150_000_000, 300_000_000)
+        assert (other.price_e6, other.amount_e4) == (None, -4_125_000)
+
+    def test_a_booking_that_was_canceled_did_not_take_place(self):
+        assert page(booking(status="canceled"))[0].activities == ()
+
+    @pytest.mark.parametrize("row", [fill(price="much"), booking(net_amount=[])])
+    def test_a_row_with_an_unreadable_price_or_amount_is_kept_and_counted(self, row):
+        read, refused = page(row)
+        assert [(one.price_e6, one.amount_e4) for one in read.activities] == [(None, None)]
+        assert refused == ["activityRow"]
 
     @pytest.mark.parametrize(("side", "sign"), [("buy", 1), ("sell", -1), ("sell_short", -1)])
     def test_the_side_gives_the_sign_of_a_fill(self, side, sign):
@@ -53,8 +94,8 @@ class TestPage:
     def test_a_booking_has_the_day_of_its_date_and_no_sign(self, quantity):
         (one,) = page(booking(qty=quantity))[0].activities
         at = dt.datetime(2026, 11, 20, 9, 20, tzinfo=dt.UTC)
-        wanted = Activity(id="2", kind="OPASN", symbol=SHORT_PUT, quantity=2, at=at, day=dt.date(2026, 11, 19))
-        assert one == wanted
+        day = dt.date(2026, 11, 19)
+        assert one == Activity(id="2", kind="OPASN", symbol=SHORT_PUT, quantity=2, at=at, day=day, amount_e4=0)
 
     def test_a_booking_without_an_instant_gets_the_day_after_its_date(self):
         (one,) = page(booking(created_at=None))[0].activities
@@ -93,13 +134,26 @@ class TestPage:
 
     def test_an_answer_that_is_not_a_list_is_a_type_error(self):
         with pytest.raises(TypeError):
-            activities.page({}, [].append)
+            activities.page({}, [].append, FILLS)
+
+    JSON = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just([]) | st.just({})
 
     @given(
-        st.lists(st.dictionaries(st.sampled_from(sorted({**fill(), **booking()})), st.text() | st.floats() | st.none()))
+        st.lists(
+            st.tuples(
+                st.sampled_from([fill(order_id="4"), booking(), fee()]),
+                st.dictionaries(st.sampled_from(sorted({**fill(), **fee()})), JSON),
+            ).map(lambda pair: {**pair[0], **pair[1]})
+            | JSON,
+            max_size=4,
+        )
     )
-    def test_no_row_raises(self, rows):
-        page(*({**fill(), **row} for row in rows))
+    def test_each_row_of_a_wanted_kind_is_read_or_counted(self, rows):
+        read, refused = page(*rows, kinds=PAST)
+        other = [row for row in rows if isinstance(row, dict) and (row.get("activity_type") not in (*PAST,))]
+        canceled = [row for row in rows if isinstance(row, dict) and row.get("status") == "canceled"]
+        assert len(rows) <= len(read.activities) + len(refused) + len(other) + len(canceled)
+        assert all(one.at.tzinfo is dt.UTC and (one.symbol or one.kind == "FEE") for one in read.activities)
 
 
 ROW = {"symbol": "SPY", "new_rate": 1, "old_rate": 10, "ex_date": "2026-11-20"}

@@ -10,7 +10,9 @@ from condord.core.dividend import Dividend
 from condord.core.model.figures import OptionSnapshot
 from condord.core.quote import Tick
 from condord.core.underlying import Bar, IndexValue, StockTrade
+from condord.upstream.interfaces import ClosePage
 from condord.upstream.market_parsing import (
+    day_closes,
     dividends,
     dividends_query,
     index_values,
@@ -258,3 +260,59 @@ class TestAnyRow:
         assert len(read) + len(refused) == 2
         assert all(dividend.amount_e6 > 0 for dividend in read)
         msgspec.json.encode(read)
+
+
+BAR_DAY = dt.date(2026, 11, 20)
+DAY_BAR = {"t": "2026-11-20T05:00:00Z", "c": 582.1}
+
+
+class TestDayCloses:
+    def test_the_close_of_a_bar_belongs_to_the_day_in_new_york_that_its_time_begins(self):
+        answer = {"bars": {"SPY": [DAY_BAR], "QQQ": None, "IWM": []}, "next_page_token": "abc"}
+        read = day_closes(answer, [].append)
+        assert read == ClosePage(closes_e4={("SPY", BAR_DAY): 5_821_000}, next_token="abc")
+
+    @pytest.mark.parametrize("token", [None, "", 5, "x" * 1000, "line\nbreak"])
+    def test_a_token_that_cannot_be_sent_ends_the_pages(self, token):
+        assert day_closes({"bars": {}, "next_page_token": token}, [].append).next_token is None
+
+    @pytest.mark.parametrize(
+        "bars",
+        [
+            {"SPY": [None]},
+            {"SPY": 5},
+            {"": [DAY_BAR]},
+            {"SPY": [{**DAY_BAR, "c": 0}]},
+            {"SPY": [{**DAY_BAR, "c": "x"}]},
+            {"SPY": [{**DAY_BAR, "t": 0}]},
+        ],
+    )
+    def test_a_bar_that_cannot_be_read_is_counted_and_the_others_are_read(self, bars):
+        refused = []
+        read = day_closes({"bars": {**bars, "QQQ": [DAY_BAR]}}, refused.append)
+        assert (list(read.closes_e4), refused) == ([("QQQ", BAR_DAY)], ["dayBarRow"])
+
+    @pytest.mark.parametrize("answer", [None, [], {}, {"bars": []}])
+    def test_an_answer_without_a_map_of_bars_is_a_type_error(self, answer):
+        with pytest.raises(TypeError):
+            day_closes(answer, [].append)
+
+    @given(
+        st.dictionaries(
+            st.text(max_size=3),
+            st.lists(
+                st.none()
+                | st.fixed_dictionaries(
+                    {"t": st.text() | st.just("2026-11-20T05:00:00Z"), "c": st.floats() | st.text(max_size=3)}
+                ),
+                max_size=3,
+            ),
+            max_size=3,
+        )
+    )
+    def test_each_bar_is_read_or_counted(self, bars):
+        refused = []
+        read = day_closes({"bars": bars}, refused.append)
+        listed = [name for name, rows in bars.items() for _ in rows]
+        assert len(refused) <= len(listed)
+        assert len(refused) == len(listed) or read.closes_e4

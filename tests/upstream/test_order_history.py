@@ -1,12 +1,17 @@
 import asyncio
 import datetime as dt
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from condord.core.activity import Activity
 from condord.core.filled_orders import Fill, Order
+from condord.core.grouping.account import group
 from condord.core.lots import lots
+from condord.core.occ import parse
+from condord.core.position import Position
 from condord.upstream import order_history
 from condord.upstream.interfaces import OrderPage
 from condord.upstream.order_history import OrderHistory, OrderReader, SavedOrders
@@ -32,6 +37,8 @@ SUBMITTED = "2026-11-19T17:11:25.17464Z"
 SUBMITTED_AT = dt.datetime(2026, 11, 19, 17, 11, 25, 174640, tzinfo=dt.UTC)
 FILLED = "2026-11-19T17:11:26.217590123Z"
 FILLED_AT = dt.datetime(2026, 11, 19, 17, 11, 26, 217590, tzinfo=dt.UTC)
+UPDATED = "2026-11-20T14:00:00Z"
+UPDATED_AT = dt.datetime(2026, 11, 20, 14, tzinfo=dt.UTC)
 
 
 def leg(symbol=SHORT_PUT, intent="sell_to_open", quantity="1", price="2.4", **fields):
@@ -121,14 +128,31 @@ class TestRows:
         read = order(leg(intent="buy_to_close", order_class="simple"))
         assert [(fill.symbol, fill.quantity, fill.opens) for fill in read.fills] == [(SHORT_PUT, 1, False)]
 
+    def test_a_fill_has_the_id_of_its_leg_or_of_the_order_if_that_has_no_legs(self):
+        assert [fill.leg_id for fill in order(parent()).fills] == [one["id"] for one in LEGS]
+        assert [fill.leg_id for fill in order(leg(id="single", order_class="simple")).fills] == ["single"]
+        assert [fill.leg_id for fill in order(parent(legs=[leg(id=5)])).fills] == [None]
+
     @pytest.mark.parametrize("status", ["canceled", "expired", "replaced", "partially_filled"])
     def test_fills_count_even_if_the_rest_of_the_order_ended_unfilled(self, status):
         read = order(parent(status=status, qty="5", filled_at=None))
         assert [abs(fill.quantity) for fill in read.fills] == [1, 1, 1, 1]
         assert read.filled_at == FILLED_AT
 
+    def test_the_last_update_is_the_instant_of_an_order_that_is_filled_in_part(self):
+        read = order(partial())
+        assert (read.filled_at, read.is_partial) == (UPDATED_AT, True)
+        assert not order(parent()).is_partial
+
     def test_the_submission_replaces_a_missing_instant_of_the_fill(self):
-        assert order(parent(legs=[leg(filled_at=None)], filled_at=None)).filled_at == SUBMITTED_AT
+        read = order(parent(legs=[leg(filled_at=None)], filled_at=None))
+        assert (read.filled_at, read.is_partial) == (SUBMITTED_AT, True)
+
+    def test_an_order_is_dated_by_its_legs_only_if_all_of_them_are_filled(self):
+        legs = [one | {"filled_at": None} for one in LEGS[:2]] + LEGS[2:]
+        assert order(parent(legs=LEGS, filled_at=None)).is_partial is False
+        assert order(partial(legs=legs)).is_partial
+        assert order(partial(legs=legs, updated_at=None)).filled_at == FILLED_AT
 
     @pytest.mark.parametrize("quantity", ["0", "0.0", 0, None, ""])
     def test_a_leg_that_filled_nothing_is_skipped(self, quantity):
@@ -241,6 +265,29 @@ def page(*orders, newest_at=None, open_since=None, is_full=False):
     return OrderPage(orders=orders, newest_at=newest_at, open_since=open_since, is_full=is_full)
 
 
+def partial(id_="one", legs=None, **fields):
+    """An order for two of which one is filled: Alpaca has no instant of that."""
+    legs = legs or [one | {"filled_at": None, "qty": "2"} for one in LEGS]
+    fields = {"status": "partially_filled", "updated_at": UPDATED, **fields}
+    return parent(id_, legs, qty="2", filled_at=None, **fields)
+
+
+def fills(at, legs=LEGS, number=1, quantity=1):
+    """The FILL activities of `legs` at one instant."""
+    return [
+        Activity(
+            id=f"{number}::{one['id']}",
+            kind="FILL",
+            symbol=one["symbol"],
+            quantity=quantity if one["side"] == "buy" else -quantity,
+            at=at,
+            day=at.date(),
+            order_id=one["id"],
+        )
+        for one in legs
+    ]
+
+
 CONDOR_ORDER = order(parent())
 NOW_AT = STARTED_AT
 
@@ -251,59 +298,64 @@ def closing(id_="two"):
     return order(parent(id_, legs, filled_at="2026-11-20T14:00:00Z"))
 
 
+def take(known, read, open_since, now_at):
+    """Add a page of a reading that began 400 days back."""
+    return known.take(read, NOW_AT - 400 * DAY, open_since, now_at)
+
+
 class TestHistory:
     def test_a_first_reading_reaches_four_hundred_days_back(self):
         assert OrderHistory().begin(NOW_AT) == NOW_AT - 400 * DAY
 
     def test_a_later_reading_begins_an_hour_before_the_newest_order(self):
         known = OrderHistory()
-        known.take(page(newest_at=NOW_AT - 2 * DAY), None, NOW_AT)
+        take(known, page(newest_at=NOW_AT - 2 * DAY), None, NOW_AT)
         assert known.begin(NOW_AT) == NOW_AT - 2 * DAY - HOUR
 
     def test_a_later_reading_begins_before_the_oldest_open_order(self):
         known = OrderHistory()
-        known.take(page(newest_at=NOW_AT), NOW_AT - 30 * DAY, NOW_AT)
+        take(known, page(newest_at=NOW_AT), NOW_AT - 30 * DAY, NOW_AT)
         assert known.begin(NOW_AT) == NOW_AT - 30 * DAY - HOUR
 
     def test_an_order_that_seems_open_for_over_a_hundred_days_is_ignored(self):
         known = OrderHistory()
-        known.take(page(newest_at=NOW_AT), NOW_AT - 300 * DAY, NOW_AT)
+        take(known, page(newest_at=NOW_AT), NOW_AT - 300 * DAY, NOW_AT)
         assert known.begin(NOW_AT) == NOW_AT - 100 * DAY - HOUR
 
     def test_a_saved_mark_in_the_future_is_ignored(self):
         known = OrderHistory()
-        known.recall(SavedOrders(mark=NOW_AT + DAY, orders=()))
+        known.recall(SavedOrders(mark=NOW_AT + DAY, read_from=NOW_AT - 400 * DAY, marks_partial=True, orders=()))
         assert known.begin(NOW_AT) == NOW_AT - HOUR
 
     def test_an_empty_page_changes_nothing(self):
         known = OrderHistory()
-        known.take(page(newest_at=NOW_AT - DAY), None, NOW_AT)
-        assert not known.take(NO_ORDERS, None, NOW_AT)
+        take(known, page(newest_at=NOW_AT - DAY), None, NOW_AT)
+        assert not take(known, NO_ORDERS, None, NOW_AT)
         assert known.begin(NOW_AT) == NOW_AT - DAY - HOUR
 
     def test_an_opened_condor_is_a_lot_until_it_is_closed(self):
         known = OrderHistory()
-        assert known.take(page(CONDOR_ORDER), None, NOW_AT)
+        assert take(known, page(CONDOR_ORDER), None, NOW_AT)
         (lot,) = lots(known.orders)
         assert (lot.opened_at, {one.symbol for one in lot.legs}) == (FILLED_AT, set(CONDOR))
-        known.take(page(closing()), None, NOW_AT)
+        take(known, page(closing()), None, NOW_AT)
         assert lots(known.orders) == ()
 
     def test_orders_are_sorted_oldest_first(self):
         known = OrderHistory()
-        known.take(page(closing()), None, NOW_AT)
-        known.take(page(CONDOR_ORDER), None, NOW_AT)
+        take(known, page(closing()), None, NOW_AT)
+        take(known, page(CONDOR_ORDER), None, NOW_AT)
         assert [order.id for order in known.orders] == ["one", "two"]
 
     def test_an_unchanged_order_is_not_new(self):
         known = OrderHistory()
-        known.take(page(CONDOR_ORDER), None, NOW_AT)
-        assert not known.take(page(CONDOR_ORDER), None, NOW_AT)
+        take(known, page(CONDOR_ORDER), None, NOW_AT)
+        assert not take(known, page(CONDOR_ORDER), None, NOW_AT)
 
     def test_an_order_that_has_filled_more_replaces_its_earlier_state(self):
         known = OrderHistory()
-        known.take(page(CONDOR_ORDER), None, NOW_AT)
-        known.take(page(order(parent(legs=[one | {"filled_qty": "3"} for one in LEGS]))), None, NOW_AT)
+        take(known, page(CONDOR_ORDER), None, NOW_AT)
+        take(known, page(order(parent(legs=[one | {"filled_qty": "3"} for one in LEGS]))), None, NOW_AT)
         assert [lot.quantity for lot in lots(known.orders)] == [3]
 
     def test_a_chain_of_replacements_is_one_lot_even_if_one_order_filled_nothing(self):
@@ -312,7 +364,7 @@ class TestHistory:
         second = parent("two", legs=[one | {"filled_qty": "0"} for one in LEGS], status="replaced", replaces="one")
         third = parent("three", legs=[one | {"filled_qty": "6"} for one in LEGS], replaces="two")
         for row in (third, first, second):
-            known.take(order_history.page([row], [].append), None, NOW_AT)
+            take(known, order_history.page([row], [].append), None, NOW_AT)
         assert [(lot.id, lot.quantity) for lot in lots(known.orders)] == [("one", 10)]
         later = OrderHistory()
         later.recall(known.to_save(NOW_AT))
@@ -321,19 +373,19 @@ class TestHistory:
     def test_a_link_in_one_direction_is_enough(self):
         known = OrderHistory()
         first = parent("one", status="replaced", replaced_by="two")
-        known.take(order_history.page([first, parent("two")], [].append), None, NOW_AT)
+        take(known, order_history.page([first, parent("two")], [].append), None, NOW_AT)
         assert [(lot.id, lot.quantity) for lot in lots(known.orders)] == [("one", 2)]
 
     def test_a_cycle_of_replacements_ends(self):
         known = OrderHistory()
         rows = [parent("one", replaces="two"), parent("two", replaces="one")]
-        known.take(order_history.page(rows, [].append), None, NOW_AT)
+        take(known, order_history.page(rows, [].append), None, NOW_AT)
         assert sum(lot.quantity for lot in lots(known.orders)) == 2
 
     def test_the_first_order_of_a_chain_is_known_by_any_later_one(self):
         known = OrderHistory()
         rows = [parent("one"), parent("two", replaces="one"), parent("three", replaces="two"), parent("four")]
-        known.take(order_history.page(rows, [].append), None, NOW_AT)
+        take(known, order_history.page(rows, [].append), None, NOW_AT)
         assert [known.origin(id_) for id_ in ("one", "two", "three", "four", "five")] == [
             "one",
             "one",
@@ -348,23 +400,23 @@ class TestHistory:
 
     def test_saved_orders_do_not_overwrite_what_was_read(self):
         known, before = OrderHistory(), OrderHistory()
-        before.take(page(CONDOR_ORDER, newest_at=NOW_AT - DAY), None, NOW_AT)
+        take(before, page(CONDOR_ORDER, newest_at=NOW_AT - DAY), None, NOW_AT)
         more = order(parent(legs=[one | {"filled_qty": "3"} for one in LEGS]))
-        known.take(page(more, newest_at=NOW_AT), None, NOW_AT)
+        take(known, page(more, newest_at=NOW_AT), None, NOW_AT)
         known.recall(before.to_save(NOW_AT))
         assert [lot.quantity for lot in lots(known.orders)] == [3]
         assert known.begin(NOW_AT) == NOW_AT - HOUR
 
     def test_saved_orders_are_recalled(self):
         known, later = OrderHistory(), OrderHistory()
-        known.take(page(CONDOR_ORDER, newest_at=SUBMITTED_AT), None, NOW_AT)
+        take(known, page(CONDOR_ORDER, newest_at=SUBMITTED_AT), None, NOW_AT)
         later.recall(known.to_save(NOW_AT))
         assert lots(later.orders) == lots(known.orders)
         assert later.begin(NOW_AT) == known.begin(NOW_AT)
 
     def test_orders_older_than_a_first_reading_reaches_are_not_saved(self):
         known = OrderHistory()
-        known.take(page(CONDOR_ORDER), None, NOW_AT)
+        take(known, page(CONDOR_ORDER), None, NOW_AT)
         assert known.to_save(FILLED_AT + 400 * DAY).orders == ()
 
     def test_a_saved_order_without_a_time_zone_is_dropped(self):
@@ -375,6 +427,171 @@ class TestHistory:
         assert len(lots(known.orders)) == 1
 
 
+class TestPartialFills:
+    """An order for two condors, of which Alpaca's orders do not show when one was filled."""
+
+    TRUE_AT = dt.datetime(2026, 11, 19, 20, 30, tzinfo=dt.UTC)
+
+    def known(self, *rows):
+        known = OrderHistory()
+        take(known, order_history.page([*rows], [].append), None, NOW_AT)
+        return known
+
+    def at(self, known, id_="one"):
+        return {each.id: each.filled_at for each in known.orders}[id_]
+
+    @pytest.mark.parametrize("status", ["partially_filled", "canceled", "expired", "replaced"])
+    def test_activities_date_it(self, status):
+        known = self.known(partial(status=status))
+        assert self.at(known) == UPDATED_AT
+        assert known.date(fills(self.TRUE_AT))
+        assert self.at(known) == self.TRUE_AT
+        assert [lot.opened_at for lot in lots(known.orders)] == [self.TRUE_AT]
+
+    def test_activities_that_were_read_before_the_order_date_it_too(self):
+        known = OrderHistory()
+        known.date(fills(self.TRUE_AT))
+        take(known, order_history.page([partial()], [].append), None, NOW_AT)
+        assert self.at(known) == self.TRUE_AT
+
+    def test_activities_that_account_for_a_part_of_its_fills_do_not(self):
+        known = self.known(partial())
+        assert not known.date(fills(self.TRUE_AT, LEGS[:3]))
+        assert self.at(known) == UPDATED_AT
+        assert known.date(fills(self.TRUE_AT, LEGS[3:]))
+        assert self.at(known) == self.TRUE_AT
+
+    def test_it_has_the_instant_of_its_last_fill(self):
+        legs = [one | {"filled_at": None, "filled_qty": "2", "qty": "3"} for one in LEGS]
+        known = self.known(partial(legs=legs))
+        known.date([*fills(self.TRUE_AT, number=2), *fills(self.TRUE_AT - HOUR, number=1)])
+        assert self.at(known) == self.TRUE_AT
+
+    def test_the_same_activities_again_are_no_news(self):
+        known = self.known(partial())
+        known.date(fills(self.TRUE_AT))
+        assert not known.date(fills(self.TRUE_AT))
+        assert not take(known, order_history.page([partial()], [].append), None, NOW_AT)
+
+    def test_other_activities_are_no_news(self):
+        known = self.known(partial())
+        fee = Activity(id="fee", kind="FEE", symbol="", quantity=0, at=self.TRUE_AT, day=self.TRUE_AT.date())
+        assert not known.date([fee, *(msgspec.structs.replace(row, order_id=None) for row in fills(self.TRUE_AT))])
+
+    def test_the_instant_of_an_order_that_is_filled_whole_is_its_own(self):
+        known = self.known(parent())
+        assert not known.date(fills(self.TRUE_AT))
+        assert self.at(known) == FILLED_AT
+
+    def test_the_rest_dates_it_by_the_order_again(self):
+        known = self.known(partial())
+        known.date(fills(self.TRUE_AT))
+        take(known, order_history.page([parent(filled_at="2026-11-20T15:00:00Z")], [].append), None, NOW_AT)
+        assert self.at(known) == UPDATED_AT + HOUR
+
+    def test_the_end_of_the_rest_is_not_its_instant(self):
+        known = self.known(partial())
+        ended = partial(status="canceled", updated_at="2026-11-20T20:00:00Z")
+        take(known, order_history.page([ended], [].append), None, NOW_AT)
+        assert self.at(known) == UPDATED_AT
+
+    def test_more_fills_have_a_later_instant(self):
+        known = self.known(partial())
+        known.date(fills(self.TRUE_AT))
+        legs = [one | {"filled_at": None, "filled_qty": "2"} for one in LEGS]
+        take(known, order_history.page([partial(legs=legs)], [].append), None, NOW_AT)
+        assert self.at(known) == UPDATED_AT
+        known.date(fills(self.TRUE_AT + HOUR, number=2))
+        assert self.at(known) == self.TRUE_AT + HOUR
+
+    def test_less_than_a_second_is_no_other_instant(self):
+        known = self.known(partial())
+        assert not known.date(fills(UPDATED_AT - dt.timedelta(milliseconds=40)))
+        assert self.at(known) == UPDATED_AT
+
+    def test_another_run_has_it_before_it_has_read_activities(self):
+        known, later = self.known(partial()), OrderHistory()
+        known.date(fills(self.TRUE_AT))
+        later.recall(known.to_save(NOW_AT))
+        assert self.at(later) == self.TRUE_AT
+        take(later, order_history.page([partial(status="canceled")], [].append), None, NOW_AT)
+        assert self.at(later) == self.TRUE_AT
+
+    def test_what_an_earlier_version_saved_is_read_again_and_dated(self):
+        known = self.known(partial())
+        wrong = [msgspec.structs.replace(each, filled_at=SUBMITTED_AT, is_partial=False) for each in known.orders]
+        old = msgspec.structs.replace(known.to_save(NOW_AT), mark=NOW_AT, orders=tuple(wrong), marks_partial=False)
+        later = OrderHistory()
+        later.recall(old)
+        assert (self.at(later), later.begin(NOW_AT)) == (SUBMITTED_AT, NOW_AT - 400 * DAY)
+        later.date(fills(self.TRUE_AT))
+        take(later, order_history.page([partial()], [].append), None, NOW_AT)
+        assert self.at(later) == self.TRUE_AT
+
+    def test_names_of_condors_do_not_change_with_their_instants(self):
+        """The second of two condors of the same strikes was opened first, as it turns out."""
+        second = [one | {"id": f"second-{one['id']}"} for one in LEGS]
+        part = [one | {"filled_at": None, "qty": "2"} for one in second]
+        known = self.known(parent(), partial("two", part))
+        held = {symbol: (2 if symbol in (LONG_PUT, LONG_CALL) else -2) for symbol in CONDOR}
+        before = self.named(known, held, {})
+        assert {name.lot: name.number for name in before.values()} == {"one": 1, "two": 2}
+        known.date(fills(SUBMITTED_AT - DAY, second))
+        assert [lot.id for lot in lots(known.orders)] == ["two", "one"]
+        assert self.named(known, held, before) == before
+
+    def named(self, known, held, names):
+        positions = [
+            Position(
+                symbol=symbol,
+                contract=parse(symbol),
+                quantity=quantity,
+                average_entry_e4=10_000,
+                cost_basis_e4=1_000_000 * quantity,
+                underlying="SPY",
+            )
+            for symbol, quantity in held.items()
+        ]
+        return group(positions, lots(known.orders), names).names
+
+    @pytest.mark.parametrize("is_dated", [False, True])
+    def test_a_condor_that_is_closed_before_the_rest_of_its_order_ends_is_closed_once_it_is_dated(self, is_dated):
+        legs = [one | {"id": f"opening-{one['id']}", "filled_at": None} for one in LEGS]
+        known = self.known(partial(legs=legs, status="canceled", updated_at="2026-11-20T20:00:00Z"))
+        take(known, page(closing()), None, NOW_AT)
+        if is_dated:
+            known.date(fills(self.TRUE_AT, legs))
+        assert (lots(known.orders) == ()) is is_dated
+
+
+class TestReach:
+    @pytest.mark.parametrize(("keep_days", "days"), [(0, 400), (30, 400), (800, 800), (10**9, 10_000)])
+    def test_a_first_reading_reaches_as_far_as_history_is_kept_and_at_least_400_days(self, keep_days, days):
+        assert OrderHistory(lambda: keep_days).begin(NOW_AT) == NOW_AT - days * DAY
+
+    def test_all_are_read_again_once_if_history_is_to_be_kept_longer(self):
+        keep_days = 400
+        known = OrderHistory(lambda: keep_days)
+        take(known, page(CONDOR_ORDER, newest_at=NOW_AT), None, NOW_AT)
+        assert known.begin(NOW_AT) == NOW_AT - HOUR
+        keep_days = 800
+        assert known.begin(NOW_AT) == NOW_AT - 800 * DAY
+        known.take(page(newest_at=NOW_AT), NOW_AT - 800 * DAY, None, NOW_AT)
+        assert known.begin(NOW_AT) == NOW_AT - HOUR
+        assert len(lots(known.orders)) == 1
+
+    def test_time_that_passes_is_no_reason_to_read_again(self):
+        known = OrderHistory()
+        take(known, page(newest_at=NOW_AT), None, NOW_AT)
+        assert known.begin(NOW_AT + 30 * DAY) == NOW_AT - HOUR
+
+    @pytest.mark.parametrize(("keep_days", "count"), [(0, 1), (400, 0), (800, 1)])
+    def test_known_orders_are_saved_as_long_as_history_is_kept(self, keep_days, count):
+        known = OrderHistory(lambda: keep_days)
+        take(known, page(CONDOR_ORDER), None, NOW_AT)
+        assert len(known.to_save(FILLED_AT + 500 * DAY).orders) == count
+
+
 class Bench:
     """A reader with a fake brokerage and its files in the directory `path`."""
 
@@ -382,7 +599,7 @@ class Bench:
         self.brokerage = FakeBrokerage()
         self.store = Store(path, account="A")
         self.learned = 0
-        self.reader = OrderReader(brokerage=self.brokerage, now_at=wall, learned=self._count)
+        self.reader = OrderReader(brokerage=self.brokerage, now_at=wall, learned=self._count, keep_days=lambda: 400)
 
     def _count(self):
         self.learned += 1
@@ -421,6 +638,20 @@ def play(test, path=None):
 
 
 class TestReader:
+    def test_an_order_dated_by_activities_is_reported_and_saved(self, tmp_path):
+        async def first(bench):
+            bench.brokerage.pages = lambda after: order_history.page([partial()], [].append)
+            await bench.reader.read()
+            await bench.reader.date(fills(TestPartialFills.TRUE_AT))
+            await bench.reader.date(fills(TestPartialFills.TRUE_AT))
+            assert bench.learned == 2
+
+        async def second(bench):
+            assert [each.filled_at for each in bench.reader.history.orders] == [TestPartialFills.TRUE_AT]
+
+        play(first, tmp_path)
+        play(second, tmp_path)
+
     def test_all_pages_up_to_the_newest_order_are_read(self):
         @play
         async def _(bench):
@@ -490,6 +721,26 @@ class TestReader:
 
         play(first, tmp_path)
         play(second, tmp_path)
+
+    def test_orders_saved_without_ids_of_legs_count_until_all_are_read_again_once(self, tmp_path):
+        fills = tuple(msgspec.structs.replace(fill, leg_id=None) for fill in CONDOR_ORDER.fills)
+        old = {"mark": NOW_AT - DAY, "orders": [msgspec.structs.replace(CONDOR_ORDER, fills=fills)], "replaced": {}}
+
+        async def upgraded(bench):
+            await bench.store.write("orders", old)
+            await bench.reader.recall(bench.store)
+            assert len(lots(bench.reader.history.orders)) == 1
+            bench.serve(1)
+            await bench.reader.read()
+            assert bench.asked == [wall() - 400 * DAY]
+            assert [fill.leg_id for fill in bench.reader.history.orders[0].fills] == [one["id"] for one in LEGS]
+
+        async def restarted(bench):
+            await bench.reader.read()
+            assert bench.asked[0] > NOW_AT - DAY
+
+        play(upgraded, tmp_path)
+        play(restarted, tmp_path)
 
     def test_an_open_order_of_an_earlier_page_is_read_again(self):
         @play

@@ -9,8 +9,18 @@ from tests.examples import examples
 MOST = 200
 CLOCK_A_MINUTE = 30
 """Requests for the clock, which are the only ones of the share `main` to the trading API."""
-A_MINUTE = {"positions": 45, "main": 95, "side": 40, "spare": 20, "account": 40, "prices": 30, "figures": 30}
-HOSTS = {"main": "data", "prices": "data", "figures": "data"}
+A_MINUTE = {
+    "positions": 45,
+    "main": 95,
+    "side": 40,
+    "spare": 20,
+    "account": 40,
+    "past": 20,
+    "prices": 30,
+    "figures": 30,
+    "closes": 10,
+}
+HOSTS = {"main": "data", "prices": "data", "figures": "data", "closes": "data"}
 """The API that the requests of a share go to; the others go to the trading API."""
 MAX_WAIT = {
     "positions": 4.0,
@@ -18,8 +28,10 @@ MAX_WAIT = {
     "side": 30.0,
     "spare": 60.0,
     "account": 30.0,
+    "past": 15.0,
     "prices": 12.0,
     "figures": 60.0,
+    "closes": 60.0,
 }
 
 
@@ -98,12 +110,27 @@ class TestPauses:
         budget.pause("data", 1.0, 101.0)
         assert budget.pause_seconds("data", 101.0) == 19.0
 
+    @pytest.mark.parametrize("share", sorted(SHARES))
+    def test_only_the_shares_that_can_wait_leave_the_last_requests_to_others(self, share):
+        budget = Budget()
+        budget.pause_yielding("data", 86_400.0, 100.0)
+        wait = 60.0 if share in ("past", "closes") else 0.0
+        assert budget.pause_seconds("data", 100.0, share) == wait
+        assert budget.take(share, "data", 159.9) == (not wait)
+        assert budget.take(share, "trading", 159.9)
+        assert budget.take(share, "data", 160.0)
+
 
 class TestHeaders:
     NOW = 1_800_000_000.0
 
     def test_without_a_request_left_the_pause_lasts_until_the_reset(self):
         assert requested_pause({"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1800000020"}, self.NOW) == 20.0
+
+    @pytest.mark.parametrize(("remaining", "seconds"), [("0", 20.0), ("60", 20.0), ("61", 0.0), ("9" * 400, 0.0)])
+    def test_with_a_reserve_the_pause_begins_while_requests_are_left(self, remaining, seconds):
+        headers = {"X-RateLimit-Remaining": remaining, "X-RateLimit-Reset": "1800000020"}
+        assert requested_pause(headers, self.NOW, reserve=60) == seconds
 
     @pytest.mark.parametrize(
         ("remaining", "reset"),

@@ -19,6 +19,7 @@ from tests.upstream.rest_benches import (
     ACCOUNT,
     ACTIONS,
     ACTIVITIES,
+    BARS,
     CALENDAR,
     CLOCK,
     CONTRACT,
@@ -250,6 +251,72 @@ class TestActivities:
         assert made.fault(lambda: made.rest.splits(["SPY"], NOW_AT.date(), NOW_AT.date())).code == "forbidden"
 
 
+class TestPast:
+    KINDS = "FILL,OPASN,OPEXC,OPEXP,OPCSH,OPTRD,SPLIT,FEE"
+
+    @pytest.mark.parametrize(("token", "more"), [(None, {}), ("last", {"page_token": "last"})])
+    def test_a_page_is_requested_newest_first_until_an_instant(self, server, bench, token, more):
+        server.script[ACTIVITIES] = [Answer([])]
+        asyncio.run(bench().rest.past_activities(NOW_AT, token))
+        (_, query, _) = server.asked[0]
+        assert dt.datetime.fromisoformat(query.pop("until")) == NOW_AT
+        assert query == {"activity_types": self.KINDS, "direction": "desc", "page_size": "100", **more}
+
+    def test_the_same_kinds_are_requested_oldest_first_after_an_instant(self, server, bench):
+        server.script[ACTIVITIES] = [Answer([])]
+        asyncio.run(bench().rest.later_activities(NOW_AT, "last"))
+        (_, query, _) = server.asked[0]
+        assert dt.datetime.fromisoformat(query.pop("after")) == NOW_AT
+        common = {"activity_types": self.KINDS, "page_size": "100", "page_token": "last"}
+        assert query == {**common, "direction": "asc"}
+
+    def test_five_pages_go_at_once_and_then_twenty_a_minute(self, server, bench):
+        server.script[ACTIVITIES] = [Answer([])]
+        made = bench()
+
+        async def read():
+            for _ in range(25):
+                await made.rest.past_activities(NOW_AT, None)
+            await made.rest.holdings()
+            await made.rest.clock()
+
+        asyncio.run(read())
+        assert made.waits == [15.0] * 4
+
+
+class TestDayCloses:
+    DAY = dt.date(2026, 11, 20)
+
+    def bar(self, day, close):
+        return {"t": f"2026-11-{day:02d}T05:00:00Z", "o": 1, "h": 9, "l": 1, "c": close, "v": 5, "n": 2, "vw": 3.3}
+
+    def test_all_pages_are_read_without_adjustment_for_splits(self, server, bench):
+        first = {"bars": {"QQQ": [self.bar(19, 500.25)]}, "next_page_token": "more"}
+        second = {"bars": {"SPY": [self.bar(19, 582.1), self.bar(20, 583)]}, "next_page_token": None}
+        server.script[BARS] = lambda query: Answer(second if "page_token" in query else first)
+        closes = asyncio.run(bench().rest.day_closes(["QQQ", "SPY"], dt.date(2026, 11, 19), self.DAY))
+        day = dt.date(2026, 11, 19)
+        assert closes == {("QQQ", day): 5_002_500, ("SPY", day): 5_821_000, ("SPY", self.DAY): 5_830_000}
+        common = {"symbols": "QQQ,SPY", "timeframe": "1Day", "adjustment": "raw", "feed": "sip", "limit": "1000"}
+        days = {"start": "2026-11-19T05:00:00Z", "end": "2026-11-21T04:59:59Z"}
+        assert [query for _, query, _ in server.asked] == [{**common, **days}, {**common, **days, "page_token": "more"}]
+
+    def test_a_token_that_repeats_ends_the_reading(self, server, bench):
+        server.script[BARS] = [Answer({"bars": {}, "next_page_token": "same"})]
+        assert asyncio.run(bench().rest.day_closes(["SPY"], self.DAY, self.DAY)) == {}
+        assert len(server.asked) == 2
+
+    def test_two_hundred_stocks_are_asked_for_at_once(self, server, bench):
+        server.script[BARS] = [Answer({"bars": {}, "next_page_token": None})]
+        asyncio.run(bench().rest.day_closes([f"S{number}" for number in range(201)], self.DAY, self.DAY))
+        assert [len(query["symbols"].split(",")) for _, query, _ in server.asked] == [200, 1]
+
+    def test_without_a_service_for_bars_no_close_is_known(self, server, bench):
+        server.script[BARS] = [Answer({"message": "endpoint not found"}, 404)]
+        assert asyncio.run(bench().rest.day_closes(["SPY"], self.DAY, self.DAY)) == {}
+        assert len(server.asked) == 1
+
+
 class TestBadAnswers:
     @pytest.mark.parametrize(
         "answer",
@@ -319,6 +386,9 @@ class TestRefusals:
             (ACTIVITIES, [None], "transfers", {"transferRow": 1}),
             (ORDERS, [None], "workingOrders", {"workingOrderRow": 1}),
             (ACTIVITIES, [None], "dayFills", {"fillRow": 1}),
+            (ACTIVITIES, [None], "past", {"activityRow": 1}),
+            (ACTIVITIES, [None], "later", {"activityRow": 1}),
+            (BARS, {"bars": {"SPY": [None]}}, "closes", {"dayBarRow": 1}),
         ],
     )
     def test_a_part_is_left_out_and_counted(self, server, bench, path, answer, way, refused):
@@ -349,6 +419,9 @@ class TestRefusals:
             (ACTIVITIES, "transfers", "transfersAnswer"),
             (ORDERS, "workingOrders", "workingOrdersAnswer"),
             (ACTIVITIES, "dayFills", "dayFillsAnswer"),
+            (ACTIVITIES, "past", "pastActivitiesAnswer"),
+            (ACTIVITIES, "later", "pastActivitiesAnswer"),
+            (BARS, "closes", "dayBarsAnswer"),
         ],
     )
     @pytest.mark.parametrize(
@@ -374,12 +447,12 @@ class TestRefusals:
         assert made.rest.refused == {kind: 1}
 
     def test_a_list_where_a_map_should_be_is_malformed_and_the_other_way_round(self, server, bench):
-        maps = (CLOCK, QUOTES, CONTRACT, ACCOUNT, ACTIONS, STOCKS, INDEXES, SNAPSHOTS)
+        maps = (CLOCK, QUOTES, CONTRACT, ACCOUNT, ACTIONS, STOCKS, INDEXES, SNAPSHOTS, BARS)
         server.script |= {path: [Answer([])] for path in maps}
         server.script |= {path: [Answer({})] for path in (POSITIONS, ORDERS, ACTIVITIES, CALENDAR)}
         made = bench(retries=0)
         assert {made.fault(call).code for call in made.ways.values()} == {"malformed"}
-        assert sum(made.rest.refused.values()) == 18
+        assert sum(made.rest.refused.values()) == 21
 
     def test_each_kind_is_logged_once(self, server, bench, caplog):
         caplog.set_level(logging.WARNING, "condord.upstream.rest")

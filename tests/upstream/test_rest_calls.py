@@ -19,6 +19,7 @@ from tests.upstream.rest_benches import (
     ACCOUNT,
     ACTIONS,
     ACTIVITIES,
+    BARS,
     CALENDAR,
     CLOCK,
     CONTRACT,
@@ -89,8 +90,10 @@ class TestBudget:
             "side": 0,
             "spare": 1,
             "account": 0,
+            "past": 0,
             "prices": 0,
             "figures": 0,
+            "closes": 0,
         }
         assert made.rest.budget_room == {
             "positions": 3,
@@ -98,8 +101,10 @@ class TestBudget:
             "side": 20,
             "spare": 19,
             "account": 20,
+            "past": 5,
             "prices": 6,
             "figures": 30,
+            "closes": 10,
         }
 
     def test_positions_wait_four_seconds_at_most_whatever_else_is_requested(self, server, bench):
@@ -149,6 +154,16 @@ class TestBudget:
         assert made.waits == []
         asyncio.run(made.rest.holdings())
         assert made.waits == [20.0]
+
+    @pytest.mark.parametrize(("remaining", "waits"), [("61", []), ("60", [20.0])])
+    def test_the_past_waits_for_the_reset_while_others_need_the_last_requests(self, server, bench, remaining, waits):
+        reset = str(int(NOW_AT.timestamp()) + 20)
+        headers = {"X-RateLimit-Limit": "200", "X-RateLimit-Remaining": remaining, "X-RateLimit-Reset": reset}
+        server.script |= {ORDERS: [Answer([], 200, headers)], ACTIVITIES: [Answer([])]}
+        made = bench(retries=0)
+        for way in ("orders", "holdings", "activities", "past"):
+            asyncio.run(made.ways[way]())
+        assert made.waits == waits
 
     def test_a_request_that_waits_is_neither_a_timeout_nor_an_outage(self, bench):
         made = bench(timeout_seconds=0.1, breaker_failures=1)
@@ -677,13 +692,13 @@ class TestMeasures:
         server.script |= {path: [Answer([])] for path in (ORDERS, ACTIVITIES, CALENDAR)}
         server.script |= {CONTRACT: [Answer(MINI)], ACTIONS: [Answer({"corporate_actions": {}})]}
         server.script |= {ACCOUNT: [Answer({"id": "one"})], STOCKS: [Answer({})], INDEXES: [Answer({"values": {}})]}
-        server.script[SNAPSHOTS] = [Answer({"snapshots": {}})]
+        server.script |= {SNAPSHOTS: [Answer({"snapshots": {}})], BARS: [Answer({"bars": {}})]}
         for way in measured.ways.values():
             asyncio.run(way())
         endpoints = [
             *("positions", "clock", "quotes", "orders", "activities", "corporateActions", "calendar", "contract"),
             *("account", "stocks", "indexes", "snapshots", "opposites", "dividends", "balances", "transfers"),
-            *("workingOrders", "dayFills"),
+            *("workingOrders", "pastActivities", "pastActivities", "dayBars", "dayFills"),
         ]
         assert [(endpoint, code) for endpoint, code, _ in measured.observed] == [(name, "200") for name in endpoints]
 

@@ -42,6 +42,7 @@ from tests.fakes.alpaca import (
     SHUT,
     STARTED_AT,
     FakeBrokerage,
+    FakeTradeSink,
     FakeWholeSink,
     holding,
     wall,
@@ -73,6 +74,12 @@ OTHER_LOGIN = Login(reveal_key_id=lambda: "PKOTHER", reveal_secret_key=lambda: S
 FILL = {"stream": "trade_updates", "data": {"event": "fill"}}
 
 
+def fill(id_):
+    """A fill of an hour ago."""
+    at = STARTED_AT - dt.timedelta(hours=1)
+    return Activity(id=id_, kind="FILL", symbol="SPY", quantity=1, at=at, day=at.date())
+
+
 def quote(symbol, seconds=0):
     return {"T": "q", "S": symbol, "t": f"2026-11-20T15:00:{seconds:02d}Z", "bp": 1.0, "ap": 1.2}
 
@@ -87,6 +94,7 @@ class Bench:
         self.trading = trading
         self.brokerage = FakeBrokerage()
         self.sink = FakeWholeSink()
+        self.past = FakeTradeSink()
         self.suspended = dt.timedelta()
         self.settings = SupervisorSettings(
             source="alpaca-paper",
@@ -110,6 +118,7 @@ class Bench:
             self.settings,
             brokerage=self.brokerage,
             sink=self.sink,
+            past=self.past,
             login=LOGIN,
             network=NETWORK,
             store=self.store,
@@ -304,8 +313,8 @@ class TestReadings:
                 await settle(0.5)
                 asked = sorted(what for what, _, _ in bench.brokerage.asked[before:])
                 assert asked == [
-                    *("activities", "activities", "balances", "clock", "dayFills", "orders", "positions", "quotes"),
-                    *("snapshots", "stocks", "transfers", "workingOrders"),
+                    *("activities", "activities", "balances", "clock", "dayFills", "later", "orders", "positions"),
+                    *("quotes", "snapshots", "stocks", "transfers", "workingOrders"),
                 ]
 
     def test_quotes_are_read_after_every_reconnect(self):
@@ -565,6 +574,98 @@ class TestPast:
                 bench.sink.memory = Memory(first_seen={"key": STARTED_AT})
                 bench.reload(OTHER_LOGIN)
                 assert bench.sink.memory == Memory()
+
+
+class TestReadingBack:
+    def test_the_past_is_read_once_the_account_is_known(self):
+        @play
+        async def _(bench):
+            bench.brokerage.failures["account"] = OUTAGE
+            bench.brokerage.past = [fill("one")]
+            async with bench.at_work():
+                await settle(20.0)
+                assert bench.past.accounts == {}
+                del bench.brokerage.failures["account"]
+                await settle(60.0)
+                assert bench.past.account_key == "account-one alpaca-paper"
+                assert bench.past.past.keys() == {"one"}
+
+    def test_as_much_of_it_as_history_is_kept_also_after_a_reload(self):
+        @play(keep_days=500)
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                assert STARTED_AT - bench.past.complete_from >= dt.timedelta(days=500)
+                assert next(
+                    after for what, _, after in bench.brokerage.asked if what == "orders"
+                ) <= STARTED_AT - dt.timedelta(days=499)
+                bench.reload(keep_days=600)
+                bench.supervisor.refresh()
+                await settle(20.0)
+                assert STARTED_AT - bench.past.complete_from >= dt.timedelta(days=600)
+
+    def test_a_trade_event_is_followed_by_its_fill(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.brokerage.past = [fill("one")]
+                bench.trading.say(bench.trading.peer, FILL)
+                await until(lambda: bench.past.past, within=7.0)
+
+    def test_a_booking_is_read_soon_after_what_it_explains_has_left_the_account(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                await settle(60.0)
+                bench.sink.awaited_bookings = frozenset({"a change"})
+                await settle(10.0)
+                bench.brokerage.past = [fill("one")]
+                await until(lambda: bench.past.past, within=12.0)
+                before = len(bench.brokerage.times("later"))
+                await settle(600.0)
+                assert 4 <= len(bench.brokerage.times("later")) - before <= 6
+
+    def test_what_it_tells_of_an_order_filled_in_part_reaches_the_condor(self):
+        @play
+        async def _(bench):
+            part = Fill(
+                symbol=SHORT_PUT, contract=occ.parse(SHORT_PUT), quantity=-1, price_e6=1, opens=True, leg_id="leg"
+            )
+            order = Order(id="order", filled_at=STARTED_AT, fills=(part,), is_partial=True)
+            bench.brokerage.pages = lambda after: OrderPage(
+                orders=(order,), newest_at=STARTED_AT, open_since=None, is_full=False
+            )
+            bench.brokerage.past = [msgspec.structs.replace(fill("one"), symbol=SHORT_PUT, quantity=-1, order_id="leg")]
+            async with bench.at_work():
+                await bench.ready()
+                await settle(10.0)
+                assert [each.filled_at for each in bench.sink.orders] == [fill("one").at]
+
+    def test_another_key_drops_it_until_its_account_is_known(self):
+        @play
+        async def _(bench):
+            async with bench.at_work():
+                await bench.ready()
+                bench.brokerage.account = "account-two"
+                bench.brokerage.past = [fill("two")]
+                bench.reload(OTHER_LOGIN)
+                await settle(20.0)
+                one, two = (bench.past.accounts[f"account-{which} alpaca-paper"][0] for which in ("one", "two"))
+                assert (one, two.keys()) == ({}, {"two"})
+
+    def test_while_it_cannot_be_read_there_is_a_notice_and_everything_else_goes_on(self):
+        @play
+        async def _(bench):
+            bench.brokerage.failures["past"] = OUTAGE
+            async with bench.at_work():
+                await bench.ready()
+                (notice,) = bench.status.notices
+                assert (notice.code, OUTAGE.text in notice.text) == ("activitiesUnavailable", True)
+                del bench.brokerage.failures["past"]
+                await settle(60.0)
+                assert bench.status.notices == []
 
 
 class TestFailures:

@@ -69,6 +69,91 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/positions.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The condors, and all other option contracts of the account, as CSV. */
+        get: operations["getPositionsCsv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/history": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The recorded profit and loss of one condor, or of all open ones together. */
+        get: operations["getHistory"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/history.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same as CSV, one line for each minute or bucket. */
+        get: operations["getHistoryCsv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/trades": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The condors that were closed, by the time at which they were, the newest first, and their totals. */
+        get: operations["getTrades"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/trades.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The same as CSV, without the totals. */
+        get: operations["getTradesCsv"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/stream": {
         parameters: {
             query?: never;
@@ -442,9 +527,9 @@ export interface components {
         /**
          * @description The profit or loss of a condor over the session: seconds since 1970, ascending, and cents at each of them.
          *
-         *     There is one point a minute, at most 480, of the latest day at the exchange that has any. They begin when the daemon
-         *     started or the condor got its quantity and credit. Minutes in which the stream was not live, or the profit or loss
-         *     unknown or unconfirmed, are left out.
+         *     There is one point at the end of each minute, with the last value known in it. There are at most 480, of the latest
+         *     day at the exchange that has any, since the condor has its quantity and credit. Minutes in which the daemon did not
+         *     run or the stream was not live, or with no profit or loss that was known and confirmed, are left out.
          */
         History: {
             seconds: number[];
@@ -522,7 +607,7 @@ export interface components {
          */
         Notice: {
             /** @enum {string} */
-            code: "accountUnavailable" | "activitiesUnavailable" | "assignment" | "brokenCondor" | "calendarUnavailable" | "contractsUnavailable" | "dividendsUnavailable" | "expired" | "expiresToday" | "greeksDiffer" | "lastTradingDay" | "notStreamed" | "ordersUnavailable" | "silentSymbols" | "snapshotsUnavailable" | "stateUnavailable" | "stocksUnavailable" | "tradeUpdatesUnavailable";
+            code: "accountUnavailable" | "activitiesUnavailable" | "assignment" | "brokenCondor" | "calendarUnavailable" | "contractsUnavailable" | "dividendsUnavailable" | "expired" | "expiresToday" | "greeksDiffer" | "historyUnavailable" | "lastTradingDay" | "notStreamed" | "ordersUnavailable" | "silentSymbols" | "snapshotsUnavailable" | "stateUnavailable" | "stocksUnavailable" | "tradeUpdatesUnavailable";
             text: string;
             symbols: string[];
             condorId: string | null;
@@ -580,6 +665,28 @@ export interface components {
             time: string | null;
             unconfirmed: boolean;
         };
+        /**
+         * @description `GET /api/history`: what was recorded of one condor's present or last holding, or of all open condors together.
+         *
+         *     All lists have one entry for each minute or bucket that has a row, oldest first. `seconds` are the ends of these,
+         *     in seconds since 1970, `resolutionSeconds` apart where nothing is absent. That of the bucket of the present is the
+         *     last minute that has ended. `cents` (profit or loss at mark), `naturalCents` and `price` (of the underlying) are the
+         *     last known values in it, null if none was known; `low` and `high` are the least and the greatest `cents` published
+         *     in it. `id`, `openedAt` and every `price` are null for all condors.
+         */
+        Recorded: {
+            id: string | null;
+            /** Format: date-time */
+            openedAt: string | null;
+            resolutionSeconds: number;
+            seconds: number[];
+            cents: (number | null)[];
+            naturalCents: (number | null)[];
+            price: (number | null)[];
+            low: (number | null)[];
+            high: (number | null)[];
+            quantity: (number | null)[];
+        };
         /** @description Why REST cannot be read: a stable code and a sentence. */
         RestError: {
             code: string;
@@ -608,6 +715,12 @@ export interface components {
             expectedMove: number | null;
             probabilities: components["schemas"]["Probabilities"];
             missing: string[];
+        };
+        /** @description The net shares that an assignment brought (+) or took (-), and the close of that day; null while not known. */
+        Shares: {
+            symbol: string;
+            quantity: number;
+            price: number | null;
         };
         SnapshotEvent: {
             /** @constant */
@@ -734,6 +847,64 @@ export interface components {
             byUnderlying: components["schemas"]["UnderlyingTotals"][];
         };
         /**
+         * @description A closed condor, or the part of one that was closed.
+         *
+         *     `credit` and `debit` are net per share: negative for what was paid to open, and for what was received to close.
+         *     `realizedPl` is before `fees`, the sum of those of its fills, rounded to the cent. `worstPl` and `bestPl` are those
+         *     recorded while the condor was held whole: null for a part of it, for what a roll closed or led to, and if nothing
+         *     was recorded. `shares` are what assignments brought, null if none. `rolledTo` is left out unless `how` is `rolled`,
+         *     and null until the successor is a whole condor. Everything else that is null is not known.
+         */
+        Trade: {
+            id: string;
+            underlying: string;
+            /** @enum {string} */
+            kind: "ironButterfly" | "ironCondor";
+            /** @enum {string} */
+            direction: "long" | "short";
+            quantity: number;
+            /** Format: date-time */
+            openedAt: string | null;
+            /** Format: date-time */
+            closedAt: string;
+            /** @enum {string} */
+            how: "assigned" | "closed" | "expired" | "partlyClosed" | "rolled";
+            credit: number | null;
+            debit: number | null;
+            realizedPl: number | null;
+            percentOfMaxProfit: number | null;
+            daysHeld: number | null;
+            worstPl: number | null;
+            bestPl: number | null;
+            fees: number | null;
+            shares: components["schemas"]["Shares"] | null;
+            rolledTo?: string | null;
+        };
+        /**
+         * @description Totals over the trades of an answer.
+         *
+         *     `unknown` counts the trades whose result is null; they are in no sum. `winRate` is winners / (winners + losers) in
+         *     percent, with one decimal; `averageLoss` is negative. `completeFrom` is the instant from which on everything that
+         *     was closed is known, null while nothing has been read.
+         */
+        TradeTotals: {
+            trades: number;
+            realizedPl: number;
+            winners: number;
+            losers: number;
+            unknown: number;
+            winRate: number | null;
+            averageWin: number | null;
+            averageLoss: number | null;
+            /** Format: date-time */
+            completeFrom: string | null;
+        };
+        /** @description `GET /api/trades`: closed condors, the newest first, and their totals. */
+        Trades: {
+            trades: components["schemas"]["Trade"][];
+            totals: components["schemas"]["TradeTotals"];
+        };
+        /**
          * @description The price of an underlying, the shares held, and the greeks of all options and shares held on it, in dollars.
          *
          *     `unconfirmed`: neither the stream nor REST has confirmed the price for 60 s; nothing is computed from it. `reason`
@@ -804,6 +975,8 @@ export interface components {
          * @description What a condor is worth now. While a leg is `missing` a usable quote, all numbers but `plBounds` are null.
          *
          *     `dayPl` is against yesterday's close, or the entry of what was opened today; null while either is not known.
+         *     `worstPl` and `bestPl` are the extremes of `unrealizedPl` recorded since the condor was opened, without minutes in
+         *     which quotes were too wide to rely on; null until one is known.
          */
         Valuation: {
             id: string;
@@ -814,6 +987,8 @@ export interface components {
             unrealizedPl: number | null;
             naturalPl: number | null;
             dayPl: number | null;
+            worstPl: number | null;
+            bestPl: number | null;
             percentOfMaxProfit: number | null;
             percentOfRisk: number | null;
             missing: string[];
@@ -949,6 +1124,8 @@ export interface components {
     headers: {
         /** @description The supported methods. */
         Allow: string;
+        /** @description A name for the file. */
+        "Content-Disposition": string;
         /** @description The version of the document, for `If-None-Match`. */
         ETag: string;
         /** @description Seconds to wait before trying again. */
@@ -1140,6 +1317,299 @@ export interface operations {
             500: components["responses"]["Problem500"];
             501: components["responses"]["Problem501"];
             503: components["responses"]["Problem503"];
+        };
+    };
+    getPositionsCsv: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The lines, headings first. */
+            200: {
+                headers: {
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            413: components["responses"]["Problem413"];
+            414: components["responses"]["Problem414"];
+            421: components["responses"]["Problem421"];
+            431: components["responses"]["Problem431"];
+            500: components["responses"]["Problem500"];
+            501: components["responses"]["Problem501"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    getHistory: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The `id` of a condor; without it all open condors together.
+                 * @example SPY-261218-705-715-770-780
+                 */
+                condor?: string;
+                /**
+                 * @description The first date at the exchange, or an instant with an offset. By default everything is included.
+                 * @example 2026-11-20
+                 */
+                from?: string;
+                /**
+                 * @description The last date at the exchange, or an instant with an offset, not included itself; by default now.
+                 * @example 2026-11-20T21:00:00Z
+                 */
+                to?: string;
+                /** @description How many minutes or buckets the answer has at most; 600 by default. */
+                points?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What was recorded. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Recorded"];
+                };
+            };
+            /** @description A parameter is unknown, repeated or invalid; `detail` names it and what is allowed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            /** @description Nothing was recorded of this condor, or `history.enabled` is false. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            408: components["responses"]["Problem408"];
+            413: components["responses"]["Problem413"];
+            414: components["responses"]["Problem414"];
+            421: components["responses"]["Problem421"];
+            431: components["responses"]["Problem431"];
+            500: components["responses"]["Problem500"];
+            501: components["responses"]["Problem501"];
+            /** @description The account is not known yet, or the database cannot be read; `detail` has the reason. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getHistoryCsv: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The `id` of a condor; without it all open condors together.
+                 * @example SPY-261218-705-715-770-780
+                 */
+                condor?: string;
+                /**
+                 * @description The first date at the exchange, or an instant with an offset. By default everything is included.
+                 * @example 2026-11-20
+                 */
+                from?: string;
+                /**
+                 * @description The last date at the exchange, or an instant with an offset, not included itself; by default now.
+                 * @example 2026-11-20T21:00:00Z
+                 */
+                to?: string;
+                /** @description How many minutes or buckets the answer has at most; 600 by default. */
+                points?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The lines, headings first. */
+            200: {
+                headers: {
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description A parameter is unknown, repeated or invalid; `detail` names it and what is allowed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            /** @description Nothing was recorded of this condor, or `history.enabled` is false. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            408: components["responses"]["Problem408"];
+            413: components["responses"]["Problem413"];
+            414: components["responses"]["Problem414"];
+            421: components["responses"]["Problem421"];
+            431: components["responses"]["Problem431"];
+            500: components["responses"]["Problem500"];
+            501: components["responses"]["Problem501"];
+            /** @description The account is not known yet, or the database cannot be read; `detail` has the reason. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    getTrades: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The first date at the exchange, or an instant with an offset. By default everything is included.
+                 * @example 2026-11-20
+                 */
+                from?: string;
+                /**
+                 * @description The last date at the exchange, or an instant with an offset, not included itself; by default now.
+                 * @example 2026-11-20T21:00:00Z
+                 */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The trades; `totals.completeFrom` is null until the account's past is known. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Trades"];
+                };
+            };
+            /** @description A parameter is unknown, repeated or invalid; `detail` names it and what is allowed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            413: components["responses"]["Problem413"];
+            414: components["responses"]["Problem414"];
+            421: components["responses"]["Problem421"];
+            431: components["responses"]["Problem431"];
+            500: components["responses"]["Problem500"];
+            501: components["responses"]["Problem501"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    getTradesCsv: {
+        parameters: {
+            query?: {
+                /**
+                 * @description The first date at the exchange, or an instant with an offset. By default everything is included.
+                 * @example 2026-11-20
+                 */
+                from?: string;
+                /**
+                 * @description The last date at the exchange, or an instant with an offset, not included itself; by default now.
+                 * @example 2026-11-20T21:00:00Z
+                 */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The lines, headings first. */
+            200: {
+                headers: {
+                    "Content-Disposition": components["headers"]["Content-Disposition"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/csv": string;
+                };
+            };
+            /** @description A parameter is unknown, repeated or invalid; `detail` names it and what is allowed. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            413: components["responses"]["Problem413"];
+            414: components["responses"]["Problem414"];
+            421: components["responses"]["Problem421"];
+            431: components["responses"]["Problem431"];
+            500: components["responses"]["Problem500"];
+            501: components["responses"]["Problem501"];
+            /** @description The account's past is not known yet. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     getStream: {

@@ -39,6 +39,8 @@ export function valuation(id: string, changes: Partial<Valuation> = {}): Valuati
     unrealizedPl: 155,
     naturalPl: 146,
     dayPl: 18.5,
+    worstPl: -120,
+    bestPl: 260,
     percentOfMaxProfit: 24.14,
     percentOfRisk: 11.41,
     missing: [],

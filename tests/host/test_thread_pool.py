@@ -7,7 +7,7 @@ from concurrent.futures import CancelledError
 
 import pytest
 
-from condord.upstream.thread_pool import MAX_SUBSTITUTES, DaemonPool, ResolvingLoop
+from condord.host.thread_pool import MAX_SUBSTITUTES, DaemonPool, ResolvingLoop
 
 PATIENCE_SECONDS = 60.0
 
@@ -198,7 +198,7 @@ def test_work_given_before_the_shutdown_is_done(pool):
 @pytest.mark.slow
 def test_a_stalled_call_does_not_delay_the_end_of_the_process():
     program = (
-        "import threading; from condord.upstream.thread_pool import DaemonPool; started = threading.Event();"
+        "import threading; from condord.host.thread_pool import DaemonPool; started = threading.Event();"
         "DaemonPool(1, name='stalled').submit(lambda: (started.set(), threading.Event().wait()));"
         "started.wait(); print('done')"
     )

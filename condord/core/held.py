@@ -1,0 +1,62 @@
+"""Whether a condor's profit or loss can be relied on.
+
+While it cannot, it is held: no alert is decided by it, and it counts in no extreme. Reasons, the first that applies:
+
+| reason      | test                                                             |
+|-------------|------------------------------------------------------------------|
+| unknown     | the profit or loss is not known                                  |
+| unconfirmed | a leg has had no fresh quote since a gap in the stream           |
+| crossed     | a leg's quote is crossed, so that its mark is an earlier one     |
+| stub        | a leg's quote is a placeholder, so that its mark is an earlier one |
+| wide        | natural and mark differ by more than 20 % of the wider width     |
+| opening     | these are the first 120 seconds of a session                     |
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Literal
+
+from condord.core.calendar import Calendar
+from condord.core.condor import Condor
+from condord.core.market_hours import exchange_day
+from condord.core.quote import Quote
+from condord.core.valuation import Valuation
+
+HeldReason = Literal["unknown", "unconfirmed", "crossed", "stub", "wide", "opening"]
+
+OPENING = dt.timedelta(seconds=120)
+"""How long after the open quotes are not to be relied on."""
+_WIDTHS_PER_GAP = 5
+"""20 % of the wider width is a fifth of it."""
+
+
+def held_reason(
+    condor: Condor, value: Valuation, quotes: Mapping[str, Quote], *, is_opening: bool
+) -> HeldReason | None:
+    """Why the profit or loss in `value`, made from `quotes` (by symbol), is held; None if it can be relied on."""
+    if value.unrealized_e4 is None:
+        return "unknown"
+    if value.unconfirmed:
+        return "unconfirmed"
+    states = [quotes[leg.symbol].state for leg in condor.legs]
+    if "crossed" in states:
+        return "crossed"
+    if "stub" in states:
+        return "stub"
+    if value.mark_e4 is None or value.natural_e4 is None:
+        return "unknown"
+    width_e4 = max(condor.put_width_e4, condor.call_width_e4)
+    if abs(value.natural_e4 - value.mark_e4) * _WIDTHS_PER_GAP > width_e4:
+        return "wide"
+    return "opening" if is_opening else None
+
+
+def is_opening(calendar: Calendar, at: dt.datetime) -> bool:
+    """Whether `at`, the exchange's time, is within `OPENING` after the open of that day's session.
+
+    All options open with the stocks, whenever they close.
+    """
+    hours = calendar.on(exchange_day(at))
+    return hours is not None and hours.open_at <= at < hours.open_at + OPENING

@@ -1,0 +1,146 @@
+"""Write the rows of each minute to the database, off the event loop, and report why it cannot be used.
+
+The rows belong to the account that the database was last switched to. Between a change of the key and the first
+positions read with it, nothing is recorded: what is shown until then may be another account's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from condord.core.market_hours import exchange_day
+from condord.live.minutes import MinuteRow, RecordedPast
+from condord.live.wire import NoticeJson
+from condord.live.wire_condor import HistoryJson
+
+if TYPE_CHECKING:
+    from condord.history.store import HistoryStore
+
+QUEUED_MINUTES = 60
+"""How many minutes wait for a slow disk; then the oldest is dropped."""
+STOP_SECONDS = 1.0
+"""How long a stop waits for the last minute to be written."""
+RETRY_SECONDS = 60.0
+"""How often the database is tried again while there is no minute to write: at night a fault may end, too."""
+
+_log = logging.getLogger(__name__)
+
+
+class Recorder:
+    """Records minutes if `is_enabled`; `source` is the environment of the account, `now_at` the exchange's clock (UTC).
+
+    `is_known`: the database has the account of the present key. `is_shown`: its positions have been read. `rows` counts
+    what has been written. `run` must be running for anything to be written.
+    """
+
+    def __init__(
+        self, store: HistoryStore, *, source: str, now_at: Callable[[], dt.datetime], is_enabled: bool
+    ) -> None:
+        self.is_enabled = is_enabled
+        self.rows = 0
+        self._unwritten = 0
+        self._store = store
+        self._source = source
+        self._now_at = now_at
+        self._account: str | None = None
+        self.is_known = self.is_shown = False
+        self._queue: asyncio.Queue[Sequence[MinuteRow]] = asyncio.Queue(QUEUED_MINUTES)
+        self._noticed: str | None = None
+
+    def record(self, rows: Sequence[MinuteRow]) -> None:
+        """Take the rows of the minute that has just ended."""
+        if not (rows and self.is_enabled and self.is_known and self.is_shown):
+            return
+        if self._queue.full():
+            self._drop()
+        self._queue.put_nowait(rows)
+
+    def pause(self) -> None:
+        """Record nothing until the account is known and its positions are shown: the key has changed."""
+        self.is_known = self.is_shown = False
+
+    def show(self) -> None:
+        """Note that positions are shown that were read with the present key."""
+        self.is_shown = True
+
+    async def switch_to(self, account_key: str) -> RecordedPast:
+        """Record this account once its positions are shown, and return what is known of it."""
+        self.is_known = False
+        if account_key != self._account:
+            while not self._queue.empty():
+                self._drop()
+        self._account = account_key
+        past = await self._store.switch_to(account_key, self._source, exchange_day(self._now_at()))
+        self.is_known = account_key == self._account
+        return _until(past, self._now_at().timestamp())
+
+    async def run(self) -> None:
+        """Write minutes as they end, and after a fault what waits, until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(RETRY_SECONDS):
+                    rows = await self._queue.get()
+            except TimeoutError:
+                await self._store.retry()
+                self._count(0)
+                continue
+            try:
+                await self._store.record(rows)
+                self._count(len(rows))
+            finally:
+                self._queue.task_done()
+
+    async def finish(self, rows: Sequence[MinuteRow]) -> None:
+        """Take the rows of the running minute, and wait until everything is written, `STOP_SECONDS` at most."""
+        self.record(rows)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._queue.join()
+
+    @property
+    def has_fault(self) -> bool:
+        """Whether the database cannot be used, or was set aside."""
+        return self._store.fault is not None
+
+    def notices(self) -> list[NoticeJson]:
+        """The notice that the database cannot be used, if so; its beginning and its end are logged."""
+        fault = self._store.fault
+        text = None if fault is None else fault.text
+        if text != self._noticed:
+            self._noticed = text
+            if text is None:
+                _log.info("Notice is over", extra={"fields": {"code": "historyUnavailable"}})
+            else:
+                _log.warning("Notice", extra={"fields": {"code": "historyUnavailable", "reason": text}})
+        if fault is None:
+            return []
+        return [NoticeJson(code="historyUnavailable", text=fault.text, symbols=[], since=fault.since)]
+
+    def _count(self, rows: int) -> None:
+        """Count rows that were passed to the database, which keeps what it cannot write."""
+        fault = self._store.fault
+        self._unwritten += rows
+        if fault is None or fault.is_set_aside:
+            self.rows, self._unwritten = self.rows + self._unwritten, 0
+
+    def _drop(self) -> None:
+        self._queue.get_nowait()
+        self._queue.task_done()
+
+
+def _until(past: RecordedPast, second: float) -> RecordedPast:
+    """The past without points after `second`: a stop records the running minute, which may not have ended yet."""
+    ends = {identity: bisect_right(line.seconds, second) for identity, line in past.lines.items()}
+    lines = {
+        identity: HistoryJson(seconds=line.seconds[: ends[identity]], cents=line.cents[: ends[identity]])
+        for identity, line in past.lines.items()
+    }
+    return msgspec.structs.replace(past, lines=lines)

@@ -1,0 +1,102 @@
+import msgspec
+import pytest
+
+from condord.cli.recorded import recorded_lines
+from condord.cli.screen import Screen
+from condord.live.wire_history import RecordedJson
+from tests.fakes import documents
+
+ID = documents.CONDOR_ID
+CLOSE = 1795208400  # 2026-11-20 16:00 in New York
+
+
+def lines(cents, *, width=None, colour=False, **changes):
+    seconds = [CLOSE - 60 * (len(cents) - at - 1) for at in range(len(cents))]
+    values = {"seconds": seconds, "cents": cents, "naturalCents": cents, "low": cents, "high": cents, **changes}
+    unknown = [None] * len(cents)
+    answer = documents.recorded(price=unknown, quantity=unknown, **values)
+    return recorded_lines(msgspec.convert(answer, RecordedJson), Screen(width=width, colour=colour))
+
+
+def test_a_line_has_its_extremes_with_their_times_and_what_is_known():
+    assert lines([1000, -2500, None, 12345, 8000], id=ID, openedAt="2026-11-09T14:47:12Z") == [
+        f"{ID}  opened 2026-11-09 14:47 UTC",
+        "▃▁ █▆",
+        "first   +10.00  2026-11-20 20:56 UTC",
+        "low     -25.00  2026-11-20 20:57 UTC",
+        "high   +123.45  2026-11-20 20:59 UTC",
+        "last    +80.00  2026-11-20 21:00 UTC",
+        "5 points of 1 min · P/L unknown in 1",
+    ]
+
+
+def test_without_an_id_it_is_all_open_condors():
+    assert lines([100])[0] == "open condors"
+    assert lines([100])[-1] == "1 point of 1 min"
+
+
+def test_extremes_are_those_within_the_minutes():
+    shown = lines([100, 200], low=[-9000, 150], high=[120, 7000])
+    assert shown[3:5] == ["low    -90.00  2026-11-20 20:59 UTC", "high   +70.00  2026-11-20 21:00 UTC"]
+    assert shown[1] == "▁█"
+
+
+def test_without_rows_that_is_all_there_is_to_show():
+    assert lines([], id=ID) == [ID, "Nothing is recorded in this range."]
+
+
+def test_what_was_never_known_is_a_dash():
+    assert lines([None, None]) == [
+        "open condors",
+        "first  —",
+        "low    —",
+        "high   —",
+        "last   —",
+        "2 points of 1 min · P/L unknown in 2",
+    ]
+
+
+def test_minutes_that_are_absent_count_within_a_day_only():
+    at = [CLOSE - 86_400, CLOSE - 86_340, CLOSE - 600, CLOSE - 540, CLOSE]
+    assert lines([1, 2, 3, 4, 5], seconds=at)[-1] == "5 points of 1 min · 8 min absent within sessions"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(60, "1 min"), (900, "15 min"), (7200, "2 h"), (9000, "2 h 30 min"), (93_600, "26 h")]
+)
+def test_the_resolution_is_a_length(seconds, text):
+    assert lines([1], resolutionSeconds=seconds)[-1] == f"1 point of {text}"
+
+
+def test_the_line_is_as_wide_as_the_terminal_and_80_bars_in_a_pipe():
+    cents = list(range(300))
+    assert len(lines(cents)[1]) == 80
+    shown = lines(cents, width=30, seconds=[CLOSE + 120 * at for at in range(300)])
+    assert len(shown[1]) == 30
+    assert shown[-2:] == ["300 points of 1 min", "4 h 58 min absent within sessions"]
+    assert all(len(line) <= 36 for line in shown)
+
+
+def test_the_time_of_a_bucket_is_its_range():
+    shown = lines([1000, 8000], resolutionSeconds=900, seconds=[CLOSE - 900, CLOSE])
+    assert shown[2] == "first  +10.00  2026-11-20 20:30 to 20:45 UTC"
+    assert shown[-2:] == ["last   +80.00  2026-11-20 20:45 to 21:00 UTC", "2 points of 15 min"]
+    shown = lines([1000], resolutionSeconds=86_400, seconds=[CLOSE])
+    assert shown[-2] == "last   +10.00  2026-11-20 00:00 to 21:00 UTC"  # that of the present ends early
+    shown = lines([1000], resolutionSeconds=2 * 86_400, seconds=[CLOSE])
+    assert shown[-2] == "last   +10.00  2026-11-19 00:00 UTC to 2026-11-20 21:00 UTC"
+
+
+def test_the_range_of_a_bucket_does_not_begin_before_the_condor():
+    opened = "2026-11-20T20:36:12Z"
+    shown = lines([1000, 8000], id=ID, openedAt=opened, resolutionSeconds=900, seconds=[CLOSE - 900, CLOSE])
+    assert shown[2] == "first  +10.00  2026-11-20 20:36 to 20:45 UTC"
+
+
+def test_the_bucket_of_the_present_hides_no_absent_time():
+    shown = lines([1, 2], resolutionSeconds=900, seconds=[CLOSE - 3600, CLOSE - 600])
+    assert shown[-1] == "2 points of 15 min · 45 min absent within sessions"
+
+
+def test_gains_and_losses_are_coloured():
+    assert lines([-500, 500], colour=True)[2].startswith("first  \x1b[31m-5.00\x1b[0m  ")

@@ -1,0 +1,419 @@
+import asyncio
+import datetime as dt
+
+import msgspec
+import pytest
+
+from condord.core.activity import Activity
+from condord.core.calendar import Calendar
+from condord.core.market_hours import Hours
+from condord.core.trade import Trade
+from condord.daemon.recorder import RETRY_SECONDS
+from condord.daemon.trade_book import DEBOUNCE_SECONDS, WHOLE, TradeBook
+from condord.live.minutes import Extremes, RecordedPast
+from condord.live.render_trades import holding
+from tests import virtualtime
+from tests.fakes.history_store import FakeFault, FakeHistoryStore
+from tests.http.asking import held
+
+NOW_AT = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC)
+DAY = dt.timedelta(days=1)
+ORDERS = ("an order",)
+PUT = "SPY261218P00560000"
+
+
+def trade(name, days_ago=1, opened_days_ago=10, **changes):
+    opened_at = None if opened_days_ago is None else NOW_AT - opened_days_ago * DAY
+    made = Trade(
+        id=name,
+        underlying="SPY",
+        kind="ironCondor",
+        direction="short",
+        quantity=1,
+        opened_at=opened_at,
+        closed_at=NOW_AT - days_ago * DAY,
+        how="closed",
+        credit_e4=20_000,
+        debit_e4=10_000,
+        realized_e4=1_000_000,
+        max_profit_e4=2_000_000,
+        is_whole=True,
+    )
+    return msgspec.structs.replace(made, **changes)
+
+
+def activity(name, days_ago=1):
+    at = NOW_AT - days_ago * DAY
+    return Activity(id=name, kind="OPEXP", symbol=PUT, quantity=1, at=at, day=at.date())
+
+
+class FakeWorker:
+    """Returns `found` and `wanted` instead of computing; `given` has what it should have computed from."""
+
+    def __init__(self):
+        self.found, self.wanted = (), frozenset()
+        self.given = []
+        self.can_work = asyncio.Event()
+        self.can_work.set()
+
+    async def __call__(self, work):
+        self.given.append(work.keywords)
+        found, wanted = self.found, self.wanted
+        await self.can_work.wait()
+        return found, wanted
+
+
+class Scene:
+    """A trade book whose task runs while the context is open."""
+
+    def __init__(self):
+        self.store = FakeHistoryStore()
+        self.worker = FakeWorker()
+        self.recalled = []
+        self.book = TradeBook(
+            self.store, switch=self._switch, recall=self.recalled.append, work=self.worker, now_at=lambda: NOW_AT
+        )
+
+    async def _switch(self, account_key):
+        return await self.store.switch_to(account_key, "alpaca-paper", NOW_AT.date())
+
+    async def __aenter__(self):
+        self._task = asyncio.create_task(self.book.run())
+        return self
+
+    async def __aexit__(self, *_):
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def begin(self, account="one", orders=ORDERS):
+        """What the supervisor does at a start."""
+        await self.book.switch_to(account)
+        activities, complete_from = await self.book.recall_past()
+        self.book.set_account([held(PUT, -1)], orders)
+        await self.settle()
+        return activities, complete_from
+
+    async def settle(self):
+        await asyncio.sleep(3 * DEBOUNCE_SECONDS)
+
+    async def shown(self, from_at=None, until_at=None):
+        return [each.id for each in (await self.book.trades(from_at, until_at)).trades]
+
+
+def run(main):
+    virtualtime.run(main())
+
+
+def test_trades_are_found_from_all_that_is_known_and_saved():
+    async def scene():
+        async with Scene() as given:
+            given.store.activities, given.store.complete_from = (activity("b"),), NOW_AT - 100 * DAY
+            given.worker.found = (trade("SPY-1"),)
+            calendar = Calendar({NOW_AT.date(): Hours(open_at=NOW_AT, close_at=NOW_AT + DAY)})
+            given.book.set_calendar(calendar)
+            assert await given.begin() == ((activity("b"),), NOW_AT - 100 * DAY)
+            given.book.add_day_closes({("SPY", NOW_AT.date()): 5_800_000})
+            await given.book.add_past([activity("a", days_ago=2)], NOW_AT - 200 * DAY)
+            await given.settle()
+            assert given.worker.given[-1] == {
+                "orders": ORDERS,
+                "activities": (activity("b"), activity("a", days_ago=2)),
+                "multipliers": {PUT: 100},
+                "closes_e4": {("SPY", NOW_AT.date()): 5_800_000},
+                "calendar": calendar,
+            }
+            assert given.store.trades == (trade("SPY-1"),)
+            assert {each.id for each in given.store.activities} == {"a", "b"}
+            assert given.store.complete_from == NOW_AT - 200 * DAY
+            assert await given.shown() == ["SPY-1"]
+
+    run(scene)
+
+
+def test_a_burst_of_changes_is_computed_once_and_no_change_is_not():
+    async def scene():
+        async with Scene() as given:
+            await given.begin()
+            for name in "abc":
+                await given.book.add_past([activity(name)], NOW_AT - 100 * DAY)
+            await given.settle()
+            assert len(given.worker.given) == 2
+            await given.book.add_past([activity("c")], NOW_AT - 100 * DAY)
+            given.book.set_account([held(PUT, -2)], ORDERS)
+            given.book.set_account([], ORDERS)
+            given.book.set_calendar(Calendar())
+            await given.settle()
+            assert len(given.worker.given) == 2
+
+    run(scene)
+
+
+def test_without_orders_nothing_is_computed_and_stored_trades_stay():
+    async def scene():
+        async with Scene() as given:
+            given.store.trades = (trade("SPY-1"),)
+            await given.begin(orders=())
+            assert (given.worker.given, given.store.saved) == ([], [])
+            assert await given.shown() == ["SPY-1"]
+
+    run(scene)
+
+
+def test_a_stored_trade_that_the_evidence_withdraws_is_gone():
+    async def scene():
+        async with Scene() as given:
+            given.store.complete_from = NOW_AT - 100 * DAY
+            given.store.trades = (trade("KEPT", days_ago=101), trade("GONE", days_ago=99))
+            given.worker.found = (trade("NEW", days_ago=2),)
+            await given.begin()
+            assert await given.shown() == ["NEW", "KEPT"]
+            assert [each.id for each in given.store.trades] == ["NEW", "KEPT"]
+
+    run(scene)
+
+
+@pytest.mark.parametrize("opened_days_ago", [None, WHOLE.days + 1])
+def test_a_stored_trade_whose_orders_are_no_longer_kept_stays_as_it_is(opened_days_ago):
+    async def scene():
+        async with Scene() as given:
+            given.store.complete_from = NOW_AT - 1000 * DAY
+            whole = trade("OLD", days_ago=350, opened_days_ago=WHOLE.days + 1)
+            given.store.trades = (whole,)
+            found = trade("OLD", days_ago=350, opened_days_ago=opened_days_ago, how="expired")
+            given.worker.found = (found,)
+            await given.begin()
+            assert given.store.trades == (whole if opened_days_ago is None else found,)
+
+    run(scene)
+
+
+def test_a_trade_that_is_completed_replaces_its_earlier_form():
+    async def scene():
+        async with Scene() as given:
+            given.store.trades = (trade("SPY-1", realized_e4=None),)
+            given.worker.found = (trade("SPY-1"),)
+            await given.begin()
+            assert given.store.trades == (trade("SPY-1"),)
+
+    run(scene)
+
+
+@pytest.mark.parametrize(("quantity", "result_e4"), [(1, -5_000_000), (2, None)])
+def test_a_result_is_kept_until_the_close_that_it_needs_is_read_again(quantity, result_e4):
+    async def scene():
+        async with Scene() as given:
+            given.store.complete_from = NOW_AT - 100 * DAY
+            given.store.trades = (trade("SPY-1", how="assigned", realized_e4=-5_000_000),)
+            given.worker.found = (trade("SPY-1", how="assigned", realized_e4=None, quantity=quantity),)
+            await given.begin()
+            assert [each.realized_e4 for each in given.store.trades] == [result_e4]
+
+    run(scene)
+
+
+def test_a_result_that_is_kept_has_the_extremes_that_the_evidence_allows():
+    async def scene():
+        async with Scene() as given:
+            given.store.complete_from = NOW_AT - 100 * DAY
+            given.store.trades = (trade("SPY-1", how="assigned", is_whole=False),)
+            given.worker.found = (trade("SPY-1", how="assigned", realized_e4=None),)
+            await given.begin()
+            assert given.store.trades == (trade("SPY-1", how="assigned"),)
+
+    run(scene)
+
+
+def test_the_closes_that_assignments_need_are_wanted_until_they_are_known():
+    async def scene():
+        async with Scene() as given:
+            needed = {("SPY", NOW_AT.date()), ("QQQ", NOW_AT.date())}
+            assert given.book.wanted_closes == frozenset()
+            given.worker.wanted = frozenset(needed)
+            await given.begin()
+            assert given.book.wanted_closes == needed
+            given.book.add_day_closes({("SPY", NOW_AT.date()): 5_800_000})
+            assert given.book.wanted_closes == {("QQQ", NOW_AT.date())}
+            given.book.forget()
+            assert given.book.wanted_closes == frozenset()
+
+    run(scene)
+
+
+def test_the_close_of_a_new_assignment_is_wanted_at_once():
+    async def scene():
+        async with Scene() as given:
+            await given.begin()
+            assigned = msgspec.structs.replace(activity("a"), kind="OPASN")
+            await given.book.add_past([assigned], NOW_AT - 100 * DAY)
+            assert given.book.wanted_closes == {("SPY", assigned.day)}
+
+    run(scene)
+
+
+def test_another_account_begins_with_its_own_past():
+    async def scene():
+        async with Scene() as given:
+            given.store.past = RecordedPast(quantities={"SPY-1": 1})
+            given.worker.found = (trade("SPY-1"),)
+            await given.begin("one")
+            given.store.trades, given.worker.found = (trade("QQQ-1"),), ()
+            given.book.forget()
+            assert await given.shown() == []
+            await given.book.switch_to("two")
+            assert given.recalled == [given.store.past] * 2
+            assert await given.shown() == ["QQQ-1"]
+            await given.settle()
+            assert given.worker.given == given.worker.given[:1]  # the orders of the first account are gone
+
+    run(scene)
+
+
+def test_orders_that_are_read_before_the_account_is_known_count():
+    async def scene():
+        async with Scene() as given:
+            given.book.set_account([held(PUT, -1)], ORDERS)
+            given.worker.found = (trade("SPY-1"),)
+            await given.book.switch_to("one")
+            await given.settle()
+            assert given.worker.given == []  # without the stored activities, a part of the trades would be lost
+            await given.book.recall_past()
+            await given.settle()
+            assert given.worker.given[-1]["orders"] == ORDERS
+            assert given.worker.given[-1]["multipliers"] == {PUT: 100}
+            assert given.store.trades == (trade("SPY-1"),)
+
+    run(scene)
+
+
+def test_what_was_computed_for_the_account_before_is_dropped():
+    async def scene():
+        async with Scene() as given:
+            given.worker.can_work.clear()
+            given.worker.found = (trade("SPY-1"),)
+            await given.begin("one")
+            given.book.forget()
+            await given.book.switch_to("two")
+            given.worker.can_work.set()
+            await given.settle()
+            assert (await given.shown(), given.store.saved) == ([], [])
+
+    run(scene)
+
+
+def test_an_account_that_is_switched_again_while_it_is_loaded_recalls_nothing():
+    async def scene():
+        async with Scene() as given:
+            given.store.can_write.clear()
+            switching = [asyncio.create_task(given.book.switch_to(name)) for name in ("one", "two")]
+            await asyncio.sleep(0)
+            given.store.can_write.set()
+            await asyncio.gather(*switching)
+            assert len(given.recalled) == 1
+
+    run(scene)
+
+
+def test_while_the_database_cannot_be_used_trades_come_from_memory_without_extremes():
+    async def scene():
+        async with Scene() as given:
+            given.store.trades = (trade("STORED", days_ago=300),)
+            given.store.complete_from = NOW_AT - 100 * DAY
+            given.store.holdings = {holding(trade("SPY-1")): Extremes(worst=-5_000, best=2_500)}
+            given.store.fault = FakeFault(text="it is locked", since=NOW_AT)
+            given.worker.found = (trade("SPY-1"),)
+            await given.begin()
+            (shown,) = (await given.book.trades(None, None)).trades
+            assert (shown.id, shown.worst_pl) == ("SPY-1", None)
+            given.store.fault = None
+            await given.book.add_past([activity("a")], NOW_AT - 100 * DAY)
+            await given.settle()
+            shown, stored = (await given.book.trades(None, None)).trades
+            assert (shown.id, shown.worst_pl, shown.best_pl) == ("SPY-1", -50, 25)
+            assert stored.id == "STORED"
+
+    run(scene)
+
+
+def test_stored_trades_are_there_as_soon_as_the_database_can_be_used_again():
+    async def scene():
+        async with Scene() as given:
+            given.store.trades = (trade("STORED"),)
+            given.store.fault = FakeFault(text="it is locked", since=NOW_AT)
+            await given.begin(orders=())
+            assert await given.shown() == []
+            given.store.fault = None
+            assert await given.shown() == ["STORED"]
+
+    run(scene)
+
+
+def test_the_recorded_past_is_recalled_when_the_database_can_be_used_again():
+    async def scene():
+        async with Scene() as given:
+            given.store.fault = FakeFault(text="it is locked", since=NOW_AT)
+            await given.begin()
+            await asyncio.sleep(2 * RETRY_SECONDS)
+            assert given.recalled == [RecordedPast()]
+            given.store.fault, given.store.past = None, RecordedPast(quantities={"SPY-1": 1})
+            await asyncio.sleep(3 * RETRY_SECONDS)
+            assert given.recalled == [RecordedPast(), given.store.past]
+            assert {account for account, *_ in given.store.accounts} == {"one"}
+
+    run(scene)
+
+
+def test_until_the_account_is_known_no_trades_are_loaded_and_nothing_is_complete():
+    async def scene():
+        async with Scene() as given:
+            given.store.trades, given.store.complete_from = (trade("STORED"),), NOW_AT - 100 * DAY
+            answer = await given.book.trades(None, None)
+            assert (answer.trades, answer.totals.complete_from) == ([], None)
+            await given.begin(orders=())
+            answer = await given.book.trades(None, None)
+            assert (len(answer.trades), answer.totals.complete_from) == (1, NOW_AT - 100 * DAY)
+
+    run(scene)
+
+
+def test_the_totals_are_complete_from_where_the_trades_were_computed():
+    async def scene():
+        async with Scene() as given:
+            given.store.complete_from = NOW_AT - 100 * DAY
+            await given.begin()
+            given.worker.can_work.clear()
+            await given.book.add_past([activity("a", days_ago=150)], NOW_AT - 200 * DAY)
+            await given.settle()
+            assert (await given.book.trades(None, None)).totals.complete_from == NOW_AT - 100 * DAY
+            given.worker.can_work.set()
+            await given.settle()
+            assert (await given.book.trades(None, None)).totals.complete_from == NOW_AT - 200 * DAY
+
+    run(scene)
+
+
+def test_an_account_that_has_never_filled_an_order_is_complete_without_trades():
+    async def scene():
+        async with Scene() as given:
+            await given.begin(orders=())
+            await given.book.add_past([], NOW_AT - 400 * DAY)
+            assert (await given.book.trades(None, None)).totals.complete_from is None
+            await given.settle()
+            assert (await given.book.trades(None, None)).totals.complete_from == NOW_AT - 400 * DAY
+
+    run(scene)
+
+
+def test_trades_are_those_closed_between_two_instants_with_the_totals_of_these():
+    async def scene():
+        async with Scene() as given:
+            given.store.complete_from = NOW_AT - 100 * DAY
+            given.worker.found = tuple(trade(f"SPY-{days}", days_ago=days) for days in (1, 2, 3))
+            await given.begin()
+            assert await given.shown() == ["SPY-1", "SPY-2", "SPY-3"]
+            assert await given.shown(from_at=NOW_AT - 2 * DAY) == ["SPY-1", "SPY-2"]
+            assert await given.shown(until_at=NOW_AT - 2 * DAY) == ["SPY-3"]
+            answer = await given.book.trades(NOW_AT - 2 * DAY, NOW_AT - DAY)
+            assert (answer.totals.trades, answer.totals.realized_pl) == (1, 100)
+            assert answer.totals.complete_from == NOW_AT - 100 * DAY
+
+    run(scene)
