@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import msgspec
 
@@ -16,6 +16,8 @@ from condord.daemon import build, service, wiring
 from condord.daemon.recorded_account import RecordedAccount
 from condord.live import render, wire
 from condord.live.account import AccountState
+from condord.live.alert_events import AlertSource
+from condord.live.alerts import Changes
 from condord.live.book import Book
 from condord.live.coalescer import Coalescer
 from condord.live.fanout import Fanout
@@ -54,8 +56,13 @@ def positions(quantities: Mapping[str, int]) -> list[Position]:
     return held
 
 
-def publisher(window_seconds: float = WINDOW_SECONDS) -> Publisher:
-    """The publisher, wired as the daemon does it."""
+def publisher(
+    window_seconds: float = WINDOW_SECONDS,
+    *,
+    alerts: Callable[[Book], AlertSource | None] = lambda _book: None,
+    on_alerts: Callable[[Changes], None] = lambda _changes: None,
+) -> Publisher:
+    """The publisher, wired as the daemon does it; `alerts` makes what evaluates rules."""
     status = render.unread_status("simulator", "indicative", wiring.model(schema.Config()), utc_now())
     edition = Edition(epoch="bench", replay_size=1024, status=status, totals=render.UNREAD_TOTALS)
     book = Book(edition=edition, prices=Prices(max_symbols=10_000, ttl_seconds=600.0), min_change_e4=100)
@@ -64,6 +71,8 @@ def publisher(window_seconds: float = WINDOW_SECONDS) -> Publisher:
         book=book,
         coalescer=Coalescer(window_seconds),
         fanout=Fanout(edition, ring_size=256),
+        alerts=alerts(book),
+        on_alerts=on_alerts,
     )
 
 

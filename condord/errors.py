@@ -9,6 +9,8 @@
     ├── NotFound               what was asked for does not exist                               exit 1
     ├── Failed                 the daemon ended because of a bug                               exit 70
     ├── ChecksFailed           some checks failed (check/report)                               exit of the first
+    ├── CriticalAlerts         a critical alert is firing (cli/alerts)                         exit 1
+    ├── NotDelivered           a channel did not accept a test message (cli/alerts)            exit 1
     ├── NotWritten             the configuration file cannot be created (cli/config)           exit 1
     └── Unwritable             standard output cannot be written (cli/output)                  exit 1
 

@@ -3,6 +3,7 @@
 `python -m tests.test_docs` regenerates the table of failures and the diagram of a link.
 """
 
+import base64
 import contextlib
 import json
 import os
@@ -10,6 +11,8 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import time
+import tomllib
 import typing
 from pathlib import Path
 
@@ -20,13 +23,18 @@ import typer.main
 from condord import __version__, errors
 from condord.check import report
 from condord.cli.main import application
-from condord.config import schema
+from condord.config import quiet_hours, schema
+from condord.core.rules import table
+from condord.core.rules.built_in import BUILT_IN
+from condord.core.rules.catalogue import QUANTITIES
+from condord.core.rules.parsing import written
 from condord.core.trade import How
 from condord.history.schema import MIGRATIONS
 from condord.http import app, routes
 from condord.http.app import build
 from condord.http.limits import Limits
-from condord.live import fanout, wire, wire_condor, wire_history, wire_risk
+from condord.live import fanout, wire, wire_alerts, wire_condor, wire_history, wire_risk
+from condord.notify.signing import signature
 from condord.upstream.failure_table import FAILURES, HowSoon
 from condord.upstream.rate_limit import SHARES
 from tests.diagram import diagram
@@ -39,6 +47,7 @@ PAGES = {
     for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "web" / "README.md")
 }
 EVERYTHING = "\n".join(PAGES.values())
+ALERTS = PAGES["docs/alerts.md"]
 HTTP_API = PAGES["docs/http-api.md"]
 OPERATIONS = PAGES["docs/operations.md"]
 TROUBLESHOOTING = PAGES["docs/troubleshooting.md"]
@@ -172,7 +181,22 @@ def test_every_http_status_is_explained():
     answers = [answer for route in app.ROUTES for answer in route.responses]
     answers += routes.COMMON_ERRORS + routes.UNROUTED_ERRORS
     listed = {status for cells in rows(HTTP_API, "HTTP status") for status in re.findall(r"\d+", cells[0])}
-    assert listed == {str(answer.status) for answer in answers} | {"204"}, "204 answers a preflight, which has no route"
+    assert listed == {str(answer.status) for answer in answers}
+
+
+def test_every_field_of_an_alert_is_explained():
+    fields = {field.encode_name for field in msgspec.structs.fields(wire_alerts.AlertJson)}
+    assert first_column(HTTP_API, "field of an alert") == fields
+
+
+def test_the_example_of_alerts_has_the_same_fields_as_the_code():
+    example = json.loads(re.search(r"```json\n(.*?)```", HTTP_API.split("\n## Alerts\n")[1], re.DOTALL)[1])
+    for found, struct in (
+        (example, wire_alerts.AlertsJson),
+        (example["rules"][0], wire_alerts.RuleJson),
+        (example["channels"][0], wire_alerts.ChannelJson),
+    ):
+        assert set(found) == {field.encode_name for field in msgspec.structs.fields(struct)}, struct.__name__
 
 
 def test_the_example_document_has_the_same_fields_as_the_code():
@@ -191,6 +215,8 @@ def test_the_example_document_has_the_same_fields_as_the_code():
         (document["underlyings"][0], wire_risk.UnderlyingJson),
         (condor["expiry"], wire_risk.ExpiryJson),
         (condor["closing"][0], wire_risk.ClosingJson),
+        (condor["exits"], wire_condor.ExitsJson),
+        (document["alerts"][0], wire_alerts.AlertJson),
         (condor["risk"], wire_risk.RiskJson),
         (condor["risk"]["legs"][0], wire_risk.LegRiskJson),
         (condor["risk"]["distance"], wire_risk.DistancesJson),
@@ -201,7 +227,7 @@ def test_the_example_document_has_the_same_fields_as_the_code():
 
 
 def test_the_examples_of_history_and_trades_have_the_same_fields_as_the_code():
-    _, history, trades = (json.loads(text) for text in re.findall(r"```json\n(.*?)```", HTTP_API, re.DOTALL))
+    _, history, trades, _ = (json.loads(text) for text in re.findall(r"```json\n(.*?)```", HTTP_API, re.DOTALL))
     (trade,) = trades["trades"]
     for found, struct, absent in (
         (history, wire_history.RecordedJson, set()),
@@ -217,6 +243,110 @@ def test_every_parameter_of_history_and_way_to_end_a_trade_is_explained():
     parameters = next(route.parameters for route in app.ROUTES if route.name == "getHistory")
     assert first_column(HTTP_API, "parameter") == {parameter.name for parameter in parameters}
     assert first_column(HTTP_API, "`how`") == set(typing.get_args(How))
+
+
+def cells_by_name(page: str, heading: str) -> dict[str, list[str]]:
+    """The other cells of each row, without blanks, by the backquoted name in the first cell."""
+    return {cells[0].strip(" `"): [cell.strip() for cell in cells[1:]] for cells in rows(page, heading)}
+
+
+def test_every_quantity_is_explained_with_its_scope_unit_and_basis():
+    explained = cells_by_name(ALERTS, "quantity")
+    known = {name: quantity for name, quantity in QUANTITIES.items() if not quantity.is_word}
+    assert {name: cells[:3] for name, cells in explained.items()} == {
+        name: [each.scope, each.unit, "yes" if each.has_basis else ""] for name, each in known.items()
+    }
+    assert list(explained) == list(known)
+    assert all(len(cells[3]) > 10 for cells in explained.values() if len(cells) > 3)
+
+
+def test_every_word_is_explained_with_its_scope():
+    explained = cells_by_name(ALERTS, "word")
+    assert {name: cells[0] for name, cells in explained.items()} == {
+        name: quantity.scope for name, quantity in QUANTITIES.items() if quantity.is_word
+    }
+
+
+def test_the_facts_that_are_never_held_and_those_with_a_date_are_named():
+    held = re.search(r"((?:`\w+`(?:, | and )?)+) are facts that condord knows itself", " ".join(ALERTS.split()))[1]
+    assert set(re.findall(r"\w+", held)) - {"and"} == {name for name, each in QUANTITIES.items() if each.is_daemon_fact}
+    dated = re.search(r"^Days, minutes to cut-offs, (.+?) are evaluated from 09:00 ET", ALERTS, re.MULTILINE)[1]
+    assert set(re.findall(r"`(\w+)`", dated)) == {
+        name for name, each in QUANTITIES.items() if each.is_dated and each.is_word
+    }
+    assert {each.unit for each in QUANTITIES.values() if each.is_dated and not each.is_word} == {"days", "minutes"}
+
+
+def test_every_built_in_rule_is_listed_as_it_is():
+    def conditions(of_condors, of_butterflies, joint):
+        texts = [joint.join(f"`{written(each)}`" for each in part) for part in (of_condors, of_butterflies) if part]
+        return "; butterflies ".join(texts)
+
+    assert cells_by_name(ALERTS, "rule") == {
+        rule.name: [
+            conditions(rule.when, rule.butterfly_when, " and "),
+            conditions(rule.clear, rule.butterfly_clear, " or "),
+            f"{rule.for_seconds:g} s",
+            f"{rule.severity}, or {rule.severity_when_closing}" if rule.severity_when_closing else rule.severity,
+        ]
+        for rule in BUILT_IN
+    }
+
+
+def test_every_key_of_alerts_and_channels_is_explained():
+    for name in ("alert", "notify"):
+        keys = {field.key for field in schema.fields_of_table(name)}
+        assert first_column(ALERTS, f"key of `[[{name}]]`") == keys
+
+
+@pytest.mark.parametrize("text", re.findall(r"```toml\n(.*?)```", ALERTS, re.DOTALL))
+def test_every_example_of_a_rule_or_channel_is_valid(text):
+    tables = tomllib.loads(text)
+    assert tables.keys() <= {"alert", "notify"}
+    overrides = [msgspec.convert(each, schema.AlertTable) for each in tables.get("alert", ())]
+    assert {rule.name for rule in table.rules(overrides)} >= {override.name for override in overrides}
+    for each in tables.get("notify", ()):
+        assert quiet_hours.parse(msgspec.convert(each, schema.ChannelTable).quiet or "22:00-08:00 UTC")
+
+
+def test_the_example_of_a_webhook_has_the_fields_of_an_alert():
+    (text,) = re.findall(r"```json\n(.*?)```", ALERTS, re.DOTALL)
+    webhook = json.loads(text)
+    assert list(webhook) == ["type", "timestamp", "expiresAt", "data"]
+    assert list(webhook["data"]) == [field.encode_name for field in msgspec.structs.fields(wire_alerts.AlertJson)]
+
+
+def test_the_python_of_the_docs_accepts_only_what_condord_has_signed():
+    (text,) = re.findall(r"```python\n(.*?)```", ALERTS, re.DOTALL)
+    assert len([line for line in text.splitlines() if line]) <= 10
+    namespace = {}
+    exec(compile(text, "docs/alerts.md", "exec"), namespace)  # noqa: S102 - it is our own
+    verify, key = namespace["verify"], bytes(range(32))
+    secret, body = "whsec_" + base64.b64encode(key).decode(), b'{"type":"condord.alert.firing"}'
+
+    def headers(at, of_key=key):
+        made = signature(of_key, "msg_1", at, body)
+        return {"webhook-id": "msg_1", "webhook-timestamp": str(at), "webhook-signature": made}
+
+    now = int(time.time())
+    assert verify(secret, headers(now), body)
+    two = {**headers(now), "webhook-signature": f"v1,AAAA {headers(now)['webhook-signature']}"}
+    assert verify(secret, two, body), "while a secret is changed there are two signatures"
+    assert not verify(secret, headers(now), body + b" ")
+    assert not verify(secret, headers(now, of_key=b"another"), body)
+    assert not verify(secret, {**headers(now), "webhook-id": "msg_2"}, body)
+    assert not verify(secret, headers(now - 3600), body)
+
+
+def test_the_arithmetic_of_the_examples_is_right():
+    page = " ".join(ALERTS.split())
+    for pl, percent in re.findall(r"\| \+(\d+) \| ([\d.]+) \|", page):
+        assert f"{100 * int(pl) / 470:.2f}" == percent
+    width, credit = 5.00, 2.00
+    assert f"{width:.2f} - {credit:.2f} = {width - credit:.2f} a share" in page
+    assert f"which is {(width - credit) / credit:g} times the credit" in page
+    loss = 0.6 * (width - credit)
+    assert f"a loss of {loss:.2f} a share, at a mark of {credit + loss:.2f}" in page
 
 
 def test_every_reason_for_a_snapshot_is_explained():

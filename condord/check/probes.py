@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+import datetime as dt
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from condord.check.alpaca import AlpacaProbes
+from condord.check.channels import ChannelProbes
 from condord.check.local import LocalProbes
 from condord.check.report import Check, Name, offline
 from condord.check.schedule import Schedule
 from condord.client.http import Daemon
 from condord.config.startup import Found
+from condord.daemon import wiring
 from condord.host import logs
 from condord.host.thread_pool import ResolvingLoop
+from condord.notify.channel import Channel
+from condord.notify.delivery import Delivery
+from condord.notify.senders import RealSenders
+from condord.notify.store import AlertStore
 from condord.upstream.interfaces import Login
+from condord.upstream.network import Network
 
 
 def run(
     found: Found, *, daemon: Daemon | None, environ: Mapping[str, str], note: Callable[[Name], None]
 ) -> tuple[Check, ...]:
-    """Run every check, each for at most 10 s; the results are in the order of `report.NAMES`.
+    """Run every check, each within its time (`schedule`); the results are in the order of `report.NAMES`.
 
     Args:
         found: what a daemon would start with, or its faults.
@@ -42,6 +50,9 @@ async def run_checks(
     config = found.loaded.config
     login = Login(found.key.key_id.reveal, found.key.secret_key.reveal) if found.key else None
     local = LocalProbes(config, login, daemon=daemon, environ=environ)
+    channels = ChannelProbes(
+        lambda: wiring.channels(config, environ), lambda configured: _delivery(configured, environ)
+    )
     schedule = Schedule(note)
     config_valid, credentials_found = offline(found)
     schedule.settle(config_valid)
@@ -50,4 +61,21 @@ async def run_checks(
         contextlib.closing(local),
         AlpacaProbes(config, login, environ=environ, report=lambda: local.report) as alpaca,
     ):
-        return await schedule.run({**alpaca.probes, **local.probes})
+        return await schedule.run({**alpaca.probes, **local.probes, **channels.probes})
+
+
+@contextlib.contextmanager
+def _delivery(channels: Sequence[Channel], environ: Mapping[str, str]) -> Iterator[Delivery]:
+    """The daemon's delivery to these channels, with an outbox that is neither read nor written."""
+    senders = RealSenders(Network(environ), environ, machine_at=_utc_now)
+    store = AlertStore(None, machine_at=_utc_now)
+    delivery = Delivery(store, senders, now_at=_utc_now, session_end=_utc_now)
+    delivery.set_channels(channels)
+    try:
+        yield delivery
+    finally:
+        senders.stop()
+
+
+def _utc_now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)

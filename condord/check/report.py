@@ -30,6 +30,7 @@ Name = Literal[
     "slot-free",
     "port-free",
     "daemon-answers",
+    "channels",
 ]
 NAMES: tuple[Name, ...] = get_args(Name)
 """All checks, in the order of the report."""
@@ -50,6 +51,7 @@ NEEDS: Mapping[Name, tuple[Name, ...]] = {
     "slot-free": ("option-stream",),
     "port-free": ("config-valid",),
     "daemon-answers": ("port-free",),
+    "channels": ("config-valid",),
 }
 AFTER: Mapping[Name, Name] = {"option-stream": "port-free", "stock-stream": "option-stream"}
 """Checks that wait for another, however it ends.

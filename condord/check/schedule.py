@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from condord.check.report import AFTER, NAMES, NEEDS, Check, Name, fail, not_tried
 
 CHECK_SECONDS = 10.0
+_LONGER: Mapping[Name, float] = {"channels": 25.0}
+"""A phone service may take its time; the daemon waits as long."""
 NOTE_SECONDS = 1.0
 
 Probe = Callable[[], Awaitable[Check]]
@@ -45,11 +47,12 @@ class Schedule:
         if name in AFTER:
             await self._results[AFTER[name]]
         timer = self._loop.call_later(NOTE_SECONDS, self._note, name)
+        seconds = _LONGER.get(name, CHECK_SECONDS)
         try:
-            async with asyncio.timeout(CHECK_SECONDS):
+            async with asyncio.timeout(seconds):
                 result = await probe()
         except TimeoutError:
-            result = fail(name, f"no answer within {CHECK_SECONDS:g} s", "Try again; then check network and firewall.")
+            result = fail(name, f"no answer within {seconds:g} s", "Try again; then check network and firewall.")
         finally:
             timer.cancel()
         self._results[name].set_result(result)

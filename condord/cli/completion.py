@@ -5,17 +5,21 @@ A failure offers and prints nothing, as a message would appear in the line that 
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, get_args, get_type_hints
 
 import typer
 
+from condord.cli import options
+from condord.cli.screen import plain
 from condord.config import schema
 from condord.errors import CondordError
 
 if TYPE_CHECKING:
     from condord.client.http import Daemon
+    from condord.live.wire_alerts import AlertsJson
 
 TIMEOUT_SECONDS = 0.5
 
@@ -52,10 +56,35 @@ def recorded_ids(context: typer.Context, incomplete: str) -> Words:
     return words + _matching([word for word in reversed(ended.items()) if word[0] not in held], incomplete)
 
 
+def alert_ids(context: typer.Context, incomplete: str) -> Words:
+    """Return the alerts that fire and are not acknowledged, the most severe first."""
+    from condord.cli.alert_lines import ordered
+
+    waiting = (alert for alert in ordered(_alerts(context).alerts) if alert.acknowledged_at is None)
+    return _matching([(alert.id, f"{alert.severity}: {plain(alert.text)}") for alert in waiting], incomplete)
+
+
+def channels(context: typer.Context, incomplete: str) -> Words:
+    """Return the channels that the daemon of the command delivers to."""
+    return _matching([(channel.name, channel.type) for channel in _alerts(context).channels], incomplete)
+
+
+def _alerts(context: typer.Context) -> AlertsJson:
+    """Return the alerts and channels of the daemon; none without a daemon."""
+    from condord.client.http import decoded
+    from condord.live.wire_alerts import AlertsJson
+
+    try:
+        return decoded(_daemon(context).alerts(), AlertsJson)
+    except (CondordError, typer.BadParameter):
+        return AlertsJson(as_of=dt.datetime.min.replace(tzinfo=dt.UTC), alerts=[], rules=[], channels=[])
+
+
 def _daemon(context: typer.Context) -> Daemon:
     from condord.cli.daemon_address import find_daemon
 
-    return find_daemon(context.params.get("url"), os.environ, TIMEOUT_SECONDS)
+    url = context.params.get("url") or options.parent_url(context)
+    return find_daemon(url, os.environ, TIMEOUT_SECONDS)
 
 
 def scenarios(incomplete: str) -> Words:

@@ -20,6 +20,9 @@ from condord.config import credentials, sources
 from condord.config import schema as configuration
 from condord.config.schema import Config, toml
 from condord.config.sources import Loaded
+from condord.core.rules.parsing import written
+from condord.core.rules.rule import Rule
+from condord.core.rules.table import rules
 from condord.errors import EXIT_FAILED, CondordError, CredentialsMissing
 from condord.host import directories
 
@@ -58,6 +61,7 @@ def show(*, config_file: options.ConfigFile = None, as_json: options.AsJson = Fa
                 name: {"value": value, "origin": loaded.origins[name]}
                 for name, value in (*_values(loaded), *_tables(loaded))
             },
+            "rules": list(map(_rule_json, rules(loaded.config.alert))),
             "credentials": {"origin": origin, "problem": problem},
             "warnings": loaded.warnings,
         }
@@ -151,25 +155,61 @@ def _lines(loaded: Loaded, key: str) -> Iterator[str]:
             yield ""
             yield f"[{section}]"
         yield f"{f'{key} = {toml(value)}':<50}  # {loaded.origins[name]}"
+    yield ""
+    yield "# Alert rules, as [[alert]] changes them:"
+    yield from (f"# {_rule_text(rule)}" for rule in rules(loaded.config.alert))
     for name, tables in _tables(loaded):
         for table in tables:
             yield ""
             yield f"{f'[[{name}]]':<50}  # {loaded.origins[name]}"
-            yield from (f"{key} = {toml(value)}" for key, value in msgspec.structs.asdict(table).items())
+            yield from (f"{key} = {toml(value)}" for key, value in table.items())
+
+
+def _rule_text(rule: Rule) -> str:
+    """Return a rule on one line."""
+    when, clear = (", ".join(map(written, each)) for each in (rule.when, rule.clear))
+    butterfly = ", ".join(map(written, rule.butterfly_when))
+    parts = [
+        when + (f" (butterfly: {butterfly})" if butterfly else ""),
+        *([f"clear {clear}"] if clear else []),
+        *([f"for {rule.for_seconds:g} s"] if rule.for_seconds else []),
+        *(["at natural"] if rule.basis == "natural" else []),
+        rule.severity if rule.enabled else "not enabled",
+    ]
+    return f"{rule.name}: {'; '.join(parts)}"
+
+
+def _rule_json(rule: Rule) -> dict[str, object]:
+    """Return a rule as `GET /api/alerts` has it."""
+    return {
+        "name": rule.name,
+        "when": list(map(written, rule.when)),
+        "clear": list(map(written, rule.clear)),
+        "forSeconds": rule.for_seconds,
+        "basis": rule.basis,
+        "severity": rule.severity,
+        "builtIn": rule.built_in,
+        "enabled": rule.enabled,
+    }
 
 
 def _values(loaded: Loaded) -> Iterator[tuple[str, Any]]:
     """Yield every key path and its value, with what may be a secret masked."""
     for field in configuration.fields():
         value = getattr(getattr(loaded.config, field.section), field.key)
-        if field.key.endswith("_file") and credentials.looks_like_key(value):
-            value = _MASK
-        elif field.key.endswith("_url"):
+        if field.key.endswith("_url"):
             value = _QUERY.sub(f"?{_MASK}", value)
-        yield field.name, value
+        yield field.name, _masked(field.key, value)
 
 
-def _tables(loaded: Loaded) -> Iterator[tuple[str, tuple[msgspec.Struct, ...]]]:
-    """Yield the name and the elements of each array of tables."""
+def _tables(loaded: Loaded) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    """Yield the name and the elements of each array of tables, with what may be a secret masked."""
     for name in configuration.TABLES:
-        yield name, getattr(loaded.config, name)
+        tables = map(configuration.values_of, getattr(loaded.config, name))
+        yield name, [{key: _masked(key, value) for key, value in table.items()} for table in tables]
+
+
+def _masked(key: str, value: object) -> object:
+    """Return a value, or a mask if it is a key in the place of the path of its file."""
+    is_key = key.endswith("_file") and isinstance(value, str) and credentials.looks_like_key(value)
+    return _MASK if is_key else value

@@ -6,7 +6,6 @@ an earlier demo, in a state directory that lasts.
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
 import http.client
 import threading
@@ -73,6 +72,8 @@ def written(trading_url: str, directory: str, history: History) -> Iterator[Call
 
 def _write(trading_url: str, path: Path, keep_days: int) -> None:
     try:
+        import asyncio  # 20 ms, which `condord --help` would need, too
+
         asyncio.run(_store(read(trading_url), path, keep_days))
     except (OSError, http.client.HTTPException, msgspec.DecodeError) as error:
         write_stderr(f"condord: the demo begins without a past: {error}")

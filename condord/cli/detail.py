@@ -10,7 +10,7 @@ from condord.cli import formatting
 from condord.cli.grid import Cell, Row, grid, grid_width
 from condord.cli.screen import Screen, painted, plain
 from condord.live import wire
-from condord.live.wire_condor import CondorJson, LegJson
+from condord.live.wire_condor import CondorJson, ExitsJson, LegJson
 from condord.live.wire_risk import ClosingJson, DistanceJson, LegRiskJson, RiskJson
 from condord.live.wire_values import Dollars
 
@@ -69,6 +69,7 @@ def _facts(condor: CondorJson, as_of: dt.datetime, now: dt.datetime, screen: Scr
         ),
         ("today", [formatting.gain(value.day_pl)]),
         ("max profit", [f"{formatting.money(condor.max_profit)}, max loss {formatting.money(condor.max_loss)}"]),
+        *([("exits", [exits])] if (exits := _exits(condor.exits)) else []),
         (
             "breakevens",
             [f"{formatting.price(condor.breakevens.lower)} and {formatting.price(condor.breakevens.upper)}"],
@@ -79,6 +80,12 @@ def _facts(condor: CondorJson, as_of: dt.datetime, now: dt.datetime, screen: Scr
         *([("closing", [_closing(order) for order in condor.closing])] if condor.closing else []),
         ("quoted", [formatting.age(value.as_of, now)]),
     ]
+
+
+def _exits(exits: ExitsJson) -> str:
+    """Return the P/L at which the rules in force take profit and stop; empty without such rules."""
+    known = {name: value for name, value in (("target", exits.target), ("stop", exits.stop)) if value is not None}
+    return ", ".join(f"{name} {formatting.gain(value)}" for name, value in known.items())
 
 
 def _expiry(condor: CondorJson, as_of: dt.datetime) -> list[str]:

@@ -6,10 +6,12 @@ Only the module of the command to run is imported.
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import redirect_stdout, suppress
 from importlib import import_module
 from itertools import pairwise
 from pathlib import Path
@@ -19,16 +21,18 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from condord import __version__
-from condord.cli.output import drain_stderr, write_stderr, write_stdout
+from condord.cli.output import drain_stderr, try_write_stdout, write_stderr, write_stdout
 from condord.cli.screen import plain
 from condord.errors import EXIT_BUG, EXIT_FAILED, EXIT_INTERRUPTED, CondordError, ConfigError
 from condord.host import stderr
 
 _COMPLETION = frozenset({"--install-completion", "--show-completion"})
 _COMPLETION_HINT = "`condord --show-completion` prints what the shell has to read."
-_ASKING = frozenset({"positions", "stream", "status", "history", "trades"})
+_ASKING = frozenset({"positions", "stream", "status", "alerts", "history", "trades"})
 _SERVING = frozenset({"start", "simulate"})
-COMMANDS = ("start", "positions", "stream", "status", "history", "trades", "check", "config", "simulate")
+COMMANDS = (
+    "start", "positions", "stream", "status", "alerts", "history", "trades", "check", "config", "simulate",
+)  # fmt: skip
 
 
 def main(arguments: Sequence[str] | None = None, *, ready: Callable[[], None] = lambda: None) -> NoReturn:
@@ -53,6 +57,8 @@ def run(arguments: Sequence[str], ready: Callable[[], None] = lambda: None) -> i
     way to end a command that follows.
     """
     try:
+        if os.environ.get("_CONDORD_COMPLETE") == "complete_bash":
+            return _complete_in_bash()
         app = application(next(iter(arguments), ""))
         ready()
         # Not standalone: typer returns the code of an Exit, and raises every error.
@@ -71,6 +77,17 @@ def run(arguments: Sequence[str], ready: Callable[[], None] = lambda: None) -> i
         if hasattr(error, "format_message"):  # click's UsageError, which typer has under a changing private name
             return _report_usage(error)
         return _report_bug(error, arguments)
+
+
+def _complete_in_bash() -> int:
+    from condord.cli import bash_words
+
+    os.environ.update(bash_words.environment(os.environ))
+    answers = io.StringIO()
+    with redirect_stdout(answers), suppress(SystemExit):
+        application()((), prog_name="condord", standalone_mode=False)
+    try_write_stdout(bash_words.shortened(answers.getvalue(), os.environ))
+    return 0
 
 
 def application(wanted: str = "") -> typer.Typer:

@@ -5,7 +5,7 @@ The document is plain JSON as `GET /api/positions` sends it, so that fields of a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from condord.client.http import decoded
@@ -43,7 +43,7 @@ class Mirror:
 def _with_delta(document: dict[str, Any], delta: Mapping[str, Any], version: str | None) -> dict[str, Any]:
     """Replace whole objects by their key (`symbol`, `id`), lists of `closing`, and append the points of `history`.
 
-    An older daemon has no underlyings.
+    An older daemon has no underlyings and no alerts.
     """
     changed = {**document, **{key: delta[key] for key in _WHOLE if key in delta}}
     if version is not None:
@@ -53,6 +53,8 @@ def _with_delta(document: dict[str, Any], delta: Mapping[str, Any], version: str
         kept = [new.get(item["symbol"], item) for item in document.get(part, ())]
         known = {item["symbol"] for item in kept}
         changed[part] = kept + [item for symbol, item in new.items() if symbol not in known]
+    if "alerts" in delta or "alertsGone" in delta:
+        changed["alerts"] = _with_alerts(document.get("alerts", ()), delta)
     parts: dict[str, dict[str, Any]] = {}
     for name, part in (("valuations", "valuation"), ("risks", "risk")):
         for item in delta.get(name, ()):
@@ -69,6 +71,14 @@ def _with_delta(document: dict[str, Any], delta: Mapping[str, Any], version: str
         entries = {entry["symbol"]: entry for entry in changed["unmatched"]}
         changed["broken"] = [_revalued(broken, entries) for broken in document["broken"]]
     return changed
+
+
+def _with_alerts(before: Iterable[dict[str, Any]], delta: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the alerts after `delta`, in the order of the document: by `since`, the newest first, then by `id`."""
+    alerts = {alert["id"]: alert for alert in (*before, *delta.get("alerts", ()))}
+    left = [alerts[identity] for identity in sorted(alerts.keys() - {*delta.get("alertsGone", ())})]
+    # Instants in UTC sort as texts, except that the Z would sort behind the fraction of a second.
+    return sorted(left, key=lambda alert: alert["since"].removesuffix("Z"), reverse=True)
 
 
 def _revalued(broken: Mapping[str, Any], entries: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:

@@ -63,3 +63,8 @@ def range_parameters(from_text: str | None, to_text: str | None) -> dict[str, st
     except ParameterError as error:
         raise typer.BadParameter(error.text, param_hint=f"'--{error.parameter}'") from error
     return {name: text for name, text in (("from", from_text), ("to", to_text)) if text}
+
+
+def parent_url(context: typer.Context) -> str | None:
+    """Return the `--url` of the command that this one belongs to."""
+    return context.parent.params.get("url") if context.parent is not None else None

@@ -15,6 +15,8 @@ STYLES = {"good": "green", "bad": "red", "warn": "yellow", "faint": "dim", "stro
 """The names of the styles, and what rich calls them."""
 
 _CODES = {"good": "32", "bad": "31", "warn": "33", "faint": "2", "strong": "1"}
+_NARROW = str.maketrans("", "", "…·—")
+"""Our own signs beyond ASCII, each of one column."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -52,7 +54,7 @@ def screen(environ: Mapping[str, str]) -> Screen:
 def visible_width(line: str) -> int:
     """Return how many columns `line` takes on a terminal."""
     text = _COLOUR.sub("", line)
-    if text.isascii():
+    if text.translate(_NARROW).isascii():
         return len(text)
     from rich.cells import cell_len  # wide letters; 5 ms
 

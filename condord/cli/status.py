@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import textwrap
 from collections.abc import Mapping
 
-from condord.cli import formatting, options
+from condord.cli import alert_lines, formatting, options
 from condord.cli.daemon_address import find_daemon
 from condord.cli.output import write_stdout
 from condord.cli.progress import progress
 from condord.cli.screen import Screen, folded, plain, screen
-from condord.client.http import decoded
+from condord.client.http import Daemon, decoded
+from condord.errors import CondordError
 from condord.live import wire
+from condord.live.wire_alerts import AlertsJson
 from condord.live.wire_risk import StocksJson
 
 EXAMPLE = "condord status --json | jq -r .state"
@@ -32,15 +35,24 @@ def status(
     daemon = find_daemon(url, os.environ)
     with progress(f"waiting for {daemon.address.url}"):
         body = daemon.status()
+        alerts = None if as_json else _alerts(daemon)
     if as_json:
         write_stdout(body + b"\n")
         return
-    lines = status_lines(decoded(body, wire.StatusReport), dt.datetime.now(dt.UTC), screen(os.environ))
+    lines = status_lines(decoded(body, wire.StatusReport), alerts, dt.datetime.now(dt.UTC), screen(os.environ))
     write_stdout("".join(f"{line}\n" for line in lines))
 
 
-def status_lines(report: wire.StatusReport, now: dt.datetime, screen: Screen) -> list[str]:
-    """Return the lines of the screen."""
+def _alerts(daemon: Daemon) -> AlertsJson | None:
+    """Return the alerts; None if they cannot be read, as of a relay that has lost its source."""
+    try:
+        return decoded(daemon.alerts(), AlertsJson)
+    except CondordError:
+        return None
+
+
+def status_lines(report: wire.StatusReport, alerts: AlertsJson | None, now: dt.datetime, screen: Screen) -> list[str]:
+    """Return the lines of the screen; `alerts` is None if they could not be read."""
     report, remedies = formatting.split_remedies(report)
     stream, rest = report.stream, report.positions
     since = f"{formatting.moment(report.since, now)}, {formatting.age(report.since, now)}"
@@ -59,13 +71,28 @@ def status_lines(report: wire.StatusReport, now: dt.datetime, screen: Screen) ->
         ("positions", f"read {formatting.age(rest.read_at, now)}"),
         ("breaker", formatting.BREAKERS[rest.breaker]),
         ("market", formatting.market(report.market, now).removeprefix("market ")),
+        ("alerts", _alerts_value(alerts, screen)),
         ("subscribers", f"{report.subscribers} of {report.max_subscribers}"),
         ("frames", f"{report.frames} sent, {report.dropped} dropped{_resyncs(report.resyncs)}"),
         ("refused", _counts(report.refused)),
     ]
     lines = [line for name, value in fields if value for line in _field(name, value, screen)]
     sentences = formatting.trouble(report, now) + [formatting.notice(notice, now) for notice in report.notices]
+    sentences += [] if alerts is None else alert_lines.channels_trouble(alerts.channels)
     return lines + folded([screen.paint(sentence, "warn") for sentence in sentences], screen.width)
+
+
+def _alerts_value(alerts: AlertsJson | None, screen: Screen) -> str:
+    """Return how many alerts fire, and as much of the first as fits on the line."""
+    if alerts is None:
+        return screen.paint("not known: they cannot be read", "warn")
+    firing = alert_lines.ordered(alerts.alerts)
+    if not firing:
+        return "none firing"
+    sentence = f"{alert_lines.counts_text(alert_lines.counted(firing))}: {plain(firing[0].text)}"
+    width = len(sentence) if screen.width is None else max(_MIN_VALUE_WIDTH, screen.width - _NAME_WIDTH)
+    shown = textwrap.shorten(sentence, width, placeholder=" …")
+    return screen.paint(shown, alert_lines.style_of(firing[0].severity))
 
 
 def _stocks(stocks: StocksJson, now: dt.datetime, screen: Screen) -> str:

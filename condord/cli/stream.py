@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from condord.cli import completion, formatting, options
+from condord.cli import alert_lines, completion, formatting, options
 from condord.cli.daemon_address import find_daemon
 from condord.cli.output import write_stderr, write_stdout
 from condord.cli.progress import with_progress
@@ -19,6 +19,7 @@ from condord.client.http import decoded
 from condord.client.resume import follow
 from condord.client.sse import ServerSentEvent
 from condord.live import wire, wire_condor
+from condord.live.wire_alerts import AlertJson
 
 EXAMPLE = "condord stream --json | jq -r .event"
 
@@ -100,6 +101,8 @@ def _smaller_change(delta: wire.Delta) -> str:
         return f"quote of {plain(delta.quotes[0].symbol)}"
     if delta.quotes:
         return f"{len(delta.quotes)} quotes"
+    if delta.alerts is not msgspec.UNSET or delta.alerts_gone is not msgspec.UNSET:
+        return "alerts"
     if delta.totals is not msgspec.UNSET:
         return "totals"
     return "nothing new" if delta.history is msgspec.UNSET else "history"
@@ -108,6 +111,13 @@ def _smaller_change(delta: wire.Delta) -> str:
 def _valuation(value: wire_condor.ValuationJson, screen: Screen) -> str:
     flags = (" incomplete" if value.missing else "") + (" unconfirmed" if value.unconfirmed else "")
     return f"{plain(value.id)} mark {formatting.price(value.mark)} P/L {_gain(value.unrealized_pl, screen)}{flags}"
+
+
+def _alert(data: bytes, screen: Screen) -> _Described:
+    alert = decoded(data, AlertJson)
+    severity = screen.paint(alert.severity, alert_lines.style_of(alert.severity))
+    text = f"{severity} {alert.state} {plain(alert.id)}: {plain(alert.text)}"
+    return (alert.since if alert.state == "firing" else alert.until), text
 
 
 def _heartbeat(data: bytes, _: Screen) -> _Described:
@@ -121,6 +131,7 @@ def _bye(data: bytes, _: Screen) -> _Described:
 _DESCRIPTIONS: Mapping[str, Callable[[bytes, Screen], _Described]] = {
     "snapshot": _snapshot,
     "delta": _delta,
+    "alert": _alert,
     "heartbeat": _heartbeat,
     "bye": _bye,
 }

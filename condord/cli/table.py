@@ -9,7 +9,7 @@ import datetime as dt
 import textwrap
 from collections.abc import Mapping
 
-from condord.cli import formatting
+from condord.cli import alert_lines, formatting
 from condord.cli.detail import condor_lines
 from condord.cli.grid import Cell, Row, grid, grid_width
 from condord.cli.screen import Screen, folded, joined, painted, plain
@@ -215,7 +215,7 @@ def _underlying_row(part: wire.UnderlyingTotalsJson, entry: UnderlyingJson | Non
 
 
 def _status_lines(document: wire.Document, now: dt.datetime, screen: Screen, outage: str) -> list[str]:
-    """Return the lines with the source and the age of the numbers, then each fault and each notice."""
+    """Return the lines with the source and the age of the numbers, the alerts, each fault and each notice."""
     status = document.status
     # Deltas carry quotes but not `lastMessageAt`, so in a watched document the quotes can be newer.
     times = [status.stream.last_message_at, *(quote.time for quote in document.quotes)]
@@ -225,11 +225,13 @@ def _status_lines(document: wire.Document, now: dt.datetime, screen: Screen, out
         f"newest message {formatting.age(newest, now)}",
         formatting.market(status.market, now),
     ]
+    alerts = alert_lines.summary(document.alerts, document.totals.alerts, screen)
+    firing = [alerts] if alerts else []
     if outage:  # then the state is not known
-        return [*painted(outage, "bad", screen), *joined(parts, screen)]
+        return [*painted(outage, "bad", screen), *joined(parts, screen), *firing]
     head = screen.paint(status.state, formatting.state_style(status.state))
     first, *more = joined([status.state, *parts], screen)
-    lines = [head + first.removeprefix(status.state), *more]
+    lines = [head + first.removeprefix(status.state), *more, *firing]
     for sentence in formatting.trouble(status, now):
         lines += painted(sentence, "warn", screen)
     return lines + [screen.paint(_notice_line(notice, screen), "warn") for notice in status.notices]

@@ -16,11 +16,13 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import msgspec
 
-from condord.errors import CondordError, NotFound, Refused, Unavailable
+from condord.errors import EXIT_FAILED, CondordError, NotFound, Refused, Unavailable
 from condord.live.wire import Document, Problem
+from condord.live.wire_alerts import AlertsJson
 from condord.live.wire_history import TradesJson
 
 TIMEOUT_SECONDS = 10.0
+DELIVERY_SECONDS = 30.0  # the daemon answers within 25 s how a channel took a test message
 MAX_BODY_BYTES = 64 * 1024 * 1024  # a full account with 10,000 quotes has 2 MB
 NO_DAEMON_HINT = "Start one with `condord start`, or name the one you mean with --url or $CONDORD_URL."
 
@@ -82,6 +84,13 @@ class TemporarilyUnavailable(Unavailable):
     def __init__(self, text: str, hint: str, retry_after_seconds: float = 0.0) -> None:
         self.retry_after_seconds = retry_after_seconds
         super().__init__(text, hint)
+
+
+class TooManyRequests(TemporarilyUnavailable):
+    """The daemon does this only once in a while."""
+
+    code = "too-many-requests"
+    exit_code = EXIT_FAILED
 
 
 class _Answered404(Unavailable):
@@ -158,8 +167,47 @@ class Daemon:
         """Return the exact body of `GET /api/trades`, a `wire_history.TradesJson`; it raises as `positions` does."""
         return self._json(_with_query("/api/trades", parameters))
 
-    def _json(self, path: str) -> bytes:
-        with self.get(path, {}, "application/json") as (response, _):
+    def alerts(self) -> bytes:
+        """Return the exact body of `GET /api/alerts`, a `wire_alerts.AlertsJson`; it raises as `positions` does."""
+        return self._json("/api/alerts")
+
+    def acknowledge(self, alert_id: str) -> None:
+        """Acknowledge an alert, which ends its repeats.
+
+        Raises:
+            NotFound: there is no such alert; the hint names similar ids.
+            CondordError: as for `positions`.
+        """
+        path = f"/api/alerts/{quote(alert_id or '-', safe='')}/acknowledge"
+        try:
+            with self._answer("POST", path, {}, "", self._timeout_seconds):
+                return
+        except _Answered404 as error:
+            known = [alert.id for alert in decoded(self.alerts(), AlertsJson).alerts]
+            hint = _similar(alert_id, known) or "`condord alerts --all` lists the ids."
+            raise NotFound(f"there is no alert {alert_id}", hint) from error
+
+    def test_channel(self, name: str) -> bytes:
+        """Send a test message; return the exact body of the answer, a `wire_alerts.ChannelTestJson`.
+
+        Raises:
+            NotFound: no such channel is configured; the hint names those that are.
+            TooManyRequests: the last test of this channel was a moment ago.
+            CondordError: as for `positions`.
+        """
+        path = f"/api/channels/{quote(name or '-', safe='')}/test"
+        try:
+            return self._json(path, "POST", max(self._timeout_seconds, DELIVERY_SECONDS))
+        except _Answered404 as error:
+            known = [channel.name for channel in decoded(self.alerts(), AlertsJson).channels]
+            hint = (
+                f"These are: {', '.join(known)}." if known else "Add a [[notify]] to the configuration of the daemon."
+            )
+            raise NotFound(f"no channel {name} is configured", hint) from error
+
+    def _json(self, path: str, method: str = "GET", timeout_seconds: float | None = None) -> bytes:
+        timeout_seconds = timeout_seconds or self._timeout_seconds
+        with self._answer(method, path, {}, "application/json", timeout_seconds) as (response, _):
             body = response.read(MAX_BODY_BYTES + 1)
             if response.length or len(body) > MAX_BODY_BYTES:
                 raise Unavailable(f"the answer of {self.address.url} ended early or is too long", _NOT_CONDORD_HINT)
@@ -178,37 +226,46 @@ class Daemon:
             TemporarilyUnavailable: it cannot be reached, or answers with a temporary status.
             CondordError: any other failure.
         """
-        with closing(_TcpOrUnixConnection(self.address, self._timeout_seconds)) as connection:
+        with self._answer("GET", path, headers, content_type, self._timeout_seconds) as answer:
+            yield answer
+
+    @contextmanager
+    def _answer(
+        self, method: str, path: str, headers: Mapping[str, str], content_type: str, timeout_seconds: float
+    ) -> Iterator[tuple[http.client.HTTPResponse, socket.socket]]:
+        """Open a response as `get` does; without a content type one with status 204."""
+        expected = http.client.OK if content_type else http.client.NO_CONTENT
+        with closing(_TcpOrUnixConnection(self.address, timeout_seconds)) as connection:
             try:
                 connection.connect()
                 opened: socket.socket = connection.sock
-                connection.request("GET", self.address.base + path, headers={**self._headers, **headers})
+                connection.request(method, self.address.base + path, headers={**self._headers, **headers})
                 with connection.getresponse() as response:
-                    if response.status != http.client.OK:
+                    if response.status != expected:
                         raise self._status_error(response.status, response.headers, response.read(4096))
                     received = response.headers.get_content_type()
-                    if received != content_type:
+                    if content_type and received != content_type:
                         text = f"{self.address.url} answered with {received}, unlike condord"
                         raise Unavailable(text, _NOT_CONDORD_HINT)
                     yield response, opened
             except (OSError, http.client.HTTPException) as error:
-                raise self._connection_error(error) from error
+                raise self._connection_error(error, timeout_seconds) from error
 
-    def _connection_error(self, error: Exception) -> Unavailable:
+    def _connection_error(self, error: Exception, timeout_seconds: float) -> Unavailable:
         """Return the error to raise when there is no complete answer."""
         url = self.address.url
         if isinstance(error, http.client.HTTPException) and not isinstance(error, http.client.RemoteDisconnected):
             return TemporarilyUnavailable(f"{url} sent invalid or incomplete HTTP", _NOT_CONDORD_HINT)
         if isinstance(error, TimeoutError):
             hint = "The daemon hangs, or a firewall drops the connection: try again, then look at its log."
-            return TemporarilyUnavailable(f"{url} did not answer within {self._timeout_seconds:g} s", hint)
+            return TemporarilyUnavailable(f"{url} did not answer within {timeout_seconds:g} s", hint)
         if isinstance(error, PermissionError):
             return TemporarilyUnavailable(f"this user may not open {url}", "Join the group that owns the socket.")
         reason = getattr(error, "strerror", None) or "the connection was closed"
         return TemporarilyUnavailable(f"no daemon at {url}: {reason}", NO_DAEMON_HINT)
 
     def _status_error(self, status: int, headers: Message, body: bytes) -> CondordError:
-        """Return the error to raise for a status other than 200."""
+        """Return the error to raise for another status than the expected one."""
         url = self.address.url
         if status in {401, 403}:
             text = f"{url} does not accept the token" if self._headers else f"{url} requires a token"
@@ -220,6 +277,9 @@ class Daemon:
         if status in _TEMPORARY_STATUSES:
             after = headers.get("Retry-After", "")
             seconds = float(after) if re.fullmatch("[0-9]{1,3}", after) else 0.0
+            if status == http.client.TOO_MANY_REQUESTS:
+                hint = f"Try again in {seconds:g} s." if seconds else "Try again in a few seconds."
+                return TooManyRequests(text, hint, seconds)
             hint = "Try again later. If there are too many streams, close some or raise server.max_subscribers."
             return TemporarilyUnavailable(text, hint, seconds)
         if status == http.client.NOT_FOUND:
@@ -255,9 +315,10 @@ def _problem_detail(body: bytes) -> str:
         return ""
 
 
-def _similar(condor_id: str, known: Iterable[str]) -> str:
+def _similar(unknown_id: str, known: Iterable[str]) -> str:
     """Return a sentence with the known ids that are spelled like this one; empty if there are none."""
     from difflib import get_close_matches  # 3 ms, only needed after a mistake
 
-    similar = get_close_matches(condor_id.upper(), list(known), n=3, cutoff=0.5)
+    by_capitals = {each.upper(): each for each in known}
+    similar = [by_capitals[each] for each in get_close_matches(unknown_id.upper(), list(by_capitals), n=3, cutoff=0.5)]
     return f"Similar ids: {', '.join(similar)}." if similar else ""

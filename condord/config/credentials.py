@@ -9,18 +9,17 @@ or to root, and is not open to group or others. No error repeats what a file or 
 
 from __future__ import annotations
 
-import hmac
 import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
 
 import msgspec
 
 from condord.errors import ConfigError, CredentialsMissing
 from condord.host import bounded_file
+from condord.host.secret import Secret
 
 _VARIABLES = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY")
 _CREDENTIALS = ("apca-api-key-id", "apca-api-secret-key")
@@ -32,42 +31,6 @@ _KEY_LOOK = re.compile(r"[A-Za-z0-9]{16,}")
 _ASSIGNMENT = re.compile(r"\w*(key|secret|token|_id)\w*=.+", re.IGNORECASE)
 _QUOTED = re.compile(r"([\"']).*\1")
 _SYSTEMD_DIRECTORIES = ("/run/credentials", "/run/systemd")
-
-
-class Secret:
-    """A text that is shown as `***`; only `reveal()` returns it.
-
-    It cannot be copied, pickled or encoded as JSON. Comparisons take constant time.
-    """
-
-    __slots__ = ("_text",)
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def reveal(self) -> str:
-        """The text, for the call that needs it."""
-        return self._text
-
-    def __repr__(self) -> str:
-        return "Secret(***)"
-
-    def __str__(self) -> str:
-        return "***"
-
-    def __format__(self, _: str) -> str:
-        return "***"
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Secret):
-            return NotImplemented
-        first, second = (text.encode(errors="surrogatepass") for text in (self._text, other._text))
-        return hmac.compare_digest(first, second)
-
-    __hash__ = None  # type: ignore[assignment]  # a hash would be a way to guess it
-
-    def __reduce_ex__(self, _: object) -> NoReturn:
-        raise TypeError("a Secret is not copied or pickled")
 
 
 class Credentials(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +88,32 @@ def read_token(path: str | Path, environ: Mapping[str, str] | None = None) -> Se
         hint = f"Write a longer one: `openssl rand -hex 32 > {path}`."
         raise ConfigError([f"{path}: a token has at least {_MIN_TOKEN_LENGTH} characters"], hint)
     return token
+
+
+def read_file(named: str, key: str, environ: Mapping[str, str]) -> Secret:
+    """Read a file that holds one word, a URL or a secret.
+
+    Args:
+        named: its path, which may begin with `~`; without a slash the name of a systemd credential.
+        key: the configuration key that names it.
+        environ: the environment, with the directories of systemd.
+
+    Raises:
+        ConfigError: the file cannot be read, is open to others, or does not hold such a word.
+    """
+    path = named
+    if "/" not in named:
+        directory = _credentials_directory(environ)
+        if directory is None:
+            text = (
+                f"{named} ({key}) has no slash, so it names a systemd credential, but $CREDENTIALS_DIRECTORY is not set"
+            )
+            raise ConfigError([text], f"Set {key} to a path, or add LoadCredential={named}:PATH to the unit.")
+        path = str(directory / named)
+    try:
+        return _read(path, key, environ)
+    except _Unusable as error:
+        raise ConfigError([str(error)], error.hint) from error
 
 
 def looks_like_key(path: str) -> bool:

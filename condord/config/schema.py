@@ -12,6 +12,10 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import msgspec
 from msgspec import Meta
 
+from condord.core.position import Direction, Kind
+from condord.core.rules.rule import Basis, Match, Severity
+from condord.core.rules.table import MAX_CONDITIONS, RuleOverride
+
 _MAX = 1_000_000  # only keeps a number finite: a million seconds are eleven days
 _SESSION_MINUTES = 390
 _AUTHORITY = r"[A-Za-z0-9._:\[\]-]+"
@@ -38,6 +42,15 @@ ListenHost = Annotated[str, _like(r"[A-Za-z0-9._:%-]{1,253}", "a host name or an
 _NAMES = "host names without a scheme; .example.org also matches its subdomains"
 HostName = Annotated[str, _like(rf"(\.(?=[A-Za-z0-9_-]))?(?!\.){_AUTHORITY}", _NAMES)]
 Ticker = Annotated[str, _like(_TICKER, "symbols of underlyings in capitals")]
+NAME = r"[A-Za-z0-9][A-Za-z0-9-]{0,39}"
+"""The pattern of the names of rules and channels."""
+
+Name = Annotated[str, _like(NAME, "1 to 40 letters, digits and dashes, the first no dash")]
+ChannelName = Annotated[str, _like(NAME, "names of channels")]
+Conditions = Annotated[
+    str | tuple[str, ...], Meta(extra={"allowed": f"a condition, or a list of up to {MAX_CONDITIONS}"})
+]
+CondorId = Annotated[str, _like(r"[A-Z0-9.-]{1,60}", "ids of condors, SPY-261218-560-570-630-640")]
 Origin = Annotated[str, _like(rf"[a-z][a-z0-9+.-]*://{_AUTHORITY}", "origins, https://example.org, no path")]
 
 
@@ -108,6 +121,41 @@ class NamedDividend(msgspec.Struct, frozen=True, kw_only=True):
     amount: Annotated[float, Meta(ge=0, le=10_000)]
 
 
+class MatchTable(Match, frozen=True, kw_only=True):
+    """`match` of an [[alert]]: what the rule is for."""
+
+    underlying: tuple[Ticker, ...] = ()
+    direction: Direction | None = None
+    kind: Kind | None = None
+    condor: tuple[CondorId, ...] = ()
+
+
+class AlertTable(RuleOverride, frozen=True, kw_only=True):
+    """[[alert]]: a rule, or what changes in the built-in rule of that name."""
+
+    name: Name
+    when: Conditions | None = None
+    clear: Conditions | None = None
+    for_seconds: Annotated[float, Meta(ge=0, le=86_400)] | None = None
+    basis: Basis | None = None
+    match: MatchTable | None = None
+    severity: Severity | None = None
+    repeat_minutes: Annotated[float, Meta(ge=0, le=10_080)] | None = None
+    notify: tuple[ChannelName, ...] | None = None
+    enabled: bool | None = None
+
+
+class ChannelTable(msgspec.Struct, frozen=True, kw_only=True):
+    """[[notify]]: a channel that alerts are sent to. Its URL and its secret are in files."""
+
+    name: Name
+    type: Literal["apprise", "webhook"]
+    url_file: Annotated[str, _like(r"[^\x00-\x1f\x7f\ud800-\udfff]+", "a path, or the name of a systemd credential")]
+    secret_file: FilePath = ""
+    min_severity: Severity = "warning"
+    quiet: Annotated[str, Meta(extra={"allowed": "empty or two times and a time zone"})] = ""
+
+
 class Cutoffs(msgspec.Struct, frozen=True, kw_only=True):
     """[expiry]: Alpaca's cut-offs on the last trading day."""
 
@@ -167,9 +215,11 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     cache: Cache = Cache()
     server: Server = Server()
     log: Log = Log()
+    alert: tuple[AlertTable, ...] = ()
+    notify: tuple[ChannelTable, ...] = ()
 
 
-TABLES: dict[str, type[msgspec.Struct]] = {"dividend": NamedDividend}
+TABLES: dict[str, type[msgspec.Struct]] = {"dividend": NamedDividend, "alert": AlertTable, "notify": ChannelTable}
 """The arrays of tables, [[dividend]]. They are only in the file, and SIGHUP applies them."""
 
 
@@ -177,7 +227,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     """One key.
 
     `type` is what msgspec converts to, `base` the same without its annotations, `allowed` a phrase for people.
-    `is_live`: SIGHUP applies it to a running daemon.
+    `is_live`: SIGHUP applies it to a running daemon. Without it, a table is faulty if `is_required`.
     """
 
     section: str
@@ -187,6 +237,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     default: Any
     allowed: str
     is_live: bool
+    is_required: bool = False
 
     @property
     def name(self) -> str:
@@ -210,12 +261,18 @@ def fields() -> tuple[Field, ...]:
 
 
 def fields_of_table(name: str) -> tuple[Field, ...]:
-    """Every key of each [[name]]; all of them are required."""
-    return tuple(_field(name, key) for key in msgspec.structs.fields(TABLES[name]))
+    """Every key of each [[name]]."""
+    return fields_of(name, TABLES[name])
+
+
+def fields_of(name: str, kind: type[msgspec.Struct]) -> tuple[Field, ...]:
+    """Every key of the table `name`, whose struct is `kind`."""
+    return tuple(_field(name, key) for key in msgspec.structs.fields(kind))
 
 
 def _field(section: str, key: msgspec.structs.FieldInfo) -> Field:
-    base, *metas = get_args(key.type) if get_origin(key.type) is Annotated else (key.type,)
+    plain = _without_none(key.type)
+    base, *metas = get_args(plain) if get_origin(plain) is Annotated else (plain,)
     return Field(
         section=section,
         key=key.name,
@@ -224,10 +281,21 @@ def _field(section: str, key: msgspec.structs.FieldInfo) -> Field:
         default=key.default if key.default_factory is msgspec.NODEFAULT else key.default_factory(),
         allowed=_allowed(base, metas),
         is_live=LIVE in metas,
+        is_required=key.required,
     )
 
 
+def _without_none(kind: object) -> object:
+    """The type of what is not None, where one is optional."""
+    parts = get_args(kind)
+    return next(part for part in parts if part is not type(None)) if type(None) in parts else kind
+
+
 def _allowed(base: object, metas: list[Meta]) -> str:
+    if named := next((meta.extra["allowed"] for meta in metas if meta.extra and "allowed" in meta.extra), None):
+        return str(named)
+    if isinstance(base, type) and issubclass(base, msgspec.Struct):
+        return f"a table of {', '.join(base.__struct_fields__)}"
     if get_origin(base) is tuple:
         item, *of_item = get_args(get_args(base)[0])
         return "a list of " + _allowed(item, of_item)
@@ -240,9 +308,15 @@ def _allowed(base: object, metas: list[Meta]) -> str:
         return "true or false"
     if base is dt.date:
         return "a date, 2026-12-18"
-    if base is str:
-        return str((metas[0].extra or {})["allowed"])
     return f"{'an integer' if base is int else 'a number'} from {metas[0].ge} to {metas[0].le}"
+
+
+def values_of(table: msgspec.Struct) -> dict[str, Any]:
+    """The keys of a table with their values, without those that are not named."""
+    given = msgspec.structs.asdict(table)
+    if isinstance(match := given.get("match"), Match):
+        given["match"] = {key: value for key, value in msgspec.structs.asdict(match).items() if value}
+    return {key: value for key, value in given.items() if value is not None}
 
 
 def toml(value: object) -> str:

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_origin
 
 import msgspec
 
 from condord import quoting
-from condord.config import toml_text, variables
-from condord.config.schema import TABLES, Config, Field, fields, fields_of_table
+from condord.config import tables, toml_text, variables
+from condord.config.schema import TABLES, Config, Field, fields
 from condord.errors import ConfigError
 from condord.host import bounded_file, directories
 from condord.host.loopback import is_loopback, refusal
@@ -51,13 +51,15 @@ class Parsed(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration, and its faults.
 
     A faulty key has the value of the source with the next lower precedence, or its default. `uncertain` are the faulty
-    keys and, if the file could not be read, all keys that neither the environment nor a flag sets.
+    keys and, if the file could not be read, all keys that neither the environment nor a flag sets. `locations` has the
+    place in the file of each key of an array of tables, by its path, `notify[0].url_file`.
     """
 
     loaded: Loaded
     faults: tuple[str, ...]
     hint: str
     uncertain: frozenset[str]
+    locations: Mapping[str, str] = {}
 
 
 def candidates(path: Path | None, environ: Mapping[str, str]) -> tuple[Path, ...]:
@@ -142,6 +144,7 @@ class _Draft:
         self.faults: list[str] = []
         self.warnings: list[str] = []
         self.link_hints: list[str] = []
+        self.locations: dict[str, str] = {}
         self._faulty: set[str] = set()
         self._values: dict[str, tuple[Any, _Source]] = {
             name: (field.default, _Source("default")) for name, field in self.fields.items()
@@ -169,36 +172,16 @@ class _Draft:
             self._faulty.add(name)
             self.note_fault(name, value, source.location, f"must be tables, [[{name}]]")
 
-    def take_table(self, name: str, index: int, lines: Mapping[str, str], value: object) -> None:
-        """Add one of the tables [[name]], or note what is wrong with it.
-
-        `lines` has the location of each of its keys, and that of the table by the name "".
-        """
-        path, faults = f"{name}[{index}]", len(self.faults)
-        known = {field.key: field for field in fields_of_table(name)}
-        if not isinstance(value, dict):
-            self.note_fault(path, value, lines[""], f"must be a table, [[{name}]]")
-            known, value = {}, {}
-        taken = {}
-        for key, given in value.items():
-            if key not in known:
-                self.note_fault(f"{path}.{key}", given, lines[key], f"unknown key; {_nearest_of(key, name, known)}")
-                continue
-            try:
-                taken[key] = msgspec.convert(given, known[key].type)
-            except ValueError:
-                self.note_fault(f"{path}.{key}", given, lines[key], f"must be {known[key].allowed}")
-        for key in (each for each in known if each not in value):
-            self.faults.append(f"{lines['']}: {path}.{key} is missing: it must be {known[key].allowed}")
-        if len(self.faults) > faults:
+    def take_elements(self, name: str, read: tables.Read) -> None:
+        """Set what was read of the tables [[name]], and note their faults."""
+        self._values[name] = read.tables, self._values[name][1]
+        self.faults += read.faults
+        if read.faults:
             self._faulty.add(name)
-        else:
-            tables, source = self._values[name]
-            self._values[name] = (*tables, TABLES[name](**taken)), source
 
     def note_fault(self, name: str, value: object, location: str, text: str) -> None:
         """Note what is wrong with a value."""
-        self.faults.append(f"{location}: {quoting.short(name)} = {quoting.value(name, value)}: {text}")
+        self.faults.append(tables.fault(name, value, location, text))
 
     def note_unreadable_file(self, location: str, text: str, hint: str = "") -> None:
         """Note that the file as a whole cannot be used."""
@@ -210,8 +193,8 @@ class _Draft:
         sections: dict[str, dict[str, Any]] = {}
         for name, field in self.fields.items():
             sections.setdefault(field.section, {})[field.key] = self._values[name][0]
-        tables = {name: self._values[name][0] for name in TABLES}
-        config = msgspec.structs.replace(msgspec.convert(sections, Config), **tables)
+        arrays = {name: self._values[name][0] for name in TABLES}
+        config = msgspec.structs.replace(msgspec.convert(sections, Config), **arrays)
         unset = {name for name, (_, source) in self._values.items() if not source.location}
         uncertain = self._faulty | (set() if self._file_hint is None else unset)
         for names, text in refusals(config):
@@ -220,7 +203,13 @@ class _Draft:
                 self.note_fault(names[0], msgspec.to_builtins(self._values[names[0]][0]), location, text)
         origins = {name: source.origin for name, (_, source) in self._values.items()}
         loaded = Loaded(config=config, path=path, origins=origins, warnings=tuple(self.warnings))
-        return Parsed(loaded=loaded, faults=tuple(self.faults), hint=self._hint(), uncertain=frozenset(uncertain))
+        return Parsed(
+            loaded=loaded,
+            faults=tuple(self.faults),
+            hint=self._hint(),
+            uncertain=frozenset(uncertain),
+            locations=self.locations,
+        )
 
     def _hint(self) -> str:
         if self.link_hints and len(self.link_hints) == len(self.faults):
@@ -270,15 +259,6 @@ def _faulty_parts(field: Field, value: object) -> Iterator[tuple[str, object, st
             yield f"{field.name}.{key}", given, f"not allowed in {field.allowed}"
 
 
-def _nearest_of(key: str, name: str, known: Collection[str]) -> str:
-    """The nearest of the `known` keys of the tables [[name]]."""
-    from difflib import get_close_matches  # 9 ms, only after a typing error
-
-    for near in get_close_matches(key, known, 1):
-        return f"the nearest known key is {name}.{near}"
-    return f"known here: {', '.join(known)}"
-
-
 def _take_file(draft: _Draft, path: Path) -> None:
     shown = quoting.plain(str(path))
     try:
@@ -303,9 +283,10 @@ def _take_file(draft: _Draft, path: Path) -> None:
     for entry in entries:
         source = _Source(f"file {path}", f"{shown}:{entry.line}" if entry.line else shown)
         _take_entry(draft, entry, source)
-    for (name, index), table in _tables(entries).items():
-        lines = {entry.key: f"{shown}:{entry.line}" if entry.line else shown for entry in table}
-        draft.take_table(name, index, lines, table[0].value)
+    elements = _elements(entries, shown)
+    draft.locations |= tables.locations(elements)
+    for name, read in tables.read(elements).items():
+        draft.take_elements(name, read)
 
 
 def _take_entry(draft: _Draft, entry: toml_text.Entry, source: _Source) -> None:
@@ -325,13 +306,16 @@ def _take_entry(draft: _Draft, entry: toml_text.Entry, source: _Source) -> None:
         draft.note_fault(section, value, source.location, f"must be a table, [{section}]")
 
 
-def _tables(entries: Iterable[toml_text.Entry]) -> dict[tuple[str, int], list[toml_text.Entry]]:
-    """The entries of each element of `TABLES`, by name and index; the first entry is the whole element."""
-    tables: dict[tuple[str, int], list[toml_text.Entry]] = {}
+def _elements(entries: Iterable[toml_text.Entry], shown: str) -> dict[str, list[tables.Element]]:
+    """The elements of `TABLES` by name; the first entry of each is the whole element."""
+    found: dict[str, list[tables.Element]] = {}
     for entry in entries:
         if entry.section in TABLES and entry.element is not None:
-            tables.setdefault((entry.section, entry.element), []).append(entry)
-    return tables
+            elements = found.setdefault(entry.section, [])
+            if entry.element == len(elements):
+                elements.append(tables.Element(entry.value, {}))
+            elements[-1].locations[entry.key] = f"{shown}:{entry.line}" if entry.line else shown
+    return found
 
 
 def _take_environment(draft: _Draft, environ: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Find what a start needs: the configuration, the key for Alpaca, and the token for subscribers.
+"""Find what a start needs: the configuration, the key for Alpaca, the token for subscribers, and the channels' files.
 
 All faults are reported at once. What depends on a faulty value is not checked: if the configured path of the token is
 invalid, the token is not checked.
@@ -11,10 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from condord.config import credentials, sources
-from condord.config.credentials import Credentials, Secret
+from condord.config import channel_files, credentials, sources
+from condord.config.credentials import Credentials
 from condord.config.sources import Loaded, Parsed
 from condord.errors import CondordError, ConfigError, CredentialsMissing
+from condord.host.secret import Secret
 
 _KEY_FILES = ("alpaca.key_id_file", "alpaca.secret_key_file")
 
@@ -71,7 +72,7 @@ def find(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
         loaded=parsed.loaded,
         key=key,
         token=token,
-        config_error=_joined(parsed, token_error),
+        config_error=_joined(parsed, token_error, _channel_error(parsed, environ)),
         key_error=key_error,
         is_key_unknown=is_key_unknown,
     )
@@ -98,10 +99,22 @@ def _key(parsed: Parsed, environ: Mapping[str, str]) -> tuple[Credentials | None
         return (None, None, True) if is_uncertain and not error.detail else (None, error, False)
 
 
-def _joined(parsed: Parsed, token_error: ConfigError | None) -> ConfigError | None:
-    """The faults of the values and of the token, as one error."""
-    if token_error is None:
-        return ConfigError(parsed.faults, parsed.hint) if parsed.faults else None
-    if not parsed.faults:
-        return token_error
-    return ConfigError((*parsed.faults, *token_error.faults), f"{parsed.hint} {token_error.hint}")
+def _channel_error(parsed: Parsed, environ: Mapping[str, str]) -> ConfigError | None:
+    """The faults of the files that [[notify]] names, with their places. A faulty [[notify]] keeps them unread."""
+    if "notify" in parsed.uncertain:
+        return None
+    found = channel_files.read(parsed.loaded.config.notify, environ)
+    if not found.faults:
+        return None
+    texts = [f"{parsed.locations[fault.key]}: {fault.text}" for fault in found.faults]
+    return ConfigError(texts, found.hint)
+
+
+def _joined(parsed: Parsed, *others: ConfigError | None) -> ConfigError | None:
+    """The faults of the values and the `others`, as one error."""
+    errors = [ConfigError(parsed.faults, parsed.hint)] if parsed.faults else []
+    errors += [error for error in others if error is not None]
+    if not errors:
+        return None
+    faults = [fault for error in errors for fault in error.faults]
+    return ConfigError(faults, " ".join(dict.fromkeys(error.hint for error in errors)))

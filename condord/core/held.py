@@ -28,7 +28,7 @@ HeldReason = Literal["unknown", "unconfirmed", "crossed", "stub", "wide", "openi
 
 OPENING = dt.timedelta(seconds=120)
 """How long after the open quotes are not to be relied on."""
-_WIDTHS_PER_GAP = 5
+WIDTHS_PER_GAP = 5
 """20 % of the wider width is a fifth of it."""
 
 
@@ -48,7 +48,7 @@ def held_reason(
     if value.mark_e4 is None or value.natural_e4 is None:
         return "unknown"
     width_e4 = max(condor.put_width_e4, condor.call_width_e4)
-    if abs(value.natural_e4 - value.mark_e4) * _WIDTHS_PER_GAP > width_e4:
+    if abs(value.natural_e4 - value.mark_e4) * WIDTHS_PER_GAP > width_e4:
         return "wide"
     return "opening" if is_opening else None
 

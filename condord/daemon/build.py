@@ -19,7 +19,9 @@ import msgspec
 
 from condord import __version__
 from condord.config.schema import Config
+from condord.core.calendar import Calendar
 from condord.daemon import metrics_source, wiring
+from condord.daemon.alert_service import FILE_NAME, AlertService
 from condord.daemon.feed import Feed
 from condord.daemon.grouper import Grouper
 from condord.daemon.recorded_account import RecordedAccount
@@ -32,6 +34,8 @@ from condord.http.metrics import Metrics, MetricsMiddleware
 from condord.http.tickets import Tickets
 from condord.live import render
 from condord.live.account import AccountState
+from condord.live.alert_watch import AlertWatch
+from condord.live.alerts import Alerts
 from condord.live.book import Book
 from condord.live.coalescer import Coalescer
 from condord.live.exchange_clock import ExchangeClock
@@ -39,6 +43,10 @@ from condord.live.fanout import Fanout
 from condord.live.prices import Prices
 from condord.live.published import Edition
 from condord.live.publisher import Publisher
+from condord.notify.delivery import Delivery
+from condord.notify.schedule import session_end
+from condord.notify.senders import RealSenders
+from condord.notify.store import AlertStore
 from condord.upstream.rest import AlpacaRest
 from condord.upstream.state_files import Store
 from condord.upstream.supervisor import Supervisor
@@ -52,11 +60,13 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     store: Store
     grouper: Grouper
     past: RecordedAccount
+    alerts: AlertService
 
     def close(self) -> None:
         """Close files, connections and threads. The supervisor must have ended before."""
         self.grouper.close()
         self.past.close()
+        self.alerts.close()
         self.brokerage.close()
         self.store.close()
 
@@ -93,7 +103,7 @@ def build(
         inputs: the configuration and the key in force.
         listeners: the listening sockets.
         state: the state directory, or None.
-        history: the directory of the database, or None.
+        history: the directory of the databases, or None.
         log_dropped: returns how many log lines could not be written.
     """
 
@@ -106,20 +116,26 @@ def build(
             sent_bytes=subscribers.sent_bytes,
             max_subscribers=inputs.config.server.max_subscribers,
             recorder=upstream.past.recorder,
+            alerts=upstream.alerts,
             log_dropped=log_dropped(),
         )
 
     clock = ExchangeClock(utc_now)
     metrics = Metrics(__version__, numbers)  # calls `numbers` first at a scrape, when all parts are there
-    publisher = _publisher(inputs.config)
+    book = _book(inputs.config)
+    alerts = _alerts(inputs, book, clock=clock, directory=history, calendar=lambda: publisher.account.calendar)
+    publisher = _publisher(inputs.config, book, alerts)
     past = _past(inputs, publisher=publisher, clock=clock, directory=history)
     publisher.recorder = past.recorder.record
-    upstream = _upstream(inputs, publisher=publisher, past=past, metrics=metrics, clock=clock, state=state)
+    upstream = _upstream(
+        inputs, publisher=publisher, past=past, alerts=alerts, metrics=metrics, clock=clock, state=state
+    )
     subscribers = Subscribers(publisher.fanout, settings=lambda: inputs.config.server, now_at=clock)
     view = RunningDaemon(
         publisher=publisher,
         supervisor=upstream.supervisor,
         past=past,
+        alerts=alerts,
         subscribers=subscribers,
         tickets=Tickets(inputs.token.reveal() if inputs.token else "", now_at=clock),
         registry=metrics.registry,
@@ -138,6 +154,7 @@ def build(
     reload = Reload(
         inputs,
         publisher=publisher,
+        alerts=alerts,
         brokerage=upstream.brokerage,
         supervisor=upstream.supervisor,
         guard=guarded,
@@ -155,8 +172,8 @@ def build(
     )
 
 
-def _publisher(config: Config) -> Publisher:
-    """The publisher of a document that is empty until positions are read, and its fan-out."""
+def _book(config: Config) -> Book:
+    """The book of a document that is empty until positions are read."""
     edition = Edition(
         epoch=_epoch(),
         replay_size=config.server.replay_size,
@@ -164,14 +181,45 @@ def _publisher(config: Config) -> Publisher:
         totals=render.UNREAD_TOTALS,
     )
     prices = Prices(max_symbols=config.cache.max_symbols, ttl_seconds=config.cache.ttl_seconds)
+    return Book(edition=edition, prices=prices, min_change_e4=config.stream.min_change_e4)
+
+
+def _publisher(config: Config, book: Book, alerts: AlertService) -> Publisher:
+    """The publisher of `book` and its fan-out."""
     publisher = Publisher(
         account=AccountState(config.rest.settle_seconds),
-        book=Book(edition=edition, prices=prices, min_change_e4=config.stream.min_change_e4),
+        book=book,
         coalescer=Coalescer(config.stream.window_seconds),
-        fanout=Fanout(edition, ring_size=config.server.ring_size),
+        fanout=Fanout(book.edition, ring_size=config.server.ring_size),
+        alerts=alerts,
+        on_alerts=alerts.take,
     )
+    publisher.set_exits(wiring.exits(config))
     publisher.set_model(wiring.risks(config), wiring.dividends(config), wiring.cutoffs(config))
     return publisher
+
+
+def _alerts(
+    inputs: Inputs,
+    book: Book,
+    *,
+    clock: ExchangeClock,
+    directory: Path | None,
+    calendar: Callable[[], Calendar],
+) -> AlertService:
+    """The alerts of what is published in `book`, with the rules and the channels of the configuration."""
+    store = AlertStore(None if directory is None else directory / FILE_NAME, machine_at=utc_now)
+    delivery = Delivery(
+        store,
+        RealSenders(inputs.network, inputs.environ, machine_at=utc_now),
+        now_at=clock,
+        session_end=lambda: session_end(calendar(), clock()),
+    )
+    alerts = Alerts()
+    service = AlertService(alerts=alerts, watch=AlertWatch(book, alerts), store=store, delivery=delivery, now_at=clock)
+    service.set_channels(inputs.channels)
+    service.set_rules(wiring.alert_rules(inputs.config))
+    return service
 
 
 def _past(inputs: Inputs, *, publisher: Publisher, clock: ExchangeClock, directory: Path | None) -> RecordedAccount:
@@ -191,6 +239,7 @@ def _upstream(
     *,
     publisher: Publisher,
     past: RecordedAccount,
+    alerts: AlertService,
     metrics: Metrics,
     clock: ExchangeClock,
     state: Path | None,
@@ -210,8 +259,10 @@ def _upstream(
         now_at=clock,
         work=grouper.run,
         past=past,
+        alerts=alerts,
         observe=metrics.observe_update,
     )
+    alerts.show = feed.show_alerts
     supervisor = Supervisor(
         wiring.supervisor(inputs.config),
         brokerage=brokerage,
@@ -223,7 +274,7 @@ def _upstream(
         clock=clock,
         chance=random.random,
     )
-    return Upstream(supervisor=supervisor, brokerage=brokerage, store=store, grouper=grouper, past=past)
+    return Upstream(supervisor=supervisor, brokerage=brokerage, store=store, grouper=grouper, past=past, alerts=alerts)
 
 
 def _epoch() -> str:

@@ -20,10 +20,12 @@ from condord.core.lots import Lot, Traded, traded
 from condord.core.naming import Names
 from condord.core.position import Position
 from condord.core.quote import Tick
+from condord.daemon.alert_service import AlertService
 from condord.daemon.grouper import Worker
 from condord.daemon.market_feed import MarketFeed
 from condord.daemon.recorded_account import RecordedAccount
 from condord.live import wire
+from condord.live.alerts import Changes
 from condord.live.day import DayMemory
 from condord.live.fanout import Subscriber
 from condord.live.lifecycle import Memory
@@ -35,7 +37,7 @@ class Feed(MarketFeed):
     """Publishes what Alpaca sends, on `loop`; the `AccountSink` of the supervisor, and its `MarketSink`.
 
     `now_at` is the exchange's clock (UTC). `observe` gets, for each frame, the seconds from the receipt of the oldest
-    quote behind it to the last write. `past` gets what it needs of the account.
+    quote behind it to the last write. `past` and `alerts` get what they need of the account.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Feed(MarketFeed):
         now_at: Callable[[], dt.datetime],
         work: Worker,
         past: RecordedAccount,
+        alerts: AlertService,
         observe: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         super().__init__(publisher, loop=loop, now_at=now_at)
@@ -56,6 +59,7 @@ class Feed(MarketFeed):
         self._work = work
         self._traded: tuple[Sequence[Order], Traded] = ((), Traded())
         self._recorder, self._trade_book = past.recorder, past.trade_book
+        self._alerts = alerts
         self._observe = observe
         self._past = Memory(), DayMemory(), Past()
         self._timer: asyncio.TimerHandle | None = None
@@ -181,14 +185,28 @@ class Feed(MarketFeed):
         self._account.forget_names()
         self._recorder.pause()
         self._trade_book.forget()
+        self._alerts.forget()
         self._book.recall_past(None)
         now = self._loop.time()
         self._publisher.set_working_orders((), now)
         self._arm(self._publisher.set_account_summary(None, now))
 
+    def note_account(self, account_key: str) -> None:
+        """Note that the API key belongs to this account."""
+        self._alerts.note_account(account_key)
+
+    def note_orders(self) -> None:
+        """Note that the positions set last were set with the account's orders, or that these cannot be read."""
+        self._alerts.note_orders()
+
+    def show_alerts(self, changes: Changes) -> None:
+        """Publish what has changed of alerts by other rules, a restart or an acknowledgement."""
+        wake(self._publisher.show_alerts(changes, self._loop.time(), self._now_at()))
+        self._arm(self._publisher.deadline)
+
     def set_status(self, status: wire.Status) -> None:
-        """Take the status: what can be trusted. The notices of the daemon's own database are added."""
-        if notices := self._recorder.notices():
+        """Take the status: what can be trusted. The notices of the daemon's own databases are added."""
+        if notices := [*self._recorder.notices(), *self._alerts.notices()]:
             status = msgspec.structs.replace(status, notices=[*status.notices, *notices])
         wake(self._publisher.set_status(status, self._loop.time(), self._now_at()))
         self._arm(self._publisher.deadline)

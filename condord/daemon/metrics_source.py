@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, get_args
 
+from condord.daemon.alert_service import AlertService
 from condord.daemon.recorder import Recorder
 from condord.http.interfaces import MetricValues, StreamCounts
 from condord.live.book import Book
@@ -36,6 +37,7 @@ def numbers(
     sent_bytes: int,
     max_subscribers: int,
     recorder: Recorder,
+    alerts: AlertService,
     log_dropped: int,
 ) -> MetricValues:
     """The numbers now; reading them publishes nothing."""
@@ -63,6 +65,9 @@ def numbers(
         history_rows=recorder.rows,
         history_fault=recorder.has_fault,
         log_dropped=log_dropped,
+        alerts=alerts.counts,
+        notifications=dict(alerts.delivery.counts.items()),
+        rule_evaluations=alerts.evaluations,
     )
 
 

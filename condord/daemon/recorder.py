@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime as dt
-import logging
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from condord.core.market_hours import exchange_day
+from condord.daemon.store_notice import StoreNotice
 from condord.live.minutes import MinuteRow, RecordedPast
 from condord.live.wire import NoticeJson
 from condord.live.wire_condor import HistoryJson
@@ -30,8 +30,6 @@ STOP_SECONDS = 1.0
 """How long a stop waits for the last minute to be written."""
 RETRY_SECONDS = 60.0
 """How often the database is tried again while there is no minute to write: at night a fault may end, too."""
-
-_log = logging.getLogger(__name__)
 
 
 class Recorder:
@@ -53,7 +51,7 @@ class Recorder:
         self._account: str | None = None
         self.is_known = self.is_shown = False
         self._queue: asyncio.Queue[Sequence[MinuteRow]] = asyncio.Queue(QUEUED_MINUTES)
-        self._noticed: str | None = None
+        self._notice = StoreNotice("historyUnavailable")
 
     def record(self, rows: Sequence[MinuteRow]) -> None:
         """Take the rows of the minute that has just ended."""
@@ -112,17 +110,7 @@ class Recorder:
 
     def notices(self) -> list[NoticeJson]:
         """The notice that the database cannot be used, if so; its beginning and its end are logged."""
-        fault = self._store.fault
-        text = None if fault is None else fault.text
-        if text != self._noticed:
-            self._noticed = text
-            if text is None:
-                _log.info("Notice is over", extra={"fields": {"code": "historyUnavailable"}})
-            else:
-                _log.warning("Notice", extra={"fields": {"code": "historyUnavailable", "reason": text}})
-        if fault is None:
-            return []
-        return [NoticeJson(code="historyUnavailable", text=fault.text, symbols=[], since=fault.since)]
+        return self._notice.of(self._store.fault)
 
     def _count(self, rows: int) -> None:
         """Count rows that were passed to the database, which keeps what it cannot write."""

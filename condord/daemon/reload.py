@@ -15,13 +15,16 @@ from condord.config import credentials as keys
 from condord.config.schema import Config
 from condord.config.startup import Startup
 from condord.daemon import wiring
+from condord.daemon.alert_service import AlertService
 from condord.errors import CondordError, ConfigError
 from condord.host import logs
 from condord.host.instance_lock import Locks
+from condord.host.secret import Secret
 from condord.http import server
 from condord.http.guard import Guard
 from condord.http.interfaces import GuardSettings
 from condord.live.publisher import Publisher
+from condord.notify.channel import Channel
 from condord.upstream.interfaces import Login
 from condord.upstream.network import Network
 from condord.upstream.rest import AlpacaRest
@@ -34,11 +37,11 @@ _log = logging.getLogger(__name__)
 
 
 class Inputs:
-    """What is in force: `config`, `login`, `token` and `network`; `reread` loads the configuration again.
+    """What is in force: `config`, `login`, `token`, `channels` and `network`; `reread` loads the configuration again.
 
     Raises:
         CondordError: another daemon has the stream, or the environment names a proxy or certificates that cannot be
-            used.
+            used, or the files of a channel are not usable.
     """
 
     def __init__(
@@ -48,10 +51,11 @@ class Inputs:
         self.login = _login(startup.key)
         self.token = startup.token
         self.network = Network(environ)
-        self._environ = environ
+        self.environ = environ
         self._reread = reread
         self._locks = locks
-        self._secrets: list[keys.Secret] = []
+        self._secrets: list[Secret] = []
+        self.channels = self._read_channels(self.config)
         self._configure_logs(startup.key.key_id, startup.key.secret_key, *([self.token] if self.token else []))
         self.network.check(wiring.urls(self.config))
         locks.take(**wiring.slot(self.config, self.login))
@@ -66,15 +70,16 @@ class Inputs:
             CondordError: as at the start, or no key was found; nothing has changed then.
         """
         new = self._reread()
-        key = keys.find(self._environ, new.alpaca.key_id_file, new.alpaca.secret_key_file)
+        key = keys.find(self.environ, new.alpaca.key_id_file, new.alpaca.secret_key_file)
         self._configure_logs(key.key_id, key.secret_key)
+        channels = self._read_channels(new)  # [[notify]] is always taken
         config = wiring.taken(self.config, new)
         # Where [alpaca] waits for a restart, so does the key, which may be of the other account.
         keeps_login = config.alpaca != new.alpaca or _is_of(key, self.login)
         login = self.login if keeps_login else _login(key)
         self.network.check(wiring.urls(config))
         self._locks.take(**wiring.slot(config, login))
-        self.config, self.login = config, login
+        self.config, self.login, self.channels = config, login, channels
         self._configure_logs()
         return wiring.differing(config, new)
 
@@ -82,11 +87,22 @@ class Inputs:
         """Release all locks but the one on the key and stream in force. No connection may use the others any longer."""
         self._locks.keep_only(**wiring.slot(self.config, self.login))
 
-    def _configure_logs(self, *secrets: keys.Secret) -> None:
+    def _read_channels(self, config: Config) -> tuple[Channel, ...]:
+        """Read the files of the channels, and have the log mask what they hold.
+
+        Raises:
+            ConfigError: one of them cannot be used.
+        """
+        channels = wiring.channels(config, self.environ)
+        secrets = (secret for channel in channels for secret in (channel.url, channel.signing_key))
+        self._configure_logs(*(secret for secret in secrets if secret is not None))
+        return channels
+
+    def _configure_logs(self, *secrets: Secret) -> None:
         """Log as configured, and mask `secrets` and all earlier secrets."""
         self._secrets += [secret for secret in secrets if secret not in self._secrets]
         log = self.config.log
-        logs.configure(log.level, log.format, secrets=self._secrets, environ=self._environ)
+        logs.configure(log.level, log.format, secrets=self._secrets, environ=self.environ)
 
 
 class Reload:
@@ -97,6 +113,7 @@ class Reload:
         inputs: Inputs,
         *,
         publisher: Publisher,
+        alerts: AlertService,
         brokerage: AlpacaRest,
         supervisor: Supervisor,
         guard: Guard,
@@ -104,6 +121,7 @@ class Reload:
     ) -> None:
         self._inputs = inputs
         self._publisher = publisher
+        self._alerts = alerts
         self._brokerage = brokerage
         self._supervisor = supervisor
         self._guard = guard
@@ -129,6 +147,9 @@ class Reload:
         self._publisher.coalescer.window_seconds = config.stream.window_seconds
         self._publisher.book.min_change_e4 = config.stream.min_change_e4
         self._publisher.set_model(wiring.risks(config), wiring.dividends(config), wiring.cutoffs(config))
+        self._alerts.set_channels(self._inputs.channels)  # before the rules, whose ends are sent to them
+        self._alerts.set_rules(wiring.alert_rules(config))
+        self._publisher.set_exits(wiring.exits(config))
         self._guard.settings = self._guard_settings(config)
         if config.server.max_subscribers > old.server.max_subscribers:
             server.reserve_files(config.server.max_subscribers)

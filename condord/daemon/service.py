@@ -144,20 +144,26 @@ class Service:
                 tasks.create_task(keep("the watchdog", self._feed_systemd)),
                 tasks.create_task(keep("the watch over the supervisor", self._oversee)),
                 tasks.create_task(keep("the trade book", parts.upstream.past.trade_book.run)),
+                tasks.create_task(keep("the delivery", parts.upstream.alerts.delivery.run)),
             ]
+            alerting = tasks.create_task(keep("the alerts", parts.upstream.alerts.run))
             recording = tasks.create_task(keep("the recorder", parts.upstream.past.recorder.run))
             await self._lifetime.stopping.wait()
             self._notifier.stopping()
             for task in (supervising, *others):
                 task.cancel()
             running_minute = parts.publisher.book.minutes.running()
-            finishing = tasks.create_task(parts.upstream.past.recorder.finish(running_minute))
+            finishing = [
+                tasks.create_task(parts.upstream.past.recorder.finish(running_minute)),
+                tasks.create_task(parts.upstream.alerts.finish()),
+            ]
             # Before the streams end: a client that reconnects at once after its `bye` would be refused.
             await parts.server.stop_accepting()
             await parts.subscribers.say_bye("the daemon is stopping")
             parts.server.stop()
-            await finishing
+            await asyncio.wait(finishing)
             recording.cancel()
+            alerting.cancel()
             await asyncio.wait({serving, supervising})
 
     async def _announce(self, announce: Callable[[str], None]) -> None:

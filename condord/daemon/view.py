@@ -6,19 +6,21 @@ import asyncio
 import datetime as dt
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry
 
 from condord import __version__
 from condord.config import schema
 from condord.daemon import metrics_source
+from condord.daemon.alert_service import AlertService
 from condord.daemon.recorded_account import RecordedAccount
 from condord.daemon.subscribers import Subscribers
 from condord.errors import Unavailable
 from condord.http.tickets import Tickets
 from condord.live import wire
 from condord.live.publisher import Publisher
+from condord.live.wire_alerts import AlertsJson, ChannelTestJson
 from condord.live.wire_history import HistoryQuery, RecordedJson, TradesJson
 from condord.upstream.health import LASTING
 from condord.upstream.supervisor import Supervisor
@@ -40,6 +42,7 @@ class RunningDaemon:
         publisher: Publisher,
         supervisor: Supervisor,
         past: RecordedAccount,
+        alerts: AlertService,
         subscribers: Subscribers,
         tickets: Tickets,
         registry: CollectorRegistry,
@@ -54,6 +57,7 @@ class RunningDaemon:
         self._publisher = publisher
         self._supervisor = supervisor
         self._past = past
+        self._alerts = alerts
         self._now_at = now_at
         self._settings = settings
         self._started = time.monotonic()
@@ -168,6 +172,23 @@ class RunningDaemon:
     async def trades(self, from_at: dt.datetime | None, until_at: dt.datetime | None) -> TradesJson:
         """The condors closed between two instants, the second not included."""
         return await self._past.trade_book.trades(from_at, until_at)
+
+    def alerts(self) -> AlertsJson:
+        """All alerts, the rules, and the channels."""
+        return self._alerts.answer()
+
+    def acknowledge(self, alert_id: str) -> bool:
+        """Note that a person has seen an alert; False if there is none with this id."""
+        return self._alerts.acknowledge(alert_id)
+
+    async def test_channel(self, name: str) -> ChannelTestJson | None:
+        """Send one test message and return how the channel answered; None if there is no such channel."""
+        return await self._alerts.delivery.test(name)
+
+    @property
+    def channels(self) -> Sequence[str]:
+        """The names of the channels."""
+        return [channel.name for channel in self._alerts.delivery.channels()]
 
     def refresh(self) -> None:
         """Read the positions again now."""

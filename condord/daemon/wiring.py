@@ -7,26 +7,34 @@ or not at all: while the account or its address waits for a restart, so do the f
 from __future__ import annotations
 
 import socket
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
-from condord.config import schema
-from condord.config.credentials import Secret
+from condord.config import channel_files, quiet_hours, schema
 from condord.config.schema import Config
+from condord.core.condor import Condor
 from condord.core.cutoffs import CutoffSettings
 from condord.core.dividend import Dividend
 from condord.core.model.assumptions import Assumptions
+from condord.core.rules import table
+from condord.core.rules.exits import exits as exits_of
+from condord.core.rules.rule import Rule
+from condord.errors import ConfigError
 from condord.host import loopback
+from condord.host.secret import Secret
 from condord.http import server
 from condord.http.host_names import host_name, known_hosts, origin_name
 from condord.http.interfaces import GuardSettings
 from condord.http.tickets import Tickets
 from condord.live import wire
 from condord.live.risks import RiskSettings
+from condord.live.wire_condor import ExitsJson
 from condord.live.wire_risk import ModelJson
+from condord.live.wire_values import dollars_or_none
+from condord.notify.channel import Channel, Quiet
 from condord.upstream import addresses, reachability
 from condord.upstream.interfaces import Login
 from condord.upstream.rest import RestSettings
@@ -144,6 +152,44 @@ def dividends(config: Config) -> tuple[Dividend, ...]:
 def cutoffs(config: Config) -> CutoffSettings:
     """Alpaca's cut-offs on the last trading day."""
     return _derived(CutoffSettings, config.expiry, etfs=frozenset(config.expiry.etfs))
+
+
+def alert_rules(config: Config) -> tuple[Rule, ...]:
+    """Every alert rule, enabled or not: the built-in ones as the configuration changes them, then its own."""
+    return table.rules(config.alert)
+
+
+def exits(config: Config) -> Callable[[Condor], ExitsJson]:
+    """Return a function of a condor: the profit or loss at which the rules in force would end it."""
+    in_force = alert_rules(config)
+
+    def of(condor: Condor) -> ExitsJson:
+        found = exits_of(in_force, condor)
+        return ExitsJson(target=dollars_or_none(found.target_e4), stop=dollars_or_none(found.stop_e4))
+
+    return of
+
+
+def channels(config: Config, environ: Mapping[str, str]) -> tuple[Channel, ...]:
+    """The channels of the configuration, with their URLs and signing keys read from their files.
+
+    Raises:
+        ConfigError: with all faults of the files, one line each.
+    """
+    found = channel_files.read(config.notify, environ)
+    if found.faults:
+        raise ConfigError([fault.text for fault in found.faults], found.hint)
+    return tuple(
+        Channel(
+            name=each.name,
+            type=each.type,
+            url=files.url,
+            signing_key=files.signing_key,
+            min_severity=each.min_severity,
+            quiet=Quiet(**quiet_hours.parse(each.quiet)._asdict()) if each.quiet else None,
+        )
+        for each, files in zip(config.notify, found.files, strict=True)
+    )
 
 
 def guard(config: Config, token: Secret | None, tickets: Tickets, listeners: Sequence[socket.socket]) -> GuardSettings:

@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from condord import __version__
 from condord.http import access, openapi
+from condord.http.alert_routes import ALERT_ROUTES, ChannelPace
 from condord.http.answer import REVALIDATE, daemon_of, json_answer
 from condord.http.etag import is_known
 from condord.http.guard import STREAM_PATH
@@ -28,6 +29,7 @@ from condord.http.recorded_routes import RECORDED_ROUTES
 from condord.http.routes import DocumentedEvent, DocumentedResponse, Parameter, Route, error
 from condord.http.stream_route import MAX_INTERVAL_MS, StreamRoute
 from condord.live import wire
+from condord.live.wire_alerts import AlertJson
 
 
 class Application(Starlette):
@@ -50,6 +52,7 @@ def build(daemon: DaemonView) -> Application:
     )
     app.router.redirect_slashes = False  # only the exact paths of the table exist
     app.state.daemon = daemon
+    app.state.channel_pace = ChannelPace()
     return app
 
 
@@ -124,6 +127,7 @@ _ALIVE = (
 _EVENTS = (
     DocumentedEvent(name="snapshot", data=wire.Document, has_id=True),
     DocumentedEvent(name="delta", data=wire.Delta, has_id=True),
+    DocumentedEvent(name="alert", data=AlertJson),
     DocumentedEvent(name="heartbeat", data=wire.Heartbeat),
     DocumentedEvent(name="bye", data=wire.Bye),
 )
@@ -183,6 +187,7 @@ ROUTES = (
         ),
     ),
     *RECORDED_ROUTES,
+    *ALERT_ROUTES,
     Route(
         path=STREAM_PATH,
         name="getStream",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 import msgspec
@@ -14,6 +14,7 @@ from condord.live import wire
 from condord.live.compression import CodingName
 from condord.live.fanout import Subscriber
 from condord.live.published import Selection, Tally
+from condord.live.wire_alerts import AlertsJson, ChannelTestJson
 from condord.live.wire_history import HistoryQuery, RecordedJson, TradesJson
 
 
@@ -76,7 +77,8 @@ class MetricValues(msgspec.Struct, frozen=True, kw_only=True):
     `breakers` is by Alpaca host. `budget_room` and `budget_waits` are by share of the request budget: how many requests
     are permitted now, and how many had to wait. `superseded` counts quotes that a newer one replaced before they were
     sent. `frames` counts frames made for subscribers, including the `dropped` ones; `sent_bytes` counts what was sent.
-    `history_rows` counts rows passed to the database, and `history_fault` is true while it cannot be used.
+    `history_rows` counts rows passed to the database, and `history_fault` is true while it cannot be used. `alerts`
+    counts alerts by rule and state, `notifications` messages by channel and result.
     """
 
     status: wire.Status
@@ -98,6 +100,9 @@ class MetricValues(msgspec.Struct, frozen=True, kw_only=True):
     history_rows: int
     history_fault: bool
     log_dropped: int
+    alerts: Mapping[tuple[str, ...], int] = {}
+    notifications: Mapping[tuple[str, ...], int] = {}
+    rule_evaluations: int = 0
 
 
 class DaemonView(Protocol):
@@ -140,6 +145,19 @@ class DaemonView(Protocol):
 
     def refresh(self) -> None:
         """Start reading the positions again."""
+
+    def alerts(self) -> AlertsJson:
+        """All alerts, the rules, and the channels."""
+
+    def acknowledge(self, alert_id: str) -> bool:
+        """Acknowledge an alert, which stops its repeats; False if there is none with this id."""
+
+    @property
+    def channels(self) -> Collection[str]:
+        """The names of the configured channels."""
+
+    async def test_channel(self, name: str) -> ChannelTestJson | None:
+        """Send one test message by the channel `name`; None if there is none with this name."""
 
     @property
     def tickets(self) -> Tickets:

@@ -191,7 +191,20 @@ class _ValuesCollector(Collector):
         yield from _subscribers(values)
         yield _counter("condord_history_rows", "Rows of history that were recorded.", {(): values.history_rows})
         yield _gauge("condord_history_fault", "Whether history cannot be recorded.", {(): values.history_fault})
+        yield from _alerts(values)
         yield _counter("condord_log_dropped", "Log lines that could not be written.", {(): values.log_dropped})
+
+
+def _alerts(values: MetricValues) -> Iterator[Metric]:
+    yield _gauge("condord_alerts", "Alerts that are pending or fire.", values.alerts, "rule", "state")
+    results = values.notifications
+    yield _counter(
+        "condord_notifications", "Messages to a channel, by what became of them.", results, "channel", "result"
+    )
+    evaluations: _Samples = {(): values.rule_evaluations}
+    yield _counter(
+        "condord_rule_evaluations", "Evaluations of a rule for a condor, underlying or account.", evaluations
+    )
 
 
 def _upstream(values: MetricValues) -> Iterator[Metric]:

@@ -9,7 +9,7 @@ their own, in `risks`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 import msgspec
@@ -18,16 +18,15 @@ from condord.core import valuation as values
 from condord.core.account_summary import AccountSummary
 from condord.core.calendar import Calendar
 from condord.core.condor import Condor
-from condord.core.cover import Leftover
 from condord.core.cutoffs import CutoffSettings, cutoffs
 from condord.core.grouping.account import Grouping
 from condord.core.market_hours import exchange_day
 from condord.core.position import Position
 from condord.core.quote import Quote
 from condord.core.working_order import WorkingOrder, closing_orders
-from condord.core.worst_case import max_losses_e4
 from condord.live import render, render_risk, wire, wire_broken, wire_condor, wire_risk
 from condord.live.day import Day
+from condord.live.held_contracts import HeldContracts
 from condord.live.lifecycle import AccountReading, Lifecycle
 from condord.live.minutes import MinuteRow, RecordedPast
 from condord.live.pl_history import PlHistory
@@ -42,13 +41,15 @@ Core = TypeVar("Core")
 Json = TypeVar("Json")
 _Inputs = tuple[frozenset[Position], Grouping, frozenset[str], Calendar, CutoffSettings]
 _Rendered = tuple[Condor, values.Valuation, wire_condor.CondorJson]
-_Published = tuple[_Inputs, dt.date, dict[str, str], list[wire.NoticeJson], list[wire_broken.BrokenJson]]
+_Exits = dict[str, wire_condor.ExitsJson]
+_Published = tuple[_Inputs, dt.date, dict[str, str], list[wire.NoticeJson], list[wire_broken.BrokenJson], _Exits]
 
 
 class Book:
     """The only writer of `edition`. `min_change_e4` is in 1e-4 dollars.
 
-    `symbols` are the contracts that should be streamed, the most important first.
+    `symbols` are the contracts that should be streamed, the most important first. `exits` returns where the rules in
+    force would take profit and stop.
     """
 
     def __init__(self, *, edition: Edition, prices: Prices, min_change_e4: int) -> None:
@@ -60,18 +61,17 @@ class Book:
         self.risks = Risks(edition, RiskSettings(), self.underlying_prices)
         self.day = Day()
         self.cutoffs = CutoffSettings()
+        self.exits: Callable[[Condor], wire_condor.ExitsJson] = lambda _condor: wire_condor.ExitsJson()
+        self._exits: _Exits = {}
+        self._exits_of: tuple[object, Grouping] | None = None
         self.min_change_e4 = min_change_e4
         self.symbols: tuple[str, ...] = ()
         self._published: _Published | None = None
-        self._grouping = Grouping()
-        self._listed: tuple[str, ...] = ()
+        self._held = HeldContracts()
         self._problems: dict[str, str] = {}
         self._notices: list[wire.NoticeJson] = []
         self._broken: list[wire_broken.BrokenJson] = []
         self._upstream_status = edition.status
-        self._max_losses_e4: dict[str, int | None] = {}
-        self._condors_of: dict[str, list[Condor]] = {}
-        self._leftover_of: dict[str, Leftover] = {}
         self._quotes = edition.quotes
         self._waiting: set[str] = set()
         self._is_cut = False
@@ -90,7 +90,10 @@ class Book:
         problems, notices = dict(lifecycle.problems), [render.notice(notice) for notice in lifecycle.notices]
         broken = [render.broken(condor, day) for condor in lifecycle.memory.broken]
         held = frozenset(reading.positions), reading.grouping, reading.settled, reading.calendar, self.cutoffs
-        self._published = held, day, problems, notices, broken
+        if self._exits_of != (self.exits, reading.grouping):
+            self._exits_of = self.exits, reading.grouping
+            self._exits = {condor.id: self.exits(condor) for condor in reading.grouping.condors}
+        self._published = held, day, problems, notices, broken, self._exits
         if before == self._published and not self._is_other_account:
             return False
         self._is_other_account = False
@@ -107,7 +110,7 @@ class Book:
     def expect(self, symbols: frozenset[str]) -> None:
         """Keep quotes of `symbols` too, as they may be published next."""
         self.prices.hold(symbols | self._quotes.core.keys())
-        self.symbols = tuple(sorted(symbols | self._quotes.core.keys(), key=self._rank))
+        self.symbols = tuple(sorted(symbols | self._quotes.core.keys(), key=self._held.rank))
 
     def gap(self) -> None:
         """Mark every quote unconfirmed: the stream was cut. The next change of status publishes that in its event."""
@@ -116,17 +119,21 @@ class Book:
 
     def set_status(self, status: wire.Status, now: float, now_at: dt.datetime) -> bool:
         """Take the status; True if it made an event. If only `lastMessageAt` and `readAt` differ, there is none."""
+        status = self._with_notices(status)
+        is_same = render.same_status(status, self.edition.status)
+        due = self._take_due(now) if self._is_cut and not is_same else None
+        if due is not None:
+            self.minutes.drop(condor.id for symbol in due for condor in self._held.condors_of.get(symbol, ()))
         self.minutes.follow(status, now, now_at)
         if status.market.is_open is False:
             self._record_marks(now_at)
-        status = self._with_notices(status)
-        if render.same_status(status, self.edition.status):
+        if is_same:
             self.edition.touch(status)
             return False
         self.edition.begin()
         self._is_begun = True
-        if self._is_cut:
-            self._amend(self._take_due(now), now)
+        if due is not None:
+            self._amend(due, now)
         if status.market != self.edition.status.market:
             self.risks.note()
         self._amend_recorded()
@@ -142,6 +149,12 @@ class Book:
         self.minutes.look(now_at)
         self._amend(self._take_due(now), now)
         return self._is_begun
+
+    def begin(self) -> None:
+        """Begin an event that no quote, position or status brings."""
+        self._is_begun = False
+        self._event()
+        self._amend_recorded()
 
     def recall_past(self, past: RecordedPast | None) -> None:
         """Continue lines and extremes that were recorded, also if positions are shown already; the next event has them.
@@ -200,42 +213,22 @@ class Book:
         return msgspec.structs.replace(status, notices=[*own, *status.notices])
 
     def _regroup(self, reading: AccountReading) -> None:
-        grouping = self._grouping = reading.grouping
-        self._max_losses_e4 = max_losses_e4(
-            values.as_grouped(reading.positions, grouping),
-            grouping.pairs,
-            calendar=reading.calendar,
-            settled=reading.settled,
-        )
-        self._leftover_of = {left.position.symbol: left for left in grouping.unmatched}
-        self._condors_of = {}
-        for condor in grouping.condors:
-            for leg in condor.legs:
-                self._condors_of.setdefault(leg.symbol, []).append(condor)
-        symbols = [position.symbol for position in reading.positions if position.contract is not None]
-        self._listed = tuple(sorted(symbols))
-        self.symbols = tuple(sorted(symbols, key=self._rank))
-        self.prices.hold(symbols)
-
-    def _rank(self, symbol: str) -> tuple[int, str]:
-        """Sort short legs of condors first: they are kept when the stream has no room for more symbols."""
-        legs = [leg for condor in self._condors_of.get(symbol, ()) for leg in condor.legs]
-        if any(leg.symbol == symbol and leg.quantity < 0 for leg in legs):
-            return 0, symbol
-        return (1 if legs else 2), symbol
+        self._held.hold(reading)
+        self.symbols = tuple(sorted(self._held.listed, key=self._held.rank))
+        self.prices.hold(self.symbols)
 
     def _publish_all(self, reading: AccountReading, now: float, now_at: dt.datetime) -> None:
         self.prices.settle(now)
         self._waiting.clear()
         edition = self.edition
-        self._quotes.fill((symbol, *self._rendered_quote(symbol)) for symbol in self._listed)
+        self._quotes.fill((symbol, *self._rendered_quote(symbol)) for symbol in self._held.listed)
         self.risks.figures.hold(reading)
         self.underlying_prices.hold(self.risks.figures.stocks, self.risks.figures.indexes)
         self.risks.fill(now, now_at)
         edition.closing.fill((identity, None, orders) for identity, orders in self._closing().items())
         condors = self._rendered_condors(reading.calendar, exchange_day(now_at))
         edition.valuations.fill((json.id, (condor, value), json.valuation) for condor, value, json in condors)
-        edition.unmatched.fill((symbol, *self._rendered_leftover(symbol)) for symbol in self._leftover_of)
+        edition.unmatched.fill((symbol, *self._rendered_leftover(symbol)) for symbol in self._held.leftover_of)
         edition.recast(
             condors=[json for _, _, json in condors],
             broken=self._broken,
@@ -247,17 +240,17 @@ class Book:
     def _rendered_condors(self, calendar: Calendar, day: dt.date) -> list[_Rendered]:
         rendered = []
         chains = {condor.id: chain for chain in self.risks.figures.chains for condor in chain.condors}
-        for condor in self._grouping.condors:
+        for condor in self._held.grouping.condors:
             value, chain = self._value(condor), chains[condor.id]
             ends = cutoffs(chain.key.expiry, chain.ending, chain.style, calendar, self.cutoffs)
-            terms = render.Terms(style=chain.style, ending=chain.ending, cutoffs=ends)
+            terms = render.Terms(style=chain.style, ending=chain.ending, cutoffs=ends, exits=self._exits[condor.id])
             history = self.pl_history.of(condor.id)
             rendered.append((condor, value, render.condor(condor, value, terms, day, history)))
         return rendered
 
     def _closing(self) -> dict[str, list[wire_risk.ClosingJson]]:
         """Return the working orders that close each condor, by its id."""
-        condors = self._grouping.condors
+        condors = self._held.grouping.condors
         found = closing_orders(condors, self._orders)
         return {condor.id: render_risk.closing(found.get(condor.id, ())) for condor in condors}
 
@@ -277,7 +270,7 @@ class Book:
         different = {symbol for symbol in small if not has_same_prices(self._newest(symbol), self._quotes.core[symbol])}
         self._waiting -= small - different
         together: set[str] = set()
-        for condor in _unique(self._condors_of.get(symbol, ()) for symbol in different):
+        for condor in _unique(self._held.condors_of.get(symbol, ()) for symbol in different):
             published = self.edition.valuations.core[condor.id][1]
             newest = values.value(condor, self.prices.quotes, ())
             least_e4 = self.min_change_e4
@@ -310,14 +303,14 @@ class Book:
 
     def _amend_values(self, due: set[str]) -> None:
         """Put the values of what has legs `due`; of everything, if today's profit or loss may be another."""
-        edition, grouping = self.edition, self._grouping
+        edition, grouping = self.edition, self._held.grouping
         is_whole, self._day_inputs = self.day.inputs != self._day_inputs, self.day.inputs
-        legs = _unique(self._condors_of.get(symbol, ()) for symbol in sorted(due))
+        legs = _unique(self._held.condors_of.get(symbol, ()) for symbol in sorted(due))
         for condor in grouping.condors if is_whole else legs:
             value = self._value(condor)
             if value != edition.valuations.core[condor.id][1]:
                 self._put(edition.valuations, condor.id, (condor, value), render.valuation(condor, value))
-        left = self._leftover_of.keys()
+        left = self._held.leftover_of.keys()
         for symbol in sorted(left if is_whole else due & left):
             pl, entry = self._rendered_leftover(symbol)
             if entry != edition.unmatched.json[symbol]:
@@ -379,9 +372,9 @@ class Book:
         if self._published is None:
             return self.edition.totals  # positions were not read, so nothing is known
         edition, closed = self.edition, values.ClosedToday(self.day.closed_condors_e4, self.day.closed_contracts_e4)
-        total = values.total(edition.valuations.core, edition.unmatched.core.values(), self._max_losses_e4, closed)
+        total = values.total(edition.valuations.core, edition.unmatched.core.values(), self._held.max_losses_e4, closed)
         self.minutes.total(total)
-        return render.totals(total, self.risks.theta, self.risks.incomplete)
+        return render.totals(total, self.risks.theta, self.risks.incomplete, edition.totals.alerts)
 
     def _rendered_quote(self, symbol: str) -> tuple[Quote, wire.QuoteJson]:
         newest = self._newest(symbol)
@@ -389,7 +382,7 @@ class Book:
 
     def _rendered_leftover(self, symbol: str) -> tuple[values.LeftoverPl, wire_condor.Unmatched]:
         """Return the profit or loss of unmatched contracts, and their JSON."""
-        quotes, left = self._quotes.core, self._leftover_of[symbol]
+        quotes, left = self._quotes.core, self._held.leftover_of[symbol]
         mark_e4 = quotes[symbol].mark_e4 if symbol in quotes else None
         pl = values.LeftoverPl(values.leftover_unrealized_e4(left, quotes), self.day.unmatched_e4(symbol, quotes))
         problem = "; ".join(text for text in (left.position.problem, self._problems.get(symbol)) if text)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import datetime as dt
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, get_args
 
 import msgspec
@@ -23,6 +23,7 @@ from condord.live.coalescer import Coalescer
 from condord.live.compression import Coding, CodingName, Frame
 from condord.live.frames import framed
 from condord.live.published import Edition, Selection
+from condord.live.wire_alerts import AlertJson
 
 RETRY = b"retry: 2000\n"
 BYE_RETRIES_MS = tuple(range(500, 5_500, 250))
@@ -166,15 +167,32 @@ class Fanout:
         if not view.subscribers:
             self._views.pop((view.selection, view.coalescer.window_seconds), None)
 
-    def publish(self, now: float, now_at: dt.datetime, *, urgent: bool = False) -> list[Subscriber]:
-        """Give subscribers what was published since the last call; `urgent` ignores the views' intervals."""
+    def publish(
+        self, now: float, now_at: dt.datetime, *, urgent: bool = False, alerts: Sequence[AlertJson] = ()
+    ) -> list[Subscriber]:
+        """Give subscribers what was published since the last call; `urgent` ignores the views' intervals.
+
+        `alerts` began to fire, resolved or ended with that. They are urgent, and each is an event for every subscriber.
+        """
+        urgent = urgent or bool(alerts)
         woken: list[Subscriber] = []
         for view in self._views.values():
             view.coalescer.offer(now)
             needs_snapshot = self._edition.needs_snapshot(view.number)
             if view.coalescer.take(now) or urgent or needs_snapshot:
                 woken += self._advance(view, now, now_at, needs_snapshot=needs_snapshot)
-        return woken
+        return self._announce(alerts) if alerts else woken
+
+    def _announce(self, alerts: Sequence[AlertJson]) -> list[Subscriber]:
+        """Give all subscribers an event for each of `alerts`, after the frames that contain them.
+
+        They are one frame, so that many at once do not overflow a ring.
+        """
+        frame = Frame(b"".join(framed("alert", alert) for alert in alerts))
+        subscribers = [subscriber for view in self._views.values() for subscriber in view.subscribers]
+        for subscriber in subscribers:
+            self._push(subscriber, frame)
+        return subscribers
 
     def tick(self, now: float, now_at: dt.datetime) -> list[Subscriber]:
         """Give subscribers what their view's interval has held back until now."""

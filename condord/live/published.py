@@ -23,6 +23,7 @@ from condord.core.quote import Quote
 from condord.core.underlying import UnderlyingPrice
 from condord.core.valuation import LeftoverPl, Valuation
 from condord.live import wire, wire_condor
+from condord.live.published_alerts import PublishedAlerts
 from condord.live.wire_broken import BrokenJson, left_pl
 from condord.live.wire_risk import AccountJson, ClosingJson, ClosingOrders, RiskJson, UnderlyingJson
 
@@ -123,6 +124,7 @@ class Edition:
         self.underlyings: Versioned[UnderlyingPrice, UnderlyingJson] = Versioned()
         self.risks: Versioned[Risk, RiskJson] = Versioned()
         self.closing: Versioned[None, list[ClosingJson]] = Versioned()
+        self.alerts = PublishedAlerts()
         self._condors: dict[str, wire_condor.CondorJson] = {}
         self._broken: dict[str, BrokenJson] = {}
         self._underlying_of: dict[str, str] = {}
@@ -172,6 +174,7 @@ class Edition:
         """
         self.number += 1
         self._snapshot_number = self.number
+        self.alerts.forget_gone()
         self._condors = {condor.id: condor for condor in condors}
         self._fill_histories({condor.id: condor.history for condor in self._condors.values()})
         self._broken = {condor.id: condor for condor in broken}
@@ -205,7 +208,7 @@ class Edition:
         )
 
     def document(self, now_at: dt.datetime, selection: Selection = EVERYTHING) -> wire.Document:
-        """Return the document, or what `selection` shows of it; totals and status stay whole.
+        """Return the document, or what `selection` shows of it; totals, alerts and status stay whole.
 
         `now_at` becomes its `asOf`.
         """
@@ -225,6 +228,7 @@ class Edition:
             ],
             unmatched=self.unmatched.among(shown.unmatched),
             quotes=self.quotes.among(shown.quotes),
+            alerts=[*self.alerts.shown.values()],
             totals=self.totals,
         )
 
@@ -251,6 +255,7 @@ class Edition:
             for identity in self.closing.since(since, condors)
         ]
         history = [self._new_points(identity, since) for identity in self._histories.since(since, condors)]
+        alerts, gone = self.alerts.since(since)
         delta = wire.Delta(
             as_of=now_at,
             quotes=self.quotes.new(since, quotes),
@@ -260,6 +265,8 @@ class Edition:
             underlyings=self.underlyings.new(since, underlyings) or msgspec.UNSET,
             closing=closing or msgspec.UNSET,
             history=history or msgspec.UNSET,
+            alerts=alerts or msgspec.UNSET,
+            alerts_gone=gone or msgspec.UNSET,
             totals=self.totals if self._totals_number > since else msgspec.UNSET,
             account=self.account if self._account_number > since else msgspec.UNSET,
             status=self.status if self._status_number > since else msgspec.UNSET,

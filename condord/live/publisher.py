@@ -1,8 +1,8 @@
 """Decide when what is known is published: quotes in, frames out.
 
 `offer` only keeps a quote. It is judged and published in `tick`, at once after a quiet window and otherwise at
-`deadline`; positions and status do not wait for the window. Every method takes `now` (loop seconds), and those that
-publish take `now_at` (the exchange's clock, UTC) and return the subscribers to wake.
+`deadline`; positions, status and alerts do not wait for the window. Every method takes `now` (loop seconds), and those
+that publish take `now_at` (the exchange's clock, UTC) and return the subscribers to wake.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import datetime as dt
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from condord.core.account_summary import AccountSummary
+from condord.core.condor import Condor
 from condord.core.cutoffs import CutoffSettings
 from condord.core.day_pl import Closes, DayFill
 from condord.core.dividend import Dividend
@@ -24,18 +25,22 @@ from condord.core.underlying import IndexValue, StockSnapshot
 from condord.core.working_order import WorkingOrder
 from condord.live import wire
 from condord.live.account import AccountState
+from condord.live.alert_events import AlertEvents, AlertSource
+from condord.live.alerts import Changes
 from condord.live.book import Book
 from condord.live.coalescer import Coalescer
 from condord.live.fanout import Fanout, Subscriber
 from condord.live.lifecycle import AccountReading
 from condord.live.minutes import MinuteRow
 from condord.live.risks import RiskSettings
+from condord.live.wire_condor import ExitsJson
 
 
 class Publisher:
     """The only writer of the published document.
 
-    `recorder` gets the rows of each minute, once it has ended. It must not wait.
+    `recorder` gets the rows of each minute, once it has ended. `alerts` evaluates rules on what is published, and
+    `on_alerts` gets what changes by that. Neither of the two may wait.
     """
 
     def __init__(
@@ -46,6 +51,8 @@ class Publisher:
         coalescer: Coalescer,
         fanout: Fanout,
         recorder: Callable[[Sequence[MinuteRow]], None] = lambda _rows: None,
+        alerts: AlertSource | None = None,
+        on_alerts: Callable[[Changes], None] = lambda _changes: None,
     ) -> None:
         self.account = account
         self.book = book
@@ -53,6 +60,9 @@ class Publisher:
         self.coalescer = coalescer
         self.fanout = fanout
         self.recorder = recorder
+        self.alerts = AlertEvents(
+            alerts, edition=book.edition, coalescer=coalescer, begin=book.begin, on_changes=on_alerts
+        )
         self._received: float | None = None
         self._published: float | None = None
         self._is_set = False
@@ -111,9 +121,9 @@ class Publisher:
             return []
         day = exchange_day(now_at)
         followed = self.account.follow(reading, day, now_at)
-        if not self.book.set_account(followed, now, now_at, self.account.lifecycle):
-            return []
-        return self.fanout.publish(now, now_at, urgent=True)
+        before = self.book.edition.number
+        self.book.set_account(followed, now, now_at, self.account.lifecycle)
+        return self._send(before, now, now_at, urgent=True)
 
     def set_status(self, status: wire.Status, now: float, now_at: dt.datetime) -> list[Subscriber]:
         """Take the status and publish a change at once.
@@ -124,9 +134,9 @@ class Publisher:
         is_set, self._is_set = self._is_set, False
         woken = self._show(self.account.shown if is_set else self.account.turned(now_at), now, now_at)
         self.coalescer.offer(now)
-        if not self.book.set_status(status, now, now_at):
-            return woken
-        return woken + self.fanout.publish(now, now_at, urgent=True)
+        before = self.book.edition.number
+        self.book.set_status(status, now, now_at)
+        return woken + self._send(before, now, now_at, urgent=True)
 
     def set_model(self, settings: RiskSettings, dividends: Sequence[Dividend], cutoffs: CutoffSettings) -> None:
         """Compute by these settings; other cut-offs make a snapshot. The next status publishes what follows.
@@ -136,6 +146,16 @@ class Publisher:
         self.book.risks.set_model(settings, dividends)
         self.book.cutoffs = self.account.lifecycle.cutoffs = cutoffs
         self._is_set = True
+
+    def set_exits(self, exits: Callable[[Condor], ExitsJson]) -> None:
+        """Take where the rules in force would take profit and stop. The next status publishes what is different."""
+        self.book.exits = exits
+        self._is_set = True
+
+    def show_alerts(self, changes: Changes, now: float, now_at: dt.datetime) -> list[Subscriber]:
+        """Publish what has changed of alerts in another way: by other rules, by a restart, or by an acknowledgement."""
+        self.alerts.take(changes)
+        return self._send(self.book.edition.number, now, now_at)
 
     # The methods below return when `tick` is due.
 
@@ -205,6 +225,7 @@ class Publisher:
             self.coalescer.deadline,
             self.fanout.deadline,
             self.account.deadline,
+            self.alerts.deadline,
             self.book.minutes.deadline,
             self.book.risks.deadline,
         )
@@ -223,9 +244,18 @@ class Publisher:
                 self._published = received
         if self.book.minutes.is_due(now, now_at) and (rows := self.book.record(now, now_at)):
             self.recorder(rows)
-        if self.book.edition.number != before:
-            woken += self.fanout.publish(now, now_at)
+        if self.book.edition.number != before or self.alerts.is_due(now):
+            woken += self._send(before, now, now_at)
         return woken + self.fanout.tick(now, now_at)
+
+    def _send(self, before: int, now: float, now_at: dt.datetime, *, urgent: bool = False) -> list[Subscriber]:
+        """Give subscribers what was published since event `before`, and what rules make of it."""
+        edition = self.book.edition
+        self.alerts.look(now, now_at)
+        alerts = self.alerts.publish(now, now_at, has_event=edition.number != before)
+        if edition.number == before and not alerts:
+            return []
+        return self.fanout.publish(now, now_at, urgent=urgent, alerts=alerts)
 
     def take_received(self) -> float | None:
         """When the oldest quote behind what `tick` published was received, in loop seconds; None at a second call."""

@@ -232,6 +232,12 @@ class Minutes:
             followed.minute.note(followed.shown, is_opening=self._is_opening)
         return followed.extremes_e4
 
+    def drop(self, condor_ids: Iterable[str]) -> None:
+        """Forget what is published of these condors: it does not count any longer, as the next event replaces it."""
+        for identity in condor_ids:
+            if identity in self._followed:
+                self._followed[identity].shown = self._account_shown = _NOTHING
+
     def total(self, totals: Totals) -> None:
         """Follow totals that are about to be published."""
         if not self._is_read:  # of an account that was forgotten

@@ -15,18 +15,21 @@ from condord.core.quote import Quote
 from condord.live import broken as breaks
 from condord.live import render_risk, wire, wire_broken, wire_condor
 from condord.live.notices import Notice
+from condord.live.wire_alerts import AlertCounts
 from condord.live.wire_risk import ModelJson
 from condord.live.wire_values import Side, dollars, dollars_or_none
 
 _E4_PER_MILL = 10
+NO_ALERTS = AlertCounts()
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What the contracts of a condor have in common besides their numbers."""
+    """What the contracts of a condor have in common besides their numbers, and its `exits`."""
 
     style: Style
     ending: Ending
     cutoffs: tuple[Cutoff, ...]
+    exits: wire_condor.ExitsJson = wire_condor.ExitsJson()
 
 
 def quote(shown: Quote, *, unconfirmed: bool) -> wire.QuoteJson:
@@ -117,9 +120,15 @@ def condor(
         opened_at=card.opened_at,
         realized_pl=dollars_or_none(card.realized_e4),
         expiry=render_risk.expiry(terms.ending, terms.cutoffs),
+        exits=terms.exits,
         valuation=valuation(card, value),
         history=history,
     )
+
+
+def exits(target_e4: int | None, stop_e4: int | None) -> wire_condor.ExitsJson:
+    """Return where the rules in force would take profit and stop."""
+    return wire_condor.ExitsJson(target=dollars_or_none(target_e4), stop=dollars_or_none(stop_e4))
 
 
 def unmatched(
@@ -186,7 +195,9 @@ def broken(condor: breaks.Broken, day: dt.date) -> wire_broken.BrokenJson:
     )
 
 
-def totals(total: values.Totals, theta: float | None, risk_incomplete: int) -> wire.TotalsJson:
+def totals(
+    total: values.Totals, theta: float | None, risk_incomplete: int, alerts: AlertCounts = NO_ALERTS
+) -> wire.TotalsJson:
     """Return the account's sums; `theta` is rounded, and `risk_incomplete` counts what it leaves out."""
     return wire.TotalsJson(
         condors=total.condors,
@@ -200,6 +211,7 @@ def totals(total: values.Totals, theta: float | None, risk_incomplete: int) -> w
         max_loss=dollars_or_none(total.max_loss_e4),
         theta=theta,
         risk_incomplete=risk_incomplete,
+        alerts=alerts,
         by_underlying=[
             wire.UnderlyingTotalsJson(
                 underlying=part.underlying,

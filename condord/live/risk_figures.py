@@ -141,6 +141,11 @@ class RiskFigures:
         self._found: dict[str, CondorRisk] = {}
 
     @property
+    def calendar(self) -> Calendar:
+        """The exchange's sessions, as of the last reading."""
+        return self._calendar
+
+    @property
     def cost(self) -> int:
         """What a whole pass costs at most: a contract counts 1 and a condor `CONDOR_COST`."""
         return sum(len(chain.contracts) + CONDOR_COST * len(chain.condors) for chain in self.chains)

@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from condord.core.quote import QuoteState
+from condord.live.wire_alerts import AlertCounts, AlertJson
 from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import CondorJson, Unmatched, ValuationJson
 from condord.live.wire_risk import AccountJson, ClosingOrders, ModelJson, RiskJson, StocksJson, UnderlyingJson
@@ -50,6 +51,7 @@ NoticeCode = Literal[
     "dividendsUnavailable",
     "greeksDiffer",
     "historyUnavailable",
+    "alertsNotStored",
 ]
 Refusal = Literal[
     "price", "notHeld", "outOfOrder", "future", "element", "frame", "unacknowledged", "stockElement", "stockFrame",
@@ -192,7 +194,8 @@ class TotalsJson(_Wire, frozen=True, kw_only=True):
     """The account's sums. A sum with an unknown part is null; `incomplete` counts such condors and entries.
 
     `dayPl` includes `closedDayPl`, what the condors that were closed today have made today. `theta` is the exception:
-    it sums what is known, in dollars a day, and `riskIncomplete` counts the condors and entries that are not.
+    it sums what is known, in dollars a day, and `riskIncomplete` counts the condors and entries that are not. `alerts`
+    counts all that fire, also those for which the document has no room.
     """
 
     condors: int
@@ -206,11 +209,16 @@ class TotalsJson(_Wire, frozen=True, kw_only=True):
     max_loss: Dollars | None
     theta: float | None = None
     risk_incomplete: int = 0
+    alerts: AlertCounts = AlertCounts()
     by_underlying: list[UnderlyingTotalsJson]
 
 
 class Document(_Wire, frozen=True, kw_only=True):
-    """`GET /api/positions`, and the data of a `snapshot`."""
+    """`GET /api/positions`, and the data of a `snapshot`.
+
+    `alerts` has those that fire and those that have resolved or ended today at the exchange, at most 200, by `since`,
+    the newest first, then by `id`.
+    """
 
     version: str
     as_of: Instant
@@ -221,6 +229,7 @@ class Document(_Wire, frozen=True, kw_only=True):
     broken: list[BrokenJson] = []
     unmatched: list[Unmatched]
     quotes: list[QuoteJson]
+    alerts: list[AlertJson] = []
     totals: TotalsJson
 
 
@@ -235,7 +244,8 @@ class NewPoints(_Wire, frozen=True, kw_only=True):
 class Delta(_Wire, frozen=True, kw_only=True):
     """What changed. Each object is whole and replaces the one with its key; points of `history` are appended.
 
-    `closing` replaces the lists of its condors. All but the first four are left out unless they have changed.
+    `closing` replaces the lists of its condors, and `alertsGone` has the ids of alerts to remove. All but the first
+    four are left out unless they have changed.
     """
 
     as_of: Instant
@@ -246,6 +256,8 @@ class Delta(_Wire, frozen=True, kw_only=True):
     underlyings: list[UnderlyingJson] | msgspec.UnsetType = msgspec.UNSET
     closing: list[ClosingOrders] | msgspec.UnsetType = msgspec.UNSET
     history: list[NewPoints] | msgspec.UnsetType = msgspec.UNSET
+    alerts: list[AlertJson] | msgspec.UnsetType = msgspec.UNSET
+    alerts_gone: list[str] | msgspec.UnsetType = msgspec.UNSET
     totals: TotalsJson | msgspec.UnsetType = msgspec.UNSET
     account: AccountJson | msgspec.UnsetType | None = msgspec.UNSET
     status: Status | msgspec.UnsetType = msgspec.UNSET

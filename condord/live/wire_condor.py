@@ -92,6 +92,16 @@ class HistoryJson(_Wire, frozen=True, kw_only=True):
     cents: list[int] = []
 
 
+class ExitsJson(_Wire, frozen=True, kw_only=True):
+    """The profit or loss at which the enabled rules take profit and stop; null without such a rule.
+
+    `stop` is also null beyond what the condor can lose.
+    """
+
+    target: Dollars | None = None
+    stop: Dollars | None = None
+
+
 class CondorJson(_Wire, frozen=True, kw_only=True):
     """A condor: four legs, the numbers that quotes do not change, and the valuation and the risk that they do.
 
@@ -124,6 +134,7 @@ class CondorJson(_Wire, frozen=True, kw_only=True):
     realized_pl: Dollars | None = None
     expiry: ExpiryJson | None = None
     closing: list[ClosingJson] = []
+    exits: ExitsJson = ExitsJson()
     valuation: ValuationJson
     risk: RiskJson = RiskJson()
     history: HistoryJson = HistoryJson()

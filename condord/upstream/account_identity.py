@@ -117,6 +117,7 @@ class AccountIdentity:
 
     async def _load(self, key: str) -> None:
         before, self._before = self._before, None
+        self._sink.note_account(key)
         if before is not None and before.key == key:
             before.orders.is_set_aside = False
             self.known = before

@@ -74,7 +74,7 @@ class AppliedPositions:
             return
         (held, read_at), known = read, self._identity.known
         options = known.contracts.answers.applied(held.options)
-        orders = known.orders.history.orders
+        orders, was_tried = known.orders.history.orders, known.orders.was_tried
         lots = await self._sink.lots_of(orders)
         await self._sink.regroup(options, lots)
         if keys != self._keys:
@@ -86,6 +86,8 @@ class AppliedPositions:
         self._sink.set_bookings(self._memory.activity_reader.activities, self._memory.activity_reader.splits)
         self._sink.set_closes(closes_of(held, self._hours.calendar, self._now_at()))
         self._sink.set_positions(options, lots, held.stocks, orders)
+        if was_tried:
+            self._sink.note_orders()
         self.read_at = read_at
         self._applied(bool(set(self._sink.symbols) - before))
 

@@ -22,6 +22,8 @@ import msgspec
 import requests
 import urllib3.exceptions
 
+from condord.host.bounded_http import TooLarge
+
 MAX_ERROR_BYTES = 65_536
 """The status identifies an error; its body is read only so that the connection can be reused."""
 MAX_ROW_BYTES = 262_144
@@ -62,14 +64,6 @@ class Unexpected(Exception):
         self.status = status
         self.target = target
         super().__init__(f"HTTP {status}")
-
-
-class TooLarge(Exception):
-    """An answer beyond a limit; `what` names the limit, for example `500 rows`."""
-
-    def __init__(self, what: str) -> None:
-        self.what = what
-        super().__init__(f"more than {what}")
 
 
 class Undecodable(Exception):

@@ -20,10 +20,11 @@ from pybreaker import CircuitBreakerError
 from urllib3.exceptions import HTTPError
 
 from condord.errors import ConfigError
+from condord.host.bounded_http import TooLarge
 from condord.live.link import Again, LinkFault
 from condord.live.wire import Code
 from condord.quoting import excerpt, printable
-from condord.upstream.bodies import NotJson, TooLarge, Undecodable, Unexpected, target_of
+from condord.upstream.bodies import NotJson, Undecodable, Unexpected, target_of
 from condord.upstream.failure_table import FAILURES, Failure
 from condord.upstream.quote_protocol import ErrorFrame
 from condord.upstream.rate_limit import retry_after

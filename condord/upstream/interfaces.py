@@ -172,6 +172,12 @@ class AccountSink(QuoteSink, Protocol):
     def forget_names(self) -> None:
         """Name condors without regard to earlier names: the account is another one."""
 
+    def note_account(self, account_key: str) -> None:
+        """Note that the API key belongs to this account: its Alpaca id and environment."""
+
+    def note_orders(self) -> None:
+        """Note that the positions set last were set with the account's orders, or that these cannot be read."""
+
     def set_status(self, status: wire.Status) -> None:
         """Take the status: what can be trusted."""
 

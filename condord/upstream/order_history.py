@@ -293,7 +293,10 @@ def _chain(order_id: str, replaced: Mapping[str, str]) -> list[str]:
 
 
 class OrderReader:
-    """Reads new orders, and calls `learned` after each page that contained some."""
+    """Reads new orders, and calls `learned` after each page that contained some, and after the first reading.
+
+    `was_tried`: a reading has ended, or has failed.
+    """
 
     def __init__(
         self,
@@ -306,6 +309,7 @@ class OrderReader:
         self.history = OrderHistory(keep_days)
         self.is_set_aside = False
         """True after a change of the API key: pages that arrive now may be those of another account."""
+        self.was_tried = False
         self._brokerage = brokerage
         self._store: Store | None = None
         self._now_at = now_at
@@ -328,6 +332,14 @@ class OrderReader:
         Raises:
             RestFault: a request failed; the pages read before are kept.
         """
+        try:
+            await self._read_pages()
+        finally:
+            if not self.was_tried and not self.is_set_aside:
+                self.was_tried = True
+                self._learned()
+
+    async def _read_pages(self) -> None:
         after = self.history.begin(self._now_at())
         open_since: dt.datetime | None = None
         for _ in range(PAGES_PER_READING):

@@ -16,7 +16,8 @@ import requests
 import urllib3.exceptions
 from alpaca.common.rest import RESTClient
 
-from condord.upstream import bodies, bounded_http
+from condord.host import bounded_http
+from condord.upstream import bodies
 from condord.upstream.network import Network
 
 ATTEMPT_FACTOR = 2.0

@@ -1,11 +1,16 @@
 import asyncio
+import contextlib
+import http.server
+import json
 import socket
+import threading
 
 import pytest
 
 from condord.check import probes, report
-from condord.config.credentials import Secret
+from condord.config.schema import ChannelTable
 from condord.errors import ConfigError, CredentialsMissing
+from condord.host.secret import Secret
 from tests.check.worlds import AFTER_LOGIN, failed, not_tried, results
 from tests.fakes.startup import found, loaded
 
@@ -43,3 +48,61 @@ def test_a_used_port_fails_if_the_address_of_a_daemon_is_not_known(world):
         )
         checks = probes.run(without_key, daemon=None, environ=world.environ, note=world.notes.append)
     assert [check.name for check in checks if check.result == "fail"] == ["credentials-found", "network", "port-free"]
+
+
+class _Receiver(http.server.BaseHTTPRequestHandler):
+    """Accepts what is posted to /ok and answers 404 to the rest."""
+
+    received: list
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.received.append((self.path, self.headers["webhook-id"], json.loads(body)["type"]))
+        self.send_response(204 if self.path == "/ok" else 404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+
+@contextlib.contextmanager
+def receiver():
+    """A receiver of webhooks on loopback: its URL, and what it gets."""
+    handler = type("Receiver", (_Receiver,), {"received": []})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_address[1]}", handler.received
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def webhook(directory, name, url):
+    """A [[notify]] whose URL is in a file."""
+    file = directory / f"{name}-url"
+    file.write_text(url)
+    file.chmod(0o600)
+    return ChannelTable(name=name, type="webhook", url_file=str(file))
+
+
+def test_each_channel_gets_one_message_and_a_failure_says_what_to_do(world, tmp_path):
+    with receiver() as (url, received):
+        world.notify = (webhook(tmp_path, "phone", f"{url}/ok"), webhook(tmp_path, "hook", f"{url}/a-secret"))
+        world.found = {"key": None, "key_error": CredentialsMissing()}
+        check = asyncio.run(world.run())["channels"]
+    assert (check.result, check.text) == ("fail", "hook: HTTP 404 Not Found")
+    assert "correct it in the file" in check.hint
+    assert sorted((path, kind) for path, _, kind in received) == [
+        ("/a-secret", "condord.test"),
+        ("/ok", "condord.test"),
+    ]
+    assert len({identity for _, identity, _ in received}) == 2
+
+
+def test_without_channels_none_is_tried(world):
+    world.found = {"key": None, "key_error": CredentialsMissing()}
+    check = asyncio.run(world.run())["channels"]
+    assert (check.result, check.text) == ("ok", "no channel is configured, so alerts are not sent")

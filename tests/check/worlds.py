@@ -42,12 +42,13 @@ class World:
         self.environ = {"RUNTIME_DIRECTORY": str(directory)}
         self.alpaca = {}
         self.server = {"port": free_port()}
+        self.notify = ()
         self.found = {}
         self.daemon = None
         self.notes = []
 
     def config(self):
-        return Config(alpaca=Alpaca(**self.alpaca), server=Server(**self.server))
+        return Config(alpaca=Alpaca(**self.alpaca), server=Server(**self.server), notify=self.notify)
 
     def use(self, alpaca):
         """Check a simulator from now on."""

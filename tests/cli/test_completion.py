@@ -17,7 +17,7 @@ ID = documents.CONDOR_ID
 
 
 def offered(url, incomplete=""):
-    return completion.condor_ids(SimpleNamespace(params={"url": url}), incomplete)
+    return completion.condor_ids(SimpleNamespace(params={"url": url}, parent=None), incomplete)
 
 
 def test_held_condors_are_offered_with_their_kind(fake):
@@ -26,7 +26,7 @@ def test_held_condors_are_offered_with_their_kind(fake):
 
 
 def recorded(url, incomplete=""):
-    return completion.recorded_ids(SimpleNamespace(params={"url": url}), incomplete)
+    return completion.recorded_ids(SimpleNamespace(params={"url": url}, parent=None), incomplete)
 
 
 def test_condors_with_a_history_are_those_held_and_then_those_closed(fake):
@@ -46,6 +46,31 @@ def test_without_trades_the_held_condors_are_offered(fake):
     fake.answers["/api/trades"] = problem(500, "a bug")
     assert recorded(fake.url) == [(ID, "short condor")]
     assert recorded("unix:///none") == []
+
+
+def context(url, parent=None):
+    return SimpleNamespace(params={"url": url}, parent=parent)
+
+
+def test_alerts_that_fire_and_are_not_acknowledged_are_offered_the_most_severe_first(fake):
+    info = documents.alert(id="half:SPY", severity="info", text="Half.")
+    done = documents.alert(id="done", acknowledgedAt=documents.AS_OF)
+    over = documents.alert(id="over", state="resolved", until=documents.AS_OF)
+    fake.answers["/api/alerts"] = json(documents.alerts(info, done, over, documents.alert()))
+    words = completion.alert_ids(context(fake.url), "")
+    assert [word for word, _ in words] == [f"breached:{ID}", "half:SPY"]
+    assert words[1][1] == "info: Half."
+    assert completion.alert_ids(context(None, context(fake.url)), "half:") == [("half:SPY", "info: Half.")]
+
+
+def test_channels_are_offered_with_their_type(fake):
+    assert completion.channels(context(fake.url), "p") == [("phone", "apprise")]
+    assert completion.channels(context(fake.url), "x") == []
+
+
+@pytest.mark.parametrize("url", ["unix:///none", "ftp://x"])
+def test_without_a_daemon_no_alerts_and_channels_are_offered(url):
+    assert completion.alert_ids(context(url), "") == completion.channels(context(url), "") == []
 
 
 def test_the_daemon_is_found_as_by_any_command(fake, monkeypatch):
@@ -110,6 +135,12 @@ def test_bash_is_offered_commands_options_and_ids(fake):
     assert tab("condord", "stream", "--url", fake.url, "--condor", "S") == [ID]
     assert tab("condord", "start", "--log-level", "d") == ["debug"]
     assert {"history", "trades"} <= set(tab("condord", ""))
+    assert tab("condord", "alerts", "acknowledge", "br", CONDORD_URL=fake.url) == [f"breached:{ID}"]
+    assert tab("condord", "alerts", "acknowledge", "breached", ":", CONDORD_URL=fake.url) == [ID]
+    assert tab("condord", "alerts", "acknowledge", "breached", ":", "SPY", CONDORD_URL=fake.url) == [ID]
+    scheme, _, rest = fake.url.partition(":")
+    pieces = (scheme, ":", *rest.replace(":", " : ").split())
+    assert tab("condord", "alerts", "--url", *pieces, "test", "") == ["phone"]
     assert tab("condord", "history", "SPY-2611", CONDORD_URL=fake.url) == ["SPY-261120-560-570-630-640"]
 
 

@@ -90,6 +90,52 @@ def test_tables_are_in_the_json_with_their_origin(condord, user):
     assert values["model.dividend_yield"]["value"] == {"NDX": 0.007, "BRK.B": 0.0}
 
 
+RULES = """
+[[alert]]
+name = "half"
+when = ["percentOfMaxProfit >= 60", "tested"]
+clear = "percentOfMaxProfit < 50"
+basis = "natural"
+match = {underlying = ["SPY"]}
+[[alert]]
+name = "blind"
+enabled = false
+[[notify]]
+name = "phone"
+type = "apprise"
+url_file = "PKABCDEFGHIJKLMNOP"
+"""
+
+
+def test_rules_and_channels_are_shown_without_what_may_be_a_secret(condord, user, tmp_path):
+    write(user, RULES)
+    out = condord("config", "show").out
+    assert "# half: percentOfMaxProfit >= 60, tested; clear percentOfMaxProfit < 50; at natural; warning" in out
+    assert "# blind: blind; for 300 s; not enabled" in out
+    assert "# profit-target: percentOfMaxProfit >= 50 (butterfly: percentOfMaxProfit >= 25); clear" in out
+    assert "PKABC" not in out
+    before = sources.load(user, {}, {}).config
+    after = sources.load(write(tmp_path / "shown.toml", out), {}, {}).config
+    assert (after.alert, after.notify[0].name) == (before.alert, "phone")
+
+
+def test_rules_and_channels_are_in_the_json(condord, user):
+    write(user, RULES)
+    document = json.loads(condord("config", "show", "--json").out)
+    assert document["values"]["notify"]["value"][0]["url_file"] == "***"
+    assert document["values"]["alert"]["value"][1] == {"name": "blind", "enabled": False}
+    assert document["rules"][-1] == {
+        "name": "half",
+        "when": ["percentOfMaxProfit >= 60", "tested"],
+        "clear": ["percentOfMaxProfit < 50"],
+        "forSeconds": 0.0,
+        "basis": "natural",
+        "severity": "warning",
+        "builtIn": False,
+        "enabled": True,
+    }
+
+
 def test_show_as_json_is_one_document(condord, user):
     write(user, "[server]\nport = 7\n")
     document = json.loads(condord("config", "show", "--json").out)

@@ -29,6 +29,22 @@ def fact(shown, name):
     return found
 
 
+@pytest.mark.parametrize(
+    ("exits", "shown"),
+    [
+        ({"target": 235, "stop": -940}, "target +235.00, stop -940.00"),
+        ({"target": 0, "stop": None}, "target 0.00"),
+        ({"target": None, "stop": -918.5}, "stop -918.50"),
+    ],
+)
+def test_exits_of_the_rules_in_force_are_shown(exits, shown):
+    assert fact(lines(exits=exits), "exits") == [shown]
+
+
+def test_without_such_rules_there_is_no_line_of_exits():
+    assert not [line for line in lines(exits={"target": None, "stop": None}) if line.startswith("exits")]
+
+
 def test_one_condor_is_shown_in_detail():
     quotes = [documents.quote(symbol) for symbol in documents.symbols()[1:]]
     quotes[0] |= {"state": "zeroBid", "bid": 0, "unconfirmed": True}

@@ -304,6 +304,9 @@ def test_commands_that_ask_a_daemon_import_neither_the_server_nor_alpaca():
         assert imports_of("history", "--csv", "--url", fake.url, modules=modules) == (0, [])
         assert imports_of("trades", "--url", fake.url, modules=modules) == (0, ["rich"])
         assert imports_of("trades", "--csv", "--url", fake.url, modules=modules) == (0, [])
+        assert imports_of("alerts", "--url", fake.url, modules=modules) == (1, [])
+        assert imports_of("alerts", "--all", "--json", "--url", fake.url, modules=modules) == (1, [])
+        assert imports_of("alerts", "acknowledge", "x", "--url", fake.url, modules=modules) == (1, [])
     # The program's own options need all commands.
     for option in ("--help", "--version"):
         assert imports_of(option, modules=(*HEAVY, "rich", "tenacity")) == (0, [])

@@ -47,6 +47,34 @@ def test_a_delta_can_contain_a_status_and_an_unmatched_leg(mirror):
     assert mirror.document["unmatched"] == [documents.unmatched()]
 
 
+def test_a_delta_replaces_adds_and_removes_alerts_and_keeps_their_order():
+    old, middle, new = (
+        documents.alert(id=f"{name}:SPY", since=f"2026-11-20T15:31:0{since}Z")
+        for name, since in (("old", "7"), ("middle", "7.250000"), ("new", "8"))
+    )
+    mirror = Mirror()
+    mirror.apply(event("snapshot", documents.document(alerts=[middle, old]), "k3f9-1"))
+    resolved = middle | {"state": "resolved"}
+    mirror.apply(event("delta", documents.delta(alerts=[resolved, new]), "k3f9-2"))
+    assert mirror.document["alerts"] == [new, resolved, old]
+    same = documents.alert(id="a:SPY", since=old["since"])
+    mirror.apply(event("delta", documents.delta(alerts=[same], alertsGone=["middle:SPY"]), "k3f9-3"))
+    assert mirror.document["alerts"] == [new, same, old]
+    assert "alertsGone" not in mirror.document
+
+
+def test_an_older_daemon_has_no_alerts_until_a_delta_brings_them(mirror):
+    mirror.apply(event("delta", documents.delta(), "k3f9-2"))
+    assert "alerts" not in mirror.document
+    mirror.apply(event("delta", documents.delta(alerts=[documents.alert()]), "k3f9-3"))
+    assert mirror.document["alerts"] == [documents.alert()]
+
+
+def test_an_alert_event_changes_nothing(mirror):
+    assert not mirror.apply(event("alert", documents.alert()))
+    assert mirror.document == documents.document()
+
+
 def test_a_delta_appends_new_points_to_the_history_of_their_condor():
     line = {"seconds": [60], "cents": [5]}
     mirror = Mirror()

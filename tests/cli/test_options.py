@@ -96,6 +96,20 @@ def test_only_one_form_of_output_is_allowed():
         options.require_one_form(as_csv=True, as_json=True)
 
 
+def test_the_url_of_the_command_above_is_found():
+    received = []
+    app = typer.Typer(rich_markup_mode=None)
+    app.callback()(lambda url=None: None)
+
+    @app.command()
+    def below(context: typer.Context) -> None:
+        received.append(options.parent_url(context))
+        received.append(options.parent_url(context.parent))
+
+    CliRunner().invoke(app, ["--url", "http://x", "below"])
+    assert received == ["http://x", None]
+
+
 @pytest.mark.parametrize("text", ["x", "", "1.5", "0", "5001", "1e3", "٣", "9" * 30])
 def test_a_number_that_is_not_allowed_is_refused_with_those_that_are(text):
     with pytest.raises(typer.BadParameter) as caught:

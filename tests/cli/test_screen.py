@@ -80,3 +80,8 @@ def test_parts_are_joined_on_as_few_lines_as_fit_without_breaking_one():
     assert joined(parts, Screen()) == ["three condors · P/L 5.00 · a part wider than the screen"]
     assert joined(parts, Screen(width=24)) == ["three condors · P/L 5.00", "a part wider than the screen"]
     assert joined(parts, Screen(width=23)) == parts
+
+
+def test_our_own_signs_beyond_ascii_are_one_column_each():
+    assert visible_width("\x1b[31ma…b·c—\x1b[0m") == 6
+    assert visible_width("日本") == 4

@@ -7,15 +7,19 @@ from condord.cli.screen import Screen
 from condord.cli.status import status_lines
 from condord.live import wire
 from condord.live.remedies import with_remedy
+from condord.live.wire_alerts import AlertsJson
 from condord.upstream.failure_table import FAILURES
 from tests.fakes import documents
-from tests.fakes.daemon import json
+from tests.fakes.daemon import json, problem
 
 NOW = dt.datetime(2026, 11, 20, 15, 31, 9, tzinfo=dt.UTC)
 
 
-def lines(**changes):
-    return status_lines(msgspec.convert(documents.report(**changes), wire.StatusReport), NOW, Screen())
+QUIET = msgspec.convert(documents.alerts(alerts=[]), AlertsJson)
+
+
+def lines(found=QUIET, **changes):
+    return status_lines(msgspec.convert(documents.report(**changes), wire.StatusReport), found, NOW, Screen())
 
 
 def test_the_state_of_the_daemon_is_one_screen():
@@ -30,6 +34,7 @@ def test_the_state_of_the_daemon_is_one_screen():
         "positions    read 9.0 s ago",
         "breaker      closed",
         "market       open, closes 21:00 UTC",
+        "alerts       none firing",
         "subscribers  3 of 1000",
         "frames       1842 sent, 0 dropped",
     ]
@@ -59,6 +64,31 @@ def test_a_stream_that_waits_shows_its_next_attempt():
 )
 def test_the_line_of_the_stocks_has_their_state_and_how_they_come(stocks, shown):
     assert f"stocks       {shown}" in lines(stocks=documents.stocks(**stocks))
+
+
+def test_the_line_of_the_alerts_has_their_numbers_and_the_most_severe():
+    listed = [documents.alert(id="a", severity="info"), documents.alert(text="The put is breached.")]
+    found = msgspec.convert(documents.alerts(*listed), AlertsJson)
+    assert "alerts       1 critical, 1 info: The put is breached." in lines(found)
+
+
+def test_the_line_of_the_alerts_is_shortened_to_the_screen():
+    found = msgspec.convert(documents.alerts(), AlertsJson)
+    report = msgspec.convert(documents.report(), wire.StatusReport)
+    shown = status_lines(report, found, NOW, Screen(width=60, colour=True))
+    assert "alerts       \x1b[31m1 critical: SPY 560/570/630/640 Dec 18: the …\x1b[0m" in shown
+
+
+def test_a_channel_that_does_not_deliver_is_named_at_the_end():
+    found = msgspec.convert(documents.alerts(channels=[documents.channel(lastError="404 Not Found")]), AlertsJson)
+    assert lines(found)[-1] == "channel phone: 404 Not Found"
+
+
+def test_alerts_that_cannot_be_read_are_no_failure(condord, fake):
+    fake.answers["/api/alerts"] = problem(503, "the source is lost")
+    code, out, err = condord("status", "--url", fake.url)
+    assert (code, err) == (0, [])
+    assert "alerts       not known: they cannot be read" in out.splitlines()
 
 
 def test_faults_come_last():
@@ -167,14 +197,14 @@ def test_the_remedies_of_streams_readings_and_notices_are_shown_once_each():
 
 def test_a_long_value_is_folded_in_its_column():
     report = msgspec.convert(documents.report(state="halted", code="authFailed", reason=REFUSED), wire.StatusReport)
-    shown = status_lines(report, NOW, Screen(width=50))
+    shown = status_lines(report, QUIET, NOW, Screen(width=50))
     at = shown.index("to do        check the key, the secret and")
     assert shown[at + 1 : at + 3] == [
         "             alpaca.paper, then restart, or send",
         "             SIGHUP if only files changed",
     ]
     assert max(map(len, shown)) <= 50
-    assert max(map(len, status_lines(report, NOW, Screen(width=24)))) <= 24
+    assert max(map(len, status_lines(report, QUIET, NOW, Screen(width=24)))) <= 24
 
 
 def test_json_is_the_exact_body(condord, fake):

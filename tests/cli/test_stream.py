@@ -36,6 +36,8 @@ def test_an_event_is_a_line_with_its_time_and_what_changed():
         ({"unmatched": [documents.unmatched()]}, "1 in no condor"),
         ({"status": documents.status(state="stale", reason="silent\x1b")}, "stale: silent "),
         ({"totals": documents.totals()}, "totals"),
+        ({"totals": documents.totals(), "alerts": [documents.alert()]}, "alerts"),
+        ({"alertsGone": ["x"]}, "alerts"),
         ({"history": [{"id": "A", "seconds": [60], "cents": [1]}]}, "history"),
         ({}, "nothing new"),
         ({"valuations": [documents.valuation(name) for name in "ABCDE"]},
@@ -54,6 +56,23 @@ def test_a_line_with_a_status_lists_each_notice_code_once():
     listed = "[notStreamed, brokenCondor]"
     assert line("delta", documents.delta(status=status)) == f"15:31:08.000 delta live {listed}"
     assert line("snapshot", documents.document(status=status)).endswith(f"P/L +230.00 {listed}")
+
+
+def test_an_alert_is_a_line_with_its_severity_state_id_and_sentence():
+    text = documents.alert()["text"]
+    assert line("alert", documents.alert()) == f"15:30:00.000 alert critical firing breached:{ID}: {text}"
+    over = documents.alert(state="resolved", until="2026-11-20T15:30:59Z", severity="info", text="Over.\x1b")
+    assert line("alert", over) == f"15:30:59.000 alert info resolved breached:{ID}: Over."
+
+
+def test_alert_events_are_printed_in_their_order_and_as_json(condord, fake):
+    alert = documents.frame("alert", documents.alert())
+    fake.streams = [[SNAPSHOT, DELTA, alert], [SNAPSHOT, alert]]
+    out = condord("stream", "--url", fake.url).out
+    assert [row.split()[1] for row in out.splitlines()] == ["snapshot", "delta", "alert", "snapshot", "alert"]
+    fake.streams = [[SNAPSHOT, alert]]
+    event = json.loads(condord("stream", "--json", "--url", fake.url).out.splitlines()[-1])
+    assert event == {"event": "alert", "id": None, "data": documents.alert()}
 
 
 def test_json_is_one_object_per_line():

@@ -32,6 +32,27 @@ def test_a_condor_is_one_row_if_it_fits():
     ]
 
 
+def test_alerts_are_one_line_below_the_status():
+    firing = [
+        documents.alert(severity="warning", text="A warning."),
+        documents.alert(id="x", text="The put is breached."),
+    ]
+    totals = documents.totals(alerts={"critical": 1, "warning": 2, "info": 0})
+    assert lines(alerts=firing, totals=totals)[-2:] == [
+        "live · simulator indicative · newest message 1.8 s ago · market open, closes 21:00 UTC",
+        "alerts: 1 critical, 2 warning · The put is breached.",
+    ]
+    assert lines(40, alerts=firing, totals=totals)[-1] == "alerts: 1 critical, 2 warning · The …"
+
+
+def test_alerts_are_also_shown_during_an_outage():
+    changed = documents.document(
+        alerts=[documents.alert(text="Breached.")], totals=documents.totals(alerts={"critical": 1})
+    )
+    document = msgspec.convert(changed, wire.Document)
+    assert document_lines(document, NOW, Screen(), "not connected")[-1] == "alerts: 1 critical · Breached."
+
+
 LONG_ID = "NVDA-270115-197.5-202.5-237.5-247.5"
 
 

@@ -145,6 +145,59 @@ def test_a_404_from_another_program_is_unavailable_not_an_unknown_condor(fake):
     assert failure(fake.url, lambda daemon: daemon.condor("SPY")).exit_code == EXIT_UNAVAILABLE
 
 
+def test_alerts_return_the_exact_body(fake):
+    assert Daemon(fake.url).alerts() == fake.answers["/api/alerts"][2]
+
+
+def test_an_alert_is_acknowledged_by_a_post_with_the_token(fake):
+    fake.posts["/api/alerts/half%3ASPY%2F1/acknowledge"] = (204, {}, b"")
+    Daemon(fake.url, "a-token").acknowledge("half:SPY/1")
+    (path, headers), *_ = fake.requests
+    assert (path, headers["Authorization"]) == ("/api/alerts/half%3ASPY%2F1/acknowledge", "Bearer a-token")
+    assert headers["Content-Length"] == "0"
+
+
+def test_an_unknown_alert_hints_at_similar_ids(fake):
+    error = failure(fake.url, lambda daemon: daemon.acknowledge("BREACHED:spy-261218-560-570-630"))
+    assert (type(error), error.hint) == (NotFound, f"Similar ids: {documents.alert()['id']}.")
+    assert "alerts --all" in failure(fake.url, lambda daemon: daemon.acknowledge("?")).hint
+
+
+def test_an_acknowledgement_with_another_answer_fails(fake):
+    fake.posts["/api/alerts/-/acknowledge"] = json_answer({})
+    assert failure(fake.url, lambda daemon: daemon.acknowledge("")).exit_code == EXIT_UNAVAILABLE
+
+
+def test_the_answer_of_a_channel_is_the_exact_body(fake):
+    answer = {"ok": True, "status": 200, "text": "accepted"}
+    fake.posts["/api/channels/phone/test"] = json_answer(answer)
+    assert Daemon(fake.url).test_channel("phone") == documents.body(answer)
+
+
+def test_the_answer_of_a_channel_may_take_longer_than_others(fake):
+    with socket.create_server(("127.0.0.1", 0)) as mute, pytest.MonkeyPatch.context() as patched:
+        patched.setattr("condord.client.http.DELIVERY_SECONDS", 0.1)
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}"
+        error = failure(url, lambda daemon: daemon.test_channel("phone"), timeout_seconds=0.05)
+    assert "within 0.1 s" in str(error)
+
+
+def test_an_unknown_channel_hints_at_those_that_are_configured(fake):
+    error = failure(fake.url, lambda daemon: daemon.test_channel("fax"))
+    assert (type(error), error.hint) == (NotFound, "These are: phone.")
+    fake.answers["/api/alerts"] = json_answer(documents.alerts(channels=[]))
+    assert "[[notify]]" in failure(fake.url, lambda daemon: daemon.test_channel("")).hint
+
+
+@pytest.mark.parametrize(("headers", "hint"), [({"Retry-After": "7"}, "in 7 s"), ({}, "in a few seconds")])
+def test_too_many_requests_are_temporary_and_1(fake, headers, hint):
+    fake.posts["/api/channels/phone/test"] = problem(429, "one in 10 s", **headers)
+    error = failure(fake.url, lambda daemon: daemon.test_channel("phone"))
+    assert isinstance(error, TemporarilyUnavailable)
+    assert error.exit_code == EXIT_FAILED
+    assert hint in error.hint
+
+
 def test_history_and_trades_return_the_exact_body(fake):
     daemon = Daemon(fake.url)
     assert daemon.history({}) == fake.answers["/api/history"][2]

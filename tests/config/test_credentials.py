@@ -1,15 +1,11 @@
-import json
 import os
-import pickle
-from copy import copy, deepcopy
 from pathlib import Path
 
-import msgspec
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from condord.config.credentials import Credentials, Secret, find, read_token
+from condord.config.credentials import find, read_file, read_token
 from condord.errors import ConfigError, CredentialsMissing
 from tests.needs import without
 
@@ -48,38 +44,6 @@ def missing(environ, key_id_file="", secret_key_file=""):
     assert caught.value.exit_code == 77
     assert "hush" not in f"{caught.value} {caught.value.hint}"
     return str(caught.value), caught.value.hint
-
-
-# Secret
-
-
-@settings(deadline=None)  # the machine may be busy
-@given(text=st.text(min_size=4))
-def test_only_reveal_shows_a_secret(text):
-    secret = Secret(text)
-    assert secret.reveal() == text
-    shown = [str(secret), repr(secret), f"{secret}", f"{secret!r:>20}", f"{secret:>9}", "%s %r" % (secret, [secret])]  # noqa: UP031
-    assert {each.replace("Secret(***)", "***").strip() for each in shown} == {"***", "*** [***]"}
-
-
-@pytest.mark.parametrize(
-    "leak", [pickle.dumps, copy, deepcopy, json.dumps, msgspec.json.encode, msgspec.to_builtins, hash, vars]
-)
-def test_a_secret_is_not_copied_encoded_or_hashed(leak):
-    credentials = Credentials(key_id=Secret("id"), secret_key=Secret("hush"), origin="here")
-    assert "hush" not in repr(credentials)
-    for each in (Secret("hush"), credentials):
-        if each is credentials and leak is copy:
-            continue  # a shallow copy holds the same Secret
-        with pytest.raises(TypeError):
-            leak(each)
-
-
-def test_secrets_are_equal_when_their_texts_are():
-    assert Secret("a") == Secret("a")
-    assert Secret("a") != Secret("b")
-    assert Secret("a") != "a"
-    assert Secret("é\udcff") == Secret("é\udcff")
 
 
 # Which credentials
@@ -329,3 +293,21 @@ def test_a_missing_token_file_is_an_error_that_names_it(tmp_path):
 def test_a_file_that_may_not_be_read_is_an_error(write, in_files):
     path = write("closed", "hush", 0o000)
     assert "Permission denied" in missing({}, in_files[0], path)[0]
+
+
+# Files of channels
+
+
+def test_a_name_without_a_slash_is_a_systemd_credential(write):
+    directory = Path(write("credentials/phone", "https://example.org\n")).parent
+    environ = {"CREDENTIALS_DIRECTORY": str(directory)}
+    assert read_file("phone", "notify[0].url_file", environ).reveal() == "https://example.org"
+    assert read_file(str(directory / "phone"), "notify[0].url_file", {}).reveal() == "https://example.org"
+
+
+@pytest.mark.parametrize("environ", [{}, {"CREDENTIALS_DIRECTORY": "/none"}])
+def test_a_credential_that_is_not_there_is_a_fault_of_the_configuration(environ):
+    with pytest.raises(ConfigError) as caught:
+        read_file("phone", "notify[0].url_file", environ)
+    assert "(notify[0].url_file)" in str(caught.value)
+    assert caught.value.hint

@@ -46,3 +46,37 @@ def test_the_example_explains_each_key_and_what_is_allowed():
             field = FIELDS[f"{section}.{line.split(' = ')[0]}"]
             assert lines[number - 2].startswith("# ")
             assert lines[number - 1] == f"# Allowed: {field.allowed}."
+
+
+def test_the_example_shows_every_key_of_the_tables():
+    shown = tomllib.loads("\n".join(line.removeprefix("# ") for line in table_lines()))
+    assert set(shown) == set(schema.TABLES)
+    for name, kind in schema.TABLES.items():
+        assert {key for table in shown[name] for key in table} == set(kind.__struct_fields__)
+
+
+def table_lines():
+    """The lines of the tables in the comments of the example."""
+    is_table = False
+    for line in EXAMPLE.read_text().splitlines():
+        is_table = line.startswith("# [[") or (is_table and line.startswith("# "))
+        if is_table:
+            yield line
+
+
+def test_the_tables_in_the_example_have_no_faults(tmp_path):
+    path = tmp_path / "condord.toml"
+    path.write_text("\n".join(line.removeprefix("# ") for line in table_lines()))
+    assert sources.load(path, {}, {}).config.alert
+
+
+def test_keys_of_a_rule_are_optional_except_its_name():
+    assert [field.key for field in schema.fields_of_table("alert") if field.is_required] == ["name"]
+    required = [field.key for field in schema.fields_of_table("notify") if field.is_required]
+    assert required == ["name", "type", "url_file"]
+
+
+def test_the_values_of_a_table_are_those_that_it_names():
+    match = schema.MatchTable(underlying=("SPY",))
+    table = schema.AlertTable(name="a", when="tested", match=match, notify=())
+    assert schema.values_of(table) == {"name": "a", "when": "tested", "match": {"underlying": ("SPY",)}, "notify": ()}

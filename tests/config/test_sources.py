@@ -539,6 +539,56 @@ def test_dividends_that_are_no_array_of_tables_are_a_fault(write, text, fault):
     assert faults_of(path) == (f"{path}:{fault}",)
 
 
+def test_rules_and_channels_are_read_as_they_are_written(write):
+    path = write(
+        "[[alert]]\nname = 'half'\nwhen = ['percentOfMaxProfit >= 50', 'tested']\nnotify = ['phone']\n"
+        "[alert.match]\nunderlying = ['SPY']\n[[alert]]\nname = 'blind'\nenabled = false\n"
+        "[[notify]]\nname = 'phone'\ntype = 'webhook'\nurl_file = '/none'\n"
+    )
+    config = sources.load(path, {}, {}).config
+    half, blind = config.alert
+    assert half == schema.AlertTable(
+        name="half",
+        when=("percentOfMaxProfit >= 50", "tested"),
+        notify=("phone",),
+        match=schema.MatchTable(underlying=("SPY",)),
+    )
+    assert (blind.name, blind.enabled, blind.when) == ("blind", False, None)
+    assert config.notify == (schema.ChannelTable(name="phone", type="webhook", url_file="/none"),)
+
+
+def test_every_fault_of_rules_and_channels_has_its_place(write):
+    path = write(
+        "[[alert]]\nname = 'half'\nwhen = 'percntOfRisk >= 5'\nnotify = ['phne']\n"
+        "[server]\nport = -1\n[[notify]]\nname = 'phone'\ntype = 'sms'\nurl_file = 'x'\n"
+    )
+    assert faults_of(path) == (
+        f"{path}:6: server.port = -1: must be an integer from 0 to 65535",
+        f"{path}:3: alert[0].when = 'percntOfRisk >= 5': unknown quantity; the nearest known name is percentOfRisk (rule half)",
+        f"{path}:4: alert[0].notify[0] = 'phne': unknown channel; the nearest is phone",
+        f'{path}:9: notify[0].type = \'sms\': must be "apprise" or "webhook"',
+    )
+
+
+def test_an_empty_key_of_a_table_is_unknown(write):
+    (fault,) = faults_of(write("[[alert]]\nname = 'blind'\n\"\" = 1\n"))
+    assert "unknown key; known here: name, when, clear" in fault
+
+
+@given(
+    st.lists(
+        st.sampled_from(["[[alert]]", "[[notify]]", "name = 'a'", "when = 'tested'", "when = 5", "match = {}", "x = 1"])
+    )
+)
+def test_any_tables_are_read_or_have_faults(lines):
+    try:
+        entries = toml_text.read("\n".join(lines))
+    except toml_text.BrokenToml:
+        return
+    found = sources.tables.read(sources._elements(entries, "file"))
+    assert all(len(each.tables) + len(each.faults) > 0 for each in found.values())
+
+
 def test_a_fault_of_a_dividend_never_repeats_what_may_be_a_secret(write):
     (fault,) = faults_of(write(f"[[dividend]]\n{SPY}token = 'hushhush'\n"))
     assert "hushhush" not in fault

@@ -95,3 +95,22 @@ def test_a_key_in_the_environment_is_found_even_if_the_file_is_broken(write):
 def test_a_faulty_path_of_the_token_is_not_read(write):
     found = startup.find(write("c.toml", "[server]\ntoken_file = 1\n"), KEYS, {})
     assert len(found.config_error.faults) == 1
+
+
+def test_the_files_of_channels_are_checked_with_their_places(write):
+    url = write("url", "https://hush.example/x\n", 0o644)
+    path = write("c.toml", f"[server]\nport = -1\n[[notify]]\nname = 'hook'\ntype = 'webhook'\nurl_file = '{url}'\n")
+    found = startup.find(path, KEYS, {})
+    assert found.config_error.faults == (
+        f"{path}:2: server.port = -1: must be an integer from 0 to 65535",
+        f"{path}:6: {url} (notify[0].url_file) may be read or written by others",
+    )
+    assert found.config_error.hint == f"Correct the values named above. chmod 600 {url}"
+    url.chmod(0o600)
+    path.write_text(path.read_text().replace("port = -1", "port = 1"))
+    assert startup.find(path, KEYS, {}).config_error is None
+
+
+def test_while_a_channel_is_faulty_no_file_is_read(write):
+    path = write("c.toml", "[[notify]]\nname = 'hook'\ntype = 'sms'\nurl_file = '/none/url'\n")
+    assert len(startup.find(path, KEYS, {}).config_error.faults) == 1

@@ -13,11 +13,11 @@ import pytest
 import tests.upstream.conftest  # noqa: F401 - imports alpaca-py without its warning
 
 # isort: split
-from condord.config.credentials import Secret
 from condord.config.schema import Alpaca, Config, History, Server, Stream
 from condord.daemon.build import Upstream, build
 from condord.daemon.reload import Inputs
 from condord.host.instance_lock import Locks
+from condord.host.secret import Secret
 from condord.live.published import EVERYTHING
 from tests.fakes import startup
 from tests.http.asking import LEGS, Conversation, held, tick
@@ -226,7 +226,7 @@ def test_the_upstream_closes_threads_then_connections_then_files():
     closed = []
     parts = {
         name: types.SimpleNamespace(close=lambda name=name: closed.append(name))
-        for name in ("store", "brokerage", "grouper", "past")
+        for name in ("store", "brokerage", "grouper", "past", "alerts")
     }
     Upstream(supervisor=None, **parts).close()
-    assert closed == ["grouper", "past", "brokerage", "store"]
+    assert closed == ["grouper", "past", "alerts", "brokerage", "store"]

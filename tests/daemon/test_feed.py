@@ -67,9 +67,24 @@ class FakePast:
         return lambda *given: self.calls.append((name, *given))
 
 
+class FakeAlertService:
+    """The alerts, as far as the feed uses them; `noticed` are their notices."""
+
+    def __init__(self):
+        self.calls = []
+        self.noticed = []
+
+    def notices(self):
+        return self.noticed
+
+    def __getattr__(self, name):
+        return lambda *given: self.calls.append((name, *given))
+
+
 class Scene:
     def __init__(self, interval_seconds=0.0):
         self.past = FakePast()
+        self.alerts = FakeAlertService()
         self.daemon = FakeDaemon()
         self.loop = Loop()
         self.measured = []
@@ -80,6 +95,7 @@ class Scene:
             now_at=lambda: NOW_AT,
             work=self.grouper.run,
             past=self.past,
+            alerts=self.alerts,
             observe=self.measured.append,
         )
         self.woken = 0
@@ -292,7 +308,14 @@ def test_a_frame_of_quotes_by_rest_is_not_measured():
 
 def test_a_feed_works_unmeasured():
     scene = Scene()
-    feed = Feed(scene.daemon.publisher, loop=scene.loop, now_at=lambda: NOW_AT, work=scene.grouper.run, past=scene.past)
+    feed = Feed(
+        scene.daemon.publisher,
+        loop=scene.loop,
+        now_at=lambda: NOW_AT,
+        work=scene.grouper.run,
+        past=scene.past,
+        alerts=scene.alerts,
+    )
     feed.offer([tick(LEG, 1.0, 1.2)])
     assert (scene.bid, scene.woken) == (1, 1)
 
@@ -350,6 +373,23 @@ def test_the_trade_book_gets_the_sessions():
     scene = Scene()
     scene.feed.set_calendar(Calendar())
     assert scene.past.calls == [("set_calendar", Calendar())]
+
+
+def test_the_alerts_learn_which_account_is_known_and_when_its_orders_count():
+    scene = Scene()
+    scene.feed.note_account("an account")
+    scene.feed.note_orders()
+    scene.feed.forget_names()
+    assert scene.alerts.calls == [("note_account", "an account"), ("note_orders",), ("forget",)]
+
+
+def test_notices_of_both_databases_join_those_of_the_status():
+    scene = Scene()
+    codes = ("historyUnavailable", "alertsNotStored")
+    for part, code in zip((scene.past, scene.alerts), codes, strict=True):
+        part.noticed = [NoticeJson(code=code, text="the disk is full", symbols=[], since=NOW_AT)]
+    scene.feed.set_status(scene.daemon.edition.status)
+    assert [notice.code for notice in scene.daemon.document().status.notices] == [*codes]
 
 
 def test_a_notice_of_the_database_joins_those_of_the_status():

@@ -67,6 +67,11 @@ class Parts:
             sent_bytes=self.subscribers.sent_bytes,
             max_subscribers=5,
             recorder=types.SimpleNamespace(rows=40, has_fault=True),
+            alerts=types.SimpleNamespace(
+                counts={("tested", "firing"): 2},
+                evaluations=9,
+                delivery=types.SimpleNamespace(counts={("phone", "delivered"): 3}),
+            ),
             log_dropped=6,
         )
 

@@ -10,7 +10,7 @@ import tests.upstream.conftest  # noqa: F401 - imports alpaca-py without its war
 
 # isort: split
 from condord.config import credentials
-from condord.config.schema import Alpaca, Config, Log, Rest, Server, Stream
+from condord.config.schema import AlertTable, Alpaca, ChannelTable, Config, Log, Rest, Server, Stream
 from condord.daemon.reload import RELEASE_SECONDS, Inputs, Reload
 from condord.daemon.wiring import supervisor
 from condord.errors import ConfigError, CredentialsMissing, Unavailable
@@ -56,6 +56,14 @@ class World:
     def change(self, section, **values):
         part = msgspec.structs.replace(getattr(self.config, section), **values)
         self.config = msgspec.structs.replace(self.config, **{section: part})
+
+    def set_channel(self, name, url):
+        """One webhook, whose file holds `url`."""
+        path = self.directory / f"{name}-url"
+        path.write_text(url)
+        path.chmod(0o600)
+        table = ChannelTable(name=name, type="webhook", url_file=str(path))
+        self.config = msgspec.structs.replace(self.config, notify=(table,))
 
     def inputs(self, reread=None):
         """What a daemon that starts now runs on."""
@@ -268,12 +276,13 @@ class Running:
 
     def __init__(self, world, reread=None):
         self.inputs = world.inputs(reread)
-        self.upstream = FakeUpstream()
+        self.upstream, self.alerts = FakeUpstream(), FakeUpstream()
         self.publisher = FakeDaemon().publisher
         self.guard = types.SimpleNamespace(settings=None)
         self.reload = Reload(
             self.inputs,
             publisher=self.publisher,
+            alerts=self.alerts,
             brokerage=self.upstream,
             supervisor=self.upstream,
             guard=self.guard,
@@ -303,6 +312,42 @@ def test_a_valid_configuration_reaches_every_part(world):
     assert (running.publisher.coalescer.window_seconds, running.publisher.book.min_change_e4) == (0.5, 500)
     assert running.guard.settings.allowed_hosts == ("a.example",)
     assert running.upstream.names == ["set_breaker", "reload", "retry"]
+
+
+def test_rules_and_channels_are_applied_channels_first(world):
+    world.set_channel("hook", "https://hook.example/one")
+    running = Running(world)
+    world.set_channel("hook", "https://hook.example/two")
+    rule = AlertTable(name="half", when="percentOfMaxProfit >= 40")
+    world.config = msgspec.structs.replace(world.config, alert=(rule, AlertTable(name="tested", enabled=False)))
+    running.run()
+    (channels, rules) = running.alerts.calls
+    assert (channels[0], [channel.url.reveal() for channel in channels[1]]) == (
+        "set_channels",
+        ["https://hook.example/two"],
+    )
+    enabled = {each.name: each.enabled for each in rules[1]}
+    assert (rules[0], enabled["half"], enabled["tested"]) == ("set_rules", True, False)
+    assert [each.name for each in rules[1] if not each.built_in] == ["half"]
+
+
+def test_the_file_of_a_channel_that_cannot_be_used_changes_nothing_and_is_not_shown(world, capsys):
+    world.set_channel("hook", "https://hook.example/one")
+    running = Running(world)
+    before = running.inputs.channels
+    world.set_channel("hook", "http://hook.example/a-secret-path")
+    world.change("stream", window_ms=500)
+    running.run()
+    assert (running.inputs.channels, running.alerts.calls, running.upstream.names) == (before, [], ["retry"])
+    assert "a-secret-path" not in capsys.readouterr().err
+
+
+def test_the_secrets_of_a_channel_are_masked_from_the_start(world, capsys):
+    world.set_channel("hook", "https://hook.example/one")
+    (channel,) = world.inputs().channels
+    assert (channel.name, channel.type, channel.signing_key) == ("hook", "webhook", None)
+    logging.getLogger("condord").warning("written", extra=logs.fields(text="to https://hook.example/one"))
+    assert "hook.example/one" not in capsys.readouterr().err
 
 
 def test_another_key_or_feed_logs_in_to_rest_again_before_the_streams_reconnect(world):

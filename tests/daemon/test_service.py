@@ -190,6 +190,9 @@ class FakeDaemon:
                     recorder=types.SimpleNamespace(run=self._last, finish=self._finish),
                     trade_book=types.SimpleNamespace(run=self._last),
                 ),
+                alerts=types.SimpleNamespace(
+                    run=self._last, finish=self._store_alerts, delivery=types.SimpleNamespace(run=self._last)
+                ),
             ),
             publisher=types.SimpleNamespace(
                 book=types.SimpleNamespace(minutes=types.SimpleNamespace(running=lambda: ["the running minute"]))
@@ -220,6 +223,9 @@ class FakeDaemon:
     async def _finish(self, rows):
         assert rows == ["the running minute"]
         self.calls.append("last minute")
+
+    async def _store_alerts(self):
+        self.calls.append("alerts")
 
     def _note_later(self, name):
         async def note(*_):
@@ -362,7 +368,7 @@ def test_a_stop_first_refuses_connections_then_ends_the_streams_and_then_the_ser
         await asyncio.sleep(0.1)
         daemon.service._lifetime.stopping.set()
         await running
-        assert [call for call in daemon.calls if call not in {"ping", "last minute"}] == [
+        assert [call for call in daemon.calls if call not in {"ping", "last minute", "alerts"}] == [
             "ready", "stopping", "stop accepting", "bye", "stop",
         ]  # fmt: skip
         assert announced[0].endswith(" serves at http://127.0.0.1:8420")
@@ -370,16 +376,16 @@ def test_a_stop_first_refuses_connections_then_ends_the_streams_and_then_the_ser
     virtualtime.run(scene())
 
 
-def test_a_stop_writes_the_last_minute_while_the_streams_end():
+def test_a_stop_writes_the_last_minute_and_alerts_while_the_streams_end():
     async def scene():
         daemon = FakeDaemon()
         running = asyncio.create_task(daemon.service._run_tasks(lambda _line: None))
         await asyncio.sleep(5)
-        assert daemon.count("last minute") == 0
+        assert (daemon.count("last minute"), daemon.count("alerts")) == (0, 0)
         daemon.service._lifetime.stopping.set()
         await running
         end = daemon.calls[daemon.calls.index("stopping") :]
-        assert {*end} == {"stopping", "stop accepting", "last minute", "bye", "stop"}
+        assert {*end} == {"stopping", "stop accepting", "last minute", "alerts", "bye", "stop"}
         assert daemon.service._lifetime.failure is None
 
     virtualtime.run(scene())

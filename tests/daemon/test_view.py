@@ -15,8 +15,10 @@ from condord.daemon.view import ALIVE_SECONDS, RunningDaemon
 from condord.errors import Unavailable
 from condord.http.tickets import Tickets
 from condord.live.wire import NoticeJson, RestError
+from condord.live.wire_alerts import AlertsJson
 from condord.live.wire_history import HistoryQuery
 from condord.live.wire_risk import StocksJson
+from tests.fakes.alert_parts import CHANNEL, FakeDelivery
 from tests.fakes.history_store import FakeFault, FakeHistoryStore
 from tests.http.asking import NOW_AT, FakeDaemon
 
@@ -68,17 +70,38 @@ def past():
     return FakePast()
 
 
+class FakeAlertService:
+    """The alerts, as far as the view uses them; `seen` are the ids that were acknowledged."""
+
+    def __init__(self):
+        self.delivery = FakeDelivery()
+        self.seen = []
+
+    def answer(self):
+        return AlertsJson(as_of=NOW_AT, alerts=[], rules=[], channels=[CHANNEL])
+
+    def acknowledge(self, alert_id):
+        self.seen.append(alert_id)
+        return alert_id == "known"
+
+
+@pytest.fixture
+def alert_service():
+    return FakeAlertService()
+
+
 @pytest.fixture
 def daemon():
     return FakeDaemon()
 
 
 @pytest.fixture
-def view(supervisor, past, daemon):
+def view(supervisor, past, alert_service, daemon):
     return RunningDaemon(
         publisher=daemon.publisher,
         supervisor=supervisor,
         past=past,
+        alerts=alert_service,
         subscribers=Subscribers(daemon.fanout, settings=Server, now_at=lambda: NOW_AT),
         tickets=Tickets("a-token-of-some-length", now_at=lambda: NOW_AT),
         registry=CollectorRegistry(),
@@ -223,3 +246,15 @@ def test_a_database_that_cannot_be_read_is_reported(view, past):
 
 def test_trades_come_from_the_trade_book(view):
     assert asyncio.run(view.trades(NOW_AT, None)) == (NOW_AT, None)
+
+
+def test_alerts_are_those_of_the_service_and_can_be_acknowledged(view, alert_service):
+    assert view.alerts().channels == [CHANNEL]
+    assert [view.acknowledge("known"), view.acknowledge("unknown")] == [True, False]
+    assert alert_service.seen == ["known", "unknown"]
+
+
+def test_a_channel_is_tested_by_its_name(view):
+    assert list(view.channels) == ["phone"]
+    assert asyncio.run(view.test_channel("phone")).status == 204
+    assert asyncio.run(view.test_channel("pager")) is None

@@ -1,5 +1,6 @@
 import datetime as dt
 import re
+import zoneinfo
 from pathlib import Path
 
 import msgspec
@@ -14,9 +15,15 @@ from condord.config import schema as configuration
 from condord.config.schema import Config
 from condord.core.cutoffs import CutoffSettings
 from condord.core.model.assumptions import Assumptions
+from condord.core.rules.built_in import BUILT_IN
 from condord.daemon import wiring
+from condord.errors import ConfigError
+from condord.host.secret import Secret
 from condord.live.risks import RiskSettings
+from condord.live.wire_condor import ExitsJson
 from condord.live.wire_risk import ModelJson
+from condord.notify.channel import Channel, Quiet
+from tests.core.strategies import condor_holdings, only_condor
 
 OTHER = {
     "alpaca.paper": False,
@@ -39,6 +46,8 @@ OTHER = {
     "server.allowed_hosts": ("x.example",),
     "log.level": "debug",
     "dividend": (configuration.NamedDividend(symbol="SPY", date=dt.date(2026, 12, 18), amount=1.97),),
+    "alert": (configuration.AlertTable(name="half", when="percentOfMaxProfit >= 50"),),
+    "notify": (configuration.ChannelTable(name="hook", type="webhook", url_file="/none"),),
 }
 
 
@@ -74,7 +83,7 @@ def test_the_docs_have_each_key_where_a_running_daemon_takes_it():
 
 
 def test_what_differs_is_named_in_the_order_of_the_file():
-    names = ["alpaca.feed", "rest.threads", "model.dividend_yield", "log.level", "dividend"]
+    names = ["alpaca.feed", "rest.threads", "model.dividend_yield", "log.level", "dividend", "alert", "notify"]
     assert wiring.differing(Config(), changed(*reversed(names))) == names
 
 
@@ -169,3 +178,47 @@ def test_the_source_is_the_account_or_a_simulator_on_this_machine(names, source)
 def test_rest_gets_what_is_configured():
     settings = wiring.rest(changed("alpaca.feed", "rest.threads", "rest.breaker_failures"))
     assert (settings.paper, settings.feed, settings.threads, settings.breaker_failures) == (True, "opra", 2, 9)
+
+
+def test_the_rules_are_the_built_in_ones_as_the_configuration_changes_them():
+    assert wiring.alert_rules(Config()) == BUILT_IN
+    disabled = configuration.AlertTable(name="blind", enabled=False)
+    table = wiring.alert_rules(Config(alert=(*OTHER["alert"], disabled)))
+    assert [rule.name for rule in table] == [*(rule.name for rule in BUILT_IN), "half"]
+    assert [rule.name for rule in table if not rule.enabled] == ["blind"]
+
+
+def channel(path, **keys):
+    return configuration.ChannelTable(**{"name": "hook", "type": "webhook", "url_file": str(path)} | keys)
+
+
+def test_channels_have_their_url_and_key_and_quiet_hours(tmp_path):
+    for name, text in (("url", "https://example.org/x\n"), ("key", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n")):
+        (tmp_path / name).write_text(text)
+        (tmp_path / name).chmod(0o600)
+    keys = {"secret_file": "key", "min_severity": "critical", "quiet": "22:00-08:00 Europe/Berlin"}
+    config = Config(notify=(channel(tmp_path / "url"), channel("url", name="b", **keys)))
+    first, second = wiring.channels(config, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+    assert first == Channel(name="hook", type="webhook", url=Secret("https://example.org/x"))
+    quiet = Quiet(begin=dt.time(22), end=dt.time(8), zone=zoneinfo.ZoneInfo("Europe/Berlin"))
+    assert (second.name, second.url, second.quiet, second.min_severity) == ("b", first.url, quiet, "critical")
+    assert second.signing_key.reveal() == "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+
+
+def test_unusable_files_of_channels_are_reported_together(tmp_path):
+    with pytest.raises(ConfigError) as caught:
+        wiring.channels(Config(notify=(channel(tmp_path / "a"), channel(tmp_path / "b", name="b"))), {})
+    assert [fault.split(" ", 1)[1] for fault in caught.value.faults] == [
+        f"(notify[{index}].url_file) cannot be read: No such file or directory" for index in (0, 1)
+    ]
+    assert caught.value.hint
+
+
+def test_the_exits_of_a_condor_follow_the_rules_of_the_configuration():
+    condor = only_condor(condor_holdings((560, 570, 630, 640), ("1.21", "2.4", "2.3", "1.14")))
+    target = wiring.exits(Config())(condor).target
+    tables = (configuration.AlertTable(name="profit-target", when="percentOfMaxProfit >= 25", clear=()),)
+    lower = wiring.exits(Config(alert=tables))(condor).target
+    off = tuple(configuration.AlertTable(name=rule.name, enabled=False) for rule in BUILT_IN)
+    assert 0 < lower < target
+    assert wiring.exits(Config(alert=off))(condor) == ExitsJson()

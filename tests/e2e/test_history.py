@@ -196,11 +196,11 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(market, tmp_path):
 
 @pytest.fixture
 def small_disk(tmp_path):
-    """A disk of 512 kB, and what it can still hold."""
+    """A disk of 1 MB: each of the two databases has a write-ahead log."""
     if os.geteuid():
         pytest.skip("only root can mount")
     tmp_path.joinpath("disk").mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=512k", "condord-test", tmp_path / "disk"]
+    command = ["mount", "-t", "tmpfs", "-o", "size=1m", "condord-test", tmp_path / "disk"]
     if subprocess.run(command, capture_output=True).returncode:
         pytest.skip("mounting is not permitted")
     yield tmp_path / "disk"

@@ -121,8 +121,9 @@ class TestSchemathesis:
     """.ci/run installs it. The stream has no end, so it is requested only where it is refused."""
 
     def test_it_finds_no_fault(self, condord):
-        # It cannot guess the name of an asset either: it would only get 404, which it reports as a fault.
-        self.run(condord, "--checks", "all", *each("--exclude-path", "/api/stream", "/assets/{name}", *RECORDED))
+        # It cannot guess these names: it would only get 404, which it reports as a fault.
+        named = ("/assets/{name}", "/api/alerts/{id}/acknowledge", "/api/channels/{name}/test")
+        self.run(condord, "--checks", "all", *each("--exclude-path", "/api/stream", *named, *RECORDED))
 
     def test_it_finds_no_fault_with_history_and_trades(self, condord):
         # The schema of `from` and `to` is a string, of which most are refused.

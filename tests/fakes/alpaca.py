@@ -109,6 +109,8 @@ class FakeSink:
         self.memory = Memory()
         self.recalled = []
         self.names = {}
+        self.accounts = []
+        self.complete = []
         self.offered = []
         self.confirmed = []
         self.gaps = 0
@@ -168,6 +170,12 @@ class FakeSink:
 
     def forget_names(self):
         self.names = {}
+
+    def note_account(self, account_key):
+        self.accounts.append(account_key)
+
+    def note_orders(self):
+        self.complete.append(self.orders)
 
     def set_status(self, status):
         self.statuses.append(status)

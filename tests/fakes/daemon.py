@@ -13,7 +13,7 @@ HOLD = object()
 
 
 class FakeDaemon:
-    """`answers` maps paths to (status, headers, body). `streams` has a list of byte strings for each connection.
+    """`answers` maps paths to (status, headers, body), and `posts` those of POST. `streams` has a list of byte strings for each connection.
 
     After the last of them the next connection gets a 401, so that a client that follows the stream ends.
     """
@@ -24,7 +24,9 @@ class FakeDaemon:
             "/api/status": json(documents.report()),
             "/api/history": json(documents.recorded()),
             "/api/trades": json(documents.trades()),
+            "/api/alerts": json(documents.alerts()),
         }
+        self.posts = {}
         self.streams = []
         self.requests = []
         self.has_ended = threading.Event()
@@ -84,6 +86,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             self._stream()
             return
         self._answer(*self.fake.answers.get(self.path, problem(404, f"there is nothing at {self.path}")))
+
+    def do_POST(self):
+        self.fake.requests.append((self.path, dict(self.headers)))
+        self._answer(*self.fake.posts.get(self.path, problem(404, f"there is nothing at {self.path}")))
 
     def _answer(self, status, headers, body):
         self.send_response(status)

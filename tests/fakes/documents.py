@@ -379,6 +379,56 @@ def trades(*closed, **totals):
     }
 
 
+def alert(**changes):
+    return {
+        "id": f"breached:{CONDOR_ID}",
+        "rule": "breached",
+        "condorId": CONDOR_ID,
+        "underlying": "SPY",
+        "severity": "critical",
+        "state": "firing",
+        "since": "2026-11-20T15:30:00Z",
+        "until": None,
+        "value": -0.21,
+        "threshold": 0,
+        "basis": None,
+        "text": "SPY 560/570/630/640 Dec 18: the short put 570 is breached, SPY 568.10.",
+        "atStart": False,
+        "acknowledgedAt": None,
+    } | changes
+
+
+def rule(**changes):
+    return {
+        "name": "breached",
+        "when": ["distanceSigmas < 0"],
+        "clear": ["distanceSigmas > 0.15"],
+        "forSeconds": 60,
+        "basis": "mark",
+        "severity": "critical",
+        "builtIn": True,
+        "enabled": True,
+    } | changes
+
+
+def channel(**changes):
+    return {
+        "name": "phone",
+        "type": "apprise",
+        "minSeverity": "warning",
+        "lastDeliveryAt": "2026-11-20T15:30:01Z",
+        "lastError": None,
+        "waiting": 0,
+        "disabled": False,
+    } | changes
+
+
+def alerts(*listed, **changes):
+    """One critical alert, or those given, one rule, and one channel."""
+    whole = {"asOf": AS_OF, "alerts": [*listed] or [alert()], "rules": [rule()], "channels": [channel()]}
+    return whole | changes
+
+
 def delta(**changes):
     return {"asOf": "2026-11-20T15:31:08Z", "quotes": [], "valuations": [], "unmatched": []} | changes
 

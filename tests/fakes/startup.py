@@ -3,10 +3,11 @@
 import contextlib
 import logging
 
-from condord.config.credentials import Credentials, Secret
+from condord.config.credentials import Credentials
 from condord.config.schema import Config
 from condord.config.sources import Loaded
 from condord.config.startup import Found, Startup
+from condord.host.secret import Secret
 
 HUSH = "hush"
 

@@ -16,7 +16,8 @@ from websockets.client import ClientProtocol
 from websockets.protocol import State
 from websockets.uri import parse_uri
 
-from condord.upstream import bodies, bounded_http
+from condord.host import bounded_http
+from condord.upstream import bodies
 from condord.upstream.classify_failure import rest_fault
 from condord.upstream.network import Network
 from condord.upstream.rest_fault import RestFault

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from condord.config.credentials import Secret
 from condord.host import journal, logs
+from condord.host.secret import Secret
 from tests.fakes.journald import Journald
 
 QUIET = ["websockets", "websockets.client", "urllib3", "asyncio", "uvicorn.error", "sse_starlette.sse", "alpaca.data"]

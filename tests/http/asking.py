@@ -28,6 +28,7 @@ from condord.live.fanout import Fanout
 from condord.live.prices import Prices
 from condord.live.published import Edition
 from condord.live.publisher import Publisher
+from condord.live.wire_alerts import AlertsJson, ChannelTestJson
 from condord.live.wire_history import RecordedJson, TradesJson
 from condord.live.wire_risk import StocksJson
 from tests.fakes import documents
@@ -58,7 +59,7 @@ class FakeDaemon:
     """The interface of a daemon that routes use, with one condor; `now` is its clock in seconds.
 
     `recorded` is what it has recorded by condor id, None for the account; `history_fault` is raised instead. `asked`
-    has the queries.
+    has the queries. `channel_answers` has what each channel answers to a test; None means never.
     """
 
     def __init__(self, *, ring_size: int = 8, room: int = 2, settle_seconds: float = 0.0) -> None:
@@ -83,6 +84,10 @@ class FakeDaemon:
         self.recorded = {None: msgspec.convert(documents.recorded(), RecordedJson)}
         self.history_fault = None
         self.closed = msgspec.convert(documents.trades(), TradesJson)
+        self.shown_alerts = msgspec.convert(documents.alerts(), AlertsJson)
+        self.acknowledged = []
+        self.channel_answers = {"phone": ChannelTestJson(ok=True, status=200, text="delivered")}
+        self.tested, self.is_channel_removed = [], False
         self.tickets = Tickets("a-token-of-some-length", now_at=lambda: NOW_AT)
         self.publisher.set_positions([held(symbol, quantity) for symbol, quantity in LEGS.items()], 0.0, NOW_AT)
 
@@ -139,6 +144,26 @@ class FakeDaemon:
     async def trades(self, from_at, until_at):
         self.asked.append((from_at, until_at))
         return self.closed
+
+    def alerts(self):
+        return self.shown_alerts
+
+    def acknowledge(self, alert_id):
+        is_known = any(alert.id == alert_id for alert in self.shown_alerts.alerts)
+        self.acknowledged += [alert_id] * is_known
+        return is_known
+
+    @property
+    def channels(self):
+        return self.channel_answers.keys()
+
+    async def test_channel(self, name):
+        self.tested.append(name)
+        if self.is_channel_removed:
+            return None
+        if self.channel_answers[name] is None:
+            await asyncio.get_running_loop().create_future()
+        return self.channel_answers[name]
 
     def refresh(self):
         self.refreshes += 1

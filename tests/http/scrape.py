@@ -44,6 +44,9 @@ VALUES = MetricValues(
     history_rows=21,
     history_fault=False,
     log_dropped=19,
+    alerts={("tested", "firing"): 2, ("tested", "pending"): 1},
+    notifications={("phone", "delivered"): 22, ("phone", "failed"): 3},
+    rule_evaluations=23,
 )
 UNREAD = msgspec.structs.replace(
     VALUES, status=_UNREAD, published=Tally(condors=0, unmatched=0, quotes=0, unconfirmed=0, oldest_valuation_at=None)

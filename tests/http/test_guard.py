@@ -386,6 +386,12 @@ def test_a_post_from_a_page_of_another_origin_is_403(origin, status):
     assert guarded("/api/refresh", method="POST", Origin=origin).status == status
 
 
+@pytest.mark.parametrize("path", ["/api/alerts/tested:SPY/acknowledge", "/api/channels/phone/test"])
+def test_a_page_of_another_origin_acknowledges_no_alert_and_tests_no_channel(path):
+    assert guarded(path, method="POST", Origin=EVIL).status == 403
+    assert guarded(path, method="POST", token=TOKEN).status == 401
+
+
 def test_a_second_origin_header_is_not_covered_by_an_allowed_one():
     headers = [(b"host", b"localhost"), (b"origin", CARDS.encode()), (b"origin", EVIL.encode())]
     request = through(echo_path, headers=headers, method="POST", origins=[CARDS])

@@ -164,7 +164,7 @@ def test_only_fields_that_a_delta_or_a_trade_leaves_out_are_optional():
         for name, schema in SCHEMAS.items()
         for field in schema.get("properties", {}).keys() - schema.get("required", [])
     }
-    names = ("risks", "underlyings", "closing", "history", "totals", "account", "status")
+    names = ("risks", "underlyings", "closing", "history", "alerts", "alertsGone", "totals", "account", "status")
     assert absent == {("Delta", name) for name in names} | {("Trade", "rolledTo")}
 
 

@@ -184,6 +184,7 @@ class House:
         ttl=600.0,
         max_symbols=10_000,
         settle_seconds=0.0,
+        alerts=None,
     ):
         self.now = 100.0
         self.clock_is_ahead_by = 0.0
@@ -194,13 +195,16 @@ class House:
         self.fanout = Fanout(self.edition, ring_size=ring_size)
         self.coalescer = CountingCoalescer(window)
         self.account = AccountState(settle_seconds)
-        self.recorded = []
+        self.recorded, self.alert_changes = [], []
+        self.alerts = None if alerts is None else alerts(self.edition)
         self.publisher = Publisher(
             account=self.account,
             book=self.book,
             coalescer=self.coalescer,
             fanout=self.fanout,
             recorder=self.recorded.append,
+            alerts=self.alerts,
+            on_alerts=self.alert_changes.append,
         )
         if positions is not None:
             self.set_positions(positions)
@@ -266,6 +270,11 @@ class House:
             coding=coding,
         )
 
+    @property
+    def announced(self):
+        """How many changes of alerts were sent to subscribers."""
+        return len(self.alerts.counted) - len(self.publisher.alerts.waiting)
+
     def take(self, subscriber):
         return events(subscriber.take(lambda: self.now_at))
 
@@ -318,10 +327,19 @@ def applied(document, event, identity, data):
     for points in data.get("history", ()):
         for name in ("seconds", "cents"):
             condors[points["id"]]["history"][name] += points[name]
+    document["alerts"] = applied_alerts(document["alerts"], data)
     document.update({name: data[name] for name in ("totals", "account", "status") if name in data})
     for broken in document["broken"]:
         broken["unrealizedPl"] = left_pl(broken, document["unmatched"])
     return settled(document)
+
+
+def applied_alerts(before, data):
+    alerts = {alert["id"]: alert for alert in (*before, *data.get("alerts", ()))}
+    for gone in data.get("alertsGone", ()):
+        del alerts[gone]
+    since = {identity: dt.datetime.fromisoformat(alert["since"]).timestamp() for identity, alert in alerts.items()}
+    return sorted(alerts.values(), key=lambda alert: (-since[alert["id"]], alert["id"]))
 
 
 def left_pl(broken, unmatched):

@@ -73,6 +73,7 @@ class PlainRecord:
         self.forget()
 
     def forget(self):
+        self.day = None
         self.held, self.account, self.lines, self.gone = {}, Kept(), {}, []
         self.waiting = None
 
@@ -145,6 +146,7 @@ class PlainRecord:
         known = {each: self.held[each].last for each in self.shown if self.held[each].last is not None}
         known = {each: cents for each, cents in known.items() if [at for at, _ in self.lines[each]][-1:] != [second]}
         if known:
+            self.day = day_of(second)
             for each, line in self.lines.items():
                 is_of_day = line and day_of(line[-1][0]) == day_of(second)
                 self.lines[each] = line if is_of_day else []
@@ -161,10 +163,11 @@ class PlainRecord:
         """Put the recorded line before the points there are, once the condor has its terms."""
         if self.waiting is not None:
             identity, terms, line = self.waiting
-            if identity not in self.held:
-                self.waiting = None
+            if identity not in self.held or not line or self.day not in (None, day_of(line[-1][0])):
+                self.waiting = None  # a line has points of one day
             elif self.held[identity].terms == terms:
                 first = min((at for at, _ in self.lines[identity]), default=None)
+                self.day = day_of(line[-1][0])
                 self.lines[identity] = [each for each in line if first is None or each[0] < first] + self.lines[
                     identity
                 ]

@@ -7,7 +7,7 @@ import pytest
 
 from condord.core.activity import Split
 from condord.core.day_pl import Closes, DayFill
-from condord.live import wire
+from condord.live import render, wire
 from condord.live.day import DayMemory
 from condord.live.published import EVERYTHING
 from condord.live.risks import RiskSettings
@@ -274,6 +274,40 @@ def test_a_quote_that_is_not_confirmed_is_no_last_mark(house):
         **dict.fromkeys(LEGS, 11_000),
         C650: None,
     }
+
+
+def test_exits_of_other_rules_are_a_snapshot_and_the_same_ones_are_none(house, stream):
+    asked = []
+
+    def exits(stop_e4):
+        def of(condor):
+            asked.append(condor.id)
+            return render.exits(condor.max_profit_e4 // 2, stop_e4)
+
+        return of
+
+    house.set_status(status())
+    house.take(stream)
+    house.publisher.set_exits(exits(-4_700_000))
+    house.set_status(status())
+    ((event, _, data),) = house.take(stream)
+    assert (event, data["condors"][0]["exits"]) == ("snapshot", {"target": 235, "stop": -470})
+    house.publisher.set_exits(exits(-4_700_000))
+    house.set_status(status())
+    assert house.take(stream) == []
+    house.publisher.set_exits(exits(None))
+    house.set_status(status())
+    ((event, _, data),) = house.take(stream)
+    assert (event, data["condors"][0]["exits"]) == ("snapshot", {"target": 235, "stop": None})
+    assert asked == [SPY_ID] * 3
+    for _ in range(3):
+        house.set_positions(spy(1))
+    assert asked == [SPY_ID] * 4
+
+
+def test_without_rules_a_condor_has_no_exits(house):
+    (condor,) = house.document(EVERYTHING)["condors"]
+    assert condor["exits"] == {"target": None, "stop": None}
 
 
 def test_other_cutoffs_are_a_snapshot_and_the_same_ones_are_none(house, stream):

@@ -351,6 +351,28 @@ def test_a_minute_always_ends_within_a_minute_by_a_steady_clock():
 # Extremes.
 
 
+def test_a_value_that_the_first_live_status_makes_unconfirmed_counts_in_no_minute():
+    house = House(spy())
+    house.offer(*(tick(symbol, 1.0, 1.1) for symbol in house.book.symbols))
+    house.gap()
+    house.set_status(status())
+    document = house.document(EVERYTHING)
+    (condor,) = document["condors"]
+    assert condor["valuation"]["unconfirmed"]
+    assert (condor["valuation"]["worstPl"], condor["valuation"]["bestPl"]) == (None, None)
+    row, account = house.book.minutes.running()
+    assert (row.low, row.high, account.low) == (None, None, None)
+
+
+def test_a_cut_while_another_account_is_read_has_no_condors_to_follow():
+    house = House(spy())
+    house.offer(*(tick(symbol, 1.0, 1.1) for symbol in house.book.symbols))
+    house.book.recall_past(None)
+    house.gap()
+    house.set_status(status())
+    assert house.book.minutes.running() == ()
+
+
 def test_extremes_are_null_until_a_profit_is_known_and_a_new_one_comes_with_its_value(desk):
     assert desk.extremes == (None, None)
     subscriber = desk.subscribe(EVERYTHING)

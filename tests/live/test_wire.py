@@ -10,7 +10,8 @@ from .accounts import ACCOUNTS, C650, EPOCH_AT, House, position, spy, status, ti
 
 # Transcribed from the contract: the names of every object of the document.
 DOCUMENT = {
-    *("version", "asOf", "status", "account", "underlyings", "condors", "broken", "unmatched", "quotes", "totals")
+    *("version", "asOf", "status", "account", "underlyings", "condors", "broken", "unmatched", "quotes", "alerts"),
+    "totals",
 }
 STATUS = {"state", "reason", "code", "since", "source", "feed", "market", "stream", "positions", "notices", "model"}
 MARKET = {"isOpen", "nextOpen", "nextClose"}
@@ -19,8 +20,8 @@ POSITIONS = {"readAt", "error", "breaker"}
 CONDOR = {
     *("id", "kind", "direction", "underlying", "root", "expiration", "daysToExpiration", "quantity", "multiplier"),
     *("brokenWing", "ambiguous", "legs", "credit", "maxProfit", "maxLoss", "putWidth", "callWidth", "breakevens"),
-    *("style", "settlement", "entrySource", "openedAt", "realizedPl", "expiry", "closing", "valuation", "risk"),
-    "history",
+    *("style", "settlement", "entrySource", "openedAt", "realizedPl", "expiry", "closing", "exits", "valuation"),
+    *("risk", "history"),
 }
 LEG = {
     *("symbol", "right", "strike", "side", "quantity", "averageEntryPrice", "costBasis", "multiplierAssumed", "problem")
@@ -42,7 +43,7 @@ BROKEN = {
 }
 TOTALS = {
     *("condors", "incomplete", "unrealizedPl", "naturalPl", "dayPl", "unmatchedPl", "unmatchedDayPl", "closedDayPl"),
-    *("maxLoss", "theta", "riskIncomplete", "byUnderlying"),
+    *("maxLoss", "theta", "riskIncomplete", "alerts", "byUnderlying"),
 }
 UNDERLYING = {
     *("symbol", "price", "source", "time", "unconfirmed", "reason", "previousClose", "change", "percentChange"),
@@ -86,6 +87,7 @@ def test_a_condor_has_the_names_of_the_contract(document):
     assert condor.keys() == CONDOR
     assert condor["breakevens"].keys() == {"lower", "upper"}
     assert condor["history"] == {"seconds": [], "cents": []}
+    assert condor["exits"].keys() == {"target", "stop"}
     assert [leg.keys() for leg in condor["legs"]] == [LEG] * 4
     assert condor["valuation"].keys() == VALUATION
     assert [leg.keys() for leg in condor["valuation"]["legs"]] == [{"symbol", "unrealizedPl"}] * 4
@@ -109,6 +111,7 @@ def test_a_quote_has_the_names_of_the_contract(document):
 
 def test_the_totals_have_the_names_of_the_contract(document):
     assert document["totals"].keys() == TOTALS
+    assert document["totals"]["alerts"] == {"critical": 0, "warning": 0, "info": 0}
     [part] = document["totals"]["byUnderlying"]
     assert part.keys() == {"underlying", "unrealizedPl", "dayPl", "maxLoss"}
 

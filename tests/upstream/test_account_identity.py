@@ -143,6 +143,16 @@ def test_orders_read_before_the_account_id_are_saved_once_it_is_known(tmp_path):
     play(tmp_path, again)
 
 
+def test_the_account_is_noted_each_time_it_becomes_known(tmp_path):
+    async def test(bench):
+        await bench.identity.read()
+        bench.identity.invalidate()
+        await bench.identity.read()
+        assert bench.sink.accounts == ["account-one alpaca-paper"] * 2
+
+    play(tmp_path, test)
+
+
 def test_the_account_id_is_requested_once(tmp_path):
     async def test(bench):
         await bench.identity.read()

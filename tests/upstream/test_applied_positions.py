@@ -6,6 +6,7 @@ from condord.core.expiry import Expiry
 from condord.core.position import Holdings
 from condord.upstream.applied_positions import AppliedPositions
 from tests.fakes.alpaca import CONDOR, STARTED_AT, FakeWholeSink, holding, wall
+from tests.upstream.test_order_history import CONDOR_ORDER
 from tests.virtualtime import run, settle, until
 
 
@@ -46,9 +47,9 @@ class Bench:
         self.reader = Reader()
         self.splits_wanted = 0
         self.applied = []
+        self.orders = types.SimpleNamespace(history=types.SimpleNamespace(orders=()), was_tried=False)
         known = types.SimpleNamespace(
-            contracts=types.SimpleNamespace(answers=types.SimpleNamespace(applied=tuple)),
-            orders=types.SimpleNamespace(history=types.SimpleNamespace(orders=())),
+            contracts=types.SimpleNamespace(answers=types.SimpleNamespace(applied=tuple)), orders=self.orders
         )
         self.positions = AppliedPositions(
             sink=self.sink,
@@ -100,6 +101,18 @@ def test_the_closes_that_came_with_the_positions_are_set_before_them():
         await until(lambda: bench.applied)
         assert [name for name, *_ in bench.sink.given] == ["set_closes", "set_positions"]
         assert bench.sink.last("set_closes")[0].prices_e4 == {"A": 5}
+
+
+def test_that_orders_count_is_noted_once_positions_are_set_with_them():
+    @play
+    async def _(bench):
+        bench.take(*CONDOR)
+        await until(lambda: bench.applied)
+        assert bench.sink.complete == []
+        bench.orders.was_tried, bench.orders.history.orders = True, (CONDOR_ORDER,)
+        bench.has_learned.set()
+        await until(lambda: len(bench.applied) == 2)
+        assert bench.sink.complete == [(CONDOR_ORDER,)]
 
 
 def test_whether_new_symbols_are_held_is_passed_on():

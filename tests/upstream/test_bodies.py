@@ -13,12 +13,12 @@ import urllib3
 from hypothesis import given
 from hypothesis import strategies as st
 
+from condord.host.bounded_http import TooLarge
 from condord.upstream import bodies
 from condord.upstream.bodies import (
     BodyLimit,
     NotJson,
     Rows,
-    TooLarge,
     Undecodable,
     Unexpected,
     decoded,

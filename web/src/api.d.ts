@@ -154,6 +154,57 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/alerts": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** All alerts, the rules in force, and the notification channels. */
+        get: operations["getAlerts"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/alerts/{id}/acknowledge": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Acknowledge an alert, which stops its repeats. A second time changes nothing. */
+        post: operations["acknowledgeAlert"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/channels/{name}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Send one test message by a notification channel, and wait for its answer, at most 25 s. */
+        post: operations["testChannel"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/stream": {
         parameters: {
             query?: never;
@@ -323,6 +374,53 @@ export interface components {
             optionsBuyingPower: number | null;
             maintenanceMargin: number | null;
         };
+        /**
+         * @description The latest alert of one rule and one subject; `id` is `rule:condorId`, `rule:SYMBOL` or `rule:account`.
+         *
+         *     `until` is when it resolved or ended. `value` is that of the last transition, `threshold` that of the rule. `basis`
+         *     is null for quantities without one. `atStart`: it held already when the rule was looked at first.
+         */
+        Alert: {
+            id: string;
+            rule: string;
+            condorId: string | null;
+            underlying: string | null;
+            /** @enum {string} */
+            severity: "critical" | "info" | "warning";
+            /** @enum {string} */
+            state: "ended" | "firing" | "resolved";
+            /** Format: date-time */
+            since: string;
+            /** Format: date-time */
+            until: string | null;
+            value: number | null;
+            threshold: number | null;
+            /** @enum {string|null} */
+            basis: "mark" | "natural" | null;
+            text: string;
+            atStart: boolean;
+            /** Format: date-time */
+            acknowledgedAt: string | null;
+        };
+        /** @description How many alerts fire, by severity. */
+        AlertCounts: {
+            critical: number;
+            warning: number;
+            info: number;
+        };
+        AlertEvent: {
+            /** @constant */
+            event: "alert";
+            data: components["schemas"]["Alert"];
+        };
+        /** @description `GET /api/alerts`: all alerts, those firing first, the rules, and the channels. */
+        Alerts: {
+            /** Format: date-time */
+            asOf: string;
+            alerts: components["schemas"]["Alert"][];
+            rules: components["schemas"]["Rule"][];
+            channels: components["schemas"]["Channel"][];
+        };
         /** @description The underlying's prices at which the condor breaks even at expiration; null on a side without one. */
         Breakevens: {
             lower: number | null;
@@ -375,6 +473,30 @@ export interface components {
             /** @constant */
             event: "bye";
             data: components["schemas"]["Bye"];
+        };
+        /**
+         * @description A notification channel, without its address.
+         *
+         *     `waiting` counts messages in the outbox. A channel is `disabled` after an answer 410 until the next start or a
+         *     change of it.
+         */
+        Channel: {
+            name: string;
+            /** @enum {string} */
+            type: "apprise" | "webhook";
+            /** @enum {string} */
+            minSeverity: "critical" | "info" | "warning";
+            /** Format: date-time */
+            lastDeliveryAt: string | null;
+            lastError: string | null;
+            waiting: number;
+            disabled: boolean;
+        };
+        /** @description `POST /api/channels/{name}/test`: how the channel answered. `status` is that of HTTP, null without one. */
+        ChannelTest: {
+            ok: boolean;
+            status: number | null;
+            text: string;
         };
         /**
          * @description A working order that closes the condor, or one side of it.
@@ -434,6 +556,7 @@ export interface components {
             realizedPl: number | null;
             expiry: components["schemas"]["Expiry"] | null;
             closing: components["schemas"]["Closing"][];
+            exits: components["schemas"]["Exits"];
             valuation: components["schemas"]["Valuation"];
             risk: components["schemas"]["Risk"];
             history: components["schemas"]["History"];
@@ -450,7 +573,8 @@ export interface components {
         /**
          * @description What changed. Each object is whole and replaces the one with its key; points of `history` are appended.
          *
-         *     `closing` replaces the lists of its condors. All but the first four are left out unless they have changed.
+         *     `closing` replaces the lists of its condors, and `alertsGone` has the ids of alerts to remove. All but the first
+         *     four are left out unless they have changed.
          */
         Delta: {
             /** Format: date-time */
@@ -462,6 +586,8 @@ export interface components {
             underlyings?: components["schemas"]["Underlying"][];
             closing?: components["schemas"]["ClosingOrders"][];
             history?: components["schemas"]["NewPoints"][];
+            alerts?: components["schemas"]["Alert"][];
+            alertsGone?: string[];
             totals?: components["schemas"]["Totals"];
             account?: components["schemas"]["Account"] | null;
             status?: components["schemas"]["Status"];
@@ -484,7 +610,12 @@ export interface components {
             put: components["schemas"]["Distance"];
             call: components["schemas"]["Distance"];
         };
-        /** @description `GET /api/positions`, and the data of a `snapshot`. */
+        /**
+         * @description `GET /api/positions`, and the data of a `snapshot`.
+         *
+         *     `alerts` has those that fire and those that have resolved or ended today at the exchange, at most 200, by `since`,
+         *     the newest first, then by `id`.
+         */
         Document: {
             version: string;
             /** Format: date-time */
@@ -496,6 +627,7 @@ export interface components {
             broken: components["schemas"]["Broken"][];
             unmatched: components["schemas"]["Unmatched"][];
             quotes: components["schemas"]["Quote"][];
+            alerts: components["schemas"]["Alert"][];
             totals: components["schemas"]["Totals"];
         };
         /** @description The next dividend: the day from which a buyer does not get it, and dollars a share. */
@@ -505,6 +637,15 @@ export interface components {
             amount: number;
             /** @enum {string} */
             source: "alpaca" | "config";
+        };
+        /**
+         * @description The profit or loss at which the enabled rules take profit and stop; null without such a rule.
+         *
+         *     `stop` is also null beyond what the condor can lose.
+         */
+        Exits: {
+            target: number | null;
+            stop: number | null;
         };
         /** @description When the contracts last trade, when their value is fixed, and Alpaca's cut-offs on that day. */
         Expiry: {
@@ -607,7 +748,7 @@ export interface components {
          */
         Notice: {
             /** @enum {string} */
-            code: "accountUnavailable" | "activitiesUnavailable" | "assignment" | "brokenCondor" | "calendarUnavailable" | "contractsUnavailable" | "dividendsUnavailable" | "expired" | "expiresToday" | "greeksDiffer" | "historyUnavailable" | "lastTradingDay" | "notStreamed" | "ordersUnavailable" | "silentSymbols" | "snapshotsUnavailable" | "stateUnavailable" | "stocksUnavailable" | "tradeUpdatesUnavailable";
+            code: "accountUnavailable" | "activitiesUnavailable" | "alertsNotStored" | "assignment" | "brokenCondor" | "calendarUnavailable" | "contractsUnavailable" | "dividendsUnavailable" | "expired" | "expiresToday" | "greeksDiffer" | "historyUnavailable" | "lastTradingDay" | "notStreamed" | "ordersUnavailable" | "silentSymbols" | "snapshotsUnavailable" | "stateUnavailable" | "stocksUnavailable" | "tradeUpdatesUnavailable";
             text: string;
             symbols: string[];
             condorId: string | null;
@@ -716,6 +857,19 @@ export interface components {
             probabilities: components["schemas"]["Probabilities"];
             missing: string[];
         };
+        /** @description A rule in force, or one that is turned off; conditions as they are written. */
+        Rule: {
+            name: string;
+            when: string[];
+            clear: string[];
+            forSeconds: number;
+            /** @enum {string} */
+            basis: "mark" | "natural";
+            /** @enum {string} */
+            severity: "critical" | "info" | "warning";
+            builtIn: boolean;
+            enabled: boolean;
+        };
         /** @description The net shares that an assignment brought (+) or took (-), and the close of that day; null while not known. */
         Shares: {
             symbol: string;
@@ -820,7 +974,7 @@ export interface components {
             nextAttemptAt: string | null;
         };
         /** @description One event of the stream, with its data parsed. */
-        StreamEvent: components["schemas"]["SnapshotEvent"] | components["schemas"]["DeltaEvent"] | components["schemas"]["HeartbeatEvent"] | components["schemas"]["ByeEvent"];
+        StreamEvent: components["schemas"]["SnapshotEvent"] | components["schemas"]["DeltaEvent"] | components["schemas"]["AlertEvent"] | components["schemas"]["HeartbeatEvent"] | components["schemas"]["ByeEvent"];
         /** @description `POST /api/tickets`: opens one stream until `expiresAt`, as `ticket=` in its address. */
         Ticket: {
             ticket: string;
@@ -830,7 +984,8 @@ export interface components {
          * @description The account's sums. A sum with an unknown part is null; `incomplete` counts such condors and entries.
          *
          *     `dayPl` includes `closedDayPl`, what the condors that were closed today have made today. `theta` is the exception:
-         *     it sums what is known, in dollars a day, and `riskIncomplete` counts the condors and entries that are not.
+         *     it sums what is known, in dollars a day, and `riskIncomplete` counts the condors and entries that are not. `alerts`
+         *     counts all that fire, also those for which the document has no room.
          */
         Totals: {
             condors: number;
@@ -844,6 +999,7 @@ export interface components {
             maxLoss: number | null;
             theta: number | null;
             riskIncomplete: number;
+            alerts: components["schemas"]["AlertCounts"];
             byUnderlying: components["schemas"]["UnderlyingTotals"][];
         };
         /**
@@ -1610,6 +1766,137 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+        };
+    };
+    getAlerts: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The alerts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Alerts"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            408: components["responses"]["Problem408"];
+            413: components["responses"]["Problem413"];
+            414: components["responses"]["Problem414"];
+            421: components["responses"]["Problem421"];
+            431: components["responses"]["Problem431"];
+            500: components["responses"]["Problem500"];
+            501: components["responses"]["Problem501"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    acknowledgeAlert: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The `id` of the alert.
+                 * @example breached:SPY-261218-705-715-770-780
+                 */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is acknowledged. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            /** @description There is no alert with this `id`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            408: components["responses"]["Problem408"];
+            413: components["responses"]["Problem413"];
+            414: components["responses"]["Problem414"];
+            421: components["responses"]["Problem421"];
+            431: components["responses"]["Problem431"];
+            500: components["responses"]["Problem500"];
+            501: components["responses"]["Problem501"];
+            503: components["responses"]["Problem503"];
+        };
+    };
+    testChannel: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description The `name` of the channel.
+                 * @example phone
+                 */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How the channel answered. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ChannelTest"];
+                };
+            };
+            400: components["responses"]["Problem400"];
+            401: components["responses"]["Problem401"];
+            403: components["responses"]["Problem403"];
+            /** @description There is no channel with this `name`. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            408: components["responses"]["Problem408"];
+            413: components["responses"]["Problem413"];
+            414: components["responses"]["Problem414"];
+            421: components["responses"]["Problem421"];
+            /** @description The last test of this channel began less than 10 s ago. */
+            429: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            431: components["responses"]["Problem431"];
+            500: components["responses"]["Problem500"];
+            501: components["responses"]["Problem501"];
+            503: components["responses"]["Problem503"];
         };
     };
     getStream: {

@@ -29,7 +29,7 @@ export interface Listener {
   link(state: Link['state'], retryAt: number | null): void
 }
 
-const NAMES = ['snapshot', 'delta', 'heartbeat', 'bye'] as const
+const NAMES = ['snapshot', 'delta', 'alert', 'heartbeat', 'bye'] as const
 const CLOSED = 2
 
 /**

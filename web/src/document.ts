@@ -17,11 +17,13 @@ export type Unmatched = Schemas['Unmatched']
 export type Broken = Schemas['Broken']
 export type Risk = Schemas['Risk']
 export type Underlying = Schemas['Underlying']
+export type Alert = Schemas['Alert']
 export type ClosingOrder = Schemas['Closing']
 
 /** An event of the stream, its data parsed. */
 export type StreamEvent =
   | { event: 'snapshot'; id: string; data: Document }
   | { event: 'delta'; id: string; data: Delta }
+  | { event: 'alert'; data: Alert }
   | { event: 'heartbeat'; data: Schemas['Heartbeat'] }
   | { event: 'bye'; data: Schemas['Bye'] }

@@ -2,17 +2,18 @@
  * Applies the events of the stream to the document.
  *
  * A snapshot replaces the document. A delta replaces whole objects by their key and the `closing` orders of condors, and
- * appends the points of its `history` to their condor; broken condors are revalued. Nothing is changed in place: what an event does not change stays the same
- * object, so that components can compare by identity.
+ * appends the points of its `history` to their condor; broken condors are revalued, and alerts sorted. An event `alert`
+ * changes nothing, as the delta before it has contained the alert. Nothing is changed in place: what an event does not
+ * change stays the same object, so that components can compare by identity.
  */
 import { revalued } from './broken'
-import type { Condor, Delta, Document, StreamEvent } from './document'
+import type { Alert, Condor, Delta, Document, StreamEvent } from './document'
 
 /** Returns the document after `event`; a delta without a document changes nothing. */
 export function apply(document: Document | null, event: StreamEvent): Document | null {
   if (event.event === 'snapshot') return event.data
   if (event.event !== 'delta' || !document) return document
-  const { quotes, valuations, unmatched, risks, underlyings, closing, history, ...rest } = event.data
+  const { quotes, valuations, unmatched, risks, underlyings, closing, history, alerts, alertsGone, ...rest } = event.data
   const left = replaced(document.unmatched, unmatched)
   return {
     ...document,
@@ -22,8 +23,20 @@ export function apply(document: Document | null, event: StreamEvent): Document |
     unmatched: left,
     broken: revalued(document.broken ?? [], left), // an older daemon has none
     underlyings: replaced(document.underlyings ?? [], underlyings ?? []), // an older daemon has none
+    alerts: withAlerts(document.alerts ?? [], alerts, alertsGone), // an older daemon has none
     condors: updated(document.condors, { valuations, risks, closing, history }),
   }
+}
+
+/** The newest first, then by id, as in the document. */
+function withAlerts(before: Alert[], changed: Alert[] = [], gone: string[] = []): Alert[] {
+  if (!changed.length && !gone.length) return before
+  const alerts = new Map([...before, ...changed].map((alert) => [alert.id, alert]))
+  for (const id of gone) alerts.delete(id)
+  // Instants in UTC sort as texts, except that the Z would sort behind the fraction of a second.
+  const since = ({ since }: Alert) => since.replace('Z', '')
+  const compared = (one: string, other: string) => (one < other ? -1 : Number(one > other))
+  return [...alerts.values()].sort((one, other) => compared(since(other), since(one)) || compared(one.id, other.id))
 }
 
 type Changed = { [Part in 'valuations' | 'risks' | 'closing' | 'history']: Delta[Part] | undefined }

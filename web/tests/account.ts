@@ -1,5 +1,5 @@
 /** Builders for the daemon's document. */
-import type { Broken, Condor, Document, Leg, Quote, Risk, Status, Totals, Underlying, Valuation } from '../src/document'
+import type { Alert, Broken, Condor, Document, Leg, Quote, Risk, Status, Totals, Underlying, Valuation } from '../src/document'
 
 export const AS_OF = '2026-11-20T15:31:00Z'
 
@@ -129,11 +129,19 @@ export function condor(root = 'SPY', changes: Partial<Condor> = {}): Condor {
     realizedPl: 0,
     expiry: { lastTradingAt: '2026-12-18T21:15:00Z', settlesAt: '2026-12-18T21:15:00Z', cutoffs: [] },
     closing: [],
+    exits: { target: null, stop: null },
     risk: risk(id),
     history: { seconds: [], cents: [] },
     valuation: valuation(id, { legs: legs.map(({ symbol }) => ({ symbol, unrealizedPl: 38.75 })) }),
     ...changes,
   }
+}
+
+export function alert(id: string, changes: Partial<Alert> = {}): Alert {
+  const subject = { id, rule: id.split(':')[0]!, condorId: null, underlying: 'SPY' }
+  const state = { severity: 'warning', state: 'firing', since: AS_OF, until: null } as const
+  const facts = { value: 0.2, threshold: 0.25, basis: null, text: `${id} fires`, atStart: false, acknowledgedAt: null }
+  return { ...subject, ...state, ...facts, ...changes }
 }
 
 /** A condor of which `held` contracts are left, by symbol, of `quantity`. */
@@ -163,6 +171,7 @@ export const totals = (changes: Partial<Totals> = {}): Totals => ({
   maxLoss: 1358,
   theta: 11.8,
   riskIncomplete: 0,
+  alerts: { critical: 0, warning: 0, info: 0 },
   byUnderlying: [],
   ...changes,
 })
@@ -170,7 +179,7 @@ export const totals = (changes: Partial<Totals> = {}): Totals => ({
 export function document(version: string, condors: Condor[] = [condor()], changes: Partial<Document> = {}): Document {
   const quotes = condors.flatMap((condor) => condor.legs.map(({ symbol }) => quote(symbol)))
   const account = { account: null, underlyings: [...new Set(condors.map((condor) => condor.underlying))].map((each) => underlying(each)) }
-  return { version, asOf: AS_OF, status: status(), ...account, condors, broken: [], unmatched: [], quotes, totals: totals(), ...changes }
+  return { version, asOf: AS_OF, status: status(), ...account, condors, broken: [], unmatched: [], quotes, alerts: [], totals: totals(), ...changes }
 }
 
 /** The valuation of a condor without quotes for the legs `missing`. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { Delta, Document, Quote, Unmatched } from '../src/document'
 import { apply } from '../src/stream'
-import { AS_OF, broken, condor, document, quote, risk, status, totals, underlying, valuation } from './account'
+import { AS_OF, alert, broken, condor, document, quote, risk, status, totals, underlying, valuation } from './account'
 import { chance } from './world'
 
 const contract = (symbol: string, mark: number, changes: Partial<Unmatched> = {}): Unmatched => ({
@@ -55,6 +55,12 @@ function plainly(before: Document, change: Delta, id: string): Document {
       else items[at] = item
     }
   }
+  for (const alert of change.alerts ?? []) {
+    const at = after.alerts.findIndex((entry) => entry.id === alert.id)
+    if (at < 0) after.alerts.push(alert)
+    else after.alerts[at] = alert
+  }
+  after.alerts = after.alerts.filter((entry) => !change.alertsGone?.includes(entry.id))
   for (const value of change.valuations) {
     for (const condor of after.condors) if (condor.id === value.id) condor.valuation = value
   }
@@ -177,6 +183,28 @@ describe('the document after an event', () => {
     expect(apply(before, { event: 'delta', id: 'e-2', data: delta({}) })!.broken[0]!.unrealizedPl).toBeNull()
   })
 
+  it('replaces, adds and removes alerts in the order of the document', () => {
+    const at = (id: string, since: string) => alert(id, { since: `2026-11-20T15:31:0${since}Z` })
+    const [old, middle, newest] = [at('old:SPY', '7'), at('middle:SPY', '7.25'), at('newest:SPY', '8')]
+    const before = document('e-1', [condor()], { alerts: [middle, old] })
+    const resolved = { ...middle, state: 'resolved' as const }
+    const after = apply(before, { event: 'delta', id: 'e-2', data: delta({ alerts: [resolved, newest] }) })!
+    expect(after.alerts).toEqual([newest, resolved, old])
+    const same = at('a:SPY', '7')
+    const data = delta({ alerts: [same], alertsGone: ['middle:SPY'] })
+    const last = apply(after, { event: 'delta', id: 'e-3', data })!
+    expect(last.alerts).toEqual([newest, same, old])
+    expect(last).not.toHaveProperty('alertsGone')
+    expect(apply(last, { event: 'delta', id: 'e-4', data: delta({}) })!.alerts).toBe(last.alerts)
+    const { alerts: _, ...older } = before
+    expect(apply(older as Document, { event: 'delta', id: 'e-2', data: delta({}) })!.alerts).toEqual([])
+  })
+
+  it('changes nothing for an alert event', () => {
+    const before = document('e-1')
+    expect(apply(before, { event: 'alert', data: alert('half:SPY') })).toBe(before)
+  })
+
   it('keeps unchanged broken condors identical and accepts a document without any', () => {
     const unmatched = [contract('A', 1, { unrealizedPl: 5 }), contract('B', 1, { unrealizedPl: 6 })]
     const lost = [{ ...broken('one', { A: 1 }), unrealizedPl: 5 }, { ...broken('two', { B: 1 }), unrealizedPl: 6 }]
@@ -198,6 +226,7 @@ describe('the document after an event', () => {
       contract(symbol, mark, { quantity: 2, unrealizedPl: mark < 0.1 ? null : Math.floor(mark * 10_000) / 100 })
     let held: Document | null = document('e-0', condors, {
       unmatched: [left('A', 1), left('B', 2)],
+      alerts: ['a:SPY', 'b:SPY', 'c:SPY', 'd:SPY'].map((id) => alert(id)),
       broken: [{ ...broken('one', { A: 2, B: 1, C: 0 }), unrealizedPl: 200 }, { ...broken('two', { B: 1 }), unrealizedPl: 100 }],
     })
     let model = structuredClone(held)
@@ -216,6 +245,8 @@ describe('the document after an event', () => {
         ...(next() < 0.3 && { account: next() < 0.3 ? null : balances(next()) }),
         ...(next() < 0.3 && { history: some(condors).map(({ id }) => ({ id, seconds: [step], cents: [next()] })) }),
         ...(next() < 0.5 && { totals: totals({ unrealizedPl: next() }) }),
+        ...(next() < 0.3 && { alerts: some(['a:SPY', 'b:SPY']).map((alertId) => alert(alertId, { value: next() })) }),
+        ...(next() < 0.3 && { alertsGone: some(['c:SPY', 'd:SPY']) }),
         ...(next() < 0.2 && { status: status({ state: 'stale' }) }),
       })
       held = apply(held, { event: 'delta', id, data: structuredClone(data) })

@@ -4,8 +4,8 @@ import time
 import pytest
 import requests
 
-from condord.upstream import bounded_http
-from condord.upstream.bodies import TooLarge
+from condord.host import bounded_http
+from condord.host.bounded_http import TooLarge
 from tests.fakes.alpaca import NETWORK
 from tests.fakes.rest import Answer, HeadDrip, Raw, RestServer
 

@@ -11,20 +11,36 @@ import contextlib
 import http.client
 import io
 import math
+import ssl
 import time
 from collections.abc import Iterator
 from contextvars import ContextVar
 from http.cookiejar import DefaultCookiePolicy
-from typing import Any
+from typing import Any, Protocol
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
 
-from condord.upstream.bodies import TooLarge
-from condord.upstream.network import Network
-
 MAX_HEAD_BYTES = 65_536
+
+
+class TooLarge(Exception):
+    """An answer beyond a limit; `what` names the limit, for example `500 rows`."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        super().__init__(f"more than {what}")
+
+
+class Trust(Protocol):
+    """The certificates that the daemon trusts."""
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """The trust store for every TLS connection."""
+        ...
+
 
 _deadline: ContextVar[float] = ContextVar("deadline", default=math.inf)
 
@@ -42,9 +58,9 @@ def until(deadline: float) -> Iterator[None]:
 class BoundedSession(requests.Session):
     """A session that reads nothing from the environment, keeps no cookies and follows no redirects."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Trust) -> None:
         super().__init__()
-        self.trust_env = False  # `network` has the proxies and certificates, and a .netrc must not set a password
+        self.trust_env = False  # the callers have the proxies and certificates, and a .netrc must not set a password
         self.headers["Accept-Encoding"] = "gzip"
         self.cookies.set_policy(DefaultCookiePolicy(allowed_domains=()))
         for scheme in ("http://", "https://"):
@@ -57,7 +73,7 @@ class BoundedSession(requests.Session):
 class _Adapter(HTTPAdapter):
     """An adapter with the trust store of `network` and bounded connections."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Trust) -> None:
         self._network = network
         super().__init__()
 
@@ -98,7 +114,7 @@ class _BoundedReader(io.RawIOBase):
         return True
 
     def end_head(self) -> None:
-        """Stop counting: `bodies` bounds the body."""
+        """Stop counting: the caller bounds the body."""
         self._left = -1
 
     def readinto(self, buffer: Any) -> int | None:  # noqa: ANN401 - as the base has it

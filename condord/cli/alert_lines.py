@@ -1,0 +1,156 @@
+"""Show alerts for people: as a list with rules and channels, or all of them as one line."""
+
+from __future__ import annotations
+
+import datetime as dt
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+
+from condord.cli import formatting
+from condord.cli.grid import Cell, Row, grid
+from condord.cli.screen import Screen, painted, plain
+from condord.core.rules.rule import Severity
+from condord.live.wire_alerts import AlertCounts, AlertJson, AlertsJson, ChannelJson, RuleJson
+
+_SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
+"""The most severe first."""
+_STYLES: Mapping[Severity, str] = {"critical": "bad", "warning": "warn", "info": "strong"}
+_INDENT, _MIN_TEXT_WIDTH = 10, 20
+_SPARE_CHANNEL = ("LAST DELIVERY", "FROM", "TYPE", "WAITING")
+
+
+def alerts_lines(answer: AlertsJson, now: dt.datetime, screen: Screen, *, with_all: bool = False) -> list[str]:
+    """Return the lines for an answer of `GET /api/alerts`; they depend only on the arguments.
+
+    Without `with_all` they have only what fires, and channels that do not deliver.
+    """
+    firing = ordered(answer.alerts)
+    lines = [line for alert in firing for line in _alert(alert, now, screen)]
+    lines += ["", counts_text(counted(firing))] if firing else ["No alert is firing."]
+    if not with_all:
+        trouble = channels_trouble(answer.channels)
+        return lines + ["" for _ in trouble[:1]] + [line for each in trouble for line in painted(each, "warn", screen)]
+    over = sorted((alert for alert in answer.alerts if alert.state != "firing"), key=_by_age)
+    if over:
+        lines += ["", "Resolved or ended", *(line for alert in over for line in _alert(alert, now, screen))]
+    enabled = [rule for rule in answer.rules if rule.enabled]
+    if enabled:
+        lines += ["", *grid("RULE|SEVERITY|FROM| FOR", [_rule(rule) for rule in enabled], screen)]
+    if off := ", ".join(plain(rule.name) for rule in answer.rules if not rule.enabled):
+        lines += painted(f"turned off: {off}", "faint", screen)
+    if answer.channels:
+        rows = [_channel(channel, now) for channel in answer.channels]
+        titles = "CHANNEL|TYPE|FROM|LAST DELIVERY| WAITING"
+        lines += ["", *grid(titles, rows, screen, spare=_SPARE_CHANNEL)]
+    return lines
+
+
+def ordered(alerts: Iterable[AlertJson]) -> list[AlertJson]:
+    """Return those that fire: the most severe first, then those not acknowledged, then the newest."""
+    firing = sorted((alert for alert in alerts if alert.state == "firing"), key=_by_age)
+    return sorted(firing, key=lambda alert: (_SEVERITIES.index(alert.severity), alert.acknowledged_at is not None))
+
+
+def _by_age(alert: AlertJson) -> tuple[float, str]:
+    """Sort the newest first."""
+    return -(alert.until or alert.since).timestamp(), alert.id
+
+
+def counted(alerts: Iterable[AlertJson]) -> AlertCounts:
+    """Count those that fire."""
+    severities = [alert.severity for alert in alerts if alert.state == "firing"]
+    return AlertCounts(**{severity: severities.count(severity) for severity in _SEVERITIES})
+
+
+def counts_text(counts: AlertCounts) -> str:
+    """Format the counts that are not zero: `1 critical, 2 warning`; empty if all are."""
+    numbers = [(getattr(counts, severity), severity) for severity in _SEVERITIES]
+    return ", ".join(f"{number} {severity}" for number, severity in numbers if number)
+
+
+def summary(alerts: Sequence[AlertJson], counts: AlertCounts, screen: Screen) -> str:
+    """Return one line: how many alerts fire and the text of the first; empty if none does.
+
+    `counts` may count more than `alerts` has. The line is shortened to the width of the screen.
+    """
+    numbers = counts_text(counts)
+    if not numbers:
+        return ""
+    firing = ordered(alerts)
+    sentence = f"alerts: {numbers}" + (f" · {plain(firing[0].text)}" if firing else "")
+    severest = next(severity for severity in _SEVERITIES if getattr(counts, severity))
+    shown = textwrap.shorten(sentence, screen.width or len(sentence), placeholder=" …")
+    return screen.paint(shown, _STYLES[severest])
+
+
+def channels_trouble(channels: Iterable[ChannelJson]) -> list[str]:
+    """Return a sentence for each channel that does not deliver."""
+    return [
+        f"channel {plain(channel.name)}: {', '.join(faults)}" for channel in channels if (faults := _faults(channel))
+    ]
+
+
+def style_of(severity: Severity) -> str:
+    """Return the style of a severity."""
+    return _STYLES[severity]
+
+
+def _alert(alert: AlertJson, now: dt.datetime, screen: Screen) -> list[str]:
+    """Return the sentence of an alert, and below it the id and what else is known."""
+    is_firing = alert.state == "firing"
+    head, style = (alert.severity, _STYLES[alert.severity]) if is_firing else (alert.state, "faint")
+    at = formatting.moment
+    details = [f"since {at(alert.since, now)}, {formatting.age(alert.since, now)}"]
+    if not is_firing:
+        until = f" until {at(alert.until, now)}" if alert.until else ""
+        details = [f"{alert.severity} since {at(alert.since, now)}{until}"]
+    if alert.value is not None:
+        threshold = "" if alert.threshold is None else f" (threshold {formatting.number(alert.threshold)})"
+        details.append(f"value {formatting.number(alert.value)}{threshold}")
+    details += ["at natural"] if alert.basis == "natural" else []
+    details += ["held already at the start"] if alert.at_start else []
+    details += [f"acknowledged {at(alert.acknowledged_at, now)}"] if alert.acknowledged_at else []
+    sentence, *more = _wrapped(plain(alert.text), screen)
+    below = _wrapped(plain(alert.id), screen) + _wrapped(", ".join(details), screen)
+    indented = [" " * _INDENT + line for line in (*more, *below)]
+    return [f"{screen.paint(head.ljust(_INDENT), style)}{sentence}", *indented]
+
+
+def _wrapped(text: str, screen: Screen) -> list[str]:
+    if screen.width is None:
+        return [text]
+    width = max(_MIN_TEXT_WIDTH, screen.width - _INDENT)
+    # An id is not broken, so that it can be copied.
+    return textwrap.wrap(text, width, break_on_hyphens=False, break_long_words=False) or [""]
+
+
+def _rule(rule: RuleJson) -> Row:
+    clear = f"; clears at {' or '.join(rule.clear)}" if rule.clear else ""
+    natural = ", at natural" if rule.basis == "natural" else ""
+    return [
+        Cell(plain(rule.name), "strong"),
+        Cell(rule.severity, _STYLES[rule.severity]),
+        Cell("built in" if rule.built_in else "config"),
+        Cell(f"{rule.for_seconds:g} s"),
+        Cell(plain(f"{' and '.join(rule.when)}{clear}{natural}")),
+    ]
+
+
+def _channel(channel: ChannelJson, now: dt.datetime) -> Row:
+    return [
+        Cell(plain(channel.name), "strong"),
+        Cell(channel.type),
+        Cell(channel.min_severity),
+        Cell(formatting.age(channel.last_delivery_at, now)),
+        Cell(str(channel.waiting)),
+        Cell(", ".join(_faults(channel, with_waiting=False)), "warn"),
+    ]
+
+
+def _faults(channel: ChannelJson, *, with_waiting: bool = True) -> list[str]:
+    """Describe why a channel does not deliver; empty if nothing is known against it."""
+    faults = ["disabled until the next start or a change of it"] if channel.disabled else []
+    faults += [plain(channel.last_error)] if channel.last_error else []
+    if faults and with_waiting and channel.waiting:
+        faults.append(f"{channel.waiting} waiting")
+    return faults

@@ -1,0 +1,125 @@
+"""`condord alerts`: show the alerts, acknowledge one, or test a channel."""
+
+from __future__ import annotations
+
+import datetime as dt
+import os
+from typing import Annotated
+
+import typer
+
+from condord.cli import completion, options
+from condord.cli.alert_lines import alerts_lines, counted
+from condord.cli.daemon_address import find_daemon
+from condord.cli.output import write_stdout
+from condord.cli.progress import progress
+from condord.cli.screen import plain, screen
+from condord.client.http import decoded
+from condord.errors import EXIT_FAILED, CondordError
+from condord.live.channel_remedies import channel_remedy
+from condord.live.wire_alerts import AlertsJson, ChannelTestJson
+
+EXAMPLE = "condord alerts acknowledge half:SPY-261218-560-570-630-640"
+
+alerts = typer.Typer(invoke_without_command=True, subcommand_metavar="[COMMAND] [ARGS]...")
+
+
+class CriticalAlerts(CondordError):
+    """At least one critical alert is firing, acknowledged or not."""
+
+    code = "critical-alerts"
+    exit_code = EXIT_FAILED
+    hint = "`condord alerts acknowledge ID` ends the repeats of one; it goes on firing until it resolves."
+
+    def __init__(self, count: int) -> None:
+        super().__init__(f"{count} critical alert{' is' if count == 1 else 's are'} firing")
+
+
+class NotDelivered(CondordError):
+    """A channel did not accept a test message."""
+
+    code = "not-delivered"
+    exit_code = EXIT_FAILED
+
+    def __init__(self, channel: str, hint: str) -> None:
+        self.hint = hint
+        super().__init__(f"the channel {channel} did not accept the test message")
+
+
+@alerts.callback()
+def show(
+    context: typer.Context,
+    *,
+    with_all: Annotated[
+        bool, typer.Option("--all", help="Also show what is resolved or ended, the rules in force, and the channels.")
+    ] = False,
+    as_json: options.AsJson = False,
+    url: options.Url = None,
+) -> None:
+    """Show the alerts that fire, the most severe first, acknowledge one, or test a channel.
+
+    The exit code is 1 while a critical alert is firing, acknowledged or not.
+    """
+    if context.invoked_subcommand is not None:
+        given = [name for name, is_given in (("--all", with_all), ("--json", as_json)) if is_given]
+        if given:
+            raise typer.BadParameter(
+                f"it cannot be combined with {context.invoked_subcommand}", param_hint=f"'{given[0]}'"
+            )
+        return
+    daemon = find_daemon(url, os.environ)
+    with progress(f"waiting for {daemon.address.url}"):
+        body = daemon.alerts()
+    answer = decoded(body, AlertsJson)
+    if as_json:
+        write_stdout(body + b"\n")
+    else:
+        lines = alerts_lines(answer, dt.datetime.now(dt.UTC), screen(os.environ), with_all=with_all)
+        write_stdout("".join(f"{line}\n" for line in lines))
+    if critical := counted(answer.alerts).critical:
+        raise CriticalAlerts(critical)
+
+
+@alerts.command()
+def acknowledge(
+    context: typer.Context,
+    alert_id: Annotated[
+        str,
+        typer.Argument(
+            metavar="ID", help="The alert, as `condord alerts` shows it.", autocompletion=completion.alert_ids
+        ),
+    ],
+    *,
+    url: options.Url = None,
+) -> None:
+    """Acknowledge an alert, which ends its repeats.
+
+    It goes on firing until it resolves.
+    """
+    daemon = find_daemon(url or options.parent_url(context), os.environ)
+    with progress(f"waiting for {daemon.address.url}"):
+        daemon.acknowledge(alert_id)
+    write_stdout(f"acknowledged {plain(alert_id)}\n")
+
+
+@alerts.command("test")
+def send_test(
+    context: typer.Context,
+    channel: Annotated[
+        str,
+        typer.Argument(metavar="CHANNEL", help="The name of a [[notify]].", autocompletion=completion.channels),
+    ],
+    *,
+    url: options.Url = None,
+) -> None:
+    """Send one test message to a channel.
+
+    It shows how the channel answered. The exit code is 1 if it did not accept the message.
+    """
+    daemon = find_daemon(url or options.parent_url(context), os.environ)
+    with progress(f"waiting for {plain(channel)} to answer"):
+        answer = decoded(daemon.test_channel(channel), ChannelTestJson)
+    status = "" if answer.status is None else f" ({answer.status})"
+    write_stdout(f"{plain(channel)}: {'accepted' if answer.ok else 'not accepted'}{status}: {plain(answer.text)}\n")
+    if not answer.ok:
+        raise NotDelivered(plain(channel), channel_remedy(answer.status))

@@ -1,0 +1,54 @@
+"""Parse the quiet hours of a channel: `22:00-08:00 Europe/Berlin`."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import zoneinfo
+from typing import NamedTuple
+
+_FORM = re.compile(r"([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2}):([0-9]{2})(?:\s+(\S+))?")
+_EXAMPLE = "22:00-08:00 Europe/Berlin"
+
+
+class QuietHours(NamedTuple):
+    """From `begin` to `end`, the latter not included, in local time of `zone`; they may pass midnight."""
+
+    begin: dt.time
+    end: dt.time
+    zone: zoneinfo.ZoneInfo
+
+
+def parse(text: str) -> QuietHours:
+    """The quiet hours in `text`.
+
+    Raises:
+        ValueError: there are none; the message says what is wrong and what is allowed.
+    """
+    found = _FORM.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"must be two times and a time zone, {_EXAMPLE}")
+    begin, end = _time(found[1], found[2]), _time(found[3], found[4])
+    if begin == end:
+        raise ValueError("must begin and end at different times")
+    if found[5] is None:
+        raise ValueError(f"must name a time zone, {_EXAMPLE}")
+    return QuietHours(begin, end, _zone(found[5]))
+
+
+def _time(hour: str, minute: str) -> dt.time:
+    try:
+        return dt.time(int(hour), int(minute))
+    except ValueError:
+        raise ValueError("must have times from 00:00 to 23:59") from None
+
+
+def _zone(name: str) -> zoneinfo.ZoneInfo:
+    try:
+        return zoneinfo.ZoneInfo(name)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError):  # unknown; a path; the name of a directory
+        from condord.core.rules.parsing import nearest  # only after a typing error
+
+        near = nearest(name, sorted(zoneinfo.available_timezones()))
+        meant = f"; the nearest known zone is {near}" if near else ""
+        raise ValueError(f"names an unknown time zone{meant}") from None

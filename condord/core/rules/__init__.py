@@ -1,0 +1,1 @@
+"""Alert rules: what they compare, how they are written, and what they come to."""

@@ -1,0 +1,61 @@
+"""An alert rule: conditions that must hold for one condor, one underlying or the account."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from condord.core.position import Direction, Kind
+
+Severity = Literal["info", "warning", "critical"]
+Basis = Literal["mark", "natural"]
+Scope = Literal["condor", "underlying", "account"]
+Operator = Literal[">=", "<=", ">", "<"]
+
+
+class Condition(msgspec.Struct, frozen=True, kw_only=True):
+    """A comparison of a quantity with `threshold`, or a word, whose `operator` and `threshold` are None.
+
+    `is_negated` is only for words: `not nearStrike`.
+    """
+
+    quantity: str
+    operator: Operator | None = None
+    threshold: float | None = None
+    is_negated: bool = False
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True):
+    """What a rule is for; empty and None are everything."""
+
+    underlying: tuple[str, ...] = ()
+    direction: Direction | None = None
+    kind: Kind | None = None
+    condor: tuple[str, ...] = ()
+
+
+class Rule(msgspec.Struct, frozen=True, kw_only=True):
+    """A valid rule. All of `when` must hold, and for `for_seconds` of session time; any one of `clear` clears it.
+
+    Without `clear` it clears when `when` does not hold. `butterfly_when` and `butterfly_clear` take their place for
+    butterflies, where given. `severity_when_closing` is its severity while a working order closes the whole condor at
+    the threshold or better, None for no difference. `notify` are the channels, None for all whose minimum severity it
+    reaches. `scope` is that of its alerts.
+    """
+
+    name: str
+    when: tuple[Condition, ...]
+    clear: tuple[Condition, ...] = ()
+    butterfly_when: tuple[Condition, ...] = ()
+    butterfly_clear: tuple[Condition, ...] = ()
+    for_seconds: float = 0.0
+    basis: Basis = "mark"
+    match: Match = Match()
+    severity: Severity = "warning"
+    severity_when_closing: Severity | None = None
+    repeat_minutes: float = 0.0
+    notify: tuple[str, ...] | None = None
+    enabled: bool = True
+    built_in: bool = False
+    scope: Scope = "condor"

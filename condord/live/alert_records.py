@@ -1,0 +1,60 @@
+"""What is kept of alerts over restarts, and what a change of an alert gives to those who deliver it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Annotated, Literal
+
+import msgspec
+
+from condord.core.rules.rule import Basis, Severity
+
+State = Literal["inactive", "pending", "firing", "resolved", "ended"]
+Instant = Annotated[dt.datetime, msgspec.Meta(tz=True)]
+
+
+class AlertRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The state of one rule for one subject, as it is stored. `id` is that of the alert.
+
+    `opened_at` is that of the condor's holding. `definition` identifies the `when`, `clear`, `basis` and `match` of the
+    rule: with another one the state does not count. `held_seconds` is how long `when` has held in session time, up to
+    `as_of`. `serial` rises with each firing of this alert, also over its removal: with the id it identifies one of
+    them.
+
+    `last` is how the last firing ended. It is None while the alert fires and if it never did: a `resolved` record
+    without it only keeps that the rule was evaluated for this subject. `since`, `until`, `value`, `text`, `severity`
+    and `acknowledged_at` are those of the last firing, also while the next one is pending. `is_first`: it has been
+    pending since the first evaluation.
+    """
+
+    id: str
+    rule: str
+    definition: str
+    condor_id: str | None
+    underlying: str | None
+    opened_at: Instant | None
+    state: State
+    severity: Severity
+    basis: Basis | None
+    since: Instant
+    as_of: Instant
+    until: Instant | None = None
+    value: float | None = None
+    threshold: float | None = None
+    text: str = ""
+    at_start: bool = False
+    acknowledged_at: Instant | None = None
+    held_seconds: float = 0.0
+    repeated_seconds: float = 0.0
+    repeats: int = 0
+    serial: int = 0
+    last: Literal["resolved", "ended"] | None = None
+    is_first: bool = False
+
+
+class Transition(msgspec.Struct, frozen=True, kw_only=True):
+    """An alert that began to fire, resolved, ended, or repeats; `notify` and `repeat_minutes` are those of its rule."""
+
+    kind: Literal["firing", "resolved", "ended", "repeat"]
+    record: AlertRecord
+    notify: tuple[str, ...] | None

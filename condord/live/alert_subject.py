@@ -1,0 +1,48 @@
+"""What rules are evaluated for: one condor, one underlying or the account, with its facts and what its texts need."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+
+import msgspec
+
+from condord.core.condor import Condor
+from condord.core.cutoffs import Cutoff
+from condord.core.model.risk import Risk
+from condord.core.quote import Quote
+from condord.core.rules.facts import Facts
+from condord.core.valuation import Valuation
+
+ACCOUNT = "account"
+
+
+class Subject(msgspec.Struct, frozen=True, kw_only=True):
+    """A subject of rules.
+
+    `mark` and `natural` are its facts by basis. `opened_at` is that of the condor's holding. `name` is for people.
+
+    `is_broken`: the condor lost legs and none of it is whole, so that only rules about that apply. `is_watched`: the
+    session is open, and not in its first minutes, so that what is not known should be known. `closing_percent` is
+    `percentOfMaxProfit` of the best working order that closes the whole quantity. `notes` are clauses for people, by
+    the word that they explain. `cutoffs` are Alpaca's for the condor, and `quotes` has those of its legs.
+    """
+
+    mark: Facts
+    natural: Facts
+    name: str
+    opened_at: dt.datetime | None = None
+    is_broken: bool = False
+    is_watched: bool = False
+    closing_percent: float | None = None
+    condor: Condor | None = None
+    value: Valuation | None = None
+    risk: Risk | None = None
+    notes: Mapping[str, str] = {}
+    cutoffs: tuple[Cutoff, ...] = ()
+    quotes: Mapping[str, Quote] = {}
+
+    @property
+    def key(self) -> str:
+        """The condor's id, the underlying's symbol, or `account`."""
+        return self.mark.subject

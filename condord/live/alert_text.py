@@ -1,0 +1,310 @@
+"""The sentences of alerts, which a trader understands without knowing the rule."""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from condord.core.condor import Condor, strike_text
+from condord.core.cutoffs import CutoffKind
+from condord.core.market_hours import EXCHANGE_ZONE, exchange_day
+from condord.core.model.distance import breakevens
+from condord.core.rules.catalogue import QUANTITIES, worded
+from condord.core.rules.evaluating import when
+from condord.core.rules.facts import Between, Facts, Value
+from condord.core.rules.rule import Condition, Operator, Rule
+from condord.live.alert_pl import PlRange, pl_range
+from condord.live.alert_records import AlertRecord
+from condord.live.alert_subject import Subject
+
+Cause = Literal["gone", "settled", "broken"]
+"""Why an alert ends with its subject. What has settled is still held, and of what is broken some legs are."""
+_E4 = 10_000
+_EARLIER_MARKS = frozenset({"stub", "crossed"})
+"""The states of quotes whose mark is an earlier one."""
+_PROFITS = {
+    "percentOfMaxProfit": (1, " of its maximum", " of the maximum profit"),
+    "percentOfRisk": (1, " of the maximum loss", " of the maximum loss"),
+    "lossMultipleOfCredit": (-1, "", ""),
+}
+"""The sign of a profit, and what profits and losses are shares of."""
+_MIRRORED: dict[Operator, Operator] = {">=": "<=", "<=": ">=", ">": "<", "<": ">"}
+_OPERATORS: dict[Operator, str] = {">=": "at least", "<=": "at most", ">": "above", "<": "below"}
+_NOT = {
+    "breached": "no short strike is breached any longer",
+    "tested": "no short strike is tested any longer",
+    "nearStrike": "no leg is in the money or near its strike any longer",
+    "brokenCondor": "it is whole again",
+    "uncoveredShort": "no short is uncovered any longer",
+    "assignment": "no assignment is reported any longer",
+    "expiresToday": "it does not expire today any longer",
+    "longPutExpiring": "no long put is about to expire in the money without shares any longer",
+    "feedDown": "prices are live again",
+    "blind": "it can be watched again",
+}
+"""What is true when a word is not."""
+
+
+def firing(rule: Rule, subject: Subject, facts: Facts) -> str:
+    """Why the alert fires, and what the condor has made, unless it fires because that is not known."""
+    conditions = when(rule, facts)
+    clauses = [_clause(condition, subject, facts.values.get(condition.quantity)) for condition in conditions]
+    is_blind = any(each.quantity == "blind" and not each.is_negated for each in conditions)
+    return _sentence(subject, " and ".join(dict.fromkeys(filter(None, clauses))), has_pl=not is_blind)
+
+
+def resolved(rule: Rule, subject: Subject, facts: Facts) -> str:
+    """What is true now that the alert has resolved."""
+    return _sentence(subject, f"resolved, {_state(rule, subject, facts)}")
+
+
+def repeated(rule: Rule, subject: Subject, facts: Facts, *, holds: bool) -> str:
+    """Why the alert fires now, or what is true if its `when` does not hold any longer but it has not resolved."""
+    if holds:
+        return firing(rule, subject, facts)
+    return _sentence(subject, f"not resolved yet, {_state(rule, subject, facts)}")
+
+
+def _state(rule: Rule, subject: Subject, facts: Facts) -> str:
+    """What is true of each condition, whether or not it holds."""
+    clauses = []
+    for condition in when(rule, facts):
+        value, quantity = facts.values.get(condition.quantity), QUANTITIES[condition.quantity]
+        special = _STATES.get(condition.quantity)
+        if special is not None and (clause := special(subject, value, condition)):
+            clauses.append(clause)
+        elif quantity.is_word:
+            is_true = condition.is_negated or value is True
+            clauses.append(quantity.title if is_true else _NOT[condition.quantity])
+        else:
+            clauses.append(f"{quantity.title} is {worded(condition.quantity, value)}")
+    return " and ".join(dict.fromkeys(clauses))
+
+
+def gone(record: AlertRecord, cause: Cause = "gone") -> str:
+    """That an alert has ended with its subject."""
+    if cause == "settled":
+        return f"{_name(record)}: the position has expired and awaits settlement, and this alert has ended."
+    if cause == "broken":
+        return f"{_name(record)}: the position has lost legs, and this alert has ended."
+    what = "position" if record.condor_id is not None else "last option on it"
+    return f"{_name(record)}: the {what} is gone, and this alert has ended with it."
+
+
+def rule_changed(record: AlertRecord) -> str:
+    """That an alert has ended with its rule."""
+    return f"{_name(record)}: the rule {record.rule} was changed or turned off, and its alert has ended."
+
+
+def _name(record: AlertRecord) -> str:
+    """The name of a subject that may not be there any longer, from the last sentence about it."""
+    return record.text.partition(": ")[0] or record.condor_id or record.underlying or "The account"
+
+
+def _sentence(subject: Subject, clauses: str, *, has_pl: bool = True) -> str:
+    return f"{subject.name}: {clauses}.{_pl(subject) if has_pl else ''}"
+
+
+def _pl(subject: Subject) -> str:
+    """The profit or loss at mark, and what closing now would make.
+
+    With a stub or crossed quote neither is known. At most the P/L is known to be within a range.
+    """
+    condor, value = subject.condor, subject.value
+    if condor is None or value is None:
+        return ""
+    if value.unrealized_e4 is None:
+        return " P/L not known."
+    quotes = [subject.quotes[leg.symbol] for leg in condor.legs if leg.symbol in subject.quotes]
+    if any(quote.state in _EARLIER_MARKS for quote in quotes):
+        return f" P/L {_range(pl_range(condor, value, subject.quotes, 'mark'))}."
+    close = "" if value.natural_pl_e4 is None else f" (close now {_dollars(value.natural_pl_e4)})"
+    return f" P/L {_dollars(value.unrealized_e4)}{close}."
+
+
+def _clause(condition: Condition, subject: Subject, value: Value) -> str:
+    """What a condition that holds means."""
+    quantity = condition.quantity
+    if condition.is_negated:
+        return _NOT[quantity]
+    if quantity in subject.notes:
+        return subject.notes[quantity]
+    if (special := _SPECIAL.get(quantity)) is not None and (clause := special(subject, value, condition)):
+        return clause
+    if condition.operator is None:
+        return QUANTITIES[quantity].title
+    return f"{QUANTITIES[quantity].title} is {worded(quantity, value)} ({_limit(condition)})"
+
+
+def _limit(condition: Condition, *, is_mirrored: bool = False) -> str:
+    """`at least 50 %`; mirrored, for a value that is shown with the opposite sign."""
+    operator, threshold = condition.operator, condition.threshold
+    assert operator is not None  # noqa: S101 - it is no word
+    assert threshold is not None  # noqa: S101 - as above
+    if is_mirrored:
+        operator, threshold = _MIRRORED[operator], -threshold
+    return f"{_OPERATORS[operator]} {worded(condition.quantity, threshold)}"
+
+
+def _profit(subject: Subject, value: Value, condition: Condition) -> str:
+    """`the loss is 2.14 times the credit (at least 2 times the credit)`."""
+    clause = _profit_state(subject, value, condition)
+    if not clause:
+        return ""
+    sign, _, _ = _PROFITS[condition.quantity]
+    is_mirrored = clause.startswith("the loss") == (sign > 0)
+    return f"{clause} ({_limit(condition, is_mirrored=is_mirrored)})"
+
+
+def _profit_state(_: Subject, value: Value, condition: Condition) -> str:
+    """A share of a profit or a loss, without a sign; of a range that includes both, the P/L."""
+    if not isinstance(value, int | float | Between):
+        return ""
+    sign, of_profit, of_loss = _PROFITS[condition.quantity]
+    low, high = (value.low, value.high) if isinstance(value, Between) else (value, value)
+    low, high = sorted((sign * low, sign * high))
+    name, of = "P/L", of_loss
+    if low >= 0:
+        name, of = "profit", of_profit
+    elif high <= 0:
+        name, low, high = "loss", -high, -low
+    return f"the {name} is {worded(condition.quantity, Between(low, high))}{of}"
+
+
+def _days(_: Subject, value: Value, condition: Condition) -> str:
+    verb = "is" if value == 1 else "are"
+    return f"{worded(condition.quantity, value)} {verb} left until the expiration"
+
+
+def _days_at_opening(_: Subject, value: Value, condition: Condition) -> str:
+    return f"it was opened {worded(condition.quantity, value)} before"
+
+
+def _order_cutoff(subject: Subject, value: Value, _: Condition) -> str:
+    time = _cutoff_time(subject, value, "orders")
+    if not time:
+        return ""
+    if isinstance(value, int | float) and value <= 0:
+        return f"Alpaca has taken no orders for it since {time}"
+    return f"Alpaca takes orders for it until {time}"
+
+
+def _liquidation(subject: Subject, value: Value, _: Condition) -> str:
+    time = _cutoff_time(subject, value, "liquidation")
+    return time and f"Alpaca may liquidate it from {time}"
+
+
+def _cutoff_time(subject: Subject, value: Value, kind: CutoffKind) -> str:
+    """The time of a cut-off, which is right whenever it is read, with its day if that is another; empty without one."""
+    at = next((each.at for each in subject.cutoffs if each.kind == kind), None)
+    if at is None or not isinstance(value, int | float):
+        return ""
+    day = exchange_day(at)
+    is_today = day == exchange_day(at - dt.timedelta(minutes=value))
+    return (
+        f"{at.astimezone(ZoneInfo(EXCHANGE_ZONE)):%H:%M} New York time{'' if is_today else f' on {day:%b} {day.day}'}"
+    )
+
+
+def _dividend(subject: Subject, value: Value, condition: Condition) -> str:
+    if subject.condor is None or not isinstance(value, float):
+        return ""
+    _, _, call, outer = subject.condor.legs
+    strike = strike_text((call if call.quantity < 0 else outer).strike_mills)
+    more = worded(condition.quantity, value)
+    return (
+        f"the short call {strike} may be exercised for the dividend, which is {more} a share more than its time value"
+    )
+
+
+def _long_put(subject: Subject, _: Value, __: Condition) -> str:
+    if subject.condor is None:
+        return ""
+    put = next(leg for leg in subject.condor.legs if leg.right == "put" and leg.quantity > 0)
+    what = f"the long put {strike_text(put.strike_mills)} expires in the money without shares"
+    return f"{what}, so that Alpaca may sell it or not exercise it"
+
+
+def _blind(_: Subject, __: Value, ___: Condition) -> str:
+    return "it cannot be watched, as its P/L or what a critical rule needs is not known"
+
+
+def _near(subject: Subject, _: Value, condition: Condition) -> str:
+    title = QUANTITIES[condition.quantity].title
+    return title if subject.risk is None or subject.risk.price is None else f"{title}, {_price(subject)}"
+
+
+def _distance(subject: Subject, value: Value, condition: Condition) -> str:
+    """How far the price is from the nearer level, and what that means for the condor."""
+    condor, risk = subject.condor, subject.risk
+    if condor is None or risk is None or risk.price is None:
+        return ""
+    sides = [
+        (side.dollars, name) for side, name in ((risk.put, "put"), (risk.call, "call")) if side.dollars is not None
+    ]
+    if not sides:
+        return ""
+    dollars, side = min(sides)
+    level, price = _level(condor, side), _price(subject)
+    if dollars < 0:
+        beyond = f"the {level} is breached" if condor.direction == "short" else f"the price is beyond the {level}"
+        return f"{beyond}, {price}"
+    quantity = "distancePercent" if condition.quantity == "distancePercent" else "distanceSigmas"
+    away = f"{worded(quantity, value)} away, " if isinstance(value, float) else ""
+    is_tested = condor.direction == "short" and side == risk.tested
+    return f"the {level} is {'tested, ' if is_tested else ''}{away}{price}"
+
+
+def _level(condor: Condor, side: str) -> str:
+    """`short put 755`, or `lower breakeven 741.20`."""
+    if condor.kind == "ironButterfly":
+        lower, upper = breakevens(condor)
+        return f"lower breakeven {lower:,.2f}" if side == "put" else f"upper breakeven {upper:,.2f}"
+    _, put, call, _ = condor.legs
+    leg = put if side == "put" else call
+    return f"{'short' if leg.quantity < 0 else 'long'} {leg.right} {strike_text(leg.strike_mills)}"
+
+
+def _price(subject: Subject) -> str:
+    condor, risk = subject.condor, subject.risk
+    assert condor is not None  # noqa: S101 - the caller has looked
+    assert risk is not None  # noqa: S101 - as above
+    return f"{condor.underlying} {risk.price:,.2f}"
+
+
+_SPECIAL: dict[str, Callable[[Subject, Value, Condition], str]] = {
+    **dict.fromkeys(_PROFITS, _profit),
+    "daysToExpiration": _days,
+    "daysAtOpening": _days_at_opening,
+    "minutesToOrderCutoff": _order_cutoff,
+    "minutesToLiquidation": _liquidation,
+    "distancePercent": _distance,
+    "distanceSigmas": _distance,
+    "breached": _distance,
+    "tested": _distance,
+    "nearStrike": _near,
+    "extrinsicLessThanDividend": _dividend,
+    "longPutExpiring": _long_put,
+    "blind": _blind,
+}
+"""The clauses that are not made from the catalogue; an empty one is."""
+_STATES: dict[str, Callable[[Subject, Value, Condition], str]] = {
+    **dict.fromkeys(_PROFITS, _profit_state),
+    **dict.fromkeys(("distancePercent", "distanceSigmas", "breached", "tested"), _distance),
+    "minutesToOrderCutoff": _order_cutoff,
+    "minutesToLiquidation": _liquidation,
+}
+"""The same where a condition need not hold."""
+
+
+def _range(found: PlRange | None) -> str:
+    if found is None:
+        return "not known"
+    low, high = _dollars(found.low_e4), _dollars(found.high_e4)
+    return high if low == high else f"{low} to {high}"
+
+
+def _dollars(amount_e4: int) -> str:
+    return f"{amount_e4 / _E4 + 0.0:,.2f}"

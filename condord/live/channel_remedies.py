@@ -1,0 +1,35 @@
+"""What to do if a notification channel does not accept a message, by its HTTP status."""
+
+from __future__ import annotations
+
+import http
+from collections.abc import Mapping
+
+_REFUSED = "The receiver refuses the URL: look at the token or password in the file that `url_file` names."
+_GONE = "The receiver wants no more messages: correct `url_file` or remove the channel, then send SIGHUP."
+_NOT_REACHED = (
+    "If the answer names no other cause, look at the URL in the file that `url_file` names, at network and firewall,"
+    " and at the receiver."
+)
+_ANY_OTHER = "Look at the URL in the file that `url_file` names, and at the log of the receiver."
+_MOVED = "Redirects are not followed: write the final URL into the file that `url_file` names."
+
+_REMEDIES: Mapping[int, str] = {
+    http.HTTPStatus.UNAUTHORIZED: _REFUSED,
+    http.HTTPStatus.FORBIDDEN: _REFUSED,
+    http.HTTPStatus.NOT_FOUND: "Nothing is at this URL: correct it in the file that `url_file` names.",
+    http.HTTPStatus.GONE: _GONE,
+    http.HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The receiver must accept bodies of 16 kB.",
+    http.HTTPStatus.TOO_MANY_REQUESTS: "The receiver limits messages: wait a minute, or use fewer repeats.",
+}
+
+
+def channel_remedy(status: int | None) -> str:
+    """Return a sentence that says what to do; `status` is that of HTTP, None without an answer."""
+    if status is None:
+        return _NOT_REACHED
+    if status in _REMEDIES:
+        return _REMEDIES[status]
+    if 300 <= status < 400:
+        return _MOVED
+    return "The receiver has a fault: look at its log, and try again." if status >= 500 else _ANY_OTHER

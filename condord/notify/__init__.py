@@ -1,0 +1,1 @@
+"""Deliver alerts: their database, its outbox, webhooks, and Apprise."""

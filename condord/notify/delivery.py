@@ -1,0 +1,293 @@
+"""Deliver the messages in the outbox, each channel by a task and a thread of its own, so that none delays another.
+
+A message is stored before it is sent, and removed after it was sent. A crash between the two repeats it with the same
+`webhook-id`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import logging
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, get_args
+
+import msgspec
+
+from condord.host.thread_pool import DaemonPool
+from condord.live.alert_records import AlertRecord
+from condord.live.wire_alerts import AlertJson, ChannelJson, ChannelTestJson
+from condord.notify.channel import Channel
+from condord.notify.channel_queue import Batch, Result
+from condord.notify.messages import Changes, Message, Note, Posting, note, posting, trial_note, trial_posting
+from condord.notify.outbox import Outbox
+from condord.notify.outcome import Outcome
+from condord.notify.schedule import expiry
+from condord.notify.store import AlertStore
+
+SEND_SECONDS = 23.0
+"""The longest that a sender may take; a name lookup that hangs cannot be interrupted."""
+SPACING_SECONDS = 0.11
+"""At most 10 messages a second for a channel, also where the network delays some of them."""
+TEST_SPACING_SECONDS = 10.0
+CHECK_SECONDS = 60.0
+"""The longest wait before the clock is looked at again, which may be set."""
+STORE_SECONDS = 10.0
+"""How often a file that cannot be written is tried again."""
+
+_LATE = Outcome(ok=False, text="It did not answer in time.", is_down=True)
+_BUG = Outcome(ok=False, text="It could not be sent because of a bug in condord, which is in the log.", is_down=False)
+
+_log = logging.getLogger(__name__)
+
+
+class Senders(Protocol):
+    """What sends messages. Each call blocks, and is made on a thread."""
+
+    def webhook(self, channel: Channel, posting: Posting) -> Outcome:
+        """Send a webhook."""
+        ...
+
+    def apprise(self, channel: Channel, note: Note) -> Outcome:
+        """Send an Apprise message."""
+        ...
+
+    def stop(self) -> None:
+        """End what can be ended of the calls under way."""
+        ...
+
+
+class _Last(msgspec.Struct, kw_only=True):
+    """What is shown of a channel."""
+
+    delivery_at: dt.datetime | None = None
+    error: str | None = None
+    tested_at: float | None = None
+
+
+class Delivery:
+    """The outbox of `store`, and the tasks that deliver it.
+
+    `now_at` is the exchange's clock. `session_end` returns the end of the session, or of the next one while the market
+    is closed. `set_channels` comes before `switch_to`, which drops what waits for unknown channels.
+    """
+
+    def __init__(
+        self,
+        store: AlertStore,
+        senders: Senders,
+        *,
+        now_at: Callable[[], dt.datetime],
+        session_end: Callable[[], dt.datetime],
+        send_seconds: float = SEND_SECONDS,
+    ) -> None:
+        self._store = store
+        self._senders = senders
+        self._now_at = now_at
+        self._session_end = session_end
+        self._send_seconds = send_seconds
+        self._outbox = Outbox()
+        self._wakes: dict[str, asyncio.Event] = {}
+        self._last: dict[str, _Last] = {}
+        self._changed = asyncio.Event()
+        self._adding = asyncio.Lock()
+
+    @property
+    def counts(self) -> Mapping[tuple[str, str], int]:
+        """How many messages had which result, by channel and result.
+
+        The results are `delivered`, `failed` (an attempt), `expired`, `dropped` (too many wait, or the channel is gone)
+        and `quiet` (dropped by quiet hours). Each channel has all of them from the start.
+        """
+        nothing: dict[tuple[str, str], int] = {
+            (name, result): 0 for name in self._outbox.queues for result in get_args(Result)
+        }
+        return nothing | {(name, result): count for (name, result), count in self._outbox.counts.items()}
+
+    def set_channels(self, channels: Sequence[Channel]) -> None:
+        """Use these channels. A changed one is enabled again, and what waits for a removed one is dropped."""
+        for channel in channels:
+            known = self._outbox.queues.get(channel.name)
+            if known is None or known.channel != channel:
+                self._last[channel.name] = _Last()
+        self._outbox.set_channels(channels, self._now_at())
+        for channel in channels:
+            self._wakes.setdefault(channel.name, asyncio.Event())
+        self._last = {channel.name: self._last[channel.name] for channel in channels}
+        self._wake_all()
+
+    async def switch_to(self, account_key: str | None) -> tuple[AlertRecord, ...] | None:
+        """Continue with what is stored of that account, and return its records; None if nothing could be read.
+
+        `account_key` is any text that identifies the account; only its hash is stored.
+        """
+        async with self._adding:
+            await self._persist()
+            self._outbox.load("", (), self._now_at())  # nothing is sent during the switch
+            records = await self._store.switch_to(account_key)
+            self._outbox.load(self._store.account, self._store.messages, self._now_at())
+        self._wake_all()
+        return records
+
+    async def add(self, changes: Changes, documents: Sequence[AlertJson]) -> bool:
+        """Store the records of an evaluation and the messages of its transitions in one transaction, then send them.
+
+        `documents` has the alert of each transition, in order. Returns whether they were stored; if not, the messages
+        are sent all the same.
+        """
+        async with self._adding:
+            keys = self._outbox.add(changes, documents, now_at=self._now_at(), expires_at=self._expiry())
+            try:
+                put, removed = self._outbox.take_edits()
+                is_stored = await self._store.save(changes.records, put, removed)
+            finally:
+                self._outbox.release(keys)
+            self._wake_all()
+            return is_stored
+
+    async def run(self) -> None:
+        """Deliver until this is cancelled."""
+        workers: dict[str, asyncio.Task[None]] = {}
+        try:
+            async with asyncio.TaskGroup() as group:
+                while True:
+                    self._changed.clear()
+                    for name in workers.keys() - self._outbox.queues.keys():
+                        workers.pop(name).cancel()
+                    for name in self._outbox.queues.keys() - workers.keys():
+                        workers[name] = group.create_task(self._work(name, self._wakes[name]))
+                    await self._persist()
+                    await _wait(self._changed, STORE_SECONDS if self._store.is_behind else CHECK_SECONDS)
+        finally:
+            self._senders.stop()
+
+    async def test(self, name: str) -> ChannelTestJson | None:
+        """Send a test message to a channel at once, and return how it was answered; None for an unknown channel.
+
+        It takes `SEND_SECONDS` at most. A channel is tested at most once in `TEST_SPACING_SECONDS`. The answer 410
+        disables it, as with any message.
+        """
+        queue = self._outbox.queues.get(name)
+        if queue is None:
+            return None
+        last, now = self._last[name], asyncio.get_running_loop().time()
+        if last.tested_at is not None and now - last.tested_at < TEST_SPACING_SECONDS:
+            text = f"It was tested less than {TEST_SPACING_SECONDS:g} seconds ago. Try again later."
+            return ChannelTestJson(ok=False, status=None, text=text)
+        last.tested_at = now
+        channel, identity = queue.channel, f"msg_test_{secrets.token_hex(12)}"
+        threads = DaemonPool(1, name=f"test-{name}")
+        try:
+            if channel.type == "webhook":
+                webhook = trial_posting(name, identity, self._now_at())
+                outcome = await self._call(threads, lambda: self._senders.webhook(channel, webhook))
+            else:
+                outcome = await self._call(threads, lambda: self._senders.apprise(channel, trial_note(name)))
+        finally:
+            threads.shutdown()
+        if outcome.is_gone and queue.channel == channel:  # else it was changed meanwhile, which enables it
+            queue.is_disabled = True
+        self._note(name, outcome)
+        return ChannelTestJson(ok=outcome.ok, status=outcome.status, text=outcome.text)
+
+    def channels(self) -> list[ChannelJson]:
+        """The state of each channel, without its URL."""
+        return [
+            ChannelJson(
+                name=name,
+                type=queue.channel.type,
+                min_severity=queue.channel.min_severity,
+                last_delivery_at=self._last[name].delivery_at,
+                last_error=self._last[name].error,
+                waiting=len(queue),
+                disabled=queue.is_disabled,
+            )
+            for name, queue in self._outbox.queues.items()
+        ]
+
+    async def _work(self, name: str, wake: asyncio.Event) -> None:
+        """Deliver the messages of one channel, one after the other."""
+        threads = DaemonPool(1, name=f"notify-{name}")
+        try:
+            while True:
+                wake.clear()
+                found = self._outbox.next(name, now_at=self._now_at(), expires_at=self._expiry())
+                await self._persist()
+                if isinstance(found, Batch):
+                    self._settle(found, await self._send(threads, found))
+                    await self._persist()
+                    await asyncio.sleep(SPACING_SECONDS)
+                else:
+                    await _wait(wake, CHECK_SECONDS if found.seconds is None else min(found.seconds, CHECK_SECONDS))
+        finally:
+            threads.shutdown()
+
+    async def _send(self, threads: DaemonPool, batch: Batch) -> Outcome:
+        channel, messages = batch.channel, batch.messages
+        if channel.type == "apprise":
+            return await self._call(threads, lambda: self._senders.apprise(channel, note(messages)))
+        (message,) = messages
+        return await self._call(threads, lambda: self._senders.webhook(channel, posting(message)))
+
+    async def _call(self, threads: DaemonPool, send: Callable[[], Outcome]) -> Outcome:
+        try:
+            async with asyncio.timeout(self._send_seconds):
+                return await asyncio.get_running_loop().run_in_executor(threads, send)
+        except TimeoutError:
+            return _LATE
+        except Exception as error:  # noqa: BLE001 - one channel must not end the others
+            # Not its text or its traceback, which may contain the URL.
+            fields = {"code": "notificationFailed", "reason": type(error).__name__}
+            _log.error("A notification failed because of a bug", extra={"fields": fields})
+            return _BUG
+
+    def _settle(self, batch: Batch, outcome: Outcome) -> None:
+        name, now_at = batch.channel.name, self._now_at()
+        if outcome.ok:
+            self._outbox.delivered(batch, now_at)
+        else:
+            self._outbox.failed(batch, now_at, is_down=outcome.is_down, is_gone=outcome.is_gone)
+        self._note(name, outcome)
+
+    def _note(self, name: str, outcome: Outcome) -> None:
+        """Remember an outcome, and log it where it is another one than the last."""
+        last = self._last.get(name)
+        if last is None:
+            return  # the channel was removed meanwhile
+        if outcome.ok:
+            last.delivery_at = self._now_at()
+            if last.error is not None:
+                _log.info("Channel delivers again", extra={"fields": {"channel": name}})
+            last.error = None
+        elif outcome.text != last.error:
+            last.error = outcome.text
+            fields = {"code": "notificationFailed", "channel": name, "status": outcome.status, "reason": outcome.text}
+            _log.warning("Channel does not deliver", extra={"fields": fields})
+
+    async def _persist(self) -> None:
+        """Store what changed in the outbox, and take in what the file has turned out to contain."""
+        put, removed = self._outbox.take_edits()
+        if put or removed or self._store.is_behind:
+            await self._store.save((), put, removed)
+        recovered: tuple[Message, ...] = self._store.take_recovered()
+        if recovered:
+            self._outbox.join(recovered, self._now_at())
+            self._wake_all()
+
+    def _expiry(self) -> dt.datetime:
+        return expiry(self._session_end(), self._now_at())
+
+    def _wake_all(self) -> None:
+        self._changed.set()
+        for wake in self._wakes.values():
+            wake.set()
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, `seconds` at most."""
+    try:
+        async with asyncio.timeout(max(seconds, 0.0)):
+            await event.wait()
+    except TimeoutError:
+        return

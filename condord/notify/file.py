@@ -1,0 +1,189 @@
+"""The open file with the states and the outbox. Its methods run on the store's thread."""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import logging
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from condord.host import database
+from condord.live.alert_records import AlertRecord
+from condord.notify.messages import Key, Message
+from condord.notify.schema import MIGRATIONS
+
+_log = logging.getLogger(__name__)
+
+Result = TypeVar("Result")
+Row = TypeVar("Row")
+
+
+class Stored(msgspec.Struct, frozen=True, kw_only=True):
+    """What the file has of one account."""
+
+    records: tuple[AlertRecord, ...] = ()
+    messages: tuple[Message, ...] = ()
+
+
+class Edit(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be written of one account; None removes. `is_whole`: these are all records and messages."""
+
+    records: Mapping[str, AlertRecord | None]
+    messages: Mapping[Key, Message | None]
+    is_whole: bool = False
+
+
+class Written(msgspec.Struct, frozen=True, kw_only=True):
+    """The result of a write. `is_incomplete`: nothing was written, as the file needs all records and messages.
+
+    `recovered` are messages that were in the file without having been read before.
+    """
+
+    is_incomplete: bool = False
+    recovered: tuple[Message, ...] = ()
+
+
+class AlertFile:
+    """The database at `path`, opened when it is first used.
+
+    A damaged file is renamed, and a new one is begun; `aside` is the last one that was renamed.
+    """
+
+    def __init__(self, path: Path, *, machine_at: Callable[[], dt.datetime]) -> None:
+        self.aside: Path | None = None
+        self._path = path
+        self._machine_at = machine_at
+        self._connection: sqlite3.Connection | None = None
+        self._inode: int | None = None
+        self._known: set[str] = set()
+
+    def read(self, account: str) -> Stored | None:
+        """Return what is stored of an account; None if the file turned out to be damaged.
+
+        Raises:
+            OSError, sqlite3.Error, Unavailable: the file cannot be used.
+        """
+        aside = self.aside
+
+        def work(connection: sqlite3.Connection) -> Stored:
+            database.check(connection)
+            return Stored(records=_records(connection, account), messages=_messages(connection, account))
+
+        stored = self._whole(work)
+        self._known.add(account)
+        return stored if aside == self.aside else None
+
+    def write(self, account: str, edit: Edit) -> Written:
+        """Write an edit in one transaction.
+
+        Raises:
+            OSError, sqlite3.Error, Unavailable: the file cannot be used.
+        """
+
+        def work(connection: sqlite3.Connection) -> Written:
+            if account not in self._known and not edit.is_whole:
+                return Written(is_incomplete=True)
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                written = self._write(connection, account, edit)
+            self._known.add(account)
+            return written
+
+        return self._whole(work)
+
+    def close(self) -> None:
+        """Close the file; the next use opens it again."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _write(self, connection: sqlite3.Connection, account: str, edit: Edit) -> Written:
+        recovered: tuple[Message, ...] = ()
+        if account not in self._known:
+            recovered = tuple(each for each in _messages(connection, account) if each.key not in edit.messages)
+            connection.execute("DELETE FROM alerts WHERE account = ?", (account,))
+        _put_records(connection, account, edit.records)
+        _put_messages(connection, account, edit.messages)
+        return Written(recovered=recovered)
+
+    def _whole(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """Do `work`; if the file turns out to be damaged, do it again with a new one."""
+        try:
+            with self._opened() as connection:
+                return work(connection)
+        except sqlite3.DatabaseError as error:
+            if not database.is_damaged(error):
+                raise
+        self._known.clear()
+        self.aside = database.set_aside(self._path, self._machine_at())
+        with self._opened() as connection:
+            return work(connection)
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        """The open file; it is closed after a failure."""
+        inode = self._present_inode()
+        if inode is None or inode != self._inode:  # another file, which has not been read
+            self.close()
+            self._known.clear()
+        if self._connection is None:
+            self._connection = database.open_writer(self._path, MIGRATIONS, synchronous="FULL")
+            self._inode = self._present_inode()
+        try:
+            yield self._connection
+        except BaseException:
+            self.close()
+            raise
+
+    def _present_inode(self) -> int | None:
+        try:
+            return self._path.stat().st_ino
+        except FileNotFoundError:
+            return None
+
+
+def _records(connection: sqlite3.Connection, account: str) -> tuple[AlertRecord, ...]:
+    rows = connection.execute("SELECT id, record FROM alerts WHERE account = ? ORDER BY id", (account,))
+    return tuple(_decoded(rows, AlertRecord))
+
+
+def _messages(connection: sqlite3.Connection, account: str) -> tuple[Message, ...]:
+    rows = connection.execute("SELECT id, message FROM outbox WHERE account = ? ORDER BY sequence", (account,))
+    return tuple(_decoded(rows, Message))
+
+
+def _decoded(rows: Iterable[tuple[str, str]], kind: type[Row]) -> Iterator[Row]:
+    """The rows that can be decoded; one that cannot must not hide the others."""
+    for name, text in rows:
+        try:
+            yield msgspec.json.decode(text, type=kind)
+        except msgspec.DecodeError:
+            fields = {"code": "unreadableRow", "table": kind.__name__, "id": name}
+            _log.error("A stored alert cannot be read", extra={"fields": fields})
+
+
+def _put_records(connection: sqlite3.Connection, account: str, records: Mapping[str, AlertRecord | None]) -> None:
+    for name, record in records.items():
+        if record is None:
+            connection.execute("DELETE FROM alerts WHERE account = ? AND id = ?", (account, name))
+        else:
+            row = (account, name, record.rule, record.state, _text(record))
+            connection.execute("INSERT OR REPLACE INTO alerts VALUES (?, ?, ?, ?, ?)", row)
+
+
+def _put_messages(connection: sqlite3.Connection, account: str, messages: Mapping[Key, Message | None]) -> None:
+    for key, message in messages.items():
+        if message is None:
+            connection.execute("DELETE FROM outbox WHERE account = ? AND channel = ? AND id = ?", (account, *key))
+        else:
+            row = (account, *key, message.alert_id, message.sequence, _text(message))
+            connection.execute("INSERT OR REPLACE INTO outbox VALUES (?, ?, ?, ?, ?, ?)", row)
+
+
+def _text(value: AlertRecord | Message) -> str:
+    return msgspec.json.encode(value).decode()

@@ -1,0 +1,221 @@
+"""States of alerts and the outbox of one account at a time, in an SQLite file.
+
+The store keeps a copy of everything in memory, so a file that cannot be written, was damaged or was replaced gets all
+of it later. The file is used by one thread, so nothing blocks the event loop. A fault of the disk never raises: `fault`
+has the reason. If the disk does not respond, nothing more is asked of it until it does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import hashlib
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from concurrent import futures
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from condord.errors import Unavailable
+from condord.host.thread_pool import DaemonPool
+from condord.live.alert_records import AlertRecord
+from condord.notify.file import AlertFile, Edit, Stored, Written
+from condord.notify.messages import Key, Message
+
+DISK_TIMEOUT_SECONDS = 10.0
+CLOSE_SECONDS = 1.0
+RETRY_SECONDS = 5.0
+"""How long the file is not used after a failure: each use may wait for a lock, and messages must not wait with it."""
+_FAULTS = (OSError, sqlite3.Error, Unavailable, ValueError, OverflowError)
+
+Result = TypeVar("Result")
+
+
+class StoreFault(msgspec.Struct, frozen=True, kw_only=True):
+    """Why alerts are not stored, since when; or that a damaged file was set aside, which does not prevent storing."""
+
+    text: str
+    since: dt.datetime
+    is_set_aside: bool = False
+
+
+class AlertStore:
+    """The file at `path`, which is created by the first use; if it is None, nothing is stored.
+
+    `machine_at` is the machine's clock (UTC).
+    """
+
+    def __init__(self, path: Path | None, *, machine_at: Callable[[], dt.datetime]) -> None:
+        self._path = path
+        self._machine_at = machine_at
+        self._file = None if path is None else AlertFile(path, machine_at=machine_at)
+        self._thread = None if path is None else DaemonPool(1, name="alerts")
+        self._account = ""
+        self._records: dict[str, AlertRecord] = {}
+        self._messages: dict[Key, Message] = {}
+        self._dirty_records: dict[str, int] = {}
+        self._dirty_messages: dict[Key, int] = {}
+        self._saves = 0
+        self._recovered: list[Message] = []
+        self._fault: StoreFault | None = None
+        self._aside: StoreFault | None = None
+        self._hanging: set[asyncio.Future[Any]] = set()
+        self._retry_at: float | None = None
+
+    @property
+    def fault(self) -> StoreFault | None:
+        """Why nothing is stored; it ends with the next successful write.
+
+        A file that was set aside is a fault until the next start.
+        """
+        return self._fault or self._aside
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether something waits to be written, or the last use of the file failed."""
+        return bool(self._dirty_records or self._dirty_messages) or self._fault is not None
+
+    @property
+    def account(self) -> str:
+        """A hash of the account; empty without one."""
+        return self._account
+
+    @property
+    def messages(self) -> tuple[Message, ...]:
+        """The outbox, in order."""
+        return tuple(sorted(self._messages.values(), key=lambda message: message.sequence))
+
+    def take_recovered(self) -> tuple[Message, ...]:
+        """Return messages that were found in the file only when it was written, once."""
+        recovered, self._recovered = tuple(self._recovered), []
+        return recovered
+
+    async def switch_to(self, account_key: str | None) -> tuple[AlertRecord, ...] | None:
+        """Store that account from now on, and return its records; None if nothing could be read.
+
+        `account_key` is any text that identifies the account; only its hash is stored. `messages` has its outbox then.
+        """
+        if self.is_behind:
+            await self.save(())
+        self._account = "" if account_key is None else hashlib.sha256(account_key.encode()).hexdigest()[:20]
+        self._records, self._messages = {}, {}
+        self._dirty_records, self._dirty_messages = {}, {}
+        self._recovered = []
+        account = self._account
+        if not account:
+            return None
+        stored: Stored | None = await self._run(lambda file: file.read(account), None)
+        if stored is None:
+            return None
+        self._records = {record.id: record for record in stored.records}
+        self._messages = {message.key: message for message in stored.messages}
+        return stored.records
+
+    async def save(
+        self, records: Sequence[AlertRecord], messages: Sequence[Message] = (), removed: Iterable[Key] = ()
+    ) -> bool:
+        """Write records and messages in one transaction, with what could not be written before; True if it worked.
+
+        Records with the state `inactive` are removed, and so are the messages in `removed`.
+        """
+        self._saves += 1
+        for record in records:
+            self._dirty_records[record.id] = self._saves
+            if record.state == "inactive":
+                self._records.pop(record.id, None)
+            else:
+                self._records[record.id] = record
+        for message in messages:
+            self._dirty_messages[message.key] = self._saves
+            self._messages[message.key] = message
+        for key in removed:
+            self._dirty_messages[key] = self._saves
+            self._messages.pop(key, None)
+        return await self._flush()
+
+    def close(self) -> None:
+        """Close the file and end the thread, after what it is doing; from now on nothing is read or written.
+
+        This waits for `CLOSE_SECONDS` at most.
+        """
+        if self._thread is not None and self._file is not None:
+            closing = self._thread.submit(self._file.close)
+            if not self._hanging:
+                futures.wait([closing], CLOSE_SECONDS)
+            self._thread.shutdown()
+            self._thread = None
+
+    async def _flush(self) -> bool:
+        if not self._account or self._file is None:
+            self._dirty_records, self._dirty_messages = {}, {}
+            return False
+        if self._retry_at is not None and asyncio.get_running_loop().time() < self._retry_at:
+            return False
+        written = await self._write(self._edit(), self._saves)
+        if written is not None and written.is_incomplete:
+            written = await self._write(self._whole_edit(), self._saves)
+        return written is not None and not written.is_incomplete
+
+    async def _write(self, edit: Edit, saves: int) -> Written | None:
+        account = self._account
+        nothing: Written | None = None
+        written = await self._run(lambda file: file.write(account, edit), nothing)
+        if written is None or written.is_incomplete or account != self._account:
+            return written
+        self._dirty_records = {key: save for key, save in self._dirty_records.items() if save > saves}
+        self._dirty_messages = {key: save for key, save in self._dirty_messages.items() if save > saves}
+        self._fault = self._retry_at = None
+        for message in written.recovered:
+            if self._messages.setdefault(message.key, message) is message:
+                self._recovered.append(message)
+        return written
+
+    def _edit(self) -> Edit:
+        return Edit(
+            records={name: self._records.get(name) for name in self._dirty_records},
+            messages={key: self._messages.get(key) for key in self._dirty_messages},
+        )
+
+    def _whole_edit(self) -> Edit:
+        gone: dict[Key, Message | None] = dict.fromkeys(self._dirty_messages)
+        return Edit(records=dict(self._records), messages={**gone, **self._messages}, is_whole=True)
+
+    async def _run(self, work: Callable[[AlertFile], Result], default: Result) -> Result:
+        """Return what `work` returns on the thread, or `default` after a fault.
+
+        A call that hangs is not abandoned, as another thread could not use its connection. Further calls fail at once
+        until it has ended.
+        """
+        if self._thread is None or self._file is None or self._hanging:
+            return default
+        call = asyncio.get_running_loop().run_in_executor(self._thread, work, self._file)
+        call.add_done_callback(self._end)  # also if nothing waits for it any longer
+        done, _ = await asyncio.wait({call}, timeout=DISK_TIMEOUT_SECONDS)
+        if not done:
+            self._hanging.add(call)
+            self._note("the disk does not respond")
+            return default
+        self._note_aside()
+        try:
+            return call.result()
+        except _FAULTS as error:
+            self._note(getattr(error, "strerror", None) or str(error))
+            return default
+
+    def _end(self, call: asyncio.Future[Any]) -> None:
+        self._hanging.discard(call)
+        if not call.cancelled():
+            call.exception()  # else asyncio logs that nothing has retrieved it
+
+    def _note(self, reason: str) -> None:
+        self._retry_at = asyncio.get_running_loop().time() + RETRY_SECONDS
+        since = self._machine_at() if self._fault is None else self._fault.since
+        self._fault = StoreFault(text=f"Alerts are not stored: {reason}", since=since)
+
+    def _note_aside(self) -> None:
+        aside = None if self._file is None else self._file.aside
+        if aside is not None and self._path is not None and (self._aside is None or aside.name not in self._aside.text):
+            text = f"{self._path.name} was damaged. It was renamed to {aside.name}, and a new file was begun."
+            self._aside = StoreFault(text=text, since=self._machine_at(), is_set_aside=True)

@@ -1,0 +1,140 @@
+import datetime as dt
+
+import msgspec
+import pytest
+
+from condord.cli import alert_lines
+from condord.cli.screen import Screen
+from condord.live.wire_alerts import AlertCounts, AlertJson, AlertsJson, ChannelJson
+from tests.fakes import documents
+
+NOW = dt.datetime(2026, 11, 20, 15, 31, 9, tzinfo=dt.UTC)
+ID = documents.alert()["id"]
+
+
+def listed(*given, **changes):
+    return msgspec.convert(documents.alerts(*given, **changes), AlertsJson)
+
+
+def lines(*given, width=None, with_all=False, **changes):
+    return alert_lines.alerts_lines(listed(*given, **changes), NOW, Screen(width=width), with_all=with_all)
+
+
+def converted(*given):
+    return [msgspec.convert(alert, AlertJson) for alert in given]
+
+
+def test_an_alert_is_its_sentence_its_id_and_what_is_known_of_it():
+    assert lines() == [
+        "critical  SPY 560/570/630/640 Dec 18: the short put 570 is breached, SPY 568.10.",
+        f"          {ID}",
+        "          since 15:30 UTC, 1 min 9 s ago, value -0.21 (threshold 0)",
+        "",
+        "1 critical",
+    ]
+
+
+def test_what_is_special_about_an_alert_is_named():
+    special = documents.alert(basis="natural", atStart=True, acknowledgedAt="2026-11-20T15:31:00Z", threshold=None)
+    assert lines(special)[2].strip() == (
+        "since 15:30 UTC, 1 min 9 s ago, value -0.21, at natural, held already at the start, acknowledged 15:31 UTC"
+    )
+    assert lines(documents.alert(value=None))[2].strip() == "since 15:30 UTC, 1 min 9 s ago"
+
+
+def test_without_an_alert_one_sentence_is_shown():
+    assert lines(alerts=[]) == ["No alert is firing."]
+
+
+def test_on_a_narrow_terminal_sentences_are_wrapped_and_indented():
+    shown = lines(width=40)
+    assert shown[:4] == [
+        "critical  SPY 560/570/630/640 Dec 18:",
+        "          the short put 570 is breached,",
+        "          SPY 568.10.",
+        f"          {ID}",
+    ]
+    assert lines(documents.alert(text=""), width=40)[0].strip() == "critical"
+
+
+def test_all_shows_what_is_over_newest_first_the_rules_and_the_channels():
+    over = [
+        documents.alert(id="a", state="resolved", severity="info", until="2026-11-20T15:30:20Z", text="First."),
+        documents.alert(id="b", state="ended", until="2026-11-20T15:30:30Z", text="Second.", value=None),
+    ]
+    rules = [
+        documents.rule(),
+        documents.rule(
+            name="half", when=["percentOfMaxProfit >= 50", "dayPl > 0"], clear=[], basis="natural", builtIn=False
+        ),
+        documents.rule(name="tested", enabled=False),
+    ]
+    channels = [documents.channel(lastDeliveryAt=None), documents.channel(name="hook", type="webhook", disabled=True)]
+    assert lines(*over, with_all=True, rules=rules, channels=channels) == [
+        "No alert is firing.",
+        "",
+        "Resolved or ended",
+        "ended     Second.",
+        "          b",
+        "          critical since 15:30 UTC until 15:30 UTC",
+        "resolved  First.",
+        "          a",
+        "          info since 15:30 UTC until 15:30 UTC, value -0.21 (threshold 0)",
+        "",
+        "RULE      SEVERITY  FROM       FOR",
+        "breached  critical  built in  60 s  distanceSigmas < 0; clears at distanceSigmas > 0.15",
+        "half      critical  config    60 s  percentOfMaxProfit >= 50 and dayPl > 0, at natural",
+        "turned off: tested",
+        "",
+        "CHANNEL  TYPE     FROM     LAST DELIVERY  WAITING",
+        "phone    apprise  warning  never                0",
+        "hook     webhook  warning  1 min 8 s ago        0  disabled until the next start or a change of it",
+    ]
+
+
+def test_all_without_rules_and_channels_shows_neither():
+    assert lines(alerts=[], rules=[], channels=[], with_all=True) == ["No alert is firing."]
+    assert "until" not in "".join(lines(documents.alert(state="ended"), with_all=True))
+
+
+def test_channels_that_do_not_deliver_are_always_shown():
+    failing = documents.channel(lastError="404 Not Found", waiting=3)
+    assert lines(channels=[failing, documents.channel(name="ok", waiting=2)])[-2:] == [
+        "",
+        "channel phone: 404 Not Found, 3 waiting",
+    ]
+    disabled = msgspec.convert(documents.channel(disabled=True, lastError="410 Gone"), ChannelJson)
+    assert alert_lines.channels_trouble([disabled]) == [
+        "channel phone: disabled until the next start or a change of it, 410 Gone"
+    ]
+
+
+def test_the_order_is_severity_then_not_acknowledged_then_the_newest():
+    acknowledged = documents.alert(id="old", acknowledgedAt=documents.AS_OF, since="2026-11-20T15:30:40Z")
+    older = documents.alert(id="older", since="2026-11-20T15:30:20Z")
+    newer = documents.alert(id="newer", since="2026-11-20T15:30:30Z")
+    info, over = documents.alert(id="info", severity="info"), documents.alert(id="over", state="ended")
+    firing = alert_lines.ordered(converted(info, acknowledged, older, over, newer))
+    assert [alert.id for alert in firing] == ["newer", "older", "old", "info"]
+
+
+def test_the_summary_is_one_line_with_the_first_of_them():
+    firing = converted(documents.alert())
+    counts = AlertCounts(critical=1, warning=2)
+    assert alert_lines.summary(firing, counts, Screen()) == (
+        "alerts: 1 critical, 2 warning · SPY 560/570/630/640 Dec 18: the short put 570 is breached, SPY 568.10."
+    )
+    assert alert_lines.summary(firing, counts, Screen(width=50)) == "alerts: 1 critical, 2 warning · SPY …"
+    assert alert_lines.summary([], AlertCounts(info=1), Screen()) == "alerts: 1 info"
+    assert alert_lines.summary([], AlertCounts(), Screen()) == ""
+
+
+@pytest.mark.parametrize(("severity", "code"), [("critical", 31), ("warning", 33), ("info", 1)])
+def test_the_summary_has_the_colour_of_the_most_severe(severity, code):
+    assert alert_lines.summary([], AlertCounts(**{severity: 1}), Screen(colour=True)).startswith(f"\x1b[{code}m")
+
+
+def test_control_characters_are_replaced():
+    nasty = documents.alert(text="a\x1b[2Jb", id="x\ny")
+    assert "\x1b[2J" not in "".join(lines(nasty))
+    assert "\x1b" not in alert_lines.summary(converted(nasty), AlertCounts(critical=1), Screen())

@@ -1,0 +1,162 @@
+import itertools
+import math
+import operator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from condord.core.rules import evaluating
+from condord.core.rules.built_in import BUILT_IN
+from condord.core.rules.evaluating import evaluate, evaluate_any, holds, is_cleared, is_triggered, matches
+from condord.core.rules.facts import ABSENT, Between, Facts
+from condord.core.rules.parsing import parse
+from condord.core.rules.rule import Match, Rule
+from tests.core.rules.strategies import conditions, facts_values
+
+OPERATORS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
+RULES = {rule.name: rule for rule in BUILT_IN}
+
+
+def facts(values=None, **other):
+    settings = {"scope": "condor", "subject": "SPY-1", "underlying": "SPY", "kind": "ironCondor", "direction": "short"}
+    return Facts(**settings | other, values=values or {})
+
+
+def possible(condition, value):
+    """Everything that the condition may come to, with each value that the quantity may have."""
+    if value is None:
+        return {True, False}
+    if condition.operator is None:
+        return {(value is not ABSENT and value) != condition.is_negated}
+    if value is ABSENT:
+        return {False}
+    ends = (value.low, value.high) if isinstance(value, Between) else (value,)
+    return {OPERATORS[condition.operator](end, condition.threshold) for end in ends}
+
+
+def only(outcomes):
+    return outcomes.pop() if len(outcomes) == 1 else None
+
+
+@given(st.lists(conditions, max_size=4), facts_values())
+def test_lists_come_to_what_every_possible_value_agrees_on(listed, values):
+    each = [possible(condition, values.get(condition.quantity)) for condition in listed]
+    outcomes = list(itertools.product(*each))
+    assert evaluate(listed, facts(values)) == only({all(outcome) for outcome in outcomes})
+    assert evaluate_any(listed, facts(values)) == only({any(outcome) for outcome in outcomes})
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "held"),
+    [
+        ("mark >= 1", 1.0, True),
+        ("mark > 1", 1.0, False),
+        ("mark <= 1", 1, True),
+        ("mark < 1", 1.0, False),
+        ("mark < 1", None, None),
+        ("mark < 1", math.nan, None),
+        ("mark < 1", Between(0.0, math.nan), None),
+        ("mark < 1", ABSENT, False),
+        ("mark >= 1", ABSENT, False),
+        ("mark > 1", Between(1.5, 2.0), True),
+        ("mark > 1", Between(0.5, 1.0), False),
+        ("mark > 1", Between(1.0, 1.5), None),
+        ("tested", True, True),
+        ("not tested", True, False),
+        ("tested", False, False),
+        ("not tested", False, True),
+        ("tested", None, None),
+        ("not tested", None, None),
+        ("tested", ABSENT, False),
+        ("not tested", ABSENT, True),
+        ("tested", Between(0.0, 1.0), None),
+    ],
+)
+def test_what_one_condition_comes_to(text, value, held):
+    assert holds(parse(text), value) is held
+
+
+def test_what_is_not_given_is_not_known():
+    assert is_triggered(RULES["stop-loss"], facts()) is None
+
+
+@pytest.mark.parametrize(
+    ("percent", "condor", "butterfly"),
+    [
+        (50.0, (True, False), (True, False)),
+        (47.0, (False, False), (True, False)),
+        (44.0, (False, True), (True, False)),
+        (22.0, (False, True), (False, False)),
+        (None, (None, None), (None, None)),
+    ],
+)
+def test_a_rule_fires_clears_or_neither_between_both_and_a_butterfly_has_its_own_target(percent, condor, butterfly):
+    rule = RULES["profit-target"]
+    for kind, expected in (("ironCondor", condor), ("ironButterfly", butterfly)):
+        subject = facts({"percentOfMaxProfit": percent}, kind=kind)
+        assert (is_triggered(rule, subject), is_cleared(rule, subject)) == expected
+
+
+def test_without_clear_a_rule_clears_when_it_does_not_hold():
+    rule = RULES["days-left"]
+    values = {"daysToExpiration": 21.0, "daysAtOpening": 30.0}
+    assert is_cleared(rule, facts(values)) is False
+    assert is_cleared(rule, facts(values | {"daysToExpiration": 22.0})) is True
+    assert is_cleared(rule, facts(values | {"daysAtOpening": None})) is None
+
+
+def test_while_when_holds_clear_is_not_looked_at():
+    rule = Rule(name="r", when=(parse("tested"),), clear=(parse("mark > 1"),))
+    assert is_cleared(rule, facts({"tested": True, "mark": 2.0})) is False
+    assert is_cleared(rule, facts({"tested": None, "mark": 2.0})) is True
+
+
+def test_any_one_of_clear_clears():
+    rule = Rule(name="r", when=(parse("tested"),), clear=(parse("mark > 1"), parse("not nearStrike")))
+    assert is_cleared(rule, facts({"tested": False, "mark": None, "nearStrike": False})) is True
+    assert is_cleared(rule, facts({"tested": False, "mark": None, "nearStrike": True})) is None
+    assert is_cleared(rule, facts({"tested": False, "mark": 0.0, "nearStrike": True})) is False
+
+
+@pytest.mark.parametrize(
+    ("match", "is_matched"),
+    [
+        ({}, True),
+        ({"underlying": ("QQQ", "SPY")}, True),
+        ({"underlying": ("QQQ",)}, False),
+        ({"direction": "long"}, False),
+        ({"kind": "ironCondor", "direction": "short"}, True),
+        ({"kind": "ironButterfly"}, False),
+        ({"condor": ("SPY-1",)}, True),
+        ({"condor": ("SPY-2",)}, False),
+    ],
+)
+def test_a_rule_is_for_what_match_names(match, is_matched):
+    rule = Rule(name="r", when=(parse("tested"),), match=Match(**match))
+    assert matches(rule, facts()) is is_matched
+
+
+def test_a_rule_is_only_for_subjects_of_its_scope():
+    assert not matches(RULES["feed-down"], facts())
+    assert matches(RULES["feed-down"], facts(scope="account", subject="account", underlying=None, kind=None))
+
+
+@pytest.mark.parametrize(
+    ("closing", "kind", "severity"),
+    [
+        (None, "ironCondor", "warning"),
+        (49.9, "ironCondor", "warning"),
+        (50.0, "ironCondor", "info"),
+        (24.9, "ironButterfly", "warning"),
+        (25.0, "ironButterfly", "info"),
+    ],
+)
+def test_a_target_is_only_information_while_an_order_closes_at_it(closing, kind, severity):
+    assert evaluating.severity(RULES["profit-target"], facts(kind=kind), closing) == severity
+
+
+def test_the_severity_of_other_rules_does_not_depend_on_orders():
+    assert evaluating.severity(RULES["stop-loss"], facts(), 80.0) == "critical"
+    wordy = Rule(name="r", when=(parse("tested"),), severity_when_closing="info")
+    assert evaluating.severity(wordy, facts(), 80.0) == "warning"

@@ -1,0 +1,120 @@
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from condord.core.grouping.account import group
+from condord.core.rules.built_in import BUILT_IN
+from condord.core.rules.exits import Exits, exits, facts_of, loss_base_e4
+from condord.core.rules.rule import Match
+from condord.core.rules.table import RuleOverride, rules
+from tests.core.strategies import condor_holdings, e4
+
+STRIKES, ENTRIES = (560, 570, 630, 640), ("1.21", "2.60", "2.15", "1.19")
+
+
+def condor(quantity=2, strikes=STRIKES, entries=ENTRIES, **changed):
+    """Short 560/570/630/640 for 2.35: it can make 470.00 and lose 1,530.00."""
+    (card,) = group(condor_holdings(strikes, entries, quantity, root="SPY")).condors
+    return replace(card, **changed)
+
+
+def of(card, *overrides):
+    """The target and the stop in dollars, with these changes of the built-in rules."""
+    found = exits(rules([RuleOverride(**keys) for keys in overrides]), card)
+    return tuple(None if part is None else part / 10_000 for part in found)
+
+
+OFF = {"name": "loss-of-risk", "enabled": False}
+
+
+def test_the_built_in_rules_give_half_of_the_profit_and_the_nearer_of_both_stops():
+    assert of(condor()) == (235.0, -918.0)
+    assert of(condor(), OFF) == (235.0, -940.0)
+
+
+def test_without_rules_there_is_neither():
+    off = [{"name": name, "enabled": False} for name in ("profit-target", "stop-loss", "loss-of-risk")]
+    assert exits((), condor()) == Exits()
+    assert of(condor(), *off) == (None, None)
+
+
+def test_the_target_of_a_butterfly_is_its_own():
+    card = condor(strikes=(560, 600, 600, 640), entries=("1.00", "9.00", "9.00", "1.00"))
+    assert (card.kind, of(card)[0]) == ("ironButterfly", 800.0)
+
+
+def test_a_rule_for_others_or_with_a_second_condition_does_not_count():
+    for when, match in (
+        ("percentOfMaxProfit >= 20", Match(underlying=("QQQ",))),
+        (("percentOfMaxProfit >= 20", "daysToExpiration < 9"), None),
+        ("percentOfMaxProfit > 20", None),
+        ("unrealizedPl >= 20", None),
+    ):
+        mine = {"name": "mine", "when": when, "match": match, "severity": "critical"}
+        assert of(condor(), mine) == (235.0, -918.0)
+
+
+def test_the_rule_of_the_highest_severity_counts_and_of_these_the_first_to_fire():
+    early = {"name": "early", "when": "percentOfMaxProfit >= 20", "severity": "info"}
+    late = {"name": "late", "when": "percentOfMaxProfit >= 80", "severity": "warning"}
+    last = {"name": "last", "when": "percentOfMaxProfit >= 90", "severity": "critical"}
+    assert of(condor(), early, late)[0] == 235.0
+    assert of(condor(), early, late, last)[0] == 423.0
+    soon = {"name": "soon", "when": "percentOfRisk <= -10", "severity": "warning"}
+    assert of(condor(), soon)[1] == -918.0
+
+
+def test_beyond_what_it_can_make_or_lose_there_is_neither():
+    stop = {"name": "stop-loss", "when": "lossMultipleOfCredit >= 4"}
+    target = {"name": "profit-target", "when": "percentOfMaxProfit >= 101"}
+    assert of(condor(), OFF, stop, target) == (None, None)
+
+
+def test_a_debit_has_no_multiple_of_credit():
+    assert of(condor(-2), OFF)[1] is None
+    assert of(condor(-2)) == (765.0, -282.0)
+    assert loss_base_e4(condor(-2)) is None
+
+
+def test_the_profit_of_rolls_counts_as_in_the_percentages():
+    rolled = condor(realized_e4=e4("130"))
+    assert loss_base_e4(rolled) == e4("600")
+    assert of(rolled, OFF) == (170.0, -1330.0)
+    assert of(rolled)[1] == -970.0
+    lost = condor(realized_e4=e4("-500"))
+    assert of(lost) == (None, -718.0)
+    assert of(condor(realized_e4=e4("1530")), {"name": "stop-loss", "enabled": False})[1] is None
+
+
+def test_what_is_not_known_has_neither():
+    (first, *others) = condor().legs
+    unknown = condor(legs=(replace(first, cost_basis_e4=None), *others), max_profit_e4=None, max_loss_e4=None)
+    assert of(unknown) == (None, None)
+    assert loss_base_e4(unknown) is None
+
+
+def test_the_facts_of_a_condor_are_what_match_looks_at():
+    facts = facts_of(condor())
+    assert (facts.subject, facts.underlying) == ("SPY-261218-560-570-630-640", "SPY")
+    assert (facts.scope, facts.kind, facts.direction) == ("condor", "ironCondor", "short")
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@given(st.integers(1, 99), st.integers(-(10**6), 10**6))
+def test_the_rules_fire_at_the_target_and_the_stop_and_not_one_step_before(sign, percent, realized_e4):
+    card = condor(realized_e4=realized_e4)
+    target = RuleOverride(name="t", when=f"percentOfMaxProfit >= {percent}", severity="critical")
+    stop = RuleOverride(name="s", when=f"percentOfRisk <= -{percent}")
+    found = exits([*rules([target, stop])[len(BUILT_IN) :]], card)
+
+    def share(amount_e4, whole_e4):
+        return Fraction(100 * (amount_e4 + realized_e4), whole_e4)
+
+    profit_e4, loss_e4 = card.max_profit_e4 + realized_e4, card.max_loss_e4 - realized_e4
+    if sign > 0:
+        assert share(found.target_e4, profit_e4) >= percent > share(found.target_e4 - 1, profit_e4)
+    else:
+        assert share(found.stop_e4, loss_e4) <= -percent < share(found.stop_e4 + 1, loss_e4)

@@ -1,0 +1,325 @@
+import asyncio
+import datetime as dt
+import logging
+
+import pytest
+
+from condord.core.rules.rule import Rule
+from condord.daemon.alert_service import NOTHING, STOP_SECONDS, AlertService
+from condord.live.alert_records import Transition
+from condord.live.alerts import Changes
+from tests import virtualtime
+from tests.fakes.alert_parts import CHANNEL, FakeAlerts, FakeDelivery, FakeStore, FakeWatch, firing, record
+from tests.fakes.history_store import FakeFault
+
+NOW_AT = dt.datetime(2026, 11, 20, 16, 0, tzinfo=dt.UTC)
+
+
+class Scene:
+    """A service whose task runs while the context is open."""
+
+    def __init__(self):
+        self.alerts, self.watch = FakeAlerts(), FakeWatch()
+        self.store = FakeStore()
+        self.delivery = FakeDelivery(self.store)
+        self.shown = []
+        self.service = AlertService(
+            alerts=self.alerts, watch=self.watch, store=self.store, delivery=self.delivery, now_at=lambda: NOW_AT
+        )
+        self.service.show = self._show
+
+    def _show(self, changes):
+        """As the publisher does: everything that is shown is passed on to be stored."""
+        self.shown.append(changes)
+        if changes.records:
+            self.service.take(changes)
+
+    async def __aenter__(self):
+        self._task = asyncio.create_task(self.service.run())
+        return self
+
+    async def __aexit__(self, *_):
+        self._task.cancel()
+        await asyncio.wait([self._task])
+
+    async def begin(self, account="one"):
+        """The account is known, its alerts are recalled, and its orders are read."""
+        before = len(self.alerts.recalled)
+        self.service.note_account(account)
+        await virtualtime.until(lambda: len(self.alerts.recalled) > before)
+        self.service.note_orders()
+
+    def look(self):
+        return self.service.look(0.0, NOW_AT)
+
+    @property
+    def stored(self):
+        """The ids of the records of each transaction."""
+        return [[each.id for each in changes.records] for changes, _ in self.delivery.added]
+
+
+@pytest.fixture
+def run():
+    """Runs a test in virtual time."""
+    return virtualtime.run
+
+
+def test_nothing_is_evaluated_before_the_alerts_are_recalled_and_orders_were_tried(run):
+    async def scene():
+        async with Scene() as given:
+            assert (given.look(), given.service.deadline) == (NOTHING, None)
+            given.store.can_read.clear()
+            given.service.note_orders()
+            given.service.note_account("one")
+            await virtualtime.settle()
+            assert (given.look(), given.service.deadline) == (NOTHING, None)
+            given.store.can_read.set()
+            await virtualtime.until(lambda: given.alerts.recalled)
+            assert (given.look(), given.service.deadline, given.watch.has_orders) == (given.watch.changes, 7.0, True)
+
+    run(scene())
+
+
+def test_orders_that_were_not_tried_hold_everything_back(run):
+    async def scene():
+        async with Scene() as given:
+            given.service.note_account("one")
+            await virtualtime.until(lambda: given.alerts.recalled)
+            assert given.look() == NOTHING
+            given.service.note_orders()
+            assert given.look() == given.watch.changes
+
+    run(scene())
+
+
+@pytest.mark.parametrize("stored", [(), None, (record(),)])
+def test_what_is_stored_of_the_account_is_recalled_and_published(run, stored):
+    async def scene():
+        async with Scene() as given:
+            given.store.accounts["one"] = stored
+            await given.begin()
+            assert (given.alerts.recalled, given.shown) == ([stored], [NOTHING])
+            assert given.service.alerts.shown(NOW_AT) == list(stored or ())
+
+    run(scene())
+
+
+def test_another_key_of_the_same_account_goes_on_from_memory(run):
+    async def scene():
+        async with Scene() as given:
+            await given.begin()
+            given.service.forget()
+            assert given.look() == NOTHING
+            given.service.note_account("one")
+            assert given.look() == NOTHING
+            given.service.note_orders()
+            assert given.look() == given.watch.changes
+            assert (given.store.switched, given.watch.switches) == (["one"], 1)
+
+    run(scene())
+
+
+def test_another_account_has_its_own_alerts_and_what_waits_is_stored_before(run):
+    async def scene():
+        async with Scene() as given:
+            given.store.accounts = {"two": (record("tested:QQQ-1"),)}
+            await given.begin()
+            given.service.take(firing())
+            given.service.forget()
+            await given.begin("two")
+            assert given.stored == [["breached:SPY-1"]]
+            assert given.alerts.recalled == [(), (), given.store.accounts["two"]]
+            given.service.forget()
+            await given.begin("one")
+            assert given.store.switched == ["one", "two", "one"]
+
+    run(scene())
+
+
+def test_while_another_account_is_read_the_alerts_of_the_one_before_are_not_shown(run):
+    async def scene():
+        async with Scene() as given:
+            given.store.accounts["one"] = (record(),)
+            await given.begin()
+            given.store.can_read.clear()
+            given.service.forget()
+            given.service.note_account("two")
+            await virtualtime.settle()
+            assert (given.alerts.records, given.shown, given.look()) == ((), [NOTHING] * 2, NOTHING)
+
+    run(scene())
+
+
+def test_an_account_that_is_switched_while_it_is_read_is_not_recalled(run):
+    async def scene():
+        async with Scene() as given:
+            given.store.accounts = {"one": (record(),), "two": ()}
+            given.store.can_read.clear()
+            given.service.note_account("one")
+            await virtualtime.settle()
+            given.service.forget()
+            given.service.note_account("two")
+            given.store.can_read.set()
+            await virtualtime.until(lambda: given.alerts.recalled)
+            assert (given.store.switched, given.alerts.recalled) == (["one", "two"], [()])
+
+    run(scene())
+
+
+def test_changes_are_stored_together_with_their_documents(run):
+    async def scene():
+        async with Scene() as given:
+            await given.begin()
+            for identity in ("breached:SPY-1", "tested:SPY-1"):
+                given.service.take(firing(identity))
+            await virtualtime.until(lambda: given.delivery.added)
+            ((changes, documents),) = given.delivery.added
+            assert [each.record.id for each in changes.transitions] == ["breached:SPY-1", "tested:SPY-1"]
+            assert [each.id for each in changes.records] == [each.id for each in documents]
+
+    run(scene())
+
+
+def test_of_a_record_that_changes_again_before_it_is_stored_only_the_last_is(run):
+    async def scene():
+        async with Scene() as given:
+            await given.begin()
+            over = record(state="resolved", until=NOW_AT, last="resolved")
+            given.service.take(firing())
+            transition = Transition(kind="resolved", record=over, notify=None)
+            given.service.take(Changes(transitions=(transition,), records=(over,)))
+            await virtualtime.until(lambda: given.delivery.added)
+            ((changes, documents),) = given.delivery.added
+            assert changes.records == (over,)
+            assert [each.state for each in documents] == ["firing", "resolved"]
+
+    run(scene())
+
+
+def test_a_stop_stores_what_waits_and_evaluates_nothing_more(run):
+    async def scene():
+        async with Scene() as given:
+            await given.begin()
+            given.service.take(firing())
+            await given.service.finish()
+            assert given.stored == [["breached:SPY-1"]]
+            assert given.look() == NOTHING
+
+    run(scene())
+
+
+def test_a_disk_that_hangs_delays_a_stop_for_a_second_at_most(run):
+    async def scene():
+        async with Scene() as given:
+            await given.begin()
+            given.delivery.can_write.clear()
+            given.service.take(firing())
+            began = asyncio.get_running_loop().time()
+            await given.service.finish()
+            assert asyncio.get_running_loop().time() - began == STOP_SECONDS
+
+    run(scene())
+
+
+def test_a_stop_before_the_account_is_known_stores_nothing(run):
+    async def scene():
+        async with Scene() as given:
+            await given.service.finish()
+            assert given.stored == []
+
+    run(scene())
+
+
+def test_other_rules_apply_at_once_and_what_ends_by_them_is_published(run):
+    async def scene():
+        async with Scene() as given:
+            await given.begin()
+            given.alerts.ended = firing()
+            rules = (Rule(name="tested", when=()),)
+            given.service.set_rules(rules)
+            assert (given.alerts.rules, given.shown[-1]) == (rules, given.alerts.ended)
+
+    run(scene())
+
+
+def test_an_acknowledgement_is_published_and_stored(run):
+    async def scene():
+        async with Scene() as given:
+            await given.begin()
+            seen = Changes(transitions=(), records=(record(acknowledged_at=NOW_AT),))
+            given.alerts.acknowledged["breached:SPY-1"] = seen
+            assert not given.service.acknowledge("stop-loss:SPY-1")
+            assert given.service.acknowledge("breached:SPY-1")
+            await virtualtime.until(lambda: given.delivery.added)
+            assert (given.shown[-1], given.delivery.added) == (seen, [(seen, [])])
+
+    run(scene())
+
+
+def test_channels_are_set_and_named(run):
+    async def scene():
+        given = Scene()
+        given.service.set_channels(["a channel"])
+        assert given.delivery.set == ["a channel"]
+        assert given.service.answer().channels == [CHANNEL]
+
+    run(scene())
+
+
+def test_the_answer_has_all_alerts_but_those_that_are_pending(run):
+    async def scene():
+        given = Scene()
+        given.alerts.records = (
+            record("tested:SPY-1", state="pending"),
+            record("breached:SPY-1", state="resolved", until=NOW_AT, last="resolved"),
+            record("stop-loss:SPY-1"),
+        )
+        answer = given.service.answer()
+        assert (answer.as_of, answer.rules) == (NOW_AT, [])
+        assert [alert.id for alert in answer.alerts] == ["stop-loss:SPY-1", "breached:SPY-1"]
+
+    run(scene())
+
+
+def test_alerts_are_counted_by_rule_and_state(run):
+    async def scene():
+        given = Scene()
+        given.service.set_rules((Rule(name="tested", when=()), Rule(name="half", when=(), enabled=False)))
+        given.alerts.records = (record(), record("breached:SPY-2"))
+        assert given.service.counts == {
+            ("tested", "pending"): 0,
+            ("tested", "firing"): 0,
+            ("breached", "firing"): 2,
+        }
+        assert given.service.evaluations == 5
+
+    run(scene())
+
+
+def test_each_transition_is_logged_once_without_its_sentence(run, caplog):
+    async def scene():
+        async with Scene() as given:
+            with caplog.at_level(logging.INFO):
+                given.service.take(firing())
+                given.service.take(firing("days-left:SPY-1", severity="info"))
+                given.service.take(Changes(transitions=(), records=(record(),)))
+
+    run(scene())
+    lines = [(line.levelname, line.message, line.fields) for line in caplog.records]
+    assert lines == [
+        ("INFO", "Alert fires", {"id": "breached:SPY-1", "severity": "critical"}),
+        ("INFO", "Alert fires", {"id": "days-left:SPY-1", "severity": "info"}),
+    ]
+
+
+def test_a_database_that_cannot_be_used_is_a_notice(run):
+    async def scene():
+        given = Scene()
+        assert given.service.notices() == []
+        given.store.fault = FakeFault(text="Alerts are not stored: the disk is full", since=NOW_AT)
+        (notice,) = given.service.notices()
+        assert (notice.code, notice.text, notice.since) == ("alertsNotStored", given.store.fault.text, NOW_AT)
+        given.service.close()
+        assert given.store.is_closed
+
+    run(scene())

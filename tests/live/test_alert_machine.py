@@ -1,0 +1,71 @@
+"""The states of one alert, row by row; what makes the events is in test_alerts.py."""
+
+import typing
+
+import pytest
+
+from condord.live.alert_machine import TABLE, Alert, Event, Found
+from condord.live.alert_records import State
+
+from .alert_parts import NOON_AT, rule
+from .test_alert_list import record
+
+FOUND = Found(1.0, 2.0, "mark", "critical", "it is so")
+ROWS = [(state, event) for state in typing.get_args(State) for event in typing.get_args(Event)]
+
+
+@pytest.mark.parametrize(("state", "event"), ROWS)
+def test_an_event_without_a_row_changes_nothing(state, event):
+    alert = Alert(record(state=state), rule())
+    is_transition = alert.step(event, 0.0, NOON_AT, FOUND)
+    after = TABLE.get((state, event), (state, None))
+    assert alert.record.state == after[0]
+    assert is_transition == (after[1] in ("fire", "resolve", "end"))
+    if (state, event) not in TABLE:
+        assert not alert.is_changed
+
+
+def test_no_state_fires_on_what_is_not_known():
+    assert all(state == after for (state, event), (after, _) in TABLE.items() if event == "unknown")
+
+
+def test_nothing_follows_the_end():
+    assert not any(state == "ended" for state, _ in TABLE)
+
+
+def test_a_firing_has_a_new_serial_even_if_the_record_was_removed():
+    alert = Alert(record(state="pending", serial=7), rule())
+    alert.step("due", 0.0, NOON_AT, FOUND)
+    first = alert.record.serial
+    assert first >= int(NOON_AT.timestamp())
+    alert.step("cleared", 0.0, NOON_AT, FOUND)
+    alert.step("holds", 0.0, NOON_AT)
+    alert.step("due", 0.0, NOON_AT, FOUND)
+    assert alert.record.serial == first + 1
+
+
+def test_a_clock_that_is_set_back_counts_nothing():
+    alert = Alert(record(state="resolved"), rule(for_seconds=60))
+    alert.step("holds", 10.0, NOON_AT)
+    alert.count(5.0, NOON_AT)
+    assert alert.record.held_seconds == 0
+    alert.count(6.0, NOON_AT)
+    assert alert.record.held_seconds == 1
+
+
+def test_a_paused_alert_counts_on_from_the_next_look():
+    alert = Alert(record(state="resolved"), rule(for_seconds=60))
+    alert.step("holds", 0.0, NOON_AT)
+    alert.count(4.0, NOON_AT)
+    alert.pause()
+    assert (alert.is_counting, alert.record.held_seconds) == (False, 4)
+    alert.count(50.0, NOON_AT)
+    alert.step("holds", 50.0, NOON_AT)
+    alert.count(51.0, NOON_AT)
+    assert alert.record.held_seconds == 5
+
+
+def test_an_end_has_its_own_text_and_time():
+    alert = Alert(record(text="it was so"), rule())
+    alert.step("gone", 0.0, NOON_AT, FOUND)
+    assert (alert.record.text, alert.record.last, alert.record.until) == ("it is so", "ended", NOON_AT)

@@ -1,0 +1,313 @@
+"""The sentences of alerts."""
+
+import datetime as dt
+
+import msgspec
+import pytest
+
+from condord.core.cutoffs import Cutoff
+from condord.core.grouping.account import group
+from condord.core.model.distance import Distance
+from condord.core.model.risk import Risk
+from condord.core.occ import parse
+from condord.core.quote import judge
+from condord.core.rules.built_in import BUILT_IN
+from condord.core.rules.catalogue import QUANTITIES
+from condord.core.rules.facts import Between
+from condord.core.valuation import value
+from condord.live import alert_text
+
+from .accounts import position, qqq, tick
+from .alert_parts import NAME, rule, subject
+from .test_alert_list import record
+
+RULES = {each.name: each for each in BUILT_IN}
+STRIKES = {745: "P", 755: "P", 780: "C", 790: "C"}
+MARKS = {745: 3.0, 755: 8.0, 780: 0.5, 790: 0.2}
+
+CUTOFFS = tuple(
+    Cutoff(kind=kind, at=dt.datetime(2026, 12, 4, 20, 15, tzinfo=dt.UTC), source="config")
+    for kind in ("orders", "liquidation")
+)
+NO_ORDERS = "Alpaca has taken no orders for it since 15:15 New York time"
+PROFIT_RANGE = "the profit is 99.18 to 100 % of its maximum (at least 99 %)."
+PROFIT_LOST = "the loss is 60 % of the maximum profit (at least 50 %)."
+MULTIPLE_RANGE = "the loss is 2.19 to 2.26 times the credit (at least 2 times the credit)."
+MULTIPLE_OF_BOTH = "the P/L is -0.2 to 0.1 times the credit (above -1 times the credit)."
+MULTIPLE_OF_PROFIT = "the profit is 1.06 times the credit (above 1 times the credit)."
+RISK_RANGE = "the loss is 61 to 65 % of the maximum loss (at least 60 %)."
+RISK_NOT_KNOWN = "the P/L in per cent of the maximum loss is not known (at most -60 %)."
+
+
+def symbol(strike, right):
+    return f"SPY261204{right}{strike * 1000:08d}"
+
+
+LEGS = [symbol(*each) for each in STRIKES.items()]
+
+
+def condor():
+    """SPY 745/755/780/790 Dec 4, sold once for 0.19: its mark is 5.30."""
+    entries = zip(LEGS, (1, -1, -1, 1), (1.0, 1.1, 0.19, 0.10), strict=True)
+    [found] = group(tuple(position(each, sign, price) for each, sign, price in entries)).condors
+    return found
+
+
+def priced(*, spread=0.0175 * 2, missing=()):
+    quoted = {each: MARKS[parse(each).strike_mills // 1000] for each in LEGS if each not in missing}
+    quotes = {each: judge(tick(each, mid - spread, mid + spread), None) for each, mid in quoted.items()}
+    return value(condor(), quotes, ())
+
+
+def risk(price=742.10, put=-12.9, call=37.9, sigmas=-0.6, **fields):
+    sides = {"put": Distance(dollars=put, percent=1.0, sigmas=sigmas), "call": Distance(dollars=call)}
+    return Risk(**{"price": price, "legs": {}, **sides, **fields})
+
+
+def text(given, values=(), *, is_past=False, **fields):
+    shown = {"condor": condor(), "value": priced(), "risk": risk(), "cutoffs": CUTOFFS, **fields}
+    subject_ = msgspec.structs.replace(subject(values), name="SPY 745/755/780/790 Dec 4", **shown)
+    make = alert_text.resolved if is_past else alert_text.firing
+    return make(given, subject_, subject_.mark)
+
+
+def clause(given, values=(), **fields):
+    """The sentence without the name and the profit."""
+    return text(given, values, value=None, **fields).removeprefix("SPY 745/755/780/790 Dec 4: ")
+
+
+def test_a_breach_names_the_strike_the_price_and_what_closing_now_makes():
+    assert text(RULES["breached"], {"distanceSigmas": -0.6}) == (
+        "SPY 745/755/780/790 Dec 4: the short put 755 is breached, SPY 742.10. P/L -511.00 (close now -525.00)."
+    )
+
+
+def test_a_profit_that_is_not_known_is_said_to_be_so():
+    assert text(RULES["broken-condor"], value=priced(missing=LEGS[:1])).endswith(". P/L not known.")
+    halves = msgspec.structs.replace(priced(), natural_pl_e4=None)
+    assert text(RULES["broken-condor"], value=halves).endswith(". P/L -511.00.")
+
+
+@pytest.mark.parametrize(
+    ("strike", "bid", "ask", "expected"),
+    [
+        (745, 0.05, 40.0, "P/L -811.00 to -11.00."),
+        (755, 8.2, 8.1, "P/L not known."),
+        (745, 2.99, 3.01, "P/L -511.00 (close now -525.00)."),
+    ],
+    ids=["stub", "crossed", "two-sided"],
+)
+def test_a_stub_or_crossed_quote_gives_no_price_to_close(strike, bid, ask, expected):
+    quotes = {
+        each: judge(tick(each, mid - 0.01, mid + 0.01), None) for each, mid in zip(LEGS, MARKS.values(), strict=True)
+    }
+    bad = symbol(strike, "P")
+    quotes[bad] = judge(tick(bad, bid, ask), int(MARKS[strike] * 10_000))
+    assert text(RULES["broken-condor"], quotes=quotes).endswith(expected)
+
+
+def test_what_is_blind_shows_no_profit():
+    assert text(RULES["blind"], {"blind": True}).endswith("what a critical rule needs is not known.")
+    assert text(rule(when="not blind"), {"blind": False}).endswith("P/L -511.00 (close now -525.00).")
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("stop-loss", {"lossMultipleOfCredit": -1.06}, "the profit is 1.06 times the credit."),
+        (
+            "order-cutoff",
+            {"minutesToOrderCutoff": -18.09, "nearStrike": False},
+            f"{NO_ORDERS} and no leg is in the money or near its strike any longer.",
+        ),
+    ],
+)
+def test_what_has_resolved_has_the_same_words(name, values, expected):
+    assert clause(RULES[name], values, is_past=True) == f"resolved, {expected}"
+
+
+def test_a_repeat_gives_what_is_true_now():
+    shown = subject({"percentOfMaxProfit": 47.0})
+    assert alert_text.repeated(RULES["profit-target"], shown, shown.mark, holds=False) == (
+        f"{NAME}: not resolved yet, the profit is 47 % of its maximum."
+    )
+    assert alert_text.repeated(RULES["profit-target"], shown, shown.mark, holds=True) == (
+        f"{NAME}: the profit is 47 % of its maximum (at least 50 %)."
+    )
+
+
+def test_without_the_cut_offs_the_catalogue_has_the_words():
+    given = clause(rule(when="minutesToOrderCutoff < 60"), {"minutesToOrderCutoff": 30.0}, cutoffs=())
+    assert given == "the time to the cut-off for orders is 30 minutes (below 60 minutes)."
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "expected"),
+    [
+        ("profit-target", {"percentOfMaxProfit": 51.2}, "the profit is 51.2 % of its maximum (at least 50 %)."),
+        (
+            "stop-loss",
+            {"lossMultipleOfCredit": 2.14},
+            "the loss is 2.14 times the credit (at least 2 times the credit).",
+        ),
+        ("loss-of-risk", {"percentOfRisk": -61.0}, "the loss is 61 % of the maximum loss (at least 60 %)."),
+        (
+            "days-left",
+            {"daysToExpiration": 21.0, "daysAtOpening": 45.0},
+            "21 days are left until the expiration and it was opened 45 days before.",
+        ),
+        ("uncovered-short", {"uncoveredShort": True}, "a short is uncovered."),
+        ("expires-today", {"expiresToday": True}, "the condor expires today."),
+        (
+            "order-cutoff",
+            {"minutesToOrderCutoff": 59.0, "nearStrike": True},
+            "Alpaca takes orders for it until 15:15 New York time and a leg is in the money or near its strike, SPY 742.10.",
+        ),
+        (
+            "order-cutoff",
+            {"minutesToOrderCutoff": -1.0, "nearStrike": True},
+            "Alpaca has taken no orders for it since 15:15 New York time and a leg is in the money or near its strike, SPY 742.10.",
+        ),
+        (
+            "ex-dividend",
+            {"extrinsicLessThanDividend": 0.35},
+            "the short call 780 may be exercised for the dividend, which is 0.35 a share more than its time value.",
+        ),
+        (
+            "long-put-expiring",
+            {"longPutExpiring": True},
+            "the long put 745 expires in the money without shares, so that Alpaca may sell it or not exercise it.",
+        ),
+        ("feed-down", {"feedDown": True}, "prices are not live."),
+        ("blind", {"blind": True}, "it cannot be watched, as its P/L or what a critical rule needs is not known."),
+    ],
+)
+def test_every_built_in_rule_has_words_of_its_own(name, values, expected):
+    assert clause(RULES[name], values) == expected
+
+
+def test_what_is_tested_says_how_far_away_the_price_is():
+    near = risk(price=757.3, put=2.3, sigmas=0.21, tested="put")
+    assert clause(RULES["tested"], {"distanceSigmas": 0.21}, risk=near) == (
+        "the short put 755 is tested, 0.21 sigmas away, SPY 757.30."
+    )
+    call = risk(price=778.0, put=23.0, call=2.0, tested="call")
+    assert clause(rule(when="tested"), {"tested": True}, risk=call) == "the short call 780 is tested, SPY 778.00."
+    assert clause(rule(when="distancePercent < 2"), {"distancePercent": 1.0}, risk=near) == (
+        "the short put 755 is tested, 1 % away, SPY 757.30."
+    )
+    unknown = {"distanceSigmas": Between(0.0, 0.2)}
+    assert clause(RULES["tested"], unknown, risk=near) == "the short put 755 is tested, SPY 757.30."
+
+
+def test_a_butterfly_has_breakevens():
+    entries = ((590, "P", 1, 1.0), (600, "P", -1, 3.0), (600, "C", -1, 3.0), (610, "C", 1, 1.0))
+    [butterfly] = group(tuple(position(symbol(strike, r), sign, price) for strike, r, sign, price in entries)).condors
+    assert clause(RULES["breached"], condor=butterfly) == "the lower breakeven 596.00 is breached, SPY 742.10."
+    beyond = risk(price=605.0, put=9.0, call=-1.0)
+    assert clause(RULES["breached"], condor=butterfly, risk=beyond) == (
+        "the upper breakeven 604.00 is breached, SPY 605.00."
+    )
+
+
+def test_a_long_condor_is_not_breached_but_passed():
+    [long] = group(qqq()).condors
+    given = clause(RULES["breached"], condor=long, risk=risk(price=405.0, put=-5.0, call=45.0))
+    assert given == "the price is beyond the long put 410, QQQ 405.00."
+
+
+@pytest.mark.parametrize("fields", [{"condor": None}, {"risk": None}, {"risk": risk(price=None)}])
+def test_without_a_price_the_catalogue_has_the_words(fields):
+    assert clause(rule(when="breached"), {"breached": True}, **fields) == "the underlying is beyond a short strike."
+
+
+def test_without_levels_the_catalogue_has_the_words():
+    nothing = risk(put=None, call=None, sigmas=None)
+    given = clause(rule(when="distanceSigmas < 1"), {"distanceSigmas": 0.5}, risk=nothing)
+    assert given == "the distance to the nearer strike is 0.5 sigmas (below 1 sigmas)."
+
+
+@pytest.mark.parametrize(
+    ("when", "values", "expected"),
+    [
+        ("theta >= 10", {"theta": 11.8}, "the theta is 11.80 (at least 10.00)."),
+        (
+            "percentOfRisk > 10",
+            {"percentOfRisk": 12.0},
+            "the profit is 12 % of the maximum loss (above 10 %).",
+        ),
+        ("percentOfRisk < -10", {"percentOfRisk": -12.0}, "the loss is 12 % of the maximum loss (above 10 %)."),
+        ("not nearStrike", {"nearStrike": False}, "no leg is in the money or near its strike any longer."),
+        ("daysToExpiration <= 1", {"daysToExpiration": 1.0}, "1 day is left until the expiration."),
+        (
+            "minutesToLiquidation < 60",
+            {"minutesToLiquidation": 30.0},
+            "Alpaca may liquidate it from 15:15 New York time.",
+        ),
+        (
+            "minutesToLiquidation < 6000",
+            {"minutesToLiquidation": 1500.0},
+            "Alpaca may liquidate it from 15:15 New York time on Dec 4.",
+        ),
+        ("percentOfMaxProfit >= 99", {"percentOfMaxProfit": Between(99.18, 100.0)}, PROFIT_RANGE),
+        ("percentOfMaxProfit <= -50", {"percentOfMaxProfit": -60.0}, PROFIT_LOST),
+        ("lossMultipleOfCredit >= 2", {"lossMultipleOfCredit": Between(2.19, 2.26)}, MULTIPLE_RANGE),
+        ("lossMultipleOfCredit < 1", {"lossMultipleOfCredit": Between(-0.1, 0.2)}, MULTIPLE_OF_BOTH),
+        ("lossMultipleOfCredit < -1", {"lossMultipleOfCredit": -1.06}, MULTIPLE_OF_PROFIT),
+        ("percentOfRisk <= -60", {"percentOfRisk": Between(-65.0, -61.0)}, RISK_RANGE),
+        ("percentOfRisk <= -60", {}, RISK_NOT_KNOWN),
+        ("nearStrike", {"nearStrike": True}, "a leg is in the money or near its strike, SPY 742.10."),
+    ],
+)
+def test_other_rules_are_worded_from_the_catalogue(when, values, expected):
+    assert clause(rule(when=when), values) == expected
+
+
+def test_without_a_condor_the_catalogue_has_the_words():
+    assert clause(RULES["long-put-expiring"], condor=None) == "a long put in the money expires without shares."
+    given = clause(RULES["ex-dividend"], {"extrinsicLessThanDividend": 0.3}, condor=None)
+    assert given == "the dividend less the extrinsic value of the short call is 0.30 (above 0.00)."
+    assert clause(rule(when="nearStrike"), risk=None) == "a leg is in the money or near its strike."
+
+
+def test_a_note_takes_the_place_of_a_word():
+    given = clause(RULES["broken-condor"], notes={"brokenCondor": "lost 2 of its long call 790"})
+    assert given == "lost 2 of its long call 790."
+
+
+def test_what_has_resolved_says_what_is_true_now():
+    back = risk(price=757.3, put=2.3, sigmas=0.21, tested="none")
+    assert text(RULES["breached"], {"distanceSigmas": 0.21}, is_past=True, risk=back).startswith(
+        "SPY 745/755/780/790 Dec 4: resolved, the short put 755 is 0.21 sigmas away, SPY 757.30. P/L"
+    )
+    given = clause(RULES["profit-target"], {"percentOfMaxProfit": 44.0}, is_past=True)
+    assert given == "resolved, the profit is 44 % of its maximum."
+    assert clause(RULES["blind"], {"blind": False}, is_past=True) == "resolved, it can be watched again."
+    mixed = rule(when=("nearStrike", "not blind"))
+    given = clause(mixed, {"nearStrike": True, "blind": True}, is_past=True)
+    assert given == "resolved, a leg is in the money or near its strike and the condor cannot be watched."
+
+
+def test_every_word_can_be_past():
+    for name, quantity in QUANTITIES.items():
+        if quantity.is_word:
+            assert clause(rule(when=name), {name: False}, is_past=True, risk=None).startswith("resolved, ")
+
+
+def test_an_end_names_the_subject_by_the_last_sentence():
+    fired = record(condor_id="SPY-1", text=f"{NAME}: it was so. P/L 1.00.")
+    assert alert_text.gone(fired) == f"{NAME}: the position is gone, and this alert has ended with it."
+    assert alert_text.gone(fired, "settled") == (
+        f"{NAME}: the position has expired and awaits settlement, and this alert has ended."
+    )
+    assert alert_text.gone(fired, "broken") == f"{NAME}: the position has lost legs, and this alert has ended."
+    assert alert_text.gone(record()) == "SPY: the last option on it is gone, and this alert has ended with it."
+    assert alert_text.rule_changed(record(underlying=None)) == (
+        "The account: the rule half was changed or turned off, and its alert has ended."
+    )
+
+
+def test_large_amounts_have_separators():
+    rich = msgspec.structs.replace(priced(), unrealized_e4=-123_456_700, natural_pl_e4=0)
+    assert text(RULES["broken-condor"], value=rich).endswith("P/L -12,345.67 (close now 0.00).")
+    assert dt.date(2026, 12, 4) == condor().expiration

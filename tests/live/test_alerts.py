@@ -1,0 +1,662 @@
+"""Which alerts fire, resolve and end; one alert by the table is in test_alert_machine.py."""
+
+import datetime as dt
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition
+from hypothesis.stateful import rule as step
+
+from condord.core.rules.built_in import BUILT_IN
+from condord.core.rules.facts import ABSENT, Between
+from condord.live.alerts import Alerts
+
+from .accounts import REPEATABLE
+from .alert_parts import CONDOR, NOON_AT, Desk, rule, subject
+
+HALF = f"half:{CONDOR}"
+DAY = dt.timedelta(days=1)
+
+
+def test_an_alert_fires_once_and_resolves():
+    desk = Desk(rule())
+    assert [desk.value(each) for each in (40, 51, 52, 51, 49, 30)] == [[], ["firing"], [], [], ["resolved"], []]
+    [shown] = desk.shown()
+    assert (shown.value, shown.threshold, shown.basis, shown.at_start) == (49.0, 50.0, "mark", False)
+
+
+def test_hysteresis_holds_an_alert_until_it_clears():
+    desk = Desk(rule(clear="percentOfMaxProfit < 45"))
+    assert [desk.value(each) for each in (40, 51, 46, 51, 44, 46, 50)] == [
+        [],
+        ["firing"],
+        [],
+        [],
+        ["resolved"],
+        [],
+        ["firing"],
+    ]
+
+
+def test_clear_is_not_looked_at_while_when_holds():
+    desk = Desk(rule(clear="percentOfMaxProfit < 60"))
+    assert [desk.value(each) for each in (40, 55, 55, 49)] == [[], ["firing"], [], ["resolved"]]
+
+
+def test_any_one_of_a_list_in_clear_clears():
+    desk = Desk(rule(clear=("percentOfMaxProfit < 10", "delta > 5")))
+    desk.value(40)
+    desk.value(60)
+    assert desk.look(subject({"percentOfMaxProfit": 40.0})) == []
+    assert desk.look(subject({"percentOfMaxProfit": 40.0, "delta": 6.0})) == ["resolved"]
+
+
+@pytest.mark.parametrize("unknown", [{}, {"percentOfMaxProfit": None}, {"percentOfMaxProfit": Between(40.0, 60.0)}])
+def test_what_is_not_known_neither_fires_nor_resolves(unknown):
+    desk = Desk(rule())
+    desk.value(40)
+    assert desk.look(subject(unknown)) == []
+    assert desk.value(60) == ["firing"]
+    assert desk.look(subject(unknown)) == []
+    assert desk.value(60) == []
+    assert desk.value(40) == ["resolved"]
+
+
+def test_what_does_not_apply_is_false():
+    desk = Desk(rule())
+    desk.value(60)
+    assert desk.look(subject({"percentOfMaxProfit": ABSENT})) == ["resolved"]
+
+
+def test_for_seconds_counts_session_time_only():
+    desk = Desk(rule(for_seconds=60))
+    desk.value(40)
+    assert desk.value(60) == []
+    assert desk.look(subject({"percentOfMaxProfit": 60.0}), after=3600, is_session=False) == []
+    assert desk.value(60, after=59) == []
+    assert desk.value(60, after=1) == ["firing"]
+
+
+def test_for_seconds_pauses_while_the_quantity_is_not_known():
+    desk = Desk(rule(for_seconds=60))
+    desk.value(40)
+    desk.value(60)
+    assert desk.value(None, after=50) == []
+    assert desk.value(None, after=500) == []
+    assert desk.value(60, after=500) == []
+    assert desk.value(60, after=9) == []
+    assert desk.value(60, after=1) == ["firing"]
+
+
+def test_for_seconds_starts_again_when_it_no_longer_holds():
+    desk = Desk(rule(for_seconds=60))
+    for value, after in ((40, 0), (60, 0), (40, 59), (60, 0), (60, 59)):
+        assert desk.value(value, after) == []
+    assert desk.value(60, 1) == ["firing"]
+
+
+def test_what_has_run_is_kept_over_a_restart_but_for_seconds_not_saved():
+    desk = Desk(rule(for_seconds=60))
+    desk.value(40)
+    desk.value(60)
+    desk.value(60, after=50)
+    desk.restart(after=1000)
+    assert desk.value(60) == []
+    assert desk.value(60, after=9) == []
+    assert desk.value(60, after=1) == ["firing"]
+
+
+def test_the_next_look_is_when_it_is_due_or_to_be_saved():
+    desk = Desk(rule(for_seconds=12))
+    desk.value(40)
+    assert desk.alerts.next_seconds(desk.session) is None
+    desk.value(60)
+    assert desk.alerts.next_seconds(desk.session) == 5
+    assert desk.alerts.due(desk.session + 4) == frozenset()
+    assert desk.alerts.due(desk.session + 5) == {CONDOR}
+    desk.value(60, after=10)
+    assert desk.stored[HALF].held_seconds == 10
+    assert desk.alerts.next_seconds(desk.session) == 2
+    assert [each.id for each in desk.alerts.unsaved] == [HALF]
+    desk.value(60, after=2)
+    assert desk.alerts.next_seconds(desk.session) is None
+
+
+def test_a_restart_while_firing_neither_repeats_nor_forgets():
+    desk = Desk(rule())
+    desk.value(40)
+    desk.value(60)
+    before = desk.shown()
+    desk.restart()
+    assert desk.shown() == before
+    assert [desk.value(each) for each in (None, 60, 40)] == [[], [], ["resolved"]]
+
+
+def test_what_holds_at_the_first_look_ever_fires_with_at_start():
+    desk = Desk(rule())
+    assert desk.value(None) == []
+    assert desk.value(60) == ["firing"]
+    assert desk.log[-1].record.at_start
+    assert desk.value(40) == ["resolved"]
+    assert desk.value(60) == ["firing"]
+    assert not desk.log[-1].record.at_start
+
+
+def test_a_pair_that_was_looked_at_before_a_restart_is_not_at_its_first_look():
+    desk = Desk(rule())
+    desk.value(40)
+    desk.restart()
+    desk.value(60)
+    assert not desk.log[-1].record.at_start
+
+
+def test_what_is_pending_at_its_first_look_fires_with_at_start_after_a_restart_too():
+    desk = Desk(rule(for_seconds=60))
+    desk.value(60)
+    desk.value(60, after=30)
+    desk.restart()
+    desk.value(60)
+    assert desk.value(60, after=30) == ["firing"]
+    assert desk.log[-1].record.at_start
+
+
+def test_without_a_memory_what_already_holds_fires_and_goes_to_no_channel_nor_does_its_end():
+    desk = Desk(rule(notify=("phone",)), records=None)
+    assert desk.value(60) == ["firing"]
+    assert (desk.log[-1].notify, desk.log[-1].record.at_start) == ((), True)
+    assert desk.value(40) == ["resolved"]
+    assert desk.log[-1].notify == ()
+    assert (desk.value(60), desk.log[-1].notify) == (["firing"], ("phone",))
+    assert (desk.value(40), desk.log[-1].notify) == (["resolved"], ("phone",))
+
+
+def test_without_a_memory_an_alert_waits_for_its_time_too():
+    desk = Desk(rule(for_seconds=60), records=None)
+    assert desk.value(60) == []
+    assert desk.value(60, after=59) == []
+    assert desk.value(60, after=1) == ["firing"]
+    assert (desk.log[-1].notify, desk.log[-1].record.at_start) == ((), True)
+
+
+def test_without_a_memory_what_holds_only_at_first_does_not_fire_and_is_notified_later():
+    desk = Desk(rule(for_seconds=60), records=None)
+    assert [desk.value(60), desk.value(40, after=1), desk.value(60, after=1)] == [[], [], []]
+    assert desk.value(60, after=60) == ["firing"]
+    assert (desk.log[-1].notify, desk.log[-1].record.at_start) == (None, False)
+
+
+def test_without_a_memory_a_repeat_is_notified_and_then_the_end_too():
+    desk = Desk(rule(repeat_minutes=1), records=None)
+    desk.value(60)
+    assert desk.value(60, after=60) == ["repeat"]
+    assert desk.log[-1].notify is None
+    assert (desk.value(40), desk.log[-1].notify) == (["resolved"], None)
+
+
+def test_without_a_memory_the_end_with_the_condor_goes_to_no_channel():
+    desk = Desk(rule(), records=None)
+    desk.value(60)
+    assert (desk.gone(CONDOR), desk.log[-1].notify) == (["ended"], ())
+
+
+def test_without_a_memory_what_begins_later_is_notified():
+    desk = Desk(rule(), records=None)
+    desk.value(40)
+    desk.value(60)
+    assert (desk.log[-1].notify, desk.log[-1].record.at_start) == (None, False)
+    desk.pass_time(100)
+    later = subject({"percentOfMaxProfit": 60.0}, key="QQQ-261218-1-2-3-4")
+    assert desk.look(later) == ["firing"]
+    assert desk.log[-1].notify is None
+
+
+def test_nothing_is_evaluated_before_the_memory_is_there_nor_without_rules():
+    alerts = Alerts()
+    alerts.set_rules([rule()], NOON_AT)
+    looked = {"session_seconds": 0.0, "now_at": NOON_AT}
+    assert alerts.evaluate([subject({"percentOfMaxProfit": 60.0})], **looked).transitions == ()
+    assert Desk(records=()).value(60) == []
+    alerts.recall(())
+    assert len(alerts.evaluate([subject({"percentOfMaxProfit": 60.0})], **looked).transitions) == 1
+
+
+def test_a_subject_that_is_not_published_is_held():
+    desk = Desk(rule(for_seconds=60))
+    desk.value(40)
+    desk.value(60)
+    desk.pass_time(30)
+    desk.alerts.pause(CONDOR, desk.session, desk.now_at)
+    desk.alerts.pause("QQQ", desk.session, desk.now_at)
+    assert desk.alerts.next_seconds(desk.session) is None
+    desk.value(60, after=100)
+    assert desk.value(60, after=29) == []
+    assert desk.value(60, after=1) == ["firing"]
+
+
+# Which holding it is.
+
+OPENED_AT = NOON_AT - 10 * DAY
+
+
+def test_an_opening_that_becomes_known_is_the_same_holding():
+    desk = Desk(rule())
+    desk.value(40)
+    desk.value(60)
+    assert desk.value(60, opened_at=OPENED_AT) == []
+    desk.restart()
+    assert desk.value(60) == []
+    assert desk.value(60, opened_at=OPENED_AT - DAY) == []
+
+
+def test_a_later_opening_is_another_holding():
+    desk = Desk(rule())
+    desk.value(40, opened_at=OPENED_AT)
+    desk.value(60, opened_at=OPENED_AT)
+    assert desk.value(60, opened_at=OPENED_AT + DAY) == ["ended", "firing"]
+    assert desk.log[-1].record.at_start
+    assert desk.log[-1].record.opened_at == OPENED_AT + DAY
+
+
+def test_a_later_opening_starts_the_time_again():
+    desk = Desk(rule(for_seconds=60))
+    desk.value(60, opened_at=OPENED_AT)
+    desk.value(60, after=50, opened_at=OPENED_AT)
+    assert desk.value(60, after=9, opened_at=OPENED_AT + DAY) == []
+    assert desk.value(60, after=59, opened_at=OPENED_AT + DAY) == []
+    assert desk.value(60, after=1, opened_at=OPENED_AT + DAY) == ["firing"]
+
+
+def test_a_condor_that_is_gone_ends_its_alerts_and_the_same_one_later_is_another():
+    desk = Desk(rule(), rule("pending", for_seconds=60))
+    desk.value(60, opened_at=OPENED_AT)
+    assert desk.gone(CONDOR) == ["ended"]
+    assert desk.states() == [(HALF, "ended")]
+    assert desk.stored.keys() == {HALF}
+    assert desk.alerts.subjects == frozenset()
+    assert desk.gone(CONDOR) == []
+    serial = desk.log[-1].record.serial
+    assert desk.value(60, after=1, opened_at=OPENED_AT) == ["firing"]
+    assert desk.states() == [(HALF, "firing")]
+    assert desk.log[-1].record.serial > serial
+
+
+def test_a_resolved_alert_of_a_condor_that_is_gone_stays_resolved_until_the_day_ends():
+    desk = Desk(rule())
+    for value in (40, 60, 40):
+        desk.value(value)
+    assert desk.gone(CONDOR) == []
+    assert desk.states() == [(HALF, "resolved")]
+    desk.look(after=DAY.total_seconds())
+    assert (desk.states(), desk.stored) == ([], {})
+
+
+def test_while_an_alert_is_pending_again_its_last_firing_is_shown():
+    desk = Desk(rule(for_seconds=10))
+    for value, after in ((40, 0), (60, 0), (60, 10), (40, 0), (60, 5)):
+        desk.value(value, after)
+    [shown] = desk.shown()
+    assert (shown.state, shown.last, shown.until) == ("pending", "resolved", NOON_AT + dt.timedelta(seconds=10))
+    desk.gone(CONDOR)
+    assert desk.states() == [(HALF, "resolved")]
+
+
+def test_only_what_is_about_the_break_stays_for_what_is_left_of_a_condor():
+    names = ("profit-target", "broken-condor", "assignment")
+    desk = Desk(*(each for each in BUILT_IN if each.name in names), rule())
+    whole = {"percentOfMaxProfit": 60.0, "brokenCondor": False, "assignment": False}
+    assert desk.look(subject(whole)) == ["firing"]
+    left = subject({"brokenCondor": True, "assignment": True}, is_broken=True)
+    assert desk.look(left) == ["ended", "firing", "firing"]
+    assert desk.log[-3].record.text.endswith(": the position has lost legs, and this alert has ended.")
+    assert desk.look(subject(whole)) == ["resolved", "resolved", "firing"]
+    assert desk.look(left) == ["ended", "firing", "firing"]
+    assert desk.gone(CONDOR) == ["ended", "ended"]
+
+
+# Rules that change.
+
+
+def test_a_removed_and_a_disabled_rule_end_their_alerts():
+    desk = Desk(rule(), rule("more"))
+    desk.value(60)
+    assert desk.set_rules(rule(enabled=False)) == ["ended", "ended"]
+    assert {state for _, state in desk.states()} == {"ended"}
+    assert desk.value(60) == []
+    desk.set_rules(rule())
+    assert desk.value(60) == ["firing"]
+    assert desk.log[-1].record.at_start
+
+
+def test_another_definition_ends_and_starts_again():
+    desk = Desk(rule())
+    for value in (40, 60):
+        desk.value(value)
+    assert desk.set_rules(rule(when="percentOfMaxProfit >= 55")) == ["ended"]
+    assert desk.value(60) == ["firing"]
+    assert desk.log[-1].record.at_start
+    assert desk.log[-1].record.threshold == 55
+
+
+def test_a_rule_that_keeps_its_definition_keeps_its_state():
+    desk = Desk(rule(for_seconds=60))
+    desk.value(60)
+    desk.value(60, after=50)
+    assert desk.set_rules(rule(for_seconds=55, severity="critical", notify=("phone",))) == []
+    assert desk.value(60, after=5) == ["firing"]
+    assert (desk.log[-1].notify, desk.log[-1].record.severity) == (("phone",), "critical")
+
+
+def test_rules_that_changed_while_condord_did_not_run_end_their_alerts():
+    desk = Desk(rule(), rule("more"))
+    desk.value(60)
+    desk.alerts.rules = (rule(), rule("more", "percentOfMaxProfit >= 55"))
+    desk.restart()
+    assert desk.value(60) == ["ended", "firing"]
+    assert [each.record.rule for each in desk.log[-2:]] == ["more", "more"]
+
+
+def test_rules_that_change_before_the_first_look_after_a_restart_end_alerts_too():
+    desk = Desk(rule())
+    desk.value(60)
+    desk.restart()
+    assert desk.set_rules(rule("other")) == ["ended"]
+
+
+def test_a_rule_is_only_for_what_it_matches():
+    desk = Desk(*BUILT_IN, rule("account", "accountDayPl < -100", scope="account"))
+    butterfly = subject({"percentOfMaxProfit": 30.0}, kind="ironButterfly")
+    condor = subject({"percentOfMaxProfit": 30.0}, key="QQQ-261218-1-2-3-4")
+    assert desk.look(butterfly, condor) == []
+    assert desk.look(butterfly, condor, after=120) == ["firing"]
+    assert desk.look(subject({"accountDayPl": -200.0}, key="account")) == ["firing"]
+    assert (desk.log[-1].record.id, desk.log[-1].record.condor_id) == ("account:account", None)
+
+
+def test_the_basis_decides_which_profit_counts():
+    desk = Desk(rule(basis="natural"))
+    assert desk.look(subject({"percentOfMaxProfit": 60.0}, {"percentOfMaxProfit": 40.0})) == []
+    assert desk.look(subject({"percentOfMaxProfit": 40.0}, {"percentOfMaxProfit": 60.0})) == ["firing"]
+    assert desk.log[-1].record.basis == "natural"
+
+
+def test_a_quantity_without_a_basis_has_none_and_a_word_no_value():
+    desk = Desk(rule("dates", "daysToExpiration <= 21"), rule("word", "nearStrike"))
+    desk.look(subject({"daysToExpiration": 20.0, "nearStrike": True}))
+    dates, word = (each.record for each in desk.log)
+    assert (dates.value, dates.basis) == (20.0, None)
+    assert (word.value, word.threshold, word.basis) == (None, None, None)
+
+
+def test_the_target_is_only_an_information_while_an_order_closes_there():
+    desk = Desk(*BUILT_IN)
+    desk.look(subject({"percentOfMaxProfit": 55.0}, closing_percent=50.0))
+    desk.pass_time(120)
+    desk.look(subject({"percentOfMaxProfit": 55.0}, closing_percent=50.0))
+    assert desk.log[-1].record.severity == "info"
+
+
+# What cannot be watched.
+
+
+def blind(**fields):
+    given = {"percentOfMaxProfit": 10.0, "blind": False}
+    return subject(given, **fields)
+
+
+def test_a_critical_rule_that_is_not_known_makes_a_condor_blind():
+    desk = Desk(rule("blind", "blind"), rule("stop", "lossMultipleOfCredit >= 2", severity="critical"))
+    assert desk.look(blind()) == []
+    assert desk.look(blind(is_watched=True)) == ["firing"]
+    assert desk.look(blind()) == ["resolved"]
+
+
+def test_a_rule_that_is_not_critical_makes_nothing_blind():
+    desk = Desk(rule("blind", "blind"), rule("stop", "lossMultipleOfCredit >= 2"))
+    assert desk.look(blind(is_watched=True)) == []
+
+
+# Acknowledging and repeating.
+
+
+def test_acknowledging_keeps_the_first_time_and_a_new_firing_has_none():
+    desk = Desk(rule())
+    assert desk.acknowledge(HALF) is None
+    desk.value(40)
+    assert desk.acknowledge(HALF) is None
+    desk.value(60)
+    assert desk.acknowledge(HALF) == []
+    desk.pass_time(10)
+    assert desk.acknowledge(HALF) == []
+    assert desk.shown()[0].acknowledged_at == NOON_AT
+    assert desk.stored[HALF].acknowledged_at == NOON_AT
+    desk.value(40)
+    assert desk.acknowledge(HALF) == []
+    desk.value(60)
+    assert desk.shown()[0].acknowledged_at is None
+
+
+def test_an_alert_of_yesterday_cannot_be_acknowledged():
+    desk = Desk(rule())
+    for value in (60, 40):
+        desk.value(value)
+    desk.pass_time(DAY.total_seconds())
+    assert desk.acknowledge(HALF) is None
+
+
+def test_repeats_count_session_time_and_stop_when_it_is_acknowledged():
+    desk = Desk(rule(repeat_minutes=10))
+    desk.value(60)
+    assert desk.alerts.next_seconds(desk.session) == 60
+    assert desk.value(60, after=599) == []
+    assert desk.look(subject({}), after=3600, is_session=False) == []
+    assert desk.value(None, after=1) == ["repeat"]
+    assert desk.log[-1].record.repeats == 1
+    assert desk.value(60, after=600) == ["repeat"]
+    desk.acknowledge(HALF)
+    assert desk.alerts.next_seconds(desk.session) is None
+    assert desk.value(60, after=6000) == []
+
+
+def test_a_repeat_has_the_present_value_and_text():
+    desk = Desk(rule(clear="percentOfMaxProfit < 40", repeat_minutes=10))
+    desk.value(60)
+    assert desk.value(70, after=600) == ["repeat"]
+    assert (desk.log[-1].record.value, desk.shown()[0].value, desk.stored[HALF].value) == (70, 70, 70)
+    assert "the profit is 70 % of its maximum (at least 50 %)." in desk.shown()[0].text
+    assert desk.value(45, after=600) == ["repeat"]
+    assert "not resolved yet, the profit is 45 % of its maximum." in desk.shown()[0].text
+    assert desk.value(None, after=600) == ["repeat"]
+    assert (desk.shown()[0].value, desk.shown()[0].since) == (45, NOON_AT)
+
+
+def test_repeats_go_on_after_a_restart_and_after_the_rule_changes():
+    desk = Desk(rule(repeat_minutes=10))
+    desk.value(60)
+    desk.value(60, after=540)
+    desk.restart()
+    desk.value(60)
+    assert desk.value(60, after=60) == ["repeat"]
+    desk.set_rules(rule())
+    assert desk.value(60, after=6000) == []
+    assert desk.alerts.next_seconds(desk.session) is None
+    desk.set_rules(rule(repeat_minutes=1))
+    desk.value(60)
+    assert desk.value(60, after=60) == ["repeat"]
+
+
+def test_the_revision_rises_when_what_is_shown_may_differ():
+    desk = Desk(rule())
+    revision = desk.alerts.revision
+    desk.value(40)
+    before = desk.alerts.revision
+    desk.value(41)
+    assert desk.alerts.revision == before > revision
+    desk.value(60)
+    assert desk.alerts.revision > before
+    assert desk.alerts.evaluations == 3
+
+
+def test_records_are_of_alerts_that_are_pending_or_fired():
+    desk = Desk(rule(), rule("wait", for_seconds=60), rule("never", "percentOfMaxProfit >= 90"))
+    desk.value(60)
+    assert [(each.rule, each.state) for each in desk.alerts.records] == [("half", "firing"), ("wait", "pending")]
+    assert desk.alerts.counts.warning == 1
+
+
+# Against a plain model.
+
+GAP = "gap"
+
+
+class Model:
+    """One rule and one condor, as simple as possible: when it fires, resolves and ends.
+
+    `level` is what the value was last, None if it is not known; `held` the session seconds for which it has held.
+    """
+
+    def __init__(self, seconds):
+        self.seconds = seconds
+        self.begin()
+
+    def begin(self):
+        self.is_firing, self.held, self.level, self.is_first = False, 0.0, None, True
+
+    def pass_time(self, seconds):
+        if not self.is_firing and self.level is not None and self.level >= 50:
+            self.held += seconds
+
+    def look(self, value):
+        """The kinds of transitions of a value."""
+        self.level = value
+        if value is None:
+            return []
+        was_first, self.is_first = self.is_first, False
+        if value < 50:
+            self.held, self.was_first = 0.0, False
+            if self.is_firing and value < 45:
+                self.is_firing = False
+                return ["resolved"]
+            return []
+        if self.is_firing:
+            return []
+        if was_first:
+            self.was_first = True
+        if self.held < self.seconds:
+            return []
+        self.is_firing, self.held = True, 0.0
+        return ["firing"]
+
+    def end(self):
+        kinds = ["ended"] if self.is_firing else []
+        self.begin()
+        return kinds
+
+
+class AlertsLikeTheModel(RuleBasedStateMachine):
+    """Whatever happens, an alert fires once for each time its rule becomes true for long enough."""
+
+    @initialize(seconds=st.sampled_from([0.0, 10.0, 60.0]), threshold=st.just(50))
+    def start(self, seconds, threshold):
+        self.seconds, self.threshold = seconds, threshold
+        self.desk = Desk(self.rule())
+        self.model = Model(seconds)
+        self.opened_at = None
+        self.fired = 0
+
+    def rule(self, **fields):
+        return rule(
+            when="percentOfMaxProfit >= 50", clear="percentOfMaxProfit < 45", for_seconds=self.seconds, **fields
+        )
+
+    def see(self, kinds, expected):
+        assert kinds == expected
+        if "firing" in kinds:
+            assert self.desk.log[-1].record.at_start == self.model.was_first
+
+    def value(self, value):
+        values = {} if value is None else {"percentOfMaxProfit": float(value)}
+        return self.desk.look(subject(values, opened_at=self.opened_at))
+
+    @step(value=st.one_of(st.none(), st.sampled_from([30, 44, 45, 49, 50, 51, 80])))
+    def publish(self, value):
+        self.see(self.value(value), self.model.look(value))
+
+    @step(seconds=st.sampled_from([1.0, 5.0, 10.0, 30.0, 60.0]))
+    def pass_session(self, seconds):
+        self.desk.pass_time(seconds)
+        self.model.pass_time(seconds)
+
+    @step(seconds=st.sampled_from([1.0, 600.0, 90_000.0]))
+    def pass_closed(self, seconds):
+        self.desk.pass_time(seconds, is_session=False)
+
+    @step(after=st.sampled_from([0.0, 10.0, 90_000.0]))
+    def kill(self, after):
+        """What was counted since the last look is lost, and nothing else: it was saved by the watch."""
+        level = self.model.level
+        self.see(self.value(level), self.model.look(level))
+        for record in self.desk.alerts.unsaved:
+            self.desk.stored[record.id] = record
+        self.desk.restart(after=after)
+        self.model.level = None
+
+    @step()
+    def know_the_opening(self):
+        if self.opened_at is None:
+            self.opened_at = NOON_AT - DAY
+
+    @step()
+    def open_again(self):
+        if self.opened_at is None:
+            return
+        self.opened_at += DAY
+        level = self.model.level
+        ended = self.model.end()
+        self.see(self.value(level), ended + self.model.look(level))
+
+    @step()
+    def go(self):
+        self.see(self.desk.gone(CONDOR), self.model.end())
+
+    @step()
+    def reload_same(self):
+        self.see(self.desk.set_rules(self.rule(severity="critical")), [])
+
+    @step()
+    def reload_other(self):
+        self.see(self.desk.set_rules(rule("other", "delta > 5")), self.model.end())
+        self.see(self.desk.set_rules(self.rule()), [])
+
+    @precondition(lambda self: self.model.is_firing)
+    @step()
+    def acknowledge(self):
+        assert self.desk.acknowledge(HALF) == []
+
+    @invariant()
+    def what_is_shown_is_what_fires(self):
+        if not hasattr(self, "desk"):
+            return
+        firing = [record.id for record in self.desk.shown() if record.state == "firing"]
+        assert firing == ([HALF] if self.model.is_firing else [])
+        assert self.desk.alerts.counts == type(self.desk.alerts.counts)(
+            **{each.severity: 1 for each in self.desk.shown() if each.state == "firing"}
+        )
+
+    @invariant()
+    def no_firing_comes_twice(self):
+        if hasattr(self, "desk"):
+            serials = [each.record.serial for each in self.desk.log if each.kind == "firing"]
+            assert serials == sorted(set(serials))
+
+
+TestAlertsLikeTheModel = AlertsLikeTheModel.TestCase
+TestAlertsLikeTheModel.settings = settings(REPEATABLE, max_examples=40, stateful_step_count=30)
+
+
+def test_records_survive_being_stored():
+    desk = Desk(rule(for_seconds=5))
+    desk.value(60)
+    record = desk.stored[HALF]
+    assert msgspec.json.decode(msgspec.json.encode(record), type=type(record)) == record

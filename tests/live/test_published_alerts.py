@@ -1,0 +1,77 @@
+import datetime as dt
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from condord.live.published_alerts import PublishedAlerts, in_order
+from condord.live.render_alerts import alert
+
+from .accounts import EPOCH_AT, REPEATABLE
+from .fake_alerts import record
+
+
+def made(identity, since=0.0, **fields):
+    return alert(record(identity, since_at=EPOCH_AT + dt.timedelta(seconds=since), **fields))
+
+
+@pytest.fixture
+def published():
+    held = PublishedAlerts()
+    held.put([made("a:SPY", 1), made("b:SPY", 2)], 4)
+    return held
+
+
+def ids(alerts):
+    return [alert.id for alert in alerts]
+
+
+def test_the_newest_is_first_and_the_id_decides_between_equal_times():
+    given_alerts = [made("b:SPY", 1), made("a:SPY", 1), made("c:SPY", 1.5)]
+    assert ids(in_order(given_alerts)) == ["c:SPY", "a:SPY", "b:SPY"]
+
+
+def test_what_changed_since_an_event_is_whole(published):
+    changed = made("a:SPY", 1, state="resolved", until=EPOCH_AT)
+    published.put([changed, made("b:SPY", 2)], 5)
+    assert published.since(3) == ([made("b:SPY", 2), changed], [])
+    assert published.since(4) == ([changed], [])
+    assert published.since(5) == ([], [])
+
+
+def test_what_is_gone_is_named_to_those_who_may_have_it(published):
+    published.put([made("b:SPY", 2)], 5)
+    published.put([], 6)
+    assert published.since(4) == ([], ["a:SPY", "b:SPY"])
+    assert published.since(5) == ([], ["b:SPY"])
+    assert published.since(6) == ([], [])
+
+
+def test_an_alert_that_returns_is_no_longer_gone(published):
+    published.put([made("b:SPY", 2)], 5)
+    published.put([made("a:SPY", 9), made("b:SPY", 2)], 6)
+    assert published.since(4) == ([made("a:SPY", 9)], [])
+    assert ids(published.shown.values()) == ["a:SPY", "b:SPY"]
+
+
+def test_a_snapshot_makes_it_forget_what_is_gone(published):
+    published.put([], 5)
+    published.forget_gone()
+    assert published.since(4) == ([], [])
+
+
+some = st.dictionaries(st.sampled_from("abcd"), st.tuples(st.integers(0, 2), st.booleans()))
+
+
+@given(history=st.lists(some, min_size=1, max_size=6))
+@REPEATABLE
+def test_what_changed_since_any_event_leads_from_its_alerts_to_the_newest(history):
+    published, at = PublishedAlerts(), [{}]
+    for number, alerts in enumerate(history, 1):
+        published.put([made(f"{each}:SPY", since, at_start=flag) for each, (since, flag) in alerts.items()], number)
+        at.append(dict(published.shown))
+    for since, before in enumerate(at):
+        changed, gone = published.since(since)
+        after = {**before, **{alert.id: alert for alert in changed}}
+        assert not {alert.id for alert in changed} & {*gone}
+        assert {each: alert for each, alert in after.items() if each not in gone} == at[-1]

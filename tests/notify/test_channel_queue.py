@@ -1,0 +1,182 @@
+from condord.notify import channel_queue
+from condord.notify.channel_queue import Batch, Edits, Pause
+from condord.notify.outbox import Outbox
+from tests.notify.made import END_AT, NOW_AT, after, changes, channel, documents, transition
+
+
+class Bench:
+    """An outbox with one webhook, at a time that the test sets."""
+
+    def __init__(self, *channels):
+        self.seconds = 0.0
+        self.outbox = Outbox("account")
+        self.outbox.set_channels(channels or [channel(min_severity="info")], NOW_AT)
+
+    @property
+    def now_at(self):
+        return after(self.seconds)
+
+    def add(self, *transitions):
+        changed = changes(*transitions)
+        keys = self.outbox.add(changed, documents(changed), now_at=self.now_at, expires_at=END_AT)
+        self.outbox.release(keys)
+
+    def next(self, name="hook"):
+        return self.outbox.next(name, now_at=self.now_at, expires_at=END_AT)
+
+    def sent(self, name="hook"):
+        """The kinds and rules of what is due now, which is delivered."""
+        found = self.next(name)
+        if isinstance(found, Pause):
+            return found.seconds
+        self.outbox.delivered(found, self.now_at)
+        return [(each.kind, each.alert_id.partition(":")[0]) for each in found.messages]
+
+    def fail(self, *, is_down=True, is_gone=False, name="hook"):
+        found = self.next(name)
+        assert isinstance(found, Batch)
+        self.outbox.failed(found, self.now_at, is_down=is_down, is_gone=is_gone)
+        return found
+
+    def count(self, result, name="hook"):
+        return self.outbox.counts[name, result]
+
+
+def test_a_message_is_sent_once_and_at_once():
+    bench = Bench()
+    bench.add(transition())
+    assert bench.sent() == [("firing", "half")]
+    assert bench.sent() is None
+    assert bench.count("delivered") == 1
+
+
+def test_a_failed_message_is_tried_again_later_and_later_with_its_id():
+    bench = Bench()
+    bench.add(transition())
+    ids, waits = set(), []
+    for _ in range(6):
+        ids.add(bench.fail().messages[0].id)
+        waits.append(bench.next().seconds)
+        bench.seconds += waits[-1]
+    assert waits == [5, 30, 120, 600, 1800, 1800]
+    assert len(ids) == 1
+    assert bench.count("failed") == 6
+
+
+def test_a_message_is_given_up_at_the_end_of_the_session():
+    bench = Bench()
+    bench.add(transition())
+    bench.fail()
+    bench.seconds = (END_AT - NOW_AT).total_seconds()
+    assert bench.sent() is None
+    assert bench.count("expired") == 1
+
+
+def test_resolved_waits_while_firing_does_and_makes_it_be_tried_at_once():
+    bench = Bench()
+    bench.add(transition())
+    bench.fail()
+    bench.seconds = 1
+    bench.add(transition("resolved"))
+    assert [each.kind for each in bench.fail().messages] == ["firing"]
+    assert bench.next().seconds == 30
+    bench.seconds += 30
+    assert bench.sent() == [("firing", "half")]
+    assert bench.sent() == [("resolved", "half")]
+
+
+def test_what_waits_is_tried_at_once_when_the_channel_works_again():
+    bench = Bench()
+    bench.add(transition(name="one"), transition(name="two"))
+    bench.fail()
+    bench.fail()
+    bench.seconds = 1
+    bench.add(transition(name="three"))
+    assert [bench.sent() for _ in range(4)] == [[("firing", name)] for name in ("three", "one", "two")] + [None]
+
+
+def test_a_message_that_is_refused_is_not_tried_with_each_other_one():
+    bench = Bench()
+    bench.add(transition(name="refused"))
+    bench.fail(is_down=False)
+    bench.add(transition(name="other"))
+    assert bench.sent() == [("firing", "other")]
+    assert bench.sent() == 5
+
+
+def test_critical_messages_are_sent_first():
+    bench = Bench()
+    bench.add(transition(name="first"), transition(name="worst", severity="critical"))
+    assert bench.sent() == [("firing", "worst")]
+    assert bench.sent() == [("firing", "first")]
+
+
+def test_a_channel_that_is_gone_is_disabled_until_it_changes_and_loses_nothing():
+    bench = Bench()
+    bench.add(transition())
+    bench.fail(is_gone=True)
+    bench.seconds = 3600
+    assert bench.sent() is None
+    assert bench.outbox.queues["hook"].is_disabled
+    bench.outbox.set_channels([channel(min_severity="info")], bench.now_at)
+    assert bench.sent() is None
+    bench.outbox.set_channels([channel(min_severity="info", url="https://hooks.example/new")], bench.now_at)
+    assert not bench.outbox.queues["hook"].is_disabled
+    assert bench.sent() == [("firing", "half")]
+
+
+def test_too_many_messages_are_bounded_by_dropping_the_oldest_of_the_least_severe(monkeypatch):
+    monkeypatch.setattr(channel_queue, "MAX_WAITING", 3)
+    bench = Bench()
+    bench.add(transition(name="worst", severity="critical"), transition(name="old"))
+    bench.add(transition(name="least", severity="info"), transition(name="new"), transition(name="newest"))
+    assert bench.count("dropped") == 2
+    assert [each.alert_id.partition(":")[0] for each in bench.outbox.queues["hook"].messages] == [
+        "worst",
+        "new",
+        "newest",
+    ]
+
+
+def test_a_due_time_from_a_clock_that_was_set_back_is_bounded():
+    bench = Bench()
+    bench.add(transition())
+    bench.fail()
+    (message,) = bench.outbox.queues["hook"].messages
+    other = Bench()
+    other.seconds = -7200
+    other.outbox.load("account", [message], other.now_at)
+    assert other.sent() == 5
+
+
+def test_edits_are_the_latest_of_each_message():
+    bench = Bench()
+    bench.add(transition())
+    bench.fail()
+    edits = Edits()
+    (message,) = bench.outbox.queues["hook"].messages
+    edits.put(message)
+    edits.remove(message.key)
+    assert edits.take() == ((), (message.key,))
+    assert edits.take() == ((), ())
+    put, removed = bench.outbox.take_edits()
+    assert ([each.attempts for each in put], removed) == ([1], ())
+
+
+def test_a_message_that_is_restored_twice_waits_once():
+    bench = Bench()
+    bench.add(transition())
+    (message,) = bench.outbox.queues["hook"].messages
+    bench.outbox.join([message], bench.now_at)
+    assert len(bench.outbox.queues["hook"]) == 1
+
+
+def test_a_message_that_expired_while_it_was_sent_is_not_kept_after_a_failure():
+    bench = Bench()
+    bench.add(transition())
+    found = bench.next()
+    bench.seconds = (END_AT - NOW_AT).total_seconds()
+    assert bench.next() == Pause(seconds=None)
+    bench.outbox.failed(found, bench.now_at, is_down=True, is_gone=False)
+    bench.outbox.delivered(found, bench.now_at)
+    assert len(bench.outbox.queues["hook"]) == 0

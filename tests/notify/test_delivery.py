@@ -1,0 +1,471 @@
+import asyncio
+import contextlib
+import datetime as dt
+import itertools
+import logging
+import signal
+import subprocess
+import sys
+import threading
+from collections import defaultdict
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from condord.notify import delivery as delivery_module
+from condord.notify.channel_queue import Result
+from condord.notify.delivery import Delivery
+from condord.notify.store import AlertStore
+from tests.notify.made import (
+    DOWN,
+    END_AT,
+    GONE,
+    NOW_AT,
+    SENT,
+    changes,
+    channel,
+    documents,
+    record,
+    transition,
+)
+from tests.notify.test_outbox import QUIET, UNTIL_LOUD
+from tests.virtualtime import run, settle, until
+
+START = 1000.0
+"""Where the virtual clock starts."""
+
+
+KILLED = """
+import asyncio, os, pathlib, signal, sys
+from tests.notify.made import transition
+from tests.notify.test_delivery import Bench
+from tests.virtualtime import run, settle
+
+class Killed:
+    def webhook(self, channel, posting):
+        print(posting.id, flush=True)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+async def main():
+    async with Bench(path=pathlib.Path(sys.argv[1])) as bench:
+        bench.delivery._senders = Killed()
+        await bench.add(transition())
+        await settle(10)
+
+run(main())
+"""
+"""Is killed in the middle of the first delivery."""
+ROOT = Path(__file__).parents[2]
+
+
+class FakeSenders:
+    """Keeps what is sent, by channel, and answers from `outcomes`, then with success."""
+
+    def __init__(self):
+        self.sent = defaultdict(list)
+        self.times = defaultdict(list)
+        self.outcomes = defaultdict(list)
+        self.blocked = {}
+        self.is_stopped = False
+        self.clock = lambda: 0.0
+
+    def webhook(self, channel, posting):
+        return self._send(channel, posting)
+
+    def apprise(self, channel, note):
+        return self._send(channel, note)
+
+    def stop(self):
+        self.is_stopped = True
+
+    def _send(self, channel, sent):
+        if channel.name in self.blocked:
+            self.blocked[channel.name].wait(60)
+        self.sent[channel.name].append(sent)
+        self.times[channel.name].append(self.clock())
+        outcome = self.outcomes[channel.name].pop(0) if self.outcomes[channel.name] else SENT
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+
+class Bench:
+    """A delivery that runs, with fake senders and the loop's clock."""
+
+    def __init__(self, *channels, path=None, **given):
+        self.loop = asyncio.get_running_loop()
+        self.store = AlertStore(path, machine_at=self.now_at)
+        self.senders = FakeSenders()
+        self.senders.clock = lambda: round(self.loop.time() - START, 3)
+        self.delivery = Delivery(self.store, self.senders, now_at=self.now_at, session_end=lambda: END_AT, **given)
+        self.delivery.set_channels(channels or [channel()])
+
+    def now_at(self):
+        return NOW_AT + dt.timedelta(seconds=self.loop.time() - START)
+
+    async def __aenter__(self):
+        self.records = await self.delivery.switch_to("key")
+        self.task = asyncio.create_task(self.delivery.run())
+        return self
+
+    async def __aexit__(self, *_):
+        self.task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.task
+        self.store.close()
+
+    async def add(self, *transitions):
+        changed = changes(*transitions)
+        return await self.delivery.add(changed, documents(changed))
+
+    def ids(self, name="hook"):
+        return [each.id for each in self.senders.sent[name]]
+
+
+def test_a_transition_is_sent_once_to_each_channel_and_counted():
+    async def main():
+        async with Bench(channel(), channel("phone", "apprise", min_severity="critical")) as bench:
+            await bench.add(transition(), transition(name="worst", severity="critical"))
+            await until(lambda: len(bench.ids()) == 2 and bench.senders.sent["phone"])
+            await settle()
+            assert bench.senders.sent["phone"][0].title == "condord SPY: critical"
+            found = {key: count for key, count in bench.delivery.counts.items() if count}
+            assert found == {("hook", "delivered"): 2, ("phone", "delivered"): 1}
+            assert len(bench.delivery.counts) == 2 * len(get_args(Result))
+            await asyncio.sleep(3600)
+            assert len(bench.ids()) == 2
+        assert bench.senders.is_stopped
+
+    run(main())
+
+
+def test_retries_keep_their_id_and_their_times():
+    async def main():
+        async with Bench() as bench:
+            bench.senders.outcomes["hook"] = [DOWN] * 6
+            await bench.add(transition())
+            await asyncio.sleep(6000)
+            assert len(set(bench.ids())) == 1
+            times = bench.senders.times["hook"]
+            waits = [round(later - earlier) for earlier, later in itertools.pairwise(times)]
+            assert waits == [5, 30, 120, 600, 1800, 1800]
+            (shown,) = bench.delivery.channels()
+            assert (shown.last_error, shown.waiting, shown.disabled) == (None, 0, False)
+            assert shown.last_delivery_at is not None
+
+    run(main())
+
+
+def test_a_message_is_given_up_at_the_end_of_the_session_and_the_error_is_shown():
+    async def main():
+        async with Bench() as bench:
+            bench.senders.outcomes["hook"] = [DOWN] * 100
+            await bench.add(transition())
+            await settle()
+            (shown,) = bench.delivery.channels()
+            assert (shown.last_error, shown.waiting) == ("HTTP 503 Service Unavailable", 1)
+            await asyncio.sleep((END_AT - NOW_AT).total_seconds() + 60)
+            assert bench.delivery.counts["hook", "expired"] == 1
+            assert bench.delivery.channels()[0].waiting == 0
+
+    run(main())
+
+
+def test_a_channel_gets_at_most_10_messages_a_second():
+    async def main():
+        async with Bench() as bench:
+            await bench.add(*(transition(name=f"rule-{number}") for number in range(30)))
+            await until(lambda: len(bench.ids()) == 30)
+            times = bench.senders.times["hook"]
+            assert times[0] == 0
+            assert all(times[number + 10] - times[number] >= 1 for number in range(20))
+            assert times[-1] < 4
+
+    run(main())
+
+
+def test_a_slow_channel_delays_no_other_and_no_alert():
+    async def main():
+        async with Bench(channel("slow"), channel()) as bench:
+            bench.senders.blocked["slow"] = released = threading.Event()
+            await bench.add(transition())
+            await bench.add(transition(name="next"))
+            await until(lambda: len(bench.ids()) == 1)
+            released.set()
+            await until(lambda: len(bench.ids("slow")) == 2 and len(bench.ids()) == 2)
+
+    run(main())
+
+
+def test_a_call_that_hangs_is_left():
+    async def main():
+        async with Bench(send_seconds=0.05) as bench:
+            bench.senders.blocked["hook"] = released = threading.Event()
+            await bench.add(transition())
+            for _ in range(6000):
+                if bench.delivery.channels()[0].last_error is not None:
+                    break
+                await asyncio.sleep(0.01)
+            assert bench.delivery.channels()[0].last_error == "It did not answer in time."
+            released.set()
+
+    asyncio.run(main())
+
+
+def test_a_bug_in_a_sender_ends_nothing_and_its_text_is_not_logged(caplog):
+    async def main():
+        async with Bench() as bench:
+            bench.senders.outcomes["hook"] = [RuntimeError("https://hooks.example/path-secret")]
+            await bench.add(transition())
+            await asyncio.sleep(10)
+            assert len(bench.ids()) == 2
+            assert bench.delivery.counts["hook", "delivered"] == 1
+
+    caplog.set_level(logging.DEBUG)
+    run(main())
+    assert caplog.records
+    assert not [each for each in caplog.records if "hooks.example" in str(vars(each))]
+
+
+def test_a_channel_is_disabled_by_410_until_it_changes():
+    async def main():
+        async with Bench() as bench:
+            bench.senders.outcomes["hook"] = [GONE]
+            await bench.add(transition())
+            await asyncio.sleep(3600)
+            assert bench.delivery.channels()[0].disabled
+            assert len(bench.ids()) == 1
+            bench.delivery.set_channels([channel(url="https://hooks.example/new")])
+            await until(lambda: len(bench.ids()) == 2)
+            await settle()
+            assert not bench.delivery.channels()[0].disabled
+
+    run(main())
+
+
+def test_a_channel_is_disabled_by_410_to_a_test_message_too():
+    async def main():
+        async with Bench() as bench:
+            bench.senders.outcomes["hook"] = [GONE]
+            assert not (await bench.delivery.test("hook")).ok
+            assert bench.delivery.channels()[0].disabled
+            await bench.add(transition())
+            await asyncio.sleep(3600)
+            assert len(bench.senders.sent["hook"]) == 1
+
+    run(main())
+
+
+def test_a_channel_that_changes_during_a_test_answered_410_stays_enabled():
+    async def main():
+        async with Bench() as bench:
+            bench.senders.outcomes["hook"] = [GONE]
+            bench.senders.blocked["hook"] = released = threading.Event()
+            test = asyncio.create_task(bench.delivery.test("hook"))
+            await settle(0)
+            bench.delivery.set_channels([channel(url="https://hooks.example/new")])
+            released.set()
+            assert not (await test).ok
+            assert not bench.delivery.channels()[0].disabled
+
+    run(main())
+
+
+def test_channels_come_and_go_while_it_runs():
+    async def main():
+        async with Bench() as bench:
+            bench.delivery.set_channels([])
+            await settle()
+            assert bench.delivery.channels() == []
+            bench.delivery.set_channels([channel(), channel("new")])
+            await bench.add(transition())
+            await until(lambda: bench.ids() and bench.ids("new"))
+            bench.delivery.set_channels([])
+            bench.delivery.set_channels([channel()])
+            await bench.add(transition("resolved"))
+            await until(lambda: len(bench.ids()) == 2)
+
+    run(main())
+
+
+def test_a_channel_that_is_removed_while_it_sends_loses_the_result():
+    async def main():
+        async with Bench() as bench:
+            bench.senders.blocked["hook"] = released = threading.Event()
+            await bench.add(transition())
+            await settle(0)
+            bench.delivery.set_channels([])
+            released.set()
+            await asyncio.sleep(100)
+            assert bench.delivery.counts.get(("hook", "delivered"), 0) == 0
+
+    run(main())
+
+
+def test_quiet_hours_end_by_the_clock():
+    async def main():
+        async with Bench(channel(quiet=QUIET)) as bench:
+            await bench.add(transition())
+            await until(bench.ids, within=2 * UNTIL_LOUD)
+            assert UNTIL_LOUD <= bench.senders.times["hook"][0] <= UNTIL_LOUD + 61
+
+    run(main())
+
+
+class TestRestarts:
+    def test_a_crash_between_save_and_send_sends_it_with_the_same_id(self, tmp_path):
+        async def main():
+            path = tmp_path / "alerts.sqlite3"
+            async with Bench(path=path) as first:
+                first.senders.blocked["hook"] = released = threading.Event()
+                assert await first.add(transition())
+            released.set()
+            async with Bench(path=path) as second:
+                assert second.records == (record(),)
+                await until(second.ids)
+                await settle(1)
+                first_ids = first.ids() or second.ids()
+                assert second.ids() == first_ids
+            async with Bench(path=path) as third:
+                await settle(1)
+                assert (third.records, third.ids()) == ((record(),), [])
+
+        run(main())
+
+    @pytest.mark.slow
+    def test_a_kill_while_it_is_sent_repeats_it_with_the_same_id(self, tmp_path):
+        path = tmp_path / "alerts.sqlite3"
+        command = [sys.executable, "-c", KILLED, str(path)]
+        killed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+        assert killed.returncode == -signal.SIGKILL, killed.stderr
+
+        async def main():
+            async with Bench(path=path) as second:
+                assert second.records == (record(),)
+                await until(second.ids)
+                await settle(1)
+                assert second.ids() == killed.stdout.split()
+
+        run(main())
+
+    def test_what_waits_for_a_retry_goes_on_where_it_was(self, tmp_path):
+        async def main():
+            path = tmp_path / "alerts.sqlite3"
+            async with Bench(path=path) as first:
+                first.senders.outcomes["hook"] = [DOWN] * 2
+                await first.add(transition())
+                await until(lambda: len(first.ids()) == 2)
+                await settle()
+            async with Bench(path=path) as second:
+                second.senders.outcomes["hook"] = [DOWN]
+                await until(lambda: len(second.ids()) == 2)
+                first_time, second_time = second.senders.times["hook"]
+                assert first_time - first.senders.times["hook"][-1] == pytest.approx(30, abs=1)
+                assert second_time - first_time == pytest.approx(120, abs=1)
+                assert {*first.ids(), *second.ids()} == {first.ids()[0]}
+
+        run(main())
+
+    def test_a_file_that_cannot_be_written_delays_nothing_and_is_written_later(self, tmp_path, monkeypatch):
+        async def main():
+            path = tmp_path / "alerts.sqlite3"
+            async with Bench(path=path) as bench:
+                write = bench.store._file.write
+
+                def failing(*_):
+                    raise OSError(28, "No space left on device")
+
+                bench.store._file.write = failing
+                bench.senders.outcomes["hook"] = [DOWN]
+                assert not await bench.add(transition())
+                await until(bench.ids)
+                await settle(1)
+                assert bench.store.fault.text == "Alerts are not stored: No space left on device"
+                bench.store._file.write = write
+                await settle(2 * delivery_module.STORE_SECONDS)
+                assert bench.store.fault is None
+            async with Bench(path=path) as second:
+                assert second.records == (record(),)
+
+        run(main())
+
+    def test_an_outbox_that_was_found_only_later_is_sent(self, tmp_path):
+        async def main():
+            path = tmp_path / "alerts.sqlite3"
+            async with Bench(path=path) as first:
+                first.senders.outcomes["hook"] = [DOWN]
+                await first.add(transition())
+                await until(first.ids)
+                await settle()
+            bench = Bench(path=path)
+            read, bench.store._file.read = bench.store._file.read, failing_read
+            async with bench:
+                assert bench.records is None
+                bench.store._file.read = read
+                await asyncio.sleep(60)
+                assert bench.ids() == first.ids()
+
+        run(main())
+
+    def test_another_account_has_its_own_outbox(self, tmp_path):
+        async def main():
+            async with Bench(path=tmp_path / "alerts.sqlite3") as bench:
+                bench.senders.outcomes["hook"] = [DOWN]
+                await bench.add(transition())
+                await settle()
+                assert await bench.delivery.switch_to("other") == ()
+                assert bench.delivery.channels()[0].waiting == 0
+                assert await bench.delivery.switch_to("key") == (record(),)
+                await until(lambda: len(bench.ids()) == 2)
+
+        run(main())
+
+
+def failing_read(*_):
+    raise OSError(5, "Input/output error")
+
+
+class TestTest:
+    def test_a_test_is_sent_at_once_whatever_waits(self):
+        async def main():
+            async with Bench(channel(quiet=QUIET), channel("phone", "apprise")) as bench:
+                answer = await bench.delivery.test("hook")
+                assert (answer.ok, answer.status, answer.text) == (True, 200, "HTTP 200 OK")
+                assert b"condord.test" in bench.senders.sent["hook"][0].body
+                bench.senders.outcomes["phone"] = [DOWN]
+                answer = await bench.delivery.test("phone")
+                assert (answer.ok, answer.status) == (False, 503)
+                assert bench.senders.sent["phone"][0].title == "condord: test"
+                assert bench.delivery.channels()[1].last_error == DOWN.text
+                assert await bench.delivery.test("unknown") is None
+
+        run(main())
+
+    def test_a_channel_is_tested_at_most_once_in_10_seconds(self):
+        async def main():
+            async with Bench() as bench:
+                assert (await bench.delivery.test("hook")).ok
+                assert not (await bench.delivery.test("hook")).ok
+                await asyncio.sleep(10)
+                assert (await bench.delivery.test("hook")).ok
+                assert len(bench.ids()) == 2
+
+        run(main())
+
+
+def test_what_is_logged_and_shown_has_no_url(caplog):
+    async def main():
+        async with Bench() as bench:
+            bench.senders.outcomes["hook"] = [DOWN, SENT]
+            await bench.add(transition())
+            await asyncio.sleep(10)
+            assert "hooks.example" not in repr(bench.delivery.channels())
+
+    caplog.set_level(logging.DEBUG)
+    run(main())
+    assert [each.getMessage() for each in caplog.records if each.name.startswith("condord")] == [
+        "Channel does not deliver",
+        "Channel delivers again",
+    ]
+    assert not [each for each in caplog.records if "hooks.example" in str(vars(each))]

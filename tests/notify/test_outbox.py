@@ -1,0 +1,340 @@
+"""The outbox by examples, and against a plain model with restarts and crashes."""
+
+import datetime as dt
+from collections import Counter
+from zoneinfo import ZoneInfo
+
+import hypothesis
+import msgspec
+import pytest
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from condord.notify.channel import Quiet
+from condord.notify.channel_queue import Batch, Pause
+from condord.notify.messages import Message, note
+from condord.notify.outbox import Outbox
+from tests.notify.made import END_AT, NOW_AT, after, changes, channel, documents, record, transition
+from tests.notify.test_channel_queue import Bench
+
+QUIET = Quiet(begin=dt.time(15, 0), end=dt.time(17, 0), zone=ZoneInfo("UTC"))
+UNTIL_LOUD = (dt.datetime(2026, 11, 20, 17, tzinfo=dt.UTC) - NOW_AT).total_seconds()
+
+
+def phone(**given):
+    return channel("phone", "apprise", **{"min_severity": "info", **given})
+
+
+class TestChannels:
+    def test_a_channel_gets_what_reaches_its_severity_or_names_it(self):
+        bench = Bench(
+            channel("warnings"), channel("all", min_severity="info"), channel("worst", min_severity="critical")
+        )
+        bench.add(
+            transition(name="info", severity="info"), transition(name="named", severity="info", notify=("worst",))
+        )
+        assert bench.sent("warnings") is None
+        assert bench.sent("all") == [("firing", "info")]
+        assert bench.sent("all") is None
+        assert bench.sent("worst") == [("firing", "named")]
+
+    def test_nothing_is_sent_before_it_is_stored(self):
+        bench = Bench()
+        changed = changes(transition())
+        keys = bench.outbox.add(changed, documents(changed), now_at=NOW_AT, expires_at=END_AT)
+        assert bench.sent() is None
+        bench.outbox.release(keys)
+        assert bench.sent() == [("firing", "half")]
+
+    def test_what_waits_for_a_removed_channel_is_dropped(self):
+        bench = Bench()
+        bench.add(transition())
+        bench.outbox.take_edits()
+        bench.outbox.set_channels([], NOW_AT)
+        assert bench.outbox.take_edits()[0] == ()
+        assert bench.count("dropped") == 1
+        assert bench.sent() is None
+        bench.outbox.delivered(Batch(channel=channel(), messages=()), NOW_AT)
+        bench.outbox.failed(Batch(channel=channel(), messages=()), NOW_AT, is_down=True, is_gone=True)
+
+    def test_stored_messages_of_unknown_channels_are_removed(self):
+        bench = Bench()
+        bench.add(transition())
+        put, _ = bench.outbox.take_edits()
+        other = Outbox("account")
+        other.load("account", put, NOW_AT)
+        assert other.take_edits() == ((), (put[0].key,))
+
+    def test_the_same_transition_is_added_once(self):
+        bench = Bench()
+        bench.add(transition())
+        bench.add(transition())
+        assert bench.sent() == [("firing", "half")]
+        assert bench.sent() is None
+
+
+class TestJoining:
+    def test_apprise_joins_what_one_underlying_brings_within_10_seconds(self):
+        bench = Bench(phone())
+        bench.add(transition(name="one"))
+        bench.seconds = 9
+        bench.add(transition(name="two"), transition(name="other", underlying="QQQ"))
+        assert bench.sent("phone") == 1
+        bench.seconds = 10
+        bench.add(transition(name="late"))
+        assert bench.sent("phone") == [("firing", "one"), ("firing", "two")]
+        bench.seconds = 19
+        assert bench.sent("phone") == [("firing", "other")]
+        bench.seconds = 20
+        assert bench.sent("phone") == [("firing", "late")]
+
+    def test_critical_ones_and_those_of_the_account_leave_at_once(self):
+        bench = Bench(phone())
+        bench.add(transition(name="one"), transition(name="worst", severity="critical"))
+        bench.add(transition(name="account", underlying=None))
+        assert bench.sent("phone") == [("firing", "worst")]
+        assert bench.sent("phone") == [("firing", "account")]
+        assert bench.sent("phone") == 10
+
+    def test_what_holds_at_the_start_of_one_evaluation_is_one_apprise_message(self):
+        bench = Bench(phone(), channel())
+        starts = [
+            transition(name=f"rule-{number}", underlying=under, at_start=True, severity=severity)
+            for number, (under, severity) in enumerate([("SPY", "warning"), ("QQQ", "critical"), (None, "info")])
+        ]
+        bench.add(*starts)
+        found = bench.next("phone")
+        assert note(found.messages).title == "condord: 3 alerts, 1 critical"
+        assert len(bench.sent("phone")) == 3
+        assert len(bench.sent("hook")) == 1
+
+    def test_a_critical_one_in_between_keeps_its_place(self):
+        bench = Bench(phone())
+        bench.add(transition())
+        bench.add(transition("resolved", severity="critical"))
+        bench.add(transition(serial=2))
+        bench.seconds = 10
+        assert [bench.sent("phone") for _ in range(3)] == [
+            [("firing", "half")],
+            [("resolved", "half")],
+            [("firing", "half")],
+        ]
+
+    def test_a_firing_and_its_resolution_in_one_message_do_not_block_each_other(self):
+        bench = Bench(phone())
+        bench.add(transition())
+        bench.add(transition("resolved"))
+        bench.seconds = 10
+        assert bench.sent("phone") == [("firing", "half"), ("resolved", "half")]
+
+    def test_a_message_just_before_its_expiry_does_not_wait_for_others(self):
+        bench = Bench(phone())
+        bench.seconds = (END_AT - NOW_AT).total_seconds() - 5
+        bench.add(transition())
+        assert bench.sent("phone") == 3
+
+    def test_a_failed_message_stays_joined(self):
+        bench = Bench(phone())
+        bench.add(transition(name="one"), transition(name="two"))
+        bench.seconds = 10
+        bench.fail(name="phone")
+        bench.seconds = 15
+        assert bench.sent("phone") == [("firing", "one"), ("firing", "two")]
+
+
+class TestQuietHours:
+    def test_only_critical_ones_pass(self):
+        bench = Bench(channel(quiet=QUIET))
+        bench.add(transition(), transition(name="worst", severity="critical"))
+        assert bench.sent() == [("firing", "worst")]
+        assert bench.sent() == UNTIL_LOUD
+
+    def test_what_still_fires_when_they_end_is_sent_then_once_and_the_rest_is_dropped(self):
+        bench = Bench(channel(quiet=QUIET))
+        bench.add(transition(name="fires"), transition(name="resolves"), transition(name="again"))
+        bench.add(transition("repeat", name="fires", repeats=1), transition("resolved", name="resolves"))
+        bench.add(transition("ended", name="earlier"), transition("resolved", name="again"))
+        bench.add(transition(name="again", serial=2))
+        bench.seconds = UNTIL_LOUD
+        assert [bench.sent() for _ in range(3)] == [[("firing", "fires")], [("firing", "again")], None]
+        assert bench.count("quiet") == 6
+
+    def test_apprise_has_all_of_them_in_one_message(self):
+        bench = Bench(phone(quiet=QUIET))
+        bench.add(transition(name="one"), transition(name="two", underlying="QQQ"))
+        bench.seconds = UNTIL_LOUD
+        assert bench.sent("phone") == [("firing", "one"), ("firing", "two")]
+
+    def test_what_was_sent_before_and_repeats_is_sent_once_after_them(self):
+        bench = Bench(channel(quiet=QUIET))
+        bench.add(transition("repeat", repeats=1), transition("repeat", repeats=2))
+        bench.seconds = UNTIL_LOUD
+        message = bench.next().messages[0]
+        assert '"repeat":2' in message.data
+        assert bench.sent() == [("repeat", "half")]
+        assert bench.sent() is None
+
+    def test_an_alert_that_vanished_without_a_transition_is_not_sent(self):
+        bench = Bench(channel(quiet=QUIET))
+        bench.add(transition())
+        gone = msgspec.structs.replace(changes(), records=(record(state="inactive"),))
+        bench.outbox.add(gone, [], now_at=NOW_AT, expires_at=END_AT)
+        bench.seconds = UNTIL_LOUD
+        assert bench.sent() is None
+
+    def test_a_retry_that_comes_due_in_them_waits_for_their_end(self):
+        late = msgspec.structs.replace(QUIET, begin=dt.time(15, 32))
+        bench = Bench(channel(quiet=late))
+        bench.add(transition(name="fires"), transition(name="over"))
+        bench.fail()
+        bench.fail()
+        bench.seconds = 6
+        bench.fail()
+        bench.add(transition("resolved", name="over"))
+        bench.fail()
+        bench.seconds = 120
+        assert bench.sent() == UNTIL_LOUD - 120
+        bench.seconds = UNTIL_LOUD
+        assert bench.sent() == [("firing", "fires")]
+        assert bench.sent() is None
+
+    def test_what_is_held_does_not_expire_and_lives_from_their_end(self):
+        bench = Bench(channel(quiet=QUIET))
+        bench.add(transition())
+        bench.seconds = UNTIL_LOUD + 7 * 86_400
+        night = bench.outbox.next("hook", now_at=bench.now_at.replace(hour=16), expires_at=END_AT)
+        assert isinstance(night, Pause)
+        late_at = bench.now_at + dt.timedelta(hours=3)
+        found = bench.outbox.next("hook", now_at=bench.now_at, expires_at=late_at)
+        assert found.messages[0].expires_at == late_at
+
+    def test_a_change_of_the_hours_applies_to_what_is_held(self):
+        bench = Bench(channel(quiet=QUIET))
+        bench.add(transition())
+        bench.outbox.set_channels([channel()], NOW_AT)
+        assert bench.sent() == [("firing", "half")]
+
+
+class OutboxMachine(RuleBasedStateMachine):
+    """Any order of alerts, sends, faults, crashes and waits, against what a receiver must have got.
+
+    The store is a dict, to which edits are written as the real one writes them. A crash loses everything else. It may
+    come before an evaluation is stored, before a message is sent, and between that and the note of its success.
+    """
+
+    @initialize()
+    def begin(self):
+        self.seconds = 0.0
+        self.stored = {}
+        self.serials = Counter()
+        self.firing = set()
+        self.received = {}
+        self.ids = {}
+        self.restart()
+
+    @property
+    def now_at(self):
+        return after(self.seconds)
+
+    def write(self):
+        put, removed = self.outbox.take_edits()
+        self.stored |= {each.key: msgspec.json.decode(msgspec.json.encode(each), type=Message) for each in put}
+        for key in removed:
+            self.stored.pop(key, None)
+
+    @rule(
+        name=st.sampled_from("abc"),
+        severity=st.sampled_from(["warning", "critical"]),
+        crash=st.sampled_from([None, None, "before it is stored", "after it is stored"]),
+    )
+    def change(self, name, severity, crash):
+        kind = "resolved" if name in self.firing else "firing"
+        serial = self.serials[name] + (kind == "firing")
+        changed = changes(transition(kind, name=name, severity=severity, serial=serial, text=f"{name} {serial}"))
+        keys = self.outbox.add(changed, documents(changed), now_at=self.now_at, expires_at=END_AT)
+        found = [self.outbox.next(to, now_at=self.now_at, expires_at=END_AT) for to in ("hook", "phone")]
+        assert not {each.key for batch in found if isinstance(batch, Batch) for each in batch.messages} & keys
+        if crash == "before it is stored":
+            self.restart()
+            return
+        self.write()
+        self.serials[name] = serial
+        self.firing ^= {name}
+        self.received |= {(to, kind, f"{name} {serial}"): False for to in ("hook", "phone")}
+        if crash is None:
+            self.outbox.release(keys)
+        else:
+            self.restart()
+
+    @rule(
+        to=st.sampled_from(["hook", "phone"]),
+        result=st.sampled_from(["delivered", "delivered", "down", "refused", "crash after", "crash before"]),
+    )
+    def send(self, to, result):
+        found = self.outbox.next(to, now_at=self.now_at, expires_at=END_AT)
+        self.write()
+        if isinstance(found, Pause):
+            assert found.seconds is None or found.seconds > 0
+            return
+        if result in ("delivered", "crash after"):
+            for message in found.messages:
+                self.receive(to, message)
+        if result == "delivered":
+            self.outbox.delivered(found, self.now_at)
+        elif result in ("down", "refused"):
+            self.outbox.failed(found, self.now_at, is_down=result == "down", is_gone=False)
+        else:
+            self.restart()
+        self.write()
+
+    def receive(self, to, message):
+        key = to, message.kind, message.text
+        assert self.ids.setdefault(message.id, key[1:]) == key[1:]
+        missing = [
+            each for each, done in self.received.items() if not done and each[0] == to and each[2][0] == key[2][0]
+        ]
+        assert self.received[key] or missing[0] == key, "a later message of an alert came first"
+        self.received[key] = True
+
+    @rule(seconds=st.sampled_from([0.1, 1, 6, 12, 40, 200]))
+    def wait(self, seconds):
+        self.seconds += seconds
+
+    @rule()
+    def restart(self):
+        self.outbox = Outbox("account")
+        self.outbox.set_channels([channel(), phone()], self.now_at)
+        self.outbox.load("account", self.stored.values(), self.now_at)
+
+    @invariant()
+    def nothing_is_lost(self):
+        waiting = [message for queue in self.outbox.queues.values() for message in queue.messages]
+        keys = {(each.channel, each.kind, each.text) for each in waiting}
+        assert {key for key, done in self.received.items() if not done} <= keys
+        assert {each.key for each in waiting} == self.stored.keys()
+
+    def teardown(self):
+        """A channel that works again gets everything, with one id for each transition."""
+        for _ in range(400):
+            self.seconds += 15
+            if not self.stored:
+                break
+            for to in ("hook", "phone"):
+                self.send(to, "delivered")
+        assert all(self.received.values())
+        assert self.stored == {}
+        assert len(self.ids) == len(set(self.ids.values()))
+
+
+TestOutboxMachine = OutboxMachine.TestCase
+TestOutboxMachine.settings = hypothesis.settings(stateful_step_count=30)
+
+
+@pytest.mark.parametrize("kind", ["webhook", "apprise"])
+def test_an_id_is_the_same_for_all_channels_and_after_a_restart(kind):
+    ids = set()
+    for _ in range(2):
+        bench = Bench(channel(kind=kind), channel("other", min_severity="info"))
+        bench.add(transition())
+        ids |= {message.id for queue in bench.outbox.queues.values() for message in queue.messages}
+    assert len(ids) == 1

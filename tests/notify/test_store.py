@@ -1,0 +1,250 @@
+import asyncio
+import contextlib
+import datetime as dt
+import sqlite3
+import threading
+
+import pytest
+
+from condord.host import database
+from condord.notify import store as store_module
+from condord.notify.store import AlertStore
+from tests.notify.made import NOW_AT, record
+from tests.notify.test_file import message
+from tests.virtualtime import run
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "state" / "alerts.sqlite3"
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch):
+    """Locks are not waited for."""
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.01)
+
+
+@contextlib.contextmanager
+def opened(path):
+    store = AlertStore(path, machine_at=lambda: NOW_AT)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+@contextlib.contextmanager
+def locked(path, mode="NORMAL"):
+    """Another program's lock: `NORMAL` for writers, `EXCLUSIVE` for everyone."""
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA locking_mode = {mode}")
+        connection.execute("BEGIN EXCLUSIVE")
+        yield
+        connection.rollback()
+
+
+def rows(path):
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        names = [name for (name,) in connection.execute("SELECT rule FROM alerts ORDER BY rule")]
+        return names, connection.execute("SELECT count(*) FROM outbox").fetchone()[0]
+
+
+def test_states_and_outbox_are_there_after_a_restart(path):
+    async def first():
+        with opened(path) as store:
+            assert await store.switch_to("key") == ()
+            assert await store.save([record("kept"), record("gone")], [message("kept"), message("gone")])
+            assert await store.save([record("gone", state="inactive")], (), [message("gone").key])
+            assert not store.is_behind
+
+    async def second():
+        with opened(path) as store:
+            assert await store.switch_to("key") == (record("kept"),)
+            assert store.messages == (message("kept"),)
+
+    run(first())
+    run(second())
+
+
+def test_accounts_do_not_mix_and_their_keys_are_not_stored(path):
+    async def use():
+        with opened(path) as store:
+            await store.switch_to("PKSECRET")
+            await store.save([record()], [message()])
+            assert await store.switch_to("other") == ()
+            assert store.messages == ()
+            assert await store.switch_to("PKSECRET") == (record(),)
+            assert "PKSECRET" not in store.account
+
+    run(use())
+    assert not [each for each in path.parent.iterdir() if b"PKSECRET" in each.read_bytes()]
+
+
+@pytest.mark.parametrize("account", [None, "key"])
+def test_without_a_directory_or_an_account_nothing_is_stored(path, account):
+    async def use():
+        with opened(path if account is None else None) as store:
+            assert await store.switch_to(account) is None
+            assert not await store.save([record()], [message()])
+            assert (store.fault, store.is_behind) == (None, False)
+
+    run(use())
+    assert not path.exists()
+
+
+def test_a_damaged_file_is_set_aside_and_is_a_fault_until_the_next_start(path):
+    async def first():
+        with opened(path) as store:
+            assert await store.switch_to("key") is None
+            assert store.fault.is_set_aside
+            assert "broken-" in store.fault.text
+            assert await store.save([record()])
+            assert store.fault.is_set_aside
+            assert not store.is_behind
+
+    async def second():
+        with opened(path) as store:
+            assert await store.switch_to("key") == (record(),)
+            assert store.fault is None
+
+    path.parent.mkdir()
+    path.write_bytes(b"damaged" * 1000)
+    run(first())
+    run(second())
+
+
+def test_a_file_that_is_damaged_later_gets_everything_again(path):
+    async def use():
+        with opened(path) as store:
+            await store.switch_to("key")
+            await store.save([record("one")], [message("one")])
+            path.unlink()
+            for beside in path.parent.iterdir():
+                beside.unlink()
+            path.write_bytes(b"damaged" * 1000)
+            assert await store.save([record("two")])
+            assert rows(path) == (["one", "two"], 1)
+
+    run(use())
+
+
+def test_what_could_not_be_written_is_written_when_the_lock_is_gone(path):
+    async def use():
+        with opened(path) as store:
+            await store.switch_to("key")
+            await store.save([record("one")], [message("one")])
+            with locked(path):
+                assert not await store.save([record("two")], [message("two")], [message("one").key])
+                assert store.fault.text == "Alerts are not stored: database is locked"
+                assert store.is_behind
+            assert not await store.save([])  # the file is left alone for a while
+            await asyncio.sleep(store_module.RETRY_SECONDS)
+            assert await store.save([])
+            assert (store.fault, store.is_behind) == (None, False)
+            assert rows(path) == (["one", "two"], 1)
+            assert store.messages == (message("two"),)
+
+    run(use())
+
+
+def test_a_file_that_could_not_be_read_keeps_its_outbox_and_loses_its_states(path):
+    async def use():
+        with opened(path) as store:
+            await store.switch_to("key")
+            await store.save([record("old")], [message("old")])
+        with opened(path) as store:
+            with locked(path, "EXCLUSIVE"):
+                assert await store.switch_to("key") is None
+                assert not await store.save([record("new")])
+            await asyncio.sleep(store_module.RETRY_SECONDS)
+            assert await store.save([])
+            assert store.take_recovered() == (message("old"),)
+            assert store.take_recovered() == ()
+            assert store.messages == (message("old"),)
+        assert rows(path) == (["new"], 1)
+
+    run(use())
+
+
+def test_a_full_disk_is_a_fault_and_alerts_go_on_in_memory(path):
+    async def use():
+        with opened(path) as store:
+            await store.switch_to("key")
+            connection = store._file._connection
+            pages = connection.execute("PRAGMA page_count").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count = {pages}")
+            many = [record(f"rule-{number:04}") for number in range(200)]
+            assert not await store.save(many, [message()])
+            assert "full" in store.fault.text
+            assert store.messages == (message(),)
+            await asyncio.sleep(store_module.RETRY_SECONDS)
+            assert await store.save([])  # on a connection without that limit
+            assert store.fault is None
+            assert len(rows(path)[0]) == 200
+
+    run(use())
+
+
+def test_a_directory_that_cannot_be_created_is_a_fault(tmp_path):
+    async def use():
+        (tmp_path / "file").write_text("")
+        with opened(tmp_path / "file" / "alerts.sqlite3") as store:
+            assert await store.switch_to("key") is None
+            assert not await store.save([record()])
+            assert store.fault is not None
+
+    run(use())
+
+
+def test_a_disk_that_hangs_is_not_asked_again_until_it_responds(path, monkeypatch):
+    monkeypatch.setattr(store_module, "DISK_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(store_module, "RETRY_SECONDS", 0.0)
+
+    async def use():
+        with opened(path) as store:
+            await store.switch_to("key")
+            released = threading.Event()
+            write = store._file.write
+
+            def slow(*given):
+                released.wait(60)
+                return write(*given)
+
+            store._file.write = slow
+            assert not await store.save([record("one")])
+            assert store.fault.text == "Alerts are not stored: the disk does not respond"
+            assert not await store.save([record("two")])
+            (hanging,) = store._hanging
+            released.set()
+            await asyncio.wait([hanging], timeout=60)
+            await asyncio.sleep(0)
+            assert await store.save([])
+            assert store.fault is None
+        assert rows(path) == (["one", "two"], 0)
+
+    asyncio.run(use())
+
+
+def test_a_change_during_a_write_is_written_by_the_next(path):
+    async def use():
+        with opened(path) as store:
+            await store.switch_to("key")
+            both = await asyncio.gather(store.save([record(value=1.0)]), store.save([record(value=2.0)]))
+            assert both == [True, True]
+            assert not store.is_behind
+        with opened(path) as store:
+            assert await store.switch_to("key") == (record(value=2.0),)
+
+    run(use())
+
+
+def test_after_close_nothing_is_written(path):
+    async def use():
+        with opened(path) as store:
+            await store.switch_to("key")
+            store.close()
+            assert not await store.save([record()])
+            assert store.fault is None or isinstance(store.fault.since, dt.datetime)
+
+    run(use())
