@@ -81,8 +81,8 @@ def _fuzz(name, seconds, seed, folder):
 
     corpus = folder / "corpus"
     corpus.mkdir()
-    for number, seed in enumerate(seeds(name)):
-        (corpus / f"{number:03}").write_bytes(seed)
+    for number, first in enumerate(seeds(name)):
+        (corpus / f"{number:03}").write_bytes(first)
     options = {
         "max_total_time": seconds,
         "seed": seed,
