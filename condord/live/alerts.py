@@ -93,8 +93,7 @@ class Alerts:
         """
         rules = {rule.name: rule for rule in self.rules if rule.enabled}
         self._alerts, self._shown, self._changed = {}, {}, {}
-        self._counting, self._due, self._queue = {}, {}, []
-        self._transitions = []
+        self._counting, self._due, self._queue, self._transitions = {}, {}, [], []
         self.recalls += 1
         self._is_blank, self._blank_until_at = records is None, None
         for record in records or ():
