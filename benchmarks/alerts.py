@@ -32,7 +32,7 @@ from simulated_week import PL_LINES, Week, lot_leg
 from condord.core.lots import Lot
 from condord.core.occ import parse
 from condord.core.quote import Tick
-from condord.core.rules.rule import Match
+from condord.core.rules.rule import RuleMatch
 from condord.core.rules.table import RuleOverride, rules
 from condord.daemon.feed import wake
 from condord.live.alert_watch import AlertWatch
@@ -64,7 +64,7 @@ OWN = (
     RuleOverride(name="short-delta", when="shortDelta >= 0.45", clear="shortDelta < 0.4"),
     RuleOverride(name="touch", when=("probabilityOfTouch >= 90", "unrealizedPl < 0")),
     RuleOverride(name="unlikely", when="probabilityOfProfit <= 20"),
-    RuleOverride(name="delta", when="delta > 5000", match=Match(direction="short")),
+    RuleOverride(name="delta", when="delta > 5000", match=RuleMatch(direction="short")),
     RuleOverride(name="falling", when="percentChange <= -3"),
     RuleOverride(name="bad-day", when="accountDayPl <= -1000000", severity="critical"),
     RuleOverride(name="gap-and-loss", when=("percentChange <= -3", "percentOfRisk <= -30"), severity="critical"),

@@ -3,8 +3,8 @@
 The prices are the simulator's, a random walk in each session; between two sessions each price jumps by 0.7 of a day's
 deviation. Quotes pass through `IndicativeFeed`, which spoils them: each contract has a spell of stub, crossed or wide
 quotes about once an hour. For up to five minutes after each open most quotes are wide and around a wrong price, and
-some are stubs. On Wednesday the option stream is cut for four minutes. The condors are never closed, whatever the
-alerts report.
+some are stubs. On Wednesday the option stream is cut for four minutes. The condors stay open even
+if an alert fires.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from condord.core.position import Direction, Kind
-from condord.core.rules.rule import Basis, Match, Severity
+from condord.core.rules.rule import Basis, RuleMatch, Severity
 from condord.core.rules.table import MAX_CONDITIONS, RuleOverride
 
 _MAX = 1_000_000  # only keeps a number finite: a million seconds are eleven days
@@ -121,7 +121,7 @@ class NamedDividend(msgspec.Struct, frozen=True, kw_only=True):
     amount: Annotated[float, Meta(ge=0, le=10_000)]
 
 
-class MatchTable(Match, frozen=True, kw_only=True):
+class MatchTable(RuleMatch, frozen=True, kw_only=True):
     """`match` of an [[alert]]: what the rule is for."""
 
     underlying: tuple[Ticker, ...] = ()
@@ -314,7 +314,7 @@ def _allowed(base: object, metas: list[Meta]) -> str:
 def values_of(table: msgspec.Struct) -> dict[str, Any]:
     """The keys of a table with their values, without those that are not named."""
     given = msgspec.structs.asdict(table)
-    if isinstance(match := given.get("match"), Match):
+    if isinstance(match := given.get("match"), RuleMatch):
         given["match"] = {key: value for key, value in msgspec.structs.asdict(match).items() if value}
     return {key: value for key, value in given.items() if value is not None}
 

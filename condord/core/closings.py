@@ -95,7 +95,7 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
     """`quantity` condors that ended, or the legs of them that a roll closed.
 
     `opened` are the legs as they were opened, None if that is unknown, and `closed` how they ended. `is_rest` is true
-    if no more of these condors were open. `begun` is how many there were at the opening, None if that is unknown or a
+    if none of these condors was left. `begun` is how many there were at the opening, None if that is unknown or a
     roll led to them. `whole` is the condor with all four legs, None if it is unknown or was none. `successor` is the
     key of the lot that a roll led to.
     """

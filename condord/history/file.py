@@ -31,7 +31,7 @@ _log = logging.getLogger(__name__)
 Result = TypeVar("Result")
 
 
-class Account(NamedTuple):
+class StoredAccount(NamedTuple):
     """The hash of an account, and its environment."""
 
     hash: str
@@ -44,7 +44,7 @@ class Job(NamedTuple):
     `second` is the end of the minute that it belongs to, if it has one; old rows are then moved and reduced.
     """
 
-    account: Account
+    account: StoredAccount
     write: Callable[[sqlite3.Connection, int, Writer], None]
     second: int | None = None
 
@@ -57,7 +57,7 @@ class _Open:
         self.inode = path.stat().st_ino
         self.accounts: dict[str, tuple[int, Writer]] = {}
 
-    def account(self, account: Account) -> tuple[int, Writer]:
+    def account(self, account: StoredAccount) -> tuple[int, Writer]:
         if account.hash not in self.accounts:
             number = account_id(self.connection, account.hash, account.source)
             self.accounts[account.hash] = number, Writer(self.connection, number)
@@ -102,7 +102,7 @@ class HistoryFile:
         """
         return self._whole(lambda opened: work(opened.connection))
 
-    def add_account(self, account: Account) -> None:
+    def add_account(self, account: StoredAccount) -> None:
         """Store the account, if it is new.
 
         Raises:

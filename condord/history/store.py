@@ -26,7 +26,7 @@ from condord.core.activity import Activity
 from condord.core.trade import Trade
 from condord.errors import Unavailable
 from condord.history import evidence, queries
-from condord.history.file import Account, HistoryFile, Job
+from condord.history.file import HistoryFile, Job, StoredAccount
 from condord.history.schema import MIGRATIONS
 from condord.history.writing import Writer
 from condord.host import database
@@ -65,7 +65,7 @@ class HistoryStore:
         self._file = None if path is None else HistoryFile(path, machine_at=machine_at, keep_days=keep_days)
         self._writing = None if path is None else DaemonPool(1, name="history")
         self._reading = None if path is None else DaemonPool(1, name="history-reader")
-        self._account: Account | None = None
+        self._account: StoredAccount | None = None
         self._fault: HistoryFault | None = None
         self._aside: HistoryFault | None = None
         self._hanging: set[asyncio.Future[Any]] = set()
@@ -88,7 +88,7 @@ class HistoryStore:
         if account_key is None:
             self._account = None
             return RecordedPast()
-        account = Account(hashlib.sha256(account_key.encode()).hexdigest()[:20], source)
+        account = StoredAccount(hashlib.sha256(account_key.encode()).hexdigest()[:20], source)
         self._account = account
 
         def switch(file: HistoryFile) -> RecordedPast:
@@ -255,7 +255,7 @@ def _write_all(file: HistoryFile) -> bool:
     return True
 
 
-def _try_again(file: HistoryFile, account: Account | None) -> bool:
+def _try_again(file: HistoryFile, account: StoredAccount | None) -> bool:
     file.write()
     if account is not None:
         file.add_account(account)  # without anything to write, a lock would not be noticed

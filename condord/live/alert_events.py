@@ -1,7 +1,7 @@
 """Decide when changes of alerts are published, and which of them are events of their own.
 
 Alerts do not wait for quotes: the first change after a quiet window is published at once, others with the next event,
-or a window later. Whatever else is published takes the changes that wait with it.
+or a window later. Any other event that is published first includes the waiting changes.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ EXACT_SECONDS = 1e-6
 """Times that differ by less are equal."""
 
 
-class Found(NamedTuple):
+class TransitionValues(NamedTuple):
     """What a transition shows."""
 
     value: float | None
@@ -136,7 +136,9 @@ class Alert:
         if is_due:
             self.is_changed, self._stored = True, held_seconds
 
-    def step(self, event: Event, session_seconds: float, now_at: dt.datetime, found: Found | None = None) -> bool:
+    def step(
+        self, event: Event, session_seconds: float, now_at: dt.datetime, found: TransitionValues | None = None
+    ) -> bool:
         """Take an event; True if that is a transition. `found` is what a transition shows."""
         row = TABLE.get((self.record.state, event))
         if row is None:
@@ -166,7 +168,7 @@ class Alert:
             self.is_changed = True
         return action in ("fire", "resolve", "end")
 
-    def _fire(self, found: Found | None, session_seconds: float, now_at: dt.datetime) -> None:
+    def _fire(self, found: TransitionValues | None, session_seconds: float, now_at: dt.datetime) -> None:
         assert found is not None  # noqa: S101 - the caller gives it with `due`
         self._stored = 0.0
         self.record = replace(
@@ -190,7 +192,7 @@ class Alert:
         )
         self._counted = session_seconds if self.rule is not None and self.rule.repeat_minutes > 0 else None
 
-    def repeat(self, now_at: dt.datetime, found: Found | None = None) -> None:
+    def repeat(self, now_at: dt.datetime, found: TransitionValues | None = None) -> None:
         """Note that it is notified again, with the value and the text of `found`, or else the earlier ones."""
         self._stored = 0.0
         record = self.record if found is None else replace(self.record, value=found.value, text=found.text)

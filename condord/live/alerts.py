@@ -23,7 +23,7 @@ from condord.core.rules.facts import Facts
 from condord.core.rules.rule import Rule
 from condord.core.rules.table import definition
 from condord.live import alert_list, alert_text
-from condord.live.alert_machine import EXACT_SECONDS, Alert, Event, Found
+from condord.live.alert_machine import EXACT_SECONDS, Alert, Event, TransitionValues
 from condord.live.alert_records import AlertRecord, State, Transition
 from condord.live.alert_subject import Subject
 from condord.live.alert_text import Cause
@@ -322,7 +322,7 @@ class Alerts:
 
     def _end(self, alert: Alert, text: str, now_at: dt.datetime) -> None:
         record = alert.record
-        found = Found(record.value, record.threshold, record.basis, record.severity, text)
+        found = TransitionValues(record.value, record.threshold, record.basis, record.severity, text)
         if alert.step("gone", 0.0, now_at, found):
             self._transitions.append(alert.transition("ended"))
         self._note(alert)
@@ -386,12 +386,12 @@ def _event(rule: Rule, facts: Facts, *, held: bool | None) -> Event:
     return "cleared" if not conditions or evaluate_any(conditions, facts) is True else "lapsed"
 
 
-def _found(rule: Rule, subject: Subject, facts: Facts, text: str) -> Found:
+def _found(rule: Rule, subject: Subject, facts: Facts, text: str) -> TransitionValues:
     """What a transition shows: the value of the first comparison, and its threshold."""
     conditions = when(rule, facts)
     first = next((each for each in conditions if each.operator is not None), None)
     value = None if first is None else facts.values.get(first.quantity)
-    return Found(
+    return TransitionValues(
         value=float(value) if isinstance(value, int | float) else None,
         threshold=None if first is None else first.threshold,
         basis=rule.basis if any(QUANTITIES[each.quantity].has_basis for each in conditions) else None,

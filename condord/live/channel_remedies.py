@@ -6,7 +6,7 @@ import http
 from collections.abc import Mapping
 
 _REFUSED = "The receiver refuses the URL: look at the token or password in the file that `url_file` names."
-_GONE = "The receiver wants no more messages: correct `url_file` or remove the channel, then send SIGHUP."
+_GONE = "The receiver refuses further messages: correct `url_file` or remove the channel, then send SIGHUP."
 _NOT_REACHED = (
     "If the answer names no other cause, look at the URL in the file that `url_file` names, at network and firewall,"
     " and at the receiver."

@@ -17,10 +17,11 @@ import msgspec
 
 from condord.host.thread_pool import DaemonPool
 from condord.live.alert_records import AlertRecord
+from condord.live.alerts import Changes
 from condord.live.wire_alerts import AlertJson, ChannelJson, ChannelTestJson
 from condord.notify.channel import Channel
 from condord.notify.channel_queue import Batch, Result
-from condord.notify.messages import Changes, Message, Note, Posting, note, posting, trial_note, trial_posting
+from condord.notify.messages import Message, Note, Posting, note, posting, trial_note, trial_posting
 from condord.notify.outbox import Outbox
 from condord.notify.outcome import Outcome
 from condord.notify.schedule import expiry

@@ -6,12 +6,12 @@ import datetime as dt
 import hashlib
 import re
 from collections.abc import Sequence
-from typing import Literal, Protocol
+from typing import Literal
 
 import msgspec
 
 from condord.core.rules.rule import Severity
-from condord.live.alert_records import AlertRecord, Instant, Transition
+from condord.live.alert_records import Instant, Transition
 from condord.live.wire_alerts import AlertJson
 
 Kind = Literal["firing", "resolved", "ended", "repeat"]
@@ -33,20 +33,6 @@ _TYPES: dict[Kind, str] = {
 _STARTS: dict[Kind, str] = {"firing": "", "repeat": "Still: ", "resolved": "Resolved: ", "ended": "Ended: "}
 _APPRISE_TYPES: dict[Severity, str] = {"info": "info", "warning": "warning", "critical": "failure"}
 _TEST_TEXT = "This is a test of the channel {name}. No alert fires."
-
-
-class Changes(Protocol):
-    """What `condord.live.alerts` returns of an evaluation."""
-
-    @property
-    def transitions(self) -> Sequence[Transition]:
-        """What there is to deliver, in order."""
-        ...
-
-    @property
-    def records(self) -> Sequence[AlertRecord]:
-        """All that changed; those to be removed have the state `inactive`."""
-        ...
 
 
 class Message(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,10 +20,11 @@ from collections.abc import Iterable, Mapping, Sequence
 import msgspec
 
 from condord.live.alert_records import Transition
+from condord.live.alerts import Changes
 from condord.live.wire_alerts import AlertJson
 from condord.notify.channel import Channel
 from condord.notify.channel_queue import Batch, ChannelQueue, Edits, Pause, Result
-from condord.notify.messages import RANKS, Changes, Key, Message, data_of, instant_of, message_id
+from condord.notify.messages import RANKS, Key, Message, data_of, instant_of, message_id
 
 JOIN = dt.timedelta(seconds=10)
 """For how long an Apprise message collects what one underlying brings."""

@@ -16,7 +16,7 @@ class RealSenders:
     """Send for real. `machine_at` is the machine's clock, which goes into the time of a webhook."""
 
     def __init__(
-        self, network: webhook.Network, environ: Mapping[str, str], *, machine_at: Callable[[], dt.datetime]
+        self, network: webhook.WebhookNetwork, environ: Mapping[str, str], *, machine_at: Callable[[], dt.datetime]
     ) -> None:
         self._network = network
         self._machine_at = machine_at

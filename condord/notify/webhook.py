@@ -56,7 +56,7 @@ class Proxy(Protocol):
         ...
 
 
-class Network(bounded_http.Trust, Protocol):
+class WebhookNetwork(bounded_http.Trust, Protocol):
     """The daemon's trust store and proxies."""
 
     def proxy(self, url: str) -> Proxy | None:
@@ -64,7 +64,7 @@ class Network(bounded_http.Trust, Protocol):
         ...
 
 
-def post(network: Network, channel: Channel, posting: Posting, at: dt.datetime) -> Outcome:
+def post(network: WebhookNetwork, channel: Channel, posting: Posting, at: dt.datetime) -> Outcome:
     """Send a webhook, and return how it was answered; only 2xx is a success. `at` is the machine's time.
 
     This blocks for `ATTEMPT_SECONDS` at most, apart from the name lookup.
@@ -92,7 +92,7 @@ def post(network: Network, channel: Channel, posting: Posting, at: dt.datetime) 
         return Outcome(ok=False, text=_text_of(error), is_down=True)
 
 
-def _status(network: Network, url: str, body: bytes, headers: dict[str, str]) -> int:
+def _status(network: WebhookNetwork, url: str, body: bytes, headers: dict[str, str]) -> int:
     """The status of the answer, whose body is not read."""
     proxy = network.proxy(url)
     with (

@@ -103,7 +103,7 @@ class Budget:
 
 
 def requested_pause(headers: Mapping[str, str], epoch_seconds: float, *, reserve: int = 0) -> float:
-    """The seconds until the reset if the headers of an answer leave no more than `reserve` requests, else 0."""
+    """The seconds until the reset if the headers of an answer leave at most `reserve` requests, else 0."""
     left, reset = (headers.get(f"X-RateLimit-{name}", "") for name in ("Remaining", "Reset"))
     if not all(text.isascii() and text.isdigit() for text in (left, reset)) or float(left) > reserve:
         return 0.0

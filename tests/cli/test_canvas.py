@@ -41,7 +41,7 @@ def test_leave_restores_the_terminal_and_what_it_showed():
 
 
 @given(st.lists(st.one_of(LINES, st.none()), max_size=8))
-def test_the_terminal_shows_every_picture_whatever_came_before(pictures):
+def test_the_terminal_shows_every_picture_after_any_other(pictures):
     canvas, picture = Canvas(), Picture(WIDTH, HEIGHT)
     picture.feed(ENTER)
     for lines in pictures:

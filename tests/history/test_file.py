@@ -6,11 +6,11 @@ import pytest
 
 from condord.errors import Unavailable
 from condord.history import file as file_module
-from condord.history.file import Account, HistoryFile, Job
+from condord.history.file import HistoryFile, Job, StoredAccount
 from condord.host import database
 from tests.history.rows import OPEN_AT, SECOND, row
 
-ACCOUNT = Account("hash", "simulator")
+ACCOUNT = StoredAccount("hash", "simulator")
 
 
 @pytest.fixture

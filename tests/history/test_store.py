@@ -511,7 +511,7 @@ class TestFaults:
 
         async def use():
             with contextlib.closing(store):
-                store._account = store_module.Account("hash", "simulator")
+                store._account = store_module.StoredAccount("hash", "simulator")
                 await store.record([row(1, 1000)])
                 assert store.fault.text == "Nothing is recorded: the disk does not respond"
                 began = time.monotonic()

@@ -4,13 +4,13 @@ import typing
 
 import pytest
 
-from condord.live.alert_machine import TABLE, Alert, Event, Found
+from condord.live.alert_machine import TABLE, Alert, Event, TransitionValues
 from condord.live.alert_records import State
 
 from .alert_parts import NOON_AT, rule
 from .test_alert_list import record
 
-FOUND = Found(1.0, 2.0, "mark", "critical", "it is so")
+FOUND = TransitionValues(1.0, 2.0, "mark", "critical", "it is so")
 ROWS = [(state, event) for state in typing.get_args(State) for event in typing.get_args(Event)]
 
 

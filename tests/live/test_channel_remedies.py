@@ -11,7 +11,7 @@ from condord.live.channel_remedies import channel_remedy
         (401, "token or password"),
         (403, "token or password"),
         (404, "Nothing is at this URL"),
-        (410, "no more messages"),
+        (410, "further messages"),
         (413, "bodies"),
         (422, "log of the receiver"),
         (429, "limits messages"),

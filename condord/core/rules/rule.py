@@ -26,7 +26,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
     is_negated: bool = False
 
 
-class Match(msgspec.Struct, frozen=True, kw_only=True):
+class RuleMatch(msgspec.Struct, frozen=True, kw_only=True):
     """What a rule is for; empty and None are everything."""
 
     underlying: tuple[str, ...] = ()
@@ -51,7 +51,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     butterfly_clear: tuple[Condition, ...] = ()
     for_seconds: float = 0.0
     basis: Basis = "mark"
-    match: Match = Match()
+    match: RuleMatch = RuleMatch()
     severity: Severity = "warning"
     severity_when_closing: Severity | None = None
     repeat_minutes: float = 0.0

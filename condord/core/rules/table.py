@@ -20,7 +20,7 @@ from condord.core.rules.built_in import BUILT_IN
 from condord.core.rules.catalogue import QUANTITIES, narrowest
 from condord.core.rules.evaluating import holds
 from condord.core.rules.parsing import BadCondition, nearest, parse, written
-from condord.core.rules.rule import Basis, Condition, Match, Rule, Scope, Severity
+from condord.core.rules.rule import Basis, Condition, Rule, RuleMatch, Scope, Severity
 
 MAX_CONDITIONS = 8
 """In one list."""
@@ -37,14 +37,14 @@ class RuleOverride(msgspec.Struct, frozen=True, kw_only=True):
     clear: str | tuple[str, ...] | None = None
     for_seconds: float | None = None
     basis: Basis | None = None
-    match: Match | None = None
+    match: RuleMatch | None = None
     severity: Severity | None = None
     repeat_minutes: float | None = None
     notify: tuple[str, ...] | None = None
     enabled: bool | None = None
 
 
-class Fault(NamedTuple):
+class RuleFault(NamedTuple):
     """What is wrong with one key of a table (`when[1]`, `match.kind`); `value` is None if the key is missing."""
 
     key: str
@@ -56,7 +56,7 @@ class _Conditions(NamedTuple):
     """The conditions of one key, without those that are faulty."""
 
     parsed: tuple[Condition, ...]
-    faults: tuple[Fault, ...]
+    faults: tuple[RuleFault, ...]
 
 
 def rules(overrides: Sequence[RuleOverride]) -> tuple[Rule, ...]:
@@ -73,19 +73,19 @@ def rules(overrides: Sequence[RuleOverride]) -> tuple[Rule, ...]:
     return tuple(by_name.values())
 
 
-def faults(override: RuleOverride) -> tuple[Fault, ...]:
+def faults(override: RuleOverride) -> tuple[RuleFault, ...]:
     """Everything that is wrong with one table."""
     name, built_in = override.name, _BY_NAME.get(override.name)
     when, clear = _parsed("when", override.when), _clear(override)
     found = [*when.faults, *clear.faults]
     if built_in is None and (spelled := _BY_LETTERS.get(name.lower())):
-        found.append(Fault("name", name, f"differs only in capitals from the built-in rule {spelled}"))
+        found.append(RuleFault("name", name, f"differs only in capitals from the built-in rule {spelled}"))
     elif built_in is None and override.when is None:
         near = nearest(name, _BY_NAME)
         meant = f"; the nearest built-in rule is {near}" if near else ""
-        found.append(Fault("when", None, f"is missing, and {name} is no built-in rule{meant}"))
+        found.append(RuleFault("when", None, f"is missing, and {name} is no built-in rule{meant}"))
     if override.repeat_minutes is not None and 0 < override.repeat_minutes < 1:
-        found.append(Fault("repeat_minutes", override.repeat_minutes, "must be 0 or at least 1"))
+        found.append(RuleFault("repeat_minutes", override.repeat_minutes, "must be 0 or at least 1"))
     if not when.faults and not clear.faults and (override.when is not None or built_in is not None):
         found += _contradictions(override, _merged(override, when.parsed, clear.parsed))
     return tuple(found)
@@ -109,14 +109,14 @@ def _parsed(key: str, given: str | tuple[str, ...] | None) -> _Conditions:
         return _Conditions((), ())
     texts = (given,) if isinstance(given, str) else given
     if not 1 <= len(texts) <= MAX_CONDITIONS:
-        return _Conditions((), (Fault(key, list(texts), f"must have 1 to {MAX_CONDITIONS} conditions"),))
+        return _Conditions((), (RuleFault(key, list(texts), f"must have 1 to {MAX_CONDITIONS} conditions"),))
     conditions: list[Condition] = []
-    found: list[Fault] = []
+    found: list[RuleFault] = []
     for number, text in enumerate(texts):
         try:
             conditions.append(parse(text))
         except BadCondition as error:
-            found.append(Fault(key if isinstance(given, str) else f"{key}[{number}]", text, str(error)))
+            found.append(RuleFault(key if isinstance(given, str) else f"{key}[{number}]", text, str(error)))
     return _Conditions(tuple(conditions), tuple(found))
 
 
@@ -138,44 +138,44 @@ def _merged(override: RuleOverride, when: tuple[Condition, ...], clear: tuple[Co
     return msgspec.structs.replace(rule, scope=narrowest(_scopes(rule.when)))
 
 
-def _contradictions(override: RuleOverride, rule: Rule) -> list[Fault]:
+def _contradictions(override: RuleOverride, rule: Rule) -> list[RuleFault]:
     """What does not fit together in the rule that results."""
     found = [*_never_holds(override, rule), *_clear_faults(override, rule), *_match_faults(override, rule)]
     has_basis = any(QUANTITIES[each.quantity].has_basis for each in (*rule.when, *rule.clear))
     if override.basis is not None and not has_basis:
-        found.append(Fault("basis", override.basis, "applies only to profit or loss and to mark"))
+        found.append(RuleFault("basis", override.basis, "applies only to profit or loss and to mark"))
     return found
 
 
-def _never_holds(override: RuleOverride, rule: Rule) -> list[Fault]:
+def _never_holds(override: RuleOverride, rule: Rule) -> list[RuleFault]:
     if all(map(_may_hold, _by_quantity(rule.when))):
         return []
-    return [Fault("when", override.when, "can never hold: its conditions contradict each other")]
+    return [RuleFault("when", override.when, "can never hold: its conditions contradict each other")]
 
 
-def _clear_faults(override: RuleOverride, rule: Rule) -> list[Fault]:
+def _clear_faults(override: RuleOverride, rule: Rule) -> list[RuleFault]:
     """A `clear` of another scope, or one that holds while `when` does: its hysteresis is the wrong way round."""
-    found: list[Fault] = []
+    found: list[RuleFault] = []
     key, given = ("clear", override.clear) if override.clear is not None else ("when", override.when)
     for condition in rule.clear:
         text = written(condition)
         if QUANTITIES[condition.quantity].scope not in _scopes(rule.when):
             scopes = " or ".join(sorted(_scopes(rule.when)))
-            found.append(Fault(key, given, f"clear, {text}, must be about the same as when: {scopes}"))
+            found.append(RuleFault(key, given, f"clear, {text}, must be about the same as when: {scopes}"))
         same = [each for each in rule.when if each.quantity == condition.quantity]
         if same and _may_hold([*same, condition]):
             remedy = "" if key == "clear" else "; name clear too"
-            found.append(Fault(key, given, f"clear, {text}, must not hold while when holds{remedy}"))
+            found.append(RuleFault(key, given, f"clear, {text}, must not hold while when holds{remedy}"))
     return found
 
 
-def _match_faults(override: RuleOverride, rule: Rule) -> list[Fault]:
+def _match_faults(override: RuleOverride, rule: Rule) -> list[RuleFault]:
     allowed = {"condor": ("underlying", "direction", "kind", "condor"), "underlying": ("underlying",), "account": ()}
     named = {} if override.match is None else msgspec.structs.asdict(override.match)
     subject = "the account" if rule.scope == "account" else "an underlying"
     only = f"only {' and '.join(allowed[rule.scope])}" if allowed[rule.scope] else "nothing"
     return [
-        Fault(f"match.{key}", value, f"when is about {subject}, so match allows {only}")
+        RuleFault(f"match.{key}", value, f"when is about {subject}, so match allows {only}")
         for key, value in named.items()
         if value and key not in allowed[rule.scope]
     ]

@@ -11,7 +11,7 @@ from condord.core.rules.built_in import BUILT_IN
 from condord.core.rules.evaluating import evaluate, evaluate_any, holds, is_cleared, is_triggered, matches
 from condord.core.rules.facts import ABSENT, Between, Facts
 from condord.core.rules.parsing import parse
-from condord.core.rules.rule import Match, Rule
+from condord.core.rules.rule import Rule, RuleMatch
 from tests.core.rules.strategies import conditions, facts_values
 
 OPERATORS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
@@ -133,7 +133,7 @@ def test_any_one_of_clear_clears():
     ],
 )
 def test_a_rule_is_for_what_match_names(match, is_matched):
-    rule = Rule(name="r", when=(parse("tested"),), match=Match(**match))
+    rule = Rule(name="r", when=(parse("tested"),), match=RuleMatch(**match))
     assert matches(rule, facts()) is is_matched
 
 

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from condord.core.grouping.account import group
 from condord.core.rules.built_in import BUILT_IN
 from condord.core.rules.exits import Exits, exits, facts_of, loss_base_e4
-from condord.core.rules.rule import Match
+from condord.core.rules.rule import RuleMatch
 from condord.core.rules.table import RuleOverride, rules
 from tests.core.strategies import condor_holdings, e4
 
@@ -48,7 +48,7 @@ def test_the_target_of_a_butterfly_is_its_own():
 
 def test_a_rule_for_others_or_with_a_second_condition_does_not_count():
     for when, match in (
-        ("percentOfMaxProfit >= 20", Match(underlying=("QQQ",))),
+        ("percentOfMaxProfit >= 20", RuleMatch(underlying=("QQQ",))),
         (("percentOfMaxProfit >= 20", "daysToExpiration < 9"), None),
         ("percentOfMaxProfit > 20", None),
         ("unrealizedPl >= 20", None),

@@ -1,9 +1,9 @@
-from condord.core.rules.rule import Condition, Match, Rule
+from condord.core.rules.rule import Condition, Rule, RuleMatch
 
 
 def test_without_more_a_rule_is_a_warning_at_mark_for_every_condor_at_once():
     rule = Rule(name="r", when=(Condition(quantity="tested"),))
-    assert (rule.severity, rule.basis, rule.match, rule.for_seconds) == ("warning", "mark", Match(), 0.0)
+    assert (rule.severity, rule.basis, rule.match, rule.for_seconds) == ("warning", "mark", RuleMatch(), 0.0)
     assert (rule.scope, rule.notify, rule.repeat_minutes, rule.enabled, rule.built_in) == (
         "condor",
         None,

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from condord.core.rules.built_in import BUILT_IN
 from condord.core.rules.evaluating import holds
 from condord.core.rules.parsing import parse, written
-from condord.core.rules.rule import Match
+from condord.core.rules.rule import RuleMatch
 from condord.core.rules.table import RuleOverride, definition, faults, rules
 from tests.core.rules.strategies import comparisons
 
@@ -96,9 +96,9 @@ def test_a_text_or_a_list_of_one_is_the_same():
         ({"when": ("mark > 2", "mark < 1")}, "when", "can never hold"),
         ({"when": ("tested", "not tested")}, "when", "can never hold"),
         ({"when": "tested", "basis": "natural"}, "basis", "only to profit or loss and to mark"),
-        ({"when": "percentChange > 1", "match": Match(kind="ironCondor")}, "match.kind", "allows only underlying"),
-        ({"when": "feedDown", "match": Match(underlying=("SPY",))}, "match.underlying", "match allows nothing"),
-        ({"name": "feed-down", "match": Match(condor=("X",))}, "match.condor", "the account"),
+        ({"when": "percentChange > 1", "match": RuleMatch(kind="ironCondor")}, "match.kind", "allows only underlying"),
+        ({"when": "feedDown", "match": RuleMatch(underlying=("SPY",))}, "match.underlying", "match allows nothing"),
+        ({"name": "feed-down", "match": RuleMatch(condor=("X",))}, "match.condor", "the account"),
         ({"when": "tested", "clear": "accountDayPl > 0"}, "clear", "must be about the same as when: condor"),
         ({"when": "mark > 2", "clear": "mark > 1"}, "clear", "mark > 1, must not hold while when holds"),
         ({"when": "mark >= 2", "clear": "mark <= 2"}, "clear", "must not hold while when holds"),
@@ -131,9 +131,12 @@ def test_all_faults_of_a_table_are_found():
         {"when": ("mark > 1", "mark < 2"), "clear": ("mark <= 0.5", "mark >= 2")},
         {"when": ("tested", "accountDayPl < -500"), "clear": "accountDayPl > 0"},
         {"when": "tested", "clear": "not tested", "repeat_minutes": 1.0},
-        {"when": "percentChange > 1", "match": Match(underlying=("SPY",))},
-        {"when": "feedDown", "match": Match()},
-        {"when": "tested", "match": Match(underlying=("SPY",), direction="short", kind="ironCondor", condor=("X",))},
+        {"when": "percentChange > 1", "match": RuleMatch(underlying=("SPY",))},
+        {"when": "feedDown", "match": RuleMatch()},
+        {
+            "when": "tested",
+            "match": RuleMatch(underlying=("SPY",), direction="short", kind="ironCondor", condor=("X",)),
+        },
         {"name": "stop-loss"},
         {"name": "blind", "basis": None},
     ],
@@ -151,8 +154,8 @@ def test_a_clear_that_is_allowed_never_holds_while_when_does(when, clear, marks)
 
 
 def test_a_definition_changes_with_what_decides_the_state_and_with_nothing_else():
-    before = rule(when="mark > 2", match=Match(underlying=("SPY", "QQQ")))
-    same = rule(when=("mark>2.0",), match=Match(underlying=("QQQ", "SPY")), severity="info", for_seconds=9.0)
+    before = rule(when="mark > 2", match=RuleMatch(underlying=("SPY", "QQQ")))
+    same = rule(when=("mark>2.0",), match=RuleMatch(underlying=("QQQ", "SPY")), severity="info", for_seconds=9.0)
     assert definition(before) == definition(same)
     others = [
         rule(when="mark > 3", match=before.match),
