@@ -11,12 +11,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from condord.core.market_hours import exchange_day
 from condord.history import queries
-from condord.history.file import Account, HistoryFile, Job
+from condord.history.file import HistoryFile, Job, StoredAccount
 from condord.live.minutes import Extremes, Holding
 from condord.live.wire_history import HistoryQuery
 from tests.history.rows import CONDOR, NOW_AT, OPEN_AT, OPENED_AT, SECOND, row
 
-ACCOUNT = Account("hash", "simulator")
+ACCOUNT = StoredAccount("hash", "simulator")
 CENTS = st.none() | st.integers(-40, 40).map(lambda units: units * 50) | st.integers(-99_999, 99_999)
 WIDTHS = st.integers(0, 3).map(lambda units: units * 50) | st.integers(0, 5000)
 DAY = 1440
