@@ -3,6 +3,7 @@ import type { components } from './api'
 
 type Schemas = components['schemas']
 
+export type Account = Schemas['Account']
 export type Document = Schemas['Document']
 export type Condor = Schemas['Condor']
 export type Delta = Schemas['Delta']

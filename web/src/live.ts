@@ -4,7 +4,7 @@
  * The maps stay the same objects; their values are those of the document, in its order.
  */
 import { computed, shallowReactive, shallowRef, type Ref } from 'vue'
-import type { Condor, Document, Quote, Status, Totals, Unmatched } from './document'
+import type { Account, Alert, Broken, Condor, Document, Quote, Status, Totals, Underlying, Unmatched } from './document'
 
 /**
  * The connection of this page to the daemon. Times are milliseconds since 1970 by this machine's clock. `refused` means
@@ -25,9 +25,15 @@ export interface Shown {
   document: Document | null
   status: Status | null
   totals: Totals | null
+  account: Account | null
   condors: ReadonlyMap<string, Condor>
   quotes: ReadonlyMap<string, Quote>
   unmatched: ReadonlyMap<string, Unmatched>
+  /** Condors that lost legs, by id. */
+  broken: ReadonlyMap<string, Broken>
+  underlyings: ReadonlyMap<string, Underlying>
+  /** Those that fire and those that ended today, by id, the newest first. */
+  alerts: ReadonlyMap<string, Alert>
   /** When each condor that was not in the first document appeared, by id. */
   arrivals: ReadonlyMap<string, number>
   link: Link
@@ -44,6 +50,9 @@ export function createLive(since: number) {
   const condors = shallowReactive(new Map<string, Condor>())
   const quotes = shallowReactive(new Map<string, Quote>())
   const unmatched = shallowReactive(new Map<string, Unmatched>())
+  const broken = shallowReactive(new Map<string, Broken>())
+  const underlyings = shallowReactive(new Map<string, Underlying>())
+  const alerts = shallowReactive(new Map<string, Alert>())
   const arrivals = shallowReactive(new Map<string, number>())
   const link = shallowRef<Link>({ state: 'connecting', since, retryAt: null })
   const now = shallowRef(since)
@@ -52,9 +61,13 @@ export function createLive(since: number) {
     document,
     status: computed(() => document.value?.status ?? null),
     totals: computed(() => document.value?.totals ?? null),
+    account: computed(() => document.value?.account ?? null),
     condors: shallowRef(condors),
     quotes: shallowRef(quotes),
     unmatched: shallowRef(unmatched),
+    broken: shallowRef(broken),
+    underlyings: shallowRef(underlyings),
+    alerts: shallowRef(alerts),
     arrivals: shallowRef(arrivals),
     link,
     now,
@@ -71,6 +84,10 @@ export function createLive(since: number) {
     reconcile(condors, next.condors, (condor) => condor.id)
     reconcile(quotes, next.quotes, (quote) => quote.symbol)
     reconcile(unmatched, next.unmatched, (contract) => contract.symbol)
+    // An older daemon has none of these.
+    reconcile(broken, next.broken ?? [], (condor) => condor.id)
+    reconcile(underlyings, next.underlyings ?? [], (underlying) => underlying.symbol)
+    reconcile(alerts, next.alerts ?? [], (alert) => alert.id)
   }
 
   return { live, link, now, show }
