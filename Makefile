@@ -1,6 +1,6 @@
 # Shortcuts for the commands of CONTRIBUTING.md. `.ci/run` runs every gate.
 .DEFAULT_GOAL := help
-.PHONY: help test one lint types web docs bench
+.PHONY: help test all one lint types web docs bench
 
 T ?= tests/core/test_occ.py
 B ?= grouping
@@ -9,8 +9,11 @@ RUN := .venv/bin
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1	/p' $(MAKEFILE_LIST) | expand -t 8
 
-test: $(RUN)/pytest ## run every test
+test: $(RUN)/pytest ## run all tests that need no browser and no systemd
 	$(RUN)/pytest
+
+all: $(RUN)/pytest ## run all tests
+	$(RUN)/pytest tests
 
 one: $(RUN)/pytest ## run one test file: make one T=tests/core/test_occ.py
 	$(RUN)/pytest -n 0 $(T)

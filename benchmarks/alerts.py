@@ -6,10 +6,10 @@
 2. With `--week`: firings a rule, of ten condors in a simulated week (`simulated_week.py`). The reference is a program
    that compares each quote with the line, without hysteresis, and without regard to the quality of the quote. `false`
    counts alerts about P/L although the condor's value by the model is past the line of `clear`. `on stub` counts those
-   with a stub among the quotes of the legs: they may fire only if that is so at both ends of what the leg can be worth.
+   with a stub among the quotes of the legs, which hold at both ends of what these legs can be worth; they are listed.
 
-Exit code 1: a slice takes more than 10 ms; or in the week `tested` and `breached` fire 30 times or more, or a rule
-about P/L fires falsely on a stub, or in the first two minutes of a session.
+Exit code 1: a slice takes more than 10 ms; or in the week `tested` and `breached` fire 30 times or more, or a stub
+decides a rule about P/L, or one fires in the first two minutes of a session.
 
 Run it: python benchmarks/alerts.py [--condors 1000] [--repetitions 9] [--week] [--list] [--seed 1] [--step 10]
 """
@@ -256,7 +256,8 @@ def week(seed: int, step_seconds: float, *, is_listed: bool) -> bool:
         print(f"{rule.name:<17} {simulated.fired[rule.name]:>6} {naive:>9} {on_stub:>8} {false:>6}")
     touches = simulated.fired["tested"] + simulated.fired["breached"]
     print(f"tested and breached: {touches} (fewer than {MOST_TOUCHES})")
-    for line in simulated.log if is_listed else ():
+    print(f"fired in spite of a stub: {len(simulated.apart)}; faults: {len(simulated.faults)}")
+    for line in (*simulated.apart, *(simulated.log if is_listed else ())):
         print(line)
     for fault in simulated.faults:
         print(fault)

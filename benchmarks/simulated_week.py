@@ -13,7 +13,7 @@ import datetime as dt
 import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -97,6 +97,26 @@ class Held(NamedTuple):
         """The P/L in dollars at these prices a share."""
         return self.credit + 100 * sum(count * price(symbol) for symbol, count in self.quantities.items())
 
+    def pl_ends(self, sent: Mapping[str, Tick], stubs: Collection[str]) -> tuple[float, float]:
+        """The lowest and the highest P/L in dollars if each leg in `stubs` may be worth its bid, its ask or between.
+
+        A long wing is worth nothing at least, and the short leg of its right at most. The condor can neither lose
+        nor make more than its most.
+        """
+        marks = {symbol: (sent[symbol].bid + sent[symbol].ask) / 2 for symbol in self.quantities}
+        shorts = {occ.parse(symbol).right: symbol for symbol, count in self.quantities.items() if count < 0}
+        low = high = self.credit
+        for symbol, count in self.quantities.items():
+            bid = ask = marks[symbol]
+            if symbol in stubs and count < 0:
+                bid, ask = sent[symbol].bid, sent[symbol].ask
+            elif symbol in stubs:
+                short = shorts[occ.parse(symbol).right]
+                bid, ask = 0.0, sent[short].ask if short in stubs else marks[short]
+            values = 100 * count * bid, 100 * count * ask
+            low, high = low + min(values), high + max(values)
+        return max(low, -self.risk), min(high, self.credit)
+
 
 class IndicativeFeed:
     """Spoils quotes: in spells of each contract, and after the open."""
@@ -159,6 +179,7 @@ class Week:
         self.naive: Counter[str] = Counter()
         self.faults: list[str] = []
         self.log: list[str] = []
+        self.apart: list[str] = []
         self.false: Counter[str] = Counter()
         self.on_stub: Counter[str] = Counter()
         self.begin = dt.datetime.combine(MONDAY, OPENS, NEW_YORK).timestamp() - 1800
@@ -344,18 +365,21 @@ class Week:
                     self._judge(transition.record)
 
     def _judge(self, record: AlertRecord) -> None:
-        """Compare an alert about P/L with what the condor is worth by the model."""
+        """Compare an alert about P/L with what the condor is worth by the model, and at both ends of its stubs."""
         assert record.condor_id is not None
         held = self.held[self._key(record.condor_id)]
         pl = held.pl(lambda symbol: self.market.theoretical_value(symbol).price)
-        is_stub = any(self.feed.kinds[symbol] == "stub" for symbol in held.quantities)
-        is_false = PL_CLEARS[record.rule](pl, held.credit, held.risk)
-        self.false[record.rule] += is_false
+        self.false[record.rule] += PL_CLEARS[record.rule](pl, held.credit, held.risk)
+        stubs = [symbol for symbol in held.quantities if self.feed.kinds[symbol] == "stub"]
         if self.now - self.opened < OPENING_SECONDS:
             self.faults.append(f"{record.id} fired {self.now - self.opened:.0f} s after the open")
-        self.on_stub[record.rule] += is_stub
-        if is_stub and is_false:
-            self.faults.append(f"{record.id} fired on a stub; by the model the P/L is {pl:.2f}")
+        if stubs:
+            ends = held.pl_ends(self.feed.sent, stubs)
+            is_over = all(PL_LINES[record.rule](end, held.credit, held.risk) for end in ends)
+            self.on_stub[record.rule] += is_over
+            how = f"P/L {ends[0]:.2f} to {ends[1]:.2f} at its ends, {pl:.2f} by the model"
+            line = f"{record.id} {'fired in spite of' if is_over else 'was decided by'} a stub: {how}"
+            (self.apart if is_over else self.faults).append(line)
 
 
 def lot_leg(symbol: str, quantity: int, price: float) -> LotLeg:

@@ -24,24 +24,27 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 # Importing and collecting create no garbage worth searching; `pytest_collection_finish` ends this.
 gc.disable()
 
-# The test command uses the quick profile; .ci/run also uses the deep one, with --hypothesis-profile.
-hypothesis.settings.register_profile("quick", deadline=None, max_examples=30)
+# The test command uses the quick profile; .ci/run also uses the deep one, with --hypothesis-profile, for every such test.
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=20, stateful_step_count=30)
 hypothesis.settings.register_profile("deep", deadline=None)
 hypothesis.settings.load_profile("quick")
 
 LONG_FIRST = (
     "systemd/test_operations.py",
     "e2e/test_rest_faults.py",
-    "browser/test_looks.py",
-    "browser/test_connection.py",
-    "e2e/test_start.py",
-    "systemd/test_life.py",
+    "e2e/test_expiration_afternoon.py",
     "upstream/test_supervisor.py",
-    "systemd/test_socket.py",
-    "e2e/test_assignment.py",
+    "browser/test_connection.py",
+    "browser/test_looks.py",
+    "systemd/test_life.py",
     "e2e/test_faults.py",
+    "e2e/test_floods.py",
+    "e2e/test_start.py",
+    "e2e/test_underlyings.py",
+    "e2e/test_alerts.py",
     "cli/test_demo.py",
     "core/grouping/test_search.py",
+    "live/test_publisher.py",
     "e2e",
     "systemd",
     "browser",
@@ -49,15 +52,24 @@ LONG_FIRST = (
     "fuzz",
 )
 """The files and folders whose tests take longest, the longest first: no worker has a long file left at the end."""
+ON_REQUEST = ("browser", "systemd")
+"""The folders that plain `pytest` leaves out: each test boots a systemd or drives a browser, a third of the whole time."""
 FEW_FILES = 2
 WORKERS_PER_PROCESSOR = 2
 """Tests spend half of their time waiting: for systemd, for proxies, and for events that must not happen."""
 
 
-def pytest_configure():
+def pytest_configure(config):
+    # The workers of xdist get the options, but not where the arguments came from.
+    if config.args_source is pytest.Config.ArgsSource.TESTPATHS:
+        config.option.ignore = [*(config.option.ignore or ()), *left_out()]
     for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
+
+
+def left_out():
+    return [str(Path(__file__).with_name(folder)) for folder in ON_REQUEST]
 
 
 def pytest_xdist_auto_num_workers(config):
@@ -85,16 +97,19 @@ def pytest_collection_modifyitems(items):
 
 def pytest_collection_finish():
     """Exempt modules and collected tests from garbage collection, which would otherwise search them again and again."""
-    gc.collect()
     gc.freeze()
     gc.enable()
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_terminal_summary(terminalreporter):
-    """Print the missing requirements below the list of skipped tests."""
+    """Print what was left out and the missing requirements below the list of skipped tests."""
     outcome = yield
-    if lines := needs.summary(terminalreporter.stats.get("skipped", [])):
+    lines = needs.summary(terminalreporter.stats.get("skipped", []))
+    if set(left_out()) <= set(terminalreporter.config.option.ignore or ()):
+        folders = " and ".join(f"tests/{folder}" for folder in ON_REQUEST)
+        lines.append(f"{folders} are left out (to run all tests: pytest tests)")
+    if lines:
         terminalreporter.section("not everything was tested", yellow=True)
         for line in lines:
             terminalreporter.write_line(line)

@@ -33,7 +33,7 @@ NEEDS = {
     "promtool": Need("", "apt-get install prometheus"),
     "openssl": Need("", "apt-get install openssl"),
     "caddy": Need("", "install caddy"),
-    "apprise": Need("", "pip install 'condord[notify]'"),
+    "apprise": Need("CONDORD_APPRISE", "pip install 'condord[notify]'"),
     "schemathesis": Need("", "pip install schemathesis"),
 }
 

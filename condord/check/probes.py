@@ -69,7 +69,7 @@ def _delivery(channels: Sequence[Channel], environ: Mapping[str, str]) -> Iterat
     """The daemon's delivery to these channels, with an outbox that is neither read nor written."""
     senders = RealSenders(Network(environ), environ, machine_at=_utc_now)
     store = AlertStore(None, machine_at=_utc_now)
-    delivery = Delivery(store, senders, now_at=_utc_now, session_end=_utc_now)
+    delivery = Delivery(store, senders, now_at=_utc_now, session_end=lambda _: _utc_now())
     delivery.set_channels(channels)
     try:
         yield delivery

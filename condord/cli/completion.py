@@ -40,6 +40,26 @@ def condor_ids(context: typer.Context, incomplete: str) -> Words:
     return _matching([(condor.id, formatting.kind(condor)) for condor in held], incomplete)
 
 
+def sorts(incomplete: str) -> Words:
+    """Return the orders of the table."""
+    from condord.cli.view import SORTS
+
+    return _matching(SORTS.items(), incomplete)
+
+
+def shows(context: typer.Context, incomplete: str) -> Words:
+    """Return the filters of the table, and the symbols that condors are held on."""
+    from condord.cli.view import SHOWS, symbols
+    from condord.client.http import decoded
+    from condord.live.wire import Document
+
+    try:
+        held = symbols(decoded(_daemon(context).positions(), Document))
+    except (CondordError, typer.BadParameter):
+        held = []
+    return _matching([*SHOWS.items(), *((symbol, "condors on it") for symbol in held)], incomplete)
+
+
 def recorded_ids(context: typer.Context, incomplete: str) -> Words:
     """Return the condors that the daemon of the command holds, and then those that were closed, the newest first."""
     from condord.client.http import decoded

@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 from condord.cli import formatting
 from condord.cli.grid import Cell, Row, grid, grid_width
 from condord.cli.screen import Screen, painted, plain
+from condord.core.market_hours import EXCHANGE_ZONE, exchange_day
+from condord.core.position import Direction
 from condord.live import wire
 from condord.live.wire_condor import CondorJson, ExitsJson, LegJson
 from condord.live.wire_risk import ClosingJson, DistanceJson, LegRiskJson, RiskJson
 from condord.live.wire_values import Dollars
 
-_NEW_YORK = ZoneInfo("America/New_York")
 _LEG = "LEG|SIDE"
 _CONTRACT = " STRIKE|RIGHT"  # the symbol contains them too
 _LEG_NUMBERS = " QTY| ENTRY| BID| ASK| MARK| P/L| IV| DELTA"
@@ -54,11 +55,12 @@ def _facts(condor: CondorJson, as_of: dt.datetime, now: dt.datetime, screen: Scr
     value, risk = condor.valuation, condor.risk
     profit = screen.paint(formatting.gain(value.unrealized_pl), formatting.gain_style(value.unrealized_pl))
     paid = "debit" if (condor.credit or 0) < 0 else "credit"
+    mark, natural = (formatting.closing_price(each, condor.direction) for each in (value.mark, value.natural))
     return [
         ("expires", _expiry(condor, as_of)),
         ("quantity", [f"{condor.quantity} x {condor.multiplier}"]),
         (paid, [formatting.price(condor.credit).removeprefix("-")]),
-        ("mark", [f"{formatting.price(value.mark)}, close now {formatting.price(value.natural)}"]),
+        ("mark", [f"{mark}, close now {natural}"]),
         (
             "P/L",
             [
@@ -77,7 +79,7 @@ def _facts(condor: CondorJson, as_of: dt.datetime, now: dt.datetime, screen: Scr
         ("underlying", _underlying(condor)),
         ("greeks", _greeks(risk)),
         ("probability", _probabilities(risk)),
-        *([("closing", [_closing(order) for order in condor.closing])] if condor.closing else []),
+        *([("closing", [_closing(order, condor.direction) for order in condor.closing])] if condor.closing else []),
         ("quoted", [formatting.age(value.as_of, now)]),
     ]
 
@@ -90,7 +92,8 @@ def _exits(exits: ExitsJson) -> str:
 
 def _expiry(condor: CondorJson, as_of: dt.datetime) -> list[str]:
     """Return the days, the cut-offs and the end in the order of time, by the exchange's clock at `as_of`."""
-    lines = [f"{condor.expiration.isoformat()}, {formatting.days(condor.days_to_expiration)}"]
+    today = exchange_day(as_of)
+    lines = [f"{formatting.date(condor.expiration, today)}, {formatting.days(condor.days_to_expiration)}"]
     if condor.expiry is None:
         return lines
     ends = [(cutoff.at, _CUTOFFS[cutoff.kind]) for cutoff in condor.expiry.cutoffs]
@@ -102,10 +105,11 @@ def _expiry(condor: CondorJson, as_of: dt.datetime) -> list[str]:
 
 def _at(at: dt.datetime, as_of: dt.datetime) -> str:
     """Return the date and the time in New York, where the exchanges and Alpaca count, and how far away it is today."""
-    text = f"{at.astimezone(_NEW_YORK):%Y-%m-%d %H:%M} ET"
+    local, today = at.astimezone(ZoneInfo(EXCHANGE_ZONE)), exchange_day(as_of)
+    text = f"{formatting.date(local.date(), today)} {local:%H:%M} ET"
     if at <= as_of:
         return f"{text}, passed {formatting.age(at, as_of)}"
-    is_today = at.astimezone(_NEW_YORK).date() == as_of.astimezone(_NEW_YORK).date()
+    is_today = local.date() == today
     return f"{text}, {formatting.ahead(at, as_of)}" if is_today else text
 
 
@@ -115,7 +119,7 @@ def _underlying(condor: CondorJson) -> list[str]:
         return [f"{name} {formatting.UNKNOWN}"]
     put, call = risk.distance.put, risk.distance.call
     return [
-        f"{name} {formatting.price(risk.price)}, expected move {formatting.price(risk.expected_move)}",
+        f"{name} {formatting.money(risk.price)}, expected move {formatting.money(risk.expected_move)}",
         f"{_away(put)} the put side",
         f"{_away(call)} the call side",
     ]
@@ -125,7 +129,7 @@ def _away(distance: DistanceJson) -> str:
     """Return how far the price is from an inner strike: `12.10 (2.08 %, 0.42 sigma) from`."""
     if distance.dollars is None:
         return f"{formatting.UNKNOWN} from"
-    details = [formatting.percent(distance.percent and abs(distance.percent))]
+    details = [formatting.nearness(distance.percent and abs(distance.percent))]
     if distance.sigmas is not None:
         details.append(f"{abs(distance.sigmas):.2f} sigma")
     word = "beyond" if distance.dollars < 0 else "from"
@@ -145,10 +149,13 @@ def _probabilities(risk: RiskJson) -> list[str]:
     return [ends, f"{put} touches the put side, {call} the call side"]
 
 
-def _closing(order: ClosingJson) -> str:
-    limit = "at the market" if order.limit_price is None else f"at {formatting.price(order.limit_price)}"
+def _closing(order: ClosingJson, direction: Direction) -> str:
+    price = formatting.closing_price(order.limit_price, direction)
+    limit = "at the market" if order.limit_price is None else f"at {price}"
     made = order.percent_of_max_profit
-    return f"order for {order.quantity} {limit}" + ("" if made is None else f", {made:.2f} % of max profit")
+    return f"order for {order.quantity} {limit}" + (
+        "" if made is None else f", {formatting.percent(made)} of max profit"
+    )
 
 
 def _leg_row(

@@ -9,8 +9,10 @@ import msgspec
 
 from condord.cli.screen import plain
 from condord.core.occ import symbols_text
+from condord.core.position import Direction
 from condord.live import wire
 from condord.live.remedies import split_remedy
+from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import CondorJson
 from condord.live.wire_history import TradeJson
 from condord.live.wire_risk import RiskJson, UnderlyingJson
@@ -73,9 +75,24 @@ def gain_style(value: float | None) -> str:
     return "" if not value else "good" if value > 0 else "bad"
 
 
+def entry(credit: float | None) -> str:
+    """Format what a condor was opened for by its name: `2.35 credit`, `6.45 debit`."""
+    return UNKNOWN if credit is None else f"{price(abs(credit))} {'debit' if credit < 0 else 'credit'}"
+
+
+def closing_price(value: float | None, direction: Direction) -> str:
+    """Format a price to close as what closing costs, or for a long condor as what it brings."""
+    return price(-value if value and direction == "long" else value)
+
+
+def loss(value: float | None, *, is_unlimited: bool) -> str:
+    """Format a maximum loss; one without a bound is `unlimited`."""
+    return "unlimited" if value is None and is_unlimited else money(value)
+
+
 def percent(value: float | None) -> str:
-    """Format a percentage."""
-    return UNKNOWN if value is None else f"{value:.2f} %"
+    """Format a percentage of profit or loss, as a whole number."""
+    return UNKNOWN if value is None else f"{round(value) + 0} %"
 
 
 def greek(value: float | None) -> str:
@@ -94,13 +111,18 @@ def chance(value: float | None) -> str:
 
 
 def distance(risk: RiskJson) -> str:
-    """Return the nearer side and how far away it is in percent of the price: `put 2.08 %`, negative beyond it."""
+    """Return the nearer side and how far away it is in percent of the price: `put 2.1 %`, negative beyond it."""
     sides = (("put", risk.distance.put.percent), ("call", risk.distance.call.percent))
     known = [(percent, side) for side, percent in sides if percent is not None]
     if not known:
         return UNKNOWN
     nearest, side = min(known)
-    return f"{side} {nearest:.2f} %"
+    return f"{side} {nearness(nearest)}"
+
+
+def nearness(percent: float | None) -> str:
+    """Format a distance in percent of the price: `2.1 %`, with a second decimal below 1 %."""
+    return UNKNOWN if percent is None else f"{percent:.{2 if abs(percent) < 1 else 1}f} %"
 
 
 def distance_style(risk: RiskJson) -> str:
@@ -118,11 +140,11 @@ def price_trouble(entry: UnderlyingJson | None) -> str:
     return f"price unconfirmed: {why}" if why else "price unconfirmed"
 
 
-def ex_dividend(entry: UnderlyingJson | None) -> str:
+def ex_dividend(entry: UnderlyingJson | None, today: dt.date) -> str:
     """Describe the next dividend of an underlying; empty if none is known."""
     if entry is None or entry.ex_dividend is None:
         return ""
-    return f"ex-dividend {entry.ex_dividend.date.isoformat()}: {price(entry.ex_dividend.amount)}"
+    return f"ex-dividend {date(entry.ex_dividend.date, today)}: {price(entry.ex_dividend.amount)}"
 
 
 def number(value: float | None) -> str:
@@ -135,9 +157,14 @@ def condors(count: int) -> str:
     return f"{count} condor{'' if count == 1 else 's'}"
 
 
-def kind(condor: CondorJson | TradeJson) -> str:
+def kind(condor: CondorJson | BrokenJson | TradeJson) -> str:
     """Return direction and kind: `short condor`, `long butterfly`."""
     return f"{condor.direction} {_KINDS[condor.kind]}"
+
+
+def date(day: dt.date, today: dt.date) -> str:
+    """Format a date: `Dec 18`, with its year unless it is this one."""
+    return f"{day:%b} {day.day}" + ("" if day.year == today.year else f", {day.year}")
 
 
 def days(count: int, unit: str = "") -> str:
@@ -188,6 +215,10 @@ def ask(quote: wire.QuoteJson | None) -> float | None:
     return None if quote is None or quote.state == "noAsk" else quote.ask
 
 
+_JUST_NOW_SECONDS = 0.05
+"""Less than this would be shown as 0.0 s."""
+
+
 def span(seconds: float) -> str:
     """Format a duration in its two largest units."""
     if seconds < 10:
@@ -200,8 +231,11 @@ def span(seconds: float) -> str:
 
 
 def age(at: dt.datetime | None, now: dt.datetime) -> str:
-    """Format how long ago something was."""
-    return "never" if at is None else f"{span((now - at).total_seconds())} ago"
+    """Format how long ago something was; clocks differ, so that it may also seem to be ahead."""
+    if at is None:
+        return "never"
+    seconds = (now - at).total_seconds()
+    return "just now" if seconds < _JUST_NOW_SECONDS else f"{span(seconds)} ago"
 
 
 def ahead(at: dt.datetime, now: dt.datetime) -> str:
@@ -217,7 +251,7 @@ def clock(at: dt.datetime) -> str:
 def moment(at: dt.datetime, now: dt.datetime, time: str = "%H:%M %Z") -> str:
     """Format a local time, with the day unless it is today; `time` is a format for strftime(3)."""
     local = at.astimezone()
-    day = "" if local.date() == now.astimezone().date() else "%a %d %b "
+    day = "" if local.date() == now.astimezone().date() else f"%a %b {local.day} "
     return local.strftime(day + time).strip()
 
 

@@ -1,21 +1,22 @@
-"""Lay out cells as lines: columns aligned by rich, and a note at the end of each row.
+"""Lay out cells as lines: names aligned left, numbers right, and a note at the end of each row.
 
-A number is shown whole or not at all, so nothing is cut inside a row. A note that does not fit goes below its row,
-indented and wrapped. If a row itself does not fit, columns are left out and named below the table.
+A number is shown whole or not at all, so nothing is cut inside a row. If a row does not fit, columns are left out and
+named below the table. A note that does not fit is wrapped below its row, or shortened if each row has to be one line.
+
+rich could align the cells, but its Table and Console take 0.1 s to import, and a command has 0.25 s in all.
 """
 
 from __future__ import annotations
 
-import io
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from condord.cli.screen import STYLES, Screen
+from condord.cli.screen import Screen, shortened, visible_width
 
 GAP = "  "
 _MIN_NOTE_WIDTH = 20
-_NO_LIMIT = 100_000  # a width at which rich never cuts a cell; this module makes the rows fit
+_SHORT_NOTE, _MIN_SHORT_NOTE = 13, 5  # `call breached`; `old …`
 
 
 class Cell(NamedTuple):
@@ -28,6 +29,14 @@ class Cell(NamedTuple):
 Row = Sequence[Cell]
 
 
+class Grid(NamedTuple):
+    """The lines of a table: its headings, those of each row, and what was left out."""
+
+    title: str
+    rows: list[list[str]]
+    left_out: list[str]
+
+
 def grid(
     titles: str,
     rows: Sequence[Row],
@@ -36,7 +45,22 @@ def grid(
     spare: Sequence[str] = (),
     for_notes: Sequence[str] = (),
 ) -> list[str]:
-    """Return the lines of a table, headings first.
+    """Return the lines of a table with whole notes, headings first; the arguments are those of `laid_out`."""
+    found = laid_out(titles, rows, screen, above, spare, for_notes)
+    return [found.title, *(line for lines in found.rows for line in lines), *found.left_out]
+
+
+def laid_out(
+    titles: str,
+    rows: Sequence[Row],
+    screen: Screen,
+    above: Sequence[str] = (),
+    spare: Sequence[str] = (),
+    for_notes: Sequence[str] = (),
+    *,
+    on_one_line: bool = False,
+) -> Grid:
+    """Return a table.
 
     Args:
         titles: the headings, separated by `|`; one with a leading blank belongs to a column of numbers.
@@ -45,79 +69,88 @@ def grid(
         above: a line over each row, if any; the rows are indented then.
         spare: headings of columns that may be left out, in the order in which they are left out.
         for_notes: those of `spare`, its first ones, that are also left out to have the notes beside the rows.
+        on_one_line: whether notes are shortened rather than wrapped.
     """
     headings, indent = titles.split("|"), GAP if above else ""
     room = None if screen.width is None else screen.width - len(indent)
-    kept = _kept(headings, rows, room, spare, for_notes)
-    used = len(indent) + _width(headings, rows, kept)
-    title, *shown = _aligned(headings, rows, kept, screen)
-    lines = [indent + title]
-    for at, (line, row) in enumerate(zip(shown, rows, strict=True)):
-        lines += above[at : at + 1]
-        lines += _with_note(indent + line, used, row[-1], screen)
-    if left_out := [heading.strip() for at, heading in enumerate(headings) if at not in kept]:
-        sentence = f"too narrow for {', '.join(left_out)}"
-        width = max(_MIN_NOTE_WIDTH, screen.width or 0)
-        lines += [screen.paint(part, "faint") for part in textwrap.wrap(sentence, width)]
-    return lines
+    longest = max((visible_width(row[-1].text) for row in rows), default=0)
+    kept = _kept(headings, rows, room, spare, for_notes, min(longest, _SHORT_NOTE) if on_one_line else longest)
+    widths = {at: _width(headings, rows, at) for at in kept}
+    used = len(indent) + _sum(widths.values())
+    heading_cells = [Cell(heading.strip(), "faint") for heading in headings]
+    title = indent + _line(headings, heading_cells, widths, screen)
+    shown: list[list[str]] = []
+    for at, row in enumerate(rows):
+        line = indent + _line(headings, row, widths, screen)
+        with_note = _with_short_note if on_one_line else _with_note
+        shown.append([*above[at : at + 1], *with_note(line, used, row[-1], screen)])
+    left_out = [heading.strip() for at, heading in enumerate(headings) if at not in kept]
+    sentence = f"too narrow for {', '.join(left_out)}" if left_out else ""
+    width = max(_MIN_NOTE_WIDTH, screen.width or 0)
+    return Grid(title.rstrip(), shown, [screen.paint(part, "faint") for part in textwrap.wrap(sentence, width)])
 
 
 def grid_width(titles: str, rows: Sequence[Row], without: Sequence[str] = ()) -> int:
     """Return how many columns of the terminal `grid` takes without the notes, and without the columns `without`."""
     headings = titles.split("|")
-    return _width(headings, rows, [at for at, heading in enumerate(headings) if heading.strip() not in without])
+    return _sum(_width(headings, rows, at) for at, heading in enumerate(headings) if heading.strip() not in without)
 
 
 def _kept(
-    headings: Sequence[str], rows: Sequence[Row], room: int | None, spare: Sequence[str], for_notes: Sequence[str]
+    headings: Sequence[str],
+    rows: Sequence[Row],
+    room: int | None,
+    spare: Sequence[str],
+    for_notes: Sequence[str],
+    note_width: int,
 ) -> list[int]:
     """Return the indexes of the columns that are shown."""
     kept = list(range(len(headings)))
+    if room is None:
+        return kept
     names = [heading.strip() for heading in headings]
-    longest = max((len(GAP) + len(row[-1].text) for row in rows if row[-1].text), default=0)
+    widths = [_width(headings, rows, at) for at in kept]
     for name in spare:
-        needed = _width(headings, rows, kept) + (longest if name in for_notes else 0)
-        if room is not None and needed > room:
+        with_note = len(GAP) + note_width if note_width and name in for_notes else 0
+        if _sum(widths[at] for at in kept) + with_note > room:
             kept.remove(names.index(name))
     return kept
 
 
-def _width(headings: Sequence[str], rows: Sequence[Row], kept: Sequence[int]) -> int:
-    from rich.cells import cell_len
+def _sum(widths: Iterable[int]) -> int:
+    """Return the width of columns side by side."""
+    each = list(widths)
+    return sum(each) + len(GAP) * (len(each) - 1)
 
-    widths = [max(map(cell_len, [headings[at].strip(), *(row[at].text for row in rows)])) for at in kept]
-    return sum(widths) + len(GAP) * (len(widths) - 1)
+
+def _width(headings: Sequence[str], rows: Sequence[Row], at: int) -> int:
+    return max([len(headings[at].strip()), *(visible_width(row[at].text) for row in rows)])
 
 
-def _aligned(headings: Sequence[str], rows: Sequence[Row], kept: Sequence[int], screen: Screen) -> list[str]:
-    """Return the headings and the rows, one line each."""
-    from rich.console import Console  # 35 ms together with Table, so only imported to show one
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, padding=(0, len(GAP), 0, 0), pad_edge=False, header_style=STYLES["faint"])
-    for at in kept:
-        table.add_column(
-            headings[at].strip(), justify="right" if headings[at].startswith(" ") else "left", no_wrap=True
-        )
-    for row in rows:
-        table.add_row(*(Text(row[at].text, STYLES.get(row[at].style, "")) for at in kept))
-    console = Console(
-        file=io.StringIO(),
-        width=_NO_LIMIT,
-        color_system="standard" if screen.colour else None,
-        force_terminal=screen.colour,
-        legacy_windows=False,
-    )
-    with console.capture() as captured:
-        console.print(table)
-    return [line.rstrip() for line in captured.get().splitlines()]
+def _line(headings: Sequence[str], row: Row, widths: Mapping[int, int], screen: Screen) -> str:
+    parts = []
+    for at, width in widths.items():
+        blanks = " " * (width - visible_width(row[at].text))
+        painted = screen.paint(row[at].text, row[at].style)
+        parts.append(blanks + painted if headings[at].startswith(" ") else painted + blanks)
+    return GAP.join(parts).rstrip()
 
 
 def _with_note(line: str, used: int, note: Cell, screen: Screen) -> list[str]:
     if not note.text:
         return [line]
-    if screen.width is None or used + len(GAP) + len(note.text) <= screen.width:
-        return [line + GAP + screen.paint(note.text, note.style)]
+    if screen.width is None or used + len(GAP) + visible_width(note.text) <= screen.width:
+        return [_padded(line, used) + GAP + screen.paint(note.text, note.style)]
     below = textwrap.wrap(note.text, max(_MIN_NOTE_WIDTH, screen.width - 2 * len(GAP)))
     return [line, *(GAP * 2 + screen.paint(part, note.style) for part in below)]
+
+
+def _with_short_note(line: str, used: int, note: Cell, screen: Screen) -> list[str]:
+    room = None if screen.width is None else screen.width - used - len(GAP)
+    if not note.text or (room is not None and room < _MIN_SHORT_NOTE and visible_width(note.text) > room):
+        return [line]
+    return [_padded(line, used) + GAP + screen.paint(shortened(note.text, room), note.style)]
+
+
+def _padded(line: str, width: int) -> str:
+    return line + " " * (width - visible_width(line))

@@ -42,6 +42,18 @@ def whole_number(allowed: range | None = None) -> Callable[[object], int]:
     return parse
 
 
+def amount(value: object) -> float:
+    """Return the dollars that a text has, 0 or more; a dollar sign and commas may stand in it.
+
+    Raises:
+        typer.BadParameter: it has none.
+    """
+    text = str(value)
+    if re.fullmatch(r"\$?[0-9][0-9,]{0,11}(\.[0-9]{1,4})?", text, re.ASCII):
+        return float(text.removeprefix("$").replace(",", ""))
+    raise typer.BadParameter(f"{text!r} is not an amount of dollars")
+
+
 def require_one_form(*, as_csv: bool, as_json: bool) -> None:
     """Refuse `--csv` together with `--json`.
 

@@ -14,7 +14,9 @@ import typer
 from condord.errors import EXIT_FAILED, CondordError
 from condord.host import stderr
 
-_ASCII = str.maketrans({"—": "-", "·": "|", "…": "...", **dict(zip("▁▂▃▄▅▆▇█", "_.-~=+*#", strict=True))})
+_ASCII = str.maketrans(
+    {"—": "-", "·": "|", "…": "...", "◆": "!", "■": "*", "●": "o", **dict(zip("▁▂▃▄▅▆▇█", "_.-~=+*#", strict=True))}
+)
 _ASCII_LOCALES = frozenset({"C", "POSIX"})
 
 
@@ -50,7 +52,7 @@ def try_write_stdout(data: str) -> None:
 
 
 def encoded(text: str, encoding: str) -> bytes:
-    """Encode `text`; dashes, dots, ellipses and bars become ASCII if the encoding lacks one of them.
+    """Encode `text`; dashes, dots, ellipses, marks and bars become ASCII if the encoding lacks one of them.
 
     Signs in aligned columns become one letter each.
     """

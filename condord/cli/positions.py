@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
@@ -13,6 +14,7 @@ from condord.cli.output import write_stdout
 from condord.cli.progress import progress
 from condord.cli.screen import screen
 from condord.cli.table import render
+from condord.cli.view import DEFAULT, SHOWS, SORTS, TableView, parse_show, parse_sort
 from condord.client.http import decoded
 from condord.live import wire
 
@@ -34,29 +36,67 @@ def positions(
         bool, typer.Option("--json", help="Print one JSON document; with --watch one for each change.")
     ] = False,
     as_csv: options.AsCsv = False,
-    watch: Annotated[bool, typer.Option("--watch", help="Keep the table up to date until Ctrl-C.")] = False,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Keep the table up to date: arrows scroll, / finds, q quits.")
+    ] = False,
+    sort: Annotated[
+        str,
+        typer.Option(
+            metavar="KEY",
+            help=f"The order: {', '.join(SORTS)}; with a minus before it, reversed.",
+            autocompletion=completion.sorts,
+        ),
+    ] = DEFAULT.sort,
+    show: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILTER",
+            help=f"Only some condors: {', '.join(SHOWS)} or a symbol.",
+            autocompletion=completion.shows,
+        ),
+    ] = None,
     url: options.Url = None,
 ) -> None:
     """Show the condors and what they are worth now.
 
-    CREDIT, MARK and CLOSE are per share. MARK is the price to close at the middle of the market, CLOSE at bid
+    ENTRY, MARK and CLOSE are per share. MARK is the price to close at the middle of the market, CLOSE at bid
     and ask.
     """
     options.require_one_form(as_csv=as_csv, as_json=as_json)
     if as_csv and watch:
         raise typer.BadParameter("it cannot be combined with --watch", param_hint="'--csv'")
+    name, is_reversed = parse_sort(sort)
+    view = TableView(sort=name, is_reversed=is_reversed)
+    others = {"ID": condor_id is not None, "--json": as_json, "--csv": as_csv}
+    _require_table(others, {"--sort": view != DEFAULT, "--show": show is not None})
     daemon = find_daemon(url, os.environ)
     if watch:
         from condord.cli.watch import keep_watching  # 5 ms
 
-        keep_watching(daemon, condor_id, as_json=as_json)
+        keep_watching(daemon, condor_id, as_json=as_json, view=view, show=show)
         return
     with progress(f"waiting for {daemon.address.url}"):
         body = daemon.positions() if condor_id is None else daemon.condor(condor_id)
     if as_csv:
         write_stdout(_csv(body, condor_id))
+    elif as_json:
+        write_stdout(body + b"\n")
     else:
-        write_stdout(body + b"\n" if as_json else render(body, condor_id, screen(os.environ)))
+        if show is not None:
+            view = TableView(sort=name, is_reversed=is_reversed, show=parse_show(show, decoded(body, wire.Document)))
+        write_stdout(render(body, condor_id, screen(os.environ), view=view))
+
+
+def _require_table(others: Mapping[str, bool], chosen: Mapping[str, bool]) -> None:
+    """Refuse a choice where there is nothing to choose from: JSON and CSV are what the daemon answers.
+
+    Raises:
+        typer.BadParameter: one of `chosen` is given together with one of `others`.
+    """
+    for option, is_chosen in chosen.items():
+        for other, is_given in others.items():
+            if is_chosen and is_given:
+                raise typer.BadParameter(f"it cannot be combined with {other}", param_hint=f"'{option}'")
 
 
 def _csv(body: bytes, condor_id: str | None) -> bytes:

@@ -4,7 +4,6 @@
     SIGTERM, SIGHUP   end the process as if they had not been caught, after the terminal was given back
     Ctrl-Z            gives the terminal back, stops, and takes it again afterwards
     Ctrl-L, a resize  repaint
-    q                 quits
 
 While the terminal is taken, signal handlers do nothing but wake `Terminal.wait`, which acts on signals between two
 pictures. In the background the command is stopped when it takes the terminal (SIGTTOU), like any such program.
@@ -21,13 +20,13 @@ import termios
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Literal
 
 from condord.cli.canvas import ENTER, LEAVE
+from condord.cli.keys import Keys
 from condord.cli.output import try_write_stdout, write_stdout
 
-Action = Literal["repaint", "quit"]
-
+REPAINT = "repaint"
+_SEQUENCE_SECONDS = 0.05  # what a key sends arrives together, over a slow line a moment later
 _ENDING = (signal.SIGTERM, signal.SIGHUP)
 _HANDLED = (signal.SIGINT, signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH, *_ENDING)
 _LOCAL_MODES = 3  # the index of the flags ECHO and ICANON in what termios.tcgetattr returns
@@ -59,33 +58,41 @@ class Terminal:
     def __init__(self, pipe: WakePipe) -> None:
         self._pipe = pipe
         self._keyboard = sys.stdin.fileno() if sys.stdin is not None and sys.stdin.isatty() else None
+        self._keys = Keys()
         self._modes: list[object] | None = None
 
-    def wait(self, seconds: float) -> set[Action]:
-        """Wait for the pipe, a key or a signal, at most `seconds`, and return what the program has to do.
+    def wait(self, seconds: float) -> list[str]:
+        """Wait for the pipe, a key or a signal, at most `seconds`, and return the keys, and `repaint`.
 
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed.
         """
         sources = [self._pipe.read_end] if self._keyboard is None else [self._pipe.read_end, self._keyboard]
         ready, _, _ = select.select(sources, [], [], seconds)
-        actions = self._read_keys() if self._keyboard in ready else set()
-        return actions | self._handle_signals(self._pipe.drain())
+        keys = self._read_keys() if self._keyboard in ready else []
+        return keys + self._handle_signals(self._pipe.drain())
 
-    def _read_keys(self) -> set[Action]:
+    def _read_keys(self) -> list[str]:
+        keys = self._keys.feed(self._read())
+        while self._keys.is_open:
+            sources = [] if self._keyboard is None else [self._keyboard]
+            ready, _, _ = select.select(sources, [], [], _SEQUENCE_SECONDS)
+            keys += self._keys.feed(self._read()) if ready else self._keys.close()
+        return keys
+
+    def _read(self) -> bytes:
         assert self._keyboard is not None  # noqa: S101, it was readable
         try:
-            keys = os.read(self._keyboard, 1024)
+            data = os.read(self._keyboard, 1024)
         except OSError as error:
             if error.errno != errno.EIO:
                 raise
-            keys = b""
-        if not keys:  # the terminal is gone; SIGHUP follows if it was our controlling terminal
+            data = b""
+        if not data:  # the terminal is gone; SIGHUP follows if it was our controlling terminal
             self._keyboard = None
-        actions: set[Action] = {"quit"} if b"q" in keys else set()
-        return actions | ({"repaint"} if b"\x0c" in keys else set())
+        return data
 
-    def _handle_signals(self, numbers: set[int]) -> set[Action]:
+    def _handle_signals(self, numbers: set[int]) -> list[str]:
         if signal.SIGINT in numbers:
             raise KeyboardInterrupt
         for ending in _ENDING:
@@ -95,7 +102,7 @@ class Terminal:
             self._stop()
         elif signal.SIGCONT in numbers:
             self.take()
-        return {"repaint"} if numbers & {signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT} else set()
+        return [REPAINT] if numbers & {signal.SIGWINCH, signal.SIGTSTP, signal.SIGCONT} else []
 
     def _stop(self) -> None:
         self.give_back()

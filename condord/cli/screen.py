@@ -11,11 +11,9 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-STYLES = {"good": "green", "bad": "red", "warn": "yellow", "faint": "dim", "strong": "bold"}
-"""The names of the styles, and what rich calls them."""
-
-_CODES = {"good": "32", "bad": "31", "warn": "33", "faint": "2", "strong": "1"}
-_NARROW = str.maketrans("", "", "…·—")
+_CODES = {"good": "32", "bad": "31", "warn": "33", "alarm": "1;31", "faint": "2", "strong": "1", "bar": "7"}
+"""The names of the styles, and their codes."""
+_NARROW = str.maketrans("", "", "…·—◆■●")
 """Our own signs beyond ASCII, each of one column."""
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
@@ -27,7 +25,7 @@ class Screen(msgspec.Struct, frozen=True, kw_only=True):
     colour: bool = False
 
     def paint(self, text: str, style: str) -> str:
-        """Return `text` in one of `STYLES`; unchanged without colour or style."""
+        """Return `text` in a style of `_CODES`; unchanged without colour or style."""
         code = _CODES.get(style)
         return f"\x1b[{code}m{text}\x1b[0m" if self.colour and code and text.strip() else text
 
@@ -51,9 +49,14 @@ def screen(environ: Mapping[str, str]) -> Screen:
     return Screen(width=int(columns) if columns.isascii() and columns.isdigit() and int(columns) else None)
 
 
+def without_colour(line: str) -> str:
+    """Return `line` without the codes of its colours."""
+    return _COLOUR.sub("", line)
+
+
 def visible_width(line: str) -> int:
     """Return how many columns `line` takes on a terminal."""
-    text = _COLOUR.sub("", line)
+    text = without_colour(line)
     if text.translate(_NARROW).isascii():
         return len(text)
     from rich.cells import cell_len  # wide letters; 5 ms
@@ -82,8 +85,22 @@ def plain(text: str) -> str:
     return "".join(letter if letter.isprintable() else " " for letter in text)
 
 
+def shortened(text: str, width: int | None) -> str:
+    """Return `text`, cut between two words and with an ellipsis if it is wider than `width`.
+
+    It is cut inside a word only if the first word is wider.
+    """
+    if width is None or visible_width(text) <= width:
+        return text
+    cut = text[: max(0, width - 1)]
+    while visible_width(cut) > width - 1:  # wide letters
+        cut = cut[:-1]
+    words = cut if text[len(cut) :].startswith(" ") else cut.rpartition(" ")[0]
+    return f"{(words or cut).rstrip(' ,;:·')} …" if 0 < len(words) < width - 1 else f"{cut}…"
+
+
 def painted(sentence: str, style: str, screen: Screen) -> list[str]:
-    """Return a sentence wrapped to the width, each line in one of `STYLES`."""
+    """Return a sentence wrapped to the width, each line in that style."""
     return [screen.paint(part, style) for part in textwrap.wrap(sentence, screen.width or len(sentence))]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated
 
 import msgspec
@@ -12,9 +12,10 @@ import typer
 
 from condord.cli import alert_lines, completion, formatting, options
 from condord.cli.daemon_address import find_daemon
+from condord.cli.moves import Moves
 from condord.cli.output import write_stderr, write_stdout
 from condord.cli.progress import with_progress
-from condord.cli.screen import Screen, plain, screen
+from condord.cli.screen import Screen, plain, screen, shortened, visible_width, without_colour
 from condord.client.http import decoded
 from condord.client.resume import follow
 from condord.client.sse import ServerSentEvent
@@ -34,14 +35,24 @@ def stream(
             "--condor", metavar="ID", help="Only this condor; may be repeated.", autocompletion=completion.condor_ids
         ),
     ] = None,
+    changes: Annotated[
+        float | None,
+        typer.Option(
+            metavar="AMOUNT",
+            parser=options.amount,
+            help="Only condors whose profit or loss moved by so many dollars since their last line, and alerts.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help='One line per event: {"event", "id", "data"}.')] = False,
     url: options.Url = None,
 ) -> None:
     """Follow the events until Ctrl-C.
 
-    It reconnects after a lost connection or a restart of the daemon, without losing or repeating an event.
+    It reconnects after a lost connection or a restart of the daemon, without losing or repeating an event. A line
+    is as wide as the terminal at most.
     """
-    daemon, output_screen, requested = find_daemon(url, os.environ), screen(os.environ), set(condors or ())
+    daemon, requested = find_daemon(url, os.environ), set(condors or ())
+    filtered = None if changes is None else MoveFilter(changes)
 
     def on_cut(reason: str, wait_seconds: float) -> None:
         write_stderr(f"condord: {plain(reason)}; next attempt in {wait_seconds:.1f} s")
@@ -50,7 +61,49 @@ def stream(
         if requested and event.name == "snapshot":
             _report_absent(event, requested)
             requested.clear()
-        write_stdout(json_line(event) if as_json else f"{event_line(event, dt.datetime.now(dt.UTC), output_screen)}\n")
+        now, where = dt.datetime.now(dt.UTC), screen(os.environ)  # a terminal may be resized
+        lines = [event_line(event, now, where)] if filtered is None else filtered.lines(event, now, where)
+        if as_json and lines:
+            write_stdout(json_line(event))
+        elif lines:
+            write_stdout("".join(f"{line}\n" for line in lines))
+
+
+class MoveFilter:
+    """Leaves out events in which no profit or loss moved by at least `amount` dollars since it was last shown.
+
+    A change of the state, an alert and the end of the daemon are always shown.
+    """
+
+    def __init__(self, amount: float) -> None:
+        self._moves = Moves(amount)
+        self._state: tuple[str, str | None] | None = None
+
+    def lines(self, event: ServerSentEvent, now: dt.datetime, screen: Screen) -> list[str]:
+        """Return a line for each condor that moved, or those of another event that is shown."""
+        data = event.data.encode()
+        if event.name == "snapshot":
+            document = decoded(data, wire.Document)
+            moved = self._moved([condor.valuation for condor in document.condors], document.as_of, screen)
+            self._has_changed(document.status)
+            return [event_line(event, now, screen), *moved]
+        if event.name == "delta":
+            delta = decoded(data, wire.Delta)
+            lines = self._moved(delta.valuations, delta.as_of, screen)
+            if delta.status is not msgspec.UNSET and self._has_changed(delta.status):
+                lines.insert(0, _line(delta.as_of, event.name, _status(delta.status, screen), screen))
+            return lines
+        return [] if event.name == "heartbeat" else [event_line(event, now, screen)]
+
+    def _moved(self, values: Sequence[wire_condor.ValuationJson], at: dt.datetime, screen: Screen) -> list[str]:
+        return [
+            _line(at, "delta", f"{_valuation(move.value, screen)} ({formatting.gain(move.change)})", screen)
+            for move in self._moves.moved(values)
+        ]
+
+    def _has_changed(self, status: wire.Status) -> bool:
+        before, self._state = self._state, (status.state, status.code)
+        return before != self._state
 
 
 def json_line(event: ServerSentEvent) -> bytes:
@@ -66,31 +119,55 @@ def json_line(event: ServerSentEvent) -> bytes:
 def event_line(event: ServerSentEvent, now: dt.datetime, screen: Screen) -> str:
     """Return an event as one line for people: its time, its name, and what changed."""
     describe = _DESCRIPTIONS.get(event.name)
-    at, text = describe(event.data.encode(), screen) if describe else (None, "")
-    return f"{formatting.clock(at or now)} {screen.paint(plain(event.name), 'strong')} {text}".rstrip()
+    room = None if screen.width is None else screen.width - len(_head(now, event.name))
+    at, text = describe(event.data.encode(), screen, room) if describe else (None, "")
+    return _line(at or now, event.name, text, screen)
+
+
+def _head(at: dt.datetime, name: str) -> str:
+    return f"{formatting.clock(at)} {plain(name)} "
+
+
+def _line(at: dt.datetime, name: str, text: str, screen: Screen) -> str:
+    head = _head(at, name)
+    if screen.width is not None and visible_width(head + text) > screen.width:
+        # A code of colours could be cut in half.
+        text = shortened(without_colour(text), max(1, screen.width - len(head)))
+    return (head.replace(plain(name), screen.paint(plain(name), "strong")) + text).rstrip()
 
 
 _Described = tuple[dt.datetime | None, str]
 """The time of an event, None if it has none, and a text."""
 
 
-def _snapshot(data: bytes, screen: Screen) -> _Described:
+def _snapshot(data: bytes, screen: Screen, _: int | None) -> _Described:
     document = decoded(data, wire.Document)
     state, profit = _state(document.status, screen), _gain(document.totals.unrealized_pl, screen)
     count = f"{formatting.condors(len(document.condors))}, {len(document.unmatched)} in no condor"
     return document.as_of, f"{state}, {count}, P/L {profit}{_notices(document.status)}"
 
 
-def _delta(data: bytes, screen: Screen) -> _Described:
+def _delta(data: bytes, screen: Screen, room: int | None) -> _Described:
     delta = decoded(data, wire.Delta)
-    parts = []
-    if delta.status is not msgspec.UNSET:
-        reason = f": {plain(delta.status.reason)}" if delta.status.reason else ""
-        parts.append(_state(delta.status, screen) + reason + _notices(delta.status))
-    parts += [_valuation(value, screen) for value in delta.valuations[:_MAX_NAMED]]
-    if len(delta.valuations) > _MAX_NAMED:
-        parts.append(f"and {len(delta.valuations) - _MAX_NAMED} more")
-    return delta.as_of, "; ".join(parts or [_smaller_change(delta)])
+    parts = [] if delta.status is msgspec.UNSET else [_status(delta.status, screen)]
+    values = [_valuation(value, screen) for value in delta.valuations]
+    count = next(count for count in range(min(len(values), _MAX_NAMED), -1, -1) if _fits(parts, values, count, room))
+    return delta.as_of, _named(parts, values, count) or _smaller_change(delta)
+
+
+def _fits(parts: Sequence[str], values: Sequence[str], count: int, room: int | None) -> bool:
+    """Return whether so many of the values fit; the first one is named in any case, unless a status is."""
+    return room is None or count <= (0 if parts else 1) or visible_width(_named(parts, values, count)) <= room
+
+
+def _named(parts: Sequence[str], values: Sequence[str], count: int) -> str:
+    more = [f"and {len(values) - count} more" if count else f"{len(values)} condors"] if len(values) > count else []
+    return "; ".join([*parts, *values[:count], *more])
+
+
+def _status(status: wire.Status, screen: Screen) -> str:
+    reason = f": {plain(status.reason)}" if status.reason else ""
+    return _state(status, screen) + reason + _notices(status)
 
 
 def _smaller_change(delta: wire.Delta) -> str:
@@ -113,22 +190,25 @@ def _valuation(value: wire_condor.ValuationJson, screen: Screen) -> str:
     return f"{plain(value.id)} mark {formatting.price(value.mark)} P/L {_gain(value.unrealized_pl, screen)}{flags}"
 
 
-def _alert(data: bytes, screen: Screen) -> _Described:
+def _alert(data: bytes, screen: Screen, room: int | None) -> _Described:
     alert = decoded(data, AlertJson)
-    severity = screen.paint(alert.severity, alert_lines.style_of(alert.severity))
-    text = f"{severity} {alert.state} {plain(alert.id)}: {plain(alert.text)}"
-    return (alert.since if alert.state == "firing" else alert.until), text
+    start, sentence = f"{alert.severity} {alert.state}", plain(alert.text)
+    text = f"{start} {plain(alert.id)}: {sentence}"
+    if room is not None and visible_width(text) > room:  # the sentence names the condor too
+        text = shortened(f"{start}: {sentence}", max(len(start), room))
+    painted = screen.paint(alert.severity, alert_lines.style_of(alert.severity))
+    return (alert.since if alert.state == "firing" else alert.until), painted + text.removeprefix(alert.severity)
 
 
-def _heartbeat(data: bytes, _: Screen) -> _Described:
+def _heartbeat(data: bytes, _screen: Screen, _room: int | None) -> _Described:
     return decoded(data, wire.Heartbeat).as_of, ""
 
 
-def _bye(data: bytes, _: Screen) -> _Described:
+def _bye(data: bytes, _screen: Screen, _room: int | None) -> _Described:
     return None, plain(decoded(data, wire.Bye).reason)
 
 
-_DESCRIPTIONS: Mapping[str, Callable[[bytes, Screen], _Described]] = {
+_DESCRIPTIONS: Mapping[str, Callable[[bytes, Screen, int | None], _Described]] = {
     "snapshot": _snapshot,
     "delta": _delta,
     "alert": _alert,

@@ -9,46 +9,55 @@ import shutil
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 import msgspec
 
 from condord.cli import formatting
 from condord.cli.canvas import Canvas
+from condord.cli.detail import condor_lines
 from condord.cli.mirror import Mirror
 from condord.cli.output import write_stderr, write_stdout
+from condord.cli.pager import Pager
 from condord.cli.progress import progress, with_progress
-from condord.cli.raw_terminal import Action, Terminal, WakePipe, taken
-from condord.cli.screen import can_paint, plain, screen
-from condord.cli.table import render
-from condord.client.http import Daemon
+from condord.cli.raw_terminal import REPAINT, Terminal, WakePipe, taken
+from condord.cli.screen import Screen, can_paint, folded, plain, screen
+from condord.cli.table import Line, Table, document_table, render
+from condord.cli.view import DEFAULT, Arrangement, TableView, parse_show
+from condord.client.http import Daemon, decoded
 from condord.client.resume import follow
 from condord.errors import NotFound
+from condord.live import wire
 
 PIPE_INTERVAL_MS = 1000
 REPAINT_SECONDS = 1.0  # ages in the table grow even if no event arrives
 PAUSE_FACTOR = 4.0  # a pause of four times the time that painting took: painting uses a fifth of one core at most
 
-Line = TypeVar("Line")
 
-
-def keep_watching(daemon: Daemon, condor_id: str | None, *, as_json: bool) -> None:
+def keep_watching(
+    daemon: Daemon, condor_id: str | None, *, as_json: bool, view: TableView = DEFAULT, show: str | None = None
+) -> None:
     """Show every new state of the document, or of one condor, until interrupted.
 
     In a pipe, at most one table a second is written: the daemon is asked to combine deltas for that long, so that the
-    newest value is never lost. With JSON there is one document per change.
+    newest value is never lost. With JSON there is one document per change. `show` is what `--show` has.
 
     Raises:
-        NotFound: the condor is not held, or was closed meanwhile.
+        NotFound: the condor is not held, or was closed meanwhile, or no condor has the symbol that `show` names.
+        typer.BadParameter: `show` names nothing that is known.
         CondordError: the first connection fails, or a later one in a way that a retry cannot fix.
     """
     if condor_id is not None:
         with progress(f"waiting for {daemon.address.url}"):
             daemon.condor(condor_id)  # if it is not held, the error names similar ids
+    if show is not None:
+        with progress(f"waiting for {daemon.address.url}"):
+            held = decoded(daemon.positions(), wire.Document)
+        view = msgspec.structs.replace(view, show=parse_show(show, held))
     if can_paint(os.environ) and not as_json:
-        _repaint(daemon, condor_id)
+        _repaint(daemon, condor_id, view)
     else:
-        _append(daemon, condor_id, as_json=as_json)
+        _append(daemon, condor_id, view, as_json=as_json)
 
 
 class Outage:
@@ -81,13 +90,13 @@ class Outage:
         return was_lost
 
 
-def _append(daemon: Daemon, condor_id: str | None, *, as_json: bool) -> None:
+def _append(daemon: Daemon, condor_id: str | None, view: TableView, *, as_json: bool) -> None:
     pipe_screen = screen(os.environ)
     mirror, outage = Mirror(), Outage()
 
     def show() -> None:
         body = _body(mirror, condor_id)
-        text = body + b"\n" if as_json else render(body, condor_id, pipe_screen, outage.sentence) + "\n"
+        text = body + b"\n" if as_json else render(body, condor_id, pipe_screen, outage.sentence, view) + "\n"
         write_stdout(text)
 
     def on_cut(reason: str, wait_seconds: float) -> None:
@@ -104,7 +113,7 @@ def _append(daemon: Daemon, condor_id: str | None, *, as_json: bool) -> None:
             show()
 
 
-def _repaint(daemon: Daemon, condor_id: str | None) -> None:
+def _repaint(daemon: Daemon, condor_id: str | None, view: TableView) -> None:
     pipe = WakePipe()
     follower = StreamFollower(daemon, condor_id, pipe.wake)
     follower.start()
@@ -115,31 +124,36 @@ def _repaint(daemon: Daemon, condor_id: str | None) -> None:
     if follower.document is None:
         follower.raise_error()
         return
+    arrangement = Arrangement(view)
     try:
         with taken(pipe) as terminal:
-            _keep_painting(follower, terminal)
+            _keep_painting(follower, terminal, arrangement)
     except KeyboardInterrupt:
-        write_stdout(follower.table())
+        follower.print_table(arrangement)
         raise
-    write_stdout(follower.table())  # the last table stays on the terminal
+    follower.print_table(arrangement)  # the last table stays on the terminal
 
 
-def _keep_painting(follower: StreamFollower, terminal: Terminal) -> None:
-    canvas, actions = Canvas(), set[Action]()
-    while "quit" not in actions:
-        if "repaint" in actions:
-            canvas.forget()
+def _keep_painting(follower: StreamFollower, terminal: Terminal, arrangement: Arrangement) -> None:
+    canvas, pager = Canvas(), Pager()
+    while not pager.should_quit:
         is_over = not follower.is_alive()  # asked first, so that the last picture has the last event
         started = time.monotonic()
         size = shutil.get_terminal_size()
-        lines = fit_height(follower.table().splitlines(), size.lines, "…")
+        arrangement.is_kept = pager.is_reading(started)
+        where = screen(os.environ)
+        lines = pager.picture(follower.table(where, arrangement), where, size.lines)
         if painted := canvas.paint(lines, size.columns, size.lines):
             write_stdout(painted)
         if is_over:
             follower.raise_error()
             return
         time.sleep(min(REPAINT_SECONDS, PAUSE_FACTOR * (time.monotonic() - started)))
-        actions = terminal.wait(REPAINT_SECONDS)
+        for key in terminal.wait(REPAINT_SECONDS):
+            if key == REPAINT:
+                canvas.forget()
+            else:
+                pager.press(key, time.monotonic())
 
 
 class StreamFollower(threading.Thread):
@@ -163,10 +177,20 @@ class StreamFollower(threading.Thread):
         """The document as of the last event; None before the first."""
         return self._mirror.document
 
-    def table(self) -> str:
+    def table(self, screen: Screen, arrangement: Arrangement) -> Table:
         """Return the table as of now."""
+        now, outage = dt.datetime.now(dt.UTC), self._outage.sentence
         body = _body(self._mirror, self._condor_id)
-        return render(body, self._condor_id, screen(os.environ), self._outage.sentence)
+        if self._condor_id is not None:
+            lines = condor_lines(decoded(body, wire.OneCondor), now, screen, outage)
+            return Table([], [Line(text, str(at), text) for at, text in enumerate(lines)], [])
+        document = decoded(body, wire.Document)
+        return document_table(document, arrangement.arranged(document), now, screen, outage, arrangement.view)
+
+    def print_table(self, arrangement: Arrangement) -> None:
+        """Write the whole table as of now to stdout."""
+        where = screen(os.environ)
+        write_stdout("".join(f"{line}\n" for line in folded(self.table(where, arrangement).lines, where.width)))
 
     def run(self) -> None:
         """Follow the stream until an error."""
@@ -194,19 +218,6 @@ class StreamFollower(threading.Thread):
         self.join()
         if self._error is not None:
             raise self._error
-
-
-def fit_height(lines: list[Line], height: int, ellipsis: Line) -> list[Line]:
-    """Return at most `height` lines, with `ellipsis` where lines are left out.
-
-    They are left out above the last paragraph, which has the account and its status. Up to half of the height is
-    reserved for that paragraph.
-    """
-    if len(lines) <= height:
-        return lines
-    last = max((at + 1 for at, line in enumerate(lines) if not str(line)), default=len(lines))
-    tail = lines[last:][-max(1, height // 2) :]
-    return [*lines[: max(0, height - len(tail) - 1)], ellipsis, *tail]
 
 
 def _filter(condor_id: str | None) -> list[str]:

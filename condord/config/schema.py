@@ -13,8 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from condord.core.position import Direction, Kind
-from condord.core.rules.rule import Basis, RuleMatch, Severity
-from condord.core.rules.table import MAX_CONDITIONS, RuleOverride
+from condord.core.rules.rule import MAX_CONDITIONS, Basis, RuleMatch, RuleOverride, Severity
 
 _MAX = 1_000_000  # only keeps a number finite: a million seconds are eleven days
 _SESSION_MINUTES = 390

@@ -173,9 +173,10 @@ class _Draft:
             self.note_fault(name, value, source.location, f"must be tables, [[{name}]]")
 
     def take_elements(self, name: str, read: tables.Read) -> None:
-        """Set what was read of the tables [[name]], and note their faults."""
+        """Set what was read of the tables [[name]], and note their faults and doubts."""
         self._values[name] = read.tables, self._values[name][1]
         self.faults += read.faults
+        self.warnings += read.warnings
         if read.faults:
             self._faulty.add(name)
 

@@ -14,8 +14,6 @@ import msgspec
 
 from condord import quoting
 from condord.config.schema import NAME, TABLES, AlertTable, ChannelTable, Field, MatchTable, fields_of, fields_of_table
-from condord.core.rules import table as rules
-from condord.core.rules.parsing import nearest
 
 MAX_TABLES = {"alert": 200, "notify": 20}
 """How many there may be of each; there may be any number of dividends."""
@@ -34,10 +32,11 @@ class Element(NamedTuple):
 
 
 class Read(NamedTuple):
-    """The tables without faults, and the faults of the others, one sentence each."""
+    """The tables without faults, the faults of the others, and doubts about the former, one sentence each."""
 
     tables: tuple[msgspec.Struct, ...]
     faults: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class _Wrong(NamedTuple):
@@ -56,7 +55,28 @@ def fault(path: str, value: object, location: str, text: str) -> str:
 def read(elements: Mapping[str, Sequence[Element]]) -> dict[str, Read]:
     """The tables of each name and their faults, in the order of the file."""
     channels = [name for name in _names(elements.get("notify", ())) if name is not None]
-    return {name: _read(name, each, channels) for name, each in elements.items()}
+    found = {name: _read(name, each, channels) for name, each in elements.items()}
+    if any(each.faults for each in found.values()):
+        return found
+    return {name: each._replace(warnings=tuple(_doubts(name, elements[name], found))) for name, each in found.items()}
+
+
+def _doubts(name: str, elements: Sequence[Element], found: Mapping[str, Read]) -> Iterator[str]:
+    """What can never do anything, or is probably not meant, in tables without faults."""
+    if name == "dividend":
+        return
+    from condord.core.rules import lint, table  # 12 ms, and most commands need neither rules nor channels
+
+    overrides = [each for each in found["alert"].tables if isinstance(each, AlertTable)] if "alert" in found else []
+    in_force = table.rules(overrides)
+    for index, (each, element) in enumerate(zip(found[name].tables, elements, strict=True)):
+        path = f"{name}[{index}]"
+        if isinstance(each, AlertTable):
+            for doubt in lint.doubts(each):
+                yield _sentence(path, element, _Wrong(*doubt))
+        elif isinstance(each, ChannelTable) and not lint.is_reached(each.name, each.min_severity, in_force):
+            text = "no enabled rule reaches this channel, so nothing is sent to it"
+            yield _sentence(path, element, _Wrong("min_severity", each.min_severity, text))
 
 
 def locations(elements: Mapping[str, Sequence[Element]]) -> dict[str, str]:
@@ -83,6 +103,8 @@ def _read(name: str, elements: Sequence[Element], channels: Sequence[str]) -> Re
         if table is not None:
             given = element.value if isinstance(element.value, dict) else {}
             wrong += [each for each in _CHECKS[name](table) if each.value is not None or each.key not in given]
+            if any(getattr(table, key) == stand_in for key, stand_in in _STAND_INS[name].items()):
+                table = None
         if name in MAX_TABLES:
             wrong += _repeated(name, index, names)
         if name == "alert":
@@ -94,15 +116,17 @@ def _read(name: str, elements: Sequence[Element], channels: Sequence[str]) -> Re
 
 
 def _converted(name: str, element: Element) -> tuple[msgspec.Struct | None, list[_Wrong]]:
-    """The table with what is valid of it, and what is wrong; None if a required key is not there or not valid."""
+    """The table with what is valid of it, and what is wrong; None if it is none.
+
+    A required key that is missing or not valid has a value of `_STAND_INS`, so that the others are checked anyway.
+    """
     known = {field.key: field for field in fields_of_table(name)}
     if not isinstance(element.value, dict):
         return None, [_Wrong("", element.value, f"must be a table, [[{name}]]")]
     taken, wrong = _taken(name, known, element.value)
     missing = [field for key, field in known.items() if field.is_required and key not in element.value]
     wrong += [_Wrong(field.key, None, f"is missing: it must be {field.allowed}") for field in missing]
-    is_whole = all(key in taken for key, field in known.items() if field.is_required)
-    return (TABLES[name](**taken) if is_whole else None), wrong
+    return TABLES[name](**{**_STAND_INS[name], **taken}), wrong
 
 
 def _taken(name: str, known: Mapping[str, Field], given: Mapping[str, object]) -> tuple[dict[str, Any], list[_Wrong]]:
@@ -127,8 +151,12 @@ def _taken(name: str, known: Mapping[str, Field], given: Mapping[str, object]) -
 
 def _check_alert(table: msgspec.Struct) -> Iterator[_Wrong]:
     assert isinstance(table, AlertTable)  # noqa: S101 - for mypy
+    from condord.core.rules import table as rules  # 12 ms, and most files have no rules
+
     for each in rules.faults(table):
-        about = "" if each.key == "name" else f" (rule {table.name})"
+        if each.key == "when" and each.value is None and not table.name:
+            continue  # with its right name it may be a built-in rule
+        about = "" if each.key == "name" or not table.name else f" (rule {table.name})"
         yield _Wrong(each.key, each.value, each.text + about)
 
 
@@ -138,7 +166,7 @@ def _check_channel(table: msgspec.Struct) -> Iterator[_Wrong]:
         yield _Wrong("url_file", _HIDDEN, "is a URL: write it to a file with mode 600, and set url_file to its path")
     if table.secret_file.startswith("whsec_"):
         yield _Wrong("secret_file", _HIDDEN, "is a secret: write it to a file, and set secret_file to its path")
-    if table.secret_file and table.type != "webhook":
+    if table.secret_file and table.type == "apprise":
         yield _Wrong("secret_file", table.secret_file, "only webhooks are signed: remove it")
     if table.quiet:
         from condord.config import quiet_hours  # 8 ms, as it imports zoneinfo
@@ -148,6 +176,13 @@ def _check_channel(table: msgspec.Struct) -> Iterator[_Wrong]:
         except ValueError as error:
             yield _Wrong("quiet", table.quiet, str(error))
 
+
+_STAND_INS: dict[str, dict[str, Any]] = {
+    "alert": {"name": ""},
+    "notify": {"name": "", "type": "", "url_file": ""},
+    "dividend": {"symbol": "", "date": None, "amount": None},
+}
+"""What takes the place of required keys; none of it is valid, nor a fault of its own."""
 
 _CHECKS: dict[str, Callable[[msgspec.Struct], Iterable[_Wrong]]] = {
     "alert": _check_alert,
@@ -170,7 +205,7 @@ def _unknown_channels(element: Element, channels: Sequence[str]) -> Iterator[_Wr
     for number, name in enumerate(given if isinstance(given, list) else ()):
         if isinstance(name, str) and name not in channels:
             usable = [each for each in channels if _NAME.fullmatch(each)]  # others may be anything, even a URL
-            near = nearest(name, usable)
+            near = _nearest(name, usable)
             known = f"known: {', '.join(usable)}" if usable else "the file has no [[notify]]"
             yield _Wrong(f"notify[{number}]", name, f"unknown channel; {f'the nearest is {near}' if near else known}")
 
@@ -200,5 +235,12 @@ def _sentence(path: str, element: Element, wrong: _Wrong) -> str:
 def _nearest_key(key: str, name: str, known: Iterable[str]) -> str:
     """The nearest of the `known` keys of the table `name`."""
     names = tuple(known)
-    near = nearest(key, names) or next((each for each in names if key and each.startswith(f"{key}_")), None)
+    near = _nearest(key, names) or next((each for each in names if key and each.startswith(f"{key}_")), None)
     return f"the nearest known key is {name}.{near}" if near else f"known here: {', '.join(names)}"
+
+
+def _nearest(name: str, known: Iterable[str]) -> str | None:
+    """The one of `known` that is spelled most like `name`."""
+    from condord.core.rules.parsing import nearest  # 10 ms, only after a typing error
+
+    return nearest(name, known)

@@ -62,7 +62,7 @@ class Expiry(msgspec.Struct, frozen=True, order=True):
     @property
     def is_late(self) -> bool:
         """Whether it trades until 15 minutes after the close; its last day can differ."""
-        return self.is_index or self.product in _LATE_FUNDS
+        return trades_late(self.product)
 
 
 class Ending(msgspec.Struct, frozen=True, kw_only=True):
@@ -71,6 +71,11 @@ class Ending(msgspec.Struct, frozen=True, kw_only=True):
     settlement: Settlement
     last_trading_at: dt.datetime
     settles_at: dt.datetime
+
+
+def trades_late(product: str) -> bool:
+    """Whether the options on an index or fund trade until 15 minutes after the close."""
+    return product in _INDEXES or product in _LATE_FUNDS
 
 
 def expiry_of(contract: OptionSymbol, underlying: str | None) -> Expiry:

@@ -56,9 +56,10 @@ def _closes(expiries: Iterable[Expiry], close_at: dt.datetime, calendar: Calenda
     for expiry in expiries:
         usual_at = close_at + LATE if expiry.is_late else close_at
         ending = ending_of(expiry, calendar)
-        if day < last_trading_day(ending):
+        last_day = last_trading_day(ending)
+        if day < last_day:
             closes.append(usual_at)
-        elif day == last_trading_day(ending):
+        elif day == last_day:
             closes.append(min(usual_at, ending.last_trading_at))
     return closes
 

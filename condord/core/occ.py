@@ -40,7 +40,10 @@ class OptionSymbol(msgspec.Struct, frozen=True, kw_only=True, order=False):
     @property
     def compact(self) -> str:
         """The symbol as Alpaca writes it, without padding: 16 to 21 characters."""
-        return f"{self.root}{self.expiration:%y%m%d}{self.right[0].upper()}{self.strike_mills:08d}"
+        day = self.expiration
+        # Formatted by number: strftime takes three times as long, and the simulator writes every quote's symbol.
+        date = f"{day.year % 100:02}{day.month:02}{day.day:02}"
+        return f"{self.root}{date}{self.right[0].upper()}{self.strike_mills:08}"
 
     @property
     def osi(self) -> str:

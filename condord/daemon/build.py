@@ -213,7 +213,7 @@ def _alerts(
         store,
         RealSenders(inputs.network, inputs.environ, machine_at=utc_now),
         now_at=clock,
-        session_end=lambda: session_end(calendar(), clock()),
+        session_end=lambda underlying: session_end(calendar(), clock(), underlying),
     )
     alerts = Alerts()
     service = AlertService(alerts=alerts, watch=AlertWatch(book, alerts), store=store, delivery=delivery, now_at=clock)

@@ -37,7 +37,6 @@ from condord.live.wire_risk import AccountJson, UnderlyingJson
 
 DATES_FROM = dt.time(9)
 """From when in New York what depends on the date is evaluated."""
-_NEAR_PERCENT = 0.5
 _MILLS = 1000
 _E4 = 10_000
 _E6 = 1_000_000
@@ -49,7 +48,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     """When facts are gathered: `now_at` is the exchange's time, and `day` its date in New York.
 
     `is_session`: the options held trade. `is_opening`: the session has begun less than two minutes ago. `is_dated`: it
-    is a session's day, from 09:00 on.
+    is a session's day, from 09:00 on. `minute` is the one that `now_at` is in.
     """
 
     now_at: dt.datetime
@@ -58,6 +57,15 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
     is_session: bool
     is_opening: bool
     is_dated: bool
+    minute: dt.datetime
+
+    def counts_as(self, other: Moment) -> bool:
+        """Whether facts that do not depend on quotes are the same at both moments: they count in whole minutes."""
+        return self is other or (
+            self.minute == other.minute
+            and (self.is_session, self.is_opening, self.is_dated)
+            == (other.is_session, other.is_opening, other.is_dated)
+        )
 
     @property
     def is_watched(self) -> bool:
@@ -84,11 +92,14 @@ def moment(calendar: Calendar, now_at: dt.datetime, *, is_session: bool) -> Mome
         is_session=is_session,
         is_opening=is_opening(calendar, now_at),
         is_dated=calendar.on(day) is not None and now_at >= dates_from_at,
+        minute=now_at.replace(second=0, microsecond=0),
     )
 
 
 def known(values: Values, when: Moment) -> Values:
     """Those of `values` that may be relied on at this moment."""
+    if when.is_dated and not when.is_opening:
+        return values
     return {
         name: value
         for name, value in values.items()
@@ -167,43 +178,6 @@ def _greatest(values: list[float | None], most: float) -> Value:
     if not found:
         return None
     return max(found) if len(found) == len(values) or max(found) >= most else Between(max(found), most)
-
-
-def near_strike(condor: Condor, terms: Terms, risk: Risk, when: Moment) -> Value:
-    """Whether a leg is in the money, or within 0.5 % or one sigma of the time left of its strike."""
-    chain = terms.chain
-    spot = chain.spot(risk.price)
-    as_of = chain.counted_from(when.now_at, when.calendar, is_open=when.is_session)
-    years = chain.years(when.now_at, as_of)
-    if spot is None or years is None:
-        return None
-    is_known = True
-    for leg in condor.legs:
-        strike = leg.strike_mills / _MILLS
-        away = strike - spot if leg.right == "call" else spot - strike
-        iv = risk.legs.get(leg.symbol, UNKNOWN).iv
-        if away < 0 or away <= spot * _NEAR_PERCENT / 100 or (iv and away <= spot * iv * math.sqrt(max(0.0, years))):
-            return True
-        is_known = is_known and iv is not None
-    return False if is_known else None
-
-
-def long_put_expiring(condor: Condor, terms: Terms, risk: Risk, when: Moment, shares: int) -> Value:
-    """Whether a long put is in the money on its last day without the shares that it delivers."""
-    chain = terms.chain
-    if chain.style == "european":
-        return ABSENT
-    if last_trading_day(chain.ending) != when.day:
-        return False
-    if (spot := chain.spot(risk.price)) is None:
-        return None
-    return any(
-        leg.right == "put"
-        and leg.quantity > 0
-        and leg.strike_mills / _MILLS > spot
-        and shares < leg.quantity * condor.multiplier
-        for leg in condor.legs
-    )
 
 
 class Exercise(msgspec.Struct, frozen=True, kw_only=True):

@@ -26,7 +26,7 @@ from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
 
-from condord.core.rules.rule import Basis, Rule, Severity
+from condord.core.rules.rule import SEVERITIES, Basis, Rule, Severity
 from condord.live.alert_records import AlertRecord, State, Transition
 
 Event = Literal["unknown", "holds", "due", "lapsed", "cleared", "gone"]
@@ -69,18 +69,14 @@ class TransitionValues(NamedTuple):
 
 
 class Alert:
-    """One alert. `rule` is None where it is known only from an earlier run.
+    """One alert. `rule` is None where it is known only from an earlier run. `is_changed`: `record` is to be stored."""
 
-    `is_silent`: it is not known whether its first firing was notified before. `is_changed`: `record` is to be stored.
-    """
+    __slots__ = ("_counted", "_stored", "is_changed", "record", "rule")
 
-    __slots__ = ("_counted", "_stored", "is_changed", "is_silent", "record", "rule")
-
-    def __init__(self, record: AlertRecord, rule: Rule | None, *, is_silent: bool = False) -> None:
+    def __init__(self, record: AlertRecord, rule: Rule | None) -> None:
         self.record = record
         self.rule = rule
-        self.is_silent = is_silent
-        self.is_changed = False
+        self.is_changed = record.is_silent and record.state == "inactive"
         self._counted: float | None = None  # the session time up to which it has been counted
         self._stored = record.held_seconds
 
@@ -91,9 +87,9 @@ class Alert:
 
     @property
     def is_due(self) -> bool:
-        """Whether a pending alert has held for long enough."""
+        """Whether a pending alert has held for long enough; a silent one has, as it may have fired before."""
         assert self.rule is not None  # noqa: S101 - only rules in force are evaluated
-        return self.record.held_seconds >= self.rule.for_seconds - EXACT_SECONDS
+        return self.record.is_silent or self.record.held_seconds >= self.rule.for_seconds - EXACT_SECONDS
 
     @property
     def is_repeat_due(self) -> bool:
@@ -154,8 +150,8 @@ class Alert:
             case "pause":
                 self._counted = None
             case "reset" | "forget":
-                self.record = replace(before, held_seconds=0.0, is_first=False)
-                self._counted, self.is_silent = None, False
+                self.record = replace(before, held_seconds=0.0, is_first=False, is_silent=False)
+                self._counted = None
             case "fire":
                 self._fire(found, session_seconds, now_at)
             case _:
@@ -180,6 +176,7 @@ class Alert:
             threshold=found.threshold,
             basis=found.basis,
             severity=found.severity,
+            highest=found.severity,
             text=found.text,
             at_start=self.record.is_first,
             is_first=False,
@@ -193,9 +190,15 @@ class Alert:
         self._counted = session_seconds if self.rule is not None and self.rule.repeat_minutes > 0 else None
 
     def repeat(self, now_at: dt.datetime, found: TransitionValues | None = None) -> None:
-        """Note that it is notified again, with the value and the text of `found`, or else the earlier ones."""
+        """Note that it is notified again, with the value, severity and text of `found`, or else the earlier ones.
+
+        The severity changes with a repeat only, so that each one in a document is one that channels could have.
+        """
         self._stored = 0.0
-        record = self.record if found is None else replace(self.record, value=found.value, text=found.text)
+        record = self.record
+        if found is not None:
+            highest = max(record.highest or record.severity, found.severity, key=SEVERITIES.index)
+            record = replace(record, value=found.value, text=found.text, severity=found.severity, highest=highest)
         self.record = replace(record, repeats=record.repeats + 1, repeated_seconds=0.0, as_of=now_at)
         self.is_changed = True
 
@@ -223,7 +226,7 @@ class Alert:
 
         A silent firing goes to no channel, and neither does its end, unless it was repeated in between.
         """
-        is_silent = self.is_silent and kind != "repeat"
-        self.is_silent = is_silent and kind == "firing"
+        is_silent = self.record.is_silent and kind != "repeat"
+        self.record = replace(self.record, is_silent=is_silent and kind == "firing")
         notify = None if self.rule is None else self.rule.notify
         return Transition(kind=kind, record=self.record, notify=() if is_silent else notify)

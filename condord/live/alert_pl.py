@@ -122,7 +122,8 @@ def _received_e4(condor: Condor) -> int | None:
 
 
 def _span(found: PlRange, figure: Callable[[int], float | None]) -> Value:
-    low, high = figure(found.low_e4), figure(found.high_e4)
+    low = figure(found.low_e4)
+    high = low if found.low_e4 == found.high_e4 else figure(found.high_e4)
     assert low is not None  # noqa: S101 - the caller has looked at what it is divided by
     assert high is not None  # noqa: S101 - as above
     return low if low == high else Between(min(low, high), max(low, high))

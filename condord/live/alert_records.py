@@ -25,6 +25,10 @@ class AlertRecord(msgspec.Struct, frozen=True, kw_only=True):
     without it only keeps that the rule was evaluated for this subject. `since`, `until`, `value`, `text`, `severity`
     and `acknowledged_at` are those of the last firing, also while the next one is pending. `is_first`: it has been
     pending since the first evaluation.
+
+    `severity` may change with a repeat; `highest` is the highest that this firing had. `is_silent`: it may have fired
+    before states were lost, so that what already holds fires at once and goes to no channel. An `inactive` record is
+    stored only while it is silent.
     """
 
     id: str
@@ -50,6 +54,8 @@ class AlertRecord(msgspec.Struct, frozen=True, kw_only=True):
     serial: int = 0
     last: Literal["resolved", "ended"] | None = None
     is_first: bool = False
+    is_silent: bool = False
+    highest: Severity | None = None
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):
@@ -58,3 +64,9 @@ class Transition(msgspec.Struct, frozen=True, kw_only=True):
     kind: Literal["firing", "resolved", "ended", "repeat"]
     record: AlertRecord
     notify: tuple[str, ...] | None
+
+    @property
+    def reach(self) -> Severity:
+        """The severity that decides which channels get it: an end reaches all that the firing or a repeat did."""
+        record = self.record
+        return record.severity if self.kind in ("firing", "repeat") else record.highest or record.severity

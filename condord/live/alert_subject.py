@@ -25,7 +25,8 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     `is_broken`: the condor lost legs and none of it is whole, so that only rules about that apply. `is_watched`: the
     session is open, and not in its first minutes, so that what is not known should be known. `closing_percent` is
     `percentOfMaxProfit` of the best working order that closes the whole quantity. `notes` are clauses for people, by
-    the word that they explain. `cutoffs` are Alpaca's for the condor, and `quotes` has those of its legs.
+    the word that they explain. `spot` is what strikes compare with, in dollars. `cutoffs` are Alpaca's for the condor,
+    and `quotes` has those of its legs.
     """
 
     mark: Facts
@@ -38,6 +39,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     condor: Condor | None = None
     value: Valuation | None = None
     risk: Risk | None = None
+    spot: float | None = None
     notes: Mapping[str, str] = {}
     cutoffs: tuple[Cutoff, ...] = ()
     quotes: Mapping[str, Quote] = {}

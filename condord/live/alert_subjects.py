@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import operator
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 
@@ -11,15 +13,17 @@ from condord.core.calendar import DAY
 from condord.core.condor import Condor, strike_text
 from condord.core.cutoffs import cutoffs
 from condord.core.dividend import next_dividend
+from condord.core.expiry import last_trading_day
 from condord.core.model.risk import Risk
 from condord.core.occ import parse
 from condord.core.rules.facts import ABSENT, Facts, Value
 from condord.core.rules.rule import Basis
 from condord.core.valuation import Valuation
-from condord.live import alert_facts, broken
+from condord.live import alert_facts, alert_text, alert_words, broken, endings
 from condord.live.alert_facts import Exercise, Moment, Terms, Values
 from condord.live.alert_pl import PlRange, pl_range, pl_values
 from condord.live.alert_subject import ACCOUNT, Subject
+from condord.live.alert_words import WORDS, HeldWords
 from condord.live.book import Book
 from condord.live.published import Selection
 from condord.live.wire_broken import BrokenJson
@@ -32,18 +36,29 @@ _LAST_DAY = frozenset({"expiresToday", "lastTradingDay"})
 """The notices about the last trading day."""
 
 
+class _Steady(NamedTuple):
+    """The facts of a condor that are the same while `given` is and the minute lasts."""
+
+    given: tuple[object, ...]
+    when: Moment
+    values: Values
+
+
 class Subjects:
     """The subjects of what `book` publishes.
 
-    `account` has the values of the account, as of its last subject. Without `has_natural`, no rule is about natural
+    `account` has the values of the account, as of its last subject. `words` has the words that hold until their condor
+    is clearly away from a strike. Without `has_natural`, no rule is about natural
     prices, and those facts of condors are the ones at mark.
     """
 
     def __init__(self, book: Book) -> None:
         self.has_natural = True
         self.account: dict[Basis, Values] = {"mark": {}, "natural": {}}
+        self.words = HeldWords()
         self._book = book
         self._terms: dict[str, Terms] = {}
+        self._steady: dict[str, _Steady] = {}
         self._settled: frozenset[str] = frozenset()
         self._settled_until_at: dt.datetime | None = None
         self._broken: dict[str, BrokenJson] = {}
@@ -69,7 +84,7 @@ class Subjects:
     def regroup(self, when: Moment) -> None:
         """Take what positions give: chains, cut-offs, names, and what is left of broken condors."""
         book, edition = self._book, self._book.edition
-        self._terms, self._settled_until_at = {}, None
+        self._terms, self._steady, self._settled_until_at = {}, {}, None
         for chain in book.risks.figures.chains:
             ends = cutoffs(chain.key.expiry, chain.ending, chain.style, when.calendar, book.cutoffs)
             for condor in chain.condors:
@@ -126,13 +141,13 @@ class Subjects:
             Facts(scope="underlying", subject=symbol, underlying=symbol, values={**self.account[basis], **own})
             for basis in _BASES
         ]
-        notes = {"uncoveredShort": _bare_text(bare)} if bare else {}
+        notes = {"uncoveredShort": _bare_text(bare, when.day.year)} if bare else {}
         return Subject(mark=facts[0], natural=facts[1], name=symbol, is_watched=when.is_watched, notes=notes)
 
     def _broken_subject(self, was: BrokenJson, when: Moment) -> Subject:
         """What is left of a condor of which none is whole."""
         name = _broken_name(was, when.day.year)
-        own, notes = self._break(was.id, name)
+        own, notes = self._break(was.id, name, when)
         facts = Facts(
             scope="condor",
             subject=was.id,
@@ -143,7 +158,19 @@ class Subjects:
         )
         return Subject(mark=facts, natural=facts, name=name, opened_at=was.opened_at, is_broken=True, notes=notes)
 
-    def _break(self, key: str, name: str) -> tuple[Values, dict[str, str]]:
+    def _left(self, was: BrokenJson, when: Moment) -> str:
+        """What is left of a condor on its last trading day, and until when it can be traded."""
+        symbols = {leg.symbol for leg in was.legs if leg.held}
+        chains = self._book.risks.figures.chains
+        chain = next((each for each in chains if any(one.symbol in symbols for one in each.contracts)), None)
+        if chain is None or last_trading_day(chain.ending) != when.day or when.now_at >= chain.ending.last_trading_at:
+            return ""
+        verb = "is" if sum(leg.held for leg in was.legs) == 1 else "are"
+        until = endings.trading_until(chain.key.expiry, chain.ending, when.calendar, self._book.cutoffs)
+        last = "which expire today" if chain.ending.settlement == "pm" else "which trade for the last time today"
+        return f"; left {verb} {_left_text(was)}, {last}: {until}"
+
+    def _break(self, key: str, name: str, when: Moment) -> tuple[Values, dict[str, str]]:
         """Whether a condor is broken or was assigned, and clauses about that and its last day."""
         was, notes = self._broken.get(key), {}
         symbols = set() if was is None else {leg.symbol for leg in was.legs}
@@ -154,7 +181,8 @@ class Subjects:
             if notice.code == "brokenCondor":
                 notes["brokenCondor"] = notice.text.removeprefix(f"{name} ")
             elif notice.code == "assignment" and was is not None:
-                notes["assignment"] = notice.text
+                text = alert_text.in_words(notice.text, notice.symbols, was.underlying, when.day.year)
+                notes["assignment"] = text + self._left(was, when)
             elif notice.code in _LAST_DAY:
                 notes["expiresToday"] = notice.text.removeprefix(f"{key}: ")
         return {"brokenCondor": was is not None, "assignment": "assignment" in notes}, notes
@@ -167,15 +195,13 @@ class Subjects:
                 ranges[condor.id] = None if pl_e4 is None else PlRange(pl_e4, pl_e4)
             return None
         risk = edition.risks.core[condor.id]
-        own, notes = self._break(condor.id, terms.name)
-        own |= alert_facts.date_values(condor, terms, when)
-        own |= alert_facts.risk_values(condor, risk)
-        shares = self._book.risks.figures.shares.get(condor.underlying, 0)
-        own["nearStrike"] = alert_facts.near_strike(condor, terms, risk, when)
-        own["longPutExpiring"] = alert_facts.long_put_expiring(condor, terms, risk, when, shares)
-        own["extrinsicLessThanDividend"] = self._extrinsic(condor, terms, risk, when)
+        own, notes = self._break(condor.id, terms.name, when)
         own["blind"] = alert_facts.is_blind(value, when)
-        underlying = self._underlying_values(condor.underlying, when)
+        shared = {
+            **self._underlying_values(condor.underlying, when),
+            **self._steady_values(condor, terms, risk, when),
+            **alert_facts.known(own, when),
+        }
         facts = []
         for basis in _BASES if self.has_natural else _BASES[:1]:
             self._pl[basis][condor.id] = found = pl_range(condor, value, edition.quotes.core, basis)
@@ -187,7 +213,7 @@ class Subjects:
                     underlying=condor.underlying,
                     kind=condor.kind,
                     direction=condor.direction,
-                    values={**self.account[basis], **underlying, **alert_facts.known({**own, **pl}, when)},
+                    values={**self.account[basis], **shared, **alert_facts.known(pl, when)},
                 )
             )
         return Subject(
@@ -200,10 +226,34 @@ class Subjects:
             condor=condor,
             value=value,
             risk=risk,
+            spot=terms.chain.spot(risk.price),
             notes=notes,
             cutoffs=terms.cutoffs,
             quotes=edition.quotes.core,
         )
+
+    def _steady_values(self, condor: Condor, terms: Terms, risk: Risk, when: Moment) -> Values:
+        """The facts that most quotes do not change, evaluated again only when they may be others."""
+        was, figures = self._steady.get(condor.id), self._book.risks.figures
+        shares = figures.shares.get(condor.underlying, 0)
+        given = condor, risk, figures.dividends, figures.overrides, shares
+        if was is not None and was.when.counts_as(when) and all(map(operator.is_, was.given, given)):
+            return was.values
+        is_near, is_expiring = (self.words.holds(condor.id, word, condor.opened_at) for word in WORDS)
+        extrinsic = self._extrinsic(condor, terms, risk, when)
+        values = {
+            **alert_facts.date_values(condor, terms, when),
+            **alert_facts.risk_values(condor, risk),
+            "nearStrike": alert_words.near_strike(condor, terms, risk, when, holds=is_near),
+            "longPutExpiring": alert_words.long_put_expiring(condor, terms, risk, when, shares, holds=is_expiring),
+            "extrinsicLessThanDividend": extrinsic,
+        }
+        values = alert_facts.known(values, when)
+        for word in WORDS:
+            self.words.note(condor.id, word, condor.opened_at, values.get(word))
+        if extrinsic is ABSENT:  # else it depends on quotes
+            self._steady[condor.id] = _Steady(given, when, values)
+        return values
 
     def _closing_percent(self, condor: Condor) -> float | None:
         """`percentOfMaxProfit` of the best working order that closes the whole quantity."""
@@ -241,6 +291,16 @@ def _broken_name(was: BrokenJson, year: int) -> str:
     return f"{was.root} {strikes} {day}" + ("" if was.expiration.year == year else f", {was.expiration.year}")
 
 
-def _bare_text(bare: list[Unmatched]) -> str:
-    names = [f"the short {each.right} {each.symbol}" for each in bare]
+def _bare_text(bare: list[Unmatched], year: int) -> str:
+    names = [f"the short {alert_text.contract(each.symbol, each.underlying or '', year)}," for each in bare]
     return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} uncovered"
+
+
+def _left_text(was: BrokenJson) -> str:
+    """The legs that are left of a condor: `2 long puts 560 and 2 long calls 640`; empty if none is."""
+    names = [
+        f"{leg.held} {leg.side} {leg.right}{'' if leg.held == 1 else 's'} {strike_text(round(leg.strike * _MILLS))}"
+        for leg in was.legs
+        if leg.held
+    ]
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from typing import Literal
-from zoneinfo import ZoneInfo
 
-from condord.core.condor import Condor, strike_text
-from condord.core.cutoffs import CutoffKind
-from condord.core.market_hours import EXCHANGE_ZONE, exchange_day
+from condord.core.condor import Condor, Leg, strike_text
+from condord.core.cutoffs import CutoffKind, CutoffSource
+from condord.core.market_hours import exchange_day, wall_time
 from condord.core.model.distance import breakevens
+from condord.core.occ import parse
 from condord.core.rules.catalogue import QUANTITIES, worded
 from condord.core.rules.evaluating import when
 from condord.core.rules.facts import Between, Facts, Value
@@ -22,6 +22,26 @@ from condord.live.alert_subject import Subject
 Cause = Literal["gone", "settled", "broken"]
 """Why an alert ends with its subject. What has settled is still held, and of what is broken some legs are."""
 _E4 = 10_000
+_MILLS = 1000
+_SOURCES: dict[CutoffSource, str] = {"config": "set in [expiry]", "product": "the end of its trading"}
+"""How the time of a cut-off is known."""
+_CLOSABLE = frozenset(
+    [
+        "percentOfMaxProfit",
+        "percentOfRisk",
+        "lossMultipleOfCredit",
+        "unrealizedPl",
+        "dayPl",
+        "mark",
+        "distancePercent",
+        "distanceSigmas",
+        "breached",
+        "tested",
+        "expiresToday",
+    ]
+)
+"""What a trader would close the condor for."""
+_ORDERS = Condition(quantity="minutesToOrderCutoff", operator="<=", threshold=0.0)
 _EARLIER_MARKS = frozenset({"stub", "crossed"})
 """The states of quotes whose mark is an earlier one."""
 _PROFITS = {
@@ -50,9 +70,25 @@ _NOT = {
 def firing(rule: Rule, subject: Subject, facts: Facts) -> str:
     """Why the alert fires, and what the condor has made, unless it fires because that is not known."""
     conditions = when(rule, facts)
-    clauses = [_clause(condition, subject, facts.values.get(condition.quantity)) for condition in conditions]
+    names = {each.quantity for each in conditions}
+    clauses = [
+        _clause(condition, subject, facts.values.get(condition.quantity))
+        for condition in conditions
+        if condition.quantity != "minutesToLiquidation" or "minutesToOrderCutoff" not in names  # which has both times
+    ]
     is_blind = any(each.quantity == "blind" and not each.is_negated for each in conditions)
-    return _sentence(subject, " and ".join(dict.fromkeys(filter(None, clauses))), has_pl=not is_blind)
+    found = [*dict.fromkeys(filter(None, clauses))]
+    joined = (", and " if any(" and " in each for each in found) else " and ").join(found)
+    return _sentence(subject, joined + _no_orders(names, subject, facts), has_pl=not is_blind)
+
+
+def _no_orders(names: Collection[str], subject: Subject, facts: Facts) -> str:
+    """That what the alert is about cannot be closed any longer; empty if it can, or is said already."""
+    value = facts.values.get("minutesToOrderCutoff")
+    if _CLOSABLE.isdisjoint(names) or "minutesToOrderCutoff" in names or not isinstance(value, float) or value > 0:
+        return ""
+    clause = _order_time(subject, value, _ORDERS)
+    return f"; {clause}" if clause else ""
 
 
 def resolved(rule: Rule, subject: Subject, facts: Facts) -> str:
@@ -182,7 +218,18 @@ def _days_at_opening(_: Subject, value: Value, condition: Condition) -> str:
     return f"it was opened {worded(condition.quantity, value)} before"
 
 
-def _order_cutoff(subject: Subject, value: Value, _: Condition) -> str:
+def _order_cutoff(subject: Subject, value: Value, condition: Condition) -> str:
+    """Until when orders are taken, by what that is known, and from when Alpaca may liquidate."""
+    clause = _order_time(subject, value, condition)
+    if not clause:
+        return ""
+    source = next(each.source for each in subject.cutoffs if each.kind == "orders")
+    liquidation = next((each for each in subject.cutoffs if each.kind == "liquidation"), None)
+    may = "" if liquidation is None else f" and may liquidate it from {wall_time(liquidation.at)}"
+    return f"{clause} ({_SOURCES[source]}){may}"
+
+
+def _order_time(subject: Subject, value: Value, _: Condition) -> str:
     time = _cutoff_time(subject, value, "orders")
     if not time:
         return ""
@@ -203,9 +250,7 @@ def _cutoff_time(subject: Subject, value: Value, kind: CutoffKind) -> str:
         return ""
     day = exchange_day(at)
     is_today = day == exchange_day(at - dt.timedelta(minutes=value))
-    return (
-        f"{at.astimezone(ZoneInfo(EXCHANGE_ZONE)):%H:%M} New York time{'' if is_today else f' on {day:%b} {day.day}'}"
-    )
+    return f"{wall_time(at)} New York time{'' if is_today else f' on {day:%b} {day.day}'}"
 
 
 def _dividend(subject: Subject, value: Value, condition: Condition) -> str:
@@ -231,9 +276,35 @@ def _blind(_: Subject, __: Value, ___: Condition) -> str:
     return "it cannot be watched, as its P/L or what a critical rule needs is not known"
 
 
-def _near(subject: Subject, _: Value, condition: Condition) -> str:
-    title = QUANTITIES[condition.quantity].title
-    return title if subject.risk is None or subject.risk.price is None else f"{title}, {_price(subject)}"
+def _near(subject: Subject, _: Value, __: Condition) -> str:
+    """The leg that is in the money, a short one if there is, or else the nearest, and its distance."""
+    condor, spot = subject.condor, subject.spot
+    if condor is None or spot is None:
+        return ""
+    away = {leg.symbol: (leg.strike_mills / _MILLS - spot) * (1 if leg.right == "call" else -1) for leg in condor.legs}
+    leg = min(condor.legs, key=lambda each: (max(0.0, away[each.symbol]), each.quantity > 0, away[each.symbol]))
+    dollars = abs(away[leg.symbol])
+    how_far = f"{dollars:,.2f} ({100 * dollars / spot:.2f} %) {'in the money' if away[leg.symbol] < 0 else 'away'}"
+    return f"the {_leg(leg)} is {how_far if dollars else 'at the price'}, {_price(subject)}"
+
+
+def contract(symbol: str, underlying: str, year: int) -> str:
+    """`put 755, Dec 4`, with the root if it is not the underlying, and the year if it is not `year`."""
+    found = parse(symbol)
+    day = f"{found.expiration:%b} {found.expiration.day}"
+    root = "" if found.root == underlying else f"{found.root} "
+    of_year = "" if found.expiration.year == year else f", {found.expiration.year}"
+    return f"{root}{found.right} {strike_text(found.strike_mills)}, {day}{of_year}"
+
+
+def in_words(text: str, symbols: Sequence[str], underlying: str, year: int) -> str:
+    """The text of a notice with its contracts in words."""
+    for symbol in symbols:
+        text = text.replace(symbol, f"{contract(symbol, underlying, year)},")
+    text = text.replace(",,", ",")
+    if len(symbols) == 1 and not text.startswith("1 short "):
+        text = text.replace(" put ", " puts ", 1).replace(" call ", " calls ", 1)
+    return text
 
 
 def _distance(subject: Subject, value: Value, condition: Condition) -> str:
@@ -263,7 +334,11 @@ def _level(condor: Condor, side: str) -> str:
         lower, upper = breakevens(condor)
         return f"lower breakeven {lower:,.2f}" if side == "put" else f"upper breakeven {upper:,.2f}"
     _, put, call, _ = condor.legs
-    leg = put if side == "put" else call
+    return _leg(put if side == "put" else call)
+
+
+def _leg(leg: Leg) -> str:
+    """`short put 755`."""
     return f"{'short' if leg.quantity < 0 else 'long'} {leg.right} {strike_text(leg.strike_mills)}"
 
 
@@ -293,7 +368,7 @@ _SPECIAL: dict[str, Callable[[Subject, Value, Condition], str]] = {
 _STATES: dict[str, Callable[[Subject, Value, Condition], str]] = {
     **dict.fromkeys(_PROFITS, _profit_state),
     **dict.fromkeys(("distancePercent", "distanceSigmas", "breached", "tested"), _distance),
-    "minutesToOrderCutoff": _order_cutoff,
+    "minutesToOrderCutoff": _order_time,
     "minutesToLiquidation": _liquidation,
 }
 """The same where a condition need not hold."""

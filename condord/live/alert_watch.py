@@ -106,8 +106,10 @@ class AlertWatch:
             self._gone_from = now + SETTLE_SECONDS
         when = alert_facts.moment(self._book.risks.figures.calendar, now_at, is_session=self._session.is_open)
         self._collect(when)
-        settled = alerts.gone(self._settled(now_at), now_at, "settled")
-        ended = alerts.gone(self._gone(now), now_at)
+        past, missing = self._settled(now_at), self._gone(now)
+        settled = alerts.gone(past, now_at, "settled")
+        ended = alerts.gone(missing, now_at)
+        self._subjects.words.forget([*past, *missing])
         account = dict(self._subjects.account)
         found = alerts.evaluate(self._next_subjects(when), session_seconds=self._session.seconds, now_at=now_at)
         if self._subjects.account != account:
@@ -150,6 +152,8 @@ class AlertWatch:
         if self._number < 0 or edition.needs_snapshot(self._number):
             self._subjects.regroup(when)
             is_other = True
+        if self.alerts.recalls != self._recalls:
+            self._subjects.words.recall(self.alerts.holding())
         if is_other:
             self._rules, self._recalls = self.alerts.rules, self.alerts.recalls
             self._mixed = _mixed(self._rules)

@@ -17,13 +17,13 @@ import msgspec
 from msgspec.structs import replace
 
 from condord.core.market_hours import exchange_day, start_of_day
-from condord.core.rules.catalogue import QUANTITIES
-from condord.core.rules.evaluating import clear, evaluate, evaluate_any, matches, severity, when
+from condord.core.rules.evaluating import evaluate
 from condord.core.rules.facts import Facts
 from condord.core.rules.rule import Rule
 from condord.core.rules.table import definition
 from condord.live import alert_list, alert_text
-from condord.live.alert_machine import EXACT_SECONDS, Alert, Event, TransitionValues
+from condord.live.alert_evaluation import Applied, Looked, applied_to, changed_quantities, event_of, transition_values
+from condord.live.alert_machine import EXACT_SECONDS, Alert, TransitionValues
 from condord.live.alert_records import AlertRecord, State, Transition
 from condord.live.alert_subject import Subject
 from condord.live.alert_text import Cause
@@ -31,8 +31,8 @@ from condord.live.wire_alerts import AlertCounts
 
 _BLANK = dt.timedelta(seconds=60)
 """After a start without memory, subjects found within this time may have been notified about before."""
-_ABOUT_BROKEN = frozenset({"brokenCondor", "assignment"})
-"""The words that apply to what is left of a condor."""
+_AT_EVERY_START = frozenset({"feedDown", "blind"})
+"""Words that are true for a moment when condord starts."""
 _IDLE: frozenset[tuple[State, bool | None]] = frozenset({("resolved", False), ("resolved", None), ("inactive", None)})
 """States that what `when` has come to does not change."""
 
@@ -40,7 +40,7 @@ _IDLE: frozenset[tuple[State, bool | None]] = frozenset({("resolved", False), ("
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
     """What changed: transitions in their order, and the records to be stored.
 
-    A record whose state is `inactive` is to be removed.
+    A record whose state is `inactive` is to be removed, unless it is silent.
     """
 
     transitions: tuple[Transition, ...] = ()
@@ -64,7 +64,8 @@ class Alerts:
         self._due: dict[str, float] = {}  # the session time at which each of them is due
         self._queue: list[tuple[float, str]] = []  # the same as a heap; entries that differ from `_due` do not count
         self._shown: dict[str, AlertRecord] = {}  # those that fire or did, by id
-        self._matching: dict[str, tuple[object, tuple[Rule, ...]]] = {}  # by subject
+        self._matching: dict[str, tuple[object, tuple[Applied, ...]]] = {}  # by subject
+        self._looked: dict[str, Looked] = {}  # by subject
         self._definitions: dict[str, str] = {}  # of the rules in force
         self._is_blank = False
         self._blank_until_at: dt.datetime | None = None
@@ -77,6 +78,7 @@ class Alerts:
         """Take all rules. Alerts of rules that are removed, disabled or of another definition end."""
         self.rules = tuple(rules)
         self._matching.clear()
+        self._looked.clear()
         self._definitions = {rule.name: definition(rule) for rule in rules if rule.enabled}
         self._end_changed(now_at)
         by_name = {rule.name: rule for rule in rules if rule.enabled}
@@ -88,11 +90,11 @@ class Alerts:
     def recall(self, records: Sequence[AlertRecord] | None) -> None:
         """Continue with the stored records of the account, instead of those there are.
 
-        None: they could not be read. What already holds then fires with `at_start`, after the `for_seconds` of its
-        rule, and neither that nor its end goes to a channel.
+        None: they are lost. What already holds then fires at once with `at_start`, and neither that nor its end goes to
+        a channel. That does not apply to `feedDown` and `blind`, which are so for a moment at every start.
         """
         rules = {rule.name: rule for rule in self.rules if rule.enabled}
-        self._alerts, self._shown, self._changed = {}, {}, {}
+        self._alerts, self._shown, self._changed, self._looked = {}, {}, {}, {}
         self._counting, self._due, self._queue, self._transitions = {}, {}, [], []
         self.recalls += 1
         self._is_blank, self._blank_until_at = records is None, None
@@ -124,6 +126,7 @@ class Alerts:
         """End the alerts of subjects that are not in a settled, complete reading any longer, or have settled."""
         for subject in subjects:
             self._matching.pop(subject, None)
+            self._looked.pop(subject, None)
             for alert in list(self._alerts.get(subject, {}).values()):
                 self._end(alert, alert_text.gone(alert.record, cause), now_at)
         return self._taken()
@@ -155,6 +158,17 @@ class Alerts:
         """The state of every alert that is pending, fires, or did."""
         every = (alert.record for alerts in self._alerts.values() for alert in alerts.values())
         return tuple(each for each in every if each.state in ("pending", "firing") or each.last is not None)
+
+    def holding(self) -> list[tuple[AlertRecord, Rule]]:
+        """The alerts that are pending or fire by a rule in force, with that rule."""
+        every = (alert for alerts in self._alerts.values() for alert in alerts.values())
+        return [
+            (each.record, each.rule)
+            for each in every
+            if each.rule is not None
+            and each.record.state in ("pending", "firing")
+            and each.record.definition == self._definitions[each.rule.name]
+        ]
 
     @property
     def unsaved(self) -> tuple[AlertRecord, ...]:
@@ -207,27 +221,32 @@ class Alerts:
         return frozenset(found)
 
     def _look(self, subject: Subject, session_seconds: float, now_at: dt.datetime) -> None:
-        """Evaluate every rule that is for a subject."""
+        """Evaluate the rules that are for a subject; one of which no quantity has changed comes to the same again."""
         alerts = self._alerts.setdefault(subject.key, {})
-        rules = self._rules_for(subject)
+        applied = self._applied_to(subject)
         if subject.is_broken:
-            applying = {rule.name for rule in rules}
+            applying = {rule.name for rule, _, _ in applied}
             for alert in [alert for name, alert in alerts.items() if name not in applying]:
                 self._end(alert, alert_text.gone(alert.record, "broken"), now_at)
+        was = self._looked.get(subject.key)
+        if was is not None and (was.applied is not applied or was.subject.opened_at != subject.opened_at):
+            was = None
+        changed = None if was is None else changed_quantities(was.subject, subject)
+        results: dict[str, bool | None] = {} if was is None else was.results
         is_blind = False
-        for rule in rules:
+        for rule, conditions, names in applied:
             facts = subject.natural if rule.basis == "natural" else subject.mark
-            conditions = when(rule, facts)
-            if is_blind and _names_blind(rule):
-                facts = replace(facts, values={**facts.values, "blind": True})
-            held = evaluate(conditions, facts)
-            self.evaluations += 1
+            if changed is None or not changed.isdisjoint(names) or "blind" in names:
+                if is_blind and "blind" in names:
+                    facts = replace(facts, values={**facts.values, "blind": True})
+                results[rule.name] = evaluate(conditions, facts)
+                self.evaluations += 1
+                alerts[rule.name] = self._current(alerts.get(rule.name), rule, subject, now_at)
+            held, alert = results[rule.name], alerts[rule.name]
             is_blind = is_blind or (held is None and rule.severity == "critical" and subject.is_watched)
-            alert = self._current(alerts.get(rule.name), rule, subject, now_at)
-            alerts[rule.name] = alert
-            if (alert.record.state, held) in _IDLE:  # most alerts, most of the time
-                continue
-            self._advance(alert, subject, facts, session_seconds, now_at, held=held)
+            if alert.is_changed or (alert.record.state, held) not in _IDLE:  # few alerts, and seldom
+                self._advance(alert, subject, facts, session_seconds, now_at, held=held)
+        self._looked[subject.key] = Looked(applied, subject, results)
 
     def _advance(
         self,
@@ -243,21 +262,21 @@ class Alerts:
         rule = alert.rule
         assert rule is not None  # noqa: S101 - `_current` has set it
         alert.count(session_seconds, now_at)
-        event = _event(rule, facts, held=held)
+        event = event_of(rule, facts, held=held)
         found = None
         if event == "cleared" and alert.record.state == "firing":
-            found = _found(rule, subject, facts, alert_text.resolved(rule, subject, facts))
+            found = transition_values(rule, subject, facts, alert_text.resolved(rule, subject, facts))
         if alert.step(event, session_seconds, now_at, found):
             self._transitions.append(alert.transition("resolved"))
         if held is True and alert.record.state == "pending" and alert.is_due:
-            found = _found(rule, subject, facts, alert_text.firing(rule, subject, facts))
+            found = transition_values(rule, subject, facts, alert_text.firing(rule, subject, facts))
             alert.step("due", session_seconds, now_at, found)
             self._transitions.append(alert.transition("firing"))
         if alert.record.state == "firing":
             alert.resume(session_seconds)
             if alert.is_repeat_due:
                 text = alert_text.repeated(rule, subject, facts, holds=held is True)
-                alert.repeat(now_at, None if held is None else _found(rule, subject, facts, text))
+                alert.repeat(now_at, None if held is None else transition_values(rule, subject, facts, text))
                 self._transitions.append(alert.transition("repeat"))
         self._note(alert)
 
@@ -270,10 +289,11 @@ class Alerts:
                 self._end(alert, alert_text.gone(alert.record), now_at)
             elif opened_at != known_at and alert.record.state != "ended":
                 alert.record = replace(alert.record, opened_at=opened_at)
-                alert.is_changed = alert.record.state != "inactive"
+                alert.is_changed = alert.record.state != "inactive" or alert.record.is_silent
         if alert is not None and alert.record.state != "ended":
             return alert
-        is_silent = self._blank_until_at is not None and now_at < self._blank_until_at
+        is_blank = self._blank_until_at is not None and now_at < self._blank_until_at
+        is_silent = is_blank and not any(each.quantity in _AT_EVERY_START for each in rule.when)
         facts = subject.mark
         if alert is not None:  # what it shows of the earlier holding stays until it fires again
             record = alert.record
@@ -292,21 +312,23 @@ class Alerts:
                 as_of=now_at,
             )
         begun = replace(
-            record, definition=self._definitions[rule.name], opened_at=opened_at, state="inactive", as_of=now_at
+            record,
+            definition=self._definitions[rule.name],
+            opened_at=opened_at,
+            state="inactive",
+            as_of=now_at,
+            is_silent=is_silent,
         )
-        return Alert(begun, rule, is_silent=is_silent)
+        return Alert(begun, rule)
 
-    def _rules_for(self, subject: Subject) -> tuple[Rule, ...]:
+    def _applied_to(self, subject: Subject) -> tuple[Applied, ...]:
         """The rules in force that are for a subject; those about `blind` last, as they follow from the others."""
         facts = subject.mark
         form = facts.kind, facts.direction, facts.underlying, subject.is_broken
         known = self._matching.get(facts.subject)
         if known is not None and known[0] == form:
             return known[1]
-        rules = [rule for rule in self.rules if rule.enabled and matches(rule, facts)]
-        if subject.is_broken:
-            rules = [rule for rule in rules if any(each.quantity in _ABOUT_BROKEN for each in rule.when)]
-        found = tuple(sorted(rules, key=_names_blind))
+        found = applied_to(self.rules, subject)
         self._matching[facts.subject] = form, found
         return found
 
@@ -322,6 +344,7 @@ class Alerts:
 
     def _end(self, alert: Alert, text: str, now_at: dt.datetime) -> None:
         record = alert.record
+        self._looked.pop(alert_list.subject_of(record), None)
         found = TransitionValues(record.value, record.threshold, record.basis, record.severity, text)
         if alert.step("gone", 0.0, now_at, found):
             self._transitions.append(alert.transition("ended"))
@@ -345,8 +368,9 @@ class Alerts:
     def _remove(self, alert: Alert) -> None:
         record, subject = alert.record, alert_list.subject_of(alert.record)
         del self._alerts[subject][record.rule]
+        self._looked.pop(subject, None)
         self._shown.pop(record.id, None)
-        self._changed[record.id] = replace(record, state="inactive")
+        self._changed[record.id] = replace(record, state="inactive", is_silent=False)
 
     def _note(self, alert: Alert) -> None:
         """Note what follows from a change of an alert."""
@@ -371,30 +395,3 @@ class Alerts:
         changes = Changes(transitions=tuple(self._transitions), records=tuple(self._changed.values()))
         self._transitions, self._changed = [], {}
         return changes
-
-
-def _names_blind(rule: Rule) -> bool:
-    return any(each.quantity == "blind" for each in rule.when)
-
-
-def _event(rule: Rule, facts: Facts, *, held: bool | None) -> Event:
-    if held is None:
-        return "unknown"
-    if held:
-        return "holds"
-    conditions = clear(rule, facts)
-    return "cleared" if not conditions or evaluate_any(conditions, facts) is True else "lapsed"
-
-
-def _found(rule: Rule, subject: Subject, facts: Facts, text: str) -> TransitionValues:
-    """What a transition shows: the value of the first comparison, and its threshold."""
-    conditions = when(rule, facts)
-    first = next((each for each in conditions if each.operator is not None), None)
-    value = None if first is None else facts.values.get(first.quantity)
-    return TransitionValues(
-        value=float(value) if isinstance(value, int | float) else None,
-        threshold=None if first is None else first.threshold,
-        basis=rule.basis if any(QUANTITIES[each.quantity].has_basis for each in conditions) else None,
-        severity=severity(rule, facts, subject.closing_percent),
-        text=text,
-    )

@@ -58,7 +58,7 @@ def endings(
     for group in _groups(grouping):
         listed.update(group.symbols)
         ending = ending_of(group.expiry, calendar)
-        notice = _notice(group, ending, _until(group.expiry, ending, calendar, settings), now_at)
+        notice = _notice(group, ending, trading_until(group.expiry, ending, calendar, settings), now_at)
         if notice is not None:
             notices.append(notice)
     for old in before:
@@ -96,7 +96,7 @@ def _groups(grouping: Grouping) -> list[_Group]:
     return groups
 
 
-def _until(expiry: Expiry, ending: Ending, calendar: Calendar, settings: CutoffSettings) -> str:
+def trading_until(expiry: Expiry, ending: Ending, calendar: Calendar, settings: CutoffSettings) -> str:
     """Until when contracts trade on their last day, and Alpaca's cut-offs before that, if it has any."""
     ends = cutoffs(expiry, ending, style_of(expiry), calendar, settings)
     times = {end.kind: wall_time(end.at) for end in ends if end.source == "config"}

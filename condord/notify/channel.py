@@ -1,4 +1,4 @@
-"""A channel as it is configured, with its secrets read."""
+"""A channel as it is configured, with its secrets read, and how its last attempts ended."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import msgspec
 
 from condord.core.rules.rule import Severity
 from condord.host.secret import Secret
+from condord.live.alert_records import Instant
 from condord.live.wire_alerts import ChannelType
 
 
@@ -29,3 +30,11 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     signing_key: Secret | None = None
     min_severity: Severity = "warning"
     quiet: Quiet | None = None
+
+
+class ChannelState(msgspec.Struct, frozen=True, kw_only=True):
+    """How the last attempts of a channel ended. `last_error` is None if the last one succeeded."""
+
+    name: str
+    last_delivery_at: Instant | None = None
+    last_error: str | None = None

@@ -13,7 +13,7 @@ from condord.core.rules.rule import Severity
 from condord.notify import quiet
 from condord.notify.channel import Channel
 from condord.notify.messages import RANKS, Key, Message
-from condord.notify.schedule import retry_seconds
+from condord.notify.schedule import ExpiresAt, retry_seconds
 
 MAX_WAITING = 10_000
 """How many messages wait for one channel; beyond that the oldest of the least severe is dropped."""
@@ -167,7 +167,7 @@ class ChannelQueue:
             batch, closes_at = self._joins[underlying] = message_id, now_at + within
         return batch, closes_at
 
-    def next(self, now_at: dt.datetime, expires_at: dt.datetime) -> Batch | Pause:
+    def next(self, now_at: dt.datetime, expires_at: ExpiresAt) -> Batch | Pause:
         """Return what is due now, or how long nothing is."""
         waiting = self.messages
         self._drop([each for each in waiting if not each.is_held and now_at >= each.expires_at], "expired")
@@ -237,13 +237,12 @@ class ChannelQueue:
         if kept is not None and not kept.is_held:
             self._put(msgspec.structs.replace(kept, is_held=True))
 
-    def _release_held(self, now_at: dt.datetime, expires_at: dt.datetime) -> None:
+    def _release_held(self, now_at: dt.datetime, expires_at: ExpiresAt) -> None:
         held = self._held()
         for message in held:
             batch = f"quiet_{held[0].id}" if self.channel.type == "apprise" else message.id
-            self._put(
-                msgspec.structs.replace(message, is_held=False, due_at=now_at, expires_at=expires_at, batch=batch)
-            )
+            until_at = expires_at(message.underlying)
+            self._put(msgspec.structs.replace(message, is_held=False, due_at=now_at, expires_at=until_at, batch=batch))
 
     def _hurry(self, messages: Iterable[Message], now_at: dt.datetime) -> None:
         """Let messages that wait for a retry be tried at once."""

@@ -19,12 +19,12 @@ from condord.host.thread_pool import DaemonPool
 from condord.live.alert_records import AlertRecord
 from condord.live.alerts import Changes
 from condord.live.wire_alerts import AlertJson, ChannelJson, ChannelTestJson
-from condord.notify.channel import Channel
+from condord.notify.channel import Channel, ChannelState
 from condord.notify.channel_queue import Batch, Result
 from condord.notify.messages import Message, Note, Posting, note, posting, trial_note, trial_posting
 from condord.notify.outbox import Outbox
 from condord.notify.outcome import Outcome
-from condord.notify.schedule import expiry
+from condord.notify.schedule import ExpiresAt, expiry
 from condord.notify.store import AlertStore
 
 SEND_SECONDS = 23.0
@@ -70,8 +70,9 @@ class _Last(msgspec.Struct, kw_only=True):
 class Delivery:
     """The outbox of `store`, and the tasks that deliver it.
 
-    `now_at` is the exchange's clock. `session_end` returns the end of the session, or of the next one while the market
-    is closed. `set_channels` comes before `switch_to`, which drops what waits for unknown channels.
+    `now_at` is the exchange's clock. `session_end` returns the end of the session in which options on an underlying
+    trade, or of the next one while they do not. `set_channels` comes before `switch_to`, which drops what waits for
+    unknown channels.
     """
 
     def __init__(
@@ -80,7 +81,7 @@ class Delivery:
         senders: Senders,
         *,
         now_at: Callable[[], dt.datetime],
-        session_end: Callable[[], dt.datetime],
+        session_end: ExpiresAt,
         send_seconds: float = SEND_SECONDS,
     ) -> None:
         self._store = store
@@ -91,6 +92,7 @@ class Delivery:
         self._outbox = Outbox()
         self._wakes: dict[str, asyncio.Event] = {}
         self._last: dict[str, _Last] = {}
+        self._noted: set[str] = set()  # channels whose state is to be stored, or removed where they are gone
         self._changed = asyncio.Event()
         self._adding = asyncio.Lock()
 
@@ -112,14 +114,17 @@ class Delivery:
             known = self._outbox.queues.get(channel.name)
             if known is None or known.channel != channel:
                 self._last[channel.name] = _Last()
+            if known is not None and known.channel != channel:
+                self._noted.add(channel.name)
         self._outbox.set_channels(channels, self._now_at())
         for channel in channels:
             self._wakes.setdefault(channel.name, asyncio.Event())
-        self._last = {channel.name: self._last[channel.name] for channel in channels}
+        last, self._last = self._last, {channel.name: self._last[channel.name] for channel in channels}
+        self._noted |= last.keys() - self._last.keys()
         self._wake_all()
 
     async def switch_to(self, account_key: str | None) -> tuple[AlertRecord, ...] | None:
-        """Continue with what is stored of that account, and return its records; None if nothing could be read.
+        """Continue with what is stored of that account, and return its records; None if they are lost.
 
         `account_key` is any text that identifies the account; only its hash is stored.
         """
@@ -128,6 +133,7 @@ class Delivery:
             self._outbox.load("", (), self._now_at())  # nothing is sent during the switch
             records = await self._store.switch_to(account_key)
             self._outbox.load(self._store.account, self._store.messages, self._now_at())
+            self._recall_channels()
         self._wake_all()
         return records
 
@@ -138,7 +144,7 @@ class Delivery:
         are sent all the same.
         """
         async with self._adding:
-            keys = self._outbox.add(changes, documents, now_at=self._now_at(), expires_at=self._expiry())
+            keys = self._outbox.add(changes, documents, now_at=self._now_at(), expires_at=self._expiry)
             try:
                 put, removed = self._outbox.take_edits()
                 is_stored = await self._store.save(changes.records, put, removed)
@@ -159,6 +165,7 @@ class Delivery:
                     for name in self._outbox.queues.keys() - workers.keys():
                         workers[name] = group.create_task(self._work(name, self._wakes[name]))
                     await self._persist()
+                    await self._store.check()
                     await _wait(self._changed, STORE_SECONDS if self._store.is_behind else CHECK_SECONDS)
         finally:
             self._senders.stop()
@@ -190,6 +197,7 @@ class Delivery:
         if outcome.is_gone and queue.channel == channel:  # else it was changed meanwhile, which enables it
             queue.is_disabled = True
         self._note(name, outcome)
+        await self._persist()
         return ChannelTestJson(ok=outcome.ok, status=outcome.status, text=outcome.text)
 
     def channels(self) -> list[ChannelJson]:
@@ -213,7 +221,7 @@ class Delivery:
         try:
             while True:
                 wake.clear()
-                found = self._outbox.next(name, now_at=self._now_at(), expires_at=self._expiry())
+                found = self._outbox.next(name, now_at=self._now_at(), expires_at=self._expiry)
                 await self._persist()
                 if isinstance(found, Batch):
                     self._settle(found, await self._send(threads, found))
@@ -256,6 +264,7 @@ class Delivery:
         last = self._last.get(name)
         if last is None:
             return  # the channel was removed meanwhile
+        self._noted.add(name)
         if outcome.ok:
             last.delivery_at = self._now_at()
             if last.error is not None:
@@ -269,15 +278,30 @@ class Delivery:
     async def _persist(self) -> None:
         """Store what changed in the outbox, and take in what the file has turned out to contain."""
         put, removed = self._outbox.take_edits()
-        if put or removed or self._store.is_behind:
-            await self._store.save((), put, removed)
+        noted, self._noted = self._noted, set()
+        if put or removed or noted or self._store.is_behind:
+            known = {name: last for name, last in self._last.items() if name in noted}
+            states = [
+                ChannelState(name=name, last_delivery_at=last.delivery_at, last_error=last.error)
+                for name, last in known.items()
+            ]
+            await self._store.save((), put, removed, channels=states, removed_channels=noted - known.keys())
         recovered: tuple[Message, ...] = self._store.take_recovered()
         if recovered:
             self._outbox.join(recovered, self._now_at())
             self._wake_all()
 
-    def _expiry(self) -> dt.datetime:
-        return expiry(self._session_end(), self._now_at())
+    def _recall_channels(self) -> None:
+        """Show what is stored of channels that have not been used since the start."""
+        for name, state in self._store.channels.items():
+            last = self._last.get(name)
+            if last is None:
+                self._noted.add(name)
+            elif last.delivery_at is None and last.error is None:
+                last.delivery_at, last.error = state.last_delivery_at, state.last_error
+
+    def _expiry(self, underlying: str | None) -> dt.datetime:
+        return expiry(self._session_end(underlying), self._now_at())
 
     def _wake_all(self) -> None:
         self._changed.set()

@@ -14,6 +14,7 @@ import msgspec
 
 from condord.host import database
 from condord.live.alert_records import AlertRecord
+from condord.notify.channel import ChannelState
 from condord.notify.messages import Key, Message
 from condord.notify.schema import MIGRATIONS
 
@@ -28,13 +29,15 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
     records: tuple[AlertRecord, ...] = ()
     messages: tuple[Message, ...] = ()
+    channels: tuple[ChannelState, ...] = ()
 
 
 class Edit(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be written of one account; None removes. `is_whole`: these are all records and messages."""
+    """What is to be written of one account; None removes. `is_whole`: this is all that is known of it."""
 
     records: Mapping[str, AlertRecord | None]
     messages: Mapping[Key, Message | None]
+    channels: Mapping[str, ChannelState | None] = msgspec.field(default_factory=dict)
     is_whole: bool = False
 
 
@@ -62,6 +65,11 @@ class AlertFile:
         self._inode: int | None = None
         self._known: set[str] = set()
 
+    @property
+    def is_replaced(self) -> bool:
+        """Whether the open file was deleted, or another one has taken its place."""
+        return self._connection is not None and self._present_inode() != self._inode
+
     def read(self, account: str) -> Stored | None:
         """Return what is stored of an account; None if the file turned out to be damaged.
 
@@ -72,7 +80,11 @@ class AlertFile:
 
         def work(connection: sqlite3.Connection) -> Stored:
             database.check(connection)
-            return Stored(records=_records(connection, account), messages=_messages(connection, account))
+            return Stored(
+                records=_records(connection, account),
+                messages=_messages(connection, account),
+                channels=_channels(connection, account),
+            )
 
         stored = self._whole(work)
         self._known.add(account)
@@ -109,6 +121,7 @@ class AlertFile:
             connection.execute("DELETE FROM alerts WHERE account = ?", (account,))
         _put_records(connection, account, edit.records)
         _put_messages(connection, account, edit.messages)
+        _put_channels(connection, account, edit.channels)
         return Written(recovered=recovered)
 
     def _whole(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
@@ -143,7 +156,7 @@ class AlertFile:
     def _present_inode(self) -> int | None:
         try:
             return self._path.stat().st_ino
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
 
 
@@ -155,6 +168,11 @@ def _records(connection: sqlite3.Connection, account: str) -> tuple[AlertRecord,
 def _messages(connection: sqlite3.Connection, account: str) -> tuple[Message, ...]:
     rows = connection.execute("SELECT id, message FROM outbox WHERE account = ? ORDER BY sequence", (account,))
     return tuple(_decoded(rows, Message))
+
+
+def _channels(connection: sqlite3.Connection, account: str) -> tuple[ChannelState, ...]:
+    rows = connection.execute("SELECT name, state FROM channels WHERE account = ? ORDER BY name", (account,))
+    return tuple(_decoded(rows, ChannelState))
 
 
 def _decoded(rows: Iterable[tuple[str, str]], kind: type[Row]) -> Iterator[Row]:
@@ -185,5 +203,13 @@ def _put_messages(connection: sqlite3.Connection, account: str, messages: Mappin
             connection.execute("INSERT OR REPLACE INTO outbox VALUES (?, ?, ?, ?, ?, ?)", row)
 
 
-def _text(value: AlertRecord | Message) -> str:
+def _put_channels(connection: sqlite3.Connection, account: str, channels: Mapping[str, ChannelState | None]) -> None:
+    for name, state in channels.items():
+        if state is None:
+            connection.execute("DELETE FROM channels WHERE account = ? AND name = ?", (account, name))
+        else:
+            connection.execute("INSERT OR REPLACE INTO channels VALUES (?, ?, ?)", (account, name, _text(state)))
+
+
+def _text(value: AlertRecord | Message | ChannelState) -> str:
     return msgspec.json.encode(value).decode()

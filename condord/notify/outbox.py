@@ -25,6 +25,7 @@ from condord.live.wire_alerts import AlertJson
 from condord.notify.channel import Channel
 from condord.notify.channel_queue import Batch, ChannelQueue, Edits, Pause, Result
 from condord.notify.messages import RANKS, Key, Message, data_of, instant_of, message_id
+from condord.notify.schedule import ExpiresAt
 
 JOIN = dt.timedelta(seconds=10)
 """For how long an Apprise message collects what one underlying brings."""
@@ -32,11 +33,12 @@ _JOIN_MARGIN = dt.timedelta(seconds=2)
 
 
 class _Given(msgspec.Struct, frozen=True, kw_only=True):
-    """What all messages of one evaluation have in common."""
+    """What all messages of one evaluation have in common. `criticals` are batches by underlying."""
 
     now_at: dt.datetime
-    expires_at: dt.datetime
+    expires_at: ExpiresAt
     first_at_start: str | None
+    criticals: dict[str, str]
 
 
 class Outbox:
@@ -92,7 +94,7 @@ class Outbox:
                 queue.restore(message, now_at)
 
     def add(
-        self, changes: Changes, documents: Sequence[AlertJson], *, now_at: dt.datetime, expires_at: dt.datetime
+        self, changes: Changes, documents: Sequence[AlertJson], *, now_at: dt.datetime, expires_at: ExpiresAt
     ) -> frozenset[Key]:
         """Add the messages of an evaluation, and return their keys; none is sent before `release` has them.
 
@@ -106,7 +108,7 @@ class Outbox:
                 if _wants(queue.channel, transition)
             ]
             first = next((message_id(self.account, each) for each, _ in wanted if _is_at_start(each)), None)
-            given = _Given(now_at=now_at, expires_at=expires_at, first_at_start=first)
+            given = _Given(now_at=now_at, expires_at=expires_at, first_at_start=first, criticals={})
             for transition, document in wanted:
                 queue.add(self._message(name, queue, transition, document, given), now_at)
             queue.forget({record.id for record in changes.records if record.state != "firing"})
@@ -116,7 +118,7 @@ class Outbox:
         """Let messages be sent that are stored, or cannot be stored."""
         self._saving.difference_update(keys)
 
-    def next(self, name: str, *, now_at: dt.datetime, expires_at: dt.datetime) -> Batch | Pause:
+    def next(self, name: str, *, now_at: dt.datetime, expires_at: ExpiresAt) -> Batch | Pause:
         """Return what to send to a channel now, or how long there is nothing to do.
 
         `expires_at` is when messages expire whose quiet hours end now.
@@ -157,23 +159,26 @@ class Outbox:
             at=instant_of(transition, given.now_at),
             batch=identity,
             due_at=given.now_at,
-            expires_at=given.expires_at,
+            expires_at=given.expires_at(record.underlying),
         )
         if queue.channel.type != "apprise":
             return message
         if _is_at_start(transition) and given.first_at_start is not None:
             return msgspec.structs.replace(message, batch=f"start_{given.first_at_start}")
-        if message.is_critical or message.underlying is None:
+        if message.underlying is None:
             return message
+        if message.is_critical:  # a fall brings several at once, and so does the end of a condor
+            batch = given.criticals.setdefault(message.underlying, identity)
+            return msgspec.structs.replace(message, batch=batch)
         batch, closes_at = queue.joined(message.underlying, identity, given.now_at, JOIN)
-        due_at = max(given.now_at, min(closes_at, given.expires_at - _JOIN_MARGIN))
+        due_at = max(given.now_at, min(closes_at, message.expires_at - _JOIN_MARGIN))
         return msgspec.structs.replace(message, batch=batch, due_at=due_at)
 
 
 def _wants(channel: Channel, transition: Transition) -> bool:
     if transition.notify is not None:
         return channel.name in transition.notify
-    return RANKS[transition.record.severity] >= RANKS[channel.min_severity]
+    return RANKS[transition.reach] >= RANKS[channel.min_severity]
 
 
 def _is_at_start(transition: Transition) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 
 from condord.core.calendar import Calendar
-from condord.core.market_hours import exchange_day
+from condord.core.expiry import trades_late
+from condord.core.market_hours import LATE, exchange_day
 
 RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0)
 """The waits after the first failures of a message."""
@@ -20,13 +22,21 @@ def retry_seconds(attempts: int) -> float:
     return RETRY_SECONDS[attempts - 1] if attempts <= len(RETRY_SECONDS) else LAST_RETRY_SECONDS
 
 
-def session_end(calendar: Calendar, now_at: dt.datetime) -> dt.datetime:
-    """Return the close of the session that is under way at `now_at` (exchange's clock), or else of the next one."""
+ExpiresAt = Callable[[str | None], dt.datetime]
+"""When a message about an underlying is given up; of the account, for None."""
+
+
+def session_end(calendar: Calendar, now_at: dt.datetime, underlying: str | None) -> dt.datetime:
+    """Return when the options on an underlying stop trading in the session under way at `now_at`, or else in the next.
+
+    `now_at` is by the exchange's clock. Without an underlying, the session ends with the last options.
+    """
+    later = LATE if underlying is None or trades_late(underlying) else dt.timedelta()
     today = exchange_day(now_at)
     hours = calendar.on(today)
-    if hours is None or now_at >= hours.close_at:
+    if hours is None or now_at >= hours.close_at + later:
         hours = calendar.first_after(today)
-    return hours.close_at
+    return hours.close_at + later
 
 
 def expiry(session_end_at: dt.datetime, now_at: dt.datetime) -> dt.datetime:

@@ -1,4 +1,4 @@
-"""States of alerts and the outbox of one account at a time, in an SQLite file.
+"""States of alerts and of channels, and the outbox, of one account at a time, in an SQLite file.
 
 The store keeps a copy of everything in memory, so a file that cannot be written, was damaged or was replaced gets all
 of it later. The file is used by one thread, so nothing blocks the event loop. A fault of the disk never raises: `fault`
@@ -10,8 +10,9 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import hashlib
+import logging
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent import futures
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,8 +20,10 @@ from typing import Any, TypeVar
 import msgspec
 
 from condord.errors import Unavailable
+from condord.host import database
 from condord.host.thread_pool import DaemonPool
 from condord.live.alert_records import AlertRecord
+from condord.notify.channel import ChannelState
 from condord.notify.file import AlertFile, Edit, Stored, Written
 from condord.notify.messages import Key, Message
 
@@ -29,6 +32,8 @@ CLOSE_SECONDS = 1.0
 RETRY_SECONDS = 5.0
 """How long the file is not used after a failure: each use may wait for a lock, and messages must not wait with it."""
 _FAULTS = (OSError, sqlite3.Error, Unavailable, ValueError, OverflowError)
+
+_log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
 
@@ -55,14 +60,17 @@ class AlertStore:
         self._account = ""
         self._records: dict[str, AlertRecord] = {}
         self._messages: dict[Key, Message] = {}
+        self._channels: dict[str, ChannelState] = {}
         self._dirty_records: dict[str, int] = {}
         self._dirty_messages: dict[Key, int] = {}
+        self._dirty_channels: dict[str, int] = {}
         self._saves = 0
         self._recovered: list[Message] = []
         self._fault: StoreFault | None = None
         self._aside: StoreFault | None = None
         self._hanging: set[asyncio.Future[Any]] = set()
         self._retry_at: float | None = None
+        self._is_unusable = False
 
     @property
     def fault(self) -> StoreFault | None:
@@ -75,7 +83,8 @@ class AlertStore:
     @property
     def is_behind(self) -> bool:
         """Whether something waits to be written, or the last use of the file failed."""
-        return bool(self._dirty_records or self._dirty_messages) or self._fault is not None
+        is_dirty = bool(self._dirty_records or self._dirty_messages or self._dirty_channels)
+        return is_dirty or self._fault is not None
 
     @property
     def account(self) -> str:
@@ -87,43 +96,62 @@ class AlertStore:
         """The outbox, in order."""
         return tuple(sorted(self._messages.values(), key=lambda message: message.sequence))
 
+    @property
+    def channels(self) -> Mapping[str, ChannelState]:
+        """How the last attempts of each channel ended, by name."""
+        return self._channels
+
     def take_recovered(self) -> tuple[Message, ...]:
         """Return messages that were found in the file only when it was written, once."""
         recovered, self._recovered = tuple(self._recovered), []
         return recovered
 
     async def switch_to(self, account_key: str | None) -> tuple[AlertRecord, ...] | None:
-        """Store that account from now on, and return its records; None if nothing could be read.
+        """Store that account from now on, and return its records; None if they are lost.
 
-        `account_key` is any text that identifies the account; only its hash is stored. `messages` has its outbox then.
+        They are lost without a path or an account, and if the file was set aside or is none that this version can
+        open. If it is locked, or the disk fails, this returns none: alerts then begin as with a new file, and are
+        notified. To be silent, as when they are lost, could hide what has begun since.
+
+        `account_key` is any text that identifies the account; only its hash is stored. `messages` has its outbox then,
+        and `channels` what is known of them.
         """
         if self.is_behind:
             await self.save(())
         self._account = "" if account_key is None else hashlib.sha256(account_key.encode()).hexdigest()[:20]
-        self._records, self._messages = {}, {}
-        self._dirty_records, self._dirty_messages = {}, {}
+        self._records, self._messages, self._channels = {}, {}, {}
+        self._forget_changes()
         self._recovered = []
         account = self._account
         if not account:
             return None
+        self._is_unusable = self._path is None
+        aside = self._aside
         stored: Stored | None = await self._run(lambda file: file.read(account), None)
         if stored is None:
-            return None
+            return None if self._is_unusable or self._aside is not aside else ()
         self._records = {record.id: record for record in stored.records}
         self._messages = {message.key: message for message in stored.messages}
+        self._channels = {channel.name: channel for channel in stored.channels}
         return stored.records
 
     async def save(
-        self, records: Sequence[AlertRecord], messages: Sequence[Message] = (), removed: Iterable[Key] = ()
+        self,
+        records: Sequence[AlertRecord],
+        messages: Sequence[Message] = (),
+        removed: Iterable[Key] = (),
+        *,
+        channels: Iterable[ChannelState] = (),
+        removed_channels: Iterable[str] = (),
     ) -> bool:
-        """Write records and messages in one transaction, with what could not be written before; True if it worked.
+        """Write all of this in one transaction, with what could not be written before; True if it worked.
 
-        Records with the state `inactive` are removed, and so are the messages in `removed`.
+        Records with the state `inactive` are removed unless they are silent, and so are the messages in `removed`.
         """
         self._saves += 1
         for record in records:
             self._dirty_records[record.id] = self._saves
-            if record.state == "inactive":
+            if record.state == "inactive" and not record.is_silent:
                 self._records.pop(record.id, None)
             else:
                 self._records[record.id] = record
@@ -133,15 +161,29 @@ class AlertStore:
         for key in removed:
             self._dirty_messages[key] = self._saves
             self._messages.pop(key, None)
+        for channel in channels:
+            self._dirty_channels[channel.name] = self._saves
+            self._channels[channel.name] = channel
+        for name in removed_channels:
+            self._dirty_channels[name] = self._saves
+            self._channels.pop(name, None)
         return await self._flush()
+
+    async def check(self) -> None:
+        """Write everything again if the file was deleted."""
+        is_replaced = await self._run(lambda file: file.is_replaced, default=False)
+        if self._account and is_replaced:
+            await self._write(self._whole_edit(), self._saves)
 
     def close(self) -> None:
         """Close the file and end the thread, after what it is doing; from now on nothing is read or written.
 
+        If the file was deleted, everything is written again before.
+
         This waits for `CLOSE_SECONDS` at most.
         """
         if self._thread is not None and self._file is not None:
-            closing = self._thread.submit(self._file.close)
+            closing = self._thread.submit(_close, self._file, self._account, self._whole_edit())
             if not self._hanging:
                 futures.wait([closing], CLOSE_SECONDS)
             self._thread.shutdown()
@@ -149,7 +191,7 @@ class AlertStore:
 
     async def _flush(self) -> bool:
         if not self._account or self._file is None:
-            self._dirty_records, self._dirty_messages = {}, {}
+            self._forget_changes()
             return False
         if self._retry_at is not None and asyncio.get_running_loop().time() < self._retry_at:
             return False
@@ -166,6 +208,7 @@ class AlertStore:
             return written
         self._dirty_records = {key: save for key, save in self._dirty_records.items() if save > saves}
         self._dirty_messages = {key: save for key, save in self._dirty_messages.items() if save > saves}
+        self._dirty_channels = {name: save for name, save in self._dirty_channels.items() if save > saves}
         self._fault = self._retry_at = None
         for message in written.recovered:
             if self._messages.setdefault(message.key, message) is message:
@@ -176,11 +219,21 @@ class AlertStore:
         return Edit(
             records={name: self._records.get(name) for name in self._dirty_records},
             messages={key: self._messages.get(key) for key in self._dirty_messages},
+            channels={name: self._channels.get(name) for name in self._dirty_channels},
         )
 
     def _whole_edit(self) -> Edit:
         gone: dict[Key, Message | None] = dict.fromkeys(self._dirty_messages)
-        return Edit(records=dict(self._records), messages={**gone, **self._messages}, is_whole=True)
+        gone_channels: dict[str, ChannelState | None] = dict.fromkeys(self._dirty_channels)
+        return Edit(
+            records=dict(self._records),
+            messages={**gone, **self._messages},
+            channels={**gone_channels, **self._channels},
+            is_whole=True,
+        )
+
+    def _forget_changes(self) -> None:
+        self._dirty_records, self._dirty_messages, self._dirty_channels = {}, {}, {}
 
     async def _run(self, work: Callable[[AlertFile], Result], default: Result) -> Result:
         """Return what `work` returns on the thread, or `default` after a fault.
@@ -195,13 +248,14 @@ class AlertStore:
         done, _ = await asyncio.wait({call}, timeout=DISK_TIMEOUT_SECONDS)
         if not done:
             self._hanging.add(call)
-            self._note("the disk does not respond")
+            self._note(None)
             return default
         self._note_aside()
         try:
             return call.result()
         except _FAULTS as error:
-            self._note(getattr(error, "strerror", None) or str(error))
+            self._is_unusable = isinstance(error, Unavailable)
+            self._note(error)
             return default
 
     def _end(self, call: asyncio.Future[Any]) -> None:
@@ -209,7 +263,11 @@ class AlertStore:
         if not call.cancelled():
             call.exception()  # else asyncio logs that nothing has retrieved it
 
-    def _note(self, reason: str) -> None:
+    def _note(self, error: Exception | None) -> None:
+        """Note an error of the file, or that the disk does not respond."""
+        reason = "the disk does not respond"
+        if error is not None and self._path is not None:
+            reason = database.reason(error, self._path)
         self._retry_at = asyncio.get_running_loop().time() + RETRY_SECONDS
         since = self._machine_at() if self._fault is None else self._fault.since
         self._fault = StoreFault(text=f"Alerts are not stored: {reason}", since=since)
@@ -219,3 +277,15 @@ class AlertStore:
         if aside is not None and self._path is not None and (self._aside is None or aside.name not in self._aside.text):
             text = f"{self._path.name} was damaged. It was renamed to {aside.name}, and a new file was begun."
             self._aside = StoreFault(text=text, since=self._machine_at(), is_set_aside=True)
+
+
+def _close(file: AlertFile, account: str, edit: Edit) -> None:
+    """Close the file; if it was deleted, write the edit into a new one before."""
+    try:
+        if account and file.is_replaced:
+            file.write(account, edit)
+    except _FAULTS as error:
+        fields = {"code": "alertsNotStored", "reason": type(error).__name__}
+        _log.warning("The file of alerts was deleted, and could not be written again", extra={"fields": fields})
+    finally:
+        file.close()

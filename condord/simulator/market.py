@@ -52,14 +52,24 @@ class SimulatedQuote(msgspec.Struct, frozen=True, kw_only=True):
 class _QuotedContract:
     """A contract that is quoted, its own random generator, and its latest quote."""
 
-    __slots__ = ("is_late", "is_pinned", "last_trading_at", "quote", "random", "root", "settles_at", "strike", "symbol")
+    __slots__ = (
+        "compact",
+        "is_late",
+        "is_pinned",
+        "last_trading_at",
+        "quote",
+        "random",
+        "root",
+        "settles_at",
+        "symbol",
+    )
 
     def __init__(self, symbol: occ.OptionSymbol, root: OptionRoot, seed: int) -> None:
         self.symbol = symbol
         self.root = root
-        self.strike = symbol.strike_mills / 1000
+        self.compact = symbol.compact
         # Seeded by its symbol: the quotes of a contract do not depend on which others are watched.
-        self.random = random.Random(f"{seed}/{symbol.compact}")  # noqa: S311 - prices, not secrets
+        self.random = random.Random(f"{seed}/{self.compact}")  # noqa: S311 - prices, not secrets
         expiry = expiry_of(symbol, root.underlying)
         ending = ending_of(expiry, Calendar())
         self.is_late = expiry.is_late
@@ -130,8 +140,9 @@ class Market:
             return False
         contract = _QuotedContract(parsed, self._root_or_new(parsed), self._seed)
         self._contracts[symbol] = contract
-        contract.quote = self._make_quote(contract, self._at)
-        self._schedule(contract)
+        value = self.theoretical_value(symbol)
+        contract.quote = self._make_quote(contract, value.price, self._at)
+        self._schedule(contract, value.delta)
         return True
 
     def latest(self, symbol: str) -> SimulatedQuote | None:
@@ -192,7 +203,8 @@ class Market:
         for contract in self._contracts.values():
             is_moved = contract.root.underlying in changed and not contract.is_pinned
             if is_moved and self._at < contract.last_trading_at:
-                contract.quote = self._make_quote(contract, self._at)
+                price = self.theoretical_value(contract.compact).price
+                contract.quote = self._make_quote(contract, price, self._at)
                 quotes.append(contract.quote)
         return quotes
 
@@ -225,10 +237,11 @@ class Market:
             contract = self._contracts[symbol]
             if self._at >= contract.last_trading_at:  # the day before it expires for AM-settled contracts
                 continue
+            value = self.theoretical_value(symbol)
             if not contract.is_pinned and (contract.is_late or not is_late):
-                contract.quote = self._make_quote(contract, self._at - (self._moving_seconds - due))
+                contract.quote = self._make_quote(contract, value.price, self._at - (self._moving_seconds - due))
                 quotes.append(contract.quote)
-            self._schedule(contract, due)
+            self._schedule(contract, value.delta, due)
         return quotes
 
     def set_rate(self, rate: float) -> None:
@@ -262,24 +275,24 @@ class Market:
 
     def _reschedule(self) -> None:
         self._due.clear()
-        for contract in self._contracts.values():
-            self._schedule(contract)
+        for symbol, contract in self._contracts.items():
+            self._schedule(contract, self.theoretical_value(symbol).delta)
 
-    def _schedule(self, contract: _QuotedContract, after: float | None = None) -> None:
+    def _schedule(self, contract: _QuotedContract, delta: float, after: float | None = None) -> None:
         if self.rate <= 0:
             return
-        delta = abs(self.theoretical_value(contract.symbol.compact).delta)
+        delta = abs(delta)
         nearness = 2 * min(delta, 1 - delta)
         # Liquid contracts near the money quote several times a second, far wings rarely.
         per_second = contract.root.liquidity * (_MIN_LIQUIDITY + nearness * (1 - _MIN_LIQUIDITY)) * self.rate
         start = self._moving_seconds if after is None else after
-        heapq.heappush(self._due, (start + contract.random.expovariate(per_second), contract.symbol.compact))
+        heapq.heappush(self._due, (start + contract.random.expovariate(per_second), contract.compact))
 
-    def _make_quote(self, contract: _QuotedContract, at: float) -> SimulatedQuote:
-        """A quote around the theoretical value, rounded outwards to the tick so that bid < ask."""
+    def _make_quote(self, contract: _QuotedContract, price: float, at: float) -> SimulatedQuote:
+        """A quote around `price`, the theoretical one, rounded outwards to the tick so that bid < ask."""
         draw = contract.random
-        symbol = contract.symbol.compact
-        cents = self.theoretical_value(symbol).price * 100
+        symbol = contract.compact
+        cents = price * 100
         bid, ask = quoted_cents(contract.root, cents, draw.uniform(0.7, 1.3))
         depth = 8 + 60 * contract.root.liquidity / (1 + cents / 100)
         return SimulatedQuote(

@@ -105,7 +105,9 @@ class Store:
     async def retry(self) -> None:
         """Try failed writes again, of all accounts in the directory."""
         for path in list(self._disk.unwritten):
-            await self._write(path)
+            # While another file was retried, a write of this one may have succeeded.
+            if path in self._disk.unwritten:
+                await self._write(path)
 
     def close(self) -> None:
         """End the thread; from now on nothing is read or written."""

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import pytest
 
 from condord.cli import completion
+from condord.cli.view import SHOWS, SORTS
 from condord.config.schema import Log
 from condord.simulator import SCENARIOS
 from tests.cli.processes import shell
@@ -23,6 +24,17 @@ def offered(url, incomplete=""):
 def test_held_condors_are_offered_with_their_kind(fake):
     assert offered(fake.url) == offered(fake.url, "SPY-26") == [(ID, "short condor")]
     assert offered(fake.url, "QQQ") == []
+
+
+def test_the_orders_of_the_table_are_offered_with_their_meaning():
+    assert completion.sorts("p") == [("pl", SORTS["pl"]), ("percent", SORTS["percent"])]
+    assert [word for word, _ in completion.sorts("")] == [*SORTS]
+
+
+def test_filters_and_the_symbols_that_are_held_are_offered(fake):
+    assert [word for word, _ in completion.shows(context(fake.url), "")] == [*SHOWS, "SPY"]
+    assert completion.shows(context(fake.url), "S") == [("SPY", "condors on it")]
+    assert [word for word, _ in completion.shows(context("unix:///none"), "")] == [*SHOWS]
 
 
 def recorded(url, incomplete=""):

@@ -50,26 +50,26 @@ def test_one_condor_is_shown_in_detail():
     quotes[0] |= {"state": "zeroBid", "bid": 0, "unconfirmed": True}
     assert lines(quotes=quotes, closing=[documents.closing_order()]) == [
         "SPY-261218-560-570-630-640  short condor",
-        "expires     2026-12-18, 28 days",
-        "            may be liquidated from 2026-12-18 15:15 ET",
-        "            orders until 2026-12-18 15:30 ET",
-        "            last trades 2026-12-18 16:15 ET",
+        "expires     Dec 18, 28 days",
+        "            may be liquidated from Dec 18 15:15 ET",
+        "            orders until Dec 18 15:30 ET",
+        "            last trades Dec 18 16:15 ET",
         "quantity    2 x 100",
         "credit      2.35",
         "mark        1.20, close now 1.34",
         "P/L         +230.00, closing now +202.00",
-        "            48.94 % of max profit",
-        "            15.03 % of risk",
+        "            49 % of max profit",
+        "            15 % of risk",
         "today       +18.50",
         "max profit  470.00, max loss 1,530.00",
         "breakevens  567.65 and 632.35",
         "underlying  SPY 582.10, expected move 29.14",
-        "            12.10 (2.08 %, 0.42 sigma) from the put side",
-        "            47.90 (8.23 %, 1.58 sigma) from the call side",
+        "            12.10 (2.1 %, 0.42 sigma) from the put side",
+        "            47.90 (8.2 %, 1.58 sigma) from the call side",
         "greeks      delta -3.20, gamma -0.41, theta +11.80 a day, vega -20.10",
         "probability 64.8 % profit, 61.0 % max profit, 24.5 % max loss",
         "            67.0 % touches the put side, 11.8 % the call side",
-        "closing     order for 2 at 1.20, 48.94 % of max profit",
+        "closing     order for 2 at 1.20, 49 % of max profit",
         "quoted      1.8 s ago",
         "",
         "LEG                 SIDE   STRIKE  RIGHT  QTY  ENTRY   BID   ASK  MARK     P/L      IV  DELTA",
@@ -82,22 +82,31 @@ def test_one_condor_is_shown_in_detail():
 
 def test_on_the_last_day_each_cut_off_says_how_far_away_it_is_by_the_exchanges_clock():
     assert fact(lines(as_of="2026-12-18T20:20:00Z"), "expires")[1:] == [
-        "may be liquidated from 2026-12-18 15:15 ET, passed 5 min 0 s ago",
-        "orders until 2026-12-18 15:30 ET, in 10 min 0 s",
-        "last trades 2026-12-18 16:15 ET, in 55 min 0 s",
+        "may be liquidated from Dec 18 15:15 ET, passed 5 min 0 s ago",
+        "orders until Dec 18 15:30 ET, in 10 min 0 s",
+        "last trades Dec 18 16:15 ET, in 55 min 0 s",
     ]
 
 
 def test_an_am_settled_condor_settles_at_the_opening_prices_of_the_next_day():
     expiry = {"lastTradingAt": "2026-12-17T21:15:00Z", "settlesAt": "2026-12-18T14:30:00Z", "cutoffs": []}
     assert fact(lines(expiry=expiry, settlement="am"), "expires")[1:] == [
-        "last trades 2026-12-17 16:15 ET",
-        "settles at the opening prices of 2026-12-18 09:30 ET",
+        "last trades Dec 17 16:15 ET",
+        "settles at the opening prices of Dec 18 09:30 ET",
     ]
 
 
-def test_a_long_condor_has_a_debit():
-    assert fact(lines(direction="long", credit=-2.35), "debit") == ["2.35"]
+def test_a_long_condor_has_a_debit_and_prices_that_closing_brings():
+    value = documents.valuation(mark=-2.5, natural=-2.25)
+    order = documents.closing_order(limitPrice=-3, percentOfMaxProfit=None)
+    shown = lines(direction="long", credit=-2.35, valuation=value, closing=[order])
+    assert fact(shown, "debit") == ["2.35"]
+    assert fact(shown, "mark") == ["2.50, close now 2.25"]
+    assert fact(shown, "closing") == ["order for 2 at 3.00"]
+
+
+def test_a_date_in_another_year_has_its_year():
+    assert fact(lines(expiration="2027-01-15"), "expires")[0] == "Jan 15, 2027, 28 days"
 
 
 def test_a_price_beyond_a_strike_is_said_to_be_beyond_it():
@@ -114,7 +123,7 @@ def test_what_is_not_known_is_a_dash():
     unknown = dict.fromkeys(("price", "delta", "gamma", "theta", "vega", "expectedMove", "tested", "breached"))
     risk = documents.risk(**unknown, legs=[], distance={}, probabilities={}, missing=["price"])
     shown = lines(risk=risk, valuation=documents.valuation(dayPl=None), expiry=None)
-    assert fact(shown, "expires") == ["2026-12-18, 28 days"]
+    assert fact(shown, "expires") == ["Dec 18, 28 days"]
     assert fact(shown, "today") == ["—"]
     assert fact(shown, "underlying") == ["SPY —"]
     assert fact(shown, "greeks") == ["delta —, gamma —, theta — a day, vega —"]
@@ -128,7 +137,7 @@ def test_what_is_not_known_is_a_dash():
 def test_a_known_price_without_volatility_still_has_distances_in_dollars():
     distance = {"put": {"dollars": 12.1, "percent": 2.08}, "call": {}}
     shown = fact(lines(risk=documents.risk(expectedMove=None, distance=distance)), "underlying")
-    assert shown == ["SPY 582.10, expected move —", "12.10 (2.08 %) from the put side", "— from the call side"]
+    assert shown == ["SPY 582.10, expected move —", "12.10 (2.1 %) from the put side", "— from the call side"]
 
 
 @pytest.mark.parametrize(

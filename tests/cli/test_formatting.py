@@ -53,10 +53,18 @@ def test_the_age_of_what_never_happened_is_never():
 
 
 @pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(-5, "just now"), (0, "just now"), (0.049, "just now"), (0.05, "0.1 s ago"), (0.1, "0.1 s ago")],
+)
+def test_no_age_is_zero_seconds(seconds, expected):
+    assert formatting.age(NOW - dt.timedelta(seconds=seconds), NOW) == expected
+
+
+@pytest.mark.parametrize(
     ("changes", "text"),
     [
         ({}, "market open, closes 21:00 UTC"),
-        ({"isOpen": False}, "market closed, opens Mon 23 Nov 14:30 UTC"),
+        ({"isOpen": False}, "market closed, opens Mon Nov 23 14:30 UTC"),
         ({"nextClose": None}, "market open"),
         ({"isOpen": None, "nextOpen": None, "nextClose": None}, "market —"),
     ],
@@ -69,7 +77,7 @@ def test_the_market_is_shown_with_the_time_of_its_next_change(changes, text):
 def test_a_time_on_another_day_includes_the_day():
     assert formatting.moment(NOW, NOW) == "15:31 UTC"
     assert formatting.moment(NOW, NOW, "%H:%M:%S") == "15:31:08"
-    assert formatting.moment(NOW - dt.timedelta(days=1), NOW, "%H:%M:%S") == "Thu 19 Nov 15:31:08"
+    assert formatting.moment(NOW - dt.timedelta(days=1), NOW, "%H:%M:%S") == "Thu Nov 19 15:31:08"
 
 
 def test_days_can_be_short():
@@ -123,3 +131,41 @@ def test_trouble_has_a_sentence_for_each_fault():
         "positions are not requested now: the breaker is open",
     ]
     assert formatting.trouble(msgspec.convert(documents.status(), wire.Status), NOW) == []
+
+
+@pytest.mark.parametrize(
+    ("credit", "text"), [(2.35, "2.35 credit"), (-6.55, "6.55 debit"), (0, "0.00 credit"), (None, "—")]
+)
+def test_what_a_condor_was_opened_for_has_a_name_instead_of_a_sign(credit, text):
+    assert formatting.entry(credit) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "direction", "text"),
+    [(1.2, "short", "1.20"), (-0.05, "short", "-0.05"), (-5.35, "long", "5.35"), (0.1, "long", "-0.10"),
+     (0, "long", "0.00"), (None, "long", "—")],
+)  # fmt: skip
+def test_a_price_to_close_is_positive_if_it_is_what_one_expects(value, direction, text):
+    assert formatting.closing_price(value, direction) == text
+
+
+def test_a_loss_without_a_bound_is_unlimited_and_an_unknown_one_a_dash():
+    assert formatting.loss(None, is_unlimited=True) == "unlimited"
+    assert formatting.loss(None, is_unlimited=False) == "—"
+    assert formatting.loss(1530, is_unlimited=True) == "1,530.00"
+
+
+def test_a_date_has_its_year_unless_it_is_this_one():
+    today = dt.date(2026, 11, 20)
+    assert formatting.date(dt.date(2026, 12, 4), today) == "Dec 4"
+    assert formatting.date(dt.date(2027, 2, 19), today) == "Feb 19, 2027"
+
+
+@pytest.mark.parametrize(("value", "text"), [(48.94, "49 %"), (-0.4, "0 %"), (-18.6, "-19 %"), (None, "—")])
+def test_a_percentage_of_profit_is_whole(value, text):
+    assert formatting.percent(value) == text
+
+
+@pytest.mark.parametrize(("value", "text"), [(12.345, "12.3 %"), (0.044, "0.04 %"), (-0.5, "-0.50 %"), (None, "—")])
+def test_a_distance_has_a_second_decimal_below_1_percent(value, text):
+    assert formatting.nearness(value) == text

@@ -37,7 +37,7 @@ def test_a_table_without_rows_is_its_heading():
 
 def test_colour_takes_no_room():
     painted = grid("NAME| N", [[Cell("a", "bad"), Cell("1", "good"), Cell("x", "warn")]], Screen(colour=True))
-    assert painted[1] == "\x1b[31ma   \x1b[0m  \x1b[32m1\x1b[0m  \x1b[33mx\x1b[0m"
+    assert painted[1] == "\x1b[31ma\x1b[0m     \x1b[32m1\x1b[0m  \x1b[33mx\x1b[0m"
 
 
 def test_columns_that_do_not_fit_are_left_out_and_named():

@@ -296,13 +296,13 @@ def test_a_stderr_that_cannot_be_written_changes_no_exit_code(where):
 def test_commands_that_ask_a_daemon_import_neither_the_server_nor_alpaca():
     modules = (*HEAVY, "rich", "tenacity", "condord.cli.start", "condord.cli.simulate", "condord.cli.watch")
     with serving() as fake:
-        assert imports_of("positions", "--url", fake.url, modules=modules) == (0, ["rich"])
+        assert imports_of("positions", "--url", fake.url, modules=modules) == (0, [])
         assert imports_of("positions", "--json", "--url", fake.url, modules=modules) == (0, [])
         assert imports_of("status", "--url", fake.url, modules=modules) == (0, [])
         assert imports_of("stream", "--url", fake.url, modules=modules) == (77, [])
         assert imports_of("history", "--url", fake.url, modules=modules) == (0, ["rich"])  # how wide a sparkline is
         assert imports_of("history", "--csv", "--url", fake.url, modules=modules) == (0, [])
-        assert imports_of("trades", "--url", fake.url, modules=modules) == (0, ["rich"])
+        assert imports_of("trades", "--url", fake.url, modules=modules) == (0, [])
         assert imports_of("trades", "--csv", "--url", fake.url, modules=modules) == (0, [])
         assert imports_of("alerts", "--url", fake.url, modules=modules) == (1, [])
         assert imports_of("alerts", "--all", "--json", "--url", fake.url, modules=modules) == (1, [])

@@ -137,3 +137,14 @@ def test_the_error_for_a_number_names_what_is_allowed(condord, arguments, allowe
     code, _, err = condord(*arguments)
     sentence = f"'{arguments[-1]}' is not a whole number {allowed}".rstrip()
     assert (code, err[0]) == (2, f"condord: Invalid value for '{arguments[-2]}': {sentence}")
+
+
+@pytest.mark.parametrize(("text", "dollars"), [("25", 25), ("0.5", 0.5), ("$1,250.25", 1250.25), ("0", 0)])
+def test_an_amount_is_dollars(text, dollars):
+    assert options.amount(text) == dollars
+
+
+@pytest.mark.parametrize("text", ["", "-1", "nan", "inf", "1e3", "25 %", ".5", "٢", "1.00001"])
+def test_what_is_no_amount_is_refused(text):
+    with pytest.raises(typer.BadParameter, match="is not an amount of dollars"):
+        options.amount(text)

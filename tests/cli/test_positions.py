@@ -99,3 +99,48 @@ def test_csv_is_neither_combined_with_json_nor_watched(condord, fake, other):
     assert (code, out) == (2, "")
     assert err[0] == f"condord: Invalid value for '--csv': it cannot be combined with {other}"
     assert fake.requests == []
+
+
+def held(*names):
+    days = {name: 30 - at for at, name in enumerate(names)}
+    return json(documents.document(condors=[documents.condor(name, daysToExpiration=days[name]) for name in names]))
+
+
+def shown(outcome):
+    return [line.split()[0] for line in outcome.out.splitlines()[1 : outcome.out.splitlines().index("")]]
+
+
+def test_the_order_is_that_of_urgency_unless_another_is_asked_for(condord, fake):
+    fake.answers["/api/positions"] = held("C", "A", "B")
+    assert shown(condord("positions", "--url", fake.url)) == ["B", "A", "C"]
+    assert shown(condord("positions", "--sort", "symbol", "--url", fake.url)) == ["A", "B", "C"]
+    assert shown(condord("positions", "--sort", "-symbol", "--url", fake.url)) == ["C", "B", "A"]
+
+
+def test_only_what_was_chosen_is_shown(condord, fake):
+    fake.answers["/api/positions"] = json(
+        documents.document(condors=[documents.condor("A"), documents.condor("B", underlying="QQQ", root="QQQ")])
+    )
+    assert shown(condord("positions", "--show", "qqq", "--url", fake.url)) == ["B"]
+    assert condord("positions", "--show", "losing", "--url", fake.url).out.startswith("No condor is losing.\n")
+
+
+def test_wrong_words_are_2_and_a_symbol_that_is_not_held_is_1(condord, fake):
+    code, out, err = condord("positions", "--sort", "urgent", "--url", fake.url)
+    assert (code, out) == (2, "")
+    assert err[0] == "condord: Invalid value for '--sort': 'urgent' is not known; the nearest is urgency"
+    code, out, err = condord("positions", "--show", "loosing", "--url", fake.url)
+    assert (code, out) == (2, "")
+    assert err[0] == "condord: Invalid value for '--show': 'loosing' is not known; the nearest is losing"
+    code, out, err = condord("positions", "--show", "TSLA", "--url", fake.url)
+    assert (code, out, err) == (1, "", ["condord: no condor on TSLA is held", "hint: Held: SPY."])
+
+
+@pytest.mark.parametrize("other", ["--json", "--csv", ID])
+@pytest.mark.parametrize("choice", [("--sort", "pl"), ("--show", "losing")])
+def test_what_the_daemon_answers_is_not_sorted_or_filtered(condord, fake, other, choice):
+    code, out, err = condord("positions", other, *choice, "--url", fake.url)
+    assert (code, out) == (2, "")
+    named = "ID" if other == ID else other
+    assert err[0] == f"condord: Invalid value for '{choice[0]}': it cannot be combined with {named}"
+    assert fake.requests == []

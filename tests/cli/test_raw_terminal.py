@@ -14,6 +14,7 @@ from tests.fakes import documents
 from tests.fakes.daemon import HOLD, serving
 from tests.fakes.terminal import condord, running
 
+read = os.read
 SNAPSHOT = b"retry: 1\n\n" + documents.frame("snapshot", documents.document(), "k-1")
 
 
@@ -205,26 +206,39 @@ def test_the_terminal_is_given_back_after_an_error(pipe, keyboard):
 
 @pytest.mark.parametrize(
     ("keys", "actions"),
-    [(b"q", {"quit"}), (b"\x0c", {"repaint"}), (b"x\x0cq", {"quit", "repaint"}), (b"hello", set())],
+    [(b"q", ["q"]), (b"\x0c", ["repaint"]), (b"x\x0c\x1b[Aq", ["x", "repaint", "up", "q"]), (b"\x1b", ["escape"])],
 )
-def test_keys_are_actions(pipe, keyboard, keys, actions):
+def test_keys_are_returned_in_their_order(pipe, keyboard, keys, actions):
     with taken(pipe) as terminal:
         keyboard.type(keys)
         assert terminal.wait(60) == actions
 
 
+def test_a_key_whose_sequence_arrives_in_parts_is_one_key(pipe, keyboard, monkeypatch):
+    monkeypatch.setattr(raw_terminal, "_SEQUENCE_SECONDS", 60)
+    parts = [b"\x1b", b"[5", b"~"]
+    with taken(pipe) as terminal:
+        keyboard.type(b"xyz")
+        monkeypatch.setattr(
+            os,
+            "read",
+            lambda fd, size: read(fd, 1) and parts.pop(0) if fd == keyboard.file.fileno() else read(fd, size),
+        )
+        assert terminal.wait(60) == ["page-up"]
+
+
 def test_a_wait_ends_with_nothing_to_do_when_the_pipe_wakes_it_or_its_time_is_over(pipe, keyboard):
     with taken(pipe) as terminal:
         pipe.wake()
-        assert terminal.wait(60) == set()
-        assert terminal.wait(0) == set()
+        assert terminal.wait(60) == []
+        assert terminal.wait(0) == []
 
 
 def test_a_terminal_that_is_gone_is_not_read_again_and_is_no_error_at_the_end(pipe, keyboard):
     with taken(pipe) as terminal:
         keyboard.unplug()
         terminal.wait(60)
-        assert terminal.wait(0) == set()
+        assert terminal.wait(0) == []
 
 
 def test_an_unexpected_error_of_the_keyboard_is_raised(pipe, keyboard, monkeypatch):
@@ -244,14 +258,14 @@ def test_without_a_keyboard_only_the_pipe_is_waited_for(pipe, monkeypatch, capsy
     monkeypatch.setattr(sys, "stdin", stdin)
     with taken(pipe) as terminal:
         pipe.wake()
-        assert terminal.wait(60) == set()
+        assert terminal.wait(60) == []
     assert capsys.readouterr().out == ENTER + LEAVE
 
 
 def test_a_resize_repaints(pipe, keyboard):
     with taken(pipe) as terminal:
         os.kill(os.getpid(), signal.SIGWINCH)
-        assert terminal.wait(60) == {"repaint"}
+        assert terminal.wait(60) == ["repaint"]
 
 
 def test_ctrl_c_is_raised_by_the_wait(pipe, keyboard):
@@ -274,7 +288,7 @@ def test_a_signal_that_ends_the_process_does_so_after_the_terminal_was_given_bac
 def test_after_sigcont_the_terminal_is_taken_again(pipe, keyboard, capsys):
     with taken(pipe) as terminal:
         os.kill(os.getpid(), signal.SIGCONT)
-        assert terminal.wait(60) == {"repaint"}
+        assert terminal.wait(60) == ["repaint"]
     assert capsys.readouterr().out == ENTER + ENTER + LEAVE
 
 
@@ -287,7 +301,7 @@ def test_ctrl_z_stops_the_process_with_the_terminal_given_back(pipe, keyboard, c
     with taken(pipe) as terminal:
         os.kill(os.getpid(), signal.SIGTSTP)
         monkeypatch.setattr(os, "kill", stop)
-        assert terminal.wait(60) == {"repaint"}
+        assert terminal.wait(60) == ["repaint"]
         assert not keyboard.is_sane
         assert signal.getsignal(signal.SIGTSTP) is not signal.SIG_DFL
     assert stops == [(os.getpid(), signal.SIGTSTP, signal.SIG_DFL, True)]

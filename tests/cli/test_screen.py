@@ -2,7 +2,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from condord.cli.screen import Screen, can_paint, folded, joined, plain, screen, visible_width
+from condord.cli.screen import (
+    Screen,
+    can_paint,
+    folded,
+    joined,
+    plain,
+    screen,
+    shortened,
+    visible_width,
+    without_colour,
+)  # fmt: skip
 
 
 def test_a_pipe_has_no_colour_and_only_the_width_of_columns(capsys):
@@ -85,3 +95,28 @@ def test_parts_are_joined_on_as_few_lines_as_fit_without_breaking_one():
 def test_our_own_signs_beyond_ascii_are_one_column_each():
     assert visible_width("\x1b[31ma…b·c—\x1b[0m") == 6
     assert visible_width("日本") == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "width", "shown"),
+    [
+        ("put tested, old", None, "put tested, old"),
+        ("put tested, old", 15, "put tested, old"),
+        ("put tested, old", 14, "put tested …"),
+        ("put tested, old", 6, "put …"),
+        ("put tested, old", 2, "p…"),
+        ("incomplete: no", 8, "incompl…"),
+        ("日本 日本", 7, "日本 …"),
+    ],
+)
+def test_a_text_is_shortened_between_two_words(text, width, shown):
+    assert shortened(text, width) == shown
+
+
+@given(st.text(max_size=30).map(plain), st.integers(1, 30))
+def test_a_shortened_text_is_never_too_wide(text, width):
+    assert visible_width(shortened(text, width)) <= width
+
+
+def test_colours_can_be_removed():
+    assert without_colour("\x1b[1;31m◆ SPY\x1b[0m 1") == "◆ SPY 1"

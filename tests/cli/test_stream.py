@@ -3,8 +3,8 @@ import json
 
 import pytest
 
-from condord.cli.screen import Screen
-from condord.cli.stream import event_line, json_line
+from condord.cli.screen import Screen, visible_width
+from condord.cli.stream import MoveFilter, event_line, json_line
 from condord.client.sse import ServerSentEvent
 from tests.fakes import documents
 
@@ -14,8 +14,12 @@ SNAPSHOT = b"retry: 1\n\n" + documents.frame("snapshot", documents.document(), "
 DELTA = documents.frame("delta", documents.delta(valuations=[documents.valuation()]), "k-2")
 
 
-def line(name, payload):
-    return event_line(ServerSentEvent(name=name, data=json.dumps(payload), id=None), NOW, Screen())
+def event(name, payload):
+    return ServerSentEvent(name=name, data=json.dumps(payload), id=None)
+
+
+def line(name, payload, width=None):
+    return event_line(event(name, payload), NOW, Screen(width=width))
 
 
 def test_an_event_is_a_line_with_its_time_and_what_changed():
@@ -48,6 +52,98 @@ def test_an_event_is_a_line_with_its_time_and_what_changed():
 )  # fmt: skip
 def test_a_delta_is_described_by_its_most_important_change(changes, text):
     assert line("delta", documents.delta(**changes)) == f"15:31:08.000 delta {text}".rstrip()
+
+
+MANY = documents.delta(valuations=[documents.valuation(f"SPY-261218-56{at}-570-630-640") for at in range(5)])
+LONG = documents.status(state="stale", reason="no data " * 30)
+EVENTS = [("delta", MANY), ("delta", MANY | {"status": LONG}), ("snapshot", documents.document(status=LONG)),
+          ("alert", documents.alert(text="The put is breached. " * 9)), ("bye", {"reason": "stopping " * 20})]  # fmt: skip
+
+
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+@pytest.mark.parametrize(("name", "payload"), EVENTS, ids=["delta", "status", "snapshot", "alert", "bye"])
+def test_a_line_is_as_wide_as_the_terminal_at_most(name, payload, width):
+    painted = event_line(event(name, payload), NOW, Screen(width=width, colour=True))
+    assert visible_width(painted) <= width
+    assert painted.count("\x1b[0m") * 2 == painted.count("\x1b[")
+
+
+@pytest.mark.parametrize(
+    ("width", "named", "end"),
+    [(80, 1, "; and 4 more"), (120, 1, "; and 4 more"), (160, 2, "; and 3 more"), (None, 3, "; and 2 more")],
+)
+def test_a_delta_names_as_many_condors_as_fit(width, named, end):
+    shown = line("delta", MANY, width)
+    assert shown.count("P/L") == named
+    assert shown.endswith(end)
+
+
+def test_an_alert_without_room_for_its_id_still_has_its_sentence():
+    assert line("alert", documents.alert(), 100) == (
+        "15:30:00.000 alert critical firing: SPY 560/570/630/640 Dec 18: the short put 570 is breached, SPY …"
+    )
+
+
+def described(amount, *events, width=None):
+    changes = MoveFilter(amount)
+    return [row for each in events for row in changes.lines(event(*each), NOW, Screen(width=width))]
+
+
+def moving(*profits, **more):
+    return "delta", documents.delta(valuations=[documents.valuation(unrealizedPl=profit) for profit in profits], **more)
+
+
+def test_with_an_amount_only_condors_that_moved_by_it_have_a_line():
+    rows = described(
+        25, ("snapshot", documents.document()), moving(250), moving(254.99), moving(255), moving(231), moving(230)
+    )
+    assert rows == [
+        "15:31:07.250 snapshot live, 1 condor, 0 in no condor, P/L +230.00",
+        f"15:31:08.000 delta {ID} mark 1.20 P/L +255.00 (+25.00)",
+        f"15:31:08.000 delta {ID} mark 1.20 P/L +230.00 (-25.00)",
+    ]
+
+
+def test_with_an_amount_a_move_during_an_outage_is_a_line_after_the_next_snapshot():
+    moved = documents.document(condors=[documents.condor(valuation=documents.valuation(unrealizedPl=-500))])
+    rows = described(25, ("snapshot", documents.document()), ("snapshot", moved))
+    assert rows[-1] == f"15:31:07.250 delta {ID} mark 1.20 P/L -500.00 (-730.00)"
+
+
+def test_with_an_amount_alerts_and_changes_of_the_state_are_still_shown_and_heartbeats_are_not():
+    stale = documents.status(state="stale", reason="no data")
+    rows = described(
+        25,
+        ("snapshot", documents.document()),
+        ("heartbeat", {"asOf": documents.AS_OF}),
+        moving(230, status=documents.status()),
+        moving(230, status=stale),
+        moving(230, status=stale),
+        ("alert", documents.alert()),
+        ("bye", {"reason": "stopping"}),
+    )
+    assert [row.split(maxsplit=2)[1:] for row in rows[1:]] == [
+        ["delta", "stale: no data"],
+        ["alert", f"critical firing breached:{ID}: {documents.alert()['text']}"],
+        ["bye", "stopping"],
+    ]
+
+
+def test_with_an_amount_json_has_the_whole_events_that_are_shown(condord, fake):
+    small = documents.frame("delta", documents.delta(valuations=[documents.valuation(unrealizedPl=231)]), "k-2")
+    large = documents.frame("delta", documents.delta(valuations=[documents.valuation(unrealizedPl=300)]), "k-3")
+    fake.streams = [[SNAPSHOT, small, documents.heartbeat(9), large]]
+    out = condord("stream", "--changes", "$50", "--json", "--url", fake.url).out
+    assert [json.loads(row)["id"] for row in out.splitlines()] == ["k-1", "k-3"]
+    fake.streams = [[SNAPSHOT, small, documents.heartbeat(9), large]]
+    out = condord("stream", "--changes", "50", "--url", fake.url).out
+    assert [row.split()[1] for row in out.splitlines()] == ["snapshot", "delta"]
+
+
+def test_a_wrong_amount_is_2(condord, fake):
+    code, out, err = condord("stream", "--changes", "much", "--url", fake.url)
+    assert (code, out) == (2, "")
+    assert err[0] == "condord: Invalid value for '--changes': 'much' is not an amount of dollars"
 
 
 def test_a_line_with_a_status_lists_each_notice_code_once():

@@ -6,28 +6,28 @@ import pytest
 from condord.cli.detail import condor_lines
 from condord.cli.screen import Screen, folded
 from condord.cli.table import document_lines
+from condord.cli.view import DEFAULT, TableView
 from condord.live import wire
 from tests.fakes import documents
 
 NOW = dt.datetime(2026, 11, 20, 15, 31, 9, tzinfo=dt.UTC)
 
 
-def lines(width=None, **changes):
+def lines(width=None, view=DEFAULT, **changes):
     document = msgspec.convert(documents.document(**changes), wire.Document)
-    return document_lines(document, NOW, Screen(width=width))
+    return document_lines(document, NOW, Screen(width=width), view=view)
 
 
 def test_a_condor_is_one_row_if_it_fits():
     assert lines() == [
-        "CONDOR                      EXPIRES     KIND            IN  QTY  CREDIT   PRICE  DISTANCE    MARK  CLOSE      P/L   TODAY   %MAX  DELTA   THETA  MAX LOSS",
-        "SPY-261218-560-570-630-640  2026-12-18  short condor  28 d    2    2.35  582.10  put 2.08 %  1.20   1.34  +230.00  +18.50  48.94  -3.20  +11.80  1,530.00",
+        "CONDOR                      EXPIRES  KIND            IN  QTY  ENTRY         PRICE  DISTANCE   MARK  CLOSE      P/L   TODAY  %MAX  DELTA   THETA  MAX LOSS",
+        "SPY-261218-560-570-630-640  Dec 18   short condor  28 d    2  2.35 credit  582.10  put 2.1 %  1.20   1.34  +230.00  +18.50    49  -3.20  +11.80  1,530.00",
+        "",
+        "UNDERLYING   PRICE   CHANGE  SHARES      P/L   TODAY   DELTA   THETA  MAX LOSS",
+        "SPY         582.10  +0.40 %     100  +230.00  +18.50  +96.80  +11.80  1,530.00  ex-dividend Dec 18: 1.97",
         "",
         "1 condor · P/L +230.00 · today +18.50 · closing now +202.00 · theta +11.80 a day · max loss 1,530.00",
         "account 50,123.40 · today +143.40 · options buying power 20,111.20",
-        "",
-        "UNDERLYING   PRICE   CHANGE  SHARES      P/L   TODAY   DELTA   THETA  MAX LOSS",
-        "SPY         582.10  +0.40 %     100  +230.00  +18.50  +96.80  +11.80  1,530.00  ex-dividend 2026-12-18: 1.97",
-        "",
         "live · simulator indicative · newest message 1.8 s ago · market open, closes 21:00 UTC",
     ]
 
@@ -59,37 +59,53 @@ LONG_ID = "NVDA-270115-197.5-202.5-237.5-247.5"
 def test_at_120_columns_a_condor_is_one_row_with_its_underlying_its_greeks_and_today():
     held = [documents.condor(LONG_ID), documents.condor(brokenWing=True)]
     assert lines(120, condors=held)[:4] == [
-        "CONDOR                                 IN  QTY   PRICE  DISTANCE    MARK      P/L   TODAY   %MAX  DELTA   THETA",
-        "NVDA-270115-197.5-202.5-237.5-247.5  28 d    2  582.10  put 2.08 %  1.20  +230.00  +18.50  48.94  -3.20  +11.80",
-        "SPY-261218-560-570-630-640           28 d    2  582.10  put 2.08 %  1.20  +230.00  +18.50  48.94  -3.20  +11.80",
-        "    broken wing",
+        "CONDOR                                 IN  QTY   PRICE  DISTANCE       P/L   TODAY  %MAX  DELTA   THETA",
+        "NVDA-270115-197.5-202.5-237.5-247.5  28 d    2  582.10  put 2.1 %  +230.00  +18.50    49  -3.20  +11.80",
+        "SPY-261218-560-570-630-640           28 d    2  582.10  put 2.1 %  +230.00  +18.50    49  -3.20  +11.80  broken wing",
+        "too narrow for EXPIRES, KIND, ENTRY, MARK, CLOSE, MAX LOSS",
     ]
 
 
-def test_at_80_columns_the_name_is_above_the_numbers():
+def test_at_80_columns_a_condor_is_one_row_with_what_matters_most():
     assert lines(80) == [
-        "  QTY   PRICE  DISTANCE    MARK      P/L   TODAY   %MAX  DELTA   THETA  MAX LOSS",
-        "SPY-261218-560-570-630-640  short condor, 2026-12-18, 28 days",
-        "    2  582.10  put 2.08 %  1.20  +230.00  +18.50  48.94  -3.20  +11.80  1,530.00",
-        "too narrow for CREDIT, CLOSE",
+        "CONDOR                        IN  DISTANCE       P/L   TODAY  %MAX   THETA",
+        "SPY-261218-560-570-630-640  28 d  put 2.1 %  +230.00  +18.50    49  +11.80",
+        "too narrow for EXPIRES, KIND, QTY, ENTRY, PRICE, MARK, CLOSE, DELTA, MAX LOSS",
+        "",
+        "UNDERLYING   PRICE   CHANGE  SHARES      P/L   TODAY   DELTA   THETA  MAX LOSS",
+        "SPY         582.10  +0.40 %     100  +230.00  +18.50  +96.80  +11.80  1,530.00",
+        "    ex-dividend Dec 18: 1.97",
         "",
         "1 condor · P/L +230.00 · today +18.50 · closing now +202.00 · theta +11.80 a day",
         "max loss 1,530.00",
         "account 50,123.40 · today +143.40 · options buying power 20,111.20",
-        "",
-        "UNDERLYING   PRICE   CHANGE  SHARES      P/L   TODAY   DELTA   THETA  MAX LOSS",
-        "SPY         582.10  +0.40 %     100  +230.00  +18.50  +96.80  +11.80  1,530.00",
-        "    ex-dividend 2026-12-18: 1.97",
-        "",
         "live · simulator indicative · newest message 1.8 s ago",
         "market open, closes 21:00 UTC",
     ]
 
 
+def test_a_symbol_shows_what_is_held_on_it_and_counts_the_others():
+    totals = documents.totals(condors=2)
+    held = {"condors": [documents.condor("A"), documents.condor("B", underlying="QQQ", root="QQQ")]}
+    other = documents.unmatched(underlying="QQQ", root="QQQ")
+    shown = lines(view=TableView(show="SPY"), unmatched=[documents.unmatched(), other], totals=totals, **held)
+    assert [line.split()[0] for line in shown if line] == [
+        "CONDOR", "A", "IN", "SPY261218P00500000", "UNDERLYING", "SPY", "1", "account", "live",
+    ]  # fmt: skip
+    assert shown[-3].startswith("1 shown of 2 condors · ")
+
+
+def test_a_choice_shows_only_its_condors_and_the_totals_of_all():
+    shown = lines(view=TableView(show="losing"), unmatched=[documents.unmatched()])
+    assert shown[:2] == ["No condor is losing.", ""]
+    assert shown[2].startswith("0 shown of 1 condor · P/L +230.00 · ")
+    assert lines(view=TableView(show="QQQ"))[0] == "No condor on QQQ."
+
+
 @pytest.mark.parametrize(
     ("changes", "distance", "note"),
     [
-        ({"tested": "put"}, "put 2.08 %", "put tested"),
+        ({"tested": "put"}, "put 2.1 %", "put tested"),
         (
             {"tested": "call", "breached": True, "distance": {"call": {"percent": -0.5}}},
             "call -0.50 %",
@@ -111,13 +127,13 @@ def test_a_working_order_that_closes_a_condor_is_noted():
 def test_an_underlying_without_a_confirmed_price_says_why():
     shown = lines(underlyings=[documents.underlying(price=None, percentChange=None, reason="noQuote")])
     assert shown[1].endswith("  no price: Alpaca has no usable quote")
-    assert shown[-3].endswith("  no price: Alpaca has no usable quote, ex-dividend 2026-12-18: 1.97")
+    assert shown[-5].endswith("  no price: Alpaca has no usable quote, ex-dividend Dec 18: 1.97")
     shown = lines(underlyings=[documents.underlying(unconfirmed=True, reason="unreachable")])
     assert shown[1].endswith("  price unconfirmed: neither the stream nor REST answers")
 
 
 def test_without_a_dividend_an_underlying_has_no_note():
-    assert lines(underlyings=[documents.underlying(exDividend=None)])[-3].endswith("  1,530.00")
+    assert lines(underlyings=[documents.underlying(exDividend=None)])[-5].endswith("  1,530.00")
 
 
 def test_without_an_account_there_is_no_line_for_it():
@@ -137,13 +153,14 @@ def test_no_line_is_wider_than_the_terminal_and_the_profit_is_always_shown(width
     assert any("+13.50" in line for line in shown)
 
 
-def test_on_a_narrow_terminal_details_and_columns_are_left_out():
-    assert lines(40)[:5] == [
-        "  DISTANCE        P/L   TODAY   %MAX",
-        "SPY-261218-560-570-630-640  28 days",
-        "  put 2.08 %  +230.00  +18.50  48.94",
-        "too narrow for QTY, CREDIT, PRICE, MARK,",
-        "CLOSE, DELTA, THETA, MAX LOSS",
+def test_on_a_narrow_terminal_the_name_is_above_the_numbers():
+    assert lines(48)[:6] == [
+        "   PRICE  DISTANCE   MARK      P/L   TODAY  %MAX",
+        "SPY-261218-560-570-630-640  Dec 18, 28 days",
+        "  582.10  put 2.1 %  1.20  +230.00  +18.50    49",
+        "too narrow for QTY, ENTRY, CLOSE, DELTA, THETA,",
+        "MAX LOSS",
+        "",
     ]
 
 
@@ -159,10 +176,10 @@ def test_an_unknown_value_is_a_dash_and_the_note_says_why():
     totals = documents.totals(incomplete=1, unrealizedPl=None, naturalPl=None, dayPl=None, theta=None, maxLoss=None)
     shown = lines(condors=[unknown()], totals=totals)
     assert shown[1] == (
-        "SPY-261218-560-570-630-640  2026-12-18  short condor  28 d    2    2.35  582.10  put 2.08 %     —      —    —"
+        "SPY-261218-560-570-630-640  Dec 18   short condor  28 d    2  2.35 credit  582.10  put 2.1 %     —      —    —"
         "      —     —  -3.20  +11.80         —  incomplete: no usable quote of SPY261218P00560000, unconfirmed, broken wing"
     )
-    assert shown[3] == "1 condor (1 incomplete) · P/L — · today — · closing now — · max loss —"
+    assert shown[6] == "1 condor (1 incomplete) · P/L — · today — · closing now — · max loss —"
 
 
 def test_a_leg_in_no_condor_has_a_note_why():
@@ -171,13 +188,14 @@ def test_a_leg_in_no_condor_has_a_note_why():
         "problem": "no root",
         "uncoveredShort": False,
     }
-    shown = lines(unmatched=[documents.unmatched(), strange], totals=documents.totals(unmatchedPl=None, maxLoss=None))
+    bare = documents.unmatched(right="call")
+    shown = lines(unmatched=[bare, strange], totals=documents.totals(unmatchedPl=None, maxLoss=None))
     assert shown[3:6] == [
         "IN NO CONDOR        SIDE   QTY  ENTRY   MARK     P/L  TODAY",
         "SPY261218P00500000  short    1   1.09  0.955  +13.50  -2.00  uncovered short",
         "SPY [2J             —        —      —      —       —      —  no root",
     ]
-    assert shown[7] == (
+    assert shown[10] == (
         "1 condor · P/L +230.00 · today +18.50 · closing now +202.00 · in no condor — · theta +11.80 a day"
         " · max loss unlimited"
     )
@@ -215,7 +233,7 @@ def test_an_unconfirmed_quote_marks_its_unmatched_leg_and_the_totals():
     shown = lines(unmatched=[sold, bought], quotes=quotes)
     assert shown[4].endswith("  unconfirmed, uncovered short")
     assert shown[5].endswith("+13.50  -2.00")
-    assert shown[7].endswith(" · max loss 1,530.00 · unconfirmed")
+    assert shown[10].endswith(" · max loss 1,530.00 · unconfirmed")
 
 
 @pytest.mark.parametrize(
@@ -232,7 +250,7 @@ def test_a_notice_is_one_line_below_the_status():
     assert lines(80, status=status)[-3:] == [
         "stale for 1 min 9 s: no data",
         "notStreamed: not these",
-        "expired: still listed: SPY261120P00500000, SPY261120P00500000, …",
+        "expired: still listed: SPY261120P00500000, SPY261120P00500000 …",
     ]
     assert lines(status=status)[-1].startswith("expired: ")
     assert "…" not in lines(status=status)[-1]
@@ -242,10 +260,10 @@ def test_a_notice_is_one_line_below_the_status():
 
 def test_an_underlying_without_a_condor_has_no_gain_of_condors():
     parts = [{"underlying": name, "unrealizedPl": 1, "dayPl": 2, "maxLoss": 9} for name in ("QQQ", "SPY")]
-    assert lines(totals=documents.totals(byUnderlying=parts))[6:9] == [
+    assert lines(totals=documents.totals(byUnderlying=parts))[3:6] == [
         "UNDERLYING   PRICE   CHANGE  SHARES    P/L  TODAY   DELTA   THETA  MAX LOSS",
         "QQQ              —        —                             —       —      9.00",
-        "SPY         582.10  +0.40 %     100  +1.00  +2.00  +96.80  +11.80      9.00  ex-dividend 2026-12-18: 1.97",
+        "SPY         582.10  +0.40 %     100  +1.00  +2.00  +96.80  +11.80      9.00  ex-dividend Dec 18: 1.97",
     ]
 
 
@@ -326,3 +344,17 @@ def test_gains_are_green_and_losses_red_on_a_terminal():
     shown = document_lines(msgspec.convert(document, wire.Document), NOW, Screen(colour=True))
     assert "\x1b[31m-5.00\x1b[0m" in shown[1]
     assert shown[-1].startswith("\x1b[32mlive\x1b[0m · ")
+
+
+def test_a_loss_without_a_bound_is_unlimited_only_with_an_uncovered_call():
+    parts = [{"underlying": "SPY", "unrealizedPl": 1, "dayPl": 2, "maxLoss": None}]
+    totals = documents.totals(maxLoss=None, byUnderlying=parts)
+
+    def losses(**leg):
+        shown = lines(unmatched=[documents.unmatched(**leg)], totals=totals)
+        row = next(line for line in shown if line.startswith("SPY  "))
+        total = next(line for line in shown if " · max loss " in line)
+        return [row.partition("  ex-dividend")[0].split()[-1], total.rpartition(" · ")[2]]
+
+    assert losses(right="call") == ["unlimited", "max loss unlimited"]
+    assert losses(right="put") == losses(right="call", uncoveredShort=False) == ["—", "max loss —"]

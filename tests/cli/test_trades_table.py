@@ -19,9 +19,9 @@ def lines(*trades, width=None, colour=False, **totals):
 
 def test_a_trade_is_one_row_with_its_days_at_the_exchange():
     assert lines(documents.trade(), ROLLED) == [
-        "CONDOR                               KIND          OPENED      CLOSED      HOW       DAYS  QTY  CREDIT  DEBIT        P/L   %MAX    WORST     BEST  FEES",
-        "SPY-261120-560-570-630-640           short condor  2026-10-21  2026-11-20  assigned    30    2    2.35   0.40    +390.00  82.98  -120.50  +400.00  0.16  -200 SPY at 629.60",
-        "NVDA-270115-197.5-202.5-237.5-247.5  short condor  —           2026-11-19  rolled       —    2    2.35      —  -1,234.50  82.98  -120.50  +400.00     —  to NVDA-270115-195-200-205-210",
+        "CONDOR                               KIND          OPENED      CLOSED      HOW       DAYS  QTY  CREDIT  DEBIT        P/L  %MAX    WORST     BEST  FEES",
+        "SPY-261120-560-570-630-640           short condor  2026-10-21  2026-11-20  assigned    30    2    2.35   0.40    +390.00    83  -120.50  +400.00  0.16  -200 SPY at 629.60",
+        "NVDA-270115-197.5-202.5-237.5-247.5  short condor  —           2026-11-19  rolled       —    2    2.35      —  -1,234.50    83  -120.50  +400.00     —  to NVDA-270115-195-200-205-210",
         "",
         "2 trades · P/L +390.00 · 1 won, 0 lost (100.0 %) · average win +390.00 · complete since 2025-10-16",
     ]
@@ -29,7 +29,7 @@ def test_a_trade_is_one_row_with_its_days_at_the_exchange():
 
 def test_one_row_does_without_what_is_least_needed():
     assert lines(documents.trade(shares=None), width=100)[::2] == [
-        "CONDOR                      CLOSED      HOW       DAYS  QTY  CREDIT  DEBIT      P/L   %MAX    WORST",
+        "CONDOR                      CLOSED      HOW       DAYS  QTY  CREDIT  DEBIT      P/L  %MAX    WORST",
         "too narrow for KIND, OPENED, BEST, FEES",
         "1 trade · P/L +390.00 · 1 won, 0 lost (100.0 %) · average win +390.00 · complete since 2025-10-16",
     ]
@@ -37,11 +37,11 @@ def test_one_row_does_without_what_is_least_needed():
 
 def test_at_80_columns_two_lines_leave_nothing_out():
     assert lines(documents.trade(shares=None), ROLLED, width=80) == [
-        "  DAYS  QTY  CREDIT  DEBIT        P/L   %MAX    WORST     BEST  FEES",
+        "  DAYS  QTY  CREDIT  DEBIT        P/L  %MAX    WORST     BEST  FEES",
         "SPY-261120-560-570-630-640  assigned 2026-11-20",
-        "    30    2    2.35   0.40    +390.00  82.98  -120.50  +400.00  0.16",
+        "    30    2    2.35   0.40    +390.00    83  -120.50  +400.00  0.16",
         "NVDA-270115-197.5-202.5-237.5-247.5  rolled 2026-11-19",
-        "     —    2    2.35      —  -1,234.50  82.98  -120.50  +400.00     —",
+        "     —    2    2.35      —  -1,234.50    83  -120.50  +400.00     —",
         "    to NVDA-270115-195-200-205-210",
         "",
         "2 trades · P/L +390.00 · 1 won, 0 lost (100.0 %) · average win +390.00",
@@ -63,9 +63,9 @@ def test_prices_have_as_many_decimals_as_they_need():
 
 def test_on_a_narrow_terminal_the_name_is_above_the_numbers():
     assert lines(documents.trade(shares=None), width=60)[:4] == [
-        "  DAYS  QTY  CREDIT  DEBIT      P/L   %MAX    WORST     BEST",
+        "  DAYS  QTY  CREDIT  DEBIT      P/L  %MAX    WORST     BEST",
         "SPY-261120-560-570-630-640  assigned 2026-11-20",
-        "    30    2    2.35   0.40  +390.00  82.98  -120.50  +400.00",
+        "    30    2    2.35   0.40  +390.00    83  -120.50  +400.00",
         "too narrow for FEES",
     ]
     assert lines(documents.trade(shares=None), width=40)[1] == "SPY-261120-560-570-630-640"

@@ -1,10 +1,11 @@
 import json
 import re
+import threading
 
 import pytest
 
 from condord.cli import watch
-from condord.cli.watch import PIPE_INTERVAL_MS, fit_height
+from condord.cli.watch import PIPE_INTERVAL_MS
 from tests.fakes import documents
 from tests.fakes.daemon import HOLD
 from tests.fakes.daemon import json as json_answer
@@ -39,12 +40,25 @@ def test_a_pipe_gets_one_table_after_another_at_the_requested_interval(condord, 
     fake.streams = [[SNAPSHOT, DELTA]]
     out = condord("positions", "--watch", "--url", fake.url).out
     rows = [line for line in out.splitlines() if line.startswith("SPY-")]
-    assert [row.split()[14] for row in rows] == ["+230.00", "+250.00", "+250.00"]
+    assert [row.split()[16] for row in rows] == ["+230.00", "+250.00", "+250.00"]
     assert [row.endswith("  old") for row in rows] == [False, False, True]
     assert out.count("\n\nCONDOR") == 2
     assert [line.split(" · ")[0] for line in out.splitlines() if "newest message" in line][:2] == ["live", "live"]
     assert re.search(r"\nnot connected since \d\d:\d\d:\d\d: the daemon ended the stream; prices are old\n", out)
     assert fake.requests[0][0] == f"/api/stream?interval={PIPE_INTERVAL_MS}"
+
+
+def test_a_pipe_gets_what_was_chosen_in_its_order(condord, fake):
+    snapshot = b"retry: 1\n\n" + documents.frame("snapshot", many("A", "B", "C"), "k-1")
+    fake.streams = [[snapshot]]
+    out = condord("positions", "--watch", "--show", "losing", "--sort", "pl", "--url", fake.url).out
+    assert re.findall(r"^([ABC]) ", out.partition("\n\n")[0], re.MULTILINE) == ["C", "B"]
+
+
+def test_a_wrong_choice_ends_it_before_it_follows(condord, fake):
+    assert condord("positions", "--watch", "--show", "loosing", "--url", fake.url).code == 2
+    assert condord("positions", "--watch", "--show", "TSLA", "--url", fake.url).code == 1
+    assert not any(path.startswith("/api/stream") for path, _ in fake.requests)
 
 
 def test_a_new_notice_is_shown_below_the_table(condord, fake):
@@ -117,19 +131,85 @@ def test_one_condor_is_old_during_an_outage(condord, fake, held_condor):
     assert any(line.startswith("not connected since") for line in out)
 
 
-def painted(fake, **how):
-    return condord_on_terminal("positions", "--watch", "--url", fake.url, **how)
+def painted(fake, *options, **how):
+    return condord_on_terminal("positions", "--watch", *options, "--url", fake.url, **how)
 
 
 @pytest.mark.slow
 def test_no_number_is_cut_in_half_on_a_narrow_terminal(fake):
     fake.streams = [[SNAPSHOT, HOLD]]
     with painted(fake, width=40, height=30, NO_COLOR="1") as program:
-        program.until_shown("too narrow for QTY, CREDIT")
+        program.until_shown("too narrow for QTY, ENTRY")
         program.until_shown("market open")
-        assert any(row.endswith("+230.00  +18.50  48.94") for row in program.picture.rows)
+        assert any("  +230.00  +18.50" in row for row in program.picture.rows)
         assert not any("…" in row for row in program.picture.rows)
         assert not re.search(r"\x1b\[[0-9;]*m", program.output)
+
+
+def many(*names, **changes):
+    """A snapshot with these condors, whose losses grow from one to the next."""
+    held = [
+        documents.condor(name, valuation=documents.valuation(name, unrealizedPl=-10 * at, **changes))
+        for at, name in enumerate(names)
+    ]
+    return documents.document(condors=held, totals=documents.totals(condors=len(held)))
+
+
+NAMES = [f"C{number:02d}" for number in range(57)]
+
+
+@pytest.mark.slow
+def test_a_table_that_is_too_high_scrolls_finds_and_survives_a_resize(fake):
+    fake.streams = [[b"retry: 1\n\n" + documents.frame("snapshot", many(*NAMES), "k-1"), HOLD]]
+    with painted(fake, width=120, height=24) as program:
+        program.until_shown("38 condors, 3 lines below")
+        assert program.picture.rows[1].startswith("C00 ")
+        program.type("\x1b[B\x1b[6~")
+        program.until_shown("19 condors above, 19 condors, 3 lines below")
+        assert program.picture.rows[0].startswith("CONDOR ")
+        assert program.picture.rows[1].startswith("C19 ")
+        program.type("\x1b[F")
+        program.until_shown("42 condors above")
+        program.type("\x1b[H")
+        program.until_shown("38 condors, 3 lines below")
+        program.type("/c44\r")
+        program.until_shown("1 of 1 found")
+        assert any(row.startswith("C44 ") for row in program.picture.rows)
+        first = program.picture.rows[1].split()[0]
+        program.resize(100, 12)
+        program.until_shown(f"{first} ")
+        program.until_shown("newest message")
+        assert program.picture.rows[1].startswith(f"{first} ")
+        assert len(program.picture.rows) == 12
+        program.type("q")
+        assert program.ended() == 0
+        assert program.picture.is_sane
+
+
+@pytest.mark.slow
+def test_rows_stay_in_place_while_they_are_read_and_are_sorted_at_the_top_again(fake):
+    worse = documents.valuation("C30", unrealizedPl=-9999)
+    values = documents.frame("delta", documents.delta(valuations=[worse]), "k-2")
+    is_read = threading.Event()
+
+    def script():
+        yield b"retry: 1\n\n" + documents.frame("snapshot", many(*NAMES), "k-1")
+        is_read.wait(60)
+        yield values
+        yield HOLD
+
+    fake.streams = [script()]
+    with painted(fake, "--sort", "pl", width=120, height=24) as program:
+        program.until_shown("38 condors, 3 lines below")
+        assert program.picture.rows[1].startswith("C56 ")
+        program.type("\x1b[6~")
+        program.until_shown("18 condors above")
+        before = [row.split()[0] for row in program.picture.rows[1:20]]
+        is_read.set()
+        program.until_shown("-9,999.00")
+        assert [row.split()[0] for row in program.picture.rows[1:20]] == before
+        program.type("g")
+        program.until(lambda program: program.picture.rows[1].startswith("C30 "), "the new order")
 
 
 @pytest.mark.slow
@@ -177,15 +257,6 @@ def test_ctrl_c_ends_it_with_130(condord, fake, monkeypatch):
 
     monkeypatch.setattr(watch, "_append", interrupted)
     assert condord("positions", "--watch", "--url", fake.url) == (130, "", [])
-
-
-def test_a_table_that_is_too_high_keeps_its_first_lines_and_its_last_paragraph():
-    lines = ["head", "a", "b", "c", "", "totals", "status"]
-    assert fit_height(lines, 7, "…") == lines
-    assert fit_height(lines, 5, "…") == ["head", "a", "…", "totals", "status"]
-    assert fit_height(lines, 3, "…") == ["head", "…", "status"]
-    assert fit_height(["a", "b", "c"], 2, "…") == ["a", "…"]
-    assert fit_height(["a", "b", "", "1", "2", "3"], 4, "…") == ["a", "…", "2", "3"]
 
 
 def test_a_bye_before_the_first_snapshot_shows_nothing(condord, fake, terminal):

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -5,6 +8,7 @@ from hypothesis import strategies as st
 from condord.config import schema, tables
 from condord.config.schema import AlertTable
 from condord.config.tables import Element
+from condord.core.rules.built_in import BUILT_IN
 
 HOOK = {"name": "hook", "type": "webhook", "url_file": "/none"}
 MINE = {"name": "mine", "when": "tested"}
@@ -177,3 +181,51 @@ def test_more_tables_than_sensible_are_one_fault():
 
 def test_the_place_of_each_key_is_known_by_its_path():
     assert tables.locations({"notify": [Element(HOOK, {"": "f:1", "type": "f:3"})]}) == {"notify[0].type": "f:3"}
+
+
+@pytest.mark.parametrize("name", [{}, {"name": "a b"}, {"name": 5}])
+def test_a_rule_without_a_valid_name_has_its_other_faults_too(name):
+    table = {**name, "when": ["tested", "delat > 1"], "clear": "x", "for_seconds": -1, "match": {"kind": "x"}}
+    found = faults(alert=[table])
+    keys = ["name", "when[1]", "clear", "for_seconds", "match.kind"]
+    assert {each.split("alert[0].")[1].split(" ")[0] for each in found} == set(keys)
+    assert len(found) == len(keys)
+    assert not any("(rule" in each for each in found)
+    (only,) = faults(alert=[{**name, "clear": "percentOfMaxProfit < 45"}])
+    assert ".name" in only
+
+
+def test_a_channel_without_a_type_or_a_file_has_its_other_faults_too():
+    found = faults(notify=[{"name": "hook", "quiet": "22-8", "secret_file": "whsec_hush"}])
+    assert [each.split("notify[0].")[1].split(" ")[0] for each in found] == ["type", "url_file", "secret_file", "quiet"]
+    assert faults(dividend=[{"symbol": "SPY"}])[0].startswith("f:0: dividend[0].date is missing")
+
+
+def warnings(**values):
+    return [each for found in read(**values).values() for each in found.warnings]
+
+
+def test_what_can_never_do_anything_is_a_warning_with_its_place():
+    long = {"name": "profit-targets", "when": "tested", "match": {"direction": "long"}}
+    off = [{"name": each.name, "enabled": False} for each in BUILT_IN if each.severity == "critical"]
+    found = warnings(alert=[long, *off], notify=[HOOK | {"min_severity": "critical"}, HOOK | {"name": "all"}])
+    assert [each.partition(": it ")[0].partition(": no ")[0] for each in found] == [
+        "f:3: alert[0].match.direction = 'long'",
+        "f:1: alert[0].name = 'profit-targets'",
+        "f:4: notify[0].min_severity = 'critical'",
+    ]
+
+
+def test_while_there_are_faults_there_are_no_warnings():
+    assert warnings(alert=[{"name": "profit-targets", "when": "tested"}], notify=[HOOK | {"type": "x"}]) == []
+    assert warnings(dividend=[{"symbol": "SPY", "date": "2026-12-18", "amount": 1}]) == []
+
+
+def test_a_configuration_without_rules_needs_none_of_what_parses_them():
+    """Every command reads the configuration, and that takes 5 to 12 ms."""
+    names = ["table", "built_in", "parsing", "catalogue", "evaluating", "lint"]
+    code = (
+        f"import condord.config.sources, sys; print([n for n in {names} if f'condord.core.rules.{{n}}' in sys.modules])"
+    )
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    assert found.stdout.strip() == "[]"

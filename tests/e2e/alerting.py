@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from condord.core.rules.built_in import BUILT_IN
+from condord.notify import schedule
 from tests.e2e.conftest import QUICK, UNPACED
 from tests.e2e.preloaded import replaced
 from tests.e2e.recording import plain_condor, still_market
@@ -22,6 +23,12 @@ CALM, NEAR, BEYOND = 1.0, 3.5, 6.0
 OTHERS_MARK = 0.29
 """What the condor's other legs add to the price of its short put."""
 RETRY_SECONDS = 0.3
+SCALE = 0.01
+"""By how much `SCALED` shortens the waits between attempts."""
+SCALED = {
+    "notify__schedule__RETRY_SECONDS": [wait * SCALE for wait in schedule.RETRY_SECONDS],
+    "notify__schedule__LAST_RETRY_SECONDS": schedule.LAST_RETRY_SECONDS * SCALE,
+}
 SOON = {
     "notify__schedule__RETRY_SECONDS": [RETRY_SECONDS] * 4,
     "notify__schedule__LAST_RETRY_SECONDS": RETRY_SECONDS,
@@ -32,7 +39,7 @@ SOON = {
 
 def also_replaced(**constants: object) -> dict[str, str]:
     """The environment of a daemon in which these constants have other values, besides the usual ones."""
-    return replaced(**UNPACED, **SOON, **constants)
+    return replaced(**{**UNPACED, **SOON, **constants})
 
 
 ENVIRON = {**QUICK, "CONDORD_STREAM_SILENCE_SECONDS": "30", **also_replaced()}
@@ -43,14 +50,22 @@ class Receiver:
 
     def __init__(self) -> None:
         self.status = 204
+        self.headers: dict[str, str] = {}
         self.delay_seconds = 0.0
         self.posts: list[tuple[dict[str, str], dict]] = []
+        self.raw: list[bytes] = []
         self._ended = threading.Event()
-        handler = type("Handler", (_Handler,), {"receiver": self})
-        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        self._server.daemon_threads = True
+        self._port = 0
+        self.open()
         self.path = "/a-secret-path"
-        self.url = f"http://127.0.0.1:{self._server.server_port}{self.path}"
+        self.url = f"http://127.0.0.1:{self._port}{self.path}"
+
+    def open(self) -> None:
+        """Listen, also again after `close`."""
+        handler = type("Handler", (_Handler,), {"receiver": self})
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", self._port), handler)
+        self._server.daemon_threads = True
+        self._port = self._server.server_port
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.02})
         self._thread.start()
 
@@ -78,11 +93,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
     receiver: Receiver
 
     def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        raw = self.rfile.read(int(self.headers["Content-Length"]))
+        body = json.loads(raw)
+        self.receiver.raw.append(raw)
         self.receiver.posts.append(({name.lower(): value for name, value in self.headers.items()}, body))
         self.receiver.wait()
         with contextlib.suppress(OSError):  # the daemon has given up waiting
             self.send_response(self.receiver.status)
+            for name, value in self.receiver.headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -129,6 +148,7 @@ class AlertFiles(Files):
         }
         self.channel: dict[str, object] = {"name": "hook", "type": "webhook", "url_file": str(folder / "hook-url")}
         self.has_rule = True
+        self.more_rules: list[dict[str, object]] = []
         self._folder = folder
         self.write_url(receiver.url)
         super().__init__(folder, market.simulated)
@@ -141,7 +161,7 @@ class AlertFiles(Files):
     def change(self, **tables: dict[str, object]) -> None:
         super().change(**tables)
         rules = [{"name": rule.name, "enabled": False} for rule in BUILT_IN]
-        rules += [self.rule] if self.has_rule else []
+        rules += [self.rule, *self.more_rules] if self.has_rule else []
         lines = [line for rule in rules for line in ("[[alert]]", *_keys(rule))]
         lines += ["[[notify]]", *_keys(self.channel)]
         self.path.write_text(self.path.read_text() + "\n".join(lines) + "\n")
@@ -158,9 +178,9 @@ def _toml(value: object) -> str:
 
 
 @contextlib.contextmanager
-def market_of_one() -> Iterator[Market]:
-    """A still market."""
-    with still_market() as simulated:
+def market_of_one(*arguments: str) -> Iterator[Market]:
+    """A still market; `arguments` are the simulator's."""
+    with still_market(*arguments) as simulated:
         yield Market(simulated)
 
 
@@ -190,16 +210,16 @@ def alerts(condord: Condord) -> list[dict]:
     return condord.get("/api/alerts")[1]["alerts"]
 
 
-def the_alert(condord: Condord) -> dict | None:
-    """The alert of the rule `line`, if there is one."""
-    return next((alert for alert in alerts(condord) if alert["rule"] == "line"), None)
+def the_alert(condord: Condord, rule: str = "line") -> dict | None:
+    """The alert of a rule, if there is one."""
+    return next((alert for alert in alerts(condord) if alert["rule"] == rule), None)
 
 
-def await_alert(condord: Condord, state: str) -> dict:
-    """The alert of the rule `line`, once it has this state."""
+def await_alert(condord: Condord, state: str, *, rule: str = "line") -> dict:
+    """The alert of a rule, once it has this state."""
 
     def look() -> dict | None:
-        alert = the_alert(condord)
+        alert = the_alert(condord, rule)
         return alert if alert is not None and alert["state"] == state else None
 
     return until(look, lambda: f"{state}: {alerts(condord)}")

@@ -31,7 +31,7 @@ from tests.http.scrape import samples
 
 pytestmark = pytest.mark.slow
 
-TICKS = 200
+TICKS = 1000
 STATE = "state/alerts.sqlite3"
 
 
@@ -115,6 +115,22 @@ def test_bad_quotes_and_a_feed_that_is_cut_or_mute_fire_nothing(market, receiver
         market.move(BEYOND)
         await_alert(condord, "firing")
         until(lambda: receiver.kinds == ["firing"], lambda: receiver.kinds)
+
+
+def test_a_crossing_that_a_mute_feed_hides_fires_once_with_the_next_quote(market, receiver, files):
+    with watching(files) as condord:
+        market.simulated.fault("rest-500")
+        market.simulated.fault("mute", seconds=2.0)
+        market.move(BEYOND)
+        settle(1.0)
+        assert (the_alert(condord), receiver.posts) == (None, [])
+        settle(1.5)
+        market.move(BEYOND + 0.5)
+        await_alert(condord, "firing")
+        until(lambda: receiver.kinds == ["firing"], lambda: receiver.kinds)
+        market.simulated.clear()
+        settle()
+        assert receiver.kinds == ["firing"]
 
 
 def test_a_crossing_that_a_cut_feed_hides_fires_once_when_the_feed_is_back(market, receiver, files):

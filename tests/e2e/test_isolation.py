@@ -200,6 +200,7 @@ def test_a_subscriber_that_reads_again_gets_queued_frames_or_a_snapshot_and_then
     check_complete(condord, followers)
 
 
+@pytest.mark.parametrize("condord", [{"CONDORD_SERVER_RING_SIZE": "64"}], indirect=True, ids=["larger rings"])
 @pytest.mark.parametrize("with_reset", [True, False])
 def test_fifty_subscribers_that_disconnect_in_mid_frame_leak_nothing(condord, followers, with_reset):
     with ExitStack() as stack:

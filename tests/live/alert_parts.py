@@ -54,7 +54,7 @@ class Desk:
         for record in changes.records:
             assert record.id.startswith(f"{record.rule}:")
             self.stored.pop(record.id, None)
-            if record.state != "inactive":
+            if record.state != "inactive" or record.is_silent:
                 self.stored[record.id] = msgspec.json.decode(msgspec.json.encode(record), type=type(record))
         for transition in changes.transitions:
             self.log.append(transition)

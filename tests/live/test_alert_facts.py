@@ -241,63 +241,6 @@ def test_probabilities_are_percent_and_the_larger_touch_counts():
     assert figures(None)["probabilityOfTouch"] is None
 
 
-# Near a strike.
-
-
-def near(price, iv=0.2, now_at=None):
-    condor, terms = held()
-    legs = {each: Figures(iv=iv) for each in LEGS}
-    return alert_facts.near_strike(
-        condor, terms, risk(price=price, legs=legs), at(now_at or new_york(LAST_DAY, 15, 30))
-    )
-
-
-@pytest.mark.parametrize(
-    ("price", "expected"), [(600, False), (569, True), (572.8, True), (575, False), (627, True), (641, True)]
-)
-def test_near_a_strike_is_in_the_money_or_within_half_a_percent(price, expected):
-    """With 45 minutes left, one sigma is 0.18 %: less than half a percent."""
-    assert near(price) is expected
-
-
-def test_near_a_strike_is_within_one_sigma_of_the_time_left():
-    assert near(582, now_at=EPOCH_AT)
-    assert near(600, iv=0.05, now_at=EPOCH_AT) is False
-
-
-def test_without_a_volatility_it_is_not_known_whether_it_is_near():
-    assert near(600, iv=None) is None
-    assert near(569, iv=None) is True
-    assert near(None) is None
-    assert near(600, now_at=new_york(LAST_DAY, 18)) is None
-
-
-# A long put on its last day.
-
-
-def put_expiring(price, day=LAST_DAY, positions=None, shares=0):
-    condor, terms = held(positions)
-    when = at(new_york(day, 12))
-    return alert_facts.long_put_expiring(condor, terms, risk(price=price), when, shares)
-
-
-@pytest.mark.parametrize(("price", "shares", "expected"), [(559, 0, True), (561, 0, False), (559, 200, False), (559, 199, True), (None, 0, None)])  # fmt: skip
-def test_a_long_put_in_the_money_without_shares_on_its_last_day(price, shares, expected):
-    assert put_expiring(price, shares=shares) is expected
-
-
-def test_before_its_last_day_no_long_put_expires():
-    assert put_expiring(559, dt.date(2026, 12, 17)) is False
-
-
-def test_european_puts_deliver_nothing():
-    index = tuple(
-        position(option(strike, right, "XSP"), sign)
-        for strike, right, sign in ((560, "P", 1), (570, "P", -1), (630, "C", -1), (640, "C", 1))
-    )
-    assert put_expiring(559, positions=index) is ABSENT
-
-
 # Dividends.
 
 THURSDAY = dt.date(2026, 12, 17)

@@ -2,13 +2,15 @@
 
 import datetime as dt
 
+from msgspec.structs import replace
+
 from condord.core.dividend import Dividend
 from condord.core.rules.built_in import BUILT_IN
 from condord.core.rules.facts import ABSENT
 from condord.core.working_order import OrderLeg, WorkingOrder
-from condord.live import wire
+from condord.live import alert_facts, wire
 
-from .accounts import C630, C640, C650, EPOCH_AT, P560, P570, SPY_ID, lot, option, position, spy, status, tick
+from .accounts import C630, C640, C650, CLOSED, EPOCH_AT, P560, P570, SPY_ID, lot, option, position, spy, status, tick
 from .alert_parts import rule
 from .test_alert_watch import Watched
 
@@ -133,7 +135,7 @@ def test_several_uncovered_shorts_of_an_underlying_are_one_alert():
     house.set_positions((position(C640, -1, 0.5), position(C650, -1, 0.4)))
     house.wait(1)
     [shown] = house.alerts.shown(house.now_at)
-    assert shown.text == f"SPY: the short call {C640} and the short call {C650} are uncovered."
+    assert shown.text == "SPY: the short call 640, Dec 18, and the short call 650, Dec 18, are uncovered."
 
 
 def test_a_broken_condor_of_another_year_names_it():
@@ -147,3 +149,30 @@ def test_a_broken_condor_of_another_year_names_it():
     house.wait(1)
     [shown] = house.alerts.shown(house.now_at)
     assert shown.text == "SPY 560/570/630/640 Jan 15, 2027: lost 1 of its long call 640."
+
+
+def test_what_quotes_do_not_change_is_computed_again_only_when_it_may_be_different(monkeypatch):
+    house = Watched()
+    house.quote()
+    house.wait(5)  # until the model's figures follow
+    computed = []
+    values = alert_facts.risk_values
+    monkeypatch.setattr(alert_facts, "risk_values", lambda *given: computed.append(1) or values(*given))
+
+    house.subject()
+    figures = house.book.risks.figures
+    other = Dividend(symbol="QQQ", ex_date=dt.date(2027, 1, 4), amount_e6=1, source="alpaca")
+    for change in (
+        lambda: setattr(figures, "dividends", (other,)),
+        lambda: setattr(figures, "overrides", (other,)),
+        lambda: setattr(figures, "shares", {"SPY": 300}),
+        lambda: setattr(house, "now", house.now + 60),
+        lambda: house.edition.risks.core.update({SPY_ID: replace(house.edition.risks.core[SPY_ID])}),
+        lambda: house.set_status(status(market=CLOSED)),
+    ):
+        computed.clear()
+        house.subject()
+        assert not computed
+        change()
+        house.subject()
+        assert computed

@@ -13,7 +13,7 @@ from condord.core.occ import parse
 from condord.core.quote import judge
 from condord.core.rules.built_in import BUILT_IN
 from condord.core.rules.catalogue import QUANTITIES
-from condord.core.rules.facts import Between
+from condord.core.rules.facts import ABSENT, Between
 from condord.core.valuation import value
 from condord.live import alert_text
 
@@ -26,10 +26,11 @@ STRIKES = {745: "P", 755: "P", 780: "C", 790: "C"}
 MARKS = {745: 3.0, 755: 8.0, 780: 0.5, 790: 0.2}
 
 CUTOFFS = tuple(
-    Cutoff(kind=kind, at=dt.datetime(2026, 12, 4, 20, 15, tzinfo=dt.UTC), source="config")
-    for kind in ("orders", "liquidation")
+    Cutoff(kind=kind, at=dt.datetime(2026, 12, 4, 20, minute, tzinfo=dt.UTC), source="config")
+    for kind, minute in (("orders", 30), ("liquidation", 15))
 )
-NO_ORDERS = "Alpaca has taken no orders for it since 15:15 New York time"
+NO_ORDERS = "Alpaca has taken no orders for it since 15:30 New York time"
+SET_IN = "(set in [expiry]) and may liquidate it from 15:15, and the short put 755 is 12.90 (1.74 %) in the money, SPY 742.10."
 PROFIT_RANGE = "the profit is 99.18 to 100 % of its maximum (at least 99 %)."
 PROFIT_LOST = "the loss is 60 % of the maximum profit (at least 50 %)."
 MULTIPLE_RANGE = "the loss is 2.19 to 2.26 times the credit (at least 2 times the credit)."
@@ -66,6 +67,7 @@ def risk(price=742.10, put=-12.9, call=37.9, sigmas=-0.6, **fields):
 
 def text(given, values=(), *, is_past=False, **fields):
     shown = {"condor": condor(), "value": priced(), "risk": risk(), "cutoffs": CUTOFFS, **fields}
+    shown.setdefault("spot", shown["risk"] and shown["risk"].price)
     subject_ = msgspec.structs.replace(subject(values), name="SPY 745/755/780/790 Dec 4", **shown)
     make = alert_text.resolved if is_past else alert_text.firing
     return make(given, subject_, subject_.mark)
@@ -161,12 +163,12 @@ def test_without_the_cut_offs_the_catalogue_has_the_words():
         (
             "order-cutoff",
             {"minutesToOrderCutoff": 59.0, "nearStrike": True},
-            "Alpaca takes orders for it until 15:15 New York time and a leg is in the money or near its strike, SPY 742.10.",
+            f"Alpaca takes orders for it until 15:30 New York time {SET_IN}",
         ),
         (
             "order-cutoff",
             {"minutesToOrderCutoff": -1.0, "nearStrike": True},
-            "Alpaca has taken no orders for it since 15:15 New York time and a leg is in the money or near its strike, SPY 742.10.",
+            f"{NO_ORDERS} {SET_IN}",
         ),
         (
             "ex-dividend",
@@ -184,6 +186,88 @@ def test_without_the_cut_offs_the_catalogue_has_the_words():
 )
 def test_every_built_in_rule_has_words_of_its_own(name, values, expected):
     assert clause(RULES[name], values) == expected
+
+
+AFTER_CUTOFF = {"minutesToOrderCutoff": -3.0, "percentOfMaxProfit": 51.0, "percentOfRisk": -61.0,
+                "lossMultipleOfCredit": 2.5, "distanceSigmas": -0.2, "expiresToday": True}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["profit-target", "stop-loss", "loss-of-risk", "tested", "breached", "expires-today"])
+def test_after_the_cut_off_it_says_that_no_order_is_taken_any_longer(name):
+    assert clause(RULES[name], AFTER_CUTOFF).endswith(f"; {NO_ORDERS}.")
+    for minutes in (3.0, None, ABSENT):
+        assert "orders" not in clause(RULES[name], {**AFTER_CUTOFF, "minutesToOrderCutoff": minutes})
+    assert "orders" not in clause(RULES[name], AFTER_CUTOFF, cutoffs=())
+
+
+def test_what_has_resolved_does_not_say_so():
+    assert "orders" not in text(RULES["breached"], {**AFTER_CUTOFF, "distanceSigmas": 0.3}, is_past=True)
+
+
+@pytest.mark.parametrize(
+    ("spot", "expected"),
+    [
+        (756.2, "the short put 755 is 1.20 (0.16 %) away"),
+        (754.0, "the short put 755 is 1.00 (0.13 %) in the money"),
+        (744.0, "the short put 755 is 11.00 (1.48 %) in the money"),
+        (755.0, "the short put 755 is at the price"),
+        (779.5, "the short call 780 is 0.50 (0.06 %) away"),
+        (795.0, "the short call 780 is 15.00 (1.89 %) in the money"),
+    ],
+)
+def test_what_is_near_names_the_leg_and_the_distance(spot, expected):
+    given = clause(rule(when="nearStrike"), {"nearStrike": True}, spot=spot, risk=risk(price=spot))
+    assert given == f"{expected}, SPY {spot:.2f}."
+
+
+def test_the_price_of_adjusted_contracts_is_what_their_strikes_compare_with():
+    given = clause(rule(when="nearStrike"), {"nearStrike": True}, spot=756.2, risk=risk(price=378.0))
+    assert given == "the short put 755 is 1.20 (0.16 %) away, SPY 378.00."
+
+
+def test_of_a_long_condor_the_long_leg_is_near():
+    long = msgspec.structs.replace(
+        condor(), legs=tuple(msgspec.structs.replace(leg, quantity=-leg.quantity) for leg in condor().legs)
+    )
+    given = clause(rule(when="nearStrike"), {"nearStrike": True}, condor=long, spot=754.0)
+    assert given.startswith("the long put 755 is 1.00 (0.13 %) in the money, ")
+
+
+def test_cut_offs_of_the_product_say_so():
+    ends = (msgspec.structs.replace(CUTOFFS[0], source="product"),)
+    given = clause(rule(when="minutesToOrderCutoff <= 60"), {"minutesToOrderCutoff": 30.0}, cutoffs=ends)
+    assert given == "Alpaca takes orders for it until 15:30 New York time (the end of its trading)."
+
+
+def test_the_liquidation_is_named_once():
+    both = rule(when=("minutesToOrderCutoff <= 60", "minutesToLiquidation <= 30"))
+    given = clause(both, {"minutesToOrderCutoff": 30.0, "minutesToLiquidation": 15.0})
+    assert given.count("liquidate") == 1
+
+
+@pytest.mark.parametrize(
+    ("symbol_", "underlying", "year", "expected"),
+    [
+        ("SPY261204P00755000", "SPY", 2026, "put 755, Dec 4"),
+        ("SPY261204P00755500", "SPY", 2026, "put 755.5, Dec 4"),
+        ("SPY261204C00755000", "SPY", 2025, "call 755, Dec 4, 2026"),
+        ("SPY1261204C00755000", "SPY", 2026, "SPY1 call 755, Dec 4"),
+        ("SPXW261204C00755000", "SPX", 2026, "SPXW call 755, Dec 4"),
+    ],
+)
+def test_a_contract_in_words(symbol_, underlying, year, expected):
+    assert alert_text.contract(symbol_, underlying, year) == expected
+
+
+def test_a_notice_has_words_instead_of_symbols():
+    put, other = "SPY261204P00755000", "SPY261204P00750000"
+    for given, symbols, expected in (
+        (f"1 short {put} was assigned: 100 shares", (put,), "1 short put 755, Dec 4, was assigned: 100 shares"),
+        (f"2 short {put} were assigned", (put,), "2 short puts 755, Dec 4, were assigned"),
+        (f"one of 2 short {put} was assigned", (put,), "one of 2 short puts 755, Dec 4, was assigned"),
+        (f"1 of {put}, {other} was", (put, other), "1 of put 755, Dec 4, put 750, Dec 4, was"),
+    ):
+        assert alert_text.in_words(given, symbols, "SPY", 2026) == expected
 
 
 def test_what_is_tested_says_how_far_away_the_price_is():
@@ -256,7 +340,7 @@ def test_without_levels_the_catalogue_has_the_words():
         ("lossMultipleOfCredit < -1", {"lossMultipleOfCredit": -1.06}, MULTIPLE_OF_PROFIT),
         ("percentOfRisk <= -60", {"percentOfRisk": Between(-65.0, -61.0)}, RISK_RANGE),
         ("percentOfRisk <= -60", {}, RISK_NOT_KNOWN),
-        ("nearStrike", {"nearStrike": True}, "a leg is in the money or near its strike, SPY 742.10."),
+        ("nearStrike", {"nearStrike": True}, "the short put 755 is 12.90 (1.74 %) in the money, SPY 742.10."),
     ],
 )
 def test_other_rules_are_worded_from_the_catalogue(when, values, expected):
@@ -311,3 +395,7 @@ def test_large_amounts_have_separators():
     rich = msgspec.structs.replace(priced(), unrealized_e4=-123_456_700, natural_pl_e4=0)
     assert text(RULES["broken-condor"], value=rich).endswith("P/L -12,345.67 (close now 0.00).")
     assert dt.date(2026, 12, 4) == condor().expiration
+
+
+def test_what_has_resolved_and_has_no_words_of_its_own_has_those_of_the_catalogue():
+    assert text(rule(when="theta >= 10"), {"theta": 5.0}, is_past=True, value=None).endswith("the theta is 5.00.")

@@ -282,7 +282,21 @@ def test_an_assignment_fires_with_its_notice():
     house.wait(1)
     assert house.taken() == [("firing", f"assignment:{SPY_ID}")]
     [shown] = house.alerts.shown(house.now_at)
-    assert shown.text.startswith("SPY 560/570/630/640 Dec 18: 2 short SPY261218P00570000 disappeared when 200 shares")
+    assert shown.text.startswith("SPY 560/570/630/640 Dec 18: 2 short puts 570, Dec 18, disappeared when 200 shares")
+    assert "left" not in shown.text
+    house = Watched(*(each for each in BUILT_IN if each.name == "assignment"))
+    house.clock_is_ahead_by = dt.timedelta(days=28, hours=1).total_seconds()
+    house.set_status(status())
+    house.set_positions(spy())
+    house.quote()
+    house.set_positions((*spy()[:1], *spy()[2:]), stocks={"SPY": 200})
+    house.wait(1)
+    [shown] = house.alerts.shown(house.now_at)
+    assert shown.text == (
+        "SPY 560/570/630/640 Dec 18: 2 short puts 570, Dec 18, disappeared when 200 shares of SPY came: an assignment; left "
+        "are 2 long puts 560, 2 short calls 630 and 2 long calls 640, which expire today: Alpaca takes orders until 15:30 "
+        "and may liquidate from 15:15, trades until 16:15 New York time."
+    )
 
 
 def test_an_uncovered_call_and_a_put_that_was_covered_are_alerted_but_no_other_put():
@@ -294,7 +308,7 @@ def test_an_uncovered_call_and_a_put_that_was_covered_are_alerted_but_no_other_p
     house.set_positions((put, position(C650, -1, 0.4)))
     house.wait(1)
     assert house.taken() == [("firing", "uncovered-short:SPY")]
-    assert house.alerts.shown(house.now_at)[0].text == f"SPY: the short call {C650} is uncovered."
+    assert house.alerts.shown(house.now_at)[0].text == "SPY: the short call 650, Dec 18, is uncovered."
     house = Watched(*uncovered, positions=(put, position(P560, 1, 1.21)))
     house.wait(20)
     house.set_positions((put,))

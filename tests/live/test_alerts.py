@@ -4,7 +4,7 @@ import datetime as dt
 
 import msgspec
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition
 from hypothesis.stateful import rule as step
@@ -172,19 +172,48 @@ def test_without_a_memory_what_already_holds_fires_and_goes_to_no_channel_nor_do
     assert (desk.value(40), desk.log[-1].notify) == (["resolved"], ("phone",))
 
 
-def test_without_a_memory_an_alert_waits_for_its_time_too():
+def test_without_a_memory_what_already_holds_fires_at_once():
     desk = Desk(rule(for_seconds=60), records=None)
-    assert desk.value(60) == []
-    assert desk.value(60, after=59) == []
+    assert desk.value(None) == []
     assert desk.value(60, after=1) == ["firing"]
     assert (desk.log[-1].notify, desk.log[-1].record.at_start) == ((), True)
-
-
-def test_without_a_memory_what_holds_only_at_first_does_not_fire_and_is_notified_later():
-    desk = Desk(rule(for_seconds=60), records=None)
-    assert [desk.value(60), desk.value(40, after=1), desk.value(60, after=1)] == [[], [], []]
+    assert [desk.value(40), desk.value(60)] == [["resolved"], []]
     assert desk.value(60, after=60) == ["firing"]
     assert (desk.log[-1].notify, desk.log[-1].record.at_start) == (None, False)
+
+
+@pytest.mark.parametrize("word", ["feedDown", "blind"])
+def test_without_a_memory_what_condord_cannot_see_yet_is_neither_at_once_nor_silent(word):
+    """At every start the feed is down for a moment, so that this is no sign of what was before."""
+    desk = Desk(rule(word, word, for_seconds=60, scope="condor"), records=None)
+    assert desk.look(subject({word: True})) == []
+    assert desk.look(subject({word: True}), after=60) == ["firing"]
+    assert desk.log[-1].notify is None
+
+
+@pytest.mark.parametrize("before", [None, 60])
+def test_a_restart_does_not_break_the_silence(before):
+    """Neither before the value is known for the first time, nor while the alert fires."""
+    desk = Desk(rule(for_seconds=60), records=None)
+    desk.value(before)
+    desk.restart(after=90)
+    assert desk.value(60) == ([] if before else ["firing"])
+    assert desk.shown()[0].at_start
+    desk.restart(after=90)
+    assert desk.value(40) == ["resolved"]
+    assert [each.notify for each in desk.log] == [(), ()]
+    desk.restart()
+    assert [desk.value(60), desk.value(60, after=60)] == [[], ["firing"]]
+    assert desk.log[-1].notify is None
+
+
+def test_a_silence_ends_with_the_condor_and_nothing_of_it_stays_stored():
+    desk = Desk(rule(), records=None)
+    desk.value(None)
+    assert desk.stored[HALF].is_silent
+    desk.restart()
+    assert desk.gone(CONDOR) == []
+    assert desk.stored == {}
 
 
 def test_without_a_memory_a_repeat_is_notified_and_then_the_end_too():
@@ -471,6 +500,28 @@ def test_a_repeat_has_the_present_value_and_text():
     assert (desk.shown()[0].value, desk.shown()[0].since) == (45, NOON_AT)
 
 
+def test_a_repeat_has_the_present_severity_and_the_end_reaches_whom_it_was_sent_to():
+    [target] = [each for each in BUILT_IN if each.name == "profit-target"]
+    desk = Desk(msgspec.structs.replace(target, for_seconds=0, repeat_minutes=1))
+
+    def look(value, closing_percent, after=60):
+        kinds = desk.look(subject({"percentOfMaxProfit": value}, closing_percent=closing_percent), after=after)
+        return [(kind, desk.log[-1].record.severity, desk.log[-1].reach) for kind in kinds]
+
+    assert look(55.0, None) == [("firing", "warning", "warning")]
+    assert look(55.0, 50.0, after=30) == []
+    assert desk.shown()[0].severity == "warning"
+    assert look(55.0, 50.0, after=30) == [("repeat", "info", "info")]
+    assert (desk.shown()[0].severity, desk.alerts.counts.info) == ("info", 1)
+    assert look(None, None) == [("repeat", "info", "info")]  # what is not known changes nothing
+    assert look(47.0, None) == [("repeat", "warning", "warning")]
+    assert look(47.0, 50.0) == [("repeat", "info", "info")]
+    desk.restart()
+    assert look(40.0, 50.0) == [("resolved", "info", "warning")]
+    assert look(55.0, 50.0) == [("firing", "info", "info")]
+    assert look(40.0, 50.0) == [("resolved", "info", "info")]
+
+
 def test_repeats_go_on_after_a_restart_and_after_the_rule_changes():
     desk = Desk(rule(repeat_minutes=10))
     desk.value(60)
@@ -503,6 +554,88 @@ def test_records_are_of_alerts_that_are_pending_or_fired():
     desk.value(60)
     assert [(each.rule, each.state) for each in desk.alerts.records] == [("half", "firing"), ("wait", "pending")]
     assert desk.alerts.counts.warning == 1
+
+
+# Only what has changed is evaluated.
+
+RULES = (
+    rule("half", clear="percentOfMaxProfit < 45"),
+    rule("natural", basis="natural", for_seconds=10, repeat_minutes=1),
+    rule("stop", ("lossMultipleOfCredit >= 2", "nearStrike"), severity="critical"),
+    rule("dates", "daysToExpiration <= 21"),
+    rule("blind", "blind", for_seconds=10),
+)
+
+
+def test_a_rule_is_evaluated_again_only_if_one_of_its_quantities_has_changed():
+    desk = Desk(rule(), rule("list", ("delta > 1", "tested")), rule("days", "daysToExpiration <= 21"))
+
+    def evaluated(**values):
+        before = desk.alerts.evaluations
+        desk.look(subject({"percentOfMaxProfit": 40.0, "delta": 0.0, "tested": False, **values}))
+        return desk.alerts.evaluations - before
+
+    assert evaluated() == 3
+    assert evaluated() == 0
+    assert evaluated(theta=1.0) == 0
+    assert evaluated(tested=True) == 1
+    assert evaluated(tested=True, percentOfMaxProfit=41.0, daysToExpiration=30.0) == 2
+    assert evaluated(tested=True, percentOfMaxProfit=41.0) == 1  # the days are not known any longer
+    desk.alerts.recall(())
+    assert evaluated(tested=True, percentOfMaxProfit=41.0) == 3
+
+
+def test_an_alert_whose_quantities_have_not_changed_fires_when_it_is_due():
+    desk = Desk(rule(for_seconds=10))
+    desk.value(60)
+    before = desk.alerts.evaluations
+    assert desk.value(60, after=10) == ["firing"]
+    assert desk.alerts.evaluations == before
+
+
+LOOKS = st.lists(
+    st.tuples(
+        st.sampled_from([None, 40.0, 47.0, 60.0]),  # at mark
+        st.sampled_from([None, 40.0, 60.0]),  # at natural
+        st.sampled_from([None, 1.0, 3.0]),
+        st.sampled_from([None, True, False]),
+        st.sampled_from([30.0, 20.0]),
+        st.sampled_from([0.0, 5.0, 30.0]),  # seconds since the look before
+        st.sampled_from([None, NOON_AT - DAY, NOON_AT]),  # opened
+        st.sampled_from(["look", "look", "look", "gone", "pause", "rules", "kill"]),
+    ),
+    max_size=12,
+)
+
+
+@settings(REPEATABLE, max_examples=80)
+@given(LOOKS)
+def test_what_is_skipped_would_have_come_to_the_same(looks):
+    desk, whole = Desk(*RULES), Desk(*RULES)
+    for mark, natural, loss, is_near, days, after, opened_at, what in looks:
+        values = {"lossMultipleOfCredit": loss, "nearStrike": is_near, "daysToExpiration": days, "blind": False}
+        about = subject(
+            {**values, "percentOfMaxProfit": mark},
+            {**values, "percentOfMaxProfit": natural},
+            opened_at=opened_at,
+            is_watched=True,
+        )
+        for each in (desk, whole):
+            match what:
+                case "gone":
+                    each.gone(CONDOR)
+                case "pause":
+                    each.alerts.pause(CONDOR, each.session, each.now_at)
+                case "rules":
+                    each.set_rules(*RULES[1:])
+                    each.set_rules(*RULES)
+                case "kill":
+                    each.restart()
+        whole.alerts._looked.clear()
+        assert desk.look(about, after=after) == whole.look(about, after=after)
+    assert [each.record for each in desk.log] == [each.record for each in whole.log]
+    assert desk.stored == whole.stored
+    assert desk.alerts.evaluations <= whole.alerts.evaluations
 
 
 # Against a plain model.

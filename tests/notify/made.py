@@ -9,7 +9,7 @@ import msgspec
 from condord.host.secret import Secret
 from condord.live.alert_records import AlertRecord, Transition
 from condord.live.wire_alerts import AlertJson
-from condord.notify.channel import Channel
+from condord.notify.channel import Channel, ChannelState
 from condord.notify.outcome import Outcome
 
 NOW_AT = dt.datetime(2026, 11, 20, 15, 31, tzinfo=dt.UTC)
@@ -76,6 +76,11 @@ def documents(changed):
 
 def channel(name="hook", kind="webhook", url="https://hooks.example/path-secret", **given):
     return Channel(name=name, type=kind, url=Secret(url), **given)
+
+
+def channel_state(name="hook", **given):
+    values = {"last_delivery_at": NOW_AT, "last_error": "HTTP 503 Service Unavailable"}
+    return ChannelState(name=name, **{**values, **given})
 
 
 class Receiver:

@@ -18,11 +18,11 @@ class Bench:
 
     def add(self, *transitions):
         changed = changes(*transitions)
-        keys = self.outbox.add(changed, documents(changed), now_at=self.now_at, expires_at=END_AT)
+        keys = self.outbox.add(changed, documents(changed), now_at=self.now_at, expires_at=lambda _: END_AT)
         self.outbox.release(keys)
 
     def next(self, name="hook"):
-        return self.outbox.next(name, now_at=self.now_at, expires_at=END_AT)
+        return self.outbox.next(name, now_at=self.now_at, expires_at=lambda _: END_AT)
 
     def sent(self, name="hook"):
         """The kinds and rules of what is due now, which is delivered."""

@@ -98,7 +98,7 @@ class Bench:
         self.store = AlertStore(path, machine_at=self.now_at)
         self.senders = FakeSenders()
         self.senders.clock = lambda: round(self.loop.time() - START, 3)
-        self.delivery = Delivery(self.store, self.senders, now_at=self.now_at, session_end=lambda: END_AT, **given)
+        self.delivery = Delivery(self.store, self.senders, now_at=self.now_at, session_end=lambda _: END_AT, **given)
         self.delivery.set_channels(channels or [channel()])
 
     def now_at(self):
@@ -401,10 +401,56 @@ class TestRestarts:
             bench = Bench(path=path)
             read, bench.store._file.read = bench.store._file.read, failing_read
             async with bench:
-                assert bench.records is None
+                assert bench.records == ()
                 bench.store._file.read = read
                 await asyncio.sleep(60)
                 assert bench.ids() == first.ids()
+
+        run(main())
+
+    def test_a_channel_shows_its_last_delivery_and_error_until_the_next_attempt(self, tmp_path):
+        async def main():
+            path = tmp_path / "alerts.sqlite3"
+            async with Bench(path=path) as first:
+                await first.add(transition())
+                await until(first.ids)
+                first.senders.outcomes["hook"] = [DOWN] * 2
+                await first.add(transition("resolved"))
+                await until(lambda: len(first.ids()) == 3)
+                await settle()
+                shown = first.delivery.channels()[0]
+                assert (shown.last_delivery_at, shown.last_error, shown.waiting) == (NOW_AT, DOWN.text, 1)
+            async with Bench(path=path) as second:
+                assert second.delivery.channels()[0] == shown
+                await until(second.ids)
+                await settle()
+                assert second.delivery.channels()[0].last_error is None
+            async with Bench(path=path) as third:
+                assert third.delivery.channels()[0] == second.delivery.channels()[0]
+
+        run(main())
+
+    def test_a_test_message_leaves_its_error_too(self, tmp_path):
+        async def main():
+            path = tmp_path / "alerts.sqlite3"
+            async with Bench(path=path) as first:
+                first.senders.outcomes["hook"] = [DOWN]
+                assert not (await first.delivery.test("hook")).ok
+            async with Bench(path=path) as second:
+                assert second.delivery.channels()[0].last_error == DOWN.text
+
+        run(main())
+
+    def test_a_removed_channel_leaves_nothing(self, tmp_path):
+        async def main():
+            path = tmp_path / "alerts.sqlite3"
+            async with Bench(channel(), channel("old"), path=path) as first:
+                await first.add(transition())
+                await until(lambda: first.ids() and first.ids("old"))
+                await settle()
+            async with Bench(path=path) as second:
+                await settle(1)
+                assert set(second.store.channels) == {"hook"}
 
         run(main())
 

@@ -7,21 +7,22 @@ import pytest
 
 from condord.notify.file import AlertFile, Edit, Stored
 from condord.notify.outbox import Outbox
-from tests.notify.made import END_AT, NOW_AT, changes, channel, documents, record, transition
+from tests.notify.made import END_AT, NOW_AT, changes, channel, channel_state, documents, record, transition
 
 
 def message(name="half"):
     outbox = Outbox("account")
     outbox.set_channels([channel()], NOW_AT)
     changed = changes(transition(name=name))
-    outbox.add(changed, documents(changed), now_at=NOW_AT, expires_at=END_AT)
+    outbox.add(changed, documents(changed), now_at=NOW_AT, expires_at=lambda _: END_AT)
     return outbox.take_edits()[0][0]
 
 
-def edit(*records, messages=(), is_whole=False):
+def edit(*records, messages=(), channels=(), is_whole=False):
     return Edit(
         records={each.id: each for each in records},
         messages={each.key: each for each in messages},
+        channels={each.name: each for each in channels},
         is_whole=is_whole,
     )
 
@@ -43,17 +44,20 @@ def opened(path):
 def test_records_and_messages_come_back_as_they_were_written(path):
     with opened(path) as file:
         assert file.read("account") == Stored()
-        file.write("account", edit(record(), messages=[message()]))
+        file.write("account", edit(record(), messages=[message()], channels=[channel_state()]))
     with opened(path) as file:
-        assert file.read("account") == Stored(records=(record(),), messages=(message(),))
+        stored = Stored(records=(record(),), messages=(message(),), channels=(channel_state(),))
+        assert file.read("account") == stored
         assert file.read("other") == Stored()
 
 
 def test_none_removes(path):
     with opened(path) as file:
         file.read("account")
-        file.write("account", edit(record(), messages=[message()]))
-        file.write("account", Edit(records={record().id: None}, messages={message().key: None}))
+        file.write("account", edit(record(), messages=[message()], channels=[channel_state()]))
+        file.write(
+            "account", Edit(records={record().id: None}, messages={message().key: None}, channels={"hook": None})
+        )
         assert file.read("account") == Stored()
 
 

@@ -22,7 +22,7 @@ def messages(*transitions, kind="apprise"):
     outbox = Outbox()
     outbox.set_channels([channel(kind=kind, min_severity="info")], NOW_AT)
     changed = changes(*transitions)
-    outbox.add(changed, documents(changed), now_at=NOW_AT, expires_at=END_AT)
+    outbox.add(changed, documents(changed), now_at=NOW_AT, expires_at=lambda _: END_AT)
     return outbox.take_edits()[0]
 
 

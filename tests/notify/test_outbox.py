@@ -38,10 +38,20 @@ class TestChannels:
         assert bench.sent("all") is None
         assert bench.sent("worst") == [("firing", "named")]
 
+    def test_the_end_reaches_whom_the_firing_or_a_repeat_could(self):
+        bench = Bench(channel("warnings"), channel("all", min_severity="info"))
+        bench.add(
+            transition("resolved", severity="info", highest="warning"),
+            transition("repeat", "calmer", severity="info", highest="warning", repeats=1),
+        )
+        assert bench.sent("warnings") == [("resolved", "half")]
+        assert bench.sent("warnings") is None
+        assert [bench.sent("all"), bench.sent("all")] == [[("resolved", "half")], [("repeat", "calmer")]]
+
     def test_nothing_is_sent_before_it_is_stored(self):
         bench = Bench()
         changed = changes(transition())
-        keys = bench.outbox.add(changed, documents(changed), now_at=NOW_AT, expires_at=END_AT)
+        keys = bench.outbox.add(changed, documents(changed), now_at=NOW_AT, expires_at=lambda _: END_AT)
         assert bench.sent() is None
         bench.outbox.release(keys)
         assert bench.sent() == [("firing", "half")]
@@ -95,6 +105,23 @@ class TestJoining:
         assert bench.sent("phone") == [("firing", "worst")]
         assert bench.sent("phone") == [("firing", "account")]
         assert bench.sent("phone") == 10
+
+    def test_critical_ones_of_one_evaluation_and_underlying_leave_together_and_at_once(self):
+        bench = Bench(phone(), channel())
+        bench.add(
+            transition("ended", name="stop", severity="critical"),
+            transition("ended", name="risk", severity="critical"),
+            transition("ended", name="other", severity="critical", underlying="QQQ"),
+            transition("ended", name="account", severity="critical", underlying=None),
+        )
+        bench.add(transition(name="late", severity="critical"))
+        assert bench.sent("phone") == [("ended", "stop"), ("ended", "risk")]
+        assert [bench.sent("phone") for _ in range(3)] == [
+            [("ended", "other")],
+            [("ended", "account")],
+            [("firing", "late")],
+        ]
+        assert len(bench.sent("hook")) == 1
 
     def test_what_holds_at_the_start_of_one_evaluation_is_one_apprise_message(self):
         bench = Bench(phone(), channel())
@@ -178,7 +205,7 @@ class TestQuietHours:
         bench = Bench(channel(quiet=QUIET))
         bench.add(transition())
         gone = msgspec.structs.replace(changes(), records=(record(state="inactive"),))
-        bench.outbox.add(gone, [], now_at=NOW_AT, expires_at=END_AT)
+        bench.outbox.add(gone, [], now_at=NOW_AT, expires_at=lambda _: END_AT)
         bench.seconds = UNTIL_LOUD
         assert bench.sent() is None
 
@@ -202,10 +229,10 @@ class TestQuietHours:
         bench = Bench(channel(quiet=QUIET))
         bench.add(transition())
         bench.seconds = UNTIL_LOUD + 7 * 86_400
-        night = bench.outbox.next("hook", now_at=bench.now_at.replace(hour=16), expires_at=END_AT)
+        night = bench.outbox.next("hook", now_at=bench.now_at.replace(hour=16), expires_at=lambda _: END_AT)
         assert isinstance(night, Pause)
         late_at = bench.now_at + dt.timedelta(hours=3)
-        found = bench.outbox.next("hook", now_at=bench.now_at, expires_at=late_at)
+        found = bench.outbox.next("hook", now_at=bench.now_at, expires_at=lambda _: late_at)
         assert found.messages[0].expires_at == late_at
 
     def test_a_change_of_the_hours_applies_to_what_is_held(self):
@@ -251,8 +278,8 @@ class OutboxMachine(RuleBasedStateMachine):
         kind = "resolved" if name in self.firing else "firing"
         serial = self.serials[name] + (kind == "firing")
         changed = changes(transition(kind, name=name, severity=severity, serial=serial, text=f"{name} {serial}"))
-        keys = self.outbox.add(changed, documents(changed), now_at=self.now_at, expires_at=END_AT)
-        found = [self.outbox.next(to, now_at=self.now_at, expires_at=END_AT) for to in ("hook", "phone")]
+        keys = self.outbox.add(changed, documents(changed), now_at=self.now_at, expires_at=lambda _: END_AT)
+        found = [self.outbox.next(to, now_at=self.now_at, expires_at=lambda _: END_AT) for to in ("hook", "phone")]
         assert not {each.key for batch in found if isinstance(batch, Batch) for each in batch.messages} & keys
         if crash == "before it is stored":
             self.restart()
@@ -271,7 +298,7 @@ class OutboxMachine(RuleBasedStateMachine):
         result=st.sampled_from(["delivered", "delivered", "down", "refused", "crash after", "crash before"]),
     )
     def send(self, to, result):
-        found = self.outbox.next(to, now_at=self.now_at, expires_at=END_AT)
+        found = self.outbox.next(to, now_at=self.now_at, expires_at=lambda _: END_AT)
         self.write()
         if isinstance(found, Pause):
             assert found.seconds is None or found.seconds > 0
@@ -338,3 +365,13 @@ def test_an_id_is_the_same_for_all_channels_and_after_a_restart(kind):
         bench.add(transition())
         ids |= {message.id for queue in bench.outbox.queues.values() for message in queue.messages}
     assert len(ids) == 1
+
+
+def test_a_message_expires_with_the_session_of_its_underlying():
+    ends = {"SPY": END_AT + dt.timedelta(minutes=15), "AAPL": END_AT}
+    outbox = Outbox()
+    outbox.set_channels([channel("hook")], NOW_AT)
+    changed = changes(*(transition(underlying=symbol) for symbol in ends))
+    outbox.add(changed, documents(changed), now_at=NOW_AT, expires_at=ends.__getitem__)
+    found = {each.underlying: each.expires_at for each in outbox.queues["hook"].messages}
+    assert found == ends

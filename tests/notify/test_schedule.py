@@ -15,20 +15,24 @@ def test_retries_are_after_5_and_30_seconds_2_and_10_minutes_and_then_every_30_m
 
 
 @pytest.mark.parametrize(
-    ("now", "end"),
+    ("underlying", "now", "end"),
     [
-        ("2026-11-25T15:00+00:00", "2026-11-25T21:00+00:00"),
-        ("2026-11-25T08:00+00:00", "2026-11-25T21:00+00:00"),
-        ("2026-11-25T21:00+00:00", "2026-11-27T18:00+00:00"),  # a holiday and an early close follow
-        ("2026-11-26T16:00+00:00", "2026-11-27T18:00+00:00"),
-        ("2026-11-27T18:00+00:00", "2026-11-30T21:00+00:00"),
+        ("SPY", "2026-11-25T15:00+00:00", "2026-11-25T21:15+00:00"),
+        ("SPX", "2026-11-25T21:00+00:00", "2026-11-25T21:15+00:00"),
+        (None, "2026-11-25T21:14+00:00", "2026-11-25T21:15+00:00"),
+        ("QQQ", "2026-11-25T21:15+00:00", "2026-11-27T18:15+00:00"),
+        ("AAPL", "2026-11-25T15:00+00:00", "2026-11-25T21:00+00:00"),
+        ("AAPL", "2026-11-25T08:00+00:00", "2026-11-25T21:00+00:00"),
+        ("AAPL", "2026-11-25T21:00+00:00", "2026-11-27T18:00+00:00"),  # a holiday and an early close follow
+        ("AAPL", "2026-11-26T16:00+00:00", "2026-11-27T18:00+00:00"),
+        ("AAPL", "2026-11-27T18:00+00:00", "2026-11-30T21:00+00:00"),
     ],
 )
-def test_the_end_is_that_of_this_session_or_of_the_next(now, end):
+def test_the_end_is_that_of_the_products_session_or_of_the_next(underlying, now, end):
     days = [dt.date(2026, 11, 25), FRIDAY, dt.date(2026, 11, 30)]
     closes = {FRIDAY: dt.time(13)}
     calendar = Calendar({day: hours_of(day, dt.time(9, 30), closes.get(day, dt.time(16))) for day in days})
-    assert session_end(calendar, dt.datetime.fromisoformat(now)) == dt.datetime.fromisoformat(end)
+    assert session_end(calendar, dt.datetime.fromisoformat(now), underlying) == dt.datetime.fromisoformat(end)
 
 
 def test_a_message_just_before_the_close_is_kept_for_a_minute():

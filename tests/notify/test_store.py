@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+import shutil
 import sqlite3
 import threading
 
@@ -9,7 +10,7 @@ import pytest
 from condord.host import database
 from condord.notify import store as store_module
 from condord.notify.store import AlertStore
-from tests.notify.made import NOW_AT, record
+from tests.notify.made import NOW_AT, channel_state, record
 from tests.notify.test_file import message
 from tests.virtualtime import run
 
@@ -62,6 +63,26 @@ def test_states_and_outbox_are_there_after_a_restart(path):
         with opened(path) as store:
             assert await store.switch_to("key") == (record("kept"),)
             assert store.messages == (message("kept"),)
+
+    run(first())
+    run(second())
+
+
+def test_the_states_of_channels_are_there_after_a_restart_and_in_a_new_file(path):
+    async def first():
+        with opened(path) as store:
+            await store.switch_to("key")
+            assert await store.save((), channels=[channel_state("hook"), channel_state("gone")])
+            assert await store.save((), removed_channels=["gone"])
+            path.unlink()
+            assert await store.save([record()])
+
+    async def second():
+        with opened(path) as store:
+            await store.switch_to("key")
+            assert store.channels == {"hook": channel_state("hook")}
+            await store.switch_to("other")
+            assert store.channels == {}
 
     run(first())
     run(second())
@@ -136,7 +157,7 @@ def test_what_could_not_be_written_is_written_when_the_lock_is_gone(path):
             await store.save([record("one")], [message("one")])
             with locked(path):
                 assert not await store.save([record("two")], [message("two")], [message("one").key])
-                assert store.fault.text == "Alerts are not stored: database is locked"
+                assert store.fault.text == "Alerts are not stored: another program keeps the database locked"
                 assert store.is_behind
             assert not await store.save([])  # the file is left alone for a while
             await asyncio.sleep(store_module.RETRY_SECONDS)
@@ -155,7 +176,7 @@ def test_a_file_that_could_not_be_read_keeps_its_outbox_and_loses_its_states(pat
             await store.save([record("old")], [message("old")])
         with opened(path) as store:
             with locked(path, "EXCLUSIVE"):
-                assert await store.switch_to("key") is None
+                assert await store.switch_to("key") == ()  # nothing is set aside
                 assert not await store.save([record("new")])
             await asyncio.sleep(store_module.RETRY_SECONDS)
             assert await store.save([])
@@ -176,7 +197,7 @@ def test_a_full_disk_is_a_fault_and_alerts_go_on_in_memory(path):
             connection.execute(f"PRAGMA max_page_count = {pages}")
             many = [record(f"rule-{number:04}") for number in range(200)]
             assert not await store.save(many, [message()])
-            assert "full" in store.fault.text
+            assert store.fault.text == "Alerts are not stored: No space left on device"
             assert store.messages == (message(),)
             await asyncio.sleep(store_module.RETRY_SECONDS)
             assert await store.save([])  # on a connection without that limit
@@ -190,15 +211,42 @@ def test_a_directory_that_cannot_be_created_is_a_fault(tmp_path):
     async def use():
         (tmp_path / "file").write_text("")
         with opened(tmp_path / "file" / "alerts.sqlite3") as store:
-            assert await store.switch_to("key") is None
+            assert await store.switch_to("key") == ()
             assert not await store.save([record()])
             assert store.fault is not None
 
     run(use())
 
 
+def test_the_states_of_a_file_that_cannot_be_opened_are_lost(path):
+    async def use():
+        with opened(path) as store:
+            assert await store.switch_to("key") is None
+            assert "is not a file of condord" in store.fault.text
+            assert await store.switch_to("key") is None
+
+    path.parent.mkdir()
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE other (id)")
+    run(use())
+
+
+def test_an_inactive_state_is_kept_only_while_it_is_silent(path):
+    async def use():
+        silent = record(state="inactive", is_silent=True)
+        with opened(path) as store:
+            await store.switch_to("key")
+            await store.save([silent])
+        with opened(path) as store:
+            assert await store.switch_to("key") == (silent,)
+            await store.save([record(state="inactive")])
+        with opened(path) as store:
+            assert await store.switch_to("key") == ()
+
+    run(use())
+
+
 def test_a_disk_that_hangs_is_not_asked_again_until_it_responds(path, monkeypatch):
-    monkeypatch.setattr(store_module, "DISK_TIMEOUT_SECONDS", 0.05)
     monkeypatch.setattr(store_module, "RETRY_SECONDS", 0.0)
 
     async def use():
@@ -212,7 +260,9 @@ def test_a_disk_that_hangs_is_not_asked_again_until_it_responds(path, monkeypatc
                 return write(*given)
 
             store._file.write = slow
-            assert not await store.save([record("one")])
+            with monkeypatch.context() as impatient:
+                impatient.setattr(store_module, "DISK_TIMEOUT_SECONDS", 0.05)
+                assert not await store.save([record("one")])
             assert store.fault.text == "Alerts are not stored: the disk does not respond"
             assert not await store.save([record("two")])
             (hanging,) = store._hanging
@@ -224,6 +274,49 @@ def test_a_disk_that_hangs_is_not_asked_again_until_it_responds(path, monkeypatc
         assert rows(path) == (["one", "two"], 0)
 
     asyncio.run(use())
+
+
+@pytest.mark.parametrize("is_closed", [False, True])
+def test_a_file_that_is_deleted_is_written_again_by_a_check_or_when_it_is_closed(path, is_closed):
+    async def use():
+        with opened(path) as store:
+            await store.switch_to("key")
+            await store.save([record()], [message()])
+            path.unlink()
+            if not is_closed:
+                await store.check()
+                assert rows(path) == (["half"], 1)
+        assert rows(path) == (["half"], 1)
+
+    run(use())
+
+
+def test_a_check_of_a_file_that_is_there_writes_nothing(path):
+    async def use():
+        with opened(path) as store:
+            await store.check()  # no account yet
+            await store.switch_to("key")
+            await store.save([record()])
+            before = path.stat().st_mtime_ns, path.with_name(path.name + "-wal").stat().st_mtime_ns
+            await store.check()
+            assert before == (path.stat().st_mtime_ns, path.with_name(path.name + "-wal").stat().st_mtime_ns)
+        with opened(None) as store:
+            await store.check()
+
+    run(use())
+
+
+def test_a_directory_that_is_gone_at_the_end_is_logged(path, caplog):
+    async def use():
+        with opened(path) as store:
+            await store.switch_to("key")
+            await store.save([record()])
+            shutil.rmtree(path.parent)
+            path.parent.write_text("")
+
+    run(use())
+    (logged,) = caplog.records
+    assert logged.levelname == "WARNING"
 
 
 def test_a_change_during_a_write_is_written_by_the_next(path):

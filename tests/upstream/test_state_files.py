@@ -246,6 +246,21 @@ class TestBadFiles:
             asyncio.run(play(store, store.of("B")))
         assert [record.fields["action"] for record in logs.records] == ["write"] * 3
 
+    def test_a_file_that_is_written_while_another_is_retried_is_not_retried(self, tmp_path):
+        path = tmp_path / "state"
+        path.touch()  # a file where the directory should be
+
+        async def play(store):
+            for kind in ("one", "two"):
+                await store.write(kind, ROWS)
+            path.unlink()
+            await asyncio.gather(store.write("two", ROWS[:1]), store.retry())
+            assert store.write_fault is None
+            assert await store.read("two", list[Row]) == ROWS[:1]
+
+        with closing(Store(path, account="A")) as store:
+            asyncio.run(play(store))
+
     def test_a_full_disk_leaves_the_old_file(self, tmp_path, logs):
         write(tmp_path)
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

@@ -15,15 +15,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable
 from fractions import Fraction
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 from condord.core.condor import Condor
 from condord.core.rules.evaluating import matches, when
 from condord.core.rules.facts import Facts
-from condord.core.rules.rule import Condition, Rule, Severity
-
-_SEVERITIES: tuple[Severity, ...] = get_args(Severity)
-"""From the lowest to the highest."""
+from condord.core.rules.rule import SEVERITIES, Condition, Rule
 
 
 class Exits(NamedTuple):
@@ -76,7 +73,7 @@ def _amounts(
 ) -> list[int]:
     """The amounts in 1e-4 dollars at which the rules of the highest severity fire."""
     rated = [
-        (_SEVERITIES.index(rule.severity), amount)
+        (SEVERITIES.index(rule.severity), amount)
         for rule, condition in found
         if (kind := kinds.get((condition.quantity, condition.operator)))
         and (amount := kind(condor, Fraction(str(condition.threshold)))) is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -12,6 +12,11 @@ Severity = Literal["info", "warning", "critical"]
 Basis = Literal["mark", "natural"]
 Scope = Literal["condor", "underlying", "account"]
 Operator = Literal[">=", "<=", ">", "<"]
+
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+"""From the lowest to the highest."""
+MAX_CONDITIONS = 8
+"""In one list."""
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,3 +64,18 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool = True
     built_in: bool = False
     scope: Scope = "condor"
+
+
+class RuleOverride(msgspec.Struct, frozen=True, kw_only=True):
+    """An [[alert]] table: a rule, or what changes in the built-in rule of that name. None means not named."""
+
+    name: str
+    when: str | tuple[str, ...] | None = None
+    clear: str | tuple[str, ...] | None = None
+    for_seconds: float | None = None
+    basis: Basis | None = None
+    match: RuleMatch | None = None
+    severity: Severity | None = None
+    repeat_minutes: float | None = None
+    notify: tuple[str, ...] | None = None
+    enabled: bool | None = None

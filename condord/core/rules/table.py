@@ -20,28 +20,10 @@ from condord.core.rules.built_in import BUILT_IN
 from condord.core.rules.catalogue import QUANTITIES, narrowest
 from condord.core.rules.evaluating import holds
 from condord.core.rules.parsing import BadCondition, nearest, parse, written
-from condord.core.rules.rule import Basis, Condition, Rule, RuleMatch, Scope, Severity
-
-MAX_CONDITIONS = 8
-"""In one list."""
+from condord.core.rules.rule import MAX_CONDITIONS, Condition, Rule, RuleOverride, Scope
 
 _BY_NAME = {rule.name: rule for rule in BUILT_IN}
 _BY_LETTERS = {rule.name.lower(): rule.name for rule in BUILT_IN}
-
-
-class RuleOverride(msgspec.Struct, frozen=True, kw_only=True):
-    """An [[alert]] table: a rule, or what changes in the built-in rule of that name. None means not named."""
-
-    name: str
-    when: str | tuple[str, ...] | None = None
-    clear: str | tuple[str, ...] | None = None
-    for_seconds: float | None = None
-    basis: Basis | None = None
-    match: RuleMatch | None = None
-    severity: Severity | None = None
-    repeat_minutes: float | None = None
-    notify: tuple[str, ...] | None = None
-    enabled: bool | None = None
 
 
 class RuleFault(NamedTuple):

@@ -1,19 +1,16 @@
-"""What vollib and QuantLib make of an option, and a seeded grid of options to ask them about."""
+"""What vollib and QuantLib make of an option, and a seeded grid of options to ask them about.
+
+Both are imported by the first test that needs them, not by every process that collects it: with scipy they take as long as
+all modules of the package.
+"""
 
 import math
 import random
 from typing import NamedTuple
 
-import QuantLib
-from vollib.black_scholes_merton import black_scholes_merton
-from vollib.black_scholes_merton.greeks import analytical
-from vollib.black_scholes_merton.implied_volatility import implied_volatility
-
 from tests.core.model.builders import RIGHTS, at
 
-TODAY = QuantLib.Date(20, 11, 2026)
-DAY_COUNT = QuantLib.Actual365Fixed()
-NO_HOLIDAYS = QuantLib.NullCalendar()
+TODAY = (20, 11, 2026)
 
 
 class Option(NamedTuple):
@@ -45,6 +42,9 @@ def grid(count, seed=20261120):
 
 def by_vollib(option):
     """Price, delta, gamma, theta per day, vega and rho per point."""
+    from vollib.black_scholes_merton import black_scholes_merton
+    from vollib.black_scholes_merton.greeks import analytical
+
     right, strike, volatility, conditions, _ = option
     terms = (right[0], conditions.spot, strike, conditions.years, conditions.rate, volatility)
     greeks = (analytical.delta, analytical.gamma, analytical.theta, analytical.vega, analytical.rho)
@@ -53,6 +53,8 @@ def by_vollib(option):
 
 
 def volatility_by_vollib(price, option):
+    from vollib.black_scholes_merton.implied_volatility import implied_volatility
+
     right, strike, _, conditions, _ = option
     terms = (conditions.spot, strike, conditions.years, conditions.rate, conditions.dividend_yield)
     return implied_volatility(price, *terms, right[0])
@@ -60,6 +62,8 @@ def volatility_by_vollib(price, option):
 
 def by_quantlib(option):
     """Price, delta, gamma, theta per day, vega and rho per point."""
+    import QuantLib
+
     right, strike, volatility, conditions, _ = option
     years = conditions.years
     forward = conditions.spot * math.exp((conditions.rate - conditions.dividend_yield) * years)
@@ -81,7 +85,10 @@ def by_quantlib(option):
 
 def american_price(option):
     """The price of an American option, by the method of Andersen, Lake and Offengenden."""
-    exercise = QuantLib.AmericanExercise(TODAY, TODAY + option.days)
+    import QuantLib
+
+    today = QuantLib.Date(*TODAY)
+    exercise = QuantLib.AmericanExercise(today, today + option.days)
     payoff = QuantLib.PlainVanillaPayoff(_right(option.right), option.strike)
     engine = QuantLib.QdFpAmericanEngine(_process(option), QuantLib.QdFpAmericanEngine.accurateScheme())
     return _price(QuantLib.VanillaOption(payoff, exercise), engine)
@@ -89,7 +96,10 @@ def american_price(option):
 
 def touch_by_quantlib(option):
     """The probability that the price meets the strike: the value of 1 dollar at the end for a touch, not discounted."""
-    exercise = QuantLib.AmericanExercise(TODAY, TODAY + option.days, True)
+    import QuantLib
+
+    today = QuantLib.Date(*TODAY)
+    exercise = QuantLib.AmericanExercise(today, today + option.days, True)
     upwards = option.strike > option.conditions.spot
     payoff = QuantLib.CashOrNothingPayoff(QuantLib.Option.Call if upwards else QuantLib.Option.Put, option.strike, 1.0)
     engine = QuantLib.AnalyticDigitalAmericanEngine(_process(option))
@@ -98,14 +108,17 @@ def touch_by_quantlib(option):
 
 
 def _process(option):
-    QuantLib.Settings.instance().evaluationDate = TODAY
+    import QuantLib
+
+    today, day_count = QuantLib.Date(*TODAY), QuantLib.Actual365Fixed()
+    QuantLib.Settings.instance().evaluationDate = today
     conditions = option.conditions
     return QuantLib.BlackScholesMertonProcess(
         QuantLib.QuoteHandle(QuantLib.SimpleQuote(conditions.spot)),
-        QuantLib.YieldTermStructureHandle(QuantLib.FlatForward(TODAY, conditions.dividend_yield, DAY_COUNT)),
-        QuantLib.YieldTermStructureHandle(QuantLib.FlatForward(TODAY, conditions.rate, DAY_COUNT)),
+        QuantLib.YieldTermStructureHandle(QuantLib.FlatForward(today, conditions.dividend_yield, day_count)),
+        QuantLib.YieldTermStructureHandle(QuantLib.FlatForward(today, conditions.rate, day_count)),
         QuantLib.BlackVolTermStructureHandle(
-            QuantLib.BlackConstantVol(TODAY, NO_HOLIDAYS, option.volatility, DAY_COUNT)
+            QuantLib.BlackConstantVol(today, QuantLib.NullCalendar(), option.volatility, day_count)
         ),
     )
 
@@ -116,4 +129,6 @@ def _price(instrument, engine):
 
 
 def _right(right):
+    import QuantLib
+
     return QuantLib.Option.Call if right == "call" else QuantLib.Option.Put

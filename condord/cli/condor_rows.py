@@ -1,0 +1,150 @@
+"""Lay out the condors as rows of a table, the broken ones among them.
+
+A condor is one line from about 70 columns. On a narrower terminal its name stands above its numbers.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+
+from condord.cli import formatting
+from condord.cli.grid import GAP, Cell, Grid, Row, grid_width, laid_out
+from condord.cli.screen import Screen, plain
+from condord.cli.view import Shown
+from condord.core.market_hours import exchange_day
+from condord.core.rules.rule import Severity
+from condord.live import wire
+from condord.live.urgency import severity_of
+from condord.live.wire_broken import BrokenJson
+from condord.live.wire_risk import UnderlyingJson
+
+_NAMES = "CONDOR|EXPIRES|KIND| IN"
+_NUMBERS = " QTY|ENTRY| PRICE|DISTANCE| MARK| CLOSE| P/L| TODAY| %MAX| DELTA| THETA| MAX LOSS"
+_MAX_NAMED = 2  # of the legs that a broken condor has lost
+
+# Columns to leave out on a narrow terminal, the first to go first. The profit or loss is always shown.
+_SPARE_FOR_NOTES = ("KIND", "ENTRY", "CLOSE", "MAX LOSS", "EXPIRES", "MARK", "DELTA")
+_SPARE_ON_ONE_LINE = (*_SPARE_FOR_NOTES, "QTY", "PRICE", "THETA", "%MAX", "TODAY")
+_SPARE_NUMBERS = (
+    "ENTRY", "CLOSE", "MAX LOSS", "QTY", "THETA", "DELTA", "PRICE", "MARK", "TODAY", "%MAX", "DISTANCE",
+)  # fmt: skip
+_MARKS: Mapping[Severity | None, str] = {"critical": "◆ ", "warning": "■ ", "info": "● ", None: "  "}
+_STYLES: Mapping[Severity | None, str] = {"critical": "alarm", "warning": "warn", "info": "strong", None: "strong"}
+
+
+def condor_rows(document: wire.Document, shown: Sequence[Shown], screen: Screen, *, old: bool) -> Grid:
+    """Return the rows of the condors `shown`, of which there is at least one, in that order.
+
+    A mark before the name has the shape and the colour of the most severe alert that fires for the condor. There is no
+    room for marks while nothing fires. `old`: the numbers are no longer kept up to date.
+    """
+    today = exchange_day(document.as_of)
+    quotes = {quote.symbol: quote for quote in document.quotes}
+    prices = {entry.symbol: entry for entry in document.underlyings}
+    severities = [_severity(condor, document) for condor in shown]
+    has_marks = any(severities)
+    names = [
+        [Cell((_MARKS[severity] if has_marks else "") + plain(condor.id), _STYLES[severity]), *_terms(condor, today)]
+        for condor, severity in zip(shown, severities, strict=True)
+    ]
+    numbers = [_numbers(condor, prices.get(condor.underlying)) for condor in shown]
+    notes = [_note(condor, quotes, prices.get(condor.underlying), old=old) for condor in shown]
+    rows: list[Row] = [[*name, *number, note] for name, number, note in zip(names, numbers, notes, strict=True)]
+    titles = f"{_NAMES}|{_NUMBERS}"
+    if screen.width is None or grid_width(titles, rows, without=_SPARE_ON_ONE_LINE) <= screen.width:
+        for_notes = _SPARE_ON_ONE_LINE if old else _SPARE_FOR_NOTES  # `old` is the most important then
+        return laid_out(titles, rows, screen, spare=_SPARE_ON_ONE_LINE, for_notes=for_notes, on_one_line=True)
+    above = _name_lines(shown, names, today, screen)
+    rows = [[*number, note] for number, note in zip(numbers, notes, strict=True)]
+    return laid_out(_NUMBERS, rows, screen, above, _SPARE_NUMBERS)
+
+
+def searchable(condor: Shown, today: dt.date, text: str) -> str:
+    """Return what `/` finds a condor by: the `text` of its row, and what may not have had room in it."""
+    terms = [formatting.date(condor.expiration, today), formatting.kind(condor), condor.underlying]
+    terms += [formatting.days(condor.days_to_expiration)]
+    terms += ["broken", _why_broken(condor)] if isinstance(condor, BrokenJson) else []
+    return plain(" ".join([text, *terms]))
+
+
+def _severity(condor: Shown, document: wire.Document) -> Severity | None:
+    return severity_of(condor, document.alerts) or ("critical" if isinstance(condor, BrokenJson) else None)
+
+
+def _terms(condor: Shown, today: dt.date) -> list[Cell]:
+    return [
+        Cell(formatting.date(condor.expiration, today)),
+        Cell(formatting.kind(condor)),
+        Cell(formatting.days(condor.days_to_expiration, unit="d")),
+    ]
+
+
+def _numbers(condor: Shown, underlying: UnderlyingJson | None) -> list[Cell]:
+    unknown = Cell(formatting.UNKNOWN)
+    if isinstance(condor, BrokenJson):
+        return [
+            Cell(str(condor.quantity)),
+            unknown,
+            Cell(formatting.money(underlying.price if underlying else None)),
+            Cell(_why_broken(condor), "alarm"),  # under DISTANCE, which is always shown
+            *[unknown] * 2,
+            _gain(condor.unrealized_pl),
+            *[unknown] * 5,
+        ]
+    value, risk = condor.valuation, condor.risk
+    return [
+        Cell(str(condor.quantity)),
+        Cell(formatting.entry(condor.credit)),
+        Cell(formatting.money(risk.price)),
+        Cell(formatting.distance(risk), formatting.distance_style(risk)),
+        Cell(formatting.closing_price(value.mark, condor.direction)),
+        Cell(formatting.closing_price(value.natural, condor.direction)),
+        _gain(value.unrealized_pl),
+        _gain(value.day_pl),
+        Cell(formatting.percent(value.percent_of_max_profit).removesuffix(" %")),
+        Cell(formatting.greek(risk.delta)),
+        Cell(formatting.greek(risk.theta)),
+        Cell(formatting.money(condor.max_loss)),
+    ]
+
+
+def _gain(value: float | None) -> Cell:
+    return Cell(formatting.gain(value), formatting.gain_style(value))
+
+
+def _note(condor: Shown, quotes: Mapping[str, wire.QuoteJson], underlying: UnderlyingJson | None, *, old: bool) -> Cell:
+    if isinstance(condor, BrokenJson):
+        return Cell("old" if old else "", "warn")
+    notes = [formatting.flags(condor, quotes, underlying, old=old), "closing order" if condor.closing else ""]
+    return Cell(", ".join(filter(None, notes)), "warn")
+
+
+def _why_broken(condor: BrokenJson) -> str:
+    """Name what is missing: `no call 770`, `no call 770, 1 of 2 call 780`."""
+    lost = sorted((leg for leg in condor.legs if leg.held < leg.quantity), key=lambda leg: leg.held > 0)
+    parts = [
+        f"{f'{leg.held} of {leg.quantity}' if leg.held else 'no'} {leg.right} {formatting.number(leg.strike)}"
+        for leg in lost[:_MAX_NAMED]
+    ]
+    more = [f"{len(lost) - _MAX_NAMED} more"] if len(lost) > _MAX_NAMED else []
+    return ", ".join([*parts, *more]) or "short uncovered"
+
+
+def _name_lines(shown: Sequence[Shown], names: Sequence[Sequence[Cell]], today: dt.date, screen: Screen) -> list[str]:
+    """Return the line above the numbers of each condor, with as many details as all of them have room for."""
+    dates = [formatting.date(condor.expiration, today) for condor in shown]
+    days = [formatting.days(condor.days_to_expiration) for condor in shown]
+    kinds = [formatting.kind(condor) for condor in shown]
+    details = [
+        [f"{GAP}{', '.join(parts)}" for parts in zip(*columns, strict=True)]
+        for columns in ((kinds, dates, days), (dates, days), (days,))
+    ]
+    ids, room = [name[0] for name in names], screen.width or 0
+    fitting = (
+        texts
+        for texts in details
+        if all(len(name.text) + len(text) <= room for name, text in zip(ids, texts, strict=True))
+    )
+    chosen = next(fitting, [""] * len(ids))
+    return [screen.paint(name.text, name.style) + text for name, text in zip(ids, chosen, strict=True)]

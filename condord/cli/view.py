@@ -1,0 +1,184 @@
+"""Which condors are shown, and in which order: `--sort` and `--show`.
+
+Broken condors are sorted and shown like the others. A value that is not known is last in any order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+import typer
+
+from condord.cli.screen import plain
+from condord.errors import NotFound
+from condord.live.urgency import EXPIRING_DAYS, by_urgency
+from condord.live.wire import Document
+from condord.live.wire_broken import BrokenJson
+from condord.live.wire_condor import CondorJson
+
+Shown = CondorJson | BrokenJson
+
+SORTS: Mapping[str, str] = {
+    "urgency": "what needs you first",
+    "pl": "profit or loss, the largest loss first",
+    "day": "profit or loss of today, the largest loss first",
+    "percent": "percent of the maximum profit, the largest loss first",
+    "distance": "distance to an inner strike, the nearest first",
+    "expiration": "expiration, the nearest first",
+    "symbol": "symbol",
+}
+SHOWS: Mapping[str, str] = {
+    "losing": "with a loss",
+    "winning": "with a profit",
+    "tested": "with a tested or breached strike",
+    "expiring": f"that expire within {EXPIRING_DAYS} days",
+    "broken": "that lost a leg",
+}
+_SYMBOL = re.compile(r"[A-Z0-9.]{1,6}", re.ASCII)
+
+
+class TableView(msgspec.Struct, frozen=True, kw_only=True):
+    """`sort` is one of `SORTS`, `show` one of `SHOWS` or a symbol, empty for all."""
+
+    sort: str = "urgency"
+    is_reversed: bool = False
+    show: str = ""
+
+    def shows(self, condor: Shown) -> bool:
+        """Whether the condor is shown."""
+        if not self.show:
+            return True
+        matches = _MATCHES.get(self.show)
+        return matches(condor) if matches else self.show in (condor.underlying, condor.root)
+
+    @property
+    def symbol(self) -> str:
+        """The symbol whose condors are shown; empty if they are not chosen by symbol."""
+        return "" if self.show in SHOWS else self.show
+
+    def sorted(self, document: Document) -> list[Shown]:
+        """Return the condors and the broken condors that are shown, in their order."""
+        held: tuple[Shown, ...] = (*document.broken, *document.condors)
+        rank = _RANKS.get(self.sort)
+        # Equal ones, and those whose rank is not known, stay in the order of urgency.
+        ordered: list[Shown] = [condor for condor in held if self.shows(condor)]
+        ordered.sort(key=by_urgency(document.alerts), reverse=self.is_reversed and rank is None)
+        if rank is None:
+            return ordered
+        ranks = {condor.id: rank(condor) for condor in ordered}
+        ordered.sort(key=lambda condor: ranks[condor.id] is None)
+        known = sum(value is not None for value in ranks.values())
+        ordered[:known] = sorted(ordered[:known], key=lambda condor: ranks[condor.id], reverse=self.is_reversed)
+        return ordered
+
+
+DEFAULT = TableView()
+
+
+class Arrangement:
+    """The condors of a view as the document changes.
+
+    While `is_kept`, those that are listed stay listed and in their order, so that a person can read them: new ones are
+    added at the end.
+    """
+
+    def __init__(self, view: TableView) -> None:
+        self.view = view
+        self.is_kept = False
+        self._ids: list[str] = []
+
+    def arranged(self, document: Document) -> list[Shown]:
+        """Return the condors to show, in their order."""
+        shown = self.view.sorted(document)
+        if self.is_kept:
+            everything: tuple[Shown, ...] = (*document.broken, *document.condors)
+            held = {condor.id: condor for condor in everything}
+            listed = [held[identity] for identity in self._ids if identity in held]
+            shown = listed + [condor for condor in shown if condor.id not in self._ids]
+        self._ids = [condor.id for condor in shown]
+        return shown
+
+
+def parse_sort(text: str) -> tuple[str, bool]:
+    """Return the key that `--sort` names, and whether a minus before it reverses the order.
+
+    Raises:
+        typer.BadParameter: there is no such key.
+    """
+    name = text.removeprefix("-").lower()
+    if name not in SORTS:
+        raise typer.BadParameter(_unknown(text, SORTS), param_hint="'--sort'")
+    return name, text.startswith("-")
+
+
+def parse_show(text: str, document: Document) -> str:
+    """Return the filter or the symbol that `--show` names.
+
+    Raises:
+        typer.BadParameter: it names neither a filter nor a symbol, and is spelled like one.
+        NotFound: it is a symbol that no condor has.
+    """
+    if text.lower() in SHOWS:
+        return text.lower()
+    held = symbols(document)
+    if text.upper() in held:
+        return text.upper()
+    if _SYMBOL.fullmatch(text):
+        known = f"Held: {', '.join(map(plain, held))}." if held else "No condor is held."
+        raise NotFound(f"no condor on {text} is held", known)
+    raise typer.BadParameter(_unknown(text, [*SHOWS, *held]), param_hint="'--show'")
+
+
+def symbols(document: Document) -> list[str]:
+    """Return the underlyings and the roots of the condors."""
+    condors: Iterable[Shown] = (*document.condors, *document.broken)
+    return sorted({symbol for condor in condors for symbol in (condor.underlying, condor.root)})
+
+
+def _unknown(text: str, known: Iterable[str]) -> str:
+    from condord.core.rules.parsing import nearest  # only after a typing error
+
+    near = nearest(text.removeprefix("-"), known)
+    other = f"the nearest is {near}" if near else f"known are {', '.join(known)}"
+    return f"{plain(text)!r} is not known; {other}"
+
+
+def _profit(condor: Shown) -> float | None:
+    return condor.unrealized_pl if isinstance(condor, BrokenJson) else condor.valuation.unrealized_pl
+
+
+def _is_tested(condor: Shown) -> bool:
+    return isinstance(condor, CondorJson) and (condor.risk.tested in ("put", "call") or condor.risk.breached is True)
+
+
+_MATCHES: Mapping[str, Callable[[Shown], bool]] = {
+    "losing": lambda condor: (_profit(condor) or 0) < 0,
+    "winning": lambda condor: (_profit(condor) or 0) > 0,
+    "tested": _is_tested,
+    "expiring": lambda condor: condor.days_to_expiration <= EXPIRING_DAYS,
+    "broken": lambda condor: isinstance(condor, BrokenJson),
+}
+
+
+def _of_condor(figure: Callable[[CondorJson], float | None]) -> Callable[[Shown], float | None]:
+    """Return a rank that broken condors do not have."""
+    return lambda condor: None if isinstance(condor, BrokenJson) else figure(condor)
+
+
+def _distance(condor: CondorJson) -> float | None:
+    sides = (condor.risk.distance.put.percent, condor.risk.distance.call.percent)
+    return min((side for side in sides if side is not None), default=None)
+
+
+_RANKS: Mapping[str, Callable[[Shown], Any]] = {
+    "pl": _profit,
+    "day": _of_condor(lambda condor: condor.valuation.day_pl),
+    "percent": _of_condor(lambda condor: condor.valuation.percent_of_max_profit),
+    "distance": _of_condor(_distance),
+    "expiration": lambda condor: condor.expiration,
+    "symbol": lambda condor: (condor.root, condor.expiration, condor.id),
+}
+"""What each sort but `urgency` compares; None if it is not known."""

@@ -1,0 +1,61 @@
+"""Find what a valid configuration of alerts can never do: a rule that cannot fire, a channel that gets nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from condord.core.rules.built_in import BUILT_IN
+from condord.core.rules.rule import SEVERITIES, Rule, RuleOverride, Severity
+from condord.core.rules.table import RuleFault, rules
+
+_NEVER_LONG = frozenset({"tested", "breached", "lossMultipleOfCredit"})
+"""What does not apply to long condors: their owner wants the price beyond a strike, and has paid a debit."""
+
+
+def doubts(override: RuleOverride) -> tuple[RuleFault, ...]:
+    """What is probably not meant in one table without faults."""
+    found: list[RuleFault] = []
+    [rule] = [each for each in rules([override]) if each.name == override.name]
+    names = [each.quantity for each in rule.when if each.quantity in _NEVER_LONG and not each.is_negated]
+    if rule.enabled and rule.match.direction == "long" and names:
+        text = f"it can never fire: {names[0]} does not apply to long condors; match the price with distancePercent"
+        found.append(RuleFault("match.direction", "long", text))
+    if not rule.built_in and (near := _misspelled(rule.name)):
+        text = f"it is a rule of its own beside the built-in {near}: did you mean {near}?"
+        found.append(RuleFault("name", rule.name, text))
+    return tuple(found)
+
+
+def is_reached(channel: str, min_severity: Severity, in_force: Iterable[Rule]) -> bool:
+    """Whether an enabled rule can send anything to a channel."""
+    least = SEVERITIES.index(min_severity)
+    return any(
+        channel in rule.notify if rule.notify is not None else max(map(SEVERITIES.index, _severities(rule))) >= least
+        for rule in in_force
+        if rule.enabled
+    )
+
+
+def _severities(rule: Rule) -> list[Severity]:
+    return [rule.severity] if rule.severity_when_closing is None else [rule.severity, rule.severity_when_closing]
+
+
+def _misspelled(name: str) -> str | None:
+    """The built-in rule that is one typing error away, or differs only in dashes and capitals."""
+    plain = _plain(name)
+    return next((each.name for each in BUILT_IN if _is_near(plain, _plain(each.name))), None)
+
+
+def _plain(name: str) -> str:
+    return name.lower().replace("-", "")
+
+
+def _is_near(name: str, known: str) -> bool:
+    """Whether a letter is added, missing or wrong, or two are exchanged. With a digit it is a name of its own."""
+    if name == known:
+        return True
+    if any(letter.isdigit() for letter in name) or abs(len(name) - len(known)) > 1:
+        return False
+    same = next(index for index, pair in enumerate(zip(f"{name} ", f"{known} ", strict=False)) if pair[0] != pair[1])
+    left, right = name[same:], known[same:]
+    return left[1:] == right or left == right[1:] or left[1:] == right[1:] or left[1::-1] + left[2:] == right

@@ -1,0 +1,82 @@
+"""Which rules are evaluated for a subject, and what they give the state machines of its alerts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from condord.core.rules.catalogue import QUANTITIES
+from condord.core.rules.evaluating import clear, evaluate_any, matches, severity, when
+from condord.core.rules.facts import Facts, Value
+from condord.core.rules.rule import Condition, Rule
+from condord.live.alert_machine import Event, TransitionValues
+from condord.live.alert_subject import Subject
+
+_ABOUT_BROKEN = frozenset({"brokenCondor", "assignment"})
+"""The words that apply to what is left of a condor."""
+
+
+class Applied(NamedTuple):
+    """A rule that is for a subject, with its `when` there, and the quantities that it names."""
+
+    rule: Rule
+    conditions: tuple[Condition, ...]
+    names: frozenset[str]
+
+
+class Looked(NamedTuple):
+    """The last look at a subject: its rules, its facts, and what each `when` came to."""
+
+    applied: tuple[Applied, ...]
+    subject: Subject
+    results: dict[str, bool | None]
+
+
+def applied_to(rules: Iterable[Rule], subject: Subject) -> tuple[Applied, ...]:
+    """The rules in force that are for a subject; those about `blind` last, as they follow from the others."""
+    facts = subject.mark
+    found = []
+    for rule in rules:
+        if rule.enabled and matches(rule, facts):
+            conditions = when(rule, facts)
+            found.append(Applied(rule, conditions, frozenset(each.quantity for each in conditions)))
+    if subject.is_broken:
+        found = [each for each in found if not _ABOUT_BROKEN.isdisjoint(each.names)]
+    return tuple(sorted(found, key=lambda each: "blind" in each.names))
+
+
+def changed_quantities(was: Subject, subject: Subject) -> set[str]:
+    """The quantities that have another value now, on either basis."""
+    found = _differing(was.mark.values, subject.mark.values)
+    if was.natural is not was.mark or subject.natural is not subject.mark:
+        found |= _differing(was.natural.values, subject.natural.values)
+    return found
+
+
+def _differing(was: Mapping[str, Value], values: Mapping[str, Value]) -> set[str]:
+    found = {name for name, value in values.items() if was.get(name) != value}
+    return found if was.keys() == values.keys() else found | (was.keys() - values.keys())
+
+
+def event_of(rule: Rule, facts: Facts, *, held: bool | None) -> Event:
+    """What a look at an alert comes to, without regard to time; `held` is its `when`."""
+    if held is None:
+        return "unknown"
+    if held:
+        return "holds"
+    conditions = clear(rule, facts)
+    return "cleared" if not conditions or evaluate_any(conditions, facts) is True else "lapsed"
+
+
+def transition_values(rule: Rule, subject: Subject, facts: Facts, text: str) -> TransitionValues:
+    """What a transition shows: the value of the first comparison, and its threshold."""
+    conditions = when(rule, facts)
+    first = next((each for each in conditions if each.operator is not None), None)
+    value = None if first is None else facts.values.get(first.quantity)
+    return TransitionValues(
+        value=float(value) if isinstance(value, int | float) else None,
+        threshold=None if first is None else first.threshold,
+        basis=rule.basis if any(QUANTITIES[each.quantity].has_basis for each in conditions) else None,
+        severity=severity(rule, facts, subject.closing_percent),
+        text=text,
+    )

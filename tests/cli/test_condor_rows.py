@@ -1,0 +1,108 @@
+import datetime as dt
+
+import msgspec
+import pytest
+
+from condord.cli.condor_rows import condor_rows, searchable
+from condord.cli.screen import Screen
+from condord.cli.view import DEFAULT
+from condord.live import wire
+from tests.fakes import documents
+
+LONG_ID = "NVDA-270115-197.5-202.5-237.5-247.5"
+BROKEN = documents.broken("SPY-261218-540-550-560-570", SPY261218P00540000=2, SPY261218P00550000=0)
+TODAY = dt.date(2026, 11, 20)
+
+
+def rows(width=None, *, colour=False, old=False, **changes):
+    """The headings, and the lines of the condors in the order of urgency, each with those below it."""
+    document = msgspec.convert(documents.document(**changes), wire.Document)
+    found = condor_rows(document, DEFAULT.sorted(document), Screen(width=width, colour=colour), old=old)
+    return [found.title, *(line for lines in found.rows for line in lines), *found.left_out]
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_no_condor_takes_two_rows(width):
+    long_note = documents.risk(LONG_ID, tested="call", breached=True, price=12345.67, delta=-1234.5, theta=-1234.5)
+    value = documents.valuation(LONG_ID, unrealizedPl=-12345.5, dayPl=-1234.5, unconfirmed=True)
+    held = [
+        documents.condor(LONG_ID, risk=long_note, valuation=value, quantity=100, closing=[documents.closing_order()])
+    ]
+    shown = rows(width, condors=held, alerts=[documents.alert(condorId=LONG_ID)])
+    assert shown[1].startswith(f"◆ {LONG_ID}")
+    assert all(line.startswith("too narrow") for line in shown[2:3])
+    assert "-12,345.50" in shown[1]
+    assert max(map(len, shown)) <= width
+
+
+def test_a_mark_shows_the_most_severe_alert_of_each_condor():
+    held = [documents.condor(name) for name in ("A", "B", "C", "D")]
+    alerts = [
+        documents.alert(condorId="A", severity="info"),
+        documents.alert(condorId="B", severity="warning", acknowledgedAt=documents.AS_OF),
+        documents.alert(condorId="C", severity="critical"),
+        documents.alert(condorId="C", severity="info"),
+        documents.alert(condorId="D", severity="critical", state="resolved"),
+    ]
+    assert [line[:4] for line in rows(condors=held, alerts=alerts)[1:5]] == ["◆ C ", "■ B ", "● A ", "  D "]
+
+
+@pytest.mark.parametrize("width", [None, 120, 80])
+def test_a_broken_condor_is_a_row_titled_with_what_is_missing(width):
+    shown = rows(width, broken=[BROKEN])
+    assert shown[1].startswith(f"◆ {BROKEN['id']}  ")
+    assert "  no put 500  " in shown[1]
+    assert "  +15.00  " in shown[1]
+
+
+def test_a_broken_condor_on_a_narrow_terminal_is_titled_too():
+    first, second = rows(50, broken=[BROKEN])[1:3]
+    assert first.startswith(f"◆ {BROKEN['id']}")
+    assert "  582.10  " in second
+    assert "  no put 500  " in second
+    assert "+15.00" in second
+
+
+def test_without_a_price_of_its_underlying_a_broken_condor_has_a_dash_there():
+    assert "582.10" not in rows(underlyings=[], condors=[], broken=[BROKEN])[1]
+    assert "  582.10  no put 500  " in rows(condors=[], broken=[BROKEN])[1]
+
+
+def test_a_partly_lost_leg_and_an_uncovered_short_are_named():
+    legs = documents.broken(A=1, B=0)
+    assert "  no put 500, 1 of 2 put 500  " in rows(broken=[legs])[1]
+    assert "  no put 500, no put 500, 1 more  " in rows(broken=[documents.broken(A=0, B=0, C=0)])[1]
+    assert "  short uncovered  " in rows(broken=[documents.broken(A=2)])[1]
+
+
+def test_while_nothing_fires_there_is_no_room_for_marks():
+    assert rows()[1].startswith(documents.CONDOR_ID)
+
+
+def test_a_name_has_the_colour_of_its_mark():
+    held = [documents.condor(daysToExpiration=3)]
+    shown = rows(colour=True, alerts=[documents.alert()], condors=held, broken=[BROKEN])
+    assert shown[2].startswith(f"\x1b[1;31m◆ {BROKEN['id']}\x1b[0m")
+    assert "\x1b[1;31mno put 500\x1b[0m" in shown[2]
+    assert shown[1].startswith(f"\x1b[1;31m◆ {documents.CONDOR_ID}\x1b[0m")
+
+
+@pytest.mark.parametrize("width", [None, 80, 120])
+def test_old_numbers_are_marked_in_every_row(width):
+    shown = rows(width, old=True, condors=[documents.condor(LONG_ID)], broken=[BROKEN], alerts=[documents.alert()])
+    assert [line.endswith("  old") for line in shown[1:3]] == [True, True]
+
+
+def test_a_debit_and_the_prices_to_close_a_long_condor_have_no_sign():
+    value = documents.valuation(mark=-6.125, natural=-5.8)
+    row = rows(condors=[documents.condor(direction="long", credit=-6.45, valuation=value)])[1]
+    assert "long condor" in row
+    assert row.split()[8:10] == ["6.45", "debit"]
+    assert row.split()[14:16] == ["6.125", "5.80"]
+
+
+def test_a_row_is_found_by_what_may_have_had_no_room_in_it():
+    document = msgspec.convert(documents.document(broken=[BROKEN]), wire.Document)
+    broken, condor = DEFAULT.sorted(document)
+    assert searchable(condor, TODAY, "row") == "row Dec 18 short condor SPY 28 days"
+    assert searchable(broken, TODAY, "row") == "row Dec 18 short condor SPY 28 days broken no put 500"

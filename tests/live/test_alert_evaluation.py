@@ -1,0 +1,45 @@
+"""What the state machine of an alert is given: an event, and the values that a transition shows."""
+
+import pytest
+
+from condord.core.rules.built_in import BUILT_IN
+from condord.live.alert_evaluation import event_of, transition_values
+
+from .alert_parts import rule, subject
+
+WITH_CLEAR = rule(clear="percentOfMaxProfit < 45")
+
+
+@pytest.mark.parametrize(
+    ("given", "held", "profit", "expected"),
+    [
+        (WITH_CLEAR, None, None, "unknown"),
+        (WITH_CLEAR, True, 60.0, "holds"),
+        (WITH_CLEAR, True, 40.0, "holds"),  # while `when` holds, `clear` is not looked at
+        (WITH_CLEAR, False, 47.0, "lapsed"),
+        (WITH_CLEAR, False, None, "lapsed"),
+        (WITH_CLEAR, False, 44.0, "cleared"),
+        (rule(), False, 49.0, "cleared"),
+    ],
+)
+def test_a_look_is_one_event(given, held, profit, expected):
+    assert event_of(given, subject({"percentOfMaxProfit": profit}).mark, held=held) == expected
+
+
+def test_a_transition_shows_the_first_comparison_of_a_list():
+    given = rule("mixed", ("nearStrike", "percentOfRisk <= -60", "delta < 5"), basis="natural", severity="critical")
+    about = subject({"nearStrike": True, "percentOfRisk": -61, "delta": 2.0})
+    found = transition_values(given, about, about.mark, "it")
+    assert found == (-61.0, -60.0, "natural", "critical", "it")
+
+
+def test_words_and_ranges_have_no_value_and_most_quantities_no_basis():
+    word = transition_values(rule("word", "nearStrike"), about := subject({"nearStrike": True}), about.mark, "it")
+    assert (word.value, word.threshold, word.basis) == (None, None, None)
+
+
+def test_the_target_is_less_severe_while_an_order_closes_there():
+    [target] = [each for each in BUILT_IN if each.name == "profit-target"]
+    for percent, expected in ((None, "warning"), (49.0, "warning"), (50.0, "info")):
+        about = subject({"percentOfMaxProfit": 55.0}, closing_percent=percent)
+        assert transition_values(target, about, about.mark, "it").severity == expected

@@ -1,0 +1,239 @@
+"""Words that hold until the price is clearly away, by themselves and over restarts."""
+
+import datetime as dt
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from condord.core.model.figures import Figures
+from condord.core.occ import parse
+from condord.core.rules.built_in import BUILT_IN
+from condord.core.rules.facts import ABSENT
+from condord.live import alert_words
+from condord.live.alert_words import HeldWords
+from condord.simulator.pricing import theoretical_value
+
+from .accounts import EPOCH_AT, REPEATABLE, SPY_ID, option, position, status, tick
+from .alert_parts import rule
+from .fake_alerts import record
+from .test_alert_facts import LAST_DAY, LEGS, at, held, new_york, risk
+from .test_alert_watch import Watched
+
+NEAR, EXPIRING = alert_words.WORDS
+DAY = dt.timedelta(days=1)
+
+
+def near(price, iv=0.2, now_at=None, *, holds=False):
+    condor, terms = held()
+    legs = {each: Figures(iv=iv) for each in LEGS}
+    when = at(now_at or new_york(LAST_DAY, 15, 30))
+    return alert_words.near_strike(condor, terms, risk(price=price, legs=legs), when, holds=holds)
+
+
+@pytest.mark.parametrize(
+    ("price", "expected"), [(600, False), (569, True), (572.8, True), (575, False), (627, True), (641, True)]
+)
+def test_near_a_strike_is_in_the_money_or_within_half_a_percent(price, expected):
+    """With 45 minutes left, one sigma is 0.43 %: less than half a percent."""
+    assert near(price) is expected
+
+
+@pytest.mark.parametrize(("price", "expected"), [(572.8, True), (574.2, True), (574.4, False), (625.4, True), (625.2, False)])  # fmt: skip
+def test_once_near_it_is_so_until_one_and_a_half_times_as_far(price, expected):
+    assert near(price, holds=True) is expected
+
+
+def test_near_a_strike_is_within_one_sigma_of_the_time_left():
+    assert near(582, now_at=EPOCH_AT)
+    assert near(600, iv=0.05, now_at=EPOCH_AT) is False
+    assert near(594, iv=0.05, now_at=EPOCH_AT) is False
+    assert near(581, iv=0.05, now_at=EPOCH_AT) is False
+    assert near(581, iv=0.05, now_at=EPOCH_AT, holds=True)
+
+
+@pytest.mark.parametrize("holds", [False, True])
+def test_without_a_volatility_it_is_not_known_whether_it_is_near(holds):
+    assert near(600, iv=None, holds=holds) is None
+    assert near(569, iv=None, holds=holds) is True
+    assert near(None, holds=holds) is None
+
+
+@pytest.mark.parametrize("holds", [False, True])
+def test_nothing_holds_from_the_settlement_on(holds):
+    assert near(569, now_at=new_york(LAST_DAY, 18), holds=holds) is None
+    assert expiring(559, hour=18, holds=holds) is None
+
+
+def expiring(price, day=LAST_DAY, positions=None, shares=0, *, hour=12, iv=0.2, holds=False):
+    condor, terms = held(positions)
+    legs = {each: Figures(iv=iv) for each in LEGS}
+    return alert_words.long_put_expiring(
+        condor, terms, risk(price=price, legs=legs), at(new_york(day, hour)), shares, holds=holds
+    )
+
+
+@pytest.mark.parametrize(("price", "shares", "expected"), [(559, 0, True), (561, 0, False), (559, 200, False), (559, 199, True), (None, 0, None)])  # fmt: skip
+def test_a_long_put_in_the_money_without_shares_on_its_last_day(price, shares, expected):
+    assert expiring(price, shares=shares) is expected
+    assert expiring(price, shares=shares, iv=None) is expected
+
+
+@pytest.mark.parametrize(
+    ("price", "hour", "iv", "shares", "expected"),
+    [
+        (561, 15, 0.2, 0, True),
+        (561.3, 15, 0.2, 0, True),  # a quarter of a percent is 1.40
+        (561.5, 15, 0.2, 0, False),
+        (561.5, 12, 0.8, 0, True),  # a quarter sigma of four hours is 2.47
+        (563.5, 12, 0.8, 0, False),
+        (561, 15, 0.2, 200, False),  # the shares are there now
+        (561, 15, None, 0, True),
+        (561.3, 15, None, 0, True),
+        (561.5, 12, None, 0, False),
+        (None, 15, 0.2, 0, None),
+    ],
+)
+def test_once_expiring_it_is_so_until_the_put_is_clearly_out_of_the_money(price, hour, iv, shares, expected):
+    assert expiring(price, hour=hour, iv=iv, shares=shares, holds=True) is expected
+
+
+@pytest.mark.parametrize("holds", [False, True])
+def test_before_its_last_day_no_long_put_expires(holds):
+    assert expiring(559, dt.date(2026, 12, 17), holds=holds) is False
+
+
+def test_european_puts_deliver_nothing():
+    index = tuple(
+        position(option(strike, right, "XSP"), sign)
+        for strike, right, sign in ((560, "P", 1), (570, "P", -1), (630, "C", -1), (640, "C", 1))
+    )
+    assert expiring(559, positions=index) is ABSENT
+
+
+@given(
+    st.lists(st.floats(540, 660), min_size=1, max_size=20),
+    st.sampled_from([0.05, 0.2, 0.6, None]),
+    st.sampled_from([10, 13, 15]),
+)
+@settings(REPEATABLE, max_examples=60)
+def test_what_holds_goes_on_wherever_it_would_begin(prices, iv, hour):
+    """Whatever is true without a hysteresis is true with it, and both agree clearly away."""
+    for price in prices:
+        for word in (
+            lambda price, *, holds: near(price, iv, new_york(LAST_DAY, hour), holds=holds),
+            lambda price, *, holds: expiring(price, iv=iv, hour=hour, holds=holds),
+        ):
+            begins, goes_on = word(price, holds=False), word(price, holds=True)
+            assert goes_on is True or begins is not True
+            assert begins is False or goes_on is not False
+
+
+# What holds.
+
+
+def test_a_word_holds_until_it_is_known_to_be_false():
+    words = HeldWords()
+    assert not words.holds(SPY_ID, NEAR, None)
+    for value, expected in ((None, False), (False, False), (True, True), (None, True), (False, False)):
+        words.note(SPY_ID, NEAR, None, value)
+        assert words.holds(SPY_ID, NEAR, None) is expected
+    words.note(SPY_ID, NEAR, None, value=True)
+    assert not words.holds(SPY_ID, EXPIRING, None)
+    words.note(SPY_ID, NEAR, None, ABSENT)
+    assert not words.holds(SPY_ID, NEAR, None)
+
+
+def test_a_later_holding_of_the_same_condor_starts_again():
+    words = HeldWords()
+    words.note(SPY_ID, NEAR, EPOCH_AT, value=True)
+    assert words.holds(SPY_ID, NEAR, EPOCH_AT)
+    assert words.holds(SPY_ID, NEAR, None)
+    assert not words.holds(SPY_ID, NEAR, EPOCH_AT + DAY)
+    words.forget([SPY_ID, "other"])
+    assert not words.holds(SPY_ID, NEAR, EPOCH_AT)
+
+
+def test_over_a_restart_the_words_are_those_of_the_alerts():
+    words = HeldWords()
+    words.note("gone", NEAR, None, value=True)
+    words.recall(
+        [
+            (record(f"cutoff:{SPY_ID}"), rule("cutoff", ("minutesToOrderCutoff <= 60", "nearStrike"))),
+            (record("far:QQQ-261218-1-2-3-4"), rule("far", ("not nearStrike", "breached"))),
+            (record("mixed:QQQ"), rule("mixed", "nearStrike")),
+        ]
+    )
+    assert [key for key in ("gone", SPY_ID, "QQQ-261218-1-2-3-4", "QQQ") if words.holds(key, NEAR, None)] == [SPY_ID]
+
+
+# A whole publisher, on the last day, with the price moving along a strike.
+
+NARROW = {option(569): 1, option(570): -1, option(630, "C"): -1, option(631, "C"): 1}
+NARROW_ID = "SPY-261218-569-570-630-631"
+VOLATILITY = 1.84
+"""One sigma of 75 minutes is 2.2 %, or 13 dollars, so that every leg is worth something."""
+
+
+def last_hours(name):
+    """A condor on its last day at 15:00, and one built-in rule."""
+    held_ = tuple(position(symbol, sign) for symbol, sign in NARROW.items())
+    house = Watched(*(each for each in BUILT_IN if each.name == name), positions=held_)
+    house.clock_is_ahead_by = (new_york(LAST_DAY, 15) - EPOCH_AT).total_seconds() - house.now
+    house.set_status(status())
+    house.set_positions(held_)
+    return house
+
+
+def move(house, *prices):
+    """The price of the underlying, and of all legs by the model; returns what fires and resolves."""
+    for price in prices:
+        second = house.now + house.clock_is_ahead_by
+        ticks = []
+        for symbol in NARROW:
+            contract = parse(symbol)
+            years = (75 * 60 - house.now + 100) / 86_400 / 365
+            mid = theoretical_value(contract.right, price, contract.strike_mills / 1000, years, VOLATILITY).price
+            ticks.append(tick(symbol, max(0.0001, mid - 0.001), max(0.0003, mid + 0.001), second))
+        house.offer(*ticks)
+        house.offer_stocks(tick("SPY", price - 0.01, price + 0.01, second))
+        house.wait(5)
+    return [kind for kind, _ in house.taken()]
+
+
+def restarted(house, name):
+    again = last_hours(name)
+    again.wait(house.now - again.now)
+    again.watch.switch()
+    again.watch.note_orders()
+    again.alerts.recall(house.alerts.records)
+    again.wait(1)
+    again.taken()
+    return again
+
+
+@pytest.mark.parametrize(
+    ("name", "begins", "along", "away"),
+    [
+        ("order-cutoff", 582.0, (584.0, 581.0, 585.0, 582.0, 584.5), 596.0),
+        ("long-put-expiring", 568.5, (570.0, 568.8, 571.5, 568.9, 571.0), 574.5),
+    ],
+)
+def test_a_price_along_a_strike_fires_once_also_over_a_restart(name, begins, along, away):
+    house = last_hours(name)
+    assert move(house, 600.0, along[0]) == []
+    assert move(house, begins, *along) == ["firing"]
+    again = restarted(house, name)
+    assert move(again, *along) == []
+    assert move(again, away) == ["resolved"]
+    assert move(again, along[0]) == []
+    assert move(again, begins) == ["firing"]
+
+
+def test_what_holds_ends_with_the_settlement():
+    house = last_hours("order-cutoff")
+    assert move(house, 569.0) == ["firing"]
+    assert house.watch._subjects.words.holds(NARROW_ID, NEAR, None)
+    house.wait(76 * 60)
+    assert [kind for kind, _ in house.taken()] == ["ended"]
+    assert not house.watch._subjects.words.holds(NARROW_ID, NEAR, None)
