@@ -18,7 +18,6 @@ from __future__ import annotations
 
 import argparse
 import datetime as dt
-import itertools
 import statistics
 import sys
 import time
@@ -87,11 +86,12 @@ class Account:
         self.alerts = Alerts()
         self.publisher = house.publisher(alerts=lambda book: AlertWatch(book, self.alerts))
         self.watch = self.publisher.alerts.source
-        self._round = itertools.count(1)
+        self._raised: set[str] = set()
         self.condors = holdings(condors)
         self.held = {symbol: count for legs in self.condors for symbol, count in legs.items()}
         assert len(self.held) == condors * len(LEGS)
         self._prices = {symbol: worth(symbol) for symbol in self.held}
+        self._short_puts = {each for each, count in self.held.items() if count < 0 and parse(each).right == "put"}
         self.alerts.set_rules(rules(OWN), AT)
         self.alerts.recall(())
         self._start()
@@ -111,10 +111,11 @@ class Account:
         return AT + dt.timedelta(seconds=self.now)
 
     def quote(self, symbols: Iterable[str]) -> None:
-        """Another quote of each of `symbols`."""
-        step = 0.02 * (next(self._round) % 2)
+        """Another quote of each of `symbols`. Short puts move further than the other legs, so that each P/L changes."""
+        self._raised.symmetric_difference_update(symbols)
         ticks = []
         for symbol in symbols:
+            step = (0.06 if symbol in self._short_puts else 0.02) if symbol in self._raised else 0.0
             bid = round(self._prices[symbol] + step, 2)
             ticks.append(Tick(symbol, self.at, bid, bid + 0.04, 10, 12))
         self.publisher.offer(ticks, self.now)
@@ -122,13 +123,18 @@ class Account:
     def look(self, symbols: Iterable[str]) -> Drained:
         """Publish quotes of `symbols` without alerts, and measure the look that follows."""
         self.publisher.alerts.source = None
+        profit = self._profit()
         self.quote(symbols)
         self.publish()
+        assert not symbols or self._profit() != profit, "the P/L has not changed"
         self.publisher.alerts.source = self.watch
         before = self.alerts.evaluations
         slices = self.drain()
         self.evaluated = self.alerts.evaluations - before
         return Drained(sum(slices), max(slices))
+
+    def _profit(self) -> float | None:
+        return self.publisher.book.edition.totals.unrealized_pl
 
     def drain(self) -> list[float]:
         """Make looks until none is due; returns what each took."""

@@ -1,8 +1,9 @@
 """Measure what the page costs a browser with a hundred condors that all move, compared with a naive page.
 
-Both pages follow the same daemon at its fastest window, one after the other, each in a browser of its own:
+All follow the same daemon at its fastest window, one after the other, each in a browser of its own:
 
-    condord    the daemon's page, as built into `condord/http/page`
+    condord    the daemon's page, as built into `condord/http/page`, with cards
+    table      the same page with its table
     naive      the usual way: one EventSource, JSON.parse, and the whole list rendered again with innerHTML at each
                delta. It shows the same numbers in the same table, without the drawings, the flashes and the filters.
 
@@ -22,7 +23,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import datetime as dt
 import re
 import shutil
 import statistics
@@ -31,15 +31,14 @@ import sys
 from collections.abc import Iterator
 from typing import NamedTuple
 
-import msgspec
 from playwright.sync_api import Browser, CDPSession, Page, Playwright, sync_playwright
 
 WINDOW_MS = 50
 WARM_MS = 2000
 SESSION_MINUTES = 390
-MOST_OF_A_CORE = 0.5
-FIRST_CARD_SECONDS = 1.0
-CARD = "article"
+MOST_OF_A_CORE = 0.4
+FIRST_CARD_SECONDS = 0.5
+CARD = "article, tr[data-condor]"
 COUNT_DELTAS = """
     window.deltas = 0
     window.EventSource = class extends EventSource {
@@ -125,6 +124,7 @@ def serve(condors: int) -> None:
     import house
 
     from condord.core.quote import Tick
+    from condord.live.minutes import Holding, MinuteRow
 
     class Quotes(house.FakeSupervisor):
         async def run(self) -> None:
@@ -143,12 +143,15 @@ def serve(condors: int) -> None:
         def _draw(self) -> None:
             """A session of a whole day on every card."""
             book = self.sink._publisher.book  # noqa: SLF001 - what the clock would do in a day
-            values = [value for _, value in book.edition.valuations.core.values()]
+            held = {value.id for _, value in book.edition.valuations.core.values()}
+            now = int(house.utc_now().timestamp()) // 60 * 60
             for minute in range(SESSION_MINUTES):
-                at = house.utc_now() - dt.timedelta(minutes=SESSION_MINUTES - minute)
-                wavy = [msgspec.structs.replace(value, unrealized_e4=10_000 * (7 * minute % 97)) for value in values]
-                book.pl_history.add(wavy, at)
-            book.edition.restart({value.id: book.pl_history.of(value.id) for value in values})
+                unknown = dict.fromkeys(("natural_cents", "price_e4", "low", "high", "quantity"))
+                known = {"second": now - 60 * (SESSION_MINUTES - minute), "cents": 100 * (7 * minute % 97)}
+                book.pl_history.add(
+                    MinuteRow(holding=Holding(condor_id=each, opened_at=None), **known, **unknown) for each in held
+                )
+            book.edition.restart({each: book.pl_history.of(each) for each in held})
 
         def _offer(self, symbols: list[str], number: int) -> None:
             at = house.utc_now()
@@ -249,7 +252,7 @@ def main() -> int:
     print(f"{'':8}  renderer  main thread  deltas/s")
     with sync_playwright() as playwright:
         with daemon(chosen.condors) as url:
-            for name, address in {"condord": url, "naive": f"{url}naive"}.items():
+            for name, address in {"condord": url, "table": f"{url}#view=table", "naive": f"{url}naive"}.items():
                 with chromium(playwright) as browser:
                     costs[name] = page = cost(browser, address, chosen.condors, chosen.seconds)
                 print(f"{name:8}  {page.renderer:8.1%}  {page.main_thread:11.1%}  {page.deltas:8.1f}", flush=True)
@@ -259,13 +262,16 @@ def main() -> int:
     first = statistics.median(firsts)
     print(f"condord to naive: {ours / costs['naive'].renderer:.2f}")
     print(f"first card of the demo: {first:.2f} s (of {', '.join(f'{value:.2f}' for value in firsts)})")
-    wrong = []
-    if ours >= MOST_OF_A_CORE:
-        wrong.append(f"condord takes {ours:.0%} of a core, target: under {MOST_OF_A_CORE:.0%}")
+    wrong = [
+        f"{name} takes {costs[name].renderer:.0%} of a core, target: at most {MOST_OF_A_CORE:.0%}"
+        for name in ("condord", "table")
+        if costs[name].renderer > MOST_OF_A_CORE
+    ]
     if first > FIRST_CARD_SECONDS:
         wrong.append(f"the first card takes {first:.2f} s, target: {FIRST_CARD_SECONDS:g} s")
     print(
-        "\n".join(wrong) or f"targets met: under {MOST_OF_A_CORE:.0%} of a core, a card within {FIRST_CARD_SECONDS:g} s"
+        "\n".join(wrong)
+        or f"targets met: at most {MOST_OF_A_CORE:.0%} of a core, a card within {FIRST_CARD_SECONDS:g} s"
     )
     return 1 if wrong else 0
 

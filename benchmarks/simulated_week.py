@@ -45,6 +45,8 @@ RATE = 0.1
 NIGHT_SHARE = 0.7
 SPELLS = {"stub": (5, 240), "crossed": (2, 60), "wide": (10, 240)}
 """Kinds of bad quotes, and how many seconds they last."""
+REFRESH_SECONDS = 60.0
+"""How often REST confirms the quotes that the stream has sent, as the daemon does by default."""
 CUT_DAY, CUT_HOURS, CUT_SECONDS = 2, 1.5, 240
 PL_LINES: dict[str, Callable[[float, float, float], bool]] = {
     "profit-target": lambda pl, credit, _risk: pl >= 0.50 * credit,
@@ -115,7 +117,7 @@ class Held(NamedTuple):
                 bid, ask = 0.0, sent[short].ask if short in stubs else marks[short]
             values = 100 * count * bid, 100 * count * ask
             low, high = low + min(values), high + max(values)
-        return max(low, -self.risk), min(high, self.credit)
+        return max(min(low, self.credit), -self.risk), max(min(high, self.credit), -self.risk)
 
 
 class IndicativeFeed:
@@ -185,6 +187,7 @@ class Week:
         self.begin = dt.datetime.combine(MONDAY, OPENS, NEW_YORK).timestamp() - 1800
         self.now = 0.0
         self.opened = -math.inf
+        self._read = 0.0
         self._chance = random.Random(f"{seed}/week")
         self._over: set[tuple[str, str]] = set()
         self.market = Market(seed=seed, at=self.begin, rate=RATE, session_day=MONDAY)
@@ -304,6 +307,9 @@ class Week:
             self._set_status(closes, is_open=True, state="reconnecting")
         elif not is_cut and state != "live":
             self._set_status(closes, is_open=True)
+            self.publisher.confirm(list(self.feed.sent.values()), self.now, self.publisher.prices.era)
+        if not is_cut and self.now >= self._read + REFRESH_SECONDS:
+            self._read = self.now
             self.publisher.confirm(list(self.feed.sent.values()), self.now, self.publisher.prices.era)
         if not is_cut:
             ticks = {quote.symbol: self.feed.tick(quote, self.seconds) for quote in quotes}

@@ -14,7 +14,9 @@ export default defineConfig({
     outDir: 'dist/element',
     emptyOutDir: true,
     target: 'es2022',
+    // The first browsers with light-dark(), which would otherwise be rewritten into something that hosts cannot control.
+    cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
     lib: { entry: 'src/element.ts', formats: ['es'], fileName: 'iron-condor-card' },
-    rolldownOptions: { output: { minify: true } },
+    rolldownOptions: { output: { minify: true, codeSplitting: false } },
   },
 })

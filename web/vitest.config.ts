@@ -13,5 +13,10 @@ export default defineConfig({
       'condord-web': here('src/index.ts'),
     },
   },
-  test: { environment: 'happy-dom', include: ['tests/**/*.test.ts', 'src/page/**/*.test.ts'] },
+  test: {
+    environment: 'happy-dom',
+    include: ['tests/**/*.test.ts', 'src/page/**/*.test.ts'],
+    // One run of axe takes seconds on a busy machine, and one that is cut off lets all after it fail.
+    testTimeout: 60_000,
+  },
 })

@@ -14,8 +14,10 @@ from condord.live.wire_alerts import AlertCounts, AlertJson, AlertsJson, Channel
 
 _SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 """The most severe first."""
+MARKS: Mapping[Severity, str] = {"critical": "◆", "warning": "■", "info": "●"}
+"""The shape of each severity, for people who do not see its colour."""
 _STYLES: Mapping[Severity, str] = {"critical": "bad", "warning": "warn", "info": "strong"}
-_INDENT, _MIN_TEXT_WIDTH = 10, 20
+_INDENT, _MIN_TEXT_WIDTH = 12, 20
 _SPARE_CHANNEL = ("LAST DELIVERY", "FROM", "TYPE", "WAITING")
 
 
@@ -98,7 +100,8 @@ def style_of(severity: Severity) -> str:
 def _alert(alert: AlertJson, now: dt.datetime, screen: Screen) -> list[str]:
     """Return the sentence of an alert, and below it the id and what else is known."""
     is_firing = alert.state == "firing"
-    head, style = (alert.severity, _STYLES[alert.severity]) if is_firing else (alert.state, "faint")
+    head = f"{MARKS[alert.severity]} {alert.severity}" if is_firing else alert.state
+    style = _STYLES[alert.severity] if is_firing else "faint"
     at = formatting.moment
     details = [f"since {at(alert.since, now)}, {formatting.age(alert.since, now)}"]
     if not is_firing:

@@ -9,6 +9,7 @@ import datetime as dt
 from collections.abc import Mapping, Sequence
 
 from condord.cli import formatting
+from condord.cli.alert_lines import MARKS
 from condord.cli.grid import GAP, Cell, Grid, Row, grid_width, laid_out
 from condord.cli.screen import Screen, plain
 from condord.cli.view import Shown
@@ -29,7 +30,6 @@ _SPARE_ON_ONE_LINE = (*_SPARE_FOR_NOTES, "QTY", "PRICE", "THETA", "%MAX", "TODAY
 _SPARE_NUMBERS = (
     "ENTRY", "CLOSE", "MAX LOSS", "QTY", "THETA", "DELTA", "PRICE", "MARK", "TODAY", "%MAX", "DISTANCE",
 )  # fmt: skip
-_MARKS: Mapping[Severity | None, str] = {"critical": "◆ ", "warning": "■ ", "info": "● ", None: "  "}
 _STYLES: Mapping[Severity | None, str] = {"critical": "alarm", "warning": "warn", "info": "strong", None: "strong"}
 
 
@@ -45,7 +45,10 @@ def condor_rows(document: wire.Document, shown: Sequence[Shown], screen: Screen,
     severities = [_severity(condor, document) for condor in shown]
     has_marks = any(severities)
     names = [
-        [Cell((_MARKS[severity] if has_marks else "") + plain(condor.id), _STYLES[severity]), *_terms(condor, today)]
+        [
+            Cell((f"{_mark(severity)} " if has_marks else "") + plain(condor.id), _STYLES[severity]),
+            *_terms(condor, today),
+        ]
         for condor, severity in zip(shown, severities, strict=True)
     ]
     numbers = [_numbers(condor, prices.get(condor.underlying)) for condor in shown]
@@ -69,7 +72,11 @@ def searchable(condor: Shown, today: dt.date, text: str) -> str:
 
 
 def _severity(condor: Shown, document: wire.Document) -> Severity | None:
-    return severity_of(condor, document.alerts) or ("critical" if isinstance(condor, BrokenJson) else None)
+    return severity_of(condor, document.alerts)
+
+
+def _mark(severity: Severity | None) -> str:
+    return " " if severity is None else MARKS[severity]
 
 
 def _terms(condor: Shown, today: dt.date) -> list[Cell]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 
 from condord.cli import options
@@ -41,5 +42,5 @@ def trades(
         write_stdout("".join(trades_csv(decoded(body, TradesJson), "\n")).encode())
     else:
         where = screen(os.environ)
-        lines = folded(trades_lines(decoded(body, TradesJson), where), where.width)
+        lines = folded(trades_lines(decoded(body, TradesJson), dt.datetime.now(dt.UTC), where), where.width)
         write_stdout("".join(f"{line}\n" for line in lines))

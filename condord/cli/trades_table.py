@@ -5,6 +5,7 @@ A trade is one row. If that would cost it more than a few columns, its name stan
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 
 from condord.cli import formatting
@@ -31,14 +32,16 @@ _HOW: Mapping[How, str] = {
 }
 
 
-def trades_lines(answer: TradesJson, screen: Screen) -> list[str]:
+def trades_lines(answer: TradesJson, now: dt.datetime, screen: Screen) -> list[str]:
     """Return the lines for an answer of `GET /api/trades`; they depend only on the arguments."""
-    shown = _table(answer.trades, screen) if answer.trades else ["No condor was closed in this range."]
-    return [*shown, "", *joined(_total_parts(answer.totals), screen)]
+    today = exchange_day(now)
+    shown = _table(answer.trades, today, screen) if answer.trades else ["No condor was closed in this range."]
+    return [*shown, "", *joined(_total_parts(answer.totals, today), screen)]
 
 
-def _table(trades: list[TradeJson], screen: Screen) -> list[str]:
-    names, numbers, notes = ([make(trade) for trade in trades] for make in (_name_cells, _number_cells, _note))
+def _table(trades: list[TradeJson], today: dt.date, screen: Screen) -> list[str]:
+    names = [_name_cells(trade, today) for trade in trades]
+    numbers, notes = ([make(trade) for trade in trades] for make in (_number_cells, _note))
     rows: list[Row] = [
         [*name, *number, *note] for name, number, note in zip(names, numbers, notes, strict=True)
     ]  # fmt: skip
@@ -49,12 +52,12 @@ def _table(trades: list[TradeJson], screen: Screen) -> list[str]:
     return grid(_NUMBERS, rows, screen, [_name_line(name, screen) for name in names], _SPARE_NUMBERS)
 
 
-def _name_cells(trade: TradeJson) -> list[Cell]:
+def _name_cells(trade: TradeJson, today: dt.date) -> list[Cell]:
     return [
         Cell(plain(trade.id), "strong"),
         Cell(formatting.kind(trade)),
-        Cell(exchange_day(trade.opened_at).isoformat() if trade.opened_at else formatting.UNKNOWN),
-        Cell(exchange_day(trade.closed_at).isoformat()),
+        Cell(formatting.date(exchange_day(trade.opened_at), today) if trade.opened_at else formatting.UNKNOWN),
+        Cell(formatting.date(exchange_day(trade.closed_at), today)),
         Cell(_HOW[trade.how]),
     ]
 
@@ -90,7 +93,7 @@ def _note(trade: TradeJson) -> list[Cell]:
     return [Cell(plain(", ".join(notes)), "faint")]
 
 
-def _total_parts(totals: TradeTotalsJson) -> list[str]:
+def _total_parts(totals: TradeTotalsJson, today: dt.date) -> list[str]:
     count = f"{totals.trades} trade{'' if totals.trades == 1 else 's'}"
     rate = "" if totals.win_rate is None else f" ({formatting.chance(totals.win_rate)})"
     parts = [
@@ -103,5 +106,7 @@ def _total_parts(totals: TradeTotalsJson) -> list[str]:
     if totals.average_loss is not None:
         parts.append(f"average loss {formatting.gain(totals.average_loss)}")
     complete = totals.complete_from
-    parts.append("not read yet" if complete is None else f"complete since {exchange_day(complete)}")
+    parts.append(
+        "not read yet" if complete is None else f"complete since {formatting.date(exchange_day(complete), today)}"
+    )
     return parts

@@ -82,8 +82,10 @@ class AlertEvents:
 
     @property
     def deadline(self) -> float | None:
-        """When `look` and `publish` are due, in loop seconds; None if nothing waits."""
-        deadlines = (self._due, None if self.source is None else self.source.deadline)
+        """When `look` and `publish` are due, in loop seconds; None if nothing waits, or without a source."""
+        if self.source is None:
+            return None
+        deadlines = (self._due, self.source.deadline)
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def is_due(self, now: float) -> bool:

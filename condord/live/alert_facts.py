@@ -22,7 +22,7 @@ from condord.core.dividend import Dividend
 from condord.core.expiry import last_trading_day
 from condord.core.held import is_opening
 from condord.core.market_hours import EXCHANGE_ZONE, exchange_day
-from condord.core.model.distance import Distance
+from condord.core.model.distance import NEAR_SIGMAS, Distance
 from condord.core.model.figures import UNKNOWN, invertible_price
 from condord.core.model.risk import Risk
 from condord.core.quote import Quote
@@ -136,8 +136,15 @@ def risk_values(condor: Condor, risk: Risk) -> Values:
         "probabilityOfProfit": risk.probabilities.profit,
         "probabilityOfTouch": None if risk.price is None else _touch(condor, risk, touches),
         "breached": ABSENT if is_long else risk.breached,
-        "tested": ABSENT if is_long else None if risk.tested is None else risk.tested != "none",
+        "tested": ABSENT if is_long else _tested(risk),
     }
+
+
+def _tested(risk: Risk) -> Value:
+    """Whether a side is tested. One that is near decides it, if how far away the other is needs a volatility."""
+    if risk.tested is not None:
+        return risk.tested != "none"
+    return True if any(each.sigmas is not None and each.sigmas <= NEAR_SIGMAS for each in _sides(risk)) else None
 
 
 def _sides(risk: Risk) -> list[Distance]:

@@ -6,15 +6,15 @@ import datetime as dt
 from collections.abc import Callable, Collection, Sequence
 from typing import Literal
 
-from condord.core.condor import Condor, Leg, strike_text
+from condord.core.condor import strike_text
 from condord.core.cutoffs import CutoffKind, CutoffSource
 from condord.core.market_hours import exchange_day, wall_time
-from condord.core.model.distance import breakevens
 from condord.core.occ import parse
 from condord.core.rules.catalogue import QUANTITIES, worded
-from condord.core.rules.evaluating import when
+from condord.core.rules.evaluating import holds, when
 from condord.core.rules.facts import Between, Facts, Value
 from condord.core.rules.rule import Condition, Operator, Rule
+from condord.live.alert_distance import distance, near
 from condord.live.alert_pl import PlRange, pl_range
 from condord.live.alert_records import AlertRecord
 from condord.live.alert_subject import Subject
@@ -22,7 +22,6 @@ from condord.live.alert_subject import Subject
 Cause = Literal["gone", "settled", "broken"]
 """Why an alert ends with its subject. What has settled is still held, and of what is broken some legs are."""
 _E4 = 10_000
-_MILLS = 1000
 _SOURCES: dict[CutoffSource, str] = {"config": "set in [expiry]", "product": "the end of its trading"}
 """How the time of a cut-off is known."""
 _CLOSABLE = frozenset(
@@ -96,17 +95,17 @@ def resolved(rule: Rule, subject: Subject, facts: Facts) -> str:
     return _sentence(subject, f"resolved, {_state(rule, subject, facts)}")
 
 
-def repeated(rule: Rule, subject: Subject, facts: Facts, *, holds: bool) -> str:
+def repeated(rule: Rule, subject: Subject, facts: Facts, *, is_held: bool) -> str:
     """Why the alert fires now, or what is true if its `when` does not hold any longer but it has not resolved."""
-    if holds:
+    if is_held:
         return firing(rule, subject, facts)
     return _sentence(subject, f"not resolved yet, {_state(rule, subject, facts)}")
 
 
 def _state(rule: Rule, subject: Subject, facts: Facts) -> str:
-    """What is true of each condition, whether or not it holds."""
-    clauses = []
-    for condition in when(rule, facts):
+    """What is true of each condition that does not hold: it says why the alert has resolved, or could."""
+    conditions, clauses = when(rule, facts), []
+    for condition in [each for each in conditions if holds(each, facts.values.get(each.quantity)) is False]:
         value, quantity = facts.values.get(condition.quantity), QUANTITIES[condition.quantity]
         special = _STATES.get(condition.quantity)
         if special is not None and (clause := special(subject, value, condition)):
@@ -206,7 +205,7 @@ def _profit_state(_: Subject, value: Value, condition: Condition) -> str:
         name, of = "profit", of_profit
     elif high <= 0:
         name, low, high = "loss", -high, -low
-    return f"the {name} is {worded(condition.quantity, Between(low, high))}{of}"
+    return f"the {name} is {worded(condition.quantity, low if low == high else Between(low, high))}{of}"
 
 
 def _days(_: Subject, value: Value, condition: Condition) -> str:
@@ -276,18 +275,6 @@ def _blind(_: Subject, __: Value, ___: Condition) -> str:
     return "it cannot be watched, as its P/L or what a critical rule needs is not known"
 
 
-def _near(subject: Subject, _: Value, __: Condition) -> str:
-    """The leg that is in the money, a short one if there is, or else the nearest, and its distance."""
-    condor, spot = subject.condor, subject.spot
-    if condor is None or spot is None:
-        return ""
-    away = {leg.symbol: (leg.strike_mills / _MILLS - spot) * (1 if leg.right == "call" else -1) for leg in condor.legs}
-    leg = min(condor.legs, key=lambda each: (max(0.0, away[each.symbol]), each.quantity > 0, away[each.symbol]))
-    dollars = abs(away[leg.symbol])
-    how_far = f"{dollars:,.2f} ({100 * dollars / spot:.2f} %) {'in the money' if away[leg.symbol] < 0 else 'away'}"
-    return f"the {_leg(leg)} is {how_far if dollars else 'at the price'}, {_price(subject)}"
-
-
 def contract(symbol: str, underlying: str, year: int) -> str:
     """`put 755, Dec 4`, with the root if it is not the underlying, and the year if it is not `year`."""
     found = parse(symbol)
@@ -307,59 +294,17 @@ def in_words(text: str, symbols: Sequence[str], underlying: str, year: int) -> s
     return text
 
 
-def _distance(subject: Subject, value: Value, condition: Condition) -> str:
-    """How far the price is from the nearer level, and what that means for the condor."""
-    condor, risk = subject.condor, subject.risk
-    if condor is None or risk is None or risk.price is None:
-        return ""
-    sides = [
-        (side.dollars, name) for side, name in ((risk.put, "put"), (risk.call, "call")) if side.dollars is not None
-    ]
-    if not sides:
-        return ""
-    dollars, side = min(sides)
-    level, price = _level(condor, side), _price(subject)
-    if dollars < 0:
-        beyond = f"the {level} is breached" if condor.direction == "short" else f"the price is beyond the {level}"
-        return f"{beyond}, {price}"
-    quantity = "distancePercent" if condition.quantity == "distancePercent" else "distanceSigmas"
-    away = f"{worded(quantity, value)} away, " if isinstance(value, float) else ""
-    is_tested = condor.direction == "short" and side == risk.tested
-    return f"the {level} is {'tested, ' if is_tested else ''}{away}{price}"
-
-
-def _level(condor: Condor, side: str) -> str:
-    """`short put 755`, or `lower breakeven 741.20`."""
-    if condor.kind == "ironButterfly":
-        lower, upper = breakevens(condor)
-        return f"lower breakeven {lower:,.2f}" if side == "put" else f"upper breakeven {upper:,.2f}"
-    _, put, call, _ = condor.legs
-    return _leg(put if side == "put" else call)
-
-
-def _leg(leg: Leg) -> str:
-    """`short put 755`."""
-    return f"{'short' if leg.quantity < 0 else 'long'} {leg.right} {strike_text(leg.strike_mills)}"
-
-
-def _price(subject: Subject) -> str:
-    condor, risk = subject.condor, subject.risk
-    assert condor is not None  # noqa: S101 - the caller has looked
-    assert risk is not None  # noqa: S101 - as above
-    return f"{condor.underlying} {risk.price:,.2f}"
-
-
 _SPECIAL: dict[str, Callable[[Subject, Value, Condition], str]] = {
     **dict.fromkeys(_PROFITS, _profit),
     "daysToExpiration": _days,
     "daysAtOpening": _days_at_opening,
     "minutesToOrderCutoff": _order_cutoff,
     "minutesToLiquidation": _liquidation,
-    "distancePercent": _distance,
-    "distanceSigmas": _distance,
-    "breached": _distance,
-    "tested": _distance,
-    "nearStrike": _near,
+    "distancePercent": distance,
+    "distanceSigmas": distance,
+    "breached": distance,
+    "tested": distance,
+    "nearStrike": near,
     "extrinsicLessThanDividend": _dividend,
     "longPutExpiring": _long_put,
     "blind": _blind,
@@ -367,7 +312,7 @@ _SPECIAL: dict[str, Callable[[Subject, Value, Condition], str]] = {
 """The clauses that are not made from the catalogue; an empty one is."""
 _STATES: dict[str, Callable[[Subject, Value, Condition], str]] = {
     **dict.fromkeys(_PROFITS, _profit_state),
-    **dict.fromkeys(("distancePercent", "distanceSigmas", "breached", "tested"), _distance),
+    **dict.fromkeys(("distancePercent", "distanceSigmas", "breached", "tested"), distance),
     "minutesToOrderCutoff": _order_time,
     "minutesToLiquidation": _liquidation,
 }

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from condord.core.condor import Condor
+from condord.core.condor import Condor, Leg
 from condord.core.expiry import last_trading_day
 from condord.core.model.figures import UNKNOWN
 from condord.core.model.risk import Risk
@@ -26,6 +26,13 @@ NEAR_SIGMAS = 1.0
 """A leg is near its strike within the larger of the two."""
 LEAVES_NEAR = 1.5
 """How many times that distance is clearly away."""
+PLAUSIBLE_TIMES = 2.0
+MOST_IV = 3.0
+"""A leg without a volatility has at most twice that of the nearest leg which has one, up to 300 %, and else 300 %.
+
+Otherwise one that nobody bids for, far out of the money, would keep a critical alert until the settlement. With an hour
+left, a standard deviation of 300 % is 3.2 % of the price.
+"""
 LEAVES_MONEY_PERCENT = 0.25
 LEAVES_MONEY_SIGMAS = 0.25
 """A long put is clearly out of the money from the larger of the two.
@@ -44,19 +51,34 @@ class _Spot(NamedTuple):
 
 
 def near_strike(condor: Condor, terms: Terms, risk: Risk, when: Moment, *, holds: bool) -> Value:
-    """Whether a leg is in the money or near its strike; while it `holds`, whether one is not clearly away."""
+    """Whether a leg is in the money or near its strike; while it `holds`, whether one is not clearly away.
+
+    A leg without a volatility is away if it is so with any plausible one.
+    """
     spot = _spot(terms, risk, when)
     if spot is None:
         return None
     factor = LEAVES_NEAR if holds else 1.0
-    is_known = True
-    for leg in condor.legs:
-        strike, iv = leg.strike_mills / _MILLS, risk.legs.get(leg.symbol, UNKNOWN).iv
-        away = strike - spot.price if leg.right == "call" else spot.price - strike
-        if away < 0 or away <= factor * _larger(NEAR_PERCENT, NEAR_SIGMAS, iv or 0.0, spot):
-            return True
-        is_known = is_known and iv is not None
-    return False if is_known else None
+    legs = [(_away(leg, spot), risk.legs.get(leg.symbol, UNKNOWN).iv) for leg in condor.legs]
+    if any(away < 0 or away <= factor * _larger(NEAR_PERCENT, NEAR_SIGMAS, iv or 0.0, spot) for away, iv in legs):
+        return True
+    most_iv = _most_iv([(away, iv) for away, iv in legs if iv is not None])
+    furthest = factor * _larger(NEAR_PERCENT, NEAR_SIGMAS, most_iv, spot)
+    return None if any(iv is None and away <= furthest for away, iv in legs) else False
+
+
+def _most_iv(legs: list[tuple[float, float]]) -> float:
+    """The greatest plausible volatility of a leg without one, from those that have one and how far away they are."""
+    if not legs:
+        return MOST_IV
+    _, nearest_iv = min(legs)  # of a leg that is far away, it is inflated by the least price of a cent
+    return max(nearest_iv, min(PLAUSIBLE_TIMES * nearest_iv, MOST_IV))
+
+
+def _away(leg: Leg, spot: _Spot) -> float:
+    """How far a leg is out of the money, in dollars; negative in the money."""
+    strike = leg.strike_mills / _MILLS
+    return strike - spot.price if leg.right == "call" else spot.price - strike
 
 
 def long_put_expiring(condor: Condor, terms: Terms, risk: Risk, when: Moment, shares: int, *, holds: bool) -> Value:
@@ -75,7 +97,7 @@ def long_put_expiring(condor: Condor, terms: Terms, risk: Risk, when: Moment, sh
     for leg in condor.legs:
         if leg.right != "put" or leg.quantity <= 0 or shares >= leg.quantity * condor.multiplier:
             continue
-        away, iv = spot.price - leg.strike_mills / _MILLS, risk.legs.get(leg.symbol, UNKNOWN).iv
+        away, iv = _away(leg, spot), risk.legs.get(leg.symbol, UNKNOWN).iv
         if away < 0 or (holds and away < _larger(LEAVES_MONEY_PERCENT, LEAVES_MONEY_SIGMAS, iv or 0.0, spot)):
             return True
     return False

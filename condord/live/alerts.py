@@ -275,7 +275,7 @@ class Alerts:
         if alert.record.state == "firing":
             alert.resume(session_seconds)
             if alert.is_repeat_due:
-                text = alert_text.repeated(rule, subject, facts, holds=held is True)
+                text = alert_text.repeated(rule, subject, facts, is_held=held is True)
                 alert.repeat(now_at, None if held is None else transition_values(rule, subject, facts, text))
                 self._transitions.append(alert.transition("repeat"))
         self._note(alert)

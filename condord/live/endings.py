@@ -36,11 +36,11 @@ _AWAITS, _GONE = "expired, awaits settlement", "expired, no longer listed"
 
 
 class _Group(msgspec.Struct, frozen=True, kw_only=True):
-    """A condor, or the contracts of one expiry that are in no condor."""
+    """A condor, or the contracts of one expiry that are in no condor; `count` is how many of them."""
 
     name: str
     condor_id: str | None
-    contracts: int
+    count: int
     symbols: tuple[str, ...]
     expiry: Expiry
 
@@ -73,7 +73,7 @@ def _groups(grouping: Grouping) -> list[_Group]:
         _Group(
             name=condor.id,
             condor_id=condor.id,
-            contracts=sum(abs(leg.quantity) for leg in condor.legs),
+            count=condor.quantity,
             symbols=tuple(leg.symbol for leg in condor.legs),
             expiry=Expiry(condor.root, condor.underlying, condor.expiration),
         )
@@ -87,7 +87,7 @@ def _groups(grouping: Grouping) -> list[_Group]:
         _Group(
             name=f"{expiry.root} {expiry.day}",
             condor_id=None,
-            contracts=sum(abs(position.quantity or 0) for position in held),
+            count=sum(abs(position.quantity or 0) for position in held),
             symbols=tuple(sorted(position.symbol for position in held)),
             expiry=expiry,
         )
@@ -100,10 +100,10 @@ def trading_until(expiry: Expiry, ending: Ending, calendar: Calendar, settings: 
     """Until when contracts trade on their last day, and Alpaca's cut-offs before that, if it has any."""
     ends = cutoffs(expiry, ending, style_of(expiry), calendar, settings)
     times = {end.kind: wall_time(end.at) for end in ends if end.source == "config"}
-    until = f"trades until {wall_time(ending.last_trading_at)} New York time"
+    until = f"trading ends at {wall_time(ending.last_trading_at)} New York time"
     if not times:
         return until
-    return f"Alpaca takes orders until {times['orders']} and may liquidate from {times['liquidation']}, {until}"
+    return f"Alpaca takes orders until {times['orders']} and may liquidate from {times['liquidation']}, and {until}"
 
 
 def _notice(group: _Group, ending: Ending, until: str, now_at: dt.datetime) -> Notice | None:
@@ -117,16 +117,20 @@ def _notice(group: _Group, ending: Ending, until: str, now_at: dt.datetime) -> N
     elif now_at >= ending.last_trading_at:
         is_day_over = now_at >= start_of_day(day + DAY)
         code = "expired" if is_day_over else "lastTradingDay"
-        text = f"can no longer be traded, settles at the open of {group.expiry.day}"
+        text = f"can no longer be traded and settles at the open of {group.expiry.day}"
         since = start_of_day(day + DAY) if is_day_over else since
     elif ending.settlement == "am":
-        code, text = "lastTradingDay", f"last trading day, {until}; settles at the opening prices of {group.expiry.day}"
+        code, text = (
+            "lastTradingDay",
+            f"last trading day; {until}, and it settles at the opening prices of {group.expiry.day}",
+        )
     else:
-        code, text = "expiresToday", f"expires today, {until}"
-    contracts = "1 contract" if group.contracts == 1 else f"{group.contracts} contracts"
+        code, text = "expiresToday", f"expires today; {until}"
+    what = "contract" if group.condor_id is None else "condor"
+    held = f"{group.count} {what}{'' if group.count == 1 else 's'}"
     return Notice(
         code=code,
-        text=f"{group.name}: {text} ({contracts})",
+        text=f"{group.name}: {text} ({held})",
         symbols=group.symbols,
         since=since,
         condor_id=group.condor_id,

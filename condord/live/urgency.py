@@ -1,6 +1,7 @@
 """How soon a condor needs its owner, and the order that follows from it.
 
-Firing alerts come first, acknowledged or not, as acknowledging must not move a condor. Then come condors that expire
+Firing alerts come first, acknowledged or not, as acknowledging must not move a condor. A breached or tested condor is
+as urgent before its alert fires, as alerts wait before they do, and may be turned off. Then come condors that expire
 within a week, then those near the profit at which the rules take it. The page has the same rule in
 `web/src/urgency.ts`, and `web/tests/urgency.cases.json` holds both to it.
 """
@@ -28,15 +29,22 @@ Rank = tuple[int, int, float, str]
 
 
 def severity_of(condor: CondorJson | BrokenJson, alerts: Iterable[AlertJson]) -> Severity | None:
-    """Return the highest severity of the alerts that fire for the condor; None if none does."""
-    firing = {alert.severity for alert in alerts if alert.condor_id == condor.id and alert.state == "firing"}
-    return next((severity for severity in _SEVERITIES if severity in firing), None)
+    """Return the highest severity of the alerts that fire for the condor and of its state, None if there is none.
+
+    A broken or breached condor is critical, a tested one a warning.
+    """
+    found = {alert.severity for alert in alerts if alert.condor_id == condor.id and alert.state == "firing"}
+    if isinstance(condor, BrokenJson) or condor.risk.breached:
+        found.add("critical")
+    elif condor.risk.tested in {"put", "call"}:
+        found.add("warning")
+    return next((severity for severity in _SEVERITIES if severity in found), None)
 
 
 def urgency_of(condor: CondorJson | BrokenJson, alerts: Iterable[AlertJson]) -> Urgency:
-    """Return the urgency of the condor, given the alerts of the document. A broken condor is always critical."""
+    """Return the urgency of the condor, given the alerts of the document."""
     severity = severity_of(condor, alerts)
-    if severity == "critical" or isinstance(condor, BrokenJson):
+    if isinstance(condor, BrokenJson) or severity == "critical":
         return "critical"
     if severity == "warning":
         return "warning"

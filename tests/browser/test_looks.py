@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 from contextlib import closing
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -27,8 +28,8 @@ _FINDINGS = """async () => {
 }"""
 FOCUSED = """() => {
     const { activeElement: focused } = document
-    const words = [...(focused.closest('label')?.childNodes ?? [])].flatMap(({ data }) => data?.trim() || [])
-    return focused.dataset.condor ?? words[0] ?? focused.tagName
+    const word = focused.closest('label')?.querySelector('span')?.textContent
+    return focused.dataset.condor ?? word ?? focused.tagName
 }"""
 """The id of the card, the label of the field, or the tag of the element."""
 
@@ -59,12 +60,12 @@ class TestByKeyboard:
         has_cards(opened)
         return opened
 
-    def test_tab_moves_to_the_filter_the_order_and_one_card(self, page):
+    def test_tab_moves_to_the_order_the_search_and_one_card(self, page):
         ids, way = page.evaluate(IDS), []
         while len(way) < 30 and way[-2:-1] != ids[:1]:
             page.keyboard.press("Tab")
             way.append(page.evaluate(FOCUSED))
-        indexes = [way.index(name) for name in ("Find", "Show", "Sort by", ids[0])]
+        indexes = [way.index(name) for name in ("Sort by", "Group", "Find", ids[0])]
         assert indexes == sorted(indexes)
         assert [name for name in way if name in ids] == ids[:1]
 
@@ -89,19 +90,14 @@ class TestByKeyboard:
         expect(page.locator("article[data-condor]:focus")).to_be_in_viewport()
         assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
 
-    @pytest.mark.parametrize(
-        "order", ["P/L, worst first", "P/L, best first", "days left", "distance to a breakeven", "symbol"]
-    )
+    @pytest.mark.parametrize("order", ["P/L", "Expiration", "Distance to a short strike"])
     def test_cards_are_sorted_by_the_numbers_of_the_document(self, still, page, order):
         page.get_by_label("Sort by").select_option(label=order)
-        page.wait_for_function("(order) => document.querySelector('form').innerText.includes(order)", arg=order)
         document = still.condord.document()
         rank = {
-            "P/L, worst first": lambda condor: condor["valuation"]["unrealizedPl"],
-            "P/L, best first": lambda condor: negative(condor["valuation"]["unrealizedPl"]),
-            "days left": lambda condor: condor["daysToExpiration"],
-            "distance to a breakeven": lambda condor: negative(nearness(condor, document)),
-            "symbol": lambda condor: condor["underlying"],
+            "P/L": lambda condor: condor["valuation"]["unrealizedPl"],
+            "Expiration": lambda condor: condor["expiration"],
+            "Distance to a short strike": nearest,
         }[order]
         ranks = {condor["id"]: rank(condor) for condor in document["condors"]}
         known = sorted((name for name in ranks if ranks[name] is not None), key=ranks.__getitem__)
@@ -110,8 +106,9 @@ class TestByKeyboard:
 
     def test_filter_and_order_are_in_the_address_and_survive_a_reload(self, still, page):
         page.get_by_label("Find").fill("iwm")
-        page.get_by_label("Sort by").select_option(label="P/L, best first")
-        expect(page).to_have_url(re.compile(r"#sort=best&find=iwm$"))
+        page.get_by_label("Sort by").select_option(label="P/L")
+        page.get_by_role("button", name="reverse the order").click()
+        expect(page).to_have_url(re.compile(r"#sort=-pl&find=iwm$"))
         held = [condor["id"] for condor in still.condord.document()["condors"]]
         wanted = {name for name in held if name.startswith("IWM-")}
         page.wait_for_function(
@@ -124,20 +121,10 @@ class TestByKeyboard:
         expect(page.locator("form")).to_contain_text(f"{len(wanted)} of {len(held)}")
 
 
-def negative(value: float | None) -> float | None:
-    return None if value is None else -value
-
-
-def nearness(condor: dict, document: dict) -> float | None:
-    """The value of the more expensive spread as a fraction of its width."""
-    marks = {quote["symbol"]: quote["mark"] for quote in document["quotes"]}
-    parts = []
-    for right in ("put", "call"):
-        low, high = (leg for leg in condor["legs"] if leg["right"] == right)
-        if marks[low["symbol"]] is None or marks[high["symbol"]] is None:
-            return None
-        parts.append(abs(marks[high["symbol"]] - marks[low["symbol"]]) / (high["strike"] - low["strike"]))
-    return max(parts)
+def nearest(condor: dict) -> float | None:
+    """The distance to the nearer short strike in standard deviations; a long condor has none to fear."""
+    sigmas = [side["sigmas"] for side in condor["risk"]["distance"].values()]
+    return None if condor["direction"] == "long" or None in sigmas else min(sigmas)
 
 
 class TestOnAPhone:
@@ -193,16 +180,31 @@ class TestColours:
         assert [brightness(colour) > 200 for colour in light] == [True, True]
         assert [brightness(colour) < 60 for colour in dark] == [True, True]
 
-    @pytest.mark.parametrize(("motion", "has_light"), [("no-preference", True), ("reduce", False)])
-    def test_changed_numbers_flash_unless_reduced_motion_is_preferred(self, moving, visit, motion, has_light):
-        page = visit(moving.url, reduced_motion=motion).open()
-        ground = page.wait_for_function(
-            """() => {
-                const lit = document.querySelector('article[data-condor] [data-flash]')
-                return lit && getComputedStyle(lit).backgroundColor
-            }"""
-        ).json_value()
-        assert (ground != "rgba(0, 0, 0, 0)") == has_light
+    FLASHES = """(seconds) => new Promise((done) => {
+        const seen = []
+        const watch = new MutationObserver((changes) => {
+            for (const { target, oldValue } of changes) {
+                if (target.dataset.flash && oldValue === null) seen.push([target.closest('article').dataset.condor, performance.now(), getComputedStyle(target).backgroundColor])
+            }
+        })
+        watch.observe(document.body, { subtree: true, attributeFilter: ['data-flash'], attributeOldValue: true })
+        setTimeout(() => done(seen), seconds * 1000)
+    })"""
+
+    def test_a_card_flashes_at_most_once_a_second(self, moving, visit):
+        page = visit(moving.url, viewport=WIDE, reduced_motion="no-preference").open()
+        has_cards(page)
+        seen = page.evaluate(self.FLASHES, 10)
+        assert seen
+        assert all(ground != "rgba(0, 0, 0, 0)" for _, _, ground in seen)
+        for name in {name for name, _, _ in seen}:
+            times = [at for each, at, _ in seen if each == name]
+            assert all(after - before >= 1000 for before, after in pairwise(times))
+
+    def test_nothing_flashes_while_reduced_motion_is_preferred(self, moving, visit):
+        page = visit(moving.url, viewport=WIDE, reduced_motion="reduce").open()
+        ticks(page)
+        assert page.evaluate(self.FLASHES, 5) == []
 
     def test_cards_use_forced_colours_for_edges_and_text(self, still, visit, axe):
         page = visit(still.url, viewport=WIDE, forced_colors="active").open()
@@ -234,8 +236,8 @@ class TestAxeFindsNothing:
         page = visit(still.url, viewport=WIDE).open()
         has_cards(page)
         page.evaluate(
-            """() => document.querySelectorAll('article[data-condor] :is(b, dd, td)').forEach((each, at) => {
-                each.dataset.flash = at % 2 ? 'up' : 'down'
+            """() => document.querySelectorAll('article[data-condor] :is(.condor-pl b, td)').forEach((each, at) => {
+                each.dataset.flash = at % 2 ? 'gain' : 'loss'
             })"""
         )
         assert findings(page, axe) == []
@@ -245,7 +247,7 @@ class TestAxeFindsNothing:
             page = visit(proxy.url, tolerates="Failed to load resource", viewport=WIDE).open()
             has_cards(page)
             proxy.cut()
-            look(page, "lost")
+            look(page, "stale")
             assert findings(page, axe) == []
 
     def test_while_prices_are_old(self, wary, visit, axe):

@@ -185,6 +185,7 @@ def test_a_forgotten_token_is_forgotten_in_every_tab(guarded, visit):
     visitor = visit(f"{guarded.url}#token={ESCAPED}", tolerates=FAILED_LOADS)
     tabs = [visitor.open() for _ in range(3)]
     ticks(*tabs)
+    tabs[1].get_by_role("button", name="Settings").click()
     tabs[1].get_by_role("button", name="Forget the token").click()
     for tab in tabs:
         expect(tab.get_by_role("heading", name=ASKS)).to_be_visible()

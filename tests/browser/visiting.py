@@ -100,11 +100,12 @@ def has_cards(page: Page) -> None:
 
 
 def look(page: Page, name: str) -> None:
-    """Wait until all cards have the look `name`."""
+    """Wait until all cards have the look `name`, or dimmed numbers under a look that comes before it."""
     page.wait_for_function(
         """(name) => {
             const cards = [...document.querySelectorAll('article[data-condor]')]
-            return cards.length > 0 && cards.every((card) => card.dataset.look === name)
+            const isDimmed = ({ dataset: { look, old } }) => ['broken', 'breached'].includes(look) && old !== undefined
+            return cards.length > 0 && cards.every((card) => card.dataset.look === name || isDimmed(card))
         }""",
         arg=name,
     )

@@ -26,12 +26,18 @@ def converted(*given):
 
 def test_an_alert_is_its_sentence_its_id_and_what_is_known_of_it():
     assert lines() == [
-        "critical  SPY 560/570/630/640 Dec 18: the short put 570 is breached, SPY 568.10.",
-        f"          {ID}",
-        "          since 15:30 UTC, 1 min 9 s ago, value -0.21 (threshold 0)",
+        "◆ critical  SPY 560/570/630/640 Dec 18: the short put 570 is breached, SPY 568.10.",
+        f"            {ID}",
+        "            since 15:30 UTC, 1 min 9 s ago, value -0.21 (threshold 0)",
         "",
         "1 critical",
     ]
+
+
+@pytest.mark.parametrize(("severity", "mark"), [("critical", "◆"), ("warning", "■"), ("info", "●")])
+def test_each_severity_has_the_mark_that_it_has_before_a_condor(severity, mark):
+    assert lines(documents.alert(severity=severity))[0].startswith(f"{mark} {severity} ")
+    assert mark not in "".join(lines(documents.alert(severity=severity, state="resolved"), with_all=True))
 
 
 def test_what_is_special_about_an_alert_is_named():
@@ -49,12 +55,12 @@ def test_without_an_alert_one_sentence_is_shown():
 def test_on_a_narrow_terminal_sentences_are_wrapped_and_indented():
     shown = lines(width=40)
     assert shown[:4] == [
-        "critical  SPY 560/570/630/640 Dec 18:",
-        "          the short put 570 is breached,",
-        "          SPY 568.10.",
-        f"          {ID}",
+        "◆ critical  SPY 560/570/630/640 Dec 18:",
+        "            the short put 570 is",
+        "            breached, SPY 568.10.",
+        f"            {ID}",
     ]
-    assert lines(documents.alert(text=""), width=40)[0].strip() == "critical"
+    assert lines(documents.alert(text=""), width=40)[0].strip() == "◆ critical"
 
 
 def test_all_shows_what_is_over_newest_first_the_rules_and_the_channels():
@@ -74,12 +80,12 @@ def test_all_shows_what_is_over_newest_first_the_rules_and_the_channels():
         "No alert is firing.",
         "",
         "Resolved or ended",
-        "ended     Second.",
-        "          b",
-        "          critical since 15:30 UTC until 15:30 UTC",
-        "resolved  First.",
-        "          a",
-        "          info since 15:30 UTC until 15:30 UTC, value -0.21 (threshold 0)",
+        "ended       Second.",
+        "            b",
+        "            critical since 15:30 UTC until 15:30 UTC",
+        "resolved    First.",
+        "            a",
+        "            info since 15:30 UTC until 15:30 UTC, value -0.21 (threshold 0)",
         "",
         "RULE      SEVERITY  FROM       FOR",
         "breached  critical  built in  60 s  distanceSigmas < 0; clears at distanceSigmas > 0.15",

@@ -31,9 +31,9 @@ def test_what_fires_is_shown_the_most_severe_first(condord, fake):
     fake.answers["/api/alerts"] = json(documents.alerts(*listed))
     code, out, _ = condord("alerts", "--url", fake.url)
     assert [line for line in out.splitlines() if line[:1].strip()] == [
-        "critical  A critical one.",
-        "warning   A warning.",
-        "info      An info.",
+        "◆ critical  A critical one.",
+        "■ warning   A warning.",
+        "● info      An info.",
         "1 critical, 1 warning, 1 info",
     ]
     assert code == 1
@@ -45,7 +45,7 @@ def test_all_adds_what_is_over_the_rules_and_the_channels(condord, fake):
     fake.answers["/api/alerts"] = json(documents.alerts(over, rules=[documents.rule(), off]))
     code, out, err = condord("alerts", "--all", "--url", fake.url)
     assert (code, err) == (0, [])
-    for text in ("No alert is firing.", "resolved  Over.", "distanceSigmas < 0", "turned off: tested", "phone"):
+    for text in ("No alert is firing.", "resolved    Over.", "distanceSigmas < 0", "turned off: tested", "phone"):
         assert text in out
 
 
@@ -73,7 +73,7 @@ def test_several_critical_alerts_are_counted(condord, fake):
 
 
 def test_a_terminal_has_colour(condord, fake, terminal):
-    assert "\x1b[31mcritical  \x1b[0m" in condord("alerts", "--url", fake.url).out
+    assert "\x1b[31m◆ critical  \x1b[0m" in condord("alerts", "--url", fake.url).out
 
 
 def test_an_alert_is_acknowledged_by_its_id(condord, fake):

@@ -19,7 +19,7 @@ def test_csv_has_one_line_a_trade_with_lf(condord, fake):
 def test_without_a_form_a_table_is_printed(condord, fake):
     code, out, err = condord("trades", "--url", fake.url)
     assert (code, err) == (0, [])
-    assert out.splitlines()[1].startswith("SPY-261120-560-570-630-640  short condor  2026-10-21  2026-11-20  assigned")
+    assert out.splitlines()[1].startswith("SPY-261120-560-570-630-640  short condor  Oct 21")
     assert out.splitlines()[-1].startswith("1 trade · P/L +390.00")
     assert "\x1b" not in out
 

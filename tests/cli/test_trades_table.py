@@ -1,3 +1,5 @@
+import datetime as dt
+
 import msgspec
 import pytest
 
@@ -6,6 +8,7 @@ from condord.cli.trades_table import trades_lines
 from condord.live.wire_history import TradesJson
 from tests.fakes import documents
 
+NOW = dt.datetime(2026, 11, 21, 1, 0, tzinfo=dt.UTC)
 ROLLED = documents.trade(
     id="NVDA-270115-197.5-202.5-237.5-247.5", underlying="NVDA", how="rolled", shares=None, rolledTo="NVDA-270115-195-200-205-210",
     realizedPl=-1234.5, debit=None, fees=None, openedAt=None, daysHeld=None, closedAt="2026-11-20T02:00:00Z",
@@ -14,38 +17,38 @@ ROLLED = documents.trade(
 
 def lines(*trades, width=None, colour=False, **totals):
     answer = msgspec.convert(documents.trades(*trades, **totals), TradesJson)
-    return trades_lines(answer, Screen(width=width, colour=colour))
+    return trades_lines(answer, NOW, Screen(width=width, colour=colour))
 
 
 def test_a_trade_is_one_row_with_its_days_at_the_exchange():
     assert lines(documents.trade(), ROLLED) == [
-        "CONDOR                               KIND          OPENED      CLOSED      HOW       DAYS  QTY  CREDIT  DEBIT        P/L  %MAX    WORST     BEST  FEES",
-        "SPY-261120-560-570-630-640           short condor  2026-10-21  2026-11-20  assigned    30    2    2.35   0.40    +390.00    83  -120.50  +400.00  0.16  -200 SPY at 629.60",
-        "NVDA-270115-197.5-202.5-237.5-247.5  short condor  —           2026-11-19  rolled       —    2    2.35      —  -1,234.50    83  -120.50  +400.00     —  to NVDA-270115-195-200-205-210",
+        "CONDOR                               KIND          OPENED  CLOSED  HOW       DAYS  QTY  CREDIT  DEBIT        P/L  %MAX    WORST     BEST  FEES",
+        "SPY-261120-560-570-630-640           short condor  Oct 21  Nov 20  assigned    30    2    2.35   0.40    +390.00    83  -120.50  +400.00  0.16  -200 SPY at 629.60",
+        "NVDA-270115-197.5-202.5-237.5-247.5  short condor  —       Nov 19  rolled       —    2    2.35      —  -1,234.50    83  -120.50  +400.00     —  to NVDA-270115-195-200-205-210",
         "",
-        "2 trades · P/L +390.00 · 1 won, 0 lost (100.0 %) · average win +390.00 · complete since 2025-10-16",
+        "2 trades · P/L +390.00 · 1 won, 0 lost (100.0 %) · average win +390.00 · complete since Oct 16, 2025",
     ]
 
 
 def test_one_row_does_without_what_is_least_needed():
     assert lines(documents.trade(shares=None), width=100)[::2] == [
-        "CONDOR                      CLOSED      HOW       DAYS  QTY  CREDIT  DEBIT      P/L  %MAX    WORST",
+        "CONDOR                      CLOSED  HOW       DAYS  QTY  CREDIT  DEBIT      P/L  %MAX    WORST",
         "too narrow for KIND, OPENED, BEST, FEES",
-        "1 trade · P/L +390.00 · 1 won, 0 lost (100.0 %) · average win +390.00 · complete since 2025-10-16",
+        "1 trade · P/L +390.00 · 1 won, 0 lost (100.0 %) · average win +390.00 · complete since Oct 16, 2025",
     ]
 
 
 def test_at_80_columns_two_lines_leave_nothing_out():
     assert lines(documents.trade(shares=None), ROLLED, width=80) == [
         "  DAYS  QTY  CREDIT  DEBIT        P/L  %MAX    WORST     BEST  FEES",
-        "SPY-261120-560-570-630-640  assigned 2026-11-20",
+        "SPY-261120-560-570-630-640  assigned Nov 20",
         "    30    2    2.35   0.40    +390.00    83  -120.50  +400.00  0.16",
-        "NVDA-270115-197.5-202.5-237.5-247.5  rolled 2026-11-19",
+        "NVDA-270115-197.5-202.5-237.5-247.5  rolled Nov 19",
         "     —    2    2.35      —  -1,234.50    83  -120.50  +400.00     —",
         "    to NVDA-270115-195-200-205-210",
         "",
         "2 trades · P/L +390.00 · 1 won, 0 lost (100.0 %) · average win +390.00",
-        "complete since 2025-10-16",
+        "complete since Oct 16, 2025",
     ]
 
 
@@ -64,7 +67,7 @@ def test_prices_have_as_many_decimals_as_they_need():
 def test_on_a_narrow_terminal_the_name_is_above_the_numbers():
     assert lines(documents.trade(shares=None), width=60)[:4] == [
         "  DAYS  QTY  CREDIT  DEBIT      P/L  %MAX    WORST     BEST",
-        "SPY-261120-560-570-630-640  assigned 2026-11-20",
+        "SPY-261120-560-570-630-640  assigned Nov 20",
         "    30    2    2.35   0.40  +390.00    83  -120.50  +400.00",
         "too narrow for FEES",
     ]
@@ -104,8 +107,8 @@ def test_the_totals_count_what_is_not_known():
 def test_without_trades_there_are_only_totals():
     answer = documents.trades(realizedPl=0, winners=0, winRate=None, averageWin=None)
     answer["trades"], answer["totals"]["trades"] = [], 0
-    assert trades_lines(msgspec.convert(answer, TradesJson), Screen()) == [
+    assert trades_lines(msgspec.convert(answer, TradesJson), NOW, Screen()) == [
         "No condor was closed in this range.",
         "",
-        "0 trades · P/L 0.00 · 0 won, 0 lost · complete since 2025-10-16",
+        "0 trades · P/L 0.00 · 0 won, 0 lost · complete since Oct 16, 2025",
     ]

@@ -81,7 +81,7 @@ def test_an_am_settled_condor_last_trades_the_day_before_and_settles_at_the_open
         (notice,) = document["status"]["notices"]
         assert notice["condorId"] == document["condors"][0]["id"] == "SPX-311219-5600-5650-6300-6350"
         assert "last trading day" in notice["text"]
-        assert "(4 contracts)" in notice["text"]
+        assert "(1 condor)" in notice["text"]
         document = await_document(condord, lambda now: now["status"]["state"] == "live", "the market is open")
         assert document["status"]["market"]["nextClose"] == f"{THURSDAY}T21:15:00Z"
         assert (document["condors"][0]["daysToExpiration"], only_loss(document)) == (1, ("SPX", 4800))
@@ -106,8 +106,8 @@ def test_a_pm_settled_index_condor_expires_at_four(market):
     market.post("positions", positions=condor("SPXW", 30))
     with start(market) as condord:
         document = await_notices(condord, "expiresToday")
-        assert "until 16:00" in document["status"]["notices"][0]["text"]
-        assert "(120 contracts)" in document["status"]["notices"][0]["text"]
+        assert "trading ends at 16:00" in document["status"]["notices"][0]["text"]
+        assert "(30 condors)" in document["status"]["notices"][0]["text"]
         set_clock(market, FRIDAY, "16:05")
         document = await_notices(condord, "expired")
         document = await_document(condord, lambda now: now["status"]["state"] == "closed", "the market is closed")

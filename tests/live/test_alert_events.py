@@ -289,6 +289,17 @@ def test_its_time_is_a_deadline_of_the_publisher(house):
     assert house.publisher.deadline == pytest.approx(house.now + 0.25)
 
 
+def test_without_a_source_nothing_is_due(house):
+    """Nothing could publish what waits, so that a deadline would never pass."""
+    house.book.risks.interval_seconds = 60.0
+    house.wait(1)
+    change(house)
+    change(house, HALF, "resolved")
+    assert house.publisher.alerts.deadline == pytest.approx(house.now + 0.25)
+    house.publisher.alerts.source = None
+    assert house.publisher.alerts.deadline is None
+
+
 def test_without_alerts_the_document_has_none():
     house = House((*spy(), position(C650, 3, 0.40)))
     house.set_status(status())

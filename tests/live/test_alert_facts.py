@@ -16,7 +16,9 @@ from condord.core.model.probability import Probabilities
 from condord.core.model.risk import Greeks, Risk
 from condord.core.quote import judge
 from condord.core.rules.catalogue import QUANTITIES
+from condord.core.rules.evaluating import holds
 from condord.core.rules.facts import ABSENT, BEYOND, Between
+from condord.core.rules.parsing import parse as parse_condition
 from condord.live import alert_facts
 from condord.live.alert_facts import Exercise, Terms, moment
 from condord.live.alert_pl import PlRange
@@ -216,6 +218,15 @@ def test_after_the_settlement_nothing_is_known():
 @pytest.mark.parametrize("tested", ["none", "put", None])
 def test_tested_is_false_true_or_not_known(tested):
     assert figures(600.0, tested=tested)["tested"] == {"none": False, "put": True, None: None}[tested]
+
+
+@pytest.mark.parametrize(("sigmas", "expected"), [(0.2, True), (0.25, True), (0.3, None)])
+def test_a_side_that_is_near_is_tested_whatever_the_other_is(sigmas, expected):
+    """`distanceSigmas` is a range then, so that the word and the comparison of the built-in rule agree."""
+    values = figures(600.0, put=far(5.0, sigmas), call=far(30.0, None), tested=None)
+    assert values["tested"] is expected
+    condition = parse_condition("distanceSigmas <= 0.25")
+    assert holds(condition, values["distanceSigmas"]) is expected
 
 
 def test_a_long_condor_is_neither_tested_nor_breached():

@@ -92,8 +92,8 @@ def test_the_last_day_has_the_words_of_its_notice():
     assert house.taken() == [("firing", f"expires-today:{SPY_ID}")]
     [shown] = house.alerts.shown(house.now_at)
     assert shown.text == (
-        "SPY 560/570/630/640 Dec 18: expires today, Alpaca takes orders until 15:30 and may liquidate from 15:15, "
-        "trades until 16:15 New York time (8 contracts). P/L not known."
+        "SPY 560/570/630/640 Dec 18: expires today; Alpaca takes orders until 15:30 and may liquidate from 15:15, "
+        "and trading ends at 16:15 New York time (2 condors). P/L not known."
     )
 
 

@@ -17,7 +17,7 @@ from condord.core.rules.facts import ABSENT, Between
 from condord.core.valuation import value
 from condord.live import alert_text
 
-from .accounts import position, qqq, tick
+from .accounts import position, tick
 from .alert_parts import NAME, rule, subject
 from .test_alert_list import record
 
@@ -31,9 +31,9 @@ CUTOFFS = tuple(
 )
 NO_ORDERS = "Alpaca has taken no orders for it since 15:30 New York time"
 SET_IN = "(set in [expiry]) and may liquidate it from 15:15, and the short put 755 is 12.90 (1.74 %) in the money, SPY 742.10."
-PROFIT_RANGE = "the profit is 99.18 to 100 % of its maximum (at least 99 %)."
+PROFIT_RANGE = "the profit is 99 to 100 % of its maximum (at least 99 %)."
 PROFIT_LOST = "the loss is 60 % of the maximum profit (at least 50 %)."
-MULTIPLE_RANGE = "the loss is 2.19 to 2.26 times the credit (at least 2 times the credit)."
+MULTIPLE_RANGE = "the loss is 2.2 to 2.3 times the credit (at least 2 times the credit)."
 MULTIPLE_OF_BOTH = "the P/L is -0.2 to 0.1 times the credit (above -1 times the credit)."
 MULTIPLE_OF_PROFIT = "the profit is 1.06 times the credit (above 1 times the credit)."
 RISK_RANGE = "the loss is 61 to 65 % of the maximum loss (at least 60 %)."
@@ -60,9 +60,14 @@ def priced(*, spread=0.0175 * 2, missing=()):
     return value(condor(), quotes, ())
 
 
-def risk(price=742.10, put=-12.9, call=37.9, sigmas=-0.6, **fields):
-    sides = {"put": Distance(dollars=put, percent=1.0, sigmas=sigmas), "call": Distance(dollars=call)}
+def risk(price=742.10, put=-12.9, call=37.9, sigmas=-0.6, call_sigmas=1.8, **fields):
+    sides = {"put": _side(put, price, sigmas), "call": _side(call, price, call_sigmas)}
     return Risk(**{"price": price, "legs": {}, **sides, **fields})
+
+
+def _side(dollars, price, sigmas):
+    percent = None if dollars is None or price is None else 100 * dollars / price
+    return Distance(dollars=dollars, percent=percent, sigmas=sigmas)
 
 
 def text(given, values=(), *, is_past=False, **fields):
@@ -120,7 +125,7 @@ def test_what_is_blind_shows_no_profit():
         (
             "order-cutoff",
             {"minutesToOrderCutoff": -18.09, "nearStrike": False},
-            f"{NO_ORDERS} and no leg is in the money or near its strike any longer.",
+            "no leg is in the money or near its strike any longer.",
         ),
     ],
 )
@@ -130,10 +135,10 @@ def test_what_has_resolved_has_the_same_words(name, values, expected):
 
 def test_a_repeat_gives_what_is_true_now():
     shown = subject({"percentOfMaxProfit": 47.0})
-    assert alert_text.repeated(RULES["profit-target"], shown, shown.mark, holds=False) == (
+    assert alert_text.repeated(RULES["profit-target"], shown, shown.mark, is_held=False) == (
         f"{NAME}: not resolved yet, the profit is 47 % of its maximum."
     )
-    assert alert_text.repeated(RULES["profit-target"], shown, shown.mark, holds=True) == (
+    assert alert_text.repeated(RULES["profit-target"], shown, shown.mark, is_held=True) == (
         f"{NAME}: the profit is 47 % of its maximum (at least 50 %)."
     )
 
@@ -204,35 +209,6 @@ def test_what_has_resolved_does_not_say_so():
     assert "orders" not in text(RULES["breached"], {**AFTER_CUTOFF, "distanceSigmas": 0.3}, is_past=True)
 
 
-@pytest.mark.parametrize(
-    ("spot", "expected"),
-    [
-        (756.2, "the short put 755 is 1.20 (0.16 %) away"),
-        (754.0, "the short put 755 is 1.00 (0.13 %) in the money"),
-        (744.0, "the short put 755 is 11.00 (1.48 %) in the money"),
-        (755.0, "the short put 755 is at the price"),
-        (779.5, "the short call 780 is 0.50 (0.06 %) away"),
-        (795.0, "the short call 780 is 15.00 (1.89 %) in the money"),
-    ],
-)
-def test_what_is_near_names_the_leg_and_the_distance(spot, expected):
-    given = clause(rule(when="nearStrike"), {"nearStrike": True}, spot=spot, risk=risk(price=spot))
-    assert given == f"{expected}, SPY {spot:.2f}."
-
-
-def test_the_price_of_adjusted_contracts_is_what_their_strikes_compare_with():
-    given = clause(rule(when="nearStrike"), {"nearStrike": True}, spot=756.2, risk=risk(price=378.0))
-    assert given == "the short put 755 is 1.20 (0.16 %) away, SPY 378.00."
-
-
-def test_of_a_long_condor_the_long_leg_is_near():
-    long = msgspec.structs.replace(
-        condor(), legs=tuple(msgspec.structs.replace(leg, quantity=-leg.quantity) for leg in condor().legs)
-    )
-    given = clause(rule(when="nearStrike"), {"nearStrike": True}, condor=long, spot=754.0)
-    assert given.startswith("the long put 755 is 1.00 (0.13 %) in the money, ")
-
-
 def test_cut_offs_of_the_product_say_so():
     ends = (msgspec.structs.replace(CUTOFFS[0], source="product"),)
     given = clause(rule(when="minutesToOrderCutoff <= 60"), {"minutesToOrderCutoff": 30.0}, cutoffs=ends)
@@ -268,47 +244,6 @@ def test_a_notice_has_words_instead_of_symbols():
         (f"1 of {put}, {other} was", (put, other), "1 of put 755, Dec 4, put 750, Dec 4, was"),
     ):
         assert alert_text.in_words(given, symbols, "SPY", 2026) == expected
-
-
-def test_what_is_tested_says_how_far_away_the_price_is():
-    near = risk(price=757.3, put=2.3, sigmas=0.21, tested="put")
-    assert clause(RULES["tested"], {"distanceSigmas": 0.21}, risk=near) == (
-        "the short put 755 is tested, 0.21 sigmas away, SPY 757.30."
-    )
-    call = risk(price=778.0, put=23.0, call=2.0, tested="call")
-    assert clause(rule(when="tested"), {"tested": True}, risk=call) == "the short call 780 is tested, SPY 778.00."
-    assert clause(rule(when="distancePercent < 2"), {"distancePercent": 1.0}, risk=near) == (
-        "the short put 755 is tested, 1 % away, SPY 757.30."
-    )
-    unknown = {"distanceSigmas": Between(0.0, 0.2)}
-    assert clause(RULES["tested"], unknown, risk=near) == "the short put 755 is tested, SPY 757.30."
-
-
-def test_a_butterfly_has_breakevens():
-    entries = ((590, "P", 1, 1.0), (600, "P", -1, 3.0), (600, "C", -1, 3.0), (610, "C", 1, 1.0))
-    [butterfly] = group(tuple(position(symbol(strike, r), sign, price) for strike, r, sign, price in entries)).condors
-    assert clause(RULES["breached"], condor=butterfly) == "the lower breakeven 596.00 is breached, SPY 742.10."
-    beyond = risk(price=605.0, put=9.0, call=-1.0)
-    assert clause(RULES["breached"], condor=butterfly, risk=beyond) == (
-        "the upper breakeven 604.00 is breached, SPY 605.00."
-    )
-
-
-def test_a_long_condor_is_not_breached_but_passed():
-    [long] = group(qqq()).condors
-    given = clause(RULES["breached"], condor=long, risk=risk(price=405.0, put=-5.0, call=45.0))
-    assert given == "the price is beyond the long put 410, QQQ 405.00."
-
-
-@pytest.mark.parametrize("fields", [{"condor": None}, {"risk": None}, {"risk": risk(price=None)}])
-def test_without_a_price_the_catalogue_has_the_words(fields):
-    assert clause(rule(when="breached"), {"breached": True}, **fields) == "the underlying is beyond a short strike."
-
-
-def test_without_levels_the_catalogue_has_the_words():
-    nothing = risk(put=None, call=None, sigmas=None)
-    given = clause(rule(when="distanceSigmas < 1"), {"distanceSigmas": 0.5}, risk=nothing)
-    assert given == "the distance to the nearer strike is 0.5 sigmas (below 1 sigmas)."
 
 
 @pytest.mark.parametrize(
@@ -360,16 +295,18 @@ def test_a_note_takes_the_place_of_a_word():
 
 
 def test_what_has_resolved_says_what_is_true_now():
-    back = risk(price=757.3, put=2.3, sigmas=0.21, tested="none")
-    assert text(RULES["breached"], {"distanceSigmas": 0.21}, is_past=True, risk=back).startswith(
-        "SPY 745/755/780/790 Dec 4: resolved, the short put 755 is 0.21 sigmas away, SPY 757.30. P/L"
+    back = risk(price=760.3, put=5.3, sigmas=0.45)
+    assert text(RULES["breached"], {"distanceSigmas": 0.45}, is_past=True, risk=back).startswith(
+        "SPY 745/755/780/790 Dec 4: resolved, the short put 755 is 0.45 sigmas away, SPY 760.30. P/L"
     )
     given = clause(RULES["profit-target"], {"percentOfMaxProfit": 44.0}, is_past=True)
     assert given == "resolved, the profit is 44 % of its maximum."
     assert clause(RULES["blind"], {"blind": False}, is_past=True) == "resolved, it can be watched again."
     mixed = rule(when=("nearStrike", "not blind"))
     given = clause(mixed, {"nearStrike": True, "blind": True}, is_past=True)
-    assert given == "resolved, a leg is in the money or near its strike and the condor cannot be watched."
+    assert given == "resolved, the condor cannot be watched."
+    given = clause(mixed, {"nearStrike": False, "blind": True}, is_past=True)
+    assert given == "resolved, no leg is in the money or near its strike any longer and the condor cannot be watched."
 
 
 def test_every_word_can_be_past():

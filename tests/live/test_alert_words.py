@@ -52,11 +52,38 @@ def test_near_a_strike_is_within_one_sigma_of_the_time_left():
     assert near(581, iv=0.05, now_at=EPOCH_AT, holds=True)
 
 
-@pytest.mark.parametrize("holds", [False, True])
-def test_without_a_volatility_it_is_not_known_whether_it_is_near(holds):
-    assert near(600, iv=None, holds=holds) is None
-    assert near(569, iv=None, holds=holds) is True
-    assert near(None, holds=holds) is None
+@pytest.mark.parametrize(
+    ("price", "ivs", "holds", "expected"),
+    [
+        # No leg has a volatility: with 45 minutes left, a standard deviation of 300 % is 2.8 % or 16 dollars.
+        (600, (None, None, None, None), False, False),
+        (600, (None, None, None, None), True, False),
+        (585, (None, None, None, None), False, None),
+        (590, (None, None, None, None), False, False),
+        (590, (None, None, None, None), True, None),
+        (569, (None, None, None, None), False, True),
+        # The short put is clearly away, and nobody bids for the wings: twice its volatility is 0.37 % or 2 dollars.
+        (576, (None, 0.2, 0.2, None), False, False),
+        (576, (None, 0.2, 0.2, None), True, False),
+        # Twice the volatility of the nearest leg may reach the legs without one.
+        (600, (0.9, 1.2, None, None), False, False),
+        (618, (0.9, 1.2, None, 1.2), False, None),
+        # A volatility of more than 300 % is its own bound.
+        (605, (None, None, None, 4.0), False, False),
+        (590, (None, None, None, 4.0), False, None),
+        (None, (0.2, 0.2, 0.2, 0.2), False, None),
+    ],
+)
+def test_a_leg_without_a_volatility_is_away_if_no_plausible_one_reaches_it(price, ivs, holds, expected):
+    condor, terms = held()
+    legs = {each: Figures(iv=iv) for each, iv in zip(LEGS, ivs, strict=True)}
+    when = at(new_york(LAST_DAY, 15, 30))
+    given_risk = risk(price=price, legs=legs)
+    assert alert_words.near_strike(condor, terms, given_risk, when, holds=holds) is expected
+
+
+def test_without_a_volatility_long_before_the_last_day_it_is_not_known_whether_it_is_near():
+    assert near(600, iv=None, now_at=EPOCH_AT) is None
 
 
 @pytest.mark.parametrize("holds", [False, True])

@@ -441,6 +441,18 @@ def test_a_critical_rule_that_is_not_known_makes_a_condor_blind():
     assert desk.look(blind()) == ["resolved"]
 
 
+def test_a_condor_is_blind_after_its_time_whatever_the_reasons_and_no_longer_with_the_next_usable_quote():
+    desk = Desk(rule("blind", "blind", for_seconds=300), rule("stop", "lossMultipleOfCredit >= 2", severity="critical"))
+    seen = {"blind": False, "lossMultipleOfCredit": 1.0}
+    assert desk.look(subject(seen, is_watched=True)) == []
+    assert desk.look(blind(is_watched=True), after=10) == []
+    assert desk.look(subject({**seen, "blind": True}, is_watched=True), after=170) == []
+    desk.pass_time(3600, is_session=False)
+    assert desk.look(blind(is_watched=True), after=129.5) == []
+    assert desk.look(blind(is_watched=True), after=0.5) == ["firing"]
+    assert desk.look(subject(seen, is_watched=True), after=0.25) == ["resolved"]
+
+
 def test_a_rule_that_is_not_critical_makes_nothing_blind():
     desk = Desk(rule("blind", "blind"), rule("stop", "lossMultipleOfCredit >= 2"))
     assert desk.look(blind(is_watched=True)) == []

@@ -44,32 +44,32 @@ def test_there_is_no_notice_before_the_last_trading_day():
 def test_a_pm_settled_condor_expires_today_until_its_last_trade(now_at):
     notice = only_notice(condors("SPY", 30), now_at)
     assert (notice.code, notice.condor_id, notice.since) == ("expiresToday", SPY_ID, at(FRIDAY, 0))
-    until = "Alpaca takes orders until 15:30 and may liquidate from 15:15, trades until 16:15 New York time"
-    assert notice.text == f"{SPY_ID}: expires today, {until} (120 contracts)"
+    until = "Alpaca takes orders until 15:30 and may liquidate from 15:15, and trading ends at 16:15 New York time"
+    assert notice.text == f"{SPY_ID}: expires today; {until} (30 condors)"
     assert len(notice.symbols) == 4
 
 
 def test_the_cut_offs_are_those_of_the_settings():
     settings = CutoffSettings(order_cutoff_minutes_etf=10, liquidation_minutes=90)
     (notice,) = endings(group(condors("SPY")), WEEK, at(FRIDAY, 9), (), settings)
-    assert "Alpaca takes orders until 15:50 and may liquidate from 14:30, trades until 16:15" in notice.text
+    assert "Alpaca takes orders until 15:50 and may liquidate from 14:30, and trading ends at 16:15" in notice.text
 
 
 def test_options_on_indexes_have_no_earlier_cut_off():
     notice = only_notice(condors("SPXW", underlying="SPX"), at(FRIDAY, 9))
-    assert ": expires today, trades until 16:00 New York time (" in notice.text
+    assert ": expires today; trading ends at 16:00 New York time (" in notice.text
 
 
 def test_a_pm_settled_condor_awaits_settlement_after_its_last_trade():
     for now_at in (at(FRIDAY, 16, 15), at(SATURDAY, 9)):
         notice = only_notice(condors("SPY"), now_at)
         assert (notice.code, notice.since) == ("expired", at(FRIDAY, 16, 15))
-        assert notice.text == f"{SPY_ID}: expired, awaits settlement (4 contracts)"
+        assert notice.text == f"{SPY_ID}: expired, awaits settlement (1 condor)"
 
 
 def test_an_index_option_expires_at_four():
     notice = only_notice(condors("SPXW", underlying="SPX"), at(FRIDAY, 15, 59))
-    assert (notice.code, "until 16:00" in notice.text) == ("expiresToday", True)
+    assert (notice.code, "trading ends at 16:00" in notice.text) == ("expiresToday", True)
     assert only_notice(condors("SPXW", underlying="SPX"), at(FRIDAY, 16, 5)).code == "expired"
 
 
@@ -79,24 +79,24 @@ def test_an_index_option_expires_at_four():
         (
             at(THURSDAY, 15),
             "lastTradingDay",
-            "last trading day, trades until 16:15 New York time; settles at the opening prices of 2026-12-18",
+            "last trading day; trading ends at 16:15 New York time, and it settles at the opening prices of 2026-12-18",
             at(THURSDAY, 0),
         ),
         (
             at(THURSDAY, 16, 15),
             "lastTradingDay",
-            "can no longer be traded, settles at the open of 2026-12-18",
+            "can no longer be traded and settles at the open of 2026-12-18",
             at(THURSDAY, 0),
         ),
-        (at(FRIDAY, 0), "expired", "can no longer be traded, settles at the open of 2026-12-18", at(FRIDAY, 0)),
-        (at(FRIDAY, 9, 29), "expired", "can no longer be traded, settles at the open of 2026-12-18", at(FRIDAY, 0)),
+        (at(FRIDAY, 0), "expired", "can no longer be traded and settles at the open of 2026-12-18", at(FRIDAY, 0)),
+        (at(FRIDAY, 9, 29), "expired", "can no longer be traded and settles at the open of 2026-12-18", at(FRIDAY, 0)),
         (at(FRIDAY, 9, 30), "expired", "expired, awaits settlement", at(FRIDAY, 9, 30)),
         (at(SATURDAY, 9), "expired", "expired, awaits settlement", at(FRIDAY, 9, 30)),
     ],
 )
 def test_an_am_settled_condor_last_trades_the_day_before_its_expiration(now_at, code, text, since):
     notice = only_notice(condors("SPX"), now_at)
-    assert (notice.code, notice.text, notice.since) == (code, f"{SPX_ID}: {text} (4 contracts)", since)
+    assert (notice.code, notice.text, notice.since) == (code, f"{SPX_ID}: {text} (1 condor)", since)
 
 
 def test_each_condor_and_each_expiry_of_the_leftovers_has_one_notice():
@@ -117,7 +117,7 @@ def test_contracts_no_longer_listed_keep_their_notice_until_the_next_session_is_
     for now_at in (at(SATURDAY, 9), at(MONDAY, 15, 59)):
         notice = only_notice([], now_at, before=before)
         assert (notice.code, notice.condor_id, notice.since) == ("expired", SPY_ID, before[0].since)
-        assert notice.text == f"{SPY_ID}: expired, no longer listed (4 contracts)"
+        assert notice.text == f"{SPY_ID}: expired, no longer listed (1 condor)"
         before = [notice]
     assert notices_of([], at(MONDAY, 16), before=before) == []
 

@@ -14,9 +14,13 @@ CASES = json.loads((Path(__file__).parents[2] / "web" / "tests" / "urgency.cases
 
 
 def condor(case):
+    if case.get("isBroken"):
+        lost = documents.broken(case["id"], A=0, B=2) | {"daysToExpiration": case["days"], "unrealizedPl": case["pl"]}
+        return msgspec.convert(lost, BrokenJson)
     value = documents.valuation(case["id"], unrealizedPl=case["pl"], percentOfRisk=case["percentOfRisk"])
     exits = {"target": case["target"], "stop": None}
-    made = documents.condor(case["id"], daysToExpiration=case["days"], exits=exits, valuation=value)
+    risk = {"breached": case.get("breached"), "tested": case.get("tested")}
+    made = documents.condor(case["id"], daysToExpiration=case["days"], exits=exits, valuation=value, risk=risk)
     return msgspec.convert(made, CondorJson)
 
 
@@ -36,15 +40,17 @@ def test_the_order_is_that_of_the_page():
     assert sorted(shuffled, key=by_urgency(iter(ALERTS))) == CONDORS
 
 
-def test_a_broken_condor_is_critical_even_if_no_alert_fires_for_it():
-    broken = msgspec.convert(documents.broken("lost", A=0, B=2), BrokenJson)
-    assert urgency_of(broken, []) == "critical"
-    order = sorted([*CONDORS, broken], key=by_urgency(ALERTS))
-    assert [each.id for each in order[:3]] == ["both", "lost", "acknowledged"]
-
-
 @pytest.mark.parametrize(
-    ("name", "severity"), [("both", "critical"), ("warned", "warning"), ("informed", "info"), ("resolved", None)]
+    ("name", "severity"),
+    [
+        ("both", "critical"),
+        ("lost", "critical"),
+        ("breached", "critical"),
+        ("warned", "warning"),
+        ("tested", "warning"),
+        ("informed", "info"),
+        ("resolved", None),
+    ],
 )
-def test_the_severity_is_the_highest_that_fires(name, severity):
+def test_the_severity_is_the_highest_of_the_alerts_and_the_state(name, severity):
     assert severity_of(next(each for each in CONDORS if each.id == name), ALERTS) == severity

@@ -2,19 +2,76 @@
 import IronCondorCard from 'condord-web/card'
 import 'condord-web/card.css'
 import { IronCondorCardElement } from 'condord-web/element'
-import { ticketsFrom, useCondorStream, usePositions, type Condor, type Environment, type Link, type Live, type Ticket } from 'condord-web'
-import { h } from 'vue'
+import {
+  closingOrder,
+  compareUrgency,
+  createFormat,
+  format,
+  notesOn,
+  payoff,
+  riskCurve,
+  ticketsFrom,
+  URGENCIES,
+  urgencyOf,
+  useCondorStream,
+  usePositions,
+  type Address,
+  type Condor,
+  type Context,
+  type CurveAt,
+  type Environment,
+  type Format,
+  type Link,
+  type LinkError,
+  type Live,
+  type LiveConnection,
+  type Note,
+  type OrderToCopy,
+  type Payoff,
+  type Ticket,
+  type Urgency,
+} from 'condord-web'
+import { h, ref, unref } from 'vue'
 
 const ticket: Ticket = ticketsFrom('/api/tickets', () => localStorage.getItem('token'))
-const live: Live = useCondorStream(() => '/api/stream', { share: true, ticket })
+const live: LiveConnection = useCondorStream(() => '/api/stream', { share: true, ticket })
 export const own: Live = useCondorStream('/api/stream', { ticket: async () => (await fetch('/my/ticket')).text() })
-const polled: Live = usePositions('/api/positions', { seconds: 5, headers: { Authorization: 'Bearer x' } })
+export const later: LiveConnection = useCondorStream(ref<Address>(null))
+export const byUrl: Live = usePositions(new URL('http://127.0.0.1:8420/api/positions'))
+export const state3: 'CONNECTING' | 'OPEN' | 'CLOSED' = live.readyState.value
+export const error: LinkError | null = live.error.value
+live.close()
+live.open()
+const polled: LiveConnection = usePositions('/api/positions', { seconds: 5, headers: { Authorization: 'Bearer x' } })
 export const condors: Condor[] = [...live.condors.value.values()]
 export const state: Link['state'] = polled.link.value.state
 export const card = h(IronCondorCard, { live, id: 'SPY-261218-705-715-770-780' })
 export const element: IronCondorCardElement = document.createElement('iron-condor-card')
 element.condorId = 'SPY-261218-705-715-770-780'
 element.ticket = ticket
+element.density = 'compact'
+element.headingLevel = 3
+element.timeZone = null
+document.querySelector('iron-condor-card')!.locale = 'de-DE'
+
+const [condor] = condors as [Condor]
+const at: CurveAt = { prices: [560, 570], exDividend: null }
+export const curve: (number | null)[] = riskCurve(condor, live.status.value!.model, at)
+export const shape: Payoff | null = payoff(condor)
+export const order: OrderToCopy | null = closingOrder(condor, { price: 'natural' })
+export const urgency: Urgency = urgencyOf(condor, live.alerts.value.values())
+export const sorted: Condor[] = condors.toSorted(compareUrgency(live.alerts.value.values()))
+export const most: 'critical' = URGENCIES[0]
+const context: Context = {
+  status: unref(live.status),
+  link: unref(live.link),
+  quotes: unref(live.quotes),
+  arrivals: unref(live.arrivals),
+  now: unref(live.now),
+}
+export const notes: Note[] = notesOn(condor, context)
+const berlin: Format = createFormat({ locale: 'de-DE', timeZone: 'Europe/Berlin' })
+export const texts: string[] = [format.usd(null), berlin.signedUsd(-511, { cents: false }), berlin.clock(0, Date.now())]
 
 // @ts-expect-error It is an address.
 useCondorStream(8420)
@@ -29,7 +86,13 @@ export const none = live.condor
 // @ts-expect-error What is not known is null.
 export const pl: number = condors[0]!.valuation.unrealizedPl
 // @ts-expect-error There is no such state.
-export const other: Link['state'] = 'closed'
+export const other: Link['state'] = 'OPEN'
+// @ts-expect-error The daemon's status has the name that VueUse gives to the state of the connection.
+export const status: 'OPEN' = live.status.value
+// @ts-expect-error There is no such price.
+closingOrder(condor, { price: 'last' })
+// @ts-expect-error There is no such density.
+element.density = 'wide'
 // @ts-expect-error The card wants an id.
 export const nameless = h(IronCondorCard, { live })
 // @ts-expect-error An environment has more than a clock.

@@ -7,11 +7,15 @@
  *
  * The link is open from the first event on, which the daemon sends at once, even if nothing was missed.
  *
+ * If nothing arrives, the daemon is asked why, see explain.ts; after a connection that was open, only from the second
+ * failure on, as a restart is no error.
+ *
  * With tickets the browser must not reconnect, because it would send a used ticket: the first error closes the
  * EventSource, and the next one gets a new ticket.
  */
 import type { StreamEvent } from './document'
 import type { Environment, Source } from './environment'
+import { explain, failedTicket, refusedTicket, STATUS_LIMIT_MS, type LinkError } from './explain'
 import type { Link } from './live'
 import type { SilenceLimit } from './silenceLimit'
 import { isRefusal, type Ticket } from './tickets'
@@ -26,7 +30,15 @@ export const TICKET_LIMIT_MS = 10_000
 /** Receives what a stream delivers. */
 export interface Listener {
   event(event: StreamEvent): void
-  link(state: Link['state'], retryAt: number | null): void
+  /** The error of a state that is not `open`, as far as it is known by then; it follows later. */
+  link(state: Link['state'], retryAt: number | null, error?: LinkError): void
+}
+
+/** A stream that is kept open. */
+export interface Connection {
+  /** Tries again now if the next attempt is only due later. */
+  retry(): void
+  close(): void
 }
 
 const NAMES = ['snapshot', 'delta', 'alert', 'heartbeat', 'bye'] as const
@@ -34,8 +46,7 @@ const CLOSED = 2
 
 /**
  * Follows the stream at `url` after the version `from`, if the daemon can still resume there. A connection that is silent
- * for longer than `silenceLimit` counts as dead. Each attempt begins with a new `ticket`, if that is given. Returns a
- * function that closes the stream.
+ * for longer than `silenceLimit` counts as dead. Each attempt begins with a new `ticket`, if that is given.
  */
 export function connect(
   url: string,
@@ -44,15 +55,24 @@ export function connect(
   listener: Listener,
   environment: Environment,
   ticket?: Ticket,
-): () => void {
+): Connection {
   let version = from
   let failures = 0
   let hasEvents = false
+  /** Whether the daemon has ever answered this page. */
+  let isKnown = false
+  /** Failures since the last event. */
+  let losses = 0
+  let error: LinkError | undefined
+  /** Ends the question why. */
+  let endQuestion = () => {}
+  let isWaiting = false
   let cancel = () => {}
   /** Ends the current attempt in any phase. */
   let end = () => {}
 
   function attempt() {
+    isWaiting = false
     if (ticket) void fetchTicket(ticket)
     else open(null)
   }
@@ -60,12 +80,12 @@ export function connect(
   async function fetchTicket(ticket: Ticket) {
     const fetching = new AbortController()
     end = () => fetching.abort()
-    cancel = environment.after(TICKET_LIMIT_MS, reopen)
+    cancel = environment.after(TICKET_LIMIT_MS, () => reopen(failedTicket('it takes too long')))
     try {
       const given = await ticket(fetching.signal)
       if (!fetching.signal.aborted) open(given)
-    } catch (error) {
-      if (!fetching.signal.aborted) reopen(isRefusal(error))
+    } catch (cause) {
+      if (!fetching.signal.aborted) reopen(isRefusal(cause) ? refusedTicket(url) : failedTicket(cause))
     }
   }
 
@@ -82,7 +102,7 @@ export function connect(
       hasEvents = false
       silenceLimit.reset()
       wait()
-      listener.link('reconnecting', null)
+      lose('reconnecting', null)
     })
     for (const name of NAMES) source.addEventListener(name, (message) => receive(name, message))
     wait()
@@ -102,6 +122,10 @@ export function connect(
     silenceLimit.record(event)
     wait()
     failures = 0
+    losses = 0
+    isKnown = true
+    error = undefined
+    endQuestion()
     listener.event(event)
     if (!hasEvents && name !== 'bye') listener.link('open', null)
     hasEvents = name !== 'bye'
@@ -116,13 +140,44 @@ export function connect(
     })
   }
 
-  function reopen(isRefused = false) {
-    close()
+  /** Opens another connection later; `cause` is why there was no ticket. */
+  function reopen(cause?: LinkError) {
+    end()
     hasEvents = false
     silenceLimit.reset()
+    const isRefused = cause?.code === 'token'
     const waitMs = isRefused ? MAX_WAIT_MS : nextWaitMs()
+    cancel()
     cancel = environment.after(waitMs, attempt)
-    listener.link(isRefused ? 'refused' : 'reconnecting', environment.now() + waitMs)
+    isWaiting = true
+    lose(isRefused ? 'refused' : 'reconnecting', environment.now() + waitMs, cause)
+  }
+
+  /** Reports a lost connection, and asks why. */
+  function lose(state: Link['state'], retryAt: number | null, cause?: LinkError) {
+    endQuestion()
+    error = cause ?? error
+    losses += 1
+    listener.link(state, retryAt, error)
+    if (state !== 'refused' && losses > Number(isKnown)) void ask(retryAt, cause)
+  }
+
+  async function ask(retryAt: number | null, cause?: LinkError) {
+    const asking = new AbortController()
+    const stop = environment.after(STATUS_LIMIT_MS, () => asking.abort())
+    let isOver = false
+    endQuestion = () => {
+      isOver = true
+      stop()
+      asking.abort()
+    }
+    const found = await explain(url, { hasTickets: ticket !== undefined, isKnown }, environment, asking.signal)
+    stop()
+    if (isOver) return
+    isKnown ||= found.code !== 'origin'
+    // Where condord answers, it is the function for tickets that has failed.
+    error = found.code === 'stream' ? (cause ?? found) : found
+    listener.link(error.code === 'token' ? 'refused' : 'reconnecting', retryAt, error)
   }
 
   function nextWaitMs() {
@@ -133,12 +188,19 @@ export function connect(
   }
 
   function close() {
+    endQuestion()
     cancel()
     end()
+  }
+
+  function retry() {
+    if (!isWaiting) return
+    cancel()
+    attempt()
   }
 
   // Another tab may have set it, for a connection that has ended.
   silenceLimit.reset()
   attempt()
-  return close
+  return { retry, close }
 }

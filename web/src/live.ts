@@ -4,18 +4,21 @@
  * The maps stay the same objects; their values are those of the document, in its order.
  */
 import { computed, shallowReactive, shallowRef, type Ref } from 'vue'
+import type { LinkError } from './explain'
 import type { Account, Alert, Broken, Condor, Document, Quote, Status, Totals, Underlying, Unmatched } from './document'
 
 /**
  * The connection of this page to the daemon. Times are milliseconds since 1970 by this machine's clock. `refused` means
- * that the token is missing or wrong; that is retried too, but less often.
+ * that the token is missing or wrong; that is retried too, but less often. `closed` means that `close` was called.
  */
 export interface Link {
-  state: 'connecting' | 'open' | 'reconnecting' | 'refused'
+  state: 'connecting' | 'open' | 'reconnecting' | 'refused' | 'closed'
   /** If open, since when; otherwise the time of the last event, or of the first attempt. */
   since: number
   /** The time of the next attempt, if it is known. */
   retryAt: number | null
+  /** What is wrong and what to do about it, once it is known; never if open. */
+  error?: LinkError | undefined
 }
 
 /** Whether there is no connection after at least one attempt. */
@@ -43,6 +46,21 @@ export interface Shown {
 
 /** Everything that is shown, as refs. */
 export type Live = { readonly [Key in keyof Shown]: Readonly<Ref<Shown[Key]>> }
+
+/**
+ * A `Live` with its connection, with the names of VueUse's `useEventSource`; only its `status` is `readyState` here, as
+ * `status` is the daemon's.
+ */
+export interface LiveConnection extends Live {
+  /** The state of the connection; while it waits for an address or for the next attempt, it is `CONNECTING`. */
+  readonly readyState: Readonly<Ref<'CONNECTING' | 'OPEN' | 'CLOSED'>>
+  /** Why there is no connection, and what to do; null while there is one, or before it is known. */
+  readonly error: Readonly<Ref<LinkError | null>>
+  /** Opens the connection again after `close`; otherwise tries again at once if it waits for the next attempt. */
+  open(): void
+  /** Closes the connection for this caller; the last values stay. */
+  close(): void
+}
 
 /** Returns a `Live`, the refs of its link and its time, and a function that shows a document in it. */
 export function createLive(since: number) {

@@ -1,17 +1,19 @@
 /** The notes that a card shows next to its numbers. The first note decides how the card looks. */
 import type { Condor, Leg, Notice, Quote, Status } from './document'
-import { clock, signed, strike } from './format'
-import { isCut, type Shown } from './live'
+import { format as usual, type Format } from './format'
+import { isCut, type Link, type Shown } from './live'
 
 /** The most serious first. */
-const LOOKS = ['lost', 'halted', 'broken', 'incomplete', 'stale', 'closed', 'new', 'notice'] as const
+const NOTES = ['broken', 'halted', 'stale', 'incomplete', 'closed', 'new', 'notice'] as const
+/** How a card looks: the first that applies. */
+const LOOKS = ['broken', 'breached', 'halted', 'stale', 'incomplete', 'tested', 'new', 'closed', 'live'] as const
 
 export type Look = (typeof LOOKS)[number]
 
-const OLD: Look[] = ['lost', 'halted', 'stale']
+const OLD: Note['look'][] = ['halted', 'stale']
 
 export interface Note {
-  look: Look
+  look: (typeof NOTES)[number]
   text: string
 }
 
@@ -21,34 +23,48 @@ export type Context = Pick<Shown, 'status' | 'link' | 'quotes' | 'arrivals' | 'n
 /** How long a condor that appeared while the page was open is marked as new. */
 const NEW_MS = 60_000
 
-export const legName = (leg: Leg) => `${strike(leg.strike)} ${leg.right}`
+export const legName = ({ strike, right }: Pick<Leg, 'strike' | 'right'>) => `${strike} ${right}`
 
 /** Whether `notes` mean that the numbers may differ from the current ones by an unknown amount. */
 export const areOld = (notes: Note[]) => notes.some(({ look }) => OLD.includes(look))
 
 /** Returns the notes on `condor`, the most serious first. */
-export function notesOn(condor: Condor, context: Context): Note[] {
-  const notes = [...lost(context), ...feed(context), ...legs(condor, context), ...values(condor, context), ...arrival(condor, context)]
-  return notes.sort((one, other) => LOOKS.indexOf(one.look) - LOOKS.indexOf(other.look))
+export function notesOn(condor: Condor, context: Context, format = usual): Note[] {
+  const all = [lost(context, format), feed(context, format), legs(condor, context), values(condor, context, format), arrival(condor, context, format)]
+  return all.flat().sort((one, other) => NOTES.indexOf(one.look) - NOTES.indexOf(other.look))
+}
+
+/** Returns how the card of `condor` looks with these notes. */
+export function lookOf({ risk }: Condor, notes: Note[]): Look {
+  const applies = new Set<string>(notes.map(({ look }) => look))
+  // An older daemon has no risk. A long condor is never tested or breached.
+  if (risk?.breached) applies.add('breached')
+  if (risk?.tested === 'put' || risk?.tested === 'call') applies.add('tested')
+  return LOOKS.find((look) => applies.has(look)) ?? 'live'
 }
 
 /** Returns the text of a card without a condor. */
-export function absence(id: string, context: Pick<Shown, 'document' | 'link' | 'now'>): string {
-  const isRead = context.document?.status.positions.readAt
-  const text = isRead ? `No condor ${id} is held.` : 'Waiting for condord …'
-  const reasons = isCut(context.link) ? lost(context).map(({ text }) => ` ${text}.`) : []
-  return text + reasons.join('')
+export function absence(id: string, context: Pick<Shown, 'document' | 'link' | 'now'>, format = usual): string {
+  const { document, link, now } = context
+  const text = document?.status.positions.readAt ? `No condor ${id} is held.` : 'Waiting for condord …'
+  if (!isCut(link)) return text
+  const why = link.error?.message ?? (link.state === 'refused' ? 'The token is missing or wrong.' : '')
+  return [text, `${unconnected(link, now, format)}.`, why].filter(Boolean).join(' ')
 }
 
-function lost(context: Pick<Shown, 'link' | 'now'>): Note[] {
-  const { state, since } = context.link
-  const why = state === 'refused' ? ': the token is missing or wrong' : ''
-  return state === 'open' ? [] : [{ look: 'lost', text: `No connection to condord since ${clock(since, context.now)}${why}` }]
+function lost({ link, now }: Context, format: Format): Note[] {
+  if (link.state === 'open') return []
+  const text = unconnected(link, now, format)
+  // That it does not answer is what the sentence says already.
+  const why = link.error && link.error.code !== 'unreachable' ? `. ${link.error.message}` : ''
+  return [{ look: 'stale', text: text + why }]
 }
+
+const unconnected = ({ since }: Link, now: number, { clock }: Format) => `No connection to condord since ${clock(since, now)}`
 
 const FEED: Partial<Record<Status['state'], string>> = { stale: 'silent', reconnecting: 'lost' }
 
-function feed(context: Context): Note[] {
+function feed(context: Context, { clock }: Format): Note[] {
   const { status } = context
   if (!status || status.state === 'live') return []
   if (status.state === 'closed') {
@@ -56,11 +72,13 @@ function feed(context: Context): Note[] {
     return [{ look: 'closed', text: opens ? `Market closed, opens ${clock(opens, context.now)}` : 'Market closed' }]
   }
   const text = `Feed ${FEED[status.state] ?? status.state} since ${clock(status.since, context.now)}`
-  const why = status.reason ? `: ${status.reason}` : ''
-  return [{ look: status.state === 'halted' ? 'halted' : 'stale', text: text + why }]
+  return [{ look: status.state === 'halted' ? 'halted' : 'stale', text }]
 }
 
 const broken = (text: string): Note => ({ look: 'broken', text: `Broken: ${text}` })
+
+/** On the last trading day the card counts down to the cut-offs, which is all that this notice has. */
+const COUNTED: Notice['code'] = 'expiresToday'
 
 /** A notice without the id of the condor at its start, as it is on that condor's card. */
 function noticeOn(text: string, id: string): Note {
@@ -72,7 +90,8 @@ function noticeOn(text: string, id: string): Note {
 function legs(condor: Condor, { status }: Context): Note[] {
   const concerns = ({ condorId, symbols }: Notice) =>
     condorId ? condorId === condor.id : condor.legs.some(({ symbol }) => symbols.includes(symbol))
-  const notices = status?.notices.filter(concerns) ?? []
+  const isCounted = (notice: Notice) => notice.code === COUNTED && !!condor.expiry?.cutoffs.length
+  const notices = status?.notices.filter((notice) => concerns(notice) && !isCounted(notice)) ?? []
   const problems = condor.legs.filter((leg) => leg.problem)
   return [
     ...notices.map(({ code, text }) => (code === 'brokenCondor' ? broken(text) : noticeOn(text, condor.id))),
@@ -83,12 +102,12 @@ function legs(condor: Condor, { status }: Context): Note[] {
 /** Quotes in these states have no mid, and at a crossed one no order to close would be filled. */
 const LAST_GOOD: Partial<Record<Quote['state'], string>> = { stub: 'stub quote', crossed: 'crossed, no price to close at' }
 
-function values(condor: Condor, context: Context): Note[] {
+function values(condor: Condor, context: Context, { clock, signedUsd }: Format): Note[] {
   const { missing, unconfirmed, plBounds } = condor.valuation
   const notes: Note[] = []
   if (missing.length) {
     const names = condor.legs.filter(({ symbol }) => missing.includes(symbol)).map(legName)
-    const bounds = plBounds ? `; P/L from ${signed(plBounds.low)} to ${signed(plBounds.high)}` : ''
+    const bounds = plBounds ? `; P/L from ${signedUsd(plBounds.low)} to ${signedUsd(plBounds.high)}` : ''
     notes.push({ look: 'incomplete', text: `Leg missing: no quote for ${names.join(', ')}${bounds}` })
   }
   const positions = context.status?.positions
@@ -110,7 +129,7 @@ function values(condor: Condor, context: Context): Note[] {
   return notes
 }
 
-function arrival(condor: Condor, context: Context): Note[] {
+function arrival(condor: Condor, context: Context, { clock }: Format): Note[] {
   const arrivedAt = context.arrivals.get(condor.id)
   if (arrivedAt === undefined || context.now - arrivedAt > NEW_MS) return []
   return [{ look: 'new', text: `New since ${clock(arrivedAt, context.now)}` }]

@@ -17,15 +17,19 @@ export interface Payoff {
 
 /** How far the chart extends beyond the outer strikes, as a fraction of the distance between them. */
 const MARGIN = 0.25
+/** How far it extends at least beyond a price that it has to contain. */
+const PRICE_MARGIN = 0.1
 
-/** Returns the payoff of `condor`; null if its credit is not known. */
-export function payoff(condor: Condor): Payoff | null {
+/** Returns the payoff of `condor` over a range that contains `price`, if that is known; null if its credit is not known. */
+export function payoff(condor: Condor, price: number | null = null): Payoff | null {
   if (condor.credit === null) return null
   const strikes = distinct(condor.legs.map((leg) => leg.strike))
   const lowest = strikes[0]!
   const highest = strikes.at(-1)!
-  const margin = (highest - lowest) * MARGIN
-  const corners = [lowest - margin, ...strikes, highest + margin].map((price) => ({ price, pl: plAt(condor, price) }))
+  const width = highest - lowest
+  const from = Math.max(0, Math.min(lowest - width * MARGIN, (price ?? Infinity) - width * PRICE_MARGIN))
+  const to = Math.max(highest + width * MARGIN, (price ?? 0) + width * PRICE_MARGIN)
+  const corners = [from, ...strikes, to].map((price) => ({ price, pl: plAt(condor, price) }))
   const points = corners.flatMap((point, at) => [...crossing(corners[at - 1], point), point])
   return {
     points,
@@ -37,7 +41,7 @@ export function payoff(condor: Condor): Payoff | null {
 }
 
 /** Returns the profit or loss if the underlying is at `price` at expiration, rounded to the cent. */
-function plAt(condor: Condor, price: number): number {
+export function plAt(condor: Condor, price: number): number {
   let net = (condor.credit ?? 0) * condor.quantity
   for (const { right, side, strike, quantity } of condor.legs) {
     const intrinsic = Math.max(0, right === 'call' ? price - strike : strike - price)

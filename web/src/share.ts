@@ -10,28 +10,29 @@
  * messages of a former leader that wakes up are ignored. It learns from the lock, or from a message of the new leader, that
  * it no longer leads.
  */
-import type { Listener } from './connection'
+import type { Connection, Listener } from './connection'
 import type { Document, StreamEvent } from './document'
 import type { Environment } from './environment'
+import type { LinkError } from './explain'
 import type { Link } from './live'
 import type { SilenceLimit } from './silenceLimit'
 
 /** How long a silent leader has to answer. Hidden tabs wait longer, as they may be frozen next. */
 export const GRACE_MS = 1000
 
-type Update = { kind: 'event'; event: StreamEvent } | { kind: 'link'; state: Link['state']; retryAt: number | null }
+type Update = { kind: 'event'; event: StreamEvent } | { kind: 'link'; state: Link['state']; retryAt: number | null; error?: LinkError | undefined }
 /** A leader adds its silence limit, which the others adopt, and its term; one of an older page adds neither. */
 type Message = { kind: 'hello' } | (Update & { patienceMs?: number; term?: number })
 
 /** Does what `connect` does, for all tabs with the same `name`; `current` returns the document of this tab. */
 export function share(
   name: string,
-  connect: (listener: Listener) => () => void,
+  connect: (listener: Listener) => Connection,
   current: () => Document | null,
   silenceLimit: SilenceLimit,
   listener: Listener,
   environment: Environment,
-): () => void {
+): Connection {
   const { locks } = environment
   if (!locks) return connect(listener)
   const channel = environment.channel(name)
@@ -44,7 +45,7 @@ export function share(
   /** This tab is a former leader: deltas do not apply to its document until a snapshot has arrived. */
   let isBehind = false
   let isOver = false
-  let disconnect: (() => void) | null = null
+  let connection: Connection | null = null
   let release = () => {}
   let cancel = () => {}
 
@@ -55,9 +56,9 @@ export function share(
       listener.event(event)
       broadcast({ kind: 'event', event })
     },
-    link(state, retryAt) {
-      listener.link(state, retryAt)
-      broadcast((link = { kind: 'link', state, retryAt }))
+    link(state, retryAt, error) {
+      listener.link(state, retryAt, error)
+      broadcast((link = { kind: 'link', state, retryAt, error }))
     },
   }
 
@@ -95,7 +96,7 @@ export function share(
   function followLink(update: Update & { kind: 'link' }) {
     // A leader that is still connecting has no state that is worth keeping.
     if (update.state !== 'connecting') link = update
-    listener.link(update.state, update.retryAt)
+    listener.link(update.state, update.retryAt, update.error)
   }
 
   const isKnown = (event: StreamEvent) => event.event === 'snapshot' && event.id === current()?.version
@@ -144,19 +145,19 @@ export function share(
   }
 
   function lead(): Promise<void> {
-    if (isOver || disconnect) return Promise.resolve()
+    if (isOver || connection) return Promise.resolve()
     cancel()
     isBehind = false
     term = Math.max(term + 1, environment.now()) + environment.random() / 2
-    disconnect = connect(both)
+    connection = connect(both)
     welcome()
     return new Promise((resolve) => (release = resolve))
   }
 
   function stepDown() {
-    if (!disconnect) return
-    disconnect()
-    disconnect = null
+    if (!connection) return
+    connection.close()
+    connection = null
     release()
     isBehind = true
     cutOff()
@@ -166,9 +167,9 @@ export function share(
   }
 
   channel.onmessage = ({ data }: MessageEvent<Message>) => {
-    if (data.kind === 'hello') return disconnect ? answer() : undefined
+    if (data.kind === 'hello') return connection ? answer() : undefined
     const theirs = data.term ?? 0
-    if (theirs < term || (disconnect && theirs === term)) return
+    if (theirs < term || (connection && theirs === term)) return
     stepDown()
     term = theirs
     follow(data)
@@ -177,13 +178,16 @@ export function share(
   wait()
   queueUp()
 
-  return () => {
-    isOver = true
-    queue.abort()
-    cancel()
-    disconnect?.()
-    disconnect = null
-    release()
-    channel.close()
+  return {
+    retry: () => connection?.retry(),
+    close() {
+      isOver = true
+      queue.abort()
+      cancel()
+      connection?.close()
+      connection = null
+      release()
+      channel.close()
+    },
   }
 }

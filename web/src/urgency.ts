@@ -1,10 +1,13 @@
 /**
  * How soon a condor needs its owner, and the order that follows from it.
  *
- * Firing alerts come first, acknowledged or not, as acknowledging must not move a card. Then come condors that expire
- * within a week, then those near the profit at which the rules take it.
+ * Firing alerts come first, acknowledged or not, as acknowledging must not move a card. A breached or tested condor is as
+ * urgent before its alert fires, as alerts wait before they do, and may be turned off. Then come condors that expire
+ * within a week, then those near the profit at which the rules take it. The terminal has the same rule in
+ * condord/live/urgency.py, and tests/urgency.cases.json holds both to it.
  */
-import type { Alert, Condor } from './document'
+import type { Alert, Broken, Condor } from './document'
+import { firingFor, type Severity } from './firing'
 
 /** The most urgent first. */
 export const URGENCIES = ['critical', 'warning', 'expiring', 'target', 'calm'] as const
@@ -14,12 +17,21 @@ export type Urgency = (typeof URGENCIES)[number]
 const EXPIRING_DAYS = 7
 const NEAR_TARGET = 0.8
 
+/** Whether a condor has lost legs. */
+export const isBroken = (condor: Condor | Broken): condor is Broken => !('valuation' in condor)
+
+/** Returns how severe the state of a condor is, whether or not an alert fires for it. */
+export function severityOfState(condor: Condor | Broken): Severity | null {
+  // An older daemon sends no risk.
+  if (isBroken(condor) || condor.risk?.breached) return 'critical'
+  return condor.risk?.tested === 'put' || condor.risk?.tested === 'call' ? 'warning' : null
+}
+
 /** Returns the urgency of `condor`, given the alerts of the document. */
-export function urgencyOf(condor: Condor, alerts: Iterable<Alert>): Urgency {
-  const firing = [...alerts].filter(({ condorId, state }) => condorId === condor.id && state === 'firing')
-  const isFiring = (severity: Alert['severity']) => firing.some((alert) => alert.severity === severity)
-  if (isFiring('critical')) return 'critical'
-  if (isFiring('warning')) return 'warning'
+export function urgencyOf(condor: Condor | Broken, alerts: Iterable<Alert>): Urgency {
+  const severities = [firingFor(condor.id, alerts)[0]?.severity, severityOfState(condor)]
+  if (isBroken(condor) || severities.includes('critical')) return 'critical'
+  if (severities.includes('warning')) return 'warning'
   if (condor.daysToExpiration <= EXPIRING_DAYS) return 'expiring'
   return isNearTarget(condor) ? 'target' : 'calm'
 }
@@ -27,9 +39,9 @@ export function urgencyOf(condor: Condor, alerts: Iterable<Alert>): Urgency {
 /** Compares two condors: the more urgent first, then the nearer expiration, then the larger loss in percent of the risk. */
 export function compareUrgency(alerts: Iterable<Alert>) {
   const known = [...alerts]
-  const rank = (condor: Condor) => URGENCIES.indexOf(urgencyOf(condor, known))
-  const loss = ({ valuation }: Condor) => valuation.percentOfRisk ?? Infinity
-  return (one: Condor, other: Condor): number =>
+  const rank = (condor: Condor | Broken) => URGENCIES.indexOf(urgencyOf(condor, known))
+  const loss = (condor: Condor | Broken) => (isBroken(condor) ? null : condor.valuation.percentOfRisk) ?? Infinity
+  return (one: Condor | Broken, other: Condor | Broken): number =>
     rank(one) - rank(other) ||
     one.daysToExpiration - other.daysToExpiration ||
     compared(loss(one), loss(other)) ||

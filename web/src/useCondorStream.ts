@@ -9,8 +9,10 @@ import { startClock } from './clock'
 import { connect, type Listener } from './connection'
 import type { Document, StreamEvent } from './document'
 import { browser, type Environment } from './environment'
+import type { Address } from './address'
 import { follow, type Followed } from './follow'
-import { createLive, type Link, type Live } from './live'
+import type { LinkError } from './explain'
+import { createLive, type Link, type LiveConnection } from './live'
 import { SilenceLimit } from './silenceLimit'
 import { share } from './share'
 import { apply } from './stream'
@@ -29,8 +31,11 @@ export interface StreamOptions {
   environment?: Environment
 }
 
-/** Returns the document from the stream at `url` (the daemon's `/api/stream`) as refs, until the calling scope ends. */
-export function useCondorStream(url: MaybeRefOrGetter<string>, options: StreamOptions = {}): Live {
+/**
+ * Returns the document from the stream at `url` (the daemon's `/api/stream`) as refs, until the calling scope ends. While
+ * the address is null it waits.
+ */
+export function useCondorStream(url: MaybeRefOrGetter<Address>, options: StreamOptions = {}): LiveConnection {
   return follow(url, (address) => attach(address, options), options.environment ?? browser)
 }
 
@@ -46,7 +51,7 @@ function attach(address: string, options: StreamOptions): Followed {
   const hub = hubs.get(key) ?? createHub(address, options, () => hubs.delete(key))
   hubs.set(key, hub)
   hub.users += 1
-  return { live: hub.live, close: () => --hub.users || hub.close() }
+  return { ...hub, close: () => void (--hub.users || hub.close()) }
 }
 
 /** Returns the name under which tabs share the stream, without a token, as the whole origin can read it. */
@@ -81,14 +86,14 @@ function createHub(address: string, options: StreamOptions, closed: () => void):
       isPainting = true
       environment.frame(paint)
     },
-    link(state, retryAt) {
+    link(state, retryAt, error) {
       if (state === 'open') heardAt = environment.now()
-      setLink(state, retryAt)
+      setLink(state, retryAt, error)
     },
   }
 
-  function setLink(state: Link['state'], retryAt: number | null) {
-    link.value = { state, since: heardAt, retryAt }
+  function setLink(state: Link['state'], retryAt: number | null, error?: LinkError) {
+    link.value = { state, since: heardAt, retryAt, ...(error && { error }) }
   }
 
   function paint() {
@@ -99,17 +104,18 @@ function createHub(address: string, options: StreamOptions, closed: () => void):
   }
 
   const open = (to: Listener) => connect(address, current?.version ?? null, silenceLimit, to, environment, options.ticket)
-  const disconnect = options.share
+  const connection = options.share
     ? share(nameOf(address), open, () => current, silenceLimit, listener, environment)
     : open(listener)
 
   return {
     live,
     users: 0,
+    retry: () => connection.retry(),
     close() {
       isOver = true
       clock.stop()
-      disconnect()
+      connection.close()
       closed()
     },
   }

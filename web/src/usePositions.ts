@@ -7,10 +7,11 @@
 import type { MaybeRefOrGetter } from 'vue'
 import { startClock } from './clock'
 import type { Document } from './document'
+import type { Address } from './address'
 import { browser, type Environment } from './environment'
+import { answerError, missingToken, noAnswer, wrongToken, type LinkError } from './explain'
 import { follow, type Followed } from './follow'
-import { createLive, type Live } from './live'
-import { isRefusal } from './tickets'
+import { createLive, type LiveConnection } from './live'
 
 export interface PositionsOptions {
   /** The pause between an answer and the next request: from 1 to 3600, by default 5. */
@@ -23,8 +24,11 @@ export interface PositionsOptions {
 /** A request that takes longer has failed. */
 export const LIMIT_MS = 10_000
 
-/** Returns the document at `url` (the daemon's `/api/positions`) as refs, until the calling scope ends. */
-export function usePositions(url: MaybeRefOrGetter<string>, options: PositionsOptions = {}): Live {
+/**
+ * Returns the document at `url` (the daemon's `/api/positions`) as refs, until the calling scope ends. While the address is
+ * null it waits.
+ */
+export function usePositions(url: MaybeRefOrGetter<Address>, options: PositionsOptions = {}): LiveConnection {
   const environment = options.environment ?? browser
   return follow(url, (address) => startPolling(address, options, environment), environment)
 }
@@ -37,9 +41,13 @@ function startPolling(address: string, options: PositionsOptions, environment: E
   let heardAt = environment.now()
   let request = new AbortController()
   let isOver = false
+  /** Whether the daemon has ever answered this page. */
+  let isKnown = false
+  let isWaiting = false
   let cancel = () => {}
 
   async function poll() {
+    isWaiting = false
     request = new AbortController()
     cancel = environment.after(LIMIT_MS, () => request.abort())
     try {
@@ -48,23 +56,41 @@ function startPolling(address: string, options: PositionsOptions, environment: E
       if (!answer.ok && answer.status !== 304) throw answer
       const document = answer.ok ? ((await answer.json()) as Document) : null
       if (isOver) return
+      isKnown = true
       heardAt = environment.now()
       etag = answer.headers.get('ETag') ?? etag
       if (document) clock.set(document.asOf)
       clock.update()
       if (document) show(document)
       if (link.value.state !== 'open') link.value = { state: 'open', since: heardAt, retryAt: null }
-    } catch (error) {
+    } catch (cause) {
       if (isOver) return
-      link.value = { state: isRefusal(error) ? 'refused' : 'reconnecting', since: heardAt, retryAt: environment.now() + waitMs }
+      const error = errorOf(cause)
+      const state = error.code === 'token' ? 'refused' : 'reconnecting'
+      link.value = { state, since: heardAt, retryAt: environment.now() + waitMs, error }
     }
     cancel()
     cancel = environment.after(waitMs, poll)
+    isWaiting = true
+  }
+
+  /** What a request was answered with, or what prevented the answer; a body that is not a document is a SyntaxError. */
+  function errorOf(cause: unknown): LinkError {
+    if (cause instanceof SyntaxError) return answerError(404, address, '/api/positions')
+    if (!(cause instanceof Response)) return noAnswer(address, isKnown)
+    if (cause.status !== 401) return answerError(cause.status, address, '/api/positions')
+    const isGiven = new Headers(options.headers).has('Authorization') || new URL(address).searchParams.has('access_token')
+    return isGiven ? wrongToken(address) : missingToken(address, 'the option headers, as Authorization: Bearer TOKEN')
   }
 
   void poll()
   return {
     live,
+    retry() {
+      if (!isWaiting) return
+      cancel()
+      void poll()
+    },
     close() {
       isOver = true
       request.abort()

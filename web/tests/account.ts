@@ -1,4 +1,6 @@
 /** Builders for the daemon's document. */
+import { nextTick } from 'vue'
+import { vi } from 'vitest'
 import type { Alert, Broken, Condor, Document, Leg, Quote, Risk, Status, Totals, Underlying, Valuation } from '../src/document'
 
 export const AS_OF = '2026-11-20T15:31:00Z'
@@ -194,3 +196,10 @@ export const without = (missing: string[]): Valuation =>
     missing,
     legs: condor().legs.map(({ symbol }) => ({ symbol, unrealizedPl: missing.includes(symbol) ? null : 10 })),
   })
+
+/** Waits until what is loaded only when it is needed has been loaded and shown. */
+export async function loaded() {
+  await nextTick()
+  await vi.dynamicImportSettled()
+  await nextTick()
+}

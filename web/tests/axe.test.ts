@@ -5,7 +5,7 @@ import type { Condor, Document } from '../src/document'
 import IronCondorCard from '../src/IronCondorCard.vue'
 import { createLive, type Live, type Link } from '../src/live'
 import App from '../src/page/App.vue'
-import { AS_OF, condor, document as account, totals } from './account'
+import { alert, AS_OF, broken, condor, document as account, totals, loaded } from './account'
 import { LOOKS } from './looks'
 
 /**
@@ -68,6 +68,18 @@ describe('axe finds nothing', () => {
       expect(await faults(document)).toEqual([])
     })
   }
+
+  it('in a table with groups, marks and an opened row', async () => {
+    location.hash = '#view=table&group=underlying'
+    const held = [condor('SPY'), condor('QQQ')]
+    const alerts = [alert('x', { condorId: held[0]!.id, severity: 'critical' })]
+    mount(App, { live: shown(held, { alerts, broken: [broken('TORN-1', {})] }, 'open') })
+    await loaded()
+    document.querySelector<HTMLElement>('tr[data-condor] button')!.click()
+    await loaded()
+    expect(document.querySelectorAll('tr[data-condor], .opened, .of-mark .condor-severity')).toHaveLength(6)
+    expect(await faults(document)).toEqual([])
+  })
 
   it('in a card that is new and one without a condor', async () => {
     const { live, link, show } = createLive(NOW)

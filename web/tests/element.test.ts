@@ -116,6 +116,63 @@ describe('the element', () => {
     expect(article(element).textContent).toContain('the token is missing or wrong')
   })
 
+  it('says why nothing comes', async () => {
+    vi.stubGlobal('fetch', async () => new Response('{}', { status: 421 }))
+    const element = await added(`src="http://condord.test/api/stream" condor-id="${SPY.id}"`)
+    opened[0]!.fails()
+    await vi.advanceTimersByTimeAsync(0)
+    expect(article(element).textContent).toBe('condord does not serve the name condord.test: add it to its server.allowed_hosts.')
+  })
+
+  it('has the looks of the card as attributes and as properties', async () => {
+    const element = await added(`src="/api/stream" condor-id="${SPY.id}" density="compact" heading-level="3" locale="de-DE" time-zone="UTC"`)
+    const { density, headingLevel, locale, timeZone } = element
+    expect({ density, headingLevel, locale, timeZone }).toEqual({ density: 'compact', headingLevel: 3, locale: 'de-DE', timeZone: 'UTC' })
+    Object.assign(element, { density: 'comfortable', headingLevel: null, locale: undefined })
+    expect(element.getAttributeNames()).toEqual(['src', 'condor-id', 'density', 'time-zone'])
+    await answer(opened[0]!)
+    expect(article(element).getAttribute('part')).toBe('card')
+  })
+
+  it('passes on what the card emits', async () => {
+    vi.doMock('../src/IronCondorCard.vue', async () => {
+      const { defineComponent, h } = await import('vue')
+      const props = ['live', 'id', 'density', 'headingLevel', 'locale', 'timeZone']
+      return {
+        default: defineComponent({
+          props,
+          emits: ['copy', 'acknowledge'],
+          setup: (given, { emit }) => () =>
+            h('article', { onClick: () => (emit('copy', 'an order'), emit('acknowledge', 'an alert')) }, JSON.stringify({ ...given, live: 0 })),
+        }),
+      }
+    })
+    vi.resetModules()
+    const { IronCondorCardElement } = await import('../src/element')
+    vi.doUnmock('../src/IronCondorCard.vue')
+    customElements.define('iron-condor-card-2', class extends IronCondorCardElement {})
+    document.body.innerHTML = `<iron-condor-card-2 src="/api/stream" condor-id="x" heading-level="3" time-zone="UTC"></iron-condor-card-2>`
+    const element = document.querySelector('iron-condor-card-2')!
+    await answer(opened[0]!)
+    expect(JSON.parse(article(element).textContent)).toEqual({ live: 0, id: 'x', headingLevel: 3, timeZone: 'UTC' })
+    const heard: unknown[] = []
+    for (const name of ['condor-copy', 'condor-acknowledge']) document.body.addEventListener(name, (event) => heard.push([name, (event as CustomEvent).detail]))
+    article(element).click()
+    expect(heard).toEqual([['condor-copy', 'an order'], ['condor-acknowledge', 'an alert']])
+  })
+
+  it.each([
+    ['density="wide"', 'density is comfortable or compact, not wide'],
+    ['heading-level="1"', 'heading-level is a number from 2 to 6'],
+    ['heading-level="two"', 'heading-level is a number from 2 to 6'],
+    ['time-zone="Mars"', 'locale or time-zone is not valid: '],
+    ['locale="no_such"', 'locale or time-zone is not valid: '],
+  ])('names an attribute that is not valid: %s', async (attribute, sentence) => {
+    const element = await added(`src="/api/stream" condor-id="SPY" ${attribute}`)
+    expect(article(element).textContent).toContain(sentence)
+    expect(opened).toEqual([])
+  })
+
   it.each([
     ['condor-id="SPY"', 'src is missing. Set it to the address of the stream, such as /api/stream.'],
     ['src="" condor-id="SPY"', 'src is missing. Set it to the address of the stream, such as /api/stream.'],

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { Notice, Status } from '../src/document'
-import { notesOn, type Context } from '../src/notes'
-import { AS_OF, condor, quote, status, valuation } from './account'
+import type { Condor, Notice, Status } from '../src/document'
+import { lookOf, notesOn, type Context, type Note } from '../src/notes'
+import { AS_OF, condor, quote, risk, status, valuation } from './account'
 
 const NOW = Date.parse(AS_OF)
 const PUT = condor().legs[0]!.symbol
@@ -25,8 +25,16 @@ describe('the notes of a card', () => {
   it('since when there is no connection to the daemon', () => {
     const link = { state: 'reconnecting', since: Date.parse(SINCE), retryAt: null } as const
     expect(notesOn(condor(), around({ link }))).toEqual([
-      { look: 'lost', text: 'No connection to condord since 14:31:02 EST' },
+      { look: 'stale', text: 'No connection to condord since 14:31:02 EST' },
     ])
+  })
+
+  it('why there is no connection, unless the daemon just does not answer', () => {
+    const since = Date.parse(SINCE)
+    const lost = (code: 'origin' | 'unreachable') =>
+      notesOn(condor(), around({ link: { state: 'reconnecting', since, retryAt: null, error: { code, message: 'It does not run.' } } }))
+    expect(lost('origin')).toEqual([{ look: 'stale', text: 'No connection to condord since 14:31:02 EST. It does not run.' }])
+    expect(lost('unreachable')).toEqual([{ look: 'stale', text: 'No connection to condord since 14:31:02 EST' }])
   })
 
   it('that the market is closed, and when it opens', () => {
@@ -42,14 +50,15 @@ describe('the notes of a card', () => {
     ['halted', 'halted', 'Feed halted'],
   ] as const)('what is the matter with the feed (%s)', (state, look, text) => {
     expect(feed({ state, reason: 'the key was refused' })).toEqual([
-      { look, text: `${text} since 14:31:02 EST: the key was refused` },
+      // The reason stands in the banner.
+      { look, text: `${text} since 14:31:02 EST` },
     ])
   })
 
   it('which legs are missing, and the bounds of the profit or loss', () => {
     const value = valuation('x', { missing: [PUT], plBounds: { low: -120, high: 80 } })
     expect(notesOn(condor('SPY', { valuation: value }), around())).toEqual([
-      { look: 'incomplete', text: 'Leg missing: no quote for 705 put; P/L from −120.00 to +80.00' },
+      { look: 'incomplete', text: 'Leg missing: no quote for 705 put; P/L from −$120.00 to +$80.00' },
     ])
   })
 
@@ -97,6 +106,13 @@ describe('the notes of a card', () => {
     expect(feed({ notices: [{ ...notice, symbols: [PUT] }] })).toEqual([{ look: 'notice', text: 'expires' }])
   })
 
+  it('no notice of an expiration to whose cut-offs the card counts down', () => {
+    const notice: Notice = { code: 'expiresToday', text: 'expires', symbols: [PUT], condorId: null, since: SINCE }
+    const cutoffs = [{ kind: 'orders', at: SINCE, source: 'config' } as const]
+    const expiring = condor('SPY', { expiry: { ...condor().expiry!, cutoffs } })
+    expect(notesOn(expiring, around({ status: status({ notices: [notice] }) }))).toEqual([])
+  })
+
   it('notices for its own id, but not for another condor with the same contracts', () => {
     const id = condor().id
     const notice: Notice = { code: 'expired', text: `${id}: expired`, symbols: [PUT], condorId: id, since: SINCE }
@@ -116,6 +132,31 @@ describe('the notes of a card', () => {
     const ambiguous = condor('SPY', { valuation: value, ambiguous: true })
     const link = { state: 'reconnecting', since: NOW, retryAt: null } as const
     const all = around({ link, status: status({ state: 'closed' }), arrivals: new Map([[condor().id, NOW]]) })
-    expect(notesOn(ambiguous, all).map((note) => note.look)).toEqual(['lost', 'incomplete', 'stale', 'closed', 'new', 'notice'])
+    expect(notesOn(ambiguous, all).map((note) => note.look)).toEqual(['stale', 'stale', 'incomplete', 'closed', 'new', 'notice'])
+  })
+})
+
+describe('the look of a card', () => {
+  const note = (look: Note['look']) => ({ look, text: '' })
+  const tested = condor('SPY', { risk: risk('x', { tested: 'put' }) })
+  const breached = condor('SPY', { risk: risk('x', { tested: 'put', breached: true }) })
+
+  it.each([
+    ['broken', breached, ['halted', 'broken']],
+    ['breached', breached, ['halted', 'stale']],
+    ['halted', tested, ['stale', 'halted']],
+    ['stale', tested, ['incomplete', 'stale']],
+    ['incomplete', tested, ['incomplete', 'new']],
+    ['tested', tested, ['new', 'closed']],
+    ['new', condor(), ['closed', 'new']],
+    ['closed', condor(), ['closed', 'notice']],
+    ['live', condor(), ['notice']],
+  ] as const)('is %s before those that come later', (look, shown, notes) => {
+    expect(lookOf(shown, notes.map(note))).toBe(look)
+  })
+
+  it('is live for an older daemon, which sends no risk', () => {
+    const { risk: _, ...older } = condor()
+    expect(lookOf(older as Condor, [])).toBe('live')
   })
 })

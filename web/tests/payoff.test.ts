@@ -48,6 +48,13 @@ describe('the payoff at expiration', () => {
     expect(payoff(condor('SPY', { breakevens: { lower: null, upper: 773.21 } }))!.breakevens).toEqual([773.21])
   })
 
+  it('reaches beyond the price of the underlying', () => {
+    const ends = (price: number) => [payoff(condor(), price)!.points[0]!.price, payoff(condor(), price)!.points.at(-1)!.price]
+    expect(ends(742)).toEqual([686.25, 798.75])
+    expect(ends(650)).toEqual([642.5, 798.75])
+    expect(ends(850)).toEqual([686.25, 857.5])
+  })
+
   it('is unknown without a credit', () => {
     expect(payoff(condor('SPY', { credit: null }))).toBeNull()
   })

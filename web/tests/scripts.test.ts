@@ -1,6 +1,7 @@
 // @vitest-environment node
 /** The scripts, with and without what they need. */
 import { spawnSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { cpSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -26,6 +27,9 @@ function copyOf(script: string, files: Record<string, string>): string {
 const BUILT = {
   'web/package.json': '{"type": "module"}',
   'web/dist/condord-web.js': '1',
+  'web/dist/useCondorStream.js': '1',
+  'web/dist/usePositions.js': '1',
+  'web/dist/tickets.js': '1',
   'web/dist/card.js': '1',
   'web/dist/card.css': 'p{}',
   'web/dist/element/iron-condor-card.js': '1',
@@ -34,8 +38,28 @@ const BUILT = {
 
 it('the size check passes if everything is built and within budget', () => {
   const { status, lines } = run(copyOf('size.js', BUILT))
-  expect(lines).toContain('page: 0.0 kB of 42 kB gzipped')
+  expect(lines).toContain('page, first load: 0.0 kB of 60 kB gzipped')
   expect(status).toBe(0)
+})
+
+/** Text that cannot be compressed, of this many bytes. */
+const noise = (bytes: number) => `/*${randomBytes((bytes * 3) / 4).toString('base64')}*/`
+
+it('the size check counts what is imported, and lists what is loaded later apart', () => {
+  const files = {
+    'condord/http/page/index.html': '<script type="module" src="./assets/main-1.js"></script><link rel="stylesheet" href="./assets/main.css">',
+    'condord/http/page/assets/main-1.js': `import{a}from"./shared.js";const later=()=>import("./chart.js")`,
+    'condord/http/page/assets/shared.js': noise(40_000),
+    'condord/http/page/assets/main.css': noise(15_000),
+    'condord/http/page/assets/chart.js': `import"./shared.js";${noise(70_000)}`,
+    'web/dist/useCondorStream.js': 'import{f}from"./follow.js"',
+    'web/dist/follow.js': noise(11_000),
+  }
+  const { status, lines } = run(copyOf('size.js', { ...BUILT, ...files }))
+  expect(lines.find((line) => line.startsWith('page, first load'))).toMatch(/^page, first load: 4\d\.\d kB of 60 kB gzipped$/)
+  expect(lines.find((line) => line.startsWith('library:'))).toMatch(/^library: 8\.\d kB of 8 kB gzipped$/)
+  expect(lines.at(-1)).toMatch(/^page, loaded later: chart\.js 5\d\.\d kB$/)
+  expect(status).toBe(1)
 })
 
 it('the size check fails if something is not built and names the script that builds it', () => {
@@ -43,7 +67,7 @@ it('the size check fails if something is not built and names the script that bui
   const { status, lines } = run(copyOf('size.js', built))
   expect(lines.filter((line) => line.includes('not built'))).toEqual([
     'card: not built; npm run build:lib',
-    'page: not built; npm run build:page',
+    'page, first load: not built; npm run build:page',
   ])
   expect(status).toBe(1)
 })

@@ -24,3 +24,9 @@ it.each([
   expect(html).toContain('Waiting for condord …')
   expect(called).not.toHaveBeenCalled()
 })
+
+it('the element can be imported where there are no elements', async () => {
+  expect(globalThis.HTMLElement).toBeUndefined()
+  const { IronCondorCardElement } = await import('../src/element')
+  expect(IronCondorCardElement.observedAttributes).toContain('src')
+})

@@ -1,6 +1,7 @@
 import { effectScope, nextTick, ref, watchEffect, type EffectScope } from 'vue'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import type { Live } from '../src/live'
+import type { Address } from '../src/address'
+import type { LiveConnection } from '../src/live'
 import type { Ticket } from '../src/tickets'
 import { useCondorStream, type StreamOptions } from '../src/useCondorStream'
 import { AS_OF, condor, document, status, totals, valuation } from './account'
@@ -9,10 +10,10 @@ import { chance, Tab, World } from './world'
 const URL_OF_IT = 'http://condord.test/api/stream'
 const scopes: EffectScope[] = []
 
-function use(tab: Tab, options: StreamOptions = {}, url: () => string = () => URL_OF_IT) {
+function use(tab: Tab, options: StreamOptions = {}, url: () => Address = () => URL_OF_IT) {
   const scope = effectScope()
   scopes.push(scope)
-  let live!: Live
+  let live!: LiveConnection
   scope.run(() => (live = useCondorStream(url, { environment: tab, ...options })))
   return { live, leave: () => scope.stop() }
 }
@@ -142,6 +143,175 @@ describe('the state', () => {
     tab.paint()
     expect(live.totals.value?.incomplete).toBe(2)
     expect(live.status.value?.state).toBe('stale')
+  })
+})
+
+describe('the error', () => {
+  const condord = () => new Response(JSON.stringify(status()))
+  const code = (number: number) => () => new Response('{}', { status: number })
+
+  /** A tab whose first connection fails, and what `/api/status` answers then. */
+  async function failed(answer: (() => Response | Promise<Response>) | null, options: StreamOptions = {}, url = URL_OF_IT) {
+    const tab = new Tab()
+    if (answer) tab.answers.push(answer)
+    const { live } = use(tab, options, () => url)
+    await settled()
+    if (!options.ticket || tab.sources.length) tab.source.fails()
+    await settled()
+    return { tab, live }
+  }
+
+  it.each([
+    ['origin', null, URL_OF_IT, `add ${location.origin} to its server.allowed_origins`],
+    ['origin', code(403), URL_OF_IT, `http://condord.test does not allow this page: add ${location.origin}`],
+    ['unreachable', null, `${location.origin}/api/stream`, `condord does not answer at ${location.origin}`],
+    ['token', code(401), URL_OF_IT, 'needs a token: give it by the option ticket'],
+    ['token', code(401), `${URL_OF_IT}?access_token=x`, 'has another token than the one given'],
+    ['host', code(421), URL_OF_IT, 'add it to its server.allowed_hosts'],
+    ['address', code(404), 'http://condord.test/stream', 'There is no condord at http://condord.test/stream'],
+    ['address', () => new Response('<html>'), 'http://condord.test/stream?access_token=x', 'There is no condord at http://condord.test/stream:'],
+    ['address', () => new Response('null'), URL_OF_IT, 'its address ends with /api/stream'],
+    ['address', condord, 'http://condord.test/api/positions', 'its address ends with /api/stream'],
+    ['unreachable', code(502), URL_OF_IT, 'does condord run behind it?'],
+    ['stream', condord, URL_OF_IT, 'it may have too many subscribers, or a proxy'],
+  ] as const)('is %s if the status says so', async (code, answer, url, words) => {
+    const { live } = await failed(answer, {}, url)
+    expect(live.error.value).toMatchObject({ code, message: expect.stringContaining(words) as string })
+    expect(live.link.value.state).toBe(code === 'token' ? 'refused' : 'reconnecting')
+    expect(live.error.value!.message).not.toContain('=x')
+  })
+
+  it('asks for the status beside the stream, with the token of its address', async () => {
+    const tab = new Tab()
+    const fetched: string[] = []
+    const fetch = tab.fetch.bind(tab)
+    tab.fetch = (url, init) => fetch((fetched.push(url), url), init)
+    use(tab, {}, () => `${URL_OF_IT}?access_token=x&condor=y`)
+    tab.source.fails()
+    expect(fetched).toEqual(['http://condord.test/api/status?access_token=x'])
+  })
+
+  it('is gone with the first event', async () => {
+    const { tab, live } = await failed(code(401))
+    tab.world.pass(2000)
+    tab.source.sends('snapshot', document('e-1'), 'e-1')
+    expect([live.error.value, live.readyState.value]).toEqual([null, 'OPEN'])
+    expect(tab.world.pending).toBe(2) // the silence limit and the clock
+  })
+
+  it('needs two failures after a connection that was open, as during a restart', async () => {
+    const { tab, live } = started()
+    tab.source.fails()
+    await settled()
+    expect([live.error.value, live.link.value.state, tab.fetches.length]).toEqual([null, 'reconnecting', 0])
+    tab.world.pass(2000)
+    tab.source.fails()
+    await settled()
+    expect(live.error.value?.code).toBe('unreachable')
+  })
+
+  it('is found while the browser retries by itself', async () => {
+    const tab = new Tab()
+    const { live } = use(tab)
+    tab.source.breaks()
+    await settled()
+    expect(live.error.value?.code).toBe('origin')
+  })
+
+  it('is no answer if the status takes too long', async () => {
+    const { tab, live } = await failed(() => new Promise(() => {}))
+    expect(live.error.value).toBeNull()
+    // Each failure asks again; here the next one has a connection that waits.
+    tab.world.pass(10_000)
+    await settled()
+    expect(live.error.value?.code).toBe('origin')
+  })
+
+  it('names a refused ticket, and a function for tickets that fails', async () => {
+    const refused = await failed(null, { ticket: () => Promise.reject(Object.assign(new Error('no'), { status: 401 })) })
+    expect(refused.live.error.value).toMatchObject({ code: 'token', message: 'condord at http://condord.test gave no ticket: the token is missing or wrong.' })
+    const broken = await failed(condord, { ticket: () => Promise.reject(new Error('my backend is away')) }, 'http://two.test/api/stream')
+    expect(broken.live.error.value).toEqual({ code: 'ticket', message: 'There is no ticket for the stream: my backend is away.' })
+    const away = await failed(null, { ticket: () => Promise.reject(new TypeError('Failed to fetch')) }, 'http://three.test/api/stream')
+    expect(away.live.error.value?.code).toBe('origin')
+  })
+
+  it('does not take the missing token of the status for a refusal if there are tickets', async () => {
+    const { live } = await failed(code(401), { ticket: async () => 'T' })
+    expect(live.error.value).toMatchObject({ code: 'stream', message: expect.stringContaining('the ticket may be refused') as string })
+    expect(live.link.value.state).toBe('reconnecting')
+  })
+})
+
+describe('open and close', () => {
+  it('end the connection of one caller and begin it again', () => {
+    const { tab, live } = started()
+    expect(live.readyState.value).toBe('OPEN')
+    live.close()
+    expect([live.readyState.value, live.link.value.state, tab.source.readyState]).toEqual(['CLOSED', 'closed', 2])
+    expect([live.document.value?.version, tab.world.pending]).toEqual(['e-1', 0])
+    live.open()
+    expect([live.readyState.value, tab.sources.length]).toEqual(['CONNECTING', 2])
+    tab.source.sends('snapshot', document('e-2'), 'e-2')
+    expect([live.readyState.value, live.document.value?.version]).toEqual(['OPEN', 'e-2'])
+  })
+
+  it('leave the stream to the others of the page', () => {
+    const tab = new Tab()
+    const [first, second] = [use(tab), use(tab)]
+    tab.source.sends('snapshot', document('e-1'), 'e-1')
+    first.live.close()
+    first.live.close()
+    first.leave()
+    expect([first.live.readyState.value, second.live.readyState.value, tab.source.readyState]).toEqual(['CLOSED', 'OPEN', 0])
+    second.leave()
+    expect(tab.source.readyState).toBe(2)
+  })
+
+  it('open tries again at once while the next attempt is only due later, and keeps the values', () => {
+    const { tab, live } = started()
+    live.open()
+    expect(tab.sources).toHaveLength(1)
+    tab.source.fails()
+    live.open()
+    expect(tab.sources).toHaveLength(2)
+    expect(tab.source.url).toBe(`${URL_OF_IT}?lastEventId=e-1`)
+    expect(live.document.value?.version).toBe('e-1')
+    tab.world.pass(1500)
+    expect(tab.sources).toHaveLength(2)
+  })
+
+  it('open does nothing after the scope has ended', () => {
+    const { tab, live, leave } = started()
+    leave()
+    live.open()
+    expect([tab.sources.length, live.readyState.value, tab.world.pending]).toEqual([1, 'CLOSED', 0])
+  })
+})
+
+describe('an address', () => {
+  it('that is not known yet is waited for', () => {
+    const tab = new Tab()
+    const url = ref<Address>()
+    const { live } = use(tab, {}, () => url.value)
+    expect([tab.sources.length, live.readyState.value, live.error.value]).toEqual([0, 'CONNECTING', null])
+    url.value = new URL(URL_OF_IT)
+    tab.source.sends('snapshot', document('e-1'), 'e-1')
+    expect(live.document.value?.version).toBe('e-1')
+    url.value = null
+    expect([tab.source.readyState, live.document.value, live.readyState.value]).toEqual([2, null, 'CONNECTING'])
+    expect(tab.world.pending).toBe(0)
+  })
+
+  it('that changes after close is used by the next open', () => {
+    const tab = new Tab()
+    const url = ref<Address>(URL_OF_IT)
+    const { live } = use(tab, {}, () => url.value)
+    live.close()
+    url.value = 'http://other.test/api/stream'
+    expect(tab.sources).toHaveLength(1)
+    live.open()
+    expect(tab.source.url).toBe('http://other.test/api/stream')
   })
 })
 
@@ -721,7 +891,7 @@ describe('shared across tabs', () => {
       return { world, tabs, lives }
     }
     const open = (tabs: Tab[]) => tabs.map((tab) => tab.sources.filter(({ readyState }) => readyState !== 2).length)
-    const states = (lives: Live[]) => lives.map(({ link }) => link.value.state)
+    const states = (lives: LiveConnection[]) => lives.map(({ link }) => link.value.state)
 
     it('another tab takes over after three heartbeats and resumes for all', async () => {
       const { world, tabs, lives } = crowd(10)
@@ -866,6 +1036,19 @@ describe('shared across tabs', () => {
     first.stops()
     world.pass(1)
     expect(live.link.value.state).toBe('reconnecting')
+  })
+
+  it('a tab has the error of its leader', async () => {
+    const world = new World()
+    const [first, second] = [new Tab(world), new Tab(world)]
+    useInTab(first)
+    const { live } = useInTab(second)
+    first.answers.push(() => new Response('{}', { status: 401 }))
+    first.source.fails()
+    await settled()
+    expect([live.error.value?.code, live.link.value.state]).toEqual(['token', 'refused'])
+    live.open()
+    expect([first.sources.length, second.sources.length]).toEqual([1, 0])
   })
 
   it('all tabs adopt the leader\'s silence limit, tabs that join later too', () => {

@@ -1,6 +1,7 @@
 import { effectScope, ref, type EffectScope } from 'vue'
-import { afterEach, expect, it } from 'vitest'
-import type { Live } from '../src/live'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { Address } from '../src/address'
+import type { LiveConnection } from '../src/live'
 import { LIMIT_MS, usePositions } from '../src/usePositions'
 import { AS_OF, document } from './account'
 import { Tab } from './world'
@@ -8,10 +9,10 @@ import { Tab } from './world'
 const scopes: EffectScope[] = []
 const settled = () => new Promise((resolve) => setTimeout(resolve))
 
-function use(tab: Tab, seconds = 5, url: () => string = () => 'http://condord.test/api/positions'): Live {
+function use(tab: Tab, seconds = 5, url: () => Address = () => 'http://condord.test/api/positions', headers = {}): LiveConnection {
   const scope = effectScope()
   scopes.push(scope)
-  return scope.run(() => usePositions(url, { environment: tab, seconds }))!
+  return scope.run(() => usePositions(url, { environment: tab, seconds, headers }))!
 }
 
 const answer = (version: string) => () => new Response(JSON.stringify(document(version)), { headers: { ETag: `W/"${version}"` } })
@@ -58,7 +59,7 @@ it('keeps the last document and its time while the daemon cannot be reached, and
   tab.world.pass(5000)
   await settled()
   expect(live.document.value?.version).toBe('e-1')
-  expect(live.link.value).toEqual({ state: 'reconnecting', since: heardAt, retryAt: tab.now() + 5000 })
+  expect(live.link.value).toMatchObject({ state: 'reconnecting', since: heardAt, retryAt: tab.now() + 5000, error: { code: 'unreachable' } })
   tab.answers.push(answer('e-2'))
   tab.world.pass(5000)
   await settled()
@@ -108,7 +109,7 @@ it('gives up a request after ten seconds and retries', async () => {
   expect(live.link.value.state).toBe('open')
   tab.world.pass(1)
   await settled()
-  expect(live.link.value).toEqual({ state: 'reconnecting', since: heardAt, retryAt: tab.now() + 5000 })
+  expect(live.link.value).toMatchObject({ state: 'reconnecting', since: heardAt, retryAt: tab.now() + 5000, error: { code: 'unreachable' } })
   tab.world.pass(5000)
   await settled()
   expect(live.link.value.state).toBe('open')
@@ -183,4 +184,63 @@ it('starts empty when the address changes and ignores late answers of the old on
 
 it('names an invalid address', () => {
   expect(() => use(new Tab(), 5, () => 'http://')).toThrow('"http://" is not an http or https address')
+})
+
+describe('the error', () => {
+  it.each([
+    [() => new Response('{}', { status: 401 }), {}, 'token', 'http://condord.test needs a token: give it by the option headers'],
+    [() => new Response('{}', { status: 401 }), { Authorization: 'Bearer x' }, 'token', 'has another token'],
+    [() => new Response('{}', { status: 404 }), {}, 'address', 'its address ends with /api/positions'],
+    [() => new Response('<html>'), {}, 'address', 'There is no condord at http://condord.test/api/positions'],
+    [() => new Response('{}', { status: 421 }), {}, 'host', 'does not serve the name condord.test: add it to its server.allowed_hosts'],
+    [() => new Response('', { status: 502 }), {}, 'unreachable', 'answers with status 502'],
+    [() => Promise.reject(new TypeError('failed')), {}, 'origin', `add ${location.origin} to its server.allowed_origins`],
+  ])('says what is wrong and what to do: %#', async (reply, headers, code, words) => {
+    const tab = new Tab()
+    tab.answers.push(reply as () => Response, answer('e-1'))
+    const live = use(tab, 5, undefined, headers)
+    await settled()
+    expect(live.error.value).toMatchObject({ code, message: expect.stringContaining(words) as string })
+    tab.world.pass(5000)
+    await settled()
+    expect([live.error.value, live.readyState.value]).toEqual([null, 'OPEN'])
+  })
+})
+
+it('tries again at once with open, but does not interrupt a request', async () => {
+  const tab = new Tab()
+  const live = use(tab)
+  live.open()
+  await settled()
+  expect(tab.fetches).toHaveLength(1)
+  tab.answers.push(answer('e-1'))
+  live.open()
+  await settled()
+  expect(tab.fetches).toHaveLength(2)
+  expect(live.readyState.value).toBe('OPEN')
+})
+
+it('requests nothing after close, and begins again with open', async () => {
+  const tab = new Tab()
+  tab.answers.push(answer('e-1'), answer('e-2'))
+  const live = use(tab)
+  await settled()
+  live.close()
+  tab.world.pass(60_000)
+  expect([tab.fetches.length, live.readyState.value, live.document.value?.version]).toEqual([1, 'CLOSED', 'e-1'])
+  live.open()
+  await settled()
+  expect([live.readyState.value, live.document.value?.version]).toEqual(['OPEN', 'e-2'])
+})
+
+it('waits for an address', async () => {
+  const tab = new Tab()
+  const url = ref<Address>(null)
+  const live = use(tab, 5, () => url.value)
+  await settled()
+  expect([tab.fetches.length, live.readyState.value]).toEqual([0, 'CONNECTING'])
+  tab.answers.push(answer('e-1'))
+  url.value = new URL('http://condord.test/api/positions')
+  await settled()
+  expect(live.document.value?.version).toBe('e-1')
 })

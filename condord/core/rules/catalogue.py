@@ -131,13 +131,16 @@ def narrowest(scopes: set[Scope]) -> Scope:
 
 
 def worded(name: str, value: Value) -> str:
-    """A value of the quantity `name` for people: `48.9 %`, `-511.00`, `2.1 to 2.2 times the credit`."""
+    """A value of the quantity `name` for people: `48.9 %`, `-511.00`, `2.1 to 2.2 times the credit`.
+
+    The ends of a range are rounded, as they are no more exact than the quotes which they come from.
+    """
     if value is None:
         return "not known"
     if value is ABSENT:
         return "does not apply"
     if isinstance(value, Between):
-        low, high = worded(name, value.low), worded(name, value.high)
+        low, high = _rounded(name, value.low), _rounded(name, value.high)
         return high if low == high else f"{low.partition(' ')[0]} to {high}"
     if isinstance(value, bool):
         return "yes" if value else "no"
@@ -154,6 +157,17 @@ def worded(name: str, value: Value) -> str:
             return f"{value:.2f}"
         case _:
             return f"{value + 0.0:,.2f}"
+
+
+def _rounded(name: str, end: float) -> str:
+    """An end of a range for people."""
+    match QUANTITIES[name].unit:
+        case "percent":
+            return f"{_short(round(end))} %"
+        case "multiple":
+            return f"{round(end, 1) + 0.0:,.1f} times the credit"
+        case _:
+            return worded(name, end)
 
 
 def _short(value: float) -> str:

@@ -71,8 +71,14 @@ def test_the_narrowest_scope_is_that_of_a_condor():
         ("mark", None, "not known"),
         ("extrinsicLessThanDividend", ABSENT, "does not apply"),
         ("unrealizedPl", Between(-20.0, 10.0), "-20.00 to 10.00"),
-        ("lossMultipleOfCredit", Between(2.19, 2.26), "2.19 to 2.26 times the credit"),
+        ("lossMultipleOfCredit", Between(2.19, 2.26), "2.2 to 2.3 times the credit"),
         ("percentOfMaxProfit", Between(50.001, 50.002), "50 %"),
+        ("percentOfMaxProfit", Between(98.57, 100.0), "99 to 100 %"),
+        ("percentOfRisk", Between(-69.41, -68.07), "-69 to -68 %"),
+        ("lossMultipleOfCredit", Between(2.04, 2.08), "2.0 to 2.1 times the credit"),
+        ("lossMultipleOfCredit", Between(-0.01, 0.12), "0.0 to 0.1 times the credit"),
+        ("distanceSigmas", Between(0.14, 1.26), "0.14 to 1.26 sigmas"),
+        ("shortDelta", Between(0.25, 1.0), "0.25 to 1.00"),
     ],
 )
 def test_a_value_is_worded_with_its_unit(name, value, text):

@@ -1,7 +1,7 @@
 /** The page with its token, with a fake network. */
 import { createApp, nextTick } from 'vue'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { AS_OF, condor, document as account } from '../../tests/account'
+import { AS_OF, condor, document as account, loaded } from '../../tests/account'
 import { stubEventSource, type FakeSource } from '../../tests/world'
 import PageRoot from './PageRoot.vue'
 
@@ -40,6 +40,7 @@ async function page() {
   app.mount(host)
   end = () => app.unmount()
   await vi.advanceTimersByTimeAsync(0)
+  await loaded()
   const heading = () => host.querySelector('.token h2')?.textContent
   return {
     host,
@@ -51,14 +52,19 @@ async function page() {
       field.dispatchEvent(new Event('input'))
       host.querySelector('form.token')!.dispatchEvent(new Event('submit'))
       await vi.advanceTimersByTimeAsync(0)
+      await loaded()
     },
     async streams() {
       opened.at(-1)!.sends('snapshot', account('e-1', [condor()]), 'e-1')
       await vi.advanceTimersByTimeAsync(100)
     },
     async forgets() {
-      host.querySelector<HTMLButtonElement>('main > section > button')!.click()
+      const find = (text: string) => [...document.querySelectorAll('button')].find((each) => each.textContent!.trim() === text)!
+      find('Settings').click()
+      await vi.dynamicImportSettled()
       await nextTick()
+      find('Forget the token').click()
+      await loaded()
     },
   }
 }
@@ -68,7 +74,7 @@ describe('the page', () => {
     wanted = null
     const { cards, heading, host, streams } = await page()
     await streams()
-    expect([cards(), heading(), host.querySelector('main > section > button')]).toEqual([1, undefined, null])
+    expect([cards(), heading(), host.querySelector('form.token')]).toEqual([1, undefined, null])
     expect(asked).toEqual(['./api/tickets null'])
   })
 

@@ -1,10 +1,13 @@
 /** The view of the page, kept in its address by `replaceState`, so that the Back button leaves the page instead of undoing a choice. */
 import { onScopeDispose, reactive, watch } from 'vue'
-import { fromHash, toHash, type View } from './view'
+import { fromHash, isTradesHash, toHash, type View } from './view'
 
 export function useView(): View {
   const view = reactive(fromHash(location.hash))
-  const read = () => Object.assign(view, fromHash(location.hash))
+  function read() {
+    // Otherwise the view that follows from it would replace it in the address.
+    if (!isTradesHash(location.hash)) Object.assign(view, fromHash(location.hash))
+  }
   addEventListener('hashchange', read)
   onScopeDispose(() => removeEventListener('hashchange', read))
   watch(

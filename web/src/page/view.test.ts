@@ -1,102 +1,166 @@
 import { describe, expect, it } from 'vitest'
-import { condor, quote, valuation } from '../../tests/account'
-import type { Condor, Quote } from '../document'
-import { arranged, fromHash, nearness, toHash, DEFAULT, type View } from './view'
+import { alert, broken, condor, risk, valuation } from '../../tests/account'
+import type { Alert, Condor } from '../document'
+import { markOf, marksOf, type Entry } from './entries'
+import { COLUMNS } from './columns'
+import { finder } from './find'
+import { arranged, COLUMN_SORTS, DEFAULT, fromHash, SORTS, toHash, turned, type View } from './view'
 
 function held(root: string, pl: number | null, changes: Partial<Condor> = {}): Condor {
   const one = condor(root, changes)
-  return { ...one, valuation: valuation(one.id, { unrealizedPl: pl, missing: pl === null ? ['X'] : [] }) }
+  return { ...one, valuation: valuation(one.id, { unrealizedPl: pl, percentOfRisk: pl }) }
 }
 
-const quotesOf = (one: Condor, marks: (number | null)[]): [string, Quote][] =>
-  one.legs.map(({ symbol }, at) => [symbol, quote(symbol, { mark: marks[at] ?? null })])
-const roots = (condors: Condor[], view: Partial<View>, quotes = new Map<string, Quote>()) =>
-  arranged(condors, quotes, { ...DEFAULT, ...view }).map((id) => id.split('-')[0])
+const groups = (entries: Entry[], view: Partial<View>, alerts: Alert[] = []) =>
+  arranged(entries, alerts, marksOf(alerts), { ...DEFAULT, ...view }, { columns: COLUMNS, finder })
+const roots = (entries: Entry[], view: Partial<View>, alerts: Alert[] = []) =>
+  groups(entries, view, alerts).flatMap(({ ids }) => ids.map((id) => id.split('-')[0]))
 
 describe('the address', () => {
+  it('knows every column of the table', () => {
+    const known = new Set([...Object.keys(SORTS), ...COLUMN_SORTS])
+    expect(COLUMNS.map(({ key }) => key).filter((key) => !known.has(key))).toEqual([])
+    expect(COLUMN_SORTS.filter((key) => !COLUMNS.some((column) => column.key === key))).toEqual([])
+  })
+
   it('omits the default view', () => {
     expect(toHash(DEFAULT)).toBe('')
     expect(fromHash('')).toEqual(DEFAULT)
   })
 
   it('keeps every other view', () => {
-    const view: View = { sort: 'breakeven', show: 'losing', find: 'a&b #1', announce: 'on' }
+    const view: View = { view: 'table', sort: '-theta', group: 'underlying', find: 'a&b #1' }
     expect(fromHash(`#${toHash(view)}`)).toEqual(view)
   })
 
   it('gives the default for invalid values', () => {
-    expect(fromHash('#sort=constructor&show=&what=ever&announce=yes')).toEqual(DEFAULT)
+    expect(fromHash('#view=valueOf&sort=constructor&show=toString&group=&what=ever&announce=yes')).toEqual(DEFAULT)
+    expect(fromHash('#sort=-urgency')).toEqual(DEFAULT)
+  })
+
+  it.each([
+    ['sort=days', { sort: 'expires' }],
+    ['sort=worst&show=losing', { sort: 'pl', find: 'losing' }],
+    ['sort=best&find=iwm', { sort: '-pl', find: 'iwm' }],
+    ['sort=breakeven&show=winning&find=spy', { sort: 'distance', find: 'winning spy' }],
+    ['sort=symbol&show=week', { sort: 'condor', find: 'expiring' }],
+    ['show=doubtful&announce=on', { find: 'doubtful' }],
+    ['show=all', {}],
+  ])('of the first release still works: %s', (hash, view) => {
+    expect(fromHash(`#${hash}`)).toEqual({ ...DEFAULT, ...view })
+  })
+})
+
+describe('a click on a header', () => {
+  it('sorts in ascending order, then in descending order, then again', () => {
+    expect(turned('urgency', 'pl')).toBe('pl')
+    expect(turned('pl', 'pl')).toBe('-pl')
+    expect(turned('-pl', 'pl')).toBe('pl')
+    expect(turned('urgency', 'urgency')).toBe('urgency')
   })
 })
 
 describe('the order', () => {
   const won = held('AAA', 10, { daysToExpiration: 9 })
   const lost = held('BBB', -20, { daysToExpiration: 30 })
-  const unknown = held('CCC', null, { daysToExpiration: 2 })
+  const unknown = held('CCC', null, { daysToExpiration: 8 })
   const all = [unknown, won, lost]
 
-  it('is by days left', () => expect(roots(all, {})).toEqual(['CCC', 'AAA', 'BBB']))
-  it('is by P/L from the worst, unknown last', () =>
-    expect(roots(all, { sort: 'worst' })).toEqual(['BBB', 'AAA', 'CCC']))
-  it('is by P/L from the best, unknown last', () =>
-    expect(roots(all, { sort: 'best' })).toEqual(['AAA', 'BBB', 'CCC']))
-  it('is by symbol', () => expect(roots([lost, won], { sort: 'symbol' })).toEqual(['AAA', 'BBB']))
+  it('is by urgency unless another one is chosen', () => {
+    const torn = { ...broken('TORN-1', {}), daysToExpiration: 60 }
+    const soon = held('SOON', 1, { daysToExpiration: 3 })
+    const near = held('NEAR', 45, { daysToExpiration: 60, exits: { target: 50, stop: null } })
+    const calm = held('CALM', 1, { daysToExpiration: 40 })
+    const warned = held('WARN', 1, { daysToExpiration: 50 })
+    const bad = held('CRIT', 1, { daysToExpiration: 70 })
+    const alerts = [
+      alert('one', { condorId: warned.id, severity: 'warning' }),
+      alert('two', { condorId: bad.id, severity: 'critical' }),
+      alert('three', { condorId: calm.id, severity: 'critical', state: 'resolved' }),
+    ]
+    const wanted = ['TORN', 'CRIT', 'WARN', 'SOON', 'NEAR', 'CALM']
+    expect(roots([calm, near, soon, warned, bad, torn], {}, alerts)).toEqual(wanted)
+    expect(roots([torn, bad, warned, soon, near, calm].reverse(), {}, alerts)).toEqual(wanted)
+  })
+
+  it('is by days, then by the larger loss, where the urgency is the same', () => {
+    const later = held('LATE', -90, { daysToExpiration: 31 })
+    const worse = held('WORSE', -50, { daysToExpiration: 30 })
+    expect(roots([later, lost, worse], {})).toEqual(['WORSE', 'BBB', 'LATE'])
+  })
+
+  it('is by a column in both directions, unknown last', () => {
+    expect(roots(all, { sort: 'pl' })).toEqual(['BBB', 'AAA', 'CCC'])
+    expect(roots(all, { sort: '-pl' })).toEqual(['AAA', 'BBB', 'CCC'])
+    expect(roots(all, { sort: 'condor' })).toEqual(['AAA', 'BBB', 'CCC'])
+  })
+
   it('is the daemon\'s for equal condors', () =>
-    expect(roots([held('B', 1), held('A', 1)], { sort: 'best' })).toEqual(['B', 'A']))
+    expect(roots([held('B', 1), held('A', 1)], { sort: '-pl' })).toEqual(['B', 'A']))
 
-  it('is by distance to a breakeven, the nearest first', () => {
-    const quotes = new Map([...quotesOf(won, [0.1, 0.6, 0.5, 0.2]), ...quotesOf(lost, [0.1, 0.2, 7.5, 1.5])])
-    expect(roots(all, { sort: 'breakeven' }, quotes)).toEqual(['BBB', 'AAA', 'CCC'])
+  it('is by the distance to the nearer short strike, which a long condor has not', () => {
+    const side = (sigmas: number) => ({ dollars: 1, percent: 1, sigmas })
+    const at = (root: string, put: number, call: number, changes: Partial<Condor> = {}) =>
+      held(root, 1, { risk: risk(root, { distance: { put: side(put), call: side(call) } }), ...changes })
+    const long = at('LONG', 0.1, 0.1, { direction: 'long' })
+    expect(roots([long, at('FAR', 2, 3), at('NEAR', 4, 0.5)], { sort: 'distance' })).toEqual(['NEAR', 'FAR', 'LONG'])
   })
 })
 
-describe('the distance to a breakeven', () => {
-  it('is the cost of the more expensive side as a fraction of its width', () => {
-    const one = condor()
-    expect(nearness(one, new Map(quotesOf(one, [1, 3.5, 2, 1.5])))).toBeCloseTo(0.25)
-    expect(nearness(one, new Map(quotesOf(one, [1, 1.5, 6, 2])))).toBeCloseTo(0.4)
+describe('groups', () => {
+  const spy = held('SPY', 5, { daysToExpiration: 20 })
+  const january = { ...held('SPY', -9, { daysToExpiration: 48 }), id: 'SPY-2', expiration: '2027-01-15' }
+  const iwm = held('IWM', 1, { daysToExpiration: 20 })
+
+  it('are those of the underlyings, the group of the first entry first', () => {
+    expect(groups([spy, iwm, january], { group: 'underlying', sort: 'pl' })).toEqual([
+      { name: 'SPY', ids: ['SPY-2', spy.id] },
+      { name: 'IWM', ids: [iwm.id] },
+    ])
   })
 
-  it('is unknown without a mark of every leg', () => {
-    const one = condor()
-    expect(nearness(one, new Map(quotesOf(one, [1, null, 6, 2])))).toBeNull()
-    expect(nearness(one, new Map())).toBeNull()
+  it('are those of the expirations', () => {
+    expect(groups([january, spy, iwm], { group: 'expiration', sort: 'expires' })).toEqual([
+      { name: 'Dec 18, 2026', ids: [spy.id, iwm.id] },
+      { name: 'Jan 15, 2027', ids: ['SPY-2'] },
+    ])
+  })
+
+  it('are one without a name by default, and none if nothing is found', () => {
+    expect(groups([spy, iwm], {}).map(({ name }) => name)).toEqual([''])
+    expect(groups([spy, iwm], { find: 'zzz' })).toEqual([])
   })
 })
 
-describe('what is shown', () => {
-  const won = held('AAA', 10)
-  const lost = held('BBB', -20, { daysToExpiration: 7 })
-  const unknown = held('CCC', null)
-  const doubted = { ...held('DDD', 0), valuation: valuation('DDD', { unrealizedPl: 0, unconfirmed: true }) }
-  const all = [won, lost, unknown, doubted]
-
-  it.each([
-    ['all', ['AAA', 'BBB', 'CCC', 'DDD']],
-    ['losing', ['BBB']],
-    ['winning', ['AAA']],
-    ['week', ['BBB']],
-    ['doubtful', ['CCC', 'DDD']],
-  ] as const)('are those that are %s', (show, wanted) => {
-    expect(roots(all, { show, sort: 'symbol' })).toEqual(wanted)
+describe('the mark of a condor', () => {
+  it('is its most severe firing alert', () => {
+    const marks = marksOf([
+      alert('a', { condorId: 'one', severity: 'warning' }),
+      alert('b', { condorId: 'one', severity: 'critical', text: 'breached' }),
+      alert('c', { condorId: 'one', severity: 'info' }),
+      alert('d', { condorId: 'two', severity: 'critical', state: 'ended' }),
+      alert('e', { condorId: null, severity: 'critical' }),
+    ])
+    expect([...marks]).toEqual([['one', { severity: 'critical', text: 'breached' }]])
   })
 
-  it('matches the search in any case', () => {
-    expect(roots(all, { find: ' bb' })).toEqual(['BBB'])
-    expect(roots(all, { find: '705-715', show: 'winning' })).toEqual(['AAA'])
-    expect(roots(all, { find: 'nothing' })).toEqual([])
+  const spy = held('SPY', 5)
+
+  it('is that of its state where this is more severe', () => {
+    const entry = (risk: object) => ({ ...spy, risk: { ...spy.risk, ...risk } }) as Entry
+    const breached = entry({ breached: true, tested: 'put' })
+    const tested = entry({ breached: false, tested: 'call' })
+    const info = { severity: 'info', text: 'far' } as const
+    const critical = { severity: 'critical', text: 'stop' } as const
+    expect(markOf(breached, info)).toEqual({ severity: 'critical', text: 'a short strike is breached' })
+    expect(markOf(breached, critical)).toBe(critical)
+    expect(markOf(tested, undefined)).toEqual({ severity: 'warning', text: 'a short strike is tested' })
+    expect(markOf(tested, critical)).toBe(critical)
+    expect(markOf(entry({ breached: false, tested: 'none' }), info)).toBe(info)
+    expect(markOf(undefined, undefined)).toBeUndefined()
   })
 
-  it('matches every word of the search anywhere', () => {
-    const weekly = { ...held('SPXW', 1), underlying: 'SPX' }
-    const butterfly = held('IWM', 1, { kind: 'ironButterfly', direction: 'long', expiration: '2027-01-15' })
-    const both = [weekly, butterfly]
-    expect(roots(both, { find: 'spx' })).toEqual(['SPXW'])
-    expect(roots(both, { find: 'spxw Dec 18' })).toEqual(['SPXW'])
-    expect(roots(both, { find: 'dec iwm' })).toEqual([])
-    expect(roots(both, { find: '2027 jan' })).toEqual(['IWM'])
-    expect(roots(both, { find: 'long  butterfly ' })).toEqual(['IWM'])
-    expect(roots(both, { find: 'short condor' })).toEqual(['SPXW'])
-    expect(roots(both, { find: ' iron' })).toEqual(['SPXW', 'IWM'])
+  it('of a broken condor is critical whether an alert fires or not', () => {
+    expect(markOf(broken('SPY', {}), undefined)).toEqual({ severity: 'critical', text: 'legs are missing' })
   })
 })

@@ -1,50 +1,74 @@
 /**
- * The view: which condors are shown, in which order, and whether changes are announced.
+ * The view: cards or table, which condors, and their order and groups.
  *
  * It is kept in the hash of the address, without defaults, so that it can be bookmarked. Unknown values are last in any
  * order.
  */
-import type { Condor, Quote } from '../document'
+import type { Alert } from '../document'
 import { day } from '../format'
+import type { Column } from './columns'
+import { isBroken, markOf, urgencyKeys, VALUES, type Entry, type Mark } from './entries'
+import type { finder } from './find'
 
-export const SORTS = {
-  days: 'days left',
-  worst: 'P/L, worst first',
-  best: 'P/L, best first',
-  breakeven: 'distance to a breakeven',
-  symbol: 'symbol',
-} as const
-export const SHOWS = {
-  all: 'all condors',
-  losing: 'losing',
-  winning: 'winning',
-  week: 'at most 7 days left',
-  doubtful: 'incomplete or unconfirmed',
-} as const
-
-export interface View {
-  sort: keyof typeof SORTS
-  show: keyof typeof SHOWS
-  /** Words or parts of words from a condor's name or id. */
-  find: string
-  /** Whether screen readers announce changes of profit and loss. */
-  announce: 'on' | 'off'
+export const FORMS = { cards: 'Cards', table: 'Table' } as const
+export const GROUPS = { none: 'No groups', underlying: 'By underlying', expiration: 'By expiration' } as const
+/** The orders in the toolbar. The table can be sorted by all of its columns. */
+export const SORTS: Readonly<Record<string, string>> = {
+  urgency: 'Urgency',
+  pl: 'P/L',
+  today: 'Today',
+  expires: 'Expiration',
+  condor: 'Underlying',
+  percent: '% of max profit',
+  distance: 'Distance to a short strike',
+  prob: 'Probability of profit',
 }
 
-export const DEFAULT: View = { sort: 'days', show: 'all', find: '', announce: 'off' }
+/** The keys of the other columns. */
+export const COLUMN_SORTS =
+  'price put call delta theta close natural naturalPl credit maxProfit maxLoss risk worst best target stop gamma vega move'.split(' ')
+
+export interface View {
+  view: keyof typeof FORMS
+  /** `urgency`, `distance` or the key of a column, in ascending order; after a hyphen in descending order. */
+  sort: string
+  group: keyof typeof GROUPS
+  /** What the field "Find" contains. */
+  find: string
+}
+
+export const DEFAULT: View = { view: 'cards', sort: 'urgency', group: 'none', find: '' }
+
+/** The orders and filters in the addresses of the first release. */
+const OLD_SORTS: Readonly<Record<string, string>> = {
+  days: 'expires',
+  worst: 'pl',
+  best: '-pl',
+  breakeven: 'distance',
+  symbol: 'condor',
+}
+const OLD_SHOWS: Readonly<Record<string, string>> = {
+  losing: 'losing',
+  winning: 'winning',
+  week: 'expiring',
+  doubtful: 'doubtful',
+}
 
 /** Returns the view in the hash of an address; missing and invalid values are the defaults. */
 export function fromHash(hash: string): View {
   const parameters = new URLSearchParams(hash.replace(/^#/, ''))
-  const sort = parameters.get('sort') ?? ''
-  const show = parameters.get('show') ?? ''
+  const given = (name: string) => parameters.get(name) ?? ''
+  const show = Object.hasOwn(OLD_SHOWS, given('show')) ? OLD_SHOWS[given('show')] : ''
   return {
-    sort: isOneOf(SORTS, sort) ? sort : DEFAULT.sort,
-    show: isOneOf(SHOWS, show) ? show : DEFAULT.show,
-    find: parameters.get('find') ?? DEFAULT.find,
-    announce: parameters.get('announce') === 'on' ? 'on' : DEFAULT.announce,
+    view: isOneOf(FORMS, given('view')) ? (given('view') as View['view']) : DEFAULT.view,
+    sort: sortOf(given('sort')),
+    group: isOneOf(GROUPS, given('group')) ? (given('group') as View['group']) : DEFAULT.group,
+    find: [show, given('find')].filter(Boolean).join(' '),
   }
 }
+
+/** Whether the address is that of the closed trades, which are shown in place of everything else. */
+export const isTradesHash = (hash: string) => new URLSearchParams(hash.slice(1)).get('view') === 'trades'
 
 /** Returns the hash for a view, without `#`; empty for the default view. */
 export function toHash(view: View): string {
@@ -52,73 +76,94 @@ export function toHash(view: View): string {
   return new URLSearchParams(changes).toString()
 }
 
-/** Returns the ids of the condors to show, in order; equal ones keep the daemon's order. */
-export function arranged(condors: Iterable<Condor>, quotes: ReadonlyMap<string, Quote>, view: View): string[] {
-  const shown = [...condors].filter((condor) => isShown(condor, view))
-  const rank = RANKS[view.sort]
-  return shown
-    .map((condor) => ({ id: condor.id, rank: rank(condor, quotes) }))
-    .sort((one, other) => compared(one.rank, other.rank))
-    .map(({ id }) => id)
+/** The part of the view that decides which entries are shown and in which order. */
+export const orderHash = ({ sort, group, find }: View) => toHash({ ...DEFAULT, sort, group, find })
+
+/** Returns the order after a click on the header of a column: ascending, then descending. */
+export const turned = (sort: string, key: string) => (sort === key && key !== DEFAULT.sort ? `-${key}` : key)
+
+export interface Group {
+  /** Empty if entries are not grouped. */
+  name: string
+  ids: readonly string[]
 }
 
-/**
- * Returns how near the nearer breakeven is, from 0 to 1; null if it is not known.
- *
- * The price of the underlying is not known here. But the cost of a vertical spread as a fraction of its width approximates
- * the probability that the underlying expires beyond a point between its strikes, and the breakeven is such a point.
- */
-export function nearness(condor: Condor, quotes: ReadonlyMap<string, Quote>): number | null {
-  const sides = (['put', 'call'] as const).map((right) => {
-    const [lower, upper] = condor.legs.filter((leg) => leg.right === right)
-    const low = lower && quotes.get(lower.symbol)?.mark
-    const high = upper && quotes.get(upper.symbol)?.mark
-    if (low == null || high == null || !lower || !upper || lower.strike === upper.strike) return null
-    return Math.abs(high - low) / Math.abs(upper.strike - lower.strike)
-  })
-  const [put, call] = sides
-  return put == null || call == null ? null : Math.max(put, call)
+/** What is loaded when a view needs it; until then its entries are neither searched nor sorted by a column of the table only. */
+export interface Tools {
+  columns?: readonly Column[]
+  finder?: typeof finder
 }
 
-type Rank = string | number | null
+/** Whether `view` is that of a column which only the table knows. */
+export const isColumnSort = ({ sort }: View) => !Object.hasOwn(SORTS, keyOf(sort))
 
-const RANKS: Record<View['sort'], (condor: Condor, quotes: ReadonlyMap<string, Quote>) => Rank> = {
-  days: (condor) => condor.daysToExpiration,
-  worst: (condor) => condor.valuation.unrealizedPl,
-  best: (condor) => negative(condor.valuation.unrealizedPl),
-  breakeven: (condor, quotes) => negative(nearness(condor, quotes)),
-  symbol: (condor) => condor.underlying,
-}
+const keyOf = (sort: string) => sort.replace(/^-/, '')
 
-function isShown(condor: Condor, view: View): boolean {
-  const { unrealizedPl, missing, unconfirmed } = condor.valuation
-  const isKind: Record<View['show'], boolean> = {
-    all: true,
-    losing: unrealizedPl !== null && unrealizedPl < 0,
-    winning: unrealizedPl !== null && unrealizedPl > 0,
-    week: condor.daysToExpiration <= 7,
-    doubtful: missing.length > 0 || unconfirmed,
+/** Returns the ids of the entries to show, in order and in groups; equal ones keep the daemon's order. */
+export function arranged(
+  entries: readonly Entry[],
+  alerts: readonly Alert[],
+  marks: ReadonlyMap<string, Mark>,
+  view: View,
+  { columns = [], finder }: Tools,
+): Group[] {
+  const isFound = (view.find && finder?.(view.find)) || null
+  const shown = isFound ? entries.filter((entry) => isFound(entry, markOf(entry, marks.get(entry.id))?.severity)) : entries
+  const key = keyOf(view.sort)
+  const valueOf = columns.find((column) => column.key === key)?.value ?? (Object.hasOwn(VALUES, key) ? VALUES[key as keyof typeof VALUES] : () => null)
+  const sign = view.sort.startsWith('-') ? -1 : 1
+  const firing = alerts.filter(({ state }) => state === 'firing')
+  const ranked = shown
+    .map((entry) => ({ entry, rank: rankOf(entry, key, firing, valueOf) }))
+    .sort((one, other) => compared(one.rank, other.rank, sign))
+  const groups = new Map<string, string[]>()
+  // The group of the first entry comes first: the most urgent, the worst, the nearest.
+  for (const { entry } of ranked) {
+    const name = groupOf(entry, view.group)
+    groups.set(name, [...(groups.get(name) ?? []), entry.id])
   }
-  return isKind[view.show] && isFound(condor, view.find)
+  return [...groups].map(([name, ids]) => ({ name, ids }))
 }
 
-function isFound({ id, underlying, root, direction, kind, expiration }: Condor, find: string): boolean {
-  const words = kind === 'ironButterfly' ? 'iron butterfly' : 'iron condor'
-  const called = [id, underlying, root, direction, words, day(expiration)].join(' ').toUpperCase()
-  return find.toUpperCase().split(/\s+/).every((word) => called.includes(word))
+type Rank = readonly (string | number | null)[]
+
+function rankOf(entry: Entry, key: string, alerts: readonly Alert[], valueOf: Column['value']): Rank {
+  if (key === 'urgency') return urgencyKeys(entry, alerts)
+  if (key === 'distance') return [nearest(entry)]
+  return [valueOf(entry)]
 }
 
-function compared(one: Rank, other: Rank): number {
-  if (one === other) return 0
-  if (one === null) return 1
-  if (other === null) return -1
-  return one < other ? -1 : 1
+/** Returns how near the price is to an inner strike that is sold, in standard deviations; a long condor has none to fear. */
+function nearest(entry: Entry): number | null {
+  if (isBroken(entry) || entry.direction === 'long') return null
+  const { put, call } = entry.risk.distance
+  return put.sigmas === null || call.sigmas === null ? null : Math.min(put.sigmas, call.sigmas)
 }
 
-function negative(value: number | null): number | null {
-  return value === null ? null : -value
+function groupOf({ underlying, expiration }: Entry, group: View['group']): string {
+  if (group === 'none') return ''
+  return group === 'underlying' ? underlying : day(expiration)
 }
 
-function isOneOf<Names extends object>(names: Names, name: string): name is keyof Names & string {
+/** Unknown is last in both directions. */
+function compared(one: Rank, other: Rank, sign: number): number {
+  for (const [at, mine] of one.entries()) {
+    const its = other[at] ?? null
+    if (mine === its) continue
+    if (mine === null) return 1
+    if (its === null) return -1
+    return mine < its ? -sign : sign
+  }
+  return 0
+}
+
+function sortOf(given: string): string {
+  const sort = (Object.hasOwn(OLD_SORTS, given) && OLD_SORTS[given]) || given
+  const key = sort.replace(/^-/, '')
+  const isKnown = Object.hasOwn(SORTS, key) || COLUMN_SORTS.includes(key)
+  return isKnown && sort !== `-${DEFAULT.sort}` ? sort : DEFAULT.sort
+}
+
+function isOneOf(names: object, name: string): boolean {
   return Object.hasOwn(names, name)
 }

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest'
 import { AS_OF, condor, status } from '../../tests/account'
 import type { Notice, Status, Unmatched } from '../document'
 import type { Link } from '../live'
-import { gapSentence, noticeSentence, retrySentence, sourceSentence, standing, title } from './words'
+import { noticeSentence } from './notices'
+import { gapSentence, marketWords, retrySentence, sourceWords, standing, title } from './words'
 
 const NOW = Date.parse(AS_OF)
 const OPEN: Link = { state: 'open', since: NOW - 60_000, retryAt: null }
@@ -10,19 +11,23 @@ const CUT: Link = { state: 'reconnecting', since: NOW - 5000, retryAt: NOW + 100
 const standingOf = (changes: Partial<Status>, link = OPEN) => standing(link, status(changes), NOW)
 
 describe('the state', () => {
-  it('is live, with the market hours', () => {
-    expect(standingOf({})).toEqual({ tone: 'good', headline: 'Live', details: ['Market open until 16:00:00 EST.'] })
+  it('is one word while everything is as it should be', () => {
+    expect(standingOf({})).toEqual({ tone: 'good', headline: 'Live', details: [] })
+    expect(standingOf({ state: 'closed' })).toEqual({ tone: 'quiet', headline: 'Market closed', details: [] })
   })
 
-  it('is closed, with the next opening', () => {
-    const market = { isOpen: false, nextOpen: '2026-11-23T14:30:00Z', nextClose: null }
-    const { tone, headline, details } = standingOf({ state: 'closed', market })
-    expect([tone, headline]).toEqual(['quiet', 'Market closed'])
-    expect(details).toEqual(['Market opens Mon, Nov 23, 09:30:00 EST.'])
+  it('draws attention to a reason although it is live', () => {
+    const limit = { code: 'symbolLimit', reason: '4 symbols are not streamed' } as const
+    expect(standingOf(limit)).toEqual({ tone: 'warn', headline: 'Live', details: ['4 symbols are not streamed.'] })
   })
 
-  it('omits an unknown market', () => {
-    expect(standingOf({ market: { isOpen: null, nextOpen: null, nextClose: null } }).details).toEqual([])
+  it('names the cause if the stream is not live', () => {
+    expect(standingOf({ state: 'reconnecting', code: 'connectionLimit' }).headline).toBe('Another program has the stream')
+    expect(standingOf({ state: 'reconnecting', code: 'unreachable' }).headline).toBe('No connection to Alpaca')
+    expect(standingOf({ state: 'halted', code: 'authFailed' }).headline).toBe('Alpaca refuses the key')
+    expect(standingOf({ state: 'reconnecting', code: 'silent' }).headline).toBe('Reconnecting')
+    expect(standingOf({ state: 'stale', code: 'silent' }).headline).toBe('Prices are old')
+    expect(standingOf({ state: 'starting', code: 'unreachable' }).headline).toBe('Starting')
   })
 
   it.each(['stale', 'reconnecting', 'halted'] as const)('is bad if the stream is %s, with the reason and the time', (state) => {
@@ -31,18 +36,24 @@ describe('the state', () => {
     expect(details.slice(0, 2)).toEqual(['The feed is silent.', 'Since 10:30:02 EST.'])
   })
 
-  it('is bad if the account cannot be read', () => {
-    const positions = { readAt: null, error: { code: 'unreachable', text: 'no answer' }, breaker: 'open' as const }
-    expect(standingOf({ positions }).tone).toBe('bad')
-    expect(standingOf({ positions }).details.at(-1)).toBe('The account cannot be read: No answer.')
+  it('does not call prices live in alarm while the account cannot be read', () => {
+    const error = { code: 'unreachable', text: 'no answer' }
+    const read = { readAt: '2026-11-20T15:30:02Z', error, breaker: 'open' } as const
+    expect(standingOf({ positions: read })).toEqual({
+      tone: 'warn',
+      headline: 'Account not read',
+      details: ['Prices are current.', 'No answer.', 'It was last read at 10:30:02 EST.'],
+    })
+    expect(standingOf({ positions: { ...read, readAt: null } }).tone).toBe('bad')
+    expect(standingOf({ state: 'closed', positions: read }).details[0]).toBe('The market is closed.')
   })
 
-  it('shows when the account was last read', () => {
-    const positions = { readAt: '2026-11-20T15:30:02Z', error: { code: 'x', text: 'no answer' }, breaker: 'open' as const }
-    expect(standingOf({ positions }).details.slice(-2)).toEqual([
-      'The account cannot be read: No answer.',
-      'Last read at 10:30:02 EST.',
-    ])
+  it('gives the same reason of stream and account once', () => {
+    const positions = { readAt: null, error: { code: 'unreachable', text: 'no answer' }, breaker: 'open' } as const
+    const both = standingOf({ state: 'reconnecting', code: 'unreachable', reason: 'no answer', since: AS_OF, positions })
+    expect(both.details).toEqual(['No answer.', 'Since 10:31:00 EST.', 'For the same reason the account cannot be read.'])
+    const other = standingOf({ state: 'stale', reason: 'silent', since: AS_OF, positions })
+    expect(other.details.at(-1)).toBe('The account cannot be read: No answer.')
   })
 
   it('is not connected until the page has the required token', () => {
@@ -136,6 +147,15 @@ it('the gap has its begin and end', () => {
   expect(gapSentence(gap, NOW)).toBe('Connected again. No data was received from 10:30:55 EST to 10:31:00 EST.')
 })
 
-it('the source has the account and the feed', () => {
-  expect(sourceSentence(status({ source: 'alpaca-live', feed: 'opra' }))).toBe('Alpaca live account, opra feed')
+it('the source is the feed and the account', () => {
+  expect(sourceWords(status({ source: 'alpaca-live', feed: 'opra' }))).toBe('opra · live account')
+})
+
+it('the market is named by when it changes next', () => {
+  const market = (isOpen: boolean | null, nextOpen: string | null, nextClose: string | null) =>
+    marketWords(status({ market: { isOpen, nextOpen, nextClose } }), NOW)
+  expect(market(true, null, '2026-11-20T21:15:00Z')).toBe('closes 16:15')
+  expect(market(false, '2026-11-23T14:30:00Z', null)).toBe('opens Mon 09:30')
+  expect(market(false, '2026-12-28T14:30:00Z', null)).toBe('opens Dec 28 09:30')
+  expect([market(true, null, null), market(false, null, null), market(null, null, null)]).toEqual(['open', 'closed', null])
 })

@@ -3,18 +3,19 @@
  *
  * They contain no age and no countdown: screen readers announce them on each change, so they must not change every second.
  */
-import type { Notice, Status } from '../document'
-import { clock, day } from '../format'
-import { isCut, type Link, type Shown } from '../live'
+import type { Status } from '../document'
+import { clock } from '../format'
+import { minuteOfDay } from './dates'
+import { isCut, type Link } from '../live'
 import type { Gap } from './useGap'
 
 /** What the state is styled by. */
-export type Tone = 'good' | 'quiet' | 'bad'
+export type Tone = 'good' | 'quiet' | 'warn' | 'bad'
 
 export interface Standing {
   tone: Tone
   headline: string
-  /** More sentences below the headline. */
+  /** More sentences about it; none while everything is as it should be. */
   details: string[]
 }
 
@@ -23,8 +24,14 @@ const HEADLINES: Record<Status['state'], string> = {
   live: 'Live',
   closed: 'Market closed',
   stale: 'Prices are old',
-  reconnecting: 'No connection to Alpaca',
+  reconnecting: 'Reconnecting',
   halted: 'Halted',
+}
+/** Headlines that name the cause, by code, while the stream is not live. */
+const CAUSES: Partial<Record<NonNullable<Status['code']>, string>> = {
+  authFailed: 'Alpaca refuses the key',
+  connectionLimit: 'Another program has the stream',
+  unreachable: 'No connection to Alpaca',
 }
 const TONES: Record<Status['state'], Tone> = {
   starting: 'quiet',
@@ -48,15 +55,22 @@ export function standing(link: Link, status: Status | null, now: number): Standi
     return { tone: 'bad', headline, details: [shown ? `${shown} and reconnects by itself.` : 'The page reconnects by itself.'] }
   }
   if (!status) return { tone: 'quiet', headline: 'Connecting to condord', details: [] }
+  const isUsual = status.state === 'live' || status.state === 'closed'
   const details = [
     status.reason && sentence(status.reason),
-    status.state === 'live' || status.state === 'closed' ? null : `Since ${since(status.since)}.`,
-    marketSentence(status, now),
+    isUsual ? null : `Since ${since(status.since)}.`,
     ...accountSentences(status, now),
-  ]
-  const tone = status.positions.error ? 'bad' : toneOf(status)
+  ].filter((detail) => detail !== null)
   const headline = HEADLINES[status.state] ?? status.state
-  return { tone, headline, details: details.filter((detail) => detail !== null) }
+  if (!isUsual) return { tone: toneOf(status), headline: causeOf(status) ?? headline, details }
+  if (!status.positions.error) return { tone: status.reason ? 'warn' : toneOf(status), headline, details }
+  // Prices are as current as ever, but the positions may have changed since.
+  const prices = status.state === 'live' ? 'Prices are current.' : 'The market is closed.'
+  return { tone: status.positions.readAt ? 'warn' : 'bad', headline: 'Account not read', details: [prices, ...details] }
+}
+
+function causeOf({ code, state }: Status): string | null {
+  return (state !== 'starting' && code && CAUSES[code]) || null
 }
 
 /** Whether prices are old. An account that cannot be read does not make them old. */
@@ -74,32 +88,26 @@ export function retrySentence({ retryAt }: Link, now: number): string | null {
   return retryAt !== null && retryAt > now ? `Next attempt at ${clock(retryAt, now)}.` : null
 }
 
-/** The texts of these begin with their subject: a condor, or the contracts of an expiration. */
-const ENDINGS: readonly Notice['code'][] = ['expiresToday', 'lastTradingDay', 'expired']
-
-/** Returns a notice as a sentence, after the names of the held condors and legs that it is about. */
-export function noticeSentence(notice: Notice, { condors, unmatched }: Pick<Shown, 'condors' | 'unmatched'>): string {
-  const concerns = ({ symbol }: { symbol: string }) => notice.symbols.includes(symbol)
-  const held = [...[...condors.values()].filter(({ legs }) => legs.some(concerns)), ...[...unmatched.values()].filter(concerns)]
-  const names = new Set(held.flatMap((each) => (each.expiration ? `${each.underlying} ${day(each.expiration)}` : [])))
-  const isNamed = ENDINGS.includes(notice.code)
-  if (!names.size || (isNamed && notice.condorId)) return sentence(notice.text)
-  return `${[...names].join(', ')}: ${sentence(isNamed ? notice.text.replace(/^[^:]*: /, '') : notice.text)}`
-}
-
 /** Returns the sentence about a time without a connection, once there is one again. */
 export function gapSentence({ from, until }: Gap, now: number): string {
   return `Connected again. No data was received from ${clock(from, now)} to ${clock(until, now)}.`
 }
 
-/** Returns the account and the feed. */
-export function sourceSentence(status: Status): string {
+/** Returns the feed and the account. */
+export function sourceWords(status: Status): string {
   const sources: Record<Status['source'], string> = {
-    'alpaca-paper': 'Alpaca paper account',
-    'alpaca-live': 'Alpaca live account',
+    'alpaca-paper': 'paper account',
+    'alpaca-live': 'live account',
     simulator: 'simulated account',
   }
-  return `${sources[status.source] ?? status.source}, ${status.feed} feed`
+  return `${status.feed} · ${sources[status.source] ?? status.source}`
+}
+
+/** Returns when the market closes or opens; null if that is not known. */
+export function marketWords({ market }: Status, now: number): string | null {
+  if (market.isOpen === null) return null
+  if (market.isOpen) return market.nextClose === null ? 'open' : `closes ${minuteOfDay(market.nextClose, now)}`
+  return market.nextOpen === null ? 'closed' : `opens ${minuteOfDay(market.nextOpen, now)}`
 }
 
 /** The state of a newer daemon may be unknown here, which counts as bad. */
@@ -107,19 +115,15 @@ function toneOf({ state }: Status): Tone {
   return TONES[state] ?? 'bad'
 }
 
-function accountSentences({ positions: { error, readAt } }: Status, now: number): string[] {
+function accountSentences({ positions: { error, readAt }, reason, state }: Status, now: number): string[] {
   if (!error) return []
-  const last = readAt ? [`Last read at ${clock(readAt, now)}.`] : []
-  return [`The account cannot be read: ${sentence(error.text)}`, ...last]
+  const isHeadline = state === 'live' || state === 'closed'
+  const why = error.text === reason ? 'For the same reason the account cannot be read.' : `The account cannot be read: ${sentence(error.text)}`
+  const last = readAt ? [`It was last read at ${clock(readAt, now)}.`] : []
+  return [isHeadline ? sentence(error.text) : why, ...last]
 }
 
-function marketSentence({ market }: Status, now: number): string | null {
-  if (market.isOpen === null) return null
-  if (market.isOpen) return market.nextClose === null ? 'Market open.' : `Market open until ${clock(market.nextClose, now)}.`
-  return market.nextOpen === null ? 'Market closed.' : `Market opens ${clock(market.nextOpen, now)}.`
-}
-
-function sentence(text: string): string {
+export function sentence(text: string): string {
   const whole = text.charAt(0).toUpperCase() + text.slice(1)
   return /[.!?]$/.test(whole) ? whole : `${whole}.`
 }

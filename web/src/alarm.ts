@@ -1,0 +1,70 @@
+/** What the owner of a condor has to know, as one alarm with the severity of its worst sentence. */
+import type { Alert, Condor } from './document'
+import { bySeverity, firingFor, type Severity } from './firing'
+import type { Format } from './format'
+import type { Note } from './notes'
+
+export interface Sentence {
+  severity: Severity
+  text: string
+  /** The id of the alert to acknowledge; null if there is none, or if it has been acknowledged. */
+  alertId: string | null
+}
+
+export interface Alarm {
+  severity: Severity
+  sentences: Sentence[]
+}
+
+const FULL_NAMES = /^[^:]*: /
+/** The profit or loss at the end of an alert's text is that of when it fired; the card shows the present one. */
+const FORMER_PL = /\s*P\/L [^:]*$/
+
+/** Returns the alarm of `condor` by its firing alerts, its short strikes and its broken legs; null if nothing is the matter. */
+export function alarmOn(condor: Condor, alerts: Iterable<Alert>, notes: Note[], price: number | null, format: Format): Alarm | null {
+  const all = firingFor(condor.id, alerts)
+  const rules = new Set(all.map(({ rule }) => rule))
+  // What is breached has been tested, and both have the same sentence.
+  const firing = all.filter(({ rule }) => rule !== 'tested' || !rules.has('breached'))
+  const broken = rules.has('broken-condor') ? [] : notes.filter(({ look }) => look === 'broken')
+  const sentences: Sentence[] = [
+    ...firing.map(alertSentence),
+    ...broken.map(({ text }) => ({ severity: 'critical' as const, text: `${text}.`, alertId: null })),
+    ...(rules.has('breached') || rules.has('tested') ? [] : shortStrike(condor, price, format)),
+  ]
+  return alarmOf(sentences)
+}
+
+/** Returns the alarm of a condor that lost legs. */
+export function brokenAlarm(id: string, alerts: Iterable<Alert>): Alarm | null {
+  return alarmOf(firingFor(id, alerts).map(alertSentence))
+}
+
+function alarmOf(sentences: Sentence[]): Alarm | null {
+  const sorted = [...sentences].sort(bySeverity)
+  return sorted[0] ? { severity: sorted[0].severity, sentences: sorted } : null
+}
+
+/** The card has the name of its condor in its title. */
+function alertSentence({ id, rule, severity, text, acknowledgedAt }: Alert): Sentence {
+  // The card counts down to the cut-offs that this alert lists.
+  const rest = rule === 'expires-today' ? 'Expires today.' : text.replace(FULL_NAMES, '').replace(FORMER_PL, '')
+  return { severity, text: rest.charAt(0).toUpperCase() + rest.slice(1), alertId: acknowledgedAt ? null : id }
+}
+
+/** Alerts wait before they fire, and may be turned off. */
+function shortStrike({ risk, legs, underlying }: Condor, price: number | null, format: Format): Sentence[] {
+  const isTested = risk?.tested === 'put' || risk?.tested === 'call'
+  if (!risk?.breached && !isTested) return []
+  const { put, call } = risk.distance
+  const side = isTested ? risk.tested : (put.dollars ?? 0) < (call.dollars ?? 0) ? 'put' : 'call'
+  const { dollars, sigmas } = side === 'put' ? put : call
+  const short = legs.find((leg) => leg.side === 'short' && leg.right === side)
+  if (!short || dollars === null) return []
+  const place = `${underlying} ${format.money(price ?? risk.price)}`
+  const isBeyond = dollars < 0
+  const away = `${format.money(Math.abs(dollars))} ${isBeyond ? (side === 'put' ? 'below' : 'above') : 'away'}`
+  const measured = sigmas === null || isBeyond ? away : `${away} (${format.sigmas(sigmas)})`
+  const text = `Short ${side} ${format.strike(short.strike)} ${isBeyond ? 'breached' : 'tested'}: ${place}, ${measured}.`
+  return [{ severity: isBeyond ? 'critical' : 'warning', text, alertId: null }]
+}

@@ -1,0 +1,17 @@
+/** The alerts that fire, the most severe first. */
+import type { Alert } from './document'
+
+export type Severity = Alert['severity']
+
+/** The most severe first. */
+const SEVERITIES: readonly Severity[] = ['critical', 'warning', 'info']
+
+/** Compares by severity: the more severe first. */
+export const bySeverity = (one: { severity: Severity }, other: { severity: Severity }) =>
+  SEVERITIES.indexOf(one.severity) - SEVERITIES.indexOf(other.severity)
+
+/** Returns those of `alerts` that fire, acknowledged or not, the most severe first. */
+export const firingOf = (alerts: Iterable<Alert>): Alert[] => [...alerts].filter(({ state }) => state === 'firing').sort(bySeverity)
+
+/** Returns those that fire for the condor `id`. */
+export const firingFor = (id: string, alerts: Iterable<Alert>): Alert[] => firingOf(alerts).filter(({ condorId }) => condorId === id)

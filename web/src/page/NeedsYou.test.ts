@@ -1,0 +1,157 @@
+import { createApp, nextTick, type App as Application } from 'vue'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { alert, AS_OF, condor, document as account, status, totals } from '../../tests/account'
+import type { Alert, Document } from '../document'
+import { createLive } from '../live'
+import App from './App.vue'
+
+const NOW = Date.parse(AS_OF)
+const apps: Application[] = []
+const held = condor()
+const firing = (rule: string, changes: Partial<Alert> = {}) =>
+  alert(`${rule}:${held.id}`, { condorId: held.id, text: `SPY 705/715: ${rule} holds. P/L 1.00.`, ...changes })
+
+async function page(changes: Partial<Document> | null, token: string | null = null) {
+  const { live, link, show } = createLive(NOW)
+  const host = document.body.appendChild(document.createElement('div'))
+  const app = createApp(App, { live, token })
+  app.mount(host)
+  apps.push(app)
+  link.value = { state: 'open', since: NOW, retryAt: null }
+  let version = 0
+  const shows = async (next: Partial<Document>) => {
+    show(account(`e-${++version}`, [held], next))
+    await nextTick()
+  }
+  if (changes) await shows(changes)
+  const text = (selector: string) => host.querySelector(selector)?.textContent!.trim().replace(/\s+/g, ' ')
+  const button = (name: string) =>
+    [...host.querySelectorAll('button')].find((each) => (each.getAttribute('aria-label') ?? each.textContent!).trim().startsWith(name))!
+  const press = async (name: string) => {
+    button(name).click()
+    await vi.dynamicImportSettled()
+    await new Promise((resolve) => setTimeout(resolve))
+    await nextTick()
+  }
+  return { host, shows, text, button, press }
+}
+
+beforeEach(() => {
+  localStorage.clear()
+  history.replaceState(null, '', '/')
+})
+afterEach(() => {
+  for (const app of apps.splice(0)) app.unmount()
+  document.body.replaceChildren()
+  vi.unstubAllGlobals()
+})
+
+describe('what needs the owner', () => {
+  it('is one entry with the most severe sentence, the profit or loss and the others folded', async () => {
+    const { host, text } = await page({ alerts: [firing('tested'), firing('breached', { severity: 'critical' })] })
+    expect(host.querySelectorAll('.need')).toHaveLength(1)
+    expect(text('.need p')).toBe('SPY 705/715 — breached holds.')
+    expect(text('.need details')).toBe('1 more tested holds.')
+    expect(text('.need-pl')).toBe('+$155.00')
+    expect(host.querySelector('.need > .condor-severity')!.getAttribute('aria-label')).toBe('Critical')
+  })
+
+  it('is nothing only if that is known', async () => {
+    const { shows, text } = await page(null)
+    expect(text('.needs')).toBe('Needs youWhether anything needs you is not known: condord has not answered yet.')
+    await shows({})
+    expect(text('.needs')).toBe('Needs you Nothing needs you')
+    await shows({ status: status({ state: 'stale' }) })
+    expect(text('.needs')).toBe('Needs youWhether anything needs you is not known: prices are not current.')
+    await shows({ status: status({ state: 'stale' }), alerts: [firing('tested')] })
+    expect(text('.needs > .aside')).toBe('Whether anything else needs you is not known: prices are not current.')
+  })
+
+  it('is acknowledged with the token, and then folded in one line', async () => {
+    const fetch = vi.fn(async (_path: string, _init: RequestInit) => new Response(null, { status: 204 }))
+    vi.stubGlobal('fetch', fetch)
+    const alerts = [firing('tested'), firing('breached')]
+    const { host, press, shows, text } = await page({ alerts }, 'a-token')
+    await press('Acknowledge all: SPY 705/715')
+    expect(fetch.mock.calls.map(([path, { method, headers }]) => [path, method, new Headers(headers).get('Authorization')])).toEqual(
+      ['tested', 'breached'].map((rule) => [`./api/alerts/${rule}%3A${held.id}/acknowledge`, 'POST', 'Bearer a-token']),
+    )
+    await shows({ alerts: alerts.map((each) => ({ ...each, acknowledgedAt: AS_OF })) })
+    expect(text('.needs-none')).toBe('Nothing needs you')
+    expect(text('.needs-done summary')).toBe('1 acknowledged')
+    expect(host.querySelector('.needs-done .need button')).toBeNull()
+  })
+
+  it('shows why it could not be acknowledged', async () => {
+    vi.stubGlobal('fetch', async () => Response.json({ detail: 'there is no alert with this id' }, { status: 404 }))
+    const { button, press, text } = await page({ alerts: [firing('tested')] })
+    await press('Acknowledge: SPY')
+    expect(text('.need-error')).toBe('It could not be acknowledged. There is no alert with this id.')
+    expect(button('Acknowledge: SPY').disabled).toBe(false)
+  })
+
+  it('leads to the card', async () => {
+    const { host } = await page({ alerts: [firing('tested')] })
+    host.querySelector<HTMLElement>('.need-name')!.click()
+    expect((document.activeElement as HTMLElement).dataset['condor']).toBe(held.id)
+    expect(location.hash).toBe('')
+  })
+})
+
+describe('the bell', () => {
+  it('counts what fires unacknowledged, and lists what fired today', async () => {
+    const over = firing('stop', { state: 'resolved', until: AS_OF, since: '2026-11-20T15:00:00Z' })
+    const { host, press, text } = await page({ alerts: [firing('tested'), firing('breached', { acknowledgedAt: AS_OF }), over] })
+    expect(text('.count')).toBe('1 firing')
+    await press('Alerts')
+    expect([...host.querySelectorAll('.panel h3')].map((each) => each.textContent)).toEqual(['Firing', 'Over today'])
+    expect(text('.alerts .over')).toContain('Since 10:00, resolved at 10:31')
+    expect(host.querySelectorAll('.alerts button')).toHaveLength(1)
+    host.querySelector('.panel')!.dispatchEvent(new KeyboardEvent('keydown', { key: 'Escape', bubbles: true }))
+    await nextTick()
+    expect(host.querySelector('.panel')).toBeNull()
+    expect(document.activeElement!.textContent).toContain('Alerts')
+  })
+})
+
+describe('the figures', () => {
+  it('are of the condors, with what is outside them named apart', async () => {
+    const shares = { ...account('x').underlyings[0]!, shares: 100 }
+    const { host, text } = await page({ totals: totals({ dayPl: -114, naturalPl: null, incomplete: 1, maxLoss: null }), underlyings: [shares] })
+    const figures = [...host.querySelectorAll('.totals > div')].map((each) => each.textContent!.replace(/\s+/g, ' ').trim())
+    expect(figures.slice(0, 5)).toEqual([
+      'Condors today−$114.00',
+      'Open P/L+$155.00',
+      'Closed at natural—1 of 1 condors lacks a quote or an entry price.',
+      'Theta a day+$11.80',
+      'Maximum loss at expiration$1,358',
+    ])
+    expect(text('.outside')).toBe('In no condor: 100 SPY shares.')
+  })
+})
+
+describe('the strip of expirations', () => {
+  it('has the risk of each and filters the condors', async () => {
+    const { host, text } = await page({})
+    expect(text('.expirations button')).toBe('Dec 18 · 28 d · SPY · risk $1,358')
+    host.querySelector<HTMLElement>('.expirations button')!.click()
+    await nextTick()
+    expect(location.hash).toBe('#find=2026-12-18')
+    expect(host.querySelector('.expirations button')!.getAttribute('aria-pressed')).toBe('true')
+    host.querySelector<HTMLElement>('.expirations button')!.click()
+    await nextTick()
+    expect(location.hash).toBe('')
+  })
+})
+
+it('a setting is changed in the panel', async () => {
+  const { host, press } = await page({})
+  await press('Settings')
+  const label = [...host.querySelectorAll('.settings label')].find((each) => each.textContent!.includes('Theme'))!
+  const select = label.querySelector('select')!
+  expect([...select.options].map((each) => each.textContent)).toEqual(['System', 'Light', 'Dark'])
+  select.value = 'dark'
+  select.dispatchEvent(new Event('change'))
+  await nextTick()
+  expect(document.documentElement.dataset['theme']).toBe('dark')
+})

@@ -1,0 +1,80 @@
+/** What the list shows: the held condors and those that lost legs, which stay in their place as full entries. */
+import type { Alert, Broken, Condor } from '../document'
+import { signedUsd } from '../format'
+import type { Live } from '../live'
+import { bySeverity, firingOf, type Severity } from '../firing'
+import { isBroken, severityOfState, urgencyOf, URGENCIES } from '../urgency'
+
+export { isBroken }
+
+export type Entry = Condor | Broken
+
+export const plOf = (entry: Entry) => (isBroken(entry) ? entry.unrealizedPl : entry.valuation.unrealizedPl)
+
+/** The root names adjusted contracts, which the underlying does not. */
+export const nameOf = ({ root }: Entry) => root
+
+/** The strikes in ascending order, without repeated ones. */
+export function strikesOf({ legs }: Entry): string {
+  const strikes = legs.map(({ strike }) => strike).sort((one, other) => one - other)
+  return [...new Set(strikes)].join('/')
+}
+
+/** Returns the condor or broken condor of that id; each id is tracked by itself. */
+export function entryOf(live: Pick<Live, 'condors' | 'broken'>, id: string): Entry | undefined {
+  return live.condors.value.get(id) ?? live.broken.value.get(id)
+}
+
+/** Returns all entries, in the daemon's order; of two with one id the held condor. */
+export function entriesOf({ condors, broken }: Pick<Live, 'condors' | 'broken'>): Entry[] {
+  return [...new Map<string, Entry>([...broken.value, ...condors.value]).values()]
+}
+
+const held = (read: (condor: Condor) => number | null) => (entry: Entry) => (isBroken(entry) ? null : read(entry))
+
+/** What the list can be sorted by in any view, and what its groups have sums of. The table has more, see columns.ts. */
+export const VALUES = {
+  condor: (entry: Entry) => `${nameOf(entry)} ${entry.expiration}`,
+  expires: ({ expiration }: Entry) => expiration,
+  pl: plOf,
+  today: held(({ valuation }) => valuation.dayPl),
+  percent: held(({ valuation }) => valuation.percentOfMaxProfit),
+  prob: held(({ risk }) => risk.probabilities.profit),
+  theta: held(({ risk }) => risk.theta),
+}
+
+/** From here on cents are not worth their width. */
+const WITHOUT_CENTS = 10_000
+
+/** A profit or loss such as −$511.00; in whole dollars on a phone, and from $10,000 on. */
+export const amount = (value: number | null, isNarrow = false) =>
+  signedUsd(value, { cents: !isNarrow && Math.abs(value ?? 0) < WITHOUT_CENTS })
+
+/** The alert that an entry is marked with. */
+export interface Mark {
+  severity: Severity
+  text: string
+}
+
+/** Returns the most severe firing alert of each condor, by its id. */
+export function marksOf(alerts: Iterable<Alert>): Map<string, Mark> {
+  const marks = new Map<string, Mark>()
+  for (const { condorId, severity, text } of firingOf(alerts)) {
+    if (condorId && !marks.has(condorId)) marks.set(condorId, { severity, text })
+  }
+  return marks
+}
+
+/** Returns the mark of an entry: its alert, or its state where that is more severe, as alerts wait before they fire. */
+export function markOf(entry: Entry | undefined, alert: Mark | undefined): Mark | undefined {
+  const severity = entry ? severityOfState(entry) : null
+  if (!entry || !severity || (alert && bySeverity(alert, { severity }) <= 0)) return alert
+  if (isBroken(entry)) return { severity, text: 'legs are missing' }
+  return { severity, text: severity === 'critical' ? 'a short strike is breached' : 'a short strike is tested' }
+}
+
+/** Returns what entries are compared by, in this order: urgency, days left, loss in percent of the risk, id. */
+export function urgencyKeys(entry: Entry, alerts: readonly Alert[]): readonly (string | number)[] {
+  const loss = isBroken(entry) ? null : entry.valuation.percentOfRisk
+  return [URGENCIES.indexOf(urgencyOf(entry, alerts)), entry.daysToExpiration, loss ?? Infinity, entry.id]
+}

@@ -1,0 +1,105 @@
+import { describe, expect, it } from 'vitest'
+import { alert, AS_OF, broken, condor, document as account, status, UNREAD } from '../../tests/account'
+import type { Alert, Broken, Condor, Notice } from '../document'
+import type { Link } from '../live'
+import { doubtOf, entriesOf, isUnanswered, noticesBeside, split } from './needs'
+
+const mapOf = <Item extends { id: string }>(items: Item[]) => new Map(items.map((item) => [item.id, item]))
+const entries = (alerts: Alert[], condors: Condor[] = [], lost: Broken[] = []) =>
+  entriesOf({ alerts: mapOf(alerts), condors: mapOf(condors), broken: mapOf(lost) })
+const on = (held: Condor, rule: string, changes: Partial<Alert> = {}) =>
+  alert(`${rule}:${held.id}`, { condorId: held.id, underlying: held.underlying, text: `${held.root}: ${rule} holds. P/L 5.00.`, ...changes })
+
+describe('what needs the owner', () => {
+  const near = condor('NEAR', { daysToExpiration: 1 })
+  const far = condor('FAR', { daysToExpiration: 40 })
+
+  it('is one entry a condor, its most severe sentence first', () => {
+    const [entry, ...others] = entries([on(near, 'tested'), on(near, 'breached', { severity: 'critical' })], [near])
+    expect(others).toEqual([])
+    expect(entry!.needs.map(({ severity, text }) => [severity, text])).toEqual([
+      ['critical', 'breached holds.'],
+      ['warning', 'tested holds.'],
+    ])
+    expect([entry!.name, entry!.pl]).toEqual(['NEAR', 155])
+  })
+
+  it('is critical before warning, then the nearest expiration, then the account', () => {
+    const whole = alert('feed-down:account', { underlying: null, text: 'The account: prices are down.' })
+    const found = entries([on(near, 'tested'), whole, on(far, 'tested'), on(far, 'stop', { severity: 'critical' })], [near, far])
+    expect(found.map(({ key }) => key)).toEqual([far.id, near.id, 'account'])
+    expect(found[2]!.pl).toBeUndefined()
+    expect(entries([on(far, 'tested'), on(near, 'tested')], [far, near]).map(({ key }) => key)).toEqual([near.id, far.id])
+  })
+
+  it('leaves out what is only information, and what no longer fires', () => {
+    expect(entries([on(near, 'days-left', { severity: 'info' }), on(near, 'tested', { state: 'resolved' })], [near])).toEqual([])
+  })
+
+  it('is acknowledged only if all of its alerts are', () => {
+    const done = on(near, 'tested', { acknowledgedAt: AS_OF })
+    expect(entries([done], [near])[0]!.isAcknowledged).toBe(true)
+    expect(entries([done, on(near, 'breached')], [near])[0]!.isAcknowledged).toBe(false)
+    expect([isUnanswered(done), isUnanswered(on(near, 'breached'))]).toEqual([false, true])
+  })
+
+  it('includes a broken condor whether or not a rule reports it', () => {
+    const lost = { ...broken('LOST', { A: 1 }), root: 'LOST', unrealizedPl: -40 }
+    expect(entries([], [], [lost])).toEqual([
+      {
+        key: 'LOST',
+        condorId: 'LOST',
+        name: 'LOST 705',
+        needs: [{ severity: 'critical', text: 'this condor has lost its long put 705.', alert: null }],
+        pl: -40,
+        isAcknowledged: false,
+      },
+    ])
+    const told = alert('broken-condor:LOST', { condorId: 'LOST', severity: 'critical', text: 'LOST 705: a leg went.' })
+    expect(entries([told], [], [lost])[0]!.needs.map(({ text }) => text)).toEqual(['a leg went.'])
+    expect(entries([alert('uncovered-short:LOST', { condorId: 'LOST' })], [], [lost])[0]!.needs).toHaveLength(2)
+  })
+})
+
+describe('the sentence of an alert', () => {
+  it('has its subject and its profit or loss, which moves, apart', () => {
+    const text = 'IWM 275/280 Dec 4: the profit is 79.9 %. P/L 166.00 (close now 162.00).'
+    expect(split(alert('a', { text }))).toEqual({ name: 'IWM 275/280 Dec 4', text: 'the profit is 79.9 %.' })
+    expect(split(alert('a', { text: 'X: it is blind. P/L not known.' })).text).toBe('it is blind. P/L not known.')
+    expect(split(alert('a', { text: 'no subject' }))).toEqual({ name: 'SPY', text: 'no subject' })
+  })
+})
+
+describe('that nothing needs the owner', () => {
+  const open: Link = { state: 'open', since: 0, retryAt: null }
+  const doubt = (document = account('e-1') as ReturnType<typeof account> | null, link = open) =>
+    doubtOf({ document, link, status: document?.status ?? null })
+  const withStatus = (changes: Parameters<typeof status>[0]) => doubt(account('e-1', [], { status: status(changes) }))
+
+  it('is known while prices and positions are', () => {
+    expect(doubt()).toBeNull()
+    expect(withStatus({ state: 'closed' })).toBeNull()
+  })
+
+  it('is not known without a document, a connection, a feed or an account', () => {
+    expect(doubt(null)).toBe('condord has not answered yet')
+    expect(doubt(account('e-1'), { ...open, state: 'reconnecting' })).toBe('the page is not connected to condord')
+    expect(withStatus({ positions: UNREAD })).toBe('the account has not been read yet')
+    for (const state of ['stale', 'reconnecting', 'halted', 'starting'] as const) {
+      expect(withStatus({ state })).toBe('prices are not current')
+    }
+    const error = { code: 'unreachable', text: 'no answer' }
+    expect(withStatus({ positions: { readAt: AS_OF, error, breaker: 'open' } })).toBe('the account cannot be read')
+    expect(doubt({ ...account('e-1'), alerts: undefined as never })).toBe('this condord does not report alerts')
+  })
+})
+
+it('a notice is left out if a firing alert reports the same of the same condor', () => {
+  const held = condor()
+  const notice: Notice = { code: 'expiresToday', text: 'x', symbols: [], condorId: held.id, since: AS_OF }
+  const firing = on(held, 'expires-today')
+  expect(noticesBeside([notice], [firing])).toEqual([])
+  expect(noticesBeside([notice], [{ ...firing, state: 'ended' }])).toEqual([notice])
+  expect(noticesBeside([{ ...notice, condorId: 'OTHER' }], [firing])).toHaveLength(1)
+  expect(noticesBeside([{ ...notice, code: 'ordersUnavailable' }], [firing])).toHaveLength(1)
+})
