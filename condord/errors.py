@@ -11,6 +11,7 @@
     ├── ChecksFailed           some checks failed (check/report)                               exit of the first
     ├── CriticalAlerts         a critical alert is firing (cli/alerts)                         exit 1
     ├── NotDelivered           a channel did not accept a test message (cli/alerts)            exit 1
+    ├── ChannelDisabled        a channel accepted it, but gets no alerts (cli/alerts)          exit 1
     ├── NotWritten             the configuration file cannot be created (cli/config)           exit 1
     └── Unwritable             standard output cannot be written (cli/output)                  exit 1
 

@@ -14,6 +14,7 @@ import subprocess
 import time
 import tomllib
 import typing
+from email.message import Message
 from pathlib import Path
 
 import msgspec
@@ -336,6 +337,13 @@ def test_the_python_of_the_docs_accepts_only_what_condord_has_signed():
     assert not verify(secret, headers(now, of_key=b"another"), body)
     assert not verify(secret, {**headers(now), "webhook-id": "msg_2"}, body)
     assert not verify(secret, headers(now - 3600), body)
+    for name in headers(now):
+        sent = Message()
+        for other, value in headers(now).items():
+            sent[other] = value
+        assert verify(secret, sent, body)
+        del sent[name]
+        assert not verify(secret, sent, body), "a request of a stranger is no error of the receiver"
 
 
 def test_the_arithmetic_of_the_examples_is_right():

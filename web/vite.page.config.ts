@@ -1,6 +1,9 @@
 /** The daemon's own page, built to where the daemon serves it from. Links are relative, as a proxy may add a prefix. */
 import vue from '@vitejs/plugin-vue'
-import { resolve } from 'node:path'
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { brotliCompressSync } from 'node:zlib'
+import { minify } from 'terser'
 import { defineConfig, type Plugin } from 'vite'
 
 const daemon = process.env.CONDORD_URL ?? 'http://127.0.0.1:8420'
@@ -28,20 +31,42 @@ const stylesBefore: Plugin = {
 const HELPER = `
 const loads = new Map()
 function styled(href) {
-  if ([...document.styleSheets].some((sheet) => sheet.href === href)) return
-  if (!loads.has(href)) loads.set(href, new Promise((done) => {
-    const link = Object.assign(document.createElement('link'), { rel: 'stylesheet', href, onload: done, onerror: done })
-    document.head.append(link)
-  }))
+  if (!loads.has(href)) loads.set(href, new Promise((done) =>
+    document.head.append(Object.assign(document.createElement('link'), { rel: 'stylesheet', href, onload: done, onerror: done })),
+  ))
   return loads.get(href)
 }
 export const __vitePreload = (load, files = [], from) =>
-  Promise.all(files.filter((file) => file.endsWith('.css')).map((file) => styled(new URL(file, from).href))).then(load)
+  Promise.all(files.map((file) => styled(new URL(file, from).href))).then(load)
 `
+
+const NAME = 'assets/[name]-[hash:6].js'
+
+/** Finds a hundredth more to leave out of what Vite has minified. */
+const minifiedAgain: Plugin = {
+  name: 'condord:minified-again',
+  apply: 'build',
+  async generateBundle(_, bundle) {
+    for (const file of Object.values(bundle)) {
+      if (file.type !== 'chunk') continue
+      const { code } = await minify(file.code, { module: true, ecma: 2020, compress: { passes: 3, unsafe_arrows: true } })
+      file.code = code!
+    }
+  },
+}
+
+/** Writes each file compressed beside it, for browsers on the same machine or with https: a tenth smaller than gzipped. */
+const compressed: Plugin = {
+  name: 'condord:compressed',
+  apply: 'build',
+  writeBundle({ dir }, bundle) {
+    for (const name of Object.keys(bundle)) writeFileSync(join(dir!, `${name}.br`), brotliCompressSync(readFileSync(join(dir!, name))))
+  },
+}
 
 export default defineConfig({
   base: './',
-  plugins: [vue(), stylesBefore],
+  plugins: [vue(), stylesBefore, minifiedAgain, compressed],
   define: { __VUE_OPTIONS_API__: 'false' },
   build: {
     outDir: '../condord/http/page',
@@ -53,7 +78,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     // One chunk, as it compresses better than those that would be shared with what is loaded later.
     rolldownOptions: {
-      output: { codeSplitting: { groups: [{ name: (id, context) => (isFirst(id, (each) => context.getModuleInfo(each)) ? 'first' : null), debugName: 'first' }] } },
+      // The names are in the first file, where each character counts.
+      output: { entryFileNames: NAME, chunkFileNames: NAME, assetFileNames: 'assets/[name]-[hash:6][extname]', codeSplitting: { groups: [{ name: (id, context) => (isFirst(id, (each) => context.getModuleInfo(each)) ? 'first' : null), debugName: 'first' }] } },
     },
     modulePreload: false,
   },

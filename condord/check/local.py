@@ -12,11 +12,12 @@ from condord.check.schedule import Probe
 from condord.client.http import Daemon, decoded
 from condord.config.schema import Config
 from condord.daemon import wiring
-from condord.errors import Refused, Unavailable
+from condord.errors import CondordError, Refused, Unavailable
 from condord.host import instance_lock
 from condord.host.thread_pool import DaemonPool
 from condord.http import server
 from condord.live import wire
+from condord.live.wire_alerts import AlertsJson
 from condord.upstream.interfaces import Login
 
 
@@ -34,6 +35,7 @@ class LocalProbes:
         self._login = login
         self._daemon = daemon
         self._environ = environ
+        self._disabled: list[str] = []
         self._port = not_tried("port-free", "it has not been checked")
         self._pool = DaemonPool(1, name="checks")
 
@@ -66,7 +68,7 @@ class LocalProbes:
             if self._is_of_another_account(report):
                 text = f"it is held by a condord of another account: process {report.pid}, {report.source}"
                 return fail(name, text, taken.hint)
-        self.report = report
+        self.report, self._disabled = report, self._disabled_channels()
         return ok(name, f"it is held by condord, process {report.pid}, which answers")
 
     def _is_of_another_account(self, report: wire.StatusReport) -> bool:
@@ -95,12 +97,25 @@ class LocalProbes:
             raise Unavailable("the address of a daemon is not known", "")
         return decoded(self._daemon.status(), wire.StatusReport)
 
+    def _disabled_channels(self) -> list[str]:
+        """The channels that the daemon has disabled, which a test message of this process cannot find out."""
+        if self._daemon is None:
+            return []
+        try:
+            channels = decoded(self._daemon.alerts(), AlertsJson).channels
+        except CondordError:  # of another version, or of a relay that has lost its source
+            return []
+        return [channel.name for channel in channels if channel.disabled]
+
     async def _daemon_answers(self) -> Check:
         name: Name = "daemon-answers"
         report = self.report
         if report is not None:
             state = f"{report.state}: {report.reason}" if report.reason else report.state
             text = f"condord {report.version}, process {report.pid}, {state}"
+            if self._disabled:
+                hint = "The receiver has answered 410. Restart condord, or change the channel and send SIGHUP."
+                return warn(name, f"{text}; it sends nothing to {', '.join(self._disabled)}, which is disabled", hint)
             if report.feed == self._config.alpaca.feed:
                 return ok(name, text)
             hint = "Send it SIGHUP, so that it reads the configuration again."

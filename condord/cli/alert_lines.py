@@ -17,6 +17,7 @@ _SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 MARKS: Mapping[Severity, str] = {"critical": "◆", "warning": "■", "info": "●"}
 """The shape of each severity, for people who do not see its colour."""
 _STYLES: Mapping[Severity, str] = {"critical": "bad", "warning": "warn", "info": "strong"}
+_GONE = "HTTP 410"
 _INDENT, _MIN_TEXT_WIDTH = 12, 20
 _SPARE_CHANNEL = ("LAST DELIVERY", "FROM", "TYPE", "WAITING")
 
@@ -73,16 +74,23 @@ def counts_text(counts: AlertCounts) -> str:
 def summary(alerts: Sequence[AlertJson], counts: AlertCounts, screen: Screen) -> str:
     """Return one line: how many alerts fire and the text of the first; empty if none does.
 
-    `counts` may count more than `alerts` has. The line is shortened to the width of the screen.
+    `counts` may count more than `alerts` has. The line is shortened to the width of the screen. It leaves out the P/L,
+    which is that of the moment at which the alert fired, as the line stands below present ones.
     """
     numbers = counts_text(counts)
     if not numbers:
         return ""
     firing = ordered(alerts)
-    sentence = f"alerts: {numbers}" + (f" · {plain(firing[0].text)}" if firing else "")
+    sentence = f"alerts: {numbers}" + (f" · {plain(reason_of(firing[0].text))}" if firing else "")
     severest = next(severity for severity in _SEVERITIES if getattr(counts, severity))
     shown = textwrap.shorten(sentence, screen.width or len(sentence), placeholder=" …")
     return screen.paint(shown, _STYLES[severest])
+
+
+def reason_of(text: str) -> str:
+    """Return the sentence of an alert without the P/L that follows it."""
+    reason, found, _ = text.rpartition(". P/L ")
+    return f"{reason}." if found else text
 
 
 def channels_trouble(channels: Iterable[ChannelJson]) -> list[str]:
@@ -152,8 +160,10 @@ def _channel(channel: ChannelJson, now: dt.datetime) -> Row:
 
 def _faults(channel: ChannelJson, *, with_waiting: bool = True) -> list[str]:
     """Describe why a channel does not deliver; empty if nothing is known against it."""
-    faults = ["disabled until the next start or a change of it"] if channel.disabled else []
-    faults += [plain(channel.last_error)] if channel.last_error else []
+    faults = ["disabled by an answer 410 until the next start or a change of it"] if channel.disabled else []
+    # Of the answer 410 it is all said.
+    error = channel.last_error
+    faults += [plain(error)] if error and not (channel.disabled and error.startswith(_GONE)) else []
     if faults and with_waiting and channel.waiting:
         faults.append(f"{channel.waiting} waiting")
     return faults

@@ -46,6 +46,17 @@ class NotDelivered(CondordError):
         super().__init__(f"the channel {channel} did not accept the test message")
 
 
+class ChannelDisabled(CondordError):
+    """A channel accepted the test message, but gets no alerts, as it has answered 410 before."""
+
+    code = "channel-disabled"
+    exit_code = EXIT_FAILED
+    hint = "It has answered 410 before. Restart condord, or change the channel and send SIGHUP."
+
+    def __init__(self, channel: str) -> None:
+        super().__init__(f"the channel {channel} is disabled, so no alert is sent to it")
+
+
 @alerts.callback()
 def show(
     context: typer.Context,
@@ -114,12 +125,15 @@ def send_test(
 ) -> None:
     """Send one test message to a channel.
 
-    It shows how the channel answered. The exit code is 1 if it did not accept the message.
+    It shows how the channel answered. The exit code is 1 if it did not accept the message, or is disabled.
     """
     daemon = find_daemon(url or options.parent_url(context), os.environ)
     with progress(f"waiting for {plain(channel)} to answer"):
         answer = decoded(daemon.test_channel(channel), ChannelTestJson)
+        channels = decoded(daemon.alerts(), AlertsJson).channels if answer.ok else []
     status = "" if answer.status is None else f" ({answer.status})"
     write_stdout(f"{plain(channel)}: {'accepted' if answer.ok else 'not accepted'}{status}: {plain(answer.text)}\n")
     if not answer.ok:
         raise NotDelivered(plain(channel), channel_remedy(answer.status))
+    if any(each.name == channel and each.disabled for each in channels):
+        raise ChannelDisabled(plain(channel))

@@ -89,7 +89,7 @@ def _alerts_value(alerts: AlertsJson | None, screen: Screen) -> str:
     firing = alert_lines.ordered(alerts.alerts)
     if not firing:
         return "none firing"
-    sentence = f"{alert_lines.counts_text(alert_lines.counted(firing))}: {plain(firing[0].text)}"
+    sentence = f"{alert_lines.counts_text(alert_lines.counted(firing))}: {plain(alert_lines.reason_of(firing[0].text))}"
     width = len(sentence) if screen.width is None else max(_MIN_VALUE_WIDTH, screen.width - _NAME_WIDTH)
     shown = textwrap.shorten(sentence, width, placeholder=" …")
     return screen.paint(shown, alert_lines.style_of(firing[0].severity))

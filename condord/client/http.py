@@ -131,13 +131,17 @@ class Daemon:
         """Return the exact body of `GET /api/positions/{id}`, a `wire.OneCondor`.
 
         Raises:
-            NotFound: no such condor is held; the hint names similar ids.
+            NotFound: no such condor is held, or it lost legs; the hint names similar ids.
             CondordError: as for `positions`.
         """
         try:
             return self._json(f"/api/positions/{quote(condor_id or '-', safe='')}")
         except _Answered404 as error:
-            held = [condor.id for condor in decoded(self.positions(), Document).condors]
+            document = decoded(self.positions(), Document)
+            if condor_id in [broken.id for broken in document.broken]:
+                hint = "`condord positions --show broken` shows it, and `condord positions` what is left of it."
+                raise NotFound(f"{condor_id} has lost legs, so it cannot be shown as a condor", hint) from error
+            held = [condor.id for condor in document.condors]
             hint = _similar(condor_id, held) or "`condord positions` lists what is held."
             raise NotFound(f"no condor {condor_id} is held", hint) from error
 

@@ -73,7 +73,17 @@ def read(channels: Sequence[ChannelTable], environ: Mapping[str, str]) -> Channe
             hints.append(_INSTALL)
         if "url_file" in found:
             files.append(ChannelSecrets(found["url_file"], found.get("secret_file")))
-    return ChannelFiles(tuple(files), tuple(faults), " ".join(dict.fromkeys(hints)))
+    return ChannelFiles(tuple(files), tuple(faults), _joined([*dict.fromkeys(hints)]))
+
+
+def _joined(hints: Sequence[str]) -> str:
+    """The hints one after the other; a single one ends with its command, if it has one, to be copied."""
+    if len(hints) == 1:
+        return hints[0]
+    # A full stop would become a part of the command.
+    return " ".join(
+        hint if hint.endswith(".") else re.sub(r"((?:sudo )?ch(?:mod|own) .*)", r"`\1`.", hint) for hint in hints
+    )
 
 
 def has_apprise() -> bool:

@@ -197,7 +197,7 @@ def _read(named: str, name: str, environ: Mapping[str, str]) -> Secret:
     forbidden = 0o037 if _is_made_by_systemd(path, environ) else 0o077
     if status.st_mode & forbidden:
         raise _Unusable(f"{named} ({name}) may be read or written by others", f"chmod 600 {_quoted(path)}")
-    return _word(raw.decode("latin-1"), named)
+    return _word(raw.decode("latin-1"), f"{named} ({name})")
 
 
 def _quoted(path: Path) -> str:
@@ -220,4 +220,4 @@ def _word(text: str, where: str) -> Secret:
         why = "holds blanks or characters outside ASCII"
     else:
         return Secret(word)
-    raise _Unusable(f"{where} {why}", "It must hold only the key or token, on one line.")
+    raise _Unusable(f"{where} {why}", "It must hold only the value itself, on one line.")

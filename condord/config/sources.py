@@ -27,6 +27,7 @@ FILE_NAME = "condord.toml"
 SYSTEM_PATH = Path("/etc/condord") / FILE_NAME
 
 _MAX_BYTES = 1_048_576
+_NO_VALUE_HINT = 'Put text in straight quotation marks, name = "half"; write true, false and numbers without them.'
 _MAX_REASON_LENGTH = 100  # characters of tomllib's message
 _UDS_BYTES = 107  # sun_path of unix(7) holds 108 with its closing zero
 _MAX_PORT = 65_535
@@ -279,7 +280,7 @@ def _take_file(draft: _Draft, path: Path) -> None:
         return
     except toml_text.BrokenToml as broken:
         text = f"broken TOML: {quoting.short(broken.reason, _MAX_REASON_LENGTH)}"
-        draft.note_unreadable_file(f"{shown}:{broken.line}", text)
+        draft.note_unreadable_file(f"{shown}:{broken.line}", text, _NO_VALUE_HINT if broken.is_value else "")
         return
     for entry in entries:
         source = _Source(f"file {path}", f"{shown}:{entry.line}" if entry.line else shown)

@@ -12,6 +12,8 @@ import tomllib
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+_NO_VALUE = ("Invalid value", "Expected newline or end of document")
+"""How tomllib begins its messages about `name = half` and `quiet = 22:00-08:00`."""
 _POSITION = re.compile(r"(.*) \(at line (\d+)", re.DOTALL)
 
 
@@ -29,11 +31,15 @@ class Entry(NamedTuple):
 
 
 class BrokenToml(Exception):
-    """The text is not TOML; `line` counts from 1, `reason` says what is wrong there."""
+    """The text is not TOML; `line` counts from 1, `reason` says what is wrong there.
+
+    `is_value`: what follows a `=` is probably a text without quotation marks.
+    """
 
     def __init__(self, line: int, reason: str) -> None:
         self.line = line
         self.reason = reason
+        self.is_value = reason.startswith(_NO_VALUE)
         super().__init__(f"line {line}: {reason}")
 
 

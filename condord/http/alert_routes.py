@@ -22,7 +22,7 @@ BETWEEN_TESTS_SECONDS = 10.0
 
 _UNKNOWN_ALERT = "there is no alert with this id; GET /api/alerts lists the ids"
 _UNKNOWN_CHANNEL = "there is no channel with this name; GET /api/alerts lists the names"
-_TOO_MANY_TESTS = f"this channel was tested less than {BETWEEN_TESTS_SECONDS:g} s ago; wait for Retry-After"
+_TOO_MANY_TESTS = f"this channel was tested less than {BETWEEN_TESTS_SECONDS:g} s ago"
 _NO_ANSWER = f"the channel has not answered within {TEST_SECONDS:g} s"
 
 

@@ -23,7 +23,7 @@ from starlette.routing import Route
 from condord.http.etag import is_known
 from condord.http.interfaces import DaemonView
 from condord.http.problem import problem
-from condord.http.stream_route import takes_gzip
+from condord.http.stream_route import offered_codings, takes_gzip
 
 BUILD_DIRECTORY = Path(__file__).with_name("page")
 """Where the build of `web/` writes the page."""
@@ -48,16 +48,22 @@ _UNBUILT_PAGE = """\
 """
 
 
-class StaticFile(msgspec.Struct, frozen=True, kw_only=True):
+class StaticFile(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """A file to serve, plain and compressed."""
 
     media_type: str
     body: bytes
-    gzipped: bytes
+    brotli: bytes | None = None
+    """As compressed by the build."""
+
+    @functools.cached_property
+    def gzipped(self) -> bytes:
+        """Compressed when first asked for, so that no browser waits for files that it does not load."""
+        return gzip.compress(self.body, mtime=0)
 
     @property
     def etag(self) -> str:
-        """A weak tag of the content: it identifies the plain and the compressed body."""
+        """A weak tag of the content: it identifies the plain and the compressed bodies."""
         return f'W/"{hashlib.sha256(self.body).hexdigest()[:16]}"'
 
 
@@ -69,7 +75,7 @@ class Page:
 
     async def index(self, request: Request) -> Response:
         """Answer with the page, or 304 for a client that has it."""
-        file = self._index or _file("text/html", _unbuilt_page(request).encode())
+        file = self._index or StaticFile(media_type="text/html", body=_unbuilt_page(request).encode())
         headers = {"ETag": file.etag, "Cache-Control": _REVALIDATE}
         if is_known(request.headers, file.etag):
             return Response(status_code=304, headers=headers)
@@ -85,26 +91,39 @@ class Page:
     @functools.cached_property
     def _index(self) -> StaticFile | None:
         path = self._folder / "index.html"
-        return _file("text/html", path.read_bytes()) if path.is_file() else None
+        return _file("text/html", path) if path.is_file() else None
 
     @functools.cached_property
     def _assets(self) -> dict[str, StaticFile]:
         paths = (path for path in self._folder.glob("assets/*") if path.suffix in MEDIA_TYPES and path.is_file())
-        return {path.name: _file(MEDIA_TYPES[path.suffix], path.read_bytes()) for path in paths}
+        return {path.name: _file(MEDIA_TYPES[path.suffix], path) for path in paths}
 
 
-def _file(media_type: str, body: bytes) -> StaticFile:
-    return StaticFile(media_type=media_type, body=body, gzipped=gzip.compress(body, mtime=0))
+def _file(media_type: str, path: Path) -> StaticFile:
+    brotli = path.with_name(f"{path.name}.br")
+    return StaticFile(
+        media_type=media_type, body=path.read_bytes(), brotli=brotli.read_bytes() if brotli.is_file() else None
+    )
 
 
 def _answer(request: Request, file: StaticFile, headers: dict[str, str]) -> Response:
-    daemon: DaemonView = request.app.state.daemon
-    is_gzipped = daemon.subscribers.compresses and takes_gzip(request.headers)
+    body, coding = _coded(request, file)
     return Response(
-        file.gzipped if is_gzipped else file.body,
-        headers={**headers, "Vary": "Accept-Encoding", **({"Content-Encoding": "gzip"} if is_gzipped else {})},
+        body,
+        headers={**headers, "Vary": "Accept-Encoding", **({"Content-Encoding": coding} if coding else {})},
         media_type=file.media_type,
     )
+
+
+def _coded(request: Request, file: StaticFile) -> tuple[bytes, str | None]:
+    """The body in the smallest form that the client takes, and the name of its coding."""
+    daemon: DaemonView = request.app.state.daemon
+    if not daemon.subscribers.compresses:
+        return file.body, None
+    # Only by name: a star is sent by clients that have never heard of it.
+    if file.brotli is not None and offered_codings(request.headers).get("br"):
+        return file.brotli, "br"
+    return (file.gzipped, "gzip") if takes_gzip(request.headers) else (file.body, None)
 
 
 def _unbuilt_page(request: Request) -> str:

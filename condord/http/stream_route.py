@@ -71,7 +71,13 @@ def _answer(request: Request) -> ASGIApp:
 
 
 def takes_gzip(headers: Headers) -> bool:
-    """Whether `Accept-Encoding` permits gzip (RFC 9110, 12.5.3): by name or star, and with a weight above 0.
+    """Whether `Accept-Encoding` permits gzip (RFC 9110, 12.5.3): by name or star, and with a weight above 0."""
+    weights = offered_codings(headers)
+    return weights.get("gzip", weights.get("*", False))
+
+
+def offered_codings(headers: Headers) -> dict[str, bool]:
+    """The codings that `Accept-Encoding` names, and whether each has a weight above 0.
 
     An invalid weight counts as 0: a client that cannot write one may not be able to inflate either.
     """
@@ -79,7 +85,7 @@ def takes_gzip(headers: Headers) -> bool:
     for part in ",".join(headers.getlist("accept-encoding")).lower().split(","):
         name, _, parameters = part.partition(";")
         weights[name.strip().removeprefix("x-")] = _has_weight(parameters) if parameters else True
-    return weights.get("gzip", weights.get("*", False))
+    return weights
 
 
 def _has_weight(parameters: str) -> bool:

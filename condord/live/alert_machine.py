@@ -189,8 +189,8 @@ class Alert:
         )
         self._counted = session_seconds if self.rule is not None and self.rule.repeat_minutes > 0 else None
 
-    def repeat(self, now_at: dt.datetime, found: TransitionValues | None = None) -> None:
-        """Note that it is notified again, with the value, severity and text of `found`, or else the earlier ones.
+    def repeat(self, now_at: dt.datetime, text: str, found: TransitionValues | None = None) -> None:
+        """Note that it is notified again, with the value and severity of `found`, or else the earlier ones.
 
         The severity changes with a repeat only, so that each one in a document is one that channels could have.
         """
@@ -198,8 +198,8 @@ class Alert:
         record = self.record
         if found is not None:
             highest = max(record.highest or record.severity, found.severity, key=SEVERITIES.index)
-            record = replace(record, value=found.value, text=found.text, severity=found.severity, highest=highest)
-        self.record = replace(record, repeats=record.repeats + 1, repeated_seconds=0.0, as_of=now_at)
+            record = replace(record, value=found.value, severity=found.severity, highest=highest)
+        self.record = replace(record, text=text, repeats=record.repeats + 1, repeated_seconds=0.0, as_of=now_at)
         self.is_changed = True
 
     def resume(self, session_seconds: float) -> None:

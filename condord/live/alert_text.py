@@ -22,7 +22,7 @@ from condord.live.alert_subject import Subject
 Cause = Literal["gone", "settled", "broken"]
 """Why an alert ends with its subject. What has settled is still held, and of what is broken some legs are."""
 _E4 = 10_000
-_SOURCES: dict[CutoffSource, str] = {"config": "set in [expiry]", "product": "the end of its trading"}
+_SOURCES: dict[CutoffSource, str] = {"config": "as configured", "product": "the end of its trading"}
 """How the time of a cut-off is known."""
 _CLOSABLE = frozenset(
     [
@@ -37,9 +37,13 @@ _CLOSABLE = frozenset(
         "breached",
         "tested",
         "expiresToday",
+        "minutesToLiquidation",
+        "nearStrike",
+        "longPutExpiring",
     ]
 )
 """What a trader would close the condor for."""
+_UNDECIDED = "what this alert needs is not known at present; earlier: "
 _ORDERS = Condition(quantity="minutesToOrderCutoff", operator="<=", threshold=0.0)
 _EARLIER_MARKS = frozenset({"stub", "crossed"})
 """The states of quotes whose mark is an earlier one."""
@@ -102,6 +106,13 @@ def repeated(rule: Rule, subject: Subject, facts: Facts, *, is_held: bool) -> st
     return _sentence(subject, f"not resolved yet, {_state(rule, subject, facts)}")
 
 
+def undecided(record: AlertRecord) -> str:
+    """That it is not known whether the alert still holds, and the earlier reason, without the P/L of that moment."""
+    earlier = record.text.partition(": ")[2]
+    reason = (earlier.rpartition(". P/L ")[0] or earlier.removesuffix(".")).removeprefix(_UNDECIDED)
+    return f"{_name(record)}: {_UNDECIDED}{reason}."
+
+
 def _state(rule: Rule, subject: Subject, facts: Facts) -> str:
     """What is true of each condition that does not hold: it says why the alert has resolved, or could."""
     conditions, clauses = when(rule, facts), []
@@ -130,7 +141,7 @@ def gone(record: AlertRecord, cause: Cause = "gone") -> str:
 
 def rule_changed(record: AlertRecord) -> str:
     """That an alert has ended with its rule."""
-    return f"{_name(record)}: the rule {record.rule} was changed or turned off, and its alert has ended."
+    return f"{_name(record)}: the rule {record.rule} was changed, turned off or removed, and its alert has ended."
 
 
 def _name(record: AlertRecord) -> str:
@@ -209,6 +220,8 @@ def _profit_state(_: Subject, value: Value, condition: Condition) -> str:
 
 
 def _days(_: Subject, value: Value, condition: Condition) -> str:
+    if value == 0:
+        return "it expires today"
     verb = "is" if value == 1 else "are"
     return f"{worded(condition.quantity, value)} {verb} left until the expiration"
 

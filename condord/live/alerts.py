@@ -275,8 +275,10 @@ class Alerts:
         if alert.record.state == "firing":
             alert.resume(session_seconds)
             if alert.is_repeat_due:
-                text = alert_text.repeated(rule, subject, facts, is_held=held is True)
-                alert.repeat(now_at, None if held is None else transition_values(rule, subject, facts, text))
+                known = None if held is None else alert_text.repeated(rule, subject, facts, is_held=held)
+                text = known or alert_text.undecided(alert.record)
+                found = None if known is None else transition_values(rule, subject, facts, known)
+                alert.repeat(now_at, text, found)
                 self._transitions.append(alert.transition("repeat"))
         self._note(alert)
 

@@ -6,10 +6,12 @@ import http
 from collections.abc import Mapping
 
 _REFUSED = "The receiver refuses the URL: look at the token or password in the file that `url_file` names."
-_GONE = "The receiver refuses further messages: correct `url_file` or remove the channel, then send SIGHUP."
+_GONE = (
+    "The receiver wants no further messages. Correct the URL in the file that `url_file` names, or remove the channel,"
+    " and send SIGHUP. If the URL is right, restart condord."
+)
 _NOT_REACHED = (
-    "If the answer names no other cause, look at the URL in the file that `url_file` names, at network and firewall,"
-    " and at the receiver."
+    "Look at the URL in the file that `url_file` names, at the network and the firewall, and at the receiver."
 )
 _ANY_OTHER = "Look at the URL in the file that `url_file` names, and at the log of the receiver."
 _MOVED = "Redirects are not followed: write the final URL into the file that `url_file` names."

@@ -179,6 +179,8 @@ class Connection(asyncio.Protocol):
     def reset_mid_frame(self) -> None:
         """Announce a frame of 1000 bytes, send ten of them, and reset the connection."""
         self.transport.write(bytes([0x82, 126]) + struct.pack(">H", 1000) + bytes(10))
+        # What is sent until the reset would become part of this frame.
+        self._drops_output = True
         # An immediate reset could discard the bytes before the client reads them.
         asyncio.get_running_loop().call_later(0.05, self.reset)
 

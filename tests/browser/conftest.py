@@ -9,6 +9,7 @@ import pytest
 from playwright.sync_api import Browser, sync_playwright
 
 from condord.http.page import BUILD_DIRECTORY
+from tests.browser.owner import prepared
 from tests.browser.visiting import Visit
 from tests.e2e.conftest import QUICK
 from tests.e2e.running import Condord, Simulated, closing_program, until
@@ -101,6 +102,13 @@ def still():
         pair.simulated.post("market", frozen=True)
         quote_oddly(pair)
         yield pair
+
+
+@pytest.fixture(scope="package")
+def owner(tmp_path_factory):
+    """An account in a market that does not move; each test first says what needs its owner, by `need`."""
+    with prepared(tmp_path_factory.mktemp("owner")) as account:
+        yield account
 
 
 @pytest.fixture(scope="module")

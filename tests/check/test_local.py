@@ -6,7 +6,8 @@ import pytest
 from condord.daemon import wiring
 from condord.errors import CredentialsMissing
 from tests.check.worlds import failed, locked, not_tried, results
-from tests.fakes.daemon import problem
+from tests.fakes import documents
+from tests.fakes.daemon import json, problem
 
 pytestmark = pytest.mark.slow
 
@@ -64,6 +65,23 @@ def test_a_daemon_that_refuses_our_token_counts_as_not_answering(world):
         checks = world.check()
     assert results(checks, "port-free", "daemon-answers") == ["warn", "fail"]
     assert "token" in checks["daemon-answers"].hint
+
+
+@pytest.mark.parametrize("answer", [json(documents.alerts()), problem(503, "lost"), problem(404, "no")])
+def test_a_daemon_whose_alerts_cannot_be_read_or_whose_channels_are_enabled_is_fine(world, answer):
+    with world.running_daemon() as daemon:
+        daemon.answers["/api/alerts"] = answer
+        assert world.check()["daemon-answers"].result == "ok"
+
+
+def test_a_channel_that_the_daemon_has_disabled_is_a_warning(world):
+    channels = [documents.channel(), documents.channel(name="hook", disabled=True)]
+    with world.running_daemon() as daemon:
+        daemon.answers["/api/alerts"] = json(documents.alerts(channels=channels))
+        check = world.check()["daemon-answers"]
+    assert check.result == "warn"
+    assert "it sends nothing to hook" in check.text
+    assert "Restart condord" in check.hint
 
 
 def test_a_unix_socket_is_tried_and_leaves_no_file(world, tmp_path):

@@ -94,7 +94,7 @@ def test_all_shows_what_is_over_newest_first_the_rules_and_the_channels():
         "",
         "CHANNEL  TYPE     FROM     LAST DELIVERY  WAITING",
         "phone    apprise  warning  never                0",
-        "hook     webhook  warning  1 min 8 s ago        0  disabled until the next start or a change of it",
+        "hook     webhook  warning  1 min 8 s ago        0  disabled by an answer 410 until the next start or a change of it",
     ]
 
 
@@ -109,9 +109,20 @@ def test_channels_that_do_not_deliver_are_always_shown():
         "",
         "channel phone: 404 Not Found, 3 waiting",
     ]
-    disabled = msgspec.convert(documents.channel(disabled=True, lastError="410 Gone"), ChannelJson)
+
+
+@pytest.mark.parametrize(
+    ("error", "more"),
+    [
+        (None, ""),
+        ("HTTP 410 Gone: it is disabled", ""),
+        ("HTTP 500 Internal Server Error", ", HTTP 500 Internal Server Error"),
+    ],
+)
+def test_a_disabled_channel_is_shown_with_the_reason_once(error, more):
+    disabled = msgspec.convert(documents.channel(disabled=True, lastError=error), ChannelJson)
     assert alert_lines.channels_trouble([disabled]) == [
-        "channel phone: disabled until the next start or a change of it, 410 Gone"
+        f"channel phone: disabled by an answer 410 until the next start or a change of it{more}"
     ]
 
 
@@ -133,6 +144,14 @@ def test_the_summary_is_one_line_with_the_first_of_them():
     assert alert_lines.summary(firing, counts, Screen(width=50)) == "alerts: 1 critical, 2 warning · SPY …"
     assert alert_lines.summary([], AlertCounts(info=1), Screen()) == "alerts: 1 info"
     assert alert_lines.summary([], AlertCounts(), Screen()) == ""
+
+
+@pytest.mark.parametrize("pl", ["not known", "-511.00 (close now -518.00)", "-1,511.00 to -500.00"])
+def test_the_summary_has_no_earlier_pl(pl):
+    [alert] = converted(documents.alert())
+    earlier = msgspec.structs.replace(alert, text=f"{alert.text} P/L {pl}.")
+    counts = AlertCounts(critical=1)
+    assert alert_lines.summary([earlier], counts, Screen()) == alert_lines.summary([alert], counts, Screen())
 
 
 @pytest.mark.parametrize(("severity", "code"), [("critical", 31), ("warning", 33), ("info", 1)])

@@ -108,6 +108,16 @@ def test_the_answer_of_a_channel_is_printed(condord, fake):
     assert (code, out, err) == (0, "phone: accepted (200): the message was accepted\n", [])
 
 
+def test_a_disabled_channel_is_1_even_if_it_accepts_the_test_message(condord, fake):
+    fake.posts[TEST] = answered(ok=True, status=200, text="HTTP 200 OK")
+    other = documents.channel(name="fax")
+    fake.answers["/api/alerts"] = json(documents.alerts(channels=[other, documents.channel(disabled=True)]))
+    code, out, err = condord("alerts", "test", "phone", "--url", fake.url)
+    assert (code, out) == (1, "phone: accepted (200): HTTP 200 OK\n")
+    assert err[0] == "condord: the channel phone is disabled, so no alert is sent to it"
+    assert "Restart condord" in err[1]
+
+
 @pytest.mark.parametrize(("status", "shown"), [(404, " (404)"), (None, "")])
 def test_a_channel_that_does_not_accept_is_1_with_its_answer_and_what_to_do(condord, fake, status, shown):
     fake.posts[TEST] = answered(ok=False, status=status, text="no\x1b[2J")

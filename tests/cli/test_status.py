@@ -67,7 +67,10 @@ def test_the_line_of_the_stocks_has_their_state_and_how_they_come(stocks, shown)
 
 
 def test_the_line_of_the_alerts_has_their_numbers_and_the_most_severe():
-    listed = [documents.alert(id="a", severity="info"), documents.alert(text="The put is breached.")]
+    listed = [
+        documents.alert(id="a", severity="info"),
+        documents.alert(text="The put is breached. P/L -511.00 (close now -518.00)."),
+    ]
     found = msgspec.convert(documents.alerts(*listed), AlertsJson)
     assert "alerts       1 critical, 1 info: The put is breached." in lines(found)
 

@@ -140,6 +140,15 @@ def test_an_unknown_condor_hints_at_similar_ids(fake):
     assert "SPY-261218-560-570-630-640" in error.hint
 
 
+def test_a_condor_that_lost_legs_is_not_called_unknown(fake):
+    lost = documents.broken(SPY261218P00500000=2)
+    fake.answers["/api/positions"] = json_answer(documents.document(broken=[lost]))
+    error = failure(fake.url, lambda daemon: daemon.condor(lost["id"]))
+    assert isinstance(error, NotFound)
+    assert str(error) == f"{lost['id']} has lost legs, so it cannot be shown as a condor"
+    assert error.hint.startswith("`condord positions --show broken`")
+
+
 def test_a_404_from_another_program_is_unavailable_not_an_unknown_condor(fake):
     fake.answers.clear()
     assert failure(fake.url, lambda daemon: daemon.condor("SPY")).exit_code == EXIT_UNAVAILABLE

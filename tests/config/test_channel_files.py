@@ -86,7 +86,13 @@ def test_all_faults_of_all_files_are_reported_together(write):
     second = channel(write("two", "https://x\nhush"))
     found = channel_files.read([first, second], {})
     assert list(dict(found.faults)) == ["notify[0].url_file", "notify[0].secret_file", "notify[1].url_file"]
-    assert "chmod 600" in found.hint
+    assert "`chmod 600 " in found.hint
+    assert found.hint.endswith("`. It must hold only the value itself, on one line.")
+
+
+def test_a_command_that_is_the_only_hint_can_be_copied_whole(write):
+    path = write("url", "https://x", 0o644)
+    assert channel_files.read([channel(path)], {}).hint == f"chmod 600 {path}"
 
 
 def test_without_the_package_apprise_is_a_fault_with_the_command_that_installs_it(write, monkeypatch):

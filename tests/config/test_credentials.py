@@ -207,7 +207,7 @@ def test_a_key_may_name_a_credential_of_systemd(in_systemd):
 def test_content_that_is_not_a_key_is_refused_without_repeating_it(write, in_files, content, why):
     path = write("wrong", content)
     text, hint = missing({}, in_files[0], path)
-    assert path in text
+    assert f"{path} (alpaca.secret_key_file) " in text
     assert why in text
     assert hint
 

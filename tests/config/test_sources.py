@@ -163,6 +163,19 @@ def test_broken_toml_is_an_error_with_its_line(write, text, line):
     assert fault.startswith(f"{path}:{line}: broken TOML: ")
 
 
+@pytest.mark.parametrize(
+    "value", ["half", "percentOfMaxProfit >= 50", "22:00-08:00 Europe/Berlin", "\u201chalf\u201d", "yes"]
+)
+def test_a_text_without_quotation_marks_is_explained(write, value):
+    path = write(f"[[alert]]\nname = {value}\n")
+    hint = sources.read(path, {}, {}).hint
+    assert 'name = "half"' in hint
+
+
+def test_other_broken_toml_is_not_about_quotation_marks(write):
+    assert "quotation" not in sources.read(write("[[alert]\n"), {}, {}).hint
+
+
 def test_broken_toml_does_not_hide_the_faults_elsewhere(write):
     assert len(faults_of(write("["), {"CONDORD_SERVER_PORT": "x"}, {"log.level": "loud"})) == 3
 

@@ -63,7 +63,7 @@ def test_the_liquidation_of_a_condor_near_its_strikes_is_alerted_and_sent(aftern
     assert {each["severity"] for each in sent} == {"critical"}
     cutoff = until(lambda: firing("order-cutoff").get("SPY"), lambda: alerts(afternoon))
     assert (
-        "Alpaca takes orders for it until 15:30 New York time (set in [expiry]) and may liquidate it from 15:15, and the "
+        "Alpaca takes orders for it until 15:30 New York time (as configured) and may liquidate it from 15:15, and the "
         in cutoff["text"]
     )
     assert "the long put" in until(lambda: firing("long-put-expiring").get("NVDA"), lambda: alerts(afternoon))["text"]

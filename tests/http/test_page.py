@@ -113,6 +113,31 @@ def test_a_client_that_accepts_gzip_gets_it_unless_compression_is_off(folder, pa
     assert answer.headers["vary"] == "Accept-Encoding"
 
 
+@pytest.mark.parametrize(
+    ("offer", "compresses", "coding"),
+    [
+        ("gzip, deflate, br, zstd", True, "br"),
+        ("br;q=0, gzip", True, "gzip"),
+        ("*", True, "gzip"),
+        ("gzip", True, "gzip"),
+        ("deflate", True, None),
+        ("br", False, None),
+    ],
+)
+@pytest.mark.parametrize(("path", "name"), [("/", "index.html"), ("/assets/page-abc.js", "assets/page-abc.js")])
+def test_what_the_build_has_compressed_goes_to_clients_that_name_its_coding(
+    folder, path, name, offer, compresses, coding
+):
+    (folder / f"{name}.br").write_bytes(b"compressed by the build")
+    plain = (folder / name).read_bytes()
+    answer = Served(folder, compresses=compresses)(path, headers={"Accept-Encoding": offer})
+    assert answer.headers.get("content-encoding") == coding
+    body = gzip.decompress(answer.body) if coding == "gzip" else answer.body
+    assert body == (b"compressed by the build" if coding == "br" else plain)
+    assert answer.headers["vary"] == "Accept-Encoding"
+    assert Served(folder)(f"{path}.br").status == 404
+
+
 def test_the_page_and_its_assets_are_the_same_with_a_token_and_without(folder):
     served = Served(folder, token=TOKEN)
     for path in ("/", "/assets/page-abc.js"):
@@ -141,7 +166,7 @@ class TestAsBuilt:
         page = ask(FakeDaemon(), "/").body.decode()
         links = [link for link in re.findall(r'(?:src|href)="([^"]+)"', page) if not link.startswith("data:")]
         assert {link[:2] for link in links} == {"./"}
-        assert {link.rpartition(".")[2] for link in links if re.match(r"\./assets/\w+-[\w-]{8}\.", link)} == {
+        assert {link.rpartition(".")[2] for link in links if re.match(r"\./assets/\w+-[\w-]{6}\.", link)} == {
             "js",
             "css",
         }

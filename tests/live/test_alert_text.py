@@ -30,7 +30,9 @@ CUTOFFS = tuple(
     for kind, minute in (("orders", 30), ("liquidation", 15))
 )
 NO_ORDERS = "Alpaca has taken no orders for it since 15:30 New York time"
-SET_IN = "(set in [expiry]) and may liquidate it from 15:15, and the short put 755 is 12.90 (1.74 %) in the money, SPY 742.10."
+SET_IN = (
+    "(as configured) and may liquidate it from 15:15, and the short put 755 is 12.90 (1.74 %) in the money, SPY 742.10."
+)
 PROFIT_RANGE = "the profit is 99 to 100 % of its maximum (at least 99 %)."
 PROFIT_LOST = "the loss is 60 % of the maximum profit (at least 50 %)."
 MULTIPLE_RANGE = "the loss is 2.2 to 2.3 times the credit (at least 2 times the credit)."
@@ -205,6 +207,19 @@ def test_after_the_cut_off_it_says_that_no_order_is_taken_any_longer(name):
     assert "orders" not in clause(RULES[name], AFTER_CUTOFF, cutoffs=())
 
 
+@pytest.mark.parametrize(
+    ("when", "values"),
+    [
+        ("minutesToLiquidation <= 15", {"minutesToLiquidation": -18.0}),
+        ("nearStrike", {"nearStrike": True}),
+        ("longPutExpiring", {"longPutExpiring": True}),
+    ],
+)
+def test_after_the_cut_off_rules_about_the_last_hour_say_so_too(when, values):
+    assert clause(rule(when=when), {**values, "minutesToOrderCutoff": -3.0}).endswith(f"; {NO_ORDERS}.")
+    assert "orders" not in clause(rule(when=when), {**values, "minutesToOrderCutoff": 3.0})
+
+
 def test_what_has_resolved_does_not_say_so():
     assert "orders" not in text(RULES["breached"], {**AFTER_CUTOFF, "distanceSigmas": 0.3}, is_past=True)
 
@@ -258,6 +273,7 @@ def test_a_notice_has_words_instead_of_symbols():
         ("percentOfRisk < -10", {"percentOfRisk": -12.0}, "the loss is 12 % of the maximum loss (above 10 %)."),
         ("not nearStrike", {"nearStrike": False}, "no leg is in the money or near its strike any longer."),
         ("daysToExpiration <= 1", {"daysToExpiration": 1.0}, "1 day is left until the expiration."),
+        ("daysToExpiration <= 1", {"daysToExpiration": 0.0}, "it expires today."),
         (
             "minutesToLiquidation < 60",
             {"minutesToLiquidation": 30.0},
@@ -324,7 +340,7 @@ def test_an_end_names_the_subject_by_the_last_sentence():
     assert alert_text.gone(fired, "broken") == f"{NAME}: the position has lost legs, and this alert has ended."
     assert alert_text.gone(record()) == "SPY: the last option on it is gone, and this alert has ended with it."
     assert alert_text.rule_changed(record(underlying=None)) == (
-        "The account: the rule half was changed or turned off, and its alert has ended."
+        "The account: the rule half was changed, turned off or removed, and its alert has ended."
     )
 
 
@@ -336,3 +352,11 @@ def test_large_amounts_have_separators():
 
 def test_what_has_resolved_and_has_no_words_of_its_own_has_those_of_the_catalogue():
     assert text(rule(when="theta >= 10"), {"theta": 5.0}, is_past=True, value=None).endswith("the theta is 5.00.")
+
+
+@pytest.mark.parametrize("pl", ["", " P/L not known.", " P/L -511.00 (close now -518.00).", " P/L -1,511.00 to 2.00."])
+def test_what_is_not_known_any_longer_has_the_earlier_reason_without_its_pl(pl):
+    earlier = "SPY 745/755/780/790 Dec 4: the loss is 2.2 times the credit (at least 2 times the credit)."
+    given = alert_text.undecided(record(text=f"{earlier}{pl}"))
+    assert given == earlier.replace("4: ", "4: what this alert needs is not known at present; earlier: ")
+    assert alert_text.undecided(record(text=given)) == given

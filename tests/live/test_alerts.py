@@ -512,6 +512,18 @@ def test_a_repeat_has_the_present_value_and_text():
     assert (desk.shown()[0].value, desk.shown()[0].since) == (45, NOON_AT)
 
 
+def test_a_repeat_while_it_is_not_known_says_so_and_has_no_earlier_pl():
+    desk = Desk(rule(repeat_minutes=10))
+    desk.value(60)
+    reason = "the profit is 60 % of its maximum (at least 50 %)."
+    name, _, _ = desk.shown()[0].text.partition(": ")
+    for _ in range(2):
+        assert desk.value(None, after=600) == ["repeat"]
+        assert desk.shown()[0].text == f"{name}: what this alert needs is not known at present; earlier: {reason}"
+    assert desk.value(70, after=600) == ["repeat"]
+    assert "not known" not in desk.shown()[0].text
+
+
 def test_a_repeat_has_the_present_severity_and_the_end_reaches_whom_it_was_sent_to():
     [target] = [each for each in BUILT_IN if each.name == "profit-target"]
     desk = Desk(msgspec.structs.replace(target, for_seconds=0, repeat_minutes=1))

@@ -6,12 +6,13 @@ from condord.live.channel_remedies import channel_remedy
 @pytest.mark.parametrize(
     ("status", "text"),
     [
-        (None, "network and firewall"),
+        (None, "the network and the firewall"),
         (302, "Redirects are not followed"),
         (401, "token or password"),
         (403, "token or password"),
         (404, "Nothing is at this URL"),
         (410, "further messages"),
+        (410, "restart condord"),
         (413, "bodies"),
         (422, "log of the receiver"),
         (429, "limits messages"),

@@ -102,7 +102,7 @@ def test_an_empty_or_missing_key_is_named_and_the_service_is_not_restarted(machi
     machine.run(f"{arrange} /etc/condord/apca-api-secret-key")
     machine.run("systemctl start condord", code=1)
     stays_down(machine, "77")
-    assert "apca-api-secret-key is empty" in machine.journal()
+    assert "apca-api-secret-key) is empty" in machine.journal()
 
 
 def test_only_the_daemon_can_read_the_key(machine):

@@ -51,7 +51,7 @@ function bodyOf({ legs }: Condor, units: number, limit: number) {
 }
 
 function textOf(condor: Condor, units: number, limit: number): string {
-  const kind = condor.kind === 'ironButterfly' ? 'iron butterfly' : 'iron condor'
+  const kind = condor.kind === 'ironButterfly' ? `iron butterfl${units === 1 ? 'y' : 'ies'}` : `iron condor${units === 1 ? '' : 's'}`
   const at = limit > 0 ? `a debit of ${formatPrice(limit)}` : limit < 0 ? `a credit of ${formatPrice(-limit)}` : 'even'
   const lines = condor.legs.map((leg) => {
     const verb = sideOf(leg) === 'buy' ? 'Buy' : 'Sell'

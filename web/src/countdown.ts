@@ -15,13 +15,15 @@ export interface Cutoff {
 
 const EXCHANGE_DAY = new Intl.DateTimeFormat('en-CA', { timeZone: 'America/New_York', dateStyle: 'short' })
 const MINUTE_MS = 60_000
+/** Returns the date at the exchange, as 2026-12-18. */
+export const exchangeDate = (at: string | number) => EXCHANGE_DAY.format(new Date(at))
 /** Always the same, so that a card which depends on it is not rendered every second. */
 const NONE: Cutoff[] = []
 
 /** Returns the cut-offs of `condor`, the next first, or none before the last trading day. */
 export function cutoffs(condor: Condor, now: number): Cutoff[] {
   // An older daemon has no expiry.
-  if (!condor.expiry || EXCHANGE_DAY.format(new Date(condor.expiry.lastTradingAt)) !== EXCHANGE_DAY.format(now)) return NONE
+  if (!condor.expiry || exchangeDate(condor.expiry.lastTradingAt) !== exchangeDate(now)) return NONE
   return condor.expiry.cutoffs
     .map(({ kind, at, source }) => ({ kind, at, source, minutesLeft: Math.ceil((Date.parse(at) - now) / MINUTE_MS) }))
     .sort((one, other) => one.minutesLeft - other.minutesLeft)

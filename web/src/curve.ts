@@ -74,10 +74,13 @@ function paidDividend({ expiration }: Condor, rate: number, asOf: number, divide
   return exAt > asOf ? dividend.amount * Math.exp((-rate * (exAt - asOf)) / YEAR_MS) : 0
 }
 
+/** Made for the first dividend. */
+let hour: Intl.DateTimeFormat | undefined
+
 /** Returns when `date` begins at the exchange: at 4:00 UTC in summer, else at 5:00. */
 function midnight(date: string): number {
   const summer = Date.parse(date) + 4 * HOUR_MS
-  const hour = new Intl.DateTimeFormat('en-US', { timeZone: 'America/New_York', hourCycle: 'h23', hour: 'numeric' })
+  hour ??= new Intl.DateTimeFormat('en-US', { timeZone: 'America/New_York', hourCycle: 'h23', hour: 'numeric' })
   return Number(hour.format(summer)) === 0 ? summer : summer + HOUR_MS
 }
 

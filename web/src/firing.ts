@@ -14,4 +14,4 @@ export const bySeverity = (one: { severity: Severity }, other: { severity: Sever
 export const firingOf = (alerts: Iterable<Alert>): Alert[] => [...alerts].filter(({ state }) => state === 'firing').sort(bySeverity)
 
 /** Returns those that fire for the condor `id`. */
-export const firingFor = (id: string, alerts: Iterable<Alert>): Alert[] => firingOf(alerts).filter(({ condorId }) => condorId === id)
+export const firingFor = (id: string, alerts: Iterable<Alert>): Alert[] => firingOf([...alerts].filter(({ condorId }) => condorId === id))

@@ -36,7 +36,13 @@ const digits = (least: number, most = least) => ({ minimumFractionDigits: least,
 
 export type Format = ReturnType<typeof build>
 
-/** The formats in use. Making them takes longer than a frame has, so that there is one for each combination. */
+/** Returns what `make` makes, when it is first asked for. */
+function once<Made>(make: () => Made): () => Made {
+  let made: Made | undefined
+  return () => (made ??= make())
+}
+
+/** The formats in use: one for each combination, as making one takes longer than a frame has. */
 const built = new Map<string, Format>()
 
 /** Returns the functions of this file for a locale and a time zone; throws a `RangeError` for one that does not exist. */
@@ -49,10 +55,15 @@ export function createFormat({ locale = LOCALE, timeZone = ZONE }: FormatOptions
 
 function build(locale: string, timeZone: string) {
   const numbers = (options: Intl.NumberFormatOptions) => {
-    const format = new Intl.NumberFormat(locale, options)
-    return (value: Known) => (value == null ? UNKNOWN : format.format(value).replace('-', '−'))
+    const made = once(() => new Intl.NumberFormat(locale, options))
+    return (value: Known) => (value == null ? UNKNOWN : made().format(value).replace('-', '−'))
   }
-  const dates = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat(locale, options)
+  const dates = (options: Intl.DateTimeFormatOptions) => {
+    const made = once(() => new Intl.DateTimeFormat(locale, options))
+    return (at: Date | number) => made().format(at)
+  }
+  // Throws for a locale that does not exist; those for numbers and dates are made when they are first used.
+  Intl.getCanonicalLocales(locale)
 
   const time = dates({ ...TIME, timeZone })
   const shortTime = dates({ ...MINUTE, timeZone })
@@ -103,17 +114,17 @@ function build(locale: string, timeZone: string) {
     /** A strike without trailing zeros. */
     strike: (value: number) => String(value),
     /** 2026-12-18 as Dec 18, 2026. */
-    day: (iso: string) => date.format(new Date(iso)),
+    day: (iso: string) => date(new Date(iso)),
     /** 2026-12-18 as Dec 18, with the year where that is not the year of `now`. */
-    shortDay: (iso: string, now: number) => (isThisYear(iso, now) ? dateOfYear : date).format(new Date(iso)),
+    shortDay: (iso: string, now: number) => (isThisYear(iso, now) ? dateOfYear : date)(new Date(iso)),
     /** 2026-12-18 as Fri, Dec 18, or with the year instead where that is not the year of `now`. */
-    weekday: (iso: string, now: number) => (isThisYear(iso, now) ? weekdayOfYear : date).format(new Date(iso)),
+    weekday: (iso: string, now: number) => (isThisYear(iso, now) ? weekdayOfYear : date)(new Date(iso)),
     /** A time as 14:31 EST. */
-    minute: (at: string | number) => shortTime.format(new Date(at)),
+    minute: (at: string | number) => shortTime(new Date(at)),
     /** A time as 14:31:02 EST, with the day if it is over 12 hours from `now`. */
     clock(at: string | number, now: number) {
       const moment = new Date(at)
-      return (Math.abs(now - moment.getTime()) > 12 * HOUR_MS ? datedTime : time).format(moment)
+      return (Math.abs(now - moment.getTime()) > 12 * HOUR_MS ? datedTime : time)(moment)
     },
     /** How long ago `at` was, in its largest unit. */
     age(at: string | number, now: number) {

@@ -33,10 +33,10 @@ function mount(live: Live | Record<keyof Live, never>, id: string, props: Record
 }
 
 function card(shown: Condor = condor(), changes: Partial<Document> = {}, props: Record<string, unknown> = {}) {
-  const { live, link, show } = createLive(Date.parse(AS_OF))
+  const { live, link, now, show } = createLive(Date.parse(AS_OF))
   link.value = { state: 'open', since: Date.parse(AS_OF), retryAt: null }
   show(account('e-1', [shown], changes))
-  return { ...mount(live, shown.id, props), live, link, show }
+  return { ...mount(live, shown.id, props), live, link, now, show }
 }
 
 beforeEach(() => void vi.spyOn(console, 'warn'))
@@ -333,6 +333,17 @@ describe('a card', () => {
     await vi.waitFor(() => expect(written.at(-1)).toBe(closingOrder(condor(), { price: 'mid' })!.text))
   })
 
+  it('says so when no order is taken any longer', async () => {
+    const at = new Date(Date.parse(AS_OF) + 30_000).toISOString()
+    const orders = { kind: 'orders' as const, at, source: 'config' as const }
+    const { press, words, live } = card(condor('SPY', { expiry: { lastTradingAt: at, settlesAt: at, cutoffs: [orders] } }))
+    await press('Copy closing order')
+    expect(words('.condor-late')).toEqual([])
+    ;(live.now as ShallowRef<number>).value = Date.parse(at)
+    await nextTick()
+    expect(words('.condor-late')).toEqual(['Alpaca has taken no orders for it since 10:31 EST.'])
+  })
+
   it('says so when it may not copy, and when there is no price', async () => {
     vi.stubGlobal('navigator', {})
     const { press, words, show } = card()
@@ -343,6 +354,20 @@ describe('a card', () => {
     await nextTick()
     expect(words('.condor-order > p')[0]).toBe('The price is not known: a leg has no quote.')
   })
+})
+
+it('computes its payoff again when its terms change, but not when its value does', async () => {
+  let reads = 0
+  const held = condor()
+  const breakevens = new Proxy(held.breakevens, { get: (both, name, self) => ((reads += 1), Reflect.get(both, name, self)) })
+  const { show, words } = card({ ...held, breakevens })
+  const before = reads
+  show(account('e-2', [{ ...held, breakevens, valuation: valuation('x', { unrealizedPl: 99 }) }]))
+  await nextTick()
+  expect([words('.condor-pl b'), before > 0, reads]).toEqual([['+$99.00'], true, before])
+  show(account('e-3', [{ ...held, breakevens, credit: 3 }]))
+  await nextTick()
+  expect(reads).toBeGreaterThan(before)
 })
 
 describe('the session', () => {
@@ -362,11 +387,17 @@ describe('the session', () => {
     expect(drawn(host)).toBe('M1 13L44 15L87 13')
   })
 
-  it('follows each tick', async () => {
-    const { host, show } = card(condor('SPY', { history: session }))
-    show(account('e-2', [condor('SPY', { history: session, valuation: valuation('x', { unrealizedPl: 120 }) })]))
+  it('follows the profit or loss by the second, as its points are minutes apart', async () => {
+    const held = condor('SPY', { history: session })
+    const current = { status: status() }
+    const { host, show, now } = card(held, current)
+    show(account('e-2', [{ ...held, valuation: valuation('x', { unrealizedPl: 120 }) }], current))
     await nextTick()
-    expect(drawn(host)).toBe('M1 27L44 1L87 1')
+    expect(host.querySelector('.condor-pl b')!.textContent).toBe('+$120.00')
+    expect(drawn(host)).toBe('M1 27L44 17.5L87 1')
+    now.value += 1000
+    await nextTick()
+    expect(drawn(host)).toMatch(/^M1 27L43\.\d 1L87 1$/)
   })
 
   it.each(['stale', 'halted', 'reconnecting', 'starting', 'closed'] as const)(

@@ -70,7 +70,7 @@ describe('the text', () => {
   it('names the order, its price and each leg', () => {
     expect(closingOrder(condor(), { price: 'mid' })!.text).toBe(
       [
-        'Close 2 SPY iron condor, limit a debit of 2.44, day order',
+        'Close 2 SPY iron condors, limit a debit of 2.44, day order',
         'Sell to close 2 SPY Dec 18, 2026 705 put',
         'Buy to close 2 SPY Dec 18, 2026 715 put',
         'Buy to close 2 SPY Dec 18, 2026 770 call',
@@ -84,7 +84,7 @@ describe('the text', () => {
     [0, 'limit even'],
   ])('calls %d a %s', (mark, words) => {
     expect(closingOrder(condor('SPY', { kind: 'ironButterfly', ...worth(mark, null) }), { price: 'mid' })!.text).toContain(
-      `iron butterfly, ${words}`,
+      `iron butterflies, ${words}`,
     )
   })
 })

@@ -18,6 +18,64 @@ def test_what_does_not_apply_to_long_condors_never_fires_for_them(when):
 
 
 @pytest.mark.parametrize(
+    ("when", "text"),
+    [
+        ("percentOfMaxProfit >= 0.5", "is in percent: 0.5 is 0.5 %; write 50 for 50 %"),
+        ("percentOfRisk <= -0.6", "write -60 for -60 %"),
+        (("tested", "probabilityOfProfit < 0.6"), "write 60 for 60 %"),
+        ("probabilityOfTouch > 0.3", "write 30 for 30 %"),
+        ("percentOfMaxProfit > 150", "at most 100 % of the maximum profit"),
+        ("percentOfRisk <= -150", "at most 100 % of the maximum loss"),
+        ("percentOfRisk <= 60", "negative for a loss; write -60 for one"),
+        ("lossMultipleOfCredit <= -2", "a loss is positive: write >= 2"),
+    ],
+)
+def test_a_number_with_another_sign_or_unit_is_in_doubt(when, text):
+    [found] = doubts(RuleOverride(name="mine", when=when))
+    assert (found.key, found.value) == ("when", when)
+    assert text in found.text
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        "percentOfMaxProfit >= 50",
+        "percentOfMaxProfit <= 0",
+        "percentOfMaxProfit < 150",
+        "percentOfRisk <= -60",
+        "percentOfRisk >= 60",
+        "percentOfRisk > -150",
+        ("percentOfRisk <= 60", "daysToExpiration <= 7"),
+        "lossMultipleOfCredit >= 2",
+        "lossMultipleOfCredit <= -0.5",
+        "lossMultipleOfCredit > -2",
+        "distancePercent < 0.5",
+        "shortDelta >= 0.3",
+    ],
+)
+def test_a_number_that_can_be_meant_is_not(when):
+    assert doubts(RuleOverride(name="mine", when=when)) == ()
+
+
+def test_a_loss_at_natural_can_be_more_than_the_maximum():
+    assert doubts(RuleOverride(name="mine", when="percentOfRisk <= -110", basis="natural")) == ()
+
+
+def test_a_rule_that_is_off_or_takes_its_when_from_a_built_in_one_is_in_no_doubt():
+    assert doubts(RuleOverride(name="mine", when="percentOfMaxProfit >= 0.5", enabled=False)) == ()
+    assert doubts(RuleOverride(name="loss-of-risk", for_seconds=5.0)) == ()
+
+
+def test_what_is_no_id_of_a_condor_is_in_doubt():
+    ids = ("SPY-261218-705-715-770-780", "SPY1-261218-70.5-71-77-78-2", "BRK.B-270115-1-2-2-3")
+    assert doubts(RuleOverride(name="mine", when="tested", match=RuleMatch(condor=ids))) == ()
+    for wrong in ("SPY-261218", "SPY", "spy-261218-705-715-770-780", "SPY-261218-705-715-770-780-2-3"):
+        [found] = doubts(RuleOverride(name="mine", when="tested", match=RuleMatch(condor=(*ids, wrong))))
+        assert (found.key, found.value) == ("match.condor", [wrong])
+        assert f"no condor has the id {wrong}" in found.text
+
+
+@pytest.mark.parametrize(
     "override",
     [
         RuleOverride(name="mine", when="tested"),

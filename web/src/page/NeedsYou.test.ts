@@ -67,6 +67,15 @@ describe('what needs the owner', () => {
     expect(text('.needs > .aside')).toBe('Whether anything else needs you is not known: prices are not current.')
   })
 
+  it('counts down to the last order, as the sentence of an alert stays as it was', async () => {
+    const orders = { kind: 'orders' as const, at: new Date(NOW + 8 * 60_000).toISOString(), source: 'config' as const }
+    const expiry = { lastTradingAt: new Date(NOW + 3_600_000).toISOString(), settlesAt: AS_OF, cutoffs: [orders] }
+    const { text } = await page({ condors: [{ ...held, expiry }], alerts: [firing('order-cutoff')] })
+    await vi.dynamicImportSettled()
+    await nextTick()
+    expect(text('.need-left')).toBe('8 min left for orders')
+  })
+
   it('is acknowledged with the token, and then folded in one line', async () => {
     const fetch = vi.fn(async (_path: string, _init: RequestInit) => new Response(null, { status: 204 }))
     vi.stubGlobal('fetch', fetch)

@@ -1,19 +1,19 @@
 /** Dates and times in the short forms of the page; times are the exchange's. */
+import { exchangeDate } from '../countdown'
 import { shortDay } from '../format'
 
-const ZONE = 'America/New_York'
-const WEEKDAY = new Intl.DateTimeFormat('en-US', { timeZone: ZONE, weekday: 'short' })
-const DATE = new Intl.DateTimeFormat('en-CA', { timeZone: ZONE, dateStyle: 'short' })
-const clockOf = (options: Intl.DateTimeFormatOptions) =>
-  new Intl.DateTimeFormat('en-US', { timeZone: ZONE, hourCycle: 'h23', hour: '2-digit', minute: '2-digit', ...options })
-const MINUTE = clockOf({})
-const SECOND = clockOf({ second: '2-digit' })
+export { exchangeDate }
 
-/** Returns the date at the exchange, as 2026-12-18. */
-export const exchangeDate = (at: string | number) => DATE.format(new Date(at))
+const ZONE = 'America/New_York'
+const formatOf = (options: Intl.DateTimeFormatOptions) => new Intl.DateTimeFormat('en-US', { timeZone: ZONE, ...options })
+const CLOCK = { hourCycle: 'h23', hour: '2-digit', minute: '2-digit' } as const
+const MINUTE = formatOf(CLOCK)
+/** Made when they are first used, as each takes longer than a frame has. */
+let second: Intl.DateTimeFormat | undefined
+let weekday: Intl.DateTimeFormat | undefined
 
 /** Formats a time as 15:02:11. */
-export const secondOfDay = (at: string | number) => SECOND.format(new Date(at))
+export const secondOfDay = (at: string | number) => (second ??= formatOf({ ...CLOCK, second: '2-digit' })).format(new Date(at))
 
 /** Formats a time as 16:15, with the weekday or the date if it is another day than `now`. */
 export function minuteOfDay(at: string | number, now: number): string {
@@ -21,5 +21,6 @@ export function minuteOfDay(at: string | number, now: number): string {
   const date = exchangeDate(at)
   if (date === exchangeDate(now)) return time
   const days = Math.abs(Date.parse(date) - Date.parse(exchangeDate(now))) / 86_400_000
-  return `${days < 7 ? WEEKDAY.format(new Date(at)) : shortDay(date, now)} ${time}`
+  weekday ??= formatOf({ weekday: 'short' })
+  return `${days < 7 ? weekday.format(new Date(at)) : shortDay(date, now)} ${time}`
 }

@@ -1,7 +1,9 @@
 /** What needs the owner: firing alerts of severity warning or critical, one entry for each condor, and broken condors. */
-import type { Alert, Broken, Notice } from '../document'
+import type { Alert, Broken } from '../document'
 import { bySeverity, firingOf, type Severity } from '../firing'
+import { format } from '../format'
 import { isCut, type Shown } from '../live'
+import { strikesOf } from './entries'
 
 /** A sentence about one subject. `alert` is null for what no rule reports. */
 export interface Need {
@@ -38,10 +40,7 @@ export function entriesOf({ alerts, broken, condors }: Facts): Entry[] {
   }
   for (const condor of broken.values()) {
     if (firing.some(({ condorId, rule }) => condorId === condor.id && rule === 'broken-condor')) continue
-    const need: Need = { severity: 'critical', text: lossOfLegs(condor), alert: null }
-    const entry = entries.get(condor.id)
-    if (entry) entry.needs.push(need)
-    else entries.set(condor.id, { key: condor.id, condorId: condor.id, name: nameOf(condor), needs: [need], pl: null, isAcknowledged: false })
+    add(entries, condor, { severity: 'critical', text: lossOfLegs(condor), alert: null })
   }
   const days = ({ condorId }: Entry) => (condorId === null ? undefined : (condors.get(condorId) ?? broken.get(condorId)))?.daysToExpiration ?? Infinity
   for (const entry of entries.values()) complete(entry, { condors, broken })
@@ -67,6 +66,14 @@ export function split({ text, condorId, underlying }: Alert): { name: string; te
   return { name, text: end < 0 ? rest : rest.slice(0, end + 1) }
 }
 
+/** Adds what no rule reports to the entry of its condor, which may not be there yet. */
+function add(entries: Map<string, Entry>, condor: Broken, need: Need) {
+  const { id } = condor
+  const entry = entries.get(id) ?? { key: id, condorId: id, name: nameOf(condor), needs: [], pl: null, isAcknowledged: false }
+  entry.needs.push(need)
+  entries.set(id, entry)
+}
+
 /** Fills in what follows from the rest of the entry. */
 function complete(entry: Entry, { condors, broken }: Pick<Facts, 'condors' | 'broken'>) {
   const { condorId: id, needs } = entry
@@ -75,9 +82,8 @@ function complete(entry: Entry, { condors, broken }: Pick<Facts, 'condors' | 'br
   if (id !== null) entry.pl = broken.has(id) ? broken.get(id)!.unrealizedPl : (condors.get(id)?.valuation.unrealizedPl ?? null)
 }
 
-function nameOf({ root, legs }: Broken): string {
-  return `${root} ${legs.map(({ strike }) => strike).join('/')}`
-}
+/** The name of a condor in a sentence, as that of alerts is. */
+const nameOf = (condor: Broken) => `${condor.root} ${strikesOf(condor)} ${format.day(condor.expiration)}`
 
 function lossOfLegs({ legs, quantity }: Broken): string {
   const lost = legs.filter(({ held }) => held < quantity).map(({ side, right, strike }) => `${side} ${right} ${strike}`)
@@ -89,19 +95,4 @@ const compared = <Value extends string | number>(one: Value, other: Value) => (o
 /** Whether an alert waits for its owner. */
 export function isUnanswered({ state, severity, acknowledgedAt }: Alert): boolean {
   return state === 'firing' && severity !== 'info' && acknowledgedAt === null
-}
-
-/** The rules that report the same facts as these notices. */
-const REPORTED_BY: Partial<Record<Notice['code'], string>> = {
-  brokenCondor: 'broken-condor',
-  assignment: 'assignment',
-  expiresToday: 'expires-today',
-}
-
-/** Returns the notices that no firing alert reports as well. */
-export function noticesBeside(notices: Notice[], alerts: Iterable<Alert>): Notice[] {
-  const firing = firingOf(alerts).filter(({ severity }) => severity !== 'info')
-  const isReported = ({ code, condorId }: Notice) =>
-    condorId !== null && firing.some((alert) => alert.condorId === condorId && alert.rule === REPORTED_BY[code])
-  return notices.filter((notice) => !isReported(notice))
 }

@@ -1,5 +1,6 @@
 /** Sentences about the daemon's notices. */
-import type { Notice } from '../document'
+import type { Alert, Notice } from '../document'
+import { firingOf } from '../firing'
 import { day } from '../format'
 import type { Shown } from '../live'
 import { sentence } from './words'
@@ -15,4 +16,19 @@ export function noticeSentence(notice: Notice, { condors, unmatched }: Pick<Show
   const isNamed = ENDINGS.includes(notice.code)
   if (!names.size || (isNamed && notice.condorId)) return sentence(notice.text)
   return `${[...names].join(', ')}: ${sentence(isNamed ? notice.text.replace(/^[^:]*: /, '') : notice.text)}`
+}
+
+/** The rules that report the same facts as these notices. */
+const REPORTED_BY: Partial<Record<Notice['code'], string>> = {
+  brokenCondor: 'broken-condor',
+  assignment: 'assignment',
+  expiresToday: 'expires-today',
+}
+
+/** Returns the notices that no firing alert reports as well. */
+export function noticesBeside(notices: Notice[], alerts: Iterable<Alert>): Notice[] {
+  const firing = firingOf(alerts).filter(({ severity }) => severity !== 'info')
+  const isReported = ({ code, condorId }: Notice) =>
+    condorId !== null && firing.some((alert) => alert.condorId === condorId && alert.rule === REPORTED_BY[code])
+  return notices.filter((notice) => !isReported(notice))
 }
