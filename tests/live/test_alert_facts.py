@@ -221,7 +221,7 @@ def test_tested_is_false_true_or_not_known(tested):
 
 
 @pytest.mark.parametrize(("sigmas", "expected"), [(0.2, True), (0.25, True), (0.3, None)])
-def test_a_side_that_is_near_is_tested_whatever_the_other_is(sigmas, expected):
+def test_a_near_side_is_tested_even_if_the_other_is_not_known(sigmas, expected):
     """`distanceSigmas` is a range then, so that the word and the comparison of the built-in rule agree."""
     values = figures(600.0, put=far(5.0, sigmas), call=far(30.0, None), tested=None)
     assert values["tested"] is expected

@@ -441,7 +441,7 @@ def test_a_critical_rule_that_is_not_known_makes_a_condor_blind():
     assert desk.look(blind()) == ["resolved"]
 
 
-def test_a_condor_is_blind_after_its_time_whatever_the_reasons_and_no_longer_with_the_next_usable_quote():
+def test_blind_fires_after_its_time_for_changing_reasons_and_resolves_with_the_next_usable_quote():
     desk = Desk(rule("blind", "blind", for_seconds=300), rule("stop", "lossMultipleOfCredit >= 2", severity="critical"))
     seen = {"blind": False, "lossMultipleOfCredit": 1.0}
     assert desk.look(subject(seen, is_watched=True)) == []

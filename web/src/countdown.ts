@@ -7,7 +7,7 @@ export interface Cutoff {
   /** `orders`: the last time for an order. `liquidation`: from then on the broker may close the position. */
   kind: Known['kind']
   at: string
-  /** Who says so: the daemon's configuration or the product's trading hours. */
+  /** Where the time comes from: the daemon's configuration or the product's trading hours. */
   source: Known['source']
   /** Whole minutes, rounded up; zero or less once it has passed. */
   minutesLeft: number

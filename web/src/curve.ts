@@ -2,7 +2,7 @@
  * A condor's profit or loss today, as a function of the price of the underlying: European Black-Scholes-Merton, priced as
  * by the daemon (condord/core/model), with the implied volatility of each leg.
  *
- * All options are priced as European, whatever their style. Time counts in minutes, of which a year has 525,600. If a
+ * All options are priced as European, American ones too. Time counts in minutes, of which a year has 525,600. If a
  * dividend is known, the price is less its present value; only otherwise the dividend yield counts.
  */
 import type { Condor, Leg, Status, Underlying } from './document'

@@ -333,7 +333,7 @@ describe('a card', () => {
     await vi.waitFor(() => expect(written.at(-1)).toBe(closingOrder(condor(), { price: 'mid' })!.text))
   })
 
-  it('says so when no order is taken any longer', async () => {
+  it('states that no order is taken any longer', async () => {
     const at = new Date(Date.parse(AS_OF) + 30_000).toISOString()
     const orders = { kind: 'orders' as const, at, source: 'config' as const }
     const { press, words, live } = card(condor('SPY', { expiry: { lastTradingAt: at, settlesAt: at, cutoffs: [orders] } }))

@@ -133,7 +133,7 @@ def narrowest(scopes: set[Scope]) -> Scope:
 def worded(name: str, value: Value) -> str:
     """A value of the quantity `name` for people: `48.9 %`, `-511.00`, `2.1 to 2.2 times the credit`.
 
-    The ends of a range are rounded, as they are no more exact than the quotes which they come from.
+    The ends of a range are rounded, as they are only as exact as the quotes.
     """
     if value is None:
         return "not known"

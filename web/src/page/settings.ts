@@ -34,7 +34,7 @@ export const CHOICES = {
   flash: { effect: 'By effect on P/L', neutral: 'Neutral', off: 'Off' },
 } as const
 
-/** Reads stored settings; whatever is missing or invalid is the default. */
+/** Reads stored settings. Missing and invalid ones have their defaults. */
 export function settingsFrom(text: string | null): Settings {
   const stored = parsed(text)
   const settings = { ...DEFAULTS, columns: columnsOf(stored['columns']) }
