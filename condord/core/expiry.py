@@ -78,9 +78,14 @@ def trades_late(product: str) -> bool:
     return product in _INDEXES or product in _LATE_FUNDS
 
 
+def assumed_underlying(root: str) -> str:
+    """The underlying of a root until Alpaca has given it: the index that some weekly options have, else the root."""
+    return _UNDERLYINGS.get(root, root)
+
+
 def expiry_of(contract: OptionSymbol, underlying: str | None) -> Expiry:
-    """The expiry of a contract; an unknown underlying is taken to be the root."""
-    return Expiry(contract.root, underlying or contract.root, contract.expiration)
+    """The expiry of a contract; an unknown underlying is assumed from the root."""
+    return Expiry(contract.root, underlying or assumed_underlying(contract.root), contract.expiration)
 
 
 def style_of(expiry: Expiry) -> Style:

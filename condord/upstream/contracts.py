@@ -24,7 +24,7 @@ import msgspec
 
 from condord.core import occ
 from condord.core.cost import divide
-from condord.core.expiry import Style
+from condord.core.expiry import Style, assumed_underlying
 from condord.core.position import Contract, Deliverable, Position
 from condord.errors import SymbolError
 from condord.live.wire_values import dollars
@@ -206,7 +206,7 @@ def _applied(position: Position, contract: Contract | None) -> Position:
         position,
         multiplier=multiplier,
         multiplier_assumed=contract is None,
-        underlying=(contract.underlying if contract else None) or position.contract.root,
+        underlying=(contract.underlying if contract else None) or assumed_underlying(position.contract.root),
         deliverables=contract.deliverables if contract else (),
         style=contract.style if contract else None,
         cost_basis_e4=_cost_basis_e4(position, multiplier),

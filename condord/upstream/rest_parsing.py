@@ -17,6 +17,7 @@ import msgspec
 
 from condord.core import occ
 from condord.core.calendar import REGULAR, Calendar
+from condord.core.expiry import assumed_underlying
 from condord.core.market_hours import Clock, Hours, hours_of
 from condord.core.position import Holdings, Position
 from condord.core.quote import Tick
@@ -266,7 +267,7 @@ def _position(row: Mapping[str, object]) -> Position:
         average_entry_e6=e6(number(row.get("avg_entry_price"))),
         cost_basis_e4=e4(basis),
         multiplier_assumed=True,
-        underlying=contract.root if contract else None,
+        underlying=assumed_underlying(contract.root) if contract else None,
         problem="; ".join(problems) or None,
     )
 

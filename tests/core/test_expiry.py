@@ -120,9 +120,10 @@ def test_options_on_indexes_are_european(root, underlying, style):
     assert style_of(Expiry(root, underlying, FRIDAY)) == style
 
 
-def test_an_unknown_underlying_is_taken_to_be_the_root():
-    assert expiry_of(parse("SPXW261218P05600000"), None) == Expiry("SPXW", "SPXW", FRIDAY)
-    assert expiry_of(parse("SPXW261218P05600000"), "SPX").product == "SPX"
+@pytest.mark.parametrize(("root", "underlying"), [("SPXW", "SPX"), ("SPX", "SPX"), ("AAPL", "AAPL"), ("XOM2", "XOM2")])
+def test_an_unknown_underlying_is_assumed_from_the_root(root, underlying):
+    assert expiry_of(parse(f"{root}261218P05600000"), None) == Expiry(root, underlying, FRIDAY)
+    assert expiry_of(parse(f"{root}261218P05600000"), "XYZ") == Expiry(root, "XYZ", FRIDAY)
 
 
 @given(

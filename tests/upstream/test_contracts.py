@@ -211,11 +211,11 @@ def applied(contracts, symbol=XYZ1, quantity=1, **fields):
 
 
 class TestApplied:
-    @pytest.mark.parametrize("symbol", [SPY, XYZ1])
-    def test_a_contract_without_an_answer_is_assumed_to_be_standard(self, symbol):
+    @pytest.mark.parametrize(("symbol", "underlying"), [(SPY, "SPY"), (XYZ1, "XYZ1"), ("SPXW261218P05600000", "SPX")])
+    def test_a_contract_without_an_answer_is_assumed_to_be_standard(self, symbol, underlying):
         position = applied(ContractAnswers(), symbol)
         assert (position.multiplier, position.multiplier_assumed) == (100, True)
-        assert position.underlying == position.contract.root
+        assert position.underlying == underlying
 
     def test_an_answer_replaces_the_assumption(self):
         deliverables = (Deliverable(symbol="XYZ", amount="50"),)

@@ -89,6 +89,10 @@ class TestPositions:
         assert (position.underlying, position.contract.strike_mills, position.multiplier) == ("SPY", 706_000, 100)
         assert position.multiplier_assumed
 
+    def test_the_weekly_options_on_an_index_have_that_index_before_their_contract_is_read(self):
+        position = position_of(symbol="SPXW261130P05600000")
+        assert (position.underlying, position.contract.root) == ("SPX", "SPXW")
+
     def test_stocks_are_left_out(self):
         assert positions([STOCK]) == []
 
