@@ -1,7 +1,10 @@
 """Imports follow the layers (see the contracts in pyproject.toml), and tests mirror the package."""
 
+import json
+import re
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -59,3 +62,20 @@ def test_modules_have_at_most_400_lines():
         if (lines := len(path.read_text().splitlines())) > 400
     }
     assert long == {}
+
+
+def test_each_class_name_is_used_once():
+    names = Counter(
+        name
+        for path in (ROOT / "condord").rglob("*.py")
+        for name in re.findall(r"(?m)^class ([A-Z]\w*)", path.read_text())
+    )
+    assert [name for name, count in names.items() if count > 1] == []
+
+
+def test_no_lock_file_names_a_registry():
+    locks = [ROOT / "web/package-lock.json", *ROOT.glob("web/examples/*/package-lock.json")]
+    packages = [
+        (lock.parent.name, *each) for lock in locks for each in json.loads(lock.read_text())["packages"].items()
+    ]
+    assert [(folder, name) for folder, name, package in packages if "resolved" in package] == []

@@ -93,7 +93,7 @@ class ChecksFailed(CondordError):
     """
 
     code = "checks-failed"
-    hint = "What to do is shown with each of them."
+    hint = "The line below each of them says what to do."
 
     def __init__(self, failed: Sequence[Check]) -> None:
         self.exit_code = next((check.exit_code for check in failed if check.exit_code != EXIT_FAILED), EXIT_FAILED)
@@ -128,8 +128,8 @@ def not_tried(name: Name, why: str) -> Check:
 
 def offline(found: Found) -> tuple[Check, Check]:
     """The checks without network, `config-valid` and `credentials-found`, with the texts of `start`."""
-    where = found.loaded.path or "the defaults, as there is no file,"
-    config = ok("config-valid", f"{where} and the environment have no faults")
+    where = found.loaded.path or "there is no file; the defaults"
+    config = ok("config-valid", f"{where} and the environment are valid")
     if found.loaded.warnings:
         config = warn("config-valid", "\n".join((config.text, *found.loaded.warnings)))
     if found.config_error is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -10,6 +11,7 @@ from condord.cli import formatting
 from condord.cli.grid import Cell, Row, grid
 from condord.cli.screen import Screen, painted, plain
 from condord.core.rules.rule import Severity
+from condord.live import wire
 from condord.live.wire_alerts import AlertCounts, AlertJson, AlertsJson, ChannelJson, RuleJson
 
 _SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
@@ -17,25 +19,36 @@ _SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 MARKS: Mapping[Severity, str] = {"critical": "◆", "warning": "■", "info": "●"}
 """The shape of each severity, for people who do not see its colour."""
 _STYLES: Mapping[Severity, str] = {"critical": "bad", "warning": "warn", "info": "strong"}
+_PRICE = re.compile(r", [A-Z0-9.]+ [0-9,]+\.[0-9]{2}\.\Z", re.ASCII)
+"""The price at the end of a sentence: `, SPY 568.10.`"""
 _GONE = "HTTP 410"
 _INDENT, _MIN_TEXT_WIDTH = 12, 20
+_SUMMARY_LINES = 2
 _SPARE_CHANNEL = ("LAST DELIVERY", "FROM", "TYPE", "WAITING")
 
 
-def alerts_lines(answer: AlertsJson, now: dt.datetime, screen: Screen, *, with_all: bool = False) -> list[str]:
+def alerts_lines(
+    answer: AlertsJson,
+    now: dt.datetime,
+    screen: Screen,
+    *,
+    with_all: bool = False,
+    document: wire.Document | None = None,
+) -> list[str]:
     """Return the lines for an answer of `GET /api/alerts`; they depend only on the arguments.
 
-    Without `with_all` they have only what fires, and channels that do not deliver.
+    Without `with_all` they have only what fires, and channels that do not deliver. `document` has the present profit or
+    loss of the condors that alerts fire for, None if it is not known.
     """
-    firing = ordered(answer.alerts)
-    lines = [line for alert in firing for line in _alert(alert, now, screen)]
+    firing, present = ordered(answer.alerts), _present(document)
+    lines = [line for alert in firing for line in _alert(alert, now, screen, present)]
     lines += ["", counts_text(counted(firing))] if firing else ["No alert is firing."]
     if not with_all:
         trouble = channels_trouble(answer.channels)
         return lines + ["" for _ in trouble[:1]] + [line for each in trouble for line in painted(each, "warn", screen)]
     over = sorted((alert for alert in answer.alerts if alert.state != "firing"), key=_by_age)
     if over:
-        lines += ["", "Resolved or ended", *(line for alert in over for line in _alert(alert, now, screen))]
+        lines += ["", "Resolved or ended", *(line for alert in over for line in _alert(alert, now, screen, {}))]
     enabled = [rule for rule in answer.rules if rule.enabled]
     if enabled:
         lines += ["", *grid("RULE|SEVERITY|FROM| FOR", [_rule(rule) for rule in enabled], screen)]
@@ -71,26 +84,44 @@ def counts_text(counts: AlertCounts) -> str:
     return ", ".join(f"{number} {severity}" for number, severity in numbers if number)
 
 
-def summary(alerts: Sequence[AlertJson], counts: AlertCounts, screen: Screen) -> str:
-    """Return one line: how many alerts fire and the text of the first; empty if none does.
+def summary(alerts: Sequence[AlertJson], counts: AlertCounts, screen: Screen) -> list[str]:
+    """Return two lines at most: how many alerts fire and the text of the first; none if no alert does.
 
-    `counts` may count more than `alerts` has. The line is shortened to the width of the screen. It leaves out the P/L,
-    which is that of the moment at which the alert fired, as the line stands below present ones.
+    `counts` may count more than `alerts` has. The text is shortened to the width of the screen. It leaves out the price
+    and the P/L, which are those of the moment at which the alert fired, as it stands below present ones.
     """
     numbers = counts_text(counts)
     if not numbers:
-        return ""
+        return []
     firing = ordered(alerts)
     sentence = f"alerts: {numbers}" + (f" · {plain(reason_of(firing[0].text))}" if firing else "")
     severest = next(severity for severity in _SEVERITIES if getattr(counts, severity))
-    shown = textwrap.shorten(sentence, screen.width or len(sentence), placeholder=" …")
-    return screen.paint(shown, _STYLES[severest])
+    width = screen.width or len(sentence)
+    lines = textwrap.wrap(sentence, width, max_lines=_SUMMARY_LINES, placeholder=" …", break_on_hyphens=False)
+    return [screen.paint(line, _STYLES[severest]) for line in lines]
 
 
 def reason_of(text: str) -> str:
-    """Return the sentence of an alert without the P/L that follows it."""
-    reason, found, _ = text.rpartition(". P/L ")
-    return f"{reason}." if found else text
+    """Return the sentence of an alert without its figures of the moment at which it fired: the price, and the P/L."""
+    return _PRICE.sub(".", _split(text)[0])
+
+
+def _split(text: str) -> tuple[str, str]:
+    """Return the sentence of an alert, and the P/L that follows it; empty if none does."""
+    reason, found, profit = text.rpartition(". P/L ")
+    return (f"{reason}.", f"P/L {profit.removesuffix('.')}") if found else (text, "")
+
+
+def _present(document: wire.Document | None) -> dict[str, str]:
+    """Return what each condor is worth now, and the price of its underlying."""
+    if document is None:
+        return {}
+    found = {condor.id: f"P/L {formatting.gain(condor.unrealized_pl)}" for condor in document.broken}
+    for condor in document.condors:
+        value, price = condor.valuation, condor.risk.price
+        profit = f"P/L {formatting.gain(value.unrealized_pl)} (close now {formatting.gain(value.natural_pl)})"
+        found[condor.id] = profit + (f", {plain(condor.underlying)} {formatting.money(price)}" if price else "")
+    return found
 
 
 def channels_trouble(channels: Iterable[ChannelJson]) -> list[str]:
@@ -105,8 +136,11 @@ def style_of(severity: Severity) -> str:
     return _STYLES[severity]
 
 
-def _alert(alert: AlertJson, now: dt.datetime, screen: Screen) -> list[str]:
-    """Return the sentence of an alert, and below it the id and what else is known."""
+def _alert(alert: AlertJson, now: dt.datetime, screen: Screen, present: Mapping[str, str]) -> list[str]:
+    """Return the sentence of an alert, and below it the id and what else is known.
+
+    `present` is by condor. The sentence is that of the moment at which the alert fired, and may be hours old.
+    """
     is_firing = alert.state == "firing"
     head = f"{MARKS[alert.severity]} {alert.severity}" if is_firing else alert.state
     style = _STYLES[alert.severity] if is_firing else "faint"
@@ -119,10 +153,14 @@ def _alert(alert: AlertJson, now: dt.datetime, screen: Screen) -> list[str]:
         threshold = "" if alert.threshold is None else f" (threshold {formatting.number(alert.threshold)})"
         details.append(f"value {formatting.number(alert.value)}{threshold}")
     details += ["at natural"] if alert.basis == "natural" else []
-    details += ["held already at the start"] if alert.at_start else []
+    details += ["already true at the first check"] if alert.at_start else []
     details += [f"acknowledged {at(alert.acknowledged_at, now)}"] if alert.acknowledged_at else []
-    sentence, *more = _wrapped(plain(alert.text), screen)
-    below = _wrapped(plain(alert.id), screen) + _wrapped(", ".join(details), screen)
+    text, then = _split(alert.text) if is_firing else (alert.text, "")
+    worth = present.get(alert.condor_id or "")
+    profits = [f"now {worth}"] * bool(worth) + [f"when it fired {plain(then)}"] * bool(then)
+    sentence, *more = _wrapped(plain(text), screen)
+    parts = (plain(alert.id), ", ".join(details), *(["; ".join(profits)] if profits else []))
+    below = [line for part in parts for line in _wrapped(part, screen)]
     indented = [" " * _INDENT + line for line in (*more, *below)]
     return [f"{screen.paint(head.ljust(_INDENT), style)}{sentence}", *indented]
 

@@ -14,8 +14,9 @@ from condord.cli.daemon_address import find_daemon
 from condord.cli.output import write_stdout
 from condord.cli.progress import progress
 from condord.cli.screen import plain, screen
-from condord.client.http import decoded
+from condord.client.http import Daemon, decoded
 from condord.errors import EXIT_FAILED, CondordError
+from condord.live import wire
 from condord.live.channel_remedies import channel_remedy
 from condord.live.wire_alerts import AlertsJson, ChannelTestJson
 
@@ -67,7 +68,9 @@ def show(
     as_json: options.AsJson = False,
     url: options.Url = None,
 ) -> None:
-    """Show the alerts that fire, the most severe first, acknowledge one, or test a channel.
+    """Show the alerts that fire, the most severe first.
+
+    It can also acknowledge one, or test a channel.
 
     The exit code is 1 while a critical alert is firing, acknowledged or not.
     """
@@ -85,10 +88,20 @@ def show(
     if as_json:
         write_stdout(body + b"\n")
     else:
-        lines = alerts_lines(answer, dt.datetime.now(dt.UTC), screen(os.environ), with_all=with_all)
+        document = _document(daemon) if any(alert.condor_id for alert in answer.alerts) else None
+        now, where = dt.datetime.now(dt.UTC), screen(os.environ)
+        lines = alerts_lines(answer, now, where, with_all=with_all, document=document)
         write_stdout("".join(f"{line}\n" for line in lines))
     if critical := counted(answer.alerts).critical:
         raise CriticalAlerts(critical)
+
+
+def _document(daemon: Daemon) -> wire.Document | None:
+    """Return what the condors are worth now; None if it cannot be read, as only the alerts were asked for."""
+    try:
+        return decoded(daemon.positions(), wire.Document)
+    except CondordError:
+        return None
 
 
 @alerts.command()

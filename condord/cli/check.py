@@ -30,7 +30,9 @@ def check(
     ] = False,
     as_json: options.AsJson = False,
 ) -> None:
-    """Check the configuration and the credentials, and with --online everything else that a daemon needs.
+    """Check the configuration and the credentials.
+
+    With --online, everything else that a daemon needs is tried too.
 
     The exit code is 0 if no check failed, 78 for the configuration, 77 for the credentials, and 1 for any other check.
     """

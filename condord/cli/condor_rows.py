@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from condord.cli import formatting
 from condord.cli.alert_lines import MARKS
 from condord.cli.grid import GAP, Cell, Grid, Row, grid_width, laid_out
+from condord.cli.last_day import no_orders_note, time_left
 from condord.cli.screen import Screen, plain
 from condord.cli.view import Shown
 from condord.core.market_hours import exchange_day
@@ -39,7 +40,6 @@ def condor_rows(document: wire.Document, shown: Sequence[Shown], screen: Screen,
     A mark before the name has the shape and the colour of the most severe alert that fires for the condor. There is no
     room for marks while nothing fires. `old`: the numbers are no longer kept up to date.
     """
-    today = exchange_day(document.as_of)
     quotes = {quote.symbol: quote for quote in document.quotes}
     prices = {entry.symbol: entry for entry in document.underlyings}
     severities = [_severity(condor, document) for condor in shown]
@@ -47,18 +47,18 @@ def condor_rows(document: wire.Document, shown: Sequence[Shown], screen: Screen,
     names = [
         [
             Cell((f"{_mark(severity)} " if has_marks else "") + plain(condor.id), _STYLES[severity]),
-            *_terms(condor, today),
+            *_terms(condor, document.as_of),
         ]
         for condor, severity in zip(shown, severities, strict=True)
     ]
     numbers = [_numbers(condor, prices.get(condor.underlying)) for condor in shown]
-    notes = [_note(condor, quotes, prices.get(condor.underlying), old=old) for condor in shown]
+    notes = [_note(condor, quotes, prices.get(condor.underlying), document.as_of, old=old) for condor in shown]
     rows: list[Row] = [[*name, *number, note] for name, number, note in zip(names, numbers, notes, strict=True)]
     titles = f"{_NAMES}|{_NUMBERS}"
     if screen.width is None or grid_width(titles, rows, without=_SPARE_ON_ONE_LINE) <= screen.width:
         for_notes = _SPARE_ON_ONE_LINE if old else _SPARE_FOR_NOTES  # `old` is the most important then
         return laid_out(titles, rows, screen, spare=_SPARE_ON_ONE_LINE, for_notes=for_notes, on_one_line=True)
-    above = _name_lines(shown, names, today, screen)
+    above = _name_lines(shown, names, document.as_of, screen)
     rows = [[*number, note] for number, note in zip(numbers, notes, strict=True)]
     return laid_out(_NUMBERS, rows, screen, above, _SPARE_NUMBERS)
 
@@ -79,11 +79,11 @@ def _mark(severity: Severity | None) -> str:
     return " " if severity is None else MARKS[severity]
 
 
-def _terms(condor: Shown, today: dt.date) -> list[Cell]:
+def _terms(condor: Shown, as_of: dt.datetime) -> list[Cell]:
     return [
-        Cell(formatting.date(condor.expiration, today)),
+        Cell(formatting.date(condor.expiration, exchange_day(as_of))),
         Cell(formatting.kind(condor)),
-        Cell(formatting.days(condor.days_to_expiration, unit="d")),
+        Cell(time_left(condor, as_of, unit="d")),
     ]
 
 
@@ -120,10 +120,18 @@ def _gain(value: float | None) -> Cell:
     return Cell(formatting.gain(value), formatting.gain_style(value))
 
 
-def _note(condor: Shown, quotes: Mapping[str, wire.QuoteJson], underlying: UnderlyingJson | None, *, old: bool) -> Cell:
+def _note(
+    condor: Shown,
+    quotes: Mapping[str, wire.QuoteJson],
+    underlying: UnderlyingJson | None,
+    as_of: dt.datetime,
+    *,
+    old: bool,
+) -> Cell:
     if isinstance(condor, BrokenJson):
         return Cell("old" if old else "", "warn")
-    notes = [formatting.flags(condor, quotes, underlying, old=old), "closing order" if condor.closing else ""]
+    notes = [formatting.flags(condor, quotes, underlying, old=old), no_orders_note(condor, as_of)]
+    notes += ["closing order"] if condor.closing else []
     return Cell(", ".join(filter(None, notes)), "warn")
 
 
@@ -138,10 +146,12 @@ def _why_broken(condor: BrokenJson) -> str:
     return ", ".join([*parts, *more]) or "short uncovered"
 
 
-def _name_lines(shown: Sequence[Shown], names: Sequence[Sequence[Cell]], today: dt.date, screen: Screen) -> list[str]:
+def _name_lines(
+    shown: Sequence[Shown], names: Sequence[Sequence[Cell]], as_of: dt.datetime, screen: Screen
+) -> list[str]:
     """Return the line above the numbers of each condor, with as many details as all of them have room for."""
-    dates = [formatting.date(condor.expiration, today) for condor in shown]
-    days = [formatting.days(condor.days_to_expiration) for condor in shown]
+    dates = [formatting.date(condor.expiration, exchange_day(as_of)) for condor in shown]
+    days = [time_left(condor, as_of) for condor in shown]
     kinds = [formatting.kind(condor) for condor in shown]
     details = [
         [f"{GAP}{', '.join(parts)}" for parts in zip(*columns, strict=True)]

@@ -48,9 +48,9 @@ class NotWritten(CondordError):
 
 @config.command()
 def show(*, config_file: options.ConfigFile = None, as_json: options.AsJson = False) -> None:
-    """Show every key with its value and the origin of that value, and where the API key comes from.
+    """Show every key with its value and where that comes from.
 
-    The output is valid TOML with the same values. Secrets are masked.
+    It also shows where the API key comes from. The output is valid TOML with the same values. Secrets are masked.
     """
     loaded = sources.load(config_file, os.environ, {})
     origin, problem = _credentials(loaded.config, os.environ)
@@ -72,7 +72,7 @@ def show(*, config_file: options.ConfigFile = None, as_json: options.AsJson = Fa
 
 @config.command()
 def path(*, config_file: options.ConfigFile = None) -> None:
-    """List the paths where the file is looked for, in order, and which of them is read."""
+    """List where the file is looked for, and which one is read."""
     named = [Path(name) for name in (config_file, os.environ.get("CONDORD_CONFIG")) if name]
     lines, is_decided = "", False
     if directories.config_directory() is None:
@@ -92,7 +92,10 @@ def init(
         Path | None, typer.Argument(metavar="[PATH]", help="The file to write; by default the user's own.")
     ] = None,
 ) -> None:
-    """Write a commented configuration with every key at its default; an existing file is never overwritten."""
+    """Write a commented file with every key at its default.
+
+    An existing file is never overwritten.
+    """
     target, content = path or _users_file(), example()
     try:
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

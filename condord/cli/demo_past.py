@@ -30,7 +30,7 @@ _CONTINUES_SECONDS = 900  # two points this far apart are of one session
 _CENTS_PER_DOLLAR, _E4_PER_DOLLAR = 100, 10_000
 
 
-class PastCondor(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class CondorPoints(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The points of one condor, as `GET /simulator/past` answers."""
 
     id: str
@@ -43,11 +43,11 @@ class PastCondor(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     prices: list[float]
 
 
-class Past(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class SimulatedPast(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """The answer of `GET /simulator/past`."""
 
     account_id: str
-    condors: list[PastCondor]
+    condors: list[CondorPoints]
 
 
 @contextmanager
@@ -79,7 +79,7 @@ def _write(trading_url: str, path: Path, keep_days: int) -> None:
         write_stderr(f"condord: the demo begins without a past: {error}")
 
 
-def read(trading_url: str) -> Past:
+def read(trading_url: str) -> SimulatedPast:
     """Ask the simulator for its past.
 
     Raises:
@@ -89,10 +89,10 @@ def read(trading_url: str) -> Past:
     address = urlsplit(trading_url)
     with closing(http.client.HTTPConnection(address.hostname or "", address.port, timeout=WAIT_SECONDS)) as connection:
         connection.request("GET", "/simulator/past")
-        return msgspec.json.decode(connection.getresponse().read(), type=Past)
+        return msgspec.json.decode(connection.getresponse().read(), type=SimulatedPast)
 
 
-def rows(past: Past) -> list[MinuteRow]:
+def rows(past: SimulatedPast) -> list[MinuteRow]:
     """The rows of the condors and of the account, oldest first; the account has the sum of those that were open."""
     found = [row for condor in past.condors for row in _condor_rows(condor)]
     totals: dict[int, tuple[int, int]] = defaultdict(lambda: (0, 0))
@@ -119,7 +119,7 @@ def rows(past: Past) -> list[MinuteRow]:
     return sorted(found, key=lambda row: row.second)
 
 
-def _condor_rows(condor: PastCondor) -> Iterator[MinuteRow]:
+def _condor_rows(condor: CondorPoints) -> Iterator[MinuteRow]:
     holding = Holding(condor_id=condor.id, opened_at=condor.opened_at)
     points = zip(
         condor.seconds,
@@ -152,7 +152,7 @@ def _ranges(seconds: Sequence[int], cents: Sequence[int]) -> Iterator[tuple[int,
         before = second, value
 
 
-async def _store(past: Past, path: Path, keep_days: int) -> None:
+async def _store(past: SimulatedPast, path: Path, keep_days: int) -> None:
     from condord.history.store import HistoryStore
 
     def now_at() -> dt.datetime:

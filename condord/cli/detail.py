@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
-from zoneinfo import ZoneInfo
 
 from condord.cli import formatting
 from condord.cli.grid import Cell, Row, grid, grid_width
 from condord.cli.screen import Screen, painted, plain
-from condord.core.market_hours import EXCHANGE_ZONE, exchange_day
+from condord.core.market_hours import exchange_day
 from condord.core.position import Direction
 from condord.live import wire
 from condord.live.wire_condor import CondorJson, ExitsJson, LegJson
@@ -104,8 +103,8 @@ def _expiry(condor: CondorJson, as_of: dt.datetime) -> list[str]:
 
 
 def _at(at: dt.datetime, as_of: dt.datetime) -> str:
-    """Return the date and the time in New York, where the exchanges and Alpaca count, and how far away it is today."""
-    local, today = at.astimezone(ZoneInfo(EXCHANGE_ZONE)), exchange_day(as_of)
+    """Return the date and the time in New York, and how far away it is today."""
+    local, today = formatting.in_new_york(at), exchange_day(as_of)
     text = f"{formatting.date(local.date(), today)} {local:%H:%M} ET"
     if at <= as_of:
         return f"{text}, passed {formatting.age(at, as_of)}"
@@ -133,7 +132,7 @@ def _away(distance: DistanceJson) -> str:
     if distance.sigmas is not None:
         details.append(f"{abs(distance.sigmas):.2f} sigma")
     word = "beyond" if distance.dollars < 0 else "from"
-    return f"{formatting.price(abs(distance.dollars))} ({', '.join(details)}) {word}"
+    return f"{formatting.money(abs(distance.dollars))} ({', '.join(details)}) {word}"
 
 
 def _greeks(risk: RiskJson) -> list[str]:
@@ -178,6 +177,6 @@ def _leg_row(
         Cell(formatting.price(mark)),
         Cell(formatting.gain(gained), formatting.gain_style(gained)),
         Cell(formatting.UNKNOWN if iv is None else f"{100 * iv:.1f} %"),
-        Cell(formatting.UNKNOWN if delta is None else f"{delta:.2f}"),
+        Cell(formatting.UNKNOWN if delta is None else f"{round(delta, 2) + 0:.2f}"),
         Cell(", ".join(filter(None, notes)), "warn"),
     ]

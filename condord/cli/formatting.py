@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from zoneinfo import ZoneInfo
 
 import msgspec
 
 from condord.cli.screen import plain
+from condord.core.market_hours import EXCHANGE_ZONE
 from condord.core.occ import symbols_text
 from condord.core.position import Direction
 from condord.live import wire
@@ -244,15 +246,20 @@ def ahead(at: dt.datetime, now: dt.datetime) -> str:
 
 
 def clock(at: dt.datetime) -> str:
-    """Format the local time of day, to the millisecond."""
-    return at.astimezone().isoformat(timespec="milliseconds")[11:23]
+    """Format the time of day in New York, to the millisecond."""
+    return in_new_york(at).isoformat(timespec="milliseconds")[11:23]
 
 
-def moment(at: dt.datetime, now: dt.datetime, time: str = "%H:%M %Z") -> str:
-    """Format a local time, with the day unless it is today; `time` is a format for strftime(3)."""
-    local = at.astimezone()
-    day = "" if local.date() == now.astimezone().date() else f"%a %b {local.day} "
-    return local.strftime(day + time).strip()
+def moment(at: dt.datetime, now: dt.datetime, time: str = "%H:%M") -> str:
+    """Format a time in New York, with the day unless it is today; `time` is a format for strftime(3)."""
+    local = in_new_york(at)
+    day = "" if local.date() == in_new_york(now).date() else f"%a %b {local.day} "
+    return f"{local.strftime(day + time)} ET"
+
+
+def in_new_york(at: dt.datetime) -> dt.datetime:
+    """Return the same instant in the time zone of the exchanges, in which all times are shown, as on the page."""
+    return at.astimezone(ZoneInfo(EXCHANGE_ZONE))
 
 
 def market(market: wire.MarketJson, now: dt.datetime) -> str:

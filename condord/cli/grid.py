@@ -16,7 +16,7 @@ from condord.cli.screen import Screen, shortened, visible_width
 
 GAP = "  "
 _MIN_NOTE_WIDTH = 20
-_SHORT_NOTE, _MIN_SHORT_NOTE = 13, 5  # `call breached`; `old …`
+_SHORT_NOTE = 13  # `call breached`
 
 
 class Cell(NamedTuple):
@@ -147,9 +147,14 @@ def _with_note(line: str, used: int, note: Cell, screen: Screen) -> list[str]:
 
 def _with_short_note(line: str, used: int, note: Cell, screen: Screen) -> list[str]:
     room = None if screen.width is None else screen.width - used - len(GAP)
-    if not note.text or (room is not None and room < _MIN_SHORT_NOTE and visible_width(note.text) > room):
+    if not note.text or (room is not None and visible_width(note.text) > room < _least(note.text)):
         return [line]
     return [_padded(line, used) + GAP + screen.paint(shortened(note.text, room), note.style)]
+
+
+def _least(note: str) -> int:
+    """Return how many columns the first word of a note takes, with the ellipsis after it."""
+    return visible_width(note.split(maxsplit=1)[0].rstrip(",:")) + len(" …")
 
 
 def _padded(line: str, width: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from typing import Annotated
 
@@ -68,5 +69,5 @@ def history(
         write_stdout("".join(history_csv(decoded(body, RecordedJson), "\n")).encode())
     else:
         where = screen(os.environ)
-        lines = folded(recorded_lines(decoded(body, RecordedJson), where), where.width)
+        lines = folded(recorded_lines(decoded(body, RecordedJson), dt.datetime.now(dt.UTC), where), where.width)
         write_stdout("".join(f"{line}\n" for line in lines))

@@ -75,7 +75,7 @@ def run(arguments: Sequence[str], ready: Callable[[], None] = lambda: None) -> i
         return _report_bug(error, arguments)
     except Exception as error:  # noqa: BLE001, any other exception is a bug
         if hasattr(error, "format_message"):  # click's UsageError, which typer has under a changing private name
-            return _report_usage(error)
+            return _report_usage(error, arguments)
         return _report_bug(error, arguments)
 
 
@@ -127,7 +127,11 @@ class _Command(TyperCommand):
 
 
 class _Commands(TyperGroup):
-    """Like `_Command`, for the program itself and for groups of commands."""
+    """Like `_Command`, for the program itself and for groups of commands, which are listed as in `COMMANDS`."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ANN401
+        names = super().list_commands(ctx)
+        return [name for name in COMMANDS if name in names] or names
 
     def get_help_option(self, ctx: Any) -> Any:  # noqa: ANN401
         return _with_our_output(super().get_help_option(ctx))
@@ -174,10 +178,12 @@ def _report_bug(error: Exception, arguments: Sequence[str]) -> int:
     return _report((f"a bug in condord: {type(error).__name__} {_location(error)}",), hint, EXIT_BUG)
 
 
-def _report_usage(error: Exception) -> int:
+def _report_usage(error: Exception, arguments: Sequence[str]) -> int:
     message = " ".join(str(error.format_message()).split())  # type: ignore[attr-defined]  # checked by the caller
     context = getattr(error, "ctx", None)
-    command = context.command_path if context is not None else "condord"
+    # An option without its value has no context.
+    named = [word for word in arguments[:1] if word in COMMANDS]
+    command = context.command_path if context is not None else " ".join(["condord", *named])
     return _report((message,), f"Try `{command} --help`.", getattr(error, "exit_code", 2))
 
 

@@ -28,6 +28,8 @@ class Mirror:
     def apply(self, event: ServerSentEvent) -> bool:
         """Apply an event; return whether the document has changed.
 
+        A heartbeat moves only `asOf`, which the time until a cut-off counts from, and that is no change.
+
         Raises:
             Unavailable: the event cannot be decoded.
         """
@@ -37,6 +39,9 @@ class Mirror:
         if event.name == "delta" and self.document is not None:
             self.document = _with_delta(self.document, decoded(event.data.encode(), dict[str, Any]), event.id)
             return True
+        if event.name == "heartbeat" and self.document is not None:
+            as_of = decoded(event.data.encode(), dict[str, Any]).get("asOf", self.document.get("asOf"))
+            self.document = {**self.document, "asOf": as_of}
         return False
 
 

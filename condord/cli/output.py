@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import select
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -43,6 +44,23 @@ def write_stdout(data: str | bytes) -> None:
         out.flush()
         out.buffer.write(raw)
         out.buffer.flush()
+
+
+def require_reader() -> None:
+    """End the command if the reader of stdout is gone, which a write would notice; for one that has nothing to write.
+
+    Raises:
+        typer.Exit: with 0, if the reader has closed the pipe.
+    """
+    try:
+        number = sys.stdout.fileno()
+    except (AttributeError, OSError):  # closed (`>&-`), or not a file
+        return
+    poll = select.poll()
+    poll.register(number, 0)  # errors are always reported
+    if any(event & select.POLLERR for _, event in poll.poll(0)):
+        _discard(sys.stdout)
+        raise typer.Exit(0)
 
 
 def try_write_stdout(data: str) -> None:

@@ -9,7 +9,7 @@ from itertools import pairwise
 from condord.cli import formatting
 from condord.cli.screen import Screen, joined, plain
 from condord.cli.sparkline import Number, sampled, sparkline
-from condord.core.market_hours import exchange_day
+from condord.core.market_hours import exchange_day, wall_time
 from condord.live.wire_history import RecordedJson
 
 _PIPE_WIDTH = 80
@@ -17,18 +17,19 @@ _CENTS = 100
 _MINUTE = 60
 
 
-def recorded_lines(answer: RecordedJson, screen: Screen) -> list[str]:
-    """Return the lines for one condor or all open ones; they depend only on the arguments and the time zone."""
+def recorded_lines(answer: RecordedJson, now: dt.datetime, screen: Screen) -> list[str]:
+    """Return the lines for one condor or all open ones; they depend only on the arguments."""
+    today = exchange_day(now)
     head = screen.paint(plain(answer.id or "open condors"), "strong")
-    head += f"  opened {_moment(answer.opened_at)}" if answer.opened_at is not None else ""
+    head += f"  opened {_moment(answer.opened_at, today)}" if answer.opened_at is not None else ""
     if not answer.seconds:
         return [head, "Nothing is recorded in this range."]
     width = screen.width or _PIPE_WIDTH
     line = sparkline(sampled(answer.cents, answer.low, answer.high, width), screen).rstrip()
-    return [head, *([line] if line else []), *_figures(answer, screen), *joined(_parts(answer), screen)]
+    return [head, *([line] if line else []), *_figures(answer, today, screen), *joined(_parts(answer), screen)]
 
 
-def _figures(answer: RecordedJson, screen: Screen) -> list[str]:
+def _figures(answer: RecordedJson, today: dt.date, screen: Screen) -> list[str]:
     """Return a line for each of the first, least, greatest and last profit or loss, with its minute or bucket."""
     known = [(cents, second) for cents, second in zip(answer.cents, answer.seconds, strict=True) if cents is not None]
     found = (
@@ -41,7 +42,7 @@ def _figures(answer: RecordedJson, screen: Screen) -> list[str]:
     width = max(len(text) for _, text, _ in shown)
     return [
         f"{name:<7}{screen.paint(f'{text:>{width}}', formatting.gain_style(each[0] if each else None))}"
-        + (f"  {_when(each[1], answer)}" if each else "")
+        + (f"  {_when(each[1], answer, today)}" if each else "")
         for name, text, each in shown
     ]
 
@@ -83,19 +84,17 @@ def _length(seconds: int) -> str:
     return " ".join(part for part in (f"{hours} h" if hours else "", f"{minutes} min" if minutes else "") if part)
 
 
-def _when(second: int, answer: RecordedJson) -> str:
-    """Format the end of a minute, or the range of a longer bucket: `2026-11-20 10:00 to 10:15 EST`."""
+def _when(second: int, answer: RecordedJson, today: dt.date) -> str:
+    """Format the end of a minute, or the range of a longer bucket: `Nov 20 10:00 to 10:15 ET`."""
     end = dt.datetime.fromtimestamp(second, dt.UTC)
     if answer.resolution_seconds == _MINUTE:
-        return _moment(end)
+        return _moment(end, today)
     begin = dt.datetime.fromtimestamp(_begin(second, answer.resolution_seconds), dt.UTC)
     if answer.opened_at is not None:
         begin = min(max(begin, answer.opened_at), end)
-    first, last = begin.astimezone(), end.astimezone()
-    if (first.date(), first.tzname()) == (last.date(), last.tzname()):
-        return f"{first:%Y-%m-%d %H:%M} to {last:%H:%M %Z}"
-    return f"{_moment(begin)} to {_moment(end)}"
+    last = wall_time(end) if exchange_day(begin) == exchange_day(end) else _moment(end, today).removesuffix(" ET")
+    return f"{_moment(begin, today).removesuffix(' ET')} to {last} ET"
 
 
-def _moment(at: dt.datetime) -> str:
-    return f"{at.astimezone():%Y-%m-%d %H:%M %Z}"
+def _moment(at: dt.datetime, today: dt.date) -> str:
+    return f"{formatting.date(exchange_day(at), today)} {wall_time(at)} ET"

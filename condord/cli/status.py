@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-import textwrap
 from collections.abc import Mapping
 
 from condord.cli import alert_lines, formatting, options
@@ -83,16 +82,14 @@ def status_lines(report: wire.StatusReport, alerts: AlertsJson | None, now: dt.d
 
 
 def _alerts_value(alerts: AlertsJson | None, screen: Screen) -> str:
-    """Return how many alerts fire, and as much of the first as fits on the line."""
+    """Return how many alerts fire, and the sentence of the first."""
     if alerts is None:
         return screen.paint("not known: they cannot be read", "warn")
     firing = alert_lines.ordered(alerts.alerts)
     if not firing:
         return "none firing"
     sentence = f"{alert_lines.counts_text(alert_lines.counted(firing))}: {plain(alert_lines.reason_of(firing[0].text))}"
-    width = len(sentence) if screen.width is None else max(_MIN_VALUE_WIDTH, screen.width - _NAME_WIDTH)
-    shown = textwrap.shorten(sentence, width, placeholder=" …")
-    return screen.paint(shown, alert_lines.style_of(firing[0].severity))
+    return screen.paint(sentence, alert_lines.style_of(firing[0].severity))
 
 
 def _stocks(stocks: StocksJson, now: dt.datetime, screen: Screen) -> str:

@@ -13,12 +13,13 @@ import typer
 from condord.cli import alert_lines, completion, formatting, options
 from condord.cli.daemon_address import find_daemon
 from condord.cli.moves import Moves
-from condord.cli.output import write_stderr, write_stdout
+from condord.cli.output import require_reader, write_stderr, write_stdout
 from condord.cli.progress import with_progress
 from condord.cli.screen import Screen, plain, screen, shortened, visible_width, without_colour
 from condord.client.http import decoded
 from condord.client.resume import follow
 from condord.client.sse import ServerSentEvent
+from condord.core.position import Direction
 from condord.live import wire, wire_condor
 from condord.live.wire_alerts import AlertJson
 
@@ -40,7 +41,7 @@ def stream(
         typer.Option(
             metavar="AMOUNT",
             parser=options.amount,
-            help="Only condors whose profit or loss moved by so many dollars since their last line, and alerts.",
+            help="Only alerts, and condors whose P/L moved by at least this many dollars since their last line.",
         ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help='One line per event: {"event", "id", "data"}.')] = False,
@@ -52,7 +53,7 @@ def stream(
     is as wide as the terminal at most.
     """
     daemon, requested = find_daemon(url, os.environ), set(condors or ())
-    filtered = None if changes is None else MoveFilter(changes)
+    described = EventLines() if changes is None else MoveFilter(changes)
 
     def on_cut(reason: str, wait_seconds: float) -> None:
         write_stderr(f"condord: {plain(reason)}; next attempt in {wait_seconds:.1f} s")
@@ -62,11 +63,54 @@ def stream(
             _report_absent(event, requested)
             requested.clear()
         now, where = dt.datetime.now(dt.UTC), screen(os.environ)  # a terminal may be resized
-        lines = [event_line(event, now, where)] if filtered is None else filtered.lines(event, now, where)
+        lines = described.lines(event, now, where)
         if as_json and lines:
             write_stdout(json_line(event))
         elif lines:
             write_stdout("".join(f"{line}\n" for line in lines))
+        else:
+            require_reader()
+
+
+class EventLines:
+    """Describes each event in a line: its time, its name, and what changed.
+
+    Deltas do not say which condors are long, so that is remembered from the last snapshot.
+    """
+
+    def __init__(self) -> None:
+        self._directions: dict[str, Direction] = {}
+
+    def lines(self, event: ServerSentEvent, now: dt.datetime, screen: Screen) -> list[str]:
+        """Return the line of an event."""
+        if event.name == "snapshot":
+            document = decoded(event.data.encode(), wire.Document)
+            self._directions = {condor.id: condor.direction for condor in document.condors}
+        room = None if screen.width is None else screen.width - len(_head(now, event.name))
+        at, text = self._described(event, screen, room)
+        return [_line(at or now, event.name, text, screen)]
+
+    def valuation(self, value: wire_condor.ValuationJson, screen: Screen) -> str:
+        """Describe what a condor is worth: the mark as what closing costs, or for a long condor as what it brings."""
+        flags = (" incomplete" if value.missing else "") + (" unconfirmed" if value.unconfirmed else "")
+        mark = formatting.closing_price(value.mark, self._directions.get(value.id, "short"))
+        return f"{plain(value.id)} mark {mark} P/L {_gain(value.unrealized_pl, screen)}{flags}"
+
+    def _described(self, event: ServerSentEvent, screen: Screen, room: int | None) -> _Described:
+        data = event.data.encode()
+        if event.name == "delta":
+            delta = decoded(data, wire.Delta)
+            return delta.as_of, self._delta(delta, screen, room)
+        describe = _DESCRIPTIONS.get(event.name)
+        return describe(data, screen, room) if describe else (None, "")
+
+    def _delta(self, delta: wire.Delta, screen: Screen, room: int | None) -> str:
+        parts = [] if delta.status is msgspec.UNSET else [_status(delta.status, screen)]
+        values = [self.valuation(value, screen) for value in delta.valuations]
+        count = next(
+            count for count in range(min(len(values), _MAX_NAMED), -1, -1) if _fits(parts, values, count, room)
+        )
+        return _named(parts, values, count) or _smaller_change(delta)
 
 
 class MoveFilter:
@@ -76,6 +120,7 @@ class MoveFilter:
     """
 
     def __init__(self, amount: float) -> None:
+        self._all = EventLines()
         self._moves = Moves(amount)
         self._state: tuple[str, str | None] | None = None
 
@@ -84,20 +129,20 @@ class MoveFilter:
         data = event.data.encode()
         if event.name == "snapshot":
             document = decoded(data, wire.Document)
-            moved = self._moved([condor.valuation for condor in document.condors], document.as_of, screen)
             self._has_changed(document.status)
-            return [event_line(event, now, screen), *moved]
+            line = self._all.lines(event, now, screen)  # first, as it remembers the directions
+            return line + self._moved([condor.valuation for condor in document.condors], document.as_of, screen)
         if event.name == "delta":
             delta = decoded(data, wire.Delta)
             lines = self._moved(delta.valuations, delta.as_of, screen)
             if delta.status is not msgspec.UNSET and self._has_changed(delta.status):
                 lines.insert(0, _line(delta.as_of, event.name, _status(delta.status, screen), screen))
             return lines
-        return [] if event.name == "heartbeat" else [event_line(event, now, screen)]
+        return [] if event.name == "heartbeat" else self._all.lines(event, now, screen)
 
     def _moved(self, values: Sequence[wire_condor.ValuationJson], at: dt.datetime, screen: Screen) -> list[str]:
         return [
-            _line(at, "delta", f"{_valuation(move.value, screen)} ({formatting.gain(move.change)})", screen)
+            _line(at, "delta", f"{self._all.valuation(move.value, screen)} ({formatting.gain(move.change)})", screen)
             for move in self._moves.moved(values)
         ]
 
@@ -114,14 +159,6 @@ def json_line(event: ServerSentEvent) -> bytes:
     except msgspec.DecodeError:
         data = event.data
     return msgspec.json.encode({"event": event.name, "id": event.id, "data": data}) + b"\n"
-
-
-def event_line(event: ServerSentEvent, now: dt.datetime, screen: Screen) -> str:
-    """Return an event as one line for people: its time, its name, and what changed."""
-    describe = _DESCRIPTIONS.get(event.name)
-    room = None if screen.width is None else screen.width - len(_head(now, event.name))
-    at, text = describe(event.data.encode(), screen, room) if describe else (None, "")
-    return _line(at or now, event.name, text, screen)
 
 
 def _head(at: dt.datetime, name: str) -> str:
@@ -145,14 +182,6 @@ def _snapshot(data: bytes, screen: Screen, _: int | None) -> _Described:
     state, profit = _state(document.status, screen), _gain(document.totals.unrealized_pl, screen)
     count = f"{formatting.condors(len(document.condors))}, {len(document.unmatched)} in no condor"
     return document.as_of, f"{state}, {count}, P/L {profit}{_notices(document.status)}"
-
-
-def _delta(data: bytes, screen: Screen, room: int | None) -> _Described:
-    delta = decoded(data, wire.Delta)
-    parts = [] if delta.status is msgspec.UNSET else [_status(delta.status, screen)]
-    values = [_valuation(value, screen) for value in delta.valuations]
-    count = next(count for count in range(min(len(values), _MAX_NAMED), -1, -1) if _fits(parts, values, count, room))
-    return delta.as_of, _named(parts, values, count) or _smaller_change(delta)
 
 
 def _fits(parts: Sequence[str], values: Sequence[str], count: int, room: int | None) -> bool:
@@ -185,11 +214,6 @@ def _smaller_change(delta: wire.Delta) -> str:
     return "nothing new" if delta.history is msgspec.UNSET else "history"
 
 
-def _valuation(value: wire_condor.ValuationJson, screen: Screen) -> str:
-    flags = (" incomplete" if value.missing else "") + (" unconfirmed" if value.unconfirmed else "")
-    return f"{plain(value.id)} mark {formatting.price(value.mark)} P/L {_gain(value.unrealized_pl, screen)}{flags}"
-
-
 def _alert(data: bytes, screen: Screen, room: int | None) -> _Described:
     alert = decoded(data, AlertJson)
     start, sentence = f"{alert.severity} {alert.state}", plain(alert.text)
@@ -210,7 +234,6 @@ def _bye(data: bytes, _screen: Screen, _room: int | None) -> _Described:
 
 _DESCRIPTIONS: Mapping[str, Callable[[bytes, Screen, int | None], _Described]] = {
     "snapshot": _snapshot,
-    "delta": _delta,
     "alert": _alert,
     "heartbeat": _heartbeat,
     "bye": _bye,

@@ -24,6 +24,7 @@ _UNDERLYING = "UNDERLYING| PRICE| CHANGE| SHARES| P/L| TODAY| DELTA| THETA| MAX 
 # Columns to leave out on a narrow terminal, the first to go first. The profit or loss is always shown.
 _SPARE_UNMATCHED = ("ENTRY", "MARK", "TODAY", "QTY", "SIDE")
 _SPARE_UNDERLYING = ("SHARES", "THETA", "DELTA", "TODAY", "CHANGE", "PRICE", "MAX LOSS")
+_MIN_NOTICE_WIDTH = 10
 
 
 class Line(NamedTuple):
@@ -149,7 +150,7 @@ def _total_parts(document: wire.Document, shown: int, view: TableView) -> list[s
     parts = [f"{count} ({totals.incomplete} incomplete)" if totals.incomplete else count]
     parts += [
         f"P/L {formatting.gain(totals.unrealized_pl)}",
-        f"today {formatting.gain(totals.day_pl)}",
+        f"today {formatting.gain(totals.day_pl)}{_day_gap(document)}",
         f"closing now {formatting.gain(totals.natural_pl)}",
     ]
     if document.unmatched:
@@ -159,6 +160,15 @@ def _total_parts(document: wire.Document, shown: int, view: TableView) -> list[s
         parts.append(f"theta {formatting.greek(totals.theta)} a day{unknown}")
     parts.append(f"max loss {formatting.loss(totals.max_loss, is_unlimited=bool(_unlimited(document)))}")
     return [*parts, "unconfirmed"] if any(quote.unconfirmed for quote in document.quotes) else parts
+
+
+def _day_gap(document: wire.Document) -> str:
+    """Return why the P/L of today is not known; empty if it is, or if that of the condors is not known either."""
+    if document.totals.day_pl is not None or document.totals.incomplete:
+        return ""
+    unknown = sum(condor.valuation.day_pl is None for condor in document.condors)
+    what = f"{unknown} of {formatting.condors(len(document.condors))}" if unknown else "what was closed today"
+    return f" (unknown for {what})"
 
 
 def _account_parts(account: AccountJson) -> list[str]:
@@ -211,10 +221,9 @@ def _status_lines(document: wire.Document, now: dt.datetime, screen: Screen, out
     parts = [
         f"{status.source} {status.feed}",
         f"newest message {formatting.age(newest, now)}",
-        formatting.market(status.market, now),
+        formatting.market(status.market, document.as_of),
     ]
-    alerts = alert_lines.summary(document.alerts, document.totals.alerts, screen)
-    firing = [alerts] if alerts else []
+    firing = alert_lines.summary(document.alerts, document.totals.alerts, screen)
     if outage:  # then the state is not known
         return [*painted(outage, "bad", screen), *joined(parts, screen), *firing]
     head = screen.paint(status.state, formatting.state_style(status.state))
@@ -222,9 +231,17 @@ def _status_lines(document: wire.Document, now: dt.datetime, screen: Screen, out
     lines = [head + first.removeprefix(status.state), *more, *firing]
     for sentence in formatting.trouble(status, now):
         lines += painted(sentence, "warn", screen)
-    return lines + [screen.paint(_notice_line(notice, screen), "warn") for notice in status.notices]
+    return lines + _notice_lines(status.notices, screen)
 
 
-def _notice_line(notice: wire.NoticeJson, screen: Screen) -> str:
-    """Return a notice on one line, shortened to fit; `condord status` shows it in full."""
-    return shortened(plain(f"{notice.code}: {notice.text}"), screen.width)
+def _notice_lines(notices: Sequence[wire.NoticeJson], screen: Screen) -> list[str]:
+    """Return a line for each code, with the first notice of that code shortened to fit; `condord status` has all."""
+    texts: dict[str, list[str]] = {}
+    for notice in notices:
+        texts.setdefault(notice.code, []).append(notice.text)
+    lines = []
+    for code, (first, *more) in texts.items():
+        count = f", and {len(more)} more" if more else ""
+        width = None if screen.width is None else max(_MIN_NOTICE_WIDTH, screen.width - len(count))
+        lines.append(screen.paint(shortened(plain(f"{code}: {first}"), width) + count, "warn"))
+    return lines

@@ -25,9 +25,9 @@ def trades(
     as_json: options.AsJson = False,
     url: options.Url = None,
 ) -> None:
-    """Show the condors that were closed, the newest first, and what they have made.
+    """Show the condors that were closed, and their result.
 
-    P/L is before fees. Dates are days at the exchange, and --from and --to apply to the closing.
+    The newest is first. P/L is before fees. Dates are days at the exchange, and --from and --to apply to the closing.
     """
     options.require_one_form(as_csv=as_csv, as_json=as_json)
     parameters = options.range_parameters(from_text, to_text)

@@ -5,6 +5,7 @@ Broken condors are sorted and shown like the others. A value that is not known i
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -37,6 +38,7 @@ SHOWS: Mapping[str, str] = {
     "expiring": f"that expire within {EXPIRING_DAYS} days",
     "broken": "that lost a leg",
 }
+SORT_SECONDS = 5.0
 _SYMBOL = re.compile(r"[A-Z0-9.]{1,6}", re.ASCII)
 
 
@@ -82,13 +84,20 @@ class Arrangement:
     """The condors of a view as the document changes.
 
     While `is_kept`, those that are listed stay listed and in their order, so that a person can read them: new ones are
-    added at the end.
+    added at the end. By today's P/L, rows would change places several times in ten seconds.
     """
 
     def __init__(self, view: TableView) -> None:
         self.view = view
         self.is_kept = False
+        self._sorts_at = -math.inf
         self._ids: list[str] = []
+
+    def keep(self, now: float, *, is_reading: bool) -> None:
+        """Keep the order while it `is_reading`, and for `SORT_SECONDS` after it was sorted; `now` is in seconds."""
+        self.is_kept = is_reading or now < self._sorts_at
+        if not self.is_kept:
+            self._sorts_at = now + SORT_SECONDS
 
     def arranged(self, document: Document) -> list[Shown]:
         """Return the condors to show, in their order."""
@@ -142,8 +151,8 @@ def _unknown(text: str, known: Iterable[str]) -> str:
     from condord.core.rules.parsing import nearest  # only after a typing error
 
     near = nearest(text.removeprefix("-"), known)
-    other = f"the nearest is {near}" if near else f"known are {', '.join(known)}"
-    return f"{plain(text)!r} is not known; {other}"
+    other = f"the nearest is {near}" if near else f"use one of {', '.join(known)}"
+    return f"{plain(text)!r} is unknown; {other}"
 
 
 def _profit(condor: Shown) -> float | None:

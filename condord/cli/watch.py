@@ -17,7 +17,7 @@ from condord.cli import formatting
 from condord.cli.canvas import Canvas
 from condord.cli.detail import condor_lines
 from condord.cli.mirror import Mirror
-from condord.cli.output import write_stderr, write_stdout
+from condord.cli.output import require_reader, write_stderr, write_stdout
 from condord.cli.pager import Pager
 from condord.cli.progress import progress, with_progress
 from condord.cli.raw_terminal import REPAINT, Terminal, WakePipe, taken
@@ -111,6 +111,8 @@ def _append(daemon: Daemon, condor_id: str | None, view: TableView, *, as_json: 
         is_back = event.name != "bye" and outage.end() and not as_json
         if mirror.apply(event) or (is_back and mirror.document is not None):
             show()
+        else:
+            require_reader()
 
 
 def _repaint(daemon: Daemon, condor_id: str | None, view: TableView) -> None:
@@ -140,7 +142,7 @@ def _keep_painting(follower: StreamFollower, terminal: Terminal, arrangement: Ar
         is_over = not follower.is_alive()  # asked first, so that the last picture has the last event
         started = time.monotonic()
         size = shutil.get_terminal_size()
-        arrangement.is_kept = pager.is_reading(started)
+        arrangement.keep(started, is_reading=pager.is_reading(started))
         where = screen(os.environ)
         lines = pager.picture(follower.table(where, arrangement), where, size.lines)
         if painted := canvas.paint(lines, size.columns, size.lines):

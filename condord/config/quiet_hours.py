@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 _FORM = re.compile(r"([0-9]{1,2}):([0-9]{2})\s*-\s*([0-9]{1,2}):([0-9]{2})(?:\s+(\S+))?")
 _EXAMPLE = "22:00-08:00 Europe/Berlin"
+# Abbreviations of winter time that are zones of their own, and the place that is probably meant.
+_WINTER_ONLY = {"EST": "America/New_York", "MST": "America/Denver", "GMT": "Europe/London"}
 
 
 class QuietHours(NamedTuple):
@@ -34,6 +36,15 @@ def parse(text: str) -> QuietHours:
     if found[5] is None:
         raise ValueError(f"must name a time zone, {_EXAMPLE}")
     return QuietHours(begin, end, _zone(found[5]))
+
+
+def doubt(hours: QuietHours) -> str | None:
+    """Why the zone is probably not the one that is meant, as it stays at winter time; None without a doubt."""
+    name = hours.zone.key
+    if name not in _WINTER_ONLY and not name.startswith("Etc/GMT"):
+        return None
+    place = _WINTER_ONLY.get(name, "a place such as America/New_York")
+    return f"{name} has no daylight saving time, so the quiet hours are an hour off in summer; {place} follows it"
 
 
 def _time(hour: str, minute: str) -> dt.time:

@@ -115,7 +115,7 @@ def refusals(config: Config) -> tuple[tuple[tuple[str, ...], str], ...]:
     found: list[tuple[tuple[str, ...], str]] = []
     server, stream = config.server, config.stream
     if not server.token_file and not is_loopback(server.host):
-        text = "others could read without a token; name its file as server.token_file or listen on 127.0.0.1"
+        text = "anyone could read it without a token; set server.token_file to a file with one, or listen on 127.0.0.1"
         found.append((("server.host", "server.token_file"), text))
     if stream.backoff_max_seconds < stream.backoff_min_seconds:
         text = f"must be a number not below backoff_min_seconds, {stream.backoff_min_seconds}"

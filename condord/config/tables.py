@@ -72,11 +72,20 @@ def _doubts(name: str, elements: Sequence[Element], found: Mapping[str, Read]) -
     for index, (each, element) in enumerate(zip(found[name].tables, elements, strict=True)):
         path = f"{name}[{index}]"
         if isinstance(each, AlertTable):
-            for doubt in lint.doubts(each):
-                yield _sentence(path, element, _Wrong(*doubt))
-        elif isinstance(each, ChannelTable) and not lint.is_reached(each.name, each.min_severity, in_force):
-            text = "no enabled rule reaches this channel, so nothing is sent to it"
-            yield _sentence(path, element, _Wrong("min_severity", each.min_severity, text))
+            for wrong in lint.doubts(each):
+                yield _sentence(path, element, _Wrong(*wrong))
+        elif isinstance(each, ChannelTable):
+            if not lint.is_reached(each.name, each.min_severity, in_force):
+                text = "no enabled rule reaches this channel, so nothing is sent to it"
+                yield _sentence(path, element, _Wrong("min_severity", each.min_severity, text))
+            if each.quiet and (doubt := _quiet_doubt(each.quiet)) is not None:
+                yield _sentence(path, element, _Wrong("quiet", each.quiet, doubt))
+
+
+def _quiet_doubt(quiet: str) -> str | None:
+    from condord.config import quiet_hours
+
+    return quiet_hours.doubt(quiet_hours.parse(quiet))
 
 
 def locations(elements: Mapping[str, Sequence[Element]]) -> dict[str, str]:

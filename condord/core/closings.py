@@ -1,8 +1,8 @@
 """Follow condors to their end: extend the ledger of `lots` by what became of each lot.
 
-An order may close a lot whole, or leg by leg. A lot that lost legs becomes a `Part`, which ends when its last leg is
-closed. So does the part of a lot that lost legs to an assignment or an exercise. Its contracts are closed like those in
-no lot, in this order:
+An order may close a lot whole, or leg by leg. A lot that lost legs becomes a `PartlyClosedLot`, which ends when its
+last leg is closed. So does the part of a lot that lost legs to an assignment or an exercise. Its contracts are closed
+like those in no lot, in this order:
 
 1. Parts whose legs are all closed now, the oldest first.
 2. Contracts that were never in a lot, first in, first out.
@@ -60,7 +60,7 @@ class Form(msgspec.Struct, frozen=True, kw_only=True):
     is_own: bool = True
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class PartlyClosedLot(msgspec.Struct, frozen=True, kw_only=True):
     """Condors of a lot that have lost legs.
 
     `lot` has them as they were, and `closed` how legs ended so far. `keeps_id` is true as long as only bookings have
@@ -77,7 +77,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
         gone = [part.leg.symbol for part in self.closed]
         return [leg for leg in self.lot.legs if leg.symbol not in gone]
 
-    def split(self, count: int) -> tuple[Part, Part]:
+    def split(self, count: int) -> tuple[PartlyClosedLot, PartlyClosedLot]:
         """The first `count` of these condors, and the others."""
         first, other = self.lot.split(count)
         closed = [part.split(count) for part in self.closed]
@@ -86,7 +86,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
             msgspec.structs.replace(self, lot=other, closed=tuple(part for _, part in closed)),
         )
 
-    def after(self, closed: Iterable[Closed], *, keeps_id: bool) -> Part:
+    def after(self, closed: Iterable[Closed], *, keeps_id: bool) -> PartlyClosedLot:
         """What it is once `closed` has closed further legs."""
         return msgspec.structs.replace(self, closed=(*self.closed, *closed), keeps_id=keeps_id)
 
@@ -120,7 +120,7 @@ class TradeLedger(Ledger):
 
     def __init__(self) -> None:
         super().__init__()
-        self.parts: list[Part] = []
+        self.parts: list[PartlyClosedLot] = []
         self.closings: list[Closing] = []
         self._free: dict[str, list[LotLeg]] = {}
         self._pairs: list[_Pair] = []
@@ -148,7 +148,7 @@ class TradeLedger(Ledger):
         lots, self.lots = self.lots, []
         for lot in lots:
             if any(leg.symbol in waiting for leg in lot.legs):
-                self._book(Part(lot=lot), waiting)
+                self._book(PartlyClosedLot(lot=lot), waiting)
             else:
                 self.lots.append(lot)
         self.parts.sort(key=lambda part: part.lot.age)
@@ -184,7 +184,7 @@ class TradeLedger(Ledger):
         part, _ = lot.split(after.quantity)
         form = self._forms[lot.key]
         gone = [leg.symbol for leg in closed]
-        self._leave(Part(lot=part))
+        self._leave(PartlyClosedLot(lot=part))
         self._successors.setdefault(lot.key, after.key)
         self._begin(after, form)
         self._add(
@@ -196,7 +196,7 @@ class TradeLedger(Ledger):
 
     def ended(self, part: Lot, closed: Sequence[LotLeg]) -> None:
         """Record a condor that was closed, or keep it as a part until its last leg is closed."""
-        self._settle(Part(lot=part), self._by_order(closed), by_order=True)
+        self._settle(PartlyClosedLot(lot=part), self._by_order(closed), by_order=True)
         self.parts.sort(key=lambda part: part.lot.age)
 
     def loosen(self, legs: Iterable[LotLeg]) -> None:
@@ -222,7 +222,7 @@ class TradeLedger(Ledger):
     def _forget(self, is_gone: Callable[[Lot], bool]) -> None:
         """Drop the lots that are gone, and the parts of such lots."""
         gone = [part for part in self.parts if is_gone(part.lot)]
-        gone += [Part(lot=lot) for lot in self.lots if is_gone(lot)]
+        gone += [PartlyClosedLot(lot=lot) for lot in self.lots if is_gone(lot)]
         for part in gone:
             self._leave(part)
         if gone:
@@ -252,13 +252,13 @@ class TradeLedger(Ledger):
         number = next(number for number in count(1) if self._named[numbers.get(number, "")] <= 0)
         return Form(id=base if number == 1 else f"{base}-{number}", legs=legs), number
 
-    def _leave(self, part: Part) -> None:
+    def _leave(self, part: PartlyClosedLot) -> None:
         """Count the condors of `part` as gone."""
         self._open[part.lot.key] -= part.lot.quantity
         if part.keeps_id:
             self._named[part.lot.key] -= part.lot.quantity
 
-    def _settle(self, part: Part, closed: Iterable[Closed], *, by_order: bool) -> None:
+    def _settle(self, part: PartlyClosedLot, closed: Iterable[Closed], *, by_order: bool) -> None:
         """Keep `part` until its last leg is `closed`."""
         if by_order and part.keeps_id:
             self._named[part.lot.key] -= part.lot.quantity
@@ -313,9 +313,9 @@ class TradeLedger(Ledger):
             self._free[symbol] = left
         return taken
 
-    def _book(self, part: Part, waiting: Waiting) -> None:
+    def _book(self, part: PartlyClosedLot, waiting: Waiting) -> None:
         """Apply bookings to a lot or a part of one, and keep what they leave."""
-        rest: Part | None = part
+        rest: PartlyClosedLot | None = part
         while rest is not None:
             part = rest
             found = {leg.symbol: pending for leg in part.left if (pending := first_of(waiting, leg)) is not None}

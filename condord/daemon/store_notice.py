@@ -11,7 +11,7 @@ from condord.live.wire import NoticeCode, NoticeJson
 _log = logging.getLogger(__name__)
 
 
-class StoreFault(Protocol):
+class DatabaseFault(Protocol):
     """Why a database cannot be used, and since when."""
 
     @property
@@ -30,7 +30,7 @@ class StoreNotice:
         self._code = code
         self._noticed: str | None = None
 
-    def of(self, fault: StoreFault | None) -> list[NoticeJson]:
+    def of(self, fault: DatabaseFault | None) -> list[NoticeJson]:
         """Return the notice of `fault`, if there is one."""
         text = None if fault is None else fault.text
         if text != self._noticed:

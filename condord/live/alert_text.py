@@ -262,7 +262,7 @@ def _cutoff_time(subject: Subject, value: Value, kind: CutoffKind) -> str:
         return ""
     day = exchange_day(at)
     is_today = day == exchange_day(at - dt.timedelta(minutes=value))
-    return f"{wall_time(at)} New York time{'' if is_today else f' on {day:%b} {day.day}'}"
+    return f"{wall_time(at)} ET{'' if is_today else f' on {day:%b} {day.day}'}"
 
 
 def _dividend(subject: Subject, value: Value, condition: Condition) -> str:

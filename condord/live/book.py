@@ -243,7 +243,9 @@ class Book:
         for condor in self._held.grouping.condors:
             value, chain = self._value(condor), chains[condor.id]
             ends = cutoffs(chain.key.expiry, chain.ending, chain.style, calendar, self.cutoffs)
-            terms = render.Terms(style=chain.style, ending=chain.ending, cutoffs=ends, exits=self._exits[condor.id])
+            terms = render.ContractTerms(
+                style=chain.style, ending=chain.ending, cutoffs=ends, exits=self._exits[condor.id]
+            )
             history = self.pl_history.of(condor.id)
             rendered.append((condor, value, render.condor(condor, value, terms, day, history)))
         return rendered

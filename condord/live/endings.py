@@ -100,7 +100,7 @@ def trading_until(expiry: Expiry, ending: Ending, calendar: Calendar, settings: 
     """Until when contracts trade on their last day, and Alpaca's cut-offs before that, if it has any."""
     ends = cutoffs(expiry, ending, style_of(expiry), calendar, settings)
     times = {end.kind: wall_time(end.at) for end in ends if end.source == "config"}
-    until = f"trading ends at {wall_time(ending.last_trading_at)} New York time"
+    until = f"trading ends at {wall_time(ending.last_trading_at)} ET"
     if not times:
         return until
     return f"Alpaca takes orders until {times['orders']} and may liquidate from {times['liquidation']}, and {until}"

@@ -70,7 +70,7 @@ def parse_range(from_text: str | None, to_text: str | None) -> Range:
         # A range of one instant is empty, but not the wrong way round. Two dates always have a day between them.
         is_reversed = from_at >= until_at if _DATE.fullmatch(to_text or "") else from_at > until_at
         if is_reversed:
-            raise ParameterError("from", f"{_shown(from_text)} is after to, {_shown(to_text)}; it must not be")
+            raise ParameterError("from", f"{_shown(from_text)} is after the end of the range, {_shown(to_text)}")
     return from_at, until_at
 
 

@@ -23,7 +23,7 @@ _E4_PER_MILL = 10
 NO_ALERTS = AlertCounts()
 
 
-class Terms(msgspec.Struct, frozen=True, kw_only=True):
+class ContractTerms(msgspec.Struct, frozen=True, kw_only=True):
     """What the contracts of a condor have in common besides their numbers, and its `exits`."""
 
     style: Style
@@ -76,7 +76,7 @@ def _bounds(bounds_e4: tuple[int, int] | None) -> wire_condor.PlBounds | None:
 
 
 def condor(
-    card: Condor, value: values.Valuation, terms: Terms, day: dt.date, history: wire_condor.HistoryJson
+    card: Condor, value: values.Valuation, terms: ContractTerms, day: dt.date, history: wire_condor.HistoryJson
 ) -> wire_condor.CondorJson:
     """Return a condor as of `day`, the date at the exchange. `Edition` fills in its risk and its closing orders."""
     is_read = not any(leg.multiplier_assumed for leg in card.legs)

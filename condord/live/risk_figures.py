@@ -58,7 +58,7 @@ class CondorRisk(msgspec.Struct, frozen=True, kw_only=True):
     as_of: dt.datetime | None
 
 
-class Part(msgspec.Struct, frozen=True, kw_only=True):
+class UnderlyingRisk(msgspec.Struct, frozen=True, kw_only=True):
     """What is held of one underlying: its greeks, shares included.
 
     `theta` sums what is known, None if nothing is. `parts` counts the condors and leftovers, `unknown` those of them
@@ -83,7 +83,7 @@ class Results(msgspec.Struct, frozen=True, kw_only=True):
     shares: Mapping[str, int]
     unreadable: int
 
-    def parts(self, risks: Mapping[str, Risk]) -> dict[str, Part]:
+    def parts(self, risks: Mapping[str, Risk]) -> dict[str, UnderlyingRisk]:
         """Sum what is held of each underlying, with `risks` by condor id.
 
         These are the published risks, so that a sum always equals that of its published parts.
@@ -370,9 +370,9 @@ def confirmed(price: UnderlyingPrice | None) -> float | None:
     return price.price_e4 / _E4_PER_DOLLAR
 
 
-def _part(greeks: Sequence[Greeks], shares: int) -> Part:
+def _part(greeks: Sequence[Greeks], shares: int) -> UnderlyingRisk:
     known = [each.theta for each in greeks if each.theta is not None]
-    return Part(
+    return UnderlyingRisk(
         greeks=sum_greeks(greeks, shares),
         theta=sum(known) if known else None,
         parts=len(greeks),

@@ -26,7 +26,7 @@ from condord.live import render_risk, risk_changes
 from condord.live.notices import Notice
 from condord.live.published import Edition
 from condord.live.recording import MARGIN_SECONDS, STEP_SECONDS
-from condord.live.risk_figures import CondorRisk, Part, PublishedMarket, RiskFigures
+from condord.live.risk_figures import CondorRisk, PublishedMarket, RiskFigures, UnderlyingRisk
 from condord.live.underlying_prices import UnderlyingPrices
 from condord.live.wire_risk import RiskJson, UnderlyingJson
 
@@ -53,7 +53,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
 
     risks: Mapping[str, tuple[CondorRisk, RiskJson]]
     underlyings: Mapping[str, tuple[UnderlyingPrice, UnderlyingJson]]
-    parts: Mapping[str, Part]
+    parts: Mapping[str, UnderlyingRisk]
     theta: float | None
     incomplete: int
 
@@ -74,7 +74,7 @@ class Risks:
         self._prices = prices
         self._running: Iterator[int] | None = None
         self._due: Publication | None = None
-        self._parts: Mapping[str, Part] = {}
+        self._parts: Mapping[str, UnderlyingRisk] = {}
         self._unjudged: Sequence[OptionSnapshot] = ()
         self._is_changed = False
         self._began = self._settled = -math.inf
@@ -297,7 +297,7 @@ class Risks:
         )
 
 
-def _totals(parts: Mapping[str, Part], unreadable: int) -> tuple[float | None, int]:
+def _totals(parts: Mapping[str, UnderlyingRisk], unreadable: int) -> tuple[float | None, int]:
     """Return the theta of everything that is known, and how many condors and entries are not."""
     thetas = [part.theta for part in parts.values() if part.theta is not None]
     unknown = sum(part.unknown for part in parts.values()) + unreadable

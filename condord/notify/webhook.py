@@ -47,7 +47,7 @@ _THIS_MESSAGE = frozenset(
 )
 
 
-class Proxy(Protocol):
+class WebhookProxy(Protocol):
     """A proxy for TLS connections."""
 
     @property
@@ -59,7 +59,7 @@ class Proxy(Protocol):
 class WebhookNetwork(bounded_http.Trust, Protocol):
     """The daemon's trust store and proxies."""
 
-    def proxy(self, url: str) -> Proxy | None:
+    def proxy(self, url: str) -> WebhookProxy | None:
         """The proxy for `url`; None if it is connected to directly."""
         ...
 

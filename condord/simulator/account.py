@@ -25,8 +25,8 @@ _DEPOSIT = Decimal(100_000)
 _RATIO_DIGITS = 16
 
 
-class Holding(msgspec.Struct, frozen=True, kw_only=True):
-    """The holding in one symbol.
+class SimulatedPosition(msgspec.Struct, frozen=True, kw_only=True):
+    """The position in one symbol.
 
     `cost` is the exact total in signed dollars; `day_base` is what today's profit or loss counts from: the value at
     yesterday's close, and what was paid today.
@@ -57,13 +57,13 @@ class Account:
         self.activities: list[dict[str, Any]] = []
         self.closes = ContractCloses(market, self.mark)
         self.id = stable_uuid("account", name)
-        self._holdings: dict[str, Holding] = {}
+        self._holdings: dict[str, SimulatedPosition] = {}
         self._cash = Decimal(0)
         self._last_equity = Decimal(0)
         self._serial = 0
 
     @property
-    def holdings(self) -> Mapping[str, Holding]:
+    def holdings(self) -> Mapping[str, SimulatedPosition]:
         """The holdings, by symbol."""
         return self._holdings
 
@@ -250,7 +250,7 @@ class Account:
         if quantity == 0:
             self._holdings.pop(symbol, None)
             return
-        self._holdings[symbol] = Holding(
+        self._holdings[symbol] = SimulatedPosition(
             symbol=symbol, quantity=quantity, cost=cost, day_base=day_base, multiplier=_multiplier(symbol)
         )
 
@@ -258,7 +258,7 @@ class Account:
         if is_option(symbol):
             self.market.watch(symbol)
 
-    def _valued(self, held: Holding) -> Valued:
+    def _valued(self, held: SimulatedPosition) -> Valued:
         root = self.market.root_of(occ.parse(held.symbol).root) if is_option(held.symbol) else None
         return Valued(
             symbol=held.symbol,
@@ -267,7 +267,7 @@ class Account:
             spot=self.mark(root.underlying if root else held.symbol),
         )
 
-    def _position(self, held: Holding) -> dict[str, Any]:
+    def _position(self, held: SimulatedPosition) -> dict[str, Any]:
         current, close = self.mark(held.symbol), self.closes.of(held.symbol)
         value = current * held.quantity * held.multiplier
         profit, day_profit = value - held.cost, value - held.day_base

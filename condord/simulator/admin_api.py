@@ -146,7 +146,7 @@ class StockSplit(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     activity_after_seconds: _NotNegative | None = None
 
 
-class Delivery(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class DeliverableChange(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Make every contract of `root` deliver these shares, by stock."""
 
     root: str
@@ -322,9 +322,9 @@ class AdminApi:
         return json_response(self._simulation.account.positions())
 
     async def _deliver(self, request: Request) -> Response:
-        delivery = await decoded_body(request, Delivery)
-        self._simulation.non_trade_events.set_deliverables(delivery.root, tuple(delivery.deliverables.items()))
-        return json_response({"root": delivery.root, "deliverables": delivery.deliverables})
+        change = await decoded_body(request, DeliverableChange)
+        self._simulation.non_trade_events.set_deliverables(change.root, tuple(change.deliverables.items()))
+        return json_response({"root": change.root, "deliverables": change.deliverables})
 
     async def _announce(self, request: Request) -> Response:
         announcement = await decoded_body(request, Announcement)

@@ -5,6 +5,7 @@ import pytest
 
 from condord.cli import alert_lines
 from condord.cli.screen import Screen
+from condord.live import wire
 from condord.live.wire_alerts import AlertCounts, AlertJson, AlertsJson, ChannelJson
 from tests.fakes import documents
 
@@ -28,7 +29,7 @@ def test_an_alert_is_its_sentence_its_id_and_what_is_known_of_it():
     assert lines() == [
         "◆ critical  SPY 560/570/630/640 Dec 18: the short put 570 is breached, SPY 568.10.",
         f"            {ID}",
-        "            since 15:30 UTC, 1 min 9 s ago, value -0.21 (threshold 0)",
+        "            since 10:30 ET, 1 min 9 s ago, value -0.21 (threshold 0)",
         "",
         "1 critical",
     ]
@@ -43,9 +44,9 @@ def test_each_severity_has_the_mark_that_it_has_before_a_condor(severity, mark):
 def test_what_is_special_about_an_alert_is_named():
     special = documents.alert(basis="natural", atStart=True, acknowledgedAt="2026-11-20T15:31:00Z", threshold=None)
     assert lines(special)[2].strip() == (
-        "since 15:30 UTC, 1 min 9 s ago, value -0.21, at natural, held already at the start, acknowledged 15:31 UTC"
+        "since 10:30 ET, 1 min 9 s ago, value -0.21, at natural, already true at the first check, acknowledged 10:31 ET"
     )
-    assert lines(documents.alert(value=None))[2].strip() == "since 15:30 UTC, 1 min 9 s ago"
+    assert lines(documents.alert(value=None))[2].strip() == "since 10:30 ET, 1 min 9 s ago"
 
 
 def test_without_an_alert_one_sentence_is_shown():
@@ -82,10 +83,10 @@ def test_all_shows_what_is_over_newest_first_the_rules_and_the_channels():
         "Resolved or ended",
         "ended       Second.",
         "            b",
-        "            critical since 15:30 UTC until 15:30 UTC",
+        "            critical since 10:30 ET until 10:30 ET",
         "resolved    First.",
         "            a",
-        "            info since 15:30 UTC until 15:30 UTC, value -0.21 (threshold 0)",
+        "            info since 10:30 ET until 10:30 ET, value -0.21 (threshold 0)",
         "",
         "RULE      SEVERITY  FROM       FOR",
         "breached  critical  built in  60 s  distanceSigmas < 0; clears at distanceSigmas > 0.15",
@@ -135,15 +136,22 @@ def test_the_order_is_severity_then_not_acknowledged_then_the_newest():
     assert [alert.id for alert in firing] == ["newer", "older", "old", "info"]
 
 
-def test_the_summary_is_one_line_with_the_first_of_them():
+def test_the_summary_is_two_lines_at_most_with_the_first_of_them():
     firing = converted(documents.alert())
     counts = AlertCounts(critical=1, warning=2)
-    assert alert_lines.summary(firing, counts, Screen()) == (
-        "alerts: 1 critical, 2 warning · SPY 560/570/630/640 Dec 18: the short put 570 is breached, SPY 568.10."
-    )
-    assert alert_lines.summary(firing, counts, Screen(width=50)) == "alerts: 1 critical, 2 warning · SPY …"
-    assert alert_lines.summary([], AlertCounts(info=1), Screen()) == "alerts: 1 info"
-    assert alert_lines.summary([], AlertCounts(), Screen()) == ""
+    assert alert_lines.summary(firing, counts, Screen()) == [
+        "alerts: 1 critical, 2 warning · SPY 560/570/630/640 Dec 18: the short put 570 is breached."
+    ]
+    assert alert_lines.summary(firing, counts, Screen(width=70)) == [
+        "alerts: 1 critical, 2 warning · SPY 560/570/630/640 Dec 18: the short",
+        "put 570 is breached.",
+    ]
+    assert alert_lines.summary(firing, counts, Screen(width=36)) == [
+        "alerts: 1 critical, 2 warning · SPY",
+        "560/570/630/640 Dec 18: the short …",
+    ]
+    assert alert_lines.summary([], AlertCounts(info=1), Screen()) == ["alerts: 1 info"]
+    assert alert_lines.summary([], AlertCounts(), Screen()) == []
 
 
 @pytest.mark.parametrize("pl", ["not known", "-511.00 (close now -518.00)", "-1,511.00 to -500.00"])
@@ -156,10 +164,39 @@ def test_the_summary_has_no_earlier_pl(pl):
 
 @pytest.mark.parametrize(("severity", "code"), [("critical", 31), ("warning", 33), ("info", 1)])
 def test_the_summary_has_the_colour_of_the_most_severe(severity, code):
-    assert alert_lines.summary([], AlertCounts(**{severity: 1}), Screen(colour=True)).startswith(f"\x1b[{code}m")
+    assert alert_lines.summary([], AlertCounts(**{severity: 1}), Screen(colour=True))[0].startswith(f"\x1b[{code}m")
 
 
 def test_control_characters_are_replaced():
     nasty = documents.alert(text="a\x1b[2Jb", id="x\ny")
     assert "\x1b[2J" not in "".join(lines(nasty))
     assert "\x1b" not in alert_lines.summary(converted(nasty), AlertCounts(critical=1), Screen())
+
+
+def test_the_pl_of_the_moment_stands_beside_the_present_one():
+    text = "SPY 560/570/630/640 Dec 18: the short put 570 is breached, SPY 568.10. P/L -511.00 (close now -518.00)."
+    held = documents.condor(valuation=documents.valuation(unrealizedPl=-30, naturalPl=-42.5))
+    document = msgspec.convert(documents.document(condors=[held]), wire.Document)
+    shown = alert_lines.alerts_lines(listed(documents.alert(text=text)), NOW, Screen(), document=document)
+    assert shown[0].endswith("the short put 570 is breached, SPY 568.10.")
+    assert shown[3].strip() == (
+        "now P/L -30.00 (close now -42.50), SPY 582.10; when it fired P/L -511.00 (close now -518.00)"
+    )
+
+
+def test_without_the_present_pl_only_that_of_the_moment_is_shown():
+    shown = lines(documents.alert(text="SPY: breached. P/L not known."))
+    assert (shown[0], shown[3].strip()) == ("◆ critical  SPY: breached.", "when it fired P/L not known")
+
+
+def test_a_broken_condor_has_its_present_pl():
+    broken = documents.broken("SPY-261218-540-550-560-570", SPY261218P00550000=0)
+    document = msgspec.convert(documents.document(broken=[broken]), wire.Document)
+    alert = documents.alert(condorId=broken["id"], text="SPY: a leg is gone.")
+    shown = alert_lines.alerts_lines(listed(alert), NOW, Screen(), document=document)
+    assert shown[3].strip() == "now P/L +15.00"
+
+
+def test_the_text_of_an_alert_that_is_over_stays_whole():
+    over = documents.alert(state="resolved", until=documents.AS_OF, text="SPY: breached. P/L -1.00.")
+    assert "resolved    SPY: breached. P/L -1.00." in lines(over, with_all=True)

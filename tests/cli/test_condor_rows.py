@@ -1,4 +1,5 @@
 import datetime as dt
+import re
 
 import msgspec
 import pytest
@@ -106,3 +107,17 @@ def test_a_row_is_found_by_what_may_have_had_no_room_in_it():
     broken, condor = DEFAULT.sorted(document)
     assert searchable(condor, TODAY, "row") == "row Dec 18 short condor SPY 28 days"
     assert searchable(broken, TODAY, "row") == "row Dec 18 short condor SPY 28 days broken no put 500"
+
+
+@pytest.mark.parametrize("width", [200, 120, 80, 50])
+def test_on_expiration_day_the_time_left_for_orders_replaces_the_days(width):
+    held = documents.condor(daysToExpiration=0)
+    shown = rows(width, condors=[held], asOf="2026-12-18T19:55:00Z")
+    assert re.search(r"\b35 min\b", shown[1])
+    assert "today" not in shown[1]
+
+
+def test_after_the_cut_off_the_note_says_so():
+    shown = rows(condors=[documents.condor(daysToExpiration=0)], asOf="2026-12-18T20:31:00Z")
+    assert "  today  " in shown[1]
+    assert shown[1].endswith("  no orders since 15:30 ET")

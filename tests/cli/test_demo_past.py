@@ -16,16 +16,16 @@ from condord.live.minutes import Holding
 from tests.simulator.builders import with_simulator
 
 OPENED_AT = dt.datetime(2026, 11, 19, 18, 39, 25, 432109, tzinfo=dt.UTC)
-CONDOR = demo_past.PastCondor(
+CONDOR = demo_past.CondorPoints(
     id="SPY-261218-705-715-770-780", opened_at=OPENED_AT, quantity=2, credit=3.32,
     seconds=[900, 1800, 86_400, 86_460], cents=[100, -500, 300, 200], natural_cents=[-900, -1500, -700, -800],
     prices=[741.35, 740.0, 742.1, 742.0],
 )  # fmt: skip
-LATER = demo_past.PastCondor(
+LATER = demo_past.CondorPoints(
     id="QQQ-261218-620-645-645-670", opened_at=OPENED_AT, quantity=1, credit=-18.64,
     seconds=[86_460], cents=[-1000], natural_cents=[-2000], prices=[648.0],
 )  # fmt: skip
-PAST = demo_past.Past(account_id="a-1", condors=[CONDOR, LATER])
+PAST = demo_past.SimulatedPast(account_id="a-1", condors=[CONDOR, LATER])
 
 
 class FakeStore:
@@ -90,7 +90,7 @@ def test_the_account_has_the_sum_of_what_was_open():
 def test_rows_are_in_order_and_an_account_without_condors_has_none():
     seconds = [row.second for row in demo_past.rows(PAST)]
     assert seconds == sorted(seconds)
-    assert demo_past.rows(demo_past.Past(account_id="a-1", condors=[])) == []
+    assert demo_past.rows(demo_past.SimulatedPast(account_id="a-1", condors=[])) == []
 
 
 def test_the_past_is_written_for_the_account_of_the_simulator(monkeypatch, stores, tmp_path):
@@ -147,7 +147,7 @@ async def test_the_answer_of_the_simulator_can_be_read(simulator):
 
 def test_another_answer_is_an_error(monkeypatch, tmp_path, stores, capfd):
     def read(_url):
-        return msgspec.json.decode(b"[]", type=demo_past.Past)
+        return msgspec.json.decode(b"[]", type=demo_past.SimulatedPast)
 
     monkeypatch.setattr(demo_past, "read", read)
     write(tmp_path)

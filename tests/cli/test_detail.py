@@ -161,6 +161,14 @@ def test_no_line_is_wider_than_the_terminal(width):
 
 
 def test_during_an_outage_the_numbers_are_old():
-    shown = lines(outage="not connected since 15:31:09")
+    shown = lines(outage="not connected since 10:31:09 ET")
     assert "old" in shown
-    assert shown[-1] == "not connected since 15:31:09"
+    assert shown[-1] == "not connected since 10:31:09 ET"
+
+
+def test_no_figure_is_more_exact_than_it_is_known():
+    distance = {"put": {"dollars": 15.625, "percent": 4.8}, "call": {"dollars": 62}}
+    legs = [leg | {"delta": -0.0004} for leg in documents.risk()["legs"]]
+    shown = lines(risk=documents.risk(distance=distance, legs=legs))
+    assert fact(shown, "underlying")[1].startswith("15.62 (4.8 %) from the put side")
+    assert [row.split()[-1] for row in shown if row.startswith("SPY2612")] == ["0.00"] * 4

@@ -63,8 +63,8 @@ def test_no_age_is_zero_seconds(seconds, expected):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({}, "market open, closes 21:00 UTC"),
-        ({"isOpen": False}, "market closed, opens Mon Nov 23 14:30 UTC"),
+        ({}, "market open, closes 16:00 ET"),
+        ({"isOpen": False}, "market closed, opens Mon Nov 23 09:30 ET"),
         ({"nextClose": None}, "market open"),
         ({"isOpen": None, "nextOpen": None, "nextClose": None}, "market —"),
     ],
@@ -75,9 +75,9 @@ def test_the_market_is_shown_with_the_time_of_its_next_change(changes, text):
 
 
 def test_a_time_on_another_day_includes_the_day():
-    assert formatting.moment(NOW, NOW) == "15:31 UTC"
-    assert formatting.moment(NOW, NOW, "%H:%M:%S") == "15:31:08"
-    assert formatting.moment(NOW - dt.timedelta(days=1), NOW, "%H:%M:%S") == "Thu Nov 19 15:31:08"
+    assert formatting.moment(NOW, NOW) == "10:31 ET"
+    assert formatting.moment(NOW, NOW, "%H:%M:%S") == "10:31:08 ET"
+    assert formatting.moment(NOW - dt.timedelta(days=1), NOW, "%H:%M:%S") == "Thu Nov 19 10:31:08 ET"
 
 
 def test_days_can_be_short():

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from condord.cli.grid import Cell, grid, grid_width
+from condord.cli.grid import Cell, grid, grid_width, laid_out
 from condord.cli.screen import Screen
 
 PIPE = Screen()
@@ -90,3 +90,9 @@ def test_every_row_is_as_wide_as_the_table(texts):
         assert line.startswith(name)
         assert line[:width].endswith(number)
         assert line[width:] == f"  {note}"
+
+
+@pytest.mark.parametrize(("width", "note"), [(19, "  put tested"), (18, "  put …"), (14, "  put …"), (13, "")])
+def test_a_shortened_note_has_whole_words_or_is_left_out(width, note):
+    found = laid_out("NAME| N", rows(["A", "5", "put tested"]), Screen(width=width), on_one_line=True)
+    assert found.rows == [[f"A     5{note}"]]

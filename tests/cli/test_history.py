@@ -26,10 +26,10 @@ def test_without_a_form_a_summary_is_printed(condord, fake):
     assert out.splitlines() == [
         "open condors",
         "▄",
-        "first  +149.00  2026-11-20 15:31 UTC",
-        "low     -25.00  2026-11-20 15:31 UTC",
-        "high   +150.00  2026-11-20 15:31 UTC",
-        "last   +149.00  2026-11-20 15:31 UTC",
+        "first  +149.00  Nov 20 10:31 ET",
+        "low     -25.00  Nov 20 10:31 ET",
+        "high   +150.00  Nov 20 10:31 ET",
+        "last   +149.00  Nov 20 10:31 ET",
         "2 points of 1 min · P/L unknown in 1",
     ]
 

@@ -320,7 +320,7 @@ def test_python_m_condord_is_the_command():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "command", ["positions", "positions --json", "positions --watch", "positions --watch --json", "stream", "stream --json",
+    "command", ["positions", "positions --json", "positions --watch", "positions --watch --json", "stream", "stream --json", "stream --changes 1000",
                 "status", "history", "trades", "trades --csv", "--help", "positions --help", "--version"],
 )  # fmt: skip
 def test_piping_into_head_ends_with_0_and_quiet(command):
@@ -350,3 +350,17 @@ def test_a_reader_that_closes_the_pipe_early_ends_the_command_quietly():
 
 def test_run_returns_the_code_and_does_not_exit():
     assert run(["--version"]) == 0
+
+
+def test_commands_are_listed_in_the_order_of_their_use(condord):
+    listed = condord("--help").out.partition("Commands:")[2].partition("Example")[0].split("\n")
+    assert [line.split()[0] for line in listed if line.strip()] == [*main.COMMANDS]
+
+
+def test_no_description_of_a_command_is_cut(condord):
+    for group in ((), ("alerts",), ("config",)):
+        assert "..." not in condord(*group, "--help").out.partition("Commands:")[2]
+
+
+def test_an_option_without_its_value_names_the_help_of_its_command(condord):
+    assert condord("positions", "--sort").err[1] == "hint: Try `condord positions --help`."

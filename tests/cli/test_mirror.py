@@ -166,3 +166,10 @@ def test_a_delta_replaces_risks_underlyings_orders_and_the_account():
 def test_a_document_without_underlyings_gets_those_of_a_delta(mirror):
     mirror.apply(event("delta", documents.delta(underlyings=[documents.underlying()]), "k3f9-2"))
     assert mirror.document["underlyings"] == [documents.underlying()]
+
+
+def test_a_heartbeat_moves_the_time_that_cut_offs_count_from_and_nothing_else(mirror):
+    later = "2026-11-20T15:31:17.250Z"
+    assert not mirror.apply(event("heartbeat", {"asOf": later}))
+    assert mirror.document == documents.document(asOf=later)
+    assert not Mirror().apply(event("heartbeat", {"asOf": later}))

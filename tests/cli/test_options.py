@@ -80,7 +80,7 @@ def test_a_range_becomes_parameters_of_the_request():
     [
         ("soon", None, "'--from'", "'soon' is not a date at the exchange"),
         (None, "2026-11-20T15:30", "'--to'", "has no offset"),
-        ("2026-11-21", "2026-11-20", "'--from'", "'2026-11-21' is after to, '2026-11-20'"),
+        ("2026-11-21", "2026-11-20", "'--from'", "'2026-11-21' is after the end of the range, '2026-11-20'"),
     ],
 )
 def test_an_invalid_range_is_a_usage_error_that_names_its_option(first, last, hint, text):

@@ -9,7 +9,15 @@ import pytest
 import typer
 
 from condord.cli import output
-from condord.cli.output import Unwritable, drain_stderr, encoded, try_write_stdout, write_stderr, write_stdout
+from condord.cli.output import (
+    Unwritable,
+    drain_stderr,
+    encoded,
+    require_reader,
+    try_write_stdout,
+    write_stderr,
+    write_stdout,
+)
 from tests.fakes import documents
 from tests.fakes.daemon import json, serving
 
@@ -82,6 +90,24 @@ def test_a_stdout_whose_reader_has_gone_ends_the_command_with_0(monkeypatch, clo
         write_stdout("text")
     assert caught.value.exit_code == 0
     closed_pipe.flush()
+
+
+def test_a_command_without_anything_to_write_ends_when_the_reader_has_gone(monkeypatch, closed_pipe, capsys):
+    require_reader()  # not a file
+    monkeypatch.setattr(sys, "stdout", closed_pipe)
+    with pytest.raises(typer.Exit) as caught:
+        require_reader()
+    assert caught.value.exit_code == 0
+    closed_pipe.write("text")
+    closed_pipe.flush()  # is discarded
+
+
+def test_a_reader_that_is_there_or_a_file_ends_nothing(monkeypatch, full):
+    read_end, write_end = os.pipe()
+    with os.fdopen(read_end), os.fdopen(write_end, "w") as pipe:
+        for stdout in (pipe, full, None):
+            monkeypatch.setattr(sys, "stdout", stdout)
+            require_reader()
 
 
 def test_without_a_stdout_nothing_can_be_written(monkeypatch):

@@ -128,10 +128,10 @@ def test_only_what_was_chosen_is_shown(condord, fake):
 def test_wrong_words_are_2_and_a_symbol_that_is_not_held_is_1(condord, fake):
     code, out, err = condord("positions", "--sort", "urgent", "--url", fake.url)
     assert (code, out) == (2, "")
-    assert err[0] == "condord: Invalid value for '--sort': 'urgent' is not known; the nearest is urgency"
+    assert err[0] == "condord: Invalid value for '--sort': 'urgent' is unknown; the nearest is urgency"
     code, out, err = condord("positions", "--show", "loosing", "--url", fake.url)
     assert (code, out) == (2, "")
-    assert err[0] == "condord: Invalid value for '--show': 'loosing' is not known; the nearest is losing"
+    assert err[0] == "condord: Invalid value for '--show': 'loosing' is unknown; the nearest is losing"
     code, out, err = condord("positions", "--show", "TSLA", "--url", fake.url)
     assert (code, out, err) == (1, "", ["condord: no condor on TSLA is held", "hint: Held: SPY."])
 

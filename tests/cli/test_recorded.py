@@ -1,3 +1,5 @@
+import datetime as dt
+
 import msgspec
 import pytest
 
@@ -8,6 +10,7 @@ from tests.fakes import documents
 
 ID = documents.CONDOR_ID
 CLOSE = 1795208400  # 2026-11-20 16:00 in New York
+NOW = dt.datetime(2026, 11, 20, 22, 0, tzinfo=dt.UTC)
 
 
 def lines(cents, *, width=None, colour=False, **changes):
@@ -15,19 +18,23 @@ def lines(cents, *, width=None, colour=False, **changes):
     values = {"seconds": seconds, "cents": cents, "naturalCents": cents, "low": cents, "high": cents, **changes}
     unknown = [None] * len(cents)
     answer = documents.recorded(price=unknown, quantity=unknown, **values)
-    return recorded_lines(msgspec.convert(answer, RecordedJson), Screen(width=width, colour=colour))
+    return recorded_lines(msgspec.convert(answer, RecordedJson), NOW, Screen(width=width, colour=colour))
 
 
 def test_a_line_has_its_extremes_with_their_times_and_what_is_known():
     assert lines([1000, -2500, None, 12345, 8000], id=ID, openedAt="2026-11-09T14:47:12Z") == [
-        f"{ID}  opened 2026-11-09 14:47 UTC",
+        f"{ID}  opened Nov 9 09:47 ET",
         "▃▁ █▆",
-        "first   +10.00  2026-11-20 20:56 UTC",
-        "low     -25.00  2026-11-20 20:57 UTC",
-        "high   +123.45  2026-11-20 20:59 UTC",
-        "last    +80.00  2026-11-20 21:00 UTC",
+        "first   +10.00  Nov 20 15:56 ET",
+        "low     -25.00  Nov 20 15:57 ET",
+        "high   +123.45  Nov 20 15:59 ET",
+        "last    +80.00  Nov 20 16:00 ET",
         "5 points of 1 min · P/L unknown in 1",
     ]
+
+
+def test_the_year_is_shown_unless_it_is_this_one():
+    assert lines([100], openedAt="2025-11-09T14:47:12Z")[0] == "open condors  opened Nov 9, 2025 09:47 ET"
 
 
 def test_without_an_id_it_is_all_open_condors():
@@ -37,7 +44,7 @@ def test_without_an_id_it_is_all_open_condors():
 
 def test_extremes_are_those_within_the_minutes():
     shown = lines([100, 200], low=[-9000, 150], high=[120, 7000])
-    assert shown[3:5] == ["low    -90.00  2026-11-20 20:59 UTC", "high   +70.00  2026-11-20 21:00 UTC"]
+    assert shown[3:5] == ["low    -90.00  Nov 20 15:59 ET", "high   +70.00  Nov 20 16:00 ET"]
     assert shown[1] == "▁█"
 
 
@@ -79,18 +86,18 @@ def test_the_line_is_as_wide_as_the_terminal_and_80_bars_in_a_pipe():
 
 def test_the_time_of_a_bucket_is_its_range():
     shown = lines([1000, 8000], resolutionSeconds=900, seconds=[CLOSE - 900, CLOSE])
-    assert shown[2] == "first  +10.00  2026-11-20 20:30 to 20:45 UTC"
-    assert shown[-2:] == ["last   +80.00  2026-11-20 20:45 to 21:00 UTC", "2 points of 15 min"]
+    assert shown[2] == "first  +10.00  Nov 20 15:30 to 15:45 ET"
+    assert shown[-2:] == ["last   +80.00  Nov 20 15:45 to 16:00 ET", "2 points of 15 min"]
     shown = lines([1000], resolutionSeconds=86_400, seconds=[CLOSE])
-    assert shown[-2] == "last   +10.00  2026-11-20 00:00 to 21:00 UTC"  # that of the present ends early
+    assert shown[-2] == "last   +10.00  Nov 19 19:00 to Nov 20 16:00 ET"  # that of the present ends early
     shown = lines([1000], resolutionSeconds=2 * 86_400, seconds=[CLOSE])
-    assert shown[-2] == "last   +10.00  2026-11-19 00:00 UTC to 2026-11-20 21:00 UTC"
+    assert shown[-2] == "last   +10.00  Nov 18 19:00 to Nov 20 16:00 ET"
 
 
 def test_the_range_of_a_bucket_does_not_begin_before_the_condor():
     opened = "2026-11-20T20:36:12Z"
     shown = lines([1000, 8000], id=ID, openedAt=opened, resolutionSeconds=900, seconds=[CLOSE - 900, CLOSE])
-    assert shown[2] == "first  +10.00  2026-11-20 20:36 to 20:45 UTC"
+    assert shown[2] == "first  +10.00  Nov 20 15:36 to 15:45 ET"
 
 
 def test_the_bucket_of_the_present_hides_no_absent_time():

@@ -5,6 +5,7 @@ import pytest
 
 from condord import simulator
 from condord.cli import demo
+from condord.cli.simulate import SCENARIO_NAMES
 
 
 @pytest.fixture
@@ -85,3 +86,7 @@ def test_an_unknown_scenario_is_a_usage_error_that_names_the_known(condord):
 @pytest.mark.parametrize("port", ["-1", "65536", "x"])
 def test_an_invalid_port_is_a_usage_error(condord, port):
     assert condord("simulate", "--port", port).code == 2
+
+
+def test_the_help_names_every_scenario():
+    assert [known.name for known in simulator.SCENARIOS] == [*SCENARIO_NAMES]

@@ -26,14 +26,14 @@ def test_the_state_of_the_daemon_is_one_screen():
     assert lines() == [
         "daemon       condord 0.1.0, process 4711, up 1 h 2 min",
         "address      http://127.0.0.1:8420",
-        "upstream     live since 15:30 UTC, 1 min 9 s ago",
+        "upstream     live since 10:30 ET, 1 min 9 s ago",
         "source       simulator, feed indicative",
         "stream       connected, 4 of 4 symbols, 2 reconnects",
-        "stocks       live since 15:30 UTC, 1 streamed, 0 read by REST",
+        "stocks       live since 10:30 ET, 1 streamed, 0 read by REST",
         "watchdog     newest message 2.0 s ago",
         "positions    read 9.0 s ago",
         "breaker      closed",
-        "market       open, closes 21:00 UTC",
+        "market       open, closes 16:00 ET",
         "alerts       none firing",
         "subscribers  3 of 1000",
         "frames       1842 sent, 0 dropped",
@@ -54,11 +54,11 @@ def test_a_stream_that_waits_shows_its_next_attempt():
         ({"state": "starting", "stream": [], "polled": []}, "starting"),
         (
             {"state": "live", "code": "symbolLimit", "reason": "1 of 3", "polled": ["IWM", "QQQ"]},
-            "live (symbolLimit) since 15:30 UTC, 1 streamed, 2 read by REST",
+            "live (symbolLimit) since 10:30 ET, 1 streamed, 2 read by REST",
         ),
         (
             {"state": "halted", "code": "authFailed", "reason": "no", "stream": [], "polled": ["SPY"]},
-            "halted (authFailed) since 15:30 UTC, 0 streamed, 1 read by REST",
+            "halted (authFailed) since 10:30 ET, 0 streamed, 1 read by REST",
         ),
     ],
 )
@@ -75,11 +75,12 @@ def test_the_line_of_the_alerts_has_their_numbers_and_the_most_severe():
     assert "alerts       1 critical, 1 info: The put is breached." in lines(found)
 
 
-def test_the_line_of_the_alerts_is_shortened_to_the_screen():
+def test_the_sentence_of_the_first_alert_is_folded_in_its_column():
     found = msgspec.convert(documents.alerts(), AlertsJson)
     report = msgspec.convert(documents.report(), wire.StatusReport)
-    shown = status_lines(report, found, NOW, Screen(width=60, colour=True))
-    assert "alerts       \x1b[31m1 critical: SPY 560/570/630/640 Dec 18: the …\x1b[0m" in shown
+    shown = status_lines(report, found, NOW, Screen(width=60))
+    at = shown.index("alerts       1 critical: SPY 560/570/630/640 Dec 18: the")
+    assert shown[at + 1] == "             short put 570 is breached."
 
 
 def test_a_channel_that_does_not_deliver_is_named_at_the_end():

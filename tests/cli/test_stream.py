@@ -4,7 +4,7 @@ import json
 import pytest
 
 from condord.cli.screen import Screen, visible_width
-from condord.cli.stream import MoveFilter, event_line, json_line
+from condord.cli.stream import EventLines, MoveFilter, json_line
 from condord.client.sse import ServerSentEvent
 from tests.fakes import documents
 
@@ -19,17 +19,17 @@ def event(name, payload):
 
 
 def line(name, payload, width=None):
-    return event_line(event(name, payload), NOW, Screen(width=width))
+    return EventLines().lines(event(name, payload), NOW, Screen(width=width))[0]
 
 
 def test_an_event_is_a_line_with_its_time_and_what_changed():
     assert line("delta", documents.delta(valuations=[documents.valuation()])) == (
-        f"15:31:08.000 delta {ID} mark 1.20 P/L +230.00"
+        f"10:31:08.000 delta {ID} mark 1.20 P/L +230.00"
     )
-    assert line("snapshot", documents.document()) == "15:31:07.250 snapshot live, 1 condor, 0 in no condor, P/L +230.00"
-    assert line("heartbeat", {"asOf": documents.AS_OF}) == "15:31:07.250 heartbeat"
-    assert line("bye", {"reason": "stopping"}) == "15:31:09.000 bye stopping"
-    assert line("later", {}) == "15:31:09.000 later"
+    assert line("snapshot", documents.document()) == "10:31:07.250 snapshot live, 1 condor, 0 in no condor, P/L +230.00"
+    assert line("heartbeat", {"asOf": documents.AS_OF}) == "10:31:07.250 heartbeat"
+    assert line("bye", {"reason": "stopping"}) == "10:31:09.000 bye stopping"
+    assert line("later", {}) == "10:31:09.000 later"
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,16 @@ def test_an_event_is_a_line_with_its_time_and_what_changed():
     ],
 )  # fmt: skip
 def test_a_delta_is_described_by_its_most_important_change(changes, text):
-    assert line("delta", documents.delta(**changes)) == f"15:31:08.000 delta {text}".rstrip()
+    assert line("delta", documents.delta(**changes)) == f"10:31:08.000 delta {text}".rstrip()
+
+
+@pytest.mark.parametrize(("direction", "mark"), [("long", "6.08"), ("short", "-6.08")])
+@pytest.mark.parametrize("lines", [EventLines().lines, MoveFilter(25).lines])
+def test_the_mark_of_a_long_condor_is_what_closing_brings(direction, mark, lines):
+    before = documents.condor(direction=direction, valuation=documents.valuation(unrealizedPl=0))
+    lines(event("snapshot", documents.document(condors=[before])), NOW, Screen())
+    moved = documents.delta(valuations=[documents.valuation(mark=-6.08, unrealizedPl=-37.5)])
+    assert f" mark {mark} P/L -37.50" in lines(event("delta", moved), NOW, Screen())[0]
 
 
 MANY = documents.delta(valuations=[documents.valuation(f"SPY-261218-56{at}-570-630-640") for at in range(5)])
@@ -63,7 +72,7 @@ EVENTS = [("delta", MANY), ("delta", MANY | {"status": LONG}), ("snapshot", docu
 @pytest.mark.parametrize("width", [40, 80, 120, 200])
 @pytest.mark.parametrize(("name", "payload"), EVENTS, ids=["delta", "status", "snapshot", "alert", "bye"])
 def test_a_line_is_as_wide_as_the_terminal_at_most(name, payload, width):
-    painted = event_line(event(name, payload), NOW, Screen(width=width, colour=True))
+    painted = EventLines().lines(event(name, payload), NOW, Screen(width=width, colour=True))[0]
     assert visible_width(painted) <= width
     assert painted.count("\x1b[0m") * 2 == painted.count("\x1b[")
 
@@ -80,7 +89,7 @@ def test_a_delta_names_as_many_condors_as_fit(width, named, end):
 
 def test_an_alert_without_room_for_its_id_still_has_its_sentence():
     assert line("alert", documents.alert(), 100) == (
-        "15:30:00.000 alert critical firing: SPY 560/570/630/640 Dec 18: the short put 570 is breached, SPY …"
+        "10:30:00.000 alert critical firing: SPY 560/570/630/640 Dec 18: the short put 570 is breached, SPY …"
     )
 
 
@@ -98,16 +107,16 @@ def test_with_an_amount_only_condors_that_moved_by_it_have_a_line():
         25, ("snapshot", documents.document()), moving(250), moving(254.99), moving(255), moving(231), moving(230)
     )
     assert rows == [
-        "15:31:07.250 snapshot live, 1 condor, 0 in no condor, P/L +230.00",
-        f"15:31:08.000 delta {ID} mark 1.20 P/L +255.00 (+25.00)",
-        f"15:31:08.000 delta {ID} mark 1.20 P/L +230.00 (-25.00)",
+        "10:31:07.250 snapshot live, 1 condor, 0 in no condor, P/L +230.00",
+        f"10:31:08.000 delta {ID} mark 1.20 P/L +255.00 (+25.00)",
+        f"10:31:08.000 delta {ID} mark 1.20 P/L +230.00 (-25.00)",
     ]
 
 
 def test_with_an_amount_a_move_during_an_outage_is_a_line_after_the_next_snapshot():
     moved = documents.document(condors=[documents.condor(valuation=documents.valuation(unrealizedPl=-500))])
     rows = described(25, ("snapshot", documents.document()), ("snapshot", moved))
-    assert rows[-1] == f"15:31:07.250 delta {ID} mark 1.20 P/L -500.00 (-730.00)"
+    assert rows[-1] == f"10:31:07.250 delta {ID} mark 1.20 P/L -500.00 (-730.00)"
 
 
 def test_with_an_amount_alerts_and_changes_of_the_state_are_still_shown_and_heartbeats_are_not():
@@ -150,15 +159,15 @@ def test_a_line_with_a_status_lists_each_notice_code_once():
     codes = ("notStreamed", "brokenCondor", "brokenCondor")
     status = documents.status(notices=[documents.notice(code=code) for code in codes])
     listed = "[notStreamed, brokenCondor]"
-    assert line("delta", documents.delta(status=status)) == f"15:31:08.000 delta live {listed}"
+    assert line("delta", documents.delta(status=status)) == f"10:31:08.000 delta live {listed}"
     assert line("snapshot", documents.document(status=status)).endswith(f"P/L +230.00 {listed}")
 
 
 def test_an_alert_is_a_line_with_its_severity_state_id_and_sentence():
     text = documents.alert()["text"]
-    assert line("alert", documents.alert()) == f"15:30:00.000 alert critical firing breached:{ID}: {text}"
+    assert line("alert", documents.alert()) == f"10:30:00.000 alert critical firing breached:{ID}: {text}"
     over = documents.alert(state="resolved", until="2026-11-20T15:30:59Z", severity="info", text="Over.\x1b")
-    assert line("alert", over) == f"15:30:59.000 alert info resolved breached:{ID}: Over."
+    assert line("alert", over) == f"10:30:59.000 alert info resolved breached:{ID}: Over."
 
 
 def test_alert_events_are_printed_in_their_order_and_as_json(condord, fake):

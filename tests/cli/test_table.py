@@ -28,21 +28,21 @@ def test_a_condor_is_one_row_if_it_fits():
         "",
         "1 condor · P/L +230.00 · today +18.50 · closing now +202.00 · theta +11.80 a day · max loss 1,530.00",
         "account 50,123.40 · today +143.40 · options buying power 20,111.20",
-        "live · simulator indicative · newest message 1.8 s ago · market open, closes 21:00 UTC",
+        "live · simulator indicative · newest message 1.8 s ago · market open, closes 16:00 ET",
     ]
 
 
-def test_alerts_are_one_line_below_the_status():
+def test_alerts_are_two_lines_at_most_below_the_status():
     firing = [
         documents.alert(severity="warning", text="A warning."),
         documents.alert(id="x", text="The put is breached."),
     ]
     totals = documents.totals(alerts={"critical": 1, "warning": 2, "info": 0})
     assert lines(alerts=firing, totals=totals)[-2:] == [
-        "live · simulator indicative · newest message 1.8 s ago · market open, closes 21:00 UTC",
+        "live · simulator indicative · newest message 1.8 s ago · market open, closes 16:00 ET",
         "alerts: 1 critical, 2 warning · The put is breached.",
     ]
-    assert lines(40, alerts=firing, totals=totals)[-1] == "alerts: 1 critical, 2 warning · The …"
+    assert lines(40, alerts=firing, totals=totals)[-2:] == ["alerts: 1 critical, 2 warning · The put", "is breached."]
 
 
 def test_alerts_are_also_shown_during_an_outage():
@@ -80,7 +80,7 @@ def test_at_80_columns_a_condor_is_one_row_with_what_matters_most():
         "max loss 1,530.00",
         "account 50,123.40 · today +143.40 · options buying power 20,111.20",
         "live · simulator indicative · newest message 1.8 s ago",
-        "market open, closes 21:00 UTC",
+        "market open, closes 16:00 ET",
     ]
 
 
@@ -244,6 +244,18 @@ def test_a_covered_short_shows_what_covers_it(cover, note):
     assert lines(unmatched=[documents.unmatched(uncoveredShort=False, cover=cover)])[4].endswith(f"  {note}")
 
 
+@pytest.mark.parametrize("width", [None, 120, 40])
+def test_notices_of_one_code_are_one_line_with_their_count(width):
+    texts = [f"{name}: expires today; Alpaca takes orders until 15:15" for name in ("SPY", "QQQ", "IWM")]
+    notices = [documents.notice(code="expiresToday", text=text) for text in texts]
+    listed = documents.status(notices=[*notices, documents.notice(code="assignment", text="SPY was assigned")])
+    first, second = lines(width, status=listed)[-2:]
+    assert first.startswith("expiresToday: SPY: expires")
+    assert first.endswith(", and 2 more")
+    assert len(first) <= (width or 200)
+    assert second == "assignment: SPY was assigned"
+
+
 def test_a_notice_is_one_line_below_the_status():
     long = documents.notice(code="expired", text="still listed: " + "SPY261120P00500000, " * 9)
     status = documents.status(state="stale", reason="no data", notices=[documents.notice(text="not\x1bthese"), long])
@@ -289,7 +301,7 @@ def test_without_an_ask_it_is_a_dash():
     assert row.endswith("no ask")
 
 
-OLD = "not connected since 15:31:09: no daemon; prices are old"
+OLD = "not connected since 10:31:09 ET: no daemon; prices are old"
 
 
 @pytest.mark.parametrize("width", [None, 80])
@@ -315,7 +327,7 @@ def test_faults_are_below_the_status():
     shown = lines(80, status=documents.status(state="halted", code="authFailed", reason="Alpaca refuses the key " * 4))
     assert shown[-4:] == [
         "halted · simulator indicative · newest message 1.8 s ago",
-        "market open, closes 21:00 UTC",
+        "market open, closes 16:00 ET",
         "halted for 1 min 9 s (authFailed): Alpaca refuses the key Alpaca refuses the key",
         "Alpaca refuses the key Alpaca refuses the key",
     ]
@@ -358,3 +370,11 @@ def test_a_loss_without_a_bound_is_unlimited_only_with_an_uncovered_call():
 
     assert losses(right="call") == ["unlimited", "max loss unlimited"]
     assert losses(right="put") == losses(right="call", uncoveredShort=False) == ["—", "max loss —"]
+
+
+def test_the_totals_name_what_of_todays_pl_is_not_known():
+    unknown = documents.condor("A", valuation=documents.valuation("A", dayPl=None))
+    two = {"condors": [unknown, documents.condor("B")], "totals": documents.totals(dayPl=None)}
+    assert " · today — (unknown for 1 of 2 condors) · " in "\n".join(lines(**two))
+    closed = {"condors": [documents.condor()], "totals": documents.totals(dayPl=None)}
+    assert " · today — (unknown for what was closed today) · " in "\n".join(lines(**closed))

@@ -105,9 +105,9 @@ def test_a_sort_is_a_word_in_any_case_and_a_minus_reverses_it(text, parsed):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("urgent", "'urgent' is not known; the nearest is urgency"),
-        ("-distnce", "'-distnce' is not known; the nearest is distance"),
-        ("", f"'' is not known; known are {', '.join(SORTS)}"),
+        ("urgent", "'urgent' is unknown; the nearest is urgency"),
+        ("-distnce", "'-distnce' is unknown; the nearest is distance"),
+        ("", f"'' is unknown; use one of {', '.join(SORTS)}"),
     ],
 )
 def test_an_unknown_sort_is_refused_with_the_nearest(text, message):
@@ -123,9 +123,9 @@ def test_a_choice_is_a_word_or_a_symbol_in_any_case(text, parsed):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("loosing", "'loosing' is not known; the nearest is losing"),
-        ("qq", "'qq' is not known; the nearest is QQQ"),
-        ("\x1b!", f"' !' is not known; known are {', '.join([*SHOWS, 'QQQ', 'SPY', 'XYZ', 'XYZ1'])}"),
+        ("loosing", "'loosing' is unknown; the nearest is losing"),
+        ("qq", "'qq' is unknown; the nearest is QQQ"),
+        ("\x1b!", f"' !' is unknown; use one of {', '.join([*SHOWS, 'QQQ', 'SPY', 'XYZ', 'XYZ1'])}"),
     ],
 )
 def test_an_unknown_choice_is_refused_with_the_nearest(text, message):
@@ -145,6 +145,24 @@ def test_a_symbol_that_no_condor_has_is_not_found():
 
 def changed(*condors):
     return msgspec.convert(documents.document(condors=[*condors]), wire.Document)
+
+
+def test_rows_are_sorted_at_most_once_in_five_seconds_and_not_while_they_are_read():
+    arrangement = Arrangement(TableView())
+    kept = []
+    for now, is_reading in (
+        (0, False),
+        (1, False),
+        (4.9, False),
+        (5, False),
+        (6, False),
+        (10, True),
+        (12, False),
+        (13, False),
+    ):
+        arrangement.keep(now, is_reading=is_reading)
+        kept.append(arrangement.is_kept)
+    assert kept == [False, True, True, False, True, True, False, True]
 
 
 def test_an_arrangement_follows_the_document_unless_it_is_kept():

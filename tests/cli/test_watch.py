@@ -44,7 +44,7 @@ def test_a_pipe_gets_one_table_after_another_at_the_requested_interval(condord, 
     assert [row.endswith("  old") for row in rows] == [False, False, True]
     assert out.count("\n\nCONDOR") == 2
     assert [line.split(" · ")[0] for line in out.splitlines() if "newest message" in line][:2] == ["live", "live"]
-    assert re.search(r"\nnot connected since \d\d:\d\d:\d\d: the daemon ended the stream; prices are old\n", out)
+    assert re.search(r"\nnot connected since \d\d:\d\d:\d\d ET: the daemon ended the stream; prices are old\n", out)
     assert fake.requests[0][0] == f"/api/stream?interval={PIPE_INTERVAL_MS}"
 
 
@@ -219,7 +219,7 @@ def test_an_outage_is_shown_with_its_time_until_the_daemon_is_back(fake):
     with painted(fake) as program:
         program.until_shown("prices are old")
         cut = next(row for row in program.picture.rows if "prices are old" in row)
-        assert re.fullmatch(r"not connected since \d\d:\d\d:\d\d: the daemon ended the stream; prices are old", cut)
+        assert re.fullmatch(r"not connected since \d\d:\d\d:\d\d ET: the daemon ended the stream; prices are old", cut)
         assert not any(row.startswith("live") for row in program.picture.rows)
         program.until_shown("No condors.")
         assert any(row.startswith("live") for row in program.picture.rows)

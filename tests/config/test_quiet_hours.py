@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from condord.config.quiet_hours import parse
+from condord.config.quiet_hours import doubt, parse
 
 BERLIN = zoneinfo.ZoneInfo("Europe/Berlin")
 
@@ -49,3 +49,23 @@ def test_any_two_times_are_understood(begin, end):
 def test_any_text_is_parsed_or_refused(text):
     with pytest.raises(ValueError, match="must"):
         parse(text)
+
+
+@pytest.mark.parametrize(
+    ("zone", "place"),
+    [
+        ("EST", "America/New_York"),
+        ("MST", "America/Denver"),
+        ("GMT", "Europe/London"),
+        ("Etc/GMT+5", "a place such as"),
+    ],
+)
+def test_a_zone_without_daylight_saving_time_is_doubted(zone, place):
+    found = doubt(parse(f"22:00-08:00 {zone}"))
+    assert found.startswith(f"{zone} has no daylight saving time, ")
+    assert place in found
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "EST5EDT", "Asia/Tokyo", "HST", "UTC", "CET"])
+def test_a_place_is_not_doubted(zone):
+    assert doubt(parse(f"22:00-08:00 {zone}")) is None

@@ -229,3 +229,9 @@ def test_a_configuration_without_rules_needs_none_of_what_parses_them():
     )
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
     assert found.stdout.strip() == "[]"
+
+
+def test_quiet_hours_in_winter_time_are_a_warning():
+    winter, place = HOOK | {"quiet": "22:00-08:00 EST"}, HOOK | {"name": "b", "quiet": "22:00-08:00 America/New_York"}
+    (found,) = warnings(notify=[winter, place])
+    assert ": notify[0].quiet = '22:00-08:00 EST': EST has no daylight saving time" in found

@@ -53,9 +53,7 @@ def test_the_liquidation_of_a_condor_near_its_strikes_is_alerted_and_sent(aftern
     assert spy["value"] <= 15
     number = r"[0-9]+\.[0-9]{2}"
     where = rf"the (short|long) (put|call) [0-9.]+ is (at the price|{number} \({number} %\) (away|in the money))"
-    assert re.search(
-        rf": Alpaca may liquidate it from 15:15 New York time and {where}, SPY {number}\. P/L ", spy["text"]
-    )
+    assert re.search(rf": Alpaca may liquidate it from 15:15 ET and {where}, SPY {number}\. P/L ", spy["text"])
     sent = until(
         lambda: [body["data"] for _, body in receiver.posts.copy() if body["data"]["rule"] == "liquidation"],
         lambda: receiver.posts,
@@ -63,7 +61,7 @@ def test_the_liquidation_of_a_condor_near_its_strikes_is_alerted_and_sent(aftern
     assert {each["severity"] for each in sent} == {"critical"}
     cutoff = until(lambda: firing("order-cutoff").get("SPY"), lambda: alerts(afternoon))
     assert (
-        "Alpaca takes orders for it until 15:30 New York time (as configured) and may liquidate it from 15:15, and the "
+        "Alpaca takes orders for it until 15:30 ET (as configured) and may liquidate it from 15:15, and the "
         in cutoff["text"]
     )
     assert "the long put" in until(lambda: firing("long-put-expiring").get("NVDA"), lambda: alerts(afternoon))["text"]

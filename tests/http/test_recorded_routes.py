@@ -79,7 +79,7 @@ def test_the_range_of_trades_reaches_the_daemon(daemon, path):
     [
         ("from=soon", "from: 'soon' is not a date at the exchange such as 2026-11-20, or an instant with an offset"),
         ("to=2026-11-20T15:30:00", "to: '2026-11-20T15:30:00' has no offset"),
-        ("from=2026-11-20&to=2026-11-19", "from: '2026-11-20' is after to, '2026-11-19'"),
+        ("from=2026-11-20&to=2026-11-19", "from: '2026-11-20' is after the end of the range, '2026-11-19'"),
         ("to=2026-11-20&to=2026-11-21", "to: it is given twice"),
         ("since=2026-11-20", "since: there is no such parameter; allowed are "),
         ("from=%FF", "from: '\ufffd' is not"),

@@ -29,7 +29,7 @@ CUTOFFS = tuple(
     Cutoff(kind=kind, at=dt.datetime(2026, 12, 4, 20, minute, tzinfo=dt.UTC), source="config")
     for kind, minute in (("orders", 30), ("liquidation", 15))
 )
-NO_ORDERS = "Alpaca has taken no orders for it since 15:30 New York time"
+NO_ORDERS = "Alpaca has taken no orders for it since 15:30 ET"
 SET_IN = (
     "(as configured) and may liquidate it from 15:15, and the short put 755 is 12.90 (1.74 %) in the money, SPY 742.10."
 )
@@ -170,7 +170,7 @@ def test_without_the_cut_offs_the_catalogue_has_the_words():
         (
             "order-cutoff",
             {"minutesToOrderCutoff": 59.0, "nearStrike": True},
-            f"Alpaca takes orders for it until 15:30 New York time {SET_IN}",
+            f"Alpaca takes orders for it until 15:30 ET {SET_IN}",
         ),
         (
             "order-cutoff",
@@ -227,7 +227,7 @@ def test_what_has_resolved_does_not_say_so():
 def test_cut_offs_of_the_product_say_so():
     ends = (msgspec.structs.replace(CUTOFFS[0], source="product"),)
     given = clause(rule(when="minutesToOrderCutoff <= 60"), {"minutesToOrderCutoff": 30.0}, cutoffs=ends)
-    assert given == "Alpaca takes orders for it until 15:30 New York time (the end of its trading)."
+    assert given == "Alpaca takes orders for it until 15:30 ET (the end of its trading)."
 
 
 def test_the_liquidation_is_named_once():
@@ -277,12 +277,12 @@ def test_a_notice_has_words_instead_of_symbols():
         (
             "minutesToLiquidation < 60",
             {"minutesToLiquidation": 30.0},
-            "Alpaca may liquidate it from 15:15 New York time.",
+            "Alpaca may liquidate it from 15:15 ET.",
         ),
         (
             "minutesToLiquidation < 6000",
             {"minutesToLiquidation": 1500.0},
-            "Alpaca may liquidate it from 15:15 New York time on Dec 4.",
+            "Alpaca may liquidate it from 15:15 ET on Dec 4.",
         ),
         ("percentOfMaxProfit >= 99", {"percentOfMaxProfit": Between(99.18, 100.0)}, PROFIT_RANGE),
         ("percentOfMaxProfit <= -50", {"percentOfMaxProfit": -60.0}, PROFIT_LOST),

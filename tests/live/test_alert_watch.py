@@ -295,7 +295,7 @@ def test_an_assignment_fires_with_its_notice():
     assert shown.text == (
         "SPY 560/570/630/640 Dec 18: 2 short puts 570, Dec 18, disappeared when 200 shares of SPY came: an assignment; left "
         "are 2 long puts 560, 2 short calls 630 and 2 long calls 640, which expire today: Alpaca takes orders until 15:30 "
-        "and may liquidate from 15:15, and trading ends at 16:15 New York time."
+        "and may liquidate from 15:15, and trading ends at 16:15 ET."
     )
 
 

@@ -44,7 +44,7 @@ def test_there_is_no_notice_before_the_last_trading_day():
 def test_a_pm_settled_condor_expires_today_until_its_last_trade(now_at):
     notice = only_notice(condors("SPY", 30), now_at)
     assert (notice.code, notice.condor_id, notice.since) == ("expiresToday", SPY_ID, at(FRIDAY, 0))
-    until = "Alpaca takes orders until 15:30 and may liquidate from 15:15, and trading ends at 16:15 New York time"
+    until = "Alpaca takes orders until 15:30 and may liquidate from 15:15, and trading ends at 16:15 ET"
     assert notice.text == f"{SPY_ID}: expires today; {until} (30 condors)"
     assert len(notice.symbols) == 4
 
@@ -57,7 +57,7 @@ def test_the_cut_offs_are_those_of_the_settings():
 
 def test_options_on_indexes_have_no_earlier_cut_off():
     notice = only_notice(condors("SPXW", underlying="SPX"), at(FRIDAY, 9))
-    assert ": expires today; trading ends at 16:00 New York time (" in notice.text
+    assert ": expires today; trading ends at 16:00 ET (" in notice.text
 
 
 def test_a_pm_settled_condor_awaits_settlement_after_its_last_trade():
@@ -79,7 +79,7 @@ def test_an_index_option_expires_at_four():
         (
             at(THURSDAY, 15),
             "lastTradingDay",
-            "last trading day; trading ends at 16:15 New York time, and it settles at the opening prices of 2026-12-18",
+            "last trading day; trading ends at 16:15 ET, and it settles at the opening prices of 2026-12-18",
             at(THURSDAY, 0),
         ),
         (

@@ -122,7 +122,7 @@ def test_a_year_out_of_range_is_refused(text):
 )
 def test_a_range_that_ends_before_it_begins_is_refused(first, last):
     assert refusal(history_query, ("from", first), ("to", last)) == (
-        f"from: {first!r} is after to, {last!r}; it must not be"
+        f"from: {first!r} is after the end of the range, {last!r}"
     )
 
 

@@ -30,7 +30,7 @@ from .accounts import (
 )
 
 CLOSE_AT = dt.datetime(2026, 12, 18, 21, 15, tzinfo=dt.UTC)
-TERMS = render.Terms(
+TERMS = render.ContractTerms(
     style="american",
     ending=Ending(settlement="pm", last_trading_at=CLOSE_AT, settles_at=CLOSE_AT),
     cutoffs=(Cutoff(kind="orders", at=CLOSE_AT - dt.timedelta(hours=1), source="config"),),

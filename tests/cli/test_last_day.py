@@ -1,0 +1,74 @@
+import datetime as dt
+
+import msgspec
+import pytest
+
+from condord.cli.last_day import no_orders_note, orders_cutoff, time_left
+from condord.live.wire_broken import BrokenJson
+from condord.live.wire_condor import CondorJson
+from tests.fakes import documents
+
+LAST_TRADE = "2026-12-18T21:15:00Z"
+
+
+def condor(**changes):
+    ending = {
+        "lastTradingAt": LAST_TRADE,
+        "settlesAt": LAST_TRADE,
+        "cutoffs": [cutoff("20:15", "liquidation"), cutoff("20:30")],
+    }
+    return msgspec.convert(documents.condor(daysToExpiration=0, expiry=ending) | changes, CondorJson)
+
+
+def cutoff(time, kind="orders"):
+    return {"kind": kind, "at": f"2026-12-18T{time}:00Z", "source": "config"}
+
+
+def at(time):
+    return dt.datetime.fromisoformat(f"2026-12-18T{time}Z")
+
+
+@pytest.mark.parametrize(
+    ("time", "text", "note"),
+    [
+        ("14:29:59", "6 h", ""),
+        ("18:30:00", "2 h", ""),
+        ("18:31:00", "119 min", ""),
+        ("19:55:00", "35 min", ""),
+        ("20:29:01", "1 min", ""),
+        ("20:30:00", "today", "no orders since 15:30 ET"),
+        ("21:14:59", "today", "no orders since 15:30 ET"),
+        ("21:15:00", "expired", ""),
+    ],
+)
+def test_on_the_last_trading_day_the_time_left_is_that_for_orders(time, text, note):
+    assert (time_left(condor(), at(time)), no_orders_note(condor(), at(time))) == (text, note)
+
+
+def test_before_it_the_days_are_shown():
+    now = at("19:00:00") - dt.timedelta(days=1)
+    assert time_left(condor(daysToExpiration=1), now) == "1 day"
+    assert time_left(condor(daysToExpiration=1), now, unit="d") == "1 d"
+    assert no_orders_note(condor(), now) == ""
+
+
+def test_contracts_that_settle_at_the_open_count_to_the_day_before():
+    ending = {"lastTradingAt": LAST_TRADE, "settlesAt": "2026-12-19T14:30:00Z", "cutoffs": [cutoff("21:15")]}
+    friday = condor(daysToExpiration=1, settlement="am", expiry=ending)
+    assert time_left(friday, at("20:30:00")) == "45 min"
+    assert time_left(friday, at("21:30:00")) == "expired"
+
+
+def test_without_cut_offs_or_contracts_it_is_the_day():
+    unread, uncut = (
+        condor(expiry=None),
+        condor(expiry={"lastTradingAt": LAST_TRADE, "settlesAt": LAST_TRADE, "cutoffs": []}),
+    )
+    assert [time_left(each, at("19:55:00")) for each in (unread, uncut)] == ["today", "today"]
+    assert [no_orders_note(each, at("19:55:00")) for each in (unread, uncut)] == ["", ""]
+    assert orders_cutoff(unread) is None
+
+
+def test_a_broken_condor_has_days():
+    broken = msgspec.convert(documents.broken(SPY261218P00540000=1) | {"daysToExpiration": 0}, BrokenJson)
+    assert time_left(broken, at("19:55:00")) == "today"
