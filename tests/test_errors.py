@@ -18,7 +18,9 @@ def import_every_module():
 
 
 def every_error(kind=errors.CondordError):
-    return [kind, *(below for child in kind.__subclasses__() for below in every_error(child))]
+    """It and all below it, in the same order wherever they were imported first."""
+    children = sorted(kind.__subclasses__(), key=lambda child: (child.__module__, child.__qualname__))
+    return [kind, *(below for child in children for below in every_error(child))]
 
 
 import_every_module()

@@ -96,7 +96,7 @@ def shortened(text: str, width: int | None) -> str:
     while visible_width(cut) > width - 1:  # wide letters
         cut = cut[:-1]
     words = cut if text[len(cut) :].startswith(" ") else cut.rpartition(" ")[0]
-    return f"{(words or cut).rstrip(' ,;:·')} …" if 0 < len(words) < width - 1 else f"{cut}…"
+    return f"{(words or cut).rstrip(' ,;:·')} …" if words and visible_width(words) < width - 1 else f"{cut}…"
 
 
 def painted(sentence: str, style: str, screen: Screen) -> list[str]:

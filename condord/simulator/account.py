@@ -6,7 +6,7 @@ Quantities, costs and values are signed: + long, - short.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal, localcontext
 from typing import Any
 
@@ -53,14 +53,34 @@ class Account:
 
     def __init__(self, market: Market, name: str = "SIMULATED") -> None:
         self.market = market
-        self.orders: list[dict[str, Any]] = []
-        self.activities: list[dict[str, Any]] = []
         self.closes = ContractCloses(market, self.mark)
         self.id = stable_uuid("account", name)
+        self._orders: list[dict[str, Any]] = []
+        self._activities: list[dict[str, Any]] = []
+        self._past: Callable[[], None] | None = None
         self._holdings: dict[str, SimulatedPosition] = {}
         self._cash = Decimal(0)
         self._last_equity = Decimal(0)
         self._serial = 0
+
+    @property
+    def orders(self) -> list[dict[str, Any]]:
+        """All orders, the oldest first."""
+        self._write_past()
+        return self._orders
+
+    @property
+    def activities(self) -> list[dict[str, Any]]:
+        """All activities, the oldest first."""
+        self._write_past()
+        return self._activities
+
+    def set_past(self, write: Callable[[], None]) -> None:
+        """Have `write` add orders and activities before today, as soon as any are read or added, or the day ends.
+
+        They leave nothing in the account but cash. Writing them takes most of the time of a start.
+        """
+        self._past = write
 
     @property
     def holdings(self) -> Mapping[str, SimulatedPosition]:
@@ -73,6 +93,7 @@ class Account:
             for symbol, held in self._holdings.items():
                 base = self.closes.of(symbol) * held.quantity * held.multiplier
                 self._holdings[symbol] = msgspec.structs.replace(held, day_base=base)
+            self._write_past()
             self._last_equity = self._cash + sum((held.day_base for held in self._holdings.values()), Decimal(0))
 
     def deposit(self, at: dt.datetime) -> None:
@@ -153,6 +174,7 @@ class Account:
 
     def next_serial(self) -> int:
         """A number that no other order, fill or transfer of the account has."""
+        self._write_past()
         self._serial += 1
         return self._serial
 
@@ -192,6 +214,7 @@ class Account:
 
     def account_json(self) -> dict[str, Any]:
         """The body of `GET /v2/account`."""
+        self._write_past()
         return balances.account_json(
             Balances(
                 account_id=self.id,
@@ -201,6 +224,11 @@ class Account:
                 holdings=[self._valued(held) for held in self._holdings.values()],
             )
         )
+
+    def _write_past(self) -> None:
+        write, self._past = self._past, None
+        if write is not None:
+            write()
 
     def _transfer(self, kind: str, amount: Decimal, at: dt.datetime) -> None:
         self._pay(amount, at)

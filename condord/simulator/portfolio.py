@@ -57,7 +57,7 @@ def open_positions(
 ) -> None:
     """Fill every order of the portfolio called `name`, the oldest first, and buy its stocks; called once at the start.
 
-    Afterwards the account also has the orders and activities of the condors that it has closed.
+    The account also has the orders and activities of the condors that it has closed.
 
     Raises:
         KeyError: there is no such portfolio.
@@ -71,9 +71,13 @@ def open_positions(
             _close(changes, working, at)
     for stock, shares, price in portfolio.stocks:
         account.trade([(stock, shares, price)], past_instant(at, _STOCK_DAYS))
-    trade_past(account, path, portfolio.closed, at)
-    account.orders.sort(key=lambda order: str(order["submitted_at"]))
-    account.activities.sort(key=lambda activity: str(activity["id"]))
+
+    def write_past() -> None:
+        trade_past(account, path, portfolio.closed, at)
+        account.orders.sort(key=lambda order: str(order["submitted_at"]))
+        account.activities.sort(key=lambda activity: str(activity["id"]))
+
+    account.set_past(write_past)
 
 
 def _close(changes: list[tuple[str, int, Decimal]], working: WorkingOrders, at: dt.datetime) -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Collection
+from functools import lru_cache, partial
 
 from condord.core.calendar import DAY, Calendar
 from condord.core.expiry import Expiry
-from condord.core.held_hours import held_hours
+from condord.core.held_hours import LastClose, held_hours, last_close
 from condord.core.market_hours import Clock, exchange_day
 from condord.live import wire
 from condord.live.exchange_clock import ExchangeClock
@@ -28,6 +29,7 @@ class HoursReader:
         self._now_at = clock
         self._clock: Clock | None = None
         self._read_on: dt.date | None = None
+        self._last_close = _remembering(self.calendar)
 
     async def read_clock(self) -> None:
         """Read the clock."""
@@ -40,6 +42,7 @@ class HoursReader:
         if self._read_on != today:
             self.calendar = await self._brokerage.calendar(today - _DAYS_BACK, today + _DAYS_AHEAD)
             self._read_on = today
+            self._last_close = _remembering(self.calendar)
 
     def is_open(self, expiries: Collection[Expiry]) -> bool | None:
         """Whether any of `expiries` trades now; None until the clock has been read."""
@@ -54,5 +57,10 @@ class HoursReader:
         """The trading hours of `expiries`, or the market's regular hours if there are none."""
         if self._clock is None:
             return wire.MarketJson(is_open=None, next_open=None, next_close=None)
-        hours = held_hours(self._clock, self.calendar, self._now_at(), expiries)
+        hours = held_hours(self._clock, self.calendar, self._now_at(), frozenset(expiries), self._last_close)
         return wire.MarketJson(is_open=hours.is_open, next_open=hours.next_open, next_close=hours.next_close)
+
+
+def _remembering(calendar: Calendar) -> LastClose:
+    """`last_close` by `calendar`, which is asked several times a second about the same few sets of expiries."""
+    return lru_cache(maxsize=8)(partial(last_close, calendar))

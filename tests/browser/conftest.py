@@ -11,7 +11,7 @@ from playwright.sync_api import Browser, sync_playwright
 from condord.http.page import BUILD_DIRECTORY
 from tests.browser.owner import prepared
 from tests.browser.visiting import Visit
-from tests.e2e.conftest import QUICK
+from tests.e2e.environs import QUICK
 from tests.e2e.running import Condord, Simulated, closing_program, until
 from tests.needs import lacking
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from condord.core.rules.built_in import BUILT_IN
-from tests.e2e.conftest import QUICK
+from tests.e2e.environs import QUICK
 from tests.e2e.recording import still_market
+from tests.e2e.reloading import Files, Reloaded
 from tests.e2e.running import Simulated, closing_program, until
-from tests.e2e.test_reload import Files, Reloaded
 
 
 class OwnRules(Files):

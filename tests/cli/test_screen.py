@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from condord.cli.screen import (
@@ -114,6 +114,7 @@ def test_a_text_is_shortened_between_two_words(text, width, shown):
 
 
 @given(st.text(max_size=30).map(plain), st.integers(1, 30))
+@example("0000㉐ 0", 7)  # wide letters
 def test_a_shortened_text_is_never_too_wide(text, width):
     assert visible_width(shortened(text, width)) <= width
 

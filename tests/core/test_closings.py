@@ -135,6 +135,12 @@ def test_bookings_take_parts_first_then_contracts_in_no_lot_then_the_oldest_lots
     assert ledger.lots == []
 
 
+def test_lots_of_other_contracts_stay_whole():
+    ledger = after(OPENED)
+    ledger.book([booked(contract("C", 120))])
+    assert ([lot.id for lot in ledger.lots], ledger.parts, ledger.closings) == (["a"], [], [])
+
+
 def test_all_bookings_of_a_day_are_applied_together():
     ledger = after(order("a", 0, opening(CONDOR, 3)))
     ledger.book([booked(P80, 3), booked(P85, 2), assigned(P85), booked(C105, 3), booked(C110, 3)])

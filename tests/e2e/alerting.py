@@ -10,11 +10,11 @@ from pathlib import Path
 
 from condord.core.rules.built_in import BUILT_IN
 from condord.notify import schedule
-from tests.e2e.conftest import QUICK, UNPACED
+from tests.e2e.environs import QUICK, UNPACED
 from tests.e2e.preloaded import replaced
 from tests.e2e.recording import plain_condor, still_market
+from tests.e2e.reloading import Files, Reloaded
 from tests.e2e.running import Condord, Simulated, closing_program, until
-from tests.e2e.test_reload import Files, Reloaded
 
 LINE, CLEAR = 4.0, 3.0
 """The mark at which the rule `line` begins to hold, and below which it clears."""

@@ -1,8 +1,7 @@
 """Run `condord …` in a process that has already imported it, as imports take most of the start time.
 
-Each test process has one fork server, which imports everything once. For each program it forks a parent, which forks
-the program, waits for it and sends its exit code. Tests of the imports themselves start a new interpreter
-(`running.Program`, tests/cli/test_main.py).
+Each test process has one fork server, which imports everything once. It forks each program, waits for it, and sends its
+exit code. Tests of the imports themselves start a new interpreter (`running.Program`, tests/cli/test_main.py).
 
 A program can be run with other constants than it has (`replaced`), so that what takes half a minute takes a second.
 The tests of a constant's module check its value.
@@ -16,12 +15,14 @@ import gc
 import importlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+import traceback
 import typing
 from collections.abc import Mapping
 from pathlib import Path
@@ -124,39 +125,78 @@ def _fork_server() -> socket.socket:
 
 
 def _serve(asking: socket.socket) -> None:
-    """Start a program for each request until the socket is closed."""
+    """Start a program for each request, and send its process id and exit code, until the socket is closed.
+
+    A program is killed when its test process has closed the socket or has ended, however it ended.
+    """
     for name in PRELOADED:
         importlib.import_module(name)
     gc.freeze()  # otherwise the first collection in each program would copy all of it
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the kernel reaps the parents
+    ready = select.poll()
+    ready.register(asking, select.POLLIN)
+    running: dict[int, _Child] = {}
     while True:
-        request, ancillary, _, _ = asking.recvmsg(MOST_REQUEST_BYTES, socket.CMSG_SPACE(3 * 4))
-        if not request:
-            return
-        files = array.array("i", ancillary[0][2])
-        if not os.fork():
-            asking.close()
-            _start(json.loads(request), *files)
-            return
-        for file in files:
-            os.close(file)
+        for file, _ in ready.poll():
+            if file == asking.fileno():
+                request, ancillary, _, _ = asking.recvmsg(MOST_REQUEST_BYTES, socket.CMSG_SPACE(3 * 4))
+                if not request:
+                    for child in running.values():
+                        os.kill(child.pid, signal.SIGKILL)
+                    return
+                child = _fork(json.loads(request), *array.array("i", ancillary[0][2]), (asking.fileno(), *running))
+                running |= {child.ended: child, child.report: child}
+                ready.register(child.ended, select.POLLIN)
+                ready.register(child.report, 0)  # only POLLHUP, which cannot be left out
+            elif (child := running.get(file)) is not None:
+                if file == child.report:
+                    os.kill(child.pid, signal.SIGKILL)
+                code = os.waitstatus_to_exitcode(os.waitpid(child.pid, 0)[1])
+                with contextlib.suppress(OSError):
+                    os.write(child.report, str(code).encode())
+                for closed in (child.ended, child.report):
+                    ready.unregister(closed)
+                    os.close(closed)
+                    del running[closed]
 
 
-def _start(request: dict, out: int, err: int, report: int) -> None:
-    """Fork the program and report its process id and exit code; returns when the program has ended."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+class _Child(typing.NamedTuple):
+    """A running program; `ended` is readable when it has ended, and `report` is a socket to the test process."""
+
+    pid: int
+    ended: int
+    report: int
+
+
+def _fork(request: dict, out: int, err: int, report: int, others: tuple[int, ...]) -> _Child:
+    """Fork the program, which closes the files in `others`."""
     if pid := os.fork():
         os.write(report, str(pid).encode())
         for file in (out, err):
             os.close(file)
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        with contextlib.suppress(OSError):
-            os.write(report, str(code).encode())
-        os._exit(0)
-    os.close(report)
+        return _Child(pid=pid, ended=os.pidfd_open(pid), report=report)
+    for file in (*others, report):
+        os.close(file)
     for inherited, number in ((out, 1), (err, 2)):
         os.dup2(inherited, number)
         os.close(inherited)
+    code: object = 1
+    try:
+        _run(request)
+    except SystemExit as leaving:
+        code = leaving.code
+    except BaseException:  # noqa: BLE001 - the interpreter would print it, too
+        traceback.print_exc()
+    # As the interpreter does at its end, which then takes 0.1 s to free what was imported.
+    threading._shutdown()
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
+
+
+def _run(request: dict) -> None:
+    """Be the program that is requested."""
     os.environ.clear()
     os.environ.update(request["environ"])
     time.tzset()

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.e2e.conftest import QUICK
+from tests.e2e.environs import QUICK
 from tests.e2e.running import Condord, closing_program, until
 
 pytestmark = pytest.mark.slow

@@ -14,7 +14,6 @@ from tests.e2e.alerting import (
     BEYOND,
     CALM,
     AlertFiles,
-    Receiver,
     alerts,
     also_replaced,
     await_alert,
@@ -23,16 +22,10 @@ from tests.e2e.alerting import (
     settle,
     watching,
 )
+from tests.e2e.reloading import NO_KEYS
 from tests.e2e.running import Starting, closing_program, until
-from tests.e2e.test_reload import NO_KEYS
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def lasting_market():
-    with market_of_one() as market:
-        yield market
 
 
 @pytest.fixture(scope="module")
@@ -40,23 +33,6 @@ def other_market():
     """The market of another account."""
     with market_of_one("--seed", "2") as market:
         yield market
-
-
-@pytest.fixture
-def market(lasting_market):
-    lasting_market.move(CALM)
-    return lasting_market
-
-
-@pytest.fixture
-def receiver():
-    with closing(Receiver()) as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def files(tmp_path, market, receiver):
-    return AlertFiles(tmp_path, market, receiver)
 
 
 def stored(state):

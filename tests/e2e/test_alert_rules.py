@@ -1,14 +1,13 @@
 """Rules on an expiration day, from the example of the documentation to a webhook."""
 
 import re
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.alerting import ENVIRON, Receiver, alerts
+from tests.e2e.alerting import ENVIRON, alerts
+from tests.e2e.reloading import Files, Reloaded
 from tests.e2e.running import Simulated, closing_program, until
-from tests.e2e.test_reload import Files, Reloaded
 
 pytestmark = pytest.mark.slow
 
@@ -19,12 +18,6 @@ def example(title):
     """The first TOML of a section of the documentation."""
     section = DOCS.read_text().partition(f"\n### {title}\n")[2]
     return re.search(r"```toml\n(.*?)```", section, re.DOTALL)[1]
-
-
-@pytest.fixture
-def receiver():
-    with closing(Receiver()) as receiver:
-        yield receiver
 
 
 @pytest.fixture

@@ -14,14 +14,12 @@ from tests.e2e.alerting import (
     CALM,
     LINE,
     NEAR,
-    AlertFiles,
     Receiver,
     alerts,
     also_replaced,
     await_alert,
     await_mark,
     channel,
-    market_of_one,
     settle,
     the_alert,
     watching,
@@ -33,31 +31,6 @@ pytestmark = pytest.mark.slow
 
 TICKS = 1000
 STATE = "state/alerts.sqlite3"
-
-
-@pytest.fixture(scope="module")
-def lasting_market():
-    with market_of_one() as market:
-        yield market
-
-
-@pytest.fixture
-def market(lasting_market):
-    """The market, calm and without faults."""
-    lasting_market.simulated.clear()
-    lasting_market.move(CALM)
-    return lasting_market
-
-
-@pytest.fixture
-def receiver():
-    with closing(Receiver()) as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def files(tmp_path, market, receiver):
-    return AlertFiles(tmp_path, market, receiver)
 
 
 def alert_events(follower):

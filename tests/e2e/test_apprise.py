@@ -3,7 +3,6 @@
 import datetime as dt
 import importlib.util
 import time
-from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -11,10 +10,8 @@ import pytest
 from tests import needs
 from tests.e2e.alerting import (
     BEYOND,
-    CALM,
     LINE,
     AlertFiles,
-    Receiver,
     also_replaced,
     await_alert,
     channel,
@@ -39,18 +36,6 @@ def lasting_market():
         needs.lacking("apprise")
     with market_of_one() as market:
         yield market
-
-
-@pytest.fixture
-def market(lasting_market):
-    lasting_market.move(CALM)
-    return lasting_market
-
-
-@pytest.fixture
-def receiver():
-    with closing(Receiver()) as receiver:
-        yield receiver
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import datetime as dt
 
 import pytest
 
-from tests.e2e.conftest import QUICK, UNPACED
+from tests.e2e.environs import QUICK, UNPACED
 from tests.e2e.preloaded import replaced
 from tests.e2e.running import Condord, Follower, Simulated, closing_program, fetch, until
 

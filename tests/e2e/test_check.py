@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.e2e.conftest import QUICK
+from tests.e2e.environs import QUICK
 from tests.e2e.preloaded import Preloaded, replaced
 from tests.e2e.running import KEYS, Condord, Starting, closing_program
 

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.e2e.conftest import trading
+from tests.e2e.environs import trading
 from tests.e2e.running import fetch, held_in, quoted_in, until
 
 pytestmark = pytest.mark.slow

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.e2e.conftest import QUICK
+from tests.e2e.environs import QUICK
 from tests.e2e.running import Condord, Simulated, closing_program, until
 
 pytestmark = pytest.mark.slow

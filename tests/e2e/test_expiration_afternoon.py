@@ -9,8 +9,8 @@ import pytest
 
 from tests.e2e.alerting import ENVIRON, Receiver, alerts, channel
 from tests.e2e.recording import NEW_YORK
+from tests.e2e.reloading import Files, Reloaded
 from tests.e2e.running import Follower, Simulated, closing_program, until
-from tests.e2e.test_reload import Files, Reloaded
 from tests.http.scrape import samples
 
 pytestmark = pytest.mark.slow

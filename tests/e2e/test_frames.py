@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 import pytest
 
 from condord.live.frames import MAX_LINE_BYTES
-from tests.e2e.conftest import QUICK, UNPACED
+from tests.e2e.environs import QUICK, UNPACED
 from tests.e2e.preloaded import replaced
 from tests.e2e.running import Condord, Follower, closing_program, settled, until
 

@@ -12,7 +12,7 @@ from contextlib import closing
 
 import pytest
 
-from tests.e2e.conftest import UNPACED
+from tests.e2e.environs import UNPACED
 from tests.e2e.preloaded import replaced
 from tests.e2e.recording import (
     BUSY_SECONDS,

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from tests.e2e.conftest import QUICK
+from tests.e2e.environs import QUICK
 from tests.e2e.running import KEYS, Condord, Follower, Simulated, closing_program, fetch, until
 
 pytestmark = pytest.mark.slow

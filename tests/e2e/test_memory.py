@@ -16,7 +16,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.e2e.conftest import UNPACED
+from tests.e2e.environs import UNPACED
 from tests.e2e.preloaded import replaced
 from tests.e2e.running import Condord, closing_program, until
 from tests.fakes.rest import Answer, Raw, RestServer

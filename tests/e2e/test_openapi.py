@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 
 from condord.client.sse import ServerSentEvent
-from tests.e2e.conftest import QUICK
+from tests.e2e.environs import QUICK
 from tests.e2e.running import Condord, Follower, closing_program, fetch, token_environ, until
 from tests.http.openapi_checker import OpenApiChecker
 from tests.needs import without

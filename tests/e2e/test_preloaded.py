@@ -1,11 +1,14 @@
+import contextlib
+import os
 import signal
 import subprocess
+import sys
 
 import pytest
 
 from condord import __version__
 from tests.e2e.preloaded import Preloaded, replaced
-from tests.e2e.running import Simulated, closing_program, fetch
+from tests.e2e.running import Simulated, closing_program, fetch, until
 
 pytestmark = pytest.mark.slow
 
@@ -49,3 +52,24 @@ def test_wait_times_out_while_it_runs_and_a_signal_ends_it():
         assert program.wait(60) == -signal.SIGKILL
         assert program.poll() == -signal.SIGKILL
         program.kill()
+
+
+def test_it_is_killed_when_its_test_process_ends_however_that_ends():
+    process = (
+        "import os, signal\n"
+        "from tests.e2e.preloaded import Preloaded\n"
+        "program = Preloaded(['simulate', '--port', '0', '--json'], {})\n"
+        "program.stdout.readline()\n"
+        "print(program.pid, flush=True)\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", process], stdout=subprocess.PIPE, text=True, timeout=60)
+    assert ended.returncode == -signal.SIGKILL
+    until(lambda: not is_alive(int(ended.stdout)), "the program has ended")
+
+
+def is_alive(pid):
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, 0)
+        return True
+    return False

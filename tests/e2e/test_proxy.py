@@ -21,7 +21,7 @@ import pytest
 from condord.client import resume
 from condord.client.http import Daemon
 from condord.client.sse import EventParser
-from tests.e2e.conftest import QUICK
+from tests.e2e.environs import QUICK
 from tests.e2e.running import (
     TIMEOUT_SECONDS,
     Condord,

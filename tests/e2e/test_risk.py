@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.e2e.conftest import QUICK
+from tests.e2e.environs import QUICK
 from tests.e2e.running import Condord, Follower, Simulated, closing_program, settled, until
 
 pytestmark = pytest.mark.slow
@@ -77,7 +77,7 @@ def test_european_condors_on_an_index_have_its_price_and_their_own_end(start):
         return {entry["source"] for entry in condord.document()["underlyings"]}
 
     until(lambda: sources() == {"index"}, sources)
-    document = condord.document()
+    document = condord.await_account_read()
     for condor in document["condors"]:
         expiry, risk = condor["expiry"], condor["risk"]
         assert condor["style"] == "european"

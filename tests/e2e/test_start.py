@@ -12,7 +12,7 @@ from contextlib import closing
 import pytest
 
 from condord.client.http import Daemon
-from tests.e2e.conftest import QUICK
+from tests.e2e.environs import QUICK
 from tests.e2e.preloaded import PRELUDE
 from tests.e2e.running import (
     KEYS,

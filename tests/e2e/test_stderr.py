@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from condord.client.http import Daemon
-from tests.e2e.conftest import QUICK
+from tests.e2e.environs import QUICK
 from tests.e2e.running import KEYS, STOP_SECONDS, Condord, answers, closing_program, fetch, until
 from tests.fakes import terminal
 from tests.http.scrape import samples

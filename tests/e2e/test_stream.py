@@ -7,7 +7,7 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from tests.e2e.conftest import QUICK
+from tests.e2e.environs import QUICK
 from tests.e2e.running import STOP_SECONDS, Condord, Follower, Program, closing_program, compare_samples, until
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.e2e.conftest import RISK, trading
+from tests.e2e.environs import RISK, trading
 from tests.e2e.running import Condord, Follower, Simulated, closing_program, compare_samples, fetch, until
 
 pytestmark = pytest.mark.slow

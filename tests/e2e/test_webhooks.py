@@ -33,29 +33,6 @@ OUTAGE_SECONDS = 180.0
 SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
-@pytest.fixture(scope="module")
-def lasting_market():
-    with market_of_one() as market:
-        yield market
-
-
-@pytest.fixture
-def market(lasting_market):
-    lasting_market.move(CALM)
-    return lasting_market
-
-
-@pytest.fixture
-def receiver():
-    with closing(Receiver()) as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def files(tmp_path, market, receiver):
-    return AlertFiles(tmp_path, market, receiver)
-
-
 def counted(condord, result):
     """How many messages of the channel had this result, by the metrics."""
     return samples(condord.get("/metrics")[1])[f"condord_notifications_total{{channel=hook,result={result}}}"]

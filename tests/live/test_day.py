@@ -237,6 +237,13 @@ def test_closes_may_change_until_the_open_and_then_stay():
     assert day.condor_e4(SPY_ID, marked()) == 0
 
 
+def test_the_same_closes_again_change_nothing(day):
+    moved = marked(P570=9.0)
+    before = day.condor_e4(SPY_ID, moved)
+    day.set_closes(closes())
+    assert day.condor_e4(SPY_ID, moved) == before != 0
+
+
 def test_a_contract_that_is_gone_keeps_its_close_over_a_restart():
     day = holding(*spy(1), position(C650, 1))
     memory = msgspec.json.decode(msgspec.json.encode(day.memory), type=DayMemory)

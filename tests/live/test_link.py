@@ -502,6 +502,13 @@ def test_a_second_acknowledgement_is_not_a_reconnect():
 # Silence.
 
 
+def test_a_link_that_is_not_silent_when_the_market_closes_stays_as_it_is():
+    link = watched()
+    link.watch(is_expecting=False, now=50.0)
+    assert (link.state, link.fault) == ("live", None)
+    assert let_pass(link, 10_000.0) == []
+
+
 def test_silence_does_not_matter_while_no_data_is_expected():
     link = link_in("live")
     assert let_pass(link, 10_000.0) == []

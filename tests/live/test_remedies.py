@@ -15,6 +15,11 @@ def test_what_heals_by_itself_is_only_told():
     assert with_remedy("the market is quiet", "") == "the market is quiet"
 
 
+@pytest.mark.parametrize("remedy", REMEDIES)
+def test_a_known_remedy_is_split_off(remedy):
+    assert split_remedy(f"the key is wrong; {remedy}", REMEDIES) == ("the key is wrong", remedy)
+
+
 @given(st.text(max_size=20), st.sampled_from(REMEDIES))
 def test_a_sentence_is_split_into_what_it_was_made_of(text, remedy):
     assert split_remedy(with_remedy(text, remedy), REMEDIES) == (text, remedy)

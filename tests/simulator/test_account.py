@@ -26,6 +26,29 @@ def mark(account, symbol, bid, ask):
     account.market.pin([make_quote(symbol, bid=bid, ask=ask)], hold=True)
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda account: account.orders,
+        lambda account: account.activities,
+        lambda account: account.account_json(),
+        lambda account: account.deposit(AT),
+        lambda account: account.trade([(CALL, 1, Decimal(1))], AT),
+        lambda account: account.advance(AT + dt.timedelta(days=1), None),
+    ],
+    ids=["orders", "activities", "cash", "deposit", "trade", "next day"],
+)
+def test_the_past_is_written_once_when_any_of_it_is_needed(account, use):
+    account.advance(AT, None)
+    written = []
+    account.set_past(lambda: written.append(len(account.orders)))
+    assert account.positions() == []
+    assert written == []
+    for _ in range(2):
+        use(account)
+    assert written == [0]
+
+
 @pytest.mark.parametrize("symbol", [PUT, "SPY261217P00715000"])  # the second is not listed
 def test_a_contract_that_nothing_asked_for_before_is_marked_at_its_value(account, symbol):
     mark = account.mark(symbol)

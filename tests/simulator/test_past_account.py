@@ -176,6 +176,16 @@ def test_the_same_seed_gives_the_same_past():
     assert one.activities != other.activities
 
 
+def test_the_past_is_the_same_however_late_it_is_asked_for():
+    early, late = simulated("default", DAYS[3]), simulated("default", DAYS[3])
+    orders, activities = list(early.account.orders), list(early.account.activities)
+    for simulation in (early, late):
+        simulation.set_clock(DAYS[3] + dt.timedelta(days=3), 1001.0)
+        simulation.tick(1002.0)
+    assert (late.account.orders, late.account.activities) == (orders, activities)
+    assert late.account.account_json() == early.account.account_json()
+
+
 def test_every_portfolio_but_the_empty_one_has_a_past():
     assert {name for name, portfolio in PORTFOLIOS.items() if not portfolio.closed} == {"empty"}
     assert {each.portfolio for each in SCENARIOS} == set(PORTFOLIOS)

@@ -105,3 +105,16 @@ def test_late_products_trade_after_the_close_once_the_calendar_is_known():
     run(hours.read_calendar())
     assert hours.is_open([SPY]) is True
     assert hours.is_open([AAPL]) is False
+
+
+def test_what_expires_stops_trading_earlier_once_the_calendar_says_so():
+    hours, brokerage, _ = reader()
+    early_at = OPEN.next_close - dt.timedelta(hours=3)
+    brokerage.sessions = Calendar(
+        {STARTED_AT.date(): Hours(open_at=early_at - dt.timedelta(hours=3.5), close_at=early_at)}
+    )
+    run(hours.read_clock())
+    expiring = [Expiry("AAPL", "AAPL", STARTED_AT.date())]
+    assert hours.market(expiring).next_close == OPEN.next_close
+    run(hours.read_calendar())
+    assert hours.market(expiring).next_close == early_at

@@ -371,6 +371,7 @@ class TestFloods:
                 await until(lambda: EXTRA in bench.sink.symbols, within=PACE_SECONDS + TRADE_DEBOUNCE_SECONDS)
                 await flooding
 
+    @pytest.mark.slow
     def test_thousands_of_trade_updates_read_positions_and_orders_a_few_times(self):
         @play
         async def _(bench):
@@ -472,6 +473,7 @@ class TestContractsAndOrders:
                 await bench.ready()
                 assert [position.multiplier_assumed for position in bench.sink.positions] == [True] * 4
 
+    @pytest.mark.slow
     def test_one_contract_a_root_is_requested_once_though_positions_are_read_again(self):
         @play
         async def _(bench):
@@ -501,15 +503,17 @@ class TestContractsAndOrders:
                 assert [order.id for order in bench.sink.orders] == ["opened"]
                 assert [position.symbol for position in bench.sink.positions] == list(CONDOR)
 
+    @pytest.mark.slow
     def test_orders_are_read_every_few_minutes_anyway(self):
         @play
         async def _(bench):
             async with bench.at_work():
                 await bench.ready()
                 before = len(bench.brokerage.times("orders"))
-                await settle(10 * HISTORY_SECONDS)
-                assert len(bench.brokerage.times("orders")) - before in (9, 10)
+                await settle(4 * HISTORY_SECONDS)
+                assert len(bench.brokerage.times("orders")) - before in (3, 4)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("what", "code", "words"),
         [
@@ -530,7 +534,7 @@ class TestContractsAndOrders:
                 assert (notice.code, notice.symbols) == (code, [])
                 assert notice.text.startswith(words)
                 assert notice.text.endswith(OUTAGE.text)
-                await settle(1000.0)
+                await settle(400.0)
                 assert bench.status.notices == [notice]
                 del bench.brokerage.failures[what]
                 await until(lambda: bench.status.notices == [], within=181.0)
@@ -613,6 +617,7 @@ class TestReadingBack:
                 bench.trading.say(bench.trading.peer, FILL)
                 await until(lambda: bench.past.past, within=7.0)
 
+    @pytest.mark.slow
     def test_a_booking_is_read_soon_after_what_it_explains_has_left_the_account(self):
         @play
         async def _(bench):

@@ -1,0 +1,46 @@
+"""The environments of the daemons and simulators that tests start."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from condord.upstream.rate_limit import SHARES
+from tests.e2e.preloaded import replaced
+from tests.e2e.running import Condord, Simulated, closing_program
+
+UNPACED = {
+    "upstream__poller__PACE_SECONDS": 0.2,
+    "upstream__supervisor__PACE_SECONDS": 0.2,
+    "upstream__rate_limit__SHARES": dict.fromkeys(SHARES, (200, 10.0)),
+    "simulator__rate_limiter__WINDOW_SECONDS": 2,
+}
+"""Without the limits and pauses that only protect Alpaca, in the daemon and in the simulator; test_floods.py has them."""
+QUICK = {
+    "CONDORD_STREAM_BACKOFF_MIN_SECONDS": "0.05",
+    "CONDORD_STREAM_BACKOFF_MAX_SECONDS": "0.5",
+    "CONDORD_STREAM_SILENCE_SECONDS": "1",
+    "CONDORD_STREAM_WINDOW_MS": "50",
+    **replaced(**UNPACED),
+}
+UNHURRIED = {
+    "CONDORD_REST_TIMEOUT_SECONDS": "2",
+    "CONDORD_REST_REFRESH_SECONDS": "1",
+    "CONDORD_REST_BREAKER_FAILURES": "3",
+    "CONDORD_STREAM_SILENCE_SECONDS": "10",
+    **replaced(**UNPACED),
+}
+"""For a busy machine, where responses are slow and streams seem silent. No fault of the quick lane causes silence."""
+
+RISK = {**QUICK, "CONDORD_MODEL_INTERVAL_SECONDS": "0.5", "CONDORD_REST_RETRIES": "0"}
+"""Figures follow soon, and a failing read is reported at once."""
+
+
+@contextmanager
+def trading(scenario: str, *faults: dict, **environ: str) -> Iterator[tuple[Simulated, Condord]]:
+    """A simulator of `scenario`, with `faults` from the start, and a daemon whose option stream is live."""
+    with closing_program(Simulated("--scenario", scenario)) as simulated:
+        for fault in faults:
+            simulated.fault(**fault)
+        with closing_program(Condord(simulated, **{**RISK, **environ})) as condord:
+            condord.await_state("live")
+            condord.await_priced()
+            yield simulated, condord
