@@ -208,12 +208,25 @@ def _nonzero(counts: Mapping[str, int]) -> dict[str, int]:
 def sentence(broken: Broken, year: int) -> str:
     """A sentence about what happened to the condor; the year of its expiration is left out if it is `year`."""
     condor = broken.condor
-    lost = [f"{broken.missing[leg.symbol]} of its {leg.name}" for leg in condor.legs if leg.symbol in broken.missing]
+    lost = [
+        _lost(broken.missing[leg.symbol], condor.quantity, leg.name)
+        for leg in condor.legs
+        if leg.symbol in broken.missing
+    ]
     if lost:
         return f"{name(condor, year)} lost {' and '.join(lost)}"
     closed = [leg.name for leg in condor.legs if leg.symbol in broken.closed]
     uncovered = [leg.name for leg in condor.legs if leg.symbol in broken.uncovered]
     return f"{name(condor, year)} is left uncovered: {' and '.join(uncovered)} without the {' and '.join(closed)}"
+
+
+def _lost(count: int, quantity: int, leg: str) -> str:
+    """`its long call 640`, `its 2 long calls 640`, or `1 of its 2 long calls 640`."""
+    if quantity == 1:
+        return f"its {leg}"
+    part = "" if count == quantity else f"{count} of "
+    side_and_right, _, strike = leg.rpartition(" ")
+    return f"{part}its {quantity} {side_and_right}s {strike}"
 
 
 def name(condor: CondorSummary, year: int) -> str:

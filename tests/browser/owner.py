@@ -86,5 +86,5 @@ def broken_leg(condor: dict) -> SimpleNamespace:
     return SimpleNamespace(
         gone=[{"symbol": leg["symbol"], "qty": 0}],
         back=[{"symbol": leg["symbol"], "qty": quantity, "avg_entry_price": leg["averageEntryPrice"]}],
-        words=f"{leg['side']} {leg['strike']:g} {leg['right']}",
+        words=f"{leg['side']} {leg['right']} {leg['strike']:g}",
     )

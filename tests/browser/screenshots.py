@@ -1,4 +1,4 @@
-"""Take the screenshots of the README: the page of the demo, light and dark, once its cards have a session line.
+"""Take the screenshots of the README: the page of the demo, light, dark and as a table, once its cards have a session line.
 
     .venv/bin/python -m tests.browser.screenshots
 
@@ -17,10 +17,19 @@ from tests.e2e.running import Program, fetch, until
 
 PLACE = Path(__file__).parents[2] / "web" / "screenshots"
 SIZE = {"width": 1080, "height": 1180}
+SETTLE_MS = 2000
+"""What is loaded after the first frame."""
+TABLE_SIZE = {"width": 1440, "height": 900}
+PICTURES = {
+    "light": ("light", "/", SIZE, ".condor-spark"),
+    "dark": ("dark", "/", SIZE, ".condor-spark"),
+    "table": ("light", "/#view=table", TABLE_SIZE, "tr[data-condor]"),
+}
+"""The colour scheme of each, its address, its size, and what it waits for."""
 
 
 def main() -> None:
-    """Start the demo, wait, and take both screenshots."""
+    """Start the demo, wait, and take the screenshots."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--points", type=int, default=6, help="of each line before the pictures are taken")
     points = parser.parse_args().points
@@ -32,11 +41,12 @@ def main() -> None:
         until(lambda: _shortest_line(url) >= points, f"{points} points", timeout=70 * (points + 1), pause=1)
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-            for scheme in ("light", "dark"):
-                page = browser.new_page(viewport=SIZE, color_scheme=scheme, reduced_motion="reduce")
-                page.goto(url)
-                page.wait_for_selector(".condor-spark")
-                page.screenshot(path=PLACE / f"{scheme}.png")
+            for name, (scheme, view, size, shown) in PICTURES.items():
+                page = browser.new_page(viewport=size, color_scheme=scheme, reduced_motion="reduce")
+                page.goto(url + view)
+                page.wait_for_selector(shown)
+                page.wait_for_timeout(SETTLE_MS)
+                page.screenshot(path=PLACE / f"{name}.png")
             browser.close()
         demo.stop()
 

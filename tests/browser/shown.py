@@ -133,7 +133,7 @@ def _head(condor: dict, year: int) -> list[str]:
     settled = " · AM settled" if condor["settlement"] == "am" else ""
     day = dt.date.fromisoformat(condor["expiration"])
     return [
-        f"{root} {'/'.join(_strike(leg['strike']) for leg in condor['legs'])}",
+        f"{root} {'/'.join(dict.fromkeys(_strike(leg['strike']) for leg in condor['legs']))}",
         _days(condor["daysToExpiration"]).capitalize(),
         f"{condor['direction'].capitalize()} {kind}{wing} · {TIMES}{condor['quantity']} · {paid}{of}{settled}",
         f"{day:%a, %b %-d}" if day.year == year else f"{day:%b %-d, %Y}",

@@ -250,6 +250,18 @@ class TestAxeFindsNothing:
         expect(page.locator("tr.opened article")).to_be_visible()
         assert findings(page, axe) == []
 
+    def test_on_the_trades_page(self, still, visit, axe):
+        page = visit(f"{still.url}#view=trades").open()
+        expect(page.get_by_role("heading", name="Closed trades")).to_be_visible()
+        assert findings(page, axe) == []
+
+    def test_in_the_panel_of_the_closing_order(self, still, visit, axe):
+        page = visit(still.url, viewport=WIDE).open()
+        has_cards(page)
+        page.get_by_role("button", name="Copy closing order").first.click()
+        page.locator(".condor-order").first.wait_for()
+        assert findings(page, axe) == []
+
     def test_while_every_number_flashes(self, still, visit, axe):
         page = visit(still.url, viewport=WIDE).open()
         has_cards(page)

@@ -140,7 +140,7 @@ def test_a_broken_condor_keeps_its_id_and_its_card_titled_with_what_is_missing(o
     try:
         refresh(owner.condord)
         expect(card).to_have_attribute("data-look", "broken")
-        expect(card.get_by_role("heading")).to_have_text(f"AAPL lost the {leg.words}")
+        expect(card.get_by_role("heading")).to_have_text(f"AAPL lost its {leg.words}")
         expect(needs(page).locator(".need")).to_have_attribute("data-severity", "critical")
         expect(needs(page)).to_contain_text("has lost its")
         assert card.locator(".condor-pl span").inner_text() == "of what is left"

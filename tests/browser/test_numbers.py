@@ -108,7 +108,8 @@ def test_no_update_is_dropped_with_a_hundred_condors_at_the_fastest_window(crowd
     shown = agreed(page, condord)
     assert len(shown["condors"]) == 100
     newest = condord.document()["version"]
-    page.wait_for_function("(newest) => versions.at(-1) === newest", arg=newest)
+    # Risk figures still follow, so a newer one may come before the page is asked.
+    page.wait_for_function("(newest) => versions.includes(newest)", arg=newest)
     epochs, numbers = zip(*(version.rsplit("-", 1) for version in page.evaluate("versions")), strict=True)
     assert len(set(epochs)) == 1
     assert [int(number) for number in numbers] == [*range(int(numbers[0]), int(numbers[-1]) + 1)]
@@ -137,5 +138,5 @@ class TestPositionsThatChange:
         back = [{"symbol": symbol, "qty": quantity} for symbol, quantity in legs.items()]
         wary.simulated.post("positions", positions=back, fill=True)
         expect(card).to_have_attribute("data-look", "new")
-        expect(card).to_contain_text(re.compile(r"New since \d\d:\d\d:\d\d E[SD]T"))
+        expect(card).to_contain_text(re.compile(r"New since \d\d:\d\d:\d\d ET"))
         expect(page.locator('article[data-look="new"]')).to_have_count(1)

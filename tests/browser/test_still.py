@@ -47,9 +47,40 @@ def test_nothing_moves_under_the_pointer_in_a_moving_market(moving, visit, view)
     page = visit(f"{moving.url}#view={view}&sort=pl", viewport=TALL).open()
     entry = page.locator(".condors [data-condor]").nth(1)
     entry.hover()
-    before = entry.locator(".condor-pl b, .of-pl").first.inner_text()
+    before = page.locator(".condors").inner_text()
     assert len(page.evaluate(WATCH, PERIODS_MS)) == 1
-    assert entry.locator(".condor-pl b, .of-pl").first.inner_text() != before or view == "cards"
+    assert page.locator(".condors").inner_text() != before
+
+
+def test_no_card_changes_its_height_under_the_pointer_whatever_the_quotes(owner, visit):
+    owner.need()
+    page = visit(owner.url, viewport={"width": 1440, "height": 900}).open()
+    card = page.locator("article[data-condor]").first
+    legs = owner.condor(card.get_attribute("data-condor"))["legs"]
+    card.hover()
+    before = page.evaluate(PLACES)
+    shown = set()
+    for bid, ask in [(2e5, 2e5 + 0.05), (0, 0), (0.01, 2e5), (7, 3), (0.5, 0.52)]:
+        quotes = [{"symbol": leg["symbol"], "bp": bid * (at + 1), "ap": ask * (at + 1)} for at, leg in enumerate(legs)]
+        words = card.inner_text()
+        owner.simulated.post("quotes", quotes=quotes, pin=True)
+        page.wait_for_function("([card, words]) => card.innerText !== words", arg=[card.element_handle(), words])
+        page.wait_for_timeout(500)
+        shown.add(card.inner_text())
+        assert page.evaluate(PLACES) == before
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert len(shown) == 5
+
+
+def test_a_click_unfolds_what_the_height_of_a_card_would_hide(owner, visit):
+    page = visit(owner.url, viewport=TALL).open()
+    card = page.locator("article[data-condor]").first
+    card.hover()
+    height = card.bounding_box()["height"]
+    card.get_by_role("button", name="Legs").click()
+    expect(card.locator(".condor-legs tbody tr")).to_have_count(4)
+    assert card.bounding_box()["height"] > height + 80
+    assert card.evaluate("(card) => card.scrollHeight <= card.clientHeight")
 
 
 @pytest.mark.parametrize("view", ["cards", "table"])

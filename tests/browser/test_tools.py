@@ -82,9 +82,9 @@ def test_theme_and_columns_are_kept_over_a_reload(still, visit):
     light = page.evaluate(ground)
     page.get_by_role("button", name="Settings").click()
     theme = page.get_by_label("Theme")
-    assert theme.locator("option").all_inner_texts() == ["System", "Light", "Dark"]
+    expect(theme.locator("option")).to_have_text(["System", "Light", "Dark"])
     theme.select_option(label="Dark")
-    assert page.evaluate(ground) != light
+    page.wait_for_function(f"(light) => {ground} !== light", arg=light)
     page.keyboard.press("Escape")
     page.locator("summary", has_text="Columns").click()
     page.locator(".choices").get_by_label("Theta", exact=False).first.uncheck()
@@ -127,6 +127,7 @@ def test_the_closing_order_is_copied_as_text_and_as_the_order_of_alpaca(still, v
     for kind in ("text", "JSON for Alpaca"):
         card.get_by_role("button", name=f"Copy {kind}").click()
         expect(card.get_by_role("status")).to_contain_text("Copied")
+        page.wait_for_function("async () => await navigator.clipboard.readText() !== ''")
         copied = page.evaluate("navigator.clipboard.readText()")
         if kind == "text":
             assert copied.strip() == card.locator("pre").inner_text().strip()

@@ -1,5 +1,8 @@
 """What a page, a card and a print have room for."""
 
+import datetime as dt
+import json
+
 import pytest
 from playwright.sync_api import expect
 
@@ -49,3 +52,28 @@ def test_a_print_cuts_no_card(still, visit):
     has_cards(page)
     page.emulate_media(media="print")
     assert page.locator(".card-grid > li").first.evaluate("(item) => getComputedStyle(item).breakInside") == "avoid"
+
+
+def test_sixty_expirations_take_no_more_than_three_lines_and_never_scroll_sideways(still, visit):
+    document = still.condord.document()
+    condor = next(each for each in document["condors"] if each["credit"] is not None)
+    days = [dt.date(2030, 1, 4) + dt.timedelta(weeks=week) for week in range(60)]
+    document["condors"] = [
+        {**condor, "id": f"{condor['id']}-{day}", "expiration": f"{day}", "daysToExpiration": 900 + at}
+        for at, day in enumerate(days)
+    ]
+    document["alerts"] = []
+    event = f"retry: 600000\nid: {document['version']}\nevent: snapshot\ndata: {json.dumps(document)}\n\n"
+    visitor = visit(still.url, viewport={"width": 1440, "height": 900})
+    visitor.context.route("**/api/stream*", lambda route: route.fulfill(content_type="text/event-stream", body=event))
+    page = visitor.open()
+    strip = page.locator(".expirations")
+    expect(strip.get_by_role("button", name="46 more")).to_be_visible()
+    for width in (1440, 1280, 1024):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert strip.bounding_box()["height"] <= 110, width
+    strip.get_by_role("button", name="46 more").click()
+    expect(strip.locator("li")).to_have_count(61)
+    for width in (1440, 700, 320):
+        page.set_viewport_size({"width": width, "height": 900})
+        assert page.evaluate("document.documentElement.scrollWidth") == width

@@ -123,8 +123,8 @@ def test_two_condors_that_lose_their_short_calls_cause_two_notices(simulated, co
     notices = await_notices(condord, 2, "brokenCondor")
     assert [notice["text"].split(" 560/570/630/640 ")[0] for notice in notices] == ["LQA", "LQB"]
     assert [notice["text"].split(" lost ")[1] for notice in notices] == [
-        "9 of its short call 630",
-        "2 of its short call 630",
+        "its 9 short calls 630",
+        "its 2 short calls 630",
     ]
     assert [notice["condorId"].partition("-")[0] for notice in notices] == ["LQA", "LQB"]
 
@@ -237,7 +237,7 @@ def test_overnight_assignments_are_reported_after_every_restart(simulated, start
     simulated.post("events", event="assign", symbol=put("NGT", 570))
     with start() as condord:
         (assigned,), (broken,) = await_notices(condord, 1), await_notices(condord, 1, "brokenCondor")
-        assert broken["text"].endswith(" lost 1 of its short put 570")
+        assert broken["text"].endswith(" lost its short put 570")
         until(lambda: condord.status()["uptime"] > 3, "the account is saved")
         assert condord.stop() == 0
     with start() as condord:

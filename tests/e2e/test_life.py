@@ -28,7 +28,7 @@ def test_a_condor_is_broken_a_moment_after_one_leg_has_vanished(simulated, settl
     until(lambda: "brokenCondor" in settled.notices(), "the broken condor is reported")
     text = settled.notices()["brokenCondor"]
     assert text.startswith("SPY ")
-    assert text.endswith(f" lost {gone['quantity']} of its long call {gone['strike']}")
+    assert text.endswith(f" lost its {gone['quantity']} long calls {gone['strike']}")
     problems = {entry["symbol"]: entry["problem"] for entry in settled.document()["unmatched"]}
     assert [problems[leg["symbol"]] for leg in condor["legs"][:3]] == [f"broken condor: {text}"] * 3
 

@@ -81,7 +81,7 @@ def test_the_readme_has_only_links_that_work_on_a_package_index(wheel):
 
 def test_the_archive_contains_the_pictures_of_the_readme(archive):
     pictures = set(re.findall(r"!\[[^\]]+\]\(([^)]+)\)", (ROOT / "README.md").read_text()))
-    assert len(pictures) == 2
+    assert len(pictures) == 3
     assert pictures <= archive
 
 

@@ -148,7 +148,7 @@ def test_a_broken_condor_of_another_year_names_it():
     house.set_positions(later[:3])
     house.wait(1)
     [shown] = house.alerts.shown(house.now_at)
-    assert shown.text == "SPY 560/570/630/640 Jan 15, 2027: lost 1 of its long call 640."
+    assert shown.text == "SPY 560/570/630/640 Jan 15, 2027: lost its long call 640."
 
 
 def test_what_quotes_do_not_change_is_computed_again_only_when_it_may_be_different(monkeypatch):

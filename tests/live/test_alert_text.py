@@ -306,8 +306,8 @@ def test_without_a_condor_the_catalogue_has_the_words():
 
 
 def test_a_note_takes_the_place_of_a_word():
-    given = clause(RULES["broken-condor"], notes={"brokenCondor": "lost 2 of its long call 790"})
-    assert given == "lost 2 of its long call 790."
+    given = clause(RULES["broken-condor"], notes={"brokenCondor": "lost its 2 long calls 790"})
+    assert given == "lost its 2 long calls 790."
 
 
 def test_what_has_resolved_says_what_is_true_now():

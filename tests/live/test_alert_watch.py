@@ -256,7 +256,7 @@ def test_a_broken_condor_fires_and_resolves_when_it_is_whole_again():
     broken = f"broken-condor:{SPY_ID}"
     assert house.taken() == [("firing", HALF), ("ended", HALF), ("firing", broken)]
     texts = {each.rule: each.text for each in house.alerts.shown(house.now_at)}
-    assert texts["broken-condor"] == "SPY 560/570/630/640 Dec 18: lost 2 of its long call 640."
+    assert texts["broken-condor"] == "SPY 560/570/630/640 Dec 18: lost its 2 long calls 640."
     house.set_positions(spy())
     house.wait(1)
     assert ("resolved", broken) in house.taken()

@@ -67,7 +67,7 @@ def test_legs_of_a_broken_condor_carry_a_problem_and_there_is_a_notice():
     house = House(spy())
     house.set_positions(PIECES)
     document = house.edition.document(house.now_at)
-    text = "SPY 560/570/630/640 Dec 18 lost 2 of its long call 640"
+    text = "SPY 560/570/630/640 Dec 18 lost its 2 long calls 640"
     problems = {entry.symbol: entry.problem for entry in document.unmatched}
     assert problems == dict.fromkeys((P560, P570, C630), f"broken condor: {text}")
     (notice,) = document.status.notices
@@ -79,7 +79,7 @@ def test_a_problem_of_the_position_itself_stands_before_that_of_the_condor():
     house.set_positions((*spy()[:2], position(C630, -2, 2.26, problem="odd")))
     document = house.edition.document(house.now_at)
     problems = {entry.symbol: entry.problem for entry in document.unmatched}
-    assert problems[C630] == "odd; broken condor: SPY 560/570/630/640 Dec 18 lost 2 of its long call 640"
+    assert problems[C630] == "odd; broken condor: SPY 560/570/630/640 Dec 18 lost its 2 long calls 640"
 
 
 def test_notices_of_the_account_stand_before_those_of_the_upstream_and_outlive_a_status():

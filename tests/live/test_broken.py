@@ -8,7 +8,7 @@ LEGS = {"P00560": 1, "P00570": -1, "C00630": -1, "C00640": 1}
 
 def test_a_notice_names_both_legs_that_disappeared():
     assert Story(CONDOR).read({C630: 0, C640: 1}).breaks == [
-        f"{NAME} lost 2 of its short call 630 and 1 of its long call 640"
+        f"{NAME} lost its 2 short calls 630 and 1 of its 2 long calls 640"
     ]
 
 
@@ -19,8 +19,8 @@ def test_two_condors_that_lose_a_short_call_are_two_notices():
     ]
     story = Story(books[0] | books[1]).read({"LQA261218C00630000": 0, "LQB261218C00630000": -1})
     assert story.breaks == [
-        "LQA 560/570/630/640 Dec 18 lost 9 of its short call 630",
-        "LQB 560/570/630/640 Dec 18 lost 1 of its short call 630",
+        "LQA 560/570/630/640 Dec 18 lost its 9 short calls 630",
+        "LQB 560/570/630/640 Dec 18 lost its short call 630",
     ]
     assert [notice.condor_id for notice in story.notices("brokenCondor")] == [
         "LQA-261218-560-570-630-640",
@@ -31,27 +31,27 @@ def test_two_condors_that_lose_a_short_call_are_two_notices():
 def test_the_name_of_a_condor_has_the_year_if_it_is_not_the_current_one():
     book = {f"SPY270115{leg}000": sign for leg, sign in LEGS.items()}
     assert Story(book).read({"SPY270115C00640000": 0}).breaks == [
-        "SPY 560/570/630/640 Jan 15, 2027 lost 1 of its long call 640"
+        "SPY 560/570/630/640 Jan 15, 2027 lost its long call 640"
     ]
 
 
 def test_a_partly_broken_condor_puts_the_problem_on_its_leftovers():
     story = Story(CONDOR).read({C640: 1})
     assert set(story.lifecycle.problems) == {P560, P570, C630}
-    assert story.breaks == [f"{NAME} lost 1 of its long call 640"]
-    assert story.read({C640: 0}).breaks == [f"{NAME} lost 2 of its long call 640"]
+    assert story.breaks == [f"{NAME} lost its long call 640"]
+    assert story.read({C640: 0}).breaks == [f"{NAME} lost its 2 long calls 640"]
 
 
 def test_a_broken_condor_is_reported_for_weeks():
     story = Story(CONDOR).read({C640: 0})
     for _ in range(5):
         story.read(after=4 * A_DAY)
-        assert story.breaks == [f"{NAME} lost 2 of its long call 640"]
+        assert story.breaks == [f"{NAME} lost its 2 long calls 640"]
 
 
 def test_a_broken_condor_is_whole_again_when_the_leg_is_back():
     assert Story(CONDOR).read({C640: 0}).read({C640: 2}).breaks == []
-    assert Story(CONDOR).read({C640: 0}).read({C640: 1}).breaks == [f"{NAME} lost 1 of its long call 640"]
+    assert Story(CONDOR).read({C640: 0}).read({C640: 1}).breaks == [f"{NAME} lost its long call 640"]
 
 
 def test_a_missing_contract_that_two_condors_share_counts_for_only_one():
@@ -59,7 +59,7 @@ def test_a_missing_contract_that_two_condors_share_counts_for_only_one():
     story = Story(book).read({C630: -1})
     assert len(story.breaks) == 1
     story.read({C630: 0})
-    assert sorted(text.split(" lost ")[1] for text in story.breaks) == ["1 of its short call 630"] * 2
+    assert sorted(text.split(" lost ")[1] for text in story.breaks) == ["its short call 630"] * 2
 
 
 def test_closing_a_side_by_an_order_leaves_a_vertical_and_not_a_broken_condor():
@@ -94,7 +94,7 @@ def test_settled_contracts_do_not_break_a_condor():
     ("kind", "symbol", "text"),
     [
         ("OPEXP", P560, None),
-        ("OPASN", P570, "lost 2 of its short put 570"),
+        ("OPASN", P570, "lost its 2 short puts 570"),
         ("OPEXC", P560, "is left uncovered: short put 570 without the long put 560"),
     ],
 )

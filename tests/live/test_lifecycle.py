@@ -61,7 +61,7 @@ def test_closing_a_condor_has_no_notice():
 
 def test_a_missing_leg_is_a_problem_of_every_leg_that_is_left():
     story = Story(CONDOR).read({C640: 0})
-    text = f"{NAME} lost 2 of its long call 640"
+    text = f"{NAME} lost its 2 long calls 640"
     assert story.lifecycle.problems == dict.fromkeys((P560, P570, C630), f"broken condor: {text}")
     (notice,) = story.notices("brokenCondor")
     assert (notice.text, notice.condor_id, notice.since) == (text, ID, FRIDAY + MINUTE)
@@ -88,7 +88,7 @@ def test_an_assignment_is_reported_until_the_close_of_the_next_session():
 def test_changes_while_nothing_ran_are_reported_after_a_restart():
     story = Story(CONDOR).restart().read({P570: 0}, {"SPY": 200}, after=2 * A_DAY)
     assert story.assignments == [inferred(2, P570, 200)]
-    assert story.breaks == [f"{NAME} lost 2 of its short put 570"]
+    assert story.breaks == [f"{NAME} lost its 2 short puts 570"]
 
 
 def test_notices_survive_a_restart_with_their_time():

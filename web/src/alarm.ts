@@ -17,8 +17,16 @@ export interface Alarm {
 }
 
 const FULL_NAMES = /^[^:]*: /
-/** The profit or loss at the end of an alert's text is that of when it fired; the card shows the present one. */
+/** The profit or loss at the end of an alert's text is that of when it fired; the present one is shown beside it. */
 const FORMER_PL = /\s*P\/L [^:]*$/
+const FORMER_PRICE = /, (\S+) [\d,]+\.\d\d/
+const CUTOFFS = /^Alpaca .*?, and /
+
+/** Returns the text of an alert without what is shown beside it, and with the present price after that of when it fired. */
+export function presentText({ text, underlying }: Pick<Alert, 'text' | 'underlying'>, price: number | null | undefined, format: Format): string {
+  const words = text.replace(FORMER_PL, '').replace(' (1 condor)', '')
+  return price == null ? words : words.replace(FORMER_PRICE, (former, name) => (name === underlying ? `${former}, now ${format.money(price)}` : former))
+}
 
 /** Returns the alarm of `condor` by its firing alerts, its short strikes and its broken legs; null if nothing is the matter. */
 export function alarmOn(condor: Condor, alerts: Iterable<Alert>, notes: Note[], price: number | null, format: Format): Alarm | null {
@@ -28,7 +36,7 @@ export function alarmOn(condor: Condor, alerts: Iterable<Alert>, notes: Note[], 
   const firing = all.filter(({ rule }) => rule !== 'tested' || !rules.has('breached'))
   const broken = rules.has('broken-condor') ? [] : notes.filter(({ look }) => look === 'broken')
   const sentences: Sentence[] = [
-    ...firing.map(alertSentence),
+    ...firing.map((each) => alertSentence(each, price, format)),
     ...broken.map(({ text }) => ({ severity: 'critical' as const, text: `${text}.`, alertId: null })),
     ...(rules.has('breached') || rules.has('tested') ? [] : shortStrike(condor, price, format)),
   ]
@@ -36,8 +44,8 @@ export function alarmOn(condor: Condor, alerts: Iterable<Alert>, notes: Note[], 
 }
 
 /** Returns the alarm of a condor that lost legs. */
-export function brokenAlarm(id: string, alerts: Iterable<Alert>): Alarm | null {
-  return alarmOf(firingFor(id, alerts).map(alertSentence))
+export function brokenAlarm(id: string, alerts: Iterable<Alert>, price: number | null, format: Format): Alarm | null {
+  return alarmOf(firingFor(id, alerts).map((each) => alertSentence(each, price, format)))
 }
 
 function alarmOf(sentences: Sentence[]): Alarm | null {
@@ -46,10 +54,12 @@ function alarmOf(sentences: Sentence[]): Alarm | null {
 }
 
 /** The card has the name of its condor in its title. */
-function alertSentence({ id, rule, severity, text, acknowledgedAt }: Alert): Sentence {
-  // The card counts down to the cut-offs that this alert lists.
-  const rest = rule === 'expires-today' ? 'Expires today.' : text.replace(FULL_NAMES, '').replace(FORMER_PL, '')
-  return { severity, text: rest.charAt(0).toUpperCase() + rest.slice(1), alertId: acknowledgedAt ? null : id }
+function alertSentence(alert: Alert, price: number | null, format: Format): Sentence {
+  const { id, rule, severity, acknowledgedAt } = alert
+  // The card counts down to the cut-offs that these alerts list.
+  const rest = rule === 'expires-today' ? 'Expires today.' : presentText(alert, price, format).replace(FULL_NAMES, '')
+  const own = rule === 'order-cutoff' ? rest.replace(CUTOFFS, '') : rest
+  return { severity, text: own.charAt(0).toUpperCase() + own.slice(1), alertId: acknowledgedAt ? null : id }
 }
 
 /** Alerts wait before they fire, and may be turned off. */

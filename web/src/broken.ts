@@ -1,6 +1,6 @@
 /**
- * The profit or loss of what is left of broken condors. No delta contains it: it is summed from the entries of `unmatched`
- * exactly as the daemon sums it.
+ * What broken condors lost, and the profit or loss of what is left of them. No delta contains that: it is summed from the
+ * entries of `unmatched` exactly as the daemon sums it.
  */
 import type { Broken, Unmatched } from './document'
 
@@ -32,4 +32,15 @@ function leftPl({ legs }: Broken, entries: ReadonlyMap<string, Unmatched>): numb
 /** A whole entry keeps its fractions of a cent; a share of an entry is rounded to the cent, half a cent upwards. */
 function shareE4(e4: number, held: number, quantity: number): number {
   return held === quantity ? e4 : Math.round((e4 * held) / (quantity * E4_PER_CENT)) * E4_PER_CENT
+}
+
+/** `lost its long put 705 and 1 of its 2 short calls 770`, in the words of the daemon's alert. */
+export function lossOf({ legs }: Pick<Broken, 'legs'>): string {
+  const lost = legs
+    .filter(({ held, quantity }) => held < quantity)
+    .map(({ side, right, strike, held, quantity }) => {
+      const part = held ? `${quantity - held} of its ${quantity}` : quantity > 1 ? `its ${quantity}` : 'its'
+      return `${part} ${side} ${right}${quantity > 1 ? 's' : ''} ${strike}`
+    })
+  return `lost ${lost.join(' and ') || 'legs'}`
 }

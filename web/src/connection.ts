@@ -146,11 +146,15 @@ export function connect(
     hasEvents = false
     silenceLimit.reset()
     const isRefused = cause?.code === 'token'
-    const waitMs = isRefused ? MAX_WAIT_MS : nextWaitMs()
+    lose(isRefused ? 'refused' : 'reconnecting', retryIn(isRefused ? MAX_WAIT_MS : nextWaitMs()), cause)
+  }
+
+  /** Returns the time of the next attempt, after `waitMs`. */
+  function retryIn(waitMs: number): number {
     cancel()
     cancel = environment.after(waitMs, attempt)
     isWaiting = true
-    lose(isRefused ? 'refused' : 'reconnecting', environment.now() + waitMs, cause)
+    return environment.now() + waitMs
   }
 
   /** Reports a lost connection, and asks why. */
@@ -177,7 +181,9 @@ export function connect(
     isKnown ||= found.code !== 'origin'
     // Where condord answers, it is the function for tickets that has failed.
     error = found.code === 'stream' ? (cause ?? found) : found
-    listener.link(error.code === 'token' ? 'refused' : 'reconnecting', retryAt, error)
+    if (error.code !== 'token') return listener.link('reconnecting', retryAt, error)
+    // A refusal that only the question has found out; the attempt that is due sooner would have the same answer.
+    listener.link('refused', isWaiting ? retryIn(MAX_WAIT_MS) : retryAt, error)
   }
 
   function nextWaitMs() {

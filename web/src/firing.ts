@@ -6,9 +6,11 @@ export type Severity = Alert['severity']
 /** The most severe first. */
 const SEVERITIES: readonly Severity[] = ['critical', 'warning', 'info']
 
+/** The lower, the more severe. */
+export const severityRank = ({ severity }: { severity: Severity }) => SEVERITIES.indexOf(severity)
+
 /** Compares by severity: the more severe first. */
-export const bySeverity = (one: { severity: Severity }, other: { severity: Severity }) =>
-  SEVERITIES.indexOf(one.severity) - SEVERITIES.indexOf(other.severity)
+export const bySeverity = (one: { severity: Severity }, other: { severity: Severity }) => severityRank(one) - severityRank(other)
 
 /** Returns those of `alerts` that fire, acknowledged or not, the most severe first. */
 export const firingOf = (alerts: Iterable<Alert>): Alert[] => [...alerts].filter(({ state }) => state === 'firing').sort(bySeverity)

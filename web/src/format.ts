@@ -32,6 +32,9 @@ const MINUTE: Intl.DateTimeFormatOptions = { hourCycle: 'h23', hour: '2-digit', 
 const TIME: Intl.DateTimeFormatOptions = { ...MINUTE, second: '2-digit' }
 const SHORT_DAY: Intl.DateTimeFormatOptions = { month: 'short', day: 'numeric' }
 
+/** Traders say ET, in winter and in summer. */
+const US_ZONE = /\b([ECMP])[SD]T\b/
+
 const digits = (least: number, most = least) => ({ minimumFractionDigits: least, maximumFractionDigits: most })
 
 export type Format = ReturnType<typeof build>
@@ -60,7 +63,7 @@ function build(locale: string, timeZone: string) {
   }
   const dates = (options: Intl.DateTimeFormatOptions) => {
     const made = once(() => new Intl.DateTimeFormat(locale, options))
-    return (at: Date | number) => made().format(at)
+    return (at: Date | number) => made().format(at).replace(US_ZONE, '$1T')
   }
   // Throws for a locale that does not exist; those for numbers and dates are made when they are first used.
   Intl.getCanonicalLocales(locale)
@@ -119,9 +122,9 @@ function build(locale: string, timeZone: string) {
     shortDay: (iso: string, now: number) => (isThisYear(iso, now) ? dateOfYear : date)(new Date(iso)),
     /** 2026-12-18 as Fri, Dec 18, or with the year instead where that is not the year of `now`. */
     weekday: (iso: string, now: number) => (isThisYear(iso, now) ? weekdayOfYear : date)(new Date(iso)),
-    /** A time as 14:31 EST. */
+    /** A time as 14:31 ET. */
     minute: (at: string | number) => shortTime(new Date(at)),
-    /** A time as 14:31:02 EST, with the day if it is over 12 hours from `now`. */
+    /** A time as 14:31:02 ET, with the day if it is over 12 hours from `now`. */
     clock(at: string | number, now: number) {
       const moment = new Date(at)
       return (Math.abs(now - moment.getTime()) > 12 * HOUR_MS ? datedTime : time)(moment)
@@ -143,19 +146,6 @@ function build(locale: string, timeZone: string) {
 /** The formats for US English and the exchange's time zone. */
 export const format: Format = /* @__PURE__ */ createFormat()
 
-export const price: Format['price'] = format.price
-export const money: Format['money'] = format.money
-export const signed: Format['signed'] = format.signed
-export const signedTenths: Format['signedTenths'] = format.signedTenths
-export const usd: Format['usd'] = format.usd
-export const maxLoss: Format['maxLoss'] = format.maxLoss
-export const signedUsd: Format['signedUsd'] = format.signedUsd
-export const percent: Format['percent'] = format.percent
-export const wholePercent: Format['wholePercent'] = format.wholePercent
-export const sigmas: Format['sigmas'] = format.sigmas
-export const strike: Format['strike'] = format.strike
-export const day: Format['day'] = format.day
-export const shortDay: Format['shortDay'] = format.shortDay
-export const clock: Format['clock'] = format.clock
-export const age: Format['age'] = format.age
-export const daysLeft: Format['daysLeft'] = format.daysLeft
+export const {
+  age, clock, day, daysLeft, maxLoss, money, percent, price, shortDay, sigmas, signed, signedTenths, signedUsd, strike, usd, wholePercent,
+}: Format = format

@@ -21,9 +21,6 @@ export interface Link {
   error?: LinkError | undefined
 }
 
-/** Whether there is no connection after at least one attempt. */
-export const isCut = ({ state }: Link) => state === 'reconnecting' || state === 'refused'
-
 export interface Shown {
   document: Document | null
   status: Status | null

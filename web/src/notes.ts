@@ -1,7 +1,9 @@
 /** The notes that a card shows next to its numbers. The first note decides how the card looks. */
-import type { Condor, Leg, Notice, Quote, Status } from './document'
+import type { Condor, Notice, Quote, Status } from './document'
 import { format as usual, type Format } from './format'
-import { isCut, type Link, type Shown } from './live'
+import { isCut } from './freshness'
+import type { Link, Shown } from './live'
+import { legName } from './naming'
 
 /** The most serious first. */
 const NOTES = ['broken', 'halted', 'stale', 'incomplete', 'closed', 'new', 'notice'] as const
@@ -22,8 +24,6 @@ export type Context = Pick<Shown, 'status' | 'link' | 'quotes' | 'arrivals' | 'n
 
 /** How long a condor that appeared while the page was open is marked as new. */
 const NEW_MS = 60_000
-
-export const legName = ({ strike, right }: Pick<Leg, 'strike' | 'right'>) => `${strike} ${right}`
 
 /** Whether `notes` mean that the numbers may differ from the current ones by an unknown amount. */
 export const areOld = (notes: Note[]) => notes.some(({ look }) => OLD.includes(look))

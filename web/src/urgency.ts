@@ -36,16 +36,31 @@ export function urgencyOf(condor: Condor | Broken, alerts: Iterable<Alert>): Urg
   return isNearTarget(condor) ? 'target' : 'calm'
 }
 
+type Keys = readonly (string | number)[]
+
+/** Returns what condors of one urgency are compared by: the days left, the profit in percent of the risk, the id. */
+export function nearnessOf(condor: Condor | Broken): Keys {
+  const percent = isBroken(condor) ? null : condor.valuation.percentOfRisk
+  return [condor.daysToExpiration, percent ?? Infinity, condor.id]
+}
+
+/** Returns what condors are compared by: the more urgent first, then the nearer expiration, then the larger loss. */
+export const urgencyKeys = (condor: Condor | Broken, alerts: Iterable<Alert>): Keys => [
+  URGENCIES.indexOf(urgencyOf(condor, alerts)),
+  ...nearnessOf(condor),
+]
+
+/** Compares by what `keysOf` returns, the first that differs; the lower comes first. */
+export const byKeys = <Item>(keysOf: (item: Item) => Keys) => (one: Item, other: Item) => {
+  const its = keysOf(other)
+  for (const [at, mine] of keysOf(one).entries()) if (mine !== its[at]) return mine < its[at]! ? -1 : 1
+  return 0
+}
+
 /** Compares two condors: the more urgent first, then the nearer expiration, then the larger loss in percent of the risk. */
 export function compareUrgency(alerts: Iterable<Alert>) {
   const known = [...alerts]
-  const rank = (condor: Condor | Broken) => URGENCIES.indexOf(urgencyOf(condor, known))
-  const loss = (condor: Condor | Broken) => (isBroken(condor) ? null : condor.valuation.percentOfRisk) ?? Infinity
-  return (one: Condor | Broken, other: Condor | Broken): number =>
-    rank(one) - rank(other) ||
-    one.daysToExpiration - other.daysToExpiration ||
-    compared(loss(one), loss(other)) ||
-    compared(one.id, other.id)
+  return byKeys((condor: Condor | Broken) => urgencyKeys(condor, known))
 }
 
 function isNearTarget({ exits, valuation: { unrealizedPl } }: Condor): boolean {
@@ -53,5 +68,3 @@ function isNearTarget({ exits, valuation: { unrealizedPl } }: Condor): boolean {
   const target = exits?.target ?? null
   return target !== null && target > 0 && unrealizedPl !== null && unrealizedPl >= NEAR_TARGET * target
 }
-
-const compared = <Value extends string | number>(one: Value, other: Value) => (one < other ? -1 : Number(one > other))

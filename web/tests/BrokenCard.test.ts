@@ -35,7 +35,7 @@ async function card(broken: Broken, changes: Partial<Document> = {}) {
 describe('the card of a broken condor', () => {
   it('is titled with what is missing, and has what is left', async () => {
     const { words, data } = await card(lacking(0, 2, 1, 2))
-    expect(words('h2')).toEqual(['SPY lost the long 705 put and 1 of 2 short 770 calls'])
+    expect(words('h2')).toEqual(['SPY lost its 2 long puts 705 and 1 of its 2 short calls 770'])
     expect(words('header p')).toEqual(['28 days', 'Was a short iron condor 705/715/770/780 ×2', 'Fri, Dec 18'])
     expect(words('.condor-pl b')).toEqual(['−$65.00'])
     expect(words('tbody tr')).toEqual(['+2 705 put02', '−2 715 put20', '−2 770 call11', '+2 780 call20'])
@@ -44,7 +44,7 @@ describe('the card of a broken condor', () => {
 
   it('has the sentence of its alert, or says since when it is broken', async () => {
     const broken = lacking(2, 2, 0, 2)
-    expect((await card(broken)).words('.condor-alarm li')).toEqual(['Broken since 10:31:00 EST: it has lost the short 770 call.'])
+    expect((await card(broken)).words('.condor-alarm li')).toEqual(['Broken since 10:31:00 ET: it has lost its 2 short calls 770.'])
     const alerts = [alert('broken-condor:x', { condorId: ID, severity: 'critical', text: 'SPY 705: it lost the 770 call.' })]
     expect((await card(broken, { alerts })).words('.condor-alarm li')).toEqual(['It lost the 770 call.'])
   })

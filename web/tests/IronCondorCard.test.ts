@@ -160,11 +160,11 @@ describe('a card', () => {
     const { words, live } = card(condor('SPY', { daysToExpiration: 0, expiry: { ...expiry, cutoffs: [...expiry.cutoffs] } }))
     expect(words('.condor-days')).toEqual(['Expires today'])
     await loaded()
-    expect(words('.condor-cutoffs dt')).toEqual(['Liquidation from 15:15 EST end of trading', 'Orders until 15:30 EST as configured'])
+    expect(words('.condor-cutoffs dt')).toEqual(['Liquidation from 15:15 ET end of trading', 'Orders until 15:30 ET as configured'])
     expect(words('.condor-cutoffs dd')).toEqual(['in 4 h 44 min', 'in 4 h 59 min'])
     ;(live.now as ShallowRef<number>).value = Date.parse('2026-11-20T20:20:00Z')
     await nextTick()
-    expect(words('.condor-cutoffs dt')[0]).toBe('Liquidation since 15:15 EST end of trading')
+    expect(words('.condor-cutoffs dt')[0]).toBe('Liquidation since 15:15 ET end of trading')
     expect(words('.condor-cutoffs dd')).toEqual(['passed', 'in 10 min'])
     expect(card().words('.condor-cutoffs dd')).toEqual([])
   })
@@ -206,7 +206,7 @@ describe('a card', () => {
     const [first] = condor().legs
     const quotes = [quote(first!.symbol, { unconfirmed: true, time: '2026-11-20T19:31:02Z' })]
     const { words } = card(condor('SPY', { valuation: valuation('x', { unconfirmed: true }) }), { quotes })
-    expect(words('.condor-notes li')).toEqual(['Unconfirmed since 14:31:02 EST'])
+    expect(words('.condor-notes li')).toEqual(['Unconfirmed since 14:31:02 ET'])
   })
 
   it('shows each notice on its legs, even if two have the same text', async () => {
@@ -237,7 +237,7 @@ describe('a card', () => {
     expect(words('article')).toEqual([`No condor ${condor().id} is held.`])
     show(account('e-2'))
     await nextTick()
-    expect(words('li').at(-1)).toBe('New since 10:31:00 EST')
+    expect(words('li').at(-1)).toBe('New since 10:31:00 ET')
   })
 
   it('is not new after a restart of the daemon', async () => {
@@ -262,7 +262,7 @@ describe('a card', () => {
     expect(words('article')).toEqual(['No condor SPY is held.'])
     link.value = { state: 'reconnecting', since: Date.parse(AS_OF), retryAt: null }
     await nextTick()
-    expect(words('article')).toEqual(['No condor SPY is held. No connection to condord since 10:31:00 EST.'])
+    expect(words('article')).toEqual(['No condor SPY is held. No connection to condord since 10:31:00 ET.'])
   })
 
   it('accepts a store, which unwraps the refs', () => {
@@ -299,6 +299,17 @@ describe('a card', () => {
     const { host } = card(condor('SPY', { risk: risk('x', { tested: 'put' }) }))
     const parts = [...host.querySelectorAll('[part]')].map((each) => each.getAttribute('part'))
     expect(parts).toEqual(['card', 'title', 'pl', 'bar', 'alarm', 'payoff', 'facts', 'actions'])
+  })
+
+  it('folds all but the two worst sentences of many', async () => {
+    const firing = (count: number) => Array.from({ length: count }, (_, at) => alert(`r${at}:x`, { condorId: condor().id, text: `SPY 1: number ${at}.` }))
+    const { words } = card(condor(), { alerts: firing(5) })
+    expect([words('.condor-alarm > ul li'), words('.condor-alarm summary'), words('.condor-alarm details li')]).toEqual([
+      ['Number 0.', 'Number 1.'],
+      ['3 more'],
+      ['Number 2.', 'Number 3.', 'Number 4.'],
+    ])
+    expect(card(condor(), { alerts: firing(3) }).words('.condor-alarm summary')).toEqual([])
   })
 
   it('asks for an acknowledgement only where there is somebody to take it', async () => {
@@ -341,7 +352,7 @@ describe('a card', () => {
     expect(words('.condor-late')).toEqual([])
     ;(live.now as ShallowRef<number>).value = Date.parse(at)
     await nextTick()
-    expect(words('.condor-late')).toEqual(['Alpaca has taken no orders for it since 10:31 EST.'])
+    expect(words('.condor-late')).toEqual(['Alpaca has taken no orders for it since 10:31 ET.'])
   })
 
   it('says so when it may not copy, and when there is no price', async () => {
@@ -378,7 +389,7 @@ describe('the session', () => {
   it('is drawn up to the current profit or loss and described', () => {
     const { host } = card(condor('SPY', { history: session }))
     expect(drawn(host)).toBe('M1 27L44 17.5L87 1')
-    const texts = ['P/L by the minute since 10:29:00 EST: change +55.00', 'low +100.00, high +155.00']
+    const texts = ['P/L by the minute since 10:29:00 ET: change +55.00', 'low +100.00, high +155.00']
     expect(host.querySelector('.condor-spark')!.getAttribute('aria-label')).toBe(texts.join(', '))
   })
 

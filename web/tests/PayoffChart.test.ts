@@ -3,7 +3,7 @@ import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Condor } from '../src/document'
 import { format } from '../src/format'
 import PayoffChart from '../src/PayoffChart.vue'
-import { AS_OF, condor, risk, status } from './account'
+import { AS_OF, condor, loaded, risk, status } from './account'
 
 const apps: App[] = []
 afterEach(() => {
@@ -41,16 +41,19 @@ describe('the chart', () => {
     expect(host.querySelectorAll('.condor-strike, .condor-even')).toHaveLength(4)
   })
 
-  it('has the curve of today with the dot on it', () => {
+  it('has the curve of today, for which it does not wait, with the dot on it', async () => {
     const { host, number } = chart()
+    expect(host.querySelector('.condor-line')).not.toBeNull()
+    await loaded()
     const points = host.querySelector('.condor-today')!.getAttribute('points')!.split(' ').map((each) => each.split(',').map(Number))
     expect(points).toHaveLength(49)
     const nearest = points.toSorted(([one], [other]) => Math.abs(one! - number('.condor-now', 'cx')) - Math.abs(other! - number('.condor-now', 'cx')))[0]!
     expect(number('.condor-now', 'cy') - 18).toBeCloseTo(nearest[1]!, 0)
   })
 
-  it('has the dot at the profit or loss without volatilities, and neither line nor dot without a price', () => {
+  it('has the dot at the profit or loss without volatilities, and neither line nor dot without a price', async () => {
     const { host } = chart(condor())
+    await loaded()
     expect([host.querySelector('.condor-today'), host.querySelector('.condor-now') !== null]).toEqual([null, true])
     const unpriced = chart(priced(), null).host
     expect(unpriced.querySelectorAll('.condor-price, .condor-now, .condor-band')).toHaveLength(0)
@@ -90,6 +93,7 @@ describe('the chart', () => {
 
   it('gives the value of today too, where it is known', async () => {
     const { readout, press } = chart()
+    await loaded()
     await press('ArrowRight')
     expect(readout()).toMatch(/^At 744\.00: \+\$642 at expiration · [+−]\$\d+ today$/)
   })

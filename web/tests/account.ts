@@ -1,7 +1,7 @@
 /** Builders for the daemon's document. */
 import { nextTick } from 'vue'
 import { vi } from 'vitest'
-import type { Alert, Broken, Condor, Document, Leg, Quote, Risk, Status, Totals, Underlying, Valuation } from '../src/document'
+import type { Alert, Broken, Condor, Document, Leg, Quote, Risk, Status, Totals, Underlying, Unmatched, Valuation } from '../src/document'
 
 export const AS_OF = '2026-11-20T15:31:00Z'
 
@@ -160,6 +160,29 @@ export function quote(symbol: string, changes: Partial<Quote> = {}): Quote {
   const sides = { bid: 2.63, bidSize: 11, ask: 2.66, askSize: 9, mark: 2.645 }
   return { symbol, ...sides, state: 'twoSided', time: '2026-11-20T15:30:58Z', unconfirmed: false, ...changes }
 }
+
+/** A contract in no condor: a short put of AMD that nothing covers. */
+export const unmatched = (changes: Partial<Unmatched> = {}): Unmatched => ({
+  symbol: 'AMD270115P00395000',
+  underlying: 'AMD',
+  root: 'AMD',
+  expiration: '2027-01-15',
+  right: 'put',
+  strike: 395,
+  side: 'short',
+  quantity: 1,
+  multiplier: 100,
+  averageEntryPrice: 16.35,
+  costBasis: -1635,
+  mark: null,
+  unrealizedPl: null,
+  dayPl: null,
+  uncoveredShort: true,
+  cover: null,
+  multiplierAssumed: false,
+  problem: null,
+  ...changes,
+})
 
 export const totals = (changes: Partial<Totals> = {}): Totals => ({
   condors: 1,

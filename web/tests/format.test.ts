@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { age, clock, createFormat, day, daysLeft, maxLoss, money, percent, price, shortDay, sigmas, signed, signedUsd, usd, wholePercent } from '../src/format'
+import { age, clock, createFormat, day, daysLeft, format, maxLoss, money, percent, price, shortDay, sigmas, signed, signedUsd, usd, wholePercent } from '../src/format'
 
 const NOW = Date.parse('2026-11-20T19:31:05Z')
 
@@ -77,11 +77,12 @@ describe('another locale and time zone', () => {
 
 describe('times', () => {
   it('are in the exchange\'s zone, which they name', () => {
-    expect(clock('2026-11-20T19:31:02Z', NOW)).toBe('14:31:02 EST')
+    expect(clock('2026-11-20T19:31:02Z', NOW)).toBe('14:31:02 ET')
+    expect(format.minute('2026-07-20T19:31:02Z')).toBe('15:31 ET')
   })
 
   it('of another day include the day', () => {
-    expect(clock('2026-11-23T14:30:00Z', NOW)).toBe('Mon, Nov 23, 09:30:00 EST')
+    expect(clock('2026-11-23T14:30:00Z', NOW)).toBe('Mon, Nov 23, 09:30:00 ET')
   })
 
   it('become ages in their largest unit', () => {

@@ -6,7 +6,7 @@ afterEach(() => void vi.useRealTimers())
 
 it('tries again to load a component, as the daemon may be restarting', async () => {
   vi.useFakeTimers()
-  const load = vi.fn().mockRejectedValueOnce(new TypeError('Failed to fetch')).mockResolvedValue({ render: () => h('b', 'here') })
+  const load = vi.fn().mockRejectedValueOnce(new TypeError('Failed to fetch')).mockResolvedValue({ default: { render: () => h('b', 'here') } })
   const host = document.createElement('div')
   const app = createApp(later(load))
   app.mount(host)

@@ -36,20 +36,20 @@ const feed = (state: 'stale' | 'reconnecting' | 'starting' | 'halted' | 'closed'
 
 export const LOOKS: Case[] = [
   look('live', false, []),
-  look('stale', true, ['Feed silent since 10:30:02 EST'], feed('stale')),
-  look('stale', true, ['Feed lost since 10:30:02 EST'], feed('reconnecting')),
-  look('stale', true, ['Feed starting since 10:30:02 EST'], feed('starting')),
+  look('stale', true, ['Feed silent since 10:30:02 ET'], feed('stale')),
+  look('stale', true, ['Feed lost since 10:30:02 ET'], feed('reconnecting')),
+  look('stale', true, ['Feed starting since 10:30:02 ET'], feed('starting')),
   look('stale', true, ['Unconfirmed'], { condor: condor('SPY', { valuation: valuation('x', { unconfirmed: true }) }) }),
-  look('halted', true, ['Feed halted since 10:30:02 EST'], feed('halted')),
-  look('closed', false, ['Market closed, opens Mon, Nov 23, 09:30:00 EST'], feed('closed')),
-  look('stale', true, ['No connection to condord since 10:31:00 EST'], { link: 'reconnecting' }),
-  look('stale', true, ['No connection to condord since 10:31:00 EST'], { link: 'refused' }),
+  look('halted', true, ['Feed halted since 10:30:02 ET'], feed('halted')),
+  look('closed', false, ['Market closed, opens Mon, Nov 23, 09:30:00 ET'], feed('closed')),
+  look('stale', true, ['No connection to condord since 10:31:00 ET'], { link: 'reconnecting' }),
+  look('stale', true, ['No connection to condord since 10:31:00 ET'], { link: 'refused' }),
   look('broken', false, [], { alarm: ['critical', 'Broken: two legs went.'], changes: { status: status({ notices: [BROKEN] }) } }),
-  look('broken', true, ['Feed silent since 10:30:02 EST'], {
+  look('broken', true, ['Feed silent since 10:30:02 ET'], {
     alarm: ['critical', 'Broken: two legs went.'],
     changes: { status: { ...feed('stale').changes.status, notices: [BROKEN] } },
   }),
-  look('live', false, ['The account cannot be read; last read at 10:31:00 EST'], {
+  look('live', false, ['The account cannot be read; last read at 10:31:00 ET'], {
     changes: {
       status: status({ positions: { readAt: AS_OF, error: { code: 'unreachable', text: 'no answer' }, breaker: 'open' } }),
     },
@@ -61,17 +61,17 @@ export const LOOKS: Case[] = [
     condor: condor('SPY', { risk: risk('x', { ...BEYOND, price: 712.1 }) }),
     alarm: ['critical', 'Short put 715 breached: SPY 742.00, 2.90 below.'],
   }),
-  look('breached', true, ['Feed halted since 10:30:02 EST'], {
+  look('breached', true, ['Feed halted since 10:30:02 ET'], {
     ...feed('halted'),
     condor: condor('SPY', { risk: risk('x', { ...BEYOND, price: 712.1 }) }),
     alarm: ['critical', 'Short put 715 breached: SPY 742.00, 2.90 below.'],
   }),
-  look('tested', false, ['Market closed, opens Mon, Nov 23, 09:30:00 EST'], {
+  look('tested', false, ['Market closed, opens Mon, Nov 23, 09:30:00 ET'], {
     ...feed('closed'),
     condor: condor('SPY', { risk: risk('x', { tested: 'call', distance: { put: FAR, call: { dollars: 1.2, percent: 0.2, sigmas: 0.1 } } }) }),
     alarm: ['warning', 'Short call 770 tested: SPY 742.00, 1.20 away (0.1 σ).'],
   }),
-  look('stale', true, ['Feed silent since 10:30:02 EST', 'Leg missing: no quote for 705 put'], {
+  look('stale', true, ['Feed silent since 10:30:02 ET', 'Leg missing: no quote for 705 put'], {
     ...feed('stale'),
     condor: condor('SPY', { valuation: without([PUT]) }),
   }),

@@ -25,7 +25,7 @@ describe('the notes of a card', () => {
   it('since when there is no connection to the daemon', () => {
     const link = { state: 'reconnecting', since: Date.parse(SINCE), retryAt: null } as const
     expect(notesOn(condor(), around({ link }))).toEqual([
-      { look: 'stale', text: 'No connection to condord since 14:31:02 EST' },
+      { look: 'stale', text: 'No connection to condord since 14:31:02 ET' },
     ])
   })
 
@@ -33,13 +33,13 @@ describe('the notes of a card', () => {
     const since = Date.parse(SINCE)
     const lost = (code: 'origin' | 'unreachable') =>
       notesOn(condor(), around({ link: { state: 'reconnecting', since, retryAt: null, error: { code, message: 'It does not run.' } } }))
-    expect(lost('origin')).toEqual([{ look: 'stale', text: 'No connection to condord since 14:31:02 EST. It does not run.' }])
-    expect(lost('unreachable')).toEqual([{ look: 'stale', text: 'No connection to condord since 14:31:02 EST' }])
+    expect(lost('origin')).toEqual([{ look: 'stale', text: 'No connection to condord since 14:31:02 ET. It does not run.' }])
+    expect(lost('unreachable')).toEqual([{ look: 'stale', text: 'No connection to condord since 14:31:02 ET' }])
   })
 
   it('that the market is closed, and when it opens', () => {
     expect(feed({ state: 'closed' })).toEqual([
-      { look: 'closed', text: 'Market closed, opens Mon, Nov 23, 09:30:00 EST' },
+      { look: 'closed', text: 'Market closed, opens Mon, Nov 23, 09:30:00 ET' },
     ])
   })
 
@@ -51,7 +51,7 @@ describe('the notes of a card', () => {
   ] as const)('what is the matter with the feed (%s)', (state, look, text) => {
     expect(feed({ state, reason: 'the key was refused' })).toEqual([
       // The reason stands in the banner.
-      { look, text: `${text} since 14:31:02 EST` },
+      { look, text: `${text} since 14:31:02 ET` },
     ])
   })
 
@@ -65,7 +65,7 @@ describe('the notes of a card', () => {
   it('the time of its oldest unconfirmed quote', () => {
     const quotes = new Map([[PUT, quote(PUT, { unconfirmed: true, time: SINCE })]])
     const unconfirmed = condor('SPY', { valuation: valuation('x', { unconfirmed: true }) })
-    expect(notesOn(unconfirmed, around({ quotes }))).toEqual([{ look: 'stale', text: 'Unconfirmed since 14:31:02 EST' }])
+    expect(notesOn(unconfirmed, around({ quotes }))).toEqual([{ look: 'stale', text: 'Unconfirmed since 14:31:02 ET' }])
     expect(notesOn(unconfirmed, around())).toEqual([{ look: 'stale', text: 'Unconfirmed' }])
   })
 
@@ -82,7 +82,7 @@ describe('the notes of a card', () => {
   it('since when the account cannot be read', () => {
     const error = { code: 'unreachable', text: 'no answer' }
     expect(feed({ positions: { readAt: SINCE, error, breaker: 'open' } })).toEqual([
-      { look: 'notice', text: 'The account cannot be read; last read at 14:31:02 EST' },
+      { look: 'notice', text: 'The account cannot be read; last read at 14:31:02 ET' },
     ])
     expect(feed({ positions: { readAt: null, error, breaker: 'open' } })).toEqual([])
   })
@@ -122,7 +122,7 @@ describe('the notes of a card', () => {
 
   it('that it is new, for a minute', () => {
     expect(notesOn(condor(), around({ arrivals: new Map([[condor().id, NOW - 60_000]]) }))).toEqual([
-      { look: 'new', text: 'New since 10:30:00 EST' },
+      { look: 'new', text: 'New since 10:30:00 ET' },
     ])
     expect(notesOn(condor(), around({ arrivals: new Map([[condor().id, NOW - 60_001]]) }))).toEqual([])
   })

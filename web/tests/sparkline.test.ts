@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { History } from '../src/document'
 import { sparkline } from '../src/sparkline'
 
-/** Builds a history from minutes after 09:30:00 EST on a Friday, each with its cents. */
+/** Builds a history from minutes after 09:30:00 ET on a Friday, each with its cents. */
 const BEGIN = Date.parse('2026-11-20T14:30:00Z') / 1000
 const history = (...points: [minute: number, cents: number][]): History => ({
   seconds: points.map(([minute]) => BEGIN + minute * 60),
@@ -55,7 +55,7 @@ describe('the line of the session', () => {
   it('ends at the present', () => {
     const { path, texts } = line(history([0, 0], [1, 1000]), 20, 2)!
     expect(path).toBe('M1 21L51 11L101 1')
-    expect(texts).toEqual(['P/L by the minute since 09:30:00 EST: change +20.00', 'low 0.00, high +20.00'])
+    expect(texts).toEqual(['P/L by the minute since 09:30:00 ET: change +20.00', 'low 0.00, high +20.00'])
   })
 
   it('can consist of its first point and the present', () => {
@@ -74,9 +74,9 @@ describe('the line of the session', () => {
   it('is described by its begin, its change and its extremes', () => {
     const session = history([0, -500], [1, -1500], [2, 1000])
     expect(line(session, null, 3)!.texts).toEqual([
-      'P/L by the minute since 09:30:00 EST: change +15.00',
+      'P/L by the minute since 09:30:00 ET: change +15.00',
       'low −15.00, high +10.00',
     ])
-    expect(line(session, null, 60 * 24)!.texts[0]).toBe('P/L by the minute since Fri, Nov 20, 09:30:00 EST: change +15.00')
+    expect(line(session, null, 60 * 24)!.texts[0]).toBe('P/L by the minute since Fri, Nov 20, 09:30:00 ET: change +15.00')
   })
 })

@@ -181,6 +181,15 @@ describe('the error', () => {
     expect(live.error.value!.message).not.toContain('=x')
   })
 
+  it('is retried twice a minute after a refusal, which only the status has told', async () => {
+    const { tab, live } = await failed(code(401))
+    expect(live.link.value).toMatchObject({ state: 'refused', retryAt: tab.now() + 30_000 })
+    tab.world.pass(29_999)
+    expect(tab.sources).toHaveLength(1)
+    tab.world.pass(1)
+    expect(tab.sources).toHaveLength(2)
+  })
+
   it('asks for the status beside the stream, with the token of its address', async () => {
     const tab = new Tab()
     const fetched: string[] = []

@@ -1,6 +1,6 @@
 import { createApp, nextTick, type App as Application } from 'vue'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { AS_OF, condor, document as account, loaded, status, totals, UNREAD, valuation } from '../../tests/account'
+import { AS_OF, condor, document as account, loaded, status, totals, unmatched, UNREAD, valuation } from '../../tests/account'
 import type { Condor, Document, Status, Unmatched } from '../document'
 import { createLive, type Link } from '../live'
 import App from './App.vue'
@@ -64,26 +64,7 @@ function worth(root: string, unrealizedPl: number | null): Condor {
   return { ...one, valuation: valuation(one.id, { unrealizedPl }) }
 }
 
-const loose: Unmatched = {
-  symbol: 'AMD270115P00395000',
-  underlying: 'AMD',
-  root: 'AMD',
-  expiration: '2027-01-15',
-  right: 'put',
-  strike: 395,
-  side: 'short',
-  quantity: 1,
-  multiplier: 100,
-  averageEntryPrice: 16.35,
-  costBasis: -1635,
-  mark: null,
-  unrealizedPl: null,
-  dayPl: null,
-  uncoveredShort: true,
-  cover: null,
-  multiplierAssumed: false,
-  problem: null,
-}
+const loose = unmatched()
 
 const covered: Unmatched = { ...loose, symbol: 'AMD270115P00390000', strike: 390, uncoveredShort: false, cover: 'laterLong' }
 
@@ -147,7 +128,7 @@ describe('the page', () => {
   it('names the subject of a notice', async () => {
     const notice = { code: 'brokenCondor' as const, text: 'a leg went', symbols: [loose.symbol], condorId: null, since: AS_OF }
     const { text } = await page([], { unmatched: [loose], status: status({ notices: [notice] }) })
-    expect(text('.notices li')).toBe('AMD Jan 15, 2027: A leg went. Since 10:31:00 EST.')
+    expect(text('.notices li')).toBe('AMD Jan 15, 2027: A leg went. Since 10:31:00 ET.')
   })
 
   it('has one live region, for the state', async () => {
@@ -159,7 +140,7 @@ describe('the page', () => {
   it('shows the daemon\'s notices', async () => {
     const notices = [{ code: 'ordersUnavailable' as const, text: 'no orders', symbols: [], condorId: null, since: AS_OF }]
     const { text } = await page([worth('A', 1)], { status: status({ notices }) })
-    expect(text('.notices li')).toBe('No orders. Since 10:31:00 EST.')
+    expect(text('.notices li')).toBe('No orders. Since 10:31:00 ET.')
   })
 
   it('shows the same notice of two condors twice', async () => {
@@ -255,7 +236,7 @@ describe('an old tab', () => {
     const { host, names, text } = await page([newer], { status: newerStatus, later: [] } as Partial<Document>)
     expect(names()).toEqual(['A'])
     expect(text('.condor-pl b')).toBe('+$1.00')
-    expect(text('.condor-notes')).toBe('Feed resting since 09:30:00 EST')
+    expect(text('.condor-notes')).toBe('Feed resting since 09:30:00 ET')
     expect(text('[role=status]')).toContain('resting.')
     expect(host.querySelector<HTMLElement>('.standing')!.dataset['tone']).toBe('bad')
     expect(text('.standing')).toContain('indicative · paper-two')
@@ -269,8 +250,8 @@ describe('a cut', () => {
   it('is shown with its time and the next attempt', async () => {
     const { links, text } = await page([worth('A', 1)])
     await links(cut)
-    expect(text('.standing')).toContain('No connection to condord since 10:30:55 EST')
-    expect(text('.standing')).toContain('Next attempt at 10:31:02 EST.')
+    expect(text('.standing')).toContain('No connection to condord since 10:30:55 ET')
+    expect(text('.standing')).toContain('Next attempt at 10:31:02 ET.')
   })
 
   it('shows no attempt in the past', async () => {
@@ -303,7 +284,7 @@ describe('a cut', () => {
       const { host, links, names, text } = await page([worth('A', 1)])
       expect(host.querySelector('form.token')).toBeNull()
       await links(refused)
-      expect(text('[role=status]')).toContain('The page shows data from 10:30:55 EST. The token is missing or wrong.')
+      expect(text('[role=status]')).toContain('The page shows data from 10:30:55 ET. The token is missing or wrong.')
       expect(text('.token h2')).toBe('condord requires a token')
       expect(names()).toEqual(['A'])
       await links({ state: 'open', since: NOW, retryAt: null })
@@ -347,7 +328,7 @@ describe('a cut', () => {
     const { links, passes, text } = await page([worth('A', 1)])
     await links(cut)
     await links({ state: 'open', since: NOW + 4000, retryAt: null })
-    expect(text('.gap')).toBe('Connected again. No data was received from 10:30:55 EST to 10:31:04 EST.')
+    expect(text('.gap')).toBe('Connected again. No data was received from 10:30:55 ET to 10:31:04 ET.')
     await passes(SHOWN_MS)
     expect(text('.gap')).toBeUndefined()
   })
@@ -357,6 +338,6 @@ describe('a cut', () => {
     await links(cut)
     await links({ ...cut, retryAt: NOW + 9000 })
     await links({ state: 'open', since: NOW + 9000, retryAt: null })
-    expect(text('.gap')).toContain('from 10:30:55 EST to 10:31:09 EST')
+    expect(text('.gap')).toContain('from 10:30:55 ET to 10:31:09 ET')
   })
 })

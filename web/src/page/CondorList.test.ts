@@ -201,6 +201,41 @@ describe('the toolbar', () => {
   })
 })
 
+describe('the first frame', () => {
+  const frames: (() => void)[] = []
+  const frame = async () => {
+    for (const call of frames.splice(0)) call()
+    await nextTick()
+  }
+  const many = (count: number) => Array.from({ length: count }, (_, at) => worth(String.fromCharCode(65 + at), 1))
+
+  beforeEach(() => {
+    frames.length = 0
+    vi.stubGlobal('requestAnimationFrame', (call: () => void) => frames.push(call))
+  })
+  afterEach(() => vi.unstubAllGlobals())
+
+  it('has four cards, and the others follow it, at most twelve in each', async () => {
+    const { names } = await list(many(26))
+    expect(names()).toHaveLength(4)
+    await frame()
+    expect(names()).toHaveLength(4)
+    const counts: number[] = []
+    while (frames.length) {
+      await frame()
+      counts.push(names().length)
+    }
+    expect(counts).toEqual([16, 26, 26])
+  })
+
+  it('is long over when another condor is opened, which is shown at once', async () => {
+    const { names, shows } = await list(many(2))
+    while (frames.length) await frame()
+    await shows(many(20))
+    expect(names()).toHaveLength(20)
+  })
+})
+
 describe('the order', () => {
   it('follows the prices after a pause, and members at once', async () => {
     at('#sort=-pl')

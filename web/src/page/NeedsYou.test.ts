@@ -1,6 +1,6 @@
 import { createApp, nextTick, type App as Application } from 'vue'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { alert, AS_OF, condor, document as account, status, totals } from '../../tests/account'
+import { alert, AS_OF, broken, condor, document as account, risk, status, totals, unmatched, valuation } from '../../tests/account'
 import type { Alert, Document } from '../document'
 import { createLive } from '../live'
 import App from './App.vue'
@@ -67,13 +67,43 @@ describe('what needs the owner', () => {
     expect(text('.needs > .aside')).toBe('Whether anything else needs you is not known: prices are not current.')
   })
 
+  it('has the present price beside the sentence of the past, once', async () => {
+    const breached = firing('breached', { text: 'SPY 705/715: the short put 715 is breached, SPY 714.20. P/L -100.00.' })
+    const { text } = await page({ alerts: [breached] })
+    expect(text('.need p')).toBe('SPY 705/715 — the short put 715 is breached, SPY 714.20, now 742.00.')
+    expect(text('.condor-alarm li')).toBe('The short put 715 is breached, SPY 714.20, now 742.00.')
+  })
+
+  it('is nothing although a strike is breached without an alert, which is stated', async () => {
+    const breached = condor('QQQ', { risk: risk('QQQ-261218-705-715-770-780', { breached: true }) })
+    const { shows, text } = await page({ condors: [held, breached] })
+    expect(text('.needs')).toBe('Needs you Nothing needs you 1 breached, no alert fires')
+    await shows({ condors: [held, breached], alerts: [alert('stop:x', { condorId: breached.id, underlying: 'QQQ' })] })
+    expect(text('.needs > .aside')).toBeUndefined()
+  })
+
+  it('is not known while prices are not confirmed, as the header says and the card shows', async () => {
+    const unconfirmed = { ...held, valuation: valuation(held.id, { unconfirmed: true }) }
+    const error = { code: 'unreachable', text: 'HTTP 500' }
+    const { host, shows, text } = await page({ condors: [unconfirmed], status: status({ positions: { readAt: AS_OF, error, breaker: 'closed' } }) })
+    const look = () => [host.querySelector<HTMLElement>('article')!.dataset['old'], host.querySelector<HTMLElement>('.standing')!.dataset['old'], document.title.startsWith('(old)')]
+    expect(text('[role=status]')).toMatch(/^Account not read\. The prices of the condor are not confirmed\. HTTP 500\./)
+    expect(look()).toEqual(['', '', true])
+    await shows({ condors: [unconfirmed, condor('QQQ')] })
+    expect(text('[role=status]')).toBe('Live. The prices of 1 of 2 condors are not confirmed.')
+    expect(text('.needs')).toBe('Needs youWhether anything needs you is not known: the prices of 1 of 2 condors are not confirmed.')
+    await shows({ condors: [held] })
+    expect(text('[role=status]')).toBe('Live.')
+    expect(look()).toEqual([undefined, undefined, false])
+  })
+
   it('counts down to the last order, as the sentence of an alert stays as it was', async () => {
     const orders = { kind: 'orders' as const, at: new Date(NOW + 8 * 60_000).toISOString(), source: 'config' as const }
     const expiry = { lastTradingAt: new Date(NOW + 3_600_000).toISOString(), settlesAt: AS_OF, cutoffs: [orders] }
     const { text } = await page({ condors: [{ ...held, expiry }], alerts: [firing('order-cutoff')] })
     await vi.dynamicImportSettled()
     await nextTick()
-    expect(text('.need-left')).toBe('8 min left for orders')
+    expect(text('.need p')).toBe('SPY 705/715 — 8 min left for orders: order-cutoff holds.')
   })
 
   it('is acknowledged with the token, and then folded in one line', async () => {
@@ -126,7 +156,7 @@ describe('the bell', () => {
 describe('the figures', () => {
   it('are of the condors, with what is outside them named apart', async () => {
     const shares = { ...account('x').underlyings[0]!, shares: 100 }
-    const { host, text } = await page({ totals: totals({ dayPl: -114, naturalPl: null, incomplete: 1, maxLoss: null }), underlyings: [shares] })
+    const { host, text } = await page({ totals: totals({ dayPl: -114, naturalPl: null, incomplete: 1 }), underlyings: [shares] })
     const figures = [...host.querySelectorAll('.totals > div')].map((each) => each.textContent!.replace(/\s+/g, ' ').trim())
     expect(figures.slice(0, 5)).toEqual([
       'Condors today−$114.00',
@@ -139,7 +169,43 @@ describe('the figures', () => {
   })
 })
 
+describe('the maximum loss', () => {
+  const lossOf = (host: HTMLElement) => host.querySelectorAll('.totals dd')[4]!.textContent!.trim()
+  const lost = broken('LOST', { A: 1 })
+
+  it('is unlimited beside a loss without a bound, whatever the condors could lose', async () => {
+    const contract = unmatched({ uncoveredShort: true })
+    const { host, text } = await page({ unmatched: [contract], totals: totals({ maxLoss: null }) })
+    expect(lossOf(host)).toBe('unlimited')
+    expect(text('.outside')).toContain('Maximum loss of the condors without it: $1,358.')
+    const left = await page({ broken: [lost], totals: totals({ maxLoss: null }) })
+    expect(lossOf(left.host)).toBe('unlimited')
+  })
+
+  it('includes what is left of a broken condor', async () => {
+    const { host } = await page({ broken: [lost], totals: totals({ maxLoss: 62_858 }) })
+    expect(lossOf(host)).toBe('$62,858')
+  })
+
+  it('is unknown where a credit is, as a loss without a bound may be as well', async () => {
+    const { host } = await page({ condors: [condor('SPY', { credit: null })], totals: totals({ maxLoss: null }) })
+    expect(lossOf(host)).toContain('—')
+  })
+})
+
 describe('the strip of expirations', () => {
+  const year = (count: number) =>
+    Array.from({ length: count }, (_, at) => condor(`S${at}`, { expiration: new Date(NOW + 86_400_000 * (at + 1)).toISOString().slice(0, 10), daysToExpiration: at + 1 }))
+
+  it('folds all but the nearest of many', async () => {
+    const { host, text, press } = await page({ condors: year(60) })
+    const shown = () => host.querySelectorAll('.expirations li').length
+    expect([shown(), text('.expirations button'), text('.expirations li:last-child')]).toEqual([15, 'Nov 21 · 1 d · risk $1,358', '46 more'])
+    await press('46 more')
+    expect([shown(), text('.expirations li:last-child')]).toEqual([61, 'Fewer'])
+    expect((await page({ condors: year(10) })).text('.expirations button')).toContain('S0')
+  })
+
   it('has the risk of each and filters the condors', async () => {
     const { host, text } = await page({})
     expect(text('.expirations button')).toBe('Dec 18 · 28 d · SPY · risk $1,358')

@@ -1,4 +1,4 @@
-/** The page with its token, with a fake network. */
+/** The page with its token, with a fake network: a daemon that refuses a stream refuses to tell its status, too. */
 import { createApp, nextTick } from 'vue'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { AS_OF, condor, document as account, loaded } from '../../tests/account'
@@ -40,6 +40,8 @@ async function page() {
   app.mount(host)
   end = () => app.unmount()
   await vi.advanceTimersByTimeAsync(0)
+  if (wanted !== null && !localStorage.getItem(KEY)) opened.at(-1)?.fails()
+  await vi.advanceTimersByTimeAsync(0)
   await loaded()
   const heading = () => host.querySelector('.token h2')?.textContent
   return {
@@ -75,7 +77,19 @@ describe('the page', () => {
     const { cards, heading, host, streams } = await page()
     await streams()
     expect([cards(), heading(), host.querySelector('form.token')]).toEqual([1, undefined, null])
-    expect(asked).toEqual(['./api/tickets null'])
+    expect([asked, opened.length]).toEqual([[], 1])
+  })
+
+  it('is rendered with the first document, or without it a moment later', async () => {
+    wanted = null
+    const { host, cards, streams } = await page()
+    expect(host.querySelector('header')).toBeNull()
+    await streams()
+    expect([cards(), !!host.querySelector('header')]).toEqual([1, true])
+    end()
+    const waiting = await page()
+    await vi.advanceTimersByTimeAsync(250)
+    expect(waiting.host.querySelector('header')!.textContent).toContain('Connecting to condord')
   })
 
   it('asks for the token once, and again if it is not accepted', async () => {
@@ -86,8 +100,9 @@ describe('the page', () => {
     await types(GOOD)
     await streams()
     expect([heading(), cards(), localStorage.getItem(KEY)]).toEqual([undefined, 1, GOOD])
-    expect(asked).toEqual(['./api/tickets null', './api/tickets Bearer wrong', `./api/tickets Bearer ${GOOD}`])
-    expect(opened.map(({ url }) => new URL(url).search)).toEqual(['?ticket=T3'])
+    const STATUS = new URL('/api/status', location.href).href
+    expect(asked).toEqual([`${STATUS} null`, './api/tickets Bearer wrong', `./api/tickets Bearer ${GOOD}`])
+    expect(opened.map(({ url }) => new URL(url).search)).toEqual(['', '?ticket=T3'])
     end()
     expect((await page()).heading()).toBeUndefined()
   })

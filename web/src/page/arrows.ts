@@ -38,3 +38,9 @@ function nearest(places: readonly Place[], here: Place, isBeyond: (place: Place)
 function distance(place: Place, here: Place): number {
   return Math.abs(place.top - here.top) * 1e4 + Math.abs(place.left - here.left)
 }
+
+/** Whether a key is for the page itself: nothing is typed, and no panel is open. */
+export function isForPage({ target, defaultPrevented, ctrlKey, altKey, metaKey }: KeyboardEvent): boolean {
+  if (defaultPrevented || ctrlKey || altKey || metaKey) return false
+  return !(target as Element).closest?.('input, select, textarea, [contenteditable], dialog, [popover]')
+}

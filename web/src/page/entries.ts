@@ -3,9 +3,10 @@ import type { Alert, Broken, Condor } from '../document'
 import { signedUsd } from '../format'
 import type { Live } from '../live'
 import { bySeverity, firingOf, type Severity } from '../firing'
-import { isBroken, severityOfState, urgencyOf, URGENCIES } from '../urgency'
+import { strikesOf } from '../naming'
+import { isBroken, severityOfState, urgencyKeys } from '../urgency'
 
-export { isBroken }
+export { isBroken, strikesOf, urgencyKeys }
 
 export type Entry = Condor | Broken
 
@@ -13,12 +14,6 @@ export const plOf = (entry: Entry) => (isBroken(entry) ? entry.unrealizedPl : en
 
 /** The root names adjusted contracts, which the underlying does not. */
 export const nameOf = ({ root }: Entry) => root
-
-/** The strikes in ascending order, without repeated ones. */
-export function strikesOf({ legs }: Entry): string {
-  const strikes = legs.map(({ strike }) => strike).sort((one, other) => one - other)
-  return [...new Set(strikes)].join('/')
-}
 
 /** Returns the condor or broken condor of that id; each id is tracked by itself. */
 export function entryOf(live: Pick<Live, 'condors' | 'broken'>, id: string): Entry | undefined {
@@ -71,10 +66,4 @@ export function markOf(entry: Entry | undefined, alert: Mark | undefined): Mark 
   if (!entry || !severity || (alert && bySeverity(alert, { severity }) <= 0)) return alert
   if (isBroken(entry)) return { severity, text: 'legs are missing' }
   return { severity, text: severity === 'critical' ? 'a short strike is breached' : 'a short strike is tested' }
-}
-
-/** Returns what entries are compared by, in this order: urgency, days left, loss in percent of the risk, id. */
-export function urgencyKeys(entry: Entry, alerts: readonly Alert[]): readonly (string | number)[] {
-  const loss = isBroken(entry) ? null : entry.valuation.percentOfRisk
-  return [URGENCIES.indexOf(urgencyOf(entry, alerts)), entry.daysToExpiration, loss ?? Infinity, entry.id]
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { alert, AS_OF, broken, condor, document as account, status, UNREAD } from '../../tests/account'
+import { alert, AS_OF, broken, condor, document as account, status, UNREAD, valuation } from '../../tests/account'
 import type { Alert, Broken, Condor, Notice } from '../document'
 import type { Link } from '../live'
 import { doubtOf, entriesOf, isUnanswered, split } from './needs'
@@ -7,7 +7,7 @@ import { noticesBeside } from './notices'
 
 const mapOf = <Item extends { id: string }>(items: Item[]) => new Map(items.map((item) => [item.id, item]))
 const entries = (alerts: Alert[], condors: Condor[] = [], lost: Broken[] = []) =>
-  entriesOf({ alerts: mapOf(alerts), condors: mapOf(condors), broken: mapOf(lost) })
+  entriesOf({ alerts: mapOf(alerts), condors: mapOf(condors), broken: mapOf(lost), underlyings: new Map() })
 const on = (held: Condor, rule: string, changes: Partial<Alert> = {}) =>
   alert(`${rule}:${held.id}`, { condorId: held.id, underlying: held.underlying, text: `${held.root}: ${rule} holds. P/L 5.00.`, ...changes })
 
@@ -33,6 +33,15 @@ describe('what needs the owner', () => {
     expect(entries([on(far, 'tested'), on(near, 'tested')], [far, near]).map(({ key }) => key)).toEqual([near.id, far.id])
   })
 
+  it('is, of one expiration, the largest loss first', () => {
+    const losing = (root: string, percentOfRisk: number | null) => {
+      const one = condor(root, { daysToExpiration: 0 })
+      return { ...one, valuation: valuation(one.id, { percentOfRisk }) }
+    }
+    const all = [losing('A', 10), losing('B', -20), losing('C', null), losing('D', -99)]
+    expect(entries(all.map((each) => on(each, 'tested')), all).map(({ name }) => name)).toEqual(['D', 'B', 'A', 'C'])
+  })
+
   it('leaves out what is only information, and what no longer fires', () => {
     expect(entries([on(near, 'days-left', { severity: 'info' }), on(near, 'tested', { state: 'resolved' })], [near])).toEqual([])
   })
@@ -51,7 +60,7 @@ describe('what needs the owner', () => {
         key: 'LOST',
         condorId: 'LOST',
         name: expect.stringMatching(/^LOST 705 [A-Z][a-z]{2} /),
-        needs: [{ severity: 'critical', text: 'this condor has lost its long put 705.', alert: null }],
+        needs: [{ severity: 'critical', text: 'this condor has lost 1 of its 2 long puts 705.', alert: null }],
         pl: -40,
         isAcknowledged: false,
       },
@@ -66,7 +75,8 @@ describe('the sentence of an alert', () => {
   it('has its subject and its profit or loss, which moves, apart', () => {
     const text = 'IWM 275/280 Dec 4: the profit is 79.9 %. P/L 166.00 (close now 162.00).'
     expect(split(alert('a', { text }))).toEqual({ name: 'IWM 275/280 Dec 4', text: 'the profit is 79.9 %.' })
-    expect(split(alert('a', { text: 'X: it is blind. P/L not known.' })).text).toBe('it is blind. P/L not known.')
+    expect(split(alert('a', { text: 'X: it expires. P/L not known.' })).text).toBe('it expires.')
+    expect(split(alert('a', { text: 'X: expires today; trading ends at 16:15 ET (1 condor).' })).text).toBe('expires today; trading ends at 16:15 ET.')
     expect(split(alert('a', { text: 'no subject' }))).toEqual({ name: 'SPY', text: 'no subject' })
   })
 })
@@ -74,7 +84,7 @@ describe('the sentence of an alert', () => {
 describe('that nothing needs the owner', () => {
   const open: Link = { state: 'open', since: 0, retryAt: null }
   const doubt = (document = account('e-1') as ReturnType<typeof account> | null, link = open) =>
-    doubtOf({ document, link, status: document?.status ?? null })
+    doubtOf({ condors: mapOf(document?.condors ?? []), document, link, status: document?.status ?? null })
   const withStatus = (changes: Parameters<typeof status>[0]) => doubt(account('e-1', [], { status: status(changes) }))
 
   it('is known while prices and positions are', () => {

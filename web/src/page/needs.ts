@@ -1,9 +1,14 @@
 /** What needs the owner: firing alerts of severity warning or critical, one entry for each condor, and broken condors. */
 import type { Alert, Broken } from '../document'
-import { bySeverity, firingOf, type Severity } from '../firing'
+import { bySeverity, firingOf, severityRank, type Severity } from '../firing'
+import { presentText } from '../alarm'
 import { format } from '../format'
-import { isCut, type Shown } from '../live'
-import { strikesOf } from './entries'
+import { isOld } from '../freshness'
+import type { Shown } from '../live'
+import { lossOf } from '../broken'
+import { strikesOf } from '../naming'
+import { nearnessOf, byKeys } from '../urgency'
+import { unconfirmed } from './words'
 
 /** A sentence about one subject. `alert` is null for what no rule reports. */
 export interface Need {
@@ -25,45 +30,49 @@ export interface Entry {
   isAcknowledged: boolean
 }
 
-type Facts = Pick<Shown, 'alerts' | 'broken' | 'condors'>
+type Facts = Pick<Shown, 'alerts' | 'broken' | 'condors' | 'underlyings'>
 
-/** Returns the entries: the critical ones first, then the nearest expiration; entries of the account are last of their severity. */
-export function entriesOf({ alerts, broken, condors }: Facts): Entry[] {
+/**
+ * Returns the entries: the critical ones first, then in the order of the list, the nearest expiration and the largest loss;
+ * entries of an underlying or of the account are last of their severity.
+ */
+export function entriesOf({ alerts, broken, condors, underlyings }: Facts): Entry[] {
   const firing = firingOf(alerts.values()).filter(({ severity }) => severity !== 'info')
   const entries = new Map<string, Entry>()
   for (const alert of firing) {
     const key = alert.condorId ?? alert.underlying ?? 'account'
-    const { name, text } = split(alert)
+    const { name, text } = split(alert, underlyings.get(alert.underlying ?? '')?.price)
     const entry = entries.get(key) ?? { key, condorId: alert.condorId, name, needs: [], pl: undefined, isAcknowledged: false }
     entry.needs.push({ severity: alert.severity, text, alert })
     entries.set(key, entry)
   }
   for (const condor of broken.values()) {
     if (firing.some(({ condorId, rule }) => condorId === condor.id && rule === 'broken-condor')) continue
-    add(entries, condor, { severity: 'critical', text: lossOfLegs(condor), alert: null })
+    add(entries, condor, { severity: 'critical', text: `this condor has ${lossOf(condor)}.`, alert: null })
   }
-  const days = ({ condorId }: Entry) => (condorId === null ? undefined : (condors.get(condorId) ?? broken.get(condorId)))?.daysToExpiration ?? Infinity
   for (const entry of entries.values()) complete(entry, { condors, broken })
-  return [...entries.values()].sort((one, other) => bySeverity(one.needs[0]!, other.needs[0]!) || compared(days(one), days(other)) || compared(one.key, other.key))
+  const rank = ({ key, condorId, needs }: Entry) => {
+    const condor = condorId === null ? undefined : (condors.get(condorId) ?? broken.get(condorId))
+    return [severityRank(needs[0]!), ...(condor ? nearnessOf(condor) : [Infinity, Infinity, key])]
+  }
+  return [...entries.values()].sort(byKeys(rank))
 }
 
 /** Why it is not known whether anything else needs the owner; null if it is known. The reason itself is in the header. */
-export function doubtOf({ document, link, status }: Pick<Shown, 'document' | 'link' | 'status'>): string | null {
+export function doubtOf({ condors, document, link, status }: Pick<Shown, 'condors' | 'document' | 'link' | 'status'>): string | null {
   if (!document || !status) return 'condord has not answered yet'
   if (!document.alerts) return 'this condord does not report alerts'
-  if (isCut(link)) return 'the page is not connected to condord'
+  if (link.state !== 'open') return 'the page is not connected to condord'
   if (!status.positions.readAt) return 'the account has not been read yet'
-  if (status.state !== 'live' && status.state !== 'closed') return 'prices are not current'
-  return status.positions.error ? 'the account cannot be read' : null
+  if (isOld(link, status)) return 'prices are not current'
+  return status.positions.error ? 'the account cannot be read' : unconfirmed(condors.values())
 }
 
-/** Splits an alert's sentence into its subject and what is true of it, without the profit or loss at that time. */
-export function split({ text, condorId, underlying }: Alert): { name: string; text: string } {
+/** Splits an alert's sentence into its subject and what is true of it. */
+export function split(alert: Alert, price?: number | null): { name: string; text: string } {
+  const text = presentText(alert, price, format)
   const at = text.indexOf(': ')
-  const name = at < 0 ? (condorId ?? underlying ?? 'The account') : text.slice(0, at)
-  const rest = at < 0 ? text : text.slice(at + 2)
-  const end = rest.search(/\. P\/L [^a-z]/)
-  return { name, text: end < 0 ? rest : rest.slice(0, end + 1) }
+  return at < 0 ? { name: alert.condorId ?? alert.underlying ?? 'The account', text } : { name: text.slice(0, at), text: text.slice(at + 2) }
 }
 
 /** Adds what no rule reports to the entry of its condor, which may not be there yet. */
@@ -85,12 +94,6 @@ function complete(entry: Entry, { condors, broken }: Pick<Facts, 'condors' | 'br
 /** The name of a condor in a sentence, as that of alerts is. */
 const nameOf = (condor: Broken) => `${condor.root} ${strikesOf(condor)} ${format.day(condor.expiration)}`
 
-function lossOfLegs({ legs, quantity }: Broken): string {
-  const lost = legs.filter(({ held }) => held < quantity).map(({ side, right, strike }) => `${side} ${right} ${strike}`)
-  return lost.length ? `this condor has lost its ${lost.join(' and its ')}.` : 'this condor has lost legs.'
-}
-
-const compared = <Value extends string | number>(one: Value, other: Value) => (one < other ? -1 : Number(one > other))
 
 /** Whether an alert waits for its owner. */
 export function isUnanswered({ state, severity, acknowledgedAt }: Alert): boolean {

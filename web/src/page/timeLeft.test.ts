@@ -12,7 +12,7 @@ describe('the time left for orders', () => {
 
   it('is counted down on the last trading day, until none is taken', () => {
     expect(timeLeft(cutoffs(held, Date.parse(at) - 9.5 * 60_000))).toBe('10\u00a0min left for orders')
-    expect(timeLeft(cutoffs(held, Date.parse(at)))).toBe('No orders since 15:30 EST')
+    expect(timeLeft(cutoffs(held, Date.parse(at)))).toBe('No orders since 15:30 ET')
     expect(timeLeft(cutoffs(held, Date.parse('2026-12-17T20:00:00Z')))).toBe('')
   })
 })

@@ -2,7 +2,8 @@
  * The last time without a connection, shown for a minute after it is back. Without a document before it nothing was missed.
  */
 import { computed, shallowRef, watch, type Ref } from 'vue'
-import { isCut, type Live } from '../live'
+import { isCut } from '../freshness'
+import type { Live } from '../live'
 
 export const SHOWN_MS = 60_000
 

@@ -33,7 +33,7 @@ describe('the state', () => {
   it.each(['stale', 'reconnecting', 'halted'] as const)('is bad if the stream is %s, with the reason and the time', (state) => {
     const { tone, details } = standingOf({ state, reason: 'the feed is silent', since: '2026-11-20T15:30:02Z' })
     expect(tone).toBe('bad')
-    expect(details.slice(0, 2)).toEqual(['The feed is silent.', 'Since 10:30:02 EST.'])
+    expect(details.slice(0, 2)).toEqual(['The feed is silent.', 'Since 10:30:02 ET.'])
   })
 
   it('does not call prices live in alarm while the account cannot be read', () => {
@@ -42,7 +42,7 @@ describe('the state', () => {
     expect(standingOf({ positions: read })).toEqual({
       tone: 'warn',
       headline: 'Account not read',
-      details: ['Prices are current.', 'No answer.', 'It was last read at 10:30:02 EST.'],
+      details: ['Prices are current.', 'No answer.', 'It was last read at 10:30:02 ET.'],
     })
     expect(standingOf({ positions: { ...read, readAt: null } }).tone).toBe('bad')
     expect(standingOf({ state: 'closed', positions: read }).details[0]).toBe('The market is closed.')
@@ -51,7 +51,7 @@ describe('the state', () => {
   it('gives the same reason of stream and account once', () => {
     const positions = { readAt: null, error: { code: 'unreachable', text: 'no answer' }, breaker: 'open' } as const
     const both = standingOf({ state: 'reconnecting', code: 'unreachable', reason: 'no answer', since: AS_OF, positions })
-    expect(both.details).toEqual(['No answer.', 'Since 10:31:00 EST.', 'For the same reason the account cannot be read.'])
+    expect(both.details).toEqual(['No answer.', 'Since 10:31:00 ET.', 'For the same reason the account cannot be read.'])
     const other = standingOf({ state: 'stale', reason: 'silent', since: AS_OF, positions })
     expect(other.details.at(-1)).toBe('The account cannot be read: No answer.')
   })
@@ -61,14 +61,14 @@ describe('the state', () => {
     const headline = 'Not connected to condord'
     const why = 'The token is missing or wrong.'
     expect(standing(refused, null, NOW)).toEqual({ tone: 'quiet', headline, details: [why] })
-    expect(standing(refused, status(), NOW)).toEqual({ tone: 'bad', headline, details: ['The page shows data from 10:30:55 EST.', why] })
+    expect(standing(refused, status(), NOW)).toEqual({ tone: 'bad', headline, details: ['The page shows data from 10:30:55 ET.', why] })
     expect(title(refused, status(), '▲ +1.00')).toBe('(old) ▲ +1.00 · condord')
   })
 
   it('is a lost connection first of all, with its time', () => {
     const { tone, headline, details } = standingOf({ state: 'halted' }, CUT)
-    expect([tone, headline]).toEqual(['bad', 'No connection to condord since 10:30:55 EST'])
-    expect(details).toEqual(['The page shows data from 10:30:55 EST and reconnects by itself.'])
+    expect([tone, headline]).toEqual(['bad', 'No connection to condord since 10:30:55 ET'])
+    expect(details).toEqual(['The page shows data from 10:30:55 ET and reconnects by itself.'])
   })
 
   it('is connecting at first', () => {
@@ -99,7 +99,7 @@ describe('the title of the tab', () => {
 
 describe('the next attempt', () => {
   it('is shown until it is made', () => {
-    expect(retrySentence(CUT, NOW)).toBe('Next attempt at 10:31:01 EST.')
+    expect(retrySentence(CUT, NOW)).toBe('Next attempt at 10:31:01 ET.')
     expect(retrySentence(CUT, NOW + 1000)).toBeNull()
     expect(retrySentence(OPEN, NOW)).toBeNull()
   })
@@ -144,7 +144,7 @@ describe('a notice', () => {
 
 it('the gap has its begin and end', () => {
   const gap = { from: NOW - 5000, until: NOW }
-  expect(gapSentence(gap, NOW)).toBe('Connected again. No data was received from 10:30:55 EST to 10:31:00 EST.')
+  expect(gapSentence(gap, NOW)).toBe('Connected again. No data was received from 10:30:55 ET to 10:31:00 ET.')
 })
 
 it('the source is the feed and the account', () => {

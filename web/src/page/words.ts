@@ -3,10 +3,11 @@
  *
  * They contain no age and no countdown: screen readers announce them on each change, so they must not change every second.
  */
-import type { Status } from '../document'
+import type { Condor, Status } from '../document'
 import { clock } from '../format'
 import { minuteOfDay } from './dates'
-import { isCut, type Link } from '../live'
+import { isOld } from '../freshness'
+import type { Link } from '../live'
 import type { Gap } from './useGap'
 
 /** What the state is styled by. */
@@ -42,30 +43,46 @@ const TONES: Record<Status['state'], Tone> = {
   halted: 'bad',
 }
 
-/** Describes the state. The link of this page to the daemon comes first: without it nothing else is known. */
-export function standing(link: Link, status: Status | null, now: number): Standing {
+/**
+ * Returns what the prices of some condors lack although the feed is live, as after a lost connection; null if nothing. Their
+ * cards are dimmed, so that the page must not call prices current.
+ */
+export function unconfirmed(condors: Iterable<Condor>): string | null {
+  const all = [...condors]
+  const count = all.filter(({ valuation }) => valuation.unconfirmed).length
+  if (!count) return null
+  const which = count < all.length ? `${count} of ${all.length} condors` : count === 1 ? 'the condor' : 'all condors'
+  return `the prices of ${which} are not confirmed`
+}
+
+/**
+ * Describes the state. The link of this page to the daemon comes first: without it nothing else is known. `doubt` is what
+ * `unconfirmed` returns.
+ */
+export function standing(link: Link, status: Status | null, now: number, doubt: string | null = null): Standing {
   const since = (at: string | number) => clock(at, now)
   const shown = status && `The page shows data from ${since(link.since)}`
   if (link.state === 'refused') {
     const details = [shown ? `${shown}.` : '', 'The token is missing or wrong.']
     return { tone: shown ? 'bad' : 'quiet', headline: 'Not connected to condord', details: details.filter(Boolean) }
   }
-  if (link.state === 'reconnecting') {
+  if (link.state === 'reconnecting' || (status && link.state !== 'open')) {
     const headline = `No connection to condord since ${since(link.since)}`
     return { tone: 'bad', headline, details: [shown ? `${shown} and reconnects by itself.` : 'The page reconnects by itself.'] }
   }
   if (!status) return { tone: 'quiet', headline: 'Connecting to condord', details: [] }
-  const isUsual = status.state === 'live' || status.state === 'closed'
+  const isUsual = !isOld(link, status)
   const details = [
+    isUsual && doubt && !status.positions.error ? sentence(doubt) : null,
     status.reason && sentence(status.reason),
     isUsual ? null : `Since ${since(status.since)}.`,
     ...accountSentences(status, now),
   ].filter((detail) => detail !== null)
   const headline = HEADLINES[status.state] ?? status.state
   if (!isUsual) return { tone: toneOf(status), headline: causeOf(status) ?? headline, details }
-  if (!status.positions.error) return { tone: status.reason ? 'warn' : toneOf(status), headline, details }
-  // Prices are as current as ever, but the positions may have changed since.
-  const prices = status.state === 'live' ? 'Prices are current.' : 'The market is closed.'
+  if (!status.positions.error) return { tone: status.reason || doubt ? 'warn' : toneOf(status), headline, details }
+  // The positions may have changed since; whether the prices have is another question.
+  const prices = doubt ? sentence(doubt) : status.state === 'live' ? 'Prices are current.' : 'The market is closed.'
   return { tone: status.positions.readAt ? 'warn' : 'bad', headline: 'Account not read', details: [prices, ...details] }
 }
 
@@ -73,14 +90,9 @@ function causeOf({ code, state }: Status): string | null {
   return (state !== 'starting' && code && CAUSES[code]) || null
 }
 
-/** Whether prices are old. An account that cannot be read does not make them old. */
-export function isOld(link: Link, status: Status | null): boolean {
-  return isCut(link) || (status !== null && toneOf(status) === 'bad')
-}
-
-/** Returns the title of the tab: the total, and whether its prices are old. */
-export function title(link: Link, status: Status | null, total: string): string {
-  return status ? `${isOld(link, status) ? '(old) ' : ''}${total} · condord` : 'condord'
+/** Returns the title of the tab: the total, and whether some of its prices are old. */
+export function title(link: Link, status: Status | null, total: string, doubt: string | null = null): string {
+  return status ? `${isOld(link, status) || doubt ? '(old) ' : ''}${total} · condord` : 'condord'
 }
 
 /** Returns the time of the next attempt while that is in the future. */
