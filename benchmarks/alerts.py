@@ -33,11 +33,11 @@ from condord.core.occ import parse
 from condord.core.quote import Tick
 from condord.core.rules.rule import RuleMatch
 from condord.core.rules.table import RuleOverride, rules
-from condord.daemon.feed import wake
 from condord.live.alert_watch import AlertWatch
 from condord.live.alerts import Alerts
 from condord.live.published import EVERYTHING
 from condord.live.risks import RiskSettings
+from condord.live.subscriber import wake
 from condord.live.wire import MarketJson
 from condord.simulator.pricing import theoretical_value
 

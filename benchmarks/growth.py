@@ -35,9 +35,9 @@ import house
 import msgspec
 
 from condord.core.quote import Tick
-from condord.daemon.feed import wake
 from condord.live.published import EVERYTHING, Selection
 from condord.live.publisher import Publisher
+from condord.live.subscriber import wake
 
 MOST = 1.1
 AT = dt.datetime(2026, 11, 20, 15, 31, tzinfo=dt.UTC)

@@ -14,6 +14,7 @@ from condord.core.occ import parse
 from condord.core.position import Position
 from condord.daemon import build, service, wiring
 from condord.daemon.recorded_account import RecordedAccount
+from condord.host.network import Network
 from condord.live import render, wire
 from condord.live.account import AccountState
 from condord.live.alert_events import AlertSource
@@ -26,7 +27,6 @@ from condord.live.prices import Prices
 from condord.live.published import Edition
 from condord.live.publisher import Publisher
 from condord.upstream.interfaces import Login
-from condord.upstream.network import Network
 from condord.upstream.option_stream import OptionStream
 
 WINDOW_SECONDS = 0.25

@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import NoReturn
 
-from condord.errors import Failed
+from condord.errors import CondordError, Failed
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +41,7 @@ class Lifetime:
 
     def __init__(self) -> None:
         self.stopping = asyncio.Event()
-        self.failure: Failed | None = None
+        self.failure: CondordError | None = None
 
     async def keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
         """Do `work` until this task is cancelled. If it ends before the daemon is stopping, stop the daemon."""
@@ -52,6 +52,11 @@ class Lifetime:
                 self.fail(f"{name} ended by itself", _innermost(error))
             elif not isinstance(error, Ended):
                 raise
+
+    def stop(self, error: CondordError) -> None:
+        """Stop because of `error`, which is no bug. Of several failures, only the first is kept."""
+        self.failure = self.failure or error
+        self.stopping.set()
 
     def fail(self, text: str, error: BaseException | None = None) -> None:
         """Stop the daemon because of a bug. Of several failures, only the first is kept."""

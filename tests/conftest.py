@@ -37,6 +37,7 @@ LONG_FIRST = (
     "browser/test_connection.py",
     "browser/test_looks.py",
     "systemd/test_life.py",
+    "cluster/processes/test_lost.py",
     "e2e/test_faults.py",
     "e2e/test_floods.py",
     "e2e/test_start.py",

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from condord.errors import Failed
+from condord.errors import Failed, Refused
 from condord.tasks import Lifetime
 from tests import virtualtime
 
@@ -87,3 +87,12 @@ def test_the_first_of_several_failures_is_reported(caplog):
     lifetime.fail("two")
     assert isinstance(lifetime.failure, Failed)
     assert (str(lifetime.failure), len(caplog.messages)) == ("one", 1)
+
+
+def test_an_error_that_is_no_bug_stops_it_and_the_first_one_is_kept():
+    lifetime = Lifetime()
+    first = Refused("no", "")
+    lifetime.stop(first)
+    lifetime.stop(Refused("again", ""))
+    assert lifetime.stopping.is_set()
+    assert lifetime.failure is first

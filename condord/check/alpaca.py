@@ -23,12 +23,12 @@ from condord.core.position import Position
 from condord.daemon import wiring
 from condord.errors import ConfigError
 from condord.host import instance_lock
+from condord.host.network import Network
 from condord.live import wire
 from condord.live.link import LinkFault
 from condord.upstream import reachability, stream_trial
 from condord.upstream.failure_table import FAILURES
 from condord.upstream.interfaces import Login
-from condord.upstream.network import Network
 from condord.upstream.reachability import Endpoint
 from condord.upstream.rest import AlpacaRest
 from condord.upstream.rest_fault import RestFault
@@ -293,6 +293,8 @@ def _stocks_of_daemon(report: wire.StatusReport) -> Check:
     """The result if the daemon that answers should have the stock stream."""
     name: Name = "stock-stream"
     daemon, stocks = f"condord, process {report.pid},", report.stocks
+    if stocks is None:
+        return warn(name, f"{daemon} is a relay, which does not read Alpaca")
     if stocks.state in ("live", "closed", "starting"):
         return ok(name, f"{daemon} uses it as needed, and streams {len(stocks.stream)} stocks")
     return warn(name, f"{daemon} should have it, but is not connected: {stocks.reason or stocks.state}")

@@ -11,7 +11,7 @@ from condord.check.report import Check, Name, fail, not_tried, ok, warn
 from condord.check.schedule import Probe
 from condord.client.http import Daemon, decoded
 from condord.config.schema import Config
-from condord.daemon import wiring
+from condord.daemon import web, wiring
 from condord.errors import CondordError, Refused, Unavailable
 from condord.host import instance_lock
 from condord.host.thread_pool import DaemonPool
@@ -56,7 +56,7 @@ class LocalProbes:
         """Check, on a thread, that the address is free or that a condord answers there."""
         name: Name = "port-free"
         try:
-            with server.listening(wiring.address(self._config), ()) as sockets:
+            with server.listening(web.address(self._config.server), ()) as sockets:
                 return ok(name, f"{server.listener_url(sockets[0])} is free")
         except Unavailable as taken:
             try:
@@ -65,6 +65,8 @@ class LocalProbes:
                 return warn(name, f"{taken}, and {refusal}", refusal.hint)
             except Unavailable:
                 return fail(name, str(taken), taken.hint)
+            if report.cluster.role == "relay":
+                return fail(name, f"it is held by a relay: process {report.pid}", taken.hint)
             if self._is_of_another_account(report):
                 text = f"it is held by a condord of another account: process {report.pid}, {report.source}"
                 return fail(name, text, taken.hint)

@@ -16,13 +16,13 @@ from condord.client.http import Daemon
 from condord.config.startup import Found
 from condord.daemon import wiring
 from condord.host import logs
+from condord.host.network import Network
 from condord.host.thread_pool import ResolvingLoop
 from condord.notify.channel import Channel
 from condord.notify.delivery import Delivery
 from condord.notify.senders import RealSenders
 from condord.notify.store import AlertStore
 from condord.upstream.interfaces import Login
-from condord.upstream.network import Network
 
 
 def run(

@@ -11,8 +11,9 @@ from typing import Literal, get_args
 
 import msgspec
 
+from condord.config.sources import Loaded
 from condord.config.startup import Found
-from condord.errors import EXIT_FAILED, EXIT_REFUSED, CondordError
+from condord.errors import EXIT_FAILED, EXIT_REFUSED, CondordError, ConfigError
 
 Name = Literal[
     "config-valid",
@@ -31,9 +32,12 @@ Name = Literal[
     "port-free",
     "daemon-answers",
     "channels",
+    "source",
 ]
-NAMES: tuple[Name, ...] = get_args(Name)
-"""All checks, in the order of the report."""
+NAMES: tuple[Name, ...] = tuple(name for name in get_args(Name) if name != "source")
+"""The checks of a daemon, in the order of the report."""
+RELAY_NAMES: tuple[Name, ...] = ("config-valid", "source", "port-free", "daemon-answers")
+"""Those of a relay."""
 
 NEEDS: Mapping[Name, tuple[Name, ...]] = {
     "config-valid": (),
@@ -52,6 +56,7 @@ NEEDS: Mapping[Name, tuple[Name, ...]] = {
     "port-free": ("config-valid",),
     "daemon-answers": ("port-free",),
     "channels": ("config-valid",),
+    "source": ("config-valid",),
 }
 AFTER: Mapping[Name, Name] = {"option-stream": "port-free", "stock-stream": "option-stream"}
 """Checks that wait for another, however it ends.
@@ -126,14 +131,20 @@ def not_tried(name: Name, why: str) -> Check:
     return warn(name, f"not tried: {why}")
 
 
+def config_valid(loaded: Loaded, error: ConfigError | None) -> Check:
+    """The check of the configuration, with the texts of a start."""
+    if error is not None:
+        return _failure("config-valid", error)
+    where = loaded.path or "there is no file; the defaults"
+    text = f"{where} and the environment are valid"
+    if loaded.warnings:
+        return warn("config-valid", "\n".join((text, *loaded.warnings)))
+    return ok("config-valid", text)
+
+
 def offline(found: Found) -> tuple[Check, Check]:
     """The checks without network, `config-valid` and `credentials-found`, with the texts of `start`."""
-    where = found.loaded.path or "there is no file; the defaults"
-    config = ok("config-valid", f"{where} and the environment are valid")
-    if found.loaded.warnings:
-        config = warn("config-valid", "\n".join((config.text, *found.loaded.warnings)))
-    if found.config_error is not None:
-        config = _failure("config-valid", found.config_error)
+    config = config_valid(found.loaded, found.config_error)
     if found.key_error is not None:
         key = _failure("credentials-found", found.key_error)
     elif found.is_key_unknown:

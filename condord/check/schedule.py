@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from condord.check.report import AFTER, NAMES, NEEDS, Check, Name, fail, not_tried
 
@@ -16,12 +16,13 @@ Probe = Callable[[], Awaitable[Check]]
 
 
 class Schedule:
-    """The checks of one run, in a running loop; `note` is called with the name of a check that takes long."""
+    """The checks `names` of one run, in a running loop; `note` is called with the name of a check that takes long."""
 
-    def __init__(self, note: Callable[[Name], None]) -> None:
+    def __init__(self, note: Callable[[Name], None], names: Sequence[Name] = NAMES) -> None:
         self._note = note
+        self._names = names
         self._loop = asyncio.get_running_loop()
-        self._results: dict[Name, asyncio.Future[Check]] = {name: self._loop.create_future() for name in NAMES}
+        self._results: dict[Name, asyncio.Future[Check]] = {name: self._loop.create_future() for name in names}
         self._blocked: dict[Name, Name] = {}
 
     def settle(self, check: Check, *, blocked_by: Name | None = None) -> None:
@@ -31,11 +32,11 @@ class Schedule:
             self._blocked[check.name] = blocked_by
 
     async def run(self, probes: Mapping[Name, Probe]) -> tuple[Check, ...]:
-        """Run the probes of all checks that are not settled; returns all results in the order of `NAMES`."""
+        """Run the probes of all checks that are not settled; returns all results in the order of the names."""
         async with asyncio.TaskGroup() as tasks:
             for name, probe in probes.items():
                 tasks.create_task(self._check(name, probe))
-        return tuple(self._results[name].result() for name in NAMES)
+        return tuple(self._results[name].result() for name in self._names)
 
     async def _check(self, name: Name, probe: Probe) -> None:
         for need in NEEDS[name]:
@@ -44,7 +45,7 @@ class Schedule:
                 self._blocked[name] = root
                 self._results[name].set_result(not_tried(name, f"{root} failed"))
                 return
-        if name in AFTER:
+        if AFTER.get(name) in self._results:
             await self._results[AFTER[name]]
         timer = self._loop.call_later(NOTE_SECONDS, self._note, name)
         seconds = _LONGER.get(name, CHECK_SECONDS)

@@ -13,8 +13,11 @@ from condord.cli.daemon_address import configured_url
 from condord.cli.output import write_stderr, write_stdout
 from condord.cli.screen import Screen, plain, screen
 from condord.client.http import Daemon
+from condord.config import relay_startup
+from condord.config.sources import Loaded
 from condord.config.startup import Found, find
 from condord.errors import Unavailable
+from condord.host.secret import Secret
 
 EXAMPLE = "condord check --online"
 
@@ -37,7 +40,10 @@ def check(
     The exit code is 0 if no check failed, 78 for the configuration, 77 for the credentials, and 1 for any other check.
     """
     found = find(config_file, os.environ, {})
-    results = report.Report(checks=_online(found) if online else report.offline(found))
+    if found.loaded.config.cluster.role == "relay":
+        results = report.Report(checks=_of_relay(relay_startup.find(config_file, os.environ, {}), online=online))
+    else:
+        results = report.Report(checks=_online(found) if online else report.offline(found))
     text = results.json() + b"\n" if as_json else "".join(f"{line}\n" for line in lines(results, screen(os.environ)))
     write_stdout(text)
     if results.failed:
@@ -61,14 +67,25 @@ def lines(results: report.Report, screen: Screen) -> list[str]:
 def _online(found: Found) -> tuple[report.Check, ...]:
     from condord.check import probes  # 0.9 s, as alpaca-py imports pandas
 
-    return probes.run(
-        found, daemon=_daemon(found), environ=os.environ, note=lambda name: write_stderr(f"condord: trying {name} ...")
-    )
+    return probes.run(found, daemon=_daemon(found.loaded, found.token), environ=os.environ, note=_note)
 
 
-def _daemon(found: Found) -> Daemon | None:
+def _of_relay(found: relay_startup.RelayFound, *, online: bool) -> tuple[report.Check, ...]:
+    if not online:
+        return (report.config_valid(found.startup.loaded, found.config_error),)
+    from condord.check import relay  # 0.2 s
+
+    startup = found.startup
+    return relay.run(found, daemon=_daemon(startup.loaded, startup.token), environ=os.environ, note=_note)
+
+
+def _note(name: report.Name) -> None:
+    write_stderr(f"condord: trying {name} ...")
+
+
+def _daemon(loaded: Loaded, token: Secret | None) -> Daemon | None:
     """Return the daemon that this configuration would start; None if its address cannot be known."""
     try:
-        return Daemon(configured_url(found.loaded.config.server), found.token.reveal() if found.token else "")
+        return Daemon(configured_url(loaded.config.server), token.reveal() if token else "")
     except (Unavailable, ValueError):  # port 0, or a host that no URL can name
         return None

@@ -13,7 +13,7 @@ from condord.core.market_hours import EXCHANGE_ZONE
 from condord.core.occ import symbols_text
 from condord.core.position import Direction
 from condord.live import wire
-from condord.live.remedies import split_remedy
+from condord.live.remedies import LOST_REMEDY, split_remedy
 from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import CondorJson
 from condord.live.wire_history import TradeJson
@@ -298,7 +298,7 @@ def split_remedies(report: wire.StatusReport) -> tuple[wire.StatusReport, list[s
     remedies: dict[str, None] = {}
 
     def apart(sentence: str) -> str:
-        text, remedy = split_remedy(sentence, REMEDIES)
+        text, remedy = split_remedy(sentence, (*REMEDIES, LOST_REMEDY))
         if remedy:
             remedies[remedy] = None
         return text

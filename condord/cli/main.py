@@ -29,9 +29,9 @@ from condord.host import stderr
 _COMPLETION = frozenset({"--install-completion", "--show-completion"})
 _COMPLETION_HINT = "`condord --show-completion` prints what the shell has to read."
 _ASKING = frozenset({"positions", "stream", "status", "alerts", "history", "trades"})
-_SERVING = frozenset({"start", "simulate"})
+_SERVING = frozenset({"start", "relay", "simulate"})
 COMMANDS = (
-    "start", "positions", "stream", "status", "alerts", "history", "trades", "check", "config", "simulate",
+    "start", "relay", "positions", "stream", "status", "alerts", "history", "trades", "check", "config", "simulate",
 )  # fmt: skip
 
 

@@ -68,7 +68,9 @@ def folded(lines: Sequence[str], width: int | None) -> list[str]:
     """Return `lines`, with those wider than `width` folded between two words, so that no number is cut in half."""
     if width is None or all(visible_width(line) <= width for line in lines):
         return list(lines)
-    from rich.console import Console
+    if all(visible_width(line) == len(line) for line in lines):  # neither colours nor wide letters
+        return [part for line in lines for part in textwrap.wrap(line, width, break_on_hyphens=False) or [""]]
+    from rich.console import Console  # 60 ms
     from rich.text import Text
 
     console = Console(

@@ -12,16 +12,13 @@ from typing import Annotated
 
 import typer
 
-from condord.cli import completion, demo, options
+from condord.cli import demo, options, serving
 from condord.cli.output import write_stderr
 from condord.cli.progress import progress
 from condord.config import sources, startup
 from condord.host import stderr
 
 EXAMPLE = "condord start --demo"
-
-# Variables for programs of several processes: with them prometheus-client would keep the metrics in files.
-_MULTIPROCESS_VARIABLES = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir")
 
 
 def start(
@@ -30,35 +27,14 @@ def start(
         bool, typer.Option("--demo", help="Use a simulated account at a simulated Alpaca, whose market is always open.")
     ] = False,
     config_file: options.ConfigFile = None,
-    host: Annotated[str | None, typer.Option(metavar="H", help="The address to listen on.")] = None,
-    port: Annotated[
-        int | None,
-        typer.Option(metavar="N", parser=options.whole_number(), help="The port to listen on; 0 for any free one."),
-    ] = None,
-    uds: Annotated[
-        str | None, typer.Option(metavar="PATH", help="A unix socket to listen on instead of a port.")
-    ] = None,
-    log_level: Annotated[
-        str | None,
-        typer.Option(
-            metavar="L",
-            help="The least severe lines to log: debug, info, warning or error.",
-            autocompletion=completion.log_levels,
-        ),
-    ] = None,
-    log_format: Annotated[
-        str | None,
-        typer.Option(metavar="F", help="The format of the log: text or json.", autocompletion=completion.log_formats),
-    ] = None,
+    host: serving.Host = None,
+    port: serving.Port = None,
+    uds: serving.Uds = None,
+    log_level: serving.LogLevel = None,
+    log_format: serving.LogFormat = None,
 ) -> None:
     """Run the daemon in the foreground until SIGINT or SIGTERM."""
-    flags: dict[str, object] = {
-        "server.host": host,
-        "server.port": port,
-        "server.uds": uds,
-        "log.level": log_level,
-        "log.format": log_format,
-    }
+    flags = serving.flags(host, port, uds, log_level, log_format)
     if not with_demo:
         _serve(config_file, os.environ, flags)
         return
@@ -69,7 +45,7 @@ def start(
     with demo.simulator() as ready:
         environ = ready.environ(os.environ)
         with demo_past.written(ready.trading_url, environ.get("STATE_DIRECTORY", ""), history) as wait:
-            _serve(config_file, environ, {**flags, **ready.flags()}, before=wait)
+            _serve(config_file, environ, {**flags, **ready.flags(), "cluster.role": "all"}, before=wait)
 
 
 def _serve(
@@ -79,8 +55,12 @@ def _serve(
     before: Callable[[], object] = lambda: None,
 ) -> None:
     """Serve; `before` is called once everything is imported."""
-    for name in _MULTIPROCESS_VARIABLES:
-        os.environ.pop(name, None)
+    serving.keep_metrics_in_memory(os.environ)
+    if sources.read(config_file, environ, flags).loaded.config.cluster.role == "relay":
+        from condord.cli import relay
+
+        relay.serve(config_file, environ, flags)
+        return
     found = startup.load(config_file, environ, flags)
     with progress("loading"):
         from condord.daemon import service  # 0.9 s, as alpaca-py imports pandas

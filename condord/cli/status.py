@@ -61,11 +61,12 @@ def status_lines(report: wire.StatusReport, alerts: AlertsJson | None, now: dt.d
     fields = [
         ("daemon", f"condord {plain(report.version)}, process {report.pid}, up {formatting.span(report.uptime)}"),
         ("address", plain(report.address)),
+        ("relay of", _relay(report.cluster)),
         ("upstream", f"{screen.paint(report.state, formatting.state_style(report.state))} since {since}"),
         *(("" if number else "to do", plain(remedy)) for number, remedy in enumerate(remedies)),
         ("source", f"{report.source}, feed {report.feed}"),
         ("stream", f"{connected}, {stream.subscribed} of {stream.requested} symbols, {report.reconnects} reconnects"),
-        ("stocks", _stocks(report.stocks, now, screen)),
+        ("stocks", "" if report.stocks is None else _stocks(report.stocks, now, screen)),
         ("watchdog", f"newest message {formatting.age(stream.last_message_at, now)}"),
         ("positions", f"read {formatting.age(rest.read_at, now)}"),
         ("breaker", formatting.BREAKERS[rest.breaker]),
@@ -100,6 +101,14 @@ def _stocks(stocks: StocksJson, now: dt.datetime, screen: Screen) -> str:
     code = f" ({plain(stocks.code)})" if stocks.code else ""
     counts = f"{len(stocks.stream)} streamed, {len(stocks.polled)} read by REST"
     return f"{state}{code} since {formatting.moment(stocks.since, now)}, {counts}"
+
+
+def _relay(cluster: wire.ClusterJson) -> str:
+    """Format the source of a relay and how far behind it is; empty for a daemon of its own account."""
+    if cluster.source is None:
+        return ""
+    lag = "" if cluster.lag_ms is None else f", {cluster.lag_ms} ms behind"
+    return f"{plain(cluster.source)}{lag}, gaps {cluster.gaps}, dropped {cluster.dropped}"
 
 
 def _field(name: str, value: str, screen: Screen) -> list[str]:

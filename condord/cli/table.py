@@ -15,6 +15,7 @@ from condord.cli.view import DEFAULT, Shown, TableView
 from condord.client.http import decoded
 from condord.core.market_hours import exchange_day
 from condord.live import wire
+from condord.live.lost_source import trusted
 from condord.live.wire_condor import Unmatched
 from condord.live.wire_risk import AccountJson, UnderlyingJson
 
@@ -77,6 +78,7 @@ def document_table(
     document: wire.Document, shown: Sequence[Shown], now: dt.datetime, screen: Screen, outage: str, view: TableView
 ) -> Table:
     """Return the table with the condors `shown` in that order; it depends only on the arguments."""
+    document = trusted(document)
     # A snapshot can contain the first condors before its status has `readAt`: those are shown anyway.
     is_unread = document.status.positions.read_at is None
     if is_unread and not (document.condors or document.broken or document.unmatched):

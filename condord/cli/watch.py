@@ -28,6 +28,7 @@ from condord.client.http import Daemon, decoded
 from condord.client.resume import follow
 from condord.errors import NotFound
 from condord.live import wire
+from condord.live.lost_source import trusted_condor
 
 PIPE_INTERVAL_MS = 1000
 REPAINT_SECONDS = 1.0  # ages in the table grow even if no event arrives
@@ -235,5 +236,9 @@ def _body(mirror: Mirror, condor_id: str | None) -> bytes:
         if condor["id"] == condor_id:
             symbols = {leg["symbol"] for leg in condor["legs"]}
             quotes = [quote for quote in document["quotes"] if quote["symbol"] in symbols]
-            return msgspec.json.encode({"asOf": document["asOf"], "condor": condor, "quotes": quotes})
+            body = msgspec.json.encode({"asOf": document["asOf"], "condor": condor, "quotes": quotes})
+            if document["status"]["code"] not in wire.LOST_CODES:
+                return body
+            status = msgspec.convert(document["status"], wire.Status)
+            return wire.encode(trusted_condor(decoded(body, wire.OneCondor), status))
     raise NotFound(f"{condor_id} is no longer held", "`condord positions` lists what is held.")

@@ -40,10 +40,11 @@ class Address(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     uds: str
     base: str
+    is_tls: bool = False
 
 
-def parse_url(url: str) -> Address:
-    """Return the address that `http://host:port` or `unix:///path` names.
+def parse_url(url: str, *, allows_tls: bool = False) -> Address:
+    """Return the address that `http://host:port`, `unix:///path` or, if it is allowed, `https://host` names.
 
     Raises:
         ValueError: the URL has another form; the message is a sentence without any secret in it.
@@ -56,10 +57,13 @@ def parse_url(url: str) -> Address:
     parts = urlsplit(url)
     if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
         raise ValueError("it may not contain a user name, a query or a fragment; put the token into $CONDORD_TOKEN")
-    if parts.scheme != "http" or not parts.hostname or re.search(r"[\x00-\x20\x7f]", url):
-        raise ValueError(f"{url!r} is not http://host:port or unix:///path")
-    host, port, base = parts.hostname, parts.port or 80, parts.path.rstrip("/")
-    return Address(url=url.rstrip("/"), host=host, port=port, uds="", base=base)
+    schemes = ("http", "https") if allows_tls else ("http",)
+    if parts.scheme not in schemes or not parts.hostname or re.search(r"[\x00-\x20\x7f]", url):
+        forms = "http://host:port, https://host" if allows_tls else "http://host:port"
+        raise ValueError(f"{url!r} is not {forms} or unix:///path")
+    is_tls = parts.scheme == "https"
+    host, port, base = parts.hostname, parts.port or (443 if is_tls else 80), parts.path.rstrip("/")
+    return Address(url=url.rstrip("/"), host=host, port=port, uds="", base=base, is_tls=is_tls)
 
 
 def decoded(body: bytes, kind: type[T]) -> T:

@@ -70,18 +70,19 @@ def find(environ: Mapping[str, str], key_id_file: str, secret_key_file: str) -> 
         raise missing from error
 
 
-def read_token(path: str | Path, environ: Mapping[str, str] | None = None) -> Secret:
-    """Read `server.token_file`: one word of at least 16 characters.
+def read_token(path: str | Path, environ: Mapping[str, str] | None = None, key: str = "server.token_file") -> Secret:
+    """Read the file of a token: one word of at least 16 characters.
 
     Args:
         path: the file, which may begin with `~`.
         environ: the environment, with the directories of systemd, in whose files the group may read.
+        key: the configuration key that names it.
 
     Raises:
         ConfigError: the file cannot be read, is open to others, or does not hold such a word.
     """
     try:
-        token = _read(str(path), "server.token_file", environ or {})
+        token = _read(str(path), key, environ or {})
     except _Unusable as error:
         raise ConfigError([str(error)], error.hint) from error
     if len(token.reveal()) < _MIN_TOKEN_LENGTH:

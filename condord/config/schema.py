@@ -36,6 +36,13 @@ FilePath = Annotated[str, _like(r"[^\x00-\x1f\x7f\ud800-\udfff]*", "a path, or e
 HttpUrl = Annotated[
     str, _like(rf"(https?://{_HOST_PORT}{_BASE})?", "empty or an http(s):// URL without a user or a query")
 ]
+SourceUrl = Annotated[
+    str,
+    _like(
+        rf"(https?://{_HOST_PORT}{_BASE}|unix:///[!-~]+)?",
+        "empty, an http(s):// URL without a user or a query, or unix:///path",
+    ),
+]
 SocketUrl = Annotated[str, _like(rf"(wss?://{_HOST_PORT}{_PATH})?", "empty or a ws(s):// URL without a user")]
 ListenHost = Annotated[str, _like(r"[A-Za-z0-9._:%-]{1,253}", "a host name or an address, IPv6 without brackets")]
 _NAMES = "host names without a scheme; .example.org also matches its subdomains"
@@ -194,6 +201,14 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     compression: Annotated[bool, LIVE] = True
 
 
+class Cluster(msgspec.Struct, frozen=True, kw_only=True):
+    """[cluster]: what this process is among several."""
+
+    role: Literal["all", "relay"] = "all"
+    source: SourceUrl = ""
+    source_token_file: FilePath = ""
+
+
 class Log(msgspec.Struct, frozen=True, kw_only=True):
     """[log]: what is written to stderr."""
 
@@ -213,6 +228,7 @@ class Config(msgspec.Struct, frozen=True, kw_only=True):
     history: History = History()
     cache: Cache = Cache()
     server: Server = Server()
+    cluster: Cluster = Cluster()
     log: Log = Log()
     alert: tuple[AlertTable, ...] = ()
     notify: tuple[ChannelTable, ...] = ()

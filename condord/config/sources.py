@@ -18,10 +18,10 @@ import msgspec
 
 from condord import quoting
 from condord.config import tables, toml_text, variables
-from condord.config.schema import TABLES, Config, Field, fields
+from condord.config.schema import TABLES, Cluster, Config, Field, fields
 from condord.errors import ConfigError
 from condord.host import bounded_file, directories
-from condord.host.loopback import is_loopback, refusal
+from condord.host.loopback import SENT_IN_CLEAR, is_clear, is_loopback, refusal
 
 FILE_NAME = "condord.toml"
 SYSTEM_PATH = Path("/etc/condord") / FILE_NAME
@@ -122,12 +122,25 @@ def refusals(config: Config) -> tuple[tuple[tuple[str, ...], str], ...]:
         found.append((("stream.backoff_max_seconds", "stream.backoff_min_seconds"), text))
     if len(os.fsencode(server.uds)) > _UDS_BYTES:
         found.append((("server.uds",), f"must be a path of at most {_UDS_BYTES} bytes"))
+    if config.cluster.role == "relay":
+        found += _relay_refusals(config.cluster)
     days = [(each.symbol, each.date) for each in config.dividend]
     if twice := next((day for number, day in enumerate(days) if day in days[:number]), None):
         found.append((("dividend",), f"must have one amount for each symbol and date: {twice[0]} on {twice[1]}"))
     urls = {key: refusal(getattr(config.alpaca, key)) for key in _ALPACA_URLS}
     found += [((f"alpaca.{key}",), why) for key, why in urls.items() if why]
     return tuple(found)
+
+
+def _relay_refusals(cluster: Cluster) -> list[tuple[tuple[str, ...], str]]:
+    if not cluster.source:
+        text = "a relay needs the URL of another condord as cluster.source or with --source"
+        return [(("cluster.role", "cluster.source"), text)]
+    try:
+        sends_token_in_clear = is_clear(cluster.source) and bool(cluster.source_token_file)
+    except ValueError:
+        return [(("cluster.source",), "only an IPv6 address may be in brackets")]
+    return [(("cluster.source", "cluster.source_token_file"), SENT_IN_CLEAR)] if sends_token_in_clear else []
 
 
 class _Source(msgspec.Struct, frozen=True):
@@ -242,7 +255,7 @@ def _converted(field: Field, value: object) -> object:
     if field.name == "server.uds" and isinstance(value, str) and value and not Path(value).is_absolute():
         value = str(Path.cwd() / value)  # the URL of the daemon must be valid in any directory
     converted = msgspec.convert(value, field.type)
-    if field.key in _ALPACA_URLS and converted:
+    if (field.key in _ALPACA_URLS or field.name == "cluster.source") and converted:
         _, colon, port = converted.split("/")[2].rpartition(":")
         if colon and port.isdigit() and int(port) > _MAX_PORT:
             raise ValueError(port)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import functools
 import random
 import secrets
 import socket
@@ -20,7 +19,7 @@ import msgspec
 from condord import __version__
 from condord.config.schema import Config
 from condord.core.calendar import Calendar
-from condord.daemon import metrics_source, wiring
+from condord.daemon import metrics_source, serving, web, wiring
 from condord.daemon.alert_service import FILE_NAME, AlertService
 from condord.daemon.feed import Feed
 from condord.daemon.grouper import Grouper
@@ -28,9 +27,9 @@ from condord.daemon.recorded_account import RecordedAccount
 from condord.daemon.reload import Inputs, Reload
 from condord.daemon.subscribers import Subscribers
 from condord.daemon.view import RunningDaemon
-from condord.http import app, guard, server
-from condord.http.interfaces import MetricValues
-from condord.http.metrics import Metrics, MetricsMiddleware
+from condord.http import app, server
+from condord.http.interfaces import GuardSettings, MetricValues
+from condord.http.metrics import Metrics
 from condord.http.tickets import Tickets
 from condord.live import render
 from condord.live.account import AccountState
@@ -71,16 +70,11 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
         self.store.close()
 
 
-class Parts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the service starts, stops and reloads."""
+class Parts(serving.ServerParts, frozen=True, kw_only=True):
+    """What the daemon starts, stops and reloads."""
 
     publisher: Publisher
     upstream: Upstream
-    subscribers: Subscribers
-    metrics: Metrics
-    view: RunningDaemon
-    listeners: Sequence[socket.socket]
-    server: server.HttpServer
     reload: Reload
 
 
@@ -143,13 +137,15 @@ def build(
         settings=lambda: inputs.config.server,
         address=server.listener_url(listeners[0]),
     )
-    guard_settings = functools.partial(wiring.guard, token=inputs.token, tickets=view.tickets, listeners=listeners)
-    application = app.build(view)
-    guarded = guard.Guard(application, guard_settings(inputs.config))
-    web_server = server.HttpServer(
-        MetricsMiddleware(guarded, application.routes, metrics),
-        subscribers=lambda: inputs.config.server.max_subscribers,
-        note_refusal=metrics.count_refusal,
+
+    def guard_settings(config: Config) -> GuardSettings:
+        return web.guard_settings(config.server, token=inputs.token, tickets=view.tickets, listeners=listeners)
+
+    built = web.build(
+        app.build(view),
+        guard_settings(inputs.config),
+        metrics=metrics,
+        max_subscribers=lambda: inputs.config.server.max_subscribers,
     )
     reload = Reload(
         inputs,
@@ -157,7 +153,7 @@ def build(
         alerts=alerts,
         brokerage=upstream.brokerage,
         supervisor=upstream.supervisor,
-        guard=guarded,
+        guard=built.guard,
         guard_settings=guard_settings,
     )
     return Parts(
@@ -167,7 +163,7 @@ def build(
         metrics=metrics,
         view=view,
         listeners=listeners,
-        server=web_server,
+        server=built.server,
         reload=reload,
     )
 

@@ -27,10 +27,10 @@ from condord.daemon.recorded_account import RecordedAccount
 from condord.live import wire
 from condord.live.alerts import Changes
 from condord.live.day import DayMemory
-from condord.live.fanout import Subscriber
 from condord.live.lifecycle import Memory
 from condord.live.past import Past, past
 from condord.live.publisher import Publisher
+from condord.live.subscriber import wake
 
 
 class Feed(MarketFeed):
@@ -257,9 +257,3 @@ class Feed(MarketFeed):
         deadline = self._publisher.deadline
         if deadline is not None:
             self._timer = self._loop.call_at(deadline, self._turn)
-
-
-def wake(subscribers: Iterable[Subscriber]) -> None:
-    """Have the writers of `subscribers` take what waits."""
-    for subscriber in subscribers:
-        subscriber.wake()

@@ -14,11 +14,12 @@ from collections.abc import Callable, Mapping
 from condord.config import credentials as keys
 from condord.config.schema import Config
 from condord.config.startup import Startup
-from condord.daemon import wiring
+from condord.daemon import live_keys, wiring
 from condord.daemon.alert_service import AlertService
 from condord.errors import CondordError, ConfigError
 from condord.host import logs
 from condord.host.instance_lock import Locks
+from condord.host.network import Network
 from condord.host.secret import Secret
 from condord.http import server
 from condord.http.guard import Guard
@@ -26,7 +27,6 @@ from condord.http.interfaces import GuardSettings
 from condord.live.publisher import Publisher
 from condord.notify.channel import Channel
 from condord.upstream.interfaces import Login
-from condord.upstream.network import Network
 from condord.upstream.rest import AlpacaRest
 from condord.upstream.supervisor import Supervisor
 
@@ -73,7 +73,7 @@ class Inputs:
         key = keys.find(self.environ, new.alpaca.key_id_file, new.alpaca.secret_key_file)
         self._configure_logs(key.key_id, key.secret_key)
         channels = self._read_channels(new)  # [[notify]] is always taken
-        config = wiring.taken(self.config, new)
+        config = live_keys.taken(self.config, new)
         # Where [alpaca] waits for a restart, so does the key, which may be of the other account.
         keeps_login = config.alpaca != new.alpaca or _is_of(key, self.login)
         login = self.login if keeps_login else _login(key)
@@ -81,7 +81,7 @@ class Inputs:
         self._locks.take(**wiring.slot(config, login))
         self.config, self.login, self.channels = config, login, channels
         self._configure_logs()
-        return wiring.differing(config, new)
+        return live_keys.differing(config, new)
 
     def release(self) -> None:
         """Release all locks but the one on the key and stream in force. No connection may use the others any longer."""

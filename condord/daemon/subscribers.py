@@ -1,18 +1,21 @@
-"""Open and close the streams of the daemon's subscribers, up to the limit, and send heartbeats."""
+"""Open and close the streams of a server's subscribers, up to the limit, and send heartbeats."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import datetime as dt
+import math
 from collections.abc import Callable
 
 from condord.config import schema
-from condord.daemon.feed import wake
 from condord.live.compression import CodingName
-from condord.live.fanout import Fanout, Subscriber
+from condord.live.fanout import Fanout
 from condord.live.published import Selection
+from condord.live.subscriber import Subscriber, wake
 
+AHEAD_SECONDS = 3.0
+"""How long a client waits whose last event is ahead of this server."""
 DRAIN_SECONDS = 1.0
 """How long a stop waits for the streams to send their `bye` and close."""
 
@@ -33,6 +36,7 @@ class Subscribers:
         self._settings = settings
         self._is_closed = False
         self._drained = asyncio.Event()
+        self._beating: dict[float, dict[Subscriber, None]] = {}
 
     @property
     def has_room(self) -> bool:
@@ -44,6 +48,11 @@ class Subscribers:
         """Whether streams are deflated for clients that accept gzip."""
         return self._settings().compression
 
+    @property
+    def heartbeat_seconds(self) -> float:
+        """The longest time between two heartbeats."""
+        return self._settings().heartbeat_seconds
+
     def subscribe(
         self,
         selection: Selection,
@@ -53,9 +62,13 @@ class Subscribers:
         wake: Callable[[], None],
         *,
         is_chunked: bool = False,
+        heartbeat_seconds: float | None = None,
     ) -> Subscriber:
-        """Open a stream; see `Fanout.subscribe`. The caller has checked `has_room`."""
-        return self._fanout.subscribe(
+        """Open a stream; see `Fanout.subscribe`. The caller has checked `has_room`.
+
+        Heartbeats come at least every `heartbeat_seconds`, which is half a second or more.
+        """
+        subscriber = self._fanout.subscribe(
             selection=selection,
             interval_seconds=interval_seconds,
             version=version,
@@ -64,15 +77,23 @@ class Subscribers:
             coding=coding,
             is_chunked=is_chunked,
         )
+        if self._fanout.is_waiting(subscriber):
+            asyncio.get_running_loop().call_later(AHEAD_SECONDS, self._stop_waiting, subscriber)
+        if heartbeat_seconds is not None:
+            self._beat_for(subscriber, math.floor(heartbeat_seconds * 2) / 2)
+        return subscriber
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Close a stream; a second call does nothing."""
         self._fanout.unsubscribe(subscriber)
+        if subscriber.beats_by_itself:
+            for beating in self._beating.values():
+                beating.pop(subscriber, None)
         if self._is_closed and not self._fanout.subscribers:
             self._drained.set()
 
     async def heartbeats(self) -> None:
-        """Send heartbeats until cancelled, with one timer for all streams."""
+        """Send heartbeats until cancelled, with one timer for all streams that have not asked for an interval."""
         while True:
             await asyncio.sleep(self._settings().heartbeat_seconds)
             wake(self._fanout.heartbeat(self.now_at()))
@@ -85,3 +106,22 @@ class Subscribers:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN_SECONDS):
                     await self._drained.wait()
+
+    def _stop_waiting(self, subscriber: Subscriber) -> None:
+        wake(self._fanout.stop_waiting(subscriber, self.now_at()))
+
+    def _beat_for(self, subscriber: Subscriber, seconds: float) -> None:
+        """Send heartbeats to `subscriber` every `seconds`, with one timer for all that have this interval."""
+        subscriber.beats_by_itself = True
+        if seconds not in self._beating:
+            self._beating[seconds] = {}
+            asyncio.get_running_loop().call_later(seconds, self._beat, seconds)
+        self._beating[seconds][subscriber] = None
+
+    def _beat(self, seconds: float) -> None:
+        beating = self._beating[seconds]
+        if not beating:
+            del self._beating[seconds]
+            return
+        wake(self._fanout.heartbeat_to(beating, self.now_at()))
+        asyncio.get_running_loop().call_later(seconds, self._beat, seconds)

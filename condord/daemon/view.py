@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import os
 import time
 from collections.abc import Callable, Sequence
 
 from prometheus_client import CollectorRegistry
 
-from condord import __version__
 from condord.config import schema
 from condord.daemon import metrics_source
 from condord.daemon.alert_service import AlertService
 from condord.daemon.recorded_account import RecordedAccount
+from condord.daemon.status_report import status_report
 from condord.daemon.subscribers import Subscribers
 from condord.errors import Unavailable
 from condord.http.tickets import Tickets
@@ -90,25 +89,16 @@ class RunningDaemon:
     def report(self) -> wire.StatusReport:
         """The status and the counters."""
         self._supervisor.publish_status()
-        book, fanout = self._publisher.book, self._publisher.fanout
-        status = book.edition.status
-        fields = {name: getattr(status, name) for name in status.__struct_fields__}
-        return wire.StatusReport(
-            **fields,
+        book = self._publisher.book
+        return status_report(
+            book.edition.status,
             stocks=self._supervisor.stocks(),
-            version=__version__,
-            pid=os.getpid(),
-            address=self.address,
-            uptime=round(self.uptime_seconds, 3),
-            reconnects=status.stream.reconnects,
-            subscribers=fanout.subscribers,
-            max_subscribers=self._settings().max_subscribers,
-            frames=fanout.frames,
-            dropped=fanout.dropped,
-            evicted=fanout.evicted,
-            resyncs=fanout.resyncs,
+            cluster=wire.ClusterJson(role="all"),
+            fanout=self._publisher.fanout,
+            settings=self._settings(),
             refused=metrics_source.refused(book, self._supervisor),
-            tasks=len(asyncio.all_tasks()),
+            address=self.address,
+            uptime_seconds=self.uptime_seconds,
         )
 
     @property

@@ -1,19 +1,14 @@
-"""Derive the settings of the parts from the configuration, and find which keys a running daemon can apply.
-
-Of a changed configuration the live keys are applied and the others wait for a restart. `[alpaca]` is applied as a whole
-or not at all: while the account or its address waits for a restart, so do the feed and the key that belong to it.
-"""
+"""Derive the settings of the daemon's parts from the configuration."""
 
 from __future__ import annotations
 
-import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 from urllib.parse import urlsplit
 
 import msgspec
 
-from condord.config import channel_files, quiet_hours, schema
+from condord.config import channel_files, quiet_hours
 from condord.config.schema import Config
 from condord.core.condor import Condor
 from condord.core.cutoffs import CutoffSettings
@@ -24,11 +19,6 @@ from condord.core.rules.exits import exits as exits_of
 from condord.core.rules.rule import Rule
 from condord.errors import ConfigError
 from condord.host import loopback
-from condord.host.secret import Secret
-from condord.http import server
-from condord.http.host_names import host_name, known_hosts, origin_name
-from condord.http.interfaces import GuardSettings
-from condord.http.tickets import Tickets
 from condord.live import wire
 from condord.live.risks import RiskSettings
 from condord.live.wire_condor import ExitsJson
@@ -41,34 +31,6 @@ from condord.upstream.rest import RestSettings
 from condord.upstream.supervisor_settings import SupervisorSettings
 
 Settings = TypeVar("Settings", bound=msgspec.Struct)
-
-LIVE_KEYS = frozenset(field.name for field in schema.fields() if field.is_live) | schema.TABLES.keys()
-
-
-def differing(old: Config, new: Config) -> list[str]:
-    """The keys and arrays of tables whose values differ, in the order of the schema."""
-    names = (*(field.name for field in schema.fields()), *schema.TABLES)
-    return [name for name in names if _value(old, name) != _value(new, name)]
-
-
-def taken(old: Config, new: Config) -> Config:
-    """The configuration in force after a daemon with `old` has reloaded `new`."""
-    changed = differing(old, new)
-    waiting = {name for name in changed if name not in LIVE_KEYS}
-    if any(name.startswith("alpaca.") for name in waiting):
-        waiting |= {name for name in changed if name.startswith("alpaca.")}
-    for name in set(changed) - waiting:
-        section, _, key = name.partition(".")
-        part = _value(new, name)
-        if key:
-            part = msgspec.structs.replace(getattr(old, section), **{key: part})
-        old = msgspec.structs.replace(old, **{section: part})
-    return old
-
-
-def _value(config: Config, name: str) -> object:
-    section, _, key = name.partition(".")
-    return getattr(getattr(config, section), key) if key else getattr(config, section)
 
 
 def source(config: Config) -> wire.Source:
@@ -88,11 +50,6 @@ def urls(config: Config) -> tuple[str, ...]:
     alpaca, streams = config.alpaca, supervisor(config)
     rest_urls = reachability.rest_urls(paper=alpaca.paper, trading_url=alpaca.trading_url, data_url=alpaca.data_url)
     return (*rest_urls, streams.option_stream_url, streams.trading_stream_url, streams.stock_stream_url)
-
-
-def address(config: Config) -> server.ListenAddress:
-    """Where the daemon listens unless systemd hands over sockets."""
-    return _derived(server.ListenAddress, config.server)
 
 
 def rest(config: Config) -> RestSettings:
@@ -189,22 +146,6 @@ def channels(config: Config, environ: Mapping[str, str]) -> tuple[Channel, ...]:
             quiet=Quiet(**quiet_hours.parse(each.quiet)._asdict()) if each.quiet else None,
         )
         for each, files in zip(config.notify, found.files, strict=True)
-    )
-
-
-def guard(config: Config, token: Secret | None, tickets: Tickets, listeners: Sequence[socket.socket]) -> GuardSettings:
-    """The settings of the guard.
-
-    If all sockets are unix sockets, any Host is accepted, as no browser can reach them.
-    """
-    names = (config.server.host, *config.server.allowed_hosts)
-    is_known = known_hosts(host_name(name) or name.lower() for name in names)
-    is_unix = all(listener.family == socket.AF_UNIX for listener in listeners)
-    return GuardSettings(
-        knows_host=lambda name: is_unix or is_known(name) or loopback.is_loopback(name),
-        origins=frozenset(map(origin_name, config.server.allowed_origins)),
-        token=token.reveal if token else None,
-        tickets=tickets,
     )
 
 

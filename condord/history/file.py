@@ -38,7 +38,7 @@ class StoredAccount(NamedTuple):
     source: str
 
 
-class Job(NamedTuple):
+class WriteJob(NamedTuple):
     """Something to write in one transaction. It may be written again after a failure, so it must be repeatable.
 
     `second` is the end of the minute that it belongs to, if it has one; old rows are then moved and reduced.
@@ -76,10 +76,10 @@ class HistoryFile:
         self._machine_at = machine_at
         self._keep_days = keep_days
         self._open: _Open | None = None
-        self._jobs: deque[Job] = deque()
+        self._jobs: deque[WriteJob] = deque()
         self._lock = threading.Lock()
 
-    def add(self, job: Job) -> None:
+    def add(self, job: WriteJob) -> None:
         """Let `job` be written by the next `write`. This may be called from any thread."""
         with self._lock:
             self._jobs.append(job)
@@ -156,11 +156,11 @@ class HistoryFile:
         if second is not None and tidy(opened.connection, second, self._keep_days()):
             opened.accounts.clear()  # they remember runs that may be gone
 
-    def _first(self) -> Job | None:
+    def _first(self) -> WriteJob | None:
         with self._lock:
             return self._jobs[0] if self._jobs else None
 
-    def _write_one(self, opened: _Open, job: Job) -> None:
+    def _write_one(self, opened: _Open, job: WriteJob) -> None:
         try:
             _in_transaction(opened, lambda: job.write(opened.connection, *opened.account(job.account)))
         except _UNWRITABLE as error:

@@ -26,7 +26,7 @@ from condord.core.activity import Activity
 from condord.core.trade import Trade
 from condord.errors import Unavailable
 from condord.history import evidence, queries
-from condord.history.file import HistoryFile, Job, StoredAccount
+from condord.history.file import HistoryFile, StoredAccount, WriteJob
 from condord.history.schema import MIGRATIONS
 from condord.history.writing import Writer
 from condord.host import database
@@ -174,7 +174,7 @@ class HistoryStore:
     async def _write(self, write: Callable[[sqlite3.Connection, int, Writer], None], second: int | None = None) -> None:
         if self._account is None or self._file is None:
             return
-        self._file.add(Job(self._account, write, second))
+        self._file.add(WriteJob(self._account, write, second))
         if await self._run(_write_all, default=False):
             self._fault = None
 

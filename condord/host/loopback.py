@@ -5,6 +5,11 @@ from __future__ import annotations
 _CLEAR = "the key would cross the network unencrypted; use {secure}://, or a TLS proxy or a tunnel on this machine"
 
 
+SENT_IN_CLEAR = (
+    "the token would cross the network unencrypted; use https://, or a TLS proxy or a tunnel (ssh -L) on this machine"
+)
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine can reach `host`; the only name that is trusted is `localhost`."""
     import ipaddress  # 5 ms, and nothing else here needs it
@@ -17,14 +22,21 @@ def is_loopback(host: str) -> bool:
 
 def refusal(url: str) -> str:
     """The reason why a key may not be sent to `url`; empty if it may, or if `url` is empty."""
+    try:
+        return _CLEAR.format(secure=f"{url.partition(':')[0]}s") if is_clear(url) else ""
+    except ValueError:
+        return "only an IPv6 address may be in brackets"
+
+
+def is_clear(url: str) -> bool:
+    """Whether what is sent to `url` crosses a network unencrypted.
+
+    Raises:
+        ValueError: brackets in it contain no IPv6 address.
+    """
     from urllib.parse import urlsplit  # 4 ms, and most configurations name no URL
 
     if not url:
-        return ""
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname or ""
-    except ValueError:
-        return "only an IPv6 address may be in brackets"
-    is_clear = parts.scheme in ("http", "ws") and not is_loopback(host)
-    return _CLEAR.format(secure=f"{parts.scheme}s") if is_clear else ""
+        return False
+    parts = urlsplit(url)
+    return parts.scheme in ("http", "ws") and not is_loopback(parts.hostname or "")

@@ -6,6 +6,7 @@ An endpoint only translates: the daemon supplies the data, and the endpoint choo
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterable
 from typing import Annotated
 
 import msgspec
@@ -20,14 +21,15 @@ from condord.http import access, openapi
 from condord.http.alert_routes import ALERT_ROUTES, ChannelPace
 from condord.http.answer import REVALIDATE, daemon_of, json_answer
 from condord.http.etag import is_known
+from condord.http.forwarding import FORWARDED, Source, forward
 from condord.http.guard import STREAM_PATH
-from condord.http.interfaces import DaemonView
+from condord.http.interfaces import DaemonView, ServedView
 from condord.http.metrics import exposition
 from condord.http.page import MEDIA_TYPES, Page
 from condord.http.problem import problem
 from condord.http.recorded_routes import RECORDED_ROUTES
 from condord.http.routes import DocumentedEvent, DocumentedResponse, Parameter, Route, error
-from condord.http.stream_route import MAX_INTERVAL_MS, StreamRoute
+from condord.http.stream_route import MAX_INTERVAL_MS, MIN_HEARTBEAT_SECONDS, StreamRoute
 from condord.live import wire
 from condord.live.wire_alerts import AlertJson
 
@@ -46,8 +48,22 @@ class Application(Starlette):
 
 def build(daemon: DaemonView) -> Application:
     """The application for `daemon`; the endpoints find the daemon in `app.state`."""
+    return _application(daemon, ROUTES)
+
+
+def build_relay(relay: ServedView, source: Source) -> Application:
+    """The application for a relay: `source` answers what is not in the document."""
+    routes = [
+        msgspec.structs.replace(route, endpoint=forward) if route.name in FORWARDED else route for route in ROUTES
+    ]
+    app = _application(relay, routes)
+    app.state.source = source
+    return app
+
+
+def _application(daemon: ServedView, routes: Iterable[Route]) -> Application:
     app = Application(
-        routes=[route.starlette_route() for route in ROUTES],
+        routes=[route.starlette_route() for route in routes],
         exception_handlers={HTTPException: _http_error, Exception: _bug},
     )
     app.router.redirect_slashes = False  # only the exact paths of the table exist
@@ -58,7 +74,9 @@ def build(daemon: DaemonView) -> Application:
 
 async def _positions(request: Request) -> Response:
     document = daemon_of(request).document()
-    etag = f'W/"{document.version}"'
+    # While a relay has lost its source, its document differs from that of its version in the status.
+    lost = f"-{document.status.code}" if document.status.code in wire.LOST_CODES else ""
+    etag = f'W/"{document.version}{lost}"'
     if is_known(request.headers, etag):
         return Response(status_code=304, headers={**REVALIDATE, "ETag": etag})
     return json_answer(document, headers={"ETag": etag})
@@ -98,13 +116,14 @@ async def _ready(request: Request) -> Response:
     return json_answer(daemon.report(), status_code)
 
 
-async def _openapi(_request: Request) -> Response:
-    return Response(_openapi_json(), headers=REVALIDATE, media_type="application/json")
+async def _openapi(request: Request) -> Response:
+    heartbeat_seconds = daemon_of(request).subscribers.heartbeat_seconds
+    return Response(_openapi_json(heartbeat_seconds), headers=REVALIDATE, media_type="application/json")
 
 
-@functools.cache  # building it takes 10 ms
-def _openapi_json() -> bytes:
-    return msgspec.json.encode(openapi.document(ROUTES, __version__))
+@functools.lru_cache(maxsize=1)  # building it takes 10 ms
+def _openapi_json(heartbeat_seconds: float) -> bytes:
+    return msgspec.json.encode(openapi.document(ROUTES, __version__, {"heartbeat": heartbeat_seconds}))
 
 
 async def _http_error(_request: Request, error: Exception) -> Response:
@@ -214,6 +233,12 @@ ROUTES = (
                 description="Minimum milliseconds between two deltas, if longer than the daemon's window.",
             ),
             Parameter(
+                name="heartbeat",
+                location="query",
+                type=Annotated[float, msgspec.Meta(ge=MIN_HEARTBEAT_SECONDS)],
+                description="Seconds between heartbeats, if fewer than `server.heartbeat_seconds`.",
+            ),
+            Parameter(
                 name="Last-Event-ID",
                 location="header",
                 description="The id of the last event that the client received.",
@@ -229,7 +254,7 @@ ROUTES = (
                 body="text/event-stream",
                 events=_EVENTS,
             ),
-            error(400, "`interval` is invalid."),
+            error(400, "`interval` or `heartbeat` is invalid."),
             error(503, "The limit of subscribers is reached.", "Retry-After"),
         ),
     ),

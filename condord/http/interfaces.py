@@ -8,14 +8,18 @@ from typing import Protocol
 
 import msgspec
 from prometheus_client import CollectorRegistry
+from starlette.types import ASGIApp
 
 from condord.http.tickets import Tickets
 from condord.live import wire
 from condord.live.compression import CodingName
-from condord.live.fanout import Subscriber
 from condord.live.published import Selection, Tally
+from condord.live.subscriber import Subscriber
 from condord.live.wire_alerts import AlertsJson, ChannelTestJson
 from condord.live.wire_history import HistoryQuery, RecordedJson, TradesJson
+
+Gate = Callable[[ASGIApp], ASGIApp]
+"""Puts an application behind middleware."""
 
 
 class Subscriptions(Protocol):
@@ -35,6 +39,10 @@ class Subscriptions(Protocol):
     def compresses(self) -> bool:
         """Whether streams are deflated for clients that accept gzip."""
 
+    @property
+    def heartbeat_seconds(self) -> float:
+        """The longest time between two heartbeats; a client may ask for a shorter one."""
+
     def subscribe(
         self,
         selection: Selection,
@@ -44,11 +52,12 @@ class Subscriptions(Protocol):
         wake: Callable[[], None],
         *,
         is_chunked: bool = False,
+        heartbeat_seconds: float | None = None,
     ) -> Subscriber:
         """Register a subscriber.
 
-        `version` is the last event that the client has; `wake` is called when frames are ready. See
-        `condord.live.fanout.Fanout.subscribe`.
+        `version` is the last event that the client has; `wake` is called when frames are ready; `heartbeat_seconds` is
+        the interval that the client has asked for. See `condord.live.fanout.Fanout.subscribe`.
         """
 
     def unsubscribe(self, subscriber: Subscriber) -> None:
@@ -72,24 +81,20 @@ class StreamCounts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MetricValues(msgspec.Struct, frozen=True, kw_only=True):
-    """The daemon's values at the time of a scrape. Counters never decrease while the process lives.
+    """A server's values at the time of a scrape. Counters never decrease while the process lives.
 
-    `breakers` is by Alpaca host. `budget_room` and `budget_waits` are by share of the request budget: how many requests
-    are permitted now, and how many had to wait. `superseded` counts quotes that a newer one replaced before they were
-    sent. `frames` counts frames made for subscribers, including the `dropped` ones; `sent_bytes` counts what was sent.
-    `history_rows` counts rows passed to the database, and `history_fault` is true while it cannot be used. `alerts`
-    counts alerts by rule and state, `notifications` messages by channel and result.
+    `status` is None for a relay that has read nothing yet. `frames` counts frames made for subscribers, including the
+    `dropped` ones; `sent_bytes` counts what was sent.
+
+    The others are those of what reads an account, and a relay has none of them. `breakers` is by Alpaca host.
+    `budget_room` and `budget_waits` are by share of the request budget: how many requests are permitted now, and how
+    many had to wait. `superseded` counts quotes that a newer one replaced before they were sent. `history_rows` counts
+    rows passed to the database, and `history_fault` is true while it cannot be used. `alerts` counts alerts by rule and
+    state, `notifications` messages by channel and result.
     """
 
-    status: wire.Status
-    streams: Mapping[str, StreamCounts]
+    status: wire.Status | None
     published: Tally
-    rate_limited: int
-    breakers: Mapping[str, wire.BreakerState]
-    budget_room: Mapping[str, int]
-    budget_waits: Mapping[str, int]
-    superseded: int
-    refused: Mapping[str, int]
     subscribers: int
     max_subscribers: int
     frames: int
@@ -97,16 +102,24 @@ class MetricValues(msgspec.Struct, frozen=True, kw_only=True):
     dropped: int
     resyncs: Mapping[str, int]
     disconnects: Mapping[str, int]
-    history_rows: int
-    history_fault: bool
     log_dropped: int
+    cluster: wire.ClusterJson = wire.ClusterJson(role="all")
+    streams: Mapping[str, StreamCounts] = {}
+    rate_limited: int = 0
+    breakers: Mapping[str, wire.BreakerState] = {}
+    budget_room: Mapping[str, int] = {}
+    budget_waits: Mapping[str, int] = {}
+    superseded: int = 0
+    refused: Mapping[str, int] = {}
+    history_rows: int = 0
+    history_fault: bool = False
     alerts: Mapping[tuple[str, ...], int] = {}
     notifications: Mapping[tuple[str, ...], int] = {}
     rule_evaluations: int = 0
 
 
-class DaemonView(Protocol):
-    """The running daemon, as the routes see it."""
+class ServedView(Protocol):
+    """What every server has: a document, its streams and its own state."""
 
     @property
     def subscribers(self) -> Subscriptions:
@@ -114,7 +127,7 @@ class DaemonView(Protocol):
 
     @property
     def is_alive(self) -> bool:
-        """Whether the supervisor makes progress."""
+        """Whether what keeps the document up to date makes progress."""
 
     @property
     def is_ready(self) -> bool:
@@ -124,10 +137,22 @@ class DaemonView(Protocol):
         """The published document, which the newest event describes."""
 
     def condor(self, condor_id: str) -> wire.OneCondor | None:
-        """One condor with the quotes of its legs; None if there is none with this id."""
+        """One condor with its quotes; None if there is none with this id."""
 
     def report(self) -> wire.StatusReport:
         """The status and the counters."""
+
+    @property
+    def tickets(self) -> Tickets:
+        """Issues and accepts tickets for streams."""
+
+    @property
+    def registry(self) -> CollectorRegistry:
+        """The registry of all metrics."""
+
+
+class DaemonView(ServedView, Protocol):
+    """The running daemon of an account, as the routes see it."""
 
     @property
     def records_history(self) -> bool:
@@ -158,14 +183,6 @@ class DaemonView(Protocol):
 
     async def test_channel(self, name: str) -> ChannelTestJson | None:
         """Send one test message by the channel `name`; None if there is none with this name."""
-
-    @property
-    def tickets(self) -> Tickets:
-        """Issues and accepts tickets for streams."""
-
-    @property
-    def registry(self) -> CollectorRegistry:
-        """The registry of all metrics."""
 
 
 class GuardSettings(msgspec.Struct, frozen=True, kw_only=True):

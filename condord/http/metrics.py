@@ -185,13 +185,17 @@ class _ValuesCollector(Collector):
         """Read the values once, and yield every family."""
         values = self._read_values()
         yield _gauge("condord_build_info", "The version of this daemon.", {(self._version,): 1}, "version")
-        yield from _upstream(values)
-        yield from _rest(values)
-        yield from _published(values)
+        yield from _cluster(values.cluster)
+        if values.status is not None:
+            yield from _status(values.status)
+            yield from _published(values)
         yield from _subscribers(values)
-        yield _counter("condord_history_rows", "Rows of history that were recorded.", {(): values.history_rows})
-        yield _gauge("condord_history_fault", "Whether history cannot be recorded.", {(): values.history_fault})
-        yield from _alerts(values)
+        if values.cluster.role != "relay":
+            yield from _upstream(values)
+            yield from _rest(values)
+            yield _counter("condord_history_rows", "Rows of history that were recorded.", {(): values.history_rows})
+            yield _gauge("condord_history_fault", "Whether history cannot be recorded.", {(): values.history_fault})
+            yield from _alerts(values)
         yield _counter("condord_log_dropped", "Log lines that could not be written.", {(): values.log_dropped})
 
 
@@ -207,18 +211,43 @@ def _alerts(values: MetricValues) -> Iterator[Metric]:
     )
 
 
-def _upstream(values: MetricValues) -> Iterator[Metric]:
-    status, streams = values.status, values.streams
+def _cluster(cluster: wire.ClusterJson) -> Iterator[Metric]:
+    yield _state("condord_cluster_role", "What this process is among several.", wire.Role, cluster.role)
+    lag: _Samples = {} if cluster.lag_ms is None else {(): cluster.lag_ms / 1000}
+    yield _gauge(
+        "condord_cluster_lag_seconds",
+        "How much later than the fastest one a relay's newest event came, or how long its source has been lost.",
+        lag,
+    )
+    yield _counter("condord_cluster_gaps", "Missing events that a snapshot of the source replaced.", {(): cluster.gaps})
+    yield _counter(
+        "condord_cluster_dropped", "Events of the source that were older than the document.", {(): cluster.dropped}
+    )
+
+
+def _status(status: wire.Status) -> Iterator[Metric]:
     yield _state("condord_stream_state", "The state of the option stream.", wire.State, status.state)
+    newest_at = status.stream.last_message_at
+    yield _instant("condord_last_quote_timestamp_seconds", "When the option stream sent the newest quote.", newest_at)
+    positions, is_open = status.positions, status.market.is_open
+    yield _instant("condord_positions_timestamp_seconds", "When the positions were last read.", positions.read_at)
+    yield _gauge("condord_market_open", "Whether the market is open.", {} if is_open is None else {(): is_open})
+
+
+def _upstream(values: MetricValues) -> Iterator[Metric]:
+    streams = values.streams
     up: _Samples = {(name,): stream.connected for name, stream in streams.items()}
     yield _gauge("condord_upstream_connected", "Whether an Alpaca stream is connected.", up, "stream")
     yield _by_stream("messages", "Messages that a stream has delivered.", streams, "type")
     yield _by_stream("reconnects", "Reconnections of a stream, by the reason of the loss.", streams, "reason")
     yield _by_stream("failures", "Connections to a stream that were lost or could not be made.", streams, "reason")
-    newest_at = status.stream.last_message_at
-    yield _instant("condord_last_quote_timestamp_seconds", "When the option stream sent the newest quote.", newest_at)
     refused = _by_name(values.refused)
     yield _counter("condord_refused", "Data from Alpaca that was implausible or unreadable.", refused, "kind")
+    yield _counter(
+        "condord_quotes_coalesced",
+        "Quotes that a newer one replaced before they were sent.",
+        {(): values.superseded},
+    )
 
 
 def _by_stream(what: str, help_text: str, streams: Mapping[str, StreamCounts], label: str) -> Metric:
@@ -229,8 +258,6 @@ def _by_stream(what: str, help_text: str, streams: Mapping[str, StreamCounts], l
 
 
 def _rest(values: MetricValues) -> Iterator[Metric]:
-    positions, is_open = values.status.positions, values.status.market.is_open
-    yield _instant("condord_positions_timestamp_seconds", "When the positions were last read.", positions.read_at)
     limited: _Samples = {(): values.rate_limited}
     yield _counter("condord_rest_rate_limited", "Answers of Alpaca's REST API with 429.", limited)
     breakers: _Samples = {
@@ -242,7 +269,6 @@ def _rest(values: MetricValues) -> Iterator[Metric]:
     room, waits = _by_name(values.budget_room), _by_name(values.budget_waits)
     yield _gauge("condord_rest_budget_room", "Requests that a share of the budget permits now.", room, "share")
     yield _counter("condord_rest_budget_waits", "Requests that waited for room in their share.", waits, "share")
-    yield _gauge("condord_market_open", "Whether the market is open.", {} if is_open is None else {(): is_open})
 
 
 def _published(values: MetricValues) -> Iterator[Metric]:
@@ -257,11 +283,6 @@ def _published(values: MetricValues) -> Iterator[Metric]:
         "condord_oldest_valuation_timestamp_seconds",
         "The oldest of the condors' newest quotes.",
         published.oldest_valuation_at,
-    )
-    yield _counter(
-        "condord_quotes_coalesced",
-        "Quotes that a newer one replaced before they were sent.",
-        {(): values.superseded},
     )
 
 

@@ -9,7 +9,7 @@ OpenAPI 3.1 cannot describe Server-Sent Events: the schema of a stream is that o
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -55,12 +55,12 @@ _TICKET = {
 Json = dict[str, Any]
 
 
-def document(routes: Sequence[Route], version: str) -> Json:
-    """The OpenAPI document of `routes`; `version` is the daemon's."""
+def document(routes: Sequence[Route], version: str, maxima: Mapping[str, float] | None = None) -> Json:
+    """The OpenAPI document of `routes`; `version` is the daemon's. `maxima` of parameters, by name, are configured."""
     shared = {response.status: response for response in (*COMMON_ERRORS, *UNROUTED_ERRORS)}
     paths: dict[str, Json] = {}
     for route in routes:
-        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route, maxima or {})
     return {
         "openapi": "3.1.0",
         "info": {"title": "condord", "version": version, "description": _ABOUT},
@@ -78,12 +78,13 @@ def document(routes: Sequence[Route], version: str) -> Json:
     }
 
 
-def _operation(route: Route) -> Json:
+def _operation(route: Route, maxima: Mapping[str, float]) -> Json:
+    parameters = [_parameter(parameter, maxima.get(parameter.name)) for parameter in route.parameters]
     return {
         "operationId": route.name,
         "summary": route.summary,
         **_access(route),
-        **({"parameters": [_parameter(parameter) for parameter in route.parameters]} if route.parameters else {}),
+        **({"parameters": parameters} if parameters else {}),
         "responses": _responses(route),
     }
 
@@ -119,13 +120,14 @@ def _responses(route: Route) -> Json:
     }
 
 
-def _parameter(parameter: Parameter) -> Json:
+def _parameter(parameter: Parameter, maximum: float | None) -> Json:
+    bound = {} if maximum is None else {"maximum": maximum}
     return {
         "name": parameter.name,
         "in": parameter.location,
         "required": parameter.location == "path",
         "description": parameter.description,
-        "schema": _value(msgspec.json.schema(parameter.type)),
+        "schema": _value(msgspec.json.schema(parameter.type)) | bound,
         **({} if parameter.example is None else {"example": parameter.example}),
     }
 

@@ -21,11 +21,12 @@ from condord.http.interfaces import DaemonView, Subscriptions
 from condord.http.problem import problem
 from condord.http.subscriber_writer import STALL_SECONDS, DirectStream, Subscribe
 from condord.live.compression import CodingName
-from condord.live.fanout import Subscriber
 from condord.live.published import EVERYTHING, Selection
+from condord.live.subscriber import Subscriber
 
 RETRY_AFTER_SECONDS = 10
 MAX_INTERVAL_MS = 10_000
+MIN_HEARTBEAT_SECONDS = 0.5
 
 _HEADERS = {
     "Content-Type": "text/event-stream; charset=utf-8",
@@ -52,6 +53,12 @@ def _answer(request: Request) -> ASGIApp:
     interval_ms = _interval_ms(request.query_params)
     if interval_ms is None:
         return problem(400, f"interval must be a whole number of milliseconds from 0 to {MAX_INTERVAL_MS}")
+    heartbeat_seconds = _heartbeat_seconds(request.query_params)
+    if heartbeat_seconds is not None and not (
+        MIN_HEARTBEAT_SECONDS <= heartbeat_seconds <= subscribers.heartbeat_seconds
+    ):
+        allowed = f"from {MIN_HEARTBEAT_SECONDS:g} to {subscribers.heartbeat_seconds:g}"
+        return problem(400, f"heartbeat must be a number of seconds {allowed}")
     coding: CodingName = "gzip" if subscribers.compresses and takes_gzip(request.headers) else "identity"
     headers = {**_HEADERS, "Content-Encoding": "gzip"} if coding == "gzip" else _HEADERS
     if not subscribers.has_room:
@@ -61,7 +68,12 @@ def _answer(request: Request) -> ASGIApp:
         return _head(headers)
     version = request.headers.get("last-event-id") or request.query_params.get("lastEventId") or None
     subscribe = functools.partial(
-        subscribers.subscribe, _selection(request.query_params), interval_ms / 1000, version, coding
+        subscribers.subscribe,
+        _selection(request.query_params),
+        interval_ms / 1000,
+        version,
+        coding,
+        heartbeat_seconds=heartbeat_seconds,
     )
     connection: HttpConnection | None = request.scope.get("extensions", {}).get(EXTENSION)
     if connection is None:
@@ -145,3 +157,11 @@ def _interval_ms(query: QueryParams) -> int | None:
         return None
     interval_ms = int(text)
     return interval_ms if interval_ms <= MAX_INTERVAL_MS else None
+
+
+def _heartbeat_seconds(query: QueryParams) -> float | None:
+    """The interval of heartbeats that the client asks for; None if it does not, and 0 if it is no number."""
+    text = query.get("heartbeat")
+    if text is None:
+        return None
+    return float(text) if re.fullmatch(r"[0-9]{1,20}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?", text) else 0.0

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from condord.http.connection import HttpConnection
 from condord.http.interfaces import Subscriptions
-from condord.live.fanout import Subscriber
+from condord.live.subscriber import Subscriber
 
 STALL_SECONDS = 30.0
 """A client that reads nothing for this long is evicted."""

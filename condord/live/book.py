@@ -31,11 +31,12 @@ from condord.live.lifecycle import AccountReading, Lifecycle
 from condord.live.minutes import MinuteRow, RecordedPast
 from condord.live.pl_history import PlHistory
 from condord.live.prices import Prices
-from condord.live.published import Edition, Versioned
+from condord.live.published import Edition
 from condord.live.quote_changes import has_same_prices, moved, quote_counts
 from condord.live.recording import Minutes
 from condord.live.risks import Risks, RiskSettings
 from condord.live.underlying_prices import UnderlyingPrices
+from condord.live.versioned import Versioned
 
 Core = TypeVar("Core")
 Json = TypeVar("Json")

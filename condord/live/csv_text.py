@@ -14,6 +14,7 @@ from typing import Literal
 import msgspec
 
 from condord.live import wire
+from condord.live.lost_source import trusted
 from condord.live.wire_condor import CondorJson, Unmatched
 from condord.live.wire_history import RecordedJson, SharesJson, TradeJson, TradesJson
 
@@ -43,6 +44,7 @@ _CRLF = "\r\n"
 
 def positions_csv(document: wire.Document, end: LineEnd) -> Iterator[str]:
     """Return the lines for the condors of a document, and for the contracts in none after them."""
+    document = trusted(document)
     quotes = {quote.symbol: quote for quote in document.quotes}
     condors = [_condor(condor) for condor in document.condors]
     unmatched = [_unmatched(entry, quotes.get(entry.symbol)) for entry in document.unmatched]

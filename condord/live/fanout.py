@@ -4,6 +4,9 @@ Subscribers with the same filter and interval share a view, and each frame of a 
 has a ring of `ring_size` frames. When the ring overflows, its frames are dropped and the subscriber gets a snapshot in
 their place, so no subscriber waits for another. A snapshot that replaces missed frames is counted with its reason.
 
+A server that follows another passes its frames on to the view of everything, unchanged. A client whose last event is
+ahead of this server waits for it, for as long as the caller lets it.
+
 Methods return the subscribers that have frames to take. The caller wakes them.
 """
 
@@ -11,7 +14,6 @@ from __future__ import annotations
 
 import datetime as dt
 import itertools
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal, get_args
 
@@ -19,13 +21,12 @@ import msgspec
 
 from condord.live import compression as codings
 from condord.live import wire
-from condord.live.coalescer import Coalescer
-from condord.live.compression import Coding, CodingName, Frame
+from condord.live.compression import CodingName, Frame
 from condord.live.frames import framed
 from condord.live.published import Edition, Selection
+from condord.live.subscriber import Subscriber, View
 from condord.live.wire_alerts import AlertJson
 
-RETRY = b"retry: 2000\n"
 BYE_RETRIES_MS = tuple(range(500, 5_500, 250))
 """The `retry` of one `bye` after another, so that clients do not all reconnect at once."""
 
@@ -35,83 +36,21 @@ RESYNCS = ("ringOverflow", "unknownEpoch", "replayWindowPassed", "positionsChang
 Departure = Literal["client", "stalled", "stopped"]
 """Who ended a stream: its client, an eviction because the client took nothing, or the stop of the daemon."""
 
-_RETRY = Frame(RETRY)
 _FIRSTS_AGE = dt.timedelta(seconds=1)
 """How long a first frame is shared: its `asOf` is that old."""
 
 
-class Subscriber:
-    """One open stream. `wake` makes the stream's writer call `take`. The fan-out itself never calls `wake`."""
-
-    __slots__ = ("_coding", "_fanout", "_preface", "bye", "is_evicted", "is_lost", "ring", "view", "wake")
-
-    def __init__(self, fanout: Fanout, view: View, *, ring_size: int, coding: Coding, wake: Callable[[], None]) -> None:
-        self._fanout = fanout
-        self._coding = coding
-        # `retry` and comments go into the block of the first event: many clients emit an empty event for a block
-        # without data.
-        self._preface: tuple[Frame, ...] = (_RETRY,)
-        self.view = view
-        self.ring: deque[Frame] = deque(maxlen=ring_size)
-        self.is_lost = False
-        self.is_evicted = False
-        self.bye: Frame | None = None
-        self.wake = wake
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the next `take` is the last."""
-        return self.bye is not None
-
-    def begin(self, frame: Frame, reason: str | None) -> None:
-        """Put the first `frame` into the ring. `reason` is why it is a snapshot instead of the missed deltas, if so."""
-        self.ring.append(frame)
-        if reason is not None:
-            self._preface = (*self._preface[:1], Frame(b": resync, %b\n" % reason.encode()))
-
-    def take(self, now_at: Callable[[], dt.datetime]) -> bytes:
-        """Return all waiting frames, joined for one write; empty if there are none.
-
-        The clock is read only for a snapshot in place of lost frames.
-        """
-        if self.is_lost:
-            self.is_lost = False
-            self.begin(self._fanout.resync(self, now_at()), "ringOverflow")
-        frames = [*self._preface, *self.ring]
-        self._preface = ()
-        self.ring.clear()
-        if self.bye is not None:
-            frames.append(self.bye)
-        return self._coding.join(frames, is_last=self.bye is not None) if frames else b""
-
-
-class View:
-    """The stream of one filter and interval: the newest event sent, and its subscribers.
-
-    With an interval, a view may be behind the published document. The first frame of a subscriber that joins or is
-    resynced is current, so that subscriber is ahead of its view. Its next delta must begin later than that of the
-    others, or its client would append points to a history twice.
-    """
-
-    def __init__(self, selection: Selection, interval_seconds: float) -> None:
-        self.selection = selection
-        self.coalescer = Coalescer(interval_seconds)
-        self.subscribers: dict[Subscriber, None] = {}
-        self.number = 0
-        self.ahead: dict[Subscriber, int] = {}
-        self.firsts: dict[int | None, Frame] = {}
-        self.firsts_at: tuple[str, dt.datetime] | None = None
-
-
 class Fanout:
-    """The subscribers of `edition`. `ring_size` is in frames.
+    """The subscribers of `edition`. `ring_size` is in frames. With `follows`, another server makes the events.
 
     `frames` counts frames given to subscribers; `dropped`, those lost in a full ring; `resyncs`, snapshots by reason.
     """
 
-    def __init__(self, edition: Edition, *, ring_size: int) -> None:
+    def __init__(self, edition: Edition, *, ring_size: int, follows: bool = False) -> None:
         self._edition = edition
         self._ring_size = ring_size
+        self._follows = follows
+        self._waiting: dict[Subscriber, str] = {}
         self._views: dict[tuple[Selection, float], View] = {}
         self.subscribers = 0
         self.frames = 0
@@ -137,19 +76,35 @@ class Fanout:
         `interval_seconds` is the minimum time between two frames, 0 for the publisher's own pace. `version` is the last
         event that the client has seen. With `is_chunked`, `take` returns HTTP/1.1 chunks.
         """
-        key = selection, interval_seconds
-        view = self._views.get(key)
-        if view is None:
-            view = self._views[key] = View(selection, interval_seconds)
-            view.number = self._edition.number
+        view = self._views.get((selection, interval_seconds)) or View(selection, interval_seconds)
         encoder = codings.coding(coding, is_chunked=is_chunked)
         subscriber = Subscriber(self, view, ring_size=self._ring_size, coding=encoder, wake=wake)
         if self._byes is not None:
             subscriber.bye = next(self._byes)
-        view.subscribers[subscriber] = None
         self.subscribers += 1
-        self._begin(subscriber, version, now_at)
+        if version is not None and self._edition.resume_from(version) == "ahead":
+            self._waiting[subscriber] = version
+        else:
+            self._begin(subscriber, version, now_at)
         return subscriber
+
+    def is_waiting(self, subscriber: Subscriber) -> bool:
+        """Whether the last event of the client is ahead of this server, so that it gets no event yet."""
+        return subscriber in self._waiting
+
+    def stop_waiting(self, subscriber: Subscriber, now_at: dt.datetime) -> list[Subscriber]:
+        """Let a subscriber whose event has not come wait no longer.
+
+        If this server makes the events, there is no such event, and a snapshot follows. If it follows another, the
+        stream ends, because a snapshot would be older than what the client has.
+        """
+        if subscriber not in self._waiting:
+            return []
+        if self._follows:
+            subscriber.bye = next(_byes("this server is behind the last event of the client"))
+        else:
+            self._begin(subscriber, self._waiting.pop(subscriber), now_at)
+        return [subscriber]
 
     def evict(self, subscriber: Subscriber) -> None:
         """Record that `subscriber` is being closed because its client takes nothing; `unsubscribe` follows."""
@@ -159,13 +114,14 @@ class Fanout:
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Close a stream and count why it ended; a second call does nothing."""
         view = subscriber.view
-        if view.subscribers.pop(subscriber, self) is self:
+        if self._waiting.pop(subscriber, None) is None and view.subscribers.pop(subscriber, self) is self:
             return
         self.subscribers -= 1
         self.disconnects[_departure(subscriber)] += 1
         view.ahead.pop(subscriber, None)
-        if not view.subscribers:
-            self._views.pop((view.selection, view.coalescer.window_seconds), None)
+        key = view.selection, view.coalescer.window_seconds
+        if not view.subscribers and self._views.get(key) is view:  # one that waits may have a view that nobody joined
+            del self._views[key]
 
     def publish(
         self, now: float, now_at: dt.datetime, *, urgent: bool = False, alerts: Sequence[AlertJson] = ()
@@ -180,15 +136,72 @@ class Fanout:
             view.coalescer.offer(now)
             needs_snapshot = self._edition.needs_snapshot(view.number)
             if view.coalescer.take(now) or urgent or needs_snapshot:
-                woken += self._advance(view, now, now_at, needs_snapshot=needs_snapshot)
-        return self._announce(alerts) if alerts else woken
+                frame = self._next(view, view.number, now_at, needs_snapshot=needs_snapshot)
+                woken += self._advance(view, frame, now, now_at)
+        if self._waiting:
+            woken += self._admit(now_at)
+        if alerts:
+            # They are one frame, so that many at once do not overflow a ring.
+            return self._push_to_all(Frame(b"".join(framed("alert", alert) for alert in alerts)))
+        return woken
 
-    def _announce(self, alerts: Sequence[AlertJson]) -> list[Subscriber]:
-        """Give all subscribers an event for each of `alerts`, after the frames that contain them.
+    def pass_on(
+        self,
+        frame: Frame,
+        now: float,
+        now_at: dt.datetime,
+        *,
+        urgent: bool = False,
+        with_status: bool = False,
+        is_whole: bool = False,
+    ) -> list[Subscriber]:
+        """Give subscribers what the followed server has published, which is `frame` for the view of everything.
 
-        They are one frame, so that many at once do not overflow a ring.
+        `urgent` ignores the views' intervals. So do `with_status`, which adds the status to every frame because the one
+        that was announced last is over, and `is_whole`, for which every view needs a snapshot.
         """
-        frame = Frame(b"".join(framed("alert", alert) for alert in alerts))
+        woken: list[Subscriber] = []
+        for view in self._views.values():
+            since = view.number
+            if with_status or is_whole:
+                view.firsts_at = None  # they may have the status that is over
+            if is_whole:
+                view.ahead.clear()
+            if view.is_plain:
+                woken += self._advance(view, frame, now, now_at)
+                continue
+            view.coalescer.offer(now)
+            needs_snapshot = is_whole or self._edition.needs_snapshot(since)
+            if view.coalescer.take(now) or urgent or with_status or needs_snapshot:
+                own = self._next(view, since, now_at, needs_snapshot=needs_snapshot, with_status=with_status)
+                woken += self._advance(view, own, now, now_at, with_status=with_status)
+        if self._waiting:
+            woken += self._admit(now_at)
+        return woken
+
+    def pass_on_alert(self, frame: Frame, now: float, now_at: dt.datetime) -> list[Subscriber]:
+        """Give every subscriber an alert of the followed server, after the values it was found in."""
+        for view in self._views.values():
+            if view.number != self._edition.number:
+                needs_snapshot = self._edition.needs_snapshot(view.number)
+                own = self._next(view, view.number, now_at, needs_snapshot=needs_snapshot)
+                self._advance(view, own, now, now_at)
+        return self._push_to_all(frame)
+
+    def announce(self, frame: Frame) -> list[Subscriber]:
+        """Give every subscriber a status without an id, which is never replayed. The edition has that status."""
+        for view in self._views.values():
+            view.firsts_at = None  # they have the status of before
+        return self._push_to_all(frame)
+
+    def _admit(self, now_at: dt.datetime) -> list[Subscriber]:
+        """Begin the streams of clients whose event has come."""
+        come = [s for s, v in self._waiting.items() if not s.is_over and self._edition.resume_from(v) != "ahead"]
+        for subscriber in come:
+            self._begin(subscriber, self._waiting.pop(subscriber), now_at)
+        return come
+
+    def _push_to_all(self, frame: Frame) -> list[Subscriber]:
         subscribers = [subscriber for view in self._views.values() for subscriber in view.subscribers]
         for subscriber in subscribers:
             self._push(subscriber, frame)
@@ -200,7 +213,8 @@ class Fanout:
         for view in self._views.values():
             if view.coalescer.take(now):
                 needs_snapshot = self._edition.needs_snapshot(view.number)
-                woken += self._advance(view, now, now_at, needs_snapshot=needs_snapshot)
+                frame = self._next(view, view.number, now_at, needs_snapshot=needs_snapshot)
+                woken += self._advance(view, frame, now, now_at)
         return woken
 
     @property
@@ -210,21 +224,28 @@ class Fanout:
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
     def heartbeat(self, now_at: dt.datetime) -> list[Subscriber]:
-        """Give a heartbeat to every subscriber with nothing to take."""
+        """Give a heartbeat to every subscriber with nothing to take, except those that beat by themselves."""
+        return self.heartbeat_to((s for s in self._open() if not s.beats_by_itself), now_at)
+
+    def heartbeat_to(self, subscribers: Iterable[Subscriber], now_at: dt.datetime) -> list[Subscriber]:
+        """Give a heartbeat to those of `subscribers` with nothing to take."""
         frame = Frame(framed("heartbeat", wire.Heartbeat(as_of=now_at)))
-        quiet = [s for view in self._views.values() for s in view.subscribers if not s.ring and not s.is_lost]
+        quiet = [s for s in subscribers if not s.ring and not s.is_lost]
         for subscriber in quiet:
             self._push(subscriber, frame)
         return quiet
 
     def close(self, reason: str) -> list[Subscriber]:
         """End every stream with `bye`; streams opened later end at once."""
-        event = framed("bye", wire.Bye(reason=reason))
-        self._byes = itertools.cycle([Frame(b"retry: %d\n%b" % (ms, event)) for ms in BYE_RETRIES_MS])
-        subscribers = [subscriber for view in self._views.values() for subscriber in view.subscribers]
+        self._byes = _byes(reason)
+        subscribers = [*self._open()]
         for subscriber, bye in zip(subscribers, self._byes, strict=False):
             subscriber.bye = bye
         return subscribers
+
+    def _open(self) -> Iterator[Subscriber]:
+        yield from (subscriber for view in self._views.values() for subscriber in view.subscribers)
+        yield from self._waiting
 
     def resync(self, subscriber: Subscriber, now_at: dt.datetime) -> Frame:
         """Return the snapshot that replaces the frames a slow subscriber has lost."""
@@ -233,7 +254,16 @@ class Fanout:
         return self._snapshot(subscriber.view, now_at)
 
     def _begin(self, subscriber: Subscriber, version: str | None, now_at: dt.datetime) -> None:
+        """Put the first frame into the ring of a subscriber that has joined its view."""
         since = self._edition.resume_from(version)
+        if since == "ahead":  # it was waited for: there is no such event
+            since = "unknownEpoch"
+        key = subscriber.view.selection, subscriber.view.coalescer.window_seconds
+        if key not in self._views:  # the first of its view, or the view was let go while it waited
+            self._views[key] = subscriber.view
+            subscriber.view.number = self._edition.number
+        subscriber.view = self._views[key]
+        subscriber.view.subscribers[subscriber] = None
         if isinstance(since, int):
             subscriber.begin(self._caught_up(subscriber.view, since, now_at), None)
         else:
@@ -247,28 +277,34 @@ class Fanout:
         if subscriber.view.number < self._edition.number:
             subscriber.view.ahead[subscriber] = self._edition.number
 
-    def _advance(self, view: View, now: float, now_at: dt.datetime, *, needs_snapshot: bool) -> Iterable[Subscriber]:
-        """Give the subscribers of `view` what was published since its last frame. Returns those to wake."""
+    def _advance(
+        self, view: View, frame: Frame | None, now: float, now_at: dt.datetime, *, with_status: bool = False
+    ) -> Iterable[Subscriber]:
+        """Give `frame`, what was published since the last one, to the subscribers of `view`. Returns those to wake."""
         since, view.number = view.number, self._edition.number
-        frame = self._snapshot(view, now_at) if needs_snapshot else self._delta(view, since, now_at)
         if frame is None:
             view.ahead.clear()
             return ()
         view.coalescer.sent(now)
         if view.ahead:
-            return self._advance_each(view, since, frame, now_at)
+            return self._advance_each(view, since, frame, now_at, with_status=with_status)
         for subscriber in view.subscribers:
             self._push(subscriber, frame)
         return view.subscribers
 
-    def _advance_each(self, view: View, since: int, frame: Frame, now_at: dt.datetime) -> list[Subscriber]:
+    def _advance_each(
+        self, view: View, since: int, frame: Frame, now_at: dt.datetime, *, with_status: bool
+    ) -> list[Subscriber]:
         """Send `frame` to the subscribers that are at event `since`, and a shorter delta to those already past it."""
         frames: dict[int, Frame | None] = {since: frame}
         woken = []
         for subscriber in view.subscribers:
             number = view.ahead.get(subscriber, since)
             if number not in frames:
-                frames[number] = self._frame(view, number, now_at)
+                needs_snapshot = self._edition.needs_snapshot(number)
+                frames[number] = self._next(
+                    view, number, now_at, needs_snapshot=needs_snapshot, with_status=with_status
+                )
             if (own := frames[number]) is not None:
                 self._push(subscriber, own)
                 woken.append(subscriber)
@@ -287,12 +323,14 @@ class Fanout:
             return
         subscriber.ring.append(frame)
 
-    def _frame(self, view: View, since: int, now_at: dt.datetime) -> Frame | None:
+    def _next(
+        self, view: View, since: int, now_at: dt.datetime, *, needs_snapshot: bool, with_status: bool = False
+    ) -> Frame | None:
         """Return what brings clients at event `since` up to date, or None if `view` shows nothing of it."""
-        needs_snapshot = self._edition.needs_snapshot(since)
-        return self._snapshot(view, now_at) if needs_snapshot else self._delta(view, since, now_at)
-
-    def _delta(self, view: View, since: int, now_at: dt.datetime) -> Frame | None:
+        if needs_snapshot:
+            return self._snapshot(view, now_at)
+        if with_status:
+            return self._caught_up(view, since, now_at)
         delta = self._edition.delta(since, now_at, view.selection)
         return None if delta is None else Frame(framed("delta", delta, self._edition.version))
 
@@ -328,6 +366,12 @@ class Fanout:
 
     def _count_resync(self, reason: str) -> None:
         self.resyncs[reason] = self.resyncs.get(reason, 0) + 1
+
+
+def _byes(reason: str) -> Iterator[Frame]:
+    """Yield `bye` with one `retry` after another, without an end."""
+    event = framed("bye", wire.Bye(reason=reason))
+    return itertools.cycle([Frame(b"retry: %d\n%b" % (ms, event)) for ms in BYE_RETRIES_MS])
 
 
 def _departure(subscriber: Subscriber) -> Departure:

@@ -11,9 +11,9 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_right
-from collections.abc import Collection, Iterable, Mapping
-from itertools import takewhile
-from typing import Generic, NamedTuple, TypeVar
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import msgspec
 
@@ -24,11 +24,9 @@ from condord.core.underlying import UnderlyingPrice
 from condord.core.valuation import LeftoverPl, Valuation
 from condord.live import wire, wire_condor
 from condord.live.published_alerts import PublishedAlerts
+from condord.live.versioned import Versioned, common
 from condord.live.wire_broken import BrokenJson, left_pl
 from condord.live.wire_risk import AccountJson, ClosingJson, ClosingOrders, RiskJson, UnderlyingJson
-
-Core = TypeVar("Core")
-Json = TypeVar("Json")
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,41 +42,8 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 EVERYTHING = Selection()
-
-
-class Versioned(Generic[Core, Json]):
-    """Published objects by key, in document order: the core value, its JSON, and the event that brought it."""
-
-    def __init__(self) -> None:
-        self.core: dict[str, Core] = {}
-        self.json: dict[str, Json] = {}
-        self._numbers: dict[str, int] = {}  # of objects put since `fill`, the newest last
-
-    def fill(self, entries: Iterable[tuple[str, Core, Json]]) -> None:
-        """Hold `entries` and nothing else. No event is noted, because a snapshot contains them."""
-        self.core, self.json, self._numbers = {}, {}, {}
-        for key, core, json in entries:
-            self.core[key], self.json[key] = core, json
-
-    def put(self, key: str, core: Core, json: Json, number: int) -> None:
-        """Replace the object of `key`; event `number`, the newest of all, brings it."""
-        self.core[key], self.json[key] = core, json
-        self._numbers.pop(key, None)
-        self._numbers[key] = number
-
-    def since(self, number: int, keys: frozenset[str] | None = None) -> list[str]:
-        """Return the keys whose objects came after event `number`, or those of them in `keys`."""
-        if keys is not None:
-            return [key for key in sorted(_common(keys, self._numbers)) if self._numbers[key] > number]
-        return list(takewhile(lambda key: self._numbers[key] > number, reversed(self._numbers)))
-
-    def new(self, number: int, keys: frozenset[str] | None = None) -> list[Json]:
-        """Return the JSON of `since`."""
-        return [self.json[key] for key in self.since(number, keys)]
-
-    def among(self, keys: frozenset[str] | None) -> list[Json]:
-        """Return the JSON of all objects, or of those in `keys`, in document order."""
-        return [json for key, json in self.json.items() if keys is None or key in keys]
+_JOINED = 64
+"""Joined events that are remembered: a line grows once a minute, so these are more than any replay window has."""
 
 
 class _Shown(NamedTuple):
@@ -118,6 +83,7 @@ class Edition:
         self._totals_number = 0
         self.account: AccountJson | None = None
         self._account_number = 0
+        self._joined: deque[tuple[int, int]] = deque(maxlen=_JOINED)
         self.quotes: Versioned[Quote, wire.QuoteJson] = Versioned()
         self.valuations: Versioned[tuple[Condor, Valuation], wire_condor.ValuationJson] = Versioned()
         self.unmatched: Versioned[LeftoverPl, wire_condor.Unmatched] = Versioned()
@@ -134,6 +100,27 @@ class Edition:
     def version(self) -> str:
         """The id of the newest event."""
         return f"{self._epoch}-{self.number}"
+
+    def follow(self, epoch: str, number: int) -> None:
+        """Continue at event `number` of `epoch`, which another server has made.
+
+        In the same epoch, what is put and set from here on belongs to it. In another one nothing is known before it, so
+        the caller publishes a whole document next.
+        """
+        if epoch != self._epoch:
+            self._epoch = epoch
+            self._snapshot_number = self._restart_number = 0
+            self._status_number = self._totals_number = self._account_number = 0
+            self._joined.clear()
+            self.alerts = PublishedAlerts()
+        self.number = number
+
+    def join(self, since: int) -> None:
+        """Note that this event is all events after `since`, joined into one.
+
+        A client at an event between the two gets a snapshot: which points of a history it has is not known.
+        """
+        self._joined.append((since, self.number))
 
     def begin(self) -> None:
         """Begin the next event, which a delta can describe: what is put and set from here on belongs to it."""
@@ -192,6 +179,18 @@ class Edition:
             numbers = self._histories.core[identity]
             numbers.append(self.number)
             self._histories.put(identity, numbers, history, self.number)
+
+    def append(self, points: wire.NewPoints) -> None:
+        """Publish more points of one history in this event. A history that is not known stays unknown."""
+        history = self._histories.json.get(points.id)
+        if history is None:
+            return
+        numbers = self._histories.core[points.id]
+        numbers += [self.number] * len(points.seconds)
+        longer = wire_condor.HistoryJson(
+            seconds=[*history.seconds, *points.seconds], cents=[*history.cents, *points.cents]
+        )
+        self._histories.put(points.id, numbers, longer, self.number)
 
     def restart(self, histories: Mapping[str, wire_condor.HistoryJson]) -> None:
         """Publish these histories, by condor id, and no others in this event, for which clients need a snapshot."""
@@ -286,7 +285,10 @@ class Edition:
         )
 
     def resume_from(self, version: str | None) -> int | str:
-        """Return the number of the event that a client with `version` has, or the reason why it needs a snapshot."""
+        """Return the number of the event that a client with `version` has, or the reason why it needs a snapshot.
+
+        `ahead` means that this server has not got to that event yet.
+        """
         if version is None:
             return "new"
         epoch, _, number = version.rpartition("-")
@@ -294,8 +296,8 @@ class Edition:
             return "unknownEpoch"
         since = int(number)
         if since > self.number:
-            return "unknownEpoch"
-        if since < self.number - self._replay_size:
+            return "ahead"
+        if since < self.number - self._replay_size or any(first < since < last for first, last in self._joined):
             return "replayWindowPassed"
         if since < self._snapshot_number:
             return "positionsChanged"
@@ -332,21 +334,15 @@ class Edition:
         """
         if selection.is_everything:
             return _Shown()
-        condors = [self._condors[identity] for identity in _common(selection.condors, self._condors)]
-        broken = [self._broken[identity] for identity in _common(selection.condors, self._broken)]
+        condors = [self._condors[identity] for identity in common(selection.condors, self._condors)]
+        broken = [self._broken[identity] for identity in common(selection.condors, self._broken)]
         left = [leg.symbol for condor in broken for leg in condor.legs if leg.held]
         legs = (leg.symbol for condor in condors for leg in condor.legs)
-        symbols = _common(selection.symbols, self._underlying_of)
+        symbols = common(selection.symbols, self._underlying_of)
         underlyings = {condor.underlying for condor in condors} | {condor.underlying for condor in broken}
         return _Shown(
             condors=selection.condors,
-            quotes=_common(selection.symbols, self.quotes.json).union(left, legs),
-            unmatched=_common(selection.symbols, self.unmatched.json).union(left),
+            quotes=common(selection.symbols, self.quotes.json).union(left, legs),
+            unmatched=common(selection.symbols, self.unmatched.json).union(left),
             underlyings=frozenset(underlyings.union(self._underlying_of[symbol] for symbol in symbols)),
         )
-
-
-def _common(names: Collection[str], known: Collection[str]) -> frozenset[str]:
-    """Return the known ones of `names`, in time proportional to the shorter: a filter may have many unknown names."""
-    few, many = (names, known) if len(names) < len(known) else (known, names)
-    return frozenset(name for name in few if name in many)

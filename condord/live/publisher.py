@@ -29,10 +29,11 @@ from condord.live.alert_events import AlertEvents, AlertSource
 from condord.live.alerts import Changes
 from condord.live.book import Book
 from condord.live.coalescer import Coalescer
-from condord.live.fanout import Fanout, Subscriber
+from condord.live.fanout import Fanout
 from condord.live.lifecycle import AccountReading
 from condord.live.minutes import MinuteRow
 from condord.live.risks import RiskSettings
+from condord.live.subscriber import Subscriber
 from condord.live.wire_condor import ExitsJson
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+LOST_REMEDY = "if it lasts, check that the source runs and can be reached"
+"""For a relay that has lost its source."""
+
 
 def with_remedy(text: str, remedy: str) -> str:
     """The sentence. If `remedy` is empty, it is only `text`."""

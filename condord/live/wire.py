@@ -30,7 +30,10 @@ Code = Literal[
     "unreachable",
     "malformed",
     "symbolLimit",
+    "sourceLost",
 ]
+LOST_CODES = frozenset({"sourceLost"})
+"""Codes of a relay that cannot follow its source. While one stands, no quote counts as confirmed."""
 NoticeCode = Literal[
     "brokenCondor",
     "assignment",
@@ -67,6 +70,7 @@ Refusal = Literal[
 BreakerState = Literal["closed", "open", "halfOpen"]
 Source = Literal["alpaca-paper", "alpaca-live", "simulator"]
 DataFeed = Literal["indicative", "opra"]
+Role = Literal["all", "relay"]
 
 
 class _Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -142,13 +146,32 @@ class Status(_Wire, frozen=True, kw_only=True):
     model: ModelJson
 
 
+class ClusterJson(_Wire, frozen=True, kw_only=True):
+    """What this process is among several. `role` is `all` for a daemon that reads an account by itself.
+
+    A relay has its `source`, a URL. `lagMs` is how many milliseconds later than the fastest one its newest event has
+    arrived, or, while the source is lost, how long ago that was. `gaps` counts sequences of events that a snapshot had
+    to replace, and `dropped` events that were older than what the relay had.
+    """
+
+    role: Role
+    leader: str | None = None
+    fence: int | None = None
+    source: str | None = None
+    lag_ms: int | None = None
+    gaps: int = 0
+    dropped: int = 0
+
+
 class StatusReport(Status, frozen=True, kw_only=True):
     """`GET /api/status`: the status, the stock stream, and counters of this process.
 
-    `uptime` is in seconds. `tasks` counts the tasks of its event loop, those of subscribers included.
+    `uptime` is in seconds. `tasks` counts the tasks of its event loop, those of subscribers included. `stocks` is null
+    for a relay.
     """
 
-    stocks: StocksJson
+    stocks: StocksJson | None
+    cluster: ClusterJson = ClusterJson(role="all")
     version: str
     pid: int
     address: str

@@ -11,9 +11,9 @@ from alpaca.data.historical.option import OptionHistoricalDataClient
 from alpaca.data.historical.stock import StockHistoricalDataClient
 from alpaca.trading.client import TradingClient
 
+from condord.host.network import Network
 from condord.upstream import transport
 from condord.upstream.interfaces import Login
-from condord.upstream.network import Network
 from condord.upstream.rate_limit import AlpacaHost
 
 

@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from websockets.exceptions import ConnectionClosed, WebSocketException
 
 from condord.errors import ConfigError
+from condord.host.network import Network
 from condord.live.link import CLOSE_SECONDS, CONNECTED, SERVING, STEP_SECONDS, Action, Event, Link, LinkFault
 from condord.upstream.classify_failure import connection_fault
-from condord.upstream.network import Network
 from condord.upstream.sockets import Flooded, Socket, dial
 
 PROBE_PONG_SECONDS = 5.0

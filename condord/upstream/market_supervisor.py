@@ -14,6 +14,7 @@ from typing import Any
 
 from condord.core.activity import Activity
 from condord.core.underlying import StockSnapshot
+from condord.host.network import Network
 from condord.live.freshness import RESUBSCRIBE_SECONDS
 from condord.live.link import SERVING, Link, LinkFault
 from condord.live.wire_risk import StocksJson
@@ -24,7 +25,6 @@ from condord.upstream.awaited_bookings import AwaitedBookings
 from condord.upstream.health import Health
 from condord.upstream.interfaces import Brokerage, Login, Sink, TradeSink
 from condord.upstream.market_reader import MarketReader
-from condord.upstream.network import Network
 from condord.upstream.past_reader import WHOLE_SECONDS, PastReader
 from condord.upstream.quote_stream import no_messages
 from condord.upstream.rest_fault import RestFault

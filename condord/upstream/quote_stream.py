@@ -10,11 +10,11 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import ClassVar, Generic, TypeVar
 
 from condord.core.quote import Tick
+from condord.host.network import Network
 from condord.live.link import SERVING, Event, Link, LinkFault
 from condord.upstream.classify_failure import SYMBOL_LIMIT
 from condord.upstream.interfaces import Login
 from condord.upstream.link_runner import LinkRunner
-from condord.upstream.network import Network
 from condord.upstream.quote_protocol import (
     ErrorFrame,
     Message,

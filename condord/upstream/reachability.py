@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 
 from alpaca.common.enums import BaseURL
 
+from condord.host.network import Network
 from condord.live.link import LinkFault
 from condord.upstream.classify_failure import connection_fault
-from condord.upstream.network import Network
 
 _PORTS = {"http": 80, "ws": 80, "https": 443, "wss": 443}
 

@@ -24,6 +24,7 @@ from condord.core.position import Contract, Holdings
 from condord.core.quote import Tick
 from condord.core.underlying import IndexValue, StockFeed, StockSnapshot
 from condord.core.working_order import WorkingOrder
+from condord.host.network import Network
 from condord.live import wire
 from condord.upstream import clients
 from condord.upstream.activities import PAST
@@ -38,7 +39,6 @@ from condord.upstream.interfaces import (
     Login,
     OrderPage,
 )
-from condord.upstream.network import Network
 from condord.upstream.rate_limit import AlpacaHost
 from condord.upstream.rest_calls import Answer, RestCall, RestCalls, new_breakers, status_of
 from condord.upstream.rest_fault import RestFault

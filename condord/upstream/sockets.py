@@ -12,8 +12,8 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
+from condord.host.network import Network
 from condord.live.link import CLOSE_SECONDS
-from condord.upstream.network import Network
 from condord.upstream.quote_protocol import MAX_FRAME_BYTES
 
 MAX_UNSENT_BYTES = 262_144

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from condord.core.quote import Tick
+from condord.host.network import Network
 from condord.live.link import SERVING, Link, LinkFault, LinkSettings
 from condord.upstream.interfaces import Login
 from condord.upstream.link_runner import LinkRunner
-from condord.upstream.network import Network
 from condord.upstream.option_stream import OptionStream
 from condord.upstream.quote_stream import QuoteStream
 from condord.upstream.stock_stream import StockStream

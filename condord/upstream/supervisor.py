@@ -14,6 +14,7 @@ import contextlib
 from collections.abc import Callable, Iterable
 
 from condord.core.position import Holdings
+from condord.host.network import Network
 from condord.live import wire
 from condord.live.exchange_clock import ExchangeClock
 from condord.live.freshness import TICK_SECONDS, Action, Freshness, Observed
@@ -27,7 +28,6 @@ from condord.upstream.health import Health
 from condord.upstream.interfaces import Brokerage, Login, Sink, TradeSink
 from condord.upstream.market_hours import HoursReader
 from condord.upstream.market_supervisor import MarketSupervisor
-from condord.upstream.network import Network
 from condord.upstream.option_stream import OptionStream
 from condord.upstream.poller import PACE_SECONDS, Poller
 from condord.upstream.quote_reader import POLL_SECONDS, QuoteReader

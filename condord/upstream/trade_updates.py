@@ -10,11 +10,11 @@ from collections.abc import Callable
 
 import msgspec
 
+from condord.host.network import Network
 from condord.live.link import Link
 from condord.upstream.classify_failure import unauthorized_fault
 from condord.upstream.interfaces import Login
 from condord.upstream.link_runner import LinkRunner
-from condord.upstream.network import Network
 from condord.upstream.quote_protocol import UNREADABLE
 
 _KINDS = frozenset({"authorization", "listening", "trade_updates"})

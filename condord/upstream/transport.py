@@ -17,8 +17,8 @@ import urllib3.exceptions
 from alpaca.common.rest import RESTClient
 
 from condord.host import bounded_http
+from condord.host.network import Network
 from condord.upstream import bodies
-from condord.upstream.network import Network
 
 ATTEMPT_FACTOR = 2.0
 """A timeout bounds connecting and each wait for bytes; a whole attempt may take this many timeouts."""

@@ -26,22 +26,17 @@ def test_global_rules_of_a_host_do_not_reach_into_a_card(still, visit):
     page = visit(still.url, bypass_csp=True, viewport={"width": 1280, "height": 4000}).open()
     has_cards(page)
     page.locator("article[data-condor]").first.get_by_role("button", name="Legs").click()
-    before = settled_styles(page)
-    page.add_style_tag(content=HOST)
-    assert page.evaluate("getComputedStyle(document.querySelector('#page h2')).color") == "rgb(0, 255, 0)"
-    assert page.evaluate(STYLES) == before
-
-
-def settled_styles(page) -> list[str]:
-    """The styles once parts that are loaded later are there: the legs, and the countdown of the last day."""
     page.locator("article[data-condor] table").first.wait_for()
-    found = page.evaluate(STYLES)
-    for _ in range(60):
-        page.wait_for_timeout(500)
-        before, found = found, page.evaluate(STYLES)
-        if found == before:
-            break
-    return found
+    rules = page.add_style_tag(content=HOST)
+    # Both at one moment, as the card may change between two.
+    alone, hosted = rules.evaluate(
+        f"""(rules) => [true, false].map((disabled) => {{
+            rules.sheet.disabled = disabled
+            return [getComputedStyle(document.querySelector('#page h2')).color, ({STYLES})()]
+        }})"""
+    )
+    assert alone[0] != hosted[0] == "rgb(0, 255, 0)"
+    assert hosted[1] == alone[1]
 
 
 def test_the_focus_ring_is_inside_the_card(still, visit):

@@ -57,11 +57,12 @@ def test_the_page_shows_a_restart_recovers_and_describes_the_gap(visit):
 
 
 def numbers_of(page) -> dict:
-    """The numbers made from quotes; the account is read as usual, and risk figures follow the time."""
+    """The numbers made from quotes of options; the account and underlyings are read as usual, and risk follows the time."""
     found = read(page)
     del found["totals"]["Options buying power"]
     for card in found["condors"].values():
         card["facts"] = card["facts"]["Close at mid"]
+        del card["payoff"], card["labels"]
     return found
 
 

@@ -23,7 +23,7 @@ PHONE = {"width": 360, "height": 16_000}
 """As high as the page, as a browser does not lay out cards outside the viewport."""
 IDS = "() => [...document.querySelectorAll('article[data-condor]')].map((card) => card.dataset.condor)"
 _FINDINGS = """async () => {
-    const { violations } = await axe.run(document, { resultTypes: ['violations'] })
+    const { violations } = await axe.run(document, { resultTypes: ['violations'], preload: false })
     return violations.flatMap((each) => each.nodes.map((node) => `${each.id}: ${node.target}: ${node.failureSummary}`))
 }"""
 FOCUSED = """() => {

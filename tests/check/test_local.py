@@ -21,6 +21,14 @@ def test_a_daemon_of_another_source_uses_the_port_but_not_the_stream_which_is_tr
     assert results(checks, "option-stream", "slot-free") == ["ok", "ok"]
 
 
+def test_a_relay_uses_the_port_but_not_the_stream(world):
+    with world.running_daemon(cluster={"role": "relay", "source": "http://127.0.0.1:1"}, stocks=None):
+        checks = world.check()
+    assert failed(checks) == ["port-free"]
+    assert "held by a relay" in checks["port-free"].text
+    assert results(checks, "option-stream", "slot-free") == ["ok", "ok"]
+
+
 def test_a_daemon_with_a_lock_on_another_key_uses_the_port_but_not_the_stream_which_is_tried(world):
     world.alpaca["option_stream_url"] = ""
     with locked(world, "OTHERKEY"), world.running_daemon(pid=os.getpid(), source="simulator"):

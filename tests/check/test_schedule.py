@@ -3,7 +3,7 @@ import asyncio
 import pytest
 
 from condord.check import schedule
-from condord.check.report import AFTER, NAMES, NEEDS, fail, ok, warn
+from condord.check.report import AFTER, NAMES, NEEDS, RELAY_NAMES, fail, ok, warn
 from condord.check.schedule import CHECK_SECONDS, NOTE_SECONDS, Schedule
 from tests import virtualtime
 from tests.check.worlds import failed
@@ -51,7 +51,8 @@ def test_a_check_begins_once_those_that_it_needs_have_ended():
     checks = trace.run()
     assert {check.result for check in checks.values()} == {"ok"}
     for name, needs in NEEDS.items():
-        assert all(trace.ended[need] <= trace.began[name] for need in needs)
+        if name in NAMES:
+            assert all(trace.ended[need] <= trace.began[name] for need in needs)
 
 
 def test_independent_checks_run_at_the_same_time():
@@ -140,3 +141,18 @@ def test_a_slow_check_is_noted_and_one_that_takes_too_long_fails(world, monkeypa
     assert failed(checks) == ["rest-login"]
     assert checks["rest-login"].text == "no answer within 0.4 s"
     assert "rest-login" in world.notes
+
+
+def test_the_checks_of_a_relay_are_a_run_of_their_own():
+    async def main():
+        plan = Schedule(lambda name: None, RELAY_NAMES)
+
+        async def probe():
+            return ok("source", "fine")
+
+        plan.settle(ok("config-valid", "fine"))
+        plan.settle(ok("port-free", "fine"))
+        plan.settle(ok("daemon-answers", "fine"))
+        return await plan.run({"source": probe})
+
+    assert tuple(check.name for check in virtualtime.run(main())) == RELAY_NAMES

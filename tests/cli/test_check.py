@@ -114,3 +114,40 @@ def test_further_faults_and_hints_are_indented_below_without_control_characters(
 @pytest.mark.slow
 def test_offline_neither_the_server_nor_alpaca_is_imported():
     assert imports_of("check") == (77, [])
+
+
+@pytest.fixture
+def relay(monkeypatch):
+    """Replaces `condord.check.relay`; `calls` has what it was called with."""
+    fake = types.SimpleNamespace(calls=[])
+
+    def run(found, *, daemon, environ, note):
+        fake.calls.append((found, daemon))
+        note("source")
+        return (report.fail("source", "it answers 503", "Look.", 1),)
+
+    module = types.SimpleNamespace(run=run)
+    monkeypatch.setitem(sys.modules, "condord.check.relay", module)
+    monkeypatch.setattr(package, "relay", module, raising=False)
+    monkeypatch.setenv("CONDORD_CLUSTER_ROLE", "relay")
+    return fake
+
+
+def test_a_relay_needs_a_source_and_no_key(condord, relay, monkeypatch):
+    assert condord("check").code == 78
+    monkeypatch.setenv("CONDORD_CLUSTER_SOURCE", "http://127.0.0.1:1")
+    code, out, err = condord("check")
+    assert (code, err) == (0, [])
+    assert [line.split()[:2] for line in out.splitlines()] == [["ok", "config-valid"]]
+    assert relay.calls == []
+
+
+def test_online_a_relay_tries_its_source(condord, relay, monkeypatch):
+    monkeypatch.setenv("CONDORD_CLUSTER_SOURCE", "http://127.0.0.1:1")
+    code, out, err = condord("check", "--online")
+    assert code == 1
+    assert out.splitlines()[0].split()[:2] == ["fail", "source"]
+    assert err[0] == "condord: trying source ..."
+    [(found, daemon)] = relay.calls
+    assert found.startup.loaded.config.cluster.source == "http://127.0.0.1:1"
+    assert daemon.address.url == "http://127.0.0.1:8420"

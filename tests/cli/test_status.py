@@ -6,7 +6,7 @@ import pytest
 from condord.cli.screen import Screen
 from condord.cli.status import status_lines
 from condord.live import wire
-from condord.live.remedies import with_remedy
+from condord.live.remedies import LOST_REMEDY, with_remedy
 from condord.live.wire_alerts import AlertsJson
 from condord.upstream.failure_table import FAILURES
 from tests.fakes import documents
@@ -225,3 +225,18 @@ def test_a_halted_daemon_is_0(condord, fake):
 
 def test_no_daemon_is_69(condord, tmp_path):
     assert condord("status", "--url", f"unix://{tmp_path}/none").code == 69
+
+
+def test_a_relay_shows_its_source_and_how_far_it_is_behind():
+    cluster = {"role": "relay", "source": "https://a.example", "lagMs": 12, "gaps": 1, "dropped": 0}
+    shown = lines(cluster=cluster, stocks=None)
+    assert "relay of     https://a.example, 12 ms behind, gaps 1, dropped 0" in shown
+    assert not [line for line in shown if line.startswith("stocks")]
+    shown = lines(cluster={**cluster, "lagMs": None})
+    assert "relay of     https://a.example, gaps 1, dropped 0" in shown
+
+
+def test_a_lost_source_comes_with_what_to_do():
+    reason = with_remedy("this relay has lost its source: it answers 503", LOST_REMEDY)
+    shown = lines(state="reconnecting", code="sourceLost", reason=reason)
+    assert "to do        if it lasts, check that the source runs and can be reached" in shown

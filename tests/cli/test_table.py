@@ -372,6 +372,19 @@ def test_a_loss_without_a_bound_is_unlimited_only_with_an_uncovered_call():
     assert losses(right="put") == losses(right="call", uncoveredShort=False) == ["—", "max loss —"]
 
 
+def test_while_a_relay_has_lost_its_source_nothing_is_confirmed():
+    lost = {
+        **documents.status(),
+        "state": "reconnecting",
+        "code": "sourceLost",
+        "reason": "this relay has lost its source",
+    }
+    shown = lines(status=lost)
+    assert "unconfirmed" in shown[1]
+    assert [line for line in shown if line.endswith("· unconfirmed")]
+    assert not [line for line in lines() if "unconfirmed" in line]
+
+
 def test_the_totals_name_what_of_todays_pl_is_not_known():
     unknown = documents.condor("A", valuation=documents.valuation("A", dayPl=None))
     two = {"condors": [unknown, documents.condor("B")], "totals": documents.totals(dayPl=None)}

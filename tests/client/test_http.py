@@ -258,3 +258,14 @@ def test_a_database_that_cannot_be_read_is_unavailable_with_the_reason(fake):
     with pytest.raises(TemporarilyUnavailable, match="the database is locked") as caught:
         Daemon(fake.url).history({})
     assert caught.value.retry_after_seconds == 10
+
+
+def test_a_source_may_be_https_if_that_is_allowed():
+    address = parse_url("https://a.example/desk/", allows_tls=True)
+    assert (address.host, address.port, address.base, address.is_tls) == ("a.example", 443, "/desk", True)
+    assert parse_url("https://a.example:8443", allows_tls=True).port == 8443
+    assert not parse_url("http://a.example", allows_tls=True).is_tls
+    with pytest.raises(ValueError, match="is not http://host:port or unix:///path"):
+        parse_url("https://a.example")
+    with pytest.raises(ValueError, match="is not http://host:port, https://host or unix:///path"):
+        parse_url("ftp://a.example", allows_tls=True)

@@ -6,8 +6,9 @@ import pytest
 
 from condord.client.sse import EventParser
 from condord.config.schema import Server
-from condord.daemon.subscribers import DRAIN_SECONDS, Subscribers
+from condord.daemon.subscribers import AHEAD_SECONDS, DRAIN_SECONDS, Subscribers
 from condord.live.published import EVERYTHING
+from condord.live.subscriber import RETRY
 from tests.http.asking import NOW_AT, FakeDaemon
 from tests.virtualtime import run, settle
 
@@ -22,8 +23,8 @@ class Scene:
         self.subscribers = Subscribers(self.daemon.fanout, settings=lambda: self.settings, now_at=lambda: self.at)
         self.woken = []
 
-    def join(self, coding="identity"):
-        return self.subscribers.subscribe(EVERYTHING, 0.0, None, coding, lambda: self.woken.append(1))
+    def join(self, coding="identity", version=None, **options):
+        return self.subscribers.subscribe(EVERYTHING, 0.0, version, coding, lambda: self.woken.append(1), **options)
 
     def take(self, subscriber):
         return subscriber.take(self.subscribers.now_at)
@@ -153,3 +154,57 @@ def test_an_eviction_is_counted_for_the_subscriber_that_stalled():
             scene.subscribers.unsubscribe(subscriber)
             assert all(count >= before[reason] for reason, count in scene.daemon.fanout.disconnects.items())
         assert scene.daemon.fanout.disconnects == {"client": 1, "stalled": 1, "stopped": 0}
+
+
+def test_a_client_gets_heartbeats_as_often_as_it_asked_for_and_no_others():
+    @play
+    async def _():
+        scene = Scene()
+        beating = asyncio.create_task(scene.subscribers.heartbeats())
+        quick, usual = scene.join(heartbeat_seconds=0.5), scene.join()
+        for subscriber in (quick, usual):
+            scene.take(subscriber)
+        found = {quick: [], usual: []}
+        for _ in range(50):
+            await asyncio.sleep(0.101)
+            for subscriber in found:
+                found[subscriber] += scene.events(subscriber)
+        assert found == {quick: ["heartbeat"] * 10, usual: ["heartbeat"]}
+        beating.cancel()
+
+
+def test_an_interval_of_heartbeats_is_rounded_down_to_half_seconds_and_ends_with_its_last_client():
+    @play
+    async def _():
+        scene = Scene()
+        first, second = scene.join(heartbeat_seconds=1.2), scene.join(heartbeat_seconds=1.4)
+        assert scene.subscribers._beating.keys() == {1.0}
+        scene.subscribers.unsubscribe(first)
+        await asyncio.sleep(1.05)
+        assert scene.subscribers._beating == {1.0: {second: None}}
+        scene.subscribers.unsubscribe(second)
+        await asyncio.sleep(1)
+        assert scene.subscribers._beating == {}
+
+
+def test_a_client_whose_event_has_not_come_after_3_s_gets_a_snapshot():
+    @play
+    async def _():
+        scene = Scene()
+        subscriber = scene.join(version="test-99")
+        await asyncio.sleep(AHEAD_SECONDS - 0.1)
+        assert scene.events(subscriber) == []
+        await asyncio.sleep(0.2)
+        assert scene.woken == [1]
+        assert scene.take(subscriber).startswith(RETRY + b": resync, unknownEpoch\nevent: snapshot\n")
+
+
+def test_a_client_that_leaves_while_it_waits_is_not_sent_anything():
+    @play
+    async def _():
+        scene = Scene()
+        scene.subscribers.unsubscribe(scene.join(version="test-99"))
+        assert scene.subscribers.has_room
+        await asyncio.sleep(AHEAD_SECONDS + 1)
+        assert scene.woken == []
+        assert scene.daemon.fanout.subscribers == 0

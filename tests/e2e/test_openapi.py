@@ -77,6 +77,7 @@ def test_a_daemon_with_every_kind_of_position_answers_as_documented(simulated):
     environ = {**QUICK, "CONDORD_SERVER_HEARTBEAT_SECONDS": "0.5", "CONDORD_STREAM_MIN_CHANGE": "0"}
     with closing_program(Condord(simulated, **environ)) as condord:
         condord.await_account_read()
+        until(lambda: condord.get("/api/trades.csv")[0] == 200, "the account's past is read")
         client = CheckedClient(condord)
         for method in ("GET", "HEAD"):
             assert {path: client(path, method=method) for path in READS} == dict.fromkeys(READS, 200)

@@ -12,9 +12,9 @@ from condord.core.model.figures import OptionSnapshot
 from condord.core.position import Contract, Holdings, Position
 from condord.core.quote import Tick
 from condord.core.underlying import Bar, IndexValue, StockSnapshot, StockTrade
+from condord.host.network import Network
 from condord.live.lifecycle import Memory
 from condord.upstream.interfaces import ActivityPage, FillPage, Login, OrderPage
-from condord.upstream.network import Network
 from condord.upstream.rest_fault import RestFault
 
 STARTED_AT = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC)  # a Friday, 10:00 in New York

@@ -6,14 +6,15 @@ import struct
 
 
 class FaultyLink:
-    """Use `async with FaultyLink(port) as link`, and connect the client to `link.port`.
+    """Use `async with FaultyLink(port) as link`, and connect the client to `link.port`, with TLS if it has a `context`.
 
     `refuses`: new connections are reset. `bytes_down` counts the bytes from the server; after `cut_after` of them half
     a chunk is lost and both sides are reset.
     """
 
-    def __init__(self, target_port):
+    def __init__(self, target_port, context=None):
         self._target_port = target_port
+        self._context = context
         self._pairs = set()
         self._pumps = set()
         self._flows = asyncio.Event()
@@ -23,7 +24,7 @@ class FaultyLink:
         self.bytes_down = 0
 
     async def __aenter__(self):
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", 0, ssl=self._context)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
@@ -60,7 +61,11 @@ class FaultyLink:
             if self.refuses:
                 _reset(writer)
                 return
-            far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+            try:
+                far_reader, far_writer = await asyncio.open_connection("127.0.0.1", self._target_port)
+            except OSError:  # nobody listens there
+                _reset(writer)
+                return
             pair = writer, far_writer
             self._pairs.add(pair)
             try:
@@ -88,7 +93,8 @@ class FaultyLink:
                     return
             writer.write(chunk)
             await writer.drain()
-        writer.write_eof()
+        if writer.can_write_eof():  # not with TLS
+            writer.write_eof()
 
 
 def _reset(writer):

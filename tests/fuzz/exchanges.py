@@ -17,9 +17,9 @@ from websockets.protocol import State
 from websockets.uri import parse_uri
 
 from condord.host import bounded_http
+from condord.host.network import Network
 from condord.upstream import bodies
 from condord.upstream.classify_failure import rest_fault
-from condord.upstream.network import Network
 from condord.upstream.rest_fault import RestFault
 from condord.upstream.sockets import MAX_UNSENT_BYTES, Socket
 from tests.fuzz import decoders

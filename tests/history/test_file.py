@@ -6,7 +6,7 @@ import pytest
 
 from condord.errors import Unavailable
 from condord.history import file as file_module
-from condord.history.file import HistoryFile, Job, StoredAccount
+from condord.history.file import HistoryFile, StoredAccount, WriteJob
 from condord.host import database
 from tests.history.rows import OPEN_AT, SECOND, row
 
@@ -25,7 +25,7 @@ def file(path):
 
 
 def job(*rows, account=ACCOUNT):
-    return Job(account, lambda _connection, _account, writer: writer.write(rows), rows[-1].second)
+    return WriteJob(account, lambda _connection, _account, writer: writer.write(rows), rows[-1].second)
 
 
 def minutes(path):

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from condord.core.market_hours import exchange_day
 from condord.history import queries
-from condord.history.file import HistoryFile, Job, StoredAccount
+from condord.history.file import HistoryFile, StoredAccount, WriteJob
 from condord.live.minutes import Extremes, Holding
 from condord.live.wire_history import HistoryQuery
 from tests.history.rows import CONDOR, NOW_AT, OPEN_AT, OPENED_AT, SECOND, row
@@ -57,7 +57,9 @@ class StoreAndModel(RuleBasedStateMachine):
             )
             self.rows.append(given)
             self.file.add(
-                Job(ACCOUNT, lambda _connection, _account, writer, given=given: writer.write([given]), given.second)
+                WriteJob(
+                    ACCOUNT, lambda _connection, _account, writer, given=given: writer.write([given]), given.second
+                )
             )
             self.file.write()
             if low is not None and not is_held:
@@ -159,7 +161,7 @@ def file(tmp_path):
 def recorded(file, minutes, now_minute, points=600, until_minute=None):
     """The answer at the end of `now_minute` after rows at the ends of `minutes`, and half a minute later."""
     rows = [row(minute, 100 * minute) for minute in minutes]
-    file.add(Job(ACCOUNT, lambda _connection, _account, writer: writer.write(rows), rows[-1].second))
+    file.add(WriteJob(ACCOUNT, lambda _connection, _account, writer: writer.write(rows), rows[-1].second))
     file.write()
     query = HistoryQuery(
         condor_id=CONDOR, until_at=None if until_minute is None else at(SECOND + 60 * until_minute), points=points

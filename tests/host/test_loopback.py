@@ -1,6 +1,6 @@
 import pytest
 
-from condord.host.loopback import is_loopback, refusal
+from condord.host.loopback import is_clear, is_loopback, refusal
 
 
 @pytest.mark.parametrize("host", ["localhost", "LocalHost", "127.0.0.1", "127.255.0.9", "::1", "0:0:0:0:0:0:0:1"])
@@ -46,3 +46,17 @@ def test_a_key_may_not_cross_the_network_in_clear(url, remedy):
 
 def test_an_address_with_brackets_that_do_not_close_is_refused():
     assert "IPv6" in refusal("http://[::1")
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("", False),
+        ("unix:///x", False),
+        ("https://a.example", False),
+        ("http://[::1]", False),
+        ("http://a.example", True),
+    ],
+)
+def test_what_crosses_a_network_without_tls_is_clear(url, expected):
+    assert is_clear(url) is expected

@@ -21,6 +21,7 @@ from tests.needs import without
 
 UNITS = Path(__file__).parents[2] / "systemd"
 SYSTEM, SOCKET, USER = UNITS / "condord.service", UNITS / "condord.socket", UNITS / "condord-user.service"
+RELAY = UNITS / "condord-relay.service"
 needs_analyze = without("systemd as root", shutil.which("systemd-analyze") is None)
 
 
@@ -174,7 +175,9 @@ def settings(path):
 
 
 @needs_analyze
-@pytest.mark.parametrize(("unit", "scope"), [(SYSTEM, "--system"), (SOCKET, "--system"), (USER, "--user")])
+@pytest.mark.parametrize(
+    ("unit", "scope"), [(SYSTEM, "--system"), (RELAY, "--system"), (SOCKET, "--system"), (USER, "--user")]
+)
 def test_systemd_verifies_the_units_without_a_message(tmp_path, unit, scope):
     for path in {unit, SYSTEM}:  # the socket belongs to the service
         text = re.sub(r"(?m)^ExecStart=\S+", "ExecStart=/bin/true", path.read_text())
@@ -189,16 +192,17 @@ def test_systemd_verifies_the_units_without_a_message(tmp_path, unit, scope):
 
 
 @needs_analyze
-def test_the_service_is_hardly_exposed():
+@pytest.mark.parametrize("unit", [SYSTEM, RELAY])
+def test_the_service_is_hardly_exposed(unit):
     ran = subprocess.run(
-        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(SYSTEM)], capture_output=True, text=True
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)], capture_output=True, text=True
     )
     level = re.search(r"Overall exposure level for \S+: ([\d.]+)", ran.stdout)
     assert level is not None, ran.stderr
     assert float(level[1]) <= 1.2
 
 
-@pytest.mark.parametrize("unit", [SYSTEM, USER])
+@pytest.mark.parametrize("unit", [SYSTEM, USER, RELAY])
 def test_the_units_agree_with_the_daemon(unit):
     found = settings(unit)
     assert found["Type"] == ["notify"]
@@ -212,6 +216,23 @@ def test_the_units_agree_with_the_daemon(unit):
 def test_each_unit_starts_the_program_where_its_comment_installs_it():
     assert settings(SYSTEM)["ExecStart"] == ["/opt/condord/bin/condord start --config /etc/condord/condord.toml"]
     assert settings(USER)["ExecStart"] == ["%h/.local/bin/condord start"]
+    assert settings(RELAY)["ExecStart"] == ["/opt/condord/bin/condord relay --config /etc/condord/relay.toml"]
+
+
+def test_the_relay_is_restricted_as_the_daemon_is_and_has_no_key_and_no_state():
+    daemon, relay = settings(SYSTEM), settings(RELAY)
+    of_the_daemon = {
+        "LoadCredential",
+        "SetCredential",
+        "StateDirectory",
+        "StateDirectoryMode",
+        "RuntimeDirectory",
+        "RuntimeDirectoryMode",
+    }
+    assert daemon.keys() - relay.keys() == of_the_daemon
+    assert relay.keys() - daemon.keys() == {"EnvironmentFile"}
+    different = {name for name in daemon.keys() & relay.keys() if daemon[name] != relay[name]}
+    assert different == {"Description", "After", "ExecStart", "Environment", "TasksMax"}
 
 
 def test_the_service_passes_the_credentials_under_the_expected_names():

@@ -79,6 +79,7 @@ class FakeDaemon:
         self.subscribers = self
         self.refreshes = 0
         self.opened = []
+        self.heartbeats_asked = []
         self.asked = []
         self.records_history = True
         self.recorded = {None: msgspec.convert(documents.recorded(), RecordedJson)}
@@ -171,7 +172,20 @@ class FakeDaemon:
     def now_at(self):
         return NOW_AT
 
-    def subscribe(self, selection, interval_seconds, version, coding, wake, *, is_chunked=False):
+    heartbeat_seconds = 10.0
+
+    def subscribe(
+        self,
+        selection,
+        interval_seconds,
+        version,
+        coding,
+        wake,
+        *,
+        is_chunked=False,
+        heartbeat_seconds=None,
+    ):
+        self.heartbeats_asked.append(heartbeat_seconds)
         subscriber = self.fanout.subscribe(
             selection=selection,
             interval_seconds=interval_seconds,

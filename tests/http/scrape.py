@@ -8,7 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from condord.http.interfaces import MetricValues, StreamCounts
 from condord.http.metrics import Metrics
-from condord.live import render
+from condord.live import render, wire
 from condord.live.published import Tally
 from tests.http.asking import NOW_AT
 from tests.live.accounts import MODEL
@@ -47,6 +47,7 @@ VALUES = MetricValues(
     alerts={("tested", "firing"): 2, ("tested", "pending"): 1},
     notifications={("phone", "delivered"): 22, ("phone", "failed"): 3},
     rule_evaluations=23,
+    cluster=wire.ClusterJson(role="all", lag_ms=5),
 )
 UNREAD = msgspec.structs.replace(
     VALUES, status=_UNREAD, published=Tally(condors=0, unmatched=0, quotes=0, unconfirmed=0, oldest_valuation_at=None)

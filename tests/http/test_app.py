@@ -1,5 +1,6 @@
 import json
 
+import msgspec
 import pytest
 
 from condord.http.app import ROUTES
@@ -26,6 +27,15 @@ def test_a_known_etag_is_answered_304_without_a_body(daemon, form):
     answer = ask(daemon, "/api/positions", headers={"If-None-Match": tag})
     assert (answer.status, answer.body) == (304, b"")
     assert answer.headers["etag"] == f'W/"{daemon.edition.version}"'
+
+
+def test_a_lost_source_makes_another_etag_at_the_same_version(daemon):
+    edition = daemon.edition
+    known = {"If-None-Match": f'W/"{edition.version}"'}
+    edition.touch(msgspec.structs.replace(edition.status, state="reconnecting", code="sourceLost"))
+    answer = ask(daemon, "/api/positions", headers=known)
+    assert (answer.status, answer.json()["version"]) == (200, edition.version)
+    assert ask(daemon, "/api/positions", headers={"If-None-Match": answer.headers["etag"]}).status == 304
 
 
 def test_an_outdated_etag_gets_the_document(daemon):

@@ -125,6 +125,12 @@ def test_it_is_served_as_json_and_built_once(daemon):
     assert first.chunks[0] is second.chunks[0]
 
 
+def test_the_largest_heartbeat_is_that_of_the_configuration(daemon):
+    parameters = check(daemon, "/openapi.json", 200).json()["paths"]["/api/stream"]["get"]["parameters"]
+    [schema] = [each["schema"] for each in parameters if each["name"] == "heartbeat"]
+    assert (schema["minimum"], schema["maximum"]) == (0.5, daemon.heartbeat_seconds)
+
+
 def test_two_methods_of_one_path_share_its_item():
     def route(method):
         return Route(path="/x", method=method, name=method, endpoint=print, summary="", responses=())

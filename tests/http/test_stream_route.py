@@ -131,10 +131,45 @@ def test_a_known_last_event_id_gets_what_was_missed(follow, place):
     assert (first.name, first.id) == ("delta", "test-2")
 
 
-@pytest.mark.parametrize("version", ["other-1", "test-99", "test-", "", "test-٣", "x" * 500])
+@pytest.mark.parametrize("version", ["other-1", "test-", "", "test-٣", "x" * 500])
 def test_an_unknown_last_event_id_gets_a_snapshot(follow, version):
     (first,) = events(follow(nothing, headers={"Last-Event-ID": version.encode().decode("latin-1")}).plain)
     assert first.name == "snapshot"
+
+
+def test_a_last_event_id_that_is_ahead_waits_and_goes_on_with_a_delta(follow):
+    daemon = FakeDaemon()
+
+    def around(app):
+        asyncio.get_running_loop().call_later(1.0, daemon.quote, tick(LEG, 1.0, 1.2))
+        return app
+
+    found = events(follow(nothing, daemon=daemon, headers={"Last-Event-ID": "test-2"}, around=around).plain)
+    assert [(event.name, event.id) for event in found] == [("delta", "test-2")]
+
+
+@pytest.mark.parametrize(
+    "heartbeat", ["0.4", "10.5", "x", "", "-1", "1e2", "1e999", "1e", "1_0", "nan", "inf", "%D9%A3"]
+)
+def test_a_heartbeat_out_of_range_is_a_400_problem_that_names_it(answered, heartbeat):
+    answer = answered(FakeDaemon(), f"/api/stream?heartbeat={heartbeat}")
+    assert answer.status == 400
+    assert answer.json()["detail"] == "heartbeat must be a number of seconds from 0.5 to 10"
+
+
+@pytest.mark.parametrize(
+    ("query", "seconds"),
+    [
+        ("", None),
+        ("?heartbeat=0.5", 0.5),
+        ("?heartbeat=10", 10.0),
+        ("?heartbeat=3.141592653589793e0", 3.141592653589793),
+    ],
+)
+def test_a_client_may_ask_for_more_frequent_heartbeats(follow, query, seconds):
+    daemon = FakeDaemon()
+    follow(nothing, f"/api/stream{query}", daemon=daemon)
+    assert daemon.heartbeats_asked == [seconds]
 
 
 def test_a_filter_shows_only_what_was_asked_for(follow):

@@ -4,8 +4,9 @@ import zlib
 
 import pytest
 
-from condord.live.fanout import BYE_RETRIES_MS, RESYNCS, RETRY
+from condord.live.fanout import BYE_RETRIES_MS, RESYNCS, Fanout
 from condord.live.published import EVERYTHING, Selection
+from condord.live.subscriber import RETRY
 
 from .accounts import C650, P560, P570, SPY_ID, House, events, position, spy, status
 
@@ -473,3 +474,76 @@ def test_each_stream_is_counted_once_by_who_ended_it(house):
     for subscriber in (stopped, stalled):
         house.fanout.unsubscribe(subscriber)
     assert house.fanout.disconnects == {"client": 1, "stalled": 1, "stopped": 1}
+
+
+def test_a_client_that_is_ahead_waits_until_its_event_has_come(house):
+    waiting = house.subscribe(ONE_CALL, version="k3f9-4")
+    assert house.fanout.is_waiting(waiting)
+    assert house.take(waiting) == []
+    assert waiting in house.move(P560)
+    assert not house.fanout.is_waiting(waiting)
+    assert house.fanout.stop_waiting(waiting, house.now_at) == []
+    [(event, identity, data)] = house.take(waiting)
+    assert (event, identity) == ("delta", "k3f9-4")
+    assert data["quotes"] == []
+    house.move(C650)
+    assert [identity for _, identity, _ in house.take(waiting)] == ["k3f9-5"]
+    assert house.fanout.resyncs == {}
+
+
+def test_a_client_that_waits_gets_heartbeats_and_bye(house):
+    waiting = house.subscribe(EVERYTHING, version="k3f9-99")
+    assert house.fanout.heartbeat(house.now_at) == [waiting]
+    assert kinds(house.take(waiting)) == ["heartbeat"]
+    assert house.fanout.close("the daemon is stopping") == [waiting]
+    assert kinds(house.take(waiting)) == ["bye"]
+    house.fanout.unsubscribe(waiting)
+    house.fanout.unsubscribe(waiting)
+    assert house.fanout.subscribers == 0
+
+
+def test_a_client_that_waits_joins_the_view_that_others_have_begun_meanwhile(house):
+    waiting = house.subscribe(ONE_CALL, version="k3f9-5")
+    other = house.subscribe(ONE_CALL)
+    house.take(other)
+    house.move(C650)
+    assert house.take(waiting) == []
+    house.move(C650)
+    assert waiting.view is other.view
+    assert [identity for _, identity, _ in house.take(waiting)] == ["k3f9-5"]
+
+
+def test_a_client_that_leaves_while_it_waits_leaves_the_view_to_the_others(house):
+    waiting = house.subscribe(ONE_CALL, version="k3f9-99")
+    other = house.subscribe(ONE_CALL)
+    house.take(other)
+    house.fanout.unsubscribe(waiting)
+    house.move(C650)
+    assert kinds(house.take(other)) == ["delta"]
+
+
+def test_a_client_ahead_of_the_server_that_makes_the_events_gets_a_snapshot_in_the_end(house):
+    waiting = house.subscribe(EVERYTHING, version="k3f9-99")
+    assert house.fanout.stop_waiting(waiting, house.now_at) == [waiting]
+    assert kinds(house.take(waiting)) == ["snapshot"]
+    assert house.fanout.resyncs == {"unknownEpoch": 1}
+
+
+def test_a_client_ahead_of_a_server_that_follows_gets_nothing_older_but_bye(house):
+    fanout = Fanout(house.edition, ring_size=8, follows=True)
+    house.fanout = house.publisher.fanout = fanout
+    waiting = house.subscribe(EVERYTHING, version="k3f9-4")
+    assert fanout.stop_waiting(waiting, house.now_at) == [waiting]
+    house.move()
+    assert kinds(house.take(waiting)) == ["bye"]
+    fanout.unsubscribe(waiting)
+    assert fanout.subscribers == 0
+
+
+def test_an_interval_of_its_own_takes_a_subscriber_out_of_the_common_heartbeats(house):
+    own, common = house.subscribe(EVERYTHING), house.subscribe(EVERYTHING)
+    for subscriber in (own, common):
+        house.take(subscriber)
+    own.beats_by_itself = True
+    assert house.fanout.heartbeat(house.now_at) == [common]
+    assert house.fanout.heartbeat_to([own], house.now_at) == [own]

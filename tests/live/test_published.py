@@ -11,10 +11,12 @@ from condord.core.model.risk import Greeks
 from condord.core.underlying import UnderlyingPrice
 from condord.live import render, render_risk, wire, wire_condor
 from condord.live.published import EVERYTHING, Selection, Tally
+from condord.live.render_alerts import alert
 from condord.live.wire_broken import BrokenJson, BrokenLeg
 from condord.live.wire_risk import ClosingJson, ClosingOrders, RiskJson
 
 from .accounts import EPOCH_AT, QQQ_ID, REPEATABLE, SPY_ID, left_pl, make_edition, status
+from .fake_alerts import record
 
 NAMES = ("a", "b", "c", "d")
 BROKEN_ID = "SPY-261218-1-2-3-4"
@@ -488,7 +490,6 @@ def test_a_client_without_a_version_is_new(edition):
         "k3f9",
         "k3f9-",
         "zzzz-1",
-        "k3f9-2",
         "k3f9-x",
         "k3f9--1",
         "k3f9-1 ",
@@ -499,6 +500,12 @@ def test_a_client_without_a_version_is_new(edition):
 )
 def test_an_unknown_version_needs_a_snapshot(edition, version):
     assert edition.resume_from(version) == "unknownEpoch"
+
+
+def test_an_event_that_is_not_there_yet_is_ahead(edition):
+    assert edition.resume_from("k3f9-2") == "ahead"
+    amend(edition, quotes=[quote("a", 3)])
+    assert edition.resume_from("k3f9-2") == 2
 
 
 def test_a_client_from_before_the_positions_changed_needs_a_snapshot(edition):
@@ -553,6 +560,47 @@ def test_histories_that_restart_need_a_snapshot(edition):
     edition.begin()
     edition.extend({SPY_ID: lines_of(2, 3)})
     assert edition.delta(3, EPOCH_AT).history == [wire.NewPoints(id=SPY_ID, seconds=[180], cents=[-3])]
+
+
+def test_appended_points_are_those_that_a_client_of_an_earlier_event_lacks(edition):
+    edition.begin()
+    edition.extend({SPY_ID: lines_of(1)})
+    edition.follow("k3f9", 7)
+    edition.append(wire.NewPoints(id=SPY_ID, seconds=[120, 180], cents=[-2, -3]))
+    edition.append(wire.NewPoints(id="NONE", seconds=[120], cents=[-2]))
+    assert edition.document(EPOCH_AT).condors[0].history == lines_of(1, 2, 3)
+    assert [points.seconds for points in edition.delta(2, EPOCH_AT).history] == [[120, 180]]
+    assert [points.seconds for points in edition.delta(1, EPOCH_AT).history] == [[60, 120, 180]]
+    assert edition.delta(7, EPOCH_AT) is None
+
+
+def test_a_client_inside_a_joined_event_needs_a_snapshot(edition):
+    edition.follow("k3f9", 9)
+    edition.join(4)
+    assert edition.resume_from("k3f9-4") == 4
+    assert [edition.resume_from(f"k3f9-{number}") for number in (5, 8)] == ["replayWindowPassed"] * 2
+    assert edition.resume_from("k3f9-9") == 9
+
+
+def test_in_another_epoch_nothing_of_the_last_one_is_sent(edition):
+    for number in range(3):
+        amend(edition, quotes=[quote("a", number)], status=status("stale"))
+    edition.begin()
+    edition.restart({})
+    firing = alert(record("a:SPY"))
+    edition.alerts.put([firing], edition.number)
+    edition.follow("next", 1)
+    recast(edition)
+    edition.alerts.put([firing], edition.number)
+    assert edition.version == "next-2"
+    assert edition.resume_from("k3f9-3") == "unknownEpoch"
+    assert edition.resume_from("next-2") == 2
+    assert edition.delta(2, EPOCH_AT) is None
+    amend(edition, quotes=[quote("a", 9)])
+    delta = edition.delta(2, EPOCH_AT)
+    assert [each.symbol for each in delta.quotes] == ["a"]
+    assert (delta.status, delta.totals, delta.account, delta.alerts) == (msgspec.UNSET,) * 4
+    assert not edition.needs_snapshot(2)
 
 
 def test_other_positions_keep_the_points_that_they_are_published_with(edition):

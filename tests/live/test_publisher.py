@@ -952,6 +952,9 @@ class Stream(RuleBasedStateMachine):
         reaches = self.house.edition.number - since <= self.replay_size
         reaches = reaches and since >= max(self.recasts[-1], self.restarts[-1])
         client.quotes_sent_at = None
+        if self.house.fanout.is_waiting(client.subscriber):
+            assert self.read(client) == []
+            self.house.fanout.stop_waiting(client.subscriber, self.house.now_at)
         found = [event for event, _, _ in self.read(client)]
         if other is not None or not reaches:
             assert found == ["snapshot"]

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from condord.host.network import Network
 from condord.live.link import STEP_SECONDS
-from condord.upstream.network import Network
 from tests.examples import examples
 from tests.fakes.alpaca import LOGIN
 from tests.fakes.faulty_link import FaultyLink

@@ -6,8 +6,8 @@ import pytest
 import tests.upstream.conftest  # noqa: F401 - imports alpaca-py without its warning
 
 # isort: split
+from condord.host.network import Network
 from condord.upstream import reachability
-from condord.upstream.network import Network
 from condord.upstream.reachability import Endpoint
 from tests.fakes import tls
 from tests.fakes.alpaca import NETWORK

@@ -5,8 +5,8 @@ import ssl
 
 import pytest
 
+from condord.host.network import Network
 from condord.upstream import sockets, stream_trial
-from condord.upstream.network import Network
 from condord.upstream.sockets import dial
 from tests.fakes import tls
 from tests.fakes.alpaca import KEY_ID, LOGIN, NETWORK, SECRET_KEY, wall

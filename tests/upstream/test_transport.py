@@ -12,9 +12,9 @@ from alpaca.common.rest import RESTClient
 from alpaca.trading.client import TradingClient
 from requests import Session
 
+from condord.host.network import Network
 from condord.upstream import transport
 from condord.upstream.bodies import TooLarge, Unexpected
-from condord.upstream.network import Network
 from tests.fakes import tls
 from tests.fakes.alpaca import NETWORK
 from tests.fakes.proxy import ConnectProxy

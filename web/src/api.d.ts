@@ -518,6 +518,23 @@ export interface components {
             orders: components["schemas"]["Closing"][];
         };
         /**
+         * @description What this process is among several. `role` is `all` for a daemon that reads an account by itself.
+         *
+         *     A relay has its `source`, a URL. `lagMs` is how many milliseconds later than the fastest one its newest event has
+         *     arrived, or, while the source is lost, how long ago that was. `gaps` counts sequences of events that a snapshot had
+         *     to replace, and `dropped` events that were older than what the relay had.
+         */
+        Cluster: {
+            /** @enum {string} */
+            role: "all" | "relay";
+            leader: string | null;
+            fence: number | null;
+            source: string | null;
+            lagMs: number | null;
+            gaps: number;
+            dropped: number;
+        };
+        /**
          * @description A condor: four legs, the numbers that quotes do not change, and the valuation and the risk that they do.
          *
          *     `openedAt`, and `realizedPl` of its rolls, are known if orders opened the condor (`entrySource`). Every other number
@@ -889,7 +906,7 @@ export interface components {
             state: "closed" | "halted" | "live" | "reconnecting" | "stale" | "starting";
             reason: string | null;
             /** @enum {string|null} */
-            code: "authFailed" | "connectionLimit" | "insufficientSubscription" | "malformed" | "silent" | "slowClient" | "symbolLimit" | "unreachable" | null;
+            code: "authFailed" | "connectionLimit" | "insufficientSubscription" | "malformed" | "silent" | "slowClient" | "sourceLost" | "symbolLimit" | "unreachable" | null;
             /** Format: date-time */
             since: string;
             /** @enum {string} */
@@ -905,14 +922,15 @@ export interface components {
         /**
          * @description `GET /api/status`: the status, the stock stream, and counters of this process.
          *
-         *     `uptime` is in seconds. `tasks` counts the tasks of its event loop, those of subscribers included.
+         *     `uptime` is in seconds. `tasks` counts the tasks of its event loop, those of subscribers included. `stocks` is null
+         *     for a relay.
          */
         StatusReport: {
             /** @enum {string} */
             state: "closed" | "halted" | "live" | "reconnecting" | "stale" | "starting";
             reason: string | null;
             /** @enum {string|null} */
-            code: "authFailed" | "connectionLimit" | "insufficientSubscription" | "malformed" | "silent" | "slowClient" | "symbolLimit" | "unreachable" | null;
+            code: "authFailed" | "connectionLimit" | "insufficientSubscription" | "malformed" | "silent" | "slowClient" | "sourceLost" | "symbolLimit" | "unreachable" | null;
             /** Format: date-time */
             since: string;
             /** @enum {string} */
@@ -924,7 +942,8 @@ export interface components {
             positions: components["schemas"]["Positions"];
             notices: components["schemas"]["Notice"][];
             model: components["schemas"]["Model"];
-            stocks: components["schemas"]["Stocks"];
+            stocks: components["schemas"]["Stocks"] | null;
+            cluster: components["schemas"]["Cluster"];
             version: string;
             pid: number;
             address: string;
@@ -1908,6 +1927,8 @@ export interface operations {
                 symbol?: string[];
                 /** @description Minimum milliseconds between two deltas, if longer than the daemon's window. */
                 interval?: number;
+                /** @description Seconds between heartbeats, if fewer than `server.heartbeat_seconds`. */
+                heartbeat?: number;
                 /** @description The same, for a client that cannot send the header. */
                 lastEventId?: string;
             };
@@ -1929,7 +1950,7 @@ export interface operations {
                     "text/event-stream": components["schemas"]["StreamEvent"];
                 };
             };
-            /** @description `interval` is invalid. */
+            /** @description `interval` or `heartbeat` is invalid. */
             400: {
                 headers: {
                     [name: string]: unknown;

@@ -33,6 +33,7 @@ const CAUSES: Partial<Record<NonNullable<Status['code']>, string>> = {
   authFailed: 'Alpaca refuses the key',
   connectionLimit: 'Another program has the stream',
   unreachable: 'No connection to Alpaca',
+  sourceLost: 'The relay has lost its source',
 }
 const TONES: Record<Status['state'], Tone> = {
   starting: 'quiet',

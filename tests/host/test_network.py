@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from condord.errors import ConfigError
-from condord.upstream.network import Network
+from condord.host.network import Network
 from tests.fakes import tls
 
 URLS = ("https://api.example/v2", "wss://stream.example/x")

@@ -1,0 +1,132 @@
+"""Check what a relay needs: its source, its address, and the relay that may answer there."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+
+from condord import __version__
+from condord.check.report import RELAY_NAMES, Check, Name, config_valid, fail, not_tried, ok, warn
+from condord.check.schedule import Schedule
+from condord.client.http import Daemon, decoded, parse_url
+from condord.cluster.connection import Lost, SourceSettings, asked, refusal
+from condord.config.relay_startup import RelayFound
+from condord.daemon import web
+from condord.errors import ConfigError, Refused, Unavailable
+from condord.host import logs
+from condord.host.network import Network
+from condord.host.thread_pool import DaemonPool, ResolvingLoop
+from condord.http import server
+from condord.live import wire
+
+ANSWER_SECONDS = 5.0
+MAX_STATUS_BYTES = 1_048_576
+
+_SOURCE_HINT = "Check cluster.source, the network, and whether the source runs and is served at that address."
+
+
+def run(
+    found: RelayFound, *, daemon: Daemon | None, environ: Mapping[str, str], note: Callable[[Name], None]
+) -> tuple[Check, ...]:
+    """Run every check of a relay; the arguments are those of `probes.run`."""
+    startup = found.startup
+    secrets = [secret for secret in (startup.token, startup.source_token) if secret is not None]
+    logs.configure("error", startup.loaded.config.log.format, secrets=secrets, environ=environ)
+    with (
+        contextlib.closing(RelayProbes(found, daemon=daemon, environ=environ)) as probes,
+        asyncio.Runner(loop_factory=ResolvingLoop) as runner,
+    ):
+        return runner.run(probes.run(note))
+
+
+class RelayProbes:
+    """The probes of a relay. `daemon` is a client for its own address, None if that is not known."""
+
+    def __init__(self, found: RelayFound, *, daemon: Daemon | None, environ: Mapping[str, str]) -> None:
+        self._found = found
+        self._daemon = daemon
+        self._environ = environ
+        self._report: wire.StatusReport | None = None
+        self._pool = DaemonPool(1, name="checks")
+
+    def close(self) -> None:
+        """Let the thread end."""
+        self._pool.shutdown()
+
+    async def run(self, note: Callable[[Name], None]) -> tuple[Check, ...]:
+        """Run the checks, in the order of `RELAY_NAMES`."""
+        schedule = Schedule(note, RELAY_NAMES)
+        schedule.settle(config_valid(self._found.startup.loaded, self._found.config_error))
+        return await schedule.run(
+            {"source": self._source, "port-free": self._port_free, "daemon-answers": self._daemon_answers}
+        )
+
+    async def _source(self) -> Check:
+        """Ask the source for its status, as the relay will ask it for its stream."""
+        name: Name = "source"
+        startup = self._found.startup
+        network = Network(self._environ)
+        address = parse_url(startup.loaded.config.cluster.source, allows_tls=True)
+        settings = SourceSettings(address=address, token=startup.source_token, context=lambda: network.context)
+        try:
+            async with asked(settings, "GET", "/api/status", {"Accept": "application/json"}, ANSWER_SECONDS) as answer:
+                if (error := refusal(settings, answer.status)) is not None:
+                    return fail(name, str(error), error.hint, error.exit_code)
+                body = await answer.whole(MAX_STATUS_BYTES, ANSWER_SECONDS)
+                if answer.status != 200:
+                    return fail(name, f"{address.url} answers {answer.status}", _SOURCE_HINT)
+            report = decoded(body, wire.StatusReport)
+        except Lost as lost:
+            return fail(name, f"{address.url}: {lost}", _SOURCE_HINT)
+        except ConfigError as error:
+            return fail(name, str(error), error.hint, error.exit_code)
+        except Unavailable as error:
+            return fail(name, f"{address.url}: {error}", error.hint)
+        return _judged(report)
+
+    async def _port_free(self) -> Check:
+        return await asyncio.get_running_loop().run_in_executor(self._pool, self._try_port)
+
+    def _try_port(self) -> Check:
+        """Check, on a thread, that the address is free or that a relay answers there."""
+        name: Name = "port-free"
+        try:
+            with server.listening(web.address(self._found.startup.loaded.config.server), ()) as sockets:
+                return ok(name, f"{server.listener_url(sockets[0])} is free")
+        except Unavailable as taken:
+            if self._daemon is None:
+                return fail(name, str(taken), taken.hint)
+            try:
+                report = decoded(self._daemon.status(), wire.StatusReport)
+            except Refused as error:
+                return warn(name, f"{taken}, and {error}", error.hint)
+            except Unavailable:
+                return fail(name, str(taken), taken.hint)
+            if report.cluster.role != "relay":
+                return fail(name, f"it is held by a condord that is no relay: process {report.pid}", taken.hint)
+        self._report = report
+        return ok(name, f"it is held by a relay, process {report.pid}, which answers")
+
+    async def _daemon_answers(self) -> Check:
+        name: Name = "daemon-answers"
+        report = self._report
+        if report is None:
+            return not_tried(name, "no relay answers at the configured address")
+        state = f"{report.state}: {report.reason}" if report.reason else report.state
+        text = f"condord {report.version}, process {report.pid}, relay of {report.cluster.source}, {state}"
+        if report.cluster.source != self._found.startup.loaded.config.cluster.source.rstrip("/"):
+            return warn(name, text, "It follows another source than this configuration. Restart it.")
+        return ok(name, text) if report.code not in wire.LOST_CODES else warn(name, text, _SOURCE_HINT)
+
+
+def _judged(report: wire.StatusReport) -> Check:
+    """The result for a source that answers."""
+    name: Name = "source"
+    role = "a relay" if report.cluster.role == "relay" else f"{report.source}, feed {report.feed}"
+    text = f"condord {report.version}, process {report.pid}, {role}, {report.state}"
+    if report.version != __version__:
+        return warn(name, text, f"This is condord {__version__}: a relay and its source should have the same version.")
+    if report.state not in ("live", "closed"):
+        return warn(name, f"{text}: {report.reason}" if report.reason else text, "The relay will show the same state.")
+    return ok(name, text)

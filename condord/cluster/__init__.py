@@ -1,0 +1,1 @@
+"""The adapter to another condord, which a relay follows."""

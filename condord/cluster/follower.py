@@ -1,0 +1,167 @@
+"""Follow the stream of another condord: connect, read events, notice silence, and connect again."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from condord.client.http import Address
+from condord.cluster.connection import Lost, Response, SourceSettings, asked, refusal
+from condord.cluster.event_blocks import EventBlocks
+from condord.cluster.interfaces import EventSink
+from condord.errors import Refused
+from condord.host import loopback
+from condord.live.replica import Unreadable
+
+HEARTBEAT_SECONDS = 0.5
+"""What a relay asks its source for."""
+LOST_SECONDS = 2.0
+"""After so long without an event, or without a connection, the source counts as lost."""
+HEAD_SECONDS = 3.5
+"""How long the source may take to answer: it lets an event that it has not reached wait for up to 3 s."""
+MIN_WAIT_SECONDS = 0.1
+MAX_WAIT_SECONDS = 5.0
+
+_log = logging.getLogger(__name__)
+
+
+class Follower:
+    """Follows one source and gives its events to `sink`.
+
+    `refused` gets the error if the source does not accept the token, which no new attempt would change. `chance`
+    returns a number in [0, 1) that spreads the attempts.
+    """
+
+    def __init__(
+        self,
+        settings: SourceSettings,
+        sink: EventSink,
+        *,
+        refused: Callable[[Refused], None],
+        chance: Callable[[], float],
+    ) -> None:
+        self.is_connected = False
+        self._settings = settings
+        self._sink = sink
+        self._refused = refused
+        self._chance = chance
+        self._heard_at = 0.0
+        self._reason = "it has not answered yet"
+        self._is_lost = False
+        self._failures = 0
+        self._retry_now = asyncio.Event()
+
+    def retry(self) -> None:
+        """Connect now instead of after the wait."""
+        self._retry_now.set()
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        self._heard_at = asyncio.get_running_loop().time()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch())
+            tasks.create_task(self._follow())
+
+    async def _follow(self) -> None:
+        while True:
+            retry_after_seconds = 0.0
+            try:
+                await self._one_connection()
+            except Lost as lost:
+                self._reason, retry_after_seconds = str(lost), lost.retry_after_seconds
+            except Unreadable as error:
+                self._reason = str(error)
+            except Refused as error:
+                self._refused(error)
+                await asyncio.Event().wait()
+            finally:
+                self.is_connected = False
+            await self._pause(retry_after_seconds)
+
+    async def _pause(self, at_least: float) -> None:
+        wait = max(min(MIN_WAIT_SECONDS * 2.0 ** min(self._failures, 16), MAX_WAIT_SECONDS), at_least)
+        self._failures += 1
+        self._retry_now.clear()
+        try:
+            async with asyncio.timeout(min(wait, MAX_WAIT_SECONDS) * (1 + self._chance() / 2)):
+                await self._retry_now.wait()
+        except TimeoutError:
+            return
+
+    async def _one_connection(self) -> None:
+        """Read the events of one connection until it ends.
+
+        Raises:
+            Lost: it cannot be made, or has ended.
+            Unreadable: what comes are not the events of a condord.
+            Refused: the source does not accept the token.
+        """
+        headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
+        if not _is_near(self._settings.address):
+            headers["Accept-Encoding"] = "gzip"
+        if (version := self._sink.resume_version) is not None:
+            headers["Last-Event-ID"] = version
+        target = f"/api/stream?heartbeat={HEARTBEAT_SECONDS:g}"
+        async with asked(self._settings, "GET", target, headers, HEAD_SECONDS) as response:
+            self._check(response)
+            self._sink.begin()
+            self.is_connected = True
+            await self._read(response)
+        raise Lost("it has ended the stream")
+
+    async def _read(self, response: Response) -> None:
+        blocks, has_begun = EventBlocks(), False
+        while chunk := await response.read(LOST_SECONDS):
+            for event in blocks.feed(chunk):
+                if event.name == "bye":
+                    raise Lost("it has stopped")
+                self._sink.take(event)
+                self._hear()
+                if self._sink.needs_snapshot and event.name == "delta":
+                    raise Lost("events are missing")
+                if self._sink.is_lost and has_begun:
+                    raise Lost("it was silent")  # a resume brings the status, which no heartbeat does
+                has_begun = has_begun or event.name in ("snapshot", "delta")
+
+    def _check(self, response: Response) -> None:
+        """Check the head of the answer."""
+        if (error := refusal(self._settings, response.status)) is not None:
+            raise error
+        if response.status != 200:
+            after = response.headers.get("retry-after", "")
+            raise Lost(f"it answers {response.status}", float(after) if after.isdigit() else 0.0)
+        if not response.headers.get("content-type", "").startswith("text/event-stream"):
+            raise Lost("it does not answer as a condord does")
+
+    def _hear(self) -> None:
+        self._heard_at = asyncio.get_running_loop().time()
+        self._failures = 0
+        if self._is_lost:
+            self._is_lost = False
+            _log.info("The source is back", extra={"fields": {"source": self._settings.address.url}})
+
+    async def _watch(self) -> None:
+        """Report the source as lost after `LOST_SECONDS` without an event."""
+        loop = asyncio.get_running_loop()
+        while True:
+            due = self._heard_at + LOST_SECONDS
+            if loop.time() < due:
+                await asyncio.sleep(due - loop.time())
+                continue
+            if not self._is_lost:
+                self._is_lost = True
+                fields = {"source": self._settings.address.url, "code": "sourceLost", "reason": self.reason}
+                _log.warning("The source is lost", extra={"fields": fields})
+                self._sink.lose(self.reason)
+            await asyncio.sleep(LOST_SECONDS / 20)
+
+    @property
+    def reason(self) -> str:
+        """Why the source is lost, or was last."""
+        return f"no event has come for {LOST_SECONDS:g} s" if self.is_connected else self._reason
+
+
+def _is_near(address: Address) -> bool:
+    """Whether compressing would only cost time."""
+    return bool(address.uds) or loopback.is_loopback(address.host)

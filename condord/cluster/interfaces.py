@@ -1,0 +1,44 @@
+"""What a source of events and its taker need of each other."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol
+
+from condord.live.replica import SourceEvent
+
+
+class EventSink(Protocol):
+    """Takes the events of a source, in the running loop."""
+
+    @property
+    def resume_version(self) -> str | None:
+        """The last event that was taken, to resume after; None if a snapshot is needed."""
+
+    @property
+    def needs_snapshot(self) -> bool:
+        """Whether there is a gap, so that nothing but a snapshot is taken."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether `lose` was called and nothing has been taken since that replaces the status."""
+
+    def begin(self) -> None:
+        """Note that a connection begins, which was asked for what follows `resume_version`."""
+
+    def take(self, event: SourceEvent) -> None:
+        """Take the next event.
+
+        Raises:
+            Unreadable: it cannot be decoded.
+        """
+
+    def lose(self, reason: str) -> None:
+        """Note that the source is lost, until an event brings its status; a second call does nothing."""
+
+
+class Answer(NamedTuple):
+    """An answer of the source, to be passed back unchanged. The names of its `headers` are in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes

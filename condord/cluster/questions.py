@@ -1,0 +1,88 @@
+"""Ask the source what a relay does not know itself, and keep its answers for when it is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from condord.cluster.connection import Lost, SourceSettings, asked, refusal
+from condord.cluster.interfaces import Answer
+from condord.errors import Refused, Unavailable
+
+COPY_SECONDS = 60.0
+"""How long the copy of an answer stands in for the source."""
+READ_SECONDS = 10.0
+WRITE_SECONDS = 30.0
+"""A channel may take 25 s to answer a test message."""
+AT_ONCE = 8
+MAX_BYTES = 16 * 1024 * 1024
+MAX_COPIED_BYTES = 512 * 1024
+"""An answer that is longer is not kept."""
+MAX_COPIES = 8
+
+_PASSED_BACK = ("content-type", "content-disposition", "cache-control", "retry-after", "etag", "allow")
+_HINT = "The relay goes on trying; ask again in a few seconds."
+
+
+class Questions:
+    """Asks one source. `is_lost` tells whether it is lost, and `now` is a clock in seconds.
+
+    `refused` gets the error if the source does not accept the token.
+    """
+
+    def __init__(
+        self,
+        settings: SourceSettings,
+        *,
+        is_lost: Callable[[], bool],
+        refused: Callable[[Refused], None],
+        now: Callable[[], float],
+    ) -> None:
+        self._settings = settings
+        self._is_lost = is_lost
+        self._refused = refused
+        self._now = now
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._copies: dict[str, tuple[Answer, float]] = {}
+
+    async def ask(self, method: str, target: str) -> Answer:
+        """Return the source's answer, unchanged; to a GET also one of the last `COPY_SECONDS`, while it is lost.
+
+        Raises:
+            Unavailable: the source is lost or does not answer, and there is no copy.
+        """
+        if self._is_lost():
+            return self._copied(method, target, "the source is lost")
+        try:
+            async with self._slots:
+                answer = await self._asked(method, target)
+        except Lost as lost:
+            return self._copied(method, target, f"the source does not answer: {lost}")
+        if method == "GET":
+            self._keep(target, answer)
+        return answer
+
+    async def _asked(self, method: str, target: str) -> Answer:
+        seconds = READ_SECONDS if method == "GET" else WRITE_SECONDS
+        headers = {"Accept": "*/*"} if method == "GET" else {"Accept": "*/*", "Content-Length": "0"}
+        async with asked(self._settings, method, target, headers, seconds) as response:
+            if (error := refusal(self._settings, response.status)) is not None:
+                self._refused(error)
+                raise Lost("it refuses the token")
+            body = await response.whole(MAX_BYTES, seconds)
+            passed = {name: response.headers[name] for name in _PASSED_BACK if name in response.headers}
+            return Answer(response.status, passed, body)
+
+    def _keep(self, target: str, answer: Answer) -> None:
+        """Keep a copy of a good answer, and no more than `MAX_COPIES`: the oldest go first."""
+        self._copies.pop(target, None)
+        if answer.status == 200 and len(answer.body) <= MAX_COPIED_BYTES:
+            self._copies[target] = answer, self._now()
+        while len(self._copies) > MAX_COPIES:
+            del self._copies[next(iter(self._copies))]
+
+    def _copied(self, method: str, target: str, why: str) -> Answer:
+        answer, at = self._copies.get(target, (None, 0.0))
+        if method != "GET" or answer is None or self._now() - at > COPY_SECONDS:
+            raise Unavailable(why, _HINT)
+        return answer

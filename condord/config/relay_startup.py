@@ -1,0 +1,98 @@
+"""Find what a relay needs to start: the configuration, the token of its source, and the token for subscribers.
+
+It needs no key for Alpaca, and the channels of the configuration are the business of its source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from condord.config import credentials, sources
+from condord.config.sources import Loaded, Parsed
+from condord.errors import ConfigError
+from condord.host.loopback import SENT_IN_CLEAR, is_clear
+from condord.host.secret import Secret
+
+_HINT = "A token may only go to https://, to a unix socket or to this machine: start a TLS proxy or a tunnel (ssh -L)."
+
+
+class RelayStartup(msgspec.Struct, frozen=True, kw_only=True):
+    """What a relay starts with; `source_token` and `token` are None if none is configured."""
+
+    loaded: Loaded
+    source_token: Secret | None
+    token: Secret | None
+
+
+class RelayFound(msgspec.Struct, frozen=True, kw_only=True):
+    """The same, with what is wrong with it."""
+
+    startup: RelayStartup
+    config_error: ConfigError | None
+
+
+def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> RelayStartup:
+    """What a relay starts with; the arguments are those of `sources.read`.
+
+    Raises:
+        ConfigError: with all faults.
+    """
+    found = find(path, environ, flags)
+    if found.config_error is not None:
+        raise found.config_error
+    return found.startup
+
+
+def find(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> RelayFound:
+    """What can be found, and all faults; the arguments are those of `sources.read`."""
+    parsed = sources.read(path, environ, {**flags, "cluster.role": "relay"})
+    errors = [ConfigError(parsed.faults, parsed.hint)] if parsed.faults else []
+    tokens: dict[str, Secret | None] = {}
+    for key in ("server.token_file", "cluster.source_token_file"):
+        try:
+            tokens[key] = _file_token(parsed, key, environ)
+        except ConfigError as error:
+            errors.append(error)
+    source_token = tokens.get("cluster.source_token_file")
+    if not parsed.loaded.config.cluster.source_token_file:
+        try:
+            source_token = _environment_token(parsed, environ)
+        except ConfigError as error:
+            errors.append(error)
+    return RelayFound(
+        startup=RelayStartup(loaded=parsed.loaded, source_token=source_token, token=tokens.get("server.token_file")),
+        config_error=_joined(errors),
+    )
+
+
+def _file_token(parsed: Parsed, key: str, environ: Mapping[str, str]) -> Secret | None:
+    section, _, name = key.partition(".")
+    path = getattr(getattr(parsed.loaded.config, section), name)
+    return None if not path or key in parsed.uncertain else credentials.read_token(path, environ, key)
+
+
+def _environment_token(parsed: Parsed, environ: Mapping[str, str]) -> Secret | None:
+    """The token of the source in $CONDORD_TOKEN, None without one.
+
+    Raises:
+        ConfigError: no token looks like it, or it would cross a network unencrypted.
+    """
+    token = environ.get("CONDORD_TOKEN", "").strip()
+    if not token:
+        return None
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        raise ConfigError(["$CONDORD_TOKEN contains characters that no token has"], "Correct $CONDORD_TOKEN.")
+    source = parsed.loaded.config.cluster.source
+    if not parsed.faults and is_clear(source):
+        raise ConfigError([f"cluster.source = {source} with $CONDORD_TOKEN: {SENT_IN_CLEAR}"], _HINT)
+    return Secret(token)
+
+
+def _joined(errors: list[ConfigError]) -> ConfigError | None:
+    if not errors:
+        return None
+    faults = [fault for error in errors for fault in error.faults]
+    return ConfigError(faults, " ".join(dict.fromkeys(error.hint for error in errors)))

@@ -1,0 +1,120 @@
+"""The job of a relay: follow another condord."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+
+import msgspec
+
+from condord.cluster.follower import Follower
+from condord.config.relay_startup import RelayStartup
+from condord.config.schema import Config
+from condord.daemon import live_keys
+from condord.daemon.relay_view import RelayView
+from condord.errors import CondordError, ConfigError
+from condord.host import logs
+from condord.host.secret import Secret
+from condord.http import server
+from condord.http.guard import Guard
+from condord.http.interfaces import GuardSettings
+
+_log = logging.getLogger(__name__)
+
+
+class RelayInputs:
+    """What is in force: `config` and the tokens; `reread` loads the configuration again.
+
+    The logs are configured, and mask both tokens.
+    """
+
+    def __init__(self, startup: RelayStartup, *, environ: Mapping[str, str], reread: Callable[[], Config]) -> None:
+        self.config = startup.loaded.config
+        self.token = startup.token
+        self.source_token = startup.source_token
+        self.environ = environ
+        self._reread = reread
+        self._configure_logs()
+
+    def renew(self) -> list[str]:
+        """Read the configuration again, and return the keys that need a restart.
+
+        Raises:
+            CondordError: it is not valid; nothing has changed then.
+        """
+        new = self._reread()
+        self.config = live_keys.taken(self.config, new)
+        self._configure_logs()
+        return live_keys.differing(self.config, new)
+
+    def _configure_logs(self) -> None:
+        log = self.config.log
+        secrets: list[Secret] = [secret for secret in (self.token, self.source_token) if secret is not None]
+        logs.configure(log.level, log.format, secrets=secrets, environ=self.environ)
+
+
+class RelayParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What the job runs and reloads."""
+
+    follower: Follower
+    view: RelayView
+    guard: Guard
+    guard_settings: Callable[[Config], GuardSettings]
+
+
+class Relay:
+    """Implements `condord.daemon.serving.Job`; `refused` is called if the source does not accept the token."""
+
+    def __init__(self, inputs: RelayInputs, parts: RelayParts) -> None:
+        self._inputs = inputs
+        self._parts = parts
+
+    @property
+    def tasks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """What runs until the stop."""
+        return {"the follower": self._parts.follower.run}
+
+    @property
+    def writers(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """Nothing is stored."""
+        return {}
+
+    @property
+    def log_fields(self) -> Mapping[str, object]:
+        """The source."""
+        return {"source": self._inputs.config.cluster.source}
+
+    def stuck(self, _now: float) -> str | None:
+        """Nothing can be stuck but the event loop."""
+        return None
+
+    def status_text(self) -> str:
+        """The state of the source's option stream, or that the source is lost."""
+        status = self._parts.view.status
+        if status is None:
+            return f"starting: {self._parts.view.why_unread}"
+        return f"{status.state}: {status.reason}" if status.reason else status.state
+
+    def reload(self) -> None:
+        """Apply what can be applied without dropping a subscriber, and connect at once; logs the result."""
+        before = self._inputs.config.server
+        try:
+            needs_restart = self._inputs.renew()
+        except CondordError as error:
+            faults = error.faults if isinstance(error, ConfigError) else (str(error),)
+            fields = logs.fields(code=error.code, faults=list(faults), hint=error.hint)
+            _log.error("Configuration refused, nothing changed", extra=fields)
+        else:
+            self._parts.guard.settings = self._parts.guard_settings(self._inputs.config)
+            if self._inputs.config.server.max_subscribers > before.max_subscribers:
+                server.reserve_files(self._inputs.config.server.max_subscribers)
+            _log.info("Configuration reloaded", extra=logs.fields(needs_restart=needs_restart))
+        self._parts.follower.retry()
+
+    async def finish(self) -> None:
+        """Nothing is left to store."""
+        await asyncio.sleep(0)
+
+    def close(self) -> None:
+        """Nothing is open: a connection ends with its task."""

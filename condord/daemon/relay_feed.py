@@ -1,0 +1,101 @@
+"""Run the replica of a source on the event loop: give it what comes, wake subscribers, and keep its clock."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from condord.live.remedies import LOST_REMEDY, with_remedy
+from condord.live.replica import Replica, SourceEvent
+from condord.live.source_clock import SourceClock
+from condord.live.subscriber import wake
+
+
+class RelayFeed:
+    """Implements `condord.cluster.interfaces.Sink`, on `loop`.
+
+    `observe` gets, for each event that was passed on, the seconds from its receipt to the last write. `lost_reason` is
+    why the source is lost, or None.
+    """
+
+    def __init__(
+        self,
+        replica: Replica,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        clock: SourceClock,
+        observe: Callable[[float], None],
+    ) -> None:
+        self.lost_reason: str | None = "it has not answered yet"
+        self._replica = replica
+        self._loop = loop
+        self._clock = clock
+        self._observe = observe
+        self._heard_at = loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def resume_version(self) -> str | None:
+        """The last event, to resume after; None if a snapshot is needed."""
+        return self._replica.resume_version
+
+    @property
+    def needs_snapshot(self) -> bool:
+        """Whether there is a gap."""
+        return self._replica.needs_snapshot
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the source is lost."""
+        return self._replica.is_lost
+
+    @property
+    def lag_ms(self) -> int | None:
+        """How much longer the newest event took than the fastest; while the source is lost, how long ago it came.
+
+        None before the first event.
+        """
+        if not self._replica.is_known:
+            return None
+        if self._replica.is_lost:
+            return round(1000 * (self._loop.time() - self._heard_at))
+        return round(1000 * self._clock.lag.total_seconds())
+
+    def begin(self) -> None:
+        """Note that a connection begins."""
+        self._replica.begin()
+        self._clock.forget()
+
+    def take(self, event: SourceEvent) -> None:
+        """Take the next event. This is the fast path of a quote."""
+        begun = self._loop.time()
+        as_of, woken = self._replica.take(event, begun, self._clock())
+        wake(woken)
+        self._heard_at = self._loop.time()
+        if as_of is not None:
+            self._clock.observe(as_of)
+        if not self._replica.is_lost:
+            self.lost_reason = None
+        if woken:
+            self._observe(self._heard_at - begun)
+        self._arm()
+
+    def lose(self, reason: str) -> None:
+        """Note that the source is lost."""
+        self.lost_reason = reason
+        text = with_remedy(f"this relay has lost its source: {reason}", LOST_REMEDY)
+        wake(self._replica.lose("sourceLost", text, self._clock()))
+
+    def _arm(self) -> None:
+        """Call `_turn` when an interval of a view is over."""
+        deadline = self._replica.fanout.deadline
+        if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_at(deadline, self._turn)
+
+    def _turn(self) -> None:
+        self._timer = None
+        wake(self._replica.fanout.tick(self._loop.time(), self._clock()))
+        self._arm()

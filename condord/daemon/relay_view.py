@@ -1,0 +1,115 @@
+"""A relay as the routes see it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from prometheus_client import CollectorRegistry
+
+from condord.config import schema
+from condord.daemon.relay_feed import RelayFeed
+from condord.daemon.status_report import status_report
+from condord.daemon.subscribers import Subscribers
+from condord.http.tickets import Tickets
+from condord.live import wire
+from condord.live.lost_source import trusted_condor
+from condord.live.replica import Replica
+from condord.live.source_clock import SourceClock
+
+
+class RelayView:
+    """Implements `condord.http.interfaces.ServedView`.
+
+    `settings` returns `[server]` as it is in force, `source` is the URL of the source, and `address` the URL at which
+    this relay answers.
+    """
+
+    def __init__(
+        self,
+        *,
+        replica: Replica,
+        feed: RelayFeed,
+        clock: SourceClock,
+        subscribers: Subscribers,
+        tickets: Tickets,
+        registry: CollectorRegistry,
+        settings: Callable[[], schema.Server],
+        source: str,
+        address: str,
+    ) -> None:
+        self.subscribers = subscribers
+        self.tickets = tickets
+        self.registry = registry
+        self.address = address
+        self._replica = replica
+        self._feed = feed
+        self._clock = clock
+        self._settings = settings
+        self._source = source
+        self._started = time.monotonic()
+
+    @property
+    def uptime_seconds(self) -> float:
+        """Seconds since the relay was built."""
+        return time.monotonic() - self._started
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether it makes progress: a relay has nothing but the event loop, and that answers this."""
+        return True
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether the source is there, its positions are read, and its stream is live or closed."""
+        status = self._replica.edition.status
+        is_read = self._replica.is_known and status.positions.read_at is not None
+        return is_read and not self._replica.is_lost and status.state in ("live", "closed")
+
+    @property
+    def why_unread(self) -> str | None:
+        """Why there is no document yet; None once there is one."""
+        if self._replica.is_known:
+            return None
+        return f"nothing has been read from the source yet: {self._feed.lost_reason}"
+
+    @property
+    def status(self) -> wire.Status | None:
+        """The status, None before there is one."""
+        return self._replica.edition.status if self._replica.is_known else None
+
+    @property
+    def cluster(self) -> wire.ClusterJson:
+        """What this relay is among several."""
+        return wire.ClusterJson(
+            role="relay",
+            source=self._source,
+            lag_ms=self._feed.lag_ms,
+            gaps=self._replica.gaps,
+            dropped=self._replica.dropped,
+        )
+
+    def document(self) -> wire.Document:
+        """The document of the source, as of the newest event."""
+        return self._replica.edition.document(self._clock())
+
+    def condor(self, condor_id: str) -> wire.OneCondor | None:
+        """One condor with its quotes; None if there is none with this id.
+
+        It has no status, so while the source is lost its quotes are unconfirmed.
+        """
+        found = self._replica.edition.one(condor_id, self._clock())
+        return None if found is None else trusted_condor(found, self._replica.edition.status)
+
+    def report(self) -> wire.StatusReport:
+        """The status and the counters."""
+        return status_report(
+            self._replica.edition.status,
+            stocks=None,
+            cluster=self.cluster,
+            fanout=self._replica.fanout,
+            settings=self._settings(),
+            refused={},
+            address=self.address,
+            uptime_seconds=self.uptime_seconds,
+        )

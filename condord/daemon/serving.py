@@ -1,0 +1,201 @@
+"""Run a server in the foreground: start its parts, answer signals, and stop everything within five seconds.
+
+What the process does besides serving is its job: a daemon reads an account, a relay follows another condord. On a stop,
+every stream first gets its `bye`. Then the server closes, and last what the job has open.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import socket
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
+
+import msgspec
+
+from condord import __version__
+from condord.daemon.subscribers import Subscribers
+from condord.errors import CondordError
+from condord.host import logs, signals, terminal
+from condord.host.hang_watchdog import HangWatchdog, StallCounter
+from condord.host.systemd import Notifier
+from condord.http import server
+from condord.http.metrics import Metrics
+from condord.tasks import Lifetime
+
+STUCK_LOOKS = 10
+"""How often in a row the job, which is checked once a second, may be found stuck.
+
+A process that was stopped (SIGSTOP) finds it stuck once after it continues, so one look proves nothing.
+"""
+
+_log = logging.getLogger(__name__)
+
+
+class ServiceView(Protocol):
+    """What the service needs of the view that the routes have."""
+
+    @property
+    def address(self) -> str:
+        """The URL at which this process answers."""
+
+    @property
+    def uptime_seconds(self) -> float:
+        """Seconds since the process was built."""
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether the job makes progress."""
+
+
+class ServerParts(msgspec.Struct, frozen=True, kw_only=True):
+    """What every server starts and stops."""
+
+    subscribers: Subscribers
+    metrics: Metrics
+    view: ServiceView
+    listeners: Sequence[socket.socket]
+    server: server.HttpServer
+
+
+class Job(Protocol):
+    """What a process does besides serving."""
+
+    @property
+    def tasks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """What runs until the stop, by name."""
+
+    @property
+    def writers(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """What runs until `finish` has returned."""
+
+    @property
+    def log_fields(self) -> Mapping[str, object]:
+        """What the log says of it when the process serves."""
+
+    def stuck(self, now: float) -> str | None:
+        """Why it makes no progress at `now` (loop seconds), or None."""
+
+    def status_text(self) -> str:
+        """Its state for `systemctl status`."""
+
+    def reload(self) -> None:
+        """Apply a new configuration; logs the result."""
+
+    async def finish(self) -> None:
+        """Store what is left, within a second or so. `tasks` are being cancelled."""
+
+    def close(self) -> None:
+        """Close files, connections and threads. No task runs any longer."""
+
+
+class Service:
+    """A running server with its job."""
+
+    def __init__(self, parts: ServerParts, job: Job, notifier: Notifier) -> None:
+        self._parts = parts
+        self._job = job
+        self._notifier = notifier
+        self._lifetime = Lifetime()
+        self._hung_up = asyncio.Event()
+        self._hang_watchdog = HangWatchdog()
+        self._had_terminal = terminal.is_attached()
+
+    def stop(self, error: CondordError) -> None:
+        """Stop serving because of `error`, which `run` raises."""
+        self._lifetime.stop(error)
+
+    async def run(self, announce: Callable[[str], None]) -> None:
+        """Serve until SIGINT or SIGTERM.
+
+        Raises:
+            CondordError: a part ended by itself or makes no progress, or the job cannot go on.
+        """
+        loop = asyncio.get_running_loop()
+        with (
+            signals.answered(loop, end=self._lifetime.stopping.set, hang_up=self._hung_up.set),
+            self._hang_watchdog,
+        ):
+            await self._run_tasks(announce)
+        self._job.close()
+        if self._lifetime.failure is not None:
+            raise self._lifetime.failure
+        _log.info("Stopped", extra=logs.fields(uptime_seconds=round(self._parts.view.uptime_seconds, 1)))
+
+    async def _run_tasks(self, announce: Callable[[str], None]) -> None:
+        parts, keep = self._parts, self._lifetime.keep
+        async with asyncio.TaskGroup() as tasks:
+            serve = functools.partial(parts.server.run_on, parts.listeners)
+            ending = [tasks.create_task(keep(name, work)) for name, work in self._job.tasks.items()]
+            tasks.create_task(keep("the server", serve))
+            ending += [
+                tasks.create_task(self._announce(announce)),
+                tasks.create_task(keep("the reload", self._reload_on_hang_up)),
+                tasks.create_task(keep("the heartbeat", parts.subscribers.heartbeats)),
+                tasks.create_task(keep("the watchdog", self._feed_systemd)),
+                tasks.create_task(keep("the watch over the job", self._oversee)),
+            ]
+            writing = [tasks.create_task(keep(name, work)) for name, work in self._job.writers.items()]
+            await self._lifetime.stopping.wait()
+            self._notifier.stopping()
+            for task in ending:
+                task.cancel()
+            finishing = tasks.create_task(self._job.finish())
+            # Before the streams end: a client that reconnects at once after its `bye` would be refused.
+            await parts.server.stop_accepting()
+            await parts.subscribers.say_bye("the daemon is stopping")
+            parts.server.stop()
+            await asyncio.wait({finishing})
+            for task in writing:
+                task.cancel()
+
+    async def _announce(self, announce: Callable[[str], None]) -> None:
+        view = self._parts.view
+        await self._parts.server.is_serving.wait()
+        self._notifier.ready(f"serving at {view.address}")
+        announce(f"condord {__version__} serves at {view.address}")
+        fields = logs.fields(version=__version__, address=view.address, **self._job.log_fields)
+        _log.info("Serving", extra=fields)
+
+    async def _feed_systemd(self) -> None:
+        """Ping systemd's watchdog while the job makes progress, and send the state when it changes."""
+        shown = ""
+        while True:
+            await asyncio.sleep(min(self._notifier.watchdog_seconds or 1.0, 1.0))
+            if self._parts.view.is_alive:
+                self._notifier.ping()
+            if (text := self._job.status_text()) != shown:
+                self._notifier.status(shown := text)
+
+    async def _oversee(self) -> None:
+        """Once a second, advance the hang watchdog and check that the job makes progress."""
+        loop = asyncio.get_running_loop()
+        stalls = StallCounter(STUCK_LOOKS)
+        progress = 0
+        while True:
+            due = loop.time() + 1.0
+            await asyncio.sleep(1.0)
+            self._parts.metrics.observe_lag(max(0.0, loop.time() - due))
+            self._hang_watchdog.advance()
+            stuck = self._job.stuck(loop.time())
+            progress += stuck is None
+            if stalls.step(progress) and stuck:
+                self._lifetime.fail(stuck)
+
+    async def _reload_on_hang_up(self) -> None:
+        """Reload on SIGHUP, once for all signals since the last reload.
+
+        The kernel sends the same signal when the terminal that started the process hangs up, which stops it.
+        """
+        await self._parts.server.is_serving.wait()
+        while True:
+            await self._hung_up.wait()
+            self._hung_up.clear()
+            if self._had_terminal and not terminal.is_attached():
+                self._lifetime.stopping.set()
+                continue
+            self._notifier.reloading()
+            self._job.reload()
+            self._notifier.ready()

@@ -1,0 +1,32 @@
+"""What counts as confirmed while a relay has lost its source: nothing, whatever the document says of each quote."""
+
+from __future__ import annotations
+
+import msgspec
+
+from condord.live import wire
+from condord.live.wire_condor import CondorJson
+
+
+def trusted(document: wire.Document) -> wire.Document:
+    """Return `document` as a client has to take it: under a code of `wire.LOST_CODES` with everything unconfirmed."""
+    if document.status.code not in wire.LOST_CODES:
+        return document
+    return msgspec.structs.replace(
+        document,
+        condors=[_doubted(condor) for condor in document.condors],
+        quotes=[msgspec.structs.replace(quote, unconfirmed=True) for quote in document.quotes],
+        underlyings=[msgspec.structs.replace(entry, unconfirmed=True) for entry in document.underlyings],
+    )
+
+
+def trusted_condor(one: wire.OneCondor, status: wire.Status) -> wire.OneCondor:
+    """Do the same for one condor, whose answer has no status."""
+    if status.code not in wire.LOST_CODES:
+        return one
+    quotes = [msgspec.structs.replace(quote, unconfirmed=True) for quote in one.quotes]
+    return msgspec.structs.replace(one, condor=_doubted(one.condor), quotes=quotes)
+
+
+def _doubted(condor: CondorJson) -> CondorJson:
+    return msgspec.structs.replace(condor, valuation=msgspec.structs.replace(condor.valuation, unconfirmed=True))

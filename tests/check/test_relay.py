@@ -1,0 +1,157 @@
+import socket
+
+import pytest
+
+from condord.check import relay, report
+from condord.client.http import Daemon
+from condord.config.relay_startup import RelayFound, RelayStartup
+from condord.config.schema import Cluster, Config, Server
+from condord.errors import ConfigError
+from condord.host.secret import Secret
+from tests.check.worlds import failed, not_tried, results
+from tests.fakes import documents, startup
+from tests.fakes.daemon import json, problem, serving
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(autouse=True)
+def _restored_logger():
+    with startup.restored_root_logger():
+        yield
+
+
+@pytest.fixture
+def source():
+    with serving() as fake:
+        yield fake
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return listener.getsockname()[1]
+
+
+def check(url, *, own=None, token=None, error=None, environ=None):
+    """The checks of a relay of `url` by name; `own` is a fake daemon at its own address."""
+    port = int(own.url.rpartition(":")[2]) if own else free_port()
+    config = Config(server=Server(port=port), cluster=Cluster(role="relay", source=url))
+    found = RelayFound(
+        startup=RelayStartup(loaded=startup.loaded(config), source_token=token, token=None), config_error=error
+    )
+    notes = []
+    daemon = Daemon(f"http://127.0.0.1:{port}")
+    checks = relay.run(found, daemon=daemon, environ=environ or {}, note=notes.append)
+    assert tuple(each.name for each in checks) == report.RELAY_NAMES
+    return {each.name: each for each in checks}
+
+
+def test_a_source_that_answers_is_ok_and_the_token_is_shown_to_it(source):
+    checks = check(source.url, token=Secret("source-token-1234"))
+    assert results(checks, "config-valid", "source", "port-free") == ["ok", "ok", "ok"]
+    assert checks["daemon-answers"].result == "warn"
+    assert "process 4711, simulator, feed indicative, live" in checks["source"].text
+    assert source.requests[0][1]["Authorization"] == "Bearer source-token-1234"
+
+
+def test_faults_of_the_configuration_leave_the_rest_untried(source):
+    checks = check(source.url, error=ConfigError(["one"]))
+    assert failed(checks) == ["config-valid"]
+    assert len(not_tried(checks, "config-valid failed")) == 3
+    assert source.requests == []
+
+
+def test_a_refused_token_counts_like_a_missing_one(source):
+    source.answers["/api/status"] = problem(401, "no")
+    found = check(source.url)["source"]
+    assert (found.result, found.exit_code) == ("fail", 77)
+    assert "requires a token" in found.text
+    assert "cluster.source_token_file" in found.hint
+
+
+@pytest.mark.parametrize(
+    ("answer", "text"),
+    [
+        (problem(503, "later"), "answers 503"),
+        ((200, {"Content-Type": "text/html"}, b"<p>"), "cannot be understood"),
+    ],
+)
+def test_what_is_no_condord_fails(source, answer, text):
+    source.answers["/api/status"] = answer
+    found = check(source.url)["source"]
+    assert found.result == "fail"
+    assert text in found.text
+
+
+def test_a_source_that_cannot_be_reached_fails_with_the_reason():
+    found = check(f"http://127.0.0.1:{free_port()}")["source"]
+    assert found.result == "fail"
+    assert "it cannot be reached" in found.text
+
+
+def test_certificates_that_cannot_be_read_fail_like_the_configuration(source):
+    found = check(source.url.replace("http:", "https:"), environ={"SSL_CERT_FILE": "/nonexistent"})["source"]
+    assert (found.result, found.exit_code) == ("fail", 78)
+    assert "SSL_CERT_FILE" in found.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"version": "99.0"}, "condord 99.0"),
+        ({"state": "halted", "reason": "the key is refused"}, "halted: the key is refused"),
+        ({"state": "starting"}, "starting"),
+    ],
+)
+def test_another_version_and_a_source_that_is_not_live_are_warnings(source, changes, text):
+    source.answers["/api/status"] = json(documents.report(**changes))
+    found = check(source.url)["source"]
+    assert found.result == "warn"
+    assert text in found.text
+
+
+def cluster(**changes):
+    return {"role": "relay", "source": "http://127.0.0.1:1", "lagMs": 1, "gaps": 0, "dropped": 0} | changes
+
+
+def test_a_relay_of_a_relay_is_ok(source):
+    source.answers["/api/status"] = json(documents.report(cluster=cluster()))
+    assert "a relay, live" in check(source.url)["source"].text
+
+
+@pytest.mark.parametrize(
+    ("changes", "result"),
+    [({}, "ok"), ({"source": "http://other"}, "warn"), ({"code": "sourceLost", "reason": "gone"}, "warn")],
+)
+def test_the_relay_that_has_the_address_answers(source, changes, result):
+    with serving() as own:
+        follows = cluster(source=changes.pop("source", source.url))
+        own.answers["/api/status"] = json(documents.report(cluster=follows, **changes))
+        checks = check(source.url, own=own)
+    assert results(checks, "port-free", "daemon-answers") == ["ok", result]
+
+
+@pytest.mark.parametrize(
+    ("answer", "result", "text"),
+    [
+        (json(documents.report()), "fail", "a condord that is no relay"),
+        (problem(503, "later"), "fail", "in use"),
+        (problem(401, "no"), "warn", "requires a token"),
+    ],
+)
+def test_an_address_that_another_program_has_is_reported(source, answer, result, text):
+    with serving() as own:
+        own.answers["/api/status"] = answer
+        found = check(source.url, own=own)["port-free"]
+    assert found.result == result
+    assert text in found.text
+
+
+def test_without_a_known_address_a_used_one_fails(source):
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = Config(server=Server(port=listener.getsockname()[1]), cluster=Cluster(role="relay", source=source.url))
+        found = RelayFound(
+            startup=RelayStartup(loaded=startup.loaded(config), source_token=None, token=None), config_error=None
+        )
+        checks = relay.run(found, daemon=None, environ={}, note=lambda _name: None)
+    assert [each.name for each in checks if each.result == "fail"] == ["port-free"]

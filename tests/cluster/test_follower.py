@@ -1,0 +1,205 @@
+import asyncio
+import contextlib
+import gzip
+import logging
+
+import pytest
+
+from condord.client.http import parse_url
+from condord.cluster.follower import LOST_SECONDS, Follower, _is_near
+from condord.live.replica import Unreadable
+from tests.virtualtime import run
+
+from .fakes import DELTA, HEARTBEAT, SNAPSHOT, STREAM_HEAD, FakeSink, FakeSource, answer
+
+HOLD = FakeSource.HOLD
+BYE = b"event: bye\ndata: {}\n\n"
+
+
+class Scene:
+    """A follower of a scripted source on a virtual loop."""
+
+    def __init__(self, source, sink, **settings):
+        self.source, self.sink = source, sink
+        self.refused = []
+        self.follower = Follower(source.settings(**settings), sink, refused=self.refused.append, chance=lambda: 0.0)
+
+
+def play(scene, *scripts, sink=None, **settings):
+    """Play `scene(scene)` while the follower runs."""
+
+    async def whole():
+        async with FakeSource(*scripts) as source:
+            made = Scene(source, sink or FakeSink(), **settings)
+            following = asyncio.create_task(made.follower.run())
+            await scene(made)
+            following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await following
+            return made
+
+    return run(whole())
+
+
+async def two_seconds(_scene):
+    await asyncio.sleep(1.9)
+
+
+def test_events_are_taken_in_order_and_heartbeats_are_asked_for():
+    made = play(two_seconds, [STREAM_HEAD, SNAPSHOT + DELTA[:20], 0.1, DELTA[20:], HOLD])
+    assert made.sink.calls == ["begin", "snapshot", "delta"]
+    assert made.source.heads[0].startswith("GET /api/stream?heartbeat=0.5 HTTP/1.1")
+    assert "Last-Event-ID" not in made.source.heads[0]
+    assert "gzip" not in made.source.heads[0]
+
+
+def test_it_resumes_after_the_last_event():
+    made = play(two_seconds, [STREAM_HEAD, DELTA, HOLD], sink=FakeSink("k3f9-1"))
+    assert "\r\nLast-Event-ID: k3f9-1\r\n" in made.source.heads[0]
+
+
+def test_a_stream_that_ends_is_taken_up_again_at_once_and_nobody_notices():
+    made = play(two_seconds, [STREAM_HEAD, SNAPSHOT, BYE], [STREAM_HEAD, SNAPSHOT], [STREAM_HEAD, DELTA, HOLD])
+    assert made.sink.calls == ["begin", "snapshot"] * 2 + ["begin", "delta"]
+
+
+def test_a_stream_that_was_deflated_is_inflated(monkeypatch):
+    monkeypatch.setattr("condord.cluster.follower._is_near", lambda _address: False)
+    head = STREAM_HEAD.replace(b"\r\n\r\n", b"\r\nContent-Encoding: gzip\r\n\r\n")
+    made = play(two_seconds, [head, gzip.compress(SNAPSHOT), HOLD])
+    assert "\r\nAccept-Encoding: gzip\r\n" in made.source.heads[0]
+    assert made.sink.calls == ["begin", "snapshot"]
+
+
+@pytest.mark.parametrize(
+    ("url", "is_near"), [("unix:///x", True), ("http://127.0.0.1", True), ("https://a.example", False)]
+)
+def test_only_a_source_elsewhere_is_asked_to_compress(url, is_near):
+    assert _is_near(parse_url(url, allows_tls=True)) is is_near
+
+
+def test_a_source_that_is_silent_is_lost_after_2_s_and_asked_again(caplog):
+    caplog.set_level(logging.INFO)
+
+    async def scene(made):
+        await asyncio.sleep(LOST_SECONDS + 0.2)
+        assert made.sink.calls[:2] == ["begin", "snapshot"]
+        assert made.sink.calls[2].startswith("lost: ")
+        await asyncio.sleep(5)
+
+    made = play(scene, [STREAM_HEAD, SNAPSHOT, HOLD], [STREAM_HEAD, DELTA, *[0.5, HEARTBEAT] * 20])
+    assert made.sink.calls[3:5] == ["begin", "delta"]
+    assert made.source.connections == 2
+    told = [record.message for record in caplog.records]
+    assert told == ["The source is lost", "The source is back"]
+    assert caplog.records[0].fields["code"] == "sourceLost"
+
+
+def test_heartbeats_keep_it():
+    async def scene(_made):
+        await asyncio.sleep(10)
+
+    made = play(scene, [STREAM_HEAD, SNAPSHOT, *[0.5, HEARTBEAT] * 30])
+    assert not [call for call in made.sink.calls if call.startswith("lost")]
+    assert made.source.connections == 1
+
+
+@pytest.mark.parametrize(
+    ("script", "reason"),
+    [
+        ([answer(503, b"", "Retry-After: 1")], "it answers 503"),
+        ([answer(200, b"hello", "Content-Type: text/html")], "it does not answer as a condord does"),
+        ([], "it has closed the connection"),
+        ([STREAM_HEAD, b"x: 1\n\n"], "it has ended the stream"),
+        ([answer(421, b"", "Retry-After: soon")], "it answers 421"),
+    ],
+)
+def test_a_source_that_cannot_be_followed_is_lost_with_the_reason(script, reason):
+    async def scene(_made):
+        await asyncio.sleep(LOST_SECONDS + 0.5)
+
+    made = play(scene, script)
+    assert [call for call in made.sink.calls if call != "begin"] == [f"lost: {reason}"]
+    assert made.source.connections > 1
+
+
+def test_attempts_are_made_less_and_less_often_up_to_every_5_s():
+    async def scene(made):
+        await asyncio.sleep(60)
+        early = made.source.connections
+        await asyncio.sleep(60)
+        assert made.source.connections - early == 12
+
+    play(scene, [])
+
+
+def test_a_reload_tries_at_once():
+    async def scene(made):
+        await asyncio.sleep(60)
+        before = made.source.connections
+        made.follower.retry()
+        await asyncio.sleep(0.1)
+        assert made.source.connections == before + 1
+
+    play(scene, [])
+
+
+def test_a_refused_token_is_reported_once_and_not_tried_again():
+    async def scene(_made):
+        await asyncio.sleep(30)
+
+    made = play(scene, [answer(401)], token="hush-hush")
+    assert [str(error) for error in made.refused] == [f"{made.source.url} does not accept the token"]
+    assert made.source.connections == 1
+
+
+def test_an_event_that_cannot_be_read_begins_another_connection():
+    sink = FakeSink()
+    sink.error = Unreadable("an event cannot be understood")
+
+    async def scene(_made):
+        await asyncio.sleep(LOST_SECONDS + 0.1)
+
+    made = play(scene, [STREAM_HEAD, SNAPSHOT, HOLD], sink=sink)
+    assert made.source.connections > 1
+    assert "lost: an event cannot be understood" in made.sink.calls
+
+
+def test_a_gap_begins_another_connection_for_a_snapshot():
+    sink = FakeSink("k3f9-1")
+
+    def gap(event):
+        sink.needs_snapshot = event.name == "delta"
+        sink.resume_version = None if sink.needs_snapshot else "k3f9-1"
+
+    sink.on_take = gap
+    made = play(two_seconds, [STREAM_HEAD, DELTA, HOLD], [STREAM_HEAD, SNAPSHOT, HOLD], sink=sink)
+    assert made.sink.calls == ["begin", "delta", "begin", "snapshot"]
+    assert "Last-Event-ID" in made.source.heads[0]
+    assert "Last-Event-ID" not in made.source.heads[1]
+
+
+@pytest.mark.parametrize("late", [HEARTBEAT, DELTA])
+def test_after_a_silence_without_a_new_connection_it_resumes_to_have_the_status(late):
+    """Bytes of a long event keep the connection, but the source was lost meanwhile."""
+
+    async def scene(_made):
+        await asyncio.sleep(6)
+
+    trickle = [step for byte in b": a long comment" for step in (0.3, bytes([byte]))]
+    made = play(
+        scene, [STREAM_HEAD, SNAPSHOT, *trickle, b"\n\n", late, HOLD], [STREAM_HEAD, DELTA, *[0.5, HEARTBEAT] * 20]
+    )
+    calls = [call for call in made.sink.calls if call != "heartbeat"]
+    assert calls[-2:] == ["begin", "delta"]
+    assert calls[:3] == ["begin", "snapshot", "lost: no event has come for 2 s"]
+    assert made.source.connections == 2
+
+
+def test_heartbeats_before_the_first_event_do_not_end_the_connection():
+    """A server that is behind lets a client that is ahead wait."""
+    sink = FakeSink("k3f9-9")
+    sink.is_lost = True
+    made = play(two_seconds, [STREAM_HEAD, HEARTBEAT, 0.5, HEARTBEAT, 0.5, DELTA, HOLD], sink=sink)
+    assert made.sink.calls == ["begin", "heartbeat", "heartbeat", "delta"]
+    assert made.source.connections == 1

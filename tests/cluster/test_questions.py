@@ -1,0 +1,130 @@
+import asyncio
+
+import pytest
+
+from condord.cluster import questions as module
+from condord.cluster.questions import COPY_SECONDS, MAX_COPIED_BYTES, MAX_COPIES, Questions
+from condord.errors import Unavailable
+from tests.virtualtime import run
+
+from .fakes import FakeSource, answer
+
+JSON = "Content-Type: application/json"
+TRADES = answer(200, b"[1]", JSON, "Cache-Control: no-cache", "Server: other")
+
+
+class Scene:
+    def __init__(self, source):
+        self.source = source
+        self.is_lost = False
+        self.refused = []
+        self.questions = Questions(
+            source.settings(),
+            is_lost=lambda: self.is_lost,
+            refused=self.refused.append,
+            now=asyncio.get_running_loop().time,
+        )
+
+    async def ask(self, target="/api/trades", method="GET"):
+        return await self.questions.ask(method, target)
+
+
+def play(scene, *scripts):
+    async def whole():
+        async with FakeSource(*scripts) as source:
+            await scene(Scene(source))
+
+    run(whole())
+
+
+def test_an_answer_is_passed_back_with_its_status_and_the_headers_that_belong_to_it():
+    async def scene(made):
+        found = await made.ask("/api/trades?from=2026-11-20")
+        assert found == (200, {"content-type": "application/json", "cache-control": "no-cache"}, b"[1]")
+        assert made.source.heads[0].startswith("GET /api/trades?from=2026-11-20 HTTP/1.1")
+        found = await made.ask("/api/channels/x/test", "POST")
+        assert (found.status, found.headers) == (429, {"retry-after": "7"})
+        assert made.source.heads[1].startswith("POST /api/channels/x/test HTTP/1.1")
+        assert "Content-Length: 0" in made.source.heads[1]
+
+    play(scene, [TRADES], [answer(429, b"", "Retry-After: 7")])
+
+
+def test_while_the_source_is_lost_a_copy_of_the_last_minute_answers_reads():
+    async def scene(made):
+        found = await made.ask()
+        made.is_lost = True
+        await asyncio.sleep(COPY_SECONDS - 1)
+        assert await made.ask() == found
+        await asyncio.sleep(2)
+        with pytest.raises(Unavailable, match="the source is lost"):
+            await made.ask()
+        assert made.source.connections == 1
+
+    play(scene, [TRADES])
+
+
+@pytest.mark.parametrize(("method", "target"), [("POST", "/api/trades"), ("GET", "/api/other")])
+def test_nothing_else_is_answered_by_a_copy(method, target):
+    async def scene(made):
+        await made.ask()
+        made.is_lost = True
+        with pytest.raises(Unavailable):
+            await made.ask(target, method)
+
+    play(scene, [TRADES])
+
+
+def test_a_source_that_does_not_answer_in_time_is_stood_in_for():
+    async def scene(made):
+        found = await made.ask()
+        assert await made.ask() == found
+        with pytest.raises(Unavailable, match="the source does not answer: nothing has come for 10 s"):
+            await made.ask("/api/alerts")
+
+    play(scene, [TRADES], [60.0])
+
+
+@pytest.mark.parametrize("script", [answer(404, b"no", JSON), answer(200, b"x" * (MAX_COPIED_BYTES + 1), JSON)])
+def test_errors_and_long_answers_are_not_kept(script):
+    async def scene(made):
+        await made.ask()
+        made.is_lost = True
+        with pytest.raises(Unavailable):
+            await made.ask()
+
+    play(scene, [script])
+
+
+def test_the_oldest_copies_are_let_go():
+    async def scene(made):
+        for number in range(MAX_COPIES + 1):
+            await made.ask(f"/api/trades?{number}")
+        made.is_lost = True
+        with pytest.raises(Unavailable):
+            await made.ask("/api/trades?0")
+        assert (await made.ask("/api/trades?1")).body == b"[1]"
+
+    play(scene, [TRADES])
+
+
+def test_a_refused_token_is_reported():
+    async def scene(made):
+        with pytest.raises(Unavailable, match="refuses the token"):
+            await made.ask()
+        assert [error.code for error in made.refused] == ["refused"]
+
+    play(scene, [answer(401)])
+
+
+def test_only_so_many_are_asked_at_once(monkeypatch):
+    monkeypatch.setattr(module, "AT_ONCE", 2)
+
+    async def scene(made):
+        asking = [asyncio.create_task(made.ask(f"/api/trades?{number}")) for number in range(4)]
+        await asyncio.sleep(0.5)
+        assert made.source.connections == 2
+        await asyncio.gather(*asking)
+        assert made.source.connections == 4
+
+    play(scene, [1.0, TRADES])

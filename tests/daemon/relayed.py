@@ -1,0 +1,60 @@
+"""A relay of a house without a network: its replica, its feed on a virtual loop, and its view."""
+
+import asyncio
+
+from prometheus_client import CollectorRegistry
+
+from condord.cluster.event_blocks import EventBlocks
+from condord.config.schema import Server
+from condord.daemon.relay_feed import RelayFeed
+from condord.daemon.relay_view import RelayView
+from condord.daemon.subscribers import Subscribers
+from condord.http.tickets import Tickets
+from condord.live.fanout import Fanout
+from condord.live.published import EVERYTHING
+from condord.live.replica import Replica, empty_edition
+from condord.live.source_clock import SourceClock
+from tests.live.accounts import House, events, spy, status
+
+
+class Relayed:
+    """Must be made in a running loop. `house` is the source; `pass_events` gives the feed what it has published."""
+
+    def __init__(self, **settings):
+        self.house = House(spy())
+        self.house.set_status(status())
+        self.settings = Server(**settings)
+        self.clock = SourceClock(lambda: self.house.now_at)
+        edition = empty_edition(64)
+        self.replica = Replica(edition, Fanout(edition, ring_size=16, follows=True))
+        self.observed = []
+        self.feed = RelayFeed(
+            self.replica, loop=asyncio.get_running_loop(), clock=self.clock, observe=self.observed.append
+        )
+        self.subscribers = Subscribers(self.replica.fanout, settings=lambda: self.settings, now_at=self.clock)
+        self.view = RelayView(
+            replica=self.replica,
+            feed=self.feed,
+            clock=self.clock,
+            subscribers=self.subscribers,
+            tickets=Tickets("", now_at=self.clock),
+            registry=CollectorRegistry(),
+            settings=lambda: self.settings,
+            source="http://127.0.0.1:1",
+            address="http://127.0.0.1:8420",
+        )
+        self.reading = EventBlocks()
+        self.upstream = self.house.subscribe(EVERYTHING)
+        self.woken = []
+
+    def pass_events(self):
+        for event in self.reading.feed(self.upstream.take(lambda: self.house.now_at)):
+            self.feed.take(event)
+
+    def follow(self, interval_seconds=0.0):
+        return self.subscribers.subscribe(
+            EVERYTHING, interval_seconds, None, "identity", lambda: self.woken.append(interval_seconds)
+        )
+
+    def taken(self, subscriber):
+        return events(subscriber.take(self.clock))

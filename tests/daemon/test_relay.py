@@ -1,0 +1,91 @@
+import asyncio
+import logging
+import types
+
+import msgspec
+import pytest
+
+from condord.config.relay_startup import RelayStartup
+from condord.config.schema import Cluster, Config, Log, Server
+from condord.daemon.relay import Relay, RelayInputs, RelayParts
+from condord.errors import ConfigError
+from condord.host.secret import Secret
+from tests.fakes import startup
+from tests.live.accounts import status
+
+CONFIG = Config(server=Server(port=0, max_subscribers=2), cluster=Cluster(role="relay", source="http://127.0.0.1:1"))
+
+
+@pytest.fixture(autouse=True)
+def _restored_logger():
+    with startup.restored_root_logger():
+        yield
+
+
+class Scene:
+    """A job whose configuration file the test changes."""
+
+    def __init__(self):
+        self.config = CONFIG
+        self.retries = []
+        self.view = types.SimpleNamespace(status=None, why_unread="nothing has been read")
+        self.guard = types.SimpleNamespace(settings=None)
+        given = RelayStartup(
+            loaded=startup.loaded(CONFIG), source_token=Secret("source-token-1234"), token=Secret("own-token-1234567")
+        )
+        self.inputs = RelayInputs(given, environ={}, reread=self.reread)
+        self.job = Relay(
+            self.inputs,
+            RelayParts(
+                follower=types.SimpleNamespace(run="run the follower", retry=lambda: self.retries.append(1)),
+                view=self.view,
+                guard=self.guard,
+                guard_settings=lambda config: config.server.allowed_hosts,
+            ),
+        )
+
+    def reread(self):
+        if isinstance(self.config, Exception):
+            raise self.config
+        return self.config
+
+
+def test_a_reload_applies_what_needs_no_restart_and_connects_at_once(caplog):
+    scene = Scene()
+    changed = msgspec.structs.replace(CONFIG.server, allowed_hosts=("desk.example",), port=9, max_subscribers=3)
+    scene.config = msgspec.structs.replace(CONFIG, server=changed, log=Log(level="debug"))
+    scene.job.reload()
+    assert scene.guard.settings == ("desk.example",)
+    assert scene.inputs.config.server.max_subscribers == 3
+    assert scene.inputs.config.server.port == 0
+    assert logging.getLogger().level == logging.DEBUG
+    assert scene.retries == [1]
+
+
+def test_a_faulty_configuration_changes_nothing_but_connects_at_once(caplog):
+    scene = Scene()
+    scene.config = ConfigError(["server.port = -1"])
+    with caplog.at_level(logging.INFO):
+        scene.job.reload()
+    assert scene.guard.settings is None
+    assert scene.inputs.config is CONFIG
+    assert scene.retries == [1]
+
+
+def test_the_state_for_systemd_is_that_of_the_source():
+    scene = Scene()
+    assert scene.job.status_text() == "starting: nothing has been read"
+    scene.view.status = status("live")
+    assert scene.job.status_text() == "live"
+    scene.view.status = msgspec.structs.replace(status("stale"), reason="no news")
+    assert scene.job.status_text() == "stale: no news"
+
+
+def test_the_job_is_to_follow_and_leaves_nothing_behind():
+    scene = Scene()
+    assert scene.job.tasks == {"the follower": "run the follower"}
+    assert scene.job.writers == {}
+    assert scene.job.log_fields == {"source": "http://127.0.0.1:1"}
+    assert scene.job.stuck(1.0) is None
+    asyncio.run(scene.job.finish())
+    scene.job.close()

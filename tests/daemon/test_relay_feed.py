@@ -1,0 +1,94 @@
+import asyncio
+
+import pytest
+
+from tests.virtualtime import run
+
+from .relayed import Relayed
+
+
+def play(scene):
+    async def whole():
+        await scene(Relayed())
+
+    run(whole())
+
+
+def test_what_the_source_publishes_wakes_subscribers_and_is_measured():
+    @play
+    async def _(relayed):
+        assert relayed.feed.resume_version is None
+        assert relayed.feed.lost_reason == "it has not answered yet"
+        relayed.pass_events()
+        assert relayed.feed.resume_version == relayed.house.edition.version
+        assert relayed.feed.lost_reason is None
+        subscriber = relayed.follow()
+        relayed.taken(subscriber)
+        relayed.house.move()
+        relayed.pass_events()
+        assert relayed.woken == [0.0]
+        assert [event for event, _, _ in relayed.taken(subscriber)] == ["delta"]
+        assert relayed.observed == [pytest.approx(0.0)]
+
+
+def test_what_an_interval_holds_back_is_sent_when_it_is_over():
+    @play
+    async def _(relayed):
+        relayed.pass_events()
+        slow, slower = relayed.follow(2.0), relayed.follow(3.0)
+        for _ in range(2):
+            relayed.house.move()
+            relayed.pass_events()
+        for subscriber in (slow, slower):
+            relayed.taken(subscriber)
+        relayed.woken.clear()
+        await asyncio.sleep(1.9)
+        assert relayed.woken == []
+        await asyncio.sleep(0.2)
+        assert relayed.woken == [2.0]
+        await asyncio.sleep(1.0)
+        assert relayed.woken == [2.0, 3.0]
+        assert [event for event, _, _ in relayed.taken(slow)] == ["delta"]
+
+
+def test_a_lost_source_is_a_status_with_the_reason_and_what_to_do():
+    @play
+    async def _(relayed):
+        relayed.pass_events()
+        subscriber = relayed.follow()
+        relayed.taken(subscriber)
+        relayed.feed.lose("it cannot be reached: Connection refused")
+        assert relayed.feed.is_lost
+        assert not relayed.feed.needs_snapshot
+        [(event, identity, data)] = relayed.taken(subscriber)
+        assert (event, identity, data["status"]["code"]) == ("delta", None, "sourceLost")
+        assert data["status"]["reason"] == (
+            "this relay has lost its source: it cannot be reached: Connection refused; "
+            "if it lasts, check that the source runs and can be reached"
+        )
+        assert relayed.feed.lost_reason == "it cannot be reached: Connection refused"
+
+
+def test_the_lag_is_that_of_the_newest_event_and_grows_while_the_source_is_lost():
+    @play
+    async def _(relayed):
+        assert relayed.feed.lag_ms is None
+        relayed.pass_events()
+        assert relayed.feed.lag_ms == 0
+        relayed.house.move()
+        relayed.house.now += 0.25
+        relayed.pass_events()
+        assert relayed.feed.lag_ms == 1250  # `move` lets a second pass
+        relayed.feed.lose("gone")
+        await asyncio.sleep(3)
+        assert relayed.feed.lag_ms == 3000
+
+
+def test_another_connection_begins_another_measurement():
+    @play
+    async def _(relayed):
+        relayed.pass_events()
+        relayed.house.move()
+        relayed.feed.begin()
+        relayed.pass_events()
+        assert relayed.feed.lag_ms == 0

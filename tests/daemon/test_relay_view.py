@@ -1,0 +1,70 @@
+import os
+
+from tests.live.accounts import SPY_ID, status
+from tests.virtualtime import run
+
+from .relayed import Relayed
+
+
+def play(scene):
+    async def whole():
+        scene(Relayed(max_subscribers=7))
+
+    run(whole())
+
+
+def test_before_the_first_document_there_is_a_reason_instead():
+    @play
+    def _(relayed):
+        view = relayed.view
+        assert view.why_unread == "nothing has been read from the source yet: it has not answered yet"
+        assert (view.status, view.is_ready, view.is_alive) == (None, False, True)
+        relayed.feed.lose("it answers 503")
+        assert view.why_unread == "nothing has been read from the source yet: it answers 503"
+        relayed.pass_events()
+        assert view.why_unread is None
+
+
+def test_it_shows_the_document_of_the_source_and_is_ready_as_the_source_is():
+    @play
+    def _(relayed):
+        view = relayed.view
+        relayed.pass_events()
+        assert view.document().version == relayed.house.edition.version
+        assert view.condor(SPY_ID).condor.id == SPY_ID
+        assert view.condor("NONE") is None
+        assert view.is_ready
+        relayed.feed.lose("gone")
+        assert not view.is_ready
+        relayed.house.set_status(status("stale"))
+        relayed.pass_events()
+        assert not view.is_ready
+        relayed.house.set_status(status("closed"))
+        relayed.pass_events()
+        assert view.is_ready
+
+
+def test_one_condor_is_unconfirmed_while_the_source_is_lost():
+    @play
+    def _(relayed):
+        relayed.pass_events()
+        assert not any(quote.unconfirmed for quote in relayed.view.condor(SPY_ID).quotes)
+        relayed.feed.lose("gone")
+        found = relayed.view.condor(SPY_ID)
+        assert found.condor.valuation.unconfirmed
+        assert all(quote.unconfirmed for quote in found.quotes)
+
+
+def test_the_report_counts_what_the_relay_does():
+    @play
+    def _(relayed):
+        relayed.pass_events()
+        relayed.follow()
+        report = relayed.view.report()
+        assert (report.state, report.stocks, report.subscribers, report.max_subscribers) == ("live", None, 1, 7)
+        assert (report.pid, report.address, report.refused) == (os.getpid(), "http://127.0.0.1:8420", {})
+        cluster = report.cluster
+        assert (cluster.role, cluster.source, cluster.lag_ms, cluster.gaps, cluster.dropped) == (
+            "relay", "http://127.0.0.1:1", 0, 0, 0,
+        )  # fmt: skip
+        assert (cluster.leader, cluster.fence) == (None, None)

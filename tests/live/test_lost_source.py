@@ -1,0 +1,40 @@
+import msgspec
+
+from condord.live import csv_text, wire
+from condord.live.lost_source import trusted, trusted_condor
+from tests.fakes import documents
+
+
+def document(code):
+    return msgspec.convert(documents.document(status={**documents.status(), "code": code}), wire.Document)
+
+
+def test_a_document_of_a_source_that_is_there_is_taken_as_it_is():
+    for code in (None, "silent"):
+        made = document(code)
+        assert trusted(made) is made
+
+
+def test_nothing_of_a_lost_source_is_confirmed():
+    made = trusted(document("sourceLost"))
+    assert made.condors
+    assert all(condor.valuation.unconfirmed for condor in made.condors)
+    assert all(quote.unconfirmed for quote in made.quotes)
+    assert all(entry.unconfirmed for entry in made.underlyings)
+    assert made.totals == document("sourceLost").totals
+
+
+def test_one_condor_is_taken_by_the_status_it_comes_with():
+    whole = document("sourceLost")
+    one = wire.OneCondor(as_of=whole.as_of, condor=whole.condors[0], quotes=whole.quotes)
+    assert trusted_condor(one, document(None).status) is one
+    doubted = trusted_condor(one, whole.status)
+    assert doubted.condor.valuation.unconfirmed
+    assert all(quote.unconfirmed for quote in doubted.quotes)
+
+
+def test_csv_shows_it_too():
+    lines = [*csv_text.positions_csv(document("sourceLost"), "\n")]
+    column = lines[0].split(",").index("unconfirmed")
+    assert lines[1].split(",")[column] == "true"
+    assert [*csv_text.positions_csv(document(None), "\n")][1].split(",")[column] == "false"

@@ -1,0 +1,70 @@
+import datetime as dt
+
+import pytest
+
+from condord.live.source_clock import PERIOD, SourceClock
+
+from .accounts import EPOCH_AT
+
+SECOND, MS = dt.timedelta(seconds=1), dt.timedelta(milliseconds=1)
+
+
+class Machine:
+    """The machine's clock, which only the test moves, and the exchange's, which is two seconds ahead."""
+
+    def __init__(self):
+        self.at = EPOCH_AT
+        self.ahead = 2 * SECOND
+        self.clock = SourceClock(lambda: self.at)
+
+    def hear(self, took, after=SECOND):
+        """An event that was sent `took` before it arrives."""
+        self.at += after
+        self.clock.observe(self.at + self.ahead - took)
+
+
+@pytest.fixture
+def machine():
+    return Machine()
+
+
+def test_before_the_first_event_it_is_the_machines_clock(machine):
+    assert machine.clock() == EPOCH_AT
+    assert machine.clock.lag == dt.timedelta()
+
+
+def test_it_is_the_exchanges_time_less_the_shortest_way(machine):
+    for took in (40 * MS, 10 * MS, 300 * MS):
+        machine.hear(took)
+    assert machine.at + machine.ahead - machine.clock() == 10 * MS
+    assert machine.clock.lag == 290 * MS
+
+
+def test_no_event_is_in_the_future(machine):
+    machine.hear(40 * MS)
+    machine.hear(10 * MS)
+    assert machine.clock.lag == dt.timedelta()
+    assert machine.clock() == machine.at + machine.ahead - 10 * MS
+
+
+def test_the_shortest_way_is_forgotten_after_two_periods(machine):
+    machine.hear(10 * MS)
+    for _ in range(3):
+        machine.hear(50 * MS, after=PERIOD)
+    assert machine.at + machine.ahead - machine.clock() == 50 * MS
+    assert machine.clock.lag == dt.timedelta()
+
+
+def test_another_connection_begins_again(machine):
+    machine.hear(10 * MS)
+    machine.clock.forget()
+    machine.hear(50 * MS)
+    assert machine.clock.lag == dt.timedelta()
+
+
+def test_a_clock_that_is_set_back_begins_a_period(machine):
+    machine.hear(10 * MS)
+    machine.hear(30 * MS, after=-3600 * SECOND)
+    assert machine.clock.lag == 20 * MS
+    machine.hear(30 * MS, after=PERIOD)
+    assert machine.clock.lag == dt.timedelta()
