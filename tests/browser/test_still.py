@@ -47,9 +47,21 @@ def test_nothing_moves_under_the_pointer_in_a_moving_market(moving, visit, view)
     page = visit(f"{moving.url}#view={view}&sort=pl", viewport=TALL).open()
     entry = page.locator(".condors [data-condor]").nth(1)
     entry.hover()
+    is_complete(page)
     before = page.locator(".condors").inner_text()
     assert len(page.evaluate(WATCH, PERIODS_MS)) == 1
     assert page.locator(".condors").inner_text() != before
+
+
+def is_complete(page) -> None:
+    """Wait until the parts of cards that are loaded later have their places."""
+
+    def is_still() -> bool:
+        before = page.evaluate(PLACES)
+        page.wait_for_timeout(1000)
+        return page.evaluate(PLACES) == before
+
+    until(is_still, "all parts are loaded")
 
 
 def test_no_card_changes_its_height_under_the_pointer_whatever_the_quotes(owner, visit):
