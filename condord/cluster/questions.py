@@ -74,7 +74,7 @@ class Questions:
             return Answer(response.status, passed, body)
 
     def _keep(self, target: str, answer: Answer) -> None:
-        """Keep a copy of a good answer, and no more than `MAX_COPIES`: the oldest go first."""
+        """Keep a copy of a good answer. Of more than `MAX_COPIES`, drop the oldest."""
         self._copies.pop(target, None)
         if answer.status == 200 and len(answer.body) <= MAX_COPIED_BYTES:
             self._copies[target] = answer, self._now()

@@ -1,4 +1,4 @@
-"""Find which keys of a changed configuration a running process can apply.
+"""Apply a changed configuration to a running process, as far as that is possible.
 
 The live keys are applied and the others wait for a restart. `[alpaca]` is applied as a whole or not at all: while the
 account or its address waits for a restart, so do the feed and the key that belong to it.
@@ -6,12 +6,32 @@ account or its address waits for a restart, so do the feed and the key that belo
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+
 import msgspec
 
 from condord.config import schema
 from condord.config.schema import Config
+from condord.errors import CondordError, ConfigError
+from condord.host import logs
 
 LIVE_KEYS = frozenset(field.name for field in schema.fields() if field.is_live) | schema.TABLES.keys()
+
+_log = logging.getLogger(__name__)
+
+
+def reload(renew: Callable[[], list[str]], apply: Callable[[], None]) -> None:
+    """Call `renew`, which returns the keys that need a restart, and `apply` unless it fails; log the result."""
+    try:
+        needs_restart = renew()
+    except CondordError as error:
+        faults = error.faults if isinstance(error, ConfigError) else (str(error),)
+        fields = logs.fields(code=error.code, faults=list(faults), hint=error.hint)
+        _log.error("Configuration refused, nothing changed", extra=fields)
+    else:
+        apply()
+        _log.info("Configuration reloaded", extra=logs.fields(needs_restart=needs_restart))
 
 
 def differing(old: Config, new: Config) -> list[str]:

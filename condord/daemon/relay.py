@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
@@ -13,14 +12,11 @@ from condord.config.relay_startup import RelayStartup
 from condord.config.schema import Config
 from condord.daemon import live_keys
 from condord.daemon.relay_view import RelayView
-from condord.errors import CondordError, ConfigError
 from condord.host import logs
 from condord.host.secret import Secret
 from condord.http import server
 from condord.http.guard import Guard
 from condord.http.interfaces import GuardSettings
-
-_log = logging.getLogger(__name__)
 
 
 class RelayInputs:
@@ -98,18 +94,14 @@ class Relay:
 
     def reload(self) -> None:
         """Apply what can be applied without dropping a subscriber, and connect at once; logs the result."""
-        before = self._inputs.config.server
-        try:
-            needs_restart = self._inputs.renew()
-        except CondordError as error:
-            faults = error.faults if isinstance(error, ConfigError) else (str(error),)
-            fields = logs.fields(code=error.code, faults=list(faults), hint=error.hint)
-            _log.error("Configuration refused, nothing changed", extra=fields)
-        else:
+        before = self._inputs.config.server.max_subscribers
+
+        def apply() -> None:
             self._parts.guard.settings = self._parts.guard_settings(self._inputs.config)
-            if self._inputs.config.server.max_subscribers > before.max_subscribers:
-                server.reserve_files(self._inputs.config.server.max_subscribers)
-            _log.info("Configuration reloaded", extra=logs.fields(needs_restart=needs_restart))
+            if (most := self._inputs.config.server.max_subscribers) > before:
+                server.reserve_files(most)
+
+        live_keys.reload(self._inputs.renew, apply)
         self._parts.follower.retry()
 
     async def finish(self) -> None:

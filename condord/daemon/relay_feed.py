@@ -12,7 +12,7 @@ from condord.live.subscriber import wake
 
 
 class RelayFeed:
-    """Implements `condord.cluster.interfaces.Sink`, on `loop`.
+    """Implements `condord.cluster.interfaces.EventSink`, on `loop`.
 
     `observe` gets, for each event that was passed on, the seconds from its receipt to the last write. `lost_reason` is
     why the source is lost, or None.

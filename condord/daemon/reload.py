@@ -8,7 +8,6 @@ before either is used. The lock on the old one is released once no connection us
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
 
 from condord.config import credentials as keys
@@ -16,7 +15,6 @@ from condord.config.schema import Config
 from condord.config.startup import Startup
 from condord.daemon import live_keys, wiring
 from condord.daemon.alert_service import AlertService
-from condord.errors import CondordError, ConfigError
 from condord.host import logs
 from condord.host.instance_lock import Locks
 from condord.host.network import Network
@@ -32,8 +30,6 @@ from condord.upstream.supervisor import Supervisor
 
 RELEASE_SECONDS = 30.0
 """When the lock on an old key or stream is released: its connection may take 10 s for a step, and 3 s to close."""
-
-_log = logging.getLogger(__name__)
 
 
 class Inputs:
@@ -131,15 +127,7 @@ class Reload:
     def run(self) -> None:
         """Apply what can be applied without dropping a subscriber, and retry a halted stream; logs the result."""
         config, login = self._inputs.config, self._inputs.login
-        try:
-            needs_restart = self._inputs.renew()
-        except CondordError as error:
-            faults = error.faults if isinstance(error, ConfigError) else (str(error),)
-            fields = logs.fields(code=error.code, faults=list(faults), hint=error.hint)
-            _log.error("Configuration refused, nothing changed", extra=fields)
-        else:
-            self._apply(config, login)
-            _log.info("Configuration reloaded", extra=logs.fields(needs_restart=needs_restart))
+        live_keys.reload(self._inputs.renew, lambda: self._apply(config, login))
         self._supervisor.retry()
 
     def _apply(self, old: Config, old_login: Login) -> None:

@@ -70,7 +70,7 @@ class Replica:
 
     `is_known` is true from the first snapshot on. `is_lost` is true from `lose` until an event brings the status of the
     source; meanwhile the document and every stream have a status with the code.
-    `needs_snapshot` is true after a gap: whatever the source sends but a snapshot is dropped. `gaps` and `dropped`
+    `needs_snapshot` is true after a gap: every event but a snapshot is dropped. `gaps` and `dropped`
     count.
     """
 

@@ -1,4 +1,4 @@
-"""The time at the exchange, as a server knows it that only hears it from another one."""
+"""The exchange's time, estimated from the events of another server."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def is_complete(page) -> None:
     until(is_still, "all parts are loaded")
 
 
-def test_no_card_changes_its_height_under_the_pointer_whatever_the_quotes(owner, visit):
+def test_no_card_changes_its_height_under_the_pointer_with_extreme_quotes(owner, visit):
     owner.need()
     page = visit(owner.url, viewport={"width": 1440, "height": 900}).open()
     card = page.locator("article[data-condor]").first

@@ -6,7 +6,7 @@ from .accounts import C650, EPOCH_AT
 
 
 class FakeFanout:
-    """Replaces lost frames by one that says so."""
+    """Replaces lost frames with a resync."""
 
     def resync(self, subscriber, now_at):
         return Frame(b"the newest\n\n")

@@ -1,4 +1,4 @@
-/** What counts as confirmed while a relay has lost its source: nothing, whatever the document says of each quote. */
+/** Marks every price of a document as unconfirmed while a relay has lost its source. */
 import type { Document } from './document'
 
 /** Returns `document` as it is to be shown. */

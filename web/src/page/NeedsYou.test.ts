@@ -173,7 +173,7 @@ describe('the maximum loss', () => {
   const lossOf = (host: HTMLElement) => host.querySelectorAll('.totals dd')[4]!.textContent!.trim()
   const lost = broken('LOST', { A: 1 })
 
-  it('is unlimited beside a loss without a bound, whatever the condors could lose', async () => {
+  it('is unlimited beside a loss without a bound, even if the loss of the condors has one', async () => {
     const contract = unmatched({ uncoveredShort: true })
     const { host, text } = await page({ unmatched: [contract], totals: totals({ maxLoss: null }) })
     expect(lossOf(host)).toBe('unlimited')
