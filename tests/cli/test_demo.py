@@ -211,8 +211,10 @@ def test_the_simulator_ends_with_its_state_directory_when_its_parent_is_killed(w
 @pytest.mark.parametrize("where", [">/dev/null 2>/dev/full", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_the_demo_serves_without_writable_standard_files(tmp_path, where):
     at = tmp_path / "socket"
+    (tmp_path / "history.sqlite3").touch()  # then no past is written
     command = [sys.executable, "-m", "condord", "start", "--demo", "--uds", str(at)]
-    parent = subprocess.Popen(["sh", "-c", f'exec "$@" {where}', "sh", *command])
+    environ = {**os.environ, "STATE_DIRECTORY": str(tmp_path)}
+    parent = subprocess.Popen(["sh", "-c", f'exec "$@" {where}', "sh", *command], env=environ)
     try:
         until(lambda: answers(at) or parent.poll() is not None, "the demo serves")
         assert msgspec.json.decode(Daemon(f"unix://{at}").status())["source"] == "simulator"

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from condord.upstream.rest_fault import RestFault
+from tests.examples import some_of
 from tests.fakes.alpaca import LONG_CALL, SHORT_PUT, STARTED_AT
 from tests.fuzz.damage import BODIES, JSON, damaged_row, every_damaged_row, spliced
 from tests.fuzz.decoders import REST, answer, check_answer
@@ -67,21 +68,24 @@ class TestRowsBesideADamagedOne:
     def test_orders_survive(self, damaged):
         self.check_orders(damaged)
 
+    @pytest.mark.deep
     @pytest.mark.slow
     @pytest.mark.parametrize("row", [HELD, STOCK], ids=["option", "stock"])
     def test_positions_survive_every_odd_field_in_another_row(self, row):
-        for damaged in every_damaged_row(row):
+        for damaged in some_of(every_damaged_row(row)):
             self.check_positions(damaged)
 
+    @pytest.mark.deep
     @pytest.mark.slow
     def test_quotes_survive_every_odd_field_in_another_row(self):
-        for damaged in every_damaged_row(REST_QUOTE):
+        for damaged in some_of(every_damaged_row(REST_QUOTE)):
             self.check_quotes(damaged)
 
+    @pytest.mark.deep
     @pytest.mark.slow
     @pytest.mark.parametrize("row", [ORDER, ORDER["legs"][0]], ids=["many legs", "one leg"])
     def test_orders_survive_every_odd_field_in_another_row(self, row):
-        for damaged in every_damaged_row(row):
+        for damaged in some_of(every_damaged_row(row)):
             self.check_orders(damaged)
 
     @pytest.mark.slow
@@ -119,6 +123,7 @@ class TestWholeAnswers:
     def test_any_other_body_is_usable_or_refused(self, name, body):
         check_answer(name, body)
 
+    @pytest.mark.deep
     @pytest.mark.slow
     @pytest.mark.parametrize(
         ("name", "row"),
@@ -126,11 +131,12 @@ class TestWholeAnswers:
         ids=["clock", "contract", "first day", "last day"],
     )
     def test_every_odd_field_is_usable_or_refused(self, name, row):
-        for damaged in every_damaged_row(row):
+        for damaged in some_of(every_damaged_row(row)):
             check_answer(name, json_list([damaged, *map(encoded, DAYS)]) if name == "calendar" else damaged)
 
+    @pytest.mark.deep
     def test_a_damaged_day_affects_no_other(self):
-        for damaged in every_damaged_row({"date": "2026-11-18", "open": "09:30", "close": "16:00"}):
+        for damaged in some_of(every_damaged_row({"date": "2026-11-18", "open": "09:30", "close": "16:00"})):
             read, _ = check_answer("calendar", json_list([damaged, encoded(DAYS[1])]))
             assert STARTED_AT.date() in read.sessions
 

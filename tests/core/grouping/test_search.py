@@ -212,6 +212,7 @@ def test_small_books_are_grouped_as_exhaustive_search_would(held):
     assert any(card.ambiguous for card in found) == (best.ways > 1)
 
 
+@pytest.mark.deep
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("condors", "grid", "most", "long", "noise", "count"),
@@ -226,7 +227,7 @@ def test_small_books_are_grouped_as_exhaustive_search_would(held):
 )
 def test_overlapping_condors_are_grouped_as_exhaustive_search_would(condors, grid, most, long, noise, count):
     chance = random.Random(condors * grid)
-    for _ in range(count):
+    for _ in range(examples(count)):
         held = random_book(chance, condors, grid, most, long, noise)
         best = solve(held)
         found = match(held)
@@ -265,11 +266,12 @@ def test_forty_legs_that_all_overlap_end_after_bounded_effort(crowd, most):
     assert effort.spent < 100_000
 
 
+@pytest.mark.deep
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_no_contract_is_lost_when_the_effort_is_spent(monkeypatch, seed):
     chance = random.Random(seed)
-    for _ in range(60):
+    for _ in range(examples(60)):
         held = random_book(chance, 3, 9, 3, long=0.4)
         best = solve(held)
         with monkeypatch.context() as patch:
@@ -314,10 +316,11 @@ def test_a_large_account_is_grouped_within_its_effort_and_is_ambiguous(books, le
     assert any(card.ambiguous for cards_of_one in found for card in cards_of_one)
 
 
+@pytest.mark.deep
 @pytest.mark.parametrize("effort", [0, 50, 500, 5000])
 def test_with_little_effort_no_contract_of_one_direction_is_lost(effort):
     chance = random.Random(effort)
-    for _ in range(40):
+    for _ in range(examples(40)):
         held = random_book(chance, 6, 14, 5, long=0.0, noise=0)
         found = search._group(held, Effort(effort))
         assert is_sound(held, found)
