@@ -1,5 +1,5 @@
 /**
- * The ES library for other apps: the state and the card. Vue is not bundled. Each module is a file, so that the bundler of
+ * The ES library for other apps: the state, what follows from it, and the card. Vue is not bundled. Each module is a file, so that the bundler of
  * an app leaves out those that it does not use.
  */
 import vue from '@vitejs/plugin-vue'
@@ -14,7 +14,7 @@ export default defineConfig({
     // The first browsers with light-dark(), which would otherwise be rewritten into something that hosts cannot control.
     cssTarget: ['chrome123', 'firefox120', 'safari17.5'],
     lib: {
-      entry: { 'condord-web': 'src/index.ts', card: 'src/IronCondorCard.vue' },
+      entry: { 'condord-web': 'src/index.ts', analysis: 'src/analysis.ts', card: 'src/IronCondorCard.vue' },
       formats: ['es'],
       cssFileName: 'card',
     },

@@ -10,6 +10,7 @@ export default defineConfig({
     alias: {
       'condord-web/card.css': here('src/IronCondorCard.vue?vue&type=style&index=0&lang.css'),
       'condord-web/card': here('src/IronCondorCard.vue'),
+      'condord-web/analysis': here('src/analysis.ts'),
       'condord-web': here('src/index.ts'),
     },
   },

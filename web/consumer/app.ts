@@ -2,14 +2,11 @@
 import IronCondorCard from 'condord-web/card'
 import 'condord-web/card.css'
 import { IronCondorCardElement } from 'condord-web/element'
+import { closingOrder, notesOn, payoff, riskCurve, type Context, type CurveAt, type Note, type OrderToCopy, type Payoff } from 'condord-web/analysis'
 import {
-  closingOrder,
   compareUrgency,
   createFormat,
   format,
-  notesOn,
-  payoff,
-  riskCurve,
   ticketsFrom,
   URGENCIES,
   urgencyOf,
@@ -17,17 +14,12 @@ import {
   usePositions,
   type Address,
   type Condor,
-  type Context,
-  type CurveAt,
   type Environment,
   type Format,
   type Link,
   type LinkError,
   type Live,
   type LiveConnection,
-  type Note,
-  type OrderToCopy,
-  type Payoff,
   type Ticket,
   type Urgency,
 } from 'condord-web'

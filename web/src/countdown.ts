@@ -13,10 +13,10 @@ export interface Cutoff {
   minutesLeft: number
 }
 
-const EXCHANGE_DAY = new Intl.DateTimeFormat('en-CA', { timeZone: 'America/New_York', dateStyle: 'short' })
+let exchangeDay: Intl.DateTimeFormat | undefined
 const MINUTE_MS = 60_000
 /** Returns the date at the exchange, as 2026-12-18. */
-export const exchangeDate = (at: string | number) => EXCHANGE_DAY.format(new Date(at))
+export const exchangeDate = (at: string | number) => (exchangeDay ??= new Intl.DateTimeFormat('en-CA', { timeZone: 'America/New_York', dateStyle: 'short' })).format(new Date(at))
 /** Always the same, so that a card which depends on it is not rendered every second. */
 const NONE: Cutoff[] = []
 

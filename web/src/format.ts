@@ -65,8 +65,9 @@ function build(locale: string, timeZone: string) {
     const made = once(() => new Intl.DateTimeFormat(locale, options))
     return (at: Date | number) => made().format(at).replace(US_ZONE, '$1T')
   }
-  // Throws for a locale that does not exist; those for numbers and dates are made when they are first used.
+  // These throw for a locale and a zone that do not exist; the formats are made when they are first used.
   Intl.getCanonicalLocales(locale)
+  if (timeZone !== ZONE) new Intl.DateTimeFormat(LOCALE, { timeZone })
 
   const time = dates({ ...TIME, timeZone })
   const shortTime = dates({ ...MINUTE, timeZone })
@@ -74,7 +75,7 @@ function build(locale: string, timeZone: string) {
   const date = dates({ timeZone: 'UTC', dateStyle: 'medium' })
   const dateOfYear = dates({ timeZone: 'UTC', ...SHORT_DAY })
   const weekdayOfYear = dates({ timeZone: 'UTC', ...SHORT_DAY, weekday: 'short' })
-  const year = new Intl.DateTimeFormat(LOCALE, { timeZone, year: 'numeric' })
+  const year = once(() => new Intl.DateTimeFormat(LOCALE, { timeZone, year: 'numeric' }))
   const inPercent = numbers(digits(2))
   const inTenthsOfPercent = numbers({ ...digits(1), ...ZERO })
   const inWholePercent = numbers({ ...digits(0), ...ZERO })
@@ -87,7 +88,7 @@ function build(locale: string, timeZone: string) {
   const usd = numbers({ ...DOLLARS, ...digits(0), ...ZERO })
   const exactUsd = numbers({ ...DOLLARS, ...ZERO })
   const dollars = (value: Known) => (value != null && Number.isInteger(value) ? usd : exactUsd)(value)
-  const isThisYear = (iso: string, now: number) => iso.slice(0, 4) === year.format(now)
+  const isThisYear = (iso: string, now: number) => iso.slice(0, 4) === year().format(now)
 
   return {
     /** A price per share: as many decimals as it has, at least two. */

@@ -3,7 +3,8 @@
  *
  * The tab that holds the lock is the leader: it has the connection and broadcasts every event to the other tabs. When it is
  * closed, the browser gives the lock to the next tab, which resumes from its own version. It broadcasts its document, as
- * a new tab may have asked the leader that was closing.
+ * a new tab may have asked the leader that was closing. A leader that has never heard another tab soon broadcasts only
+ * what is small: to copy each delta for nobody costs as much as to read it.
  *
  * A tab that the browser has frozen keeps its lock and sends nothing. After the time of `silenceLimit`, another tab
  * sends a `hello` and steals the lock if there is no answer. Each leader has a higher term than the one before, so that
@@ -19,6 +20,8 @@ import type { SilenceLimit } from './silenceLimit'
 
 /** How long a silent leader has to answer. Hidden tabs wait longer, as they may be frozen next. */
 export const GRACE_MS = 1000
+/** Tabs that begin at once may miss each other's first message; a tab without a document asks again. */
+const ALONE_MS = 2000
 
 type Update = { kind: 'event'; event: StreamEvent } | { kind: 'link'; state: Link['state']; retryAt: number | null; error?: LinkError | undefined }
 /** A leader adds its silence limit, which the others adopt, and its term; one of an older page adds neither. */
@@ -42,6 +45,9 @@ export function share(
   /** The term of the newest known leader, which may be this tab. */
   let term = 0
   let hasAsked = false
+  /** Whether another tab has ever been heard; one that was missed asks at the next heartbeat. */
+  let hasOthers = false
+  let leadsSince = 0
   /** This tab is a former leader: deltas do not apply to its document until a snapshot has arrived. */
   let isBehind = false
   let isOver = false
@@ -54,12 +60,18 @@ export function share(
   const both: Listener = {
     event(event) {
       listener.event(event)
-      broadcast({ kind: 'event', event })
+      if (hasOthers || isForAnyone(event)) broadcast({ kind: 'event', event })
     },
     link(state, retryAt, error) {
       listener.link(state, retryAt, error)
       broadcast((link = { kind: 'link', state, retryAt, error }))
     },
+  }
+
+  /** Whether a tab that has not been heard would need it: what is small, and at first what it cannot apply and so asks. */
+  function isForAnyone({ event }: StreamEvent) {
+    if (event === 'heartbeat' || event === 'bye') return true
+    return event === 'delta' && environment.now() - leadsSince < ALONE_MS
   }
 
   function welcome() {
@@ -148,6 +160,7 @@ export function share(
     if (isOver || connection) return Promise.resolve()
     cancel()
     isBehind = false
+    leadsSince = environment.now()
     term = Math.max(term + 1, environment.now()) + environment.random() / 2
     connection = connect(both)
     welcome()
@@ -167,6 +180,7 @@ export function share(
   }
 
   channel.onmessage = ({ data }: MessageEvent<Message>) => {
+    hasOthers = true
     if (data.kind === 'hello') return connection ? answer() : undefined
     const theirs = data.term ?? 0
     if (theirs < term || (connection && theirs === term)) return

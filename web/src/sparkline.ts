@@ -4,7 +4,8 @@
  * The box spans the lowest to the highest value, because small moves of a large profit would be invisible with zero in it.
  * It spans at least a fiftieth of the maximum profit, or a dollar if there is none, so that a move of a cent looks small.
  * There is a point a minute. Missing points are a gap in the line. The present is its last point, unless there is a gap
- * before it.
+ * before it. Where points are closer together than the line is wide, only the extremes are drawn, as nothing else would be
+ * seen of them.
  */
 import type { History } from './document'
 import { clock, signed } from './format'
@@ -24,6 +25,10 @@ const GAP_SECONDS = 150
 /** In cents per dollar of the maximum profit. */
 const MIN_PART = 2
 const MIN_CENTS = 100
+/** Pixels of which a line shows the extremes. */
+const COLUMN = 2
+/** Of a pixel: an end that moves less would draw the whole line again for nothing. */
+const PART = 4
 
 /**
  * Returns the line of `history`, which older daemons do not send, up to `present` dollars at `now`, if that is not null.
@@ -38,7 +43,7 @@ export function sparkline(
   maxProfit: number | null,
 ): Sparkline | null {
   if (!history?.seconds.length) return null
-  const { seconds, cents } = upTo(history, present, now)
+  const { seconds, cents } = upTo(history, present, now, width)
   const begin = seconds[0]!
   const low = Math.min(...cents)
   const high = Math.max(...cents)
@@ -49,17 +54,45 @@ export function sparkline(
   const y = scale([middle - reach, middle + reach], [height - 1, 1])
   // False for the first point, whose distance is NaN.
   const isJoined = (at: number) => seconds[at]! - seconds[at - 1]! <= GAP_SECONDS
-  const path = cents.map((value, at) => `${isJoined(at) ? 'L' : 'M'}${x(seconds[at]!)} ${y(value)}`).join('')
+  const points = cents.map((value, at) => ({ x: x(seconds[at]!), y: y(value), isJoined: isJoined(at) }))
+  const path = visible(points).map((point) => `${point.isJoined ? 'L' : 'M'}${point.x} ${point.y}`).join('')
   if (!path.includes('L')) return null
   const [change, lowest, highest] = [cents.at(-1)! - cents[0]!, low, high].map((each) => signed(each / 100))
   const texts = [`P/L by the minute since ${clock(begin * 1000, now)}: change ${change}`, `low ${lowest}, high ${highest}`]
   return { path, zero: Math.abs(middle) <= reach ? y(0) : null, texts }
 }
 
-function upTo(history: History, present: number | null, now: number): History {
+interface Drawn {
+  x: number
+  y: number
+  isJoined: boolean
+}
+
+/** Returns the points without those between the extremes of their column; the ends of each piece of the line stay. */
+function visible(points: Drawn[]): Drawn[] {
+  const column = ({ x }: Drawn) => Math.floor(x / COLUMN)
+  const goesOn = (at: number) => points[at]?.isJoined && column(points[at]) === column(points[at - 1]!)
+  const kept: Drawn[] = []
+  for (let from = 0, end = 1; from < points.length; from = end, end += 1) {
+    while (goesOn(end)) end += 1
+    let [low, high] = [from, from]
+    for (let at = from; at < end; at += 1) {
+      if (points[at]!.y > points[low]!.y) low = at
+      if (points[at]!.y < points[high]!.y) high = at
+    }
+    for (let at = from; at < end; at += 1) {
+      const isEnd = (at === from && !points[at]!.isJoined) || (at === end - 1 && !points[end]?.isJoined)
+      if (at === low || at === high || isEnd) kept.push(points[at]!)
+    }
+  }
+  return kept
+}
+
+function upTo(history: History, present: number | null, now: number, width: number): History {
   const { seconds, cents } = history
   const last = seconds.at(-1)!
-  const end = Math.max(last, Math.floor(now / 1000))
+  const step = Math.max(1, Math.floor((last - seconds[0]!) / width / PART))
+  const end = Math.max(last, Math.floor(now / 1000 / step) * step)
   if (present === null || end - last > GAP_SECONDS) return history
   return { seconds: [...seconds, end], cents: [...cents, Math.round(present * 100)] }
 }

@@ -52,6 +52,25 @@ describe('the line of the session', () => {
     expect(line(history([0, 0], [10, 0]))).toBeNull()
   })
 
+  it('draws the extremes of each two pixels of a whole session, with its ends and its gaps', () => {
+    const minutes = Array.from({ length: 401 }, (_, at) => at).filter((at) => at < 200 || at > 205)
+    const value = (at: number) => (at === 300 ? 5000 : at === 302 ? -5000 : (at * 7) % 97)
+    const { path } = line(history(...minutes.map((at): [number, number] => [at, value(at)])))!
+    const points = path.slice(1).split(/[ML]/).map((point) => point.split(' ').map(Number))
+    expect(points.length).toBeLessThan(2 * 51 + 4)
+    expect(points[0]![0]).toBe(1)
+    expect(points.at(-1)![0]).toBe(101)
+    expect(points.filter(([, y]) => y === 1 || y === 21)).toEqual([[76, 1], [76.5, 21]])
+    expect(path.match(/M/g)).toHaveLength(2)
+    expect(points.map(([x]) => x)).toEqual(points.map(([x]) => x).toSorted((one, other) => one! - other!))
+  })
+
+  it('is the same through a minute of a whole session while nothing moves', () => {
+    const session = history(...Array.from({ length: 391 }, (_, at): [number, number] => [at, at % 9]))
+    const paths = Array.from({ length: 60 }, (_, second) => line(session, 3, 390 + second / 60)!.path)
+    expect(new Set(paths).size).toBeLessThanOrEqual(2)
+  })
+
   it('ends at the present', () => {
     const { path, texts } = line(history([0, 0], [1, 1000]), 20, 2)!
     expect(path).toBe('M1 21L51 11L101 1')

@@ -742,6 +742,26 @@ describe('shared across tabs', () => {
     expect(tab.source.url).toContain('access_token=secret')
   })
 
+  it('a tab that is alone soon sends no deltas to nobody, and sends them to one that joins', () => {
+    const world = new World()
+    const [first, second] = [new Tab(world), new Tab(world)]
+    useInTab(first)
+    first.source.opens()
+    first.source.sends('snapshot', document('e-1'), 'e-1')
+    world.pass(2000)
+    const heard: string[] = []
+    const silent = world.channel(`condord ${URL_OF_IT}`)
+    silent.onmessage = ({ data }) => heard.push(data.kind === 'event' ? data.event.event : data.kind)
+    first.source.sends('delta', tick(1), 'e-2')
+    first.source.sends('heartbeat', { asOf: AS_OF })
+    expect(heard).toEqual(['heartbeat'])
+    const { live } = useInTab(second)
+    first.source.sends('delta', tick(2), 'e-3')
+    second.paint()
+    expect(live.document.value?.version).toBe('e-3')
+    expect(heard.at(-1)).toBe('delta')
+  })
+
   it('a tab that joins later gets the leader\'s document', () => {
     const world = new World()
     const [first, second] = [new Tab(world), new Tab(world)]

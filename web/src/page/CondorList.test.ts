@@ -402,21 +402,34 @@ describe('groups of cards', () => {
   })
 })
 
-describe('a card out of sight', () => {
+describe.each([
+  ['card', '', '.card-grid > li', '.condor-pl b'],
+  ['row', TABLE, '.condor-row', '.of-pl'],
+])('a %s out of sight', (_, hash, item, figure) => {
   it('is updated once a second, and at once when it becomes visible', async () => {
+    at(hash)
+    let report: IntersectionObserverCallback
+    class Sight {
+      constructor(callback: IntersectionObserverCallback) {
+        report = callback
+      }
+      observe() {}
+      disconnect() {}
+    }
+    vi.stubGlobal('IntersectionObserver', Sight)
     const { all, shows, passes } = await list([worth('A', 1), worth('B', 1)])
-    const figures = () => all('.condor-pl b').map((each) => /[\d.]+/.exec(each.textContent!)![0])
-    const sees = (skipped: boolean) => {
-      all('.card-grid > li')[1]!.dispatchEvent(Object.assign(new Event('contentvisibilityautostatechange'), { skipped }))
+    const figures = () => all(`tbody ${figure}, article ${figure}`).map((each) => /[\d.]+/.exec(each.textContent!)![0])
+    const sees = (isIntersecting: boolean) => {
+      report([{ target: all(item)[1]!, isIntersecting } as unknown as IntersectionObserverEntry], {} as IntersectionObserver)
       return shows([worth('A', 2), worth('B', 2)])
     }
-    await sees(true)
+    await sees(false)
     expect(figures()).toEqual(['2.00', '1.00'])
     await passes(1000)
     expect(figures()).toEqual(['2.00', '2.00'])
     await shows([worth('A', 3), worth('B', 3)])
     expect(figures()).toEqual(['3.00', '2.00'])
-    await sees(false)
+    await sees(true)
     await shows([worth('A', 4), worth('B', 4)])
     expect(figures()).toEqual(['4.00', '4.00'])
   })

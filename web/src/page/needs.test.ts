@@ -84,7 +84,7 @@ describe('the sentence of an alert', () => {
 describe('that nothing needs the owner', () => {
   const open: Link = { state: 'open', since: 0, retryAt: null }
   const doubt = (document = account('e-1') as ReturnType<typeof account> | null, link = open) =>
-    doubtOf({ condors: mapOf(document?.condors ?? []), document, link, status: document?.status ?? null })
+    doubtOf({ document, link, status: document?.status ?? null })
   const withStatus = (changes: Parameters<typeof status>[0]) => doubt(account('e-1', [], { status: status(changes) }))
 
   it('is known while prices and positions are', () => {

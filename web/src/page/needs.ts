@@ -59,13 +59,13 @@ export function entriesOf({ alerts, broken, condors, underlyings }: Facts): Entr
 }
 
 /** Why it is not known whether anything else needs the owner; null if it is known. The reason itself is in the header. */
-export function doubtOf({ condors, document, link, status }: Pick<Shown, 'condors' | 'document' | 'link' | 'status'>): string | null {
+export function doubtOf({ document, link, status }: Pick<Shown, 'document' | 'link' | 'status'>): string | null {
   if (!document || !status) return 'condord has not answered yet'
   if (!document.alerts) return 'this condord does not report alerts'
   if (link.state !== 'open') return 'the page is not connected to condord'
   if (!status.positions.readAt) return 'the account has not been read yet'
   if (isOld(link, status)) return 'prices are not current'
-  return status.positions.error ? 'the account cannot be read' : unconfirmed(condors.values())
+  return status.positions.error ? 'the account cannot be read' : unconfirmed(document)
 }
 
 /** Splits an alert's sentence into its subject and what is true of it. */

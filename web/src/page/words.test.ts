@@ -26,6 +26,8 @@ describe('the state', () => {
     expect(standingOf({ state: 'reconnecting', code: 'unreachable' }).headline).toBe('No connection to Alpaca')
     expect(standingOf({ state: 'halted', code: 'authFailed' }).headline).toBe('Alpaca refuses the key')
     expect(standingOf({ state: 'reconnecting', code: 'sourceLost' }).headline).toBe('The relay has lost its source')
+    expect(standingOf({ state: 'reconnecting', code: 'busLost' }).headline).toBe('No connection to the bus')
+    expect(standingOf({ state: 'reconnecting', code: 'leaderLost' }).headline).toBe('No ingester leads')
     expect(standingOf({ state: 'reconnecting', code: 'silent' }).headline).toBe('Reconnecting')
     expect(standingOf({ state: 'stale', code: 'silent' }).headline).toBe('Prices are old')
     expect(standingOf({ state: 'starting', code: 'unreachable' }).headline).toBe('Starting')

@@ -3,7 +3,7 @@
  *
  * They contain no age and no countdown: screen readers announce them on each change, so they must not change every second.
  */
-import type { Condor, Status } from '../document'
+import type { Document, Status } from '../document'
 import { clock } from '../format'
 import { minuteOfDay } from './dates'
 import { isOld } from '../freshness'
@@ -34,6 +34,8 @@ const CAUSES: Partial<Record<NonNullable<Status['code']>, string>> = {
   connectionLimit: 'Another program has the stream',
   unreachable: 'No connection to Alpaca',
   sourceLost: 'The relay has lost its source',
+  busLost: 'No connection to the bus',
+  leaderLost: 'No ingester leads',
 }
 const TONES: Record<Status['state'], Tone> = {
   starting: 'quiet',
@@ -45,11 +47,11 @@ const TONES: Record<Status['state'], Tone> = {
 }
 
 /**
- * Returns what the prices of some condors lack although the feed is live, as after a lost connection; null if nothing. Their
+ * Returns what the prices of some condors of a document lack although the feed is live, as after a lost connection; null if nothing. Their
  * cards are dimmed, so that the page must not call prices current.
  */
-export function unconfirmed(condors: Iterable<Condor>): string | null {
-  const all = [...condors]
+export function unconfirmed(document: Pick<Document, 'condors'> | null): string | null {
+  const all = document?.condors ?? []
   const count = all.filter(({ valuation }) => valuation.unconfirmed).length
   if (!count) return null
   const which = count < all.length ? `${count} of ${all.length} condors` : count === 1 ? 'the condor' : 'all condors'
