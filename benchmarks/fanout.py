@@ -19,7 +19,12 @@ ratios within one run.
 With `--fast` condord gets 100 quotes a second and makes 20 frames of them. A latency is then that of the newest quote
 in a frame, and includes up to 10 ms of the window. nchan gets 20 frames, and naive is left out.
 
+With `--workers N` there is also `workers`, a condord whose port N workers serve, each on a core in turn. CPU and memory
+are then those of the daemon and its workers together. `spread` is how far the worker that is farthest from its share of
+the subscribers is away from it.
+
 Run it: python benchmarks/fanout.py [--subscribers 1000,5000] [--rate 4] [--seconds 10] [--rounds 1] [--fast]
+    [--workers N] [--servers condord,workers]
 """
 
 from __future__ import annotations
@@ -47,7 +52,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from subscribers import Report, following, report_of, room
+from subscribers import Report, children, following, report_of, room
 
 NCHAN = Path("/usr/lib/nginx/modules/ngx_nchan_module.so")
 FAST_RATE, FAST_QUOTES, FAST_WINDOW_MS = 20, 100, 50
@@ -86,9 +91,10 @@ class Case(NamedTuple):
     quotes: float
     window_ms: int
     seconds: float
+    workers: int
 
 
-def serve_condord(window_ms: int, subscribers: int) -> None:
+def serve_condord(window_ms: int, subscribers: int, workers: int) -> None:
     """Be the daemon; each line of standard input is the time of a quote."""
     import house
 
@@ -112,7 +118,7 @@ def serve_condord(window_ms: int, subscribers: int) -> None:
             bid = 2 + self.number % 50 / 100
             self.sink.offer([Tick(symbol, at, bid, bid + 0.05, 10, 12) for symbol in symbols])
 
-    house.serve(Quotes, window_ms / 1000, subscribers)
+    house.serve(Quotes, window_ms / 1000, subscribers, workers)
 
 
 def serve_naive() -> None:
@@ -166,7 +172,14 @@ def lines_of_stdin() -> list[str]:
 @contextlib.contextmanager
 def condord(case: Case, _sample: str) -> Iterator[Served]:
     """Run the daemon."""
-    with python("condord", str(case.window_ms), str(case.subscribers)) as (url, process):
+    with python("condord", str(case.window_ms), str(case.subscribers), "1") as (url, process):
+        yield Served(f"{url}/api/stream", process.pid, lambda at: print(at, file=process.stdin))
+
+
+@contextlib.contextmanager
+def workers(case: Case, _sample: str) -> Iterator[Served]:
+    """Run the daemon with workers."""
+    with python("condord", str(case.window_ms), str(case.subscribers), str(case.workers)) as (url, process):
         yield Served(f"{url}/api/stream", process.pid, lambda at: print(at, file=process.stdin))
 
 
@@ -241,9 +254,21 @@ def measure(server: str, case: Case, sample: str) -> Report:
     cores = sorted(os.sched_getaffinity(0))
     with SERVERS[server](case, sample) as served:
         os.sched_setaffinity(served.pid, {cores[0]})
+        for number, worker in enumerate(children(served.pid)):
+            os.sched_setaffinity(worker, {cores[number % len(cores)]})
         with following(served.url, served.pid, case.subscribers, case.seconds, cores[-1]) as client:
+            if server == "workers":
+                print(f"{case.subscribers} subscribers, {case.workers} workers: spread {spread(served.pid):.1%}")
             drive(served.hand, case.rate if server == "nchan" else case.quotes, client)
             return report_of(client)
+
+
+def spread(pid: int) -> float:
+    """Return the largest distance of a worker from its share of all connections, as a part of that share."""
+    counts = [len(list(Path(f"/proc/{worker}/fd").iterdir())) for worker in children(pid)]
+    alike = 20  # the files that each has besides
+    share = statistics.mean(counts)
+    return max(abs(count - share) for count in counts) / max(share - alike, 1)
 
 
 def drive(hand: Callable[[str], object], a_second: float, client: subprocess.Popen) -> None:
@@ -256,7 +281,7 @@ def drive(hand: Callable[[str], object], a_second: float, client: subprocess.Pop
         time.sleep(due - now)
 
 
-SERVERS = {"condord": condord, "naive": naive, "nchan": nchan}
+SERVERS = {"condord": condord, "workers": workers, "naive": naive, "nchan": nchan}
 
 
 def ratio(rounds: dict[str, list[Report]], server: str, other: str, figure: str) -> float:
@@ -336,7 +361,7 @@ def cases(chosen: argparse.Namespace) -> Iterator[Case]:
             print(f"{asked} subscribers are more than the open files allowed: {count}")
         rates = (FAST_RATE, FAST_QUOTES) if chosen.fast else (chosen.rate, chosen.rate)
         window_ms = FAST_WINDOW_MS if chosen.fast else chosen.window_ms or int(900 / chosen.rate)
-        yield Case(count, *rates, window_ms, chosen.seconds)
+        yield Case(count, *rates, window_ms, chosen.seconds, chosen.workers)
 
 
 def main() -> int:
@@ -347,6 +372,8 @@ def main() -> int:
     parser.add_argument("--window-ms", type=int, help="condord's window; default: a tenth under the time of a frame")
     parser.add_argument("--seconds", type=float, default=10.0)
     parser.add_argument("--rounds", type=int, default=1, help="of each, in turn; the medians count")
+    parser.add_argument("--workers", type=int, default=1, help="of another condord; 1: none")
+    parser.add_argument("--servers", help="only these, condord among them")
     parser.add_argument("--fast", action="store_true", help=f"windows of {FAST_WINDOW_MS} ms, without naive")
     parser.add_argument("--serve", nargs="+", help=argparse.SUPPRESS)
     chosen = parser.parse_args()
@@ -354,8 +381,12 @@ def main() -> int:
         name, *numbers = chosen.serve
         (serve_condord if name == "condord" else serve_naive)(*map(int, numbers))
         return 0
-    servers = ["condord", "nchan"] if chosen.fast else list(SERVERS)
-    if shutil.which("nginx") is None or not NCHAN.exists():
+    servers = ["condord", "workers", "nchan"] if chosen.fast else list(SERVERS)
+    if chosen.workers == 1:
+        servers.remove("workers")
+    if chosen.servers:
+        servers = [server for server in servers if server in chosen.servers.split(",")]
+    if "nchan" in servers and (shutil.which("nginx") is None or not NCHAN.exists()):
         print(f"without nchan: nginx is not installed, or {NCHAN} is not there")
         servers.remove("nchan")
     wrong = [text for case in cases(chosen) for text in run(case, servers, chosen.rounds)]

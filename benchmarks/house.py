@@ -144,6 +144,9 @@ class FakeSupervisor:
         """The status, which is always live."""
         return live_status()
 
+    def stocks(self) -> None:
+        """The stock stream: None, as there is none."""
+
     def stuck(self, _now: float) -> None:
         """Why it makes no progress: None, as it always does."""
 
@@ -152,7 +155,10 @@ class FakeSupervisor:
 
 
 def serve(
-    supervisor: type[FakeSupervisor], window_seconds: float = WINDOW_SECONDS, max_subscribers: int = 1000
+    supervisor: type[FakeSupervisor],
+    window_seconds: float = WINDOW_SECONDS,
+    max_subscribers: int = 1000,
+    workers: int = 1,
 ) -> None:
     """Be the daemon until SIGTERM, with `supervisor` in the supervisor's place; its URL is on standard output."""
     build.Supervisor = supervisor
@@ -160,7 +166,7 @@ def serve(
     config = schema.Config(
         alpaca=schema.Alpaca(trading_url="http://127.0.0.1:1"),
         stream=schema.Stream(window_ms=round(1e3 * window_seconds)),
-        server=schema.Server(port=0, max_subscribers=max_subscribers),
+        server=schema.Server(port=0, max_subscribers=max_subscribers, workers=workers),
         log=schema.Log(level="error"),
     )
     service.run(

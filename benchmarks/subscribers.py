@@ -6,8 +6,8 @@ much HTTP and SSE as it needs: chunks, events, and the send time of an event, wh
 (RFC 3339, the wall clock of this machine). An event without one is not a frame; snapshots are counted apart.
 
 Latencies and losses are those of frames sent during the measurement, even if they are received later. The CPU time of
-the server is read at both ends of the interval in which deliveries are counted. Memory is Pss of all subscribers less
-that of the first one; buffers of the kernel are not in it.
+the server, its children included, is read at both ends of the interval in which deliveries are counted. Memory is Pss
+of all subscribers less that of the first one; buffers of the kernel are not in it.
 
 Run it: python benchmarks/subscribers.py URL --pid PID [--subscribers N] [--seconds S] [--core N]
 """
@@ -287,14 +287,23 @@ class Subscribers:
 
 
 def cpu_seconds(pid: int) -> float:
-    """Return the CPU seconds a process has used in all threads, user and system (proc(5): stat)."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """Return the CPU seconds that a process and its children have used in all threads (proc(5): stat)."""
+    seconds = 0.0
+    for each in (pid, *children(pid)):
+        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
+        seconds += (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return seconds
+
+
+def children(pid: int) -> list[int]:
+    """Return the processes that its main thread has started."""
+    return [int(each) for each in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def waited_seconds(pid: int) -> float:
-    """Return how long its main thread has waited for a core (schedstat)."""
-    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+    """Return how long the main threads of it and its children have waited for a core (schedstat)."""
+    paths = (Path(f"/proc/{each}/schedstat") for each in (pid, *children(pid)))
+    return sum(int(path.read_text().split()[1]) for path in paths) / 1e9
 
 
 def _own_seconds() -> float:
@@ -302,9 +311,11 @@ def _own_seconds() -> float:
 
 
 def memory_kb(pid: int) -> int:
-    """Return its proportional set size (proc(5): smaps_rollup)."""
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+    """Return the proportional set size of it and its children (proc(5): smaps_rollup)."""
+    lines = [
+        line for each in (pid, *children(pid)) for line in Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
+    ]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
 
 
 def room() -> int:

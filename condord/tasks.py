@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from typing import NoReturn
 
 from condord.errors import CondordError, Failed
+
+STOP_AGAIN_SECONDS = 1.0
 
 _log = logging.getLogger(__name__)
 
@@ -34,6 +36,25 @@ async def lasting(work: Awaitable[None]) -> NoReturn:
             raise
         raise Ended("what it awaited was cancelled") from cancelled
     raise Ended("it returned")
+
+
+def check_cancelled() -> None:
+    """Raise CancelledError if the current task was cancelled and a library has kept that to itself.
+
+    `asyncio.wait_for` does so before Python 3.12 where what it waits for ends in the same turn of the loop, which is
+    likely after a stall.
+    """
+    task = asyncio.current_task()
+    if task is not None and task.cancelling():
+        raise asyncio.CancelledError
+
+
+async def stopped(tasks: Collection[asyncio.Task[None]]) -> None:
+    """Cancel tasks, and wait until they have ended; one that goes on all the same is cancelled again."""
+    while running := [task for task in tasks if not task.done()]:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=STOP_AGAIN_SECONDS)
 
 
 class Lifetime:

@@ -23,6 +23,7 @@ NEEDS = {
     "chromium": Need("CONDORD_BROWSER", "apt-get install chromium"),
     "the page": Need("CONDORD_PAGE", "install node, then pip install -e . again"),
     "node packages": Need("CONDORD_WEB", "install node, then npm ci in web/"),
+    "nats-server": Need("CONDORD_NATS", "apt-get install nats-server"),
     "nginx": Need("CONDORD_PROXIES", "apt-get install nginx-light"),
     "systemd as root": Need(
         "CONDORD_SYSTEMD", "apt-get install systemd libpam-systemd dbus python3-venv iproute2 procps, and run as root"

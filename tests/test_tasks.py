@@ -1,9 +1,10 @@
 import asyncio
+import contextlib
 
 import pytest
 
 from condord.errors import Failed, Refused
-from condord.tasks import Lifetime
+from condord.tasks import STOP_AGAIN_SECONDS, Lifetime, check_cancelled, stopped
 from tests import virtualtime
 
 
@@ -96,3 +97,39 @@ def test_an_error_that_is_no_bug_stops_it_and_the_first_one_is_kept():
     lifetime.stop(Refused("again", ""))
     assert lifetime.stopping.is_set()
     assert lifetime.failure is first
+
+
+def test_a_task_that_keeps_a_cancellation_to_itself_is_cancelled_again():
+    async def deaf(times):
+        for _ in range(times):
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+
+    async def scene():
+        loop = asyncio.get_running_loop()
+        tasks = [asyncio.create_task(work) for work in (waits(), returns(), deaf(3))]
+        await asyncio.sleep(1)
+        began = loop.time()
+        await stopped(tasks)
+        assert all(task.done() for task in tasks)
+        assert loop.time() - began == pytest.approx(2 * STOP_AGAIN_SECONDS)
+
+    virtualtime.run(scene())
+
+
+def test_a_cancellation_that_a_library_has_kept_to_itself_is_raised():
+    async def asks():
+        while True:
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.Event().wait()
+            check_cancelled()
+
+    async def scene():
+        check_cancelled()
+        task = asyncio.create_task(asks())
+        await asyncio.sleep(1)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    virtualtime.run(scene())

@@ -42,6 +42,8 @@ _ANY_STOCK = "SPY"
 """For an account without options on stocks."""
 _REST_SECONDS = 4.5
 """The timeout of connecting and of each read; a whole request gets twice that."""
+_ELECTED = ("leader", "standby")
+"""The roles of ingesters on a bus."""
 
 
 class AlpacaProbes:
@@ -243,8 +245,8 @@ class AlpacaProbes:
     def _slot_of_other(self, running: instance_lock.AlreadyRunning) -> Check:
         """The slot-free result if another process has the lock: not a failure if that process is the daemon."""
         report = self._report()
-        if report is not None and running.pid in (None, report.pid):
-            return _slot_of(report)
+        if report is not None and (running.pid in (None, report.pid) or report.cluster.role in _ELECTED):
+            return _slot_of(report)  # of ingesters on a bus, a child process of the leader has the lock
         return fail("slot-free", f"{running}, so `condord start` would exit with {running.exit_code}", running.hint)
 
 
@@ -282,6 +284,9 @@ def _slot_of(report: wire.StatusReport) -> Check:
     """The slot-free result if the daemon that answers should have the stream."""
     name: Name = "slot-free"
     daemon = f"condord, process {report.pid},"
+    if report.cluster.role == "standby":
+        leader = report.cluster.leader
+        return ok(name, f"{daemon} stands by: {f'{leader} leads and has it' if leader else 'nobody leads'}")
     if report.stream.connected:
         return ok(name, f"{daemon} has it, and streams {report.stream.subscribed} symbols")
     if report.code == "connectionLimit":
@@ -293,6 +298,8 @@ def _stocks_of_daemon(report: wire.StatusReport) -> Check:
     """The result if the daemon that answers should have the stock stream."""
     name: Name = "stock-stream"
     daemon, stocks = f"condord, process {report.pid},", report.stocks
+    if report.cluster.role in _ELECTED:
+        return ok(name, f"{daemon} is an ingester on a bus, whose leader uses it as needed")
     if stocks is None:
         return warn(name, f"{daemon} is a relay, which does not read Alpaca")
     if stocks.state in ("live", "closed", "starting"):

@@ -81,8 +81,8 @@ class LocalProbes:
         """
         if report.source != wiring.source(self._config):
             return True
-        if self._login is None:
-            return False
+        if self._login is None or report.cluster.role in ("leader", "standby"):
+            return False  # of an ingester on a bus, a child process has the lock, or nobody on this machine
         if names := instance_lock.names_of(report.pid, self._environ):
             alpaca = msgspec.structs.replace(self._config.alpaca, feed=report.feed)
             configs = (self._config, msgspec.structs.replace(self._config, alpaca=alpaca))

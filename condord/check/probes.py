@@ -10,11 +10,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from condord.check.alpaca import AlpacaProbes
 from condord.check.channels import ChannelProbes
 from condord.check.local import LocalProbes
-from condord.check.report import Check, Name, offline
-from condord.check.schedule import Schedule
+from condord.check.report import NAMES, Check, Name, fail, offline
+from condord.check.schedule import Probe, Schedule
 from condord.client.http import Daemon
+from condord.config import bus_credentials
+from condord.config.schema import Cluster
 from condord.config.startup import Found
 from condord.daemon import wiring
+from condord.errors import ConfigError
 from condord.host import logs
 from condord.host.network import Network
 from condord.host.thread_pool import ResolvingLoop
@@ -28,7 +31,7 @@ from condord.upstream.interfaces import Login
 def run(
     found: Found, *, daemon: Daemon | None, environ: Mapping[str, str], note: Callable[[Name], None]
 ) -> tuple[Check, ...]:
-    """Run every check, each within its time (`schedule`); the results are in the order of `report.NAMES`.
+    """Run every check, each within its time (`schedule`); the results are in the order of `report.NAMES`, then `bus`.
 
     Args:
         found: what a daemon would start with, or its faults.
@@ -38,6 +41,7 @@ def run(
     """
     secrets = [found.key.key_id, found.key.secret_key] if found.key else []
     secrets += [found.token] if found.token else []
+    secrets += bus_credentials.secrets_of(found.bus_credentials)
     logs.configure("error", found.loaded.config.log.format, secrets=secrets, environ=environ)
     with asyncio.Runner(loop_factory=ResolvingLoop) as runner:
         return runner.run(run_checks(found, daemon=daemon, environ=environ, note=note))
@@ -53,7 +57,8 @@ async def run_checks(
     channels = ChannelProbes(
         lambda: wiring.channels(config, environ), lambda configured: _delivery(configured, environ)
     )
-    schedule = Schedule(note)
+    is_elected = config.cluster.is_elected
+    schedule = Schedule(note, (*NAMES, "bus") if is_elected else NAMES)
     config_valid, credentials_found = offline(found)
     schedule.settle(config_valid)
     schedule.settle(credentials_found, blocked_by="config-valid" if found.is_key_unknown else None)
@@ -61,7 +66,20 @@ async def run_checks(
         contextlib.closing(local),
         AlpacaProbes(config, login, environ=environ, report=lambda: local.report) as alpaca,
     ):
-        return await schedule.run({**alpaca.probes, **local.probes, **channels.probes})
+        of_bus: Mapping[Name, Probe] = {"bus": lambda: _bus(config.cluster, environ)} if is_elected else {}
+        return await schedule.run({**alpaca.probes, **local.probes, **channels.probes, **of_bus})
+
+
+async def _bus(cluster: Cluster, environ: Mapping[str, str]) -> Check:
+    """Connect to the bus, as an ingester will."""
+    from condord.check import bus  # 35 ms, which a daemon without a bus does not need
+
+    try:
+        bus_credentials.require_package()
+        found = bus_credentials.read(cluster.credentials_file, environ) if cluster.credentials_file else None
+    except ConfigError as error:
+        return fail("bus", str(error), error.hint, error.exit_code)
+    return await bus.checked(cluster, found, environ)
 
 
 @contextlib.contextmanager

@@ -7,10 +7,11 @@ import contextlib
 from collections.abc import Callable, Mapping
 
 from condord import __version__
-from condord.check.report import RELAY_NAMES, Check, Name, config_valid, fail, not_tried, ok, warn
-from condord.check.schedule import Schedule
+from condord.check.report import BUS_RELAY_NAMES, RELAY_NAMES, Check, Name, config_valid, fail, not_tried, ok, warn
+from condord.check.schedule import Probe, Schedule
 from condord.client.http import Daemon, decoded, parse_url
 from condord.cluster.connection import Lost, SourceSettings, asked, refusal
+from condord.config import bus_credentials
 from condord.config.relay_startup import RelayFound
 from condord.daemon import web
 from condord.errors import ConfigError, Refused, Unavailable
@@ -32,6 +33,7 @@ def run(
     """Run every check of a relay; the arguments are those of `probes.run`."""
     startup = found.startup
     secrets = [secret for secret in (startup.token, startup.source_token) if secret is not None]
+    secrets += bus_credentials.secrets_of(startup.bus_credentials)
     logs.configure("error", startup.loaded.config.log.format, secrets=secrets, environ=environ)
     with (
         contextlib.closing(RelayProbes(found, daemon=daemon, environ=environ)) as probes,
@@ -55,12 +57,19 @@ class RelayProbes:
         self._pool.shutdown()
 
     async def run(self, note: Callable[[Name], None]) -> tuple[Check, ...]:
-        """Run the checks, in the order of `RELAY_NAMES`."""
-        schedule = Schedule(note, RELAY_NAMES)
+        """Run the checks, in the order of `RELAY_NAMES`, or for a bus of `BUS_RELAY_NAMES`."""
+        has_bus = bool(self._found.startup.loaded.config.cluster.bus)
+        schedule = Schedule(note, BUS_RELAY_NAMES if has_bus else RELAY_NAMES)
         schedule.settle(config_valid(self._found.startup.loaded, self._found.config_error))
-        return await schedule.run(
-            {"source": self._source, "port-free": self._port_free, "daemon-answers": self._daemon_answers}
-        )
+        followed: Mapping[Name, Probe] = {"bus": self._bus} if has_bus else {"source": self._source}
+        return await schedule.run({**followed, "port-free": self._port_free, "daemon-answers": self._daemon_answers})
+
+    async def _bus(self) -> Check:
+        """Connect to the bus and look for a leader, as the relay will."""
+        from condord.check import bus  # 35 ms, which a relay of a source does not need
+
+        startup = self._found.startup
+        return await bus.checked(startup.loaded.config.cluster, startup.bus_credentials, self._environ)
 
     async def _source(self) -> Check:
         """Ask the source for its status, as the relay will ask it for its stream."""
@@ -114,8 +123,10 @@ class RelayProbes:
         if report is None:
             return not_tried(name, "no relay answers at the configured address")
         state = f"{report.state}: {report.reason}" if report.reason else report.state
-        text = f"condord {report.version}, process {report.pid}, relay of {report.cluster.source}, {state}"
-        if report.cluster.source != self._found.startup.loaded.config.cluster.source.rstrip("/"):
+        source = self._found.startup.loaded.config.cluster.source.rstrip("/") or None
+        followed = report.cluster.source or "a bus"
+        text = f"condord {report.version}, process {report.pid}, relay of {followed}, {state}"
+        if report.cluster.source != source:
             return warn(name, text, "It follows another source than this configuration. Restart it.")
         return ok(name, text) if report.code not in wire.LOST_CODES else warn(name, text, _SOURCE_HINT)
 

@@ -33,11 +33,14 @@ Name = Literal[
     "daemon-answers",
     "channels",
     "source",
+    "bus",
 ]
-NAMES: tuple[Name, ...] = tuple(name for name in get_args(Name) if name != "source")
-"""The checks of a daemon, in the order of the report."""
+NAMES: tuple[Name, ...] = tuple(name for name in get_args(Name) if name not in ("source", "bus"))
+"""The checks of a daemon, in the order of the report; an ingester with a bus has `bus` too."""
 RELAY_NAMES: tuple[Name, ...] = ("config-valid", "source", "port-free", "daemon-answers")
-"""Those of a relay."""
+"""Those of a relay of a source."""
+BUS_RELAY_NAMES: tuple[Name, ...] = ("config-valid", "bus", "port-free", "daemon-answers")
+"""Those of a relay of a bus."""
 
 NEEDS: Mapping[Name, tuple[Name, ...]] = {
     "config-valid": (),
@@ -57,6 +60,7 @@ NEEDS: Mapping[Name, tuple[Name, ...]] = {
     "daemon-answers": ("port-free",),
     "channels": ("config-valid",),
     "source": ("config-valid",),
+    "bus": ("config-valid",),
 }
 AFTER: Mapping[Name, Name] = {"option-stream": "port-free", "stock-stream": "option-stream"}
 """Checks that wait for another, however it ends.

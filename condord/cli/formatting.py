@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import Literal
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -13,7 +14,7 @@ from condord.core.market_hours import EXCHANGE_ZONE
 from condord.core.occ import symbols_text
 from condord.core.position import Direction
 from condord.live import wire
-from condord.live.remedies import LOST_REMEDY, split_remedy
+from condord.live.remedies import LOST_REMEDIES, split_remedy
 from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import CondorJson
 from condord.live.wire_history import TradeJson
@@ -271,9 +272,9 @@ def market(market: wire.MarketJson, now: dt.datetime) -> str:
     return state if change_at is None else f"{state}, {verb} {moment(change_at, now)}"
 
 
-def state_style(state: wire.State) -> str:
+def state_style(state: wire.State | Literal["standby"]) -> str:
     """Return the style of a state; one that is neither good nor final is a warning."""
-    return {"live": "good", "closed": "strong", "halted": "bad"}.get(state, "warn")
+    return {"live": "good", "closed": "strong", "standby": "strong", "halted": "bad"}.get(state, "warn")
 
 
 def trouble(status: wire.Status, now: dt.datetime) -> list[str]:
@@ -298,7 +299,7 @@ def split_remedies(report: wire.StatusReport) -> tuple[wire.StatusReport, list[s
     remedies: dict[str, None] = {}
 
     def apart(sentence: str) -> str:
-        text, remedy = split_remedy(sentence, (*REMEDIES, LOST_REMEDY))
+        text, remedy = split_remedy(sentence, (*REMEDIES, *LOST_REMEDIES.values()))
         if remedy:
             remedies[remedy] = None
         return text
@@ -309,7 +310,7 @@ def split_remedies(report: wire.StatusReport) -> tuple[wire.StatusReport, list[s
         error = msgspec.structs.replace(positions.error, text=apart(positions.error.text))
         positions = msgspec.structs.replace(positions, error=error)
     notices = [msgspec.structs.replace(notice, text=apart(notice.text)) for notice in report.notices]
-    is_up = report.state in ("live", "closed") or (report.state == "starting" and report.code is None)
+    is_up = report.state in ("live", "closed") or (report.state in ("starting", "standby") and report.code is None)
     if not remedies and not is_up and report.state != "halted":
         remedies["nothing, it recovers by itself"] = None
     return msgspec.structs.replace(report, reason=reason, positions=positions, notices=notices), list(remedies)

@@ -45,7 +45,9 @@ def start(
     with demo.simulator() as ready:
         environ = ready.environ(os.environ)
         with demo_past.written(ready.trading_url, environ.get("STATE_DIRECTORY", ""), history) as wait:
-            _serve(config_file, environ, {**flags, **ready.flags(), "cluster.role": "all"}, before=wait)
+            _serve(
+                config_file, environ, {**flags, **ready.flags(), "cluster.role": "all", "cluster.bus": ""}, before=wait
+            )
 
 
 def _serve(
@@ -56,7 +58,11 @@ def _serve(
 ) -> None:
     """Serve; `before` is called once everything is imported."""
     serving.keep_metrics_in_memory(os.environ)
-    if sources.read(config_file, environ, flags).loaded.config.cluster.role == "relay":
+    cluster = sources.read(config_file, environ, flags).loaded.config.cluster
+    if cluster.is_elected:
+        _serve_elected(config_file, environ, flags)
+        return
+    if cluster.role == "relay":
         from condord.cli import relay
 
         relay.serve(config_file, environ, flags)
@@ -68,6 +74,22 @@ def _serve(
         before()
     service.run(
         found,
+        environ=environ,
+        announce=write_stderr,
+        reread=lambda: sources.load(config_file, environ, flags).config,
+        log_dropped=stderr.dropped,
+    )
+
+
+def _serve_elected(config_file: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> None:
+    """Serve as one of several ingesters on a bus."""
+    found = startup.load(config_file, environ, flags)
+    from condord.daemon import front_service  # 0.4 s
+
+    front_service.run(
+        found,
+        config_file=config_file,
+        flags=flags,
         environ=environ,
         announce=write_stderr,
         reread=lambda: sources.load(config_file, environ, flags).config,

@@ -62,6 +62,7 @@ def status_lines(report: wire.StatusReport, alerts: AlertsJson | None, now: dt.d
         ("daemon", f"condord {plain(report.version)}, process {report.pid}, up {formatting.span(report.uptime)}"),
         ("address", plain(report.address)),
         ("relay of", _relay(report.cluster)),
+        ("cluster", _member(report.cluster)),
         ("upstream", f"{screen.paint(report.state, formatting.state_style(report.state))} since {since}"),
         *(("" if number else "to do", plain(remedy)) for number, remedy in enumerate(remedies)),
         ("source", f"{report.source}, feed {report.feed}"),
@@ -104,11 +105,21 @@ def _stocks(stocks: StocksJson, now: dt.datetime, screen: Screen) -> str:
 
 
 def _relay(cluster: wire.ClusterJson) -> str:
-    """Format the source of a relay and how far behind it is; empty for a daemon of its own account."""
-    if cluster.source is None:
+    """Format what a relay follows and how far behind it is; empty for any other role."""
+    if cluster.role != "relay":
         return ""
+    leader = "a bus, on which no leader is known" if cluster.leader is None else f"{cluster.leader} on a bus"
+    followed = cluster.source or f"{leader}, fence {cluster.fence or 0}"
     lag = "" if cluster.lag_ms is None else f", {cluster.lag_ms} ms behind"
-    return f"{plain(cluster.source)}{lag}, gaps {cluster.gaps}, dropped {cluster.dropped}"
+    return f"{plain(followed)}{lag}, gaps {cluster.gaps}, dropped {cluster.dropped}"
+
+
+def _member(cluster: wire.ClusterJson) -> str:
+    """Format what an ingester is among several, and which one leads; empty for any other."""
+    if cluster.role not in ("leader", "standby"):
+        return ""
+    leader = "no leader is known" if cluster.leader is None else f"{plain(cluster.leader)} leads"
+    return f"{cluster.role}, {leader}, fence {cluster.fence or 0}"
 
 
 def _field(name: str, value: str, screen: Screen) -> list[str]:

@@ -288,7 +288,9 @@ class Daemon:
             if status == http.client.TOO_MANY_REQUESTS:
                 hint = f"Try again in {seconds:g} s." if seconds else "Try again in a few seconds."
                 return TooManyRequests(text, hint, seconds)
-            hint = "Try again later. If there are too many streams, close some or raise server.max_subscribers."
+            hint = "Try again later."
+            if "subscribers" in detail:
+                hint += " Close some streams, or raise server.max_subscribers."
             return TemporarilyUnavailable(text, hint, seconds)
         if status == http.client.NOT_FOUND:
             return _Answered404(text, _NOT_CONDORD_HINT, detail)

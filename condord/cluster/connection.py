@@ -131,14 +131,19 @@ async def _opened(settings: SourceSettings) -> tuple[asyncio.StreamReader, async
                 return await asyncio.open_unix_connection(address.uds, limit=READ_BYTES)
             context = settings.context() if address.is_tls else None
             return await asyncio.open_connection(address.host, address.port, limit=READ_BYTES, ssl=context)
-    except TimeoutError as error:
-        raise Lost(f"it cannot be reached within {CONNECT_SECONDS:g} s") from error
-    except ssl.SSLCertVerificationError as error:
-        raise Lost(f"its certificate is not trusted: {error.verify_message}") from error
-    except ssl.SSLError as error:
-        raise Lost(f"TLS fails: {error.reason or 'it ended early'}") from error
     except OSError as error:
-        raise Lost(f"it cannot be reached: {_reason(error)}") from error
+        raise unreachable(error) from error
+
+
+def unreachable(error: OSError) -> Lost:
+    """Return our error for one of connecting."""
+    if isinstance(error, TimeoutError):
+        return Lost(f"it cannot be reached within {CONNECT_SECONDS:g} s")
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return Lost(f"its certificate is not trusted: {error.verify_message}")
+    if isinstance(error, ssl.SSLError):
+        return Lost(f"TLS fails: {error.reason or 'it ended early'}")
+    return Lost(f"it cannot be reached: {_reason(error)}")
 
 
 async def _next_event(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from condord.live.replica import SourceEvent
+from condord.live.replica import LostCode, SourceEvent
 
 
 class EventSink(Protocol):
@@ -32,8 +32,8 @@ class EventSink(Protocol):
             Unreadable: it cannot be decoded.
         """
 
-    def lose(self, reason: str) -> None:
-        """Note that the source is lost, until an event brings its status; a second call does nothing."""
+    def lose(self, reason: str, code: LostCode = "sourceLost") -> None:
+        """Note that the source is lost, until an event brings its status; a second call changes both."""
 
 
 class Answer(NamedTuple):

@@ -24,6 +24,35 @@ _PASSED_BACK = ("content-type", "content-disposition", "cache-control", "retry-a
 _HINT = "The relay goes on trying; ask again in a few seconds."
 
 
+class CopiedAnswers:
+    """Copies of good answers, for when what is asked is lost. `now` is a clock in seconds."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._copies: dict[str, tuple[Answer, float]] = {}
+
+    def keep(self, method: str, target: str, answer: Answer) -> None:
+        """Keep a copy of a good answer to a GET. Of more than `MAX_COPIES`, drop the oldest."""
+        if method != "GET":
+            return
+        self._copies.pop(target, None)
+        if answer.status == 200 and len(answer.body) <= MAX_COPIED_BYTES:
+            self._copies[target] = answer, self._now()
+        while len(self._copies) > MAX_COPIES:
+            del self._copies[next(iter(self._copies))]
+
+    def copied(self, method: str, target: str, why: str) -> Answer:
+        """Return the copy of the last `COPY_SECONDS`.
+
+        Raises:
+            Unavailable: there is none; the text is `why`.
+        """
+        answer, at = self._copies.get(target, (None, 0.0))
+        if method != "GET" or answer is None or self._now() - at > COPY_SECONDS:
+            raise Unavailable(why, _HINT)
+        return answer
+
+
 class Questions:
     """Asks one source. `is_lost` tells whether it is lost, and `now` is a clock in seconds.
 
@@ -41,9 +70,8 @@ class Questions:
         self._settings = settings
         self._is_lost = is_lost
         self._refused = refused
-        self._now = now
         self._slots = asyncio.Semaphore(AT_ONCE)
-        self._copies: dict[str, tuple[Answer, float]] = {}
+        self._copies = CopiedAnswers(now)
 
     async def ask(self, method: str, target: str) -> Answer:
         """Return the source's answer, unchanged; to a GET also one of the last `COPY_SECONDS`, while it is lost.
@@ -52,19 +80,32 @@ class Questions:
             Unavailable: the source is lost or does not answer, and there is no copy.
         """
         if self._is_lost():
-            return self._copied(method, target, "the source is lost")
+            return self._copies.copied(method, target, "the source is lost")
         try:
             async with self._slots:
                 answer = await self._asked(method, target)
         except Lost as lost:
-            return self._copied(method, target, f"the source does not answer: {lost}")
-        if method == "GET":
-            self._keep(target, answer)
+            return self._copies.copied(method, target, f"the source does not answer: {lost}")
+        self._copies.keep(method, target, answer)
         return answer
 
-    async def _asked(self, method: str, target: str) -> Answer:
+    async def ask_now(self, target: str, accept: str = "*/*") -> Answer:
+        """Return the source's answer to a GET, unchanged, and never a copy of an earlier one.
+
+        Raises:
+            Unavailable: the source is lost or does not answer.
+        """
+        if self._is_lost():
+            raise Unavailable("the source is lost", _HINT)
+        try:
+            async with self._slots:
+                return await self._asked("GET", target, accept)
+        except Lost as lost:
+            raise Unavailable(f"the source does not answer: {lost}", _HINT) from lost
+
+    async def _asked(self, method: str, target: str, accept: str = "*/*") -> Answer:
         seconds = READ_SECONDS if method == "GET" else WRITE_SECONDS
-        headers = {"Accept": "*/*"} if method == "GET" else {"Accept": "*/*", "Content-Length": "0"}
+        headers = {"Accept": accept} if method == "GET" else {"Accept": accept, "Content-Length": "0"}
         async with asked(self._settings, method, target, headers, seconds) as response:
             if (error := refusal(self._settings, response.status)) is not None:
                 self._refused(error)
@@ -72,17 +113,3 @@ class Questions:
             body = await response.whole(MAX_BYTES, seconds)
             passed = {name: response.headers[name] for name in _PASSED_BACK if name in response.headers}
             return Answer(response.status, passed, body)
-
-    def _keep(self, target: str, answer: Answer) -> None:
-        """Keep a copy of a good answer. Of more than `MAX_COPIES`, drop the oldest."""
-        self._copies.pop(target, None)
-        if answer.status == 200 and len(answer.body) <= MAX_COPIED_BYTES:
-            self._copies[target] = answer, self._now()
-        while len(self._copies) > MAX_COPIES:
-            del self._copies[next(iter(self._copies))]
-
-    def _copied(self, method: str, target: str, why: str) -> Answer:
-        answer, at = self._copies.get(target, (None, 0.0))
-        if method != "GET" or answer is None or self._now() - at > COPY_SECONDS:
-            raise Unavailable(why, _HINT)
-        return answer

@@ -25,6 +25,7 @@ _VARIABLES = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY")
 _CREDENTIALS = ("apca-api-key-id", "apca-api-secret-key")
 _KEYS = ("alpaca.key_id_file", "alpaca.secret_key_file")
 _MAX_BYTES = 4096
+_MAX_TEXT_BYTES = 65_536  # a certificate with those above it
 _MIN_TOKEN_LENGTH = 16
 _ONE_WORD = re.compile(r"[!-~]+")
 _KEY_LOOK = re.compile(r"[A-Za-z0-9]{16,}")
@@ -117,6 +118,33 @@ def read_file(named: str, key: str, environ: Mapping[str, str]) -> Secret:
         raise ConfigError([str(error)], error.hint) from error
 
 
+def read_text(path: str, key: str, environ: Mapping[str, str]) -> Secret:
+    """Read a file of several lines, such as a certificate with its key; the arguments are those of `read_file`.
+
+    Raises:
+        ConfigError: the file cannot be read, is open to others, or is empty.
+    """
+    try:
+        text = _read_private(path, key, environ, _MAX_TEXT_BYTES)
+    except _Unusable as error:
+        raise ConfigError([str(error)], error.hint) from error
+    if not text.strip():
+        raise ConfigError([f"{path} ({key}) is empty"], f"Correct {key} or the file.")
+    return Secret(text)
+
+
+def word(text: str, where: str) -> Secret:
+    """The only word in a text.
+
+    Raises:
+        ConfigError: there is none, there are several, or it is something else.
+    """
+    try:
+        return _word(text, where)
+    except _Unusable as error:
+        raise ConfigError([str(error)], error.hint) from error
+
+
 def looks_like_key(path: str) -> bool:
     """Whether a configured path is in fact a key, which must not be shown."""
     return _KEY_LOOK.fullmatch(path) is not None
@@ -180,13 +208,18 @@ def _is_made_by_systemd(path: Path, environ: Mapping[str, str]) -> bool:
 
 def _read(named: str, name: str, environ: Mapping[str, str]) -> Secret:
     """The word in the file `named`; `name` is the key or the credential that names it."""
+    return _word(_read_private(named, name, environ, _MAX_BYTES), f"{named} ({name})")
+
+
+def _read_private(named: str, name: str, environ: Mapping[str, str], max_bytes: int) -> str:
+    """The text of the file `named`, which others may not read."""
     if looks_like_key(named):
         raise _Unusable(
             f"{name} is not a path but looks like a key", f"Write the key to a file, and set {name} to its path."
         )
     try:
         path = Path(named).expanduser()
-        raw, status = bounded_file.read(path, _MAX_BYTES)
+        raw, status = bounded_file.read(path, max_bytes)
     except (OSError, RuntimeError) as error:  # RuntimeError: no home directory for `~`
         why = error.strerror if isinstance(error, OSError) else error
         raise _Unusable(f"{named} ({name}) cannot be read: {why}", f"Correct {name} or the file.") from error
@@ -198,7 +231,7 @@ def _read(named: str, name: str, environ: Mapping[str, str]) -> Secret:
     forbidden = 0o037 if _is_made_by_systemd(path, environ) else 0o077
     if status.st_mode & forbidden:
         raise _Unusable(f"{named} ({name}) may be read or written by others", f"chmod 600 {_quoted(path)}")
-    return _word(raw.decode("latin-1"), f"{named} ({name})")
+    return raw.decode("latin-1")
 
 
 def _quoted(path: Path) -> str:

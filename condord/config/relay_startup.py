@@ -10,7 +10,9 @@ from pathlib import Path
 
 import msgspec
 
+from condord.config import bus_credentials as of_bus
 from condord.config import credentials, sources
+from condord.config.bus_credentials import BusCredentials
 from condord.config.sources import Loaded, Parsed
 from condord.errors import ConfigError
 from condord.host.loopback import SENT_IN_CLEAR, is_clear
@@ -20,9 +22,10 @@ _HINT = "A token may only go to https://, to a unix socket or to this machine: s
 
 
 class RelayStartup(msgspec.Struct, frozen=True, kw_only=True):
-    """What a relay starts with; `source_token` and `token` are None if none is configured."""
+    """What a relay starts with; `source_token`, `bus_credentials` and `token` are None if none is configured."""
 
     loaded: Loaded
+    bus_credentials: BusCredentials | None = None
     source_token: Secret | None
     token: Secret | None
 
@@ -57,15 +60,20 @@ def find(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
         except ConfigError as error:
             errors.append(error)
     source_token = tokens.get("cluster.source_token_file")
-    if not parsed.loaded.config.cluster.source_token_file:
-        try:
+    bus_credentials = None
+    try:
+        bus_credentials = of_bus.find(parsed, environ)
+        if not parsed.loaded.config.cluster.source_token_file:
             source_token = _environment_token(parsed, environ)
-        except ConfigError as error:
-            errors.append(error)
-    return RelayFound(
-        startup=RelayStartup(loaded=parsed.loaded, source_token=source_token, token=tokens.get("server.token_file")),
-        config_error=_joined(errors),
+    except ConfigError as error:
+        errors.append(error)
+    startup = RelayStartup(
+        loaded=parsed.loaded,
+        source_token=source_token,
+        bus_credentials=bus_credentials,
+        token=tokens.get("server.token_file"),
     )
+    return RelayFound(startup=startup, config_error=_joined(errors))
 
 
 def _file_token(parsed: Parsed, key: str, environ: Mapping[str, str]) -> Secret | None:
@@ -75,13 +83,13 @@ def _file_token(parsed: Parsed, key: str, environ: Mapping[str, str]) -> Secret 
 
 
 def _environment_token(parsed: Parsed, environ: Mapping[str, str]) -> Secret | None:
-    """The token of the source in $CONDORD_TOKEN, None without one.
+    """The token of the source in $CONDORD_TOKEN, None without one, or if there is a bus instead of a source.
 
     Raises:
         ConfigError: no token looks like it, or it would cross a network unencrypted.
     """
     token = environ.get("CONDORD_TOKEN", "").strip()
-    if not token:
+    if not token or parsed.loaded.config.cluster.bus:
         return None
     if not (token.isascii() and token.isprintable() and " " not in token):
         raise ConfigError(["$CONDORD_TOKEN contains characters that no token has"], "Correct $CONDORD_TOKEN.")

@@ -43,6 +43,13 @@ SourceUrl = Annotated[
         "empty, an http(s):// URL without a user or a query, or unix:///path",
     ),
 ]
+BusUrls = Annotated[
+    str,
+    _like(
+        rf"((nats|tls)://{_HOST_PORT}(, *(nats|tls)://{_HOST_PORT})*)?",
+        "empty or nats:// or tls:// URLs without a user, separated by commas",
+    ),
+]
 SocketUrl = Annotated[str, _like(rf"(wss?://{_HOST_PORT}{_PATH})?", "empty or a ws(s):// URL without a user")]
 ListenHost = Annotated[str, _like(r"[A-Za-z0-9._:%-]{1,253}", "a host name or an address, IPv6 without brackets")]
 _NAMES = "host names without a scheme; .example.org also matches its subdomains"
@@ -199,14 +206,29 @@ class Server(msgspec.Struct, frozen=True, kw_only=True):
     replay_size: Annotated[int, Meta(ge=0, le=_MAX)] = 1024
     heartbeat_seconds: Annotated[float, Meta(ge=0.5, le=_MAX)] = 10.0
     compression: Annotated[bool, LIVE] = True
+    workers: Annotated[int, Meta(ge=1, le=64)] = 1
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     """[cluster]: what this process is among several."""
 
-    role: Literal["all", "relay"] = "all"
+    role: Literal["all", "ingest", "relay"] = "all"
     source: SourceUrl = ""
     source_token_file: FilePath = ""
+    bus: BusUrls = ""
+    credentials_file: FilePath = ""
+    lease_seconds: Annotated[float, Meta(ge=1, le=_MAX)] = 3.0
+    account: Annotated[str, _like(r"[A-Za-z0-9_-]{0,40}", "up to 40 letters, digits, dashes and underscores")] = ""
+
+    @property
+    def bus_urls(self) -> tuple[str, ...]:
+        """The URLs in `bus`."""
+        return tuple(url.strip() for url in self.bus.split(",") if url)
+
+    @property
+    def is_elected(self) -> bool:
+        """Whether this is one of several ingesters, of which one leads. Without a bus an ingester is as role `all`."""
+        return self.role == "ingest" and bool(self.bus)
 
 
 class Log(msgspec.Struct, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from condord.config import tables, toml_text, variables
 from condord.config.schema import TABLES, Cluster, Config, Field, fields
 from condord.errors import ConfigError
 from condord.host import bounded_file, directories
-from condord.host.loopback import SENT_IN_CLEAR, is_clear, is_loopback, refusal
+from condord.host.loopback import BUS_IN_CLEAR, SENT_IN_CLEAR, is_clear, is_loopback, refusal
 
 FILE_NAME = "condord.toml"
 SYSTEM_PATH = Path("/etc/condord") / FILE_NAME
@@ -122,8 +122,9 @@ def refusals(config: Config) -> tuple[tuple[tuple[str, ...], str], ...]:
         found.append((("stream.backoff_max_seconds", "stream.backoff_min_seconds"), text))
     if len(os.fsencode(server.uds)) > _UDS_BYTES:
         found.append((("server.uds",), f"must be a path of at most {_UDS_BYTES} bytes"))
-    if config.cluster.role == "relay":
-        found += _relay_refusals(config.cluster)
+    if server.workers > 1 and server.uds:
+        found.append((("server.workers", "server.uds"), "workers serve a port; leave server.uds empty, or set 1"))
+    found += _cluster_refusals(config.cluster)
     days = [(each.symbol, each.date) for each in config.dividend]
     if twice := next((day for number, day in enumerate(days) if day in days[:number]), None):
         found.append((("dividend",), f"must have one amount for each symbol and date: {twice[0]} on {twice[1]}"))
@@ -132,10 +133,28 @@ def refusals(config: Config) -> tuple[tuple[tuple[str, ...], str], ...]:
     return tuple(found)
 
 
+def _cluster_refusals(cluster: Cluster) -> list[tuple[tuple[str, ...], str]]:
+    if cluster.role == "all" and cluster.bus:
+        text = 'the role "all" uses no bus; set cluster.role to "ingest" or "relay", or leave cluster.bus out'
+        return [(("cluster.bus", "cluster.role"), text)]
+    found = _bus_refusals(cluster)
+    return found + _relay_refusals(cluster) if cluster.role == "relay" else found
+
+
+def _bus_refusals(cluster: Cluster) -> list[tuple[tuple[str, ...], str]]:
+    try:
+        is_sent_in_clear = any(is_clear(url) for url in cluster.bus_urls) and bool(cluster.credentials_file)
+    except ValueError:
+        return [(("cluster.bus",), "only an IPv6 address may be in brackets")]
+    return [(("cluster.bus", "cluster.credentials_file"), BUS_IN_CLEAR)] if is_sent_in_clear else []
+
+
 def _relay_refusals(cluster: Cluster) -> list[tuple[tuple[str, ...], str]]:
-    if not cluster.source:
-        text = "a relay needs the URL of another condord as cluster.source or with --source"
-        return [(("cluster.role", "cluster.source"), text)]
+    if cluster.source and cluster.bus:
+        return [(("cluster.source", "cluster.bus"), "a relay follows one of cluster.source and cluster.bus, not both")]
+    if not cluster.source and not cluster.bus:
+        text = "a relay needs the URL of another condord as cluster.source or with --source, or a bus as cluster.bus"
+        return [(("cluster.role", "cluster.source", "cluster.bus"), text)]
     try:
         sends_token_in_clear = is_clear(cluster.source) and bool(cluster.source_token_file)
     except ValueError:
@@ -255,10 +274,11 @@ def _converted(field: Field, value: object) -> object:
     if field.name == "server.uds" and isinstance(value, str) and value and not Path(value).is_absolute():
         value = str(Path.cwd() / value)  # the URL of the daemon must be valid in any directory
     converted = msgspec.convert(value, field.type)
-    if (field.key in _ALPACA_URLS or field.name == "cluster.source") and converted:
-        _, colon, port = converted.split("/")[2].rpartition(":")
-        if colon and port.isdigit() and int(port) > _MAX_PORT:
-            raise ValueError(port)
+    if (field.key in _ALPACA_URLS or field.name in ("cluster.source", "cluster.bus")) and converted:
+        for url in converted.split(",") if field.name == "cluster.bus" else (converted,):
+            _, colon, port = url.split("/")[2].rpartition(":")
+            if colon and port.isdigit() and int(port) > _MAX_PORT:
+                raise ValueError(port)
     return converted
 
 

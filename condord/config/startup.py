@@ -11,7 +11,9 @@ from pathlib import Path
 
 import msgspec
 
+from condord.config import bus_credentials as of_bus
 from condord.config import channel_files, credentials, sources
+from condord.config.bus_credentials import BusCredentials
 from condord.config.credentials import Credentials
 from condord.config.sources import Loaded, Parsed
 from condord.errors import CondordError, ConfigError, CredentialsMissing
@@ -21,17 +23,19 @@ _KEY_FILES = ("alpaca.key_id_file", "alpaca.secret_key_file")
 
 
 class Startup(msgspec.Struct, frozen=True, kw_only=True):
-    """What a daemon starts with; `token` is None if none is configured."""
+    """What a daemon starts with; `token` and `bus_credentials` are None if none is configured."""
 
     loaded: Loaded
     key: Credentials
     token: Secret | None = None
+    bus_credentials: BusCredentials | None = None
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
     """What was found, and what is wrong with it.
 
-    `token` is None if none is configured. `is_key_unknown`: no key was found, and a fault may be the reason.
+    `token` and `bus_credentials` are None if none is configured. `is_key_unknown`: no key was found, and a fault may be
+    the reason.
     """
 
     loaded: Loaded
@@ -39,6 +43,7 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     token: Secret | None
     config_error: ConfigError | None
     key_error: CredentialsMissing | None
+    bus_credentials: BusCredentials | None = None
     is_key_unknown: bool = False
 
     @property
@@ -60,7 +65,7 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
         faults = (*found.config_error.faults, str(found.key_error))
         raise ConfigError(faults, f"{found.config_error.hint} {found.key_error.hint}")
     assert found.key is not None  # noqa: S101 - without a key there is an error
-    return Startup(loaded=found.loaded, key=found.key, token=found.token)
+    return Startup(loaded=found.loaded, key=found.key, token=found.token, bus_credentials=found.bus_credentials)
 
 
 def find(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Found:
@@ -68,12 +73,14 @@ def find(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
     parsed = sources.read(path, environ, flags)
     token, token_error = _token(parsed, environ)
     key, key_error, is_key_unknown = _key(parsed, environ)
+    bus_credentials, bus_error = _bus_credentials(parsed, environ)
     return Found(
         loaded=parsed.loaded,
         key=key,
         token=token,
-        config_error=_joined(parsed, token_error, _channel_error(parsed, environ)),
+        config_error=_joined(parsed, token_error, bus_error, _channel_error(parsed, environ)),
         key_error=key_error,
+        bus_credentials=bus_credentials,
         is_key_unknown=is_key_unknown,
     )
 
@@ -84,6 +91,13 @@ def _token(parsed: Parsed, environ: Mapping[str, str]) -> tuple[Secret | None, C
         return None, None
     try:
         return credentials.read_token(path, environ), None
+    except ConfigError as error:
+        return None, error
+
+
+def _bus_credentials(parsed: Parsed, environ: Mapping[str, str]) -> tuple[BusCredentials | None, ConfigError | None]:
+    try:
+        return of_bus.find(parsed, environ), None
     except ConfigError as error:
         return None, error
 

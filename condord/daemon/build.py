@@ -9,25 +9,30 @@ import asyncio
 import datetime as dt
 import random
 import secrets
-import socket
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 
 from condord import __version__
+from condord.config import schema
 from condord.config.schema import Config
 from condord.core.calendar import Calendar
-from condord.daemon import metrics_source, serving, web, wiring
+from condord.daemon import counts as counting
+from condord.daemon import metrics_source, serving, web, wiring, worker_pool
 from condord.daemon.alert_service import FILE_NAME, AlertService
+from condord.daemon.copied_state import CopiedState
+from condord.daemon.counts import Counts
 from condord.daemon.feed import Feed
 from condord.daemon.grouper import Grouper
+from condord.daemon.place import Place
 from condord.daemon.recorded_account import RecordedAccount
 from condord.daemon.reload import Inputs, Reload
+from condord.daemon.shared_extremes import SharedExtremes
 from condord.daemon.subscribers import Subscribers
 from condord.daemon.view import RunningDaemon
-from condord.http import app, server
+from condord.http import app
 from condord.http.interfaces import GuardSettings, MetricValues
 from condord.http.metrics import Metrics
 from condord.http.tickets import Tickets
@@ -42,6 +47,7 @@ from condord.live.fanout import Fanout
 from condord.live.prices import Prices
 from condord.live.published import Edition
 from condord.live.publisher import Publisher
+from condord.notify import alert_copy
 from condord.notify.delivery import Delivery
 from condord.notify.schedule import session_end
 from condord.notify.senders import RealSenders
@@ -86,19 +92,21 @@ def utc_now() -> dt.datetime:
 def build(
     inputs: Inputs,
     *,
-    listeners: Sequence[socket.socket],
+    place: Place,
     state: Path | None,
     history: Path | None,
     log_dropped: Callable[[], int],
+    copied: CopiedState | None = None,
 ) -> Parts:
     """Build every part, within the running loop. None of them runs before the service starts it.
 
     Args:
         inputs: the configuration and the key in force.
-        listeners: the listening sockets.
+        place: where it serves.
         state: the state directory, or None.
         history: the directory of the databases, or None.
         log_dropped: returns how many log lines could not be written.
+        copied: sends copies of the state to another process; None without one.
     """
 
     def numbers() -> MetricValues:
@@ -106,25 +114,47 @@ def build(
             supervisor=upstream.supervisor,
             brokerage=upstream.brokerage,
             book=publisher.book,
-            fanout=publisher.fanout,
-            sent_bytes=subscribers.sent_bytes,
+            counts=counts(),
             max_subscribers=inputs.config.server.max_subscribers,
             recorder=upstream.past.recorder,
             alerts=upstream.alerts,
-            log_dropped=log_dropped(),
         )
+
+    def counts() -> Counts:
+        own = counting.own(publisher.fanout, subscribers, log_dropped=log_dropped())
+        return own if pool is None else counting.summed(own, pool.counts)
+
+    def inner() -> schema.Server:
+        return place.inner(inputs.config.server)
 
     clock = ExchangeClock(utc_now)
     metrics = Metrics(__version__, numbers)  # calls `numbers` first at a scrape, when all parts are there
     book = _book(inputs.config)
-    alerts = _alerts(inputs, book, clock=clock, directory=history, calendar=lambda: publisher.account.calendar)
+    alerts = _alerts(
+        inputs, book, clock=clock, directory=history, calendar=lambda: publisher.account.calendar, copied=copied
+    )
     publisher = _publisher(inputs.config, book, alerts)
-    past = _past(inputs, publisher=publisher, clock=clock, directory=history)
+    store = Store(state) if copied is None else Store(state, copy=copied.copy_file)
+    shared = None if copied is None else SharedExtremes(store)
+    past = _past(inputs, publisher=publisher, clock=clock, directory=history, shared=shared)
     publisher.recorder = past.recorder.record
     upstream = _upstream(
-        inputs, publisher=publisher, past=past, alerts=alerts, metrics=metrics, clock=clock, state=state
+        inputs,
+        publisher=publisher,
+        past=past,
+        alerts=alerts,
+        metrics=metrics,
+        clock=clock,
+        store=store,
     )
-    subscribers = Subscribers(publisher.fanout, settings=lambda: inputs.config.server, now_at=clock)
+    subscribers = Subscribers(publisher.fanout, settings=inner, now_at=clock)
+    pool = worker_pool.build(
+        place,
+        registry=metrics.registry,
+        config=lambda: inputs.config,
+        token=inputs.token,
+        environ=inputs.environ,
+    )
     view = RunningDaemon(
         publisher=publisher,
         supervisor=upstream.supervisor,
@@ -132,20 +162,23 @@ def build(
         alerts=alerts,
         subscribers=subscribers,
         tickets=Tickets(inputs.token.reveal() if inputs.token else "", now_at=clock),
-        registry=metrics.registry,
+        registry=metrics.registry if pool is None else pool.registry,
+        counts=counts,
         now_at=clock,
         settings=lambda: inputs.config.server,
-        address=server.listener_url(listeners[0]),
+        address=place.address,
     )
 
     def guard_settings(config: Config) -> GuardSettings:
-        return web.guard_settings(config.server, token=inputs.token, tickets=view.tickets, listeners=listeners)
+        return web.guard_settings(
+            config.server, token=inputs.token, tickets=view.tickets, takes_any_host=place.takes_any_host
+        )
 
     built = web.build(
         app.build(view),
         guard_settings(inputs.config),
         metrics=metrics,
-        max_subscribers=lambda: inputs.config.server.max_subscribers,
+        max_subscribers=lambda: inner().max_subscribers,
     )
     reload = Reload(
         inputs,
@@ -162,8 +195,9 @@ def build(
         subscribers=subscribers,
         metrics=metrics,
         view=view,
-        listeners=listeners,
+        listeners=place.listeners,
         server=built.server,
+        workers=pool,
         reload=reload,
     )
 
@@ -202,9 +236,14 @@ def _alerts(
     clock: ExchangeClock,
     directory: Path | None,
     calendar: Callable[[], Calendar],
+    copied: CopiedState | None,
 ) -> AlertService:
     """The alerts of what is published in `book`, with the rules and the channels of the configuration."""
-    store = AlertStore(None if directory is None else directory / FILE_NAME, machine_at=utc_now)
+    store = AlertStore(
+        None if directory is None else directory / FILE_NAME,
+        machine_at=utc_now,
+        copy=alert_copy.keep_none if copied is None else copied.copy_alerts,
+    )
     delivery = Delivery(
         store,
         RealSenders(inputs.network, inputs.environ, machine_at=utc_now),
@@ -218,7 +257,14 @@ def _alerts(
     return service
 
 
-def _past(inputs: Inputs, *, publisher: Publisher, clock: ExchangeClock, directory: Path | None) -> RecordedAccount:
+def _past(
+    inputs: Inputs,
+    *,
+    publisher: Publisher,
+    clock: ExchangeClock,
+    directory: Path | None,
+    shared: SharedExtremes | None,
+) -> RecordedAccount:
     return RecordedAccount(
         directory,
         source=wiring.source(inputs.config),
@@ -227,6 +273,7 @@ def _past(inputs: Inputs, *, publisher: Publisher, clock: ExchangeClock, directo
         recall=publisher.book.recall_past,
         machine_at=utc_now,
         now_at=clock,
+        shared=shared,
     )
 
 
@@ -238,7 +285,7 @@ def _upstream(
     alerts: AlertService,
     metrics: Metrics,
     clock: ExchangeClock,
-    state: Path | None,
+    store: Store,
 ) -> Upstream:
     brokerage = AlpacaRest(
         wiring.rest(inputs.config),
@@ -247,7 +294,6 @@ def _upstream(
         network=inputs.network,
         observe=metrics.observe_request,
     )
-    store = Store(state)
     grouper = Grouper()
     feed = Feed(
         publisher,

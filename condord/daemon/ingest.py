@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 
 from condord.daemon.build import Parts
 
 
 class Ingest:
-    """Implements `condord.daemon.serving.Job`."""
+    """Implements `condord.daemon.serving.Job`. `beside` is what else runs until the stop, by name."""
 
-    def __init__(self, parts: Parts) -> None:
+    def __init__(self, parts: Parts, beside: Mapping[str, Callable[[Parts], Awaitable[None]]]) -> None:
+        self._beside = {name: partial(work, parts) for name, work in beside.items()}
         self._supervisor = parts.upstream.supervisor
         self._past = parts.upstream.past
         self._alerts = parts.upstream.alerts
@@ -27,6 +29,7 @@ class Ingest:
             "the supervisor": self._supervisor.run,
             "the trade book": self._past.trade_book.run,
             "the delivery": self._alerts.delivery.run,
+            **self._beside,
         }
 
     @property

@@ -9,12 +9,13 @@ from collections import Counter
 from typing import TYPE_CHECKING, get_args
 
 from condord.daemon.alert_service import AlertService
+from condord.daemon.counts import Counts
 from condord.daemon.recorder import Recorder
 from condord.http.interfaces import MetricValues, StreamCounts
 from condord.live.book import Book
-from condord.live.fanout import RESYNCS, Fanout
+from condord.live.fanout import RESYNCS
 from condord.live.link import RELOADED, SERVING
-from condord.live.wire import Code, Refusal
+from condord.live.wire import ClusterJson, Code, Refusal
 
 if TYPE_CHECKING:  # they import alpaca-py
     from condord.upstream.market_supervisor import MarketSupervisor
@@ -33,16 +34,15 @@ def numbers(
     supervisor: Supervisor,
     brokerage: AlpacaRest,
     book: Book,
-    fanout: Fanout,
-    sent_bytes: int,
+    counts: Counts,
     max_subscribers: int,
     recorder: Recorder,
     alerts: AlertService,
-    log_dropped: int,
 ) -> MetricValues:
     """The numbers now; reading them publishes nothing."""
     return MetricValues(
         status=supervisor.status(),
+        cluster=ClusterJson(role="all", gaps=counts.gaps, dropped=counts.outdated),
         streams={
             "option": _stream(supervisor.stream),
             "trading": _stream(supervisor.trades),
@@ -55,16 +55,16 @@ def numbers(
         budget_waits=brokerage.budget_waits,
         superseded=book.prices.superseded,
         refused={**dict.fromkeys(get_args(Refusal), 0), **refused(book, supervisor)},
-        subscribers=fanout.subscribers,
+        subscribers=counts.subscribers,
         max_subscribers=max_subscribers,
-        frames=fanout.frames,
-        sent_bytes=sent_bytes,
-        dropped=fanout.dropped,
-        resyncs={**dict.fromkeys(RESYNCS, 0), **fanout.resyncs},
-        disconnects=fanout.disconnects,
+        frames=counts.frames,
+        sent_bytes=counts.sent_bytes,
+        dropped=counts.dropped,
+        resyncs={**dict.fromkeys(RESYNCS, 0), **counts.resyncs},
+        disconnects=counts.disconnects,
         history_rows=recorder.rows,
         history_fault=recorder.has_fault,
-        log_dropped=log_dropped,
+        log_dropped=counts.log_dropped,
         alerts=alerts.counts,
         notifications=dict(alerts.delivery.counts.items()),
         rule_evaluations=alerts.evaluations,

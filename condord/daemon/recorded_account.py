@@ -8,6 +8,7 @@ from pathlib import Path
 
 from condord.daemon.grouper import Grouper
 from condord.daemon.recorder import Recorder
+from condord.daemon.shared_extremes import SharedExtremes
 from condord.daemon.trade_book import TradeBook
 from condord.history.store import HistoryStore
 from condord.live.minutes import RecordedPast
@@ -19,7 +20,8 @@ class RecordedAccount:
     """The database in the directory `state` (None: nothing is stored), what is written to it, and what is read.
 
     `source` is the environment of the account. `machine_at` is the machine's clock, and `now_at` the exchange's (UTC).
-    `recall` gets the recorded past of each account, unless `is_enabled` is false.
+    `recall` gets the recorded past of each account, unless `is_enabled` is false. `shared` has the extremes that other
+    ingesters have recorded.
     """
 
     def __init__(
@@ -32,10 +34,11 @@ class RecordedAccount:
         recall: Callable[[RecordedPast], None],
         machine_at: Callable[[], dt.datetime],
         now_at: Callable[[], dt.datetime],
+        shared: SharedExtremes | None = None,
     ) -> None:
         path = None if state is None else state / FILE_NAME
         self.store = HistoryStore(path, machine_at=machine_at, keep_days=keep_days)
-        self.recorder = Recorder(self.store, source=source, now_at=now_at, is_enabled=is_enabled)
+        self.recorder = Recorder(self.store, source=source, now_at=now_at, is_enabled=is_enabled, shared=shared)
         self._worker = Grouper("trades")
         self.trade_book = TradeBook(
             self.store,

@@ -22,6 +22,7 @@ from condord.live.wire import NoticeJson
 from condord.live.wire_condor import HistoryJson
 
 if TYPE_CHECKING:
+    from condord.daemon.shared_extremes import SharedExtremes
     from condord.history.store import HistoryStore
 
 QUEUED_MINUTES = 60
@@ -36,13 +37,21 @@ class Recorder:
     """Records minutes if `is_enabled`; `source` is the environment of the account, `now_at` the exchange's clock (UTC).
 
     `is_known`: the database has the account of the present key. `is_shown`: its positions have been read. `rows` counts
-    what has been written. `run` must be running for anything to be written.
+    what has been written. `shared` has the extremes that other ingesters have recorded. `run` must be running for
+    anything to be written.
     """
 
     def __init__(
-        self, store: HistoryStore, *, source: str, now_at: Callable[[], dt.datetime], is_enabled: bool
+        self,
+        store: HistoryStore,
+        *,
+        source: str,
+        now_at: Callable[[], dt.datetime],
+        is_enabled: bool,
+        shared: SharedExtremes | None = None,
     ) -> None:
         self.is_enabled = is_enabled
+        self._shared = shared
         self.rows = 0
         self._unwritten = 0
         self._store = store
@@ -77,6 +86,8 @@ class Recorder:
                 self._drop()
         self._account = account_key
         past = await self._store.switch_to(account_key, self._source, exchange_day(self._now_at()))
+        if self._shared is not None:
+            past = await self._shared.join(account_key, past)
         self.is_known = account_key == self._account
         return _until(past, self._now_at().timestamp())
 
@@ -93,6 +104,8 @@ class Recorder:
             try:
                 await self._store.record(rows)
                 self._count(len(rows))
+                if self._shared is not None:
+                    await self._shared.add(rows)
             finally:
                 self._queue.task_done()
 

@@ -7,10 +7,11 @@ from collections.abc import Awaitable, Callable, Mapping
 
 import msgspec
 
-from condord.cluster.follower import Follower
+from condord.config import bus_credentials
 from condord.config.relay_startup import RelayStartup
 from condord.config.schema import Config
 from condord.daemon import live_keys
+from condord.daemon.followed import Followed
 from condord.daemon.relay_view import RelayView
 from condord.host import logs
 from condord.host.secret import Secret
@@ -22,13 +23,22 @@ from condord.http.interfaces import GuardSettings
 class RelayInputs:
     """What is in force: `config` and the tokens; `reread` loads the configuration again.
 
-    The logs are configured, and mask both tokens.
+    `worker` is the number of a worker. The logs are configured, and mask both tokens and the credentials for a bus.
     """
 
-    def __init__(self, startup: RelayStartup, *, environ: Mapping[str, str], reread: Callable[[], Config]) -> None:
+    def __init__(
+        self,
+        startup: RelayStartup,
+        *,
+        environ: Mapping[str, str],
+        reread: Callable[[], Config],
+        worker: int | None = None,
+    ) -> None:
+        self.worker = worker
         self.config = startup.loaded.config
         self.token = startup.token
         self.source_token = startup.source_token
+        self._bus_secrets = bus_credentials.secrets_of(startup.bus_credentials)
         self.environ = environ
         self._reread = reread
         self._configure_logs()
@@ -47,13 +57,14 @@ class RelayInputs:
     def _configure_logs(self) -> None:
         log = self.config.log
         secrets: list[Secret] = [secret for secret in (self.token, self.source_token) if secret is not None]
+        secrets += self._bus_secrets
         logs.configure(log.level, log.format, secrets=secrets, environ=self.environ)
 
 
 class RelayParts(msgspec.Struct, frozen=True, kw_only=True):
     """What the job runs and reloads."""
 
-    follower: Follower
+    followed: Followed
     view: RelayView
     guard: Guard
     guard_settings: Callable[[Config], GuardSettings]
@@ -69,7 +80,7 @@ class Relay:
     @property
     def tasks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
         """What runs until the stop."""
-        return {"the follower": self._parts.follower.run}
+        return {"the follower": self._parts.followed.run}
 
     @property
     def writers(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
@@ -78,8 +89,11 @@ class Relay:
 
     @property
     def log_fields(self) -> Mapping[str, object]:
-        """The source."""
-        return {"source": self._inputs.config.cluster.source}
+        """The source or the bus, or the number of a worker."""
+        if self._inputs.worker is not None:
+            return {"worker": self._inputs.worker}
+        cluster = self._inputs.config.cluster
+        return {"bus": cluster.bus} if cluster.bus else {"source": cluster.source}
 
     def stuck(self, _now: float) -> str | None:
         """Nothing can be stuck but the event loop."""
@@ -95,14 +109,19 @@ class Relay:
     def reload(self) -> None:
         """Apply what can be applied without dropping a subscriber, and connect at once; logs the result."""
         before = self._inputs.config.server.max_subscribers
+        live_keys.reload(self._inputs.renew, lambda: self._apply(before))
+        self._parts.followed.retry()
 
-        def apply() -> None:
-            self._parts.guard.settings = self._parts.guard_settings(self._inputs.config)
-            if (most := self._inputs.config.server.max_subscribers) > before:
-                server.reserve_files(most)
+    def renew(self) -> None:
+        """Do the same for a worker, whose new configuration its daemon has checked; logs nothing."""
+        before = self._inputs.config.server.max_subscribers
+        self._inputs.renew()
+        self._apply(before)
 
-        live_keys.reload(self._inputs.renew, apply)
-        self._parts.follower.retry()
+    def _apply(self, before: int) -> None:
+        self._parts.guard.settings = self._parts.guard_settings(self._inputs.config)
+        if (most := self._inputs.config.server.max_subscribers) > before:
+            server.reserve_files(most)
 
     async def finish(self) -> None:
         """Nothing is left to store."""

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from condord.live.remedies import LOST_REMEDY, with_remedy
-from condord.live.replica import Replica, SourceEvent
+from condord.live.remedies import LOST_REMEDIES, with_remedy
+from condord.live.replica import LostCode, Replica, SourceEvent
 from condord.live.source_clock import SourceClock
 from condord.live.subscriber import wake
+
+_LOST: dict[LostCode, str] = {"sourceLost": "its source", "busLost": "the bus", "leaderLost": "the leader"}
 
 
 class RelayFeed:
     """Implements `condord.cluster.interfaces.EventSink`, on `loop`.
 
-    `observe` gets, for each event that was passed on, the seconds from its receipt to the last write. `lost_reason` is
-    why the source is lost, or None.
+    `clock` is the exchange's, as far as events show it. `observe` gets, for each event that was passed on, the seconds
+    from its receipt to the last write. `lost_reason` is why the source is lost, or None.
     """
 
     def __init__(
@@ -29,7 +31,7 @@ class RelayFeed:
         self.lost_reason: str | None = "it has not answered yet"
         self._replica = replica
         self._loop = loop
-        self._clock = clock
+        self.clock = clock
         self._observe = observe
         self._heard_at = loop.time()
         self._timer: asyncio.TimerHandle | None = None
@@ -59,32 +61,32 @@ class RelayFeed:
             return None
         if self._replica.is_lost:
             return round(1000 * (self._loop.time() - self._heard_at))
-        return round(1000 * self._clock.lag.total_seconds())
+        return round(1000 * self.clock.lag.total_seconds())
 
     def begin(self) -> None:
         """Note that a connection begins."""
         self._replica.begin()
-        self._clock.forget()
+        self.clock.forget()
 
     def take(self, event: SourceEvent) -> None:
         """Take the next event. This is the fast path of a quote."""
         begun = self._loop.time()
-        as_of, woken = self._replica.take(event, begun, self._clock())
+        as_of, woken = self._replica.take(event, begun, self.clock())
         wake(woken)
         self._heard_at = self._loop.time()
         if as_of is not None:
-            self._clock.observe(as_of)
+            self.clock.observe(as_of)
         if not self._replica.is_lost:
             self.lost_reason = None
         if woken:
             self._observe(self._heard_at - begun)
         self._arm()
 
-    def lose(self, reason: str) -> None:
-        """Note that the source is lost."""
+    def lose(self, reason: str, code: LostCode = "sourceLost") -> None:
+        """Note that what is followed is lost."""
         self.lost_reason = reason
-        text = with_remedy(f"this relay has lost its source: {reason}", LOST_REMEDY)
-        wake(self._replica.lose("sourceLost", text, self._clock()))
+        text = with_remedy(f"this server has lost {_LOST[code]}: {reason}", LOST_REMEDIES[code])
+        wake(self._replica.lose(code, text, self.clock()))
 
     def _arm(self) -> None:
         """Call `_turn` when an interval of a view is over."""
@@ -97,5 +99,5 @@ class RelayFeed:
 
     def _turn(self) -> None:
         self._timer = None
-        wake(self._replica.fanout.tick(self._loop.time(), self._clock()))
+        wake(self._replica.fanout.tick(self._loop.time(), self.clock()))
         self._arm()

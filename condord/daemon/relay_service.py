@@ -7,25 +7,31 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import functools
 import logging
-import random
-import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+
+import msgspec
+from prometheus_client.registry import Collector
 
 from condord import __version__
 from condord.client.http import parse_url
 from condord.cluster.connection import SourceSettings
-from condord.cluster.follower import Follower
-from condord.cluster.questions import Questions
+from condord.config import schema
 from condord.config.relay_startup import RelayStartup
 from condord.config.schema import Config
-from condord.daemon import web
+from condord.daemon import counts as counting
+from condord.daemon import place as places
+from condord.daemon import web, worker_pool
+from condord.daemon.counts import Counts
+from condord.daemon.followed import Follow, FollowedSource
+from condord.daemon.place import Place
 from condord.daemon.relay import Relay, RelayInputs, RelayParts
 from condord.daemon.relay_feed import RelayFeed
 from condord.daemon.relay_view import RelayView
 from condord.daemon.serving import ServerParts, Service
 from condord.daemon.subscribers import Subscribers
-from condord.errors import Refused
+from condord.errors import CondordError
 from condord.host import logs
 from condord.host.network import Network
 from condord.host.systemd import Notifier, listen_sockets
@@ -42,6 +48,18 @@ from condord.live.source_clock import SourceClock
 _log = logging.getLogger(__name__)
 
 
+class BuiltRelay(msgspec.Struct, frozen=True, kw_only=True):
+    """A relay that can be run, and what a worker needs of its parts."""
+
+    service: Service
+    server: server.HttpServer
+    job: Relay
+    view: RelayView
+    subscribers: Subscribers
+    counts: Callable[[], Counts]
+    registry: Collector
+
+
 def run(
     startup: RelayStartup,
     *,
@@ -54,90 +72,159 @@ def run(
 
     Raises:
         CondordError: the address is taken, the certificates named in the environment cannot be used, or the source
-            does not accept the token.
+            does not accept the token, or the bus the credentials.
     """
     config = startup.loaded.config
     inputs = RelayInputs(startup, environ=environ, reread=reread or (lambda: config))
     for warning in startup.loaded.warnings:
         _log.warning("Configuration warning", extra=logs.fields(code="configuration", reason=warning))
-    network = Network(environ)
-    address = parse_url(config.cluster.source, allows_tls=True)
-    if address.is_tls:
-        network.check([config.cluster.source])
-    settings = SourceSettings(address=address, token=startup.source_token, context=lambda: network.context)
-    own_environ = dict(environ)
+    follow = _of_bus(startup, environ) if config.cluster.bus else _of_source(startup, environ)
+    serve(inputs, follow, announce=announce, log_dropped=log_dropped)
+
+
+def serve(
+    inputs: RelayInputs,
+    follow: Follow,
+    *,
+    announce: Callable[[str], None],
+    log_dropped: Callable[[], int],
+    job: Callable[[RelayInputs, RelayParts], Relay] = Relay,
+) -> None:
+    """Run a server of what `follow` makes, with the job that `job` makes, until SIGINT or SIGTERM.
+
+    Raises:
+        CondordError: the address is taken, or the job cannot go on.
+    """
+    config, own_environ = inputs.config, dict(inputs.environ)
     notifier = Notifier.from_environ(own_environ)
     server.reserve_files(config.server.max_subscribers)
 
-    async def main(listeners: Sequence[socket.socket]) -> None:
-        await build(inputs, settings, notifier, listeners=listeners, log_dropped=log_dropped).run(announce)
+    async def main(place: Place) -> None:
+        built = build(inputs, follow, notifier, place=place, log_dropped=log_dropped, job=job)
+        await built.service.run(announce)
 
+    inherited = listen_sockets(own_environ)
     with (
-        server.listening(web.address(config.server), listen_sockets(own_environ)) as listeners,
+        places.opened(config.server, inherited, token=inputs.token, environ=inputs.environ) as place,
         asyncio.Runner(loop_factory=ResolvingLoop) as runner,
     ):
-        if inputs.token is None:
-            server.require_loopback(listeners)
-        runner.run(main(listeners))
+        runner.run(main(place))
+
+
+def _of_source(startup: RelayStartup, environ: Mapping[str, str]) -> Follow:
+    """Return what makes a relay of a source.
+
+    Raises:
+        ConfigError: the certificates that the environment names cannot be used.
+    """
+    network = Network(environ)
+    source = startup.loaded.config.cluster.source
+    address = parse_url(source, allows_tls=True)
+    if address.is_tls:
+        network.check([source])
+    settings = SourceSettings(address=address, token=startup.source_token, context=lambda: network.context)
+    return functools.partial(FollowedSource, settings)
+
+
+def _of_bus(startup: RelayStartup, environ: Mapping[str, str]) -> Follow:
+    """Return what makes a relay of a bus.
+
+    Raises:
+        ConfigError: the certificates that the environment or the credentials name cannot be used.
+    """
+    from condord.daemon.bus_settings import bus_settings  # 35 ms and 3 MB, which a relay of a source does not need
+    from condord.daemon.followed_bus import FollowedBus
+
+    cluster = startup.loaded.config.cluster
+    settings = bus_settings(cluster, startup.bus_credentials, environ)
+    return functools.partial(FollowedBus, settings, cluster.account)
 
 
 def build(
     inputs: RelayInputs,
-    settings: SourceSettings,
+    follow: Follow,
     notifier: Notifier,
     *,
-    listeners: Sequence[socket.socket],
+    place: Place,
     log_dropped: Callable[[], int],
-) -> Service:
+    job: Callable[[RelayInputs, RelayParts], Relay] = Relay,
+) -> BuiltRelay:
     """Build every part, within the running loop. None of them runs before the service does."""
 
     def numbers() -> MetricValues:
-        return _numbers(
-            replica,
-            view,
-            sent_bytes=subscribers.sent_bytes,
-            max_subscribers=inputs.config.server.max_subscribers,
-            log_dropped=log_dropped(),
-        )
+        return _numbers(replica, view, counts=counts(), max_subscribers=inputs.config.server.max_subscribers)
+
+    def counts() -> Counts:
+        own = counting.own(fanout, subscribers, log_dropped=log_dropped(), cluster=followed.cluster)
+        return own if pool is None else counting.summed(own, pool.counts)
+
+    def inner() -> schema.Server:
+        return place.inner(inputs.config.server)
 
     def guard_settings(config: Config) -> GuardSettings:
-        return web.guard_settings(config.server, token=inputs.token, tickets=view.tickets, listeners=listeners)
+        return web.guard_settings(
+            config.server, token=inputs.token, tickets=view.tickets, takes_any_host=place.takes_any_host
+        )
 
-    def refused(error: Refused) -> None:
+    def refused(error: CondordError) -> None:
         service.stop(error)
 
     loop = asyncio.get_running_loop()
     clock = SourceClock(utc_now)
+    tickets = Tickets(inputs.token.reveal() if inputs.token else "", now_at=clock, shared=place.used_tickets)
     metrics = Metrics(__version__, numbers)  # calls `numbers` first at a scrape, when all parts are there
     edition = empty_edition(inputs.config.server.replay_size)
     fanout = Fanout(edition, ring_size=inputs.config.server.ring_size, follows=True)
     replica = Replica(edition, fanout)
     feed = RelayFeed(replica, loop=loop, clock=clock, observe=metrics.observe_update)
-    subscribers = Subscribers(fanout, settings=lambda: inputs.config.server, now_at=clock)
+    followed = follow(replica, feed, refused)
+    subscribers = Subscribers(fanout, settings=inner, now_at=clock, room=place.room)
+    pool = worker_pool.build(
+        place,
+        registry=metrics.registry,
+        config=lambda: inputs.config,
+        token=inputs.token,
+        environ=inputs.environ,
+    )
     view = RelayView(
         replica=replica,
         feed=feed,
         clock=clock,
         subscribers=subscribers,
-        tickets=Tickets(inputs.token.reveal() if inputs.token else "", now_at=clock),
-        registry=metrics.registry,
+        tickets=tickets,
+        registry=metrics.registry if pool is None else pool.registry,
+        counts=counts,
         settings=lambda: inputs.config.server,
-        source=settings.address.url,
-        address=server.listener_url(listeners[0]),
+        cluster=lambda: followed.cluster,
+        address=place.address,
     )
-    questions = Questions(settings, is_lost=lambda: feed.lost_reason is not None, refused=refused, now=loop.time)
     built = web.build(
-        app.build_relay(view, questions),
+        app.build_relay(view, followed, place.endpoints),
         guard_settings(inputs.config),
         metrics=metrics,
-        max_subscribers=lambda: inputs.config.server.max_subscribers,
+        max_subscribers=lambda: inner().max_subscribers,
         gate=lambda application: UnreadGate(application, lambda: view.why_unread),
     )
-    follower = Follower(settings, feed, refused=refused, chance=random.random)
-    job = Relay(inputs, RelayParts(follower=follower, view=view, guard=built.guard, guard_settings=guard_settings))
-    parts = ServerParts(subscribers=subscribers, metrics=metrics, view=view, listeners=listeners, server=built.server)
-    service = Service(parts, job, notifier)
-    return service
+    job_parts = RelayParts(followed=followed, view=view, guard=built.guard, guard_settings=guard_settings)
+    made = job(inputs, job_parts)
+    parts = ServerParts(
+        subscribers=subscribers,
+        metrics=metrics,
+        view=view,
+        listeners=place.listeners,
+        server=built.server,
+        workers=pool,
+    )
+    service = Service(parts, made, notifier)
+    return BuiltRelay(
+        service=service,
+        server=built.server,
+        job=made,
+        view=view,
+        subscribers=subscribers,
+        counts=counts,
+        registry=metrics.registry,
+    )
 
 
 def utc_now() -> dt.datetime:
@@ -145,21 +232,18 @@ def utc_now() -> dt.datetime:
     return dt.datetime.now(dt.UTC)
 
 
-def _numbers(
-    replica: Replica, view: RelayView, *, sent_bytes: int, max_subscribers: int, log_dropped: int
-) -> MetricValues:
+def _numbers(replica: Replica, view: RelayView, *, counts: Counts, max_subscribers: int) -> MetricValues:
     """The numbers of a scrape: nothing is counted that only the daemon of an account has."""
-    fanout = replica.fanout
     return MetricValues(
         status=view.status,
         cluster=view.cluster,
         published=replica.edition.tally,
-        subscribers=fanout.subscribers,
+        subscribers=counts.subscribers,
         max_subscribers=max_subscribers,
-        frames=fanout.frames,
-        sent_bytes=sent_bytes,
-        dropped=fanout.dropped,
-        resyncs={**dict.fromkeys(RESYNCS, 0), **fanout.resyncs},
-        disconnects=fanout.disconnects,
-        log_dropped=log_dropped,
+        frames=counts.frames,
+        sent_bytes=counts.sent_bytes,
+        dropped=counts.dropped,
+        resyncs={**dict.fromkeys(RESYNCS, 0), **counts.resyncs},
+        disconnects=counts.disconnects,
+        log_dropped=counts.log_dropped,
     )

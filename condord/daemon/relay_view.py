@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from prometheus_client import CollectorRegistry
+import msgspec
+from prometheus_client.registry import Collector
 
 from condord.config import schema
+from condord.daemon.counts import Counts
 from condord.daemon.relay_feed import RelayFeed
 from condord.daemon.status_report import status_report
 from condord.daemon.subscribers import Subscribers
@@ -21,8 +23,8 @@ from condord.live.source_clock import SourceClock
 class RelayView:
     """Implements `condord.http.interfaces.ServedView`.
 
-    `settings` returns `[server]` as it is in force, `source` is the URL of the source, and `address` the URL at which
-    this relay answers.
+    `counts` returns those of this process, or of the workers that serve for it. `settings` returns `[server]` as it is
+    in force, `cluster` what this relay is among several, without its lag, and `address` is the URL at which it answers.
     """
 
     def __init__(
@@ -33,9 +35,10 @@ class RelayView:
         clock: SourceClock,
         subscribers: Subscribers,
         tickets: Tickets,
-        registry: CollectorRegistry,
+        registry: Collector,
+        counts: Callable[[], Counts],
         settings: Callable[[], schema.Server],
-        source: str,
+        cluster: Callable[[], wire.ClusterJson],
         address: str,
     ) -> None:
         self.subscribers = subscribers
@@ -45,8 +48,9 @@ class RelayView:
         self._replica = replica
         self._feed = feed
         self._clock = clock
+        self._counts = counts
         self._settings = settings
-        self._source = source
+        self._cluster = cluster
         self._started = time.monotonic()
 
     @property
@@ -81,12 +85,9 @@ class RelayView:
     @property
     def cluster(self) -> wire.ClusterJson:
         """What this relay is among several."""
-        return wire.ClusterJson(
-            role="relay",
-            source=self._source,
-            lag_ms=self._feed.lag_ms,
-            gaps=self._replica.gaps,
-            dropped=self._replica.dropped,
+        counts = self._counts()
+        return msgspec.structs.replace(
+            self._cluster(), lag_ms=self._feed.lag_ms, gaps=counts.gaps, dropped=counts.outdated
         )
 
     def document(self) -> wire.Document:
@@ -107,7 +108,7 @@ class RelayView:
             self._replica.edition.status,
             stocks=None,
             cluster=self.cluster,
-            fanout=self._replica.fanout,
+            counts=self._counts(),
             settings=self._settings(),
             refused={},
             address=self.address,

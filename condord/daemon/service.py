@@ -8,16 +8,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import socket
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
 from condord.config.schema import Config
 from condord.config.startup import Startup
-from condord.daemon import web, wiring
-from condord.daemon.build import build
+from condord.daemon import place as places
+from condord.daemon import wiring
+from condord.daemon.build import Parts, build
+from condord.daemon.copied_state import CopiedState
 from condord.daemon.ingest import Ingest
+from condord.daemon.place import Place
 from condord.daemon.reload import Inputs
 from condord.daemon.serving import Service
 from condord.host import instance_lock, logs
@@ -37,6 +39,9 @@ def run(
     announce: Callable[[str], None],
     reread: Callable[[], Config] | None = None,
     log_dropped: Callable[[], int] = lambda: 0,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] = ResolvingLoop,
+    beside: Mapping[str, Callable[[Parts], Awaitable[None]]] | None = None,
+    copied: CopiedState | None = None,
 ) -> None:
     """Run the daemon in the foreground until SIGINT or SIGTERM.
 
@@ -46,6 +51,9 @@ def run(
         announce: gets one line when the daemon serves.
         reread: loads the configuration again on SIGHUP.
         log_dropped: returns how many log lines could not be written.
+        loop_factory: makes the event loop.
+        beside: what else runs until the stop, by name.
+        copied: sends copies of the state to another process; None without one.
 
     Raises:
         CondordError: the address is taken, another daemon has the stream, or the proxy or certificates named in the
@@ -62,18 +70,17 @@ def run(
         state = state_directory(environ, lasts=source != "simulator")
         server.reserve_files(config.server.max_subscribers)
 
-        async def main(listeners: Sequence[socket.socket]) -> None:
-            parts = build(inputs, listeners=listeners, state=state, history=history, log_dropped=log_dropped)
-            await Service(parts, Ingest(parts), notifier).run(announce)
+        async def main(place: Place) -> None:
+            parts = build(inputs, place=place, state=state, history=history, log_dropped=log_dropped, copied=copied)
+            await Service(parts, Ingest(parts, beside or {}), notifier).run(announce)
 
+        inherited = listen_sockets(own_environ)
         with (
             _history_directory(state, source) as history,
-            server.listening(web.address(config.server), listen_sockets(own_environ)) as listeners,
-            asyncio.Runner(loop_factory=ResolvingLoop) as runner,
+            places.opened(config.server, inherited, token=inputs.token, environ=environ) as place,
+            asyncio.Runner(loop_factory=loop_factory) as runner,
         ):
-            if inputs.token is None:
-                server.require_loopback(listeners)
-            runner.run(main(listeners))
+            runner.run(main(place))
 
 
 @contextlib.contextmanager

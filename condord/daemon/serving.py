@@ -17,6 +17,7 @@ import msgspec
 
 from condord import __version__
 from condord.daemon.subscribers import Subscribers
+from condord.daemon.worker_pool import WorkerPool
 from condord.errors import CondordError
 from condord.host import logs, signals, terminal
 from condord.host.hang_watchdog import HangWatchdog, StallCounter
@@ -51,13 +52,14 @@ class ServiceView(Protocol):
 
 
 class ServerParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What every server starts and stops."""
+    """What every server starts and stops. With `workers`, they serve the clients, and this process only them."""
 
     subscribers: Subscribers
     metrics: Metrics
     view: ServiceView
     listeners: Sequence[socket.socket]
     server: server.HttpServer
+    workers: WorkerPool | None = None
 
 
 class Job(Protocol):
@@ -130,6 +132,8 @@ class Service:
             serve = functools.partial(parts.server.run_on, parts.listeners)
             ending = [tasks.create_task(keep(name, work)) for name, work in self._job.tasks.items()]
             tasks.create_task(keep("the server", serve))
+            if parts.workers is not None:
+                ending.append(tasks.create_task(keep("the workers", parts.workers.run)))
             ending += [
                 tasks.create_task(self._announce(announce)),
                 tasks.create_task(keep("the reload", self._reload_on_hang_up)),
@@ -143,6 +147,8 @@ class Service:
             for task in ending:
                 task.cancel()
             finishing = tasks.create_task(self._job.finish())
+            if parts.workers is not None:
+                await parts.workers.stop()
             # Before the streams end: a client that reconnects at once after its `bye` would be refused.
             await parts.server.stop_accepting()
             await parts.subscribers.say_bye("the daemon is stopping")
@@ -154,6 +160,8 @@ class Service:
     async def _announce(self, announce: Callable[[str], None]) -> None:
         view = self._parts.view
         await self._parts.server.is_serving.wait()
+        if self._parts.workers is not None:
+            await self._parts.workers.is_ready.wait()
         self._notifier.ready(f"serving at {view.address}")
         announce(f"condord {__version__} serves at {view.address}")
         fields = logs.fields(version=__version__, address=view.address, **self._job.log_fields)
@@ -198,4 +206,6 @@ class Service:
                 continue
             self._notifier.reloading()
             self._job.reload()
+            if self._parts.workers is not None:
+                self._parts.workers.reload()
             self._notifier.ready()

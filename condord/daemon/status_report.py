@@ -6,10 +6,12 @@ import asyncio
 import os
 from collections.abc import Mapping
 
+import msgspec
+
 from condord import __version__
 from condord.config import schema
+from condord.daemon.counts import Counts
 from condord.live import wire
-from condord.live.fanout import Fanout
 from condord.live.wire_risk import StocksJson
 
 
@@ -18,28 +20,34 @@ def status_report(
     *,
     stocks: StocksJson | None,
     cluster: wire.ClusterJson,
-    fanout: Fanout,
+    counts: Counts,
     settings: schema.Server,
     refused: Mapping[str, int],
     address: str,
     uptime_seconds: float,
 ) -> wire.StatusReport:
-    """Return `status` with the counters of this process."""
+    """Return `status` with the counters of this process, or with those of all that serve for it.
+
+    An ingester that does not lead is `standby`.
+    """
+    known = {name: getattr(status, name) for name in status.__struct_fields__}
+    if cluster.role == "standby":
+        known["state"] = "standby"
     return wire.StatusReport(
-        **{name: getattr(status, name) for name in status.__struct_fields__},
+        **known,
         stocks=stocks,
-        cluster=cluster,
+        cluster=msgspec.structs.replace(cluster, gaps=counts.gaps, dropped=counts.outdated),
         version=__version__,
         pid=os.getpid(),
         address=address,
         uptime=round(uptime_seconds, 3),
         reconnects=status.stream.reconnects,
-        subscribers=fanout.subscribers,
+        subscribers=counts.subscribers,
         max_subscribers=settings.max_subscribers,
-        frames=fanout.frames,
-        dropped=fanout.dropped,
-        evicted=fanout.evicted,
-        resyncs=fanout.resyncs,
+        frames=counts.frames,
+        dropped=counts.dropped,
+        evicted=counts.evicted,
+        resyncs=dict(counts.resyncs),
         refused=dict(refused),
-        tasks=len(asyncio.all_tasks()),
+        tasks=counts.tasks + len(asyncio.all_tasks()),
     )

@@ -7,6 +7,7 @@ import contextlib
 import datetime as dt
 import math
 from collections.abc import Callable
+from typing import Protocol
 
 from condord.config import schema
 from condord.live.compression import CodingName
@@ -20,28 +21,56 @@ DRAIN_SECONDS = 1.0
 """How long a stop waits for the streams to send their `bye` and close."""
 
 
+class Room(Protocol):
+    """Room for subscribers."""
+
+    def take(self, own: int, most: int) -> bool:
+        """Whether there is room for one more than the `own` subscribers of this process, of `most`; this takes it."""
+
+    def note(self, own: int) -> None:
+        """Replace the number of this process's subscribers."""
+
+
+class OwnRoom:
+    """Room that this process shares with no other."""
+
+    def take(self, own: int, most: int) -> bool:
+        """Whether there is room for one more."""
+        return own < most
+
+    def note(self, own: int) -> None:
+        """Do nothing: the fan-out counts."""
+
+
 class Subscribers:
     """The streams of `fanout`. `settings` returns the configuration in force, `now_at` the exchange's clock (UTC).
 
-    `sent_bytes` counts what was written to all of them, chunk headers included.
+    The processes that serve one port share `room`. `sent_bytes` counts what was written to all streams, chunk headers
+    included.
     """
 
     def __init__(
-        self, fanout: Fanout, *, settings: Callable[[], schema.Server], now_at: Callable[[], dt.datetime]
+        self,
+        fanout: Fanout,
+        *,
+        settings: Callable[[], schema.Server],
+        now_at: Callable[[], dt.datetime],
+        room: Room | None = None,
     ) -> None:
         self.sent_bytes = 0
         self.now_at = now_at
         self.evict = fanout.evict
         self._fanout = fanout
         self._settings = settings
+        self._room = room or OwnRoom()
         self._is_closed = False
         self._drained = asyncio.Event()
         self._beating: dict[float, dict[Subscriber, None]] = {}
 
     @property
     def has_room(self) -> bool:
-        """Whether another stream may open."""
-        return self._fanout.subscribers < self._settings().max_subscribers and not self._is_closed
+        """Whether another stream may open. If so, its room is taken until the next stream opens or closes."""
+        return not self._is_closed and self._room.take(self._fanout.subscribers, self._settings().max_subscribers)
 
     @property
     def compresses(self) -> bool:
@@ -77,6 +106,7 @@ class Subscribers:
             coding=coding,
             is_chunked=is_chunked,
         )
+        self.note_room()
         if self._fanout.is_waiting(subscriber):
             asyncio.get_running_loop().call_later(AHEAD_SECONDS, self._stop_waiting, subscriber)
         if heartbeat_seconds is not None:
@@ -86,11 +116,16 @@ class Subscribers:
     def unsubscribe(self, subscriber: Subscriber) -> None:
         """Close a stream; a second call does nothing."""
         self._fanout.unsubscribe(subscriber)
+        self.note_room()
         if subscriber.beats_by_itself:
             for beating in self._beating.values():
                 beating.pop(subscriber, None)
         if self._is_closed and not self._fanout.subscribers:
             self._drained.set()
+
+    def note_room(self) -> None:
+        """Take as much room as there are streams."""
+        self._room.note(self._fanout.subscribers)
 
     async def heartbeats(self) -> None:
         """Send heartbeats until cancelled, with one timer for all streams that have not asked for an interval."""

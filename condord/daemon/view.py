@@ -7,11 +7,12 @@ import datetime as dt
 import time
 from collections.abc import Callable, Sequence
 
-from prometheus_client import CollectorRegistry
+from prometheus_client.registry import Collector
 
 from condord.config import schema
 from condord.daemon import metrics_source
 from condord.daemon.alert_service import AlertService
+from condord.daemon.counts import Counts
 from condord.daemon.recorded_account import RecordedAccount
 from condord.daemon.status_report import status_report
 from condord.daemon.subscribers import Subscribers
@@ -31,6 +32,7 @@ ALIVE_SECONDS = 10.0
 class RunningDaemon:
     """Implements `condord.http.interfaces.DaemonView`.
 
+    `counts` returns those of this process, or of the workers that serve for it.
     `settings` returns `[server]` as it is in force, `now_at` the time at the exchange (UTC), and `address` is the URL
     at which this daemon answers.
     """
@@ -44,7 +46,8 @@ class RunningDaemon:
         alerts: AlertService,
         subscribers: Subscribers,
         tickets: Tickets,
-        registry: CollectorRegistry,
+        registry: Collector,
+        counts: Callable[[], Counts],
         now_at: Callable[[], dt.datetime],
         settings: Callable[[], schema.Server],
         address: str,
@@ -58,6 +61,7 @@ class RunningDaemon:
         self._past = past
         self._alerts = alerts
         self._now_at = now_at
+        self._counts = counts
         self._settings = settings
         self._started = time.monotonic()
 
@@ -94,7 +98,7 @@ class RunningDaemon:
             book.edition.status,
             stocks=self._supervisor.stocks(),
             cluster=wire.ClusterJson(role="all"),
-            fanout=self._publisher.fanout,
+            counts=self._counts(),
             settings=self._settings(),
             refused=metrics_source.refused(book, self._supervisor),
             address=self.address,

@@ -51,18 +51,19 @@ def address(section: schema.Server) -> server.ListenAddress:
     return server.ListenAddress(host=section.host, port=section.port, uds=section.uds)
 
 
-def guard_settings(
-    section: schema.Server, *, token: Secret | None, tickets: Tickets, listeners: Sequence[socket.socket]
-) -> GuardSettings:
-    """The settings of the guard.
+def is_unix_only(listeners: Sequence[socket.socket]) -> bool:
+    """Whether all sockets are unix sockets, which no browser can reach."""
+    return all(listener.family == socket.AF_UNIX for listener in listeners)
 
-    If all sockets are unix sockets, any Host is accepted, as no browser can reach them.
-    """
+
+def guard_settings(
+    section: schema.Server, *, token: Secret | None, tickets: Tickets, takes_any_host: bool
+) -> GuardSettings:
+    """The settings of the guard. `takes_any_host` is for a server that no browser can reach."""
     names = (section.host, *section.allowed_hosts)
     is_known = known_hosts(host_name(name) or name.lower() for name in names)
-    is_unix = all(listener.family == socket.AF_UNIX for listener in listeners)
     return GuardSettings(
-        knows_host=lambda name: is_unix or is_known(name) or loopback.is_loopback(name),
+        knows_host=lambda name: takes_any_host or is_known(name) or loopback.is_loopback(name),
         origins=frozenset(map(origin_name, section.allowed_origins)),
         token=token.reveal if token else None,
         tickets=tickets,

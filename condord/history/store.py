@@ -89,13 +89,17 @@ class HistoryStore:
             self._account = None
             return RecordedPast()
         account = StoredAccount(hashlib.sha256(account_key.encode()).hexdigest()[:20], source)
-        self._account = account
+        self.use(account)
 
         def switch(file: HistoryFile) -> RecordedPast:
             file.add_account(account)
             return file.read(lambda connection: queries.past(connection, account.hash, today))
 
         return await self._run(switch, RecordedPast())
+
+    def use(self, account: StoredAccount) -> None:
+        """Store and read that account from now on, whose past is not needed."""
+        self._account = account
 
     async def record(self, rows: Sequence[MinuteRow]) -> None:
         """Write the rows of a minute in one transaction, after those that could not be written before."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-_CLEAR = "the key would cross the network unencrypted; use {secure}://, or a TLS proxy or a tunnel on this machine"
-
-
-SENT_IN_CLEAR = (
-    "the token would cross the network unencrypted; use https://, or a TLS proxy or a tunnel (ssh -L) on this machine"
+_CLEAR = (
+    "the {what} would cross the network unencrypted; use {secure}://, or a TLS proxy or a tunnel{how} on this machine"
 )
+
+SENT_IN_CLEAR = _CLEAR.format(what="token", secure="https", how=" (ssh -L)")
+BUS_IN_CLEAR = _CLEAR.format(what="credentials", secure="tls", how=" (ssh -L)")
 
 
 def is_loopback(host: str) -> bool:
@@ -23,7 +23,7 @@ def is_loopback(host: str) -> bool:
 def refusal(url: str) -> str:
     """The reason why a key may not be sent to `url`; empty if it may, or if `url` is empty."""
     try:
-        return _CLEAR.format(secure=f"{url.partition(':')[0]}s") if is_clear(url) else ""
+        return _CLEAR.format(what="key", secure=f"{url.partition(':')[0]}s", how="") if is_clear(url) else ""
     except ValueError:
         return "only an IPv6 address may be in brackets"
 
@@ -39,4 +39,4 @@ def is_clear(url: str) -> bool:
     if not url:
         return False
     parts = urlsplit(url)
-    return parts.scheme in ("http", "ws") and not is_loopback(parts.hostname or "")
+    return parts.scheme in ("http", "ws", "nats") and not is_loopback(parts.hostname or "")

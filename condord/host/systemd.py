@@ -10,11 +10,12 @@ import errno
 import os
 import socket
 import time
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 
 from condord.errors import ConfigError
 
 _FIRST_FD = 3  # SD_LISTEN_FDS_START
+_VARIABLES = ("NOTIFY_SOCKET", "WATCHDOG_PID", "WATCHDOG_USEC", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES")
 
 
 class Notifier:
@@ -71,6 +72,11 @@ class Notifier:
             # A datagram that cannot be sent is lost: the daemon must not end because of a full socket buffer.
             with contextlib.suppress(OSError):
                 self._socket.sendto(text.encode(errors="replace"), self._address)
+
+
+def without_systemd(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment without the variables that are for one process."""
+    return {name: value for name, value in environ.items() if name not in _VARIABLES}
 
 
 def listen_sockets(environ: MutableMapping[str, str]) -> list[socket.socket]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import queue
+import selectors
 import socket
 import threading
 from collections.abc import Callable
@@ -126,8 +127,8 @@ class DaemonPool(Executor):
 class ResolvingLoop(asyncio.SelectorEventLoop):
     """An event loop that resolves names on a `DaemonPool`: at its end asyncio waits for its own resolver threads."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, selector: selectors.BaseSelector | None = None) -> None:
+        super().__init__(selector)
         self._resolvers = DaemonPool(RESOLVERS, name="resolver")
 
     async def getaddrinfo(self, host: Any, port: Any, **hints: int) -> Any:  # noqa: ANN401 - asyncio's own signature

@@ -6,8 +6,8 @@ An endpoint only translates: the daemon supplies the data, and the endpoint choo
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
-from typing import Annotated
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any
 
 import msgspec
 from starlette.applications import Starlette
@@ -51,11 +51,15 @@ def build(daemon: DaemonView) -> Application:
     return _application(daemon, ROUTES)
 
 
-def build_relay(relay: ServedView, source: Source) -> Application:
-    """The application for a relay: `source` answers what is not in the document."""
-    routes = [
-        msgspec.structs.replace(route, endpoint=forward) if route.name in FORWARDED else route for route in ROUTES
-    ]
+def build_relay(
+    relay: ServedView, source: Source, endpoints: Mapping[str, Callable[..., Any]] | None = None
+) -> Application:
+    """The application for a relay: `source` answers what is not in the document.
+
+    `endpoints` take the place of others, by the names of their routes.
+    """
+    replaced = {**dict.fromkeys(FORWARDED, forward), **(endpoints or {})}
+    routes = [msgspec.structs.replace(route, endpoint=replaced.get(route.name, route.endpoint)) for route in ROUTES]
     app = _application(relay, routes)
     app.state.source = source
     return app

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 import msgspec
-from prometheus_client import CollectorRegistry
+from prometheus_client.registry import Collector
 from starlette.types import ASGIApp
 
 from condord.http.tickets import Tickets
@@ -147,7 +147,7 @@ class ServedView(Protocol):
         """Issues and accepts tickets for streams."""
 
     @property
-    def registry(self) -> CollectorRegistry:
+    def registry(self) -> Collector:
         """The registry of all metrics."""
 
 

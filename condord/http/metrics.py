@@ -190,7 +190,7 @@ class _ValuesCollector(Collector):
             yield from _status(values.status)
             yield from _published(values)
         yield from _subscribers(values)
-        if values.cluster.role != "relay":
+        if values.cluster.role == "all":
             yield from _upstream(values)
             yield from _rest(values)
             yield _counter("condord_history_rows", "Rows of history that were recorded.", {(): values.history_rows})
@@ -213,6 +213,8 @@ def _alerts(values: MetricValues) -> Iterator[Metric]:
 
 def _cluster(cluster: wire.ClusterJson) -> Iterator[Metric]:
     yield _state("condord_cluster_role", "What this process is among several.", wire.Role, cluster.role)
+    fence: _Samples = {} if cluster.fence is None else {(): cluster.fence}
+    yield _gauge("condord_cluster_fence", "The number of the leader on the bus, which rises with each leader.", fence)
     lag: _Samples = {} if cluster.lag_ms is None else {(): cluster.lag_ms / 1000}
     yield _gauge(
         "condord_cluster_lag_seconds",

@@ -46,11 +46,15 @@ _log = logging.getLogger(__name__)
 
 
 class ListenAddress(msgspec.Struct, frozen=True, kw_only=True):
-    """Where to listen: on the Unix socket `uds` if it is set, else on `host` and `port` (0: any free one)."""
+    """Where to listen: on the Unix socket `uds` if it is set, else on `host` and `port` (0: any free one).
+
+    `mode` is that of the Unix socket.
+    """
 
     host: str
     port: int
     uds: str
+    mode: int = 0o660
 
 
 @contextlib.contextmanager
@@ -80,7 +84,7 @@ def listen(address: ListenAddress) -> socket.socket:
     Raises:
         Unavailable: the address is in use or not available.
     """
-    return _listen_unix(Path(address.uds)) if address.uds else _listen_tcp(address.host, address.port)
+    return _listen_unix(Path(address.uds), address.mode) if address.uds else _listen_tcp(address.host, address.port)
 
 
 def require_loopback(listeners: Sequence[socket.socket]) -> None:
@@ -143,13 +147,13 @@ def _listen_tcp(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _listen_unix(path: Path) -> socket.socket:
+def _listen_unix(path: Path, mode: int) -> socket.socket:
     try:
         _clear_stale(path)
         listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             listener.bind(str(path))
-            path.chmod(0o660)
+            path.chmod(mode)
             listener.listen(BACKLOG)
         except OSError:
             listener.close()

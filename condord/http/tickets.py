@@ -2,7 +2,7 @@
 
 A ticket is an expiry and a random part, signed with a key derived from the token. Any server with the same token
 accepts it without asking the one that issued it. A server accepts each ticket only once: it remembers the accepted ones
-until long after they have expired.
+until long after they have expired. The processes that serve one port remember them together.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ import heapq
 import hmac
 import secrets
 from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
 
 from condord.live import wire
 
@@ -32,8 +34,43 @@ _MILLISECOND = dt.timedelta(milliseconds=1)
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 
+class UsedTickets(Protocol):
+    """The used tickets of several processes."""
+
+    def add(self, ticket: bytes) -> bool:
+        """Remember a ticket; False if it is remembered already, or cannot be."""
+
+    def forget(self, ticket: bytes) -> None:
+        """Forget a ticket that this process has added."""
+
+
+class TicketFiles:
+    """The used tickets of all processes that have this private directory: an empty file for each."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def add(self, ticket: bytes) -> bool:
+        """Create the file, which only one process can; False if it is there or the directory takes no more."""
+        try:
+            self._path(ticket).touch(0o600, exist_ok=False)
+        except OSError:
+            return False
+        return True
+
+    def forget(self, ticket: bytes) -> None:
+        """Remove the file. What an ended process leaves is removed with the directory."""
+        self._path(ticket).unlink(missing_ok=True)
+
+    def _path(self, ticket: bytes) -> Path:
+        return self._directory / ticket.hex()
+
+
 class Tickets:
-    """Issues tickets signed for `token`, and accepts each once. `now_at` returns the time in UTC."""
+    """Issues tickets signed for `token`, and accepts each once. `now_at` returns the time in UTC.
+
+    With `shared`, a ticket that another process has accepted is used, too.
+    """
 
     def __init__(
         self,
@@ -41,10 +78,12 @@ class Tickets:
         *,
         now_at: Callable[[], dt.datetime],
         max_used: int = MAX_USED,
+        shared: UsedTickets | None = None,
     ) -> None:
         self._key = hmac.digest(token.encode(), _PURPOSE, "sha256")
         self._now_at = now_at
         self._max_used = max_used
+        self._shared = shared
         self._used: set[bytes] = set()
         self._forgettable: list[tuple[int, bytes]] = []
 
@@ -66,6 +105,8 @@ class Tickets:
         self._forget(now_ms)
         if now_ms >= expires_ms or body in self._used or len(self._used) >= self._max_used:
             return False
+        if self._shared is not None and not self._shared.add(body):
+            return False
         self._used.add(body)
         heapq.heappush(self._forgettable, (expires_ms + REMEMBERED_MS, body))
         return True
@@ -75,7 +116,10 @@ class Tickets:
 
     def _forget(self, now_ms: int) -> None:
         while self._forgettable and self._forgettable[0][0] <= now_ms:
-            self._used.discard(heapq.heappop(self._forgettable)[1])
+            _, body = heapq.heappop(self._forgettable)
+            self._used.discard(body)
+            if self._shared is not None:
+                self._shared.forget(body)
 
 
 def _decoded(ticket: str) -> bytes:

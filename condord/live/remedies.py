@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-LOST_REMEDY = "if it lasts, check that the source runs and can be reached"
-"""For a relay that has lost its source."""
+LOST_REMEDIES = {
+    "sourceLost": "if it lasts, check that the source runs and can be reached",
+    "busLost": "if it lasts, check that the NATS servers run and can be reached",
+    "leaderLost": "if it lasts, check that an ingester runs and can reach the bus",
+}
+"""For a server that cannot follow another one, by code."""
 
 
 def with_remedy(text: str, remedy: str) -> str:

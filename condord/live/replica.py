@@ -23,7 +23,9 @@ from condord.live.published import Edition
 from condord.live.subscriber import Subscriber
 from condord.live.wire_risk import ModelJson
 
-LostCode = Literal["sourceLost"]
+LostCode = Literal["sourceLost", "busLost", "leaderLost"]
+"""What is lost: the source of a relay, the connection to the bus, or, while there is one, the leader on the bus."""
+
 
 _EPOCH_AT = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _UNKNOWN = wire.Status(
@@ -115,8 +117,11 @@ class Replica:
         return None, []
 
     def lose(self, code: LostCode, reason: str, now_at: dt.datetime) -> list[Subscriber]:
-        """Note that the source is lost, and give subscribers a status without an id. Returns those to wake."""
-        if self.is_lost:
+        """Note that the source is lost, and give subscribers a status without an id. Returns those to wake.
+
+        A second call does nothing, unless it has another code.
+        """
+        if self.is_lost and self.edition.status.code in (code, None):
             return []
         self.is_lost = True
         if not self.is_known:

@@ -31,9 +31,11 @@ Code = Literal[
     "malformed",
     "symbolLimit",
     "sourceLost",
+    "busLost",
+    "leaderLost",
 ]
-LOST_CODES = frozenset({"sourceLost"})
-"""Codes of a relay that cannot follow its source. While one stands, no quote counts as confirmed."""
+LOST_CODES = frozenset({"sourceLost", "busLost", "leaderLost"})
+"""Codes of a server that cannot follow another one. While one stands, no quote counts as confirmed."""
 NoticeCode = Literal[
     "brokenCondor",
     "assignment",
@@ -70,7 +72,7 @@ Refusal = Literal[
 BreakerState = Literal["closed", "open", "halfOpen"]
 Source = Literal["alpaca-paper", "alpaca-live", "simulator"]
 DataFeed = Literal["indicative", "opra"]
-Role = Literal["all", "relay"]
+Role = Literal["all", "leader", "standby", "relay"]
 
 
 class _Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -149,6 +151,8 @@ class Status(_Wire, frozen=True, kw_only=True):
 class ClusterJson(_Wire, frozen=True, kw_only=True):
     """What this process is among several. `role` is `all` for a daemon that reads an account by itself.
 
+    Of several ingesters on a bus, one is `leader`, the others are `standby`. `leader` is the name of the one that is
+    followed, and `fence` its number, which rises with each leader; both are null without a bus.
     A relay has its `source`, a URL. `lagMs` is how many milliseconds later than the fastest one its newest event has
     arrived, or, while the source is lost, how long ago that was. `gaps` counts sequences of events that a snapshot had
     to replace, and `dropped` events that were older than what the relay had.
@@ -166,10 +170,11 @@ class ClusterJson(_Wire, frozen=True, kw_only=True):
 class StatusReport(Status, frozen=True, kw_only=True):
     """`GET /api/status`: the status, the stock stream, and counters of this process.
 
-    `uptime` is in seconds. `tasks` counts the tasks of its event loop, those of subscribers included. `stocks` is null
-    for a relay.
+    The `state` of an ingester that does not lead is `standby` here, and that of the leader in the document. `uptime` is
+    in seconds. `tasks` counts the tasks of its event loop, those of subscribers included. `stocks` is null for a relay.
     """
 
+    state: State | Literal["standby"]  # type: ignore[assignment]  # msgspec takes the wider one
     stocks: StocksJson | None
     cluster: ClusterJson = ClusterJson(role="all")
     version: str

@@ -13,9 +13,8 @@ import msgspec
 
 from condord.core.occ import Right
 from condord.core.position import Direction, Kind
-from condord.live.wire_values import Dollars, Instant, Side, dollars
+from condord.live.wire_values import Dollars, Instant, Side, dollars, e4
 
-_E4_PER_DOLLAR = 10_000
 _E4_PER_CENT = 100
 
 
@@ -63,7 +62,7 @@ def left_pl(parts: Iterable[tuple[int, int | None, Dollars | None]]) -> Dollars 
     for held, quantity, pl in parts:
         if not quantity or pl is None:
             return None
-        total_e4 += _share_e4(round(pl * _E4_PER_DOLLAR), held, quantity)
+        total_e4 += _share_e4(e4(pl), held, quantity)
     return dollars(total_e4)
 
 

@@ -22,3 +22,13 @@ def dollars(amount_e4: int) -> Dollars:
 def dollars_or_none(amount_e4: int | None) -> Dollars | None:
     """Return `dollars(amount_e4)`, or None for None."""
     return None if amount_e4 is None else dollars(amount_e4)
+
+
+def e4(amount: Dollars) -> int:
+    """Return the integer of 1e-4 dollars that `dollars` has made this number of."""
+    return round(amount * 10_000)
+
+
+def e4_or_none(amount: Dollars | None) -> int | None:
+    """Return `e4(amount)`, or None for None."""
+    return None if amount is None else e4(amount)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 from zoneinfo import ZoneInfo
 
 import msgspec
@@ -32,9 +33,18 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     quiet: Quiet | None = None
 
 
+def url_digest(channel: Channel) -> str:
+    """Return a text that differs where the URL does, and does not show it."""
+    return hashlib.sha256(channel.url.reveal().encode()).hexdigest()[:16]
+
+
 class ChannelState(msgspec.Struct, frozen=True, kw_only=True):
-    """How the last attempts of a channel ended. `last_error` is None if the last one succeeded."""
+    """How the last attempts of a channel ended. `last_error` is None if the last one succeeded.
+
+    `gone` is the digest of the URL whose receiver answered 410, empty unless that was the last word.
+    """
 
     name: str
     last_delivery_at: Instant | None = None
     last_error: str | None = None
+    gone: str = ""

@@ -19,7 +19,7 @@ from condord.host.thread_pool import DaemonPool
 from condord.live.alert_records import AlertRecord
 from condord.live.alerts import Changes
 from condord.live.wire_alerts import AlertJson, ChannelJson, ChannelTestJson
-from condord.notify.channel import Channel, ChannelState
+from condord.notify.channel import Channel, ChannelState, url_digest
 from condord.notify.channel_queue import Batch, Result
 from condord.notify.messages import Message, Note, Posting, note, posting, trial_note, trial_posting
 from condord.notify.outbox import Outbox
@@ -281,20 +281,27 @@ class Delivery:
         noted, self._noted = self._noted, set()
         if put or removed or noted or self._store.is_behind:
             known = {name: last for name, last in self._last.items() if name in noted}
-            states = [
-                ChannelState(name=name, last_delivery_at=last.delivery_at, last_error=last.error)
-                for name, last in known.items()
-            ]
+            states = [self._state(name, last) for name, last in known.items()]
             await self._store.save((), put, removed, channels=states, removed_channels=noted - known.keys())
         recovered: tuple[Message, ...] = self._store.take_recovered()
         if recovered:
             self._outbox.join(recovered, self._now_at())
             self._wake_all()
 
+    def _state(self, name: str, last: _Last) -> ChannelState:
+        queue = self._outbox.queues.get(name)
+        gone = url_digest(queue.channel) if queue is not None and queue.is_disabled else ""
+        return ChannelState(name=name, last_delivery_at=last.delivery_at, last_error=last.error, gone=gone)
+
     def _recall_channels(self) -> None:
-        """Show what is stored of channels that have not been used since the start."""
+        """Show what is stored of channels that have not been used since the start.
+
+        One whose receiver answered 410 to another ingester stays disabled. Without others, a start enables it.
+        """
         for name, state in self._store.channels.items():
-            last = self._last.get(name)
+            last, queue = self._last.get(name), self._outbox.queues.get(name)
+            if self._store.is_copied and queue is not None and state.gone == url_digest(queue.channel):
+                queue.is_disabled = True
             if last is None:
                 self._noted.add(name)
             elif last.delivery_at is None and last.error is None:

@@ -108,6 +108,24 @@ class AlertFile:
 
         return self._whole(work)
 
+    def replace(self, account: str, stored: Stored) -> None:
+        """Replace all of an account in one transaction.
+
+        Raises:
+            OSError, sqlite3.Error, Unavailable: the file cannot be used.
+        """
+
+        def work(connection: sqlite3.Connection) -> None:
+            with connection:
+                connection.execute("BEGIN IMMEDIATE")
+                for table in ("alerts", "outbox", "channels"):
+                    connection.execute(f"DELETE FROM {table} WHERE account = ?", (account,))  # noqa: S608 - ours
+                _put_records(connection, account, {each.id: each for each in stored.records})
+                _put_messages(connection, account, {each.key: each for each in stored.messages})
+                _put_channels(connection, account, {each.name: each for each in stored.channels})
+
+        self._whole(work)
+
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         if self._connection is not None:

@@ -23,6 +23,7 @@ from condord.errors import Unavailable
 from condord.host import database
 from condord.host.thread_pool import DaemonPool
 from condord.live.alert_records import AlertRecord
+from condord.notify.alert_copy import Copy, encoded, keep_none
 from condord.notify.channel import ChannelState
 from condord.notify.file import AlertFile, Edit, Stored, Written
 from condord.notify.messages import Key, Message
@@ -49,11 +50,13 @@ class StoreFault(msgspec.Struct, frozen=True, kw_only=True):
 class AlertStore:
     """The file at `path`, which is created by the first use; if it is None, nothing is stored.
 
-    `machine_at` is the machine's clock (UTC).
+    `machine_at` is the machine's clock (UTC). `copy` gets everything after each change, and returns once another
+    ingester can have it, or it has waited long enough.
     """
 
-    def __init__(self, path: Path | None, *, machine_at: Callable[[], dt.datetime]) -> None:
+    def __init__(self, path: Path | None, *, machine_at: Callable[[], dt.datetime], copy: Copy = keep_none) -> None:
         self._path = path
+        self._copy = copy
         self._machine_at = machine_at
         self._file = None if path is None else AlertFile(path, machine_at=machine_at)
         self._thread = None if path is None else DaemonPool(1, name="alerts")
@@ -85,6 +88,11 @@ class AlertStore:
         """Whether something waits to be written, or the last use of the file failed."""
         is_dirty = bool(self._dirty_records or self._dirty_messages or self._dirty_channels)
         return is_dirty or self._fault is not None
+
+    @property
+    def is_copied(self) -> bool:
+        """Whether other ingesters get what is stored, and this one has begun with what they had."""
+        return self._copy is not keep_none
 
     @property
     def account(self) -> str:
@@ -133,6 +141,7 @@ class AlertStore:
         self._records = {record.id: record for record in stored.records}
         self._messages = {message.key: message for message in stored.messages}
         self._channels = {channel.name: channel for channel in stored.channels}
+        await self._copy_all()
         return stored.records
 
     async def save(
@@ -167,7 +176,9 @@ class AlertStore:
         for name in removed_channels:
             self._dirty_channels[name] = self._saves
             self._channels.pop(name, None)
-        return await self._flush()
+        is_stored = await self._flush()
+        await self._copy_all()
+        return is_stored
 
     async def check(self) -> None:
         """Write everything again if the file was deleted."""
@@ -188,6 +199,15 @@ class AlertStore:
                 futures.wait([closing], CLOSE_SECONDS)
             self._thread.shutdown()
             self._thread = None
+
+    async def _copy_all(self) -> None:
+        if self._account and self.is_copied:
+            everything = Stored(
+                records=tuple(self._records.values()),
+                messages=tuple(self._messages.values()),
+                channels=tuple(self._channels.values()),
+            )
+            await self._copy(encoded(self._account, everything))
 
     async def _flush(self) -> bool:
         if not self._account or self._file is None:

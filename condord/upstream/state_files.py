@@ -7,6 +7,9 @@ is over.
 A file's name contains a hash of the account, so that accounts never mix; until the account is known, nothing is read or
 written. Only its owner can read a file. The disk is used from a separate thread. If it does not respond in time, it is
 not used again.
+
+Of several ingesters, each has its own files. What Alpaca cannot tell again, `COPIED`, is passed to another one as a
+copy of the file.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ import contextlib
 import hashlib
 import logging
 import os
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TypeVar
@@ -25,12 +29,17 @@ import msgspec
 from condord.host import bounded_file, directories
 from condord.host.thread_pool import DaemonPool
 
+EXTREMES = "extremes"
+COPIED = frozenset({"names", "life", EXTREMES})
+"""The kinds that another ingester needs: ids of condors, notices with their evidence, and extremes of holdings."""
 DISK_TIMEOUT_SECONDS = 10.0
+_FILE_NAME = re.compile(rf"([0-9a-f]{{20}})-({'|'.join(sorted(COPIED))})\.json")
 _VERSION = 2
 _MAX_BYTES = 64 << 20
 
 _log = logging.getLogger(__name__)
 
+Copy = Callable[[str, bytes], None]
 Content = TypeVar("Content")
 Result = TypeVar("Result")
 
@@ -58,11 +67,30 @@ def directory(environ: Mapping[str, str], *, lasts: bool) -> Path | None:
     return path
 
 
+def account_hash(name: str) -> str | None:
+    """Return the hash of the account in the name of a file that is copied; None if it is no such name."""
+    found = _FILE_NAME.fullmatch(name)
+    return None if found is None else found[1]
+
+
+def restore(directory: Path, name: str, content: bytes) -> None:
+    """Write a copy of a file, made by another ingester, into `directory`.
+
+    Raises:
+        ValueError: no file of that name is copied.
+        OSError: it cannot be written.
+    """
+    if account_hash(name) is None:
+        raise ValueError(f"{name} is not the name of a file that is copied")
+    _replace(directory / name, content)
+
+
 class _Disk:
     """A directory and the thread that uses it (None: nothing is stored), with the faults that were logged."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, copy: Copy) -> None:
         self.path = path
+        self.copy = copy
         self.pool = None if path is None else DaemonPool(1, name="store")
         self.logged: set[str] = set()
         self.write_fault: str | None = None
@@ -73,11 +101,19 @@ class Store:
     """The files of one account in the directory `path`, which is created by the first write.
 
     If `path` or `account` is None, nothing is stored. `account` is any text that identifies the account; file names
-    contain only its hash.
+    contain only its hash. `copy` gets the name and the content of each file of the kinds `COPIED` that is read or
+    written.
     """
 
-    def __init__(self, path: Path | None, *, account: str | None = None, disk: _Disk | None = None) -> None:
-        self._disk = disk or _Disk(path)
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        account: str | None = None,
+        disk: _Disk | None = None,
+        copy: Copy = lambda _name, _content: None,
+    ) -> None:
+        self._disk = disk or _Disk(path, copy)
         self._hash = None if account is None else hashlib.sha256(account.encode()).hexdigest()[:20]
 
     @property
@@ -93,13 +129,17 @@ class Store:
         """What was last written as `kind`; None if the file is missing or does not match the type `shape`."""
         if self._disk.path is None or self._hash is None:
             return None
-        return await self._run("read", self._path(kind), lambda path: _read(path, kind, shape))
+        found = await self._run("read", self._path(kind), lambda path: _read(path, kind, shape))
+        if found is not None:
+            self._copy(kind, found)
+        return found
 
     async def write(self, kind: str, content: object) -> None:
         """Replace the file `kind` by `content`, which is anything that msgspec can encode."""
         if self._disk.path is not None and self._hash is not None:
             path = self._path(kind)
-            self._disk.unwritten[path] = lambda path: _write(path, kind, content)
+            self._disk.unwritten[path] = lambda path: _replace(path, _encoded(kind, content))
+            self._copy(kind, content)
             await self._write(path)
 
     async def retry(self) -> None:
@@ -118,6 +158,10 @@ class Store:
     def _path(self, kind: str) -> Path:
         assert self._disk.path is not None  # noqa: S101 - the callers have checked it
         return self._disk.path / f"{self._hash}-{kind}.json"
+
+    def _copy(self, kind: str, content: object) -> None:
+        if kind in COPIED:
+            self._disk.copy(self._path(kind).name, _encoded(kind, content))
 
     async def _write(self, path: Path) -> None:
         await self._run("write", path, self._disk.unwritten[path])
@@ -167,8 +211,13 @@ def _read(path: Path, kind: str, shape: type[Content]) -> Content | None:
     return msgspec.json.decode(envelope.content, type=shape)
 
 
-def _write(path: Path, kind: str, content: object) -> None:
-    raw = msgspec.json.encode(_Envelope(version=_VERSION, kind=kind, content=msgspec.Raw(msgspec.json.encode(content))))
+def _encoded(kind: str, content: object) -> bytes:
+    return msgspec.json.encode(
+        _Envelope(version=_VERSION, kind=kind, content=msgspec.Raw(msgspec.json.encode(content)))
+    )
+
+
+def _replace(path: Path, raw: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     # Written beside the file and then moved, so that a full disk or a crash leaves the old file intact.
     beside = path.with_suffix(".tmp")

@@ -29,6 +29,25 @@ def test_a_relay_uses_the_port_but_not_the_stream(world):
     assert results(checks, "option-stream", "slot-free") == ["ok", "ok"]
 
 
+@pytest.mark.parametrize(
+    ("role", "leader", "words"),
+    [
+        ("leader", "desk:1", "has it, and streams"),
+        ("standby", "desk:1", "stands by: desk:1 leads and has it"),
+        ("standby", None, "stands by: nobody leads"),
+    ],
+)
+def test_an_ingester_on_a_bus_is_a_daemon_whose_lock_another_process_has(world, role, leader, words):
+    world.alpaca["option_stream_url"] = "ws://127.0.0.1:9/x"
+    cluster = {"role": role, "leader": leader}
+    with locked(world), world.running_daemon(pid=os.getpid() + 1, source="simulator", cluster=cluster, stocks=None):
+        checks = world.check()
+    assert results(checks, "port-free", "daemon-answers", "slot-free", "stock-stream") == ["ok"] * 4
+    assert failed(checks) == []
+    assert words in checks["slot-free"].text
+    assert "ingester on a bus" in checks["stock-stream"].text
+
+
 def test_a_daemon_with_a_lock_on_another_key_uses_the_port_but_not_the_stream_which_is_tried(world):
     world.alpaca["option_stream_url"] = ""
     with locked(world, "OTHERKEY"), world.running_daemon(pid=os.getpid(), source="simulator"):

@@ -8,11 +8,14 @@ import threading
 import pytest
 
 from condord.check import probes, report
-from condord.config.schema import ChannelTable
+from condord.config.schema import ChannelTable, Cluster
 from condord.errors import ConfigError, CredentialsMissing
 from condord.host.secret import Secret
 from tests.check.worlds import AFTER_LOGIN, failed, not_tried, results
+from tests.cluster.nats_server import nats_server
 from tests.fakes.startup import found, loaded
+
+__all__ = ["nats_server"]
 
 pytestmark = pytest.mark.slow
 
@@ -30,6 +33,20 @@ def test_with_faults_of_the_configuration_nothing_else_is_tried(world):
     checks = asyncio.run(world.run())
     assert failed(checks) == ["config-valid"]
     assert len(not_tried(checks, "config-valid failed")) == len(report.NAMES) - 2
+
+
+def test_of_an_ingester_with_a_bus_the_bus_is_checked_too(world, nats_server, tmp_path):
+    server = nats_server('authorization { token: "a-token-of-the-bus" }')
+    token = tmp_path / "token"
+    token.write_text("a-token-of-the-bus")
+    token.chmod(0o600)
+    world.cluster = Cluster(role="ingest", bus=server.url, credentials_file=str(token))
+    found = world.check()["bus"]
+    assert (found.result, found.text) == ("ok", f"{server.url}, accounts that are led: none")
+    world.cluster = Cluster(role="ingest", bus=server.url)
+    assert world.check()["bus"].exit_code == 77
+    world.cluster = Cluster(role="ingest", bus=server.url, credentials_file="/nonexistent")
+    assert world.check()["bus"].exit_code == 78
 
 
 def test_without_a_key_the_network_and_this_machine_are_checked_all_the_same(world):

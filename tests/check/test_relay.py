@@ -110,6 +110,18 @@ def test_another_version_and_a_source_that_is_not_live_are_warnings(source, chan
     assert text in found.text
 
 
+def test_of_a_bus_the_bus_is_checked_instead_of_a_source(monkeypatch):
+    config = Config(server=Server(port=free_port()), cluster=Cluster(role="relay", bus="nats://127.0.0.1:1"))
+    monkeypatch.setattr("condord.check.bus.CONNECT_SECONDS", 0.5)
+    found = RelayFound(
+        startup=RelayStartup(loaded=startup.loaded(config), source_token=None, token=None), config_error=None
+    )
+    checks = relay.run(found, daemon=None, environ={}, note=lambda name: None)
+    assert tuple(each.name for each in checks) == report.BUS_RELAY_NAMES
+    assert [each.result for each in checks] == ["ok", "fail", "ok", "warn"]
+    assert "nats://127.0.0.1:1" in checks[1].text
+
+
 def cluster(**changes):
     return {"role": "relay", "source": "http://127.0.0.1:1", "lagMs": 1, "gaps": 0, "dropped": 0} | changes
 

@@ -9,7 +9,7 @@ import tests.upstream.conftest  # noqa: F401 - imports alpaca-py without its war
 # isort: split
 from condord.check import probes, report
 from condord.client.http import Daemon
-from condord.config.schema import Alpaca, Config, Server
+from condord.config.schema import Alpaca, Cluster, Config, Server
 from condord.daemon import wiring
 from condord.host import instance_lock
 from condord.simulator.server import serve
@@ -43,12 +43,14 @@ class World:
         self.alpaca = {}
         self.server = {"port": free_port()}
         self.notify = ()
+        self.cluster = Cluster()
         self.found = {}
         self.daemon = None
         self.notes = []
 
     def config(self):
-        return Config(alpaca=Alpaca(**self.alpaca), server=Server(**self.server), notify=self.notify)
+        server = Server(**self.server)
+        return Config(alpaca=Alpaca(**self.alpaca), server=server, notify=self.notify, cluster=self.cluster)
 
     def use(self, alpaca):
         """Check a simulator from now on."""
@@ -65,7 +67,8 @@ class World:
         given = found(**{"loaded": loaded(self.config()), "key": key(KEY, SECRET), **self.found})
         daemon = Daemon(self.daemon or f"http://127.0.0.1:{self.server['port']}", timeout_seconds=3.0)
         checks = await probes.run_checks(given, daemon=daemon, environ=self.environ, note=self.notes.append)
-        assert [check.name for check in checks] == list(report.NAMES)
+        names = [*report.NAMES, "bus"] if self.cluster.is_elected else [*report.NAMES]
+        assert [check.name for check in checks] == names
         return {check.name: check for check in checks}
 
     def check(self, fault=None, credentials=None, scenario="default", **given):

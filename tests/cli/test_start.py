@@ -126,6 +126,33 @@ def test_the_demo_overrides_only_the_account_of_the_configuration(condord, servi
     assert simulated == []
 
 
+def test_the_demo_has_the_account_for_itself(condord, service, simulated, tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_text('[cluster]\nrole = "ingest"\nbus = "nats://127.0.0.1"\n')
+    assert condord("start", "--demo", "--config", str(file)).code == 0
+    assert (service.config.cluster.role, service.config.cluster.bus) == ("all", "")
+
+
+def test_an_ingester_without_a_bus_is_a_daemon_on_its_own(condord, service, monkeypatch):
+    monkeypatch.setenv("CONDORD_CLUSTER_ROLE", "ingest")
+    assert condord("start").code == 0
+    assert service.config.cluster.role == "ingest"
+
+
+def test_an_ingester_with_a_bus_takes_part_in_an_election(condord, service, monkeypatch):
+    seen = {}
+    module = types.SimpleNamespace(run=lambda startup, **given: seen.update(given, startup=startup))
+    monkeypatch.setitem(sys.modules, "condord.daemon.front_service", module)
+    monkeypatch.setattr(package, "front_service", module, raising=False)
+    monkeypatch.setenv("CONDORD_CLUSTER_ROLE", "ingest")
+    monkeypatch.setenv("CONDORD_CLUSTER_BUS", "nats://127.0.0.1")
+    assert condord("start", "--port", "0").code == 0
+    assert service.config is None
+    assert (seen["config_file"], seen["flags"]["server.port"]) == (None, 0)
+    assert seen["startup"].loaded.config.cluster.is_elected
+    assert seen["reread"]().cluster.bus == "nats://127.0.0.1"
+
+
 def test_an_invalid_configuration_starts_no_simulator(condord, service, simulated, monkeypatch):
     monkeypatch.setattr(demo, "simulator", None)
     assert condord("start", "--demo", "--port", "70000").code == 78

@@ -6,7 +6,7 @@ import pytest
 from condord.cli.screen import Screen
 from condord.cli.status import status_lines
 from condord.live import wire
-from condord.live.remedies import LOST_REMEDY, with_remedy
+from condord.live.remedies import LOST_REMEDIES, with_remedy
 from condord.live.wire_alerts import AlertsJson
 from condord.upstream.failure_table import FAILURES
 from tests.fakes import documents
@@ -234,9 +234,24 @@ def test_a_relay_shows_its_source_and_how_far_it_is_behind():
     assert not [line for line in shown if line.startswith("stocks")]
     shown = lines(cluster={**cluster, "lagMs": None})
     assert "relay of     https://a.example, gaps 1, dropped 0" in shown
+    led = {**cluster, "source": None, "leader": "desk:4711", "fence": 12}
+    assert "relay of     desk:4711 on a bus, fence 12, 12 ms behind, gaps 1, dropped 0" in lines(cluster=led)
+    unled = {**led, "leader": None, "fence": None}
+    assert "relay of     a bus, on which no leader is known, fence 0, 12 ms behind, gaps 1, dropped 0" in lines(
+        cluster=unled
+    )
+
+
+def test_an_ingester_shows_whether_it_leads_and_which_one_does():
+    cluster = {"role": "standby", "leader": "desk-2:811", "fence": 7}
+    shown = lines(state="standby", cluster=cluster, stocks=None)
+    assert "cluster      standby, desk-2:811 leads, fence 7" in shown
+    assert [line for line in shown if line.startswith("upstream     standby since ")]
+    shown = lines(cluster={"role": "standby", "leader": None, "fence": None}, stocks=None)
+    assert "cluster      standby, no leader is known, fence 0" in shown
 
 
 def test_a_lost_source_comes_with_what_to_do():
-    reason = with_remedy("this relay has lost its source: it answers 503", LOST_REMEDY)
+    reason = with_remedy("this server has lost its source: it answers 503", LOST_REMEDIES["sourceLost"])
     shown = lines(state="reconnecting", code="sourceLost", reason=reason)
     assert "to do        if it lasts, check that the source runs and can be reached" in shown

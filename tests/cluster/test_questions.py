@@ -50,6 +50,20 @@ def test_an_answer_is_passed_back_with_its_status_and_the_headers_that_belong_to
     play(scene, [TRADES], [answer(429, b"", "Retry-After: 7")])
 
 
+def test_what_is_asked_now_is_never_a_copy():
+    async def scene(made):
+        found = await made.questions.ask_now("/metrics", "text/plain")
+        assert found.body == b"[1]"
+        assert "Accept: text/plain" in made.source.heads[0]
+        with pytest.raises(Unavailable, match="the source does not answer: "):
+            await made.questions.ask_now("/metrics")
+        made.is_lost = True
+        with pytest.raises(Unavailable, match="the source is lost"):
+            await made.questions.ask_now("/metrics")
+
+    play(scene, [TRADES], [])
+
+
 def test_while_the_source_is_lost_a_copy_of_the_last_minute_answers_reads():
     async def scene(made):
         found = await made.ask()

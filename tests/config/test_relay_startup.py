@@ -70,6 +70,17 @@ def test_a_token_may_not_cross_the_network_in_clear(write):
     assert load(source="http://a.example").source_token is None
 
 
+def test_a_relay_of_a_bus_has_its_credentials_instead_of_a_token(write):
+    path = write(
+        "c.toml", f"[cluster]\nbus = 'tls://a.example'\ncredentials_file = '{write('bus', 'kramers:secret')}'\n"
+    )
+    found = load(path, source=None, CONDORD_TOKEN="two words")
+    assert (found.bus_credentials.kind, found.source_token) == ("password", None)
+    assert load(write("d.toml", "[cluster]\nbus = 'nats://localhost'\n"), source=None).bus_credentials is None
+    path = write("e.toml", "[cluster]\nbus = 'tls://a.example'\ncredentials_file = '/nonexistent'\n")
+    assert "cluster.credentials_file" in faults(path, source=None).faults[0]
+
+
 @pytest.mark.parametrize("token", ["two words", "t\u00f6ken", "a\x01b"])
 def test_a_variable_that_holds_no_token_is_a_fault(write, token):
     assert faults(CONDORD_TOKEN=token).faults == ("$CONDORD_TOKEN contains characters that no token has",)

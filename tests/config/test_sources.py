@@ -458,6 +458,27 @@ def test_a_secret_in_a_misspelt_variable_is_not_repeated(nowhere):
         ("expiry.etfs", [[], ["SPY"]], ["SPY", ["spy"], [""], ["A B"]]),
         ("expiry.liquidation_minutes", [0, 390], [-1, 391]),
         ("log.format", ["text", "json"], ["xml", "JSON"]),
+        ("cluster.role", ["all", "ingest"], ["leader", ""]),
+        (
+            "cluster.bus",
+            [""],
+            [
+                "http://x",
+                "nats://",
+                "nats://u@x",
+                "nats://u:p@x",
+                "x:4222",
+                "nats://x/",
+                "nats://x,",
+                "tls://x,y",
+                "nats://x:65536",
+                "nats://x:1,nats://x:65536",
+                "ws://x",
+                "nats://x nats://y",
+            ],
+        ),
+        ("cluster.lease_seconds", [1, 3.5], [0.9, -1, "3"]),
+        ("cluster.account", ["", "paper_1-a", "x" * 40], ["a.b", "a b", "*", ">", "x" * 41]),
     ],
 )
 def test_what_a_key_allows(nowhere, name, good, bad):
@@ -612,6 +633,56 @@ def test_a_longest_backoff_below_the_shortest_is_refused(write):
     (fault,) = faults_of(path)
     assert fault.startswith(f"{path}:2: stream.backoff_max_seconds = 60.0: ")
     assert "not below backoff_min_seconds, 90.0" in fault
+
+
+def test_workers_serve_no_unix_socket():
+    (fault,) = faults_of(None, {"CONDORD_SERVER_WORKERS": "2"}, {"server.uds": "/run/x"})
+    assert fault == (
+        "environment CONDORD_SERVER_WORKERS: server.workers = 2: workers serve a port; leave server.uds empty, or set 1"
+    )
+    assert sources.load(None, {"CONDORD_SERVER_WORKERS": "1"}, {"server.uds": "/run/x"}).config.server.workers == 1
+    for wrong in ("0", "65"):
+        assert "must be an integer from 1 to 64" in faults_of(None, {"CONDORD_SERVER_WORKERS": wrong})[0]
+
+
+def test_an_ingester_may_have_a_bus_and_is_elected_only_then(nowhere):
+    alone = sources.load(None, {}, {"cluster.role": "ingest"}).config.cluster
+    assert (alone.is_elected, alone.bus_urls) == (False, ())
+    bus = "nats://127.0.0.1,tls://[::1]:4222, tls://b.example:65535"
+    several = sources.load(None, {}, {"cluster.role": "ingest", "cluster.bus": bus}).config.cluster
+    assert several.is_elected
+    assert several.bus_urls == ("nats://127.0.0.1", "tls://[::1]:4222", "tls://b.example:65535")
+    assert not sources.load(None, {}, {"cluster.role": "relay", "cluster.bus": bus}).config.cluster.is_elected
+
+
+def test_a_daemon_on_its_own_has_no_bus(write):
+    path = write("[cluster]\nbus = 'nats://127.0.0.1'\n")
+    (fault,) = faults_of(path)
+    assert fault.startswith(f"{path}:2: cluster.bus = 'nats://127.0.0.1': the role \"all\" uses no bus")
+
+
+def test_a_relay_has_either_a_source_or_a_bus(write):
+    relay = {"cluster.role": "relay"}
+    assert "or a bus as cluster.bus" in faults_of(None, {}, relay)[0]
+    both = write("[cluster]\nbus = 'nats://127.0.0.1'\nsource = 'https://a.example'\n")
+    (fault,) = faults_of(both, {}, relay)
+    assert fault.startswith(f"{both}:3: cluster.source = ")
+    assert "not both" in fault
+
+
+@pytest.mark.parametrize("role", ["ingest", "relay"])
+def test_credentials_go_over_tls_or_to_this_machine(nowhere, role):
+    def flags(bus, file="/x"):
+        return {"cluster.role": role, "cluster.bus": bus, "cluster.credentials_file": file}
+
+    for bus in ("nats://127.0.0.1", "nats://localhost:4222,nats://[::1]", "tls://a.example"):
+        assert sources.load(None, {}, flags(bus)).config.cluster.bus == bus
+    assert sources.load(None, {}, flags("nats://a.example", "")).config.cluster.bus
+    for bus in ("nats://a.example", "nats://127.0.0.1,nats://10.0.0.1", "tls://a.example,nats://b.example"):
+        (fault,) = faults_of(None, {}, flags(bus))
+        assert "the credentials would cross the network unencrypted" in fault
+        assert "TLS proxy or a tunnel" in fault
+    assert "brackets" in faults_of(None, {}, flags("tls://[1:2]:4222"))[0]
 
 
 def test_a_socket_path_that_is_too_long_is_refused(nowhere):

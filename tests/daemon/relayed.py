@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry
 
 from condord.cluster.event_blocks import EventBlocks
 from condord.config.schema import Server
+from condord.daemon import counts
 from condord.daemon.relay_feed import RelayFeed
 from condord.daemon.relay_view import RelayView
 from condord.daemon.subscribers import Subscribers
@@ -14,6 +15,7 @@ from condord.live.fanout import Fanout
 from condord.live.published import EVERYTHING
 from condord.live.replica import Replica, empty_edition
 from condord.live.source_clock import SourceClock
+from condord.live.wire import ClusterJson
 from tests.live.accounts import House, events, spy, status
 
 
@@ -39,13 +41,21 @@ class Relayed:
             subscribers=self.subscribers,
             tickets=Tickets("", now_at=self.clock),
             registry=CollectorRegistry(),
+            counts=self.counts,
             settings=lambda: self.settings,
-            source="http://127.0.0.1:1",
+            cluster=self.cluster,
             address="http://127.0.0.1:8420",
         )
         self.reading = EventBlocks()
         self.upstream = self.house.subscribe(EVERYTHING)
         self.woken = []
+
+    def counts(self):
+        return counts.own(self.replica.fanout, self.subscribers, log_dropped=0, cluster=self.cluster())
+
+    def cluster(self):
+        replica = self.replica
+        return ClusterJson(role="relay", source="http://127.0.0.1:1", gaps=replica.gaps, dropped=replica.dropped)
 
     def pass_events(self):
         for event in self.reading.feed(self.upstream.take(lambda: self.house.now_at)):

@@ -15,6 +15,7 @@ import tests.upstream.conftest  # noqa: F401 - imports alpaca-py without its war
 # isort: split
 from condord.config.schema import Alpaca, Config, History, Server, Stream
 from condord.daemon.build import Upstream, build
+from condord.daemon.place import Place
 from condord.daemon.reload import Inputs
 from condord.host.instance_lock import Locks
 from condord.host.secret import Secret
@@ -62,7 +63,8 @@ def built(tmp_path):
         with Locks(tmp_path / "locks") as locks:
             given = startup.startup(CONFIG, startup.key(), token)
             inputs = Inputs(given, environ=ENVIRON, reread=reread, locks=locks)
-            parts = build(inputs, listeners=[FakeListener()], state=None, history=history, log_dropped=log_dropped)
+            place = Place(listeners=[FakeListener()], address="http://127.0.0.1:8420", takes_any_host=False)
+            parts = build(inputs, place=place, state=None, history=history, log_dropped=log_dropped)
             try:
                 yield parts
             finally:

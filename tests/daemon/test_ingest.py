@@ -41,7 +41,7 @@ class FakeParts:
 
 def test_the_state_is_that_of_the_option_stream():
     parts = FakeParts()
-    job = Ingest(parts)
+    job = Ingest(parts, {})
     assert job.status_text() == "starting"
     parts.state, parts.reason = "reconnecting", "Alpaca closed the connection"
     assert job.status_text() == "reconnecting: Alpaca closed the connection"
@@ -51,7 +51,7 @@ def test_the_state_is_that_of_the_option_stream():
 
 def test_what_stores_runs_until_the_last_minute_and_the_alerts_are_stored():
     parts = FakeParts()
-    job = Ingest(parts)
+    job = Ingest(parts, {})
     assert job.tasks == {each: f"run {each}" for each in ("the supervisor", "the trade book", "the delivery")}
     assert job.writers == {each: f"run {each}" for each in ("the alerts", "the recorder")}
     asyncio.run(job.finish())
@@ -60,7 +60,7 @@ def test_what_stores_runs_until_the_last_minute_and_the_alerts_are_stored():
 
 def test_reload_and_close_are_those_of_the_parts():
     parts = FakeParts()
-    job = Ingest(parts)
+    job = Ingest(parts, {})
     job.reload()
     job.close()
     assert parts.calls == ["reload", "close"]

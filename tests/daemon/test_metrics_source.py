@@ -4,7 +4,7 @@ from typing import get_args
 import pytest
 
 from condord.config.schema import Server
-from condord.daemon import metrics_source
+from condord.daemon import counts, metrics_source
 from condord.daemon.subscribers import Subscribers
 from condord.live.fanout import RESYNCS
 from condord.live.link import RELOADED, Link, LinkFault, LinkSettings
@@ -63,8 +63,7 @@ class Parts:
             supervisor=self.upstream,
             brokerage=self.upstream,
             book=self.daemon.publisher.book,
-            fanout=self.daemon.fanout,
-            sent_bytes=self.subscribers.sent_bytes,
+            counts=counts.own(self.daemon.fanout, self.subscribers, log_dropped=6),
             max_subscribers=5,
             recorder=types.SimpleNamespace(rows=40, has_fault=True),
             alerts=types.SimpleNamespace(
@@ -72,7 +71,6 @@ class Parts:
                 evaluations=9,
                 delivery=types.SimpleNamespace(counts={("phone", "delivered"): 3}),
             ),
-            log_dropped=6,
         )
 
     def follow(self):

@@ -2,6 +2,7 @@ import asyncio
 import datetime as dt
 import logging
 
+import msgspec
 import pytest
 
 from condord.daemon.recorder import QUEUED_MINUTES, RETRY_SECONDS, STOP_SECONDS, Recorder
@@ -23,9 +24,11 @@ def minute(number):
 class Scene:
     """A recorder whose task runs while the context is open."""
 
-    def __init__(self, *, is_enabled=True):
+    def __init__(self, *, is_enabled=True, **given):
         self.store = FakeHistoryStore()
-        self.recorder = Recorder(self.store, source="alpaca-paper", now_at=lambda: NOW_AT, is_enabled=is_enabled)
+        self.recorder = Recorder(
+            self.store, source="alpaca-paper", now_at=lambda: NOW_AT, is_enabled=is_enabled, **given
+        )
 
     async def __aenter__(self):
         self._task = asyncio.create_task(self.recorder.run())
@@ -256,3 +259,24 @@ def test_a_fault_is_a_notice_and_its_beginning_and_end_are_logged_once(run, capl
         run(scene())
     assert [record.getMessage() for record in caplog.records] == ["Notice", "Notice is over"]
     assert caplog.records[0].fields == {"code": "historyUnavailable", "reason": "the disk is full"}
+
+
+def test_extremes_of_other_ingesters_are_joined_and_those_of_each_minute_are_shared(run):
+    shared_with = []
+
+    class FakeShared:
+        async def join(self, account_key, past):
+            shared_with.append(account_key)
+            return msgspec.structs.replace(past, quantities={"SPY-1": 2})
+
+        async def add(self, rows):
+            shared_with.append(rows)
+
+    async def scene():
+        async with Scene(shared=FakeShared()) as given:
+            assert (await given.begin()).quantities == {"SPY-1": 2}
+            given.recorder.record(minute(1))
+            await virtualtime.settle()
+            assert shared_with == ["one", minute(1)]
+
+    run(scene())

@@ -5,6 +5,7 @@ import types
 import msgspec
 import pytest
 
+from condord.config.bus_credentials import BusCredentials
 from condord.config.relay_startup import RelayStartup
 from condord.config.schema import Cluster, Config, Log, Server
 from condord.daemon.relay import Relay, RelayInputs, RelayParts
@@ -37,7 +38,7 @@ class Scene:
         self.job = Relay(
             self.inputs,
             RelayParts(
-                follower=types.SimpleNamespace(run="run the follower", retry=lambda: self.retries.append(1)),
+                followed=types.SimpleNamespace(run="run the follower", retry=lambda: self.retries.append(1)),
                 view=self.view,
                 guard=self.guard,
                 guard_settings=lambda config: config.server.allowed_hosts,
@@ -89,3 +90,18 @@ def test_the_job_is_to_follow_and_leaves_nothing_behind():
     assert scene.job.stuck(1.0) is None
     asyncio.run(scene.job.finish())
     scene.job.close()
+
+
+def test_of_a_bus_the_log_names_it_and_masks_its_credentials(capsys, tmp_path):
+    config = msgspec.structs.replace(CONFIG, cluster=Cluster(role="relay", bus="nats://127.0.0.1:1"))
+    credentials = BusCredentials(kind="password", secret=Secret("kramers:hushhush-1"), path=tmp_path)
+    given = RelayStartup(
+        loaded=startup.loaded(config), source_token=None, bus_credentials=credentials, token=Secret("own-token-1234567")
+    )
+    inputs = RelayInputs(given, environ={}, reread=lambda: config)
+    parts = RelayParts(followed=None, view=None, guard=None, guard_settings=lambda config: None)
+    assert Relay(inputs, parts).log_fields == {"bus": "nats://127.0.0.1:1"}
+    logging.getLogger("condord").error("kramers sent hushhush-1")
+    told = capsys.readouterr().err
+    assert "kramers sent" in told
+    assert "hushhush" not in told

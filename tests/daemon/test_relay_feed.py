@@ -63,10 +63,16 @@ def test_a_lost_source_is_a_status_with_the_reason_and_what_to_do():
         [(event, identity, data)] = relayed.taken(subscriber)
         assert (event, identity, data["status"]["code"]) == ("delta", None, "sourceLost")
         assert data["status"]["reason"] == (
-            "this relay has lost its source: it cannot be reached: Connection refused; "
+            "this server has lost its source: it cannot be reached: Connection refused; "
             "if it lasts, check that the source runs and can be reached"
         )
         assert relayed.feed.lost_reason == "it cannot be reached: Connection refused"
+        relayed.feed.lose("no heartbeat has come for 2 s", "leaderLost")
+        [(_, _, data)] = relayed.taken(subscriber)
+        assert data["status"]["reason"] == (
+            "this server has lost the leader: no heartbeat has come for 2 s; "
+            "if it lasts, check that an ingester runs and can reach the bus"
+        )
 
 
 def test_the_lag_is_that_of_the_newest_event_and_grows_while_the_source_is_lost():

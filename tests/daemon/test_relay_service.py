@@ -9,6 +9,7 @@ import threading
 
 import pytest
 
+from condord.config.bus_credentials import BusCredentials
 from condord.config.relay_startup import RelayStartup
 from condord.config.schema import Cluster, Config, Server
 from condord.daemon import relay_service
@@ -16,9 +17,12 @@ from condord.errors import ConfigError, Refused
 from condord.host.secret import Secret
 from condord.live.published import EVERYTHING
 from tests.cluster.fakes import STREAM_HEAD, FakeSource, answer
+from tests.cluster.nats_server import nats_server
 from tests.e2e.running import fetch, until
 from tests.fakes import startup
 from tests.live.accounts import House, spy, status
+
+__all__ = ["nats_server"]
 
 TOKEN = "own-token-1234567"
 
@@ -114,6 +118,16 @@ def test_it_serves_what_its_source_sends(caplog):
     assert [each for each in told if each in {"Configuration warning", "Serving", "Stopped"}] == [
         "Configuration warning", "Serving", "Stopped",
     ]  # fmt: skip
+
+
+def test_a_bus_that_refuses_the_credentials_ends_it(nats_server, tmp_path):
+    server = nats_server('authorization { token: "right-token" }')
+    config = Config(server=Server(port=0), cluster=Cluster(role="relay", bus=server.url))
+    wrong = BusCredentials(kind="token", secret=Secret("wrong-token"), path=tmp_path / "x")
+    found = RelayStartup(loaded=startup.loaded(config), source_token=None, bus_credentials=wrong, token=None)
+    with pytest.raises(Refused, match="does not accept the credentials") as caught:
+        relay_service.run(found, environ={}, announce=lambda line: None)
+    assert caught.value.exit_code == 77
 
 
 def test_its_own_guard_comes_first_and_before_a_document_there_is_only_503():

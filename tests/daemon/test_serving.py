@@ -39,6 +39,7 @@ class FakeDaemon:
             metrics=types.SimpleNamespace(observe_lag=self.lags.append),
             view=types.SimpleNamespace(address="http://127.0.0.1:8420", is_alive=True),
             listeners=[],
+            workers=None,
             server=types.SimpleNamespace(
                 run_on=self._serve,
                 is_serving=self.is_serving,
@@ -179,6 +180,47 @@ def test_several_hang_ups_are_one_reload_and_none_comes_before_the_daemon_serves
             daemon.is_serving.set()
             await asyncio.sleep(1)
         assert daemon.calls == ["reloading", "reload", "ready"]
+
+    virtualtime.run(scene())
+
+
+def workers(daemon):
+    """Workers whose calls are noted with those of `daemon`."""
+
+    async def stop():
+        daemon.calls.append("stop workers")
+
+    return types.SimpleNamespace(
+        run=daemon._last, stop=stop, is_ready=asyncio.Event(), reload=lambda: daemon.calls.append("reload workers")
+    )
+
+
+def test_workers_are_reloaded_after_the_daemon_and_before_systemd_is_told():
+    async def scene():
+        daemon = FakeDaemon()
+        daemon.parts.workers = workers(daemon)
+        async with daemon.doing(daemon.service._reload_on_hang_up()):
+            daemon.service._hung_up.set()
+            await asyncio.sleep(1)
+        assert daemon.calls == ["reloading", "reload", "reload workers", "ready"]
+
+    virtualtime.run(scene())
+
+
+def test_a_daemon_is_ready_with_its_workers_and_stops_them_before_it_ends_their_streams():
+    async def scene():
+        daemon, announced = FakeDaemon(), []
+        daemon.parts.workers = workers(daemon)
+        running = asyncio.create_task(daemon.service._run_tasks(announced.append))
+        await asyncio.sleep(1)
+        assert (daemon.count("ready"), announced) == (0, [])
+        daemon.parts.workers.is_ready.set()
+        await asyncio.sleep(1)
+        assert (daemon.count("ready"), len(announced)) == (1, 1)
+        daemon.service._lifetime.stopping.set()
+        await running
+        stopping = [each for each in daemon.calls if each in ("stop workers", "stop accepting", "bye", "stop")]
+        assert stopping == ["stop workers", "stop accepting", "bye", "stop"]
 
     virtualtime.run(scene())
 

@@ -38,6 +38,31 @@ def play(test):
     run(test())
 
 
+def test_room_that_is_shared_is_taken_and_noted():
+    class Shared:
+        def __init__(self):
+            self.calls = []
+
+        def take(self, own, most):
+            self.calls.append(("take", own, most))
+            return len(self.calls) == 1
+
+        def note(self, own):
+            self.calls.append(("note", own))
+
+    @play
+    async def _():
+        scene, room = Scene(), Shared()
+        subscribers = Subscribers(
+            scene.daemon.fanout, settings=lambda: scene.settings, now_at=lambda: scene.at, room=room
+        )
+        assert subscribers.has_room
+        first = subscribers.subscribe(EVERYTHING, 0.0, None, "identity", lambda: None)
+        assert not subscribers.has_room
+        subscribers.unsubscribe(first)
+        assert room.calls == [("take", 0, 2), ("note", 1), ("take", 1, 2), ("note", 0)]
+
+
 def test_there_is_room_for_as_many_as_are_allowed_now():
     @play
     async def _():

@@ -10,6 +10,7 @@ import tests.upstream.conftest  # noqa: F401 - imports alpaca-py without its war
 
 # isort: split
 from condord.config.schema import Server
+from condord.daemon.counts import Counts
 from condord.daemon.subscribers import Subscribers
 from condord.daemon.view import ALIVE_SECONDS, RunningDaemon
 from condord.errors import Unavailable
@@ -105,6 +106,7 @@ def view(supervisor, past, alert_service, daemon):
         subscribers=Subscribers(daemon.fanout, settings=Server, now_at=lambda: NOW_AT),
         tickets=Tickets("a-token-of-some-length", now_at=lambda: NOW_AT),
         registry=CollectorRegistry(),
+        counts=lambda: Counts(subscribers=daemon.fanout.subscribers, frames=4, gaps=2),
         now_at=lambda: NOW_AT,
         settings=lambda: Server(max_subscribers=7),
         address="http://127.0.0.1:8420",

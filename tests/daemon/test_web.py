@@ -18,7 +18,7 @@ class FakeListener:
 
 def settings(section, *families, token=None):
     listeners = [FakeListener(family) for family in families]
-    return web.guard_settings(section, token=token, tickets=TICKETS, listeners=listeners)
+    return web.guard_settings(section, token=token, tickets=TICKETS, takes_any_host=web.is_unix_only(listeners))
 
 
 def test_the_address_is_that_of_the_section():

@@ -44,6 +44,9 @@ class FakeHistoryStore:
         self.account = account_key
         return self.past
 
+    def use(self, account):
+        self.account = account
+
     async def record(self, rows):
         await self.can_write.wait()
         if self.fault is None:

@@ -1,6 +1,7 @@
 import asyncio
 import contextlib
 import datetime as dt
+import hashlib
 import os
 import random
 import resource
@@ -16,6 +17,7 @@ import pytest
 
 from condord.errors import Unavailable
 from condord.history import store as store_module
+from condord.history.file import StoredAccount
 from condord.history.store import HistoryStore
 from condord.host import database
 from condord.live.minutes import Extremes, Holding, RecordedPast
@@ -116,6 +118,19 @@ class TestRecording:
 
         asyncio.run(use())
         assert not [each for each in path.parent.iterdir() if b"PKSECRET" in each.read_bytes()]
+
+    def test_who_knows_only_the_hash_of_an_account_records_for_it(self, path):
+        account = StoredAccount(hashlib.sha256(b"account").hexdigest()[:20], "simulator")
+
+        async def use():
+            with opened(path) as store:
+                store.use(account)
+                await store.record([row(1, 1000)])
+            with opened(path) as store:
+                assert (await begin(store, "account")).lines[CONDOR].cents == [1000]
+                assert await begin(store, "other") == RecordedPast()
+
+        asyncio.run(use())
 
     def test_without_an_account_or_a_directory_nothing_is_stored(self, path):
         async def use(store, account):

@@ -35,6 +35,12 @@ def manager(request, tmp_path):
         yield receiver, name.replace("\0", "@")
 
 
+def test_an_environment_for_a_child_has_nothing_that_is_for_one_process():
+    environ = {"NOTIFY_SOCKET": "/n", "WATCHDOG_PID": "1", "WATCHDOG_USEC": "1", "LISTEN_FDS": "1", "HOME": "/h"}
+    assert systemd.without_systemd(environ) == {"HOME": "/h"}
+    assert len(environ) == 5
+
+
 def test_each_call_sends_what_systemd_expects(manager):
     receiver, address = manager
     notifier = Notifier.from_environ({"NOTIFY_SOCKET": address})

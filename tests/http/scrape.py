@@ -47,7 +47,7 @@ VALUES = MetricValues(
     alerts={("tested", "firing"): 2, ("tested", "pending"): 1},
     notifications={("phone", "delivered"): 22, ("phone", "failed"): 3},
     rule_evaluations=23,
-    cluster=wire.ClusterJson(role="all", lag_ms=5),
+    cluster=wire.ClusterJson(role="all", lag_ms=5, fence=6),
 )
 UNREAD = msgspec.structs.replace(
     VALUES, status=_UNREAD, published=Tally(condors=0, unmatched=0, quotes=0, unconfirmed=0, oldest_valuation_at=None)

@@ -309,12 +309,12 @@ def test_anything_but_a_request_passes_unmeasured(daemon):
 
 
 def test_a_relay_has_what_it_serves_and_nothing_of_an_account():
-    cluster = wire.ClusterJson(role="relay", source="http://a.example", lag_ms=250, gaps=2, dropped=3)
+    cluster = wire.ClusterJson(role="relay", source="http://a.example", lag_ms=250, gaps=2, dropped=3, fence=12)
     found = scraped(Metrics("1", lambda: msgspec.structs.replace(VALUES, cluster=cluster)))
     assert found["condord_cluster_role{state=relay}"] == 1
     assert found["condord_cluster_role{state=all}"] == 0
     assert (found["condord_cluster_lag_seconds"], found["condord_cluster_gaps_total"]) == (0.25, 2)
-    assert found["condord_cluster_dropped_total"] == 3
+    assert (found["condord_cluster_dropped_total"], found["condord_cluster_fence"]) == (3, 12)
     assert found["condord_subscribers"] == 8
     assert found["condord_stream_state{state=live}"] == 1
     assert not [name for name in found if name.startswith(("condord_rest", "condord_history", "condord_alerts"))]
@@ -324,4 +324,4 @@ def test_a_relay_that_has_read_nothing_has_no_state():
     cluster = wire.ClusterJson(role="relay", source="http://a.example")
     found = scraped(Metrics("1", lambda: msgspec.structs.replace(VALUES, cluster=cluster, status=None)))
     assert not [name for name in found if name.startswith(("condord_stream_state", "condord_condors"))]
-    assert "condord_cluster_lag_seconds" not in found
+    assert not {"condord_cluster_lag_seconds", "condord_cluster_fence"} & found.keys()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from condord.http.tickets import LIFETIME, Tickets
+from condord.http.tickets import LIFETIME, TicketFiles, Tickets
 from tests.http.asking import NOW_AT
 from tests.http.builders import TOKEN
 
@@ -111,6 +111,23 @@ def test_when_too_many_are_remembered_none_is_accepted_until_some_are_forgotten(
     assert [tickets.accept(tickets.issue().ticket) for _ in range(5)] == [True, True, True, False, False]
     clock.now_at += LIFETIME + 60 * SECOND
     assert tickets.accept(tickets.issue().ticket)
+
+
+def test_processes_with_one_directory_remember_used_tickets_together(clock, tmp_path):
+    one, other = (Tickets(TOKEN, now_at=clock, shared=TicketFiles(tmp_path)) for _ in range(2))
+    tickets = [one.issue().ticket for _ in range(3)]
+    assert [one.accept(tickets[0]), other.accept(tickets[1])] == [True, True]
+    assert [other.accept(tickets[0]), one.accept(tickets[1])] == [False, False]
+    assert len(list(tmp_path.iterdir())) == 2
+    clock.now_at += LIFETIME + 60 * SECOND
+    assert one.accept(one.issue().ticket)
+    assert other.accept(other.issue().ticket)
+    assert len(list(tmp_path.iterdir())) == 2  # those that have expired are forgotten
+
+
+def test_a_directory_that_takes_no_file_accepts_no_ticket(clock, tmp_path):
+    tickets = Tickets(TOKEN, now_at=clock, shared=TicketFiles(tmp_path / "missing"))
+    assert not tickets.accept(tickets.issue().ticket)
 
 
 class TwoServers(RuleBasedStateMachine):

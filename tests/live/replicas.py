@@ -106,9 +106,9 @@ class Hop:
                 break
         self.fanout.tick(self.now, self.now_at)
 
-    def lose(self):
+    def lose(self, code="sourceLost"):
         """Notice that nothing comes."""
-        self.replica.lose("sourceLost", "the source is lost", self.now_at)
+        self.replica.lose(code, "the source is lost", self.now_at)
 
     def document(self, selection=EVERYTHING):
         return self.edition.document(self.now_at, selection)

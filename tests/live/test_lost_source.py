@@ -1,7 +1,12 @@
+import typing
+
 import msgspec
+import pytest
 
 from condord.live import csv_text, wire
 from condord.live.lost_source import trusted, trusted_condor
+from condord.live.remedies import LOST_REMEDIES
+from condord.live.replica import LostCode
 from tests.fakes import documents
 
 
@@ -15,13 +20,18 @@ def test_a_document_of_a_source_that_is_there_is_taken_as_it_is():
         assert trusted(made) is made
 
 
-def test_nothing_of_a_lost_source_is_confirmed():
-    made = trusted(document("sourceLost"))
+@pytest.mark.parametrize("code", typing.get_args(LostCode))
+def test_nothing_of_a_lost_source_is_confirmed(code):
+    made = trusted(document(code))
     assert made.condors
     assert all(condor.valuation.unconfirmed for condor in made.condors)
     assert all(quote.unconfirmed for quote in made.quotes)
     assert all(entry.unconfirmed for entry in made.underlyings)
-    assert made.totals == document("sourceLost").totals
+    assert made.totals == document(code).totals
+
+
+def test_every_reason_to_be_lost_is_known_to_clients():
+    assert frozenset(typing.get_args(LostCode)) == wire.LOST_CODES == LOST_REMEDIES.keys()
 
 
 def test_one_condor_is_taken_by_the_status_it_comes_with():

@@ -140,6 +140,20 @@ def test_a_lost_source_is_told_by_a_status_without_an_id_and_ends_with_the_next_
     assert client.document == origin.house.document(selection)
 
 
+def test_while_it_is_lost_subscribers_learn_that_something_else_is_missing(hop):
+    client = Client(hop)
+    client.read()
+    hop.cut()
+    for code in ("busLost", "leaderLost", "leaderLost", "busLost"):
+        hop.lose(code)
+    assert [data["status"]["code"] for _, _, data in client.read()] == ["busLost", "leaderLost", "busLost"]
+    assert as_json(hop.document()) == client.document
+    hop.connect()
+    hop.pump()
+    client.read()
+    assert client.document["status"]["code"] is None
+
+
 @pytest.mark.parametrize("selection", [EVERYTHING, ONE_CALL, ONE_CONDOR])
 @pytest.mark.parametrize("interval", [0.0, 2.0])
 def test_when_the_source_is_back_subscribers_get_what_they_missed(origin, hop, selection, interval):

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from condord.live import wire
-from condord.live.wire_values import dollars, dollars_or_none
+from condord.live.wire_values import dollars, dollars_or_none, e4, e4_or_none
 
 
 @pytest.mark.parametrize(
@@ -29,10 +29,12 @@ def test_dollars_are_written_as_a_person_would(amount_e4, text):
 def test_dollars_are_exact_to_a_hundredth_of_a_cent(amount_e4):
     written = wire.encode(dollars(amount_e4))
     assert msgspec.json.decode(written, type=float) == amount_e4 / 10_000
-    assert round(float(written) * 10_000) == amount_e4
+    assert e4(msgspec.json.decode(written)) == amount_e4
     assert b"e" not in written
 
 
 def test_what_is_not_known_is_null():
     assert dollars_or_none(None) is None
     assert dollars_or_none(15_000) == 1.5
+    assert e4_or_none(None) is None
+    assert e4_or_none(1.5) == 15_000

@@ -14,6 +14,7 @@ from typing import get_args
 import pytest
 
 from condord.notify import delivery as delivery_module
+from condord.notify.alert_copy import keep_none, restore
 from condord.notify.channel_queue import Result
 from condord.notify.delivery import Delivery
 from condord.notify.store import AlertStore
@@ -93,9 +94,9 @@ class FakeSenders:
 class Bench:
     """A delivery that runs, with fake senders and the loop's clock."""
 
-    def __init__(self, *channels, path=None, **given):
+    def __init__(self, *channels, path=None, copy=keep_none, **given):
         self.loop = asyncio.get_running_loop()
-        self.store = AlertStore(path, machine_at=self.now_at)
+        self.store = AlertStore(path, machine_at=self.now_at, copy=copy)
         self.senders = FakeSenders()
         self.senders.clock = lambda: round(self.loop.time() - START, 3)
         self.delivery = Delivery(self.store, self.senders, now_at=self.now_at, session_end=lambda _: END_AT, **given)
@@ -240,6 +241,34 @@ def test_a_channel_is_disabled_by_410_until_it_changes():
             await until(lambda: len(bench.ids()) == 2)
             await settle()
             assert not bench.delivery.channels()[0].disabled
+
+    run(main())
+
+
+def test_a_channel_stays_disabled_for_the_next_ingester_until_it_changes_and_is_enabled_by_a_start_without_others(
+    tmp_path,
+):
+    path, copies = tmp_path / "alerts.sqlite3", []
+
+    async def copy(content):
+        copies.append(content)
+
+    async def is_disabled(**given):
+        async with Bench(*given.pop("channels", ()), path=path, **given) as bench:
+            await settle()
+            return bench.delivery.channels()[0].disabled
+
+    async def main():
+        async with Bench(path=path, copy=copy) as bench:
+            bench.senders.outcomes["hook"] = [GONE]
+            await bench.add(transition())
+            await until(lambda: bench.delivery.channels()[0].disabled)
+            await settle()
+        assert b"hooks.example" not in copies[-1]
+        restore(path, copies[-1], machine_at=lambda: NOW_AT)
+        assert await is_disabled(copy=copy)
+        assert not await is_disabled(copy=copy, channels=[channel(url="https://hooks.example/new")])
+        assert not await is_disabled()
 
     run(main())
 

@@ -296,3 +296,27 @@ class TestBadFiles:
         assert time.monotonic() - began < 30.0
         assert [record.fields["reason"] for record in logs.records] == ["the disk does not respond"]
         answer.set()  # lets the thread go on
+
+    def test_the_files_that_another_ingester_needs_are_copied_when_they_are_read_or_written(self, tmp_path):
+        copies = []
+
+        async def play(store):
+            assert await store.read("names", list[Row]) is None
+            await store.write("names", ROWS)
+            await store.write("rows", ROWS)
+            await store.of("B").write("life", ROWS)
+            assert await store.read("names", list[Row]) == ROWS
+
+        with closing(Store(tmp_path / "a", account="A", copy=lambda *copy: copies.append(copy))) as store:
+            asyncio.run(play(store))
+        assert [name.partition("-")[2] for name, _ in copies] == ["names.json", "life.json", "names.json"]
+        for name, content in copies:
+            assert (tmp_path / "a" / name).read_bytes() == content
+            state_files.restore(tmp_path / "b", name, content)
+        assert read(tmp_path / "b", kind="names") == ROWS
+        assert read(tmp_path / "b", kind="life", account="B") == ROWS
+
+    @pytest.mark.parametrize("name", ["../names.json", "a" * 20 + "-rows.json", "names.json"])
+    def test_no_other_file_is_restored(self, tmp_path, name):
+        with pytest.raises(ValueError, match="not the name"):
+            state_files.restore(tmp_path, name, b"")

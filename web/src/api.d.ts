@@ -520,13 +520,15 @@ export interface components {
         /**
          * @description What this process is among several. `role` is `all` for a daemon that reads an account by itself.
          *
+         *     Of several ingesters on a bus, one is `leader`, the others are `standby`. `leader` is the name of the one that is
+         *     followed, and `fence` its number, which rises with each leader; both are null without a bus.
          *     A relay has its `source`, a URL. `lagMs` is how many milliseconds later than the fastest one its newest event has
          *     arrived, or, while the source is lost, how long ago that was. `gaps` counts sequences of events that a snapshot had
          *     to replace, and `dropped` events that were older than what the relay had.
          */
         Cluster: {
             /** @enum {string} */
-            role: "all" | "relay";
+            role: "all" | "leader" | "relay" | "standby";
             leader: string | null;
             fence: number | null;
             source: string | null;
@@ -906,7 +908,7 @@ export interface components {
             state: "closed" | "halted" | "live" | "reconnecting" | "stale" | "starting";
             reason: string | null;
             /** @enum {string|null} */
-            code: "authFailed" | "connectionLimit" | "insufficientSubscription" | "malformed" | "silent" | "slowClient" | "sourceLost" | "symbolLimit" | "unreachable" | null;
+            code: "authFailed" | "busLost" | "connectionLimit" | "insufficientSubscription" | "leaderLost" | "malformed" | "silent" | "slowClient" | "sourceLost" | "symbolLimit" | "unreachable" | null;
             /** Format: date-time */
             since: string;
             /** @enum {string} */
@@ -922,15 +924,14 @@ export interface components {
         /**
          * @description `GET /api/status`: the status, the stock stream, and counters of this process.
          *
-         *     `uptime` is in seconds. `tasks` counts the tasks of its event loop, those of subscribers included. `stocks` is null
-         *     for a relay.
+         *     The `state` of an ingester that does not lead is `standby` here, and that of the leader in the document. `uptime` is
+         *     in seconds. `tasks` counts the tasks of its event loop, those of subscribers included. `stocks` is null for a relay.
          */
         StatusReport: {
-            /** @enum {string} */
-            state: "closed" | "halted" | "live" | "reconnecting" | "stale" | "starting";
+            state: ("closed" | "halted" | "live" | "reconnecting" | "stale" | "starting") | "standby";
             reason: string | null;
             /** @enum {string|null} */
-            code: "authFailed" | "connectionLimit" | "insufficientSubscription" | "malformed" | "silent" | "slowClient" | "sourceLost" | "symbolLimit" | "unreachable" | null;
+            code: "authFailed" | "busLost" | "connectionLimit" | "insufficientSubscription" | "leaderLost" | "malformed" | "silent" | "slowClient" | "sourceLost" | "symbolLimit" | "unreachable" | null;
             /** Format: date-time */
             since: string;
             /** @enum {string} */

@@ -3,7 +3,8 @@ import { createLive } from '../src/live'
 import { trusted } from '../src/lost'
 import { condor, document, status } from './account'
 
-const lost = () => ({ ...document('e-1'), condors: [condor()], status: status({ state: 'reconnecting', code: 'sourceLost' }) })
+type Code = ReturnType<typeof status>['code']
+const lost = (code: Code = 'sourceLost') => ({ ...document('e-1'), condors: [condor()], status: status({ state: 'reconnecting', code }) })
 
 describe('a document of a relay', () => {
   it('is shown as it is while its source is there', () => {
@@ -11,8 +12,8 @@ describe('a document of a relay', () => {
     expect(trusted(whole)).toBe(whole)
   })
 
-  it('has nothing confirmed while its source is lost, and is itself not changed', () => {
-    const whole = lost()
+  it.each(['sourceLost', 'busLost', 'leaderLost'] as const)('has nothing confirmed under %s, and is itself not changed', (code) => {
+    const whole = lost(code)
     const shown = trusted(whole)
     expect(shown.condors.map(({ valuation }) => valuation.unconfirmed)).toEqual([true])
     expect(shown.quotes.every(({ unconfirmed }) => unconfirmed)).toBe(true)

@@ -60,7 +60,7 @@ def test_a_killed_source_is_told_within_3_s_and_reads_go_on(pair):
         document = relay.document()
         status = document["status"]
         assert (document["version"], status["state"], status["code"]) == (version, "reconnecting", "sourceLost")
-        assert status["reason"].startswith("this relay has lost its source: ")
+        assert status["reason"].startswith("this server has lost its source: ")
         assert document["condors"]
         assert relay.get("/readyz")[0] == 503
         assert relay.get("/livez")[0] == 200

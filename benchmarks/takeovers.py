@@ -1,0 +1,311 @@
+"""Run every fault of two ingesters on a bus: how long until another leads, and until a relay is right again.
+
+Each row has a simulator, a nats-server, two ingesters with the default lease, and a relay as programs. Each ingester
+reaches the bus over a link that fails on command. All times are from the start of the fault. `leads` is when another
+ingester has the lease, if that changes. `right` is when the leader is live at Alpaca and the relay serves its version
+of the document without a code of a loss; then the documents of the three servers are compared. The simulator allows one
+connection on its option stream and counts how many were open at once.
+
+With --minutes, faults follow each other at random for so long. After the first third and at the end, the memory, open
+files, threads and tasks of the relay are compared, which is never restarted. Memory may grow by `MEMORY_MIB`.
+
+Run it: python benchmarks/takeovers.py [--fault NAME] [--minutes 10] [--seed 1]
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import logging
+import random
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from pathlib import Path
+from typing import NamedTuple
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tests.cluster.processes.ingesters import Ingester, cluster
+from tests.cluster.processes.running import Link, closing_link, compare_servers
+from tests.cluster.processes.test_bus_relay import BusRelay
+from tests.e2e.running import Follower, closing_program, settled, until
+
+LEASE_SECONDS = 3.0
+COMPARED = 5
+"""At how many versions the documents of two servers are compared."""
+MEMORY_MIB = 4.0
+KEPT = 400
+"""How many events and documents the subscriber of the relay keeps."""
+LOST = {"busLost", "leaderLost", "sourceLost"}
+
+
+class Member:
+    """One ingester with its link to the bus; it is started again under the same name."""
+
+    def __init__(self, scene: Scene, name: str) -> None:
+        self._scene = scene
+        self._name = name
+        self.link: Link = scene.stack.enter_context(closing_link(scene.made.nats.url))
+        self.program = self._started()
+
+    def _started(self) -> Ingester:
+        bus = self.link.url.replace("http", "nats")
+        return self._scene.made.start(self._name, bus=bus, lease=LEASE_SECONDS)
+
+    def start_again(self) -> None:
+        """Start it again after it has ended; returns when it serves."""
+        self.program = self._started()
+
+    def cluster(self) -> dict:
+        """Its part of the status; empty if it does not answer."""
+        with contextlib.suppress(OSError):
+            return self.program.cluster()
+        return {}
+
+
+class Scene:
+    """What a fault is done to.
+
+    When the last fault began, `struck` led and `standby_before` stood by. `asked` are those who may lead.
+    """
+
+    def __init__(self, stack: ExitStack) -> None:
+        self.stack = stack
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="condord-cluster-")))
+        self.made = stack.enter_context(cluster(directory))
+        begun = time.monotonic()
+        self.members = [Member(self, name) for name in ("a", "b")]
+        self.asked = self.members
+        self.led_after = self.until_led() and time.monotonic() - begun
+        self.relay = stack.enter_context(closing_program(BusRelay(self.made.nats.url)))
+        self.await_right()
+        self.right_after = time.monotonic() - begun
+        self.follower = stack.enter_context(closing(Follower(self.relay.url, keep=KEPT)))
+        self.struck, self.standby_before = self.leader(), self.standby()
+
+    def leader(self) -> Member:
+        """The ingester that leads."""
+        return until(lambda: next((m for m in self.members if m.cluster().get("role") == "leader"), None), "a leader")
+
+    def standby(self) -> Member:
+        """The other one."""
+        leader = self.leader()
+        return next(member for member in self.members if member is not leader)
+
+    def until_led(self, but: int = 0) -> int:
+        """Wait for a leader whose fence is above `but`; returns the fence."""
+
+        def look() -> int | None:
+            fences = [each["fence"] for m in self.asked if (each := m.cluster()).get("role") == "leader"]
+            return next((fence for fence in fences if fence > but), None)
+
+        return until(look, "another leader", pause=0.02)
+
+    def await_right(self) -> None:
+        """Wait until the relay serves the version of a live leader."""
+
+        def look() -> bool:
+            with contextlib.suppress(OSError):
+                leader = next((m for m in self.asked if m.cluster().get("role") == "leader"), None)
+                answers = [each.get("/api/positions") for each in (leader and leader.program, self.relay) if each]
+                if len(answers) == 2 and all(code == 200 for code, _ in answers):
+                    theirs, mine = (document for _, document in answers)
+                    is_live = mine["status"]["state"] == "live" and mine["status"]["code"] not in LOST
+                    return is_live and mine["version"] == theirs["version"] and settled(mine) == settled(theirs)
+            return False
+
+        until(look, "the relay is right", pause=0.01)
+
+    def compare(self) -> None:
+        """Compare the documents of all three servers."""
+        for other in (self.standby().program, self.relay):
+            compare_servers(self.leader().program, other, COMPARED)
+
+
+class Fault(NamedTuple):
+    """A fault begins with `begin`, and after `seconds` it is over by `end`.
+
+    `moves` tells whether another has to lead, and `waits` whether nobody can before it is over.
+    """
+
+    name: str
+    begin: Callable[[Scene], object]
+    end: Callable[[Scene], object]
+    seconds: float = 0.0
+    moves: bool = True
+    waits: bool = False
+
+
+def send(number: signal.Signals, to: Callable[[Scene], Member]) -> Callable[[Scene], None]:
+    """Return what sends a signal."""
+    return lambda scene: to(scene).program.process.send_signal(number)
+
+
+def struck(scene: Scene) -> Member:
+    """The ingester that led when the fault began."""
+    return scene.struck
+
+
+def again(scene: Scene) -> None:
+    """Start the one that has ended again."""
+    scene.struck.program.wait()
+    scene.struck.start_again()
+
+
+def hold_slot(scene: Scene) -> None:
+    """Kill the leader; its connection goes on at Alpaca."""
+    scene.made.simulated.fault("connection-406", seconds=4)
+    scene.struck.program.process.kill()
+
+
+FAULTS = (
+    Fault("leader ended (SIGTERM)", send(signal.SIGTERM, struck), again),
+    Fault("leader killed (SIGKILL)", send(signal.SIGKILL, struck), again),
+    Fault("leader killed, Alpaca refuses for 4 s (406)", hold_slot, again),
+    Fault("leader stopped for 10 s", send(signal.SIGSTOP, struck), send(signal.SIGCONT, struck), 10.0),
+    Fault(
+        "leader without the bus for 10 s",
+        lambda scene: scene.struck.link.do("stall"),
+        lambda scene: scene.struck.link.do("resume"),
+        10.0,
+    ),
+    Fault(
+        "connection of the leader to the bus reset",
+        lambda scene: scene.struck.link.do("reset"),
+        lambda _: None,
+        moves=False,
+    ),
+    Fault(
+        "standby stopped for 10 s",
+        lambda scene: scene.standby_before.program.process.send_signal(signal.SIGSTOP),
+        lambda scene: scene.standby_before.program.process.send_signal(signal.SIGCONT),
+        10.0,
+        moves=False,
+    ),
+    Fault(
+        "NATS killed for 2 s",
+        lambda scene: scene.made.nats.kill(),
+        lambda scene: scene.made.nats.start(),
+        2.0,
+        moves=False,  # the leader may renew its lease in time
+        waits=True,
+    ),
+    Fault(
+        "NATS stopped for 5 s",
+        lambda scene: scene.made.nats.pause(),
+        lambda scene: scene.made.nats.resume(),
+        5.0,
+        waits=True,
+    ),
+)
+
+
+def strike(scene: Scene, fault: Fault) -> tuple[float | None, float]:
+    """Run a fault; returns after how many seconds another led, if so, and after how many all was right."""
+    scene.struck, scene.standby_before = scene.leader(), scene.standby()
+    fence = scene.struck.cluster()["fence"]
+    begun = time.monotonic()
+    fault.begin(scene)
+    if fault.waits:
+        finish(scene, fault, begun)
+    else:
+        # The other may be stopped, and would not answer.
+        scene.asked = [scene.standby_before if fault.moves else scene.struck]
+    led = (scene.until_led(fence) and time.monotonic() - begun) if fault.moves else None
+    scene.await_right()
+    right = time.monotonic() - begun
+    if not fault.waits:
+        finish(scene, fault, begun)
+    scene.asked = scene.members
+    until(lambda: scene.standby().cluster().get("role") == "standby", "a standby")
+    scene.compare()
+    scene.made.check_slot()
+    return led, right
+
+
+def finish(scene: Scene, fault: Fault, begun: float) -> None:
+    """End the fault when it has lasted as long as it should."""
+    time.sleep(max(0.0, begun + fault.seconds - time.monotonic()))
+    fault.end(scene)
+
+
+def row(fault: Fault, led: float | None, right: float) -> str:
+    """One line of the table."""
+    return f"| {fault.name} | {'—' if led is None else f'{led:.1f} s'} | {right:.1f} s |"
+
+
+def matrix(name: str | None) -> Iterator[str]:
+    """Yield the lines of the table."""
+    yield "| fault | another leads after | all right after |"
+    yield "|---|---|---|"
+    for fault in FAULTS:
+        if name in (None, fault.name):
+            with ExitStack() as stack:
+                scene = Scene(stack)
+                yield row(fault, *strike(scene, fault))
+    if name is None:
+        yield f"| both started at once | {scene.led_after:.1f} s | {scene.right_after:.1f} s |"
+
+
+class Held(NamedTuple):
+    """The resources of the relay."""
+
+    memory_mib: float
+    files: int
+    threads: int
+    tasks: int
+
+
+def held(scene: Scene) -> Held:
+    """What the relay holds, once it is calm."""
+    time.sleep(3.0)
+    process = Path(f"/proc/{scene.relay.process.pid}")
+    pss = next(line for line in (process / "smaps_rollup").read_text().splitlines() if line.startswith("Pss:"))
+    return Held(
+        memory_mib=int(pss.split()[1]) / 1024,
+        files=len([*(process / "fd").iterdir()]),
+        threads=len([*(process / "task").iterdir()]),
+        tasks=scene.relay.status()["tasks"],
+    )
+
+
+def soak(minutes: float, seed: int) -> int:
+    """Strike at random for so long; returns 1 if something grows."""
+    chance = random.Random(seed)
+    with ExitStack() as stack:
+        scene = Scene(stack)
+        begun, before, count = time.monotonic(), None, 0
+        while (passed := time.monotonic() - begun) < 60 * minutes:
+            if before is None and passed > 20 * minutes:
+                before = held(scene)
+            fault = chance.choice(FAULTS)
+            print(f"{passed:5.0f} s  {row(fault, *strike(scene, fault))}", flush=True)
+            count += 1
+        after = held(scene)
+        cluster_part = scene.relay.status()["cluster"]
+    print(f"{count} faults; before {before}, after {after}; {cluster_part}")
+    grown = before is None or after.memory_mib - before.memory_mib > MEMORY_MIB or after[1:] != before[1:]
+    return int(grown)
+
+
+def main() -> int:
+    """Print the table, or soak."""
+    logging.getLogger("asyncio").setLevel("CRITICAL")  # Python 3.11 logs a task of a server that is cancelled
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--fault", choices=[fault.name for fault in FAULTS], help="only this one")
+    parser.add_argument("--minutes", type=float, help="soak for so long")
+    parser.add_argument("--seed", type=int, default=1)
+    chosen = parser.parse_args()
+    if chosen.minutes:
+        return soak(chosen.minutes, chosen.seed)
+    for line in matrix(chosen.fault):
+        print(line, flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

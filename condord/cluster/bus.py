@@ -1,0 +1,315 @@
+"""Hold a connection to NATS: publish, subscribe, and ask, for as long as the program runs.
+
+It connects again indefinitely, with all subscriptions. What is published during an outage is dropped and counted, as
+it would come late: followers notice the gap and read a snapshot.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import collections
+import contextlib
+import logging
+import ssl
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+from nats import errors
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.js import JetStreamContext
+
+from condord.cluster.connection import Lost
+from condord.cluster.nats_client import MIN_PAYLOAD_BYTES, BusLogin, NatsClient, connected, fault
+from condord.errors import Refused
+from condord.tasks import check_cancelled
+
+MIN_WAIT_SECONDS = 0.1
+MAX_WAIT_SECONDS = 1.0
+LOOK_SECONDS = 0.1
+"""How often a connection is looked at: nats-py does not report every end."""
+MAX_QUEUED_BYTES = 32 * 1024 * 1024
+MAX_QUEUED = 4096
+HEADER_BYTES = 1024
+"""What the headers of a message may take of the server's `max_payload`."""
+
+_log = logging.getLogger(__name__)
+
+
+class Unanswered(Exception):
+    """No answer has come: whether what was asked for was done is not known. The text is a clause."""
+
+
+class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The servers, and what they are shown. `context` returns the trust store, with the client certificate if any."""
+
+    urls: Sequence[str]
+    login: BusLogin | None
+    context: Callable[[], ssl.SSLContext]
+
+
+class BusMessage(NamedTuple):
+    """A message that has come; `reply` is where its sender expects an answer, or empty."""
+
+    subject: str
+    data: bytes
+    headers: Mapping[str, str]
+    reply: str
+
+
+Take = Callable[[BusMessage], None]
+
+
+class BusSubscription:
+    """The messages of a subject go to `take` until `end`."""
+
+    def __init__(self, subject: str, take: Take) -> None:
+        self.subject = subject
+        self.take = take
+        self.live: Subscription | None = None  # that of the present connection
+        self.is_over = False
+
+    async def end(self) -> None:
+        """Take no more messages, at once."""
+        self.is_over = True
+        live, self.live = self.live, None
+        if live is not None:
+            with contextlib.suppress(errors.Error, OSError):  # it has ended with its connection
+                await live.unsubscribe()
+
+
+class _Outgoing(NamedTuple):
+    subject: str
+    payload: bytes
+    headers: Mapping[str, str] | None
+
+
+class Bus:
+    """The connection of one process to the bus.
+
+    `refused` gets the error if the server does not accept the credentials; attempts go on, unless it stops them.
+    `chance` returns a number in [0, 1) that spreads the attempts. `name` is shown by the server's monitoring.
+
+    `dropped` counts messages that were published while there was no connection, or that were too large. `reason` says
+    why there is none, or was none last.
+    """
+
+    def __init__(
+        self, settings: BusSettings, *, name: str, refused: Callable[[Refused], None], chance: Callable[[], float]
+    ) -> None:
+        self.dropped = 0
+        self.reason = "it has not answered yet"
+        self._settings = settings
+        self._name = name
+        self._refused = refused
+        self._chance = chance
+        self._client: NatsClient | None = None
+        self._subscriptions: list[BusSubscription] = []
+        self._watchers: list[Callable[[], None]] = []
+        self._outgoing: collections.deque[_Outgoing] = collections.deque()
+        self._queued_bytes = 0
+        self._wake = asyncio.Event()
+        self._retry_now = asyncio.Event()
+        self._failures = 0
+        self._failure: Exception | None = None
+        self._is_too_small = False
+
+    @property
+    def urls(self) -> str:
+        """The servers, for people."""
+        return ",".join(self._settings.urls)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether there is a connection, as far as is known: a silent server is noticed within 2 s."""
+        return self._client is not None and self._client.is_connected
+
+    @property
+    def max_payload(self) -> int | None:
+        """The largest message that the server takes, in bytes with headers; None without a connection."""
+        return self._client.max_payload if self._client is not None else None
+
+    def js(self, seconds: float) -> JetStreamContext:
+        """Return JetStream at the present connection, whose every call takes at most `seconds`.
+
+        Raises:
+            Unanswered: there is none.
+        """
+        return self._present.jetstream(timeout=seconds)
+
+    def retry(self) -> None:
+        """Connect now instead of after the wait."""
+        self._retry_now.set()
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call `changed` whenever a connection has begun or ended."""
+        self._watchers.append(changed)
+
+    async def subscribe(self, subject: str, take: Take) -> BusSubscription:
+        """Give the messages of `subject` to `take`, at this connection and all that follow."""
+        subscription = BusSubscription(subject, take)
+        self._subscriptions = [each for each in self._subscriptions if not each.is_over]
+        self._subscriptions.append(subscription)
+        client = self._client
+        if client is not None and client.is_connected:
+            with contextlib.suppress(errors.Error, OSError):  # it has just ended; the next one subscribes too
+                await self._subscribe(client, subscription)
+        return subscription
+
+    def publish(self, subject: str, payload: bytes, headers: Mapping[str, str] | None = None) -> None:
+        """Send a message soon, in order; without a connection, or if it is too large, drop and count it."""
+        is_full = len(self._outgoing) >= MAX_QUEUED or self._queued_bytes + len(payload) > MAX_QUEUED_BYTES
+        if not self.is_connected or is_full or not self.takes(len(payload)):
+            self.dropped += 1
+            return
+        self._outgoing.append(_Outgoing(subject, payload, headers))
+        self._queued_bytes += len(payload)
+        self._wake.set()
+
+    def takes(self, size: int) -> bool:
+        """Whether the server takes a message of `size` bytes; if not, this is logged once a connection."""
+        limit = self.max_payload
+        if limit is None or size + HEADER_BYTES <= limit:
+            return True
+        if not self._is_too_small:
+            self._is_too_small = True
+            _log.error("The bus does not take messages of this size", extra=_limits(limit, size))
+        return False
+
+    async def ask(
+        self, subject: str, payload: bytes, headers: Mapping[str, str] | None = None, *, seconds: float
+    ) -> BusMessage:
+        """Send a message and return the answer.
+
+        Raises:
+            Unanswered: none has come within `seconds`, nobody listens, or there is no connection.
+        """
+        try:
+            return _message(await self._present.request(subject, payload, seconds, headers=dict(headers or {})))
+        except errors.NoRespondersError as error:
+            raise Unanswered("nobody answers on the bus") from error
+        except (errors.Error, OSError) as error:
+            raise Unanswered(str(fault(error))) from error
+        finally:
+            check_cancelled()
+
+    async def run(self) -> None:
+        """Keep a connection until cancelled."""
+        urls = list(self._settings.urls)
+        while True:
+            try:
+                await self._one_connection(urls[0])
+            except Lost as lost:
+                self.reason = f"{urls[0]}: {lost}"
+            except Refused as error:
+                self.reason = str(error)
+                self._refused(error)
+            urls.append(urls.pop(0))
+            await self._pause()
+
+    @property
+    def _present(self) -> NatsClient:
+        if self._client is None or not self._client.is_connected:
+            raise Unanswered("the bus is not connected")
+        return self._client
+
+    async def _pause(self) -> None:
+        wait = min(MIN_WAIT_SECONDS * 2.0 ** min(self._failures, 16), MAX_WAIT_SECONDS)
+        self._failures += 1
+        self._retry_now.clear()
+        try:
+            async with asyncio.timeout(wait * (1 + self._chance() / 2)):
+                await self._retry_now.wait()
+        except TimeoutError:
+            return
+
+    async def _one_connection(self, url: str) -> None:
+        """Hold one connection until it ends.
+
+        Raises:
+            Lost: it cannot be made, or has ended.
+            Refused: the credentials are not accepted.
+        """
+        settings = self._settings
+        client = await connected(url, settings.login, settings.context, name=self._name, failed=self._note)
+        try:
+            for subscription in self._subscriptions:
+                await self._subscribe(client, subscription)
+            self._begin(client, url)
+            async with asyncio.TaskGroup() as tasks:
+                sender = tasks.create_task(self._send(client))
+                while client.is_connected and self._failure is None and not sender.done():  # noqa: ASYNC110 - see there
+                    await asyncio.sleep(LOOK_SECONDS)
+                sender.cancel()
+        except (errors.Error, OSError) as error:
+            raise fault(error) from error
+        finally:
+            self._client = None
+            self._outgoing.clear()
+            self._queued_bytes = 0
+            await client.end()
+            self._tell()
+        if self._failure is not None:
+            raise self._failure
+        _log.warning("The bus is lost", extra={"fields": {"bus": url, "reason": str(fault(client.last_error))}})
+        raise fault(client.last_error)
+
+    def _begin(self, client: NatsClient, url: str) -> None:
+        self._client = client
+        self._failures = 0
+        self._is_too_small = False
+        _log.info("The bus is connected", extra={"fields": {"bus": url}})
+        if client.max_payload < MIN_PAYLOAD_BYTES:
+            _log.warning("The bus takes only small messages", extra=_limits(client.max_payload))
+        self._tell()
+
+    def _tell(self) -> None:
+        for changed in self._watchers:
+            changed()
+
+    async def _subscribe(self, client: NatsClient, subscription: BusSubscription) -> None:
+        async def take(message: Msg) -> None:
+            if subscription.is_over:
+                return
+            try:
+                subscription.take(_message(message))
+            except Exception as error:  # noqa: BLE001 - nats-py would only report it: `run` raises it
+                self._failure = error
+
+        if not subscription.is_over:
+            made = await client.subscribe(subscription.subject, cb=take, pending_bytes_limit=MAX_QUEUED_BYTES)
+            subscription.live = made
+
+    async def _send(self, client: NatsClient) -> None:
+        """Send what is published, until the connection ends."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._outgoing:
+                subject, payload, headers = self._outgoing.popleft()
+                self._queued_bytes -= len(payload)
+                try:
+                    await client.publish(subject, payload, headers=None if headers is None else dict(headers))
+                except (errors.Error, OSError):
+                    self.dropped += 1
+                    return
+
+    async def _note(self, error: Exception) -> None:
+        """Log what nats-py reports beside the end of a connection, which is logged elsewhere."""
+        if isinstance(error, errors.SlowConsumerError):
+            _log.warning(
+                "Messages of the bus were dropped, as too many wait", extra={"fields": {"subject": error.subject}}
+            )
+        elif "permissions violation" in str(error).lower():
+            _log.error("The bus forbids something", extra={"fields": {"reason": str(fault(error))}})
+
+
+def _message(message: Msg) -> BusMessage:
+    return BusMessage(message.subject, message.data, message.headers or {}, message.reply)
+
+
+def _limits(max_payload: int, size: int | None = None) -> dict[str, dict[str, object]]:
+    sizes = {} if size is None else {"bytes": size}
+    remedy = f"set max_payload of the NATS server to {MIN_PAYLOAD_BYTES // 1024 // 1024}MB"
+    return {"fields": {**sizes, "max_payload": max_payload, "remedy": remedy}}

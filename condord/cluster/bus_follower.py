@@ -1,0 +1,237 @@
+"""Follow whichever ingester leads, by the bus: take frames, ask for what is missing, and notice silence."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+
+from condord.cluster.bus import Bus, BusMessage, Unanswered
+from condord.cluster.bus_frames import (
+    FAULT,
+    STATE_BUCKET,
+    fence_of,
+    frames_subject,
+    head_of,
+    resume_subject,
+    snapshot_key,
+)
+from condord.cluster.bus_order import LOST_SECONDS, BusOrder
+from condord.cluster.event_blocks import EventBlocks
+from condord.cluster.fenced import FencedKey
+from condord.cluster.interfaces import EventSink
+from condord.cluster.kv import KvBucket
+from condord.cluster.lease import Lease, accounts
+from condord.errors import CondordError, ConfigError
+from condord.live.replica import LostCode, SourceEvent, Unreadable
+
+RESUME_SECONDS = 2.0
+"""How long the leader may take to answer what is missing."""
+MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.02, 0.5
+WATCH_SECONDS = 0.1
+DISCOVERY_SECONDS = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+class BusFollower:
+    """Follows one account and gives its events to `sink`.
+
+    With an empty `account` it is the only one that has a lease on the bus. `refused` gets the error if there are
+    several. `chance` returns a number in [0, 1) that spreads the questions of many followers.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        account: str,
+        sink: EventSink,
+        *,
+        refused: Callable[[CondordError], None],
+        chance: Callable[[], float],
+    ) -> None:
+        self.account = account
+        self._bus = bus
+        self._sink = sink
+        self._refused = refused
+        self._chance = chance
+        self._loop = asyncio.get_running_loop()
+        self.order = BusOrder(self._loop.time())
+        self._is_known = bool(account)
+        self._reason = "the leader has not answered yet"
+        self._code: LostCode | None = None
+        self._wake = asyncio.Event()
+        bus.watch(self._connection_changed)
+
+    @property
+    def reason(self) -> str:
+        """Why nothing is followed, or was last."""
+        return self._reason if self._bus.is_connected else self._bus.reason
+
+    def retry(self) -> None:
+        """Connect now instead of after the wait."""
+        self._bus.retry()
+
+    async def run(self) -> None:
+        """Follow until cancelled; the bus runs elsewhere. It may be run again later."""
+        self.order.restart(self._loop.time())
+        self._code = None
+        self._wake.set()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watch())
+            tasks.create_task(self._follow())
+
+    def expect(self, fence: int) -> None:
+        """Drop what comes from leaders before this fence."""
+        self.order.fence = max(self.order.fence, fence)
+
+    async def _follow(self) -> None:
+        if not self._is_known:
+            self.account = await self._only_account()
+            self._is_known = True
+        subscription = await self._bus.subscribe(frames_subject(self.account), self._take)
+        try:
+            await self._catch_up()
+        finally:
+            await subscription.end()
+
+    async def _catch_up(self) -> None:
+        """Ask for what is missing, whenever something is."""
+        failures = 0
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self.order.is_behind and self._bus.is_connected:
+                has_healed = await self._heal()
+                failures = 0 if has_healed else failures + 1
+                pause = min(MIN_PAUSE_SECONDS * 2.0 ** min(failures, 16), MAX_PAUSE_SECONDS)
+                await asyncio.sleep(pause * (0.5 + self._chance()))
+
+    async def _only_account(self) -> str:
+        """Wait until one account has a lease on the bus, and return it."""
+        while True:
+            try:
+                found = await accounts(self._bus)
+            except Unanswered as error:
+                self._reason, found = str(error), []
+            else:
+                self._reason = "no ingester holds a lease on the bus"
+            if len(found) == 1:
+                _log.info("The bus has one account", extra={"fields": {"account": found[0]}})
+                return found[0]
+            if found:
+                names = ", ".join(found)
+                self._refused(ConfigError([f"the bus has several accounts: {names}"], "Set cluster.account to one."))
+                await asyncio.Event().wait()
+            await asyncio.sleep(DISCOVERY_SECONDS)
+
+    def _connection_changed(self) -> None:
+        if self._bus.is_connected:
+            self.order.begin(self._loop.time())
+            self._wake.set()
+
+    def _take(self, message: BusMessage) -> None:
+        """Take the next frame. This is the fast path of a quote."""
+        head = head_of(message.headers)
+        if head is None:
+            return
+        try:
+            for event in EventBlocks().feed(message.data):
+                self._pass_on(self.order.take(head, event, self._loop.time()))
+        except Unreadable as error:
+            self._missing(str(error))
+        if self.order.is_behind:
+            self._wake.set()
+
+    def _pass_on(self, events: Sequence[SourceEvent]) -> None:
+        """Give events to the sink.
+
+        Raises:
+            Unreadable: one of them cannot be decoded.
+        """
+        for event in events:
+            self._sink.take(event)
+        if self._sink.needs_snapshot and events:
+            self._missing("events are missing")
+
+    def _missing(self, reason: str) -> None:
+        self._reason = reason
+        self.order.miss()
+
+    async def _heal(self) -> bool:
+        """Ask the leader for what is missing; whether that was the answer."""
+        before = self.order.version
+        try:
+            asked = (self._sink.resume_version or "").encode()
+            message = await self._bus.ask(resume_subject(self.account), asked, seconds=RESUME_SECONDS)
+            fence = fence_of(message.headers)
+            if fence is None or FAULT in message.headers:
+                raise Unanswered(f"the leader refuses: {message.headers.get(FAULT, 'it names no fence')}")
+            events = EventBlocks().feed(message.data)
+        except (Unanswered, Unreadable) as error:
+            self._reason = str(error)
+            await self._stop_gap()
+            return False
+        if self.order.version != before or not self.order.is_behind:
+            return not self.order.is_behind
+        passed = self.order.catch_up(fence, events, self._loop.time())
+        if passed is None:
+            await self._look_at_lease(fence)
+            return False
+        self._begin(passed)
+        return not self.order.is_behind
+
+    def _begin(self, events: Sequence[SourceEvent]) -> None:
+        """Give the sink what was asked for, as if a connection had begun."""
+        self._sink.begin()
+        try:
+            self._pass_on(events)
+        except Unreadable as error:
+            self._missing(str(error))
+
+    async def _stop_gap(self) -> None:
+        """Show the stored snapshot, unconfirmed, where there is nothing else, or the leader is lost."""
+        if self._sink.resume_version is not None and self._code != "leaderLost":
+            return
+        try:
+            stored = await FencedKey(KvBucket(self._bus, STATE_BUCKET), snapshot_key(self.account)).read()
+            events = [] if stored is None else EventBlocks().feed(stored.value)
+        except (Unanswered, Unreadable):
+            return  # the reason why the leader does not answer is the one that counts
+        if stored is None or not events or not self.order.is_behind:
+            return
+        if shown := self.order.stop_gap(stored.fence, events[0]):
+            self._begin(shown)
+            self._sink.lose(self.reason, self._code or "leaderLost")
+
+    async def _look_at_lease(self, fence: int) -> None:
+        """Follow an answer of a lower fence if the lease is that of its leader: the bus has lost its state."""
+        if fence >= self.order.fence or self._code is None:
+            return
+        try:
+            lease = await Lease(self._bus, self.account, seconds=RESUME_SECONDS, nonce="").look()
+        except Unanswered as error:
+            self._reason = str(error)
+            return
+        if lease is not None and lease.fence == fence:
+            _log.warning("The bus has lost its state", extra={"fields": {"fence": fence, "before": self.order.fence}})
+            self.order.start_over(fence)
+
+    async def _watch(self) -> None:
+        """Report what is lost, and ask for what is missing while it is."""
+        while True:
+            code = self.order.lost(self._loop.time(), is_connected=self._bus.is_connected)
+            if code is not None:
+                self._wake.set()
+                if self.order.leader and code == "leaderLost" and self._code is None:
+                    self._reason = f"no event has come from {self.order.leader} for {LOST_SECONDS:g} s"
+            if code is not None:
+                self._sink.lose(self.reason, code)
+            if code is not None and code != self._code:
+                fields = {"bus": self._bus.urls, "code": code, "reason": self.reason}
+                _log.warning("The leader is lost", extra={"fields": fields})
+            if code is None and self._code is not None:
+                back = {"leader": self.order.leader, "fence": self.order.fence}
+                _log.info("The leader is back", extra={"fields": back})
+            self._code = code
+            await asyncio.sleep(WATCH_SECONDS)

@@ -1,0 +1,86 @@
+"""The names of subjects and headers on the bus, which all versions of condord on one bus share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+FENCE, KIND, VERSION, BASE, LEADER, FAULT, ANSWER = "Fence", "Kind", "Version", "Base", "Leader", "Fault", "Answer"
+
+STATE_BUCKET = "condord"
+"""The bucket of what outlives a leader; its keys begin with the account."""
+
+
+class FrameHead(NamedTuple):
+    """What the headers of a frame say.
+
+    `fence` is that of the leader who sent it, `kind` the name of its event. `version` is that of its event, or for an
+    event without an id that of the newest one. `base` is the number of the event before it, None for a first one.
+    `leader` is its name.
+    """
+
+    fence: int
+    kind: str
+    version: str = ""
+    base: int | None = None
+    leader: str = ""
+
+    @property
+    def epoch(self) -> str:
+        """The epoch of its version."""
+        return self.version.rpartition("-")[0]
+
+    @property
+    def number(self) -> int:
+        """The number of its version; -1 without one."""
+        number = self.version.rpartition("-")[2]
+        return int(number) if _is_number(number) else -1
+
+    def headers(self) -> dict[str, str]:
+        """The headers to send."""
+        found = {FENCE: str(self.fence), KIND: self.kind}
+        optional = {VERSION: self.version, BASE: "" if self.base is None else str(self.base), LEADER: self.leader}
+        return found | {name: value for name, value in optional.items() if value}
+
+
+def head_of(headers: Mapping[str, str]) -> FrameHead | None:
+    """Return what the headers of a frame say; None if they are not those of a frame."""
+    fence, kind, base = headers.get(FENCE, ""), headers.get(KIND, ""), headers.get(BASE, "")
+    if not (_is_number(fence) and kind and (not base or _is_number(base))):
+        return None
+    return FrameHead(int(fence), kind, headers.get(VERSION, ""), int(base) if base else None, headers.get(LEADER, ""))
+
+
+def fence_of(headers: Mapping[str, str]) -> int | None:
+    """Return the fence of an answer; None without one."""
+    fence = headers.get(FENCE, "")
+    return int(fence) if _is_number(fence) else None
+
+
+def frames_subject(account: str) -> str:
+    """Where the leader publishes."""
+    return f"condord.{account}.frames"
+
+
+def resume_subject(account: str) -> str:
+    """Where the leader is asked for what is missing after a version."""
+    return f"condord.{account}.resume"
+
+
+def ask_subject(account: str) -> str:
+    """Where the leader is asked what it alone knows."""
+    return f"condord.{account}.ask"
+
+
+def snapshot_key(account: str) -> str:
+    """Where the leader keeps a snapshot."""
+    return f"{account}.snapshot"
+
+
+def state_key(account: str, kind: str) -> str:
+    """Where the leader keeps one kind of its state."""
+    return f"{account}.state.{kind}"
+
+
+def _is_number(text: str) -> bool:
+    return text.isascii() and text.isdigit() and len(text) < 20

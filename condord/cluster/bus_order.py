@@ -1,0 +1,194 @@
+"""Decide which frames of the bus are passed on, and when something is missing. It does no I/O and has no clock.
+
+The bus may lose a frame, bring it twice, or bring one of a former leader late. So each frame names the leader's fence
+and the event before it. A frame of a lower fence is dropped, and so is one that is not newer than the last. One that
+does not follow the last is held, with all after it, until the leader has answered with what is missing.
+"""
+
+from __future__ import annotations
+
+import collections
+from collections.abc import Sequence
+
+from condord.cluster.bus_frames import FrameHead
+from condord.live.replica import LostCode, SourceEvent
+
+LOST_SECONDS = 2.0
+"""After so long without a frame that could be passed on, the leader, or the bus, counts as lost."""
+MAX_HELD = 4096
+MAX_HELD_BYTES = 32 * 1024 * 1024
+
+_KNOWN = frozenset({"snapshot", "delta", "alert", "heartbeat"})
+
+
+class BusOrder:
+    """The order of what comes for one account, from any leader.
+
+    `fence` is that of the newest leader, and `leader` its name, empty before its first frame. `version` is the last
+    event that was passed on, empty before the first. `is_behind`: something is missing, so that frames are held.
+    `gaps` counts how often frames were missing, or after an outage more than a delta can say. `dropped` counts frames
+    that were late or came twice.
+    """
+
+    def __init__(self, now: float) -> None:
+        self.fence = 0
+        self.leader = ""
+        self.version = ""
+        self.is_behind = True
+        self.gaps = 0
+        self.dropped = 0
+        self._epoch = ""
+        self._number = -1
+        self._has_gap = False
+        self._begun_at = now
+        self._fresh_at = now
+        self._held: collections.deque[tuple[FrameHead, SourceEvent]] = collections.deque()
+        self._held_bytes = 0
+
+    def restart(self, now: float) -> None:
+        """Note that the bus is followed again, after a time in which it was not. The fence stays."""
+        self._fresh_at = now
+        self.begin(now)
+
+    def begin(self, now: float) -> None:
+        """Note that a connection begins: what was sent before it is missing."""
+        self._begun_at = now
+        self.miss()
+
+    def miss(self) -> None:
+        """Note that something is missing."""
+        self.is_behind = True
+        self._forget_held()
+
+    def take(self, head: FrameHead, event: SourceEvent, now: float) -> list[SourceEvent]:
+        """Take the next frame, and return what is passed on; kinds that are not known are passed over."""
+        if head.fence < self.fence:
+            self.dropped += 1
+            return []
+        if head.fence > self.fence:
+            self._lead(head.fence)
+        self.leader = head.leader or self.leader
+        passed = self._take(head, event) or [] if head.kind in _KNOWN else []
+        if not self.is_behind:
+            self._fresh_at = now
+        return passed
+
+    def catch_up(self, fence: int, events: Sequence[SourceEvent], now: float) -> list[SourceEvent] | None:
+        """Take the leader's answer to what is missing after `version`, and return it with the frames that follow it.
+
+        None if it is of a former leader, or empty: then the caller asks again.
+        """
+        if fence < self.fence or not events:
+            return None
+        if fence > self.fence:
+            self._lead(fence)
+        is_restarted = events[0].resync is not None and (events[0].id or "").startswith(f"{self._epoch}-")
+        self.gaps += is_restarted and not self._has_gap  # what was found before is counted already
+        self.is_behind = self._has_gap = False
+        self._fresh_at = now
+        passed = list(events)
+        for event in events:
+            self._advance(event)
+        return passed + self._take_held()
+
+    def stop_gap(self, fence: int, event: SourceEvent) -> list[SourceEvent]:
+        """Take a stored snapshot, which is shown until the leader answers; return it if it is newer than what is."""
+        if fence < self.fence:
+            return []
+        if fence > self.fence:
+            self._lead(fence)
+        head = FrameHead(fence, "snapshot", event.id or "")
+        if head.number < 0 or self._is_old(head):
+            return []
+        self._advance(event)
+        return [event]
+
+    def start_over(self, fence: int) -> None:
+        """Accept a lower fence: the bus has lost its state, and the lease on it is that of a new leader."""
+        self._lead(fence)
+
+    def lost(self, now: float, *, is_connected: bool) -> LostCode | None:
+        """Return what is lost, if anything is; then something is missing, at least the status."""
+        if now - self._fresh_at < LOST_SECONDS:
+            return None
+        self.is_behind = True
+        # The leader gets its time to answer before it counts as silent.
+        return "leaderLost" if is_connected and now - self._begun_at >= LOST_SECONDS else "busLost"
+
+    def _lead(self, fence: int) -> None:
+        """Note that another leader has begun: nothing follows what the one before has sent."""
+        self.fence = fence
+        self.leader = ""
+        self.is_behind = True
+        self._forget_held()
+
+    def _take(self, head: FrameHead, event: SourceEvent) -> list[SourceEvent] | None:
+        """Return what is passed on; None if the frame is held."""
+        match head.kind:
+            case "snapshot":
+                return self._take_snapshot(head, event)
+            case _ if not self.is_behind and self._is_old(head):
+                self.dropped += 1
+                return []
+            case "delta" if not self.is_behind and head.epoch == self._epoch and head.base == self._number:
+                self._advance(event)
+                return [event]
+            case "alert" | "heartbeat" if not self.is_behind and (head.epoch, head.number) == (
+                self._epoch,
+                self._number,
+            ):
+                return [event]
+        self._hold(head, event)
+        return None
+
+    def _take_held(self) -> list[SourceEvent]:
+        """Return what follows the answer of the leader, of what was held."""
+        held = [*self._held]
+        passed: list[SourceEvent] = []
+        self._forget_held()
+        for head, event in held:
+            if self.is_behind:
+                self._hold(head, event)
+            elif not self._is_old(head):
+                following = self._take(head, event)
+                passed += following or []
+                if following is None:
+                    # The next answer includes it, or it is of an epoch that is over and would never follow anything.
+                    self._forget_held()
+        return passed
+
+    def _take_snapshot(self, head: FrameHead, event: SourceEvent) -> list[SourceEvent]:
+        if self._is_old(head):
+            self.dropped += 1
+            return []
+        self._forget_held()  # they came before it
+        self._advance(event)
+        self.is_behind = self._has_gap = False
+        return [event]
+
+    def _hold(self, head: FrameHead, event: SourceEvent) -> None:
+        if not self.is_behind:
+            self.gaps += 1
+            self.is_behind = self._has_gap = True
+        if len(self._held) >= MAX_HELD or self._held_bytes + len(event.block) > MAX_HELD_BYTES:
+            self._forget_held()  # a frame that follows does not follow what the leader will answer
+        if head.kind != "heartbeat":
+            self._held.append((head, event))
+            self._held_bytes += len(event.block)
+
+    def _forget_held(self) -> None:
+        self._held.clear()
+        self._held_bytes = 0
+
+    def _is_old(self, head: FrameHead) -> bool:
+        """Whether the event of a frame, or a later one, was passed on; one without an id has the version before it."""
+        if head.epoch != self._epoch:
+            return False
+        has_id = head.kind in ("snapshot", "delta")
+        return head.number <= self._number if has_id else head.number < self._number
+
+    def _advance(self, event: SourceEvent) -> None:
+        if event.id is not None:
+            self.version = event.id
+            epoch, _, number = event.id.rpartition("-")
+            self._epoch, self._number = epoch, int(number) if number.isascii() and number.isdigit() else -1

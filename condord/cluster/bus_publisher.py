@@ -1,0 +1,111 @@
+"""Publish the events of a leader on the bus, each unchanged, and keep a snapshot there for who joins later."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from condord.cluster.bus import Bus, Unanswered
+from condord.cluster.bus_frames import STATE_BUCKET, FrameHead, frames_subject, snapshot_key
+from condord.cluster.fenced import FencedKey, Overtaken
+from condord.cluster.kv import KvBucket
+from condord.live.replica import SourceEvent
+
+SNAPSHOT_SECONDS = 5.0
+"""How old the stored snapshot may be; after a change of positions it is stored at once."""
+MIN_SNAPSHOT_SECONDS = 0.5
+
+_log = logging.getLogger(__name__)
+
+
+class BusPublisher:
+    """Publishes what it is given while it leads.
+
+    `snapshot` returns the version and the block of a snapshot of the document, None before there is one. `overtaken` is
+    called if another leader has a higher fence; then it leads no longer.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        account: str,
+        *,
+        snapshot: Callable[[], tuple[str, bytes] | None],
+        overtaken: Callable[[], None],
+    ) -> None:
+        self._bus = bus
+        self._subject = frames_subject(account)
+        self._key = FencedKey(KvBucket(bus, STATE_BUCKET), snapshot_key(account))
+        self._snapshot = snapshot
+        self._overtaken = overtaken
+        self._fence: int | None = None
+        self._leader = ""
+        self._version = ""
+        self._number: int | None = None
+        self._stored = (0, "")  # fence and version
+        self._has_failed = False
+        self._due = asyncio.Event()
+        bus.watch(self._store_again)
+
+    def lead(self, fence: int, leader: str) -> None:
+        """Publish under this fence from now on; `leader` is shown by those who follow."""
+        self._fence, self._leader = fence, leader
+        self._version, self._number = "", None
+        self._due.set()
+
+    def step_down(self) -> None:
+        """Publish nothing from now on."""
+        self._fence = None
+
+    def take(self, event: SourceEvent) -> None:
+        """Publish the next event; it follows the one before, so all of them must come here."""
+        if self._fence is None:
+            return
+        base = None
+        if event.id is not None:
+            base, self._version = self._number, event.id
+            self._number = int(event.id.rpartition("-")[2])
+        head = FrameHead(self._fence, event.name, self._version, base, self._leader)
+        self._bus.publish(self._subject, event.block, head.headers())
+        if event.name == "snapshot":
+            self._due.set()
+
+    def _store_again(self) -> None:
+        """Store the snapshot at another connection again: the bus may have lost it."""
+        self._stored = (0, "")
+        self._due.set()
+
+    async def run(self) -> None:
+        """Keep the stored snapshot until cancelled."""
+        while True:
+            try:
+                async with asyncio.timeout(SNAPSHOT_SECONDS):
+                    await self._due.wait()
+            except TimeoutError:
+                pass  # it is due because of its age
+            self._due.clear()
+            await self._store()
+            await asyncio.sleep(MIN_SNAPSHOT_SECONDS)
+
+    async def _store(self) -> None:
+        """Store a snapshot, if there is a newer one than the one that is stored."""
+        fence, found = self._fence, self._snapshot()
+        if fence is None or found is None or not self._bus.is_connected:
+            return
+        version, block = found
+        if (fence, version) == self._stored or not self._bus.takes(len(block)):
+            return
+        try:
+            await self._key.write(fence, block)
+        except Overtaken:
+            _log.warning("Another leader has a higher fence", extra={"fields": {"fence": fence}})
+            self.step_down()
+            self._overtaken()
+        except Unanswered as error:
+            if not self._has_failed:
+                _log.warning("The snapshot cannot be stored on the bus", extra={"fields": {"reason": str(error)}})
+            self._has_failed = True
+        else:
+            self._stored = fence, version
+            self._has_failed = False

@@ -1,0 +1,167 @@
+"""Ask the leader over the bus what only it knows, and answer such questions as the leader."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import msgspec
+
+from condord.cluster.bus import Bus, BusMessage, Unanswered
+from condord.cluster.bus_frames import ANSWER, FAULT, FENCE, ask_subject, fence_of, resume_subject
+from condord.cluster.interfaces import Answer
+from condord.cluster.questions import CopiedAnswers
+from condord.errors import Unavailable
+
+ANSWER_SECONDS = 5.0
+AT_ONCE = 4
+MAX_BYTES = 4 * 1024 * 1024
+MAX_WAITING = 64
+
+
+class _Question(msgspec.Struct, frozen=True):
+    method: str
+    target: str
+
+
+class _AnswerHead(msgspec.Struct, frozen=True):
+    status: int
+    headers: dict[str, str]
+
+
+class BusQuestions:
+    """Asks whichever ingester leads. It offers what `condord.cluster.questions.Questions` does.
+
+    `account` and `fence` return those that are followed, `is_lost` whether the leader is lost, and `now` is a clock in
+    seconds.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        *,
+        account: Callable[[], str],
+        fence: Callable[[], int],
+        is_lost: Callable[[], bool],
+        now: Callable[[], float],
+    ) -> None:
+        self._bus = bus
+        self._account = account
+        self._fence = fence
+        self._is_lost = is_lost
+        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._copies = CopiedAnswers(now)
+
+    async def ask(self, method: str, target: str) -> Answer:
+        """Return the leader's answer, unchanged; to a GET also one of the last minute, while it is lost.
+
+        Raises:
+            Unavailable: the leader is lost or does not answer, and there is no copy.
+        """
+        if self._is_lost():
+            return self._copies.copied(method, target, "the leader is lost")
+        try:
+            async with self._slots:
+                answer = await self._asked(method, target)
+        except Unanswered as error:
+            return self._copies.copied(method, target, f"the leader does not answer: {error}")
+        self._copies.keep(method, target, answer)
+        return answer
+
+    async def _asked(self, method: str, target: str) -> Answer:
+        payload = msgspec.json.encode(_Question(method, target))
+        message = await self._bus.ask(ask_subject(self._account()), payload, seconds=ANSWER_SECONDS)
+        if fault := message.headers.get(FAULT):
+            raise Unanswered(fault)
+        if (fence_of(message.headers) or 0) < self._fence():
+            raise Unanswered("a former leader has answered")
+        try:
+            head = msgspec.json.decode(message.headers.get(ANSWER, ""), type=_AnswerHead)
+        except msgspec.DecodeError as error:
+            raise Unanswered("the answer cannot be understood") from error
+        return Answer(head.status, head.headers, message.data)
+
+
+class BusAnswers:
+    """Answers the questions of all that follow, while it leads.
+
+    `answer` returns the answer to a method and a target. `resume` returns what is missing after a version, or a whole
+    snapshot without one, as blocks of a stream.
+    """
+
+    def __init__(
+        self,
+        bus: Bus,
+        account: str,
+        *,
+        answer: Callable[[str, str], Awaitable[Answer]],
+        resume: Callable[[str | None], bytes],
+    ) -> None:
+        self._bus = bus
+        self._account = account
+        self._answer = answer
+        self._resume = resume
+        self._fence: int | None = None
+        self._loop = asyncio.get_running_loop()
+        self._waiting: asyncio.Queue[tuple[BusMessage, float]] = asyncio.Queue(MAX_WAITING)
+
+    def lead(self, fence: int) -> None:
+        """Answer under this fence from now on."""
+        self._fence = fence
+
+    def step_down(self) -> None:
+        """Answer nothing from now on."""
+        self._fence = None
+
+    async def run(self) -> None:
+        """Answer until cancelled."""
+        await self._bus.subscribe(ask_subject(self._account), self._take_question)
+        await self._bus.subscribe(resume_subject(self._account), self._take_resume)
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(AT_ONCE):
+                tasks.create_task(self._work())
+
+    def _take_resume(self, message: BusMessage) -> None:
+        if self._fence is None or not message.reply:
+            return
+        blocks = self._resume(message.data.decode(errors="replace") or None)
+        if self._bus.takes(len(blocks)):
+            self._reply(message, {}, blocks)
+        else:
+            self._reply(message, {FAULT: f"a snapshot of {len(blocks)} bytes is larger than the bus takes"})
+
+    def _take_question(self, message: BusMessage) -> None:
+        if self._fence is None or not message.reply:
+            return
+        try:
+            self._waiting.put_nowait((message, self._loop.time()))
+        except asyncio.QueueFull:
+            self._reply(message, {FAULT: "the leader is busy"})
+
+    async def _work(self) -> None:
+        while True:
+            message, asked_at = await self._waiting.get()
+            if self._loop.time() - asked_at < ANSWER_SECONDS:  # else nobody waits for it any longer
+                await self._work_on(message)
+
+    async def _work_on(self, message: BusMessage) -> None:
+        try:
+            question = msgspec.json.decode(message.data, type=_Question)
+            async with asyncio.timeout(ANSWER_SECONDS):
+                answer = await self._answer(question.method, question.target)
+        except msgspec.DecodeError:
+            self._reply(message, {FAULT: "the question cannot be understood"})
+        except TimeoutError:
+            self._reply(message, {FAULT: f"there is no answer within {ANSWER_SECONDS:g} s"})
+        except Unavailable as error:
+            self._reply(message, {FAULT: str(error)})
+        else:
+            if len(answer.body) > MAX_BYTES or not self._bus.takes(len(answer.body)):
+                self._reply(message, {FAULT: f"the answer has {len(answer.body)} bytes, which the bus does not take"})
+            else:
+                head = msgspec.json.encode(_AnswerHead(answer.status, answer.headers)).decode()
+                self._reply(message, {ANSWER: head}, answer.body)
+
+    def _reply(self, message: BusMessage, headers: dict[str, str], body: bytes = b"") -> None:
+        if self._fence is not None:  # it may have stepped down meanwhile
+            self._bus.publish(message.reply, body, {FENCE: str(self._fence), **headers})

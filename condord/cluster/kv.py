@@ -1,0 +1,193 @@
+"""Keys and values in a bucket of NATS JetStream, with revisions to compare before a change."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import NamedTuple, TypeVar
+
+from nats import errors
+from nats.js import JetStreamContext, api
+from nats.js import errors as js_errors
+from nats.js.kv import KeyValue
+
+from condord.cluster.bus import Bus, Unanswered
+from condord.cluster.nats_client import fault
+from condord.tasks import check_cancelled
+
+CALL_SECONDS = 5.0
+REPLICAS = (3, 1)
+"""How many servers keep a new bucket; the second if there are fewer than the first."""
+_OTHER_REVISION = (10_071, 10_164)  # wrong last sequence
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+class Conflict(Exception):
+    """The key has another revision than the one expected: nothing was changed."""
+
+
+class Declined(Unanswered):
+    """JetStream has answered, and refuses: nothing was changed."""
+
+
+class KeyState(NamedTuple):
+    """A value and its revision, which rises with each change of any key in the bucket."""
+
+    value: bytes
+    revision: int
+
+
+class KvBucket:
+    """One bucket. It is made, with file storage, where it does not exist when something is written.
+
+    `ttl_seconds` is how long a value lives, None for as long as the bucket. Each call takes at most `seconds`.
+    """
+
+    def __init__(self, bus: Bus, name: str, *, ttl_seconds: float | None = None, seconds: float = CALL_SECONDS) -> None:
+        self._bus = bus
+        self._seconds = seconds
+        self._name = name
+        self._stream = f"KV_{name}"
+        self._ttl_seconds = ttl_seconds
+
+    async def get(self, key: str) -> KeyState | None:
+        """Return what a key has; None if there is nothing.
+
+        Raises:
+            Unanswered: the bus is lost, or JetStream does not answer.
+        """
+        try:
+            entry = await self._answered(lambda: self._keys().get(key))
+        except js_errors.KeyNotFoundError:
+            return None
+        return KeyState(entry.value or b"", entry.revision or 0)
+
+    async def put(self, key: str, value: bytes) -> int:
+        """Set a key, and return its revision.
+
+        Raises:
+            Unanswered: it may be set or not.
+        """
+        return await self._written(lambda: self._keys().put(key, value))
+
+    async def create(self, key: str, value: bytes) -> int:
+        """Set a key that does not exist, and return its revision.
+
+        Raises:
+            Conflict: it exists.
+            Unanswered: it may be set or not.
+        """
+        return await self._written(lambda: self._keys().create(key, value))
+
+    async def update(self, key: str, value: bytes, revision: int) -> int:
+        """Set a key that has this revision, and return the new one.
+
+        Raises:
+            Conflict: it has another one, or does not exist.
+            Unanswered: it may be set or not.
+        """
+        return await self._written(lambda: self._keys().update(key, value, last=revision))
+
+    async def delete(self, key: str, revision: int) -> None:
+        """Remove a key that has this revision.
+
+        Raises:
+            Conflict: it has another one.
+            Unanswered: it may be removed or not.
+        """
+        await self._answered(lambda: self._keys().delete(key, last=revision))
+
+    async def keys(self) -> list[str]:
+        """Return the keys that exist or were deleted within their TTL, sorted.
+
+        Raises:
+            Unanswered: the bus is lost, or JetStream does not answer.
+        """
+        prefix = f"$KV.{self._name}."
+        info = await self._info(f"{prefix}>")
+        found = {} if info is None else info.state.subjects or {}
+        return sorted(subject.removeprefix(prefix) for subject in found)
+
+    async def ensure(self) -> float | None:
+        """Make the bucket where there is none, and return the TTL in force.
+
+        That of an empty bucket is changed to ours; that of others' values is not.
+
+        Raises:
+            Unanswered: the bus is lost, or JetStream does not answer, or refuses.
+        """
+        info = await self._info()
+        if info is None:
+            return await self._make()
+        ttl_seconds = info.config.max_age or None
+        if ttl_seconds == self._ttl_seconds or info.state.messages:
+            return ttl_seconds
+        window = min(120.0, self._ttl_seconds or 120.0)
+        config = info.config.evolve(max_age=self._ttl_seconds or 0, duplicate_window=window)
+        await self._answered(lambda: self._js.update_stream(config))
+        return self._ttl_seconds
+
+    async def _make(self) -> float | None:
+        for replicas in REPLICAS:
+            config = api.KeyValueConfig(bucket=self._name, ttl=self._ttl_seconds, replicas=replicas)
+
+            def make(config: api.KeyValueConfig = config) -> Awaitable[KeyValue]:
+                return self._js.create_key_value(config)
+
+            try:
+                await self._answered(make)
+            except Declined:
+                if replicas == REPLICAS[-1]:
+                    raise
+                continue
+            _log.info("A bucket was made", extra={"fields": {"bucket": self._name, "replicas": replicas}})
+            break
+        return self._ttl_seconds
+
+    @property
+    def _js(self) -> JetStreamContext:
+        return self._bus.js(self._seconds)
+
+    def _keys(self) -> KeyValue:
+        # That of `JetStreamContext.key_value` would first ask for the bucket. It would also read directly, from a
+        # server that may be a moment behind, and that does not answer where there is no bucket (nats-server 2.9).
+        return KeyValue(self._name, self._stream, f"$KV.{self._name}.", self._js, direct=False)
+
+    async def _info(self, subjects: str | None = None) -> api.StreamInfo | None:
+        try:
+            return await self._answered(lambda: self._js.stream_info(self._stream, subjects_filter=subjects))
+        except js_errors.KeyNotFoundError:
+            return None
+
+    async def _written(self, write: Callable[[], Awaitable[int]]) -> int:
+        """Write; where there is no bucket, make it first."""
+        try:
+            return await self._answered(write)
+        except js_errors.KeyNotFoundError:
+            await self.ensure()
+            return await self._answered(write)
+
+    async def _answered(self, call: Callable[[], Awaitable[_T]]) -> _T:
+        """Call, and translate the errors of nats-py.
+
+        Raises:
+            Conflict: the key has another revision.
+            KeyNotFoundError: there is no such key, or no bucket.
+            Unanswered: the rest.
+        """
+        try:
+            return await call()
+        except (js_errors.KeyNotFoundError, js_errors.NotFoundError, js_errors.NoStreamResponseError) as error:
+            raise js_errors.KeyNotFoundError from error
+        except js_errors.KeyWrongLastSequenceError as error:
+            raise Conflict from error
+        except js_errors.APIError as error:
+            if error.err_code in _OTHER_REVISION:
+                raise Conflict from error
+            raise Declined(f"JetStream refuses: {error.description or fault(error)}") from error
+        except (errors.Error, OSError) as error:
+            raise Unanswered(str(fault(error))) from error
+        finally:
+            check_cancelled()

@@ -1,0 +1,144 @@
+"""One connection to a NATS server. This is the only module that touches private parts of nats-py.
+
+nats-py would reconnect by itself, but then it buffers what is published meanwhile and sends it late, goes on to
+servers that the configuration does not name, and ends for good where the credentials are refused. So a client here
+lives for one connection, and `condord.cluster.bus` makes the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import Awaitable, Callable
+from typing import Any, Literal
+
+import msgspec
+from nats import errors
+from nats.aio.client import Client, RawCredentials
+from nats.js import errors as js_errors
+
+from condord.cluster.connection import CONNECT_SECONDS, Lost, unreachable
+from condord.errors import Refused
+from condord.host.secret import Secret
+
+PING_SECONDS = 0.6
+"""How often a server is asked whether it is there; the third question without an answer ends the connection.
+
+So a bus that hangs is no connection any longer when a follower reports a loss, after 2 s.
+"""
+CLOSE_SECONDS = 1.0
+MIN_PAYLOAD_BYTES = 8 * 1024 * 1024
+"""What a server should take: a snapshot of 2,000 legs passes the default of 1 MiB."""
+
+_REFUSALS = ("authorization violation", "authentication expired", "authentication revoked")
+_REFUSED_HINT = "Check cluster.credentials_file, and the user and its permissions at the NATS server."
+
+
+class BusLogin(msgspec.Struct, frozen=True, kw_only=True):
+    """What a server is shown: the text of a .creds file, an nkey seed, `user:password`, or a token."""
+
+    kind: Literal["creds", "seed", "password", "token"]
+    secret: Secret
+
+    def options(self) -> dict[str, Any]:
+        """The arguments of nats-py."""
+        text = self.secret.reveal()
+        match self.kind:
+            case "creds":
+                return {"user_credentials": RawCredentials(text)}
+            case "seed":
+                return {"nkeys_seed_str": text}
+            case "password":
+                user, _, password = text.partition(":")
+                return {"user": user, "password": password}
+            case "token":
+                return {"token": text}
+
+
+class NatsClient(Client):
+    """The client of nats-py, which never sends credentials before TLS to a URL with `tls://`."""
+
+    def _connect_command(self) -> bytes:
+        assert self._current_server is not None  # noqa: S101 - nats-py has connected to it
+        # nats-py would go on in clear where the server, or someone on the way, does not ask for TLS.
+        if self._current_server.uri.scheme == "tls" and not self._server_info.get("tls_required"):
+            raise errors.SecureConnWantedError
+        return super()._connect_command()
+
+    async def end(self) -> None:
+        """Close the connection, by force if the server does not take what is left."""
+        with contextlib.suppress(TimeoutError, OSError, errors.Error):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await self.close()
+        writer = getattr(self._transport, "_io_writer", None)
+        if writer is not None:
+            writer.transport.abort()
+
+
+async def connected(
+    url: str,
+    login: BusLogin | None,
+    context: Callable[[], ssl.SSLContext],
+    *,
+    name: str,
+    failed: Callable[[Exception], Awaitable[None]],
+) -> NatsClient:
+    """Connect to one server; the client does not reconnect.
+
+    Args:
+        url: `nats://` or `tls://`.
+        login: what the server is shown, None for nothing but a client certificate in the context.
+        context: returns the trust store, for TLS.
+        name: how the server's monitoring shows the connection.
+        failed: gets what goes wrong later.
+
+    Raises:
+        Lost: the server cannot be reached, is not trusted, or does not answer.
+        Refused: it does not accept the credentials.
+    """
+    client = NatsClient()
+    seen: list[Exception] = []
+
+    async def note(error: Exception) -> None:
+        seen.append(error)
+        await failed(error)
+
+    try:
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await client.connect(
+                url,
+                error_cb=note,
+                name=name,
+                allow_reconnect=False,
+                max_reconnect_attempts=1,  # else it never gives up
+                reconnect_time_wait=0,
+                ping_interval=PING_SECONDS,  # type: ignore[arg-type]  # it only sleeps for so long
+                flush_timeout=CONNECT_SECONDS,
+                tls=context() if url.startswith("tls://") else None,
+                **(login.options() if login else {}),
+            )
+    except (OSError, errors.Error) as error:
+        await client.end()
+        raise fault(seen[-1] if seen and isinstance(error, errors.NoServersError) else error) from error
+    except BaseException:
+        await client.end()
+        raise
+    if not client.is_connected:  # nats-py takes any line for the answer to CONNECT
+        await client.end()
+        raise Lost("it does not answer as a NATS server does")
+    return client
+
+
+def fault(error: Exception | None) -> Lost | Refused:
+    """Return our error for one of nats-py."""
+    text = "" if error is None else str(error).removeprefix("nats: ").strip("'")
+    if isinstance(error, errors.AuthorizationError) or any(refusal in text.lower() for refusal in _REFUSALS):
+        return Refused(f"the bus does not accept the credentials: {text}", _REFUSED_HINT)
+    if isinstance(error, errors.SecureConnWantedError):
+        return Lost("it offers no TLS")
+    if isinstance(error, js_errors.ServiceUnavailableError):
+        return Lost("it has no JetStream for this user")
+    if isinstance(error, OSError) and not isinstance(error, errors.Error):
+        return unreachable(error)
+    return Lost(text or "the connection was lost")

@@ -1,0 +1,76 @@
+"""Keep on the bus what the next leader needs to continue, each kind under a key of its own.
+
+A new leader first writes each value again under its fence. So nothing that a former leader still sends can replace it.
+"""
+
+from __future__ import annotations
+
+import logging
+import zlib
+from collections.abc import Iterable
+
+from condord.cluster.bus_frames import state_key
+from condord.cluster.fenced import FencedKey
+from condord.cluster.kv import KvBucket
+from condord.cluster.maker_channel import StateCopy
+
+_LEVEL = 1  # of zlib: JSON becomes a fifth at any
+
+_log = logging.getLogger(__name__)
+
+
+class StateCopies:
+    """The copies of one account in `bucket`, as the leader with `fence` reads and writes them."""
+
+    def __init__(self, bucket: KvBucket, account: str, fence: int) -> None:
+        self._bucket = bucket
+        self._account = account
+        self._fence = fence
+        self._keys: dict[str, FencedKey] = {}
+
+    async def take_over(self, kinds: Iterable[str]) -> list[StateCopy]:
+        """Return what there is of these kinds, which no former leader can change from now on.
+
+        What cannot be decoded is left out.
+
+        Raises:
+            Overtaken: a later leader has written.
+            Unanswered: the bus does not answer.
+        """
+        found = [await self._take_over(kind) for kind in kinds]
+        return [copy for copy in found if copy is not None]
+
+    async def write(self, copy: StateCopy) -> None:
+        """Replace what there is of a kind.
+
+        Raises:
+            Overtaken: a later leader has written.
+            Unanswered: it may be written or not.
+        """
+        value = copy.name.encode() + b"\n" + zlib.compress(copy.content, _LEVEL)
+        await self._key(copy.kind).write(self._fence, value)
+
+    async def _take_over(self, kind: str) -> StateCopy | None:
+        value = await self._key(kind).claim(self._fence)
+        if value is None:
+            return None
+        name, _, compressed = value.partition(b"\n")
+        try:
+            return StateCopy(kind=kind, name=name.decode(), content=zlib.decompress(compressed))
+        except (UnicodeDecodeError, zlib.error) as error:
+            fields = {"code": "noStateCopy", "kind": kind, "reason": str(error)}
+            _log.error("What the former leader has kept cannot be read", extra={"fields": fields})
+            return None
+
+    def _key(self, kind: str) -> FencedKey:
+        return self._keys.setdefault(kind, FencedKey(self._bucket, state_key(self._account, kind)))
+
+
+async def copied_name(bucket: KvBucket, account: str, kind: str) -> str | None:
+    """Return the name of what the leader has kept of a kind; None if there is nothing.
+
+    Raises:
+        Unanswered: the bus does not answer.
+    """
+    found = await FencedKey(bucket, state_key(account, kind)).read()
+    return None if found is None else found.value.partition(b"\n")[0].decode(errors="replace")

@@ -1,0 +1,196 @@
+"""What a front follows: its own maker while this process leads, else whichever ingester leads on the bus."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from condord.cluster.bus import Bus, BusSettings
+from condord.cluster.bus_follower import BusFollower
+from condord.cluster.bus_frames import STATE_BUCKET
+from condord.cluster.bus_publisher import BusPublisher
+from condord.cluster.bus_questions import BusAnswers, BusQuestions
+from condord.cluster.connection import SourceSettings
+from condord.cluster.election import Election
+from condord.cluster.follower import Follower
+from condord.cluster.interfaces import Answer
+from condord.cluster.kv import KvBucket
+from condord.cluster.lease import Lease
+from condord.cluster.maker_channel import Begin
+from condord.cluster.questions import Questions
+from condord.cluster.state_copies import StateCopies, copied_name
+from condord.config import schema
+from condord.daemon.bus_settings import own_name
+from condord.daemon.front_source import FrontSource
+from condord.daemon.leadership import Leadership
+from condord.daemon.ready_maker import ReadyMaker
+from condord.daemon.recorded_account import FILE_NAME
+from condord.daemon.relay_feed import RelayFeed
+from condord.daemon.standby_history import RecordedSink, StandbyHistory
+from condord.daemon.term import MakerTerm
+from condord.errors import CondordError
+from condord.history.store import HistoryStore
+from condord.host.deadline import boot_seconds
+from condord.live import wire
+from condord.live.catch_up import caught_up
+from condord.live.frames import framed
+from condord.live.replica import Replica, SourceEvent
+from condord.upstream import state_files
+
+
+class FrontSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """What a front needs: the bus, the account on it, how long a lease counts, and what a maker starts with.
+
+    `environ` is the environment of makers, and `maker` is where the one that runs answers. `history` returns
+    `[history]` as it is in force, and `state_directory` the one of an account, given whether it lasts.
+    """
+
+    bus: BusSettings
+    account: str
+    lease_seconds: float
+    begin: Begin
+    environ: dict[str, str]
+    maker: SourceSettings
+    history: Callable[[], schema.History]
+    state_directory: Callable[[bool], Path]
+
+
+class Announcements:
+    """What others on the bus have of this process while it leads: its events, and its answers. `name` is its own."""
+
+    def __init__(self, publisher: BusPublisher, answers: BusAnswers, follower: BusFollower, name: str) -> None:
+        self._publisher = publisher
+        self._answers = answers
+        self._follower = follower
+        self._name = name
+
+    def lead(self, fence: int) -> None:
+        """Publish and answer under this fence from now on."""
+        self._publisher.lead(fence, self._name)
+        self._answers.lead(fence)
+        self._follower.expect(fence)  # when it follows again
+
+    def take(self, event: SourceEvent) -> None:
+        """Publish an event."""
+        self._publisher.take(event)
+
+    def step_down(self) -> None:
+        """Publish and answer nothing from now on."""
+        self._publisher.step_down()
+        self._answers.step_down()
+
+
+class FollowedFront:
+    """Implements `condord.daemon.followed.Followed`, and takes part in the election. To be made in a running loop."""
+
+    def __init__(
+        self, settings: FrontSettings, replica: Replica, feed: RelayFeed, refused: Callable[[CondordError], None]
+    ) -> None:
+        account, maker, chance = settings.account, settings.maker, random.random
+        self._replica = replica
+        self._feed = feed
+        self._name = own_name()
+        self.bus = Bus(settings.bus, name=f"condord {self._name}", refused=refused, chance=chance)
+        now, bucket = asyncio.get_running_loop().time, KvBucket(self.bus, STATE_BUCKET)
+        self.history = _history(settings, replica, feed, bucket)
+        recorded = RecordedSink(feed, self.history)
+        self._of_bus = BusFollower(self.bus, account, recorded, refused=refused, chance=chance)
+        ask_maker = Questions(maker, is_lost=self._is_lost, refused=refused, now=now)
+        # Where another leader has a higher fence, the lease is lost, too, which ends the term.
+        self.publisher = BusPublisher(self.bus, account, snapshot=self._snapshot, overtaken=lambda: None)
+        self.answers = BusAnswers(self.bus, account, answer=ask_maker.ask, resume=self._resumed)
+        self._source = FrontSource(
+            feed,
+            Announcements(self.publisher, self.answers, self._of_bus, self._name),
+            of_bus=self._of_bus,
+            of_maker=lambda sink: Follower(maker, sink, refused=refused, chance=chance),
+            ask_bus=BusQuestions(
+                self.bus,
+                account=lambda: account,
+                fence=lambda: self._of_bus.order.fence,
+                is_lost=self._is_lost,
+                now=now,
+            ),
+            ask_maker=ask_maker,
+        )
+        self.ready = ReadyMaker(settings.environ)
+        self.term = MakerTerm(
+            lambda: settings.begin,
+            ready=self.ready,
+            copies=lambda fence: StateCopies(bucket, account, fence),
+            served=self._source,
+            history=self.history,
+            end=refused,
+        )
+        lease = Lease(self.bus, account, seconds=settings.lease_seconds, nonce=secrets.token_hex(8))
+        election = Election(settings.lease_seconds, chance=chance)
+        self.leadership = Leadership(election, lease, self.term, holder=self._name, now=boot_seconds)
+
+    @property
+    def cluster(self) -> wire.ClusterJson:
+        """What this ingester is among several, without its lag."""
+        replica, order, fence = self._replica, self._of_bus.order, self.leadership.fence
+        is_leading = fence is not None
+        return wire.ClusterJson(
+            role="leader" if is_leading else "standby",
+            leader=self._name if is_leading else None if self._is_lost() else order.leader or None,
+            fence=fence if is_leading else order.fence or None,
+            gaps=order.gaps + replica.gaps,
+            dropped=order.dropped + replica.dropped,
+        )
+
+    async def run(self) -> None:
+        """Follow until cancelled; the bus and the leadership run elsewhere."""
+        await self._source.run()
+
+    def retry(self) -> None:
+        """Connect now instead of after the wait."""
+        self._source.retry()
+
+    async def ask(self, method: str, target: str) -> Answer:
+        """Return the answer of the maker, or, over the bus, that of the leader.
+
+        Raises:
+            Unavailable: there is none.
+        """
+        return await self._source.ask(method, target)
+
+    def _is_lost(self) -> bool:
+        return self._feed.lost_reason is not None
+
+    def _snapshot(self) -> tuple[str, bytes] | None:
+        if not self._replica.is_known:
+            return None
+        document = self._replica.edition.document(self._feed.clock())
+        return document.version, framed("snapshot", document, document.version)
+
+    def _resumed(self, version: str | None) -> bytes:
+        return caught_up(self._replica.fanout, version, self._feed.clock())
+
+
+def _history(settings: FrontSettings, replica: Replica, feed: RelayFeed, bucket: KvBucket) -> StandbyHistory:
+    """What records while this process stands by, for the account that the leader records."""
+
+    async def account_hash() -> str | None:
+        name = await copied_name(bucket, settings.account, state_files.EXTREMES)
+        return None if name is None else state_files.account_hash(name)
+
+    def open_store(lasts: bool) -> HistoryStore:  # noqa: FBT001 - it is the only argument
+        return HistoryStore(
+            settings.state_directory(lasts) / FILE_NAME,
+            machine_at=feed.clock.machine_at,
+            keep_days=lambda: settings.history().keep_days,
+        )
+
+    return StandbyHistory(
+        replica.edition,
+        account_hash=account_hash,
+        is_enabled=lambda: settings.history().enabled,
+        open_store=open_store,
+        now_at=feed.clock,
+    )

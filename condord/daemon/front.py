@@ -1,0 +1,55 @@
+"""The job of a front: one of several ingesters on a bus, of which one leads."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+
+from condord.daemon.followed_front import FollowedFront
+from condord.daemon.relay import Relay, RelayInputs, RelayParts
+
+
+class Front(Relay):
+    """A relay that may lead. `followed` is that of `parts`."""
+
+    def __init__(self, inputs: RelayInputs, parts: RelayParts, followed: FollowedFront) -> None:
+        super().__init__(inputs, parts)
+        self._view = parts.view
+        self._followed = followed
+
+    @property
+    def tasks(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """What runs until the stop."""
+        followed = self._followed
+        return {
+            "the follower": followed.run,
+            "the next maker": followed.ready.run,
+            "the publisher": followed.publisher.run,
+        }
+
+    @property
+    def writers(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """What runs until the maker has ended and the lease is given back."""
+        followed = self._followed
+        return {
+            "the bus": followed.bus.run,
+            "the answers": followed.answers.run,
+            "the leadership": followed.leadership.run,
+            "the history": followed.history.run,
+        }
+
+    def status_text(self) -> str:
+        """Whether this process leads, and the state of the option stream, or why there is none."""
+        return f"{self._view.cluster.role}, {super().status_text()}"
+
+    def reload(self) -> None:
+        """Apply what can be applied without dropping a subscriber, here and in the maker; logs the result."""
+        super().reload()
+        self._followed.term.reload()
+
+    async def finish(self) -> None:
+        """End the maker in order, and give the lease back, so that another ingester leads at once.
+
+        What was recorded while standing by is stored.
+        """
+        await self._followed.leadership.leave()
+        await self._followed.history.release()

@@ -1,0 +1,113 @@
+"""Run one of several ingesters on a bus.
+
+None of this imports alpaca-py: the account is read by a child process, the maker, while this process leads.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from condord.client.http import parse_url
+from condord.cluster.connection import SourceSettings
+from condord.cluster.maker_channel import Begin
+from condord.config.account_name import account_mark, account_name, require_account
+from condord.config.relay_startup import RelayStartup
+from condord.config.schema import Config
+from condord.config.startup import Startup
+from condord.daemon import relay_service
+from condord.daemon.bus_settings import bus_settings
+from condord.daemon.followed_front import FollowedFront, FrontSettings
+from condord.daemon.front import Front
+from condord.daemon.relay import RelayInputs, RelayParts
+from condord.daemon.relay_feed import RelayFeed
+from condord.errors import CondordError
+from condord.host import logs
+from condord.host.network import Network
+from condord.host.private_directory import private_directory
+from condord.host.systemd import without_systemd
+from condord.live.replica import Replica
+from condord.upstream import state_files
+
+_HINT = "Set TMPDIR or RUNTIME_DIRECTORY to a writable directory."
+
+_log = logging.getLogger(__name__)
+
+
+def run(
+    startup: Startup,
+    *,
+    config_file: Path | None,
+    flags: Mapping[str, object],
+    environ: Mapping[str, str],
+    announce: Callable[[str], None],
+    reread: Callable[[], Config],
+    log_dropped: Callable[[], int] = lambda: 0,
+) -> None:
+    """Run an ingester on a bus in the foreground until SIGINT or SIGTERM.
+
+    `config_file` and `flags` are those of the command line; the other arguments are those of `daemon.service.run`.
+
+    Raises:
+        CondordError: the address is taken, the certificates named in the environment cannot be used, the bus does not
+            accept the credentials, or no daemon of the account can be started.
+    """
+    given = RelayStartup(
+        loaded=startup.loaded, source_token=None, bus_credentials=startup.bus_credentials, token=startup.token
+    )
+    mark, cluster = account_mark(startup.loaded.config, startup.key), startup.loaded.config.cluster
+
+    def reread_account() -> Config:
+        new = reread()
+        require_account(mark, msgspec.structs.replace(new, cluster=cluster), environ)  # a new name waits for a restart
+        return new
+
+    inputs = RelayInputs(given, environ=environ, reread=reread_account)
+    for warning in startup.loaded.warnings:
+        _log.warning("Configuration warning", extra=logs.fields(code="configuration", reason=warning))
+    fronts: list[FollowedFront] = []
+    with private_directory(environ, purpose="the maker", hint=_HINT) as directory:
+        settings = _settings(startup, inputs, directory, config_file, flags)
+
+        def follow(replica: Replica, feed: RelayFeed, refused: Callable[[CondordError], None]) -> FollowedFront:
+            fronts.append(FollowedFront(settings, replica, feed, refused))
+            return fronts[0]
+
+        def job(inputs: RelayInputs, parts: RelayParts) -> Front:
+            return Front(inputs, parts, fronts[0])
+
+        relay_service.serve(inputs, follow, announce=announce, log_dropped=log_dropped, job=job)
+
+
+def _settings(
+    startup: Startup,
+    inputs: RelayInputs,
+    directory: Path,
+    config_file: Path | None,
+    flags: Mapping[str, Any],
+) -> FrontSettings:
+    config, environ, own_state = startup.loaded.config, inputs.environ, directory / "state"
+    network, socket_path = Network(environ), str(directory / "maker")
+    address = {"server.host": None, "server.port": None, "server.uds": socket_path, "server.workers": 1}
+    own = {"cluster.role": "all", "cluster.bus": "", "cluster.account": config.cluster.account}
+    return FrontSettings(
+        bus=bus_settings(config.cluster, startup.bus_credentials, environ),
+        account=account_name(config, startup.key),
+        lease_seconds=config.cluster.lease_seconds,
+        begin=Begin(
+            config_file=None if config_file is None else str(config_file),
+            account_mark=account_mark(config, startup.key),
+            flags={**flags, **address, **own},
+            state_directory=str(own_state),
+        ),
+        environ=without_systemd(environ),
+        maker=SourceSettings(
+            address=parse_url(f"unix://{socket_path}"), token=startup.token, context=lambda: network.context
+        ),
+        history=lambda: inputs.config.history,
+        state_directory=lambda lasts: state_files.directory(environ, lasts=lasts) or own_state,
+    )

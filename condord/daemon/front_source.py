@@ -1,0 +1,166 @@
+"""What a front serves: the events of its own maker while it leads, which it publishes too, else those of the bus."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from condord.cluster.interfaces import Answer, EventSink
+from condord.live.replica import LostCode, SourceEvent
+from condord.tasks import stopped
+
+
+class Following(Protocol):
+    """A follower of the bus or of a maker."""
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+
+    def retry(self) -> None:
+        """Connect now instead of after the wait."""
+
+
+class Asking(Protocol):
+    """What answers questions: the maker, or over the bus the leader."""
+
+    async def ask(self, method: str, target: str) -> Answer:
+        """Return the answer to a request."""
+
+
+class Announced(Protocol):
+    """What others on the bus have of the leader: its events, and its answers."""
+
+    def lead(self, fence: int) -> None:
+        """Publish under this fence from now on."""
+
+    def take(self, event: SourceEvent) -> None:
+        """Publish an event."""
+
+    def step_down(self) -> None:
+        """Publish nothing from now on."""
+
+
+class LedSink:
+    """An `EventSink` for the events of a maker: gives each to `feed`, and publishes it under `fence`.
+
+    Nothing is published before the first one, so that nobody gets the document of an earlier leader under this fence.
+    """
+
+    def __init__(self, feed: EventSink, announced: Announced, fence: int) -> None:
+        self._feed = feed
+        self._announced = announced
+        self._fence = fence
+        self._has_begun = False
+
+    @property
+    def resume_version(self) -> str | None:
+        """The last event, to resume after; None for a first snapshot."""
+        return self._feed.resume_version if self._has_begun else None
+
+    @property
+    def needs_snapshot(self) -> bool:
+        """Whether there is a gap."""
+        return self._feed.needs_snapshot
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing comes from the maker."""
+        return self._feed.is_lost
+
+    def begin(self) -> None:
+        """Note that a connection begins."""
+        self._feed.begin()
+
+    def take(self, event: SourceEvent) -> None:
+        """Take and publish the next event.
+
+        Raises:
+            Unreadable: it cannot be decoded.
+        """
+        self._feed.take(event)
+        if not self._has_begun:
+            self._has_begun = True
+            self._announced.lead(self._fence)
+        self._announced.take(event)
+
+    def lose(self, reason: str, code: LostCode = "leaderLost") -> None:  # noqa: ARG002 - it is always the maker
+        """Note that nothing comes from the maker."""
+        self._feed.lose(reason, "leaderLost")
+
+
+class FrontSource:
+    """Implements `condord.daemon.term.Served`.
+
+    `of_bus` follows whichever ingester leads, and `of_maker` returns a follower of the maker for a sink. `ask_bus` and
+    `ask_maker` answer what the front does not know itself.
+    """
+
+    def __init__(
+        self,
+        feed: EventSink,
+        announced: Announced,
+        *,
+        of_bus: Following,
+        of_maker: Callable[[EventSink], Following],
+        ask_bus: Asking,
+        ask_maker: Asking,
+    ) -> None:
+        self._feed = feed
+        self._announced = announced
+        self._of_bus = of_bus
+        self._of_maker = of_maker
+        self._ask_bus = ask_bus
+        self._ask_maker = ask_maker
+        self._followed = of_bus
+        self._has_changed = asyncio.Event()
+
+    @property
+    def is_leading(self) -> bool:
+        """Whether it is the maker that is followed."""
+        return self._followed is not self._of_bus
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing comes from what is followed."""
+        return self._feed.is_lost
+
+    def lead(self, fence: int) -> None:
+        """Follow the maker from now on, and publish what comes from it."""
+        self._followed = self._of_maker(LedSink(self._feed, self._announced, fence))
+        self._has_changed.set()
+
+    def stand_by(self) -> None:
+        """Follow the bus from now on."""
+        self._announced.step_down()
+        self._followed = self._of_bus
+        self._has_changed.set()
+
+    def retry(self) -> None:
+        """Connect now instead of after the wait."""
+        self._followed.retry()
+
+    async def ask(self, method: str, target: str) -> Answer:
+        """Return the answer of the maker, or, over the bus, that of the leader.
+
+        Raises:
+            Unavailable: there is none.
+        """
+        asked = self._ask_maker if self.is_leading else self._ask_bus
+        return await asked.ask(method, target)
+
+    async def run(self) -> None:
+        """Follow until cancelled."""
+        while True:
+            self._has_changed.clear()
+            following = asyncio.create_task(self._followed.run())
+            change = asyncio.create_task(self._changed())
+            try:
+                await asyncio.wait((following, change), return_when=asyncio.FIRST_COMPLETED)
+                if following.done():
+                    following.result()
+            finally:
+                await stopped((following, change))
+
+    async def _changed(self) -> None:
+        await self._has_changed.wait()

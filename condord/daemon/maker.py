@@ -1,0 +1,127 @@
+"""The maker: the daemon of an account as the child of a front, which is the only one to read it.
+
+It serves at a unix socket in a directory of its front. It ends when its front does, and at the deadline that its front
+extends while it holds the lease (`condord.host.deadline`). A front that stands by has one that has imported everything
+and waits. `condord.daemon.maker_process` starts it as
+`python -m condord.daemon.maker`, with the environment of the front and two descriptors as arguments.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from condord.cluster.maker_channel import ChannelEnd, HasRead, IsServing, Kept, MakerError, packed, receive_first
+from condord.config import sources, startup
+from condord.config.account_name import require_account
+from condord.config.schema import Config
+from condord.errors import EXIT_BUG, CondordError
+from condord.host import stderr
+from condord.host.child_process import end_with_parent
+from condord.host.deadline import EXIT_EXPIRED, DeadlineWatch
+from condord.host.thread_pool import ResolvingLoop
+
+if TYPE_CHECKING:
+    from condord.daemon.copied_state import CopiedState
+
+LOOK_SECONDS = 0.05
+"""How often the maker looks whether its document has positions, until it has."""
+
+_log = logging.getLogger(__name__)
+
+
+def main(deadline: int, channel: int) -> int:
+    """Run with these descriptors, and return the exit code."""
+    end_with_parent()
+    signal.signal(signal.SIGHUP, lambda *_: None)  # until the daemon reloads on it
+    watch = DeadlineWatch(deadline)
+    watch.start()
+    stderr.unblock()
+    end = socket.socket(fileno=channel)
+    code = 0
+    try:
+        _run(end, watch, os.environ)
+    except EOFError:
+        code = EXIT_EXPIRED  # the front has ended
+    except CondordError as error:
+        code = _report(end, MakerError(exit_code=error.exit_code, text=str(error), hint=error.hint))
+    except Exception as error:  # noqa: BLE001 - it is reported
+        _log.exception("The maker ends because of a bug")
+        code = _report(end, MakerError(exit_code=EXIT_BUG, text=f"{type(error).__name__}: {error}", hint=""))
+    stderr.drain(sys.stderr)
+    return code
+
+
+def _run(end: socket.socket, watch: DeadlineWatch, environ: Mapping[str, str]) -> None:
+    from condord.daemon import copied_state, service, wiring  # 0.9 s, as alpaca-py imports pandas
+    from condord.daemon.build import Parts, utc_now
+    from condord.upstream import state_files
+
+    begin = receive_first(end)
+    watch.renew()
+    path = None if begin.config_file is None else Path(begin.config_file)
+    found = startup.load(path, environ, begin.flags)
+    require_account(begin.account_mark, found.loaded.config, environ)
+    lasts = wiring.source(found.loaded.config) != "simulator"
+    if (directory := state_files.directory(environ, lasts=lasts)) is None:
+        directory = Path(begin.state_directory)
+        environ = {**environ, "STATE_DIRECTORY": begin.state_directory}
+    copied_state.restore(begin.copies, directory, machine_at=utc_now)
+    copied = copied_state.CopiedState()
+    serves = asyncio.Event()
+
+    def reread() -> Config:
+        config = sources.load(path, environ, begin.flags).config
+        require_account(begin.account_mark, config, environ)
+        return config
+
+    async def talk(parts: Parts) -> None:
+        channel = await ChannelEnd.open(end)
+        copied.connect(channel.send)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(_hear(channel, copied))
+            await serves.wait()
+            channel.send(IsServing())
+            edition = parts.publisher.book.edition
+            while edition.status.positions.read_at is None:  # noqa: ASYNC110 - this ends within seconds
+                await asyncio.sleep(LOOK_SECONDS)
+            channel.send(HasRead())
+
+    service.run(
+        found,
+        environ=environ,
+        announce=lambda _line: serves.set(),
+        reread=reread,
+        log_dropped=stderr.dropped,
+        loop_factory=lambda: ResolvingLoop(watch.selector()),
+        beside={"the channel to the front": talk},
+        copied=copied,
+    )
+
+
+async def _hear(channel: ChannelEnd, copied: CopiedState) -> None:
+    """Take what the front confirms, until this is cancelled."""
+    while (said := await channel.receive()) is not None:
+        if isinstance(said, Kept):
+            await copied.confirm(said)
+    await asyncio.Event().wait()  # the front is gone, and so is this process in a moment
+
+
+def _report(end: socket.socket, ending: MakerError) -> int:
+    try:
+        end.settimeout(None)
+        end.sendall(packed(ending))
+    except OSError:
+        _log.debug("The front is gone")
+    return ending.exit_code
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2])))

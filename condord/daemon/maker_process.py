@@ -1,0 +1,127 @@
+"""Start a maker as a child process, hear what it reports, and end it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import socket
+from collections.abc import Callable, Mapping
+from typing import Self
+
+from condord.cluster.maker_channel import Begin, ChannelEnd, HasRead, IsServing, Keep, Kept, MakerError
+from condord.errors import EXIT_CONFIG, EXIT_REFUSED, CondordError, ConfigError, Refused
+from condord.host.child_process import ChildProcess
+from condord.host.deadline import NEVER, DeadlinePipe
+
+STOP_SECONDS = 3.0
+"""How long a maker may take to stop in order: the process as a whole has five seconds."""
+
+_log = logging.getLogger(__name__)
+
+
+class MakerProcess:
+    """A running maker.
+
+    `is_serving` is set when it answers at its socket, `has_read` when its document has positions. `ending` is why it
+    ends, if it reports it. `keep` gets what a successor needs.
+    """
+
+    def __init__(self, child: ChildProcess, deadline: DeadlinePipe, channel: ChannelEnd) -> None:
+        self.keep: Callable[[Keep], None] = lambda _keep: None
+        self.is_serving = asyncio.Event()
+        self.has_read = asyncio.Event()
+        self.ending: MakerError | None = None
+        self._child = child
+        self._deadline = deadline
+        self._channel = channel
+
+    @classmethod
+    async def start(cls, environ: Mapping[str, str]) -> Self:
+        """Start a maker, which imports everything and waits for `begin`.
+
+        Raises:
+            OSError: it cannot be started.
+        """
+        deadline = DeadlinePipe(NEVER)
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                arguments = (str(deadline.reader), str(theirs.fileno()))
+                descriptors = (deadline.reader, theirs.fileno())
+                child = await ChildProcess.start(
+                    "condord.daemon.maker", arguments, environ=environ, pass_fds=descriptors
+                )
+            deadline.close_reader()
+            ours.settimeout(0)
+            channel = await ChannelEnd.open(ours)
+        except BaseException:
+            deadline.close()  # which ends a child that has been started
+            ours.close()
+            raise
+        return cls(child, deadline, channel)
+
+    def begin(self, begin: Begin, until: float) -> None:
+        """Have it read the account, until `until` (`condord.host.deadline`)."""
+        self._deadline.extend(until)
+        self._channel.send(begin)
+
+    @property
+    def pid(self) -> int:
+        """The process id."""
+        return self._child.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended."""
+        return self._child.returncode is not None
+
+    @property
+    def fatal(self) -> CondordError | None:
+        """The error that no other attempt changes, if that is why the maker has ended."""
+        if self.ending is None:
+            return None
+        if self.ending.exit_code == EXIT_CONFIG:
+            return ConfigError([self.ending.text], self.ending.hint)
+        return Refused(self.ending.text, self.ending.hint) if self.ending.exit_code == EXIT_REFUSED else None
+
+    async def wait(self) -> int:
+        """Hear what the maker reports until it has ended, and return its exit code, or -N after signal N."""
+        while (said := await self._channel.receive()) is not None:
+            if isinstance(said, IsServing):
+                self.is_serving.set()
+            elif isinstance(said, HasRead):
+                self.has_read.set()
+            elif isinstance(said, Keep):
+                self.keep(said)
+            elif isinstance(said, MakerError):
+                self.ending = said
+        code = await self._child.wait()
+        self.close()
+        return code
+
+    def confirm(self, kept: Kept) -> None:
+        """Tell it what a successor would have."""
+        self._channel.send(kept)
+
+    def extend(self, until: float) -> None:
+        """Let the maker run until `until`."""
+        self._deadline.extend(until)
+
+    def reload(self) -> None:
+        """Have the maker read its configuration again."""
+        self._child.send_signal(signal.SIGHUP)
+
+    async def stop(self) -> None:
+        """End it in order, or else kill it."""
+        await self._child.stop(STOP_SECONDS)
+
+    async def kill(self) -> None:
+        """Kill it, and wait until it has ended."""
+        await self._child.kill()
+        self.close()
+
+    def close(self) -> None:
+        """Close what leads to a maker that has ended."""
+        self._channel.close()
+        self._deadline.close()

@@ -1,0 +1,102 @@
+"""Open the sockets of a server: those for clients and, with workers, the private one that the workers follow."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from condord.config import schema
+from condord.daemon import web
+from condord.daemon.subscribers import OwnRoom, Room
+from condord.errors import Unavailable
+from condord.host.private_directory import private_directory
+from condord.host.secret import Secret
+from condord.host.shared_counts import SharedCounts
+from condord.http import server
+from condord.http.tickets import UsedTickets
+
+_HINT = "Set server.workers = 1, or give the daemon a runtime directory, which RuntimeDirectory= of a unit does."
+
+
+class Door(msgspec.Struct, frozen=True, kw_only=True):
+    """Where clients connect, if workers serve them. `directory` is private, and removed at the end."""
+
+    listeners: Sequence[socket.socket]
+    directory: Path
+    counts: SharedCounts
+
+    @property
+    def source(self) -> str:
+        """The path of the socket that workers follow."""
+        return str(self.directory / "source.sock")
+
+    @property
+    def tickets(self) -> Path:
+        """The directory of used tickets."""
+        return self.directory / "tickets"
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Where a process serves. `address` is the URL for clients. With `door`, only its workers connect to `listeners`.
+
+    A worker shares `room` and `used_tickets` with the others, and has `endpoints` of its own.
+    """
+
+    listeners: Sequence[socket.socket]
+    address: str
+    takes_any_host: bool
+    door: Door | None = None
+    room: Room = OwnRoom()
+    used_tickets: UsedTickets | None = None
+    endpoints: Mapping[str, Callable[..., Any]] = {}
+
+    def inner(self, section: schema.Server) -> schema.Server:
+        """`[server]` for the streams of this process.
+
+        If workers serve for it, they are its only subscribers. The next one may come before the last has gone.
+        """
+        if self.door is None:
+            return section
+        return msgspec.structs.replace(section, max_subscribers=2 * section.workers)
+
+
+@contextlib.contextmanager
+def opened(
+    section: schema.Server, inherited: Sequence[socket.socket], *, token: Secret | None, environ: Mapping[str, str]
+) -> Iterator[Place]:
+    """The place of a process with this configuration. `inherited` are the sockets that systemd has opened.
+
+    Raises:
+        Unavailable: the address is taken, or there is no place for a private socket.
+        ConfigError: without a token, one of the sockets can be reached from other machines.
+    """
+    with contextlib.ExitStack() as stack:
+        listeners = stack.enter_context(server.listening(web.address(section), inherited))
+        if token is None:
+            server.require_loopback(listeners)
+        address = server.listener_url(listeners[0])
+        if section.workers == 1:
+            yield Place(listeners=listeners, address=address, takes_any_host=web.is_unix_only(listeners))
+            return
+        door = stack.enter_context(_door(section.workers, listeners, environ))
+        private = server.ListenAddress(host="", port=0, uds=door.source, mode=0o600)
+        inner = stack.enter_context(server.listening(private, ()))
+        yield Place(listeners=inner, address=address, takes_any_host=True, door=door)
+
+
+@contextlib.contextmanager
+def _door(workers: int, listeners: Sequence[socket.socket], environ: Mapping[str, str]) -> Iterator[Door]:
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(private_directory(environ, purpose="the workers", hint=_HINT))
+        try:
+            counts = stack.enter_context(contextlib.closing(SharedCounts.create(workers)))
+        except OSError as error:
+            raise Unavailable(f"the workers have no shared memory: {error.strerror}", _HINT) from error
+        door = Door(listeners=listeners, directory=directory, counts=counts)
+        door.tickets.mkdir(mode=0o700)
+        yield door

@@ -1,0 +1,60 @@
+"""Write what a maker's successor needs to the bus, as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from condord.cluster.bus import Unanswered
+from condord.cluster.fenced import Overtaken
+from condord.cluster.maker_channel import Keep, Kept
+from condord.cluster.state_copies import StateCopies
+
+RETRY_SECONDS = 0.3
+"""How soon what was not written is written again."""
+
+_log = logging.getLogger(__name__)
+
+
+class StateKeeper:
+    """Writes what a maker sends to the bus, the newest of each kind, and confirms it."""
+
+    def __init__(self, copies: StateCopies, confirm: Callable[[Kept], None]) -> None:
+        self._copies = copies
+        self._confirm = confirm
+        self._waiting: dict[str, Keep] = {}
+        self._has_more = asyncio.Event()
+        self._is_failing = False
+
+    def keep(self, keep: Keep) -> None:
+        """Write this soon."""
+        self._waiting.pop(keep.copy.kind, None)
+        self._waiting[keep.copy.kind] = keep
+        self._has_more.set()
+
+    async def run(self) -> None:
+        """Write until cancelled, or until a later leader has written."""
+        while True:
+            await self._has_more.wait()
+            self._has_more.clear()
+            while self._waiting:
+                kind, keep = next(iter(self._waiting.items()))
+                try:
+                    await self._copies.write(keep.copy)
+                except Unanswered as error:
+                    self._note(str(error))
+                    await asyncio.sleep(RETRY_SECONDS)
+                    continue
+                except Overtaken:
+                    _log.warning("A later leader keeps the state", extra={"fields": {"kind": kind}})
+                    return
+                self._note(None)
+                if self._waiting.get(kind) is keep:
+                    del self._waiting[kind]
+                self._confirm(Kept(kind=kind, number=keep.number))
+
+    def _note(self, reason: str | None) -> None:
+        if reason is not None and not self._is_failing:
+            _log.warning("State is not on the bus", extra={"fields": {"code": "noStateCopy", "reason": reason}})
+        self._is_failing = reason is not None

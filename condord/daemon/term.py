@@ -1,0 +1,176 @@
+"""What an ingester does while it leads: have a maker run, serve what that publishes, and keep its state on the bus."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from condord.cluster.bus import Unanswered
+from condord.cluster.fenced import Overtaken
+from condord.cluster.maker_channel import Begin
+from condord.cluster.state_copies import StateCopies
+from condord.daemon.copied_state import KINDS
+from condord.daemon.maker_process import MakerProcess
+from condord.daemon.ready_maker import ReadyMaker
+from condord.daemon.state_keeper import StateKeeper
+from condord.errors import CondordError
+from condord.host.child_process import RestartDelays
+from condord.tasks import stopped
+
+START_SECONDS = 30.0
+"""How long a maker may take until it serves. One that has waited needs a tenth of a second."""
+READ_SECONDS = 3.0
+"""How long subscribers keep the document of the last leader while the maker reads its first positions."""
+LOOK_SECONDS = 1.0
+STUCK_LOOKS = 10
+"""A maker is killed after so many looks in a row in which nothing has come from it."""
+
+_log = logging.getLogger(__name__)
+
+
+class Served(Protocol):
+    """What the front serves."""
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether nothing comes from the maker that is followed."""
+
+    def lead(self, fence: int) -> None:
+        """Follow the maker from now on, and publish what comes from it."""
+
+    def stand_by(self) -> None:
+        """Follow the bus from now on."""
+
+
+class OwnHistory(Protocol):
+    """The database of history, which a front writes while it stands by, and its maker while that runs."""
+
+    async def release(self) -> None:
+        """Close the database for a maker."""
+
+    def resume(self) -> None:
+        """Record again: no maker runs."""
+
+
+class MakerTerm:
+    """Implements `condord.daemon.leadership.Term`.
+
+    `begin` returns what a maker starts with, beside the state. `copies` returns the state on the bus for a fence. `end`
+    ends this process, because of an error that no other attempt changes.
+    """
+
+    def __init__(
+        self,
+        begin: Callable[[], Begin],
+        *,
+        ready: ReadyMaker,
+        copies: Callable[[int], StateCopies],
+        served: Served,
+        history: OwnHistory,
+        end: Callable[[CondordError], None],
+    ) -> None:
+        self._begin = begin
+        self._ready = ready
+        self._copies = copies
+        self._served = served
+        self._history = history
+        self._end = end
+        self._delays = RestartDelays()
+        self._maker: MakerProcess | None = None
+        self._until = 0.0
+        self._stopping: asyncio.Task[None] | None = None
+        self._is_stopping = False
+
+    async def run(self, fence: int, until: float) -> float:
+        """Have a maker run until it ends, and return for how long others may lead before this process asks again.
+
+        Cancelling this kills it.
+        """
+        self._until = max(self._until, until)
+        began = asyncio.get_running_loop().time()
+        try:
+            self._maker = await self._ready.take()
+            copies = self._copies(fence)
+            found = await copies.take_over(KINDS)
+            await self._history.release()
+            if self._is_stopping:
+                return 0.0
+            self._maker.begin(msgspec.structs.replace(self._begin(), copies=tuple(found)), self._until)
+            code = await self._accompany(fence, self._maker, copies)
+            return self._pause_after(self._maker, code, asyncio.get_running_loop().time() - began)
+        except (Unanswered, Overtaken) as error:
+            _log.warning("The state of the earlier leader cannot be read", extra={"fields": {"reason": str(error)}})
+            return 0.0
+        except OSError as error:
+            _log.error("A maker cannot be started", extra={"fields": {"reason": str(error)}})
+            return self._delays.after(0.0)
+        finally:
+            self._served.stand_by()
+            maker, self._maker = self._maker, None
+            if maker is not None:
+                await maker.kill()
+            self._history.resume()
+            self._ready.want()
+
+    def extend(self, until: float) -> None:
+        """Let the maker run until `until`."""
+        self._until = max(self._until, until)
+        if self._maker is not None:
+            self._maker.extend(until)
+
+    def stop(self) -> None:
+        """End the maker in order; the process stops, so no other is started."""
+        self._is_stopping = True
+        if self._maker is not None:
+            self._stopping = asyncio.get_running_loop().create_task(self._maker.stop())
+
+    def reload(self) -> None:
+        """Have a running maker read its configuration again."""
+        if self._maker is not None:
+            self._maker.reload()
+
+    async def _accompany(self, fence: int, maker: MakerProcess, copies: StateCopies) -> int:
+        """Serve what the maker publishes, and keep its state, until it has ended; return its exit code."""
+        keeper = StateKeeper(copies, maker.confirm)
+        maker.keep = keeper.keep
+        async with asyncio.TaskGroup() as tasks:
+            beside = [tasks.create_task(keeper.run()), tasks.create_task(self._serve(fence, maker))]
+            code = await maker.wait()
+            await stopped(beside)
+        return code
+
+    async def _serve(self, fence: int, maker: MakerProcess) -> None:
+        """Serve what the maker publishes, and kill it if nothing comes from it any longer."""
+        if await _within(START_SECONDS, maker.is_serving):
+            await _within(READ_SECONDS, maker.has_read)
+            self._served.lead(fence)
+            stuck = 0
+            while stuck < STUCK_LOOKS:
+                await asyncio.sleep(LOOK_SECONDS)
+                stuck = stuck + 1 if self._served.is_lost else 0
+        _log.error("Nothing comes from the maker, and it is killed", extra={"fields": {"pid": maker.pid}})
+        await maker.kill()
+
+    def _pause_after(self, maker: MakerProcess, code: int, ran_seconds: float) -> float:
+        if self._is_stopping:
+            return 0.0
+        pause_seconds = self._delays.after(ran_seconds)
+        reason = "" if maker.ending is None else maker.ending.text
+        fields = {"exit_code": code, "reason": reason, "pause_seconds": round(pause_seconds, 1)}
+        _log.error("The maker has ended", extra={"fields": fields})
+        if (fatal := maker.fatal) is not None:
+            self._end(fatal)
+        return pause_seconds
+
+
+async def _within(seconds: float, event: asyncio.Event) -> bool:
+    """Wait for an event; False if it does not come in time."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()

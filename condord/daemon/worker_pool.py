@@ -1,0 +1,317 @@
+"""The workers of a daemon: start them, hand them the connections of clients in turn, and add up what they count.
+
+The daemon accepts each connection and hands it to the worker that has the fewest. So the load is even from the first
+connection on, also after a worker was started again, and a connection that waits is never lost with a worker. With a
+socket of SO_REUSEPORT for each worker, the kernel would choose by a hash: of 1,000 connections, one of eight workers
+then has 12 to 25 % more or fewer than its share, and one of sixteen 20 to 33 %. And any process of the user could join
+the port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import os
+import signal
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from itertools import count
+
+import msgspec
+from prometheus_client.registry import Collector
+
+from condord.config.schema import Config
+from condord.daemon import web
+from condord.daemon.counts import Counts
+from condord.daemon.place import Door, Place
+from condord.daemon.worker_messages import MAX_LINE_BYTES, WorkerReport, WorkerSettings, line
+from condord.host import handed_sockets
+from condord.host.child_process import ChildProcess, KeptChild
+from condord.host.secret import Secret
+from condord.http import merged_metrics
+from condord.http.merged_metrics import Families, MergedRegistry
+from condord.http.server import ACCEPTED_AT_ONCE, BACKLOG
+
+MODULE = "condord.daemon.worker"
+PASSED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "NO_COLOR", "JOURNAL_STREAM", "TMPDIR")
+"""The variables that a worker gets, and those of Python. Others may contain keys."""
+SILENT_SECONDS = 2.0
+"""A worker that has not reported for so long gets no connection while another one does."""
+PAUSE_SECONDS = 1.0
+"""How long nothing is accepted when the process has no file left."""
+
+_FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+_log = logging.getLogger(__name__)
+
+
+class WorkerSlot:
+    """One place for a worker, and the process that has it now. `process` is its number in the shared counts."""
+
+    def __init__(self, door: Door, process: int, *, environ: Mapping[str, str], changed: Callable[[], None]) -> None:
+        self.process = process
+        self.settings = b""
+        self.report: WorkerReport | None = None
+        self.past = Counts()
+        self.past_families: Families = {}
+        self.heard_at = 0.0
+        self._door = door
+        self._environ = environ
+        self._changed = changed
+        self._handed = 0
+        self._hand: socket.socket | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self.kept = KeptChild(f"worker {process + 1}", self._start)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it serves."""
+        return self.report is not None
+
+    @property
+    def load(self) -> int:
+        """How many connections it has, those included that it has not taken yet."""
+        return self._handed - self._door.counts.get(self.process, "gone")
+
+    def hand(self, connection: socket.socket) -> bool:
+        """Hand it a connection; False if it takes none now."""
+        if self._hand is None or not handed_sockets.hand(connection, self._hand):
+            return False
+        self._handed += 1
+        return True
+
+    def send_settings(self) -> None:
+        """Send it `settings`."""
+        if self._writer is not None:
+            self._writer.write(self.settings)
+
+    async def _start(self) -> ChildProcess:
+        await self._end()
+        self._handed = 0
+        (hand, taken), (ours, theirs) = handed_sockets.pair(), socket.socketpair()
+        with taken, theirs:
+            numbers = (taken.fileno(), theirs.fileno(), self._door.counts.descriptor)
+            arguments = [str(number) for number in (*numbers, self.process, self._door.counts.processes)]
+            try:
+                child = await ChildProcess.start(MODULE, arguments, environ=self._environ, pass_fds=numbers)
+            except BaseException:
+                hand.close()
+                ours.close()
+                raise
+        self._hand = hand
+        try:
+            reader, self._writer = await asyncio.open_unix_connection(sock=ours, limit=MAX_LINE_BYTES)
+        except BaseException:
+            await child.kill()
+            raise
+        self.send_settings()
+        self._reading = asyncio.create_task(self._read(reader))
+        return child
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        """Take its reports until it ends."""
+        try:
+            while received := await reader.readline():
+                self.report = msgspec.json.decode(received, type=WorkerReport)
+                self.heard_at = asyncio.get_running_loop().time()
+                self._changed()
+        except (OSError, ValueError) as error:  # ValueError: a line without end
+            fields = {"child": self.kept.name, "reason": type(error).__name__}
+            _log.error("A worker cannot be understood and is ended", extra={"fields": fields})
+            if self.kept.child is not None:
+                self.kept.child.send_signal(signal.SIGKILL)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Keep what it has counted, and give it no connection any longer."""
+        if self.report is not None:
+            self.past += self.report.counts.lasting()
+            lasting = merged_metrics.lasting(self.report.families)
+            self.past_families = merged_metrics.added(self.past_families, lasting)
+            self.report = None
+        if self._hand is not None:
+            self._hand.close()
+            self._hand = None
+        self._door.counts.clear(self.process)
+        self._changed()
+
+    async def _end(self) -> None:
+        """Close what the last process has left."""
+        if self._reading is not None:
+            await self._reading
+            self._reading = None
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    async def run(self) -> None:
+        """Keep a process running until cancelled."""
+        try:
+            await self.kept.run()
+        finally:
+            await self._end()
+
+
+class WorkerPool:
+    """The workers at `door`. `settings` returns what they are sent. `registry` gets what they count."""
+
+    def __init__(
+        self,
+        door: Door,
+        *,
+        workers: int,
+        settings: Callable[[], WorkerSettings],
+        environ: Mapping[str, str],
+        registry: MergedRegistry,
+    ) -> None:
+        self.is_ready = asyncio.Event()
+        self.registry = registry
+        self._door = door
+        self._settings = settings
+        environ = {name: value for name, value in environ.items() if name in PASSED or name.startswith("PYTHON")}
+        self._workers = [
+            WorkerSlot(door, process, environ=environ, changed=self._note_change) for process in range(workers)
+        ]
+        self._accepting: set[socket.socket] = set()
+        self._is_open = False
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def counts(self) -> Counts:
+        """What all workers have counted, those that have ended included."""
+        total = Counts()
+        for worker in self._workers:
+            total += worker.past
+            if worker.report is not None:
+                total += worker.report.counts
+        # This is known at once, and the rest with the next report.
+        return msgspec.structs.replace(total, subscribers=self._door.counts.total("subscribers"))
+
+    async def run(self) -> None:
+        """Run the workers until `stop`, and hand them connections."""
+        self._is_open = True
+        for listener in self._door.listeners:
+            listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        self._send_settings()
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = [tasks.create_task(worker.run()) for worker in self._workers]
+        await asyncio.Event().wait()
+
+    def reload(self) -> None:
+        """Send the workers the settings that are in force now."""
+        self._send_settings()
+        for worker in self._workers:
+            worker.send_settings()
+
+    async def stop(self) -> None:
+        """Hand over the connections in the queues, stop the workers, and wait until they have ended."""
+        for listener in self._accepting.copy():
+            for _ in range(BACKLOG // ACCEPTED_AT_ONCE):
+                if not self._accept(listener):
+                    break
+        self._is_open = False
+        self._pause()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.wait(self._tasks)
+
+    def _send_settings(self) -> None:
+        settings = line(self._settings())
+        for worker in self._workers:
+            worker.settings = settings
+
+    def _note_change(self) -> None:
+        """Accept while there is a worker, and keep the sum of the metrics."""
+        if all(worker.is_ready for worker in self._workers):
+            self.is_ready.set()
+        if any(worker.is_ready for worker in self._workers):
+            self._resume()
+        else:
+            self._pause()
+        found: Families = {}
+        for worker in self._workers:
+            found = merged_metrics.added(found, worker.past_families)
+            if worker.report is not None:
+                found = merged_metrics.added(found, worker.report.families)
+        self.registry.others = found
+
+    def _resume(self) -> None:
+        if self._is_open:
+            for listener in set(self._door.listeners) - self._accepting:
+                self._accepting.add(listener)
+                asyncio.get_running_loop().add_reader(listener, self._accept, listener)
+
+    def _pause(self) -> None:
+        for listener in self._accepting:
+            asyncio.get_running_loop().remove_reader(listener)
+        self._accepting.clear()
+
+    def _accept(self, listener: socket.socket) -> bool:
+        """Hand over the next connections of a queue; False if it is empty."""
+        for number in count():
+            if number == ACCEPTED_AT_ONCE:
+                return True
+            try:
+                connection, _ = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return False
+            except OSError as error:
+                if error.errno not in _FULL:
+                    raise
+                self._rest(error)
+                return False
+            with connection:
+                self._hand(connection)
+        raise AssertionError
+
+    def _rest(self, error: OSError) -> None:
+        """Accept nothing for a while."""
+        fields = {"reason": os.strerror(error.errno or 0), "seconds": PAUSE_SECONDS}
+        _log.error("No connection can be accepted", extra={"fields": fields})
+        self._pause()
+        asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._note_change)
+
+    def _hand(self, connection: socket.socket) -> None:
+        """Hand a connection to the worker with the fewest, or to the next that takes it. If none does, it is closed."""
+        with contextlib.suppress(OSError):
+            connection.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        for worker in sorted(self._serving(), key=lambda each: each.load):
+            if worker.hand(connection):
+                return
+
+    def _serving(self) -> Iterable[WorkerSlot]:
+        """The workers that are ready; without those that hang, unless all do."""
+        ready = [worker for worker in self._workers if worker.is_ready]
+        since = asyncio.get_running_loop().time() - SILENT_SECONDS
+        return [worker for worker in ready if worker.heard_at >= since] or ready
+
+
+def build(
+    place: Place,
+    *,
+    registry: Collector,
+    config: Callable[[], Config],
+    token: Secret | None,
+    environ: Mapping[str, str],
+) -> WorkerPool | None:
+    """The workers of a process at `place`; None if it serves itself. `config` returns what is in force."""
+    door = place.door
+    if door is None:
+        return None
+
+    def settings() -> WorkerSettings:
+        return WorkerSettings(
+            server=config().server,
+            log=config().log,
+            token=token.reveal() if token else None,
+            source=door.source,
+            address=place.address,
+            takes_any_host=web.is_unix_only(door.listeners),
+            tickets=str(door.tickets),
+        )
+
+    workers = config().server.workers
+    return WorkerPool(door, workers=workers, settings=settings, environ=environ, registry=MergedRegistry(registry))

@@ -1,0 +1,115 @@
+"""Metrics of several processes in one scrape: numbers that add up are the sum, and all others are one process's own.
+
+A process sends `families` of its registry, which are summed by name and labels. What an ended process has counted stays
+in the sum, so that a counter never decreases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+import msgspec
+from prometheus_client.core import Metric
+from prometheus_client.registry import Collector
+
+OF_REQUESTS = frozenset({"condord_http_requests", "condord_http_request_duration_seconds"})
+"""The requests of clients. What the processes ask one another is not counted."""
+SUMMED = OF_REQUESTS | {
+    "condord_event_loop_lag_seconds",
+    "process_cpu_seconds",
+    "process_resident_memory_bytes",
+    "process_virtual_memory_bytes",
+    "process_open_fds",
+    "process_max_fds",
+}
+"""The families that add up, besides those that the daemon counts itself (`MetricValues`)."""
+
+_CREATED = "_created"
+
+
+class SampleValue(msgspec.Struct, frozen=True, array_like=True):
+    """One number of a family."""
+
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+class Family(msgspec.Struct, frozen=True, array_like=True):
+    """The numbers of one name; `type` is Prometheus's."""
+
+    name: str
+    documentation: str
+    type: str
+    samples: tuple[SampleValue, ...]
+
+
+Families = Mapping[str, Family]
+"""Families by name."""
+
+
+def families(registry: Collector) -> dict[str, Family]:
+    """The families of a registry that add up."""
+    return {metric.name: _family(metric) for metric in registry.collect() if metric.name in SUMMED}
+
+
+def added(one: Families, other: Families) -> dict[str, Family]:
+    """The sum of two processes' families."""
+    both = {name: _sum(one[name], other[name]) for name in one.keys() & other.keys()}
+    return {**one, **other, **both}
+
+
+def lasting(found: Families) -> dict[str, Family]:
+    """What remains of the families of a process that has ended: what was counted."""
+    return {name: family for name, family in found.items() if family.type != "gauge"}
+
+
+class MergedRegistry(Collector):
+    """The metrics of this process, and `others`, the families of the processes that serve for it."""
+
+    def __init__(self, registry: Collector) -> None:
+        self.others: Families = {}
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family once."""
+        for metric in self._registry.collect():
+            if metric.name not in SUMMED:
+                yield metric
+                continue
+            own = [] if metric.name in OF_REQUESTS else [_family(metric)]
+            found = [*own, *([self.others[metric.name]] if metric.name in self.others else [])]
+            yield _metric(metric, _all(found))
+
+
+def _family(metric: Metric) -> Family:
+    samples = tuple(SampleValue(sample.name, dict(sample.labels), sample.value) for sample in metric.samples)
+    return Family(metric.name, metric.documentation, metric.type, samples)
+
+
+def _sum(one: Family, other: Family) -> Family:
+    return msgspec.structs.replace(one, samples=_all((one, other)))
+
+
+def _all(found: Sequence[Family]) -> tuple[SampleValue, ...]:
+    """The samples of all families, those of the same name and labels as one."""
+    sums: dict[tuple[str, tuple[tuple[str, str], ...]], float] = {}
+    for sample in _samples(found):
+        key = sample.name, tuple(sorted(sample.labels.items()))
+        if sample.name.endswith(_CREATED):  # an instant
+            sums[key] = min(sums.get(key, sample.value), sample.value)
+        else:
+            sums[key] = sums.get(key, 0.0) + sample.value
+    return tuple(SampleValue(name, dict(labels), value) for (name, labels), value in sums.items())
+
+
+def _samples(found: Iterable[Family]) -> Iterator[SampleValue]:
+    for family in found:
+        yield from family.samples
+
+
+def _metric(metric: Metric, samples: Iterable[SampleValue]) -> Metric:
+    made = Metric(metric.name, metric.documentation, metric.type, metric.unit)
+    for sample in samples:
+        made.add_sample(sample.name, sample.labels, sample.value)
+    return made

@@ -1,0 +1,87 @@
+import asyncio
+
+import pytest
+
+from condord.check import bus
+from condord.cluster.lease import Lease
+from condord.config.bus_credentials import BusCredentials
+from condord.config.schema import Cluster
+from condord.host.secret import Secret
+from tests.cluster.nats_server import nats_server, running
+
+__all__ = ["nats_server"]
+
+
+def check(server, *accounts, account="", credentials=None, environ=None, url=None):
+    """The check of a relay, while these accounts have a leader."""
+
+    async def scene():
+        cluster = Cluster(role="relay", bus=url or server.url, account=account)
+        if not accounts:
+            return await bus.checked(cluster, credentials, environ or {})
+        own = server.bus()
+        async with running(own):
+            for each in accounts:
+                await Lease(own, each, seconds=60.0, nonce="n").acquire("desk:4711")
+            return await bus.checked(cluster, credentials, environ or {})
+
+    return asyncio.run(scene())
+
+
+def test_a_bus_with_a_leader_is_ok(nats_server):
+    found = check(nats_server(), "paper")
+    assert (found.result, found.name) == ("ok", "bus")
+    assert "account paper, led by desk:4711" in found.text
+
+
+@pytest.mark.slow
+def test_of_several_accounts_one_must_be_named(nats_server):
+    found = check(nats_server(), "one", "two")
+    assert (found.result, found.exit_code) == ("fail", 78)
+    assert "several accounts: one, two" in found.text
+    assert check(nats_server(), "one", "two", account="two").result == "ok"
+    other = check(nats_server(), "one", account="two")
+    assert (other.result, "no ingester of account two leads" in other.text) == ("warn", True)
+
+
+def test_without_a_leader_it_is_a_warning(nats_server):
+    found = check(nats_server())
+    assert found.result == "warn"
+    assert "no ingester leads" in found.text
+
+
+def test_a_bus_for_small_messages_is_a_warning_with_the_remedy(nats_server):
+    found = check(nats_server(max_payload="1MB"), "paper")
+    assert found.result == "warn"
+    assert "at most 1048576 bytes" in found.text
+    assert "max_payload: 8MB" in found.hint
+
+
+def test_a_bus_without_jetstream_fails(nats_server):
+    found = check(nats_server("nojetstream"))
+    assert found.result == "fail"
+    assert "JetStream" in found.text
+    assert "jetstream" in found.hint
+
+
+def test_refused_credentials_fail_like_a_refused_key(nats_server, tmp_path):
+    server = nats_server('authorization { token: "right-token" }')
+    wrong = BusCredentials(kind="token", secret=Secret("wrong-token"), path=tmp_path / "x")
+    found = check(server, credentials=wrong)
+    assert (found.result, found.exit_code) == ("fail", 77)
+    assert "wrong-token" not in found.text + found.hint
+
+
+@pytest.mark.slow
+def test_a_bus_that_cannot_be_reached_fails_with_the_reason(nats_server, monkeypatch):
+    monkeypatch.setattr(bus, "CONNECT_SECONDS", 1.0)
+    server = nats_server()
+    server.kill()
+    found = check(server)
+    assert found.result == "fail"
+    assert "cannot be reached: Connection refused" in found.text
+
+
+def test_certificates_that_cannot_be_read_fail_like_the_configuration(nats_server):
+    found = check(None, url="tls://127.0.0.1:1", environ={"SSL_CERT_FILE": "/nonexistent"})
+    assert (found.result, found.exit_code) == ("fail", 78)

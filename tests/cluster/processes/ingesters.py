@@ -1,0 +1,137 @@
+"""Ingesters on a bus as child processes, with a simulator whose option stream is the referee: one connection at most."""
+
+import contextlib
+import re
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from tests.cluster.nats_server import NatsServer
+from tests.e2e.environs import QUICK, UNPACED
+from tests.e2e.preloaded import replaced
+from tests.e2e.running import KEYS, Condord, Program, Simulated, _snake, closing_program, until
+
+HOST = socket.gethostname()
+
+
+class Ingester(Condord):
+    """`condord start` with `role = "ingest"`; `bus` is a URL, and its state is in `directory`."""
+
+    def __init__(
+        self, simulated: Simulated, bus: str, directory: Path, *arguments: str, lease: float = 1.0, **environ: str
+    ) -> None:
+        urls = {f"CONDORD_ALPACA_{_snake(name)}": url for name, url in simulated.urls.items()}
+        directory.mkdir(exist_ok=True)
+        own = {
+            "CONDORD_CLUSTER_ROLE": "ingest",
+            "CONDORD_CLUSTER_BUS": bus,
+            "CONDORD_CLUSTER_LEASE_SECONDS": str(lease),
+            "CONDORD_SERVER_HEARTBEAT_SECONDS": "1",
+            "STATE_DIRECTORY": str(directory / "state"),
+            "RUNTIME_DIRECTORY": str(directory),
+        }
+        self.directory = directory
+        Program.__init__(self, "start", "--port", "0", *arguments, environ={**QUICK, **KEYS, **urls, **own, **environ})
+        self.url = self.await_line(r"serves at (\S+)")[1]
+
+    @property
+    def name(self) -> str:
+        """How others see it."""
+        return f"{HOST}:{self.process.pid}"
+
+    def cluster(self) -> dict:
+        """Its part of the status; empty before the first document."""
+        status, body = self.get("/api/status")
+        return body["cluster"] if status == 200 else {}
+
+    def await_role(self, role: str, timeout: float = 60.0) -> dict:
+        """Wait until it is leader or standby."""
+
+        def look():
+            found = self.cluster()
+            return found if found.get("role") == role else None
+
+        return until(look, lambda: f"role {role}: {self.stderr}", timeout)
+
+    def maker_metrics(self) -> dict[str, float]:
+        """The sums of the metrics of its maker, by name; empty while none serves."""
+        with contextlib.suppress(OSError, StopIteration), socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(10)
+            connection.connect(str(next(self.directory.glob("condord-*/maker"))))
+            connection.sendall(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            body = b"".join(iter(lambda: connection.recv(65_536), b"")).decode()
+            found: dict[str, float] = {}
+            for name, value in re.findall(r"(?m)^(\w+)\S* ([0-9.e+]+)$", body):
+                found[name] = found.get(name, 0.0) + float(value)
+            return found
+        return {}
+
+    def await_evaluated(self) -> None:
+        """Wait until its maker has evaluated rules."""
+        until(lambda: self.maker_metrics().get("condord_rule_evaluations_total"), lambda: f"evaluated: {self.stderr}")
+
+    def await_live(self) -> dict:
+        """Wait until its document is that of a live leader."""
+
+        def look():
+            status, body = self.get("/api/positions")
+            return body if status == 200 and body["status"]["state"] == "live" and body["condors"] else None
+
+        return until(look, lambda: f"a live document: {self.stderr}")
+
+
+class Cluster:
+    """Ingesters, their bus, and their simulator."""
+
+    def __init__(self, stack: ExitStack, directory: Path, simulated: Simulated) -> None:
+        self.stack = stack
+        self.directory = directory
+        self.simulated = simulated
+        nats = directory / "nats"
+        nats.mkdir()
+        self.nats = NatsServer(nats)
+        stack.callback(self.nats.close)
+
+    def start(self, name: str, *arguments: str, bus: str = "", **options) -> Ingester:
+        """Start an ingester, which keeps its state under this name."""
+        program = Ingester(self.simulated, bus or self.nats.url, self.directory / name, *arguments, **options)
+        return self.stack.enter_context(closing_program(program))
+
+    def pair(self, *arguments: str, **options) -> tuple[Ingester, Ingester]:
+        """Start two, and return the one that leads first."""
+        first, second = self.start("a", *arguments, **options), self.start("b", *arguments, **options)
+
+        def look():
+            return next((each for each in (first, second) if each.cluster().get("role") == "leader"), None)
+
+        leader = until(look, lambda: f"a leader: {first.stderr} {second.stderr}")
+        for each in (first, second):
+            each.await_live()
+        return leader, first if leader is second else second
+
+    def option_stream(self) -> dict:
+        """The simulator's connections on the option stream."""
+        return self.simulated.state()["streams"]["option"]
+
+    def check_slot(self) -> None:
+        """Never were two connections open at the same time."""
+        assert self.option_stream()["maxOpen"] == 1
+
+
+@contextmanager
+def cluster(directory: Path) -> Iterator[Cluster]:
+    """A cluster whose market moves."""
+    with ExitStack() as stack:
+        simulated = stack.enter_context(closing_program(Simulated(**replaced(**UNPACED))))
+        simulated.post("market", rate=5)
+        made = Cluster(stack, directory, simulated)
+        yield made
+
+
+def seconds_until(condition, what) -> float:
+    """Wait for a condition; return how long it took."""
+    begun = time.monotonic()
+    until(condition, what, pause=0.02)
+    return time.monotonic() - begun

@@ -1,0 +1,215 @@
+"""Two ingesters on a real NATS server: one leads, and the other takes over, whatever happens to the first."""
+
+import os
+import signal
+import time
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tests.cluster.processes.ingesters import cluster, seconds_until
+from tests.cluster.processes.running import closing_link
+from tests.e2e.running import Follower, fetch, until
+
+pytestmark = pytest.mark.slow
+
+LEASE = 3.0
+TAKEOVER_SECONDS = 8.0
+LOADING_TICKS = 30  # hundredths of a second of a processor; loading takes three times as many
+
+
+@pytest.fixture
+def ingesters(tmp_path):
+    with cluster(tmp_path) as made:
+        yield made
+
+
+def epoch(follower) -> str:
+    return (follower.last_id or "").partition("-")[0]
+
+
+def makers_of(program) -> list[int]:
+    """The processes that a front has started and that still run."""
+    children = Path(f"/proc/{program.process.pid}/task/{program.process.pid}/children").read_text()
+    return [int(pid) for pid in children.split()]
+
+
+def await_waiting_maker(program) -> None:
+    """Wait until the maker of a standby has loaded everything, and waits: it has used a processor, and does not any longer."""
+
+    def used() -> int:
+        return sum(
+            int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11]) for pid in makers_of(program)
+        )
+
+    def is_idle() -> bool:
+        before = used()
+        time.sleep(0.5)
+        return used() == before > LOADING_TICKS
+
+    until(is_idle, "a maker that waits")
+
+
+def test_two_that_start_at_once_have_one_leader_whose_document_both_serve(ingesters):
+    leader, standby = ingesters.pair()
+    found = standby.await_role("standby")
+    assert (found["leader"], found["source"]) == (leader.name, None)
+    assert found["fence"] == leader.cluster()["fence"] > 0
+    assert standby.status()["state"] == "standby"
+    assert standby.document()["status"]["state"] == "live"
+    assert leader.status()["state"] == "live"
+    with closing(Follower(leader.url)) as one, closing(Follower(standby.url)) as other:
+        until(lambda: len(one.documents.keys() & other.documents.keys()) > 5, "versions that both have")
+        for version in one.documents.keys() & other.documents.keys():
+            mine, theirs = one.documents[version], other.documents[version]
+            assert mine["quotes"] == theirs["quotes"], version
+    assert standby.get("/readyz")[0] == 200
+    for each in (leader, standby):
+        assert fetch(f"{each.url}/api/trades")[0] == 200
+        assert fetch(f"{each.url}/api/refresh", method="POST")[0] in (202, 204, 429)
+    leader.process.send_signal(signal.SIGHUP)
+    until(lambda: "".join(leader.stderr).count("Configuration reloaded") == 2, "front and maker have reloaded")
+    ingesters.check_slot()
+
+
+def test_the_standby_takes_over_from_a_killed_leader_and_its_subscribers_stay(ingesters):
+    leader, standby = ingesters.pair(lease=LEASE)
+    await_waiting_maker(standby)
+    fence = leader.cluster()["fence"]
+    makers = makers_of(leader)
+    with closing(Follower(standby.url)) as follower:
+        until(lambda: len(follower.documents) > 2, "events")
+        old = epoch(follower)
+        leader.process.kill()
+        took = seconds_until(lambda: epoch(follower) != old, "the epoch of another leader")
+        assert took < TAKEOVER_SECONDS
+        standby.await_live()
+        count = len(follower.documents)
+        until(lambda: len(follower.documents) > count + 3, "further events")
+        assert not follower.ended.is_set()
+    found = standby.await_role("leader")
+    assert found["fence"] > fence
+    assert found["leader"] == standby.name
+    assert not [pid for pid in makers if Path(f"/proc/{pid}/stat").exists()]
+    ingesters.check_slot()
+
+
+def test_a_clean_stop_hands_over_at_once(ingesters):
+    leader, standby = ingesters.pair(lease=30.0)
+    await_waiting_maker(standby)
+    with closing(Follower(standby.url)) as follower:
+        until(lambda: len(follower.documents) > 2, "events")
+        old = epoch(follower)
+        assert leader.stop() == 0
+        assert seconds_until(lambda: epoch(follower) != old, "the epoch of another leader") < TAKEOVER_SECONDS
+    ingesters.check_slot()
+
+
+def test_a_leader_that_was_suspended_is_a_standby_when_it_wakes(ingesters):
+    leader, standby = ingesters.pair()
+    leader.process.send_signal(signal.SIGSTOP)
+    try:
+        standby.await_role("leader")
+        standby.await_live()
+        time.sleep(3)
+    finally:
+        leader.process.send_signal(signal.SIGCONT)
+    found = leader.await_role("standby")
+    until(lambda: leader.cluster()["leader"] == standby.name, "it follows the new leader")
+    assert leader.cluster()["fence"] >= found["fence"]
+    leader.await_live()
+    standby.await_role("leader")
+    ingesters.check_slot()
+
+
+def test_a_leader_without_the_bus_ends_its_connection_before_another_leads(ingesters):
+    with closing_link(ingesters.nats.url) as link:
+        leader = ingesters.start("a", bus=link.url.replace("http", "nats"))
+        leader.await_live()
+        standby = ingesters.start("b")
+        standby.await_live()
+        link.do("stall")
+        standby.await_role("leader")
+        standby.await_live()
+
+        def lost():
+            status = leader.get("/api/positions")[1]["status"]
+            return (status["state"], status["code"]) == ("reconnecting", "busLost")
+
+        until(lost, "busLost")
+        assert leader.get("/readyz")[0] == 503
+        link.do("resume")
+        leader.await_live()
+        assert leader.cluster()["role"] == "standby"
+    ingesters.check_slot()
+
+
+def test_a_bus_that_is_back_after_2_s_has_one_leader_again(ingesters):
+    leader, standby = ingesters.pair()
+    fence = leader.cluster()["fence"]
+    ingesters.nats.kill()
+    time.sleep(2)
+    ingesters.nats.start()
+
+    def look():
+        found = [each.cluster() for each in (leader, standby)]
+        roles = sorted(each.get("role", "") for each in found)
+        return found if roles == ["leader", "standby"] and all((each["fence"] or 0) > fence for each in found) else None
+
+    found = until(look, lambda: f"one leader: {leader.stderr} {standby.stderr}")
+    assert found[0]["fence"] == found[1]["fence"]
+    assert found[0]["leader"] == found[1]["leader"]
+    for each in (leader, standby):
+        each.await_live()
+    ingesters.check_slot()
+
+
+def test_a_dead_leaders_slot_shows_as_connection_limit_until_it_is_free(ingesters):
+    leader, standby = ingesters.pair()
+    ingesters.simulated.fault("connection-406", seconds=4)
+    leader.process.kill()
+
+    def limited():
+        status, body = standby.get("/api/positions")
+        return status == 200 and (body["status"]["state"], body["status"]["code"]) == (
+            "reconnecting",
+            "connectionLimit",
+        )
+
+    until(limited, "connectionLimit")
+    standby.await_live()
+
+
+def test_another_account_is_refused_until_a_restart(ingesters, tmp_path):
+    key = tmp_path / "key"
+    key.write_text("KEYFORTESTS")
+    key.chmod(0o600)
+    files = {"CONDORD_ALPACA_KEY_ID_FILE": str(key), "CONDORD_ALPACA_SECRET_KEY_FILE": str(key)}
+    only = ingesters.start("a", APCA_API_KEY_ID="", APCA_API_SECRET_KEY="", **files)
+    only.await_live()
+    fence = only.cluster()["fence"]
+    key.write_text("KEYOFANOTHER")
+    only.process.send_signal(signal.SIGHUP)
+    refused = "an ingester keeps the account of its start"
+    until(lambda: "".join(only.stderr).count(refused) == 2, "front and maker have refused it")
+    assert only.await_live()
+    assert only.cluster()["fence"] == fence
+    for pid in makers_of(only):
+        os.kill(pid, signal.SIGKILL)
+    assert only.wait() == 78
+    assert "Configuration reloaded" not in "".join(only.stderr)
+
+
+def test_an_error_that_no_other_attempt_changes_ends_the_front_with_it(ingesters, tmp_path):
+    key = tmp_path / "key"
+    key.write_text("KEYFORTESTS")
+    key.chmod(0o600)
+    files = {"CONDORD_ALPACA_KEY_ID_FILE": str(key), "CONDORD_ALPACA_SECRET_KEY_FILE": str(key)}
+    only = ingesters.start("a", APCA_API_KEY_ID="", APCA_API_SECRET_KEY="", **files)
+    only.await_live()
+    key.unlink()
+    for pid in makers_of(only):
+        os.kill(pid, signal.SIGKILL)
+    assert only.wait() == 77
+    assert f"{key}" in "".join(only.stderr)

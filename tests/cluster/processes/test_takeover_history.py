@@ -1,0 +1,69 @@
+"""Two ingesters: what the one that stands by has recorded is in the history that it serves when it leads."""
+
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from tests.cluster.processes.ingesters import cluster
+from tests.e2e.running import until
+
+pytestmark = pytest.mark.slow
+
+MINUTE_TIMEOUT_SECONDS = 130.0
+
+
+@pytest.fixture
+def ingesters(tmp_path):
+    with cluster(tmp_path) as made:
+        made.simulated.post("market", rate=0)  # a minute has the same values wherever it is recorded
+        yield made
+
+
+def recorded(program, condor) -> dict[int, int | None]:
+    """The profit or loss in cents of each recorded minute, by its end."""
+    status, body = program.get(f"/api/history?condor={condor}")
+    return dict(zip(body["seconds"], body["cents"], strict=True)) if status == 200 else {}
+
+
+def line_of(program, condor) -> dict[int, int]:
+    """The line of a condor in the document."""
+    (found,) = [each for each in program.document()["condors"] if each["id"] == condor]
+    return dict(zip(found["history"]["seconds"], found["history"]["cents"], strict=True))
+
+
+def stored_minutes(program) -> int:
+    """How many rows are in the database in the directory of an ingester."""
+    path = program.directory / "state" / "history.sqlite3"
+    if not path.exists():
+        return 0
+    with closing(sqlite3.connect(path)) as connection:
+        return connection.execute("SELECT count(*) FROM recent").fetchone()[0]
+
+
+def test_a_takeover_makes_no_hole_in_the_line_of_a_condor(ingesters):
+    leader, standby = ingesters.pair()
+    condor = standby.document()["condors"][0]["id"]
+    before = recorded(leader, condor).keys()
+
+    def look():
+        found = {second: cents for second, cents in recorded(leader, condor).items() if second not in before}
+        return found if None not in found.values() else {}
+
+    expected = until(look, "a minute in which both ran", MINUTE_TIMEOUT_SECONDS)
+    until(lambda: stored_minutes(standby), lambda: f"the standby's minute: {standby.stderr}")
+    leader.process.kill()
+    standby.await_role("leader")
+    standby.await_live()
+    found = recorded(standby, condor)
+    assert {second: found.get(second) for second in expected} == expected
+    line = line_of(standby, condor)
+    assert {second: line.get(second) for second in expected} == expected
+    ingesters.check_slot()
+
+
+def test_an_ingester_that_stops_has_recorded_its_running_minute(ingesters):
+    _leader, standby = ingesters.pair()
+    until(lambda: standby.document()["condors"][0]["valuation"]["unrealizedPl"] is not None, "a value")
+    assert standby.stop() == 0
+    assert stored_minutes(standby) > 0

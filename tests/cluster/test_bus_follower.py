@@ -1,0 +1,327 @@
+import asyncio
+import shutil
+from pathlib import Path
+
+import pytest
+
+from condord.cluster.kv import KvBucket
+from condord.cluster.lease import Lease
+from condord.cluster.nats_client import BusLogin
+from condord.errors import ConfigError
+from condord.host.secret import Secret
+from condord.live.published import EVERYTHING
+from tests.live.accounts import C650, position, spy
+
+from .led import ACCOUNT, Followed, Leader, caught, working
+from .nats_server import eventually, running
+
+EXAMPLE = (Path(__file__).parents[2] / "docs" / "examples" / "nats-server.conf").read_text()
+
+
+def play(nats_server, scene, *, leaders=1, account=ACCOUNT, **options):
+    """Play `scene(server, leader…, followed)`; the first leader leads."""
+
+    async def whole():
+        server = nats_server(**options)
+        made = [Leader(server.bus(), fence=1 + at, epoch=f"epoch{at}", name=f"host:{at}") for at in range(leaders)]
+        followed = Followed(server.bus(), account)
+        async with working(*made, followed):
+            if made:
+                made[0].begin()
+            await scene(server, *made, followed)
+
+    asyncio.run(whole())
+
+
+def same(followed, leader):
+    assert followed.document() == leader.house.document(EVERYTHING)
+
+
+@pytest.mark.slow
+def test_the_document_is_that_of_the_leader_at_every_version(nats_server):
+    async def scene(_server, leader, followed):
+        await caught(followed, leader)
+        same(followed, leader)
+        for _ in range(20):
+            leader.move()
+            await caught(followed, leader)
+            same(followed, leader)
+        leader.house.set_positions((*spy(), position(C650, 1)))
+        leader.pump()
+        await caught(followed, leader)
+        same(followed, leader)
+        order = followed.follower.order
+        assert (order.gaps, order.dropped, order.fence, followed.replica.gaps) == (0, 0, 1, 0)
+        await eventually(lambda: order.leader == "host:0")
+
+    play(nats_server, scene)
+
+
+def test_a_lost_frame_is_healed_by_the_events_that_are_missing(nats_server):
+    async def scene(_server, leader, followed):
+        await caught(followed, leader)
+        followed.blocks.clear()
+        leader.move_unheard()
+        leader.move(3)
+        await caught(followed, leader)
+        same(followed, leader)
+        assert followed.follower.order.gaps == 1
+        assert "snapshot" not in followed.names
+        leader.move_unheard()  # and now nothing follows but heartbeats
+        await caught(followed, leader)
+        assert followed.follower.order.gaps == 2
+        assert followed.losses == []
+
+    play(nats_server, scene)
+
+
+@pytest.mark.slow
+def test_an_outage_of_the_bus_is_reported_and_healed(nats_server):
+    async def scene(server, leader, followed):
+        await caught(followed, leader)
+        server.kill()
+        await eventually(lambda: followed.code == "busLost")
+        assert followed.feed.lost_reason.startswith("nats://")
+        leader.move(5)  # none of them is sent late
+        followed.blocks.clear()
+        server.start()
+        await caught(followed, leader)
+        same(followed, leader)
+        assert "snapshot" not in followed.names
+        assert followed.feed.lost_reason is None
+        assert followed.losses == ["busLost"]
+
+    play(nats_server, scene)
+
+
+@pytest.mark.slow
+def test_a_silent_leader_is_reported_and_taken_up_again(nats_server):
+    async def scene(_server, leader, followed):
+        await caught(followed, leader)
+        await eventually(lambda: followed.follower.order.leader)
+        leader.beats = False
+        leader.answers.step_down()
+        await eventually(lambda: followed.code == "leaderLost")
+        assert followed.feed.lost_reason == "no event has come from host:0 for 2 s"
+        leader.answers.lead(leader.fence)
+        leader.beats = True
+        await caught(followed, leader)
+        same(followed, leader)
+        leader.move()
+        await caught(followed, leader)
+
+    play(nats_server, scene)
+
+
+@pytest.mark.slow
+def test_after_a_bus_without_a_leader_the_code_is_that_of_the_leader(nats_server):
+    async def scene(server, leader, followed):
+        await caught(followed, leader)
+        server.kill()
+        await eventually(lambda: followed.code == "busLost")
+        leader.publisher.step_down()
+        leader.answers.step_down()
+        server.start()
+        await eventually(lambda: followed.code == "leaderLost")
+        assert followed.losses == ["busLost", "leaderLost"]
+
+    play(nats_server, scene)
+
+
+def test_another_leader_takes_over_and_the_former_is_not_heard(nats_server):
+    async def scene(_server, former, leader, followed):
+        await caught(followed, former)
+        leader.begin()
+        await caught(followed, leader)
+        former.move(3)
+        leader.move(3)
+        await caught(followed, leader)
+        same(followed, leader)
+        order = followed.follower.order
+        assert order.fence == 2
+        await eventually(lambda: order.dropped >= 3)
+        epochs = [
+            line.split(b"-")[0] for block in followed.blocks for line in block.split(b"\n") if line.startswith(b"id")
+        ]
+        assert epochs == sorted(epochs)
+        await eventually(lambda: order.leader == "host:1")
+
+    play(nats_server, scene, leaders=2)
+
+
+@pytest.mark.slow
+def test_a_stored_snapshot_is_shown_unconfirmed_where_nobody_leads(nats_server):
+    async def scene(_server, leader, followed):
+        await caught(followed, leader)
+        later = Followed(_server.bus())
+
+        async def is_stored():
+            return await leader.publisher._key.read()
+
+        await eventually(is_stored)
+        leader.publisher.step_down()
+        leader.answers.step_down()
+        leader.beats = False
+        async with working(later):
+            await eventually(lambda: later.replica.is_known)
+            assert later.code == "leaderLost"
+            assert later.version.startswith("epoch0-")
+            leader.begin()
+            leader.beats = True
+            await caught(later, leader)
+            same(later, leader)
+
+    play(nats_server, scene)
+
+
+@pytest.mark.slow
+def test_where_the_bus_has_lost_its_state_a_new_leader_is_followed(nats_server):
+    async def scene(server, leader, followed):
+        leader.fence = 900
+        leader.begin()
+        await caught(followed, leader)
+        leader.publisher.step_down()
+        leader.answers.step_down()
+        server.kill()
+        shutil.rmtree(server.store)
+        server.start()
+        await eventually(lambda: leader.bus.is_connected)
+        lease = Lease(leader.bus, ACCOUNT, seconds=60.0, nonce="n")
+        leader.fence = await eventually(lambda: lease.acquire("host:0"))
+        assert leader.fence < 900
+        leader.begin()
+        leader.move()
+        await caught(followed, leader)
+        assert followed.follower.order.fence == leader.fence
+
+    play(nats_server, scene)
+
+
+def test_between_two_runs_nothing_is_taken_and_the_fence_stays(nats_server):
+    """As of an ingester that leads for a while: it does not follow itself."""
+
+    async def scene():
+        server = nats_server()
+        leader, followed = Leader(server.bus(), fence=5), Followed(server.bus())
+        async with working(leader):
+            leader.begin()
+            async with working(followed):
+                await caught(followed, leader)
+            async with running(followed.bus):
+                followed.blocks.clear()
+                leader.move(3)
+                await asyncio.sleep(0.5)
+                assert followed.blocks == []
+            async with working(followed):
+                await caught(followed, leader)
+                same(followed, leader)
+                number = followed.replica.edition.number
+                leader.move()
+                await caught(followed, leader)
+                assert followed.names.count("delta") == 2  # what was missed, and the last one, once
+                assert followed.replica.edition.number == number + 1
+                assert followed.replica.dropped == 0
+                assert followed.follower.order.fence == 5
+                assert followed.losses == []
+                followed.follower.expect(3)
+                assert followed.follower.order.fence == 5
+                followed.follower.expect(6)
+                dropped = followed.follower.order.dropped
+                await eventually(lambda: followed.follower.order.dropped > dropped)
+
+    asyncio.run(scene())
+
+
+def documented_users():
+    """The lines of the example that name the users and what each may do."""
+    begin = EXAMPLE.index("authorization {")
+    return EXAMPLE[begin : EXAMPLE.index("\n}\n", begin) + 2].splitlines()
+
+
+@pytest.mark.slow
+def test_the_users_of_the_docs_may_do_what_they_need_and_a_relay_no_more(nats_server, caplog):
+    async def scene():
+        server = nats_server(*documented_users())
+        users = [BusLogin(kind="password", secret=Secret(text)) for text in ("ingester:PASSWORD1", "relay:PASSWORD2")]
+        leader, followed = Leader(server.bus(login=users[0])), Followed(server.bus(login=users[1]), "")
+        async with working(leader, followed):
+            lease = Lease(leader.bus, ACCOUNT, seconds=60.0, nonce="n")
+            leader.fence = await lease.acquire("host:0")
+            assert await lease.renew(leader.fence)
+            leader.begin()
+            await caught(followed, leader)
+            leader.move_unheard()
+            leader.move()
+            await caught(followed, leader)
+            same(followed, leader)
+            assert await KvBucket(followed.bus, "condord").get(f"{ACCOUNT}.snapshot") is not None
+            assert "forbids" not in caplog.text
+            for subject in (
+                f"condord.{ACCOUNT}.frames",
+                f"$KV.condord.{ACCOUNT}.snapshot",
+                f"$KV.condord-leases.{ACCOUNT}",
+            ):
+                caplog.clear()
+                followed.bus.publish(subject, b"x", {"Fence": "99", "Kind": "delta"})
+                await eventually(lambda: "The bus forbids something" in caplog.text)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.slow
+def test_the_only_account_of_the_bus_is_found(nats_server):
+    async def scene(_server, leader, followed):
+        await eventually(lambda: followed.feed.lost_reason == "no ingester holds a lease on the bus")
+        await Lease(leader.bus, ACCOUNT, seconds=60.0, nonce="n").acquire("host:0")
+        await caught(followed, leader)
+        assert followed.follower.account == ACCOUNT
+
+    play(nats_server, scene, account="")
+
+
+def test_of_several_accounts_one_must_be_named(nats_server):
+    async def scene(_server, leader, followed):
+        for account in ("one", "two"):
+            await Lease(leader.bus, account, seconds=60.0, nonce="n").acquire("host:0")
+        await eventually(lambda: followed.refused)
+        [error] = followed.refused
+        assert isinstance(error, ConfigError)
+        assert str(error) == "the bus has several accounts: one, two"
+        assert "cluster.account" in error.hint
+
+    async def whole():
+        server = nats_server()
+        leader = Leader(server.bus())
+        async with working(leader):
+            for account in ("one", "two"):
+                await Lease(leader.bus, account, seconds=60.0, nonce="n").acquire("host:0")
+            followed = Followed(server.bus(), "")
+            async with working(followed):
+                await scene(server, leader, followed)
+
+    asyncio.run(whole())
+
+
+def test_what_is_no_frame_is_passed_over_and_what_is_unreadable_is_asked_for_again(nats_server):
+    async def scene(_server, leader, followed):
+        await caught(followed, leader)
+        subject = f"condord.{ACCOUNT}.frames"
+        leader.bus.publish(subject, b"hello")
+        number = leader.house.edition.number
+        headers = {"Fence": "1", "Kind": "delta", "Version": f"epoch0-{number + 1}", "Base": str(number)}
+        leader.bus.publish(subject, f"event: delta\nid: epoch0-{number + 1}\ndata: [1]\n\n".encode(), headers)
+        leader.bus.publish(subject, b"event: weather\ndata: {}\n\n", {"Fence": "1", "Kind": "weather"})
+        leader.move(2)
+        await caught(followed, leader)
+        same(followed, leader)
+
+    play(nats_server, scene)
+
+
+@pytest.mark.slow
+def test_a_snapshot_that_the_bus_does_not_take_leaves_the_leader_lost_with_the_reason(nats_server):
+    async def scene(_server, leader, followed):
+        await eventually(lambda: "larger than the bus takes" in (followed.feed.lost_reason or ""))
+        assert followed.losses[-1] == "leaderLost"
+
+    play(nats_server, scene, max_payload="2KB")

@@ -1,0 +1,129 @@
+import asyncio
+
+import pytest
+
+from condord.cluster.bus_frames import STATE_BUCKET, head_of, snapshot_key
+from condord.cluster.fenced import FencedKey
+from condord.cluster.kv import KvBucket
+
+from .led import ACCOUNT, Leader, working
+from .nats_server import eventually
+
+
+def play(nats_server, scene):
+    """Play `scene(leader, frames, stored)`: a leader, the frames that came over the bus, and the stored snapshot."""
+
+    async def whole():
+        server = nats_server()
+        bus, frames = server.bus(), []
+        await bus.subscribe(f"condord.{ACCOUNT}.frames", frames.append)
+        leader = Leader(bus, fence=7)
+        key = FencedKey(KvBucket(bus, STATE_BUCKET), snapshot_key(ACCOUNT))
+
+        async def stored():
+            return await key.read()
+
+        async with working(leader):
+            await scene(leader, frames, stored)
+
+    asyncio.run(whole())
+
+
+@pytest.mark.slow
+def test_each_event_is_published_unchanged_with_the_one_before_it(nats_server):
+    async def scene(leader, frames, _stored):
+        leader.pump()  # it does not lead yet
+        leader.move()
+        leader.begin()
+        leader.move(3)
+        leader.house.fanout.heartbeat(leader.house.now_at)
+        leader.pump()
+        await eventually(lambda: len(frames) >= 4)
+        heads = [head_of(frame.headers) for frame in frames[:4]]
+        numbers = [head.number for head in heads]
+        assert numbers[1:3] == [numbers[0] + 1, numbers[0] + 2]
+        assert [head.base for head in heads] == [None, numbers[0], numbers[1], None]
+        assert [(head.fence, head.kind) for head in heads] == [(7, "delta")] * 3 + [(7, "heartbeat")]
+        assert (heads[3].version, heads[3].leader) == (heads[2].version, "a:1")
+        assert frames[0].data.startswith(b"event: delta\nid: k3f9-")
+        count = len(frames)
+        leader.publisher.step_down()
+        leader.move()
+        await asyncio.sleep(0.3)
+        assert len(frames) <= count + 1  # a heartbeat may have been on its way
+
+    play(nats_server, scene)
+
+
+@pytest.mark.slow
+def test_a_snapshot_is_stored_at_once_and_after_each_change_of_positions(nats_server):
+    async def scene(leader, _frames, stored):
+        leader.begin()
+        first = await eventually(stored)
+        assert first.fence == 7
+        assert first.value == leader.snapshot()[1]
+        leader.house.set_positions(())
+        leader.pump()
+
+        async def is_new():
+            return (await stored()).value == leader.snapshot()[1]
+
+        await eventually(is_new)
+
+    play(nats_server, scene)
+
+
+@pytest.mark.slow
+def test_prices_are_stored_after_a_while(nats_server, monkeypatch):
+    monkeypatch.setattr("condord.cluster.bus_publisher.SNAPSHOT_SECONDS", 0.2)
+
+    async def scene(leader, _frames, stored):
+        leader.begin()
+        await eventually(stored)
+        leader.move()
+
+        async def is_new():
+            return (await stored()).value == leader.snapshot()[1]
+
+        await eventually(is_new)
+
+    play(nats_server, scene)
+
+
+@pytest.mark.slow
+def test_a_leader_that_was_overtaken_notices_it_and_publishes_nothing_more(nats_server, caplog):
+    async def scene(leader, frames, stored):
+        other = FencedKey(KvBucket(leader.bus, STATE_BUCKET), snapshot_key(ACCOUNT))
+        await other.write(9, b"of another")
+        leader.begin()
+        await eventually(lambda: leader.overtaken == [7])
+        frames.clear()
+        leader.move()
+        await asyncio.sleep(0.3)
+        assert frames == []
+        assert (await stored()).value == b"of another"
+
+    play(nats_server, scene)
+    assert "Another leader has a higher fence" in caplog.text
+
+
+@pytest.mark.slow
+def test_what_cannot_be_stored_is_logged_once_and_tried_again(nats_server, monkeypatch, caplog):
+    monkeypatch.setattr("condord.cluster.bus_publisher.SNAPSHOT_SECONDS", 0.1)
+    monkeypatch.setattr("condord.cluster.bus_publisher.MIN_SNAPSHOT_SECONDS", 0.0)
+
+    async def scene(leader, _frames, stored):
+        other = KvBucket(leader.bus, STATE_BUCKET)
+        await other.put(snapshot_key(ACCOUNT), b"no fence")
+        leader.begin()
+        await eventually(lambda: "cannot be stored" in caplog.text)
+        await asyncio.sleep(0.5)
+        assert caplog.text.count("The snapshot cannot be stored on the bus") == 1
+        await other.put(snapshot_key(ACCOUNT), b"1\nold")
+
+        async def is_new():
+            return (await stored()).value == leader.snapshot()[1]
+
+        await eventually(is_new)
+
+    play(nats_server, scene)

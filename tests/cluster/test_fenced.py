@@ -1,0 +1,94 @@
+import asyncio
+
+import pytest
+
+from condord.cluster.bus import Unanswered
+from condord.cluster.fenced import FencedKey, FencedValue, Overtaken
+from condord.cluster.kv import KvBucket
+
+from .nats_server import running
+
+
+def play(nats_server, scene):
+    async def whole():
+        bus = nats_server().bus()
+        async with running(bus):
+            await scene(KvBucket(bus, "condord"))
+
+    asyncio.run(whole())
+
+
+def test_only_the_newest_leader_writes(nats_server):
+    async def scene(bucket):
+        old, new = FencedKey(bucket, "a.state.lots"), FencedKey(bucket, "a.state.lots")
+        assert await new.read() is None
+        await old.write(3, b"one")
+        await old.write(3, b"two\nlines")
+        assert await new.read() == FencedValue(3, b"two\nlines")
+        await new.write(8, b"three")
+        for _ in range(2):
+            with pytest.raises(Overtaken):
+                await old.write(3, b"late")
+        assert await old.read() == FencedValue(8, b"three")
+        await new.write(8, b"")
+        assert await old.read() == FencedValue(8, b"")
+
+    play(nats_server, scene)
+
+
+def test_one_leader_may_write_from_two_places(nats_server):
+    async def scene(bucket):
+        one, two = FencedKey(bucket, "a"), FencedKey(bucket, "a")
+        for number in range(3):
+            await one.write(5, b"one %d" % number)
+            await two.write(5, b"two %d" % number)
+        assert await one.read() == FencedValue(5, b"two 2")
+
+    play(nats_server, scene)
+
+
+@pytest.mark.parametrize("stored", [b"", b"12", b"x\ny", b"-1\ny", b"9" * 20 + b"\n"])
+def test_what_others_have_written_is_neither_read_nor_replaced(nats_server, stored):
+    async def scene(bucket):
+        await bucket.put("a", stored)
+        key = FencedKey(bucket, "a")
+        with pytest.raises(Unanswered, match="not written by condord"):
+            await key.read()
+        for _ in range(2):
+            with pytest.raises(Unanswered, match="not written by condord"):
+                await key.write(9, b"x")
+        assert (await bucket.get("a")).value == stored
+
+    play(nats_server, scene)
+
+
+def test_a_key_that_changes_all_the_time_is_given_up(nats_server):
+    async def scene(bucket):
+        class Busy:
+            get = bucket.get
+
+            async def update(self, key, value, revision):
+                await bucket.put(key, b"5\nother")
+                return await bucket.update(key, value, revision)
+
+        await bucket.put("a", b"5\nother")
+        with pytest.raises(Unanswered, match="all the time"):
+            await FencedKey(Busy(), "a").write(5, b"x")
+
+    play(nats_server, scene)
+
+
+def test_a_new_leader_gets_what_the_former_one_wrote_last_and_ends_its_writes(nats_server):
+    async def scene(bucket):
+        old, new = FencedKey(bucket, "a"), FencedKey(bucket, "a")
+        assert await new.claim(8) is None
+        await old.write(3, b"one")
+        assert await new.claim(8) == b"one"
+        with pytest.raises(Overtaken):
+            await old.write(3, b"late")
+        with pytest.raises(Overtaken):
+            await old.claim(3)
+        await new.write(8, b"two")
+        assert await FencedKey(bucket, "a").claim(8) == b"two"
+
+    play(nats_server, scene)

@@ -1,0 +1,131 @@
+import asyncio
+
+import pytest
+
+from condord.cluster.bus import Unanswered
+from condord.cluster.kv import Conflict, Declined, KeyState, KvBucket
+
+from .nats_server import eventually, running
+
+
+def play(nats_server, scene, *lines):
+    async def whole():
+        server = nats_server(*lines)
+        bus = server.bus()
+        async with running(bus):
+            await scene(server, bus)
+
+    asyncio.run(whole())
+
+
+def test_a_value_has_a_revision_that_a_change_expects(nats_server):
+    async def scene(_server, bus):
+        bucket = KvBucket(bus, "condord")
+        assert await bucket.get("a.lease") is None  # not even the bucket exists
+        first = await bucket.put("a.lease", b"one")
+        assert await bucket.get("a.lease") == KeyState(b"one", first)
+        second = await bucket.update("a.lease", b"two", first)
+        assert second > first
+        for revision in (first, second + 7):
+            with pytest.raises(Conflict):
+                await bucket.update("a.lease", b"three", revision)
+        with pytest.raises(Conflict):
+            await bucket.create("a.lease", b"three")
+        assert await bucket.get("a.lease") == KeyState(b"two", second)
+        with pytest.raises(Conflict):
+            await bucket.delete("a.lease", first)
+        await bucket.delete("a.lease", second)
+        assert await bucket.get("a.lease") is None
+        assert await bucket.create("a.lease", b"three") > second
+        await bucket.put("b.lease", b"")
+        assert await bucket.get("b.lease") == KeyState(b"", 5)
+        assert await bucket.keys() == ["a.lease", "b.lease"]
+
+    play(nats_server, scene)
+
+
+@pytest.mark.slow
+def test_a_value_of_megabytes_comes_back(nats_server):
+    async def scene(_server, bus):
+        bucket = KvBucket(bus, "condord")
+        value = bytes(range(256)) * 4096 * 7
+        revision = await bucket.put("snapshot", value)
+        assert await bucket.get("snapshot") == KeyState(value, revision)
+
+    play(nats_server, scene)
+
+
+@pytest.mark.slow
+def test_values_live_as_long_as_their_bucket_says(nats_server):
+    async def scene(_server, bus):
+        short, other = KvBucket(bus, "leases", ttl_seconds=1.0), KvBucket(bus, "leases", ttl_seconds=30.0)
+        assert await other.ensure() == 30.0
+        assert await short.ensure() == 1.0  # nothing is in it yet
+        await short.put("a", b"x")
+        assert await other.ensure() == 1.0
+        assert await other.get("a") is not None
+
+        async def is_gone():
+            return await other.get("a") is None
+
+        await eventually(is_gone)
+        assert await other.keys() == []
+        assert await other.ensure() == 30.0
+
+    play(nats_server, scene)
+
+
+def test_the_bucket_is_made_again_where_the_server_has_lost_it(nats_server):
+    async def scene(_server, bus):
+        bucket = KvBucket(bus, "condord")
+        await bucket.put("a", b"x")
+        await bus.js(5.0).delete_key_value("condord")
+        assert await bucket.get("a") is None
+        assert await bucket.keys() == []
+        assert await bucket.put("a", b"y") == 1
+
+    play(nats_server, scene)
+
+
+@pytest.mark.slow
+def test_without_a_server_there_is_no_answer(nats_server):
+    async def scene(server, bus):
+        bucket = KvBucket(bus, "condord", seconds=0.5)
+        revision = await bucket.put("a", b"x")
+        server.pause()
+        with pytest.raises(Unanswered):
+            await bucket.update("a", b"y", revision)
+        server.resume()
+        server.kill()
+        await eventually(lambda: not bus.is_connected)
+        with pytest.raises(Unanswered, match="not connected"):
+            await bucket.get("a")
+        server.start()
+        await eventually(lambda: bus.is_connected)
+
+        async def is_there():
+            return (await bucket.get("a")).value in (b"x", b"y")
+
+        await eventually(is_there)
+
+    play(nats_server, scene)
+
+
+def test_a_server_without_jetstream_says_so(nats_server):
+    async def scene(_server, bus):
+        bucket = KvBucket(bus, "condord")
+        with pytest.raises(Unanswered, match="JetStream"):
+            await bucket.ensure()
+        with pytest.raises(Unanswered, match="JetStream"):
+            await bucket.put("a", b"x")
+
+    play(nats_server, scene, "nojetstream")
+
+
+def test_what_jetstream_refuses_has_its_reason(nats_server):
+    async def scene(_server, bus):
+        await bus.js(5.0).add_stream(name="other", subjects=["$KV.condord.>"])
+        with pytest.raises(Declined, match="JetStream refuses: subjects overlap"):
+            await KvBucket(bus, "condord").ensure()
+
+    play(nats_server, scene)

@@ -1,0 +1,33 @@
+import asyncio
+
+import pytest
+
+from condord.client.http import parse_url
+from condord.cluster.connection import SourceSettings
+from condord.daemon.followed import FollowedSource
+from condord.errors import Unavailable
+
+from .relayed import Relayed
+
+
+def test_a_source_is_followed_and_asked():
+    async def scene():
+        relayed = Relayed()
+        settings = SourceSettings(address=parse_url("unix:///nonexistent/x"), token=None, context=lambda: None)
+        followed = FollowedSource(settings, relayed.replica, relayed.feed, [].append)
+        relayed.replica.gaps, relayed.replica.dropped = 2, 3
+        cluster = followed.cluster
+        assert (cluster.role, cluster.source, cluster.gaps, cluster.dropped) == ("relay", "unix:///nonexistent/x", 2, 3)
+        assert (cluster.leader, cluster.fence) == (None, None)
+        with pytest.raises(Unavailable, match="the source is lost"):
+            await followed.ask("GET", "/x")
+        relayed.pass_events()
+        with pytest.raises(Unavailable, match="cannot be reached"):
+            await followed.ask("GET", "/x")
+        following = asyncio.create_task(followed.run())
+        await asyncio.sleep(0)
+        followed.retry()
+        following.cancel()
+        await asyncio.gather(following, return_exceptions=True)
+
+    asyncio.run(scene())

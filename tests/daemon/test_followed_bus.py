@@ -1,0 +1,71 @@
+import asyncio
+import contextlib
+
+import pytest
+
+from condord.cluster.interfaces import Answer
+from condord.cluster.lease import Lease
+from condord.daemon.followed_bus import FollowedBus
+from condord.errors import ConfigError, Unavailable
+from tests.cluster.led import ACCOUNT, Leader, working
+from tests.cluster.nats_server import eventually, nats_server, running
+
+from .relayed import Relayed
+
+__all__ = ["nats_server"]
+
+
+@contextlib.asynccontextmanager
+async def following(server, relayed, refused, account=ACCOUNT):
+    followed = FollowedBus(server.settings(), account, relayed.replica, relayed.feed, refused)
+    task = asyncio.create_task(followed.run())
+    try:
+        yield followed
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.mark.slow
+def test_the_leader_is_followed_asked_and_named(nats_server):
+    async def answer(method, target):
+        return Answer(200, {}, f"{method} {target}".encode())
+
+    async def scene():
+        server = nats_server()
+        leader = Leader(server.bus(), fence=7, answer=answer)
+        async with working(leader):
+            leader.begin()
+            relayed = Relayed()
+            async with following(server, relayed, [].append) as followed:
+                assert (followed.cluster.leader, followed.cluster.fence) == (None, None)
+                with pytest.raises(Unavailable, match="the leader is lost"):
+                    await followed.ask("GET", "/x")
+                await eventually(lambda: relayed.replica.is_known and followed.cluster.leader)
+                cluster = followed.cluster
+                assert (cluster.role, cluster.leader, cluster.fence, cluster.source) == ("relay", "a:1", 7, None)
+                assert (await followed.ask("POST", "/x?a=b")).body == b"POST /x?a=b"
+                leader.move_unheard()
+                leader.move()
+                await eventually(lambda: followed.cluster.gaps == 1)
+                relayed.replica.dropped = 2
+                assert followed.cluster.dropped == 2
+                followed.retry()
+
+    asyncio.run(scene())
+
+
+@pytest.mark.slow
+def test_several_accounts_end_it_unless_one_is_named(nats_server):
+    async def scene():
+        server = nats_server()
+        bus = server.bus()
+        async with running(bus):
+            for account in ("one", "two"):
+                await Lease(bus, account, seconds=60.0, nonce="n").acquire("a:1")
+            refused = []
+            async with following(server, Relayed(), refused.append, ""):
+                await eventually(lambda: refused)
+            assert isinstance(refused[0], ConfigError)
+
+    asyncio.run(scene())

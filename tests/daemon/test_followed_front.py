@@ -1,0 +1,135 @@
+"""A front whose bus is away, without its maker; tests/cluster/processes has whole ones."""
+
+import asyncio
+import contextlib
+import sqlite3
+import ssl
+from pathlib import Path
+
+import pytest
+
+from condord.client.http import parse_url
+from condord.cluster.bus import BusSettings
+from condord.cluster.connection import SourceSettings
+from condord.cluster.maker_channel import Begin
+from condord.config.schema import History
+from condord.daemon import followed_front
+from condord.daemon.bus_settings import own_name
+from condord.daemon.followed_front import Announcements, FollowedFront, FrontSettings
+from condord.errors import Unavailable
+from tests.daemon.relayed import Relayed
+from tests.virtualtime import run
+
+
+class Spy:
+    """Notes which of its methods were called, with which arguments."""
+
+    def __init__(self, name, log):
+        self._name, self._log = name, log
+
+    def __getattr__(self, method):
+        return lambda *given: self._log.append((self._name, method, *given))
+
+
+def test_what_a_leader_announces_is_published_and_answered_under_its_name_and_fence():
+    log = []
+    announced = Announcements(Spy("publisher", log), Spy("answers", log), Spy("follower", log), "desk-1:5")
+    announced.lead(7)
+    announced.take("event")
+    announced.step_down()
+    assert log == [
+        ("publisher", "lead", 7, "desk-1:5"),
+        ("answers", "lead", 7),
+        ("follower", "expect", 7),
+        ("publisher", "take", "event"),
+        ("publisher", "step_down"),
+        ("answers", "step_down"),
+    ]
+
+
+def front(relayed, state=Path("/nonexistent")):
+    settings = FrontSettings(
+        bus=BusSettings(urls=("nats://127.0.0.1:9",), login=None, context=ssl.create_default_context),
+        account="a1b2",
+        lease_seconds=3.0,
+        begin=Begin(config_file=None, account_mark="a1b2", flags={}, state_directory=""),
+        environ={},
+        maker=SourceSettings(address=parse_url("unix:///nonexistent/maker"), token=None, context=None),
+        history=History,
+        state_directory=lambda lasts: state / ("lasts" if lasts else "demo"),
+    )
+    return FollowedFront(settings, relayed.replica, relayed.feed, refused=None)
+
+
+def test_it_is_a_standby_of_the_leader_on_the_bus_until_it_leads_itself():
+    async def main():
+        relayed = Relayed()
+        followed = front(relayed)
+        cluster = followed.cluster
+        assert (cluster.role, cluster.leader, cluster.fence, cluster.source) == ("standby", None, None, None)
+        followed._of_bus.order.leader, followed._of_bus.order.fence = "desk-2:811", 7
+        assert followed.cluster.leader is None  # nothing has come from it
+        relayed.feed.lost_reason = None
+        assert (followed.cluster.leader, followed.cluster.fence) == ("desk-2:811", 7)
+        followed.leadership._election.fence = 9
+        cluster = followed.cluster
+        assert (cluster.role, cluster.leader, cluster.fence) == ("leader", own_name(), 9)
+
+    run(main())
+
+
+def test_its_snapshot_and_its_answer_to_what_is_missing_are_those_of_its_document():
+    async def main():
+        relayed = Relayed()
+        followed = front(relayed)
+        assert followed._snapshot() is None
+        relayed.pass_events()
+        version, block = followed._snapshot()
+        assert version == relayed.house.edition.version
+        assert b"event: snapshot" in block
+        assert b"event: snapshot" in followed._resumed(None)
+
+    run(main())
+
+
+@pytest.mark.parametrize(("name", "accounts"), [(f"{'a' * 20}-extremes.json", [("a" * 20, "simulator")]), (None, None)])
+def test_what_it_follows_is_recorded_for_the_account_whose_extremes_the_leader_keeps(
+    tmp_path, monkeypatch, name, accounts
+):
+    async def copied_name(_bucket, account, kind):
+        assert (account, kind) == ("a1b2", "extremes")
+        return name
+
+    async def main():
+        relayed = Relayed()
+        followed = front(relayed, tmp_path)
+        recording = asyncio.create_task(followed.history.run())
+        for event in relayed.reading.feed(relayed.upstream.take(lambda: relayed.house.now_at)):
+            followed._of_bus._sink.take(event)
+        await followed.history.release()
+        recording.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await recording
+
+    monkeypatch.setattr(followed_front, "copied_name", copied_name)
+    asyncio.run(main())
+    path = tmp_path / "demo" / "history.sqlite3"
+    assert path.exists() == (accounts is not None)
+    if accounts is not None:
+        with contextlib.closing(sqlite3.connect(path)) as connection:
+            assert connection.execute("SELECT hash, source FROM accounts").fetchall() == accounts
+
+
+def test_while_nothing_is_followed_questions_are_refused():
+    async def main():
+        followed = front(Relayed())
+        with pytest.raises(Unavailable, match="the leader is lost"):
+            await followed.ask("GET", "/api/trades")
+        following = asyncio.create_task(followed.run())
+        await asyncio.sleep(0.1)
+        followed.retry()
+        following.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await following
+
+    run(main())

@@ -1,0 +1,103 @@
+import asyncio
+import types
+
+import msgspec
+
+from condord.config.relay_startup import RelayStartup
+from condord.config.schema import Cluster, Config, Server
+from condord.daemon.front import Front
+from condord.daemon.relay import RelayInputs, RelayParts
+from condord.errors import ConfigError
+from tests.fakes import startup
+from tests.live.accounts import status
+
+BUS = "nats://127.0.0.1:1"
+CONFIG = Config(server=Server(port=0, max_subscribers=2), cluster=Cluster(role="ingest", bus=BUS))
+
+
+class Spy:
+    """Notes which of its methods were called, with which arguments."""
+
+    def __init__(self, name, log):
+        self._name, self._log = name, log
+
+    def __getattr__(self, method):
+        return lambda *given: self._log.append((self._name, method, *given))
+
+
+class Scene:
+    """The job of a front whose configuration file the test changes."""
+
+    def __init__(self):
+        self.config = CONFIG
+        self.log = []
+        self.view = types.SimpleNamespace(
+            status=None, why_unread="nothing has been read", cluster=types.SimpleNamespace(role="standby")
+        )
+        self.guard = types.SimpleNamespace(settings=None)
+        given = RelayStartup(loaded=startup.loaded(CONFIG), source_token=None, token=None)
+        self.followed = types.SimpleNamespace(
+            **{
+                name: Spy(name, self.log)
+                for name in ("bus", "leadership", "term", "ready", "publisher", "answers", "history")
+            },
+            run=None,
+            retry=lambda: self.log.append("retry"),
+        )
+        parts = RelayParts(
+            followed=self.followed,
+            view=self.view,
+            guard=self.guard,
+            guard_settings=lambda config: config.server.allowed_hosts,
+        )
+        self.job = Front(RelayInputs(given, environ={}, reread=self.reread), parts, self.followed)
+
+    def reread(self):
+        if isinstance(self.config, Exception):
+            raise self.config
+        return self.config
+
+
+def test_a_reload_is_one_of_the_maker_too():
+    with startup.restored_root_logger():
+        scene = Scene()
+        changed = msgspec.structs.replace(CONFIG.server, allowed_hosts=("desk.example",), max_subscribers=3)
+        scene.config = msgspec.structs.replace(CONFIG, server=changed)
+        scene.job.reload()
+        assert scene.guard.settings == ("desk.example",)
+        assert scene.log == ["retry", ("term", "reload")]
+        scene.config = ConfigError(["server.port = -1"])
+        scene.job.reload()
+        assert scene.guard.settings == ("desk.example",)
+
+
+def test_the_state_for_systemd_names_the_role():
+    with startup.restored_root_logger():
+        scene = Scene()
+    assert scene.job.status_text() == "standby, starting: nothing has been read"
+    scene.view.status = status("live")
+    assert scene.job.status_text() == "standby, live"
+    scene.view.cluster.role = "leader"
+    scene.view.status = msgspec.structs.replace(status("stale"), reason="no news")
+    assert scene.job.status_text() == "leader, stale: no news"
+
+
+def test_the_bus_and_the_lease_are_kept_until_the_maker_has_ended():
+    with startup.restored_root_logger():
+        scene = Scene()
+    assert set(scene.job.tasks) == {"the follower", "the next maker", "the publisher"}
+    assert set(scene.job.writers) == {"the bus", "the answers", "the leadership", "the history"}
+    assert scene.job.log_fields == {"bus": BUS}
+    assert scene.job.stuck(1.0) is None
+    scene.job.close()
+
+    async def leave():
+        scene.log.append("left")
+
+    async def release():
+        scene.log.append("released")
+
+    scene.followed.leadership = types.SimpleNamespace(leave=leave)
+    scene.followed.history = types.SimpleNamespace(release=release)
+    asyncio.run(scene.job.finish())
+    assert scene.log[-2:] == ["left", "released"]

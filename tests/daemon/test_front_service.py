@@ -1,0 +1,126 @@
+"""A front in this process, whose bus is away; tests/cluster/processes has whole ones."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import types
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from condord.config.schema import Cluster, Config, History, Server
+from condord.daemon import front_service
+from condord.errors import Unavailable
+from tests.e2e.running import fetch, until
+from tests.fakes import startup
+
+NOBODY = "nats://127.0.0.1:9"
+
+
+@pytest.fixture(autouse=True)
+def _process():
+    """The logger and the signal handlers as they were: a service that has ended ignores signals."""
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
+    with startup.restored_root_logger():
+        yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def serve(visit, **given):
+    """Run a front until `visit`, called in a thread once it serves, is over."""
+    faults, threads = [], []
+
+    def visited(url):
+        try:
+            visit(url)
+        except BaseException as error:  # noqa: BLE001 - it is raised in the test's own thread
+            faults.append(error)
+        finally:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    def announce(line):
+        threads.append(threading.Thread(target=visited, args=(line.rpartition(" ")[2],)))
+        threads[0].start()
+
+    config = Config(server=Server(port=0), cluster=Cluster(role="ingest", bus=NOBODY))
+    try:
+        front_service.run(
+            startup.startup(config, startup.key(), warnings=["something is odd"]),
+            config_file=None,
+            flags={},
+            announce=announce,
+            reread=lambda: config,
+            **{"environ": dict(os.environ), **given},
+        )
+    finally:
+        for thread in threads:
+            thread.join()
+    if faults:
+        raise faults[0]
+
+
+@pytest.mark.slow
+def test_without_a_bus_it_serves_that_nothing_was_read_and_stops_in_order(tmp_path):
+    seen = {}
+
+    def visit(url):
+        seen["positions"] = fetch(f"{url}/api/positions")
+        seen["alive"] = fetch(f"{url}/livez")[0]
+        seen["ready"] = fetch(f"{url}/readyz")[0]
+        until(lambda: 'condord_cluster_role{state="standby"} 1.0' in fetch(f"{url}/metrics")[2], "the role")
+        seen["directories"] = [each.stat().st_mode & 0o777 for each in tmp_path.iterdir()]
+
+    serve(visit, environ={**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)})
+    assert (seen["positions"][0], seen["alive"], seen["ready"]) == (503, 200, 503)
+    assert seen["directories"] == [0o700]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_without_a_place_for_the_makers_socket_there_is_an_error(tmp_path, monkeypatch):
+    (tmp_path / "file").touch()
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    with pytest.raises(Unavailable, match="no private directory for the maker"):
+        serve(lambda _url: None, environ={"RUNTIME_DIRECTORY": str(tmp_path / "file")})
+
+
+def test_a_maker_is_a_daemon_of_its_own_at_a_socket_of_the_front(tmp_path):
+    config = Config(server=Server(port=1), cluster=Cluster(role="ingest", bus=NOBODY, lease_seconds=5))
+    environ = {"NOTIFY_SOCKET": "/n", "WATCHDOG_USEC": "1", "HOME": "/h"}
+    found = startup.startup(config, startup.key())
+    inputs = types.SimpleNamespace(config=config, environ=environ)
+    settings = front_service._settings(found, inputs, tmp_path, Path("/c.toml"), {"server.port": 1, "log.level": None})
+    assert settings.begin.config_file == "/c.toml"
+    assert settings.begin.flags == {
+        "server.port": None,
+        "server.host": None,
+        "log.level": None,
+        "server.uds": f"{tmp_path}/maker",
+        "server.workers": 1,
+        "cluster.role": "all",
+        "cluster.bus": "",
+        "cluster.account": "",
+    }
+    assert settings.begin.account_mark == settings.account
+    assert settings.environ == {"HOME": "/h"}
+    assert settings.begin.state_directory == str(settings.state_directory(False))
+    assert (settings.maker.address.uds, settings.lease_seconds, len(settings.account)) == (f"{tmp_path}/maker", 5, 12)
+
+
+def test_what_a_front_records_is_in_the_database_of_its_makers(tmp_path):
+    config = Config(cluster=Cluster(role="ingest", bus=NOBODY))
+    inputs = types.SimpleNamespace(config=config, environ={"STATE_DIRECTORY": "/s"})
+    settings = front_service._settings(startup.startup(config, startup.key()), inputs, tmp_path, None, {})
+    assert [settings.state_directory(lasts) for lasts in (True, False)] == [Path("/s")] * 2
+    inputs.config = msgspec.structs.replace(config, history=History(keep_days=7))
+    assert settings.history().keep_days == 7
+
+
+@pytest.mark.slow
+def test_it_imports_nothing_that_reads_an_account():
+    program = "import sys, condord.daemon.front_service; print([m for m in ('alpaca', 'requests', 'pandas') if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
+    assert result.stdout == "[]\n", result.stderr

@@ -1,0 +1,140 @@
+import asyncio
+import contextlib
+
+import pytest
+
+from condord.daemon.front_source import FrontSource, LedSink
+from condord.live.replica import SourceEvent, Unreadable
+from tests.virtualtime import run
+
+EVENT = SourceEvent("heartbeat", None, b"{}", b"event: heartbeat\n\n")
+
+
+class FakeFeed:
+    def __init__(self):
+        self.log = []
+        self.resume_version = "k-1"
+        self.needs_snapshot = self.is_lost = False
+
+    def begin(self):
+        self.log.append("begin")
+
+    def take(self, event):
+        if event is None:
+            raise Unreadable("no event")
+        self.log.append(event)
+
+    def lose(self, reason, code="sourceLost"):
+        self.log.append((reason, code))
+
+
+class FakeAnnounced:
+    def __init__(self):
+        self.log = []
+
+    def lead(self, fence):
+        self.log.append(("lead", fence))
+
+    def take(self, event):
+        self.log.append(event)
+
+    def step_down(self):
+        self.log.append("step down")
+
+
+class FakeFollower:
+    def __init__(self, name, log, sink=None):
+        self.name, self.log, self.sink = name, log, sink
+        self.fails = asyncio.Event()
+
+    async def run(self):
+        self.log.append(f"{self.name} runs")
+        try:
+            await self.fails.wait()
+            raise RuntimeError("a bug")
+        finally:
+            self.log.append(f"{self.name} ends")
+
+    def retry(self):
+        self.log.append(f"{self.name} retries")
+
+    async def ask(self, method, target):
+        return f"{self.name}: {method} {target}"
+
+
+def test_what_a_maker_sends_is_published_from_the_first_event_on():
+    feed, announced = FakeFeed(), FakeAnnounced()
+    sink = LedSink(feed, announced, 7)
+    assert sink.resume_version is None
+    sink.begin()
+    with pytest.raises(Unreadable):
+        sink.take(None)
+    assert announced.log == []
+    for _ in range(2):
+        sink.take(EVENT)
+    assert announced.log == [("lead", 7), EVENT, EVENT]
+    assert sink.resume_version == "k-1"
+    sink.lose("silent")
+    assert feed.log == ["begin", EVENT, EVENT, ("silent", "leaderLost")]
+    assert not sink.is_lost
+    assert not sink.needs_snapshot
+
+
+class Scene:
+    def __init__(self):
+        self.log = []
+        self.announced = FakeAnnounced()
+        self.feed = FakeFeed()
+        self.bus, self.maker = FakeFollower("bus", self.log), FakeFollower("maker", self.log)
+        self.source = FrontSource(
+            self.feed,
+            self.announced,
+            of_bus=self.bus,
+            of_maker=lambda sink: FakeFollower("maker", self.log, sink),
+            ask_bus=self.bus,
+            ask_maker=self.maker,
+        )
+
+
+def test_the_maker_is_followed_and_asked_while_the_front_leads():
+    async def main():
+        scene = Scene()
+        task = asyncio.create_task(scene.source.run())
+        await asyncio.sleep(1)
+        assert not scene.source.is_leading
+        assert await scene.source.ask("GET", "/a") == "bus: GET /a"
+        scene.source.retry()
+        scene.source.lead(7)
+        await asyncio.sleep(1)
+        assert scene.source.is_leading
+        assert await scene.source.ask("GET", "/a") == "maker: GET /a"
+        scene.source.stand_by()
+        await asyncio.sleep(1)
+        assert not scene.source.is_leading
+        assert scene.announced.log == ["step down"]
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+        assert scene.log == [
+            "bus runs",
+            "bus retries",
+            "bus ends",
+            "maker runs",
+            "maker ends",
+            "bus runs",
+            "bus ends",
+        ]
+        scene.feed.is_lost = True
+        assert scene.source.is_lost
+
+    run(main())
+
+
+def test_a_bug_of_a_follower_ends_the_task():
+    async def main():
+        scene = Scene()
+        scene.bus.fails.set()
+        with pytest.raises(RuntimeError, match="a bug"):
+            await scene.source.run()
+
+    run(main())

@@ -1,0 +1,218 @@
+import asyncio
+import contextlib
+
+import pytest
+
+from condord.cluster.bus import Unanswered
+from condord.cluster.election import Election
+from condord.daemon.leadership import Leadership
+from tests.virtualtime import run
+
+LEASE = 3.0
+
+
+class FakeLease:
+    """Answers from `answers`, or after `delay` seconds that it has the lease; `calls` has what was asked."""
+
+    def __init__(self):
+        self.seconds = LEASE
+        self.calls = []
+        self.answers = []
+        self.delay = 0.01
+        self.fence = 4
+        self.running = 0
+
+    async def _answer(self, call, usual):
+        self.calls.append(call)
+        self.running += 1
+        assert self.running == 1, "calls overlap"
+        try:
+            await asyncio.sleep(self.delay)
+            answer = self.answers.pop(0) if self.answers else usual
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+        finally:
+            self.running -= 1
+
+    async def acquire(self, holder):
+        self.fence += 1
+        return await self._answer(f"acquire {holder}", self.fence)
+
+    async def renew(self, fence):
+        return await self._answer(f"renew {fence}", usual=True)
+
+    async def release(self, fence):
+        return await self._answer(f"release {fence}", usual=True)
+
+
+class FakeTerm:
+    """A maker that runs until `ends` is set; `log` has what happened."""
+
+    def __init__(self):
+        self.log = []
+        self.ends = asyncio.Event()
+        self.until = 0.0
+        self.pause = 0.0
+
+    async def run(self, fence, until):
+        self.log.append(("run", fence))
+        self.until = until
+        try:
+            await self.ends.wait()
+            self.ends.clear()
+            self.log.append(("ended", fence))
+            return self.pause
+        except asyncio.CancelledError:
+            self.log.append(("killed", fence))
+            raise
+
+    def extend(self, until):
+        self.until = until
+
+    def stop(self):
+        self.log.append("stop")
+        self.ends.set()
+
+
+class Scene:
+    def __init__(self):
+        loop = asyncio.get_running_loop()
+        self.lease, self.term = FakeLease(), FakeTerm()
+        election = Election(LEASE, chance=lambda: 0.5)
+        self.leadership = Leadership(election, self.lease, self.term, holder="me", now=loop.time)
+
+
+@contextlib.asynccontextmanager
+async def scene():
+    made = Scene()
+    task = asyncio.create_task(made.leadership.run())
+    try:
+        yield made
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+def test_the_lease_is_taken_renewed_and_the_maker_extended():
+    async def main():
+        async with scene() as made:
+            await asyncio.sleep(10.5)
+            assert made.term.log == [("run", 5)]
+            assert (made.leadership.role, made.leadership.fence) == ("leading", 5)
+            assert made.lease.calls[:3] == ["acquire me", "renew 5", "renew 5"]
+            now = asyncio.get_running_loop().time()
+            assert 1.0 < made.term.until - now < LEASE
+
+    run(main())
+
+
+def test_a_standby_asks_again_until_the_lease_is_free():
+    async def main():
+        async with scene() as made:
+            made.lease.answers = [None, Unanswered("lost"), None]
+            await asyncio.sleep(0.9)
+            assert (made.leadership.role, made.leadership.fence) == ("standby", None)
+            await asyncio.sleep(1.0)
+            assert made.leadership.role == "leading"
+
+    run(main())
+
+
+@pytest.mark.parametrize("answer", [False, "none"])
+def test_a_lost_lease_and_one_without_answers_kill_the_maker_in_time(answer):
+    async def main():
+        async with scene() as made:
+            began = asyncio.get_running_loop().time()
+            await asyncio.sleep(0.5)
+            if answer == "none":
+                made.lease.delay = 1000
+            else:
+                made.lease.answers = [answer]
+            while len(made.term.log) == 1:  # noqa: ASYNC110 - the clock is virtual
+                await asyncio.sleep(0.01)
+            assert made.term.log == [("run", 5), ("killed", 5)]
+            assert asyncio.get_running_loop().time() - began <= (LEASE if answer == "none" else 1.1)
+            made.lease.delay = 0.01
+            await asyncio.sleep(3 * LEASE)
+            assert made.term.log[2:] == [("run", 6 if answer is False else made.lease.fence)]
+
+    run(main())
+
+
+def test_an_unclear_renewal_is_tried_again():
+    async def main():
+        async with scene() as made:
+            await asyncio.sleep(0.5)
+            made.lease.answers = [Unanswered("lost"), Unanswered("lost")]
+            await asyncio.sleep(6)
+            assert made.term.log == [("run", 5)]
+
+    run(main())
+
+
+def test_a_maker_that_ends_by_itself_leaves_the_lease_to_others_for_its_pause():
+    async def main():
+        async with scene() as made:
+            await asyncio.sleep(0.5)
+            made.term.pause = 4.0
+            made.term.ends.set()
+            await asyncio.sleep(3.5)
+            assert made.lease.calls[-1] == "release 5"
+            assert made.leadership.role == "standby"
+            await asyncio.sleep(1.0)
+            assert made.term.log == [("run", 5), ("ended", 5), ("run", 6)]
+
+    run(main())
+
+
+def test_leaving_ends_the_maker_in_order_and_gives_the_lease_back():
+    async def main():
+        async with scene() as made:
+            await asyncio.sleep(0.5)
+            await made.leadership.leave()
+            assert made.term.log == [("run", 5), "stop", ("ended", 5)]
+            assert made.lease.calls[-1] == "release 5"
+            await asyncio.sleep(5)
+            assert made.lease.calls[-1] == "release 5"
+
+    run(main())
+
+
+def test_a_standby_leaves_at_once_and_a_shorter_lease_of_others_applies():
+    async def main():
+        async with scene() as made:
+            made.lease.answers = [None]
+            await asyncio.sleep(0.3)
+            await made.leadership.leave()
+            assert made.term.log == []
+        async with scene() as made:
+            made.lease.seconds = 1.0
+            await asyncio.sleep(0.2)
+            assert made.term.until < 1.0 + asyncio.get_running_loop().time()
+
+    run(main())
+
+
+def test_a_bug_in_the_term_ends_the_task():
+    async def main():
+        made = Scene()
+
+        async def fail(_fence, _until):
+            raise RuntimeError("a bug")
+
+        made.term.run = fail
+        with pytest.raises(ExceptionGroup):
+            await made.leadership.run()
+
+    run(main())
+
+
+def test_the_end_of_the_task_kills_the_maker():
+    async def main():
+        async with scene() as made:
+            await asyncio.sleep(0.5)
+        assert made.term.log == [("run", 5), ("killed", 5)]
+
+    run(main())

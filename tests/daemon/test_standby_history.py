@@ -1,0 +1,304 @@
+import asyncio
+import contextlib
+import datetime as dt
+import logging
+
+import pytest
+
+from condord.cluster.bus import Unanswered
+from condord.daemon.recorder import STOP_SECONDS
+from condord.daemon.standby_history import RecordedSink, StandbyHistory
+from condord.history.file import StoredAccount
+from tests import virtualtime
+from tests.daemon.relayed import Relayed
+from tests.fakes.history_store import FakeFault, FakeHistoryStore
+from tests.live.accounts import C630, C640, CLOSED, P560, P570, SPY_ID, status, tick
+
+MARKS = {P570: 1.70, C630: 1.30, C640: 0.90}
+ONE, OTHER = "1" * 20, "2" * 20
+STEP_SECONDS = 0.5
+
+
+class Scene:
+    """A relay that stands by, and what it records; `answer` is what the bus answers about the account."""
+
+    def __init__(self):
+        self.answer = ONE
+        self.asked = asyncio.Event()
+        self.can_answer = asyncio.Event()
+        self.can_answer.set()
+        self.is_enabled = True
+        self.stores = []
+        self.lasts = []
+        self.relayed = Relayed()
+        self.house = self.relayed.house
+        self.history = StandbyHistory(
+            self.relayed.replica.edition,
+            account_hash=self.ask,
+            is_enabled=lambda: self.is_enabled,
+            open_store=self.open_store,
+            now_at=self.relayed.clock,
+        )
+        self.sink = RecordedSink(self.relayed.feed, self.history)
+        self.number = 0
+
+    async def __aenter__(self):
+        self._task = asyncio.create_task(self.history.run())
+        return self
+
+    async def __aexit__(self, *_):
+        self._task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._task
+
+    async def ask(self):
+        self.asked.set()
+        await self.can_answer.wait()
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def open_store(self, lasts):
+        self.lasts.append(lasts)
+        self.stores.append(FakeHistoryStore())
+        return self.stores[-1]
+
+    def quote(self, put):
+        """The source publishes a value: at 0.90 it is 230 dollars, at 0.40 it is 130."""
+        self.number += 1
+        marks = {**MARKS, P560: put}
+        self.house.offer(*(tick(symbol, mark - 0.01, mark + 0.01, self.number) for symbol, mark in marks.items()))
+
+    def events(self):
+        return self.relayed.reading.feed(self.relayed.upstream.take(lambda: self.house.now_at))
+
+    async def wait(self, seconds, *, passes=True):
+        """Let time pass for both; what is published is passed on, if `passes`."""
+        for _ in range(round(seconds / STEP_SECONDS)):
+            self.house.wait(STEP_SECONDS)
+            for event in self.events() if passes else ():
+                self.sink.take(event)
+            await asyncio.sleep(STEP_SECONDS)
+
+    async def end_minute(self, **given):
+        await self.wait(60 - self.house.now_at.timestamp() % 60 + 2, **given)
+
+    @property
+    def recorded(self):
+        """The account and the values of the condor in each minute, by database."""
+        return [
+            [
+                (account, row.cents, row.low, row.high)
+                for account, rows in store.recorded
+                for row in rows
+                if row.holding is not None and row.holding.condor_id == SPY_ID
+            ]
+            for store in self.stores
+        ]
+
+
+def play(scene):
+    async def main():
+        async with Scene() as made:
+            await scene(made)
+
+    virtualtime.run(main())
+
+
+def account(given):
+    return StoredAccount(given, "simulator")
+
+
+def test_minutes_are_recorded_for_the_account_of_the_leader():
+    async def scene(made):
+        made.quote(0.90)
+        await made.wait(1)
+        made.quote(0.40)
+        await made.end_minute()
+        await made.end_minute()
+        assert made.recorded == [[(account(ONE), 13_000, 13_000, 23_000), (account(ONE), 13_000, 13_000, 13_000)]]
+        assert made.lasts == [False]
+
+    play(scene)
+
+
+def test_what_does_not_last_is_only_a_simulator():
+    async def scene(made):
+        made.house.set_status(status(source="alpaca-live"))
+        made.quote(0.90)
+        await made.end_minute()
+        assert made.lasts == [True]
+        assert made.recorded[0][0][0] == StoredAccount(ONE, "alpaca-live")
+
+    play(scene)
+
+
+def test_before_a_maker_begins_the_running_minute_is_stored_and_the_database_is_closed():
+    async def scene(made):
+        made.quote(0.90)
+        await made.wait(1)
+        await made.history.release()
+        assert made.recorded == [[(account(ONE), 23_000, 23_000, 23_000)]]
+        assert made.stores[0].is_closed
+        await made.end_minute()
+        await made.history.release()
+        assert len(made.stores) == 1
+
+    play(scene)
+
+
+def test_when_the_maker_has_ended_it_records_again_in_a_database_that_is_opened_again():
+    async def scene(made):
+        made.quote(0.90)
+        await made.wait(1)
+        await made.history.release()
+        made.quote(0.40)
+        await made.wait(1)
+        made.history.resume()
+        made.history.resume()
+        made.quote(1.00)
+        await made.end_minute()
+        assert made.recorded[1] == [(account(ONE), 25_000, 25_000, 25_000)]
+        assert not made.stores[1].is_closed
+
+    play(scene)
+
+
+def test_the_last_event_counts_even_if_a_maker_begins_in_the_same_turn():
+    async def scene(made):
+        made.quote(0.90)
+        await made.wait(1)
+        made.quote(0.40)
+        made.house.wait(1.0)
+        for event in made.events():
+            made.sink.take(event)
+        await made.history.release()
+        assert made.recorded == [[(account(ONE), 13_000, 13_000, 23_000)]]
+
+    play(scene)
+
+
+def test_a_takeover_does_not_wait_for_the_bus_where_the_account_is_known():
+    async def scene(made):
+        made.quote(0.90)
+        await made.end_minute()
+        made.can_answer.clear()
+        before = asyncio.get_running_loop().time()
+        await made.history.release()
+        assert asyncio.get_running_loop().time() == before
+        assert len(made.recorded[0]) == 2
+
+    play(scene)
+
+
+def test_an_answer_of_the_bus_after_a_maker_has_begun_opens_no_database():
+    async def scene(made):
+        made.can_answer.clear()
+        made.quote(0.90)
+        await made.end_minute()
+        assert made.asked.is_set()
+        before = asyncio.get_running_loop().time()
+        await made.history.release()
+        assert asyncio.get_running_loop().time() == before + STOP_SECONDS
+        made.can_answer.set()
+        await made.wait(5)
+        assert made.stores == []
+        made.history.resume()
+        await made.end_minute()
+        await made.end_minute()
+        assert len(made.recorded) == 1
+
+    play(scene)
+
+
+@pytest.mark.parametrize("answer", [None, Unanswered("the bus is lost")])
+def test_without_a_known_account_nothing_is_recorded(answer):
+    async def scene(made):
+        made.answer = answer
+        made.quote(0.90)
+        await made.end_minute()
+        assert made.stores == []
+        made.answer = ONE
+        await made.end_minute()
+        made.answer = answer
+        await made.end_minute()
+        assert [row[0] for row in made.recorded[0]] == [account(ONE)] * 2
+
+    play(scene)
+
+
+def test_the_minute_in_which_the_account_becomes_another_one_is_left_out():
+    async def scene(made):
+        made.quote(0.90)
+        await made.end_minute()
+        made.answer = OTHER
+        await made.end_minute()
+        await made.end_minute()
+        assert [row[0] for row in made.recorded[0]] == [account(ONE), account(OTHER)]
+
+    play(scene)
+
+
+def test_without_history_nothing_is_recorded():
+    async def scene(made):
+        made.is_enabled = False
+        made.quote(0.90)
+        await made.end_minute()
+        await made.history.release()
+        assert made.stores == []
+
+    play(scene)
+
+
+def test_while_the_leader_is_lost_nothing_is_known():
+    async def scene(made):
+        made.quote(0.90)
+        await made.wait(1)
+        made.sink.lose("it is gone", "leaderLost")
+        assert made.sink.is_lost
+        await made.end_minute(passes=False)
+        await made.end_minute(passes=False)
+        assert [row[1] for row in made.recorded[0]] == [23_000, None]
+
+    play(scene)
+
+
+def test_an_old_document_of_a_leader_that_is_lost_has_no_values():
+    async def scene(made):
+        made.quote(0.90)
+        made.house.wait(1.0)
+        made.sink.begin()
+        for event in made.events():
+            made.sink.take(event)
+        made.sink.lose("it does not answer", "leaderLost")
+        assert made.sink.resume_version == made.house.edition.version
+        assert not made.sink.needs_snapshot
+        await made.end_minute(passes=False)
+        assert [row[1] for row in made.recorded[0]] in ([], [None])
+
+    play(scene)
+
+
+def test_outside_the_session_nothing_is_recorded():
+    async def scene(made):
+        made.house.set_status(status("closed", market=CLOSED))
+        made.quote(0.90)
+        await made.end_minute()
+        await made.end_minute()
+        await made.history.release()
+        assert made.recorded == [[(account(ONE), None, None, None)]]  # of the minute in which it closed
+
+    play(scene)
+
+
+def test_a_fault_of_the_database_is_logged_once(caplog):
+    async def scene(made):
+        made.quote(0.90)
+        await made.end_minute()
+        made.stores[0].fault = FakeFault(text="Nothing is recorded: disk full", since=dt.datetime.now(dt.UTC))
+        await made.end_minute()
+        await made.end_minute()
+
+    with caplog.at_level(logging.WARNING):
+        play(scene)
+    assert [record.fields["reason"] for record in caplog.records] == ["Nothing is recorded: disk full"]

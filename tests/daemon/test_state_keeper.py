@@ -1,0 +1,75 @@
+import asyncio
+import contextlib
+
+from condord.cluster.bus import Unanswered
+from condord.cluster.fenced import Overtaken
+from condord.cluster.maker_channel import Keep, Kept, StateCopy
+from condord.daemon.state_keeper import StateKeeper
+from tests.virtualtime import run
+
+
+class FakeCopies:
+    def __init__(self, *answers):
+        self.answers = list(answers)
+        self.written = []
+
+    async def write(self, copy):
+        await asyncio.sleep(0.1)
+        if self.answers and (answer := self.answers.pop(0)) is not None:
+            raise answer
+        self.written.append(copy.content)
+
+
+def keep(number, text, kind="alerts"):
+    return Keep(number=number, copy=StateCopy(kind=kind, name="", content=text))
+
+
+@contextlib.asynccontextmanager
+async def running(*answers):
+    copies, kept = FakeCopies(*answers), []
+    keeper = StateKeeper(copies, kept.append)
+    task = asyncio.create_task(keeper.run())
+    yield keeper, copies, kept, task
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+
+
+def test_the_newest_of_each_kind_is_written_and_confirmed():
+    async def main():
+        async with running() as (keeper, copies, kept, _):
+            keeper.keep(keep(1, b"a"))
+            await asyncio.sleep(0.05)
+            for number, text in ((2, b"b"), (3, b"c")):
+                keeper.keep(keep(number, text))
+            keeper.keep(keep(4, b"n", "names"))
+            await asyncio.sleep(1)
+            assert copies.written == [b"a", b"c", b"n"]
+            assert kept == [Kept(kind="alerts", number=1), Kept(kind="alerts", number=3), Kept(kind="names", number=4)]
+
+    run(main())
+
+
+def test_what_got_no_answer_is_written_again_and_logged_once(caplog):
+    async def main():
+        async with running(Unanswered("lost"), Unanswered("lost")) as (keeper, copies, kept, _):
+            keeper.keep(keep(1, b"a"))
+            await asyncio.sleep(0.5)
+            keeper.keep(keep(2, b"b"))
+            await asyncio.sleep(2)
+            assert copies.written == [b"b"]
+            assert kept == [Kept(kind="alerts", number=2)]
+
+    run(main())
+    assert [each.fields["code"] for each in caplog.records] == ["noStateCopy"]
+
+
+def test_nothing_is_written_once_a_later_leader_has():
+    async def main():
+        async with running(Overtaken()) as (keeper, copies, kept, task):
+            keeper.keep(keep(1, b"a"))
+            await asyncio.sleep(1)
+            assert task.done()
+            assert (copies.written, kept) == ([], [])
+
+    run(main())

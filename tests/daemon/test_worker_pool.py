@@ -1,0 +1,259 @@
+"""The workers are real processes here, and small; tests/cluster/processes has real workers."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+
+import msgspec
+import pytest
+from prometheus_client import CollectorRegistry, Counter, Gauge
+
+from condord.config.schema import Config, Server
+from condord.daemon import place as places
+from condord.daemon import worker_pool
+from condord.host import child_process
+from tests.http.test_merged_metrics import scraped
+
+BOUND_SECONDS = 120
+
+pytestmark = pytest.mark.slow
+
+
+class Scene:
+    """A running pool of `tests.daemon.worker_program`, and its clients."""
+
+    def __init__(self, stack, place, workers):
+        self.config = Config(server=Server(workers=workers, max_subscribers=10))
+        self.registry = CollectorRegistry()
+        Counter("condord_http_requests", "Requests.", registry=self.registry).inc(1000)
+        Gauge("process_open_fds", "Files.", registry=self.registry).set(5)
+        self.door = place.door
+        self.pool = worker_pool.build(
+            place,
+            registry=self.registry,
+            config=lambda: self.config,
+            token=None,
+            environ={**os.environ, "APCA_API_KEY_ID": "PK1", "LANG": "C"},
+        )
+        self.port = int(place.address.rpartition(":")[2])
+        self._stack = stack
+
+    async def connect(self):
+        """A new client, and the number and the process of the worker that has it."""
+        client = socket.socket()
+        self._stack.enter_context(contextlib.closing(client))
+        client.setblocking(False)
+        loop = asyncio.get_running_loop()
+        await loop.sock_connect(client, ("127.0.0.1", self.port))
+        number, pid = (await loop.sock_recv(client, 100)).split()
+        return client, int(number), int(pid)
+
+    async def until(self, condition):
+        is_over = asyncio.Event()
+        while not condition():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(0.02):
+                    await is_over.wait()
+
+
+def play(test, workers=2):
+    async def whole():
+        async with asyncio.timeout(BOUND_SECONDS):
+            with contextlib.ExitStack() as stack:
+                place = stack.enter_context(places.opened(Server(port=0, workers=workers), (), token=None, environ={}))
+                scene = Scene(stack, place, workers)
+                running = asyncio.create_task(scene.pool.run())
+                await scene.pool.is_ready.wait()
+                await test(scene)
+                await scene.pool.stop()
+                running.cancel()
+                await asyncio.wait([running])
+
+    asyncio.run(whole())
+
+
+@pytest.fixture(autouse=True)
+def _small(monkeypatch):
+    monkeypatch.setattr(worker_pool, "MODULE", "tests.daemon.worker_program")
+    monkeypatch.setattr(child_process, "FIRST_DELAY_SECONDS", 0.1)
+
+
+def test_a_process_without_a_door_has_no_workers():
+    with places.opened(Server(port=0), (), token=None, environ={}) as place:
+        assert worker_pool.build(place, registry=None, config=Config, token=None, environ={}) is None
+
+
+def test_each_connection_goes_to_the_worker_with_the_fewest():
+    async def test(scene):
+        numbers = [(await scene.connect())[1] for _ in range(12)]
+        assert [numbers.count(number) for number in range(3)] == [4, 4, 4]
+        scene.door.counts.set(1, "gone", 3)  # three of its connections were closed
+        assert [(await scene.connect())[1] for _ in range(3)] == [1, 1, 1]
+
+    play(test, workers=3)
+
+
+def test_the_counts_are_the_sum_of_all_and_subscribers_are_known_at_once():
+    async def test(scene):
+        for _ in range(4):
+            await scene.connect()
+        assert scene.pool.counts.subscribers == 4
+        await scene.until(lambda: scene.pool.counts.frames == 4)
+        assert scene.pool.counts.tasks == 2
+        found = scraped(scene.pool.registry)
+        assert (found["condord_http_requests_total",], found["process_open_fds",]) == (4, 19)
+
+    play(test)
+
+
+def test_what_an_ended_worker_has_counted_remains_and_another_takes_its_place(caplog):
+    async def test(scene):
+        _, number, pid = await scene.connect()
+        await scene.until(lambda: scene.pool.counts.frames == 1)
+        os.kill(pid, signal.SIGKILL)
+        await scene.until(lambda: scene.pool.counts.tasks == 1)
+        assert (scene.pool.counts.frames, scene.pool.counts.subscribers) == (1, 0)
+        found = scraped(scene.pool.registry)
+        assert (found["condord_http_requests_total",], found["process_open_fds",]) == (1, 12)
+        assert (await scene.connect())[1] == 1 - number
+        await scene.until(lambda: scene.pool.counts.tasks == 2)
+        places = {(await scene.connect())[1:] for _ in range(2)}
+        assert number in {each for each, _ in places}
+        assert pid not in {each for _, each in places}
+        assert scene.pool.counts.subscribers == 3
+
+    play(test)
+    assert [record.fields["exit_code"] for record in caplog.records] == [-9]
+
+
+def test_connections_wait_while_there_is_no_worker():
+    async def test(scene):
+        pids = [(await scene.connect())[2] for _ in range(2)]
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        await scene.until(lambda: scene.pool.counts.tasks == 0)
+        assert (await scene.connect())[2] not in pids
+
+    play(test)
+
+
+def test_a_worker_that_hangs_gets_nothing(monkeypatch):
+    monkeypatch.setattr(worker_pool, "SILENT_SECONDS", 1.0)
+
+    async def test(scene):
+        _, number, pid = await scene.connect()
+        await scene.until(lambda: scene.pool.counts.frames == 1)
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            other = next(each for each in scene.pool._workers if each.process != number)
+            stopped = scene.pool._workers[number]
+            stopped.heard_at -= 10
+            other.heard_at = asyncio.get_running_loop().time() + BOUND_SECONDS
+            assert {(await scene.connect())[1] for _ in range(3)} == {1 - number}
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+    play(test)
+
+
+def test_a_reload_sends_the_settings_to_every_worker():
+    async def test(scene):
+        clients = [(await scene.connect())[0] for _ in range(2)]
+        scene.config = msgspec.structs.replace(scene.config, server=Server(workers=2, max_subscribers=77))
+        scene.pool.reload()
+        for client in clients:
+            assert await asyncio.get_running_loop().sock_recv(client, 100) == b"most 77\n"
+
+    play(test)
+
+
+def test_a_worker_that_is_not_understood_is_replaced(caplog):
+    async def test(scene):
+        pids = {worker.kept.child.pid for worker in scene.pool._workers}
+        scene.config = msgspec.structs.replace(scene.config, server=Server(workers=2, max_subscribers=13))
+        scene.pool.reload()
+        await scene.until(lambda: scene.pool.counts.tasks == 0)
+        scene.config = msgspec.structs.replace(scene.config, server=Server(workers=2, max_subscribers=14))
+        scene.pool.reload()
+        await scene.until(lambda: scene.pool.counts.tasks == 2)
+        assert not pids & {(await scene.connect())[2] for _ in range(2)}
+
+    play(test)
+    assert (
+        caplog.records[0].fields["reason"] == "ValidationError" or "DecodeError" in caplog.records[0].fields["reason"]
+    )
+
+
+def test_a_connection_that_no_worker_takes_is_closed(monkeypatch):
+    monkeypatch.setattr(worker_pool.handed_sockets, "hand", lambda _connection, _to: False)
+
+    async def test(scene):
+        with socket.create_connection(("127.0.0.1", scene.port)) as client:
+            client.setblocking(False)
+            assert await asyncio.get_running_loop().sock_recv(client, 10) == b""
+
+    play(test)
+
+
+def test_connections_in_the_queue_are_handed_over_before_the_stop():
+    async def test(scene):
+        with socket.create_connection(("127.0.0.1", scene.port)) as client:
+            await scene.pool.stop()
+            assert client.recv(100)  # the loop has not run since it connected
+
+    play(test)
+
+
+def test_too_few_descriptors_pause_and_do_not_end_it(monkeypatch, caplog):
+    monkeypatch.setattr(worker_pool, "PAUSE_SECONDS", 0.05)
+
+    class Full:
+        failures = 2
+
+        def __init__(self, listener):
+            self.listener = listener
+
+        def fileno(self):
+            return self.listener.fileno()
+
+        def setblocking(self, flag):
+            self.listener.setblocking(flag)
+
+        def accept(self):
+            if Full.failures:
+                Full.failures -= 1
+                raise OSError(24, "Too many open files")
+            return self.listener.accept()
+
+    async def whole():
+        async with asyncio.timeout(BOUND_SECONDS):
+            with contextlib.ExitStack() as stack:
+                place = stack.enter_context(places.opened(Server(port=0, workers=1), (), token=None, environ={}))
+                door = stack.enter_context(places._door(1, [Full(socket.create_server(("127.0.0.1", 0)))], {}))
+                listener = door.listeners[0].listener
+                stack.enter_context(listener)
+                address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+                place = msgspec.structs.replace(place, door=door, address=address)
+                scene = Scene(stack, place, 1)
+                running = asyncio.create_task(scene.pool.run())
+                assert (await scene.connect())[1] == 0
+                await scene.pool.stop()
+                running.cancel()
+                await asyncio.wait([running])
+
+    monkeypatch.setattr(worker_pool.web, "is_unix_only", lambda _: False)
+    asyncio.run(whole())
+    assert [record.fields["reason"] for record in caplog.records] == ["Too many open files"] * 2
+
+
+def test_workers_get_only_harmless_variables():
+    with places.opened(Server(port=0, workers=2), (), token=None, environ={}) as place:
+
+        async def main():
+            environ = {"APCA_API_KEY_ID": "x", "CONDORD_TOKEN": "x", "PATH": "/bin", "PYTHONUNBUFFERED": "1"}
+            return worker_pool.build(place, registry=CollectorRegistry(), config=Config, token=None, environ=environ)
+
+        (worker,) = asyncio.run(main())._workers
+        assert worker._environ == {"PATH": "/bin", "PYTHONUNBUFFERED": "1"}
