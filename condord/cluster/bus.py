@@ -71,7 +71,7 @@ class BusSubscription:
         self.is_over = False
 
     async def end(self) -> None:
-        """Take no more messages, at once."""
+        """Stop taking messages, at once."""
         self.is_over = True
         live, self.live = self.live, None
         if live is not None:

@@ -8,7 +8,7 @@
 | steppingDown | standby, once the maker has ended; what is left of the lease is released                              |
 
 The lease counts from when it was asked for, which is earlier than the server's own count, so it ends here first. Its
-maker ends a margin before that, whatever answers are still awaited. Seconds are those of a clock that goes on while
+maker ends a margin before that, even while an answer is awaited. Seconds are those of a clock that goes on while
 the machine sleeps.
 """
 

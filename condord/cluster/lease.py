@@ -93,7 +93,7 @@ class Lease:
         return False
 
     async def look(self) -> LeaseHolder | None:
-        """Return who holds the lease; None if nobody does.
+        """Return the holder of the lease and the fence; None if there is no holder.
 
         Raises:
             Unanswered: the bus is lost, or JetStream does not answer.
@@ -127,7 +127,7 @@ class Lease:
     async def _renewed_before(self, fence: int, error: Conflict | Unanswered) -> bool:
         """Return whether the key is ours after all: the answer to this or an earlier renewal was lost.
 
-        Nobody knows which of them was stored and when. So it is renewed once more, which the lease counts from.
+        It is not known which of them was stored, and when. So the lease is renewed once more, and counts from that.
         """
         found = await self._bucket.get(self._key)
         if found is None or not self._is_ours(found, fence):

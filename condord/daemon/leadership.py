@@ -1,7 +1,7 @@
 """Take part in the election: ask for the lease, renew it, and have a maker run while this process leads.
 
-No request is awaited where the election goes on: its timers run beside them, so a lease that is not renewed in time
-ends its maker whatever the bus does.
+The election waits for no request: its timers run beside them. So a maker ends in time if its lease is not renewed,
+even if the bus hangs.
 """
 
 from __future__ import annotations

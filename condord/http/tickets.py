@@ -51,7 +51,7 @@ class TicketFiles:
         self._directory = directory
 
     def add(self, ticket: bytes) -> bool:
-        """Create the file, which only one process can; False if it is there or the directory takes no more."""
+        """Create the file; False if another process was first, or no file can be created."""
         try:
             self._path(ticket).touch(0o600, exist_ok=False)
         except OSError:

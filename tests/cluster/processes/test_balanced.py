@@ -73,7 +73,7 @@ class Balanced:
 
     @contextlib.contextmanager
     def open(self, path, method="GET", **headers):
-        """The answer to a request, unread; whatever its status is."""
+        """The answer to a request, not yet read. Any status is returned, none raised."""
         with closing(_Named("127.0.0.1", self.port, context=self._context, timeout=TIMEOUT_SECONDS)) as connection:
             connection.request(method, path, headers={**HEADERS, **headers})
             with closing(connection.getresponse()) as answer:

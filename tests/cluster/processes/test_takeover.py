@@ -1,4 +1,4 @@
-"""Two ingesters on a real NATS server: one leads, and the other takes over, whatever happens to the first."""
+"""Two ingesters on a real NATS server: one leads, and the other takes over when the first fails."""
 
 import os
 import signal
