@@ -3,7 +3,7 @@
 A simulator, a nats-server, two ingesters and three relays run as programs. First one subscriber follows each server at
 once. A latency is the time from a quote's own time until a subscriber has read its frame, so the window of the
 coalescer is in it, and what a hop adds is the difference to the leader's line. Then all subscribers follow the relays,
-the same number each. CPU is that of the server that delivers; `bus` is that of nats-server for each frame.
+the same number each. CPU is that of the server that delivers; that of nats-server is a share of a core meanwhile.
 
 At the end the leader is killed with all its processes, as often as asked. `lease` is from there until the other has
 the lease, `live` until that is live at Alpaca, and `seen` until a subscriber of a relay has the first snapshot of the
@@ -105,15 +105,20 @@ class Cluster:
         return next((each for each in self.ingesters if each.role() == "leader"), None)
 
 
-def measure(servers: list[Server], subscribers: int, seconds: float) -> list[Report]:
-    """Follow each server with as many subscribers at once."""
+def measure(cluster: Cluster, servers: list[Server], subscribers: int, seconds: float) -> tuple[list[Report], float]:
+    """Follow each server with as many subscribers at once.
+
+    Returns a report of each, and the CPU seconds of nats-server in a second, from when all are connected until the end.
+    """
     last_core = max(os.sched_getaffinity(0))
     with ExitStack() as stack:
         clients = [
             stack.enter_context(following(f"{each.url}/api/stream", each.pid, subscribers, seconds, last_core))
             for each in servers
         ]
-        return [report_of(client) for client in clients]
+        begun, before = time.monotonic(), cpu_seconds(cluster.bus.process.pid)
+        reports = [report_of(client) for client in clients]
+        return reports, (cpu_seconds(cluster.bus.process.pid) - before) / (time.monotonic() - begun)
 
 
 def line(name: str, report: Report) -> str:
@@ -160,20 +165,17 @@ def main() -> int:
         standby = next(one for one in cluster.ingesters if one is not leader)
         servers = [leader, standby, *cluster.relays]
         print(f"{'server':>12} subscribers frames/s  p50 ms  p99 ms  us each   lost  B/frame")
-        alone = measure(servers, 1, chosen.seconds)
+        alone, _ = measure(cluster, servers, 1, chosen.seconds)
         names = ["leader", "standby", *(relay.name for relay in cluster.relays)]
         for name, report in zip(names, alone, strict=True):
             print(line(name, report), flush=True)
         print()
-        begun = cpu_seconds(cluster.bus.process.pid)
-        crowded = measure(cluster.relays, count, chosen.seconds)
-        on_bus = cpu_seconds(cluster.bus.process.pid) - begun
+        crowded, bus_busy = measure(cluster, cluster.relays, count, chosen.seconds)
         for relay, report in zip(cluster.relays, crowded, strict=True):
             print(line(relay.name, report), flush=True)
         hops = [report.p50_ms - alone[0].p50_ms for report in alone[2:]]
-        frames = crowded[0].frames_a_second * chosen.seconds
         print(f"a hop over the bus adds {statistics.median(hops):.1f} ms at the median")
-        print(f"nats-server takes {1e6 * on_bus / max(frames, 1):.0f} us for each frame")
+        print(f"nats-server takes {100 * bus_busy:.1f} % of a core")
         times = [takeover(cluster) for _ in range(chosen.takeovers)]
         for leased, live, seen in times:
             print(f"takeover: lease {leased:.1f} s, live {live:.1f} s, seen {seen:.1f} s", flush=True)

@@ -65,8 +65,10 @@ ON_REQUEST = ("browser", "cluster/processes", "systemd")
 They take almost half of the whole time.
 """
 FEW_FILES = 2
-WORKERS_PER_PROCESSOR = 2
-"""Tests spend half of their time waiting: for systemd, for proxies, and for events that must not happen."""
+WORKERS_PER_PROCESSOR = 3
+"""Tests spend two thirds of their time waiting: for programs, for proxies, and for events that must not happen."""
+WORKERS_ON_REQUEST = 2
+"""The same for those that plain `pytest` leaves out: a browser, a systemd or a cluster of servers is more than a program."""
 
 
 def pytest_configure(config):
@@ -89,7 +91,8 @@ def pytest_xdist_auto_num_workers(config):
     paths = [Path(argument.partition("::")[0]) for argument in config.args]
     if len(paths) <= FEW_FILES and all(path.is_file() for path in paths):
         return 0
-    return WORKERS_PER_PROCESSOR * len(os.sched_getaffinity(0))
+    is_plain = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    return (WORKERS_PER_PROCESSOR if is_plain else WORKERS_ON_REQUEST) * len(os.sched_getaffinity(0))
 
 
 @pytest.hookimpl(wrapper=True)
