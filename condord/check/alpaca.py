@@ -29,9 +29,11 @@ from condord.live.link import LinkFault
 from condord.upstream import reachability, stream_trial
 from condord.upstream.failure_table import FAILURES
 from condord.upstream.interfaces import Login
+from condord.upstream.option_stream import OptionStream
 from condord.upstream.reachability import Endpoint
 from condord.upstream.rest import AlpacaRest
 from condord.upstream.rest_fault import RestFault
+from condord.upstream.stock_stream import StockStream
 
 SKEW_WARN_SECONDS = 2.0
 SKEW_FAIL_SECONDS = 30.0
@@ -204,8 +206,8 @@ class AlpacaProbes:
         url = wiring.supervisor(self._config).option_stream_url
         wanted = self._symbols[:1]
         limit = self._config.alpaca.symbol_limit
-        fault, granted = await stream_trial.option_stream(
-            url, self._login, wanted, network=self._network, symbol_limit=limit, now_at=_utc_now
+        fault, granted = await stream_trial.quote_stream(
+            OptionStream, url, self._login, wanted, network=self._network, symbol_limit=limit, now_at=_utc_now
         )
         if fault is not None and fault.code == "connectionLimit":
             self._slot = fail("slot-free", fault.text, f"{_advice(fault.remedy)} {_ELSEWHERE}")
@@ -224,8 +226,8 @@ class AlpacaProbes:
             return not_tried(name, self._slot.text) if report is None else _stocks_of_daemon(report)
         wanted, limit = self._stocks[:1], self._config.alpaca.stock_symbol_limit
         url = wiring.supervisor(self._config).stock_stream_url
-        fault, granted = await stream_trial.stock_stream(
-            url, self._login, wanted, network=self._network, symbol_limit=limit, now_at=_utc_now
+        fault, granted = await stream_trial.quote_stream(
+            StockStream, url, self._login, wanted, network=self._network, symbol_limit=limit, now_at=_utc_now
         )
         if fault is not None:
             return _of_stream(name, fault)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 from condord.core.quote import Tick
 from condord.host.network import Network
@@ -17,7 +16,6 @@ from condord.live.link import SERVING, Link, LinkFault, LinkSettings
 from condord.upstream.interfaces import Login
 from condord.upstream.link_runner import LinkRunner
 from condord.upstream.option_stream import OptionStream
-from condord.upstream.quote_stream import QuoteStream
 from condord.upstream.stock_stream import StockStream
 from condord.upstream.trade_updates import TradeUpdates
 
@@ -25,7 +23,8 @@ _UNUSED_SECONDS = 60.0
 """For the silence limit and the backoff: a trial ends before either matters."""
 
 
-async def option_stream(
+async def quote_stream(
+    kind: type[OptionStream | StockStream],
     url: str,
     login: Login,
     symbols: Sequence[str],
@@ -36,8 +35,8 @@ async def option_stream(
 ) -> tuple[LinkFault | None, int]:
     """Authenticate and subscribe to `symbols`; return the fault, if any, and how many symbols were acknowledged."""
     changed = asyncio.Event()
-    stream = OptionStream(
-        _link("the option stream"),
+    stream = kind(
+        _link("the option stream" if kind is OptionStream else "the stock stream"),
         url=url,
         login=login,
         network=network,
@@ -48,33 +47,14 @@ async def option_stream(
         live=_nothing,
         changed=changed.set,
     )
-    return await _subscribed(stream, symbols, changed)
+    stream.want(symbols)
+    acknowledged = 0
 
+    def count() -> None:
+        nonlocal acknowledged
+        acknowledged = len(stream.streamed)
 
-async def stock_stream(
-    url: str,
-    login: Login,
-    symbols: Sequence[str],
-    *,
-    network: Network,
-    symbol_limit: int,
-    now_at: Callable[[], dt.datetime],
-) -> tuple[LinkFault | None, int]:
-    """The same for the stock stream."""
-    changed = asyncio.Event()
-    stream = StockStream(
-        _link("the stock stream"),
-        url=url,
-        login=login,
-        network=network,
-        symbol_limit=symbol_limit,
-        sink=_Discard(),
-        now_at=now_at,
-        newer=_never,
-        live=_nothing,
-        changed=changed.set,
-    )
-    return await _subscribed(stream, symbols, changed)
+    return await _run_until_live(stream, changed, count), acknowledged
 
 
 async def trading_stream(url: str, login: Login, *, network: Network) -> LinkFault | None:
@@ -84,19 +64,6 @@ async def trading_stream(url: str, login: Login, *, network: Network) -> LinkFau
         _link("the trading stream"), url=url, login=login, network=network, traded=_nothing, changed=changed.set
     )
     return await _run_until_live(updates, changed, _nothing)
-
-
-async def _subscribed(
-    stream: QuoteStream[Any], symbols: Sequence[str], changed: asyncio.Event
-) -> tuple[LinkFault | None, int]:
-    stream.want(symbols)
-    acknowledged = 0
-
-    def count() -> None:
-        nonlocal acknowledged
-        acknowledged = len(stream.streamed)
-
-    return await _run_until_live(stream, changed, count), acknowledged
 
 
 async def _run_until_live(runner: LinkRunner, changed: asyncio.Event, look: Callable[[], None]) -> LinkFault | None:

@@ -7,6 +7,7 @@ import pytest
 
 from condord.host.network import Network
 from condord.upstream import sockets, stream_trial
+from condord.upstream.option_stream import OptionStream
 from condord.upstream.sockets import dial
 from tests.fakes import tls
 from tests.fakes.alpaca import KEY_ID, LOGIN, NETWORK, SECRET_KEY, wall
@@ -48,8 +49,8 @@ class TestRedirects:
         async def play():
             async with OptionServer() as server, OptionServer() as other:
                 server.upgrade, server.headers = 302, [("Location", other.url)]
-                quotes, _ = await stream_trial.option_stream(
-                    server.url, LOGIN, (), network=NETWORK, symbol_limit=1, now_at=wall
+                quotes, _ = await stream_trial.quote_stream(
+                    OptionStream, server.url, LOGIN, (), network=NETWORK, symbol_limit=1, now_at=wall
                 )
                 trades = await stream_trial.trading_stream(server.url, LOGIN, network=NETWORK)
                 assert (other.url in quotes.text, other.url in trades.text, other.all_peers) == (True, True, [])
@@ -112,8 +113,14 @@ class TestTls:
                 )
                 with ConnectProxy(peers.sockets[0].getsockname()[1]) as proxy:
                     network = Network({"HTTPS_PROXY": proxy.address, variable: f"{certificate}.cert"})
-                    fault, granted = await stream_trial.option_stream(
-                        "wss://broker.example/x", LOGIN, ("A",), network=network, symbol_limit=1, now_at=wall
+                    fault, granted = await stream_trial.quote_stream(
+                        OptionStream,
+                        "wss://broker.example/x",
+                        LOGIN,
+                        ("A",),
+                        network=network,
+                        symbol_limit=1,
+                        now_at=wall,
                     )
                 assert (fault, granted, server.logins) == (None, 1, [(KEY_ID, SECRET_KEY)])
                 (head,) = proxy.asked

@@ -4,6 +4,8 @@ import pytest
 
 from condord.live.link import STEP_SECONDS
 from condord.upstream import stream_trial
+from condord.upstream.option_stream import OptionStream
+from condord.upstream.stock_stream import StockStream
 from tests.fakes.alpaca import KEY_ID, LOGIN, NETWORK, SECRET_KEY, wall
 from tests.fakes.streams import OptionServer, StockServer, TradingServer, error
 from tests.virtualtime import run, settle
@@ -15,8 +17,8 @@ def try_option(server, symbols=("A",), before=lambda server: None):
     async def whole():
         async with server:
             before(server)
-            result = await stream_trial.option_stream(
-                server.url, LOGIN, symbols, network=NETWORK, symbol_limit=200, now_at=wall
+            result = await stream_trial.quote_stream(
+                OptionStream, server.url, LOGIN, symbols, network=NETWORK, symbol_limit=200, now_at=wall
             )
             await settle()
             assert server.peers == []
@@ -82,8 +84,8 @@ def test_a_refused_upgrade_is_a_fault():
 def try_stock(server, symbols=("SPY",)):
     async def whole():
         async with server:
-            result = await stream_trial.stock_stream(
-                server.url, LOGIN, symbols, network=NETWORK, symbol_limit=30, now_at=wall
+            result = await stream_trial.quote_stream(
+                StockStream, server.url, LOGIN, symbols, network=NETWORK, symbol_limit=30, now_at=wall
             )
             await settle()
             assert server.peers == []
@@ -109,7 +111,9 @@ def test_the_stock_stream_refuses_with_its_own_remedy():
 
 def test_a_closed_port_is_a_fault():
     fault, _ = run(
-        stream_trial.option_stream("ws://127.0.0.1:9/x", LOGIN, (), network=NETWORK, symbol_limit=1, now_at=wall)
+        stream_trial.quote_stream(
+            OptionStream, "ws://127.0.0.1:9/x", LOGIN, (), network=NETWORK, symbol_limit=1, now_at=wall
+        )
     )
     assert fault.code == "unreachable"
 
@@ -127,8 +131,8 @@ def test_a_cancelled_trial_closes_its_socket():
             server.login = None
             with pytest.raises(TimeoutError):
                 async with asyncio.timeout(STEP_SECONDS / 2):
-                    await stream_trial.option_stream(
-                        server.url, LOGIN, (), network=NETWORK, symbol_limit=1, now_at=wall
+                    await stream_trial.quote_stream(
+                        OptionStream, server.url, LOGIN, (), network=NETWORK, symbol_limit=1, now_at=wall
                     )
             await settle()
             assert server.peers == []
