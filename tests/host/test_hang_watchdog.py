@@ -65,9 +65,10 @@ def test_a_thread_that_has_ended_has_no_stack():
 
 
 def test_the_watching_thread_ends_with_the_context():
+    before = set(threading.enumerate())
     with hang_watchdog.HangWatchdog() as watch:
         watch.advance()
-        (thread,) = [thread for thread in threading.enumerate() if thread.name == "hang-watchdog"]
+        (thread,) = [each for each in threading.enumerate() if each.name == "hang-watchdog" and each not in before]
         assert thread.daemon
     thread.join(60)
     assert not thread.is_alive()

@@ -140,8 +140,9 @@ def test_drain_does_not_wait_twice_for_the_same_line():
 
 
 def test_closing_a_stream_ends_its_thread():
+    before = set(threading.enumerate())
     stream = QueuedStream(NO_DESCRIPTOR, system_write=Device().write)
-    (thread,) = [thread for thread in threading.enumerate() if thread.name == "stderr"]
+    (thread,) = [thread for thread in threading.enumerate() if thread.name == "stderr" and thread not in before]
     assert thread.daemon
     stream.close()
     thread.join(TIMEOUT_SECONDS)
