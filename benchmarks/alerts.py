@@ -79,7 +79,7 @@ class Drained(NamedTuple):
 
 
 class Account:
-    """An account of so many condors with alerts, in the middle of a session; the model's figures stay."""
+    """An account of this many condors with alerts, in the middle of a session; the model's figures stay."""
 
     def __init__(self, condors: int) -> None:
         self.now = 0.0

@@ -4,13 +4,13 @@ The parts of the daemon run in this process, wired as it wires them but without 
 that only the work itself is measured: CPU time, the least of several repetitions. The exponent is the slope of log cost
 over log size (least squares): 1 is proportional, 2 is quadratic. Exit code 1: one is above 1.1.
 
-    condors       a reading of an account with so many condors, each with legs of its own, five an underlying and
+    condors       a reading of an account with N condors, each with legs of its own, five an underlying and
                   expiration, found among the legs: grouped, compared, rendered and published
     its window    the same accounts: one publication when every leg has a new quote, encoded for one subscriber
     its document  the same accounts: one answer to `GET /api/positions`
-    quotes        a second of so many quotes for 50 condors, ten a frame: kept, and published four times
-    subscribers   one publication of one condor to so many subscribers, each of which takes it
-    filters       one publication of 960 condors to so many subscribers, each of which asked for another one of them
+    quotes        a second of N quotes for 50 condors, ten a frame: kept, and published four times
+    subscribers   one publication of one condor to N subscribers, each of which takes it
+    filters       one publication of 960 condors to N subscribers, each of which asked for another one of them
 
 `--crowded` measures another load, without a limit: an account whose condors all have one underlying and expiration, and
 no orders that tell them apart. Finding them is a search over pairs of strikes, not over condors.

@@ -185,7 +185,7 @@ async def write_until_killed(path: Path, first: int) -> None:
 
 
 def kill(path: Path, kills: int) -> bool:
-    """Kill a child that writes so many times; True if everything it has reported is there."""
+    """Kill a child that writes, this many times; True if everything it has reported is there."""
     choose, minute, lost = random.Random(2), int(OPEN_AT.timestamp()) // 60, 0
     written: set[int] = set()
     for number in range(kills):

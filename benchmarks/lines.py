@@ -51,7 +51,7 @@ class Bytes(NamedTuple):
 
 
 class Hour:
-    """An hour of an account with so many condors."""
+    """An hour of an account with this many condors."""
 
     def __init__(self, condors: int) -> None:
         self.held = growth.account(condors)

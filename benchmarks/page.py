@@ -223,7 +223,7 @@ def counters(page: Page, counting: CDPSession) -> dict[str, float]:
 
 
 def first_cards(playwright: Playwright, url: str, count: int) -> list[float]:
-    """What `first_card` returns for so many visits of one browser."""
+    """What `first_card` returns for this many visits of one browser."""
     with chromium(playwright) as browser:
         return [first_card(browser, url) for _ in range(count)]
 

@@ -138,7 +138,7 @@ def demo() -> Iterator[str]:
 
 
 def followed(address: str, seconds: float):
-    """The newest number of condors, the bytes of the deltas of so many seconds, and those without `ADDED`."""
+    """The newest number of condors, the bytes of the deltas of `seconds`, and those without `ADDED`."""
     link = http.client.HTTPConnection(address, timeout=30)
     link.request("GET", "/api/stream")
     answer, parser = link.getresponse(), EventParser()

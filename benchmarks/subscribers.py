@@ -3,7 +3,7 @@
 It uses plain sockets under epoll, as tens of thousands of small reads a second must cost the reader less than the
 writer. Every subscriber of a stream gets the same bytes, so each distinct read is parsed once. It understands only as
 much HTTP and SSE as it needs: chunks, events, and the send time of an event, which is the newest `"time":"…"` in it
-(RFC 3339, the wall clock of this machine). An event without one is not a frame; snapshots are counted apart.
+(RFC 3339, the wall clock of this machine). An event without one is not a frame; snapshots are counted separately.
 
 Latencies and losses are those of frames sent during the measurement, even if they are received later. The CPU time of
 the server, its children included, is read at both ends of the interval in which deliveries are counted. Memory is Pss

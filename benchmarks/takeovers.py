@@ -6,7 +6,7 @@ ingester has the lease, if that changes. `right` is when the leader is live at A
 of the document without a code of a loss; then the documents of the three servers are compared. The simulator allows one
 connection on its option stream and counts how many were open at once.
 
-With --minutes, faults follow each other at random for so long. After the first third and at the end, the memory, open
+With --minutes, faults follow each other at random for that long. After the first third and at the end, the memory, open
 files, threads and tasks of the relay are compared, which is never restarted. Memory may grow by `MEMORY_MIB`.
 
 Run it: python benchmarks/takeovers.py [--fault NAME] [--minutes 10] [--seed 1]
@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import logging
+import os
 import random
 import signal
 import sys
@@ -29,7 +30,7 @@ from typing import NamedTuple
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.cluster.processes.ingesters import Ingester, cluster
+from tests.cluster.processes.ingesters import Ingester, cluster, makers_of
 from tests.cluster.processes.running import Link, closing_link, compare_servers
 from tests.cluster.processes.test_bus_relay import BusRelay
 from tests.e2e.running import Follower, closing_program, settled, until
@@ -129,7 +130,7 @@ class Scene:
 class Fault(NamedTuple):
     """A fault begins with `begin`, and after `seconds` it is over by `end`.
 
-    `moves` tells whether another has to lead, and `waits` whether nobody can before it is over.
+    `moves`: another has to lead. `waits`: nobody can lead before the fault is over.
     """
 
     name: str
@@ -156,6 +157,12 @@ def again(scene: Scene) -> None:
     scene.struck.start_again()
 
 
+def stop_maker(scene: Scene) -> None:
+    """Stop only the maker of the leader, which its front then kills."""
+    [maker] = makers_of(scene.struck.program)
+    os.kill(maker, signal.SIGSTOP)
+
+
 def hold_slot(scene: Scene) -> None:
     """Kill the leader; its connection goes on at Alpaca."""
     scene.made.simulated.fault("connection-406", seconds=4)
@@ -167,6 +174,7 @@ FAULTS = (
     Fault("leader killed (SIGKILL)", send(signal.SIGKILL, struck), again),
     Fault("leader killed, Alpaca refuses for 4 s (406)", hold_slot, again),
     Fault("leader stopped for 10 s", send(signal.SIGSTOP, struck), send(signal.SIGCONT, struck), 10.0),
+    Fault("maker of the leader stopped", stop_maker, lambda _: None),
     Fault(
         "leader without the bus for 10 s",
         lambda scene: scene.struck.link.do("stall"),
@@ -274,7 +282,7 @@ def held(scene: Scene) -> Held:
 
 
 def soak(minutes: float, seed: int) -> int:
-    """Strike at random for so long; returns 1 if something grows."""
+    """Strike at random for this long; returns 1 if something grows."""
     chance = random.Random(seed)
     with ExitStack() as stack:
         scene = Scene(stack)
@@ -297,7 +305,7 @@ def main() -> int:
     logging.getLogger("asyncio").setLevel("CRITICAL")  # Python 3.11 logs a task of a server that is cancelled
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--fault", choices=[fault.name for fault in FAULTS], help="only this one")
-    parser.add_argument("--minutes", type=float, help="soak for so long")
+    parser.add_argument("--minutes", type=float, help="how long to soak")
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args()
     if chosen.minutes:

@@ -108,7 +108,7 @@ class Unavailable(CondordError):
 
 
 class NotFound(CondordError):
-    """What was asked for by name does not exist."""
+    """Nothing of the requested name exists."""
 
     code = "not-found"
     exit_code = EXIT_FAILED

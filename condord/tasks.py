@@ -1,6 +1,6 @@
 """Shut the daemon down when one of its tasks ends too early.
 
-Every task runs until the daemon stops. If one returns or raises earlier, that is a bug: the daemon would go on serving
+Every task runs until the daemon stops. If one returns or raises earlier, that is a bug: the daemon would keep serving
 a document that is no longer updated. It exits instead, so that systemd or another supervisor can restart it.
 """
 
@@ -50,7 +50,7 @@ def check_cancelled() -> None:
 
 
 async def stopped(tasks: Collection[asyncio.Task[None]]) -> None:
-    """Cancel tasks, and wait until they have ended; one that goes on all the same is cancelled again."""
+    """Cancel tasks, and wait until they have ended; one that keeps running is cancelled again."""
     while running := [task for task in tasks if not task.done()]:
         for task in running:
             task.cancel()
@@ -75,7 +75,7 @@ class Lifetime:
                 raise
 
     def stop(self, error: CondordError) -> None:
-        """Stop because of `error`, which is no bug. Of several failures, only the first is kept."""
+        """Stop because of `error`, which is not a bug. Of several failures, only the first is kept."""
         self.failure = self.failure or error
         self.stopping.set()
 

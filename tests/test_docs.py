@@ -343,7 +343,7 @@ def test_the_python_of_the_docs_accepts_only_what_condord_has_signed():
             sent[other] = value
         assert verify(secret, sent, body)
         del sent[name]
-        assert not verify(secret, sent, body), "a request of a stranger is no error of the receiver"
+        assert not verify(secret, sent, body), "a request without one of the headers must be refused"
 
 
 def test_the_arithmetic_of_the_examples_is_right():

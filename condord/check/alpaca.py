@@ -20,7 +20,7 @@ from condord.check.schedule import Probe
 from condord.config.schema import Config
 from condord.core.expiry import expiry_of
 from condord.core.position import Position
-from condord.daemon import wiring
+from condord.daemon import account_source, wiring
 from condord.errors import ConfigError
 from condord.host import instance_lock
 from condord.host.network import Network
@@ -154,7 +154,8 @@ class AlpacaProbes:
         self._symbols = tuple(position.symbol for position in holdings.options if position.contract is not None)
         self._stocks = _stocks_of(holdings.options) or self._stocks
         count = len(holdings.options)
-        return ok(name, f"{wiring.source(self._config)}: {count} option position{'s' if count != 1 else ''} read")
+        source = account_source.source(self._config)
+        return ok(name, f"{source}: {count} option position{'s' if count != 1 else ''} read")
 
     async def _clock_skew(self) -> Check:
         loop = asyncio.get_running_loop()
@@ -232,7 +233,7 @@ class AlpacaProbes:
         if fault is not None:
             return _of_stream(name, fault)
         if granted < len(wanted):
-            hint = "Is alpaca.stock_symbol_limit too high? Prices that are not streamed are read by REST."
+            hint = "Is alpaca.stock_symbol_limit too high? Prices that are not streamed are read over REST."
             return warn(name, f"authenticated, but {wanted[0]} is not acknowledged", hint)
         return ok(name, f"authenticated, and subscribed to {wanted[0]}")
 

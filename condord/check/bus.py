@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 
 from condord.check.report import Check, Name, fail, ok, warn
 from condord.cluster.bus import Bus, Unanswered
+from condord.cluster.kv import NO_JETSTREAM_REMEDY
 from condord.cluster.lease import Lease, accounts
 from condord.cluster.nats_client import MIN_PAYLOAD_BYTES
 from condord.config.bus_credentials import BusCredentials
@@ -20,7 +21,7 @@ LOOK_SECONDS = 0.05
 
 _NAME: Name = "bus"
 _UNREACHABLE = "Check cluster.bus, the network, and whether the NATS servers run."
-_NO_JETSTREAM = "Add jetstream { store_dir: ... } to the configuration of nats-server, and allow the user to use it."
+_NO_JETSTREAM = f"{NO_JETSTREAM_REMEDY[0].upper()}{NO_JETSTREAM_REMEDY[1:]}."
 _NO_LEADER = "Start an ingester: a condord with cluster.role = ingest and this bus."
 _SMALL = f"Set max_payload: {MIN_PAYLOAD_BYTES // 1024 // 1024}MB in the configuration of nats-server."
 

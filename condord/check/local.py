@@ -11,7 +11,7 @@ from condord.check.report import Check, Name, fail, not_tried, ok, warn
 from condord.check.schedule import Probe
 from condord.client.http import Daemon, decoded
 from condord.config.schema import Config
-from condord.daemon import web, wiring
+from condord.daemon import account_source, web, wiring
 from condord.errors import CondordError, Refused, Unavailable
 from condord.host import instance_lock
 from condord.host.thread_pool import DaemonPool
@@ -79,7 +79,7 @@ class LocalProbes:
         Its lock shows that, or else its source. If its lock is in an unknown directory, and no other process has the
         lock of this key, the account counts as the same.
         """
-        if report.source != wiring.source(self._config):
+        if report.source != account_source.source(self._config):
             return True
         if self._login is None or report.cluster.role in ("leader", "standby"):
             return False  # of an ingester on a bus, a child process has the lock, or nobody on this machine

@@ -113,7 +113,7 @@ class RelayProbes:
             except Unavailable:
                 return fail(name, str(taken), taken.hint)
             if report.cluster.role != "relay":
-                return fail(name, f"it is held by a condord that is no relay: process {report.pid}", taken.hint)
+                return fail(name, f"it is held by a condord that is not a relay: process {report.pid}", taken.hint)
         self._report = report
         return ok(name, f"it is held by a relay, process {report.pid}, which answers")
 

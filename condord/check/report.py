@@ -38,9 +38,9 @@ Name = Literal[
 NAMES: tuple[Name, ...] = tuple(name for name in get_args(Name) if name not in ("source", "bus"))
 """The checks of a daemon, in the order of the report; an ingester with a bus has `bus` too."""
 RELAY_NAMES: tuple[Name, ...] = ("config-valid", "source", "port-free", "daemon-answers")
-"""Those of a relay of a source."""
+"""The checks of a relay that follows a source."""
 BUS_RELAY_NAMES: tuple[Name, ...] = ("config-valid", "bus", "port-free", "daemon-answers")
-"""Those of a relay of a bus."""
+"""The checks of a relay that follows a bus."""
 
 NEEDS: Mapping[Name, tuple[Name, ...]] = {
     "config-valid": (),

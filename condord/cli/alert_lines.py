@@ -139,7 +139,7 @@ def style_of(severity: Severity) -> str:
 def _alert(alert: AlertJson, now: dt.datetime, screen: Screen, present: Mapping[str, str]) -> list[str]:
     """Return the sentence of an alert, and below it the id and what else is known.
 
-    `present` is by condor. The sentence is that of the moment at which the alert fired, and may be hours old.
+    `present` is by condor. The sentence is from the moment at which the alert fired, and may be hours old.
     """
     is_firing = alert.state == "firing"
     head = f"{MARKS[alert.severity]} {alert.severity}" if is_firing else alert.state

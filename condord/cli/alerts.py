@@ -30,7 +30,7 @@ class CriticalAlerts(CondordError):
 
     code = "critical-alerts"
     exit_code = EXIT_FAILED
-    hint = "`condord alerts acknowledge ID` ends the repeats of one; it goes on firing until it resolves."
+    hint = "`condord alerts acknowledge ID` ends the repeats of one; it keeps firing until it resolves."
 
     def __init__(self, count: int) -> None:
         super().__init__(f"{count} critical alert{' is' if count == 1 else 's are'} firing")
@@ -118,7 +118,7 @@ def acknowledge(
 ) -> None:
     """Acknowledge an alert, which ends its repeats.
 
-    It goes on firing until it resolves.
+    It keeps firing until it resolves.
     """
     daemon = find_daemon(url or options.parent_url(context), os.environ)
     with progress(f"waiting for {daemon.address.url}"):

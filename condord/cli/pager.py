@@ -18,7 +18,7 @@ from condord.cli.screen import Screen, folded, shortened, without_colour
 from condord.cli.table import Line, Table
 
 READING_SECONDS = 5.0
-"""After a key, rows stay in their order for so long."""
+"""How long rows stay in their order after a key is pressed."""
 _HELP = "arrows, page keys, / find, q quit"
 
 
@@ -129,7 +129,7 @@ class Pager:
             self._typed = typed + key
 
     def _find(self, step: int) -> None:
-        """Go to the next row that has all the words; with a `step` of 0 from the first one shown on, that included."""
+        """Go to the next row that has all the words; with a `step` of 0, begin with the first row shown."""
         words = self._wanted.lower().split()
         places = [
             at for at, line in enumerate(self._lines) if line.search and all(each in _plain(line) for each in words)

@@ -95,12 +95,12 @@ def _alerts_value(alerts: AlertsJson | None, screen: Screen) -> str:
 
 
 def _stocks(stocks: StocksJson, now: dt.datetime, screen: Screen) -> str:
-    """Format the stream of the underlyings' prices: its state, and how many of them come by it and by REST."""
+    """Format the stream of the underlyings' prices: its state, and how many of them come from it and from REST."""
     if not stocks.stream and not stocks.polled:
         return "no prices of stocks are needed" if stocks.state == "closed" else stocks.state
     state = screen.paint(stocks.state, formatting.state_style(stocks.state))
     code = f" ({plain(stocks.code)})" if stocks.code else ""
-    counts = f"{len(stocks.stream)} streamed, {len(stocks.polled)} read by REST"
+    counts = f"{len(stocks.stream)} streamed, {len(stocks.polled)} read over REST"
     return f"{state}{code} since {formatting.moment(stocks.since, now)}, {counts}"
 
 

@@ -185,7 +185,7 @@ def _snapshot(data: bytes, screen: Screen, _: int | None) -> _Described:
 
 
 def _fits(parts: Sequence[str], values: Sequence[str], count: int, room: int | None) -> bool:
-    """Return whether so many of the values fit; the first one is named in any case, unless a status is."""
+    """Return whether the first `count` values fit; the first is named in any case, unless a status is."""
     return room is None or count <= (0 if parts else 1) or visible_width(_named(parts, values, count)) <= room
 
 

@@ -98,7 +98,7 @@ class TooManyRequests(TemporarilyUnavailable):
 
 
 class _Answered404(Unavailable):
-    """What was asked for does not exist, or the server is not condord: then `detail` is empty."""
+    """The resource does not exist, or the server is not condord: then `detail` is empty."""
 
     def __init__(self, text: str, hint: str, detail: str) -> None:
         self.detail = detail

@@ -1,7 +1,7 @@
-"""Hold a connection to NATS: publish, subscribe, and ask, for as long as the program runs.
+"""Keep a connection to NATS for as long as the program runs: publish, subscribe, and make requests.
 
-It connects again indefinitely, with all subscriptions. What is published during an outage is dropped and counted, as
-it would come late: followers notice the gap and read a snapshot.
+After a loss it reconnects indefinitely, with all subscriptions. What is published during an outage is dropped and
+counted, as it would arrive late: followers notice the gap and ask for what is missing.
 """
 
 from __future__ import annotations
@@ -28,21 +28,23 @@ from condord.tasks import check_cancelled
 MIN_WAIT_SECONDS = 0.1
 MAX_WAIT_SECONDS = 1.0
 LOOK_SECONDS = 0.1
-"""How often a connection is looked at: nats-py does not report every end."""
+"""The time between two checks of the connection: nats-py does not report every end."""
 MAX_QUEUED_BYTES = 32 * 1024 * 1024
 MAX_QUEUED = 4096
+MAX_FORBIDDEN = 100
+"""How many things that a server forbids are logged, each once a connection."""
 HEADER_BYTES = 1024
-"""What the headers of a message may take of the server's `max_payload`."""
+"""The part of the server's `max_payload` that is left for the headers of a message."""
 
 _log = logging.getLogger(__name__)
 
 
 class Unanswered(Exception):
-    """No answer has come: whether what was asked for was done is not known. The text is a clause."""
+    """No answer has come, so the request may have been carried out or not. The text is a clause."""
 
 
 class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The servers, and what they are shown. `context` returns the trust store, with the client certificate if any."""
+    """The servers, and the credentials. `context` returns the trust store, with the client certificate if any."""
 
     urls: Sequence[str]
     login: BusLogin | None
@@ -62,12 +64,12 @@ Take = Callable[[BusMessage], None]
 
 
 class BusSubscription:
-    """The messages of a subject go to `take` until `end`."""
+    """Passes the messages of a subject to `take` until `end` is called."""
 
     def __init__(self, subject: str, take: Take) -> None:
         self.subject = subject
         self.take = take
-        self.live: Subscription | None = None  # that of the present connection
+        self.live: Subscription | None = None  # the subscription of the present connection
         self.is_over = False
 
     async def end(self) -> None:
@@ -88,11 +90,11 @@ class _Outgoing(NamedTuple):
 class Bus:
     """The connection of one process to the bus.
 
-    `refused` gets the error if the server does not accept the credentials; attempts go on, unless it stops them.
+    `refused` gets the error if the server does not accept the credentials; attempts go on unless `refused` stops them.
     `chance` returns a number in [0, 1) that spreads the attempts. `name` is shown by the server's monitoring.
 
-    `dropped` counts messages that were published while there was no connection, or that were too large. `reason` says
-    why there is none, or was none last.
+    `dropped` counts messages that were not sent: there was no connection, the queue was full, or they were too large.
+    `reason` is why there is no connection, or why the last attempt or connection ended.
     """
 
     def __init__(
@@ -114,6 +116,7 @@ class Bus:
         self._failures = 0
         self._failure: Exception | None = None
         self._is_too_small = False
+        self._forbidden: set[str] = set()
 
     @property
     def urls(self) -> str:
@@ -158,7 +161,7 @@ class Bus:
         return subscription
 
     def publish(self, subject: str, payload: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """Send a message soon, in order; without a connection, or if it is too large, drop and count it."""
+        """Queue a message. Without a connection or room for it, or if it is too large, drop and count it."""
         is_full = len(self._outgoing) >= MAX_QUEUED or self._queued_bytes + len(payload) > MAX_QUEUED_BYTES
         if not self.is_connected or is_full or not self.takes(len(payload)):
             self.dropped += 1
@@ -168,7 +171,7 @@ class Bus:
         self._wake.set()
 
     def takes(self, size: int) -> bool:
-        """Whether the server takes a message of `size` bytes; if not, this is logged once a connection."""
+        """Whether the server accepts a message of `size` bytes; a refusal is logged once per connection."""
         limit = self.max_payload
         if limit is None or size + HEADER_BYTES <= limit:
             return True
@@ -259,6 +262,7 @@ class Bus:
         self._client = client
         self._failures = 0
         self._is_too_small = False
+        self._forbidden.clear()
         _log.info("The bus is connected", extra={"fields": {"bus": url}})
         if client.max_payload < MIN_PAYLOAD_BYTES:
             _log.warning("The bus takes only small messages", extra=_limits(client.max_payload))
@@ -296,13 +300,16 @@ class Bus:
                     return
 
     async def _note(self, error: Exception) -> None:
-        """Log what nats-py reports beside the end of a connection, which is logged elsewhere."""
+        """Log what nats-py reports besides the end of a connection, which is logged elsewhere."""
         if isinstance(error, errors.SlowConsumerError):
             _log.warning(
                 "Messages of the bus were dropped, as too many wait", extra={"fields": {"subject": error.subject}}
             )
         elif "permissions violation" in str(error).lower():
-            _log.error("The bus forbids something", extra={"fields": {"reason": str(fault(error))}})
+            reason = str(fault(error))
+            if reason not in self._forbidden and len(self._forbidden) < MAX_FORBIDDEN:
+                self._forbidden.add(reason)
+                _log.error("The bus forbids something", extra={"fields": {"reason": reason}})
 
 
 def _message(message: Msg) -> BusMessage:

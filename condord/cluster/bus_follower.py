@@ -1,4 +1,4 @@
-"""Follow whichever ingester leads, by the bus: take frames, ask for what is missing, and notice silence."""
+"""Follow whichever ingester leads, over the bus: take frames, ask for what is missing, and notice silence."""
 
 from __future__ import annotations
 
@@ -20,13 +20,14 @@ from condord.cluster.bus_order import LOST_SECONDS, BusOrder
 from condord.cluster.event_blocks import EventBlocks
 from condord.cluster.fenced import FencedKey
 from condord.cluster.interfaces import EventSink
-from condord.cluster.kv import KvBucket
+from condord.cluster.kv import Declined, KvBucket
 from condord.cluster.lease import Lease, accounts
 from condord.errors import CondordError, ConfigError
+from condord.live.remedies import with_remedy
 from condord.live.replica import LostCode, SourceEvent, Unreadable
 
 RESUME_SECONDS = 2.0
-"""How long the leader may take to answer what is missing."""
+"""How long the leader may take to send what is missing."""
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.02, 0.5
 WATCH_SECONDS = 0.1
 DISCOVERY_SECONDS = 0.5
@@ -37,8 +38,8 @@ _log = logging.getLogger(__name__)
 class BusFollower:
     """Follows one account and gives its events to `sink`.
 
-    With an empty `account` it is the only one that has a lease on the bus. `refused` gets the error if there are
-    several. `chance` returns a number in [0, 1) that spreads the questions of many followers.
+    An empty `account` stands for the only one with a lease on the bus; `refused` gets the error if there are several.
+    `chance` returns a number in [0, 1) that spreads the questions of many followers.
     """
 
     def __init__(
@@ -60,12 +61,13 @@ class BusFollower:
         self._is_known = bool(account)
         self._reason = "the leader has not answered yet"
         self._code: LostCode | None = None
+        self._has_followed = False
         self._wake = asyncio.Event()
         bus.watch(self._connection_changed)
 
     @property
     def reason(self) -> str:
-        """Why nothing is followed, or was last."""
+        """Why nothing is followed; otherwise the reason for the last loss."""
         return self._reason if self._bus.is_connected else self._bus.reason
 
     def retry(self) -> None:
@@ -96,7 +98,7 @@ class BusFollower:
             await subscription.end()
 
     async def _catch_up(self) -> None:
-        """Ask for what is missing, whenever something is."""
+        """Whenever something is missing, ask for it."""
         failures = 0
         while True:
             await self._wake.wait()
@@ -113,7 +115,8 @@ class BusFollower:
             try:
                 found = await accounts(self._bus)
             except Unanswered as error:
-                self._reason, found = str(error), []
+                remedy = error.remedy if isinstance(error, Declined) else ""
+                self._reason, found = with_remedy(str(error), remedy), []
             else:
                 self._reason = "no ingester holds a lease on the bus"
             if len(found) == 1:
@@ -159,7 +162,7 @@ class BusFollower:
         self.order.miss()
 
     async def _heal(self) -> bool:
-        """Ask the leader for what is missing; whether that was the answer."""
+        """Ask the leader for what is missing. Return whether nothing is missing any longer."""
         before = self.order.version
         try:
             asked = (self._sink.resume_version or "").encode()
@@ -190,14 +193,14 @@ class BusFollower:
             self._missing(str(error))
 
     async def _stop_gap(self) -> None:
-        """Show the stored snapshot, unconfirmed, where there is nothing else, or the leader is lost."""
+        """Show the stored snapshot, unconfirmed, if there is nothing else to show or the leader is lost."""
         if self._sink.resume_version is not None and self._code != "leaderLost":
             return
         try:
             stored = await FencedKey(KvBucket(self._bus, STATE_BUCKET), snapshot_key(self.account)).read()
             events = [] if stored is None else EventBlocks().feed(stored.value)
         except (Unanswered, Unreadable):
-            return  # the reason why the leader does not answer is the one that counts
+            return  # `reason` stays: why the leader does not answer
         if stored is None or not events or not self.order.is_behind:
             return
         if shown := self.order.stop_gap(stored.fence, events[0]):
@@ -205,7 +208,7 @@ class BusFollower:
             self._sink.lose(self.reason, self._code or "leaderLost")
 
     async def _look_at_lease(self, fence: int) -> None:
-        """Follow an answer of a lower fence if the lease is that of its leader: the bus has lost its state."""
+        """Accept a lower fence if the leader that answered with it holds the lease: the bus has lost its state."""
         if fence >= self.order.fence or self._code is None:
             return
         try:
@@ -218,7 +221,7 @@ class BusFollower:
             self.order.start_over(fence)
 
     async def _watch(self) -> None:
-        """Report what is lost, and ask for what is missing while it is."""
+        """Report when the leader or the bus is lost, and keep asking for what is missing until it is back."""
         while True:
             code = self.order.lost(self._loop.time(), is_connected=self._bus.is_connected)
             if code is not None:
@@ -227,11 +230,17 @@ class BusFollower:
                     self._reason = f"no event has come from {self.order.leader} for {LOST_SECONDS:g} s"
             if code is not None:
                 self._sink.lose(self.reason, code)
-            if code is not None and code != self._code:
-                fields = {"bus": self._bus.urls, "code": code, "reason": self.reason}
-                _log.warning("The leader is lost", extra={"fields": fields})
-            if code is None and self._code is not None:
-                back = {"leader": self.order.leader, "fence": self.order.fence}
-                _log.info("The leader is back", extra={"fields": back})
+            if code != self._code:
+                self._log_change(code)
             self._code = code
             await asyncio.sleep(WATCH_SECONDS)
+
+    def _log_change(self, code: LostCode | None) -> None:
+        """Log that the leader is lost, or there, or that another code applies."""
+        if code is None:
+            event = "The leader is back" if self._has_followed else "There is a leader"
+            _log.info(event, extra={"fields": {"leader": self.order.leader, "fence": self.order.fence}})
+            return
+        self._has_followed = self.order.fence > 0
+        event = "The leader is lost" if self._has_followed else "There is no leader yet"
+        _log.warning(event, extra={"fields": {"bus": self._bus.urls, "code": code, "reason": self.reason}})

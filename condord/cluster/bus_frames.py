@@ -1,4 +1,4 @@
-"""The names of subjects and headers on the bus, which all versions of condord on one bus share."""
+"""The names of subjects, headers and keys on the bus, which all versions of condord on one bus share."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ STATE_BUCKET = "condord"
 
 
 class FrameHead(NamedTuple):
-    """What the headers of a frame say.
+    """The headers of a frame.
 
-    `fence` is that of the leader who sent it, `kind` the name of its event. `version` is that of its event, or for an
-    event without an id that of the newest one. `base` is the number of the event before it, None for a first one.
-    `leader` is its name.
+    `fence` and `leader` are the fence and the name of the leader that sent it, `kind` is the name of its event.
+    `version` is the id of its event; an event without one has the newest id. `base` is the number of the event before
+    it, None for the first.
     """
 
     fence: int
@@ -44,7 +44,7 @@ class FrameHead(NamedTuple):
 
 
 def head_of(headers: Mapping[str, str]) -> FrameHead | None:
-    """Return what the headers of a frame say; None if they are not those of a frame."""
+    """Return the headers of a frame; None if the message is not a frame."""
     fence, kind, base = headers.get(FENCE, ""), headers.get(KIND, ""), headers.get(BASE, "")
     if not (_is_number(fence) and kind and (not base or _is_number(base))):
         return None
@@ -68,7 +68,7 @@ def resume_subject(account: str) -> str:
 
 
 def ask_subject(account: str) -> str:
-    """Where the leader is asked what it alone knows."""
+    """Where the leader is asked what only it knows."""
     return f"condord.{account}.ask"
 
 

@@ -1,8 +1,8 @@
-"""Decide which frames of the bus are passed on, and when something is missing. It does no I/O and has no clock.
+"""Order the frames of the bus: pass on those that follow, drop stale ones, and notice gaps. No I/O, no clock.
 
-The bus may lose a frame, bring it twice, or bring one of a former leader late. So each frame names the leader's fence
-and the event before it. A frame of a lower fence is dropped, and so is one that is not newer than the last. One that
-does not follow the last is held, with all after it, until the leader has answered with what is missing.
+The bus may lose a frame, deliver it twice, or deliver one from a former leader late. So each frame names the leader's
+fence and the event before it. A frame with a lower fence is dropped, and so is one that is not newer than the last. A
+frame that does not follow the last is held, with all after it, until the leader has sent what is missing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from condord.cluster.bus_frames import FrameHead
 from condord.live.replica import LostCode, SourceEvent
 
 LOST_SECONDS = 2.0
-"""After so long without a frame that could be passed on, the leader, or the bus, counts as lost."""
+"""The leader or the bus counts as lost after this long without a frame that could be passed on."""
 MAX_HELD = 4096
 MAX_HELD_BYTES = 32 * 1024 * 1024
 
@@ -22,12 +22,12 @@ _KNOWN = frozenset({"snapshot", "delta", "alert", "heartbeat"})
 
 
 class BusOrder:
-    """The order of what comes for one account, from any leader.
+    """The order of the frames of one account, from any leader.
 
-    `fence` is that of the newest leader, and `leader` its name, empty before its first frame. `version` is the last
-    event that was passed on, empty before the first. `is_behind`: something is missing, so that frames are held.
-    `gaps` counts how often frames were missing, or after an outage more than a delta can say. `dropped` counts frames
-    that were late or came twice.
+    `fence` is that of the newest leader, and `leader` its name, empty before its first frame. `version` is the id of
+    the last event that was passed on, empty before the first. `is_behind`: something is missing, so frames are held.
+    `gaps` counts how often frames were missing, and how often a snapshot had to replace what was missed in an outage.
+    `dropped` counts frames that were late or came twice.
     """
 
     def __init__(self, now: float) -> None:
@@ -42,17 +42,18 @@ class BusOrder:
         self._has_gap = False
         self._begun_at = now
         self._fresh_at = now
+        self._heard_at = now
         self._held: collections.deque[tuple[FrameHead, SourceEvent]] = collections.deque()
         self._held_bytes = 0
 
     def restart(self, now: float) -> None:
-        """Note that the bus is followed again, after a time in which it was not. The fence stays."""
+        """Follow the bus again after a time in which it was not followed. The fence stays."""
         self._fresh_at = now
         self.begin(now)
 
     def begin(self, now: float) -> None:
-        """Note that a connection begins: what was sent before it is missing."""
-        self._begun_at = now
+        """Note that a connection begins; what was sent before it may be missing."""
+        self._begun_at = self._heard_at = now
         self.miss()
 
     def miss(self) -> None:
@@ -61,29 +62,31 @@ class BusOrder:
         self._forget_held()
 
     def take(self, head: FrameHead, event: SourceEvent, now: float) -> list[SourceEvent]:
-        """Take the next frame, and return what is passed on; kinds that are not known are passed over."""
+        """Take the next frame, and return what is passed on; unknown kinds are ignored."""
         if head.fence < self.fence:
             self.dropped += 1
             return []
         if head.fence > self.fence:
             self._lead(head.fence)
         self.leader = head.leader or self.leader
+        self._heard_at = now
         passed = self._take(head, event) or [] if head.kind in _KNOWN else []
         if not self.is_behind:
             self._fresh_at = now
         return passed
 
     def catch_up(self, fence: int, events: Sequence[SourceEvent], now: float) -> list[SourceEvent] | None:
-        """Take the leader's answer to what is missing after `version`, and return it with the frames that follow it.
+        """Take what the leader sends as missing after `version`, and return it with the held frames that follow it.
 
-        None if it is of a former leader, or empty: then the caller asks again.
+        None if it comes from a former leader, or is empty, or if the leader publishes nothing: then the caller asks
+        again. An answer does not end a silence, because nothing would follow it, and the leader would be lost again.
         """
-        if fence < self.fence or not events:
+        if fence < self.fence or not events or now - self._heard_at >= LOST_SECONDS:
             return None
         if fence > self.fence:
             self._lead(fence)
         is_restarted = events[0].resync is not None and (events[0].id or "").startswith(f"{self._epoch}-")
-        self.gaps += is_restarted and not self._has_gap  # what was found before is counted already
+        self.gaps += is_restarted and not self._has_gap  # else the gap was counted when it was found
         self.is_behind = self._has_gap = False
         self._fresh_at = now
         passed = list(events)
@@ -92,7 +95,7 @@ class BusOrder:
         return passed + self._take_held()
 
     def stop_gap(self, fence: int, event: SourceEvent) -> list[SourceEvent]:
-        """Take a stored snapshot, which is shown until the leader answers; return it if it is newer than what is."""
+        """Take a stored snapshot, to be shown until the leader answers; return it if it is newer than what is shown."""
         if fence < self.fence:
             return []
         if fence > self.fence:
@@ -104,19 +107,19 @@ class BusOrder:
         return [event]
 
     def start_over(self, fence: int) -> None:
-        """Accept a lower fence: the bus has lost its state, and the lease on it is that of a new leader."""
+        """Accept a lower fence: the bus has lost its state, and a new leader holds the lease on it."""
         self._lead(fence)
 
     def lost(self, now: float, *, is_connected: bool) -> LostCode | None:
-        """Return what is lost, if anything is; then something is missing, at least the status."""
+        """Return the code of what is lost, if anything is. From then on something is missing, at least the status."""
         if now - self._fresh_at < LOST_SECONDS:
             return None
         self.is_behind = True
-        # The leader gets its time to answer before it counts as silent.
+        # After a connection begins, the leader has the same time to answer before it counts as lost.
         return "leaderLost" if is_connected and now - self._begun_at >= LOST_SECONDS else "busLost"
 
     def _lead(self, fence: int) -> None:
-        """Note that another leader has begun: nothing follows what the one before has sent."""
+        """Note that another leader has begun: nothing follows what the former one sent."""
         self.fence = fence
         self.leader = ""
         self.is_behind = True
@@ -142,7 +145,7 @@ class BusOrder:
         return None
 
     def _take_held(self) -> list[SourceEvent]:
-        """Return what follows the answer of the leader, of what was held."""
+        """Return the held frames that follow the leader's answer."""
         held = [*self._held]
         passed: list[SourceEvent] = []
         self._forget_held()
@@ -153,7 +156,7 @@ class BusOrder:
                 following = self._take(head, event)
                 passed += following or []
                 if following is None:
-                    # The next answer includes it, or it is of an epoch that is over and would never follow anything.
+                    # The next answer includes this frame, or its epoch is over and it would never follow anything.
                     self._forget_held()
         return passed
 
@@ -161,7 +164,7 @@ class BusOrder:
         if self._is_old(head):
             self.dropped += 1
             return []
-        self._forget_held()  # they came before it
+        self._forget_held()  # they are older than the snapshot
         self._advance(event)
         self.is_behind = self._has_gap = False
         return [event]
@@ -171,7 +174,7 @@ class BusOrder:
             self.gaps += 1
             self.is_behind = self._has_gap = True
         if len(self._held) >= MAX_HELD or self._held_bytes + len(event.block) > MAX_HELD_BYTES:
-            self._forget_held()  # a frame that follows does not follow what the leader will answer
+            self._forget_held()  # without these, later frames cannot follow the leader's answer
         if head.kind != "heartbeat":
             self._held.append((head, event))
             self._held_bytes += len(event.block)
@@ -181,7 +184,7 @@ class BusOrder:
         self._held_bytes = 0
 
     def _is_old(self, head: FrameHead) -> bool:
-        """Whether the event of a frame, or a later one, was passed on; one without an id has the version before it."""
+        """Whether this event or a later one was passed on; an event without an id carries the version before it."""
         if head.epoch != self._epoch:
             return False
         has_id = head.kind in ("snapshot", "delta")

@@ -1,4 +1,4 @@
-"""Publish the events of a leader on the bus, each unchanged, and keep a snapshot there for who joins later."""
+"""Publish a leader's events on the bus, each unchanged, and keep a snapshot there for followers that join later."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from condord.cluster.kv import KvBucket
 from condord.live.replica import SourceEvent
 
 SNAPSHOT_SECONDS = 5.0
-"""How old the stored snapshot may be; after a change of positions it is stored at once."""
+"""How old the stored snapshot may be; after a change of positions a new one is stored at once."""
 MIN_SNAPSHOT_SECONDS = 0.5
 
 _log = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ class BusPublisher:
     """Publishes what it is given while it leads.
 
     `snapshot` returns the version and the block of a snapshot of the document, None before there is one. `overtaken` is
-    called if another leader has a higher fence; then it leads no longer.
+    called if another leader has a higher fence; then this process no longer leads.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class BusPublisher:
         bus.watch(self._store_again)
 
     def lead(self, fence: int, leader: str) -> None:
-        """Publish under this fence from now on; `leader` is shown by those who follow."""
+        """Publish under this fence from now on; `leader` is the name that followers show."""
         self._fence, self._leader = fence, leader
         self._version, self._number = "", None
         self._due.set()
@@ -59,7 +59,7 @@ class BusPublisher:
         self._fence = None
 
     def take(self, event: SourceEvent) -> None:
-        """Publish the next event; it follows the one before, so all of them must come here."""
+        """Publish the next event. Each names the one before, so none may be left out."""
         if self._fence is None:
             return
         base = None
@@ -72,12 +72,12 @@ class BusPublisher:
             self._due.set()
 
     def _store_again(self) -> None:
-        """Store the snapshot at another connection again: the bus may have lost it."""
+        """Store the snapshot again after a reconnection: the bus may have lost it."""
         self._stored = (0, "")
         self._due.set()
 
     async def run(self) -> None:
-        """Keep the stored snapshot until cancelled."""
+        """Keep the stored snapshot up to date until cancelled."""
         while True:
             try:
                 async with asyncio.timeout(SNAPSHOT_SECONDS):
@@ -89,7 +89,7 @@ class BusPublisher:
             await asyncio.sleep(MIN_SNAPSHOT_SECONDS)
 
     async def _store(self) -> None:
-        """Store a snapshot, if there is a newer one than the one that is stored."""
+        """Store the snapshot if it is newer than the stored one."""
         fence, found = self._fence, self._snapshot()
         if fence is None or found is None or not self._bus.is_connected:
             return

@@ -30,10 +30,9 @@ class _AnswerHead(msgspec.Struct, frozen=True):
 
 
 class BusQuestions:
-    """Asks whichever ingester leads. It offers what `condord.cluster.questions.Questions` does.
+    """Asks whichever ingester leads, with the interface of `condord.cluster.questions.Questions`.
 
-    `account` and `fence` return those that are followed, `is_lost` whether the leader is lost, and `now` is a clock in
-    seconds.
+    `account` and `fence` return what is followed, `is_lost` whether the leader is lost. `now` is a clock in seconds.
     """
 
     def __init__(
@@ -53,7 +52,7 @@ class BusQuestions:
         self._copies = CopiedAnswers(now)
 
     async def ask(self, method: str, target: str) -> Answer:
-        """Return the leader's answer, unchanged; to a GET also one of the last minute, while it is lost.
+        """Return the leader's answer, unchanged; if none comes, a copy of its last answer to the same GET.
 
         Raises:
             Unavailable: the leader is lost or does not answer, and there is no copy.
@@ -83,10 +82,10 @@ class BusQuestions:
 
 
 class BusAnswers:
-    """Answers the questions of all that follow, while it leads.
+    """Answers the questions of all followers while this process leads.
 
     `answer` returns the answer to a method and a target. `resume` returns what is missing after a version, or a whole
-    snapshot without one, as blocks of a stream.
+    snapshot without one, as blocks of a stream. Both raise `Unavailable` where there is none.
     """
 
     def __init__(
@@ -124,7 +123,11 @@ class BusAnswers:
     def _take_resume(self, message: BusMessage) -> None:
         if self._fence is None or not message.reply:
             return
-        blocks = self._resume(message.data.decode(errors="replace") or None)
+        try:
+            blocks = self._resume(message.data.decode(errors="replace") or None)
+        except Unavailable as error:
+            self._reply(message, {FAULT: str(error)})
+            return
         if self._bus.takes(len(blocks)):
             self._reply(message, {}, blocks)
         else:
@@ -141,7 +144,7 @@ class BusAnswers:
     async def _work(self) -> None:
         while True:
             message, asked_at = await self._waiting.get()
-            if self._loop.time() - asked_at < ANSWER_SECONDS:  # else nobody waits for it any longer
+            if self._loop.time() - asked_at < ANSWER_SECONDS:  # else nobody waits for the answer any longer
                 await self._work_on(message)
 
     async def _work_on(self, message: BusMessage) -> None:
@@ -163,5 +166,5 @@ class BusAnswers:
                 self._reply(message, {ANSWER: head}, answer.body)
 
     def _reply(self, message: BusMessage, headers: dict[str, str], body: bytes = b"") -> None:
-        if self._fence is not None:  # it may have stepped down meanwhile
+        if self._fence is not None:  # else this process has stepped down meanwhile
             self._bus.publish(message.reply, body, {FENCE: str(self._fence), **headers})

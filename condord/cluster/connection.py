@@ -1,4 +1,4 @@
-"""One request to the source: over TCP, TLS or a unix socket, with the head and the body read as they come."""
+"""Make one request to the source, over TCP, TLS or a unix socket, and read the answer as it arrives."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from condord.errors import Refused
 from condord.host.secret import Secret
 
 CONNECT_SECONDS = 5.0
-"""How long it may take to connect, and again until the head of the answer has come."""
+"""How long it may take to connect."""
 READ_BYTES = 65_536
 _GZIP = 31  # zlib's number for a gzip header
 
@@ -38,7 +38,7 @@ class Lost(Exception):
 
 
 class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """Where the source is, and what it is shown. `context` returns the trust store, for TLS."""
+    """Where the source is, and the token it gets. `context` returns the trust store, for TLS."""
 
     address: Address
     token: Secret | None
@@ -115,7 +115,7 @@ async def asked(
 
 
 def refusal(settings: SourceSettings, status: int) -> Refused | None:
-    """Return the error that ends a relay; None unless the source refuses the token."""
+    """Return the error that ends a relay if `status` refuses the token; otherwise None."""
     if status not in (401, 403):
         return None
     url = settings.address.url
@@ -136,7 +136,7 @@ async def _opened(settings: SourceSettings) -> tuple[asyncio.StreamReader, async
 
 
 def unreachable(error: OSError) -> Lost:
-    """Return our error for one of connecting."""
+    """Return our error for one that occurred while connecting."""
     if isinstance(error, TimeoutError):
         return Lost(f"it cannot be reached within {CONNECT_SECONDS:g} s")
     if isinstance(error, ssl.SSLCertVerificationError):
@@ -176,7 +176,7 @@ async def _next_event(
 
 
 def _reason(error: OSError) -> str:
-    """Return the system's words for an error; asyncio has put its own in their place."""
+    """Return the system's words for an error, which asyncio replaces with its own."""
     if isinstance(error, socket.gaierror):
         return error.strerror or "the name is not known"
     if isinstance(error, ssl.SSLError):

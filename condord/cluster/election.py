@@ -7,9 +7,9 @@
 | leading      | steppingDown: the lease is lost or runs out, or the process stops                                     |
 | steppingDown | standby, once the maker has ended; what is left of the lease is released                              |
 
-The lease counts from when it was asked for, which is earlier than the server's own count, so it ends here first. Its
-maker ends a margin before that, even while an answer is awaited. Seconds are those of a clock that goes on while
-the machine sleeps.
+The lease counts from when it was asked for, which is before the server begins to count, so it ends here first. The
+maker ends a margin before that, even while an answer is awaited. Times are seconds of a clock that also runs while the
+machine sleeps.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from typing import Literal, NamedTuple
 ElectionRole = Literal["standby", "candidate", "leading", "steppingDown"]
 
 RENEWALS = 3
-"""A lease is renewed so many times before it would end."""
+"""How often a lease is renewed within its length."""
 MARGIN_SHARE, MIN_MARGIN_SECONDS = 0.15, 0.2
-"""How long before the end of the lease a maker ends, as a share of the lease, and at least."""
+"""How long before the end of its lease a maker ends: a share of the lease, and the least in seconds."""
 MAX_POLL_SECONDS = 0.5
-"""How often a standby asks for the lease, at the longest."""
+"""The longest time between two attempts of a standby to get the lease."""
 
 
 class Acquire(NamedTuple):
@@ -60,7 +60,7 @@ class Extend(NamedTuple):
 
 
 class StopMaker(NamedTuple):
-    """End the maker: at once, or in order, while the lease is still renewed."""
+    """End the maker: at once, or gracefully, while the lease is still renewed."""
 
     at_once: bool
 
@@ -69,9 +69,9 @@ Command = Acquire | Renew | Release | Lead | Extend | StopMaker
 
 
 class Election:
-    """One ingester's part in it. Each method returns what is to be done, in order.
+    """One ingester's part in the election. Each method returns the commands to carry out, in order.
 
-    `lease_seconds` is for how long a lease counts, and may change with a new one. `chance` returns a number in [0, 1),
+    `lease_seconds` is how long a lease lives, and may change with a new lease. `chance` returns a number in [0, 1),
     which spreads the attempts.
     """
 
@@ -115,10 +115,10 @@ class Election:
             return [Acquire(self._ask(now))]
         return []
 
-    # Answers. One to a request that does not count any longer is ignored.
+    # Answers. An answer to any request but the last is ignored.
 
     def acquired(self, number: int, now: float, fence: int) -> list[Command]:
-        """Take the lease, unless it is nearly over, or is that of an earlier maker: each gets a fence of its own."""
+        """Lead, unless the lease is nearly over or has the fence of an earlier maker, as each maker needs its own."""
         asked_at = self._answer(number)
         if asked_at is None:
             return []
@@ -137,7 +137,7 @@ class Election:
         return []
 
     def renewed(self, number: int, now: float, *, is_ours: bool) -> list[Command]:
-        """Take a renewed lease, or note that it is lost."""
+        """Extend the term, or end it if the lease is no longer ours."""
         asked_at = self._answer(number)
         if asked_at is None:
             return []
@@ -147,7 +147,7 @@ class Election:
         return self.tick(now) if now >= self._until else [Extend(self._until)]
 
     def failed(self, number: int, now: float) -> list[Command]:
-        """Note that a request got no clear answer: it may have been done."""
+        """Note that a request got no clear answer, so it may have been carried out."""
         if self._answer(number) is None:
             return []
         if self.role == "candidate":
@@ -159,16 +159,16 @@ class Election:
     # The maker, and the process.
 
     def maker_ended(self, now: float, pause_seconds: float) -> list[Command]:
-        """Give the lease back, and stand by; leave it to others for `pause_seconds`."""
+        """Give the lease back, and stand by for `pause_seconds` at least, so that others can take it."""
         fence, has_lease = self.fence, self._has_lease
         self._stand_by(now, max(pause_seconds, self._poll_seconds()))
         return [Release(fence)] if has_lease and fence is not None else []
 
     def leave(self) -> list[Command]:
-        """Take no part any longer: the process stops. `is_over` is true when the maker has ended."""
+        """Take no further part, as the process stops. `is_over` becomes true when the maker has ended."""
         self._is_leaving = True
         if self.role == "candidate":
-            self._asked_at, self.role = None, "standby"  # a lease that it still gets ends by itself
+            self._asked_at, self.role = None, "standby"  # if the lease is still granted, it ends by itself
         if self.role != "leading":
             return []
         self.role = "steppingDown"
@@ -198,7 +198,7 @@ class Election:
         return self._number
 
     def _answer(self, number: int) -> float | None:
-        """Return when the request was made; None if it does not count any longer."""
+        """Return when the request was made; None if another one has replaced it."""
         if number != self._number:
             return None
         asked_at, self._asked_at = self._asked_at, None

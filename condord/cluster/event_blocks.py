@@ -1,6 +1,6 @@
 """Split a stream of Server-Sent Events into blocks, and read what a relay needs of each.
 
-A block is kept as it came, to be passed on. Only `retry:` is left out, as it is for the first event of a connection.
+A block is passed on as it came, except for `retry:`, which belongs to the first event of a connection.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ _RESYNC = b": resync, "
 
 
 class EventBlocks:
-    """The events in bytes that may be split anywhere. It does no I/O."""
+    """Finds the events in chunks of bytes that may be split anywhere. It does no I/O."""
 
     def __init__(self) -> None:
         self._parts: list[bytes] = []

@@ -8,11 +8,14 @@ from condord.cluster.bus import Unanswered
 from condord.cluster.kv import Conflict, KvBucket
 
 ATTEMPTS = 3
-"""How often a write is tried while others write: at most two leaders overlap, for a moment."""
+"""How often a write is tried if others write at the same time: at most two leaders overlap, for a moment."""
 
 
 class Overtaken(Exception):
-    """A leader with a higher fence has written the key: the writer leads no longer, and has changed nothing."""
+    """A leader with a higher fence has written the key: the writer no longer leads, and has changed nothing."""
+
+    def __init__(self) -> None:
+        super().__init__("a later leader has written it")
 
 
 class FencedValue(NamedTuple):
@@ -28,10 +31,10 @@ class FencedKey:
     def __init__(self, bucket: KvBucket, key: str) -> None:
         self._bucket = bucket
         self._key = key
-        self._revision: int | None = None  # of the last write or look, None if it is not known
+        self._revision: int | None = None  # of the last write or read, None if it is not known
 
     async def read(self) -> FencedValue | None:
-        """Return what is stored; None if there is nothing.
+        """Return the value and the fence of its writer; None if there is none.
 
         Raises:
             Unanswered: the bus is lost, or JetStream does not answer.
@@ -47,7 +50,9 @@ class FencedKey:
         return FencedValue(int(fence), value)
 
     async def claim(self, fence: int) -> bytes | None:
-        """Return what is stored, None if there is nothing, and keep all former leaders from changing it.
+        """Return the stored value, None if there is none, and keep former leaders from changing it.
+
+        It is written again with `fence`, so that their writes conflict.
 
         Raises:
             Overtaken: a leader with a higher fence has written.

@@ -15,11 +15,11 @@ from condord.host import loopback
 from condord.live.replica import Unreadable
 
 HEARTBEAT_SECONDS = 0.5
-"""What a relay asks its source for."""
+"""The interval that a relay requests from its source."""
 LOST_SECONDS = 2.0
-"""After so long without an event, or without a connection, the source counts as lost."""
+"""The source counts as lost after this long without an event or without a connection."""
 HEAD_SECONDS = 3.5
-"""How long the source may take to answer: it lets an event that it has not reached wait for up to 3 s."""
+"""How long the source may take to answer: if it has not reached the event to resume after, it waits up to 3 s."""
 MIN_WAIT_SECONDS = 0.1
 MAX_WAIT_SECONDS = 5.0
 
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 class Follower:
     """Follows one source and gives its events to `sink`.
 
-    `refused` gets the error if the source does not accept the token, which no new attempt would change. `chance`
+    `refused` gets the error if the source does not accept the token, as a new attempt would not help. `chance`
     returns a number in [0, 1) that spreads the attempts.
     """
 
@@ -49,6 +49,7 @@ class Follower:
         self._heard_at = 0.0
         self._reason = "it has not answered yet"
         self._is_lost = False
+        self._has_followed = False
         self._failures = 0
         self._retry_now = asyncio.Event()
 
@@ -139,7 +140,9 @@ class Follower:
         self._failures = 0
         if self._is_lost:
             self._is_lost = False
-            _log.info("The source is back", extra={"fields": {"source": self._settings.address.url}})
+            event = "The source is back" if self._has_followed else "The source answers"
+            _log.info(event, extra={"fields": {"source": self._settings.address.url}})
+        self._has_followed = True
 
     async def _watch(self) -> None:
         """Report the source as lost after `LOST_SECONDS` without an event."""
@@ -152,16 +155,17 @@ class Follower:
             if not self._is_lost:
                 self._is_lost = True
                 fields = {"source": self._settings.address.url, "code": "sourceLost", "reason": self.reason}
-                _log.warning("The source is lost", extra={"fields": fields})
+                event = "The source is lost" if self._has_followed else "The source does not answer yet"
+                _log.warning(event, extra={"fields": fields})
                 self._sink.lose(self.reason)
             await asyncio.sleep(LOST_SECONDS / 20)
 
     @property
     def reason(self) -> str:
-        """Why the source is lost, or was last."""
+        """Why the source is lost; otherwise the reason for the last loss."""
         return f"no event has come for {LOST_SECONDS:g} s" if self.is_connected else self._reason
 
 
 def _is_near(address: Address) -> bool:
-    """Whether compressing would only cost time."""
+    """Whether the source is on this machine, where compression would only cost time."""
     return bool(address.uds) or loopback.is_loopback(address.host)

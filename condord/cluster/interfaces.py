@@ -1,4 +1,4 @@
-"""What a source of events and its taker need of each other."""
+"""The interface between a source of events and what takes them, and the answers of a source."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ class EventSink(Protocol):
 
     @property
     def resume_version(self) -> str | None:
-        """The last event that was taken, to resume after; None if a snapshot is needed."""
+        """The id of the last event that was taken, to resume after; None if a snapshot is needed."""
 
     @property
     def needs_snapshot(self) -> bool:
-        """Whether there is a gap, so that nothing but a snapshot is taken."""
+        """Whether there is a gap, after which only a snapshot is taken."""
 
     @property
     def is_lost(self) -> bool:
-        """Whether `lose` was called and nothing has been taken since that replaces the status."""
+        """Whether `lose` was called, and no event with a status has been taken since."""
 
     def begin(self) -> None:
-        """Note that a connection begins, which was asked for what follows `resume_version`."""
+        """Note that a connection begins, which brings what follows `resume_version`."""
 
     def take(self, event: SourceEvent) -> None:
         """Take the next event.
@@ -33,7 +33,7 @@ class EventSink(Protocol):
         """
 
     def lose(self, reason: str, code: LostCode = "sourceLost") -> None:
-        """Note that the source is lost, until an event brings its status; a second call changes both."""
+        """Note that the source is lost, until an event brings its status. A second call replaces both arguments."""
 
 
 class Answer(NamedTuple):

@@ -1,4 +1,4 @@
-"""Keys and values in a bucket of NATS JetStream, with revisions to compare before a change."""
+"""Read and write keys in a bucket of NATS JetStream, and change a key only if its revision is the expected one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ from condord.tasks import check_cancelled
 
 CALL_SECONDS = 5.0
 REPLICAS = (3, 1)
-"""How many servers keep a new bucket; the second if there are fewer than the first."""
+"""How many servers store a new bucket: 3, or 1 if there are fewer."""
+NO_JETSTREAM_REMEDY = (
+    "add jetstream { store_dir: ... } to the configuration of nats-server, and allow the user to use it"
+)
 _OTHER_REVISION = (10_071, 10_164)  # wrong last sequence
 
 _log = logging.getLogger(__name__)
@@ -25,11 +28,15 @@ _T = TypeVar("_T")
 
 
 class Conflict(Exception):
-    """The key has another revision than the one expected: nothing was changed."""
+    """The key does not have the expected revision; nothing was changed."""
 
 
 class Declined(Unanswered):
-    """JetStream has answered, and refuses: nothing was changed."""
+    """JetStream has answered with a refusal; nothing was changed. `remedy` says what to do, or is empty."""
+
+    def __init__(self, text: str, remedy: str = "") -> None:
+        self.remedy = remedy
+        super().__init__(text)
 
 
 class KeyState(NamedTuple):
@@ -40,7 +47,7 @@ class KeyState(NamedTuple):
 
 
 class KvBucket:
-    """One bucket. It is made, with file storage, where it does not exist when something is written.
+    """One bucket. The first write creates it, with file storage, if it does not exist.
 
     `ttl_seconds` is how long a value lives, None for as long as the bucket. Each call takes at most `seconds`.
     """
@@ -53,7 +60,7 @@ class KvBucket:
         self._ttl_seconds = ttl_seconds
 
     async def get(self, key: str) -> KeyState | None:
-        """Return what a key has; None if there is nothing.
+        """Return the value and revision of a key; None if it does not exist.
 
         Raises:
             Unanswered: the bus is lost, or JetStream does not answer.
@@ -111,9 +118,9 @@ class KvBucket:
         return sorted(subject.removeprefix(prefix) for subject in found)
 
     async def ensure(self) -> float | None:
-        """Make the bucket where there is none, and return the TTL in force.
+        """Create the bucket if it does not exist, and return the TTL in force.
 
-        That of an empty bucket is changed to ours; that of others' values is not.
+        The TTL of an empty bucket is changed to `ttl_seconds`; that of a bucket with values stays.
 
         Raises:
             Unanswered: the bus is lost, or JetStream does not answer, or refuses.
@@ -151,8 +158,8 @@ class KvBucket:
         return self._bus.js(self._seconds)
 
     def _keys(self) -> KeyValue:
-        # That of `JetStreamContext.key_value` would first ask for the bucket. It would also read directly, from a
-        # server that may be a moment behind, and that does not answer where there is no bucket (nats-server 2.9).
+        # `JetStreamContext.key_value` would first request the bucket. Its KeyValue would also read directly from a
+        # server that may be a moment behind, and that does not answer if there is no bucket (nats-server 2.9).
         return KeyValue(self._name, self._stream, f"$KV.{self._name}.", self._js, direct=False)
 
     async def _info(self, subjects: str | None = None) -> api.StreamInfo | None:
@@ -162,7 +169,7 @@ class KvBucket:
             return None
 
     async def _written(self, write: Callable[[], Awaitable[int]]) -> int:
-        """Write; where there is no bucket, make it first."""
+        """Write; if there is no bucket, create it first."""
         try:
             return await self._answered(write)
         except js_errors.KeyNotFoundError:
@@ -175,7 +182,7 @@ class KvBucket:
         Raises:
             Conflict: the key has another revision.
             KeyNotFoundError: there is no such key, or no bucket.
-            Unanswered: the rest.
+            Unanswered: any other error.
         """
         try:
             return await call()
@@ -183,6 +190,9 @@ class KvBucket:
             raise js_errors.KeyNotFoundError from error
         except js_errors.KeyWrongLastSequenceError as error:
             raise Conflict from error
+        except js_errors.ServiceUnavailableError as error:
+            reason = error.description or "the server or this user has none"
+            raise Declined(f"JetStream does not answer: {reason}", NO_JETSTREAM_REMEDY) from error
         except js_errors.APIError as error:
             if error.err_code in _OTHER_REVISION:
                 raise Conflict from error

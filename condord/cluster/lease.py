@@ -13,13 +13,13 @@ from typing import NamedTuple
 import msgspec
 
 from condord.cluster.bus import Bus, Unanswered
-from condord.cluster.kv import Conflict, KeyState, KvBucket
+from condord.cluster.kv import Conflict, Declined, KeyState, KvBucket
 
 LEASES = "condord-leases"
-"""The bucket of all leases. Its TTL is theirs."""
+"""The bucket of all leases, whose TTL is how long each lives without a renewal."""
 MIN_CALL_SECONDS, MAX_CALL_SECONDS = 0.25, 1.0
 CALLS_PER_LEASE = 6
-"""A call takes at most this part of a lease, so that there is time for others before the lease ends."""
+"""A call takes at most a sixth of a lease, so that there is time for further calls before the lease ends."""
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class LeaseHolder(NamedTuple):
 
 
 class _Held(msgspec.Struct, frozen=True):
-    """The value of the key. `nonce` is that of one `Lease`; `fence` is null until the first renewal."""
+    """The value of the key. `nonce` identifies one `Lease` object; `fence` is null until the first renewal."""
 
     holder: str
     nonce: str
@@ -42,9 +42,8 @@ class _Held(msgspec.Struct, frozen=True):
 class Lease:
     """The lease of one account, as one process sees it; its calls must not overlap.
 
-    `seconds` is how long the lease lives without a renewal: that of the configuration, or after `acquire` that of the
-    other ingesters. A holder counts it from before its last call that succeeded. `nonce` tells this process from
-    every other.
+    `seconds` is how long the lease lives without a renewal: as configured, or after `acquire` as the other ingesters
+    have it. A holder counts it from the start of its last call that succeeded. `nonce` is different for each process.
     """
 
     def __init__(self, bus: Bus, account: str, *, seconds: float, nonce: str) -> None:
@@ -84,7 +83,7 @@ class Lease:
         return True
 
     async def release(self, fence: int) -> bool:
-        """Give the lease up, so that another ingester need not wait for its end; whether that was possible."""
+        """Give up the lease, so that another ingester need not wait for its end. Return whether that succeeded."""
         with contextlib.suppress(Conflict, Unanswered):  # it ends by itself
             found = await self._bucket.get(self._key)
             if found is not None and self._is_ours(found, fence):
@@ -93,7 +92,7 @@ class Lease:
         return False
 
     async def look(self) -> LeaseHolder | None:
-        """Return the holder of the lease and the fence; None if there is no holder.
+        """Return who holds the lease, and its fence; None if nobody does.
 
         Raises:
             Unanswered: the bus is lost, or JetStream does not answer.
@@ -104,16 +103,16 @@ class Lease:
     async def _learn_ttl(self) -> None:
         seconds = await self._bucket.ensure()
         if seconds is None:
-            raise Unanswered(f"the bucket {LEASES} has no TTL; remove it")
+            raise Declined(f"the bucket {LEASES} has no TTL", "remove the bucket")
         if seconds not in (self.seconds, self._configured_seconds):
             fields = {"lease_seconds": self._configured_seconds, "in_force": seconds}
             _log.warning("Other ingesters have another cluster.lease_seconds, which applies", extra={"fields": fields})
         self.seconds = seconds
 
     async def _taken_before(self, error: Conflict | Unanswered) -> int | None:
-        """Return the fence if the key is ours after all: the answer to an attempt was lost.
+        """Return the fence if the key is ours after all, because only the answer to an attempt was lost.
 
-        The lease then counts from a renewal, as the attempt may be long ago.
+        That attempt may be long ago, so the lease is renewed, and counts from the renewal.
         """
         found = await self._bucket.get(self._key)
         if found is None:
@@ -125,9 +124,9 @@ class Lease:
         return fence if await self.renew(fence) else None
 
     async def _renewed_before(self, fence: int, error: Conflict | Unanswered) -> bool:
-        """Return whether the key is ours after all: the answer to this or an earlier renewal was lost.
+        """Return whether the key is ours after all, because only the answer to this or an earlier renewal was lost.
 
-        It is not known which of them was stored, and when. So the lease is renewed once more, and counts from that.
+        It is not known which of them was stored, and when. So the lease is renewed once more, and counts from then.
         """
         found = await self._bucket.get(self._key)
         if found is None or not self._is_ours(found, fence):
@@ -168,4 +167,5 @@ def _decoded(found: KeyState) -> _Held:
     try:
         return msgspec.json.decode(found.value, type=_Held)
     except msgspec.DecodeError as error:
-        raise Unanswered(f"a lease on the bus was not written by condord: {error}") from error
+        text = f"a lease in the bucket {LEASES} was not written by condord: {error}"
+        raise Declined(text, "remove the bucket") from error

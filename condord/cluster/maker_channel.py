@@ -1,4 +1,4 @@
-"""What the two processes of an ingester that leads tell each other, over a pair of connected sockets.
+"""The messages between the front and the maker of an ingester, over a pair of connected sockets.
 
 The front begins with `Begin`. After that the maker reports, and the front confirms what it has copied.
 """
@@ -12,11 +12,13 @@ from collections.abc import Mapping
 
 import msgspec
 
+ALIVE_SECONDS = 0.25
+
 _LENGTH = struct.Struct("!I")
 
 
 class StateCopy(msgspec.Struct, frozen=True, kw_only=True):
-    """What a maker has stored and its successor needs: the newest of its `kind`. `name` is that of its file."""
+    """State that a maker has stored and its successor needs, the newest of its `kind`; `name` is its file's name."""
 
     kind: str
     name: str
@@ -24,10 +26,10 @@ class StateCopy(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Begin(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What a maker starts with: its configuration file, what takes the place of values in it, and an earlier state.
+    """What a maker starts with: its configuration file, the flags that override it, and the state of an earlier maker.
 
-    The maker keeps its files in `state_directory` if the account has no other. `account_mark` tells the account from
-    others (`condord.config.account_name`): the configuration file may have been changed since the front has read it.
+    The maker keeps its files in `state_directory` if the account has no other directory. `account_mark` identifies the
+    account (`condord.config.account_name`), as the configuration file may have changed since the front read it.
     """
 
     config_file: str | None
@@ -38,21 +40,33 @@ class Begin(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Keep(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Let a successor have this; confirmed by its number, or a later one of its kind."""
+    """Keep this for a successor. `Kept` with this number, or a later one of the same kind, confirms it."""
 
     number: int
     copy: StateCopy
 
 
 class Kept(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """A successor would have what was sent with this number."""
+    """What was sent with this number is where a successor would find it."""
 
     kind: str
     number: int
 
 
+class IsLoaded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The maker has imported everything, and waits for `Begin`."""
+
+
+class HasBegun(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The maker has got `Begin`."""
+
+
+class Alive(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The maker's event loop runs. It comes every `ALIVE_SECONDS` from when the loop begins."""
+
+
 class IsServing(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The maker answers at its socket."""
+    """The maker answers requests at its socket."""
 
 
 class HasRead(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -67,7 +81,7 @@ class MakerError(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     hint: str
 
 
-Said = Begin | Keep | Kept | IsServing | HasRead | MakerError
+Said = Begin | Keep | Kept | IsLoaded | HasBegun | Alive | IsServing | HasRead | MakerError
 
 
 class ChannelEnd:
@@ -83,12 +97,12 @@ class ChannelEnd:
         return cls(*await asyncio.open_unix_connection(sock=end))
 
     def send(self, said: Said) -> None:
-        """Send soon, in order; nothing happens if the other end is gone."""
+        """Queue a message; if the other end is gone, do nothing."""
         if not self._writer.is_closing():
             self._writer.write(packed(said))
 
     async def receive(self) -> Said | None:
-        """Return what the other end says next; None if it is gone."""
+        """Return the next message; None if the other end is gone."""
         try:
             (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
             return msgspec.msgpack.decode(await self._reader.readexactly(length), type=Said)

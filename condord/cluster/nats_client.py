@@ -1,8 +1,8 @@
 """One connection to a NATS server. This is the only module that touches private parts of nats-py.
 
-nats-py would reconnect by itself, but then it buffers what is published meanwhile and sends it late, goes on to
-servers that the configuration does not name, and ends for good where the credentials are refused. So a client here
-lives for one connection, and `condord.cluster.bus` makes the next.
+nats-py could reconnect by itself. But then it buffers what is published meanwhile and sends it late, tries servers that
+the configuration does not name, and gives up for good if the credentials are refused. So a client here lives for one
+connection, and `condord.cluster.bus` makes the next.
 """
 
 from __future__ import annotations
@@ -16,27 +16,26 @@ from typing import Any, Literal
 import msgspec
 from nats import errors
 from nats.aio.client import Client, RawCredentials
-from nats.js import errors as js_errors
 
 from condord.cluster.connection import CONNECT_SECONDS, Lost, unreachable
 from condord.errors import Refused
 from condord.host.secret import Secret
 
 PING_SECONDS = 0.6
-"""How often a server is asked whether it is there; the third question without an answer ends the connection.
+"""The time between two pings of the server; the third without an answer ends the connection.
 
-So a bus that hangs is no connection any longer when a follower reports a loss, after 2 s.
+So when a follower reports a loss, after 2 s, the connection to a bus that hangs has already ended.
 """
 CLOSE_SECONDS = 1.0
 MIN_PAYLOAD_BYTES = 8 * 1024 * 1024
-"""What a server should take: a snapshot of 2,000 legs passes the default of 1 MiB."""
+"""The `max_payload` that a server should have: a snapshot of 2,000 legs exceeds the default of 1 MiB."""
 
 _REFUSALS = ("authorization violation", "authentication expired", "authentication revoked")
 _REFUSED_HINT = "Check cluster.credentials_file, and the user and its permissions at the NATS server."
 
 
 class BusLogin(msgspec.Struct, frozen=True, kw_only=True):
-    """What a server is shown: the text of a .creds file, an nkey seed, `user:password`, or a token."""
+    """The credentials for a server: the text of a .creds file, an nkey seed, `user:password`, or a token."""
 
     kind: Literal["creds", "seed", "password", "token"]
     secret: Secret
@@ -61,13 +60,13 @@ class NatsClient(Client):
 
     def _connect_command(self) -> bytes:
         assert self._current_server is not None  # noqa: S101 - nats-py has connected to it
-        # nats-py would go on in clear where the server, or someone on the way, does not ask for TLS.
+        # nats-py would continue in clear text if the server, or someone in between, does not ask for TLS.
         if self._current_server.uri.scheme == "tls" and not self._server_info.get("tls_required"):
             raise errors.SecureConnWantedError
         return super()._connect_command()
 
     async def end(self) -> None:
-        """Close the connection, by force if the server does not take what is left."""
+        """Close the connection; abort it if the server does not accept what is left within `CLOSE_SECONDS`."""
         with contextlib.suppress(TimeoutError, OSError, errors.Error):
             async with asyncio.timeout(CLOSE_SECONDS):
                 await self.close()
@@ -88,10 +87,10 @@ async def connected(
 
     Args:
         url: `nats://` or `tls://`.
-        login: what the server is shown, None for nothing but a client certificate in the context.
+        login: the credentials; None if there are none, or only a client certificate in the context.
         context: returns the trust store, for TLS.
         name: how the server's monitoring shows the connection.
-        failed: gets what goes wrong later.
+        failed: gets each error of the connection, also later ones.
 
     Raises:
         Lost: the server cannot be reached, is not trusted, or does not answer.
@@ -113,7 +112,7 @@ async def connected(
                 allow_reconnect=False,
                 max_reconnect_attempts=1,  # else it never gives up
                 reconnect_time_wait=0,
-                ping_interval=PING_SECONDS,  # type: ignore[arg-type]  # it only sleeps for so long
+                ping_interval=PING_SECONDS,  # type: ignore[arg-type]  # nats-py only sleeps for it
                 flush_timeout=CONNECT_SECONDS,
                 tls=context() if url.startswith("tls://") else None,
                 **(login.options() if login else {}),
@@ -131,14 +130,14 @@ async def connected(
 
 
 def fault(error: Exception | None) -> Lost | Refused:
-    """Return our error for one of nats-py."""
+    """Return our error for an error of nats-py."""
     text = "" if error is None else str(error).removeprefix("nats: ").strip("'")
     if isinstance(error, errors.AuthorizationError) or any(refusal in text.lower() for refusal in _REFUSALS):
         return Refused(f"the bus does not accept the credentials: {text}", _REFUSED_HINT)
     if isinstance(error, errors.SecureConnWantedError):
         return Lost("it offers no TLS")
-    if isinstance(error, js_errors.ServiceUnavailableError):
-        return Lost("it has no JetStream for this user")
+    if isinstance(error, errors.TimeoutError):
+        return Lost("no answer in time")
     if isinstance(error, OSError) and not isinstance(error, errors.Error):
         return unreachable(error)
     return Lost(text or "the connection was lost")

@@ -1,4 +1,4 @@
-"""Ask the source what a relay does not know itself, and keep its answers for when it is lost."""
+"""Ask the source what a relay does not know itself, and keep its answers for when the source is lost."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from condord.cluster.interfaces import Answer
 from condord.errors import Refused, Unavailable
 
 COPY_SECONDS = 60.0
-"""How long the copy of an answer stands in for the source."""
+"""How old a copy of an answer may be when it is returned instead of the source's."""
 READ_SECONDS = 10.0
 WRITE_SECONDS = 30.0
-"""A channel may take 25 s to answer a test message."""
+"""Longer than for reads, as a channel may take 25 s to answer a test message."""
 AT_ONCE = 8
 MAX_BYTES = 16 * 1024 * 1024
 MAX_COPIED_BYTES = 512 * 1024
-"""An answer that is longer is not kept."""
+"""Longer answers are not kept."""
 MAX_COPIES = 8
 
 _PASSED_BACK = ("content-type", "content-disposition", "cache-control", "retry-after", "etag", "allow")
-_HINT = "The relay goes on trying; ask again in a few seconds."
+_HINT = "The relay keeps trying; ask again in a few seconds."
 
 
 class CopiedAnswers:
-    """Copies of good answers, for when what is asked is lost. `now` is a clock in seconds."""
+    """Copies of good answers, for when the source is lost. `now` is a clock in seconds."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self._now = now
@@ -42,10 +42,10 @@ class CopiedAnswers:
             del self._copies[next(iter(self._copies))]
 
     def copied(self, method: str, target: str, why: str) -> Answer:
-        """Return the copy of the last `COPY_SECONDS`.
+        """Return the copy of an answer, `COPY_SECONDS` old at most.
 
         Raises:
-            Unavailable: there is none; the text is `why`.
+            Unavailable: there is none; the error's text is `why`.
         """
         answer, at = self._copies.get(target, (None, 0.0))
         if method != "GET" or answer is None or self._now() - at > COPY_SECONDS:
@@ -54,7 +54,7 @@ class CopiedAnswers:
 
 
 class Questions:
-    """Asks one source. `is_lost` tells whether it is lost, and `now` is a clock in seconds.
+    """Asks one source. `is_lost` returns whether it is lost, and `now` is a clock in seconds.
 
     `refused` gets the error if the source does not accept the token.
     """
@@ -74,7 +74,7 @@ class Questions:
         self._copies = CopiedAnswers(now)
 
     async def ask(self, method: str, target: str) -> Answer:
-        """Return the source's answer, unchanged; to a GET also one of the last `COPY_SECONDS`, while it is lost.
+        """Return the source's answer, unchanged; if none comes, a copy of its last answer to the same GET.
 
         Raises:
             Unavailable: the source is lost or does not answer, and there is no copy.

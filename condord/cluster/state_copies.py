@@ -1,6 +1,6 @@
 """Keep on the bus what the next leader needs to continue, each kind under a key of its own.
 
-A new leader first writes each value again under its fence. So nothing that a former leader still sends can replace it.
+A new leader first writes each value again under its own fence. After that no former leader can replace it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from condord.cluster.fenced import FencedKey
 from condord.cluster.kv import KvBucket
 from condord.cluster.maker_channel import StateCopy
 
-_LEVEL = 1  # of zlib: JSON becomes a fifth at any
+_LEVEL = 1  # of zlib: at any level, JSON shrinks to a fifth
 
 _log = logging.getLogger(__name__)
 
@@ -29,9 +29,9 @@ class StateCopies:
         self._keys: dict[str, FencedKey] = {}
 
     async def take_over(self, kinds: Iterable[str]) -> list[StateCopy]:
-        """Return what there is of these kinds, which no former leader can change from now on.
+        """Return the copies of these kinds, which former leaders can no longer change.
 
-        What cannot be decoded is left out.
+        Those that do not exist or cannot be decoded are left out.
 
         Raises:
             Overtaken: a later leader has written.
@@ -41,7 +41,7 @@ class StateCopies:
         return [copy for copy in found if copy is not None]
 
     async def write(self, copy: StateCopy) -> None:
-        """Replace what there is of a kind.
+        """Replace the copy of a kind.
 
         Raises:
             Overtaken: a later leader has written.
@@ -67,7 +67,7 @@ class StateCopies:
 
 
 async def copied_name(bucket: KvBucket, account: str, kind: str) -> str | None:
-    """Return the name of what the leader has kept of a kind; None if there is nothing.
+    """Return the file name of the leader's copy of a kind; None if there is none.
 
     Raises:
         Unanswered: the bus does not answer.

@@ -27,7 +27,7 @@ def account_name(config: Config, key: Credentials) -> str:
 
 
 def account_mark(config: Config, key: Credentials) -> str:
-    """Return a digest of the trading URL and of `cluster.account`, or else the key id; it tells accounts apart."""
+    """Return a digest of the trading URL and of `cluster.account`, or else the key id, to compare accounts with."""
     environment = config.alpaca.trading_url or ("paper" if config.alpaca.paper else "live")
     named = config.cluster.account or key.key_id.reveal()
     return hashlib.sha256(f"{named} {environment}".encode()).hexdigest()[:_DIGITS]

@@ -27,13 +27,13 @@ _HINT = (
     "user:password, or a token."
 )
 _SEED = re.compile(r"SU[A-Z2-7]{56}")
-_MIN_SECRET_LENGTH = 8  # a shorter line is no secret, and masking it would make the log unreadable
+_MIN_SECRET_LENGTH = 8  # a shorter line is not a secret, and masking it would make the log unreadable
 _CREDS = ("-----BEGIN NATS USER JWT-----", "-----BEGIN USER NKEY SEED-----")
 _PEM = ("-----BEGIN CERTIFICATE-----", "PRIVATE KEY-----")
 
 
 class BusCredentials(msgspec.Struct, frozen=True, kw_only=True):
-    """What the bus is shown. `secret` is the whole text of the file, `path` where it is."""
+    """The credentials for the bus. `secret` is the whole text of the file, and `path` is the file's path."""
 
     kind: CredentialsKind
     secret: Secret
@@ -78,7 +78,7 @@ def find(parsed: Parsed, environ: Mapping[str, str]) -> BusCredentials | None:
 
 
 def secrets_of(credentials: BusCredentials | None) -> list[Secret]:
-    """What the log must never contain: each line of a file, and of `user:password` the password."""
+    """What the log must never contain: each line of the file; of `user:password`, only the password."""
     if credentials is None:
         return []
     if credentials.kind == "password":
@@ -106,7 +106,7 @@ def _check_certificate(path: Path, where: str) -> None:
     Raises:
         ConfigError: the key is not that of the certificate, is encrypted, or one of them cannot be read.
     """
-    import ssl  # 18 ms, and most credentials are no certificate
+    import ssl  # 18 ms, and most credentials are not a certificate
 
     try:
         # Without a password OpenSSL would ask for one at the terminal.

@@ -100,7 +100,7 @@ def _check_url(url: str, where: str, channel: ChannelTable) -> None:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname or "", parts.port
-    except ValueError:  # brackets that hold no address, or a port that is no number; another service may take both
+    except ValueError:  # brackets that hold no address, or a port that is not a number; another service may take both
         if channel.type == "apprise" and not url.lower().startswith("http"):
             return
         raise ConfigError([f"{where} holds a URL with an unusable host or port"], _CORRECT_URL) from None

@@ -31,7 +31,7 @@ class RelayStartup(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RelayFound(msgspec.Struct, frozen=True, kw_only=True):
-    """The same, with what is wrong with it."""
+    """What a relay starts with, as far as it can be found, and what is wrong with it."""
 
     startup: RelayStartup
     config_error: ConfigError | None

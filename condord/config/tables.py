@@ -139,7 +139,7 @@ def _converted(name: str, element: Element) -> tuple[msgspec.Struct | None, list
 
 
 def _taken(name: str, known: Mapping[str, Field], given: Mapping[str, object]) -> tuple[dict[str, Any], list[_Wrong]]:
-    """What is valid of the keys `given`, by key, and what is wrong with the others."""
+    """The valid ones among the keys `given`, by key, and what is wrong with the others."""
     taken: dict[str, Any] = {}
     wrong: list[_Wrong] = []
     for key, value in given.items():
@@ -191,7 +191,7 @@ _STAND_INS: dict[str, dict[str, Any]] = {
     "notify": {"name": "", "type": "", "url_file": ""},
     "dividend": {"symbol": "", "date": None, "amount": None},
 }
-"""What takes the place of required keys; none of it is valid, nor a fault of its own."""
+"""Placeholders for missing required keys; none is valid, but none is reported as a fault of its own."""
 
 _CHECKS: dict[str, Callable[[msgspec.Struct], Iterable[_Wrong]]] = {
     "alert": _check_alert,

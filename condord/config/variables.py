@@ -48,7 +48,7 @@ def _parts(raw: str) -> tuple[str, ...]:
 
 
 def _table(raw: str) -> object:
-    """The numbers by name; `raw` itself if a part of it is no number with a name, or a name is there twice."""
+    """The numbers by name; `raw` itself if a part of it is not a number with a name, or a name is there twice."""
     pairs = [part.partition("=") for part in _parts(raw)]
     try:
         numbers = {name.strip(): float(number) for name, _, number in pairs}
@@ -72,7 +72,7 @@ def unread(environ: Mapping[str, str], known: Collection[str]) -> tuple[str, ...
 
 
 def link_hint(name: str, value: str) -> str:
-    """What to do about a variable with a value that only Kubernetes writes; empty for any other."""
+    """A hint for a variable whose value only Kubernetes writes; empty for any other."""
     if not _LINKED.match(value):
         return ""
     return f"Kubernetes sets {name} for a service named {_dashed(name.removesuffix('_PORT'))}: {_REMEDY}."

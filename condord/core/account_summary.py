@@ -10,7 +10,7 @@ import msgspec
 class AccountSummary(msgspec.Struct, frozen=True, kw_only=True):
     """`GET /v2/account` in 1e-4 dollars; each None where Alpaca gives no number.
 
-    `last_equity_e4` is that of 16:00 in New York on the day before. `transfers_e4` is the sum of the day's deposits (+)
+    `last_equity_e4` is the equity of 16:00 ET on the day before. `transfers_e4` is the sum of the day's deposits (+)
     and withdrawals (-), None while they are not known.
     """
 

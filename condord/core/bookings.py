@@ -33,7 +33,7 @@ LegEnd = Literal["closed", "expired", "assigned"]
 _ENDS: dict[str, LegEnd] = {"OPEXP": "expired", "OPCSH": "expired", "OPASN": "assigned", "OPEXC": "assigned"}
 _CLOSES = {"OPASN": 1, "OPEXC": -1}
 _ALL = 1_000_000_000
-"""The contracts of an expiration that does not say how many expired."""
+"""The quantity of an expiration that does not contain how many contracts expired."""
 _ORDINARY_MULTIPLIER = 100
 _E4_PER_MILL = 10
 _E6_PER_E4 = 100
@@ -78,7 +78,7 @@ class Booking(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pending:
-    """What is left of a booking."""
+    """A booking, and how many of its contracts are left to be matched."""
 
     def __init__(self, booking: Booking) -> None:
         self.booking = booking
@@ -137,7 +137,7 @@ class Bookings:
         self._endings: dict[Expiry, Ending] = {}
 
     def multiplier(self, contract: OptionSymbol) -> int | None:
-        """Of a contract; one that is not known is 100, unless the root shows that the contract was adjusted."""
+        """The multiplier of a contract; if unknown, 100 unless the root shows that the contract was adjusted."""
         ordinary = None if contract.root_is_adjusted else _ORDINARY_MULTIPLIER
         return self._multipliers.get(contract.compact, ordinary)
 
@@ -199,7 +199,7 @@ class Bookings:
         )
 
     def _instants(self, activity: Activity, contract: OptionSymbol) -> tuple[dt.datetime, dt.datetime]:
-        """When an event was, and when the orders of its day are over."""
+        """When an event was, and when the orders of its day end."""
         day, ending = self._session(activity, contract), self._ending(contract)
         is_last = day == last_trading_day(ending)
         at = ending.last_trading_at if is_last else self._calendar.last_until(day).close_at
@@ -233,7 +233,7 @@ def _expiry(contract: OptionSymbol) -> Expiry:
 
 
 def _delivers(contract: OptionSymbol) -> bool:
-    """Whether it delivers as many shares of its underlying as its multiplier says."""
+    """Whether it delivers exactly as many shares of its underlying as its multiplier."""
     return not contract.root_is_adjusted and not _expiry(contract).is_index
 
 

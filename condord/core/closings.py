@@ -1,8 +1,8 @@
 """Follow condors to their end: extend the ledger of `lots` by what became of each lot.
 
-An order may close a lot whole, or leg by leg. A lot that lost legs becomes a `PartlyClosedLot`, which ends when its
-last leg is closed. So does the part of a lot that lost legs to an assignment or an exercise. Its contracts are closed
-like those in no lot, in this order:
+An order may close a lot completely, or leg by leg. A lot that lost legs becomes a `PartlyClosedLot`, which ends when
+its last leg is closed. So does the part of a lot that lost legs to an assignment or an exercise. Its contracts are
+closed like those in no lot, in this order:
 
 1. Parts whose legs are all closed now, the oldest first.
 2. Contracts that were never in a lot, first in, first out.
@@ -87,7 +87,7 @@ class PartlyClosedLot(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def after(self, closed: Iterable[Closed], *, keeps_id: bool) -> PartlyClosedLot:
-        """What it is once `closed` has closed further legs."""
+        """This part after `closed` has closed further legs."""
         return msgspec.structs.replace(self, closed=(*self.closed, *closed), keeps_id=keeps_id)
 
 
@@ -156,7 +156,7 @@ class TradeLedger(Ledger):
             self._close_pairs(of_expiry, None)
 
     def split(self, stock: str) -> None:
-        """Forget everything on `stock`: after a split its contracts are others, with another number of shares."""
+        """Forget everything on `stock`: a split replaces its contracts by others, with a different number of shares."""
         self._forget(lambda lot: _product(lot.legs[0]) == stock)
         self._free = {symbol: legs for symbol, legs in self._free.items() if _product(legs[0]) != stock}
 

@@ -24,7 +24,7 @@ class Cost(msgspec.Struct, frozen=True, kw_only=True):
     """The cost of `count` contracts of a fill, those after its first `first`.
 
     The whole fill has `filled` contracts (unsigned). `paid_e6` is its price times quantity in 1e-6 dollars, before the
-    multiplier: paid +, received -. `order_id` is that of the order, or of its leg, which was filled.
+    multiplier: paid +, received -. `order_id` is the id of the filled order or of its leg.
     """
 
     paid_e6: int

@@ -1,4 +1,4 @@
-"""Today's profit or loss: of condors, of contracts in none, and of what was closed today.
+"""Today's profit or loss: of condors, of contracts in no condor, and of what was closed today.
 
 For the contracts of a condor, with signed quantities q, prices per share and the multiplier m:
 
@@ -9,7 +9,7 @@ needs no rule of its own. A contract that several owners share has its fills spl
 a fill goes to exactly one owner. So the sum over all owners is the account's profit or loss of today. In this order:
 
 1. Trades of an order whose lot still exists belong to the condor of that lot: also those of legs that a roll closed,
-   and those that closed a part of it. Trades of lots that were closed whole belong to `CLOSED_CONDORS`.
+   and those that closed a part of it. Trades of lots that were closed completely belong to `CLOSED_CONDORS`.
 2. All other fills are split pro rata by the contracts held: among the leftovers and the condors found by structure, or
    else among the condors of lots.
 3. Fills of contracts that are not held any longer belong to `CLOSED_CONDORS` if the contract was in a condor today or
@@ -36,7 +36,7 @@ _E6_PER_E4 = 100
 
 
 class DayFill(msgspec.Struct, frozen=True, kw_only=True):
-    """A fill of today: signed contracts (+ bought, - sold), dollars a share in 1e-6; `order_id` is that of the leg."""
+    """A fill of today: signed contracts (+ bought, - sold), dollars a share in 1e-6; `order_id` is the leg's id."""
 
     symbol: str
     quantity: int
@@ -53,14 +53,14 @@ class Closes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Owner(NamedTuple):
-    """Whose profit or loss it is: that of a condor (`name` is its id), of a leftover (its symbol), or of neither."""
+    """Who owns a profit or loss: a condor (`name` is its id), a leftover (its symbol), or neither."""
 
     kind: Literal["condor", "unmatched", "closedCondors", "closedContracts"]
     name: str = ""
 
 
 CLOSED_CONDORS = Owner("closedCondors")
-"""All condors that were closed today, whole or one side of them."""
+"""All condors that were closed today, completely or on one side."""
 CLOSED_CONTRACTS = Owner("closedContracts")
 """All contracts that were in no condor and were closed today."""
 
@@ -116,7 +116,7 @@ def day_lines(
 ) -> dict[Owner, tuple[DayLine, ...]]:
     """Split today's contracts and fills among the condors and leftovers of `grouping`, and what was closed.
 
-    `traded` is what the orders led to, `Traded()` if none is of today. `in_condors` are the symbols that were in a
+    `traded` is the result of the orders, `Traded()` if none is from today. `in_condors` are the symbols that were in a
     condor today or at yesterday's close. `multipliers` has those of contracts that are not held any longer, by symbol.
     The cash of a contract is not known if it is in `unknown`, or while the orders have filled more of it than `fills`.
     """

@@ -27,7 +27,7 @@ from condord.core.valuation import Valuation
 HeldReason = Literal["unknown", "unconfirmed", "crossed", "stub", "wide", "opening"]
 
 OPENING = dt.timedelta(seconds=120)
-"""How long after the open quotes are not to be relied on."""
+"""How long after the open quotes cannot be relied on."""
 WIDTHS_PER_GAP = 5
 """20 % of the wider width is a fifth of it."""
 

@@ -16,9 +16,9 @@ What was traded together belongs together, even where the legs by themselves sug
 Each step may affect only a part of a lot. The lot is then split, and the contracts filled first are closed first. Lots
 that expired before an order are dropped. Positions show what is really held, so `capped` cuts lots down to them.
 
-What was traded on the day of the newest order is kept beside the lots: today's profit or loss of a condor includes all
-trades of its lot, those of legs that a roll closed too. Trades follow their contracts when a lot is split. When a part
-of a lot is closed, its trades stay with the rest, because the condor that people see lives on.
+What was traded on the day of the newest order is kept with the lots: today's profit or loss of a condor includes all
+trades of its lot, including those of legs that a roll closed. Trades follow their contracts when a lot is split. When a
+part of a lot is closed, its trades stay with the rest, because the condor that people see lives on.
 """
 
 from __future__ import annotations
@@ -53,10 +53,10 @@ _TRANSACTIONS_PER_SLICE = 20
 class Lot(msgspec.Struct, frozen=True, kw_only=True):
     """`quantity` condors that were opened and rolled together.
 
-    The legs are the outer put, inner put, inner call and outer call. `id` is that of the opening order, and `rolls` are
-    the ids of the orders that rolled it. `since_at` sorts lots by age; `opened_at` is the same instant, or None if
-    unknown. `realized` holds the costs of the legs that rolls closed, one for opening and one for closing each, for the
-    whole quantity; None if unknown. `trades` are those of the day of the newest order.
+    The legs are the outer put, inner put, inner call and outer call. `id` is the id of the opening order, and `rolls`
+    are the ids of the orders that rolled it. `since_at` sorts lots by age; `opened_at` is the same instant, or None if
+    unknown. `realized` has two costs for each leg that a roll closed, its opening and its closing, for the whole
+    quantity; None if unknown. `trades` are the lot's trades on the day of the newest order.
     """
 
     id: str
@@ -103,12 +103,12 @@ class Lot(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Traded(msgspec.Struct, frozen=True, kw_only=True):
-    """What filled orders have led to.
+    """The result of an account's filled orders.
 
     `lots` are the condors opened and not closed, oldest first. `day` is the date in New York of the newest order, None
-    without orders. Of its trades, `Lot.trades` has those of the lots, and `closed` those of lots that were closed
-    whole. The others are of contracts in no lot. `counts` is how many contracts were bought and sold in all of them, by
-    symbol.
+    without orders. Of that day's trades, `Lot.trades` has those of open lots, and `closed` those of lots that were
+    closed completely; all others are of contracts in no lot. `counts` has how many contracts were bought and sold in
+    all of that day's trades, by symbol.
     """
 
     lots: tuple[Lot, ...] = ()
@@ -175,7 +175,7 @@ def capped(lots: Iterable[Lot], held: Mapping[str, int], before: Mapping[str, in
 class Ledger:
     """The `lots` of the orders so far, oldest first, and in `loose` the signed contracts in no lot, by symbol.
 
-    `closed` has the trades on `day` of lots that were closed whole; without a day it stays empty. `core/closings`
+    `closed` has the trades on `day` of lots that were closed completely; without a day it stays empty. `core/closings`
     extends the ledger: it overrides the methods without an underscore to record what becomes of each lot.
     """
 
@@ -218,10 +218,10 @@ class Ledger:
         self.lots.append(lot)
 
     def rolled(self, lot: Lot, after: Lot, closed: Sequence[LotLeg]) -> None:
-        """`closed` has closed legs of `lot`, or of a part of it, which is `after` now."""
+        """Note that `closed` has closed legs of `lot`, or of a part of it, which is now `after`."""
 
     def ended(self, part: Lot, closed: Sequence[LotLeg]) -> None:
-        """`part`, a lot or a part of one, has ended as `closed` has closed its legs, or some of them."""
+        """Note that `part`, a lot or a part of one, has ended, as `closed` has closed some or all of its legs."""
         symbols = [leg.symbol for leg in closed]
         self.loosen(leg for leg in part.legs if leg.symbol not in symbols)
 

@@ -68,7 +68,7 @@ class Holdings(msgspec.Struct, frozen=True, kw_only=True):
     """The holdings of an account: option positions, one for each symbol, and stocks as signed shares by symbol.
 
     `closes_e4` has the closes of the session before, per share, of the options for which Alpaca gives one. They are not
-    in `Position`, because a position that differs means that condors are searched again.
+    in `Position`, because any change of a position starts a new search for condors.
     """
 
     options: tuple[Position, ...]

@@ -5,8 +5,8 @@ Orders and bookings are applied to the ledger of `closings` by time, and each cl
 - A trade that ends one leg after the other has the instant of its last leg. It is `assigned` if any leg was assigned or
   exercised, and else what its last leg was: one side closed and the other expired is `expired`.
 - `closed` and `partlyClosed` differ in whether more of the same condors were still open, in whole or in part.
-- A roll is a trade of the legs that it closed. If it leaves a lot that is no condor, the trade leads to the condor that
-  a later roll makes of it; until then, the id of the condor before counts.
+- A roll is a trade of the legs that it closed. If it leaves a lot that is not a condor, the trade leads to the condor
+  that a later roll makes of it; until then, the id of the condor before counts.
 - Trades of one condor that end at the same instant, such as one assigned and one expired, are one trade. Its `how` is
   the first that applies of `assigned`, `expired`, `closed`, `partlyClosed`. Rolls remain trades of their own.
 
@@ -43,7 +43,7 @@ _TICK = dt.timedelta(microseconds=1)
 
 _Item = TypeVar("_Item")
 _Fees = Mapping[tuple[str, str], int]
-"""What was paid in 1e-4 dollars, by the order of a fill and its symbol."""
+"""Fees in 1e-4 dollars, by the order of a fill and its symbol."""
 
 
 def trades(

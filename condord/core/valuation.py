@@ -73,7 +73,7 @@ class LeftoverPl(NamedTuple):
 
 
 class ClosedToday(NamedTuple):
-    """What was closed today has made today, in 1e-4 dollars; None if unknown."""
+    """Today's profit or loss of what was closed today, in 1e-4 dollars; None if unknown."""
 
     condors_e4: int | None
     contracts_e4: int | None
@@ -189,7 +189,7 @@ def _plus(amount_e4: int | None, realized_e4: int) -> int | None:
 
 
 def percent_of_max_profit(condor: Condor, unrealized_e4: int | None) -> float | None:
-    """What a condor has made with its rolls, in per cent of its greatest profit with them."""
+    """A condor's profit or loss including its rolls, in per cent of its greatest profit including them."""
     realized_e4 = condor.realized_e4 or 0
     return percent(_plus(unrealized_e4, realized_e4), _plus(condor.max_profit_e4, realized_e4))
 

@@ -1,8 +1,8 @@
-"""Evaluate the rules of the account that the key belongs to, and have what changes stored and delivered.
+"""Evaluate the rules for the account that the key belongs to, and have changes of alerts stored and delivered.
 
 The stored alerts belong to an account. Nothing is evaluated until they have been recalled, and until orders were read
 or have failed once: without orders every condor would look as if it were new. After a change of the key, nothing is
-evaluated until its account is known. If that is the same account, its alerts go on from memory.
+evaluated until its account is known. If it is the same account, its alerts continue from memory.
 """
 
 from __future__ import annotations
@@ -88,7 +88,7 @@ class AlertService:
         return self._watch.look(now, now_at) if self._is_watching else NOTHING
 
     def take(self, changes: Changes) -> None:
-        """Have changes stored and delivered."""
+        """Queue changes to be stored and delivered."""
         for transition in changes.transitions:
             _log_transition(transition)
         self._transitions += changes.transitions

@@ -19,8 +19,8 @@ from condord import __version__
 from condord.config import schema
 from condord.config.schema import Config
 from condord.core.calendar import Calendar
+from condord.daemon import account_source, metrics_source, serving, web, wiring, worker_pool
 from condord.daemon import counts as counting
-from condord.daemon import metrics_source, serving, web, wiring, worker_pool
 from condord.daemon.alert_service import FILE_NAME, AlertService
 from condord.daemon.copied_state import CopiedState
 from condord.daemon.counts import Counts
@@ -58,7 +58,7 @@ from condord.upstream.supervisor import Supervisor
 
 
 class Upstream(msgspec.Struct, frozen=True, kw_only=True):
-    """What talks to Alpaca, and what has to be closed when it ends."""
+    """What talks to Alpaca, and what has to be closed in the end."""
 
     supervisor: Supervisor
     brokerage: AlpacaRest
@@ -68,7 +68,7 @@ class Upstream(msgspec.Struct, frozen=True, kw_only=True):
     alerts: AlertService
 
     def close(self) -> None:
-        """Close files, connections and threads. The supervisor must have ended before."""
+        """Close files, connections and threads, after the supervisor has ended."""
         self.grouper.close()
         self.past.close()
         self.alerts.close()
@@ -106,7 +106,7 @@ def build(
         state: the state directory, or None.
         history: the directory of the databases, or None.
         log_dropped: returns how many log lines could not be written.
-        copied: sends copies of the state to another process; None without one.
+        copied: sends copies of the state to the front; None if this is not a maker.
     """
 
     def numbers() -> MetricValues:
@@ -128,7 +128,7 @@ def build(
         return place.inner(inputs.config.server)
 
     clock = ExchangeClock(utc_now)
-    metrics = Metrics(__version__, numbers)  # calls `numbers` first at a scrape, when all parts are there
+    metrics = Metrics(__version__, numbers)  # calls `numbers` at the first scrape, when all parts exist
     book = _book(inputs.config)
     alerts = _alerts(
         inputs, book, clock=clock, directory=history, calendar=lambda: publisher.account.calendar, copied=copied
@@ -207,7 +207,7 @@ def _book(config: Config) -> Book:
     edition = Edition(
         epoch=_epoch(),
         replay_size=config.server.replay_size,
-        status=render.unread_status(wiring.source(config), config.alpaca.feed, wiring.model(config), utc_now()),
+        status=render.unread_status(account_source.source(config), config.alpaca.feed, wiring.model(config), utc_now()),
         totals=render.UNREAD_TOTALS,
     )
     prices = Prices(max_symbols=config.cache.max_symbols, ttl_seconds=config.cache.ttl_seconds)
@@ -267,7 +267,7 @@ def _past(
 ) -> RecordedAccount:
     return RecordedAccount(
         directory,
-        source=wiring.source(inputs.config),
+        source=account_source.source(inputs.config),
         is_enabled=inputs.config.history.enabled,
         keep_days=lambda: inputs.config.history.keep_days,
         recall=publisher.book.recall_past,
@@ -320,5 +320,5 @@ def _upstream(
 
 
 def _epoch() -> str:
-    """A random name for this run, so that versions of another run are recognised as such."""
+    """A random name for this run, so that versions from other runs are recognised."""
     return "".join(secrets.choice(string.ascii_lowercase + string.digits) for _ in range(6))

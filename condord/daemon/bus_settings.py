@@ -1,4 +1,4 @@
-"""Where the bus is and what it is shown, from the configuration and the credentials in its file."""
+"""The servers of the bus and the credentials for them, from the configuration and the credentials file."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def bus_settings(cluster: Cluster, credentials: BusCredentials | None, environ: 
     Raises:
         ConfigError: the certificates that the environment or the credentials name cannot be used.
     """
-    network = Network(environ)  # of its own, as the client certificate is only for the bus
+    network = Network(environ)  # a separate one, as the client certificate is only for the bus
 
     @functools.cache
     def context() -> ssl.SSLContext:
@@ -30,7 +30,7 @@ def bus_settings(cluster: Cluster, credentials: BusCredentials | None, environ: 
         if credentials is not None and credentials.kind == "certificate":
             try:
                 made.load_cert_chain(credentials.path, password="")
-            except (OSError, ValueError) as error:  # it was replaced after it was read
+            except (OSError, ValueError) as error:  # the file was replaced after it was read
                 raise ConfigError([f"{credentials.path} cannot be used as a client certificate: {error}"]) from error
         return made
 
@@ -43,5 +43,5 @@ def bus_settings(cluster: Cluster, credentials: BusCredentials | None, environ: 
 
 
 def own_name() -> str:
-    """Return the name of this process for people who look at the bus."""
+    """Return the name of this process, `host:process`, for people who look at the bus."""
     return f"{socket.gethostname()}:{os.getpid()}"

@@ -1,4 +1,4 @@
-"""What a maker stores and its successor needs: send each change to the front, and continue with what it hands over."""
+"""Send what a maker stores and its successor needs to the front, and restore what the front hands over at a start."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from condord.notify import alert_copy
 from condord.upstream import state_files
 
 KEPT_SECONDS = 2.0
-"""How long a change of alerts waits until a successor would have it. The messages of it are sent after that."""
+"""How long the messages of a change of alerts wait, at most, for a successor to be able to know of the change."""
 ALERTS = "alerts"
 KINDS = (*sorted(state_files.COPIED), ALERTS)
 
@@ -23,7 +23,7 @@ _log = logging.getLogger(__name__)
 
 
 class CopiedState:
-    """Sends the copies of a maker in order, from `connect` on, the newest of each kind."""
+    """Sends a maker's copies in order once it is connected, only the newest of each kind."""
 
     def __init__(self) -> None:
         self._send: Callable[[Keep], None] | None = None
@@ -33,14 +33,14 @@ class CopiedState:
         self._has_changed = asyncio.Condition()
 
     def connect(self, send: Callable[[Keep], None]) -> None:
-        """Send what has come so far, and then all that comes."""
+        """Send what is waiting, and from now on every copy at once."""
         self._send = send
         for keep in self._waiting.values():
             send(keep)
         self._waiting.clear()
 
     async def confirm(self, kept: Kept) -> None:
-        """Note what a successor would have."""
+        """Note what the front has stored for a successor."""
         async with self._has_changed:
             self._kept[kept.kind] = kept.number
             self._has_changed.notify_all()
@@ -51,7 +51,7 @@ class CopiedState:
         self._keep(StateCopy(kind=kind, name=name, content=content))
 
     async def copy_alerts(self, content: bytes) -> None:
-        """Send the alerts, and return once a successor would have them, or after `KEPT_SECONDS`."""
+        """Send the alerts, and return once they are stored for a successor, or after `KEPT_SECONDS`."""
         number = self._keep(StateCopy(kind=ALERTS, name=FILE_NAME, content=content))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(KEPT_SECONDS), self._has_changed:
@@ -69,9 +69,9 @@ class CopiedState:
 
 
 def restore(copies: Sequence[StateCopy], directory: Path, *, machine_at: Callable[[], dt.datetime]) -> None:
-    """Write what an earlier leader has handed over into `directory`.
+    """Write the state of an earlier leader into `directory`.
 
-    What cannot be used is logged and left out: Alpaca has most of it, and the rest begins again.
+    What cannot be used is logged and left out: Alpaca has most of it, and the rest starts empty.
     """
     for copy in copies:
         try:

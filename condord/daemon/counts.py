@@ -1,4 +1,4 @@
-"""What a process counts of its subscribers, and the sum over several processes."""
+"""The numbers that a process counts about its subscribers, and their sum over several processes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _BY_NAME = ("resyncs", "disconnects")
 class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """The counts of one process or of several.
 
-    `tasks` are those of other processes than this one. `gaps` and `outdated` are those of events that a relay reads.
+    `tasks` counts the tasks of other processes than this one. `gaps` and `outdated` count events that a relay reads.
     """
 
     subscribers: int = 0
@@ -44,7 +44,7 @@ class Counts(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def lasting(self) -> Counts:
-        """What remains of it when the process has ended: what was counted, without what there was at one time."""
+        """What remains when the process has ended: the totals, without the numbers of the moment."""
         return msgspec.structs.replace(self, **dict.fromkeys(_GAUGES, 0))
 
 

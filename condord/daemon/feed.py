@@ -37,7 +37,7 @@ class Feed(MarketFeed):
     """Publishes what Alpaca sends, on `loop`; the `AccountSink` of the supervisor, and its `MarketSink`.
 
     `now_at` is the exchange's clock (UTC). `observe` gets, for each frame, the seconds from the receipt of the oldest
-    quote behind it to the last write. `past` and `alerts` get what they need of the account.
+    quote behind it to the last write. `past` and `alerts` get what they need to know of the account.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Feed(MarketFeed):
 
     @property
     def era(self) -> int:
-        """How often the stream was lost or came back, to be noted when quotes are requested by REST."""
+        """How often the stream was lost or came back, to be noted when quotes are requested over REST."""
         return self._prices.era
 
     @property
@@ -87,7 +87,7 @@ class Feed(MarketFeed):
             self._arm(deadline)
 
     def confirm(self, ticks: Iterable[Tick], era: int) -> None:
-        """Take the latest quotes by REST, requested in `era`."""
+        """Take the latest quotes from REST, requested in `era`."""
         self._arm(self._publisher.confirm(ticks, self._loop.time(), era))
 
     def gap(self) -> None:
@@ -155,7 +155,7 @@ class Feed(MarketFeed):
 
     @property
     def awaited_bookings(self) -> frozenset[str]:
-        """What of the account only bookings can explain that are not known yet, by unique keys."""
+        """The changes of the account that only bookings not yet known can explain, by unique keys."""
         return self._account.lifecycle.awaited
 
     @property
@@ -167,13 +167,13 @@ class Feed(MarketFeed):
         return self._past[2]
 
     def recall_memory(self, memory: Memory | None) -> None:
-        """Continue with the past that an earlier run knew; None if the account is another one."""
+        """Continue with the past that an earlier run knew; None if the account is a different one."""
         self._account.recall_memory(memory)
         self._book.day.recall(memory.day if isinstance(memory, Past) else None)
 
     @property
     def names(self) -> Names:
-        """Which condor has which name."""
+        """The names of the condors."""
         return self._account.names
 
     def recall_names(self, names: Names) -> None:
@@ -181,7 +181,7 @@ class Feed(MarketFeed):
         self._account.recall(names)
 
     def forget_names(self) -> None:
-        """Name condors without regard to earlier names, and forget balances and orders: the account is another one."""
+        """Name condors without regard to earlier names, and forget balances and orders: the account has changed."""
         self._account.forget_names()
         self._recorder.pause()
         self._trade_book.forget()
@@ -212,13 +212,13 @@ class Feed(MarketFeed):
         self._arm(self._publisher.deadline)
 
     def has_missed(self, ticks: Iterable[Tick]) -> bool:
-        """Whether the stream should have brought any of `ticks`, which are by REST."""
+        """Whether the stream should have brought any of `ticks`, which come from REST."""
         return self._prices.has_missed(ticks)
 
     def set_calendar(self, calendar: Calendar) -> None:
         """Take the sessions of the exchange."""
         self._trade_book.set_calendar(calendar)
-        self._account.calendar = calendar  # the next status publishes what follows from them
+        self._account.calendar = calendar  # what follows from them is published with the next status
 
     def set_exchange_time(self, at: dt.datetime) -> None:
         """Take the time on the exchange's clock (UTC)."""

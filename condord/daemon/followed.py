@@ -1,6 +1,6 @@
-"""What a relay follows, and asks what it does not know itself: another condord, or on a bus whichever ingester leads.
+"""What a relay follows: another condord, or whichever ingester leads on a bus. It also answers what the relay cannot.
 
-`condord.daemon.followed_bus` has the latter, as it imports the client of NATS.
+The latter is in `condord.daemon.followed_bus`, as it imports the NATS client.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Followed(Protocol):
 
     @property
     def cluster(self) -> wire.ClusterJson:
-        """What this relay is among several, without its lag."""
+        """The role of this relay, and what it follows, without its lag."""
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -42,11 +42,11 @@ class Followed(Protocol):
 
 
 Follow = Callable[[Replica, RelayFeed, Callable[[CondordError], None]], Followed]
-"""Makes what is followed, in the running loop; the last argument gets an error that ends the relay."""
+"""Makes what is followed, in the running loop; its last argument is called with an error that ends the relay."""
 
 
 class FollowedSource:
-    """Another condord."""
+    """Implements `Followed` for another condord."""
 
     def __init__(
         self, settings: SourceSettings, replica: Replica, feed: RelayFeed, refused: Callable[[CondordError], None]
@@ -63,6 +63,6 @@ class FollowedSource:
 
     @property
     def cluster(self) -> wire.ClusterJson:
-        """What this relay is among several, without its lag."""
+        """The role of this relay, and what it follows, without its lag."""
         replica = self._replica
         return wire.ClusterJson(role="relay", source=self._url, gaps=replica.gaps, dropped=replica.dropped)

@@ -17,7 +17,7 @@ from condord.live.replica import Replica
 
 
 class FollowedBus:
-    """The bus as what a relay follows. Without an `account` it is the only one on the bus."""
+    """Implements `Followed` for a bus. An empty `account` stands for the only one on the bus."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class FollowedBus:
 
     @property
     def cluster(self) -> wire.ClusterJson:
-        """What this relay is among several, without its lag."""
+        """The role of this relay, and what it follows, without its lag."""
         order = self._follower.order
         return wire.ClusterJson(
             role="relay",

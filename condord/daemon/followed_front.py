@@ -33,7 +33,7 @@ from condord.daemon.recorded_account import FILE_NAME
 from condord.daemon.relay_feed import RelayFeed
 from condord.daemon.standby_history import RecordedSink, StandbyHistory
 from condord.daemon.term import MakerTerm
-from condord.errors import CondordError
+from condord.errors import CondordError, Unavailable
 from condord.history.store import HistoryStore
 from condord.host.deadline import boot_seconds
 from condord.live import wire
@@ -44,10 +44,10 @@ from condord.upstream import state_files
 
 
 class FrontSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """What a front needs: the bus, the account on it, how long a lease counts, and what a maker starts with.
+    """What a front needs: the bus, the account on it, how long a lease lives, and what a maker starts with.
 
-    `environ` is the environment of makers, and `maker` is where the one that runs answers. `history` returns
-    `[history]` as it is in force, and `state_directory` the one of an account, given whether it lasts.
+    `environ` is the environment of makers, and `maker` the address of the running one. `history` returns `[history]` as
+    in force, and `state_directory` an account's directory, given whether its files outlive the process.
     """
 
     bus: BusSettings
@@ -61,7 +61,7 @@ class FrontSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Announcements:
-    """What others on the bus have of this process while it leads: its events, and its answers. `name` is its own."""
+    """Gives others on the bus this process's events and answers while it leads. `name` is the name of this process."""
 
     def __init__(self, publisher: BusPublisher, answers: BusAnswers, follower: BusFollower, name: str) -> None:
         self._publisher = publisher
@@ -73,7 +73,7 @@ class Announcements:
         """Publish and answer under this fence from now on."""
         self._publisher.lead(fence, self._name)
         self._answers.lead(fence)
-        self._follower.expect(fence)  # when it follows again
+        self._follower.expect(fence)  # for when it follows again
 
     def take(self, event: SourceEvent) -> None:
         """Publish an event."""
@@ -101,7 +101,7 @@ class FollowedFront:
         recorded = RecordedSink(feed, self.history)
         self._of_bus = BusFollower(self.bus, account, recorded, refused=refused, chance=chance)
         ask_maker = Questions(maker, is_lost=self._is_lost, refused=refused, now=now)
-        # Where another leader has a higher fence, the lease is lost, too, which ends the term.
+        # If another leader has a higher fence, our lease is lost, too, and that ends the term.
         self.publisher = BusPublisher(self.bus, account, snapshot=self._snapshot, overtaken=lambda: None)
         self.answers = BusAnswers(self.bus, account, answer=ask_maker.ask, resume=self._resumed)
         self._source = FrontSource(
@@ -119,6 +119,7 @@ class FollowedFront:
             ask_maker=ask_maker,
         )
         self.ready = ReadyMaker(settings.environ)
+        lease = Lease(self.bus, account, seconds=settings.lease_seconds, nonce=secrets.token_hex(8))
         self.term = MakerTerm(
             lambda: settings.begin,
             ready=self.ready,
@@ -126,14 +127,14 @@ class FollowedFront:
             served=self._source,
             history=self.history,
             end=refused,
+            lease_seconds=lambda: lease.seconds,
         )
-        lease = Lease(self.bus, account, seconds=settings.lease_seconds, nonce=secrets.token_hex(8))
         election = Election(settings.lease_seconds, chance=chance)
-        self.leadership = Leadership(election, lease, self.term, holder=self._name, now=boot_seconds)
+        self.leadership = Leadership(election, lease, self.term, holder=self._name, bus=self.bus.urls, now=boot_seconds)
 
     @property
     def cluster(self) -> wire.ClusterJson:
-        """What this ingester is among several, without its lag."""
+        """The role of this ingester, and who leads, without its lag."""
         replica, order, fence = self._replica, self._of_bus.order, self.leadership.fence
         is_leading = fence is not None
         return wire.ClusterJson(
@@ -153,7 +154,7 @@ class FollowedFront:
         self._source.retry()
 
     async def ask(self, method: str, target: str) -> Answer:
-        """Return the answer of the maker, or, over the bus, that of the leader.
+        """Return the answer of this process's maker, or, over the bus, of the leader.
 
         Raises:
             Unavailable: there is none.
@@ -170,11 +171,13 @@ class FollowedFront:
         return document.version, framed("snapshot", document, document.version)
 
     def _resumed(self, version: str | None) -> bytes:
+        if self._feed.is_lost:  # those who ask would take the document for that of a leader who publishes
+            raise Unavailable(f"nothing comes from its maker: {self._feed.lost_reason}", "")
         return caught_up(self._replica.fanout, version, self._feed.clock())
 
 
 def _history(settings: FrontSettings, replica: Replica, feed: RelayFeed, bucket: KvBucket) -> StandbyHistory:
-    """What records while this process stands by, for the account that the leader records."""
+    """The recorder for the time in which this process stands by, for the account that the leader records."""
 
     async def account_hash() -> str | None:
         name = await copied_name(bucket, settings.account, state_files.EXTREMES)

@@ -9,7 +9,7 @@ from condord.daemon.relay import Relay, RelayInputs, RelayParts
 
 
 class Front(Relay):
-    """A relay that may lead. `followed` is that of `parts`."""
+    """A relay that may lead. `followed` is what the relay of `parts` follows."""
 
     def __init__(self, inputs: RelayInputs, parts: RelayParts, followed: FollowedFront) -> None:
         super().__init__(inputs, parts)
@@ -28,7 +28,7 @@ class Front(Relay):
 
     @property
     def writers(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
-        """What runs until the maker has ended and the lease is given back."""
+        """What runs until the maker has ended and the lease has been given back."""
         followed = self._followed
         return {
             "the bus": followed.bus.run,
@@ -47,7 +47,7 @@ class Front(Relay):
         self._followed.term.reload()
 
     async def finish(self) -> None:
-        """End the maker in order, and give the lease back, so that another ingester leads at once.
+        """End the maker gracefully, and give the lease back, so that another ingester leads at once.
 
         What was recorded while standing by is stored.
         """

@@ -1,10 +1,11 @@
-"""Run one of several ingesters on a bus.
+"""Run a front, which is one of several ingesters on a bus.
 
-None of this imports alpaca-py: the account is read by a child process, the maker, while this process leads.
+None of this imports alpaca-py: a child process, the maker, reads the account while this process leads.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,14 +20,14 @@ from condord.config.account_name import account_mark, account_name, require_acco
 from condord.config.relay_startup import RelayStartup
 from condord.config.schema import Config
 from condord.config.startup import Startup
-from condord.daemon import relay_service
+from condord.daemon import account_source, relay_service
 from condord.daemon.bus_settings import bus_settings
 from condord.daemon.followed_front import FollowedFront, FrontSettings
 from condord.daemon.front import Front
 from condord.daemon.relay import RelayInputs, RelayParts
 from condord.daemon.relay_feed import RelayFeed
 from condord.errors import CondordError
-from condord.host import logs
+from condord.host import instance_lock, logs
 from condord.host.network import Network
 from condord.host.private_directory import private_directory
 from condord.host.systemd import without_systemd
@@ -54,7 +55,8 @@ def run(
 
     Raises:
         CondordError: the address is taken, the certificates named in the environment cannot be used, the bus does not
-            accept the credentials, or no daemon of the account can be started.
+            accept the credentials, no daemon of the account can be started, or another ingester of the account has
+            the state directory.
     """
     given = RelayStartup(
         loaded=startup.loaded, source_token=None, bus_credentials=startup.bus_credentials, token=startup.token
@@ -63,14 +65,18 @@ def run(
 
     def reread_account() -> Config:
         new = reread()
-        require_account(mark, msgspec.structs.replace(new, cluster=cluster), environ)  # a new name waits for a restart
+        # A new `cluster.account` waits for a restart.
+        require_account(mark, msgspec.structs.replace(new, cluster=cluster), environ)
         return new
 
     inputs = RelayInputs(given, environ=environ, reread=reread_account)
     for warning in startup.loaded.warnings:
         _log.warning("Configuration warning", extra=logs.fields(code="configuration", reason=warning))
     fronts: list[FollowedFront] = []
-    with private_directory(environ, purpose="the maker", hint=_HINT) as directory:
+    with (
+        _own_state(startup, environ),
+        private_directory(environ, purpose="the maker", hint=_HINT) as directory,
+    ):
         settings = _settings(startup, inputs, directory, config_file, flags)
 
         def follow(replica: Replica, feed: RelayFeed, refused: Callable[[CondordError], None]) -> FollowedFront:
@@ -81,6 +87,15 @@ def run(
             return Front(inputs, parts, fronts[0])
 
         relay_service.serve(inputs, follow, announce=announce, log_dropped=log_dropped, job=job)
+
+
+def _own_state(startup: Startup, environ: Mapping[str, str]) -> contextlib.AbstractContextManager[None]:
+    """The lock of this ingester on its state, if that is in a directory that another could have."""
+    config = startup.loaded.config
+    state = state_files.directory(environ, lasts=account_source.source(config) != "simulator")
+    if state is None:
+        return contextlib.nullcontext()
+    return instance_lock.only_ingester(account_name(config, startup.key), state)
 
 
 def _settings(

@@ -1,4 +1,4 @@
-"""What a front serves: the events of its own maker while it leads, which it publishes too, else those of the bus."""
+"""What a front serves: the events of its own maker while it leads, which it also publishes, else those of the bus."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from condord.tasks import stopped
 
 
 class Following(Protocol):
-    """A follower of the bus or of a maker."""
+    """Follows the bus or a maker."""
 
     async def run(self) -> None:
         """Follow until cancelled."""
@@ -22,14 +22,14 @@ class Following(Protocol):
 
 
 class Asking(Protocol):
-    """What answers questions: the maker, or over the bus the leader."""
+    """Answers requests: the maker, or over the bus the leader."""
 
     async def ask(self, method: str, target: str) -> Answer:
         """Return the answer to a request."""
 
 
 class Announced(Protocol):
-    """What others on the bus have of the leader: its events, and its answers."""
+    """Gives others on the bus the leader's events and answers."""
 
     def lead(self, fence: int) -> None:
         """Publish under this fence from now on."""
@@ -44,7 +44,7 @@ class Announced(Protocol):
 class LedSink:
     """An `EventSink` for the events of a maker: gives each to `feed`, and publishes it under `fence`.
 
-    Nothing is published before the first one, so that nobody gets the document of an earlier leader under this fence.
+    Nothing is published before the first event, so that nobody gets an earlier leader's document under this fence.
     """
 
     def __init__(self, feed: EventSink, announced: Announced, fence: int) -> None:
@@ -93,7 +93,7 @@ class FrontSource:
     """Implements `condord.daemon.term.Served`.
 
     `of_bus` follows whichever ingester leads, and `of_maker` returns a follower of the maker for a sink. `ask_bus` and
-    `ask_maker` answer what the front does not know itself.
+    `ask_maker` answer what the front cannot.
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class FrontSource:
 
     @property
     def is_leading(self) -> bool:
-        """Whether it is the maker that is followed."""
+        """Whether the maker is followed, not the bus."""
         return self._followed is not self._of_bus
 
     @property
@@ -141,7 +141,7 @@ class FrontSource:
         self._followed.retry()
 
     async def ask(self, method: str, target: str) -> Answer:
-        """Return the answer of the maker, or, over the bus, that of the leader.
+        """Return the answer of this process's maker, or, over the bus, of the leader.
 
         Raises:
             Unavailable: there is none.

@@ -15,18 +15,18 @@ Result = TypeVar("Result")
 
 
 class Worker(Protocol):
-    """Runs long computations off the loop; see `Grouper`."""
+    """Runs long computations off the loop, as `Grouper` does."""
 
     def __call__(self, work: Callable[[Callable[[], None]], Result], /) -> Awaitable[Result]:
         """Return the result of `work`, which gets a function to call between slices."""
 
 
 class _Cancelled(Exception):
-    """The caller does not wait for the result any longer."""
+    """The caller no longer waits for the result."""
 
 
 class Grouper:
-    """One thread, which yields to the event loop between slices of a few milliseconds."""
+    """One thread, which lets the event loop run between slices of a few milliseconds."""
 
     def __init__(self, name: str = "grouping") -> None:
         self._pool = DaemonPool(1, name=name)

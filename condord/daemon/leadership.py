@@ -1,7 +1,7 @@
-"""Take part in the election: ask for the lease, renew it, and have a maker run while this process leads.
+"""Take part in the election: ask for the lease, renew it, and run a maker while this process leads.
 
-The election waits for no request: its timers run beside them. So a maker ends in time if its lease is not renewed,
-even if the bus hangs.
+The election's timers never wait for a request. So a maker whose lease is not renewed ends in time, even if the bus
+hangs.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from condord.cluster.bus import Unanswered
 from condord.cluster.election import (
@@ -24,11 +24,14 @@ from condord.cluster.election import (
     Renew,
     StopMaker,
 )
+from condord.cluster.kv import Declined
 
 ANSWER_LEASES = 2.0
-"""After so many leases a request that has not ended is given up."""
+"""How many leases long a request may take before it is given up."""
 RELEASE_SECONDS = 1.0
 """How long a stop waits until the lease is given back."""
+
+_T = TypeVar("_T")
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +41,7 @@ class LeaseCalls(Protocol):
 
     @property
     def seconds(self) -> float:
-        """For how long a lease counts."""
+        """How long a lease lives."""
 
     async def acquire(self, holder: str) -> int | None:
         """Take the lease; None if another has it."""
@@ -51,31 +54,36 @@ class LeaseCalls(Protocol):
 
 
 class Term(Protocol):
-    """What this process does while it leads."""
+    """The time in which this process leads; see `condord.daemon.term`."""
 
     async def run(self, fence: int, until: float) -> float:
-        """Have a maker run, from now on at most until `until`; returns when it has ended.
+        """Run a maker, from now on at most until `until`; cancelling this kills it.
 
-        Cancelling this kills it. Returns for how many seconds others may lead before this process asks again.
+        When it has ended, return for how many seconds others may take the lease before this process asks again.
         """
 
     def extend(self, until: float) -> None:
         """Let the maker run until `until`."""
 
     def stop(self) -> None:
-        """End the maker in order."""
+        """End the maker gracefully."""
 
 
 class Leadership:
-    """One ingester's part in the election. `holder` is what others see of it, `now` the clock of the lease."""
+    """One ingester's part in the election.
+
+    `holder` is its name in the lease, `bus` the bus as error messages name it, `now` the lease's clock in seconds.
+    """
 
     def __init__(
-        self, election: Election, lease: LeaseCalls, term: Term, *, holder: str, now: Callable[[], float]
+        self, election: Election, lease: LeaseCalls, term: Term, *, holder: str, bus: str, now: Callable[[], float]
     ) -> None:
         self._election = election
         self._lease = lease
         self._term = term
         self._holder = holder
+        self._bus = bus
+        self._declined: str | None = None
         self._now = now
         self._asking: asyncio.Task[None] | None = None
         self._leading: asyncio.Task[float] | None = None
@@ -106,11 +114,11 @@ class Leadership:
                     self._timer.cancel()
 
     def retry(self) -> None:
-        """Do what the election has due now."""
+        """Carry out what is due in the election now."""
         self._do(self._election.tick(self._now()))
 
     async def leave(self) -> None:
-        """End the maker in order, and give the lease back. `run` must go on meanwhile."""
+        """End the maker gracefully, and give the lease back. `run` must go on meanwhile."""
         self._do(self._election.leave())
         await self._is_over.wait()
         if self._asking is not None:
@@ -147,7 +155,7 @@ class Leadership:
             self._timer = asyncio.get_running_loop().call_later(max(deadline - self._now(), 0.0), self.retry)
 
     def _ask(self, tasks: asyncio.TaskGroup, request: Callable[[], Awaitable[None]]) -> None:
-        """Make a request in place of the one before, whose answer does not count any longer."""
+        """Make a request in place of the one before, whose answer is then ignored."""
         self._asking = tasks.create_task(self._after(self._asking, request))
 
     async def _after(self, before: asyncio.Task[None] | None, request: Callable[[], Awaitable[None]]) -> None:
@@ -158,23 +166,44 @@ class Leadership:
 
     async def _acquire(self, number: int) -> None:
         try:
-            async with asyncio.timeout(ANSWER_LEASES * self._lease.seconds):
-                fence = await self._lease.acquire(self._holder)
-        except (Unanswered, TimeoutError) as error:
-            _log.debug("The lease cannot be asked for", extra={"fields": {"reason": str(error)}})
+            fence = await self._in_time(self._lease.acquire(self._holder))
+        except Unanswered as error:
+            self._log_failure(error)
             self._do(self._election.failed(number, self._now()))
             return
+        self._declined = None
         if fence is None:
             self._do(self._election.refused(number, self._now()))
             return
         self._election.lease_seconds = self._lease.seconds
         self._do(self._election.acquired(number, self._now(), fence))
 
-    async def _renew(self, number: int, fence: int) -> None:
+    async def _in_time(self, request: Awaitable[_T]) -> _T:
+        """Return the answer to a request.
+
+        Raises:
+            Unanswered: it has not ended within `ANSWER_LEASES`, or as the request raises it.
+        """
         try:
             async with asyncio.timeout(ANSWER_LEASES * self._lease.seconds):
-                is_ours = await self._lease.renew(fence)
-        except (Unanswered, TimeoutError) as error:
+                return await request
+        except TimeoutError as error:
+            raise Unanswered("no answer in time") from error
+
+    def _log_failure(self, error: Unanswered) -> None:
+        """Log that the lease cannot be asked for: as an error, once, if that lasts until someone changes something."""
+        event, fields = "The lease cannot be asked for", {"bus": self._bus, "reason": str(error)}
+        if not isinstance(error, Declined):
+            _log.debug(event, extra={"fields": fields})
+        elif str(error) != self._declined:
+            self._declined = str(error)
+            remedy = {"remedy": error.remedy} if error.remedy else {}
+            _log.error(event, extra={"fields": {**fields, **remedy}})
+
+    async def _renew(self, number: int, fence: int) -> None:
+        try:
+            is_ours = await self._in_time(self._lease.renew(fence))
+        except Unanswered as error:
             _log.warning("The lease was not renewed", extra={"fields": {"fence": fence, "reason": str(error)}})
             self._do(self._election.failed(number, self._now()))
             return

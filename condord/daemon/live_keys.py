@@ -1,7 +1,7 @@
 """Apply a changed configuration to a running process, as far as that is possible.
 
-The live keys are applied and the others wait for a restart. `[alpaca]` is applied as a whole or not at all: while the
-account or its address waits for a restart, so do the feed and the key that belong to it.
+Live keys are applied, and all others wait for a restart. `[alpaca]` is applied as a whole or not at all: if the account
+or its address has to wait for a restart, so do the feed and the key that belong to it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 
 
 def reload(renew: Callable[[], list[str]], apply: Callable[[], None]) -> None:
-    """Call `renew`, which returns the keys that need a restart, and `apply` unless it fails; log the result."""
+    """Call `renew`, which returns the keys that need a restart, then `apply` unless `renew` fails; log the result."""
     try:
         needs_restart = renew()
     except CondordError as error:
@@ -41,7 +41,7 @@ def differing(old: Config, new: Config) -> list[str]:
 
 
 def taken(old: Config, new: Config) -> Config:
-    """The configuration in force after a daemon with `old` has reloaded `new`."""
+    """The configuration in force once a process that has `old` in force reloads `new`."""
     changed = differing(old, new)
     waiting = {name for name in changed if name not in LIVE_KEYS}
     if any(name.startswith("alpaca.") for name in waiting):

@@ -1,9 +1,9 @@
-"""The maker: the daemon of an account as the child of a front, which is the only one to read it.
+"""The maker: the daemon of an account as a child of a front, which is its only client.
 
-It serves at a unix socket in a directory of its front. It ends when its front does, and at the deadline that its front
-extends while it holds the lease (`condord.host.deadline`). A front that stands by has one that has imported everything
-and waits. `condord.daemon.maker_process` starts it as
-`python -m condord.daemon.maker`, with the environment of the front and two descriptors as arguments.
+It serves at a unix socket in a directory of its front. It ends when its front does, or at the deadline, which its front
+extends while it holds the lease (`condord.host.deadline`). A front that stands by has a maker that has imported
+everything and waits. `condord.daemon.maker_process` starts it as `python -m condord.daemon.maker`, with the environment
+of the front and two descriptors as arguments.
 """
 
 from __future__ import annotations
@@ -18,7 +18,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from condord.cluster.maker_channel import ChannelEnd, HasRead, IsServing, Kept, MakerError, packed, receive_first
+from condord.cluster.maker_channel import (
+    ALIVE_SECONDS,
+    Alive,
+    ChannelEnd,
+    HasBegun,
+    HasRead,
+    IsLoaded,
+    IsServing,
+    Kept,
+    MakerError,
+    Said,
+    packed,
+    receive_first,
+)
 from condord.config import sources, startup
 from condord.config.account_name import require_account
 from condord.config.schema import Config
@@ -32,7 +45,7 @@ if TYPE_CHECKING:
     from condord.daemon.copied_state import CopiedState
 
 LOOK_SECONDS = 0.05
-"""How often the maker looks whether its document has positions, until it has."""
+"""How often the maker checks whether its document has positions, until it has."""
 
 _log = logging.getLogger(__name__)
 
@@ -40,7 +53,7 @@ _log = logging.getLogger(__name__)
 def main(deadline: int, channel: int) -> int:
     """Run with these descriptors, and return the exit code."""
     end_with_parent()
-    signal.signal(signal.SIGHUP, lambda *_: None)  # until the daemon reloads on it
+    signal.signal(signal.SIGHUP, lambda *_: None)  # until the daemon handles it by reloading
     watch = DeadlineWatch(deadline)
     watch.start()
     stderr.unblock()
@@ -60,16 +73,18 @@ def main(deadline: int, channel: int) -> int:
 
 
 def _run(end: socket.socket, watch: DeadlineWatch, environ: Mapping[str, str]) -> None:
-    from condord.daemon import copied_state, service, wiring  # 0.9 s, as alpaca-py imports pandas
+    from condord.daemon import account_source, copied_state, service  # 0.9 s, as alpaca-py imports pandas
     from condord.daemon.build import Parts, utc_now
     from condord.upstream import state_files
 
+    _tell(end, IsLoaded())
     begin = receive_first(end)
+    _tell(end, HasBegun())
     watch.renew()
     path = None if begin.config_file is None else Path(begin.config_file)
     found = startup.load(path, environ, begin.flags)
     require_account(begin.account_mark, found.loaded.config, environ)
-    lasts = wiring.source(found.loaded.config) != "simulator"
+    lasts = account_source.source(found.loaded.config) != "simulator"
     if (directory := state_files.directory(environ, lasts=lasts)) is None:
         directory = Path(begin.state_directory)
         environ = {**environ, "STATE_DIRECTORY": begin.state_directory}
@@ -87,6 +102,7 @@ def _run(end: socket.socket, watch: DeadlineWatch, environ: Mapping[str, str]) -
         copied.connect(channel.send)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(_hear(channel, copied))
+            tasks.create_task(_report_alive(channel))
             await serves.wait()
             channel.send(IsServing())
             edition = parts.publisher.book.edition
@@ -107,11 +123,30 @@ def _run(end: socket.socket, watch: DeadlineWatch, environ: Mapping[str, str]) -
 
 
 async def _hear(channel: ChannelEnd, copied: CopiedState) -> None:
-    """Take what the front confirms, until this is cancelled."""
+    """Take the front's confirmations until cancelled."""
     while (said := await channel.receive()) is not None:
         if isinstance(said, Kept):
             await copied.confirm(said)
-    await asyncio.Event().wait()  # the front is gone, and so is this process in a moment
+    await asyncio.Event().wait()  # the front is gone, so this process ends in a moment
+
+
+async def _report_alive(channel: ChannelEnd) -> None:
+    """Let the front know that this loop runs, until cancelled."""
+    while True:
+        channel.send(Alive())
+        await asyncio.sleep(ALIVE_SECONDS)
+
+
+def _tell(end: socket.socket, said: Said) -> None:
+    """Send a message, before there is an event loop.
+
+    Raises:
+        EOFError: the front is gone.
+    """
+    try:
+        end.sendall(packed(said))
+    except OSError as error:
+        raise EOFError("the front is gone") from error
 
 
 def _report(end: socket.socket, ending: MakerError) -> int:

@@ -1,4 +1,4 @@
-"""Start a maker as a child process, hear what it reports, and end it."""
+"""Start a maker as a child process, take its reports, and end it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,24 @@ import socket
 from collections.abc import Callable, Mapping
 from typing import Self
 
-from condord.cluster.maker_channel import Begin, ChannelEnd, HasRead, IsServing, Keep, Kept, MakerError
+from condord.cluster.maker_channel import (
+    Alive,
+    Begin,
+    ChannelEnd,
+    HasBegun,
+    HasRead,
+    IsLoaded,
+    IsServing,
+    Keep,
+    Kept,
+    MakerError,
+)
 from condord.errors import EXIT_CONFIG, EXIT_REFUSED, CondordError, ConfigError, Refused
 from condord.host.child_process import ChildProcess
 from condord.host.deadline import NEVER, DeadlinePipe
 
 STOP_SECONDS = 3.0
-"""How long a maker may take to stop in order: the process as a whole has five seconds."""
+"""How long a maker may take to stop gracefully: the front as a whole has five seconds to stop."""
 
 _log = logging.getLogger(__name__)
 
@@ -23,12 +34,18 @@ _log = logging.getLogger(__name__)
 class MakerProcess:
     """A running maker.
 
-    `is_serving` is set when it answers at its socket, `has_read` when its document has positions. `ending` is why it
-    ends, if it reports it. `keep` gets what a successor needs.
+    `is_loaded` is set when it waits for `begin`, `has_begun` when it has received that, and `is_alive` when its event
+    loop runs; `beats` then rises several times a second. `is_serving` is set when it answers at its socket, `has_read`
+    when its document has positions. `ending` is the reason that it reports for its end. `keep` gets what a successor
+    needs.
     """
 
     def __init__(self, child: ChildProcess, deadline: DeadlinePipe, channel: ChannelEnd) -> None:
         self.keep: Callable[[Keep], None] = lambda _keep: None
+        self.is_loaded = asyncio.Event()
+        self.has_begun = asyncio.Event()
+        self.is_alive = asyncio.Event()
+        self.beats = 0
         self.is_serving = asyncio.Event()
         self.has_read = asyncio.Event()
         self.ending: MakerError | None = None
@@ -56,13 +73,13 @@ class MakerProcess:
             ours.settimeout(0)
             channel = await ChannelEnd.open(ours)
         except BaseException:
-            deadline.close()  # which ends a child that has been started
+            deadline.close()  # ends the child, if it has started
             ours.close()
             raise
         return cls(child, deadline, channel)
 
     def begin(self, begin: Begin, until: float) -> None:
-        """Have it read the account, until `until` (`condord.host.deadline`)."""
+        """Let it read the account, until `until` (`condord.host.deadline`)."""
         self._deadline.extend(until)
         self._channel.send(begin)
 
@@ -78,7 +95,7 @@ class MakerProcess:
 
     @property
     def fatal(self) -> CondordError | None:
-        """The error that no other attempt changes, if that is why the maker has ended."""
+        """The error because of which the maker has ended, if another attempt would not help; otherwise None."""
         if self.ending is None:
             return None
         if self.ending.exit_code == EXIT_CONFIG:
@@ -86,9 +103,16 @@ class MakerProcess:
         return Refused(self.ending.text, self.ending.hint) if self.ending.exit_code == EXIT_REFUSED else None
 
     async def wait(self) -> int:
-        """Hear what the maker reports until it has ended, and return its exit code, or -N after signal N."""
+        """Take the maker's reports until it has ended, and return its exit code, or -N after signal N."""
         while (said := await self._channel.receive()) is not None:
-            if isinstance(said, IsServing):
+            if isinstance(said, Alive):
+                self.beats += 1
+                self.is_alive.set()
+            elif isinstance(said, IsLoaded):
+                self.is_loaded.set()
+            elif isinstance(said, HasBegun):
+                self.has_begun.set()
+            elif isinstance(said, IsServing):
                 self.is_serving.set()
             elif isinstance(said, HasRead):
                 self.has_read.set()
@@ -101,7 +125,7 @@ class MakerProcess:
         return code
 
     def confirm(self, kept: Kept) -> None:
-        """Tell it what a successor would have."""
+        """Confirm what has been stored for a successor."""
         self._channel.send(kept)
 
     def extend(self, until: float) -> None:
@@ -113,7 +137,7 @@ class MakerProcess:
         self._child.send_signal(signal.SIGHUP)
 
     async def stop(self) -> None:
-        """End it in order, or else kill it."""
+        """End it gracefully, or kill it after `STOP_SECONDS`."""
         await self._child.stop(STOP_SECONDS)
 
     async def kill(self) -> None:
@@ -122,6 +146,6 @@ class MakerProcess:
         self.close()
 
     def close(self) -> None:
-        """Close what leads to a maker that has ended."""
+        """Close the channel and the deadline pipe of a maker that has ended."""
         self._channel.close()
         self._deadline.close()

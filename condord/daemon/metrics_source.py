@@ -1,4 +1,4 @@
-"""Collect the numbers of a scrape from the parts, which count in plain integers.
+"""Collect the numbers for a scrape from the parts, which count in plain integers.
 
 Nothing here iterates over subscribers or tasks, of which there may be thousands, so the cost of a scrape is constant.
 """
@@ -72,7 +72,7 @@ def numbers(
 
 
 def refused(book: Book, supervisor: Supervisor) -> dict[str, int]:
-    """How often something that Alpaca sent was refused, by reason: quotes of options and of stocks count together."""
+    """How often something that Alpaca sent was refused, by reason; option quotes and stock quotes are added up."""
     counts: Counter[str] = Counter()
     for part in (book.prices.refused, book.underlying_prices.refused, supervisor.refused):
         counts.update(part)
@@ -80,7 +80,7 @@ def refused(book: Book, supervisor: Supervisor) -> dict[str, int]:
 
 
 def _stock_stream(market: MarketSupervisor) -> StreamCounts:
-    """The counts of the stock stream, which is there only while stocks are needed."""
+    """The counts of the stock stream, which exists only while stocks are needed."""
     if market.stream is not None:
         return _stream(market.stream)
     return StreamCounts(

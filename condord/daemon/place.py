@@ -58,7 +58,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     def inner(self, section: schema.Server) -> schema.Server:
         """`[server]` for the streams of this process.
 
-        If workers serve for it, they are its only subscribers. The next one may come before the last has gone.
+        If it has workers, they are its only subscribers. A worker's successor may connect before the worker has gone.
         """
         if self.door is None:
             return section
@@ -69,10 +69,10 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 def opened(
     section: schema.Server, inherited: Sequence[socket.socket], *, token: Secret | None, environ: Mapping[str, str]
 ) -> Iterator[Place]:
-    """The place of a process with this configuration. `inherited` are the sockets that systemd has opened.
+    """Open the sockets that a process serves at. `inherited` are those that systemd has already opened.
 
     Raises:
-        Unavailable: the address is taken, or there is no place for a private socket.
+        Unavailable: the address is taken, or there is no directory for a private socket.
         ConfigError: without a token, one of the sockets can be reached from other machines.
     """
     with contextlib.ExitStack() as stack:

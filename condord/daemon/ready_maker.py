@@ -1,4 +1,4 @@
-"""Keep a maker that has imported everything and waits, as starting one takes seconds."""
+"""Keep a spare maker that has imported everything and waits, as starting one takes seconds."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 class ReadyMaker:
-    """Holds one waiting maker with this environment, unless one was taken and `want` has not been called since."""
+    """Keeps one waiting maker with this environment; after `take`, not before `want` is called."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -26,7 +26,7 @@ class ReadyMaker:
         self._lock = asyncio.Lock()
 
     async def run(self) -> None:
-        """Start one whenever it is missing, until cancelled, which ends the one that waits."""
+        """Start a maker whenever one is wanted and missing, until cancelled, which ends the waiting one."""
         try:
             while True:
                 pause_seconds = await self._look()
@@ -48,11 +48,11 @@ class ReadyMaker:
             return maker or await MakerProcess.start(self._environ)
 
     def want(self) -> None:
-        """Have one wait again."""
+        """Keep one waiting again."""
         self._is_wanted = True
 
     async def _look(self) -> float:
-        """Start one if it is missing, and return in how many seconds to look again."""
+        """Start a maker if one is missing, and return in how many seconds to check again."""
         async with self._lock:
             now = asyncio.get_running_loop().time()
             if self._maker is None and self._is_wanted:

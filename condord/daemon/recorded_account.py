@@ -1,4 +1,4 @@
-"""What is stored of the account: its profit and loss by the minute, its activities and its trades."""
+"""What is stored about the account: its profit and loss by the minute, its activities and its trades."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ FILE_NAME = "history.sqlite3"
 
 
 class RecordedAccount:
-    """The database in the directory `state` (None: nothing is stored), what is written to it, and what is read.
+    """The database in the directory `state` (None: nothing is stored), its writers and its readers.
 
     `source` is the environment of the account. `machine_at` is the machine's clock, and `now_at` the exchange's (UTC).
     `recall` gets the recorded past of each account, unless `is_enabled` is false. `shared` has the extremes that other
@@ -55,4 +55,4 @@ class RecordedAccount:
 
 
 def _forget(_past: RecordedPast) -> None:
-    """Do not use what an earlier run with `history.enabled` recorded."""
+    """Ignore what an earlier run with `history.enabled` recorded."""

@@ -1,4 +1,4 @@
-"""Write the rows of each minute to the database, off the event loop, and report why it cannot be used.
+"""Write the rows of each minute to the database, off the event loop, and report when it cannot be used.
 
 The rows belong to the account that the database was last switched to. Between a change of the key and the first
 positions read with it, nothing is recorded: what is shown until then may be another account's.
@@ -30,7 +30,7 @@ QUEUED_MINUTES = 60
 STOP_SECONDS = 1.0
 """How long a stop waits for the last minute to be written."""
 RETRY_SECONDS = 60.0
-"""How often the database is tried again while there is no minute to write: at night a fault may end, too."""
+"""The interval of new attempts while there is no minute to write: a fault may also end at night."""
 
 
 class Recorder:
@@ -71,7 +71,7 @@ class Recorder:
         self._queue.put_nowait(rows)
 
     def pause(self) -> None:
-        """Record nothing until the account is known and its positions are shown: the key has changed."""
+        """The key has changed: record nothing until its account is known and that account's positions are shown."""
         self.is_known = self.is_shown = False
 
     def show(self) -> None:
@@ -79,7 +79,7 @@ class Recorder:
         self.is_shown = True
 
     async def switch_to(self, account_key: str) -> RecordedPast:
-        """Record this account once its positions are shown, and return what is known of it."""
+        """Record this account once its positions are shown, and return its recorded past."""
         self.is_known = False
         if account_key != self._account:
             while not self._queue.empty():

@@ -23,7 +23,8 @@ from condord.http.interfaces import GuardSettings
 class RelayInputs:
     """What is in force: `config` and the tokens; `reread` loads the configuration again.
 
-    `worker` is the number of a worker. The logs are configured, and mask both tokens and the credentials for a bus.
+    `worker` is the number of a worker, None in a relay. Configures the logs, which mask both tokens and the bus's
+    credentials.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class Relay:
         self._parts.followed.retry()
 
     def renew(self) -> None:
-        """Do the same for a worker, whose new configuration its daemon has checked; logs nothing."""
+        """Apply a worker's new configuration, which its daemon has already checked; logs nothing."""
         before = self._inputs.config.server.max_subscribers
         self._inputs.renew()
         self._apply(before)

@@ -1,10 +1,11 @@
-"""Run the replica of a source on the event loop: give it what comes, wake subscribers, and keep its clock."""
+"""Run the replica of a source on the event loop: give it events, wake subscribers, and keep the source's clock."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 
+from condord.live import wire
 from condord.live.remedies import LOST_REMEDIES, with_remedy
 from condord.live.replica import LostCode, Replica, SourceEvent
 from condord.live.source_clock import SourceClock
@@ -18,6 +19,9 @@ class RelayFeed:
 
     `clock` is the exchange's, as far as events show it. `observe` gets, for each event that was passed on, the seconds
     from its receipt to the last write. `lost_reason` is why the source is lost, or None.
+
+    A status of a loss is passed on by every relay behind this one. So it names `machine`, where this process runs, and
+    `source`, the URL that is followed, if it is no bus.
     """
 
     def __init__(
@@ -27,18 +31,22 @@ class RelayFeed:
         loop: asyncio.AbstractEventLoop,
         clock: SourceClock,
         observe: Callable[[float], None],
+        machine: str,
+        source: str = "",
     ) -> None:
         self.lost_reason: str | None = "it has not answered yet"
         self._replica = replica
         self._loop = loop
         self.clock = clock
         self._observe = observe
+        self._machine = machine
+        self._source = source
         self._heard_at = loop.time()
         self._timer: asyncio.TimerHandle | None = None
 
     @property
     def resume_version(self) -> str | None:
-        """The last event, to resume after; None if a snapshot is needed."""
+        """The id of the last event, to resume after; None if a snapshot is needed."""
         return self._replica.resume_version
 
     @property
@@ -53,14 +61,16 @@ class RelayFeed:
 
     @property
     def lag_ms(self) -> int | None:
-        """How much longer the newest event took than the fastest; while the source is lost, how long ago it came.
+        """How much longer the newest event took than the fastest; while the source is lost, its age.
 
-        None before the first event.
+        None before the first event, and while the source has lost its own source: its heartbeats show nothing then.
         """
         if not self._replica.is_known:
             return None
         if self._replica.is_lost:
             return round(1000 * (self._loop.time() - self._heard_at))
+        if self._replica.edition.status.code in wire.LOST_CODES:
+            return None
         return round(1000 * self.clock.lag.total_seconds())
 
     def begin(self) -> None:
@@ -85,11 +95,12 @@ class RelayFeed:
     def lose(self, reason: str, code: LostCode = "sourceLost") -> None:
         """Note that what is followed is lost."""
         self.lost_reason = reason
-        text = with_remedy(f"this server has lost {_LOST[code]}: {reason}", LOST_REMEDIES[code])
+        what = f"{_LOST[code]} {self._source}" if code == "sourceLost" and self._source else _LOST[code]
+        text = with_remedy(f"{self._machine} has lost {what}: {reason}", LOST_REMEDIES[code])
         wake(self._replica.lose(code, text, self.clock()))
 
     def _arm(self) -> None:
-        """Call `_turn` when an interval of a view is over."""
+        """Schedule `_turn` for the end of a view's interval."""
         deadline = self._replica.fanout.deadline
         if deadline is None or (self._timer is not None and self._timer.when() <= deadline):
             return

@@ -9,6 +9,7 @@ import asyncio
 import datetime as dt
 import functools
 import logging
+import socket
 from collections.abc import Callable, Mapping
 
 import msgspec
@@ -71,8 +72,8 @@ def run(
     """Run a relay in the foreground until SIGINT or SIGTERM; the arguments are those of `daemon.service.run`.
 
     Raises:
-        CondordError: the address is taken, the certificates named in the environment cannot be used, or the source
-            does not accept the token, or the bus the credentials.
+        CondordError: the address is taken, the certificates named in the environment cannot be used, the source does
+            not accept the token, or the bus does not accept the credentials.
     """
     config = startup.loaded.config
     inputs = RelayInputs(startup, environ=environ, reread=reread or (lambda: config))
@@ -90,10 +91,10 @@ def serve(
     log_dropped: Callable[[], int],
     job: Callable[[RelayInputs, RelayParts], Relay] = Relay,
 ) -> None:
-    """Run a server of what `follow` makes, with the job that `job` makes, until SIGINT or SIGTERM.
+    """Serve what `follow` returns until SIGINT or SIGTERM. `job` makes the job from the parts.
 
     Raises:
-        CondordError: the address is taken, or the job cannot go on.
+        CondordError: the address is taken, or the job cannot continue.
     """
     config, own_environ = inputs.config, dict(inputs.environ)
     notifier = Notifier.from_environ(own_environ)
@@ -112,7 +113,7 @@ def serve(
 
 
 def _of_source(startup: RelayStartup, environ: Mapping[str, str]) -> Follow:
-    """Return what makes a relay of a source.
+    """Return a function that follows the source.
 
     Raises:
         ConfigError: the certificates that the environment names cannot be used.
@@ -127,7 +128,7 @@ def _of_source(startup: RelayStartup, environ: Mapping[str, str]) -> Follow:
 
 
 def _of_bus(startup: RelayStartup, environ: Mapping[str, str]) -> Follow:
-    """Return what makes a relay of a bus.
+    """Return a function that follows the bus.
 
     Raises:
         ConfigError: the certificates that the environment or the credentials name cannot be used.
@@ -172,11 +173,18 @@ def build(
     loop = asyncio.get_running_loop()
     clock = SourceClock(utc_now)
     tickets = Tickets(inputs.token.reveal() if inputs.token else "", now_at=clock, shared=place.used_tickets)
-    metrics = Metrics(__version__, numbers)  # calls `numbers` first at a scrape, when all parts are there
+    metrics = Metrics(__version__, numbers)  # calls `numbers` at the first scrape, when all parts exist
     edition = empty_edition(inputs.config.server.replay_size)
     fanout = Fanout(edition, ring_size=inputs.config.server.ring_size, follows=True)
     replica = Replica(edition, fanout)
-    feed = RelayFeed(replica, loop=loop, clock=clock, observe=metrics.observe_update)
+    feed = RelayFeed(
+        replica,
+        loop=loop,
+        clock=clock,
+        observe=metrics.observe_update,
+        machine=socket.gethostname(),
+        source=inputs.config.cluster.source,
+    )
     followed = follow(replica, feed, refused)
     subscribers = Subscribers(fanout, settings=inner, now_at=clock, room=place.room)
     pool = worker_pool.build(
@@ -233,7 +241,7 @@ def utc_now() -> dt.datetime:
 
 
 def _numbers(replica: Replica, view: RelayView, *, counts: Counts, max_subscribers: int) -> MetricValues:
-    """The numbers of a scrape: nothing is counted that only the daemon of an account has."""
+    """The numbers for a scrape; those that only the daemon of an account has are left out."""
     return MetricValues(
         status=view.status,
         cluster=view.cluster,

@@ -23,8 +23,9 @@ from condord.live.source_clock import SourceClock
 class RelayView:
     """Implements `condord.http.interfaces.ServedView`.
 
-    `counts` returns those of this process, or of the workers that serve for it. `settings` returns `[server]` as it is
-    in force, `cluster` what this relay is among several, without its lag, and `address` is the URL at which it answers.
+    `counts` returns the counts of this process, or of the workers that serve for it. `settings` returns `[server]` as
+    in force, `cluster` the role of this relay and what it follows, without its lag. `address` is the URL at which it
+    answers.
     """
 
     def __init__(
@@ -60,12 +61,12 @@ class RelayView:
 
     @property
     def is_alive(self) -> bool:
-        """Whether it makes progress: a relay has nothing but the event loop, and that answers this."""
+        """Always true: a relay makes progress if its event loop runs, and the loop answers this."""
         return True
 
     @property
     def is_ready(self) -> bool:
-        """Whether the source is there, its positions are read, and its stream is live or closed."""
+        """Whether the source is not lost, has read its positions, and has a stream that is live or closed."""
         status = self._replica.edition.status
         is_read = self._replica.is_known and status.positions.read_at is not None
         return is_read and not self._replica.is_lost and status.state in ("live", "closed")
@@ -84,7 +85,7 @@ class RelayView:
 
     @property
     def cluster(self) -> wire.ClusterJson:
-        """What this relay is among several."""
+        """The role of this relay, what it follows, and its lag."""
         counts = self._counts()
         return msgspec.structs.replace(
             self._cluster(), lag_ms=self._feed.lag_ms, gaps=counts.gaps, dropped=counts.outdated
@@ -97,7 +98,7 @@ class RelayView:
     def condor(self, condor_id: str) -> wire.OneCondor | None:
         """One condor with its quotes; None if there is none with this id.
 
-        It has no status, so while the source is lost its quotes are unconfirmed.
+        The answer has no status to show that the source is lost, so meanwhile its quotes are unconfirmed.
         """
         found = self._replica.edition.one(condor_id, self._clock())
         return None if found is None else trusted_condor(found, self._replica.edition.status)

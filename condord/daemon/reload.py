@@ -1,8 +1,8 @@
-"""Apply a new configuration and key while the daemon runs.
+"""Apply a new configuration and a new API key while the daemon runs.
 
-If any new input is unusable, none is applied. A key that needs a restart keeps its old value until then. A secret is
-registered with the logs, which mask it, before anything else is done with it. The lock on a new key or stream is taken
-before either is used. The lock on the old one is released once no connection uses it any longer.
+If any new input is unusable, none is applied. A setting that needs a restart keeps its old value until then. A secret
+is registered with the logs, which mask it, before anything else is done with it. The lock on a new API key or stream is
+taken before either is used. The lock on the old one is released once no connection uses it any longer.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Inputs:
 
     Raises:
         CondordError: another daemon has the stream, or the environment names a proxy or certificates that cannot be
-            used, or the files of a channel are not usable.
+            used, or a file of a channel cannot be used.
     """
 
     def __init__(
@@ -68,9 +68,9 @@ class Inputs:
         new = self._reread()
         key = keys.find(self.environ, new.alpaca.key_id_file, new.alpaca.secret_key_file)
         self._configure_logs(key.key_id, key.secret_key)
-        channels = self._read_channels(new)  # [[notify]] is always taken
+        channels = self._read_channels(new)  # all of [[notify]] is live
         config = live_keys.taken(self.config, new)
-        # Where [alpaca] waits for a restart, so does the key, which may be of the other account.
+        # If [alpaca] waits for a restart, so does the API key, which may belong to the other account.
         keeps_login = config.alpaca != new.alpaca or _is_of(key, self.login)
         login = self.login if keeps_login else _login(key)
         self.network.check(wiring.urls(config))
@@ -84,7 +84,7 @@ class Inputs:
         self._locks.keep_only(**wiring.slot(self.config, self.login))
 
     def _read_channels(self, config: Config) -> tuple[Channel, ...]:
-        """Read the files of the channels, and have the log mask what they hold.
+        """Read the files of the channels, and let the log mask the secrets in them.
 
         Raises:
             ConfigError: one of them cannot be used.
@@ -135,13 +135,13 @@ class Reload:
         self._publisher.coalescer.window_seconds = config.stream.window_seconds
         self._publisher.book.min_change_e4 = config.stream.min_change_e4
         self._publisher.set_model(wiring.risks(config), wiring.dividends(config), wiring.cutoffs(config))
-        self._alerts.set_channels(self._inputs.channels)  # before the rules, whose ends are sent to them
+        self._alerts.set_channels(self._inputs.channels)  # before the rules, whose ends go to them
         self._alerts.set_rules(wiring.alert_rules(config))
         self._publisher.set_exits(wiring.exits(config))
         self._guard.settings = self._guard_settings(config)
         if config.server.max_subscribers > old.server.max_subscribers:
             server.reserve_files(config.server.max_subscribers)
-        # REST before the streams: when they reconnect they ask it for what they missed.
+        # REST before the streams: after they reconnect, what they missed is read over REST.
         self._brokerage.set_breaker(config.rest.breaker_failures, config.rest.breaker_reset_seconds)
         feeds = [(each.alpaca.feed, each.alpaca.stock_feed) for each in (old, config)]
         if login is not old_login or feeds[0] != feeds[1]:
@@ -157,5 +157,5 @@ def _login(key: keys.Credentials) -> Login:
 
 
 def _is_of(key: keys.Credentials, login: Login) -> bool:
-    """Whether `login` has this key, wherever the key was found."""
+    """Whether `login` has this key; where it was found does not matter."""
     return (key.key_id.reveal(), key.secret_key.reveal()) == (login.key_id, login.secret_key)

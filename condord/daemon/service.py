@@ -8,14 +8,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from pathlib import Path
 
 from condord.config.schema import Config
 from condord.config.startup import Startup
+from condord.daemon import account_source
 from condord.daemon import place as places
-from condord.daemon import wiring
 from condord.daemon.build import Parts, build
 from condord.daemon.copied_state import CopiedState
 from condord.daemon.ingest import Ingest
@@ -23,6 +22,7 @@ from condord.daemon.place import Place
 from condord.daemon.reload import Inputs
 from condord.daemon.serving import Service
 from condord.host import instance_lock, logs
+from condord.host.private_directory import owned_directory
 from condord.host.systemd import Notifier, listen_sockets
 from condord.host.thread_pool import ResolvingLoop
 from condord.http import server
@@ -53,7 +53,7 @@ def run(
         log_dropped: returns how many log lines could not be written.
         loop_factory: makes the event loop.
         beside: what else runs until the stop, by name.
-        copied: sends copies of the state to another process; None without one.
+        copied: sends copies of the state to the front; None if this is not a maker.
 
     Raises:
         CondordError: the address is taken, another daemon has the stream, or the proxy or certificates named in the
@@ -66,7 +66,7 @@ def run(
             _log.warning("Configuration warning", extra=logs.fields(code="configuration", reason=warning))
         own_environ = dict(environ)
         notifier = Notifier.from_environ(own_environ)
-        source = wiring.source(config)
+        source = account_source.source(config)
         state = state_directory(environ, lasts=source != "simulator")
         server.reserve_files(config.server.max_subscribers)
 
@@ -92,10 +92,8 @@ def _history_directory(state: Path | None, source: wire.Source) -> Iterator[Path
     if state is not None or source != "simulator":
         yield state
         return
-    try:
-        temporary = tempfile.TemporaryDirectory(prefix="condord-history-", ignore_cleanup_errors=True)
-    except OSError:  # no directory can be written
-        yield None
-        return
-    with temporary as path:
-        yield Path(path)
+    with contextlib.ExitStack() as stack:
+        path: Path | None = None
+        with contextlib.suppress(OSError):  # no directory can be written
+            path = stack.enter_context(owned_directory("condord-history-"))
+        yield path

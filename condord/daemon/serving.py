@@ -1,7 +1,7 @@
-"""Run a server in the foreground: start its parts, answer signals, and stop everything within five seconds.
+"""Run a server in the foreground: start its parts, handle signals, and stop everything within five seconds.
 
 What the process does besides serving is its job: a daemon reads an account, a relay follows another condord. On a stop,
-every stream first gets its `bye`. Then the server closes, and last what the job has open.
+every stream first gets its `bye`. Then the server closes, and finally the job.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from condord.http.metrics import Metrics
 from condord.tasks import Lifetime
 
 STUCK_LOOKS = 10
-"""How often in a row the job, which is checked once a second, may be found stuck.
+"""How many checks in a row, one a second, must find the job stuck.
 
-A process that was stopped (SIGSTOP) finds it stuck once after it continues, so one look proves nothing.
+A process that was stopped (SIGSTOP) finds its job stuck once after it continues, so one check proves nothing.
 """
 
 _log = logging.getLogger(__name__)
 
 
 class ServiceView(Protocol):
-    """What the service needs of the view that the routes have."""
+    """What the service needs to know from the view that the routes use."""
 
     @property
     def address(self) -> str:
@@ -52,7 +52,7 @@ class ServiceView(Protocol):
 
 
 class ServerParts(msgspec.Struct, frozen=True, kw_only=True):
-    """What every server starts and stops. With `workers`, they serve the clients, and this process only them."""
+    """What every server starts and stops. With `workers`, they serve the clients, and this process serves only them."""
 
     subscribers: Subscribers
     metrics: Metrics
@@ -75,7 +75,7 @@ class Job(Protocol):
 
     @property
     def log_fields(self) -> Mapping[str, object]:
-        """What the log says of it when the process serves."""
+        """The fields that are logged when the process begins to serve."""
 
     def stuck(self, now: float) -> str | None:
         """Why it makes no progress at `now` (loop seconds), or None."""
@@ -106,14 +106,14 @@ class Service:
         self._had_terminal = terminal.is_attached()
 
     def stop(self, error: CondordError) -> None:
-        """Stop serving because of `error`, which `run` raises."""
+        """Stop serving because of `error`, which `run` then raises."""
         self._lifetime.stop(error)
 
     async def run(self, announce: Callable[[str], None]) -> None:
         """Serve until SIGINT or SIGTERM.
 
         Raises:
-            CondordError: a part ended by itself or makes no progress, or the job cannot go on.
+            CondordError: a part ended by itself or makes no progress, or the job cannot continue.
         """
         loop = asyncio.get_running_loop()
         with (
@@ -149,7 +149,7 @@ class Service:
             finishing = tasks.create_task(self._job.finish())
             if parts.workers is not None:
                 await parts.workers.stop()
-            # Before the streams end: a client that reconnects at once after its `bye` would be refused.
+            # Before the streams end: a client that reconnects at once after its `bye` must not be refused.
             await parts.server.stop_accepting()
             await parts.subscribers.say_bye("the daemon is stopping")
             parts.server.stop()

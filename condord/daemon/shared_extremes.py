@@ -1,6 +1,6 @@
 """The extremes of holdings that several ingesters have recorded, each while it led.
 
-The file is written even if there are none: its name tells the ingesters that stand by which account is recorded.
+The file is written even if it is empty: its name shows ingesters that stand by which account is recorded.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from condord.live.minutes import Extremes, Holding, MinuteRow, RecordedPast
 from condord.upstream.state_files import EXTREMES, Store
 
 MAX_HOLDINGS = 1000
-"""How many holdings are remembered, those with the newest minutes."""
+"""How many holdings are kept: those with the newest minutes."""
 
 
 class _Kept(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,7 +35,7 @@ class SharedExtremes:
         self._known: dict[Holding, Extremes] = {}
 
     async def join(self, account_key: str, past: RecordedPast) -> RecordedPast:
-        """Return the past of this account with what the others have recorded."""
+        """Return the past of this account, extended by the extremes that the others have recorded."""
         self._store = self._root.of(account_key)
         self._known = dict(past.extremes)
         found = await self._store.read(EXTREMES, list[_Kept])
@@ -47,7 +47,7 @@ class SharedExtremes:
         return msgspec.structs.replace(past, extremes=dict(self._known))
 
     async def add(self, rows: Sequence[MinuteRow]) -> None:
-        """Take the rows of a minute; those that count in no extreme are passed over."""
+        """Take the rows of a minute; those that do not count for extremes are ignored."""
         before = dict(self._known)
         for row in rows:
             if row.holding is not None and not row.is_held and row.low is not None and row.high is not None:

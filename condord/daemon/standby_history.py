@@ -1,7 +1,7 @@
 """Record the minutes of the document that a front follows while it stands by.
 
-While it leads, its maker is the one that writes the database. So the front closes it before a maker begins, and goes on
-when that has ended. Both record by the same rules, and what both have of one minute is joined.
+While the front leads, its maker writes the database. So the front closes the database before a maker begins, and opens
+it again when the maker has ended. Both record by the same rules, and what both have of one minute is merged.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ class StandbyHistory:
     """Records while this process does not lead; `run` must be running for anything to be written.
 
     `account_hash` asks the bus which account the leader records, None if that is not known yet; it may raise
-    `Unanswered`. `is_enabled` returns whether anything is to be recorded. `open_store` opens the database of an
-    account, given whether it lasts, as a simulator's does not. `now_at` is the exchange's clock (UTC).
+    `Unanswered`. `is_enabled` returns whether to record. `open_store` opens an account's database, given whether the
+    file outlives the process, as a simulator's does not. `now_at` is the exchange's clock (UTC).
     """
 
     def __init__(
@@ -53,7 +53,7 @@ class StandbyHistory:
         self._now_at = now_at
         self._loop = asyncio.get_running_loop()
         self._minutes: FollowedMinutes | None = FollowedMinutes(edition)
-        self._changed: bool | None = None  # whether everything has, None if nothing has
+        self._changed: bool | None = None  # whether everything has changed, None if nothing has
         self._timer: asyncio.TimerHandle | None = None
         self._queue: asyncio.Queue[Sequence[MinuteRow]] = asyncio.Queue()
         self._hash: str | None = None
@@ -62,7 +62,7 @@ class StandbyHistory:
         self._notice = StoreNotice("historyUnavailable")
 
     def note(self, *, is_whole: bool = False) -> None:
-        """Note that the document has changed, in everything if `is_whole`; `flush` follows it soon."""
+        """Note that the document has changed, entirely if `is_whole`; `flush` must follow soon."""
         if self._changed is None:
             self._changed = is_whole
             self._loop.call_soon(self.flush)
@@ -70,7 +70,7 @@ class StandbyHistory:
             self._changed = self._changed or is_whole
 
     def flush(self) -> None:
-        """Follow what was noted. The next event must not come before that."""
+        """Record from the changes that were noted; must be called before the next event."""
         is_whole, self._changed = self._changed, None
         if is_whole is not None and self._minutes is not None:
             self._minutes.take(self._loop.time(), self._now_at(), is_whole=is_whole)
@@ -86,7 +86,7 @@ class StandbyHistory:
                 self._queue.task_done()
 
     async def release(self) -> None:
-        """Record the running minute, and close the database: a maker is about to write it.
+        """Record the running minute, and close the database, as a maker is about to write it.
 
         What is not written within `STOP_SECONDS` is dropped.
         """
@@ -109,7 +109,7 @@ class StandbyHistory:
             await asyncio.to_thread(store.close)
 
     def resume(self) -> None:
-        """Record again, from the next event on: no maker writes any longer."""
+        """Record again from the next event on, as no maker writes any longer."""
         if self._minutes is None:
             self._minutes, self._is_released = FollowedMinutes(self._edition), False
 
@@ -133,10 +133,10 @@ class StandbyHistory:
 
     async def _write(self, rows: Sequence[MinuteRow]) -> None:
         before, source = self._hash, self._edition.status.source
-        if self._minutes is not None or before is None:  # a takeover does not wait for the bus
+        if self._minutes is not None or before is None:  # so that a takeover does not wait for the bus
             self._hash = await self._asked()
         if self._hash is None or before not in (None, self._hash):
-            return  # the minute may have values of both accounts
+            return  # the minute may have values from both accounts
         if self._is_released:
             return  # the bus has answered too late
         if self._store is None:
@@ -154,9 +154,9 @@ class StandbyHistory:
 
 
 class RecordedSink:
-    """An `EventSink` that gives what it takes to `feed`, and has `history` record what that has made of it.
+    """An `EventSink` that passes events to `feed`, and the resulting changes of the document to `history`.
 
-    A document that is shown although its leader is lost counts as lost from the beginning: `lose` follows it at once.
+    The stored snapshot of a leader that is lost is never recorded as current: `lose` follows it at once.
     """
 
     def __init__(self, feed: EventSink, history: StandbyHistory) -> None:
@@ -165,7 +165,7 @@ class RecordedSink:
 
     @property
     def resume_version(self) -> str | None:
-        """The last event, to resume after; None if a snapshot is needed."""
+        """The id of the last event, to resume after; None if a snapshot is needed."""
         return self._feed.resume_version
 
     @property

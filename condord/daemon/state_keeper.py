@@ -1,4 +1,4 @@
-"""Write what a maker's successor needs to the bus, as it comes."""
+"""Write the state that a maker's successor needs to the bus, as soon as it changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from condord.cluster.maker_channel import Keep, Kept
 from condord.cluster.state_copies import StateCopies
 
 RETRY_SECONDS = 0.3
-"""How soon what was not written is written again."""
+"""How long to wait after a failed write."""
 
 _log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ class StateKeeper:
         self._is_failing = False
 
     def keep(self, keep: Keep) -> None:
-        """Write this soon."""
+        """Queue a copy to be written."""
         self._waiting.pop(keep.copy.kind, None)
         self._waiting[keep.copy.kind] = keep
         self._has_more.set()

@@ -24,7 +24,7 @@ class DatabaseFault(Protocol):
 
 
 class StoreNotice:
-    """The notice `code`. Its beginning, its end and each other reason are logged."""
+    """The notice `code`. Its beginning, its end and each change of its reason are logged."""
 
     def __init__(self, code: NoticeCode) -> None:
         self._code = code

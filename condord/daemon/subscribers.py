@@ -16,16 +16,16 @@ from condord.live.published import Selection
 from condord.live.subscriber import Subscriber, wake
 
 AHEAD_SECONDS = 3.0
-"""How long a client waits whose last event is ahead of this server."""
+"""How long a client whose last event is ahead of this server is kept waiting."""
 DRAIN_SECONDS = 1.0
 """How long a stop waits for the streams to send their `bye` and close."""
 
 
 class Room(Protocol):
-    """Room for subscribers."""
+    """The room for subscribers, perhaps shared by several processes."""
 
     def take(self, own: int, most: int) -> bool:
-        """Whether there is room for one more than the `own` subscribers of this process, of `most`; this takes it."""
+        """Take room for one more than this process's `own` subscribers, of `most` in all; False if there is none."""
 
     def note(self, own: int) -> None:
         """Replace the number of this process's subscribers."""
@@ -124,7 +124,7 @@ class Subscribers:
             self._drained.set()
 
     def note_room(self) -> None:
-        """Take as much room as there are streams."""
+        """Correct the room taken to the number of open streams."""
         self._room.note(self._fanout.subscribers)
 
     async def heartbeats(self) -> None:

@@ -1,10 +1,11 @@
-"""What an ingester does while it leads: have a maker run, serve what that publishes, and keep its state on the bus."""
+"""What an ingester does while it leads: run a maker, serve what that publishes, and keep its state on the bus."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Callable
 from typing import Protocol
 
@@ -19,16 +20,26 @@ from condord.daemon.maker_process import MakerProcess
 from condord.daemon.ready_maker import ReadyMaker
 from condord.daemon.state_keeper import StateKeeper
 from condord.errors import CondordError
-from condord.host.child_process import RestartDelays
+from condord.host.child_process import RestartDelays, how_ended
+from condord.host.deadline import EXIT_EXPIRED
+from condord.host.hang_watchdog import StallCounter
 from condord.tasks import stopped
 
 START_SECONDS = 30.0
-"""How long a maker may take until it serves. One that has waited needs a tenth of a second."""
+"""How long a maker may take until it serves. A waiting one needs a tenth of a second."""
 READ_SECONDS = 3.0
 """How long subscribers keep the document of the last leader while the maker reads its first positions."""
-LOOK_SECONDS = 1.0
-STUCK_LOOKS = 10
-"""A maker is killed after so many looks in a row in which nothing has come from it."""
+LOOK_SECONDS = 0.25
+MIN_SILENCE_SECONDS = 2.0
+"""A maker hangs, and is killed, if its event loop has not run for one lease, and for at least this long.
+
+A front that cannot run for that long loses its lease in any case. So a machine that is merely busy keeps it: a stall
+that hits both processes ends the lease first, and while the front does not run it does not look.
+"""
+UNSERVED_SECONDS = 10.0
+"""A maker that runs is killed, too, if nothing has come from its socket for this long."""
+
+_REASONS = {EXIT_EXPIRED: "its lease was not renewed in time"}
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +49,7 @@ class Served(Protocol):
 
     @property
     def is_lost(self) -> bool:
-        """Whether nothing comes from the maker that is followed."""
+        """Whether the maker that is followed is silent."""
 
     def lead(self, fence: int) -> None:
         """Follow the maker from now on, and publish what comes from it."""
@@ -48,20 +59,21 @@ class Served(Protocol):
 
 
 class OwnHistory(Protocol):
-    """The database of history, which a front writes while it stands by, and its maker while that runs."""
+    """The history database: written by the front while it stands by, and by its maker while that runs."""
 
     async def release(self) -> None:
         """Close the database for a maker."""
 
     def resume(self) -> None:
-        """Record again: no maker runs."""
+        """Record again, as no maker runs."""
 
 
 class MakerTerm:
     """Implements `condord.daemon.leadership.Term`.
 
-    `begin` returns what a maker starts with, beside the state. `copies` returns the state on the bus for a fence. `end`
-    ends this process, because of an error that no other attempt changes.
+    `begin` returns what a maker starts with, besides the state. `copies` returns the state on the bus for a fence.
+    `end` ends this process because of an error, if another attempt would not help. `lease_seconds` returns the length
+    of a lease.
     """
 
     def __init__(
@@ -73,6 +85,7 @@ class MakerTerm:
         served: Served,
         history: OwnHistory,
         end: Callable[[CondordError], None],
+        lease_seconds: Callable[[], float],
     ) -> None:
         self._begin = begin
         self._ready = ready
@@ -80,6 +93,7 @@ class MakerTerm:
         self._served = served
         self._history = history
         self._end = end
+        self._lease_seconds = lease_seconds
         self._delays = RestartDelays()
         self._maker: MakerProcess | None = None
         self._until = 0.0
@@ -87,7 +101,7 @@ class MakerTerm:
         self._is_stopping = False
 
     async def run(self, fence: int, until: float) -> float:
-        """Have a maker run until it ends, and return for how long others may lead before this process asks again.
+        """Run a maker until it ends, and return for how long others may take the lease before this process asks again.
 
         Cancelling this kills it.
         """
@@ -124,7 +138,7 @@ class MakerTerm:
             self._maker.extend(until)
 
     def stop(self) -> None:
-        """End the maker in order; the process stops, so no other is started."""
+        """End the maker gracefully; the process stops, so no other is started."""
         self._is_stopping = True
         if self._maker is not None:
             self._stopping = asyncio.get_running_loop().create_task(self._maker.stop())
@@ -139,33 +153,54 @@ class MakerTerm:
         keeper = StateKeeper(copies, maker.confirm)
         maker.keep = keeper.keep
         async with asyncio.TaskGroup() as tasks:
-            beside = [tasks.create_task(keeper.run()), tasks.create_task(self._serve(fence, maker))]
+            work = (keeper.run(), self._serve(fence, maker), self._watch(maker))
+            beside = [tasks.create_task(each) for each in work]
             code = await maker.wait()
             await stopped(beside)
         return code
 
     async def _serve(self, fence: int, maker: MakerProcess) -> None:
-        """Serve what the maker publishes, and kill it if nothing comes from it any longer."""
+        """Serve what the maker publishes, and kill it if nothing comes from its socket."""
+        await maker.is_alive.wait()
         if await _within(START_SECONDS, maker.is_serving):
             await _within(READ_SECONDS, maker.has_read)
             self._served.lead(fence)
-            stuck = 0
-            while stuck < STUCK_LOOKS:
+            lost = 0
+            while lost < UNSERVED_SECONDS / LOOK_SECONDS:
                 await asyncio.sleep(LOOK_SECONDS)
-                stuck = stuck + 1 if self._served.is_lost else 0
-        _log.error("Nothing comes from the maker, and it is killed", extra={"fields": {"pid": maker.pid}})
-        await maker.kill()
+                lost = lost + 1 if self._served.is_lost else 0
+        await _kill(maker, "nothing comes from its socket")
+
+    async def _watch(self, maker: MakerProcess) -> None:
+        """Kill the maker if it hangs."""
+        silence_seconds = max(self._lease_seconds(), MIN_SILENCE_SECONDS)
+        # One that has waited has nothing to do but to take what it begins with.
+        stages = ((maker.is_loaded, START_SECONDS), (maker.has_begun, silence_seconds), (maker.is_alive, START_SECONDS))
+        for stage, seconds in stages:
+            if not await _within(seconds, stage):
+                await _kill(maker, f"it has not started within {seconds:g} s")
+                return
+        stalls = StallCounter(math.ceil(silence_seconds / LOOK_SECONDS))
+        while not stalls.step(maker.beats):  # noqa: ASYNC110 - it looks for what does not come
+            await asyncio.sleep(LOOK_SECONDS)
+        await _kill(maker, f"its event loop has not run for {silence_seconds:g} s")
 
     def _pause_after(self, maker: MakerProcess, code: int, ran_seconds: float) -> float:
         if self._is_stopping:
             return 0.0
         pause_seconds = self._delays.after(ran_seconds)
-        reason = "" if maker.ending is None else maker.ending.text
-        fields = {"exit_code": code, "reason": reason, "pause_seconds": round(pause_seconds, 1)}
+        reason = maker.ending.text if maker.ending is not None else _REASONS.get(code)
+        why = {} if reason is None else {"reason": reason}
+        fields = {"pid": maker.pid, **how_ended(code), **why, "pause_seconds": round(pause_seconds, 1)}
         _log.error("The maker has ended", extra={"fields": fields})
         if (fatal := maker.fatal) is not None:
             self._end(fatal)
         return pause_seconds
+
+
+async def _kill(maker: MakerProcess, reason: str) -> None:
+    _log.error("The maker is killed", extra={"fields": {"pid": maker.pid, "reason": reason}})
+    await maker.kill()
 
 
 async def _within(seconds: float, event: asyncio.Event) -> bool:

@@ -1,9 +1,9 @@
 """Keep the account's past, and find the condors closed in it.
 
-Orders, activities and closes arrive one after the other, and each may complete a trade. After a change the trades are
-computed again from all of them, on a thread of their own, and saved. Trades older than what Alpaca was asked for are
-those that an earlier run saved. Everything is also kept in memory, which answers while the database cannot be used.
-What could not be read from it at a start is read when it can be used again.
+Orders, activities and closes arrive one after the other, and each may complete a trade. After each change all trades
+are computed again, on a separate thread, and saved. Trades from before the time that was read from Alpaca are those
+that an earlier run saved. Everything is also kept in memory, so trades can be read while the database cannot be used.
+What could not be loaded at the start is loaded once the database works again.
 """
 
 from __future__ import annotations
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
     from condord.history.store import HistoryStore
 
 WHOLE = dt.timedelta(days=390)
-"""A trade opened longer ago is not withdrawn: orders are kept for 400 days, so it cannot be computed again."""
+"""Trades opened longer ago are never removed: orders are kept for 400 days, so they cannot be computed again."""
 DEBOUNCE_SECONDS = 0.2
-"""How long after a change the trades are computed again: a fill changes orders and activities."""
+"""How long after a change the trades are computed again, as one fill changes both orders and activities."""
 
 _ActivityKey = tuple[str, str, str]
-"""Alpaca's id, which is not unique, the kind, and the symbol."""
+"""Alpaca's id, which is not unique by itself, the kind, and the symbol."""
 ClosesE4 = Mapping[tuple[str, dt.date], int]
 
 
@@ -94,7 +94,7 @@ class TradeBook:
         self._begin(_Evidence())
 
     async def switch_to(self, account_key: str) -> None:
-        """Continue with what is stored of this account, whose orders may be known already."""
+        """Continue with what is stored about this account, whose orders may already be known."""
         known = self._evidence
         evidence = self._begin(_Evidence(orders=known.orders, multipliers=known.multipliers))
         await self._continue(evidence, account_key)
@@ -102,7 +102,7 @@ class TradeBook:
     async def _continue(self, evidence: _Evidence, account_key: str) -> None:
         past = await self._switch(account_key)
         if evidence is not self._evidence:
-            return  # it was switched again meanwhile
+            return  # the account was switched again meanwhile
         evidence.account_key, evidence.has_past = account_key, self._is_usable
         self._recall(past)
         await self._load(evidence)
@@ -113,7 +113,7 @@ class TradeBook:
         return evidence
 
     async def _load(self, evidence: _Evidence) -> None:
-        """Load the stored trades, unless that was done; a database that cannot be used is asked again later."""
+        """Load the stored trades, unless that was done; if the database cannot be used, try again later."""
         if evidence.is_loaded:
             return
         stored = await self._store.load_trades()
@@ -127,7 +127,7 @@ class TradeBook:
         return fault is None or fault.is_set_aside
 
     async def recall_past(self) -> tuple[Sequence[Activity], dt.datetime | None]:
-        """Return the stored activities, oldest first, and the instant from which on they are complete."""
+        """Return the stored activities, oldest first, and the instant since which they are complete."""
         evidence = self._evidence
         activities, complete_from = await self._store.load_activities()
         if evidence is self._evidence:
@@ -139,7 +139,7 @@ class TradeBook:
         return activities, complete_from
 
     async def add_past(self, activities: Sequence[Activity], complete_from: dt.datetime) -> None:
-        """Store activities, new or stored before; from `complete_from` on all are known now."""
+        """Store activities, which may be stored already; since `complete_from`, all are now known."""
         evidence = self._evidence
         new = _by_key(activities)
         if complete_from != evidence.complete_from or any(evidence.activities.get(key) != new[key] for key in new):
@@ -168,7 +168,7 @@ class TradeBook:
     def set_account(self, positions: Iterable[Position], orders: Sequence[Order]) -> None:
         """Take all orders that filled options, and the positions, whose multipliers orders do not contain.
 
-        The same sequence of orders as before is no change.
+        The same sequence of orders as before is not a change.
         """
         evidence = self._evidence
         multipliers = {each.symbol: each.multiplier for each in positions}
@@ -194,7 +194,7 @@ class TradeBook:
     async def _compute(self) -> None:
         evidence, orders, complete_from = self._evidence, self._evidence.orders, self._evidence.complete_from
         if orders is None or not evidence.is_recalled:
-            return  # a part of the evidence would give other trades
+            return  # with a part of the evidence the trades would be wrong
         if not orders:
             self._complete_from = complete_from
             return
@@ -208,7 +208,7 @@ class TradeBook:
         )
         found, needed = await self._work(given)
         if evidence is not self._evidence:
-            return  # they belong to the account before
+            return  # they belong to the former account
         self._needed_closes, self._complete_from = needed, complete_from
         self._trades = _joined(found, self._trades, complete_from, self._now_at() - WHOLE)
         await self._load(evidence)
@@ -216,7 +216,7 @@ class TradeBook:
             await self._store.save_trades(self._trades)
 
     async def trades(self, from_at: dt.datetime | None, until_at: dt.datetime | None) -> TradesJson:
-        """The condors closed between two instants, the second not included; None is not bounded."""
+        """The condors closed between two instants, the second not included; None is unbounded."""
         if self._evidence.account_key is not None and self._is_usable:
             await self._load(self._evidence)
         complete_from = self._complete_from
@@ -226,7 +226,7 @@ class TradeBook:
             if (from_at is None or from_at <= trade.closed_at) and (until_at is None or trade.closed_at < until_at)
         ]
         extremes: Mapping[Holding, Extremes] = {}
-        with contextlib.suppress(Unavailable):  # the notice has the reason
+        with contextlib.suppress(Unavailable):  # the notice shows the reason
             extremes = await self._store.extremes(render_trades.holdings(shown))
         return render_trades.answer(shown, extremes, complete_from)
 
@@ -250,10 +250,10 @@ def _find(
 def _joined(
     found: Iterable[Trade], stored: Iterable[Trade], complete_from: dt.datetime | None, opened_from: dt.datetime
 ) -> tuple[Trade, ...]:
-    """The trades that the evidence gives, and the stored ones that it does not reach; newest first.
+    """The trades found in the evidence, and the stored ones from before it; newest first.
 
-    Activities are known from `complete_from` on, and orders from `opened_from` on. A stored result stays while the
-    close that it was computed from has not been read again.
+    Activities are known from `complete_from` on, and orders from `opened_from` on. A stored result stays until the
+    close that it was computed from has been read again.
     """
     known = {_key(trade): trade for trade in stored}
     older = {
@@ -263,7 +263,7 @@ def _joined(
         or trade.closed_at < complete_from
         or (trade.opened_at is not None and trade.opened_at < opened_from)
     }
-    # The evidence may reach only the end of a stored trade.
+    # The evidence may cover only the end of a stored trade.
     ends = {(trade.id, trade.closed_at) for trade in older.values() if trade.opened_at is not None}
     new = {
         _key(trade): _with_result(trade, known.get(_key(trade)))

@@ -26,15 +26,14 @@ from condord.upstream.health import LASTING
 from condord.upstream.supervisor import Supervisor
 
 ALIVE_SECONDS = 10.0
-"""The supervisor beats once a second; after this long without a beat it hangs."""
+"""The supervisor beats once a second; after this long without a beat it counts as hung."""
 
 
 class RunningDaemon:
     """Implements `condord.http.interfaces.DaemonView`.
 
-    `counts` returns those of this process, or of the workers that serve for it.
-    `settings` returns `[server]` as it is in force, `now_at` the time at the exchange (UTC), and `address` is the URL
-    at which this daemon answers.
+    `counts` returns the counts of this process, or of the workers that serve for it. `settings` returns `[server]` as
+    in force, and `now_at` the time at the exchange (UTC). `address` is the URL at which this daemon answers.
     """
 
     def __init__(
@@ -111,9 +110,9 @@ class RunningDaemon:
         return self._past.recorder.is_enabled
 
     async def history(self, query: HistoryQuery) -> RecordedJson | None:
-        """What was recorded; None for a condor that is unknown and has no rows.
+        """What was recorded; None for an unknown condor without rows.
 
-        If Alpaca refuses the key, there is no account to wait for, and nothing is recorded of it.
+        If Alpaca refuses the key, no account will become known, so the answer is empty.
 
         Raises:
             Unavailable: it is not known yet whose records to read or what is held, or the database cannot be read.
@@ -130,7 +129,7 @@ class RunningDaemon:
         return found
 
     def _require_refused(self, text: str) -> None:
-        """Raise `Unavailable` with `text` and why, unless Alpaca refuses the key, so that waiting is of no use."""
+        """Raise `Unavailable` with `text` and the reason, unless Alpaca refuses the key, when waiting is of no use."""
         self._supervisor.publish_status()
         status = self._publisher.book.edition.status
         error = status.positions.error
@@ -141,7 +140,7 @@ class RunningDaemon:
         raise Unavailable(": ".join([text, *reasons[:1]]), "Try again in a few seconds.")
 
     def _unrecorded(self, condor_id: str | None) -> RecordedJson | None:
-        """The history of what has no rows yet: the account, or a condor that is there now."""
+        """The history without rows: of the account, or of a condor that is held now."""
         opened_at = None
         if condor_id is not None:
             document = self._publisher.book.edition.document(self._now_at())

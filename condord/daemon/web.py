@@ -1,4 +1,4 @@
-"""Put the server together: the application in its guard, measured, on a server with limits."""
+"""Put the web server together: the application behind its guard and metrics, on a server with limits."""
 
 from __future__ import annotations
 

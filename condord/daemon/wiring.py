@@ -17,9 +17,8 @@ from condord.core.model.assumptions import Assumptions
 from condord.core.rules import table
 from condord.core.rules.exits import exits as exits_of
 from condord.core.rules.rule import Rule
+from condord.daemon import account_source
 from condord.errors import ConfigError
-from condord.host import loopback
-from condord.live import wire
 from condord.live.risks import RiskSettings
 from condord.live.wire_condor import ExitsJson
 from condord.live.wire_risk import ModelJson
@@ -33,20 +32,13 @@ from condord.upstream.supervisor_settings import SupervisorSettings
 Settings = TypeVar("Settings", bound=msgspec.Struct)
 
 
-def source(config: Config) -> wire.Source:
-    """The source in the status; a trading URL on this machine can only be a simulator."""
-    if config.alpaca.trading_url and loopback.is_loopback(urlsplit(config.alpaca.trading_url).hostname or ""):
-        return "simulator"
-    return "alpaca-paper" if config.alpaca.paper else "alpaca-live"
-
-
 def slot(config: Config, login: Login) -> dict[str, str]:
     """What only one daemon may use, as arguments of `Locks.take`: a key on an option stream."""
     return {"key_id": login.key_id, "stream_url": supervisor(config).option_stream_url}
 
 
 def urls(config: Config) -> tuple[str, ...]:
-    """Every URL that is used at Alpaca: REST of the account and of market data, then the streams."""
+    """Every Alpaca URL that is used: REST for the account and for market data, then the streams."""
     alpaca, streams = config.alpaca, supervisor(config)
     rest_urls = reachability.rest_urls(paper=alpaca.paper, trading_url=alpaca.trading_url, data_url=alpaca.data_url)
     return (*rest_urls, streams.option_stream_url, streams.trading_stream_url, streams.stock_stream_url)
@@ -60,7 +52,7 @@ def rest(config: Config) -> RestSettings:
 def supervisor(config: Config) -> SupervisorSettings:
     """The settings of the supervisor; empty URLs of streams are replaced by Alpaca's.
 
-    If only that of the option stream is named, the stock stream is at the same host, as at Alpaca. The key is not sent
+    If only the option stream's URL is set, the stock stream is at the same host, as at Alpaca. So the key is never sent
     to a host that the configuration does not name.
     """
     alpaca = config.alpaca
@@ -74,7 +66,7 @@ def supervisor(config: Config) -> SupervisorSettings:
         config.rest,
         config.stream,
         config.history,
-        source=source(config),
+        source=account_source.source(config),
         model=model(config),
         option_stream_url=alpaca.option_stream_url or addresses.option_stream(alpaca.feed),
         trading_stream_url=alpaca.trading_stream_url or addresses.trading_stream(paper=alpaca.paper),
@@ -93,7 +85,7 @@ def assumptions(config: Config) -> Assumptions:
 
 
 def model(config: Config) -> ModelJson:
-    """The same for the status."""
+    """What the model assumes, as the status shows it."""
     return ModelJson(rate=config.model.rate, dividend_yields=config.model.dividend_yield)
 
 
@@ -117,7 +109,7 @@ def alert_rules(config: Config) -> tuple[Rule, ...]:
 
 
 def exits(config: Config) -> Callable[[Condor], ExitsJson]:
-    """Return a function of a condor: the profit or loss at which the rules in force would end it."""
+    """Return a function that returns the profit and loss at which the rules in force would end a condor."""
     in_force = alert_rules(config)
 
     def of(condor: Condor) -> ExitsJson:
@@ -150,6 +142,6 @@ def channels(config: Config, environ: Mapping[str, str]) -> tuple[Channel, ...]:
 
 
 def _derived(kind: type[Settings], *sections: msgspec.Struct, **known: object) -> Settings:
-    """A `kind` with the values of `known`, and for its other fields those of the keys with the same names."""
+    """A `kind` with the values of `known`; its other fields have the values of the keys with the same names."""
     values = {key: getattr(section, key) for section in sections for key in section.__struct_fields__}
     return kind(**{name: value for name, value in (values | known).items() if name in kind.__struct_fields__})

@@ -40,7 +40,7 @@ from condord.http.tickets import TicketFiles
 from condord.http.worker_routes import ENDPOINTS
 
 COUNT_SECONDS = 0.1
-"""How often the numbers that all processes share are corrected."""
+"""The interval at which the numbers that all processes share are corrected."""
 
 _READY_LOOK_SECONDS = 0.02
 
@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 
 
 class WorkerProcess:
-    """This process. `number` is its place in `counts`, and `handed` brings its connections."""
+    """This process. `number` is its index in `counts`, and its connections come through `handed`."""
 
     def __init__(self, settings: WorkerSettings, *, number: int, handed: HandedListener, counts: SharedCounts) -> None:
         self._settings = settings
@@ -105,7 +105,7 @@ class WorkerProcess:
             self._built.job.renew()
 
     async def _report(self, writer: asyncio.StreamWriter) -> None:
-        """Report what was counted, as soon as there is a document or it is known that none comes."""
+        """Report the counts, starting once there is a document, after `LOST_SECONDS` at the latest."""
         await self._built.server.is_serving.wait()
         for _ in range(round(LOST_SECONDS / _READY_LOOK_SECONDS)):
             if self._built.view.why_unread is None:
@@ -119,7 +119,7 @@ class WorkerProcess:
             await asyncio.sleep(REPORT_SECONDS)
 
     async def _count(self) -> None:
-        """Keep the shared numbers right: those of closed connections, and room that was taken for no stream."""
+        """Correct the shared numbers for closed connections, and for room that was taken for no stream."""
         while True:
             self._room.note_gone(self._handed.taken - len(self._built.server.server_state.connections))
             self._built.subscribers.note_room()
@@ -133,7 +133,7 @@ async def _serve(number: int, control: socket.socket, handed: HandedListener, co
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Serve, and return the exit code. `arguments` are three descriptors, this worker's number, and that of all."""
+    """Serve, and return the exit code. `arguments`: three descriptors, this worker's number, and that of workers."""
     child_process.end_with_parent()
     handed, control, memory, number, workers = map(int, arguments)
     stderr.unblock()

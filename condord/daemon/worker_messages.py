@@ -32,7 +32,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker has counted. The first report says that it serves."""
+    """A worker's counts. The first report also means that it serves."""
 
     counts: Counts
     families: dict[str, Family]

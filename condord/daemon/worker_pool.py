@@ -1,9 +1,9 @@
 """The workers of a daemon: start them, hand them the connections of clients in turn, and add up what they count.
 
 The daemon accepts each connection and hands it to the worker that has the fewest. So the load is even from the first
-connection on, also after a worker was started again, and a connection that waits is never lost with a worker. With a
-socket of SO_REUSEPORT for each worker, the kernel would choose by a hash: of 1,000 connections, one of eight workers
-then has 12 to 25 % more or fewer than its share, and one of sixteen 20 to 33 %. And any process of the user could join
+connection on, even after a worker was restarted, and no queued connection is lost when a worker ends. With an
+SO_REUSEPORT socket for each worker, the kernel would choose by a hash: of 1,000 connections, one of eight workers then
+has 12 to 25 % more or fewer than its share, and one of sixteen 20 to 33 %. Besides, any process of the user could join
 the port.
 """
 
@@ -36,11 +36,11 @@ from condord.http.server import ACCEPTED_AT_ONCE, BACKLOG
 
 MODULE = "condord.daemon.worker"
 PASSED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "NO_COLOR", "JOURNAL_STREAM", "TMPDIR")
-"""The variables that a worker gets, and those of Python. Others may contain keys."""
+"""The variables that a worker gets, besides Python's. Others may contain keys."""
 SILENT_SECONDS = 2.0
-"""A worker that has not reported for so long gets no connection while another one does."""
+"""A worker that has not reported for this long gets no connection while another one can take it."""
 PAUSE_SECONDS = 1.0
-"""How long nothing is accepted when the process has no file left."""
+"""How long nothing is accepted after the process has run out of file descriptors."""
 
 _FULL = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 
 
 class WorkerSlot:
-    """One place for a worker, and the process that has it now. `process` is its number in the shared counts."""
+    """One place for a worker, and the process that has it now. `process` is the index in the shared counts."""
 
     def __init__(self, door: Door, process: int, *, environ: Mapping[str, str], changed: Callable[[], None]) -> None:
         self.process = process
@@ -73,7 +73,7 @@ class WorkerSlot:
 
     @property
     def load(self) -> int:
-        """How many connections it has, those included that it has not taken yet."""
+        """How many connections it has, including those that it has not taken yet."""
         return self._handed - self._door.counts.get(self.process, "gone")
 
     def hand(self, connection: socket.socket) -> bool:
@@ -118,7 +118,7 @@ class WorkerSlot:
                 self.report = msgspec.json.decode(received, type=WorkerReport)
                 self.heard_at = asyncio.get_running_loop().time()
                 self._changed()
-        except (OSError, ValueError) as error:  # ValueError: a line without end
+        except (OSError, ValueError) as error:  # ValueError: the line is too long
             fields = {"child": self.kept.name, "reason": type(error).__name__}
             _log.error("A worker cannot be understood and is ended", extra={"fields": fields})
             if self.kept.child is not None:
@@ -126,7 +126,7 @@ class WorkerSlot:
         self._forget()
 
     def _forget(self) -> None:
-        """Keep what it has counted, and give it no connection any longer."""
+        """Keep its counts, and hand it no further connections."""
         if self.report is not None:
             self.past += self.report.counts.lasting()
             lasting = merged_metrics.lasting(self.report.families)
@@ -139,7 +139,7 @@ class WorkerSlot:
         self._changed()
 
     async def _end(self) -> None:
-        """Close what the last process has left."""
+        """Close what the last process has left open."""
         if self._reading is not None:
             await self._reading
             self._reading = None
@@ -181,13 +181,13 @@ class WorkerPool:
 
     @property
     def counts(self) -> Counts:
-        """What all workers have counted, those that have ended included."""
+        """The counts of all workers, including those that have ended."""
         total = Counts()
         for worker in self._workers:
             total += worker.past
             if worker.report is not None:
                 total += worker.report.counts
-        # This is known at once, and the rest with the next report.
+        # Subscribers are known at once, the rest with the next report.
         return msgspec.structs.replace(total, subscribers=self._door.counts.total("subscribers"))
 
     async def run(self) -> None:
@@ -201,7 +201,7 @@ class WorkerPool:
         await asyncio.Event().wait()
 
     def reload(self) -> None:
-        """Send the workers the settings that are in force now."""
+        """Send the workers the settings now in force."""
         self._send_settings()
         for worker in self._workers:
             worker.send_settings()
@@ -250,7 +250,7 @@ class WorkerPool:
         self._accepting.clear()
 
     def _accept(self, listener: socket.socket) -> bool:
-        """Hand over the next connections of a queue; False if it is empty."""
+        """Hand over the next connections of a listener; False if no more can be accepted now."""
         for number in count():
             if number == ACCEPTED_AT_ONCE:
                 return True
@@ -275,7 +275,7 @@ class WorkerPool:
         asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._note_change)
 
     def _hand(self, connection: socket.socket) -> None:
-        """Hand a connection to the worker with the fewest, or to the next that takes it. If none does, it is closed."""
+        """Hand a connection to the least loaded worker that takes it. If none does, close it."""
         with contextlib.suppress(OSError):
             connection.setblocking(False)  # noqa: FBT003 - the standard library's signature
         for worker in sorted(self._serving(), key=lambda each: each.load):
@@ -283,7 +283,7 @@ class WorkerPool:
                 return
 
     def _serving(self) -> Iterable[WorkerSlot]:
-        """The workers that are ready; without those that hang, unless all do."""
+        """The workers that are ready, without those that hang unless all do."""
         ready = [worker for worker in self._workers if worker.is_ready]
         since = asyncio.get_running_loop().time() - SILENT_SECONDS
         return [worker for worker in ready if worker.heard_at >= since] or ready

@@ -86,7 +86,8 @@ class Run(NamedTuple):
 def of_run(connection: sqlite3.Connection, run: Run, step: int, first: int, last: int) -> list[Bucket]:
     """Return the buckets of the minutes from `first` to `last` of a run, ascending.
 
-    Of a reduced run `step` must be a multiple of 15; quarters that end between the two are taken whole.
+    Of a reduced run `step` must be a multiple of 15; quarters that end between `first` and `last` are included
+    completely.
     """
     begin, end = max(first, run.start), min(last, run.start + RUN_MINUTES - 1)
     if end < begin:

@@ -35,7 +35,7 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 
 
 def load_activities(connection: sqlite3.Connection, account: str) -> tuple[tuple[Activity, ...], dt.datetime | None]:
-    """Return the stored activities, oldest first, and the instant from which on they are complete."""
+    """Return the stored activities, oldest first, and the instant since which they are complete."""
     rows = connection.execute(_ACTIVITIES, (account,)).fetchall()
     found = connection.execute("SELECT complete_from_us FROM accounts WHERE hash = ?", (account,)).fetchone()
     return tuple(_activity(row) for row in rows), None if found is None else instant_or_none(found[0])

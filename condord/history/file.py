@@ -50,7 +50,7 @@ class WriteJob(NamedTuple):
 
 
 class _Open:
-    """A connection, and what is remembered of the file."""
+    """A connection, and what is remembered about the file's content."""
 
     def __init__(self, path: Path) -> None:
         self.connection = database.open_writer(path, MIGRATIONS)
@@ -87,7 +87,7 @@ class HistoryFile:
                 self._jobs.popleft()
 
     def write(self) -> None:
-        """Write all jobs that wait, each in a transaction of its own; those that fail go on waiting.
+        """Write all jobs that wait, each in a transaction of its own; those that fail keep waiting.
 
         Raises:
             OSError, sqlite3.Error, Unavailable: the file cannot be used.

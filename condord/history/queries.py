@@ -52,7 +52,7 @@ SELECT EXISTS (
     AND minute % {QUARTER_MINUTES} != 0
 )
 """  # noqa: S608 - a constant
-_FEW_MINUTES = 3  # so many may all end a quarter of an hour by chance
+_FEW_MINUTES = 3  # this few may all end a quarter of an hour by chance
 _LATEST = """
 SELECT series, condor, opened_us, worst_cents, best_cents FROM series
 WHERE series IN (SELECT max(series) FROM series JOIN accounts USING (account) WHERE hash = ? GROUP BY condor)

@@ -80,7 +80,7 @@ class HistoryStore:
         return self._fault or self._aside
 
     async def switch_to(self, account_key: str | None, source: str, today: dt.date) -> RecordedPast:
-        """Store and read that account from now on, and return its past; None is no account.
+        """Store and read that account from now on, and return its past; None stands for no account.
 
         `account_key` is any text that identifies the account; only its hash is stored. `source` is its environment, and
         `today` the day at the exchange.
@@ -128,7 +128,7 @@ class HistoryStore:
         return await self._read(lambda connection, account: queries.extremes(connection, account, holdings))
 
     async def load_activities(self) -> tuple[tuple[Activity, ...], dt.datetime | None]:
-        """Return the stored activities, oldest first, and the instant from which on they are complete.
+        """Return the stored activities, oldest first, and the instant since which they are complete.
 
         If they cannot be read, there are none, and `fault` has the reason.
         """

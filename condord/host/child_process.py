@@ -29,7 +29,7 @@ STOP_SECONDS = 5.0
 FIRST_DELAY_SECONDS = 0.5
 MAX_DELAY_SECONDS = 30.0
 STEADY_SECONDS = 60.0
-"""After a child that ran so long, the delays begin with the first one again."""
+"""After a child that ran this long, the delays start again with the first."""
 
 _STDIN = 0
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
@@ -129,6 +129,14 @@ class ChildProcess:
             os.close(self._lifeline)
 
 
+def how_ended(code: int) -> dict[str, object]:
+    """Return the field of a log line for the end of a process with this exit code, or -N after signal N."""
+    if code >= 0:
+        return {"exit_code": code}
+    names = {int(number): number.name for number in signal.Signals}
+    return {"signal": names.get(-code, f"signal {-code}")}  # those for real time have no names
+
+
 class RestartDelays:
     """The seconds before each start of a child that has ended: doubling from 0.5 to 30, less up to half by chance."""
 
@@ -179,7 +187,7 @@ class KeptChild:
         except OSError as error:
             return {"error": error.strerror or str(error)}
         try:
-            return {"pid": child.pid, "exit_code": await child.wait()}
+            return {"pid": child.pid, **how_ended(await child.wait())}
         finally:
             try:
                 await child.stop()

@@ -37,7 +37,7 @@ _DAMAGED_TEXTS = (
     "unsupported file format",
     _DAMAGED_TEXT,
 )
-"""What SQLite reports for a damaged schema, text or header, without a code that tells it apart."""
+"""What SQLite reports for a damaged schema, text or header, for which it has no code of its own."""
 _OTHERS = 0o077
 _LEAST_FREE_BYTES = 64 << 10
 """SQLite needs about this much for a small write: a few pages, and 32 KB for the index of the write-ahead log."""
@@ -167,7 +167,7 @@ def _with_beside(path: Path) -> Iterator[Path]:
 
 
 def _require_regular(path: Path) -> bool:
-    """Refuse links and everything else that is no file; True if the database has content."""
+    """Refuse links and everything else that is not a file; True if the database has content."""
     size = 0
     for name in _with_beside(path):
         with contextlib.suppress(FileNotFoundError):

@@ -1,7 +1,10 @@
 """Ensure that only one daemon uses a key on an option stream, as Alpaca permits one connection.
 
-The lock is flock(2) on a file in the runtime directory, so the kernel releases it no matter how the process ends. A
-file left by a killed process has no effect. Its name is a digest, as a key must not appear in a file name.
+In the same way, only one ingester of an account uses a state directory: two would both record its history there.
+
+The lock is flock(2) on a file, that of a key in the runtime directory. So the kernel releases it no matter how the
+process ends. A file left by a killed process has no effect. For a key its name is a digest, as a key must not appear in
+a file name.
 
 If no file can be created, because no directory is writable or the one in /tmp belongs to another user, the daemon runs
 without a lock and logs that.
@@ -16,7 +19,7 @@ import hashlib
 import logging
 import os
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Self
 
@@ -38,6 +41,15 @@ class AlreadyRunning(Unavailable):
         text = f"another condord (process {pid or 'unknown'}) uses this key on this option stream"
         hint = "Stop it, or see its state with `condord status`. Alpaca permits one stream per account."
         super().__init__(text, hint)
+
+
+class StateInUse(Unavailable):
+    """Another ingester of the account keeps its state in `directory`; `pid` is None if its lock file has none."""
+
+    def __init__(self, pid: int | None, directory: Path) -> None:
+        self.pid = pid
+        text = f"another ingester (process {pid or 'unknown'}) of this account keeps its state in {directory}"
+        super().__init__(text, "Give each ingester a state directory of its own: set STATE_DIRECTORY.")
 
 
 def directory(environ: Mapping[str, str]) -> Path | None:
@@ -96,11 +108,9 @@ class Locks:
         if path in self._files:
             return
         try:
-            self._files[path] = _take(path, self._directory)
-        except OSError as error:
-            fields = {"code": "noLock", "path": str(path), "reason": error.strerror}
-            _log.warning("Running without a lock against a second daemon", extra={"fields": fields})
-            self._files[path] = None
+            self._files[path] = _take_if_possible(path, self._directory)
+        except _Held as held:
+            raise AlreadyRunning(held.pid) from held
 
     def keep_only(self, *, key_id: str, stream_url: str) -> None:
         """Release all locks but that of a key on a stream."""
@@ -111,16 +121,63 @@ class Locks:
 
     def _release(self, paths: set[Path]) -> None:
         for path in paths:
-            file = self._files.pop(path)
-            if file is not None:
-                path.unlink(missing_ok=True)
-                os.close(file)
+            _release(path, self._files.pop(path))
+
+
+@contextlib.contextmanager
+def only_ingester(account: str, directory: Path) -> Iterator[None]:
+    """Ensure that only one ingester of an account, by its name on the bus, keeps its state in `directory`.
+
+    The directory is created. Where no lock file can be created, nothing is locked.
+
+    Raises:
+        StateInUse: another process does so.
+    """
+    path = directory / f"ingester-{account}.lock"
+    with contextlib.suppress(OSError):  # it is reported below
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        file = _take_if_possible(path, directory)
+    except _Held as held:
+        raise StateInUse(held.pid, directory) from held
+    try:
+        yield
+    finally:
+        _release(path, file)
+
+
+class _Held(Exception):
+    """Another process, `pid` if that is known, holds a lock."""
+
+    def __init__(self, pid: int | None) -> None:
+        self.pid = pid
+        super().__init__()
+
+
+def _take_if_possible(path: Path, directory: Path | None) -> int | None:
+    """Do `_take`; where that cannot create a file, log it and return None.
+
+    Raises:
+        _Held: another process holds the lock.
+    """
+    try:
+        return _take(path, directory)
+    except OSError as error:
+        fields = {"code": "noLock", "path": str(path), "reason": error.strerror}
+        _log.warning("Running without a lock against a second daemon", extra={"fields": fields})
+        return None
+
+
+def _release(path: Path, file: int | None) -> None:
+    if file is not None:
+        path.unlink(missing_ok=True)
+        os.close(file)
 
 
 def _make(directory: Path) -> None:
     """Create `directory` if it is missing.
 
-    In a parent that everyone may write to, such as /tmp, only this user may write to it.
+    If everyone may write to its parent, such as /tmp, only this user may write to `directory`.
 
     Raises:
         OSError: it cannot be created, or another user could hold our locks there.
@@ -135,7 +192,12 @@ def _make(directory: Path) -> None:
 
 
 def _take(path: Path, directory: Path | None) -> int:
-    """Open and lock the file at `path`; again if its last owner removed it between opening and locking."""
+    """Open and lock the file at `path`; again if its last owner removed it between opening and locking.
+
+    Raises:
+        _Held: another process holds the lock.
+        OSError: no file can be created.
+    """
     if directory is None:
         raise FileNotFoundError(errno.ENOENT, "no directory is writable")
     _make(directory)
@@ -146,7 +208,7 @@ def _take(path: Path, directory: Path | None) -> int:
         except BlockingIOError as error:
             owner = _pid(os.read(file, _MAX_DIGITS))
             os.close(file)
-            raise AlreadyRunning(owner) from error
+            raise _Held(owner) from error
         if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
             with contextlib.suppress(OSError):  # on a full disk the lock is held all the same, without our pid
                 os.ftruncate(file, 0)

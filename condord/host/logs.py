@@ -41,7 +41,7 @@ _MAX_VALUES = 100
 
 
 class Revealing(Protocol):
-    """A secret that can be revealed, as `condord.config.credentials.Secret`."""
+    """A secret that can be revealed, such as `condord.config.credentials.Secret`."""
 
     def reveal(self) -> str:
         """The text itself."""
@@ -49,9 +49,9 @@ class Revealing(Protocol):
 
 
 def fields(**values: object) -> dict[str, object]:
-    """The fields of an event, for `extra=`.
+    """The fields of a log event, for `extra=`.
 
-    In JSON, numbers, booleans, None and lists of them stay as they are; anything else becomes its text.
+    In JSON, numbers, booleans, None and lists of them stay as they are; anything else becomes text.
     """
     return {"fields": values}
 

@@ -56,7 +56,7 @@ def build_relay(
 ) -> Application:
     """The application for a relay: `source` answers what is not in the document.
 
-    `endpoints` take the place of others, by the names of their routes.
+    `endpoints` replace those of the table, by the names of their routes.
     """
     replaced = {**dict.fromkeys(FORWARDED, forward), **(endpoints or {})}
     routes = [msgspec.structs.replace(route, endpoint=replaced.get(route.name, route.endpoint)) for route in ROUTES]
@@ -78,7 +78,7 @@ def _application(daemon: ServedView, routes: Iterable[Route]) -> Application:
 
 async def _positions(request: Request) -> Response:
     document = daemon_of(request).document()
-    # While a relay has lost its source, its document differs from that of its version in the status.
+    # While the source is lost, a relay's document has the source's version but another status.
     lost = f"-{document.status.code}" if document.status.code in wire.LOST_CODES else ""
     etag = f'W/"{document.version}{lost}"'
     if is_known(request.headers, etag):

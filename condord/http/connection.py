@@ -53,7 +53,7 @@ Phase = Literal["head", "body", "idle", "last", "unsent", "leaving"]
 
 
 class Outlet(Protocol):
-    """What takes a connection over, and is then called back about its transport."""
+    """Takes over a connection, and is then called back about its transport."""
 
     def blocked(self) -> None:
         """Bytes wait in the transport, because the socket cannot accept more now."""

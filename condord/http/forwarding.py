@@ -28,7 +28,7 @@ FORWARDED = frozenset(
 RETRY_AFTER_SECONDS = 2
 
 _OWN_PARAMETERS = frozenset({"access_token", "ticket"})
-"""What a query may have for this server only. The source never sees it."""
+"""Query parameters for this server only, which are never sent to the source."""
 
 
 class ForwardedAnswer(Protocol):
@@ -70,7 +70,7 @@ async def forward(request: Request) -> Response:
 
 
 def target_of(request: Request) -> str:
-    """The path and the query for the source, without what they have for this server only."""
+    """The path and the query for the source, without the parameters for this server only."""
     path = quote(request.scope["path"], safe="/:@!$&'()*+,;=-._~")
     query = [
         (name, value)

@@ -11,7 +11,7 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]*)(?::[0-9]*)?", re.IGNORECASE 
 
 
 def known_hosts(names: Iterable[str]) -> Callable[[str], bool]:
-    """A function that tells whether a name in lower case matches one of `names`.
+    """Return a function that checks whether a name in lower case matches one of `names`.
 
     A leading dot matches the name itself and every name below it, as in Django's ALLOWED_HOSTS: `.example.org` matches
     `example.org` and `b.a.example.org`, but not `badexample.org`.

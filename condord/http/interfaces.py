@@ -86,7 +86,7 @@ class MetricValues(msgspec.Struct, frozen=True, kw_only=True):
     `status` is None for a relay that has read nothing yet. `frames` counts frames made for subscribers, including the
     `dropped` ones; `sent_bytes` counts what was sent.
 
-    The others are those of what reads an account, and a relay has none of them. `breakers` is by Alpaca host.
+    The other values are about reading an account, so a relay has none of them. `breakers` is by Alpaca host.
     `budget_room` and `budget_waits` are by share of the request budget: how many requests are permitted now, and how
     many had to wait. `superseded` counts quotes that a newer one replaced before they were sent. `history_rows` counts
     rows passed to the database, and `history_fault` is true while it cannot be used. `alerts` counts alerts by rule and
@@ -159,7 +159,7 @@ class DaemonView(ServedView, Protocol):
         """Whether profit and loss is recorded (`history.enabled`)."""
 
     async def history(self, query: HistoryQuery) -> RecordedJson | None:
-        """What was recorded; None for a condor that is unknown and has no rows.
+        """What was recorded; None for an unknown condor without rows.
 
         Raises:
             Unavailable: the account or its positions are not known yet, or the database cannot be read.
@@ -188,7 +188,7 @@ class DaemonView(ServedView, Protocol):
 class GuardSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Who may send requests.
 
-    `knows_host` tells whether this server answers to a name in lower case. `origins` may read answers by CORS. `token`
+    `knows_host`: whether this server answers to a name in lower case. `origins` may read answers by CORS. `token`
     returns the token; None means that no token is needed. `tickets` accepts the tickets of streams.
     """
 

@@ -23,7 +23,7 @@ class LogLimit(logging.Filter):
     def __init__(self, clock: Callable[[], float]) -> None:
         super().__init__()
         self._clock = clock
-        self._lock = threading.Lock()  # threads of the pool log, too
+        self._lock = threading.Lock()  # the threads of the pool also log
         self._period_end: float | None = None
         self._records = 0
 

@@ -60,7 +60,7 @@ def added(one: Families, other: Families) -> dict[str, Family]:
 
 
 def lasting(found: Families) -> dict[str, Family]:
-    """What remains of the families of a process that has ended: what was counted."""
+    """The families of a process that has ended, of which only counters remain."""
     return {name: family for name, family in found.items() if family.type != "gauge"}
 
 

@@ -3,7 +3,7 @@
 A property is required if the daemon always sends it, even where its struct has a default, which is for clients of an
 older daemon. Only UNSET may be left out.
 
-OpenAPI 3.1 cannot describe Server-Sent Events: the schema of a stream is that of one event with its data parsed.
+OpenAPI 3.1 cannot describe Server-Sent Events: the schema of a stream describes one event with its data parsed.
 """
 
 from __future__ import annotations

@@ -98,5 +98,5 @@ class Route(msgspec.Struct, frozen=True, kw_only=True):
     responses: tuple[DocumentedResponse, ...]
 
     def starlette_route(self) -> routing.Route:
-        """The same route for Starlette."""
+        """The route as Starlette takes it."""
         return routing.Route(self.path, self.endpoint, methods=[self.method], name=self.name)

@@ -160,7 +160,7 @@ def _interval_ms(query: QueryParams) -> int | None:
 
 
 def _heartbeat_seconds(query: QueryParams) -> float | None:
-    """The interval of heartbeats that the client asks for; None if it does not, and 0 if it is no number."""
+    """The interval of heartbeats that the client asks for; None if it does not, and 0 if it is not a number."""
     text = query.get("heartbeat")
     if text is None:
         return None

@@ -67,12 +67,12 @@ class AccountState:
         self._is_grouped = False
 
     def forget_names(self) -> None:
-        """Forget all names from the next reading on, because it is another account."""
+        """Forget all names from the next reading on, because the account has changed."""
         self.names = {}
         self._is_grouped = False
 
     def recall_memory(self, memory: Memory | None) -> None:
-        """Continue from the memory of an earlier run, or without any (None) because it is another account."""
+        """Continue from the memory of an earlier run, or without any (None) because the account has changed."""
         self._shown = None
         self.lifecycle.recall(memory)
 

@@ -35,7 +35,7 @@ def distance(subject: Subject, _: Value, condition: Condition) -> str:
     side, name = min(sides, key=lambda each: _nearness(each[0], condition))
     level, price = _level(condor, name), _price(subject)
     if _is_beyond(side):
-        # A strike that is breached has an alert of its own, which one that begins before it does not repeat.
+        # A breached strike has an alert of its own, which this earlier one does not repeat.
         if condition.quantity == "tested" or condition.threshold:
             return f"the price is {worded('distancePercent', abs(side.percent or 0.0))} beyond the {level}, {price}"
         beyond = f"the {level} is breached" if condor.direction == "short" else f"the price is beyond the {level}"
@@ -49,7 +49,7 @@ def _is_beyond(side: Distance) -> bool:
 
 
 def _nearness(side: Distance, condition: Condition) -> tuple[bool, bool, float]:
-    """Sort the nearer side first, by what the condition is about: of one without a volatility, sigmas are not known."""
+    """Sort the nearer side first, in the condition's unit: without a volatility, sigmas are not known."""
     by_sigmas = condition.quantity != "distancePercent"
     figure = side.sigmas if by_sigmas and side.sigmas is not None else side.percent
     return not _is_beyond(side), by_sigmas and side.sigmas is None, figure or 0.0
@@ -78,6 +78,6 @@ def _leg(leg: Leg) -> str:
 
 def _price(subject: Subject) -> str:
     condor, risk = subject.condor, subject.risk
-    assert condor is not None  # noqa: S101 - the caller has looked
+    assert condor is not None  # noqa: S101 - the caller has checked
     assert risk is not None  # noqa: S101 - as above
     return f"{condor.underlying} {risk.price:,.2f}"

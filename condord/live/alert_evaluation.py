@@ -1,4 +1,4 @@
-"""Which rules are evaluated for a subject, and what they give the state machines of its alerts."""
+"""Choose the rules for a subject, and turn their results into events and values for its alerts."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from condord.live.alert_machine import Event, TransitionValues
 from condord.live.alert_subject import Subject
 
 _ABOUT_BROKEN = frozenset({"brokenCondor", "assignment"})
-"""The words that apply to what is left of a condor."""
+"""The words that apply to the rest of a broken condor."""
 
 
 class Applied(NamedTuple):
-    """A rule that is for a subject, with its `when` there, and the quantities that it names."""
+    """A rule that applies to a subject, its `when` for that subject, and the quantities that it names."""
 
     rule: Rule
     conditions: tuple[Condition, ...]
@@ -25,7 +25,7 @@ class Applied(NamedTuple):
 
 
 class Looked(NamedTuple):
-    """The last look at a subject: its rules, its facts, and what each `when` came to."""
+    """The last evaluation of a subject: its rules, its facts, and the result of each `when`."""
 
     applied: tuple[Applied, ...]
     subject: Subject
@@ -33,7 +33,7 @@ class Looked(NamedTuple):
 
 
 def applied_to(rules: Iterable[Rule], subject: Subject) -> tuple[Applied, ...]:
-    """The rules in force that are for a subject; those about `blind` last, as they follow from the others."""
+    """The rules in force that apply to a subject; those about `blind` last, as they depend on the others."""
     facts = subject.mark
     found = []
     for rule in rules:
@@ -46,7 +46,7 @@ def applied_to(rules: Iterable[Rule], subject: Subject) -> tuple[Applied, ...]:
 
 
 def changed_quantities(was: Subject, subject: Subject) -> set[str]:
-    """The quantities that have another value now, on either basis."""
+    """The quantities whose value has changed, on either basis."""
     found = _differing(was.mark.values, subject.mark.values)
     if was.natural is not was.mark or subject.natural is not subject.mark:
         found |= _differing(was.natural.values, subject.natural.values)
@@ -59,7 +59,7 @@ def _differing(was: Mapping[str, Value], values: Mapping[str, Value]) -> set[str
 
 
 def event_of(rule: Rule, facts: Facts, *, held: bool | None) -> Event:
-    """What a look at an alert comes to, without regard to time; `held` is its `when`."""
+    """The result of evaluating an alert, without regard to time; `held` is its `when`."""
     if held is None:
         return "unknown"
     if held:
@@ -69,7 +69,7 @@ def event_of(rule: Rule, facts: Facts, *, held: bool | None) -> Event:
 
 
 def transition_values(rule: Rule, subject: Subject, facts: Facts, text: str) -> TransitionValues:
-    """What a transition shows: the value of the first comparison, and its threshold."""
+    """The values that a transition shows: that of the first comparison, and its threshold."""
     conditions = when(rule, facts)
     first = next((each for each in conditions if each.operator is not None), None)
     value = None if first is None else facts.values.get(first.quantity)

@@ -23,7 +23,7 @@ from condord.live.wire_alerts import AlertCounts, AlertJson
 
 
 class ShownAlerts(Protocol):
-    """The alerts that there are. `revision` changes whenever `shown` may have; `counts` are those that fire."""
+    """The current alerts. `revision` changes whenever `shown` may have changed; `counts` counts those that fire."""
 
     @property
     def revision(self) -> int:
@@ -42,7 +42,7 @@ class AlertSource(Protocol):
 
     @property
     def alerts(self) -> ShownAlerts:
-        """What they have come to."""
+        """The alerts as they are now."""
 
     @property
     def deadline(self) -> float | None:
@@ -105,7 +105,7 @@ class AlertEvents:
             self._changed = now
 
     def take(self, changes: Changes) -> None:
-        """Take changes: `on_changes` gets them, and `publish` brings their transitions when it is due."""
+        """Take changes: `on_changes` gets them now, and `publish` publishes their transitions when it is due."""
         if not changes.records and not changes.transitions:
             return
         self._on_changes(changes)
@@ -133,7 +133,7 @@ class AlertEvents:
         return max(self._changed, self._published + self._coalescer.window_seconds)
 
     def _put(self, source: AlertSource, now_at: dt.datetime, *, has_event: bool) -> bool:
-        """Put the alerts and their counts; True if they are others."""
+        """Put the alerts and their counts; True if they have changed."""
         edition = self._edition
         alerts = in_order(render_alerts.alert(record) for record in source.alerts.shown(now_at))
         totals = msgspec.structs.replace(edition.totals, alerts=source.alerts.counts)

@@ -1,8 +1,7 @@
-"""The facts that rules are evaluated for, from what is published.
+"""Gather the facts that rules are evaluated on, from what is published.
 
-What is not known is left out, so that it holds the state of every rule that names it. In the first two minutes of a
-session that is everything but the facts of the daemon itself. What depends on the date is known from 09:00 in New York
-of a session.
+Unknown values are left out, and a rule that names one keeps its state. In the first two minutes of a session only facts
+about the daemon itself are known. What depends on the date is known from 09:00 in New York on the day of a session.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ from condord.live.wire_condor import Unmatched
 from condord.live.wire_risk import AccountJson, UnderlyingJson
 
 DATES_FROM = dt.time(9)
-"""From when in New York what depends on the date is evaluated."""
+"""The time in New York from which values that depend on the date are known."""
 _MILLS = 1000
 _E4 = 10_000
 _E6 = 1_000_000
@@ -69,12 +68,12 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_watched(self) -> bool:
-        """Whether what is not known should be known: not in a simulated session at night, when no date counts."""
+        """Whether an unknown value is worth reporting: not in a simulated session at night, when no date counts."""
         return self.is_session and self.is_dated and not self.is_opening
 
 
 class Terms(msgspec.Struct, frozen=True, kw_only=True):
-    """What does not change with quotes: the name of a condor for people, its chain, and Alpaca's cut-offs."""
+    """What does not change with quotes: a condor's name for people, its chain, and Alpaca's cut-offs."""
 
     name: str
     chain: HeldChain
@@ -97,7 +96,7 @@ def moment(calendar: Calendar, now_at: dt.datetime, *, is_session: bool) -> Mome
 
 
 def known(values: Values, when: Moment) -> Values:
-    """Those of `values` that may be relied on at this moment."""
+    """The `values` that can be relied on at this moment."""
     if when.is_dated and not when.is_opening:
         return values
     return {
@@ -109,7 +108,7 @@ def known(values: Values, when: Moment) -> Values:
 
 
 def date_values(condor: Condor, terms: Terms, when: Moment) -> Values:
-    """What depends on the date."""
+    """The values that depend on the date."""
     opened = None if condor.opened_at is None else exchange_day(condor.opened_at)
     is_last_day = last_trading_day(terms.chain.ending) == when.day
     minutes = {each.kind: (each.at - when.now_at).total_seconds() / 60 for each in terms.cutoffs}
@@ -123,7 +122,7 @@ def date_values(condor: Condor, terms: Terms, when: Moment) -> Values:
 
 
 def risk_values(condor: Condor, risk: Risk) -> Values:
-    """The model's figures. Each is of the same price."""
+    """The model's figures, all computed at the same price."""
     touches = [risk.probabilities.touch_put, risk.probabilities.touch_call]
     deltas = [risk.legs.get(leg.symbol, UNKNOWN).delta for leg in condor.legs if leg.quantity < 0]
     is_long = condor.direction == "long"
@@ -141,7 +140,7 @@ def risk_values(condor: Condor, risk: Risk) -> Values:
 
 
 def _tested(risk: Risk) -> Value:
-    """Whether a side is tested. One that is near decides it, if how far away the other is needs a volatility."""
+    """Whether a side is tested. If the other's distance is unknown for want of a volatility, a near side suffices."""
     if risk.tested is not None:
         return risk.tested != "none"
     return True if any(each.sigmas is not None and each.sigmas <= NEAR_SIGMAS for each in _sides(risk)) else None
@@ -180,7 +179,7 @@ def _touch(condor: Condor, risk: Risk, touches: list[float | None]) -> Value:
 
 
 def _greatest(values: list[float | None], most: float) -> Value:
-    """The greatest of `values`; if some are not known, from the greatest that is to `most`."""
+    """The greatest of `values`; if some are not known, the range from the greatest known one to `most`."""
     found = [value for value in values if value is not None]
     if not found:
         return None
@@ -188,7 +187,7 @@ def _greatest(values: list[float | None], most: float) -> Value:
 
 
 class Exercise(msgspec.Struct, frozen=True, kw_only=True):
-    """What decides whether a short call is exercised early for the `dividend`: the quotes of it and of the same put."""
+    """What decides whether a short call is exercised early for the `dividend`: its quote and that of the same put."""
 
     dividend: Dividend | None
     call: Quote | None
@@ -251,9 +250,9 @@ def uncovered(entries: Iterable[Unmatched], covered_before: Collection[str]) -> 
 
 
 def account_values(totals: TotalsJson, account: AccountJson | None, pl: Iterable[PlRange | None]) -> Values:
-    """The quantities of the account; `pl` is that of each condor, by the basis of the rule.
+    """The quantities of the account; `pl` is the profit or loss of each condor, on the rule's basis.
 
-    The profit or loss is not known while that of a condor is not.
+    The profit or loss is not known while one of the condors' is not.
     """
     ranges = list(pl)
     known_ranges = [each for each in ranges if each is not None]
@@ -276,7 +275,7 @@ def _range(low: float, high: float) -> Value:
 
 
 def feed_down(status: Status, underlyings: Mapping[str, UnderlyingJson], when: Moment) -> str | None:
-    """Why prices are not live in a session, None if they are."""
+    """Why prices are not live during a session; None if they are."""
     if not when.is_session:
         return None
     if status.state != "live":

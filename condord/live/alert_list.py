@@ -23,7 +23,7 @@ def state_of(record: AlertRecord) -> AlertState | None:
 
 
 def subject_of(record: AlertRecord) -> str:
-    """What the rule of an alert is evaluated for: a condor's id, a symbol, or `account`."""
+    """The key of an alert's subject: a condor's id, a symbol, or `account`."""
     return record.id.removeprefix(f"{record.rule}:")
 
 
@@ -41,7 +41,7 @@ def is_visible(record: AlertRecord, since_at: dt.datetime) -> bool:
 
 
 def visible(records: Iterable[AlertRecord], now_at: dt.datetime) -> list[AlertRecord]:
-    """Those that fire or have resolved or ended since the start of the exchange's day, the newest first, then by id."""
+    """The alerts that fire, or resolved or ended since the start of the exchange's day, newest first, then by id."""
     since_at = start_of_day(exchange_day(now_at))
     found = [record for record in records if is_visible(record, since_at)]
     return sorted(found, key=lambda record: (-record.since.timestamp(), record.id))

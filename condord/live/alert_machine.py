@@ -53,13 +53,13 @@ TABLE: dict[tuple[State, Event], tuple[State, Action]] = {
 SAVE_SECONDS = 5.0
 """How much session time of a pending alert is lost at most when the process is killed."""
 REPEAT_SAVE_SECONDS = 60.0
-"""The same of the time until a repetition."""
+"""How much of the session time until a repetition is lost at most when the process is killed."""
 EXACT_SECONDS = 1e-6
 """Times that differ by less are equal."""
 
 
 class TransitionValues(NamedTuple):
-    """What a transition shows."""
+    """The values that a transition shows."""
 
     value: float | None
     threshold: float | None
@@ -99,7 +99,7 @@ class Alert:
 
     @property
     def _repeat_seconds(self) -> float:
-        """After how much session time it is notified again; 0 is never."""
+        """The session time between two notifications of it; 0 means that it is not repeated."""
         is_open = self.record.state == "firing" and self.record.acknowledged_at is None
         return self.rule.repeat_minutes * 60 if is_open and self.rule is not None else 0.0
 
@@ -114,7 +114,7 @@ class Alert:
         return counted + min(self._repeat_seconds - record.repeated_seconds, until_stored)
 
     def count(self, session_seconds: float, now_at: dt.datetime) -> None:
-        """Add the session time since the last look, in which nothing changed."""
+        """Count the session time since the last look."""
         if self._counted is None:
             return
         record, passed = self.record, session_seconds - self._counted
@@ -135,7 +135,7 @@ class Alert:
     def step(
         self, event: Event, session_seconds: float, now_at: dt.datetime, found: TransitionValues | None = None
     ) -> bool:
-        """Take an event; True if that is a transition. `found` is what a transition shows."""
+        """Take an event; True if that is a transition. `found` has the values that a transition shows."""
         row = TABLE.get((self.record.state, event))
         if row is None:
             return False
@@ -184,7 +184,7 @@ class Alert:
             held_seconds=0.0,
             repeated_seconds=0.0,
             repeats=0,
-            # Rises also over the removal of the record, so that an id and a serial never come twice.
+            # Rises even after the record was removed, so that no pair of id and serial occurs twice.
             serial=max(self.record.serial + 1, int(now_at.timestamp())),
         )
         self._counted = session_seconds if self.rule is not None and self.rule.repeat_minutes > 0 else None

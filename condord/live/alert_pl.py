@@ -70,7 +70,7 @@ def _possible(condor: Condor, low_e4: int, high_e4: int, basis: Basis) -> PlRang
 
 
 def _price_e4(leg: Leg, quote: Quote, basis: Basis) -> tuple[int, int] | None:
-    """The price of a leg with a reliable quote, twice; None if it has none."""
+    """The price of a leg with a reliable quote, as both ends of a range; None if it has none."""
     natural_e4 = quote.natural_e4(leg.quantity)
     if quote.mark_e4 is None or natural_e4 is None:  # crossed, or without an ask
         return None
@@ -124,6 +124,6 @@ def _received_e4(condor: Condor) -> int | None:
 def _span(found: PlRange, figure: Callable[[int], float | None]) -> Value:
     low = figure(found.low_e4)
     high = low if found.low_e4 == found.high_e4 else figure(found.high_e4)
-    assert low is not None  # noqa: S101 - the caller has looked at what it is divided by
+    assert low is not None  # noqa: S101 - the caller has checked the divisor
     assert high is not None  # noqa: S101 - as above
     return low if low == high else Between(min(low, high), max(low, high))

@@ -1,4 +1,4 @@
-"""What is kept of alerts over restarts, and what a change of an alert gives to those who deliver it."""
+"""The state of alerts that survives restarts, and the transitions that are delivered."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Instant = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 
 
 class AlertRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The state of one rule for one subject, as it is stored. `id` is that of the alert.
+    """The state of one rule for one subject, as it is stored. `id` is the alert's id.
 
-    `opened_at` is that of the condor's holding. `definition` identifies the `when`, `clear`, `basis` and `match` of the
-    rule: with another one the state does not count. `held_seconds` is how long `when` has held in session time, up to
-    `as_of`. `serial` rises with each firing of this alert, also over its removal: with the id it identifies one of
-    them.
+    `opened_at` is when the condor's holding was opened. `definition` identifies the `when`, `clear`, `basis` and
+    `match` of the rule: with another one the state does not count. `held_seconds` is how long `when` has held in
+    session time, up to `as_of`. `serial` rises with each firing of this alert, even after its removal: with the id it
+    identifies one of them.
 
     `last` is how the last firing ended. It is None while the alert fires and if it never did: a `resolved` record
     without it only keeps that the rule was evaluated for this subject. `since`, `until`, `value`, `text`, `severity`

@@ -1,4 +1,4 @@
-"""What rules are evaluated for: one condor, one underlying or the account, with its facts and what its texts need."""
+"""The subject of alert rules: one condor, one underlying or the account, with its facts and what alert texts need."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ ACCOUNT = "account"
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
-    """A subject of rules.
+    """What rules are evaluated for.
 
-    `mark` and `natural` are its facts by basis. `opened_at` is that of the condor's holding. `name` is for people.
+    `mark` and `natural` are its facts with profit or loss at mark and at natural. `opened_at` is when the condor's
+    holding was opened. `name` is for people.
 
-    `is_broken`: the condor lost legs and none of it is whole, so that only rules about that apply. `is_watched`: the
-    session is open, and not in its first minutes, so that what is not known should be known. `closing_percent` is
-    `percentOfMaxProfit` of the best working order that closes the whole quantity. `notes` are clauses for people, by
-    the word that they explain. `spot` is what strikes compare with, in dollars. `cutoffs` are Alpaca's for the condor,
-    and `quotes` has those of its legs.
+    `is_broken`: the condor lost legs, and no part of it is complete, so only rules about broken condors apply.
+    `is_watched`: the session is open and past its first minutes, so an unknown value is worth reporting.
+    `closing_percent` is `percentOfMaxProfit` of the best working order that closes the whole quantity. `notes` are
+    clauses for people, by the word that they explain. `spot` is the price to compare strikes with, in dollars.
+    `cutoffs` are Alpaca's for the condor, and `quotes` has the quotes of its legs, by symbol.
     """
 
     mark: Facts

@@ -82,7 +82,7 @@ class Subjects:
         return self._settled
 
     def regroup(self, when: Moment) -> None:
-        """Take what positions give: chains, cut-offs, names, and what is left of broken condors."""
+        """Take what follows from positions: chains, cut-offs, names, and what is left of broken condors."""
         book, edition = self._book, self._book.edition
         self._terms, self._steady, self._settled_until_at = {}, {}, None
         for chain in book.risks.figures.chains:
@@ -106,7 +106,7 @@ class Subjects:
         self._covered_puts |= {each.symbol for each in edition.unmatched.json.values() if each.cover is not None}
 
     def subject(self, key: str, when: Moment) -> Subject | None:
-        """A subject with its facts; None if it is not there."""
+        """A subject with its facts; None if it is not published."""
         edition = self._book.edition
         if key == ACCOUNT:
             return self._account_subject(when)
@@ -145,7 +145,7 @@ class Subjects:
         return Subject(mark=facts[0], natural=facts[1], name=symbol, is_watched=when.is_watched, notes=notes)
 
     def _broken_subject(self, was: BrokenJson, when: Moment) -> Subject:
-        """What is left of a condor of which none is whole."""
+        """The subject for what is left of a condor of which no part is complete."""
         name = _broken_name(was, when.day.year)
         own, notes = self._break(was.id, name, when)
         facts = Facts(
@@ -233,7 +233,7 @@ class Subjects:
         )
 
     def _steady_values(self, condor: Condor, terms: Terms, risk: Risk, when: Moment) -> Values:
-        """The facts that most quotes do not change, evaluated again only when they may be others."""
+        """The facts that most quotes do not change, evaluated again only when they may have changed."""
         was, figures = self._steady.get(condor.id), self._book.risks.figures
         shares = figures.shares.get(condor.underlying, 0)
         given = condor, risk, figures.dividends, figures.overrides, shares

@@ -20,7 +20,7 @@ from condord.live.alert_records import AlertRecord
 from condord.live.alert_subject import Subject
 
 Cause = Literal["gone", "settled", "broken"]
-"""Why an alert ends with its subject. What has settled is still held, and of what is broken some legs are."""
+"""Why an alert ends with its subject. Settled condors are still held, and so are some legs of broken ones."""
 _E4 = 10_000
 _SOURCES: dict[CutoffSource, str] = {"config": "as configured", "product": "the end of its trading"}
 """How the time of a cut-off is known."""
@@ -42,7 +42,7 @@ _CLOSABLE = frozenset(
         "longPutExpiring",
     ]
 )
-"""What a trader would close the condor for."""
+"""Quantities for which a trader would close the condor."""
 _UNDECIDED = "what this alert needs is not known at present; earlier: "
 _ORDERS = Condition(quantity="minutesToOrderCutoff", operator="<=", threshold=0.0)
 _EARLIER_MARKS = frozenset({"stub", "crossed"})
@@ -67,11 +67,11 @@ _NOT = {
     "feedDown": "prices are live again",
     "blind": "it can be watched again",
 }
-"""What is true when a word is not."""
+"""The clauses for words that do not hold."""
 
 
 def firing(rule: Rule, subject: Subject, facts: Facts) -> str:
-    """Why the alert fires, and what the condor has made, unless it fires because that is not known."""
+    """Why the alert fires, and the condor's P/L, unless the alert fires because that is not known."""
     conditions = when(rule, facts)
     names = {each.quantity for each in conditions}
     clauses = [
@@ -86,7 +86,7 @@ def firing(rule: Rule, subject: Subject, facts: Facts) -> str:
 
 
 def _no_orders(names: Collection[str], subject: Subject, facts: Facts) -> str:
-    """That what the alert is about cannot be closed any longer; empty if it can, or is said already."""
+    """The clause that the condor can no longer be closed; empty if it can, or if the text already says so."""
     value = facts.values.get("minutesToOrderCutoff")
     if _CLOSABLE.isdisjoint(names) or "minutesToOrderCutoff" in names or not isinstance(value, float) or value > 0:
         return ""
@@ -95,26 +95,26 @@ def _no_orders(names: Collection[str], subject: Subject, facts: Facts) -> str:
 
 
 def resolved(rule: Rule, subject: Subject, facts: Facts) -> str:
-    """What is true now that the alert has resolved."""
+    """The sentence for an alert that has resolved: what is true now."""
     return _sentence(subject, f"resolved, {_state(rule, subject, facts)}")
 
 
 def repeated(rule: Rule, subject: Subject, facts: Facts, *, is_held: bool) -> str:
-    """Why the alert fires now, or what is true if its `when` does not hold any longer but it has not resolved."""
+    """Why the alert fires now; if its `when` no longer holds but it has not resolved, what is true instead."""
     if is_held:
         return firing(rule, subject, facts)
     return _sentence(subject, f"not resolved yet, {_state(rule, subject, facts)}")
 
 
 def undecided(record: AlertRecord) -> str:
-    """That it is not known whether the alert still holds, and the earlier reason, without the P/L of that moment."""
+    """The sentence for an alert that may no longer hold: the earlier reason, without the P/L of that moment."""
     earlier = record.text.partition(": ")[2]
     reason = (earlier.rpartition(". P/L ")[0] or earlier.removesuffix(".")).removeprefix(_UNDECIDED)
     return f"{_name(record)}: {_UNDECIDED}{reason}."
 
 
 def _state(rule: Rule, subject: Subject, facts: Facts) -> str:
-    """What is true of each condition that does not hold: it says why the alert has resolved, or could."""
+    """A clause for each condition that does not hold, which explains why the alert has resolved, or could."""
     conditions, clauses = when(rule, facts), []
     for condition in [each for each in conditions if holds(each, facts.values.get(each.quantity)) is False]:
         value, quantity = facts.values.get(condition.quantity), QUANTITIES[condition.quantity]
@@ -130,7 +130,7 @@ def _state(rule: Rule, subject: Subject, facts: Facts) -> str:
 
 
 def gone(record: AlertRecord, cause: Cause = "gone") -> str:
-    """That an alert has ended with its subject."""
+    """The sentence for an alert that has ended with its subject."""
     if cause == "settled":
         return f"{_name(record)}: the position has expired and awaits settlement, and this alert has ended."
     if cause == "broken":
@@ -140,7 +140,7 @@ def gone(record: AlertRecord, cause: Cause = "gone") -> str:
 
 
 def rule_changed(record: AlertRecord) -> str:
-    """That an alert has ended with its rule."""
+    """The sentence for an alert that has ended with its rule."""
     return f"{_name(record)}: the rule {record.rule} was changed, turned off or removed, and its alert has ended."
 
 
@@ -171,7 +171,7 @@ def _pl(subject: Subject) -> str:
 
 
 def _clause(condition: Condition, subject: Subject, value: Value) -> str:
-    """What a condition that holds means."""
+    """The clause for a condition that holds."""
     quantity = condition.quantity
     if condition.is_negated:
         return _NOT[quantity]
@@ -187,7 +187,7 @@ def _clause(condition: Condition, subject: Subject, value: Value) -> str:
 def _limit(condition: Condition, *, is_mirrored: bool = False) -> str:
     """`at least 50 %`; mirrored, for a value that is shown with the opposite sign."""
     operator, threshold = condition.operator, condition.threshold
-    assert operator is not None  # noqa: S101 - it is no word
+    assert operator is not None  # noqa: S101 - it is not a word
     assert threshold is not None  # noqa: S101 - as above
     if is_mirrored:
         operator, threshold = _MIRRORED[operator], -threshold
@@ -231,7 +231,7 @@ def _days_at_opening(_: Subject, value: Value, condition: Condition) -> str:
 
 
 def _order_cutoff(subject: Subject, value: Value, condition: Condition) -> str:
-    """Until when orders are taken, by what that is known, and from when Alpaca may liquidate."""
+    """Until when Alpaca takes orders, as far as that is known, and from when it may liquidate."""
     clause = _order_time(subject, value, condition)
     if not clause:
         return ""
@@ -256,7 +256,7 @@ def _liquidation(subject: Subject, value: Value, _: Condition) -> str:
 
 
 def _cutoff_time(subject: Subject, value: Value, kind: CutoffKind) -> str:
-    """The time of a cut-off, which is right whenever it is read, with its day if that is another; empty without one."""
+    """The time of a cut-off, with its day if that is not today, so that it is right at any time; empty without one."""
     at = next((each.at for each in subject.cutoffs if each.kind == kind), None)
     if at is None or not isinstance(value, int | float):
         return ""
@@ -322,14 +322,14 @@ _SPECIAL: dict[str, Callable[[Subject, Value, Condition], str]] = {
     "longPutExpiring": _long_put,
     "blind": _blind,
 }
-"""The clauses that are not made from the catalogue; an empty one is."""
+"""Functions for clauses that the catalogue has no words for; if one returns "", the catalogue's words are used."""
 _STATES: dict[str, Callable[[Subject, Value, Condition], str]] = {
     **dict.fromkeys(_PROFITS, _profit_state),
     **dict.fromkeys(("distancePercent", "distanceSigmas", "breached", "tested"), distance),
     "minutesToOrderCutoff": _order_time,
     "minutesToLiquidation": _liquidation,
 }
-"""The same where a condition need not hold."""
+"""The clauses of conditions that need not hold."""
 
 
 def _range(found: PlRange | None) -> str:

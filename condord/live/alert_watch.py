@@ -1,4 +1,4 @@
-"""Decide what of the published document the rules are evaluated for, and when.
+"""Choose the subjects in the published document that rules are evaluated for, and when.
 
 A look takes the subjects that were published since the last one, and those that are due by time: an alert that has held
 for long enough, and with each minute everything, as dates, cut-offs and the first minutes of a session count in whole
@@ -27,12 +27,12 @@ from condord.live.wire_risk import AccountJson
 SLICE = 20
 """How many subjects a look evaluates: it keeps a turn of the loop well below 10 ms."""
 SETTLE_SECONDS = 10.0
-"""How long after the first look nothing is gone yet."""
+"""How long after the first look no subject counts as gone."""
 _MINUTE_SECONDS = 60
 _LEAST_SECONDS = 0.001
-"""Until the next look by time at least, so that a rounded time cannot make the loop spin."""
+"""The shortest wait for a look that is due by time, so that a rounded time cannot make the loop spin."""
 _MARGIN_SECONDS = 0.05
-"""How long after the minute it is looked at: a timer that fires early would still be in the minute before."""
+"""How long after a full minute the look is: a timer that fires early would still be in the minute before."""
 
 
 class SessionClock:
@@ -88,7 +88,7 @@ class AlertWatch:
         self._are_orders_known = True
 
     def switch(self) -> None:
-        """Forget what was published: it is another account. Its orders are not known yet."""
+        """Forget what was published: the account has changed. Its orders are not known yet."""
         self._are_orders_known = False
         self._forget()
 
@@ -192,7 +192,7 @@ class AlertWatch:
             self._add(self._book.edition.valuations.json)
 
     def _has_other_status(self) -> bool:
-        """Whether the status differs in what facts depend on."""
+        """Whether the status has changed in a field on which facts depend."""
         status, was = self._book.edition.status, self._status
         if status is was or was is None:
             return was is None

@@ -1,4 +1,4 @@
-"""Words with a hysteresis of their own: once true, they are so until the price is clearly away.
+"""Words with a hysteresis of their own: once true, they stay true until the price is clearly away.
 
 Near a line a price crosses it with every other tick, and on expiration day for hours. A rule that names such a word
 would fire as often, and its `clear` could only negate the word.
@@ -44,7 +44,7 @@ _MILLS = 1000
 
 
 class _Spot(NamedTuple):
-    """What strikes compare with, and the years to the settlement."""
+    """The price to compare strikes with, and the years to the settlement."""
 
     price: float
     years: float
@@ -84,8 +84,8 @@ def _away(leg: Leg, spot: _Spot) -> float:
 def long_put_expiring(condor: Condor, terms: Terms, risk: Risk, when: Moment, shares: int, *, holds: bool) -> Value:
     """Whether a long put is in the money on its last day without the shares that it delivers.
 
-    While it `holds`, a put counts until it is clearly out of the money. One without a volatility, which on its last day
-    mostly has no bid, is so by the percentage: an alert must not go on because nobody buys the put any longer.
+    While it `holds`, a put counts until it is clearly out of the money. Without a volatility, as mostly on the last
+    day, when a put has no bid, the percentage decides: an alert must not stay because nobody buys the put any longer.
     """
     chain = terms.chain
     if chain.style == "european":
@@ -104,7 +104,7 @@ def long_put_expiring(condor: Condor, terms: Terms, risk: Risk, when: Moment, sh
 
 
 def _spot(terms: Terms, risk: Risk, when: Moment) -> _Spot | None:
-    """None if it is not known, and from the settlement on."""
+    """None if the price is not known, and from the settlement on."""
     chain = terms.chain
     price = chain.spot(risk.price)
     years = chain.years(when.now_at, chain.counted_from(when.now_at, when.calendar, is_open=when.is_session))
@@ -117,7 +117,7 @@ def _larger(percent: float, sigmas: float, iv: float, spot: _Spot) -> float:
 
 
 class HeldWords:
-    """Which words hold for which condors. Over a restart, they are those of the alerts that are pending or fire."""
+    """Which words hold for which condors. After a restart, they follow from the alerts that are pending or fire."""
 
     def __init__(self) -> None:
         self._words: dict[str, dict[str, dt.datetime | None]] = {}
@@ -131,7 +131,7 @@ class HeldWords:
         return known_at is None or opened_at is None or opened_at <= known_at
 
     def note(self, key: str, word: str, opened_at: dt.datetime | None, value: Value) -> None:
-        """Note what a word is now; one that is not known stays as it is."""
+        """Note whether a word holds now; while that is not known, it stays as it was."""
         if value is True:
             self._words.setdefault(key, {})[word] = opened_at
         elif value is not None and key in self._words:

@@ -1,7 +1,7 @@
 """Follow every alert of the account: evaluate the rules for what has changed, and return what follows.
 
-Each subject (a condor, an underlying, the account) has one alert for each rule that is for it. `alert_machine` has the
-states of one alert. Here they begin, with the first look at a subject, and end, with the subject or with the rule.
+Each subject (a condor, an underlying, the account) has one alert for each rule that applies to it. `alert_machine` has
+the states of one alert. Here alerts begin, with the first look at a subject, and end, with the subject or the rule.
 
 A condor of the same id is another holding if it was opened later, or if it was gone in between. The alerts of the
 earlier holding then end, and its rules start again.
@@ -34,7 +34,7 @@ _BLANK = dt.timedelta(seconds=60)
 _AT_EVERY_START = frozenset({"feedDown", "blind"})
 """Words that are true for a moment when condord starts."""
 _IDLE: frozenset[tuple[State, bool | None]] = frozenset({("resolved", False), ("resolved", None), ("inactive", None)})
-"""States that what `when` has come to does not change."""
+"""Pairs of a state and the result of `when` after which nothing changes."""
 
 
 class Changes(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,7 +66,7 @@ class Alerts:
         self._shown: dict[str, AlertRecord] = {}  # those that fire or did, by id
         self._matching: dict[str, tuple[object, tuple[Applied, ...]]] = {}  # by subject
         self._looked: dict[str, Looked] = {}  # by subject
-        self._definitions: dict[str, str] = {}  # of the rules in force
+        self._definitions: dict[str, str] = {}  # scopes of the rules in force
         self._is_blank = False
         self._blank_until_at: dt.datetime | None = None
         self._day: dt.date | None = None
@@ -195,17 +195,17 @@ class Alerts:
         return alert_list.counts(self._shown.values())
 
     def visible(self, now_at: dt.datetime) -> list[AlertRecord]:
-        """Those that fire or have resolved or ended since the start of the exchange's day, the newest first."""
+        """The alerts that fire, or have resolved or ended since the start of the exchange's day, newest first."""
         return alert_list.visible(self._shown.values(), now_at)
 
     def shown(self, now_at: dt.datetime) -> list[AlertRecord]:
-        """Those of `visible` that are in the document."""
+        """The `visible` alerts that are in the document."""
         return alert_list.limited(self.visible(now_at))
 
     def next_seconds(self, session_seconds: float) -> float | None:
-        """In how much session time `due` will have a subject; None if no time is counted."""
+        """The session time until `due` has a subject, in seconds; None if no time is counted."""
         while self._queue and self._due.get(self._queue[0][1]) != self._queue[0][0]:
-            heapq.heappop(self._queue)  # it is counted otherwise since, or not at all
+            heapq.heappop(self._queue)  # the alert is due at another time now, or never
         return max(0.0, self._queue[0][0] - session_seconds) if self._queue else None
 
     def due(self, session_seconds: float) -> frozenset[str]:
@@ -221,7 +221,7 @@ class Alerts:
         return frozenset(found)
 
     def _look(self, subject: Subject, session_seconds: float, now_at: dt.datetime) -> None:
-        """Evaluate the rules that are for a subject; one of which no quantity has changed comes to the same again."""
+        """Evaluate the rules that apply to a subject; a rule keeps its result if none of its quantities has changed."""
         alerts = self._alerts.setdefault(subject.key, {})
         applied = self._applied_to(subject)
         if subject.is_broken:
@@ -258,7 +258,7 @@ class Alerts:
         *,
         held: bool | None,
     ) -> None:
-        """Take what a rule has come to for a subject: `held` is its `when`."""
+        """Advance an alert by the result of its rule: `held` is the result of `when`."""
         rule = alert.rule
         assert rule is not None  # noqa: S101 - `_current` has set it
         alert.count(session_seconds, now_at)
@@ -283,7 +283,7 @@ class Alerts:
         self._note(alert)
 
     def _current(self, alert: Alert | None, rule: Rule, subject: Subject, now_at: dt.datetime) -> Alert:
-        """The alert of a rule for the present holding of a subject; it starts where there is none."""
+        """The alert of a rule for the present holding of a subject; a new one if there is none."""
         opened_at = subject.opened_at
         if alert is not None and opened_at is not None:
             known_at = alert.record.opened_at
@@ -324,7 +324,7 @@ class Alerts:
         return Alert(begun, rule)
 
     def _applied_to(self, subject: Subject) -> tuple[Applied, ...]:
-        """The rules in force that are for a subject; those about `blind` last, as they follow from the others."""
+        """The rules in force that apply to a subject; those about `blind` last, as they depend on the others."""
         facts = subject.mark
         form = facts.kind, facts.direction, facts.underlying, subject.is_broken
         known = self._matching.get(facts.subject)
@@ -335,7 +335,7 @@ class Alerts:
         return found
 
     def _end_changed(self, now_at: dt.datetime) -> None:
-        """End the alerts of rules that are not in force, or not as they were."""
+        """End the alerts of rules that are no longer in force, or have changed."""
         if not self.rules:
             return
         self._are_checked = True
@@ -355,7 +355,7 @@ class Alerts:
             self._remove(alert)
 
     def _turn(self, now_at: dt.datetime) -> None:
-        """Forget what has ended before the day at the exchange."""
+        """Forget the alerts that ended before the exchange's day began."""
         day = exchange_day(now_at)
         if day == self._day:
             return

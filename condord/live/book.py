@@ -160,7 +160,8 @@ class Book:
     def recall_past(self, past: RecordedPast | None) -> None:
         """Continue lines and extremes that were recorded, also if positions are shown already; the next event has them.
 
-        None forgets those of this run, because it is another account. Nothing is recorded until its positions are read.
+        None forgets those of this run, because the account has changed. Nothing is recorded until its positions are
+        read.
         """
         self.minutes.recall(past)
         self.pl_history.recall(past)
@@ -344,7 +345,7 @@ class Book:
                 self._put(closing, identity, None, orders)
 
     def _amend_account(self) -> None:
-        """Put the account's balances, if they are others."""
+        """Put the account's balances, if they have changed."""
         edition, summary = self.edition, self._summary
         if render_risk.same_account(summary, edition.account):
             edition.touch_account(summary)

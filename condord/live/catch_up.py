@@ -1,4 +1,4 @@
-"""What a follower lacks, as one answer: the same events with which a stream begins that resumes."""
+"""Answer a follower with the events that it lacks: the same with which a resuming stream begins."""
 
 from __future__ import annotations
 

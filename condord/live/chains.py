@@ -56,12 +56,12 @@ class ChainContract(Listed, frozen=True, kw_only=True):
     opposite: Listed
 
     def is_in_the_money(self, spot: float) -> bool:
-        """Whether it would be worth anything at `spot`, the price that its strike compares with."""
+        """Whether it would be worth anything at `spot`, the price to compare its strike with."""
         return self.strike < spot if self.right == "call" else self.strike > spot
 
 
 class HeldChain(msgspec.Struct, frozen=True, kw_only=True):
-    """The contracts of one expiry and deliverable, the condors of which they are legs, and those in none.
+    """The contracts of one expiry and deliverable, the condors of which they are legs, and those in no condor.
 
     `shares_ratio` is None if what they deliver is not known, or is not only shares of the underlying and cash.
     """
@@ -77,7 +77,7 @@ class HeldChain(msgspec.Struct, frozen=True, kw_only=True):
     leftovers: tuple[Leftover, ...]
 
     def spot(self, price: float | None) -> float | None:
-        """What the strikes compare with at a price of the underlying, in dollars; None if either is not known."""
+        """The price to compare strikes with, from a price of the underlying, in dollars; None if not known."""
         if price is None or self.shares_ratio is None:
             return None
         return price * self.shares_ratio + self.cash

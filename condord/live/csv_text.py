@@ -43,7 +43,7 @@ _CRLF = "\r\n"
 
 
 def positions_csv(document: wire.Document, end: LineEnd) -> Iterator[str]:
-    """Return the lines for the condors of a document, and for the contracts in none after them."""
+    """Return the lines for the condors of a document, then for the contracts in no condor."""
     document = trusted(document)
     quotes = {quote.symbol: quote for quote in document.quotes}
     condors = [_condor(condor) for condor in document.condors]
@@ -72,7 +72,7 @@ def history_csv(answer: RecordedJson, end: LineEnd) -> Iterator[str]:
 
 def _lines(columns: Sequence[str], rows: Iterable[Mapping[str, Value]], end: LineEnd) -> Iterator[str]:
     written: list[str] = []
-    # Always with CRLF, and one write a row: the writer quotes a line end inside a cell only if it is in its own.
+    # The writer quotes a line end in a cell only if it is part of `lineterminator`, so that is CRLF, whatever `end` is.
     writer = csv.writer(SimpleNamespace(write=written.append), lineterminator=_CRLF)
     writer.writerow(columns)
     yield written.pop().removesuffix(_CRLF) + end

@@ -99,7 +99,7 @@ class _Followed(NamedTuple):
 class Day:
     """Today's profit or loss of an account, in 1e-4 dollars; each is None while a part of it is not known.
 
-    Call `follow` with every reading that is shown, also if it is the same again, and when the date in New York changes.
+    Call `follow` with every reading that is shown, even if it is the same again, and when the date in New York changes.
     Any method but those that return a profit or loss may change that of every owner.
     """
 
@@ -119,7 +119,7 @@ class Day:
         self._adjusted: frozenset[str] = frozenset()
 
     def recall(self, memory: DayMemory | None) -> None:
-        """Continue where an earlier run stopped; None forgets everything, because it is another account."""
+        """Continue where an earlier run stopped; None forgets everything, because the account has changed."""
         self.memory = memory or DayMemory()
         if memory is None:
             self._forget()
@@ -304,7 +304,7 @@ class Day:
         return () if calendar.on(day) is None else None
 
     def _departures(self, day: dt.date, fills: Iterable[DayFill]) -> list[DayFill]:
-        """What came or went without a fill after the end of today's session, as fills at its last marks."""
+        """Changes of positions without a fill after the end of today's session, as fills at its last marks."""
         reading, _, now_at = self._reading()
         moved = Counter(_without(reading.positions, fills))
         moved.subtract(self.memory.held_before or {})

@@ -39,7 +39,7 @@ class Observed(msgspec.Struct, frozen=True, kw_only=True):
     """What a tick depends on besides time.
 
     `is_open`: a held contract trades now. `is_missing`: the stream lacks a wanted symbol. `is_clock_doubted`: since the
-    last tick a quote disagreed with the exchange's clock. `poll_seconds`: the time between two polls by REST.
+    last tick a quote disagreed with the exchange's clock. `poll_seconds`: the time between two polls over REST.
     """
 
     is_open: bool

@@ -1,7 +1,7 @@
 """The price of an index from its own options, where Alpaca does not give its value.
 
 Put-call parity is exact for European options. It is taken at the held strike nearest the money of the nearest
-expiration, where the call and the put cost most nearly the same. The right that is not held comes by REST.
+expiration, where the call and the put cost most nearly the same. The right that is not held comes from REST.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from condord.core.model.parity import parity_price
 from condord.live.chains import ChainContract, HeldChain
 
 MOST_ASKED = 20
-"""Of this many strikes the other right is asked for, until a price shows which is the nearest."""
+"""For how many strikes the other right is requested, until a price shows which strike is the nearest."""
 NEAREST_ASKED = 3
 _E4_PER_DOLLAR = 10_000
 

@@ -67,7 +67,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def contents(self) -> Contents:
-        """What the reading holds."""
+        """The condors and other contracts in the reading."""
         return Contents(self.held, self.stocks)
 
 

@@ -370,7 +370,7 @@ class Link:
             self._is_reopening = self._state == "closing"
 
     def _note_end(self, event: Event, *, is_loss: bool) -> None:
-        """Count a failed connection by the code of its fault; a reload is no failure."""
+        """Count a failed connection by the code of its fault; a reload is not a failure."""
         reason = self._fault.code if event == "fault" and self._fault is not None else RELOADED
         if event == "fault":
             self.failures[reason] = self.failures.get(reason, 0) + 1

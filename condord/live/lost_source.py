@@ -9,7 +9,7 @@ from condord.live.wire_condor import CondorJson
 
 
 def trusted(document: wire.Document) -> wire.Document:
-    """Return `document` as a client has to take it: under a code of `wire.LOST_CODES` with everything unconfirmed."""
+    """Return `document` as clients must read it: with everything unconfirmed if its code is in `wire.LOST_CODES`."""
     if document.status.code not in wire.LOST_CODES:
         return document
     return msgspec.structs.replace(
@@ -21,7 +21,7 @@ def trusted(document: wire.Document) -> wire.Document:
 
 
 def trusted_condor(one: wire.OneCondor, status: wire.Status) -> wire.OneCondor:
-    """Do the same for one condor, whose answer has no status."""
+    """Return one condor as clients must read it under `status`, which its answer does not have."""
     if status.code not in wire.LOST_CODES:
         return one
     quotes = [msgspec.structs.replace(quote, unconfirmed=True) for quote in one.quotes]

@@ -1,4 +1,4 @@
-"""What is recorded of each condor and of the account at the end of a minute."""
+"""The rows that are recorded for each condor and for the account at the end of a minute."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ class MinuteRow(msgspec.Struct, frozen=True, kw_only=True):
 
     `second` is the end of the minute, in seconds since 1970. `cents` and `natural_cents` (profit or loss at mark and at
     natural) and `price_e4` (of the underlying) are the last known values, None if none was known. `low` and `high` are
-    the extremes of the profit or loss at mark published in the minute. `credit_e4` is per share. With `is_held` the
-    quotes were too wide, or the session had just begun: the minute counts in no extreme.
+    the extremes of the profit or loss at mark published in the minute. `credit_e4` is per share. `is_held`: values were
+    held back (`core/held`), as quotes were too wide or the session had just begun, so the minute counts for no extreme.
     """
 
     holding: Holding | None
@@ -49,7 +49,7 @@ class Extremes(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordedPast(msgspec.Struct, frozen=True, kw_only=True):
-    """What a database knows of an account at a start: session lines by condor id, and the extremes of all holdings.
+    """What a database knows about an account at a start: session lines by condor id, and the extremes of all holdings.
 
     A line has the minutes since the condor has its quantity and credit, which `credits_e4` and `quantities` have by
     condor id.

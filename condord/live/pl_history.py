@@ -34,7 +34,7 @@ class Growth(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PlHistory:
-    """The histories by condor id. `is_restarted` is set when they have not just become longer.
+    """The histories by condor id. `is_restarted` is set when they have changed other than by new points at the end.
 
     A history belongs to one quantity and credit of a condor: if these change, or the condor is closed, the next one
     with its id starts without points. The first point of another day drops all histories, so an evening still shows its

@@ -153,7 +153,7 @@ class Prices:
         self.superseded += kept - len(newest)
 
     def confirm(self, ticks: Iterable[Tick], now: float, era: int) -> None:
-        """Take the latest quotes by REST, requested in `era`. `now` is in loop seconds.
+        """Take the latest quotes from REST, requested in `era`. `now` is in loop seconds.
 
         A newer quote replaces the held one. An older one confirms it, as REST then has nothing newer. A quote requested
         before the last gap may replace the held one, but does not confirm it.
@@ -172,7 +172,7 @@ class Prices:
                     self._expect(tick, now)
 
     def has_missed(self, ticks: Iterable[Tick]) -> bool:
-        """Whether the stream should have brought any of `ticks`, which are by REST."""
+        """Whether the stream should have brought any of `ticks`, which come from REST."""
         return any(
             tick.is_sane and tick.at <= self._limit_at and tick.symbol in self._held and self._is_missed(tick)
             for tick in ticks
@@ -260,7 +260,7 @@ class Prices:
             del self._expected[symbol]
 
     def _expect(self, tick: Tick, now: float) -> None:
-        """Expect the stream to deliver a quote by REST that is newer than its own. An earlier expectation stays."""
+        """Expect the stream to deliver a quote from REST that is newer than its own. An earlier expectation stays."""
         streamed_at = self._streamed_at.get(tick.symbol)
         if streamed_at is not None:
             if tick.at > streamed_at:

@@ -116,7 +116,7 @@ class Edition:
         self.number = number
 
     def join(self, since: int) -> None:
-        """Note that this event is all events after `since`, joined into one.
+        """Note that this event stands for all events after `since`.
 
         A client at an event between the two gets a snapshot: which points of a history it has is not known.
         """
@@ -207,7 +207,7 @@ class Edition:
         )
 
     def document(self, now_at: dt.datetime, selection: Selection = EVERYTHING) -> wire.Document:
-        """Return the document, or what `selection` shows of it; totals, alerts and status stay whole.
+        """Return the document, or what `selection` shows of it; totals, alerts and status are always complete.
 
         `now_at` becomes its `asOf`.
         """

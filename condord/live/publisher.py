@@ -77,7 +77,7 @@ class Publisher:
         return self.coalescer.deadline if self.coalescer.offer(now) else None
 
     def confirm(self, ticks: Iterable[Tick], now: float, era: int) -> float | None:
-        """Take the latest quotes by REST, requested in `era` of the prices. Returns when `tick` is due."""
+        """Take the latest quotes from REST, requested in `era` of the prices. Returns when `tick` is due."""
         self.prices.confirm(ticks, now, era)
         return self._due_after_change(now)
 
@@ -140,7 +140,7 @@ class Publisher:
         return woken + self._send(before, now, now_at, urgent=True)
 
     def set_model(self, settings: RiskSettings, dividends: Sequence[Dividend], cutoffs: CutoffSettings) -> None:
-        """Compute by these settings; other cut-offs make a snapshot. The next status publishes what follows.
+        """Compute with these settings; changed cut-offs make a snapshot. The next status publishes what follows.
 
         `dividends` replace those of the same day that Alpaca has announced.
         """
@@ -149,12 +149,12 @@ class Publisher:
         self._is_set = True
 
     def set_exits(self, exits: Callable[[Condor], ExitsJson]) -> None:
-        """Take where the rules in force would take profit and stop. The next status publishes what is different."""
+        """Take where the rules in force would take profit and stop. The next status publishes the differences."""
         self.book.exits = exits
         self._is_set = True
 
     def show_alerts(self, changes: Changes, now: float, now_at: dt.datetime) -> list[Subscriber]:
-        """Publish what has changed of alerts in another way: by other rules, by a restart, or by an acknowledgement."""
+        """Publish changes of alerts from elsewhere: from changed rules, a restart, or an acknowledgement."""
         self.alerts.take(changes)
         return self._send(self.book.edition.number, now, now_at)
 
@@ -196,7 +196,7 @@ class Publisher:
         return self._due_after_price()
 
     def set_account_summary(self, summary: AccountSummary | None, now: float) -> float | None:
-        """Take the account's balances, None if it is another account."""
+        """Take the account's balances, None if the account has changed."""
         self.book.set_account_summary(summary)
         return self._due_after_change(now)
 
@@ -250,7 +250,7 @@ class Publisher:
         return woken + self.fanout.tick(now, now_at)
 
     def _send(self, before: int, now: float, now_at: dt.datetime, *, urgent: bool = False) -> list[Subscriber]:
-        """Give subscribers what was published since event `before`, and what rules make of it."""
+        """Give subscribers what was published since event `before`, and the alerts that follow from it."""
         edition = self.book.edition
         self.alerts.look(now, now_at)
         alerts = self.alerts.publish(now, now_at, has_event=edition.number != before)

@@ -53,7 +53,7 @@ def condor(shown: wire_condor.CondorJson) -> Condor:
     """Return a condor; its lot is not in the document.
 
     Raises:
-        ValueError: it has not four legs.
+        ValueError: it does not have four legs.
     """
     first, second, third, fourth = (_leg(leg) for leg in shown.legs)
     return Condor(

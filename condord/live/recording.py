@@ -5,7 +5,7 @@ recorded too. A profit or loss counts while the stream is live, from the event t
 changes it. So a minute in which nothing changes has the values of the minute before, and one in which nothing was known
 has none.
 
-The extremes of a holding are those of its minutes. A minute in which a value was held (`core/held`) counts in none. The
+The extremes of a holding are those of its minutes. A minute in which a value was held (`core/held`) does not count. The
 running minute counts as long as it has no held value: when one is published, what the extremes gained in this minute
 is taken back. That is the only case in which they shrink.
 
@@ -38,7 +38,7 @@ _E4_PER_CENT = 100
 
 
 class _Shown(NamedTuple):
-    """What is published now, in cents, None where it is not known; and whether it is held for its quotes."""
+    """The values published now, in cents, None if not known, and whether they are held back because of their quotes."""
 
     cents: int | None = None
     natural_cents: int | None = None
@@ -57,7 +57,7 @@ _UNKNOWN = _ExtremesE4()
 
 
 class _Minute:
-    """What was known in the running minute: the last values, and the extremes, in cents."""
+    """The last values known in the running minute, and the extremes, in cents."""
 
     __slots__ = ("cents", "high", "is_held", "low", "natural_cents")
 
@@ -84,7 +84,7 @@ class _Minute:
 
     @property
     def extremes(self) -> Extremes | None:
-        """The extremes of the minute, None if it counts in none."""
+        """The extremes of the minute, None if it does not count."""
         if self.is_held or self.low is None or self.high is None:
             return None
         return Extremes(worst=self.low, best=self.high)
@@ -105,7 +105,7 @@ class _Followed:
         return self.opened_at is None or condor.opened_at is None or condor.opened_at <= self.opened_at
 
     def take(self, condor: Condor) -> None:
-        """Go on with the condor as it is now. With another quantity or credit its values are other ones."""
+        """Continue with the condor as it is now. With a different quantity or credit it has different values."""
         if (condor.quantity, condor.credit_e4) != (self.condor.quantity, self.condor.credit_e4):
             self.shown = _NOTHING
             self.minute.cents = self.minute.natural_cents = None
@@ -175,7 +175,7 @@ class Minutes:
         self._account_shown, self._account = _NOTHING, _Minute()
 
     def recall(self, past: RecordedPast | None) -> None:
-        """Continue with recorded extremes; None forgets every holding, because it is another account.
+        """Continue with recorded extremes; None forgets every holding, because the account has changed.
 
         Those of condors that are not held now, or by the first reading, are not used.
         """
@@ -190,7 +190,7 @@ class Minutes:
             self._adopt()
 
     def hold(self, condors: Iterable[Condor], broken: Collection[str], calendar: Calendar) -> None:
-        """Take what a reading has: its condors, and the ids of broken ones. Their values must be followed next."""
+        """Take the condors of a reading, and the ids of broken ones. Their values must be followed next."""
         before = self._broken | self._followed
         self._calendar = calendar
         self._followed = {condor.id: self._continued(before.get(condor.id), condor) for condor in condors}
@@ -233,7 +233,7 @@ class Minutes:
         return followed.extremes_e4
 
     def drop(self, condor_ids: Iterable[str]) -> None:
-        """Forget what is published of these condors: it does not count any longer, as the next event replaces it."""
+        """Forget the published values of these condors, which no longer count, as the next event replaces them."""
         for identity in condor_ids:
             if identity in self._followed:
                 self._followed[identity].shown = self._account_shown = _NOTHING
@@ -310,7 +310,7 @@ class Minutes:
         return self._is_open and now_at < self._close_at
 
     def _note_all(self) -> None:
-        """Note what has been published before, and still is."""
+        """Note the values that were published before and still are."""
         for followed in self._followed.values():
             followed.minute.note(followed.shown, is_opening=self._is_opening)
         self._account.note(self._account_shown, is_opening=False)

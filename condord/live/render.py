@@ -24,7 +24,7 @@ NO_ALERTS = AlertCounts()
 
 
 class ContractTerms(msgspec.Struct, frozen=True, kw_only=True):
-    """What the contracts of a condor have in common besides their numbers, and its `exits`."""
+    """What all contracts of a condor share besides their numbers, and its `exits`."""
 
     style: Style
     ending: Ending

@@ -59,7 +59,7 @@ class SourceEvent(NamedTuple):
 
 
 class Unreadable(ValueError):
-    """An event cannot be decoded: the source is no condord, or of another version."""
+    """An event cannot be decoded: the source is not a condord, or is one of another version."""
 
 
 def empty_edition(replay_size: int) -> Edition:

@@ -1,6 +1,6 @@
 """Decide which changes of risk figures and of underlyings are worth an event.
 
-A change counts when it has added up to a threshold since the object was last published. Instants are no change by
+A change counts when it has added up to a threshold since the object was last published. Instants are not a change by
 themselves.
 """
 

@@ -28,7 +28,7 @@ from condord.live.fallbacks import Fallbacks
 from condord.live.lifecycle import AccountReading
 
 CONDOR_COST = 3
-"""What the figures of a condor cost, beside those of its legs, which cost 1 each."""
+"""The cost of a condor's figures, besides those of its legs, which cost 1 each."""
 
 SAME_MOMENT = dt.timedelta(seconds=5)
 """How far the time of a snapshot's quote may be from that of the published one for their deltas to be compared."""
@@ -147,7 +147,7 @@ class RiskFigures:
 
     @property
     def cost(self) -> int:
-        """What a whole pass costs at most: a contract counts 1 and a condor `CONDOR_COST`."""
+        """The most that a whole pass costs: a contract counts 1 and a condor `CONDOR_COST`."""
         return sum(len(chain.contracts) + CONDOR_COST * len(chain.condors) for chain in self.chains)
 
     @property

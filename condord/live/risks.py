@@ -35,7 +35,7 @@ SLICE = 100
 SETTLE_SECONDS = 10.0
 """How often prices are judged at least, as they become unconfirmed without any message."""
 JUDGE_COST = 1
-"""What it costs to compare the risk of a condor with the published one, and to render it."""
+"""The cost of comparing a condor's risk with the published one, and of rendering it."""
 
 
 class RiskSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,7 +61,7 @@ class Publication(msgspec.Struct, frozen=True, kw_only=True):
 class Risks:
     """The only writer of the risks and underlyings of `edition`.
 
-    `notice` is about figures of Alpaca that differ from the model's. `theta` and `incomplete` are as published.
+    `notice` is about figures from Alpaca that differ from the model's. `theta` and `incomplete` are as published.
     """
 
     def __init__(self, edition: Edition, settings: RiskSettings, prices: UnderlyingPrices) -> None:

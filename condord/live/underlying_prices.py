@@ -1,6 +1,6 @@
 """Keep the newest price of each underlying, by the exchange's time, and whether it is confirmed.
 
-Quotes of stocks come from their stream and by REST, trades, closes and index values only by REST. A price stays valid
+Quotes of stocks come from their stream and REST; trades, closes and index values only from REST. A price stays valid
 until a newer one arrives, as age does not make it wrong. But while the market is open, it is unconfirmed when neither a
 message of the stream nor an answer of REST has given it for `CONFIRMED_SECONDS`. An answer gives it as long as it
 contains any price, as REST then has nothing newer. A last trade is unconfirmed, too, when it is older than that itself,

@@ -1,4 +1,4 @@
-"""The public JSON of condors and of contracts in none: their terms, their numbers, and what they are worth now."""
+"""The public JSON of condors and of contracts in no condor: their terms, their numbers, and what they are worth now."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ class TradeJson(_Wire, frozen=True, kw_only=True):
 
     `credit` and `debit` are net per share: negative for what was paid to open, and for what was received to close.
     `realizedPl` is before `fees`, the sum of those of its fills, rounded to the cent. `worstPl` and `bestPl` are those
-    recorded while the condor was held whole: null for a part of it, for what a roll closed or led to, and if nothing
+    recorded while the condor was held in full: null for a part of it, for what a roll closed or led to, and if nothing
     was recorded. `shares` are what assignments brought, null if none. `rolledTo` is left out unless `how` is `rolled`,
     and null until the successor is a whole condor. Everything else that is null is not known.
     """

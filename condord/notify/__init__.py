@@ -1,1 +1,1 @@
-"""Deliver alerts: their database, its outbox, webhooks, and Apprise."""
+"""Store and deliver alerts: the database with its outbox, webhooks, and Apprise."""

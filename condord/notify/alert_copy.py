@@ -1,4 +1,4 @@
-"""Pass what is stored of an account's alerts to another ingester, and take it over there."""
+"""Pass the stored alerts of an account to another ingester, and restore them there."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class _CopiedAlerts(msgspec.Struct, frozen=True, kw_only=True):
-    """What the file has of the account with this hash."""
+    """The content of the file that belongs to the account with this hash."""
 
     account: str
     stored: Stored
@@ -41,7 +41,7 @@ def restore(path: Path, content: bytes, *, machine_at: Callable[[], dt.datetime]
     Where the file cannot be written, that is logged: alerts then begin as on a machine that has none.
 
     Raises:
-        ValueError: it is no copy, or one of another version.
+        ValueError: it is not a copy, or is one of another version.
     """
     copied = msgspec.json.decode(content, type=_CopiedAlerts)
     file = AlertFile(path, machine_at=machine_at)

@@ -15,7 +15,7 @@ from condord.live.wire_alerts import ChannelType
 
 
 class Quiet(msgspec.Struct, frozen=True, kw_only=True):
-    """Quiet hours from `begin` to `end`, the latter not included, in local time; they may pass midnight."""
+    """Quiet hours from `begin` to `end`, the latter not included, in local time; they may span midnight."""
 
     begin: dt.time
     end: dt.time
@@ -23,7 +23,7 @@ class Quiet(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Channel(msgspec.Struct, frozen=True, kw_only=True):
-    """`url` is that of a webhook, or any that Apprise takes. `signing_key` signs webhooks, None without one."""
+    """`url` is a webhook's URL, or any that Apprise takes. `signing_key` signs webhooks; None: they are not signed."""
 
     name: str
     type: ChannelType
@@ -41,7 +41,7 @@ def url_digest(channel: Channel) -> str:
 class ChannelState(msgspec.Struct, frozen=True, kw_only=True):
     """How the last attempts of a channel ended. `last_error` is None if the last one succeeded.
 
-    `gone` is the digest of the URL whose receiver answered 410, empty unless that was the last word.
+    `gone` is the digest of the URL whose receiver answered 410, empty unless that was its last answer.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""What waits for one channel. `condord.notify.outbox` has the table of states."""
+"""The queue of messages for one channel. `condord.notify.outbox` has the table of states."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Batch(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Pause(msgspec.Struct, frozen=True, kw_only=True):
-    """Nothing is due for so many seconds; None: until something changes."""
+    """Nothing is due for `seconds`; None: until something changes."""
 
     seconds: float | None
 
 
 class Edits:
-    """What is to be stored: the latest version of each changed message, None for a removed one."""
+    """The changes to be stored: the latest version of each changed message, None for a removed one."""
 
     def __init__(self) -> None:
         self._changed: dict[Key, Message | None] = {}
@@ -113,7 +113,7 @@ class ChannelQueue:
 
     @property
     def messages(self) -> tuple[Message, ...]:
-        """What waits, in order."""
+        """The waiting messages, in order."""
         return tuple(self._waiting.by_id.values())
 
     def configure(self, channel: Channel, now_at: dt.datetime) -> None:
@@ -208,7 +208,7 @@ class ChannelQueue:
                 self._put(msgspec.structs.replace(message, attempts=attempts, due_at=due_at))
 
     def _unblocked(self) -> list[Message]:
-        """What may be sent: stored, not held, and with no earlier message of its alert outside its batch."""
+        """The messages that may be sent: stored, not held, and none of their alert is earlier but outside the batch."""
         batches: dict[str, str | None] = {}
         found = []
         for message in self._waiting.by_id.values():

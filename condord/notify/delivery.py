@@ -30,10 +30,10 @@ from condord.notify.store import AlertStore
 SEND_SECONDS = 23.0
 """The longest that a sender may take; a name lookup that hangs cannot be interrupted."""
 SPACING_SECONDS = 0.11
-"""At most 10 messages a second for a channel, also where the network delays some of them."""
+"""At most 10 messages a second for a channel, even if the network delays some of them."""
 TEST_SPACING_SECONDS = 10.0
 CHECK_SECONDS = 60.0
-"""The longest wait before the clock is looked at again, which may be set."""
+"""The longest wait before the clock is read again, as it may have been set."""
 STORE_SECONDS = 10.0
 """How often a file that cannot be written is tried again."""
 
@@ -260,7 +260,7 @@ class Delivery:
         self._note(name, outcome)
 
     def _note(self, name: str, outcome: Outcome) -> None:
-        """Remember an outcome, and log it where it is another one than the last."""
+        """Remember an outcome, and log it if it differs from the last."""
         last = self._last.get(name)
         if last is None:
             return  # the channel was removed meanwhile

@@ -1,4 +1,4 @@
-"""Messages: one transition of an alert for one channel, and how webhooks and Apprise word it."""
+"""Messages: one transition of an alert for one channel, as webhooks and Apprise send it."""
 
 from __future__ import annotations
 

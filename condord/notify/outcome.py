@@ -1,4 +1,4 @@
-"""What became of one attempt to send a message."""
+"""The outcome of one attempt to send a message."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import msgspec
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """`status` is that of HTTP, None without one. `text` is for people, and contains nothing of the channel's URL.
+    """`status` is the HTTP status, None without one. `text` is for people, and contains no part of the channel's URL.
 
-    `is_gone`: the receiver wants no messages any longer (410). `is_down`: the failure has nothing to do with this
-    message, so others would fail, too.
+    `is_gone`: the receiver wants no further messages (410). `is_down`: the failure has nothing to do with this message,
+    so others would fail, too.
     """
 
     ok: bool

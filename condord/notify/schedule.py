@@ -1,4 +1,4 @@
-"""When a message is tried again, and when it is given up."""
+"""When a message is tried again, and when it expires."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RETRY_SECONDS = (5.0, 30.0, 120.0, 600.0)
 LAST_RETRY_SECONDS = 1800.0
 """The wait after each later failure."""
 LEAST_LIFE = dt.timedelta(seconds=60)
-"""A message shortly before the close is kept at least this long, so that it is tried more than once."""
+"""How long a message shortly before the close is kept at least, so that it is tried more than once."""
 
 
 def retry_seconds(attempts: int) -> float:
@@ -23,13 +23,13 @@ def retry_seconds(attempts: int) -> float:
 
 
 ExpiresAt = Callable[[str | None], dt.datetime]
-"""When a message about an underlying is given up; of the account, for None."""
+"""Returns when a message about an underlying expires; None stands for the account."""
 
 
 def session_end(calendar: Calendar, now_at: dt.datetime, underlying: str | None) -> dt.datetime:
     """Return when the options on an underlying stop trading in the session under way at `now_at`, or else in the next.
 
-    `now_at` is by the exchange's clock. Without an underlying, the session ends with the last options.
+    `now_at` is on the exchange's clock. Without an underlying, the session ends when the last options stop trading.
     """
     later = LATE if underlying is None or trades_late(underlying) else dt.timedelta()
     today = exchange_day(now_at)
@@ -40,5 +40,5 @@ def session_end(calendar: Calendar, now_at: dt.datetime, underlying: str | None)
 
 
 def expiry(session_end_at: dt.datetime, now_at: dt.datetime) -> dt.datetime:
-    """Return when a message that begins to wait at `now_at` is given up."""
+    """Return when a message that is queued at `now_at` expires."""
     return max(session_end_at, now_at + LEAST_LIFE)

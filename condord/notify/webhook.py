@@ -141,7 +141,7 @@ def _text_of(error: BaseException) -> str:
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, and what led to it: requests wraps errors of urllib3, and that those of the system."""
+    """The error and its causes: requests wraps errors of urllib3, which wraps those of the system."""
     found: set[int] = set()
     waiting = [error]
     while waiting:

@@ -39,7 +39,7 @@ class Balances(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def account_json(balances: Balances) -> dict[str, Any]:
-    """The body of `GET /v2/account`; the relations among its numbers are those of a recorded one."""
+    """The body of `GET /v2/account`; its numbers are related to each other as in a recorded one."""
     values = [held.value for held in balances.holdings]
     long = sum((value for value in values if value > 0), Decimal(0))
     short = sum((value for value in values if value < 0), Decimal(0))

@@ -34,7 +34,7 @@ class ContractCloses:
 
     @property
     def day(self) -> dt.date:
-        """Today's date in New York; the closes are those of the session before."""
+        """Today's date in New York; the closes are from the session before."""
         return self._day
 
     @property
@@ -49,7 +49,7 @@ class ContractCloses:
         return self._closes[symbol]
 
     def advance(self, at: dt.datetime, session_close_at: dt.datetime | None, symbols: Iterable[str]) -> bool:
-        """Note the prices of `symbols` once their session ends; whether a new day began, with new closes.
+        """Note the prices of `symbols` once their session ends. Return whether a new day began, with new closes.
 
         `session_close_at` is the end of the session of `day`, None if it has none.
         """

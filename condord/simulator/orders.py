@@ -70,7 +70,7 @@ class OrderRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def is_option(symbol: str) -> bool:
-    """Whether `symbol` is that of an option contract."""
+    """Whether `symbol` names an option contract."""
     try:
         occ.parse(symbol)
     except SymbolError:

@@ -1,7 +1,7 @@
 """The prices of the underlyings in the two months before the simulator started.
 
 They are a random walk through prices that are given: those at which a portfolio traded, the last close, and the price
-at the start. A day is drawn on first use and depends only on the seed. A quarter of its variance is that of the night.
+at the start. A day is drawn on first use and depends only on the seed. A quarter of its variance occurs in the night.
 Before the session of the start there are only the exchange's sessions, even in a market that is always open.
 """
 

@@ -55,7 +55,7 @@ class _Leg(NamedTuple):
 
 
 def points_of(account: Account, path: PastPath, started_at: dt.datetime) -> list[PastPoints]:
-    """The points of every condor that one order opened before `started_at` and that is still held whole."""
+    """The points of every condor that one order opened before `started_at` and that is still held in full."""
     quotes = PastQuotes(account.market, path)
     found = []
     for order in account.orders:

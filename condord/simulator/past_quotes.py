@@ -1,4 +1,4 @@
-"""What contracts were quoted at in the past, by the simulator's own market at the prices of that time."""
+"""Compute past quotes of contracts, with the simulator's market model at the past prices of the underlyings."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class _Contract(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PastQuotes:
-    """The quotes of any contract in the past; instants are seconds since 1970.
+    """The past quotes of any contract; instants are seconds since 1970.
 
     Raises:
-        KeyError: by each method, the market has no root of the symbol.
+        KeyError: in each method, if the market does not have the symbol's root.
     """
 
     def __init__(self, market: Market, path: PastPath) -> None:

@@ -45,7 +45,7 @@ def skew_seconds(faults: Faults, now: float) -> float:
 class QuoteEncoder:
     """Turns quotes into messages of `stream`.
 
-    An event alters as many quotes as its count, of its symbol if it names one.
+    An active fault alters as many quotes as its count, and only those of its symbol if it names one.
     """
 
     def __init__(self, faults: Faults, stream: _Stream = "option") -> None:

@@ -31,7 +31,7 @@ def bar_message(kind: str, bar: StockBar) -> dict[str, Any]:
 
 
 def bar_fields(bar: StockBar) -> dict[str, Any]:
-    """The fields that bars have on the stream and by REST; `t` is RFC 3339."""
+    """The fields that bars have on the stream and over REST; `t` is RFC 3339."""
     return {
         "t": wire.instant_ns(bar.start * _SECOND),
         "o": bar.open,

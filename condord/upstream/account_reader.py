@@ -1,4 +1,4 @@
-"""Read what today's profit or loss and closing orders need: balances, transfers, working orders, and fills of the day.
+"""Read what today's profit or loss and closing orders need: balances, transfers, working orders, and today's fills.
 
 Everything is read with each refresh and after trade events, within the share `account` of 40 requests a minute:
 
@@ -129,7 +129,7 @@ class AccountReader:
         return self._is_good("workingOrders")
 
     def _with_origin(self, order: WorkingOrder) -> WorkingOrder:
-        """The order with the first of its chain: a row names only the last one that it replaced."""
+        """The order with the first of its chain of replacements as `origin`: a row names only the last one replaced."""
         before = order.origin or order.id
         first = self._origins.get(before) or self._origin(before)
         return msgspec.structs.replace(order, origin=first if first != order.id else None)
@@ -147,7 +147,7 @@ class AccountReader:
         return self._is_good("dayFills")
 
     async def _read_pages(self, key: object, today: dt.date) -> bool:
-        """Read the fills since a little before the newest known one; whether they are all known now."""
+        """Read the fills since a little before the newest known one. Return whether all are known now."""
         begin = start_of_day(today) - _A_SECOND
         newest = max((fill.at for fill in self._fills.values()), default=begin)
         after, token = max(begin, newest - _OVERLAP), None
@@ -169,6 +169,6 @@ class AccountReader:
 
 
 def closes_of(held: Holdings, calendar: Calendar, now_at: dt.datetime) -> Closes:
-    """The closes that came with the positions; they are those of the last session before today."""
+    """The closes that came with the positions; they are from the last session before today."""
     last = calendar.last_until(exchange_day(now_at) - DAY)
     return Closes(day=exchange_day(last.open_at), prices_e4=held.closes_e4)

@@ -24,7 +24,7 @@ from condord.upstream.state_files import Store
 ACTIVITIES_PER_PAGE = 100
 PAGES_PER_READING = 20
 KEPT_FOR = dt.timedelta(days=10)
-"""As long as the changes of the account that activities may explain (`live/account_changes`)."""
+"""As long as changes of the account that activities may explain are kept (`live/account_changes`)."""
 FILLS: tuple[ActivityKind, ...] = ("FILL",)
 BOOKINGS: tuple[ActivityKind, ...] = ("OPASN", "OPEXC", "OPEXP", "OPCSH", "OPTRD", "SPLIT")
 PAST: tuple[ActivityKind, ...] = (*FILLS, *BOOKINGS, "FEE")

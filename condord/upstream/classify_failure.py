@@ -173,7 +173,7 @@ def stream_fault(code: int, message: str) -> LinkFault:
 
 
 def stock_stream_fault(code: int, message: str) -> LinkFault:
-    """The same for the stock stream, whose plan and slot are not those of the option stream."""
+    """The fault for an error frame of the stock stream, whose plan and slot are not those of the option stream."""
     return _fault(ErrorFrame(code=code, msg=message), of="stock stream")
 
 

@@ -1,4 +1,4 @@
-"""alpaca-py's clients, bounded by `transport`: one for each part of Alpaca's REST that is used."""
+"""alpaca-py's clients, bounded by `transport`: one for each part of Alpaca's REST API that is used."""
 
 from __future__ import annotations
 

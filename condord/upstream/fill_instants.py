@@ -1,7 +1,7 @@
-"""When orders that are filled in part were filled, which only activities tell.
+"""When partially filled orders were filled, which only activities contain.
 
-Alpaca sets an order's `filled_at` when the order is filled whole. The FILL activities of its legs have the instant of
-each fill.
+Alpaca sets an order's `filled_at` when the order is filled completely. The FILL activities of its legs have the instant
+of each fill.
 """
 
 from __future__ import annotations

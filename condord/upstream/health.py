@@ -188,11 +188,11 @@ class Health:
                 (),
             ),
             ("stocksUnavailable", bool(stocks_text := self._stocks_text()), stocks_text, ()),
-            ("notStreamed", bool(missing), "Alpaca does not stream these contracts; they are read by REST", missing),
+            ("notStreamed", bool(missing), "Alpaca does not stream these contracts; they are read over REST", missing),
             (
                 "silentSymbols",
                 bool(silent),
-                "the stream is silent about these contracts while REST has newer quotes; they are read by REST",
+                "the stream is silent about these contracts while REST has newer quotes; they are read over REST",
                 silent,
             ),
             (
@@ -219,7 +219,7 @@ class Health:
         """Why the prices of stocks are delayed or not confirmed; empty if the stream and REST work."""
         fault, failure = self._stocks_fault(), self._failures.get("stocks")
         if failure is None:
-            return f"the prices of underlyings are read by REST: {fault.reason}" if fault is not None else ""
+            return f"the prices of underlyings are read over REST: {fault.reason}" if fault is not None else ""
         if fault is None:
             return f"only the stock stream gives the prices of underlyings, as REST fails: {failure.error.text}"
         return (

@@ -104,7 +104,7 @@ class QuoteSink(Protocol):
 
 
 class AccountSink(QuoteSink, Protocol):
-    """What the supervisor writes everything else that Alpaca reports to, and reads derived values from."""
+    """Takes everything else that Alpaca reports, and returns derived values."""
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -112,20 +112,20 @@ class AccountSink(QuoteSink, Protocol):
 
     @property
     def era(self) -> int:
-        """How often the stream was lost or came back, to be noted when quotes are requested by REST."""
+        """How often the stream was lost or came back, to be noted when quotes are requested over REST."""
 
     @property
     def silent(self) -> frozenset[str]:
         """The contracts for which REST has had newer quotes than the stream for too long, streamed or not."""
 
     def confirm(self, ticks: Iterable[Tick], era: int) -> None:
-        """Take the latest quotes by REST, and the era in which they were requested."""
+        """Take the latest quotes from REST, and the era in which they were requested."""
 
     def lapse(self, symbols: Iterable[str]) -> None:
         """Note that neither the stream nor REST has confirmed `symbols` recently."""
 
     def has_missed(self, ticks: Iterable[Tick]) -> bool:
-        """Whether the stream should have brought any of `ticks`, which are by REST."""
+        """Whether the stream should have brought any of `ticks`, which come from REST."""
 
     def expect(self, symbols: Iterable[str]) -> None:
         """Accept quotes of `symbols`, which will be held."""
@@ -153,14 +153,14 @@ class AccountSink(QuoteSink, Protocol):
 
     @property
     def awaited_bookings(self) -> frozenset[str]:
-        """What of the account only bookings can explain that are not known yet, by unique keys."""
+        """The changes of the account that only bookings not yet known can explain, by unique keys."""
 
     @property
     def memory(self) -> Memory:
         """What is known about the account's past."""
 
     def recall_memory(self, memory: Memory | None) -> None:
-        """Continue with the past that an earlier run knew; None if the account is another one."""
+        """Continue with the past that an earlier run knew; None if the account has changed."""
 
     @property
     def names(self) -> Names:
@@ -170,7 +170,7 @@ class AccountSink(QuoteSink, Protocol):
         """Name condors as an earlier run did, from the next positions on."""
 
     def forget_names(self) -> None:
-        """Name condors without regard to earlier names: the account is another one."""
+        """Name condors without regard to earlier names, because the account has changed."""
 
     def note_account(self, account_key: str) -> None:
         """Note that the API key belongs to this account: its Alpaca id and environment."""
@@ -199,7 +199,7 @@ class StockSink(Protocol):
 
 
 class MarketSink(StockSink, Protocol):
-    """What takes the prices of underlyings, and what only risk figures and today's profit or loss are computed from."""
+    """Takes the prices of underlyings, and what only risk figures and today's profit or loss are computed from."""
 
     @property
     def stocks(self) -> tuple[str, ...]:
@@ -251,16 +251,16 @@ class MarketSink(StockSink, Protocol):
 
 
 class TradeSink(Protocol):
-    """What the account's past is written to. Closed condors are found from it."""
+    """Takes the account's past, in which closed condors are found."""
 
     async def switch_to(self, account_key: str) -> None:
         """Continue with this account: its Alpaca id and environment."""
 
     async def recall_past(self) -> tuple[Sequence[Activity], dt.datetime | None]:
-        """Return the stored activities, oldest first, and the instant from which on they are complete."""
+        """Return the stored activities, oldest first, and the instant since which they are complete."""
 
     async def add_past(self, activities: Sequence[Activity], complete_from: dt.datetime) -> None:
-        """Store activities, new or stored before; from `complete_from` on all are known now."""
+        """Store activities, which may be stored already; since `complete_from`, all are now known."""
 
     @property
     def wanted_closes(self) -> frozenset[tuple[str, dt.date]]:

@@ -211,7 +211,7 @@ class MarketReader:
     async def _read(
         self, what: str, due: Due, symbols: Sequence[str], read: Callable[[Sequence[str]], Awaitable[None]]
     ) -> bool:
-        """Read now, and note how it ended; whether Alpaca answered."""
+        """Read now, and note how it ended. Return whether Alpaca answered."""
         is_answered = False
         due.begin(_loop_time())
         with self._noting(what):

@@ -1,4 +1,4 @@
-"""Run what risk figures, today's profit or loss and closed trades need: the stock stream, and the reads by REST.
+"""Run what risk figures, today's profit or loss and closed trades need: the stock stream, and the reads over REST.
 
 The stock stream is connected only while stocks are needed. Nothing that fails here changes the state of the option
 stream, or delays positions and quotes.

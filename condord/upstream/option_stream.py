@@ -35,6 +35,6 @@ class OptionStream(QuoteStream[QuoteSink]):
         self._sink.gap()
 
     def snapshot(self) -> None:
-        """Have what was missed read by REST."""
+        """Request what was missed over REST."""
         self._sink.resume()
         super().snapshot()

@@ -261,7 +261,7 @@ class OrderHistory:
             return read
         best_at = read.filled_at
         if known is not None and known.fills == read.fills:
-            best_at = known.filled_at  # a later update is that of the rest, which was canceled or has expired
+            best_at = known.filled_at  # a later update is about the rest, which was canceled or has expired
         last_at = self._instants.last_at(read)
         # The instant of an opening identifies a holding, so it does not change for a trifle.
         if last_at is not None and abs(last_at - best_at) >= _SAME_INSTANT:

@@ -79,7 +79,7 @@ class PastProgress:
         return self._earlier
 
     def take(self, request: PastRequest, page: ActivityPage, oldest_at: dt.datetime) -> None:
-        """Note a page, of which `complete_from` tells how far it reaches."""
+        """Note a page, which reaches back to `complete_from`."""
         is_stuck = page.is_full and page.last_id in (None, request.token)  # the same id again would never end
         following = msgspec.structs.replace(request, token=page.last_id) if page.is_full and not is_stuck else None
         if request.direction == "later":

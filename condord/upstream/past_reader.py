@@ -1,7 +1,7 @@
 """Read the account's past, from which closed trades are found: its activities, and closes of stocks.
 
 What is stored is completed first, from the newest stored activity on. Then the past is read back as far as history is
-kept, newest first, and each page is stored before the next is requested, so that a restart goes on there. The newest
+kept, newest first, and each page is stored before the next is requested, so that a restart continues there. The newest
 activities are read again after trade events, and every quarter of an hour with all that may have been booked late. The
 latter are also read while a change of the account awaits its booking, with growing pauses.
 
@@ -131,7 +131,7 @@ class PastReader:
         return progress.request(self._now_at(), self._oldest_at())
 
     async def _read_page(self, progress: PastProgress, request: PastRequest) -> bool:
-        """Read and store a page, and note how it ended; whether Alpaca answered."""
+        """Read and store a page, and note how it ended. Return whether Alpaca answered."""
         is_answered = False
         with self._noting("past"):
             try:

@@ -1,4 +1,4 @@
-"""Poll by REST: on request (rate-limited), once per period, and again after a failure."""
+"""Poll over REST: on request (rate-limited), once per period, and again after a failure."""
 
 from __future__ import annotations
 

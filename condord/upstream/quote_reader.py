@@ -1,4 +1,4 @@
-"""Read quotes by REST: all of them after a gap and once per period, and more often those that the stream lacks.
+"""Read quotes over REST: all of them after a gap and once per period, and more often those that the stream lacks.
 
 The stream lacks a symbol that is not subscribed (no connection, or no room for it), and one about which it is silent
 while REST has newer quotes. These are polled while the market is open, within a share of the request budget. An answer
@@ -55,7 +55,7 @@ class QuoteReader:
     def read_seconds(self, refresh_seconds: float, silence_seconds: float) -> float:
         """Seconds between two reads of all quotes: the shorter argument, or more if the budget requires it.
 
-        A symbol that has been silent for longer is thus covered by REST, unless thousands of contracts are held.
+        A symbol that has been silent for longer is thus covered by polling, unless thousands of contracts are held.
         """
         return max(min(refresh_seconds, silence_seconds), _seconds(len(self._sink.symbols), READS_PER_MINUTE))
 

@@ -68,7 +68,7 @@ def directory(environ: Mapping[str, str], *, lasts: bool) -> Path | None:
 
 
 def account_hash(name: str) -> str | None:
-    """Return the hash of the account in the name of a file that is copied; None if it is no such name."""
+    """Return the account's hash from the name of a copied file; None if files of that name are not copied."""
     found = _FILE_NAME.fullmatch(name)
     return None if found is None else found[1]
 
@@ -86,7 +86,7 @@ def restore(directory: Path, name: str, content: bytes) -> None:
 
 
 class _Disk:
-    """A directory and the thread that uses it (None: nothing is stored), with the faults that were logged."""
+    """A directory and the thread that uses it (None: nothing is stored), and the faults already logged."""
 
     def __init__(self, path: Path | None, copy: Copy) -> None:
         self.path = path

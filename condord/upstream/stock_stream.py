@@ -64,7 +64,7 @@ class StockStream(QuoteStream[StockSink]):
         return frozenset(symbol for symbol in self.streamed if self._heard.get(symbol, since) > since)
 
     def has_missed(self, snapshots: Iterable[StockSnapshot]) -> bool:
-        """Whether the stream should have brought a quote of `snapshots`, which are by REST."""
+        """Whether the stream should have brought a quote of `snapshots`, which come from REST."""
         streamed = self.streamed
         return any(
             snapshot.quote is not None

@@ -47,7 +47,7 @@ def state_of(stream: QuoteStream[Any], *, is_closed: bool) -> StreamState:
         return StreamState(state, link.fault.reason, link.fault.code)
     if stream.is_limited:
         streamed, wanted = len(stream.streamed), len(stream.symbols)
-        text = f"Alpaca streams {streamed} of {wanted} symbols; read by REST instead: "
+        text = f"Alpaca streams {streamed} of {wanted} symbols; read over REST instead: "
         return StreamState(state, text + symbols_text(stream.missing), "symbolLimit")
     return StreamState(state, _REASONS.get(state))
 

@@ -1,4 +1,4 @@
-"""The supervisor of the upstream, which runs two links and the polls by REST, and publishes one status.
+"""The supervisor of the upstream, which runs two links and the polls over REST, and publishes one status.
 
 A poll is due on request, and at the latest after its period, so that nothing depends only on a stream. After a failed
 poll the last values stay, and the status contains the reason. Positions do not wait for contracts and orders, which are

@@ -23,7 +23,7 @@ class UnreadableCounter:
             before = self._counts.get(kind, 0)
             self._counts[kind] = before + 1
         if not before:
-            text = "Part of an answer of Alpaca cannot be read; from now on these are only counted"
+            text = "Part of an answer from Alpaca cannot be read; from now on these are only counted"
             _log.warning(text, extra={"fields": {"kind": kind}})
 
     @property

@@ -243,7 +243,7 @@ def _strike(strike: float) -> str:
 
 
 def _usd(value: float | None) -> str:
-    """Without cents if there are none."""
+    """Dollars as the page shows them, without cents if there are none."""
     return UNKNOWN if value is None else f"${_money(value).removesuffix('.00')}".replace(f"${MINUS}", f"{MINUS}$")
 
 
@@ -284,7 +284,7 @@ def _price(value: float | Decimal | None) -> str:
 
 
 def _number(value: float | Decimal | None, most: int) -> str:
-    """With two to `most` decimals, grouped by thousands."""
+    """A number as the page shows it, with two to `most` decimals, grouped by thousands."""
     if value is None:
         return UNKNOWN
     exact = Decimal(str(value)).quantize(Decimal(1).scaleb(-most), ROUND_HALF_UP)

@@ -80,7 +80,7 @@ def settled(page) -> dict:
 
 
 class TestSilence:
-    """While quotes are expected and none arrives."""
+    """The page while quotes are expected and none arrives."""
 
     def test_cards_are_dimmed_and_show_their_last_numbers_with_their_age(self, wary, visit):
         wary.simulated.post("market", frozen=False)

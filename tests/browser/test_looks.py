@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 
 WIDE = {"width": 1280, "height": 4000}
 PHONE = {"width": 360, "height": 16_000}
-"""As high as the page, as a browser does not lay out cards outside the viewport."""
+"""Viewports as high as the page, as a browser does not lay out cards outside of them."""
 IDS = "() => [...document.querySelectorAll('article[data-condor]')].map((card) => card.dataset.condor)"
 _FINDINGS = """async () => {
     const { violations } = await axe.run(document, { resultTypes: ['violations'], preload: false })

@@ -1,4 +1,4 @@
-"""What needs its owner: said first, acknowledged there, never in the colour of a gain, and never called nothing unless known."""
+"""What needs its owner is shown first and acknowledged there, and never has a gain's colour. "Nothing" is shown only if known."""
 
 from contextlib import closing
 

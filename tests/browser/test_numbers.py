@@ -118,7 +118,7 @@ def test_no_update_is_dropped_with_a_hundred_condors_at_the_fastest_window(crowd
 
 
 class TestPositionsThatChange:
-    """While the page is open."""
+    """Positions that change while the page is open."""
 
     @pytest.fixture
     def page(self, wary, visit):

@@ -76,7 +76,7 @@ def test_a_refused_token_counts_like_a_missing_one(source):
         ((200, {"Content-Type": "text/html"}, b"<p>"), "cannot be understood"),
     ],
 )
-def test_what_is_no_condord_fails(source, answer, text):
+def test_what_is_not_a_condord_fails(source, answer, text):
     source.answers["/api/status"] = answer
     found = check(source.url)["source"]
     assert found.result == "fail"
@@ -146,7 +146,7 @@ def test_the_relay_that_has_the_address_answers(source, changes, result):
 @pytest.mark.parametrize(
     ("answer", "result", "text"),
     [
-        (json(documents.report()), "fail", "a condord that is no relay"),
+        (json(documents.report()), "fail", "a condord that is not a relay"),
         (problem(503, "later"), "fail", "in use"),
         (problem(401, "no"), "warn", "requires a token"),
     ],

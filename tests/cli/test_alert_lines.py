@@ -197,6 +197,6 @@ def test_a_broken_condor_has_its_present_pl():
     assert shown[3].strip() == "now P/L +15.00"
 
 
-def test_the_text_of_an_alert_that_is_over_stays_whole():
+def test_the_text_of_an_alert_that_is_over_stays_complete():
     over = documents.alert(state="resolved", until=documents.AS_OF, text="SPY: breached. P/L -1.00.")
     assert "resolved    SPY: breached. P/L -1.00." in lines(over, with_all=True)

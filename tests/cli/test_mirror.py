@@ -130,7 +130,7 @@ def test_a_delta_before_the_first_snapshot_is_ignored():
     assert mirror.document is None
 
 
-def test_a_snapshot_that_is_no_document_is_an_error():
+def test_a_snapshot_that_is_not_a_document_is_an_error():
     with pytest.raises(Unavailable):
         Mirror().apply(ServerSentEvent(name="snapshot", data="hello", id=None))
 

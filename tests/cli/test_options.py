@@ -145,6 +145,6 @@ def test_an_amount_is_dollars(text, dollars):
 
 
 @pytest.mark.parametrize("text", ["", "-1", "nan", "inf", "1e3", "25 %", ".5", "٢", "1.00001"])
-def test_what_is_no_amount_is_refused(text):
+def test_what_is_not_an_amount_is_refused(text):
     with pytest.raises(typer.BadParameter, match="is not an amount of dollars"):
         options.amount(text)

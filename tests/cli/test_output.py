@@ -117,7 +117,7 @@ def test_without_a_stdout_nothing_can_be_written(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["full", "closed_pipe"])
-def test_a_stdout_that_cannot_be_written_is_no_error_if_it_is_only_tried(monkeypatch, request, name):
+def test_a_stdout_that_cannot_be_written_is_not_an_error_if_it_is_only_tried(monkeypatch, request, name):
     monkeypatch.setattr(sys, "stdout", request.getfixturevalue(name))
     try_write_stdout("text")
     monkeypatch.setattr(sys, "stdout", None)
@@ -132,7 +132,7 @@ def test_stderr_gets_a_line_with_signs_of_its_encoding(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["full", "closed_pipe"])
-def test_a_stderr_that_cannot_be_written_is_no_error_and_is_discarded_at_the_end(monkeypatch, request, name):
+def test_a_stderr_that_cannot_be_written_is_not_an_error_and_is_discarded_at_the_end(monkeypatch, request, name):
     file = request.getfixturevalue(name)
     monkeypatch.setattr(sys, "stderr", file)
     write_stderr("text")

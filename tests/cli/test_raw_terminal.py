@@ -234,7 +234,7 @@ def test_a_wait_ends_with_nothing_to_do_when_the_pipe_wakes_it_or_its_time_is_ov
         assert terminal.wait(0) == []
 
 
-def test_a_terminal_that_is_gone_is_not_read_again_and_is_no_error_at_the_end(pipe, keyboard):
+def test_a_terminal_that_is_gone_is_not_read_again_and_is_not_an_error_at_the_end(pipe, keyboard):
     with taken(pipe) as terminal:
         keyboard.unplug()
         terminal.wait(60)

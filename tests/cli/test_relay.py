@@ -8,7 +8,7 @@ import condord.daemon as package
 
 @pytest.fixture
 def service(monkeypatch):
-    """Replaces `condord.daemon.relay_service`, which takes a moment to import; has what it was called with."""
+    """Replaces `condord.daemon.relay_service`, which takes a moment to import; keeps the arguments of the call."""
     fake = types.SimpleNamespace(startup=None, reread=None)
 
     def run(startup, *, environ, announce, reread, log_dropped):

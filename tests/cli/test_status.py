@@ -29,7 +29,7 @@ def test_the_state_of_the_daemon_is_one_screen():
         "upstream     live since 10:30 ET, 1 min 9 s ago",
         "source       simulator, feed indicative",
         "stream       connected, 4 of 4 symbols, 2 reconnects",
-        "stocks       live since 10:30 ET, 1 streamed, 0 read by REST",
+        "stocks       live since 10:30 ET, 1 streamed, 0 read over REST",
         "watchdog     newest message 2.0 s ago",
         "positions    read 9.0 s ago",
         "breaker      closed",
@@ -54,11 +54,11 @@ def test_a_stream_that_waits_shows_its_next_attempt():
         ({"state": "starting", "stream": [], "polled": []}, "starting"),
         (
             {"state": "live", "code": "symbolLimit", "reason": "1 of 3", "polled": ["IWM", "QQQ"]},
-            "live (symbolLimit) since 10:30 ET, 1 streamed, 2 read by REST",
+            "live (symbolLimit) since 10:30 ET, 1 streamed, 2 read over REST",
         ),
         (
             {"state": "halted", "code": "authFailed", "reason": "no", "stream": [], "polled": ["SPY"]},
-            "halted (authFailed) since 10:30 ET, 0 streamed, 1 read by REST",
+            "halted (authFailed) since 10:30 ET, 0 streamed, 1 read over REST",
         ),
     ],
 )
@@ -88,7 +88,7 @@ def test_a_channel_that_does_not_deliver_is_named_at_the_end():
     assert lines(found)[-1] == "channel phone: 404 Not Found"
 
 
-def test_alerts_that_cannot_be_read_are_no_failure(condord, fake):
+def test_alerts_that_cannot_be_read_are_not_a_failure(condord, fake):
     fake.answers["/api/alerts"] = problem(503, "the source is lost")
     code, out, err = condord("status", "--url", fake.url)
     assert (code, err) == (0, [])
@@ -252,6 +252,6 @@ def test_an_ingester_shows_whether_it_leads_and_which_one_does():
 
 
 def test_a_lost_source_comes_with_what_to_do():
-    reason = with_remedy("this server has lost its source: it answers 503", LOST_REMEDIES["sourceLost"])
+    reason = with_remedy("desk has lost its source http://127.0.0.1:1: it answers 503", LOST_REMEDIES["sourceLost"])
     shown = lines(state="reconnecting", code="sourceLost", reason=reason)
     assert "to do        if it lasts, check that the source runs and can be reached" in shown

@@ -377,7 +377,7 @@ def test_while_a_relay_has_lost_its_source_nothing_is_confirmed():
         **documents.status(),
         "state": "reconnecting",
         "code": "sourceLost",
-        "reason": "this server has lost its source",
+        "reason": "desk has lost its source",
     }
     shown = lines(status=lost)
     assert "unconfirmed" in shown[1]

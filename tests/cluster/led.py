@@ -58,11 +58,14 @@ class Leader:
             bus,
             ACCOUNT,
             answer=answer or self.refuse,
-            resume=lambda version: caught_up(self.house.fanout, version, self.house.now_at),
+            resume=self.resumed,
         )
         self.reading = EventBlocks()
         self.upstream = self.house.subscribe(EVERYTHING)
         self.asked = 0
+
+    def resumed(self, version):
+        return caught_up(self.house.fanout, version, self.house.now_at)
 
     async def refuse(self, method, target):
         raise Unavailable(f"no {method} {target}", "")
@@ -112,7 +115,7 @@ class Followed:
         self.clock = SourceClock(lambda: LedHouse.__mro__[1].now_at.fget(self))
         self.now, self.clock_is_ahead_by = 100.0, 0.0
         loop = asyncio.get_running_loop()
-        self.feed = RelayFeed(self.replica, loop=loop, clock=self.clock, observe=lambda _: None)
+        self.feed = RelayFeed(self.replica, loop=loop, clock=self.clock, observe=lambda _: None, machine="desk")
         self.blocks, self.losses, self.refused = [], [], []
         self.follower = BusFollower(bus, account, self, refused=self.refused.append, chance=random.random)
 

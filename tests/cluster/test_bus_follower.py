@@ -1,13 +1,15 @@
 import asyncio
+import logging
 import shutil
 from pathlib import Path
 
 import pytest
 
+from condord.cluster.bus_order import LOST_SECONDS
 from condord.cluster.kv import KvBucket
 from condord.cluster.lease import Lease
 from condord.cluster.nats_client import BusLogin
-from condord.errors import ConfigError
+from condord.errors import ConfigError, Unavailable
 from condord.host.secret import Secret
 from condord.live.published import EVERYTHING
 from tests.live.accounts import C650, position, spy
@@ -114,6 +116,54 @@ def test_a_silent_leader_is_reported_and_taken_up_again(nats_server):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("refuses", [False, True])
+def test_a_leader_that_answers_and_publishes_nothing_is_lost_once(nats_server, caplog, refuses):
+    caplog.set_level(logging.INFO)
+
+    def refuse(_version):
+        raise Unavailable("nothing comes from its maker", "")
+
+    async def scene(_server, leader, followed):
+        await caught(followed, leader)
+        leader.beats = False
+        if refuses:
+            leader.answers._resume = refuse
+        await eventually(lambda: followed.code == "leaderLost")
+        await asyncio.sleep(2 * LOST_SECONDS + 0.5)
+        assert followed.code == "leaderLost"
+        leader.beats = True
+        leader.answers._resume = leader.resumed
+        await caught(followed, leader)
+        await eventually(lambda: "The leader is back" in caplog.messages)
+        assert followed.losses == ["leaderLost"]
+
+    play(nats_server, scene)
+    assert [text for text in caplog.messages if "leader" in text] == ["The leader is lost", "The leader is back"]
+
+
+@pytest.mark.slow
+def test_before_the_first_leader_none_is_lost(nats_server, caplog):
+    caplog.set_level(logging.INFO)
+
+    async def scene(server):
+        leader, followed = Leader(server.bus()), Followed(server.bus())
+        async with working(leader, followed):
+            await eventually(lambda: followed.losses)
+            await asyncio.sleep(LOST_SECONDS)
+            leader.begin()
+            await caught(followed, leader)
+            await eventually(lambda: "There is a leader" in caplog.messages)
+
+    async def whole():
+        await scene(nats_server())
+
+    asyncio.run(whole())
+    told = [record for record in caplog.records if "leader" in record.message]
+    assert [record.message for record in told] == ["There is no leader yet", "There is a leader"]
+    assert told[0].fields["reason"] == "no answer in time"
+
+
+@pytest.mark.slow
 def test_after_a_bus_without_a_leader_the_code_is_that_of_the_leader(nats_server):
     async def scene(server, leader, followed):
         await caught(followed, leader)
@@ -198,7 +248,7 @@ def test_where_the_bus_has_lost_its_state_a_new_leader_is_followed(nats_server):
 
 
 def test_between_two_runs_nothing_is_taken_and_the_fence_stays(nats_server):
-    """As of an ingester that leads for a while: it does not follow itself."""
+    """An ingester that leads for a while does not follow itself."""
 
     async def scene():
         server = nats_server()
@@ -279,6 +329,19 @@ def test_the_only_account_of_the_bus_is_found(nats_server):
     play(nats_server, scene, account="")
 
 
+@pytest.mark.slow
+def test_without_jetstream_no_account_is_found_and_the_log_says_what_to_do(nats_server, caplog):
+    async def whole():
+        followed = Followed(nats_server("nojetstream").bus(), "")
+        async with working(followed):
+            await eventually(lambda: "There is no leader yet" in caplog.messages)
+
+    asyncio.run(whole())
+    reason = caplog.records[-1].fields["reason"]
+    assert reason.startswith("JetStream does not answer: ")
+    assert "jetstream {" in reason
+
+
 def test_of_several_accounts_one_must_be_named(nats_server):
     async def scene(_server, leader, followed):
         for account in ("one", "two"):
@@ -302,7 +365,7 @@ def test_of_several_accounts_one_must_be_named(nats_server):
     asyncio.run(whole())
 
 
-def test_what_is_no_frame_is_passed_over_and_what_is_unreadable_is_asked_for_again(nats_server):
+def test_what_is_not_a_frame_is_passed_over_and_what_is_unreadable_is_asked_for_again(nats_server):
     async def scene(_server, leader, followed):
         await caught(followed, leader)
         subject = f"condord.{ACCOUNT}.frames"

@@ -28,7 +28,7 @@ def test_a_version_has_an_epoch_and_a_number():
 
 
 @pytest.mark.parametrize("fence", ["", "-1", "1.0", "\u0661", "9" * 20])
-def test_what_has_no_fence_is_no_frame(fence):
+def test_what_has_no_fence_is_not_a_frame(fence):
     assert head_of({"Fence": fence, "Kind": "delta"}) is None
     assert fence_of({"Fence": fence}) is None
     assert fence_of({"Fence": "12"}) == 12

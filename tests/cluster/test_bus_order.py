@@ -185,6 +185,17 @@ def test_frames_that_cannot_be_passed_on_keep_nobody_from_being_lost():
     assert order.lost(3.0, is_connected=True) == "leaderLost"
 
 
+def test_an_answer_of_a_leader_that_publishes_nothing_does_not_end_its_silence():
+    order = caught_up()
+    assert order.lost(2.0, is_connected=True) == "leaderLost"
+    for second in range(2, 9):
+        assert order.catch_up(1, [event("delta", "e-6")], float(second)) is None
+        assert order.lost(float(second), is_connected=True) == "leaderLost"
+    assert passed(order, frame(6, kind="heartbeat"), now=9.0) == []
+    assert [each.id for each in order.catch_up(1, [event("delta", "e-6")], 9.1)] == ["e-6"]
+    assert order.lost(9.1, is_connected=True) is None
+
+
 def test_where_the_bus_has_lost_its_state_a_lower_fence_is_accepted():
     order = caught_up(fence=900)
     order.start_over(1)
@@ -223,7 +234,7 @@ class ModelBus(RuleBasedStateMachine):
     """Leaders that follow each other publish on a bus that loses, repeats and delays; a follower asks for what it lacks.
 
     A delta says which event it follows, so the follower can check what it is given: a delta that does not follow the
-    last one, and is no answer, would be applied to the wrong document.
+    last one, and is not an answer, would be applied to the wrong document.
     """
 
     def __init__(self):

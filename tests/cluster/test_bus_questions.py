@@ -108,7 +108,7 @@ def test_a_few_are_asked_at_once_and_the_rest_wait(nats_server):
     play(nats_server, scene)
 
 
-def test_of_too_many_that_wait_the_last_are_told_so(nats_server, monkeypatch):
+def test_of_too_many_questions_the_last_are_refused_at_once(nats_server, monkeypatch):
     monkeypatch.setattr(bus_questions, "MAX_WAITING", 1)
 
     async def scene(made):
@@ -137,7 +137,7 @@ def test_what_the_leader_cannot_answer_has_its_reason(nats_server, monkeypatch):
         assert "the database cannot be read" in await unavailable(made, target="/off")
         made.gate = asyncio.Event()
         found = await unavailable(made)
-        assert "there is no answer within" in found or "timeout" in found
+        assert "there is no answer within" in found or "no answer in time" in found
         made.gate.set()
 
     play(nats_server, scene)
@@ -161,16 +161,16 @@ def test_one_that_does_not_lead_answers_nothing(nats_server, monkeypatch):
         await eventually(lambda: made.asked)
         made.leader.answers.step_down()
         made.gate.set()
-        with pytest.raises(Unavailable, match="timeout"):
+        with pytest.raises(Unavailable, match="no answer in time"):
             await asking
         made.asked.clear()
-        assert "timeout" in await unavailable(made)
+        assert "no answer in time" in await unavailable(made)
         assert made.asked == []
 
     play(nats_server, scene)
 
 
-def test_what_is_not_understood_is_no_answer(nats_server):
+def test_what_is_not_understood_is_not_an_answer(nats_server):
     async def scene(made):
         message = await made.bus.ask(f"condord.{ACCOUNT}.ask", b"hello", seconds=30)
         assert message.headers["Fault"] == "the question cannot be understood"

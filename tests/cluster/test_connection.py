@@ -70,7 +70,7 @@ def test_a_deflated_body_is_inflated():
         ([answer(200, b"x" * 20_000)], "its answer is longer than 10000 bytes"),
     ],
 )
-def test_what_is_no_whole_answer_is_lost(script, text):
+def test_what_is_not_a_whole_answer_is_lost(script, text):
     with pytest.raises(Lost) as caught:
         play(*script)
     assert str(caught.value) == text

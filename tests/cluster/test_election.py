@@ -113,7 +113,7 @@ def test_a_maker_that_ends_by_itself_leaves_the_lease_to_others(leader):
     assert (leader.role, leader.deadline) == ("standby", 104.5)
 
 
-def test_a_stop_ends_the_maker_in_order_and_renews_the_lease_meanwhile(leader):
+def test_a_stop_ends_the_maker_gracefully_and_renews_the_lease_meanwhile(leader):
     assert leader.leave() == [StopMaker(at_once=False)]
     assert leader.tick(101.0) == [Renew(2, 7)]
     assert leader.renewed(2, 101.1, is_ours=True) == [Extend(101.0 + LEASE - MARGIN)]

@@ -95,6 +95,18 @@ def test_a_source_that_is_silent_is_lost_after_2_s_and_asked_again(caplog):
     assert caplog.records[0].fields["code"] == "sourceLost"
 
 
+def test_a_source_that_was_never_there_is_not_lost(caplog):
+    caplog.set_level(logging.INFO)
+
+    async def scene(_made):
+        await asyncio.sleep(10)
+
+    refusal = [answer(503, b"")]
+    play(scene, *[refusal] * 6, [STREAM_HEAD, SNAPSHOT, *[0.5, HEARTBEAT] * 20])
+    assert caplog.messages == ["The source does not answer yet", "The source answers"]
+    assert caplog.records[0].fields["reason"] == "it answers 503"
+
+
 def test_heartbeats_keep_it():
     async def scene(_made):
         await asyncio.sleep(10)

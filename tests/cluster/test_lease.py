@@ -4,7 +4,7 @@ import logging
 import pytest
 
 from condord.cluster.bus import Unanswered
-from condord.cluster.kv import KvBucket
+from condord.cluster.kv import Declined, KvBucket
 from condord.cluster.lease import LEASES, Lease, accounts
 
 from .nats_server import eventually, running
@@ -20,6 +20,18 @@ def play(nats_server, scene):
         bus = server.bus()
         async with running(bus):
             await scene(server, bus)
+
+    asyncio.run(whole())
+
+
+def test_without_jetstream_the_error_says_what_to_do(nats_server):
+    async def whole():
+        bus = nats_server("nojetstream").bus()
+        async with running(bus):
+            for ask in (lambda: lease(bus, "n").acquire("a:1"), lambda: accounts(bus)):
+                with pytest.raises(Declined, match="JetStream does not answer: the server or this user") as raised:
+                    await ask()
+                assert "jetstream {" in raised.value.remedy
 
     asyncio.run(whole())
 
@@ -161,7 +173,7 @@ def test_of_two_durations_that_of_the_holder_applies(nats_server, caplog):
     assert record.message == "Other ingesters have another cluster.lease_seconds, which applies"
 
 
-def test_what_others_have_written_is_no_lease(nats_server):
+def test_what_others_have_written_is_not_a_lease(nats_server):
     async def scene(_server, bus):
         await KvBucket(bus, LEASES).put("acct", b"mine!")
         with pytest.raises(Unanswered, match="not written by condord"):

@@ -4,9 +4,12 @@ import socket
 import pytest
 
 from condord.cluster.maker_channel import (
+    Alive,
     Begin,
     ChannelEnd,
+    HasBegun,
     HasRead,
+    IsLoaded,
     Keep,
     Kept,
     MakerError,
@@ -26,6 +29,9 @@ BEGIN = Begin(
 SAID = [
     Keep(number=1, copy=COPY),
     Kept(kind="life", number=1),
+    IsLoaded(),
+    HasBegun(),
+    Alive(),
     HasRead(),
     MakerError(exit_code=78, text="a", hint="b"),
     BEGIN,

@@ -86,7 +86,7 @@ def test_over_tls_the_server_and_where_asked_for_the_client_show_certificates(na
 
 
 def test_nothing_is_sent_to_a_server_without_tls_where_the_url_asks_for_it(certificates):
-    """As an attacker on the way would do it: the first line of the server lacks `tls_required`."""
+    """The server's first line lacks `tls_required`, as an attacker in between would have it."""
     sent = []
 
     async def scene():
@@ -167,7 +167,7 @@ def test_wrong_credentials_are_refused_and_not_repeated(nats_server, kind):
         (b'INFO {"max_payload":1}\r\nINFO {}\r\n', "does not answer as a NATS server"),
     ],
 )
-def test_what_is_no_nats_server_is_lost(line, why):
+def test_what_is_not_a_nats_server_is_lost(line, why):
     async def scene():
         async def serve(reader, writer):
             writer.write(line)

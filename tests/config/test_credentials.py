@@ -32,7 +32,7 @@ def in_files(write):
 
 @pytest.fixture
 def in_systemd(write):
-    """As systemd passes them to a user's service."""
+    """Credentials as systemd passes them to a user's service."""
     write("credentials/apca-api-key-id", "PKSYSTEMD\n", 0o440)
     directory = Path(write("credentials/apca-api-secret-key", "systemd-hush", 0o440)).parent
     return {"CREDENTIALS_DIRECTORY": str(directory), "XDG_RUNTIME_DIR": str(directory.parent)}

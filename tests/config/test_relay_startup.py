@@ -106,7 +106,7 @@ def test_channels_of_the_configuration_are_not_its_business(write):
 @pytest.mark.parametrize(
     "source", ["ftp://a.example", "http://a.example?x=1", "http://u:p@a.example", "unix://x", "http://a.example:99999"]
 )
-def test_what_is_no_url_of_a_condord_is_a_fault(write, source):
+def test_what_is_not_a_url_of_a_condord_is_a_fault(write, source):
     assert "cluster.source" in faults(source=source).faults[0]
 
 

@@ -499,7 +499,7 @@ def test_each_faulty_entry_of_a_table_of_numbers_is_named(write):
 
 
 @pytest.mark.parametrize("raw", ["SPX", "SPX=", "SPX=x", "SPX=0.01,SPX=0.02", "=,0.01"])
-def test_a_variable_that_is_no_table_of_numbers_is_a_fault(nowhere, raw):
+def test_a_variable_that_is_not_a_table_of_numbers_is_a_fault(nowhere, raw):
     (fault,) = faults_of(None, {"CONDORD_MODEL_DIVIDEND_YIELD": raw})
     assert fault.startswith(f"environment CONDORD_MODEL_DIVIDEND_YIELD: model.dividend_yield = '{raw}': must be ")
 
@@ -568,7 +568,7 @@ def test_two_amounts_for_one_dividend_are_a_fault(write):
         ("dividend = [5]\n", "1: dividend[0] = 5: must be a table, [[dividend]]"),
     ],
 )
-def test_dividends_that_are_no_array_of_tables_are_a_fault(write, text, fault):
+def test_dividends_that_are_not_an_array_of_tables_are_a_fault(write, text, fault):
     path = write(text)
     assert faults_of(path) == (f"{path}:{fault}",)
 

@@ -46,7 +46,7 @@ def test_tables_without_faults_are_taken_beside_faulty_ones():
         (MINE | {"name": "-a"}, "f:1: alert[0].name = '-a': must be 1 to 40 letters"),
         (MINE | {"name": "a" * 41}, "the first no dash"),
         ({"when": "tested"}, "f:0: alert[0].name is missing: it must be 1 to 40 letters"),
-        ({"name": "mine"}, "f:0: alert[0].when is missing, and mine is no built-in rule (rule mine)"),
+        ({"name": "mine"}, "f:0: alert[0].when is missing, and mine is not a built-in rule (rule mine)"),
         ({"name": "mine", "when": 5}, "f:2: alert[0].when = 5: must be a condition, or a list of up to 8"),
         ({"name": "mine", "when": ["tested", 5]}, "f:2: alert[0].when = ['tested', 5]: must be a condition"),
         ({"name": "mine", "when": ["x"]}, "f:2: alert[0].when[0] = 'x': unknown word"),

@@ -23,7 +23,7 @@ def summary(equity, last_equity, transfers):
 @pytest.mark.parametrize(
     ("transfers", "expected"), [(0, 1_434_000), (1_000_000, 434_000), (-1_000_000, 2_434_000), (1_434_000, 0)]
 )
-def test_transfers_of_the_day_are_no_profit_and_no_loss(transfers, expected):
+def test_transfers_of_the_day_are_neither_profit_nor_loss(transfers, expected):
     assert summary(501_234_000, 499_800_000, transfers).day_pl_e4 == expected
 
 

@@ -36,11 +36,11 @@ def paid(found, quantity=2, multiplier=100):
 
 
 @pytest.mark.parametrize("kind", ["FILL", "FEE", "OPTRD", "SPLIT"])
-def test_other_activities_are_no_bookings(kind):
+def test_other_activities_are_not_bookings(kind):
     assert read(row(kind)) is None
 
 
-def test_a_row_whose_symbol_is_no_contract_is_no_booking():
+def test_a_row_whose_symbol_is_not_a_contract_is_not_a_booking():
     assert read(row("OPEXP", "XYZ")) is None
     assert Bookings({}, {}, Calendar()).close_day(row("OPASN", "XYZ")) is None
 

@@ -67,7 +67,7 @@ def test_a_part_may_be_closed_in_parts():
     assert [closing.is_rest for closing in ledger.closings] == [False]
 
 
-def test_the_oldest_part_that_is_closed_whole_comes_first():
+def test_the_oldest_part_that_is_closed_completely_comes_first():
     opened = [OPENED, order("b", 1, opening(CONDOR)), order("c", 2, closing(CALLS, 2))]
     assert left(after(*opened, order("d", 3, closing(PUTS)))) == [("b", 1, ["P00080000", "P00085000"])]
     single = order("d", 3, closing(PUTS[:1]))  # only a leg of each part, and all that is left of the other
@@ -75,7 +75,7 @@ def test_the_oldest_part_that_is_closed_whole_comes_first():
     assert left(after(*opened, single, other)) == [("b", 1, ["P00080000", "P00085000"])]
 
 
-def test_a_part_that_is_closed_whole_comes_before_contracts_in_no_lot_and_these_before_other_parts():
+def test_a_part_that_is_closed_completely_comes_before_contracts_in_no_lot_and_these_before_other_parts():
     hedge = order("h", -1, opening(at("9", PUTS[:1])))
     broken = [hedge, OPENED, order("b", 1, closing(CALLS))]
     assert left(after(*broken, order("c", 2, closing(PUTS)))) == []
@@ -135,7 +135,7 @@ def test_bookings_take_parts_first_then_contracts_in_no_lot_then_the_oldest_lots
     assert ledger.lots == []
 
 
-def test_lots_of_other_contracts_stay_whole():
+def test_lots_of_other_contracts_are_left_alone():
     ledger = after(OPENED)
     ledger.book([booked(contract("C", 120))])
     assert ([lot.id for lot in ledger.lots], ledger.parts, ledger.closings) == (["a"], [], [])
@@ -225,7 +225,7 @@ def test_a_part_that_orders_took_apart_leaves_the_id_to_the_condors_that_are_who
     assert id_of_the_next(ledger) == f"{ID}-2"
 
 
-def test_a_lot_that_is_no_condor_has_no_id_until_it_is_one_again():
+def test_a_lot_that_is_not_a_condor_has_no_id_until_it_is_one_again():
     puts = order("b", 1, closing(PUTS), opening(PUTS, expiration=JANUARY))
     assert after(OPENED, puts).id_of("a/b") is None
     calls = order("c", 2, closing(CALLS), opening(CALLS, expiration=JANUARY))

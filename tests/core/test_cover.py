@@ -11,7 +11,7 @@ FEBRUARY = dt.date(2027, 2, 19)
 
 
 def covers(*positions, stocks=None, settled=()):
-    """For each short by symbol, whether it is uncovered, and what covers it."""
+    """Whether each short is uncovered, and what covers it, by symbol."""
     found = cover(positions, stocks=stocks, settled=settled)
     return [(left.uncovered_short, left.cover) for left in found.leftovers if (left.position.quantity or 0) < 0]
 

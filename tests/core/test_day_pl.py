@@ -170,7 +170,7 @@ def test_fills_that_close_a_part_of_a_condor_belong_to_it():
     assert made(lines_of(orders)) == {Owner("condor", ID): 80.0}
 
 
-def test_a_condor_that_was_closed_whole_is_counted_apart():
+def test_a_condor_that_was_closed_completely_is_counted_separately():
     orders = [HELD, order("b", TUESDAY, CONDOR, opens=False, price="0.70")]
     orders[1] = Order(id="b", filled_at=TUESDAY, fills=orders[1].fills[:3])
     rest = order("c", TUESDAY, {C110: 1}, opens=False, price="0.95")
@@ -178,7 +178,7 @@ def test_a_condor_that_was_closed_whole_is_counted_apart():
     assert made(lines_of([HELD, whole])) == {CLOSED_CONDORS: 25.0}  # -30 + 30 + 30 - 5
 
 
-def test_a_condor_that_was_opened_and_closed_today_is_counted_apart():
+def test_a_condor_that_was_opened_and_closed_today_is_counted_separately():
     opened = order("a", TUESDAY, {P85: -1, C105: -1}, price="1.30")
     opened = joined(opened, order("a", TUESDAY, {P80: 1, C110: 1}))
     closed = order("b", TUESDAY + dt.timedelta(hours=1), CONDOR, opens=False)

@@ -16,7 +16,7 @@ FRIDAY = dt.date(2026, 11, 20)
 
 
 def reason(positions=None, *, is_opening=False, unconfirmed=(), spread=0.1, **quoted):
-    """Of a condor with wings of 10 dollars, whose legs are quoted around 1.00."""
+    """The reason for a condor with wings of 10 dollars, whose legs are quoted around 1.00."""
     (condor,) = group(positions or spy()).condors
     bids_and_asks = dict.fromkeys(LEGS, (1 - spread / 2, 1 + spread / 2)) | quoted
     quotes = {symbol: judge(tick(symbol, *both), 10_000) for symbol, both in bids_and_asks.items()}

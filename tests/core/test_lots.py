@@ -890,19 +890,19 @@ def test_the_trades_of_a_partly_closed_lot_stay_with_the_rest():
     assert found.closed == ()
 
 
-def test_the_trades_of_a_lot_that_is_closed_whole_are_kept_apart():
+def test_the_trades_of_a_lot_that_is_closed_completely_are_kept_separately():
     found = traded([OPENED, order("b", NEXT_DAY, closing(CONDOR))])
     assert found.lots == ()
     assert of_day(found.closed) == [(symbol, -sign) for symbol, sign in OPENING]
 
 
-def test_a_lot_that_loses_one_side_leaves_its_trades_to_contracts_in_no_lot():
+def test_the_trades_of_a_lot_that_loses_one_side_count_for_contracts_in_no_lot():
     found = traded([OPENED, order("b", 1, closing(CALLS))])
     assert (found.lots, found.closed) == ((), ())
     assert found.counts["XYZ261218C00105000"] == (1, 1)
 
 
-def test_a_rolled_lot_has_the_trades_of_the_legs_that_it_left():
+def test_a_rolled_lot_has_the_trades_of_the_legs_that_it_closed():
     found = traded([OPENED, order("b", NEXT_DAY, closing(PUTS), opening(LOWER_PUTS))])
     assert of_day(found.lots[0].trades) == [
         ("P00080000", -1),
@@ -912,7 +912,7 @@ def test_a_rolled_lot_has_the_trades_of_the_legs_that_it_left():
     ]
 
 
-def test_a_part_that_is_rolled_takes_its_part_of_the_trades():
+def test_a_part_that_is_rolled_takes_its_share_of_the_trades():
     found = traded([order("a", 0, opening(CONDOR, 3)), order("b", 1, closing(PUTS), opening(LOWER_PUTS))])
     trades = {lot.quantity: Counter(dict(of_day(lot.trades[:4]))) for lot in found.lots}
     assert trades[2] == {symbol: 2 * sign for symbol, sign in OPENING}

@@ -117,7 +117,7 @@ def test_one_whose_opening_is_not_known_is_not_whole():
     assert wholes([order("b", 1, closing(CHEAP))]) == [(1, "closed", False)]
 
 
-def test_a_condor_that_is_closed_whole_is_a_trade():
+def test_a_condor_that_is_closed_completely_is_a_trade():
     [trade] = found([order("a", 0, opening(CONDOR, 2)), order("b", 60, closing(CHEAP, 2))])
     assert (trade.id, trade.underlying, trade.kind, trade.direction) == (ID, "XYZ", "ironCondor", "short")
     assert (trade.quantity, trade.opened_at, trade.closed_at, trade.how) == (2, MONDAY, minutes(60), "closed")
@@ -567,11 +567,11 @@ def test_one_that_was_legged_in_may_expire_or_be_assigned():
 
 
 @pytest.mark.parametrize("legs", [PUTS, [*PUTS, *at("1", CALLS)][:3]], ids=["a side", "three legs"])
-def test_contracts_that_are_no_condor_are_no_trade(legs):
+def test_contracts_that_are_not_a_condor_are_not_a_trade(legs):
     assert found([*LEGGED_IN, order("c", 9, closing(legs, 2))]) == ()
 
 
-def test_legs_that_are_closed_in_different_quantities_are_no_trade():
+def test_legs_that_are_closed_in_different_quantities_are_not_a_trade():
     assert found([*LEGGED_IN, order("c", 9, closing(PUTS), closing(CALLS, 2))]) == ()
 
 

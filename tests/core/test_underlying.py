@@ -51,7 +51,7 @@ def test_it_is_the_last_trade_where_there_is_no_quote():
     assert choose(None, TRADE, "sip") == Chosen(e4("581.20"), "sipTrade", TRADE.at)
 
 
-def test_a_trade_at_nothing_is_no_price():
+def test_a_trade_at_nothing_is_not_a_price():
     assert choose(None, trade("0"), "iex") is None
     assert choose(None, None, "iex") is None
 

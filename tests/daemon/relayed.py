@@ -31,7 +31,12 @@ class Relayed:
         self.replica = Replica(edition, Fanout(edition, ring_size=16, follows=True))
         self.observed = []
         self.feed = RelayFeed(
-            self.replica, loop=asyncio.get_running_loop(), clock=self.clock, observe=self.observed.append
+            self.replica,
+            loop=asyncio.get_running_loop(),
+            clock=self.clock,
+            observe=self.observed.append,
+            machine="desk",
+            source="http://127.0.0.1:1",
         )
         self.subscribers = Subscribers(self.replica.fanout, settings=lambda: self.settings, now_at=self.clock)
         self.view = RelayView(

@@ -29,7 +29,7 @@ class Scene:
         self.service.show = self._show
 
     def _show(self, changes):
-        """As the publisher does: everything that is shown is passed on to be stored."""
+        """Pass everything that is shown on to be stored, as the publisher does."""
         self.shown.append(changes)
         if changes.records:
             self.service.take(changes)
@@ -312,7 +312,7 @@ def test_each_transition_is_logged_once_without_its_sentence(run, caplog):
     ]
 
 
-def test_a_database_that_cannot_be_used_is_a_notice(run):
+def test_a_database_that_cannot_be_used_causes_a_notice(run):
     async def scene():
         given = Scene()
         assert given.service.notices() == []

@@ -300,7 +300,7 @@ def test_a_frame_without_subscribers_is_not_measured():
     assert (scene.bid, scene.measured) == (1, [])
 
 
-def test_a_frame_of_quotes_by_rest_is_not_measured():
+def test_a_frame_of_quotes_from_rest_is_not_measured():
     scene = Scene()
     scene.feed.confirm([tick(LEG, 1.0, 1.2)], scene.feed.era)
     assert (scene.woken, scene.measured) == (1, [])

@@ -1,4 +1,4 @@
-"""A front whose bus is away, without its maker; tests/cluster/processes has whole ones."""
+"""A front whose bus is down, without its maker; tests/cluster/processes has fronts as programs."""
 
 import asyncio
 import contextlib
@@ -88,6 +88,9 @@ def test_its_snapshot_and_its_answer_to_what_is_missing_are_those_of_its_documen
         assert version == relayed.house.edition.version
         assert b"event: snapshot" in block
         assert b"event: snapshot" in followed._resumed(None)
+        relayed.feed.lose("no event has come for 2 s", "leaderLost")
+        with pytest.raises(Unavailable, match="nothing comes from its maker: no event has come for 2 s"):
+            followed._resumed(None)
 
     run(main())
 

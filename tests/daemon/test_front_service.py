@@ -1,4 +1,4 @@
-"""A front in this process, whose bus is away; tests/cluster/processes has whole ones."""
+"""A front in this process, whose bus is down; tests/cluster/processes has fronts as programs."""
 
 import os
 import signal
@@ -11,9 +11,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from condord.config.account_name import account_name
 from condord.config.schema import Cluster, Config, History, Server
 from condord.daemon import front_service
 from condord.errors import Unavailable
+from condord.host import instance_lock
+from condord.host.instance_lock import StateInUse
 from tests.e2e.running import fetch, until
 from tests.fakes import startup
 
@@ -64,7 +67,7 @@ def serve(visit, **given):
 
 
 @pytest.mark.slow
-def test_without_a_bus_it_serves_that_nothing_was_read_and_stops_in_order(tmp_path):
+def test_without_a_bus_it_serves_that_nothing_was_read_and_stops_gracefully(tmp_path):
     seen = {}
 
     def visit(url):
@@ -72,19 +75,30 @@ def test_without_a_bus_it_serves_that_nothing_was_read_and_stops_in_order(tmp_pa
         seen["alive"] = fetch(f"{url}/livez")[0]
         seen["ready"] = fetch(f"{url}/readyz")[0]
         until(lambda: 'condord_cluster_role{state="standby"} 1.0' in fetch(f"{url}/metrics")[2], "the role")
-        seen["directories"] = [each.stat().st_mode & 0o777 for each in tmp_path.iterdir()]
+        seen["directories"] = [each.stat().st_mode & 0o777 for each in runtime.iterdir()]
+        seen["locks"] = [each.name for each in state.iterdir()]
 
-    serve(visit, environ={**os.environ, "RUNTIME_DIRECTORY": str(tmp_path)})
+    runtime, state = tmp_path / "runtime", tmp_path / "state"
+    runtime.mkdir()
+    serve(visit, environ={**os.environ, "RUNTIME_DIRECTORY": str(runtime), "STATE_DIRECTORY": str(state)})
     assert (seen["positions"][0], seen["alive"], seen["ready"]) == (503, 200, 503)
     assert seen["directories"] == [0o700]
-    assert list(tmp_path.iterdir()) == []
+    assert [name.startswith("ingester-") for name in seen["locks"]] == [True]
+    assert [*runtime.iterdir(), *state.iterdir()] == []
+
+
+def test_a_state_directory_that_another_ingester_of_the_account_has_is_refused(tmp_path):
+    name = account_name(Config(cluster=Cluster(role="ingest", bus=NOBODY)), startup.key())
+    with instance_lock.only_ingester(name, tmp_path), pytest.raises(StateInUse, match=f"process {os.getpid()}"):
+        serve(lambda _url: None, environ={"STATE_DIRECTORY": str(tmp_path)})
 
 
 def test_without_a_place_for_the_makers_socket_there_is_an_error(tmp_path, monkeypatch):
     (tmp_path / "file").touch()
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
+    environ = {"RUNTIME_DIRECTORY": str(tmp_path / "file"), "STATE_DIRECTORY": str(tmp_path)}
     with pytest.raises(Unavailable, match="no private directory for the maker"):
-        serve(lambda _url: None, environ={"RUNTIME_DIRECTORY": str(tmp_path / "file")})
+        serve(lambda _url: None, environ=environ)
 
 
 def test_a_maker_is_a_daemon_of_its_own_at_a_socket_of_the_front(tmp_path):

@@ -1,10 +1,12 @@
 import asyncio
 import contextlib
+import logging
 
 import pytest
 
 from condord.cluster.bus import Unanswered
 from condord.cluster.election import Election
+from condord.cluster.kv import Declined
 from condord.daemon.leadership import Leadership
 from tests.virtualtime import run
 
@@ -80,7 +82,7 @@ class Scene:
         loop = asyncio.get_running_loop()
         self.lease, self.term = FakeLease(), FakeTerm()
         election = Election(LEASE, chance=lambda: 0.5)
-        self.leadership = Leadership(election, self.lease, self.term, holder="me", now=loop.time)
+        self.leadership = Leadership(election, self.lease, self.term, holder="me", bus="nats://a", now=loop.time)
 
 
 @contextlib.asynccontextmanager
@@ -106,6 +108,33 @@ def test_the_lease_is_taken_renewed_and_the_maker_extended():
             assert 1.0 < made.term.until - now < LEASE
 
     run(main())
+
+
+def test_what_keeps_the_lease_from_being_asked_for_is_logged_once_with_what_to_do(caplog):
+    async def main():
+        async with scene() as made:
+            none, other = Declined("JetStream does not answer", "add it"), Declined("the bucket has no TTL")
+            made.lease.answers = [none, none, Unanswered("no answer in time"), none, other, other, None, none]
+            await asyncio.sleep(5)
+            assert made.leadership.role == "leading"
+
+    run(main())
+    told = [record.fields for record in caplog.records if record.message == "The lease cannot be asked for"]
+    first = {"bus": "nats://a", "reason": "JetStream does not answer", "remedy": "add it"}
+    assert told == [first, {"bus": "nats://a", "reason": "the bucket has no TTL"}, first]
+
+
+def test_a_request_that_never_ends_has_a_reason_in_the_log(caplog):
+    caplog.set_level(logging.DEBUG)
+
+    async def main():
+        async with scene() as made:
+            made.lease.delay = 1000.0
+            await asyncio.sleep(3 * LEASE)
+
+    run(main())
+    told = [record.fields["reason"] for record in caplog.records if record.message == "The lease cannot be asked for"]
+    assert told == ["no answer in time"]
 
 
 def test_a_standby_asks_again_until_the_lease_is_free():
@@ -167,7 +196,7 @@ def test_a_maker_that_ends_by_itself_leaves_the_lease_to_others_for_its_pause():
     run(main())
 
 
-def test_leaving_ends_the_maker_in_order_and_gives_the_lease_back():
+def test_leaving_ends_the_maker_gracefully_and_gives_the_lease_back():
     async def main():
         async with scene() as made:
             await asyncio.sleep(0.5)

@@ -53,7 +53,7 @@ def test_the_underlyings_of_the_options_held_are_asked_for(scene):
     assert (scene.feed.stocks, scene.feed.indexes, scene.feed.opposites) == ((STOCK,), (), ())
 
 
-def test_prices_of_stocks_reach_the_document_by_stream_and_by_rest(scene):
+def test_prices_of_stocks_reach_the_document_from_the_stream_and_from_rest(scene):
     scene.feed.set_stock_feed("sip")
     scene.feed.offer_stocks([tick(STOCK, 599.9, 600.1)])
     settle(scene)

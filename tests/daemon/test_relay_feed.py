@@ -1,7 +1,9 @@
 import asyncio
+import json
 
 import pytest
 
+from condord.cluster.event_blocks import EventBlocks
 from tests.virtualtime import run
 
 from .relayed import Relayed
@@ -63,14 +65,14 @@ def test_a_lost_source_is_a_status_with_the_reason_and_what_to_do():
         [(event, identity, data)] = relayed.taken(subscriber)
         assert (event, identity, data["status"]["code"]) == ("delta", None, "sourceLost")
         assert data["status"]["reason"] == (
-            "this server has lost its source: it cannot be reached: Connection refused; "
+            "desk has lost its source http://127.0.0.1:1: it cannot be reached: Connection refused; "
             "if it lasts, check that the source runs and can be reached"
         )
         assert relayed.feed.lost_reason == "it cannot be reached: Connection refused"
         relayed.feed.lose("no heartbeat has come for 2 s", "leaderLost")
         [(_, _, data)] = relayed.taken(subscriber)
         assert data["status"]["reason"] == (
-            "this server has lost the leader: no heartbeat has come for 2 s; "
+            "desk has lost the leader: no heartbeat has come for 2 s; "
             "if it lasts, check that an ingester runs and can reach the bus"
         )
 
@@ -88,6 +90,23 @@ def test_the_lag_is_that_of_the_newest_event_and_grows_while_the_source_is_lost(
         relayed.feed.lose("gone")
         await asyncio.sleep(3)
         assert relayed.feed.lag_ms == 3000
+
+
+def test_where_a_source_has_lost_its_own_source_the_lag_is_not_known_and_its_words_are_passed_on():
+    @play
+    async def _(relayed):
+        first = Relayed()
+        relayed.pass_events()
+        first.pass_events()
+        subscriber = first.follow()
+        first.taken(subscriber)
+        first.feed.lose("it has stopped")
+        [(_, _, data)] = first.taken(subscriber)
+        block = b"event: delta\ndata: " + json.dumps(data).encode() + b"\n\n"
+        for event in EventBlocks().feed(block):
+            relayed.feed.take(event)
+        assert relayed.feed.lag_ms is None
+        assert relayed.view.status.reason.startswith("desk has lost its source http://127.0.0.1:1: it has stopped; ")
 
 
 def test_another_connection_begins_another_measurement():

@@ -34,7 +34,7 @@ CONFIG = Config(
 
 
 class Run:
-    """A daemon that runs until `visit`, called in a thread once it serves, is over (or, unless `ends`, by itself)."""
+    """A daemon that runs until `visit`, called in a thread once it serves, returns; unless `ends`, it ends by itself."""
 
     def __init__(self, place, visit, *, ends=True, warnings=(), **options):
         self.lines = []

@@ -14,7 +14,7 @@ from tests.virtualtime import run, settle
 
 
 class Scene:
-    """At most two subscribers; `at` is the time on the clock."""
+    """A server with at most two subscribers; `at` is the time on the clock."""
 
     def __init__(self, **settings):
         self.daemon = FakeDaemon(ring_size=4)

@@ -6,19 +6,25 @@ import pytest
 from condord.cluster.bus import Unanswered
 from condord.cluster.fenced import Overtaken
 from condord.cluster.maker_channel import Begin, Keep, MakerError, StateCopy
-from condord.daemon.term import LOOK_SECONDS, READ_SECONDS, START_SECONDS, STUCK_LOOKS, MakerTerm
+from condord.daemon.term import MIN_SILENCE_SECONDS, READ_SECONDS, START_SECONDS, UNSERVED_SECONDS, MakerTerm
 from condord.errors import ConfigError
 from tests.virtualtime import run
 
+LEASE = 3.0
 COPY = StateCopy(kind="life", name="life.json", content=b"1")
 BEGIN = Begin(config_file=None, account_mark="a1b2", flags={}, state_directory="")
 
 
 class FakeMaker:
-    """A maker that runs until `ends` has its exit code."""
+    """A maker that runs until `ends` has its exit code. It hangs if it is `stopped`."""
 
     def __init__(self):
         self.pid = 1
+        self.is_loaded, self.has_begun, self.is_alive = [asyncio.Event() for _ in range(3)]
+        for stage in (self.is_loaded, self.has_begun, self.is_alive):
+            stage.set()
+        self.stopped = False
+        self._beats = 0
         self.is_serving = asyncio.Event()
         self.is_serving.set()
         self.has_read = asyncio.Event()
@@ -27,6 +33,11 @@ class FakeMaker:
         self.begun = None
         self.until = None
         self.log = []
+
+    @property
+    def beats(self):
+        self._beats += not self.stopped
+        return self._beats
 
     def begin(self, begin, until):
         self.begun, self.until = begin, until
@@ -58,7 +69,7 @@ class FakeMaker:
 
 
 class Scene:
-    """What a term needs; it is itself what is served, and the state on the bus."""
+    """What a term needs. The scene itself stands in for the front and for the state on the bus."""
 
     def __init__(self):
         self.maker = FakeMaker()
@@ -67,8 +78,15 @@ class Scene:
         self.answer = [COPY]
         self.written = []
         self.releases = []
+        self.lease_seconds = LEASE
         self.term = MakerTerm(
-            lambda: BEGIN, ready=self, copies=lambda _fence: self, served=self, history=self, end=self.log.append
+            lambda: BEGIN,
+            ready=self,
+            copies=lambda _fence: self,
+            served=self,
+            history=self,
+            end=self.log.append,
+            lease_seconds=lambda: self.lease_seconds,
         )
 
     async def take(self):
@@ -149,13 +167,97 @@ def test_a_maker_from_which_nothing_comes_is_killed():
         running = asyncio.create_task(scene.term.run(7, 50.0))
         for _ in range(3):
             scene.is_lost = not scene.is_lost
-            await asyncio.sleep(LOOK_SECONDS * (STUCK_LOOKS - 2))
+            await asyncio.sleep(UNSERVED_SECONDS - 1)
         assert scene.maker.log == []
-        await asyncio.sleep(LOOK_SECONDS * 3)
+        await asyncio.sleep(2.0)
         assert scene.maker.log[0] == "kill"
         assert await running > 0
 
     run(main())
+
+
+@pytest.mark.parametrize(("lease", "bound"), [(LEASE, LEASE), (10.0, 10.0), (1.0, MIN_SILENCE_SECONDS)])
+def test_a_maker_that_hangs_is_killed_after_a_lease_and_one_that_stalls_is_not(lease, bound, caplog):
+    async def main():
+        scene = Scene()
+        scene.lease_seconds = lease
+        running = asyncio.create_task(scene.term.run(7, 50.0))
+        for _ in range(3):
+            await asyncio.sleep(1.0)
+            scene.maker.stopped = True
+            await asyncio.sleep(bound - 0.5)
+            scene.maker.stopped = False
+        assert scene.maker.log == []
+        await asyncio.sleep(1.0)
+        scene.maker.stopped = True
+        begun = asyncio.get_running_loop().time()
+        assert await running > 0
+        assert asyncio.get_running_loop().time() - begun < bound + 1
+        assert scene.maker.log[0] == "kill"
+
+    run(main())
+    killed, ended = [record.fields for record in caplog.records]
+    assert killed["reason"] == f"its event loop has not run for {bound:g} s"
+    assert ended["signal"] == "SIGKILL"
+    assert "reason" not in ended
+
+
+def test_a_front_that_was_stopped_itself_does_not_take_its_maker_for_hung():
+    async def main():
+        scene = Scene()
+        running = asyncio.create_task(scene.term.run(7, 50.0))
+        await asyncio.sleep(1.0)
+        scene.maker.stopped = True
+        asyncio.get_running_loop()._now += 60.0  # what the maker has reported meanwhile comes in the same turn
+        scene.maker.stopped = False
+        await asyncio.sleep(1.0)
+        assert scene.maker.log == []
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("stage", "seconds"), [("is_loaded", START_SECONDS), ("has_begun", LEASE), ("is_alive", START_SECONDS)]
+)
+def test_a_maker_that_hangs_before_it_runs_is_killed(stage, seconds):
+    """One that has waited for long may have hung since; then it does not take what it begins with."""
+
+    async def main():
+        scene = Scene()
+        getattr(scene.maker, stage).clear()
+        scene.maker.is_alive.clear()
+        running = asyncio.create_task(scene.term.run(7, 50.0))
+        await asyncio.sleep(seconds - 1)
+        assert scene.maker.log == []
+        await asyncio.sleep(2)
+        assert scene.maker.log[0] == "kill"
+        assert await running > 0
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("code", "ending", "fields"),
+    [
+        (-9, None, {"signal": "SIGKILL"}),
+        (1, None, {"exit_code": 1}),
+        (75, None, {"exit_code": 75, "reason": "its lease was not renewed in time"}),
+        (69, MakerError(exit_code=69, text="a fault", hint=""), {"exit_code": 69, "reason": "a fault"}),
+    ],
+)
+def test_the_log_has_how_a_maker_has_ended_and_no_empty_reason(code, ending, fields, caplog):
+    async def main():
+        scene = Scene()
+        scene.maker.ending = ending
+        scene.maker.end(code)
+        await scene.term.run(7, 50.0)
+
+    run(main())
+    found = caplog.records[-1].fields
+    assert {name: found[name] for name in found if name not in ("pid", "pause_seconds")} == fields
 
 
 def test_a_maker_that_does_not_get_to_serve_is_killed():
@@ -200,13 +302,14 @@ def test_an_error_that_no_other_attempt_changes_ends_the_process():
 
 
 @pytest.mark.parametrize("answer", [Unanswered("lost"), Overtaken()])
-def test_without_the_earlier_state_no_maker_begins(answer):
+def test_without_the_earlier_state_no_maker_begins(answer, caplog):
     async def main():
         scene = Scene()
         scene.answer = answer
         assert await scene.term.run(7, 50.0) == 0.0
         assert scene.maker.begun is None
         assert scene.maker.log == ["kill"]
+        assert caplog.records[0].fields["reason"]
 
     run(main())
 

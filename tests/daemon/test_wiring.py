@@ -85,14 +85,6 @@ def test_the_trading_stream_follows_the_account():
     assert "paper" not in live.trading_stream_url
 
 
-@pytest.mark.parametrize(
-    ("names", "source"),
-    [([], "alpaca-paper"), (["alpaca.paper"], "alpaca-live"), (["alpaca.trading_url"], "simulator")],
-)
-def test_the_source_is_the_account_or_a_simulator_on_this_machine(names, source):
-    assert wiring.source(changed(*names)) == source
-
-
 def test_rest_gets_what_is_configured():
     settings = wiring.rest(changed("alpaca.feed", "rest.threads", "rest.breaker_failures"))
     assert (settings.paper, settings.feed, settings.threads, settings.breaker_failures) == (True, "opra", 2, 9)

@@ -125,7 +125,7 @@ def test_what_an_ended_worker_has_counted_remains_and_another_takes_its_place(ca
         assert scene.pool.counts.subscribers == 3
 
     play(test)
-    assert [record.fields["exit_code"] for record in caplog.records] == [-9]
+    assert [record.fields["signal"] for record in caplog.records] == ["SIGKILL"]
 
 
 def test_connections_wait_while_there_is_no_worker():

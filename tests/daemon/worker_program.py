@@ -1,4 +1,4 @@
-"""A worker that takes connections and tells each who it is. Its reports count them."""
+"""A worker that takes connections and sends each its number. Its reports count them."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from condord.host.shared_counts import SharedCounts
 from condord.http.merged_metrics import Family, SampleValue
 
 SPOILT = 13
-"""With so many subscribers allowed, the worker sends what nobody understands."""
+"""With this many subscribers allowed, the worker sends invalid messages."""
 
 
 async def main(handed, control, memory, number, workers):

@@ -13,7 +13,7 @@ UNPACED = {
     "upstream__rate_limit__SHARES": dict.fromkeys(SHARES, (200, 10.0)),
     "simulator__rate_limiter__WINDOW_SECONDS": 2,
 }
-"""Without the limits and pauses that only protect Alpaca, in the daemon and in the simulator; test_floods.py has them."""
+"""Removes the limits and pauses that only protect Alpaca, in the daemon and the simulator; test_floods.py has them."""
 QUICK = {
     "CONDORD_STREAM_BACKOFF_MIN_SECONDS": "0.05",
     "CONDORD_STREAM_BACKOFF_MAX_SECONDS": "0.5",
@@ -28,7 +28,7 @@ UNHURRIED = {
     "CONDORD_STREAM_SILENCE_SECONDS": "10",
     **replaced(**UNPACED),
 }
-"""For a busy machine, where responses are slow and streams seem silent. No fault of the quick lane causes silence."""
+"""Patience for busy machines, where responses are slow and streams seem silent. No fault of the quick lane is silence."""
 
 RISK = {**QUICK, "CONDORD_MODEL_INTERVAL_SECONDS": "0.5", "CONDORD_REST_RETRIES": "0"}
 """Figures follow soon, and a failing read is reported at once."""

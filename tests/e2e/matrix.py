@@ -294,7 +294,7 @@ def problems(document: dict | None) -> list[str]:
 
 
 def differences(document: dict, held: dict, quoted: dict) -> dict[str, object]:
-    """By symbol, what a document shows and what is correct, if they differ."""
+    """What a document shows and what is correct, by symbol, where they differ."""
     found = {}
     for shown, correct in ((held_in(document), held), (quoted_in(document), quoted)):
         for symbol in shown.keys() | correct.keys():
@@ -551,7 +551,7 @@ ROWS: tuple[Row, ...] = (
     _row("limit-405", "live symbolLimit", variant="once", then=NEW, ending=_reconnect),
     _row(
         "limit-405", "live symbolLimit", "notice notStreamed", variant="10 symbols", then=NEW,
-        options={"limit": 10, "seconds": 600}, reason="read by REST", reaches=True, lane="limit", timeout=80.0,
+        options={"limit": 10, "seconds": 600}, reason="read over REST", reaches=True, lane="limit", timeout=80.0,
         proof=lambda scene: scene.follower.document["status"]["stream"]["subscribed"] == 10,
     ),
     _row("ack-lacks-symbol", "refused unacknowledged", options=SOME, then=NEW, reaches=True, ending=_reconnect),

@@ -284,7 +284,7 @@ def test_a_damaged_file_is_set_aside_and_what_holds_is_not_sent_again(market, re
     with watching(files) as condord:
         until(lambda: receiver.kinds == ["firing"], lambda: receiver.kinds)
         assert condord.stop() == 0
-    (tmp_path / STATE).write_bytes(b"this is no database" * 1000)
+    (tmp_path / STATE).write_bytes(b"this is not a database" * 1000)
     with watching(files) as condord:
         assert await_alert(condord, "firing")["atStart"]
         (aside,) = (tmp_path / "state").glob("alerts.sqlite3.broken-*")

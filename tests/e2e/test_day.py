@@ -119,7 +119,7 @@ def matching(simulated, condord) -> dict | None:
     return document if is_equal else None
 
 
-def test_balances_are_alpacas_and_a_deposit_is_no_profit(still):
+def test_balances_are_alpacas_and_a_deposit_is_not_profit(still):
     simulated, condord = still
     account = condord.document()["account"]
     names = {"lastEquity": "last_equity", "cash": "cash", "buyingPower": "buying_power"}

@@ -19,7 +19,7 @@ SPEED = 60
 MOST_SECONDS = 240.0
 """75 minutes at this speed are 75 seconds; a busy machine gets three times that."""
 LATE = ((dt.time(15, 55), dt.time(16)), (dt.time(16, 10), dt.time(16, 15)))
-"""The five seconds before options end to trade, those on SPY a quarter of an hour after the others."""
+"""The last five minutes of trading (five seconds at this speed): SPY's options trade a quarter of an hour longer."""
 
 
 class WithChannel(Files):

@@ -180,7 +180,7 @@ def test_a_damaged_file_is_set_aside_and_a_new_one_begun(market, tmp_path):
         record_minute(market, condord)
         condord.stop()
     assert [path.name for path in tmp_path.glob("history*")] == ["history.sqlite3"]
-    (tmp_path / "history.sqlite3").write_bytes(b"this is no database" * 1000)
+    (tmp_path / "history.sqlite3").write_bytes(b"this is not a database" * 1000)
     with recording(market, tmp_path) as condord:
         text = await_fault(condord)
         (aside,) = tmp_path.glob("history.sqlite3.broken-*")

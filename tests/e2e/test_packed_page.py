@@ -23,7 +23,7 @@ from tests.page_build import ROOT, hook
 
 PAGE = "condord/http/page"
 BUDGET_BYTES = 60_000
-"""Of what `index.html` names; the rest is loaded when it is opened."""
+"""The bound on what `index.html` names; the rest is loaded when it is opened."""
 
 NPM = """#!/bin/sh
 echo "$*" >>../asked

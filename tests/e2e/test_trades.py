@@ -27,7 +27,7 @@ def trades(condord, query=""):
 
 
 def await_past(condord, days=390):
-    """The answer once activities are read back so many days."""
+    """The answer once the activities of the last `days` have been read."""
 
     def look():
         body = trades(condord)

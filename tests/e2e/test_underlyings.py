@@ -220,7 +220,7 @@ def test_a_cut_of_the_stock_stream_is_over_with_the_next_connection(tested, faul
     ("fault", "state", "code"),
     [("connection-406", "reconnecting", "connectionLimit"), ("auth-402", "halted", "authFailed")],
 )
-def test_while_the_stock_stream_is_refused_prices_come_by_rest(still, fault, state, code):
+def test_while_the_stock_stream_is_refused_prices_come_from_rest(still, fault, state, code):
     simulated, condord = still
     simulated.fault(fault, stream="stock")
     simulated.fault("reset", stream="stock")

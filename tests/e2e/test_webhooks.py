@@ -124,7 +124,7 @@ def test_a_message_is_given_up_at_the_end_of_the_session_or_of_the_next_one_wher
 
 
 SPY_EXTRA = dt.timedelta(minutes=15)
-"""Options on SPY trade for so long after the close of the calendar."""
+"""How long options on SPY trade after the close of the calendar."""
 
 
 def next_close(simulated):

@@ -191,7 +191,7 @@ def test_the_bucket_of_a_range_that_has_ended_ends_where_all_do(file):
 @pytest.mark.parametrize(
     ("minutes", "resolution"), [(range(15, 75, 15), 900), ((15, 30, 45), 60), ((14, 15, 30, 45), 60)]
 )
-def test_points_a_quarter_of_an_hour_apart_are_no_minutes(file, minutes, resolution):
+def test_points_a_quarter_of_an_hour_apart_are_not_minutes(file, minutes, resolution):
     assert recorded(file, minutes, 100).resolution_seconds == resolution
 
 

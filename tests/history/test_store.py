@@ -450,7 +450,7 @@ class TestFaults:
 
         asyncio.run(use())
 
-    def test_a_path_that_is_no_directory_is_a_fault(self, path):
+    def test_a_path_that_is_not_a_directory_is_a_fault(self, path):
         path.parent.write_text("a file")
 
         async def use():
@@ -464,7 +464,7 @@ class TestFaults:
 
         asyncio.run(use())
 
-    def test_a_file_that_cannot_grow_is_a_fault_and_loses_nothing(self, path):
+    def test_a_file_that_cannot_grow_causes_a_fault_and_no_loss(self, path):
         async def use():
             with opened(path) as store:
                 await begin(store)
@@ -484,7 +484,7 @@ class TestFaults:
 
         asyncio.run(use())
 
-    def test_a_full_disk_is_a_fault_and_loses_nothing(self, tmp_path):
+    def test_a_full_disk_causes_a_fault_and_no_loss(self, tmp_path):
         disk = tmp_path / "disk"
         disk.mkdir()
         mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]

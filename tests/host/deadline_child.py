@@ -11,7 +11,7 @@ from condord.host.deadline import DeadlineWatch
 async def main(out: int, *, hangs: bool) -> None:
     os.write(out, b"started\n")
     if hangs:
-        time.sleep(60)  # noqa: ASYNC251 - that is the point
+        time.sleep(60)  # noqa: ASYNC251 - it must block the loop
     while True:
         await asyncio.sleep(0.01)
         os.write(out, b".")

@@ -237,6 +237,20 @@ def test_a_kept_child_that_cannot_be_started_is_tried_again(caplog, monkeypatch)
     assert caplog.records[0].fields["error"] == "Resource temporarily unavailable"
 
 
+@pytest.mark.parametrize(
+    ("code", "fields"),
+    [
+        (0, {"exit_code": 0}),
+        (70, {"exit_code": 70}),
+        (-9, {"signal": "SIGKILL"}),
+        (-11, {"signal": "SIGSEGV"}),
+        (-40, {"signal": "signal 40"}),
+    ],
+)
+def test_the_end_of_a_process_is_logged_as_an_exit_code_or_the_name_of_a_signal(code, fields):
+    assert child_process.how_ended(code) == fields
+
+
 def test_delays_double_up_to_half_a_minute():
     delays = RestartDelays(chance=lambda: 0.0)
     assert [delays.after(1.0) for _ in range(8)] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0]

@@ -74,7 +74,7 @@ def test_a_process_that_takes_nothing_or_has_ended_is_handed_nothing(ends, conne
     assert not hand(connection, ours)
 
 
-def test_the_end_of_the_other_process_is_no_connection(ends):
+def test_the_end_of_the_other_process_is_not_a_connection(ends):
     ours, listener = ends
     ours.close()
     with pytest.raises(ConnectionAbortedError):

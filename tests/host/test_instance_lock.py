@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from condord.errors import Unavailable
-from condord.host.instance_lock import AlreadyRunning, Locks, directory, name, names_of
+from condord.host.instance_lock import AlreadyRunning, Locks, StateInUse, directory, name, names_of, only_ingester
 
 PAIR = {"key_id": "KEY", "stream_url": "wss://one"}
 TAKE = """
@@ -203,3 +203,37 @@ def test_a_lock_file_without_a_pid_locks_all_the_same(tmp_path, locks):
     with Locks(tmp_path) as others, pytest.raises(AlreadyRunning, match="process unknown") as caught:
         others.take(**PAIR)
     assert caught.value.pid is None
+
+
+HOLD = """
+import sys
+from pathlib import Path
+from condord.host.instance_lock import only_ingester
+with only_ingester("acct", Path(sys.argv[1])):
+    print("taken", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.mark.slow
+def test_a_second_ingester_of_an_account_is_refused_the_state_directory_until_the_first_has_ended(tmp_path):
+    state = tmp_path / "var" / "state"
+    command = [sys.executable, "-c", HOLD, str(state)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as first:
+        assert first.stdout.readline() == "taken\n"
+        with pytest.raises(StateInUse, match=rf"another ingester \(process {first.pid}\).* {state}") as raised:
+            only_ingester("acct", state).__enter__()
+        assert raised.value.exit_code == 69
+        assert "STATE_DIRECTORY" in raised.value.hint
+        with only_ingester("another", state), only_ingester("acct", tmp_path / "other"):
+            pass
+        first.kill()
+    with only_ingester("acct", state):
+        assert (state / "ingester-acct.lock").read_text() == f"{os.getpid()}\n"
+    assert list(state.iterdir()) == []
+
+
+def test_where_no_file_can_be_created_an_ingester_runs_without_a_lock(tmp_path, caplog):
+    (tmp_path / "file").touch()
+    with only_ingester("acct", tmp_path / "file"):
+        assert caplog.records[0].fields["code"] == "noLock"

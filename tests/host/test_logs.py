@@ -68,7 +68,7 @@ class Terminal(io.StringIO):
 
 @pytest.fixture
 def service(tmp_path, monkeypatch):
-    """As under systemd: JOURNAL_STREAM names the file of stderr, and a journald listens."""
+    """An environment as under systemd: JOURNAL_STREAM names the file of stderr, and a journald listens."""
     with Journald(tmp_path / "socket") as journald, (tmp_path / "stderr").open("w+") as stderr:
         monkeypatch.setattr(journal, "ADDRESS", journald.address)
         yield Service(journald, stderr)

@@ -1,11 +1,17 @@
 import os
+import shutil
+import signal
+import socket
 import stat
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
 from condord.errors import Unavailable
 from condord.host import private_directory as module
-from condord.host.private_directory import private_directory
+from condord.host.private_directory import OWNER, owned_directory, private_directory
 
 
 def made(environ):
@@ -50,3 +56,107 @@ def test_the_path_of_a_socket_in_it_is_short_enough(tmp_path, monkeypatch):
     named = "/" + "x" * (module.MAX_PARENT_BYTES - 1)
     assert module._runtime_directory({"RUNTIME_DIRECTORY": named}) == named
     assert len(os.fsencode(named)) + len("/condord-12345678/source.sock") <= 107
+
+
+ROOT = Path(__file__).parents[2]
+BOUND_SECONDS = 60
+PROGRAM = """
+import sys
+from condord.host.private_directory import private_directory
+with private_directory({"RUNTIME_DIRECTORY": sys.argv[1]}, purpose="a test", hint="") as path:
+    print(path, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def owner(tmp_path):
+    """Another process with a directory, and the directory."""
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        yield process, Path(process.stdout.readline().decode().strip())
+        process.kill()
+
+
+def left(owner):
+    """The directory of a process that was killed, with a socket in it and what a front keeps there."""
+    process, path = owner
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path / "source.sock"))
+    (path / "state").mkdir()
+    (path / "state" / "file").touch()
+    process.send_signal(signal.SIGKILL)
+    process.wait(BOUND_SECONDS)
+    assert path.is_dir()
+    return path
+
+
+def test_what_a_killed_process_has_left_is_removed_by_the_next(owner, tmp_path):
+    path = left(owner)
+    with made({"RUNTIME_DIRECTORY": str(tmp_path)}) as own:
+        assert [*tmp_path.iterdir()] == [own]
+    assert not path.exists()
+
+
+def test_that_of_a_running_process_stays(owner, tmp_path):
+    process, path = owner
+    with made({"RUNTIME_DIRECTORY": str(tmp_path)}), made({"RUNTIME_DIRECTORY": str(tmp_path)}):
+        assert len([*tmp_path.iterdir()]) == 3
+    process.stdin.close()
+    assert process.wait(BOUND_SECONDS) == 0
+    assert not path.exists()
+
+
+def test_what_links_lead_to_stays(owner, tmp_path):
+    path = left(owner)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "file").touch()
+    (path / "link").symlink_to(outside)
+    elsewhere = tmp_path / "condord-elsewher"
+    shutil.copytree(path, outside / "copy", ignore=shutil.ignore_patterns("source.sock"), symlinks=True)
+    (outside / "copy").chmod(0o700)
+    elsewhere.symlink_to(outside / "copy")
+    with made({"RUNTIME_DIRECTORY": str(tmp_path)}):
+        assert not path.exists()
+    assert (outside / "file").exists()
+    assert (outside / "copy" / OWNER).exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("condord-cluster-abcdefgh", lambda path: None),
+        ("condord-12345678", lambda path: (path / OWNER).unlink()),
+        ("condord-abcdefgh", lambda path: path.chmod(0o755)),
+        ("condord-abcdefgh", lambda path: ((path / OWNER).unlink(), os.mkfifo(path / OWNER))),
+        ("condord-abcdefgh", lambda path: ((path / OWNER).unlink(), (path / OWNER).symlink_to(path / "state/file"))),
+    ],
+    ids=["of another program", "without an owner", "open to others", "with a fifo", "with a link"],
+)
+def test_what_is_not_surely_one_of_ours_stays(owner, tmp_path, name, change):
+    path = left(owner)
+    change(path)
+    path = path.rename(tmp_path / name)
+    with made({"RUNTIME_DIRECTORY": str(tmp_path)}):
+        assert path.exists()
+
+
+def test_that_of_another_user_stays(owner, tmp_path, monkeypatch):
+    path = left(owner)
+    uid = os.geteuid()
+    monkeypatch.setattr("os.geteuid", lambda: uid + 1)
+    with made({"RUNTIME_DIRECTORY": str(tmp_path)}):
+        assert path.exists()
+
+
+def test_on_a_file_system_without_locks_it_is_used_all_the_same(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with owned_directory("x-", str(tmp_path)) as path:
+        assert not (path / OWNER).exists()
+        with owned_directory("x-", str(tmp_path)):
+            assert path.exists()
+    assert [*tmp_path.iterdir()] == []

@@ -85,7 +85,7 @@ def test_a_text_without_a_secret_stays_as_it_is():
     assert Redaction([SECRET, "a-token-of-sixteen"])(text) == text
 
 
-def test_of_two_secrets_the_longer_is_masked_whole():
+def test_of_two_secrets_the_longer_is_masked_completely():
     assert Redaction(["abcdefgh", "abcdefgh12"])("abcdefgh12 abcdefgh1") == "*** ***1"
 
 

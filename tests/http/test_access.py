@@ -25,7 +25,7 @@ def test_a_probe_asks_for_the_state_of_the_process(path, method):
 @pytest.mark.parametrize(
     ("path", "method"), [("/livez", "POST"), ("/livez/", "GET"), ("/api/status", "GET"), ("/metrics", "GET")]
 )
-def test_any_other_request_is_no_probe(path, method):
+def test_any_other_request_is_not_a_probe(path, method):
     assert not access.is_probe(scope(path, method))
 
 

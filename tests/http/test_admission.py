@@ -40,7 +40,7 @@ class FakeConnection:
 
 @pytest.fixture
 def admit():
-    """Build admission control with so many slots, and connections for it."""
+    """Build admission control with `slots`, and connections for it."""
 
     def build(slots, connections, *, max_leaving=5):
         admission = AdmissionControl(slots=lambda: slots, max_leaving=max_leaving)

@@ -753,7 +753,7 @@ def test_where_the_token_was_shown_for_all_streams_a_newcomer_is_refused():
     bounded(scene, guarded(build(daemon)))
 
 
-def test_a_client_that_resets_its_connection_at_any_moment_is_no_fault(caplog):
+def test_a_client_that_resets_its_connection_at_any_moment_is_not_a_fault(caplog):
     async def scene(house):
         streams = [await house.follow() for _ in range(4)]
         for raw in (b"", GOOD, b"no HTTP\r\n\r\n", CHUNKED, HALF) * 4:
@@ -794,7 +794,7 @@ def test_a_connection_can_be_left_in_the_moment_in_which_its_client_has_reset_it
     assert caplog.records == []
 
 
-def test_the_end_behind_a_refusal_that_waits_in_the_transport_is_no_fault_on_a_socket_that_was_reset(caplog):
+def test_the_end_behind_a_refusal_that_waits_in_the_transport_is_not_a_fault_on_a_socket_that_was_reset(caplog):
     async def wordy(scope, receive, send):
         await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"4000000")]})
         await send({"type": "http.response.body", "body": bytes(4_000_000)})

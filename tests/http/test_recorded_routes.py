@@ -141,7 +141,7 @@ def test_at_a_start_history_asks_to_come_back_soon(daemon, path):
 
 
 @pytest.mark.parametrize(("is_ready", "seconds"), [(False, "1"), (True, "10")])
-def test_no_trades_are_marked_as_not_read_yet_and_are_no_file(daemon, is_ready, seconds):
+def test_no_trades_are_marked_as_not_read_yet_and_are_not_a_file(daemon, is_ready, seconds):
     daemon.is_ready = is_ready
     daemon.closed = msgspec.convert(documents.trades(completeFrom=None), TradesJson)
     assert ask(daemon, "/api/trades.csv").status == 200

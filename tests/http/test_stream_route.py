@@ -1,4 +1,4 @@
-"""What a stream tells, on any server and on ours, as it is and deflated."""
+"""The bytes of a stream, on any server and on ours, plain and deflated."""
 
 import asyncio
 import json

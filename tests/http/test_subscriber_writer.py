@@ -1,4 +1,4 @@
-"""The way of a frame from its ring to the socket of a client that reads, or does not."""
+"""The path of a frame from its ring to the socket of a client that reads, or does not."""
 
 import array
 import asyncio
@@ -66,7 +66,7 @@ class House:
         return client
 
     def quote(self, count: int = 1) -> None:
-        """Publish so many versions."""
+        """Publish `count` versions."""
         for _ in range(count):
             self._quotes += 1
             price = 1 + self._quotes % 40
@@ -498,7 +498,7 @@ def test_a_stream_behind_an_answer_begins_with_its_head_when_that_is_read_at_las
 
 
 async def behind_an_answer(house, waiting):
-    """A client of the stream whose socket takes no more, as so many bytes wait from before; and what was written."""
+    """A client of the stream whose socket takes no more, as `waiting` bytes are queued already; and what was written."""
     client = await house.connect(receive_bytes=4096)
     await virtualtime.until(lambda: house.connections)
     (connection,) = house.connections
@@ -603,7 +603,7 @@ def test_later_frames_do_not_delay_the_eviction_of_a_client_that_takes_no_farewe
 
 
 class Clock:
-    """As much of an event loop as a writer knows; time moves only by `wait`."""
+    """The part of an event loop that a writer uses; time moves only with `wait`."""
 
     def __init__(self) -> None:
         self.now = 1000.0

@@ -34,6 +34,6 @@ def test_once_it_is_read_everything_is_answered():
     assert ask("/api/positions", None).status == ask("/readyz", None).status == 200
 
 
-def test_a_probe_without_a_token_is_told_nothing():
+def test_a_probe_without_a_token_gets_no_details():
     found = ask("/readyz", is_anonymous=True)
     assert (found.status, found.body) == (503, b"")

@@ -61,7 +61,7 @@ class Desk:
         return [transition.kind for transition in changes.transitions]
 
     def look(self, *subjects, after=0.0, is_session=True):
-        """Evaluate `subjects` after so many seconds; returns the kinds of the transitions."""
+        """Evaluate `subjects` `after` that many seconds; returns the kinds of the transitions."""
         self.pass_time(after, is_session=is_session)
         return self._take(self.alerts.evaluate(subjects, session_seconds=self.session, now_at=self.now_at))
 

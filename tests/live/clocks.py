@@ -8,7 +8,7 @@ MINUTE = dt.timedelta(seconds=60)
 
 
 def at(second):
-    """An instant of so many seconds after the epoch."""
+    """The instant this many seconds after the epoch."""
     return EPOCH_AT + dt.timedelta(seconds=second)
 
 

@@ -90,7 +90,7 @@ class FakeAlerts:
                 self.wanted[each.id] = "ended", {}
 
     def step(self, identity, state, now_at, **fields):
-        """The alert in its new state, or None if that is no transition."""
+        """The alert in its new state, or None if that is not a transition."""
         before = self.by_id.get(identity)
         if state == "firing":
             if before is not None and before.state == "firing":

@@ -75,7 +75,7 @@ def test_a_distance_has_a_verb_and_a_number_without_every_volatility(fields, exp
 
 @pytest.mark.parametrize("given", [RULES["tested"], rule(when="tested"), rule(when="distancePercent < 2")])
 def test_what_is_tested_does_not_say_that_the_strike_is_breached(given):
-    """That is what `breached` says, which fires at the same time."""
+    """The alert `breached` fires at the same time and says so."""
     assert clause(given, {"distanceSigmas": -0.6}) == "the price is 1.74 % beyond the short put 755, SPY 742.10."
     assert clause(rule(when="distanceSigmas < 0")) == "the short put 755 is breached, SPY 742.10."
     assert clause(rule(when="breached")) == "the short put 755 is breached, SPY 742.10."

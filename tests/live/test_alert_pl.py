@@ -56,7 +56,7 @@ def test_a_leg_without_a_bid_is_from_zero_to_its_ask():
 
 
 def test_a_long_wing_is_worth_at_most_the_short_of_its_right():
-    """From 0 to the mark of the short put, 1.70, though its ask is 9."""
+    """The wing is worth from 0 to the mark of the short put, 1.70, though its own ask is 9."""
     assert ends(**{P560: (0.05, 9.0)}) == (50, 390)
     assert ends(**{C640: (0.05, 9.0)}) == (50, 310)
 

@@ -1,4 +1,4 @@
-"""What a subject is called."""
+"""The key of a subject."""
 
 from .alert_parts import CONDOR, subject
 

@@ -108,7 +108,7 @@ def exercise(house):
     return house.values()["extrinsicLessThanDividend"]
 
 
-def test_the_dividend_is_compared_with_the_put_by_rest_or_held_or_the_call():
+def test_the_dividend_is_compared_with_the_put_from_rest_or_held_or_the_call():
     house = Watched(positions=spy())
     assert exercise(house) is ABSENT
     monday = Dividend(symbol="SPY", ex_date=dt.date(2026, 11, 23), amount_e6=1_970_000, source="alpaca")

@@ -145,7 +145,7 @@ def test_european_puts_deliver_nothing():
 )
 @settings(REPEATABLE, max_examples=60)
 def test_what_holds_goes_on_wherever_it_would_begin(prices, iv, hour):
-    """What is true without a hysteresis is true with it too, and clearly away both agree."""
+    """What is true without hysteresis is also true with it; clearly away from the strike, both agree."""
     for price in prices:
         for word in (
             lambda price, *, holds: near(price, iv, new_york(LAST_DAY, hour), holds=holds),

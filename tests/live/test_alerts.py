@@ -184,7 +184,7 @@ def test_without_a_memory_what_already_holds_fires_at_once():
 
 @pytest.mark.parametrize("word", ["feedDown", "blind"])
 def test_without_a_memory_what_condord_cannot_see_yet_is_neither_at_once_nor_silent(word):
-    """At every start the feed is down for a moment, so that this is no sign of what was before."""
+    """At every start the feed is down for a moment, so this shows nothing about the time before."""
     desk = Desk(rule(word, word, for_seconds=60, scope="condor"), records=None)
     assert desk.look(subject({word: True})) == []
     assert desk.look(subject({word: True}), after=60) == ["firing"]
@@ -193,7 +193,7 @@ def test_without_a_memory_what_condord_cannot_see_yet_is_neither_at_once_nor_sil
 
 @pytest.mark.parametrize("before", [None, 60])
 def test_a_restart_does_not_break_the_silence(before):
-    """Neither before the value is known for the first time, nor while the alert fires."""
+    """It keeps silent before the value is known for the first time, and while the alert fires."""
     desk = Desk(rule(for_seconds=60), records=None)
     desk.value(before)
     desk.restart(after=90)

@@ -108,7 +108,7 @@ def test_the_day_of_expiration_is_a_new_snapshot_with_a_notice():
     assert house.edition.document(house.now_at).condors[0].days_to_expiration == 0
 
 
-def test_the_event_that_tells_of_a_cut_has_every_quote_unconfirmed():
+def test_the_event_that_reports_a_cut_has_every_quote_unconfirmed():
     house = House(spy())
     house.offer(*(tick(symbol, 1.0, 1.2) for symbol in house.book.symbols))
     house.set_status(status("live"))
@@ -261,7 +261,7 @@ def test_the_last_marks_of_a_session_are_kept_when_the_market_closes(house):
     assert house.book.day.memory.sessions == (session,)
 
 
-def test_a_quote_that_is_not_confirmed_is_no_last_mark(house):
+def test_a_quote_that_is_not_confirmed_is_not_a_last_mark(house):
     house.clock_is_ahead_by = 6.5 * 3600
     house.gap()
     closed(house)

@@ -139,7 +139,7 @@ def test_a_condor_closed_today_leaves_its_day_behind(day):
     assert day.closed_contracts_e4 == 0
 
 
-def test_a_contract_closed_today_that_was_in_no_condor_is_counted_apart():
+def test_a_contract_closed_today_that_was_in_no_condor_is_counted_separately():
     day = holding(*spy(1), position(C650, 1))
     follow(day, spy(1), on(FRIDAY, 12))
     day.set_fills(FRIDAY, [fill(C650, -1, 0.6, on(FRIDAY, 11, 30))])
@@ -339,7 +339,7 @@ def test_what_disappears_in_the_evening_without_a_mark_makes_nothing(day):
     assert day.closed_condors_e4 == 0
 
 
-def test_a_fill_that_is_read_late_in_the_evening_is_no_departure(day):
+def test_a_fill_that_is_read_late_in_the_evening_is_not_a_departure(day):
     day.record_marks(marked(), on(FRIDAY, 16))
     follow(day, (*spy(1), position(C650, 1)), on(FRIDAY, 16, 5))
     day.set_fills(FRIDAY, [fill(C650, 1, 0.4, on(FRIDAY, 15, 59))])
@@ -347,7 +347,7 @@ def test_a_fill_that_is_read_late_in_the_evening_is_no_departure(day):
     assert dollars(day.unmatched_e4(C650, marked())) == 10
 
 
-def test_a_position_that_becomes_unreadable_in_the_evening_is_no_departure(day):
+def test_a_position_that_becomes_unreadable_in_the_evening_is_not_a_departure(day):
     day.record_marks(marked(), on(FRIDAY, 16))
     follow(day, (*spy(1)[1:], position(P560, None)), on(FRIDAY, 20))
     assert day.unmatched_e4(P560, marked()) is None
@@ -383,7 +383,7 @@ def test_a_split_contract_that_was_sold_today_is_unknown(day):
 
 
 def delivering(shares, **fields):
-    """A contract that delivers so many shares."""
+    """A contract that delivers this many shares."""
     deliverables = (Deliverable(symbol="SPY", amount=str(shares)),)
     return position(ADJUSTED, 1, underlying="SPY", deliverables=deliverables, **fields)
 
@@ -500,7 +500,7 @@ def test_a_restart_at_any_time_changes_nothing(trades, stop):
     views=st.lists(st.tuples(st.integers(0, 5), st.integers(0, 5)), max_size=8),
 )
 def test_a_day_is_right_or_unknown_however_late_readings_and_fills_are(held, trades, views):
-    """Each view has the first so many trades in its reading and the first so many in its fills."""
+    """A view is how many of the trades its reading has, and how many its fills have, counted from the first."""
     fills = [
         fill(symbol, quantity, tenths / 10, on(FRIDAY, 10, 1))
         for number, (symbol, quantity, tenths) in enumerate(trades)

@@ -81,7 +81,7 @@ def test_a_client_that_cannot_resume_is_sent_a_snapshot_and_counted_with_the_rea
     assert reason in RESYNCS
 
 
-def test_a_new_client_is_no_resync(house):
+def test_a_new_client_is_not_a_resync(house):
     first = house.subscribe(EVERYTHING).take(lambda: house.now_at)
     assert house.fanout.resyncs == {}
     assert b"resync" not in first

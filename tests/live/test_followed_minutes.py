@@ -1,4 +1,4 @@
-"""What a replica's minutes have is what its source records."""
+"""The minutes of a replica equal those that its source records."""
 
 import msgspec
 import pytest

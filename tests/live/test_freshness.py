@@ -23,7 +23,7 @@ from .accounts import EPOCH_AT
 
 START = 1000.0
 LATEST_TICK = TICK_SECONDS + SUSPEND_SECONDS
-"""The longest time between two ticks that is no suspend."""
+"""The longest time between two ticks that does not count as a suspend."""
 
 
 class Ticking:
@@ -71,7 +71,7 @@ def test_a_suspend_is_a_gap_though_the_clock_of_the_loop_stood_still(ticking):
     assert ticking.tick(START + 3.0) == ()
 
 
-def test_a_machine_clock_that_is_set_back_is_no_gap(ticking):
+def test_a_machine_clock_that_is_set_back_is_not_a_gap(ticking):
     ticking.suspended = -3600.0
     assert ticking.tick(START + 1.0) == ()
 

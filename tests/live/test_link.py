@@ -416,7 +416,7 @@ def test_a_reload_of_a_live_link_is_a_reconnect():
     assert (link.state, link.reconnects) == ("live", 1)
 
 
-# What is told.
+# What is reported.
 
 
 def test_a_reason_contains_what_happened_and_what_can_be_done():

@@ -1,4 +1,4 @@
-"""What follows from these structs is in test_recording.py."""
+"""The structs by themselves; test_recording.py has what is recorded in them."""
 
 import datetime as dt
 

@@ -61,7 +61,7 @@ def hold(pl_history, positions, broken=()):
 
 
 def points(pl_history, name=SPY_ID):
-    """Of its line: seconds after the first, and cents."""
+    """The points of a condor's line: seconds after the first, and cents."""
     line = pl_history.of(name)
     return [(second - FIRST, cents) for second, cents in zip(line.seconds, line.cents, strict=True)]
 

@@ -214,7 +214,7 @@ def test_after_a_gap_rest_confirms_whatever_its_time_and_the_stream_only_if_not_
     assert prices.is_confirmed(P560) is is_confirmed
 
 
-def test_the_same_quote_by_rest_confirms_but_does_not_replace(prices):
+def test_the_same_quote_from_rest_confirms_but_does_not_replace(prices):
     prices.offer([tick(P560, 1.0, 1.2, 5)])
     prices.settle(0.0)
     confirm(prices, tick(P560, 7.0, 7.2, 5))
@@ -222,14 +222,14 @@ def test_the_same_quote_by_rest_confirms_but_does_not_replace(prices):
     assert prices.quotes[P560].mark_e4 == 11_000
 
 
-def test_a_newer_quote_by_rest_replaces_one_that_waits(prices):
+def test_a_newer_quote_from_rest_replaces_one_that_waits(prices):
     prices.offer([tick(P560, 1.0, 1.2, 5)])
     confirm(prices, tick(P560, 2.0, 2.2, 6))
     prices.settle(0.0)
     assert prices.quotes[P560].mark_e4 == 21_000
 
 
-def test_an_older_quote_by_rest_leaves_the_one_that_waits(prices):
+def test_an_older_quote_from_rest_leaves_the_one_that_waits(prices):
     prices.offer([tick(P560, 1.0, 1.2, 5)])
     confirm(prices, tick(P560, 2.0, 2.2, 4))
     prices.settle(0.0)
@@ -256,7 +256,7 @@ def test_a_quote_not_confirmed_for_the_time_to_live_becomes_unconfirmed(prices):
     assert prices.quotes[P560].mark_e4 == 11_000
 
 
-def test_the_same_quote_by_rest_starts_the_time_to_live_again(prices):
+def test_the_same_quote_from_rest_starts_the_time_to_live_again(prices):
     prices.offer([tick(P560, 1.0, 1.2)])
     prices.settle(0.0)
     confirm(prices, tick(P560, 1.0, 1.2), now=500.0)
@@ -286,7 +286,7 @@ def test_more_contracts_than_may_be_confirmed_make_the_longest_silent_one_unconf
     assert prices.quotes.keys() == set(HELD)
 
 
-def test_any_quote_by_rest_is_newer_than_none(prices):
+def test_any_quote_from_rest_is_newer_than_none(prices):
     assert prices.has_missed([tick(P560, 1.0, 1.2)])
 
 
@@ -362,7 +362,7 @@ def test_a_quote_at_least_as_new_by_the_stream_ends_a_silence(flowing, settles, 
     assert flowing.silent_at(120.0) == ({P560} if is_silent else frozenset())
 
 
-def test_another_quote_by_rest_does_not_delay_the_silence(flowing):
+def test_another_quote_from_rest_does_not_delay_the_silence(flowing):
     for second in range(5):
         confirm(flowing, tick(P560, 2.0, 2.2, 11 + second), now=101.0 + second)
     assert flowing.silent_at(106.0) == {P560}
@@ -429,7 +429,7 @@ def test_a_symbol_never_streamed_is_silent_once_rest_returns_a_second_quote(pric
     assert prices.silent_at(226.0) == {P560}
 
 
-def test_of_a_stream_that_brings_nothing_quotes_newer_than_the_first_by_rest_are_expected(prices):
+def test_of_a_stream_that_brings_nothing_quotes_newer_than_the_first_from_rest_are_expected(prices):
     confirm(prices, *(tick(symbol, 1.0, 1.2, 5) for symbol in HELD), now=100.0)
     assert not prices.has_missed([tick(P560, 1.0, 1.2, 5)])
     assert prices.has_missed([tick(P560, 1.0, 1.2, 6)])
@@ -528,7 +528,7 @@ def test_only_the_last_window_with_quotes_moves_the_limit(prices):
     assert prices.refused == {"future": 1}
 
 
-def test_a_quote_by_rest_does_not_move_the_limit(prices):
+def test_a_quote_from_rest_does_not_move_the_limit(prices):
     prices.set_exchange_time(at(0))
     confirm(prices, tick(P560, 1.0, 1.2, 60))
     confirm(prices, tick(P560, 1.0, 1.2, 120))

@@ -446,7 +446,7 @@ def test_a_broken_condor_outside_the_filter_is_left_out(split):
     assert (by_symbol.broken, symbols(by_symbol.unmatched)) == ([], ["x"])
 
 
-def test_a_broken_condor_is_no_condor(split):
+def test_a_broken_condor_is_not_a_condor(split):
     assert split.one(BROKEN_ID, EPOCH_AT) is None
 
 

@@ -156,7 +156,7 @@ def test_a_status_does_not_wait_for_the_window(house):
     assert (event, data["status"]["state"], data["quotes"]) == ("delta", "reconnecting", [])
 
 
-def test_the_same_status_is_no_event(house):
+def test_the_same_status_is_not_an_event(house):
     house.set_status(status())
     version = house.edition.version
     assert house.set_status(status(read=5, heard=6)) == []
@@ -179,7 +179,7 @@ def test_other_positions_are_sent_to_all_subscribers_at_once_as_a_snapshot(house
     assert kinds(house.take(slow)) == ["delta", "snapshot"]
 
 
-def test_the_same_positions_in_another_order_are_no_event(house):
+def test_the_same_positions_in_another_order_are_not_an_event(house):
     version = house.edition.version
     assert house.set_positions(reversed(spy())) == []
     assert house.edition.version == version
@@ -195,7 +195,7 @@ def test_lots_that_change_a_condor_are_a_snapshot(house):
     assert (event, data["condors"][0]["entrySource"], data["condors"][0]["credit"]) == ("snapshot", "structure", 2.35)
 
 
-def test_lots_that_change_nothing_are_no_event(house):
+def test_lots_that_change_nothing_are_not_an_event(house):
     house.set_positions(spy(), [lot()])
     version = house.edition.version
     assert house.set_positions(spy(), [lot()]) == []
@@ -211,7 +211,7 @@ def test_another_day_at_the_exchange_is_a_snapshot_with_fewer_days_to_expiration
     assert (event, data["condors"][0]["daysToExpiration"]) == ("snapshot", 27)
 
 
-def test_midnight_in_utc_is_no_new_day_at_the_exchange(house):
+def test_midnight_in_utc_is_not_a_new_day_at_the_exchange(house):
     version = house.edition.version
     house.wait(9.5 * 3600)
     house.set_positions(spy())
@@ -479,7 +479,7 @@ def test_what_is_left_of_a_broken_condor_moves_with_its_quotes_and_its_client_su
         assert after == house.document(selection)
 
 
-def test_the_same_broken_condor_read_again_is_no_event():
+def test_the_same_broken_condor_read_again_is_not_an_event():
     house = House(spy())
     house.set_positions(spy()[:3])
     version = house.edition.version
@@ -630,7 +630,7 @@ class Stream(RuleBasedStateMachine):
 
     @rule(given=st.lists(skewed(), min_size=1, max_size=6), gaps=st.sampled_from([0, 0, 0, 1, 2]))
     def confirm(self, given, gaps):
-        """REST's answer, asked for so many gaps ago."""
+        """REST's answer, requested `gaps` gaps ago."""
         told_by_stream = set(self.pending)
         self.settle_model()
         given_held = [each for each in given if each.symbol in self.house.book.symbols and self.is_believed(each)]
@@ -901,7 +901,7 @@ class Stream(RuleBasedStateMachine):
     @precondition(lambda self: self.house.clock_is_ahead_by > -1_000)
     @rule()
     def set_clock_back(self):
-        """By more than a minute, so that lines have points ahead of the next, and not to the open of the session."""
+        """Set it back by more than a minute, so that lines have later points than the next, but not to the session's open."""
         self.house.clock_is_ahead_by -= 90
 
     @rule()
@@ -1095,7 +1095,7 @@ class Stream(RuleBasedStateMachine):
                 assert client.alerts == json.loads(wire.encode(sent[client.alerts_before :]))
 
     def check_pace(self, client):
-        """At most one delta with quotes in a window, or in the interval that the client asked for."""
+        """There is at most one delta with quotes in a window, or in the interval that the client asked for."""
         pace = max(self.window_seconds, client.interval)
         if client.quotes_sent_at is not None:
             assert self.house.now >= client.quotes_sent_at + pace - 1e-9
@@ -1377,7 +1377,7 @@ def test_a_quote_that_changes_nothing_does_not_count_as_the_oldest(house):
     assert house.publisher.take_received() == house.now
 
 
-def test_a_change_by_rest_has_no_time_of_receipt(house):
+def test_a_change_over_rest_has_no_time_of_receipt(house):
     before = house.edition.number
     confirm(house, tick(P560, 5.0, 5.1, 1))
     assert house.edition.number > before
@@ -1433,7 +1433,7 @@ def test_a_later_calendar_takes_effect_with_the_next_status():
     assert shown_at(house)[0] == ["expired"] * 2
 
 
-def test_a_stub_that_moves_little_and_has_no_mark_is_no_change_that_counts():
+def test_a_stub_that_moves_little_and_has_no_mark_is_not_a_change_that_counts():
     house = House(spy())
     house.offer(tick(P560, 0.0, 4.8))
     house.wait(1)

@@ -38,7 +38,7 @@ OPENED_AT = EPOCH_AT - dt.timedelta(days=3)
 
 
 def closes(minute):
-    """A session that is open until so many minutes after the epoch."""
+    """A session that is open until this many minutes after the epoch."""
     return type(OPEN)(is_open=True, next_open=EPOCH_AT, next_close=EPOCH_AT + dt.timedelta(minutes=minute))
 
 
@@ -702,7 +702,7 @@ def test_another_account_forgets_and_is_recorded_from_its_first_positions_on(des
     assert figures(desk.recorded_of(None)[-1])[3:5] == (7_000, 7_000)
 
 
-def test_forgetting_nothing_is_no_event():
+def test_forgetting_nothing_is_not_an_event():
     desk = Desk(())
     version = desk.edition.number
     desk.book.recall_past(None)

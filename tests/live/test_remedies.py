@@ -7,11 +7,11 @@ from condord.live.remedies import split_remedy, with_remedy
 REMEDIES = ("check the key", "stop it; it can take a while")
 
 
-def test_a_sentence_has_the_remedy_last():
+def test_a_sentence_ends_with_the_remedy():
     assert with_remedy("the key is wrong", "check the key") == "the key is wrong; check the key"
 
 
-def test_what_heals_by_itself_is_only_told():
+def test_what_heals_by_itself_has_no_remedy():
     assert with_remedy("the market is quiet", "") == "the market is quiet"
 
 
@@ -21,10 +21,10 @@ def test_a_known_remedy_is_split_off(remedy):
 
 
 @given(st.text(max_size=20), st.sampled_from(REMEDIES))
-def test_a_sentence_is_split_into_what_it_was_made_of(text, remedy):
+def test_a_sentence_is_split_into_the_text_and_the_remedy(text, remedy):
     assert split_remedy(with_remedy(text, remedy), REMEDIES) == (text, remedy)
 
 
 @pytest.mark.parametrize("sentence", ["", "check the key", "it is away; nobody knows why", "it says: check the key"])
-def test_a_sentence_without_a_known_remedy_stays_whole(sentence):
+def test_a_sentence_without_a_known_remedy_is_left_as_it_is(sentence):
     assert split_remedy(sentence, REMEDIES) == (sentence, "")

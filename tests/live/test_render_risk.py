@@ -58,7 +58,7 @@ def test_a_figure_is_rounded_and_unknown_if_it_is_not_finite(figure, digits, sho
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True), st.integers(1, 4))
-def test_no_figure_is_minus_zero_or_no_json_number(figure, digits):
+def test_every_figure_is_a_json_number_and_none_is_minus_zero(figure, digits):
     encoded = wire.encode(render_risk.rounded(figure, digits))
     assert encoded == b"null" or math.isfinite(json.loads(encoded))
     assert encoded != b"-0.0"
@@ -166,7 +166,7 @@ def test_a_risk_of_which_nothing_is_known_has_all_its_objects_and_lists():
 
 
 @pytest.mark.parametrize("amount", [math.inf, math.nan])
-def test_a_distance_that_is_no_number_is_unknown(amount):
+def test_a_distance_that_is_not_a_number_is_unknown(amount):
     assert risk(put=Distance(dollars=amount, percent=amount, sigmas=amount)).distance.put.dollars is None
 
 

@@ -119,7 +119,9 @@ def test_what_comes_before_a_snapshot_is_left_out(origin):
 
 @pytest.mark.parametrize("selection", [EVERYTHING, ONE_CALL])
 @pytest.mark.parametrize("interval", [0.0, 2.0])
-def test_a_lost_source_is_told_by_a_status_without_an_id_and_ends_with_the_next_event(origin, hop, selection, interval):
+def test_a_lost_source_is_reported_by_a_status_without_an_id_and_ends_with_the_next_event(
+    origin, hop, selection, interval
+):
     client = Client(hop, selection, interval)
     client.read()
     hop.cut()
@@ -240,7 +242,7 @@ def test_prices_of_underlyings_risks_orders_balances_and_alerts_that_are_gone_ar
 
 
 def test_an_event_without_a_status_does_not_end_the_loss_and_a_resume_does(origin, hop):
-    """As after a long pause of this process, when events wait that were sent during it."""
+    """After a long pause of this process, events wait that were sent during the pause."""
     client = Client(hop)
     client.read()
     hop.lose()

@@ -97,7 +97,7 @@ def test_another_source_of_a_figure_counts():
     assert not risk_changes.risk_counts(changed(legs={"leg": changed(LEG)}), PUBLISHED)
 
 
-def test_the_moment_from_which_time_counts_is_no_change_of_a_risk():
+def test_the_moment_from_which_time_counts_is_not_a_change_of_a_risk():
     published = RiskJson(id="a", as_of=EPOCH_AT, price=600)
     assert risk_changes.same_risk(RiskJson(id="a", as_of=LATER_AT, price=600), published)
     assert not risk_changes.same_risk(RiskJson(id="a", as_of=LATER_AT, price=600, delta=0.01), published)

@@ -105,7 +105,7 @@ def test_results_wait_for_the_window_and_leave_with_the_quotes_of_it(house, stre
     assert ["risks" in delta for delta in deltas(house, stream)] == [True]
 
 
-def test_a_price_that_moves_too_little_is_no_event(house, stream):
+def test_a_price_that_moves_too_little_is_not_an_event(house, stream):
     move(house, 600.05)
     house.wait(10)
     assert deltas(house, stream) == []
@@ -142,7 +142,7 @@ def test_what_has_moved_a_little_follows_with_the_minute(house, stream):
     assert (delta["risks"][0]["price"], delta["underlyings"][0]["price"]) == (600.05, 600.05)
 
 
-def test_a_minute_in_which_no_rounded_value_changes_is_no_event(house, stream):
+def test_a_minute_in_which_no_rounded_value_changes_is_not_an_event(house, stream):
     house.set_status(status(market=wire.MarketJson(is_open=False, next_open=EPOCH_AT, next_close=EPOCH_AT)))
     house.wait(30)
     house.take(stream)
@@ -175,7 +175,7 @@ def test_a_price_that_nobody_confirms_is_unconfirmed_in_time(house, stream):
     assert house.edition.totals.theta is None
 
 
-def test_the_previous_close_comes_by_rest(house, stream):
+def test_the_previous_close_comes_from_rest(house, stream):
     before = Bar(day=dt.date(2026, 11, 19), close_e4=5_900_000)
     quote = tick("SPY", 599.99, 600.01, house.now)
     house.publisher.confirm_stocks(

@@ -103,7 +103,7 @@ def test_the_last_trade_stands_in_for_a_quote_of_one_side(prices, bid, ask):
     assert shown(prices) == (581.5, "iexTrade", None)
 
 
-def test_a_wide_quote_alone_is_no_price(prices):
+def test_a_wide_quote_alone_is_not_a_price(prices):
     prices.offer([tick(570.0, 590.0)], 0.0)
     settle(prices)
     assert shown(prices) == (None, None, "unreachable")
@@ -192,7 +192,7 @@ def test_age_is_not_staleness_while_rest_still_gives_the_price(prices):
     assert shown(prices) == (582, "iexMid", None)
 
 
-def test_an_older_quote_by_rest_confirms_the_one_of_the_stream(prices):
+def test_an_older_quote_from_rest_confirms_the_one_of_the_stream(prices):
     prices.offer([tick(583.0, second=5)], 5.0)
     settle(prices, 5.0)
     prices.confirm([snapshot(tick(582.0, second=4))], 60.0)
@@ -217,7 +217,7 @@ def test_an_old_trade_is_shown_but_not_confirmed_even_if_rest_still_gives_it(pri
     assert shown(prices) == (581, "iexTrade", "stale")
 
 
-def test_an_older_trade_by_rest_does_not_replace_a_newer_one(prices):
+def test_an_older_trade_over_rest_does_not_replace_a_newer_one(prices):
     prices.confirm([snapshot(None, ("581", 5))], 5.0)
     prices.confirm([snapshot(None, ("580", 4))], 6.0)
     settle(prices, 6.0)

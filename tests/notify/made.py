@@ -55,7 +55,7 @@ def transition(kind="firing", name="half", notify=None, **given):
 
 
 class MadeChanges(msgspec.Struct, frozen=True, kw_only=True):
-    """As `condord.live.alerts.Changes`."""
+    """Has the fields of `condord.live.alerts.Changes`."""
 
     transitions: tuple[Transition, ...] = ()
     records: tuple[AlertRecord, ...] = ()

@@ -27,7 +27,7 @@ def opened(path):
         file.close()
 
 
-def test_a_copy_replaces_what_is_stored_of_its_account_only(path):
+def test_a_copy_replaces_only_what_is_stored_for_its_account(path):
     with opened(path) as file:
         file.write(
             "hash", edit(record("old"), messages=[message("old")], channels=[channel_state("old")], is_whole=True)
@@ -39,7 +39,7 @@ def test_a_copy_replaces_what_is_stored_of_its_account_only(path):
         assert file.read("other").records == (record("other"),)
 
 
-def test_what_is_no_copy_is_an_error(path):
+def test_what_is_not_a_copy_is_an_error(path):
     with pytest.raises(msgspec.DecodeError):
         restore(path, b"{}", machine_at=lambda: NOW_AT)
     assert not path.exists()

@@ -59,7 +59,7 @@ def test_a_fee_names_its_execution_and_stocks_have_none():
     assert activities.clearing_fee(execution("AAPL", 100, "300", is_option=False)) == 0
 
 
-def test_a_row_that_is_no_trade_has_the_date_in_new_york():
+def test_a_row_that_is_not_a_trade_has_the_date_in_new_york():
     late = dt.datetime(2026, 11, 21, 3, 0, tzinfo=dt.UTC)
     row = activities.transfer("CSD", Decimal(5000), late, 1)
     assert (row["activity_type"], row["net_amount"], row["date"]) == ("CSD", "5000", "2026-11-20")

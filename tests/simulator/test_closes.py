@@ -72,7 +72,7 @@ def test_a_day_without_a_session_keeps_the_closes(account):
     assert closes.asof == before == dt.date(2026, 11, 19)
 
 
-def test_a_contract_that_was_not_noted_has_its_value_at_the_noted_price_of_its_underlying(account):
+def test_a_contract_without_a_noted_price_has_its_value_at_the_noted_price_of_its_underlying(account):
     account.market.advance(CLOSE.timestamp(), moving=False)
     account.market.watch(PUT)
     value = account.market.theoretical_value(PUT).price

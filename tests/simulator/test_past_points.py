@@ -88,7 +88,7 @@ def test_the_points_begin_near_zero_and_lead_to_the_quotes_of_the_market(found):
         assert each.prices[-1] == pytest.approx(price, rel=0.002)
 
 
-def test_a_condor_that_is_no_longer_held_whole_has_no_points(make_bench):
+def test_a_condor_that_is_no_longer_held_in_full_has_no_points(make_bench):
     bench = make_bench("index")
     before = [each.id for each in points(bench.simulation)]
     assert len(before) == 3

@@ -244,7 +244,7 @@ def test_the_path_has_the_prices_at_which_the_portfolio_traded(name):
 
 @pytest.mark.parametrize("at", DAYS, ids=str)
 def test_prices_move_plausibly_between_orders(at):
-    """By at most four deviations. The ex-dividend account was made for a rally, and is left out."""
+    """They move by at most four standard deviations. The ex-dividend account, made for a rally, is left out."""
     for name in ("default", "tested", "expiration-day", "index"):
         market = Market(seed=1, at=at.timestamp())
         for underlying, prices in portfolio.knots(market, at, name).items():

@@ -38,7 +38,7 @@ def test_a_trade_has_the_documented_fields_in_both_formats():
     assert text == {"T": "t", "S": "AAPL", "i": 7, "x": "V", "p": 327.5, "s": 40, "c": ["@", "I"], "z": "C"}
 
 
-def test_by_rest_a_missing_side_has_a_price_of_zero():
+def test_over_rest_a_missing_side_has_a_price_of_zero():
     fields = stock_wire.quote_fields(msgspec.structs.replace(QUOTE, bid=0.0, ask=0.0))
     assert (fields["bp"], fields["ap"], fields["t"]) == (0, 0, INSTANT)
     assert set(fields) == {"t", "ax", "ap", "as", "bx", "bp", "bs", "c", "z"}

@@ -192,7 +192,7 @@ def test_fills_are_found_by_their_date_in_new_york_and_agree_with_their_orders(b
 
 
 def test_the_days_profit_of_the_account_is_that_of_its_contracts_and_its_transfers_and_fees(bench):
-    """With the figures of REST: multiplier x (quantity x price - yesterday's quantity x close) + cash of the fills."""
+    """From REST's figures: multiplier x (quantity x price - yesterday's quantity x close) + cash of the fills."""
 
     def rows(path):
         return bench.request(path).json

@@ -141,7 +141,7 @@ class TestTransfers:
     def test_with_one_that_cannot_be_read_the_sum_is_not_known(self, bad):
         assert total_e4(DEPOSIT, DEPOSIT | bad) == (None, ["transferRow"])
 
-    def test_a_row_that_is_no_object_is_counted(self):
+    def test_a_row_that_is_not_an_object_is_counted(self):
         assert total_e4(DEPOSIT, None) == (None, ["transferRow"])
 
     def test_a_full_page_may_not_be_all(self):
@@ -208,7 +208,7 @@ class TestFills:
         read, refused = page(FILL | {"id": "other"} | bad, FILL)
         assert (list(read.fills), refused) == ([FILL["id"]], ["fillRow"])
 
-    def test_a_row_that_is_no_object_is_counted(self):
+    def test_a_row_that_is_not_an_object_is_counted(self):
         assert page(None, FILL)[1] == ["fillRow"]
 
     def test_a_full_page_is_followed_by_another(self):

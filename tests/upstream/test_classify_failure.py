@@ -115,7 +115,7 @@ STREAM = [  # row, what came, public code, how soon again, what the sentence mus
     ("stream 402", frame(402), "authFailed", "halt", "send SIGHUP if only files changed"),
     ("stream 403", frame(403), "unreachable", "backoff", "already authenticated"),
     ("stream 404", frame(404), "unreachable", "backoff", "in time"),
-    ("stream 405", frame(405), "symbolLimit", "fewer", "read by REST"),
+    ("stream 405", frame(405), "symbolLimit", "fewer", "read over REST"),
     ("stream 406", frame(406), "connectionLimit", "longest", "stop the other program"),
     ("stream 407", frame(407), "slowClient", "backoff", "too slowly"),
     ("stream 409", frame(409), "insufficientSubscription", "halt", 'feed = "indicative"'),

@@ -32,7 +32,7 @@ def test_what_stops_the_daemon_until_somebody_acts_has_a_remedy(name):
 
 
 @EACH
-def test_an_outage_may_be_retried_and_a_pause_is_no_outage(name):
+def test_an_outage_may_be_retried_and_a_pause_is_not_an_outage(name):
     meaning = FAILURES[name]
     assert meaning.is_outage == (meaning.again == "retry")
     assert meaning.may_retry == (meaning.again in ("retry", "asked"))

@@ -163,7 +163,7 @@ def test_the_reason_names_some_of_many_symbols_that_are_not_streamed_and_the_not
         bench.stream.missing, bench.stream.is_limited = missing, True
         status = bench.status()
         assert status.code == "symbolLimit"
-        assert status.reason.endswith("read by REST instead: S0, S1, S2, S3, S4 and 2 more")
+        assert status.reason.endswith("read over REST instead: S0, S1, S2, S3, S4 and 2 more")
         assert [(notice.code, notice.symbols) for notice in status.notices] == [("notStreamed", missing)]
 
 
@@ -240,7 +240,7 @@ def test_a_stock_stream_that_does_not_work_is_only_a_notice():
         assert (status.state, status.code, status.reason) == ("live", None, None)
         (notice,) = status.notices
         assert notice.code == "stocksUnavailable"
-        assert notice.text == f"the prices of underlyings are read by REST: {AWAY.reason}"
+        assert notice.text == f"the prices of underlyings are read over REST: {AWAY.reason}"
         bench.stocks_fault = None
         assert bench.status().notices == []
 

@@ -481,7 +481,7 @@ class TestSilence:
 
         play()
 
-    def test_data_during_a_probe_by_rest_keeps_the_connection(self):
+    def test_data_during_a_probe_over_rest_keeps_the_connection(self):
         @scene
         async def play(server):
             bench = OptionBench(server)

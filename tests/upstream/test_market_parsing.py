@@ -71,7 +71,7 @@ class TestStocks:
     def test_the_day_of_a_bar_is_the_date_at_the_exchange(self, at, day):
         assert stock(dailyBar={"t": at, "c": 1})[0].today.day == day
 
-    def test_a_price_of_zero_is_no_bid_or_ask(self):
+    def test_a_price_of_zero_is_not_a_bid_or_ask(self):
         read, refused = stock(latestQuote=STOCK["latestQuote"] | {"bp": 0, "bs": 0, "bx": " "})
         assert (read.quote.bid, read.quote.ask, refused) == (0.0, 582.12, [])
 

@@ -28,7 +28,7 @@ STOCKS = ("SPY", "QQQ")
 class Bench:
     """A reader of fakes, whose clock is `later` than that of the loop.
 
-    `failures` has the current failures by name; `streamed`, `held` and `is_open` are what it is told.
+    `failures` has the current failures by name; `streamed`, `held` and `is_open` are its inputs.
     """
 
     def __init__(self, **kept):

@@ -202,7 +202,7 @@ class TestFaults:
                 assert stocks(bench).state == "live"
                 assert len(bench.stocks.all_peers) == 1
 
-    def test_a_cut_is_no_lapse_and_is_read_by_rest_when_it_is_back(self):
+    def test_a_cut_is_not_a_lapse_and_is_read_over_rest_when_it_is_back(self):
         @play
         async def _(bench):
             async with bench.at_work():
@@ -246,7 +246,7 @@ class TestFaults:
                 await until(lambda: stocks(bench).code == "silent", within=60.0)
                 assert stocks(bench).state == "stale"
 
-    def test_a_silent_connection_in_a_quiet_market_is_no_notice_but_its_prices_are_polled(self):
+    def test_a_silent_connection_in_a_quiet_market_is_not_a_notice_but_its_prices_are_polled(self):
         @play(silence_seconds=20.0)
         async def _(bench):
             async with bench.at_work():

@@ -61,7 +61,7 @@ def test_elements_before_a_cut_are_found_and_the_rest_is_one_element(values, dat
     [
         pytest.param(encode([1, "cut"])[:-1], id="bytes missing"),
         pytest.param(encode([1, 2]) + b"x", id="bytes left over"),
-        pytest.param(b"\x93\x01\xc1\x02", id="a byte that is no value"),
+        pytest.param(b"\x93\x01\xc1\x02", id="a byte that is not a value"),
         pytest.param(b"\x92\x01" + b"\x91" * 100_000 + b"\xc0", id="nesting without end"),
     ],
 )

@@ -468,18 +468,18 @@ class TestPartialFills:
         known.date([*fills(self.TRUE_AT, number=2), *fills(self.TRUE_AT - HOUR, number=1)])
         assert self.at(known) == self.TRUE_AT
 
-    def test_the_same_activities_again_are_no_news(self):
+    def test_the_same_activities_again_are_not_news(self):
         known = self.known(partial())
         known.date(fills(self.TRUE_AT))
         assert not known.date(fills(self.TRUE_AT))
         assert not take(known, order_history.page([partial()], [].append), None, NOW_AT)
 
-    def test_other_activities_are_no_news(self):
+    def test_other_activities_are_not_news(self):
         known = self.known(partial())
         fee = Activity(id="fee", kind="FEE", symbol="", quantity=0, at=self.TRUE_AT, day=self.TRUE_AT.date())
         assert not known.date([fee, *(msgspec.structs.replace(row, order_id=None) for row in fills(self.TRUE_AT))])
 
-    def test_the_instant_of_an_order_that_is_filled_whole_is_its_own(self):
+    def test_the_instant_of_an_order_that_is_filled_completely_is_its_own(self):
         known = self.known(parent())
         assert not known.date(fills(self.TRUE_AT))
         assert self.at(known) == FILLED_AT
@@ -505,7 +505,7 @@ class TestPartialFills:
         known.date(fills(self.TRUE_AT + HOUR, number=2))
         assert self.at(known) == self.TRUE_AT + HOUR
 
-    def test_less_than_a_second_is_no_other_instant(self):
+    def test_less_than_a_second_is_not_another_instant(self):
         known = self.known(partial())
         assert not known.date(fills(UPDATED_AT - dt.timedelta(milliseconds=40)))
         assert self.at(known) == UPDATED_AT
@@ -581,7 +581,7 @@ class TestReach:
         assert known.begin(NOW_AT) == NOW_AT - HOUR
         assert len(lots(known.orders)) == 1
 
-    def test_time_that_passes_is_no_reason_to_read_again(self):
+    def test_time_that_passes_is_not_a_reason_to_read_again(self):
         known = OrderHistory()
         take(known, page(newest_at=NOW_AT), None, NOW_AT)
         assert known.begin(NOW_AT + 30 * DAY) == NOW_AT - HOUR

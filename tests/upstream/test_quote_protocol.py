@@ -92,13 +92,13 @@ class TestFrames:
         assert read(QUOTE_32)[0].at == AT.replace(microsecond=0)
 
     @given(st.integers(0, 999_999_999))
-    def test_an_instant_is_the_same_by_rest_and_by_the_stream(self, nanoseconds):
+    def test_an_instant_is_the_same_from_rest_and_from_the_stream(self, nanoseconds):
         seconds = int(AT.timestamp())
         streamed = msgspec.msgpack.Ext(-1, (nanoseconds << 34 | seconds).to_bytes(8, "big"))
         (tick,) = protocol().receive(encoded(quote(t=streamed)))
         row = {"t": f"{AT:%Y-%m-%dT%H:%M:%S}.{nanoseconds:09d}Z", "bp": 1, "ap": 2}
-        (read_by_rest,) = rest_parsing.ticks({"quotes": {PUT: row}}, pytest.fail)
-        assert tick.at == read_by_rest.at
+        (read_over_rest,) = rest_parsing.ticks({"quotes": {PUT: row}}, pytest.fail)
+        assert tick.at == read_over_rest.at
 
     def test_a_missing_bid_may_be_an_integer_zero(self):
         assert (read(QUOTE_NO_BID)[0].bid, read(QUOTE_NO_BID)[0].ask) == (0.0, 9.66)

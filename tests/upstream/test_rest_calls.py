@@ -68,7 +68,7 @@ class TestLanes:
 
 
 class TestBudget:
-    """At most 200 requests a minute in total, divided into shares."""
+    """A budget of 200 requests a minute in total, divided into shares."""
 
     @staticmethod
     async def repeat(count, call):

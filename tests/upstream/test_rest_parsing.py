@@ -395,7 +395,7 @@ class TestCloses:
         held = rest_parsing.holdings([row(lastday_price=price), STOCK | {"lastday_price": "82"}], [].append)
         assert held.closes_e4 == ({} if closes_e4 is None else {symbol: closes_e4})
 
-    def test_another_close_is_no_other_position(self):
+    def test_another_close_is_not_another_position(self):
         first, second = (positions([row(lastday_price=price)]) for price in ("1", "2"))
         assert first == second
 

@@ -77,7 +77,7 @@ def test_other_messages_are_ignored_and_refuse_nothing(kind):
             assert bench.stream.messages["other"] + bench.stream.messages["trade"] == 1
 
 
-def test_what_cannot_be_read_is_counted_apart_from_the_option_stream():
+def test_what_cannot_be_read_is_counted_separately_from_the_option_stream():
     @play
     async def _(server):
         server.ignored = {"QQQ"}
@@ -111,7 +111,7 @@ def test_a_plan_that_streams_fewer_stocks_keeps_the_connection():
             assert (bench.state, bench.stream.is_limited, bench.stream.missing) == ("live", True, ["QQQ"])
 
 
-def test_each_live_connection_has_what_was_missed_read_by_rest():
+def test_each_live_connection_has_what_was_missed_read_over_rest():
     @play
     async def _(server):
         bench = StockBench(server)

@@ -38,7 +38,7 @@ def test_a_limited_stream_is_live_and_names_what_rest_reads():
     stream = Stream()
     stream.is_limited, stream.symbols = True, ("SPY", "QQQ", "IWM")
     stream.streamed, stream.missing = frozenset({"SPY", "QQQ"}), ["IWM"]
-    text = "Alpaca streams 2 of 3 symbols; read by REST instead: IWM"
+    text = "Alpaca streams 2 of 3 symbols; read over REST instead: IWM"
     assert state_of(stream, is_closed=False) == StreamState("live", text, "symbolLimit")
 
 

@@ -632,7 +632,7 @@ class TestReadingBack:
                 await settle(600.0)
                 assert 4 <= len(bench.brokerage.times("later")) - before <= 6
 
-    def test_what_it_tells_of_an_order_filled_in_part_reaches_the_condor(self):
+    def test_its_news_of_an_order_filled_in_part_reaches_the_condor(self):
         @play
         async def _(bench):
             part = Fill(
@@ -878,7 +878,7 @@ class TestState:
                 status = bench.sink.status
                 assert (status.state, status.code) == ("live", "symbolLimit")
                 assert (status.stream.subscribed, status.stream.requested) == (3, 4)
-                assert status.reason == f"Alpaca streams 3 of 4 symbols; read by REST instead: {CONDOR[3]}"
+                assert status.reason == f"Alpaca streams 3 of 4 symbols; read over REST instead: {CONDOR[3]}"
                 [notice] = status.notices
                 assert (notice.code, notice.symbols) == ("notStreamed", [CONDOR[3]])
                 assert bench.options.peer.subscribed == set(CONDOR[:3])
@@ -893,7 +893,7 @@ class TestState:
                 await until(lambda: bench.options.peer.subscribed == set(CONDOR[:2]))
                 await until(lambda: bench.sink.status.notices[0].symbols == list(CONDOR[2:]))
 
-    def test_what_is_not_streamed_is_polled_by_rest(self):
+    def test_what_is_not_streamed_is_polled_over_rest(self):
         @play(symbol_limit=3)
         async def _(bench):
             async with bench.at_work():
@@ -1117,7 +1117,7 @@ class TestSilence:
 
 
 class TestReload:
-    def test_another_key_is_another_account_on_both_streams_and_by_rest(self):
+    def test_another_key_is_another_account_on_both_streams_and_over_rest(self):
         @play
         async def _(bench):
             async with bench.at_work():
@@ -1284,7 +1284,7 @@ class TestTrust:
                 await settle(0.5)
                 assert len(bench.brokerage.times("positions")) == before + 1
 
-    def test_what_only_rest_knows_is_unconfirmed_when_rest_is_away(self):
+    def test_what_only_rest_knows_is_unconfirmed_when_rest_is_down(self):
         @play(symbol_limit=3)
         async def _(bench):
             async with bench.at_work():

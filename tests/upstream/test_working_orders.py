@@ -194,7 +194,7 @@ class TestLists:
         assert only(SINGLE | {"replaces": "before"}).origin == "before"
         assert only(SINGLE).origin is None
 
-    def test_a_row_that_is_no_object_is_counted(self):
+    def test_a_row_that_is_not_an_object_is_counted(self):
         refused = Refused()
         assert len(working_orders([None, SINGLE, 5], refused)) == 1
         assert refused == ["workingOrderRow"] * 2

@@ -523,8 +523,9 @@ export interface components {
          *     Of several ingesters on a bus, one is `leader`, the others are `standby`. `leader` is the name of the one that is
          *     followed, and `fence` its number, which rises with each leader; both are null without a bus.
          *     A relay has its `source`, a URL. `lagMs` is how many milliseconds later than the fastest one its newest event has
-         *     arrived, or, while the source is lost, how long ago that was. `gaps` counts sequences of events that a snapshot had
-         *     to replace, and `dropped` events that were older than what the relay had.
+         *     arrived, or, while the source is lost, how long ago that was; null while the source has lost its own source. `gaps`
+         *     counts sequences of events that a snapshot had to replace, and `dropped` events that were older than what the relay
+         *     had.
          */
         Cluster: {
             /** @enum {string} */
@@ -1027,7 +1028,7 @@ export interface components {
          *
          *     `credit` and `debit` are net per share: negative for what was paid to open, and for what was received to close.
          *     `realizedPl` is before `fees`, the sum of those of its fills, rounded to the cent. `worstPl` and `bestPl` are those
-         *     recorded while the condor was held whole: null for a part of it, for what a roll closed or led to, and if nothing
+         *     recorded while the condor was held in full: null for a part of it, for what a roll closed or led to, and if nothing
          *     was recorded. `shares` are what assignments brought, null if none. `rolledTo` is left out unless `how` is `rolled`,
          *     and null until the successor is a whole condor. Everything else that is null is not known.
          */

@@ -8,7 +8,7 @@
  * The link is open from the first event on, which the daemon sends at once, even if nothing was missed.
  *
  * If nothing arrives, the daemon is asked why, see explain.ts; after a connection that was open, only from the second
- * failure on, as a restart is no error.
+ * failure on, as a restart is not an error.
  *
  * With tickets the browser must not reconnect, because it would send a used ticket: the first error closes the
  * EventSource, and the next one gets a new ticket.

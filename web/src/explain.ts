@@ -1,5 +1,5 @@
 /**
- * Finds out why nothing comes from the daemon, as an EventSource does not tell: it asks for `/api/status` beside the stream.
+ * Finds out why nothing comes from the daemon, which an EventSource does not report, by fetching `/api/status`.
  *
  * A browser hides from a page why a request to another origin failed. As long as the daemon has never answered this page,
  * it may not run, or it may not allow the page's origin: the error names both.

@@ -3,7 +3,7 @@
  *
  * A snapshot replaces the document. A delta replaces whole objects by their key and the `closing` orders of condors, and
  * appends the points of its `history` to their condor; broken condors are revalued, and alerts sorted. An event `alert`
- * changes nothing, as the delta before it has contained the alert. Nothing is changed in place: what an event does not
+ * changes nothing, as the delta before it contains the alert. Nothing is changed in place: what an event does not
  * change stays the same object, so that components can compare by identity.
  */
 import { revalued } from './broken'

@@ -1,5 +1,5 @@
 /**
- * `usePositions`: polls the daemon's document by REST, for networks that do not let a stream through.
+ * `usePositions`: polls the daemon's document over REST, for networks that do not let a stream through.
  *
  * It returns the same as `useCondorStream`, so that the same card shows it. With its ETag an unchanged document is not sent
  * again.

@@ -227,7 +227,7 @@ describe('the error', () => {
     expect(live.error.value?.code).toBe('origin')
   })
 
-  it('is no answer if the status takes too long', async () => {
+  it('is not an answer if the status takes too long', async () => {
     const { tab, live } = await failed(() => new Promise(() => {}))
     expect(live.error.value).toBeNull()
     // Each failure asks again; here the next one has a connection that waits.

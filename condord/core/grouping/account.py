@@ -54,8 +54,8 @@ def group(
     symbol. Condors are sorted by root, expiration, multiplier and strikes; among equal strikes those of orders come
     first, oldest first.
 
-    `names` is that of the grouping before. `pause` is called every few milliseconds of a long search. An exception that
-    it raises ends the search.
+    `names` are the names of the former grouping. `pause` is called every few milliseconds of a long search. An
+    exception that it raises ends the search.
     """
     opened = tuple(lots)
     in_order = sorted(positions, key=lambda position: position.symbol)
@@ -217,7 +217,7 @@ def _allocations(positions: Iterable[Position]) -> tuple[_Allocations, list[Posi
 
 
 def _contract(position: Position) -> OptionSymbol:
-    assert position.contract is not None  # noqa: S101 - group() keeps positions without a contract apart
+    assert position.contract is not None  # noqa: S101 - group() sorts out positions without a contract
     return position.contract
 
 

@@ -1,4 +1,4 @@
-"""What the model assumes, which every figure depends on."""
+"""The assumptions of the model, on which every figure depends."""
 
 from __future__ import annotations
 

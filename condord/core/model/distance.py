@@ -49,14 +49,14 @@ def breakevens(condor: Condor) -> Levels:
 
 
 def put_distance(level: float | None, spot: float, volatility: float | None, years: float) -> Distance:
-    """The distance down to `level`; `volatility` is that of the inner put."""
+    """The distance down to `level`; `volatility` is the inner put's."""
     if level is None:
         return Distance()
     return _distance(spot - level, spot, math.log(spot / level), volatility, years)
 
 
 def call_distance(level: float | None, spot: float, volatility: float | None, years: float) -> Distance:
-    """The distance up to `level`; `volatility` is that of the inner call."""
+    """The distance up to `level`; `volatility` is the inner call's."""
     if level is None:
         return Distance()
     return _distance(level - spot, spot, math.log(level / spot), volatility, years)

@@ -134,7 +134,7 @@ class _Tails(msgspec.Struct, frozen=True, gc=False):
     conditions: Conditions
 
     def between(self, bounds: Levels) -> float | None:
-        """The probability, 0 to 1, of a price between `bounds`, where None is no bound; None if not known."""
+        """The probability, 0 to 1, of a price between `bounds`, of which None is unbounded; None if not known."""
         lower = upper = 0.0
         if bounds.put is not None:
             if self.put_volatility is None:

@@ -1,1 +1,1 @@
-"""Alert rules: what they compare, how they are written, and what they come to."""
+"""Alert rules: what they compare, how they are written, and how they are evaluated."""

@@ -55,7 +55,7 @@ def facts_of(condor: Condor) -> Facts:
 
 
 def loss_base_e4(condor: Condor) -> int | None:
-    """What `lossMultipleOfCredit` divides by, in 1e-4 dollars: the credit and the profit of rolls.
+    """The divisor of `lossMultipleOfCredit`, in 1e-4 dollars: the credit and the profit of rolls.
 
     None if it is not known, or does not apply because it is not positive, as for debits.
     """

@@ -18,7 +18,7 @@ _ID = re.compile(r"[A-Z][A-Z0-9.]*-\d{6}(-\d+(\.\d+)?){4}(-\d+)?")
 
 
 def doubts(override: RuleOverride) -> tuple[RuleFault, ...]:
-    """What is probably not meant in one table without faults."""
+    """What is probably a mistake in one table without faults."""
     found: list[RuleFault] = []
     [rule] = [each for each in rules([override]) if each.name == override.name]
     names = [each.quantity for each in rule.when if each.quantity in _NEVER_LONG and not each.is_negated]
@@ -53,7 +53,7 @@ def _unlikely(rule: Rule) -> str:
 
 
 def _misread(condition: Condition, *, is_alone: bool, basis: str) -> str:
-    """What speaks against one number: its sign, its unit, or a bound that nothing passes."""
+    """Why a number is probably wrong: its sign, its unit, or a bound that no value passes."""
     name, number, is_upper = condition.quantity, condition.threshold, condition.operator in ("<", "<=")
     if number is None:
         return ""

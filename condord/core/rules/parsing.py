@@ -31,7 +31,7 @@ _EXAMPLE = {True: "tested", False: "percentOfMaxProfit >= 50"}
 
 
 class BadCondition(ValueError):
-    """A text is no condition. The message says what is wrong with it and what is allowed, without the text itself."""
+    """A text is not a condition. The message states what is wrong and what is allowed, without the text itself."""
 
 
 def parse(text: str) -> Condition:
@@ -106,7 +106,7 @@ def _unknown(name: str, *, is_word: bool) -> str:
 
 
 def _reason(text: str) -> str:
-    """What is wrong with a text that has not the form of a condition."""
+    """What is wrong with a text that does not have the form of a condition."""
     if not text:
         return f"it is empty; {_FORM}"
     if set("%$€£") & set(text):

@@ -32,7 +32,7 @@ class Condition(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RuleMatch(msgspec.Struct, frozen=True, kw_only=True):
-    """What a rule is for; empty and None are everything."""
+    """The subjects that a rule applies to; empty and None match everything."""
 
     underlying: tuple[str, ...] = ()
     direction: Direction | None = None
@@ -46,7 +46,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True):
     Without `clear` it clears when `when` does not hold. `butterfly_when` and `butterfly_clear` take their place for
     butterflies, where given. `severity_when_closing` is its severity while a working order closes the whole condor at
     the threshold or better, None for no difference. `notify` are the channels, None for all whose minimum severity it
-    reaches. `scope` is that of its alerts.
+    reaches. `scope` is the scope of its alerts.
     """
 
     name: str

@@ -65,7 +65,7 @@ def faults(override: RuleOverride) -> tuple[RuleFault, ...]:
     elif built_in is None and override.when is None:
         near = nearest(name, _BY_NAME)
         meant = f"; the nearest built-in rule is {near}" if near else ""
-        found.append(RuleFault("when", None, f"is missing, and {name} is no built-in rule{meant}"))
+        found.append(RuleFault("when", None, f"is missing, and {name} is not a built-in rule{meant}"))
     if override.repeat_minutes is not None and 0 < override.repeat_minutes < 1:
         found.append(RuleFault("repeat_minutes", override.repeat_minutes, "must be 0 or at least 1"))
     if not when.faults and not clear.faults and (override.when is not None or built_in is not None):
@@ -74,7 +74,7 @@ def faults(override: RuleOverride) -> tuple[RuleFault, ...]:
 
 
 def definition(rule: Rule) -> str:
-    """What identifies the state of the rule: its `when`, `clear`, `basis` and `match`, those of butterflies too."""
+    """What identifies the state of the rule: its `when`, `clear`, `basis` and `match`, also those for butterflies."""
     lists = (rule.when, rule.clear, rule.butterfly_when, rule.butterfly_clear)
     match = rule.match
     named = (sorted(match.underlying), match.direction, match.kind, sorted(match.condor))
@@ -121,7 +121,7 @@ def _merged(override: RuleOverride, when: tuple[Condition, ...], clear: tuple[Co
 
 
 def _contradictions(override: RuleOverride, rule: Rule) -> list[RuleFault]:
-    """What does not fit together in the rule that results."""
+    """Which parts of the resulting rule do not fit together."""
     found = [*_never_holds(override, rule), *_clear_faults(override, rule), *_match_faults(override, rule)]
     has_basis = any(QUANTITIES[each.quantity].has_basis for each in (*rule.when, *rule.clear))
     if override.basis is not None and not has_basis:

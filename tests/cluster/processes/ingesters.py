@@ -13,6 +13,7 @@ from tests.e2e.environs import QUICK, UNPACED
 from tests.e2e.preloaded import replaced
 from tests.e2e.running import KEYS, Condord, Program, Simulated, _snake, closing_program, until
 
+LOADING_TICKS = 30  # hundredths of a second of a processor; loading takes three times as many
 HOST = socket.gethostname()
 
 
@@ -33,7 +34,8 @@ class Ingester(Condord):
             "RUNTIME_DIRECTORY": str(directory),
         }
         self.directory = directory
-        Program.__init__(self, "start", "--port", "0", *arguments, environ={**QUICK, **KEYS, **urls, **own, **environ})
+        self.environ = {**QUICK, **KEYS, **urls, **own, **environ}
+        Program.__init__(self, "start", "--port", "0", *arguments, environ=self.environ)
         self.url = self.await_line(r"serves at (\S+)")[1]
 
     @property
@@ -128,6 +130,28 @@ def cluster(directory: Path) -> Iterator[Cluster]:
         simulated.post("market", rate=5)
         made = Cluster(stack, directory, simulated)
         yield made
+
+
+def makers_of(program: Ingester) -> list[int]:
+    """The processes that a front has started and that still run."""
+    children = Path(f"/proc/{program.process.pid}/task/{program.process.pid}/children").read_text()
+    return [int(pid) for pid in children.split()]
+
+
+def await_waiting_maker(program: Ingester) -> None:
+    """Wait until the maker of a standby has loaded everything, and waits: it has used a processor, and does not any longer."""
+
+    def used() -> int:
+        return sum(
+            int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11]) for pid in makers_of(program)
+        )
+
+    def is_idle() -> bool:
+        before = used()
+        time.sleep(0.5)
+        return used() == before > LOADING_TICKS
+
+    until(is_idle, "a maker that waits")
 
 
 def seconds_until(condition, what) -> float:

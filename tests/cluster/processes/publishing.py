@@ -46,7 +46,9 @@ class Publishing:
         self._fanout = Fanout(edition, ring_size=256, follows=True)
         self._replica = Replica(edition, self._fanout)
         self._clock = SourceClock(utc_now)
-        self._feed = RelayFeed(self._replica, loop=self._loop, clock=self._clock, observe=lambda _: None)
+        self._feed = RelayFeed(
+            self._replica, loop=self._loop, clock=self._clock, observe=lambda _: None, machine="desk"
+        )
         bus = self._server.bus(name="publisher")
         questions = Questions(settings, is_lost=lambda: False, refused=print, now=self._loop.time)
         self._publisher = BusPublisher(bus, ACCOUNT, snapshot=self._snapshot, overtaken=lambda: None)

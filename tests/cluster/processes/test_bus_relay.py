@@ -141,7 +141,7 @@ def test_a_relay_of_a_source_does_not_import_the_client_of_a_bus():
     assert ran.stdout == "[]\n"
 
 
-def test_a_bus_that_was_killed_and_a_leader_that_was_replaced_are_told_and_healed(on_bus):
+def test_a_bus_that_was_killed_and_a_leader_that_was_replaced_are_reported_and_healed(on_bus):
     with closing(Follower(on_bus.relay.url)) as follower:
         until(lambda: follower.documents, "a first document")
         on_bus.nats.kill()
@@ -164,11 +164,11 @@ def test_a_bus_that_was_killed_and_a_leader_that_was_replaced_are_told_and_heale
         until(lambda: follower.document["status"]["code"] is None, "the status of the source")
 
 
-def test_a_bus_that_hangs_is_told_and_nothing_of_before_comes_late(on_bus):
+def test_a_bus_that_hangs_is_reported_and_no_earlier_frame_comes_late(on_bus):
     with closing(Follower(on_bus.relay.url)) as follower:
         until(lambda: len(follower.documents) > 3, "some events")
         on_bus.nats.pause()
-        until(lambda: on_bus.relay.status()["code"] in ("leaderLost", "busLost"), "it is told")
+        until(lambda: on_bus.relay.status()["code"] in ("leaderLost", "busLost"), "the loss is reported")
         on_bus.relay.await_code("busLost")
         on_bus.nats.resume()
         on_bus.relay.await_code(None)

@@ -1,6 +1,7 @@
 """The source of a relay is restarted, killed, stopped or cut off, and so is the relay itself."""
 
 import signal
+import socket
 import time
 from contextlib import ExitStack, closing
 
@@ -47,7 +48,7 @@ def codes(follower):
     return [event for event in follower.events.copy() if event.name == "delta" and event.id is None]
 
 
-def test_a_killed_source_is_told_within_3_s_and_reads_go_on(pair):
+def test_a_killed_source_is_reported_within_3_s_and_reads_go_on(pair):
     source, relay = pair
     with closing(Follower(relay.url)) as follower, closing(Follower(relay.url, "/api/stream?symbol=NONE")) as filtered:
         until(lambda: len(follower.documents) > 3 and filtered.documents, "some events")
@@ -60,7 +61,7 @@ def test_a_killed_source_is_told_within_3_s_and_reads_go_on(pair):
         document = relay.document()
         status = document["status"]
         assert (document["version"], status["state"], status["code"]) == (version, "reconnecting", "sourceLost")
-        assert status["reason"].startswith("this server has lost its source: ")
+        assert status["reason"].startswith(f"{socket.gethostname()} has lost its source {source.url}: ")
         assert document["condors"]
         assert relay.get("/readyz")[0] == 503
         assert relay.get("/livez")[0] == 200
@@ -148,7 +149,7 @@ def test_frames_that_come_late_are_neither_lost_nor_twice(pair):
         assert (cluster["gaps"], cluster["dropped"]) == (0, 0)
 
 
-def test_a_cut_network_is_told_and_resumed_from_where_it_was(pair):
+def test_a_cut_network_is_reported_and_the_stream_resumes_where_it_was(pair):
     source, _ = pair
     with ExitStack() as stack:
         link = stack.enter_context(closing_link(source.url))
@@ -232,3 +233,16 @@ def test_a_relay_that_starts_first_waits_for_its_source(simulated):
         started(stack, simulated, "--port", port)
         relay.await_read()
         until(lambda: relay.get("/readyz")[0] == 200, "ready")
+
+
+def test_a_relay_of_a_relay_says_where_the_chain_is_broken(pair):
+    source, first = pair
+    with closing_program(Relay(first.url)) as second:
+        second.await_read()
+        source.process.kill()
+        status = second.await_code("sourceLost")
+        assert f"{socket.gethostname()} has lost its source {source.url}: " in status["reason"]
+        cluster = second.status()["cluster"]
+        assert (cluster["source"], cluster["lagMs"]) == (first.url, None)
+        assert first.status()["cluster"]["lagMs"] > 1000
+        assert second.get("/readyz")[0] == 503

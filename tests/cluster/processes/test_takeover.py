@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cluster.processes.ingesters import cluster, seconds_until
+from tests.cluster.processes.ingesters import await_waiting_maker, cluster, makers_of, seconds_until
 from tests.cluster.processes.running import closing_link
 from tests.e2e.running import Follower, fetch, until
 
@@ -16,7 +16,6 @@ pytestmark = pytest.mark.slow
 
 LEASE = 3.0
 TAKEOVER_SECONDS = 8.0
-LOADING_TICKS = 30  # hundredths of a second of a processor; loading takes three times as many
 
 
 @pytest.fixture
@@ -27,28 +26,6 @@ def ingesters(tmp_path):
 
 def epoch(follower) -> str:
     return (follower.last_id or "").partition("-")[0]
-
-
-def makers_of(program) -> list[int]:
-    """The processes that a front has started and that still run."""
-    children = Path(f"/proc/{program.process.pid}/task/{program.process.pid}/children").read_text()
-    return [int(pid) for pid in children.split()]
-
-
-def await_waiting_maker(program) -> None:
-    """Wait until the maker of a standby has loaded everything, and waits: it has used a processor, and does not any longer."""
-
-    def used() -> int:
-        return sum(
-            int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11]) for pid in makers_of(program)
-        )
-
-    def is_idle() -> bool:
-        before = used()
-        time.sleep(0.5)
-        return used() == before > LOADING_TICKS
-
-    until(is_idle, "a maker that waits")
 
 
 def test_two_that_start_at_once_have_one_leader_whose_document_both_serve(ingesters):

@@ -1,4 +1,4 @@
-"""What an alert has gone through is known to the next leader."""
+"""The next leader knows the history of each alert."""
 
 from contextlib import ExitStack, closing
 

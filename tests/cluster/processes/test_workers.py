@@ -406,7 +406,7 @@ def test_a_relay_may_have_workers(served):
         assert relay.stop() == 0
 
 
-def test_a_relay_with_workers_serves_while_its_source_is_away():
+def test_a_relay_with_workers_serves_while_its_source_is_down():
     with socket.create_server(("127.0.0.1", 0)) as nobody:
         source = f"http://127.0.0.1:{nobody.getsockname()[1]}"
     with closing_program(Relay(source, CONDORD_SERVER_WORKERS="2")) as relay:

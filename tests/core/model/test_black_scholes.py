@@ -13,7 +13,7 @@ rights = st.sampled_from(RIGHTS)
 
 
 def strike_at(conditions, volatility, deviation):
-    """The strike so many standard deviations above the price."""
+    """The strike this many standard deviations above the price."""
     return conditions.spot * math.exp(deviation * volatility * math.sqrt(conditions.years))
 
 

@@ -14,7 +14,7 @@ rights = st.sampled_from(RIGHTS)
 
 
 def out_of_the_money(conditions, volatility, deviation):
-    """An option so many standard deviations from the forward: its right and its strike."""
+    """An option this many standard deviations from the forward: its right and its strike."""
     forward = conditions.spot * math.exp((conditions.rate - conditions.dividend_yield) * conditions.years)
     return (
         "call" if deviation >= 0 else "put",

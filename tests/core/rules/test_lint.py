@@ -66,7 +66,7 @@ def test_a_rule_that_is_off_or_takes_its_when_from_a_built_in_one_is_in_no_doubt
     assert doubts(RuleOverride(name="loss-of-risk", for_seconds=5.0)) == ()
 
 
-def test_what_is_no_id_of_a_condor_is_in_doubt():
+def test_what_is_not_an_id_of_a_condor_is_in_doubt():
     ids = ("SPY-261218-705-715-770-780", "SPY1-261218-70.5-71-77-78-2", "BRK.B-270115-1-2-2-3")
     assert doubts(RuleOverride(name="mine", when="tested", match=RuleMatch(condor=ids))) == ()
     for wrong in ("SPY-261218", "SPY", "spy-261218-705-715-770-780", "SPY-261218-705-715-770-780-2-3"):

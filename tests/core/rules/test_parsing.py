@@ -73,7 +73,7 @@ def test_a_word_holds_or_with_not_does_not_hold():
         ("__import__('os')", "write a quantity, one of"),
     ],
 )
-def test_what_is_no_condition_is_refused_with_what_is_allowed(text, text_of_reason):
+def test_what_is_not_a_condition_is_refused_with_what_is_allowed(text, text_of_reason):
     assert text_of_reason in reason(text)
 
 

@@ -85,7 +85,7 @@ def test_a_text_or_a_list_of_one_is_the_same():
 @pytest.mark.parametrize(
     ("keys", "key", "text"),
     [
-        ({}, "when", "is missing, and mine is no built-in rule"),
+        ({}, "when", "is missing, and mine is not a built-in rule"),
         ({"name": "stop-los"}, "when", "the nearest built-in rule is stop-loss"),
         ({"name": "Stop-Loss"}, "name", "differs only in capitals from the built-in rule stop-loss"),
         ({"when": "testd"}, "when", "the nearest known name is tested"),
@@ -141,7 +141,7 @@ def test_all_faults_of_a_table_are_found():
         {"name": "blind", "basis": None},
     ],
 )
-def test_what_fits_together_is_no_fault(keys):
+def test_what_fits_together_is_not_a_fault(keys):
     assert wrong(**keys) == ([], "")
 
 

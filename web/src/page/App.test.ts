@@ -261,7 +261,7 @@ describe('a cut', () => {
     expect(text('.standing')).not.toContain('Next attempt')
   })
 
-  it('is no gap without a document before it', async () => {
+  it('is not a gap without a document before it', async () => {
     const { live, link, show } = createLive(NOW)
     const host = document.body.appendChild(document.createElement('div'))
     const app = createApp(App, { live })

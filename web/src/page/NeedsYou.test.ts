@@ -154,7 +154,7 @@ describe('the bell', () => {
 })
 
 describe('the figures', () => {
-  it('are of the condors, with what is outside them named apart', async () => {
+  it('are of the condors, and what is in no condor is listed separately', async () => {
     const shares = { ...account('x').underlyings[0]!, shares: 100 }
     const { host, text } = await page({ totals: totals({ dayPl: -114, naturalPl: null, incomplete: 1 }), underlyings: [shares] })
     const figures = [...host.querySelectorAll('.totals > div')].map((each) => each.textContent!.replace(/\s+/g, ' ').trim())

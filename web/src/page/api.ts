@@ -2,7 +2,7 @@
 import { inject } from 'vue'
 import { ASK, type Ask } from './ask'
 
-/** A request takes at most so long. */
+/** How long a request may take. */
 export const LIMIT_MS = 15_000
 const TOKEN = /^[\x21-\x7e]+$/
 

@@ -81,7 +81,7 @@ const closingPrice = (value: number | null) => (value !== null && value < 0 ? `$
 /** Unlimited is not the same as unknown: a loss has no bound only where what was paid is known. */
 const lossText = (entry: Entry) => (isBroken(entry) ? '—' : format.maxLoss(entry.maxLoss, entry.credit !== null))
 
-/** From so many days on, a day without its year could be that of this year or of the next. */
+/** From this many days on, a date without its year could be in this year or the next. */
 const YEAR_DAYS = 300
 /** At noon UTC it is the same day at the exchange. */
 const NOON_MS = 43_200_000

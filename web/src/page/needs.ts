@@ -58,7 +58,7 @@ export function entriesOf({ alerts, broken, condors, underlyings }: Facts): Entr
   return [...entries.values()].sort(byKeys(rank))
 }
 
-/** Why it is not known whether anything else needs the owner; null if it is known. The reason itself is in the header. */
+/** Why more than what is listed may need the owner; null if the list is complete. The header has the details. */
 export function doubtOf({ document, link, status }: Pick<Shown, 'document' | 'link' | 'status'>): string | null {
   if (!document || !status) return 'condord has not answered yet'
   if (!document.alerts) return 'this condord does not report alerts'
@@ -68,14 +68,14 @@ export function doubtOf({ document, link, status }: Pick<Shown, 'document' | 'li
   return status.positions.error ? 'the account cannot be read' : unconfirmed(document)
 }
 
-/** Splits an alert's sentence into its subject and what is true of it. */
+/** Splits an alert's sentence into its subject and the rest. */
 export function split(alert: Alert, price?: number | null): { name: string; text: string } {
   const text = presentText(alert, price, format)
   const at = text.indexOf(': ')
   return at < 0 ? { name: alert.condorId ?? alert.underlying ?? 'The account', text } : { name: text.slice(0, at), text: text.slice(at + 2) }
 }
 
-/** Adds what no rule reports to the entry of its condor, which may not be there yet. */
+/** Adds a need that no rule reports to its condor's entry, which is created if it does not exist. */
 function add(entries: Map<string, Entry>, condor: Broken, need: Need) {
   const { id } = condor
   const entry = entries.get(id) ?? { key: id, condorId: id, name: nameOf(condor), needs: [], pl: null, isAcknowledged: false }
@@ -83,7 +83,7 @@ function add(entries: Map<string, Entry>, condor: Broken, need: Need) {
   entries.set(id, entry)
 }
 
-/** Fills in what follows from the rest of the entry. */
+/** Fills in the fields that follow from the others. */
 function complete(entry: Entry, { condors, broken }: Pick<Facts, 'condors' | 'broken'>) {
   const { condorId: id, needs } = entry
   needs.sort(bySeverity)

@@ -1,7 +1,7 @@
 /**
  * What the list of condors is searched for, which is kept in the hash of the address.
  *
- * The list writes its own changes there by `replaceState`, of which no event tells, so the hash is also read with each
+ * The list writes its own changes there by `replaceState`, which fires no event, so the hash is also read with each
  * second of `now`.
  */
 import { computed, type Ref } from 'vue'
@@ -21,7 +21,7 @@ export function useFind(now: Readonly<Ref<number>>) {
     else parameters.delete('find')
     const next = parameters.toString()
     history.replaceState(null, '', next ? `#${next}` : location.pathname + location.search)
-    // Unlike a change of `location.hash`, this adds nothing to the history, but tells no one.
+    // Unlike a change of `location.hash`, this adds nothing to the history, but fires no event.
     dispatchEvent(new HashChangeEvent('hashchange'))
   }
 

@@ -70,7 +70,7 @@ export function xOf(places: Place[], at: number): number | null {
 }
 
 /**
- * The night between two sessions is no gap, however long; a minute of a session that is missing is one, and so is a
+ * The night between two sessions is not a gap, however long; a minute of a session that is missing is one, and so is a
  * weekday without any.
  */
 function stepTo(from: number, to: number, resolution: number): { width: number; isGap: boolean } {
