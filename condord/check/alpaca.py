@@ -26,6 +26,7 @@ from condord.host import instance_lock
 from condord.host.network import Network
 from condord.live import wire
 from condord.live.link import LinkFault
+from condord.live.remedies import sentence
 from condord.upstream import reachability, stream_trial
 from condord.upstream.failure_table import FAILURES
 from condord.upstream.interfaces import Login
@@ -52,7 +53,8 @@ class AlpacaProbes:
     """The probes of Alpaca, in a running loop. Leaving the context closes what they opened.
 
     `login` is None if no key was found; the probes that need one are not called then. `report` returns the status of
-    the daemon that answers on this machine, None without one; the probe of the option stream calls it.
+    the daemon that answers on this machine, None without one; the probe of the option stream calls it. `unread` returns
+    what an ingester answers instead that has no document yet.
     """
 
     def __init__(
@@ -62,11 +64,13 @@ class AlpacaProbes:
         *,
         environ: Mapping[str, str],
         report: Callable[[], wire.StatusReport | None],
+        unread: Callable[[], wire.UnreadProblem | None],
     ) -> None:
         self._config = config
         self._given_login = login
         self._environ = environ
         self._report = report
+        self._unread = unread
         self._network = Network(environ)
         self._endpoints: tuple[Endpoint, ...] = ()
         self._symbols: tuple[str, ...] = ()
@@ -188,6 +192,11 @@ class AlpacaProbes:
     async def _option_stream(self) -> Check:
         """Authenticate and subscribe, unless a condord here has the stream. Also sets the result of slot-free."""
         name: Name = "option-stream"
+        if (unread := self._unread()) is not None:
+            text = f"condord, process {unread.pid}, has read nothing yet"
+            self._slot = warn("slot-free", text)
+            self._is_streamed_here = True
+            return not_tried(name, text)
         with instance_lock.Locks(instance_lock.directory(self._environ)) as locks:
             try:
                 locks.take(**wiring.slot(self._config, self._login))
@@ -323,7 +332,7 @@ def _any_symbol() -> str:
 
 def _advice(remedy: str) -> str:
     """A remedy as a sentence. Without one, it is to try again."""
-    return f"{remedy[0].upper()}{remedy[1:]}." if remedy else _AGAIN
+    return sentence(remedy) if remedy else _AGAIN
 
 
 def _utc_now() -> dt.datetime:

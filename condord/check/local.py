@@ -9,7 +9,7 @@ import msgspec
 
 from condord.check.report import Check, Name, fail, not_tried, ok, warn
 from condord.check.schedule import Probe
-from condord.client.http import Daemon, decoded
+from condord.client.http import Daemon, NothingRead, decoded
 from condord.config.schema import Config
 from condord.daemon import account_source, web, wiring
 from condord.errors import CondordError, Refused, Unavailable
@@ -17,6 +17,7 @@ from condord.host import instance_lock
 from condord.host.thread_pool import DaemonPool
 from condord.http import server
 from condord.live import wire
+from condord.live.remedies import LOST_REMEDIES, sentence
 from condord.live.wire_alerts import AlertsJson
 from condord.upstream.interfaces import Login
 
@@ -24,6 +25,7 @@ from condord.upstream.interfaces import Login
 class LocalProbes:
     """The probes of this machine; `report` is the status of the daemon that answers, None without one.
 
+    `unread` is what an ingester on a bus answers instead that has no document yet.
     `daemon` is a client for the configured address, None if that is not known. `login` is None if no key was found.
     """
 
@@ -31,6 +33,7 @@ class LocalProbes:
         self, config: Config, login: Login | None, *, daemon: Daemon | None, environ: Mapping[str, str]
     ) -> None:
         self.report: wire.StatusReport | None = None
+        self.unread: wire.UnreadProblem | None = None
         self._config = config
         self._login = login
         self._daemon = daemon
@@ -61,6 +64,8 @@ class LocalProbes:
         except Unavailable as taken:
             try:
                 report = self._ask()
+            except NothingRead as unread:
+                return self._held_by_unread(unread.problem, taken)
             except Refused as refusal:
                 return warn(name, f"{taken}, and {refusal}", refusal.hint)
             except Unavailable:
@@ -72,6 +77,13 @@ class LocalProbes:
                 return fail(name, text, taken.hint)
         self.report, self._disabled = report, self._disabled_channels()
         return ok(name, f"it is held by condord, process {report.pid}, which answers")
+
+    def _held_by_unread(self, problem: wire.UnreadProblem, taken: Unavailable) -> Check:
+        name: Name = "port-free"
+        if problem.cluster.role == "relay":
+            return fail(name, f"it is held by a relay: process {problem.pid}", taken.hint)
+        self.unread = problem
+        return ok(name, f"it is held by condord, process {problem.pid}, which has read nothing yet")
 
     def _is_of_another_account(self, report: wire.StatusReport) -> bool:
         """Whether the condord that answers uses another key than this configuration.
@@ -122,6 +134,9 @@ class LocalProbes:
                 return ok(name, text)
             hint = "Send it SIGHUP, so that it reads the configuration again."
             return warn(name, f"{text}; it follows the feed {report.feed}", hint)
+        if (unread := self.unread) is not None:
+            text = f"condord {unread.version}, process {unread.pid}: {unread.detail}"
+            return warn(name, text, sentence(LOST_REMEDIES[unread.code]) if unread.code in LOST_REMEDIES else "")
         if self._port.result == "warn":  # it answers, but refuses our token
             return fail(name, self._port.text, self._port.hint)
         return not_tried(name, "no daemon runs at the configured address")

@@ -10,14 +10,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from condord.check.alpaca import AlpacaProbes
 from condord.check.channels import ChannelProbes
 from condord.check.local import LocalProbes
-from condord.check.report import NAMES, Check, Name, fail, offline
+from condord.check.report import NAMES, Check, Name, offline
 from condord.check.schedule import Probe, Schedule
 from condord.client.http import Daemon
 from condord.config import bus_credentials
-from condord.config.schema import Cluster
 from condord.config.startup import Found
 from condord.daemon import wiring
-from condord.errors import ConfigError
 from condord.host import logs
 from condord.host.network import Network
 from condord.host.thread_pool import ResolvingLoop
@@ -64,22 +62,19 @@ async def run_checks(
     schedule.settle(credentials_found, blocked_by="config-valid" if found.is_key_unknown else None)
     with (
         contextlib.closing(local),
-        AlpacaProbes(config, login, environ=environ, report=lambda: local.report) as alpaca,
+        AlpacaProbes(
+            config, login, environ=environ, report=lambda: local.report, unread=lambda: local.unread
+        ) as alpaca,
     ):
-        of_bus: Mapping[Name, Probe] = {"bus": lambda: _bus(config.cluster, environ)} if is_elected else {}
+        of_bus: Mapping[Name, Probe] = {"bus": lambda: _bus(found, environ)} if is_elected else {}
         return await schedule.run({**alpaca.probes, **local.probes, **channels.probes, **of_bus})
 
 
-async def _bus(cluster: Cluster, environ: Mapping[str, str]) -> Check:
+async def _bus(found: Found, environ: Mapping[str, str]) -> Check:
     """Connect to the bus, as an ingester will."""
     from condord.check import bus  # 35 ms, which a daemon without a bus does not need
 
-    try:
-        bus_credentials.require_package()
-        found = bus_credentials.read(cluster.credentials_file, environ) if cluster.credentials_file else None
-    except ConfigError as error:
-        return fail("bus", str(error), error.hint, error.exit_code)
-    return await bus.checked(cluster, found, environ)
+    return await bus.checked(found.loaded.config.cluster, found.bus_credentials, environ)
 
 
 @contextlib.contextmanager

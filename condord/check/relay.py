@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping
 from condord import __version__
 from condord.check.report import BUS_RELAY_NAMES, RELAY_NAMES, Check, Name, config_valid, fail, not_tried, ok, warn
 from condord.check.schedule import Probe, Schedule
-from condord.client.http import Daemon, decoded, parse_url
-from condord.cluster.connection import Lost, SourceSettings, asked, refusal
+from condord.client.http import Daemon, NothingRead, decoded, parse_url
+from condord.cluster.connection import Lost, SourceSettings, asked, require
 from condord.config import bus_credentials
 from condord.config.relay_startup import RelayFound
 from condord.daemon import web
@@ -20,6 +20,7 @@ from condord.host.network import Network
 from condord.host.thread_pool import DaemonPool, ResolvingLoop
 from condord.http import server
 from condord.live import wire
+from condord.live.remedies import LOST_REMEDIES, sentence
 
 ANSWER_SECONDS = 5.0
 MAX_STATUS_BYTES = 1_048_576
@@ -50,6 +51,7 @@ class RelayProbes:
         self._daemon = daemon
         self._environ = environ
         self._report: wire.StatusReport | None = None
+        self._unread: wire.UnreadProblem | None = None
         self._pool = DaemonPool(1, name="checks")
 
     def close(self) -> None:
@@ -80,15 +82,12 @@ class RelayProbes:
         settings = SourceSettings(address=address, token=startup.source_token, context=lambda: network.context)
         try:
             async with asked(settings, "GET", "/api/status", {"Accept": "application/json"}, ANSWER_SECONDS) as answer:
-                if (error := refusal(settings, answer.status)) is not None:
-                    return fail(name, str(error), error.hint, error.exit_code)
+                require(settings, answer, "application/json")
                 body = await answer.whole(MAX_STATUS_BYTES, ANSWER_SECONDS)
-                if answer.status != 200:
-                    return fail(name, f"{address.url} answers {answer.status}", _SOURCE_HINT)
             report = decoded(body, wire.StatusReport)
         except Lost as lost:
             return fail(name, f"{address.url}: {lost}", _SOURCE_HINT)
-        except ConfigError as error:
+        except (ConfigError, Refused) as error:
             return fail(name, str(error), error.hint, error.exit_code)
         except Unavailable as error:
             return fail(name, f"{address.url}: {error}", error.hint)
@@ -107,28 +106,41 @@ class RelayProbes:
             if self._daemon is None:
                 return fail(name, str(taken), taken.hint)
             try:
-                report = decoded(self._daemon.status(), wire.StatusReport)
+                report: wire.StatusReport | wire.UnreadProblem = decoded(self._daemon.status(), wire.StatusReport)
+            except NothingRead as unread:
+                report = unread.problem
             except Refused as error:
                 return warn(name, f"{taken}, and {error}", error.hint)
             except Unavailable:
                 return fail(name, str(taken), taken.hint)
             if report.cluster.role != "relay":
                 return fail(name, f"it is held by a condord that is not a relay: process {report.pid}", taken.hint)
+        if isinstance(report, wire.UnreadProblem):
+            self._unread = report
+            return ok(name, f"it is held by a relay, process {report.pid}, which has read nothing yet")
         self._report = report
         return ok(name, f"it is held by a relay, process {report.pid}, which answers")
 
     async def _daemon_answers(self) -> Check:
         name: Name = "daemon-answers"
-        report = self._report
+        report, unread = self._report, self._unread
+        if unread is not None:
+            return self._of_relay(unread, unread.detail)
         if report is None:
             return not_tried(name, "no relay answers at the configured address")
         state = f"{report.state}: {report.reason}" if report.reason else report.state
+        return self._of_relay(report, f"relay of {report.cluster.source or 'a bus'}, {state}")
+
+    def _of_relay(self, report: wire.StatusReport | wire.UnreadProblem, what: str) -> Check:
+        """The result for the relay that answers."""
+        name: Name = "daemon-answers"
+        text = f"condord {report.version}, process {report.pid}, {what}"
         source = self._found.startup.loaded.config.cluster.source.rstrip("/") or None
-        followed = report.cluster.source or "a bus"
-        text = f"condord {report.version}, process {report.pid}, relay of {followed}, {state}"
         if report.cluster.source != source:
-            return warn(name, text, "It follows another source than this configuration. Restart it.")
-        return ok(name, text) if report.code not in wire.LOST_CODES else warn(name, text, _SOURCE_HINT)
+            return warn(name, text, "It follows something else than this configuration says. Restart it.")
+        if report.code in LOST_REMEDIES:
+            return warn(name, text, sentence(LOST_REMEDIES[report.code]))
+        return ok(name, text) if isinstance(report, wire.StatusReport) else warn(name, text)
 
 
 def _judged(report: wire.StatusReport) -> Check:

@@ -25,8 +25,11 @@ import condord
 from condord.cli.output import write_stderr
 from condord.cli.progress import progress
 from condord.cli.screen import plain
+from condord.config import schema
+from condord.config.sources import Loaded, SetByCommand
 from condord.errors import Unavailable
 
+COMMAND = "condord start --demo"
 CREDENTIALS: Mapping[str, str] = {"APCA_API_KEY_ID": "DEMOKEYID", "APCA_API_SECRET_KEY": "made-up-for-the-demo"}
 READY_SECONDS = 20.0
 STOP_SECONDS = 1.0
@@ -97,6 +100,23 @@ def command() -> tuple[str, ...]:
 def environment(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the child's environment: `environ` without the key, the token and the variables that systemd sets."""
     return {name: value for name, value in environ.items() if name in _ENVIRON or name.startswith("LC_")}
+
+
+def settings(ready: Ready) -> dict[str, SetByCommand]:
+    """Return the keys that the demo sets: those of the account, and all of [cluster], as it is a daemon by itself."""
+    alone = {field.name: field.default for field in schema.fields() if field.section == "cluster"}
+    return {name: SetByCommand(value, COMMAND) for name, value in {**ready.flags(), **alone}.items()}
+
+
+def ignored(loaded: Loaded, settings: Mapping[str, SetByCommand]) -> list[str]:
+    """Return the keys that are configured otherwise than `settings`, each with where that is."""
+
+    def given(name: str) -> object:
+        section, _, key = name.partition(".")
+        return getattr(getattr(loaded.config, section), key)
+
+    is_set = {name: origin for name, origin in loaded.origins.items() if origin != "default"}
+    return [f"{name} ({is_set[name]})" for name, own in settings.items() if name in is_set and given(name) != own.value]
 
 
 @contextmanager

@@ -220,6 +220,8 @@ def ask(quote: wire.QuoteJson | None) -> float | None:
 
 _JUST_NOW_SECONDS = 0.05
 """Less than this would be shown as 0.0 s."""
+_CLOCKS_DIFFER_SECONDS = 1.0
+"""An instant may be so far ahead of this machine's clock, as clocks that are kept in time differ, too."""
 
 
 def span(seconds: float) -> str:
@@ -234,11 +236,21 @@ def span(seconds: float) -> str:
 
 
 def age(at: dt.datetime | None, now: dt.datetime) -> str:
-    """Format how long ago something was; clocks differ, so that it may also seem to be ahead."""
+    """Format how long ago something was.
+
+    What is ahead was told by another clock, so how long ago it was is not known.
+    """
     if at is None:
         return "never"
     seconds = (now - at).total_seconds()
+    if seconds < -_CLOCKS_DIFFER_SECONDS:
+        return f"{span(-seconds)} ahead of this clock"
     return "just now" if seconds < _JUST_NOW_SECONDS else f"{span(seconds)} ago"
+
+
+def _lasting(since: dt.datetime, now: dt.datetime) -> str:
+    seconds = (now - since).total_seconds()
+    return f"since {age(since, now)}" if seconds < -_CLOCKS_DIFFER_SECONDS else f"for {span(seconds)}"
 
 
 def ahead(at: dt.datetime, now: dt.datetime) -> str:
@@ -282,7 +294,7 @@ def trouble(status: wire.Status, now: dt.datetime) -> list[str]:
     sentences = []
     if status.reason:
         code = f" ({status.code})" if status.code else ""
-        sentences.append(f"{status.state} for {span((now - status.since).total_seconds())}{code}: {status.reason}")
+        sentences.append(f"{status.state} {_lasting(status.since, now)}{code}: {status.reason}")
     if status.positions.error is not None:
         error, read = status.positions.error, age(status.positions.read_at, now)
         sentences.append(f"positions, last read {read} ({error.code}): {error.text}")

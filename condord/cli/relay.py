@@ -15,6 +15,7 @@ import typer
 from condord.cli import options, serving
 from condord.cli.output import write_stderr
 from condord.config import relay_startup, sources
+from condord.config.sources import SetByCommand
 from condord.host import stderr
 
 EXAMPLE = "condord relay --source https://condord.example --host 0.0.0.0"
@@ -37,7 +38,11 @@ def relay(
     It needs no Alpaca key, and runs until SIGINT or SIGTERM. The token of that condord is in the file
     cluster.source_token_file, or else in $CONDORD_TOKEN.
     """
-    flags = {**serving.flags(host, port, uds, log_level, log_format), "cluster.source": source}
+    flags = {
+        **serving.flags(host, port, uds, log_level, log_format),
+        "cluster.role": SetByCommand("relay", "condord relay"),
+        "cluster.source": source,
+    }
     serve(config_file, os.environ, flags)
 
 
@@ -47,11 +52,10 @@ def serve(config_file: Path | None, environ: Mapping[str, str], flags: Mapping[s
     found = relay_startup.load(config_file, environ, flags)
     from condord.daemon import relay_service  # 0.3 s
 
-    relay_flags = {**flags, "cluster.role": "relay"}
     relay_service.run(
         found,
         environ=environ,
         announce=write_stderr,
-        reread=lambda: sources.load(config_file, environ, relay_flags).config,
+        reread=lambda: sources.load(config_file, environ, flags).config,
         log_dropped=stderr.dropped,
     )

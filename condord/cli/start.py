@@ -41,13 +41,14 @@ def start(
     from condord.cli import demo_past  # 50 ms, as it imports asyncio
 
     # Reports errors before the simulator is started.
-    history = sources.load(config_file, os.environ, flags).config.history
+    loaded = sources.load(config_file, os.environ, flags)
     with demo.simulator() as ready:
+        settings = demo.settings(ready)
+        if ignored := demo.ignored(loaded, settings):
+            write_stderr(f"condord: --demo has an account and a daemon of its own, and ignores {', '.join(ignored)}")
         environ = ready.environ(os.environ)
-        with demo_past.written(ready.trading_url, environ.get("STATE_DIRECTORY", ""), history) as wait:
-            _serve(
-                config_file, environ, {**flags, **ready.flags(), "cluster.role": "all", "cluster.bus": ""}, before=wait
-            )
+        with demo_past.written(ready.trading_url, environ.get("STATE_DIRECTORY", ""), loaded.config.history) as wait:
+            _serve(config_file, environ, {**flags, **settings}, before=wait)
 
 
 def _serve(

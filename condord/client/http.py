@@ -17,7 +17,8 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from condord.errors import EXIT_FAILED, CondordError, NotFound, Refused, Unavailable
-from condord.live.wire import Document, Problem
+from condord.live.remedies import LOST_REMEDIES
+from condord.live.wire import Document, Problem, UnreadProblem
 from condord.live.wire_alerts import AlertsJson
 from condord.live.wire_history import TradesJson
 
@@ -88,6 +89,15 @@ class TemporarilyUnavailable(Unavailable):
     def __init__(self, text: str, hint: str, retry_after_seconds: float = 0.0) -> None:
         self.retry_after_seconds = retry_after_seconds
         super().__init__(text, hint)
+
+
+class NothingRead(TemporarilyUnavailable):
+    """The server follows another one, and has no document yet."""
+
+    def __init__(self, text: str, problem: UnreadProblem, retry_after_seconds: float) -> None:
+        self.problem = problem
+        remedy = LOST_REMEDIES.get(problem.code or "", "try again in a moment")
+        super().__init__(text, f"It goes on trying; {remedy}.", retry_after_seconds)
 
 
 class TooManyRequests(TemporarilyUnavailable):
@@ -288,6 +298,8 @@ class Daemon:
             if status == http.client.TOO_MANY_REQUESTS:
                 hint = f"Try again in {seconds:g} s." if seconds else "Try again in a few seconds."
                 return TooManyRequests(text, hint, seconds)
+            if (unread := _unread(body)) is not None:
+                return NothingRead(text, unread, seconds)
             hint = "Try again later."
             if "subscribers" in detail:
                 hint += " Close some streams, or raise server.max_subscribers."
@@ -323,6 +335,14 @@ def _problem_detail(body: bytes) -> str:
         return msgspec.json.decode(body, type=Problem).detail
     except msgspec.DecodeError:
         return ""
+
+
+def _unread(body: bytes) -> UnreadProblem | None:
+    """Return what a server answers before it has a document; None for any other body."""
+    try:
+        return msgspec.json.decode(body, type=UnreadProblem)
+    except msgspec.DecodeError:
+        return None
 
 
 def _similar(unknown_id: str, known: Iterable[str]) -> str:

@@ -44,11 +44,15 @@ class Unanswered(Exception):
 
 
 class BusSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The servers, and the credentials. `context` returns the trust store, with the client certificate if any."""
+    """The servers, and the credentials. `context` returns the trust store, with the client certificate if any.
+
+    Answers come to subjects that begin with `inbox`, so that a server can separate those of one role from another.
+    """
 
     urls: Sequence[str]
     login: BusLogin | None
     context: Callable[[], ssl.SSLContext]
+    inbox: str = "_INBOX"
 
 
 class BusMessage(NamedTuple):
@@ -235,7 +239,9 @@ class Bus:
             Refused: the credentials are not accepted.
         """
         settings = self._settings
-        client = await connected(url, settings.login, settings.context, name=self._name, failed=self._note)
+        client = await connected(
+            url, settings.login, settings.context, name=self._name, inbox=settings.inbox, failed=self._note
+        )
         try:
             for subscription in self._subscriptions:
                 await self._subscribe(client, subscription)

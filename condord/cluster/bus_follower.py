@@ -7,15 +7,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from condord.cluster.bus import Bus, BusMessage, Unanswered
-from condord.cluster.bus_frames import (
-    FAULT,
-    STATE_BUCKET,
-    fence_of,
-    frames_subject,
-    head_of,
-    resume_subject,
-    snapshot_key,
-)
+from condord.cluster.bus_frames import FAULT, SNAPSHOTS, fence_of, frames_subject, head_of, resume_subject
 from condord.cluster.bus_order import LOST_SECONDS, BusOrder
 from condord.cluster.event_blocks import EventBlocks
 from condord.cluster.fenced import FencedKey
@@ -197,7 +189,7 @@ class BusFollower:
         if self._sink.resume_version is not None and self._code != "leaderLost":
             return
         try:
-            stored = await FencedKey(KvBucket(self._bus, STATE_BUCKET), snapshot_key(self.account)).read()
+            stored = await FencedKey(KvBucket(self._bus, SNAPSHOTS), self.account).read()
             events = [] if stored is None else EventBlocks().feed(stored.value)
         except (Unanswered, Unreadable):
             return  # `reason` stays: why the leader does not answer

@@ -8,7 +8,9 @@ from typing import NamedTuple
 FENCE, KIND, VERSION, BASE, LEADER, FAULT, ANSWER = "Fence", "Kind", "Version", "Base", "Leader", "Fault", "Answer"
 
 STATE_BUCKET = "condord"
-"""The bucket of what outlives a leader; its keys begin with the account."""
+"""The bucket of what the next leader continues with; its keys begin with the account."""
+SNAPSHOTS = "condord-snapshots"
+"""The bucket of what a relay may read, too, as the permissions of NATS are by bucket: a snapshot of each account."""
 
 
 class FrameHead(NamedTuple):
@@ -70,11 +72,6 @@ def resume_subject(account: str) -> str:
 def ask_subject(account: str) -> str:
     """Where the leader is asked what only it knows."""
     return f"condord.{account}.ask"
-
-
-def snapshot_key(account: str) -> str:
-    """Where the leader keeps a snapshot."""
-    return f"{account}.snapshot"
 
 
 def state_key(account: str, kind: str) -> str:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from condord.cluster.bus import Bus, Unanswered
-from condord.cluster.bus_frames import STATE_BUCKET, FrameHead, frames_subject, snapshot_key
+from condord.cluster.bus_frames import SNAPSHOTS, FrameHead, frames_subject
 from condord.cluster.fenced import FencedKey, Overtaken
 from condord.cluster.kv import KvBucket
 from condord.live.replica import SourceEvent
@@ -36,7 +36,7 @@ class BusPublisher:
     ) -> None:
         self._bus = bus
         self._subject = frames_subject(account)
-        self._key = FencedKey(KvBucket(bus, STATE_BUCKET), snapshot_key(account))
+        self._key = FencedKey(KvBucket(bus, SNAPSHOTS), account)
         self._snapshot = snapshot
         self._overtaken = overtaken
         self._fence: int | None = None

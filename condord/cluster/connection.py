@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 import h11
 import msgspec
 
-from condord import __version__
+from condord import __version__, quoting
 from condord.client.http import Address
 from condord.errors import Refused
 from condord.host.secret import Secret
@@ -22,6 +22,13 @@ CONNECT_SECONDS = 5.0
 """How long it may take to connect."""
 READ_BYTES = 65_536
 _GZIP = 31  # zlib's number for a gzip header
+
+_PROBLEM_TYPE = "application/problem+json"  # of each answer of a condord that is an error
+_TEMPORARY = frozenset({408, 425, 429})
+_ADDRESS = "check http or https, the host, the port and the path"
+_NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
+"""What OpenSSL calls an answer that is no TLS, by its version and by the first bytes."""
+_TLS_ALERT = b"\x15\x03"
 
 _TOKEN_HINT = "Name the file with the source's token as cluster.source_token_file, or set $CONDORD_TOKEN."  # noqa: S105
 
@@ -35,6 +42,13 @@ class Lost(Exception):
     def __init__(self, text: str, retry_after_seconds: float = 0.0) -> None:
         self.retry_after_seconds = retry_after_seconds
         super().__init__(text)
+
+
+class ClosedUnanswered(Lost):
+    """The connection has ended before an answer has begun."""
+
+    def __init__(self) -> None:
+        super().__init__("it has closed the connection without an answer")
 
 
 class SourceSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,6 +71,11 @@ class Response:
         self._reader = reader
         is_deflated = headers.get("content-encoding") == "gzip"
         self._inflating = zlib.decompressobj(_GZIP) if is_deflated else None
+
+    @property
+    def content_type(self) -> str:
+        """What the body is, without parameters; empty if that is not said."""
+        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
 
     async def read(self, silence_seconds: float) -> bytes:
         """Return the next bytes of the body; empty at its end.
@@ -106,7 +125,12 @@ async def asked(
         sent = {"Host": _host(address), "User-Agent": f"condord/{__version__}", **token, **headers}
         request = h11.Request(method=method, target=address.base + target, headers=list(sent.items()))
         writer.write(connection.send(request) + connection.send(h11.EndOfMessage()))
-        head = await _next_event(connection, reader, head_seconds)
+        try:
+            head = await _next_event(connection, reader, head_seconds)
+        except ClosedUnanswered as closed:
+            if address.is_tls or address.uds:
+                raise
+            raise Lost(f"{closed}; if it expects TLS, name it with https://") from closed
         assert isinstance(head, h11.Response)  # noqa: S101 - nothing else begins an answer
         found = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
         yield Response(head.status_code, found, connection, reader)
@@ -114,11 +138,38 @@ async def asked(
         writer.transport.abort()
 
 
-def refusal(settings: SourceSettings, status: int) -> Refused | None:
-    """Return the error that ends a relay if `status` refuses the token; otherwise None."""
+def require(settings: SourceSettings, response: Response, content_type: str) -> None:
+    """Check that an answer is a condord's, with 200 and of this type.
+
+    Raises:
+        Refused: the source does not accept the token.
+        Lost: it cannot answer now, or there is no condord at the address.
+    """
+    if (error := refusal(settings, response)) is not None:
+        raise error
+    status = response.status
+    if status == 200:
+        if response.content_type != content_type:
+            found = quoting.printable(response.content_type) or "no type"
+            raise Lost(f"it answers with {found} and is not a condord; {_ADDRESS}")
+    elif 300 <= status < 400:
+        target = quoting.excerpt(response.headers.get("location", "")) or "nowhere"
+        raise Lost(f"it redirects to {target}; name the address of the condord itself")
+    elif response.content_type == _PROBLEM_TYPE or status >= 500 or status in _TEMPORARY:
+        after = response.headers.get("retry-after", "")
+        raise Lost(f"it answers {status}", float(after) if after.isdigit() else 0.0)
+    else:
+        raise Lost(f"it answers {status} and is not a condord; {_ADDRESS}")
+
+
+def refusal(settings: SourceSettings, response: Response) -> Refused | None:
+    """Return the error that ends a relay if the source refuses the token; otherwise None."""
+    url, status = settings.address.url, response.status
     if status not in (401, 403):
         return None
-    url = settings.address.url
+    if response.content_type != _PROBLEM_TYPE:
+        text = f"{url} answers {status}, but not as a condord: a proxy or another server refuses the request"
+        return Refused(text, f"{_ADDRESS.capitalize()} of cluster.source. {_TOKEN_HINT}")
     text = f"{url} does not accept the token" if settings.token else f"{url} requires a token"
     return Refused(text, _TOKEN_HINT)
 
@@ -142,6 +193,8 @@ def unreachable(error: OSError) -> Lost:
     if isinstance(error, ssl.SSLCertVerificationError):
         return Lost(f"its certificate is not trusted: {error.verify_message}")
     if isinstance(error, ssl.SSLError):
+        if error.reason in _NO_TLS:
+            return Lost("it offers no TLS; check the port")
         return Lost(f"TLS fails: {error.reason or 'it ended early'}")
     return Lost(f"it cannot be reached: {_reason(error)}")
 
@@ -161,7 +214,9 @@ async def _next_event(
                 async with asyncio.timeout(silence_seconds):
                     data = await reader.read(READ_BYTES)
                 if not data and connection.their_state is h11.SEND_RESPONSE:
-                    raise Lost("it has closed the connection")
+                    raise ClosedUnanswered
+                if data.startswith(_TLS_ALERT) and connection.their_state is h11.SEND_RESPONSE:
+                    raise Lost("it expects TLS; name it with https://")
                 connection.receive_data(data)
             elif isinstance(event, h11.Response | h11.Data | h11.EndOfMessage | h11.ConnectionClosed):
                 return event

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from condord.client.http import Address
-from condord.cluster.connection import Lost, Response, SourceSettings, asked, refusal
+from condord.cluster.connection import Lost, Response, SourceSettings, asked, require
 from condord.cluster.event_blocks import EventBlocks
 from condord.cluster.interfaces import EventSink
 from condord.errors import Refused
@@ -105,7 +105,7 @@ class Follower:
             headers["Last-Event-ID"] = version
         target = f"/api/stream?heartbeat={HEARTBEAT_SECONDS:g}"
         async with asked(self._settings, "GET", target, headers, HEAD_SECONDS) as response:
-            self._check(response)
+            require(self._settings, response, "text/event-stream")
             self._sink.begin()
             self.is_connected = True
             await self._read(response)
@@ -124,16 +124,6 @@ class Follower:
                 if self._sink.is_lost and has_begun:
                     raise Lost("it was silent")  # a resume brings the status, which no heartbeat does
                 has_begun = has_begun or event.name in ("snapshot", "delta")
-
-    def _check(self, response: Response) -> None:
-        """Check the head of the answer."""
-        if (error := refusal(self._settings, response.status)) is not None:
-            raise error
-        if response.status != 200:
-            after = response.headers.get("retry-after", "")
-            raise Lost(f"it answers {response.status}", float(after) if after.isdigit() else 0.0)
-        if not response.headers.get("content-type", "").startswith("text/event-stream"):
-            raise Lost("it does not answer as a condord does")
 
     def _hear(self) -> None:
         self._heard_at = asyncio.get_running_loop().time()

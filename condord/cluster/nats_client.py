@@ -81,6 +81,7 @@ async def connected(
     context: Callable[[], ssl.SSLContext],
     *,
     name: str,
+    inbox: str = "_INBOX",
     failed: Callable[[Exception], Awaitable[None]],
 ) -> NatsClient:
     """Connect to one server; the client does not reconnect.
@@ -90,6 +91,7 @@ async def connected(
         login: the credentials; None if there are none, or only a client certificate in the context.
         context: returns the trust store, for TLS.
         name: how the server's monitoring shows the connection.
+        inbox: what the subjects of answers begin with.
         failed: gets each error of the connection, also later ones.
 
     Raises:
@@ -109,6 +111,7 @@ async def connected(
                 url,
                 error_cb=note,
                 name=name,
+                inbox_prefix=inbox,
                 allow_reconnect=False,
                 max_reconnect_attempts=1,  # else it never gives up
                 reconnect_time_wait=0,

@@ -107,7 +107,7 @@ class Questions:
         seconds = READ_SECONDS if method == "GET" else WRITE_SECONDS
         headers = {"Accept": accept} if method == "GET" else {"Accept": accept, "Content-Length": "0"}
         async with asked(self._settings, method, target, headers, seconds) as response:
-            if (error := refusal(self._settings, response.status)) is not None:
+            if (error := refusal(self._settings, response)) is not None:
                 self._refused(error)
                 raise Lost("it refuses the token")
             body = await response.whole(MAX_BYTES, seconds)

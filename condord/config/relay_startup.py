@@ -51,7 +51,7 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
 
 def find(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> RelayFound:
     """What can be found, and all faults; the arguments are those of `sources.read`."""
-    parsed = sources.read(path, environ, {**flags, "cluster.role": "relay"})
+    parsed = sources.read(path, environ, flags)
     errors = [ConfigError(parsed.faults, parsed.hint)] if parsed.faults else []
     tokens: dict[str, Secret | None] = {}
     for key in ("server.token_file", "cluster.source_token_file"):

@@ -34,12 +34,19 @@ _MAX_PORT = 65_535
 _ALPACA_URLS = ("trading_url", "data_url", "option_stream_url", "trading_stream_url", "stock_stream_url")
 
 
+class SetByCommand(msgspec.Struct, frozen=True):
+    """A value that a command gives a key by itself, such as the role of `condord relay`; it counts as a flag."""
+
+    value: object
+    command: str
+
+
 class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration and its sources.
 
     `path` is the file that was read, None without one. `origins` has every key path (`server.port`) and the
-    names in `TABLES`, each with `default`, `file /x/condord.toml`, `environment CONDORD_SERVER_PORT` or `flag`.
-    `warnings` are sentences about what was not used or not found.
+    names in `TABLES`, each with `default`, `file /x/condord.toml`, `environment CONDORD_SERVER_PORT`, `flag`, or the
+    command that sets it. `warnings` are sentences about what was not used or not found.
     """
 
     config: Config
@@ -93,9 +100,9 @@ def read(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
     Args:
         path: the value of `--config`, None without one.
         environ: the environment; variables of other programs are ignored.
-        flags: key paths and the values given on the command line; None means not given.
+        flags: key paths and the values given on the command line, or by the command itself; None means not given.
     """
-    draft = _Draft()
+    draft = _ConfigDraft()
     paths = candidates(path, environ)
     is_required = bool(path or environ.get("CONDORD_CONFIG"))
     found = next((each for each in paths if is_required or os.access(each, os.F_OK)), None)
@@ -105,7 +112,9 @@ def read(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
         _take_file(draft, found)
     _take_environment(draft, environ)
     for name, value in flags.items():
-        if value is not None:
+        if isinstance(value, SetByCommand):
+            draft.take(name, value.value, _Source(value.command, value.command))
+        elif value is not None:
             draft.take(name, value, _Source("flag", "flag"))
     return draft.parsed(found)
 
@@ -169,7 +178,7 @@ class _Source(msgspec.Struct, frozen=True):
     location: str = ""
 
 
-class _Draft:
+class _ConfigDraft:
     """The configuration while its sources are read, in order of precedence: of two values of a key the later wins."""
 
     def __init__(self) -> None:
@@ -294,7 +303,7 @@ def _faulty_parts(field: Field, value: object) -> Iterator[tuple[str, object, st
             yield f"{field.name}.{key}", given, f"not allowed in {field.allowed}"
 
 
-def _take_file(draft: _Draft, path: Path) -> None:
+def _take_file(draft: _ConfigDraft, path: Path) -> None:
     shown = quoting.plain(str(path))
     try:
         raw, status = bounded_file.read(path, _MAX_BYTES)
@@ -324,7 +333,7 @@ def _take_file(draft: _Draft, path: Path) -> None:
         draft.take_elements(name, read)
 
 
-def _take_entry(draft: _Draft, entry: toml_text.Entry, source: _Source) -> None:
+def _take_entry(draft: _ConfigDraft, entry: toml_text.Entry, source: _Source) -> None:
     """Take a section, or a key of one, but no element of an array."""
     section, key, value = entry.section, entry.key, entry.value
     if entry.element is not None:
@@ -353,7 +362,7 @@ def _elements(entries: Iterable[toml_text.Entry], shown: str) -> dict[str, list[
     return found
 
 
-def _take_environment(draft: _Draft, environ: Mapping[str, str]) -> None:
+def _take_environment(draft: _ConfigDraft, environ: Mapping[str, str]) -> None:
     known = {field.variable: field for field in draft.fields.values()}
     for variable, raw in sorted(environ.items()):
         if field := known.get(variable):

@@ -123,7 +123,7 @@ def _fees(activities: Iterable[Activity]) -> dict[tuple[str, str], int]:
     return fees
 
 
-class _Draft(msgspec.Struct, frozen=True, kw_only=True):
+class _TradeDraft(msgspec.Struct, frozen=True, kw_only=True):
     """A trade before its sums become prices.
 
     `open_e4` is what its legs cost, `close_e4` what closing them cost: paid +, received -, None if unknown.
@@ -145,10 +145,10 @@ class _Draft(msgspec.Struct, frozen=True, kw_only=True):
         opened = "" if trade.opened_at is None else trade.opened_at.isoformat()
         return trade.id, opened, trade.closed_at, trade.rolled_to or "", trade.how == "rolled"
 
-    def joined(self, other: _Draft) -> _Draft:
+    def joined(self, other: _TradeDraft) -> _TradeDraft:
         """Both as one trade."""
         first, second = self.trade, other.trade
-        return _Draft(
+        return _TradeDraft(
             trade=msgspec.structs.replace(
                 first,
                 quantity=first.quantity + second.quantity,
@@ -190,14 +190,14 @@ class _Drafts:
         self._fees = fees
 
     def trades(self, pause: Callable[[], None]) -> tuple[Trade, ...]:
-        drafts: dict[tuple[str, str, dt.datetime, str, bool], _Draft] = {}
+        drafts: dict[tuple[str, str, dt.datetime, str, bool], _TradeDraft] = {}
         for closing in _sliced(self._ledger.closings, pause):
             draft = self._draft(closing)
             before = drafts.get(draft.key)
             drafts[draft.key] = draft if before is None else before.joined(draft)
         return tuple(sorted(_distinct(drafts.values()), key=_newest_first))
 
-    def _draft(self, closing: Closing) -> _Draft:
+    def _draft(self, closing: Closing) -> _TradeDraft:
         outer, inner_put, inner_call, _ = closing.form.legs
         multiplier = self._bookings.multiplier(outer.contract)
         open_e4 = close_e4 = None
@@ -223,7 +223,7 @@ class _Drafts:
             rolled_to=None if closing.successor is None else self._ledger.id_of(closing.successor),
         )
         moved = [part for part in closing.closed if part.shares]
-        return _Draft(
+        return _TradeDraft(
             trade=trade,
             per_share=None if multiplier is None else multiplier * closing.quantity,
             open_e4=open_e4,
@@ -251,7 +251,7 @@ def _how(closing: Closing) -> How:
     return "partlyClosed" if last.how == "closed" and not closing.is_rest else last.how
 
 
-def _distinct(drafts: Iterable[_Draft]) -> Iterator[Trade]:
+def _distinct(drafts: Iterable[_TradeDraft]) -> Iterator[Trade]:
     """The trades; a roll at the instant at which others of its condor end is a microsecond later."""
     known: set[tuple[str, dt.datetime | None, dt.datetime]] = set()
     for draft in sorted(drafts, key=lambda draft: (draft.trade.how == "rolled", draft.key)):

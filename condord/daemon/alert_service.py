@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 FILE_NAME = "alerts.sqlite3"
 STOP_SECONDS = 1.0
 """How long a stop waits for the last changes to be stored."""
+ACKNOWLEDGED_SECONDS = 2.5
+"""How long the answer to an acknowledgement waits until it is stored."""
 MAX_WAITING = 10_000
 """How many transitions wait for a slow disk; then the oldest is dropped."""
 
@@ -126,12 +128,16 @@ class AlertService:
         """Deliver to these channels from now on."""
         self.delivery.set_channels(channels)
 
-    def acknowledge(self, alert_id: str) -> bool:
-        """Note that a person has seen this alert; False if there is none with this id."""
+    async def acknowledge(self, alert_id: str) -> bool:
+        """Note that a person has seen this alert; False if there is none with this id.
+
+        It is stored then, also for another leader, unless that takes longer than `ACKNOWLEDGED_SECONDS`.
+        """
         changes = self.alerts.acknowledge(alert_id, self._now_at())
         if changes is None:
             return False
         self.show(changes)
+        await self._stored_within(ACKNOWLEDGED_SECONDS)
         return True
 
     def answer(self) -> AlertsJson:
@@ -177,13 +183,16 @@ class AlertService:
         """Evaluate nothing more, and wait until everything is stored, `STOP_SECONDS` at most."""
         self._account = None
         self._wake()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(STOP_SECONDS):
-                await self._is_done.wait()
+        await self._stored_within(STOP_SECONDS)
 
     def close(self) -> None:
         """Close the database."""
         self._store.close()
+
+    async def _stored_within(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._is_done.wait()
 
     def _wake(self) -> None:
         self._is_done.clear()

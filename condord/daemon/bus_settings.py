@@ -39,7 +39,8 @@ def bus_settings(cluster: Cluster, credentials: BusCredentials | None, environ: 
         login = BusLogin(kind=credentials.kind, secret=credentials.secret)
     if any(url.startswith("tls:") for url in cluster.bus_urls):
         context()
-    return BusSettings(urls=cluster.bus_urls, login=login, context=context)
+    inbox = "_INBOX.relay" if cluster.role == "relay" else "_INBOX.ingester"
+    return BusSettings(urls=cluster.bus_urls, login=login, context=context, inbox=inbox)
 
 
 def own_name() -> str:

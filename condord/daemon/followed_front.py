@@ -28,6 +28,7 @@ from condord.config import schema
 from condord.daemon.bus_settings import own_name
 from condord.daemon.front_source import FrontSource
 from condord.daemon.leadership import Leadership
+from condord.daemon.maker_metrics import MakerMetrics
 from condord.daemon.ready_maker import ReadyMaker
 from condord.daemon.recorded_account import FILE_NAME
 from condord.daemon.relay_feed import RelayFeed
@@ -118,6 +119,7 @@ class FollowedFront:
             ),
             ask_maker=ask_maker,
         )
+        self.with_maker = MakerMetrics(ask_maker.ask_now, is_leading=lambda: self._source.is_leading).with_maker
         self.ready = ReadyMaker(settings.environ)
         lease = Lease(self.bus, account, seconds=settings.lease_seconds, nonce=secrets.token_hex(8))
         self.term = MakerTerm(

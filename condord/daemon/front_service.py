@@ -31,6 +31,7 @@ from condord.host import instance_lock, logs
 from condord.host.network import Network
 from condord.host.private_directory import private_directory
 from condord.host.systemd import without_systemd
+from condord.http.front_routes import ENDPOINTS
 from condord.live.replica import Replica
 from condord.upstream import state_files
 
@@ -86,7 +87,7 @@ def run(
         def job(inputs: RelayInputs, parts: RelayParts) -> Front:
             return Front(inputs, parts, fronts[0])
 
-        relay_service.serve(inputs, follow, announce=announce, log_dropped=log_dropped, job=job)
+        relay_service.serve(inputs, follow, announce=announce, log_dropped=log_dropped, job=job, endpoints=ENDPOINTS)
 
 
 def _own_state(startup: Startup, environ: Mapping[str, str]) -> contextlib.AbstractContextManager[None]:

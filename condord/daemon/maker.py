@@ -9,6 +9,7 @@ of the front and two descriptors as arguments.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import signal
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 0.05
 """How often the maker checks whether its document has positions, until it has."""
+CONTRACTS_SECONDS = 0.5
+"""How long the front waits for the contracts of these positions, which would otherwise need a second snapshot."""
 
 _log = logging.getLogger(__name__)
 
@@ -108,6 +111,10 @@ def _run(end: socket.socket, watch: DeadlineWatch, environ: Mapping[str, str]) -
             edition = parts.publisher.book.edition
             while edition.status.positions.read_at is None:  # noqa: ASYNC110 - this ends within seconds
                 await asyncio.sleep(LOOK_SECONDS)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(CONTRACTS_SECONDS):
+                    while edition.assumes_multipliers:  # noqa: ASYNC110 - as above
+                        await asyncio.sleep(LOOK_SECONDS)
             channel.send(HasRead())
 
     service.run(

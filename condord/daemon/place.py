@@ -44,7 +44,7 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Where a process serves. `address` is the URL for clients. With `door`, only its workers connect to `listeners`.
 
-    A worker shares `room` and `used_tickets` with the others, and has `endpoints` of its own.
+    `endpoints` take the place of others, by the names of their routes. A worker shares `room` and `used_tickets`.
     """
 
     listeners: Sequence[socket.socket]

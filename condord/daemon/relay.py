@@ -104,7 +104,8 @@ class Relay:
         """The state of the source's option stream, or that the source is lost."""
         status = self._parts.view.status
         if status is None:
-            return f"starting: {self._parts.view.why_unread}"
+            unread = self._parts.view.unread
+            return "starting" if unread is None else f"starting: {unread.detail}"
         return f"{status.state}: {status.reason}" if status.reason else status.state
 
     def reload(self) -> None:

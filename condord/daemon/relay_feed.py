@@ -18,10 +18,11 @@ class RelayFeed:
     """Implements `condord.cluster.interfaces.EventSink`, on `loop`.
 
     `clock` is the exchange's, as far as events show it. `observe` gets, for each event that was passed on, the seconds
-    from its receipt to the last write. `lost_reason` is why the source is lost, or None.
+    from its receipt to the last write. `lost_reason` is why the source is lost, or None, and `lost_code` its code; the
+    code is None before the source counts as lost.
 
     A status of a loss is passed on by every relay behind this one. So it names `machine`, where this process runs, and
-    `source`, the URL that is followed, if it is no bus.
+    `source`, the URL that is followed, unless that is a bus.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class RelayFeed:
         source: str = "",
     ) -> None:
         self.lost_reason: str | None = "it has not answered yet"
+        self.lost_code: LostCode | None = None
         self._replica = replica
         self._loop = loop
         self.clock = clock
@@ -87,14 +89,14 @@ class RelayFeed:
         if as_of is not None:
             self.clock.observe(as_of)
         if not self._replica.is_lost:
-            self.lost_reason = None
+            self.lost_reason = self.lost_code = None
         if woken:
             self._observe(self._heard_at - begun)
         self._arm()
 
     def lose(self, reason: str, code: LostCode = "sourceLost") -> None:
         """Note that what is followed is lost."""
-        self.lost_reason = reason
+        self.lost_reason, self.lost_code = reason, code
         what = f"{_LOST[code]} {self._source}" if code == "sourceLost" and self._source else _LOST[code]
         text = with_remedy(f"{self._machine} has lost {what}: {reason}", LOST_REMEDIES[code])
         wake(self._replica.lose(code, text, self.clock()))

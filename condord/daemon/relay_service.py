@@ -11,6 +11,7 @@ import functools
 import logging
 import socket
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import msgspec
 from prometheus_client.registry import Collector
@@ -90,8 +91,11 @@ def serve(
     announce: Callable[[str], None],
     log_dropped: Callable[[], int],
     job: Callable[[RelayInputs, RelayParts], Relay] = Relay,
+    endpoints: Mapping[str, Callable[..., Any]] | None = None,
 ) -> None:
     """Serve what `follow` returns until SIGINT or SIGTERM. `job` makes the job from the parts.
+
+    `endpoints` take the place of others, by the names of their routes.
 
     Raises:
         CondordError: the address is taken, or the job cannot continue.
@@ -101,6 +105,7 @@ def serve(
     server.reserve_files(config.server.max_subscribers)
 
     async def main(place: Place) -> None:
+        place = msgspec.structs.replace(place, endpoints=endpoints or {})
         built = build(inputs, follow, notifier, place=place, log_dropped=log_dropped, job=job)
         await built.service.run(announce)
 
@@ -205,13 +210,14 @@ def build(
         settings=lambda: inputs.config.server,
         cluster=lambda: followed.cluster,
         address=place.address,
+        followed=_followed_text(inputs.config),
     )
     built = web.build(
         app.build_relay(view, followed, place.endpoints),
         guard_settings(inputs.config),
         metrics=metrics,
         max_subscribers=lambda: inner().max_subscribers,
-        gate=lambda application: UnreadGate(application, lambda: view.why_unread),
+        gate=lambda application: UnreadGate(application, lambda: view.unread),
     )
     job_parts = RelayParts(followed=followed, view=view, guard=built.guard, guard_settings=guard_settings)
     made = job(inputs, job_parts)
@@ -233,6 +239,12 @@ def build(
         counts=counts,
         registry=metrics.registry,
     )
+
+
+def _followed_text(config: Config) -> str:
+    """What is followed, in words. Only a worker may have neither a source nor a bus."""
+    cluster = config.cluster
+    return f"the bus {cluster.bus}" if cluster.bus else cluster.source or "its daemon"
 
 
 def utc_now() -> dt.datetime:

@@ -13,11 +13,18 @@ from condord.daemon.counts import Counts
 from condord.daemon.relay_feed import RelayFeed
 from condord.daemon.status_report import status_report
 from condord.daemon.subscribers import Subscribers
+from condord.http.interfaces import Unread
 from condord.http.tickets import Tickets
 from condord.live import wire
 from condord.live.lost_source import trusted_condor
 from condord.live.replica import Replica
 from condord.live.source_clock import SourceClock
+
+_UNREAD: dict[wire.Role, str] = {
+    "leader": "this ingester leads, and has read nothing from its own daemon of the account",
+    "all": "this worker has read nothing from {}",
+    "standby": "this ingester stands by, and has read nothing from {}",
+}
 
 
 class RelayView:
@@ -25,7 +32,7 @@ class RelayView:
 
     `counts` returns the counts of this process, or of the workers that serve for it. `settings` returns `[server]` as
     in force, `cluster` the role of this relay and what it follows, without its lag. `address` is the URL at which it
-    answers.
+    answers. `followed` names what it follows, in words.
     """
 
     def __init__(
@@ -41,11 +48,13 @@ class RelayView:
         settings: Callable[[], schema.Server],
         cluster: Callable[[], wire.ClusterJson],
         address: str,
+        followed: str,
     ) -> None:
         self.subscribers = subscribers
         self.tickets = tickets
         self.registry = registry
         self.address = address
+        self._followed = followed
         self._replica = replica
         self._feed = feed
         self._clock = clock
@@ -72,11 +81,18 @@ class RelayView:
         return is_read and not self._replica.is_lost and status.state in ("live", "closed")
 
     @property
-    def why_unread(self) -> str | None:
+    def unread(self) -> Unread | None:
         """Why there is no document yet; None once there is one."""
         if self._replica.is_known:
             return None
-        return f"nothing has been read from the source yet: {self._feed.lost_reason}"
+        cluster, uptime_seconds = self.cluster, self.uptime_seconds
+        read = _UNREAD.get(cluster.role, "this relay has read nothing from {}").format(self._followed)
+        return Unread(
+            detail=f"{read} in {uptime_seconds:.0f} s: {self._feed.lost_reason}",
+            code=self._feed.lost_code,
+            cluster=cluster,
+            uptime_seconds=uptime_seconds,
+        )
 
     @property
     def status(self) -> wire.Status | None:

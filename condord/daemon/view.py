@@ -170,9 +170,9 @@ class RunningDaemon:
         """All alerts, the rules, and the channels."""
         return self._alerts.answer()
 
-    def acknowledge(self, alert_id: str) -> bool:
+    async def acknowledge(self, alert_id: str) -> bool:
         """Note that a person has seen an alert; False if there is none with this id."""
-        return self._alerts.acknowledge(alert_id)
+        return await self._alerts.acknowledge(alert_id)
 
     async def test_channel(self, name: str) -> ChannelTestJson | None:
         """Send one test message and return how the channel answered; None if there is no such channel."""

@@ -11,7 +11,7 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -26,6 +26,7 @@ from condord.daemon import relay_service
 from condord.daemon.followed import FollowedSource
 from condord.daemon.place import Place
 from condord.daemon.relay import RelayInputs
+from condord.daemon.relay_feed import RelayFeed
 from condord.daemon.worker_messages import MAX_LINE_BYTES, REPORT_SECONDS, WorkerReport, WorkerSettings, line
 from condord.errors import CondordError
 from condord.host import child_process, stderr
@@ -38,6 +39,8 @@ from condord.host.thread_pool import ResolvingLoop
 from condord.http import merged_metrics, server
 from condord.http.tickets import TicketFiles
 from condord.http.worker_routes import ENDPOINTS
+from condord.live import wire
+from condord.live.replica import Replica
 
 COUNT_SECONDS = 0.1
 """The interval at which the numbers that all processes share are corrected."""
@@ -45,6 +48,27 @@ COUNT_SECONDS = 0.1
 _READY_LOOK_SECONDS = 0.02
 
 _log = logging.getLogger(__name__)
+
+
+class FollowedDaemon(FollowedSource):
+    """The daemon that has started this worker: the worker is among several what the daemon was when it started."""
+
+    def __init__(
+        self,
+        own: Cluster,
+        settings: SourceSettings,
+        replica: Replica,
+        feed: RelayFeed,
+        refused: Callable[[CondordError], None],
+    ) -> None:
+        super().__init__(settings, replica, feed, refused)
+        self._role: wire.Role = "standby" if own.is_elected else "relay" if own.role == "relay" else "all"
+        self._own_source = own.source.rstrip("/") or None
+
+    @property
+    def cluster(self) -> wire.ClusterJson:
+        """What the daemon is among several, with what this worker has counted."""
+        return msgspec.structs.replace(super().cluster, role=self._role, source=self._own_source)
 
 
 class WorkerProcess:
@@ -58,7 +82,7 @@ class WorkerProcess:
         self._inputs = RelayInputs(startup, environ=os.environ, reread=self._config, worker=number + 1)
         network = Network(os.environ)
         source = SourceSettings(
-            address=parse_url(self._inputs.config.cluster.source), token=token, context=lambda: network.context
+            address=parse_url(f"unix://{settings.source}"), token=token, context=lambda: network.context
         )
         self._handed = handed
         self._room = SharedRoom(counts, number)
@@ -70,17 +94,14 @@ class WorkerProcess:
             used_tickets=TicketFiles(Path(settings.tickets)),
             endpoints=ENDPOINTS,
         )
-        follow = functools.partial(FollowedSource, source)
+        follow = functools.partial(FollowedDaemon, settings.cluster, source)
         self._built = relay_service.build(
             self._inputs, follow, Notifier("", None), place=place, log_dropped=stderr.dropped
         )
 
     def _config(self) -> Config:
-        """The configuration of a relay with the settings in force."""
-        source = f"unix://{self._settings.source}"
-        return Config(
-            server=self._settings.server, log=self._settings.log, cluster=Cluster(role="relay", source=source)
-        )
+        """The configuration with the settings in force."""
+        return Config(server=self._settings.server, log=self._settings.log, cluster=self._settings.cluster)
 
     async def run(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve until SIGTERM.
@@ -108,7 +129,7 @@ class WorkerProcess:
         """Report the counts, starting once there is a document, after `LOST_SECONDS` at the latest."""
         await self._built.server.is_serving.wait()
         for _ in range(round(LOST_SECONDS / _READY_LOOK_SECONDS)):
-            if self._built.view.why_unread is None:
+            if self._built.view.unread is None:
                 break
             await asyncio.sleep(_READY_LOOK_SECONDS)
         while True:

@@ -19,7 +19,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """What a worker needs to know. It reads no configuration, and has no key for Alpaca.
 
     `source` is the private socket of the daemon, `address` the URL at which both are reached, and `tickets` the
-    directory of used tickets.
+    directory of used tickets. `cluster` has the role of the daemon, and its own source or bus.
     """
 
     server: schema.Server
@@ -29,6 +29,7 @@ class WorkerSettings(msgspec.Struct, frozen=True, kw_only=True):
     address: str
     takes_any_host: bool
     tickets: str
+    cluster: schema.Cluster = schema.Cluster()
 
 
 class WorkerReport(msgspec.Struct, frozen=True, kw_only=True):

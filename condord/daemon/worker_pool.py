@@ -22,6 +22,7 @@ from itertools import count
 import msgspec
 from prometheus_client.registry import Collector
 
+from condord.config import schema
 from condord.config.schema import Config
 from condord.daemon import web
 from condord.daemon.counts import Counts
@@ -303,6 +304,7 @@ def build(
         return None
 
     def settings() -> WorkerSettings:
+        own = config().cluster
         return WorkerSettings(
             server=config().server,
             log=config().log,
@@ -311,6 +313,7 @@ def build(
             address=place.address,
             takes_any_host=web.is_unix_only(door.listeners),
             tickets=str(door.tickets),
+            cluster=schema.Cluster(role=own.role, source=own.source, bus=own.bus),
         )
 
     workers = config().server.workers

@@ -48,7 +48,7 @@ async def _alerts(request: Request) -> Response:
 
 
 async def _acknowledge(request: Request) -> Response:
-    if not daemon_of(request).acknowledge(request.path_params["id"]):
+    if not await daemon_of(request).acknowledge(request.path_params["id"]):
         return problem(404, _UNKNOWN_ALERT)
     return Response(status_code=204, headers=REVALIDATE)
 

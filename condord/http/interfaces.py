@@ -118,6 +118,18 @@ class MetricValues(msgspec.Struct, frozen=True, kw_only=True):
     rule_evaluations: int = 0
 
 
+class Unread(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a server that follows another has no document yet: `detail` is a sentence, and `code` None until it is lost.
+
+    `uptime_seconds` is how long the server has tried.
+    """
+
+    detail: str
+    code: wire.Code | None
+    cluster: wire.ClusterJson
+    uptime_seconds: float
+
+
 class ServedView(Protocol):
     """What every server has: a document, its streams and its own state."""
 
@@ -174,8 +186,8 @@ class DaemonView(ServedView, Protocol):
     def alerts(self) -> AlertsJson:
         """All alerts, the rules, and the channels."""
 
-    def acknowledge(self, alert_id: str) -> bool:
-        """Acknowledge an alert, which stops its repeats; False if there is none with this id."""
+    async def acknowledge(self, alert_id: str) -> bool:
+        """Acknowledge an alert, which stops its repeats, and store that; False if there is none with this id."""
 
     @property
     def channels(self) -> Collection[str]:

@@ -1,7 +1,7 @@
 """Metrics of several processes in one scrape: numbers that add up are the sum, and all others are one process's own.
 
-A process sends `families` of its registry, which are summed by name and labels. What an ended process has counted stays
-in the sum, so that a counter never decreases.
+A worker sends `families` of its registry, which are summed by name and labels. What an ended process has counted stays
+in the sum, so that a counter never decreases. Of a maker, its front reads all families.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ SUMMED = OF_REQUESTS | {
     "process_max_fds",
 }
 """The families that add up, besides those that the daemon counts itself (`MetricValues`)."""
+OF_MAKER = "condord_rest_request_duration_seconds"
+"""Every server has this family, and only what reads an account has samples of it."""
 
 _CREATED = "_created"
 
@@ -50,7 +52,7 @@ Families = Mapping[str, Family]
 
 def families(registry: Collector) -> dict[str, Family]:
     """The families of a registry that add up."""
-    return {metric.name: _family(metric) for metric in registry.collect() if metric.name in SUMMED}
+    return {metric.name: family_of(metric) for metric in registry.collect() if metric.name in SUMMED}
 
 
 def added(one: Families, other: Families) -> dict[str, Family]:
@@ -62,6 +64,37 @@ def added(one: Families, other: Families) -> dict[str, Family]:
 def lasting(found: Families) -> dict[str, Family]:
     """The families of a process that has ended, of which only counters remain."""
     return {name: family for name, family in found.items() if family.type != "gauge"}
+
+
+def added_up(found: Families) -> dict[str, Family]:
+    """The families of a maker that are added to those of its front."""
+    names = (SUMMED | {"condord_log_dropped"}) - OF_REQUESTS
+    return {name: family for name, family in found.items() if name in names}
+
+
+class LeaderRegistry(Collector):
+    """The metrics of a front, and of its makers what is `counted` with them, and what only the one that runs has.
+
+    `found` has all families of the latter.
+    """
+
+    def __init__(self, registry: Collector, *, counted: Families, found: Families) -> None:
+        self._registry = registry
+        self._counted = counted
+        self._found = found
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield every family once."""
+        own: set[str] = set()
+        for metric in self._registry.collect():
+            if metric.name == OF_MAKER and metric.name in self._found:
+                continue
+            own.add(metric.name)
+            counted = [self._counted[metric.name]] if metric.name in self._counted else []
+            yield _metric(family_of(metric), _all([family_of(metric), *counted])) if counted else metric
+        for name, family in self._found.items():
+            if name not in own:
+                yield _metric(family, family.samples)
 
 
 class MergedRegistry(Collector):
@@ -77,12 +110,13 @@ class MergedRegistry(Collector):
             if metric.name not in SUMMED:
                 yield metric
                 continue
-            own = [] if metric.name in OF_REQUESTS else [_family(metric)]
+            own = [] if metric.name in OF_REQUESTS else [family_of(metric)]
             found = [*own, *([self.others[metric.name]] if metric.name in self.others else [])]
-            yield _metric(metric, _all(found))
+            yield _metric(family_of(metric), _all(found))
 
 
-def _family(metric: Metric) -> Family:
+def family_of(metric: Metric) -> Family:
+    """The same as a struct."""
     samples = tuple(SampleValue(sample.name, dict(sample.labels), sample.value) for sample in metric.samples)
     return Family(metric.name, metric.documentation, metric.type, samples)
 
@@ -108,8 +142,8 @@ def _samples(found: Iterable[Family]) -> Iterator[SampleValue]:
         yield from family.samples
 
 
-def _metric(metric: Metric, samples: Iterable[SampleValue]) -> Metric:
-    made = Metric(metric.name, metric.documentation, metric.type, metric.unit)
+def _metric(family: Family, samples: Iterable[SampleValue]) -> Metric:
+    made = Metric(family.name, family.documentation, family.type)
     for sample in samples:
         made.add_sample(sample.name, sample.labels, sample.value)
     return made

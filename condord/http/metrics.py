@@ -40,8 +40,13 @@ _STREAM_TYPE = b"text/event-stream"
 async def exposition(request: Request) -> Response:
     """Answer `GET /metrics`: the text format of Prometheus, or OpenMetrics if `Accept` asks for it."""
     daemon: DaemonView = request.app.state.daemon
+    return answer_with(daemon.registry, request)
+
+
+def answer_with(registry: Collector, request: Request) -> Response:
+    """The answer with all metrics of a registry, in the format that the request accepts."""
     encode, content_type = _encoder(request.headers.get("accept", ""))
-    return Response(encode(daemon.registry), headers={"Content-Type": content_type, "Cache-Control": "no-cache"})
+    return Response(encode(registry), headers={"Content-Type": content_type, "Cache-Control": "no-cache"})
 
 
 def _encoder(accept: str) -> tuple[Callable[[Collector], bytes], str]:

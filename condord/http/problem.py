@@ -9,13 +9,21 @@ from starlette.responses import Response
 
 from condord.live import wire
 
+NO_TYPE = "about:blank"
+"""RFC 9457: the problem is nothing more than its status."""
+
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None) -> Response:
     """An error answer. `detail` states what was wrong and what to do; `headers` override the defaults."""
-    body = wire.Problem(type="about:blank", title=HTTPStatus(status).phrase, status=status, detail=detail)
+    body = wire.Problem(type=NO_TYPE, title=HTTPStatus(status).phrase, status=status, detail=detail)
+    return problem_answer(body, headers)
+
+
+def problem_answer(body: wire.Problem, headers: Mapping[str, str] | None = None) -> Response:
+    """The answer with this body, which may have more members; `headers` override the defaults."""
     return Response(
         wire.encode(body),
-        status_code=status,
+        status_code=body.status,
         headers={"Cache-Control": "no-store", **(headers or {})},
         media_type="application/problem+json",
     )

@@ -88,7 +88,7 @@ class DayMemory(msgspec.Struct, frozen=True, kw_only=True):
     sessions: tuple[SessionMarks, ...] = ()
 
 
-class _Followed(NamedTuple):
+class _FollowedReading(NamedTuple):
     """A reading, what its orders led to, and when it was read."""
 
     reading: AccountReading
@@ -112,7 +112,7 @@ class Day:
         self._closes: Closes | None = None
         self._activities: tuple[Activity, ...] = ()
         self._splits: tuple[Split, ...] = ()
-        self._followed: _Followed | None = None
+        self._followed: _FollowedReading | None = None
         self._late: dict[str, dt.datetime] = {}
         self._lines: dict[Owner, tuple[DayLine, ...]] | None = None
         self._closes_e4: dict[str, int] = {}
@@ -150,7 +150,7 @@ class Day:
 
     def follow(self, reading: AccountReading, traded: Traded, now_at: dt.datetime) -> None:
         """Take what the account holds at `now_at`, the exchange's time, and what its orders led to."""
-        self._followed = _Followed(reading, traded, now_at)
+        self._followed = _FollowedReading(reading, traded, now_at)
         self._update()
 
     def record_marks(self, quotes: Mapping[str, Quote], now_at: dt.datetime) -> None:
@@ -330,7 +330,7 @@ class Day:
         root = _root(symbol)
         return None if root is None or root[-1].isdigit() else _STANDARD_MULTIPLIER
 
-    def _reading(self) -> _Followed:
+    def _reading(self) -> _FollowedReading:
         assert self._followed is not None  # noqa: S101 - `_update` ends without one
         return self._followed
 

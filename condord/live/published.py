@@ -46,7 +46,7 @@ _JOINED = 64
 """Joined events that are remembered: a line grows once a minute, so these are more than any replay window has."""
 
 
-class _Shown(NamedTuple):
+class _ShownKeys(NamedTuple):
     """The keys that a selection shows, by part of the document; None means all."""
 
     condors: frozenset[str] | None = None
@@ -206,6 +206,13 @@ class Edition:
             (identity, [], histories.get(identity, wire_condor.HistoryJson())) for identity in self._condors
         )
 
+    @property
+    def assumes_multipliers(self) -> bool:
+        """Whether a contract has not been read, so that a snapshot follows when it is."""
+        legs = (leg for condor in self._condors.values() for leg in condor.legs)
+        unmatched = self.unmatched.json.values()
+        return any(leg.multiplier_assumed for leg in legs) or any(each.multiplier_assumed for each in unmatched)
+
     def document(self, now_at: dt.datetime, selection: Selection = EVERYTHING) -> wire.Document:
         """Return the document, or what `selection` shows of it; totals, alerts and status are always complete.
 
@@ -326,21 +333,21 @@ class Edition:
         pl = left_pl((held, entry.quantity, entry.unrealized_pl) for held, entry in left)
         return msgspec.structs.replace(condor, unrealized_pl=pl)
 
-    def _shown(self, selection: Selection) -> _Shown:
+    def _shown(self, selection: Selection) -> _ShownKeys:
         """Return what `selection` shows.
 
         A condor shows the quotes of its legs and its underlying, a broken one the quotes and entries of what is left of
         it and its underlying. A symbol shows its quote, its entry, and its underlying.
         """
         if selection.is_everything:
-            return _Shown()
+            return _ShownKeys()
         condors = [self._condors[identity] for identity in common(selection.condors, self._condors)]
         broken = [self._broken[identity] for identity in common(selection.condors, self._broken)]
         left = [leg.symbol for condor in broken for leg in condor.legs if leg.held]
         legs = (leg.symbol for condor in condors for leg in condor.legs)
         symbols = common(selection.symbols, self._underlying_of)
         underlyings = {condor.underlying for condor in condors} | {condor.underlying for condor in broken}
-        return _Shown(
+        return _ShownKeys(
             condors=selection.condors,
             quotes=common(selection.symbols, self.quotes.json).union(left, legs),
             unmatched=common(selection.symbols, self.unmatched.json).union(left),

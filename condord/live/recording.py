@@ -37,7 +37,7 @@ _NEVER_AT = dt.datetime.max.replace(tzinfo=dt.UTC)
 _E4_PER_CENT = 100
 
 
-class _Shown(NamedTuple):
+class _PublishedPl(NamedTuple):
     """The values published now, in cents, None if not known, and whether they are held back because of their quotes."""
 
     cents: int | None = None
@@ -52,7 +52,7 @@ class _ExtremesE4(NamedTuple):
     best_e4: int | None = None
 
 
-_NOTHING = _Shown()
+_NOTHING = _PublishedPl()
 _UNKNOWN = _ExtremesE4()
 
 
@@ -68,7 +68,7 @@ class _Minute:
         self.high: int | None = None
         self.is_held = False
 
-    def note(self, shown: _Shown, *, is_opening: bool) -> None:
+    def note(self, shown: _PublishedPl, *, is_opening: bool) -> None:
         cents = shown.cents
         if cents is None:
             return
@@ -90,7 +90,7 @@ class _Minute:
         return Extremes(worst=self.low, best=self.high)
 
 
-class _Followed:
+class _Holding:
     """A holding: its condor, what is published of it, and the extremes of its ended minutes (`past`)."""
 
     def __init__(self, condor: Condor) -> None:
@@ -168,9 +168,9 @@ class Minutes:
 
     def _forget(self) -> None:
         self._is_read = False
-        self._followed: dict[str, _Followed] = {}
-        self._broken: dict[str, _Followed] = {}
-        self._ended: list[_Followed] = []
+        self._followed: dict[str, _Holding] = {}
+        self._broken: dict[str, _Holding] = {}
+        self._ended: list[_Holding] = []
         self._recalled: dict[str, dict[dt.datetime | None, Extremes]] = {}
         self._account_shown, self._account = _NOTHING, _Minute()
 
@@ -227,7 +227,7 @@ class Minutes:
         followed.shown = _NOTHING
         if value.unrealized_e4 is not None and not value.unconfirmed:
             reason = held_reason(condor, value, quotes, is_opening=False)
-            followed.shown = _Shown(_cents(value.unrealized_e4), _cents(value.natural_pl_e4), reason is not None)
+            followed.shown = _PublishedPl(_cents(value.unrealized_e4), _cents(value.natural_pl_e4), reason is not None)
         if self._is_counting:
             followed.minute.note(followed.shown, is_opening=self._is_opening)
         return followed.extremes_e4
@@ -244,7 +244,7 @@ class Minutes:
             return
         self._account_shown = _NOTHING
         if all(followed.shown.cents is not None for followed in self._followed.values()):
-            self._account_shown = _Shown(_cents(totals.unrealized_e4), _cents(totals.natural_pl_e4))
+            self._account_shown = _PublishedPl(_cents(totals.unrealized_e4), _cents(totals.natural_pl_e4))
         if self._is_counting:
             self._account.note(self._account_shown, is_opening=False)
 
@@ -335,9 +335,9 @@ class Minutes:
         )
         return (*rows, whole)
 
-    def _continued(self, known: _Followed | None, condor: Condor) -> _Followed:
+    def _continued(self, known: _Holding | None, condor: Condor) -> _Holding:
         if known is None or not known.is_of(condor):
-            return _Followed(condor)
+            return _Holding(condor)
         known.take(condor)
         return known
 

@@ -12,6 +12,11 @@ LOST_REMEDIES = {
 """For a server that cannot follow another one, by code."""
 
 
+def sentence(remedy: str) -> str:
+    """The remedy by itself."""
+    return f"{remedy[:1].upper()}{remedy[1:]}."
+
+
 def with_remedy(text: str, remedy: str) -> str:
     """The sentence. If `remedy` is empty, it is only `text`."""
     return f"{text}; {remedy}" if remedy else text

@@ -18,7 +18,7 @@ from condord.live.wire_alerts import AlertCounts, AlertJson
 from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import CondorJson, Unmatched, ValuationJson
 from condord.live.wire_risk import AccountJson, ClosingOrders, ModelJson, RiskJson, StocksJson, UnderlyingJson
-from condord.live.wire_values import Dollars, Instant
+from condord.live.wire_values import Dollars, Instant, PublicJson
 
 State = Literal["starting", "live", "closed", "stale", "reconnecting", "halted"]
 Code = Literal[
@@ -75,11 +75,7 @@ DataFeed = Literal["indicative", "opra"]
 Role = Literal["all", "leader", "standby", "relay"]
 
 
-class _Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A public JSON object."""
-
-
-class MarketJson(_Wire, frozen=True, kw_only=True):
+class MarketJson(PublicJson, frozen=True, kw_only=True):
     """The hours of the options held, by Alpaca's clock and calendar; all null until the clock has been read.
 
     `isOpen` is true while any of them trades. `nextClose` is when the last of them stops, in this session or the next.
@@ -90,7 +86,7 @@ class MarketJson(_Wire, frozen=True, kw_only=True):
     next_close: Instant | None
 
 
-class StreamJson(_Wire, frozen=True, kw_only=True):
+class StreamJson(PublicJson, frozen=True, kw_only=True):
     """The option stream. `subscribed` of `requested` symbols are acknowledged.
 
     `nextAttemptAt` is when it connects again, null unless it waits to.
@@ -104,14 +100,14 @@ class StreamJson(_Wire, frozen=True, kw_only=True):
     next_attempt_at: Instant | None = None
 
 
-class RestError(_Wire, frozen=True, kw_only=True):
+class RestError(PublicJson, frozen=True, kw_only=True):
     """Why REST cannot be read: a stable code and a sentence."""
 
     code: str
     text: str
 
 
-class Positions(_Wire, frozen=True, kw_only=True):
+class Positions(PublicJson, frozen=True, kw_only=True):
     """When the positions were last read, and why they cannot be read now."""
 
     read_at: Instant | None
@@ -119,7 +115,7 @@ class Positions(_Wire, frozen=True, kw_only=True):
     breaker: BreakerState
 
 
-class NoticeJson(_Wire, frozen=True, kw_only=True):
+class NoticeJson(PublicJson, frozen=True, kw_only=True):
     """Something to know about `symbols`, or about the whole account if there are none, first seen at `since`.
 
     `condorId` is the condor it concerns, if it concerns exactly one.
@@ -132,7 +128,7 @@ class NoticeJson(_Wire, frozen=True, kw_only=True):
     since: Instant
 
 
-class Status(_Wire, frozen=True, kw_only=True):
+class Status(PublicJson, frozen=True, kw_only=True):
     """What can be trusted now. `state`, `reason` and `code` are about the option stream, `positions` about REST."""
 
     state: State
@@ -148,7 +144,7 @@ class Status(_Wire, frozen=True, kw_only=True):
     model: ModelJson
 
 
-class ClusterJson(_Wire, frozen=True, kw_only=True):
+class ClusterJson(PublicJson, frozen=True, kw_only=True):
     """What this process is among several. `role` is `all` for a daemon that reads an account by itself.
 
     Of several ingesters on a bus, one is `leader`, the others are `standby`. `leader` is the name of the one that is
@@ -193,7 +189,7 @@ class StatusReport(Status, frozen=True, kw_only=True):
     tasks: int
 
 
-class QuoteJson(_Wire, frozen=True, kw_only=True):
+class QuoteJson(PublicJson, frozen=True, kw_only=True):
     """The newest published quote of one contract; sizes are contracts."""
 
     symbol: str
@@ -207,7 +203,7 @@ class QuoteJson(_Wire, frozen=True, kw_only=True):
     unconfirmed: bool
 
 
-class UnderlyingTotalsJson(_Wire, frozen=True, kw_only=True):
+class UnderlyingTotalsJson(PublicJson, frozen=True, kw_only=True):
     """One underlying: the condors' profit or loss, and the worst case at expiration of all contracts.
 
     `dayPl` is today's profit or loss of the condors that are open.
@@ -219,7 +215,7 @@ class UnderlyingTotalsJson(_Wire, frozen=True, kw_only=True):
     max_loss: Dollars | None
 
 
-class TotalsJson(_Wire, frozen=True, kw_only=True):
+class TotalsJson(PublicJson, frozen=True, kw_only=True):
     """The account's sums. A sum with an unknown part is null; `incomplete` counts such condors and entries.
 
     `dayPl` includes `closedDayPl`, what the condors that were closed today have made today. `theta` is the exception:
@@ -242,7 +238,7 @@ class TotalsJson(_Wire, frozen=True, kw_only=True):
     by_underlying: list[UnderlyingTotalsJson]
 
 
-class Document(_Wire, frozen=True, kw_only=True):
+class Document(PublicJson, frozen=True, kw_only=True):
     """`GET /api/positions`, and the data of a `snapshot`.
 
     `alerts` has those that fire and those that have resolved or ended today at the exchange, at most 200, by `since`,
@@ -262,7 +258,7 @@ class Document(_Wire, frozen=True, kw_only=True):
     totals: TotalsJson
 
 
-class NewPoints(_Wire, frozen=True, kw_only=True):
+class NewPoints(PublicJson, frozen=True, kw_only=True):
     """Points to append to the `history` of the condor with this `id`."""
 
     id: str
@@ -270,7 +266,7 @@ class NewPoints(_Wire, frozen=True, kw_only=True):
     cents: list[int]
 
 
-class Delta(_Wire, frozen=True, kw_only=True):
+class Delta(PublicJson, frozen=True, kw_only=True):
     """What changed. Each object is whole and replaces the one with its key; points of `history` are appended.
 
     `closing` replaces the lists of its condors, and `alertsGone` has the ids of alerts to remove. All but the first
@@ -292,7 +288,7 @@ class Delta(_Wire, frozen=True, kw_only=True):
     status: Status | msgspec.UnsetType = msgspec.UNSET
 
 
-class OneCondor(_Wire, frozen=True, kw_only=True):
+class OneCondor(PublicJson, frozen=True, kw_only=True):
     """`GET /api/positions/{id}`: one condor and the quotes of its legs."""
 
     as_of: Instant
@@ -300,32 +296,45 @@ class OneCondor(_Wire, frozen=True, kw_only=True):
     quotes: list[QuoteJson]
 
 
-class Heartbeat(_Wire, frozen=True, kw_only=True):
+class Heartbeat(PublicJson, frozen=True, kw_only=True):
     """Sent in quiet times, so that a client can tell them from a dead connection."""
 
     as_of: Instant
 
 
-class Bye(_Wire, frozen=True, kw_only=True):
+class Bye(PublicJson, frozen=True, kw_only=True):
     """The server is stopping; reconnect."""
 
     reason: str
 
 
-class Ticket(_Wire, frozen=True, kw_only=True):
+class Ticket(PublicJson, frozen=True, kw_only=True):
     """`POST /api/tickets`: opens one stream until `expiresAt`, as `ticket=` in its address."""
 
     ticket: str
     expires_at: dt.datetime
 
 
-class Problem(_Wire, frozen=True, kw_only=True):
+class Problem(PublicJson, frozen=True, kw_only=True):
     """An error as `application/problem+json` (RFC 9457)."""
 
     type: str
     title: str
     status: int
     detail: str
+
+
+class UnreadProblem(Problem, frozen=True, kw_only=True):
+    """The answer of a relay or an ingester before it has read a document: what it waits for, and which one it is.
+
+    `uptime` is in seconds. `code` is null until what is followed counts as lost.
+    """
+
+    code: Code | None
+    cluster: ClusterJson
+    version: str
+    pid: int
+    uptime: float
 
 
 _encoder = msgspec.json.Encoder()

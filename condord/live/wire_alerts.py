@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-import msgspec
-
 from condord.core.rules.rule import Basis, Severity
-from condord.live.wire_values import Instant
+from condord.live.wire_values import Instant, PublicJson
 
 AlertState = Literal["firing", "resolved", "ended"]
 ChannelType = Literal["apprise", "webhook"]
 
 
-class _Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A public JSON object."""
-
-
-class AlertJson(_Wire, frozen=True, kw_only=True):
+class AlertJson(PublicJson, frozen=True, kw_only=True):
     """The latest alert of one rule and one subject; `id` is `rule:condorId`, `rule:SYMBOL` or `rule:account`.
 
     `until` is when it resolved or ended. `value` is that of the last transition, `threshold` that of the rule. `basis`
@@ -40,7 +34,7 @@ class AlertJson(_Wire, frozen=True, kw_only=True):
     acknowledged_at: Instant | None
 
 
-class AlertCounts(_Wire, frozen=True, kw_only=True):
+class AlertCounts(PublicJson, frozen=True, kw_only=True):
     """How many alerts fire, by severity."""
 
     critical: int = 0
@@ -48,7 +42,7 @@ class AlertCounts(_Wire, frozen=True, kw_only=True):
     info: int = 0
 
 
-class RuleJson(_Wire, frozen=True, kw_only=True):
+class RuleJson(PublicJson, frozen=True, kw_only=True):
     """A rule in force, or one that is turned off; conditions as they are written."""
 
     name: str
@@ -61,7 +55,7 @@ class RuleJson(_Wire, frozen=True, kw_only=True):
     enabled: bool
 
 
-class ChannelJson(_Wire, frozen=True, kw_only=True):
+class ChannelJson(PublicJson, frozen=True, kw_only=True):
     """A notification channel, without its address.
 
     `waiting` counts messages in the outbox. A channel is `disabled` after an answer 410 until the next start or a
@@ -77,7 +71,7 @@ class ChannelJson(_Wire, frozen=True, kw_only=True):
     disabled: bool
 
 
-class AlertsJson(_Wire, frozen=True, kw_only=True):
+class AlertsJson(PublicJson, frozen=True, kw_only=True):
     """`GET /api/alerts`: all alerts, those firing first, the rules, and the channels."""
 
     as_of: Instant
@@ -86,7 +80,7 @@ class AlertsJson(_Wire, frozen=True, kw_only=True):
     channels: list[ChannelJson]
 
 
-class ChannelTestJson(_Wire, frozen=True, kw_only=True):
+class ChannelTestJson(PublicJson, frozen=True, kw_only=True):
     """`POST /api/channels/{name}/test`: how the channel answered. `status` is that of HTTP, null without one."""
 
     ok: bool

@@ -9,16 +9,14 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterable
 
-import msgspec
-
 from condord.core.occ import Right
 from condord.core.position import Direction, Kind
-from condord.live.wire_values import Dollars, Instant, Side, dollars, e4
+from condord.live.wire_values import Dollars, Instant, PublicJson, Side, dollars, e4
 
 _E4_PER_CENT = 100
 
 
-class BrokenLeg(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class BrokenLeg(PublicJson, frozen=True, kw_only=True):
     """One leg of the condor as it was. `held` of its `quantity` contracts are left, and are in `unmatched`."""
 
     symbol: str
@@ -29,7 +27,7 @@ class BrokenLeg(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     held: int
 
 
-class BrokenJson(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class BrokenJson(PublicJson, frozen=True, kw_only=True):
     """A condor that lost the legs `missing` other than by filled orders.
 
     `missing` is empty if orders closed its legs and left a short uncovered. `unrealizedPl` is the sum over the entries

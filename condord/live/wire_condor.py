@@ -4,20 +4,14 @@ from __future__ import annotations
 
 import datetime as dt
 
-import msgspec
-
 from condord.core.expiry import Settlement, Style
 from condord.core.occ import Right
 from condord.core.position import Cover, Direction, EntrySource, Kind
 from condord.live.wire_risk import ClosingJson, ExpiryJson, RiskJson
-from condord.live.wire_values import Dollars, Instant, Side
+from condord.live.wire_values import Dollars, Instant, PublicJson, Side
 
 
-class _Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A public JSON object."""
-
-
-class LegJson(_Wire, frozen=True, kw_only=True):
+class LegJson(PublicJson, frozen=True, kw_only=True):
     """One leg of a condor; the cost basis of a short one is negative.
 
     `multiplierAssumed`: Alpaca has not reported the multiplier.
@@ -34,28 +28,28 @@ class LegJson(_Wire, frozen=True, kw_only=True):
     problem: str | None = None
 
 
-class Breakevens(_Wire, frozen=True, kw_only=True):
+class Breakevens(PublicJson, frozen=True, kw_only=True):
     """The underlying's prices at which the condor breaks even at expiration; null on a side without one."""
 
     lower: Dollars | None
     upper: Dollars | None
 
 
-class LegValuation(_Wire, frozen=True, kw_only=True):
+class LegValuation(PublicJson, frozen=True, kw_only=True):
     """The profit or loss of one leg at its mark."""
 
     symbol: str
     unrealized_pl: Dollars | None
 
 
-class PlBounds(_Wire, frozen=True, kw_only=True):
+class PlBounds(PublicJson, frozen=True, kw_only=True):
     """The least and the greatest profit or loss that a condor with a missing leg can have."""
 
     low: Dollars
     high: Dollars
 
 
-class ValuationJson(_Wire, frozen=True, kw_only=True):
+class ValuationJson(PublicJson, frozen=True, kw_only=True):
     """What a condor is worth now. While a leg is `missing` a usable quote, all numbers but `plBounds` are null.
 
     `dayPl` is against yesterday's close, or the entry of what was opened today; null while either is not known.
@@ -80,7 +74,7 @@ class ValuationJson(_Wire, frozen=True, kw_only=True):
     pl_bounds: PlBounds | None = None
 
 
-class HistoryJson(_Wire, frozen=True, kw_only=True):
+class HistoryJson(PublicJson, frozen=True, kw_only=True):
     """The profit or loss of a condor over the session: seconds since 1970, ascending, and cents at each of them.
 
     There is one point at the end of each minute, with the last value known in it. There are at most 480, of the latest
@@ -92,7 +86,7 @@ class HistoryJson(_Wire, frozen=True, kw_only=True):
     cents: list[int] = []
 
 
-class ExitsJson(_Wire, frozen=True, kw_only=True):
+class ExitsJson(PublicJson, frozen=True, kw_only=True):
     """The profit or loss at which the enabled rules take profit and stop; null without such a rule.
 
     `stop` is also null beyond what the condor can lose.
@@ -102,7 +96,7 @@ class ExitsJson(_Wire, frozen=True, kw_only=True):
     stop: Dollars | None = None
 
 
-class CondorJson(_Wire, frozen=True, kw_only=True):
+class CondorJson(PublicJson, frozen=True, kw_only=True):
     """A condor: four legs, the numbers that quotes do not change, and the valuation and the risk that they do.
 
     `openedAt`, and `realizedPl` of its rolls, are known if orders opened the condor (`entrySource`). Every other number
@@ -140,7 +134,7 @@ class CondorJson(_Wire, frozen=True, kw_only=True):
     history: HistoryJson = HistoryJson()
 
 
-class Unmatched(_Wire, frozen=True, kw_only=True):
+class Unmatched(PublicJson, frozen=True, kw_only=True):
     """Contracts in no condor; the parsed fields are null where the symbol cannot be parsed.
 
     `uncoveredShort`: some of them are short and nothing covers them. Otherwise `cover` is what covers a short: a long

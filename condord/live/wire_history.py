@@ -8,14 +8,10 @@ import msgspec
 
 from condord.core.position import Direction, Kind
 from condord.core.trade import How
-from condord.live.wire_values import Dollars, Instant
+from condord.live.wire_values import Dollars, Instant, PublicJson
 
 
-class _Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A public JSON object."""
-
-
-class RecordedJson(_Wire, frozen=True, kw_only=True):
+class RecordedJson(PublicJson, frozen=True, kw_only=True):
     """`GET /api/history`: what was recorded of one condor's present or last holding, or of all open condors together.
 
     All lists have one entry for each minute or bucket that has a row, oldest first. `seconds` are the ends of these,
@@ -49,7 +45,7 @@ class HistoryQuery(msgspec.Struct, frozen=True, kw_only=True):
     points: int = 600
 
 
-class SharesJson(_Wire, frozen=True, kw_only=True):
+class SharesJson(PublicJson, frozen=True, kw_only=True):
     """The net shares that an assignment brought (+) or took (-), and the close of that day; null while not known."""
 
     symbol: str
@@ -57,7 +53,7 @@ class SharesJson(_Wire, frozen=True, kw_only=True):
     price: Dollars | None
 
 
-class TradeJson(_Wire, frozen=True, kw_only=True):
+class TradeJson(PublicJson, frozen=True, kw_only=True):
     """A closed condor, or the part of one that was closed.
 
     `credit` and `debit` are net per share: negative for what was paid to open, and for what was received to close.
@@ -87,7 +83,7 @@ class TradeJson(_Wire, frozen=True, kw_only=True):
     rolled_to: str | msgspec.UnsetType | None = msgspec.UNSET
 
 
-class TradeTotalsJson(_Wire, frozen=True, kw_only=True):
+class TradeTotalsJson(PublicJson, frozen=True, kw_only=True):
     """Totals over the trades of an answer.
 
     `unknown` counts the trades whose result is null; they are in no sum. `winRate` is winners / (winners + losers) in
@@ -106,7 +102,7 @@ class TradeTotalsJson(_Wire, frozen=True, kw_only=True):
     complete_from: Instant | None
 
 
-class TradesJson(_Wire, frozen=True, kw_only=True):
+class TradesJson(PublicJson, frozen=True, kw_only=True):
     """`GET /api/trades`: closed condors, the newest first, and their totals."""
 
     trades: list[TradeJson]

@@ -9,10 +9,8 @@ from __future__ import annotations
 import datetime as dt
 from typing import Literal
 
-import msgspec
-
 from condord.core.underlying import PriceProblem, PriceSource
-from condord.live.wire_values import Dollars, Instant
+from condord.live.wire_values import Dollars, Instant, PublicJson
 
 CutoffKind = Literal["orders", "liquidation"]
 CutoffSource = Literal["config", "product"]
@@ -21,11 +19,7 @@ FigureSource = Literal["model", "alpaca"]
 Tested = Literal["none", "put", "call"]
 
 
-class _Wire(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """A public JSON object."""
-
-
-class ModelJson(_Wire, frozen=True, kw_only=True):
+class ModelJson(PublicJson, frozen=True, kw_only=True):
     """The assumptions behind every model figure: rates and yields a year, continuously compounded."""
 
     rate: float
@@ -33,7 +27,7 @@ class ModelJson(_Wire, frozen=True, kw_only=True):
     day_count: Literal["minutes/525600"] = "minutes/525600"
 
 
-class AccountJson(_Wire, frozen=True, kw_only=True):
+class AccountJson(PublicJson, frozen=True, kw_only=True):
     """The account's balances. `dayPl` leaves out the day's transfers and is null while they are not known."""
 
     read_at: Instant
@@ -46,7 +40,7 @@ class AccountJson(_Wire, frozen=True, kw_only=True):
     maintenance_margin: Dollars | None
 
 
-class ExDividend(_Wire, frozen=True, kw_only=True):
+class ExDividend(PublicJson, frozen=True, kw_only=True):
     """The next dividend: the day from which a buyer does not get it, and dollars a share."""
 
     date: dt.date
@@ -54,7 +48,7 @@ class ExDividend(_Wire, frozen=True, kw_only=True):
     source: DividendSource
 
 
-class UnderlyingJson(_Wire, frozen=True, kw_only=True):
+class UnderlyingJson(PublicJson, frozen=True, kw_only=True):
     """The price of an underlying, the shares held, and the greeks of all options and shares held on it, in dollars.
 
     `unconfirmed`: neither the stream nor REST has confirmed the price for 60 s; nothing is computed from it. `reason`
@@ -78,7 +72,7 @@ class UnderlyingJson(_Wire, frozen=True, kw_only=True):
     ex_dividend: ExDividend | None
 
 
-class CutoffJson(_Wire, frozen=True, kw_only=True):
+class CutoffJson(PublicJson, frozen=True, kw_only=True):
     """From `at` on, Alpaca refuses orders (`orders`) or may close positions (`liquidation`)."""
 
     kind: CutoffKind
@@ -86,7 +80,7 @@ class CutoffJson(_Wire, frozen=True, kw_only=True):
     source: CutoffSource
 
 
-class ExpiryJson(_Wire, frozen=True, kw_only=True):
+class ExpiryJson(PublicJson, frozen=True, kw_only=True):
     """When the contracts last trade, when their value is fixed, and Alpaca's cut-offs on that day."""
 
     last_trading_at: Instant
@@ -94,7 +88,7 @@ class ExpiryJson(_Wire, frozen=True, kw_only=True):
     cutoffs: list[CutoffJson]
 
 
-class ClosingJson(_Wire, frozen=True, kw_only=True):
+class ClosingJson(PublicJson, frozen=True, kw_only=True):
     """A working order that closes the condor, or one side of it.
 
     `limitPrice` is net per share with the sign of `mark`, null for a market order. `percentOfMaxProfit` is what the
@@ -108,7 +102,7 @@ class ClosingJson(_Wire, frozen=True, kw_only=True):
     submitted_at: Instant
 
 
-class LegRiskJson(_Wire, frozen=True, kw_only=True):
+class LegRiskJson(PublicJson, frozen=True, kw_only=True):
     """Per share of one long contract: theta per calendar day, vega per volatility point.
 
     `source` is null where nothing is known.
@@ -123,7 +117,7 @@ class LegRiskJson(_Wire, frozen=True, kw_only=True):
     source: FigureSource | None
 
 
-class DistanceJson(_Wire, frozen=True, kw_only=True):
+class DistanceJson(PublicJson, frozen=True, kw_only=True):
     """From the price to an inner strike (butterfly: to a breakeven): negative is beyond it."""
 
     dollars: float | None = None
@@ -131,14 +125,14 @@ class DistanceJson(_Wire, frozen=True, kw_only=True):
     sigmas: float | None = None
 
 
-class DistancesJson(_Wire, frozen=True, kw_only=True):
+class DistancesJson(PublicJson, frozen=True, kw_only=True):
     """The distance on the side of the puts and on that of the calls."""
 
     put: DistanceJson = DistanceJson()
     call: DistanceJson = DistanceJson()
 
 
-class ProbabilitiesJson(_Wire, frozen=True, kw_only=True):
+class ProbabilitiesJson(PublicJson, frozen=True, kw_only=True):
     """In percent, each null where it is not known or not defined."""
 
     profit: float | None = None
@@ -150,7 +144,7 @@ class ProbabilitiesJson(_Wire, frozen=True, kw_only=True):
     profit_by_delta: float | None = None
 
 
-class RiskJson(_Wire, frozen=True, kw_only=True):
+class RiskJson(PublicJson, frozen=True, kw_only=True):
     """Model figures of a condor; all of them belong to its `price` and to `asOf`, the moment from which time counts.
 
     Greeks are dollars for the whole quantity. `missing` is `price` or `expired`, or the legs without figures. The
@@ -173,14 +167,14 @@ class RiskJson(_Wire, frozen=True, kw_only=True):
     missing: list[str] = []
 
 
-class ClosingOrders(_Wire, frozen=True, kw_only=True):
+class ClosingOrders(PublicJson, frozen=True, kw_only=True):
     """The working orders that close the condor with this `id`, which replace its list."""
 
     id: str
     orders: list[ClosingJson]
 
 
-class StocksJson(_Wire, frozen=True, kw_only=True):
+class StocksJson(PublicJson, frozen=True, kw_only=True):
     """The stream of the underlyings' prices in `GET /api/status`.
 
     `stream` has the symbols that it delivers, `polled` those that REST is asked for instead.

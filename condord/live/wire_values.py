@@ -1,4 +1,4 @@
-"""Values of the public JSON: money, instants and sides."""
+"""What all of the public JSON is made of: the base of its objects, money, instants and sides."""
 
 from __future__ import annotations
 
@@ -11,6 +11,10 @@ Side = Literal["long", "short"]
 Dollars = int | float
 Instant = Annotated[dt.datetime, msgspec.Meta(tz=True)]
 """An aware datetime; in JSON RFC 3339, UTC."""
+
+
+class PublicJson(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A public JSON object, whose names are in camel case."""
 
 
 def dollars(amount_e4: int) -> Dollars:

@@ -84,7 +84,7 @@ class Note(msgspec.Struct, frozen=True, kw_only=True):
     type: str
 
 
-class _Envelope(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class _AlertBody(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     type: str
     timestamp: dt.datetime
     expires_at: dt.datetime
@@ -122,7 +122,7 @@ def instant_of(transition: Transition, now_at: dt.datetime) -> dt.datetime:
 
 def posting(message: Message) -> Posting:
     """Return the webhook of a message; it is the same for every attempt."""
-    envelope = _Envelope(
+    envelope = _AlertBody(
         type=_TYPES[message.kind],
         timestamp=message.at,
         expires_at=message.expires_at,

@@ -44,7 +44,7 @@ Content = TypeVar("Content")
 Result = TypeVar("Result")
 
 
-class _Envelope(msgspec.Struct, frozen=True, kw_only=True):
+class _StateFile(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     kind: str
     content: msgspec.Raw
@@ -205,7 +205,7 @@ def _read(path: Path, kind: str, shape: type[Content]) -> Content | None:
         raw, _ = bounded_file.read(path, _MAX_BYTES)
     except FileNotFoundError:
         return None
-    envelope = msgspec.json.decode(raw, type=_Envelope)
+    envelope = msgspec.json.decode(raw, type=_StateFile)
     if (envelope.version, envelope.kind) != (_VERSION, kind):
         raise ValueError(f"it contains {envelope.kind} of version {envelope.version}")
     return msgspec.json.decode(envelope.content, type=shape)
@@ -213,7 +213,7 @@ def _read(path: Path, kind: str, shape: type[Content]) -> Content | None:
 
 def _encoded(kind: str, content: object) -> bytes:
     return msgspec.json.encode(
-        _Envelope(version=_VERSION, kind=kind, content=msgspec.Raw(msgspec.json.encode(content)))
+        _StateFile(version=_VERSION, kind=kind, content=msgspec.Raw(msgspec.json.encode(content)))
     )
 
 

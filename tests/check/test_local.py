@@ -7,7 +7,7 @@ from condord.daemon import wiring
 from condord.errors import CredentialsMissing
 from tests.check.worlds import failed, locked, not_tried, results
 from tests.fakes import documents
-from tests.fakes.daemon import json, problem
+from tests.fakes.daemon import json, problem, unread
 
 pytestmark = pytest.mark.slow
 
@@ -92,6 +92,29 @@ def test_a_daemon_that_refuses_our_token_counts_as_not_answering(world):
         checks = world.check()
     assert results(checks, "port-free", "daemon-answers") == ["warn", "fail"]
     assert "token" in checks["daemon-answers"].hint
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"), [("busLost", "If it lasts, check that the NATS servers run and can be reached."), (None, "")]
+)
+def test_an_ingester_that_has_read_nothing_yet_is_not_to_be_stopped_and_no_second_stream_is_tried(world, code, hint):
+    with world.running_daemon() as daemon:
+        daemon.answers["/api/status"] = unread("this ingester stands by", code=code, role="standby", source=None)
+        checks = world.check()
+    assert failed(checks) == []
+    assert results(checks, "port-free", "daemon-answers", "slot-free") == ["ok", "warn", "warn"]
+    assert checks["daemon-answers"].text == "condord 0.2.0, process 4711: this ingester stands by"
+    assert checks["daemon-answers"].hint == hint
+    assert checks["option-stream"].text.startswith("not tried: condord, process 4711, has read nothing yet")
+    assert checks["stock-stream"].text.startswith("not tried: condord, process 4711, has read nothing yet")
+
+
+def test_a_relay_that_has_read_nothing_yet_holds_the_port_of_a_daemon(world):
+    with world.running_daemon() as daemon:
+        daemon.answers["/api/status"] = unread()
+        checks = world.check()
+    assert failed(checks) == ["port-free"]
+    assert checks["port-free"].text == "it is held by a relay: process 4711"
 
 
 @pytest.mark.parametrize("answer", [json(documents.alerts()), problem(503, "lost"), problem(404, "no")])

@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from condord.check import probes, report
+from condord.config.bus_credentials import BusCredentials
 from condord.config.schema import ChannelTable, Cluster
 from condord.errors import ConfigError, CredentialsMissing
 from condord.host.secret import Secret
@@ -37,16 +38,12 @@ def test_with_faults_of_the_configuration_nothing_else_is_tried(world):
 
 def test_of_an_ingester_with_a_bus_the_bus_is_checked_too(world, nats_server, tmp_path):
     server = nats_server('authorization { token: "a-token-of-the-bus" }')
-    token = tmp_path / "token"
-    token.write_text("a-token-of-the-bus")
-    token.chmod(0o600)
-    world.cluster = Cluster(role="ingest", bus=server.url, credentials_file=str(token))
+    token = BusCredentials(kind="token", secret=Secret("a-token-of-the-bus"), path=tmp_path / "not read again")
+    world.cluster, world.found = Cluster(role="ingest", bus=server.url), {"bus_credentials": token}
     found = world.check()["bus"]
     assert (found.result, found.text) == ("ok", f"{server.url}, accounts that are led: none")
-    world.cluster = Cluster(role="ingest", bus=server.url)
+    world.found = {}
     assert world.check()["bus"].exit_code == 77
-    world.cluster = Cluster(role="ingest", bus=server.url, credentials_file="/nonexistent")
-    assert world.check()["bus"].exit_code == 78
 
 
 def test_without_a_key_the_network_and_this_machine_are_checked_all_the_same(world):

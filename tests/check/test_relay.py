@@ -10,7 +10,7 @@ from condord.errors import ConfigError
 from condord.host.secret import Secret
 from tests.check.worlds import failed, not_tried, results
 from tests.fakes import documents, startup
-from tests.fakes.daemon import json, problem, serving
+from tests.fakes.daemon import json, problem, serving, unread
 
 pytestmark = pytest.mark.slow
 
@@ -73,7 +73,9 @@ def test_a_refused_token_counts_like_a_missing_one(source):
     ("answer", "text"),
     [
         (problem(503, "later"), "answers 503"),
-        ((200, {"Content-Type": "text/html"}, b"<p>"), "cannot be understood"),
+        ((404, {"Content-Type": "text/html"}, b"<p>"), "answers 404 and is not a condord; check "),
+        ((200, {"Content-Type": "text/html"}, b"<p>"), "answers with text/html and is not a condord; check "),
+        ((200, {"Content-Type": "application/json"}, b"{}"), "cannot be understood"),
     ],
 )
 def test_what_is_not_a_condord_fails(source, answer, text):
@@ -141,6 +143,52 @@ def test_the_relay_that_has_the_address_answers(source, changes, result):
         own.answers["/api/status"] = json(documents.report(cluster=follows, **changes))
         checks = check(source.url, own=own)
     assert results(checks, "port-free", "daemon-answers") == ["ok", result]
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [("sourceLost", "If it lasts, check that the source runs and can be reached."), (None, "")],
+)
+def test_a_relay_that_has_read_nothing_yet_is_the_one_that_is_looked_for(source, code, hint):
+    with serving() as own:
+        own.answers["/api/status"] = unread(code=code, source=source.url)
+        checks = check(source.url, own=own)
+    assert results(checks, "port-free", "daemon-answers") == ["ok", "warn"]
+    assert checks["port-free"].text == "it is held by a relay, process 4711, which has read nothing yet"
+    assert checks["daemon-answers"].text == (
+        "condord 0.2.0, process 4711, this relay has read nothing from http://a in 12 s: it is gone"
+    )
+    assert checks["daemon-answers"].hint == hint
+
+
+def test_an_ingester_that_has_read_nothing_yet_is_no_relay(source):
+    with serving() as own:
+        own.answers["/api/status"] = unread(role="standby", source=None)
+        found = check(source.url, own=own)["port-free"]
+    assert (found.result, found.text) == ("fail", "it is held by a condord that is no relay: process 4711")
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        ("busLost", "If it lasts, check that the NATS servers run and can be reached."),
+        ("leaderLost", "If it lasts, check that an ingester runs and can reach the bus."),
+    ],
+)
+@pytest.mark.parametrize("has_read", [True, False])
+def test_the_hint_for_a_relay_of_a_bus_names_no_source(monkeypatch, code, hint, has_read):
+    monkeypatch.setattr("condord.check.bus.CONNECT_SECONDS", 0.1)
+    with serving() as own:
+        report = documents.report(cluster=cluster(source=None), state="reconnecting", code=code, reason="gone")
+        own.answers["/api/status"] = json(report) if has_read else unread(code=code, source=None)
+        port = int(own.url.rpartition(":")[2])
+        config = Config(server=Server(port=port), cluster=Cluster(role="relay", bus="nats://127.0.0.1:1"))
+        found = RelayFound(
+            startup=RelayStartup(loaded=startup.loaded(config), source_token=None, token=None), config_error=None
+        )
+        checks = relay.run(found, daemon=Daemon(own.url), environ={}, note=lambda name: None)
+    *_, port_free, answers = checks
+    assert (port_free.result, answers.result, answers.hint) == ("ok", "warn", hint)
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ def test_the_age_of_what_never_happened_is_never():
 
 @pytest.mark.parametrize(
     ("seconds", "expected"),
-    [(-5, "just now"), (0, "just now"), (0.049, "just now"), (0.05, "0.1 s ago"), (0.1, "0.1 s ago")],
+    [(-1, "just now"), (0, "just now"), (0.049, "just now"), (0.05, "0.1 s ago"), (0.1, "0.1 s ago")],
 )
 def test_no_age_is_zero_seconds(seconds, expected):
     assert formatting.age(NOW - dt.timedelta(seconds=seconds), NOW) == expected
@@ -131,6 +131,16 @@ def test_trouble_has_a_sentence_for_each_fault():
         "positions are not requested now: the breaker is open",
     ]
     assert formatting.trouble(msgspec.convert(documents.status(), wire.Status), NOW) == []
+
+
+def test_no_age_is_made_up_where_the_clock_of_the_server_is_ahead_of_ours():
+    now = NOW - dt.timedelta(minutes=5)
+    assert formatting.age(NOW, now) == "5 min 0 s ahead of this clock"
+    assert formatting.age(NOW, NOW - dt.timedelta(seconds=1.5)) == "1.5 s ahead of this clock"
+    notice = msgspec.convert(documents.notice(since=NOW.isoformat(), text="A text"), wire.NoticeJson)
+    assert "seen 5 min 0 s ahead of this clock: A text" in formatting.notice(notice, now)
+    status = msgspec.convert(documents.status(state="halted", reason="a reason", since=NOW.isoformat()), wire.Status)
+    assert formatting.trouble(status, now) == ["halted since 5 min 0 s ahead of this clock: a reason"]
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,9 @@ def test_start_is_a_relay_where_the_configuration_says_it(condord, service, monk
 def test_without_a_source_it_says_what_is_missing(condord, service):
     ran = condord("relay")
     assert ran.code == 78
-    assert "cluster.source" in ran.err[0]
+    assert ran.err[0].startswith(
+        "condord: condord relay: cluster.role = 'relay': a relay needs the URL of another condord"
+    )
     assert service.startup is None
 
 

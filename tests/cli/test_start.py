@@ -8,6 +8,7 @@ import pytest
 import condord.daemon as package
 from condord.cli import demo
 from condord.cli.demo import Ready
+from condord.config.schema import Cluster
 from condord.errors import Unavailable
 
 
@@ -128,9 +129,24 @@ def test_the_demo_overrides_only_the_account_of_the_configuration(condord, servi
 
 def test_the_demo_has_the_account_for_itself(condord, service, simulated, tmp_path):
     file = tmp_path / "my.toml"
-    file.write_text('[cluster]\nrole = "ingest"\nbus = "nats://127.0.0.1"\n')
+    file.write_text('[cluster]\nrole = "ingest"\nbus = "nats://127.0.0.1"\naccount = "mine"\n')
     assert condord("start", "--demo", "--config", str(file)).code == 0
-    assert (service.config.cluster.role, service.config.cluster.bus) == ("all", "")
+    assert service.config.cluster == Cluster()
+
+
+def test_the_demo_names_each_setting_that_it_ignores(condord, service, simulated, monkeypatch, tmp_path):
+    file = tmp_path / "my.toml"
+    file.write_text('[alpaca]\npaper = true\nfeed = "opra"\n[cluster]\nrole = "ingest"\nlease_seconds = 3.0\n')
+    monkeypatch.setenv("CONDORD_CLUSTER_BUS", "nats://127.0.0.1")
+    assert condord("start", "--demo", "--config", str(file)).err[0] == (
+        f"condord: --demo has an account and a daemon of its own, and ignores alpaca.feed (file {file}), "
+        f"cluster.role (file {file}), cluster.bus (environment CONDORD_CLUSTER_BUS)"
+    )
+
+
+def test_the_demo_says_nothing_of_settings_that_it_uses(condord, service, simulated, monkeypatch):
+    monkeypatch.setenv("CONDORD_STREAM_WINDOW_MS", "100")
+    assert condord("start", "--demo").err == ["condord serves at http://127.0.0.1:8420"]
 
 
 def test_an_ingester_without_a_bus_is_a_daemon_on_its_own(condord, service, monkeypatch):

@@ -10,7 +10,7 @@ from condord.live.remedies import LOST_REMEDIES, with_remedy
 from condord.live.wire_alerts import AlertsJson
 from condord.upstream.failure_table import FAILURES
 from tests.fakes import documents
-from tests.fakes.daemon import json, problem
+from tests.fakes.daemon import json, problem, unread
 
 NOW = dt.datetime(2026, 11, 20, 15, 31, 9, tzinfo=dt.UTC)
 
@@ -93,6 +93,18 @@ def test_alerts_that_cannot_be_read_are_not_a_failure(condord, fake):
     code, out, err = condord("status", "--url", fake.url)
     assert (code, err) == (0, [])
     assert "alerts       not known: they cannot be read" in out.splitlines()
+
+
+def test_a_server_that_has_read_nothing_yet_says_what_it_waits_for(condord, fake):
+    fake.answers["/api/status"] = unread()
+    assert condord("status", "--url", fake.url) == (
+        69,
+        "",
+        [
+            f"condord: {fake.url} answered 503: this relay has read nothing from http://a in 12 s: it is gone",
+            "hint: It goes on trying; if it lasts, check that the source runs and can be reached.",
+        ],
+    )
 
 
 def test_faults_come_last():

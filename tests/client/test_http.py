@@ -4,12 +4,12 @@ import socket
 
 import pytest
 
-from condord.client.http import Daemon, TemporarilyUnavailable, decoded, parse_url
+from condord.client.http import Daemon, NothingRead, TemporarilyUnavailable, decoded, parse_url
 from condord.errors import EXIT_FAILED, EXIT_REFUSED, EXIT_UNAVAILABLE, NotFound, Unavailable
 from condord.live import wire
 from tests.fakes import documents
 from tests.fakes.daemon import json as json_answer
-from tests.fakes.daemon import problem, raw, serving
+from tests.fakes.daemon import problem, raw, serving, unread
 
 # --- addresses
 
@@ -205,6 +205,21 @@ def test_too_many_requests_are_temporary_and_1(fake, headers, hint):
     assert isinstance(error, TemporarilyUnavailable)
     assert error.exit_code == EXIT_FAILED
     assert hint in error.hint
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [
+        ("busLost", "It goes on trying; if it lasts, check that the NATS servers run and can be reached."),
+        (None, "It goes on trying; try again in a moment."),
+    ],
+)
+def test_a_server_that_has_read_nothing_yet_is_temporary_and_known(fake, code, hint):
+    fake.answers["/api/status"] = unread(code=code, role="standby")
+    error = failure(fake.url, lambda daemon: daemon.status())
+    assert isinstance(error, NothingRead)
+    assert (error.problem.pid, error.problem.cluster.role, error.problem.uptime) == (4711, "standby", 12.3)
+    assert (error.hint, error.retry_after_seconds, error.exit_code) == (hint, 1.0, 69)
 
 
 def test_history_and_trades_return_the_exact_body(fake):

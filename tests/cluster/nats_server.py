@@ -102,8 +102,8 @@ class NatsServer:
             self.resume()
             self.kill()
 
-    def settings(self, login=None, context=ssl.create_default_context, url=None):
-        return BusSettings(urls=(url or self.url,), login=login, context=context)
+    def settings(self, login=None, context=ssl.create_default_context, url=None, inbox="_INBOX"):
+        return BusSettings(urls=(url or self.url,), login=login, context=context, inbox=inbox)
 
     def bus(self, name="test", refused=None, **settings):
         """A bus, to be run."""

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from condord.cluster.bus_frames import SNAPSHOTS
 from condord.cluster.bus_order import LOST_SECONDS
 from condord.cluster.kv import KvBucket
 from condord.cluster.lease import Lease
 from condord.cluster.nats_client import BusLogin
+from condord.config.schema import Cluster
+from condord.daemon.bus_settings import bus_settings
 from condord.errors import ConfigError, Unavailable
 from condord.host.secret import Secret
 from condord.live.published import EVERYTHING
@@ -293,7 +296,9 @@ def test_the_users_of_the_docs_may_do_what_they_need_and_a_relay_no_more(nats_se
     async def scene():
         server = nats_server(*documented_users())
         users = [BusLogin(kind="password", secret=Secret(text)) for text in ("ingester:PASSWORD1", "relay:PASSWORD2")]
-        leader, followed = Leader(server.bus(login=users[0])), Followed(server.bus(login=users[1]), "")
+        inboxes = [bus_settings(Cluster(role=role), None, {}).inbox for role in ("ingest", "relay")]
+        buses = [server.bus(login=user, inbox=inbox) for user, inbox in zip(users, inboxes, strict=True)]
+        leader, followed = Leader(buses[0]), Followed(buses[1], "")
         async with working(leader, followed):
             lease = Lease(leader.bus, ACCOUNT, seconds=60.0, nonce="n")
             leader.fence = await lease.acquire("host:0")
@@ -304,11 +309,13 @@ def test_the_users_of_the_docs_may_do_what_they_need_and_a_relay_no_more(nats_se
             leader.move()
             await caught(followed, leader)
             same(followed, leader)
-            assert await KvBucket(followed.bus, "condord").get(f"{ACCOUNT}.snapshot") is not None
+            assert await KvBucket(followed.bus, SNAPSHOTS).get(ACCOUNT) is not None
             assert "forbids" not in caplog.text
             for subject in (
                 f"condord.{ACCOUNT}.frames",
-                f"$KV.condord.{ACCOUNT}.snapshot",
+                f"$KV.condord-snapshots.{ACCOUNT}",
+                f"$KV.condord.{ACCOUNT}.state.alerts",
+                "$JS.API.STREAM.MSG.GET.KV_condord",
                 f"$KV.condord-leases.{ACCOUNT}",
             ):
                 caplog.clear()

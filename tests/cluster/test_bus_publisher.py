@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from condord.cluster.bus_frames import STATE_BUCKET, head_of, snapshot_key
+from condord.cluster.bus_frames import SNAPSHOTS, head_of
 from condord.cluster.fenced import FencedKey
 from condord.cluster.kv import KvBucket
 
@@ -18,7 +18,7 @@ def play(nats_server, scene):
         bus, frames = server.bus(), []
         await bus.subscribe(f"condord.{ACCOUNT}.frames", frames.append)
         leader = Leader(bus, fence=7)
-        key = FencedKey(KvBucket(bus, STATE_BUCKET), snapshot_key(ACCOUNT))
+        key = FencedKey(KvBucket(bus, SNAPSHOTS), ACCOUNT)
 
         async def stored():
             return await key.read()
@@ -93,7 +93,7 @@ def test_prices_are_stored_after_a_while(nats_server, monkeypatch):
 @pytest.mark.slow
 def test_a_leader_that_was_overtaken_notices_it_and_publishes_nothing_more(nats_server, caplog):
     async def scene(leader, frames, stored):
-        other = FencedKey(KvBucket(leader.bus, STATE_BUCKET), snapshot_key(ACCOUNT))
+        other = FencedKey(KvBucket(leader.bus, SNAPSHOTS), ACCOUNT)
         await other.write(9, b"of another")
         leader.begin()
         await eventually(lambda: leader.overtaken == [7])
@@ -113,13 +113,13 @@ def test_what_cannot_be_stored_is_logged_once_and_tried_again(nats_server, monke
     monkeypatch.setattr("condord.cluster.bus_publisher.MIN_SNAPSHOT_SECONDS", 0.0)
 
     async def scene(leader, _frames, stored):
-        other = KvBucket(leader.bus, STATE_BUCKET)
-        await other.put(snapshot_key(ACCOUNT), b"no fence")
+        other = KvBucket(leader.bus, SNAPSHOTS)
+        await other.put(ACCOUNT, b"no fence")
         leader.begin()
         await eventually(lambda: "cannot be stored" in caplog.text)
         await asyncio.sleep(0.5)
         assert caplog.text.count("The snapshot cannot be stored on the bus") == 1
-        await other.put(snapshot_key(ACCOUNT), b"1\nold")
+        await other.put(ACCOUNT, b"1\nold")
 
         async def is_new():
             return (await stored()).value == leader.snapshot()[1]

@@ -7,7 +7,8 @@ import pytest
 
 from condord.client.http import parse_url
 from condord.cluster import connection
-from condord.cluster.connection import Lost, SourceSettings, asked, refusal
+from condord.cluster.connection import Lost, Response, SourceSettings, asked, refusal, require
+from condord.errors import Refused
 from condord.host.network import Network
 from condord.host.secret import Secret
 from tests.fakes import tls
@@ -61,7 +62,8 @@ def test_a_deflated_body_is_inflated():
 @pytest.mark.parametrize(
     ("script", "text"),
     [
-        ([], "it has closed the connection"),
+        ([], "it has closed the connection without an answer; if it expects TLS, name it with https://"),
+        ([b"\x15\x03\x01\x00\x02\x02\x46"], "it expects TLS; name it with https://"),
         ([b"SSH-2.0\r\n\r\n"], "it has sent invalid or incomplete HTTP"),
         ([10.0], "nothing has come for 3 s"),
         ([CHUNKED, b"5\r\nab"], "it has sent invalid or incomplete HTTP"),
@@ -104,6 +106,29 @@ def test_a_unix_socket_is_asked_as_localhost(tmp_path):
     assert "\r\nHost: localhost\r\n" in run(scene())
 
 
+def test_a_unix_socket_that_answers_nothing_is_not_taken_for_one_with_tls(tmp_path):
+    async def scene():
+        async with FakeSource([], uds=str(tmp_path / "s")) as source:
+            return await got(source.settings())
+
+    with pytest.raises(Lost) as caught:
+        run(scene())
+    assert str(caught.value) == "it has closed the connection without an answer"
+
+
+def test_a_server_with_tls_that_is_asked_without_it_is_named_as_such(tmp_path):
+    path = tls.certificate(tmp_path)
+
+    async def scene():
+        server = await asyncio.start_server(lambda _reader, _writer: None, "127.0.0.1", 0, ssl=tls.served(path))
+        async with server:
+            address = parse_url(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
+            return await got(SourceSettings(address=address, token=None, context=ssl.create_default_context))
+
+    with pytest.raises(Lost, match="if it expects TLS, name it with https://"):
+        asyncio.run(scene())
+
+
 def test_tls_needs_a_certificate_that_is_trusted(tmp_path):
     path = tls.certificate(tmp_path)
 
@@ -127,7 +152,7 @@ def test_tls_to_a_server_without_it_is_lost():
             address = parse_url(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", allows_tls=True)
             return await got(SourceSettings(address=address, token=None, context=ssl.create_default_context))
 
-    with pytest.raises(Lost, match="TLS fails: WRONG_VERSION_NUMBER"):
+    with pytest.raises(Lost, match="it offers no TLS; check the port"):
         asyncio.run(scene())
 
 
@@ -158,6 +183,51 @@ def test_the_host_is_that_of_the_url(url, host):
     assert connection._host(parse_url(url, allows_tls=True)) == host
 
 
+PROBLEM = "application/problem+json"
+
+
+def answered(status, **headers):
+    """An answer with this head, and the settings of the source that gave it."""
+    headers = {name.replace("_", "-"): value for name, value in headers.items()}
+    settings = SourceSettings(address=parse_url("http://a.example/desk"), token=None, context=lambda: None)
+    return settings, Response(status, headers, None, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "text"),
+    [
+        (404, {}, "it answers 404 and is not a condord; "),
+        (400, {"content_type": "text/html"}, "it answers 400 and is not a condord; "),
+        (204, {}, "it answers 204 and is not a condord; "),
+        (200, {"content_type": "Text/HTML; charset=utf-8"}, "it answers with text/html and is no"),
+        (200, {}, "it answers with no type and is not a condord; "),
+        (301, {"location": "https://a.example/x"}, "it redirects to https://a.example/x; name the"),
+        (302, {}, "it redirects to nowhere; name the address of the condord itself"),
+        (404, {"content_type": PROBLEM}, "it answers 404"),
+        (502, {"content_type": "text/html"}, "it answers 502"),
+    ],
+)
+def test_an_answer_of_something_else_than_a_condord_says_what_to_check(status, headers, text):
+    with pytest.raises(Lost) as caught:
+        require(*answered(status, **headers), "text/event-stream")
+    assert str(caught.value).startswith(text)
+    if text.endswith("is not a condord; "):
+        assert str(caught.value).endswith("check http or https, the host, the port and the path")
+
+
+def test_the_answer_that_is_expected_may_have_parameters():
+    require(*answered(200, content_type="text/event-stream; charset=utf-8"), "text/event-stream")
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_refusal_by_something_else_than_a_condord_does_not_blame_the_token_alone(status):
+    with pytest.raises(Refused, match=f"answers {status}, but not as a condord") as caught:
+        require(*answered(status, content_type="text/html"), "text/event-stream")
+    assert caught.value.exit_code == 77
+    assert "the port and the path of cluster.source" in caught.value.hint
+    assert "cluster.source_token_file" in caught.value.hint
+
+
 @pytest.mark.parametrize(
     ("status", "token", "text"),
     [(401, "t", "does not accept the token"), (403, "t", "does not accept the token"), (401, None, "requires a token")],
@@ -166,8 +236,8 @@ def test_a_refused_token_is_an_error_that_says_where_to_put_it(status, token, te
     settings = SourceSettings(
         address=parse_url("http://a.example"), token=Secret(token) if token else None, context=lambda: None
     )
-    error = refusal(settings, status)
+    error = refusal(settings, Response(status, {"content-type": PROBLEM}, None, None))
     assert str(error) == f"http://a.example {text}"
     assert "cluster.source_token_file" in error.hint
     assert error.exit_code == 77
-    assert refusal(settings, 503) is None
+    assert refusal(settings, Response(503, {}, None, None)) is None

@@ -120,10 +120,9 @@ def test_heartbeats_keep_it():
     ("script", "reason"),
     [
         ([answer(503, b"", "Retry-After: 1")], "it answers 503"),
-        ([answer(200, b"hello", "Content-Type: text/html")], "it does not answer as a condord does"),
-        ([], "it has closed the connection"),
+        ([], "it has closed the connection without an answer; if it expects TLS, name it with https://"),
         ([STREAM_HEAD, b"x: 1\n\n"], "it has ended the stream"),
-        ([answer(421, b"", "Retry-After: soon")], "it answers 421"),
+        ([answer(429, b"", "Retry-After: soon")], "it answers 429"),
     ],
 )
 def test_a_source_that_cannot_be_followed_is_lost_with_the_reason(script, reason):
@@ -132,6 +131,16 @@ def test_a_source_that_cannot_be_followed_is_lost_with_the_reason(script, reason
 
     made = play(scene, script)
     assert [call for call in made.sink.calls if call != "begin"] == [f"lost: {reason}"]
+    assert made.source.connections > 1
+
+
+def test_what_is_no_condord_is_tried_again_as_the_address_may_be_put_right():
+    async def scene(made):
+        await asyncio.sleep(LOST_SECONDS + 0.5)
+        [lost] = [call for call in made.sink.calls if call.startswith("lost")]
+        assert lost.startswith("lost: it answers with text/html and is not a condord; check ")
+
+    made = play(scene, [answer(200, b"hello", "Content-Type: text/html")])
     assert made.source.connections > 1
 
 
@@ -160,7 +169,7 @@ def test_a_refused_token_is_reported_once_and_not_tried_again():
     async def scene(_made):
         await asyncio.sleep(30)
 
-    made = play(scene, [answer(401)], token="hush-hush")
+    made = play(scene, [answer(401, b"", "Content-Type: application/problem+json")], token="hush-hush")
     assert [str(error) for error in made.refused] == [f"{made.source.url} does not accept the token"]
     assert made.source.connections == 1
 

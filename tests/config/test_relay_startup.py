@@ -22,7 +22,8 @@ def write(tmp_path, monkeypatch):
 
 
 def load(path=None, source="https://a.example", **environ):
-    return relay_startup.load(path, environ, {"cluster.source": source})
+    flags = {"cluster.role": sources.SetByCommand("relay", "condord relay"), "cluster.source": source}
+    return relay_startup.load(path, environ, flags)
 
 
 def faults(path=None, source="https://a.example", **environ):

@@ -244,6 +244,15 @@ def test_a_flag_beats_the_environment_which_beats_the_file_which_beats_the_defau
     assert loaded.origins["server.uds"] == "default"
 
 
+def test_a_value_that_a_command_sets_has_its_name_as_the_origin(nowhere):
+    flags = {"cluster.role": sources.SetByCommand("relay", "condord relay")}
+    fault = "condord relay: cluster.role = 'relay': a relay needs the URL of another condord"
+    assert faults_of(None, {}, flags)[0].startswith(fault)
+    loaded = sources.load(None, {}, {**flags, "cluster.source": "unix:///run/x"})
+    assert loaded.config.cluster.role == "relay"
+    assert (loaded.origins["cluster.role"], loaded.origins["cluster.source"]) == ("condord relay", "flag")
+
+
 def test_a_fault_is_reported_even_if_a_stronger_source_sets_the_key(write):
     path = write("[server]\nport = 99999\n")
     assert len(faults_of(path, {}, {"server.port": 9})) == 1

@@ -26,6 +26,7 @@ class Relayed:
         self.house = House(spy())
         self.house.set_status(status())
         self.settings = Server(**settings)
+        self.role = "relay"
         self.clock = SourceClock(lambda: self.house.now_at)
         edition = empty_edition(64)
         self.replica = Replica(edition, Fanout(edition, ring_size=16, follows=True))
@@ -50,6 +51,7 @@ class Relayed:
             settings=lambda: self.settings,
             cluster=self.cluster,
             address="http://127.0.0.1:8420",
+            followed="http://127.0.0.1:1",
         )
         self.reading = EventBlocks()
         self.upstream = self.house.subscribe(EVERYTHING)
@@ -60,7 +62,7 @@ class Relayed:
 
     def cluster(self):
         replica = self.replica
-        return ClusterJson(role="relay", source="http://127.0.0.1:1", gaps=replica.gaps, dropped=replica.dropped)
+        return ClusterJson(role=self.role, source="http://127.0.0.1:1", gaps=replica.gaps, dropped=replica.dropped)
 
     def pass_events(self):
         for event in self.reading.feed(self.upstream.take(lambda: self.house.now_at)):

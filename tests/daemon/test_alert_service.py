@@ -5,7 +5,7 @@ import logging
 import pytest
 
 from condord.core.rules.rule import Rule
-from condord.daemon.alert_service import NOTHING, STOP_SECONDS, AlertService
+from condord.daemon.alert_service import ACKNOWLEDGED_SECONDS, NOTHING, STOP_SECONDS, AlertService
 from condord.live.alert_records import Transition
 from condord.live.alerts import Changes
 from tests import virtualtime
@@ -248,10 +248,35 @@ def test_an_acknowledgement_is_published_and_stored(run):
             await given.begin()
             seen = Changes(transitions=(), records=(record(acknowledged_at=NOW_AT),))
             given.alerts.acknowledged["breached:SPY-1"] = seen
-            assert not given.service.acknowledge("stop-loss:SPY-1")
-            assert given.service.acknowledge("breached:SPY-1")
-            await virtualtime.until(lambda: given.delivery.added)
+            assert not await given.service.acknowledge("stop-loss:SPY-1")
+            assert await given.service.acknowledge("breached:SPY-1")
             assert (given.shown[-1], given.delivery.added) == (seen, [(seen, [])])
+
+    run(scene())
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_an_acknowledgement_is_answered_once_it_is_stored_and_does_not_wait_indefinitely(run, monkeypatch, is_stored):
+    async def scene():
+        async with Scene() as given:
+            await given.begin()
+            can_store = asyncio.Event()
+
+            async def add(changes, documents):
+                await can_store.wait()
+
+            monkeypatch.setattr(given.delivery, "add", add)
+            given.alerts.acknowledged["breached:SPY-1"] = Changes(transitions=(), records=(record(),))
+            answering = asyncio.create_task(given.service.acknowledge("breached:SPY-1"))
+            await asyncio.sleep(ACKNOWLEDGED_SECONDS - 0.1)
+            assert not answering.done()
+            if is_stored:
+                can_store.set()
+                await virtualtime.settle()
+            else:
+                await asyncio.sleep(0.2)
+            assert answering.done()
+            assert answering.result()
 
     run(scene())
 

@@ -24,6 +24,11 @@ def test_the_servers_and_the_login_are_those_of_the_configuration(tmp_path):
     assert bus_settings(PLAIN, None, {}).login is None
 
 
+def test_answers_to_a_relay_come_to_other_subjects_than_those_to_an_ingester():
+    assert bus_settings(PLAIN, None, {}).inbox == "_INBOX.relay"
+    assert bus_settings(Cluster(role="ingest", bus="nats://127.0.0.1"), None, {}).inbox == "_INBOX.ingester"
+
+
 def test_certificates_are_only_read_for_tls(tmp_path):
     environ = {"SSL_CERT_FILE": str(tmp_path / "none")}
     bus_settings(PLAIN, None, environ)

@@ -32,7 +32,9 @@ class Scene:
         self.config = CONFIG
         self.log = []
         self.view = types.SimpleNamespace(
-            status=None, why_unread="nothing has been read", cluster=types.SimpleNamespace(role="standby")
+            status=None,
+            unread=types.SimpleNamespace(detail="nothing has been read"),
+            cluster=types.SimpleNamespace(role="standby"),
         )
         self.guard = types.SimpleNamespace(settings=None)
         given = RelayStartup(loaded=startup.loaded(CONFIG), source_token=None, token=None)

@@ -1,10 +1,8 @@
 """A front in this process, whose bus is down; tests/cluster/processes has fronts as programs."""
 
 import os
-import signal
 import subprocess
 import sys
-import threading
 import types
 from pathlib import Path
 
@@ -20,50 +18,31 @@ from condord.host.instance_lock import StateInUse
 from tests.e2e.running import fetch, until
 from tests.fakes import startup
 
+from .visited import restored_process, visited
+
 NOBODY = "nats://127.0.0.1:9"
 
 
 @pytest.fixture(autouse=True)
 def _process():
-    """The logger and the signal handlers as they were: a service that has ended ignores signals."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
-    with startup.restored_root_logger():
+    with restored_process():
         yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 def serve(visit, **given):
     """Run a front until `visit`, called in a thread once it serves, is over."""
-    faults, threads = [], []
-
-    def visited(url):
-        try:
-            visit(url)
-        except BaseException as error:  # noqa: BLE001 - it is raised in the test's own thread
-            faults.append(error)
-        finally:
-            os.kill(os.getpid(), signal.SIGTERM)
-
-    def announce(line):
-        threads.append(threading.Thread(target=visited, args=(line.rpartition(" ")[2],)))
-        threads[0].start()
-
     config = Config(server=Server(port=0), cluster=Cluster(role="ingest", bus=NOBODY))
-    try:
-        front_service.run(
+    visited(
+        lambda announce: front_service.run(
             startup.startup(config, startup.key(), warnings=["something is odd"]),
             config_file=None,
             flags={},
             announce=announce,
             reread=lambda: config,
             **{"environ": dict(os.environ), **given},
-        )
-    finally:
-        for thread in threads:
-            thread.join()
-    if faults:
-        raise faults[0]
+        ),
+        visit,
+    )
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ class Scene:
     def __init__(self):
         self.config = CONFIG
         self.retries = []
-        self.view = types.SimpleNamespace(status=None, why_unread="nothing has been read")
+        self.view = types.SimpleNamespace(status=None, unread=types.SimpleNamespace(detail="nothing has been read"))
         self.guard = types.SimpleNamespace(settings=None)
         given = RelayStartup(
             loaded=startup.loaded(CONFIG), source_token=Secret("source-token-1234"), token=Secret("own-token-1234567")

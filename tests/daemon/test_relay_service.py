@@ -3,8 +3,6 @@
 import asyncio
 import contextlib
 import logging
-import os
-import signal
 import threading
 
 import pytest
@@ -22,6 +20,8 @@ from tests.e2e.running import fetch, until
 from tests.fakes import startup
 from tests.live.accounts import House, spy, status
 
+from .visited import restored_process, visited
+
 __all__ = ["nats_server"]
 
 TOKEN = "own-token-1234567"
@@ -29,12 +29,8 @@ TOKEN = "own-token-1234567"
 
 @pytest.fixture(autouse=True)
 def _process():
-    """The logger and the signal handlers as they were: a service that has ended ignores signals."""
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
-    with startup.restored_root_logger():
+    with restored_process():
         yield
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
 
 
 class Scripted:
@@ -65,30 +61,13 @@ def snapshot():
 
 def serve(source, visit=lambda url: None, *, ends=True, token=None, source_token=None, warnings=(), **server):
     """Run a relay until `visit`, called in a thread once it serves, is over (or, unless `ends`, by itself)."""
-    faults, threads = [], []
-
-    def visited(url):
-        try:
-            visit(url)
-        except BaseException as error:  # noqa: BLE001 - it is raised in the test's own thread
-            faults.append(error)
-        finally:
-            if ends:
-                os.kill(os.getpid(), signal.SIGTERM)
-
-    def announce(line):
-        threads.append(threading.Thread(target=visited, args=(line.rpartition(" ")[2],)))
-        threads[0].start()
-
     config = Config(server=Server(port=0, **server), cluster=Cluster(role="relay", source=source))
     found = RelayStartup(loaded=startup.loaded(config, warnings), source_token=source_token, token=token)
-    try:
-        relay_service.run(found, environ={}, announce=announce, log_dropped=lambda: 3)
-    finally:
-        for thread in threads:
-            thread.join()
-    if faults:
-        raise faults[0]
+    visited(
+        lambda announce: relay_service.run(found, environ={}, announce=announce, log_dropped=lambda: 3),
+        visit,
+        ends=ends,
+    )
 
 
 def test_it_serves_what_its_source_sends(caplog):

@@ -1,5 +1,7 @@
 import os
 
+import pytest
+
 from tests.live.accounts import SPY_ID, status
 from tests.virtualtime import run
 
@@ -17,12 +19,29 @@ def test_before_the_first_document_there_is_a_reason_instead():
     @play
     def _(relayed):
         view = relayed.view
-        assert view.why_unread == "nothing has been read from the source yet: it has not answered yet"
+        said = "this relay has read nothing from http://127.0.0.1:1 in 0 s: it has not answered yet"
+        assert (view.unread.detail, view.unread.code) == (said, None)
         assert (view.status, view.is_ready, view.is_alive) == (None, False, True)
         relayed.feed.lose("it answers 503")
-        assert view.why_unread == "nothing has been read from the source yet: it answers 503"
+        assert view.unread.detail.endswith(" in 0 s: it answers 503")
+        assert (view.unread.code, view.unread.cluster.role) == ("sourceLost", "relay")
         relayed.pass_events()
-        assert view.why_unread is None
+        assert view.unread is None
+
+
+@pytest.mark.parametrize(
+    ("role", "text"),
+    [
+        ("standby", "this ingester stands by, and has read nothing from http://127.0.0.1:1 in 0 s: it is gone"),
+        ("leader", "this ingester leads, and has read nothing from its own daemon of the account in 0 s: it is gone"),
+    ],
+)
+def test_an_ingester_that_has_no_document_names_what_it_is(role, text):
+    @play
+    def _(relayed):
+        relayed.role = role
+        relayed.feed.lose("it is gone", "leaderLost")
+        assert (relayed.view.unread.detail, relayed.view.unread.code) == (text, "leaderLost")
 
 
 def test_it_shows_the_document_of_the_source_and_is_ready_as_the_source_is():

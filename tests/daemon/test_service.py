@@ -21,6 +21,8 @@ from condord.upstream.supervisor import Supervisor
 from tests.e2e.running import fetch, until
 from tests.fakes import startup
 
+from .visited import restored_process, visited
+
 NOBODY = "127.0.0.1:9"
 CONFIG = Config(
     alpaca=Alpaca(
@@ -33,53 +35,22 @@ CONFIG = Config(
 )
 
 
-class Run:
-    """A daemon that runs until `visit`, called in a thread once it serves, returns; unless `ends`, it ends by itself."""
-
-    def __init__(self, place, visit, *, ends=True, warnings=(), **options):
-        self.lines = []
-        self.fault = None
-        self._visit = visit
-        self._ends = ends
-        environ = {
-            "APCA_API_KEY_ID": "id",
-            "APCA_API_SECRET_KEY": startup.HUSH,
-            "RUNTIME_DIRECTORY": str(place / "locks"),
-            "STATE_DIRECTORY": str(place / "state"),
-        }
-        try:
-            found = startup.startup(CONFIG, startup.key(), warnings=warnings)
-            service.run(found, environ=environ, announce=self._announce, **options)
-        finally:
-            self._thread.join()
-        if self.fault is not None:
-            raise self.fault
-
-    def _announce(self, line):
-        self.lines.append(line)
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self):
-        try:
-            self._visit(self.lines[0].rpartition(" ")[2])
-        except BaseException as error:  # noqa: BLE001 - it is raised in the test's own thread
-            self.fault = error
-        finally:
-            if self._ends:
-                os.kill(os.getpid(), signal.SIGTERM)
+def serve(place, visit, *, ends=True, warnings=(), **options):
+    """Run a daemon until `visit`, called once it serves, is over (or, unless `ends`, by itself); return its lines."""
+    environ = {
+        "APCA_API_KEY_ID": "id",
+        "APCA_API_SECRET_KEY": startup.HUSH,
+        "RUNTIME_DIRECTORY": str(place / "locks"),
+        "STATE_DIRECTORY": str(place / "state"),
+    }
+    found = startup.startup(CONFIG, startup.key(), warnings=warnings)
+    return visited(lambda announce: service.run(found, environ=environ, announce=announce, **options), visit, ends=ends)
 
 
 @pytest.fixture(autouse=True)
 def _process():
-    """The log level and the signal handlers as they were: a daemon that has ended ignores signals."""
-    root = logging.getLogger()
-    level = root.level
-    handlers = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)}
-    yield
-    root.setLevel(level)
-    for number, handler in handlers.items():
-        signal.signal(number, handler)
+    with restored_process():
+        yield
 
 
 def test_it_announces_where_it_serves_and_ends_at_sigterm(tmp_path, caplog):
@@ -91,10 +62,9 @@ def test_it_announces_where_it_serves_and_ends_at_sigterm(tmp_path, caplog):
             live=fetch(f"{url}/livez")[0], ready=fetch(f"{url}/readyz")[0], report=fetch(f"{url}/api/status")[2]
         )
 
-    ran = Run(tmp_path, visit, warnings=["something is odd"], log_dropped=lambda: 3)
-    assert len(ran.lines) == 1
+    [line] = serve(tmp_path, visit, warnings=["something is odd"], log_dropped=lambda: 3)
     assert (seen["live"], seen["ready"]) == (200, 503)
-    assert seen["report"]["address"] == ran.lines[0].rpartition(" ")[2]
+    assert seen["report"]["address"] == line.rpartition(" ")[2]
     assert seen["report"]["pid"] == os.getpid()
     assert seen["report"]["subscribers"] == 0
     told = [record.message for record in caplog.records]
@@ -107,7 +77,7 @@ def test_it_announces_where_it_serves_and_ends_at_sigterm(tmp_path, caplog):
 
 def test_a_scrape_has_the_counters_of_every_part(tmp_path):
     seen = []
-    Run(tmp_path, lambda url: seen.append(fetch(f"{url}/metrics")[2]), log_dropped=lambda: 3)
+    serve(tmp_path, lambda url: seen.append(fetch(f"{url}/metrics")[2]), log_dropped=lambda: 3)
     assert "condord_subscribers 0.0" in seen[0]
     assert "condord_log_dropped_total 3.0" in seen[0]
 
@@ -134,12 +104,12 @@ def test_sighup_takes_what_can_be_changed_and_refuses_what_is_faulty(tmp_path, c
             until(lambda sentence=sentence: told(sentence), sentence)
         assert fetch(f"{url}/api/status")[2]["maxSubscribers"] == 1
 
-    Run(tmp_path, visit, reread=reread)
+    serve(tmp_path, visit, reread=reread)
 
 
 def test_a_refresh_is_accepted(tmp_path):
     seen = []
-    Run(tmp_path, lambda url: seen.append(fetch(f"{url}/api/refresh", method="POST")[0]))
+    serve(tmp_path, lambda url: seen.append(fetch(f"{url}/api/refresh", method="POST")[0]))
     assert seen == [202]
 
 
@@ -153,7 +123,7 @@ def test_an_address_that_is_taken_is_an_error_before_anything_is_asked_of_alpaca
         except Exception as error:  # noqa: BLE001 - which one it is, the test says
             errors.append(error)
 
-    Run(tmp_path, visit)
+    serve(tmp_path, visit)
     assert [getattr(error, "code", error) for error in errors] == ["unavailable"]
 
 
@@ -165,7 +135,7 @@ def test_a_supervisor_that_ends_by_itself_ends_the_daemon_with_an_error(tmp_path
     is_visited = threading.Event()
     monkeypatch.setattr(Supervisor, "run", end)
     with pytest.raises(Failed, match="the supervisor ended by itself"):
-        Run(tmp_path, lambda url: is_visited.set(), ends=False)
+        serve(tmp_path, lambda url: is_visited.set(), ends=False)
 
 
 def test_history_is_in_the_state_directory(tmp_path):

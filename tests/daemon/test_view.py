@@ -81,7 +81,7 @@ class FakeAlertService:
     def answer(self):
         return AlertsJson(as_of=NOW_AT, alerts=[], rules=[], channels=[CHANNEL])
 
-    def acknowledge(self, alert_id):
+    async def acknowledge(self, alert_id):
         self.seen.append(alert_id)
         return alert_id == "known"
 
@@ -252,7 +252,7 @@ def test_trades_come_from_the_trade_book(view):
 
 def test_alerts_are_those_of_the_service_and_can_be_acknowledged(view, alert_service):
     assert view.alerts().channels == [CHANNEL]
-    assert [view.acknowledge("known"), view.acknowledge("unknown")] == [True, False]
+    assert [asyncio.run(view.acknowledge(name)) for name in ("known", "unknown")] == [True, False]
     assert alert_service.seen == ["known", "unknown"]
 
 

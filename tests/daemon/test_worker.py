@@ -9,7 +9,7 @@ import threading
 import pytest
 from prometheus_client import CollectorRegistry
 
-from condord.config.schema import Config, Server
+from condord.config.schema import Cluster, Config, Server
 from condord.daemon import place as places
 from condord.daemon import worker_pool
 from condord.host.secret import Secret
@@ -21,15 +21,15 @@ TOKEN = "token-of-the-worker-1"
 BOUND_SECONDS = 120
 
 
-def play(test):
-    """Play `test(config, url, pool)` in a thread beside a pool of one worker, whose source does not listen."""
+def play(test, cluster=None):
+    """Play `test(url, reload)` in a thread beside a pool of one worker, whose daemon does not listen."""
 
     async def whole():
         async with asyncio.timeout(BOUND_SECONDS):
             with places.opened(Server(port=0, workers=2), (), token=None, environ={}) as place:
                 for listener in place.listeners:
                     listener.close()
-                config = [Config(server=Server(workers=1))]
+                config = [Config(server=Server(workers=1), cluster=cluster or Cluster())]
                 pool = worker_pool.build(
                     place,
                     registry=CollectorRegistry(),
@@ -61,7 +61,7 @@ def test_without_its_daemon_a_worker_is_alive_and_answers_that_nothing_was_read(
         assert fetch(url + "/readyz")[0] == 503
         headers = {"Authorization": f"Bearer {TOKEN}"}
         status, answered, problem = fetch(url + "/api/positions", headers=headers)
-        assert (status, problem["detail"].split(":")[0]) == (503, "nothing has been read from the source yet")
+        assert (status, problem["detail"].partition(" in ")[0]) == (503, "this worker has read nothing from its daemon")
         assert answered["Retry-After"]
         assert fetch(url + "/metrics", headers=headers)[0] == 503
         assert fetch(url + "/api/positions")[0] == 401
@@ -69,6 +69,25 @@ def test_without_its_daemon_a_worker_is_alive_and_answers_that_nothing_was_read(
         assert fetch(url + "/", headers={"Host": "evil.example"})[0] == 421
 
     play(test)
+
+
+@pytest.mark.parametrize(
+    ("cluster", "role", "source", "text"),
+    [
+        (Cluster(role="relay", source="http://a/"), "relay", "http://a", "this relay has read nothing from http://a/"),
+        (
+            Cluster(role="ingest", bus="nats://a"), "standby", None,
+            "this ingester stands by, and has read nothing from the bus nats://a",
+        ),
+    ],
+)  # fmt: skip
+def test_a_worker_that_has_read_nothing_names_what_its_daemon_is_and_follows(cluster, role, source, text):
+    def test(url, reload):
+        _, _, problem = fetch(url + "/api/status", headers={"Authorization": f"Bearer {TOKEN}"})
+        assert problem["detail"].startswith(f"{text} in ")
+        assert (problem["cluster"]["role"], problem["cluster"]["source"]) == (role, source)
+
+    play(test, cluster)
 
 
 def test_a_reload_is_applied():

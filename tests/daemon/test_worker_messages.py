@@ -15,6 +15,7 @@ def test_a_message_is_one_line_and_comes_back_as_it_was():
         address="http://127.0.0.1:1",
         takes_any_host=False,
         tickets="/run/t",
+        cluster=schema.Cluster(role="relay", source="http://a"),
     )
     family = Family("a", "b", "counter", (SampleValue("a_total", {"route": "/x\n"}, 1.5),))
     report = WorkerReport(counts=Counts(frames=3, resyncs={"a": 1}), families={"a": family})

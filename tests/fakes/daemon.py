@@ -42,6 +42,14 @@ def problem(status, detail, **headers):
     return status, {"Content-Type": "application/problem+json"} | headers, documents.body(answer)
 
 
+def unread(detail="this relay has read nothing from http://a in 12 s: it is gone", *, code="sourceLost", **cluster):
+    """The answer of a server that has no document yet."""
+    more = {"code": code, "cluster": {"role": "relay", "source": "http://a"} | cluster}
+    answer = {"type": "about:blank", "title": "No", "status": 503, "detail": detail, **more}
+    answer |= {"version": "0.2.0", "pid": 4711, "uptime": 12.3}
+    return 503, {"Content-Type": "application/problem+json", "Retry-After": "1"}, documents.body(answer)
+
+
 @contextlib.contextmanager
 def serving(uds=None):
     """Run a fake daemon on a free port, or on the Unix socket `uds`."""

@@ -149,7 +149,7 @@ class FakeDaemon:
     def alerts(self):
         return self.shown_alerts
 
-    def acknowledge(self, alert_id):
+    async def acknowledge(self, alert_id):
         is_known = any(alert.id == alert_id for alert in self.shown_alerts.alerts)
         self.acknowledged += [alert_id] * is_known
         return is_known

@@ -1,13 +1,22 @@
 import asyncio
+import os
 
 import pytest
 
+from condord import __version__
 from condord.http import access
 from condord.http.app import build
+from condord.http.interfaces import Unread
 from condord.http.unread import UnreadGate
+from condord.live.wire import ClusterJson
 from tests.http.asking import Conversation, FakeDaemon
 
-WHY = "nothing has been read from the source yet: it answers 503"
+WHY = Unread(
+    detail="this relay has read nothing from http://a in 12 s: it is gone",
+    code="sourceLost",
+    cluster=ClusterJson(role="relay", source="http://a"),
+    uptime_seconds=12.3456,
+)
 
 
 def ask(path, why=WHY, *, is_anonymous=False, method="GET"):
@@ -22,7 +31,14 @@ def ask(path, why=WHY, *, is_anonymous=False, method="GET"):
 @pytest.mark.parametrize("path", ["/api/positions", "/api/stream", "/api/status", "/api/trades", "/readyz"])
 def test_what_needs_the_document_is_503_with_the_reason(path):
     found = ask(path)
-    assert (found.status, found.headers["retry-after"], found.json()["detail"]) == (503, "1", WHY)
+    assert (found.status, found.headers["retry-after"]) == (503, "1")
+    assert found.headers["content-type"] == "application/problem+json"
+    cluster = {"role": "relay", "leader": None, "fence": None, "source": "http://a", "lagMs": None}
+    assert found.json() == {
+        "type": "about:blank", "title": "Service Unavailable", "status": 503, "detail": WHY.detail,
+        "code": "sourceLost", "cluster": {**cluster, "gaps": 0, "dropped": 0},
+        "version": __version__, "pid": os.getpid(), "uptime": 12.346,
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize(("path", "method"), [("/livez", "GET"), ("/openapi.json", "GET"), ("/api/tickets", "POST")])

@@ -684,6 +684,19 @@ def test_the_tally_is_of_the_published_document():
     )
 
 
+def test_it_is_known_whether_a_contract_has_not_been_read():
+    edition = make_edition()
+    assert not edition.assumes_multipliers
+    read = condor("one")
+    publish(edition, condors=[read], unmatched=[unmatched("d")], quotes=[])
+    assert not edition.assumes_multipliers
+    legs = [*read.legs[1:], msgspec.structs.replace(read.legs[0], multiplier_assumed=True)]
+    publish(edition, condors=[msgspec.structs.replace(read, legs=legs)], unmatched=[], quotes=[])
+    assert edition.assumes_multipliers
+    publish(edition, condors=[read], unmatched=[unmatched("d", multiplier_assumed=True)], quotes=[])
+    assert edition.assumes_multipliers
+
+
 def test_a_condor_that_was_never_valued_has_no_oldest_valuation():
     edition = make_edition()
     publish(edition, condors=[condor("one")], unmatched=[], quotes=[])

@@ -2,13 +2,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from condord.live.remedies import split_remedy, with_remedy
+from condord.live.remedies import sentence, split_remedy, with_remedy
 
 REMEDIES = ("check the key", "stop it; it can take a while")
 
 
 def test_a_sentence_ends_with_the_remedy():
     assert with_remedy("the key is wrong", "check the key") == "the key is wrong; check the key"
+
+
+def test_a_remedy_by_itself_is_a_sentence():
+    assert sentence("check the key of NATS") == "Check the key of NATS."
 
 
 def test_what_heals_by_itself_has_no_remedy():

@@ -1,7 +1,5 @@
 """Ingesters on a bus as child processes, with a simulator whose option stream is the referee: one connection at most."""
 
-import contextlib
-import re
 import socket
 import time
 from collections.abc import Iterator
@@ -12,6 +10,7 @@ from tests.cluster.nats_server import NatsServer
 from tests.e2e.environs import QUICK, UNPACED
 from tests.e2e.preloaded import replaced
 from tests.e2e.running import KEYS, Condord, Program, Simulated, _snake, closing_program, until
+from tests.http.scrape import samples
 
 LOADING_TICKS = 30  # hundredths of a second of a processor; loading takes three times as many
 HOST = socket.gethostname()
@@ -57,22 +56,13 @@ class Ingester(Condord):
 
         return until(look, lambda: f"role {role}: {self.stderr}", timeout)
 
-    def maker_metrics(self) -> dict[str, float]:
-        """The sums of the metrics of its maker, by name; empty while none serves."""
-        with contextlib.suppress(OSError, StopIteration), socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(10)
-            connection.connect(str(next(self.directory.glob("condord-*/maker"))))
-            connection.sendall(b"GET /metrics HTTP/1.0\r\nHost: localhost\r\n\r\n")
-            body = b"".join(iter(lambda: connection.recv(65_536), b"")).decode()
-            found: dict[str, float] = {}
-            for name, value in re.findall(r"(?m)^(\w+)\S* ([0-9.e+]+)$", body):
-                found[name] = found.get(name, 0.0) + float(value)
-            return found
-        return {}
+    def metrics(self) -> dict[str, float]:
+        """The samples of a scrape."""
+        return samples(self.get("/metrics")[1])
 
     def await_evaluated(self) -> None:
-        """Wait until its maker has evaluated rules."""
-        until(lambda: self.maker_metrics().get("condord_rule_evaluations_total"), lambda: f"evaluated: {self.stderr}")
+        """Wait until it leads and has evaluated rules."""
+        until(lambda: self.metrics().get("condord_rule_evaluations_total"), lambda: f"evaluated: {self.stderr}")
 
     def await_live(self) -> dict:
         """Wait until its document is that of a live leader."""

@@ -226,7 +226,7 @@ def test_a_relay_that_starts_first_waits_for_its_source(simulated):
         for path in ("/readyz", "/api/positions", "/api/stream", "/api/status", "/api/trades"):
             code, headers, problem = fetch(relay.url + path)
             assert code == 503, path
-            assert problem["detail"].startswith("nothing has been read from the source yet: ")
+            assert problem["detail"].startswith(f"this relay has read nothing from {source.url} in ")
             assert headers["Retry-After"] == "1"
         assert relay.get("/livez")[0] == 200
         assert relay.get("/metrics")[0] == 200

@@ -136,7 +136,7 @@ def test_a_relay_reads_frames_and_asks_the_leader(ingester, relay):
     assert ingester.subscribe(ASK) is None
     assert ingester.publish(FRAMES, "a frame") is None
     assert relay.next_message() == (FRAMES, "a frame")
-    assert relay.publish(ASK, "a question", "_INBOX.1") is None
+    assert relay.publish(ASK, "a question", "_INBOX.relay.1") is None
     assert ingester.next_message() == (ASK, "a question")
 
 
@@ -145,36 +145,41 @@ def test_a_relay_reads_frames_and_asks_the_leader(ingester, relay):
     [
         FRAMES,
         "condord.1a2b3c.other",
-        "$KV.condord.1a2b3c.snapshot",
+        "$KV.condord.1a2b3c.state.alerts",
+        "$KV.condord-snapshots.1a2b3c",
         "$KV.condord-leases.1a2b3c",
         "_INBOX.of.another",
         "$JS.API.STREAM.CREATE.KV_condord",
         "$JS.API.STREAM.DELETE.KV_condord-leases",
         "$JS.API.STREAM.PURGE.KV_condord",
         "$JS.API.CONSUMER.CREATE.KV_condord",
+        "$JS.API.STREAM.MSG.GET.KV_condord",
+        "$JS.API.DIRECT.GET.KV_condord",
     ],
 )
-def test_a_relay_publishes_nothing_in_the_name_of_an_ingester(relay, ingester, subject):
+def test_a_relay_publishes_nothing_in_the_name_of_an_ingester_and_asks_for_no_state(relay, ingester, subject):
     assert "Permissions Violation for Publish" in relay.publish(subject)
     assert ingester.publish(subject) is None
 
 
-@pytest.mark.parametrize("subject", ["condord.>", ASK, "$KV.condord.>", ">"])
+@pytest.mark.parametrize("subject", ["condord.>", ASK, "$KV.condord.>", "_INBOX.>", "_INBOX.ingester.>", ">"])
 def test_a_relay_reads_no_questions_of_others_and_no_states(relay, subject):
     assert "Permissions Violation for Subscription" in relay.subscribe(subject)
 
 
 def test_an_ingester_makes_the_buckets_and_a_relay_reads_them(ingester, relay):
     stream = {
-        "name": "KV_condord", "subjects": ["$KV.condord.>"], "max_msgs_per_subject": 1, "storage": "file",
+        "name": "KV_condord-snapshots", "subjects": ["$KV.condord-snapshots.>"], "max_msgs_per_subject": 1, "storage": "file",
         "discard": "new", "allow_rollup_hdrs": True, "deny_delete": True,
     }  # fmt: skip
-    assert ingester.subscribe("_INBOX.i") is None
-    assert ingester.publish("$JS.API.STREAM.CREATE.KV_condord", json.dumps(stream), "_INBOX.i") is None
+    assert ingester.subscribe("_INBOX.ingester.i") is None
+    assert (
+        ingester.publish("$JS.API.STREAM.CREATE.KV_condord-snapshots", json.dumps(stream), "_INBOX.ingester.i") is None
+    )
     assert "error" not in json.loads(ingester.next_message()[1])
-    assert ingester.publish("$KV.condord.1a2b3c.snapshot", "the document", "_INBOX.i") is None
+    assert ingester.publish("$KV.condord-snapshots.1a2b3c", "the document", "_INBOX.ingester.i") is None
     assert json.loads(ingester.next_message()[1])["seq"] == 1
-    assert relay.subscribe("_INBOX.r") is None
-    asked = json.dumps({"last_by_subj": "$KV.condord.1a2b3c.snapshot"})
-    assert relay.publish("$JS.API.STREAM.MSG.GET.KV_condord", asked, "_INBOX.r") is None
+    assert relay.subscribe("_INBOX.relay.r") is None
+    asked = json.dumps({"last_by_subj": "$KV.condord-snapshots.1a2b3c"})
+    assert relay.publish("$JS.API.STREAM.MSG.GET.KV_condord-snapshots", asked, "_INBOX.relay.r") is None
     assert json.loads(relay.next_message()[1])["message"]["seq"] == 1

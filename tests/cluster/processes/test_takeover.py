@@ -45,6 +45,12 @@ def test_two_that_start_at_once_have_one_leader_whose_document_both_serve(ingest
     for each in (leader, standby):
         assert fetch(f"{each.url}/api/trades")[0] == 200
         assert fetch(f"{each.url}/api/refresh", method="POST")[0] in (202, 204, 429)
+    found, of_standby = leader.metrics(), standby.metrics()
+    assert found["condord_cluster_role{state=leader}"] == 1
+    assert found["condord_upstream_connected{stream=option}"] == 1
+    assert found["condord_rest_request_duration_seconds_count{code=200,endpoint=positions}"] >= 1
+    assert found["condord_history_fault"] == 0
+    assert not {"condord_rule_evaluations_total", "condord_upstream_connected{stream=option}"} & of_standby.keys()
     leader.process.send_signal(signal.SIGHUP)
     until(lambda: "".join(leader.stderr).count("Configuration reloaded") == 2, "front and maker have reloaded")
     ingesters.check_slot()
@@ -80,6 +86,9 @@ def test_a_clean_stop_hands_over_at_once(ingesters):
         old = epoch(follower)
         assert leader.stop() == 0
         assert seconds_until(lambda: epoch(follower) != old, "the epoch of another leader") < TAKEOVER_SECONDS
+        first = next(document for version, document in follower.documents.items() if not version.startswith(old))
+    # Else another snapshot would follow at once.
+    assert not [leg for condor in first["condors"] for leg in condor["legs"] if leg["multiplierAssumed"]]
     ingesters.check_slot()
 
 

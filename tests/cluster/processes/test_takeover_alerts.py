@@ -1,39 +1,22 @@
 """The next leader knows the history of each alert."""
 
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 
 import pytest
 
 from tests.cluster.processes.ingesters import Cluster
-from tests.e2e.alerting import BEYOND, CALM, AlertFiles, Receiver, await_alert, channel, market_of_one, settle
+from tests.e2e.alerting import BEYOND, CALM, await_alert, channel, settle
+from tests.e2e.conftest import files, lasting_market, market, receiver
 from tests.e2e.running import fetch, until
+
+__all__ = ["files", "lasting_market", "market", "receiver"]
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture(scope="module")
-def lasting_market():
-    with market_of_one() as market:
-        yield market
-
-
 @pytest.fixture
-def market(lasting_market):
-    lasting_market.simulated.clear()
-    lasting_market.move(CALM)
-    return lasting_market
-
-
-@pytest.fixture
-def receiver():
-    with closing(Receiver()) as receiver:
-        yield receiver
-
-
-@pytest.fixture
-def pair(tmp_path, market, receiver):
+def pair(tmp_path, market, files):
     """A leader whose rule is evaluated, and a standby."""
-    files = AlertFiles(tmp_path, market, receiver)
     with ExitStack() as stack:
         leader, standby = Cluster(stack, tmp_path, market.simulated).pair("--config", str(files.path))
         leader.await_evaluated()

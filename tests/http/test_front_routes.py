@@ -1,0 +1,33 @@
+import asyncio
+
+from prometheus_client import CollectorRegistry, Gauge
+
+from condord.http.app import build_relay
+from condord.http.front_routes import ENDPOINTS
+from tests.http.asking import Conversation, FakeDaemon
+
+
+class Front:
+    """Returns a registry of its own in place of the one that it is given."""
+
+    def __init__(self):
+        self.given = None
+
+    async def with_maker(self, registry):
+        self.given = registry
+        merged = CollectorRegistry()
+        Gauge("condord_history_fault", "Whether history cannot be recorded.", registry=merged).set(1)
+        return merged
+
+
+def test_the_metrics_are_those_of_the_front_with_its_makers_in_the_format_that_is_accepted():
+    view, front = FakeDaemon(), Front()
+    view.registry = CollectorRegistry()
+    app = build_relay(view, front, ENDPOINTS)
+    found = asyncio.run(Conversation(app, "/metrics").run())
+    assert found.status == 200
+    assert "condord_history_fault 1.0" in found.body.decode()
+    assert front.given is view.registry
+    accept = {"Accept": "application/openmetrics-text"}
+    found = asyncio.run(Conversation(app, "/metrics", headers=accept).run())
+    assert found.headers["content-type"].startswith("application/openmetrics-text")
