@@ -5,22 +5,27 @@ from __future__ import annotations
 import datetime as dt
 import re
 import textwrap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 
 from condord.cli import formatting
+from condord.cli.condor_notes import has_old_quotes
 from condord.cli.grid import Cell, Row, grid
 from condord.cli.screen import Screen, painted, plain
+from condord.cli.view import profit
 from condord.core.rules.rule import Severity
 from condord.live import wire
+from condord.live.lost_source import trusted
+from condord.live.urgency import by_need, held
 from condord.live.wire_alerts import AlertCounts, AlertJson, AlertsJson, ChannelJson, RuleJson
+from condord.live.wire_broken import BrokenJson
 
 _SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 """The most severe first."""
 MARKS: Mapping[Severity, str] = {"critical": "◆", "warning": "■", "info": "●"}
 """The shape of each severity, for people who do not see its colour."""
 _STYLES: Mapping[Severity, str] = {"critical": "bad", "warning": "warn", "info": "strong"}
-_PRICE = re.compile(r", [A-Z0-9.]+ [0-9,]+\.[0-9]{2}\.\Z", re.ASCII)
-"""The price at the end of a sentence: `, SPY 568.10.`"""
+_PRICE = re.compile(r", [A-Z0-9.]+ [0-9,]+\.[0-9]{2}(?=;|\.\Z)", re.ASCII)
+"""The price at the end of a clause: `, SPY 568.10`"""
 _GONE = "HTTP 410"
 _INDENT, _MIN_TEXT_WIDTH = 12, 20
 _SUMMARY_LINES = 2
@@ -37,10 +42,10 @@ def alerts_lines(
 ) -> list[str]:
     """Return the lines for an answer of `GET /api/alerts`; they depend only on the arguments.
 
-    Without `with_all` they have only what fires, and channels that do not deliver. `document` has the present profit or
-    loss of the condors that alerts fire for, None if it is not known.
+    Without `with_all` they have only what fires, and channels that do not deliver. `document` has the condors that
+    alerts fire for, None if they are not known.
     """
-    firing, present = ordered(answer.alerts), _present(document)
+    firing, present = ordered(answer.alerts, document), _present(document)
     lines = [line for alert in firing for line in _alert(alert, now, screen, present)]
     lines += ["", counts_text(counted(firing))] if firing else ["No alert is firing."]
     if not with_all:
@@ -61,10 +66,9 @@ def alerts_lines(
     return lines
 
 
-def ordered(alerts: Iterable[AlertJson]) -> list[AlertJson]:
-    """Return those that fire: the most severe first, then those not acknowledged, then the newest."""
-    firing = sorted((alert for alert in alerts if alert.state == "firing"), key=_by_age)
-    return sorted(firing, key=lambda alert: (_SEVERITIES.index(alert.severity), alert.acknowledged_at is not None))
+def ordered(alerts: Iterable[AlertJson], document: wire.Document | None) -> list[AlertJson]:
+    """Return those that fire, in the order of `by_need`; `document` is None if the condors are not known."""
+    return sorted((alert for alert in alerts if alert.state == "firing"), key=by_need(document))
 
 
 def _by_age(alert: AlertJson) -> tuple[float, str]:
@@ -84,16 +88,17 @@ def counts_text(counts: AlertCounts) -> str:
     return ", ".join(f"{number} {severity}" for number, severity in numbers if number)
 
 
-def summary(alerts: Sequence[AlertJson], counts: AlertCounts, screen: Screen) -> list[str]:
+def summary(document: wire.Document, screen: Screen) -> list[str]:
     """Return two lines at most: how many alerts fire and the text of the first; none if no alert does.
 
-    `counts` may count more than `alerts` has. The text is shortened to the width of the screen. It leaves out the price
+    More may fire than the document has. The text is shortened to the width of the screen. It leaves out the price
     and the P/L, which are those of the moment at which the alert fired, as it stands below present ones.
     """
+    counts = document.totals.alerts
     numbers = counts_text(counts)
     if not numbers:
         return []
-    firing = ordered(alerts)
+    firing = ordered(document.alerts, document)
     sentence = f"alerts: {numbers}" + (f" · {plain(reason_of(firing[0].text))}" if firing else "")
     severest = next(severity for severity in _SEVERITIES if getattr(counts, severity))
     width = screen.width or len(sentence)
@@ -103,7 +108,7 @@ def summary(alerts: Sequence[AlertJson], counts: AlertCounts, screen: Screen) ->
 
 def reason_of(text: str) -> str:
     """Return the sentence of an alert without its figures of the moment at which it fired: the price, and the P/L."""
-    return _PRICE.sub(".", _split(text)[0])
+    return _PRICE.sub("", _split(text)[0])
 
 
 def _split(text: str) -> tuple[str, str]:
@@ -113,14 +118,23 @@ def _split(text: str) -> tuple[str, str]:
 
 
 def _present(document: wire.Document | None) -> dict[str, str]:
-    """Return what each condor is worth now, and the price of its underlying."""
+    """Return what each condor is worth now, and the price of its underlying, both marked if they may be old."""
     if document is None:
         return {}
-    found = {condor.id: f"P/L {formatting.gain(condor.unrealized_pl)}" for condor in document.broken}
-    for condor in document.condors:
-        value, price = condor.valuation, condor.risk.price
-        profit = f"P/L {formatting.gain(value.unrealized_pl)} (close now {formatting.gain(value.natural_pl)})"
-        found[condor.id] = profit + (f", {plain(condor.underlying)} {formatting.money(price)}" if price else "")
+    document = trusted(document)
+    quotes = {quote.symbol: quote for quote in document.quotes}
+    prices = {entry.symbol: entry for entry in document.underlyings}
+    found = {}
+    for condor in held(document):
+        details = ["unconfirmed"] if has_old_quotes(condor, quotes) else []
+        if not isinstance(condor, BrokenJson):
+            details.insert(0, f"close now {formatting.gain(condor.valuation.natural_pl)}")
+        entry = prices.get(condor.underlying)
+        parts = [f"P/L {formatting.gain(profit(condor))}" + (f" ({', '.join(details)})" if details else "")]
+        if entry is not None and entry.price is not None:
+            mark = " (unconfirmed)" if formatting.is_price_doubtful(entry) else ""
+            parts.append(f"{plain(condor.underlying)} {formatting.money(entry.price)}{mark}")
+        found[condor.id] = ", ".join(parts)
     return found
 
 

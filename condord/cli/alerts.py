@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import os
 from typing import Annotated
 
@@ -88,16 +87,17 @@ def show(
     if as_json:
         write_stdout(body + b"\n")
     else:
-        document = _document(daemon) if any(alert.condor_id for alert in answer.alerts) else None
-        now, where = dt.datetime.now(dt.UTC), screen(os.environ)
-        lines = alerts_lines(answer, now, where, with_all=with_all, document=document)
+        document = condors_of(daemon, answer)
+        lines = alerts_lines(answer, answer.as_of, screen(os.environ), with_all=with_all, document=document)
         write_stdout("".join(f"{line}\n" for line in lines))
     if critical := counted(answer.alerts).critical:
         raise CriticalAlerts(critical)
 
 
-def _document(daemon: Daemon) -> wire.Document | None:
-    """Return what the condors are worth now; None if it cannot be read, as only the alerts were asked for."""
+def condors_of(daemon: Daemon, answer: AlertsJson) -> wire.Document | None:
+    """Return the document if an alert is about a condor; None if it cannot be read, as alerts were asked for."""
+    if not any(alert.condor_id for alert in answer.alerts):
+        return None
     try:
         return decoded(daemon.positions(), wire.Document)
     except CondordError:

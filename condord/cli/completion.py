@@ -80,7 +80,7 @@ def alert_ids(context: typer.Context, incomplete: str) -> Words:
     """Return the alerts that fire and are not acknowledged, the most severe first."""
     from condord.cli.alert_lines import ordered
 
-    waiting = (alert for alert in ordered(_alerts(context).alerts) if alert.acknowledged_at is None)
+    waiting = (alert for alert in ordered(_alerts(context).alerts, None) if alert.acknowledged_at is None)
     return _matching([(alert.id, f"{alert.severity}: {plain(alert.text)}") for alert in waiting], incomplete)
 
 

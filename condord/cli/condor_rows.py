@@ -10,8 +10,10 @@ from collections.abc import Mapping, Sequence
 
 from condord.cli import formatting
 from condord.cli.alert_lines import MARKS
+from condord.cli.condor_notes import condor_notes
 from condord.cli.grid import GAP, Cell, Grid, Row, grid_width, laid_out
-from condord.cli.last_day import no_orders_note, time_left
+from condord.cli.last_day import time_left
+from condord.cli.row_notes import RowNote, whole
 from condord.cli.screen import Screen, plain
 from condord.cli.view import Shown
 from condord.core.market_hours import exchange_day
@@ -19,6 +21,7 @@ from condord.core.rules.rule import Severity
 from condord.live import wire
 from condord.live.urgency import severity_of
 from condord.live.wire_broken import BrokenJson
+from condord.live.wire_condor import CondorJson
 from condord.live.wire_risk import UnderlyingJson
 
 _NAMES = "CONDOR|EXPIRES|KIND| IN"
@@ -52,15 +55,16 @@ def condor_rows(document: wire.Document, shown: Sequence[Shown], screen: Screen,
         for condor, severity in zip(shown, severities, strict=True)
     ]
     numbers = [_numbers(condor, prices.get(condor.underlying)) for condor in shown]
-    notes = [_note(condor, quotes, prices.get(condor.underlying), document.as_of, old=old) for condor in shown]
-    rows: list[Row] = [[*name, *number, note] for name, number, note in zip(names, numbers, notes, strict=True)]
+    notes = [
+        condor_notes(condor, quotes, prices.get(condor.underlying), old=old) + _closing_note(condor) for condor in shown
+    ]
+    noted = [[*number, Cell(whole(note), "warn")] for number, note in zip(numbers, notes, strict=True)]
+    rows: list[Row] = [[*name, *number] for name, number in zip(names, noted, strict=True)]
     titles = f"{_NAMES}|{_NUMBERS}"
     if screen.width is None or grid_width(titles, rows, without=_SPARE_ON_ONE_LINE) <= screen.width:
-        for_notes = _SPARE_ON_ONE_LINE if old else _SPARE_FOR_NOTES  # `old` is the most important then
-        return laid_out(titles, rows, screen, spare=_SPARE_ON_ONE_LINE, for_notes=for_notes, on_one_line=True)
+        return laid_out(titles, rows, screen, spare=_SPARE_ON_ONE_LINE, for_notes=_SPARE_FOR_NOTES, on_one_line=notes)
     above = _name_lines(shown, names, document.as_of, screen)
-    rows = [[*number, note] for number, note in zip(numbers, notes, strict=True)]
-    return laid_out(_NUMBERS, rows, screen, above, _SPARE_NUMBERS)
+    return laid_out(_NUMBERS, noted, screen, above, _SPARE_NUMBERS)
 
 
 def searchable(condor: Shown, today: dt.date, text: str) -> str:
@@ -120,19 +124,8 @@ def _gain(value: float | None) -> Cell:
     return Cell(formatting.gain(value), formatting.gain_style(value))
 
 
-def _note(
-    condor: Shown,
-    quotes: Mapping[str, wire.QuoteJson],
-    underlying: UnderlyingJson | None,
-    as_of: dt.datetime,
-    *,
-    old: bool,
-) -> Cell:
-    if isinstance(condor, BrokenJson):
-        return Cell("old" if old else "", "warn")
-    notes = [formatting.flags(condor, quotes, underlying, old=old), no_orders_note(condor, as_of)]
-    notes += ["closing order"] if condor.closing else []
-    return Cell(", ".join(filter(None, notes)), "warn")
+def _closing_note(condor: Shown) -> list[RowNote]:
+    return [RowNote(("closing order", "closing"))] if isinstance(condor, CondorJson) and condor.closing else []
 
 
 def _why_broken(condor: BrokenJson) -> str:

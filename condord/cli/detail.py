@@ -6,7 +6,9 @@ import datetime as dt
 from collections.abc import Mapping
 
 from condord.cli import formatting
+from condord.cli.condor_notes import condor_notes
 from condord.cli.grid import Cell, Row, grid, grid_width
+from condord.cli.row_notes import whole
 from condord.cli.screen import Screen, painted, plain
 from condord.core.market_hours import exchange_day
 from condord.core.position import Direction
@@ -34,7 +36,7 @@ def condor_lines(answer: wire.OneCondor, now: dt.datetime, screen: Screen, outag
     lines = [f"{screen.paint(plain(condor.id), 'strong')}  {formatting.kind(condor)}"]
     for name, texts in _facts(condor, answer.as_of, now, screen):
         lines += [f"{name if at == 0 else '':<12}{text}" for at, text in enumerate(texts)]
-    if notes := formatting.flags(condor, quotes, old=bool(outage)):
+    if notes := whole(condor_notes(condor, quotes, old=bool(outage))):
         lines += painted(notes, "warn", screen)
     gains = {leg.symbol: leg.unrealized_pl for leg in condor.valuation.legs}
     figures = {leg.symbol: leg for leg in condor.risk.legs}

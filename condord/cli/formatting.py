@@ -13,6 +13,7 @@ from condord.cli.screen import plain
 from condord.core.market_hours import EXCHANGE_ZONE
 from condord.core.occ import symbols_text
 from condord.core.position import Direction
+from condord.core.signed import signed_dollars
 from condord.live import wire
 from condord.live.remedies import LOST_REMEDIES, split_remedy
 from condord.live.wire_broken import BrokenJson
@@ -32,8 +33,6 @@ QUOTE_STATES: Mapping[str, str] = {
     "crossed": "crossed",
     "stub": "stub quote",
 }
-
-_UNUSABLE_STATES: Mapping[str, str] = {"crossed": "crossed quote", "stub": "stub quote"}
 
 COVERS: Mapping[str, str] = {
     "sameExpiry": "covered",
@@ -70,7 +69,7 @@ def money(value: float | None) -> str:
 
 def gain(value: float | None) -> str:
     """Format dollars with their sign; an amount that rounds to zero is `0.00`."""
-    return UNKNOWN if value is None else f"{value:+,.2f}" if round(value, 2) else "0.00"
+    return UNKNOWN if value is None else signed_dollars(value)
 
 
 def gain_style(value: float | None) -> str:
@@ -100,7 +99,7 @@ def percent(value: float | None) -> str:
 
 def greek(value: float | None) -> str:
     """Format dollars of a greek with their sign."""
-    return UNKNOWN if value is None else f"{value:+,.2f}" if round(value, 2) else "0.00"
+    return UNKNOWN if value is None else signed_dollars(value)
 
 
 def change(value: float | None) -> str:
@@ -133,9 +132,14 @@ def distance_style(risk: RiskJson) -> str:
     return "bad" if risk.breached else "warn" if risk.tested in ("put", "call") else ""
 
 
+def is_price_doubtful(entry: UnderlyingJson | None) -> bool:
+    """Return whether the price of an underlying may be old; a price that is not known is not."""
+    return entry is not None and entry.price is not None and (entry.unconfirmed or entry.reason is not None)
+
+
 def price_trouble(entry: UnderlyingJson | None) -> str:
     """Describe why an underlying has no price, or why its price may be old; empty if it can be trusted."""
-    if entry is None or (entry.price is not None and not entry.unconfirmed and entry.reason is None):
+    if entry is None or (entry.price is not None and not is_price_doubtful(entry)):
         return ""
     why = PRICE_PROBLEMS.get(entry.reason or "", "")
     if entry.price is None:
@@ -175,42 +179,6 @@ def days(count: int, unit: str = "") -> str:
     if count < 0:
         return "expired"
     return "today" if count == 0 else f"{count} {unit or ('day' if count == 1 else 'days')}"
-
-
-def flags(
-    condor: CondorJson,
-    quotes: Mapping[str, wire.QuoteJson],
-    underlying: UnderlyingJson | None = None,
-    *,
-    old: bool = False,
-) -> str:
-    """List what needs attention and what limits the trust in a condor's numbers, most important first.
-
-    `quotes` is by symbol, `underlying` that of the condor if it is known.
-    """
-    missing, held, tested = condor.valuation.missing, _held_marks(condor, quotes), condor.risk.tested
-    trouble = price_trouble(underlying)
-    found = (
-        (tested in ("put", "call"), f"{tested} {'breached' if condor.risk.breached else 'tested'}"),
-        (old, "old"),
-        (bool(missing), f"incomplete: no usable quote of {', '.join(missing)}"),
-        (bool(held), f"mark held: {' and '.join(held)}"),
-        (condor.valuation.unconfirmed, "unconfirmed"),
-        (bool(trouble), trouble),
-        (condor.broken_wing, "broken wing"),
-        (condor.ambiguous, "ambiguous"),
-    )
-    return plain(", ".join(text for holds, text in found if holds))
-
-
-def _held_marks(condor: CondorJson, quotes: Mapping[str, wire.QuoteJson]) -> list[str]:
-    """List the legs that keep the mark of an earlier quote, because the newest is not usable."""
-    found = []
-    for leg in condor.legs:
-        quote = quotes.get(leg.symbol)
-        if quote is not None and quote.mark is not None and (state := _UNUSABLE_STATES.get(quote.state)):
-            found.append(f"{state} of {condor.root}…{leg.right[0].upper()}{number(leg.strike)}")
-    return found
 
 
 def ask(quote: wire.QuoteJson | None) -> float | None:

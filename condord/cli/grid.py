@@ -1,7 +1,8 @@
 """Lay out cells as lines: names aligned left, numbers right, and a note at the end of each row.
 
 A number is shown whole or not at all, so nothing is cut inside a row. If a row does not fit, columns are left out and
-named below the table. A note that does not fit is wrapped below its row, or shortened if each row has to be one line.
+named below the table. A note that does not fit is wrapped below its row. If each row has to be one line, it gets fewer
+words instead.
 
 rich could align the cells, but its Table and Console take 0.1 s to import, and a command has 0.25 s in all.
 """
@@ -12,11 +13,11 @@ import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from condord.cli.screen import Screen, shortened, visible_width
+from condord.cli.row_notes import Notes, fitted, good_width, vital_width
+from condord.cli.screen import Screen, visible_width
 
 GAP = "  "
 _MIN_NOTE_WIDTH = 20
-_SHORT_NOTE = 13  # `call breached`
 
 
 class Cell(NamedTuple):
@@ -58,7 +59,7 @@ def laid_out(
     spare: Sequence[str] = (),
     for_notes: Sequence[str] = (),
     *,
-    on_one_line: bool = False,
+    on_one_line: Sequence[Notes] = (),
 ) -> Grid:
     """Return a table.
 
@@ -69,22 +70,32 @@ def laid_out(
         above: a line over each row, if any; the rows are indented then.
         spare: headings of columns that may be left out, in the order in which they are left out.
         for_notes: those of `spare`, its first ones, that are also left out to have the notes beside the rows.
-        on_one_line: whether notes are shortened rather than wrapped.
+        on_one_line: the notes of each row, if none may be wrapped. They replace the last cell, which has their style.
+            All of `spare` is left out to have the vital ones, and `for_notes` to have whole ones.
     """
     headings, indent = titles.split("|"), GAP if above else ""
     room = None if screen.width is None else screen.width - len(indent)
-    longest = max((visible_width(row[-1].text) for row in rows), default=0)
-    kept = _kept(headings, rows, room, spare, for_notes, min(longest, _SHORT_NOTE) if on_one_line else longest)
+    if on_one_line:
+        least = max(map(vital_width, on_one_line))
+        most = max(least, *map(good_width, on_one_line))
+    else:
+        least, most = 0, max((visible_width(row[-1].text) for row in rows), default=0)
+    kept = _kept(headings, rows, room, spare, {name: most if name in for_notes else least for name in spare})
     widths = {at: _width(headings, rows, at) for at in kept}
     used = len(indent) + _sum(widths.values())
     heading_cells = [Cell(heading.strip(), "faint") for heading in headings]
     title = indent + _line(headings, heading_cells, widths, screen)
-    shown: list[list[str]] = []
-    for at, row in enumerate(rows):
-        line = indent + _line(headings, row, widths, screen)
-        with_note = _with_short_note if on_one_line else _with_note
-        shown.append([*above[at : at + 1], *with_note(line, used, row[-1], screen)])
     left_out = [heading.strip() for at, heading in enumerate(headings) if at not in kept]
+    shown: list[list[str]] = []
+    is_whole = True
+    for at, row in enumerate(rows):
+        line, note = indent + _line(headings, row, widths, screen), row[-1]
+        if on_one_line:
+            texts = fitted(on_one_line[at], None if screen.width is None else screen.width - used - len(GAP))
+            is_whole &= len(texts) == len(on_one_line[at])
+            note = Cell(", ".join(texts), note.style)
+        shown.append([*above[at : at + 1], *_with_note(line, used, note, screen)])
+    left_out += [] if is_whole else ["some notes"]
     sentence = f"too narrow for {', '.join(left_out)}" if left_out else ""
     width = max(_MIN_NOTE_WIDTH, screen.width or 0)
     return Grid(title.rstrip(), shown, [screen.paint(part, "faint") for part in textwrap.wrap(sentence, width)])
@@ -101,17 +112,16 @@ def _kept(
     rows: Sequence[Row],
     room: int | None,
     spare: Sequence[str],
-    for_notes: Sequence[str],
-    note_width: int,
+    note_widths: Mapping[str, int],
 ) -> list[int]:
-    """Return the indexes of the columns that are shown."""
+    """Return the indexes of the columns that are shown; each of `spare` only with so much room for notes beside it."""
     kept = list(range(len(headings)))
     if room is None:
         return kept
     names = [heading.strip() for heading in headings]
     widths = [_width(headings, rows, at) for at in kept]
     for name in spare:
-        with_note = len(GAP) + note_width if note_width and name in for_notes else 0
+        with_note = len(GAP) + note_widths[name] if note_widths[name] else 0
         if _sum(widths[at] for at in kept) + with_note > room:
             kept.remove(names.index(name))
     return kept
@@ -143,18 +153,6 @@ def _with_note(line: str, used: int, note: Cell, screen: Screen) -> list[str]:
         return [_padded(line, used) + GAP + screen.paint(note.text, note.style)]
     below = textwrap.wrap(note.text, max(_MIN_NOTE_WIDTH, screen.width - 2 * len(GAP)))
     return [line, *(GAP * 2 + screen.paint(part, note.style) for part in below)]
-
-
-def _with_short_note(line: str, used: int, note: Cell, screen: Screen) -> list[str]:
-    room = None if screen.width is None else screen.width - used - len(GAP)
-    if not note.text or (room is not None and visible_width(note.text) > room < _least(note.text)):
-        return [line]
-    return [_padded(line, used) + GAP + screen.paint(shortened(note.text, room), note.style)]
-
-
-def _least(note: str) -> int:
-    """Return how many columns the first word of a note takes, with the ellipsis after it."""
-    return visible_width(note.split(maxsplit=1)[0].rstrip(",:")) + len(" …")
 
 
 def _padded(line: str, width: int) -> str:

@@ -9,7 +9,8 @@ import datetime as dt
 import math
 
 from condord.cli import formatting
-from condord.core.market_hours import exchange_day, wall_time
+from condord.core.market_hours import exchange_day
+from condord.live.urgency import orders_cutoff
 from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import CondorJson
 
@@ -20,7 +21,8 @@ _MINUTE_SECONDS = 60
 def time_left(condor: CondorJson | BrokenJson, as_of: dt.datetime, unit: str = "") -> str:
     """Return the days to expiration, as `formatting.days`; on the last trading day the time left for orders.
 
-    That is `3 h`, rounded down, or `35 min`, rounded up; `today` after the cut-off, and `expired` after the last trade.
+    That is `3 h`, rounded down, or `35 min`, rounded up; `no orders` after the cut-off, and `expired` after the last
+    trade.
     `as_of` is by the exchange's clock.
     """
     days = formatting.days(condor.days_to_expiration, unit)
@@ -33,19 +35,5 @@ def time_left(condor: CondorJson | BrokenJson, as_of: dt.datetime, unit: str = "
         return days
     minutes = math.ceil((cutoff_at - as_of).total_seconds() / _MINUTE_SECONDS)
     if minutes <= 0:
-        return "today"
+        return "no orders"
     return f"{minutes} min" if minutes < _MINUTES_ONLY else f"{minutes // 60} h"
-
-
-def no_orders_note(condor: CondorJson, as_of: dt.datetime) -> str:
-    """Return since when Alpaca takes no orders for the condor, on its last trading day; else empty."""
-    cutoff_at = orders_cutoff(condor)
-    if cutoff_at is None or condor.expiry is None or not cutoff_at <= as_of < condor.expiry.last_trading_at:
-        return ""
-    return f"no orders since {wall_time(cutoff_at)} ET"
-
-
-def orders_cutoff(condor: CondorJson) -> dt.datetime | None:
-    """Return when Alpaca stops taking orders for the condor; None if that is not known."""
-    cutoffs = condor.expiry.cutoffs if condor.expiry is not None else ()
-    return min((cutoff.at for cutoff in cutoffs if cutoff.kind == "orders"), default=None)

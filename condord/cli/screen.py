@@ -94,11 +94,17 @@ def shortened(text: str, width: int | None) -> str:
     """
     if width is None or visible_width(text) <= width:
         return text
-    cut = text[: max(0, width - 1)]
-    while visible_width(cut) > width - 1:  # wide letters
+    cut = _begun(text, width - len(" …"))
+    words = (cut if text[len(cut) :].startswith(" ") else cut.rpartition(" ")[0]).rstrip(" ,;:·")
+    return f"{words} …" if words else f"{_begun(text, width - len('…'))}…"
+
+
+def _begun(text: str, width: int) -> str:
+    """Return as much of the beginning of `text` as takes at most `width` columns."""
+    cut = text[: max(0, width)]
+    while visible_width(cut) > width > 0:  # wide letters
         cut = cut[:-1]
-    words = cut if text[len(cut) :].startswith(" ") else cut.rpartition(" ")[0]
-    return f"{(words or cut).rstrip(' ,;:·')} …" if words and visible_width(words) < width - 1 else f"{cut}…"
+    return cut
 
 
 def painted(sentence: str, style: str, screen: Screen) -> list[str]:

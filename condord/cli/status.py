@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping
 
 from condord.cli import alert_lines, formatting, options
+from condord.cli.alerts import condors_of
 from condord.cli.daemon_address import find_daemon
 from condord.cli.output import write_stdout
 from condord.cli.progress import progress
@@ -35,10 +36,12 @@ def status(
     with progress(f"waiting for {daemon.address.url}"):
         body = daemon.status()
         alerts = None if as_json else _alerts(daemon)
+        document = None if alerts is None else condors_of(daemon, alerts)
     if as_json:
         write_stdout(body + b"\n")
         return
-    lines = status_lines(decoded(body, wire.StatusReport), alerts, dt.datetime.now(dt.UTC), screen(os.environ))
+    report, now = decoded(body, wire.StatusReport), dt.datetime.now(dt.UTC)
+    lines = status_lines(report, alerts, now, screen(os.environ), document)
     write_stdout("".join(f"{line}\n" for line in lines))
 
 
@@ -50,8 +53,14 @@ def _alerts(daemon: Daemon) -> AlertsJson | None:
         return None
 
 
-def status_lines(report: wire.StatusReport, alerts: AlertsJson | None, now: dt.datetime, screen: Screen) -> list[str]:
-    """Return the lines of the screen; `alerts` is None if they could not be read."""
+def status_lines(
+    report: wire.StatusReport,
+    alerts: AlertsJson | None,
+    now: dt.datetime,
+    screen: Screen,
+    document: wire.Document | None = None,
+) -> list[str]:
+    """Return the lines of the screen; `alerts` is None if they could not be read, and `document` if none was."""
     report, remedies = formatting.split_remedies(report)
     stream, rest = report.stream, report.positions
     since = f"{formatting.moment(report.since, now)}, {formatting.age(report.since, now)}"
@@ -72,7 +81,7 @@ def status_lines(report: wire.StatusReport, alerts: AlertsJson | None, now: dt.d
         ("positions", f"read {formatting.age(rest.read_at, now)}"),
         ("breaker", formatting.BREAKERS[rest.breaker]),
         ("market", formatting.market(report.market, now).removeprefix("market ")),
-        ("alerts", _alerts_value(alerts, screen)),
+        ("alerts", _alerts_value(alerts, document, screen)),
         ("subscribers", f"{report.subscribers} of {report.max_subscribers}"),
         ("frames", f"{report.frames} sent, {report.dropped} dropped{_resyncs(report.resyncs)}"),
         ("refused", _counts(report.refused)),
@@ -83,11 +92,11 @@ def status_lines(report: wire.StatusReport, alerts: AlertsJson | None, now: dt.d
     return lines + folded([screen.paint(sentence, "warn") for sentence in sentences], screen.width)
 
 
-def _alerts_value(alerts: AlertsJson | None, screen: Screen) -> str:
+def _alerts_value(alerts: AlertsJson | None, document: wire.Document | None, screen: Screen) -> str:
     """Return how many alerts fire, and the sentence of the first."""
     if alerts is None:
         return screen.paint("not known: they cannot be read", "warn")
-    firing = alert_lines.ordered(alerts.alerts)
+    firing = alert_lines.ordered(alerts.alerts, document)
     if not firing:
         return "none firing"
     sentence = f"{alert_lines.counts_text(alert_lines.counted(firing))}: {plain(alert_lines.reason_of(firing[0].text))}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from condord.cli import alert_lines, formatting
@@ -16,6 +16,7 @@ from condord.client.http import decoded
 from condord.core.market_hours import exchange_day
 from condord.live import wire
 from condord.live.lost_source import trusted
+from condord.live.urgency import FARTHEST, Nearness, held, nearness_of
 from condord.live.wire_condor import Unmatched
 from condord.live.wire_risk import AccountJson, UnderlyingJson
 
@@ -225,7 +226,7 @@ def _status_lines(document: wire.Document, now: dt.datetime, screen: Screen, out
         f"newest message {formatting.age(newest, now)}",
         formatting.market(status.market, document.as_of),
     ]
-    firing = alert_lines.summary(document.alerts, document.totals.alerts, screen)
+    firing = alert_lines.summary(document, screen)
     if outage:  # then the state is not known
         return [*painted(outage, "bad", screen), *joined(parts, screen), *firing]
     head = screen.paint(status.state, formatting.state_style(status.state))
@@ -233,17 +234,22 @@ def _status_lines(document: wire.Document, now: dt.datetime, screen: Screen, out
     lines = [head + first.removeprefix(status.state), *more, *firing]
     for sentence in formatting.trouble(status, now):
         lines += painted(sentence, "warn", screen)
-    return lines + _notice_lines(status.notices, screen)
+    return lines + _notice_lines(document, screen)
 
 
-def _notice_lines(notices: Sequence[wire.NoticeJson], screen: Screen) -> list[str]:
-    """Return a line for each code, with the first notice of that code shortened to fit; `condord status` has all."""
-    texts: dict[str, list[str]] = {}
-    for notice in notices:
-        texts.setdefault(notice.code, []).append(notice.text)
+def _notice_lines(document: wire.Document, screen: Screen) -> list[str]:
+    """Return a line for each code, with one notice of that code shortened to fit; `condord status` has all.
+
+    It is that of the nearest condor.
+    """
+    nearness: Mapping[str | None, Nearness] = {each.id: nearness_of(each, document.as_of) for each in held(document)}
+    notices: dict[str, list[wire.NoticeJson]] = {}
+    for notice in document.status.notices:
+        notices.setdefault(notice.code, []).append(notice)
     lines = []
-    for code, (first, *more) in texts.items():
+    for code, each in notices.items():
+        first, *more = sorted(each, key=lambda notice: nearness.get(notice.condor_id, FARTHEST))
         count = f", and {len(more)} more" if more else ""
         width = None if screen.width is None else max(_MIN_NOTICE_WIDTH, screen.width - len(count))
-        lines.append(screen.paint(shortened(plain(f"{code}: {first}"), width) + count, "warn"))
+        lines.append(screen.paint(shortened(plain(f"{code}: {first.text}"), width) + count, "warn"))
     return lines

@@ -15,7 +15,7 @@ import typer
 
 from condord.cli.screen import plain
 from condord.errors import NotFound
-from condord.live.urgency import EXPIRING_DAYS, by_urgency
+from condord.live.urgency import EXPIRING_DAYS, by_urgency, held
 from condord.live.wire import Document
 from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import CondorJson
@@ -63,11 +63,10 @@ class TableView(msgspec.Struct, frozen=True, kw_only=True):
 
     def sorted(self, document: Document) -> list[Shown]:
         """Return the condors and the broken condors that are shown, in their order."""
-        held: tuple[Shown, ...] = (*document.broken, *document.condors)
         rank = _RANKS.get(self.sort)
         # Equal ones, and those whose rank is not known, stay in the order of urgency.
-        ordered: list[Shown] = [condor for condor in held if self.shows(condor)]
-        ordered.sort(key=by_urgency(document.alerts), reverse=self.is_reversed and rank is None)
+        ordered: list[Shown] = [condor for condor in held(document) if self.shows(condor)]
+        ordered.sort(key=by_urgency(document.alerts, document.as_of), reverse=self.is_reversed and rank is None)
         if rank is None:
             return ordered
         ranks = {condor.id: rank(condor) for condor in ordered}
@@ -103,9 +102,8 @@ class Arrangement:
         """Return the condors to show, in their order."""
         shown = self.view.sorted(document)
         if self.is_kept:
-            everything: tuple[Shown, ...] = (*document.broken, *document.condors)
-            held = {condor.id: condor for condor in everything}
-            listed = [held[identity] for identity in self._ids if identity in held]
+            known = {condor.id: condor for condor in held(document)}
+            listed = [known[identity] for identity in self._ids if identity in known]
             shown = listed + [condor for condor in shown if condor.id not in self._ids]
         self._ids = [condor.id for condor in shown]
         return shown
@@ -132,19 +130,18 @@ def parse_show(text: str, document: Document) -> str:
     """
     if text.lower() in SHOWS:
         return text.lower()
-    held = symbols(document)
-    if text.upper() in held:
+    known = symbols(document)
+    if text.upper() in known:
         return text.upper()
     if _SYMBOL.fullmatch(text):
-        known = f"Held: {', '.join(map(plain, held))}." if held else "No condor is held."
-        raise NotFound(f"no condor on {text} is held", known)
-    raise typer.BadParameter(_unknown(text, [*SHOWS, *held]), param_hint="'--show'")
+        hint = f"Held: {', '.join(map(plain, known))}." if known else "No condor is held."
+        raise NotFound(f"no condor on {text} is held", hint)
+    raise typer.BadParameter(_unknown(text, [*SHOWS, *known]), param_hint="'--show'")
 
 
 def symbols(document: Document) -> list[str]:
     """Return the underlyings and the roots of the condors."""
-    condors: Iterable[Shown] = (*document.condors, *document.broken)
-    return sorted({symbol for condor in condors for symbol in (condor.underlying, condor.root)})
+    return sorted({symbol for condor in held(document) for symbol in (condor.underlying, condor.root)})
 
 
 def _unknown(text: str, known: Iterable[str]) -> str:
@@ -155,7 +152,8 @@ def _unknown(text: str, known: Iterable[str]) -> str:
     return f"{plain(text)!r} is unknown; {other}"
 
 
-def _profit(condor: Shown) -> float | None:
+def profit(condor: Shown) -> float | None:
+    """Return the profit or loss since the condor was opened, or of what is left of it; None if it is not known."""
     return condor.unrealized_pl if isinstance(condor, BrokenJson) else condor.valuation.unrealized_pl
 
 
@@ -164,8 +162,8 @@ def _is_tested(condor: Shown) -> bool:
 
 
 _MATCHES: Mapping[str, Callable[[Shown], bool]] = {
-    "losing": lambda condor: (_profit(condor) or 0) < 0,
-    "winning": lambda condor: (_profit(condor) or 0) > 0,
+    "losing": lambda condor: (profit(condor) or 0) < 0,
+    "winning": lambda condor: (profit(condor) or 0) > 0,
     "tested": _is_tested,
     "expiring": lambda condor: condor.days_to_expiration <= EXPIRING_DAYS,
     "broken": lambda condor: isinstance(condor, BrokenJson),
@@ -183,7 +181,7 @@ def _distance(condor: CondorJson) -> float | None:
 
 
 _RANKS: Mapping[str, Callable[[Shown], Any]] = {
-    "pl": _profit,
+    "pl": profit,
     "day": _of_condor(lambda condor: condor.valuation.day_pl),
     "percent": _of_condor(lambda condor: condor.valuation.percent_of_max_profit),
     "distance": _of_condor(_distance),

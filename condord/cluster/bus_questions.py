@@ -32,7 +32,8 @@ class _AnswerHead(msgspec.Struct, frozen=True):
 class BusQuestions:
     """Asks whichever ingester leads, with the interface of `condord.cluster.questions.Questions`.
 
-    `account` and `fence` return what is followed, `is_lost` whether the leader is lost. `now` is a clock in seconds.
+    `account` and `fence` return what is followed, `lost` what is lost, such as `the bus`, or None. `now` is a clock in
+    seconds.
     """
 
     def __init__(
@@ -41,13 +42,13 @@ class BusQuestions:
         *,
         account: Callable[[], str],
         fence: Callable[[], int],
-        is_lost: Callable[[], bool],
+        lost: Callable[[], str | None],
         now: Callable[[], float],
     ) -> None:
         self._bus = bus
         self._account = account
         self._fence = fence
-        self._is_lost = is_lost
+        self._lost = lost
         self._slots = asyncio.Semaphore(AT_ONCE)
         self._copies = CopiedAnswers(now)
 
@@ -55,10 +56,10 @@ class BusQuestions:
         """Return the leader's answer, unchanged; if none comes, a copy of its last answer to the same GET.
 
         Raises:
-            Unavailable: the leader is lost or does not answer, and there is no copy.
+            Unavailable: the bus or the leader is lost, or does not answer, and there is no copy.
         """
-        if self._is_lost():
-            return self._copies.copied(method, target, "the leader is lost")
+        if (lost := self._lost()) is not None:
+            return self._copies.copied(method, target, f"{lost} is lost")
         try:
             async with self._slots:
                 answer = await self._asked(method, target)

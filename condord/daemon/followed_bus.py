@@ -35,7 +35,7 @@ class FollowedBus:
             self._bus,
             account=lambda: self._follower.account,
             fence=lambda: self._follower.order.fence,
-            is_lost=lambda: feed.lost_reason is not None,
+            lost=lambda: feed.lost_name,
             now=asyncio.get_running_loop().time,
         )
         self.retry = self._follower.retry

@@ -114,7 +114,7 @@ class FollowedFront:
                 self.bus,
                 account=lambda: account,
                 fence=lambda: self._of_bus.order.fence,
-                is_lost=self._is_lost,
+                lost=lambda: feed.lost_name,
                 now=now,
             ),
             ask_maker=ask_maker,

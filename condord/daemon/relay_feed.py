@@ -62,6 +62,11 @@ class RelayFeed:
         return self._replica.is_lost
 
     @property
+    def lost_name(self) -> str | None:
+        """What of a bus is lost, `the bus` or `the leader`; None if it can be followed."""
+        return None if self.lost_reason is None else _LOST[self.lost_code or "leaderLost"]
+
+    @property
     def lag_ms(self) -> int | None:
         """How much longer the newest event took than the fastest; while the source is lost, its age.
 

@@ -14,6 +14,7 @@ from condord.core.rules.catalogue import QUANTITIES, worded
 from condord.core.rules.evaluating import holds, when
 from condord.core.rules.facts import Between, Facts, Value
 from condord.core.rules.rule import Condition, Operator, Rule
+from condord.core.signed import signed_dollars
 from condord.live.alert_distance import distance, near
 from condord.live.alert_pl import PlRange, pl_range
 from condord.live.alert_records import AlertRecord
@@ -166,8 +167,8 @@ def _pl(subject: Subject) -> str:
     quotes = [subject.quotes[leg.symbol] for leg in condor.legs if leg.symbol in subject.quotes]
     if any(quote.state in _EARLIER_MARKS for quote in quotes):
         return f" P/L {_range(pl_range(condor, value, subject.quotes, 'mark'))}."
-    close = "" if value.natural_pl_e4 is None else f" (close now {_dollars(value.natural_pl_e4)})"
-    return f" P/L {_dollars(value.unrealized_e4)}{close}."
+    close = "" if value.natural_pl_e4 is None else f" (close now {signed_dollars(value.natural_pl_e4 / _E4)})"
+    return f" P/L {signed_dollars(value.unrealized_e4 / _E4)}{close}."
 
 
 def _clause(condition: Condition, subject: Subject, value: Value) -> str:
@@ -335,9 +336,5 @@ _STATES: dict[str, Callable[[Subject, Value, Condition], str]] = {
 def _range(found: PlRange | None) -> str:
     if found is None:
         return "not known"
-    low, high = _dollars(found.low_e4), _dollars(found.high_e4)
+    low, high = signed_dollars(found.low_e4 / _E4), signed_dollars(found.high_e4 / _E4)
     return high if low == high else f"{low} to {high}"
-
-
-def _dollars(amount_e4: int) -> str:
-    return f"{amount_e4 / _E4 + 0.0:,.2f}"

@@ -2,17 +2,20 @@
 
 Firing alerts come first, acknowledged or not, as acknowledging must not move a condor. A breached or tested condor is
 as urgent before its alert fires, as alerts wait before they do, and may be turned off. Then come condors that expire
-within a week, then those near the profit at which the rules take it. The page has the same rule in
-`web/src/urgency.ts`, and `web/tests/urgency.cases.json` holds both to it.
+within a week, then those near the profit at which the rules take it. Of condors that are equally urgent and near their
+expiration, those that Alpaca still takes orders for come first, as nothing can be done about the others. Alerts are in
+the same order. The page has the same rule in `web/src/urgency.ts`, and `web/tests/urgency.cases.json` holds both to it.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal
 
 from condord.core.rules.rule import Severity
+from condord.live import wire
 from condord.live.wire_alerts import AlertJson
 from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import CondorJson
@@ -25,7 +28,9 @@ EXPIRING_DAYS = 7
 _NEAR_TARGET = 0.8
 _SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 
-Rank = tuple[int, int, float, str]
+Nearness = tuple[float, bool, float, str]
+FARTHEST: Nearness = (math.inf, True, math.inf, "")
+"""That of what is about no condor."""
 
 
 def severity_of(condor: CondorJson | BrokenJson, alerts: Iterable[AlertJson]) -> Severity | None:
@@ -53,16 +58,58 @@ def urgency_of(condor: CondorJson | BrokenJson, alerts: Iterable[AlertJson]) -> 
     return "target" if _is_near_target(condor) else "calm"
 
 
-def by_urgency(alerts: Iterable[AlertJson]) -> Callable[[CondorJson | BrokenJson], Rank]:
-    """Return a sort key: the more urgent first, then the nearer expiration, then the larger loss in percent of risk."""
+def by_urgency(
+    alerts: Iterable[AlertJson], as_of: dt.datetime
+) -> Callable[[CondorJson | BrokenJson], tuple[int, Nearness]]:
+    """Return a sort key: the more urgent first, then by nearness. `as_of` is by the exchange's clock."""
     known = [*alerts]
+    return lambda condor: (URGENCIES.index(urgency_of(condor, known)), nearness_of(condor, as_of))
 
-    def order(condor: CondorJson | BrokenJson) -> Rank:
-        percent = None if isinstance(condor, BrokenJson) else condor.valuation.percent_of_risk
-        rank = URGENCIES.index(urgency_of(condor, known))
-        return rank, condor.days_to_expiration, math.inf if percent is None else percent, condor.id
+
+def by_need(document: wire.Document | None) -> Callable[[AlertJson], tuple[int, bool, Nearness, float, str]]:
+    """Return a sort key for alerts that fire.
+
+    The more severe first, then those not acknowledged, then by the nearness of their condors in the document, then the
+    newest. Those of an underlying, of the account or of a condor that is not known are last of their severity.
+    """
+    found = [] if document is None else [(each.id, nearness_of(each, document.as_of)) for each in held(document)]
+    nearness: Mapping[str | None, Nearness] = dict(found)
+
+    def order(alert: AlertJson) -> tuple[int, bool, Nearness, float, str]:
+        near = nearness.get(alert.condor_id, FARTHEST)
+        is_acknowledged = alert.acknowledged_at is not None
+        return _SEVERITIES.index(alert.severity), is_acknowledged, near, -alert.since.timestamp(), alert.id
 
     return order
+
+
+def held(document: wire.Document) -> tuple[CondorJson | BrokenJson, ...]:
+    """Return the broken condors and the others."""
+    return (*document.broken, *document.condors)
+
+
+def nearness_of(condor: CondorJson | BrokenJson, as_of: dt.datetime) -> Nearness:
+    """Return what condors of one urgency are compared by.
+
+    These are the days left, whether its orders are over, its profit in percent of the risk, and the id.
+    """
+    percent = None if isinstance(condor, BrokenJson) else condor.valuation.percent_of_risk
+    days = max(0, condor.days_to_expiration)
+    return days, are_orders_over(condor, as_of), math.inf if percent is None else percent, condor.id
+
+
+def are_orders_over(condor: CondorJson | BrokenJson, as_of: dt.datetime) -> bool:
+    """Return whether Alpaca takes no more orders for the condor, as far as that is known."""
+    if isinstance(condor, BrokenJson):
+        return condor.days_to_expiration < 0
+    cutoff_at = orders_cutoff(condor)
+    return condor.days_to_expiration < 0 if cutoff_at is None else cutoff_at <= as_of
+
+
+def orders_cutoff(condor: CondorJson) -> dt.datetime | None:
+    """Return when Alpaca stops taking orders for the condor; None if that is not known."""
+    cutoffs = condor.expiry.cutoffs if condor.expiry is not None else ()
+    return min((cutoff.at for cutoff in cutoffs if cutoff.kind == "orders"), default=None)
 
 
 def _is_near_target(condor: CondorJson) -> bool:

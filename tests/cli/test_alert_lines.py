@@ -6,7 +6,7 @@ import pytest
 from condord.cli import alert_lines
 from condord.cli.screen import Screen
 from condord.live import wire
-from condord.live.wire_alerts import AlertCounts, AlertJson, AlertsJson, ChannelJson
+from condord.live.wire_alerts import AlertJson, AlertsJson, ChannelJson
 from tests.fakes import documents
 
 NOW = dt.datetime(2026, 11, 20, 15, 31, 9, tzinfo=dt.UTC)
@@ -19,6 +19,12 @@ def listed(*given, **changes):
 
 def lines(*given, width=None, with_all=False, **changes):
     return alert_lines.alerts_lines(listed(*given, **changes), NOW, Screen(width=width), with_all=with_all)
+
+
+def firing(*given, **counts):
+    """A document with these alerts, of which so many fire."""
+    totals = documents.totals(alerts=counts)
+    return msgspec.convert(documents.document(alerts=[*given], totals=totals), wire.Document)
 
 
 def converted(*given):
@@ -132,45 +138,54 @@ def test_the_order_is_severity_then_not_acknowledged_then_the_newest():
     older = documents.alert(id="older", since="2026-11-20T15:30:20Z")
     newer = documents.alert(id="newer", since="2026-11-20T15:30:30Z")
     info, over = documents.alert(id="info", severity="info"), documents.alert(id="over", state="ended")
-    firing = alert_lines.ordered(converted(info, acknowledged, older, over, newer))
+    firing = alert_lines.ordered(converted(info, acknowledged, older, over, newer), None)
     assert [alert.id for alert in firing] == ["newer", "older", "old", "info"]
 
 
 def test_the_summary_is_two_lines_at_most_with_the_first_of_them():
-    firing = converted(documents.alert())
-    counts = AlertCounts(critical=1, warning=2)
-    assert alert_lines.summary(firing, counts, Screen()) == [
+    def summary(*alerts, width=None, **counts):
+        return alert_lines.summary(firing(*alerts, **counts), Screen(width=width))
+
+    counts = {"critical": 1, "warning": 2}
+    assert summary(documents.alert(), **counts) == [
         "alerts: 1 critical, 2 warning · SPY 560/570/630/640 Dec 18: the short put 570 is breached."
     ]
-    assert alert_lines.summary(firing, counts, Screen(width=70)) == [
+    assert summary(documents.alert(), width=70, **counts) == [
         "alerts: 1 critical, 2 warning · SPY 560/570/630/640 Dec 18: the short",
         "put 570 is breached.",
     ]
-    assert alert_lines.summary(firing, counts, Screen(width=36)) == [
+    assert summary(documents.alert(), width=36, **counts) == [
         "alerts: 1 critical, 2 warning · SPY",
         "560/570/630/640 Dec 18: the short …",
     ]
-    assert alert_lines.summary([], AlertCounts(info=1), Screen()) == ["alerts: 1 info"]
-    assert alert_lines.summary([], AlertCounts(), Screen()) == []
+    assert summary(info=1) == ["alerts: 1 info"]
+    assert summary() == []
 
 
 @pytest.mark.parametrize("pl", ["not known", "-511.00 (close now -518.00)", "-1,511.00 to -500.00"])
 def test_the_summary_has_no_earlier_pl(pl):
-    [alert] = converted(documents.alert())
-    earlier = msgspec.structs.replace(alert, text=f"{alert.text} P/L {pl}.")
-    counts = AlertCounts(critical=1)
-    assert alert_lines.summary([earlier], counts, Screen()) == alert_lines.summary([alert], counts, Screen())
+    alert = documents.alert()
+    earlier = alert | {"text": f"{alert['text']} P/L {pl}."}
+    now, then = (alert_lines.summary(firing(each, critical=1), Screen()) for each in (alert, earlier))
+    assert now == then
+
+
+def test_the_summary_has_no_earlier_price_within_the_sentence():
+    alert = documents.alert(text="INTC 39/40/44/45 Dec 4: the short put 40 is breached, INTC 38.38; Alpaca takes none.")
+    [line] = alert_lines.summary(firing(alert, critical=1), Screen())
+    assert line.endswith("the short put 40 is breached; Alpaca takes none.")
 
 
 @pytest.mark.parametrize(("severity", "code"), [("critical", 31), ("warning", 33), ("info", 1)])
 def test_the_summary_has_the_colour_of_the_most_severe(severity, code):
-    assert alert_lines.summary([], AlertCounts(**{severity: 1}), Screen(colour=True))[0].startswith(f"\x1b[{code}m")
+    [line] = alert_lines.summary(firing(**{severity: 1}), Screen(colour=True))
+    assert line.startswith(f"\x1b[{code}m")
 
 
 def test_control_characters_are_replaced():
     nasty = documents.alert(text="a\x1b[2Jb", id="x\ny")
     assert "\x1b[2J" not in "".join(lines(nasty))
-    assert "\x1b" not in alert_lines.summary(converted(nasty), AlertCounts(critical=1), Screen())
+    assert "\x1b" not in "".join(alert_lines.summary(firing(nasty, critical=1), Screen()))
 
 
 def test_the_pl_of_the_moment_stands_beside_the_present_one():
@@ -194,7 +209,38 @@ def test_a_broken_condor_has_its_present_pl():
     document = msgspec.convert(documents.document(broken=[broken]), wire.Document)
     alert = documents.alert(condorId=broken["id"], text="SPY: a leg is gone.")
     shown = alert_lines.alerts_lines(listed(alert), NOW, Screen(), document=document)
-    assert shown[3].strip() == "now P/L +15.00"
+    assert shown[3].strip() == "now P/L +15.00, SPY 582.10"
+
+
+def test_what_may_be_old_is_marked():
+    broken = documents.broken("SPY-261218-540-550-560-570", **{documents.symbols()[0]: 1})
+    held = documents.condor(valuation=documents.valuation(unrealizedPl=-30, naturalPl=-42.5, unconfirmed=True))
+    old = {"quotes": [documents.quote(documents.symbols()[0], unconfirmed=True)]}
+    document = documents.document(condors=[held], broken=[broken], **old)
+    document["underlyings"] = [documents.underlying(unconfirmed=True)]
+    assert nows(document) == [
+        "now P/L +15.00 (unconfirmed), SPY 582.10 (unconfirmed)",
+        "now P/L -30.00 (close now -42.50, unconfirmed), SPY 582.10 (unconfirmed)",
+    ]
+
+
+def test_everything_is_old_while_a_relay_has_lost_its_source():
+    document = documents.document(status=documents.status(state="reconnecting", code="sourceLost"))
+    assert nows(document) == ["now P/L +230.00 (close now +202.00, unconfirmed), SPY 582.10 (unconfirmed)"]
+
+
+def nows(document):
+    """What the alerts of all condors of a document say of the present."""
+    held = [*document.get("broken", []), *document["condors"]]
+    alerts = [documents.alert(id=str(at), condorId=each["id"], text="SPY: so.") for at, each in enumerate(held)]
+    found = msgspec.convert(document, wire.Document)
+    shown = alert_lines.alerts_lines(listed(*alerts), NOW, Screen(), document=found)
+    return sorted(line.strip() for line in shown if "now" in line)
+
+
+def test_without_a_price_only_the_pl_is_present():
+    document = documents.document(underlyings=[documents.underlying(price=None)])
+    assert nows(document) == ["now P/L +230.00 (close now +202.00)"]
 
 
 def test_the_text_of_an_alert_that_is_over_stays_complete():

@@ -39,6 +39,24 @@ def test_what_fires_is_shown_the_most_severe_first(condord, fake):
     assert code == 1
 
 
+def test_of_one_severity_the_nearer_condor_is_first_and_ages_are_by_the_exchange_s_clock(condord, fake):
+    far = documents.condor("SPY-2", daysToExpiration=60)
+    fake.answers["/api/positions"] = json(documents.document(condors=[far, documents.condor()]))
+    listed = [
+        documents.alert(id="a", condorId="SPY-2", since=documents.AS_OF, text="Far: so."),
+        documents.alert(id="b", since="2026-11-20T15:30:07.250Z", text="Near: so."),
+    ]
+    fake.answers["/api/alerts"] = json(documents.alerts(*listed))
+    _, out, _ = condord("alerts", "--url", fake.url)
+    assert [line for line in out.splitlines() if line.startswith("◆")] == [
+        "◆ critical  Near: so.",
+        "◆ critical  Far: so.",
+    ]
+    assert "since 10:30 ET, 1 min 0 s ago" in out
+    _, out, _ = condord("status", "--url", fake.url)
+    assert "2 critical: Near: so." in out
+
+
 def test_all_adds_what_is_over_the_rules_and_the_channels(condord, fake):
     over = documents.alert(id="c:SPY", state="resolved", until=documents.AS_OF, text="Over.")
     off = documents.rule(name="tested", enabled=False)

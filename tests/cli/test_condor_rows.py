@@ -12,6 +12,10 @@ from tests.fakes import documents
 
 LONG_ID = "NVDA-270115-197.5-202.5-237.5-247.5"
 BROKEN = documents.broken("SPY-261218-540-550-560-570", SPY261218P00540000=2, SPY261218P00550000=0)
+BEYOND = {
+    "put": {"dollars": -10.0, "percent": -4.6, "sigmas": -2.0},
+    "call": {"dollars": 40.0, "percent": 18.0, "sigmas": 9.0},
+}
 TODAY = dt.date(2026, 11, 20)
 
 
@@ -117,7 +121,49 @@ def test_on_expiration_day_the_time_left_for_orders_replaces_the_days(width):
     assert "today" not in shown[1]
 
 
-def test_after_the_cut_off_the_note_says_so():
-    shown = rows(condors=[documents.condor(daysToExpiration=0)], asOf="2026-12-18T20:31:00Z")
-    assert "  today  " in shown[1]
-    assert shown[1].endswith("  no orders since 15:30 ET")
+@pytest.mark.parametrize("width", [None, 200, 150, 120, 80, 50])
+def test_what_the_owner_must_know_is_never_what_is_left_out(width):
+    """The cut-off for orders, a breach, a lost leg, and that numbers may be old, all of the longest condor."""
+    risk = documents.risk(LONG_ID, tested="put", breached=True, distance=BEYOND, price=12345.67)
+    value = documents.valuation(LONG_ID, unrealizedPl=-12345.5, dayPl=-1234.5, unconfirmed=True)
+    terms = {"risk": risk, "valuation": value, "underlying": "SPY", "daysToExpiration": 0, "brokenWing": True}
+    held = [documents.condor(LONG_ID, closing=[documents.closing_order()], **terms)]
+    price = documents.underlying(unconfirmed=True, reason="stale")
+    shown = rows(width, condors=held, broken=[BROKEN], underlyings=[price], asOf="2026-12-18T20:31:00Z")
+    row, lost = (" ".join(shown[at : at + (3 if width == 50 else 1)]) for at in condor_at(shown))
+    assert "no orders" in row
+    assert "put -4.6 %" in row
+    assert "no put 500" in lost
+    if width == 80:
+        assert row.endswith("  old")
+    else:
+        assert "breached" in row
+        assert "unconfirmed" in row
+    assert not any("…" in line for line in shown)
+
+
+def condor_at(shown):
+    """Where the condor of the longest name begins, and the broken one."""
+    return [next(at for at, line in enumerate(shown) if name in line) for name in (LONG_ID, BROKEN["id"])]
+
+
+@pytest.mark.parametrize(
+    ("width", "note"),
+    [(200, "put breached"), (120, "put breached"), (100, "put breached"), (80, "put breached"), (77, "breached")],
+)
+def test_a_breach_is_named_beside_its_row(width, note):
+    risk = documents.risk(LONG_ID, tested="put", breached=True, distance=BEYOND)
+    assert rows(width, condors=[documents.condor(LONG_ID, risk=risk)])[1].endswith(f"  {note}")
+
+
+def test_of_several_notes_those_without_room_are_named_below_the_table():
+    held = [documents.condor(LONG_ID, closing=[documents.closing_order()], brokenWing=True)]
+    shown = rows(112, condors=held)
+    assert shown[1].endswith("  broken wing")
+    assert " ".join(shown[2:]).endswith(", some notes")
+
+
+def test_the_price_of_an_outage_is_named_as_unconfirmed():
+    price = documents.underlying(unconfirmed=True, reason="unreachable")
+    held = documents.condor(risk=documents.risk(tested="put"))
+    assert rows(120, old=True, condors=[held], underlyings=[price])[1].endswith("  old, unconfirmed, put tested")

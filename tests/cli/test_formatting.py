@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from condord.cli import formatting
-from condord.live import wire, wire_condor
+from condord.live import wire
 from tests.fakes import documents
 
 NOW = dt.datetime(2026, 11, 20, 15, 31, 8, tzinfo=dt.UTC)
@@ -92,14 +92,6 @@ def test_a_greek_has_its_sign(value, text):
 @pytest.mark.parametrize(("value", "text"), [(0.4, "+0.40 %"), (-1.234, "-1.23 %"), (0.001, "0.00 %"), (None, "—")])
 def test_a_change_has_its_sign(value, text):
     assert formatting.change(value) == text
-
-
-def test_flags_are_ordered_by_importance():
-    value = documents.valuation(missing=["SPY261218P00560000"], unconfirmed=True)
-    condor = documents.condor(valuation=value, brokenWing=True, ambiguous=True)
-    assert formatting.flags(msgspec.convert(condor, wire_condor.CondorJson), {}, old=True) == (
-        "old, incomplete: no usable quote of SPY261218P00560000, unconfirmed, broken wing, ambiguous"
-    )
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from condord.cli.grid import Cell, grid, grid_width, laid_out
+from condord.cli.row_notes import RowNote
 from condord.cli.screen import Screen
 
 PIPE = Screen()
@@ -92,7 +93,35 @@ def test_every_row_is_as_wide_as_the_table(texts):
         assert line[width:] == f"  {note}"
 
 
-@pytest.mark.parametrize(("width", "note"), [(19, "  put tested"), (18, "  put …"), (14, "  put …"), (13, "")])
-def test_a_shortened_note_has_whole_words_or_is_left_out(width, note):
-    found = laid_out("NAME| N", rows(["A", "5", "put tested"]), Screen(width=width), on_one_line=True)
+TESTED = RowNote(("put tested", "tested"), vital="tested")
+CLOSING = RowNote(("closing order",))
+
+
+@pytest.mark.parametrize(
+    ("width", "note"),
+    [
+        (34, "  put tested, closing order"),
+        (33, "  tested, closing order"),
+        (29, "  put tested"),
+        (17, "  tested"),
+        (14, ""),
+    ],
+)
+def test_notes_of_one_line_get_fewer_words_and_what_has_no_room_is_named(width, note):
+    found = laid_out("NAME| N", rows(["A", "5", ""]), Screen(width=width), on_one_line=[[TESTED, CLOSING]])
     assert found.rows == [[f"A     5{note}"]]
+    assert " ".join(found.left_out) == ("" if width > 29 else "too narrow for some notes")
+
+
+def test_columns_make_room_for_vital_notes_and_some_of_them_for_the_first_one():
+    cells = rows(["A", "1,000.00", "5.00", ""])
+
+    def headings(width, *notes):
+        screen, spare = Screen(width=width), ("MARK", "N")
+        return laid_out("NAME| MARK| N", cells, screen, (), spare, ("MARK",), on_one_line=[notes]).title.split()
+
+    assert headings(35, CLOSING) == ["NAME", "MARK", "N"]
+    assert headings(34, CLOSING) == ["NAME", "N"]
+    assert headings(12, CLOSING) == ["NAME", "N"]
+    assert headings(18, TESTED) == ["NAME", "N"]
+    assert headings(17, TESTED) == ["NAME"]

@@ -3,7 +3,7 @@ import datetime as dt
 import msgspec
 import pytest
 
-from condord.cli.last_day import no_orders_note, orders_cutoff, time_left
+from condord.cli.last_day import time_left
 from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import CondorJson
 from tests.fakes import documents
@@ -29,27 +29,26 @@ def at(time):
 
 
 @pytest.mark.parametrize(
-    ("time", "text", "note"),
+    ("time", "text"),
     [
-        ("14:29:59", "6 h", ""),
-        ("18:30:00", "2 h", ""),
-        ("18:31:00", "119 min", ""),
-        ("19:55:00", "35 min", ""),
-        ("20:29:01", "1 min", ""),
-        ("20:30:00", "today", "no orders since 15:30 ET"),
-        ("21:14:59", "today", "no orders since 15:30 ET"),
-        ("21:15:00", "expired", ""),
+        ("14:29:59", "6 h"),
+        ("18:30:00", "2 h"),
+        ("18:31:00", "119 min"),
+        ("19:55:00", "35 min"),
+        ("20:29:01", "1 min"),
+        ("20:30:00", "no orders"),
+        ("21:14:59", "no orders"),
+        ("21:15:00", "expired"),
     ],
 )
-def test_on_the_last_trading_day_the_time_left_is_that_for_orders(time, text, note):
-    assert (time_left(condor(), at(time)), no_orders_note(condor(), at(time))) == (text, note)
+def test_on_the_last_trading_day_the_time_left_is_that_for_orders(time, text):
+    assert time_left(condor(), at(time)) == text
 
 
 def test_before_it_the_days_are_shown():
     now = at("19:00:00") - dt.timedelta(days=1)
     assert time_left(condor(daysToExpiration=1), now) == "1 day"
     assert time_left(condor(daysToExpiration=1), now, unit="d") == "1 d"
-    assert no_orders_note(condor(), now) == ""
 
 
 def test_contracts_that_settle_at_the_open_count_to_the_day_before():
@@ -65,8 +64,6 @@ def test_without_cut_offs_or_contracts_it_is_the_day():
         condor(expiry={"lastTradingAt": LAST_TRADE, "settlesAt": LAST_TRADE, "cutoffs": []}),
     )
     assert [time_left(each, at("19:55:00")) for each in (unread, uncut)] == ["today", "today"]
-    assert [no_orders_note(each, at("19:55:00")) for each in (unread, uncut)] == ["", ""]
-    assert orders_cutoff(unread) is None
 
 
 def test_a_broken_condor_has_days():

@@ -106,6 +106,8 @@ def test_our_own_signs_beyond_ascii_are_one_column_each():
         ("put tested, old", 6, "put …"),
         ("put tested, old", 2, "p…"),
         ("incomplete: no", 8, "incompl…"),
+        ("may liquidate from", 15, "may liquidate …"),
+        ("may liquidate from", 14, "may …"),
         ("日本 日本", 7, "日本 …"),
     ],
 )

@@ -126,10 +126,11 @@ def test_a_working_order_that_closes_a_condor_is_noted():
 
 def test_an_underlying_without_a_confirmed_price_says_why():
     shown = lines(underlyings=[documents.underlying(price=None, percentChange=None, reason="noQuote")])
-    assert shown[1].endswith("  no price: Alpaca has no usable quote")
+    assert shown[1].endswith("  no price")
     assert shown[-5].endswith("  no price: Alpaca has no usable quote, ex-dividend Dec 18: 1.97")
     shown = lines(underlyings=[documents.underlying(unconfirmed=True, reason="unreachable")])
-    assert shown[1].endswith("  price unconfirmed: neither the stream nor REST answers")
+    assert shown[1].endswith("  price unconfirmed")
+    assert "  price unconfirmed: neither the stream nor REST answers" in shown[-5]
 
 
 def test_without_a_dividend_an_underlying_has_no_note():
@@ -177,7 +178,7 @@ def test_an_unknown_value_is_a_dash_and_the_note_says_why():
     shown = lines(condors=[unknown()], totals=totals)
     assert shown[1] == (
         "SPY-261218-560-570-630-640  Dec 18   short condor  28 d    2  2.35 credit  582.10  put 2.1 %     —      —    —"
-        "      —     —  -3.20  +11.80         —  incomplete: no usable quote of SPY261218P00560000, unconfirmed, broken wing"
+        "      —     —  -3.20  +11.80         —  quotes unconfirmed, incomplete: no usable quote of SPY261218P00560000, broken wing"
     )
     assert shown[6] == "1 condor (1 incomplete) · P/L — · today — · closing now — · max loss —"
 
@@ -254,6 +255,24 @@ def test_notices_of_one_code_are_one_line_with_their_count(width):
     assert first.endswith(", and 2 more")
     assert len(first) <= (width or 200)
     assert second == "assignment: SPY was assigned"
+
+
+def test_of_several_notices_that_of_a_condor_with_orders_is_shown():
+    over, open_ = (documents.condor(name, daysToExpiration=0, expiry=expiry(until)) for name, until in UNTIL.items())
+    notices = [
+        documents.notice(code="expiresToday", text=text, condorId=condor)
+        for text, condor in (("no condor", None), ("over", over["id"]), ("open", open_["id"]))
+    ]
+    shown = lines(condors=[over, open_], status=documents.status(notices=notices))
+    assert shown[-1] == "expiresToday: open, and 2 more"
+
+
+UNTIL = {"SPY-1": "2026-11-20T15:31:00Z", "SPY-2": "2026-11-20T15:32:00Z"}
+
+
+def expiry(until):
+    end = "2026-11-20T21:15:00Z"
+    return {"lastTradingAt": end, "settlesAt": end, "cutoffs": [{"kind": "orders", "at": until, "source": "config"}]}
 
 
 def test_a_notice_is_one_line_below_the_status():

@@ -20,7 +20,7 @@ class Scene:
         self.answers = {}
         self.gate = None
         self.at_once = self.most = 0
-        self.is_lost = False
+        self.lost = None
         self.fence = 1
         self.now = 0.0
         self.leader = Leader(server.bus(), answer=self.answer)
@@ -29,7 +29,7 @@ class Scene:
             self.bus,
             account=lambda: ACCOUNT,
             fence=lambda: self.fence,
-            is_lost=lambda: self.is_lost,
+            lost=lambda: self.lost,
             now=lambda: self.now,
         )
 
@@ -84,19 +84,21 @@ def test_while_the_leader_is_lost_a_copy_of_the_last_minute_stands_in_for_a_get(
     async def scene(made):
         kept = await made.questions.ask("GET", "/x")
         await made.questions.ask("POST", "/x")
-        made.is_lost = True
+        made.lost = "the leader"
         made.now = 60.0
         assert await made.questions.ask("GET", "/x") == kept
         assert await unavailable(made, "POST") == "the leader is lost"
         made.now = 60.1
         assert await unavailable(made) == "the leader is lost"
+        made.lost = "the bus"
+        assert await unavailable(made, "POST") == "the bus is lost"
 
     play(nats_server, scene)
 
 
 def test_a_few_are_asked_at_once_and_the_rest_wait(nats_server):
     async def scene(made):
-        other = BusQuestions(made.bus, account=lambda: ACCOUNT, fence=lambda: 0, is_lost=lambda: False, now=lambda: 0.0)
+        other = BusQuestions(made.bus, account=lambda: ACCOUNT, fence=lambda: 0, lost=lambda: None, now=lambda: 0.0)
         made.gate = asyncio.Event()
         asking = [asyncio.create_task(one.ask("GET", "/x")) for one in (made.questions, other) for _ in range(5)]
         await eventually(lambda: made.at_once == AT_ONCE)
@@ -114,7 +116,7 @@ def test_of_too_many_questions_the_last_are_refused_at_once(nats_server, monkeyp
     async def scene(made):
         made.gate = asyncio.Event()
         askers = [
-            BusQuestions(made.bus, account=lambda: ACCOUNT, fence=lambda: 0, is_lost=lambda: False, now=lambda: 0.0)
+            BusQuestions(made.bus, account=lambda: ACCOUNT, fence=lambda: 0, lost=lambda: None, now=lambda: 0.0)
             for _ in range(4)
         ]
         asking = [asyncio.create_task(one.ask("GET", "/x")) for one in askers for _ in range(4)]

@@ -23,7 +23,7 @@ def test_what_the_source_publishes_wakes_subscribers_and_is_measured():
         assert relayed.feed.lost_reason == "it has not answered yet"
         relayed.pass_events()
         assert relayed.feed.resume_version == relayed.house.edition.version
-        assert relayed.feed.lost_reason is None
+        assert (relayed.feed.lost_reason, relayed.feed.lost_name) == (None, None)
         subscriber = relayed.follow()
         relayed.taken(subscriber)
         relayed.house.move()
@@ -75,6 +75,9 @@ def test_a_lost_source_is_a_status_with_the_reason_and_what_to_do():
             "desk has lost the leader: no heartbeat has come for 2 s; "
             "if it lasts, check that an ingester runs and can reach the bus"
         )
+        assert relayed.feed.lost_name == "the leader"
+        relayed.feed.lose("it cannot be reached", "busLost")
+        assert relayed.feed.lost_name == "the bus"
 
 
 def test_the_lag_is_that_of_the_newest_event_and_grows_while_the_source_is_lost():

@@ -264,7 +264,7 @@ def test_a_notice_has_words_instead_of_symbols():
 @pytest.mark.parametrize(
     ("when", "values", "expected"),
     [
-        ("theta >= 10", {"theta": 11.8}, "the theta is 11.80 (at least 10.00)."),
+        ("theta >= 10", {"theta": 11.8}, "the theta is +11.80 (at least +10.00)."),
         (
             "percentOfRisk > 10",
             {"percentOfRisk": 12.0},
@@ -351,7 +351,7 @@ def test_large_amounts_have_separators():
 
 
 def test_what_has_resolved_and_has_no_words_of_its_own_has_those_of_the_catalogue():
-    assert text(rule(when="theta >= 10"), {"theta": 5.0}, is_past=True, value=None).endswith("the theta is 5.00.")
+    assert text(rule(when="theta >= 10"), {"theta": 5.0}, is_past=True, value=None).endswith("the theta is +5.00.")
 
 
 @pytest.mark.parametrize("pl", ["", " P/L not known.", " P/L -511.00 (close now -518.00).", " P/L -1,511.00 to 2.00."])

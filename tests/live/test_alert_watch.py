@@ -111,7 +111,7 @@ def test_an_alert_fires_with_the_quotes_that_are_published():
     assert (shown.value, shown.at_start) == (50.21, False)
     assert shown.text == (
         "SPY 560/570/630/640 Dec 18: the profit is 50.21 % of its maximum (at least 50 %). "
-        "P/L 236.00 (close now 228.00)."
+        "P/L +236.00 (close now +228.00)."
     )
     house.quote(0.90)
     assert house.taken() == [("resolved", HALF)]

@@ -1,16 +1,21 @@
+import datetime as dt
 import json
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from condord.live.urgency import by_urgency, severity_of, urgency_of
+from condord.live import wire
+from condord.live.urgency import are_orders_over, by_need, by_urgency, severity_of, urgency_of
 from condord.live.wire_alerts import AlertJson
 from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import CondorJson
 from tests.fakes import documents
 
 CASES = json.loads((Path(__file__).parents[2] / "web" / "tests" / "urgency.cases.json").read_text())
+
+AS_OF = CASES["asOf"]
+NOW = dt.datetime.fromisoformat(AS_OF)
 
 
 def condor(case):
@@ -20,7 +25,12 @@ def condor(case):
     value = documents.valuation(case["id"], unrealizedPl=case["pl"], percentOfRisk=case["percentOfRisk"])
     exits = {"target": case["target"], "stop": None}
     risk = {"breached": case.get("breached"), "tested": case.get("tested")}
-    made = documents.condor(case["id"], daysToExpiration=case["days"], exits=exits, valuation=value, risk=risk)
+    until = case.get("ordersUntil")
+    cutoffs = [{"kind": kind, "at": until, "source": "config"} for kind in ("orders", "liquidation") if until]
+    expiry = {"lastTradingAt": AS_OF, "settlesAt": AS_OF, "cutoffs": cutoffs}
+    made = documents.condor(
+        case["id"], daysToExpiration=case["days"], exits=exits, valuation=value, risk=risk, expiry=expiry
+    )
     return msgspec.convert(made, CondorJson)
 
 
@@ -37,7 +47,42 @@ def test_the_urgency_is_that_of_the_page(case):
 
 def test_the_order_is_that_of_the_page():
     shuffled = [*CONDORS[1::2], *CONDORS[::2]]
-    assert sorted(shuffled, key=by_urgency(iter(ALERTS))) == CONDORS
+    assert sorted(shuffled, key=by_urgency(iter(ALERTS), NOW)) == CONDORS
+
+
+def document():
+    held = [each for each in CONDORS if isinstance(each, CondorJson)]
+    broken = [each for each in CONDORS if isinstance(each, BrokenJson)]
+    empty = msgspec.convert(documents.document(asOf=AS_OF), wire.Document)
+    return msgspec.structs.replace(empty, condors=held, broken=broken)
+
+
+def test_the_alerts_are_in_the_order_of_the_page():
+    waiting = [each for each in ALERTS if each.state == "firing" and each.acknowledged_at is None]
+    found = [
+        each.condor_id or "account" for each in sorted(waiting, key=by_need(document())) if each.severity != "info"
+    ]
+    assert list(dict.fromkeys(found)) == CASES["needs"]
+
+
+def test_those_not_acknowledged_come_before_nearer_ones_and_the_newest_first_without_condors():
+    done, late, new = (
+        msgspec.convert(documents.alert(id=name, condorId="open today") | changes, AlertJson)
+        for name, changes in (
+            ("done", {"acknowledgedAt": AS_OF}),
+            ("late", {"condorId": "breached"}),
+            ("new", {"condorId": None, "since": "2026-12-04T20:20:00Z"}),
+        )
+    )
+    assert sorted([done, late, new], key=by_need(document())) == [late, new, done]
+    assert sorted([done, late, new], key=by_need(None)) == [new, late, done]
+
+
+def test_without_a_known_cut_off_orders_are_over_after_the_expiration():
+    unread = [documents.condor(daysToExpiration=days, expiry=None) for days in (0, -1)]
+    assert [are_orders_over(each, NOW) for each in msgspec.convert(unread, list[CondorJson])] == [False, True]
+    lost = [documents.broken(A=1) | {"daysToExpiration": days} for days in (0, -1)]
+    assert [are_orders_over(each, NOW) for each in msgspec.convert(lost, list[BrokenJson])] == [False, True]
 
 
 @pytest.mark.parametrize(

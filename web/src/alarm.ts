@@ -2,6 +2,7 @@
 import type { Alert, Condor } from './document'
 import { bySeverity, firingFor, type Severity } from './firing'
 import type { Format } from './format'
+import type { Present } from './freshness'
 import type { Note } from './notes'
 
 export interface Sentence {
@@ -18,34 +19,38 @@ export interface Alarm {
 
 const FULL_NAMES = /^[^:]*: /
 /** The profit or loss at the end of an alert's text is that of when it fired; the present one is shown beside it. */
-const FORMER_PL = /\s*P\/L [^:]*$/
+const FORMER_PL = /\. P\/L [^:]*$/
 const FORMER_PRICE = /, (\S+) [\d,]+\.\d\d/
-const CUTOFFS = /^Alpaca .*?, and /
+/** What the card counts down to on the last day, on which these times have no date. */
+const CUTOFFS = /^Alpaca [^,]*ET \(.*?, and |; Alpaca has .*? ET/
 
 /** Returns the text of an alert without what is shown beside it, and with the present price after that of when it fired. */
-export function presentText({ text, underlying }: Pick<Alert, 'text' | 'underlying'>, price: number | null | undefined, format: Format): string {
-  const words = text.replace(FORMER_PL, '').replace(' (1 condor)', '')
-  return price == null ? words : words.replace(FORMER_PRICE, (former, name) => (name === underlying ? `${former}, now ${format.money(price)}` : former))
+export function presentText({ text, underlying }: Pick<Alert, 'text' | 'underlying'>, present: Present | null, format: Format): string {
+  const words = text.replace(FORMER_PL, '.').replace(' (1 condor)', '')
+  if (!present) return words
+  return words.replace(FORMER_PRICE, (former, name) => (name === underlying ? `${former}, now ${priceText(present, format)}` : former))
 }
 
+const priceText = ({ price, isOld }: Present, format: Format) => `${format.money(price)}${isOld ? ' (unconfirmed)' : ''}`
+
 /** Returns the alarm of `condor` by its firing alerts, its short strikes and its broken legs; null if nothing is the matter. */
-export function alarmOn(condor: Condor, alerts: Iterable<Alert>, notes: Note[], price: number | null, format: Format): Alarm | null {
+export function alarmOn(condor: Condor, alerts: Iterable<Alert>, notes: Note[], present: Present | null, format: Format): Alarm | null {
   const all = firingFor(condor.id, alerts)
   const rules = new Set(all.map(({ rule }) => rule))
   // What is breached has been tested, and both have the same sentence.
   const firing = all.filter(({ rule }) => rule !== 'tested' || !rules.has('breached'))
   const broken = rules.has('broken-condor') ? [] : notes.filter(({ look }) => look === 'broken')
   const sentences: Sentence[] = [
-    ...firing.map((each) => alertSentence(each, price, format)),
+    ...firing.map((each) => alertSentence(each, present, format)),
     ...broken.map(({ text }) => ({ severity: 'critical' as const, text: `${text}.`, alertId: null })),
-    ...(rules.has('breached') || rules.has('tested') ? [] : shortStrike(condor, price, format)),
+    ...(rules.has('breached') || rules.has('tested') ? [] : shortStrike(condor, present, format)),
   ]
   return alarmOf(sentences)
 }
 
 /** Returns the alarm of a condor that lost legs. */
-export function brokenAlarm(id: string, alerts: Iterable<Alert>, price: number | null, format: Format): Alarm | null {
-  return alarmOf(firingFor(id, alerts).map((each) => alertSentence(each, price, format)))
+export function brokenAlarm(id: string, alerts: Iterable<Alert>, present: Present | null, format: Format): Alarm | null {
+  return alarmOf(firingFor(id, alerts).map((each) => alertSentence(each, present, format)))
 }
 
 function alarmOf(sentences: Sentence[]): Alarm | null {
@@ -54,16 +59,14 @@ function alarmOf(sentences: Sentence[]): Alarm | null {
 }
 
 /** The card has the name of its condor in its title. */
-function alertSentence(alert: Alert, price: number | null, format: Format): Sentence {
+function alertSentence(alert: Alert, present: Present | null, format: Format): Sentence {
   const { id, rule, severity, acknowledgedAt } = alert
-  // The card counts down to the cut-offs that these alerts list.
-  const rest = rule === 'expires-today' ? 'Expires today.' : presentText(alert, price, format).replace(FULL_NAMES, '')
-  const own = rule === 'order-cutoff' ? rest.replace(CUTOFFS, '') : rest
+  const own = rule === 'expires-today' ? 'Expires today.' : presentText(alert, present, format).replace(FULL_NAMES, '').replace(CUTOFFS, '')
   return { severity, text: own.charAt(0).toUpperCase() + own.slice(1), alertId: acknowledgedAt ? null : id }
 }
 
 /** Alerts wait before they fire, and may be turned off. */
-function shortStrike({ risk, legs, underlying }: Condor, price: number | null, format: Format): Sentence[] {
+function shortStrike({ risk, legs, underlying }: Condor, present: Present | null, format: Format): Sentence[] {
   const isTested = risk?.tested === 'put' || risk?.tested === 'call'
   if (!risk?.breached && !isTested) return []
   const { put, call } = risk.distance
@@ -71,7 +74,7 @@ function shortStrike({ risk, legs, underlying }: Condor, price: number | null, f
   const { dollars, sigmas } = side === 'put' ? put : call
   const short = legs.find((leg) => leg.side === 'short' && leg.right === side)
   if (!short || dollars === null) return []
-  const place = `${underlying} ${format.money(price ?? risk.price)}`
+  const place = `${underlying} ${present ? priceText(present, format) : format.money(risk.price)}`
   const isBeyond = dollars < 0
   const away = `${format.money(Math.abs(dollars))} ${isBeyond ? (side === 'put' ? 'below' : 'above') : 'away'}`
   const measured = sigmas === null || isBeyond ? away : `${away} (${format.sigmas(sigmas)})`

@@ -1,11 +1,12 @@
-/** Marks every price of a document as unconfirmed while its server cannot follow another one. */
-import type { Document } from './document'
+/** What follows for what is shown while its server cannot follow another one. */
+import type { Document, Status } from './document'
 
-const LOST_CODES: readonly (string | null)[] = ['sourceLost', 'busLost', 'leaderLost']
+/** Whether the server cannot follow the other one that it needs. */
+export const isLost = (status: Status | null) => ['sourceLost', 'busLost', 'leaderLost'].includes(status?.code ?? '')
 
-/** Returns `document` as it is to be shown. */
+/** Returns `document` as it is to be shown: with each price unconfirmed. */
 export function trusted(document: Document): Document {
-  if (!LOST_CODES.includes(document.status.code)) return document
+  if (!isLost(document.status)) return document
   const doubt = <Item extends object>(item: Item) => ({ ...item, unconfirmed: true })
   return {
     ...document,

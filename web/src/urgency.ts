@@ -3,11 +3,12 @@
  *
  * Firing alerts come first, acknowledged or not, as acknowledging must not move a card. A breached or tested condor is as
  * urgent before its alert fires, as alerts wait before they do, and may be turned off. Then come condors that expire
- * within a week, then those near the profit at which the rules take it. The terminal has the same rule in
- * condord/live/urgency.py, and tests/urgency.cases.json holds both to it.
+ * within a week, then those near the profit at which the rules take it. Of condors that are equally urgent and near their
+ * expiration, those that Alpaca still takes orders for come first, as nothing can be done about the others. The terminal
+ * has the same rule in condord/live/urgency.py, and tests/urgency.cases.json holds both to it.
  */
 import type { Alert, Broken, Condor } from './document'
-import { firingFor, type Severity } from './firing'
+import { firingFor, severityRank, type Severity } from './firing'
 
 /** The most urgent first. */
 export const URGENCIES = ['critical', 'warning', 'expiring', 'target', 'calm'] as const
@@ -38,16 +39,40 @@ export function urgencyOf(condor: Condor | Broken, alerts: Iterable<Alert>): Urg
 
 type Keys = readonly (string | number)[]
 
-/** Returns what condors of one urgency are compared by: the days left, the profit in percent of the risk, the id. */
-export function nearnessOf(condor: Condor | Broken): Keys {
+/**
+ * Returns what condors of one urgency are compared by at `now`, in milliseconds: the days left, whether orders are over, the
+ * profit in percent of the risk, the id.
+ */
+export function nearnessOf(condor: Condor | Broken, now: number): Keys {
   const percent = isBroken(condor) ? null : condor.valuation.percentOfRisk
-  return [condor.daysToExpiration, percent ?? Infinity, condor.id]
+  return [Math.max(0, condor.daysToExpiration), Number(areOrdersOver(condor, now)), percent ?? Infinity, condor.id]
 }
 
-/** Returns what condors are compared by: the more urgent first, then the nearer expiration, then the larger loss. */
-export const urgencyKeys = (condor: Condor | Broken, alerts: Iterable<Alert>): Keys => [
+/**
+ * Returns what alerts that fire are compared by: the more severe first, then those not acknowledged, then by the nearness of
+ * their `condor`, then the newest. Those of an underlying or of the account are last of their severity.
+ */
+export const alertKeys = (alert: Alert, condor: Condor | Broken | undefined, now: number): Keys => [
+  severityRank(alert),
+  Number(alert.acknowledgedAt !== null),
+  ...(condor ? nearnessOf(condor, now) : FARTHEST),
+  -Date.parse(alert.since),
+  alert.id,
+]
+
+const FARTHEST: Keys = [Infinity, 1, Infinity, '']
+
+/** Whether Alpaca takes no more orders for `condor`, as far as that is known. */
+function areOrdersOver(condor: Condor | Broken, now: number): boolean {
+  // An older daemon has no expiry.
+  const cutoffs = isBroken(condor) ? [] : (condor.expiry?.cutoffs ?? []).filter(({ kind }) => kind === 'orders')
+  return cutoffs.length ? cutoffs.some(({ at }) => Date.parse(at) <= now) : condor.daysToExpiration < 0
+}
+
+/** Returns what condors are compared by: the more urgent first, then by nearness. */
+export const urgencyKeys = (condor: Condor | Broken, alerts: Iterable<Alert>, now: number): Keys => [
   URGENCIES.indexOf(urgencyOf(condor, alerts)),
-  ...nearnessOf(condor),
+  ...nearnessOf(condor, now),
 ]
 
 /** Compares by what `keysOf` returns, the first that differs; the lower comes first. */
@@ -57,10 +82,13 @@ export const byKeys = <Item>(keysOf: (item: Item) => Keys) => (one: Item, other:
   return 0
 }
 
-/** Compares two condors: the more urgent first, then the nearer expiration, then the larger loss in percent of the risk. */
-export function compareUrgency(alerts: Iterable<Alert>) {
+/**
+ * Compares two condors: the more urgent first, then the nearer expiration, then those that orders are still taken for at `now`,
+ * then the larger loss in percent of the risk.
+ */
+export function compareUrgency(alerts: Iterable<Alert>, now = Date.now()) {
   const known = [...alerts]
-  return byKeys((condor: Condor | Broken) => urgencyKeys(condor, known))
+  return byKeys((condor: Condor | Broken) => urgencyKeys(condor, known, now))
 }
 
 function isNearTarget({ exits, valuation: { unrealizedPl } }: Condor): boolean {

@@ -312,6 +312,14 @@ describe('a card', () => {
     expect(card(condor(), { alerts: firing(3) }).words('.condor-alarm summary')).toEqual([])
   })
 
+  it('leaves out of an alert the cut-offs of today, which it counts down to', () => {
+    const sentence = (text: string) => card(condor(), { alerts: [alert('order-cutoff:x', { condorId: condor().id, text: `SPY 1: ${text}` })] }).words('.condor-alarm li')
+    const cutoff = 'Alpaca takes orders for it until 15:30 ET'
+    expect(sentence(`${cutoff} (as configured) and may liquidate it from 15:15, and the put is away.`)).toEqual(['The put is away.'])
+    expect(sentence('the put is breached; Alpaca has taken no orders for it since 15:15 ET.')).toEqual(['The put is breached.'])
+    expect(sentence(`${cutoff} on Dec 4 (as configured), and the put is away.`)).toEqual([`${cutoff} on Dec 4 (as configured), and the put is away.`])
+  })
+
   it('asks for an acknowledgement only where there is somebody to take it', async () => {
     const alerts = [
       alert('stop-loss:x', { condorId: condor().id, severity: 'critical', text: 'SPY 1: it lost. P/L −3.00.' }),
@@ -325,6 +333,18 @@ describe('a card', () => {
     await press('Acknowledge')
     expect(taken).toEqual(['stop-loss:x'])
     expect(card(condor(), { alerts }).words('.condor-alarm button')).toEqual([])
+  })
+
+  it('does not ask for an acknowledgement while nobody could take it', async () => {
+    const alerts = [alert('stop-loss:x', { condorId: condor().id })]
+    const { host, link } = card(condor(), { alerts }, { onAcknowledge: () => {} })
+    const button = () => host.querySelector<HTMLButtonElement>('.condor-alarm button')!
+    expect(button().disabled).toBe(false)
+    link.value = { ...link.value, state: 'reconnecting' }
+    await nextTick()
+    expect(button().disabled).toBe(true)
+    const lost = card(condor(), { alerts, status: status({ state: 'reconnecting', code: 'busLost' }) }, { onAcknowledge: () => {} })
+    expect(lost.host.querySelector<HTMLButtonElement>('.condor-alarm button')!.disabled).toBe(true)
   })
 
   it('copies the closing order at either price', async () => {

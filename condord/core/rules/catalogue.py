@@ -18,6 +18,7 @@ import msgspec
 
 from condord.core.rules.facts import ABSENT, Between, Value
 from condord.core.rules.rule import Scope
+from condord.core.signed import signed_dollars
 
 Unit = Literal["percent", "dollars", "multiple", "days", "minutes", "sigmas", "ratio", "word"]
 
@@ -28,9 +29,10 @@ _SCOPES: tuple[Scope, ...] = ("condor", "underlying", "account")
 class Quantity(msgspec.Struct, frozen=True, kw_only=True):
     """A quantity or a word.
 
-    `title` names it in a sentence. `has_basis`: it is a profit or loss, or a mark, at mark or at natural. `is_dated`:
-    it depends on the date, and is evaluated from 09:00 ET of a session. `is_daemon_fact`: it is a fact of the daemon,
-    never held. `lowest` and `highest` are the bounds of its values, None without one.
+    `title` names it in a sentence. `has_basis`: it is a profit or loss, or a mark, at mark or at natural. `is_signed`:
+    its dollars are shown with a plus or a minus. `is_dated`: it depends on the date, and is evaluated from 09:00 ET of
+    a session. `is_daemon_fact`: it is a fact of the daemon, never held. `lowest` and `highest` are the bounds of its
+    values, None without one.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Quantity(msgspec.Struct, frozen=True, kw_only=True):
     unit: Unit
     title: str
     has_basis: bool = False
+    is_signed: bool = False
     is_dated: bool = False
     is_daemon_fact: bool = False
     lowest: float | None = None
@@ -49,8 +52,8 @@ class Quantity(msgspec.Struct, frozen=True, kw_only=True):
         return self.unit == "word"
 
 
-def _pl(name: str, unit: Unit, title: str, scope: Scope = "condor") -> Quantity:
-    return Quantity(name=name, scope=scope, unit=unit, title=title, has_basis=True)
+def _pl(name: str, unit: Unit, title: str, scope: Scope = "condor", *, is_signed: bool = False) -> Quantity:
+    return Quantity(name=name, scope=scope, unit=unit, title=title, has_basis=True, is_signed=is_signed)
 
 
 def _number(
@@ -61,8 +64,9 @@ def _number(
     *,
     lowest: float | None = None,
     highest: float | None = None,
+    is_signed: bool = False,
 ) -> Quantity:
-    return Quantity(name=name, scope=scope, unit=unit, title=title, lowest=lowest, highest=highest)
+    return Quantity(name=name, scope=scope, unit=unit, title=title, lowest=lowest, highest=highest, is_signed=is_signed)
 
 
 def _date(name: str, unit: Unit, title: str, *, lowest: float | None = None) -> Quantity:
@@ -81,8 +85,8 @@ _ALL = (
     _pl("percentOfMaxProfit", "percent", "the profit in per cent of the maximum profit"),
     _pl("percentOfRisk", "percent", "the P/L in per cent of the maximum loss"),
     _pl("lossMultipleOfCredit", "multiple", "the loss as a multiple of the credit"),
-    _pl("unrealizedPl", "dollars", "the P/L"),
-    _pl("dayPl", "dollars", "today's P/L"),
+    _pl("unrealizedPl", "dollars", "the P/L", is_signed=True),
+    _pl("dayPl", "dollars", "today's P/L", is_signed=True),
     _pl("mark", "dollars", "the price to close"),
     _date("daysToExpiration", "days", "the time to the expiration", lowest=0),
     _date("daysAtOpening", "days", "the time to the expiration at the opening", lowest=0),
@@ -90,17 +94,19 @@ _ALL = (
     _date("minutesToLiquidation", "minutes", "the time to the earliest liquidation"),
     _number("distancePercent", "percent", "the distance to the nearer strike"),
     _number("distanceSigmas", "sigmas", "the distance to the nearer strike"),
-    _number("delta", "dollars", "the delta"),
-    _number("theta", "dollars", "the theta"),
+    _number("delta", "dollars", "the delta", is_signed=True),
+    _number("theta", "dollars", "the theta", is_signed=True),
     _number("shortDelta", "ratio", "the larger delta of a short leg", lowest=0, highest=1),
     _number("probabilityOfProfit", "percent", "the probability of profit", lowest=0, highest=100),
     _number("probabilityOfTouch", "percent", "the probability of a touch", lowest=0, highest=100),
     _number("extrinsicLessThanDividend", "dollars", "the dividend less the extrinsic value of the short call"),
     _number("underlyingPrice", "dollars", "the price of the underlying", "underlying", lowest=0),
     _number("percentChange", "percent", "the change of the underlying since the previous close", "underlying"),
-    _number("underlyingDelta", "dollars", "the delta of all that is held on the underlying", "underlying"),
-    _pl("accountDayPl", "dollars", "today's P/L of all condors", "account"),
-    _pl("accountUnrealizedPl", "dollars", "the P/L of all condors", "account"),
+    _number(
+        "underlyingDelta", "dollars", "the delta of all that is held on the underlying", "underlying", is_signed=True
+    ),
+    _pl("accountDayPl", "dollars", "today's P/L of all condors", "account", is_signed=True),
+    _pl("accountUnrealizedPl", "dollars", "the P/L of all condors", "account", is_signed=True),
     _number("accountMaxLoss", "dollars", "the maximum loss of the account", "account", lowest=0),
     _number("optionsBuyingPower", "dollars", "the options buying power", "account"),
     _word("breached", "the underlying is beyond a short strike"),
@@ -131,7 +137,7 @@ def narrowest(scopes: set[Scope]) -> Scope:
 
 
 def worded(name: str, value: Value) -> str:
-    """A value of the quantity `name` for people: `48.9 %`, `-511.00`, `2.1 to 2.2 times the credit`.
+    """A value of the quantity `name` for people: `48.9 %`, `+511.00`, `2.1 to 2.2 times the credit`.
 
     The ends of a range are rounded, as they are only as exact as the quotes.
     """
@@ -156,7 +162,7 @@ def worded(name: str, value: Value) -> str:
         case "ratio":
             return f"{value:.2f}"
         case _:
-            return f"{value + 0.0:,.2f}"
+            return signed_dollars(value) if QUANTITIES[name].is_signed else f"{value + 0.0:,.2f}"
 
 
 def _rounded(name: str, end: float) -> str:

@@ -70,7 +70,7 @@ def test_the_narrowest_scope_is_that_of_a_condor():
         ("tested", False, "no"),
         ("mark", None, "not known"),
         ("extrinsicLessThanDividend", ABSENT, "does not apply"),
-        ("unrealizedPl", Between(-20.0, 10.0), "-20.00 to 10.00"),
+        ("unrealizedPl", Between(-20.0, 10.0), "-20.00 to +10.00"),
         ("lossMultipleOfCredit", Between(2.19, 2.26), "2.2 to 2.3 times the credit"),
         ("percentOfMaxProfit", Between(50.001, 50.002), "50 %"),
         ("percentOfMaxProfit", Between(98.57, 100.0), "99 to 100 %"),

@@ -17,7 +17,7 @@ async function list(condors: Condor[], changes: Partial<Document> = {}, settings
   const host = document.body.appendChild(document.createElement('div'))
   const chosen = reactive<Settings>({ ...DEFAULTS, ...settings })
   const asked: string[] = []
-  const acknowledging = useAcknowledge((path) => (asked.push(path), Promise.resolve(new Response())))
+  const acknowledging = useAcknowledge((path) => (asked.push(path), Promise.resolve(new Response())), live)
   const app = createApp(CondorList, { live, settings: chosen, acknowledging })
   const renders: Record<string, number> = {}
   app.mixin({

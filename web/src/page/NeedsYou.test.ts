@@ -33,7 +33,11 @@ async function page(changes: Partial<Document> | null, token: string | null = nu
     await new Promise((resolve) => setTimeout(resolve))
     await nextTick()
   }
-  return { host, shows, text, button, press }
+  const links = async (state: 'open' | 'reconnecting') => {
+    link.value = { state, since: NOW, retryAt: null }
+    await nextTick()
+  }
+  return { host, shows, text, button, press, links }
 }
 
 beforeEach(() => {
@@ -127,6 +131,40 @@ describe('what needs the owner', () => {
     await press('Acknowledge: SPY')
     expect(text('.need-error')).toBe('It could not be acknowledged. There is no alert with this id.')
     expect(button('Acknowledge: SPY').disabled).toBe(false)
+  })
+
+  it('cannot be acknowledged while nobody could take it, and says why until it can', async () => {
+    const { button, links, press, shows, text } = await page({ alerts: [firing('tested')] })
+    const cannot = () => [button('Acknowledge: SPY').disabled, text('.needs > .aside')]
+    expect(cannot()).toEqual([false, undefined])
+    await links('reconnecting')
+    expect(cannot()).toEqual([true, 'No connection to condord: alerts cannot be acknowledged.'])
+    await links('open')
+    const words = { sourceLost: 'The relay has lost its source', busLost: 'No connection to the bus', leaderLost: 'No ingester leads' }
+    for (const [code, why] of Object.entries(words)) {
+      await shows({ alerts: [firing('tested')], status: status({ state: 'reconnecting', code: code as keyof typeof words }) })
+      expect(cannot()).toEqual([true, `${why}: alerts cannot be acknowledged.`])
+      await press('Alerts')
+      expect(document.querySelector<HTMLButtonElement>('.alerts button')!.disabled).toBe(true)
+      await press('Alerts')
+    }
+    await shows({ alerts: [firing('tested')] })
+    expect(cannot()).toEqual([false, undefined])
+  })
+
+  it('does not show an error any longer once the way was blocked and is free, or the alert is acknowledged', async () => {
+    vi.stubGlobal('fetch', async () => Response.json({ detail: 'the leader does not answer' }, { status: 503 }))
+    const { links, press, shows, text } = await page({ alerts: [firing('tested'), firing('breached')] })
+    await press('Acknowledge all: SPY')
+    expect(text('.need-error')).toBe('It could not be acknowledged. The leader does not answer.')
+    await links('reconnecting')
+    expect(text('.need-error')).toBeUndefined()
+    await links('open')
+    expect(text('.need-error')).toBeUndefined()
+    await press('Acknowledge all: SPY')
+    expect(text('.need-error')).toContain('does not answer')
+    await shows({ alerts: [firing('tested', { acknowledgedAt: AS_OF }), firing('breached', { acknowledgedAt: AS_OF })] })
+    expect(text('.need-error')).toBeUndefined()
   })
 
   it('leads to the card', async () => {

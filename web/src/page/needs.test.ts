@@ -5,9 +5,11 @@ import type { Link } from '../live'
 import { doubtOf, entriesOf, isUnanswered, split } from './needs'
 import { noticesBeside } from './notices'
 
+const OPEN: Link = { state: 'open', since: 0, retryAt: null }
+const NOTHING = { alerts: new Map(), condors: new Map(), broken: new Map(), underlyings: new Map(), link: OPEN, status: status(), now: Date.parse(AS_OF) }
 const mapOf = <Item extends { id: string }>(items: Item[]) => new Map(items.map((item) => [item.id, item]))
 const entries = (alerts: Alert[], condors: Condor[] = [], lost: Broken[] = []) =>
-  entriesOf({ alerts: mapOf(alerts), condors: mapOf(condors), broken: mapOf(lost), underlyings: new Map() })
+  entriesOf({ ...NOTHING, alerts: mapOf(alerts), condors: mapOf(condors), broken: mapOf(lost) })
 const on = (held: Condor, rule: string, changes: Partial<Alert> = {}) =>
   alert(`${rule}:${held.id}`, { condorId: held.id, underlying: held.underlying, text: `${held.root}: ${rule} holds. P/L 5.00.`, ...changes })
 
@@ -42,6 +44,51 @@ describe('what needs the owner', () => {
     expect(entries(all.map((each) => on(each, 'tested')), all).map(({ name }) => name)).toEqual(['D', 'B', 'A', 'C'])
   })
 
+  it('is, of one expiration, what orders are still taken for before what has a larger loss', () => {
+    const until = (root: string, time: string, percentOfRisk: number) => {
+      const one = condor(root, { daysToExpiration: 0 })
+      const cutoffs = [{ kind: 'orders' as const, at: `2026-11-20T${time}:00Z`, source: 'config' as const }]
+      return { ...one, expiry: { ...one.expiry!, cutoffs }, valuation: valuation(one.id, { percentOfRisk }) }
+    }
+    const all = [until('OVER', '15:31', -99), until('OPEN', '15:32', 20), until('ALSO', '15:32', -5)]
+    expect(entries(all.map((each) => on(each, 'tested')), all).map(({ name }) => name)).toEqual(['ALSO', 'OPEN', 'OVER'])
+  })
+
+  it('does not repeat the time left for orders, which stands before the sentence', () => {
+    const text = (sentence: string, held = [near]) => entries([on(near, 'r', { text: `NEAR 1: ${sentence}` })], held)[0]!.needs[0]!.text
+    const cutoff = 'Alpaca takes orders for it until 15:30 ET (as configured)'
+    expect(text(`${cutoff} and may liquidate it from 15:15, and the short put 740 is away, NEAR 741.36.`)).toBe(
+      'Alpaca may liquidate it from 15:15, and the short put 740 is away, NEAR 741.36.',
+    )
+    expect(text('Alpaca takes orders for it until 16:15 ET (the end of its trading), and the short put 740 is away.')).toBe('the short put 740 is away.')
+    expect(text('the short put 740 is breached, NEAR 739.00; Alpaca has taken no orders for it since 15:15 ET.')).toBe('the short put 740 is breached, NEAR 739.00.')
+    expect(text('expires today; Alpaca takes orders until 15:15 and may liquidate from 15:15, and trading ends at 16:00 ET (1 condor).')).toBe(
+      'expires today; Alpaca may liquidate from 15:15, and trading ends at 16:00 ET.',
+    )
+    for (const whole of ['Alpaca takes orders for it until 15:30 ET on Dec 4 (as configured), and the short put 740 is away.', `${cutoff}.`]) {
+      expect(text(whole)).toBe(whole)
+    }
+    expect(text('breached; Alpaca has taken no orders for it since 15:15 ET.', [])).toContain('no orders')
+  })
+
+  it('has a price and a profit or loss that are marked where they may be old', () => {
+    const text = 'NEAR: the short put 705 is breached, NEAR 704.10. P/L -1.00.'
+    const alerts = mapOf([on(near, 'breached', { text })])
+    const old = { ...near, valuation: { ...near.valuation, unconfirmed: true } }
+    const of = (changes: object, held = near, price: object = {}) => {
+      const underlyings = new Map([[near.underlying, { ...account('x').underlyings[0]!, symbol: near.underlying, price: 741.51, ...price }]])
+      const [entry] = entriesOf({ ...NOTHING, alerts, condors: mapOf([held]), underlyings, ...changes })
+      return [entry!.needs[0]!.text.replace(/.*NEAR 704.10/, ''), entry!.isOld]
+    }
+    expect(of({})).toEqual([', now 741.51.', false])
+    expect(of({}, near, { unconfirmed: true })).toEqual([', now 741.51 (unconfirmed).', false])
+    expect(of({}, near, { reason: 'stale' })).toEqual([', now 741.51 (unconfirmed).', false])
+    expect(of({}, old)).toEqual([', now 741.51.', true])
+    expect(of({ link: { ...OPEN, state: 'reconnecting' } })).toEqual([', now 741.51 (unconfirmed).', true])
+    expect(of({ status: status({ state: 'stale' }) })).toEqual([', now 741.51.', true])
+    expect(of({ status: status({ state: 'closed' }) })).toEqual([', now 741.51.', false])
+  })
+
   it('leaves out what is only information, and what no longer fires', () => {
     expect(entries([on(near, 'days-left', { severity: 'info' }), on(near, 'tested', { state: 'resolved' })], [near])).toEqual([])
   })
@@ -53,6 +100,13 @@ describe('what needs the owner', () => {
     expect([isUnanswered(done), isUnanswered(on(near, 'breached'))]).toEqual([false, true])
   })
 
+  it('begins with what is not acknowledged, of one severity', () => {
+    const done = on(near, 'breached', { severity: 'critical', acknowledgedAt: AS_OF })
+    const found = entries([done, on(near, 'stop', { severity: 'critical' }), on(far, 'tested')], [near, far])
+    expect(found[0]!.needs.map(({ text }) => text)).toEqual(['stop holds.', 'breached holds.'])
+    expect(entries([done, on(near, 'tested'), on(far, 'stop', { severity: 'critical' })], [near, far]).map(({ key }) => key)).toEqual([far.id, near.id])
+  })
+
   it('includes a broken condor whether or not a rule reports it', () => {
     const lost = { ...broken('LOST', { A: 1 }), root: 'LOST', unrealizedPl: -40 }
     expect(entries([], [], [lost])).toEqual([
@@ -62,6 +116,7 @@ describe('what needs the owner', () => {
         name: expect.stringMatching(/^LOST 705 [A-Z][a-z]{2} /),
         needs: [{ severity: 'critical', text: 'this condor has lost 1 of its 2 long puts 705.', alert: null }],
         pl: -40,
+        isOld: false,
         isAcknowledged: false,
       },
     ])
@@ -77,13 +132,13 @@ describe('the sentence of an alert', () => {
     expect(split(alert('a', { text }))).toEqual({ name: 'IWM 275/280 Dec 4', text: 'the profit is 79.9 %.' })
     expect(split(alert('a', { text: 'X: it expires. P/L not known.' })).text).toBe('it expires.')
     expect(split(alert('a', { text: 'X: expires today; trading ends at 16:15 ET (1 condor).' })).text).toBe('expires today; trading ends at 16:15 ET.')
+    expect(split(alert('a', { text: 'X: it cannot be watched, as its P/L is not known.' })).text).toBe('it cannot be watched, as its P/L is not known.')
     expect(split(alert('a', { text: 'no subject' }))).toEqual({ name: 'SPY', text: 'no subject' })
   })
 })
 
 describe('that nothing needs the owner', () => {
-  const open: Link = { state: 'open', since: 0, retryAt: null }
-  const doubt = (document = account('e-1') as ReturnType<typeof account> | null, link = open) =>
+  const doubt = (document = account('e-1') as ReturnType<typeof account> | null, link = OPEN) =>
     doubtOf({ document, link, status: document?.status ?? null })
   const withStatus = (changes: Parameters<typeof status>[0]) => doubt(account('e-1', [], { status: status(changes) }))
 
@@ -94,7 +149,7 @@ describe('that nothing needs the owner', () => {
 
   it('is not known without a document, a connection, a feed or an account', () => {
     expect(doubt(null)).toBe('condord has not answered yet')
-    expect(doubt(account('e-1'), { ...open, state: 'reconnecting' })).toBe('the page is not connected to condord')
+    expect(doubt(account('e-1'), { ...OPEN, state: 'reconnecting' })).toBe('the page is not connected to condord')
     expect(withStatus({ positions: UNREAD })).toBe('the account has not been read yet')
     for (const state of ['stale', 'reconnecting', 'halted', 'starting'] as const) {
       expect(withStatus({ state })).toBe('prices are not current')

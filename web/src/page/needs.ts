@@ -1,9 +1,9 @@
 /** What needs the owner: firing alerts of severity warning or critical, one entry for each condor, and broken condors. */
 import type { Alert, Broken } from '../document'
-import { bySeverity, firingOf, severityRank, type Severity } from '../firing'
+import { firingOf, severityRank, type Severity } from '../firing'
 import { presentText } from '../alarm'
 import { format } from '../format'
-import { isOld } from '../freshness'
+import { isOld, presentOf, type Present } from '../freshness'
 import type { Shown } from '../live'
 import { lossOf } from '../broken'
 import { strikesOf } from '../naming'
@@ -26,34 +26,41 @@ export interface Entry {
   needs: Need[]
   /** The profit or loss at mark; null if it is not known, undefined for what has none. */
   pl: number | null | undefined
+  /** Whether the profit or loss may differ from the present one. */
+  isOld: boolean
   /** Whether all of its alerts are acknowledged. */
   isAcknowledged: boolean
 }
 
-type Facts = Pick<Shown, 'alerts' | 'broken' | 'condors' | 'underlyings'>
+/** The time for orders, which stands before the sentence as the time left; it has no date on the day itself. */
+const ORDERS = /Alpaca takes orders for it until [\d:]+ ET( \([^)]*\))?, and |; Alpaca has taken no orders for it since [\d:]+ ET/
+const ORDERS_AND = /takes orders (for it )?until [\d:]+( ET)?( \([^)]*\))? and may/
+
+type Facts = Pick<Shown, 'alerts' | 'broken' | 'condors' | 'underlyings' | 'link' | 'status' | 'now'>
 
 /**
- * Returns the entries: the critical ones first, then in the order of the list, the nearest expiration and the largest loss;
- * entries of an underlying or of the account are last of their severity.
+ * Returns the entries: the critical ones first, then those not acknowledged, then by nearness, as in the list; entries of an
+ * underlying or of the account are last of their severity.
  */
-export function entriesOf({ alerts, broken, condors, underlyings }: Facts): Entry[] {
+export function entriesOf({ alerts, broken, condors, underlyings, link, status, now }: Facts): Entry[] {
   const firing = firingOf(alerts.values()).filter(({ severity }) => severity !== 'info')
   const entries = new Map<string, Entry>()
   for (const alert of firing) {
     const key = alert.condorId ?? alert.underlying ?? 'account'
-    const { name, text } = split(alert, underlyings.get(alert.underlying ?? '')?.price)
-    const entry = entries.get(key) ?? { key, condorId: alert.condorId, name, needs: [], pl: undefined, isAcknowledged: false }
-    entry.needs.push({ severity: alert.severity, text, alert })
+    const { name, text } = split(alert, presentOf(underlyings.get(alert.underlying ?? ''), link))
+    const entry = entries.get(key) ?? { key, condorId: alert.condorId, name, needs: [], pl: undefined, isOld: isOld(link, status), isAcknowledged: false }
+    const own = condors.has(key) ? text.replace(ORDERS, '').replace(ORDERS_AND, 'may') : text
+    entry.needs.push({ severity: alert.severity, text: own, alert })
     entries.set(key, entry)
   }
   for (const condor of broken.values()) {
     if (firing.some(({ condorId, rule }) => condorId === condor.id && rule === 'broken-condor')) continue
-    add(entries, condor, { severity: 'critical', text: `this condor has ${lossOf(condor)}.`, alert: null })
+    add(entries, condor, isOld(link, status), { severity: 'critical', text: `this condor has ${lossOf(condor)}.`, alert: null })
   }
   for (const entry of entries.values()) complete(entry, { condors, broken })
   const rank = ({ key, condorId, needs }: Entry) => {
     const condor = condorId === null ? undefined : (condors.get(condorId) ?? broken.get(condorId))
-    return [severityRank(needs[0]!), ...(condor ? nearnessOf(condor) : [Infinity, Infinity, key])]
+    return [...weightOf(needs[0]!), ...(condor ? nearnessOf(condor, now) : [Infinity, 1, Infinity, key])]
   }
   return [...entries.values()].sort(byKeys(rank))
 }
@@ -69,16 +76,16 @@ export function doubtOf({ document, link, status }: Pick<Shown, 'document' | 'li
 }
 
 /** Splits an alert's sentence into its subject and the rest. */
-export function split(alert: Alert, price?: number | null): { name: string; text: string } {
-  const text = presentText(alert, price, format)
+export function split(alert: Alert, present: Present | null = null): { name: string; text: string } {
+  const text = presentText(alert, present, format)
   const at = text.indexOf(': ')
   return at < 0 ? { name: alert.condorId ?? alert.underlying ?? 'The account', text } : { name: text.slice(0, at), text: text.slice(at + 2) }
 }
 
 /** Adds a need that no rule reports to its condor's entry, which is created if it does not exist. */
-function add(entries: Map<string, Entry>, condor: Broken, need: Need) {
+function add(entries: Map<string, Entry>, condor: Broken, isOld: boolean, need: Need) {
   const { id } = condor
-  const entry = entries.get(id) ?? { key: id, condorId: id, name: nameOf(condor), needs: [], pl: null, isAcknowledged: false }
+  const entry = entries.get(id) ?? { key: id, condorId: id, name: nameOf(condor), needs: [], pl: null, isOld, isAcknowledged: false }
   entry.needs.push(need)
   entries.set(id, entry)
 }
@@ -86,10 +93,16 @@ function add(entries: Map<string, Entry>, condor: Broken, need: Need) {
 /** Fills in the fields that follow from the others. */
 function complete(entry: Entry, { condors, broken }: Pick<Facts, 'condors' | 'broken'>) {
   const { condorId: id, needs } = entry
-  needs.sort(bySeverity)
+  needs.sort(byKeys(weightOf))
   entry.isAcknowledged = needs.every(({ alert }) => alert !== null && alert.acknowledgedAt !== null)
-  if (id !== null) entry.pl = broken.has(id) ? broken.get(id)!.unrealizedPl : (condors.get(id)?.valuation.unrealizedPl ?? null)
+  if (id === null) return
+  const value = condors.get(id)?.valuation
+  entry.pl = broken.has(id) ? broken.get(id)!.unrealizedPl : (value?.unrealizedPl ?? null)
+  entry.isOld ||= !broken.has(id) && !!value?.unconfirmed
 }
+
+/** The more severe first, then what is not acknowledged, as in the terminal. */
+const weightOf = ({ severity, alert }: Need) => [severityRank({ severity }), Number(alert?.acknowledgedAt != null)]
 
 /** The name of a condor in a sentence, as that of alerts is. */
 const nameOf = (condor: Broken) => `${condor.root} ${strikesOf(condor)} ${format.day(condor.expiration)}`

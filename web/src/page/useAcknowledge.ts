@@ -1,19 +1,29 @@
 /** Acknowledges alerts. That it has worked is shown by the daemon's next event. */
-import { shallowReactive } from 'vue'
+import { computed, shallowReactive, watch, type Ref } from 'vue'
 import type { Alert } from '../document'
+import type { Live } from '../live'
+import { isLost } from '../lost'
 import type { Ask } from './ask'
+import { causeOf } from './words'
 
 export interface Acknowledge {
+  /** Why no alert can be acknowledged at present; null if they can. */
+  readonly obstacle: Readonly<Ref<string | null>>
   /** The ids of alerts whose request is under way. */
   readonly pending: ReadonlySet<string>
-  /** Why the last request for an alert failed, by id. */
+  /** Why the last request for an alert failed, by id, until the way is free again. */
   readonly errors: ReadonlyMap<string, string>
   acknowledge(alerts: Alert[]): Promise<void>
 }
 
-export function useAcknowledge(ask: Ask): Acknowledge {
+export function useAcknowledge(ask: Ask, { link, status }: Pick<Live, 'link' | 'status'>): Acknowledge {
   const pending = shallowReactive(new Set<string>())
   const errors = shallowReactive(new Map<string, string>())
+  const obstacle = computed(() => {
+    if (link.value.state !== 'open') return 'No connection to condord'
+    return isLost(status.value) ? causeOf(status.value!) : null
+  })
+  watch(obstacle, () => errors.clear())
 
   async function one({ id }: Alert) {
     if (pending.has(id)) return
@@ -22,16 +32,24 @@ export function useAcknowledge(ask: Ask): Acknowledge {
     try {
       await ask(`api/alerts/${encodeURIComponent(id)}/acknowledge`, { method: 'POST' })
     } catch (error) {
-      errors.set(id, (await import('./api')).sentenceOf(error))
+      const sentence = await sentenceFor(error)
+      // An obstacle says why by itself.
+      if (obstacle.value === null) errors.set(id, sentence)
+    } finally {
+      pending.delete(id)
     }
-    pending.delete(id)
   }
 
   return {
+    obstacle,
     pending,
     errors,
     async acknowledge(alerts) {
+      if (obstacle.value !== null) return
       await Promise.all(alerts.filter(({ acknowledgedAt, state }) => state === 'firing' && acknowledgedAt === null).map(one))
     },
   }
 }
+
+/** The words for errors are loaded with the first request; a server that is gone sends neither. */
+const sentenceFor = (error: unknown) => import('./api').then(({ sentenceOf }) => sentenceOf(error), () => 'condord cannot be reached.')

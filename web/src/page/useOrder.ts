@@ -37,7 +37,7 @@ export function useOrder(
   const pending = shallowRef<Pending | null>(null)
   const members = computed(() => [...live.condors.value.keys(), ...live.broken.value.keys()].join())
 
-  const wanted = () => arranged(entriesOf(live), [...live.alerts.value.values()], marks.value, view, tools.value)
+  const wanted = () => arranged(entriesOf(live), [...live.alerts.value.values()], marks.value, view, tools.value, live.now.value)
 
   function sort() {
     const next = wanted()

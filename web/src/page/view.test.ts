@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { alert, broken, condor, risk, valuation } from '../../tests/account'
+import { alert, AS_OF, broken, condor, risk, valuation } from '../../tests/account'
 import type { Alert, Condor } from '../document'
 import { markOf, marksOf, type Entry } from './entries'
 import { COLUMNS } from './columns'
@@ -12,7 +12,7 @@ function held(root: string, pl: number | null, changes: Partial<Condor> = {}): C
 }
 
 const groups = (entries: Entry[], view: Partial<View>, alerts: Alert[] = []) =>
-  arranged(entries, alerts, marksOf(alerts), { ...DEFAULT, ...view }, { columns: COLUMNS, finder })
+  arranged(entries, alerts, marksOf(alerts), { ...DEFAULT, ...view }, { columns: COLUMNS, finder }, Date.parse(AS_OF))
 const roots = (entries: Entry[], view: Partial<View>, alerts: Alert[] = []) =>
   groups(entries, view, alerts).flatMap(({ ids }) => ids.map((id) => id.split('-')[0]))
 

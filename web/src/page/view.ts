@@ -99,13 +99,14 @@ export const isColumnSort = ({ sort }: View) => !Object.hasOwn(SORTS, keyOf(sort
 
 const keyOf = (sort: string) => sort.replace(/^-/, '')
 
-/** Returns the ids of the entries to show, in order and in groups; equal ones keep the daemon's order. */
+/** Returns the ids of the entries to show, in order and in groups; equal ones keep the daemon's order. `now` is in milliseconds. */
 export function arranged(
   entries: readonly Entry[],
   alerts: readonly Alert[],
   marks: ReadonlyMap<string, Mark>,
   view: View,
   { columns = [], finder }: Tools,
+  now: number,
 ): Group[] {
   const isFound = (view.find && finder?.(view.find)) || null
   const shown = isFound ? entries.filter((entry) => isFound(entry, markOf(entry, marks.get(entry.id))?.severity)) : entries
@@ -114,7 +115,7 @@ export function arranged(
   const sign = view.sort.startsWith('-') ? -1 : 1
   const firing = alerts.filter(({ state }) => state === 'firing')
   const ranked = shown
-    .map((entry) => ({ entry, rank: rankOf(entry, key, firing, valueOf) }))
+    .map((entry) => ({ entry, rank: rankOf(entry, key, firing, valueOf, now) }))
     .sort((one, other) => compared(one.rank, other.rank, sign))
   const groups = new Map<string, string[]>()
   // The group of the first entry comes first: the most urgent, the worst, the nearest.
@@ -127,8 +128,8 @@ export function arranged(
 
 type Rank = readonly (string | number | null)[]
 
-function rankOf(entry: Entry, key: string, alerts: readonly Alert[], valueOf: Column['value']): Rank {
-  if (key === 'urgency') return urgencyKeys(entry, alerts)
+function rankOf(entry: Entry, key: string, alerts: readonly Alert[], valueOf: Column['value'], now: number): Rank {
+  if (key === 'urgency') return urgencyKeys(entry, alerts, now)
   if (key === 'distance') return [nearest(entry)]
   return [valueOf(entry)]
 }

@@ -89,7 +89,8 @@ export function standing(link: Link, status: Status | null, now: number, doubt: 
   return { tone: status.positions.readAt ? 'warn' : 'bad', headline: 'Account not read', details: [prices, ...details] }
 }
 
-function causeOf({ code, state }: Status): string | null {
+/** Returns the cause of a stream that is not live, as a headline; null if it is not known. */
+export function causeOf({ code, state }: Status): string | null {
   return (state !== 'starting' && code && CAUSES[code]) || null
 }
 

@@ -1,0 +1,40 @@
+import pytest
+
+from condord.cli.row_notes import RowNote, fitted, good_width, vital_width, whole
+
+OLD = RowNote(("price unconfirmed", "unconfirmed", "old"), vital="unconfirmed")
+TESTED = RowNote(("put tested", "tested"), vital="tested")
+CLOSING = RowNote(("closing order",))
+NOTES = [OLD, TESTED, CLOSING]
+
+
+@pytest.mark.parametrize(
+    ("room", "text"),
+    [
+        (None, "price unconfirmed, put tested, closing order"),
+        (44, "price unconfirmed, put tested, closing order"),
+        (43, "price unconfirmed, tested, closing order"),
+        (34, "unconfirmed, tested, closing order"),
+        (33, "price unconfirmed, put tested"),
+        (25, "price unconfirmed, tested"),
+        (19, "unconfirmed, tested"),
+        (18, "old, put tested"),
+        (11, "old, tested"),
+        (10, "old"),
+        (3, "old"),
+        (2, ""),
+        (-1, ""),
+    ],
+)
+def test_what_is_not_vital_is_left_out_first_and_the_first_ones_get_the_most_words(room, text):
+    assert ", ".join(fitted(NOTES, room)) == text
+
+
+def test_the_widths_are_those_of_the_vital_notes_and_of_whole_ones_that_are_not_long():
+    assert (vital_width(NOTES), good_width(NOTES)) == (len("unconfirmed, tested"), len("price unconfirmed"))
+    assert (vital_width([CLOSING]), good_width([CLOSING])) == (0, len("closing order"))
+    assert (vital_width([]), good_width([]), whole([])) == (0, 0, "")
+
+
+def test_wide_letters_count_as_two_columns():
+    assert fitted([RowNote(("\u65e5\u672c",))], 3) == []
