@@ -94,7 +94,7 @@ class Crowd:
         self.refusals: Counter[str] = Counter()
 
     async def keep(self, count: int) -> None:
-        """Keep `count` of them connected until cancelled."""
+        """Keep `count` subscribers connected until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             for _ in range(count):
                 tasks.create_task(self._follow_each_other())

@@ -53,7 +53,7 @@ class Server(NamedTuple):
 
     @property
     def pid(self) -> int:
-        """Its process, which serves."""
+        """The id of the process that serves."""
         return self.program.process.pid
 
     def status(self) -> dict:

@@ -282,7 +282,7 @@ def run(served: Served, followers: Connection, chosen: argparse.Namespace) -> Ro
 
 
 def over_alone(rounds: list[Round], name: str) -> float:
-    """The p99 of a phase to that of the same round alone."""
+    """The p99 of a phase divided by that of the phase `alone` of the same round; the median over the rounds."""
     return statistics.median(result.phases[name].p99_ms / result.phases["alone"].p99_ms for result in rounds)
 
 

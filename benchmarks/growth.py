@@ -74,7 +74,7 @@ class House:
 
     @property
     def condors(self) -> list[str]:
-        """Their ids."""
+        """The ids of the condors."""
         return [condor.id for condor in self.publisher.book.edition.document(AT).condors]
 
     def follow(self, selections: Iterable[Selection]) -> None:

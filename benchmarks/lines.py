@@ -73,7 +73,7 @@ class Hour:
         return AT + dt.timedelta(seconds=self.now)
 
     def move(self) -> None:
-        """Another quote of each leg, and another price of each underlying."""
+        """Publish another quote of each leg, and another price of each underlying."""
         self.number += 1
         legs = {symbol: parse(symbol) for symbol in self.held}
         step = self.number % 9 / 100

@@ -22,7 +22,7 @@ from tests.cluster.processes.running import Relay
 
 
 class SourceScene(Scene):
-    """A relay of a source; `source` is replaced where it is started again."""
+    """A relay and its source; `start_again` replaces `source`."""
 
     def __init__(self, stack: ExitStack) -> None:
         super().__init__(stack)

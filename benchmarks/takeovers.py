@@ -58,18 +58,18 @@ class Member:
         return self._scene.made.start(self._name, bus=bus, lease=LEASE_SECONDS)
 
     def start_again(self) -> None:
-        """Start it again after it has ended; returns when it serves."""
+        """Start the ingester again after it has ended; returns when it serves."""
         self.program = self._started()
 
     def cluster(self) -> dict:
-        """Its part of the status; empty if it does not answer."""
+        """The ingester's `cluster` in the status; empty if it does not answer."""
         with contextlib.suppress(OSError):
             return self.program.cluster()
         return {}
 
 
 class Scene:
-    """What a fault is done to.
+    """The programs that a fault is injected into.
 
     When the last fault began, `struck` led and `standby_before` stood by. `asked` are those who may lead.
     """

@@ -42,7 +42,7 @@ SKEW_FAIL_SECONDS = 30.0
 _AGAIN = "Try again in a minute, and check network and firewall; see Alpaca's status page."
 _ELSEWHERE = "It may be your own condord, started elsewhere (another address, a unit)."
 _ANY_STOCK = "SPY"
-"""For an account without options on stocks."""
+"""The stock to ask for if the account has no options on one."""
 _REST_SECONDS = 4.5
 """The timeout of connecting and of each read; a whole request gets twice that."""
 _ELECTED = ("leader", "standby")

@@ -91,8 +91,8 @@ def counts_text(counts: AlertCounts) -> str:
 def summary(document: wire.Document, screen: Screen) -> list[str]:
     """Return two lines at most: how many alerts fire and the text of the first; none if no alert does.
 
-    More may fire than the document has. The text is shortened to the width of the screen. It leaves out the price
-    and the P/L, which are those of the moment at which the alert fired, as it stands below present ones.
+    More may fire than the document has. The text is shortened to the width of the screen. It leaves out the price and
+    the P/L of the moment at which the alert fired, because the lines above it have the present ones.
     """
     counts = document.totals.alerts
     numbers = counts_text(counts)
@@ -213,7 +213,7 @@ def _channel(channel: ChannelJson, now: dt.datetime) -> Row:
 def _faults(channel: ChannelJson, *, with_waiting: bool = True) -> list[str]:
     """Describe why a channel does not deliver; empty if nothing is known against it."""
     faults = ["disabled by an answer 410 until the next start or a change of it"] if channel.disabled else []
-    # Of the answer 410 it is all said.
+    # The sentence above covers an answer of 410.
     error = channel.last_error
     faults += [plain(error)] if error and not (channel.disabled and error.startswith(_GONE)) else []
     if faults and with_waiting and channel.waiting:

@@ -27,7 +27,7 @@ class Moves:
     def moved(self, values: Iterable[ValuationJson]) -> list[Move]:
         """Return those that moved by at least the amount, which are shown now.
 
-        The first known value of a condor is none. One that is not known is skipped.
+        The first known value of a condor is not a move. One that is not known is skipped.
         """
         found = []
         for value in values:

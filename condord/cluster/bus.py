@@ -258,7 +258,7 @@ class Bus:
             self._outgoing.clear()
             self._queued_bytes = 0
             await client.end()
-            self._tell()
+            self._notify_watchers()
         if self._failure is not None:
             raise self._failure
         _log.warning("The bus is lost", extra={"fields": {"bus": url, "reason": str(fault(client.last_error))}})
@@ -272,9 +272,9 @@ class Bus:
         _log.info("The bus is connected", extra={"fields": {"bus": url}})
         if client.max_payload < MIN_PAYLOAD_BYTES:
             _log.warning("The bus takes only small messages", extra=_limits(client.max_payload))
-        self._tell()
+        self._notify_watchers()
 
-    def _tell(self) -> None:
+    def _notify_watchers(self) -> None:
         for changed in self._watchers:
             changed()
 

@@ -81,7 +81,7 @@ class MakerError(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     hint: str
 
 
-Said = Begin | Keep | Kept | IsLoaded | HasBegun | Alive | IsServing | HasRead | MakerError
+MakerMessage = Begin | Keep | Kept | IsLoaded | HasBegun | Alive | IsServing | HasRead | MakerError
 
 
 class ChannelEnd:
@@ -96,16 +96,16 @@ class ChannelEnd:
         """Take over a connected socket."""
         return cls(*await asyncio.open_unix_connection(sock=end))
 
-    def send(self, said: Said) -> None:
+    def send(self, message: MakerMessage) -> None:
         """Queue a message; if the other end is gone, do nothing."""
         if not self._writer.is_closing():
-            self._writer.write(packed(said))
+            self._writer.write(packed(message))
 
-    async def receive(self) -> Said | None:
+    async def receive(self) -> MakerMessage | None:
         """Return the next message; None if the other end is gone."""
         try:
             (length,) = _LENGTH.unpack(await self._reader.readexactly(_LENGTH.size))
-            return msgspec.msgpack.decode(await self._reader.readexactly(length), type=Said)
+            return msgspec.msgpack.decode(await self._reader.readexactly(length), type=MakerMessage)
         except (asyncio.IncompleteReadError, OSError):
             return None
 
@@ -114,9 +114,9 @@ class ChannelEnd:
         self._writer.close()
 
 
-def packed(said: Said) -> bytes:
+def packed(message: MakerMessage) -> bytes:
     """Return the bytes of a message."""
-    body = msgspec.msgpack.encode(said)
+    body = msgspec.msgpack.encode(message)
     return _LENGTH.pack(len(body)) + body
 
 

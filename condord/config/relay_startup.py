@@ -1,6 +1,6 @@
 """Find what a relay needs to start: the configuration, the token of its source, and the token for subscribers.
 
-It needs no key for Alpaca, and the channels of the configuration are the business of its source.
+It needs no key for Alpaca, and ignores the channels of the configuration: its source sends the alerts.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def _environment_token(parsed: Parsed, environ: Mapping[str, str]) -> Secret | N
     """The token of the source in $CONDORD_TOKEN, None without one, or if there is a bus instead of a source.
 
     Raises:
-        ConfigError: no token looks like it, or it would cross a network unencrypted.
+        ConfigError: it cannot be a token, or it would cross a network unencrypted.
     """
     token = environ.get("CONDORD_TOKEN", "").strip()
     if not token or parsed.loaded.config.cluster.bus:

@@ -227,7 +227,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_elected(self) -> bool:
-        """Whether this is one of several ingesters, of which one leads. Without a bus an ingester is as role `all`."""
+        """Whether it is one of several ingesters, of which one leads. Without a bus, `ingest` is the same as `all`."""
         return self.role == "ingest" and bool(self.bus)
 
 
@@ -264,7 +264,7 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
     """One key.
 
     `type` is what msgspec converts to, `base` the same without its annotations, `allowed` a phrase for people.
-    `is_live`: SIGHUP applies it to a running daemon. Without it, a table is faulty if `is_required`.
+    `is_live`: SIGHUP applies it to a running daemon. `is_required`: a table without it is faulty.
     """
 
     section: str
@@ -278,12 +278,12 @@ class Field(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """Its key path, `server.port`."""
+        """The key path, `server.port`."""
         return f"{self.section}.{self.key}"
 
     @property
     def variable(self) -> str:
-        """Its environment variable, `CONDORD_SERVER_PORT`."""
+        """The environment variable, `CONDORD_SERVER_PORT`."""
         return f"condord_{self.section}_{self.key}".upper()
 
 

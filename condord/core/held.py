@@ -29,7 +29,7 @@ HeldReason = Literal["unknown", "unconfirmed", "crossed", "stub", "wide", "openi
 OPENING = dt.timedelta(seconds=120)
 """How long after the open quotes cannot be relied on."""
 WIDTHS_PER_GAP = 5
-"""20 % of the wider width is a fifth of it."""
+"""The gap between natural and mark may be at most a fifth of the wider width."""
 
 
 def held_reason(

@@ -24,9 +24,9 @@ How = Literal["closed", "partlyClosed", "expired", "assigned", "rolled"]
 
 
 class Delivered(msgspec.Struct, frozen=True, kw_only=True):
-    """The net shares that assignments and exercises brought (+) or took (-), at the close of that day (1e-4 dollars).
+    """The net shares that assignments and exercises brought (+) or took (-).
 
-    `price_e4` is None while that close is not known.
+    `price_e4` is the close of the day on which they did, in 1e-4 dollars per share; None while it is not known.
     """
 
     symbol: str

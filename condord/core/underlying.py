@@ -122,7 +122,7 @@ def change_e4(price: UnderlyingPrice) -> int | None:
 
 
 def percent_change(price: UnderlyingPrice) -> float | None:
-    """The change in per cent of the previous close, to two decimals; None if it is not known."""
+    """The change in percent of the previous close, to two decimals; None if it is not known."""
     change = change_e4(price)
     if change is None or not price.previous_close_e4:
         return None

@@ -66,7 +66,7 @@ class Valuation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LeftoverPl(NamedTuple):
-    """The profit or loss of contracts in no condor, all the time and today, in 1e-4 dollars; each None if unknown."""
+    """The profit or loss of contracts in no condor, in all and today, in 1e-4 dollars; each None if unknown."""
 
     unrealized_e4: int | None
     day_e4: int | None
@@ -189,13 +189,13 @@ def _plus(amount_e4: int | None, realized_e4: int) -> int | None:
 
 
 def percent_of_max_profit(condor: Condor, unrealized_e4: int | None) -> float | None:
-    """A condor's profit or loss including its rolls, in per cent of its greatest profit including them."""
+    """A condor's profit or loss including its rolls, in percent of its greatest profit including them."""
     realized_e4 = condor.realized_e4 or 0
     return percent(_plus(unrealized_e4, realized_e4), _plus(condor.max_profit_e4, realized_e4))
 
 
 def percent(part_e4: int | None, whole_e4: int | None) -> float | None:
-    """`part_e4` in per cent of `whole_e4`, to two decimals; None if either is unknown or the whole is not positive."""
+    """`part_e4` in percent of `whole_e4`, to two decimals; None if either is unknown or the whole is not positive."""
     if part_e4 is None or whole_e4 is None or whole_e4 <= 0:
         return None
     return round(100 * part_e4 / whole_e4, 2) + 0.0  # turns -0.0 into 0.0

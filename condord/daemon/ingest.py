@@ -10,10 +10,10 @@ from condord.daemon.build import Parts
 
 
 class Ingest:
-    """Implements `condord.daemon.serving.Job`. `beside` is what else runs until the stop, by name."""
+    """Implements `condord.daemon.serving.Job`. `extra_work` is what else runs until the stop, by name."""
 
-    def __init__(self, parts: Parts, beside: Mapping[str, Callable[[Parts], Awaitable[None]]]) -> None:
-        self._beside = {name: partial(work, parts) for name, work in beside.items()}
+    def __init__(self, parts: Parts, extra_work: Mapping[str, Callable[[Parts], Awaitable[None]]]) -> None:
+        self._extra_work = {name: partial(work, parts) for name, work in extra_work.items()}
         self._supervisor = parts.upstream.supervisor
         self._past = parts.upstream.past
         self._alerts = parts.upstream.alerts
@@ -29,7 +29,7 @@ class Ingest:
             "the supervisor": self._supervisor.run,
             "the trade book": self._past.trade_book.run,
             "the delivery": self._alerts.delivery.run,
-            **self._beside,
+            **self._extra_work,
         }
 
     @property

@@ -27,7 +27,7 @@ from condord.cluster.election import (
 from condord.cluster.kv import Declined
 
 ANSWER_LEASES = 2.0
-"""How many leases long a request may take before it is given up."""
+"""A request for the lease is given up after this many times its length."""
 RELEASE_SECONDS = 1.0
 """How long a stop waits until the lease is given back."""
 

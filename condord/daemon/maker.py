@@ -29,7 +29,7 @@ from condord.cluster.maker_channel import (
     IsServing,
     Kept,
     MakerError,
-    Said,
+    MakerMessage,
     packed,
     receive_first,
 )
@@ -80,9 +80,9 @@ def _run(end: socket.socket, watch: DeadlineWatch, environ: Mapping[str, str]) -
     from condord.daemon.build import Parts, utc_now
     from condord.upstream import state_files
 
-    _tell(end, IsLoaded())
+    _send_first(end, IsLoaded())
     begin = receive_first(end)
-    _tell(end, HasBegun())
+    _send_first(end, HasBegun())
     watch.renew()
     path = None if begin.config_file is None else Path(begin.config_file)
     found = startup.load(path, environ, begin.flags)
@@ -124,16 +124,16 @@ def _run(end: socket.socket, watch: DeadlineWatch, environ: Mapping[str, str]) -
         reread=reread,
         log_dropped=stderr.dropped,
         loop_factory=lambda: ResolvingLoop(watch.selector()),
-        beside={"the channel to the front": talk},
+        extra_work={"the channel to the front": talk},
         copied=copied,
     )
 
 
 async def _hear(channel: ChannelEnd, copied: CopiedState) -> None:
     """Take the front's confirmations until cancelled."""
-    while (said := await channel.receive()) is not None:
-        if isinstance(said, Kept):
-            await copied.confirm(said)
+    while (message := await channel.receive()) is not None:
+        if isinstance(message, Kept):
+            await copied.confirm(message)
     await asyncio.Event().wait()  # the front is gone, so this process ends in a moment
 
 
@@ -144,14 +144,14 @@ async def _report_alive(channel: ChannelEnd) -> None:
         await asyncio.sleep(ALIVE_SECONDS)
 
 
-def _tell(end: socket.socket, said: Said) -> None:
+def _send_first(end: socket.socket, message: MakerMessage) -> None:
     """Send a message, before there is an event loop.
 
     Raises:
         EOFError: the front is gone.
     """
     try:
-        end.sendall(packed(said))
+        end.sendall(packed(message))
     except OSError as error:
         raise EOFError("the front is gone") from error
 

@@ -104,22 +104,22 @@ class MakerProcess:
 
     async def wait(self) -> int:
         """Take the maker's reports until it has ended, and return its exit code, or -N after signal N."""
-        while (said := await self._channel.receive()) is not None:
-            if isinstance(said, Alive):
+        while (message := await self._channel.receive()) is not None:
+            if isinstance(message, Alive):
                 self.beats += 1
                 self.is_alive.set()
-            elif isinstance(said, IsLoaded):
+            elif isinstance(message, IsLoaded):
                 self.is_loaded.set()
-            elif isinstance(said, HasBegun):
+            elif isinstance(message, HasBegun):
                 self.has_begun.set()
-            elif isinstance(said, IsServing):
+            elif isinstance(message, IsServing):
                 self.is_serving.set()
-            elif isinstance(said, HasRead):
+            elif isinstance(message, HasRead):
                 self.has_read.set()
-            elif isinstance(said, Keep):
-                self.keep(said)
-            elif isinstance(said, MakerError):
-                self.ending = said
+            elif isinstance(message, Keep):
+                self.keep(message)
+            elif isinstance(message, MakerError):
+                self.ending = message
         code = await self._child.wait()
         self.close()
         return code

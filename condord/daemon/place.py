@@ -23,8 +23,11 @@ from condord.http.tickets import UsedTickets
 _HINT = "Set server.workers = 1, or give the daemon a runtime directory, which RuntimeDirectory= of a unit does."
 
 
-class Door(msgspec.Struct, frozen=True, kw_only=True):
-    """Where clients connect, if workers serve them. `directory` is private, and removed at the end."""
+class WorkerResources(msgspec.Struct, frozen=True, kw_only=True):
+    """What a daemon shares with its workers: `listeners` for clients, a private `directory`, and `counts`.
+
+    The directory is removed at the end.
+    """
 
     listeners: Sequence[socket.socket]
     directory: Path
@@ -42,15 +45,16 @@ class Door(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Place(msgspec.Struct, frozen=True, kw_only=True):
-    """Where a process serves. `address` is the URL for clients. With `door`, only its workers connect to `listeners`.
+    """Where a process serves. `address` is the URL for clients.
 
-    `endpoints` take the place of others, by the names of their routes. A worker shares `room` and `used_tickets`.
+    With `worker_resources`, clients connect to the listeners of those, and only workers to `listeners`. `endpoints`
+    take the place of others, by the names of their routes. A worker shares `room` and `used_tickets` with the others.
     """
 
     listeners: Sequence[socket.socket]
     address: str
     takes_any_host: bool
-    door: Door | None = None
+    worker_resources: WorkerResources | None = None
     room: Room = OwnRoom()
     used_tickets: UsedTickets | None = None
     endpoints: Mapping[str, Callable[..., Any]] = {}
@@ -60,7 +64,7 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
 
         If it has workers, they are its only subscribers. A worker's successor may connect before the worker has gone.
         """
-        if self.door is None:
+        if self.worker_resources is None:
             return section
         return msgspec.structs.replace(section, max_subscribers=2 * section.workers)
 
@@ -83,20 +87,22 @@ def opened(
         if section.workers == 1:
             yield Place(listeners=listeners, address=address, takes_any_host=web.is_unix_only(listeners))
             return
-        door = stack.enter_context(_door(section.workers, listeners, environ))
-        private = server.ListenAddress(host="", port=0, uds=door.source, mode=0o600)
+        resources = stack.enter_context(_worker_resources(section.workers, listeners, environ))
+        private = server.ListenAddress(host="", port=0, uds=resources.source, mode=0o600)
         inner = stack.enter_context(server.listening(private, ()))
-        yield Place(listeners=inner, address=address, takes_any_host=True, door=door)
+        yield Place(listeners=inner, address=address, takes_any_host=True, worker_resources=resources)
 
 
 @contextlib.contextmanager
-def _door(workers: int, listeners: Sequence[socket.socket], environ: Mapping[str, str]) -> Iterator[Door]:
+def _worker_resources(
+    workers: int, listeners: Sequence[socket.socket], environ: Mapping[str, str]
+) -> Iterator[WorkerResources]:
     with contextlib.ExitStack() as stack:
         directory = stack.enter_context(private_directory(environ, purpose="the workers", hint=_HINT))
         try:
             counts = stack.enter_context(contextlib.closing(SharedCounts.create(workers)))
         except OSError as error:
             raise Unavailable(f"the workers have no shared memory: {error.strerror}", _HINT) from error
-        door = Door(listeners=listeners, directory=directory, counts=counts)
-        door.tickets.mkdir(mode=0o700)
-        yield door
+        resources = WorkerResources(listeners=listeners, directory=directory, counts=counts)
+        resources.tickets.mkdir(mode=0o700)
+        yield resources

@@ -40,7 +40,7 @@ def run(
     reread: Callable[[], Config] | None = None,
     log_dropped: Callable[[], int] = lambda: 0,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] = ResolvingLoop,
-    beside: Mapping[str, Callable[[Parts], Awaitable[None]]] | None = None,
+    extra_work: Mapping[str, Callable[[Parts], Awaitable[None]]] | None = None,
     copied: CopiedState | None = None,
 ) -> None:
     """Run the daemon in the foreground until SIGINT or SIGTERM.
@@ -52,7 +52,7 @@ def run(
         reread: loads the configuration again on SIGHUP.
         log_dropped: returns how many log lines could not be written.
         loop_factory: makes the event loop.
-        beside: what else runs until the stop, by name.
+        extra_work: what else runs until the stop, by name.
         copied: sends copies of the state to the front; None if this is not a maker.
 
     Raises:
@@ -72,7 +72,7 @@ def run(
 
         async def main(place: Place) -> None:
             parts = build(inputs, place=place, state=state, history=history, log_dropped=log_dropped, copied=copied)
-            await Service(parts, Ingest(parts, beside or {}), notifier).run(announce)
+            await Service(parts, Ingest(parts, extra_work or {}), notifier).run(announce)
 
         inherited = listen_sockets(own_environ)
         with (

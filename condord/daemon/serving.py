@@ -81,7 +81,7 @@ class Job(Protocol):
         """Why it makes no progress at `now` (loop seconds), or None."""
 
     def status_text(self) -> str:
-        """Its state for `systemctl status`."""
+        """The state for `systemctl status`."""
 
     def reload(self) -> None:
         """Apply a new configuration; logs the result."""

@@ -50,7 +50,7 @@ class SharedExtremes:
         """Take the rows of a minute; those that do not count for extremes are ignored."""
         before = dict(self._known)
         for row in rows:
-            if row.holding is not None and not row.is_held and row.low is not None and row.high is not None:
+            if row.holding is not None and not row.is_held_back and row.low is not None and row.high is not None:
                 self._add(row.holding, Extremes(worst=row.low, best=row.high))
         if self._known != before:
             await self._write()

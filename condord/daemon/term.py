@@ -154,9 +154,9 @@ class MakerTerm:
         maker.keep = keeper.keep
         async with asyncio.TaskGroup() as tasks:
             work = (keeper.run(), self._serve(fence, maker), self._watch(maker))
-            beside = [tasks.create_task(each) for each in work]
+            background = [tasks.create_task(each) for each in work]
             code = await maker.wait()
-            await stopped(beside)
+            await stopped(background)
         return code
 
     async def _serve(self, fence: int, maker: MakerProcess) -> None:

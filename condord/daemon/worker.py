@@ -110,13 +110,13 @@ class WorkerProcess:
             CondordError: a part has ended by itself, or the daemon does not accept its own token.
         """
         server.reserve_files(self._settings.server.max_subscribers)
-        beside = [
+        background = [
             asyncio.create_task(work) for work in (self._take_settings(reader), self._report(writer), self._count())
         ]
         try:
             await self._built.service.run(lambda _: None)
         finally:
-            for task in beside:
+            for task in background:
                 task.cancel()
 
     async def _take_settings(self, reader: asyncio.StreamReader) -> None:

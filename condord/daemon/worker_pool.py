@@ -26,7 +26,7 @@ from condord.config import schema
 from condord.config.schema import Config
 from condord.daemon import web
 from condord.daemon.counts import Counts
-from condord.daemon.place import Door, Place
+from condord.daemon.place import Place, WorkerResources
 from condord.daemon.worker_messages import MAX_LINE_BYTES, WorkerReport, WorkerSettings, line
 from condord.host import handed_sockets
 from condord.host.child_process import ChildProcess, KeptChild
@@ -51,14 +51,16 @@ _log = logging.getLogger(__name__)
 class WorkerSlot:
     """One place for a worker, and the process that has it now. `process` is the index in the shared counts."""
 
-    def __init__(self, door: Door, process: int, *, environ: Mapping[str, str], changed: Callable[[], None]) -> None:
+    def __init__(
+        self, resources: WorkerResources, process: int, *, environ: Mapping[str, str], changed: Callable[[], None]
+    ) -> None:
         self.process = process
         self.settings = b""
         self.report: WorkerReport | None = None
         self.past = Counts()
         self.past_families: Families = {}
         self.heard_at = 0.0
-        self._door = door
+        self._resources = resources
         self._environ = environ
         self._changed = changed
         self._handed = 0
@@ -75,7 +77,7 @@ class WorkerSlot:
     @property
     def load(self) -> int:
         """How many connections it has, including those that it has not taken yet."""
-        return self._handed - self._door.counts.get(self.process, "gone")
+        return self._handed - self._resources.counts.get(self.process, "gone")
 
     def hand(self, connection: socket.socket) -> bool:
         """Hand it a connection; False if it takes none now."""
@@ -94,8 +96,8 @@ class WorkerSlot:
         self._handed = 0
         (hand, taken), (ours, theirs) = handed_sockets.pair(), socket.socketpair()
         with taken, theirs:
-            numbers = (taken.fileno(), theirs.fileno(), self._door.counts.descriptor)
-            arguments = [str(number) for number in (*numbers, self.process, self._door.counts.processes)]
+            numbers = (taken.fileno(), theirs.fileno(), self._resources.counts.descriptor)
+            arguments = [str(number) for number in (*numbers, self.process, self._resources.counts.processes)]
             try:
                 child = await ChildProcess.start(MODULE, arguments, environ=self._environ, pass_fds=numbers)
             except BaseException:
@@ -136,7 +138,7 @@ class WorkerSlot:
         if self._hand is not None:
             self._hand.close()
             self._hand = None
-        self._door.counts.clear(self.process)
+        self._resources.counts.clear(self.process)
         self._changed()
 
     async def _end(self) -> None:
@@ -157,11 +159,11 @@ class WorkerSlot:
 
 
 class WorkerPool:
-    """The workers at `door`. `settings` returns what they are sent. `registry` gets what they count."""
+    """The workers of a daemon. `settings` returns what they are sent. `registry` gets what they count."""
 
     def __init__(
         self,
-        door: Door,
+        resources: WorkerResources,
         *,
         workers: int,
         settings: Callable[[], WorkerSettings],
@@ -170,11 +172,11 @@ class WorkerPool:
     ) -> None:
         self.is_ready = asyncio.Event()
         self.registry = registry
-        self._door = door
+        self._resources = resources
         self._settings = settings
         environ = {name: value for name, value in environ.items() if name in PASSED or name.startswith("PYTHON")}
         self._workers = [
-            WorkerSlot(door, process, environ=environ, changed=self._note_change) for process in range(workers)
+            WorkerSlot(resources, process, environ=environ, changed=self._note_change) for process in range(workers)
         ]
         self._accepting: set[socket.socket] = set()
         self._is_open = False
@@ -189,12 +191,12 @@ class WorkerPool:
             if worker.report is not None:
                 total += worker.report.counts
         # Subscribers are known at once, the rest with the next report.
-        return msgspec.structs.replace(total, subscribers=self._door.counts.total("subscribers"))
+        return msgspec.structs.replace(total, subscribers=self._resources.counts.total("subscribers"))
 
     async def run(self) -> None:
         """Run the workers until `stop`, and hand them connections."""
         self._is_open = True
-        for listener in self._door.listeners:
+        for listener in self._resources.listeners:
             listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
         self._send_settings()
         async with asyncio.TaskGroup() as tasks:
@@ -241,7 +243,7 @@ class WorkerPool:
 
     def _resume(self) -> None:
         if self._is_open:
-            for listener in set(self._door.listeners) - self._accepting:
+            for listener in set(self._resources.listeners) - self._accepting:
                 self._accepting.add(listener)
                 asyncio.get_running_loop().add_reader(listener, self._accept, listener)
 
@@ -262,14 +264,14 @@ class WorkerPool:
             except OSError as error:
                 if error.errno not in _FULL:
                     raise
-                self._rest(error)
+                self._pause_full(error)
                 return False
             with connection:
                 self._hand(connection)
         raise AssertionError
 
-    def _rest(self, error: OSError) -> None:
-        """Accept nothing for a while."""
+    def _pause_full(self, error: OSError) -> None:
+        """Pause, because no file descriptor or memory is left for a connection."""
         fields = {"reason": os.strerror(error.errno or 0), "seconds": PAUSE_SECONDS}
         _log.error("No connection can be accepted", extra={"fields": fields})
         self._pause()
@@ -299,8 +301,8 @@ def build(
     environ: Mapping[str, str],
 ) -> WorkerPool | None:
     """The workers of a process at `place`; None if it serves itself. `config` returns what is in force."""
-    door = place.door
-    if door is None:
+    resources = place.worker_resources
+    if resources is None:
         return None
 
     def settings() -> WorkerSettings:
@@ -309,12 +311,12 @@ def build(
             server=config().server,
             log=config().log,
             token=token.reveal() if token else None,
-            source=door.source,
+            source=resources.source,
             address=place.address,
-            takes_any_host=web.is_unix_only(door.listeners),
-            tickets=str(door.tickets),
+            takes_any_host=web.is_unix_only(resources.listeners),
+            tickets=str(resources.tickets),
             cluster=schema.Cluster(role=own.role, source=own.source, bus=own.bus),
         )
 
     workers = config().server.workers
-    return WorkerPool(door, workers=workers, settings=settings, environ=environ, registry=MergedRegistry(registry))
+    return WorkerPool(resources, workers=workers, settings=settings, environ=environ, registry=MergedRegistry(registry))

@@ -102,7 +102,7 @@ class Writer:
             self._connection.execute(
                 "INSERT OR REPLACE INTO recent VALUES (?, ?, ?, ?, ?, ?, ?)", (minute, run.run, *values)
             )
-            if not row.is_held:
+            if not row.is_held_back:
                 self._widen(line, row)
 
     def _line(self, row: MinuteRow) -> _Line:

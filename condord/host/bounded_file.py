@@ -2,8 +2,8 @@
 
 A file may be named by mistake: a FIFO would block the daemon, and /dev/zero would fill its memory. Owner and mode are
 read from the open descriptor, as the path may lead elsewhere a moment later. Links and the directories above are not
-checked, so a user who may write there can substitute another file. If the owner is checked, it cannot be a file of that
-user.
+checked, so a user who may write there can substitute another file. If the owner is checked, a file
+of that user is refused.
 """
 
 from __future__ import annotations

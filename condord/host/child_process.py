@@ -2,7 +2,7 @@
 
 The parent starts the child from the thread of its event loop, and holds the write end of a pipe that is the child's
 standard input. The child calls `end_with_parent` first thing. It then ends at the end of file of that pipe, on a thread
-of its own, so even if its event loop hangs. On Linux the kernel kills it besides (PR_SET_PDEATHSIG), as a child that is
+of its own, so even if its event loop hangs. On Linux the kernel kills it, too (PR_SET_PDEATHSIG), as a child that is
 stopped would not see the end of file.
 
 The child is in a session of its own. So Ctrl-C at a terminal reaches only the parent, which stops its children itself.

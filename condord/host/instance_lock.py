@@ -2,9 +2,9 @@
 
 In the same way, only one ingester of an account uses a state directory: two would both record its history there.
 
-The lock is flock(2) on a file, that of a key in the runtime directory. So the kernel releases it no matter how the
-process ends. A file left by a killed process has no effect. For a key its name is a digest, as a key must not appear in
-a file name.
+The lock is flock(2) on a file; for a key, the file is in the runtime directory. The kernel releases it no matter how
+the process ends. A file left by a killed process has no effect. For a key its name is a digest, as a key must not
+appear in a file name.
 
 If no file can be created, because no directory is writable or the one in /tmp belongs to another user, the daemon runs
 without a lock and logs that.

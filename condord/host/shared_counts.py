@@ -67,8 +67,8 @@ class SharedCounts:
 class SharedRoom:
     """Room for subscribers that the processes of `counts` share; `process` is this one.
 
-    Room is taken before it is counted. So of two processes that take the last place at once both may be refused, but
-    never may both have it.
+    A process counts itself before it looks at the total. So if two take the last place at once, both may be refused,
+    but never both admitted.
     """
 
     def __init__(self, counts: SharedCounts, process: int) -> None:
@@ -84,7 +84,7 @@ class SharedRoom:
         return False
 
     def note(self, own: int) -> None:
-        """Replace what this process has."""
+        """Replace the number of subscribers of this process."""
         self._counts.set(self._process, "subscribers", own)
 
     def note_gone(self, connections: int) -> None:

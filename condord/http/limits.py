@@ -26,13 +26,13 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     body_seconds: float = 10.0
     """From the end of the head to that of the body."""
     idle_seconds: float = 5.0
-    """Between two requests."""
+    """How long a connection may stay idle between two requests."""
     unsent_seconds: float = 30.0
-    """Within which a client must read something of an answer. Streams have a limit of their own."""
+    """How long a client may read nothing of an answer. Streams have a limit of their own."""
     leave_seconds: float = 1.0
-    """For a client to read why it was refused. Closing at once would discard what it has not read."""
+    """How long a client has to read why it was refused. Closing at once would discard what it has not read."""
     last_seconds: float = 0.25
-    """For a request in transit to arrive while the server stops."""
+    """How long a stopping server waits for a request in transit."""
     other_connections: int = 64
     """Connections in addition to those of the subscribers."""
     leaving_connections: int = 16

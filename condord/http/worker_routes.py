@@ -1,4 +1,4 @@
-"""What a worker asks its daemon, which knows the sum of all workers: the metrics and the status."""
+"""The routes that a worker forwards to its daemon, which knows the sum of all workers: the metrics and the status."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from condord.http.interfaces import ServedView
 from condord.http.problem import problem
 
 
-class WholeDaemon(Protocol):
-    """Answers for all workers."""
+class SourceDaemon(Protocol):
+    """The daemon that this worker follows; it answers for all workers."""
 
     async def ask_now(self, target: str, accept: str = "*/*") -> ForwardedAnswer:
         """Return the answer to a GET of `target`, and never a copy of an earlier one.
@@ -28,7 +28,7 @@ class WholeDaemon(Protocol):
 
 async def metrics(request: Request) -> Response:
     """Answer `GET /metrics` with the daemon's answer."""
-    daemon: WholeDaemon = request.app.state.source
+    daemon: SourceDaemon = request.app.state.source
     try:
         answer = await daemon.ask_now("/metrics", request.headers.get("accept", "*/*"))
     except Unavailable as error:
@@ -52,7 +52,7 @@ async def ready(request: Request) -> Response:
 
 async def _status(request: Request, status_code: int) -> Response:
     view: ServedView = request.app.state.daemon
-    daemon: WholeDaemon = request.app.state.source
+    daemon: SourceDaemon = request.app.state.source
     try:
         answer = await daemon.ask_now("/api/status")
     except Unavailable:

@@ -16,7 +16,7 @@ _ABOUT_BROKEN = frozenset({"brokenCondor", "assignment"})
 """The words that apply to the rest of a broken condor."""
 
 
-class Applied(NamedTuple):
+class MatchedRule(NamedTuple):
     """A rule that applies to a subject, its `when` for that subject, and the quantities that it names."""
 
     rule: Rule
@@ -24,22 +24,22 @@ class Applied(NamedTuple):
     names: frozenset[str]
 
 
-class Looked(NamedTuple):
-    """The last evaluation of a subject: its rules, its facts, and the result of each `when`."""
+class Evaluation(NamedTuple):
+    """The last evaluation of `subject`: the rules that apply to it, and the result of each `when` by name."""
 
-    applied: tuple[Applied, ...]
+    rules: tuple[MatchedRule, ...]
     subject: Subject
     results: dict[str, bool | None]
 
 
-def applied_to(rules: Iterable[Rule], subject: Subject) -> tuple[Applied, ...]:
+def matched(rules: Iterable[Rule], subject: Subject) -> tuple[MatchedRule, ...]:
     """The rules in force that apply to a subject; those about `blind` last, as they depend on the others."""
     facts = subject.mark
     found = []
     for rule in rules:
         if rule.enabled and matches(rule, facts):
             conditions = when(rule, facts)
-            found.append(Applied(rule, conditions, frozenset(each.quantity for each in conditions)))
+            found.append(MatchedRule(rule, conditions, frozenset(each.quantity for each in conditions)))
     if subject.is_broken:
         found = [each for each in found if not _ABOUT_BROKEN.isdisjoint(each.names)]
     return tuple(sorted(found, key=lambda each: "blind" in each.names))

@@ -48,8 +48,8 @@ class Subjects:
     """The subjects of what `book` publishes.
 
     `account` has the values of the account, as of its last subject. `words` has the words that hold until their condor
-    is clearly away from a strike. Without `has_natural`, no rule is about natural
-    prices, and those facts of condors are the ones at mark.
+    is clearly away from a strike. Without `has_natural`, no rule is about natural prices, and
+    those facts of condors are the ones at mark.
     """
 
     def __init__(self, book: Book) -> None:

@@ -21,8 +21,7 @@ from condord.core.rules.evaluating import evaluate
 from condord.core.rules.facts import Facts
 from condord.core.rules.rule import Rule
 from condord.core.rules.table import definition
-from condord.live import alert_list, alert_text
-from condord.live.alert_evaluation import Applied, Looked, applied_to, changed_quantities, event_of, transition_values
+from condord.live import alert_evaluation, alert_list, alert_text
 from condord.live.alert_machine import EXACT_SECONDS, Alert, TransitionValues
 from condord.live.alert_records import AlertRecord, State, Transition
 from condord.live.alert_subject import Subject
@@ -64,8 +63,8 @@ class Alerts:
         self._due: dict[str, float] = {}  # the session time at which each of them is due
         self._queue: list[tuple[float, str]] = []  # the same as a heap; entries that differ from `_due` do not count
         self._shown: dict[str, AlertRecord] = {}  # those that fire or did, by id
-        self._matching: dict[str, tuple[object, tuple[Applied, ...]]] = {}  # by subject
-        self._looked: dict[str, Looked] = {}  # by subject
+        self._matching: dict[str, tuple[object, tuple[alert_evaluation.MatchedRule, ...]]] = {}  # by subject
+        self._latest: dict[str, alert_evaluation.Evaluation] = {}  # by subject
         self._definitions: dict[str, str] = {}  # scopes of the rules in force
         self._is_blank = False
         self._blank_until_at: dt.datetime | None = None
@@ -78,7 +77,7 @@ class Alerts:
         """Take all rules. Alerts of rules that are removed, disabled or of another definition end."""
         self.rules = tuple(rules)
         self._matching.clear()
-        self._looked.clear()
+        self._latest.clear()
         self._definitions = {rule.name: definition(rule) for rule in rules if rule.enabled}
         self._end_changed(now_at)
         by_name = {rule.name: rule for rule in rules if rule.enabled}
@@ -94,7 +93,7 @@ class Alerts:
         a channel. That does not apply to `feedDown` and `blind`, which are so for a moment at every start.
         """
         rules = {rule.name: rule for rule in self.rules if rule.enabled}
-        self._alerts, self._shown, self._changed, self._looked = {}, {}, {}, {}
+        self._alerts, self._shown, self._changed, self._latest = {}, {}, {}, {}
         self._counting, self._due, self._queue, self._transitions = {}, {}, [], []
         self.recalls += 1
         self._is_blank, self._blank_until_at = records is None, None
@@ -119,14 +118,14 @@ class Alerts:
         if self._is_blank and self._blank_until_at is None:
             self._blank_until_at = now_at + _BLANK
         for subject in subjects:
-            self._look(subject, session_seconds, now_at)
+            self._evaluate_subject(subject, session_seconds, now_at)
         return self._taken()
 
     def gone(self, subjects: Iterable[str], now_at: dt.datetime, cause: Cause = "gone") -> Changes:
         """End the alerts of subjects that are not in a settled, complete reading any longer, or have settled."""
         for subject in subjects:
             self._matching.pop(subject, None)
-            self._looked.pop(subject, None)
+            self._latest.pop(subject, None)
             for alert in list(self._alerts.get(subject, {}).values()):
                 self._end(alert, alert_text.gone(alert.record, cause), now_at)
         return self._taken()
@@ -220,21 +219,21 @@ class Alerts:
             found.add(alert_list.subject_of(self._counting[key].record))
         return frozenset(found)
 
-    def _look(self, subject: Subject, session_seconds: float, now_at: dt.datetime) -> None:
+    def _evaluate_subject(self, subject: Subject, session_seconds: float, now_at: dt.datetime) -> None:
         """Evaluate the rules that apply to a subject; a rule keeps its result if none of its quantities has changed."""
         alerts = self._alerts.setdefault(subject.key, {})
-        applied = self._applied_to(subject)
+        rules = self._matched(subject)
         if subject.is_broken:
-            applying = {rule.name for rule, _, _ in applied}
-            for alert in [alert for name, alert in alerts.items() if name not in applying]:
+            kept = {rule.name for rule, _, _ in rules}
+            for alert in [alert for name, alert in alerts.items() if name not in kept]:
                 self._end(alert, alert_text.gone(alert.record, "broken"), now_at)
-        was = self._looked.get(subject.key)
-        if was is not None and (was.applied is not applied or was.subject.opened_at != subject.opened_at):
+        was = self._latest.get(subject.key)
+        if was is not None and (was.rules is not rules or was.subject.opened_at != subject.opened_at):
             was = None
-        changed = None if was is None else changed_quantities(was.subject, subject)
+        changed = None if was is None else alert_evaluation.changed_quantities(was.subject, subject)
         results: dict[str, bool | None] = {} if was is None else was.results
         is_blind = False
-        for rule, conditions, names in applied:
+        for rule, conditions, names in rules:
             facts = subject.natural if rule.basis == "natural" else subject.mark
             if changed is None or not changed.isdisjoint(names) or "blind" in names:
                 if is_blind and "blind" in names:
@@ -246,7 +245,7 @@ class Alerts:
             is_blind = is_blind or (held is None and rule.severity == "critical" and subject.is_watched)
             if alert.is_changed or (alert.record.state, held) not in _IDLE:  # few alerts, and seldom
                 self._advance(alert, subject, facts, session_seconds, now_at, held=held)
-        self._looked[subject.key] = Looked(applied, subject, results)
+        self._latest[subject.key] = alert_evaluation.Evaluation(rules, subject, results)
 
     def _advance(
         self,
@@ -262,14 +261,14 @@ class Alerts:
         rule = alert.rule
         assert rule is not None  # noqa: S101 - `_current` has set it
         alert.count(session_seconds, now_at)
-        event = event_of(rule, facts, held=held)
+        event = alert_evaluation.event_of(rule, facts, held=held)
         found = None
         if event == "cleared" and alert.record.state == "firing":
-            found = transition_values(rule, subject, facts, alert_text.resolved(rule, subject, facts))
+            found = alert_evaluation.transition_values(rule, subject, facts, alert_text.resolved(rule, subject, facts))
         if alert.step(event, session_seconds, now_at, found):
             self._transitions.append(alert.transition("resolved"))
         if held is True and alert.record.state == "pending" and alert.is_due:
-            found = transition_values(rule, subject, facts, alert_text.firing(rule, subject, facts))
+            found = alert_evaluation.transition_values(rule, subject, facts, alert_text.firing(rule, subject, facts))
             alert.step("due", session_seconds, now_at, found)
             self._transitions.append(alert.transition("firing"))
         if alert.record.state == "firing":
@@ -277,7 +276,7 @@ class Alerts:
             if alert.is_repeat_due:
                 known = None if held is None else alert_text.repeated(rule, subject, facts, is_held=held)
                 text = known or alert_text.undecided(alert.record)
-                found = None if known is None else transition_values(rule, subject, facts, known)
+                found = None if known is None else alert_evaluation.transition_values(rule, subject, facts, known)
                 alert.repeat(now_at, text, found)
                 self._transitions.append(alert.transition("repeat"))
         self._note(alert)
@@ -323,14 +322,14 @@ class Alerts:
         )
         return Alert(begun, rule)
 
-    def _applied_to(self, subject: Subject) -> tuple[Applied, ...]:
+    def _matched(self, subject: Subject) -> tuple[alert_evaluation.MatchedRule, ...]:
         """The rules in force that apply to a subject; those about `blind` last, as they depend on the others."""
         facts = subject.mark
         form = facts.kind, facts.direction, facts.underlying, subject.is_broken
         known = self._matching.get(facts.subject)
         if known is not None and known[0] == form:
             return known[1]
-        found = applied_to(self.rules, subject)
+        found = alert_evaluation.matched(self.rules, subject)
         self._matching[facts.subject] = form, found
         return found
 
@@ -346,7 +345,7 @@ class Alerts:
 
     def _end(self, alert: Alert, text: str, now_at: dt.datetime) -> None:
         record = alert.record
-        self._looked.pop(alert_list.subject_of(record), None)
+        self._latest.pop(alert_list.subject_of(record), None)
         found = TransitionValues(record.value, record.threshold, record.basis, record.severity, text)
         if alert.step("gone", 0.0, now_at, found):
             self._transitions.append(alert.transition("ended"))
@@ -370,7 +369,7 @@ class Alerts:
     def _remove(self, alert: Alert) -> None:
         record, subject = alert.record, alert_list.subject_of(alert.record)
         del self._alerts[subject][record.rule]
-        self._looked.pop(subject, None)
+        self._latest.pop(subject, None)
         self._shown.pop(record.id, None)
         self._changed[record.id] = replace(record, state="inactive", is_silent=False)
 

@@ -25,8 +25,8 @@ class MinuteRow(msgspec.Struct, frozen=True, kw_only=True):
 
     `second` is the end of the minute, in seconds since 1970. `cents` and `natural_cents` (profit or loss at mark and at
     natural) and `price_e4` (of the underlying) are the last known values, None if none was known. `low` and `high` are
-    the extremes of the profit or loss at mark published in the minute. `credit_e4` is per share. `is_held`: values were
-    held back (`core/held`), as quotes were too wide or the session had just begun, so the minute counts for no extreme.
+    the extremes of the profit or loss at mark published in the minute. `credit_e4` is per share. `is_held_back`: a
+    value could not be relied on (`core/held`), so the minute does not count for the extremes of the holding.
     """
 
     holding: Holding | None
@@ -38,7 +38,7 @@ class MinuteRow(msgspec.Struct, frozen=True, kw_only=True):
     high: int | None
     quantity: int | None
     credit_e4: int | None = None
-    is_held: bool = False
+    is_held_back: bool = False
 
 
 class Extremes(msgspec.Struct, frozen=True, kw_only=True):

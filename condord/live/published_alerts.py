@@ -13,7 +13,9 @@ class PublishedAlerts:
     def __init__(self) -> None:
         self.shown: dict[str, AlertJson] = {}
         self._brought: dict[str, int] = {}
-        self._removed: dict[str, int] = {}
+        self._since: dict[str, int] = {}
+        self._past: dict[str, list[range]] = {}
+        """The events in whose documents an alert was that has been removed since."""
         self._number = 0
 
     def put(self, alerts: Iterable[AlertJson], number: int) -> None:
@@ -21,22 +23,24 @@ class PublishedAlerts:
         before, self.shown = self.shown, {alert.id: alert for alert in in_order(alerts)}
         for identity in before.keys() - self.shown.keys():
             del self._brought[identity]
-            self._removed[identity] = self._number = number
+            self._past.setdefault(identity, []).append(range(self._since.pop(identity), number))
+            self._number = number
         for identity, alert in self.shown.items():
             if alert != before.get(identity):
-                self._removed.pop(identity, None)
+                self._since.setdefault(identity, number)
                 self._brought[identity] = self._number = number
 
     def since(self, number: int) -> tuple[list[AlertJson], list[str]]:
-        """Return the alerts that came or changed after event `number`, and the ids of those removed after it."""
+        """Return the alerts that came or changed after event `number`, and the ids of its alerts that are gone."""
         if self._number <= number:
             return [], []
         brought = [alert for identity, alert in self.shown.items() if self._brought[identity] > number]
-        return brought, sorted(identity for identity, at in self._removed.items() if at > number)
+        past = self._past.keys() - self.shown.keys()
+        return brought, sorted(identity for identity in past if any(number in had for had in self._past[identity]))
 
     def forget_gone(self) -> None:
         """Forget which alerts were removed: clients at an earlier event get a snapshot."""
-        self._removed = {}
+        self._past = {}
 
 
 def in_order(alerts: Iterable[AlertJson]) -> list[AlertJson]:

@@ -42,7 +42,7 @@ class _PublishedPl(NamedTuple):
 
     cents: int | None = None
     natural_cents: int | None = None
-    is_held: bool = False
+    is_held_back: bool = False
 
 
 class _ExtremesE4(NamedTuple):
@@ -59,14 +59,14 @@ _UNKNOWN = _ExtremesE4()
 class _Minute:
     """The last values known in the running minute, and the extremes, in cents."""
 
-    __slots__ = ("cents", "high", "is_held", "low", "natural_cents")
+    __slots__ = ("cents", "high", "is_held_back", "low", "natural_cents")
 
     def __init__(self) -> None:
         self.cents: int | None = None
         self.natural_cents: int | None = None
         self.low: int | None = None
         self.high: int | None = None
-        self.is_held = False
+        self.is_held_back = False
 
     def note(self, shown: _PublishedPl, *, is_opening: bool) -> None:
         cents = shown.cents
@@ -79,13 +79,13 @@ class _Minute:
             self.low = cents
         if self.high is None or cents > self.high:
             self.high = cents
-        if shown.is_held or is_opening:
-            self.is_held = True
+        if shown.is_held_back or is_opening:
+            self.is_held_back = True
 
     @property
     def extremes(self) -> Extremes | None:
         """The extremes of the minute, None if it does not count."""
-        if self.is_held or self.low is None or self.high is None:
+        if self.is_held_back or self.low is None or self.high is None:
             return None
         return Extremes(worst=self.low, best=self.high)
 
@@ -145,7 +145,7 @@ class _Holding:
             high=minute.high,
             quantity=condor.quantity,
             credit_e4=condor.credit_e4,
-            is_held=minute.is_held,
+            is_held_back=minute.is_held_back,
         )
 
 
@@ -331,7 +331,7 @@ class Minutes:
             low=account.low,
             high=account.high,
             quantity=None,
-            is_held=any(row.is_held for row in rows),
+            is_held_back=any(row.is_held_back for row in rows),
         )
         return (*rows, whole)
 

@@ -9,7 +9,7 @@ LOST_REMEDIES = {
     "busLost": "if it lasts, check that the NATS servers run and can be reached",
     "leaderLost": "if it lasts, check that an ingester runs and can reach the bus",
 }
-"""For a server that cannot follow another one, by code."""
+"""What to do if a server cannot follow another one, by code."""
 
 
 def sentence(remedy: str) -> str:

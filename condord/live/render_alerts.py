@@ -11,7 +11,7 @@ from condord.live.alert_records import AlertRecord
 from condord.live.wire_alerts import AlertJson, RuleJson
 
 _DECIMALS = 4
-"""Of a value: as many as prices and greeks per share have."""
+"""The decimals of a value: as many as prices and greeks per share have."""
 
 
 def alert(record: AlertRecord) -> AlertJson:

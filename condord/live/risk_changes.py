@@ -17,17 +17,17 @@ from condord.core.underlying import UnderlyingPrice
 from condord.live.wire_risk import RiskJson, UnderlyingJson
 
 RISK_PRICE = 0.0002
-"""Of a condor's price."""
+"""The least change that counts, as a part of the price of a condor's underlying when its risk was published."""
 UNDERLYING_PRICE = 0.0001
-"""Of the price of an underlying."""
+"""The same for the published price of an underlying."""
 GREEK = 0.01
-"""Of a greek in dollars, and at least `GREEK_DOLLARS`."""
+"""The same for a greek of a condor, but not less than `GREEK_DOLLARS`."""
 GREEK_DOLLARS = 0.05
 PROBABILITY = 0.5
-"""Percentage points."""
+"""In percentage points."""
 SIGMAS = 0.02
 IV = 0.002
-"""Of a volatility a year, as 0.18."""
+"""For a volatility a year, which is 0.18 for 18 %."""
 _TOLERANCE = 1e-9
 """0.3 - 0.1 is less than 0.2 in floats."""
 _NEVER = math.inf

@@ -1,10 +1,11 @@
 """How soon a condor needs its owner, and the order that follows from it.
 
 Firing alerts come first, acknowledged or not, as acknowledging must not move a condor. A breached or tested condor is
-as urgent before its alert fires, as alerts wait before they do, and may be turned off. Then come condors that expire
-within a week, then those near the profit at which the rules take it. Of condors that are equally urgent and near their
-expiration, those that Alpaca still takes orders for come first, as nothing can be done about the others. Alerts are in
-the same order. The page has the same rule in `web/src/urgency.ts`, and `web/tests/urgency.cases.json` holds both to it.
+as urgent even without a firing alert, as alerts fire with a delay and may be turned off. Then come condors that expire
+within a week, then those near the profit at which the rules close them. Of condors that are equally urgent and expire
+on the same day, those for which Alpaca still takes orders come first, as nothing can be done about the others. Alerts
+are in the same order. The page has the same rule in `web/src/urgency.ts`, and `web/tests/urgency.cases.json` holds both
+to it.
 """
 
 from __future__ import annotations

@@ -23,9 +23,9 @@ from condord.notify.outcome import Outcome
 from condord.notify.signing import key_of, signature
 
 TIMEOUT_SECONDS = 10.0
-"""For connecting, and for each wait for bytes."""
+"""The timeout of connecting, and of each wait for bytes."""
 ATTEMPT_SECONDS = 20.0
-"""For a whole attempt, name lookup excepted, which cannot be interrupted."""
+"""The limit for a whole attempt, except for the name lookup, which cannot be interrupted."""
 
 _NOT_SENT = Outcome(ok=False, text="The URL must be https://, or http:// to this machine.")
 _BAD_KEY = Outcome(ok=False, text="The signing secret is not valid: it must be whsec_ and base64.")
@@ -52,7 +52,7 @@ class WebhookProxy(Protocol):
 
     @property
     def url(self) -> str:
-        """Its URL with a scheme."""
+        """The URL with a scheme."""
         ...
 
 

@@ -32,7 +32,7 @@ class StockSession(DataSession):
         return 405 if is_star or self.count(subscribed) > self.entitlements.stock_symbol_limit else None
 
     def count(self, subscribed: Subscriptions) -> int:
-        """Subscriptions to quotes and to trades; bars are free."""
+        """Subscriptions to quotes and to trades; those to bars do not count."""
         return len(subscribed["quotes"]) + len(subscribed["trades"])
 
     def acknowledged(self, subscribed: Mapping[str, Sequence[str]]) -> Mapping[str, Sequence[str]]:

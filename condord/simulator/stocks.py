@@ -40,12 +40,12 @@ class SimulatedTrade(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def conditions(self) -> list[str]:
-        """Its sale conditions."""
+        """The sale conditions of the trade."""
         return ["@"] if self.size >= _LOT else ["@", "I"]
 
 
 class StockBar(msgspec.Struct, frozen=True, kw_only=True):
-    """The prices of a minute or of a session: `start` is its first second since 1970, of a session midnight."""
+    """The prices of a minute or of a session: `start` is its first second since 1970, or midnight for a session."""
 
     symbol: str
     start: int
@@ -156,7 +156,7 @@ class StockMarket:
         return [event for _, event in sorted(events, key=lambda pair: pair[0])]
 
     def begin_session(self, day: dt.date, before: dt.date) -> None:
-        """Begin the session of `day`; `before` is the date of the last one before it. The market has begun it."""
+        """Begin the session of `day`, which the market has begun; `before` is the date of the last one before it."""
         self._before = before
         for symbol, stock in self._stocks.items():
             close = self._market.underlyings.previous_close(symbol) or 0.0
@@ -208,7 +208,7 @@ class StockMarket:
         return stock
 
     def _past(self, stock: _Stock, day: dt.date) -> StockBar:
-        """The bar of a session of the past; a later one, of a stock that nobody asked for then, stood still."""
+        """The bar of a session of the past; that of a later session in which nobody asked for the stock is flat."""
         symbol = stock.root.underlying
         prices = self._path.day(symbol, day)
         if prices is None:

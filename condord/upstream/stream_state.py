@@ -23,7 +23,7 @@ _REASONS: dict[wire.State, str] = {
     "starting": "the first connection is being made",
     "reconnecting": "reconnecting because the configuration was reloaded",
 }
-"""For a stream that is down without a fault."""
+"""Why a stream is down without a fault, by state."""
 _UP = ("live", "closed")
 
 _log = logging.getLogger(__name__)

@@ -20,7 +20,7 @@ from condord.upstream.stock_stream import StockStream
 from condord.upstream.trade_updates import TradeUpdates
 
 _UNUSED_SECONDS = 60.0
-"""For the silence limit and the backoff: a trial ends before either matters."""
+"""The silence limit and the backoff: a trial ends before either matters."""
 
 
 async def quote_stream(

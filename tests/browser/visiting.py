@@ -70,7 +70,7 @@ class Visit:
         return [url for url in self.requests if not url.startswith("data:") and urlsplit(url)[:2] not in homes]
 
     def end(self) -> None:
-        """Close it, and check that it sent no foreign request and logged no error and no policy violation."""
+        """Close the page, and check that it sent no foreign request and logged no error and no policy violation."""
         self.context.close()
         assert self.foreign == [], f"foreign requests: {self.foreign}"
         assert self.complaints == [], f"the browser logged: {self.complaints}"

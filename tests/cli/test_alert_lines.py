@@ -188,7 +188,7 @@ def test_control_characters_are_replaced():
     assert "\x1b" not in "".join(alert_lines.summary(firing(nasty, critical=1), Screen()))
 
 
-def test_the_pl_of_the_moment_stands_beside_the_present_one():
+def test_the_pl_of_the_firing_is_shown_with_the_present_one():
     text = "SPY 560/570/630/640 Dec 18: the short put 570 is breached, SPY 568.10. P/L -511.00 (close now -518.00)."
     held = documents.condor(valuation=documents.valuation(unrealizedPl=-30, naturalPl=-42.5))
     document = msgspec.convert(documents.document(condors=[held]), wire.Document)

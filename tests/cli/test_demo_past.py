@@ -73,7 +73,7 @@ def test_a_point_is_a_row_with_the_extremes_since_the_one_before():
         (86_400, 300, 300, 300, -700, 7_421_000),  # of another session
         (86_460, 200, 200, 300, -800, 7_420_000),
     ]
-    assert {(row.quantity, row.credit_e4, row.is_held) for row in rows} == {(2, 33_200, False)}
+    assert {(row.quantity, row.credit_e4, row.is_held_back) for row in rows} == {(2, 33_200, False)}
 
 
 def test_the_account_has_the_sum_of_what_was_open():

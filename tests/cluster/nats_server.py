@@ -43,7 +43,7 @@ class NatsServer:
         return self.directory / "store"
 
     def start(self):
-        """Start it, and wait until it answers."""
+        """Start the server, and wait until it answers."""
         text = [
             f"listen: 127.0.0.1:{self.port}",
             f"max_payload: {self.max_payload}",
@@ -81,7 +81,7 @@ class NatsServer:
         return False
 
     def kill(self):
-        """End it as a crash would."""
+        """End the server as a crash would."""
         self.process.kill()
         self.process.wait(TIMEOUT_SECONDS)
 

@@ -154,7 +154,7 @@ def test_a_former_leader_is_not_believed(nats_server):
 
 
 @pytest.mark.slow
-def test_one_that_does_not_lead_answers_nothing(nats_server, monkeypatch):
+def test_an_ingester_that_does_not_lead_answers_nothing(nats_server, monkeypatch):
     monkeypatch.setattr(bus_questions, "ANSWER_SECONDS", 0.3)
 
     async def scene(made):
@@ -172,7 +172,7 @@ def test_one_that_does_not_lead_answers_nothing(nats_server, monkeypatch):
     play(nats_server, scene)
 
 
-def test_what_is_not_understood_is_not_an_answer(nats_server):
+def test_a_message_that_cannot_be_decoded_is_no_answer(nats_server):
     async def scene(made):
         message = await made.bus.ask(f"condord.{ACCOUNT}.ask", b"hello", seconds=30)
         assert message.headers["Fault"] == "the question cannot be understood"

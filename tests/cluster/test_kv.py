@@ -111,7 +111,7 @@ def test_without_a_server_there_is_no_answer(nats_server):
     play(nats_server, scene)
 
 
-def test_a_server_without_jetstream_says_so(nats_server):
+def test_a_server_without_jetstream_is_reported_as_such(nats_server):
     async def scene(_server, bus):
         bucket = KvBucket(bus, "condord")
         with pytest.raises(Unanswered, match="JetStream"):

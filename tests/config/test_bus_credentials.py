@@ -114,7 +114,7 @@ def test_only_a_bus_needs_the_package(monkeypatch, write):
     assert caught.value.hint.endswith("pip install 'condord[nats]'")
 
 
-def test_a_faulty_key_is_not_looked_at(write):
+def test_the_file_is_not_read_if_a_key_is_faulty(write):
     flags = {"cluster.role": "ingest", "cluster.bus": "tls://a.example"}
     parsed = sources.read(None, {}, flags | {"cluster.credentials_file": "a\nb"})
     assert bus_credentials.find(parsed, {}) is None

@@ -189,7 +189,7 @@ def test_a_missing_file_does_not_hide_the_faults_elsewhere(tmp_path):
     ]
 
 
-def test_of_a_file_that_is_broken_only_the_first_fault_is_reported(write):
+def test_only_the_first_fault_of_a_broken_file_is_reported(write):
     path = write("[server]\nport = 9:00\nhost = 'a b'\nuds = ''\nuds = '/x'\nprot = 1\n")
     assert faults_of(path) == (f"{path}:2: broken TOML: Expected newline or end of document after a statement",)
 

@@ -32,7 +32,7 @@ def faults(**values):
     return [fault for found in read(**values).values() for fault in found.faults]
 
 
-def test_tables_without_faults_are_taken_beside_faulty_ones():
+def test_tables_without_faults_are_taken_even_if_others_are_faulty():
     found = read(alert=[MINE, {"name": "other"}, {"name": "blind", "severity": "info"}])["alert"]
     assert found.tables == (AlertTable(**MINE), AlertTable(name="blind", severity="info"))
     assert len(found.faults) == 1

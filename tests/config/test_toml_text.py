@@ -70,7 +70,7 @@ def test_a_fault_has_the_line_on_which_it_is(line):
         ("[s]\na = 1\nb = " + "9" * 5000 + "\nc = 1\n", 3),
     ],
 )
-def test_of_several_faults_the_first_is_reported(text, line):
+def test_the_first_of_several_faults_is_reported(text, line):
     assert broken(text)[0] == line
 
 

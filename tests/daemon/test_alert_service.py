@@ -180,7 +180,7 @@ def test_changes_are_stored_together_with_their_documents(run):
     run(scene())
 
 
-def test_of_a_record_that_changes_again_before_it_is_stored_only_the_last_is(run):
+def test_only_the_last_state_of_a_record_that_changes_before_it_is_stored_is_stored(run):
     async def scene():
         async with Scene() as given:
             await given.begin()

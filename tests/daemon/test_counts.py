@@ -17,11 +17,11 @@ def test_the_sum_adds_every_number_and_every_name():
     )  # fmt: skip
 
 
-def test_what_lasts_is_what_was_counted():
+def test_only_numbers_that_never_fall_outlast_a_process():
     assert Counts(subscribers=3, tasks=4, frames=5, resyncs={"a": 1}).lasting() == Counts(frames=5, resyncs={"a": 1})
 
 
-def test_the_own_counts_are_those_of_the_fan_out():
+def test_a_process_counts_its_own_fan_out():
     daemon = FakeDaemon()
     subscribers = Subscribers(daemon.fanout, settings=Server, now_at=lambda: NOW_AT)
     subscribers.subscribe(EVERYTHING, 0.0, None, "identity", lambda: None)

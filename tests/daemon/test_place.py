@@ -19,22 +19,22 @@ def test_a_process_without_workers_serves_itself():
     with opened() as place:
         (listener,) = place.listeners
         assert place.address == f"http://127.0.0.1:{listener.getsockname()[1]}"
-        assert (place.takes_any_host, place.door) == (False, None)
+        assert (place.takes_any_host, place.worker_resources) == (False, None)
         section = Server(max_subscribers=7)
         assert place.inner(section) is section
 
 
 def test_with_workers_it_serves_on_a_private_socket_and_they_at_the_address(tmp_path):
     with opened(workers=3, max_subscribers=7, environ={"RUNTIME_DIRECTORY": str(tmp_path)}) as place:
-        (inner,), (outer,) = place.listeners, place.door.listeners
-        source = Path(place.door.source)
+        (inner,), (outer,) = place.listeners, place.worker_resources.listeners
+        source = Path(place.worker_resources.source)
         assert inner.getsockname() == str(source)
         assert stat.S_IMODE(source.stat().st_mode) == 0o600
         assert stat.S_IMODE(source.parent.stat().st_mode) == 0o700
         assert source.parent.parent == tmp_path
         assert place.address == f"http://127.0.0.1:{outer.getsockname()[1]}"
-        assert place.door.tickets.is_dir()
-        assert place.door.counts.processes == 3
+        assert place.worker_resources.tickets.is_dir()
+        assert place.worker_resources.counts.processes == 3
         assert place.inner(Server(workers=3, max_subscribers=1)).max_subscribers == 6
     assert list(tmp_path.iterdir()) == []
 
@@ -43,12 +43,12 @@ def test_with_workers_it_serves_on_a_private_socket_and_they_at_the_address(tmp_
 def test_without_a_usable_runtime_directory_a_temporary_one_is_taken(name, tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with opened(workers=2, environ={"XDG_RUNTIME_DIR": name}) as place:
-        assert place.door.directory.parent == tmp_path
+        assert place.worker_resources.directory.parent == tmp_path
 
 
 def test_sockets_of_systemd_are_the_door_of_the_workers():
     with socket.create_server(("127.0.0.1", 0)) as inherited, opened([inherited], workers=2) as place:
-        assert place.door.listeners == [inherited]
+        assert place.worker_resources.listeners == [inherited]
         assert place.address == f"http://127.0.0.1:{inherited.getsockname()[1]}"
 
 

@@ -166,7 +166,7 @@ def test_the_same_account_keeps_the_minutes_that_wait(run):
     run(scene())
 
 
-def test_of_too_many_minutes_the_oldest_are_dropped(run):
+def test_the_oldest_of_too_many_minutes_are_dropped(run):
     async def scene():
         async with Scene() as given:
             await given.begin()

@@ -92,7 +92,7 @@ def test_the_job_is_to_follow_and_leaves_nothing_behind():
     scene.job.close()
 
 
-def test_of_a_bus_the_log_names_it_and_masks_its_credentials(capsys, tmp_path):
+def test_the_log_names_a_bus_and_masks_its_credentials(capsys, tmp_path):
     config = msgspec.structs.replace(CONFIG, cluster=Cluster(role="relay", bus="nats://127.0.0.1:1"))
     credentials = BusCredentials(kind="password", secret=Secret("kramers:hushhush-1"), path=tmp_path)
     given = RelayStartup(

@@ -129,7 +129,7 @@ def test_an_address_that_is_taken_is_an_error_before_anything_is_asked_of_alpaca
 
 def test_a_supervisor_that_ends_by_itself_ends_the_daemon_with_an_error(tmp_path, monkeypatch):
     async def end(self):
-        """End when it is served; it would not be announced otherwise."""
+        """End once the document is served; the start would not be announced otherwise."""
         await asyncio.to_thread(is_visited.wait, 60)
 
     is_visited = threading.Event()

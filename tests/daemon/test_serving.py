@@ -195,7 +195,7 @@ def workers(daemon):
     )
 
 
-def test_workers_are_reloaded_after_the_daemon_and_before_systemd_is_told():
+def test_workers_are_reloaded_after_the_daemon_and_before_systemd_is_notified():
     async def scene():
         daemon = FakeDaemon()
         daemon.parts.workers = workers(daemon)

@@ -38,7 +38,7 @@ def test_the_next_ingester_continues_with_the_extremes_of_all_before(tmp_path):
         past = RecordedPast(extremes={ONE: extremes(-5, 5)})
         assert (await shared.join("key", past)).extremes == past.extremes
         await shared.add([row(ONE, -20, 3), row(None, -900, 900), row(OTHER, 1, 2)])
-        await shared.add([row(ONE, -30, 30, is_held=True), row(OTHER, None, None)])
+        await shared.add([row(ONE, -30, 30, is_held_back=True), row(OTHER, None, None)])
 
     async def second(shared):
         past = RecordedPast(extremes={ONE: extremes(-1, 40)}, quantities={"SPY-1": 2})
@@ -71,7 +71,7 @@ def test_others_know_which_account_is_recorded_before_there_are_any(tmp_path):
     assert [state_files.account_hash(name) for name, _ in play(tmp_path, scene)] == hashes
 
 
-def test_of_many_holdings_the_newest_are_kept(tmp_path, monkeypatch):
+def test_the_newest_of_many_holdings_are_kept(tmp_path, monkeypatch):
     monkeypatch.setattr(shared_extremes, "MAX_HOLDINGS", 2)
     third = Holding(condor_id="IWM-1", opened_at=None)
 

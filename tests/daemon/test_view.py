@@ -166,7 +166,7 @@ def history_of(view, condor_id):
 
 
 @pytest.mark.parametrize("is_enabled", [True, False])
-def test_history_is_recorded_if_the_configuration_says_so(view, past, is_enabled):
+def test_history_is_recorded_if_the_configuration_enables_it(view, past, is_enabled):
     past.recorder.is_enabled = is_enabled
     assert view.records_history is is_enabled
 
@@ -206,7 +206,7 @@ def test_until_the_account_is_known_its_history_is_not(view, past, daemon, condo
 
 
 @pytest.mark.parametrize("code", ["authFailed", "forbidden", "refused"])
-def test_of_an_account_whose_key_is_refused_there_are_no_rows(view, past, daemon, code):
+def test_an_account_whose_key_is_refused_has_no_rows(view, past, daemon, code):
     past.recorder.is_known = past.recorder.is_shown = False
     past.store.answers = {None: "those of another account"}
     set_status(daemon, code)

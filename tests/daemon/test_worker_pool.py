@@ -29,7 +29,7 @@ class Scene:
         self.registry = CollectorRegistry()
         Counter("condord_http_requests", "Requests.", registry=self.registry).inc(1000)
         Gauge("process_open_fds", "Files.", registry=self.registry).set(5)
-        self.door = place.door
+        self.worker_resources = place.worker_resources
         self.pool = worker_pool.build(
             place,
             registry=self.registry,
@@ -85,11 +85,11 @@ def test_a_process_without_a_door_has_no_workers():
         assert worker_pool.build(place, registry=None, config=Config, token=None, environ={}) is None
 
 
-def test_each_connection_goes_to_the_worker_with_the_fewest():
+def test_each_connection_goes_to_the_worker_with_the_fewest_connections():
     async def test(scene):
         numbers = [(await scene.connect())[1] for _ in range(12)]
         assert [numbers.count(number) for number in range(3)] == [4, 4, 4]
-        scene.door.counts.set(1, "gone", 3)  # three of its connections were closed
+        scene.worker_resources.counts.set(1, "gone", 3)  # three of its connections were closed
         assert [(await scene.connect())[1] for _ in range(3)] == [1, 1, 1]
 
     play(test, workers=3)
@@ -231,11 +231,13 @@ def test_too_few_descriptors_pause_and_do_not_end_it(monkeypatch, caplog):
         async with asyncio.timeout(BOUND_SECONDS):
             with contextlib.ExitStack() as stack:
                 place = stack.enter_context(places.opened(Server(port=0, workers=1), (), token=None, environ={}))
-                door = stack.enter_context(places._door(1, [Full(socket.create_server(("127.0.0.1", 0)))], {}))
-                listener = door.listeners[0].listener
+                resources = stack.enter_context(
+                    places._worker_resources(1, [Full(socket.create_server(("127.0.0.1", 0)))], {})
+                )
+                listener = resources.listeners[0].listener
                 stack.enter_context(listener)
                 address = f"http://127.0.0.1:{listener.getsockname()[1]}"
-                place = msgspec.structs.replace(place, door=door, address=address)
+                place = msgspec.structs.replace(place, worker_resources=resources, address=address)
                 scene = Scene(stack, place, 1)
                 running = asyncio.create_task(scene.pool.run())
                 assert (await scene.connect())[1] == 0

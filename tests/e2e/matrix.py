@@ -105,7 +105,7 @@ class Row:
 
     @property
     def is_of_rest(self) -> bool:
-        """Whether it is a fault of REST or of the positions."""
+        """Whether the fault is one of REST or of the positions."""
         return self.fault.startswith(("rest-", "position-"))
 
     @property

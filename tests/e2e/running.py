@@ -160,7 +160,7 @@ class Program:
         return code
 
     def close(self) -> None:
-        """Kill it if it still runs, and close its pipes."""
+        """Kill the program if it still runs, and close its pipes."""
         self._is_read.set()
         if self.process.poll() is None:
             self.process.kill()

@@ -65,7 +65,7 @@ class Attack:
             client.close()
 
     def _drop(self, client: socket.socket, number: int) -> None:
-        """Half of them first close only their side; a third resets."""
+        """Close a connection: every other one in two steps, every third by a reset."""
         with contextlib.suppress(OSError):
             if number % 2:
                 client.shutdown(socket.SHUT_WR)

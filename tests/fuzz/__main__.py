@@ -84,7 +84,7 @@ class _Run:
             _fuzz(self._name, self._seconds, self._seed, self._folder)
 
     def has_ended(self):
-        """Whether it has ended; it is killed if it takes too long."""
+        """Whether the process has ended; it is killed if it takes too long."""
         pid, status = os.waitpid(self._pid, os.WNOHANG)
         if pid:
             self._code = os.waitstatus_to_exitcode(status)

@@ -41,8 +41,8 @@ class StoreAndModel(RuleBasedStateMachine):
             self.file.close()
             self.directory.cleanup()
 
-    @rule(values=st.lists(st.tuples(CENTS, WIDTHS, WIDTHS), min_size=1, max_size=25), is_held=st.booleans())
-    def record(self, values, is_held):
+    @rule(values=st.lists(st.tuples(CENTS, WIDTHS, WIDTHS), min_size=1, max_size=25), is_held_back=st.booleans())
+    def record(self, values, is_held_back):
         for cents, below, above in values:
             self.minute += 1
             low, high = (None, None) if cents is None else (cents - below, cents + above)
@@ -53,7 +53,7 @@ class StoreAndModel(RuleBasedStateMachine):
                 high=high,
                 quantity=self.quantity,
                 opened_at=self.opened_at,
-                is_held=is_held,
+                is_held_back=is_held_back,
             )
             self.rows.append(given)
             self.file.add(
@@ -62,7 +62,7 @@ class StoreAndModel(RuleBasedStateMachine):
                 )
             )
             self.file.write()
-            if low is not None and not is_held:
+            if low is not None and not is_held_back:
                 worst, best = self.extremes.get(self.opened_at, (low, high))
                 self.extremes[self.opened_at] = min(worst, low), max(best, high)
 

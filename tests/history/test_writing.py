@@ -89,7 +89,7 @@ class TestHoldings:
         writer.write([row(3, 1000, opened_at=LATER_AT)])
         assert openings(connection) == [None, "2026-11-20T14:32:01.000Z"]
 
-    def test_of_two_unknown_openings_the_second_is_new_if_the_account_was_recorded_on_a_day_between(self, connection):
+    def test_the_second_of_two_unknown_openings_is_new_if_the_account_was_recorded_on_a_day_between(self, connection):
         number = account_id(connection, "hash", "simulator")
         Writer(connection, number).write([row(1, 1000, opened_at=None), row(1, 1000, condor=None)])
         Writer(connection, number).write([row(DAY, 3000, opened_at=None), row(DAY, 1000, condor=None)])
@@ -112,7 +112,7 @@ class TestHoldings:
         assert count(connection, "accounts") == 2
 
     def test_held_minutes_and_unknown_ones_count_in_no_extreme(self, connection, writer):
-        writer.write([row(1, 1000), row(2, -90_000, is_held=True), row(3, None)])
+        writer.write([row(1, 1000), row(2, -90_000, is_held_back=True), row(3, None)])
         assert holdings(connection) == [(CONDOR, "2026-11-16T15:30:05.250Z", 9.5, 10.5)]
 
 

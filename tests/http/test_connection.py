@@ -353,7 +353,7 @@ def test_a_head_in_pieces_and_in_time_is_answered():
 
 
 @pytest.mark.parametrize("begun", [b"Content-Length: 9\r\n\r\nabc", b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n"])
-def test_a_body_that_trickles_is_cut_off_behind_its_answer(begun):
+def test_a_body_that_trickles_is_cut_off_after_its_answer(begun):
     async def scene(house):
         client = await house.send(b"POST /api/refresh HTTP/1.1\r\nHost: localhost\r\n" + begun)
         assert (await client.read(Answer())).status == 202
@@ -412,7 +412,7 @@ def test_the_time_for_a_second_head_begins_with_its_first_byte():
     bounded(scene)
 
 
-def test_a_body_behind_its_answer_leaves_the_connection_idle_and_not_for_ever():
+def test_a_connection_whose_body_ends_after_the_answer_is_idle_and_closed_in_the_end():
     async def scene(house):
         client = await house.send(CHUNKED)
         assert (await client.read(Answer())).status == 202
@@ -645,7 +645,7 @@ def guarded(app=None):
     ],
 )
 @pytest.mark.parametrize("more", [b"", ASKED, OWNER, b"no request\r\n\r\n", b"GET"])
-def test_a_refused_request_closes_its_connection_even_with_more_behind_it(raw, status, more):
+def test_a_refused_request_closes_its_connection_even_with_more_after_it(raw, status, more):
     async def scene(house):
         await refused(await house.send(raw + more), status)
 
@@ -794,7 +794,7 @@ def test_a_connection_can_be_left_in_the_moment_in_which_its_client_has_reset_it
     assert caplog.records == []
 
 
-def test_the_end_behind_a_refusal_that_waits_in_the_transport_is_not_a_fault_on_a_socket_that_was_reset(caplog):
+def test_the_end_after_a_refusal_that_waits_in_the_transport_is_not_a_fault_on_a_socket_that_was_reset(caplog):
     async def wordy(scope, receive, send):
         await send({"type": "http.response.start", "status": 404, "headers": [(b"content-length", b"4000000")]})
         await send({"type": "http.response.body", "body": bytes(4_000_000)})

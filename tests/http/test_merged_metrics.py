@@ -61,7 +61,7 @@ def test_the_instant_of_a_counter_is_the_first_of_all():
     assert added({"a": late}, {"a": early})["a"].samples == (SampleValue("a_created", {}, 5.0),)
 
 
-def test_of_an_ended_process_what_was_counted_remains():
+def test_the_counts_of_an_ended_process_remain():
     worker = Process()
     worker.files.set(5)
     worker.requests.labels("/").inc()

@@ -132,7 +132,7 @@ def test_a_database_that_cannot_be_read_is_503_with_the_reason(daemon, path):
 
 
 @pytest.mark.parametrize("path", HISTORY)
-def test_at_a_start_history_asks_to_come_back_soon(daemon, path):
+def test_history_at_a_start_asks_the_client_to_retry_soon(daemon, path):
     daemon.is_ready = False
     daemon.history_fault = Unavailable("the account is not known yet", "Try again in a few seconds.")
     answer = ask(daemon, path)

@@ -230,7 +230,7 @@ def test_a_full_house_is_a_503_with_the_time_to_come_back(answered):
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_of_many_that_come_at_once_as_many_are_let_in_as_there_is_room_for(way):
+def test_no_more_of_many_simultaneous_clients_are_let_in_than_there_is_room_for(way):
     async def play():
         daemon = FakeDaemon(room=5)
         async with way(build(daemon)) as opened:

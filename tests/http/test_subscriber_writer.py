@@ -104,7 +104,7 @@ def watches():
 
 @pytest.fixture(autouse=True)
 def quiet(request, monkeypatch, caplog):
-    """The server has nothing to complain of."""
+    """Check that the server logs nothing during a test."""
     if request.cls is None:
         monkeypatch.setattr(subscriber_writer, "STALL_SECONDS", STALL_SECONDS)
     yield
@@ -181,7 +181,7 @@ def test_the_connection_can_be_used_again_after_the_end():
     play(scene)
 
 
-def test_a_request_behind_a_stream_is_answered_after_its_end():
+def test_a_request_pipelined_after_a_stream_is_answered_after_its_end():
     async def scene(house):
         client = await house.follow()
         await client.ask("/livez")
@@ -474,7 +474,7 @@ def test_stalled_clients_keep_no_frame_from_the_others():
 
 
 @pytest.mark.parametrize("waiting", [1, 100_000])
-def test_a_stream_behind_an_unread_answer_is_watched_too(waiting):
+def test_a_stream_pipelined_after_an_unread_answer_is_watched_too(waiting):
     async def scene(house):
         await behind_an_answer(house, waiting)
         await virtualtime.until(lambda: not house.daemon.fanout.subscribers, within=STALL_SECONDS + 1)
@@ -484,7 +484,7 @@ def test_a_stream_behind_an_unread_answer_is_watched_too(waiting):
 
 
 @pytest.mark.parametrize("waiting", [1, 100_000])
-def test_a_stream_behind_an_answer_begins_with_its_head_when_that_is_read_at_last(waiting):
+def test_a_stream_pipelined_after_an_answer_begins_with_its_head_when_that_is_read_at_last(waiting):
     async def scene(house):
         client, size = await behind_an_answer(house, waiting)
         house.quote()

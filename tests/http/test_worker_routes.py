@@ -9,7 +9,7 @@ from tests.http.asking import Conversation, FakeDaemon
 from tests.http.test_forwarding import FakeAnswer
 
 
-class FakeWhole:
+class FakeSourceDaemon:
     def __init__(self):
         self.asked = []
         self.answer = FakeAnswer(200, {"content-type": "application/json"}, b'{"of": "all"}')
@@ -23,7 +23,7 @@ class FakeWhole:
 
 @pytest.fixture
 def whole():
-    return FakeWhole()
+    return FakeSourceDaemon()
 
 
 def ask(whole, path, **headers):

@@ -21,7 +21,7 @@ def day_of(second):
     return exchange_day(dt.datetime.fromtimestamp(second, dt.UTC))
 
 
-def is_held(condor, quotes):
+def is_held_back(condor, quotes):
     """Whether a known profit or loss is not to be relied on; no test of the stream begins at the open."""
     states = {quotes[leg["symbol"]]["state"] for leg in condor["legs"]}
     shown, width = condor["valuation"], max(condor["putWidth"], condor["callWidth"])
@@ -90,7 +90,7 @@ class PlainRecord:
                 kept.shown = None
             else:
                 pl, natural = to_cents(value["unrealizedPl"]), to_cents(value["naturalPl"])
-                kept.shown = pl, natural, is_held(condor, quotes)
+                kept.shown = pl, natural, is_held_back(condor, quotes)
         shown = [self.held[condor["id"]].shown for condor in document["condors"]]
         totals = document["totals"]
         whole = to_cents(totals["unrealizedPl"]), to_cents(totals["naturalPl"]), False
@@ -131,7 +131,7 @@ class PlainRecord:
         broken = [kept for each, kept in self.held.items() if each not in self.shown]
         expected = [kept.row for kept in (*self.gone, *broken) if kept.known]
         expected += [self.held[each].row for each in self.shown]
-        found = [(row.cents, row.natural_cents, row.low, row.high, row.is_held) for row in rows]
+        found = [(row.cents, row.natural_cents, row.low, row.high, row.is_held_back) for row in rows]
         *condors, account = found
         assert sorted(condors, key=repr) == sorted(expected, key=repr)
         assert account == (*self.account.row[:4], any(held for *_, held in condors))

@@ -107,7 +107,7 @@ class Hop:
         self.fanout.tick(self.now, self.now_at)
 
     def lose(self, code="sourceLost"):
-        """Notice that nothing comes."""
+        """Tell the replica that its source is lost."""
         self.replica.lose(code, "the source is lost", self.now_at)
 
     def document(self, selection=EVERYTHING):

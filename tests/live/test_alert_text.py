@@ -39,7 +39,7 @@ MULTIPLE_RANGE = "the loss is 2.2 to 2.3 times the credit (at least 2 times the 
 MULTIPLE_OF_BOTH = "the P/L is -0.2 to 0.1 times the credit (above -1 times the credit)."
 MULTIPLE_OF_PROFIT = "the profit is 1.06 times the credit (above 1 times the credit)."
 RISK_RANGE = "the loss is 61 to 65 % of the maximum loss (at least 60 %)."
-RISK_NOT_KNOWN = "the P/L in per cent of the maximum loss is not known (at most -60 %)."
+RISK_NOT_KNOWN = "the P/L in percent of the maximum loss is not known (at most -60 %)."
 
 
 def symbol(strike, right):

@@ -40,7 +40,7 @@ def test_hysteresis_holds_an_alert_until_it_clears():
     ]
 
 
-def test_clear_is_not_looked_at_while_when_holds():
+def test_clear_is_not_evaluated_while_when_holds():
     desk = Desk(rule(clear="percentOfMaxProfit < 60"))
     assert [desk.value(each) for each in (40, 55, 55, 49)] == [[], ["firing"], [], ["resolved"]]
 
@@ -512,7 +512,7 @@ def test_a_repeat_has_the_present_value_and_text():
     assert (desk.shown()[0].value, desk.shown()[0].since) == (45, NOON_AT)
 
 
-def test_a_repeat_while_it_is_not_known_says_so_and_has_no_earlier_pl():
+def test_a_repeat_while_the_state_is_not_known_mentions_that_and_has_no_earlier_pl():
     desk = Desk(rule(repeat_minutes=10))
     desk.value(60)
     reason = "the profit is 60 % of its maximum (at least 50 %)."
@@ -655,7 +655,7 @@ def test_what_is_skipped_would_have_come_to_the_same(looks):
                     each.set_rules(*RULES)
                 case "kill":
                     each.restart()
-        whole.alerts._looked.clear()
+        whole.alerts._latest.clear()
         assert desk.look(about, after=after) == whole.look(about, after=after)
     assert [each.record for each in desk.log] == [each.record for each in whole.log]
     assert desk.stored == whole.stored

@@ -94,7 +94,7 @@ def test_notices_of_the_account_stand_before_those_of_the_upstream_and_outlive_a
     assert notices(house) == ["ordersUnavailable"]
 
 
-def test_an_assignment_is_noticed_by_the_stocks_beside_it():
+def test_an_assignment_is_noticed_by_the_stocks_that_moved_with_it():
     house = House(spy())
     house.set_positions((*spy()[:1], *spy()[2:]), stocks={"SPY": 200})
     assert "assignment" in notices(house)

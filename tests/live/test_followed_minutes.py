@@ -89,7 +89,7 @@ def test_the_account_and_every_condor_have_rows(follower):
     follower.check()
 
 
-def test_wide_quotes_and_a_crossed_one_hold_the_minute(follower):
+def test_a_minute_with_wide_or_crossed_quotes_is_held_back(follower):
     follower.desk.quote(0.90, spread=1.5)
     follower.pump()
     end_minute(follower)
@@ -99,7 +99,7 @@ def test_wide_quotes_and_a_crossed_one_hold_the_minute(follower):
     follower.pump()
     end_minute(follower)
     end_minute(follower)
-    assert [row.is_held for row in follower.rows_of()] == [True, True, True]
+    assert [row.is_held_back for row in follower.rows_of()] == [True, True, True]
     follower.check()
 
 

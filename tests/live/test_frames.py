@@ -37,19 +37,19 @@ def test_lines_joined_by_newlines_are_the_same_json(value, size):
     assert msgspec.json.decode(b"\n".join(pieces)) == msgspec.json.decode(data)
 
 
-def test_lines_end_behind_the_last_comma_that_fits():
+def test_a_line_ends_after_the_last_comma_that_fits():
     data = b'{"a":1,"b":[2,3],"c":"x,","d":",","e":""}'
     assert [*lines(data, 100)] == [data]
     assert [*lines(data, 17)] == [b'{"a":1,"b":[2,3],', b'"c":"x,","d":",",', b'"e":""}']
     assert [*lines(data, 16)][:2] == [b'{"a":1,', b'"b":[2,3],']
 
 
-def test_a_line_is_longer_where_nothing_can_be_broken():
+def test_a_line_without_a_place_to_split_is_longer():
     assert [*lines(b'{"a":"' + b"x" * 30 + b'","b":1}', 10)] == [b'{"a":"' + b"x" * 30 + b'",', b'"b":1}']
     assert [*lines(b'["' + b"x" * 30 + b'"]', 10)] == [b'["' + b"x" * 30 + b'"]']
 
 
-def test_data_that_is_too_long_for_a_line_stands_in_several():
+def test_data_that_is_too_long_for_a_line_is_split_into_several():
     refused = {f"reason{number}": number for number in range(10_000)}
     frame = framed("bye", Counted(refused=refused), "k3f9-7")
     sizes = [len(line) + 1 for line in frame.split(b"\n")]

@@ -821,7 +821,7 @@ class Stream(RuleBasedStateMachine):
     @precondition(lambda self: self.house.alerts.by_id)
     @rule()
     def change_alert_after_a_quiet_window(self):
-        """It leaves at once, also while quotes wait for their window, to clients of any filter and interval."""
+        """A change leaves at once, even while quotes wait for their window, to clients of any filter and interval."""
         identity = min(self.house.alerts.by_id)
         is_firing = self.house.alerts.by_id[identity].state == "firing"
         self.wait(2 * self.window_seconds + 0.001)
@@ -894,14 +894,14 @@ class Stream(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([0.3, 3.0]))
     def wait_on_a_busy_loop(self, seconds):
-        """A turn that comes late."""
+        """Let a turn of the loop come late."""
         self.house.now += seconds
         self.carry_out(self.house.turn)
 
     @precondition(lambda self: self.house.clock_is_ahead_by > -1_000)
     @rule()
     def set_clock_back(self):
-        """Set it back by more than a minute, so that lines have later points than the next, but not to the session's open."""
+        """Set the clock back by more than a minute, so that lines have later points than the next, but not to the session's open."""
         self.house.clock_is_ahead_by -= 90
 
     @rule()
@@ -996,7 +996,7 @@ class Stream(RuleBasedStateMachine):
     @precondition(lambda self: self.house.book.symbols)
     @rule(which=st.integers(0, 20))
     def change_after_a_quiet_time(self, which):
-        """It leaves at once, to clients of any interval."""
+        """A change leaves at once, to clients of any interval."""
         self.calm()
         self.wait(max(INTERVALS))
         symbol = self.house.book.symbols[which % len(self.house.book.symbols)]
@@ -1023,7 +1023,7 @@ class Stream(RuleBasedStateMachine):
     # How it is sent.
 
     def end_minute(self, rows):
-        """Between the events of a step."""
+        """End the minute between the events of a step."""
         assert not self.has_recorded
         self.has_recorded = True
         self.record.see(self.house.document(EVERYTHING), self.house.now_at)

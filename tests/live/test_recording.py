@@ -79,7 +79,7 @@ class Desk(House):
 
 
 def figures(row):
-    return (row.second - FIRST) / 60, row.cents, row.natural_cents, row.low, row.high, row.is_held
+    return (row.second - FIRST) / 60, row.cents, row.natural_cents, row.low, row.high, row.is_held_back
 
 
 @pytest.fixture
@@ -396,8 +396,8 @@ def test_a_minute_with_a_held_value_counts_in_no_extreme_and_what_it_gained_is_t
     assert desk.extremes == (230, 230)
     version = desk.edition.number
     desk.end_minute()
-    assert desk.recorded_of()[1].is_held
-    assert desk.recorded_of(None)[1].is_held
+    assert desk.recorded_of()[1].is_held_back
+    assert desk.recorded_of(None)[1].is_held_back
     assert desk.extremes == (190, 230)  # it is still published in the next minute, which is not held
     assert desk.edition.number == version + 1
 
@@ -406,7 +406,7 @@ def test_a_value_that_stays_held_holds_the_next_minute_too(desk):
     desk.quote(spread=1.6)
     desk.end_minute()
     desk.end_minute()
-    assert [row.is_held for row in desk.recorded_of()] == [True, True]
+    assert [row.is_held_back for row in desk.recorded_of()] == [True, True]
     assert [row.cents for row in desk.recorded_of()] == [23_000, 23_000]
     assert desk.extremes == (None, None)
     assert len(desk.line) == 2
@@ -421,7 +421,7 @@ def test_the_first_two_minutes_of_a_session_count_in_no_extreme():
         desk.end_minute()
         desk.quote(put)
     desk.end_minute()
-    assert [(row.cents, row.is_held) for row in desk.recorded_of()] == [
+    assert [(row.cents, row.is_held_back) for row in desk.recorded_of()] == [
         (None, False),
         (21_000, True),
         (7_000, True),

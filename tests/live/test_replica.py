@@ -260,7 +260,7 @@ def test_an_event_without_a_status_does_not_end_the_loss_and_a_resume_does(origi
     assert client.document == origin.house.document(EVERYTHING)
 
 
-def test_a_resume_while_the_source_is_lost_has_the_status_that_says_so(origin, hop):
+def test_a_resume_while_the_source_is_lost_has_that_status(origin, hop):
     client = Client(hop)
     client.read()
     hop.lose()
@@ -491,7 +491,7 @@ class Chain(RuleBasedStateMachine):
 
     @rule(price=st.sampled_from([1.0, 2.0]))
     def wait_for_a_minute(self, price):
-        """Long enough for a point of each line, with quotes that are not too old for one."""
+        """Wait long enough for a point of each line, with quotes that are not too old for one."""
         self.change_status("live")
         self.wait(max(0.0, self.origin.house.book.minutes.deadline - self.origin.now - 20.0))
         house = self.origin.house
@@ -534,7 +534,7 @@ class Chain(RuleBasedStateMachine):
 
     @rule(which=st.integers(1, 2))
     def lose(self, which):
-        """It may notice a silence while its connection is there."""
+        """A replica may notice a silence although it is connected."""
         self.servers[which].lose()
         self.carry_out(lambda: None)
 

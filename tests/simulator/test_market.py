@@ -237,7 +237,7 @@ def test_setting_xsp_moves_the_contracts_on_spx(market):
     assert market.spot("SPX") == 7600
 
 
-def test_of_a_long_step_only_the_last_quotes_are_made(market):
+def test_a_long_step_makes_only_its_last_quotes(market):
     market.watch(SPY_CALL)
     quotes = market.advance(AT + 86_400)
     assert 600 < len(quotes) < 1800

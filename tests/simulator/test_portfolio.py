@@ -191,7 +191,7 @@ def test_on_expiration_day_condors_of_funds_and_stocks_expire_and_a_long_put_has
 
 
 @pytest.mark.parametrize("at", DAYS[::4], ids=str)
-def test_short_calls_are_in_the_money_and_worth_less_than_the_dividend_above_that(at):
+def test_short_calls_in_the_money_have_less_extrinsic_value_than_the_dividend(at):
     account = Account(Market(seed=at.day, at=at.timestamp()))
     account.market.underlyings.set_next_dividend("SPY", at.date() + dt.timedelta(days=1))
     open_positions(account, at, "ex-dividend", at.day)

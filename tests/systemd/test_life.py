@@ -27,7 +27,7 @@ def await_restart(machine, process: str) -> None:
 
 
 def stays_down(machine, code: str) -> None:
-    """Check that it exited with `code`, and that systemd does not restart it within three times RestartSec."""
+    """Check that the service exited with `code`, and that systemd does not restart it within three times RestartSec."""
     time.sleep(0.6)
     shown = [machine.shown(name) for name in ("ActiveState", "ExecMainStatus", "NRestarts")]
     assert shown == ["failed", code, "0"]

@@ -92,7 +92,7 @@ class TestBalances:
             account_summary([ACCOUNT], AT, Refused())
 
     @given(spoilt(ACCOUNT))
-    def test_of_any_account_every_balance_is_an_integer_or_none(self, answer):
+    def test_every_balance_of_any_account_is_an_integer_or_none(self, answer):
         if isinstance(answer, dict):
             summary = account_summary(answer, AT, Refused())
             balances = msgspec.structs.astuple(summary)[1:]
@@ -220,7 +220,7 @@ class TestFills:
             fills({}, DAY, Refused())
 
     @given(spoilt(FILL) | ODD)
-    def test_of_any_row_the_fill_beside_it_is_read(self, row):
+    def test_the_fill_after_any_row_is_read(self, row):
         read, _ = page(row, FILL | {"id": "beside"})
         assert "beside" in read.fills
         assert read.last_id == "beside"

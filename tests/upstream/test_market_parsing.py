@@ -227,10 +227,10 @@ def spoilt(draw, whole):
 
 
 class TestAnyRow:
-    """Whatever a row holds, the row beside it is read, and what is read can be sent on."""
+    """Whatever one row holds, the next one is read, and what is read can be encoded."""
 
     @given(spoilt(STOCK) | ODD)
-    def test_of_stocks(self, row):
+    def test_a_snapshot_of_a_stock(self, row):
         read = stock_snapshots({"QQQ": row, "SPY": STOCK}, Refused())
         assert read[-1] == stock()[0]
         msgspec.json.encode(read)
@@ -239,13 +239,13 @@ class TestAnyRow:
             assert all(bar is None or bar.close_e4 > 0 for bar in (snapshot.today, snapshot.before))
 
     @given(spoilt({"t": "2026-11-20T15:30:01Z", "v": 6543.21}) | ODD)
-    def test_of_indexes(self, row):
+    def test_a_value_of_an_index(self, row):
         read = index_values({"values": {"VIX": row, "SPX": {"t": "2026-11-20T15:30:01Z", "v": 1}}}, Refused())
         assert (read[-1].symbol, all(value.value_e4 > 0 for value in read)) == ("SPX", True)
         msgspec.json.encode(read)
 
     @given(st.text(max_size=21) | st.just("SPY261218P00560000"), spoilt(SNAPSHOT) | ODD)
-    def test_of_options(self, symbol, row):
+    def test_a_snapshot_of_an_option(self, symbol, row):
         read = option_snapshots({"snapshots": {symbol: row, OPTION: SNAPSHOT}}, Refused())
         assert read[-1].symbol == OPTION
         for snapshot in read:
@@ -254,7 +254,7 @@ class TestAnyRow:
             assert any(figure is not None for figure in figures)
 
     @given(spoilt(PAID) | ODD)
-    def test_of_dividends(self, row):
+    def test_a_dividend(self, row):
         refused = Refused()
         read = dividends({"corporate_actions": {"cash_dividends": [row, PAID]}}, refused)
         assert len(read) + len(refused) == 2

@@ -190,9 +190,7 @@ class TestAnyPast:
         st.integers(1, 4),
         st.lists(st.tuples(st.integers(0, 59), st.integers(1, 6)), max_size=6),
     )
-    def test_whatever_it_is_sorted_by_and_whenever_it_is_restarted_all_that_is_claimed_is_known(
-        self, past, order, size, runs
-    ):
+    def test_everything_since_complete_from_is_known_in_any_order_and_after_any_restart(self, past, order, size, runs):
         """`runs` are the days on which a process starts, and after how many pages it ends; what is stored survives."""
         brokerage = FakeBrokerage()
         brokerage.past_order, brokerage.past_page_size = order, size

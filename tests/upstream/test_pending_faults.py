@@ -46,7 +46,7 @@ def test_a_short_wait_is_not_shown(trouble):
         assert trouble.worst is None
 
 
-def test_of_several_waits_the_newest_counts_until_it_ends(trouble):
+def test_the_newest_of_several_waits_counts_until_it_ends(trouble):
     with trouble.waiting("quotes", fault("first"), SHOWN_WAIT_SECONDS):
         with trouble.waiting("quotes", fault("second"), SHOWN_WAIT_SECONDS):
             assert trouble.worst.code == "second"
@@ -72,7 +72,7 @@ def test_the_fault_of_the_positions_comes_first(trouble):
     assert trouble.worst is None
 
 
-def test_of_several_that_wait_for_the_same_the_last_one_ends_it(trouble):
+def test_the_last_of_several_that_wait_for_the_same_ends_it(trouble):
     second = fault("b")
     with trouble.waiting("quotes", second, 9.0):
         with trouble.waiting("quotes", fault("a"), 9.0):

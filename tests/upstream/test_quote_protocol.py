@@ -264,7 +264,7 @@ class TestSubscriptions:
         assert asking.is_limited
         assert asking.missing == ["A", "B"]
 
-    def test_all_fit_is_not_limited(self):
+    def test_symbols_that_all_fit_are_not_limited(self):
         asking = protocol(symbol_limit=2)
         asking.want(["Z", "Y"])
         assert not asking.is_limited

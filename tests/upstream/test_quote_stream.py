@@ -199,7 +199,7 @@ class TestQuotes:
                 assert bench.state == "live"
                 assert sum(bench.stream.refused.values()) == 1
 
-    def test_quotes_beside_other_messages_are_taken(self):
+    def test_quotes_among_other_messages_are_taken(self):
         @play
         async def _(server):
             bench = OptionBench(server)
@@ -458,7 +458,7 @@ class TestSubscriptions:
 
 
 class TestReload:
-    def test_another_key_reconnects_at_once_and_never_beside_the_old_connection(self):
+    def test_another_key_reconnects_at_once_but_not_before_the_old_connection_has_ended(self):
         @play
         async def _(server):
             bench = OptionBench(server)

@@ -549,13 +549,13 @@ class TestAnyAnswer:
     @pytest.mark.slow
     @given(spoilt() | JSON | st.lists(JSON, max_size=3))
     @hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.differing_executors])
-    def test_of_any_json(self, canned_bench, answer):
+    def test_an_answer_of_any_json(self, canned_bench, answer):
         self.answer(canned_bench, json.dumps(answer).encode())
 
     @pytest.mark.slow
     @given(st.binary() | garbled(), st.sampled_from([200, 200, 204, 302, 401, 404, 429, 500, 999]))
     @hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.differing_executors])
-    def test_of_any_bytes(self, canned_bench, body, status):
+    def test_an_answer_of_any_bytes(self, canned_bench, body, status):
         self.answer(canned_bench, body, status)
 
 

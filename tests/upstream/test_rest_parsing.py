@@ -311,7 +311,7 @@ class TestQuotes:
         ]
 
     @pytest.mark.parametrize("fraction", ["", ".7", ".75", ".756509354"])
-    def test_any_number_of_digits_of_a_second_will_do(self, fraction):
+    def test_a_second_may_have_any_number_of_digits(self, fraction):
         (tick,) = ticks({"quotes": {"A": {"t": f"2026-09-10T19:06:18{fraction}Z", "bp": 1, "ap": 2}}})
         assert tick.at.replace(microsecond=0) == dt.datetime(2026, 9, 10, 19, 6, 18, tzinfo=dt.UTC)
 

@@ -49,7 +49,7 @@ class TestDirectory:
     def test_the_units_directory_is_used(self):
         assert state_files.directory({"STATE_DIRECTORY": "/var/lib/condord"}, lasts=True) == Path("/var/lib/condord")
 
-    def test_of_several_the_first_is_used(self):
+    def test_the_first_of_several_is_used(self):
         assert state_files.directory({"STATE_DIRECTORY": "/a:/b"}, lasts=False) == Path("/a")
 
     def test_without_a_unit_the_users_directory_is_used(self):

@@ -594,7 +594,7 @@ class TestReadingBack:
                 assert bench.past.account_key == "account-one alpaca-paper"
                 assert bench.past.past.keys() == {"one"}
 
-    def test_as_much_of_it_as_history_is_kept_also_after_a_reload(self):
+    def test_the_past_is_read_as_far_back_as_history_is_kept_even_after_a_reload(self):
         @play(keep_days=500)
         async def _(bench):
             async with bench.at_work():

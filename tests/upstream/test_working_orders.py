@@ -66,7 +66,7 @@ SINGLE = {
 
 
 def only(row):
-    """The one order in a row, which is read without any complaint."""
+    """The one order in a row, which is read without any refusal."""
     refused = Refused()
     (order,) = working_orders([row], refused)
     assert refused == []
@@ -204,7 +204,7 @@ class TestLists:
             working_orders({}, Refused())
 
     @given(spoilt(SINGLE) | spoilt(CLOSING) | spoilt(CLOSING["legs"][0] | {"order_class": "simple"}) | ODD)
-    def test_of_any_row_the_order_beside_it_is_read(self, row):
+    def test_the_order_after_any_row_is_read(self, row):
         orders = working_orders([row, SINGLE | {"id": "beside"}], Refused())
         assert "beside" in [order.id for order in orders]
         assert all(order.quantity > 0 and order.legs for order in orders)

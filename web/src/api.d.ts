@@ -378,7 +378,7 @@ export interface components {
          * @description The latest alert of one rule and one subject; `id` is `rule:condorId`, `rule:SYMBOL` or `rule:account`.
          *
          *     `until` is when it resolved or ended. `value` is that of the last transition, `threshold` that of the rule. `basis`
-         *     is null for quantities without one. `atStart`: it held already when the rule was looked at first.
+         *     is null for quantities without one. `atStart`: it held already when the rule was first evaluated.
          */
         Alert: {
             id: string;

@@ -1,6 +1,6 @@
 /**
- * The daemon's live state for your own app, in words and in order. What the card computes from a condor is a file of its
- * own, `condord-web/analysis`, and so is the card, `condord-web/card`.
+ * The daemon's live state for your own app, and functions that format and sort it. What the card computes from a condor is
+ * in a separate file, `condord-web/analysis`, and so is the card, `condord-web/card`.
  */
 export { useCondorStream, type StreamOptions } from './useCondorStream'
 export { ticketsFrom, type Ticket } from './tickets'

@@ -68,7 +68,7 @@ export function share(
     },
   }
 
-  /** Whether a tab that has not been heard would need it: what is small, and at first what it cannot apply and so asks. */
+  /** Whether to send it although no other tab was heard: what is small, and at first deltas, which a new tab asks about. */
   function isForAnyone({ event }: StreamEvent) {
     if (event === 'heartbeat' || event === 'bye') return true
     return event === 'delta' && environment.now() - leadsSince < ALONE_MS

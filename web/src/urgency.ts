@@ -2,9 +2,9 @@
  * How soon a condor needs its owner, and the order that follows from it.
  *
  * Firing alerts come first, acknowledged or not, as acknowledging must not move a card. A breached or tested condor is as
- * urgent before its alert fires, as alerts wait before they do, and may be turned off. Then come condors that expire
- * within a week, then those near the profit at which the rules take it. Of condors that are equally urgent and near their
- * expiration, those that Alpaca still takes orders for come first, as nothing can be done about the others. The terminal
+ * urgent even without a firing alert, as alerts fire with a delay and may be turned off. Then come condors that expire
+ * within a week, then those near the profit at which the rules close them. Of condors that are equally urgent and expire on
+ * the same day, those for which Alpaca still takes orders come first, as nothing can be done about the others. The terminal
  * has the same rule in condord/live/urgency.py, and tests/urgency.cases.json holds both to it.
  */
 import type { Alert, Broken, Condor } from './document'

@@ -51,7 +51,7 @@ def flow(stages: Stages, left: Sequence[int], begun: Begun = (0, 0, 0, 0)) -> in
 
 
 def shared_out(stages: Stages, left: Left, effort: Effort) -> Left:
-    """The contracts of each leg for short condors, so that all condors are the most, then the short ones.
+    """The contracts of each leg for short condors: for the most condors, and of these the most short ones.
 
     A beam search from the lowest strike up. Of the ways to share the legs so far, it keeps those with the best bounds,
     as many as half of `effort` allows.

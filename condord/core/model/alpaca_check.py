@@ -1,6 +1,6 @@
 """Check Alpaca's figures by its own convention, so that a difference is one of prices and not of assumptions.
 
-Alpaca's figures are Black-Scholes-Merton without dividends, T being whole calendar days / 365. So there are none on the
+Alpaca's figures are Black-Scholes-Merton without dividends, T being whole calendar days / 365, so there are none on the
 expiration day. It inverts American prices in the money too, and its theta is the derivative by time.
 """
 

@@ -35,7 +35,7 @@ class Levels(NamedTuple):
 def levels(condor: Condor) -> Levels:
     """The prices that distances and touches are about: the inner strikes, or the breakevens of a butterfly.
 
-    The inner strikes of a butterfly are one, so that one of its sides is always beyond.
+    A butterfly has only one inner strike, which the price is always beyond on one side.
     """
     if condor.kind == "ironButterfly":
         return breakevens(condor)

@@ -91,7 +91,7 @@ UNKNOWN = Figures()
 def invertible_price(quote: Quote, *, unconfirmed: bool) -> float | None:
     """The price per share in dollars to take a volatility from, None if `quote` must not be inverted.
 
-    It is the mid, also of a quote without a bid up to an ask of 0.10: such wings are normal in their last week, and
+    It is the mid, even without a bid if the ask is at most 0.10: such wings are normal in their last week, and
     their deltas are small.
     """
     if unconfirmed or quote.bid_e4 is None or quote.ask_e4 is None or quote.state in _NEVER_INVERTED:

@@ -11,8 +11,8 @@ v is the volatility of the inner put for a K on the side of the puts, and that o
 With unequal wings, only the outer strike of the wider one counts, as the loss or profit is greatest there. A side
 without a breakeven is one that cannot lose (short) or cannot win (long).
 
-Two volatilities are two distributions. Where the price is far beyond a wing, what they leave between two strikes can be
-less than nothing, and what they leave outside more than everything: these count as 0 and 100.
+Two volatilities give two distributions. Where the price is far beyond a wing, the probability that they leave between
+two strikes can be below 0, and that outside above 100: these are clamped.
 """
 
 from __future__ import annotations

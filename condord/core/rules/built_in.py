@@ -73,7 +73,7 @@ BUILT_IN: tuple[Rule, ...] = (
     ),
     _rule(
         "breached",
-        _conditions("distanceSigmas < 0"),  # beyond the strike it holds without an implied volatility too
+        _conditions("distanceSigmas < 0"),  # also holds beyond the strike without an implied volatility
         "critical",
         clear=_conditions("distanceSigmas > 0.15"),
         for_seconds=_MINUTE,

@@ -82,8 +82,8 @@ def _daemon_fact(name: str, title: str, scope: Scope = "condor", *, is_dated: bo
 
 
 _ALL = (
-    _pl("percentOfMaxProfit", "percent", "the profit in per cent of the maximum profit"),
-    _pl("percentOfRisk", "percent", "the P/L in per cent of the maximum loss"),
+    _pl("percentOfMaxProfit", "percent", "the profit in percent of the maximum profit"),
+    _pl("percentOfRisk", "percent", "the P/L in percent of the maximum loss"),
     _pl("lossMultipleOfCredit", "multiple", "the loss as a multiple of the credit"),
     _pl("unrealizedPl", "dollars", "the P/L", is_signed=True),
     _pl("dayPl", "dollars", "today's P/L", is_signed=True),

@@ -8,8 +8,8 @@
 | `ABSENT`              | false                                 | false (so `not WORD` is true) |
 | None, or not given    | not known                             | not known         |
 
-A list of which one is false is false, else one that is not known leaves it not known. In `clear` any one clears: one
-that is true is true, else one that is not known leaves it not known.
+A list in `when` is false if one of its conditions is false, else not known if one is not known. A list in `clear` is
+true if one is true, else not known if one is not known.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def is_triggered(rule: Rule, facts: Facts) -> bool | None:
 def is_cleared(rule: Rule, facts: Facts) -> bool | None:
     """Whether an alert of the rule clears; None if that is not known.
 
-    While `when` holds, `clear` is not looked at. Without `clear` it clears when `when` does not hold.
+    While `when` holds, `clear` is not evaluated. Without `clear` it clears when `when` does not hold.
     """
     triggered = is_triggered(rule, facts)
     if triggered is True:

@@ -47,7 +47,7 @@ def is_reached(channel: str, min_severity: Severity, in_force: Iterable[Rule]) -
 
 
 def _unlikely(rule: Rule) -> str:
-    """Why the numbers of `when` are probably not meant; empty if nothing speaks against them."""
+    """Why the numbers of `when` are probably not meant; empty if they are plausible."""
     found = filter(None, (_misread(each, is_alone=len(rule.when) == 1, basis=rule.basis) for each in rule.when))
     return next(found, "")
 

@@ -16,7 +16,7 @@ Operator = Literal[">=", "<=", ">", "<"]
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 """From the lowest to the highest."""
 MAX_CONDITIONS = 8
-"""In one list."""
+"""How many conditions a list may have."""
 
 
 class Condition(msgspec.Struct, frozen=True, kw_only=True):

@@ -103,7 +103,7 @@ def _parsed(key: str, given: str | tuple[str, ...] | None) -> _Conditions:
 
 
 def _merged(override: RuleOverride, when: tuple[Condition, ...], clear: tuple[Condition, ...]) -> Rule:
-    """The rule that results; `when` and `clear` count where the table names them."""
+    """The rule that results; `when` and `clear` are used where the table names them."""
     rule = _BY_NAME.get(override.name) or Rule(name=override.name, when=when)
     named = {
         key: value

@@ -43,7 +43,7 @@ class Ingester(Condord):
         return f"{HOST}:{self.process.pid}"
 
     def cluster(self) -> dict:
-        """Its part of the status; empty before the first document."""
+        """The ingester's `cluster` in the status; empty before the first document."""
         status, body = self.get("/api/status")
         return body["cluster"] if status == 200 else {}
 
@@ -65,7 +65,7 @@ class Ingester(Condord):
         until(lambda: self.metrics().get("condord_rule_evaluations_total"), lambda: f"evaluated: {self.stderr}")
 
     def await_live(self) -> dict:
-        """Wait until its document is that of a live leader."""
+        """Wait until the ingester's document is that of a live leader."""
 
         def look():
             status, body = self.get("/api/positions")
@@ -108,7 +108,7 @@ class Cluster:
         return self.simulated.state()["streams"]["option"]
 
     def check_slot(self) -> None:
-        """Never were two connections open at the same time."""
+        """Check that two connections were never open at the same time."""
         assert self.option_stream()["maxOpen"] == 1
 
 

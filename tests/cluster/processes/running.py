@@ -25,7 +25,7 @@ class Relay(Condord):
         self.url = self.await_line(r"serves at (\S+)")[1]
 
     def await_read(self) -> None:
-        """Wait until it serves a document."""
+        """Wait until the relay serves a document."""
         until(lambda: self.get("/api/positions")[0] == 200, lambda: f"a document: {self.stderr}")
 
     def await_code(self, code: str | None) -> dict:

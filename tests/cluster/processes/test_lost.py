@@ -125,12 +125,12 @@ def test_a_stopped_relay_catches_up_and_its_subscribers_see_it_live_again(pair):
         time.sleep(LOST_SECONDS + 1)
         relay.process.send_signal(signal.SIGCONT)
         relay.await_code(None)
-        until(lambda: follower.document["status"]["state"] == "live", "the status is over")
+        until(lambda: follower.document["status"]["state"] == "live", "the status is live again")
         compare_samples(relay, follower, 3)
         same_documents(beside, follower, 3)
 
 
-def test_frames_that_come_late_are_neither_lost_nor_twice(pair):
+def test_late_frames_are_neither_lost_nor_applied_twice(pair):
     source, _ = pair
     with ExitStack() as stack:
         link = stack.enter_context(closing_link(source.url))
@@ -177,7 +177,7 @@ def test_a_cut_network_is_reported_and_the_stream_resumes_where_it_was(pair):
         same_documents(beside, follower, 10)
         same_documents(beside, slow, 2)
         for each in (follower, slow):
-            until(lambda each=each: each.document["status"]["state"] == "live", "the status is over")
+            until(lambda each=each: each.document["status"]["state"] == "live", "the status is live again")
             assert each.names.count("snapshot") == 1
         assert relay.status()["cluster"]["gaps"] == 0
 

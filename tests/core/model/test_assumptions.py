@@ -7,6 +7,6 @@ def test_a_year_is_365_days_of_1440_minutes():
     assert DAY == 1 / 365
 
 
-def test_each_assumptions_have_their_own_dividend_yields():
+def test_assumptions_share_no_mapping_of_dividend_yields():
     assert Assumptions() == Assumptions()
     assert Assumptions().dividend_yields is not Assumptions().dividend_yields

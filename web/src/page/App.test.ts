@@ -164,7 +164,7 @@ describe('the page', () => {
   })
 })
 
-describe('what has changed', () => {
+describe('changes', () => {
   const SAID = 'Total P/L +155.00. A Dec 18, 2026, 715 and 770, '
   const seconds = async (passes: (ms: number) => Promise<void>, count: number) => {
     for (let second = 0; second < count; second++) await passes(1000)

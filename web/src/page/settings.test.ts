@@ -20,7 +20,7 @@ afterEach(() => {
 })
 
 describe('stored settings', () => {
-  it('are read one by one, and what is invalid is the default', () => {
+  it('are read one by one, with the default for each that is invalid', () => {
     expect(settingsFrom(null)).toEqual(DEFAULTS)
     expect(settingsFrom('{')).toEqual(DEFAULTS)
     expect(settingsFrom('[]')).toEqual(DEFAULTS)
