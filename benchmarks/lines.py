@@ -1,10 +1,10 @@
 """Measure what the session's lines cost a subscriber: points appended by deltas, and a snapshot a minute instead.
 
 The publisher runs in this process with time as an argument, for an hour in the middle of a session: each condor has a
-line of 240 points, its model figures, and `--moves` windows a minute in which all legs move. The columns are bytes for
-one subscriber and hour, plain and gzipped as the daemon does it:
+line of 240 points, its model figures, and `--moves` windows a minute in which all legs move. The columns are bytes per
+subscriber and hour, plain and gzipped as the daemon does it:
 
-    quotes     all deltas except those of the end of a minute: the same in both ways
+    quotes     all deltas except those of the end of a minute: the same either way
     appended   the deltas of the end of a minute
     snapshots  the snapshots that would stand in their place
 

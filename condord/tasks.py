@@ -49,7 +49,7 @@ def check_cancelled() -> None:
         raise asyncio.CancelledError
 
 
-async def stopped(tasks: Collection[asyncio.Task[None]]) -> None:
+async def stopped(tasks: Collection[asyncio.Task[object]]) -> None:
     """Cancel tasks, and wait until they have ended; one that keeps running is cancelled again."""
     while running := [task for task in tasks if not task.done()]:
         for task in running:

@@ -54,7 +54,7 @@ class AlpacaProbes:
 
     `login` is None if no key was found; the probes that need one are not called then. `report` returns the status of
     the daemon that answers on this machine, None without one; the probe of the option stream calls it. `unread` returns
-    what an ingester answers instead that has no document yet.
+    what an ingester answers instead while it has no document.
     """
 
     def __init__(

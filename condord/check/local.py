@@ -25,7 +25,7 @@ from condord.upstream.interfaces import Login
 class LocalProbes:
     """The probes of this machine; `report` is the status of the daemon that answers, None without one.
 
-    `unread` is what an ingester on a bus answers instead that has no document yet.
+    `unread` is what an ingester on a bus answers instead while it has no document.
     `daemon` is a client for the configured address, None if that is not known. `login` is None if no key was found.
     """
 

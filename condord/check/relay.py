@@ -137,7 +137,7 @@ class RelayProbes:
         text = f"condord {report.version}, process {report.pid}, {what}"
         source = self._found.startup.loaded.config.cluster.source.rstrip("/") or None
         if report.cluster.source != source:
-            return warn(name, text, "It follows something else than this configuration says. Restart it.")
+            return warn(name, text, "It does not follow what this configuration names. Restart it.")
         if report.code in LOST_REMEDIES:
             return warn(name, text, sentence(LOST_REMEDIES[report.code]))
         return ok(name, text) if isinstance(report, wire.StatusReport) else warn(name, text)

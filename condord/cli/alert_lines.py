@@ -212,7 +212,11 @@ def _channel(channel: ChannelJson, now: dt.datetime) -> Row:
 
 def _faults(channel: ChannelJson, *, with_waiting: bool = True) -> list[str]:
     """Describe why a channel does not deliver; empty if nothing is known against it."""
-    faults = ["disabled by an answer 410 until the next start or a change of it"] if channel.disabled else []
+    faults = (
+        ["disabled by an answer of 410 until the next start or until its configuration changes"]
+        if channel.disabled
+        else []
+    )
     # The sentence above covers an answer of 410.
     error = channel.last_error
     faults += [plain(error)] if error and not (channel.disabled and error.startswith(_GONE)) else []

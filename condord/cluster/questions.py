@@ -32,8 +32,13 @@ class CopiedAnswers:
         self._copies: dict[str, tuple[Answer, float]] = {}
 
     def keep(self, method: str, target: str, answer: Answer) -> None:
-        """Keep a copy of a good answer to a GET. Of more than `MAX_COPIES`, drop the oldest."""
+        """Keep a copy of a good answer to a GET. Of more than `MAX_COPIES`, drop the oldest.
+
+        A POST drops the copies of what it may have changed: those of the paths above it.
+        """
         if method != "GET":
+            for known in [each for each in self._copies if target.startswith(f"{each.partition('?')[0]}/")]:
+                del self._copies[known]
             return
         self._copies.pop(target, None)
         if answer.status == 200 and len(answer.body) <= MAX_COPIED_BYTES:

@@ -265,12 +265,12 @@ class _ConfigDraft:
         section, _, key = name.rpartition(".")
         for near in get_close_matches("" if section else name, Config.__struct_fields__, 1):
             return f"the nearest known section is {f'[[{near}]]' if near in TABLES else f'[{near}]'}"
-        beside = {field.key: field for field in self.fields.values() if field.section == section}
+        in_section = {field.key: field for field in self.fields.values() if field.section == section}
         anywhere = {field.key: field for field in reversed(self.fields.values())}
-        for known, likeness in ((beside, 0.6), (anywhere, 0.8)):
+        for known, likeness in ((in_section, 0.6), (anywhere, 0.8)):
             for near in get_close_matches(key, known, 1, likeness):
                 return f"the nearest known key is {known[near].name} ({known[near].variable})"
-        return f"known here: {', '.join(beside or Config.__struct_fields__)}"
+        return f"known here: {', '.join(in_section or Config.__struct_fields__)}"
 
 
 def _converted(field: Field, value: object) -> object:

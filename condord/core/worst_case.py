@@ -2,7 +2,7 @@
 
 Contracts are netted in one book if they settle at the same price: those of one underlying, expiration and settlement.
 AM-settled and PM-settled contracts of one day are not netted, as a short condor of one kind and a long condor of the
-other can both lose. An adjusted root is a separate book, as it delivers something else than standard contracts. The
+other can both lose. An adjusted root is a separate book, as it delivers something other than standard contracts. The
 payoff of a book bends only at strikes. A book that cannot lose counts 0 and does not offset others.
 
 A short that a later long covers (see `cover`) takes that long into its own book at its intrinsic value. An American

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from condord.core.rules.rule import Rule
 from condord.daemon.store_notice import StoreNotice
+from condord.errors import Unavailable
 from condord.live import alert_events, render_alerts
 from condord.live.alert_records import AlertRecord, Transition
 from condord.live.alert_watch import AlertWatch
@@ -32,8 +33,11 @@ if TYPE_CHECKING:
 FILE_NAME = "alerts.sqlite3"
 STOP_SECONDS = 1.0
 """How long a stop waits for the last changes to be stored."""
-ACKNOWLEDGED_SECONDS = 2.5
-"""How long the answer to an acknowledgement waits until it is stored."""
+ACKNOWLEDGE_SECONDS = 4.0
+"""How long an acknowledgement waits until the next leader would know of it: a copy under way and its own take 2 s each.
+
+A server that asks the leader over the bus waits 5 s for the answer.
+"""
 MAX_WAITING = 10_000
 """How many transitions wait for a slow disk; then the oldest is dropped."""
 
@@ -74,6 +78,7 @@ class AlertService:
         self._has_orders = False
         self._records: dict[str, AlertRecord] = {}
         self._transitions: deque[Transition] = deque(maxlen=MAX_WAITING)
+        self._acknowledging: list[asyncio.Future[bool]] = []
         self._has_work = asyncio.Event()
         self._is_done = asyncio.Event()
         self._notice = StoreNotice("alertsNotStored")
@@ -131,13 +136,18 @@ class AlertService:
     async def acknowledge(self, alert_id: str) -> bool:
         """Note that a person has seen this alert; False if there is none with this id.
 
-        It is stored then, also for another leader, unless that takes longer than `ACKNOWLEDGED_SECONDS`.
+        An ingester returns only once the next leader would know of it.
+
+        Raises:
+            Unavailable: it may not, as the bus has not confirmed it within `ACKNOWLEDGE_SECONDS`.
         """
         changes = self.alerts.acknowledge(alert_id, self._now_at())
         if changes is None:
             return False
         self.show(changes)
-        await self._stored_within(ACKNOWLEDGED_SECONDS)
+        if self._store.is_copied and not await self._is_kept():
+            text = "the bus has not confirmed the acknowledgement, so the next leader may not know of it"
+            raise Unavailable(text, "Try again in a few seconds.")
         return True
 
     def answer(self) -> AlertsJson:
@@ -183,16 +193,13 @@ class AlertService:
         """Evaluate nothing more, and wait until everything is stored, `STOP_SECONDS` at most."""
         self._account = None
         self._wake()
-        await self._stored_within(STOP_SECONDS)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(STOP_SECONDS):
+                await self._is_done.wait()
 
     def close(self) -> None:
         """Close the database."""
         self._store.close()
-
-    async def _stored_within(self, seconds: float) -> None:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._is_done.wait()
 
     def _wake(self) -> None:
         self._is_done.clear()
@@ -203,10 +210,26 @@ class AlertService:
         records, self._records = self._records, {}
         transitions = tuple(self._transitions)
         self._transitions.clear()
-        if not records and not transitions:
+        acknowledging, self._acknowledging = self._acknowledging, []
+        if not records and not transitions and not acknowledging:
             return
         documents = [render_alerts.alert(transition.record) for transition in transitions]
-        await self.delivery.add(Changes(transitions=transitions, records=tuple(records.values())), documents)
+        changes = Changes(transitions=transitions, records=tuple(records.values()))
+        is_kept = await self.delivery.add(changes, documents)
+        for each in acknowledging:
+            if not each.done():  # else it has waited for too long
+                each.set_result(is_kept)
+
+    async def _is_kept(self) -> bool:
+        """Save, also if nothing has changed since, and return whether the next leader would know of it."""
+        kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._acknowledging.append(kept)
+        self._wake()
+        try:
+            async with asyncio.timeout(ACKNOWLEDGE_SECONDS):
+                return await kept
+        except TimeoutError:
+            return False
 
     async def _recall(self, account_key: str) -> None:
         """Continue with what is stored of this account."""

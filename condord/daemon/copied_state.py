@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import datetime as dt
 import logging
 from collections.abc import Callable, Sequence
@@ -50,12 +49,14 @@ class CopiedState:
         kind = name.removesuffix(".json").rpartition("-")[2]
         self._keep(StateCopy(kind=kind, name=name, content=content))
 
-    async def copy_alerts(self, content: bytes) -> None:
-        """Send the alerts, and return once they are stored for a successor, or after `KEPT_SECONDS`."""
+    async def copy_alerts(self, content: bytes) -> bool:
+        """Send the alerts, and return True once a successor would have them, or False after `KEPT_SECONDS`."""
         number = self._keep(StateCopy(kind=ALERTS, name=FILE_NAME, content=content))
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(KEPT_SECONDS), self._has_changed:
-                await self._has_changed.wait_for(lambda: self._kept.get(ALERTS, 0) >= number)
+                return await self._has_changed.wait_for(lambda: self._kept.get(ALERTS, 0) >= number)
+        except TimeoutError:
+            return False
 
     def _keep(self, copy: StateCopy) -> int:
         self._number += 1

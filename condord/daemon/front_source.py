@@ -113,7 +113,7 @@ class FrontSource:
         self._ask_bus = ask_bus
         self._ask_maker = ask_maker
         self._followed = of_bus
-        self._has_changed = asyncio.Event()
+        self._change = asyncio.Event()  # is set, and replaced, at the next change of what is followed
 
     @property
     def is_leading(self) -> bool:
@@ -127,14 +127,12 @@ class FrontSource:
 
     def lead(self, fence: int) -> None:
         """Follow the maker from now on, and publish what comes from it."""
-        self._followed = self._of_maker(LedSink(self._feed, self._announced, fence))
-        self._has_changed.set()
+        self._follow(self._of_maker(LedSink(self._feed, self._announced, fence)))
 
     def stand_by(self) -> None:
         """Follow the bus from now on."""
         self._announced.step_down()
-        self._followed = self._of_bus
-        self._has_changed.set()
+        self._follow(self._of_bus)
 
     def retry(self) -> None:
         """Connect now instead of after the wait."""
@@ -143,18 +141,30 @@ class FrontSource:
     async def ask(self, method: str, target: str) -> Answer:
         """Return the answer of this process's maker, or, over the bus, of the leader.
 
+        A GET that waits for an answer when this process begins or ceases to lead is asked again: a leader that is gone
+        would not answer it, and its copy may be older than what the next one knows.
+
         Raises:
             Unavailable: there is none.
         """
-        asked = self._ask_maker if self.is_leading else self._ask_bus
-        return await asked.ask(method, target)
+        while True:
+            asked = self._ask_maker if self.is_leading else self._ask_bus
+            if method != "GET":  # it may have been done
+                return await asked.ask(method, target)
+            answering = asyncio.create_task(asked.ask(method, target))
+            change = asyncio.create_task(self._change.wait())
+            try:
+                await asyncio.wait((answering, change), return_when=asyncio.FIRST_COMPLETED)
+                if answering.done():
+                    return answering.result()
+            finally:
+                await stopped((answering, change))
 
     async def run(self) -> None:
         """Follow until cancelled."""
         while True:
-            self._has_changed.clear()
             following = asyncio.create_task(self._followed.run())
-            change = asyncio.create_task(self._changed())
+            change = asyncio.create_task(self._change.wait())
             try:
                 await asyncio.wait((following, change), return_when=asyncio.FIRST_COMPLETED)
                 if following.done():
@@ -162,5 +172,7 @@ class FrontSource:
             finally:
                 await stopped((following, change))
 
-    async def _changed(self) -> None:
-        await self._has_changed.wait()
+    def _follow(self, followed: Following) -> None:
+        self._followed = followed
+        self._change.set()
+        self._change = asyncio.Event()

@@ -171,7 +171,11 @@ class RunningDaemon:
         return self._alerts.answer()
 
     async def acknowledge(self, alert_id: str) -> bool:
-        """Note that a person has seen an alert; False if there is none with this id."""
+        """Note that a person has seen an alert; False if there is none with this id.
+
+        Raises:
+            Unavailable: of several ingesters, the next leader may not know of it.
+        """
         return await self._alerts.acknowledge(alert_id)
 
     async def test_channel(self, name: str) -> ChannelTestJson | None:

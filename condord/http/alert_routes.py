@@ -10,6 +10,7 @@ from collections.abc import Callable
 from starlette.requests import Request
 from starlette.responses import Response
 
+from condord.errors import Unavailable
 from condord.http.answer import REVALIDATE, daemon_of, json_answer
 from condord.http.problem import problem
 from condord.http.routes import DocumentedResponse, Parameter, Route, error
@@ -19,6 +20,7 @@ TEST_SECONDS = 25.0
 """How long a test may take; a channel itself has 20 s to answer."""
 BETWEEN_TESTS_SECONDS = 10.0
 """How long after the beginning of a test the next one of the same channel may begin."""
+RETRY_AFTER_SECONDS = 2
 
 _UNKNOWN_ALERT = "there is no alert with this id; GET /api/alerts lists the ids"
 _UNKNOWN_CHANNEL = "there is no channel with this name; GET /api/alerts lists the names"
@@ -48,7 +50,11 @@ async def _alerts(request: Request) -> Response:
 
 
 async def _acknowledge(request: Request) -> Response:
-    if not await daemon_of(request).acknowledge(request.path_params["id"]):
+    try:
+        is_known = await daemon_of(request).acknowledge(request.path_params["id"])
+    except Unavailable as error:
+        return problem(503, str(error), {"Retry-After": str(RETRY_AFTER_SECONDS)})
+    if not is_known:
         return problem(404, _UNKNOWN_ALERT)
     return Response(status_code=204, headers=REVALIDATE)
 
@@ -93,6 +99,7 @@ ALERT_ROUTES = (
         responses=(
             DocumentedResponse(status=204, description="It is acknowledged."),
             error(404, "There is no alert with this `id`."),
+            error(503, "Of several ingesters, the next leader may not know of it.", "Retry-After"),
         ),
     ),
     Route(

@@ -187,7 +187,11 @@ class DaemonView(ServedView, Protocol):
         """All alerts, the rules, and the channels."""
 
     async def acknowledge(self, alert_id: str) -> bool:
-        """Acknowledge an alert, which stops its repeats, and store that; False if there is none with this id."""
+        """Acknowledge an alert, which stops its repeats; False if there is none with this id.
+
+        Raises:
+            Unavailable: of several ingesters, the next leader may not know of it.
+        """
 
     @property
     def channels(self) -> Collection[str]:

@@ -87,7 +87,7 @@ def firing(rule: Rule, subject: Subject, facts: Facts) -> str:
 
 
 def _no_orders(names: Collection[str], subject: Subject, facts: Facts) -> str:
-    """The clause that the condor can no longer be closed; empty if it can, or if the text already says so."""
+    """The clause that the condor can no longer be closed; empty if it can, or if the text states that already."""
     value = facts.values.get("minutesToOrderCutoff")
     if _CLOSABLE.isdisjoint(names) or "minutesToOrderCutoff" in names or not isinstance(value, float) or value > 0:
         return ""

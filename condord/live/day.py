@@ -57,7 +57,7 @@ _E6_PER_E4 = 100
 class HeldAtClose(msgspec.Struct, frozen=True, kw_only=True):
     """A contract held at the close of a session, and its last mark per share in 1e-4 dollars, None if unknown.
 
-    `terms` differ if its price is for something else than before; None until Alpaca has given them.
+    `terms` differ if its price is for something other than before; None until Alpaca has given them.
     """
 
     mark_e4: int | None

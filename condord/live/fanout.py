@@ -28,7 +28,7 @@ from condord.live.subscriber import Subscriber, View
 from condord.live.wire_alerts import AlertJson
 
 BYE_RETRIES_MS = tuple(range(500, 5_500, 250))
-"""The `retry` of one `bye` after another, so that clients do not all reconnect at once."""
+"""The `retry` values of successive `bye`s, so that clients do not all reconnect at once."""
 
 RESYNCS = ("ringOverflow", "unknownEpoch", "replayWindowPassed", "positionsChanged", "historyRestarted")
 """Why a snapshot replaces what was missed."""
@@ -37,7 +37,7 @@ Departure = Literal["client", "stalled", "stopped"]
 """Who ended a stream: its client, an eviction because the client took nothing, or the stop of the daemon."""
 
 _FIRSTS_AGE = dt.timedelta(seconds=1)
-"""How long a first frame is shared: its `asOf` is that old."""
+"""How long a first frame is shared; its `asOf` may be that old."""
 
 
 class Fanout:
@@ -93,7 +93,7 @@ class Fanout:
         return subscriber in self._waiting
 
     def stop_waiting(self, subscriber: Subscriber, now_at: dt.datetime) -> list[Subscriber]:
-        """Let a subscriber whose event has not come wait no longer.
+        """End the wait of a subscriber whose event has not come.
 
         If this server makes the events, there is no such event, and a snapshot follows. If it follows another, the
         stream ends, because a snapshot would be older than what the client has.
@@ -157,8 +157,8 @@ class Fanout:
     ) -> list[Subscriber]:
         """Give subscribers what the followed server has published, which is `frame` for the view of everything.
 
-        `urgent` ignores the views' intervals. So do `with_status`, which adds the status to every frame because the one
-        that was announced last is over, and `is_whole`, for which every view needs a snapshot.
+        `urgent` ignores the views' intervals, and so do the other two. `with_status` adds the status to every frame,
+        because the one that was announced last is over. With `is_whole`, every view needs a snapshot.
         """
         woken: list[Subscriber] = []
         for view in self._views.values():
@@ -191,7 +191,7 @@ class Fanout:
     def announce(self, frame: Frame) -> list[Subscriber]:
         """Give every subscriber a status without an id, which is never replayed. The edition has that status."""
         for view in self._views.values():
-            view.firsts_at = None  # they have the status of before
+            view.firsts_at = None  # they have the earlier status
         return self._push_to_all(frame)
 
     def _admit(self, now_at: dt.datetime) -> list[Subscriber]:
@@ -259,7 +259,7 @@ class Fanout:
         if since == "ahead":  # it was waited for: there is no such event
             since = "unknownEpoch"
         key = subscriber.view.selection, subscriber.view.coalescer.window_seconds
-        if key not in self._views:  # the first of its view, or the view was let go while it waited
+        if key not in self._views:  # the first of its view, or the view was dropped while it waited
             self._views[key] = subscriber.view
             subscriber.view.number = self._edition.number
         subscriber.view = self._views[key]

@@ -34,7 +34,7 @@ class FollowedMinutes:
         """Take what the last event has changed in the document; everything, if it brought a whole one.
 
         Raises:
-            ValueError: a condor has not four legs.
+            ValueError: a condor does not have four legs.
         """
         edition, minutes, number = self._edition, self._minutes, self._number
         minutes.look(now_at)

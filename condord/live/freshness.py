@@ -63,7 +63,7 @@ class Freshness:
         self._is_clock_doubted = False
 
     def tick(self, now: float, machine_at: dt.datetime, observed: Observed) -> tuple[Action, ...]:
-        """Return what is due."""
+        """Return the actions that are due."""
         self._is_clock_doubted |= observed.is_clock_doubted
         due: tuple[tuple[Action, bool], ...] = (
             ("gap", self._was_suspended(now, machine_at)),

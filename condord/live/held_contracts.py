@@ -11,7 +11,7 @@ from condord.live.lifecycle import AccountReading
 
 
 class HeldContracts:
-    """A grouped account.
+    """The contracts of a grouped account.
 
     `listed` are the contracts in the order of the document. `max_losses_e4` is the worst case of each underlying, None
     where it has no bound.

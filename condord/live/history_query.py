@@ -38,7 +38,7 @@ class ParameterError(ValueError):
 def history_query(pairs: Iterable[tuple[str, str]]) -> HistoryQuery:
     """Parse the decoded parameters of `GET /api/history`.
 
-    An empty `from` or `to` is as good as none.
+    An empty `from` or `to` counts as absent.
 
     Raises:
         ParameterError: a parameter is unknown, repeated or invalid, or the range ends before it begins.

@@ -126,11 +126,11 @@ class Lifecycle:
         shown = self._show(reading, now_at)
         changes = _changes(before, shown)
         changes = account_changes.with_fills(changes, reading.orders, self.activities)
-        rest, unseen = account_changes.unexplained(changes, self.activities, self.splits)
-        gone = [entry.change.key for entry in rest if entry.change.shares is not None and entry.gone]
+        unexplained, unseen = account_changes.unexplained(changes, self.activities, self.splits)
+        gone = [entry.change.key for entry in unexplained if entry.change.shares is not None and entry.gone]
         found = broken.candidates(before.broken, before.shown.condors if before.shown else (), reading.grouping, now_at)
         found = [candidate for candidate in found if not _has_settled(candidate.condor, reading.settled)]
-        broken_now = broken.judged(found, reading.grouping, rest, now_at)
+        broken_now = broken.judged(found, reading.grouping, unexplained, now_at)
         recent = [
             activity
             for activity in unseen
@@ -138,7 +138,7 @@ class Lifecycle:
         ]
         settled = [f"{symbol} {day}" for symbol in reading.settled]
         self.awaited = frozenset((*gone, *settled, *map(key_of, recent)))
-        assigned = assignments(rest, recent, _meets(calendar), before.first_seen)
+        assigned = assignments(unexplained, recent, _meets(calendar), before.first_seen)
         ending = tuple(endings(reading.grouping, calendar, now_at, before.endings, self.cutoffs))
         self.memory = Memory(
             shown=shown,
@@ -155,8 +155,8 @@ class Lifecycle:
             assignment for assignment in assigned if now_at < _stays_until(_since(assignment, first_seen), calendar)
         ]
         self.notices = (
-            *_assigned(current, first_seen),
-            *(_break(condor, day) for condor in broken_now),
+            *_assignment_notices(current, first_seen),
+            *(_broken_notice(condor, day) for condor in broken_now),
             *ending,
         )
 
@@ -227,7 +227,7 @@ def _since(assignment: Assignment, first_seen: Mapping[str, dt.datetime]) -> dt.
     return min(first_seen[key] for key in assignment.keys)
 
 
-def _assigned(found: Iterable[Assignment], first_seen: Mapping[str, dt.datetime]) -> Iterator[Notice]:
+def _assignment_notices(found: Iterable[Assignment], first_seen: Mapping[str, dt.datetime]) -> Iterator[Notice]:
     """One notice for each contract, or for each set of contracts of which some were assigned."""
     alike: dict[tuple[bool, tuple[str, ...]], list[Assignment]] = {}
     for assignment in found:
@@ -263,7 +263,7 @@ def _assignment_text(same: Sequence[Assignment]) -> str:
     return f"{count} short {named} {were} assigned" + (f": {moved}" if first.stock else "")
 
 
-def _break(condor: Broken, day: dt.date) -> Notice:
+def _broken_notice(condor: Broken, day: dt.date) -> Notice:
     symbols = [leg.symbol for leg in condor.condor.legs if leg.symbol in condor.held or leg.symbol in condor.missing]
     return Notice(
         code="brokenCondor",

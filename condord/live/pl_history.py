@@ -99,10 +99,10 @@ class PlHistory:
         return self.histories.get(identity, wire_condor.HistoryJson())
 
     def _continue(self) -> None:
-        """Put the recorded points before those there are, once for each condor.
+        """Put the recorded points before the present ones, once for each condor.
 
-        The first reading may have another credit than the recorded one, as orders have not been read then. So lines
-        wait for a reading that has theirs, while the condor is held.
+        A first reading may have a different credit than the recorded one, as orders have not been read by then. So a
+        line waits for a reading with its quantity and credit while the condor is held.
         """
         past = self._recalled
         day = max((_day_of(line.seconds[-1]) for line in past.lines.values() if line.seconds), default=None)

@@ -43,7 +43,7 @@ class Selection(msgspec.Struct, frozen=True, kw_only=True):
 
 EVERYTHING = Selection()
 _JOINED = 64
-"""Joined events that are remembered: a line grows once a minute, so these are more than any replay window has."""
+"""How many joined events are remembered. A line grows once a minute, so no replay window has as many."""
 
 
 class _ShownKeys(NamedTuple):
@@ -156,7 +156,7 @@ class Edition:
     ) -> None:
         """Publish changed positions: one event, for which clients need a snapshot.
 
-        The caller has filled all parts that are `Versioned` before. The profit or loss of `broken` is summed whenever
+        The caller has already filled all parts that are `Versioned`. The profit or loss of `broken` is summed whenever
         the document is read.
         """
         self.number += 1
@@ -193,14 +193,14 @@ class Edition:
         self._histories.put(points.id, numbers, longer, self.number)
 
     def restart(self, histories: Mapping[str, wire_condor.HistoryJson]) -> None:
-        """Publish these histories, by condor id, and no others in this event, for which clients need a snapshot."""
+        """Publish exactly these histories, by condor id, in this event, for which clients need a snapshot."""
         self._restart_number = self.number
         self._fill_histories(histories)
 
     def _fill_histories(self, histories: Mapping[str, wire_condor.HistoryJson]) -> None:
         """Publish whole histories.
 
-        Their core value is the list of events that have added a point since, which is empty.
+        The core value of each, the list of events that have added a point since, is empty.
         """
         self._histories.fill(
             (identity, [], histories.get(identity, wire_condor.HistoryJson())) for identity in self._condors

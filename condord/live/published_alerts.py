@@ -15,7 +15,7 @@ class PublishedAlerts:
         self._brought: dict[str, int] = {}
         self._since: dict[str, int] = {}
         self._past: dict[str, list[range]] = {}
-        """The events in whose documents an alert was that has been removed since."""
+        """By the id of a removed alert: the ranges of events whose documents contained it."""
         self._number = 0
 
     def put(self, alerts: Iterable[AlertJson], number: int) -> None:

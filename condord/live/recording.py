@@ -46,7 +46,7 @@ class _PublishedPl(NamedTuple):
 
 
 class _ExtremesE4(NamedTuple):
-    """As they are published, in 1e-4 dollars."""
+    """The extremes of a holding as they are published, in 1e-4 dollars."""
 
     worst_e4: int | None = None
     best_e4: int | None = None
@@ -113,7 +113,7 @@ class _Holding:
         self.opened_at = condor.opened_at or self.opened_at
 
     def adopt(self, recorded: Mapping[dt.datetime | None, Extremes]) -> None:
-        """Take the extremes recorded of this id that belong to this holding, by when the holding was opened."""
+        """Take those of the `recorded` extremes of this id, by `opened_at`, that belong to this holding."""
         if self.opened_at is None:
             self.opened_at = max((at for at in recorded if at is not None), default=None)
         for at, extremes in recorded.items():
@@ -277,8 +277,8 @@ class Minutes:
     def end(self, now: float, now_at: dt.datetime, prices: Mapping[str, UnderlyingPrice]) -> tuple[MinuteRow, ...]:
         """End the running minute and begin the next one, if the session is open; `prices` are the published ones.
 
-        Returns a row for each condor and one for the account, none before the first reading. What came to an end in
-        this minute has a row if it was known in it. The rows are of the minute in which the values were published, or
+        Returns a row for each condor and one for the account, none before the first reading. A holding that ended in
+        this minute has a row if it had a value in it. The rows are of the minute in which the values were published, or
         of the one that has ended last if the clock was set back.
         """
         self.note_prices(prices)
@@ -301,7 +301,7 @@ class Minutes:
     def _begin(self, now: float, now_at: dt.datetime) -> None:
         second = now_at.timestamp()
         self._ends_at = (int(second) // STEP_SECONDS + 1) * STEP_SECONDS
-        # As `Risks` computes its own, to the last bit: what both have to publish then leaves in one event.
+        # Computed exactly as in `Risks`, so that what both have to publish leaves in one event.
         self.deadline = now + STEP_SECONDS - (second - MARGIN_SECONDS) % STEP_SECONDS
         if self._is_counting:
             self._note_all()
@@ -310,7 +310,7 @@ class Minutes:
         return self._is_open and now_at < self._close_at
 
     def _note_all(self) -> None:
-        """Note the values that were published before and still are."""
+        """Note the values that were published earlier and still stand."""
         for followed in self._followed.values():
             followed.minute.note(followed.shown, is_opening=self._is_opening)
         self._account.note(self._account_shown, is_opening=False)

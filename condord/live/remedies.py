@@ -13,12 +13,12 @@ LOST_REMEDIES = {
 
 
 def sentence(remedy: str) -> str:
-    """The remedy by itself."""
+    """Return the remedy as a sentence by itself."""
     return f"{remedy[:1].upper()}{remedy[1:]}."
 
 
 def with_remedy(text: str, remedy: str) -> str:
-    """The sentence. If `remedy` is empty, it is only `text`."""
+    """Return `text` and `remedy` as one sentence, or only `text` if `remedy` is empty."""
     return f"{text}; {remedy}" if remedy else text
 
 

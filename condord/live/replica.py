@@ -72,8 +72,8 @@ class Replica:
 
     `is_known` is true from the first snapshot on. `is_lost` is true from `lose` until an event brings the status of the
     source; meanwhile the document and every stream have a status with the code.
-    `needs_snapshot` is true after a gap: every event but a snapshot is dropped. `gaps` and `dropped`
-    count.
+    `needs_snapshot` is true after a gap: every event but a snapshot is ignored. `gaps` counts gaps, and `dropped` the
+    events that are not newer than the document.
     """
 
     def __init__(self, edition: Edition, fanout: Fanout) -> None:
@@ -160,20 +160,20 @@ class Replica:
         base, self._base = self._base, number
         if not self.is_known or self.needs_snapshot:
             return delta.as_of, []
-        have = self.edition.number
+        newest = self.edition.number
         is_first = base is None
-        if epoch != self._epoch or (base is not None and base < have < number):
+        if epoch != self._epoch or (base is not None and base < newest < number):
             self.gaps += 1
             self.needs_snapshot = True
             return delta.as_of, []
-        is_over = self.edition.status.code in wire.LOST_CODES and delta.status is not msgspec.UNSET
-        if number < have or (number == have and not is_first and not is_over):
+        ends_loss = self.edition.status.code in wire.LOST_CODES and delta.status is not msgspec.UNSET
+        if number < newest or (number == newest and not is_first and not ends_loss):
             self.dropped += 1
             return delta.as_of, []
         self._apply(delta, number)
         urgent = delta.status is not msgspec.UNSET
         self.is_lost = self.is_lost and not urgent
-        return delta.as_of, self.fanout.pass_on(Frame(event.block), now, now_at, urgent=urgent, with_status=is_over)
+        return delta.as_of, self.fanout.pass_on(Frame(event.block), now, now_at, urgent=urgent, with_status=ends_loss)
 
     def _take_status(self, event: SourceEvent, delta: wire.Delta) -> list[Subscriber]:
         """Take what the source reports about its own source."""
@@ -235,7 +235,7 @@ def _parts(version: str) -> tuple[str, int]:
     """Return the epoch and the number of a version.
 
     Raises:
-        Unreadable: it is none.
+        Unreadable: it is not a version.
     """
     epoch, _, number = version.rpartition("-")
     if not (epoch and number.isascii() and number.isdigit() and len(number) < 20):

@@ -24,10 +24,10 @@ GREEK = 0.01
 """The same for a greek of a condor, but not less than `GREEK_DOLLARS`."""
 GREEK_DOLLARS = 0.05
 PROBABILITY = 0.5
-"""In percentage points."""
+"""The same for a probability, in percentage points."""
 SIGMAS = 0.02
 IV = 0.002
-"""For a volatility a year, which is 0.18 for 18 %."""
+"""The same for a volatility per year, where 0.18 is 18 %."""
 _TOLERANCE = 1e-9
 """0.3 - 0.1 is less than 0.2 in floats."""
 _NEVER = math.inf

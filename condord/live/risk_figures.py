@@ -105,7 +105,7 @@ class _ChainState:
         self.leftovers = [Greeks() for _ in chain.leftovers]
 
     def compute(self, inputs: Chain) -> None:
-        """Compute the figures of all contracts. The volatilities of the last time save time."""
+        """Compute the figures of all contracts, with the last volatilities as first guesses."""
         chain = self.chain
         guesses = {symbol: known.iv for symbol, known in self.figures.items() if known.iv is not None}
         self.inputs, self.figures = inputs, figures(inputs, guesses)
@@ -194,7 +194,7 @@ class RiskFigures:
         }
 
     def compute(self, market: PublishedMarket) -> Iterator[int]:
-        """Compute what has other inputs than last time; yields the cost of each part after it."""
+        """Compute what has changed inputs; yields the cost of each part after it."""
         for chain in self.chains:
             state = self._states[chain.key]
             as_of = self._counted_from(chain, market)

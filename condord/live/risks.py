@@ -31,9 +31,9 @@ from condord.live.underlying_prices import UnderlyingPrices
 from condord.live.wire_risk import RiskJson, UnderlyingJson
 
 SLICE = 100
-"""The cost of a slice, in that of a contract: it keeps a turn of the loop well below 10 ms."""
+"""The cost of a slice, where a contract costs 1: it keeps a turn of the loop well below 10 ms."""
 SETTLE_SECONDS = 10.0
-"""How often prices are judged at least, as they become unconfirmed without any message."""
+"""The longest time between two judgements of prices, which become unconfirmed without any message."""
 JUDGE_COST = 1
 """The cost of comparing a condor's risk with the published one, and of rendering it."""
 

@@ -12,10 +12,10 @@ PERIOD = dt.timedelta(minutes=1)
 
 
 class SourceClock(ExchangeClock):
-    """The machine's clock plus the offset of the event that took the shortest way.
+    """The machine's clock plus the offset of the event that was delivered fastest.
 
-    So the clock is behind by the time of that way, and an event of its source is never in the future. `lag` is how much
-    longer the newest event took.
+    So the clock is behind by the time of that delivery, and an event of its source is never in the future. `lag` is how
+    much longer the newest event took.
     """
 
     def __init__(self, machine_at: Callable[[], dt.datetime]) -> None:
@@ -37,5 +37,5 @@ class SourceClock(ExchangeClock):
         self.lag = self.offset - offset
 
     def forget(self) -> None:
-        """Begin again: another connection may take another way."""
+        """Begin again: another connection may be slower or faster."""
         self._begun_at = None

@@ -220,7 +220,7 @@ class UnderlyingPrices:
                 known.chosen = Chosen(value.value_e4, "index", value.at)
 
     def _sane_quote(self, quote: Tick | None) -> Tick | None:
-        """The quote of a snapshot; REST also has quotes of one side, which only give no price."""
+        """The quote of a snapshot unless it is refused. REST also has quotes of one side: these only give no price."""
         if quote is None:
             return None
         if not quote.is_sane:

@@ -31,7 +31,7 @@ _SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 
 Nearness = tuple[float, bool, float, str]
 FARTHEST: Nearness = (math.inf, True, math.inf, "")
-"""That of what is about no condor."""
+"""The nearness of an alert that concerns no condor."""
 
 
 def severity_of(condor: CondorJson | BrokenJson, alerts: Iterable[AlertJson]) -> Severity | None:

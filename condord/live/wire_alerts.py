@@ -58,8 +58,8 @@ class RuleJson(PublicJson, frozen=True, kw_only=True):
 class ChannelJson(PublicJson, frozen=True, kw_only=True):
     """A notification channel, without its address.
 
-    `waiting` counts messages in the outbox. A channel is `disabled` after an answer 410 until the next start or a
-    change of it.
+    `waiting` counts messages in the outbox. After an answer of 410, a channel is `disabled` until the next
+    start or until its configuration changes.
     """
 
     name: str

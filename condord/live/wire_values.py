@@ -29,7 +29,7 @@ def dollars_or_none(amount_e4: int | None) -> Dollars | None:
 
 
 def e4(amount: Dollars) -> int:
-    """Return the integer of 1e-4 dollars that `dollars` has made this number of."""
+    """Return the integer of 1e-4 dollars from which `dollars` made this number."""
     return round(amount * 10_000)
 
 

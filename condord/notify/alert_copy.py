@@ -14,7 +14,8 @@ from condord.errors import Unavailable
 from condord.host import database
 from condord.notify.file import AlertFile, Stored
 
-Copy = Callable[[bytes], Awaitable[None]]
+Copy = Callable[[bytes], Awaitable[bool]]
+"""Makes a copy, and returns whether another ingester would have it."""
 
 _log = logging.getLogger(__name__)
 
@@ -26,8 +27,9 @@ class _CopiedAlerts(msgspec.Struct, frozen=True, kw_only=True):
     stored: Stored
 
 
-async def keep_none(_content: bytes) -> None:
+async def keep_none(_content: bytes) -> bool:
     """Make no copy."""
+    return False
 
 
 def encoded(account: str, stored: Stored) -> bytes:

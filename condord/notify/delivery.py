@@ -140,18 +140,19 @@ class Delivery:
     async def add(self, changes: Changes, documents: Sequence[AlertJson]) -> bool:
         """Store the records of an evaluation and the messages of its transitions in one transaction, then send them.
 
-        `documents` has the alert of each transition, in order. Returns whether they were stored; if not, the messages
-        are sent all the same.
+        `documents` has the alert of each transition, in order. The messages are sent even if they cannot be stored.
+        Returns whether another ingester would have everything that has been stored so far.
         """
         async with self._adding:
             keys = self._outbox.add(changes, documents, now_at=self._now_at(), expires_at=self._expiry)
             try:
                 put, removed = self._outbox.take_edits()
-                is_stored = await self._store.save(changes.records, put, removed)
+                await self._store.save(changes.records, put, removed)
+                is_kept = self._store.is_kept  # before another save changes it
             finally:
                 self._outbox.release(keys)
             self._wake_all()
-            return is_stored
+            return is_kept
 
     async def run(self) -> None:
         """Deliver until this is cancelled."""

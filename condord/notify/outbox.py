@@ -75,7 +75,7 @@ class Outbox:
             gone.drop_all()
 
     def load(self, account: str, messages: Iterable[Message], now_at: dt.datetime) -> None:
-        """Replace everything by what was stored for `account`. `set_channels` comes first."""
+        """Replace everything with what was stored for `account`. `set_channels` comes first."""
         self.account = account
         self._saving.clear()
         self._edits.clear()

@@ -51,10 +51,11 @@ class AlertStore:
     """The file at `path`, which is created by the first use; if it is None, nothing is stored.
 
     `machine_at` is the machine's clock (UTC). `copy` gets everything after each change, and returns once another
-    ingester can have it, or it has waited long enough.
+    ingester can have it, or it has waited long enough. `is_kept` is whether one can have the last copy.
     """
 
     def __init__(self, path: Path | None, *, machine_at: Callable[[], dt.datetime], copy: Copy = keep_none) -> None:
+        self.is_kept = False
         self._path = path
         self._copy = copy
         self._machine_at = machine_at
@@ -207,7 +208,7 @@ class AlertStore:
                 messages=tuple(self._messages.values()),
                 channels=tuple(self._channels.values()),
             )
-            await self._copy(encoded(self._account, everything))
+            self.is_kept = await self._copy(encoded(self._account, everything))
 
     async def _flush(self) -> bool:
         if not self._account or self._file is None:

@@ -129,7 +129,7 @@ def _answer_of(status: int) -> Outcome:
         text += ": redirects are not followed"
     is_gone = status == HTTPStatus.GONE
     if is_gone:
-        text += ": a daemon that gets this answer disables the channel until its next start, or a change of it"
+        text += ": a daemon that gets this answer disables the channel until it restarts or the channel changes"
     is_down = status not in _THIS_MESSAGE
     return Outcome(ok=False, status=status, text=text, is_gone=is_gone, is_down=is_down)
 

@@ -24,11 +24,11 @@ from condord.upstream.state_files import Store
 ACTIVITIES_PER_PAGE = 100
 PAGES_PER_READING = 20
 KEPT_FOR = dt.timedelta(days=10)
-"""As long as changes of the account that activities may explain are kept (`live/account_changes`)."""
+"""How long activities are kept: as long as the changes that they may explain (`live/account_changes`)."""
 FILLS: tuple[ActivityKind, ...] = ("FILL",)
 BOOKINGS: tuple[ActivityKind, ...] = ("OPASN", "OPEXC", "OPEXP", "OPCSH", "OPTRD", "SPLIT")
 PAST: tuple[ActivityKind, ...] = (*FILLS, *BOOKINGS, "FEE")
-"""What closed trades are found from."""
+"""The kinds of activities from which closed trades are found."""
 
 _OVERLAP = dt.timedelta(hours=1)
 _A_DAY = dt.timedelta(days=1)
@@ -124,7 +124,7 @@ def _activity(row: Mapping[str, object], refuse: rest_parsing.Refuse) -> Activit
 
 
 def _execution_id(kind: ActivityKind, id_: str, row: Mapping[str, object]) -> str | None:
-    """The execution of a fill, which is the end of its id, and that which a fee names."""
+    """The id of an execution: the end of a fill's id, or what a fee refers to."""
     if kind == "FILL":
         return id_.partition("::")[2] or None
     return rest_parsing.text(row.get("execution_id")) if kind == "FEE" else None

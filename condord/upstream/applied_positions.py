@@ -22,8 +22,8 @@ from condord.upstream.market_hours import HoursReader
 class AppliedPositions:
     """The positions as last applied: `expiries` by symbol, and `read_at`, None until there are any.
 
-    `has_learned` is set when anything is new. `split_wanted` is called when splits of other stocks are to be read, and
-    `applied` after each time, with whether new symbols are held.
+    `has_learned` is set when anything is new. `splits_wanted` is called when splits of further stocks are to be read,
+    and `applied` after positions were applied, with whether new symbols are held.
     """
 
     def __init__(

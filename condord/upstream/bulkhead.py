@@ -22,6 +22,7 @@ class Bulkhead(NamedTuple):
     slots: asyncio.Semaphore
     """One for each thread, so that the timeout of a call starts with its thread, and not while it waits for one."""
     turn: asyncio.Lock
+    """Held by the call that waits for room in the share."""
 
 
 def open_bulkhead(share: Share, threads: int, *, is_vital: bool = False) -> Bulkhead:

@@ -25,7 +25,7 @@ from condord.upstream.stream_state import StateLog, StreamState, state_of
 from condord.upstream.trade_updates import TradeUpdates
 
 LASTING = frozenset({"authFailed", "forbidden", "refused"})
-"""The codes of failures that asking again does not end."""
+"""The codes of failures that repeating the request does not end."""
 _READINGS = ("positions", "quotes", "poll", "clock")
 _EXTRAS: dict[str, tuple[wire.NoticeCode, str]] = {
     "contracts": ("contractsUnavailable", "contracts cannot be read, so multipliers may be assumed: "),
@@ -86,7 +86,7 @@ class Health:
 
     @contextlib.contextmanager
     def noting(self, what: str, changed: Callable[[], None]) -> Iterator[None]:
-        """Record how the read of `what` ends, and call `changed`. A `RestFault` is not raised further."""
+        """Record how the read of `what` ends, and call `changed`. A `RestFault` is not propagated."""
         try:
             yield
         except RestFault as fault:
@@ -98,7 +98,7 @@ class Health:
         changed()
 
     def is_good(self, *readings: str) -> bool:
-        """Whether no failed read should be repeated soon. A refused one should not."""
+        """Whether none of `readings` needs to be repeated soon: each has succeeded or was refused."""
         failures = [self._failures[what] for what in readings if what in self._failures]
         return all(failure.error.code in LASTING for failure in failures)
 

@@ -124,7 +124,7 @@ class LinkRunner(ABC):
             if self.link.state == "connecting":
                 await self._connect_and_serve()
             else:
-                await self._rest()
+                await self._wait_to_retry()
 
     def _carry_out(self, actions: tuple[Action, ...]) -> None:
         for action in actions:
@@ -168,7 +168,7 @@ class LinkRunner(ABC):
         elif self.link.state not in SERVING:
             self.step("acknowledged")
 
-    async def _rest(self) -> None:
+    async def _wait_to_retry(self) -> None:
         """Wait for the end of a backoff or a halt, or for `_poked`."""
         self._poked.clear()
         with contextlib.suppress(TimeoutError):

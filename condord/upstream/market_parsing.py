@@ -25,7 +25,7 @@ _GREEKS = ("delta", "gamma", "theta", "vega")
 _A_DAY = dt.timedelta(days=1)
 _A_SECOND = dt.timedelta(seconds=1)
 BARS_PER_PAGE = 1000
-"""So that an answer stays within the limits of `bodies`."""
+"""How many bars a page may have, so that an answer stays within the limits of `bodies`."""
 _MAX_TOKEN = 512
 
 

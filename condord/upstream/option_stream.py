@@ -13,7 +13,7 @@ from condord.upstream.quote_stream import QuoteStream
 
 
 class OptionStream(QuoteStream[QuoteSink]):
-    """Passes quotes of contracts on."""
+    """Receives quotes of option contracts and passes them on to the sink."""
 
     refusals = Refusals(element="element", frame="frame", unacknowledged="unacknowledged")
 

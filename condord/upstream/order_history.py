@@ -2,8 +2,8 @@
 
 Orders are read oldest first, from 400 days back or as long as history is kept, and saved. Later readings begin an hour
 before the newest order, or before the oldest open one, which may still fill. All are read again once if earlier orders
-are wanted now, or if the saved ones are of a version that saved no ids of legs, or not which orders
-are filled in part; those count until then.
+are wanted now, or if they were saved by a version that did not save the ids of legs, or which orders are filled in
+part. Until then the saved orders count.
 
 The fills of an order count even if the rest was canceled or replaced. An order that replaced another has its own fills;
 a chain of replacements counts as one order, even if some of its orders filled nothing. Rows without a filled option are
@@ -261,9 +261,9 @@ class OrderHistory:
             return read
         best_at = read.filled_at
         if known is not None and known.fills == read.fills:
-            best_at = known.filled_at  # a later update is about the rest, which was canceled or has expired
+            best_at = known.filled_at  # a later update is about the unfilled part, which was canceled or has expired
         last_at = self._instants.last_at(read)
-        # The instant of an opening identifies a holding, so it does not change for a trifle.
+        # The instant of an opening identifies a holding, so a tiny difference does not change it.
         if last_at is not None and abs(last_at - best_at) >= _SAME_INSTANT:
             best_at = last_at
         return msgspec.structs.replace(read, filled_at=best_at)

@@ -3,9 +3,9 @@
 Activities since the newest stored one are read oldest first, so that nothing is missing between what is stored and what
 a restart finds. Everything before the oldest stored one is read newest first, as people look at recent trades first.
 
-Alpaca dates a booking by the day that it is for, and books it days later. Its documents do not say by which of the two
-it sorts and selects. So a reading of the newest begins days before the newest stored one, and a page of the past proves
-only that the days after its oldest row are known.
+Alpaca dates a booking by the day that it is for, and books it days later. Its documentation leaves open by which of the
+two it sorts and selects. So a reading of the newest activities begins days before the newest stored one, and a page of
+the past proves only that the days after its oldest row are known.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class PastRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class PastProgress:
-    """How far one account's past is known; all activities of the days from `complete_from` on are.
+    """How far one account's past is known: from `complete_from` on, all activities are.
 
     It starts with the stored activities and the `complete_from` that was stored with them, None if nothing was.
     """
@@ -79,7 +79,7 @@ class PastProgress:
         return self._earlier
 
     def take(self, request: PastRequest, page: ActivityPage, oldest_at: dt.datetime) -> None:
-        """Note a page, which reaches back to `complete_from`."""
+        """Note the page that was read for `request`; an earlier one moves `complete_from` back."""
         is_stuck = page.is_full and page.last_id in (None, request.token)  # the same id again would never end
         following = msgspec.structs.replace(request, token=page.last_id) if page.is_full and not is_stuck else None
         if request.direction == "later":
@@ -99,6 +99,6 @@ class PastProgress:
     def _reached(self, page: ActivityPage, oldest_at: dt.datetime) -> dt.datetime:
         if not page.is_full:
             return oldest_at
-        # The last row was sorted by its date or its booking, so those that follow are of the later of the two at most.
+        # Alpaca sorts by the date or by the booking, so rows that follow are not after the later of the two.
         days = [max(activity.day, exchange_day(activity.at)) for activity in page.activities]
         return start_of_day(min(days) + _A_DAY) if days else self.complete_from

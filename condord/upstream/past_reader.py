@@ -29,9 +29,9 @@ WHOLE_SECONDS = 900.0
 """How often what may have been booked late is read again."""
 PACE_SECONDS = 6.0
 SETTLE_SECONDS = (3.0, 60.0)
-"""When the newest is read once more after a trade event: fills, and their fees, may not be listed at once."""
+"""When the newest activities are read once more after a trade event: fills and fees may not be listed at once."""
 CLOSES_SECONDS = 60.0
-"""How often closes are read that have become wanted."""
+"""How often newly wanted closes are read."""
 FINAL_AFTER = dt.timedelta(minutes=20)
 """How long after the end of a day its close is read: without a subscription, nothing newer than 15 minutes may be."""
 _DEBOUNCE_SECONDS = 0.1

@@ -18,7 +18,7 @@ class Poller:
     """One kind of REST poll: soon after `ask`, every `period` seconds anyway, and sooner after a failure.
 
     However often `ask` is called, at most `BURST` polls start at once, and then one every `pace` seconds. So a flood of
-    refreshes, trade updates, signals or reconnects is limited to that many requests. If it `grows`, the pauses after
+    refreshes, trade updates, signals or reconnects is limited to that many requests. With `grows`, the pauses after
     failures double, up to `period`: an endpoint without a breaker has no other protection.
     """
 

@@ -122,12 +122,16 @@ class QuoteProtocol:
         self._kinds = kinds
         self._limit = symbol_limit
         self._room = symbol_limit
+        """How many symbols to subscribe to: the limit, or what the search for Alpaca's limit tries next."""
         self._too_many: int | None = None
+        """The number of symbols that Alpaca's newest 405 has refused; None without a limit of Alpaca's."""
         self._missing: frozenset[str] = frozenset()
         self._requested: frozenset[str] = frozenset()
         self._wanted: tuple[str, ...] = ()
         self._denied: frozenset[str] = frozenset()
+        """Requested symbols that an acknowledgement left out."""
         self._stuck: frozenset[str] = frozenset()
+        """Symbols that Alpaca did not unsubscribe when it was asked to."""
         self._decoder = msgspec.msgpack.Decoder(list[Message])
         self._element_decoder = msgspec.msgpack.Decoder(Message)
         self._encoder = msgspec.msgpack.Encoder()

@@ -17,8 +17,8 @@ shares that never borrow from each other, so that none waits for another:
 
 A share limits the requests, retries included, in any span of some length. The span for positions is short, 3 requests
 in 4 s, so that the next request never waits longer than 4 s; that for prices is 6 in 12 s, and that for the past 5 in
-15 s, so that hundreds of pages are read evenly. One bucket of 200 with
-priorities was rejected: a burst of low priority could still empty it before a fill.
+15 s, so that hundreds of pages are read evenly. One bucket of 200 with priorities was rejected: a burst of low priority
+could still empty it before a fill.
 
 Other programs may use the same key. So after a 429 with a wait, or an answer that leaves no request, that host gets no
 request until then, for a minute at most. The shares `past` and `closes` stop when an answer leaves 60 requests or less,

@@ -118,7 +118,7 @@ class RestCalls:
     async def _attempt(self, call: RestCall[Answer]) -> Answer:
         """Make one attempt.
 
-        If others follow, the status shows its failure until then, or the end of the pause after a 429.
+        Until the next one, the status shows why this one failed, or after a 429 when the pause ends.
         """
         try:
             return await self._send_when_allowed(call)

@@ -1,15 +1,15 @@
 """Small JSON files in the state directory, for what should survive a restart.
 
-Everything in them can be read from Alpaca again, so a fault of the disk never stops the daemon. A file that is damaged,
-of another version or of another kind counts as missing. A failed write is skipped. Each fault is logged once until it
-is over.
+The daemon works without them, so a fault of the disk never stops it. A file that is damaged, of another version or of
+another kind counts as missing. A failed write leaves the old file; `retry` repeats it. Each fault is logged once until
+it is over.
 
 A file's name contains a hash of the account, so that accounts never mix; until the account is known, nothing is read or
 written. Only its owner can read a file. The disk is used from a separate thread. If it does not respond in time, it is
 not used again.
 
-Of several ingesters, each has its own files. What Alpaca cannot tell again, `COPIED`, is passed to another one as a
-copy of the file.
+Of several ingesters, each has its own files. Those of the kinds `COPIED`, which cannot be read from Alpaca again, are
+copied to the others.
 """
 
 from __future__ import annotations
@@ -135,7 +135,7 @@ class Store:
         return found
 
     async def write(self, kind: str, content: object) -> None:
-        """Replace the file `kind` by `content`, which is anything that msgspec can encode."""
+        """Replace the file `kind` with `content`, which is anything that msgspec can encode."""
         if self._disk.path is not None and self._hash is not None:
             path = self._path(kind)
             self._disk.unwritten[path] = lambda path: _replace(path, _encoded(kind, content))
@@ -219,17 +219,17 @@ def _encoded(kind: str, content: object) -> bytes:
 
 def _replace(path: Path, raw: bytes) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # Written beside the file and then moved, so that a full disk or a crash leaves the old file intact.
-    beside = path.with_suffix(".tmp")
+    # Written next to the file and then moved, so that a full disk or a crash leaves the old file intact.
+    temporary = path.with_suffix(".tmp")
     # O_EXCL, as opening a link would write elsewhere, and opening a FIFO would wait for a reader.
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
     try:
-        beside.unlink(missing_ok=True)
-        with os.fdopen(os.open(beside, flags, 0o600), "wb") as file:
+        temporary.unlink(missing_ok=True)
+        with os.fdopen(os.open(temporary, flags, 0o600), "wb") as file:
             os.fchmod(file.fileno(), 0o600)
             file.write(raw)
-        beside.replace(path)
+        temporary.replace(path)
     except OSError:
         with contextlib.suppress(OSError):
-            beside.unlink()
+            temporary.unlink()
         raise

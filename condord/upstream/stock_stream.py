@@ -21,7 +21,7 @@ _AHEAD = dt.timedelta(seconds=5)
 
 
 class StockStream(QuoteStream[StockSink]):
-    """Passes quotes of stocks on."""
+    """Receives quotes of stocks and passes them on to the sink."""
 
     refusals = Refusals(element="stockElement", frame="stockFrame", unacknowledged="stockUnacknowledged")
 

@@ -1,8 +1,8 @@
 """Parse the working orders: those for options that are not filled yet, or not completely.
 
 An order of several legs has the class `mleg` and the net limit price, positive for a debit. A single order has an
-unsigned price, which becomes negative for a sale. Rows that concern no option are skipped. Rows of
-options that cannot be read are skipped and counted.
+unsigned price, which becomes negative for a sale. Rows that concern no option are skipped. Rows of options that cannot
+be read are skipped and counted.
 """
 
 from __future__ import annotations

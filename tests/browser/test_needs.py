@@ -50,7 +50,7 @@ def name(condor: dict) -> str:
 
 class TestTheColourOfACard:
     @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_a_card_that_needs_its_owner_has_none_of_the_colour_of_gains(self, still, visit, scheme):
+    def test_a_card_that_needs_its_owner_never_uses_the_colour_of_gains(self, still, visit, scheme):
         page = visit(still.url, viewport={"width": 1280, "height": 4000}, color_scheme=scheme).open()
         has_cards(page)
         for look in ("tested", "breached"):

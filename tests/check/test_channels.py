@@ -58,7 +58,7 @@ def test_without_channels_nothing_is_sent_or_opened():
     assert (check.result, check.text) == ("ok", "no channel is configured, so alerts are not sent")
 
 
-def test_a_failure_is_one_line_and_says_what_to_do():
+def test_a_failure_is_one_line_with_its_remedy():
     check = checked(
         FakeDelivery(phone=answer(), hook=answer(ok=False, status=404, text="HTTP 404 Not Found")), "phone", "hook"
     )

@@ -21,7 +21,7 @@ __all__ = ["nats_server"]
 pytestmark = pytest.mark.slow
 
 
-def test_with_a_working_alpaca_everything_is_ok_but_that_no_daemon_runs(world):
+def test_with_a_working_alpaca_everything_is_ok_except_that_no_daemon_runs(world):
     checks = world.check()
     assert {name for name, check in checks.items() if check.result != "ok"} == {"daemon-answers"}
     assert checks["daemon-answers"].result == "warn"
@@ -102,7 +102,7 @@ def webhook(directory, name, url):
     return ChannelTable(name=name, type="webhook", url_file=str(file))
 
 
-def test_each_channel_gets_one_message_and_a_failure_says_what_to_do(world, tmp_path):
+def test_each_channel_gets_one_message_and_a_failure_has_a_remedy(world, tmp_path):
     with receiver() as (url, received):
         world.notify = (webhook(tmp_path, "phone", f"{url}/ok"), webhook(tmp_path, "hook", f"{url}/a-secret"))
         world.found = {"key": None, "key_error": CredentialsMissing()}

@@ -165,7 +165,7 @@ def test_an_ingester_that_has_read_nothing_yet_is_no_relay(source):
     with serving() as own:
         own.answers["/api/status"] = unread(role="standby", source=None)
         found = check(source.url, own=own)["port-free"]
-    assert (found.result, found.text) == ("fail", "it is held by a condord that is no relay: process 4711")
+    assert (found.result, found.text) == ("fail", "it is held by a condord that is not a relay: process 4711")
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_all_shows_what_is_over_newest_first_the_rules_and_the_channels():
         "",
         "CHANNEL  TYPE     FROM     LAST DELIVERY  WAITING",
         "phone    apprise  warning  never                0",
-        "hook     webhook  warning  1 min 8 s ago        0  disabled by an answer 410 until the next start or a change of it",
+        "hook     webhook  warning  1 min 8 s ago        0  disabled by an answer of 410 until the next start or until its configuration changes",
     ]
 
 
@@ -129,7 +129,7 @@ def test_channels_that_do_not_deliver_are_always_shown():
 def test_a_disabled_channel_is_shown_with_the_reason_once(error, more):
     disabled = msgspec.convert(documents.channel(disabled=True, lastError=error), ChannelJson)
     assert alert_lines.channels_trouble([disabled]) == [
-        f"channel phone: disabled by an answer 410 until the next start or a change of it{more}"
+        f"channel phone: disabled by an answer of 410 until the next start or until its configuration changes{more}"
     ]
 
 

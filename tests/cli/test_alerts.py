@@ -153,7 +153,7 @@ def test_an_unknown_channel_is_1_and_the_known_ones_are_named(condord, fake):
     assert "[[notify]]" in condord("alerts", "test", "fax", "--url", fake.url).err[1]
 
 
-def test_a_test_too_soon_after_another_is_1_and_says_when(condord, fake):
+def test_a_test_too_soon_after_another_exits_with_1_and_names_the_wait(condord, fake):
     fake.posts[TEST] = problem(429, "one test in 10 s", **{"Retry-After": "7"})
     code, out, err = condord("alerts", "test", "phone", "--url", fake.url)
     assert (code, out) == (1, "")

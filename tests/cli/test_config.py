@@ -199,7 +199,7 @@ def test_paths_are_listed_in_order_with_the_one_that_is_read(condord, user, syst
     assert condord("config", "path").out.splitlines() == [f"read           {user}", f"not looked at  {system}"]
 
 
-def test_without_a_home_that_of_the_user_is_unknown_and_the_others_are_told(condord, system, monkeypatch):
+def test_without_a_home_the_users_path_is_unknown_and_the_others_are_shown(condord, system, monkeypatch):
     monkeypatch.setattr(sources.directories, "config_directory", lambda: None)
     unknown = "unknown        the user's own: there is no home directory"
     assert condord("config", "path").out.splitlines() == [unknown, f"missing        {system}"]

@@ -125,7 +125,7 @@ def test_trouble_has_a_sentence_for_each_fault():
     assert formatting.trouble(msgspec.convert(documents.status(), wire.Status), NOW) == []
 
 
-def test_no_age_is_made_up_where_the_clock_of_the_server_is_ahead_of_ours():
+def test_a_server_whose_clock_is_ahead_of_ours_is_shown_as_such_instead_of_an_age():
     now = NOW - dt.timedelta(minutes=5)
     assert formatting.age(NOW, now) == "5 min 0 s ahead of this clock"
     assert formatting.age(NOW, NOW - dt.timedelta(seconds=1.5)) == "1.5 s ahead of this clock"

@@ -110,7 +110,7 @@ def shown(outcome):
     return [line.split()[0] for line in outcome.out.splitlines()[1 : outcome.out.splitlines().index("")]]
 
 
-def test_the_order_is_that_of_urgency_unless_another_is_asked_for(condord, fake):
+def test_condors_are_sorted_by_urgency_unless_another_order_is_asked_for(condord, fake):
     fake.answers["/api/positions"] = held("C", "A", "B")
     assert shown(condord("positions", "--url", fake.url)) == ["B", "A", "C"]
     assert shown(condord("positions", "--sort", "symbol", "--url", fake.url)) == ["A", "B", "C"]

@@ -39,14 +39,14 @@ def test_the_source_may_be_in_the_configuration_and_is_read_again_with_the_same_
     assert (again.cluster.role, again.cluster.source, again.server.host) == ("relay", "https://b.example", "localhost")
 
 
-def test_start_is_a_relay_where_the_configuration_says_it(condord, service, monkeypatch):
+def test_start_runs_a_relay_if_the_configuration_sets_that_role(condord, service, monkeypatch):
     monkeypatch.setenv("CONDORD_CLUSTER_ROLE", "relay")
     monkeypatch.setenv("CONDORD_CLUSTER_SOURCE", "unix:///run/condord/condord.sock")
     assert condord("start", "--port", "0").code == 0
     assert service.startup.loaded.config.cluster.source == "unix:///run/condord/condord.sock"
 
 
-def test_without_a_source_it_says_what_is_missing(condord, service):
+def test_without_a_source_the_error_names_what_is_missing(condord, service):
     ran = condord("relay")
     assert ran.code == 78
     assert ran.err[0].startswith(

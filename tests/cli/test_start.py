@@ -144,7 +144,7 @@ def test_the_demo_names_each_setting_that_it_ignores(condord, service, simulated
     )
 
 
-def test_the_demo_says_nothing_of_settings_that_it_uses(condord, service, simulated, monkeypatch):
+def test_the_demo_prints_nothing_about_settings_that_it_uses(condord, service, simulated, monkeypatch):
     monkeypatch.setenv("CONDORD_STREAM_WINDOW_MS", "100")
     assert condord("start", "--demo").err == ["condord serves at http://127.0.0.1:8420"]
 

@@ -95,7 +95,7 @@ def test_alerts_that_cannot_be_read_are_not_a_failure(condord, fake):
     assert "alerts       not known: they cannot be read" in out.splitlines()
 
 
-def test_a_server_that_has_read_nothing_yet_says_what_it_waits_for(condord, fake):
+def test_a_server_that_has_read_nothing_yet_reports_what_it_waits_for(condord, fake):
     fake.answers["/api/status"] = unread()
     assert condord("status", "--url", fake.url) == (
         69,
@@ -142,7 +142,7 @@ STREAM_FAILURES = [name for name in FAILURES if not name.startswith("rest ")]
 REFUSED = with_remedy("Alpaca refuses the key", FAILURES["stream 402"].remedy)
 
 
-def test_a_halted_daemon_says_what_to_do_and_how():
+def test_a_halted_daemon_reports_the_remedy():
     shown = lines(state="halted", code="authFailed", reason=REFUSED)
     assert shown[3] == (
         "to do        check the key, the secret and alpaca.paper, then restart, or send SIGHUP if only files changed"
@@ -173,7 +173,7 @@ def test_every_failure_has_its_remedy_shown_once(name):
         ("reconnecting", "silent", None, "nothing, it recovers by itself"),
     ],
 )
-def test_what_is_not_well_says_what_to_do(state, code, name, said):
+def test_each_problem_is_shown_with_its_remedy(state, code, name, said):
     reason = with_remedy("why", FAILURES[name].remedy if name else "")
     assert lines(state=state, code=code, reason=reason)[3].startswith(f"to do        {said}")
 
@@ -263,7 +263,7 @@ def test_an_ingester_shows_whether_it_leads_and_which_one_does():
     assert "cluster      standby, no leader is known, fence 0" in shown
 
 
-def test_a_lost_source_comes_with_what_to_do():
+def test_a_lost_source_is_shown_with_the_remedy():
     reason = with_remedy("desk has lost its source http://127.0.0.1:1: it answers 503", LOST_REMEDIES["sourceLost"])
     shown = lines(state="reconnecting", code="sourceLost", reason=reason)
     assert "to do        if it lasts, check that the source runs and can be reached" in shown

@@ -124,7 +124,7 @@ def test_a_working_order_that_closes_a_condor_is_noted():
     assert lines(condors=[documents.condor(closing=[documents.closing_order()])])[1].endswith("  closing order")
 
 
-def test_an_underlying_without_a_confirmed_price_says_why():
+def test_an_underlying_without_a_confirmed_price_has_the_reason():
     shown = lines(underlyings=[documents.underlying(price=None, percentChange=None, reason="noQuote")])
     assert shown[1].endswith("  no price")
     assert shown[-5].endswith("  no price: Alpaca has no usable quote, ex-dividend Dec 18: 1.97")
@@ -173,7 +173,7 @@ def unknown():
     return documents.condor(valuation=value, maxLoss=None, brokenWing=True)
 
 
-def test_an_unknown_value_is_a_dash_and_the_note_says_why():
+def test_an_unknown_value_is_a_dash_and_the_note_has_the_reason():
     totals = documents.totals(incomplete=1, unrealizedPl=None, naturalPl=None, dayPl=None, theta=None, maxLoss=None)
     shown = lines(condors=[unknown()], totals=totals)
     assert shown[1] == (
@@ -183,7 +183,7 @@ def test_an_unknown_value_is_a_dash_and_the_note_says_why():
     assert shown[6] == "1 condor (1 incomplete) · P/L — · today — · closing now — · max loss —"
 
 
-def test_a_leg_in_no_condor_has_a_note_why():
+def test_a_leg_in_no_condor_has_a_note_with_the_reason():
     strange = dict.fromkeys(documents.unmatched()) | {
         "symbol": "SPY\x1b[2J",
         "problem": "no root",

@@ -145,7 +145,7 @@ def test_a_leader_that_answers_and_publishes_nothing_is_lost_once(nats_server, c
 
 
 @pytest.mark.slow
-def test_before_the_first_leader_none_is_lost(nats_server, caplog):
+def test_before_the_first_leader_no_leader_counts_as_lost(nats_server, caplog):
     caplog.set_level(logging.INFO)
 
     async def scene(server):
@@ -203,7 +203,7 @@ def test_another_leader_takes_over_and_the_former_is_not_heard(nats_server):
 
 
 @pytest.mark.slow
-def test_a_stored_snapshot_is_shown_unconfirmed_where_nobody_leads(nats_server):
+def test_a_stored_snapshot_is_shown_unconfirmed_while_there_is_no_leader(nats_server):
     async def scene(_server, leader, followed):
         await caught(followed, leader)
         later = Followed(_server.bus())
@@ -292,7 +292,7 @@ def documented_users():
 
 
 @pytest.mark.slow
-def test_the_users_of_the_docs_may_do_what_they_need_and_a_relay_no_more(nats_server, caplog):
+def test_the_users_in_the_docs_may_do_only_what_they_need(nats_server, caplog):
     async def scene():
         server = nats_server(*documented_users())
         users = [BusLogin(kind="password", secret=Secret(text)) for text in ("ingester:PASSWORD1", "relay:PASSWORD2")]
@@ -337,7 +337,7 @@ def test_the_only_account_of_the_bus_is_found(nats_server):
 
 
 @pytest.mark.slow
-def test_without_jetstream_no_account_is_found_and_the_log_says_what_to_do(nats_server, caplog):
+def test_without_jetstream_no_account_is_found_and_the_log_has_the_remedy(nats_server, caplog):
     async def whole():
         followed = Followed(nats_server("nojetstream").bus(), "")
         async with working(followed):

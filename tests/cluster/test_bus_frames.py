@@ -9,7 +9,7 @@ TEXTS = st.text(st.characters(min_codepoint=33, max_codepoint=126), max_size=20)
 
 
 @given(NUMBERS, TEXTS.filter(bool), TEXTS, st.none() | NUMBERS, TEXTS)
-def test_what_headers_say_comes_back(fence, kind, version, base, leader):
+def test_headers_survive_encoding_and_decoding(fence, kind, version, base, leader):
     head = FrameHead(fence, kind, version, base, leader)
     assert head_of(head.headers()) == head
 

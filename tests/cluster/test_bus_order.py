@@ -140,7 +140,7 @@ def test_a_stored_snapshot_is_shown_until_the_leader_answers():
     assert (order.is_behind, order.fence, order.version) == (True, 3, "e-5")
 
 
-def test_kinds_of_later_versions_are_passed_over():
+def test_kinds_of_later_versions_are_skipped():
     order = caught_up()
     assert passed(order, frame(5, kind="weather"), frame(6)) == ["delta e-6"]
 
@@ -170,7 +170,7 @@ def test_two_seconds_without_a_frame_are_a_loss():
     assert order.lost(6.8, is_connected=True) is None
 
 
-def test_followed_again_it_has_its_time_and_the_fence_of_before():
+def test_followed_again_it_starts_its_time_again_and_keeps_the_fence():
     order = caught_up(fence=3)
     order.restart(100.0)
     assert (order.is_behind, order.fence) == (True, 3)
@@ -178,7 +178,7 @@ def test_followed_again_it_has_its_time_and_the_fence_of_before():
     assert order.lost(102.0, is_connected=True) == "leaderLost"
 
 
-def test_frames_that_cannot_be_passed_on_keep_nobody_from_being_lost():
+def test_frames_that_cannot_be_passed_on_do_not_keep_a_leader_from_being_lost():
     order = caught_up()
     for second in range(4):
         passed(order, frame(10 + second), now=float(second))
@@ -202,7 +202,7 @@ def test_where_the_bus_has_lost_its_state_a_lower_fence_is_accepted():
     assert passed(order, frame(1, epoch="f", kind="snapshot")) == ["snapshot f-1"]
 
 
-def test_what_is_held_is_bounded(monkeypatch):
+def test_what_is_held_back_is_bounded(monkeypatch):
     monkeypatch.setattr(bus_order, "MAX_HELD", 3)
     order = caught_up()
     passed(order, *(frame(number) for number in range(7, 12)))

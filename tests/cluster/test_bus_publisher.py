@@ -91,7 +91,7 @@ def test_prices_are_stored_after_a_while(nats_server, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_leader_that_was_overtaken_notices_it_and_publishes_nothing_more(nats_server, caplog):
+def test_a_leader_that_was_replaced_notices_that_and_publishes_nothing_further(nats_server, caplog):
     async def scene(leader, frames, stored):
         other = FencedKey(KvBucket(leader.bus, SNAPSHOTS), ACCOUNT)
         await other.write(9, b"of another")

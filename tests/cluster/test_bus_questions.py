@@ -145,7 +145,7 @@ def test_what_the_leader_cannot_answer_has_its_reason(nats_server, monkeypatch):
     play(nats_server, scene)
 
 
-def test_a_former_leader_is_not_believed(nats_server):
+def test_the_answers_of_a_former_leader_are_ignored(nats_server):
     async def scene(made):
         made.fence = 2
         assert "a former leader has answered" in await unavailable(made)
@@ -172,7 +172,7 @@ def test_an_ingester_that_does_not_lead_answers_nothing(nats_server, monkeypatch
     play(nats_server, scene)
 
 
-def test_a_message_that_cannot_be_decoded_is_no_answer(nats_server):
+def test_a_message_that_cannot_be_decoded_is_not_an_answer(nats_server):
     async def scene(made):
         message = await made.bus.ask(f"condord.{ACCOUNT}.ask", b"hello", seconds=30)
         assert message.headers["Fault"] == "the question cannot be understood"

@@ -78,7 +78,7 @@ def test_what_is_not_a_whole_answer_is_lost(script, text):
     assert str(caught.value) == text
 
 
-def test_an_address_where_nobody_listens_is_lost():
+def test_an_address_where_nothing_listens_is_lost():
     with socket.socket() as bound:
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
@@ -207,7 +207,7 @@ def answered(status, **headers):
         (502, {"content_type": "text/html"}, "it answers 502"),
     ],
 )
-def test_an_answer_of_something_else_than_a_condord_says_what_to_check(status, headers, text):
+def test_an_answer_of_something_other_than_a_condord_names_what_to_check(status, headers, text):
     with pytest.raises(Lost) as caught:
         require(*answered(status, **headers), "text/event-stream")
     assert str(caught.value).startswith(text)
@@ -220,7 +220,7 @@ def test_the_answer_that_is_expected_may_have_parameters():
 
 
 @pytest.mark.parametrize("status", [401, 403])
-def test_a_refusal_by_something_else_than_a_condord_does_not_blame_the_token_alone(status):
+def test_a_refusal_by_something_other_than_a_condord_does_not_blame_only_the_token(status):
     with pytest.raises(Refused, match=f"answers {status}, but not as a condord") as caught:
         require(*answered(status, content_type="text/html"), "text/event-stream")
     assert caught.value.exit_code == 77
@@ -232,7 +232,7 @@ def test_a_refusal_by_something_else_than_a_condord_does_not_blame_the_token_alo
     ("status", "token", "text"),
     [(401, "t", "does not accept the token"), (403, "t", "does not accept the token"), (401, None, "requires a token")],
 )
-def test_a_refused_token_is_an_error_that_says_where_to_put_it(status, token, text):
+def test_a_refused_token_is_an_error_that_names_where_to_put_it(status, token, text):
     settings = SourceSettings(
         address=parse_url("http://a.example"), token=Secret(token) if token else None, context=lambda: None
     )

@@ -28,7 +28,7 @@ EVENTS = [
 ]
 
 
-def test_a_block_is_kept_as_it_came_but_for_the_retry():
+def test_a_block_is_kept_as_it_arrived_except_for_the_retry():
     assert EventBlocks().feed(STREAM) == EVENTS
 
 

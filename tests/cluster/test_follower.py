@@ -58,7 +58,7 @@ def test_it_resumes_after_the_last_event():
     assert "\r\nLast-Event-ID: k3f9-1\r\n" in made.source.heads[0]
 
 
-def test_a_stream_that_ends_is_taken_up_again_at_once_and_nobody_notices():
+def test_a_stream_that_ends_is_resumed_at_once_and_no_subscriber_notices():
     made = play(two_seconds, [STREAM_HEAD, SNAPSHOT, BYE], [STREAM_HEAD, SNAPSHOT], [STREAM_HEAD, DELTA, HOLD])
     assert made.sink.calls == ["begin", "snapshot"] * 2 + ["begin", "delta"]
 
@@ -134,7 +134,7 @@ def test_a_source_that_cannot_be_followed_is_lost_with_the_reason(script, reason
     assert made.source.connections > 1
 
 
-def test_what_is_no_condord_is_tried_again_as_the_address_may_be_put_right():
+def test_what_is_not_a_condord_is_tried_again_as_the_address_may_be_corrected():
     async def scene(made):
         await asyncio.sleep(LOST_SECONDS + 0.5)
         [lost] = [call for call in made.sink.calls if call.startswith("lost")]

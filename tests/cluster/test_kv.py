@@ -56,7 +56,7 @@ def test_a_value_of_megabytes_comes_back(nats_server):
 
 
 @pytest.mark.slow
-def test_values_live_as_long_as_their_bucket_says(nats_server):
+def test_values_live_as_long_as_their_bucket_is_set_to(nats_server):
     async def scene(_server, bus):
         short, other = KvBucket(bus, "leases", ttl_seconds=1.0), KvBucket(bus, "leases", ttl_seconds=30.0)
         assert await other.ensure() == 30.0

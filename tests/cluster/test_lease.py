@@ -24,7 +24,7 @@ def play(nats_server, scene):
     asyncio.run(whole())
 
 
-def test_without_jetstream_the_error_says_what_to_do(nats_server):
+def test_without_jetstream_the_error_has_the_remedy(nats_server):
     async def whole():
         bus = nats_server("nojetstream").bus()
         async with running(bus):

@@ -148,7 +148,7 @@ def test_a_creds_file_is_signed_with_its_seed():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["token", "password", "seed"])
-def test_wrong_credentials_are_refused_and_not_repeated(nats_server, kind):
+def test_wrong_credentials_are_refused_and_not_tried_again(nats_server, kind):
     server = nats_server('authorization { token: "right-token" }')
     wrong = {"token": "hushhush", "password": "u:hushhush", "seed": SEED}[kind]
     with pytest.raises(Refused) as caught:
@@ -185,7 +185,7 @@ def test_what_is_not_a_nats_server_is_lost(line, why):
     asyncio.run(scene())
 
 
-def test_where_nobody_listens_the_reason_is_that_of_the_system(nats_server):
+def test_where_nothing_listens_the_reason_is_that_of_the_system(nats_server):
     server = nats_server()
     server.kill()
     with pytest.raises(Lost, match="cannot be reached: Connection refused"):

@@ -89,6 +89,20 @@ def test_nothing_else_is_answered_by_a_copy(method, target):
     play(scene, [TRADES])
 
 
+def test_a_post_drops_the_copies_of_what_it_may_have_changed():
+    async def scene(made):
+        for target in ("/api/alerts", "/api/alerts?a=b", "/api/alerts.csv"):
+            await made.ask(target)
+        await made.ask("/api/alerts/x:y/acknowledge", "POST")
+        made.is_lost = True
+        assert (await made.ask("/api/alerts.csv")).body == b"[1]"
+        for target in ("/api/alerts", "/api/alerts?a=b"):
+            with pytest.raises(Unavailable):
+                await made.ask(target)
+
+    play(scene, *[[TRADES]] * 3, [answer(204, b"")])
+
+
 def test_a_source_that_does_not_answer_in_time_is_stood_in_for():
     async def scene(made):
         found = await made.ask()
@@ -110,7 +124,7 @@ def test_errors_and_long_answers_are_not_kept(script):
     play(scene, [script])
 
 
-def test_the_oldest_copies_are_let_go():
+def test_the_oldest_copies_are_dropped():
     async def scene(made):
         for number in range(MAX_COPIES + 1):
             await made.ask(f"/api/trades?{number}")

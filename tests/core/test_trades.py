@@ -113,7 +113,7 @@ def test_one_that_was_legged_in_is_whole_if_it_is_the_only_one():
     assert wholes([*legs, *parts]) == [(1, "partlyClosed", False), (1, "closed", False)]
 
 
-def test_one_whose_opening_is_not_known_is_not_whole():
+def test_a_condor_whose_opening_is_not_known_is_not_whole():
     assert wholes([order("b", 1, closing(CHEAP))]) == [(1, "closed", False)]
 
 

@@ -63,7 +63,7 @@ def test_an_unknown_underlying_is_taken_to_be_the_root():
     assert max_losses_e4([replace(holding("P", 90, 1, "2"), underlying=None)]) == {"XYZ": e4("200")}
 
 
-def test_a_short_put_alone_loses_down_to_a_price_of_zero():
+def test_a_short_put_by_itself_loses_down_to_a_price_of_zero():
     assert max_losses_e4([holding("P", 95, -2, "1.5")]) == {"XYZ": e4("18700")}
 
 

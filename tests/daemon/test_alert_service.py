@@ -5,7 +5,8 @@ import logging
 import pytest
 
 from condord.core.rules.rule import Rule
-from condord.daemon.alert_service import ACKNOWLEDGED_SECONDS, NOTHING, STOP_SECONDS, AlertService
+from condord.daemon.alert_service import ACKNOWLEDGE_SECONDS, NOTHING, STOP_SECONDS, AlertService
+from condord.errors import Unavailable
 from condord.live.alert_records import Transition
 from condord.live.alerts import Changes
 from tests import virtualtime
@@ -196,7 +197,7 @@ def test_only_the_last_state_of_a_record_that_changes_before_it_is_stored_is_sto
     run(scene())
 
 
-def test_a_stop_stores_what_waits_and_evaluates_nothing_more(run):
+def test_a_stop_stores_what_waits_and_ends_the_evaluation(run):
     async def scene():
         async with Scene() as given:
             await given.begin()
@@ -250,33 +251,107 @@ def test_an_acknowledgement_is_published_and_stored(run):
             given.alerts.acknowledged["breached:SPY-1"] = seen
             assert not await given.service.acknowledge("stop-loss:SPY-1")
             assert await given.service.acknowledge("breached:SPY-1")
+            await virtualtime.until(lambda: given.delivery.added)
             assert (given.shown[-1], given.delivery.added) == (seen, [(seen, [])])
 
     run(scene())
 
 
-@pytest.mark.parametrize("is_stored", [True, False])
-def test_an_acknowledgement_is_answered_once_it_is_stored_and_does_not_wait_indefinitely(run, monkeypatch, is_stored):
+def acknowledging(given):
+    """Begin to acknowledge an alert as an ingester whose alerts are copied to others."""
+    given.store.is_copied = True
+    given.alerts.acknowledged["breached:SPY-1"] = Changes(records=(record(acknowledged_at=NOW_AT),))
+    return asyncio.create_task(given.service.acknowledge("breached:SPY-1"))
+
+
+def test_a_daemon_without_others_does_not_wait_for_the_disk_to_acknowledge(run):
+    async def scene():
+        async with Scene() as given:
+            given.delivery.can_write.clear()
+            given.alerts.acknowledged["breached:SPY-1"] = Changes(records=(record(acknowledged_at=NOW_AT),))
+            await given.begin()
+            began = asyncio.get_running_loop().time()
+            assert await given.service.acknowledge("breached:SPY-1")
+            assert asyncio.get_running_loop().time() == began
+
+    run(scene())
+
+
+def test_an_acknowledgement_returns_once_another_ingester_would_know_of_it(run):
     async def scene():
         async with Scene() as given:
             await given.begin()
-            can_store = asyncio.Event()
+            given.delivery.is_kept = True
+            given.delivery.can_write.clear()
+            acknowledgement = acknowledging(given)
+            await asyncio.sleep(1)
+            assert (given.stored, acknowledgement.done()) == ([["breached:SPY-1"]], False)
+            given.delivery.can_write.set()
+            assert await acknowledgement
 
-            async def add(changes, documents):
-                await can_store.wait()
+    run(scene())
 
-            monkeypatch.setattr(given.delivery, "add", add)
-            given.alerts.acknowledged["breached:SPY-1"] = Changes(transitions=(), records=(record(),))
-            answering = asyncio.create_task(given.service.acknowledge("breached:SPY-1"))
-            await asyncio.sleep(ACKNOWLEDGED_SECONDS - 0.1)
-            assert not answering.done()
-            if is_stored:
-                can_store.set()
-                await virtualtime.settle()
-            else:
-                await asyncio.sleep(0.2)
-            assert answering.done()
-            assert answering.result()
+
+def test_an_acknowledgement_waits_for_its_own_copy_not_for_one_under_way(run):
+    async def scene():
+        async with Scene() as given:
+            await given.begin()
+            given.delivery.is_kept = True
+            given.delivery.can_write.clear()
+            given.service.take(firing("earlier:SPY-1"))
+            await virtualtime.until(lambda: given.delivery.added)
+            acknowledgement = acknowledging(given)
+            await asyncio.sleep(1)
+            assert given.stored == [["earlier:SPY-1"]]
+            given.delivery.can_write.set()
+            assert await acknowledgement
+            assert given.stored == [["earlier:SPY-1"], ["breached:SPY-1"]]
+
+    run(scene())
+
+
+def test_an_acknowledgement_that_no_other_ingester_would_know_of_is_an_error(run):
+    async def scene():
+        async with Scene() as given:
+            await given.begin()
+            acknowledgement = acknowledging(given)
+            with pytest.raises(Unavailable, match="the next leader may not know of it"):
+                await acknowledgement
+
+    run(scene())
+
+
+def test_a_second_acknowledgement_changes_nothing_and_waits_as_well(run):
+    async def scene():
+        async with Scene() as given:
+            await given.begin()
+            acknowledgement = acknowledging(given)
+            await asyncio.wait([acknowledgement])
+            given.alerts.acknowledged["breached:SPY-1"] = NOTHING
+            with pytest.raises(Unavailable):
+                await given.service.acknowledge("breached:SPY-1")
+            given.delivery.is_kept = True
+            assert await given.service.acknowledge("breached:SPY-1")
+            assert given.stored == [["breached:SPY-1"], [], []]
+
+    run(scene())
+
+
+def test_an_acknowledgement_waits_only_so_long(run):
+    async def scene():
+        async with Scene() as given:
+            await given.begin()
+            given.delivery.is_kept = True
+            given.delivery.can_write.clear()
+            acknowledgement = acknowledging(given)
+            began = asyncio.get_running_loop().time()
+            await asyncio.wait([acknowledgement])
+            assert asyncio.get_running_loop().time() - began == pytest.approx(ACKNOWLEDGE_SECONDS)
+            given.delivery.can_write.set()
+            await virtualtime.settle()
+            assert await given.service.acknowledge("breached:SPY-1")
+            with pytest.raises(Unavailable):
+                await acknowledgement
 
     run(scene())
 

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import datetime as dt
 
 import pytest
@@ -7,11 +8,17 @@ import tests.upstream.conftest  # noqa: F401 - imports alpaca-py without its war
 
 # isort: split
 from condord.cluster.maker_channel import Kept, StateCopy
+from condord.daemon.alert_service import FILE_NAME, AlertService
 from condord.daemon.copied_state import KEPT_SECONDS, CopiedState, restore
+from condord.live.alerts import Alerts
 from condord.notify.alert_copy import encoded
+from condord.notify.delivery import Delivery
 from condord.notify.file import AlertFile, Stored
+from condord.notify.store import AlertStore
+from tests.fakes.alert_parts import FakeWatch
 from tests.notify.made import NOW_AT, record
-from tests.virtualtime import run
+from tests.notify.test_delivery import FakeSenders
+from tests.virtualtime import run, until
 
 NAMES = f"{'a' * 20}-names.json"
 
@@ -42,7 +49,7 @@ def test_alerts_wait_until_a_successor_would_have_them():
         await copied.confirm(Kept(kind="alerts", number=1))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
-        assert waiting.done()
+        assert waiting.result() is True
 
     run(main())
 
@@ -51,7 +58,7 @@ def test_alerts_wait_only_so_long():
     async def main():
         loop = asyncio.get_running_loop()
         began = loop.time()
-        await CopiedState().copy_alerts(b"a")
+        assert not await CopiedState().copy_alerts(b"a")
         assert loop.time() - began == pytest.approx(KEPT_SECONDS)
 
     run(main())
@@ -59,6 +66,54 @@ def test_alerts_wait_only_so_long():
 
 def now_at() -> dt.datetime:
     return NOW_AT
+
+
+def recalled(content, directory):
+    """Return the alerts that a successor begins with."""
+    restore([StateCopy(kind="alerts", name="", content=content)], directory, machine_at=now_at)
+
+    async def main():
+        with contextlib.closing(AlertStore(directory / FILE_NAME, machine_at=now_at)) as store:
+            return await store.switch_to("key")
+
+    return asyncio.run(main())
+
+
+def test_what_is_acknowledged_is_known_to_a_successor_from_the_answer_on(tmp_path):
+    """The leader may be killed right after the answer, as the bus has it by then."""
+    (tmp_path / "next").mkdir()
+    sent, on_bus = [], []
+
+    async def write_all(copied):
+        while sent:
+            keep = sent.pop(0)
+            on_bus.append(keep.copy.content)
+            await copied.confirm(Kept(kind=keep.copy.kind, number=keep.number))
+
+    async def main():
+        copied, alerts = CopiedState(), Alerts()
+        copied.connect(sent.append)
+        store = AlertStore(tmp_path / FILE_NAME, machine_at=now_at, copy=copied.copy_alerts)
+        delivery = Delivery(store, FakeSenders(), now_at=now_at, session_end=lambda _: NOW_AT)
+        service = AlertService(alerts=alerts, watch=FakeWatch(), store=store, delivery=delivery, now_at=now_at)
+        running = asyncio.create_task(service.run())
+        service.note_account("key")
+        await until(lambda: sent)
+        await write_all(copied)
+        await until(lambda: alerts.recalls)
+        alerts.recall([record()])
+
+        acknowledgement = asyncio.create_task(service.acknowledge(record().id))
+        await until(lambda: sent)
+        assert not acknowledgement.done()
+        await write_all(copied)
+        assert await acknowledgement
+        running.cancel()
+        service.close()
+
+    run(main())
+    assert recalled(on_bus[0], tmp_path / "next") == ()
+    assert [each.acknowledged_at for each in recalled(on_bus[-1], tmp_path / "next")] == [NOW_AT]
 
 
 def test_an_earlier_state_is_written_where_the_daemon_reads_it(tmp_path, caplog):

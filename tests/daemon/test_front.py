@@ -60,7 +60,7 @@ class Scene:
         return self.config
 
 
-def test_a_reload_is_one_of_the_maker_too():
+def test_a_reload_also_reloads_the_maker():
     with startup.restored_root_logger():
         scene = Scene()
         changed = msgspec.structs.replace(CONFIG.server, allowed_hosts=("desk.example",), max_subscribers=3)

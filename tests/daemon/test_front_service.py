@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 import types
 from pathlib import Path
 
@@ -57,13 +58,14 @@ def test_without_a_bus_it_serves_that_nothing_was_read_and_stops_gracefully(tmp_
         seen["directories"] = [each.stat().st_mode & 0o777 for each in runtime.iterdir()]
         seen["locks"] = [each.name for each in state.iterdir()]
 
-    runtime, state = tmp_path / "runtime", tmp_path / "state"
-    runtime.mkdir()
-    serve(visit, environ={**os.environ, "RUNTIME_DIRECTORY": str(runtime), "STATE_DIRECTORY": str(state)})
+    state = tmp_path / "state"
+    with tempfile.TemporaryDirectory() as short:  # the path of a socket has a limit, which `tmp_path` may exceed
+        runtime = Path(short)
+        serve(visit, environ={**os.environ, "RUNTIME_DIRECTORY": short, "STATE_DIRECTORY": str(state)})
+        assert [*runtime.iterdir(), *state.iterdir()] == []
     assert (seen["positions"][0], seen["alive"], seen["ready"]) == (503, 200, 503)
     assert seen["directories"] == [0o700]
     assert [name.startswith("ingester-") for name in seen["locks"]] == [True]
-    assert [*runtime.iterdir(), *state.iterdir()] == []
 
 
 def test_a_state_directory_that_another_ingester_of_the_account_has_is_refused(tmp_path):

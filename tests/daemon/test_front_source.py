@@ -46,6 +46,8 @@ class FakeFollower:
     def __init__(self, name, log, sink=None):
         self.name, self.log, self.sink = name, log, sink
         self.fails = asyncio.Event()
+        self.can_answer = asyncio.Event()
+        self.can_answer.set()
 
     async def run(self):
         self.log.append(f"{self.name} runs")
@@ -59,6 +61,7 @@ class FakeFollower:
         self.log.append(f"{self.name} retries")
 
     async def ask(self, method, target):
+        await self.can_answer.wait()
         return f"{self.name}: {method} {target}"
 
 
@@ -126,6 +129,22 @@ def test_the_maker_is_followed_and_asked_while_the_front_leads():
         ]
         scene.feed.is_lost = True
         assert scene.source.is_lost
+
+    run(main())
+
+
+def test_a_get_that_a_former_leader_does_not_answer_is_asked_of_the_maker():
+    async def main():
+        scene = Scene()
+        scene.bus.can_answer.clear()
+        asking = {method: asyncio.create_task(scene.source.ask(method, "/a")) for method in ("GET", "POST")}
+        await asyncio.sleep(1)
+        scene.source.lead(7)
+        assert await asking["GET"] == "maker: GET /a"
+        await asyncio.sleep(1)
+        assert not asking["POST"].done()
+        scene.bus.can_answer.set()
+        assert await asking["POST"] == "bus: POST /a"
 
     run(main())
 

@@ -86,7 +86,7 @@ def test_while_it_leads_there_is_what_only_the_maker_has_and_the_sum_of_both_pro
     assert ("condord_http_requests_total", "/api/stream") not in found  # the front's own
 
 
-def test_a_standby_has_none_of_it_and_no_counter_decreases():
+def test_a_standby_has_no_metrics_of_a_maker_and_no_counter_decreases():
     first, front = Maker(), Front()
     first.cpu.inc(30)
     first.memory.set(100)

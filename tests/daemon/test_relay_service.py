@@ -109,7 +109,7 @@ def test_a_bus_that_refuses_the_credentials_ends_it(nats_server, tmp_path):
     assert caught.value.exit_code == 77
 
 
-def test_its_own_guard_comes_first_and_before_a_document_there_is_only_503():
+def test_the_guard_of_the_relay_comes_first_and_before_a_document_there_is_only_503():
     seen = []
 
     def visit(url):
@@ -128,7 +128,7 @@ def test_a_source_that_refuses_the_token_ends_it(token):
     assert caught.value.exit_code == 77
 
 
-def test_without_a_token_it_serves_nobody_else():
+def test_without_a_token_it_serves_only_this_machine():
     with pytest.raises(ConfigError, match="other machines could read"):
         serve("http://127.0.0.1:9", host="0.0.0.0")  # noqa: S104
 

@@ -122,7 +122,7 @@ def test_minutes_are_recorded_for_the_account_of_the_leader():
     play(scene)
 
 
-def test_what_does_not_last_is_only_a_simulator():
+def test_only_a_simulated_account_does_not_last():
     async def scene(made):
         made.house.set_status(status(source="alpaca-live"))
         made.quote(0.90)

@@ -160,7 +160,7 @@ def test_what_reads_nothing_in_time_is_served_all_the_same():
     run(main())
 
 
-def test_a_maker_from_which_nothing_comes_is_killed():
+def test_a_maker_that_sends_nothing_is_killed():
     async def main():
         scene = Scene()
         scene.maker.has_read.set()

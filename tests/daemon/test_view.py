@@ -252,7 +252,7 @@ def test_trades_come_from_the_trade_book(view):
 
 def test_alerts_are_those_of_the_service_and_can_be_acknowledged(view, alert_service):
     assert view.alerts().channels == [CHANNEL]
-    assert [asyncio.run(view.acknowledge(name)) for name in ("known", "unknown")] == [True, False]
+    assert [asyncio.run(view.acknowledge(alert_id)) for alert_id in ("known", "unknown")] == [True, False]
     assert alert_service.seen == ["known", "unknown"]
 
 

@@ -32,7 +32,7 @@ def test_loopback_names_and_the_named_hosts_are_served(name, is_known):
     assert found.knows_host(name) is is_known
 
 
-def test_on_unix_sockets_alone_any_host_is_served():
+def test_if_all_sockets_are_unix_sockets_any_host_is_served():
     assert settings(Server(), socket.AF_UNIX).knows_host("evil.example")
     assert not settings(Server(), socket.AF_UNIX, socket.AF_INET).knows_host("evil.example")
 

@@ -206,8 +206,9 @@ def is_evaluated(condord: Condord) -> bool:
 
 
 def alerts(condord: Condord) -> list[dict]:
-    """The alerts of `GET /api/alerts`."""
-    return condord.get("/api/alerts")[1]["alerts"]
+    """The alerts of `GET /api/alerts`; none while it is not answered, as during a takeover."""
+    status, answer = condord.get("/api/alerts")
+    return answer["alerts"] if status == 200 else []
 
 
 def the_alert(condord: Condord, rule: str = "line") -> dict | None:

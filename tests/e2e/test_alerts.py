@@ -67,7 +67,7 @@ def test_a_crossing_is_one_alert_and_one_post_over_many_ticks_around_the_line(ma
         assert receiver.path not in condord.get("/api/alerts")[1].__repr__() + "".join(condord.stderr)
 
 
-def test_bad_quotes_and_a_feed_that_is_cut_or_mute_fire_nothing(market, receiver, files):
+def test_bad_quotes_and_a_feed_that_is_cut_or_silent_fire_nothing(market, receiver, files):
     with watching(files) as condord:
         for bid, ask in ((0.05, 19.95), (9.0, 8.0), (0.0, 0.0)):
             market.quote((bid, ask))
@@ -90,7 +90,7 @@ def test_bad_quotes_and_a_feed_that_is_cut_or_mute_fire_nothing(market, receiver
         until(lambda: receiver.kinds == ["firing"], lambda: receiver.kinds)
 
 
-def test_a_crossing_that_a_mute_feed_hides_fires_once_with_the_next_quote(market, receiver, files):
+def test_a_crossing_that_a_silent_feed_hides_fires_once_with_the_next_quote(market, receiver, files):
     with watching(files) as condord:
         market.simulated.fault("rest-500")
         market.simulated.fault("mute", seconds=2.0)
@@ -184,7 +184,7 @@ def test_a_restart_while_an_alert_fires_neither_repeats_nor_forgets_it(market, r
         until(lambda: receiver.kinds == ["firing", "resolved"], lambda: receiver.kinds)
 
 
-def test_a_restart_while_a_condition_has_held_too_shortly_keeps_what_has_run(market, receiver, files):
+def test_a_restart_keeps_for_how_long_a_condition_has_held(market, receiver, files):
     files.rule["for_seconds"] = 4
     files.change()
     often = also_replaced(live__alert_machine__SAVE_SECONDS=0.2)
@@ -293,7 +293,7 @@ def test_a_damaged_file_is_set_aside_and_what_holds_is_not_sent_again(market, re
         assert receiver.kinds == ["firing"]
 
 
-def test_alerts_go_on_in_memory_while_the_file_is_locked(market, receiver, files, tmp_path):
+def test_alerts_continue_in_memory_while_the_file_is_locked(market, receiver, files, tmp_path):
     with watching(files, **also_replaced(host__database__BUSY_SECONDS=0.2)) as condord:
         with closing(sqlite3.connect(tmp_path / STATE, isolation_level=None)) as other:
             other.execute("BEGIN EXCLUSIVE")

@@ -252,7 +252,7 @@ def test_a_filled_closing_order_is_todays_result_of_a_closed_condor(last_day):
         ("/v2/orders", "ordersUnavailable"),
     ],
 )
-def test_what_the_account_does_not_tell_is_null_and_everything_else_goes_on(path, notice):
+def test_what_cannot_be_read_of_the_account_is_null_and_everything_else_goes_on(path, notice):
     with trading("default", {"name": "rest-500", "path": path}) as (simulated, condord):
         until(lambda: notice in notices(condord), "the notice")
         document = condord.document()

@@ -97,10 +97,14 @@ class FakeWatch:
 
 
 class FakeStore:
-    """A database with records by account. `can_read` is cleared to make the disk hang."""
+    """A database with records by account. `can_read` is cleared to make the disk hang.
+
+    `is_copied`: whether there are other ingesters.
+    """
 
     def __init__(self):
         self.fault = None
+        self.is_copied = False
         self.accounts = {}
         self.switched = []
         self.is_closed = False
@@ -117,13 +121,14 @@ class FakeStore:
 
 
 class FakeDelivery:
-    """Keeps what is added. `can_write` is cleared to make the disk hang."""
+    """Keeps what is added. `can_write` is cleared to make the disk hang. `is_kept`: whether other ingesters have it."""
 
     def __init__(self, store=None):
         self._store = store
         self.added = []
         self.counts = {("phone", "delivered"): 2}
         self.set = None
+        self.is_kept = False
         self.can_write = asyncio.Event()
         self.can_write.set()
 
@@ -133,6 +138,7 @@ class FakeDelivery:
     async def add(self, changes, documents):
         self.added.append((changes, list(documents)))
         await self.can_write.wait()
+        return self.is_kept
 
     def set_channels(self, channels):
         self.set = list(channels)

@@ -119,7 +119,7 @@ class TestRecording:
         asyncio.run(use())
         assert not [each for each in path.parent.iterdir() if b"PKSECRET" in each.read_bytes()]
 
-    def test_who_knows_only_the_hash_of_an_account_records_for_it(self, path):
+    def test_rows_can_be_recorded_with_only_the_hash_of_the_account(self, path):
         account = StoredAccount(hashlib.sha256(b"account").hexdigest()[:20], "simulator")
 
         async def use():

@@ -35,7 +35,7 @@ def test_an_answer_within_the_bounds_is_read(server, session):
     assert asked(server, session, 60.0).text == "whole"
 
 
-def test_a_head_that_is_too_large_is_left(server, session):
+def test_a_head_that_is_too_large_is_refused(server, session):
     lines = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 1_000) for number in range(70))
     server.script = {PATH: [Raw(b"HTTP/1.1 200 OK\r\n" + lines + b"Content-Length: 0\r\n\r\n")]}
     with pytest.raises((TooLarge, requests.ConnectionError), match="in its head"):

@@ -134,7 +134,7 @@ def test_a_child_runs_as_long_as_its_deadline_is_extended_and_ends_with_the_pipe
 
 
 @pytest.mark.slow
-def test_a_child_that_was_suspended_past_its_deadline_does_nothing_more(started):
+def test_a_child_that_was_suspended_past_its_deadline_does_nothing_further(started):
     child = started(30)
     child.await_start()
     child.process.send_signal(signal.SIGSTOP)

@@ -44,7 +44,7 @@ def test_a_runtime_directory_that_cannot_be_used_is_passed_over(tmp_path, monkey
             assert path.parent == tmp_path
 
 
-def test_without_any_place_it_says_for_what(tmp_path, monkeypatch):
+def test_without_a_writable_place_the_error_names_the_purpose(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
     with pytest.raises(Unavailable, match="no private directory for a test: No such file") as raised, made({}):
         pass
@@ -134,7 +134,7 @@ def test_what_links_lead_to_stays(owner, tmp_path):
     ],
     ids=["of another program", "without an owner", "open to others", "with a fifo", "with a link"],
 )
-def test_what_is_not_surely_one_of_ours_stays(owner, tmp_path, name, change):
+def test_what_may_not_be_one_of_our_directories_stays(owner, tmp_path, name, change):
     path = left(owner)
     change(path)
     path = path.rename(tmp_path / name)

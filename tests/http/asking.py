@@ -17,6 +17,7 @@ import msgspec
 from condord.core.occ import parse
 from condord.core.position import Position
 from condord.core.quote import Tick
+from condord.errors import Unavailable
 from condord.http.app import build
 from condord.http.server import HttpServer, ListenAddress, listen
 from condord.http.tickets import Tickets
@@ -86,7 +87,7 @@ class FakeDaemon:
         self.history_fault = None
         self.closed = msgspec.convert(documents.trades(), TradesJson)
         self.shown_alerts = msgspec.convert(documents.alerts(), AlertsJson)
-        self.acknowledged = []
+        self.acknowledged, self.is_kept = [], True
         self.channel_answers = {"phone": ChannelTestJson(ok=True, status=200, text="delivered")}
         self.tested, self.is_channel_removed = [], False
         self.tickets = Tickets("a-token-of-some-length", now_at=lambda: NOW_AT)
@@ -152,6 +153,8 @@ class FakeDaemon:
     async def acknowledge(self, alert_id):
         is_known = any(alert.id == alert_id for alert in self.shown_alerts.alerts)
         self.acknowledged += [alert_id] * is_known
+        if is_known and not self.is_kept:
+            raise Unavailable("the next leader may not know of it", "")
         return is_known
 
     @property

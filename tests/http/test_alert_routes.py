@@ -57,6 +57,13 @@ def test_an_unknown_alert_is_not_acknowledged(daemon):
     assert daemon.acknowledged == []
 
 
+def test_an_acknowledgement_that_may_be_lost_is_answered_with_the_reason(daemon):
+    daemon.is_kept = False
+    answer = ask(daemon, ACKNOWLEDGE, method="POST")
+    assert (answer.status, answer.headers["retry-after"]) == (503, "2")
+    assert answer.json()["detail"] == "the next leader may not know of it"
+
+
 @pytest.mark.parametrize("path", [ACKNOWLEDGE, TEST])
 def test_what_changes_something_needs_a_post(daemon, path):
     assert ask(daemon, path).status == 405

@@ -40,7 +40,7 @@ def test_of_a_long_condor_the_long_leg_is_near():
     assert given.startswith("the long put 755 is 1.00 (0.13 %) in the money, ")
 
 
-def test_what_is_tested_says_how_far_away_the_price_is():
+def test_the_text_of_tested_states_how_far_away_the_price_is():
     near = risk(price=757.3, put=2.3, sigmas=0.21)
     assert clause(RULES["tested"], {"distanceSigmas": 0.21}, risk=near) == (
         "the short put 755 is tested, 0.21 sigmas away, SPY 757.30."
@@ -74,8 +74,8 @@ def test_a_distance_has_a_verb_and_a_number_without_every_volatility(fields, exp
 
 
 @pytest.mark.parametrize("given", [RULES["tested"], rule(when="tested"), rule(when="distancePercent < 2")])
-def test_what_is_tested_does_not_say_that_the_strike_is_breached(given):
-    """The alert `breached` fires at the same time and says so."""
+def test_the_text_of_tested_does_not_state_that_the_strike_is_breached(given):
+    """The alert `breached` fires at the same time and states that."""
     assert clause(given, {"distanceSigmas": -0.6}) == "the price is 1.74 % beyond the short put 755, SPY 742.10."
     assert clause(rule(when="distanceSigmas < 0")) == "the short put 755 is breached, SPY 742.10."
     assert clause(rule(when="breached")) == "the short put 755 is breached, SPY 742.10."

@@ -106,7 +106,7 @@ def test_on_a_day_without_a_session_dates_do_not_count():
     assert not at(new_york(dt.date(2026, 11, 21), 12)).is_dated
 
 
-def test_what_should_be_known_is_so_in_a_session_after_its_opening():
+def test_quantities_should_be_known_in_a_session_after_its_opening():
     assert at().is_watched
     assert not at(is_session=False).is_watched
     assert not at(new_york(LAST_DAY, 9, 31)).is_watched

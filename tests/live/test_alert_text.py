@@ -91,7 +91,7 @@ def test_a_breach_names_the_strike_the_price_and_what_closing_now_makes():
     )
 
 
-def test_a_profit_that_is_not_known_is_said_to_be_so():
+def test_a_profit_that_is_not_known_is_stated_as_such():
     assert text(RULES["broken-condor"], value=priced(missing=LEGS[:1])).endswith(". P/L not known.")
     halves = msgspec.structs.replace(priced(), natural_pl_e4=None)
     assert text(RULES["broken-condor"], value=halves).endswith(". P/L -511.00.")
@@ -115,7 +115,7 @@ def test_a_stub_or_crossed_quote_gives_no_price_to_close(strike, bid, ask, expec
     assert text(RULES["broken-condor"], quotes=quotes).endswith(expected)
 
 
-def test_what_is_blind_shows_no_profit():
+def test_a_text_about_a_blind_condor_shows_no_profit():
     assert text(RULES["blind"], {"blind": True}).endswith("what a critical rule needs is not known.")
     assert text(rule(when="not blind"), {"blind": False}).endswith("P/L -511.00 (close now -525.00).")
 
@@ -200,7 +200,7 @@ AFTER_CUTOFF = {"minutesToOrderCutoff": -3.0, "percentOfMaxProfit": 51.0, "perce
 
 
 @pytest.mark.parametrize("name", ["profit-target", "stop-loss", "loss-of-risk", "tested", "breached", "expires-today"])
-def test_after_the_cut_off_it_says_that_no_order_is_taken_any_longer(name):
+def test_after_the_cut_off_the_text_states_that_orders_are_no_longer_taken(name):
     assert clause(RULES[name], AFTER_CUTOFF).endswith(f"; {NO_ORDERS}.")
     for minutes in (3.0, None, ABSENT):
         assert "orders" not in clause(RULES[name], {**AFTER_CUTOFF, "minutesToOrderCutoff": minutes})
@@ -215,16 +215,16 @@ def test_after_the_cut_off_it_says_that_no_order_is_taken_any_longer(name):
         ("longPutExpiring", {"longPutExpiring": True}),
     ],
 )
-def test_after_the_cut_off_rules_about_the_last_hour_say_so_too(when, values):
+def test_after_the_cut_off_texts_about_the_last_hour_state_that_too(when, values):
     assert clause(rule(when=when), {**values, "minutesToOrderCutoff": -3.0}).endswith(f"; {NO_ORDERS}.")
     assert "orders" not in clause(rule(when=when), {**values, "minutesToOrderCutoff": 3.0})
 
 
-def test_what_has_resolved_does_not_say_so():
+def test_what_has_resolved_does_not_state_that():
     assert "orders" not in text(RULES["breached"], {**AFTER_CUTOFF, "distanceSigmas": 0.3}, is_past=True)
 
 
-def test_cut_offs_of_the_product_say_so():
+def test_a_cut_off_at_the_end_of_trading_is_explained():
     ends = (msgspec.structs.replace(CUTOFFS[0], source="product"),)
     given = clause(rule(when="minutesToOrderCutoff <= 60"), {"minutesToOrderCutoff": 30.0}, cutoffs=ends)
     assert given == "Alpaca takes orders for it until 15:30 ET (the end of its trading)."
@@ -310,7 +310,7 @@ def test_a_note_takes_the_place_of_a_word():
     assert given == "lost its 2 long calls 790."
 
 
-def test_what_has_resolved_says_what_is_true_now():
+def test_the_text_of_what_has_resolved_states_what_is_true_now():
     back = risk(price=760.3, put=5.3, sigmas=0.45)
     assert text(RULES["breached"], {"distanceSigmas": 0.45}, is_past=True, risk=back).startswith(
         "SPY 745/755/780/790 Dec 4: resolved, the short put 755 is 0.45 sigmas away, SPY 760.30. P/L"

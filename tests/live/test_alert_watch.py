@@ -353,7 +353,7 @@ def test_many_subjects_are_evaluated_in_slices(monkeypatch):
     assert {key for _, key in house.taken()} == {HALF, "low:QQQ-261218-400-410-450-460"}
 
 
-def test_other_rules_are_evaluated_at_once():
+def test_changed_rules_are_evaluated_at_once():
     house = Watched(half())
     house.quote(2.0)
     house.taken()

@@ -40,7 +40,7 @@ def test_near_a_strike_is_in_the_money_or_within_half_a_percent(price, expected)
 
 
 @pytest.mark.parametrize(("price", "expected"), [(572.8, True), (574.2, True), (574.4, False), (625.4, True), (625.2, False)])  # fmt: skip
-def test_once_near_it_is_so_until_one_and_a_half_times_as_far(price, expected):
+def test_once_near_it_stays_near_up_to_one_and_a_half_times_the_distance(price, expected):
     assert near(price, holds=True) is expected
 
 
@@ -121,7 +121,7 @@ def test_a_long_put_in_the_money_without_shares_on_its_last_day(price, shares, e
         (None, 15, 0.2, 0, None),
     ],
 )
-def test_once_expiring_it_is_so_until_the_put_is_clearly_out_of_the_money(price, hour, iv, shares, expected):
+def test_once_expiring_it_stays_expiring_until_the_put_is_clearly_out_of_the_money(price, hour, iv, shares, expected):
     assert expiring(price, hour=hour, iv=iv, shares=shares, holds=True) is expected
 
 
@@ -144,7 +144,7 @@ def test_european_puts_deliver_nothing():
     st.sampled_from([10, 13, 15]),
 )
 @settings(REPEATABLE, max_examples=60)
-def test_what_holds_goes_on_wherever_it_would_begin(prices, iv, hour):
+def test_hysteresis_never_ends_what_would_begin_at_the_same_price(prices, iv, hour):
     """What is true without hysteresis is also true with it; clearly away from the strike, both agree."""
     for price in prices:
         for word in (

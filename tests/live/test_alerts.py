@@ -97,7 +97,7 @@ def test_for_seconds_starts_again_when_it_no_longer_holds():
     assert desk.value(60, 1) == ["firing"]
 
 
-def test_what_has_run_is_kept_over_a_restart_but_for_seconds_not_saved():
+def test_the_time_for_which_a_condition_has_held_survives_a_restart_up_to_what_was_saved():
     desk = Desk(rule(for_seconds=60))
     desk.value(40)
     desk.value(60)
@@ -162,7 +162,7 @@ def test_what_is_pending_at_its_first_look_fires_with_at_start_after_a_restart_t
     assert desk.log[-1].record.at_start
 
 
-def test_without_a_memory_what_already_holds_fires_and_goes_to_no_channel_nor_does_its_end():
+def test_without_a_memory_what_already_holds_fires_but_neither_that_nor_its_end_goes_to_a_channel():
     desk = Desk(rule(notify=("phone",)), records=None)
     assert desk.value(60) == ["firing"]
     assert (desk.log[-1].notify, desk.log[-1].record.at_start) == ((), True)
@@ -183,7 +183,7 @@ def test_without_a_memory_what_already_holds_fires_at_once():
 
 
 @pytest.mark.parametrize("word", ["feedDown", "blind"])
-def test_without_a_memory_what_condord_cannot_see_yet_is_neither_at_once_nor_silent(word):
+def test_without_a_memory_what_condord_cannot_see_yet_fires_after_its_time_and_is_notified(word):
     """At every start the feed is down for a moment, so this shows nothing about the time before."""
     desk = Desk(rule(word, word, for_seconds=60, scope="condor"), records=None)
     assert desk.look(subject({word: True})) == []
@@ -358,7 +358,7 @@ def test_a_removed_and_a_disabled_rule_end_their_alerts():
     assert desk.log[-1].record.at_start
 
 
-def test_another_definition_ends_and_starts_again():
+def test_a_changed_definition_ends_an_alert_and_starts_it_again():
     desk = Desk(rule())
     for value in (40, 60):
         desk.value(value)
@@ -418,7 +418,7 @@ def test_a_quantity_without_a_basis_has_none_and_a_word_no_value():
     assert (word.value, word.threshold, word.basis) == (None, None, None)
 
 
-def test_the_target_is_only_an_information_while_an_order_closes_there():
+def test_the_target_has_the_severity_info_while_an_order_closes_there():
     desk = Desk(*BUILT_IN)
     desk.look(subject({"percentOfMaxProfit": 55.0}, closing_percent=50.0))
     desk.pass_time(120)
@@ -500,7 +500,7 @@ def test_repeats_count_session_time_and_stop_when_it_is_acknowledged():
     assert desk.value(60, after=6000) == []
 
 
-def test_a_repeat_has_the_present_value_and_text():
+def test_a_repeat_has_the_current_value_and_text():
     desk = Desk(rule(clear="percentOfMaxProfit < 40", repeat_minutes=10))
     desk.value(60)
     assert desk.value(70, after=600) == ["repeat"]
@@ -524,7 +524,7 @@ def test_a_repeat_while_the_state_is_not_known_mentions_that_and_has_no_earlier_
     assert "not known" not in desk.shown()[0].text
 
 
-def test_a_repeat_has_the_present_severity_and_the_end_reaches_whom_it_was_sent_to():
+def test_a_repeat_has_the_current_severity_and_the_end_goes_to_the_channels_it_was_sent_to():
     [target] = [each for each in BUILT_IN if each.name == "profit-target"]
     desk = Desk(msgspec.structs.replace(target, for_seconds=0, repeat_minutes=1))
 
@@ -634,7 +634,7 @@ LOOKS = st.lists(
 
 @settings(REPEATABLE, max_examples=80)
 @given(LOOKS)
-def test_what_is_skipped_would_have_come_to_the_same(looks):
+def test_evaluating_what_is_skipped_would_change_nothing(looks):
     desk, whole = Desk(*RULES), Desk(*RULES)
     for mark, natural, loss, is_near, days, after, opened_at, what in looks:
         values = {"lossMultipleOfCredit": loss, "nearStrike": is_near, "daysToExpiration": days, "blind": False}

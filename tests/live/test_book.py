@@ -276,7 +276,7 @@ def test_a_quote_that_is_not_confirmed_is_not_a_last_mark(house):
     }
 
 
-def test_exits_of_other_rules_are_a_snapshot_and_the_same_ones_are_none(house, stream):
+def test_changed_exits_are_a_snapshot_and_unchanged_ones_are_not(house, stream):
     asked = []
 
     def exits(stop_e4):
@@ -310,7 +310,7 @@ def test_without_rules_a_condor_has_no_exits(house):
     assert condor["exits"] == {"target": None, "stop": None}
 
 
-def test_other_cutoffs_are_a_snapshot_and_the_same_ones_are_none(house, stream):
+def test_changed_cutoffs_are_a_snapshot_and_unchanged_ones_are_not(house, stream):
     house.publisher.set_model(RiskSettings(), [], house.book.cutoffs)
     house.set_status(status())
     house.take(stream)

@@ -21,14 +21,14 @@ def caught(house, version):
     return events(caught_up(house.fanout, version, house.now_at))
 
 
-def test_without_a_version_it_is_a_snapshot(house):
+def test_a_client_without_a_version_gets_a_snapshot(house):
     [(event, identity, data)] = caught(house, None)
     assert (event, identity) == ("snapshot", version_of(house))
     assert applied(None, event, identity, data) == house.document(EVERYTHING)
     assert house.fanout.subscribers == 0
 
 
-def test_what_was_missed_is_one_delta(house):
+def test_missed_events_are_joined_into_one_delta(house):
     before = version_of(house)
     house.move()
     house.move()
@@ -36,13 +36,13 @@ def test_what_was_missed_is_one_delta(house):
     assert (event, identity) == ("delta", version_of(house))
 
 
-def test_of_another_epoch_it_is_a_snapshot_with_the_reason(house):
+def test_a_client_of_another_epoch_gets_a_snapshot_with_the_reason(house):
     found = caught_up(house.fanout, "other-1", house.now_at)
     assert b": resync, unknownEpoch" in found
     assert [event for event, _, _ in events(found)] == ["snapshot"]
 
 
-def test_what_is_ahead_has_no_answer(house):
+def test_a_client_that_is_ahead_gets_no_answer(house):
     epoch, _, number = version_of(house).rpartition("-")
     assert caught(house, f"{epoch}-{int(number) + 1}") == []
     assert house.fanout.subscribers == 0

@@ -53,7 +53,7 @@ def test_each_expiry_is_a_chain_and_what_cannot_be_parsed_is_in_none():
     assert all(not each.leftovers for each in found)
 
 
-def test_alpacas_word_on_the_style_counts_before_that_of_the_root():
+def test_the_style_that_alpaca_gives_counts_before_that_of_the_root():
     assert chain(position(C650, 1, style="european")).style == "european"
 
 

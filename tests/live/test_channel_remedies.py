@@ -20,7 +20,7 @@ from condord.live.channel_remedies import channel_remedy
         (503, "has a fault"),
     ],
 )
-def test_each_status_has_one_sentence_that_says_what_to_do(status, text):
+def test_each_status_has_one_sentence_with_its_remedy(status, text):
     remedy = channel_remedy(status)
     assert text in remedy
     assert remedy.endswith(".")

@@ -20,7 +20,7 @@ def test_the_first_offer_may_leave_at_once():
     assert coalescer.take(10.0)
 
 
-def test_what_was_taken_waits_no_longer():
+def test_what_was_taken_is_no_longer_waiting():
     coalescer = Coalescer(0.25)
     coalescer.offer(10.0)
     coalescer.take(10.0)
@@ -59,7 +59,7 @@ def test_what_was_taken_and_not_sent_opens_no_window():
     assert coalescer.take(10.01)
 
 
-def test_another_window_holds_from_the_next_look():
+def test_a_changed_window_applies_to_the_offer_that_waits():
     coalescer = Coalescer(0.25)
     coalescer.sent(10.0)
     coalescer.offer(10.1)

@@ -10,7 +10,7 @@ from condord.live.compression import Frame, coding
 BATCHES = st.lists(st.lists(st.binary(max_size=400), max_size=4), max_size=6)
 
 
-def test_frames_without_a_coding_go_as_they_are():
+def test_frames_without_a_coding_are_sent_unchanged():
     plain = coding("identity")
     assert plain.join([Frame(b"one")], is_last=False) == b"one"
     assert plain.join([Frame(b"one"), Frame(b"two")], is_last=True) == b"onetwo"

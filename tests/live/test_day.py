@@ -189,7 +189,7 @@ def test_closes_of_another_session_do_not_count():
     assert day.condor_e4(SPY_ID, marked()) is None
 
 
-def test_the_own_marks_of_the_session_before_come_before_alpacas_closes(day):
+def test_our_own_marks_of_the_last_session_take_precedence_over_alpacas_closes(day):
     day.record_marks(marked(P570=1.80), on(FRIDAY, 16))
     day.set_closes(closes(FRIDAY))
     follow(day, spy(1), on(MONDAY, 10))

@@ -128,7 +128,7 @@ def test_legs_of_a_condor_that_are_still_listed_replace_its_notice():
     assert (notice.condor_id, notice.text) == (None, "SPY 2026-12-18: expired, awaits settlement (1 contract)")
 
 
-def test_contracts_closed_before_their_end_have_no_notice_any_longer():
+def test_contracts_closed_before_their_end_no_longer_have_a_notice():
     before = notices_of(condors("SPY"), at(FRIDAY, 10))
     assert notices_of([], at(FRIDAY, 11), before=before) == []
 

@@ -5,11 +5,11 @@ from condord.live.exchange_clock import ExchangeClock
 MACHINE_AT = dt.datetime(2026, 11, 20, 15, tzinfo=dt.UTC)
 
 
-def test_until_it_is_corrected_the_machine_is_right():
+def test_until_it_is_corrected_it_is_the_clock_of_the_machine():
     assert ExchangeClock(lambda: MACHINE_AT)() == MACHINE_AT
 
 
-def test_a_correction_counts_from_then_on():
+def test_a_correction_applies_from_then_on():
     clock = ExchangeClock(lambda: MACHINE_AT)
     clock.offset = dt.timedelta(days=28)
     assert (clock(), clock.machine_at()) == (MACHINE_AT + dt.timedelta(days=28), MACHINE_AT)

@@ -31,7 +31,7 @@ def test_a_stream_begins_with_the_retry_and_a_snapshot(house):
     assert kinds(events(frames)) == ["snapshot"]
 
 
-def test_what_was_taken_waits_no_longer(house):
+def test_what_was_taken_is_no_longer_waiting(house):
     subscriber = house.subscribe(EVERYTHING)
     subscriber.take(lambda: house.now_at)
     assert subscriber.take(lambda: house.now_at) == b""
@@ -255,7 +255,7 @@ def test_a_subscriber_that_lost_its_first_frames_still_gets_the_retry(house):
     assert subscriber.take(lambda: house.now_at).startswith(RETRY)
 
 
-def test_a_slow_subscriber_costs_another_nothing(house):
+def test_a_slow_subscriber_does_not_affect_a_fast_one(house):
     slow, fast = house.subscribe(EVERYTHING), house.subscribe(EVERYTHING)
     for _ in range(5):
         assert set(house.move()) == {slow, fast}
@@ -429,7 +429,7 @@ def test_subscribers_are_counted_while_they_are_there(house):
     assert house.fanout.subscribers == 0
 
 
-def test_to_unsubscribe_twice_does_nothing(house):
+def test_unsubscribing_twice_does_nothing(house):
     one, other = house.subscribe(EVERYTHING), house.subscribe(EVERYTHING)
     house.fanout.unsubscribe(one)
     house.fanout.unsubscribe(one)
@@ -437,7 +437,7 @@ def test_to_unsubscribe_twice_does_nothing(house):
     assert house.move() == [other]
 
 
-def test_to_unsubscribe_twice_leaves_a_later_view_of_the_same_filter(house):
+def test_unsubscribing_twice_leaves_a_later_view_of_the_same_filter(house):
     one = house.subscribe(EVERYTHING)
     house.fanout.unsubscribe(one)
     other = house.subscribe(EVERYTHING)
@@ -446,7 +446,7 @@ def test_to_unsubscribe_twice_leaves_a_later_view_of_the_same_filter(house):
     assert house.move() == [other]
 
 
-def test_an_empty_view_is_let_go(house):
+def test_an_empty_view_is_dropped(house):
     for number in range(50):
         subscriber = house.subscribe(Selection(condors=frozenset([f"{SPY_ID}-{number}"])), interval=5.0)
         house.set_status(status("stale"))

@@ -131,7 +131,7 @@ def test_when_the_leader_is_back_its_values_count_again(follower):
     assert [figures(row)[1:4] for row in follower.rows_of()] == [(23_000, 22_200, 23_000), (13_000, 12_200, 13_000)]
 
 
-def test_one_that_begins_late_has_what_is_shown(follower):
+def test_one_that_begins_late_has_the_values_that_are_shown(follower):
     quoted(follower, 0.90)
     later = FollowedMinutes(follower.hop.edition)
     later.take(follower.desk.now, follower.desk.now_at, is_whole=False)

@@ -584,7 +584,7 @@ def test_a_silent_connection_is_probed_again_and_ended_after_ten_times_the_silen
     assert link.fault == LinkFault(code="silent", text="the option stream: no data for 600 s")
 
 
-def test_another_bound_of_the_silence_holds_from_the_next_probe():
+def test_a_changed_bound_of_the_silence_applies_from_the_next_probe():
     link = watched()
     link.set_bounds(silence_seconds=5.0, backoff_min_seconds=1.0, backoff_max_seconds=2.0)
     assert link.expire(5.0) == ("probe",)

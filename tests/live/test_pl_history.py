@@ -300,7 +300,7 @@ def test_what_a_condor_is_worth_in_the_same_turn_is_in_its_point(house):
     assert shown.history.cents == [round(shown.valuation.unrealized_pl * 100)]
 
 
-def test_other_positions_leave_the_history_of_a_condor_unchanged(house):
+def test_changed_positions_leave_the_history_of_a_condor_unchanged(house):
     house.wait(60)
     before = history(house)
     house.set_positions(spy())

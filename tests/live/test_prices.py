@@ -591,7 +591,7 @@ def test_a_quote_that_is_very_late_makes_the_clock_doubtful(prices, settles, sec
     assert prices.take_clock_doubt() is is_doubtful
 
 
-def test_a_clock_at_the_end_of_time_is_ignored(prices):
+def test_the_largest_time_that_datetime_has_is_ignored_as_a_clock(prices):
     prices.set_exchange_time(dt.datetime.max.replace(tzinfo=dt.UTC))
     bring(prices, 1.0, tick(P560, 1.0, 1.2, LAST_SECOND))
     assert prices.refused == {}

@@ -603,7 +603,7 @@ def test_in_another_epoch_nothing_of_the_last_one_is_sent(edition):
     assert not edition.needs_snapshot(2)
 
 
-def test_other_positions_keep_the_points_that_they_are_published_with(edition):
+def test_changed_positions_keep_the_points_that_they_are_published_with(edition):
     edition.begin()
     edition.extend({SPY_ID: lines_of(1, 2)})
     with_line = msgspec.structs.replace(condor(SPY_ID), history=lines_of(1, 2))

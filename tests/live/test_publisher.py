@@ -170,7 +170,7 @@ def test_the_instants_of_a_status_move_without_an_event(house):
     assert shown == status(read=5, heard=6)
 
 
-def test_other_positions_are_sent_to_all_subscribers_at_once_as_a_snapshot(house):
+def test_changed_positions_are_sent_to_all_subscribers_at_once_as_a_snapshot(house):
     fast, slow = follow(house), follow(house, interval=10.0)
     house.offer(tick(P560, 2.0, 2.1, 1))
     house.take(fast)
@@ -305,7 +305,7 @@ def test_without_a_min_change_every_change_counts():
     assert house.quote(P560).bid == 0.8501
 
 
-def test_only_another_size_or_instant_waits_for_a_change_that_counts(house):
+def test_a_change_of_only_size_or_instant_waits_for_a_change_that_counts(house):
     version = house.edition.version
     house.offer(tick(P560, 0.85, 0.95, 5, sizes=(1.0, 2.0)))
     house.wait(1)

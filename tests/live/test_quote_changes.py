@@ -42,6 +42,6 @@ def test_without_a_least_change_every_move_counts_and_no_move_does_not():
     assert not moved(1, 1, 0)
 
 
-def test_sizes_and_times_are_not_other_prices():
+def test_a_change_of_size_or_time_is_not_a_change_of_price():
     assert has_same_prices(msgspec.structs.replace(quote(1.0, 1.2, 5), bid_size=7), PUBLISHED)
     assert not has_same_prices(quote(1.0001, 1.2), PUBLISHED)

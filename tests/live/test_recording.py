@@ -265,7 +265,7 @@ def test_a_close_that_is_reported_before_the_end_of_the_minute_is_recorded_leave
     assert (desk.line, desk.extremes) == ([(0, 23_000)], (230, 230))
 
 
-def test_a_value_after_the_close_counts_in_nothing():
+def test_a_value_after_the_close_does_not_count():
     desk = Desk(spy(), minute=-1)
     desk.set_status(status(market=closes(0)))
     desk.quote()
@@ -292,7 +292,7 @@ def test_a_session_without_a_known_end_is_recorded(desk):
     assert len(desk.recorded) == 1
 
 
-def test_a_session_of_an_unknown_market_is_not():
+def test_a_session_of_an_unknown_market_is_not_recorded():
     desk = Desk(spy())
     desk.set_status(status(market=type(OPEN)(is_open=None, next_open=None, next_close=None)))
     desk.wait(120)

@@ -201,7 +201,7 @@ def test_an_unmatched_contract_that_was_bought_is_long():
 
 
 @pytest.mark.parametrize(("quantity", "shown"), [(None, None), (0, 0)])
-def test_no_contracts_have_no_side(quantity, shown):
+def test_a_quantity_of_zero_or_unknown_has_no_side(quantity, shown):
     held = msgspec.structs.replace(position(C650, 1), quantity=quantity)
     entry = leftover(held)
     assert (entry.side, entry.quantity) == (None, shown)
@@ -263,7 +263,7 @@ def test_totals_show_their_parts():
     )
 
 
-def test_two_statuses_are_the_same_but_for_the_instants_that_always_move():
+def test_two_statuses_are_the_same_apart_from_the_instants_that_always_move():
     assert render.same_status(status(read=1, heard=1), status(read=2, heard=2))
 
 

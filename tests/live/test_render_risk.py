@@ -124,7 +124,7 @@ def test_without_a_price_or_a_close_there_is_no_change(price_e4, close_e4):
     assert shown.reason == "noQuote"
 
 
-def test_a_risk_is_rounded_as_the_contract_says():
+def test_a_risk_is_rounded_as_the_contract_requires():
     figures = Figures(iv=0.18249, delta=-0.12344, gamma=0.011_04, theta=-0.08004, vega=0.31004, source="model")
     shown = risk(
         greeks=Greeks(delta=-3.2049, gamma=-0.4149, theta=11.8, vega=-20.149),

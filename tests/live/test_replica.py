@@ -74,15 +74,15 @@ def test_events_are_passed_on_unchanged_with_their_ids(origin, hop):
     subscriber = hop.subscribe(EVERYTHING)
     subscriber.take(lambda: origin.now_at)
     hop.blocks.clear()
-    beside = origin.subscribe(EVERYTHING)
-    beside.take(lambda: origin.now_at)
+    at_origin = origin.subscribe(EVERYTHING)
+    at_origin.take(lambda: origin.now_at)
     origin.house.move()
     origin.house.set_positions(spy(1))
     origin.house.alerts.set(f"half:{SPY_ID}", due=origin.now)
     origin.house.turn()
     hop.pump()
     sent = subscriber.take(lambda: origin.now_at)
-    assert sent == beside.take(lambda: origin.now_at)
+    assert sent == at_origin.take(lambda: origin.now_at)
     assert [event for event, _, _ in events(sent)][-1] == "alert"
 
 
@@ -213,7 +213,7 @@ def test_a_relay_that_comes_to_a_relay_without_its_source_shows_when_that_is_bac
     assert client.document == origin.house.document(EVERYTHING)
 
 
-def test_a_status_without_an_id_says_nothing_before_the_first_snapshot(origin):
+def test_a_status_without_an_id_is_ignored_before_the_first_snapshot(origin):
     hop = Hop(origin)
     told = b'{"asOf":"2026-11-20T15:00:00Z","quotes":[],"valuations":[],"unmatched":[]}'
     assert hop.replica.take(SourceEvent("delta", None, told, b""), 0.0, origin.now_at)[1] == []
@@ -396,14 +396,14 @@ def test_a_delta_of_another_epoch_is_a_gap(origin, hop):
     ("name", "identity", "data"),
     [("snapshot", "k3f9-1", b"{}"), ("delta", "k3f9-1", b"[]"), ("heartbeat", None, b"x"), ("delta", "k3f9", None)],
 )
-def test_an_event_that_is_none_of_a_condord_is_unreadable(origin, hop, name, identity, data):
+def test_an_event_that_no_condord_sends_is_unreadable(origin, hop, name, identity, data):
     if data is None:
         data = events_of(origin, origin.house.move)[1].data
     with pytest.raises(Unreadable, match="an event"):
         hop.replica.take(SourceEvent(name, identity, data, b""), 0.0, origin.now_at)
 
 
-def test_an_event_of_a_later_version_is_left_alone(origin, hop):
+def test_an_event_of_an_unknown_name_is_ignored(origin, hop):
     assert hop.replica.take(SourceEvent("news", None, b"{}", b""), 0.0, origin.now_at) == (None, [])
 
 

@@ -91,7 +91,7 @@ def test_a_figure_that_becomes_known_or_unknown_counts(newest):
     assert risk_changes.risk_counts(PUBLISHED, newest)
 
 
-def test_another_source_of_a_figure_counts():
+def test_a_changed_source_of_a_figure_counts():
     legs = {"leg": changed(LEG, source="alpaca")}
     assert risk_changes.risk_counts(changed(legs=legs), PUBLISHED)
     assert not risk_changes.risk_counts(changed(legs={"leg": changed(LEG)}), PUBLISHED)

@@ -192,7 +192,7 @@ def test_the_same_inputs_in_the_same_minute_are_not_computed_again():
     assert held.costs == [4, 3, 4, 3]
 
 
-def test_other_assumptions_are_other_inputs():
+def test_changed_assumptions_are_changed_inputs():
     held = Pass(*spy())
     before = held.run().risks[SPY_ID].risk
     held.figures.assumptions = msgspec.structs.replace(ASSUMED, rate=0.05)

@@ -188,7 +188,7 @@ def test_the_previous_close_comes_from_rest(house, stream):
     ]
 
 
-def test_other_shares_change_the_underlying_without_a_snapshot(house, stream):
+def test_a_changed_number_of_shares_changes_the_underlying_without_a_snapshot(house, stream):
     house.set_positions(spy(), stocks={"SPY": 100})
     house.wait(2)
     [delta] = deltas(house, stream)
@@ -363,7 +363,7 @@ def test_after_a_suspend_nothing_is_computed_from_a_price_until_it_is_given_agai
     assert (underlying(house).unconfirmed, risk(house).price, risk(house).missing) == (False, 600.5, [])
 
 
-def test_contracts_in_none_count_in_theta_and_in_what_is_unknown():
+def test_contracts_in_no_condor_count_in_theta_and_in_what_is_unknown():
     house = priced(*spy(), position(C650, 3, 0.40))
     assert house.edition.totals.theta == underlying(house).theta != risk(house).theta
     house.offer(tick(C650, 1.0, 0.0, 90))

@@ -25,7 +25,7 @@ def test_the_first_frame_carries_the_retry():
     assert first.take(lambda: EPOCH_AT) == b"two\n\n"
 
 
-def test_lost_frames_are_replaced_with_the_reason_before():
+def test_lost_frames_are_replaced_by_a_resync_that_begins_with_its_reason():
     slow = subscriber()
     slow.is_lost = True
     assert slow.take(lambda: EPOCH_AT) == RETRY + b": resync, ringOverflow\nthe newest\n\n"

@@ -103,7 +103,7 @@ def test_the_last_trade_stands_in_for_a_quote_of_one_side(prices, bid, ask):
     assert shown(prices) == (581.5, "iexTrade", None)
 
 
-def test_a_wide_quote_alone_is_not_a_price(prices):
+def test_a_wide_quote_by_itself_is_not_a_price(prices):
     prices.offer([tick(570.0, 590.0)], 0.0)
     settle(prices)
     assert shown(prices) == (None, None, "unreachable")

@@ -57,6 +57,7 @@ def test_the_store_copies_everything_after_each_change_and_waits_for_it(path, tm
     async def copy(content):
         await asyncio.sleep(0)
         copies.append(content)
+        return True
 
     async def use():
         store = AlertStore(path, machine_at=lambda: NOW_AT, copy=copy)

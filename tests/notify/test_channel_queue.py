@@ -72,7 +72,7 @@ def test_a_message_is_given_up_at_the_end_of_the_session():
     assert bench.count("expired") == 1
 
 
-def test_resolved_waits_while_firing_does_and_makes_it_be_tried_at_once():
+def test_a_resolution_waits_behind_its_firing_and_has_it_tried_at_once():
     bench = Bench()
     bench.add(transition())
     bench.fail()

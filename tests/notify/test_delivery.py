@@ -199,7 +199,7 @@ def test_a_slow_channel_delays_no_other_and_no_alert():
     run(main())
 
 
-def test_a_call_that_hangs_is_left():
+def test_a_call_that_hangs_is_abandoned():
     async def main():
         async with Bench(send_seconds=0.05) as bench:
             bench.senders.blocked["hook"] = released = threading.Event()
@@ -214,7 +214,7 @@ def test_a_call_that_hangs_is_left():
     asyncio.run(main())
 
 
-def test_a_bug_in_a_sender_ends_nothing_and_its_text_is_not_logged(caplog):
+def test_a_bug_in_a_sender_ends_no_task_and_its_text_is_not_logged(caplog):
     async def main():
         async with Bench() as bench:
             bench.senders.outcomes["hook"] = [RuntimeError("https://hooks.example/path-secret")]
@@ -245,6 +245,24 @@ def test_a_channel_is_disabled_by_410_until_it_changes():
     run(main())
 
 
+def test_it_is_returned_whether_another_ingester_would_have_what_is_added():
+    answers = [False, True]
+
+    async def copy(_content):
+        return answers.pop(0)
+
+    async def main():
+        async with Bench(copy=copy) as bench:
+            bench.senders.blocked["hook"] = released = threading.Event()
+            assert not await bench.add(transition())
+            assert await bench.add()
+            released.set()
+        async with Bench() as bench:
+            assert not await bench.add(transition())
+
+    run(main())
+
+
 def test_a_channel_stays_disabled_for_the_next_ingester_until_it_changes_and_is_enabled_by_a_start_without_others(
     tmp_path,
 ):
@@ -252,6 +270,7 @@ def test_a_channel_stays_disabled_for_the_next_ingester_until_it_changes_and_is_
 
     async def copy(content):
         copies.append(content)
+        return True
 
     async def is_disabled(**given):
         async with Bench(*given.pop("channels", ()), path=path, **given) as bench:
@@ -348,7 +367,8 @@ class TestRestarts:
             path = tmp_path / "alerts.sqlite3"
             async with Bench(path=path) as first:
                 first.senders.blocked["hook"] = released = threading.Event()
-                assert await first.add(transition())
+                await first.add(transition())
+                assert not first.store.is_behind
             released.set()
             async with Bench(path=path) as second:
                 assert second.records == (record(),)
@@ -407,7 +427,7 @@ class TestRestarts:
 
                 bench.store._file.write = failing
                 bench.senders.outcomes["hook"] = [DOWN]
-                assert not await bench.add(transition())
+                await bench.add(transition())
                 await until(bench.ids)
                 await settle(1)
                 assert bench.store.fault.text == "Alerts are not stored: No space left on device"
@@ -502,7 +522,7 @@ def failing_read(*_):
 
 
 class TestTest:
-    def test_a_test_is_sent_at_once_whatever_waits(self):
+    def test_a_test_message_is_sent_at_once_whatever_holds_back_other_messages(self):
         async def main():
             async with Bench(channel(quiet=QUIET), channel("phone", "apprise")) as bench:
                 answer = await bench.delivery.test("hook")

@@ -38,7 +38,7 @@ class TestChannels:
         assert bench.sent("all") is None
         assert bench.sent("worst") == [("firing", "named")]
 
-    def test_the_end_reaches_whom_the_firing_or_a_repeat_could(self):
+    def test_the_end_goes_to_every_channel_whose_severity_the_firing_or_a_repeat_reached(self):
         bench = Bench(channel("warnings"), channel("all", min_severity="info"))
         bench.add(
             transition("resolved", severity="info", highest="warning"),
@@ -106,7 +106,7 @@ class TestJoining:
         assert bench.sent("phone") == [("firing", "account")]
         assert bench.sent("phone") == 10
 
-    def test_critical_ones_of_one_evaluation_and_underlying_leave_together_and_at_once(self):
+    def test_critical_messages_of_one_evaluation_and_underlying_leave_together_and_at_once(self):
         bench = Bench(phone(), channel())
         bench.add(
             transition("ended", name="stop", severity="critical"),
@@ -170,13 +170,13 @@ class TestJoining:
 
 
 class TestQuietHours:
-    def test_only_critical_ones_pass(self):
+    def test_only_critical_messages_pass(self):
         bench = Bench(channel(quiet=QUIET))
         bench.add(transition(), transition(name="worst", severity="critical"))
         assert bench.sent() == [("firing", "worst")]
         assert bench.sent() == UNTIL_LOUD
 
-    def test_what_still_fires_when_they_end_is_sent_then_once_and_the_rest_is_dropped(self):
+    def test_when_they_end_each_alert_that_still_fires_is_sent_once_and_the_rest_is_dropped(self):
         bench = Bench(channel(quiet=QUIET))
         bench.add(transition(name="fires"), transition(name="resolves"), transition(name="again"))
         bench.add(transition("repeat", name="fires", repeats=1), transition("resolved", name="resolves"))
@@ -225,7 +225,7 @@ class TestQuietHours:
         assert bench.sent() == [("firing", "fires")]
         assert bench.sent() is None
 
-    def test_what_is_held_does_not_expire_and_lives_from_their_end(self):
+    def test_what_is_held_back_expires_only_after_their_end(self):
         bench = Bench(channel(quiet=QUIET))
         bench.add(transition())
         bench.seconds = UNTIL_LOUD + 7 * 86_400
@@ -235,7 +235,7 @@ class TestQuietHours:
         found = bench.outbox.next("hook", now_at=bench.now_at, expires_at=lambda _: late_at)
         assert found.messages[0].expires_at == late_at
 
-    def test_a_change_of_the_hours_applies_to_what_is_held(self):
+    def test_a_change_of_the_hours_applies_to_what_is_held_back(self):
         bench = Bench(channel(quiet=QUIET))
         bench.add(transition())
         bench.outbox.set_channels([channel()], NOW_AT)

@@ -44,7 +44,7 @@ def test_there_is_a_file_of_each_version():
 
 
 @pytest.mark.parametrize("number", range(1, len(MIGRATIONS) + 1))
-def test_a_database_of_each_earlier_version_gets_the_present_schema_and_keeps_its_rows(tmp_path, number):
+def test_a_database_of_each_earlier_version_gets_the_current_schema_and_keeps_its_rows(tmp_path, number):
     path, new = tmp_path / "old.sqlite3", tmp_path / "new.sqlite3"
     of_version(path, number)
     account = "2c70e12b7a0646f92279"  # a hash of "key"

@@ -141,8 +141,8 @@ def test_a_file_that_is_damaged_later_gets_everything_again(path):
             await store.switch_to("key")
             await store.save([record("one")], [message("one")])
             path.unlink()
-            for beside in path.parent.iterdir():
-                beside.unlink()
+            for neighbour in path.parent.iterdir():
+                neighbour.unlink()
             path.write_bytes(b"damaged" * 1000)
             assert await store.save([record("two")])
             assert rows(path) == (["one", "two"], 1)

@@ -61,7 +61,7 @@ def test_without_a_key_it_is_not_signed(receiver):
 
 def test_410_is_explained_by_what_a_daemon_does_with_it(receiver):
     receiver.statuses = [410]
-    text = "HTTP 410 Gone: a daemon that gets this answer disables the channel until its next start, or a change of it"
+    text = "HTTP 410 Gone: a daemon that gets this answer disables the channel until it restarts or the channel changes"
     assert posted(receiver.url).text == text
 
 
@@ -116,7 +116,7 @@ def test_a_receiver_that_is_not_there_cannot_be_reached():
 
 
 @pytest.mark.parametrize("drips", [False, True])
-def test_an_answer_that_comes_too_slowly_is_left(monkeypatch, drips):
+def test_an_answer_that_arrives_too_slowly_is_abandoned(monkeypatch, drips):
     monkeypatch.setattr(webhook, "TIMEOUT_SECONDS", 10.0 if drips else 0.05)
     monkeypatch.setattr(webhook, "ATTEMPT_SECONDS", 0.1 if drips else 10.0)
     ending = threading.Event()

@@ -120,7 +120,7 @@ def test_a_limit_far_from_the_marks_needs_prices(working):
         working.fill(placed["id"], AT)
 
 
-def test_no_more_than_the_rest_is_filled(working, account):
+def test_no_more_than_what_is_left_is_filled(working, account):
     [(_, placed)] = event_and_order(working.place(CLOSING, AT))
     with pytest.raises(ValueError, match="5 units left, not 6"):
         working.fill(placed["id"], AT, units=6)

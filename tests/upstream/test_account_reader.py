@@ -240,7 +240,7 @@ class TestFills:
 
 
 class TestKeys:
-    def test_what_another_key_is_answered_is_dropped_and_all_is_read_again(self):
+    def test_answers_to_the_last_key_are_dropped_and_everything_is_read_again(self):
         bench = Bench()
         bench.brokerage.delay = 2.0
         bench.brokerage.fill_pages = lambda *_: FillPage(fills={"a": fill(0)}, last_id="a", is_full=False)

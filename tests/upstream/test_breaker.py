@@ -92,7 +92,7 @@ class TestOpening:
         bench.now += 5.0
         bench.breaker.check(bench.now)
 
-    def test_other_bounds_count_from_now_on(self, bench):
+    def test_changed_bounds_apply_from_now_on(self, bench):
         bench.breaker.set(2, 5.0)
         bench.call(OUTAGE)
         assert bench.breaker.state == "closed"

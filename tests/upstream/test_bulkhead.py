@@ -13,14 +13,14 @@ def bulkhead():
     bulkhead.pool.shutdown()
 
 
-def test_a_lane_has_its_own_share_and_threads_named_for_it(bulkhead):
+def test_a_bulkhead_has_its_own_share_and_threads_named_for_it(bulkhead):
     assert bulkhead.share == "positions"
     assert bulkhead.is_vital
     name = bulkhead.pool.submit(lambda: threading.current_thread().name).result(30)
     assert name.startswith("rest-positions")
 
 
-def test_it_has_a_place_for_each_thread(bulkhead):
+def test_it_has_a_slot_for_each_thread(bulkhead):
     async def main():
         for _ in range(2):
             await bulkhead.slots.acquire()
@@ -29,7 +29,7 @@ def test_it_has_a_place_for_each_thread(bulkhead):
     assert asyncio.run(main())
 
 
-def test_a_lane_is_not_vital_unless_it_is_opened_so():
+def test_a_bulkhead_is_not_vital_by_default():
     bulkhead = open_bulkhead("spare", 1)
     assert not bulkhead.is_vital
     bulkhead.pool.shutdown()

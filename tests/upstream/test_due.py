@@ -87,7 +87,7 @@ def test_a_new_symbol_does_not_cut_the_wait_after_a_failure_short_but_a_request_
     assert is_due(made, 104.9)
 
 
-def test_a_success_ends_the_growing():
+def test_a_success_resets_the_wait():
     made = Due()
     for now in (100.0, 105.0, 115.0):
         read(made, now, is_good=False)

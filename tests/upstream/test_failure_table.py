@@ -11,7 +11,7 @@ EACH = pytest.mark.parametrize("name", sorted(FAILURES))
 
 
 @EACH
-def test_every_meaning_has_a_public_code_and_a_known_way_on(name):
+def test_every_failure_has_a_public_code_and_a_known_time_of_the_next_attempt(name):
     codes = {*typing.get_args(Code), *typing.get_args(RestCode)}
     assert FAILURES[name].code in codes
     ways = {each for part in typing.get_args(HowSoon) for each in (typing.get_args(part) or (part,))}

@@ -484,13 +484,13 @@ class TestPartialFills:
         assert not known.date(fills(self.TRUE_AT))
         assert self.at(known) == FILLED_AT
 
-    def test_the_rest_dates_it_by_the_order_again(self):
+    def test_once_it_is_filled_completely_it_has_the_instant_of_the_order(self):
         known = self.known(partial())
         known.date(fills(self.TRUE_AT))
         take(known, order_history.page([parent(filled_at="2026-11-20T15:00:00Z")], [].append), None, NOW_AT)
         assert self.at(known) == UPDATED_AT + HOUR
 
-    def test_the_end_of_the_rest_is_not_its_instant(self):
+    def test_the_cancellation_of_what_is_left_is_not_its_instant(self):
         known = self.known(partial())
         ended = partial(status="canceled", updated_at="2026-11-20T20:00:00Z")
         take(known, order_history.page([ended], [].append), None, NOW_AT)

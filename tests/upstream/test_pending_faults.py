@@ -72,7 +72,7 @@ def test_the_fault_of_the_positions_comes_first(trouble):
     assert trouble.worst is None
 
 
-def test_the_last_of_several_that_wait_for_the_same_ends_it(trouble):
+def test_a_wait_is_shown_until_the_last_of_several_requests_has_waited(trouble):
     second = fault("b")
     with trouble.waiting("quotes", second, 9.0):
         with trouble.waiting("quotes", fault("a"), 9.0):

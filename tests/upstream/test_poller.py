@@ -64,14 +64,14 @@ def test_a_failure_is_tried_again_before_its_period():
     assert Scene(False, False).play(40.0) == [0.0, RETRY_SECONDS, 2 * RETRY_SECONDS]
 
 
-def test_pauses_between_failures_grow_up_to_the_period_where_it_grows():
+def test_a_poller_that_grows_waits_longer_after_each_failure_up_to_the_period():
     began = Scene(*[False] * 9).play(1_000.0, period=100.0, grows=True)
     pauses = [after - before for before, after in itertools.pairwise(began)]
     assert pauses[:8] == [5.0, 10.0, 20.0, 40.0, 80.0, 100.0, 100.0, 100.0]
     assert RETRY_SECONDS * 2**MAX_DOUBLINGS > 100.0
 
 
-def test_a_success_ends_the_growing():
+def test_a_success_resets_the_wait():
     began = Scene(False, False, True, False).play(300.0, period=100.0, grows=True)
     assert began == [0.0, 5.0, 15.0, 115.0, 120.0, 220.0]
 

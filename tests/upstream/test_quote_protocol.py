@@ -349,7 +349,7 @@ class TestSubscriptions:
         assert asking.is_limited
 
     @given(st.integers(0, 40), st.integers(0, 40), st.integers(1, 40))
-    def test_any_limit_of_theirs_is_found_in_few_steps(self, limit, wanted, ours):
+    def test_any_limit_that_alpaca_sets_is_found_in_few_steps(self, limit, wanted, ours):
         names = [f"S{number:02d}" for number in range(wanted)]
         asking = protocol(symbol_limit=ours)
         asking.want(names)
@@ -383,7 +383,7 @@ class TestSubscriptions:
         asking.acknowledge("ABCDE")
         assert (asking.missing, asking.is_limited) == (["F"], False)
 
-    def test_a_405_for_a_single_symbol_ends_the_asking(self):
+    def test_a_405_for_a_single_symbol_ends_the_requests(self):
         asking = protocol()
         asking.want(["A"])
         asking.due()

@@ -411,7 +411,7 @@ class TestSubscriptions:
                 assert ("B" in bench.stream.streamed) == answers
                 assert (bench.stream.now() - started < 1.0) == answers
 
-    def test_to_wait_for_answers_ends_when_the_connection_does(self):
+    def test_waiting_for_answers_ends_when_the_connection_does(self):
         @play
         async def _(server):
             bench = OptionBench(server, ["A"])

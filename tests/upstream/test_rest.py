@@ -155,7 +155,7 @@ class TestQuotes:
         made = bench(threads=1, timeout_seconds=0.5, retries=0)
         assert len(asyncio.run(made.quotes(self.SYMBOLS))) == 450
 
-    def test_a_page_token_leads_nowhere(self, server, bench):
+    def test_a_page_token_is_not_followed(self, server, bench):
         server.script[QUOTES] = [Answer({"quotes": {"A": QUOTE}, "next_page_token": "again"})]
         assert len(asyncio.run(bench().quotes())) == 1
         assert len(server.asked) == 1

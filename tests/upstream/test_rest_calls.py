@@ -352,7 +352,7 @@ class TestRetries:
         assert made.fault().code == "unreachable"
         assert sum(wait >= 1.0 for wait in made.waits) == 3
 
-    def test_nobody_there_is_unreachable(self, bench):
+    def test_a_port_that_does_not_listen_is_unreachable(self, bench):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             url = f"http://127.0.0.1:{taken.getsockname()[1]}"
@@ -476,7 +476,7 @@ class TestBreaker:
         asyncio.run(made.rest.holdings())
         assert made.rest.breaker == "closed"
 
-    def test_it_opens_again_when_the_trial_fails(self, server, bench):
+    def test_it_opens_again_when_the_probe_fails(self, server, bench):
         server.script[POSITIONS] = [Answer({}, 500)]
         made = bench(breaker_failures=1, retries=0)
         made.fault()
@@ -523,7 +523,7 @@ class TestBreaker:
         asyncio.run(made.ways["orders"]())
         assert [path for path, _, _ in server.asked] == [POSITIONS, CLOCK, ORDERS]
 
-    def test_it_is_half_open_during_the_trial(self, server, bench):
+    def test_it_is_half_open_during_the_probe(self, server, bench):
         server.script[POSITIONS] = [Answer({}, 500), Answer([ROW])]
         made = bench(breaker_failures=1, retries=0)
         made.fault()
@@ -568,7 +568,7 @@ class TestBreaker:
         for way in ("clock", "orders", "calendar", "contract"):
             assert "too often in a row" in made.fault(made.ways[way]).text
 
-    def test_other_bounds_do_not_close_it(self, server, bench):
+    def test_changed_bounds_do_not_close_it(self, server, bench):
         server.script[POSITIONS] = [Answer({}, 500)]
         made = bench(breaker_failures=1, retries=0)
         made.fault()
@@ -688,7 +688,7 @@ class TestMeasures:
         yield made
         made.rest.close()
 
-    def test_every_way_has_its_name(self, server, measured):
+    def test_every_method_is_observed_with_the_name_of_its_endpoint(self, server, measured):
         server.script |= {path: [Answer([])] for path in (ORDERS, ACTIVITIES, CALENDAR)}
         server.script |= {CONTRACT: [Answer(MINI)], ACTIONS: [Answer({"corporate_actions": {}})]}
         server.script |= {ACCOUNT: [Answer({"id": "one"})], STOCKS: [Answer({})], INDEXES: [Answer({"values": {}})]}

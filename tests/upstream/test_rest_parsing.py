@@ -216,7 +216,7 @@ class TestPositions:
         assert "not a whole number of contracts" in position.problem
 
     @pytest.mark.parametrize("price", ["NaN", "sNaN", "-Infinity", "1e1000000", "9" * 40, "1e999999999999999999"])
-    def test_a_price_beyond_reason_is_unknown(self, price):
+    def test_a_price_that_is_not_finite_or_absurdly_large_is_unknown(self, price):
         position = position_of(avg_entry_price=price, cost_basis=price)
         assert (position.average_entry_e4, position.cost_basis_e4) == (None, None)
 
@@ -395,14 +395,14 @@ class TestCloses:
         held = rest_parsing.holdings([row(lastday_price=price), STOCK | {"lastday_price": "82"}], [].append)
         assert held.closes_e4 == ({} if closes_e4 is None else {symbol: closes_e4})
 
-    def test_another_close_is_not_another_position(self):
+    def test_a_changed_close_does_not_change_a_position(self):
         first, second = (positions([row(lastday_price=price)]) for price in ("1", "2"))
         assert first == second
 
 
 class TestDates:
     @pytest.mark.parametrize("value", [None, "", "soon", "2026-13-01", "0001-01-01", 20261218, ["2026-12-18"]])
-    def test_anything_else_than_a_date_is_none(self, value):
+    def test_anything_other_than_a_date_is_none(self, value):
         assert rest_parsing.date_of(value) is None
 
     def test_a_date_is_read(self):
@@ -447,8 +447,8 @@ class TestCalendar:
         ]
 
     def test_days_that_were_not_requested_are_left_out(self):
-        beside = [{"date": day, "open": "09:30", "close": "16:00"} for day in ("1970-01-02", "2999-12-31")]
-        assert self.read([*self.DAYS, *beside]) == self.read(list(self.DAYS))
+        others = [{"date": day, "open": "09:30", "close": "16:00"} for day in ("1970-01-02", "2999-12-31")]
+        assert self.read([*self.DAYS, *others]) == self.read(list(self.DAYS))
 
     def test_a_calendar_without_a_day_knows_no_session(self):
         assert self.read([]) == Calendar()

@@ -179,8 +179,8 @@ class TestBadFiles:
 
     def test_a_fifo_instead_of_the_temporary_file_does_not_block_a_write(self, tmp_path, logs):
         write(tmp_path)
-        beside = only_file(tmp_path).with_suffix(".tmp")
-        os.mkfifo(beside)  # without a reader, so that a writer would wait
+        temporary = only_file(tmp_path).with_suffix(".tmp")
+        os.mkfifo(temporary)  # without a reader, so that a writer would wait
         write(tmp_path, ROWS[:1])
         assert read(tmp_path) == ROWS[:1]
         assert logs.records == []

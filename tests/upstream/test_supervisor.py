@@ -432,7 +432,7 @@ class TestFloods:
 
         play(_, refresh_seconds=1.0)
 
-    def test_quotes_of_many_contracts_are_read_as_much_less_often(self):
+    def test_quotes_of_many_contracts_are_read_less_often(self):
         async def _(bench):
             bench.brokerage.held = [holding(f"SPY261218P{strike:05d}000") for strike in range(100, 500)]
             async with bench.at_work():
@@ -1105,7 +1105,7 @@ class TestSilence:
                 assert bench.status.state == "closed"
                 assert len(bench.options.all_peers) == 1
 
-    def test_other_bounds_take_effect_without_a_reconnect(self):
+    def test_changed_bounds_take_effect_without_a_reconnect(self):
         @play(silence_seconds=30.0)
         async def _(bench):
             async with bench.at_work():
@@ -1202,7 +1202,7 @@ class TestReload:
                 await settle(30.0)
                 assert (len(bench.options.all_peers), len(bench.trading.all_peers)) == (1, 1)
 
-    def test_another_symbol_limit_needs_no_other_connection(self):
+    def test_a_changed_symbol_limit_keeps_the_connection(self):
         @play
         async def _(bench):
             async with bench.at_work():

@@ -45,7 +45,7 @@ def client(server, heard):
 class TestPrivateSurface:
     """Each of these fails when alpaca-py moves a private part that is used here."""
 
-    def test_the_client_still_asks_through_a_session_of_requests(self):
+    def test_the_client_still_uses_a_session_of_the_library_requests(self):
         client = TradingClient("k", "s", paper=True, raw_data=True)
         assert isinstance(client._session, Session)
         assert "self._session.request(method, url, **opts)" in inspect.getsource(RESTClient._one_request)
@@ -89,7 +89,7 @@ class TestAnswers:
             assert (len(server.asked), other.asked) == (1, [])
 
     @pytest.mark.parametrize("status", [203, 204, 206])
-    def test_another_status_than_200_is_not_a_success(self, server, client, status):
+    def test_a_status_other_than_200_is_not_a_success(self, server, client, status):
         server.script = {PATH: [Answer(b"" if status == 204 else b"[]", status), Answer([])]}
         with pytest.raises(Unexpected):
             client.get_all_positions()

@@ -89,7 +89,7 @@ class TestSeveralLegs:
     def test_a_credit_is_negative(self):
         assert only(CLOSING | {"limit_price": "-0.35"}).limit_e4 == -3_500
 
-    def test_what_is_filled_is_not_to_be_filled(self):
+    def test_contracts_already_filled_are_not_counted(self):
         order = only(CLOSING | {"filled_qty": "1", "status": "partially_filled"})
         assert (order.quantity, [one.quantity for one in order.legs]) == (1, [-1, 1, 1, -1])
 
@@ -120,7 +120,7 @@ class TestSeveralLegs:
         assert refused == ["workingOrderRow"]
 
     @pytest.mark.parametrize("legs", [None, [], "legs", [None], [{"symbol": "SPY"}]])
-    def test_an_order_without_an_option_is_none_of_ours(self, legs):
+    def test_an_order_without_an_option_is_skipped(self, legs):
         refused = Refused()
         assert working_orders([CLOSING | {"legs": legs}], refused) == []
         assert refused == []
@@ -151,14 +151,14 @@ class TestSingleOrders:
         assert refused == []
 
     @pytest.mark.parametrize("status", ["filled", "canceled", "expired", "replaced", "rejected"])
-    def test_an_order_that_has_ended_works_no_longer(self, status):
+    def test_an_order_that_has_ended_is_not_a_working_order(self, status):
         assert working_orders([SINGLE | {"status": status}], Refused()) == []
 
     @pytest.mark.parametrize("status", ["new", "partially_filled", "held", "pending_cancel", "unheard_of", None])
-    def test_any_other_state_is_one_of_a_working_order(self, status):
+    def test_an_order_in_any_other_state_is_a_working_order(self, status):
         assert only(SINGLE | {"status": status}).id == "single"
 
-    def test_an_order_that_is_filled_whatever_its_state_works_no_longer(self):
+    def test_a_filled_order_is_not_a_working_order_whatever_its_state(self):
         refused = Refused()
         assert working_orders([SINGLE | {"filled_qty": "3"}], refused) == []
         assert refused == []
@@ -205,8 +205,8 @@ class TestLists:
 
     @given(spoilt(SINGLE) | spoilt(CLOSING) | spoilt(CLOSING["legs"][0] | {"order_class": "simple"}) | ODD)
     def test_the_order_after_any_row_is_read(self, row):
-        orders = working_orders([row, SINGLE | {"id": "beside"}], Refused())
-        assert "beside" in [order.id for order in orders]
+        orders = working_orders([row, SINGLE | {"id": "readable"}], Refused())
+        assert "readable" in [order.id for order in orders]
         assert all(order.quantity > 0 and order.legs for order in orders)
         assert all(one.quantity != 0 for order in orders for one in order.legs)
         msgspec.json.encode(orders)

@@ -37,7 +37,7 @@ const priceText = ({ price, isOld }: Present, format: Format) => `${format.money
 export function alarmOn(condor: Condor, alerts: Iterable<Alert>, notes: Note[], present: Present | null, format: Format): Alarm | null {
   const all = firingFor(condor.id, alerts)
   const rules = new Set(all.map(({ rule }) => rule))
-  // What is breached has been tested, and both have the same sentence.
+  // A breached condor is tested too, and both alerts have the same sentence.
   const firing = all.filter(({ rule }) => rule !== 'tested' || !rules.has('breached'))
   const broken = rules.has('broken-condor') ? [] : notes.filter(({ look }) => look === 'broken')
   const sentences: Sentence[] = [

@@ -477,8 +477,8 @@ export interface components {
         /**
          * @description A notification channel, without its address.
          *
-         *     `waiting` counts messages in the outbox. A channel is `disabled` after an answer 410 until the next start or a
-         *     change of it.
+         *     `waiting` counts messages in the outbox. After an answer of 410, a channel is `disabled` until the next
+         *     start or until its configuration changes.
          */
         Channel: {
             name: string;
@@ -1861,7 +1861,16 @@ export interface operations {
             431: components["responses"]["Problem431"];
             500: components["responses"]["Problem500"];
             501: components["responses"]["Problem501"];
-            503: components["responses"]["Problem503"];
+            /** @description Of several ingesters, the next leader may not know of it. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     testChannel: {

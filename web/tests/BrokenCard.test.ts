@@ -42,7 +42,7 @@ describe('the card of a broken condor', () => {
     expect(data()).toEqual({ condor: ID, look: 'broken', state: 'live', severity: 'critical', density: 'comfortable' })
   })
 
-  it('has the sentence of its alert, or says since when it is broken', async () => {
+  it('has the sentence of its alert, or names since when it is broken', async () => {
     const broken = lacking(2, 2, 0, 2)
     expect((await card(broken)).words('.condor-alarm li')).toEqual(['Broken since 10:31:00 ET: it has lost its 2 short calls 770.'])
     const alerts = [alert('broken-condor:x', { condorId: ID, severity: 'critical', text: 'SPY 705: it lost the 770 call.' })]

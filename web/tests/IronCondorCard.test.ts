@@ -320,7 +320,7 @@ describe('a card', () => {
     expect(sentence(`${cutoff} on Dec 4 (as configured), and the put is away.`)).toEqual([`${cutoff} on Dec 4 (as configured), and the put is away.`])
   })
 
-  it('asks for an acknowledgement only where there is somebody to take it', async () => {
+  it('offers to acknowledge only if its host listens for that', async () => {
     const alerts = [
       alert('stop-loss:x', { condorId: condor().id, severity: 'critical', text: 'SPY 1: it lost. P/L −3.00.' }),
       alert('tested:x', { condorId: condor().id, acknowledgedAt: AS_OF }),
@@ -335,7 +335,7 @@ describe('a card', () => {
     expect(card(condor(), { alerts }).words('.condor-alarm button')).toEqual([])
   })
 
-  it('does not ask for an acknowledgement while nobody could take it', async () => {
+  it('cannot be acknowledged without a connection or while the source is lost', async () => {
     const alerts = [alert('stop-loss:x', { condorId: condor().id })]
     const { host, link } = card(condor(), { alerts }, { onAcknowledge: () => {} })
     const button = () => host.querySelector<HTMLButtonElement>('.condor-alarm button')!
@@ -375,7 +375,7 @@ describe('a card', () => {
     expect(words('.condor-late')).toEqual(['Alpaca has taken no orders for it since 10:31 ET.'])
   })
 
-  it('says so when it may not copy, and when there is no price', async () => {
+  it('reports when it may not copy, and when there is no price', async () => {
     vi.stubGlobal('navigator', {})
     const { press, words, show } = card()
     await press('Copy closing order')

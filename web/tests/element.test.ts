@@ -116,7 +116,7 @@ describe('the element', () => {
     expect(article(element).textContent).toContain('the token is missing or wrong')
   })
 
-  it('says why nothing comes', async () => {
+  it('shows why no data arrives', async () => {
     vi.stubGlobal('fetch', async () => new Response('{}', { status: 421 }))
     const element = await added(`src="http://condord.test/api/stream" condor-id="${SPY.id}"`)
     opened[0]!.fails()

@@ -174,7 +174,7 @@ describe('the error', () => {
     ['address', condord, 'http://condord.test/api/positions', 'its address ends with /api/stream'],
     ['unreachable', code(502), URL_OF_IT, 'does condord run behind it?'],
     ['stream', condord, URL_OF_IT, 'it may have too many subscribers, or a proxy'],
-  ] as const)('is %s if the status says so', async (code, answer, url, words) => {
+  ] as const)('is %s if the status reports that', async (code, answer, url, words) => {
     const { live } = await failed(answer, {}, url)
     expect(live.error.value).toMatchObject({ code, message: expect.stringContaining(words) as string })
     expect(live.link.value.state).toBe(code === 'token' ? 'refused' : 'reconnecting')
@@ -742,7 +742,7 @@ describe('shared across tabs', () => {
     expect(tab.source.url).toContain('access_token=secret')
   })
 
-  it('a tab that is alone soon sends no deltas to nobody, and sends them to one that joins', () => {
+  it('a tab that is alone soon stops sending deltas, and sends them again once another joins', () => {
     const world = new World()
     const [first, second] = [new Tab(world), new Tab(world)]
     useInTab(first)

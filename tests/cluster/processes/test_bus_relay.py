@@ -72,10 +72,13 @@ def test_the_document_is_that_of_the_daemon_at_the_same_version(on_bus):
 
 def test_a_relay_of_a_bus_may_have_workers(on_bus):
     environ = {"CONDORD_SERVER_WORKERS": "2"}
-    with closing_program(BusRelay(on_bus.nats.url, **environ)) as relay, closing(Follower(on_bus.source.url)) as beside:
+    with (
+        closing_program(BusRelay(on_bus.nats.url, **environ)) as relay,
+        closing(Follower(on_bus.source.url)) as at_source,
+    ):
         relay.await_read()
         with closing(Follower(relay.url)) as follower:
-            same_documents(beside, follower, 3)
+            same_documents(at_source, follower, 3)
         cluster = relay.status()["cluster"]
         assert (cluster["role"], cluster["fence"]) == ("relay", on_bus.relay.status()["cluster"]["fence"])
         until(lambda: relay.get("/api/trades")[0] == 200, "the leader is asked")

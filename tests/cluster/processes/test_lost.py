@@ -90,15 +90,15 @@ def test_a_restarted_source_is_a_new_epoch_for_every_subscriber(simulated):
         until(lambda: follower.last_id.partition("-")[0] != old, "another epoch")
         relay.await_code(None)
         compare_samples(relay, follower, 3)
-        beside = stack.enter_context(closing(Follower(again.url)))
-        same_documents(beside, follower, 3)
+        at_source = stack.enter_context(closing(Follower(again.url)))
+        same_documents(at_source, follower, 3)
         assert relay.status()["cluster"]["gaps"] == 0
         assert not follower.ended.is_set()
 
 
 def test_a_stopped_source_is_lost_and_back_and_its_late_frames_are_joined(pair):
     source, relay = pair
-    with closing(Follower(relay.url)) as follower, closing(Follower(source.url)) as beside:
+    with closing(Follower(relay.url)) as follower, closing(Follower(source.url)) as at_source:
         until(lambda: len(follower.documents) > 2, "some events")
         before = follower.names.count("snapshot")
         source.process.send_signal(signal.SIGSTOP)
@@ -112,14 +112,14 @@ def test_a_stopped_source_is_lost_and_back_and_its_late_frames_are_joined(pair):
         assert time.monotonic() - begun < 10
         source.await_state("live")
         compare_samples(relay, follower, 3)
-        same_documents(beside, follower, 3)
+        same_documents(at_source, follower, 3)
         assert follower.names.count("snapshot") == before
         assert relay.status()["cluster"]["gaps"] == 0
 
 
 def test_a_stopped_relay_catches_up_and_its_subscribers_see_it_live_again(pair):
     source, relay = pair
-    with closing(Follower(relay.url)) as follower, closing(Follower(source.url)) as beside:
+    with closing(Follower(relay.url)) as follower, closing(Follower(source.url)) as at_source:
         until(lambda: len(follower.documents) > 2, "some events")
         relay.process.send_signal(signal.SIGSTOP)
         time.sleep(LOST_SECONDS + 1)
@@ -127,7 +127,7 @@ def test_a_stopped_relay_catches_up_and_its_subscribers_see_it_live_again(pair):
         relay.await_code(None)
         until(lambda: follower.document["status"]["state"] == "live", "the status is live again")
         compare_samples(relay, follower, 3)
-        same_documents(beside, follower, 3)
+        same_documents(at_source, follower, 3)
 
 
 def test_late_frames_are_neither_lost_nor_applied_twice(pair):
@@ -137,14 +137,14 @@ def test_late_frames_are_neither_lost_nor_applied_twice(pair):
         relay = stack.enter_context(closing_program(Relay(link.url)))
         relay.await_read()
         follower = stack.enter_context(closing(Follower(relay.url)))
-        beside = stack.enter_context(closing(Follower(source.url)))
+        at_source = stack.enter_context(closing(Follower(source.url)))
         for _ in range(3):
             link.do("stall")
             time.sleep(LOST_SECONDS / 2)
             link.do("resume")
             time.sleep(0.2)
         assert not codes(follower)
-        same_documents(beside, follower, 10)
+        same_documents(at_source, follower, 10)
         cluster = relay.status()["cluster"]
         assert (cluster["gaps"], cluster["dropped"]) == (0, 0)
 
@@ -157,7 +157,7 @@ def test_a_cut_network_is_reported_and_the_stream_resumes_where_it_was(pair):
         relay.await_read()
         follower = stack.enter_context(closing(Follower(relay.url)))
         slow = stack.enter_context(closing(Follower(relay.url, "/api/stream?interval=700")))
-        beside = stack.enter_context(closing(Follower(source.url)))
+        at_source = stack.enter_context(closing(Follower(source.url)))
         until(lambda: follower.documents and slow.documents, "documents")
         for _ in range(3):  # short cuts: nobody notices
             link.do("reset")
@@ -174,8 +174,8 @@ def test_a_cut_network_is_reported_and_the_stream_resumes_where_it_was(pair):
             relay.await_code(None)
         assert codes(follower)
         assert codes(slow)
-        same_documents(beside, follower, 10)
-        same_documents(beside, slow, 2)
+        same_documents(at_source, follower, 10)
+        same_documents(at_source, slow, 2)
         for each in (follower, slow):
             until(lambda each=each: each.document["status"]["state"] == "live", "the status is live again")
             assert each.names.count("snapshot") == 1
@@ -189,20 +189,20 @@ def test_half_a_chunk_and_a_reset_leave_no_half_frame(pair):
         relay = stack.enter_context(closing_program(Relay(link.url)))
         relay.await_read()
         follower = stack.enter_context(closing(Follower(relay.url)))
-        beside = stack.enter_context(closing(Follower(source.url)))
+        at_source = stack.enter_context(closing(Follower(source.url)))
         for _ in range(5):
             link.set(cut_after=link.fake.bytes_down + 3_000)
             until(lambda: not link.fake.connections, "a cut", pause=0.005)
             link.set(cut_after=None)
             until(lambda: link.fake.connections, "connected again")
-        same_documents(beside, follower, 10)
+        same_documents(at_source, follower, 10)
 
 
 def test_a_restarted_relay_takes_its_clients_back(pair):
     source, first = pair
     port = first.url.rpartition(":")[2]
     with ExitStack() as stack:
-        beside = stack.enter_context(closing(Follower(source.url)))
+        at_source = stack.enter_context(closing(Follower(source.url)))
         with closing(Follower(first.url)) as follower:
             until(lambda: len(follower.documents) > 2, "some events")
             first.process.send_signal(signal.SIGTERM)
@@ -214,7 +214,7 @@ def test_a_restarted_relay_takes_its_clients_back(pair):
         again = stack.enter_context(closing(Follower(second.url, **{"Last-Event-ID": follower.last_id})))
         until(lambda: again.names, "an event")
         assert again.names[0] == "snapshot"  # its window begins with its start
-        same_documents(beside, again, 3)
+        same_documents(at_source, again, 3)
 
 
 def test_a_relay_that_starts_first_waits_for_its_source(simulated):
@@ -235,7 +235,7 @@ def test_a_relay_that_starts_first_waits_for_its_source(simulated):
         until(lambda: relay.get("/readyz")[0] == 200, "ready")
 
 
-def test_a_relay_of_a_relay_says_where_the_chain_is_broken(pair):
+def test_a_relay_of_a_relay_reports_where_the_chain_is_broken(pair):
     source, first = pair
     with closing_program(Relay(first.url)) as second:
         second.await_read()

@@ -132,18 +132,18 @@ def test_five_hundred_hops_miss_nothing_and_get_deltas(chain):
     servers = (chain.source, chain.far, chain.near)
     mirror, version = Mirror(), None
     snapshots = compared = 0
-    with closing(Follower(chain.source.url)) as beside:
-        until(lambda: beside.documents, "a document")
+    with closing(Follower(chain.source.url)) as at_source:
+        until(lambda: at_source.documents, "a document")
         for hop in range(HOPS):
             first = first_event(servers[hop % 3].url, version)
             assert version is None or number(first.id) >= number(version)
             snapshots += first.name == "snapshot"
             mirror.apply(first)
             version = first.id
-            until(functools.partial(has_reached, beside, version), "the source's subscriber has got there")
-            if version in beside.documents:  # else it is of before that subscriber came
+            until(functools.partial(has_reached, at_source, version), "the source's subscriber has got there")
+            if version in at_source.documents:  # else it is of before that subscriber came
                 compared += 1
-                assert settled(mirror.document) == settled(beside.documents[version])
+                assert settled(mirror.document) == settled(at_source.documents[version])
     assert snapshots == 1
     assert compared > HOPS * 0.9
 

@@ -15,12 +15,29 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def pair(tmp_path, market, files):
-    """A leader whose rule is evaluated, and a standby."""
+def cluster(tmp_path, market):
     with ExitStack() as stack:
-        leader, standby = Cluster(stack, tmp_path, market.simulated).pair("--config", str(files.path))
-        leader.await_evaluated()
-        yield leader, standby
+        yield Cluster(stack, tmp_path, market.simulated)
+
+
+@pytest.fixture
+def config(files):
+    """Arguments of ingesters with the rule."""
+    return "--config", str(files.path)
+
+
+@pytest.fixture
+def pair(cluster, config):
+    """A leader whose rule is evaluated, and a standby."""
+    leader, standby = cluster.pair(*config)
+    leader.await_evaluated()
+    return leader, standby
+
+
+def acknowledge(server, alert):
+    """Acknowledge an alert at a server, and return the status and the body of the answer."""
+    status, _, body = fetch(f"{server.url}/api/alerts/{alert['id']}/acknowledge", method="POST")
+    return status, body
 
 
 def test_an_alert_is_not_delivered_again_and_stays_acknowledged(pair, market, receiver):
@@ -28,14 +45,14 @@ def test_an_alert_is_not_delivered_again_and_stays_acknowledged(pair, market, re
     market.move(BEYOND)
     fired = await_alert(standby, "firing")
     until(lambda: receiver.posts, "the delivery")
-    assert fetch(f"{standby.url}/api/alerts/{fired['id']}/acknowledge", method="POST")[0] == 204
     until(lambda: channel(leader)["waiting"] == 0, lambda: channel(leader))
-    seen = await_alert(leader, "firing")
-    assert seen["acknowledgedAt"]
-    leader.process.kill()
+    assert acknowledge(standby, fired)[0] == 204
+    leader.process.kill()  # the next leader knows by then that it is acknowledged, and what was delivered before
     standby.await_role("leader")
     standby.await_evaluated()
-    assert await_alert(standby, "firing") == seen
+    seen = await_alert(standby, "firing")
+    assert seen["acknowledgedAt"]
+    assert {**seen, "acknowledgedAt": None} == fired
     settle()
     assert receiver.kinds == ["firing"]
     market.move(CALM)
@@ -57,3 +74,18 @@ def test_a_message_that_was_not_delivered_is_delivered_by_the_next_leader_under_
     assert len(receiver.ids) == 1
     assert await_alert(standby, "firing")["since"] == fired["since"]
     until(lambda: channel(standby)["waiting"] == 0, lambda: channel(standby))
+
+
+def test_an_acknowledgement_that_the_bus_does_not_confirm_is_answered_with_503(cluster, config, market):
+    leader = cluster.start("a", *config, lease=30.0)  # which outlasts the pause
+    leader.await_role("leader")
+    leader.await_evaluated()
+    market.move(BEYOND)
+    fired = await_alert(leader, "firing")
+    until(lambda: channel(leader)["waiting"] == 0, lambda: channel(leader))
+    cluster.nats.pause()
+    status, body = acknowledge(leader, fired)
+    cluster.nats.resume()
+    assert status == 503
+    assert "the next leader may not know of it" in body["detail"]
+    until(lambda: acknowledge(leader, fired)[0] == 204, "it is on the bus")

@@ -246,7 +246,7 @@ def uncovered(*positions):
     return {left.position.symbol: left.uncovered_short for left in group(positions).unmatched}
 
 
-def test_a_short_alone_is_uncovered():
+def test_a_short_by_itself_is_uncovered():
     assert uncovered(*holdings(("C", 105, -1))) == {"XYZ261218C00105000": True}
 
 

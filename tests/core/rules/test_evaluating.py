@@ -73,7 +73,7 @@ def test_lists_come_to_what_every_possible_value_agrees_on(listed, values):
         ("tested", Between(0.0, 1.0), None),
     ],
 )
-def test_what_one_condition_comes_to(text, value, held):
+def test_a_condition_is_true_false_or_not_known(text, value, held):
     assert holds(parse(text), value) is held
 
 

@@ -60,7 +60,7 @@ describe('what needs the owner', () => {
     expect(host.querySelector('.need > .condor-severity')!.getAttribute('aria-label')).toBe('Critical')
   })
 
-  it('is nothing only if that is known', async () => {
+  it('is reported as nothing only if that is known', async () => {
     const { shows, text } = await page(null)
     expect(text('.needs')).toBe('Needs youWhether anything needs you is not known: condord has not answered yet.')
     await shows({})
@@ -86,7 +86,7 @@ describe('what needs the owner', () => {
     expect(text('.needs > .aside')).toBeUndefined()
   })
 
-  it('is not known while prices are not confirmed, as the header says and the card shows', async () => {
+  it('is not known while prices are not confirmed, as the header and the card show', async () => {
     const unconfirmed = { ...held, valuation: valuation(held.id, { unconfirmed: true }) }
     const error = { code: 'unreachable', text: 'HTTP 500' }
     const { host, shows, text } = await page({ condors: [unconfirmed], status: status({ positions: { readAt: AS_OF, error, breaker: 'closed' } }) })
@@ -133,7 +133,7 @@ describe('what needs the owner', () => {
     expect(button('Acknowledge: SPY').disabled).toBe(false)
   })
 
-  it('cannot be acknowledged while nobody could take it, and says why until it can', async () => {
+  it('cannot be acknowledged without a connection or while the source is lost, and shows why', async () => {
     const { button, links, press, shows, text } = await page({ alerts: [firing('tested')] })
     const cannot = () => [button('Acknowledge: SPY').disabled, text('.needs > .aside')]
     expect(cannot()).toEqual([false, undefined])

@@ -26,7 +26,7 @@ it('is not pending for good where the program that words the error cannot be loa
   expect([acknowledging.pending.size, acknowledging.errors.get('tested:x')]).toEqual([0, 'condord cannot be reached.'])
 })
 
-it('asks nothing while there is an obstacle, and shows no error of a request that met it', async () => {
+it('sends no request while there is an obstacle, and shows no error of a request that failed because of one', async () => {
   const asked: string[] = []
   const { acknowledging, link } = begin(async (path) => {
     asked.push(path)

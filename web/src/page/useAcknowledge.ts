@@ -33,7 +33,7 @@ export function useAcknowledge(ask: Ask, { link, status }: Pick<Live, 'link' | '
       await ask(`api/alerts/${encodeURIComponent(id)}/acknowledge`, { method: 'POST' })
     } catch (error) {
       const sentence = await sentenceFor(error)
-      // An obstacle says why by itself.
+      // The page shows an obstacle by itself.
       if (obstacle.value === null) errors.set(id, sentence)
     } finally {
       pending.delete(id)

@@ -109,7 +109,7 @@ describe('the history of a condor', () => {
     expect(asked.at(-1)).toBe(`./api/history?condor=${held.id}`)
   })
 
-  it('says why there is none', async () => {
+  it('shows why there is none', async () => {
     const { text } = await opened(
       () => Response.json({ detail: 'nothing is recorded, because history.enabled is false' }, { status: 404 }),
       () => new Response('', { status: 503 }),
@@ -145,7 +145,7 @@ describe('the closed trades', () => {
     expect(text('tbody tr')).toBe('SPY 706/716/744/754 short iron condor × 1Nov 13assigned, +100 SPY shares3.89——————')
   })
 
-  it('say why they cannot be read, and are asked for again', async () => {
+  it('show why they cannot be read, and are requested again', async () => {
     let isDown = true
     const answer = () => (isDown ? Response.json({ detail: 'the source is lost' }, { status: 503 }) : Response.json({ trades: [], totals: { ...totals, completeFrom: AS_OF } }))
     const { settled, text } = await shown(PageTrades, { now: NOW }, { './api/trades': answer })
