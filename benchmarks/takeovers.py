@@ -163,6 +163,12 @@ def stop_maker(scene: Scene) -> None:
     os.kill(maker, signal.SIGSTOP)
 
 
+def lose_store(scene: Scene) -> None:
+    """Kill NATS, which then begins without what it has stored."""
+    scene.made.nats.kill()
+    scene.made.nats.lose_store()
+
+
 def hold_slot(scene: Scene) -> None:
     """Kill the leader; its connection goes on at Alpaca."""
     scene.made.simulated.fault("connection-406", seconds=4)
@@ -202,6 +208,8 @@ FAULTS = (
         moves=False,  # the leader may renew its lease in time
         waits=True,
     ),
+    Fault("NATS killed for 0.5 s, with its store", lose_store, lambda scene: scene.made.nats.start(), 0.5, waits=True),
+    Fault("NATS killed for 7 s, with its store", lose_store, lambda scene: scene.made.nats.start(), 7.0, waits=True),
     Fault(
         "NATS stopped for 5 s",
         lambda scene: scene.made.nats.pause(),
@@ -256,7 +264,7 @@ def matrix(name: str | None) -> Iterator[str]:
                 scene = Scene(stack)
                 yield row(fault, *strike(scene, fault))
     if name is None:
-        yield f"| both started at once | {scene.led_after:.1f} s | {scene.right_after:.1f} s |"
+        yield f"| both started at once, on a new bus | {scene.led_after:.1f} s | {scene.right_after:.1f} s |"
 
 
 class Held(NamedTuple):

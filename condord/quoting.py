@@ -14,6 +14,7 @@ _EXCERPT = 100  # characters of what another program sent
 _SECRET_NAME = re.compile(r"secret|key|token|passw|pwd|credential|auth|apca", re.IGNORECASE)
 _SECRET_LOOK = re.compile(r"[A-Za-z0-9]{20,}")
 _SECRET_LOOK_SENT = re.compile(r"[A-Za-z0-9+/]{20,}")  # base64 too; in a value these would be the slashes of a path
+_PATH_NAME = "server.uds"  # of a socket, which holds no secret, and may have long names
 _USER_PART = re.compile(r"//[^/]*@")
 
 
@@ -31,6 +32,8 @@ def value(name: str, given: object) -> str:
     """The value `given` for the key `name`, with anything masked that may be a secret by its name or its form."""
     if _SECRET_NAME.search(name):
         return "(not shown)"
+    if name == _PATH_NAME:
+        return short(repr(given))
     if isinstance(given, dict):
         return "a table"
     if isinstance(given, list | tuple):

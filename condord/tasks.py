@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Collection
 from typing import NoReturn
 
-from condord.errors import CondordError, Failed
+from condord.errors import CondordError, ConfigError, Failed
 
 STOP_AGAIN_SECONDS = 1.0
 
@@ -65,12 +65,18 @@ class Lifetime:
         self.failure: CondordError | None = None
 
     async def keep(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Do `work` until this task is cancelled. If it ends before the daemon is stopping, stop the daemon."""
+        """Do `work` until this task is cancelled. If it ends before the daemon is stopping, stop the daemon.
+
+        A ConfigError is not a bug: it is the reason of the stop.
+        """
         try:
             await lasting(work())
         except Exception as error:
-            if not self.stopping.is_set():
-                self.fail(f"{name} ended by itself", _innermost(error))
+            innermost = _innermost(error)
+            if not self.stopping.is_set() and isinstance(innermost, ConfigError):
+                self.stop(innermost)
+            elif not self.stopping.is_set():
+                self.fail(f"{name} ended by itself", innermost)
             elif not isinstance(error, Ended):
                 raise
 

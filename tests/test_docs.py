@@ -11,6 +11,7 @@ import re
 import shutil
 import sqlite3
 import subprocess
+import sys
 import time
 import tomllib
 import typing
@@ -490,6 +491,15 @@ def test_the_hooks_and_the_makefile_run_the_checks_of_ci(gate):
     assert gate in (ROOT / ".ci" / "run").read_text()
     assert gate in (ROOT / ".pre-commit-config.yaml").read_text()
     assert gate in MAKEFILE.replace("$(RUN)", ".venv/bin")
+
+
+def test_ruff_checks_each_script_that_the_hooks_take_for_python():
+    scripts = [path for path in ROOT.glob(".ci/*") if "python" in path.read_text().partition("\n")[0]]
+    ruff = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--show-files"], cwd=ROOT, capture_output=True, check=True
+    )
+    assert scripts
+    assert {*map(str, scripts)} <= {*ruff.stdout.decode().splitlines()}
 
 
 def test_the_licence_is_also_in_the_package_of_the_card():

@@ -34,6 +34,10 @@ def test_a_value_is_shown_as_written(given_value, shown):
     assert quoting.value("server.host", given_value) == shown
 
 
+def test_the_path_of_a_socket_is_shown_although_it_may_look_like_a_secret():
+    assert quoting.value("server.uds", "/" + "x" * 30) == f"'/{'x' * 30}'"
+
+
 @pytest.mark.parametrize("name", ["alpaca.secret_key", "token", "PASSWORD", "auth"])
 def test_a_value_whose_name_suggests_a_secret_is_not_shown(name):
     assert quoting.value(name, ["hush"]) == "(not shown)"

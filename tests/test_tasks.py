@@ -3,7 +3,7 @@ import contextlib
 
 import pytest
 
-from condord.errors import Failed, Refused
+from condord.errors import ConfigError, Failed, Refused
 from condord.tasks import STOP_AGAIN_SECONDS, Lifetime, check_cancelled, stopped
 from tests import virtualtime
 
@@ -97,6 +97,18 @@ def test_an_error_that_is_not_a_bug_stops_it_and_the_first_one_is_kept():
     lifetime.stop(Refused("again", ""))
     assert lifetime.stopping.is_set()
     assert lifetime.failure is first
+
+
+def test_a_configuration_that_turns_out_to_be_wrong_is_the_reason_of_the_stop(caplog):
+    wrong = ConfigError(["another account"])
+
+    async def raises_it():
+        raise ExceptionGroup("tasks", [wrong])
+
+    lifetime, _ = run_task(raises_it)
+    assert lifetime.stopping.is_set()
+    assert lifetime.failure is wrong
+    assert not caplog.records
 
 
 def test_a_task_that_keeps_a_cancellation_to_itself_is_cancelled_again():

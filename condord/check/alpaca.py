@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import datetime as dt
 import functools
+import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Self
+from typing import NamedTuple, Self
 
 import msgspec
 
@@ -21,13 +22,14 @@ from condord.config.schema import Config
 from condord.core.expiry import expiry_of
 from condord.core.position import Position
 from condord.daemon import account_source, wiring
+from condord.daemon.copied_state import other_account
 from condord.errors import ConfigError
 from condord.host import instance_lock
 from condord.host.network import Network
 from condord.live import wire
 from condord.live.link import LinkFault
 from condord.live.remedies import sentence
-from condord.upstream import reachability, stream_trial
+from condord.upstream import reachability, state_files, stream_trial
 from condord.upstream.failure_table import FAILURES
 from condord.upstream.interfaces import Login
 from condord.upstream.option_stream import OptionStream
@@ -49,12 +51,22 @@ _ELECTED = ("leader", "standby")
 """The roles of ingesters on a bus."""
 
 
+class OnBus(NamedTuple):
+    """What a bus has under the name of an account: which ingester leads, and the hash of the account with its state.
+
+    `leader` is `host:process`, and empty if none leads; `account_hash` is None without a state.
+    """
+
+    leader: str = ""
+    account_hash: str | None = None
+
+
 class AlpacaProbes:
     """The probes of Alpaca, in a running loop. Leaving the context closes what they opened.
 
     `login` is None if no key was found; the probes that need one are not called then. `report` returns the status of
     the daemon that answers on this machine, None without one; the probe of the option stream calls it. `unread` returns
-    what an ingester answers instead while it has no document.
+    what an ingester answers instead while it has no document. `on_bus` returns what the bus has of the account.
     """
 
     def __init__(
@@ -65,12 +77,15 @@ class AlpacaProbes:
         environ: Mapping[str, str],
         report: Callable[[], wire.StatusReport | None],
         unread: Callable[[], wire.UnreadProblem | None],
+        on_bus: Callable[[], Awaitable[OnBus]],
     ) -> None:
         self._config = config
         self._given_login = login
         self._environ = environ
         self._report = report
         self._unread = unread
+        self._read_bus = on_bus
+        self._on_bus = OnBus()
         self._network = Network(environ)
         self._endpoints: tuple[Endpoint, ...] = ()
         self._symbols: tuple[str, ...] = ()
@@ -152,6 +167,11 @@ class AlpacaProbes:
         name: Name = "rest-login"
         try:
             holdings = await self._rest.holdings()
+            self._on_bus = await self._read_bus()
+            expected = self._on_bus.account_hash
+            if expected is not None and expected != await self._account_hash():
+                other = other_account()
+                return fail(name, str(other), other.hint, other.exit_code)
         except RestFault as fault:
             # Alpaca's trading API answers a wrong key with 401 or with 403.
             return _of_fault(name, fault, is_refused=fault.code in ("authFailed", "forbidden"))
@@ -160,6 +180,10 @@ class AlpacaProbes:
         count = len(holdings.options)
         source = account_source.source(self._config)
         return ok(name, f"{source}: {count} option position{'s' if count != 1 else ''} read")
+
+    async def _account_hash(self) -> str:
+        account_id = await self._rest.account_id()
+        return state_files.hash_of(f"{account_id} {account_source.source(self._config)}")
 
     async def _clock_skew(self) -> Check:
         loop = asyncio.get_running_loop()
@@ -197,17 +221,19 @@ class AlpacaProbes:
             self._slot = warn("slot-free", text)
             self._is_streamed_here = True
             return not_tried(name, text)
+        leader = self._on_bus.leader
         with instance_lock.Locks(instance_lock.directory(self._environ)) as locks:
             try:
                 locks.take(**wiring.slot(self._config, self._login))
             except instance_lock.AlreadyRunning as running:
-                self._slot = self._slot_of_other(running)
+                self._slot = self._slot_of_other(running, leader)
                 self._is_streamed_here = True
             else:
                 report = self._report()
-                if report is None:
+                if report is None and not leader:
                     return await self._try_option_stream()
-                self._slot = _slot_of(report)  # its lock may be in an unknown directory
+                # The lock of the daemon that answers may be in an unknown directory.
+                self._slot = _slot_of_leader(leader) if report is None else _slot_of(report)
                 self._is_streamed_here = True
         return not_tried(name, self._slot.text)
 
@@ -254,8 +280,10 @@ class AlpacaProbes:
         fault = await stream_trial.trading_stream(url, self._login, network=self._network)
         return _of_stream("trading-stream", fault) if fault else ok("trading-stream", "authenticated and listening")
 
-    def _slot_of_other(self, running: instance_lock.AlreadyRunning) -> Check:
-        """The slot-free result if another process has the lock: not a failure if that process is the daemon."""
+    def _slot_of_other(self, running: instance_lock.AlreadyRunning, leader: str) -> Check:
+        """The slot-free result if another process has the lock: not a failure if that is the daemon, or leads."""
+        if leader.rpartition(":")[0] == socket.gethostname():
+            return _slot_of_leader(leader)
         report = self._report()
         if report is not None and (running.pid in (None, report.pid) or report.cluster.role in _ELECTED):
             return _slot_of(report)  # of ingesters on a bus, a child process of the leader has the lock
@@ -290,6 +318,10 @@ def _of_fault(name: Name, fault: RestFault, *, is_refused: bool = False) -> Chec
 
 def _of_stream(name: Name, fault: LinkFault) -> Check:
     return (refused if fault.code == "authFailed" else fail)(name, fault.text, _advice(fault.remedy))
+
+
+def _slot_of_leader(leader: str) -> Check:
+    return ok("slot-free", f"{leader} leads on the bus and has it, and `condord start` would stand by")
 
 
 def _slot_of(report: wire.StatusReport) -> Check:

@@ -8,13 +8,17 @@ from collections.abc import AsyncIterator, Mapping
 
 from condord.check.report import Check, Name, fail, ok, warn
 from condord.cluster.bus import Bus, Unanswered
-from condord.cluster.kv import NO_JETSTREAM_REMEDY
-from condord.cluster.lease import Lease, accounts
-from condord.cluster.nats_client import MIN_PAYLOAD_BYTES
+from condord.cluster.bus_frames import STATE_BUCKET
+from condord.cluster.kv import NO_JETSTREAM_REMEDY, KvBucket
+from condord.cluster.lease import accounts, holder_of
+from condord.cluster.nats_client import MIN_PAYLOAD_BYTES, PAYLOAD_REMEDY
+from condord.cluster.state_copies import copied_name
 from condord.config.bus_credentials import BusCredentials
 from condord.config.schema import Cluster
 from condord.daemon.bus_settings import bus_settings, own_name
-from condord.errors import ConfigError, Refused
+from condord.errors import ConfigError, Refused, Unavailable
+from condord.live.remedies import UNTRUSTED_REMEDY, sentence, split_remedy
+from condord.upstream import state_files
 
 CONNECT_SECONDS = 5.0
 LOOK_SECONDS = 0.05
@@ -23,40 +27,67 @@ _NAME: Name = "bus"
 _UNREACHABLE = "Check cluster.bus, the network, and whether the NATS servers run."
 _NO_JETSTREAM = f"{NO_JETSTREAM_REMEDY[0].upper()}{NO_JETSTREAM_REMEDY[1:]}."
 _NO_LEADER = "Start an ingester: a condord with cluster.role = ingest and this bus."
-_SMALL = f"Set max_payload: {MIN_PAYLOAD_BYTES // 1024 // 1024}MB in the configuration of nats-server."
 
 
 async def checked(cluster: Cluster, credentials: BusCredentials | None, environ: Mapping[str, str]) -> Check:
     """Return the result for the bus of a relay or an ingester."""
-    refusals: list[Refused] = []
     try:
-        settings = bus_settings(cluster, credentials, environ)
-    except ConfigError as error:
+        async with _connected(cluster, credentials, environ) as bus:
+            try:
+                found = await accounts(bus)
+                if cluster.role == "ingest":
+                    return _judged(bus, f"accounts that are led: {', '.join(found) or 'none'}")
+                return _of_relay(cluster, bus, found, await _led(bus, cluster.account))
+            except Unanswered as error:
+                return fail(_NAME, f"{bus.urls}: {error}", _NO_JETSTREAM)
+    except (ConfigError, Refused) as error:
         return fail(_NAME, str(error), error.hint, error.exit_code)
+    except Unavailable as error:
+        return fail(_NAME, str(error), error.hint)
+
+
+async def known(
+    cluster: Cluster, credentials: BusCredentials | None, environ: Mapping[str, str], account: str
+) -> tuple[str, str | None]:
+    """Return what the bus has under this name: who leads, and the hash of the account with its state.
+
+    The leader is `host:process`, and empty if none leads or the bus does not answer. The hash is None then.
+    """
+    with contextlib.suppress(ConfigError, Refused, Unavailable, Unanswered):
+        async with _connected(cluster, credentials, environ) as bus:
+            lease = await holder_of(bus, account)
+            name = await copied_name(KvBucket(bus, STATE_BUCKET), account, state_files.EXTREMES)
+            account_hash = None if name is None else state_files.account_hash(name)
+            return "" if lease is None else lease.holder, account_hash
+    return "", None
+
+
+@contextlib.asynccontextmanager
+async def _connected(
+    cluster: Cluster, credentials: BusCredentials | None, environ: Mapping[str, str]
+) -> AsyncIterator[Bus]:
+    """A connection to the bus.
+
+    Raises:
+        ConfigError: the certificates that the environment or the credentials name cannot be used.
+        Refused: it does not accept the credentials.
+        Unavailable: it cannot be reached.
+    """
+    refusals: list[Refused] = []
+    settings = bus_settings(cluster, credentials, environ)
     bus = Bus(settings, name=f"condord check {own_name()}", refused=refusals.append, chance=lambda: 0.0)
-    async with _running(bus):
+    task = asyncio.create_task(bus.run())
+    try:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CONNECT_SECONDS):
                 while not bus.is_connected and not refusals:  # noqa: ASYNC110 - a bus has no event for a refusal
                     await asyncio.sleep(LOOK_SECONDS)
         if refusals:
-            return fail(_NAME, str(refusals[0]), refusals[0].hint, refusals[0].exit_code)
+            raise refusals[0]
         if not bus.is_connected:
-            return fail(_NAME, bus.reason, _UNREACHABLE)
-        try:
-            found = await accounts(bus)
-            if cluster.role == "ingest":
-                return _judged(bus, f"accounts that are led: {', '.join(found) or 'none'}")
-            return _of_relay(cluster, bus, found, await _led(bus, cluster.account))
-        except Unanswered as error:
-            return fail(_NAME, f"{bus.urls}: {error}", _NO_JETSTREAM)
-
-
-@contextlib.asynccontextmanager
-async def _running(bus: Bus) -> AsyncIterator[None]:
-    task = asyncio.create_task(bus.run())
-    try:
-        yield
+            text, remedy = split_remedy(bus.reason, (UNTRUSTED_REMEDY,))
+            raise Unavailable(text, sentence(remedy) if remedy else _UNREACHABLE)
+        yield bus
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
@@ -68,7 +99,7 @@ async def _led(bus: Bus, account: str) -> str:
     found = [account] if account else await accounts(bus)
     if len(found) != 1:
         return ""
-    lease = await Lease(bus, found[0], seconds=CONNECT_SECONDS, nonce="").look()
+    lease = await holder_of(bus, found[0])
     return f"account {found[0]}, led by {lease.holder}" if lease is not None else ""
 
 
@@ -77,6 +108,9 @@ def _of_relay(cluster: Cluster, bus: Bus, found: list[str], led: str) -> Check:
     if not cluster.account and len(found) > 1:
         text = f"{bus.urls} has several accounts: {', '.join(found)}"
         return fail(_NAME, text, "Set cluster.account to one of them.", ConfigError.exit_code)
+    if not led and found:
+        text = f"{bus.urls} has no account {cluster.account} that is led, but {', '.join(found)}"
+        return fail(_NAME, text, "Set cluster.account to one of these, or start an ingester of the account.")
     if not led:
         named = f" of account {cluster.account}" if cluster.account else ""
         return warn(_NAME, f"{bus.urls} answers, but no ingester{named} leads", _NO_LEADER)
@@ -85,5 +119,6 @@ def _of_relay(cluster: Cluster, bus: Bus, found: list[str], led: str) -> Check:
 
 def _judged(bus: Bus, text: str) -> Check:
     if (bus.max_payload or 0) < MIN_PAYLOAD_BYTES:
-        return warn(_NAME, f"{bus.urls}, {text}; it takes messages of at most {bus.max_payload} bytes", _SMALL)
+        text = f"{bus.urls}, {text}; it takes messages of at most {bus.max_payload} bytes"
+        return warn(_NAME, text, sentence(PAYLOAD_REMEDY))
     return ok(_NAME, f"{bus.urls}, {text}")

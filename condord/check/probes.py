@@ -7,13 +7,14 @@ import contextlib
 import datetime as dt
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
-from condord.check.alpaca import AlpacaProbes
+from condord.check.alpaca import AlpacaProbes, OnBus
 from condord.check.channels import ChannelProbes
 from condord.check.local import LocalProbes
 from condord.check.report import NAMES, Check, Name, offline
 from condord.check.schedule import Probe, Schedule
 from condord.client.http import Daemon
 from condord.config import bus_credentials
+from condord.config.account_name import account_name
 from condord.config.startup import Found
 from condord.daemon import wiring
 from condord.host import logs
@@ -63,7 +64,12 @@ async def run_checks(
     with (
         contextlib.closing(local),
         AlpacaProbes(
-            config, login, environ=environ, report=lambda: local.report, unread=lambda: local.unread
+            config,
+            login,
+            environ=environ,
+            report=lambda: local.report,
+            unread=lambda: local.unread,
+            on_bus=lambda: _on_bus(found, environ),
         ) as alpaca,
     ):
         of_bus: Mapping[Name, Probe] = {"bus": lambda: _bus(found, environ)} if is_elected else {}
@@ -75,6 +81,18 @@ async def _bus(found: Found, environ: Mapping[str, str]) -> Check:
     from condord.check import bus  # 35 ms, which a daemon without a bus does not need
 
     return await bus.checked(found.loaded.config.cluster, found.bus_credentials, environ)
+
+
+async def _on_bus(found: Found, environ: Mapping[str, str]) -> OnBus:
+    """Return what the bus of an ingester has of its account."""
+    cluster = found.loaded.config.cluster
+    if not cluster.is_elected or found.key is None:
+        return OnBus()
+    from condord.check import bus  # as above
+
+    account = account_name(found.loaded.config, found.key)
+    leader, account_hash = await bus.known(cluster, found.bus_credentials, environ, account)
+    return OnBus(leader, account_hash)
 
 
 @contextlib.contextmanager

@@ -20,7 +20,7 @@ from condord.host.network import Network
 from condord.host.thread_pool import DaemonPool, ResolvingLoop
 from condord.http import server
 from condord.live import wire
-from condord.live.remedies import LOST_REMEDIES, sentence
+from condord.live.remedies import LOST_REMEDIES, UNTRUSTED_REMEDY, sentence, split_remedy
 
 ANSWER_SECONDS = 5.0
 MAX_STATUS_BYTES = 1_048_576
@@ -86,7 +86,8 @@ class RelayProbes:
                 body = await answer.whole(MAX_STATUS_BYTES, ANSWER_SECONDS)
             report = decoded(body, wire.StatusReport)
         except Lost as lost:
-            return fail(name, f"{address.url}: {lost}", _SOURCE_HINT)
+            text, remedy = split_remedy(str(lost), (UNTRUSTED_REMEDY,))
+            return fail(name, f"{address.url}: {text}", sentence(remedy) if remedy else _SOURCE_HINT)
         except (ConfigError, Refused) as error:
             return fail(name, str(error), error.hint, error.exit_code)
         except Unavailable as error:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 import textwrap
 from collections.abc import Iterable, Mapping
 
-from condord.cli import formatting
+from condord.cli import alert_sentence, formatting
 from condord.cli.condor_notes import has_old_quotes
 from condord.cli.grid import Cell, Row, grid
 from condord.cli.screen import Screen, painted, plain
@@ -24,8 +23,6 @@ _SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 MARKS: Mapping[Severity, str] = {"critical": "◆", "warning": "■", "info": "●"}
 """The shape of each severity, for people who do not see its colour."""
 _STYLES: Mapping[Severity, str] = {"critical": "bad", "warning": "warn", "info": "strong"}
-_PRICE = re.compile(r", [A-Z0-9.]+ [0-9,]+\.[0-9]{2}(?=;|\.\Z)", re.ASCII)
-"""The price at the end of a clause: `, SPY 568.10`"""
 _GONE = "HTTP 410"
 _INDENT, _MIN_TEXT_WIDTH = 12, 20
 _SUMMARY_LINES = 2
@@ -39,21 +36,30 @@ def alerts_lines(
     *,
     with_all: bool = False,
     document: wire.Document | None = None,
+    gap: str = "",
 ) -> list[str]:
     """Return the lines for an answer of `GET /api/alerts`; they depend only on the arguments.
 
     Without `with_all` they have only what fires, and channels that do not deliver. `document` has the condors that
-    alerts fire for, None if they are not known.
+    alerts fire for, None if they are not known. `gap` is a sentence about what is not watched, if anything is.
     """
     firing, present = ordered(answer.alerts, document), _present(document)
-    lines = [line for alert in firing for line in _alert(alert, now, screen, present)]
+    texts = [alert_sentence.sentence(alert, now, document) for alert in firing]
+    lines = [
+        line for alert, text in zip(firing, texts, strict=True) for line in _alert(alert, text, now, screen, present)
+    ]
     lines += ["", counts_text(counted(firing))] if firing else ["No alert is firing."]
+    lines += painted(formatting.capitalized(plain(gap)), "warn", screen) if gap else []
     if not with_all:
         trouble = channels_trouble(answer.channels)
         return lines + ["" for _ in trouble[:1]] + [line for each in trouble for line in painted(each, "warn", screen)]
     over = sorted((alert for alert in answer.alerts if alert.state != "firing"), key=_by_age)
     if over:
-        lines += ["", "Resolved or ended", *(line for alert in over for line in _alert(alert, now, screen, {}))]
+        lines += [
+            "",
+            "Resolved or ended",
+            *(line for alert in over for line in _alert(alert, alert.text, now, screen, {})),
+        ]
     enabled = [rule for rule in answer.rules if rule.enabled]
     if enabled:
         lines += ["", *grid("RULE|SEVERITY|FROM| FOR", [_rule(rule) for rule in enabled], screen)]
@@ -99,22 +105,13 @@ def summary(document: wire.Document, screen: Screen) -> list[str]:
     if not numbers:
         return []
     firing = ordered(document.alerts, document)
-    sentence = f"alerts: {numbers}" + (f" · {plain(reason_of(firing[0].text))}" if firing else "")
+    sentence = f"alerts: {numbers}" + (
+        f" · {plain(alert_sentence.sentence(firing[0], document.as_of, document, has_price=False))}" if firing else ""
+    )
     severest = next(severity for severity in _SEVERITIES if getattr(counts, severity))
     width = screen.width or len(sentence)
     lines = textwrap.wrap(sentence, width, max_lines=_SUMMARY_LINES, placeholder=" …", break_on_hyphens=False)
     return [screen.paint(line, _STYLES[severest]) for line in lines]
-
-
-def reason_of(text: str) -> str:
-    """Return the sentence of an alert without its figures of the moment at which it fired: the price, and the P/L."""
-    return _PRICE.sub("", _split(text)[0])
-
-
-def _split(text: str) -> tuple[str, str]:
-    """Return the sentence of an alert, and the P/L that follows it; empty if none does."""
-    reason, found, profit = text.rpartition(". P/L ")
-    return (f"{reason}.", f"P/L {profit.removesuffix('.')}") if found else (text, "")
 
 
 def _present(document: wire.Document | None) -> dict[str, str]:
@@ -150,10 +147,10 @@ def style_of(severity: Severity) -> str:
     return _STYLES[severity]
 
 
-def _alert(alert: AlertJson, now: dt.datetime, screen: Screen, present: Mapping[str, str]) -> list[str]:
+def _alert(alert: AlertJson, text: str, now: dt.datetime, screen: Screen, present: Mapping[str, str]) -> list[str]:
     """Return the sentence of an alert, and below it the id and what else is known.
 
-    `present` is by condor. The sentence is from the moment at which the alert fired, and may be hours old.
+    `present` is by condor, and `text` the sentence as it is to be shown.
     """
     is_firing = alert.state == "firing"
     head = f"{MARKS[alert.severity]} {alert.severity}" if is_firing else alert.state
@@ -169,7 +166,7 @@ def _alert(alert: AlertJson, now: dt.datetime, screen: Screen, present: Mapping[
     details += ["at natural"] if alert.basis == "natural" else []
     details += ["already true at the first check"] if alert.at_start else []
     details += [f"acknowledged {at(alert.acknowledged_at, now)}"] if alert.acknowledged_at else []
-    text, then = _split(alert.text) if is_firing else (alert.text, "")
+    then = alert_sentence.split(alert.text)[1] if is_firing else ""
     worth = present.get(alert.condor_id or "")
     profits = [f"now {worth}"] * bool(worth) + [f"when it fired {plain(then)}"] * bool(then)
     sentence, *more = _wrapped(plain(text), screen)

@@ -10,13 +10,14 @@ import typer
 from condord.cli import completion, options
 from condord.cli.alert_lines import alerts_lines, counted
 from condord.cli.daemon_address import find_daemon
-from condord.cli.output import write_stdout
+from condord.cli.output import write_stderr, write_stdout
 from condord.cli.progress import progress
 from condord.cli.screen import plain, screen
 from condord.client.http import Daemon, decoded
 from condord.errors import EXIT_FAILED, CondordError
 from condord.live import wire
 from condord.live.channel_remedies import channel_remedy
+from condord.live.never_read import why_positions_unread
 from condord.live.wire_alerts import AlertsJson, ChannelTestJson
 
 EXAMPLE = "condord alerts acknowledge half:SPY-261218-560-570-630-640"
@@ -83,12 +84,14 @@ def show(
     daemon = find_daemon(url, os.environ)
     with progress(f"waiting for {daemon.address.url}"):
         body = daemon.alerts()
-    answer = decoded(body, AlertsJson)
+        document = _document(daemon)
+    answer, gap = decoded(body, AlertsJson), _gap(document)
     if as_json:
         write_stdout(body + b"\n")
+        if gap:
+            write_stderr(f"condord: {plain(gap)}")
     else:
-        document = condors_of(daemon, answer)
-        lines = alerts_lines(answer, answer.as_of, screen(os.environ), with_all=with_all, document=document)
+        lines = alerts_lines(answer, answer.as_of, screen(os.environ), with_all=with_all, document=document, gap=gap)
         write_stdout("".join(f"{line}\n" for line in lines))
     if critical := counted(answer.alerts).critical:
         raise CriticalAlerts(critical)
@@ -96,8 +99,23 @@ def show(
 
 def condors_of(daemon: Daemon, answer: AlertsJson) -> wire.Document | None:
     """Return the document if an alert is about a condor; None if it cannot be read, as alerts were asked for."""
-    if not any(alert.condor_id for alert in answer.alerts):
-        return None
+    return _document(daemon) if any(alert.condor_id for alert in answer.alerts) else None
+
+
+def _gap(document: wire.Document | None) -> str:
+    """Return why more rules may hold than those whose alerts fire, as a sentence; empty if everything is watched."""
+    if document is None:
+        reason = "the positions cannot be read"
+    elif unread := why_positions_unread(document):
+        reason = unread
+    elif document.status.state not in ("live", "closed"):
+        reason = f"prices are not live, {document.status.reason or f'the option stream is {document.status.state}'}"
+    else:
+        return ""
+    return f"whether anything else fires is not known: {reason}"
+
+
+def _document(daemon: Daemon) -> wire.Document | None:
     try:
         return decoded(daemon.positions(), wire.Document)
     except CondordError:

@@ -49,8 +49,9 @@ def sorts(incomplete: str) -> Words:
 
 def shows(context: typer.Context, incomplete: str) -> Words:
     """Return the filters of the table, and the symbols that condors are held on."""
-    from condord.cli.view import SHOWS, symbols
+    from condord.cli.view import SHOWS
     from condord.client.http import decoded
+    from condord.live.urgency import symbols
     from condord.live.wire import Document
 
     try:

@@ -39,7 +39,9 @@ def condor_notes(
     if missing:
         notes.append(RowNote((plain(f"incomplete: no usable quote of {', '.join(missing)}"), "incomplete")))
     if held:
-        notes.append(RowNote((plain(f"mark held: {' and '.join(held)}"), "mark held")))
+        why = " and ".join(dict.fromkeys(state for state, _ in held))
+        legs = " and ".join(f"{state} of {leg}" for state, leg in held)
+        notes.append(RowNote((plain(f"mark held: {legs}"), f"mark held: {why}", "mark held"), vital="mark held"))
     if underlying is not None and underlying.price is None:
         notes.append(RowNote(("no price",)))
     others = ((condor.broken_wing, "broken wing"), (condor.ambiguous, "ambiguous"))
@@ -66,11 +68,11 @@ def _doubt(underlying: UnderlyingJson | None, *, has_old_quotes: bool, old: bool
     return [RowNote((text, "unconfirmed", "old"), vital="unconfirmed")] if text else []
 
 
-def _held_marks(condor: CondorJson, quotes: Mapping[str, wire.QuoteJson]) -> list[str]:
-    """List the legs that keep the mark of an earlier quote, because the newest is not usable."""
+def _held_marks(condor: CondorJson, quotes: Mapping[str, wire.QuoteJson]) -> list[tuple[str, str]]:
+    """List why the newest quote of a leg is not usable, and the leg, which keeps the mark of an earlier one."""
     found = []
     for leg in condor.legs:
         quote = quotes.get(leg.symbol)
         if quote is not None and quote.mark is not None and (state := _UNUSABLE_STATES.get(quote.state)):
-            found.append(f"{state} of {condor.root}…{leg.right[0].upper()}{formatting.number(leg.strike)}")
+            found.append((state, f"{condor.root}…{leg.right[0].upper()}{formatting.number(leg.strike)}"))
     return found

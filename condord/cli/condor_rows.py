@@ -63,8 +63,8 @@ def condor_rows(document: wire.Document, shown: Sequence[Shown], screen: Screen,
     titles = f"{_NAMES}|{_NUMBERS}"
     if screen.width is None or grid_width(titles, rows, without=_SPARE_ON_ONE_LINE) <= screen.width:
         return laid_out(titles, rows, screen, spare=_SPARE_ON_ONE_LINE, for_notes=_SPARE_FOR_NOTES, on_one_line=notes)
-    above = _name_lines(shown, names, document.as_of, screen)
-    return laid_out(_NUMBERS, noted, screen, above, _SPARE_NUMBERS)
+    above, missing = _name_lines(shown, names, document.as_of, screen)
+    return laid_out(_NUMBERS, noted, screen, above, _SPARE_NUMBERS, missing=missing)
 
 
 def searchable(condor: Shown, today: dt.date, text: str) -> str:
@@ -141,20 +141,27 @@ def _why_broken(condor: BrokenJson) -> str:
 
 def _name_lines(
     shown: Sequence[Shown], names: Sequence[Sequence[Cell]], as_of: dt.datetime, screen: Screen
-) -> list[str]:
-    """Return the line above the numbers of each condor, with as many details as all of them have room for."""
+) -> tuple[list[str], Sequence[str]]:
+    """Return the line above the numbers of each condor, with as many details as all of them have room for.
+
+    The second part names the columns whose details have none.
+    """
     dates = [formatting.date(condor.expiration, exchange_day(as_of)) for condor in shown]
     days = [time_left(condor, as_of) for condor in shown]
     kinds = [formatting.kind(condor) for condor in shown]
     details = [
-        [f"{GAP}{', '.join(parts)}" for parts in zip(*columns, strict=True)]
-        for columns in ((kinds, dates, days), (dates, days), (days,))
+        ([f"{GAP}{', '.join(parts)}" for parts in zip(*columns, strict=True)], missing)
+        for columns, missing in (
+            ((kinds, dates, days), ()),
+            ((dates, days), ("KIND",)),
+            ((days,), ("EXPIRES", "KIND")),
+        )
     ]
     ids, room = [name[0] for name in names], screen.width or 0
     fitting = (
-        texts
-        for texts in details
+        (texts, missing)
+        for texts, missing in details
         if all(len(name.text) + len(text) <= room for name, text in zip(ids, texts, strict=True))
     )
-    chosen = next(fitting, [""] * len(ids))
-    return [screen.paint(name.text, name.style) + text for name, text in zip(ids, chosen, strict=True)]
+    chosen, missing = next(fitting, ([""] * len(ids), ("EXPIRES", "KIND", "IN")))
+    return [screen.paint(name.text, name.style) + text for name, text in zip(ids, chosen, strict=True)], missing

@@ -15,7 +15,7 @@ from condord.core.occ import symbols_text
 from condord.core.position import Direction
 from condord.core.signed import signed_dollars
 from condord.live import wire
-from condord.live.remedies import LOST_REMEDIES, split_remedy
+from condord.live.remedies import LOST_REMEDIES, UNTRUSTED_REMEDY, WRITABLE, split_remedy
 from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import CondorJson
 from condord.live.wire_history import TradeJson
@@ -279,7 +279,7 @@ def split_remedies(report: wire.StatusReport) -> tuple[wire.StatusReport, list[s
     remedies: dict[str, None] = {}
 
     def apart(sentence: str) -> str:
-        text, remedy = split_remedy(sentence, (*REMEDIES, *LOST_REMEDIES.values()))
+        text, remedy = split_remedy(sentence, (*REMEDIES, *LOST_REMEDIES.values(), UNTRUSTED_REMEDY, WRITABLE))
         if remedy:
             remedies[remedy] = None
         return text
@@ -294,6 +294,11 @@ def split_remedies(report: wire.StatusReport) -> tuple[wire.StatusReport, list[s
     if not remedies and not is_up and report.state != "halted":
         remedies["nothing, it recovers by itself"] = None
     return msgspec.structs.replace(report, reason=reason, positions=positions, notices=notices), list(remedies)
+
+
+def capitalized(sentence: str) -> str:
+    """Return a sentence with a capital at its beginning; the rest stays as it is."""
+    return sentence[:1].upper() + sentence[1:]
 
 
 def notice(entry: wire.NoticeJson, now: dt.datetime) -> str:

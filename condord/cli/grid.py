@@ -45,9 +45,11 @@ def grid(
     above: Sequence[str] = (),
     spare: Sequence[str] = (),
     for_notes: Sequence[str] = (),
+    *,
+    missing: Sequence[str] = (),
 ) -> list[str]:
     """Return the lines of a table with whole notes, headings first; the arguments are those of `laid_out`."""
-    found = laid_out(titles, rows, screen, above, spare, for_notes)
+    found = laid_out(titles, rows, screen, above, spare, for_notes, missing=missing)
     return [found.title, *(line for lines in found.rows for line in lines), *found.left_out]
 
 
@@ -59,6 +61,7 @@ def laid_out(
     spare: Sequence[str] = (),
     for_notes: Sequence[str] = (),
     *,
+    missing: Sequence[str] = (),
     on_one_line: Sequence[Notes] = (),
 ) -> Grid:
     """Return a table.
@@ -70,6 +73,7 @@ def laid_out(
         above: a line over each row, if any; the rows are indented then.
         spare: headings of columns that may be left out, in the order in which they are left out.
         for_notes: those of `spare`, its first ones, that are also left out to have the notes beside the rows.
+        missing: what the lines `above` have no room for, to be named with the columns that are left out.
         on_one_line: the notes of each row, if none may be wrapped. They replace the last cell, which has their style.
             All of `spare` is left out to have the vital ones, and `for_notes` to have whole ones.
     """
@@ -85,7 +89,7 @@ def laid_out(
     used = len(indent) + _sum(widths.values())
     heading_cells = [Cell(heading.strip(), "faint") for heading in headings]
     title = indent + _line(headings, heading_cells, widths, screen)
-    left_out = [heading.strip() for at, heading in enumerate(headings) if at not in kept]
+    left_out = [*missing, *(heading.strip() for at, heading in enumerate(headings) if at not in kept)]
     shown: list[list[str]] = []
     is_whole = True
     for at, row in enumerate(rows):

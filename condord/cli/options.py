@@ -11,10 +11,17 @@ import typer
 
 from condord.live.history_query import ParameterError, parse_range
 
+
+def _file(value: object) -> Path:
+    if not str(value):
+        raise typer.BadParameter("the name of the file is empty")
+    return Path(str(value))
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 AsCsv = Annotated[bool, typer.Option("--csv", help="Print CSV.")]
 ConfigFile = Annotated[
-    Path | None, typer.Option("--config", metavar="FILE", readable=False, help="The configuration file.")
+    Path | None, typer.Option("--config", metavar="FILE", parser=_file, help="The configuration file.")
 ]
 Url = Annotated[str | None, typer.Option(metavar="URL", help="The daemon: http://host:port or unix:///path.")]
 From = Annotated[

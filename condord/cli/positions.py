@@ -15,8 +15,9 @@ from condord.cli.progress import progress
 from condord.cli.screen import screen
 from condord.cli.table import render
 from condord.cli.view import DEFAULT, SHOWS, SORTS, TableView, parse_show, parse_sort
-from condord.client.http import decoded
+from condord.client.http import decoded, require_read
 from condord.live import wire
+from condord.live.never_read import why_positions_unread
 
 EXAMPLE = "condord positions --watch"
 
@@ -103,7 +104,9 @@ def _csv(body: bytes, condor_id: str | None) -> bytes:
     from condord.live import csv_text  # 3 ms
 
     if condor_id is None:
-        lines = csv_text.positions_csv(decoded(body, wire.Document), "\n")
+        document = decoded(body, wire.Document)
+        require_read(why_positions_unread(document))  # headings alone would look like the whole answer
+        lines = csv_text.positions_csv(document, "\n")
     else:
         lines = csv_text.condor_csv(decoded(body, wire.OneCondor), "\n")
     return "".join(lines).encode()

@@ -34,7 +34,14 @@ _MULTIPROCESS_VARIABLES = ("PROMETHEUS_MULTIPROC_DIR", "prometheus_multiproc_dir
 def flags(
     host: str | None, port: int | None, uds: str | None, log_level: str | None, log_format: str | None
 ) -> dict[str, object]:
-    """Return the options by the configuration keys that they set."""
+    """Return the options by the configuration keys that they set.
+
+    Raises:
+        typer.BadParameter: a socket is given together with a host or a port.
+    """
+    for other, given in (("--host", host), ("--port", port)):
+        if uds and given is not None:
+            raise typer.BadParameter(f"it cannot be combined with {other}", param_hint="'--uds'")
     return {
         "server.host": host,
         "server.port": port,

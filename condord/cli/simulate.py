@@ -70,5 +70,6 @@ def simulate(
 def _shell_lines(base: str, ready: demo.Ready) -> str:
     """Return shell commands that make a daemon use the simulator."""
     urls = {name: value for name, value in ready.flags().items() if name.endswith("_url")}
-    exports = "".join(f"export CONDORD_{name.replace('.', '_').upper()}={value}\n" for name, value in urls.items())
+    variables = {f"CONDORD_{name.replace('.', '_').upper()}": value for name, value in urls.items()}
+    exports = "".join(f"export {name}={value}\n" for name, value in {**variables, **demo.CREDENTIALS}.items())
     return f"# The simulator listens at {base} and accepts any key and secret. To use it with a daemon:\n{exports}"

@@ -6,7 +6,7 @@ import datetime as dt
 import os
 from collections.abc import Mapping
 
-from condord.cli import alert_lines, formatting, options
+from condord.cli import alert_lines, alert_sentence, formatting, options
 from condord.cli.alerts import condors_of
 from condord.cli.daemon_address import find_daemon
 from condord.cli.output import write_stdout
@@ -15,11 +15,13 @@ from condord.cli.screen import Screen, folded, plain, screen
 from condord.client.http import Daemon, decoded
 from condord.errors import CondordError
 from condord.live import wire
+from condord.live.remedies import sentence
 from condord.live.wire_alerts import AlertsJson
 from condord.live.wire_risk import StocksJson
 
 EXAMPLE = "condord status --json | jq -r .state"
 
+_FOLLOWERS = ("relay", "standby")
 _NAME_WIDTH, _MIN_VALUE_WIDTH = 13, 20
 
 
@@ -73,15 +75,16 @@ def status_lines(
         ("relay of", _relay(report.cluster)),
         ("cluster", _member(report.cluster)),
         ("upstream", f"{screen.paint(report.state, formatting.state_style(report.state))} since {since}"),
-        *(("" if number else "to do", plain(remedy)) for number, remedy in enumerate(remedies)),
+        *(("" if number else "to do", plain(sentence(remedy))) for number, remedy in enumerate(remedies)),
         ("source", f"{report.source}, feed {report.feed}"),
         ("stream", f"{connected}, {stream.subscribed} of {stream.requested} symbols, {report.reconnects} reconnects"),
         ("stocks", "" if report.stocks is None else _stocks(report.stocks, now, screen)),
         ("watchdog", f"newest message {formatting.age(stream.last_message_at, now)}"),
-        ("positions", f"read {formatting.age(rest.read_at, now)}"),
+        # No event carries only a newer `readAt`, so followers do not know it.
+        ("positions", "" if report.cluster.role in _FOLLOWERS else f"read {formatting.age(rest.read_at, now)}"),
         ("breaker", formatting.BREAKERS[rest.breaker]),
         ("market", formatting.market(report.market, now).removeprefix("market ")),
-        ("alerts", _alerts_value(alerts, document, screen)),
+        ("alerts", _alerts_value(alerts, document, now, screen, is_unread=rest.read_at is None)),
         ("subscribers", f"{report.subscribers} of {report.max_subscribers}"),
         ("frames", f"{report.frames} sent, {report.dropped} dropped{_resyncs(report.resyncs)}"),
         ("refused", _counts(report.refused)),
@@ -89,17 +92,22 @@ def status_lines(
     lines = [line for name, value in fields if value for line in _field(name, value, screen)]
     sentences = formatting.trouble(report, now) + [formatting.notice(notice, now) for notice in report.notices]
     sentences += [] if alerts is None else alert_lines.channels_trouble(alerts.channels)
-    return lines + folded([screen.paint(sentence, "warn") for sentence in sentences], screen.width)
+    return lines + folded([screen.paint(each, "warn") for each in sentences], screen.width)
 
 
-def _alerts_value(alerts: AlertsJson | None, document: wire.Document | None, screen: Screen) -> str:
+def _alerts_value(
+    alerts: AlertsJson | None, document: wire.Document | None, now: dt.datetime, screen: Screen, *, is_unread: bool
+) -> str:
     """Return how many alerts fire, and the sentence of the first."""
     if alerts is None:
         return screen.paint("not known: they cannot be read", "warn")
     firing = alert_lines.ordered(alerts.alerts, document)
+    if not firing and is_unread:
+        return screen.paint("not known: the positions have not been read yet", "warn")
     if not firing:
         return "none firing"
-    sentence = f"{alert_lines.counts_text(alert_lines.counted(firing))}: {plain(alert_lines.reason_of(firing[0].text))}"
+    reason = alert_sentence.sentence(firing[0], now, document, has_price=False)
+    sentence = f"{alert_lines.counts_text(alert_lines.counted(firing))}: {plain(reason)}"
     return screen.paint(sentence, alert_lines.style_of(firing[0].severity))
 
 

@@ -16,16 +16,30 @@ from condord.cli.moves import Moves
 from condord.cli.output import require_reader, write_stderr, write_stdout
 from condord.cli.progress import with_progress
 from condord.cli.screen import Screen, plain, screen, shortened, visible_width, without_colour
+from condord.cli.view import Shown, profit
 from condord.client.http import decoded
 from condord.client.resume import follow
 from condord.client.sse import ServerSentEvent
 from condord.core.position import Direction
 from condord.live import wire, wire_condor
+from condord.live.never_read import why_positions_unread
+from condord.live.urgency import held
 from condord.live.wire_alerts import AlertJson
 
 EXAMPLE = "condord stream --json | jq -r .event"
 
 _MAX_NAMED = 3
+_SMALLER_CHANGES = {
+    "alerts": "alerts",
+    "alerts_gone": "alerts",
+    "closing": "closing orders",
+    "risks": "risk figures",
+    "underlyings": "prices of underlyings",
+    "history": "history",
+    "totals": "totals",
+    "account": "balances",
+}
+"""What a delta changes apart from values and quotes, the most important first."""
 
 
 def stream(
@@ -53,7 +67,9 @@ def stream(
     is as wide as the terminal at most.
     """
     daemon, requested = find_daemon(url, os.environ), set(condors or ())
-    described = EventLines() if changes is None else MoveFilter(changes)
+    # As JSON, every event is a line.
+    asked = 0 if as_json else len(requested)
+    described = EventLines(asked) if changes is None else MoveFilter(changes, asked)
 
     def on_cut(reason: str, wait_seconds: float) -> None:
         write_stderr(f"condord: {plain(reason)}; next attempt in {wait_seconds:.1f} s")
@@ -61,7 +77,6 @@ def stream(
     for event in with_progress(follow(daemon, condors or (), on_cut=on_cut), f"waiting for {daemon.address.url}"):
         if requested and event.name == "snapshot":
             _report_absent(event, requested)
-            requested.clear()
         now, where = dt.datetime.now(dt.UTC), screen(os.environ)  # a terminal may be resized
         lines = described.lines(event, now, where)
         if as_json and lines:
@@ -75,20 +90,19 @@ def stream(
 class EventLines:
     """Describes each event in a line: its time, its name, and what changed.
 
-    Deltas do not say which condors are long, so that is remembered from the last snapshot.
+    Deltas do not say which condors are long, so that is remembered from the last snapshot. `asked` is how many condors
+    were asked for; 0 for all. If they are not all, a delta that is only about the account has no line.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, asked: int = 0) -> None:
+        self._asked = asked
         self._directions: dict[str, Direction] = {}
 
     def lines(self, event: ServerSentEvent, now: dt.datetime, screen: Screen) -> list[str]:
-        """Return the line of an event."""
-        if event.name == "snapshot":
-            document = decoded(event.data.encode(), wire.Document)
-            self._directions = {condor.id: condor.direction for condor in document.condors}
+        """Return the line of an event, if it has one."""
         room = None if screen.width is None else screen.width - len(_head(now, event.name))
-        at, text = self._described(event, screen, room)
-        return [_line(at or now, event.name, text, screen)]
+        described = self._described(event, screen, room)
+        return [] if described is None else [_line(described[0] or now, event.name, described[1], screen)]
 
     def valuation(self, value: wire_condor.ValuationJson, screen: Screen) -> str:
         """Describe what a condor is worth: the mark as what closing costs, or for a long condor as what it brings."""
@@ -96,13 +110,28 @@ class EventLines:
         mark = formatting.closing_price(value.mark, self._directions.get(value.id, "short"))
         return f"{plain(value.id)} mark {mark} P/L {_gain(value.unrealized_pl, screen)}{flags}"
 
-    def _described(self, event: ServerSentEvent, screen: Screen, room: int | None) -> _Described:
+    def _described(self, event: ServerSentEvent, screen: Screen, room: int | None) -> _Described | None:
         data = event.data.encode()
+        if event.name == "snapshot":
+            document = decoded(data, wire.Document)
+            self._directions = {condor.id: condor.direction for condor in document.condors}
+            return document.as_of, ", ".join(self._snapshot(document, screen)) + _notices(document.status)
         if event.name == "delta":
             delta = decoded(data, wire.Delta)
-            return delta.as_of, self._delta(delta, screen, room)
+            is_left_out = self._asked and _is_of_account(delta)
+            return None if is_left_out else (delta.as_of, self._delta(delta, screen, room))
         describe = _DESCRIPTIONS.get(event.name)
         return describe(data, screen, room) if describe else (None, "")
+
+    def _snapshot(self, document: wire.Document, screen: Screen) -> list[str]:
+        state, total = _state(document.status, screen), f"P/L {_gain(document.totals.unrealized_pl, screen)}"
+        if why_positions_unread(document):
+            return [state, "positions not read yet"]
+        if not self._asked:
+            return [state, formatting.condors(len(document.condors)), f"{len(document.unmatched)} in no condor", total]
+        shown = held(document)
+        own = [f"P/L {_gain(_sum(shown), screen)}"] if shown else []
+        return [state, f"{len(shown)} of {formatting.condors(self._asked)}", *own, f"account {total}"]
 
     def _delta(self, delta: wire.Delta, screen: Screen, room: int | None) -> str:
         parts = [] if delta.status is msgspec.UNSET else [_status(delta.status, screen)]
@@ -119,8 +148,8 @@ class MoveFilter:
     A change of the state, an alert and the end of the daemon are always shown.
     """
 
-    def __init__(self, amount: float) -> None:
-        self._all = EventLines()
+    def __init__(self, amount: float, asked: int = 0) -> None:
+        self._all = EventLines(asked)
         self._moves = Moves(amount)
         self._state: tuple[str, str | None] | None = None
 
@@ -177,11 +206,15 @@ _Described = tuple[dt.datetime | None, str]
 """The time of an event, None if it has none, and a text."""
 
 
-def _snapshot(data: bytes, screen: Screen, _: int | None) -> _Described:
-    document = decoded(data, wire.Document)
-    state, profit = _state(document.status, screen), _gain(document.totals.unrealized_pl, screen)
-    count = f"{formatting.condors(len(document.condors))}, {len(document.unmatched)} in no condor"
-    return document.as_of, f"{state}, {count}, P/L {profit}{_notices(document.status)}"
+def _sum(shown: Sequence[Shown]) -> float | None:
+    known = [gain for condor in shown if (gain := profit(condor)) is not None]
+    return sum(known) if len(known) == len(shown) else None
+
+
+def _is_of_account(delta: wire.Delta) -> bool:
+    """Return whether a delta has the totals or the balances of the account, and nothing else."""
+    rest = msgspec.structs.replace(delta, totals=msgspec.UNSET, account=msgspec.UNSET)
+    return rest != delta and rest == wire.Delta(as_of=delta.as_of, quotes=[], valuations=[], unmatched=[])
 
 
 def _fits(parts: Sequence[str], values: Sequence[str], count: int, room: int | None) -> bool:
@@ -207,11 +240,8 @@ def _smaller_change(delta: wire.Delta) -> str:
         return f"quote of {plain(delta.quotes[0].symbol)}"
     if delta.quotes:
         return f"{len(delta.quotes)} quotes"
-    if delta.alerts is not msgspec.UNSET or delta.alerts_gone is not msgspec.UNSET:
-        return "alerts"
-    if delta.totals is not msgspec.UNSET:
-        return "totals"
-    return "nothing new" if delta.history is msgspec.UNSET else "history"
+    found = (text for name, text in _SMALLER_CHANGES.items() if getattr(delta, name) is not msgspec.UNSET)
+    return next(found, "nothing new")
 
 
 def _alert(data: bytes, screen: Screen, room: int | None) -> _Described:
@@ -233,7 +263,6 @@ def _bye(data: bytes, _screen: Screen, _room: int | None) -> _Described:
 
 
 _DESCRIPTIONS: Mapping[str, Callable[[bytes, Screen, int | None], _Described]] = {
-    "snapshot": _snapshot,
     "alert": _alert,
     "heartbeat": _heartbeat,
     "bye": _bye,
@@ -255,8 +284,13 @@ def _gain(value: float | None, screen: Screen) -> str:
 
 
 def _report_absent(event: ServerSentEvent, requested: set[str]) -> None:
-    """Report the requested condors that are not held, as the daemon sends nothing for them until they are."""
+    """Report the requested condors that are not held, as the daemon sends nothing for them until they are.
+
+    That is done once, in the first snapshot of positions that were read; then nothing is left in `requested`.
+    """
     document = decoded(event.data.encode(), wire.Document)
-    held = {condor.id for condor in document.condors} | {broken.id for broken in document.broken}
-    for absent in sorted(requested - held):
+    if why_positions_unread(document):
+        return
+    for absent in sorted(requested - {condor.id for condor in held(document)}):
         write_stderr(f"condord: {plain(absent)} is not held; its events will follow when it is")
+    requested.clear()

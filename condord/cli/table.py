@@ -16,6 +16,7 @@ from condord.client.http import decoded
 from condord.core.market_hours import exchange_day
 from condord.live import wire
 from condord.live.lost_source import trusted
+from condord.live.never_read import why_positions_unread
 from condord.live.urgency import FARTHEST, Nearness, held, nearness_of
 from condord.live.wire_condor import Unmatched
 from condord.live.wire_risk import AccountJson, UnderlyingJson
@@ -80,11 +81,9 @@ def document_table(
 ) -> Table:
     """Return the table with the condors `shown` in that order; it depends only on the arguments."""
     document = trusted(document)
-    # A snapshot can contain the first condors before its status has `readAt`: those are shown anyway.
-    is_unread = document.status.positions.read_at is None
-    if is_unread and not (document.condors or document.broken or document.unmatched):
-        unread = [Line(text) for text in _unread(document.status.positions, screen)]
-        return Table([], unread, _status_lines(document, now, screen, outage))
+    if unread := why_positions_unread(document):
+        lines = painted(formatting.capitalized(plain(unread)), "warn", screen)
+        return Table([], [Line(text) for text in lines], _status_lines(document, now, screen, outage))
     head, body = _condors(document, shown, screen, view, old=bool(outage))
     today = exchange_day(document.as_of)
     # A choice by another property is about condors: what else is held would hide what was chosen.
@@ -106,11 +105,6 @@ def document_table(
 
 def _section(lines: list[str], name: str) -> list[Line]:
     return [Line("", name), *(Line(line, f"{name} {at}", line) for at, line in enumerate(lines))]
-
-
-def _unread(positions: wire.Positions, screen: Screen) -> list[str]:
-    why = f": {plain(positions.error.text)}" if positions.error else "."
-    return painted(f"Positions have not been read yet{why}", "warn", screen)
 
 
 def _condors(

@@ -11,7 +11,8 @@ from condord.cli.output import write_stdout
 from condord.cli.progress import progress
 from condord.cli.screen import folded, screen
 from condord.cli.trades_table import trades_lines
-from condord.client.http import decoded
+from condord.client.http import decoded, require_read
+from condord.live.never_read import why_trades_unread
 from condord.live.wire_history import TradesJson
 
 EXAMPLE = "condord trades --from 2026-11-01 --to 2026-11-30"
@@ -39,7 +40,9 @@ def trades(
     elif as_csv:
         from condord.live.csv_text import trades_csv  # 3 ms
 
-        write_stdout("".join(trades_csv(decoded(body, TradesJson), "\n")).encode())
+        answer = decoded(body, TradesJson)
+        require_read(why_trades_unread(answer))  # headings alone would look like the whole answer
+        write_stdout("".join(trades_csv(answer, "\n")).encode())
     else:
         where = screen(os.environ)
         lines = folded(trades_lines(decoded(body, TradesJson), dt.datetime.now(dt.UTC), where), where.width)

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 
 from condord.cli import formatting
 from condord.cli.grid import Cell, Row, grid, grid_width
-from condord.cli.screen import Screen, joined, plain
+from condord.cli.screen import Screen, joined, painted, plain
 from condord.core.market_hours import exchange_day
 from condord.core.trade import How
+from condord.live.never_read import why_trades_unread
 from condord.live.wire_history import TradeJson, TradesJson, TradeTotalsJson
 
 _NAMES = "CONDOR|KIND|OPENED|CLOSED|HOW"
@@ -22,6 +23,8 @@ _NUMBERS = " DAYS| QTY| CREDIT| DEBIT| P/L| %MAX| WORST| BEST| FEES"
 _SPARE_NUMBERS = ("FEES", "BEST", "WORST", "DAYS", "CREDIT", "DEBIT", "QTY", "%MAX")
 # Two lines have room for the others.
 _SPARE_ON_ONE_LINE = ("KIND", "OPENED", "FEES", "BEST")
+
+_UNREAD_PARTS = (f"{formatting.UNKNOWN} trades", f"P/L {formatting.UNKNOWN}", "not read yet")
 
 _HOW: Mapping[How, str] = {
     "closed": "closed",
@@ -35,6 +38,8 @@ _HOW: Mapping[How, str] = {
 def trades_lines(answer: TradesJson, now: dt.datetime, screen: Screen) -> list[str]:
     """Return the lines for an answer of `GET /api/trades`; they depend only on the arguments."""
     today = exchange_day(now)
+    if unread := why_trades_unread(answer):
+        return [*painted(formatting.capitalized(unread), "warn", screen), "", *joined(_UNREAD_PARTS, screen)]
     shown = _table(answer.trades, today, screen) if answer.trades else ["No condor was closed in this range."]
     return [*shown, "", *joined(_total_parts(answer.totals, today), screen)]
 
@@ -49,7 +54,10 @@ def _table(trades: list[TradeJson], today: dt.date, screen: Screen) -> list[str]
     if screen.width is None or grid_width(titles, rows, without=_SPARE_ON_ONE_LINE) <= screen.width:
         return grid(titles, rows, screen, spare=_SPARE_ON_ONE_LINE)
     rows = [[*number, *note] for number, note in zip(numbers, notes, strict=True)]
-    return grid(_NUMBERS, rows, screen, [_name_line(name, screen) for name in names], _SPARE_NUMBERS)
+    details = [_detail(name, screen.width) for name in names]
+    above = [screen.paint(name[0].text, name[0].style) + detail for name, detail in zip(names, details, strict=True)]
+    missing = ["KIND", "OPENED", *([] if all(details) else ["CLOSED", "HOW"])]
+    return grid(_NUMBERS, rows, screen, above, _SPARE_NUMBERS, missing=missing)
 
 
 def _name_cells(trade: TradeJson, today: dt.date) -> list[Cell]:
@@ -62,11 +70,11 @@ def _name_cells(trade: TradeJson, today: dt.date) -> list[Cell]:
     ]
 
 
-def _name_line(cells: list[Cell], screen: Screen) -> str:
+def _detail(cells: list[Cell], width: int) -> str:
+    """Return what stands behind the name if that is above the numbers; empty if there is no room."""
     name, _, _, closed, how = cells
     detail = f"  {how.text} {closed.text}"
-    is_fitting = len(name.text) + len(detail) <= (screen.width or 0)
-    return screen.paint(name.text, name.style) + (detail if is_fitting else "")
+    return detail if len(name.text) + len(detail) <= width else ""
 
 
 def _number_cells(trade: TradeJson) -> list[Cell]:

@@ -14,8 +14,10 @@ import msgspec
 import typer
 
 from condord.cli.screen import plain
+from condord.client.http import require_read
 from condord.errors import NotFound
-from condord.live.urgency import EXPIRING_DAYS, by_urgency, held
+from condord.live.never_read import why_positions_unread
+from condord.live.urgency import EXPIRING_DAYS, by_urgency, held, symbols
 from condord.live.wire import Document
 from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import CondorJson
@@ -127,21 +129,19 @@ def parse_show(text: str, document: Document) -> str:
     Raises:
         typer.BadParameter: it names neither a filter nor a symbol, and is spelled like one.
         NotFound: it is a symbol that no condor has.
+        Unavailable: it is not known which symbols condors have.
     """
     if text.lower() in SHOWS:
         return text.lower()
     known = symbols(document)
     if text.upper() in known:
         return text.upper()
+    if _SYMBOL.fullmatch(text.upper()):
+        require_read(why_positions_unread(document))
     if _SYMBOL.fullmatch(text):
         hint = f"Held: {', '.join(map(plain, known))}." if known else "No condor is held."
         raise NotFound(f"no condor on {text} is held", hint)
     raise typer.BadParameter(_unknown(text, [*SHOWS, *known]), param_hint="'--show'")
-
-
-def symbols(document: Document) -> list[str]:
-    """Return the underlyings and the roots of the condors."""
-    return sorted({symbol for condor in held(document) for symbol in (condor.underlying, condor.root)})
 
 
 def _unknown(text: str, known: Iterable[str]) -> str:

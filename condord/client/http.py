@@ -17,7 +17,9 @@ from urllib.parse import quote, urlencode, urlsplit
 import msgspec
 
 from condord.errors import EXIT_FAILED, CondordError, NotFound, Refused, Unavailable
+from condord.live.never_read import why_positions_unread
 from condord.live.remedies import LOST_REMEDIES
+from condord.live.urgency import symbols
 from condord.live.wire import Document, Problem, UnreadProblem
 from condord.live.wire_alerts import AlertsJson
 from condord.live.wire_history import TradesJson
@@ -63,7 +65,11 @@ def parse_url(url: str, *, allows_tls: bool = False) -> Address:
         forms = "http://host:port, https://host" if allows_tls else "http://host:port"
         raise ValueError(f"{url!r} is not {forms} or unix:///path")
     is_tls = parts.scheme == "https"
-    host, port, base = parts.hostname, parts.port or (443 if is_tls else 80), parts.path.rstrip("/")
+    try:
+        port = parts.port or (443 if is_tls else 80)
+    except ValueError as error:
+        raise ValueError(f"{url!r} has no port from 1 to 65535") from error
+    host, base = parts.hostname, parts.path.rstrip("/")
     return Address(url=url.rstrip("/"), host=host, port=port, uds="", base=base, is_tls=is_tls)
 
 
@@ -78,6 +84,16 @@ def decoded(body: bytes, kind: type[T]) -> T:
     except msgspec.DecodeError as error:
         hint = f"{_NOT_CONDORD_HINT} If it is a condord, its version differs: see `condord --version`."
         raise Unavailable(f"the answer cannot be understood: {error}", hint) from error
+
+
+def require_read(unread: str) -> None:
+    """Refuse an answer that would look like "none": `unread` is a sentence of `condord.live.never_read`.
+
+    Raises:
+        Unavailable: the sentence is not empty.
+    """
+    if unread:
+        raise Unavailable(unread, "Try again in a few seconds; `condord status` shows what the daemon waits for.")
 
 
 class TemporarilyUnavailable(Unavailable):
@@ -146,18 +162,21 @@ class Daemon:
 
         Raises:
             NotFound: no such condor is held, or it lost legs; the hint names similar ids.
-            CondordError: as for `positions`.
+            CondordError: as for `positions`, also while it is not known what is held.
         """
         try:
             return self._json(f"/api/positions/{quote(condor_id or '-', safe='')}")
         except _Answered404 as error:
             document = decoded(self.positions(), Document)
+            require_read(why_positions_unread(document))
             if condor_id in [broken.id for broken in document.broken]:
                 hint = "`condord positions --show broken` shows it, and `condord positions` what is left of it."
                 raise NotFound(f"{condor_id} has lost legs, so it cannot be shown as a condor", hint) from error
-            held = [condor.id for condor in document.condors]
-            hint = _similar(condor_id, held) or "`condord positions` lists what is held."
-            raise NotFound(f"no condor {condor_id} is held", hint) from error
+            hint = _similar(condor_id, [condor.id for condor in document.condors])
+            if (symbol := condor_id.upper()) in symbols(document):
+                hint = f"`condord positions --show {symbol}` shows the condors on it."
+            hint = hint or "`condord positions` lists what is held."
+            raise NotFound(f"no condor {_named(condor_id)} is held", hint) from error
 
     def history(self, parameters: Mapping[str, str]) -> bytes:
         """Return the exact body of `GET /api/history` with these parameters, a `wire_history.RecordedJson`.
@@ -179,7 +198,7 @@ class Daemon:
             closed = decoded(self.trades({}), TradesJson).trades
             hint = _similar(condor_id, dict.fromkeys(trade.id for trade in closed))
             hint = hint or "`condord positions` and `condord trades` list the ids."
-            raise NotFound(f"nothing is recorded of a condor {condor_id}", hint) from error
+            raise NotFound(f"nothing is recorded of a condor {_named(condor_id)}", hint) from error
 
     def trades(self, parameters: Mapping[str, str]) -> bytes:
         """Return the exact body of `GET /api/trades`, a `wire_history.TradesJson`; it raises as `positions` does."""
@@ -203,7 +222,7 @@ class Daemon:
         except _Answered404 as error:
             known = [alert.id for alert in decoded(self.alerts(), AlertsJson).alerts]
             hint = _similar(alert_id, known) or "`condord alerts --all` lists the ids."
-            raise NotFound(f"there is no alert {alert_id}", hint) from error
+            raise NotFound(f"there is no alert {_named(alert_id)}", hint) from error
 
     def test_channel(self, name: str) -> bytes:
         """Send a test message; return the exact body of the answer, a `wire_alerts.ChannelTestJson`.
@@ -221,7 +240,7 @@ class Daemon:
             hint = (
                 f"These are: {', '.join(known)}." if known else "Add a [[notify]] to the configuration of the daemon."
             )
-            raise NotFound(f"no channel {name} is configured", hint) from error
+            raise NotFound(f"no channel {_named(name)} is configured", hint) from error
 
     def _json(self, path: str, method: str = "GET", timeout_seconds: float | None = None) -> bytes:
         timeout_seconds = timeout_seconds or self._timeout_seconds
@@ -343,6 +362,10 @@ def _unread(body: bytes) -> UnreadProblem | None:
         return msgspec.json.decode(body, type=UnreadProblem)
     except msgspec.DecodeError:
         return None
+
+
+def _named(name: str) -> str:
+    return name or "''"
 
 
 def _similar(unknown_id: str, known: Iterable[str]) -> str:

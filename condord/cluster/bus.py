@@ -21,7 +21,15 @@ from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
 from condord.cluster.connection import Lost
-from condord.cluster.nats_client import MIN_PAYLOAD_BYTES, BusLogin, NatsClient, connected, fault
+from condord.cluster.nats_client import (
+    MIN_PAYLOAD_BYTES,
+    PAYLOAD_REMEDY,
+    BusLogin,
+    Forbidden,
+    NatsClient,
+    connected,
+    fault,
+)
 from condord.errors import Refused
 from condord.tasks import check_cancelled
 
@@ -35,6 +43,7 @@ MAX_FORBIDDEN = 100
 """How many things that a server forbids are logged, each once a connection."""
 HEADER_BYTES = 1024
 """The part of the server's `max_payload` that is left for the headers of a message."""
+_FORBIDDEN_REMEDY = "permit it to this user of the NATS server; docs/examples/nats-server.conf has what each role needs"
 
 _log = logging.getLogger(__name__)
 
@@ -118,6 +127,7 @@ class Bus:
         self._wake = asyncio.Event()
         self._retry_now = asyncio.Event()
         self._failures = 0
+        self._lost_at: float | None = None
         self._failure: Exception | None = None
         self._is_too_small = False
         self._forbidden: set[str] = set()
@@ -261,6 +271,7 @@ class Bus:
             self._notify_watchers()
         if self._failure is not None:
             raise self._failure
+        self._lost_at = asyncio.get_running_loop().time()
         _log.warning("The bus is lost", extra={"fields": {"bus": url, "reason": str(fault(client.last_error))}})
         raise fault(client.last_error)
 
@@ -269,7 +280,9 @@ class Bus:
         self._failures = 0
         self._is_too_small = False
         self._forbidden.clear()
-        _log.info("The bus is connected", extra={"fields": {"bus": url}})
+        now, lost_at, self._lost_at = asyncio.get_running_loop().time(), self._lost_at, None
+        lasted = {} if lost_at is None else {"lasted_seconds": round(now - lost_at, 1)}
+        _log.info("The bus is connected", extra={"fields": {"bus": url, **lasted}})
         if client.max_payload < MIN_PAYLOAD_BYTES:
             _log.warning("The bus takes only small messages", extra=_limits(client.max_payload))
         self._notify_watchers()
@@ -311,11 +324,12 @@ class Bus:
             _log.warning(
                 "Messages of the bus were dropped, as too many wait", extra={"fields": {"subject": error.subject}}
             )
-        elif "permissions violation" in str(error).lower():
-            reason = str(fault(error))
-            if reason not in self._forbidden and len(self._forbidden) < MAX_FORBIDDEN:
-                self._forbidden.add(reason)
-                _log.error("The bus forbids something", extra={"fields": {"reason": reason}})
+        elif isinstance(error, Forbidden):
+            what = str(error)
+            if what not in self._forbidden and len(self._forbidden) < MAX_FORBIDDEN:
+                self._forbidden.add(what)
+                fields = {"what": what, "remedy": _FORBIDDEN_REMEDY}
+                _log.error("The bus forbids something", extra={"fields": fields})
 
 
 def _message(message: Msg) -> BusMessage:
@@ -324,5 +338,4 @@ def _message(message: Msg) -> BusMessage:
 
 def _limits(max_payload: int, size: int | None = None) -> dict[str, dict[str, object]]:
     sizes = {} if size is None else {"bytes": size}
-    remedy = f"set max_payload of the NATS server to {MIN_PAYLOAD_BYTES // 1024 // 1024}MB"
-    return {"fields": {**sizes, "max_payload": max_payload, "remedy": remedy}}
+    return {"fields": {**sizes, "max_payload": max_payload, "remedy": PAYLOAD_REMEDY}}

@@ -13,7 +13,7 @@ from condord.cluster.event_blocks import EventBlocks
 from condord.cluster.fenced import FencedKey
 from condord.cluster.interfaces import EventSink
 from condord.cluster.kv import Declined, KvBucket
-from condord.cluster.lease import Lease, accounts
+from condord.cluster.lease import accounts, holder_of
 from condord.errors import CondordError, ConfigError
 from condord.live.remedies import with_remedy
 from condord.live.replica import LostCode, SourceEvent, Unreadable
@@ -54,6 +54,8 @@ class BusFollower:
         self._reason = "the leader has not answered yet"
         self._code: LostCode | None = None
         self._has_followed = False
+        self._told: LostCode | None = None
+        self._lost_at: float | None = None  # since when, as the log has it
         self._wake = asyncio.Event()
         bus.watch(self._connection_changed)
 
@@ -69,15 +71,16 @@ class BusFollower:
     async def run(self) -> None:
         """Follow until cancelled; the bus runs elsewhere. It may be run again later."""
         self.order.restart(self._loop.time())
-        self._code = None
+        self._code = self._told = self._lost_at = None
         self._wake.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch())
             tasks.create_task(self._follow())
 
     def expect(self, fence: int) -> None:
-        """Drop what comes from leaders before this fence."""
+        """Drop what comes from leaders before this fence, which is of this process."""
         self.order.fence = max(self.order.fence, fence)
+        self._has_followed = True
 
     async def _follow(self) -> None:
         if not self._is_known:
@@ -204,7 +207,7 @@ class BusFollower:
         if fence >= self.order.fence or self._code is None:
             return
         try:
-            lease = await Lease(self._bus, self.account, seconds=RESUME_SECONDS, nonce="").look()
+            lease = await holder_of(self._bus, self.account)
         except Unanswered as error:
             self._reason = str(error)
             return
@@ -222,17 +225,22 @@ class BusFollower:
                     self._reason = f"no event has come from {self.order.leader} for {LOST_SECONDS:g} s"
             if code is not None:
                 self._sink.lose(self.reason, code)
-            if code != self._code:
+            self._has_followed = self._has_followed or not self.order.is_behind
+            if code != self._told and (code is not None or self.order.leader):
                 self._log_change(code)
             self._code = code
             await asyncio.sleep(WATCH_SECONDS)
 
     def _log_change(self, code: LostCode | None) -> None:
-        """Log that the leader is lost, or there, or that another code applies."""
+        """Log that the leader is lost, or there and has a name, or that another code applies."""
+        self._told, now = code, self._loop.time()
         if code is None:
-            event = "The leader is back" if self._has_followed else "There is a leader"
-            _log.info(event, extra={"fields": {"leader": self.order.leader, "fence": self.order.fence}})
+            lasted = {} if self._lost_at is None else {"lasted_seconds": round(now - self._lost_at, 1)}
+            fields = {"leader": self.order.leader, "fence": self.order.fence, **lasted}
+            _log.info("There is a leader" if self._lost_at is None else "The leader is back", extra={"fields": fields})
+            self._lost_at = None
             return
-        self._has_followed = self.order.fence > 0
+        if self._has_followed and self._lost_at is None:
+            self._lost_at = now
         event = "The leader is lost" if self._has_followed else "There is no leader yet"
         _log.warning(event, extra={"fields": {"bus": self._bus.urls, "code": code, "reason": self.reason}})

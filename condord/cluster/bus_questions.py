@@ -10,8 +10,10 @@ import msgspec
 from condord.cluster.bus import Bus, BusMessage, Unanswered
 from condord.cluster.bus_frames import ANSWER, FAULT, FENCE, ask_subject, fence_of, resume_subject
 from condord.cluster.interfaces import Answer
+from condord.cluster.nats_client import PAYLOAD_REMEDY
 from condord.cluster.questions import CopiedAnswers
 from condord.errors import Unavailable
+from condord.live.remedies import with_remedy
 
 ANSWER_SECONDS = 5.0
 AT_ONCE = 4
@@ -132,7 +134,8 @@ class BusAnswers:
         if self._bus.takes(len(blocks)):
             self._reply(message, {}, blocks)
         else:
-            self._reply(message, {FAULT: f"a snapshot of {len(blocks)} bytes is larger than the bus takes"})
+            text = f"a snapshot of {len(blocks)} bytes is larger than the bus takes"
+            self._reply(message, {FAULT: with_remedy(text, PAYLOAD_REMEDY)})
 
     def _take_question(self, message: BusMessage) -> None:
         if self._fence is None or not message.reply:

@@ -17,6 +17,7 @@ from condord import __version__, quoting
 from condord.client.http import Address
 from condord.errors import Refused
 from condord.host.secret import Secret
+from condord.live.remedies import UNTRUSTED_REMEDY, with_remedy
 
 CONNECT_SECONDS = 5.0
 """How long it may take to connect."""
@@ -191,7 +192,7 @@ def unreachable(error: OSError) -> Lost:
     if isinstance(error, TimeoutError):
         return Lost(f"it cannot be reached within {CONNECT_SECONDS:g} s")
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Lost(f"its certificate is not trusted: {error.verify_message}")
+        return Lost(with_remedy(f"its certificate is not trusted: {error.verify_message}", UNTRUSTED_REMEDY))
     if isinstance(error, ssl.SSLError):
         if error.reason in _NO_TLS:
             return Lost("it offers no TLS; check the port")

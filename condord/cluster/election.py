@@ -71,7 +71,8 @@ Command = Acquire | Renew | Release | Lead | Extend | StopMaker
 class Election:
     """One ingester's part in the election. Each method returns the commands to carry out, in order.
 
-    `lease_seconds` is how long a lease lives, and may change with a new lease. `chance` returns a number in [0, 1),
+    `lease_seconds` is how long a lease lives, and may change with a new lease. `last_fence` is that of this process's
+    last maker, 0 before the first. `chance` returns a number in [0, 1),
     which spreads the attempts.
     """
 
@@ -79,7 +80,7 @@ class Election:
         self.role: ElectionRole = "standby"
         self.fence: int | None = None
         self.lease_seconds = lease_seconds
-        self._last_fence = 0
+        self.last_fence = 0
         self._chance = chance
         self._number = 0
         self._asked_at: float | None = None
@@ -123,10 +124,10 @@ class Election:
         if asked_at is None:
             return []
         self._extend(asked_at)
-        if now >= self._until or fence <= self._last_fence:
+        if now >= self._until or fence <= self.last_fence:
             self._stand_by(now, self._poll_seconds())
             return [Release(fence)]
-        self._last_fence = fence
+        self.last_fence = fence
         self.role, self.fence = "leading", fence
         return [Lead(fence, self._until)]
 

@@ -49,6 +49,7 @@ class Follower:
         self._heard_at = 0.0
         self._reason = "it has not answered yet"
         self._is_lost = False
+        self._lost_at = 0.0
         self._has_followed = False
         self._failures = 0
         self._retry_now = asyncio.Event()
@@ -131,7 +132,8 @@ class Follower:
         if self._is_lost:
             self._is_lost = False
             event = "The source is back" if self._has_followed else "The source answers"
-            _log.info(event, extra={"fields": {"source": self._settings.address.url}})
+            lasted = {"lasted_seconds": round(self._heard_at - self._lost_at, 1)} if self._has_followed else {}
+            _log.info(event, extra={"fields": {"source": self._settings.address.url, **lasted}})
         self._has_followed = True
 
     async def _watch(self) -> None:
@@ -143,7 +145,7 @@ class Follower:
                 await asyncio.sleep(due - loop.time())
                 continue
             if not self._is_lost:
-                self._is_lost = True
+                self._is_lost, self._lost_at = True, loop.time()
                 fields = {"source": self._settings.address.url, "code": "sourceLost", "reason": self.reason}
                 event = "The source is lost" if self._has_followed else "The source does not answer yet"
                 _log.warning(event, extra={"fields": fields})

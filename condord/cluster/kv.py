@@ -46,18 +46,38 @@ class KeyState(NamedTuple):
     revision: int
 
 
+class BucketInfo(NamedTuple):
+    """How long a value lives, in seconds or None, and when the bucket was made, in ms since 1970 by the bus's clock.
+
+    `is_unused`: nothing was ever written to it.
+    """
+
+    ttl_seconds: float | None
+    made_ms: int
+    is_unused: bool
+
+
 class KvBucket:
-    """One bucket. The first write creates it, with file storage, if it does not exist.
+    """One bucket, with file storage. The first write creates it if it does not exist, unless `is_made_before`.
 
     `ttl_seconds` is how long a value lives, None for as long as the bucket. Each call takes at most `seconds`.
     """
 
-    def __init__(self, bus: Bus, name: str, *, ttl_seconds: float | None = None, seconds: float = CALL_SECONDS) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        name: str,
+        *,
+        ttl_seconds: float | None = None,
+        seconds: float = CALL_SECONDS,
+        is_made_before: bool = False,
+    ) -> None:
         self._bus = bus
         self._seconds = seconds
         self._name = name
         self._stream = f"KV_{name}"
         self._ttl_seconds = ttl_seconds
+        self._is_made_before = is_made_before
 
     async def get(self, key: str) -> KeyState | None:
         """Return the value and revision of a key; None if it does not exist.
@@ -117,8 +137,8 @@ class KvBucket:
         found = {} if info is None else info.state.subjects or {}
         return sorted(subject.removeprefix(prefix) for subject in found)
 
-    async def ensure(self) -> float | None:
-        """Create the bucket if it does not exist, and return the TTL in force.
+    async def ensure(self) -> BucketInfo:
+        """Create the bucket if it does not exist, and return what is in force.
 
         The TTL of an empty bucket is changed to `ttl_seconds`; that of a bucket with values stays.
 
@@ -127,16 +147,19 @@ class KvBucket:
         """
         info = await self._info()
         if info is None:
-            return await self._make()
-        ttl_seconds = info.config.max_age or None
-        if ttl_seconds == self._ttl_seconds or info.state.messages:
-            return ttl_seconds
+            await self._make()
+            info = await self._info()
+        if info is None or info.created is None:
+            raise Unanswered(f"the bucket {self._name} was removed")
+        found = BucketInfo(info.config.max_age or None, int(info.created.timestamp() * 1000), not info.state.last_seq)
+        if found.ttl_seconds == self._ttl_seconds or info.state.messages:
+            return found
         window = min(120.0, self._ttl_seconds or 120.0)
         config = info.config.evolve(max_age=self._ttl_seconds or 0, duplicate_window=window)
         await self._answered(lambda: self._js.update_stream(config))
-        return self._ttl_seconds
+        return found._replace(ttl_seconds=self._ttl_seconds)
 
-    async def _make(self) -> float | None:
+    async def _make(self) -> None:
         for replicas in REPLICAS:
             config = api.KeyValueConfig(bucket=self._name, ttl=self._ttl_seconds, replicas=replicas)
 
@@ -151,7 +174,6 @@ class KvBucket:
                 continue
             _log.info("A bucket was made", extra={"fields": {"bucket": self._name, "replicas": replicas}})
             break
-        return self._ttl_seconds
 
     @property
     def _js(self) -> JetStreamContext:
@@ -172,7 +194,9 @@ class KvBucket:
         """Write; if there is no bucket, create it first."""
         try:
             return await self._answered(write)
-        except js_errors.KeyNotFoundError:
+        except js_errors.KeyNotFoundError as error:
+            if self._is_made_before:
+                raise Unanswered(f"there is no bucket {self._name}") from error
             await self.ensure()
             return await self._answered(write)
 

@@ -1,23 +1,37 @@
 """The lease that makes one of several ingesters the leader: a key with a TTL, which the leader renews.
 
-The revision that the key got when the lease was taken is the fencing token, or fence: it rises with every leader. A
-renewal is a change that expects the revision of the one before, so a leader whose lease has ended notices it.
+The fencing token, or fence, rises with every leader: it is the revision that the key got when the lease was taken, plus
+the base, the time at which the bucket was made, in ms since 1970. Revisions begin again in a new bucket, if the bus has
+lost its store or someone has removed the bucket. The base then is higher by more than the old bucket had revisions, as
+these rise by fewer than 1000 a second. It is the clock of the bus, which must not be set back meanwhile.
+
+With its store, the bus also loses the lease of a leader that still counts on it. So no lease is taken from a bucket to
+which nothing was ever written, until it has been seen for the longest lease that is known of. By then no earlier lease
+is in force, as none was renewed since the bucket was made. The first value in a bucket shows that someone has waited.
+
+A renewal is a change that expects the revision of the one before, so a leader whose lease has ended notices it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import NamedTuple
 
 import msgspec
 
 from condord.cluster.bus import Bus, Unanswered
-from condord.cluster.kv import Conflict, Declined, KeyState, KvBucket
+from condord.cluster.kv import BucketInfo, Conflict, Declined, KeyState, KvBucket
 
 LEASES = "condord-leases"
 """The bucket of all leases, whose TTL is how long each lives without a renewal."""
 MIN_CALL_SECONDS, MAX_CALL_SECONDS = 0.25, 1.0
+OLD_FENCE_REMEDY = (
+    "if the clock of the NATS servers was set back, or their store is an old copy, "
+    "remove the buckets condord-leases, condord and condord-snapshots"
+)
+"""What to do if the fence does not rise."""
 CALLS_PER_LEASE = 6
 """A call takes at most a sixth of a lease, so that there is time for further calls before the lease ends."""
 
@@ -32,11 +46,15 @@ class LeaseHolder(NamedTuple):
 
 
 class _Held(msgspec.Struct, frozen=True):
-    """The value of the key. `nonce` identifies one `Lease` object; `fence` is null until the first renewal."""
+    """The value of the key. `nonce` identifies one `Lease` object; `fence` is null until the first renewal.
+
+    `base` is what the fence is above the first revision.
+    """
 
     holder: str
     nonce: str
     fence: int | None
+    base: int = 0
 
 
 class Lease:
@@ -44,31 +62,48 @@ class Lease:
 
     `seconds` is how long the lease lives without a renewal: as configured, or after `acquire` as the other ingesters
     have it. A holder counts it from the start of its last call that succeeded. `nonce` is different for each process.
+    `now` is a clock in seconds that also runs while the machine sleeps.
     """
 
-    def __init__(self, bus: Bus, account: str, *, seconds: float, nonce: str) -> None:
+    def __init__(self, bus: Bus, account: str, *, seconds: float, nonce: str, now: Callable[[], float]) -> None:
         self.seconds = seconds
         self._configured_seconds = seconds
         self._key = account
         self._nonce = nonce
+        self._now = now
         self._holder = ""
         self._revision = 0
+        self._base = 0
+        self._seen_at = 0.0  # when the bucket with this base was first seen
+        self._longest_seconds = seconds  # of any lease that this process has known
         call_seconds = min(max(seconds / CALLS_PER_LEASE, MIN_CALL_SECONDS), MAX_CALL_SECONDS)
-        self._bucket = KvBucket(bus, LEASES, ttl_seconds=seconds, seconds=call_seconds)
+        self._bucket = KvBucket(bus, LEASES, ttl_seconds=seconds, seconds=call_seconds, is_made_before=True)
 
     async def acquire(self, holder: str) -> int | None:
-        """Take the lease under this name, and return the fence; None if someone else holds it.
+        """Take the lease under this name, and return the fence; None if someone else holds it, or still may.
 
         Raises:
             Unanswered: it may be taken or not; another attempt finds out.
         """
-        await self._learn_ttl()
+        bucket = await self._bucket.ensure()
+        self._learn_ttl(bucket.ttl_seconds)
+        self._see(bucket)
+        if bucket.is_unused and self._now() - self._seen_at < self._longest_seconds:
+            return None
         self._holder = holder
         try:
             self._revision = await self._bucket.create(self._key, self._value(None))
         except (Conflict, Unanswered) as error:
-            return await self._taken_before(error)
-        return self._revision
+            fence = await self._taken_before(error)
+        else:
+            fence = self._base + self._revision
+        if fence is None:
+            return None
+        after = await self._bucket.ensure()
+        if (after.made_ms, after.ttl_seconds) != (self._base, self.seconds):
+            # In a new bucket, what was written with the old base is nobody's: it keeps all out for a lease.
+            raise Unanswered("the bucket was made again or changed meanwhile")
+        return fence
 
     async def renew(self, fence: int) -> bool:
         """Renew the lease; False if it is lost.
@@ -91,23 +126,30 @@ class Lease:
                 return True
         return False
 
-    async def look(self) -> LeaseHolder | None:
-        """Return who holds the lease, and its fence; None if nobody does.
-
-        Raises:
-            Unanswered: the bus is lost, or JetStream does not answer.
-        """
-        found = await self._bucket.get(self._key)
-        return None if found is None else _holder(found)
-
-    async def _learn_ttl(self) -> None:
-        seconds = await self._bucket.ensure()
+    def _learn_ttl(self, seconds: float | None) -> None:
         if seconds is None:
             raise Declined(f"the bucket {LEASES} has no TTL", "remove the bucket")
-        if seconds not in (self.seconds, self._configured_seconds):
+        if seconds != self.seconds:
             fields = {"lease_seconds": self._configured_seconds, "in_force": seconds}
-            _log.warning("Other ingesters have another cluster.lease_seconds, which applies", extra={"fields": fields})
+            if seconds == self._configured_seconds:
+                _log.warning(
+                    "No ingester has a lease, so the own cluster.lease_seconds applies", extra={"fields": fields}
+                )
+            else:
+                _log.warning("The cluster.lease_seconds of other ingesters applies", extra={"fields": fields})
         self.seconds = seconds
+        self._longest_seconds = max(self._longest_seconds, seconds)
+
+    def _see(self, bucket: BucketInfo) -> None:
+        """Note which bucket there is, and since when."""
+        if bucket.made_ms == self._base:
+            return
+        wait = {"wait_seconds": self._longest_seconds} if bucket.is_unused else {}
+        if self._base:
+            _log.warning("The bus has lost its state", extra={"fields": wait})
+        elif wait:
+            _log.info("The bus is new, so a lease of before may still be in force", extra={"fields": wait})
+        self._base, self._seen_at = bucket.made_ms, self._now()
 
     async def _taken_before(self, error: Conflict | Unanswered) -> int | None:
         """Return the fence if the key is ours after all, because only the answer to an attempt was lost.
@@ -142,10 +184,20 @@ class Lease:
 
     def _is_ours(self, found: KeyState, fence: int | None = None) -> bool:
         held = _decoded(found)
-        return held.nonce == self._nonce and fence in (None, _holder(found).fence)
+        return (held.nonce, held.base) == (self._nonce, self._base) and fence in (None, _holder(found).fence)
 
     def _value(self, fence: int | None) -> bytes:
-        return msgspec.json.encode(_Held(self._holder, self._nonce, fence))
+        return msgspec.json.encode(_Held(self._holder, self._nonce, fence, self._base))
+
+
+async def holder_of(bus: Bus, account: str) -> LeaseHolder | None:
+    """Return who holds the lease of an account, and its fence; None if nobody does.
+
+    Raises:
+        Unanswered: the bus is lost, or JetStream does not answer.
+    """
+    found = await KvBucket(bus, LEASES, seconds=MAX_CALL_SECONDS).get(account)
+    return None if found is None else _holder(found)
 
 
 async def accounts(bus: Bus) -> list[str]:
@@ -160,7 +212,7 @@ async def accounts(bus: Bus) -> list[str]:
 
 def _holder(found: KeyState) -> LeaseHolder:
     held = _decoded(found)
-    return LeaseHolder(held.holder, found.revision if held.fence is None else held.fence)
+    return LeaseHolder(held.holder, held.base + found.revision if held.fence is None else held.fence)
 
 
 def _decoded(found: KeyState) -> _Held:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 import ssl
 from collections.abc import Awaitable, Callable
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from typing import Any, Literal
 import msgspec
 from nats import errors
 from nats.aio.client import Client, RawCredentials
+from nats.aio.subscription import Subscription
 
 from condord.cluster.connection import CONNECT_SECONDS, Lost, unreachable
 from condord.errors import Refused
@@ -29,7 +31,12 @@ So when a follower reports a loss, after 2 s, the connection to a bus that hangs
 CLOSE_SECONDS = 1.0
 MIN_PAYLOAD_BYTES = 8 * 1024 * 1024
 """The `max_payload` that a server should have: a snapshot of 2,000 legs exceeds the default of 1 MiB."""
+PAYLOAD_REMEDY = f"set max_payload: {MIN_PAYLOAD_BYTES // 1024 // 1024}MB in the configuration of nats-server"
 
+MAX_SUBJECTS = 200
+"""How many subjects are remembered, the newest, for what a server says about them."""
+
+_FORBIDDEN = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"', re.IGNORECASE)
 _REFUSALS = ("authorization violation", "authentication expired", "authentication revoked")
 _REFUSED_HINT = "Check cluster.credentials_file, and the user and its permissions at the NATS server."
 
@@ -55,14 +62,50 @@ class BusLogin(msgspec.Struct, frozen=True, kw_only=True):
                 return {"token": text}
 
 
+class Forbidden(Exception):
+    """The server does not permit this user to publish or to subscribe to a subject."""
+
+
 class NatsClient(Client):
     """The client of nats-py, which never sends credentials before TLS to a URL with `tls://`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._subjects: dict[str, str] = {}  # by their lower-case text
+
+    def translated(self, error: Exception) -> Exception:
+        """Return `Forbidden` for an error that says so.
+
+        nats-py 2.16 turns errors into lower case, but the subjects of NATS are case-sensitive.
+        """
+        found = _FORBIDDEN.search(str(error))
+        if found is None:
+            return error
+        action = "publish" if found[1] == "publish" else "subscribe"
+        return Forbidden(f"{action} to {self._subjects.get(found[2], found[2])}")
+
+    async def _send_publish(self, subject: str, *arguments: Any) -> None:  # noqa: ANN401 - nats-py's, which may change
+        self._remember(subject)
+        await super()._send_publish(subject, *arguments)
+
+    async def _send_subscribe(self, sub: Subscription) -> None:
+        self._remember(sub.subject)
+        await super()._send_subscribe(sub)
+
+    def _remember(self, subject: str) -> None:
+        self._subjects[subject.lower()] = subject
+        if len(self._subjects) > MAX_SUBJECTS:
+            del self._subjects[next(iter(self._subjects))]
 
     def _connect_command(self) -> bytes:
         assert self._current_server is not None  # noqa: S101 - nats-py has connected to it
         # nats-py would continue in clear text if the server, or someone in between, does not ask for TLS.
         if self._current_server.uri.scheme == "tls" and not self._server_info.get("tls_required"):
             raise errors.SecureConnWantedError
+        if self._current_server.uri.scheme == "tls":
+            # nats-py changes to TLS without telling the stream, which asyncio warns of when the connection ends.
+            protocol: Any = getattr(getattr(self._transport, "_io_writer", None), "_protocol", None)
+            protocol._over_ssl = True  # noqa: SLF001
         return super()._connect_command()
 
     async def end(self) -> None:
@@ -103,7 +146,7 @@ async def connected(
 
     async def note(error: Exception) -> None:
         seen.append(error)
-        await failed(error)
+        await failed(client.translated(error))
 
     try:
         async with asyncio.timeout(CONNECT_SECONDS):

@@ -96,7 +96,7 @@ def require_package() -> None:
     if importlib.util.find_spec("nats") is None or importlib.util.find_spec("nkeys") is None:
         raise ConfigError(
             ["cluster.bus is set, but the packages nats-py and nkeys are not installed"],
-            "Install them: pip install 'condord[nats]'",
+            "Install them in condord's environment: pip install 'condord[nats]'",
         )
 
 

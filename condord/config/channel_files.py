@@ -14,6 +14,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from condord.config import credentials
+from condord.config.hints import joined
 from condord.config.schema import ChannelTable
 from condord.errors import ConfigError
 from condord.host.loopback import is_loopback
@@ -24,7 +25,7 @@ _MIN_SECRET_BYTES = 16
 _APPRISE_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://.+")
 _CORRECT_URL = "Correct the file: it must hold only the URL, on one line."
 _SIGNING_HINT = "Write a signing secret to it: `echo whsec_$(openssl rand -base64 32)`."
-_INSTALL = "Install it: `pip install 'condord[notify]'`."
+_INSTALL = "Install it in condord's environment: `pip install 'condord[notify]'`."
 _CLEAR = "alerts would cross the network unencrypted; use https://, or a TLS proxy or a tunnel on this machine"
 
 
@@ -73,17 +74,7 @@ def read(channels: Sequence[ChannelTable], environ: Mapping[str, str]) -> Channe
             hints.append(_INSTALL)
         if "url_file" in found:
             files.append(ChannelSecrets(found["url_file"], found.get("secret_file")))
-    return ChannelFiles(tuple(files), tuple(faults), _joined([*dict.fromkeys(hints)]))
-
-
-def _joined(hints: Sequence[str]) -> str:
-    """The hints one after the other; a single one ends with its command, if it has one, to be copied."""
-    if len(hints) == 1:
-        return hints[0]
-    # A full stop would become a part of the command.
-    return " ".join(
-        hint if hint.endswith(".") else re.sub(r"((?:sudo )?ch(?:mod|own) .*)", r"`\1`.", hint) for hint in hints
-    )
+    return ChannelFiles(tuple(files), tuple(faults), joined(hints))
 
 
 def has_apprise() -> bool:

@@ -12,11 +12,12 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
 
+from condord.config import hints
 from condord.errors import ConfigError, CredentialsMissing
 from condord.host import bounded_file
 from condord.host.secret import Secret
@@ -154,8 +155,8 @@ def _from_environment(environ: Mapping[str, str]) -> Credentials | None:
     found = [environ.get(variable, "") for variable in _VARIABLES]
     if not any(found):
         return None
-    key_id, secret_key = (
-        _word(value, f"the variable {variable}") for value, variable in _both(found, _VARIABLES, "environment")
+    key_id, secret_key = _both(
+        found, _VARIABLES, "environment", lambda value, variable: _word(value, f"the variable {variable}")
     )
     return Credentials(key_id=key_id, secret_key=secret_key, origin="environment")
 
@@ -172,9 +173,8 @@ def _from_systemd(environ: Mapping[str, str]) -> Credentials | None:
     found = [str(directory / name) if name in present else "" for name in _CREDENTIALS]
     if not any(found):
         return None
-    key_id, secret_key = (
-        _read(path, f"the credential {name}", environ)
-        for path, name in _both(found, _CREDENTIALS, f"directory {directory}")
+    key_id, secret_key = _both(
+        found, _CREDENTIALS, f"directory {directory}", lambda path, name: _read(path, f"the credential {name}", environ)
     )
     return Credentials(key_id=key_id, secret_key=secret_key, origin=f"systemd credentials in {directory}")
 
@@ -182,16 +182,33 @@ def _from_systemd(environ: Mapping[str, str]) -> Credentials | None:
 def _from_files(environ: Mapping[str, str], paths: tuple[str, str]) -> Credentials:
     if not any(paths):
         raise CredentialsMissing
-    key_id, secret_key = (_read(path, name, environ) for path, name in _both(paths, _KEYS, "configuration"))
+    key_id, secret_key = _both(paths, _KEYS, "configuration", lambda path, name: _read(path, name, environ))
     return Credentials(key_id=key_id, secret_key=secret_key, origin=f"files {paths[0]} and {paths[1]}")
 
 
-def _both(found: Sequence[str], names: tuple[str, str], where: str) -> list[tuple[str, str]]:
-    """Both halves with their names; at least one of them was found."""
+def _both(
+    found: Sequence[str], names: tuple[str, str], where: str, read: Callable[[str, str], Secret]
+) -> tuple[Secret, Secret]:
+    """Both halves of a key; `read` makes one of what was found and its name. At least one of them was found.
+
+    Raises:
+        CredentialsMissing: the other was not.
+        _Unusable: with what is wrong with each.
+    """
     if not all(found):
         missing, given = names if found[1] else reversed(names)
         raise CredentialsMissing(f"the {where} has {given} but not {missing}")
-    return list(zip(found, names, strict=True))
+    halves: list[Secret] = []
+    errors: list[_Unusable] = []
+    for value, name in zip(found, names, strict=True):
+        try:
+            halves.append(read(value, name))
+        except _Unusable as error:
+            errors.append(error)
+    if errors:
+        raise _Unusable("; ".join(map(str, errors)), hints.joined(error.hint for error in errors))
+    key_id, secret_key = halves
+    return key_id, secret_key
 
 
 def _credentials_directory(environ: Mapping[str, str]) -> Path | None:

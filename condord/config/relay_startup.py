@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from condord.config import bus_credentials as of_bus
-from condord.config import credentials, sources
+from condord.config import credentials, hints, sources
 from condord.config.bus_credentials import BusCredentials
 from condord.config.sources import Loaded, Parsed
 from condord.errors import ConfigError
@@ -103,4 +103,4 @@ def _joined(errors: list[ConfigError]) -> ConfigError | None:
     if not errors:
         return None
     faults = [fault for error in errors for fault in error.faults]
-    return ConfigError(faults, " ".join(dict.fromkeys(error.hint for error in errors)))
+    return ConfigError(faults, hints.joined(error.hint for error in errors))

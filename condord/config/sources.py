@@ -8,6 +8,7 @@ only the first fault is known. A value whose key or form suggests a secret is ne
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -18,7 +19,7 @@ import msgspec
 
 from condord import quoting
 from condord.config import tables, toml_text, variables
-from condord.config.schema import TABLES, Cluster, Config, Field, fields
+from condord.config.schema import TABLES, Cluster, Config, Field, fields, fields_of_table
 from condord.errors import ConfigError
 from condord.host import bounded_file, directories
 from condord.host.loopback import BUS_IN_CLEAR, SENT_IN_CLEAR, is_clear, is_loopback, refusal
@@ -27,6 +28,8 @@ FILE_NAME = "condord.toml"
 SYSTEM_PATH = Path("/etc/condord") / FILE_NAME
 
 _MAX_BYTES = 1_048_576
+_UNREADABLE_HINT = "Name a readable file with --config or $CONDORD_CONFIG, or see `condord config init`."
+_TOO_LARGE_HINT = "It may have at most 1 MiB: shorten it, or name another file with --config or $CONDORD_CONFIG."
 _NO_VALUE_HINT = 'Put text in straight quotation marks, name = "half"; write true, false and numbers without them.'
 _MAX_REASON_LENGTH = 100  # characters of tomllib's message
 _UDS_BYTES = 107  # sun_path of unix(7) holds 108 with its closing zero
@@ -113,7 +116,7 @@ def read(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
     _take_environment(draft, environ)
     for name, value in flags.items():
         if isinstance(value, SetByCommand):
-            draft.take(name, value.value, _Source(value.command, value.command))
+            draft.take(name, value.value, _Source(value.command, f"set by `{value.command}`"))
         elif value is not None:
             draft.take(name, value, _Source("flag", "flag"))
     return draft.parsed(found)
@@ -129,8 +132,8 @@ def refusals(config: Config) -> tuple[tuple[tuple[str, ...], str], ...]:
     if stream.backoff_max_seconds < stream.backoff_min_seconds:
         text = f"must be a number not below backoff_min_seconds, {stream.backoff_min_seconds}"
         found.append((("stream.backoff_max_seconds", "stream.backoff_min_seconds"), text))
-    if len(os.fsencode(server.uds)) > _UDS_BYTES:
-        found.append((("server.uds",), f"must be a path of at most {_UDS_BYTES} bytes"))
+    if (length := len(os.fsencode(server.uds))) > _UDS_BYTES:
+        found.append((("server.uds",), f"must be a path of at most {_UDS_BYTES} bytes, and has {length}"))
     if server.workers > 1 and server.uds:
         found.append((("server.workers", "server.uds"), "workers serve a port; leave server.uds empty, or set 1"))
     found += _cluster_refusals(config.cluster)
@@ -263,6 +266,8 @@ class _ConfigDraft:
         from difflib import get_close_matches  # 9 ms, only after a typing error
 
         section, _, key = name.rpartition(".")
+        if not section and (owners := _sections_with(key)):
+            return f"put it under {' or '.join(owners)}"
         for near in get_close_matches("" if section else name, Config.__struct_fields__, 1):
             return f"the nearest known section is {f'[[{near}]]' if near in TABLES else f'[{near}]'}"
         in_section = {field.key: field for field in self.fields.values() if field.section == section}
@@ -271,6 +276,12 @@ class _ConfigDraft:
             for near in get_close_matches(key, known, 1, likeness):
                 return f"the nearest known key is {known[near].name} ({known[near].variable})"
         return f"known here: {', '.join(in_section or Config.__struct_fields__)}"
+
+
+def _sections_with(key: str) -> list[str]:
+    """The headers of the sections and tables that have such a key."""
+    found = [f"[{field.section}]" for field in fields() if field.key == key]
+    return found + [f"[[{name}]]" for name in TABLES for field in fields_of_table(name) if field.key == key]
 
 
 def _converted(field: Field, value: object) -> object:
@@ -313,7 +324,7 @@ def _take_file(draft: _ConfigDraft, path: Path) -> None:
             return
         entries = toml_text.read(raw.decode("utf-8-sig"))
     except OSError as error:
-        hint = "Name a readable file with --config or $CONDORD_CONFIG, or see `condord config init`."
+        hint = _TOO_LARGE_HINT if error.errno == errno.EFBIG else _UNREADABLE_HINT
         draft.note_unreadable_file(shown, f"cannot be read: {error.strerror}", hint)
         return
     except UnicodeDecodeError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from condord.config import bus_credentials as of_bus
-from condord.config import channel_files, credentials, sources
+from condord.config import channel_files, credentials, hints, sources
 from condord.config.bus_credentials import BusCredentials
 from condord.config.credentials import Credentials
 from condord.config.sources import Loaded, Parsed
@@ -63,7 +63,7 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
         raise found.errors[0]
     if found.config_error and found.key_error:
         faults = (*found.config_error.faults, str(found.key_error))
-        raise ConfigError(faults, f"{found.config_error.hint} {found.key_error.hint}")
+        raise ConfigError(faults, hints.joined([found.config_error.hint, found.key_error.hint]))
     assert found.key is not None  # noqa: S101 - without a key there is an error
     return Startup(loaded=found.loaded, key=found.key, token=found.token, bus_credentials=found.bus_credentials)
 
@@ -131,4 +131,4 @@ def _joined(parsed: Parsed, *others: ConfigError | None) -> ConfigError | None:
     if not errors:
         return None
     faults = [fault for error in errors for fault in error.faults]
-    return ConfigError(faults, " ".join(dict.fromkeys(error.hint for error in errors)))
+    return ConfigError(faults, hints.joined(error.hint for error in errors))

@@ -106,7 +106,7 @@ def build(
         state: the state directory, or None.
         history: the directory of the databases, or None.
         log_dropped: returns how many log lines could not be written.
-        copied: sends copies of the state to the front; None if this is not a maker.
+        copied: has the state of an earlier leader, and sends copies to the front; None if this is not a maker.
     """
 
     def numbers() -> MetricValues:
@@ -134,7 +134,7 @@ def build(
         inputs, book, clock=clock, directory=history, calendar=lambda: publisher.account.calendar, copied=copied
     )
     publisher = _publisher(inputs.config, book, alerts)
-    store = Store(state) if copied is None else Store(state, copy=copied.copy_file)
+    store = Store(state) if copied is None else Store(state, copy=copied.copy_file, handed_over=copied.files)
     shared = None if copied is None else SharedExtremes(store)
     past = _past(inputs, publisher=publisher, clock=clock, directory=history, shared=shared)
     publisher.recorder = past.recorder.record
@@ -146,6 +146,7 @@ def build(
         metrics=metrics,
         clock=clock,
         store=store,
+        require_account=_take_any if copied is None else copied.require_account,
     )
     subscribers = Subscribers(publisher.fanout, settings=inner, now_at=clock)
     pool = worker_pool.build(
@@ -243,6 +244,7 @@ def _alerts(
         None if directory is None else directory / FILE_NAME,
         machine_at=utc_now,
         copy=alert_copy.keep_none if copied is None else copied.copy_alerts,
+        handed_over=None if copied is None else copied.alerts,
     )
     delivery = Delivery(
         store,
@@ -286,6 +288,7 @@ def _upstream(
     metrics: Metrics,
     clock: ExchangeClock,
     store: Store,
+    require_account: Callable[[str], None],
 ) -> Upstream:
     brokerage = AlpacaRest(
         wiring.rest(inputs.config),
@@ -302,6 +305,7 @@ def _upstream(
         work=grouper.run,
         past=past,
         alerts=alerts,
+        require_account=require_account,
         observe=metrics.observe_update,
     )
     alerts.show = feed.show_alerts
@@ -317,6 +321,10 @@ def _upstream(
         chance=random.random,
     )
     return Upstream(supervisor=supervisor, brokerage=brokerage, store=store, grouper=grouper, past=past, alerts=alerts)
+
+
+def _take_any(_account_key: str) -> None:
+    """Take the account of any key."""
 
 
 def _epoch() -> str:

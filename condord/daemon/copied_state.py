@@ -1,16 +1,16 @@
-"""Send what a maker stores and its successor needs to the front, and restore what the front hands over at a start."""
+"""What an earlier leader has handed over to a maker, and the copies that the maker sends to the front for the next."""
 
 from __future__ import annotations
 
 import asyncio
-import datetime as dt
 import logging
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from condord.cluster.maker_channel import Keep, Kept, StateCopy
 from condord.daemon.alert_service import FILE_NAME
+from condord.errors import ConfigError
 from condord.notify import alert_copy
+from condord.notify.alert_copy import CopiedAlerts
 from condord.upstream import state_files
 
 KEPT_SECONDS = 2.0
@@ -22,9 +22,17 @@ _log = logging.getLogger(__name__)
 
 
 class CopiedState:
-    """Sends a maker's copies in order once it is connected, only the newest of each kind."""
+    """Has the `files` and the `alerts` in `copies`, and sends a maker's own copies once it is connected.
 
-    def __init__(self) -> None:
+    Those are sent in order, only the newest of each kind.
+    """
+
+    def __init__(self, copies: Sequence[StateCopy] = ()) -> None:
+        self.files = {copy.name: copy.content for copy in copies if copy.kind != ALERTS}
+        self.alerts = next((_alerts(copy.content) for copy in copies if copy.kind == ALERTS), None)
+        hashes = {state_files.account_hash(name) for name in self.files}
+        hashes.add(None if self.alerts is None else self.alerts.account)
+        self._accounts = hashes - {None}
         self._send: Callable[[Keep], None] | None = None
         self._waiting: dict[str, Keep] = {}
         self._number = 0
@@ -43,6 +51,17 @@ class CopiedState:
         async with self._has_changed:
             self._kept[kept.kind] = kept.number
             self._has_changed.notify_all()
+
+    def require_account(self, account_key: str) -> None:
+        """Check that this is the account whose state was handed over, or else the first one that is checked.
+
+        Raises:
+            ConfigError: it is another one.
+        """
+        own = state_files.hash_of(account_key)
+        if self._accounts and own not in self._accounts:
+            raise other_account()
+        self._accounts = {own}
 
     def copy_file(self, name: str, content: bytes) -> None:
         """Send a file of `condord.upstream.state_files`."""
@@ -69,17 +88,17 @@ class CopiedState:
         return self._number
 
 
-def restore(copies: Sequence[StateCopy], directory: Path, *, machine_at: Callable[[], dt.datetime]) -> None:
-    """Write the state of an earlier leader into `directory`.
+def other_account() -> ConfigError:
+    """Return the error that the key is not for the account whose state is on the bus."""
+    text = "the API key is for another account than the one that the bus has under this name"
+    hint = "Give each account a `cluster.account` of its own, or every ingester a key for the same account."
+    return ConfigError([text], hint)
 
-    What cannot be used is logged and left out: Alpaca has most of it, and the rest starts empty.
-    """
-    for copy in copies:
-        try:
-            if copy.kind == ALERTS:
-                alert_copy.restore(directory / FILE_NAME, copy.content, machine_at=machine_at)
-            else:
-                state_files.restore(directory, copy.name, copy.content)
-        except (OSError, ValueError) as error:
-            fields = {"code": "noStateCopy", "kind": copy.kind, "reason": str(error)}
-            _log.error("What the earlier leader has handed over cannot be used", extra={"fields": fields})
+
+def _alerts(content: bytes) -> CopiedAlerts | None:
+    try:
+        return alert_copy.decoded(content)
+    except ValueError as error:
+        fields = {"code": "noStateCopy", "kind": ALERTS, "reason": str(error)}
+        _log.error("What the earlier leader has handed over cannot be used", extra={"fields": fields})
+        return None

@@ -37,7 +37,8 @@ class Feed(MarketFeed):
     """Publishes what Alpaca sends, on `loop`; the `AccountSink` of the supervisor, and its `MarketSink`.
 
     `now_at` is the exchange's clock (UTC). `observe` gets, for each frame, the seconds from the receipt of the oldest
-    quote behind it to the last write. `past` and `alerts` get what they need to know of the account.
+    quote behind it to the last write. `past` and `alerts` get what they need to know of the account, and
+    `require_account` raises a ConfigError if it is one that must not be published here.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Feed(MarketFeed):
         work: Worker,
         past: RecordedAccount,
         alerts: AlertService,
+        require_account: Callable[[str], None] = lambda _account_key: None,
         observe: Callable[[float], None] = lambda _seconds: None,
     ) -> None:
         super().__init__(publisher, loop=loop, now_at=now_at)
@@ -60,6 +62,7 @@ class Feed(MarketFeed):
         self._traded: tuple[Sequence[Order], Traded] = ((), Traded())
         self._recorder, self._trade_book = past.recorder, past.trade_book
         self._alerts = alerts
+        self._require_account = require_account
         self._observe = observe
         self._past = Memory(), DayMemory(), Past()
         self._timer: asyncio.TimerHandle | None = None
@@ -192,7 +195,12 @@ class Feed(MarketFeed):
         self._arm(self._publisher.set_account_summary(None, now))
 
     def note_account(self, account_key: str) -> None:
-        """Note that the API key belongs to this account."""
+        """Note that the API key belongs to this account.
+
+        Raises:
+            ConfigError: the account must not be published here.
+        """
+        self._require_account(account_key)
         self._alerts.note_account(account_key)
 
     def note_orders(self) -> None:

@@ -121,7 +121,7 @@ class FollowedFront:
         )
         self.with_maker = MakerMetrics(ask_maker.ask_now, is_leading=lambda: self._source.is_leading).with_maker
         self.ready = ReadyMaker(settings.environ)
-        lease = Lease(self.bus, account, seconds=settings.lease_seconds, nonce=secrets.token_hex(8))
+        lease = Lease(self.bus, account, seconds=settings.lease_seconds, nonce=secrets.token_hex(8), now=boot_seconds)
         self.term = MakerTerm(
             lambda: settings.begin,
             ready=self.ready,

@@ -25,6 +25,7 @@ from condord.cluster.election import (
     StopMaker,
 )
 from condord.cluster.kv import Declined
+from condord.cluster.lease import OLD_FENCE_REMEDY
 
 ANSWER_LEASES = 2.0
 """A request for the lease is given up after this many times its length."""
@@ -84,6 +85,7 @@ class Leadership:
         self._holder = holder
         self._bus = bus
         self._declined: str | None = None
+        self._failing_since: float | None = None  # when the first renewal failed of those that did since
         self._now = now
         self._asking: asyncio.Task[None] | None = None
         self._leading: asyncio.Task[float] | None = None
@@ -171,7 +173,11 @@ class Leadership:
             self._log_failure(error)
             self._do(self._election.failed(number, self._now()))
             return
-        self._declined = None
+        last_fence = self._election.last_fence
+        if fence is not None and fence <= last_fence:
+            self._log_failure(Declined(f"its fence is not above {last_fence}, the last one", OLD_FENCE_REMEDY))
+        else:
+            self._declined = None
         if fence is None:
             self._do(self._election.refused(number, self._now()))
             return
@@ -204,15 +210,22 @@ class Leadership:
         try:
             is_ours = await self._in_time(self._lease.renew(fence))
         except Unanswered as error:
-            _log.warning("The lease was not renewed", extra={"fields": {"fence": fence, "reason": str(error)}})
+            if self._failing_since is None:
+                self._failing_since = self._now()
+                _log.warning("The lease was not renewed", extra={"fields": {"fence": fence, "reason": str(error)}})
             self._do(self._election.failed(number, self._now()))
             return
+        if is_ours and self._failing_since is not None:
+            fields = {"fence": fence, "lasted_seconds": round(self._now() - self._failing_since, 1)}
+            _log.info("The lease is renewed again", extra={"fields": fields})
+            self._failing_since = None
         self._do(self._election.renewed(number, self._now(), is_ours=is_ours))
 
     async def _give_back(self, fence: int) -> None:
         await self._lease.release(fence)
 
     async def _lead(self, fence: int, until: float) -> float:
+        self._failing_since = None
         _log.info("This process leads", extra={"fields": {"fence": fence}})
         try:
             return await self._term.run(fence, until)

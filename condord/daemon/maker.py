@@ -37,7 +37,7 @@ from condord.config import sources, startup
 from condord.config.account_name import require_account
 from condord.config.schema import Config
 from condord.errors import EXIT_BUG, CondordError
-from condord.host import stderr
+from condord.host import logs, stderr
 from condord.host.child_process import end_with_parent
 from condord.host.deadline import EXIT_EXPIRED, DeadlineWatch
 from condord.host.thread_pool import ResolvingLoop
@@ -77,7 +77,7 @@ def main(deadline: int, channel: int) -> int:
 
 def _run(end: socket.socket, watch: DeadlineWatch, environ: Mapping[str, str]) -> None:
     from condord.daemon import account_source, copied_state, service  # 0.9 s, as alpaca-py imports pandas
-    from condord.daemon.build import Parts, utc_now
+    from condord.daemon.build import Parts
     from condord.upstream import state_files
 
     _send_first(end, IsLoaded())
@@ -86,13 +86,13 @@ def _run(end: socket.socket, watch: DeadlineWatch, environ: Mapping[str, str]) -
     watch.renew()
     path = None if begin.config_file is None else Path(begin.config_file)
     found = startup.load(path, environ, begin.flags)
+    log = found.loaded.config.log
+    logs.configure(log.level, log.format, secrets=(found.key.key_id, found.key.secret_key), environ=environ)
     require_account(begin.account_mark, found.loaded.config, environ)
     lasts = account_source.source(found.loaded.config) != "simulator"
-    if (directory := state_files.directory(environ, lasts=lasts)) is None:
-        directory = Path(begin.state_directory)
+    if state_files.directory(environ, lasts=lasts) is None:
         environ = {**environ, "STATE_DIRECTORY": begin.state_directory}
-    copied_state.restore(begin.copies, directory, machine_at=utc_now)
-    copied = copied_state.CopiedState()
+    copied = copied_state.CopiedState(begin.copies)
     serves = asyncio.Event()
 
     def reread() -> Config:

@@ -96,8 +96,19 @@ class RelayView:
 
     @property
     def status(self) -> wire.Status | None:
-        """The status, None before there is one."""
-        return self._replica.edition.status if self._replica.is_known else None
+        """The status, None before there is one.
+
+        While the stream is live, no event carries only a newer `lastMessageAt`, so it is taken from the newest quote.
+        """
+        if not self._replica.is_known:
+            return None
+        edition = self._replica.edition
+        status, stream = edition.status, edition.status.stream
+        if status.state != "live":
+            return status
+        times = (stream.last_message_at, *(quote.time for quote in edition.quotes.json.values()))
+        newest_at = max((time for time in times if time is not None), default=None)
+        return msgspec.structs.replace(status, stream=msgspec.structs.replace(stream, last_message_at=newest_at))
 
     @property
     def cluster(self) -> wire.ClusterJson:
@@ -122,7 +133,7 @@ class RelayView:
     def report(self) -> wire.StatusReport:
         """The status and the counters."""
         return status_report(
-            self._replica.edition.status,
+            self.status or self._replica.edition.status,
             stocks=None,
             cluster=self.cluster,
             counts=self._counts(),

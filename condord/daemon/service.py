@@ -53,7 +53,7 @@ def run(
         log_dropped: returns how many log lines could not be written.
         loop_factory: makes the event loop.
         extra_work: what else runs until the stop, by name.
-        copied: sends copies of the state to the front; None if this is not a maker.
+        copied: has the state of an earlier leader, and sends copies to the front; None if this is not a maker.
 
     Raises:
         CondordError: the address is taken, another daemon has the stream, or the proxy or certificates named in the
@@ -80,6 +80,8 @@ def run(
             places.opened(config.server, inherited, token=inputs.token, environ=environ) as place,
             asyncio.Runner(loop_factory=loop_factory) as runner,
         ):
+            if copied is None:  # only the front of a maker serves people
+                locks.note_url(place.address)
             runner.run(main(place))
 
 

@@ -13,6 +13,7 @@ import msgspec
 
 from condord.cluster.bus import Unanswered
 from condord.cluster.fenced import Overtaken
+from condord.cluster.lease import OLD_FENCE_REMEDY
 from condord.cluster.maker_channel import Begin
 from condord.cluster.state_copies import StateCopies
 from condord.daemon.copied_state import KINDS
@@ -117,9 +118,13 @@ class MakerTerm:
             self._maker.begin(msgspec.structs.replace(self._begin(), copies=tuple(found)), self._until)
             code = await self._accompany(fence, self._maker, copies)
             return self._pause_after(self._maker, code, asyncio.get_running_loop().time() - began)
-        except (Unanswered, Overtaken) as error:
+        except Unanswered as error:
             _log.warning("The state of the earlier leader cannot be read", extra={"fields": {"reason": str(error)}})
             return 0.0
+        except Overtaken as error:
+            fields = {"fence": fence, "reason": str(error), "remedy": OLD_FENCE_REMEDY}
+            _log.error("The state of the earlier leader cannot be read", extra={"fields": fields})
+            return self._delays.after(0.0)
         except OSError as error:
             _log.error("A maker cannot be started", extra={"fields": {"reason": str(error)}})
             return self._delays.after(0.0)

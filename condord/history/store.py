@@ -199,13 +199,13 @@ class HistoryStore:
         done, _ = await asyncio.wait({call}, timeout=DISK_TIMEOUT_SECONDS)
         if not done:
             self._hanging.add(call)
-            self._note("the disk does not respond")
+            self._note(None, self._file.path)
             return default
         self._note_aside()
         try:
             return call.result()
         except _FAULTS as error:
-            self._note(database.reason(error, self._file.path))
+            self._note(error, self._file.path)
             return default
 
     async def _read(self, work: Callable[[sqlite3.Connection, str], Result]) -> Result:
@@ -243,9 +243,10 @@ class HistoryStore:
         if not call.cancelled():
             call.exception()  # else asyncio logs that nothing has retrieved it
 
-    def _note(self, reason: str) -> None:
+    def _note(self, error: Exception | None, path: Path) -> None:
+        """Note an error of the file at `path`, or that the disk does not respond."""
         since = self._machine_at() if self._fault is None else self._fault.since
-        self._fault = HistoryFault(text=f"Nothing is recorded: {reason}", since=since)
+        self._fault = HistoryFault(text=database.unusable("Nothing is recorded", path, error), since=since)
 
     def _note_aside(self) -> None:
         aside = None if self._file is None else self._file.aside

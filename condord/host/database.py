@@ -20,6 +20,7 @@ from typing import Literal
 from urllib.parse import quote
 
 from condord.errors import Unavailable
+from condord.live.remedies import WRITABLE, with_remedy
 
 BUSY_SECONDS = 5.0
 """How long a call waits for the lock of another program before it fails."""
@@ -111,6 +112,15 @@ def reason(error: Exception, path: Path) -> str:
     if primary == sqlite3.SQLITE_BUSY:
         return "another program keeps the database locked"
     return str(error) if code == sqlite3.SQLITE_OK else f"{error} ({getattr(error, 'sqlite_errorname', code)})"
+
+
+def unusable(what: str, path: Path, error: Exception | None) -> str:
+    """What is not done in the database at `path`, why, and what to do; without an error, the disk does not respond."""
+    text = f"{what} in {path}: {'the disk does not respond' if error is None else reason(error, path)}"
+    if isinstance(error, Unavailable):
+        return f"{text}. {error.hint}"
+    is_locked = getattr(error, "sqlite_errorcode", 0) & _PRIMARY_CODE == sqlite3.SQLITE_BUSY
+    return with_remedy(text, "end its transaction" if is_locked else WRITABLE)
 
 
 def is_damaged(error: Exception) -> bool:

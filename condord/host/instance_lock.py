@@ -28,19 +28,20 @@ from condord.host import bounded_file
 
 _UNIT = Path("/run/condord")
 """The runtime directory of systemd/condord.service."""
-_MAX_DIGITS = 20
+_MAX_BYTES = 512
+"""A lock file has the pid in its first line and, once the daemon listens, its URL in the second."""
 
 _log = logging.getLogger(__name__)
 
 
 class AlreadyRunning(Unavailable):
-    """Another process uses the key on the stream; `pid` is None if its lock file does not name it."""
+    """Another process uses the key on the stream; `pid` is None, `url` empty if its lock file does not have it."""
 
-    def __init__(self, pid: int | None) -> None:
+    def __init__(self, pid: int | None, url: str = "") -> None:
         self.pid = pid
         text = f"another condord (process {pid or 'unknown'}) uses this key on this option stream"
-        hint = "Stop it, or see its state with `condord status`. Alpaca permits one stream per account."
-        super().__init__(text, hint)
+        status = f"condord status --url {url or 'URL'}"
+        super().__init__(text, f"Stop it, or see its state with `{status}`. Alpaca permits one stream per account.")
 
 
 class StateInUse(Unavailable):
@@ -110,11 +111,18 @@ class Locks:
         try:
             self._files[path] = _take_if_possible(path, self._directory)
         except _Held as held:
-            raise AlreadyRunning(held.pid) from held
+            raise AlreadyRunning(held.pid, held.url) from held
 
     def keep_only(self, *, key_id: str, stream_url: str) -> None:
         """Release all locks but that of a key on a stream."""
         self._release(self._files.keys() - {self._path(key_id, stream_url)})
+
+    def note_url(self, url: str) -> None:
+        """Write the URL at which this process serves to the locks that it holds, for the error of another process."""
+        for file in self._files.values():
+            if file is not None:
+                with contextlib.suppress(OSError):  # as the pid
+                    os.write(file, f"{url}\n".encode())
 
     def _path(self, key_id: str, stream_url: str) -> Path:
         return (self._directory or Path()) / name(key_id=key_id, stream_url=stream_url)
@@ -147,10 +155,11 @@ def only_ingester(account: str, directory: Path) -> Iterator[None]:
 
 
 class _Held(Exception):
-    """Another process, `pid` if that is known, holds a lock."""
+    """Another process holds a lock; `pid` and `url` as in `AlreadyRunning`."""
 
-    def __init__(self, pid: int | None) -> None:
+    def __init__(self, pid: int | None, url: str) -> None:
         self.pid = pid
+        self.url = url
         super().__init__()
 
 
@@ -206,9 +215,9 @@ def _take(path: Path, directory: Path | None) -> int:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            owner = _pid(os.read(file, _MAX_DIGITS))
+            raw = os.read(file, _MAX_BYTES)
             os.close(file)
-            raise _Held(owner) from error
+            raise _Held(_pid(raw), raw.decode(errors="replace").partition("\n")[2].strip()) from error
         if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
             with contextlib.suppress(OSError):  # on a full disk the lock is held all the same, without our pid
                 os.ftruncate(file, 0)
@@ -219,10 +228,11 @@ def _take(path: Path, directory: Path | None) -> int:
 
 def _pid_in(path: Path) -> int | None:
     try:
-        return _pid(bounded_file.read(path, _MAX_DIGITS)[0])
+        return _pid(bounded_file.read(path, _MAX_BYTES)[0])
     except OSError:  # removed meanwhile, or of another user
         return None
 
 
 def _pid(raw: bytes) -> int | None:
-    return int(raw) if raw.strip().isdigit() else None
+    first = raw.partition(b"\n")[0]
+    return int(first) if first.isdigit() else None

@@ -31,6 +31,7 @@ from condord.http.recorded_routes import RECORDED_ROUTES
 from condord.http.routes import DocumentedEvent, DocumentedResponse, Parameter, Route, error
 from condord.http.stream_route import MAX_INTERVAL_MS, MIN_HEARTBEAT_SECONDS, StreamRoute
 from condord.live import wire
+from condord.live.never_read import why_positions_unread
 from condord.live.wire_alerts import AlertJson
 
 
@@ -89,7 +90,8 @@ async def _positions(request: Request) -> Response:
 async def _condor(request: Request) -> Response:
     found = daemon_of(request).condor(request.path_params["id"])
     if found is None:
-        return problem(404, "there is no condor with this id; GET /api/positions lists the ids")
+        unread = why_positions_unread(daemon_of(request).document())
+        return problem(404, unread or "there is no condor with this id; GET /api/positions lists the ids")
     return json_answer(found)
 
 
@@ -206,7 +208,7 @@ ROUTES = (
         ),
         responses=(
             DocumentedResponse(status=200, description="The condor.", body=wire.OneCondor),
-            error(404, "There is no condor with this `id`."),
+            error(404, "There is no condor with this `id`, or the positions have not been read yet; see `detail`."),
         ),
     ),
     *RECORDED_ROUTES,

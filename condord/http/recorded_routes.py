@@ -18,6 +18,7 @@ from condord.http.problem import problem
 from condord.http.routes import DocumentedResponse, Parameter, Route, error
 from condord.live import csv_text
 from condord.live.history_query import MAX_POINTS, ParameterError, history_query, trades_query
+from condord.live.never_read import why_positions_unread, why_trades_unread
 from condord.live.wire_history import RecordedJson, TradesJson
 
 RETRY_AFTER_SECONDS = 10
@@ -28,8 +29,6 @@ _LINES_AT_ONCE = 250  # lines of trades take 30 µs each
 
 _NOT_RECORDED = "nothing is recorded, because history.enabled is false"
 _UNKNOWN = "nothing is recorded of a condor with this id; GET /api/trades lists those that were closed"
-
-_NOT_READ = "the account's past has not been read yet, so closed condors may be missing"
 
 
 async def _history(request: Request) -> Response:
@@ -72,8 +71,8 @@ async def _trades_csv(request: Request) -> Response:
     found = await _closed(request)
     if isinstance(found, Response):
         return found
-    if found.totals.complete_from is None and not found.trades:  # headings alone would look like the whole answer
-        return problem(503, _NOT_READ, {"Retry-After": str(_retry_after(request))})
+    if unread := why_trades_unread(found):  # headings alone would look like the whole answer
+        return problem(503, unread, {"Retry-After": str(_retry_after(request))})
     return await _csv(csv_text.trades_csv(found, _CRLF), "condord-trades")
 
 
@@ -87,7 +86,10 @@ async def _closed(request: Request) -> TradesJson | Response:
 
 
 async def _positions_csv(request: Request) -> Response:
-    return await _csv(csv_text.positions_csv(daemon_of(request).document(), _CRLF), "condord-positions")
+    document = daemon_of(request).document()
+    if unread := why_positions_unread(document):
+        return problem(503, unread, {"Retry-After": str(_retry_after(request))})
+    return await _csv(csv_text.positions_csv(document, _CRLF), "condord-positions")
 
 
 async def _csv(lines: Iterator[str], name: str) -> Response:
@@ -149,7 +151,7 @@ RECORDED_ROUTES = (
         name="getPositionsCsv",
         endpoint=_positions_csv,
         summary="The condors, and all other option contracts of the account, as CSV.",
-        responses=(_FILE,),
+        responses=(_FILE, error(503, "The positions have not been read yet.", "Retry-After")),
     ),
     Route(
         path="/api/history",

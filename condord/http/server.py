@@ -42,6 +42,10 @@ SPARE_FILES = 128
 
 DAEMON_LIMITS = Limits()
 
+_ADDRESS_HINT = "Choose an address of this machine that you may use, with server.host, server.port or server.uds."
+_DIRECTORY_HINT = "Name a socket in a directory that exists and that you may write to, with --uds or server.uds."
+_NO_SOCKET_HINT = "Remove that file, or name another path with --uds or server.uds."
+
 _log = logging.getLogger(__name__)
 
 
@@ -142,7 +146,7 @@ def _listen_tcp(host: str, port: int) -> socket.socket:
             listener.close()
             raise port_owner.named(error, str(address[0]), port) from error
     except OSError as error:
-        raise _unavailable(f"{host}:{port}", error) from error
+        raise _unavailable(f"{host}:{port}", error, _ADDRESS_HINT) from error
     listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
     return listener
 
@@ -159,7 +163,8 @@ def _listen_unix(path: Path, mode: int) -> socket.socket:
             listener.close()
             raise
     except OSError as error:
-        raise _unavailable(str(path), error) from error
+        hint = _NO_SOCKET_HINT if isinstance(error, FileExistsError) else _DIRECTORY_HINT
+        raise _unavailable(str(path), error, hint) from error
     listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
     return listener
 
@@ -205,15 +210,14 @@ def _set_for_streams(listener: socket.socket) -> None:
         listener.setsockopt(socket.IPPROTO_TCP, option, UNSENT_BYTES)
 
 
-def _unavailable(where: str, error: OSError) -> Unavailable:
+def _unavailable(where: str, error: OSError, hint: str) -> Unavailable:
+    """The error; `hint` is for any cause but an address in use."""
     text = f"cannot listen on {where}: {error.strerror or error}"
     if error.errno == errno.EADDRINUSE:
         return Unavailable(
             text, "Stop what listens there, or choose another address with --port (0: any free one) or --uds."
         )
-    return Unavailable(
-        text, "Choose an address of this machine that you may use, with server.host, server.port or server.uds."
-    )
+    return Unavailable(text, hint)
 
 
 def _max_connections(limits: Limits, subscribers: Callable[[], int] | None) -> int:

@@ -44,7 +44,7 @@ _CLOSABLE = frozenset(
     ]
 )
 """Quantities for which a trader would close the condor."""
-_UNDECIDED = "what this alert needs is not known at present; earlier: "
+_UNDECIDED = "what this alert needs cannot be known at present; earlier: "
 _ORDERS = Condition(quantity="minutesToOrderCutoff", operator="<=", threshold=0.0)
 _EARLIER_MARKS = frozenset({"stub", "crossed"})
 """The states of quotes whose mark is an earlier one."""
@@ -223,8 +223,7 @@ def _profit_state(_: Subject, value: Value, condition: Condition) -> str:
 def _days(_: Subject, value: Value, condition: Condition) -> str:
     if value == 0:
         return "it expires today"
-    verb = "is" if value == 1 else "are"
-    return f"{worded(condition.quantity, value)} {verb} left until the expiration"
+    return f"the expiration is {worded(condition.quantity, value)} away"
 
 
 def _days_at_opening(_: Subject, value: Value, condition: Condition) -> str:

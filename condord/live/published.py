@@ -58,7 +58,8 @@ class _ShownKeys(NamedTuple):
 class Tally(msgspec.Struct, frozen=True, kw_only=True):
     """How many condors, unmatched entries and quotes are published.
 
-    `unconfirmed` counts quotes. `oldest_valuation_at` is the oldest `asOf` of a valuation, None without any.
+    `unconfirmed` counts quotes, all of them while a relay has lost its source. `oldest_valuation_at` is the oldest
+    `asOf` of a valuation, None without any.
     """
 
     condors: int
@@ -283,11 +284,12 @@ class Edition:
     def tally(self) -> Tally:
         """Count what is published; this walks over the document."""
         valued = [value.as_of for value in self.valuations.json.values() if value.as_of is not None]
+        is_lost = self.status.code in wire.LOST_CODES
         return Tally(
             condors=len(self._condors),
             unmatched=len(self.unmatched.json),
             quotes=len(self.quotes.json),
-            unconfirmed=sum(quote.unconfirmed for quote in self.quotes.json.values()),
+            unconfirmed=sum(is_lost or quote.unconfirmed for quote in self.quotes.json.values()),
             oldest_valuation_at=min(valued, default=None),
         )
 

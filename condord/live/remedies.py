@@ -7,9 +7,14 @@ from collections.abc import Collection
 LOST_REMEDIES = {
     "sourceLost": "if it lasts, check that the source runs and can be reached",
     "busLost": "if it lasts, check that the NATS servers run and can be reached",
-    "leaderLost": "if it lasts, check that an ingester runs and can reach the bus",
+    "leaderLost": "if it lasts, see the logs of the ingesters: one of them has to reach the bus and to lead",
 }
 """What to do if a server cannot follow another one, by code."""
+UNTRUSTED_REMEDY = "let SSL_CERT_FILE name a file with the certificate of its authority"
+"""What to do if the certificate of another server, or of the bus, is not trusted."""
+
+WRITABLE = "check that the disk responds and has room, and that condord may write there"
+"""What to do if a file cannot be written."""
 
 
 def sentence(remedy: str) -> str:

@@ -78,7 +78,7 @@ def trade_totals(trades: Sequence[Trade], complete_from: dt.datetime | None) -> 
     total = totals(trades)
     return TradeTotalsJson(
         trades=total.trades,
-        realized_pl=dollars(total.realized_e4),
+        realized_pl=dollars(total.realized_e4) if trades or complete_from is not None else None,
         winners=total.winners,
         losers=total.losers,
         unknown=total.unknown,

@@ -89,6 +89,11 @@ def held(document: wire.Document) -> tuple[CondorJson | BrokenJson, ...]:
     return (*document.broken, *document.condors)
 
 
+def symbols(document: wire.Document) -> list[str]:
+    """Return the underlyings and the roots of the condors, sorted."""
+    return sorted({symbol for condor in held(document) for symbol in (condor.underlying, condor.root)})
+
+
 def nearness_of(condor: CondorJson | BrokenJson, as_of: dt.datetime) -> Nearness:
     """Return what condors of one urgency are compared by.
 

@@ -39,7 +39,7 @@ _TEXTS = {
     "sent": "Apprise sent it.",
     "failed": "Apprise could not send it.",
     "badUrl": "Apprise does not know this kind of URL.",
-    "notInstalled": "Apprise is not installed: pip install 'condord[notify]'",
+    "notInstalled": "Apprise is not installed: in condord's environment, pip install 'condord[notify]'",
 }
 _NOT_STARTED = Outcome(ok=False, text="Apprise cannot be started.", is_down=True)
 _STOPPED = Outcome(ok=False, text="Apprise was stopped.", is_down=True)

@@ -33,12 +33,16 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Edit(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be written of one account; None removes. `is_whole`: this is all that is known of it."""
+    """What is to be written of one account; None removes.
+
+    `is_whole`: this is all that is known of it. `is_handed_over`: so it is, and what the file has of it is outdated.
+    """
 
     records: Mapping[str, AlertRecord | None]
     messages: Mapping[Key, Message | None]
     channels: Mapping[str, ChannelState | None] = msgspec.field(default_factory=dict)
     is_whole: bool = False
+    is_handed_over: bool = False
 
 
 class Written(msgspec.Struct, frozen=True, kw_only=True):
@@ -59,7 +63,7 @@ class AlertFile:
 
     def __init__(self, path: Path, *, machine_at: Callable[[], dt.datetime]) -> None:
         self.aside: Path | None = None
-        self._path = path
+        self.path = path
         self._machine_at = machine_at
         self._connection: sqlite3.Connection | None = None
         self._inode: int | None = None
@@ -108,24 +112,6 @@ class AlertFile:
 
         return self._whole(work)
 
-    def replace(self, account: str, stored: Stored) -> None:
-        """Replace all of an account in one transaction.
-
-        Raises:
-            OSError, sqlite3.Error, Unavailable: the file cannot be used.
-        """
-
-        def work(connection: sqlite3.Connection) -> None:
-            with connection:
-                connection.execute("BEGIN IMMEDIATE")
-                for table in ("alerts", "outbox", "channels"):
-                    connection.execute(f"DELETE FROM {table} WHERE account = ?", (account,))  # noqa: S608 - ours
-                _put_records(connection, account, {each.id: each for each in stored.records})
-                _put_messages(connection, account, {each.key: each for each in stored.messages})
-                _put_channels(connection, account, {each.name: each for each in stored.channels})
-
-        self._whole(work)
-
     def close(self) -> None:
         """Close the file; the next use opens it again."""
         if self._connection is not None:
@@ -134,7 +120,10 @@ class AlertFile:
 
     def _write(self, connection: sqlite3.Connection, account: str, edit: Edit) -> Written:
         recovered: tuple[Message, ...] = ()
-        if account not in self._known:
+        if edit.is_handed_over:
+            for table in ("alerts", "outbox", "channels"):
+                connection.execute(f"DELETE FROM {table} WHERE account = ?", (account,))  # noqa: S608 - ours
+        elif account not in self._known:
             recovered = tuple(each for each in _messages(connection, account) if each.key not in edit.messages)
             connection.execute("DELETE FROM alerts WHERE account = ?", (account,))
         _put_records(connection, account, edit.records)
@@ -151,7 +140,7 @@ class AlertFile:
             if not database.is_damaged(error):
                 raise
         self._known.clear()
-        self.aside = database.set_aside(self._path, self._machine_at())
+        self.aside = database.set_aside(self.path, self._machine_at())
         with self._opened() as connection:
             return work(connection)
 
@@ -163,7 +152,7 @@ class AlertFile:
             self.close()
             self._known.clear()
         if self._connection is None:
-            self._connection = database.open_writer(self._path, MIGRATIONS, synchronous="FULL")
+            self._connection = database.open_writer(self.path, MIGRATIONS, synchronous="FULL")
             self._inode = self._present_inode()
         try:
             yield self._connection
@@ -173,7 +162,7 @@ class AlertFile:
 
     def _present_inode(self) -> int | None:
         try:
-            return self._path.stat().st_ino
+            return self.path.stat().st_ino
         except (FileNotFoundError, NotADirectoryError):
             return None
 

@@ -23,7 +23,7 @@ from condord.errors import Unavailable
 from condord.host import database
 from condord.host.thread_pool import DaemonPool
 from condord.live.alert_records import AlertRecord
-from condord.notify.alert_copy import Copy, encoded, keep_none
+from condord.notify.alert_copy import CopiedAlerts, Copy, encoded, keep_none
 from condord.notify.channel import ChannelState
 from condord.notify.file import AlertFile, Edit, Stored, Written
 from condord.notify.messages import Key, Message
@@ -51,13 +51,24 @@ class AlertStore:
     """The file at `path`, which is created by the first use; if it is None, nothing is stored.
 
     `machine_at` is the machine's clock (UTC). `copy` gets everything after each change, and returns once another
-    ingester can have it, or it has waited long enough. `is_kept` is whether one can have the last copy.
+    ingester can have it, or it has waited long enough. `is_kept` is whether one can have the last copy. `handed_over`
+    is such a copy by another ingester. It replaces what the file has of its account, and is used even if the file
+    cannot be written.
     """
 
-    def __init__(self, path: Path | None, *, machine_at: Callable[[], dt.datetime], copy: Copy = keep_none) -> None:
+    def __init__(
+        self,
+        path: Path | None,
+        *,
+        machine_at: Callable[[], dt.datetime],
+        copy: Copy = keep_none,
+        handed_over: CopiedAlerts | None = None,
+    ) -> None:
         self.is_kept = False
         self._path = path
         self._copy = copy
+        self._handed_over = handed_over
+        self._is_file_outdated = False
         self._machine_at = machine_at
         self._file = None if path is None else AlertFile(path, machine_at=machine_at)
         self._thread = None if path is None else DaemonPool(1, name="alerts")
@@ -131,17 +142,24 @@ class AlertStore:
         self._records, self._messages, self._channels = {}, {}, {}
         self._forget_changes()
         self._recovered = []
+        self._is_file_outdated = False
         account = self._account
         if not account:
             return None
-        self._is_unusable = self._path is None
-        aside = self._aside
-        stored: Stored | None = await self._run(lambda file: file.read(account), None)
-        if stored is None:
-            return None if self._is_unusable or self._aside is not aside else ()
-        self._records = {record.id: record for record in stored.records}
-        self._messages = {message.key: message for message in stored.messages}
-        self._channels = {channel.name: channel for channel in stored.channels}
+        if self._handed_over is not None and self._handed_over.account == account:
+            stored, self._handed_over = self._handed_over.stored, None
+            self._take(stored)
+            self._is_file_outdated = True
+            await self._write(self._whole_edit(), self._saves)
+        else:
+            self._is_unusable = self._path is None
+            aside = self._aside
+            nothing: Stored | None = None
+            read = await self._run(lambda file: file.read(account), nothing)
+            if read is None:
+                return None if self._is_unusable or self._aside is not aside else ()
+            stored = read
+            self._take(stored)
         await self._copy_all()
         return stored.records
 
@@ -201,6 +219,11 @@ class AlertStore:
             self._thread.shutdown()
             self._thread = None
 
+    def _take(self, stored: Stored) -> None:
+        self._records = {record.id: record for record in stored.records}
+        self._messages = {message.key: message for message in stored.messages}
+        self._channels = {channel.name: channel for channel in stored.channels}
+
     async def _copy_all(self) -> None:
         if self._account and self.is_copied:
             everything = Stored(
@@ -231,6 +254,7 @@ class AlertStore:
         self._dirty_messages = {key: save for key, save in self._dirty_messages.items() if save > saves}
         self._dirty_channels = {name: save for name, save in self._dirty_channels.items() if save > saves}
         self._fault = self._retry_at = None
+        self._is_file_outdated = False
         for message in written.recovered:
             if self._messages.setdefault(message.key, message) is message:
                 self._recovered.append(message)
@@ -251,6 +275,7 @@ class AlertStore:
             messages={**gone, **self._messages},
             channels={**gone_channels, **self._channels},
             is_whole=True,
+            is_handed_over=self._is_file_outdated,
         )
 
     def _forget_changes(self) -> None:
@@ -269,14 +294,14 @@ class AlertStore:
         done, _ = await asyncio.wait({call}, timeout=DISK_TIMEOUT_SECONDS)
         if not done:
             self._hanging.add(call)
-            self._note(None)
+            self._note(None, self._file.path)
             return default
         self._note_aside()
         try:
             return call.result()
         except _FAULTS as error:
             self._is_unusable = isinstance(error, Unavailable)
-            self._note(error)
+            self._note(error, self._file.path)
             return default
 
     def _end(self, call: asyncio.Future[Any]) -> None:
@@ -284,14 +309,11 @@ class AlertStore:
         if not call.cancelled():
             call.exception()  # else asyncio logs that nothing has retrieved it
 
-    def _note(self, error: Exception | None) -> None:
-        """Note an error of the file, or that the disk does not respond."""
-        reason = "the disk does not respond"
-        if error is not None and self._path is not None:
-            reason = database.reason(error, self._path)
+    def _note(self, error: Exception | None, path: Path) -> None:
+        """Note an error of the file at `path`, or that the disk does not respond."""
         self._retry_at = asyncio.get_running_loop().time() + RETRY_SECONDS
         since = self._machine_at() if self._fault is None else self._fault.since
-        self._fault = StoreFault(text=f"Alerts are not stored: {reason}", since=since)
+        self._fault = StoreFault(text=database.unusable("Alerts are not stored", path, error), since=since)
 
     def _note_aside(self) -> None:
         aside = None if self._file is None else self._file.aside

@@ -34,13 +34,13 @@ _TEXTS: tuple[tuple[tuple[type[BaseException], ...], str], ...] = (
     ((requests.exceptions.ProxyError,), "The proxy cannot be reached, or refuses the connection."),
     ((requests.exceptions.SSLError,), "Its TLS certificate is not trusted, or TLS failed."),
     ((urllib3.exceptions.NameResolutionError,), "The name of its host cannot be resolved."),
-    ((urllib3.exceptions.NewConnectionError,), "It cannot be reached."),
+    ((urllib3.exceptions.NewConnectionError,), "It cannot be reached: {reason}."),
     ((requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError), "It did not answer in time."),
     ((bounded_http.TooLarge,), "The head of its answer is too large."),
     ((ValueError,), "Its URL is not valid."),
     ((requests.ConnectionError, urllib3.exceptions.ProtocolError), "It closed the connection without an answer."),
 )
-"""The first that fits an error, or one of its causes, whose own texts contain the URL."""
+"""The first that fits an error, or one of its causes, whose own texts contain the URL. `reason` is the system's."""
 _ERRORS = (requests.RequestException, urllib3.exceptions.HTTPError, bounded_http.TooLarge, OSError, ValueError)
 _THIS_MESSAGE = frozenset(
     {HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.UNPROCESSABLE_ENTITY}
@@ -137,7 +137,8 @@ def _answer_of(status: int) -> Outcome:
 def _text_of(error: BaseException) -> str:
     causes = tuple(_causes(error))
     fits = (text for types, text in _TEXTS if any(isinstance(each, types) for each in causes))
-    return next(fits, "The request failed.")
+    reasons = (each.strerror for each in causes if isinstance(each, OSError) and each.errno)
+    return next(fits, "The request failed.").format(reason=next(reasons, "the connection failed"))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -21,6 +21,7 @@ from condord.upstream.account_memory import AccountMemory
 from condord.upstream.contracts import ContractReader
 from condord.upstream.interfaces import AccountSink, Brokerage
 from condord.upstream.order_history import OrderReader
+from condord.upstream.rest_fault import RestFault
 from condord.upstream.state_files import Store
 
 ACCOUNT_WAIT_SECONDS = 5.0
@@ -95,6 +96,7 @@ class AccountIdentity:
 
         Raises:
             RestFault: the account cannot be read now.
+            ConfigError: the daemon must not read this account. Other polls still wait then, so that nothing is shown.
         """
         known = self.known
         try:
@@ -102,9 +104,14 @@ class AccountIdentity:
                 key = f"{await self._brokerage.account_id()} {self._source}"
                 if known is self.known:  # else the key has changed while Alpaca answered
                     await self._load(key)
-        finally:
-            if known is self.known or self.known.key is not None:
-                self._was_tried.set()
+        except RestFault:
+            self._note_tried(known)
+            raise
+        self._note_tried(known)
+
+    def _note_tried(self, known: KnownAccount) -> None:
+        if known is self.known or self.known.key is not None:
+            self._was_tried.set()
 
     async def save_names(self) -> None:
         """Save the names of the condors within `NAMES_SECONDS` of each change, until cancelled."""

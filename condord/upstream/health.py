@@ -17,6 +17,7 @@ import msgspec
 from condord.core.occ import symbols_text
 from condord.live import wire
 from condord.live.link import LinkFault
+from condord.live.remedies import WRITABLE, with_remedy
 from condord.live.wire_risk import ModelJson
 from condord.upstream.option_stream import OptionStream
 from condord.upstream.quote_reader import QuoteReader
@@ -114,7 +115,7 @@ class Health:
         pending_fault: RestFault | None,
         state_fault: str | None = None,
     ) -> wire.Status:
-        """The status as of now; `state_fault` is why nothing can be kept across a restart, or None."""
+        """The status as of now; `state_fault` is where and why nothing can be saved, or None."""
         link = self._stream.link
         new = self._stream_state(is_closed=market.is_open is False, is_read=read_at is not None)
         self._log.note(new, self._stream.now())
@@ -198,7 +199,7 @@ class Health:
             (
                 "stateUnavailable",
                 state_fault is not None,
-                f"the state cannot be saved, so a restart loses it: {state_fault}",
+                with_remedy(f"the state cannot be saved, so a restart loses it: {state_fault}", WRITABLE),
                 (),
             ),
         ]

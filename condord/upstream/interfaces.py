@@ -173,7 +173,11 @@ class AccountSink(QuoteSink, Protocol):
         """Name condors without regard to earlier names, because the account has changed."""
 
     def note_account(self, account_key: str) -> None:
-        """Note that the API key belongs to this account: its Alpaca id and environment."""
+        """Note that the API key belongs to this account: its Alpaca id and environment.
+
+        Raises:
+            ConfigError: the daemon must not read this account.
+        """
 
     def note_orders(self) -> None:
         """Note that the positions set last were set with the account's orders, or that these cannot be read."""

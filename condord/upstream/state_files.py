@@ -9,7 +9,7 @@ written. Only its owner can read a file. The disk is used from a separate thread
 not used again.
 
 Of several ingesters, each has its own files. Those of the kinds `COPIED`, which cannot be read from Alpaca again, are
-copied to the others.
+copied to the others, which use a copy even if they cannot store it.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import os
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TypeVar
 
 import msgspec
@@ -67,30 +68,24 @@ def directory(environ: Mapping[str, str], *, lasts: bool) -> Path | None:
     return path
 
 
+def hash_of(account: str) -> str:
+    """Return the hash of an account that the names of its files contain."""
+    return hashlib.sha256(account.encode()).hexdigest()[:20]
+
+
 def account_hash(name: str) -> str | None:
     """Return the account's hash from the name of a copied file; None if files of that name are not copied."""
     found = _FILE_NAME.fullmatch(name)
     return None if found is None else found[1]
 
 
-def restore(directory: Path, name: str, content: bytes) -> None:
-    """Write a copy of a file, made by another ingester, into `directory`.
-
-    Raises:
-        ValueError: no file of that name is copied.
-        OSError: it cannot be written.
-    """
-    if account_hash(name) is None:
-        raise ValueError(f"{name} is not the name of a file that is copied")
-    _replace(directory / name, content)
-
-
 class _Disk:
     """A directory and the thread that uses it (None: nothing is stored), and the faults already logged."""
 
-    def __init__(self, path: Path | None, copy: Copy) -> None:
+    def __init__(self, path: Path | None, copy: Copy, handed_over: Mapping[str, bytes]) -> None:
         self.path = path
         self.copy = copy
+        self.handed_over = dict(handed_over)
         self.pool = None if path is None else DaemonPool(1, name="store")
         self.logged: set[str] = set()
         self.write_fault: str | None = None
@@ -102,7 +97,7 @@ class Store:
 
     If `path` or `account` is None, nothing is stored. `account` is any text that identifies the account; file names
     contain only its hash. `copy` gets the name and the content of each file of the kinds `COPIED` that is read or
-    written.
+    written. `handed_over` has such copies by another ingester, by name; they replace the files in `path`.
     """
 
     def __init__(
@@ -112,13 +107,14 @@ class Store:
         account: str | None = None,
         disk: _Disk | None = None,
         copy: Copy = lambda _name, _content: None,
+        handed_over: Mapping[str, bytes] = MappingProxyType({}),
     ) -> None:
-        self._disk = disk or _Disk(path, copy)
-        self._hash = None if account is None else hashlib.sha256(account.encode()).hexdigest()[:20]
+        self._disk = disk or _Disk(path, copy, handed_over)
+        self._hash = None if account is None else hash_of(account)
 
     @property
     def write_fault(self) -> str | None:
-        """Why a write failed that has not succeeded since; None if everything is written."""
+        """In which directory a write failed that has not succeeded since, and why; None if everything is written."""
         return self._disk.write_fault
 
     def of(self, account: str) -> Store:
@@ -129,6 +125,10 @@ class Store:
         """What was last written as `kind`; None if the file is missing or does not match the type `shape`."""
         if self._disk.path is None or self._hash is None:
             return None
+        found = self._handed_over(kind, shape)
+        if found is not None:
+            await self.write(kind, found)  # if that fails, it is tried again
+            return found
         found = await self._run("read", self._path(kind), lambda path: _read(path, kind, shape))
         if found is not None:
             self._copy(kind, found)
@@ -154,6 +154,16 @@ class Store:
         if self._disk.pool is not None:
             self._disk.pool.shutdown()
             self._disk.pool = None
+
+    def _handed_over(self, kind: str, shape: type[Content]) -> Content | None:
+        """Take what another ingester has handed over; None if there is nothing, or it cannot be used."""
+        raw = self._disk.handed_over.pop(self._path(kind).name, None)
+        try:
+            return None if raw is None else _decoded(raw, kind, shape)
+        except ValueError as error:
+            fields = {"code": "noStateCopy", "kind": kind, "reason": str(error)}
+            _log.error("What the earlier leader has handed over cannot be used", extra={"fields": fields})
+            return None
 
     def _path(self, kind: str) -> Path:
         assert self._disk.path is not None  # noqa: S101 - the callers have checked it
@@ -193,7 +203,7 @@ class Store:
 
     def _log_fault(self, action: str, path: Path, reason: str) -> None:
         if action == "write" or self._disk.pool is None:
-            self._disk.write_fault = reason
+            self._disk.write_fault = f"{path.parent}: {reason}"
         if f"{action} {path}" not in self._disk.logged:
             self._disk.logged.add(f"{action} {path}")
             fields = {"code": "noStateFile", "action": action, "path": str(path), "reason": reason}
@@ -205,6 +215,10 @@ def _read(path: Path, kind: str, shape: type[Content]) -> Content | None:
         raw, _ = bounded_file.read(path, _MAX_BYTES)
     except FileNotFoundError:
         return None
+    return _decoded(raw, kind, shape)
+
+
+def _decoded(raw: bytes, kind: str, shape: type[Content]) -> Content:
     envelope = msgspec.json.decode(raw, type=_StateFile)
     if (envelope.version, envelope.kind) != (_VERSION, kind):
         raise ValueError(f"it contains {envelope.kind} of version {envelope.version}")

@@ -16,6 +16,8 @@ SIDEWAYS = """() => [document.documentElement, ...document.querySelectorAll('bod
 }).map((each) => each.outerHTML.slice(0, 120))"""
 """What scrolls sideways; the text of an order to copy may."""
 
+CUT = "(all) => all.filter((each) => each.scrollWidth > each.clientWidth + 1).map((each) => each.textContent)"
+
 
 def top(locator) -> float:
     return locator.first.bounding_box()["y"]
@@ -66,6 +68,20 @@ def test_nothing_scrolls_sideways_at_320_px(owner, visit, view):
         opened.get_by_role("button", name="Legs").click()
         expect(opened.locator(".condor-legs")).to_be_visible()
     assert page.evaluate(SIDEWAYS) == []
+
+
+@pytest.mark.parametrize("size", [PHONE, NARROW], ids=["390 px", "320 px"])
+def test_the_table_cuts_neither_names_nor_the_profit_of_an_opened_card(owner, visit, size):
+    owner.need()
+    page = visit(f"{owner.url}#view=table", viewport=size).open()
+    page.locator(".condors tr[data-condor] button").first.click()
+    profit = page.locator("tr.opened .condor-pl")
+    expect(profit).to_be_visible()
+    assert page.locator(".condor-row th button, .condor-row .strikes").evaluate_all(CUT) == []
+    assert profit.locator("b, span").evaluate_all(CUT) == []
+    bottom = profit.bounding_box()["y"] + profit.bounding_box()["height"]
+    for figure in profit.locator("b, span").all():
+        assert figure.bounding_box()["y"] + figure.bounding_box()["height"] <= bottom + 1
 
 
 def test_panels_and_history_do_not_scroll_sideways_at_320_px(owner, visit):

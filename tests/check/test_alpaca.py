@@ -1,14 +1,30 @@
 import asyncio
 import contextlib
+import itertools
 import os
+import socket
 
 import pytest
 
+from condord.cluster.bus_frames import STATE_BUCKET
+from condord.cluster.kv import KvBucket
+from condord.cluster.lease import Lease
+from condord.cluster.maker_channel import StateCopy
+from condord.cluster.state_copies import StateCopies
+from condord.config.schema import Cluster
+from condord.simulator.contracts import stable_uuid
 from condord.simulator.server import serve
+from condord.upstream import state_files
 from tests.check.worlds import AFTER_LOGIN, failed, locked, not_tried, results
+from tests.cluster.nats_server import nats_server, running
 from tests.fakes import documents
 
+__all__ = ["nats_server"]
+
 pytestmark = pytest.mark.slow
+
+SIMULATED = f"{stable_uuid('account', '1')} simulator"
+"""The account of the simulator, as its daemon knows it."""
 
 
 def test_an_account_without_positions_is_ok(world):
@@ -189,6 +205,50 @@ def test_a_stream_locked_by_another_process_fails_slot_free_and_is_not_tried(wor
     assert "`condord start` would exit with 69" in checks["slot-free"].text
     for name in ("option-stream", "stock-stream"):
         assert checks[name].text == f"not tried: {checks['slot-free'].text}"
+
+
+@pytest.mark.parametrize(
+    ("host", "is_locked", "result"),
+    [(socket.gethostname(), True, "ok"), ("elsewhere", False, "ok"), ("elsewhere", True, "fail")],
+    ids=["it leads here", "it leads elsewhere", "a daemon here would block a leader"],
+)
+def test_an_ingester_that_leads_may_use_the_stream(world, nats_server, host, is_locked, result):
+    world.alpaca["option_stream_url"] = "ws://127.0.0.1:9/x"
+    server = nats_server()
+    world.cluster = Cluster(role="ingest", bus=server.url, account="desk")
+
+    async def lead():
+        bus = server.bus()
+        async with running(bus):
+            lease = Lease(bus, "desk", seconds=60.0, nonce="n", now=itertools.count(0, 100).__next__)
+            assert await lease.acquire(f"{host}:4711")
+
+    asyncio.run(lead())
+    with locked(world) if is_locked else contextlib.nullcontext():
+        checks = world.check()
+    assert checks["slot-free"].result == result
+    assert ("`condord start` would stand by" in checks["slot-free"].text) == (result == "ok")
+    for name in ("option-stream", "stock-stream"):
+        assert checks[name].text == f"not tried: {checks['slot-free'].text}"
+
+
+@pytest.mark.parametrize(("account_key", "result"), [("another simulator", "fail"), (SIMULATED, "ok")])
+def test_a_key_of_another_account_than_that_on_the_bus_fails_the_login(world, nats_server, account_key, result):
+    server = nats_server()
+    world.cluster = Cluster(role="ingest", bus=server.url, account="desk")
+
+    async def keep():
+        bus = server.bus()
+        async with running(bus):
+            name = f"{state_files.hash_of(account_key)}-{state_files.EXTREMES}.json"
+            copy = StateCopy(kind=state_files.EXTREMES, name=name, content=b"")
+            await StateCopies(KvBucket(bus, STATE_BUCKET), "desk", 1).write(copy)
+
+    asyncio.run(keep())
+    found = world.check()["rest-login"]
+    assert found.result == result
+    if result == "fail":
+        assert (found.exit_code, "for another account" in found.text) == (78, True)
 
 
 @pytest.mark.parametrize("is_locked", [True, False], ids=["its lock is found", "its lock is elsewhere"])

@@ -3,13 +3,14 @@ import asyncio
 import pytest
 
 from condord.check import bus
-from condord.cluster.lease import Lease
 from condord.config.bus_credentials import BusCredentials
 from condord.config.schema import Cluster
 from condord.host.secret import Secret
+from tests.cluster.leases import ReadyLease
 from tests.cluster.nats_server import nats_server, running
+from tests.cluster.test_nats_client import certificates
 
-__all__ = ["nats_server"]
+__all__ = ["certificates", "nats_server"]
 
 
 def check(server, *accounts, account="", credentials=None, environ=None, url=None):
@@ -22,7 +23,7 @@ def check(server, *accounts, account="", credentials=None, environ=None, url=Non
         own = server.bus()
         async with running(own):
             for each in accounts:
-                await Lease(own, each, seconds=60.0, nonce="n").acquire("desk:4711")
+                await ReadyLease(own, each).acquire("desk:4711")
             return await bus.checked(cluster, credentials, environ or {})
 
     return asyncio.run(scene())
@@ -41,7 +42,16 @@ def test_of_several_accounts_one_must_be_named(nats_server):
     assert "several accounts: one, two" in found.text
     assert check(nats_server(), "one", "two", account="two").result == "ok"
     other = check(nats_server(), "one", account="two")
-    assert (other.result, "no ingester of account two leads" in other.text) == ("warn", True)
+    assert (other.result, "has no account two that is led, but one" in other.text) == ("fail", True)
+    assert "cluster.account" in other.hint
+
+
+@pytest.mark.slow
+def test_a_certificate_that_is_not_trusted_fails_with_the_variable_to_set(nats_server, certificates):
+    server = nats_server(certificates.tls())
+    found = check(None, url=server.url.replace("nats:", "tls:"))
+    assert (found.result, "its certificate is not trusted" in found.text) == ("fail", True)
+    assert found.hint == "Let SSL_CERT_FILE name a file with the certificate of its authority."
 
 
 def test_without_a_leader_it_is_a_warning(nats_server):

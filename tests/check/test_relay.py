@@ -172,7 +172,7 @@ def test_an_ingester_that_has_read_nothing_yet_is_no_relay(source):
     ("code", "hint"),
     [
         ("busLost", "If it lasts, check that the NATS servers run and can be reached."),
-        ("leaderLost", "If it lasts, check that an ingester runs and can reach the bus."),
+        ("leaderLost", "If it lasts, see the logs of the ingesters: one of them has to reach the bus and to lead."),
     ],
 )
 @pytest.mark.parametrize("has_read", [True, False])

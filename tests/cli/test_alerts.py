@@ -57,6 +57,42 @@ def test_of_one_severity_the_nearer_condor_is_first_and_ages_are_by_the_exchange
     assert "2 critical: Near: so." in out
 
 
+GAP = "hether anything else fires is not known: "
+
+
+@pytest.mark.parametrize(
+    ("document", "reason"),
+    [
+        (documents.unread(), "the positions have not been read yet"),
+        (documents.unread(error={"code": "unreachable", "text": "no route"}),
+         "the positions have not been read yet: no route"),
+        (documents.document(status=documents.status(state="reconnecting", reason="no route")),
+         "prices are not live, no route"),
+        (documents.document(status=documents.status(state="starting")),
+         "prices are not live, the option stream is starting"),
+        (None, "the positions cannot be read"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("listed", [[], [documents.alert(severity="warning")]])
+def test_what_is_not_watched_is_not_reported_as_quiet(condord, fake, document, reason, listed):
+    fake.answers["/api/alerts"] = json(documents.alerts() | {"alerts": listed})
+    fake.answers["/api/positions"] = problem(503, "not yet") if document is None else json(document)
+    code, out, err = condord("alerts", "--url", fake.url)
+    assert (code, err) == (0, [])
+    assert f"W{GAP}{reason}" in out.splitlines()
+    code, out, err = condord("alerts", "--json", "--url", fake.url)
+    assert (code, err) == (0, [f"condord: w{GAP}{reason}"])
+    assert out.encode() == fake.answers["/api/alerts"][2] + b"\n"
+
+
+@pytest.mark.parametrize("state", ["live", "closed"])
+def test_what_is_watched_is_quiet(condord, fake, state):
+    fake.answers["/api/alerts"] = json(documents.alerts() | {"alerts": []})
+    fake.answers["/api/positions"] = json(documents.document(status=documents.status(state=state)))
+    assert condord("alerts", "--url", fake.url) == (0, "No alert is firing.\n", [])
+    assert condord("alerts", "--json", "--url", fake.url).err == []
+
+
 def test_all_adds_what_is_over_the_rules_and_the_channels(condord, fake):
     over = documents.alert(id="c:SPY", state="resolved", until=documents.AS_OF, text="Over.")
     off = documents.rule(name="tested", enabled=False)
@@ -116,7 +152,7 @@ def test_the_url_may_stand_before_the_subcommand(condord, fake):
 def test_an_unknown_alert_is_1_and_similar_ids_are_named(condord, fake, unknown, hint):
     code, out, err = condord("alerts", "acknowledge", unknown, "--url", fake.url)
     assert (code, out) == (1, "")
-    assert err[0] == f"condord: there is no alert {unknown}"
+    assert err[0] == f"condord: there is no alert {unknown or repr('')}"
     assert err[1].startswith(hint)
 
 

@@ -167,3 +167,12 @@ def test_the_price_of_an_outage_is_named_as_unconfirmed():
     price = documents.underlying(unconfirmed=True, reason="unreachable")
     held = documents.condor(risk=documents.risk(tested="put"))
     assert rows(120, old=True, condors=[held], underlyings=[price])[1].endswith("  old, unconfirmed, put tested")
+
+
+@pytest.mark.parametrize("width", range(24, 52, 2))
+def test_what_the_line_above_the_numbers_has_no_room_for_is_named(width):
+    _, above, _, *left_out = rows(width)
+    named = " ".join(left_out).removeprefix("too narrow for ").split(", ")
+    details = {"EXPIRES": "Dec 18", "KIND": "short condor", "IN": "28 days"}
+    missing = [column for column, text in details.items() if text not in above]
+    assert [column for column in named if column in details] == named[: len(missing)] == missing

@@ -37,7 +37,7 @@ def test_a_file_that_does_not_exist_or_is_not_readable_is_left_to_the_command(tm
 
 
 def test_an_option_without_its_value_is_a_usage_error():
-    assert given("--config").exit_code == 2
+    assert given("--config").exit_code == given("--config", "").exit_code == 2
     assert given("--url").exit_code == 2
 
 

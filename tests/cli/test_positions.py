@@ -32,10 +32,36 @@ def test_a_terminal_has_colour_and_its_own_width(condord, fake, terminal):
 
 
 def test_positions_that_were_never_read_are_0(condord, fake):
-    status = documents.status(positions={"readAt": None, "error": None, "breaker": "closed"})
-    fake.answers["/api/positions"] = json(documents.document(condors=[], status=status))
+    fake.answers["/api/positions"] = json(documents.unread())
     code, out, err = condord("positions", "--url", fake.url)
-    assert (code, out.splitlines()[0], err) == (0, "Positions have not been read yet.", [])
+    assert (code, out.splitlines()[0], err) == (0, "The positions have not been read yet", [])
+
+
+@pytest.mark.parametrize(
+    "question", [["--csv"], [ID], [ID, "--csv"], [ID, "--watch"], ["--show", "SPY"], ["--show", "spy", "--watch"]]
+)
+def test_an_answer_that_would_look_like_none_is_69_while_positions_were_never_read(condord, fake, question):
+    fake.answers["/api/positions"] = json(documents.unread(error={"code": "unreachable", "text": "no route"}))
+    code, out, err = condord("positions", *question, "--url", fake.url)
+    assert (code, out) == (69, "")
+    assert err[0] == "condord: the positions have not been read yet: no route"
+    assert "`condord status`" in err[1]
+
+
+def test_a_filter_that_is_spelled_wrongly_is_2_also_while_positions_were_never_read(condord, fake):
+    fake.answers["/api/positions"] = json(documents.unread())
+    assert condord("positions", "--show", "loosing", "--url", fake.url).code == 2
+
+
+@pytest.mark.parametrize("symbol", ["SPY", "spy"])
+def test_a_symbol_in_place_of_an_id_is_1_and_hints_at_the_filter(condord, fake, symbol):
+    code, _, err = condord("positions", symbol, "--url", fake.url)
+    assert (code, err[0]) == (1, f"condord: no condor {symbol} is held")
+    assert err[1] == "hint: `condord positions --show SPY` shows the condors on it."
+
+
+def test_an_empty_id_is_shown_as_such(condord, fake):
+    assert condord("positions", "", "--url", fake.url).err[0] == "condord: no condor '' is held"
 
 
 def test_a_condor_is_shown_by_its_id(condord, fake):

@@ -77,7 +77,7 @@ def test_a_resize_repaints_for_the_new_size(watching):
     watching.until_shown("CONDOR  ")
     watching.until_shown("newest message")
     watching.resize(50, 30)
-    watching.until_shown("too narrow for QTY")  # what was painted for 140 columns may still have arrived before
+    watching.until_shown("too narrow for KIND, QTY")  # what was painted for 140 columns may still have arrived before
     watching.until_shown("newest message")
     assert not any(len(row) > 50 for row in watching.picture.rows)
 

@@ -50,7 +50,7 @@ def test_without_a_source_the_error_names_what_is_missing(condord, service):
     ran = condord("relay")
     assert ran.code == 78
     assert ran.err[0].startswith(
-        "condord: condord relay: cluster.role = 'relay': a relay needs the URL of another condord"
+        "condord: set by `condord relay`: cluster.role = 'relay': a relay needs the URL of another condord"
     )
     assert service.startup is None
 

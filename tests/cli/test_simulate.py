@@ -65,7 +65,8 @@ def test_without_json_shell_commands_for_a_daemon_are_printed(condord, started):
     first, *exports = condord("simulate").out.splitlines()
     assert "http://127.0.0.1:4000" in first
     assert "export CONDORD_ALPACA_OPTION_STREAM_URL=ws://127.0.0.1:4000/v1beta1/indicative" in exports
-    assert len(exports) == 5
+    assert {"export APCA_API_KEY_ID=DEMOKEYID", "export APCA_API_SECRET_KEY=made-up-for-the-demo"} < {*exports}
+    assert len(exports) == 7
 
 
 def test_ctrl_c_ends_it_with_0(condord, monkeypatch):

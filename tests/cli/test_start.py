@@ -73,8 +73,9 @@ def test_flags_win_over_environment_and_file(condord, service, monkeypatch, tmp_
     assert condord("start", "--config", str(file), "--log-level", "debug", "--log-format", "json").code == 0
     assert (service.config.server.host, service.config.server.port) == ("::1", 2000)
     assert (service.config.log.level, service.config.log.format) == ("debug", "json")
-    assert condord("start", "--host", "localhost", "--port", "0", "--uds", "/run/x").code == 0
+    assert condord("start", "--host", "localhost", "--port", "0").code == 0
     assert (service.config.server.host, service.config.server.port) == ("localhost", 0)
+    assert condord("start", "--uds", "/run/x").code == 0
     assert service.config.server.uds == "/run/x"
 
 
@@ -84,6 +85,12 @@ def test_the_configuration_can_be_read_again_with_the_same_flags(condord, servic
     condord("start", "--config", str(file), "--port", "7")
     file.write_text("[stream]\nwindow_ms = 200\n")
     assert (service.reread().stream.window_ms, service.reread().server.port) == (200, 7)
+
+
+def test_a_socket_beside_a_port_is_a_usage_error(condord, service):
+    code, out, err = condord("start", "--demo", "--uds", "x.sock", "--port", "9999")
+    assert (code, out, len(err)) == (2, "", 2)
+    assert err[0] == "condord: Invalid value for '--uds': it cannot be combined with --port"
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import pytest
 from condord.cli.screen import Screen
 from condord.cli.status import status_lines
 from condord.live import wire
-from condord.live.remedies import LOST_REMEDIES, with_remedy
+from condord.live.remedies import LOST_REMEDIES, WRITABLE, sentence, with_remedy
 from condord.live.wire_alerts import AlertsJson
 from condord.upstream.failure_table import FAILURES
 from tests.fakes import documents
@@ -38,6 +38,12 @@ def test_the_state_of_the_daemon_is_one_screen():
         "subscribers  3 of 1000",
         "frames       1842 sent, 0 dropped",
     ]
+
+
+@pytest.mark.parametrize(("role", "is_shown"), [("all", True), ("leader", True), ("relay", False), ("standby", False)])
+def test_only_who_reads_positions_shows_when_they_were_read(role, is_shown):
+    shown = lines(cluster={"role": role})
+    assert any(line.startswith("positions") for line in shown) == is_shown
 
 
 def test_a_stream_that_waits_shows_its_next_attempt():
@@ -80,7 +86,7 @@ def test_the_sentence_of_the_first_alert_is_folded_in_its_column():
     report = msgspec.convert(documents.report(), wire.StatusReport)
     shown = status_lines(report, found, NOW, Screen(width=60))
     at = shown.index("alerts       1 critical: SPY 560/570/630/640 Dec 18: the")
-    assert shown[at + 1] == "             short put 570 is breached."
+    assert shown[at + 1] == "             short put 570 was breached at 10:30 ET."
 
 
 def test_a_channel_that_does_not_deliver_is_named_at_the_end():
@@ -145,7 +151,7 @@ REFUSED = with_remedy("Alpaca refuses the key", FAILURES["stream 402"].remedy)
 def test_a_halted_daemon_reports_the_remedy():
     shown = lines(state="halted", code="authFailed", reason=REFUSED)
     assert shown[3] == (
-        "to do        check the key, the secret and alpaca.paper, then restart, or send SIGHUP if only files changed"
+        "to do        Check the key, the secret and alpaca.paper, then restart, or send SIGHUP if only files changed."
     )
     assert shown[-1] == "halted for 1 min 9 s (authFailed): Alpaca refuses the key"
 
@@ -155,7 +161,7 @@ def test_every_failure_has_its_remedy_shown_once(name):
     failure = FAILURES[name]
     reason = with_remedy(failure.text.format(detail="strange"), failure.remedy)
     shown = lines(state="reconnecting", code=failure.code, reason=reason)
-    remedy = failure.remedy or "nothing, it recovers by itself"
+    remedy = sentence(failure.remedy or "nothing, it recovers by itself")
     assert shown[3] == f"to do        {remedy}"
     assert "\n".join(shown).count(remedy) == 1
     assert "{" not in shown[3]
@@ -164,13 +170,13 @@ def test_every_failure_has_its_remedy_shown_once(name):
 @pytest.mark.parametrize(
     ("state", "code", "name", "said"),
     [
-        ("reconnecting", "connectionLimit", "stream 406", "stop the other program that uses this key"),
-        ("reconnecting", "unreachable", "connect", "if it lasts, check the network"),
-        ("reconnecting", "unreachable", "name lookup", "check the network"),
-        ("reconnecting", None, None, "nothing, it recovers by itself"),
-        ("stale", None, None, "nothing, it recovers by itself"),
-        ("starting", "authFailed", "stream 402", "check the key"),
-        ("reconnecting", "silent", None, "nothing, it recovers by itself"),
+        ("reconnecting", "connectionLimit", "stream 406", "Stop the other program that uses this key"),
+        ("reconnecting", "unreachable", "connect", "If it lasts, check the network"),
+        ("reconnecting", "unreachable", "name lookup", "Check the network"),
+        ("reconnecting", None, None, "Nothing, it recovers by itself"),
+        ("stale", None, None, "Nothing, it recovers by itself"),
+        ("starting", "authFailed", "stream 402", "Check the key"),
+        ("reconnecting", "silent", None, "Nothing, it recovers by itself"),
     ],
 )
 def test_each_problem_is_shown_with_its_remedy(state, code, name, said):
@@ -201,8 +207,8 @@ def test_the_remedies_of_streams_readings_and_notices_are_shown_once_each():
             documents.notice(code="ordersUnavailable", text=with_remedy("no JSON", report), symbols=[]),
         ],
     )
-    assert shown[3].startswith("to do        check the key")
-    assert shown[4] == f"             {report}"
+    assert shown[3].startswith("to do        Check the key")
+    assert shown[4] == "             Please report it."
     assert shown[-4:] == [
         "halted for 1 min 9 s (authFailed): Alpaca refuses the key",
         "positions, last read never (authFailed): Alpaca refuses the key",
@@ -214,10 +220,10 @@ def test_the_remedies_of_streams_readings_and_notices_are_shown_once_each():
 def test_a_long_value_is_folded_in_its_column():
     report = msgspec.convert(documents.report(state="halted", code="authFailed", reason=REFUSED), wire.StatusReport)
     shown = status_lines(report, QUIET, NOW, Screen(width=50))
-    at = shown.index("to do        check the key, the secret and")
+    at = shown.index("to do        Check the key, the secret and")
     assert shown[at + 1 : at + 3] == [
         "             alpaca.paper, then restart, or send",
-        "             SIGHUP if only files changed",
+        "             SIGHUP if only files changed.",
     ]
     assert max(map(len, shown)) <= 50
     assert max(map(len, status_lines(report, QUIET, NOW, Screen(width=24)))) <= 24
@@ -263,7 +269,22 @@ def test_an_ingester_shows_whether_it_leads_and_which_one_does():
     assert "cluster      standby, no leader is known, fence 0" in shown
 
 
+def test_what_to_do_about_a_file_that_cannot_be_written_is_apart_from_its_notice():
+    text = with_remedy("Nothing is recorded in /s/history.sqlite3: No space left on device", WRITABLE)
+    shown = lines(notices=[documents.notice(code="historyUnavailable", text=text, symbols=[])])
+    assert f"to do        {sentence(WRITABLE)}" in shown
+    assert shown[-1].endswith(": Nothing is recorded in /s/history.sqlite3: No space left on device")
+
+
 def test_a_lost_source_is_shown_with_the_remedy():
     reason = with_remedy("desk has lost its source http://127.0.0.1:1: it answers 503", LOST_REMEDIES["sourceLost"])
     shown = lines(state="reconnecting", code="sourceLost", reason=reason)
-    assert "to do        if it lasts, check that the source runs and can be reached" in shown
+    assert "to do        If it lasts, check that the source runs and can be reached." in shown
+
+
+def test_no_alert_is_not_reported_as_none_firing_while_positions_were_never_read(condord, fake):
+    unread = {"readAt": None, "error": None, "breaker": "closed"}
+    fake.answers["/api/status"] = json(documents.report(positions=unread))
+    fake.answers["/api/alerts"] = json(documents.alerts() | {"alerts": []})
+    out = condord("status", "--url", fake.url).out
+    assert "alerts       not known: the positions have not been read yet" in out.splitlines()

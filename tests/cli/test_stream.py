@@ -22,6 +22,58 @@ def line(name, payload, width=None):
     return EventLines().lines(event(name, payload), NOW, Screen(width=width))[0]
 
 
+def test_a_snapshot_of_an_account_that_was_never_read_is_not_one_without_condors():
+    for asked in (0, 2):
+        (shown,) = EventLines(asked).lines(event("snapshot", documents.unread()), NOW, Screen())
+        assert shown == "10:31:07.250 snapshot starting, positions not read yet"
+
+
+BROKEN = documents.broken("SPY-261218-500-510-560-570", SPY261218P00500000=1)
+
+
+@pytest.mark.parametrize(
+    ("held", "text"),
+    [
+        ({"condors": []}, "0 of 2 condors, account P/L +230.00"),
+        ({}, "1 of 2 condors, P/L +230.00, account P/L +230.00"),
+        ({"broken": [BROKEN]}, "2 of 2 condors, P/L +245.00, account P/L +230.00"),
+        ({"broken": [BROKEN | {"unrealizedPl": None}]}, "2 of 2 condors, P/L —, account P/L +230.00"),
+    ],
+)
+def test_a_snapshot_of_some_condors_has_their_profit_beside_that_of_the_account(held, text):
+    (shown,) = EventLines(2).lines(event("snapshot", documents.document(**held)), NOW, Screen())
+    assert shown == f"10:31:07.250 snapshot live, {text}"
+
+
+OF_ACCOUNT = documents.delta(totals=documents.totals(), account=documents.account())
+
+
+def test_with_some_condors_a_delta_of_only_the_account_has_no_line():
+    lines = EventLines(1).lines
+    assert lines(event("delta", OF_ACCOUNT), NOW, Screen()) == []
+    for more in ({"valuations": [documents.valuation()]}, {"risks": [documents.risk()]}, {"alertsGone": ["x"]},
+                 {"status": documents.status()}):  # fmt: skip
+        assert len(lines(event("delta", OF_ACCOUNT | more), NOW, Screen())) == 1
+    assert lines(event("delta", documents.delta()), NOW, Screen()) == ["10:31:08.000 delta nothing new"]
+
+
+def test_with_some_condors_json_still_has_every_event(condord, fake):
+    frames = [SNAPSHOT, documents.frame("delta", OF_ACCOUNT, "k-2")]
+    arguments = ("stream", "--condor", ID, "--url", fake.url)
+    fake.streams = [frames]
+    assert [row.split()[1] for row in condord(*arguments).out.splitlines()] == ["snapshot"]
+    fake.streams = [frames]
+    assert [json.loads(row)["id"] for row in condord(*arguments, "--json").out.splitlines()] == ["k-1", "k-2"]
+
+
+def test_a_requested_condor_is_reported_as_absent_only_once_positions_were_read(condord, fake):
+    unread = documents.frame("snapshot", documents.unread(), "k-0")
+    arguments = ("stream", "--condor", "QQQ-1", "--url", fake.url)
+    for frames, count in (([unread], 0), ([unread, SNAPSHOT, SNAPSHOT], 1)):
+        fake.streams = [frames]
+        assert sum("is not held" in each for each in condord(*arguments).err) == count
+
+
 def test_an_event_is_a_line_with_its_time_and_what_changed():
     assert line("delta", documents.delta(valuations=[documents.valuation()])) == (
         f"10:31:08.000 delta {ID} mark 1.20 P/L +230.00"
@@ -40,6 +92,10 @@ def test_an_event_is_a_line_with_its_time_and_what_changed():
         ({"unmatched": [documents.unmatched()]}, "1 in no condor"),
         ({"status": documents.status(state="stale", reason="silent\x1b")}, "stale: silent "),
         ({"totals": documents.totals()}, "totals"),
+        ({"account": documents.account()}, "balances"),
+        ({"totals": documents.totals(), "underlyings": [documents.underlying()]}, "prices of underlyings"),
+        ({"totals": documents.totals(), "risks": [documents.risk()]}, "risk figures"),
+        ({"closing": [{"id": ID, "orders": []}]}, "closing orders"),
         ({"totals": documents.totals(), "alerts": [documents.alert()]}, "alerts"),
         ({"alertsGone": ["x"]}, "alerts"),
         ({"history": [{"id": "A", "seconds": [60], "cents": [1]}]}, "history"),

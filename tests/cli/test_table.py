@@ -159,8 +159,8 @@ def test_on_a_narrow_terminal_the_name_is_above_the_numbers():
         "   PRICE  DISTANCE   MARK      P/L   TODAY  %MAX",
         "SPY-261218-560-570-630-640  Dec 18, 28 days",
         "  582.10  put 2.1 %  1.20  +230.00  +18.50    49",
-        "too narrow for QTY, ENTRY, CLOSE, DELTA, THETA,",
-        "MAX LOSS",
+        "too narrow for KIND, QTY, ENTRY, CLOSE, DELTA,",
+        "THETA, MAX LOSS",
         "",
     ]
 
@@ -211,13 +211,11 @@ def test_an_empty_account_has_no_condors():
     ]
 
 
-@pytest.mark.parametrize(
-    ("error", "end"), [(None, "."), ({"code": "unreachable", "text": "no\x1broute"}, ": no route")]
-)
+@pytest.mark.parametrize(("error", "end"), [(None, ""), ({"code": "unreachable", "text": "no\x1broute"}, ": no route")])
 def test_an_account_that_was_never_read_is_not_shown_as_empty(error, end):
     status = documents.status(positions={"readAt": None, "error": error, "breaker": "closed"})
     shown = lines(condors=[], quotes=[], totals=documents.totals(condors=0, unrealizedPl=0), status=status)
-    assert shown[:2] == [f"Positions have not been read yet{end}", ""]
+    assert shown[:2] == [f"The positions have not been read yet{end}", ""]
     assert shown[2].startswith("live · ")
     assert not any("condors" in line for line in shown)
 
@@ -305,6 +303,13 @@ def test_a_held_mark_is_noted_in_the_row_and_in_the_detail():
     assert lines(quotes=quotes)[1].endswith(f"  {note}")
     detail = msgspec.convert(documents.one_condor(quotes=quotes), wire.OneCondor)
     assert note in condor_lines(detail, NOW, Screen())
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_the_note_of_a_held_mark_makes_room_for_itself(width):
+    quotes = [documents.quote(documents.symbols()[1], state="stub")]
+    document = msgspec.convert(documents.document(quotes=quotes), wire.Document)
+    assert "mark held" in document_lines(document, NOW, Screen(width=width))[1]
 
 
 def test_a_stub_quote_without_an_earlier_mark_is_not_noted_as_held():

@@ -16,6 +16,19 @@ def test_csv_has_one_line_a_trade_with_lf(condord, fake):
     assert [line.split(",")[0] for line in out.split("\n")] == ["id", "SPY-261120-560-570-630-640", ""]
 
 
+def test_trades_that_were_never_read_are_no_file_and_no_result(condord, fake):
+    answer = documents.trades(trades=0, realizedPl=0, winners=0, winRate=None, averageWin=None, completeFrom=None)
+    fake.answers["/api/trades"] = json(answer | {"trades": []})
+    code, out, err = condord("trades", "--csv", "--url", fake.url)
+    assert (code, out, len(err)) == (69, "", 2)
+    sentence = "the account's past has not been read yet, so closed condors may be missing"
+    assert err[0] == f"condord: {sentence}"
+    code, out, err = condord("trades", "--url", fake.url)
+    assert (code, err) == (0, [])
+    assert out.splitlines() == [sentence.replace("the", "The", 1), "", "— trades · P/L — · not read yet"]
+    assert condord("trades", "--json", "--url", fake.url).code == 0
+
+
 def test_without_a_form_a_table_is_printed(condord, fake):
     code, out, err = condord("trades", "--url", fake.url)
     assert (code, err) == (0, [])

@@ -38,7 +38,7 @@ def test_one_row_does_without_what_is_least_needed():
     ]
 
 
-def test_at_80_columns_two_lines_leave_nothing_out():
+def test_at_80_columns_two_lines_leave_no_number_out():
     assert lines(documents.trade(shares=None), ROLLED, width=80) == [
         "  DAYS  QTY  CREDIT  DEBIT        P/L  %MAX    WORST     BEST  FEES",
         "SPY-261120-560-570-630-640  assigned Nov 20",
@@ -46,6 +46,7 @@ def test_at_80_columns_two_lines_leave_nothing_out():
         "NVDA-270115-197.5-202.5-237.5-247.5  rolled Nov 19",
         "     —    2    2.35      —  -1,234.50    83  -120.50  +400.00     —",
         "    to NVDA-270115-195-200-205-210",
+        "too narrow for KIND, OPENED",
         "",
         "2 trades · P/L +390.00 · 1 won, 0 lost (100.0 %) · average win +390.00",
         "complete since Oct 16, 2025",
@@ -69,9 +70,11 @@ def test_on_a_narrow_terminal_the_name_is_above_the_numbers():
         "  DAYS  QTY  CREDIT  DEBIT      P/L  %MAX    WORST     BEST",
         "SPY-261120-560-570-630-640  assigned Nov 20",
         "    30    2    2.35   0.40  +390.00    83  -120.50  +400.00",
-        "too narrow for FEES",
+        "too narrow for KIND, OPENED, FEES",
     ]
-    assert lines(documents.trade(shares=None), width=40)[1] == "SPY-261120-560-570-630-640"
+    narrow = lines(documents.trade(shares=None), width=40)
+    assert narrow[1] == "SPY-261120-560-570-630-640"
+    assert " ".join(narrow[3:]).startswith("too narrow for KIND, OPENED, CLOSED, HOW, ")
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 100, 120, 160, 200])

@@ -139,7 +139,7 @@ def painted(fake, *options, **how):
 def test_no_number_is_cut_in_half_on_a_narrow_terminal(fake):
     fake.streams = [[SNAPSHOT, HOLD]]
     with painted(fake, width=40, height=30, NO_COLOR="1") as program:
-        program.until_shown("too narrow for QTY, ENTRY")
+        program.until_shown("too narrow for EXPIRES, KIND, QTY,")
         program.until_shown("market open")
         assert any("  +230.00  +18.50" in row for row in program.picture.rows)
         assert not any("…" in row for row in program.picture.rows)

@@ -40,6 +40,11 @@ def test_an_invalid_url_is_an_error_that_repeats_no_secret(url):
     assert "secret" not in str(caught.value)
 
 
+def test_the_error_about_a_port_names_the_url():
+    with pytest.raises(ValueError, match=r"'http://127\.0\.0\.1:99999' has no port from 1 to 65535"):
+        parse_url("http://127.0.0.1:99999")
+
+
 # --- one request
 
 

@@ -85,6 +85,10 @@ class NatsServer:
         self.process.kill()
         self.process.wait(TIMEOUT_SECONDS)
 
+    def lose_store(self):
+        """Remove what JetStream has stored; the server must not run."""
+        shutil.rmtree(self.store)
+
     def pause(self):
         """Stop it as a machine that hangs, until `resume`."""
         os.kill(self.process.pid, signal.SIGSTOP)

@@ -143,10 +143,18 @@ def test_a_standby_or_a_candidate_leaves_at_once(election):
 
 
 class Kv:
-    """The server: a lease with a fence, which ends by the server's clock."""
+    """The server: a lease with a fence, which ends by the server's clock.
+
+    `seen` has who has asked since the store was lost, and when first; after a lease, the first of these gets it.
+    """
 
     def __init__(self):
-        self.revision, self.holder, self.fence, self.ends = 0, None, 0, 0.0
+        self.lose_store(0.0)
+        self.is_unused = False
+
+    def lose_store(self, at):
+        self.base, self.revision, self.holder, self.fence, self.ends = int(1000 * at), 0, None, 0, 0.0
+        self.is_unused, self.seen = True, {}
 
     def do(self, at, holder, command):
         """The answer to a request that arrives at `at`."""
@@ -155,8 +163,11 @@ class Kv:
             if is_held:
                 self.ends = at + LEASE if self.holder == holder else self.ends
                 return ("acquired", self.fence) if self.holder == holder else ("refused",)
+            if self.is_unused and at - self.seen.setdefault(holder, at) < LEASE:
+                return ("refused",)
             self.revision += 1
-            self.holder, self.fence, self.ends = holder, self.revision, at + LEASE
+            self.is_unused = False
+            self.holder, self.fence, self.ends = holder, self.base + self.revision, at + LEASE
             return "acquired", self.fence
         is_theirs = is_held and (self.holder, self.fence) == (holder, command.fence)
         if isinstance(command, Release):
@@ -232,6 +243,11 @@ class Cluster(RuleBasedStateMachine):
         member = self._member(which)
         if self.now >= member.stalled_until:
             self._do(member, member.election.leave())
+        self._pass(then)
+
+    @rule(then=THEN)
+    def lose_store(self, then):
+        self.kv.lose_store(self.now)
         self._pass(then)
 
     @rule()

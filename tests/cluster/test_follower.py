@@ -93,6 +93,7 @@ def test_a_source_that_is_silent_is_lost_after_2_s_and_asked_again(caplog):
     told = [record.message for record in caplog.records]
     assert told == ["The source is lost", "The source is back"]
     assert caplog.records[0].fields["code"] == "sourceLost"
+    assert caplog.records[1].fields["lasted_seconds"] < LOST_SECONDS
 
 
 def test_a_source_that_was_never_there_is_not_lost(caplog):

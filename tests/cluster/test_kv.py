@@ -59,10 +59,10 @@ def test_a_value_of_megabytes_comes_back(nats_server):
 def test_values_live_as_long_as_their_bucket_is_set_to(nats_server):
     async def scene(_server, bus):
         short, other = KvBucket(bus, "leases", ttl_seconds=1.0), KvBucket(bus, "leases", ttl_seconds=30.0)
-        assert await other.ensure() == 30.0
-        assert await short.ensure() == 1.0  # nothing is in it yet
+        assert (await other.ensure()).ttl_seconds == 30.0
+        assert (await short.ensure()).ttl_seconds == 1.0  # nothing is in it yet
         await short.put("a", b"x")
-        assert await other.ensure() == 1.0
+        assert (await other.ensure()).ttl_seconds == 1.0
         assert await other.get("a") is not None
 
         async def is_gone():
@@ -70,7 +70,7 @@ def test_values_live_as_long_as_their_bucket_is_set_to(nats_server):
 
         await eventually(is_gone)
         assert await other.keys() == []
-        assert await other.ensure() == 30.0
+        assert (await other.ensure()).ttl_seconds == 30.0
 
     play(nats_server, scene)
 

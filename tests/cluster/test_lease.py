@@ -1,17 +1,19 @@
 import asyncio
+import contextlib
 import logging
 
 import pytest
 
 from condord.cluster.bus import Unanswered
 from condord.cluster.kv import Declined, KvBucket
-from condord.cluster.lease import LEASES, Lease, accounts
+from condord.cluster.lease import LEASES, Lease, accounts, holder_of
 
+from .leases import ReadyLease
 from .nats_server import eventually, running
 
 
 def lease(bus, nonce, seconds=60.0, account="acct"):
-    return Lease(bus, account, seconds=seconds, nonce=nonce)
+    return ReadyLease(bus, account, seconds=seconds, nonce=nonce)
 
 
 def play(nats_server, scene):
@@ -39,22 +41,22 @@ def test_without_jetstream_the_error_has_the_remedy(nats_server):
 def test_one_holds_it_and_the_fence_rises_with_each_holder(nats_server):
     async def scene(_server, bus):
         one, two = lease(bus, "n1"), lease(bus, "n2")
-        assert await one.look() is None
+        assert await holder_of(bus, "acct") is None
         first = await one.acquire("a:1")
         assert await two.acquire("b:2") is None
-        assert await two.look() == await one.look() == ("a:1", first)
+        assert await holder_of(bus, "acct") == ("a:1", first)
         for _ in range(3):
             assert await one.renew(first)
-            assert await two.look() == ("a:1", first)  # a renewal does not change the fence
+            assert await holder_of(bus, "acct") == ("a:1", first)  # a renewal does not change the fence
         assert not await two.release(first)
         assert await one.release(first)
-        assert await two.look() is None
+        assert await holder_of(bus, "acct") is None
         assert not await one.renew(first)
         second = await two.acquire("b:2")
         assert second > first
         assert not await one.renew(first)
         assert await one.acquire("a:1") is None
-        assert await one.look() == ("b:2", second)
+        assert await holder_of(bus, "acct") == ("b:2", second)
 
     play(nats_server, scene)
 
@@ -117,7 +119,7 @@ def test_after_a_lost_answer_the_key_is_read_again(nats_server):
         deaf = Deaf(one)
         deaf.lost = ["create"]
         fence = await one.acquire("a:1")
-        assert await two.look() == ("a:1", fence)
+        assert await holder_of(bus, "acct") == ("a:1", fence)
         deaf.lost = ["update"]
         assert await one.renew(fence)
         assert await one.renew(fence)
@@ -132,7 +134,7 @@ def test_after_a_lost_answer_the_key_is_read_again(nats_server):
             await one.renew(fence)
         deaf.undone = []
         assert await one.renew(fence)
-        assert await two.look() == ("a:1", fence)
+        assert await holder_of(bus, "acct") == ("a:1", fence)
 
         await one.release(fence)
         deaf.undone = ["create"]
@@ -151,7 +153,8 @@ def test_a_lease_that_ended_meanwhile_is_not_renewed_after_a_lost_answer(nats_se
         one, two = lease(bus, "n1"), lease(bus, "n2")
         deaf = Deaf(one)
         fence = await one.acquire("a:1")
-        await KvBucket(bus, LEASES).delete("acct", fence)
+        bucket = KvBucket(bus, LEASES)
+        await bucket.delete("acct", (await bucket.get("acct")).revision)
         deaf.undone = ["update"]
         assert not await one.renew(fence)
         await two.acquire("b:2")
@@ -160,24 +163,106 @@ def test_a_lease_that_ended_meanwhile_is_not_renewed_after_a_lost_answer(nats_se
     play(nats_server, scene)
 
 
-def test_of_two_durations_that_of_the_holder_applies(nats_server, caplog):
+def test_of_two_durations_that_of_the_holder_applies_until_there_is_none(nats_server, caplog):
     async def scene(_server, bus):
         one, two = lease(bus, "n1", 60.0), lease(bus, "n2", 30.0)
-        await one.acquire("a:1")
-        assert await two.acquire("b:2") is None
+        fence = await one.acquire("a:1")
+        for _ in range(2):
+            assert await two.acquire("b:2") is None
         assert (one.seconds, two.seconds) == (60.0, 60.0)
+        await one.release(fence)
+        await bus.js(5.0).purge_stream(f"KV_{LEASES}")  # as once the lease has ended
+        assert await two.acquire("b:2") is not None
+        assert two.seconds == 30.0
 
     with caplog.at_level(logging.WARNING, logger="condord"):
         play(nats_server, scene)
-    [record] = caplog.records
-    assert record.message == "Other ingesters have another cluster.lease_seconds, which applies"
+    fields = {"lease_seconds": 30.0}
+    assert [(record.message, record.fields) for record in caplog.records] == [
+        ("The cluster.lease_seconds of other ingesters applies", fields | {"in_force": 60.0}),
+        ("No ingester has a lease, so the own cluster.lease_seconds applies", fields | {"in_force": 30.0}),
+    ]
+
+
+class Clock:
+    """A clock that stands."""
+
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+async def forget(bus):
+    """Have the bus lose its leases."""
+    await bus.js(5.0).delete_stream(f"KV_{LEASES}")
+
+
+def test_after_a_loss_of_the_store_no_lease_is_taken_while_a_former_one_may_last_and_the_fence_rises(
+    nats_server, caplog
+):
+    async def scene(_server, bus):
+        clock = Clock()
+        old, new, late = (Lease(bus, "acct", seconds=60.0, nonce=nonce, now=clock) for nonce in "abc")
+        other = Lease(bus, "other", seconds=60.0, nonce="a", now=clock)
+        fences = []
+        for _ in range(3):
+            assert [await each.acquire("x") for each in (old, new)] == [None, None]
+            clock.now += 59.0
+            assert [await each.acquire("x") for each in (old, new, late)] == [None, None, None]
+            clock.now += 1.0
+            assert await late.acquire("x") is None
+            fences.append(await old.acquire("x"))
+            for _ in range(20):
+                assert await old.renew(fences[-1])
+            assert (await holder_of(bus, "acct")).fence == fences[-1]
+            assert await new.acquire("x") is None
+            assert await other.acquire("x") is not None  # as someone has waited
+            await forget(bus)
+            with contextlib.suppress(Unanswered):
+                assert not await old.renew(fences[-1])
+            assert await holder_of(bus, "acct") is None
+        assert fences == sorted(set(fences))
+        assert fences[-1] < 2**53  # so that every client can read it
+
+    with caplog.at_level(logging.INFO, logger="condord"):
+        play(nats_server, scene)
+    said = [record.message for record in caplog.records if "bus" in record.message]
+    assert said.count("The bus has lost its state") == 2 * 4 + 2 - 2
+
+
+@pytest.mark.parametrize("is_made_again", [False, True])
+def test_a_bucket_that_is_lost_while_the_lease_is_taken_gives_none(nats_server, is_made_again):
+    async def scene(_server, bus):
+        one = Lease(bus, "acct", seconds=60.0, nonce="n1", now=Clock())
+        await lease(bus, "n2", account="other").acquire("b:2")
+        bucket = one._bucket
+
+        class Lost:
+            get, ensure = bucket.get, bucket.ensure
+
+            async def create(self, key, value):
+                await forget(bus)
+                if is_made_again:
+                    await lease(bus, "n2", account="other").acquire("b:2")
+                return await bucket.create(key, value)
+
+        one._bucket = Lost()
+        with pytest.raises(Unanswered, match="meanwhile" if is_made_again else "was not taken"):
+            await one.acquire("a:1")
+        one._bucket = bucket
+        for _ in range(2):
+            assert await one.acquire("a:1") is None  # what was written keeps everyone out until it ends
+
+    play(nats_server, scene)
 
 
 def test_what_others_have_written_is_not_a_lease(nats_server):
     async def scene(_server, bus):
         await KvBucket(bus, LEASES).put("acct", b"mine!")
         with pytest.raises(Unanswered, match="not written by condord"):
-            await lease(bus, "n1").look()
+            await holder_of(bus, "acct")
         with pytest.raises(Unanswered, match="has no TTL"):
             await lease(bus, "n1").acquire("a:1")
 

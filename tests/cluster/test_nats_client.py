@@ -85,6 +85,22 @@ def test_over_tls_the_server_and_where_asked_for_the_client_show_certificates(na
         connect(url)
 
 
+@pytest.mark.slow
+def test_the_end_of_a_connection_over_tls_is_no_warning_of_asyncio(nats_server, certificates, caplog):
+    server = nats_server(certificates.tls())
+
+    async def scene():
+        url = server.url.replace("nats:", "tls:")
+        client = await connected(url, None, certificates.context(), name="test", failed=ignored)
+        server.kill()
+        while client.is_connected:  # noqa: ASYNC110 - nats-py has no event for it
+            await asyncio.sleep(0.01)
+        await client.end()
+
+    asyncio.run(scene())
+    assert not [record for record in caplog.records if record.name == "asyncio"]
+
+
 def test_nothing_is_sent_to_a_server_without_tls_where_the_url_asks_for_it(certificates):
     """The server's first line lacks `tls_required`, as an attacker in between would have it."""
     sent = []

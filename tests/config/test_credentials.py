@@ -88,6 +88,13 @@ def test_half_a_key_in_files_is_an_error(in_files):
     assert "alpaca.secret_key_file but not alpaca.key_id_file" in missing({}, "", in_files[1])[0]
 
 
+def test_what_is_wrong_with_both_halves_is_reported_at_once(tmp_path, write):
+    text, hint = missing({}, str(tmp_path), write("open", "hush", 0o644))
+    assert f"{tmp_path} (alpaca.key_id_file) cannot be read: it is not a regular file; " in text
+    assert text.endswith(f"{tmp_path}/open (alpaca.secret_key_file) may be read or written by others")
+    assert hint == f"Correct alpaca.key_id_file or the file. `chmod 600 {tmp_path}/open`."
+
+
 def test_a_systemd_directory_without_a_key_is_skipped(tmp_path, in_files):
     assert find({"CREDENTIALS_DIRECTORY": str(tmp_path)}, *in_files).key_id.reveal() == "PKFILE"
 
@@ -174,7 +181,7 @@ def test_a_file_that_only_its_owner_may_read_is_read(write, in_files, mode):
 def test_another_directory_named_by_the_variable_is_checked_like_any_other(in_systemd):
     text, hint = missing({"CREDENTIALS_DIRECTORY": in_systemd["CREDENTIALS_DIRECTORY"]})
     assert "the credential apca-api-key-id) may be read or written by others" in text
-    assert hint.startswith("chmod 600 ")
+    assert hint.startswith("`chmod 600 ")
 
 
 def test_a_key_may_name_a_credential_of_systemd(in_systemd):

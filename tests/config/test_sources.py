@@ -114,7 +114,9 @@ def test_a_fifo_or_device_in_place_of_the_file_is_an_error_at_once(tmp_path):
 def test_a_file_of_more_than_a_mebibyte_is_an_error(write):
     path = write("#" * 2**20)
     assert sources.load(path, {}, {}).path == path
-    assert faults_of(write("#" * 2**20 + "\n")) == (f"{path}: cannot be read: it holds more than 1048576 bytes",)
+    found = sources.read(write("#" * 2**20 + "\n"), {}, {})
+    assert found.faults == (f"{path}: cannot be read: it holds more than 1048576 bytes",)
+    assert found.hint.startswith("It may have at most 1 MiB: shorten it")
 
 
 def test_a_file_that_everybody_may_write_is_not_read_and_the_hint_has_the_remedy(write):
@@ -246,7 +248,7 @@ def test_a_flag_beats_the_environment_which_beats_the_file_which_beats_the_defau
 
 def test_a_value_that_a_command_sets_has_its_name_as_the_origin(nowhere):
     flags = {"cluster.role": sources.SetByCommand("relay", "condord relay")}
-    fault = "condord relay: cluster.role = 'relay': a relay needs the URL of another condord"
+    fault = "set by `condord relay`: cluster.role = 'relay': a relay needs the URL of another condord"
     assert faults_of(None, {}, flags)[0].startswith(fault)
     loaded = sources.load(None, {}, {**flags, "cluster.source": "unix:///run/x"})
     assert loaded.config.cluster.role == "relay"
@@ -318,7 +320,10 @@ def test_all_faults_are_reported_each_with_file_line_key_value_and_what_is_allow
     [
         ("[server]\nprot = 1", 2, "server.prot", "key is server.port (CONDORD_SERVER_PORT)"),
         ("[alpaca]\nring_sise = 1", 2, "alpaca.ring_sise", "key is server.ring_size"),
-        ("port = 1", 1, "port", "key is server.port"),
+        ("port = 1", 1, "port", "put it under [server]"),
+        ("paper = false", 1, "paper", "put it under [alpaca]"),
+        ("enabled = true", 1, "enabled", "put it under [history] or [[alert]]"),
+        ("papr = false", 1, "papr", "key is alpaca.paper"),
         ("[sever]\nport = 1", 1, "sever", "section is [server]"),
         ("server.prot = 1", 1, "server.prot", "key is server.port"),
         ("['server']\n\"prot\" = 1", 2, "server.prot", "key is server.port"),
@@ -696,7 +701,8 @@ def test_credentials_go_over_tls_or_to_this_machine(nowhere, role):
 
 def test_a_socket_path_that_is_too_long_is_refused(nowhere):
     assert sources.load(None, {}, {"server.uds": "/" + "x" * 106}).config.server.uds
-    assert "107 bytes" in faults_of(None, None, {"server.uds": "/" + "é" * 54})[0]
+    (fault,) = faults_of(None, None, {"server.uds": "/" + "é" * 54})
+    assert fault == f"flag: server.uds = '/{'é' * 54}': must be a path of at most 107 bytes, and has 109"
 
 
 def test_a_relative_socket_path_is_relative_to_the_working_directory(write, tmp_path, monkeypatch):

@@ -47,13 +47,14 @@ def test_faults_of_values_token_and_key_are_reported_together(write):
     )
     with pytest.raises(ConfigError) as caught:
         startup.load(path, {}, {})
+    is_open = "may be read or written by others"
     assert caught.value.faults == (
         f"{path}:2: server.port = -1: must be an integer from 0 to 65535",
         f"{token}: a token has at least 16 characters",
-        f"no Alpaca API key was found: {key} (alpaca.key_id_file) may be read or written by others",
+        f"no Alpaca API key was found: {key} (alpaca.key_id_file) {is_open}; {key} (alpaca.secret_key_file) {is_open}",
     )
     assert caught.value.hint.startswith("Correct the values named above. Write a longer one: ")
-    assert caught.value.hint.endswith(f"chmod 600 {key}")
+    assert caught.value.hint.endswith(f"`chmod 600 {key}`.")
     assert caught.value.exit_code == 78
 
 
@@ -105,7 +106,7 @@ def test_the_files_of_channels_are_checked_with_their_places(write):
         f"{path}:2: server.port = -1: must be an integer from 0 to 65535",
         f"{path}:6: {url} (notify[0].url_file) may be read or written by others",
     )
-    assert found.config_error.hint == f"Correct the values named above. chmod 600 {url}"
+    assert found.config_error.hint == f"Correct the values named above. `chmod 600 {url}`."
     url.chmod(0o600)
     path.write_text(path.read_text().replace("port = -1", "port = 1"))
     assert startup.find(path, KEYS, {}).config_error is None

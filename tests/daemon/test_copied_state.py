@@ -9,12 +9,14 @@ import tests.upstream.conftest  # noqa: F401 - imports alpaca-py without its war
 # isort: split
 from condord.cluster.maker_channel import Kept, StateCopy
 from condord.daemon.alert_service import FILE_NAME, AlertService
-from condord.daemon.copied_state import KEPT_SECONDS, CopiedState, restore
+from condord.daemon.copied_state import KEPT_SECONDS, CopiedState
+from condord.errors import ConfigError
 from condord.live.alerts import Alerts
 from condord.notify.alert_copy import encoded
 from condord.notify.delivery import Delivery
-from condord.notify.file import AlertFile, Stored
+from condord.notify.file import Stored
 from condord.notify.store import AlertStore
+from condord.upstream import state_files
 from tests.fakes.alert_parts import FakeWatch
 from tests.notify.made import NOW_AT, record
 from tests.notify.test_delivery import FakeSenders
@@ -70,10 +72,11 @@ def now_at() -> dt.datetime:
 
 def recalled(content, directory):
     """Return the alerts that a successor begins with."""
-    restore([StateCopy(kind="alerts", name="", content=content)], directory, machine_at=now_at)
+    copied = CopiedState([StateCopy(kind="alerts", name="", content=content)])
 
     async def main():
-        with contextlib.closing(AlertStore(directory / FILE_NAME, machine_at=now_at)) as store:
+        path = directory / FILE_NAME
+        with contextlib.closing(AlertStore(path, machine_at=now_at, handed_over=copied.alerts)) as store:
             return await store.switch_to("key")
 
     return asyncio.run(main())
@@ -116,16 +119,36 @@ def test_what_is_acknowledged_is_known_to_a_successor_from_the_answer_on(tmp_pat
     assert [each.acknowledged_at for each in recalled(on_bus[-1], tmp_path / "next")] == [NOW_AT]
 
 
-def test_an_earlier_state_is_written_where_the_daemon_reads_it(tmp_path, caplog):
-    copies = [
-        StateCopy(kind="names", name=NAMES, content=b"names"),
-        StateCopy(kind="life", name="../life.json", content=b"no"),
-        StateCopy(kind="alerts", name="", content=b"no JSON"),
-        StateCopy(kind="alerts", name="", content=encoded("hash", Stored(records=(record(),)))),
-    ]
-    restore(copies, tmp_path, machine_at=now_at)
-    assert (tmp_path / NAMES).read_bytes() == b"names"
-    assert [each.fields["kind"] for each in caplog.records] == ["life", "alerts"]
-    file = AlertFile(tmp_path / "alerts.sqlite3", machine_at=now_at)
-    assert file.read("hash").records == (record(),)
-    file.close()
+def test_an_earlier_state_is_there_for_the_daemon(caplog):
+    copied = CopiedState(
+        [
+            StateCopy(kind="names", name=NAMES, content=b"names"),
+            StateCopy(kind="alerts", name="", content=encoded("hash", Stored(records=(record(),)))),
+        ]
+    )
+    assert copied.files == {NAMES: b"names"}
+    assert copied.alerts.stored.records == (record(),)
+    assert CopiedState([StateCopy(kind="alerts", name="", content=b"no JSON")]).alerts is None
+    assert [each.fields["kind"] for each in caplog.records] == ["alerts"]
+
+
+def test_only_the_account_of_an_earlier_state_is_taken():
+    names = f"{state_files.hash_of('one')}-names.json"
+    alerts = encoded(state_files.hash_of("one"), Stored())
+    for copy in (
+        StateCopy(kind="names", name=names, content=b""),
+        StateCopy(kind="alerts", name="", content=alerts),
+    ):
+        copied = CopiedState([copy])
+        copied.require_account("one")
+        with pytest.raises(ConfigError, match="for another account") as refused:
+            copied.require_account("two")
+        assert "cluster.account" in refused.value.hint
+
+
+def test_without_an_earlier_state_the_first_account_stays():
+    copied = CopiedState()
+    copied.require_account("one")
+    with pytest.raises(ConfigError):
+        copied.require_account("two")
+    copied.require_account("one")

@@ -4,9 +4,9 @@ import contextlib
 import pytest
 
 from condord.cluster.interfaces import Answer
-from condord.cluster.lease import Lease
 from condord.daemon.followed_bus import FollowedBus
 from condord.errors import ConfigError, Unavailable
+from tests.cluster.leases import ReadyLease
 from tests.cluster.led import ACCOUNT, Leader, working
 from tests.cluster.nats_server import eventually, nats_server, running
 
@@ -62,7 +62,7 @@ def test_several_accounts_end_it_unless_one_is_named(nats_server):
         bus = server.bus()
         async with running(bus):
             for account in ("one", "two"):
-                await Lease(bus, account, seconds=60.0, nonce="n").acquire("a:1")
+                await ReadyLease(bus, account).acquire("a:1")
             refused = []
             async with following(server, Relayed(), refused.append, ""):
                 await eventually(lambda: refused)

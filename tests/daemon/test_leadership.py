@@ -124,6 +124,22 @@ def test_what_keeps_the_lease_from_being_asked_for_is_logged_once_with_what_to_d
     assert told == [first, {"bus": "nats://a", "reason": "the bucket has no TTL"}, first]
 
 
+def test_a_fence_that_does_not_rise_is_logged_once_with_what_to_do(caplog):
+    async def main():
+        async with scene() as made:
+            await asyncio.sleep(0.5)
+            made.lease.fence = 1
+            made.lease.answers = [False]
+            await asyncio.sleep(2.0)
+            assert made.leadership.role != "leading"
+            assert len([call for call in made.lease.calls if call.startswith("release")]) > 1
+
+    run(main())
+    [told] = [record.fields for record in caplog.records if record.message == "The lease cannot be asked for"]
+    assert told["reason"] == "its fence is not above 5, the last one"
+    assert "clock" in told["remedy"]
+
+
 def test_a_request_that_never_ends_has_a_reason_in_the_log(caplog):
     caplog.set_level(logging.DEBUG)
 
@@ -170,15 +186,21 @@ def test_a_lost_lease_and_one_without_answers_kill_the_maker_in_time(answer):
     run(main())
 
 
-def test_an_unclear_renewal_is_tried_again():
+def test_an_unclear_renewal_is_tried_again_and_logged_when_that_begins_and_ends(caplog):
+    caplog.set_level(logging.INFO)
+
     async def main():
         async with scene() as made:
-            await asyncio.sleep(0.5)
-            made.lease.answers = [Unanswered("lost"), Unanswered("lost")]
-            await asyncio.sleep(6)
+            for _ in range(2):
+                await asyncio.sleep(0.5)
+                made.lease.answers = [Unanswered("lost"), Unanswered("lost")]
+                await asyncio.sleep(6)
             assert made.term.log == [("run", 5)]
 
     run(main())
+    told = [record for record in caplog.records if record.message.startswith("The lease")]
+    assert [record.message for record in told] == 2 * ["The lease was not renewed", "The lease is renewed again"]
+    assert told[1].fields == {"fence": 5, "lasted_seconds": 1.0}
 
 
 def test_a_maker_that_ends_by_itself_leaves_the_lease_to_others_for_its_pause():

@@ -4,6 +4,7 @@ import json
 import pytest
 
 from condord.cluster.event_blocks import EventBlocks
+from condord.live.remedies import UNTRUSTED_REMEDY, with_remedy
 from tests.virtualtime import run
 
 from .relayed import Relayed
@@ -73,10 +74,13 @@ def test_a_lost_source_is_a_status_with_the_reason_and_what_to_do():
         [(_, _, data)] = relayed.taken(subscriber)
         assert data["status"]["reason"] == (
             "desk has lost the leader: no heartbeat has come for 2 s; "
-            "if it lasts, check that an ingester runs and can reach the bus"
+            "if it lasts, see the logs of the ingesters: one of them has to reach the bus and to lead"
         )
         assert relayed.feed.lost_name == "the leader"
-        relayed.feed.lose("it cannot be reached", "busLost")
+        relayed.feed.lose(with_remedy("its certificate is not trusted", UNTRUSTED_REMEDY), "busLost")
+        [(_, _, data)] = relayed.taken(subscriber)
+        reason = data["status"]["reason"]
+        assert reason == f"desk has lost the bus: its certificate is not trusted; {UNTRUSTED_REMEDY}"
         assert relayed.feed.lost_name == "the bus"
 
 

@@ -74,6 +74,23 @@ def test_one_condor_is_unconfirmed_while_the_source_is_lost():
         assert all(quote.unconfirmed for quote in found.quotes)
 
 
+def test_the_newest_message_of_a_live_stream_is_that_of_the_newest_quote():
+    @play
+    def _(relayed):
+        relayed.house.set_status(status(state="live"))
+        relayed.pass_events()
+        view = relayed.view
+        before_at = view.report().stream.last_message_at
+        relayed.house.move()
+        relayed.pass_events()
+        newest_at = max(quote.time for quote in view.document().quotes if quote.time)
+        assert view.report().stream.last_message_at == view.status.stream.last_message_at == newest_at
+        assert before_at is None or newest_at > before_at
+        relayed.house.set_status(status("stale"))
+        relayed.pass_events()
+        assert view.report().stream.last_message_at == status("stale").stream.last_message_at
+
+
 def test_the_report_counts_what_the_relay_does():
     @play
     def _(relayed):

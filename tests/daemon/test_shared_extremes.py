@@ -26,9 +26,9 @@ def extremes(worst, best):
     return Extremes(worst=worst, best=best)
 
 
-def play(path, scene):
+def play(path, scene, **given):
     copies = []
-    with contextlib.closing(Store(path, copy=lambda *copy: copies.append(copy))) as store:
+    with contextlib.closing(Store(path, copy=lambda *copy: copies.append(copy), **given)) as store:
         asyncio.run(scene(SharedExtremes(store)))
     return copies
 
@@ -48,8 +48,7 @@ def test_the_next_ingester_continues_with_the_extremes_of_all_before(tmp_path):
         assert (await shared.join("another", RecordedPast())).extremes == {}
 
     copies = play(tmp_path / "a", first)
-    state_files.restore(tmp_path / "b", *copies[-1])
-    play(tmp_path / "b", second)
+    play(tmp_path / "b", second, handed_over=dict(copies[-1:]))
 
 
 def test_what_changes_nothing_is_not_written_again(tmp_path):

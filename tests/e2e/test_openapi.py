@@ -68,7 +68,7 @@ def test_a_daemon_that_has_read_nothing_answers_as_documented(simulated):
     with closing_program(Condord(simulated, **QUICK)) as condord:
         until(lambda: condord.status()["positions"]["error"], "REST fails")
         client = CheckedClient(condord)
-        unknown = ("/readyz", "/api/history", "/api/history.csv", "/api/trades.csv")
+        unknown = ("/readyz", "/api/positions.csv", "/api/history", "/api/history.csv", "/api/trades.csv")
         assert {path: client(path) for path in READS} == {path: 503 if path in unknown else 200 for path in READS}
         assert ids(condord) == []
 

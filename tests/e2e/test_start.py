@@ -81,6 +81,7 @@ def test_a_second_daemon_on_the_same_stream_exits_with_69_and_names_the_first(si
     code, err = ended("--port", "0", **KEYS, **urls)
     assert code == 69
     assert str(condord.process.pid) in err[0]
+    assert f"`condord status --url {condord.url}`" in err[1]
 
 
 def test_the_next_daemon_starts_after_a_kill(simulated, condord):

@@ -46,7 +46,7 @@ def test_a_receiver_that_is_not_there_for_three_minutes_gets_each_alert_once(mar
         market.move(BEYOND)
         await_alert(condord, "firing")
         until(lambda: channel(condord)["lastError"], lambda: channel(condord))
-        assert channel(condord)["lastError"] == "It cannot be reached."
+        assert channel(condord)["lastError"] == "It cannot be reached: Connection refused."
         market.move(CALM)
         await_alert(condord, "resolved")
         time.sleep(max(0.0, began + OUTAGE_SECONDS * SCALE - time.monotonic()))

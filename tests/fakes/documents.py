@@ -315,6 +315,14 @@ def document(**changes):
     } | changes
 
 
+def unread(**positions):
+    """The document of a daemon that has never read its account; `positions` are of its status."""
+    unread = {"readAt": None, "error": None, "breaker": "closed"} | positions
+    sums = dict.fromkeys(totals(), None) | {"condors": 0, "incomplete": 0, "riskIncomplete": 0, "byUnderlying": []}
+    nothing = {"account": None, "underlyings": [], "condors": [], "quotes": [], "totals": sums}
+    return document(status=status(state="starting", positions=unread), **nothing)
+
+
 def one_condor(**changes):
     """The answer for one condor, that of `document`, with its legs' quotes."""
     return {"asOf": AS_OF, "condor": condor(), "quotes": document()["quotes"]} | changes

@@ -21,6 +21,7 @@ from condord.history.file import StoredAccount
 from condord.history.store import HistoryStore
 from condord.host import database
 from condord.live.minutes import Extremes, Holding, RecordedPast
+from condord.live.remedies import WRITABLE
 from condord.live.wire_history import HistoryQuery
 from tests import needs
 from tests.history.rows import CONDOR, NOW_AT, OPEN_AT, OPENED_AT, SECOND, begin, opened, row
@@ -244,7 +245,7 @@ class TestFaults:
                     await store.record([row(1, 1000)])
                     await store.save_trades([TRADE])
                     assert (store.fault.text, store.fault.is_set_aside) == (
-                        "Nothing is recorded: another program keeps the database locked",
+                        f"Nothing is recorded in {path}: another program keeps the database locked; end its transaction",
                         False,
                     )
                     assert store.fault.since == OPEN_AT
@@ -303,11 +304,11 @@ class TestFaults:
         async def use():
             with opened(path) as store:
                 await begin(store)
-                assert store.fault.text.startswith(f"Nothing is recorded: {reason}")
+                assert store.fault.text.startswith(f"Nothing is recorded in {path}: {reason}")
                 with pytest.raises(Unavailable, match=f"^{reason}"):
                     await seconds(store)
                 await store.retry()
-                assert store.fault.text.startswith(f"Nothing is recorded: {reason}")
+                assert store.fault.text.startswith(f"Nothing is recorded in {path}: {reason}")
 
         asyncio.run(use())
         assert {each.name: (each.read_bytes(), each.lstat().st_mode) for each in path.parent.iterdir()} == before
@@ -457,7 +458,7 @@ class TestFaults:
             with opened(path) as store:
                 await begin(store)
                 await store.record([row(1, 1000)])
-                assert store.fault.text == "Nothing is recorded: File exists"
+                assert store.fault.text == f"Nothing is recorded in {path}: File exists; {WRITABLE}"
                 path.parent.unlink()
                 await store.record([row(2, 1000)])
                 assert (store.fault, await seconds(store)) == (None, [60, 120])
@@ -491,6 +492,7 @@ class TestFaults:
         if sys.platform != "linux" or os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode != 0:
             needs.lacking("a small disk")
         ballast = disk / "ballast"
+        full = f"Nothing is recorded in {disk}/history.sqlite3: No space left on device; {WRITABLE}"
 
         async def use():
             with opened(disk / "history.sqlite3") as store:
@@ -499,7 +501,7 @@ class TestFaults:
                 fill(ballast)
                 for minute in range(2, 60):
                     await store.record([row(minute, 1000, condor=f"SPY-{number}") for number in range(10)])
-                assert store.fault.text == "Nothing is recorded: No space left on device"
+                assert store.fault.text == full
                 ballast.unlink()
                 await store.record([row(60, 1000)])
                 assert store.fault is None
@@ -508,7 +510,7 @@ class TestFaults:
             fill(ballast)
             with opened(disk / "history.sqlite3") as store:
                 assert await begin(store) == RecordedPast()
-                assert store.fault.text == "Nothing is recorded: No space left on device"
+                assert store.fault.text == full
                 with pytest.raises(Unavailable, match=r"history\.sqlite3 cannot be read: No space left on device"):
                     await seconds(store)
 
@@ -528,7 +530,7 @@ class TestFaults:
             with contextlib.closing(store):
                 store._account = store_module.StoredAccount("hash", "simulator")
                 await store.record([row(1, 1000)])
-                assert store.fault.text == "Nothing is recorded: the disk does not respond"
+                assert store.fault.text == f"Nothing is recorded in {path}: the disk does not respond; {WRITABLE}"
                 began = time.monotonic()
                 for minute in range(2, 50):
                     await store.record([row(minute, 1000)])

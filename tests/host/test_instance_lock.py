@@ -53,6 +53,16 @@ def test_a_second_daemon_is_refused_with_the_pid_of_the_first(locks, owner):
         locks.take(**PAIR)
     assert caught.value.exit_code == 69
     assert "KEY" not in str(caught.value)
+    assert "condord status --url URL" in caught.value.hint
+
+
+def test_the_hint_for_a_second_daemon_has_the_url_of_the_first(tmp_path, locks):
+    locks.take(**PAIR)
+    locks.note_url("http://127.0.0.1:9000")
+    with Locks(tmp_path) as others, pytest.raises(AlreadyRunning, match=rf"process {os.getpid()}\b") as caught:
+        others.take(**PAIR)
+    assert "`condord status --url http://127.0.0.1:9000`" in caught.value.hint
+    assert names_of(os.getpid(), {"RUNTIME_DIRECTORY": str(tmp_path)}) == {name(**PAIR)}
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ import pytest
 
 from condord.http.app import ROUTES
 from condord.live import wire
+from tests.fakes import documents
 from tests.http.asking import FakeDaemon, ask
 
 
@@ -48,6 +49,12 @@ def test_one_condor_comes_with_the_quotes_of_its_legs(daemon):
     assert set(answer) == {"asOf", "condor", "quotes"}
     assert answer["condor"]["id"] == condor.id
     assert [quote["symbol"] for quote in answer["quotes"]] == [leg.symbol for leg in condor.legs]
+
+
+def test_a_condor_is_404_with_that_reason_while_positions_were_never_read(daemon):
+    daemon.document = lambda: msgspec.convert(documents.unread(), wire.Document)
+    answer = ask(daemon, "/api/positions/nothing")
+    assert (answer.status, answer.json()["detail"]) == (404, "the positions have not been read yet")
 
 
 def test_an_unknown_condor_is_a_404_problem(daemon):

@@ -10,6 +10,7 @@ from condord.errors import Unavailable
 from condord.http import recorded_routes
 from condord.http.guard import Guard
 from condord.http.recorded_routes import RECORDED_ROUTES
+from condord.live.wire import Document
 from condord.live.wire_history import HistoryQuery, RecordedJson, TradesJson
 from tests.fakes import documents
 from tests.http.asking import FakeDaemon, ask
@@ -151,6 +152,17 @@ def test_no_trades_are_marked_as_not_read_yet_and_are_not_a_file(daemon, is_read
     answer = ask(daemon, "/api/trades.csv")
     assert (answer.status, answer.headers["retry-after"]) == (503, seconds)
     assert answer.json()["detail"] == "the account's past has not been read yet, so closed condors may be missing"
+
+
+@pytest.mark.parametrize(("is_ready", "seconds"), [(False, "1"), (True, "10")])
+def test_positions_that_were_never_read_are_not_an_empty_file(daemon, is_ready, seconds):
+    daemon.is_ready = is_ready
+    error = {"code": "unreachable", "text": "no route"}
+    daemon.document = lambda: msgspec.convert(documents.unread(error=error), Document)
+    answer = ask(daemon, "/api/positions.csv")
+    assert (answer.status, answer.headers["retry-after"]) == (503, seconds)
+    assert answer.json()["detail"] == "the positions have not been read yet: no route"
+    assert ask(daemon, "/api/positions").status == 200
 
 
 @pytest.mark.parametrize("path", CSV)

@@ -164,9 +164,16 @@ def test_a_unix_socket_in_use_is_unavailable_and_its_process_is_named(tmp_path):
 def test_a_file_at_the_path_of_the_unix_socket_is_not_touched(tmp_path):
     path = tmp_path / "condord.sock"
     path.write_text("content")
-    with pytest.raises(Unavailable, match="not a socket"):
+    with pytest.raises(Unavailable, match="not a socket") as caught:
         listen(unix_address(path))
+    assert caught.value.hint.startswith("Remove that file, or name another path")
     assert path.read_text() == "content"
+
+
+def test_the_hint_for_a_unix_socket_without_its_directory_is_about_the_directory(tmp_path):
+    with pytest.raises(Unavailable, match="No such file or directory") as caught:
+        listen(unix_address(tmp_path / "none" / "condord.sock"))
+    assert "in a directory that exists" in caught.value.hint
 
 
 @pytest.mark.parametrize("kind", ["socket", "file", "nothing"])

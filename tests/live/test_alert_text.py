@@ -163,7 +163,7 @@ def test_without_the_cut_offs_the_catalogue_has_the_words():
         (
             "days-left",
             {"daysToExpiration": 21.0, "daysAtOpening": 45.0},
-            "21 days are left until the expiration and it was opened 45 days before.",
+            "the expiration is 21 days away and it was opened 45 days before.",
         ),
         ("uncovered-short", {"uncoveredShort": True}, "a short is uncovered."),
         ("expires-today", {"expiresToday": True}, "the condor expires today."),
@@ -272,7 +272,7 @@ def test_a_notice_has_words_instead_of_symbols():
         ),
         ("percentOfRisk < -10", {"percentOfRisk": -12.0}, "the loss is 12 % of the maximum loss (above 10 %)."),
         ("not nearStrike", {"nearStrike": False}, "no leg is in the money or near its strike any longer."),
-        ("daysToExpiration <= 1", {"daysToExpiration": 1.0}, "1 day is left until the expiration."),
+        ("daysToExpiration <= 1", {"daysToExpiration": 1.0}, "the expiration is 1 day away."),
         ("daysToExpiration <= 1", {"daysToExpiration": 0.0}, "it expires today."),
         (
             "minutesToLiquidation < 60",
@@ -358,5 +358,5 @@ def test_what_has_resolved_and_has_no_words_of_its_own_has_those_of_the_catalogu
 def test_what_is_not_known_any_longer_has_the_earlier_reason_without_its_pl(pl):
     earlier = "SPY 745/755/780/790 Dec 4: the loss is 2.2 times the credit (at least 2 times the credit)."
     given = alert_text.undecided(record(text=f"{earlier}{pl}"))
-    assert given == earlier.replace("4: ", "4: what this alert needs is not known at present; earlier: ")
+    assert given == earlier.replace("4: ", "4: what this alert needs cannot be known at present; earlier: ")
     assert alert_text.undecided(record(text=given)) == given

@@ -398,6 +398,17 @@ def test_a_feed_that_is_down_is_an_alert_of_the_account_in_session():
     assert house.alerts.shown(house.now_at)[0].text == ("The account: prices are not live, it is reconnecting.")
 
 
+def test_a_feed_that_is_down_in_session_is_no_alert_until_positions_were_read():
+    house = Watched(*(each for each in BUILT_IN if each.name == "feed-down"))
+    unread = wire.Positions(read_at=None, error=None, breaker="open")
+    house.set_status(status("reconnecting", positions=unread))
+    house.wait(600)
+    assert (house.taken(), house.watch.deadline) == ([], None)
+    house.set_status(status("reconnecting"))
+    house.wait(122)
+    assert house.taken() == [("firing", "feed-down:account")]
+
+
 def test_prices_of_an_underlying_that_are_stale_are_a_feed_that_is_down():
     house = Watched(*(each for each in BUILT_IN if each.name == "feed-down"))
     house.offer_stocks(tick("SPY", 599.99, 600.01, house.now))

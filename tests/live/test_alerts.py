@@ -519,7 +519,7 @@ def test_a_repeat_while_the_state_is_not_known_mentions_that_and_has_no_earlier_
     name, _, _ = desk.shown()[0].text.partition(": ")
     for _ in range(2):
         assert desk.value(None, after=600) == ["repeat"]
-        assert desk.shown()[0].text == f"{name}: what this alert needs is not known at present; earlier: {reason}"
+        assert desk.shown()[0].text == f"{name}: what this alert needs cannot be known at present; earlier: {reason}"
     assert desk.value(70, after=600) == ["repeat"]
     assert "not known" not in desk.shown()[0].text
 

@@ -684,6 +684,14 @@ def test_the_tally_is_of_the_published_document():
     )
 
 
+def test_every_quote_is_unconfirmed_while_the_source_is_lost():
+    edition = make_edition()
+    publish(edition, condors=[condor("one")], unmatched=[], quotes=map(quote, NAMES))
+    assert edition.tally.unconfirmed == 0
+    edition.status = msgspec.structs.replace(edition.status, code="sourceLost")
+    assert edition.tally.unconfirmed == len(NAMES)
+
+
 def test_it_is_known_whether_a_contract_has_not_been_read():
     edition = make_edition()
     assert not edition.assumes_multipliers

@@ -114,3 +114,8 @@ def test_totals_are_over_all_trades_of_the_answer():
         "averageLoss": -100,
         "completeFrom": "2026-11-02T15:00:00Z",
     }
+
+
+def test_without_trades_the_result_is_zero_only_once_the_past_was_read():
+    assert answer([], {}, None).totals.realized_pl is None
+    assert answer([], {}, OPENED_AT).totals.realized_pl == 0

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from condord.live import wire
-from condord.live.urgency import are_orders_over, by_need, by_urgency, severity_of, urgency_of
+from condord.live.urgency import are_orders_over, by_need, by_urgency, severity_of, symbols, urgency_of
 from condord.live.wire_alerts import AlertJson
 from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import CondorJson
@@ -99,3 +99,10 @@ def test_without_a_known_cut_off_orders_are_over_after_the_expiration():
 )
 def test_the_severity_is_the_highest_of_the_alerts_and_the_state(name, severity):
     assert severity_of(next(each for each in CONDORS if each.id == name), ALERTS) == severity
+
+
+def test_the_symbols_of_condors_are_their_underlyings_and_roots_also_of_broken_ones():
+    shown = documents.document(
+        condors=[documents.condor(underlying="SPX", root="SPXW")], broken=[documents.broken("SPY-1", A=1)]
+    )
+    assert symbols(msgspec.convert(shown, wire.Document)) == ["SPX", "SPXW", "SPY"]

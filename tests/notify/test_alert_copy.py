@@ -1,14 +1,17 @@
 import asyncio
 import contextlib
+import hashlib
 
 import msgspec
 import pytest
 
-from condord.notify.alert_copy import encoded, restore
-from condord.notify.file import AlertFile, Stored
+from condord.notify import store as store_module
+from condord.notify.alert_copy import decoded, encoded, keep_none
+from condord.notify.file import Stored
 from condord.notify.store import AlertStore
 from tests.notify.made import NOW_AT, channel_state, record
-from tests.notify.test_file import edit, message
+from tests.notify.test_file import message
+from tests.virtualtime import run
 
 STORED = Stored(records=(record(),), messages=(message(),), channels=(channel_state(),))
 
@@ -18,37 +21,80 @@ def path(tmp_path):
     return tmp_path / "state" / "alerts.sqlite3"
 
 
-@contextlib.contextmanager
-def opened(path):
-    file = AlertFile(path, machine_at=lambda: NOW_AT)
-    try:
-        yield file
-    finally:
-        file.close()
+def handed_over(path, stored=STORED, copy=keep_none):
+    """A store that begins with these alerts of the account `key` by another ingester."""
+    content = encoded(hashlib.sha256(b"key").hexdigest()[:20], stored)
+    return AlertStore(path, machine_at=lambda: NOW_AT, copy=copy, handed_over=decoded(content))
 
 
 def test_a_copy_replaces_only_what_is_stored_for_its_account(path):
-    with opened(path) as file:
-        file.write(
-            "hash", edit(record("old"), messages=[message("old")], channels=[channel_state("old")], is_whole=True)
-        )
-        file.write("other", edit(record("other"), is_whole=True))
-    restore(path, encoded("hash", STORED), machine_at=lambda: NOW_AT)
-    with opened(path) as file:
-        assert file.read("hash") == STORED
-        assert file.read("other").records == (record("other"),)
+    async def main():
+        with contextlib.closing(AlertStore(path, machine_at=lambda: NOW_AT)) as store:
+            for key in ("key", "other"):
+                await store.switch_to(key)
+                await store.save([record("old")], [message("old")], channels=[channel_state("old")])
+        with contextlib.closing(handed_over(path)) as store:
+            assert await store.switch_to("other") == (record("old"),)
+            assert await store.switch_to("key") == STORED.records
+            assert store.take_recovered() == ()
+        with contextlib.closing(AlertStore(path, machine_at=lambda: NOW_AT)) as store:
+            assert await store.switch_to("key") == STORED.records
+            assert store.messages == STORED.messages
+            assert list(store.channels.values()) == list(STORED.channels)
+            assert await store.switch_to("other") == (record("old"),)
+
+    asyncio.run(main())
 
 
-def test_what_is_not_a_copy_is_an_error(path):
+def test_what_is_not_a_copy_is_an_error():
     with pytest.raises(msgspec.DecodeError):
-        restore(path, b"{}", machine_at=lambda: NOW_AT)
-    assert not path.exists()
+        decoded(b"{}")
 
 
-def test_a_file_that_cannot_be_written_is_logged(tmp_path, caplog):
+@pytest.mark.parametrize("has_path", [True, False], ids=["full disk", "no directory"])
+def test_what_is_handed_over_is_used_and_copied_again_even_if_it_cannot_be_stored(tmp_path, has_path):
     (tmp_path / "file").touch()
-    restore(tmp_path / "file" / "alerts.sqlite3", encoded("hash", STORED), machine_at=lambda: NOW_AT)
-    assert [each.fields["code"] for each in caplog.records] == ["alertsNotStored"]
+    copies = []
+
+    async def copy(content):
+        copies.append(decoded(content).stored)
+        return True
+
+    async def main():
+        path = tmp_path / "file" / "alerts.sqlite3" if has_path else None
+        with contextlib.closing(handed_over(path, copy=copy)) as store:
+            assert await store.switch_to("key") == STORED.records
+            assert store.messages == STORED.messages
+            assert (store.fault is not None) == has_path
+            await store.save([record("second")])
+
+    asyncio.run(main())
+    assert copies[0] == STORED
+    assert set(copies[1].records) == {record(), record("second")}
+
+
+def test_a_disk_that_works_again_has_nothing_outdated(path):
+    """A message that an earlier run of this ingester had waiting was delivered by the leader in between."""
+
+    async def main():
+        with contextlib.closing(AlertStore(path, machine_at=lambda: NOW_AT)) as store:
+            await store.switch_to("key")
+            await store.save([record("old")], [message("old")])
+        aside = path.parent.rename(path.parent.with_name("aside"))
+        path.parent.touch()
+        with contextlib.closing(handed_over(path)) as store:
+            assert await store.switch_to("key") == STORED.records
+            path.parent.unlink()
+            aside.rename(path.parent)
+            await asyncio.sleep(store_module.RETRY_SECONDS)
+            assert await store.save([record("second")])
+            assert store.take_recovered() == ()
+            assert store.fault is None
+        with contextlib.closing(AlertStore(path, machine_at=lambda: NOW_AT)) as store:
+            assert set(await store.switch_to("key")) == {record(), record("second")}
+            assert store.messages == STORED.messages
+
+    run(main())
 
 
 def test_the_store_copies_everything_after_each_change_and_waits_for_it(path, tmp_path):
@@ -73,10 +119,9 @@ def test_the_store_copies_everything_after_each_change_and_waits_for_it(path, tm
     account = asyncio.run(use())
     assert copies[:2] == [encoded(account, Stored()), encoded(account, STORED)]
     assert len(copies) == 3
-    restore(tmp_path / "b.sqlite3", copies[-1], machine_at=lambda: NOW_AT)
 
     async def recall():
-        store = AlertStore(tmp_path / "b.sqlite3", machine_at=lambda: NOW_AT)
+        store = AlertStore(tmp_path / "b.sqlite3", machine_at=lambda: NOW_AT, handed_over=decoded(copies[-1]))
         try:
             assert set(await store.switch_to("key")) == {record(), record("second")}
             assert store.messages == (message(),)

@@ -14,7 +14,7 @@ from typing import get_args
 import pytest
 
 from condord.notify import delivery as delivery_module
-from condord.notify.alert_copy import keep_none, restore
+from condord.notify.alert_copy import decoded, keep_none
 from condord.notify.channel_queue import Result
 from condord.notify.delivery import Delivery
 from condord.notify.store import AlertStore
@@ -94,9 +94,9 @@ class FakeSenders:
 class Bench:
     """A delivery that runs, with fake senders and the loop's clock."""
 
-    def __init__(self, *channels, path=None, copy=keep_none, **given):
+    def __init__(self, *channels, path=None, copy=keep_none, handed_over=None, **given):
         self.loop = asyncio.get_running_loop()
-        self.store = AlertStore(path, machine_at=self.now_at, copy=copy)
+        self.store = AlertStore(path, machine_at=self.now_at, copy=copy, handed_over=handed_over)
         self.senders = FakeSenders()
         self.senders.clock = lambda: round(self.loop.time() - START, 3)
         self.delivery = Delivery(self.store, self.senders, now_at=self.now_at, session_end=lambda _: END_AT, **given)
@@ -284,8 +284,7 @@ def test_a_channel_stays_disabled_for_the_next_ingester_until_it_changes_and_is_
             await until(lambda: bench.delivery.channels()[0].disabled)
             await settle()
         assert b"hooks.example" not in copies[-1]
-        restore(path, copies[-1], machine_at=lambda: NOW_AT)
-        assert await is_disabled(copy=copy)
+        assert await is_disabled(copy=copy, handed_over=decoded(copies[-1]))
         assert not await is_disabled(copy=copy, channels=[channel(url="https://hooks.example/new")])
         assert not await is_disabled()
 
@@ -430,7 +429,7 @@ class TestRestarts:
                 await bench.add(transition())
                 await until(bench.ids)
                 await settle(1)
-                assert bench.store.fault.text == "Alerts are not stored: No space left on device"
+                assert ": No space left on device; " in bench.store.fault.text
                 bench.store._file.write = write
                 await settle(2 * delivery_module.STORE_SECONDS)
                 assert bench.store.fault is None

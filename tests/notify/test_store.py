@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from condord.host import database
+from condord.live.remedies import WRITABLE
 from condord.notify import store as store_module
 from condord.notify.store import AlertStore
 from tests.notify.made import NOW_AT, channel_state, record
@@ -157,7 +158,8 @@ def test_what_could_not_be_written_is_written_when_the_lock_is_gone(path):
             await store.save([record("one")], [message("one")])
             with locked(path):
                 assert not await store.save([record("two")], [message("two")], [message("one").key])
-                assert store.fault.text == "Alerts are not stored: another program keeps the database locked"
+                reason = "another program keeps the database locked; end its transaction"
+                assert store.fault.text == f"Alerts are not stored in {path}: {reason}"
                 assert store.is_behind
             assert not await store.save([])  # the file is left alone for a while
             await asyncio.sleep(store_module.RETRY_SECONDS)
@@ -197,7 +199,7 @@ def test_a_full_disk_is_a_fault_and_alerts_go_on_in_memory(path):
             connection.execute(f"PRAGMA max_page_count = {pages}")
             many = [record(f"rule-{number:04}") for number in range(200)]
             assert not await store.save(many, [message()])
-            assert store.fault.text == "Alerts are not stored: No space left on device"
+            assert store.fault.text == f"Alerts are not stored in {path}: No space left on device; {WRITABLE}"
             assert store.messages == (message(),)
             await asyncio.sleep(store_module.RETRY_SECONDS)
             assert await store.save([])  # on a connection without that limit
@@ -263,7 +265,7 @@ def test_a_disk_that_hangs_is_not_asked_again_until_it_responds(path, monkeypatc
             with monkeypatch.context() as impatient:
                 impatient.setattr(store_module, "DISK_TIMEOUT_SECONDS", 0.05)
                 assert not await store.save([record("one")])
-            assert store.fault.text == "Alerts are not stored: the disk does not respond"
+            assert store.fault.text == f"Alerts are not stored in {path}: the disk does not respond; {WRITABLE}"
             assert not await store.save([record("two")])
             (hanging,) = store._hanging
             released.set()

@@ -1,12 +1,14 @@
 import datetime as dt
+import errno
 import json
+import os
 import socket
 import ssl
 import threading
 
 import pytest
 import requests
-import urllib3.exceptions
+import urllib3
 from standardwebhooks import Webhook
 
 from condord.errors import ConfigError
@@ -112,7 +114,15 @@ def test_a_receiver_that_is_not_there_cannot_be_reached():
         port = server.getsockname()[1]
     outcome = posted(f"http://127.0.0.1:{port}/path-secret")
     assert (outcome.ok, outcome.is_down) == (False, True)
-    assert outcome.text == "It cannot be reached."
+    assert outcome.text == "It cannot be reached: Connection refused."
+
+
+def test_a_host_without_a_route_is_reported_with_the_systems_reason(monkeypatch):
+    def fail(*_, **__):
+        raise OSError(errno.EHOSTUNREACH, os.strerror(errno.EHOSTUNREACH))
+
+    monkeypatch.setattr(urllib3.util.connection, "create_connection", fail)
+    assert posted("https://127.0.0.1:1/path-secret").text == "It cannot be reached: No route to host."
 
 
 @pytest.mark.parametrize("drips", [False, True])

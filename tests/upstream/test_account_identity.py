@@ -6,6 +6,7 @@ import pytest
 
 from condord.core.lots import lots
 from condord.core.naming import CondorName
+from condord.errors import ConfigError
 from condord.upstream.account_identity import ACCOUNT_WAIT_SECONDS, NAMES_SECONDS, AccountIdentity
 from condord.upstream.account_memory import AccountMemory
 from condord.upstream.interfaces import OrderPage
@@ -257,3 +258,20 @@ def test_other_polls_do_not_wait_once_reading_the_account_has_failed():
         assert asyncio.get_running_loop().time() == started
 
     play(None, test)
+
+
+def test_an_account_that_must_not_be_read_is_an_error_and_other_polls_still_wait(tmp_path):
+    def refuse(_account_key):
+        raise ConfigError(["another account"])
+
+    async def test(bench):
+        bench.sink.note_account = refuse
+        waiting = asyncio.create_task(bench.identity.wait())
+        with pytest.raises(ConfigError):
+            await bench.identity.read()
+        await asyncio.sleep(ACCOUNT_WAIT_SECONDS / 2)
+        assert not waiting.done()
+        assert bench.identity.known.store is None
+        await waiting
+
+    play(tmp_path, test)

@@ -95,7 +95,7 @@ def test_what_could_not_be_written_is_written_as_soon_as_it_can_be(tmp_path):
             async with saving(store) as (_, account, show):
                 await store.write("names", {"one": 1})
                 await show(memory(100))
-                assert account.write_fault == "File exists"
+                assert account.write_fault == f"{path}: File exists"
                 path.unlink()
                 await asyncio.sleep(2 * SAVE_SECONDS)
                 assert account.write_fault is None

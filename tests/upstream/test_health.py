@@ -7,6 +7,7 @@ import pytest
 
 from condord.live import wire
 from condord.live.link import LinkFault
+from condord.live.remedies import WRITABLE
 from condord.upstream.health import Health
 from condord.upstream.rest_fault import RestFault
 from tests.fakes.alpaca import CONDOR, OUTAGE, STARTED_AT, wall
@@ -267,9 +268,9 @@ def test_the_status_names_the_assumptions_in_force():
 def test_a_state_that_cannot_be_saved_is_a_notice():
     @play
     async def _(bench):
-        (notice,) = bench.status(state_fault="No space left on device").notices
+        (notice,) = bench.status(state_fault="/var/lib/condord: No space left on device").notices
         assert (notice.code, notice.symbols) == ("stateUnavailable", [])
-        assert notice.text.endswith("No space left on device")
+        assert f": /var/lib/condord: No space left on device; {WRITABLE}" in notice.text
         assert bench.status().notices == []
 
 

@@ -216,9 +216,9 @@ class TestBadFiles:
         with closing(Store(path, account="A")) as store:
             assert store.write_fault is None
             asyncio.run(store.write("rows", ROWS))
-            assert store.write_fault == "Not a directory"
+            assert store.write_fault == f"{path}: Not a directory"
             asyncio.run(store.read("rows", list[Row]))
-            assert store.write_fault == "Not a directory"
+            assert store.write_fault == f"{path}: Not a directory"
             (tmp_path / "file").unlink()
             asyncio.run(store.write("rows", ROWS))
             assert store.write_fault is None
@@ -232,10 +232,10 @@ class TestBadFiles:
             await other.write("rows", ROWS[:1])
             await store.write("others", ROWS[1:])
             await store.retry()
-            assert store.write_fault == "File exists"
+            assert store.write_fault == f"{path}: File exists"
             path.unlink()
             await store.write("others", ROWS)
-            assert store.write_fault == "File exists"
+            assert store.write_fault == f"{path}: File exists"
             await store.retry()
             assert store.write_fault is None
             assert await store.read("rows", list[Row]) == ROWS
@@ -312,11 +312,35 @@ class TestBadFiles:
         assert [name.partition("-")[2] for name, _ in copies] == ["names.json", "life.json", "names.json"]
         for name, content in copies:
             assert (tmp_path / "a" / name).read_bytes() == content
-            state_files.restore(tmp_path / "b", name, content)
+        with closing(Store(tmp_path / "b", handed_over=dict(copies))) as store:
+            assert asyncio.run(store.of("A").read("names", list[Row])) == ROWS
+            assert asyncio.run(store.of("B").read("life", list[Row])) == ROWS
         assert read(tmp_path / "b", kind="names") == ROWS
         assert read(tmp_path / "b", kind="life", account="B") == ROWS
 
-    @pytest.mark.parametrize("name", ["../names.json", "a" * 20 + "-rows.json", "names.json"])
-    def test_no_other_file_is_restored(self, tmp_path, name):
-        with pytest.raises(ValueError, match="not the name"):
-            state_files.restore(tmp_path, name, b"")
+    def test_what_is_handed_over_is_used_and_copied_again_even_if_the_disk_fails(self, tmp_path):
+        write(tmp_path, kind="names")
+        name, content = only_file(tmp_path).name, only_file(tmp_path).read_bytes()
+        (tmp_path / "file").touch()
+        copies = []
+
+        async def play(store):
+            assert await store.read("names", list[Row]) == ROWS
+            assert store.write_fault
+            (tmp_path / "file").unlink()
+            await store.retry()
+
+        directory = tmp_path / "file" / "state"
+        with closing(
+            Store(directory, account="A", copy=lambda *copy: copies.append(copy), handed_over={name: content})
+        ) as store:
+            asyncio.run(play(store))
+        assert copies == [(name, content)]
+        assert read(directory, kind="names") == ROWS
+
+    def test_what_is_handed_over_and_cannot_be_used_is_logged_and_the_own_file_is_read(self, tmp_path, logs):
+        name = f"{state_files.hash_of('A')}-names.json"
+        write(tmp_path, kind="names")
+        with closing(Store(tmp_path, account="A", handed_over={name: b"no JSON"})) as store:
+            assert asyncio.run(store.read("names", list[Row])) == ROWS
+        assert [(each.fields["code"], each.fields["kind"]) for each in logs.records] == [("noStateCopy", "names")]

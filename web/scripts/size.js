@@ -13,8 +13,8 @@ const BUDGETS = [
   ['library', 8, [`${DIST}/condord-web.js`], 'build:lib'],
   // Alone; beside the library it adds less, as both use the formats.
   ['analysis', 5, [`${DIST}/analysis.js`], 'build:lib'],
-  ['card', 16, [`${DIST}/card.js`, `${DIST}/card.css`], 'build:lib'],
-  ['element', 50, [`${DIST}/element/iron-condor-card.js`], 'build:element'],
+  ['card', 17, [`${DIST}/card.js`, `${DIST}/card.css`], 'build:lib'],
+  ['element', 51, [`${DIST}/element/iron-condor-card.js`], 'build:element'],
   ['page, first load', 60, [`${PAGE}/index.html`], 'build:page'],
 ]
 // `import "…"`, `from "…"` and, in HTML, `src="…"` and `href="…"`, all relative; not `import("…")`, which loads later.

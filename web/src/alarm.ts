@@ -8,8 +8,8 @@ import type { Note } from './notes'
 export interface Sentence {
   severity: Severity
   text: string
-  /** The id of the alert to acknowledge; null if there is none, or if it has been acknowledged. */
-  alertId: string | null
+  /** The id of the alert to acknowledge; undefined if there is none, or if it has been acknowledged. */
+  alertId?: string | undefined
 }
 
 export interface Alarm {
@@ -17,52 +17,47 @@ export interface Alarm {
   sentences: Sentence[]
 }
 
-const FULL_NAMES = /^[^:]*: /
-/** The profit or loss at the end of an alert's text is that of when it fired; the present one is shown beside it. */
-const FORMER_PL = /\. P\/L [^:]*$/
-const FORMER_PRICE = /, (\S+) [\d,]+\.\d\d/
-/** What the card counts down to on the last day, on which these times have no date. */
-const CUTOFFS = /^Alpaca [^,]*ET \(.*?, and |; Alpaca has .*? ET/
+/** What is shown beside an alert: its profit or loss, that of when it fired, and how many condors it is about. */
+export const BESIDE = /\. P\/L .*(?=\.)| \(1 condor\)/g
+/** What was measured, and the price if it has one. */
+const MEASURED = / is (?=.*\d)(.*?(, \S+ [\d,.]+)?)(?=[;.]\B)/
+/** What the card has in its title, and what it counts down to on the last day, on which these times have no date. */
+const SHOWN = /^[^:]*: (Alpaca [^,]*ET \(.*?, and )?|; Alpaca has .* ET/g
 
-/** Returns the text of an alert without what is shown beside it, and with the present price after that of when it fired. */
-export function presentText({ text, underlying }: Pick<Alert, 'text' | 'underlying'>, present: Present | null, format: Format): string {
-  const words = text.replace(FORMER_PL, '.').replace(' (1 condor)', '')
-  if (!present) return words
-  return words.replace(FORMER_PRICE, (former, name) => (name === underlying ? `${former}, now ${priceText(present, format)}` : former))
+/** Returns the text of a firing alert without what is shown beside it: figures with their time, and the present price after the former. */
+export function presentText({ text, since }: Alert, present: Present | null, format: Format, now: number): string {
+  return text
+    .replace(BESIDE, '')
+    .replace(MEASURED, (_, what, price) => ` was ${what} at ${format.clock(since, now)}${price && present ? `, now ${priceText(present, format)}` : ''}`)
 }
 
 const priceText = ({ price, isOld }: Present, format: Format) => `${format.money(price)}${isOld ? ' (unconfirmed)' : ''}`
 
 /** Returns the alarm of `condor` by its firing alerts, its short strikes and its broken legs; null if nothing is the matter. */
-export function alarmOn(condor: Condor, alerts: Iterable<Alert>, notes: Note[], present: Present | null, format: Format): Alarm | null {
+export function alarmOn(condor: Condor, alerts: Iterable<Alert>, notes: Note[], present: Present | null, format: Format, now: number): Alarm | null {
   const all = firingFor(condor.id, alerts)
   const rules = new Set(all.map(({ rule }) => rule))
   // A breached condor is tested too, and both alerts have the same sentence.
   const firing = all.filter(({ rule }) => rule !== 'tested' || !rules.has('breached'))
-  const broken = rules.has('broken-condor') ? [] : notes.filter(({ look }) => look === 'broken')
-  const sentences: Sentence[] = [
-    ...firing.map((each) => alertSentence(each, present, format)),
-    ...broken.map(({ text }) => ({ severity: 'critical' as const, text: `${text}.`, alertId: null })),
+  const broken = notes.filter(({ look }) => look === 'broken' && !rules.has('broken-condor'))
+  return alarmOf([
+    ...firing.map((each) => alertSentence(each, present, format, now)),
+    ...broken.map(({ text }) => ({ severity: 'critical' as const, text: `${text}.` })),
     ...(rules.has('breached') || rules.has('tested') ? [] : shortStrike(condor, present, format)),
-  ]
-  return alarmOf(sentences)
+  ])
 }
 
-/** Returns the alarm of a condor that lost legs. */
-export function brokenAlarm(id: string, alerts: Iterable<Alert>, present: Present | null, format: Format): Alarm | null {
-  return alarmOf(firingFor(id, alerts).map((each) => alertSentence(each, present, format)))
+/** Returns the alarm of `sentences`; null if there are none. */
+export function alarmOf(sentences: Sentence[]): Alarm | null {
+  const [first] = sentences.sort(bySeverity)
+  return first ? { severity: first.severity, sentences } : null
 }
 
-function alarmOf(sentences: Sentence[]): Alarm | null {
-  const sorted = [...sentences].sort(bySeverity)
-  return sorted[0] ? { severity: sorted[0].severity, sentences: sorted } : null
-}
-
-/** The card has the name of its condor in its title. */
-function alertSentence(alert: Alert, present: Present | null, format: Format): Sentence {
+/** Returns the sentence of an alert for a card. */
+export function alertSentence(alert: Alert, present: Present | null, format: Format, now: number): Sentence {
   const { id, rule, severity, acknowledgedAt } = alert
-  const own = rule === 'expires-today' ? 'Expires today.' : presentText(alert, present, format).replace(FULL_NAMES, '').replace(CUTOFFS, '')
-  return { severity, text: own.charAt(0).toUpperCase() + own.slice(1), alertId: acknowledgedAt ? null : id }
+  const own = rule === 'expires-today' ? 'expires today.' : presentText(alert, present, format, now).replace(SHOWN, '')
+  return { severity, text: own.replace(/^./, (letter) => letter.toUpperCase()), alertId: acknowledgedAt ? undefined : id }
 }
 
 /** Alerts wait before they fire, and may be turned off. */
@@ -76,8 +71,7 @@ function shortStrike({ risk, legs, underlying }: Condor, present: Present | null
   if (!short || dollars === null) return []
   const place = `${underlying} ${present ? priceText(present, format) : format.money(risk.price)}`
   const isBeyond = dollars < 0
-  const away = `${format.money(Math.abs(dollars))} ${isBeyond ? (side === 'put' ? 'below' : 'above') : 'away'}`
-  const measured = sigmas === null || isBeyond ? away : `${away} (${format.sigmas(sigmas)})`
-  const text = `Short ${side} ${format.strike(short.strike)} ${isBeyond ? 'breached' : 'tested'}: ${place}, ${measured}.`
-  return [{ severity: isBeyond ? 'critical' : 'warning', text, alertId: null }]
+  const measured = isBeyond ? (side === 'put' ? 'below' : 'above') : `away${sigmas === null ? '' : ` (${format.sigmas(sigmas)})`}`
+  const text = `Short ${side} ${format.strike(short.strike)} ${isBeyond ? 'breached' : 'tested'}: ${place}, ${format.money(Math.abs(dollars))} ${measured}.`
+  return [{ severity: isBeyond ? 'critical' : 'warning', text }]
 }

@@ -1062,11 +1062,11 @@ export interface components {
          *
          *     `unknown` counts the trades whose result is null; they are in no sum. `winRate` is winners / (winners + losers) in
          *     percent, with one decimal; `averageLoss` is negative. `completeFrom` is the instant from which on everything that
-         *     was closed is known, null while nothing has been read.
+         *     was closed is known, null while nothing has been read. Without trades, `realizedPl` is null for so long.
          */
         TradeTotals: {
             trades: number;
-            realizedPl: number;
+            realizedPl: number | null;
             winners: number;
             losers: number;
             unknown: number;
@@ -1477,7 +1477,7 @@ export interface operations {
             400: components["responses"]["Problem400"];
             401: components["responses"]["Problem401"];
             403: components["responses"]["Problem403"];
-            /** @description There is no condor with this `id`. */
+            /** @description There is no condor with this `id`, or the positions have not been read yet; see `detail`. */
             404: {
                 headers: {
                     [name: string]: unknown;
@@ -1525,7 +1525,16 @@ export interface operations {
             431: components["responses"]["Problem431"];
             500: components["responses"]["Problem500"];
             501: components["responses"]["Problem501"];
-            503: components["responses"]["Problem503"];
+            /** @description The positions have not been read yet. */
+            503: {
+                headers: {
+                    "Retry-After": components["headers"]["Retry-After"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     getHistory: {

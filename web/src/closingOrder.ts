@@ -14,6 +14,8 @@ export interface ClosingOrderOptions {
 }
 
 export interface OrderToCopy {
+  /** Per share, in whole cents; negative for a credit. */
+  limit: number
   text: string
   json: string
 }
@@ -24,7 +26,7 @@ export function closingOrder(condor: Condor, { price }: ClosingOrderOptions): Or
   if (net === null) return null
   const limit = toCents(net)
   const units = condor.legs.map(({ quantity }) => quantity).reduce(greatestCommonDivisor)
-  return { text: textOf(condor, units, limit), json: JSON.stringify(bodyOf(condor, units, limit), null, 2) }
+  return { limit, text: textOf(condor, units, limit), json: JSON.stringify(bodyOf(condor, units, limit), null, 2) }
 }
 
 /** Rounds a price to whole cents, half a cent in favour of the market, so that the order is not less likely to fill. */

@@ -9,12 +9,11 @@ export interface Cutoff {
   at: string
   /** Where the time comes from: the daemon's configuration or the product's trading hours. */
   source: Known['source']
-  /** Whole minutes, rounded up; zero or less once it has passed. */
-  minutesLeft: number
+  /** Whole seconds, rounded up; zero or less once it has passed. */
+  secondsLeft: number
 }
 
 let exchangeDay: Intl.DateTimeFormat | undefined
-const MINUTE_MS = 60_000
 /** Returns the date at the exchange, as 2026-12-18. */
 export const exchangeDate = (at: string | number) => (exchangeDay ??= new Intl.DateTimeFormat('en-CA', { timeZone: 'America/New_York', dateStyle: 'short' })).format(new Date(at))
 /** Always the same, so that a card which depends on it is not rendered every second. */
@@ -25,12 +24,6 @@ export function cutoffs(condor: Condor, now: number): Cutoff[] {
   // An older daemon has no expiry.
   if (!condor.expiry || exchangeDate(condor.expiry.lastTradingAt) !== exchangeDate(now)) return NONE
   return condor.expiry.cutoffs
-    .map(({ kind, at, source }) => ({ kind, at, source, minutesLeft: Math.ceil((Date.parse(at) - now) / MINUTE_MS) }))
-    .sort((one, other) => one.minutesLeft - other.minutesLeft)
-}
-
-/** Formats minutes as 7 h 14 min. */
-export function duration(minutes: number): string {
-  const hours = Math.floor(minutes / 60)
-  return [hours ? `${hours}\u00a0h` : '', minutes % 60 || !hours ? `${minutes % 60}\u00a0min` : ''].filter(Boolean).join(' ')
+    .map(({ kind, at, source }) => ({ kind, at, source, secondsLeft: Math.ceil((Date.parse(at) - now) / 1000) }))
+    .sort((one, other) => one.secondsLeft - other.secondsLeft)
 }

@@ -21,10 +21,7 @@ export interface Present {
   isOld: boolean
 }
 
-/**
- * Returns the price of an underlying, with `price` instead of its own if that is given; null if none is known. It does not
- * depend on the feed, which is that of the options.
- */
-export function presentOf(underlying: Underlying | undefined, link: Link, price = underlying?.price ?? null): Present | null {
-  return price === null ? null : { price, isOld: link.state !== 'open' || !!underlying?.unconfirmed || !!underlying?.reason }
+/** Returns the price of an underlying, with `price` instead of its own if that is given; null if none is known. */
+export function presentOf(underlying: Underlying | undefined, link: Link, status: Status | null, price = underlying?.price ?? null): Present | null {
+  return price === null ? null : { price, isOld: isOld(link, status) || !!(underlying?.unconfirmed || underlying?.reason) }
 }

@@ -160,12 +160,18 @@ describe('a card', () => {
     const { words, live } = card(condor('SPY', { daysToExpiration: 0, expiry: { ...expiry, cutoffs: [...expiry.cutoffs] } }))
     expect(words('.condor-days')).toEqual(['Expires today'])
     await loaded()
-    expect(words('.condor-cutoffs dt')).toEqual(['Liquidation from 15:15 ET end of trading', 'Orders until 15:30 ET as configured'])
+    expect(words('.condor-cutoffs dt')).toEqual(['Liquidation from 15:15 ET end of trading', 'Orders until 15:30 ET condord\'s setting'])
     expect(words('.condor-cutoffs dd')).toEqual(['in 4 h 44 min', 'in 4 h 59 min'])
     ;(live.now as ShallowRef<number>).value = Date.parse('2026-11-20T20:20:00Z')
     await nextTick()
-    expect(words('.condor-cutoffs dt')[0]).toBe('Liquidation since 15:15 ET end of trading')
-    expect(words('.condor-cutoffs dd')).toEqual(['passed', 'in 10 min'])
+    expect(words('.condor-cutoffs dt')[0]).toBe('Liquidation possible since 15:15 ET end of trading')
+    expect(words('.condor-cutoffs dd')).toEqual(['at any moment', 'in 10 min'])
+    ;(live.now as ShallowRef<number>).value = Date.parse('2026-11-20T20:28:25Z')
+    await nextTick()
+    expect(words('.condor-cutoffs dd')[1]).toBe('in 95 s')
+    ;(live.now as ShallowRef<number>).value = Date.parse('2026-11-20T20:30:00Z')
+    await nextTick()
+    expect(words('.condor-cutoffs dd')[1]).toBe('passed')
     expect(card().words('.condor-cutoffs dd')).toEqual([])
   })
 
@@ -316,7 +322,7 @@ describe('a card', () => {
     const sentence = (text: string) => card(condor(), { alerts: [alert('order-cutoff:x', { condorId: condor().id, text: `SPY 1: ${text}` })] }).words('.condor-alarm li')
     const cutoff = 'Alpaca takes orders for it until 15:30 ET'
     expect(sentence(`${cutoff} (as configured) and may liquidate it from 15:15, and the put is away.`)).toEqual(['The put is away.'])
-    expect(sentence('the put is breached; Alpaca has taken no orders for it since 15:15 ET.')).toEqual(['The put is breached.'])
+    expect(sentence('the put is breached; Alpaca has taken no orders for it since 15:15 ET.')).toEqual(['The put was breached at 10:31:00 ET.'])
     expect(sentence(`${cutoff} on Dec 4 (as configured), and the put is away.`)).toEqual([`${cutoff} on Dec 4 (as configured), and the put is away.`])
   })
 
@@ -369,10 +375,37 @@ describe('a card', () => {
     const orders = { kind: 'orders' as const, at, source: 'config' as const }
     const { press, words, live } = card(condor('SPY', { expiry: { lastTradingAt: at, settlesAt: at, cutoffs: [orders] } }))
     await press('Copy closing order')
-    expect(words('.condor-late')).toEqual([])
+    expect(words('.condor-order li')).toEqual([])
     ;(live.now as ShallowRef<number>).value = Date.parse(at)
     await nextTick()
-    expect(words('.condor-late')).toEqual(['Alpaca has taken no orders for it since 10:31 ET.'])
+    expect(words('.condor-order li')).toEqual(['Alpaca has taken no orders for it since 10:31 ET.'])
+  })
+
+  it('offers no natural price made from a bad quote, and tells from which leg', async () => {
+    const [put] = condor().legs as [Condor['legs'][number]]
+    const stub = { state: 'stub', bid: 0.05, ask: 60, unconfirmed: true } as const
+    const shown = account('e-1', [condor('SPY', { valuation: valuation('x', { natural: 41.86, unconfirmed: true }) })])
+    const quotes = shown.quotes.map((each) => (each.symbol === put.symbol ? { ...each, ...stub } : each))
+    const { press, words, host } = card(shown.condors[0], { quotes })
+    await press('Copy closing order')
+    expect(words('.condor-choice button')).toEqual(['Mid 2.435', 'Natural —'])
+    expect(host.querySelectorAll<HTMLButtonElement>('.condor-choice button')[1]!.disabled).toBe(true)
+    expect(words('.condor-order pre')[0]).toContain('a debit of 2.44')
+    expect(words('.condor-order li')).toEqual([
+      'No natural price: 705 put: bid 0.05, ask 60.00.',
+      'The mid is made from the last good one.',
+      'These prices may be old: Unconfirmed since 10:30:58 ET.',
+    ])
+  })
+
+  it('warns of a limit above the width, and of an order that closes it already', async () => {
+    const closing = [{ orderId: '1', limitPrice: 1.04, quantity: 2, percentOfMaxProfit: 60, submittedAt: AS_OF }]
+    const { press, words } = card(condor('SPY', { putWidth: 1, callWidth: 1, closing }))
+    await press('Copy closing order')
+    expect(words('.condor-order li strong')).toEqual([
+      'Buy at 1.04 already closes it: replace or cancel that order.',
+      'The limit is above the width of 1.00, the most it can cost.',
+    ])
   })
 
   it('reports when it may not copy, and when there is no price', async () => {
@@ -383,7 +416,7 @@ describe('a card', () => {
     await vi.waitFor(() => expect(words('.condor-order [role=status]')[0]).toContain('does not allow copying'))
     show(account('e-2', [condor('SPY', { valuation: without([condor().legs[0]!.symbol]) })]))
     await nextTick()
-    expect(words('.condor-order > p')[0]).toBe('The price is not known: a leg has no quote.')
+    expect(words('.condor-order li')).toEqual(['No mid price: a leg has no quote.'])
   })
 })
 

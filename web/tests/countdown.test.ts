@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { cutoffs, duration } from '../src/countdown'
+import { cutoffs } from '../src/countdown'
 import type { Condor } from '../src/document'
 import { condor } from './account'
 
@@ -14,11 +14,11 @@ const ending = condor('SPY', {
     ],
   },
 })
-const left = (at: string) => cutoffs(ending, Date.parse(at)).map(({ kind, minutesLeft }) => [kind, minutesLeft])
+const left = (at: string) => cutoffs(ending, Date.parse(at)).map(({ kind, secondsLeft }) => [kind, secondsLeft])
 
-it('has the cut-offs of the last trading day, the next first, in minutes rounded up', () => {
-  expect(left('2026-12-18T20:14:01Z')).toEqual([['liquidation', 1], ['orders', 16]])
-  expect(left('2026-12-18T20:31:00Z')).toEqual([['liquidation', -16], ['orders', -1]])
+it('has the cut-offs of the last trading day, the next first, in seconds rounded up', () => {
+  expect(left('2026-12-18T20:14:00.500Z')).toEqual([['liquidation', 60], ['orders', 960]])
+  expect(left('2026-12-18T20:31:00Z')).toEqual([['liquidation', -960], ['orders', -60]])
 })
 
 it('has none on another day of the exchange, and always the same none', () => {
@@ -30,8 +30,4 @@ it('has none on another day of the exchange, and always the same none', () => {
 it('has none without an expiry, which older daemons do not send', () => {
   const { expiry: _, ...older } = ending
   expect(cutoffs(older as Condor, Date.parse(LAST))).toEqual([])
-})
-
-it('formats a duration', () => {
-  expect([0, 28, 60, 434].map((minutes) => duration(minutes).replaceAll('\u00a0', ' '))).toEqual(['0 min', '28 min', '1 h', '7 h 14 min'])
 })

@@ -64,7 +64,7 @@ export const LOOKS: Case[] = [
   look('breached', true, ['Feed halted since 10:30:02 ET'], {
     ...feed('halted'),
     condor: condor('SPY', { risk: risk('x', { ...BEYOND, price: 712.1 }) }),
-    alarm: ['critical', 'Short put 715 breached: SPY 742.00, 2.90 below.'],
+    alarm: ['critical', 'Short put 715 breached: SPY 742.00 (unconfirmed), 2.90 below.'],
   }),
   look('tested', false, ['Market closed, opens Mon, Nov 23, 09:30:00 ET'], {
     ...feed('closed'),

@@ -10,7 +10,6 @@ from condord.cluster.bus_publisher import BusPublisher
 from condord.cluster.bus_questions import BusAnswers
 from condord.cluster.connection import SourceSettings
 from condord.cluster.follower import Follower
-from condord.cluster.lease import Lease
 from condord.cluster.questions import Questions
 from condord.daemon.relay_feed import RelayFeed
 from condord.daemon.relay_service import utc_now
@@ -19,6 +18,7 @@ from condord.live.fanout import Fanout
 from condord.live.frames import framed
 from condord.live.replica import Replica, empty_edition
 from condord.live.source_clock import SourceClock
+from tests.cluster.leases import ReadyLease
 from tests.cluster.nats_server import eventually
 
 ACCOUNT = "e2e"
@@ -58,7 +58,7 @@ class Publishing:
             answer=questions.ask,
             resume=lambda version: caught_up(self._fanout, version, self._clock()),
         )
-        lease = Lease(bus, ACCOUNT, seconds=30.0, nonce="publisher")
+        lease = ReadyLease(bus, ACCOUNT)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(bus.run())
             self.fence = await eventually(lambda: lease.acquire(self._name))

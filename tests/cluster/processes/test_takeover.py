@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from tests.cluster.processes.ingesters import await_waiting_maker, cluster, makers_of, seconds_until
-from tests.cluster.processes.running import closing_link
-from tests.e2e.running import Follower, fetch, until
+from tests.cluster.processes.running import closing_link, compare_servers
+from tests.cluster.processes.test_bus_relay import BusRelay
+from tests.e2e.running import Follower, Simulated, closing_program, fetch, until
 
 pytestmark = pytest.mark.slow
 
@@ -79,7 +80,7 @@ def test_the_standby_takes_over_from_a_killed_leader_and_its_subscribers_stay(in
 
 
 def test_a_clean_stop_hands_over_at_once(ingesters):
-    leader, standby = ingesters.pair(lease=30.0)
+    leader, standby = ingesters.pair(lease=12.0)
     await_waiting_maker(standby)
     with closing(Follower(standby.url)) as follower:
         until(lambda: len(follower.documents) > 2, "events")
@@ -151,6 +152,34 @@ def test_a_bus_that_is_back_after_2_s_has_one_leader_again(ingesters):
     ingesters.check_slot()
 
 
+def test_a_bus_that_has_lost_its_store_has_one_leader_again_with_a_higher_fence(ingesters):
+    leader, standby = ingesters.pair(lease=LEASE)
+    await_waiting_maker(standby)
+    relay = ingesters.stack.enter_context(closing_program(BusRelay(ingesters.nats.url)))
+    for down_seconds in (0.5, LEASE + 3):  # the leader still has its lease, or not any longer
+        fence = max(each.cluster()["fence"] for each in (leader, standby))
+        ingesters.nats.kill()
+        ingesters.nats.lose_store()
+        time.sleep(down_seconds)
+        ingesters.nats.start()
+
+        def leading(before=fence):
+            found = [each for each in (leader, standby) if each.cluster().get("role") == "leader"]
+            return found if [each for each in found if each.cluster()["fence"] > before] else None
+
+        assert seconds_until(leading, "one leads again") < TAKEOVER_SECONDS
+        [leads] = leading()
+        leads.await_live()
+        until(
+            lambda found=leads: relay.status()["cluster"]["fence"] == found.cluster()["fence"], "the relay follows it"
+        )
+        compare_servers(leads, relay, 3)
+    said = "".join(leader.stderr) + "".join(standby.stderr)
+    assert "cannot be read" not in said
+    assert said.count("The bus has lost its state") == 4  # each ingester, twice
+    ingesters.check_slot()
+
+
 def test_a_dead_leaders_slot_shows_as_connection_limit_until_it_is_free(ingesters):
     leader, standby = ingesters.pair()
     ingesters.simulated.fault("connection-406", seconds=4)
@@ -185,6 +214,26 @@ def test_another_account_is_refused_until_a_restart(ingesters, tmp_path):
         os.kill(pid, signal.SIGKILL)
     assert only.wait() == 78
     assert "Configuration reloaded" not in "".join(only.stderr)
+
+
+def test_a_key_of_another_account_under_the_same_name_ends_an_ingester_before_it_publishes(ingesters):
+    named = {"CONDORD_CLUSTER_ACCOUNT": "desk"}
+    leader = ingesters.start("a", **named)
+    leader.await_live()
+    with closing_program(Simulated("--seed", "9")) as other:
+        ingesters.simulated, own = other, ingesters.simulated
+        foreign = ingesters.start("b", **named)
+        ingesters.simulated = own
+        foreign.await_role("standby")
+        fence = leader.cluster()["fence"]
+        assert leader.stop() == 0
+        assert foreign.wait() == 78
+    log = "".join(foreign.stderr)
+    assert "the API key is for another account than the one that the bus has under this name" in log
+    assert "cluster.account" in log
+    again = ingesters.start("a", **named)
+    assert again.await_live()["condors"]
+    assert again.cluster()["fence"] > fence
 
 
 def test_an_error_that_no_other_attempt_changes_ends_the_front_with_it(ingesters, tmp_path):

@@ -76,8 +76,35 @@ def test_a_message_that_was_not_delivered_is_delivered_by_the_next_leader_under_
     until(lambda: channel(standby)["waiting"] == 0, lambda: channel(standby))
 
 
+def test_a_leader_that_cannot_store_anything_knows_the_alerts_and_hands_them_over(cluster, config, market):
+    """Its state directory is on a full disk: here it cannot be created, as a file is in the way."""
+    (cluster.directory / "full").touch()
+    leader = cluster.start("a", *config)
+    leader.await_role("leader")
+    leader.await_evaluated()
+    market.move(BEYOND)
+    fired = await_alert(leader, "firing")
+    assert acknowledge(leader, fired)[0] == 204
+    full = cluster.start("b", *config, STATE_DIRECTORY=str(cluster.directory / "full" / "state"))
+    full.await_live()
+    acknowledged = await_alert(leader, "firing")
+    leader.process.kill()
+    full.await_role("leader")
+    full.await_evaluated()
+    assert await_alert(full, "firing") == acknowledged
+    log = "".join(full.stderr)
+    assert "alertsNotStored" in log
+    assert "handed over cannot be used" not in log
+    again = cluster.start("a", *config)
+    again.await_live()
+    full.stop()
+    again.await_role("leader")
+    again.await_evaluated()
+    assert await_alert(again, "firing") == acknowledged
+
+
 def test_an_acknowledgement_that_the_bus_does_not_confirm_is_answered_with_503(cluster, config, market):
-    leader = cluster.start("a", *config, lease=30.0)  # which outlasts the pause
+    leader = cluster.start("a", *config, lease=10.0)  # which outlasts the pause
     leader.await_role("leader")
     leader.await_evaluated()
     market.move(BEYOND)

@@ -1,6 +1,6 @@
 import { createApp, nextTick, reactive, type App as Application, type ComponentOptions } from 'vue'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { alert, AS_OF, broken, condor, document as account, loaded, status, UNREAD, valuation } from '../../tests/account'
+import { alert, AS_OF, broken, condor, document as account, loaded, risk, status, UNREAD, valuation } from '../../tests/account'
 import type { Condor, Document } from '../document'
 import { createLive } from '../live'
 import CondorList from './CondorList.vue'
@@ -182,8 +182,19 @@ describe('the toolbar', () => {
     await choose('Find', 'zzz')
     await press(find, 'Escape')
     expect([find.value, names(), location.hash]).toEqual(['', ['A'], ''])
-    await press(find, 'Escape')
-    expect(document.activeElement).not.toBe(find)
+    expect(document.activeElement).toBe(document.body)
+    await press(document.body, 'j')
+    expect(focused()).toBe('A')
+  })
+
+  it('goes to the first hit by Enter', async () => {
+    const { host, choose } = await list([worth('A', 1), worth('B', 2), worth('C', 3)])
+    await press(document.body, '/')
+    await choose('Find', 'B')
+    host.querySelector<HTMLFormElement>('.toolbar')!.requestSubmit()
+    expect(focused()).toBe('B')
+    await choose('Find', 'zzz')
+    expect(() => host.querySelector<HTMLFormElement>('.toolbar')!.requestSubmit()).not.toThrow()
   })
 
   it('keeps the chosen columns in the settings', async () => {
@@ -314,6 +325,31 @@ describe('the table', () => {
     expect(texts('tr[data-condor] .of-pl')).toEqual(['−$511.00', '$0.00'])
     expect(all('.of-pl').map((each) => each.className)).toEqual(['of-pl', 'of-pl loss', 'of-pl'])
     expect(all('[role=img]').map((each) => each.getAttribute('aria-label'))).toEqual(['Critical: breached'])
+  })
+
+  it('names a breach beside an alert that is about something else, and not twice', async () => {
+    const breached = (root: string) => ({ ...worth(root, 1), risk: risk('x', { breached: true, tested: 'put' }) })
+    const fires = (id: string, text: string) => alert(text, { condorId: id, severity: 'critical', text })
+    const [one, other] = [breached('A'), breached('B')]
+    const { all } = await list([one, other], { alerts: [fires(one.id, 'It expires today.'), fires(other.id, 'The short put 715 is breached.')] })
+    const words = ['It expires today.; a short strike is breached', 'The short put 715 is breached.']
+    expect(all('td.of-mark').map((each) => each.title)).toEqual(words)
+    expect(all('td.of-mark [role=img]').map((each) => each.getAttribute('aria-label'))).toEqual(words.map((text) => `Critical: ${text}`))
+  })
+
+  it('has the time left for orders instead of the days on the last trading day', async () => {
+    const cutoffAt = (seconds: number) => new Date(NOW + seconds * 1000).toISOString()
+    const lasting = (root: string, seconds: number) => {
+      const cutoffs = [{ kind: 'orders' as const, at: cutoffAt(seconds), source: 'config' as const }]
+      return { ...worth(root, 1), daysToExpiration: 0, expiry: { lastTradingAt: cutoffAt(3600), settlesAt: cutoffAt(3600), cutoffs } }
+    }
+    const { texts, renders, passes } = await list([lasting('A', 300), lasting('B', -1), worth('C', 1)])
+    expect(texts('tr[data-condor] .of-expires')).toEqual(['5 min', 'no orders', 'Dec 18 · 28 d'])
+    await passes(60_000)
+    expect(texts('tr[data-condor] .of-expires')).toEqual(['4 min', 'no orders', 'Dec 18 · 28 d'])
+    const before = renders['CondorRow']
+    await passes(1000)
+    expect(renders['CondorRow']).toBe(before)
   })
 
   it('is sorted by its headers', async () => {

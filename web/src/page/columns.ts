@@ -51,7 +51,7 @@ function figure(
 
 function profit(key: string, name: string, title: string, value: (entry: Entry) => number | null, isSummed = false): Column {
   const text = (entry: Entry, isNarrow?: boolean) => amount(value(entry), isNarrow)
-  return { key, name, title, width: 6.25, narrowWidth: 4.75, value, text, isProfit: true, ...(isSummed && { sum: 'always' }) }
+  return { key, name, title, width: 6.25, narrowWidth: 5.25, value, text, isProfit: true, ...(isSummed && { sum: 'always' }) }
 }
 
 function side(right: 'put' | 'call', name: string, title: string): Column {
@@ -105,9 +105,9 @@ export const COLUMNS: readonly Column[] = [
   {
     key: 'expires',
     name: 'Expires',
-    title: 'Expiration and days left',
+    title: 'Expiration and days left; on the last trading day the time left for orders',
     width: 7,
-    narrowWidth: 3.25,
+    narrowWidth: 3.75,
     narrowName: 'Days',
     value: VALUES.expires,
     text: expires,

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { alert, AS_OF, broken, condor, document as account, status, UNREAD, valuation } from '../../tests/account'
 import type { Alert, Broken, Condor, Notice } from '../document'
 import type { Link } from '../live'
-import { doubtOf, entriesOf, isUnanswered, split } from './needs'
+import { currentOf, doubtOf, entriesOf, isUnanswered, split } from './needs'
 import { noticesBeside } from './notices'
 
 const OPEN: Link = { state: 'open', since: 0, retryAt: null }
@@ -58,17 +58,37 @@ describe('what needs the owner', () => {
     const text = (sentence: string, held = [near]) => entries([on(near, 'r', { text: `NEAR 1: ${sentence}` })], held)[0]!.needs[0]!.text
     const cutoff = 'Alpaca takes orders for it until 15:30 ET (as configured)'
     expect(text(`${cutoff} and may liquidate it from 15:15, and the short put 740 is away, NEAR 741.36.`)).toBe(
-      'Alpaca may liquidate it from 15:15, and the short put 740 is away, NEAR 741.36.',
+      'Alpaca may liquidate it from 15:15, and the short put 740 was away, NEAR 741.36 at 10:31:00 ET.',
     )
-    expect(text('Alpaca takes orders for it until 16:15 ET (the end of its trading), and the short put 740 is away.')).toBe('the short put 740 is away.')
-    expect(text('the short put 740 is breached, NEAR 739.00; Alpaca has taken no orders for it since 15:15 ET.')).toBe('the short put 740 is breached, NEAR 739.00.')
+    expect(text('Alpaca takes orders for it until 16:15 ET (the end of its trading) and the short put 740 is at the price.')).toBe('the short put 740 is at the price.')
+    expect(text('the short put 740 is breached, NEAR 739.00; Alpaca has taken no orders for it since 15:15 ET.')).toBe('the short put 740 was breached, NEAR 739.00 at 10:31:00 ET.')
     expect(text('expires today; Alpaca takes orders until 15:15 and may liquidate from 15:15, and trading ends at 16:00 ET (1 condor).')).toBe(
       'expires today; Alpaca may liquidate from 15:15, and trading ends at 16:00 ET.',
     )
-    for (const whole of ['Alpaca takes orders for it until 15:30 ET on Dec 4 (as configured), and the short put 740 is away.', `${cutoff}.`]) {
+    for (const whole of ['Alpaca takes orders for it until 15:30 ET on Dec 4 (as configured).', `${cutoff}.`]) {
       expect(text(whole)).toBe(whole)
     }
     expect(text('breached; Alpaca has taken no orders for it since 15:15 ET.', [])).toContain('no orders')
+  })
+
+  it('has the time of what was measured, with its day if that is not today', () => {
+    const text = (sentence: string, changes: Partial<Alert> = {}) => entries([on(near, 'r', { text: `NEAR 1: ${sentence}`, ...changes })])[0]!.needs[0]!.text
+    expect(text('the loss is 91 to 92 % of the maximum loss (at least 60 %); Alpaca has taken none. P/L -5.00 (close now -6.00).')).toBe(
+      'the loss was 91 to 92 % of the maximum loss (at least 60 %) at 10:31:00 ET; Alpaca has taken none.',
+    )
+    expect(text('the short put 740 is 1.43 (0.19 %) away, NEAR 741.43.', { since: '2026-11-18T15:31:00Z' })).toBe(
+      'the short put 740 was 1.43 (0.19 %) away, NEAR 741.43 at Wed, Nov 18, 10:31:00 ET.',
+    )
+    for (const lasting of ['this condor has lost 1 of its 2 long puts 705.', 'it cannot be watched, as its P/L is not known.']) expect(text(lasting)).toBe(lasting)
+  })
+
+  it('has the time since which no orders are taken, once it has passed', () => {
+    const cutoffs = [{ kind: 'orders' as const, at: '2026-11-20T15:30:00Z', source: 'config' as const }]
+    const held = { ...near, expiry: { ...near.expiry!, cutoffs } }
+    const one = on(near, 'r', { text: 'NEAR 1: Alpaca takes orders for it until 10:30 ET (as configured) and may liquidate it from 10:30.' })
+    const told = (now: string) => currentOf(one, { ...NOTHING, condors: mapOf([held]), now: Date.parse(now) }).text
+    expect(told('2026-11-20T15:29:00Z')).toBe('Alpaca takes orders for it until 10:30 ET (as configured) and may liquidate it from 10:30.')
+    expect(told('2026-11-20T15:30:00Z')).toBe('Alpaca has taken no orders for it since 10:30 ET (as configured) and may liquidate it from 10:30.')
   })
 
   it('has a price and a profit or loss that are marked where they may be old', () => {
@@ -78,14 +98,14 @@ describe('what needs the owner', () => {
     const of = (changes: object, held = near, price: object = {}) => {
       const underlyings = new Map([[near.underlying, { ...account('x').underlyings[0]!, symbol: near.underlying, price: 741.51, ...price }]])
       const [entry] = entriesOf({ ...NOTHING, alerts, condors: mapOf([held]), underlyings, ...changes })
-      return [entry!.needs[0]!.text.replace(/.*NEAR 704.10/, ''), entry!.isOld]
+      return [entry!.needs[0]!.text.replace(/.*was breached, NEAR 704.10 at 10:31:00 ET/, ''), entry!.isOld]
     }
     expect(of({})).toEqual([', now 741.51.', false])
     expect(of({}, near, { unconfirmed: true })).toEqual([', now 741.51 (unconfirmed).', false])
     expect(of({}, near, { reason: 'stale' })).toEqual([', now 741.51 (unconfirmed).', false])
     expect(of({}, old)).toEqual([', now 741.51.', true])
     expect(of({ link: { ...OPEN, state: 'reconnecting' } })).toEqual([', now 741.51 (unconfirmed).', true])
-    expect(of({ status: status({ state: 'stale' }) })).toEqual([', now 741.51.', true])
+    expect(of({ status: status({ state: 'stale' }) })).toEqual([', now 741.51 (unconfirmed).', true])
     expect(of({ status: status({ state: 'closed' }) })).toEqual([', now 741.51.', false])
   })
 

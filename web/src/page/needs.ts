@@ -1,7 +1,7 @@
 /** What needs the owner: firing alerts of severity warning or critical, one entry for each condor, and broken condors. */
 import type { Alert, Broken } from '../document'
 import { firingOf, severityRank, type Severity } from '../firing'
-import { presentText } from '../alarm'
+import { BESIDE, presentText } from '../alarm'
 import { format } from '../format'
 import { isOld, presentOf, type Present } from '../freshness'
 import type { Shown } from '../live'
@@ -33,8 +33,10 @@ export interface Entry {
 }
 
 /** The time for orders, which stands before the sentence as the time left; it has no date on the day itself. */
-const ORDERS = /Alpaca takes orders for it until [\d:]+ ET( \([^)]*\))?, and |; Alpaca has taken no orders for it since [\d:]+ ET/
-const ORDERS_AND = /takes orders (for it )?until [\d:]+( ET)?( \([^)]*\))? and may/
+const ORDERS = /Alpaca (takes|has taken no) orders for it (until|since) [\d:]+ ET( \([^)]*\))?,? and (?!may)|; Alpaca has taken no orders for it since [\d:]+ ET/
+const ORDERS_AND = /(takes|has taken no) orders (for it )?(until|since) [\d:]+( ET)?( \([^)]*\))? and may/
+
+const UNTIL = / takes orders( for it)? until /
 
 type Facts = Pick<Shown, 'alerts' | 'broken' | 'condors' | 'underlyings' | 'link' | 'status' | 'now'>
 
@@ -47,7 +49,7 @@ export function entriesOf({ alerts, broken, condors, underlyings, link, status, 
   const entries = new Map<string, Entry>()
   for (const alert of firing) {
     const key = alert.condorId ?? alert.underlying ?? 'account'
-    const { name, text } = split(alert, presentOf(underlyings.get(alert.underlying ?? ''), link))
+    const { name, text } = currentOf(alert, { condors, underlyings, link, status, now })
     const entry = entries.get(key) ?? { key, condorId: alert.condorId, name, needs: [], pl: undefined, isOld: isOld(link, status), isAcknowledged: false }
     const own = condors.has(key) ? text.replace(ORDERS, '').replace(ORDERS_AND, 'may') : text
     entry.needs.push({ severity: alert.severity, text: own, alert })
@@ -75,9 +77,16 @@ export function doubtOf({ document, link, status }: Pick<Shown, 'document' | 'li
   return status.positions.error ? 'the account cannot be read' : unconfirmed(document)
 }
 
-/** Splits an alert's sentence into its subject and the rest. */
-export function split(alert: Alert, present: Present | null = null): { name: string; text: string } {
-  const text = presentText(alert, present, format)
+/** Returns the parts of a firing alert's sentence as of `now`: with the time of its figures, and without orders after the cut-off. */
+export function currentOf(alert: Alert, { condors, underlyings, link, status, now }: Pick<Facts, 'condors' | 'underlyings' | 'link' | 'status' | 'now'>) {
+  const parts = split(alert, presentOf(underlyings.get(alert.underlying ?? ''), link, status), now)
+  const isPassed = condors.get(alert.condorId ?? '')?.expiry?.cutoffs.some(({ kind, at }) => kind === 'orders' && Date.parse(at) <= now)
+  return isPassed ? { ...parts, text: parts.text.replace(UNTIL, ' has taken no orders$1 since ') } : parts
+}
+
+/** Splits an alert's sentence into its subject and the rest; without `now` it is that of the moment at which it fired or ended. */
+export function split(alert: Alert, present: Present | null = null, now?: number): { name: string; text: string } {
+  const text = now === undefined ? alert.text.replace(BESIDE, '') : presentText(alert, present, format, now)
   const at = text.indexOf(': ')
   return at < 0 ? { name: alert.condorId ?? alert.underlying ?? 'The account', text } : { name: text.slice(0, at), text: text.slice(at + 2) }
 }

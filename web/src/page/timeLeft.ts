@@ -1,10 +1,25 @@
 /** How long a condor can still be closed. The sentences of alerts stay as they were when they fired. */
-import { duration, type Cutoff } from '../countdown'
+import { cutoffs, type Cutoff } from '../countdown'
+import { duration } from '../duration'
 import { format } from '../format'
+import { isBroken, type Entry } from './entries'
 
 /** Returns the time left for orders in words; empty if `cutoffs` has none for them. */
 export function timeLeft(cutoffs: readonly Cutoff[]): string {
   const orders = cutoffs.find(({ kind }) => kind === 'orders')
   if (!orders) return ''
-  return orders.minutesLeft > 0 ? `${duration(orders.minutesLeft)} left for orders` : `No orders since ${format.minute(orders.at)}`
+  return orders.secondsLeft > 0 ? `${duration(orders.secondsLeft)} left for orders` : `No orders since ${format.minute(orders.at)}`
+}
+
+/**
+ * Returns how long `entry` can still be closed, on the last day on which it trades; else null. That is the time left for orders,
+ * then `no orders`, and `expired` after the last trade. The terminal has the same words, see condord/cli/last_day.py.
+ */
+export function lastDayLeft(entry: Entry, now: number): string | null {
+  // An older daemon has no expiry.
+  if (isBroken(entry) || !entry.expiry) return null
+  if (Date.parse(entry.expiry.lastTradingAt) <= now) return 'expired'
+  const orders = cutoffs(entry, now).find(({ kind }) => kind === 'orders')
+  if (!orders) return null
+  return orders.secondsLeft > 0 ? duration(orders.secondsLeft) : 'no orders'
 }

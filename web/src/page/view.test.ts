@@ -112,17 +112,19 @@ describe('groups', () => {
   const january = { ...held('SPY', -9, { daysToExpiration: 48 }), id: 'SPY-2', expiration: '2027-01-15' }
   const iwm = held('IWM', 1, { daysToExpiration: 20 })
 
-  it('are those of the underlyings, the group of the first entry first', () => {
+  it('are those of the underlyings by name, whatever their entries are sorted by', () => {
     expect(groups([spy, iwm, january], { group: 'underlying', sort: 'pl' })).toEqual([
-      { name: 'SPY', ids: ['SPY-2', spy.id] },
       { name: 'IWM', ids: [iwm.id] },
+      { name: 'SPY', ids: ['SPY-2', spy.id] },
     ])
   })
 
-  it('are those of the expirations', () => {
-    expect(groups([january, spy, iwm], { group: 'expiration', sort: 'expires' })).toEqual([
+  it('are those of the expirations by date, a broken condor in its own', () => {
+    const lost = { ...broken('LOST', {}), expiration: '2027-02-19' }
+    expect(groups([lost, january, spy, iwm], { group: 'expiration', sort: '-pl' })).toEqual([
       { name: 'Dec 18, 2026', ids: [spy.id, iwm.id] },
       { name: 'Jan 15, 2027', ids: ['SPY-2'] },
+      { name: 'Feb 19, 2027', ids: ['LOST'] },
     ])
   })
 

@@ -118,12 +118,14 @@ export function arranged(
     .map((entry) => ({ entry, rank: rankOf(entry, key, firing, valueOf, now) }))
     .sort((one, other) => compared(one.rank, other.rank, sign))
   const groups = new Map<string, string[]>()
-  // The group of the first entry comes first: the most urgent, the worst, the nearest.
   for (const { entry } of ranked) {
-    const name = groupOf(entry, view.group)
-    groups.set(name, [...(groups.get(name) ?? []), entry.id])
+    const key = view.group === 'none' ? '' : entry[view.group]
+    groups.set(key, [...(groups.get(key) ?? []), entry.id])
   }
-  return [...groups].map(([name, ids]) => ({ name, ids }))
+  // By name or by date, whatever their entries are sorted by, so that a group is found where it was.
+  return [...groups]
+    .sort(([one], [other]) => (one < other ? -1 : 1))
+    .map(([key, ids]) => ({ name: view.group === 'expiration' ? day(key) : key, ids }))
 }
 
 type Rank = readonly (string | number | null)[]
@@ -139,11 +141,6 @@ function nearest(entry: Entry): number | null {
   if (isBroken(entry) || entry.direction === 'long') return null
   const { put, call } = entry.risk.distance
   return put.sigmas === null || call.sigmas === null ? null : Math.min(put.sigmas, call.sigmas)
-}
-
-function groupOf({ underlying, expiration }: Entry, group: View['group']): string {
-  if (group === 'none') return ''
-  return group === 'underlying' ? underlying : day(expiration)
 }
 
 /** Unknown is last in both directions. */

@@ -39,13 +39,13 @@ describe('the state', () => {
     expect(details.slice(0, 2)).toEqual(['The feed is silent.', 'Since 10:30:02 ET.'])
   })
 
-  it('does not call prices live in alarm while the account cannot be read', () => {
+  it('claims nothing about prices while the account cannot be read', () => {
     const error = { code: 'unreachable', text: 'no answer' }
     const read = { readAt: '2026-11-20T15:30:02Z', error, breaker: 'open' } as const
     expect(standingOf({ positions: read })).toEqual({
       tone: 'warn',
       headline: 'Account not read',
-      details: ['Prices are current.', 'No answer.', 'It was last read at 10:30:02 ET.'],
+      details: ['No answer.', 'It was last read at 10:30:02 ET.'],
     })
     expect(standingOf({ positions: { ...read, readAt: null } }).tone).toBe('bad')
     expect(standingOf({ state: 'closed', positions: read }).details[0]).toBe('The market is closed.')

@@ -84,9 +84,9 @@ export function standing(link: Link, status: Status | null, now: number, doubt: 
   const headline = HEADLINES[status.state] ?? status.state
   if (!isUsual) return { tone: toneOf(status), headline: causeOf(status) ?? headline, details }
   if (!status.positions.error) return { tone: status.reason || doubt ? 'warn' : toneOf(status), headline, details }
-  // The positions may have changed since; whether the prices have is another question.
-  const prices = doubt ? sentence(doubt) : status.state === 'live' ? 'Prices are current.' : 'The market is closed.'
-  return { tone: status.positions.readAt ? 'warn' : 'bad', headline: 'Account not read', details: [prices, ...details] }
+  // The positions may have changed since; whether the prices have is another question, which a silence leaves open.
+  const prices = doubt ? sentence(doubt) : status.state === 'live' ? '' : 'The market is closed.'
+  return { tone: status.positions.readAt ? 'warn' : 'bad', headline: 'Account not read', details: [prices, ...details].filter(Boolean) }
 }
 
 /** Returns the cause of a stream that is not live, as a headline; null if it is not known. */

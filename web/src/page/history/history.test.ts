@@ -145,6 +145,14 @@ describe('the closed trades', () => {
     expect(text('tbody tr')).toBe('SPY 706/716/744/754 short iron condor × 1Nov 13assigned, +100 SPY shares3.89——————')
   })
 
+  it('are not counted before the past has been read', async () => {
+    const unread = { ...totals, trades: 0, realizedPl: null, unknown: 0 }
+    const { text } = await shown(PageTrades, { now: NOW }, { './api/trades': () => Response.json({ trades: [], totals: unread }) })
+    expect(text('.totals')).toBe('Realized P/L—Win rate—Winners and losers—Average win—Average loss—Trades—')
+    expect(document.querySelector('.empty')).toBeNull()
+    expect(text('.totals ~ .aside')).toContain("The account's past has not been read yet")
+  })
+
   it('show why they cannot be read, and are requested again', async () => {
     let isDown = true
     const answer = () => (isDown ? Response.json({ detail: 'the source is lost' }, { status: 503 }) : Response.json({ trades: [], totals: { ...totals, completeFrom: AS_OF } }))

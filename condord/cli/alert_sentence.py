@@ -1,0 +1,45 @@
+"""The sentence of an alert as of now: it was written when the alert fired, and may be hours old."""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+
+from condord.cli import formatting
+from condord.live import wire
+from condord.live.wire_alerts import AlertJson
+
+_PRICE = r", [A-Z0-9.]+ [0-9,]+\.[0-9]{2}"
+_MEASURED = re.compile(rf" is (?=.*[0-9])(.*?)({_PRICE})?(?=[;.](?: |\Z))", re.ASCII)
+"""What was measured, and at the end the price if it has one: ` is breached, SPY 568.10`"""
+_UNTIL = re.compile(r" takes orders( for it)? until ")
+
+
+def split(text: str) -> tuple[str, str]:
+    """Return the sentence of an alert, and the P/L that follows it; empty if none does."""
+    reason, found, profit = text.rpartition(". P/L ")
+    return (f"{reason}.", f"P/L {profit.removesuffix('.')}") if found else (text, "")
+
+
+def sentence(
+    alert: AlertJson, now: dt.datetime, document: wire.Document | None = None, *, has_price: bool = True
+) -> str:
+    """Return the sentence of an alert that fires, without the P/L, and with the time of what was measured.
+
+    After the cut-off for orders it has the time since which none are taken, if the condor is in `document`. The page
+    has the same form, in `web/src/alarm.ts`. Without `has_price` it leaves out the price of that time.
+    """
+
+    def dated(found: re.Match[str]) -> str:
+        price = (found[2] or "") if has_price else ""
+        return f" was {found[1]}{price} at {formatting.moment(alert.since, now)}"
+
+    text = _MEASURED.sub(dated, split(alert.text)[0], count=1)
+    return _UNTIL.sub(r" has taken no orders\1 since ", text) if _is_late(alert, now, document) else text
+
+
+def _is_late(alert: AlertJson, now: dt.datetime, document: wire.Document | None) -> bool:
+    """Return whether the cut-off for orders has passed; False if it is not known."""
+    condors = [] if document is None else document.condors
+    expiry = next((condor.expiry for condor in condors if condor.id == alert.condor_id), None)
+    return expiry is not None and any(each.kind == "orders" and each.at <= now for each in expiry.cutoffs)
