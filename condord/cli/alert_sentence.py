@@ -12,6 +12,7 @@ from condord.live.wire_alerts import AlertJson
 _PRICE = r", [A-Z0-9.]+ [0-9,]+\.[0-9]{2}"
 _MEASURED = re.compile(rf" is (?=.*[0-9])(.*?)({_PRICE})?(?=[;.](?: |\Z))", re.ASCII)
 """What was measured, and at the end the price if it has one: ` is breached, SPY 568.10`"""
+_LASTING = ("breached", "tested")
 _UNTIL = re.compile(r" takes orders( for it)? until ")
 
 
@@ -32,7 +33,9 @@ def sentence(
 
     def dated(found: re.Match[str]) -> str:
         price = (found[2] or "") if has_price else ""
-        return f" was {found[1]}{price} at {formatting.moment(alert.since, now)}"
+        lasts = found[1].startswith(_LASTING)  # as long as the alert fires
+        at = "since" if lasts and not price else "at"
+        return f" {'has been' if lasts else 'was'} {found[1]}{price} {at} {formatting.moment(alert.since, now)}"
 
     text = _MEASURED.sub(dated, split(alert.text)[0], count=1)
     return _UNTIL.sub(r" has taken no orders\1 since ", text) if _is_late(alert, now, document) else text

@@ -33,7 +33,7 @@ def converted(*given):
 
 def test_an_alert_is_its_sentence_its_id_and_what_is_known_of_it():
     assert lines() == [
-        "◆ critical  SPY 560/570/630/640 Dec 18: the short put 570 was breached, SPY 568.10 at 10:30 ET.",
+        "◆ critical  SPY 560/570/630/640 Dec 18: the short put 570 has been breached, SPY 568.10 at 10:30 ET.",
         f"            {ID}",
         "            since 10:30 ET, 1 min 9 s ago, value -0.21 (threshold 0)",
         "",
@@ -63,7 +63,7 @@ def test_on_a_narrow_terminal_sentences_are_wrapped_and_indented():
     shown = lines(width=40)
     assert shown[:5] == [
         "◆ critical  SPY 560/570/630/640 Dec 18:",
-        "            the short put 570 was",
+        "            the short put 570 has been",
         "            breached, SPY 568.10 at",
         "            10:30 ET.",
         f"            {ID}",
@@ -149,11 +149,11 @@ def test_the_summary_is_two_lines_at_most_with_the_first_of_them():
 
     counts = {"critical": 1, "warning": 2}
     assert summary(documents.alert(), **counts) == [
-        "alerts: 1 critical, 2 warning · SPY 560/570/630/640 Dec 18: the short put 570 was breached at 10:30 ET."
+        "alerts: 1 critical, 2 warning · SPY 560/570/630/640 Dec 18: the short put 570 has been breached since 10:30 ET."
     ]
     assert summary(documents.alert(), width=70, **counts) == [
         "alerts: 1 critical, 2 warning · SPY 560/570/630/640 Dec 18: the short",
-        "put 570 was breached at 10:30 ET.",
+        "put 570 has been breached since 10:30 ET.",
     ]
     assert summary(documents.alert(), width=36, **counts) == [
         "alerts: 1 critical, 2 warning · SPY",
@@ -174,7 +174,7 @@ def test_the_summary_has_no_earlier_pl(pl):
 def test_the_summary_has_no_earlier_price_within_the_sentence():
     alert = documents.alert(text="INTC 39/40/44/45 Dec 4: the short put 40 is breached, INTC 38.38; Alpaca takes none.")
     [line] = alert_lines.summary(firing(alert, critical=1), Screen())
-    assert line.endswith("the short put 40 was breached at 10:30 ET; Alpaca takes none.")
+    assert line.endswith("the short put 40 has been breached since 10:30 ET; Alpaca takes none.")
 
 
 @pytest.mark.parametrize(("severity", "code"), [("critical", 31), ("warning", 33), ("info", 1)])
@@ -194,7 +194,7 @@ def test_the_pl_of_the_firing_is_shown_with_the_present_one():
     held = documents.condor(valuation=documents.valuation(unrealizedPl=-30, naturalPl=-42.5))
     document = msgspec.convert(documents.document(condors=[held]), wire.Document)
     shown = alert_lines.alerts_lines(listed(documents.alert(text=text)), NOW, Screen(), document=document)
-    assert shown[0].endswith("the short put 570 was breached, SPY 568.10 at 10:30 ET.")
+    assert shown[0].endswith("the short put 570 has been breached, SPY 568.10 at 10:30 ET.")
     assert shown[3].strip() == (
         "now P/L -30.00 (close now -42.50), SPY 582.10; when it fired P/L -511.00 (close now -518.00)"
     )

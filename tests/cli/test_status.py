@@ -86,7 +86,7 @@ def test_the_sentence_of_the_first_alert_is_folded_in_its_column():
     report = msgspec.convert(documents.report(), wire.StatusReport)
     shown = status_lines(report, found, NOW, Screen(width=60))
     at = shown.index("alerts       1 critical: SPY 560/570/630/640 Dec 18: the")
-    assert shown[at + 1] == "             short put 570 was breached at 10:30 ET."
+    assert shown[at + 1] == "             short put 570 has been breached since 10:30 ET."
 
 
 def test_a_channel_that_does_not_deliver_is_named_at_the_end():

@@ -28,7 +28,11 @@ const SHOWN = /^[^:]*: (Alpaca [^,]*ET \(.*?, and )?|; Alpaca has .* ET/g
 export function presentText({ text, since }: Alert, present: Present | null, format: Format, now: number): string {
   return text
     .replace(BESIDE, '')
-    .replace(MEASURED, (_, what, price) => ` was ${what} at ${format.clock(since, now)}${price && present ? `, now ${priceText(present, format)}` : ''}`)
+    .replace(MEASURED, (_, what, price) => {
+      const lasts = /^(breach|test)ed/.test(what) // as long as the alert fires
+      const later = price && present ? `, now ${priceText(present, format)}` : ''
+      return ` ${lasts ? 'has been' : 'was'} ${what} ${lasts && !price ? 'since' : 'at'} ${format.clock(since, now)}${later}`
+    })
 }
 
 const priceText = ({ price, isOld }: Present, format: Format) => `${format.money(price)}${isOld ? ' (unconfirmed)' : ''}`

@@ -322,7 +322,7 @@ describe('a card', () => {
     const sentence = (text: string) => card(condor(), { alerts: [alert('order-cutoff:x', { condorId: condor().id, text: `SPY 1: ${text}` })] }).words('.condor-alarm li')
     const cutoff = 'Alpaca takes orders for it until 15:30 ET'
     expect(sentence(`${cutoff} (as configured) and may liquidate it from 15:15, and the put is away.`)).toEqual(['The put is away.'])
-    expect(sentence('the put is breached; Alpaca has taken no orders for it since 15:15 ET.')).toEqual(['The put was breached at 10:31:00 ET.'])
+    expect(sentence('the put is breached; Alpaca has taken no orders for it since 15:15 ET.')).toEqual(['The put has been breached since 10:31:00 ET.'])
     expect(sentence(`${cutoff} on Dec 4 (as configured), and the put is away.`)).toEqual([`${cutoff} on Dec 4 (as configured), and the put is away.`])
   })
 

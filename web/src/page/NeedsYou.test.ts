@@ -74,8 +74,8 @@ describe('what needs the owner', () => {
   it('has the present price beside the sentence of the past, once', async () => {
     const breached = firing('breached', { text: 'SPY 705/715: the short put 715 is breached, SPY 714.20. P/L -100.00.' })
     const { text } = await page({ alerts: [breached] })
-    expect(text('.need p')).toBe('SPY 705/715 — the short put 715 was breached, SPY 714.20 at 10:31:00 ET, now 742.00.')
-    expect(text('.condor-alarm li')).toBe('The short put 715 was breached, SPY 714.20 at 10:31:00 ET, now 742.00.')
+    expect(text('.need p')).toBe('SPY 705/715 — the short put 715 has been breached, SPY 714.20 at 10:31:00 ET, now 742.00.')
+    expect(text('.condor-alarm li')).toBe('The short put 715 has been breached, SPY 714.20 at 10:31:00 ET, now 742.00.')
   })
 
   it('is nothing although a strike is breached without an alert, which is stated', async () => {

@@ -61,7 +61,7 @@ describe('what needs the owner', () => {
       'Alpaca may liquidate it from 15:15, and the short put 740 was away, NEAR 741.36 at 10:31:00 ET.',
     )
     expect(text('Alpaca takes orders for it until 16:15 ET (the end of its trading) and the short put 740 is at the price.')).toBe('the short put 740 is at the price.')
-    expect(text('the short put 740 is breached, NEAR 739.00; Alpaca has taken no orders for it since 15:15 ET.')).toBe('the short put 740 was breached, NEAR 739.00 at 10:31:00 ET.')
+    expect(text('the short put 740 is breached, NEAR 739.00; Alpaca has taken no orders for it since 15:15 ET.')).toBe('the short put 740 has been breached, NEAR 739.00 at 10:31:00 ET.')
     expect(text('expires today; Alpaca takes orders until 15:15 and may liquidate from 15:15, and trading ends at 16:00 ET (1 condor).')).toBe(
       'expires today; Alpaca may liquidate from 15:15, and trading ends at 16:00 ET.',
     )
@@ -98,7 +98,7 @@ describe('what needs the owner', () => {
     const of = (changes: object, held = near, price: object = {}) => {
       const underlyings = new Map([[near.underlying, { ...account('x').underlyings[0]!, symbol: near.underlying, price: 741.51, ...price }]])
       const [entry] = entriesOf({ ...NOTHING, alerts, condors: mapOf([held]), underlyings, ...changes })
-      return [entry!.needs[0]!.text.replace(/.*was breached, NEAR 704.10 at 10:31:00 ET/, ''), entry!.isOld]
+      return [entry!.needs[0]!.text.replace(/.*has been breached, NEAR 704.10 at 10:31:00 ET/, ''), entry!.isOld]
     }
     expect(of({})).toEqual([', now 741.51.', false])
     expect(of({}, near, { unconfirmed: true })).toEqual([', now 741.51 (unconfirmed).', false])
