@@ -45,7 +45,7 @@ class LeaseHolder(NamedTuple):
     fence: int
 
 
-class _Held(msgspec.Struct, frozen=True):
+class _LeaseValue(msgspec.Struct, frozen=True):
     """The value of the key. `nonce` identifies one `Lease` object; `fence` is null until the first renewal.
 
     `base` is what the fence is above the first revision.
@@ -187,7 +187,7 @@ class Lease:
         return (held.nonce, held.base) == (self._nonce, self._base) and fence in (None, _holder(found).fence)
 
     def _value(self, fence: int | None) -> bytes:
-        return msgspec.json.encode(_Held(self._holder, self._nonce, fence, self._base))
+        return msgspec.json.encode(_LeaseValue(self._holder, self._nonce, fence, self._base))
 
 
 async def holder_of(bus: Bus, account: str) -> LeaseHolder | None:
@@ -215,9 +215,9 @@ def _holder(found: KeyState) -> LeaseHolder:
     return LeaseHolder(held.holder, held.base + found.revision if held.fence is None else held.fence)
 
 
-def _decoded(found: KeyState) -> _Held:
+def _decoded(found: KeyState) -> _LeaseValue:
     try:
-        return msgspec.json.decode(found.value, type=_Held)
+        return msgspec.json.decode(found.value, type=_LeaseValue)
     except msgspec.DecodeError as error:
         text = f"a lease in the bucket {LEASES} was not written by condord: {error}"
         raise Declined(text, "remove the bucket") from error

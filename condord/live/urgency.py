@@ -105,7 +105,7 @@ def nearness_of(condor: CondorJson | BrokenJson, as_of: dt.datetime) -> Nearness
 
 
 def are_orders_over(condor: CondorJson | BrokenJson, as_of: dt.datetime) -> bool:
-    """Return whether Alpaca takes no more orders for the condor, as far as that is known."""
+    """Return whether Alpaca no longer takes orders for the condor, as far as that is known."""
     if isinstance(condor, BrokenJson):
         return condor.days_to_expiration < 0
     cutoff_at = orders_cutoff(condor)
