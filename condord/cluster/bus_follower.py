@@ -223,7 +223,6 @@ class BusFollower:
                 self._wake.set()
                 if self.order.leader and code == "leaderLost" and self._code is None:
                     self._reason = f"no event has come from {self.order.leader} for {LOST_SECONDS:g} s"
-            if code is not None:
                 self._sink.lose(self.reason, code)
             self._has_followed = self._has_followed or not self.order.is_behind
             if code != self._told and (code is not None or self.order.leader):

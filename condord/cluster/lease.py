@@ -191,7 +191,7 @@ class Lease:
 
 
 async def holder_of(bus: Bus, account: str) -> LeaseHolder | None:
-    """Return who holds the lease of an account, and its fence; None if nobody does.
+    """Return who holds the lease of an account, and its fence; None if it is free.
 
     Raises:
         Unanswered: the bus is lost, or JetStream does not answer.

@@ -74,7 +74,7 @@ class NatsClient(Client):
         self._subjects: dict[str, str] = {}  # by their lower-case text
 
     def translated(self, error: Exception) -> Exception:
-        """Return `Forbidden` for an error that says so.
+        """Return `Forbidden` for an error about permissions.
 
         nats-py 2.16 turns errors into lower case, but the subjects of NATS are case-sensitive.
         """

@@ -253,7 +253,7 @@ class WorkerPool:
         self._accepting.clear()
 
     def _accept(self, listener: socket.socket) -> bool:
-        """Hand over the next connections of a listener; False if no more can be accepted now."""
+        """Hand over the next connections of a listener; False once its queue is empty."""
         for number in count():
             if number == ACCEPTED_AT_ONCE:
                 return True

@@ -72,7 +72,7 @@ def history_csv(answer: RecordedJson, end: LineEnd) -> Iterator[str]:
 
 def _lines(columns: Sequence[str], rows: Iterable[Mapping[str, Value]], end: LineEnd) -> Iterator[str]:
     written: list[str] = []
-    # The writer quotes a line end in a cell only if it is part of `lineterminator`, so that is CRLF, whatever `end` is.
+    # The writer quotes a line end in a cell only if it is part of `lineterminator`, so that is CRLF for every `end`.
     writer = csv.writer(SimpleNamespace(write=written.append), lineterminator=_CRLF)
     writer.writerow(columns)
     yield written.pop().removesuffix(_CRLF) + end

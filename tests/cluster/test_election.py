@@ -145,7 +145,7 @@ def test_a_standby_or_a_candidate_leaves_at_once(election):
 class Kv:
     """The server: a lease with a fence, which ends by the server's clock.
 
-    `seen` has who has asked since the store was lost, and when first; after a lease, the first of these gets it.
+    `seen` has each ingester that has asked since the store was lost, with the time of its first request.
     """
 
     def __init__(self):

@@ -498,7 +498,7 @@ def test_a_stream_pipelined_after_an_answer_begins_with_its_head_when_that_is_re
 
 
 async def behind_an_answer(house, waiting):
-    """A client of the stream whose socket takes no more, as `waiting` bytes are queued already; and what was written."""
+    """A client of the stream whose socket is full, with `waiting` bytes queued; and the bytes that were written."""
     client = await house.connect(receive_bytes=4096)
     await virtualtime.until(lambda: house.connections)
     (connection,) = house.connections

@@ -521,7 +521,7 @@ def failing_read(*_):
 
 
 class TestTest:
-    def test_a_test_message_is_sent_at_once_whatever_holds_back_other_messages(self):
+    def test_a_test_message_is_sent_at_once_while_other_messages_are_held_back(self):
         async def main():
             async with Bench(channel(quiet=QUIET), channel("phone", "apprise")) as bench:
                 answer = await bench.delivery.test("hook")

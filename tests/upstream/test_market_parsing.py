@@ -227,7 +227,7 @@ def spoilt(draw, whole):
 
 
 class TestAnyRow:
-    """Whatever one row holds, the next one is read, and what is read can be encoded."""
+    """A faulty row does not stop the next one from being read, and each row that is read can be encoded."""
 
     @given(spoilt(STOCK) | ODD)
     def test_a_snapshot_of_a_stock(self, row):

@@ -158,7 +158,7 @@ class TestSingleOrders:
     def test_an_order_in_any_other_state_is_a_working_order(self, status):
         assert only(SINGLE | {"status": status}).id == "single"
 
-    def test_a_filled_order_is_not_a_working_order_whatever_its_state(self):
+    def test_a_filled_order_is_not_a_working_order_in_any_state(self):
         refused = Refused()
         assert working_orders([SINGLE | {"filled_qty": "3"}], refused) == []
         assert refused == []

@@ -62,7 +62,7 @@ export const alertKeys = (alert: Alert, condor: Condor | Broken | undefined, now
 
 const FARTHEST: Keys = [Infinity, 1, Infinity, '']
 
-/** Whether Alpaca takes no more orders for `condor`, as far as that is known. */
+/** Whether Alpaca no longer takes orders for `condor`, as far as that is known. */
 function areOrdersOver(condor: Condor | Broken, now: number): boolean {
   // An older daemon has no expiry.
   const cutoffs = isBroken(condor) ? [] : (condor.expiry?.cutoffs ?? []).filter(({ kind }) => kind === 'orders')

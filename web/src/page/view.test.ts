@@ -112,7 +112,7 @@ describe('groups', () => {
   const january = { ...held('SPY', -9, { daysToExpiration: 48 }), id: 'SPY-2', expiration: '2027-01-15' }
   const iwm = held('IWM', 1, { daysToExpiration: 20 })
 
-  it('are those of the underlyings by name, whatever their entries are sorted by', () => {
+  it('are those of the underlyings by name, however their entries are sorted', () => {
     expect(groups([spy, iwm, january], { group: 'underlying', sort: 'pl' })).toEqual([
       { name: 'IWM', ids: [iwm.id] },
       { name: 'SPY', ids: ['SPY-2', spy.id] },

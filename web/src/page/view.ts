@@ -122,7 +122,7 @@ export function arranged(
     const key = view.group === 'none' ? '' : entry[view.group]
     groups.set(key, [...(groups.get(key) ?? []), entry.id])
   }
-  // By name or by date, whatever their entries are sorted by, so that a group is found where it was.
+  // By name or by date, however their entries are sorted, so that a group stays in its place.
   return [...groups]
     .sort(([one], [other]) => (one < other ? -1 : 1))
     .map(([key, ids]) => ({ name: view.group === 'expiration' ? day(key) : key, ids }))
