@@ -54,7 +54,7 @@ class Account:
         self._files.rules = [
             {
                 "name": name,
-                "when": "daysToExpiration >= 0",
+                "when": "probabilityOfProfit >= 0",  # at any hour; what depends on the date counts from 09:00 ET of a session's day
                 "severity": severity,
                 "match": {"condor": [self.condor(beginning)["id"]]},
             }
