@@ -19,9 +19,10 @@ ratios within one run.
 With `--fast` condord gets 100 quotes a second and makes 20 frames of them. A latency is then that of the newest quote
 in a frame, and includes up to 10 ms of the window. nchan gets 20 frames, and naive is left out.
 
-With `--workers N` there is also `workers`, a condord whose port N workers serve, each on a core in turn. CPU and memory
-are then those of the daemon and its workers together. `spread` is how far the worker that is farthest from its share of
-the subscribers is away from it.
+With `--workers N` there are also `workers`, a condord whose port N workers serve, and `nchans`, an nginx with N
+workers; `us/nchan` and `p99/nchan` of `workers` compare these two. Each worker is on a core in turn. CPU and memory are
+those of the parent and its workers together. `spread` is how far the worker that is farthest from its share of the
+subscribers is away from it.
 
 Run it: python benchmarks/fanout.py [--subscribers 1000,5000] [--rate 4] [--seconds 10] [--rounds 1] [--fast]
     [--workers N] [--servers condord,workers]
@@ -47,7 +48,6 @@ import subprocess
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -60,14 +60,13 @@ FAST_RATE, FAST_QUOTES, FAST_WINDOW_MS = 20, 100, 50
 LEGS = {"SPY261218P00705000": 2, "SPY261218P00715000": -2, "SPY261218C00770000": -2, "SPY261218C00780000": 2}
 NGINX = """
 load_module {module};
-daemon off; worker_processes 1; pid nginx.pid; error_log error.log;
+daemon off; worker_processes {workers}; pid nginx.pid; error_log error.log;
 events {{ worker_connections {connections}; }}
 http {{
     access_log off; tcp_nodelay on; keepalive_requests 1000000; keepalive_timeout 600;
     client_body_temp_path 1; proxy_temp_path 2; fastcgi_temp_path 3; uwsgi_temp_path 4; scgi_temp_path 5;
     server {{
         listen 127.0.0.1:{port} backlog=2048;
-        location = /worker {{ return 200 $pid; }}
         location = /publish {{ nchan_publisher; nchan_channel_id all; }}
         location = /stream {{ nchan_subscriber eventsource; nchan_channel_id all; }}
     }}
@@ -190,25 +189,35 @@ def naive(_case: Case, sample: str) -> Iterator[Served]:
         yield Served(url, process.pid, lambda at: print(retimed(sample, at), file=process.stdin))
 
 
+def nchan(case: Case, sample: str) -> contextlib.AbstractContextManager[Served]:
+    """Run nginx with nchan and one worker."""
+    return nginx(case, sample, workers=1)
+
+
+def nchans(case: Case, sample: str) -> contextlib.AbstractContextManager[Served]:
+    """Run nginx with nchan and as many workers as condord has."""
+    return nginx(case, sample, workers=case.workers)
+
+
 @contextlib.contextmanager
-def nchan(case: Case, sample: str) -> Iterator[Served]:
-    """Run nginx with nchan; its worker reports its own pid."""
+def nginx(case: Case, sample: str, *, workers: int) -> Iterator[Served]:
+    """Run nginx with nchan."""
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     with tempfile.TemporaryDirectory() as directory:
         root = Path(directory)
-        root.chmod(0o755)  # the worker may be another user
-        (root / "nginx.conf").write_text(NGINX.format(module=NCHAN, port=port, connections=2 * case.subscribers + 100))
+        root.chmod(0o755)  # the workers may be another user
+        connections = 2 * case.subscribers + 100
+        text = NGINX.format(module=NCHAN, port=port, connections=connections, workers=workers)
+        (root / "nginx.conf").write_text(text)
         with running(["nginx", "-p", directory, "-c", "nginx.conf", "-e", "error.log"]) as process:
-            while not (root / "nginx.pid").exists():  # it is written when it listens
+            while not (root / "nginx.pid").exists() or len(children(process.pid)) < workers:  # it listens from then on
                 if process.poll() is not None:
                     raise ChildProcessError((root / "error.log").read_text())
                 time.sleep(0.02)
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/worker") as answer:
-                worker = int(answer.read())
             with socket.create_connection(("127.0.0.1", port)) as publisher:
                 url = f"http://127.0.0.1:{port}/stream"
-                yield Served(url, worker, lambda at: publish(publisher, retimed(sample, at)))
+                yield Served(url, process.pid, lambda at: publish(publisher, retimed(sample, at)))
 
 
 def publish(publisher: socket.socket, data: str) -> None:
@@ -259,7 +268,7 @@ def measure(server: str, case: Case, sample: str) -> Report:
         with following(served.url, served.pid, case.subscribers, case.seconds, cores[-1]) as client:
             if server == "workers":
                 print(f"{case.subscribers} subscribers, {case.workers} workers: spread {spread(served.pid):.1%}")
-            drive(served.hand, case.rate if server == "nchan" else case.quotes, client)
+            drive(served.hand, case.rate if server in NCHANS else case.quotes, client)
             return report_of(client)
 
 
@@ -281,7 +290,9 @@ def drive(hand: Callable[[str], object], a_second: float, client: subprocess.Pop
         time.sleep(due - now)
 
 
-SERVERS = {"condord": condord, "workers": workers, "naive": naive, "nchan": nchan}
+SERVERS = {"condord": condord, "workers": workers, "naive": naive, "nchan": nchan, "nchans": nchans}
+NCHANS = ("nchan", "nchans")
+SEVERAL = ("workers", "nchans")
 
 
 def ratio(rounds: dict[str, list[Report]], server: str, other: str, figure: str) -> float:
@@ -301,6 +312,7 @@ def figures(server: str, rounds: dict[str, list[Report]]) -> dict[str, str]:
     reports = rounds[server]
     figure = functools.partial(median, reports)
     over = functools.partial(ratio, rounds, server)
+    same_nchan = "nchans" if server in SEVERAL else "nchan"
     return {
         "server": server,
         "subscribers": f"{reports[0].subscribers}",
@@ -308,10 +320,10 @@ def figures(server: str, rounds: dict[str, list[Report]]) -> dict[str, str]:
         "bytes": f"{figure('bytes_a_frame'):.0f}",
         "us each": f"{figure('cpu_us'):.1f}",
         "us/naive": f"{over('naive', 'cpu_us'):.2f}",
-        "us/nchan": f"{over('nchan', 'cpu_us'):.2f}",
+        "us/nchan": f"{over(same_nchan, 'cpu_us'):.2f}",
         "p50 ms": f"{figure('p50_ms'):.1f}",
         "p99 ms": f"{figure('p99_ms'):.1f}",
-        "p99/nchan": f"{over('nchan', 'p99_ms'):.2f}",
+        "p99/nchan": f"{over(same_nchan, 'p99_ms'):.2f}",
         "max ms": f"{figure('max_ms'):.1f}",
         "kB each": f"{figure('kb_a_subscriber'):.1f}",
         "lost": f"{sum(report.lost for report in reports)}",
@@ -381,14 +393,14 @@ def main() -> int:
         name, *numbers = chosen.serve
         (serve_condord if name == "condord" else serve_naive)(*map(int, numbers))
         return 0
-    servers = ["condord", "workers", "nchan"] if chosen.fast else list(SERVERS)
+    servers = [server for server in SERVERS if not (chosen.fast and server == "naive")]
     if chosen.workers == 1:
-        servers.remove("workers")
+        servers = [server for server in servers if server not in SEVERAL]
     if chosen.servers:
         servers = [server for server in servers if server in chosen.servers.split(",")]
-    if "nchan" in servers and (shutil.which("nginx") is None or not NCHAN.exists()):
+    if set(NCHANS) & set(servers) and (shutil.which("nginx") is None or not NCHAN.exists()):
         print(f"without nchan: nginx is not installed, or {NCHAN} is not there")
-        servers.remove("nchan")
+        servers = [server for server in servers if server not in NCHANS]
     wrong = [text for case in cases(chosen) for text in run(case, servers, chosen.rounds)]
     print("\n".join(wrong) or "as asked")
     return 1 if wrong else 0
