@@ -35,6 +35,7 @@ LONG_FIRST = (
     "e2e/test_rest_faults.py",
     "cluster/processes/test_workers.py",
     "e2e/test_expiration_afternoon.py",
+    "load/test_large_account.py",
     "upstream/test_supervisor.py",
     "browser/test_connection.py",
     "browser/test_looks.py",
@@ -44,7 +45,8 @@ LONG_FIRST = (
     "cluster/test_bus_follower.py",
     "cluster/processes/test_bus_relay.py",
     "e2e/test_faults.py",
-    "e2e/test_floods.py",
+    "load/test_isolation.py",
+    "load/test_floods.py",
     "e2e/test_start.py",
     "e2e/test_underlyings.py",
     "e2e/test_alerts.py",
@@ -55,20 +57,21 @@ LONG_FIRST = (
     "cluster",
     "systemd",
     "browser",
+    "load",
     "cli",
     "fuzz",
 )
 """The files and folders whose tests take longest, the longest first: no worker has a long file left at the end."""
-ON_REQUEST = ("browser", "cluster/processes", "systemd")
-"""The folders that plain `pytest` leaves out: each test boots a systemd, drives a browser, or runs several servers.
+ON_REQUEST = ("browser", "cluster/processes", "load", "systemd")
+"""The folders that plain `pytest` leaves out: each test boots a systemd, drives a browser, runs several servers or loads one.
 
-They take almost half of the whole time.
+They take more than half of the whole time.
 """
 FEW_FILES = 2
 WORKERS_PER_PROCESSOR = 3
 """Tests spend two thirds of their time waiting: for programs, for proxies, and for events that must not happen."""
 WORKERS_ON_REQUEST = 2
-"""The same for those that plain `pytest` leaves out: a browser, a systemd or a cluster of servers is more than a program."""
+"""The same for those that plain `pytest` leaves out: each of them occupies more than a program does."""
 
 
 def pytest_configure(config):

@@ -13,7 +13,7 @@ UNPACED = {
     "upstream__rate_limit__SHARES": dict.fromkeys(SHARES, (200, 10.0)),
     "simulator__rate_limiter__WINDOW_SECONDS": 2,
 }
-"""Removes the limits and pauses that only protect Alpaca, in the daemon and the simulator; test_floods.py has them."""
+"""Removes the limits and pauses that only protect Alpaca, in the daemon and the simulator; tests/load/test_floods.py has them."""
 QUICK = {
     "CONDORD_STREAM_BACKOFF_MIN_SECONDS": "0.05",
     "CONDORD_STREAM_BACKOFF_MAX_SECONDS": "0.5",
