@@ -64,6 +64,10 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Move to exactly the next timer; adding the timeout to the clock could miss it by a rounding error."""
         self._now = max(self._now, self._scheduled[0].when())
 
+    def stall(self, seconds):
+        """Let time pass in which nothing runs, as if the process were stopped."""
+        self._now += seconds
+
     def when(self, condition):
         """A future that is done in the first iteration of the loop in which `condition()` holds."""
         future = self.create_future()

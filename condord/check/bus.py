@@ -8,16 +8,16 @@ from collections.abc import AsyncIterator, Mapping
 
 from condord.check.report import Check, Name, fail, ok, warn
 from condord.cluster.bus import Bus, Unanswered
-from condord.cluster.bus_frames import STATE_BUCKET
+from condord.cluster.bus_frames import STATE_BUCKET, ask_subject, frames_subject, resume_subject
 from condord.cluster.kv import NO_JETSTREAM_REMEDY, KvBucket
 from condord.cluster.lease import accounts, holder_of
-from condord.cluster.nats_client import MIN_PAYLOAD_BYTES, PAYLOAD_REMEDY
+from condord.cluster.nats_client import MIN_PAYLOAD_BYTES, PAYLOAD_REMEDY, VERSION_REMEDY, is_too_old
 from condord.cluster.state_copies import copied_name
 from condord.config.bus_credentials import BusCredentials
 from condord.config.schema import Cluster
 from condord.daemon.bus_settings import bus_settings, own_name
 from condord.errors import ConfigError, Refused, Unavailable
-from condord.live.remedies import UNTRUSTED_REMEDY, sentence, split_remedy
+from condord.live.remedies import CAUSE_REMEDIES, FORBIDDEN_REMEDY, sentence, split_remedy
 from condord.upstream import state_files
 
 CONNECT_SECONDS = 5.0
@@ -29,17 +29,18 @@ _NO_JETSTREAM = f"{NO_JETSTREAM_REMEDY[0].upper()}{NO_JETSTREAM_REMEDY[1:]}."
 _NO_LEADER = "Start an ingester: a condord with cluster.role = ingest and this bus."
 
 
-async def checked(cluster: Cluster, credentials: BusCredentials | None, environ: Mapping[str, str]) -> Check:
-    """Return the result for the bus of a relay or an ingester."""
+async def checked(
+    cluster: Cluster, credentials: BusCredentials | None, environ: Mapping[str, str], account: str = ""
+) -> Check:
+    """Return the result for the bus of a relay or an ingester; `account` is its name there, if that is known."""
     try:
         async with _connected(cluster, credentials, environ) as bus:
             try:
                 found = await accounts(bus)
-                if cluster.role == "ingest":
-                    return _judged(bus, f"accounts that are led: {', '.join(found) or 'none'}")
-                return _of_relay(cluster, bus, found, await _led(bus, cluster.account))
+                return await _forbidden(cluster, bus, found, account) or await _allowed(cluster, bus, found)
             except Unanswered as error:
-                return fail(_NAME, f"{bus.urls}: {error}", _NO_JETSTREAM)
+                text, remedy = split_remedy(f"{_server(bus)}: {error}", CAUSE_REMEDIES)
+                return fail(_NAME, text, sentence(remedy or _old(bus)) or _NO_JETSTREAM)
     except (ConfigError, Refused) as error:
         return fail(_NAME, str(error), error.hint, error.exit_code)
     except Unavailable as error:
@@ -85,13 +86,45 @@ async def _connected(
         if refusals:
             raise refusals[0]
         if not bus.is_connected:
-            text, remedy = split_remedy(bus.reason, (UNTRUSTED_REMEDY,))
-            raise Unavailable(text, sentence(remedy) if remedy else _UNREACHABLE)
+            text, remedy = split_remedy(bus.reason, CAUSE_REMEDIES)
+            raise Unavailable(text, sentence(remedy) or _UNREACHABLE)
         yield bus
     finally:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
+
+
+async def _forbidden(cluster: Cluster, bus: Bus, found: list[str], account: str) -> Check | None:
+    """The result if the bus forbids what the role needs; None if it permits everything, as far as can be tried."""
+    if not account and len(found) != 1:
+        return None
+    account = account or found[0]
+    frames, questions = (frames_subject(account),), (ask_subject(account), resume_subject(account))
+    if cluster.role == "ingest":
+        what = await bus.try_out(publish=frames, subscribe=questions)
+    else:
+        what = await bus.try_out(publish=questions, subscribe=frames)
+    if what is None:
+        return None
+    return fail(_NAME, f"{_server(bus)} forbids this user to {what}", sentence(FORBIDDEN_REMEDY))
+
+
+async def _allowed(cluster: Cluster, bus: Bus, found: list[str]) -> Check:
+    """The result for a bus that permits what the role needs."""
+    if cluster.role == "ingest":
+        return _judged(bus, f"accounts that are led: {', '.join(found) or 'none'}")
+    return _of_relay(cluster, bus, found, await _led(bus, cluster.account))
+
+
+def _server(bus: Bus) -> str:
+    """The servers, and the version of the one that answers."""
+    return f"{bus.urls} (nats-server {bus.version})" if bus.version else bus.urls
+
+
+def _old(bus: Bus) -> str:
+    """What to do if the server is too old; otherwise empty."""
+    return VERSION_REMEDY if is_too_old(bus.version) else ""
 
 
 async def _led(bus: Bus, account: str) -> str:
@@ -106,19 +139,21 @@ async def _led(bus: Bus, account: str) -> str:
 def _of_relay(cluster: Cluster, bus: Bus, found: list[str], led: str) -> Check:
     """The result for a bus that answers, which needs a leader for a relay."""
     if not cluster.account and len(found) > 1:
-        text = f"{bus.urls} has several accounts: {', '.join(found)}"
+        text = f"{_server(bus)} has several accounts: {', '.join(found)}"
         return fail(_NAME, text, "Set cluster.account to one of them.", ConfigError.exit_code)
     if not led and found:
-        text = f"{bus.urls} has no account {cluster.account} that is led, but {', '.join(found)}"
+        text = f"{_server(bus)} has no account {cluster.account} that is led, but {', '.join(found)}"
         return fail(_NAME, text, "Set cluster.account to one of these, or start an ingester of the account.")
     if not led:
         named = f" of account {cluster.account}" if cluster.account else ""
-        return warn(_NAME, f"{bus.urls} answers, but no ingester{named} leads", _NO_LEADER)
+        return warn(_NAME, f"{_server(bus)} answers, but no ingester{named} leads", _NO_LEADER)
     return _judged(bus, led)
 
 
 def _judged(bus: Bus, text: str) -> Check:
+    if remedy := _old(bus):
+        return warn(_NAME, f"{_server(bus)} is too old; {text}", sentence(remedy))
     if (bus.max_payload or 0) < MIN_PAYLOAD_BYTES:
-        text = f"{bus.urls}, {text}; it takes messages of at most {bus.max_payload} bytes"
+        text = f"{_server(bus)}, {text}; it takes messages of at most {bus.max_payload} bytes"
         return warn(_NAME, text, sentence(PAYLOAD_REMEDY))
-    return ok(_NAME, f"{bus.urls}, {text}")
+    return ok(_NAME, f"{_server(bus)}, {text}")

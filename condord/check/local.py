@@ -17,7 +17,7 @@ from condord.host import instance_lock
 from condord.host.thread_pool import DaemonPool
 from condord.http import server
 from condord.live import wire
-from condord.live.remedies import LOST_REMEDIES, sentence
+from condord.live.remedies import sentence, split_loss
 from condord.live.wire_alerts import AlertsJson
 from condord.upstream.interfaces import Login
 
@@ -135,8 +135,9 @@ class LocalProbes:
             hint = "Send it SIGHUP, so that it reads the configuration again."
             return warn(name, f"{text}; it follows the feed {report.feed}", hint)
         if (unread := self.unread) is not None:
-            text = f"condord {unread.version}, process {unread.pid}: {unread.detail}"
-            return warn(name, text, sentence(LOST_REMEDIES[unread.code]) if unread.code in LOST_REMEDIES else "")
+            why = f"condord {unread.version}, process {unread.pid}: {unread.detail}"
+            text, remedy = split_loss(why, unread.code)
+            return warn(name, text, sentence(remedy))
         if self._port.result == "warn":  # it answers, but refuses our token
             return fail(name, self._port.text, self._port.hint)
         return not_tried(name, "no daemon runs at the configured address")

@@ -80,7 +80,9 @@ async def _bus(found: Found, environ: Mapping[str, str]) -> Check:
     """Connect to the bus, as an ingester will."""
     from condord.check import bus  # 35 ms, which a daemon without a bus does not need
 
-    return await bus.checked(found.loaded.config.cluster, found.bus_credentials, environ)
+    config = found.loaded.config
+    account = config.cluster.account if found.key is None else account_name(config, found.key)
+    return await bus.checked(config.cluster, found.bus_credentials, environ, account)
 
 
 async def _on_bus(found: Found, environ: Mapping[str, str]) -> OnBus:

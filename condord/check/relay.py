@@ -20,7 +20,7 @@ from condord.host.network import Network
 from condord.host.thread_pool import DaemonPool, ResolvingLoop
 from condord.http import server
 from condord.live import wire
-from condord.live.remedies import LOST_REMEDIES, UNTRUSTED_REMEDY, sentence, split_remedy
+from condord.live.remedies import CAUSE_REMEDIES, sentence, split_loss, split_remedy
 
 ANSWER_SECONDS = 5.0
 MAX_STATUS_BYTES = 1_048_576
@@ -71,7 +71,8 @@ class RelayProbes:
         from condord.check import bus  # 35 ms, which a relay of a source does not need
 
         startup = self._found.startup
-        return await bus.checked(startup.loaded.config.cluster, startup.bus_credentials, self._environ)
+        cluster = startup.loaded.config.cluster
+        return await bus.checked(cluster, startup.bus_credentials, self._environ, cluster.account)
 
     async def _source(self) -> Check:
         """Ask the source for its status, as the relay will ask it for its stream."""
@@ -86,8 +87,8 @@ class RelayProbes:
                 body = await answer.whole(MAX_STATUS_BYTES, ANSWER_SECONDS)
             report = decoded(body, wire.StatusReport)
         except Lost as lost:
-            text, remedy = split_remedy(str(lost), (UNTRUSTED_REMEDY,))
-            return fail(name, f"{address.url}: {text}", sentence(remedy) if remedy else _SOURCE_HINT)
+            text, remedy = split_remedy(str(lost), CAUSE_REMEDIES)
+            return fail(name, f"{address.url}: {text}", sentence(remedy) or _SOURCE_HINT)
         except (ConfigError, Refused) as error:
             return fail(name, str(error), error.hint, error.exit_code)
         except Unavailable as error:
@@ -135,12 +136,12 @@ class RelayProbes:
     def _of_relay(self, report: wire.StatusReport | wire.UnreadProblem, what: str) -> Check:
         """The result for the relay that answers."""
         name: Name = "daemon-answers"
-        text = f"condord {report.version}, process {report.pid}, {what}"
+        text, remedy = split_loss(f"condord {report.version}, process {report.pid}, {what}", report.code)
         source = self._found.startup.loaded.config.cluster.source.rstrip("/") or None
         if report.cluster.source != source:
             return warn(name, text, "It does not follow what this configuration names. Restart it.")
-        if report.code in LOST_REMEDIES:
-            return warn(name, text, sentence(LOST_REMEDIES[report.code]))
+        if remedy:
+            return warn(name, text, sentence(remedy))
         return ok(name, text) if isinstance(report, wire.StatusReport) else warn(name, text)
 
 

@@ -18,7 +18,7 @@ import msgspec
 
 from condord.errors import EXIT_FAILED, CondordError, NotFound, Refused, Unavailable
 from condord.live.never_read import why_positions_unread
-from condord.live.remedies import LOST_REMEDIES
+from condord.live.remedies import split_loss
 from condord.live.urgency import symbols
 from condord.live.wire import Document, Problem, UnreadProblem
 from condord.live.wire_alerts import AlertsJson
@@ -112,8 +112,8 @@ class NothingRead(TemporarilyUnavailable):
 
     def __init__(self, text: str, problem: UnreadProblem, retry_after_seconds: float) -> None:
         self.problem = problem
-        remedy = LOST_REMEDIES.get(problem.code or "", "try again in a moment")
-        super().__init__(text, f"It goes on trying; {remedy}.", retry_after_seconds)
+        found, remedy = split_loss(text, problem.code)
+        super().__init__(found, f"It goes on trying; {remedy or 'try again in a moment'}.", retry_after_seconds)
 
 
 class TooManyRequests(TemporarilyUnavailable):

@@ -11,7 +11,7 @@ import collections
 import contextlib
 import logging
 import ssl
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -21,16 +21,20 @@ from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
 from condord.cluster.connection import Lost
+from condord.cluster.denials import Denials, publishing, subscribing
 from condord.cluster.nats_client import (
     MIN_PAYLOAD_BYTES,
     PAYLOAD_REMEDY,
+    VERSION_REMEDY,
     BusLogin,
     Forbidden,
     NatsClient,
     connected,
     fault,
+    is_too_old,
 )
 from condord.errors import Refused
+from condord.live.remedies import FORBIDDEN_REMEDY
 from condord.tasks import check_cancelled
 
 MIN_WAIT_SECONDS = 0.1
@@ -39,11 +43,12 @@ LOOK_SECONDS = 0.1
 """The time between two checks of the connection: nats-py does not report every end."""
 MAX_QUEUED_BYTES = 32 * 1024 * 1024
 MAX_QUEUED = 4096
-MAX_FORBIDDEN = 100
-"""How many things that a server forbids are logged, each once a connection."""
+SUBSCRIBE_AGAIN_SECONDS = 5.0
+"""How often a subscription is tried again that the server forbids, as it does not say when it permits it."""
+TRY_SECONDS = 2
+"""How long the server may take to say what it forbids."""
 HEADER_BYTES = 1024
 """The part of the server's `max_payload` that is left for the headers of a message."""
-_FORBIDDEN_REMEDY = "permit it to this user of the NATS server; docs/examples/nats-server.conf has what each role needs"
 
 _log = logging.getLogger(__name__)
 
@@ -107,7 +112,8 @@ class Bus:
     `chance` returns a number in [0, 1) that spreads the attempts. `name` is shown by the server's monitoring.
 
     `dropped` counts messages that were not sent: there was no connection, the queue was full, or they were too large.
-    `reason` is why there is no connection, or why the last attempt or connection ended.
+    `reason` is why there is no connection, or why the last attempt or connection ended. `denials` is what the server
+    forbids.
     """
 
     def __init__(
@@ -115,6 +121,7 @@ class Bus:
     ) -> None:
         self.dropped = 0
         self.reason = "it has not answered yet"
+        self.denials = Denials(self._now)
         self._settings = settings
         self._name = name
         self._refused = refused
@@ -130,7 +137,6 @@ class Bus:
         self._lost_at: float | None = None
         self._failure: Exception | None = None
         self._is_too_small = False
-        self._forbidden: set[str] = set()
 
     @property
     def urls(self) -> str:
@@ -141,6 +147,11 @@ class Bus:
     def is_connected(self) -> bool:
         """Whether there is a connection, as far as is known: a silent server is noticed within 2 s."""
         return self._client is not None and self._client.is_connected
+
+    @property
+    def version(self) -> str:
+        """The version of the server, empty without a connection."""
+        return self._client.version if self._client is not None else ""
 
     @property
     def max_payload(self) -> int | None:
@@ -207,9 +218,33 @@ class Bus:
         except errors.NoRespondersError as error:
             raise Unanswered("nobody answers on the bus") from error
         except (errors.Error, OSError) as error:
+            raise Unanswered(self.why(error)) from error
+        finally:
+            check_cancelled()
+
+    def why(self, error: Exception) -> str:
+        """Return the reason of an error of nats-py: what the server forbids gets no answer."""
+        text = self.denials.text if isinstance(error, errors.TimeoutError) else None
+        return text or str(fault(error))
+
+    async def try_out(self, *, publish: Collection[str] = (), subscribe: Collection[str] = ()) -> str | None:
+        """Send an empty message to each subject to publish to, and subscribe to the others for a moment.
+
+        Returns the first of these that the server forbids, None if it permits all.
+
+        Raises:
+            Unanswered: there is no connection, or no answer.
+        """
+        client, begun = self._present, self._now()
+        whats = [*map(publishing, publish), *map(subscribing, subscribe)]
+        try:
+            await client.try_out(publish, subscribe, TRY_SECONDS)
+        except (errors.Error, OSError) as error:
             raise Unanswered(str(fault(error))) from error
         finally:
             check_cancelled()
+        self.denials.settle(whats, begun)
+        return self.denials.first(whats)
 
     async def run(self) -> None:
         """Keep a connection until cancelled."""
@@ -230,6 +265,10 @@ class Bus:
         if self._client is None or not self._client.is_connected:
             raise Unanswered("the bus is not connected")
         return self._client
+
+    @staticmethod
+    def _now() -> float:
+        return asyncio.get_running_loop().time()
 
     async def _pause(self) -> None:
         wait = min(MIN_WAIT_SECONDS * 2.0 ** min(self._failures, 16), MAX_WAIT_SECONDS)
@@ -252,15 +291,17 @@ class Bus:
         client = await connected(
             url, settings.login, settings.context, name=self._name, inbox=settings.inbox, failed=self._note
         )
+        self.denials.clear()
         try:
             for subscription in self._subscriptions:
                 await self._subscribe(client, subscription)
             self._begin(client, url)
             async with asyncio.TaskGroup() as tasks:
-                sender = tasks.create_task(self._send(client))
+                sender, retrier = [tasks.create_task(work(client)) for work in (self._send, self._subscribe_again)]
                 while client.is_connected and self._failure is None and not sender.done():  # noqa: ASYNC110 - see there
                     await asyncio.sleep(LOOK_SECONDS)
                 sender.cancel()
+                retrier.cancel()
         except (errors.Error, OSError) as error:
             raise fault(error) from error
         finally:
@@ -271,18 +312,19 @@ class Bus:
             self._notify_watchers()
         if self._failure is not None:
             raise self._failure
-        self._lost_at = asyncio.get_running_loop().time()
+        self._lost_at = self._now()
         _log.warning("The bus is lost", extra={"fields": {"bus": url, "reason": str(fault(client.last_error))}})
         raise fault(client.last_error)
 
     def _begin(self, client: NatsClient, url: str) -> None:
         self._client = client
-        self._failures = 0
-        self._is_too_small = False
-        self._forbidden.clear()
-        now, lost_at, self._lost_at = asyncio.get_running_loop().time(), self._lost_at, None
+        self._failures, self._is_too_small = 0, False
+        now, lost_at, self._lost_at = self._now(), self._lost_at, None
         lasted = {} if lost_at is None else {"lasted_seconds": round(now - lost_at, 1)}
-        _log.info("The bus is connected", extra={"fields": {"bus": url, **lasted}})
+        _log.info("The bus is connected", extra={"fields": {"bus": url, "version": client.version, **lasted}})
+        if is_too_old(client.version):
+            fields = {"bus": url, "version": client.version, "remedy": VERSION_REMEDY}
+            _log.error("The NATS server is too old", extra={"fields": fields})
         if client.max_payload < MIN_PAYLOAD_BYTES:
             _log.warning("The bus takes only small messages", extra=_limits(client.max_payload))
         self._notify_watchers()
@@ -303,6 +345,24 @@ class Bus:
         if not subscription.is_over:
             made = await client.subscribe(subscription.subject, cb=take, pending_bytes_limit=MAX_QUEUED_BYTES)
             subscription.live = made
+
+    async def _subscribe_again(self, client: NatsClient) -> None:
+        """Try what the server has forbidden again, until the connection ends."""
+        while True:
+            await asyncio.sleep(SUBSCRIBE_AGAIN_SECONDS)
+            for subscription in [*self._subscriptions]:
+                what = subscribing(subscription.subject)
+                if self.denials.first((what,)) is None:
+                    continue
+                begun = self._now()
+                try:
+                    if subscription.live is not None:
+                        await subscription.live.unsubscribe()
+                    await self._subscribe(client, subscription)
+                    await client.answered(TRY_SECONDS)
+                except (errors.Error, OSError):
+                    return  # the connection has ended, or soon will
+                self.denials.settle((what,), begun)
 
     async def _send(self, client: NatsClient) -> None:
         """Send what is published, until the connection ends."""
@@ -326,9 +386,8 @@ class Bus:
             )
         elif isinstance(error, Forbidden):
             what = str(error)
-            if what not in self._forbidden and len(self._forbidden) < MAX_FORBIDDEN:
-                self._forbidden.add(what)
-                fields = {"what": what, "remedy": _FORBIDDEN_REMEDY}
+            if self.denials.add(what):
+                fields = {"what": what, "remedy": FORBIDDEN_REMEDY}
                 _log.error("The bus forbids something", extra={"fields": fields})
 
 

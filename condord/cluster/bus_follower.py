@@ -14,6 +14,7 @@ from condord.cluster.fenced import FencedKey
 from condord.cluster.interfaces import EventSink
 from condord.cluster.kv import Declined, KvBucket
 from condord.cluster.lease import accounts, holder_of
+from condord.cluster.waking import Waking
 from condord.errors import CondordError, ConfigError
 from condord.live.remedies import with_remedy
 from condord.live.replica import LostCode, SourceEvent, Unreadable
@@ -31,7 +32,8 @@ class BusFollower:
     """Follows one account and gives its events to `sink`.
 
     An empty `account` stands for the only one with a lease on the bus; `refused` gets the error if there are several.
-    `chance` returns a number in [0, 1) that spreads the questions of many followers.
+    `chance` returns a number in [0, 1) that spreads the questions of many followers. `is_silent` returns whether the
+    bus does not answer this process any longer, although its connection may not have ended yet.
     """
 
     def __init__(
@@ -42,17 +44,20 @@ class BusFollower:
         *,
         refused: Callable[[CondordError], None],
         chance: Callable[[], float],
+        is_silent: Callable[[], bool] = lambda: False,
     ) -> None:
         self.account = account
         self._bus = bus
         self._sink = sink
         self._refused = refused
         self._chance = chance
+        self._is_silent = is_silent
         self._loop = asyncio.get_running_loop()
         self.order = BusOrder(self._loop.time())
         self._is_known = bool(account)
         self._reason = "the leader has not answered yet"
         self._code: LostCode | None = None
+        self._has_run = False
         self._has_followed = False
         self._told: LostCode | None = None
         self._lost_at: float | None = None  # since when, as the log has it
@@ -61,16 +66,21 @@ class BusFollower:
 
     @property
     def reason(self) -> str:
-        """Why nothing is followed; otherwise the reason for the last loss."""
-        return self._reason if self._bus.is_connected else self._bus.reason
+        """Why nothing is followed; otherwise the reason for the last loss. What the bus forbids explains any."""
+        return self._bus.denials.text or self._reason if self._bus.is_connected else self._bus.reason
 
     def retry(self) -> None:
         """Connect now instead of after the wait."""
         self._bus.retry()
 
     async def run(self) -> None:
-        """Follow until cancelled; the bus runs elsewhere. It may be run again later."""
-        self.order.restart(self._loop.time())
+        """Follow until cancelled; the bus runs elsewhere. It may be run again later.
+
+        If the bus is lost then, that is reported at once: what is shown has come from elsewhere until now.
+        """
+        is_lost = not self._bus.is_connected or self._is_silent()
+        self.order.restart(self._loop.time(), is_lost=self._has_run and is_lost)
+        self._has_run = True
         self._code = self._told = self._lost_at = None
         self._wake.set()
         async with asyncio.TaskGroup() as tasks:
@@ -217,18 +227,24 @@ class BusFollower:
 
     async def _watch(self) -> None:
         """Report when the leader or the bus is lost, and keep asking for what is missing until it is back."""
+        waking = Waking(self._loop.time())
         while True:
-            code = self.order.lost(self._loop.time(), is_connected=self._bus.is_connected)
-            if code is not None:
-                self._wake.set()
-                if self.order.leader and code == "leaderLost" and self._code is None:
-                    self._reason = f"no event has come from {self.order.leader} for {LOST_SECONDS:g} s"
-                self._sink.lose(self.reason, code)
-            self._has_followed = self._has_followed or not self.order.is_behind
-            if code != self._told and (code is not None or self.order.leader):
-                self._log_change(code)
-            self._code = code
+            now = self._loop.time()
+            if waking.is_awake(now):
+                self._judge(now)
             await asyncio.sleep(WATCH_SECONDS)
+
+    def _judge(self, now: float) -> None:
+        code = self.order.lost(now, is_connected=self._bus.is_connected)
+        if code is not None:
+            self._wake.set()
+            if self.order.leader and code == "leaderLost" and self._code is None:
+                self._reason = f"no event has come from {self.order.leader} for {LOST_SECONDS:g} s"
+            self._sink.lose(self.reason, code)
+        self._has_followed = self._has_followed or not self.order.is_behind
+        if code != self._told and (code is not None or self.order.leader):
+            self._log_change(code)
+        self._code = code
 
     def _log_change(self, code: LostCode | None) -> None:
         """Log that the leader is lost, or there and has a name, or that another code applies."""

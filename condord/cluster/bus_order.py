@@ -46,9 +46,12 @@ class BusOrder:
         self._held: collections.deque[tuple[FrameHead, SourceEvent]] = collections.deque()
         self._held_bytes = 0
 
-    def restart(self, now: float) -> None:
-        """Follow the bus again after a time in which it was not followed. The fence stays."""
-        self._fresh_at = now
+    def restart(self, now: float, *, is_lost: bool = False) -> None:
+        """Follow the bus again after a time in which it was not followed. The fence stays.
+
+        `is_lost`: the bus is lost now, so nothing can be expected from it.
+        """
+        self._fresh_at = now - LOST_SECONDS if is_lost else now
         self.begin(now)
 
     def begin(self, now: float) -> None:

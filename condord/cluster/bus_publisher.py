@@ -7,14 +7,18 @@ import logging
 from collections.abc import Callable
 
 from condord.cluster.bus import Bus, Unanswered
-from condord.cluster.bus_frames import SNAPSHOTS, FrameHead, frames_subject
+from condord.cluster.bus_frames import SNAPSHOTS, FrameHead, ask_subject, frames_subject, resume_subject
+from condord.cluster.denials import publishing, subscribing
 from condord.cluster.fenced import FencedKey, Overtaken
-from condord.cluster.kv import KvBucket
+from condord.cluster.kv import Declined, KvBucket
+from condord.live.remedies import FORBIDDEN_REMEDY
 from condord.live.replica import SourceEvent
 
 SNAPSHOT_SECONDS = 5.0
 """How old the stored snapshot may be; after a change of positions a new one is stored at once."""
 MIN_SNAPSHOT_SECONDS = 0.5
+CHECK_SECONDS = 5.0
+"""How often an ingester that stands by checks that it could publish: a permission may come or go at any time."""
 
 _log = logging.getLogger(__name__)
 
@@ -36,6 +40,13 @@ class BusPublisher:
     ) -> None:
         self._bus = bus
         self._subject = frames_subject(account)
+        # Without one of the latter two, followers that have missed a frame, or have just begun, would get nothing.
+        self._needed = (
+            publishing(self._subject),
+            subscribing(resume_subject(account)),
+            subscribing(ask_subject(account)),
+        )
+        self._check_at = 0.0
         self._key = FencedKey(KvBucket(bus, SNAPSHOTS), account)
         self._snapshot = snapshot
         self._overtaken = overtaken
@@ -46,7 +57,7 @@ class BusPublisher:
         self._stored = (0, "")  # fence and version
         self._has_failed = False
         self._due = asyncio.Event()
-        bus.watch(self._store_again)
+        bus.watch(self._connection_changed)
 
     def lead(self, fence: int, leader: str) -> None:
         """Publish under this fence from now on; `leader` is the name that followers show."""
@@ -71,9 +82,29 @@ class BusPublisher:
         if event.name == "snapshot":
             self._due.set()
 
-    def _store_again(self) -> None:
-        """Store the snapshot again after a reconnection: the bus may have lost it."""
+    @property
+    def forbidden(self) -> str | None:
+        """What a leader needs and the bus forbids, such as `publish to a.b`; None as far as is known."""
+        return self._bus.denials.first(self._needed)
+
+    async def require_permission(self) -> None:
+        """Check that the bus permits what a leader needs. A leader that is not heard would keep others from leading.
+
+        Raises:
+            Declined: it does not.
+            Unanswered: the bus is lost, or does not answer.
+        """
+        now = asyncio.get_running_loop().time()
+        if now >= self._check_at:
+            await self._bus.try_out(publish=(self._subject,))  # followers ignore a message without a head
+            self._check_at = now + CHECK_SECONDS
+        if (what := self.forbidden) is not None:
+            raise Declined(f"the bus forbids this user to {what}", FORBIDDEN_REMEDY)
+
+    def _connection_changed(self) -> None:
+        """Store the snapshot again after a reconnection, as the bus may have lost it; permissions may differ, too."""
         self._stored = (0, "")
+        self._check_at = 0.0
         self._due.set()
 
     async def run(self) -> None:

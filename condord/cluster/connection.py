@@ -15,12 +15,15 @@ import msgspec
 
 from condord import __version__, quoting
 from condord.client.http import Address
+from condord.cluster.waking import GRACE_SECONDS, STALL_SECONDS
 from condord.errors import Refused
 from condord.host.secret import Secret
 from condord.live.remedies import UNTRUSTED_REMEDY, with_remedy
 
 CONNECT_SECONDS = 5.0
 """How long it may take to connect."""
+PENDING_SECONDS = 0.1
+"""How long it takes at most to read what has come already."""
 READ_BYTES = 65_536
 _GZIP = 31  # zlib's number for a gzip header
 
@@ -212,8 +215,7 @@ async def _next_event(
         while True:
             event = connection.next_event()
             if event is h11.NEED_DATA:
-                async with asyncio.timeout(silence_seconds):
-                    data = await reader.read(READ_BYTES)
+                data = await _read_within(silence_seconds, reader)
                 if not data and connection.their_state is h11.SEND_RESPONSE:
                     raise ClosedUnanswered
                 if data.startswith(_TLS_ALERT) and connection.their_state is h11.SEND_RESPONSE:
@@ -229,6 +231,24 @@ async def _next_event(
         raise Lost("it has sent invalid or incomplete HTTP") from error
     except OSError as error:
         raise Lost(f"the connection was lost: {_reason(error)}") from error
+
+
+async def _read_within(seconds: float, reader: asyncio.StreamReader) -> bytes:
+    """Return the next bytes, empty at the end.
+
+    Raises:
+        TimeoutError: none come for so long, while this process runs.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    try:
+        async with asyncio.timeout_at(until):
+            return await reader.read(READ_BYTES)
+    except TimeoutError:
+        # If this process was stopped, the time may be over before it has read what has come meanwhile.
+        more_seconds = GRACE_SECONDS if loop.time() - until > STALL_SECONDS else PENDING_SECONDS
+    async with asyncio.timeout(more_seconds):
+        return await reader.read(READ_BYTES)
 
 
 def _reason(error: OSError) -> str:

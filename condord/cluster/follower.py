@@ -10,18 +10,24 @@ from condord.client.http import Address
 from condord.cluster.connection import Lost, Response, SourceSettings, asked, require
 from condord.cluster.event_blocks import EventBlocks
 from condord.cluster.interfaces import EventSink
-from condord.errors import Refused
+from condord.cluster.waking import Waking
+from condord.errors import CondordError, ConfigError, Refused
 from condord.host import loopback
+from condord.live.relay_path import HEADER, RelayPath
+from condord.live.remedies import CIRCLE_REMEDY, with_remedy
 from condord.live.replica import Unreadable
 
 HEARTBEAT_SECONDS = 0.5
 """The interval that a relay requests from its source."""
 LOST_SECONDS = 2.0
 """The source counts as lost after this long without an event or without a connection."""
+WATCH_SECONDS = 0.1
 HEAD_SECONDS = 3.5
 """How long the source may take to answer: if it has not reached the event to resume after, it waits up to 3 s."""
 MIN_WAIT_SECONDS = 0.1
 MAX_WAIT_SECONDS = 5.0
+
+_ITSELF_HINT = "Name the address of the condord that the relay should follow, and check where a proxy before it leads."
 
 _log = logging.getLogger(__name__)
 
@@ -29,8 +35,8 @@ _log = logging.getLogger(__name__)
 class Follower:
     """Follows one source and gives its events to `sink`.
 
-    `refused` gets the error if the source does not accept the token, as a new attempt would not help. `chance`
-    returns a number in [0, 1) that spreads the attempts.
+    `refused` gets the error if the source does not accept the token, or is this process itself, as a new attempt would
+    not help. `chance` returns a number in [0, 1) that spreads the attempts. `relays` is this process's own path.
     """
 
     def __init__(
@@ -38,14 +44,16 @@ class Follower:
         settings: SourceSettings,
         sink: EventSink,
         *,
-        refused: Callable[[Refused], None],
+        refused: Callable[[CondordError], None],
         chance: Callable[[], float],
+        relays: RelayPath | None = None,
     ) -> None:
         self.is_connected = False
         self._settings = settings
         self._sink = sink
         self._refused = refused
         self._chance = chance
+        self._relays = relays or RelayPath()
         self._heard_at = 0.0
         self._reason = "it has not answered yet"
         self._is_lost = False
@@ -74,7 +82,7 @@ class Follower:
                 self._reason, retry_after_seconds = str(lost), lost.retry_after_seconds
             except Unreadable as error:
                 self._reason = str(error)
-            except Refused as error:
+            except (Refused, ConfigError) as error:
                 self._refused(error)
                 await asyncio.Event().wait()
             finally:
@@ -98,6 +106,7 @@ class Follower:
             Lost: it cannot be made, or has ended.
             Unreadable: what comes are not the events of a condord.
             Refused: the source does not accept the token.
+            ConfigError: the source is this process itself.
         """
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-store"}
         if not _is_near(self._settings.address):
@@ -106,11 +115,27 @@ class Follower:
             headers["Last-Event-ID"] = version
         target = f"/api/stream?heartbeat={HEARTBEAT_SECONDS:g}"
         async with asked(self._settings, "GET", target, headers, HEAD_SECONDS) as response:
+            self._require_no_circle(response)
             require(self._settings, response, "text/event-stream")
             self._sink.begin()
             self.is_connected = True
             await self._read(response)
         raise Lost("it has ended the stream")
+
+    def _require_no_circle(self, response: Response) -> None:
+        """Check that the source is neither this relay, by whatever name, nor one that follows it.
+
+        The latter is tried again: once another relay of the circle is corrected, it is none any longer.
+
+        Raises:
+            ConfigError: it is this relay.
+            Lost: it follows this relay.
+        """
+        url, circle = self._settings.address.url, self._relays.follow(response.headers.get(HEADER.lower(), ""))
+        if circle == "itself":
+            raise ConfigError([f"cluster.source = {url}: this relay itself answers there"], _ITSELF_HINT)
+        if circle == "others":
+            raise Lost(with_remedy("it follows this relay, directly or through others", CIRCLE_REMEDY))
 
     async def _read(self, response: Response) -> None:
         blocks, has_begun = EventBlocks(), False
@@ -139,18 +164,20 @@ class Follower:
     async def _watch(self) -> None:
         """Report the source as lost after `LOST_SECONDS` without an event."""
         loop = asyncio.get_running_loop()
+        waking = Waking(loop.time())
         while True:
-            due = self._heard_at + LOST_SECONDS
-            if loop.time() < due:
-                await asyncio.sleep(due - loop.time())
-                continue
-            if not self._is_lost:
-                self._is_lost, self._lost_at = True, loop.time()
-                fields = {"source": self._settings.address.url, "code": "sourceLost", "reason": self.reason}
-                event = "The source is lost" if self._has_followed else "The source does not answer yet"
-                _log.warning(event, extra={"fields": fields})
-                self._sink.lose(self.reason)
-            await asyncio.sleep(LOST_SECONDS / 20)
+            now, due = loop.time(), self._heard_at + LOST_SECONDS
+            if waking.is_awake(now) and now >= due:
+                self._lose(now)
+            await asyncio.sleep(min(due - now, WATCH_SECONDS) if now < due else WATCH_SECONDS)
+
+    def _lose(self, now: float) -> None:
+        if not self._is_lost:
+            self._is_lost, self._lost_at = True, now
+            fields = {"source": self._settings.address.url, "code": "sourceLost", "reason": self.reason}
+            event = "The source is lost" if self._has_followed else "The source does not answer yet"
+            _log.warning(event, extra={"fields": fields})
+            self._sink.lose(self.reason)
 
     @property
     def reason(self) -> str:

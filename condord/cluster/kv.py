@@ -222,6 +222,6 @@ class KvBucket:
                 raise Conflict from error
             raise Declined(f"JetStream refuses: {error.description or fault(error)}") from error
         except (errors.Error, OSError) as error:
-            raise Unanswered(str(fault(error))) from error
+            raise Unanswered(self._bus.why(error)) from error
         finally:
             check_cancelled()

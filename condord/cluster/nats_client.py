@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import re
 import ssl
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -33,10 +33,15 @@ MIN_PAYLOAD_BYTES = 8 * 1024 * 1024
 """The `max_payload` that a server should have: a snapshot of 2,000 legs exceeds the default of 1 MiB."""
 PAYLOAD_REMEDY = f"set max_payload: {MIN_PAYLOAD_BYTES // 1024 // 1024}MB in the configuration of nats-server"
 
+MIN_VERSION = (2, 9)
+"""The oldest version of nats-server that condord is tested with."""
+VERSION_REMEDY = "install nats-server 2.14 or newer; condord needs at least 2.9"
+
 MAX_SUBJECTS = 200
 """How many subjects are remembered, the newest, for what a server says about them."""
 
 _FORBIDDEN = re.compile(r'permissions violation for (publish|subscription) to "([^"]+)"', re.IGNORECASE)
+_OWN_INBOX = re.compile(r"^(_INBOX\.(?:[^.]+\.)*?)[A-Za-z0-9]{22}\..+$")
 _REFUSALS = ("authorization violation", "authentication expired", "authentication revoked")
 _REFUSED_HINT = "Check cluster.credentials_file, and the user and its permissions at the NATS server."
 
@@ -82,7 +87,9 @@ class NatsClient(Client):
         if found is None:
             return error
         action = "publish" if found[1] == "publish" else "subscribe"
-        return Forbidden(f"{action} to {self._subjects.get(found[2], found[2])}")
+        subject = self._subjects.get(found[2], found[2])
+        # An inbox has another name at each connection. What has to be permitted is that of its role.
+        return Forbidden(f"{action} to {_OWN_INBOX.sub(lambda own: f'{own[1]}>', subject)}")
 
     async def _send_publish(self, subject: str, *arguments: Any) -> None:  # noqa: ANN401 - nats-py's, which may change
         self._remember(subject)
@@ -91,6 +98,11 @@ class NatsClient(Client):
     async def _send_subscribe(self, sub: Subscription) -> None:
         self._remember(sub.subject)
         await super()._send_subscribe(sub)
+
+    @property
+    def version(self) -> str:
+        """The version of the server; empty if it has not said."""
+        return str(self._server_info.get("version", ""))
 
     def _remember(self, subject: str) -> None:
         self._subjects[subject.lower()] = subject
@@ -107,6 +119,23 @@ class NatsClient(Client):
             protocol: Any = getattr(getattr(self._transport, "_io_writer", None), "_protocol", None)
             protocol._over_ssl = True  # noqa: SLF001
         return super()._connect_command()
+
+    async def answered(self, seconds: int) -> None:
+        """Return once the server has said what it forbids of everything sent so far.
+
+        `flush` of nats-py 2.16 alone sends its ping before what still waits to be sent.
+        """
+        await self._flush_pending(force_flush=True)
+        await self.flush(seconds)
+
+    async def try_out(self, publish: Iterable[str], subscribe: Iterable[str], seconds: int) -> None:
+        """Send an empty message to each subject of `publish`, and subscribe to the others until that is answered."""
+        for subject in publish:
+            await self.publish(subject, b"")
+        made = [await self.subscribe(subject) for subject in subscribe]
+        await self.answered(seconds)
+        for subscription in made:
+            await subscription.unsubscribe()
 
     async def end(self) -> None:
         """Close the connection; abort it if the server does not accept what is left within `CLOSE_SECONDS`."""
@@ -175,6 +204,12 @@ async def connected(
     return client
 
 
+def is_too_old(version: str) -> bool:
+    """Whether a server of this version lacks what condord uses of JetStream. One that cannot be read may have it."""
+    found = re.match(r"(\d+)\.(\d+)", version)
+    return found is not None and (int(found[1]), int(found[2])) < MIN_VERSION
+
+
 def fault(error: Exception | None) -> Lost | Refused:
     """Return our error for an error of nats-py."""
     text = "" if error is None else str(error).removeprefix("nats: ").strip("'")
@@ -186,4 +221,5 @@ def fault(error: Exception | None) -> Lost | Refused:
         return Lost("no answer in time")
     if isinstance(error, OSError) and not isinstance(error, errors.Error):
         return unreachable(error)
-    return Lost(text or "the connection was lost")
+    # A server says what it forbids without ending the connection, so that is not why it has ended.
+    return Lost("the connection was lost" if not text or _FORBIDDEN.search(text) else text)

@@ -105,12 +105,19 @@ def _bus_credentials(parsed: Parsed, environ: Mapping[str, str]) -> tuple[BusCre
 def _key(parsed: Parsed, environ: Mapping[str, str]) -> tuple[Credentials | None, CredentialsMissing | None, bool]:
     """The key, or the error, or True if faulty configuration keys may be the reason why no API key was found."""
     alpaca = parsed.loaded.config.alpaca
-    is_uncertain = not parsed.uncertain.isdisjoint(_KEY_FILES)
-    files = ("", "") if is_uncertain else (alpaca.key_id_file, alpaca.secret_key_file)
+    are_files_uncertain = not parsed.uncertain.isdisjoint(_KEY_FILES)
+    files = ("", "") if are_files_uncertain else (alpaca.key_id_file, alpaca.secret_key_file)
     try:
         return credentials.find(environ, *files), None, False
     except CredentialsMissing as error:
+        is_uncertain = are_files_uncertain or _is_role_uncertain(parsed)
         return (None, None, True) if is_uncertain and not error.detail else (None, error, False)
+
+
+def _is_role_uncertain(parsed: Parsed) -> bool:
+    """Whether the role has a fault, so that a relay may be meant, which needs no key."""
+    cluster = parsed.loaded.config.cluster
+    return "cluster.role" in parsed.uncertain or (cluster.role == "all" and bool(cluster.bus))
 
 
 def _channel_error(parsed: Parsed, environ: Mapping[str, str]) -> ConfigError | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import secrets
 from collections.abc import Callable
 from typing import Protocol
 
@@ -17,11 +18,14 @@ from condord.cluster.questions import Questions
 from condord.daemon.relay_feed import RelayFeed
 from condord.errors import CondordError
 from condord.live import wire
+from condord.live.relay_path import RelayPath
 from condord.live.replica import Replica
 
 
 class Followed(Protocol):
-    """What is followed; its events go to the feed."""
+    """What is followed; its events go to the feed. `relays` are those between this process and the account."""
+
+    relays: RelayPath
 
     @property
     def cluster(self) -> wire.ClusterJson:
@@ -46,15 +50,22 @@ Follow = Callable[[Replica, RelayFeed, Callable[[CondordError], None]], Followed
 
 
 class FollowedSource:
-    """Implements `Followed` for another condord."""
+    """Implements `Followed` for another condord. `relays` is made here, unless this process is a part of a relay."""
 
     def __init__(
-        self, settings: SourceSettings, replica: Replica, feed: RelayFeed, refused: Callable[[CondordError], None]
+        self,
+        settings: SourceSettings,
+        replica: Replica,
+        feed: RelayFeed,
+        refused: Callable[[CondordError], None],
+        *,
+        relays: RelayPath | None = None,
     ) -> None:
+        self.relays = RelayPath(secrets.token_hex(8)) if relays is None else relays
         self._replica = replica
         self._url = settings.address.url
         now = asyncio.get_running_loop().time
-        self._follower = Follower(settings, feed, refused=refused, chance=random.random)
+        self._follower = Follower(settings, feed, refused=refused, chance=random.random, relays=self.relays)
         self._questions = Questions(settings, is_lost=lambda: feed.lost_reason is not None, refused=refused, now=now)
         self.run = self._follower.run
         self.retry = self._follower.retry

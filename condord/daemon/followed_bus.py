@@ -13,6 +13,7 @@ from condord.daemon.bus_settings import own_name
 from condord.daemon.relay_feed import RelayFeed
 from condord.errors import CondordError
 from condord.live import wire
+from condord.live.relay_path import RelayPath
 from condord.live.replica import Replica
 
 
@@ -27,6 +28,7 @@ class FollowedBus:
         feed: RelayFeed,
         refused: Callable[[CondordError], None],
     ) -> None:
+        self.relays = RelayPath()  # no relay sends anything over a bus
         self._replica = replica
         self._feed = feed
         self._bus = Bus(settings, name=f"condord relay {own_name()}", refused=refused, chance=random.random)

@@ -40,6 +40,7 @@ from condord.host.deadline import boot_seconds
 from condord.live import wire
 from condord.live.catch_up import caught_up
 from condord.live.frames import framed
+from condord.live.relay_path import RelayPath
 from condord.live.replica import Replica, SourceEvent
 from condord.upstream import state_files
 
@@ -70,6 +71,11 @@ class Announcements:
         self._follower = follower
         self._name = name
 
+    @property
+    def forbidden(self) -> str | None:
+        """What a leader needs and the bus forbids; None as far as is known."""
+        return self._publisher.forbidden
+
     def lead(self, fence: int) -> None:
         """Publish and answer under this fence from now on."""
         self._publisher.lead(fence, self._name)
@@ -93,6 +99,7 @@ class FollowedFront:
         self, settings: FrontSettings, replica: Replica, feed: RelayFeed, refused: Callable[[CondordError], None]
     ) -> None:
         account, maker, chance = settings.account, settings.maker, random.random
+        self.relays = RelayPath()  # no relay sends anything over a bus
         self._replica = replica
         self._feed = feed
         self._name = own_name()
@@ -100,7 +107,14 @@ class FollowedFront:
         now, bucket = asyncio.get_running_loop().time, KvBucket(self.bus, STATE_BUCKET)
         self.history = _history(settings, replica, feed, bucket)
         recorded = RecordedSink(feed, self.history)
-        self._of_bus = BusFollower(self.bus, account, recorded, refused=refused, chance=chance)
+        self._of_bus = BusFollower(
+            self.bus,
+            account,
+            recorded,
+            refused=refused,
+            chance=chance,
+            is_silent=lambda: self.leadership.is_unanswered,
+        )
         ask_maker = Questions(maker, is_lost=self._is_lost, refused=refused, now=now)
         # If another leader has a higher fence, our lease is lost, too, and that ends the term.
         self.publisher = BusPublisher(self.bus, account, snapshot=self._snapshot, overtaken=lambda: None)
@@ -132,7 +146,15 @@ class FollowedFront:
             lease_seconds=lambda: lease.seconds,
         )
         election = Election(settings.lease_seconds, chance=chance)
-        self.leadership = Leadership(election, lease, self.term, holder=self._name, bus=self.bus.urls, now=boot_seconds)
+        self.leadership = Leadership(
+            election,
+            lease,
+            self.term,
+            permission=self.publisher.require_permission,
+            holder=self._name,
+            bus=self.bus.urls,
+            now=boot_seconds,
+        )
 
     @property
     def cluster(self) -> wire.ClusterJson:

@@ -31,6 +31,10 @@ class Asking(Protocol):
 class Announced(Protocol):
     """Gives others on the bus the leader's events and answers."""
 
+    @property
+    def forbidden(self) -> str | None:
+        """What a leader needs and the bus forbids; None as far as is known."""
+
     def lead(self, fence: int) -> None:
         """Publish under this fence from now on."""
 
@@ -124,6 +128,11 @@ class FrontSource:
     def is_lost(self) -> bool:
         """Whether nothing comes from what is followed."""
         return self._feed.is_lost
+
+    @property
+    def forbidden(self) -> str | None:
+        """What a leader needs and the bus forbids; None as far as is known."""
+        return self._announced.forbidden
 
     def lead(self, fence: int) -> None:
         """Follow the maker from now on, and publish what comes from it."""

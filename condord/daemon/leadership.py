@@ -74,14 +74,24 @@ class Leadership:
     """One ingester's part in the election.
 
     `holder` is its name in the lease, `bus` the bus as error messages name it, `now` the lease's clock in seconds.
+    `permission` raises `Unanswered` if a leader here would not be heard on the bus.
     """
 
     def __init__(
-        self, election: Election, lease: LeaseCalls, term: Term, *, holder: str, bus: str, now: Callable[[], float]
+        self,
+        election: Election,
+        lease: LeaseCalls,
+        term: Term,
+        *,
+        permission: Callable[[], Awaitable[None]],
+        holder: str,
+        bus: str,
+        now: Callable[[], float],
     ) -> None:
         self._election = election
         self._lease = lease
         self._term = term
+        self._permission = permission
         self._holder = holder
         self._bus = bus
         self._declined: str | None = None
@@ -102,6 +112,12 @@ class Leadership:
     def fence(self) -> int | None:
         """The fence while this process leads, else None."""
         return self._election.fence
+
+    @property
+    def is_unanswered(self) -> bool:
+        """Whether the bus has not answered the last request about the lease, of this term or of the last one."""
+        is_waiting = self._asking is not None and not self._asking.done()
+        return is_waiting or self._failing_since is not None
 
     async def run(self) -> None:
         """Take part until cancelled, which kills a maker that still runs."""
@@ -168,6 +184,7 @@ class Leadership:
 
     async def _acquire(self, number: int) -> None:
         try:
+            await self._in_time(self._permission())
             fence = await self._in_time(self._lease.acquire(self._holder))
         except Unanswered as error:
             self._log_failure(error)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from condord.live import wire
-from condord.live.remedies import LOST_REMEDIES, UNTRUSTED_REMEDY, split_remedy, with_remedy
+from condord.live.remedies import split_loss, with_remedy
 from condord.live.replica import LostCode, Replica, SourceEvent
 from condord.live.source_clock import SourceClock
 from condord.live.subscriber import wake
@@ -103,8 +103,8 @@ class RelayFeed:
         """Note that what is followed is lost."""
         self.lost_reason, self.lost_code = reason, code
         what = f"{_LOST[code]} {self._source}" if code == "sourceLost" and self._source else _LOST[code]
-        found, remedy = split_remedy(reason, (UNTRUSTED_REMEDY,))
-        text = with_remedy(f"{self._machine} has lost {what}: {found}", remedy or LOST_REMEDIES[code])
+        found, remedy = split_loss(reason, code)
+        text = with_remedy(f"{self._machine} has lost {what}: {found}", remedy)
         wake(self._replica.lose(code, text, self.clock()))
 
     def _arm(self) -> None:

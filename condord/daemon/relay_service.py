@@ -41,6 +41,7 @@ from condord.host.thread_pool import ResolvingLoop
 from condord.http import app, server
 from condord.http.interfaces import GuardSettings, MetricValues
 from condord.http.metrics import Metrics
+from condord.http.relays_header import RelaysHeader
 from condord.http.tickets import Tickets
 from condord.http.unread import UnreadGate
 from condord.live.fanout import RESYNCS, Fanout
@@ -74,7 +75,7 @@ def run(
 
     Raises:
         CondordError: the address is taken, the certificates named in the environment cannot be used, the source does
-            not accept the token, or the bus does not accept the credentials.
+            not accept the token or is this relay itself, or the bus does not accept the credentials.
     """
     config = startup.loaded.config
     inputs = RelayInputs(startup, environ=environ, reread=reread or (lambda: config))
@@ -218,6 +219,7 @@ def build(
         metrics=metrics,
         max_subscribers=lambda: inner().max_subscribers,
         gate=lambda application: UnreadGate(application, lambda: view.unread),
+        around=lambda guarded: RelaysHeader(guarded, lambda: followed.relays.text),
     )
     job_parts = RelayParts(followed=followed, view=view, guard=built.guard, guard_settings=guard_settings)
     made = job(inputs, job_parts)

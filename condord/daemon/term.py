@@ -52,6 +52,10 @@ class Served(Protocol):
     def is_lost(self) -> bool:
         """Whether the maker that is followed is silent."""
 
+    @property
+    def forbidden(self) -> str | None:
+        """What a leader needs and the bus forbids; None as far as is known."""
+
     def lead(self, fence: int) -> None:
         """Follow the maker from now on, and publish what comes from it."""
 
@@ -165,7 +169,7 @@ class MakerTerm:
         return code
 
     async def _serve(self, fence: int, maker: MakerProcess) -> None:
-        """Serve what the maker publishes, and kill it if nothing comes from its socket."""
+        """Serve what the maker publishes, and kill it if nothing comes from its socket, or nobody hears of it."""
         await maker.is_alive.wait()
         if await _within(START_SECONDS, maker.is_serving):
             await _within(READ_SECONDS, maker.has_read)
@@ -174,6 +178,9 @@ class MakerTerm:
             while lost < UNSERVED_SECONDS / LOOK_SECONDS:
                 await asyncio.sleep(LOOK_SECONDS)
                 lost = lost + 1 if self._served.is_lost else 0
+                if (what := self._served.forbidden) is not None:
+                    await _kill(maker, f"the bus forbids this user to {what}")
+                    return
         await _kill(maker, "nothing comes from its socket")
 
     async def _watch(self, maker: MakerProcess) -> None:

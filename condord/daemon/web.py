@@ -33,13 +33,17 @@ def build(
     metrics: Metrics,
     max_subscribers: Callable[[], int],
     gate: Gate = lambda app: app,
+    around: Gate = lambda app: app,
 ) -> Web:
-    """The server of `application`, in its `gate`. `max_subscribers` returns how many streams are allowed."""
+    """The server of `application`, with its `gate` behind the guard and `around` outside of it.
+
+    `max_subscribers` returns how many streams are allowed.
+    """
     guard = Guard(gate(application), settings)
     return Web(
         guard=guard,
         server=server.HttpServer(
-            MetricsMiddleware(guard, application.routes, metrics),
+            MetricsMiddleware(around(guard), application.routes, metrics),
             subscribers=max_subscribers,
             note_refusal=metrics.count_refusal,
         ),

@@ -40,6 +40,7 @@ from condord.http import merged_metrics, server
 from condord.http.tickets import TicketFiles
 from condord.http.worker_routes import ENDPOINTS
 from condord.live import wire
+from condord.live.relay_path import RelayPath
 from condord.live.replica import Replica
 
 COUNT_SECONDS = 0.1
@@ -61,7 +62,7 @@ class FollowedDaemon(FollowedSource):
         feed: RelayFeed,
         refused: Callable[[CondordError], None],
     ) -> None:
-        super().__init__(settings, replica, feed, refused)
+        super().__init__(settings, replica, feed, refused, relays=RelayPath())
         self._role: wire.Role = "standby" if own.is_elected else "relay" if own.role == "relay" else "all"
         self._own_source = own.source.rstrip("/") or None
 

@@ -12,14 +12,22 @@ LOST_REMEDIES = {
 """What to do if a server cannot follow another one, by code."""
 UNTRUSTED_REMEDY = "let SSL_CERT_FILE name a file with the certificate of its authority"
 """What to do if the certificate of another server, or of the bus, is not trusted."""
+FORBIDDEN_REMEDY = "permit it to this user of the NATS server; docs/examples/nats-server.conf has what each role needs"
+"""What to do if the bus forbids something."""
+
+CIRCLE_REMEDY = "let one of these relays follow the condord of the account, as cluster.source"
+"""What to do if relays follow each other in a circle."""
+
+CAUSE_REMEDIES = (UNTRUSTED_REMEDY, CIRCLE_REMEDY, FORBIDDEN_REMEDY)
+"""What to do about a loss whose cause is known, in place of `LOST_REMEDIES`."""
 
 WRITABLE = "check that the disk responds and has room, and that condord may write there"
 """What to do if a file cannot be written."""
 
 
 def sentence(remedy: str) -> str:
-    """Return the remedy as a sentence by itself."""
-    return f"{remedy[:1].upper()}{remedy[1:]}."
+    """Return the remedy as a sentence by itself; empty if there is none."""
+    return f"{remedy[:1].upper()}{remedy[1:]}." if remedy else ""
 
 
 def with_remedy(text: str, remedy: str) -> str:
@@ -37,3 +45,9 @@ def split_remedy(sentence: str, remedies: Collection[str]) -> tuple[str, str]:
         if text != sentence:
             return text, remedy
     return sentence, ""
+
+
+def split_loss(reason: str, code: str | None) -> tuple[str, str]:
+    """Why a server cannot follow another one, and what to do: about the cause if it is known, or else about `code`."""
+    text, remedy = split_remedy(reason, CAUSE_REMEDIES)
+    return text, remedy or LOST_REMEDIES.get(code or "", "")

@@ -3,28 +3,29 @@ import asyncio
 import pytest
 
 from condord.check import bus
+from condord.cluster.nats_client import BusLogin
 from condord.config.bus_credentials import BusCredentials
 from condord.config.schema import Cluster
 from condord.host.secret import Secret
 from tests.cluster.leases import ReadyLease
-from tests.cluster.nats_server import nats_server, running
+from tests.cluster.nats_server import nats_server, permitting, running
 from tests.cluster.test_nats_client import certificates
 
 __all__ = ["certificates", "nats_server"]
 
 
-def check(server, *accounts, account="", credentials=None, environ=None, url=None):
-    """The check of a relay, while these accounts have a leader."""
+def check(server, *accounts, account="", credentials=None, environ=None, url=None, role="relay"):
+    """The check of a relay, or of another role, while these accounts have a leader."""
 
     async def scene():
-        cluster = Cluster(role="relay", bus=url or server.url, account=account)
+        cluster = Cluster(role=role, bus=url or server.url, account=account)
         if not accounts:
-            return await bus.checked(cluster, credentials, environ or {})
-        own = server.bus()
+            return await bus.checked(cluster, credentials, environ or {}, account)
+        own = server.bus(login=ADMIN)
         async with running(own):
             for each in accounts:
                 await ReadyLease(own, each).acquire("desk:4711")
-            return await bus.checked(cluster, credentials, environ or {})
+            return await bus.checked(cluster, credentials, environ or {}, account)
 
     return asyncio.run(scene())
 
@@ -33,6 +34,54 @@ def test_a_bus_with_a_leader_is_ok(nats_server):
     found = check(nats_server(), "paper")
     assert (found.result, found.name) == ("ok", "bus")
     assert "account paper, led by desk:4711" in found.text
+
+
+ADMIN = BusLogin(kind="password", secret=Secret("admin:p"))
+INBOX = "_INBOX.>"
+LEASES = ["$JS.API.STREAM.INFO.KV_condord-leases", "$JS.API.STREAM.MSG.GET.KV_condord-leases"]
+
+
+@pytest.mark.parametrize(
+    ("role", "publish", "subscribe", "what"),
+    [
+        ("ingest", LEASES, [">"], "publish to condord.paper.frames"),
+        ("ingest", [*LEASES, "condord.*.frames"], [INBOX, "condord.*.resume"], "subscribe to condord.paper.ask"),
+        ("relay", [*LEASES, "condord.*.ask"], [">"], "publish to condord.paper.resume"),
+        ("relay", [*LEASES, "condord.*.ask", "condord.*.resume"], [INBOX], "subscribe to condord.paper.frames"),
+        ("relay", ["x"], [">"], "publish to $JS.API.STREAM.INFO.KV_condord-leases"),
+    ],
+)
+@pytest.mark.parametrize("account", ["", "paper"])
+def test_what_the_role_needs_and_the_bus_forbids_fails_with_the_remedy(
+    nats_server, tmp_path, role, account, publish, subscribe, what
+):
+    admin = '{ user: admin, password: p, permissions: { publish: ">" } }'
+    server = nats_server(permitting(publish, subscribe).replace("users: [", f"users: [{admin}, "))
+    credentials = BusCredentials(kind="password", secret=Secret("u:p"), path=tmp_path / "x")
+    found = check(server, "paper", account=account, credentials=credentials, role=role)
+    assert (found.result, f"forbids this user to {what}" in found.text) == ("fail", True), found
+    assert found.hint.startswith("Permit it to this user of the NATS server; docs/examples/nats-server.conf has")
+
+
+def test_what_an_ingester_needs_is_tried_before_there_is_a_leader(nats_server, tmp_path):
+    credentials = BusCredentials(kind="password", secret=Secret("u:p"), path=tmp_path / "x")
+    server = nats_server(permitting(LEASES))
+    assert "publish to condord.new.frames" in check(server, account="new", credentials=credentials, role="ingest").text
+    assert (
+        check(server, credentials=credentials, role="ingest").result == "ok"
+    )  # the account is not known without a key
+
+
+def test_a_server_that_is_too_old_is_a_warning_with_its_version_and_what_is_needed(nats_server, monkeypatch):
+    server = nats_server()
+    assert "(nats-server 2." in check(server, "paper").text
+    monkeypatch.setattr("condord.cluster.nats_client.MIN_VERSION", (99, 0))
+    found = check(server, "paper")
+    assert (found.result, "(nats-server 2." in found.text, "is too old" in found.text) == ("warn", True, True)
+    assert found.hint.startswith("Install nats-server ")
+    failed = check(nats_server("nojetstream"))
+    assert (failed.result, "(nats-server 2." in failed.text) == ("fail", True)
+    assert failed.hint == found.hint
 
 
 @pytest.mark.slow

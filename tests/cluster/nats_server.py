@@ -15,10 +15,21 @@ from pathlib import Path
 import pytest
 
 from condord.cluster.bus import Bus, BusSettings, Unanswered
+from condord.cluster.nats_client import BusLogin
+from condord.host.secret import Secret
 from tests.needs import lacking
 
 PROGRAM = shutil.which("nats-server") or shutil.which("/usr/sbin/nats-server")
 TIMEOUT_SECONDS = 30.0
+USER = BusLogin(kind="password", secret=Secret("u:p"))
+
+
+def permitting(publish, subscribe=(">",)):
+    """The line of a server whose user `u` may do this."""
+    return (
+        "authorization { users: [{ user: u, password: p, permissions: "
+        f"{{ publish: {json.dumps(publish)}, subscribe: {json.dumps(subscribe)} }} }}] }}"
+    )
 
 
 class NatsServer:
@@ -79,6 +90,16 @@ class NatsServer:
             with socket.create_connection(("127.0.0.1", self.port), timeout=5) as connection:
                 return connection.recv(4) == b"INFO"
         return False
+
+    def reload(self, *lines):
+        """Replace the added lines, without a restart."""
+        file = self.directory / "nats.conf"
+        text = file.read_text()
+        for old, new in zip(self.lines, lines, strict=True):
+            text = text.replace(old, new)
+        file.write_text(text)
+        self.lines = lines
+        os.kill(self.process.pid, signal.SIGHUP)
 
     def kill(self):
         """End the server as a crash would."""

@@ -1,15 +1,17 @@
 import asyncio
+import json
 import logging
+import ssl
 import time
 
 import pytest
 
-from condord.cluster.bus import MAX_QUEUED, Bus, Unanswered
+from condord.cluster.bus import MAX_QUEUED, Bus, BusSettings, Unanswered
 from condord.cluster.nats_client import BusLogin
 from condord.errors import Refused
 from condord.host.secret import Secret
 
-from .nats_server import eventually, running, unexpected
+from .nats_server import USER, eventually, permitting, running, unexpected
 
 
 def test_messages_arrive_in_order_with_their_headers(nats_server):
@@ -214,6 +216,140 @@ def test_refused_credentials_are_reported_and_tried_again(nats_server):
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(scene())
+
+
+def test_what_is_forbidden_is_known_after_a_trial_and_permitted_after_another(nats_server):
+    async def scene():
+        server = nats_server(permitting(["a"], ["_INBOX.>", "b"]))
+        bus = server.bus(login=USER)
+        with pytest.raises(Unanswered, match="not connected"):
+            await bus.try_out(publish=("a",))
+        async with running(bus):
+            assert await bus.try_out(publish=("a",), subscribe=("b",)) is None
+            assert await bus.try_out(publish=("a", "x"), subscribe=("b", "y")) == "publish to x"
+            assert await bus.try_out(subscribe=("b", "y")) == "subscribe to y"
+            assert bus.denials.text.startswith("the bus forbids this user to publish to x; permit it")
+            server.reload(permitting(["a", "x"], ["_INBOX.>", "b", "y"]))
+
+            async def is_permitted():
+                return await bus.try_out(publish=("x",), subscribe=("y",)) is None
+
+            await eventually(is_permitted)
+            assert bus.denials.text is None
+            assert bus.is_connected
+
+    asyncio.run(scene())
+
+
+@pytest.mark.slow
+def test_a_trial_without_an_answer_is_unanswered(nats_server):
+    async def scene():
+        server = nats_server()
+        bus = server.bus()
+        async with running(bus):
+            server.pause()
+            with pytest.raises(Unanswered):
+                await bus.try_out(publish=("a",))
+            server.resume()
+
+    asyncio.run(scene())
+
+
+def test_a_request_that_the_server_forbids_has_that_as_the_reason(nats_server):
+    async def scene():
+        server = nats_server(permitting(["a"], ["b"]))
+        bus = server.bus(login=USER)
+        async with running(bus):
+            with pytest.raises(
+                Unanswered, match=r"forbids this user to (publish to x|subscribe to _INBOX\.>); permit it"
+            ):
+                await bus.ask("x", b"", seconds=1)
+            assert bus.denials.first(("subscribe to _INBOX.>",))  # that of this connection has a random name
+
+    asyncio.run(scene())
+
+
+@pytest.mark.slow
+def test_a_subscription_that_was_forbidden_is_there_once_it_is_permitted(nats_server, caplog, monkeypatch):
+    monkeypatch.setattr("condord.cluster.bus.SUBSCRIBE_AGAIN_SECONDS", 0.2)
+
+    async def scene():
+        server = nats_server(permitting([">"], ["b"]))
+        bus, got, other = server.bus(login=USER), [], []
+        await bus.subscribe("frames", got.append)
+        await bus.subscribe("b", other.append)
+        async with running(bus):
+            await eventually(lambda: bus.denials.first(("subscribe to frames",)))
+            await asyncio.sleep(0.5)
+            assert bus.denials.first(("subscribe to frames",))
+            server.reload(permitting([">"], ["b", "frames"]))
+            await eventually(lambda: bus.denials.text is None)
+            for subject in ("frames", "b"):
+                bus.publish(subject, b"1")
+            await eventually(lambda: got and other)
+            await asyncio.sleep(0.5)
+            assert (len(got), len(other)) == (1, 1)  # none is there twice
+            assert bus.is_connected
+
+    asyncio.run(scene())
+    assert caplog.messages.count("The bus forbids something") == 1
+
+
+def test_what_was_forbidden_is_not_why_the_connection_has_ended(nats_server):
+    async def scene():
+        server = nats_server(permitting(["a"]))
+        bus = server.bus(login=USER)
+        async with running(bus):
+            await bus.try_out(publish=("x",))
+            server.kill()
+            await eventually(lambda: not bus.is_connected)
+            assert "ermission" not in bus.reason
+
+    asyncio.run(scene())
+
+
+class OldServer:
+    """Answers as a NATS server of this version does, as far as a connection needs."""
+
+    def __init__(self, version):
+        self.version = version
+
+    async def __aenter__(self):
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"nats://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+        return self
+
+    async def __aexit__(self, *_):
+        self._server.close()
+
+    async def _serve(self, reader, writer):
+        info = {"server_id": "x", "version": self.version, "max_payload": 8 << 20, "headers": True, "proto": 1}
+        writer.write(b"INFO %b\r\n" % json.dumps(info).encode())
+        while line := await reader.readline():
+            if line.startswith(b"PING"):
+                writer.write(b"PONG\r\n")
+        writer.close()
+
+
+@pytest.mark.parametrize(("version", "is_old"), [("2.8.4", True), ("1.4.0", True), ("2.9.10", False), ("", False)])
+def test_a_server_that_is_too_old_is_logged_with_its_version_and_what_is_needed(version, is_old, caplog):
+    caplog.set_level(logging.INFO, logger="condord")
+
+    async def scene():
+        async with OldServer(version) as server:
+            settings = BusSettings(urls=(server.url,), login=None, context=ssl.create_default_context)
+            bus = Bus(settings, name="test", refused=unexpected, chance=lambda: 0.0)
+            assert bus.version == ""
+            async with running(bus):
+                assert bus.version == version
+            return server.url
+
+    url = asyncio.run(scene())
+    logged = [record.fields for record in caplog.records if record.message == "The NATS server is too old"]
+    remedy = "install nats-server 2.14 or newer; condord needs at least 2.9"
+    assert logged == ([{"bus": url, "version": version, "remedy": remedy}] if is_old else [])
+    (connected,) = [record.fields for record in caplog.records if record.message == "The bus is connected"]
+    assert connected == {"bus": url, "version": version}
 
 
 def test_what_the_server_forbids_is_logged_once(nats_server, caplog):

@@ -1,5 +1,6 @@
 import asyncio
 import logging
+import time
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from condord.cluster.bus_frames import SNAPSHOTS
 from condord.cluster.bus_order import LOST_SECONDS
 from condord.cluster.kv import KvBucket
 from condord.cluster.nats_client import BusLogin
+from condord.cluster.waking import GRACE_SECONDS
 from condord.config.schema import Cluster
 from condord.daemon.bus_settings import bus_settings
 from condord.errors import ConfigError, Unavailable
@@ -99,6 +101,43 @@ def test_an_outage_of_the_bus_is_reported_and_healed(nats_server):
 
 
 @pytest.mark.slow
+def test_a_process_that_was_stopped_reads_what_has_come_before_it_takes_the_leader_for_lost(nats_server):
+    async def scene(_server, leader, followed):
+        await caught(followed, leader)
+        for _ in range(2):
+            time.sleep(LOST_SECONDS + 0.5)  # noqa: ASYNC251 - as if the process were stopped
+            await asyncio.sleep(GRACE_SECONDS + 0.5)
+        leader.move()
+        await caught(followed, leader)
+        assert followed.losses == []
+
+    play(nats_server, scene)
+
+
+@pytest.mark.slow
+def test_one_that_follows_again_without_the_bus_reports_that_at_once(nats_server):
+    async def scene():
+        server = nats_server()
+        followed = Followed(server.bus())
+        async with running(followed.bus):
+            first = asyncio.create_task(followed.follower.run())
+            await asyncio.sleep(0.5)
+            assert followed.losses == []  # it has just begun
+            first.cancel()
+            await asyncio.gather(first, return_exceptions=True)
+            server.kill()
+            await eventually(lambda: not followed.bus.is_connected)
+            again = asyncio.create_task(followed.follower.run())
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert followed.losses == ["busLost"]
+            again.cancel()
+            await asyncio.gather(again, return_exceptions=True)
+
+    asyncio.run(scene())
+
+
+@pytest.mark.slow
 def test_a_silent_leader_is_reported_and_taken_up_again(nats_server):
     async def scene(_server, leader, followed):
         await caught(followed, leader)
@@ -164,7 +203,11 @@ def test_before_the_first_leader_no_leader_counts_as_lost(nats_server, caplog):
     asyncio.run(whole())
     told = [record for record in caplog.records if "leader" in record.message]
     assert [record.message for record in told] == ["There is no leader yet", "There is a leader"]
-    assert told[0].fields["reason"] in ("no answer in time", "nobody answers on the bus")
+    assert told[0].fields["reason"] in (
+        "no answer in time",
+        "nobody answers on the bus",
+        "the leader has not answered yet",
+    )
     assert told[1].fields == {"leader": "a:1", "fence": 1}
 
 

@@ -178,6 +178,15 @@ def test_followed_again_it_starts_its_time_again_and_keeps_the_fence():
     assert order.lost(102.0, is_connected=True) == "leaderLost"
 
 
+def test_followed_again_while_the_bus_is_lost_it_is_lost_at_once():
+    order = caught_up(fence=3)
+    order.restart(100.0, is_lost=True)
+    assert order.lost(100.0, is_connected=False) == "busLost"
+    order.begin(101.0)
+    assert order.lost(102.9, is_connected=True) == "busLost"
+    assert order.lost(103.0, is_connected=True) == "leaderLost"
+
+
 def test_frames_that_cannot_be_passed_on_do_not_keep_a_leader_from_being_lost():
     order = caught_up()
     for second in range(4):

@@ -4,10 +4,10 @@ import pytest
 
 from condord.cluster.bus_frames import SNAPSHOTS, head_of
 from condord.cluster.fenced import FencedKey
-from condord.cluster.kv import KvBucket
+from condord.cluster.kv import Declined, KvBucket
 
 from .led import ACCOUNT, Leader, working
-from .nats_server import eventually
+from .nats_server import USER, eventually, permitting
 
 
 def play(nats_server, scene):
@@ -105,6 +105,59 @@ def test_a_leader_that_was_replaced_notices_that_and_publishes_nothing_further(n
 
     play(nats_server, scene)
     assert "Another leader has a higher fence" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("publish", "subscribe", "what"),
+    [
+        (["x"], [">"], "publish to condord.acct.frames"),
+        ([">"], ["x"], "subscribe to condord.acct.resume"),
+        ([">"], ["condord.acct.resume"], "subscribe to condord.acct.ask"),
+    ],
+)
+def test_a_leader_needs_a_user_that_may_publish_and_take_questions(nats_server, monkeypatch, publish, subscribe, what):
+    monkeypatch.setattr("condord.cluster.bus_publisher.CHECK_SECONDS", 0.1)
+    monkeypatch.setattr("condord.cluster.bus.SUBSCRIBE_AGAIN_SECONDS", 0.1)
+
+    async def scene():
+        server = nats_server(permitting(publish, subscribe))
+        leader = Leader(server.bus(login=USER))
+        async with working(leader):
+            await eventually(lambda: leader.bus.denials.text or publish == ["x"])
+            with pytest.raises(Declined, match=f"the bus forbids this user to {what}") as caught:
+                await leader.publisher.require_permission()
+            assert "docs/examples/nats-server.conf" in caught.value.remedy
+            assert leader.publisher.forbidden == what
+            server.reload(permitting([">"]))
+
+            async def is_permitted():
+                await leader.publisher.require_permission()
+                return True
+
+            await eventually(is_permitted)
+            assert leader.publisher.forbidden is None
+
+    asyncio.run(scene())
+
+
+def test_a_leader_that_may_not_publish_any_longer_notices_it(nats_server):
+    async def scene():
+        server = nats_server(permitting([">"]))
+        leader, heard = Leader(server.bus(login=USER)), []
+        await leader.bus.subscribe(f"condord.{ACCOUNT}.frames", lambda message: heard.append(head_of(message.headers)))
+        async with working(leader):
+            await leader.publisher.require_permission()
+            await leader.publisher.require_permission()
+            leader.begin()
+            leader.move()
+            await eventually(lambda: any(heard))
+            assert heard.count(None) == 1  # the trial, which has no head, so followers ignore it
+            assert leader.publisher.forbidden is None
+            server.reload(permitting(["_INBOX.>"]))
+            await eventually(lambda: leader.publisher.forbidden == f"publish to condord.{ACCOUNT}.frames")
+            assert leader.bus.is_connected
+
+    asyncio.run(scene())
 
 
 @pytest.mark.slow

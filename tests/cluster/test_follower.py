@@ -7,6 +7,9 @@ import pytest
 
 from condord.client.http import parse_url
 from condord.cluster.follower import LOST_SECONDS, Follower, _is_near
+from condord.cluster.waking import GRACE_SECONDS
+from condord.errors import ConfigError
+from condord.live.relay_path import RelayPath
 from condord.live.replica import Unreadable
 from tests.virtualtime import run
 
@@ -22,7 +25,10 @@ class Scene:
     def __init__(self, source, sink, **settings):
         self.source, self.sink = source, sink
         self.refused = []
-        self.follower = Follower(source.settings(**settings), sink, refused=self.refused.append, chance=lambda: 0.0)
+        self.relays = RelayPath("own")
+        self.follower = Follower(
+            source.settings(**settings), sink, refused=self.refused.append, chance=lambda: 0.0, relays=self.relays
+        )
 
 
 def play(scene, *scripts, sink=None, **settings):
@@ -173,6 +179,63 @@ def test_a_refused_token_is_reported_once_and_not_tried_again():
     made = play(scene, [answer(401, b"", "Content-Type: application/problem+json")], token="hush-hush")
     assert [str(error) for error in made.refused] == [f"{made.source.url} does not accept the token"]
     assert made.source.connections == 1
+
+
+@pytest.mark.parametrize("head", [STREAM_HEAD, answer(401), answer(421), answer(503)])
+def test_a_relay_that_would_follow_itself_is_refused_once_whatever_it_answers(head):
+    async def scene(_made):
+        await asyncio.sleep(20)
+
+    made = play(scene, [head.replace(b"\r\n\r\n", b"\r\nCondord-Relays: own, other\r\n\r\n"), HOLD])
+    (error,) = made.refused
+    assert isinstance(error, ConfigError)
+    assert str(error) == f"cluster.source = {made.source.url}: this relay itself answers there"
+    assert "follow" in error.hint
+    assert made.source.connections == 1
+
+
+def test_a_source_that_follows_this_relay_is_lost_until_it_follows_another():
+    named = [
+        STREAM_HEAD.replace(b"\r\n\r\n", b"\r\nCondord-Relays: %b\r\n\r\n" % path)
+        for path in (b"far, own", b"far, other")
+    ]
+
+    async def scene(made):
+        await asyncio.sleep(2.5)
+        (reason,) = [call for call in made.sink.calls if call.startswith("lost: ")]
+        assert "it follows this relay, directly or through others; let one of these relays follow" in reason
+        made.source.scripts = [[named[1], SNAPSHOT, *[0.5, HEARTBEAT] * 20]]
+        await asyncio.sleep(10)
+
+    made = play(scene, [named[0], SNAPSHOT, HOLD])
+    assert made.refused == []
+    assert "snapshot" in made.sink.calls
+    assert made.relays.text == "own, far, other"
+
+
+@pytest.mark.parametrize("stopped_seconds", [LOST_SECONDS - 0.2, LOST_SECONDS, 600.0])
+def test_a_process_that_was_stopped_reads_what_has_come_before_it_takes_the_source_for_lost(stopped_seconds):
+    async def scene(_made):
+        for _ in range(3):
+            await asyncio.sleep(3.2)
+            asyncio.get_running_loop().stall(stopped_seconds)
+        await asyncio.sleep(3)
+
+    made = play(scene, [STREAM_HEAD, SNAPSHOT, *[0.5, HEARTBEAT] * 100, HOLD])
+    assert set(made.sink.calls) == {"begin", "snapshot", "heartbeat"}
+    assert made.source.connections == 1
+
+
+def test_a_source_that_is_silent_after_a_stop_is_lost_soon():
+    async def scene(made):
+        await asyncio.sleep(1)
+        asyncio.get_running_loop().stall(600)
+        await asyncio.sleep(GRACE_SECONDS - 0.2)
+        assert made.sink.calls == ["begin", "snapshot"]
+        await asyncio.sleep(0.4)
+        assert made.sink.is_lost
+
+    play(scene, [STREAM_HEAD, SNAPSHOT, HOLD], [HOLD])
 
 
 def test_an_event_that_cannot_be_read_begins_another_connection():

@@ -82,6 +82,15 @@ def test_a_key_is_not_reported_missing_if_a_fault_may_be_the_reason(write):
     assert [code for _, code in errors_of(elsewhere)] == [78, 77]
 
 
+@pytest.mark.parametrize("cluster", ["role = 'rely'", "bus = 'nats://127.0.0.1'"])
+def test_a_key_is_not_reported_missing_if_a_relay_may_be_meant(write, cluster):
+    found = startup.find(write("c.toml", f"[cluster]\n{cluster}\n"), {}, {})
+    assert ([code for _, code in errors_of(found)], found.is_key_unknown) == ([78], True)
+    with pytest.raises(ConfigError) as caught:
+        startup.load(write("d.toml", f"[cluster]\n{cluster}\n"), {}, {})
+    assert (len(caught.value.faults), "APCA" in caught.value.hint) == (1, False)
+
+
 def test_half_a_key_is_reported_even_if_the_file_is_broken(write):
     found = startup.find(write("c.toml", "[alpaca\n"), {"APCA_API_KEY_ID": "PK"}, {})
     assert [code for _, code in errors_of(found)] == [78, 77]

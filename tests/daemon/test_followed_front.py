@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import sqlite3
 import ssl
+import types
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,11 @@ def test_what_a_leader_announces_is_published_and_answered_under_its_name_and_fe
         ("publisher", "step_down"),
         ("answers", "step_down"),
     ]
+
+
+def test_what_the_publisher_may_not_do_ends_a_term():
+    publisher = types.SimpleNamespace(forbidden="publish to x")
+    assert Announcements(publisher, None, None, "desk-1:5").forbidden == "publish to x"
 
 
 def front(relayed, state=Path("/nonexistent")):

@@ -31,6 +31,7 @@ class FakeFeed:
 class FakeAnnounced:
     def __init__(self):
         self.log = []
+        self.forbidden = None
 
     def lead(self, fence):
         self.log.append(("lead", fence))
@@ -129,6 +130,9 @@ def test_the_maker_is_followed_and_asked_while_the_front_leads():
         ]
         scene.feed.is_lost = True
         assert scene.source.is_lost
+        assert scene.source.forbidden is None
+        scene.announced.forbidden = "publish to x"
+        assert scene.source.forbidden == "publish to x"
 
     run(main())
 

@@ -82,7 +82,14 @@ class Scene:
         loop = asyncio.get_running_loop()
         self.lease, self.term = FakeLease(), FakeTerm()
         election = Election(LEASE, chance=lambda: 0.5)
-        self.leadership = Leadership(election, self.lease, self.term, holder="me", bus="nats://a", now=loop.time)
+        self.forbidden = None
+        self.leadership = Leadership(
+            election, self.lease, self.term, permission=self.permission, holder="me", bus="nats://a", now=loop.time
+        )
+
+    async def permission(self):
+        if self.forbidden is not None:
+            raise self.forbidden
 
 
 @contextlib.asynccontextmanager
@@ -122,6 +129,23 @@ def test_what_keeps_the_lease_from_being_asked_for_is_logged_once_with_what_to_d
     told = [record.fields for record in caplog.records if record.message == "The lease cannot be asked for"]
     first = {"bus": "nats://a", "reason": "JetStream does not answer", "remedy": "add it"}
     assert told == [first, {"bus": "nats://a", "reason": "the bucket has no TTL"}, first]
+
+
+def test_an_ingester_that_would_not_be_heard_does_not_ask_for_the_lease(caplog):
+    async def main():
+        async with scene() as made:
+            made.forbidden = Declined("the bus forbids this user to publish to x", "permit it")
+            await asyncio.sleep(5)
+            assert made.lease.calls == []
+            assert made.leadership.role in ("standby", "candidate")
+            made.forbidden = None
+            await asyncio.sleep(1)
+            assert made.leadership.role == "leading"
+
+    run(main())
+    told = [record.fields for record in caplog.records if record.message == "The lease cannot be asked for"]
+    reason = "the bus forbids this user to publish to x"
+    assert told == [{"bus": "nats://a", "reason": reason, "remedy": "permit it"}]
 
 
 def test_a_fence_that_does_not_rise_is_logged_once_with_what_to_do(caplog):
@@ -201,6 +225,21 @@ def test_an_unclear_renewal_is_tried_again_and_logged_when_that_begins_and_ends(
     told = [record for record in caplog.records if record.message.startswith("The lease")]
     assert [record.message for record in told] == 2 * ["The lease was not renewed", "The lease is renewed again"]
     assert told[1].fields == {"fence": 5, "lasted_seconds": 1.0}
+
+
+@pytest.mark.parametrize("delay", [0.01, 60.0])
+def test_a_term_that_ends_without_an_answer_is_known_as_such(delay):
+    async def main():
+        async with scene() as made:
+            await asyncio.sleep(0.5)
+            assert not made.leadership.is_unanswered
+            made.lease.delay = delay
+            made.lease.answers = [Unanswered("lost")] * 99
+            await asyncio.sleep(LEASE)
+            assert made.term.log == [("run", 5), ("killed", 5)]
+            assert made.leadership.is_unanswered
+
+    run(main())
 
 
 def test_a_maker_that_ends_by_itself_leaves_the_lease_to_others_for_its_pause():

@@ -74,6 +74,7 @@ class Scene:
     def __init__(self):
         self.maker = FakeMaker()
         self.is_lost = False
+        self.forbidden = None
         self.log = []
         self.answer = [COPY]
         self.written = []
@@ -174,6 +175,23 @@ def test_a_maker_that_sends_nothing_is_killed():
         assert await running > 0
 
     run(main())
+
+
+def test_a_maker_whose_events_the_bus_forbids_is_killed(caplog):
+    async def main():
+        scene = Scene()
+        scene.maker.has_read.set()
+        running = asyncio.create_task(scene.term.run(7, 50.0))
+        await asyncio.sleep(5)
+        assert scene.maker.log == []
+        scene.forbidden = "publish to x"
+        assert await running > 0
+        assert scene.maker.log[0] == "kill"
+        assert scene.log[-3:] == ["stand by", "resume", "want"]
+
+    run(main())
+    (killed,) = [record.fields for record in caplog.records if record.message == "The maker is killed"]
+    assert killed["reason"] == "the bus forbids this user to publish to x"
 
 
 @pytest.mark.parametrize(("lease", "bound"), [(LEASE, LEASE), (10.0, 10.0), (1.0, MIN_SILENCE_SECONDS)])

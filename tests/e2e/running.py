@@ -48,6 +48,12 @@ def until(condition, what, timeout: float = TIMEOUT_SECONDS, pause: float | None
     raise AssertionError(f"timed out after {timeout:g} s: {what() if callable(what) else what}")
 
 
+def free_port() -> int:
+    """A TCP port that nobody uses now."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
 def answers(at: Path) -> bool:
     """Whether a daemon answers at a unix socket; the file exists a moment before the daemon listens."""
     with contextlib.suppress(CondordError):

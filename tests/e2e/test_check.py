@@ -11,7 +11,7 @@ import pytest
 
 from tests.e2e.environs import QUICK
 from tests.e2e.preloaded import Preloaded, replaced
-from tests.e2e.running import KEYS, Condord, Starting, closing_program
+from tests.e2e.running import KEYS, Condord, Starting, closing_program, free_port
 
 pytestmark = pytest.mark.slow
 
@@ -41,13 +41,8 @@ def failed(checks):
     return [name for name, entry in checks.items() if entry["result"] == "fail"]
 
 
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return str(taken.getsockname()[1])
-
-
 def test_every_check_passes_before_a_daemon_starts(simulated):
-    code, checks, err = check("--online", **KEYS, **urls_of(simulated), CONDORD_SERVER_PORT=free_port())
+    code, checks, err = check("--online", **KEYS, **urls_of(simulated), CONDORD_SERVER_PORT=str(free_port()))
     assert (code, failed(checks)) == (0, [])
     assert checks["option-stream"]["result"] == checks["slot-free"]["result"] == "ok"
     assert all("secret" not in line for line in err)
@@ -58,7 +53,7 @@ def test_every_check_passes_before_a_daemon_starts(simulated):
 
 
 def test_a_running_daemon_keeps_its_stream_and_its_port(simulated):
-    port = free_port()
+    port = str(free_port())
     with closing_program(Condord(simulated, "--port", port, **QUICK)) as condord:
         condord.await_state("live")
         code, checks, _ = check("--online", **KEYS, **urls_of(simulated), CONDORD_SERVER_PORT=port)

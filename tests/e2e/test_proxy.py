@@ -29,6 +29,7 @@ from tests.e2e.running import (
     Simulated,
     closing_program,
     fetch,
+    free_port,
     token_environ,
     until,
 )
@@ -77,11 +78,6 @@ def snippet(kind: str) -> str:
     """The snippet for this kind of proxy."""
     (text,) = re.findall(rf"```{kind}(?:file)?\n(.*?)```", PAGE, re.DOTALL)
     return text
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        return free.getsockname()[1]
 
 
 @contextlib.contextmanager

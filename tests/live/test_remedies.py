@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from condord.live.remedies import sentence, split_remedy, with_remedy
+from condord.live.remedies import FORBIDDEN_REMEDY, LOST_REMEDIES, sentence, split_loss, split_remedy, with_remedy
 
 REMEDIES = ("check the key", "stop it; it can take a while")
 
@@ -13,6 +13,23 @@ def test_a_sentence_ends_with_the_remedy():
 
 def test_a_remedy_by_itself_is_a_sentence():
     assert sentence("check the key of NATS") == "Check the key of NATS."
+
+
+def test_no_remedy_is_no_sentence():
+    assert sentence("") == ""
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "found"),
+    [
+        ("it is gone", "busLost", ("it is gone", LOST_REMEDIES["busLost"])),
+        (f"it is forbidden; {FORBIDDEN_REMEDY}", "busLost", ("it is forbidden", FORBIDDEN_REMEDY)),
+        (f"it is forbidden; {FORBIDDEN_REMEDY}", None, ("it is forbidden", FORBIDDEN_REMEDY)),
+        ("it is quiet", None, ("it is quiet", "")),
+    ],
+)
+def test_the_remedy_of_a_loss_is_that_of_its_cause_or_else_of_its_code(reason, code, found):
+    assert split_loss(reason, code) == found
 
 
 def test_what_heals_by_itself_has_no_remedy():

@@ -77,13 +77,13 @@ class Ingester(Condord):
 class Cluster:
     """Ingesters, their bus, and their simulator."""
 
-    def __init__(self, stack: ExitStack, directory: Path, simulated: Simulated) -> None:
+    def __init__(self, stack: ExitStack, directory: Path, simulated: Simulated, *lines: str) -> None:
         self.stack = stack
         self.directory = directory
         self.simulated = simulated
         nats = directory / "nats"
         nats.mkdir()
-        self.nats = NatsServer(nats)
+        self.nats = NatsServer(nats, *lines)
         stack.callback(self.nats.close)
 
     def start(self, name: str, *arguments: str, bus: str = "", **options) -> Ingester:
@@ -113,12 +113,12 @@ class Cluster:
 
 
 @contextmanager
-def cluster(directory: Path) -> Iterator[Cluster]:
-    """A cluster whose market moves."""
+def cluster(directory: Path, *lines: str) -> Iterator[Cluster]:
+    """A cluster whose market moves, with these lines in the configuration of the NATS server."""
     with ExitStack() as stack:
         simulated = stack.enter_context(closing_program(Simulated(**replaced(**UNPACED))))
         simulated.post("market", rate=5)
-        made = Cluster(stack, directory, simulated)
+        made = Cluster(stack, directory, simulated, *lines)
         yield made
 
 

@@ -128,6 +128,7 @@ def test_a_stopped_relay_catches_up_and_its_subscribers_see_it_live_again(pair):
         until(lambda: follower.document["status"]["state"] == "live", "the status is live again")
         compare_samples(relay, follower, 3)
         same_documents(at_source, follower, 3)
+        assert not any("The source is lost" in line for line in relay.stderr)
 
 
 def test_late_frames_are_neither_lost_nor_applied_twice(pair):

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from condord.cluster.waking import GRACE_SECONDS
 from tests.cluster.processes.ingesters import await_waiting_maker, cluster, makers_of, seconds_until
 from tests.cluster.processes.running import closing_link, compare_servers
 from tests.cluster.processes.test_bus_relay import BusRelay
@@ -110,6 +111,25 @@ def test_a_leader_that_was_suspended_is_a_standby_when_it_wakes(ingesters):
     ingesters.check_slot()
 
 
+def test_a_standby_that_was_stopped_does_not_take_the_leader_for_lost(ingesters):
+    leader, standby = ingesters.pair()
+
+    def losses():
+        return "".join(standby.stderr).count("The leader is lost")
+
+    before = losses()
+    for _ in range(2):
+        standby.process.send_signal(signal.SIGSTOP)
+        time.sleep(3)
+        standby.process.send_signal(signal.SIGCONT)
+        wanted = leader.document()["asOf"]
+        until(lambda wanted=wanted: standby.document()["asOf"] > wanted, "it has caught up")
+        assert standby.document()["status"]["code"] is None
+        time.sleep(GRACE_SECONDS)
+    assert losses() == before
+    leader.await_role("leader")
+
+
 def test_a_leader_without_the_bus_ends_its_connection_before_another_leads(ingesters):
     with closing_link(ingesters.nats.url) as link:
         leader = ingesters.start("a", bus=link.url.replace("http", "nats"))
@@ -117,6 +137,9 @@ def test_a_leader_without_the_bus_ends_its_connection_before_another_leads(inges
         standby = ingesters.start("b")
         standby.await_live()
         link.do("stall")
+        status = leader.await_role("standby")
+        assert leader.status()["code"] == "busLost"  # it is no longer live as soon as it does not lead
+        assert status["leader"] is None
         standby.await_role("leader")
         standby.await_live()
 

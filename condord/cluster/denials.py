@@ -1,0 +1,61 @@
+"""Remember what a NATS server forbids this user. It reports that in errors that belong to no call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+
+from condord.live.remedies import FORBIDDEN_REMEDY, with_remedy
+
+STANDING_SECONDS = 15.0
+"""How long something counts as forbidden: what is needed is tried again before that, and may be permitted then."""
+MAX_DENIALS = 100
+
+
+def publishing(subject: str) -> str:
+    """Return the words for publishing to a subject, as a server that forbids it names that."""
+    return f"publish to {subject}"
+
+
+def subscribing(subject: str) -> str:
+    """Return the words for subscribing to a subject."""
+    return f"subscribe to {subject}"
+
+
+class Denials:
+    """What the server of the present connection forbids, in the words of `publishing` and `subscribing`.
+
+    `now` is a clock in seconds.
+    """
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self._now = now
+        self._at: dict[str, float] = {}
+
+    def clear(self) -> None:
+        """Note that another connection begins."""
+        self._at.clear()
+
+    def add(self, what: str) -> bool:
+        """Note that something is forbidden, and return whether that is new. After `MAX_DENIALS` nothing is new."""
+        is_new = what not in self._at
+        if is_new and len(self._at) >= MAX_DENIALS:
+            return False
+        self._at[what] = self._now()
+        return is_new
+
+    def first(self, whats: Collection[str]) -> str | None:
+        """Return the first of `whats` that is forbidden; None if none is."""
+        since = self._now() - STANDING_SECONDS
+        return next((what for what in whats if self._at.get(what, since) > since), None)
+
+    def settle(self, whats: Collection[str], since: float) -> None:
+        """Note that these were tried at `since`: those that were not forbidden again are permitted now."""
+        for what in whats:
+            if self._at.get(what, since) < since:
+                del self._at[what]
+
+    @property
+    def text(self) -> str | None:
+        """What is forbidden, as a sentence with the remedy; None if nothing is."""
+        what = self.first(self._at)
+        return None if what is None else with_remedy(f"the bus forbids this user to {what}", FORBIDDEN_REMEDY)

@@ -1,0 +1,46 @@
+"""Recognize relays that follow each other in a circle: each answers with its own name and those of what it follows."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+HEADER = "Condord-Relays"
+"""The header of every answer of a relay, with its path as text."""
+MAX_RELAYS = 16
+MAX_NAME_LENGTH = 64
+
+Circle = Literal["itself", "others"]
+"""Whom a relay would follow: itself, or other relays that follow it."""
+
+
+class RelayPath:
+    """The relays from this one to the condord of the account, as far as their answers have shown.
+
+    `own` names this process, and no other has the same name. Without one, as in a worker, which is a part of the relay
+    that it follows, the path is that of what is followed.
+    """
+
+    def __init__(self, own: str = "") -> None:
+        self._own = own
+        self._followed: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The path, to be sent with each answer; empty if there is no relay in it."""
+        return ", ".join((self._own, *self._followed) if self._own else self._followed)
+
+    def follow(self, text: str) -> Circle | None:
+        """Note the path of the source, and return what would be a circle.
+
+        The names after one's own are left out, because a circle would add to them with each connection.
+        """
+        names = [name for each in text.split(",")[:MAX_RELAYS] if _is_name(name := each.strip())]
+        if not self._own or self._own not in names:
+            self._followed = tuple(names)
+            return None
+        self._followed = tuple(names[: names.index(self._own)])
+        return "others" if self._followed else "itself"
+
+
+def _is_name(text: str) -> bool:
+    return text.isascii() and text.isalnum() and len(text) <= MAX_NAME_LENGTH

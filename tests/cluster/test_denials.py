@@ -1,0 +1,54 @@
+from condord.cluster.denials import MAX_DENIALS, STANDING_SECONDS, Denials, publishing, subscribing
+
+
+class Clock:
+    def __init__(self):
+        self.now = 100.0
+
+    def __call__(self):
+        return self.now
+
+
+def test_what_is_forbidden_is_new_once_a_connection():
+    denials = Denials(Clock())
+    what = publishing("a.b")
+    assert (what, subscribing("a")) == ("publish to a.b", "subscribe to a")
+    assert (denials.add(what), denials.add(what)) == (True, False)
+    denials.clear()
+    assert denials.first((what,)) is None
+    assert denials.add(what)
+
+
+def test_it_counts_until_it_was_not_forbidden_for_a_while():
+    clock = Clock()
+    denials = Denials(clock)
+    denials.add("publish to a")
+    clock.now += STANDING_SECONDS - 1
+    denials.add("subscribe to b")
+    assert denials.first(("x", "subscribe to b", "publish to a")) == "subscribe to b"
+    assert denials.text.startswith("the bus forbids this user to publish to a; permit it")
+    clock.now += 2
+    assert denials.first(("publish to a",)) is None
+    assert denials.text.startswith("the bus forbids this user to subscribe to b; ")
+    clock.now += STANDING_SECONDS
+    assert denials.text is None
+
+
+def test_what_was_tried_and_not_forbidden_again_is_permitted():
+    clock = Clock()
+    denials = Denials(clock)
+    denials.add("one")
+    denials.add("two")
+    clock.now += 1
+    begun = clock.now
+    denials.add("two")
+    denials.settle(("one", "two", "never forbidden"), begun)
+    assert denials.first(("one", "two", "never forbidden")) == "two"
+    assert denials.add("one")
+
+
+def test_it_is_bounded():
+    denials = Denials(Clock())
+    assert all(denials.add(str(number)) for number in range(MAX_DENIALS))
+    assert not denials.add("one more")
+    assert denials.first(("one more",)) is None
