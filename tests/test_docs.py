@@ -3,6 +3,7 @@
 `python -m tests.test_docs` regenerates the table of failures and the diagram of a link.
 """
 
+import ast
 import base64
 import contextlib
 import json
@@ -145,6 +146,35 @@ def test_every_table_view_and_column_of_the_database_is_explained():
 
 def test_every_notice_is_explained():
     assert first_column(TROUBLESHOOTING, "notice") == set(typing.get_args(wire.NoticeCode))
+
+
+def written_codes() -> set[str]:
+    """The codes that the package writes down, as `code="…"` of a call or `"code": "…"` of a dictionary."""
+    found = set()
+    for path in (ROOT / "condord").rglob("*.py"):
+        if "simulator" in path.parts:  # codes of Alpaca
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            pairs: list[tuple[ast.expr | None, ast.expr]] = []
+            if isinstance(node, ast.Dict):
+                pairs = list(zip(node.keys, node.values, strict=True))
+            elif isinstance(node, ast.keyword) and node.arg == "code":
+                pairs = [(ast.Constant("code"), node.value)]
+            for key, value in pairs:
+                if isinstance(key, ast.Constant) and key.value == "code" and isinstance(value, ast.Constant):
+                    found.add(value.value)
+    return found - {None}
+
+
+def test_every_code_that_only_the_log_has_is_explained():
+    of_status = {*typing.get_args(wire.Code), *typing.get_args(wire.NoticeCode)}
+    of_alpaca = {failure.code for failure in FAILURES.values()}
+    # These end a worker, or are why a reload is refused.
+    kinds = (errors.ConfigError, errors.CredentialsMissing, errors.Refused, errors.Unavailable, errors.Failed)
+    of_errors = {kind.code for kind in kinds}
+    found = written_codes()
+    assert {"noStateCopy", "configuration", "sourceLost", "greeksDiffer"} <= found
+    assert first_column(TROUBLESHOOTING, "code in the log") == (found - of_status - of_alpaca) | of_errors
 
 
 def test_every_refusal_is_explained():

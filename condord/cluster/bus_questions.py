@@ -34,8 +34,8 @@ class _AnswerHead(msgspec.Struct, frozen=True):
 class BusQuestions:
     """Asks whichever ingester leads, with the interface of `condord.cluster.questions.Questions`.
 
-    `account` and `fence` return what is followed, `lost` what is lost, such as `the bus`, or None. `now` is a clock in
-    seconds.
+    `account` and `fence` return what is followed, `lost` what is lost, `the bus` or `the leader on the bus`, or None.
+    `now` is a clock in seconds.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class BusQuestions:
             Unavailable: the bus or the leader is lost, or does not answer, and there is no copy.
         """
         if (lost := self._lost()) is not None:
-            return self._copies.copied(method, target, f"{lost} is lost")
+            return self._copies.copied(method, target, f"{lost} {self._bus.urls} is lost")
         try:
             async with self._slots:
                 answer = await self._asked(method, target)

@@ -36,7 +36,8 @@ class Follower:
     """Follows one source and gives its events to `sink`.
 
     `refused` gets the error if the source does not accept the token, or is this process itself, as a new attempt would
-    not help. `chance` returns a number in [0, 1) that spreads the attempts. `relays` is this process's own path.
+    not help. `chance` returns a number in [0, 1) that spreads the attempts, which are `max_wait_seconds` apart at most,
+    and half as much again by chance. `relays` is this process's own path.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class Follower:
         refused: Callable[[CondordError], None],
         chance: Callable[[], float],
         relays: RelayPath | None = None,
+        max_wait_seconds: float = MAX_WAIT_SECONDS,
     ) -> None:
         self.is_connected = False
         self._settings = settings
@@ -54,6 +56,7 @@ class Follower:
         self._refused = refused
         self._chance = chance
         self._relays = relays or RelayPath()
+        self._max_wait_seconds = max_wait_seconds
         self._heard_at = 0.0
         self._reason = "it has not answered yet"
         self._is_lost = False
@@ -90,11 +93,11 @@ class Follower:
             await self._pause(retry_after_seconds)
 
     async def _pause(self, at_least: float) -> None:
-        wait = max(min(MIN_WAIT_SECONDS * 2.0 ** min(self._failures, 16), MAX_WAIT_SECONDS), at_least)
+        wait = max(MIN_WAIT_SECONDS * 2.0 ** min(self._failures, 16), at_least)
         self._failures += 1
         self._retry_now.clear()
         try:
-            async with asyncio.timeout(min(wait, MAX_WAIT_SECONDS) * (1 + self._chance() / 2)):
+            async with asyncio.timeout(min(wait, self._max_wait_seconds) * (1 + self._chance() / 2)):
                 await self._retry_now.wait()
         except TimeoutError:
             return

@@ -59,7 +59,7 @@ class CopiedAnswers:
 
 
 class Questions:
-    """Asks one source. `is_lost` returns whether it is lost, and `now` is a clock in seconds.
+    """Asks one source, which errors call `name`. `is_lost` returns whether it is lost, `now` is a clock in seconds.
 
     `refused` gets the error if the source does not accept the token.
     """
@@ -68,11 +68,13 @@ class Questions:
         self,
         settings: SourceSettings,
         *,
+        name: str,
         is_lost: Callable[[], bool],
         refused: Callable[[Refused], None],
         now: Callable[[], float],
     ) -> None:
         self._settings = settings
+        self._name = name
         self._is_lost = is_lost
         self._refused = refused
         self._slots = asyncio.Semaphore(AT_ONCE)
@@ -85,12 +87,12 @@ class Questions:
             Unavailable: the source is lost or does not answer, and there is no copy.
         """
         if self._is_lost():
-            return self._copies.copied(method, target, "the source is lost")
+            return self._copies.copied(method, target, f"{self._name} is lost")
         try:
             async with self._slots:
                 answer = await self._asked(method, target)
         except Lost as lost:
-            return self._copies.copied(method, target, f"the source does not answer: {lost}")
+            return self._copies.copied(method, target, f"{self._name} does not answer: {lost}")
         self._copies.keep(method, target, answer)
         return answer
 
@@ -101,12 +103,12 @@ class Questions:
             Unavailable: the source is lost or does not answer.
         """
         if self._is_lost():
-            raise Unavailable("the source is lost", _HINT)
+            raise Unavailable(f"{self._name} is lost", _HINT)
         try:
             async with self._slots:
                 return await self._asked("GET", target, accept)
         except Lost as lost:
-            raise Unavailable(f"the source does not answer: {lost}", _HINT) from lost
+            raise Unavailable(f"{self._name} does not answer: {lost}", _HINT) from lost
 
     async def _asked(self, method: str, target: str, accept: str = "*/*") -> Answer:
         seconds = READ_SECONDS if method == "GET" else WRITE_SECONDS

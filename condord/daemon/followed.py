@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from condord.cluster.connection import SourceSettings
-from condord.cluster.follower import Follower
+from condord.cluster.follower import MAX_WAIT_SECONDS, Follower
 from condord.cluster.interfaces import Answer
 from condord.cluster.questions import Questions
 from condord.daemon.relay_feed import RelayFeed
@@ -50,7 +50,11 @@ Follow = Callable[[Replica, RelayFeed, Callable[[CondordError], None]], Followed
 
 
 class FollowedSource:
-    """Implements `Followed` for another condord. `relays` is made here, unless this process is a part of a relay."""
+    """Implements `Followed` for another condord, which errors call `name`, by default with its address.
+
+    `relays` is made here, unless this process is a part of a relay. Attempts to connect are about `max_wait_seconds`
+    apart at most.
+    """
 
     def __init__(
         self,
@@ -60,13 +64,28 @@ class FollowedSource:
         refused: Callable[[CondordError], None],
         *,
         relays: RelayPath | None = None,
+        name: str = "",
+        max_wait_seconds: float = MAX_WAIT_SECONDS,
     ) -> None:
         self.relays = RelayPath(secrets.token_hex(8)) if relays is None else relays
         self._replica = replica
         self._url = settings.address.url
         now = asyncio.get_running_loop().time
-        self._follower = Follower(settings, feed, refused=refused, chance=random.random, relays=self.relays)
-        self._questions = Questions(settings, is_lost=lambda: feed.lost_reason is not None, refused=refused, now=now)
+        self._follower = Follower(
+            settings,
+            feed,
+            refused=refused,
+            chance=random.random,
+            relays=self.relays,
+            max_wait_seconds=max_wait_seconds,
+        )
+        self._questions = Questions(
+            settings,
+            name=name or f"the source {self._url}",
+            is_lost=lambda: feed.lost_reason is not None,
+            refused=refused,
+            now=now,
+        )
         self.run = self._follower.run
         self.retry = self._follower.retry
         self.ask = self._questions.ask

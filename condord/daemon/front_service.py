@@ -70,7 +70,7 @@ def run(
         require_account(mark, msgspec.structs.replace(new, cluster=cluster), environ)
         return new
 
-    inputs = RelayInputs(given, environ=environ, reread=reread_account)
+    inputs = RelayInputs(given, environ=environ, reread=reread_account, process="front")
     for warning in startup.loaded.warnings:
         _log.warning("Configuration warning", extra=logs.fields(code="configuration", reason=warning))
     fronts: list[FollowedFront] = []

@@ -87,7 +87,8 @@ def _run(end: socket.socket, watch: DeadlineWatch, environ: Mapping[str, str]) -
     path = None if begin.config_file is None else Path(begin.config_file)
     found = startup.load(path, environ, begin.flags)
     log = found.loaded.config.log
-    logs.configure(log.level, log.format, secrets=(found.key.key_id, found.key.secret_key), environ=environ)
+    secrets = (found.key.key_id, found.key.secret_key)
+    logs.configure(log.level, log.format, secrets=secrets, environ=environ, process=service.MAKER)
     require_account(begin.account_mark, found.loaded.config, environ)
     lasts = account_source.source(found.loaded.config) != "simulator"
     if state_files.directory(environ, lasts=lasts) is None:

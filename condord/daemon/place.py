@@ -62,11 +62,12 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     def inner(self, section: schema.Server) -> schema.Server:
         """`[server]` for the streams of this process.
 
-        If it has workers, they are its only subscribers. A worker's successor may connect before the worker has gone.
+        If it has workers, they are its only subscribers, and none is refused. While this process was paused, each may
+        have connected many times, and the connections that they have given up wait in the queue before the last one.
         """
         if self.worker_resources is None:
             return section
-        return msgspec.structs.replace(section, max_subscribers=2 * section.workers)
+        return msgspec.structs.replace(section, max_subscribers=server.BACKLOG)
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ class RelayInputs:
     """What is in force: `config` and the tokens; `reread` loads the configuration again.
 
     `worker` is the number of a worker, None in a relay. Configures the logs, which mask both tokens and the bus's
-    credentials.
+    credentials, and call this process `process`.
     """
 
     def __init__(
@@ -34,8 +34,10 @@ class RelayInputs:
         environ: Mapping[str, str],
         reread: Callable[[], Config],
         worker: int | None = None,
+        process: str = "",
     ) -> None:
         self.worker = worker
+        self._process = process if worker is None else f"worker-{worker}"
         self.config = startup.loaded.config
         self.token = startup.token
         self.source_token = startup.source_token
@@ -59,7 +61,7 @@ class RelayInputs:
         log = self.config.log
         secrets: list[Secret] = [secret for secret in (self.token, self.source_token) if secret is not None]
         secrets += self._bus_secrets
-        logs.configure(log.level, log.format, secrets=secrets, environ=self.environ)
+        logs.configure(log.level, log.format, secrets=secrets, environ=self.environ, process=self._process)
 
 
 class RelayParts(msgspec.Struct, frozen=True, kw_only=True):
@@ -90,9 +92,9 @@ class Relay:
 
     @property
     def log_fields(self) -> Mapping[str, object]:
-        """The source or the bus, or the number of a worker."""
+        """The source or the bus, which the daemon of a worker logs."""
         if self._inputs.worker is not None:
-            return {"worker": self._inputs.worker}
+            return {}
         cluster = self._inputs.config.cluster
         return {"bus": cluster.bus} if cluster.bus else {"source": cluster.source}
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
+from condord.host import logs
 from condord.live import wire
 from condord.live.remedies import split_loss, with_remedy
 from condord.live.replica import LostCode, Replica, SourceEvent
@@ -12,6 +14,8 @@ from condord.live.source_clock import SourceClock
 from condord.live.subscriber import wake
 
 _LOST: dict[LostCode, str] = {"sourceLost": "its source", "busLost": "the bus", "leaderLost": "the leader"}
+
+_log = logging.getLogger(__name__)
 
 
 class RelayFeed:
@@ -22,7 +26,8 @@ class RelayFeed:
     code is None before the source counts as lost.
 
     A status of a loss is passed on by every relay behind this one. So it names `machine`, where this process runs, and
-    `source`, the URL that is followed, unless that is a bus.
+    `source`, the URL that is followed, unless that is a bus. That the source passes such a status on is logged once,
+    and its end once. A worker names no source and leaves that log to its daemon, whose source it is.
     """
 
     def __init__(
@@ -34,6 +39,7 @@ class RelayFeed:
         observe: Callable[[float], None],
         machine: str,
         source: str = "",
+        is_worker: bool = False,
     ) -> None:
         self.lost_reason: str | None = "it has not answered yet"
         self.lost_code: LostCode | None = None
@@ -42,7 +48,10 @@ class RelayFeed:
         self.clock = clock
         self._observe = observe
         self._machine = machine
-        self._source = source
+        self._source = "" if is_worker else source
+        self._is_worker = is_worker
+        self._noted: wire.Status | None = None
+        self._source_lost_at: float | None = None
         self._heard_at = loop.time()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -63,8 +72,10 @@ class RelayFeed:
 
     @property
     def lost_name(self) -> str | None:
-        """What of a bus is lost, `the bus` or `the leader`; None if it can be followed."""
-        return None if self.lost_reason is None else _LOST[self.lost_code or "leaderLost"]
+        """What of a bus is lost, `the bus` or `the leader on the bus`; None if it can be followed."""
+        if self.lost_reason is None:
+            return None
+        return "the bus" if self.lost_code == "busLost" else "the leader on the bus"
 
     @property
     def lag_ms(self) -> int | None:
@@ -95,6 +106,7 @@ class RelayFeed:
             self.clock.observe(as_of)
         if not self._replica.is_lost:
             self.lost_reason = self.lost_code = None
+            self._note_status()
         if woken:
             self._observe(self._heard_at - begun)
         self._arm()
@@ -106,6 +118,22 @@ class RelayFeed:
         found, remedy = split_loss(reason, code)
         text = with_remedy(f"{self._machine} has lost {what}: {found}", remedy)
         wake(self._replica.lose(code, text, self.clock()))
+
+    def _note_status(self) -> None:
+        """Log that the source has lost what it follows, or that this is over."""
+        status = self._replica.edition.status
+        if status is self._noted or self._is_worker:
+            return
+        self._noted = status
+        is_lost, lost_at, now = status.code in wire.LOST_CODES, self._source_lost_at, self._loop.time()
+        if is_lost and lost_at is None:
+            self._source_lost_at = now
+            fields = logs.fields(source=self._source or None, code=status.code, reason=status.reason)
+            _log.warning("The source has lost what it follows", extra=fields)
+        elif lost_at is not None and not is_lost:
+            self._source_lost_at = None
+            fields = logs.fields(source=self._source or None, lasted_seconds=round(now - lost_at, 1))
+            _log.info("What the source follows is back", extra=fields)
 
     def _arm(self) -> None:
         """Schedule `_turn` for the end of a view's interval."""

@@ -190,6 +190,7 @@ def build(
         observe=metrics.observe_update,
         machine=socket.gethostname(),
         source=inputs.config.cluster.source,
+        is_worker=inputs.worker is not None,
     )
     followed = follow(replica, feed, refused)
     subscribers = Subscribers(fanout, settings=inner, now_at=clock, room=place.room)

@@ -35,13 +35,21 @@ RELEASE_SECONDS = 30.0
 class Inputs:
     """What is in force: `config`, `login`, `token`, `channels` and `network`; `reread` loads the configuration again.
 
+    Configures the logs, which call this process `process`.
+
     Raises:
         CondordError: another daemon has the stream, or the environment names a proxy or certificates that cannot be
             used, or a file of a channel cannot be used.
     """
 
     def __init__(
-        self, startup: Startup, *, environ: Mapping[str, str], reread: Callable[[], Config], locks: Locks
+        self,
+        startup: Startup,
+        *,
+        environ: Mapping[str, str],
+        reread: Callable[[], Config],
+        locks: Locks,
+        process: str = "",
     ) -> None:
         self.config = startup.loaded.config
         self.login = _login(startup.key)
@@ -50,6 +58,7 @@ class Inputs:
         self.environ = environ
         self._reread = reread
         self._locks = locks
+        self._process = process
         self._secrets: list[Secret] = []
         self.channels = self._read_channels(self.config)
         self._configure_logs(startup.key.key_id, startup.key.secret_key, *([self.token] if self.token else []))
@@ -98,7 +107,7 @@ class Inputs:
         """Log as configured, and mask `secrets` and all earlier secrets."""
         self._secrets += [secret for secret in secrets if secret not in self._secrets]
         log = self.config.log
-        logs.configure(log.level, log.format, secrets=self._secrets, environ=self.environ)
+        logs.configure(log.level, log.format, secrets=self._secrets, environ=self.environ, process=self._process)
 
 
 class Reload:

@@ -29,6 +29,9 @@ from condord.http import server
 from condord.live import wire
 from condord.upstream.state_files import directory as state_directory
 
+MAKER = "maker"
+"""What the log calls a process that is the maker of a front."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -61,7 +64,8 @@ def run(
     """
     config = startup.loaded.config
     with instance_lock.Locks(instance_lock.directory(environ)) as locks:
-        inputs = Inputs(startup, environ=environ, reread=reread or (lambda: config), locks=locks)
+        process = "" if copied is None else MAKER
+        inputs = Inputs(startup, environ=environ, reread=reread or (lambda: config), locks=locks, process=process)
         for warning in startup.loaded.warnings:
             _log.warning("Configuration warning", extra=logs.fields(code="configuration", reason=warning))
         own_environ = dict(environ)

@@ -12,6 +12,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -44,8 +45,10 @@ from condord.live.relay_path import RelayPath
 from condord.live.replica import Replica
 
 COUNT_SECONDS = 0.1
-"""The interval at which the numbers that all processes share are corrected."""
+"""The interval at which the numbers that all processes share are corrected, and of a worker's beats."""
 
+MAX_WAIT_SECONDS = 0.5
+"""The daemon runs as long as its worker does. If it does not answer, it is paused, and nobody else waits for it."""
 _READY_LOOK_SECONDS = 0.02
 
 _log = logging.getLogger(__name__)
@@ -62,7 +65,15 @@ class FollowedDaemon(FollowedSource):
         feed: RelayFeed,
         refused: Callable[[CondordError], None],
     ) -> None:
-        super().__init__(settings, replica, feed, refused, relays=RelayPath())
+        super().__init__(
+            settings,
+            replica,
+            feed,
+            refused,
+            relays=RelayPath(),
+            name="the daemon of this worker",
+            max_wait_seconds=MAX_WAIT_SECONDS,
+        )
         self._role: wire.Role = "standby" if own.is_elected else "relay" if own.role == "relay" else "all"
         self._own_source = own.source.rstrip("/") or None
 
@@ -86,6 +97,7 @@ class WorkerProcess:
             address=parse_url(f"unix://{settings.source}"), token=token, context=lambda: network.context
         )
         self._handed = handed
+        self._counts, self._number = counts, number
         self._room = SharedRoom(counts, number)
         place = Place(
             listeners=[handed],
@@ -141,8 +153,9 @@ class WorkerProcess:
             await asyncio.sleep(REPORT_SECONDS)
 
     async def _count(self) -> None:
-        """Correct the shared numbers for closed connections, and for room that was taken for no stream."""
-        while True:
+        """Beat, and correct the shared numbers for closed connections, and for room that was taken for no stream."""
+        for beats in count(1):
+            self._counts.set(self._number, "beats", beats)
             self._room.note_gone(self._handed.taken - len(self._built.server.server_state.connections))
             self._built.subscribers.note_room()
             await asyncio.sleep(COUNT_SECONDS)

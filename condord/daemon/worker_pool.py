@@ -5,6 +5,9 @@ connection on, even after a worker was restarted, and no queued connection is lo
 SO_REUSEPORT socket for each worker, the kernel would choose by a hash: of 1,000 connections, one of eight workers then
 has 12 to 25 % more or fewer than its share, and one of sixteen 20 to 33 %. Besides, any process of the user could join
 the port.
+
+A worker that is stopped or hangs is noticed after `SILENT_LOOKS`. It then gets no connections, and those that it was
+handed and has not taken yet go to another one.
 """
 
 from __future__ import annotations
@@ -28,8 +31,9 @@ from condord.daemon import web
 from condord.daemon.counts import Counts
 from condord.daemon.place import Place, WorkerResources
 from condord.daemon.worker_messages import MAX_LINE_BYTES, WorkerReport, WorkerSettings, line
-from condord.host import handed_sockets
 from condord.host.child_process import ChildProcess, KeptChild
+from condord.host.handed_sockets import Handover
+from condord.host.hang_watchdog import StallCounter
 from condord.host.secret import Secret
 from condord.http import merged_metrics
 from condord.http.merged_metrics import Families, MergedRegistry
@@ -38,8 +42,12 @@ from condord.http.server import ACCEPTED_AT_ONCE, BACKLOG
 MODULE = "condord.daemon.worker"
 PASSED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "NO_COLOR", "JOURNAL_STREAM", "TMPDIR")
 """The variables that a worker gets, besides Python's. Others may contain keys."""
-SILENT_SECONDS = 2.0
-"""A worker that has not reported for this long gets no connection while another one can take it."""
+LOOK_SECONDS = 0.1
+SILENT_LOOKS = 4
+"""A worker whose event loop has not run for this many looks gets no connection while another one can take it.
+
+Looks are counted instead of seconds, because a pause of this process, or of the machine, is no silence of the workers.
+"""
 PAUSE_SECONDS = 1.0
 """How long nothing is accepted after the process has run out of file descriptors."""
 
@@ -49,25 +57,35 @@ _log = logging.getLogger(__name__)
 
 
 class WorkerSlot:
-    """One place for a worker, and the process that has it now. `process` is the index in the shared counts."""
+    """One place for a worker, and the process that has it now. `process` is the index in the shared counts.
+
+    `changed` is called after each report and each end. `pass_on` gets what a worker that has ended had not taken.
+    """
 
     def __init__(
-        self, resources: WorkerResources, process: int, *, environ: Mapping[str, str], changed: Callable[[], None]
+        self,
+        resources: WorkerResources,
+        process: int,
+        *,
+        environ: Mapping[str, str],
+        changed: Callable[[], None],
+        pass_on: Callable[[Iterable[socket.socket]], None],
     ) -> None:
         self.process = process
         self.settings = b""
         self.report: WorkerReport | None = None
         self.past = Counts()
         self.past_families: Families = {}
-        self.heard_at = 0.0
+        self.is_silent = False
+        self._stalls = StallCounter(SILENT_LOOKS)
         self._resources = resources
         self._environ = environ
         self._changed = changed
-        self._handed = 0
-        self._hand: socket.socket | None = None
+        self._pass_on = pass_on
+        self._handover: Handover | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
-        self.kept = KeptChild(f"worker {process + 1}", self._start)
+        self.kept = KeptChild(f"worker-{process + 1}", self._start)
 
     @property
     def is_ready(self) -> bool:
@@ -77,14 +95,20 @@ class WorkerSlot:
     @property
     def load(self) -> int:
         """How many connections it has, including those that it has not taken yet."""
-        return self._handed - self._resources.counts.get(self.process, "gone")
+        handed = 0 if self._handover is None else self._handover.handed
+        return handed - self._resources.counts.get(self.process, "gone")
 
     def hand(self, connection: socket.socket) -> bool:
         """Hand it a connection; False if it takes none now."""
-        if self._hand is None or not handed_sockets.hand(connection, self._hand):
-            return False
-        self._handed += 1
-        return True
+        return self._handover is not None and self._handover.hand(connection)
+
+    def take_back(self) -> Iterable[socket.socket]:
+        """Take back the connections that it has not taken. The caller closes them."""
+        return () if self._handover is None else self._handover.take_back()
+
+    def look(self) -> None:
+        """Look whether its event loop has run since the last look."""
+        self.is_silent = self._stalls.step(self._resources.counts.get(self.process, "beats"))
 
     def send_settings(self) -> None:
         """Send it `settings`."""
@@ -93,18 +117,17 @@ class WorkerSlot:
 
     async def _start(self) -> ChildProcess:
         await self._end()
-        self._handed = 0
-        (hand, taken), (ours, theirs) = handed_sockets.pair(), socket.socketpair()
-        with taken, theirs:
-            numbers = (taken.fileno(), theirs.fileno(), self._resources.counts.descriptor)
+        handover, (ours, theirs) = Handover(), socket.socketpair()
+        with theirs:
+            numbers = (handover.descriptor, theirs.fileno(), self._resources.counts.descriptor)
             arguments = [str(number) for number in (*numbers, self.process, self._resources.counts.processes)]
             try:
                 child = await ChildProcess.start(MODULE, arguments, environ=self._environ, pass_fds=numbers)
             except BaseException:
-                hand.close()
+                handover.close()
                 ours.close()
                 raise
-        self._hand = hand
+        self._handover = handover
         try:
             reader, self._writer = await asyncio.open_unix_connection(sock=ours, limit=MAX_LINE_BYTES)
         except BaseException:
@@ -118,8 +141,9 @@ class WorkerSlot:
         """Take its reports until it ends."""
         try:
             while received := await reader.readline():
+                if self.report is None:
+                    self._stalls, self.is_silent = StallCounter(SILENT_LOOKS), False
                 self.report = msgspec.json.decode(received, type=WorkerReport)
-                self.heard_at = asyncio.get_running_loop().time()
                 self._changed()
         except (OSError, ValueError) as error:  # ValueError: the line is too long
             fields = {"child": self.kept.name, "reason": type(error).__name__}
@@ -129,17 +153,18 @@ class WorkerSlot:
         self._forget()
 
     def _forget(self) -> None:
-        """Keep its counts, and hand it no further connections."""
+        """Keep its counts, hand it no further connections, and hand those that it has not taken to another."""
         if self.report is not None:
             self.past += self.report.counts.lasting()
             lasting = merged_metrics.lasting(self.report.families)
             self.past_families = merged_metrics.added(self.past_families, lasting)
             self.report = None
-        if self._hand is not None:
-            self._hand.close()
-            self._hand = None
         self._resources.counts.clear(self.process)
         self._changed()
+        handover, self._handover = self._handover, None
+        if handover is not None:
+            self._pass_on(handover.take_back())
+            handover.close()
 
     async def _end(self) -> None:
         """Close what the last process has left open."""
@@ -176,7 +201,8 @@ class WorkerPool:
         self._settings = settings
         environ = {name: value for name, value in environ.items() if name in PASSED or name.startswith("PYTHON")}
         self._workers = [
-            WorkerSlot(resources, process, environ=environ, changed=self._note_change) for process in range(workers)
+            WorkerSlot(resources, process, environ=environ, changed=self._note_change, pass_on=self._pass_on)
+            for process in range(workers)
         ]
         self._accepting: set[socket.socket] = set()
         self._is_open = False
@@ -200,7 +226,8 @@ class WorkerPool:
             listener.setblocking(False)  # noqa: FBT003 - the standard library's signature
         self._send_settings()
         async with asyncio.TaskGroup() as tasks:
-            self._tasks = [tasks.create_task(worker.run()) for worker in self._workers]
+            works = [*(worker.run() for worker in self._workers), self._watch()]
+            self._tasks = [tasks.create_task(work) for work in works]
         await asyncio.Event().wait()
 
     def reload(self) -> None:
@@ -220,6 +247,17 @@ class WorkerPool:
         for task in self._tasks:
             task.cancel()
         await asyncio.wait(self._tasks)
+
+    async def _watch(self) -> None:
+        """Find the workers that are silent, and hand what they have not taken to others."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for worker in self._workers:
+                worker.look()
+            serving = self._serving()
+            for worker in self._workers:
+                if worker not in serving:
+                    self._pass_on(worker.take_back())
 
     def _send_settings(self) -> None:
         settings = line(self._settings())
@@ -266,8 +304,7 @@ class WorkerPool:
                     raise
                 self._pause_full(error)
                 return False
-            with connection:
-                self._hand(connection)
+            self._pass_on([connection])
         raise AssertionError
 
     def _pause_full(self, error: OSError) -> None:
@@ -277,19 +314,20 @@ class WorkerPool:
         self._pause()
         asyncio.get_running_loop().call_later(PAUSE_SECONDS, self._note_change)
 
-    def _hand(self, connection: socket.socket) -> None:
-        """Hand a connection to the least loaded worker that takes it. If none does, close it."""
-        with contextlib.suppress(OSError):
-            connection.setblocking(False)  # noqa: FBT003 - the standard library's signature
-        for worker in sorted(self._serving(), key=lambda each: each.load):
-            if worker.hand(connection):
-                return
+    def _pass_on(self, connections: Iterable[socket.socket]) -> None:
+        """Hand each connection to the least loaded worker that takes it. If none does, close it."""
+        for connection in connections:
+            with connection:
+                with contextlib.suppress(OSError):
+                    connection.setblocking(False)  # noqa: FBT003 - the standard library's signature
+                for worker in sorted(self._serving(), key=lambda each: each.load):
+                    if worker.hand(connection):
+                        break
 
-    def _serving(self) -> Iterable[WorkerSlot]:
-        """The workers that are ready, without those that hang unless all do."""
+    def _serving(self) -> list[WorkerSlot]:
+        """The workers that are ready, without those that are silent unless all are."""
         ready = [worker for worker in self._workers if worker.is_ready]
-        since = asyncio.get_running_loop().time() - SILENT_SECONDS
-        return [worker for worker in ready if worker.heard_at >= since] or ready
+        return [worker for worker in ready if not worker.is_silent] or ready
 
 
 def build(

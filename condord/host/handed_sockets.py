@@ -6,6 +6,7 @@ import contextlib
 import errno
 import socket
 import struct
+from collections.abc import Iterator
 from typing import Any
 
 _DESCRIPTOR = struct.Struct("i")
@@ -40,18 +41,50 @@ class HandedListener(socket.socket):
         """Do nothing: the process at the other end listens."""
 
 
-def pair() -> tuple[socket.socket, socket.socket]:
-    """A connected pair: the end that hands over, which does not block, and that of a `HandedListener`."""
-    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
-    ours.setblocking(False)  # noqa: FBT003 - the standard library's signature
-    return ours, theirs
+class Handover:
+    """The side of the process that hands connections to another one, which inherits `descriptor`.
 
-
-def hand(connection: socket.socket, to: socket.socket) -> bool:
-    """Hand over a connection, of which the caller closes its own copy.
-
-    False if the other process takes none now: too many wait for it, or it has ended.
+    This process keeps that end open, too, and so can take back what waits there. The kernel gives each connection to
+    only one process, even if both take at the same moment. `handed` counts the connections without those taken back.
     """
-    with contextlib.suppress(OSError):
-        return socket.send_fds(to, [b"c"], [connection.fileno()]) == 1
-    return False
+
+    def __init__(self) -> None:
+        self._ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._theirs = HandedListener(fileno=theirs.detach())
+        for end in (self._ours, self._theirs):
+            end.setblocking(False)  # noqa: FBT003 - the standard library's signature
+        self._handed = 0
+
+    @property
+    def descriptor(self) -> int:
+        """The number of the descriptor from which the other process makes its `HandedListener`."""
+        return self._theirs.fileno()
+
+    @property
+    def handed(self) -> int:
+        """How many connections the other process was handed, without those that were taken back."""
+        return self._handed - self._theirs.taken
+
+    def hand(self, connection: socket.socket) -> bool:
+        """Hand over a connection, of which the caller closes its own copy; False if too many wait."""
+        with contextlib.suppress(OSError):
+            is_handed = socket.send_fds(self._ours, [b"c"], [connection.fileno()]) == 1
+            self._handed += is_handed
+            return is_handed
+        return False
+
+    def take_back(self) -> Iterator[socket.socket]:
+        """Take back the connections that the other process has not taken. The caller closes them."""
+        while True:
+            try:
+                connection, _ = self._theirs.accept()
+            except BlockingIOError:
+                return
+            except ConnectionAbortedError:
+                continue
+            yield connection
+
+    def close(self) -> None:
+        """Close both ends, and every connection that waits unless the other process takes it."""
+        self._ours.close()
+        self._theirs.close()

@@ -1,7 +1,8 @@
 """Write log events to the journal, to a terminal or as JSON, without secrets.
 
 An event is a constant sentence and fields: `logger.info("Option stream is live", extra=fields(symbols=8))`. If someone
-may have to act on it, its stable identifier is the field `code`. The format depends on stderr:
+may have to act on it, its stable identifier is the field `code`. Where several processes write to one log, the field
+`process` comes first and names the one that writes. The format depends on stderr:
 
     the journal     an entry: MESSAGE is the line, and each field has its own name (`CONDORD_CODE`)
     anything else   time, level, sentence and `key=value`; in colour on a terminal, unless NO_COLOR is set
@@ -62,6 +63,7 @@ def configure(
     *,
     secrets: Sequence[Revealing],
     environ: Mapping[str, str],
+    process: str = "",
     stream: TextIO | None = None,
 ) -> None:
     """Make the root logger write as configured; a second call replaces the first.
@@ -71,10 +73,12 @@ def configure(
         format: `text` for people or `json` for programs.
         secrets: what must never be written.
         environ: the environment, which shows whether `stream` is the journal, and whether to use colours.
+        process: what each event calls this process, such as `worker-2`; empty if no other writes to this log.
         stream: where to write, stderr if None.
     """
     stream = stream or sys.stderr
-    builder = _EventBuilder(Redaction(secret.reveal() for secret in secrets), tracebacks=level == "debug")
+    redact = Redaction(secret.reveal() for secret in secrets)
+    builder = _EventBuilder(redact, tracebacks=level == "debug", process=process)
     entries = journal.opened(environ, stream) if format == "text" else None
     if format == "json":
         line = _json_line
@@ -147,14 +151,15 @@ class _LogOutput(logging.Handler):
 class _EventBuilder:
     """Builds events from records: formats them and masks secrets."""
 
-    def __init__(self, redact: Redaction, *, tracebacks: bool) -> None:
+    def __init__(self, redact: Redaction, *, tracebacks: bool, process: str) -> None:
         self._redact = redact
         self._tracebacks = tracebacks
+        self._label: dict[str, Value] = {"process": process} if process else {}
 
     def build(self, record: logging.LogRecord) -> _LogEvent:
         values = getattr(record, "fields", None)
         given = values.items() if isinstance(values, Mapping) else ()
-        cleaned = {self._text(key): self._clean(value) for key, value in given}
+        cleaned = self._label | {self._text(key): self._clean(value) for key, value in given}
         raised = record.exc_info[1] if record.exc_info else None
         if raised is not None:
             cleaned["error"] = self._text(_described(raised))

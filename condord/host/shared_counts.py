@@ -1,6 +1,7 @@
 """Numbers in memory that several processes share. Each process writes only its own, and reads those of all.
 
-They are the subscribers of a process, and the connections that it was handed and has closed.
+They are the subscribers of a process, the connections that it was handed and has closed, and its beats, which rise
+while its event loop runs.
 
 A number is eight aligned bytes, which the processor writes at once. So there is no lock that a stopped process could
 hold.
@@ -12,9 +13,9 @@ import mmap
 import os
 from typing import Literal, Self
 
-Name = Literal["subscribers", "gone"]
+Name = Literal["subscribers", "gone", "beats"]
 
-_NAMES: tuple[Name, ...] = ("subscribers", "gone")
+_NAMES: tuple[Name, ...] = ("subscribers", "gone", "beats")
 _ITEM_BYTES = 8
 _ROW_BYTES = 64
 """A row of its own for each process, as long as a line of the processor's cache."""

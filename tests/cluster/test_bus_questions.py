@@ -84,14 +84,14 @@ def test_while_the_leader_is_lost_a_copy_of_the_last_minute_stands_in_for_a_get(
     async def scene(made):
         kept = await made.questions.ask("GET", "/x")
         await made.questions.ask("POST", "/x")
-        made.lost = "the leader"
+        made.lost = "the leader on the bus"
         made.now = 60.0
         assert await made.questions.ask("GET", "/x") == kept
-        assert await unavailable(made, "POST") == "the leader is lost"
+        assert await unavailable(made, "POST") == f"the leader on the bus {made.bus.urls} is lost"
         made.now = 60.1
-        assert await unavailable(made) == "the leader is lost"
+        assert await unavailable(made) == f"the leader on the bus {made.bus.urls} is lost"
         made.lost = "the bus"
-        assert await unavailable(made, "POST") == "the bus is lost"
+        assert await unavailable(made, "POST") == f"the bus {made.bus.urls} is lost"
 
     play(nats_server, scene)
 

@@ -6,7 +6,7 @@ import logging
 import pytest
 
 from condord.client.http import parse_url
-from condord.cluster.follower import LOST_SECONDS, Follower, _is_near
+from condord.cluster.follower import LOST_SECONDS, MAX_WAIT_SECONDS, Follower, _is_near
 from condord.cluster.waking import GRACE_SECONDS
 from condord.errors import ConfigError
 from condord.live.relay_path import RelayPath
@@ -22,12 +22,17 @@ BYE = b"event: bye\ndata: {}\n\n"
 class Scene:
     """A follower of a scripted source on a virtual loop."""
 
-    def __init__(self, source, sink, **settings):
+    def __init__(self, source, sink, max_wait_seconds=MAX_WAIT_SECONDS, **settings):
         self.source, self.sink = source, sink
         self.refused = []
         self.relays = RelayPath("own")
         self.follower = Follower(
-            source.settings(**settings), sink, refused=self.refused.append, chance=lambda: 0.0, relays=self.relays
+            source.settings(**settings),
+            sink,
+            refused=self.refused.append,
+            chance=lambda: 0.0,
+            relays=self.relays,
+            max_wait_seconds=max_wait_seconds,
         )
 
 
@@ -112,6 +117,14 @@ def test_a_source_that_was_never_there_is_not_lost(caplog):
     play(scene, *[refusal] * 6, [STREAM_HEAD, SNAPSHOT, *[0.5, HEARTBEAT] * 20])
     assert caplog.messages == ["The source does not answer yet", "The source answers"]
     assert caplog.records[0].fields["reason"] == "it answers 503"
+
+
+def test_attempts_are_as_far_apart_at_most_as_was_asked_for():
+    async def scene(made):
+        await asyncio.sleep(10)
+        assert made.source.connections >= 18
+
+    play(scene, *[[answer(503, b"", "Retry-After: 10\r\n")]] * 30, max_wait_seconds=0.5)
 
 
 def test_heartbeats_keep_it():

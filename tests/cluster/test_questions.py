@@ -20,6 +20,7 @@ class Scene:
         self.refused = []
         self.questions = Questions(
             source.settings(),
+            name="the source http://a",
             is_lost=lambda: self.is_lost,
             refused=self.refused.append,
             now=asyncio.get_running_loop().time,
@@ -55,10 +56,10 @@ def test_what_is_asked_now_is_never_a_copy():
         found = await made.questions.ask_now("/metrics", "text/plain")
         assert found.body == b"[1]"
         assert "Accept: text/plain" in made.source.heads[0]
-        with pytest.raises(Unavailable, match="the source does not answer: "):
+        with pytest.raises(Unavailable, match=r"^the source http://a does not answer: "):
             await made.questions.ask_now("/metrics")
         made.is_lost = True
-        with pytest.raises(Unavailable, match="the source is lost"):
+        with pytest.raises(Unavailable, match=r"^the source http://a is lost$"):
             await made.questions.ask_now("/metrics")
 
     play(scene, [TRADES], [])
@@ -71,7 +72,7 @@ def test_while_the_source_is_lost_a_copy_of_the_last_minute_answers_reads():
         await asyncio.sleep(COPY_SECONDS - 1)
         assert await made.ask() == found
         await asyncio.sleep(2)
-        with pytest.raises(Unavailable, match="the source is lost"):
+        with pytest.raises(Unavailable, match=r"^the source http://a is lost$"):
             await made.ask()
         assert made.source.connections == 1
 
@@ -107,7 +108,7 @@ def test_a_source_that_does_not_answer_in_time_is_stood_in_for():
     async def scene(made):
         found = await made.ask()
         assert await made.ask() == found
-        with pytest.raises(Unavailable, match="the source does not answer: nothing has come for 10 s"):
+        with pytest.raises(Unavailable, match=r"^the source http://a does not answer: nothing has come for 10 s"):
             await made.ask("/api/alerts")
 
     play(scene, [TRADES], [60.0])

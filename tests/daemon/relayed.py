@@ -22,7 +22,7 @@ from tests.live.accounts import House, events, spy, status
 class Relayed:
     """Must be made in a running loop. `house` is the source; `pass_events` gives the feed what it has published."""
 
-    def __init__(self, **settings):
+    def __init__(self, *, is_worker=False, **settings):
         self.house = House(spy())
         self.house.set_status(status())
         self.settings = Server(**settings)
@@ -38,6 +38,7 @@ class Relayed:
             observe=self.observed.append,
             machine="desk",
             source="http://127.0.0.1:1",
+            is_worker=is_worker,
         )
         self.subscribers = Subscribers(self.replica.fanout, settings=lambda: self.settings, now_at=self.clock)
         self.view = RelayView(

@@ -132,7 +132,7 @@ def test_what_it_follows_is_recorded_for_the_account_whose_extremes_the_leader_k
 def test_while_nothing_is_followed_questions_are_refused():
     async def main():
         followed = front(Relayed())
-        with pytest.raises(Unavailable, match="the leader is lost"):
+        with pytest.raises(Unavailable, match=r"^the leader on the bus nats://.* is lost$"):
             await followed.ask("GET", "/api/trades")
         following = asyncio.create_task(followed.run())
         await asyncio.sleep(0.1)

@@ -1,10 +1,13 @@
 import asyncio
 import json
+import logging
 
 import pytest
 
 from condord.cluster.event_blocks import EventBlocks
+from condord.live.published import EVERYTHING
 from condord.live.remedies import UNTRUSTED_REMEDY, with_remedy
+from condord.live.replica import SourceEvent
 from tests.virtualtime import run
 
 from .relayed import Relayed
@@ -76,7 +79,7 @@ def test_a_lost_source_is_a_status_with_the_reason_and_what_to_do():
             "desk has lost the leader: no heartbeat has come for 2 s; "
             "if it lasts, see the logs of the ingesters: one of them has to reach the bus and to lead"
         )
-        assert relayed.feed.lost_name == "the leader"
+        assert relayed.feed.lost_name == "the leader on the bus"
         relayed.feed.lose(with_remedy("its certificate is not trusted", UNTRUSTED_REMEDY), "busLost")
         [(_, _, data)] = relayed.taken(subscriber)
         reason = data["status"]["reason"]
@@ -114,6 +117,70 @@ def test_where_a_source_has_lost_its_own_source_the_lag_is_not_known_and_its_wor
             relayed.feed.take(event)
         assert relayed.feed.lag_ms is None
         assert relayed.view.status.reason.startswith("desk has lost its source http://127.0.0.1:1: it has stopped; ")
+
+
+class Chain:
+    """A relay whose source is a relay."""
+
+    def __init__(self, relayed):
+        self.first, self.relayed = Relayed(), relayed
+        self.first.pass_events()
+        self.subscriber = self.first.follow()
+        self.reading = EventBlocks()
+        self.pass_on()
+
+    def pass_on(self):
+        for event in self.reading.feed(self.subscriber.take(self.first.clock)):
+            self.relayed.feed.take(event)
+
+    def lose(self, reason, code="sourceLost"):
+        self.first.feed.lose(reason, code)
+        self.pass_on()
+
+    def heal(self):
+        self.first.replica.begin()
+        self.first.reading, self.first.upstream = EventBlocks(), self.first.house.subscribe(EVERYTHING)
+        self.first.pass_events()
+        self.pass_on()
+
+
+def test_a_relay_logs_once_that_its_source_has_lost_its_own_and_once_that_it_is_over(caplog):
+    caplog.set_level(logging.INFO)
+
+    @play
+    async def _(relayed):
+        chain = Chain(relayed)
+        assert caplog.records == []
+        chain.lose("it has stopped")
+        chain.lose("there is no leader", "leaderLost")
+        await asyncio.sleep(7)
+        relayed.feed.lose("no event has come for 2 s")
+        relayed.feed.take(SourceEvent("heartbeat", None, b'{"asOf": "2026-11-20T15:00:00Z"}', b""))
+        chain.heal()
+        chain.first.house.move()
+        chain.first.pass_events()
+        chain.pass_on()
+        chain.lose("it has stopped again")
+
+    lost, back, again = caplog.records
+    source = "http://127.0.0.1:1"
+    assert lost.message == again.message == "The source has lost what it follows"
+    assert (lost.fields["source"], lost.fields["code"]) == (source, "sourceLost")
+    assert lost.fields["reason"].startswith(f"desk has lost its source {source}: it has stopped; ")
+    assert (back.message, back.fields) == ("What the source follows is back", {"source": source, "lasted_seconds": 7.0})
+
+
+def test_a_worker_leaves_that_to_its_daemon_and_does_not_name_the_source_of_its_daemon(caplog):
+    async def scene():
+        chain = Chain(Relayed(is_worker=True))
+        chain.lose("it has stopped")
+        assert chain.relayed.view.status.code == "sourceLost"
+        chain.heal()
+        chain.relayed.feed.lose("no event has come for 2 s")
+        assert chain.relayed.view.status.reason.startswith("desk has lost its source: no event ")
+
+    run(scene())
+    assert caplog.records == []
 
 
 def test_another_connection_begins_another_measurement():

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -11,6 +12,7 @@ import msgspec
 
 from condord.daemon.counts import Counts
 from condord.daemon.worker_messages import WorkerReport, WorkerSettings, line
+from condord.daemon.worker_pool import LOOK_SECONDS
 from condord.host import child_process
 from condord.host.handed_sockets import HandedListener
 from condord.host.shared_counts import SharedCounts
@@ -18,6 +20,12 @@ from condord.http.merged_metrics import Family, SampleValue
 
 SPOILT = 13
 """With this many subscribers allowed, the worker sends invalid messages."""
+
+
+async def beat(counts, number):
+    for beats in itertools.count(1):
+        counts.set(number, "beats", beats)
+        await asyncio.sleep(LOOK_SECONDS / 2)
 
 
 async def main(handed, control, memory, number, workers):
@@ -50,6 +58,7 @@ async def main(handed, control, memory, number, workers):
 
     asyncio.get_running_loop().add_reader(listener, accept)
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+    beating = asyncio.create_task(beat(counts, number))
     first = True
     while received := await reader.readline():
         settings = msgspec.json.decode(received, type=WorkerSettings)
@@ -60,6 +69,7 @@ async def main(handed, control, memory, number, workers):
         if first:
             report()
         first = False
+    beating.cancel()
 
 
 child_process.end_with_parent()

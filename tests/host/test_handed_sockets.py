@@ -4,16 +4,13 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from condord.host import handed_sockets
-from condord.host.handed_sockets import HandedListener, hand
+from condord.host.handed_sockets import HandedListener, Handover
 
 
 @pytest.fixture
 def ends():
-    """The end that hands over, and the listener of the other process."""
-    ours, theirs = handed_sockets.pair()
-    with closing(ours), HandedListener(fileno=theirs.detach()) as listener:
-        listener.setblocking(False)
+    """The side that hands over, and the listener of the other process."""
+    with closing(Handover()) as ours, HandedListener(fileno=os.dup(ours.descriptor)) as listener:
         yield ours, listener
 
 
@@ -28,7 +25,7 @@ def connected():
 
 def test_a_connection_works_in_the_other_process_and_has_its_clients_address(ends, connected):
     (ours, listener), (client, connection) = ends, connected
-    assert hand(connection, ours)
+    assert ours.hand(connection)
     connection.close()
     taken, address = listener.accept()
     with taken:
@@ -44,7 +41,7 @@ def test_connections_come_one_at_a_time_in_order(ends):
     with ExitStack() as stack:
         pairs = [stack.enter_context(closing(each)) for _ in range(5) for each in socket.socketpair()]
         for connection in pairs[1::2]:
-            assert hand(connection, ours)
+            assert ours.hand(connection)
         for client in pairs[::2]:
             taken, _ = listener.accept()
             with taken:
@@ -58,20 +55,53 @@ def test_a_client_that_has_gone_is_skipped(ends, connected):
     (ours, listener), (client, connection) = ends, connected
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     client.close()
-    assert hand(connection, ours)
+    assert ours.hand(connection)
     with pytest.raises(ConnectionAbortedError):
         listener.accept()
 
 
-def test_a_process_that_takes_nothing_or_has_ended_is_handed_nothing(ends, connected):
-    (ours, listener), (_, connection) = ends, connected
+def test_a_process_that_takes_nothing_is_handed_no_more_than_can_wait(ends, connected):
+    (ours, _), (_, connection) = ends, connected
     handed = 0
-    while hand(connection, ours):
+    while ours.hand(connection):
         handed += 1
         assert handed < 100_000
-    assert handed > 100
+    assert ours.handed == handed > 100
+
+
+def test_what_was_not_taken_is_taken_back_in_order_and_cannot_be_taken_later(ends):
+    ours, listener = ends
+    with ExitStack() as stack:
+        pairs = [stack.enter_context(closing(each)) for _ in range(3) for each in socket.socketpair()]
+        for connection in pairs[1::2]:
+            assert ours.hand(connection)
+        stack.enter_context(listener.accept()[0])
+        back = [stack.enter_context(connection) for connection in ours.take_back()]
+        assert ours.handed == 1
+        for client, connection in zip(pairs[2::2], back, strict=True):
+            connection.sendall(b"x")
+            assert client.recv(1) == b"x"
+    with pytest.raises(BlockingIOError):
+        listener.accept()
+
+
+def test_what_a_process_has_not_taken_when_it_ends_is_taken_back(ends, connected):
+    (ours, listener), (client, connection) = ends, connected
+    assert ours.hand(connection)
     listener.close()
-    assert not hand(connection, ours)
+    (back,) = ours.take_back()
+    with back:
+        back.sendall(b"x")
+        assert client.recv(1) == b"x"
+
+
+def test_of_what_is_taken_back_a_client_that_has_gone_is_skipped(ends, connected):
+    (ours, _), (client, connection) = ends, connected
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    client.close()
+    assert ours.hand(connection)
+    assert list(ours.take_back()) == []
+    assert ours.handed == 0
 
 
 def test_the_end_of_the_other_process_is_not_a_connection(ends):

@@ -112,6 +112,21 @@ def test_a_line_has_time_level_sentence_and_fields():
     assert re.fullmatch(r'\d{4}-\d\d-\d\d \d\d:\d\d:\d\d info    Stream is live symbols=8 feed=opra why="a b"', line)
 
 
+@pytest.mark.parametrize("format", ["text", "json"])
+def test_a_process_that_shares_the_log_with_others_names_itself_first_in_each_event(format):  # noqa: A002
+    stream = io.StringIO()
+    logs.configure("info", format, secrets=[], environ={}, process="worker-2", stream=stream)
+    logging.getLogger("condord.test").info("Serving", extra=logs.fields(version="1"))
+    logging.getLogger("condord.test").info("Stopped")
+    first, second = stream.getvalue().splitlines()
+    if format == "text":
+        assert first.endswith(" Serving process=worker-2 version=1")
+        assert second.endswith(" Stopped process=worker-2")
+    else:
+        assert list(json.loads(first)["fields"].items()) == [("process", "worker-2"), ("version", "1")]
+        assert json.loads(second)["fields"] == {"process": "worker-2"}
+
+
 @pytest.mark.parametrize(
     ("level", "colour"), [("debug", "2"), ("info", None), ("warning", "33"), ("error", "31"), ("critical", "31")]
 )

@@ -20,7 +20,7 @@ def test_workers_run_within_the_restrictions_of_the_unit_and_stop_with_it(machin
     machine.write("/etc/condord/condord.toml", WITH_WORKERS)
     machine.run("systemctl start condord")
     live()
-    assert machine.journal().count("worker=") == 3
+    assert machine.journal().count("Serving process=worker-") == 3
     pids = machine.run("pgrep -f condord.daemon.worker").split()
     threads = [int(machine.run(f"ps -o nlwp= -p {pid}")) for pid in pids]
     assert len(threads) == 3

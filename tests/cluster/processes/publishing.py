@@ -50,7 +50,7 @@ class Publishing:
             self._replica, loop=self._loop, clock=self._clock, observe=lambda _: None, machine="desk"
         )
         bus = self._server.bus(name="publisher")
-        questions = Questions(settings, is_lost=lambda: False, refused=print, now=self._loop.time)
+        questions = Questions(settings, name="the source", is_lost=lambda: False, refused=print, now=self._loop.time)
         self._publisher = BusPublisher(bus, ACCOUNT, snapshot=self._snapshot, overtaken=lambda: None)
         answers = BusAnswers(
             bus,

@@ -32,6 +32,8 @@ PAGE = (Path(__file__).parents[3] / "docs" / "relays.md").read_text()
 PROXIES = ("nginx", "caddy")
 NAME = "condord.example"
 TOKEN = "token-of-all-relays-1"
+SOON_SECONDS = 30.0
+"""Five times as long as a proxy waits for a relay that hangs, and half of what nginx waits without being told."""
 HEADERS = {"Authorization": f"Bearer {TOKEN}", "Host": NAME}
 
 
@@ -74,13 +76,13 @@ class Balanced:
     @contextlib.contextmanager
     def open(self, path, method="GET", **headers):
         """The answer to a request, not yet read. Any status is returned, none raised."""
-        with closing(_Named("127.0.0.1", self.port, context=self._context, timeout=TIMEOUT_SECONDS)) as connection:
+        with closing(_Named("127.0.0.1", self.port, context=self._context, timeout=SOON_SECONDS)) as connection:
             connection.request(method, path, headers={**HEADERS, **headers})
             with closing(connection.getresponse()) as answer:
                 yield answer
 
-    def status(self, path="/api/positions"):
-        with self.open(path) as answer:
+    def status(self, path="/api/positions", method="GET"):
+        with self.open(path, method) as answer:
             answer.read()
             return answer.status
 
@@ -127,14 +129,18 @@ def scene(request, tmp_path):
         source = enter(closing_program(Condord(simulated, **QUICK)))
         source.await_state("live")
         link = enter(closing_link(source.url))
-        environ = {**token_environ(tmp_path, TOKEN), "CONDORD_SERVER_ALLOWED_HOSTS": NAME}
+        environ = {
+            **token_environ(tmp_path, TOKEN),
+            "CONDORD_SERVER_ALLOWED_HOSTS": NAME,
+            "CONDORD_SERVER_HEARTBEAT_SECONDS": "2",
+        }
         relays = [enter(closing_program(Relay(url, **environ))) for url in (source.url, link.url)]
         folder = tmp_path / "proxy"
         folder.mkdir()
         balanced = enter(proxied(request.param, folder, [relay.url for relay in relays]))
         until(lambda: all(relay.get("/readyz", **HEADERS)[0] == 200 for relay in relays), "both relays are ready")
         until(lambda: balanced.status("/readyz") == 200, "the proxy has noticed")
-        yield SimpleNamespace(relays=relays, link=link, balanced=balanced)
+        yield SimpleNamespace(source=source, relays=relays, link=link, balanced=balanced)
 
 
 def subscribers(scene):
@@ -178,3 +184,64 @@ def test_relays_share_subscribers_and_one_that_is_lost_loses_no_client(scene):
             head = b"".join(iter(lambda: resumed.readline().strip(), b""))
             assert b"delta" in head
             assert b"snapshot" not in head
+
+
+@contextlib.contextmanager
+def stopped(program):
+    """The program hangs: the kernel still takes connections to it, and nobody answers."""
+    program.process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        program.process.send_signal(signal.SIGCONT)
+
+
+def number_now(balanced):
+    with balanced.open("/api/positions") as answer:
+        return int(json.loads(answer.read())["version"].rpartition("-")[2])
+
+
+def reaches(stream, number):
+    """Whether a stream comes to the event of this number; otherwise it ends before."""
+    with contextlib.suppress(http.client.IncompleteRead):
+        while line := stream.readline():
+            if line.startswith(b"id: ") and int(line.rpartition(b"-")[2]) >= number:
+                return True
+    return False
+
+
+nginx_only = pytest.mark.parametrize("scene", ["nginx"], indirect=True)
+
+
+@nginx_only
+def test_clients_of_a_relay_that_hangs_are_served_by_another(scene):
+    balanced = scene.balanced
+    with ExitStack() as stack:
+        streams = [stack.enter_context(balanced.open("/api/stream")) for _ in range(4)]
+        until(lambda: subscribers(scene) == [2, 2], lambda: f"both have two: {subscribers(scene)}")
+        with stopped(scene.relays[1]):
+            for path, method, wanted in (
+                ("/api/positions", "GET", 200),
+                ("/api/tickets", "POST", 201),
+                ("/api/history?points=7", "GET", 200),
+                ("/api/channels/none/test", "POST", 404),
+            ):
+                assert [balanced.status(path, method) for _ in range(4)] == [wanted] * 4
+            with balanced.open("/api/stream") as stream:
+                assert stream.status == 200
+                assert reaches(stream, number_now(balanced))
+            number = number_now(balanced)
+            assert sorted(reaches(stream, number) for stream in streams) == [False, False, True, True]
+    until(lambda: answered_by(balanced) == scene.relays[1].process.pid, "the proxy asks it again")
+
+
+@nginx_only
+def test_if_no_relay_can_answer_a_request_the_answer_is_theirs_and_others_are_answered(scene):
+    balanced = scene.balanced
+    with stopped(scene.source):
+        until(lambda: all(relay.get("/readyz", **HEADERS)[0] == 503 for relay in scene.relays), "both have lost it")
+        for _ in range(4):
+            with balanced.open("/api/refresh", "POST") as answer:
+                assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
+                assert re.fullmatch(r"the source http://\S+ is lost", json.loads(answer.read())["detail"])
+            assert balanced.status() == 200

@@ -68,7 +68,7 @@ def test_a_killed_source_is_reported_within_3_s_and_reads_go_on(pair):
         assert fetch(f"{relay.url}/api/trades")[2] == before
         assert fetch(f"{relay.url}/api/history?points=7")[0] == 503
         code, headers, problem = fetch(f"{relay.url}/api/refresh", method="POST")
-        assert (code, problem["detail"]) == (503, "the source is lost")
+        assert (code, problem["detail"]) == (503, f"the source {source.url} is lost")
         assert int(headers["Retry-After"]) > 0
         assert relay.status()["cluster"]["lagMs"] > 1000
     with closing(Follower(relay.url)) as late:
@@ -238,12 +238,19 @@ def test_a_relay_that_starts_first_waits_for_its_source(simulated):
 
 def test_a_relay_of_a_relay_reports_where_the_chain_is_broken(pair):
     source, first = pair
-    with closing_program(Relay(first.url)) as second:
+    with closing_program(Relay(first.url, CONDORD_SERVER_WORKERS="2")) as second:
         second.await_read()
-        source.process.kill()
+        source.process.send_signal(signal.SIGSTOP)
         status = second.await_code("sourceLost")
         assert f"{socket.gethostname()} has lost its source {source.url}: " in status["reason"]
         cluster = second.status()["cluster"]
         assert (cluster["source"], cluster["lagMs"]) == (first.url, None)
         assert first.status()["cluster"]["lagMs"] > 1000
         assert second.get("/readyz")[0] == 503
+        source.process.send_signal(signal.SIGCONT)
+        second.await_code(None)
+        second.await_line(f"What the source follows is back source={first.url} lasted_seconds=")
+        logged = [line for line in second.stderr if " follows" in line]
+        assert len(logged) == 2
+        assert f"The source has lost what it follows source={first.url} code=sourceLost reason=" in logged[0]
+        assert f"{socket.gethostname()} has lost its source {source.url}: " in logged[0]

@@ -1,6 +1,7 @@
 """Two ingesters on a real NATS server: one leads, and the other takes over when the first fails."""
 
 import os
+import re
 import signal
 import time
 from contextlib import closing
@@ -55,6 +56,10 @@ def test_two_that_start_at_once_have_one_leader_whose_document_both_serve(ingest
     assert not {"condord_rule_evaluations_total", "condord_upstream_connected{stream=option}"} & of_standby.keys()
     leader.process.send_signal(signal.SIGHUP)
     until(lambda: "".join(leader.stderr).count("Configuration reloaded") == 2, "front and maker have reloaded")
+    labels = [re.search(r"^\d{4}-.* process=(\w+)", line) for line in leader.stderr if "serves at" not in line]
+    assert {label[1] for label in labels} == {"front", "maker"}
+    reloaded = [line for line in leader.stderr if "Configuration reloaded" in line]
+    assert sorted(re.search("process=(\\w+)", line)[1] for line in reloaded) == ["front", "maker"]
     ingesters.check_slot()
 
 

@@ -1,5 +1,6 @@
 """A daemon and a relay whose port several processes serve."""
 
+import contextlib
 import http.client
 import os
 import re
@@ -122,11 +123,13 @@ class Served:
     """A daemon with workers and a token."""
 
     def __init__(self, stack, simulated, place, workers=2):
+        self.place = place
         place.mkdir(exist_ok=True)
         environ = {
             **QUICK,
             **token_environ(place, TOKEN),
             "CONDORD_SERVER_WORKERS": str(workers),
+            "RUNTIME_DIRECTORY": str(place),
             "CONDORD_SERVER_MAX_SUBSCRIBERS": str(ROOM),
         }
         urls = {f"CONDORD_ALPACA_{_snake(name)}": url for name, url in simulated.urls.items()}
@@ -259,15 +262,54 @@ def test_a_ticket_opens_one_stream_whichever_worker_is_asked(served):
         assert statuses == [200, *[401] * 7]
 
 
-def test_a_stopped_worker_gets_no_connection(served):
-    pid = workers_of(served.pid)[0]
+@contextlib.contextmanager
+def stopped(pid):
     os.kill(pid, signal.SIGSTOP)
     try:
-        time.sleep(2.5)
-        for _ in range(6):
-            assert fetch(served.url + "/livez")[0] == 200
+        yield
     finally:
         os.kill(pid, signal.SIGCONT)
+
+
+def test_while_a_worker_is_stopped_every_connection_is_answered_by_the_other(served):
+    served.await_workers()
+    with stopped(workers_of(served.pid)[0]), closing(Streams(served.url)) as streams:
+        # At once, so that half of them are handed to the stopped one before it is known to be.
+        assert streams.open_at_once(10, "/livez") == [200] * 10
+        assert streams.open_at_once(4)[-4:] == [200] * 4
+    served.await_workers()
+
+
+def test_a_pause_of_the_daemon_ends_no_worker_and_no_stream(served):
+    pids = workers_of(served.pid)
+    with closing(Follower(served.url, **BEARER)) as follower:
+        until(lambda: follower.document, "a document")
+        with stopped(served.pid):
+            until(lambda: follower.document["status"]["code"] == "sourceLost", "the worker has lost the daemon")
+        until(lambda: follower.document["status"]["code"] is None, "the daemon is back")
+        assert not follower.ended.is_set()
+    assert workers_of(served.pid) == pids
+
+
+def test_what_workers_gave_up_during_a_pause_of_the_daemon_takes_no_room_from_them(served):
+    (source,) = served.place.glob("condord-*/source.sock")
+    request = f"GET /api/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
+    with ExitStack() as stack:
+        for _ in range(10):
+            link = stack.enter_context(closing(socket.socket(socket.AF_UNIX)))
+            link.settimeout(TIMEOUT_SECONDS)
+            link.connect(str(source))
+            link.sendall(request)
+            assert link.recv(13) == b"HTTP/1.1 200 "
+
+
+def test_each_line_of_a_worker_names_it_and_those_of_the_daemon_name_nobody(served):
+    named = re.findall(r" Serving (?:process=(\S+) )?version=", "".join(served.condord.stderr))
+    assert (named.count(""), {*named}) == (1, {"", "worker-1", "worker-2"})
+    killed = workers_of(served.pid)[0]
+    os.kill(killed, signal.SIGKILL)
+    served.condord.await_line(f"A child process has ended .* child=worker-1 pid={killed} ")
+    until(lambda: workers_of(served.pid).get(0) not in (None, killed), "another worker")
 
 
 def test_workers_have_no_key_and_few_descriptors(served):
@@ -402,6 +444,11 @@ def test_a_relay_may_have_workers(served):
         }  # fmt: skip
         with closing(Follower(relay.url)) as follower:
             same_documents(beside, follower, 3)
+            with stopped(relay.process.pid):
+                until(lambda: follower.document["status"]["code"] == "sourceLost", "the worker has lost the relay")
+                # It may not name the source of the relay, which is well.
+                assert follower.document["status"]["reason"].startswith(f"{socket.gethostname()} has lost its source: ")
+            until(lambda: follower.document["status"]["code"] is None, "the relay is back")
         assert relay.get("/api/trades")[0] == 200
         assert relay.stop() == 0
 
