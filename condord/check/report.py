@@ -152,7 +152,7 @@ def offline(found: Found) -> tuple[Check, Check]:
     if found.key_error is not None:
         key = _failure("credentials-found", found.key_error)
     elif found.is_key_unknown:
-        key = not_tried("credentials-found", "it depends on config-valid whether a key is needed, and where it is")
+        key = not_tried("credentials-found", "config-valid failed, so it is not known whether a key is needed")
     else:
         key = ok("credentials-found", f"a key was found: {found.key.origin if found.key else ''}")
     return config, key

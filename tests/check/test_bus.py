@@ -85,7 +85,7 @@ def test_a_server_that_is_too_old_is_a_warning_with_its_version_and_what_is_need
 
 
 @pytest.mark.slow
-def test_of_several_accounts_one_must_be_named(nats_server):
+def test_one_of_several_accounts_must_be_named(nats_server):
     found = check(nats_server(), "one", "two")
     assert (found.result, found.exit_code) == ("fail", 78)
     assert "several accounts: one, two" in found.text
@@ -103,7 +103,7 @@ def test_a_certificate_that_is_not_trusted_fails_with_the_variable_to_set(nats_s
     assert found.hint == "Let SSL_CERT_FILE name a file with the certificate of its authority."
 
 
-def test_without_a_leader_it_is_a_warning(nats_server):
+def test_a_bus_without_a_leader_is_a_warning(nats_server):
     found = check(nats_server())
     assert found.result == "warn"
     assert "no ingester leads" in found.text

@@ -75,7 +75,7 @@ def test_failures_with_one_remedy_have_it_once_and_others_name_their_channel():
     assert " b, c: Look at the URL in the file" in check.hint
 
 
-def test_files_that_cannot_be_read_fail_as_the_configuration_does():
+def test_channel_files_that_cannot_be_read_fail_as_the_configuration_does():
     def read():
         raise ConfigError(["the file is readable by others"], "chmod 600.")
 

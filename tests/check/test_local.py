@@ -5,25 +5,25 @@ import pytest
 
 from condord.daemon import wiring
 from condord.errors import CredentialsMissing
-from tests.check.worlds import failed, locked, not_tried, results
+from tests.check.machine import failed, locked, not_tried, results
 from tests.fakes import documents
 from tests.fakes.daemon import json, problem, unread
 
 pytestmark = pytest.mark.slow
 
 
-def test_a_daemon_of_another_source_uses_the_port_but_not_the_stream_which_is_tried(world):
-    with world.running_daemon(source="alpaca-live"):
-        checks = world.check()
+def test_a_daemon_of_another_source_uses_the_port_but_not_the_stream_which_is_tried(machine):
+    with machine.running_daemon(source="alpaca-live"):
+        checks = machine.check()
     assert failed(checks) == ["port-free"]
     assert checks["port-free"].exit_code == 1
     assert "held by a condord of another account" in checks["port-free"].text
     assert results(checks, "option-stream", "slot-free") == ["ok", "ok"]
 
 
-def test_a_relay_uses_the_port_but_not_the_stream(world):
-    with world.running_daemon(cluster={"role": "relay", "source": "http://127.0.0.1:1"}, stocks=None):
-        checks = world.check()
+def test_a_relay_uses_the_port_but_not_the_stream(machine):
+    with machine.running_daemon(cluster={"role": "relay", "source": "http://127.0.0.1:1"}, stocks=None):
+        checks = machine.check()
     assert failed(checks) == ["port-free"]
     assert "held by a relay" in checks["port-free"].text
     assert results(checks, "option-stream", "slot-free") == ["ok", "ok"]
@@ -37,59 +37,59 @@ def test_a_relay_uses_the_port_but_not_the_stream(world):
         ("standby", None, "stands by: nobody leads"),
     ],
 )
-def test_an_ingester_on_a_bus_is_a_daemon_whose_lock_another_process_has(world, role, leader, words):
-    world.alpaca["option_stream_url"] = "ws://127.0.0.1:9/x"
+def test_an_ingester_on_a_bus_may_have_its_lock_in_another_process(machine, role, leader, words):
+    machine.alpaca["option_stream_url"] = "ws://127.0.0.1:9/x"
     cluster = {"role": role, "leader": leader}
-    with locked(world), world.running_daemon(pid=os.getpid() + 1, source="simulator", cluster=cluster, stocks=None):
-        checks = world.check()
+    with locked(machine), machine.running_daemon(pid=os.getpid() + 1, source="simulator", cluster=cluster, stocks=None):
+        checks = machine.check()
     assert results(checks, "port-free", "daemon-answers", "slot-free", "stock-stream") == ["ok"] * 4
     assert failed(checks) == []
     assert words in checks["slot-free"].text
     assert "ingester on a bus" in checks["stock-stream"].text
 
 
-def test_a_daemon_with_a_lock_on_another_key_uses_the_port_but_not_the_stream_which_is_tried(world):
-    world.alpaca["option_stream_url"] = ""
-    with locked(world, "OTHERKEY"), world.running_daemon(pid=os.getpid(), source="simulator"):
-        world.alpaca.clear()
-        checks = world.check()
+def test_a_daemon_with_a_lock_on_another_key_uses_the_port_but_not_the_stream_which_is_tried(machine):
+    machine.alpaca["option_stream_url"] = ""
+    with locked(machine, "OTHERKEY"), machine.running_daemon(pid=os.getpid(), source="simulator"):
+        machine.alpaca.clear()
+        checks = machine.check()
     assert failed(checks) == ["port-free"]
     assert results(checks, "option-stream", "slot-free") == ["ok", "ok"]
 
 
-def test_a_daemon_with_our_key_on_another_feed_uses_the_stream_and_is_a_warning(world, monkeypatch):
+def test_a_daemon_with_our_key_on_another_feed_uses_the_stream_and_gives_a_warning(machine, monkeypatch):
     monkeypatch.setattr(wiring.addresses, "option_stream", lambda feed: f"ws://127.0.0.1:9/{feed}")
-    world.alpaca |= {"option_stream_url": "", "stock_stream_url": "ws://127.0.0.1:9/x", "feed": "opra"}
-    with locked(world):
-        world.alpaca["feed"] = "indicative"
-        with world.running_daemon(pid=os.getpid(), source="simulator", feed="opra"):
-            checks = world.check()
+    machine.alpaca |= {"option_stream_url": "", "stock_stream_url": "ws://127.0.0.1:9/x", "feed": "opra"}
+    with locked(machine):
+        machine.alpaca["feed"] = "indicative"
+        with machine.running_daemon(pid=os.getpid(), source="simulator", feed="opra"):
+            checks = machine.check()
     assert failed(checks) == []
     assert checks["slot-free"].result == "ok"
     assert "follows the feed opra" in checks["daemon-answers"].text
     assert "SIGHUP" in checks["daemon-answers"].hint
 
 
-def test_without_a_key_a_condord_of_the_same_source_may_use_the_port(world):
-    world.found = {"key": None, "key_error": CredentialsMissing()}
-    with world.running_daemon(source="simulator"):
-        checks = world.check()
+def test_without_a_key_a_condord_of_the_same_source_may_use_the_port(machine):
+    machine.found = {"key": None, "key_error": CredentialsMissing()}
+    with machine.running_daemon(source="simulator"):
+        checks = machine.check()
     assert failed(checks) == ["credentials-found"]
     assert results(checks, "port-free", "daemon-answers") == ["ok", "ok"]
 
 
-def test_a_port_used_by_another_program_fails(world):
-    with socket.create_server(("127.0.0.1", world.server["port"])):
-        checks = world.check()
+def test_a_port_used_by_another_program_fails(machine):
+    with socket.create_server(("127.0.0.1", machine.server["port"])):
+        checks = machine.check()
     assert failed(checks) == ["port-free"]
     assert "in use" in checks["port-free"].text
     assert not_tried(checks, "port-free failed") == ["daemon-answers"]
 
 
-def test_a_daemon_that_refuses_our_token_counts_as_not_answering(world):
-    with world.running_daemon() as daemon:
+def test_a_daemon_that_refuses_our_token_counts_as_not_answering(machine):
+    with machine.running_daemon() as daemon:
         daemon.answers["/api/status"] = problem(401, "no")
-        checks = world.check()
+        checks = machine.check()
     assert results(checks, "port-free", "daemon-answers") == ["warn", "fail"]
     assert "token" in checks["daemon-answers"].hint
 
@@ -97,10 +97,10 @@ def test_a_daemon_that_refuses_our_token_counts_as_not_answering(world):
 @pytest.mark.parametrize(
     ("code", "hint"), [("busLost", "If it lasts, check that the NATS servers run and can be reached."), (None, "")]
 )
-def test_an_ingester_that_has_read_nothing_yet_is_not_to_be_stopped_and_no_second_stream_is_tried(world, code, hint):
-    with world.running_daemon() as daemon:
+def test_an_ingester_that_has_read_nothing_yet_is_not_to_be_stopped_and_no_second_stream_is_tried(machine, code, hint):
+    with machine.running_daemon() as daemon:
         daemon.answers["/api/status"] = unread("this ingester stands by", code=code, role="standby", source=None)
-        checks = world.check()
+        checks = machine.check()
     assert failed(checks) == []
     assert results(checks, "port-free", "daemon-answers", "slot-free") == ["ok", "warn", "warn"]
     assert checks["daemon-answers"].text == "condord 0.2.0, process 4711: this ingester stands by"
@@ -109,32 +109,32 @@ def test_an_ingester_that_has_read_nothing_yet_is_not_to_be_stopped_and_no_secon
     assert checks["stock-stream"].text.startswith("not tried: condord, process 4711, has read nothing yet")
 
 
-def test_a_relay_that_has_read_nothing_yet_holds_the_port_of_a_daemon(world):
-    with world.running_daemon() as daemon:
+def test_a_relay_that_has_read_nothing_yet_holds_the_port_of_a_daemon(machine):
+    with machine.running_daemon() as daemon:
         daemon.answers["/api/status"] = unread()
-        checks = world.check()
+        checks = machine.check()
     assert failed(checks) == ["port-free"]
     assert checks["port-free"].text == "it is held by a relay: process 4711"
 
 
 @pytest.mark.parametrize("answer", [json(documents.alerts()), problem(503, "lost"), problem(404, "no")])
-def test_a_daemon_whose_alerts_cannot_be_read_or_whose_channels_are_enabled_is_fine(world, answer):
-    with world.running_daemon() as daemon:
+def test_a_daemon_whose_alerts_cannot_be_read_or_whose_channels_are_enabled_is_fine(machine, answer):
+    with machine.running_daemon() as daemon:
         daemon.answers["/api/alerts"] = answer
-        assert world.check()["daemon-answers"].result == "ok"
+        assert machine.check()["daemon-answers"].result == "ok"
 
 
-def test_a_channel_that_the_daemon_has_disabled_is_a_warning(world):
+def test_a_channel_that_the_daemon_has_disabled_is_a_warning(machine):
     channels = [documents.channel(), documents.channel(name="hook", disabled=True)]
-    with world.running_daemon() as daemon:
+    with machine.running_daemon() as daemon:
         daemon.answers["/api/alerts"] = json(documents.alerts(channels=channels))
-        check = world.check()["daemon-answers"]
+        check = machine.check()["daemon-answers"]
     assert check.result == "warn"
     assert "it sends nothing to hook" in check.text
     assert "Restart condord" in check.hint
 
 
-def test_a_unix_socket_is_tried_and_leaves_no_file(world, tmp_path):
-    world.server["uds"] = str(tmp_path / "socket")
-    assert str(tmp_path / "socket") in world.check()["port-free"].text
+def test_a_unix_socket_is_tried_and_leaves_no_file(machine, tmp_path):
+    machine.server["uds"] = str(tmp_path / "socket")
+    assert str(tmp_path / "socket") in machine.check()["port-free"].text
     assert not (tmp_path / "socket").exists()

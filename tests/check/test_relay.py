@@ -8,7 +8,7 @@ from condord.config.relay_startup import RelayFound, RelayStartup
 from condord.config.schema import Cluster, Config, Server
 from condord.errors import ConfigError
 from condord.host.secret import Secret
-from tests.check.worlds import failed, not_tried, results
+from tests.check.machine import failed, not_tried, results
 from tests.fakes import documents, startup
 from tests.fakes.daemon import json, problem, serving, unread
 
@@ -46,7 +46,7 @@ def check(url, *, own=None, token=None, error=None, environ=None):
     return {each.name: each for each in checks}
 
 
-def test_a_source_that_answers_is_ok_and_the_token_is_shown_to_it(source):
+def test_a_source_that_answers_is_ok_and_gets_the_token(source):
     checks = check(source.url, token=Secret("source-token-1234"))
     assert results(checks, "config-valid", "source", "port-free") == ["ok", "ok", "ok"]
     assert checks["daemon-answers"].result == "warn"
@@ -54,7 +54,7 @@ def test_a_source_that_answers_is_ok_and_the_token_is_shown_to_it(source):
     assert source.requests[0][1]["Authorization"] == "Bearer source-token-1234"
 
 
-def test_faults_of_the_configuration_leave_the_rest_untried(source):
+def test_with_faults_of_the_configuration_no_other_check_is_tried(source):
     checks = check(source.url, error=ConfigError(["one"]))
     assert failed(checks) == ["config-valid"]
     assert len(not_tried(checks, "config-valid failed")) == 3
@@ -78,7 +78,7 @@ def test_a_refused_token_counts_like_a_missing_one(source):
         ((200, {"Content-Type": "application/json"}, b"{}"), "cannot be understood"),
     ],
 )
-def test_what_is_not_a_condord_fails(source, answer, text):
+def test_a_source_that_is_not_a_condord_fails(source, answer, text):
     source.answers["/api/status"] = answer
     found = check(source.url)["source"]
     assert found.result == "fail"
@@ -112,7 +112,7 @@ def test_another_version_and_a_source_that_is_not_live_are_warnings(source, chan
     assert text in found.text
 
 
-def test_of_a_bus_the_bus_is_checked_instead_of_a_source(monkeypatch):
+def test_for_a_relay_of_a_bus_the_bus_is_checked_instead_of_a_source(monkeypatch):
     config = Config(server=Server(port=free_port()), cluster=Cluster(role="relay", bus="nats://127.0.0.1:1"))
     monkeypatch.setattr("condord.check.bus.CONNECT_SECONDS", 0.5)
     found = RelayFound(
@@ -137,7 +137,7 @@ def test_a_relay_of_a_relay_is_ok(source):
     ("changes", "result"),
     [({}, "ok"), ({"source": "http://other"}, "warn"), ({"code": "sourceLost", "reason": "gone"}, "warn")],
 )
-def test_the_relay_that_has_the_address_answers(source, changes, result):
+def test_our_relay_answers_at_its_address_and_another_source_is_a_warning(source, changes, result):
     with serving() as own:
         follows = cluster(source=changes.pop("source", source.url))
         own.answers["/api/status"] = json(documents.report(cluster=follows, **changes))
@@ -149,7 +149,7 @@ def test_the_relay_that_has_the_address_answers(source, changes, result):
     ("code", "hint"),
     [("sourceLost", "If it lasts, check that the source runs and can be reached."), (None, "")],
 )
-def test_a_relay_that_has_read_nothing_yet_is_the_one_that_is_looked_for(source, code, hint):
+def test_a_relay_that_has_read_nothing_yet_holds_its_own_address_with_a_warning(source, code, hint):
     with serving() as own:
         own.answers["/api/status"] = unread(code=code, source=source.url)
         checks = check(source.url, own=own)
@@ -161,7 +161,7 @@ def test_a_relay_that_has_read_nothing_yet_is_the_one_that_is_looked_for(source,
     assert checks["daemon-answers"].hint == hint
 
 
-def test_an_ingester_that_has_read_nothing_yet_is_no_relay(source):
+def test_an_ingester_that_has_read_nothing_yet_is_not_taken_for_a_relay(source):
     with serving() as own:
         own.answers["/api/status"] = unread(role="standby", source=None)
         found = check(source.url, own=own)["port-free"]
@@ -199,7 +199,7 @@ def test_the_hint_for_a_relay_of_a_bus_names_no_source(monkeypatch, code, hint, 
         (problem(401, "no"), "warn", "requires a token"),
     ],
 )
-def test_an_address_that_another_program_has_is_reported(source, answer, result, text):
+def test_an_address_used_by_another_program_is_reported(source, answer, result, text):
     with serving() as own:
         own.answers["/api/status"] = answer
         found = check(source.url, own=own)["port-free"]
@@ -207,7 +207,7 @@ def test_an_address_that_another_program_has_is_reported(source, answer, result,
     assert text in found.text
 
 
-def test_without_a_known_address_a_used_one_fails(source):
+def test_without_a_known_address_of_a_relay_a_used_port_fails(source):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = Config(server=Server(port=listener.getsockname()[1]), cluster=Cluster(role="relay", source=source.url))
         found = RelayFound(

@@ -23,7 +23,7 @@ def test_without_faults_both_checks_are_ok_and_name_the_origin_of_the_key():
     assert "environment" in credentials_found.text
 
 
-def test_a_warning_of_the_configuration_is_a_warning_and_not_a_failure():
+def test_a_warning_about_the_configuration_is_not_a_failure():
     config_valid, _ = report.offline(found(loaded=loaded(warnings=("one", "two"))))
     assert config_valid.result == "warn"
     assert config_valid.text.splitlines()[1:] == ["one", "two"]
@@ -39,7 +39,7 @@ def test_an_error_of_start_fails_with_its_text_hint_and_exit_code():
         assert check.exit_code == error.exit_code
 
 
-def test_the_key_is_not_tried_if_its_path_is_not_known():
+def test_the_key_is_not_tried_if_its_path_is_unknown():
     _, check = report.offline(found(key=None, is_key_unknown=True, config_error=ConfigError(["one"])))
     assert check.result == "warn"
     assert check.text.startswith("not tried: config-valid failed")
@@ -58,7 +58,7 @@ def test_the_report_is_one_document_with_just_these_fields():
 
 
 @pytest.mark.parametrize(("codes", "code"), [([1], 1), ([1, 77], 77), ([78, 77], 78), ([77, 1, 78], 77)])
-def test_the_exit_code_is_the_first_other_than_1(codes, code):
+def test_the_exit_code_is_the_first_one_other_than_1(codes, code):
     failed = [Check(name="dns", result="fail", text="", exit_code=each) for each in codes]
     error = ChecksFailed(failed)
     assert error.exit_code == code

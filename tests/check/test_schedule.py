@@ -6,7 +6,7 @@ from condord.check import schedule
 from condord.check.report import AFTER, NAMES, NEEDS, RELAY_NAMES, fail, ok, warn
 from condord.check.schedule import CHECK_SECONDS, NOTE_SECONDS, Schedule
 from tests import virtualtime
-from tests.check.worlds import failed
+from tests.check.machine import failed
 
 
 class Trace:
@@ -82,7 +82,7 @@ def test_a_warning_stops_no_other_check():
 
 
 @pytest.mark.parametrize("outcome", [ok, failing])
-def test_a_check_that_only_follows_another_runs_however_that_one_ends(outcome):
+def test_a_check_that_only_follows_another_runs_whatever_its_result(outcome):
     trace = Trace({"port-free": 5.0}, {"port-free": outcome})
     checks = trace.run()
     for name, earlier in AFTER.items():
@@ -90,14 +90,14 @@ def test_a_check_that_only_follows_another_runs_however_that_one_ends(outcome):
         assert checks[name].result == "ok"
 
 
-def test_a_settled_check_has_no_probe_and_those_that_need_it_go_on():
+def test_a_settled_check_is_not_probed_and_checks_that_need_it_go_on():
     trace = Trace()
     checks = trace.run(lambda plan: plan.settle(warn("config-valid", "settled")))
     assert checks["config-valid"].text == "settled"
     assert set(trace.began) == set(NAMES) - {"config-valid"}
 
 
-def test_a_settled_check_can_be_blocked_by_another_which_is_named_then():
+def test_a_settled_check_can_be_blocked_by_another_one_that_is_named():
     def settle(plan):
         plan.settle(failing("config-valid", "a fault"))
         plan.settle(warn("credentials-found", "not known"), blocked_by="config-valid")
@@ -134,16 +134,16 @@ def test_an_error_of_a_probe_ends_the_run_and_is_raised():
 
 
 @pytest.mark.slow
-def test_a_slow_check_is_noted_and_one_that_takes_too_long_fails(world, monkeypatch):
+def test_a_slow_check_is_noted_and_one_that_takes_too_long_fails(machine, monkeypatch):
     monkeypatch.setattr(schedule, "CHECK_SECONDS", 0.4)
     monkeypatch.setattr(schedule, "NOTE_SECONDS", 0.1)
-    checks = world.check("rest-stall")
+    checks = machine.check("rest-stall")
     assert failed(checks) == ["rest-login"]
     assert checks["rest-login"].text == "no answer within 0.4 s"
-    assert "rest-login" in world.notes
+    assert "rest-login" in machine.notes
 
 
-def test_the_checks_of_a_relay_are_a_run_of_their_own():
+def test_the_checks_of_a_relay_are_a_separate_run():
     async def main():
         plan = Schedule(lambda name: None, RELAY_NAMES)
 

@@ -17,7 +17,7 @@ def shell(command, **environ):
 
 
 def imports_of(*arguments, modules=HEAVY):
-    """Run the command; return its exit code and those of `modules` that it has imported."""
+    """Run the command; return its exit code, and which of `modules` it has imported."""
     code = f"""
 import sys
 from condord.cli.main import run

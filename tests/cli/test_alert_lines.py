@@ -22,7 +22,7 @@ def lines(*given, width=None, with_all=False, **changes):
 
 
 def firing(*given, **counts):
-    """A document with these alerts, of which so many fire."""
+    """A document with these alerts; `counts` are the numbers of firing alerts by severity."""
     totals = documents.totals(alerts=counts)
     return msgspec.convert(documents.document(alerts=[*given], totals=totals), wire.Document)
 
@@ -31,7 +31,7 @@ def converted(*given):
     return [msgspec.convert(alert, AlertJson) for alert in given]
 
 
-def test_an_alert_is_its_sentence_its_id_and_what_is_known_of_it():
+def test_an_alert_is_its_sentence_its_id_and_what_is_known_about_it():
     assert lines() == [
         "◆ critical  SPY 560/570/630/640 Dec 18: the short put 570 has been breached, SPY 568.10 at 10:30 ET.",
         f"            {ID}",
@@ -42,12 +42,12 @@ def test_an_alert_is_its_sentence_its_id_and_what_is_known_of_it():
 
 
 @pytest.mark.parametrize(("severity", "mark"), [("critical", "◆"), ("warning", "■"), ("info", "●")])
-def test_each_severity_has_the_mark_that_it_has_before_a_condor(severity, mark):
+def test_each_severity_has_the_same_mark_as_before_a_condor(severity, mark):
     assert lines(documents.alert(severity=severity))[0].startswith(f"{mark} {severity} ")
     assert mark not in "".join(lines(documents.alert(severity=severity, state="resolved"), with_all=True))
 
 
-def test_what_is_special_about_an_alert_is_named():
+def test_unusual_facts_about_an_alert_are_named():
     special = documents.alert(basis="natural", atStart=True, acknowledgedAt="2026-11-20T15:31:00Z", threshold=None)
     assert lines(special)[2].strip() == (
         "since 10:30 ET, 1 min 9 s ago, value -0.21, at natural, already true at the first check, acknowledged 10:31 ET"
@@ -71,7 +71,7 @@ def test_on_a_narrow_terminal_sentences_are_wrapped_and_indented():
     assert lines(documents.alert(text=""), width=40)[0].strip() == "◆ critical"
 
 
-def test_all_shows_what_is_over_newest_first_the_rules_and_the_channels():
+def test_all_shows_ended_alerts_newest_first_the_rules_and_the_channels():
     over = [
         documents.alert(id="a", state="resolved", severity="info", until="2026-11-20T15:30:20Z", text="First."),
         documents.alert(id="b", state="ended", until="2026-11-20T15:30:30Z", text="Second.", value=None),
@@ -134,7 +134,7 @@ def test_a_disabled_channel_is_shown_with_the_reason_once(error, more):
     ]
 
 
-def test_the_order_is_severity_then_not_acknowledged_then_the_newest():
+def test_alerts_are_ordered_by_severity_then_unacknowledged_then_newest():
     acknowledged = documents.alert(id="old", acknowledgedAt=documents.AS_OF, since="2026-11-20T15:30:40Z")
     older = documents.alert(id="older", since="2026-11-20T15:30:20Z")
     newer = documents.alert(id="newer", since="2026-11-20T15:30:30Z")
@@ -143,7 +143,7 @@ def test_the_order_is_severity_then_not_acknowledged_then_the_newest():
     assert [alert.id for alert in firing] == ["newer", "older", "old", "info"]
 
 
-def test_the_summary_is_two_lines_at_most_with_the_first_of_them():
+def test_the_summary_is_two_lines_at_most_with_the_first_alert():
     def summary(*alerts, width=None, **counts):
         return alert_lines.summary(firing(*alerts, **counts), Screen(width=width))
 
@@ -164,14 +164,14 @@ def test_the_summary_is_two_lines_at_most_with_the_first_of_them():
 
 
 @pytest.mark.parametrize("pl", ["not known", "-511.00 (close now -518.00)", "-1,511.00 to -500.00"])
-def test_the_summary_has_no_earlier_pl(pl):
+def test_the_summary_leaves_out_the_pl_of_the_sentence(pl):
     alert = documents.alert()
     earlier = alert | {"text": f"{alert['text']} P/L {pl}."}
     now, then = (alert_lines.summary(firing(each, critical=1), Screen()) for each in (alert, earlier))
     assert now == then
 
 
-def test_the_summary_has_no_earlier_price_within_the_sentence():
+def test_the_summary_leaves_out_the_price_of_the_sentence():
     alert = documents.alert(text="INTC 39/40/44/45 Dec 4: the short put 40 is breached, INTC 38.38; Alpaca takes none.")
     [line] = alert_lines.summary(firing(alert, critical=1), Screen())
     assert line.endswith("the short put 40 has been breached since 10:30 ET; Alpaca takes none.")
@@ -189,7 +189,7 @@ def test_control_characters_are_replaced():
     assert "\x1b" not in "".join(alert_lines.summary(firing(nasty, critical=1), Screen()))
 
 
-def test_the_pl_of_the_firing_is_shown_with_the_present_one():
+def test_the_pl_when_the_alert_fired_is_shown_with_the_current_one():
     text = "SPY 560/570/630/640 Dec 18: the short put 570 is breached, SPY 568.10. P/L -511.00 (close now -518.00)."
     held = documents.condor(valuation=documents.valuation(unrealizedPl=-30, naturalPl=-42.5))
     document = msgspec.convert(documents.document(condors=[held]), wire.Document)
@@ -200,12 +200,12 @@ def test_the_pl_of_the_firing_is_shown_with_the_present_one():
     )
 
 
-def test_without_the_present_pl_only_that_of_the_moment_is_shown():
+def test_without_a_current_pl_only_the_one_when_the_alert_fired_is_shown():
     shown = lines(documents.alert(text="SPY: breached. P/L not known."))
     assert (shown[0], shown[3].strip()) == ("◆ critical  SPY: breached.", "when it fired P/L not known")
 
 
-def test_a_broken_condor_has_its_present_pl():
+def test_a_broken_condor_has_its_current_pl():
     broken = documents.broken("SPY-261218-540-550-560-570", SPY261218P00550000=0)
     document = msgspec.convert(documents.document(broken=[broken]), wire.Document)
     alert = documents.alert(condorId=broken["id"], text="SPY: a leg is gone.")
@@ -213,13 +213,13 @@ def test_a_broken_condor_has_its_present_pl():
     assert shown[3].strip() == "now P/L +15.00, SPY 582.10"
 
 
-def test_what_may_be_old_is_marked():
+def test_values_that_may_be_old_are_marked():
     broken = documents.broken("SPY-261218-540-550-560-570", **{documents.symbols()[0]: 1})
     held = documents.condor(valuation=documents.valuation(unrealizedPl=-30, naturalPl=-42.5, unconfirmed=True))
     old = {"quotes": [documents.quote(documents.symbols()[0], unconfirmed=True)]}
     document = documents.document(condors=[held], broken=[broken], **old)
     document["underlyings"] = [documents.underlying(unconfirmed=True)]
-    assert nows(document) == [
+    assert current_lines(document) == [
         "now P/L +15.00 (unconfirmed), SPY 582.10 (unconfirmed)",
         "now P/L -30.00 (close now -42.50, unconfirmed), SPY 582.10 (unconfirmed)",
     ]
@@ -227,11 +227,11 @@ def test_what_may_be_old_is_marked():
 
 def test_everything_is_old_while_a_relay_has_lost_its_source():
     document = documents.document(status=documents.status(state="reconnecting", code="sourceLost"))
-    assert nows(document) == ["now P/L +230.00 (close now +202.00, unconfirmed), SPY 582.10 (unconfirmed)"]
+    assert current_lines(document) == ["now P/L +230.00 (close now +202.00, unconfirmed), SPY 582.10 (unconfirmed)"]
 
 
-def nows(document):
-    """What the alerts of all condors of a document say of the present."""
+def current_lines(document):
+    """The lines with current values, for an alert of each condor of a document."""
     held = [*document.get("broken", []), *document["condors"]]
     alerts = [documents.alert(id=str(at), condorId=each["id"], text="SPY: so.") for at, each in enumerate(held)]
     found = msgspec.convert(document, wire.Document)
@@ -239,11 +239,11 @@ def nows(document):
     return sorted(line.strip() for line in shown if "now" in line)
 
 
-def test_without_a_price_only_the_pl_is_present():
+def test_without_a_price_only_the_current_pl_is_shown():
     document = documents.document(underlyings=[documents.underlying(price=None)])
-    assert nows(document) == ["now P/L +230.00 (close now +202.00)"]
+    assert current_lines(document) == ["now P/L +230.00 (close now +202.00)"]
 
 
-def test_the_text_of_an_alert_that_is_over_stays_complete():
+def test_the_text_of_an_ended_alert_stays_complete():
     over = documents.alert(state="resolved", until=documents.AS_OF, text="SPY: breached. P/L -1.00.")
     assert "resolved    SPY: breached. P/L -1.00." in lines(over, with_all=True)

@@ -11,27 +11,27 @@ from tests.fakes import documents
 NOW = dt.datetime(2026, 11, 20, 15, 31, 9, tzinfo=dt.UTC)
 
 
-def told(text, now=NOW, document=None, *, has_price=True, **changes):
+def shown(text, now=NOW, document=None, *, has_price=True, **changes):
     alert = msgspec.convert(documents.alert(text=f"SPY 1/2 Dec 18: {text}", **changes), AlertJson)
     return sentence(alert, now, document, has_price=has_price).removeprefix("SPY 1/2 Dec 18: ")
 
 
-def test_what_was_measured_has_its_time():
-    assert told("the short put 740 is 1.43 (0.19 %) away, SPY 741.43. P/L -5.00 (close now -6.00).") == (
+def test_a_measured_value_has_the_time_of_its_measurement():
+    assert shown("the short put 740 is 1.43 (0.19 %) away, SPY 741.43. P/L -5.00 (close now -6.00).") == (
         "the short put 740 was 1.43 (0.19 %) away, SPY 741.43 at 10:30 ET."
     )
-    assert told("the loss is 91 to 92 % of the maximum loss (at least 60 %); Alpaca has taken none. P/L -5.00.") == (
+    assert shown("the loss is 91 to 92 % of the maximum loss (at least 60 %); Alpaca has taken none. P/L -5.00.") == (
         "the loss was 91 to 92 % of the maximum loss (at least 60 %) at 10:30 ET; Alpaca has taken none."
     )
 
 
 def test_a_time_of_another_day_has_its_day():
-    assert told("theta is -3.2 (below -3).", since="2026-11-18T15:30:02Z").endswith(" at Wed Nov 18 10:30 ET.")
+    assert shown("theta is -3.2 (below -3).", since="2026-11-18T15:30:02Z").endswith(" at Wed Nov 18 10:30 ET.")
 
 
-def test_the_price_of_that_time_can_be_left_out():
+def test_the_price_at_that_time_can_be_left_out():
     text = "the short put 740 is 1.43 (0.19 %) away, SPY 741.43."
-    assert told(text, has_price=False) == "the short put 740 was 1.43 (0.19 %) away at 10:30 ET."
+    assert shown(text, has_price=False) == "the short put 740 was 1.43 (0.19 %) away at 10:30 ET."
 
 
 @pytest.mark.parametrize(
@@ -42,23 +42,23 @@ def test_the_price_of_that_time_can_be_left_out():
         "it is whole.",
     ],
 )
-def test_what_lasts_has_no_time(text):
-    assert told(text) == text
+def test_a_lasting_condition_has_no_time(text):
+    assert shown(text) == text
 
 
-def test_after_the_cutoff_it_has_the_time_since_which_no_orders_are_taken():
+def test_after_the_cutoff_the_sentence_has_the_time_since_which_no_orders_are_taken():
     condor = documents.condor()
     condor["expiry"] |= {"cutoffs": [{"kind": "orders", "at": "2026-11-20T15:30:00Z", "source": "config"}]}
     document = msgspec.convert(documents.document(condors=[condor]), wire.Document)
     text = "Alpaca takes orders for it until 10:30 ET (as configured) and may liquidate it from 10:30."
     before = dt.datetime(2026, 11, 20, 15, 29, tzinfo=dt.UTC)
-    assert told(text, before, document, condorId=condor["id"]) == text
-    assert told(text, NOW, document, condorId=condor["id"]) == text.replace(
+    assert shown(text, before, document, condorId=condor["id"]) == text
+    assert shown(text, NOW, document, condorId=condor["id"]) == text.replace(
         "takes orders for it until", "has taken no orders for it since"
     )
-    assert told(text) == text
+    assert shown(text) == text
 
 
-def test_the_pl_is_apart():
+def test_the_pl_is_split_from_the_sentence():
     assert split("SPY: breached. P/L not known.") == ("SPY: breached.", "P/L not known")
     assert split("SPY: breached.") == ("SPY: breached.", "")

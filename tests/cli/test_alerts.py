@@ -21,7 +21,7 @@ def test_json_is_the_exact_body_and_a_newline(condord, fake):
     assert (code, len(err)) == (1, 2)
 
 
-def test_what_fires_is_shown_the_most_severe_first(condord, fake):
+def test_firing_alerts_are_shown_with_the_most_severe_first(condord, fake):
     listed = [
         documents.alert(id="a:account", severity="info", text="An info."),
         documents.alert(id="b:SPY", severity="warning", text="A warning."),
@@ -39,7 +39,7 @@ def test_what_fires_is_shown_the_most_severe_first(condord, fake):
     assert code == 1
 
 
-def test_of_one_severity_the_nearer_condor_is_first_and_ages_are_by_the_exchange_s_clock(condord, fake):
+def test_within_a_severity_the_nearer_condor_is_first_and_ages_are_by_the_exchanges_clock(condord, fake):
     far = documents.condor("SPY-2", daysToExpiration=60)
     fake.answers["/api/positions"] = json(documents.document(condors=[far, documents.condor()]))
     listed = [
@@ -74,7 +74,7 @@ GAP = "hether anything else fires is not known: "
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("listed", [[], [documents.alert(severity="warning")]])
-def test_what_is_not_watched_is_not_reported_as_quiet(condord, fake, document, reason, listed):
+def test_while_nothing_is_watched_no_alert_is_not_reported_as_quiet(condord, fake, document, reason, listed):
     fake.answers["/api/alerts"] = json(documents.alerts() | {"alerts": listed})
     fake.answers["/api/positions"] = problem(503, "not yet") if document is None else json(document)
     code, out, err = condord("alerts", "--url", fake.url)
@@ -86,14 +86,14 @@ def test_what_is_not_watched_is_not_reported_as_quiet(condord, fake, document, r
 
 
 @pytest.mark.parametrize("state", ["live", "closed"])
-def test_what_is_watched_is_quiet(condord, fake, state):
+def test_while_condors_are_watched_no_alert_is_reported_as_none_firing(condord, fake, state):
     fake.answers["/api/alerts"] = json(documents.alerts() | {"alerts": []})
     fake.answers["/api/positions"] = json(documents.document(status=documents.status(state=state)))
     assert condord("alerts", "--url", fake.url) == (0, "No alert is firing.\n", [])
     assert condord("alerts", "--json", "--url", fake.url).err == []
 
 
-def test_all_adds_what_is_over_the_rules_and_the_channels(condord, fake):
+def test_all_adds_ended_alerts_the_rules_and_the_channels(condord, fake):
     over = documents.alert(id="c:SPY", state="resolved", until=documents.AS_OF, text="Over.")
     off = documents.rule(name="tested", enabled=False)
     fake.answers["/api/alerts"] = json(documents.alerts(over, rules=[documents.rule(), off]))
@@ -113,7 +113,7 @@ def test_all_adds_what_is_over_the_rules_and_the_channels(condord, fake):
         ({"state": "ended", "until": documents.AS_OF}, 0),
     ],
 )
-def test_the_code_is_1_while_a_critical_alert_fires_acknowledged_or_not(condord, fake, changes, code):
+def test_the_exit_code_is_1_while_a_critical_alert_fires_acknowledged_or_not(condord, fake, changes, code):
     fake.answers["/api/alerts"] = json(documents.alerts(documents.alert(**changes)))
     for form in ((), ("--all",), ("--json",)):
         outcome = condord("alerts", *form, "--url", fake.url)
@@ -136,7 +136,7 @@ def test_an_alert_is_acknowledged_by_its_id(condord, fake):
     assert [path for path, _ in fake.requests] == [PATH]
 
 
-def test_the_url_may_stand_before_the_subcommand(condord, fake):
+def test_the_url_may_precede_the_subcommand(condord, fake):
     fake.posts[PATH] = DONE
     assert condord("alerts", "--url", fake.url, "acknowledge", ID).code == 0
 
@@ -149,7 +149,7 @@ def test_the_url_may_stand_before_the_subcommand(condord, fake):
         ("", "hint: `cond"),
     ],
 )
-def test_an_unknown_alert_is_1_and_similar_ids_are_named(condord, fake, unknown, hint):
+def test_an_unknown_alert_exits_with_1_and_names_similar_ids(condord, fake, unknown, hint):
     code, out, err = condord("alerts", "acknowledge", unknown, "--url", fake.url)
     assert (code, out) == (1, "")
     assert err[0] == f"condord: there is no alert {unknown or repr('')}"
@@ -162,7 +162,7 @@ def test_the_answer_of_a_channel_is_printed(condord, fake):
     assert (code, out, err) == (0, "phone: accepted (200): the message was accepted\n", [])
 
 
-def test_a_disabled_channel_is_1_even_if_it_accepts_the_test_message(condord, fake):
+def test_a_disabled_channel_exits_with_1_even_if_it_accepts_the_test_message(condord, fake):
     fake.posts[TEST] = answered(ok=True, status=200, text="HTTP 200 OK")
     other = documents.channel(name="fax")
     fake.answers["/api/alerts"] = json(documents.alerts(channels=[other, documents.channel(disabled=True)]))
@@ -173,7 +173,7 @@ def test_a_disabled_channel_is_1_even_if_it_accepts_the_test_message(condord, fa
 
 
 @pytest.mark.parametrize(("status", "shown"), [(404, " (404)"), (None, "")])
-def test_a_channel_that_does_not_accept_is_1_with_its_answer_and_what_to_do(condord, fake, status, shown):
+def test_a_channel_that_does_not_accept_exits_with_1_its_answer_and_a_remedy(condord, fake, status, shown):
     fake.posts[TEST] = answered(ok=False, status=status, text="no\x1b[2J")
     code, out, err = condord("alerts", "test", "phone", "--url", fake.url)
     assert (code, out) == (1, f"phone: not accepted{shown}: no [2J\n")
@@ -181,7 +181,7 @@ def test_a_channel_that_does_not_accept_is_1_with_its_answer_and_what_to_do(cond
     assert "`url_file`" in err[1]
 
 
-def test_an_unknown_channel_is_1_and_the_known_ones_are_named(condord, fake):
+def test_an_unknown_channel_exits_with_1_and_names_the_known_ones(condord, fake):
     code, out, err = condord("alerts", "test", "fax", "--url", fake.url)
     assert (code, out) == (1, "")
     assert err == ["condord: no channel fax is configured", "hint: These are: phone."]
@@ -198,7 +198,7 @@ def test_a_test_too_soon_after_another_exits_with_1_and_names_the_wait(condord, 
 
 
 @pytest.mark.parametrize("arguments", [(), ("acknowledge", ID), ("test", "phone")])
-def test_no_daemon_is_69(condord, tmp_path, arguments):
+def test_without_a_daemon_the_command_exits_with_69(condord, tmp_path, arguments):
     code, out, err = condord("alerts", *arguments, "--url", f"unix://{tmp_path}/none")
     assert (code, out, len(err)) == (69, "", 2)
 
@@ -213,7 +213,7 @@ def test_no_daemon_is_69(condord, tmp_path, arguments):
         (["--json", "acknowledge", ID], "'--json': it cannot be combined with acknowledge"),
     ],
 )
-def test_a_usage_error_is_2_before_the_daemon_is_asked(condord, fake, arguments, text):
+def test_a_usage_error_exits_with_2_before_the_daemon_is_asked(condord, fake, arguments, text):
     code, out, err = condord("alerts", *arguments)
     assert (code, out, len(err)) == (2, "", 2)
     assert text in err[0]

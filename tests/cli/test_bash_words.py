@@ -33,12 +33,12 @@ def split(word):
 
 
 @given(st.lists(st.text("ab:", min_size=1), min_size=1, max_size=5).filter(lambda words: ":" not in (words[0] + "".join(word[0] + word[-1] for word in words))))  # fmt: skip
-def test_what_bash_splits_is_joined_again(words):
+def test_words_that_bash_splits_are_joined_again(words):
     pieces = [piece for word in words for piece in split(word)]
     assert joined(pieces, len(pieces) - 1) == (words, len(words) - 1)
 
 
-def test_answers_lose_what_the_line_has_before_the_last_colon():
+def test_completions_leave_out_what_the_line_has_up_to_the_last_colon():
     environ = environment({"COMP_WORDS": "condord\nack\nhalf\n:\nSP", "COMP_CWORD": "4"})
     assert environ == {"COMP_WORDS": "condord\nack\nhalf:SP", "COMP_CWORD": "2"}
     assert shortened("half:SPY-1\nhalf:SPY-2\n", environ) == "SPY-1\nSPY-2\n"

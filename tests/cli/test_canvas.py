@@ -22,7 +22,7 @@ def test_an_unchanged_picture_sends_nothing():
     assert canvas.paint(["one"], WIDTH, HEIGHT) == ""
 
 
-def test_after_forget_the_picture_is_painted_as_a_whole():
+def test_after_forget_the_whole_picture_is_painted():
     canvas = Canvas()
     first = canvas.paint(["one"], WIDTH, HEIGHT)
     canvas.forget()

@@ -37,27 +37,27 @@ def online(monkeypatch):
     return fake
 
 
-def test_without_faults_every_check_is_ok_and_the_code_is_0(condord, keys):
+def test_without_faults_every_check_is_ok_and_the_exit_code_is_0(condord, keys):
     code, out, err = condord("check")
     assert (code, err) == (0, [])
     assert [line.split()[:2] for line in out.splitlines()] == [["ok", "config-valid"], ["ok", "credentials-found"]]
 
 
-def test_without_a_key_the_code_is_77_and_a_hint_follows_the_check(condord):
+def test_without_a_key_the_exit_code_is_77_and_a_hint_follows_the_check(condord):
     code, out, err = condord("check")
     assert (code, len(err)) == (77, 2)
     assert err[0] == "condord: 1 check failed: credentials-found"
     assert "APCA_API_KEY_ID" in out.splitlines()[2]
 
 
-def test_each_fault_is_a_line_and_the_configuration_decides_the_code(condord, tmp_path):
+def test_each_fault_is_a_line_and_the_configuration_decides_the_exit_code(condord, tmp_path):
     file = tmp_path / "c.toml"
     file.write_text("[server]\nport = 'x'\nhost = 7\n")
     code, out, _ = condord("check", "--config", str(file))
     assert code == 78
-    told = [line.strip() for line in out.splitlines()]
-    assert told[0].startswith(f"fail  config-valid        {file}:2: server.port = 'x': ")
-    assert told[1].startswith(f"{file}:3: server.host = 7: ")
+    shown = [line.strip() for line in out.splitlines()]
+    assert shown[0].startswith(f"fail  config-valid        {file}:2: server.port = 'x': ")
+    assert shown[1].startswith(f"{file}:3: server.host = 7: ")
     assert "fail  credentials-found" in out
 
 
@@ -79,7 +79,7 @@ def test_json_is_one_document(condord, keys):
     assert (document["ok"], [check["name"] for check in document["checks"]]) == (True, list(report.NAMES[:2]))
 
 
-def test_online_shows_the_results_of_the_probes_and_notes_slow_ones(condord, keys, online):
+def test_with_online_the_results_of_the_probes_are_shown_and_slow_ones_noted(condord, keys, online):
     online.slow = ("dns",)
     assert condord("check", "--online") == (0, "ok    dns                 fine\n", ["condord: trying dns ..."])
     online.checks = (report.refused("rest-login", "no", "Do."),)
@@ -112,7 +112,7 @@ def test_further_faults_and_hints_are_indented_below_without_control_characters(
 
 
 @pytest.mark.slow
-def test_offline_neither_the_server_nor_alpaca_is_imported():
+def test_without_online_neither_the_server_nor_alpaca_is_imported():
     assert imports_of("check") == (77, [])
 
 
@@ -142,7 +142,7 @@ def test_a_relay_needs_a_source_and_no_key(condord, relay, monkeypatch):
     assert relay.calls == []
 
 
-def test_online_a_relay_tries_its_source(condord, relay, monkeypatch):
+def test_with_online_a_relay_tries_its_source(condord, relay, monkeypatch):
     monkeypatch.setenv("CONDORD_CLUSTER_SOURCE", "http://127.0.0.1:1")
     code, out, err = condord("check", "--online")
     assert code == 1

@@ -41,7 +41,7 @@ def recorded(url, incomplete=""):
     return completion.recorded_ids(SimpleNamespace(params={"url": url}, parent=None), incomplete)
 
 
-def test_condors_with_a_history_are_those_held_and_then_those_closed(fake):
+def test_held_condors_are_offered_before_closed_ones_for_history(fake):
     older = documents.trade(closedAt="2026-11-19T01:00:00Z")
     fake.answers["/api/trades"] = json(
         documents.trades(documents.trade(id="B"), documents.trade(), older, documents.trade(id=ID))
@@ -85,7 +85,7 @@ def test_without_a_daemon_no_alerts_and_channels_are_offered(url):
     assert completion.alert_ids(context(url), "") == completion.channels(context(url), "") == []
 
 
-def test_the_daemon_is_found_as_by_any_command(fake, monkeypatch):
+def test_completion_finds_the_daemon_as_any_command_does(fake, monkeypatch):
     monkeypatch.setenv("CONDORD_URL", fake.url)
     assert offered(None) == [(ID, "short condor")]
 
@@ -116,7 +116,7 @@ def test_a_daemon_that_hangs_is_given_up_after_the_timeout():
         assert completion.TIMEOUT_SECONDS <= time.monotonic() - began < 9
 
 
-def test_log_levels_and_formats_are_those_of_the_configuration():
+def test_offered_log_levels_and_formats_match_the_configuration():
     levels = [word for word, _ in completion.log_levels("")]
     assert Log().level in levels
     assert {"debug", "error"} < set(levels)
@@ -173,7 +173,7 @@ def test_the_printed_script_completes_a_line_in_bash(fake, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["--install-completion", "--show-completion >/dev/full"])
-def test_completion_that_cannot_be_written_is_1_and_two_lines(command):
+def test_completion_that_cannot_be_written_exits_with_1_and_two_lines(command):
     done = shell(command, HOME="/dev/null")
     assert done.returncode == 1
     assert [line.split(": ")[0] for line in done.stderr.splitlines()] == ["condord", "hint"]

@@ -22,7 +22,7 @@ def quotes(**changes):
     return {LEG: msgspec.convert(documents.quote(LEG, **changes), QuoteJson)}
 
 
-def test_what_limits_the_trust_comes_first_then_the_short_strikes():
+def test_reasons_to_doubt_the_numbers_come_first_then_the_short_strikes():
     value = documents.valuation(missing=[LEG], unconfirmed=True)
     risk = documents.risk(tested="put", breached=True)
     others = {"brokenWing": True, "ambiguous": True}
@@ -44,7 +44,7 @@ def test_what_limits_the_trust_comes_first_then_the_short_strikes():
         ({"price": None, "reason": "noQuote"}, False, False, ("no price",)),
     ],
 )
-def test_an_old_number_is_named_in_as_many_words_as_there_is_room_for(price, has_old_leg, old, forms):
+def test_an_old_number_is_described_in_as_many_words_as_there_is_room_for(price, has_old_leg, old, forms):
     value = documents.valuation(unconfirmed=has_old_leg)
     assert [note.forms for note in noted(price=price, valuation=value, old=old)] == [forms]
 
@@ -54,7 +54,7 @@ def test_a_mark_that_is_held_is_named_with_its_leg():
     assert whole(condor_notes(condor, quotes(state="stub"))) == "mark held: stub quote of SPY\u2026P560"
 
 
-def test_of_a_broken_condor_it_is_known_whether_its_numbers_are_old():
+def test_a_broken_condor_with_old_numbers_has_a_note():
     broken = msgspec.convert(documents.broken("SPY-1", **{LEG: 1}), BrokenJson)
     price = msgspec.convert(documents.underlying(unconfirmed=True), UnderlyingJson)
     assert whole(condor_notes(broken, quotes(unconfirmed=True), price)) == "price and quotes unconfirmed"

@@ -80,7 +80,7 @@ def test_a_partly_lost_leg_and_an_uncovered_short_are_named():
     assert "  short uncovered  " in rows(broken=[documents.broken(A=2)])[1]
 
 
-def test_while_nothing_fires_there_is_no_room_for_marks():
+def test_while_nothing_fires_no_room_is_kept_for_marks():
     assert rows()[1].startswith(documents.CONDOR_ID)
 
 
@@ -106,7 +106,7 @@ def test_a_debit_and_the_prices_to_close_a_long_condor_have_no_sign():
     assert row.split()[14:16] == ["6.125", "5.80"]
 
 
-def test_a_row_is_found_by_what_may_have_had_no_room_in_it():
+def test_a_row_is_found_by_text_for_which_it_may_have_no_room():
     document = msgspec.convert(documents.document(broken=[BROKEN]), wire.Document)
     broken, condor = DEFAULT.sorted(document)
     assert searchable(condor, TODAY, "row") == "row Dec 18 short condor SPY 28 days"
@@ -122,8 +122,8 @@ def test_on_expiration_day_the_time_left_for_orders_replaces_the_days(width):
 
 
 @pytest.mark.parametrize("width", [None, 200, 150, 120, 80, 50])
-def test_what_the_owner_must_know_is_never_what_is_left_out(width):
-    """The cut-off for orders, a breach, a lost leg, and that numbers may be old, all of the longest condor."""
+def test_what_the_owner_must_know_is_never_left_out(width):
+    """The owner must know the cut-off for orders, a breach, a lost leg, and that numbers may be old."""
     risk = documents.risk(LONG_ID, tested="put", breached=True, distance=BEYOND, price=12345.67)
     value = documents.valuation(LONG_ID, unrealizedPl=-12345.5, dayPl=-1234.5, unconfirmed=True)
     terms = {"risk": risk, "valuation": value, "underlying": "SPY", "daysToExpiration": 0, "brokenWing": True}
@@ -143,7 +143,7 @@ def test_what_the_owner_must_know_is_never_what_is_left_out(width):
 
 
 def condor_at(shown):
-    """Where the condor of the longest name begins, and the broken one."""
+    """The lines on which the condor with the longest name and the broken one begin."""
     return [next(at for at, line in enumerate(shown) if name in line) for name in (LONG_ID, BROKEN["id"])]
 
 
@@ -156,7 +156,7 @@ def test_a_breach_is_named_beside_its_row(width, note):
     assert rows(width, condors=[documents.condor(LONG_ID, risk=risk)])[1].endswith(f"  {note}")
 
 
-def test_of_several_notes_those_without_room_are_named_below_the_table():
+def test_notes_without_room_are_named_below_the_table():
     held = [documents.condor(LONG_ID, closing=[documents.closing_order()], brokenWing=True)]
     shown = rows(112, condors=held)
     assert shown[1].endswith("  broken wing")
@@ -170,7 +170,7 @@ def test_the_price_of_an_outage_is_named_as_unconfirmed():
 
 
 @pytest.mark.parametrize("width", range(24, 52, 2))
-def test_what_the_line_above_the_numbers_has_no_room_for_is_named(width):
+def test_details_without_room_in_the_line_above_the_numbers_are_named(width):
     _, above, _, *left_out = rows(width)
     named = " ".join(left_out).removeprefix("too narrow for ").split(", ")
     details = {"EXPIRES": "Dec 18", "KIND": "short condor", "IN": "28 days"}

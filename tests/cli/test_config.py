@@ -107,7 +107,7 @@ url_file = "PKABCDEFGHIJKLMNOP"
 """
 
 
-def test_rules_and_channels_are_shown_without_what_may_be_a_secret(condord, user, tmp_path):
+def test_rules_and_channels_are_shown_without_possible_secrets(condord, user, tmp_path):
     write(user, RULES)
     out = condord("config", "show").out
     assert "# half: percentOfMaxProfit >= 60, tested; clear percentOfMaxProfit < 50; at natural; warning" in out
@@ -184,7 +184,7 @@ def test_the_query_of_a_url_is_not_shown(condord, monkeypatch):
     assert "hushhush" not in out
 
 
-def test_showing_an_invalid_configuration_is_78(condord, monkeypatch):
+def test_showing_an_invalid_configuration_exits_with_78(condord, monkeypatch):
     monkeypatch.setenv("CONDORD_SERVER_PORT", "x")
     assert condord("config", "show").code == 78
 
@@ -205,7 +205,7 @@ def test_without_a_home_the_users_path_is_unknown_and_the_others_are_shown(condo
     assert condord("config", "path").out.splitlines() == [unknown, f"missing        {system}"]
 
 
-def test_a_path_given_explicitly_is_the_only_one_looked_at(condord, user, system, monkeypatch, tmp_path):
+def test_a_path_given_explicitly_is_the_only_one_considered(condord, user, system, monkeypatch, tmp_path):
     monkeypatch.setenv("CONDORD_CONFIG", str(write(tmp_path / "env.toml")))
     others = [f"not looked at  {user}", f"not looked at  {system}"]
     assert condord("config", "path").out.splitlines() == [f"read           {tmp_path / 'env.toml'}", *others]
@@ -245,7 +245,7 @@ def test_init_never_overwrites_a_file_or_a_link(condord, tmp_path, kind):
     assert kind != "file" or target.read_text() == "mine"
 
 
-def test_without_a_home_a_place_has_to_be_named(condord, system, monkeypatch, tmp_path):
+def test_without_a_home_init_needs_a_path(condord, system, monkeypatch, tmp_path):
     monkeypatch.setattr(sources.directories, "config_directory", lambda: None)
     code, out, err = condord("config", "init")
     assert (code, out) == (1, "")
@@ -255,14 +255,14 @@ def test_without_a_home_a_place_has_to_be_named(condord, system, monkeypatch, tm
 
 
 @pytest.mark.parametrize("path", ["file/c.toml", "file/further/c.toml", ""])
-def test_a_path_that_cannot_be_written_is_1_and_two_lines(condord, tmp_path, path):
+def test_a_path_that_cannot_be_written_exits_with_1_and_two_lines(condord, tmp_path, path):
     (tmp_path / "file").write_text("")
     code, out, err = condord("config", "init", str(tmp_path / path))
     assert (code, out, len(err)) == (1, "", 2)
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_1_and_leaves_no_partial_file(tmp_path):
+def test_a_full_disk_exits_with_1_and_leaves_no_partial_file(tmp_path):
     target = tmp_path / "new" / "c.toml"
     # No file of more than a block, as on a full disk. Without -B the interpreter would leave a truncated __main__.pyc.
     command = 'ulimit -f 1 && exec "$0" -B -m condord config init "$1"'
@@ -292,7 +292,7 @@ def test_every_subcommand_has_help(condord, command):
     assert "Usage: condord config" in out
 
 
-def test_without_a_subcommand_it_is_a_usage_error(condord):
+def test_config_without_a_subcommand_is_a_usage_error(condord):
     assert condord("config").code == 2
 
 

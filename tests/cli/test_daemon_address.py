@@ -40,7 +40,7 @@ def test_a_configured_port_of_0_is_unavailable():
     assert "--url" in caught.value.hint
 
 
-def test_the_flag_wins_over_the_environment_and_that_over_the_configuration():
+def test_the_flag_wins_over_the_environment_which_wins_over_the_configuration():
     environ = {"CONDORD_SERVER_PORT": "9000"}
     assert find_daemon(None, environ).address.url == "http://127.0.0.1:9000"
     environ["CONDORD_URL"] = "http://b:2"

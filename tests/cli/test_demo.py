@@ -105,7 +105,7 @@ def test_the_child_has_the_import_path_of_the_daemon(monkeypatch, tmp_path, capf
 
 
 def children():
-    """The processes of this one, including those that have ended and were not waited for."""
+    """The child processes of this one, including those that have ended and were not waited for."""
     found = set()
     for path in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):  # it has ended meanwhile

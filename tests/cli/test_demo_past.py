@@ -1,4 +1,4 @@
-"""The past of the demo: what the simulator answers, as rows of the history."""
+"""The past of the demo: answers of the simulator become rows of the history."""
 
 import asyncio
 import datetime as dt
@@ -76,7 +76,7 @@ def test_a_point_is_a_row_with_the_extremes_since_the_one_before():
     assert {(row.quantity, row.credit_e4, row.is_held_back) for row in rows} == {(2, 33_200, False)}
 
 
-def test_the_account_has_the_sum_of_what_was_open():
+def test_the_account_has_the_sum_of_the_condors_that_were_open():
     rows = [row for row in demo_past.rows(PAST) if row.holding is None]
     assert [(row.second, row.cents, row.natural_cents, row.low, row.high) for row in rows] == [
         (900, 100, -900, 100, 100),
@@ -145,7 +145,7 @@ async def test_the_answer_of_the_simulator_can_be_read(simulator):
     assert max(row.second for row in rows) <= simulator.simulation.started_at.timestamp()
 
 
-def test_another_answer_is_an_error(monkeypatch, tmp_path, stores, capfd):
+def test_an_answer_of_another_form_is_an_error(monkeypatch, tmp_path, stores, capfd):
     def read(_url):
         return msgspec.json.decode(b"[]", type=demo_past.SimulatedPast)
 
@@ -154,7 +154,7 @@ def test_another_answer_is_an_error(monkeypatch, tmp_path, stores, capfd):
     assert "without a past: Expected `object`" in capfd.readouterr().err
 
 
-def test_what_was_written_is_what_the_daemon_recalls(monkeypatch, tmp_path):
+def test_the_daemon_recalls_what_was_written(monkeypatch, tmp_path):
     async def recalled():
         store = HistoryStore(tmp_path / "history.sqlite3", machine_at=lambda: OPENED_AT, keep_days=lambda: 400)
         try:

@@ -37,11 +37,11 @@ def fact(shown, name):
         ({"target": None, "stop": -918.5}, "stop -918.50"),
     ],
 )
-def test_exits_of_the_rules_in_force_are_shown(exits, shown):
+def test_exits_by_the_rules_in_force_are_shown(exits, shown):
     assert fact(lines(exits=exits), "exits") == [shown]
 
 
-def test_without_such_rules_there_is_no_line_of_exits():
+def test_without_exit_rules_there_is_no_line_of_exits():
     assert not [line for line in lines(exits={"target": None, "stop": None}) if line.startswith("exits")]
 
 
@@ -96,7 +96,7 @@ def test_an_am_settled_condor_settles_at_the_opening_prices_of_the_next_day():
     ]
 
 
-def test_a_long_condor_has_a_debit_and_prices_that_closing_brings():
+def test_a_long_condor_has_a_debit_and_shows_the_prices_that_closing_brings():
     value = documents.valuation(mark=-2.5, natural=-2.25)
     order = documents.closing_order(limitPrice=-3, percentOfMaxProfit=None)
     shown = lines(direction="long", credit=-2.35, valuation=value, closing=[order])
@@ -109,7 +109,7 @@ def test_a_date_in_another_year_has_its_year():
     assert fact(lines(expiration="2027-01-15"), "expires")[0] == "Jan 15, 2027, 28 days"
 
 
-def test_a_price_beyond_a_strike_is_said_to_be_beyond_it():
+def test_a_price_beyond_a_strike_is_described_as_beyond_it():
     distance = {"put": {"dollars": -2, "percent": -0.34, "sigmas": -0.07}, "call": {"dollars": 62}}
     shown = lines(risk=documents.risk(tested="put", breached=True, distance=distance))
     assert fact(shown, "underlying")[1:] == [
@@ -119,7 +119,7 @@ def test_a_price_beyond_a_strike_is_said_to_be_beyond_it():
     assert "put breached" in shown
 
 
-def test_what_is_not_known_is_a_dash():
+def test_an_unknown_value_is_a_dash():
     unknown = dict.fromkeys(("price", "delta", "gamma", "theta", "vega", "expectedMove", "tested", "breached"))
     risk = documents.risk(**unknown, legs=[], distance={}, probabilities={}, missing=["price"])
     shown = lines(risk=risk, valuation=documents.valuation(dayPl=None), expiry=None)
@@ -166,7 +166,7 @@ def test_during_an_outage_the_numbers_are_old():
     assert shown[-1] == "not connected since 10:31:09 ET"
 
 
-def test_no_figure_is_more_exact_than_it_is_known():
+def test_no_figure_has_more_digits_than_are_known():
     distance = {"put": {"dollars": 15.625, "percent": 4.8}, "call": {"dollars": 62}}
     legs = [leg | {"delta": -0.0004} for leg in documents.risk()["legs"]]
     shown = lines(risk=documents.risk(distance=distance, legs=legs))

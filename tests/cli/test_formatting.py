@@ -47,7 +47,7 @@ def test_days_to_expiration_are_words(count, text):
     assert formatting.days(count) == text
 
 
-def test_the_age_of_what_never_happened_is_never():
+def test_the_age_of_an_event_that_never_happened_is_never():
     assert formatting.age(None, NOW) == "never"
     assert formatting.age(NOW - dt.timedelta(seconds=2), NOW) == "2.0 s ago"
 
@@ -56,7 +56,7 @@ def test_the_age_of_what_never_happened_is_never():
     ("seconds", "expected"),
     [(-1, "just now"), (0, "just now"), (0.049, "just now"), (0.05, "0.1 s ago"), (0.1, "0.1 s ago")],
 )
-def test_no_age_is_zero_seconds(seconds, expected):
+def test_an_age_is_never_shown_as_zero_seconds(seconds, expected):
     assert formatting.age(NOW - dt.timedelta(seconds=seconds), NOW) == expected
 
 
@@ -80,7 +80,7 @@ def test_a_time_on_another_day_includes_the_day():
     assert formatting.moment(NOW - dt.timedelta(days=1), NOW, "%H:%M:%S") == "Thu Nov 19 10:31:08 ET"
 
 
-def test_days_can_be_short():
+def test_days_can_be_abbreviated():
     assert [formatting.days(count, unit="d") for count in (28, 1, 0, -1)] == ["28 d", "1 d", "today", "expired"]
 
 
@@ -110,7 +110,7 @@ def test_a_notice_names_at_most_five_contracts_and_none_twice(changes, text):
     assert formatting.notice(msgspec.convert(documents.notice(**changes), wire.NoticeJson), NOW) == text
 
 
-def test_trouble_has_a_sentence_for_each_fault():
+def test_each_fault_has_a_sentence():
     status = documents.status(
         state="reconnecting",
         reason="the option stream cannot be reached",
@@ -125,7 +125,7 @@ def test_trouble_has_a_sentence_for_each_fault():
     assert formatting.trouble(msgspec.convert(documents.status(), wire.Status), NOW) == []
 
 
-def test_a_server_whose_clock_is_ahead_of_ours_is_shown_as_such_instead_of_an_age():
+def test_a_server_clock_ahead_of_ours_is_reported_instead_of_an_age():
     now = NOW - dt.timedelta(minutes=5)
     assert formatting.age(NOW, now) == "5 min 0 s ahead of this clock"
     assert formatting.age(NOW, NOW - dt.timedelta(seconds=1.5)) == "1.5 s ahead of this clock"
@@ -138,7 +138,7 @@ def test_a_server_whose_clock_is_ahead_of_ours_is_shown_as_such_instead_of_an_ag
 @pytest.mark.parametrize(
     ("credit", "text"), [(2.35, "2.35 credit"), (-6.55, "6.55 debit"), (0, "0.00 credit"), (None, "—")]
 )
-def test_what_a_condor_was_opened_for_has_a_name_instead_of_a_sign(credit, text):
+def test_an_entry_is_called_credit_or_debit_instead_of_having_a_sign(credit, text):
     assert formatting.entry(credit) == text
 
 
@@ -147,7 +147,7 @@ def test_what_a_condor_was_opened_for_has_a_name_instead_of_a_sign(credit, text)
     [(1.2, "short", "1.20"), (-0.05, "short", "-0.05"), (-5.35, "long", "5.35"), (0.1, "long", "-0.10"),
      (0, "long", "0.00"), (None, "long", "—")],
 )  # fmt: skip
-def test_a_price_to_close_is_positive_if_it_is_what_one_expects(value, direction, text):
+def test_a_price_to_close_is_positive_in_the_usual_direction(value, direction, text):
     assert formatting.closing_price(value, direction) == text
 
 

@@ -54,7 +54,7 @@ def test_columns_that_do_not_fit_are_left_out_and_named():
     ]
 
 
-def test_columns_can_be_left_out_to_have_the_note_beside_its_row():
+def test_columns_can_be_left_out_to_keep_a_note_beside_its_row():
     row = rows(["abc", "1,000.00", "+2.00", "old"])
     wide, narrow = Screen(width=26), Screen(width=25)
     assert grid("NAME| MARK| P/L", row, wide, spare=["MARK"], for_notes=["MARK"])[1] == "abc   1,000.00  +2.00  old"
@@ -107,13 +107,13 @@ CLOSING = RowNote(("closing order",))
         (14, ""),
     ],
 )
-def test_notes_of_one_line_get_fewer_words_and_what_has_no_room_is_named(width, note):
+def test_notes_on_one_line_are_shortened_and_those_without_room_are_named(width, note):
     found = laid_out("NAME| N", rows(["A", "5", ""]), Screen(width=width), on_one_line=[[TESTED, CLOSING]])
     assert found.rows == [[f"A     5{note}"]]
     assert " ".join(found.left_out) == ("" if width > 29 else "too narrow for some notes")
 
 
-def test_columns_make_room_for_vital_notes_and_some_of_them_for_the_first_one():
+def test_columns_make_room_for_vital_notes_and_some_columns_for_the_first_note():
     cells = rows(["A", "1,000.00", "5.00", ""])
 
     def headings(width, *notes):

@@ -12,7 +12,7 @@ def test_json_is_the_exact_body_and_a_newline(condord, fake):
     assert out.encode() == fake.answers["/api/history"][2] + b"\n"
 
 
-def test_csv_has_the_lists_as_columns_with_lf(condord, fake):
+def test_csv_has_the_lists_as_columns_and_ends_lines_with_lf(condord, fake):
     code, out, err = condord("history", "--csv", "--url", fake.url)
     assert (code, err) == (0, [])
     assert out == (
@@ -20,7 +20,7 @@ def test_csv_has_the_lists_as_columns_with_lf(condord, fake):
     )
 
 
-def test_without_a_form_a_summary_is_printed(condord, fake):
+def test_without_an_output_format_a_summary_is_printed(condord, fake):
     code, out, err = condord("history", "--url", fake.url)
     assert (code, err) == (0, [])
     assert out.splitlines() == [
@@ -44,14 +44,14 @@ def test_the_arguments_are_sent(condord, fake):
     assert condord(*arguments, "--url", fake.url).out.splitlines()[0] == ID
 
 
-def test_an_unknown_condor_is_1(condord, fake):
+def test_an_unknown_condor_exits_with_1(condord, fake):
     fake.answers["/api/history?condor=X"] = problem(404, "nothing is recorded of a condor with this id")
     code, out, err = condord("history", "X", "--url", fake.url)
     assert (code, out) == (1, "")
     assert err[0] == "condord: nothing is recorded of a condor X"
 
 
-def test_a_daemon_that_records_nothing_is_1(condord, fake):
+def test_a_daemon_that_records_nothing_exits_with_1(condord, fake):
     fake.answers["/api/history"] = problem(404, "nothing is recorded, because history.enabled is false")
     code, out, err = condord("history", "--url", fake.url)
     assert (code, out) == (1, "")
@@ -61,7 +61,7 @@ def test_a_daemon_that_records_nothing_is_1(condord, fake):
     ]
 
 
-def test_a_database_that_cannot_be_read_is_69(condord, fake):
+def test_a_database_that_cannot_be_read_exits_with_69(condord, fake):
     fake.answers["/api/history"] = problem(503, "the database is locked")
     code, out, err = condord("history", "--url", fake.url)
     assert (code, out, len(err)) == (69, "", 2)
@@ -81,7 +81,7 @@ def test_a_database_that_cannot_be_read_is_69(condord, fake):
         ([""], "'ID'"),
     ],
 )
-def test_an_invalid_argument_is_2_before_the_daemon_is_asked(condord, fake, arguments, text):
+def test_an_invalid_argument_exits_with_2_before_the_daemon_is_asked(condord, fake, arguments, text):
     code, out, err = condord("history", *arguments, "--url", fake.url)
     assert (code, out, len(err)) == (2, "", 2)
     assert text in err[0]

@@ -19,7 +19,7 @@ from condord.cli.keys import Keys
         (b"\xff", ["\ufffd"]),
     ],
 )
-def test_bytes_are_keys(data, keys):
+def test_bytes_are_decoded_to_keys(data, keys):
     decoder = Keys()
     assert decoder.feed(data) == keys
     assert not decoder.is_open
@@ -45,6 +45,6 @@ def test_escape_by_itself_is_a_key_once_nothing_follows():
 
 
 @given(st.binary(max_size=40))
-def test_no_bytes_are_an_error_and_every_key_is_printable(data):
+def test_any_bytes_are_decoded_and_every_key_is_printable(data):
     decoder = Keys()
     assert all(key.isprintable() for key in [*decoder.feed(data), *decoder.close()])

@@ -45,7 +45,7 @@ def test_on_the_last_trading_day_the_time_left_is_that_for_orders(time, text):
     assert time_left(condor(), at(time)) == text
 
 
-def test_before_it_the_days_are_shown():
+def test_before_the_last_trading_day_the_days_are_shown():
     now = at("19:00:00") - dt.timedelta(days=1)
     assert time_left(condor(daysToExpiration=1), now) == "1 day"
     assert time_left(condor(daysToExpiration=1), now, unit="d") == "1 d"
@@ -58,7 +58,7 @@ def test_contracts_that_settle_at_the_open_count_to_the_day_before():
     assert time_left(friday, at("21:30:00")) == "expired"
 
 
-def test_without_cut_offs_or_contracts_it_is_the_day():
+def test_without_cut_offs_or_an_expiry_the_last_day_is_today():
     unread, uncut = (
         condor(expiry=None),
         condor(expiry={"lastTradingAt": LAST_TRADE, "settlesAt": LAST_TRADE, "cutoffs": []}),
@@ -66,6 +66,6 @@ def test_without_cut_offs_or_contracts_it_is_the_day():
     assert [time_left(each, at("19:55:00")) for each in (unread, uncut)] == ["today", "today"]
 
 
-def test_a_broken_condor_has_days():
+def test_a_broken_condor_shows_days():
     broken = msgspec.convert(documents.broken(SPY261218P00540000=1) | {"daysToExpiration": 0}, BrokenJson)
     assert time_left(broken, at("19:55:00")) == "today"

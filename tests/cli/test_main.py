@@ -48,7 +48,7 @@ def test_every_command_has_help_with_an_example(condord, command):
         (["history", "--points", "5001"], "--points", "condord history --help"),
     ],
 )
-def test_a_usage_error_is_two_lines_and_2(condord, arguments, text, hint):
+def test_a_usage_error_is_two_lines_and_exits_with_2(condord, arguments, text, hint):
     code, out, err = condord(*arguments)
     assert (code, out, len(err)) == (2, "", 2)
     assert err[0].startswith("condord: ")
@@ -64,7 +64,7 @@ def test_each_fault_of_the_configuration_is_a_line_before_the_hint(condord, monk
     assert [line.split(": ")[0] for line in err] == ["condord", "condord", "hint"]
 
 
-def test_completion_without_a_home_directory_is_1_and_two_lines(condord, monkeypatch):
+def test_completion_without_a_home_directory_exits_with_1_and_two_lines(condord, monkeypatch):
     def homeless(_):
         raise RuntimeError("Could not determine home directory.")
 
@@ -82,7 +82,7 @@ def raise_in_positions(monkeypatch, error):
     monkeypatch.setattr(positions, "find_daemon", find_daemon)
 
 
-def test_a_bug_is_70_with_its_location_but_without_its_message(condord, monkeypatch):
+def test_a_bug_exits_with_70_and_its_location_but_not_its_message(condord, monkeypatch):
     raise_in_positions(monkeypatch, RuntimeError("a-secret"))
     code, out, err = condord("positions")
     assert (code, out, len(err)) == (70, "", 2)
@@ -110,12 +110,12 @@ def test_an_error_is_shown_on_one_line_without_control_characters(condord, monke
     assert condord("positions").err == ["condord: a [2Jb c", "hint: do  this"]
 
 
-def test_ctrl_c_is_130_and_quiet(condord, monkeypatch):
+def test_ctrl_c_exits_with_130_quietly(condord, monkeypatch):
     raise_in_positions(monkeypatch, KeyboardInterrupt())
     assert condord("positions") == (130, "", [])
 
 
-def test_main_exits_with_the_code():
+def test_main_exits_with_the_exit_code():
     with pytest.raises(SystemExit) as caught:
         main.main(["nonsense"])
     assert caught.value.code == 2
@@ -143,7 +143,7 @@ main()
 
 
 @pytest.mark.slow
-def test_ctrl_c_while_the_command_line_is_imported_is_130_and_quiet():
+def test_ctrl_c_during_the_import_of_the_command_line_exits_with_130_quietly():
     done = subprocess.run([sys.executable, "-c", INTERRUPTED], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
@@ -163,7 +163,7 @@ builtins.__import__ = stub
 from condord.__main__ import main
 main()
 """
-"""Runs the command line, and sends it a signal when it begins to import a module; it prints its children before."""
+"""Runs the command line, and sends it a signal when it begins to import a module, after printing its children."""
 
 SERVING = {"APCA_API_KEY_ID": "K", "APCA_API_SECRET_KEY": "S"}
 WAYS_TO_END = [signal.SIGINT, signal.SIGTERM]
@@ -179,7 +179,7 @@ def signalled(number, module, *arguments, before=""):
 @pytest.mark.slow
 @pytest.mark.parametrize("number", WAYS_TO_END)
 @pytest.mark.parametrize("module", ["condord.cli.main", "condord.config.startup", "condord.daemon.service"])
-def test_a_signal_ends_start_with_0_and_quiet_however_early(number, module):
+def test_a_signal_ends_start_quietly_with_0_however_early(number, module):
     assert signalled(number, module, "start", "--port", "0") == (0, "", "")
 
 
@@ -214,13 +214,13 @@ def test_a_hangup_during_start_is_ignored():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("module", ["condord.cli.main", "condord.client.http"])
-def test_ctrl_c_ends_other_commands_with_130_and_quiet_however_early(module):
+def test_ctrl_c_ends_other_commands_quietly_with_130_however_early(module):
     assert signalled(signal.SIGINT, module, "positions", "--url", "http://127.0.0.1:9") == (130, "", "")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("module", ["condord.cli.main", "condord.client.http"])
-def test_ctrl_c_stays_ignored_if_it_was(module):
+def test_ctrl_c_stays_ignored_if_it_was_ignored_before(module):
     command = ["positions", "--url", "http://127.0.0.1:9"]
     assert signalled(signal.SIGINT, module, *command, before='trap "" INT;')[0] == 69
 
@@ -265,7 +265,7 @@ def test_the_installed_program_starts_in_main():
 @pytest.mark.parametrize(
     "command", ["--help", "--version", "status --help", "positions", "status --json", "trades --csv", "simulate"]
 )
-def test_output_that_cannot_be_written_is_1_and_two_lines(command, redirection, reason):
+def test_output_that_cannot_be_written_exits_with_1_and_two_lines(command, redirection, reason):
     options = {"positions": "--url", "status --json": "--url", "trades --csv": "--url", "simulate": "--port 0"}
     with serving() as fake:
         given = options.get(command, "").replace("--url", f"--url {fake.url}")
@@ -277,7 +277,7 @@ def test_output_that_cannot_be_written_is_1_and_two_lines(command, redirection, 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", ["stream", "positions --watch", "positions --watch --json"])
-def test_output_of_a_stream_that_cannot_be_written_is_1_and_two_lines(command):
+def test_output_of_a_stream_that_cannot_be_written_exits_with_1_and_two_lines(command):
     with serving() as fake:
         fake.streams = [[documents.frame("snapshot", documents.document(), "k-1"), HOLD]]
         done = shell(f"{command} --url {fake.url} >/dev/full")
@@ -313,7 +313,7 @@ def test_commands_that_ask_a_daemon_import_neither_the_server_nor_alpaca():
 
 
 @pytest.mark.slow
-def test_python_m_condord_is_the_command():
+def test_python_m_condord_runs_the_command():
     done = subprocess.run([sys.executable, "-m", "condord", "--version"], capture_output=True, text=True, timeout=120)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"condord {condord.__version__}\n", "")
 
@@ -323,7 +323,7 @@ def test_python_m_condord_is_the_command():
     "command", ["positions", "positions --json", "positions --watch", "positions --watch --json", "stream", "stream --json", "stream --changes 1000",
                 "status", "history", "trades", "trades --csv", "--help", "positions --help", "--version"],
 )  # fmt: skip
-def test_piping_into_head_ends_with_0_and_quiet(command):
+def test_piping_into_head_ends_quietly_with_0(command):
     with serving() as fake:
         snapshot = documents.frame("snapshot", documents.document(), "k-1")
         fake.streams = [

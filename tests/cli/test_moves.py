@@ -26,7 +26,7 @@ def test_small_steps_add_up():
     assert [moved(moves, A=step / 10) for step in range(1, 11)] == [{}] * 9 + [{"A": 1}]
 
 
-def test_an_unknown_value_is_not_a_move_and_forgets_nothing():
+def test_an_unknown_value_is_not_a_move_and_keeps_the_last_known_one():
     moves = Moves(5)
     assert moved(moves, A=None) == moved(moves, A=10) == moved(moves, A=None) == moved(moves, A=14) == {}
     assert moved(moves, A=15) == {"A": 5}

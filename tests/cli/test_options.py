@@ -6,7 +6,7 @@ from condord.cli import options
 
 
 def given(*arguments):
-    """What a command that has all of the options gets for `arguments`."""
+    """The values of all options that a command gets for `arguments`."""
     received = []
     app = typer.Typer(rich_markup_mode=None)
 
@@ -20,7 +20,7 @@ def given(*arguments):
     return received[0] if received else outcome
 
 
-def test_without_options_there_is_no_file_no_address_and_text():
+def test_without_options_there_is_no_file_and_no_address_and_the_output_is_text():
     assert given() == (None, None, False)
 
 
@@ -62,7 +62,7 @@ def test_commands_that_do_the_same_take_the_same_options(condord, command, share
     assert {name for name in names if f"{name} " in text or f"{name}\n" in text} == shared
 
 
-def test_the_metavars_say_what_a_value_is(condord):
+def test_metavars_describe_the_value(condord):
     assert "--config FILE" in condord("check", "--help").out
     assert "--url URL" in condord("status", "--help").out
 
@@ -89,14 +89,14 @@ def test_an_invalid_range_is_a_usage_error_that_names_its_option(first, last, hi
     assert caught.value.param_hint == hint
 
 
-def test_only_one_form_of_output_is_allowed():
+def test_only_one_output_format_is_allowed():
     options.require_one_form(as_csv=True, as_json=False)
     options.require_one_form(as_csv=False, as_json=True)
     with pytest.raises(typer.BadParameter, match="--json"):
         options.require_one_form(as_csv=True, as_json=True)
 
 
-def test_the_url_of_the_command_above_is_found():
+def test_the_url_of_the_parent_command_is_found():
     received = []
     app = typer.Typer(rich_markup_mode=None)
     app.callback()(lambda url=None: None)
@@ -111,13 +111,13 @@ def test_the_url_of_the_command_above_is_found():
 
 
 @pytest.mark.parametrize("text", ["x", "", "1.5", "0", "5001", "1e3", "٣", "9" * 30])
-def test_a_number_that_is_not_allowed_is_refused_with_those_that_are(text):
+def test_a_number_that_is_not_allowed_is_refused_with_the_allowed_ones(text):
     with pytest.raises(typer.BadParameter) as caught:
         options.whole_number(range(1, 5001))(text)
     assert str(caught.value) == f"{text!r} is not a whole number from 1 to 5000"
 
 
-def test_any_whole_number_may_be_allowed():
+def test_without_a_range_any_whole_number_is_allowed():
     assert [options.whole_number()(text) for text in ("-3", "0", "70000")] == [-3, 0, 70_000]
     assert options.whole_number(range(65_536))(8421) == 8421  # a default
     with pytest.raises(typer.BadParameter, match=r"'x' is not a whole number$"):
@@ -145,6 +145,6 @@ def test_an_amount_is_dollars(text, dollars):
 
 
 @pytest.mark.parametrize("text", ["", "-1", "nan", "inf", "1e3", "25 %", ".5", "٢", "1.00001"])
-def test_what_is_not_an_amount_is_refused(text):
+def test_a_text_that_is_not_an_amount_is_refused(text):
     with pytest.raises(typer.BadParameter, match="is not an amount of dollars"):
         options.amount(text)

@@ -22,7 +22,7 @@ from tests.fakes import documents
 from tests.fakes.daemon import json, serving
 
 
-def test_signs_that_an_encoding_lacks_become_ascii():
+def test_characters_that_an_encoding_lacks_become_ascii():
     assert encoded("— · …", "utf-8") == "— · …".encode()
     assert encoded("— · … é", "ascii") == b"- | ... ?"
     assert encoded("◆ ■ ●", "ascii") == b"! * o"
@@ -102,7 +102,7 @@ def test_a_command_without_anything_to_write_ends_when_the_reader_has_gone(monke
     closed_pipe.flush()  # is discarded
 
 
-def test_a_reader_that_is_there_or_a_file_ends_nothing(monkeypatch, full):
+def test_a_file_or_a_pipe_with_a_reader_does_not_end_the_command(monkeypatch, full):
     read_end, write_end = os.pipe()
     with os.fdopen(read_end), os.fdopen(write_end, "w") as pipe:
         for stdout in (pipe, full, None):
@@ -117,14 +117,14 @@ def test_without_a_stdout_nothing_can_be_written(monkeypatch):
 
 
 @pytest.mark.parametrize("name", ["full", "closed_pipe"])
-def test_a_stdout_that_cannot_be_written_is_not_an_error_if_it_is_only_tried(monkeypatch, request, name):
+def test_a_stdout_that_cannot_be_written_is_no_error_for_optional_output(monkeypatch, request, name):
     monkeypatch.setattr(sys, "stdout", request.getfixturevalue(name))
     try_write_stdout("text")
     monkeypatch.setattr(sys, "stdout", None)
     try_write_stdout("text")
 
 
-def test_stderr_gets_a_line_with_signs_of_its_encoding(capsys, monkeypatch):
+def test_stderr_gets_a_line_with_characters_of_its_encoding(capsys, monkeypatch):
     write_stderr("a — b")
     monkeypatch.setenv("LANG", "C")
     write_stderr("a — b")

@@ -97,7 +97,7 @@ def test_the_first_line_stays_when_rows_come_or_go_above_it():
     assert reader.bar.startswith("6 condors above")
 
 
-def test_if_the_first_line_is_gone_the_place_stays():
+def test_if_the_first_line_is_gone_the_scroll_position_stays():
     reader = Reader().press("page-down")
     reader.table = table([line for line in MANY if line.condor != "C05"])
     reader.look()
@@ -107,7 +107,7 @@ def test_if_the_first_line_is_gone_the_place_stays():
     assert reader.window[-1] == "C06"
 
 
-def test_rows_are_kept_while_the_table_is_scrolled_and_shortly_after_a_key():
+def test_rows_keep_their_order_while_the_table_is_scrolled_and_shortly_after_a_key():
     reader = Reader()
     assert not reader.pager.is_reading(0)
     assert reader.press("down", now=10).pager.is_reading(1000)
@@ -127,7 +127,7 @@ def test_find_goes_to_the_row_that_has_all_words_and_marks_it():
     assert "1 of 1 found · 9 condors above, 5 condors below" in reader.bar
 
 
-def test_n_and_capital_n_go_around():
+def test_n_and_capital_n_wrap_around():
     reader = Reader().press("/", *"c1", "enter")
     assert "1 of 10 found" in reader.bar
     assert "C10" in reader.window
@@ -144,7 +144,7 @@ def test_an_empty_search_repeats_the_last_one_from_the_first_line_shown():
     assert reader.window[0] == "C00"
 
 
-def test_what_is_not_found_is_reported_until_the_next_key():
+def test_a_text_that_is_not_found_is_reported_until_the_next_key():
     reader = Reader().press("/", *"tsla", "enter")
     assert reader.bar.startswith("tsla is not found · ")
     assert reader.window[0] == "C00"
@@ -152,7 +152,7 @@ def test_what_is_not_found_is_reported_until_the_next_key():
     assert Reader().press("n").bar.startswith("nothing to find")
 
 
-def test_a_typed_text_can_be_corrected_or_given_up():
+def test_a_typed_text_can_be_corrected_or_abandoned():
     reader = Reader().press("/", "a", "b", "backspace", "up")
     assert reader.bar == "/a"
     assert reader.press("erase").bar == "/"
@@ -166,13 +166,13 @@ def test_a_search_in_a_table_that_fits_also_shows_its_bar():
     assert reader.window[:3] == ["C00", "C01", "C02"]
 
 
-def test_the_lines_of_a_row_on_a_narrow_terminal_are_one_condor():
+def test_on_a_narrow_terminal_the_lines_of_a_condor_scroll_together():
     body = [Line(f"C{at // 2} {at % 2}", f"C{at // 2} {at % 2}", "", f"C{at // 2}") for at in range(20)]
     assert Reader(table(body)).bar.startswith("7 condors below")
 
 
 @pytest.mark.parametrize("height", [1, 2, 3, 4, 5])
-def test_a_terminal_of_a_few_rows_is_not_exceeded(height):
+def test_the_picture_fits_even_a_terminal_of_a_few_rows(height):
     Reader(height=height).press("down", "end", "/", "x", "enter", "home")
 
 

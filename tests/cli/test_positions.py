@@ -31,7 +31,7 @@ def test_a_terminal_has_colour_and_its_own_width(condord, fake, terminal):
     assert "too narrow for EXPIRES, KIND" in lines[2]
 
 
-def test_positions_that_were_never_read_are_0(condord, fake):
+def test_positions_that_were_never_read_exit_with_0(condord, fake):
     fake.answers["/api/positions"] = json(documents.unread())
     code, out, err = condord("positions", "--url", fake.url)
     assert (code, out.splitlines()[0], err) == (0, "The positions have not been read yet", [])
@@ -40,7 +40,7 @@ def test_positions_that_were_never_read_are_0(condord, fake):
 @pytest.mark.parametrize(
     "question", [["--csv"], [ID], [ID, "--csv"], [ID, "--watch"], ["--show", "SPY"], ["--show", "spy", "--watch"]]
 )
-def test_an_answer_that_would_look_like_none_is_69_while_positions_were_never_read(condord, fake, question):
+def test_while_positions_were_never_read_an_answer_that_would_look_empty_exits_with_69(condord, fake, question):
     fake.answers["/api/positions"] = json(documents.unread(error={"code": "unreachable", "text": "no route"}))
     code, out, err = condord("positions", *question, "--url", fake.url)
     assert (code, out) == (69, "")
@@ -48,13 +48,13 @@ def test_an_answer_that_would_look_like_none_is_69_while_positions_were_never_re
     assert "`condord status`" in err[1]
 
 
-def test_a_filter_that_is_spelled_wrongly_is_2_also_while_positions_were_never_read(condord, fake):
+def test_a_misspelt_filter_exits_with_2_even_while_positions_were_never_read(condord, fake):
     fake.answers["/api/positions"] = json(documents.unread())
     assert condord("positions", "--show", "loosing", "--url", fake.url).code == 2
 
 
 @pytest.mark.parametrize("symbol", ["SPY", "spy"])
-def test_a_symbol_in_place_of_an_id_is_1_and_hints_at_the_filter(condord, fake, symbol):
+def test_a_symbol_in_place_of_an_id_exits_with_1_and_hints_at_the_filter(condord, fake, symbol):
     code, _, err = condord("positions", symbol, "--url", fake.url)
     assert (code, err[0]) == (1, f"condord: no condor {symbol} is held")
     assert err[1] == "hint: `condord positions --show SPY` shows the condors on it."
@@ -73,25 +73,25 @@ def test_a_condor_is_shown_by_its_id(condord, fake):
     )
 
 
-def test_an_unknown_condor_is_1_and_hints_at_similar_ids(condord, fake):
+def test_an_unknown_condor_exits_with_1_and_hints_at_similar_ids(condord, fake):
     code, out, err = condord("positions", "SPY-261218-560-570-630", "--url", fake.url)
     assert (code, out) == (1, "")
     assert err == ["condord: no condor SPY-261218-560-570-630 is held", f"hint: Similar ids: {ID}."]
 
 
-def test_no_daemon_is_69_and_two_lines(condord, tmp_path):
+def test_without_a_daemon_the_command_exits_with_69_and_two_lines(condord, tmp_path):
     code, out, err = condord("positions", "--url", f"unix://{tmp_path}/none")
     assert (code, out, len(err)) == (69, "", 2)
     assert "condord start" in err[1]
 
 
-def test_a_refused_token_is_77(condord, fake):
+def test_a_refused_token_exits_with_77(condord, fake):
     fake.answers["/api/positions"] = problem(401, "no token")
     code, out, err = condord("positions", "--json", "--url", fake.url)
     assert (code, out, len(err)) == (77, "", 2)
 
 
-def test_another_program_at_the_address_is_69(condord, fake):
+def test_another_program_at_the_address_exits_with_69(condord, fake):
     fake.answers["/api/positions"] = json({"hello": "world"})
     code, out, err = condord("positions", "--url", fake.url)
     assert (code, out, len(err)) == (69, "", 2)
@@ -105,7 +105,7 @@ def test_the_daemon_of_the_configuration_is_asked(condord, fake, monkeypatch):
     assert condord("positions").code == 0
 
 
-def test_csv_has_the_condors_and_the_contracts_in_none_with_lf(condord, fake):
+def test_csv_has_condors_and_contracts_in_no_condor_and_ends_lines_with_lf(condord, fake):
     fake.answers["/api/positions"] = json(documents.document(unmatched=[documents.unmatched()]))
     code, out, err = condord("positions", "--csv", "--url", fake.url)
     assert (code, err) == (0, [])
@@ -136,7 +136,7 @@ def shown(outcome):
     return [line.split()[0] for line in outcome.out.splitlines()[1 : outcome.out.splitlines().index("")]]
 
 
-def test_condors_are_sorted_by_urgency_unless_another_order_is_asked_for(condord, fake):
+def test_condors_are_sorted_by_urgency_unless_another_order_is_requested(condord, fake):
     fake.answers["/api/positions"] = held("C", "A", "B")
     assert shown(condord("positions", "--url", fake.url)) == ["B", "A", "C"]
     assert shown(condord("positions", "--sort", "symbol", "--url", fake.url)) == ["A", "B", "C"]
@@ -151,7 +151,7 @@ def test_only_what_was_chosen_is_shown(condord, fake):
     assert condord("positions", "--show", "losing", "--url", fake.url).out.startswith("No condor is losing.\n")
 
 
-def test_wrong_words_are_2_and_a_symbol_that_is_not_held_is_1(condord, fake):
+def test_an_unknown_word_exits_with_2_and_a_symbol_that_is_not_held_with_1(condord, fake):
     code, out, err = condord("positions", "--sort", "urgent", "--url", fake.url)
     assert (code, out) == (2, "")
     assert err[0] == "condord: Invalid value for '--sort': 'urgent' is unknown; the nearest is urgency"
@@ -164,7 +164,7 @@ def test_wrong_words_are_2_and_a_symbol_that_is_not_held_is_1(condord, fake):
 
 @pytest.mark.parametrize("other", ["--json", "--csv", ID])
 @pytest.mark.parametrize("choice", [("--sort", "pl"), ("--show", "losing")])
-def test_what_the_daemon_answers_is_not_sorted_or_filtered(condord, fake, other, choice):
+def test_the_json_of_the_daemon_is_not_sorted_or_filtered(condord, fake, other, choice):
     code, out, err = condord("positions", other, *choice, "--url", fake.url)
     assert (code, out) == (2, "")
     named = "ID" if other == ID else other

@@ -183,8 +183,8 @@ def keyboard(monkeypatch):
 
 
 @pytest.fixture
-def deaths(monkeypatch):
-    """The signals by which this process would have ended."""
+def fatal_signals(monkeypatch):
+    """The signals that would have ended this process."""
     numbers = []
     monkeypatch.setattr(Killed, "die", lambda killed: numbers.append(killed.number))
     return numbers
@@ -227,14 +227,14 @@ def test_a_key_whose_sequence_arrives_in_parts_is_one_key(pipe, keyboard, monkey
         assert terminal.wait(60) == ["page-up"]
 
 
-def test_a_wait_ends_with_nothing_to_do_when_the_pipe_wakes_it_or_its_time_is_over(pipe, keyboard):
+def test_a_wait_ends_without_a_key_when_the_pipe_wakes_it_or_its_time_is_over(pipe, keyboard):
     with taken(pipe) as terminal:
         pipe.wake()
         assert terminal.wait(60) == []
         assert terminal.wait(0) == []
 
 
-def test_a_terminal_that_is_gone_is_not_read_again_and_is_not_an_error_at_the_end(pipe, keyboard):
+def test_a_terminal_that_is_gone_is_not_read_again_and_is_no_error_at_the_end(pipe, keyboard):
     with taken(pipe) as terminal:
         keyboard.unplug()
         terminal.wait(60)
@@ -277,11 +277,13 @@ def test_ctrl_c_is_raised_by_the_wait(pipe, keyboard):
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_that_ends_the_process_does_so_after_the_terminal_was_given_back(pipe, keyboard, deaths, number):
+def test_a_signal_that_ends_the_process_does_so_after_the_terminal_was_given_back(
+    pipe, keyboard, fatal_signals, number
+):
     with taken(pipe) as terminal:
         os.kill(os.getpid(), number)
         terminal.wait(60)
-    assert deaths == [number]
+    assert fatal_signals == [number]
     assert keyboard.is_sane
 
 

@@ -37,22 +37,22 @@ def test_the_year_is_shown_unless_it_is_this_one():
     assert lines([100], openedAt="2025-11-09T14:47:12Z")[0] == "open condors  opened Nov 9, 2025 09:47 ET"
 
 
-def test_without_an_id_it_is_all_open_condors():
+def test_without_an_id_the_summary_is_of_all_open_condors():
     assert lines([100])[0] == "open condors"
     assert lines([100])[-1] == "1 point of 1 min"
 
 
-def test_extremes_are_those_within_the_minutes():
+def test_extremes_include_those_within_the_minutes():
     shown = lines([100, 200], low=[-9000, 150], high=[120, 7000])
     assert shown[3:5] == ["low    -90.00  Nov 20 15:59 ET", "high   +70.00  Nov 20 16:00 ET"]
     assert shown[1] == "▁█"
 
 
-def test_without_rows_that_is_all_there_is_to_show():
+def test_without_rows_only_that_is_shown():
     assert lines([], id=ID) == [ID, "Nothing is recorded in this range."]
 
 
-def test_what_was_never_known_is_a_dash():
+def test_a_value_that_was_never_known_is_a_dash():
     assert lines([None, None]) == [
         "open condors",
         "first  —",
@@ -63,7 +63,7 @@ def test_what_was_never_known_is_a_dash():
     ]
 
 
-def test_minutes_that_are_absent_count_within_a_day_only():
+def test_absent_minutes_count_only_within_sessions():
     at = [CLOSE - 86_400, CLOSE - 86_340, CLOSE - 600, CLOSE - 540, CLOSE]
     assert lines([1, 2, 3, 4, 5], seconds=at)[-1] == "5 points of 1 min · 8 min absent within sessions"
 
@@ -71,7 +71,7 @@ def test_minutes_that_are_absent_count_within_a_day_only():
 @pytest.mark.parametrize(
     ("seconds", "text"), [(60, "1 min"), (900, "15 min"), (7200, "2 h"), (9000, "2 h 30 min"), (93_600, "26 h")]
 )
-def test_the_resolution_is_a_length(seconds, text):
+def test_the_resolution_is_shown_as_a_duration(seconds, text):
     assert lines([1], resolutionSeconds=seconds)[-1] == f"1 point of {text}"
 
 
@@ -100,7 +100,7 @@ def test_the_range_of_a_bucket_does_not_begin_before_the_condor():
     assert shown[2] == "first  +10.00  Nov 20 15:36 to 15:45 ET"
 
 
-def test_the_bucket_of_the_present_hides_no_absent_time():
+def test_the_current_bucket_hides_no_absent_time():
     shown = lines([1, 2], resolutionSeconds=900, seconds=[CLOSE - 3600, CLOSE - 600])
     assert shown[-1] == "2 points of 15 min · 45 min absent within sessions"
 

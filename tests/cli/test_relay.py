@@ -21,7 +21,7 @@ def service(monkeypatch):
     return fake
 
 
-def test_it_follows_the_source_without_a_key(condord, service):
+def test_a_relay_follows_the_source_without_a_key(condord, service):
     ran = condord("relay", "--source", "http://127.0.0.1:1", "--port", "0", "--log-level", "debug")
     assert ran == (0, "", ["condord serves at http://127.0.0.1:8420"])
     config = service.startup.loaded.config

@@ -26,11 +26,11 @@ NOTES = [OLD, TESTED, CLOSING]
         (-1, ""),
     ],
 )
-def test_what_is_not_vital_is_left_out_first_and_the_first_ones_get_the_most_words(room, text):
+def test_notes_that_are_not_vital_are_left_out_first_and_the_first_ones_are_the_longest(room, text):
     assert ", ".join(fitted(NOTES, room)) == text
 
 
-def test_the_widths_are_those_of_the_vital_notes_and_of_whole_ones_that_are_not_long():
+def test_possible_widths_are_those_of_vital_notes_and_of_complete_short_ones():
     assert (vital_width(NOTES), good_width(NOTES)) == (len("unconfirmed, tested"), len("price unconfirmed"))
     assert (vital_width([CLOSING]), good_width([CLOSING])) == (0, len("closing order"))
     assert (vital_width([]), good_width([]), whole([])) == (0, 0, "")

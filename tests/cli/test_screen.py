@@ -15,7 +15,7 @@ from condord.cli.screen import (
 )  # fmt: skip
 
 
-def test_a_pipe_has_no_colour_and_only_the_width_of_columns(capsys):
+def test_a_pipe_has_no_colour_and_only_the_width_of_the_variable_columns(capsys):
     assert screen({"TERM": "xterm"}) == Screen(width=None, colour=False)
     assert screen({"COLUMNS": "80"}) == Screen(width=80, colour=False)
     assert screen({"COLUMNS": "wide"}) == screen({"COLUMNS": "0"}) == Screen()
@@ -92,7 +92,7 @@ def test_parts_are_joined_on_as_few_lines_as_fit_without_breaking_one():
     assert joined(parts, Screen(width=23)) == parts
 
 
-def test_our_own_signs_beyond_ascii_are_one_column_each():
+def test_our_own_characters_beyond_ascii_are_one_column_each():
     assert visible_width("\x1b[31ma…b·c—\x1b[0m") == 6
     assert visible_width("日本") == 4
 

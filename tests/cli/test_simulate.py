@@ -38,7 +38,7 @@ def test_json_contains_the_addresses(condord, started):
     }
 
 
-def test_with_until_eof_it_makes_a_state_directory_which_goes_if_it_ends_by_itself(condord, started, monkeypatch):
+def test_with_until_eof_the_simulator_removes_its_state_directory_if_it_ends_by_itself(condord, started, monkeypatch):
     ends = []
     monkeypatch.setattr(demo, "end_at_eof", ends.append)
     answer = json.loads(condord("simulate", "--json", "--until-eof").out)
@@ -69,7 +69,7 @@ def test_without_json_shell_commands_for_a_daemon_are_printed(condord, started):
     assert len(exports) == 7
 
 
-def test_ctrl_c_ends_it_with_0(condord, monkeypatch):
+def test_ctrl_c_ends_the_simulator_with_0(condord, monkeypatch):
     def interrupted(**_):
         raise KeyboardInterrupt
 
@@ -77,7 +77,7 @@ def test_ctrl_c_ends_it_with_0(condord, monkeypatch):
     assert condord("simulate") == (0, "", [])
 
 
-def test_an_unknown_scenario_is_a_usage_error_that_names_the_known(condord):
+def test_an_unknown_scenario_is_a_usage_error_that_names_the_known_ones(condord):
     code, out, err = condord("simulate", "--port", "0", "--scenario", "defalt")
     assert (code, out, len(err)) == (2, "", 2)
     assert "the nearest is default" in err[0]

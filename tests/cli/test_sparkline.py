@@ -13,7 +13,7 @@ def test_as_many_values_as_fit_are_shown_as_they_are():
     assert sampled([], [], [], 80) == []
 
 
-def test_of_each_part_the_last_known_value_is_shown():
+def test_each_part_shows_its_last_known_value():
     assert sampled([1, 2, 3, None, None, None], [None] * 6, [None] * 6, 3) == [2, 3, None]
 
 
@@ -23,7 +23,7 @@ def test_a_fall_and_a_rise_within_one_part_are_shown():
 
 
 @given(st.lists(st.tuples(NUMBERS, NUMBERS, NUMBERS), max_size=60), st.integers(1, 40))
-def test_the_least_of_all_is_always_shown_and_the_greatest_unless_both_are_in_one_part(points, width):
+def test_the_least_value_is_always_shown_and_the_greatest_unless_both_are_in_one_part(points, width):
     last, low, high = ([point[at] for point in points] for at in range(3))
     values = sampled(last, low, high, width)
     assert len(values) == min(len(points), width)

@@ -96,7 +96,7 @@ def test_a_socket_beside_a_port_is_a_usage_error(condord, service):
 @pytest.mark.parametrize(
     "arguments", [("--config", "/none/condord.toml"), ("--port", "70000"), ("--log-level", "loud")]
 )
-def test_an_invalid_configuration_is_78(condord, service, arguments):
+def test_an_invalid_configuration_exits_with_78(condord, service, arguments):
     code, out, err = condord("start", *arguments)
     assert (code, out, len(err)) == (78, "", 2)
     assert service.config is None
@@ -110,7 +110,7 @@ def test_the_option_leaves_access_checks_to_the_loader(condord, service, monkeyp
     assert condord("start", "--config", str(tmp_path)).code == 78
 
 
-def test_a_port_in_use_is_69_and_two_lines(condord, service):
+def test_a_port_in_use_exits_with_69_and_two_lines(condord, service):
     service.error = Unavailable("port 8420 is in use", "Choose another with --port.")
     code, _, err = condord("start")
     assert code == 69
@@ -134,7 +134,7 @@ def test_the_demo_overrides_only_the_account_of_the_configuration(condord, servi
     assert simulated == []
 
 
-def test_the_demo_has_the_account_for_itself(condord, service, simulated, tmp_path):
+def test_the_demo_ignores_cluster_settings(condord, service, simulated, tmp_path):
     file = tmp_path / "my.toml"
     file.write_text('[cluster]\nrole = "ingest"\nbus = "nats://127.0.0.1"\naccount = "mine"\n')
     assert condord("start", "--demo", "--config", str(file)).code == 0

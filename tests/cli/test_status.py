@@ -41,7 +41,7 @@ def test_the_state_of_the_daemon_is_one_screen():
 
 
 @pytest.mark.parametrize(("role", "is_shown"), [("all", True), ("leader", True), ("relay", False), ("standby", False)])
-def test_only_who_reads_positions_shows_when_they_were_read(role, is_shown):
+def test_only_a_daemon_that_reads_positions_shows_when_they_were_read(role, is_shown):
     shown = lines(cluster={"role": role})
     assert any(line.startswith("positions") for line in shown) == is_shown
 
@@ -68,7 +68,7 @@ def test_a_stream_that_waits_shows_its_next_attempt():
         ),
     ],
 )
-def test_the_line_of_the_stocks_has_their_state_and_how_they_come(stocks, shown):
+def test_the_line_of_the_stocks_has_their_state_and_how_many_are_streamed(stocks, shown):
     assert f"stocks       {shown}" in lines(stocks=documents.stocks(**stocks))
 
 
@@ -157,7 +157,7 @@ def test_a_halted_daemon_reports_the_remedy():
 
 
 @pytest.mark.parametrize("name", STREAM_FAILURES)
-def test_every_failure_has_its_remedy_shown_once(name):
+def test_the_remedy_for_each_failure_is_shown_once(name):
     failure = FAILURES[name]
     reason = with_remedy(failure.text.format(detail="strange"), failure.remedy)
     shown = lines(state="reconnecting", code=failure.code, reason=reason)
@@ -185,7 +185,7 @@ def test_each_problem_is_shown_with_its_remedy(state, code, name, said):
 
 
 @pytest.mark.parametrize("state", ["live", "closed", "starting"])
-def test_where_all_is_well_there_is_nothing_to_do(state):
+def test_without_problems_there_is_no_remedy(state):
     assert not any(line.startswith("to do") for line in lines(state=state))
 
 
@@ -195,7 +195,7 @@ def test_a_remedy_that_this_version_does_not_know_stays_in_the_sentence():
     assert shown[-1].endswith("Alpaca refuses the key; ask your broker")
 
 
-def test_the_remedies_of_streams_readings_and_notices_are_shown_once_each():
+def test_the_remedies_for_streams_readings_and_notices_are_shown_once_each():
     report = "please report it"
     shown = lines(
         state="halted",
@@ -234,18 +234,18 @@ def test_json_is_the_exact_body(condord, fake):
     assert (code, out.encode(), err) == (0, documents.body(documents.report()) + b"\n", [])
 
 
-def test_a_halted_daemon_is_0(condord, fake):
+def test_a_halted_daemon_exits_with_0(condord, fake):
     fake.answers["/api/status"] = json(documents.report(state="halted", code="authFailed", reason="refused"))
     code, out, err = condord("status", "--url", fake.url)
     assert (code, err) == (0, [])
     assert "halted" in out
 
 
-def test_no_daemon_is_69(condord, tmp_path):
+def test_without_a_daemon_the_command_exits_with_69(condord, tmp_path):
     assert condord("status", "--url", f"unix://{tmp_path}/none").code == 69
 
 
-def test_a_relay_shows_its_source_and_how_far_it_is_behind():
+def test_a_relay_shows_its_source_and_its_lag():
     cluster = {"role": "relay", "source": "https://a.example", "lagMs": 12, "gaps": 1, "dropped": 0}
     shown = lines(cluster=cluster, stocks=None)
     assert "relay of     https://a.example, 12 ms behind, gaps 1, dropped 0" in shown
@@ -269,7 +269,7 @@ def test_an_ingester_shows_whether_it_leads_and_which_one_does():
     assert "cluster      standby, no leader is known, fence 0" in shown
 
 
-def test_what_to_do_about_a_file_that_cannot_be_written_is_apart_from_its_notice():
+def test_the_remedy_for_a_file_that_cannot_be_written_is_separate_from_its_notice():
     text = with_remedy("Nothing is recorded in /s/history.sqlite3: No space left on device", WRITABLE)
     shown = lines(notices=[documents.notice(code="historyUnavailable", text=text, symbols=[])])
     assert f"to do        {sentence(WRITABLE)}" in shown
@@ -282,7 +282,7 @@ def test_a_lost_source_is_shown_with_the_remedy():
     assert "to do        If it lasts, check that the source runs and can be reached." in shown
 
 
-def test_no_alert_is_not_reported_as_none_firing_while_positions_were_never_read(condord, fake):
+def test_while_positions_were_never_read_no_alert_is_not_reported_as_none_firing(condord, fake):
     unread = {"readAt": None, "error": None, "breaker": "closed"}
     fake.answers["/api/status"] = json(documents.report(positions=unread))
     fake.answers["/api/alerts"] = json(documents.alerts() | {"alerts": []})

@@ -22,7 +22,7 @@ def line(name, payload, width=None):
     return EventLines().lines(event(name, payload), NOW, Screen(width=width))[0]
 
 
-def test_a_snapshot_of_an_account_that_was_never_read_is_not_one_without_condors():
+def test_a_snapshot_of_an_account_that_was_never_read_is_not_shown_as_empty():
     for asked in (0, 2):
         (shown,) = EventLines(asked).lines(event("snapshot", documents.unread()), NOW, Screen())
         assert shown == "10:31:07.250 snapshot starting, positions not read yet"
@@ -205,7 +205,7 @@ def test_with_an_amount_json_has_the_whole_events_that_are_shown(condord, fake):
     assert [row.split()[1] for row in out.splitlines()] == ["snapshot", "delta"]
 
 
-def test_a_wrong_amount_is_2(condord, fake):
+def test_an_invalid_amount_exits_with_2(condord, fake):
     code, out, err = condord("stream", "--changes", "much", "--url", fake.url)
     assert (code, out) == (2, "")
     assert err[0] == "condord: Invalid value for '--changes': 'much' is not an amount of dollars"
@@ -269,6 +269,6 @@ def test_a_broken_condor_is_not_reported_as_absent(condord, fake):
     assert "not held" not in "".join(condord("stream", "--condor", "QQQ-1", "--url", fake.url).err)
 
 
-def test_no_daemon_is_69(condord, tmp_path):
+def test_without_a_daemon_the_command_exits_with_69(condord, tmp_path):
     code, out, err = condord("stream", "--url", f"unix://{tmp_path}/none")
     assert (code, out, len(err)) == (69, "", 2)

@@ -95,7 +95,7 @@ def test_a_symbol_shows_what_is_held_on_it_and_counts_the_others():
     assert shown[-3].startswith("1 shown of 2 condors · ")
 
 
-def test_a_choice_shows_only_its_condors_and_the_totals_of_all():
+def test_a_filter_shows_only_its_condors_and_the_totals_of_all():
     shown = lines(view=TableView(show="losing"), unmatched=[documents.unmatched()])
     assert shown[:2] == ["No condor is losing.", ""]
     assert shown[2].startswith("0 shown of 1 condor · P/L +230.00 · ")
@@ -141,7 +141,7 @@ def test_without_an_account_there_is_no_line_for_it():
     assert not any("account" in line for line in lines(account=None))
 
 
-def test_the_condors_whose_theta_is_not_known_are_counted():
+def test_condors_whose_theta_is_unknown_are_counted():
     shown = lines(totals=documents.totals(riskIncomplete=2))
     assert any("theta +11.80 a day (2 unknown)" in line for line in shown)
 
@@ -255,7 +255,7 @@ def test_notices_of_one_code_are_one_line_with_their_count(width):
     assert second == "assignment: SPY was assigned"
 
 
-def test_of_several_notices_that_of_a_condor_with_orders_is_shown():
+def test_among_several_notices_that_of_a_condor_still_taking_orders_is_shown():
     over, open_ = (documents.condor(name, daysToExpiration=0, expiry=expiry(until)) for name, until in UNTIL.items())
     notices = [
         documents.notice(code="expiresToday", text=text, condorId=condor)
@@ -287,7 +287,7 @@ def test_a_notice_is_one_line_below_the_status():
     assert not any("notStreamed" in line for line in document_lines(document, NOW, Screen(), OLD))
 
 
-def test_an_underlying_without_a_condor_has_no_gain_of_condors():
+def test_an_underlying_without_a_condor_has_no_profit_of_condors():
     parts = [{"underlying": name, "unrealizedPl": 1, "dayPl": 2, "maxLoss": 9} for name in ("QQQ", "SPY")]
     assert lines(totals=documents.totals(byUnderlying=parts))[3:6] == [
         "UNDERLYING   PRICE   CHANGE  SHARES    P/L  TODAY   DELTA   THETA  MAX LOSS",
@@ -306,7 +306,7 @@ def test_a_held_mark_is_noted_in_the_row_and_in_the_detail():
 
 
 @pytest.mark.parametrize("width", [80, 120, 200])
-def test_the_note_of_a_held_mark_makes_room_for_itself(width):
+def test_columns_make_room_for_the_note_of_a_held_mark(width):
     quotes = [documents.quote(documents.symbols()[1], state="stub")]
     document = msgspec.convert(documents.document(quotes=quotes), wire.Document)
     assert "mark held" in document_lines(document, NOW, Screen(width=width))[1]
@@ -317,7 +317,7 @@ def test_a_stub_quote_without_an_earlier_mark_is_not_noted_as_held():
     assert "held" not in lines(quotes=quotes)[1]
 
 
-def test_without_an_ask_it_is_a_dash():
+def test_a_missing_ask_is_a_dash():
     quotes = [documents.quote(documents.symbols()[0], state="noAsk", ask=0, askSize=0, mark=None)]
     detail = msgspec.convert(documents.one_condor(quotes=quotes), wire.OneCondor)
     row = next(line for line in condor_lines(detail, NOW, Screen()) if line.startswith("SPY261218P00560000"))
@@ -409,7 +409,7 @@ def test_while_a_relay_has_lost_its_source_nothing_is_confirmed():
     assert not [line for line in lines() if "unconfirmed" in line]
 
 
-def test_the_totals_name_what_of_todays_pl_is_not_known():
+def test_the_totals_name_the_unknown_part_of_todays_pl():
     unknown = documents.condor("A", valuation=documents.valuation("A", dayPl=None))
     two = {"condors": [unknown, documents.condor("B")], "totals": documents.totals(dayPl=None)}
     assert " · today — (unknown for 1 of 2 condors) · " in "\n".join(lines(**two))

@@ -10,13 +10,13 @@ def test_json_is_the_exact_body_and_a_newline(condord, fake):
     assert out.encode() == fake.answers["/api/trades"][2] + b"\n"
 
 
-def test_csv_has_one_line_a_trade_with_lf(condord, fake):
+def test_csv_has_one_line_for_each_trade_and_ends_lines_with_lf(condord, fake):
     code, out, err = condord("trades", "--csv", "--url", fake.url)
     assert (code, err) == (0, [])
     assert [line.split(",")[0] for line in out.split("\n")] == ["id", "SPY-261120-560-570-630-640", ""]
 
 
-def test_trades_that_were_never_read_are_no_file_and_no_result(condord, fake):
+def test_trades_that_were_never_read_give_no_file_and_no_result(condord, fake):
     answer = documents.trades(trades=0, realizedPl=0, winners=0, winRate=None, averageWin=None, completeFrom=None)
     fake.answers["/api/trades"] = json(answer | {"trades": []})
     code, out, err = condord("trades", "--csv", "--url", fake.url)
@@ -29,7 +29,7 @@ def test_trades_that_were_never_read_are_no_file_and_no_result(condord, fake):
     assert condord("trades", "--json", "--url", fake.url).code == 0
 
 
-def test_without_a_form_a_table_is_printed(condord, fake):
+def test_without_an_output_format_a_table_is_printed(condord, fake):
     code, out, err = condord("trades", "--url", fake.url)
     assert (code, err) == (0, [])
     assert out.splitlines()[1].startswith("SPY-261120-560-570-630-640  short condor  Oct 21")
@@ -49,12 +49,12 @@ def test_the_range_is_sent(condord, fake):
     assert condord(*arguments, "--url", fake.url).code == 0
 
 
-def test_no_daemon_is_69_and_two_lines(condord, tmp_path):
+def test_without_a_daemon_the_command_exits_with_69_and_two_lines(condord, tmp_path):
     code, out, err = condord("trades", "--url", f"unix://{tmp_path}/none")
     assert (code, out, len(err)) == (69, "", 2)
 
 
-def test_a_refused_token_is_77(condord, fake):
+def test_a_refused_token_exits_with_77(condord, fake):
     fake.answers["/api/trades"] = problem(401, "no token")
     assert condord("trades", "--url", fake.url).code == 77
 
@@ -68,7 +68,7 @@ def test_a_refused_token_is_77(condord, fake):
         (["ID"], "ID"),
     ],
 )
-def test_an_invalid_argument_is_2_before_the_daemon_is_asked(condord, fake, arguments, text):
+def test_an_invalid_argument_exits_with_2_before_the_daemon_is_asked(condord, fake, arguments, text):
     code, out, err = condord("trades", *arguments, "--url", fake.url)
     assert (code, out, len(err)) == (2, "", 2)
     assert text in err[0]

@@ -30,7 +30,7 @@ def test_a_trade_is_one_row_with_its_days_at_the_exchange():
     ]
 
 
-def test_one_row_does_without_what_is_least_needed():
+def test_one_row_leaves_out_the_least_important_columns():
     assert lines(documents.trade(shares=None), width=100)[::2] == [
         "CONDOR                      CLOSED  HOW       DAYS  QTY  CREDIT  DEBIT      P/L  %MAX    WORST",
         "too narrow for KIND, OPENED, BEST, FEES",
@@ -87,7 +87,7 @@ def test_no_line_is_wider_than_the_terminal(width):
     ("how", "word"),
     [("closed", "closed"), ("partlyClosed", "in part"), ("expired", "expired"), ("assigned", "assigned")],
 )
-def test_the_way_it_ended_is_a_word(how, word):
+def test_the_end_of_a_trade_is_a_word(how, word):
     assert f"  {word}  " in lines(documents.trade(how=how))[1]
 
 
@@ -100,7 +100,7 @@ def test_results_are_coloured():
     assert "\x1b[31m-5.00\x1b[0m" in lines(documents.trade(realizedPl=-5), colour=True)[1]
 
 
-def test_the_totals_count_what_is_not_known():
+def test_the_totals_count_unknown_results():
     shown = lines(
         unknown=1, losers=2, winRate=33.3, averageWin=None, averageLoss=-20, realizedPl=-40, completeFrom=None
     )

@@ -91,7 +91,7 @@ def test_a_reversed_order_still_has_unknown_values_last():
         ("", {"calm", "gone", "hurt", "soon", "past", "lost"}),
     ],
 )
-def test_every_choice_shows_its_condors(show, shown):
+def test_every_filter_shows_its_condors(show, shown):
     assert set(names(show=show)) == shown
 
 
@@ -116,7 +116,7 @@ def test_an_unknown_sort_is_refused_with_the_nearest(text, message):
 
 
 @pytest.mark.parametrize(("text", "parsed"), [("Losing", "losing"), ("qqq", "QQQ"), ("xyz1", "XYZ1"), ("xyz", "XYZ")])
-def test_a_choice_is_a_word_or_a_symbol_in_any_case(text, parsed):
+def test_a_filter_is_a_word_or_a_symbol_in_any_case(text, parsed):
     assert parse_show(text, document()) == parsed
 
 
@@ -128,7 +128,7 @@ def test_a_choice_is_a_word_or_a_symbol_in_any_case(text, parsed):
         ("\x1b!", f"' !' is unknown; use one of {', '.join([*SHOWS, 'QQQ', 'SPY', 'XYZ', 'XYZ1'])}"),
     ],
 )
-def test_an_unknown_choice_is_refused_with_the_nearest(text, message):
+def test_an_unknown_filter_is_refused_with_the_nearest(text, message):
     with pytest.raises(typer.BadParameter, match=f"^{message}$"):
         parse_show(text, document())
 

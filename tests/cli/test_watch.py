@@ -48,14 +48,14 @@ def test_a_pipe_gets_one_table_after_another_at_the_requested_interval(condord, 
     assert fake.requests[0][0] == f"/api/stream?interval={PIPE_INTERVAL_MS}"
 
 
-def test_a_pipe_gets_what_was_chosen_in_its_order(condord, fake):
+def test_a_pipe_gets_the_chosen_condors_in_the_chosen_order(condord, fake):
     snapshot = b"retry: 1\n\n" + documents.frame("snapshot", many("A", "B", "C"), "k-1")
     fake.streams = [[snapshot]]
     out = condord("positions", "--watch", "--show", "losing", "--sort", "pl", "--url", fake.url).out
     assert re.findall(r"^([ABC]) ", out.partition("\n\n")[0], re.MULTILINE) == ["C", "B"]
 
 
-def test_a_wrong_choice_ends_it_before_it_follows(condord, fake):
+def test_an_unknown_filter_ends_the_watch_before_it_connects(condord, fake):
     assert condord("positions", "--watch", "--show", "loosing", "--url", fake.url).code == 2
     assert condord("positions", "--watch", "--show", "TSLA", "--url", fake.url).code == 1
     assert not any(path.startswith("/api/stream") for path, _ in fake.requests)
@@ -90,7 +90,7 @@ def test_an_unknown_condor_is_an_error_at_once(condord, fake):
     assert not any("stream" in path for path, _ in fake.requests)
 
 
-def test_without_a_daemon_it_is_69(condord, tmp_path):
+def test_without_a_daemon_the_watch_exits_with_69(condord, tmp_path):
     code, out, err = condord("positions", "--watch", "--url", f"unix://{tmp_path}/none")
     assert (code, out, len(err)) == (69, "", 2)
 
@@ -159,7 +159,7 @@ NAMES = [f"C{number:02d}" for number in range(57)]
 
 
 @pytest.mark.slow
-def test_a_table_that_is_too_high_scrolls_finds_and_survives_a_resize(fake):
+def test_a_table_that_is_too_high_can_be_scrolled_searched_and_resized(fake):
     fake.streams = [[b"retry: 1\n\n" + documents.frame("snapshot", many(*NAMES), "k-1"), HOLD]]
     with painted(fake, width=120, height=24) as program:
         program.until_shown("38 condors, 3 lines below")
@@ -251,7 +251,7 @@ def test_without_a_daemon_the_terminal_is_not_taken(tmp_path):
         assert "\x1b[?" not in program.output
 
 
-def test_ctrl_c_ends_it_with_130(condord, fake, monkeypatch):
+def test_ctrl_c_ends_the_watch_with_130(condord, fake, monkeypatch):
     def interrupted(*_, **__):
         raise KeyboardInterrupt
 

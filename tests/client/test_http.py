@@ -120,7 +120,7 @@ def test_a_daemon_that_does_not_answer_times_out(fake):
         ((200, {"Content-Type": "application/json", "Content-Length": "9"}, b"{}"), EXIT_UNAVAILABLE, "ended early"),
     ],
 )
-def test_any_other_answer_is_an_error_that_names_it(fake, answer, exit_code, text):
+def test_any_other_answer_is_an_error_that_names_the_answer(fake, answer, exit_code, text):
     fake.answers["/api/positions"] = answer
     error = failure(fake.url)
     assert error.exit_code == exit_code
@@ -204,7 +204,7 @@ def test_an_unknown_channel_hints_at_those_that_are_configured(fake):
 
 
 @pytest.mark.parametrize(("headers", "hint"), [({"Retry-After": "7"}, "in 7 s"), ({}, "in a few seconds")])
-def test_too_many_requests_are_temporary_and_1(fake, headers, hint):
+def test_too_many_requests_are_a_temporary_failure_with_exit_code_1(fake, headers, hint):
     fake.posts["/api/channels/phone/test"] = problem(429, "one in 10 s", **headers)
     error = failure(fake.url, lambda daemon: daemon.test_channel("phone"))
     assert isinstance(error, TemporarilyUnavailable)
@@ -219,7 +219,7 @@ def test_too_many_requests_are_temporary_and_1(fake, headers, hint):
         (None, "It goes on trying; try again in a moment."),
     ],
 )
-def test_a_server_that_has_read_nothing_yet_is_temporary_and_known(fake, code, hint):
+def test_a_server_that_has_read_nothing_yet_is_a_temporary_failure_with_its_details(fake, code, hint):
     fake.answers["/api/status"] = unread(code=code, role="standby")
     error = failure(fake.url, lambda daemon: daemon.status())
     assert isinstance(error, NothingRead)
@@ -248,7 +248,7 @@ def test_parameters_are_escaped_and_sent(fake):
         ("x", "`condord positions` and `condord trades` list the ids."),
     ],
 )
-def test_a_condor_of_which_nothing_is_recorded_hints_at_similar_ids(fake, condor_id, hint):
+def test_a_condor_without_recorded_history_hints_at_similar_ids(fake, condor_id, hint):
     fake.answers[f"/api/history?condor={condor_id}"] = problem(404, "nothing is recorded of a condor with this id")
     with pytest.raises(NotFound) as caught:
         Daemon(fake.url).history({"condor": condor_id})
@@ -256,7 +256,7 @@ def test_a_condor_of_which_nothing_is_recorded_hints_at_similar_ids(fake, condor
 
 
 @pytest.mark.parametrize("parameters", [{}, {"condor": "X"}])
-def test_a_daemon_that_records_nothing_is_named_as_the_cause(fake, parameters):
+def test_if_the_daemon_records_nothing_that_is_named_as_the_cause(fake, parameters):
     reason = "nothing is recorded, because history.enabled is false"
     fake.answers["/api/history"] = fake.answers["/api/history?condor=X"] = problem(404, reason)
     with pytest.raises(NotFound) as caught:

@@ -1,4 +1,4 @@
-"""Reconnection by itself, and a stream followed over the connections of a fake daemon."""
+"""The delays and timeouts of reconnection, and a stream that is resumed over connections to a fake daemon."""
 
 import pytest
 
@@ -72,7 +72,7 @@ def test_a_new_connection_gets_the_default_silence_until_its_heartbeats_are_know
     assert reconnection.silence_seconds == 35
 
 
-def test_silence_is_allowed_twice_as_long_each_time_up_to_a_limit():
+def test_the_allowed_silence_doubles_each_time_up_to_a_limit():
     reconnection = Reconnection()
     reconnection.allow_longer_silence()
     assert reconnection.silence_seconds == 70
@@ -164,7 +164,7 @@ def test_an_error_that_a_retry_cannot_fix_ends_the_stream(fake, answer):
     assert isinstance(following.error, Unavailable)
 
 
-def test_a_silent_connection_is_given_up_and_resumed(fake, monkeypatch):
+def test_a_silent_connection_is_closed_and_resumed(fake, monkeypatch):
     monkeypatch.setattr(resume, "SILENCE_SECONDS", 0.05)
     fake.streams = [[SNAPSHOT, HOLD], [DELTA]]
     following = Following(fake)

@@ -94,7 +94,7 @@ def test_data_that_the_daemon_splits_over_lines_is_one_event():
     assert json.loads(event.data) == reasons
 
 
-def test_an_event_that_never_ends_is_an_error(monkeypatch):
+def test_an_event_larger_than_the_limit_is_an_error(monkeypatch):
     monkeypatch.setattr(sse, "MAX_EVENT_BYTES", 100)
     parser = EventParser()
     parser.feed(b"data: a\n\n" * 50)

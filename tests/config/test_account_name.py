@@ -13,7 +13,7 @@ def name(key_id="PKTEST", account="", **alpaca):
     return account_name(Config(alpaca=Alpaca(**alpaca), cluster=Cluster(account=account)), key)
 
 
-def test_it_is_the_configured_one_or_a_digest_of_the_key_and_the_environment():
+def test_the_name_of_an_account_is_the_configured_one_or_a_digest_of_its_key_and_environment():
     assert name(account="desk") == "desk"
     assert re.fullmatch("[0-9a-f]{12}", name())
     assert name() == name()
@@ -38,7 +38,7 @@ def environ(key_id):
         ("desk", {"paper": False}, "PKTEST", False),
     ],
 )
-def test_another_account_is_one_with_another_url_or_without_a_name_another_key(account, alpaca, key_id, is_same):
+def test_an_account_is_another_one_with_another_url_or_if_it_has_no_name_another_key(account, alpaca, key_id, is_same):
     mark = account_mark(Config(cluster=Cluster(account=account)), startup.key("PKTEST"))
     config = Config(alpaca=Alpaca(**alpaca), cluster=Cluster(account=account))
     if is_same:
@@ -49,6 +49,6 @@ def test_another_account_is_one_with_another_url_or_without_a_name_another_key(a
     assert "restart every ingester" in refused.value.hint
 
 
-def test_without_a_key_nothing_is_said_of_the_account():
+def test_without_a_key_an_account_cannot_be_compared():
     with pytest.raises(CredentialsMissing):
         require_account("a1b2", Config(), {})

@@ -66,7 +66,7 @@ def fault(path):
         (":x", "token"),
     ],
 )
-def test_the_kind_is_found_out_from_the_text(write, text, kind):
+def test_the_kind_of_credentials_is_recognized_by_the_text(write, text, kind):
     found = bus_credentials.read(write(text), {})
     assert found.kind == kind
     assert found.secret.reveal().strip() == text.strip()
@@ -95,7 +95,7 @@ def test_a_client_certificate_has_its_key(write, certificate):
         ("x" * 70_000, 0o600, "cannot be read"),
     ],
 )
-def test_anything_else_is_a_fault_that_does_not_repeat_it(write, text, mode, why):
+def test_any_other_file_is_a_fault_that_does_not_repeat_its_content(write, text, mode, why):
     found = fault(write(text, mode))
     assert why in found
     assert "cluster.credentials_file" in found

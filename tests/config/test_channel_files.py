@@ -58,7 +58,7 @@ def test_a_url_that_would_send_alerts_unencrypted_is_a_fault(write, kind, url):
 
 
 @pytest.mark.parametrize("url", ["hush", "http://[hush/", "https://x:hush/", "https:/hush", "https://"])
-def test_what_is_not_a_url_is_a_fault(write, kind, url):
+def test_a_text_that_is_not_a_url_is_a_fault(write, kind, url):
     path = write("url", url)
     (text,) = faults(channel(path, kind)).values()
     assert text.startswith(f"{path} (notify[0].url_file) ")
@@ -73,7 +73,7 @@ def test_apprise_takes_urls_of_services_and_webhooks_do_not(write, monkeypatch, 
 
 
 @pytest.mark.parametrize("secret", ["hush", "whsec_", "whsec_hush!", "whsec_aHVzaA==", GOOD.removeprefix("whsec_")])
-def test_what_is_not_a_signing_secret_is_a_fault(write, secret):
+def test_a_text_that_is_not_a_signing_secret_is_a_fault(write, secret):
     path = write("key", secret)
     found = faults(channel(write("url", "https://x"), secret_file=path))
     assert found == {

@@ -88,7 +88,7 @@ def test_half_a_key_in_files_is_an_error(in_files):
     assert "alpaca.secret_key_file but not alpaca.key_id_file" in missing({}, "", in_files[1])[0]
 
 
-def test_what_is_wrong_with_both_halves_is_reported_at_once(tmp_path, write):
+def test_faults_of_both_halves_are_reported_together(tmp_path, write):
     text, hint = missing({}, str(tmp_path), write("open", "hush", 0o644))
     assert f"{tmp_path} (alpaca.key_id_file) cannot be read: it is not a regular file; " in text
     assert text.endswith(f"{tmp_path}/open (alpaca.secret_key_file) may be read or written by others")
@@ -118,7 +118,7 @@ def test_a_directory_in_place_of_a_file_is_an_error(tmp_path, in_files):
 
 
 @pytest.mark.parametrize("kind", ["fifo", "device", "link to a device"])
-def test_what_is_not_a_regular_file_is_refused_at_once(tmp_path, in_files, kind):
+def test_a_path_that_is_not_a_regular_file_is_refused_at_once(tmp_path, in_files, kind):
     path = tmp_path / "key"
     if kind == "fifo":
         os.mkfifo(path, 0o600)
@@ -236,7 +236,7 @@ def test_a_tilde_is_the_home_directory(tmp_path, monkeypatch, in_files):
 
 
 @pytest.mark.parametrize("word", ["Zm9vYmFyZm9vYmFy==", "a'b'", '"', "=", "x=y"])
-def test_a_word_with_signs_is_neither_an_assignment_nor_quoted(write, word):
+def test_a_word_with_quotation_marks_or_equals_signs_inside_is_a_key(write, word):
     assert find({}, write("id", word), write("secret", word)).secret_key.reveal() == word
 
 

@@ -33,13 +33,13 @@ def test_quiet_hours_are_two_times_and_a_time_zone(text):
         ("22:00-08:00 " + "x" * 5000, "unknown time zone"),
     ],
 )
-def test_others_are_refused_with_what_is_allowed(text, reason):
+def test_invalid_quiet_hours_are_refused_with_what_is_allowed(text, reason):
     with pytest.raises(ValueError, match=reason):
         parse(text)
 
 
 @given(st.times(), st.times())
-def test_any_two_times_are_understood(begin, end):
+def test_any_two_different_times_are_parsed(begin, end):
     begin, end = (each.replace(second=0, microsecond=0) for each in (begin, end))
     if begin != end:
         assert parse(f"{begin:%H:%M}-{end:%H:%M} Europe/Berlin") == (begin, end, BERLIN)
@@ -60,12 +60,12 @@ def test_any_text_is_parsed_or_refused(text):
         ("Etc/GMT+5", "a place such as"),
     ],
 )
-def test_a_zone_without_daylight_saving_time_is_doubted(zone, place):
+def test_a_zone_without_daylight_saving_time_raises_a_doubt(zone, place):
     found = doubt(parse(f"22:00-08:00 {zone}"))
     assert found.startswith(f"{zone} has no daylight saving time, ")
     assert place in found
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "EST5EDT", "Asia/Tokyo", "HST", "UTC", "CET"])
-def test_a_place_is_not_doubted(zone):
+def test_any_other_zone_raises_no_doubt(zone):
     assert doubt(parse(f"22:00-08:00 {zone}")) is None

@@ -33,7 +33,7 @@ def faults(path=None, source="https://a.example", **environ):
     return caught.value
 
 
-def test_it_needs_a_source_and_no_key(write):
+def test_a_relay_needs_a_source_and_no_key(write):
     found = load()
     assert found.loaded.config.cluster.role == "relay"
     assert found.loaded.config.cluster.source == "https://a.example"
@@ -56,7 +56,7 @@ def test_without_a_file_the_token_of_the_source_is_in_the_environment(write):
     assert load(source="http://127.0.0.1:8420", CONDORD_TOKEN=SOURCES).source_token is not None
 
 
-def test_a_token_may_not_cross_the_network_in_clear(write):
+def test_a_token_may_not_cross_the_network_unencrypted(write):
     error = faults(source="http://a.example", CONDORD_TOKEN=SOURCES)
     [fault] = error.faults
     assert fault == (
@@ -99,7 +99,7 @@ def test_all_faults_are_reported_together(write):
     ]  # fmt: skip
 
 
-def test_channels_of_the_configuration_are_not_its_business(write):
+def test_a_relay_does_not_read_the_files_of_channels(write):
     path = write("c.toml", "[[notify]]\nname = 'phone'\ntype = 'webhook'\nurl_file = '/nonexistent'\n")
     assert load(path).loaded.config.notify
 
@@ -107,7 +107,7 @@ def test_channels_of_the_configuration_are_not_its_business(write):
 @pytest.mark.parametrize(
     "source", ["ftp://a.example", "http://a.example?x=1", "http://u:p@a.example", "unix://x", "http://a.example:99999"]
 )
-def test_what_is_not_a_url_of_a_condord_is_a_fault(write, source):
+def test_a_text_that_is_not_the_url_of_a_condord_is_a_fault(write, source):
     assert "cluster.source" in faults(source=source).faults[0]
 
 

@@ -130,7 +130,7 @@ def test_a_file_that_everybody_may_write_is_not_read_and_the_hint_has_the_remedy
 
 
 @without("root", os.geteuid() != 0)
-def test_as_root_a_file_that_another_owns_or_a_group_may_write_is_refused(write):
+def test_as_root_a_file_that_another_user_owns_or_a_group_may_write_is_refused(write):
     path = write("")
     path.chmod(0o664)
     assert faults_of(path) == (f"{path}: its group may write to it",)
@@ -174,7 +174,7 @@ def test_a_text_without_quotation_marks_is_explained(write, value):
     assert 'name = "half"' in hint
 
 
-def test_other_broken_toml_is_not_about_quotation_marks(write):
+def test_other_broken_toml_is_not_blamed_on_quotation_marks(write):
     assert "quotation" not in sources.read(write("[[alert]\n"), {}, {}).hint
 
 
@@ -196,7 +196,7 @@ def test_only_the_first_fault_of_a_broken_file_is_reported(write):
     assert faults_of(path) == (f"{path}:2: broken TOML: Expected newline or end of document after a statement",)
 
 
-def test_a_key_that_is_there_twice_is_reported_with_the_line_of_the_first(write):
+def test_a_key_that_is_given_twice_is_reported_with_the_line_of_the_first(write):
     path = write("[server]\nport = 1\nuds = ''\nuds = '/x'\n")
     assert faults_of(path) == (f"{path}:4: broken TOML: server.uds is already on line 3",)
 
@@ -211,7 +211,7 @@ def test_in_one_file_unknown_keys_wrong_values_and_wrong_sections_are_reported_t
     )
 
 
-def test_keys_that_an_unreadable_file_may_set_are_not_compared_with_others(write):
+def test_keys_that_an_unreadable_file_may_set_are_not_checked_against_others(write):
     environ = {"CONDORD_SERVER_HOST": "0.0.0.0", "CONDORD_STREAM_BACKOFF_MIN_SECONDS": "90"}  # noqa: S104
     assert len(faults_of(write("[server\n"), environ)) == 1
 
@@ -413,7 +413,7 @@ def test_bytes_in_the_environment_that_are_not_utf_8_are_a_fault(nowhere):
         "secret_key_file = {a = 'hushhush'}",
     ],
 )
-def test_a_fault_never_repeats_what_may_be_a_secret(write, line):
+def test_a_fault_never_repeats_a_possible_secret(write, line):
     (fault,) = faults_of(write(f"[alpaca]\n{line}\n"))
     assert "hushhush" not in fault
     assert "alpaca." in fault
@@ -495,7 +495,7 @@ def test_a_secret_in_a_misspelt_variable_is_not_repeated(nowhere):
         ("cluster.account", ["", "paper_1-a", "x" * 40], ["a.b", "a b", "*", ">", "x" * 41]),
     ],
 )
-def test_what_a_key_allows(nowhere, name, good, bad):
+def test_a_key_accepts_values_within_its_limits_and_no_others(nowhere, name, good, bad):
     for value in good:
         assert sources.load(None, {}, {name: value}).origins[name] == "flag"
     for value in bad:
@@ -637,7 +637,7 @@ def test_any_tables_are_read_or_have_faults(lines):
     assert all(len(each.tables) + len(each.faults) > 0 for each in found.values())
 
 
-def test_a_fault_of_a_dividend_never_repeats_what_may_be_a_secret(write):
+def test_a_fault_of_a_dividend_never_repeats_a_possible_secret(write):
     (fault,) = faults_of(write(f"[[dividend]]\n{SPY}token = 'hushhush'\n"))
     assert "hushhush" not in fault
 
@@ -746,7 +746,7 @@ def test_listening_on_this_machine_needs_no_token_file(nowhere, host):
         ("stock_stream_url", "ws"),
     ],
 )
-def test_a_key_is_never_sent_beyond_this_machine_in_clear(nowhere, key, scheme, host):
+def test_a_key_is_never_sent_beyond_this_machine_unencrypted(nowhere, key, scheme, host):
     url = f"{scheme}://{host}/x"
     (fault,) = faults_of(None, {f"CONDORD_ALPACA_{key.upper()}": url})
     assert fault.startswith(f"environment CONDORD_ALPACA_{key.upper()}: alpaca.{key} = '{url}': ")
@@ -881,7 +881,7 @@ def test_values_written_as_toml_load_as_the_same(tmp_path_factory, port, change,
     assert (loaded.server.port, loaded.server.host, loaded.stream.min_change) == (port, host, change)
 
 
-def test_importing_the_configuration_brings_nothing_heavy():
+def test_importing_the_configuration_imports_no_slow_module():
     program = "import sys, condord.config.sources; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert not {"platformdirs", "asyncio", "alpaca", "ssl", "socket", "difflib", "logging"} & set(loaded)

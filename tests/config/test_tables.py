@@ -32,7 +32,7 @@ def faults(**values):
     return [fault for found in read(**values).values() for fault in found.faults]
 
 
-def test_tables_without_faults_are_taken_even_if_others_are_faulty():
+def test_tables_without_faults_are_read_even_if_others_are_faulty():
     found = read(alert=[MINE, {"name": "other"}, {"name": "blind", "severity": "info"}])["alert"]
     assert found.tables == (AlertTable(**MINE), AlertTable(name="blind", severity="info"))
     assert len(found.faults) == 1
@@ -117,7 +117,7 @@ def test_names_are_unique_whatever_their_capitals():
     ]
 
 
-def test_every_key_may_be_named():
+def test_every_key_of_a_rule_can_be_set():
     match = {
         "underlying": ["SPY", "BRK.B"],
         "direction": "short",
@@ -147,7 +147,7 @@ TABLES = {
 
 
 @given(st.fixed_dictionaries({name: st.lists(table | VALUES, max_size=3) for name, table in TABLES.items()}))
-def test_any_value_is_taken_or_has_a_fault_on_one_line(values):
+def test_any_value_is_read_or_has_a_fault_on_one_line(values):
     for name, found in read(**values).items():
         assert len(found.tables) == len(values[name]) or found.faults
         assert all("\n" not in fault for fault in found.faults)
@@ -157,7 +157,7 @@ def test_a_rule_may_have_the_name_of_a_channel():
     assert faults(alert=[MINE | {"name": "hook", "notify": ["hook"]}], notify=[HOOK]) == []
 
 
-def test_a_channel_that_has_a_fault_itself_is_known():
+def test_a_rule_may_name_a_channel_that_has_a_fault():
     found = faults(alert=[MINE | {"notify": ["hook", "zzz", 5]}], notify=[HOOK | {"type": 5}])
     assert [fault.split(": ")[1] for fault in found] == [
         "alert[0].notify = ['hook', 'zzz', 5]",
@@ -167,13 +167,13 @@ def test_a_channel_that_has_a_fault_itself_is_known():
     assert found[1].endswith("unknown channel; known: hook")
 
 
-def test_what_cannot_be_the_name_of_a_channel_is_never_suggested():
+def test_an_invalid_name_of_a_channel_is_never_suggested():
     found = faults(alert=[MINE | {"notify": ["hoo"]}], notify=[HOOK | {"name": "hook\nhush"}])
     assert found[0].endswith("alert[0].notify[0] = 'hoo': unknown channel; the file has no [[notify]]")
     assert faults(notify=[HOOK | {"a\nb": 1}])[0].startswith("f:4: 'notify[0].a\\nb' = (not shown): unknown key")
 
 
-def test_more_tables_than_sensible_are_one_fault():
+def test_too_many_tables_are_one_fault():
     many = [HOOK | {"name": f"hook{number}"} for number in range(22)]
     assert faults(notify=many) == ["f:0: notify[20] is one too many: at most 20 tables [[notify]] are allowed"]
     assert len(read(notify=many)["notify"].tables) == 20
@@ -205,7 +205,7 @@ def warnings(**values):
     return [each for found in read(**values).values() for each in found.warnings]
 
 
-def test_what_can_never_do_anything_is_a_warning_with_its_place():
+def test_a_rule_or_channel_that_can_never_do_anything_is_a_warning_with_its_place():
     long = {"name": "profit-targets", "when": "tested", "match": {"direction": "long"}}
     off = [{"name": each.name, "enabled": False} for each in BUILT_IN if each.severity == "critical"]
     found = warnings(alert=[long, *off], notify=[HOOK | {"min_severity": "critical"}, HOOK | {"name": "all"}])
@@ -221,8 +221,8 @@ def test_while_there_are_faults_there_are_no_warnings():
     assert warnings(dividend=[{"symbol": "SPY", "date": "2026-12-18", "amount": 1}]) == []
 
 
-def test_a_configuration_without_rules_needs_none_of_what_parses_them():
-    """Every command reads the configuration, and that takes 5 to 12 ms."""
+def test_a_configuration_without_rules_imports_no_parser_of_rules():
+    """Every command reads the configuration, and importing the parser takes 5 to 12 ms."""
     names = ["table", "built_in", "parsing", "catalogue", "evaluating", "lint"]
     code = (
         f"import condord.config.sources, sys; print([n for n in {names} if f'condord.core.rules.{{n}}' in sys.modules])"
@@ -231,7 +231,7 @@ def test_a_configuration_without_rules_needs_none_of_what_parses_them():
     assert found.stdout.strip() == "[]"
 
 
-def test_quiet_hours_in_winter_time_are_a_warning():
+def test_quiet_hours_in_a_zone_without_daylight_saving_time_are_a_warning():
     winter, place = HOOK | {"quiet": "22:00-08:00 EST"}, HOOK | {"name": "b", "quiet": "22:00-08:00 America/New_York"}
     (found,) = warnings(notify=[winter, place])
     assert ": notify[0].quiet = '22:00-08:00 EST': EST has no daylight saving time" in found

@@ -81,14 +81,14 @@ def test_a_key_or_section_given_twice_is_reported_with_the_line_of_the_first():
 
 
 @pytest.mark.parametrize(("value", "reason"), [("{a=" * 5000, "brackets"), ("[-" + "1" * 5000 + "]", "digits")])
-def test_what_python_cannot_hold_is_reported_in_words_of_toml(value, reason):
+def test_a_value_that_python_cannot_hold_is_reported_in_the_terms_of_toml(value, reason):
     _, text = broken(f"[s]\na = {value}\n")
     assert reason in text
     assert "recursion" not in text
     assert "sys." not in text
 
 
-def test_brackets_over_several_lines_are_reported_on_the_line_on_which_they_are_too_many():
+def test_brackets_nested_too_deeply_are_reported_on_the_line_of_the_first_one_too_many():
     assert 100 < broken("a = [\n" + "[\n" * 5000)[0] < 1000
 
 

@@ -85,7 +85,7 @@ def holding(
 
 
 def holdings(*legs, **common):
-    """Positions from (right, strike, quantity) and, if it is not December, the expiration."""
+    """Positions from (right, strike, quantity) and the expiration unless it is December."""
     return [
         holding(right, strike, quantity, expiration=(*rest, DECEMBER)[0], **common)
         for right, strike, quantity, *rest in legs

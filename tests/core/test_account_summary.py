@@ -28,5 +28,5 @@ def test_transfers_of_the_day_are_neither_profit_nor_loss(transfers, expected):
 
 
 @pytest.mark.parametrize("known", [(None, 1, 0), (1, None, 0), (1, 1, None)])
-def test_nothing_is_known_while_a_part_is_not(known):
+def test_the_summary_is_unknown_while_a_part_of_it_is(known):
     assert summary(*known).day_pl_e4 is None

@@ -92,13 +92,13 @@ def test_assigned_and_exercised_contracts_are_worth_their_intrinsic_value(kind, 
     assert (found.shares, paid(found)) == (shares, cost)
 
 
-def test_without_a_close_the_cost_is_not_known():
+def test_without_a_close_the_cost_is_unknown():
     found = read(row("OPASN"))
     assert (found.cost, found.price_e4, found.shares) == (None, None, -100)
     assert not Pending(found).take(lot_leg(CALL, -2, 0), 2).is_known
 
 
-def test_the_multiplier_is_that_of_the_contract():
+def test_the_multiplier_comes_from_the_contract():
     bookings = Bookings({CALL.compact: 10}, {}, Calendar())
     assert (bookings.multiplier(CALL), bookings.multiplier(PUT)) == (10, 100)
     assert bookings.multiplier(contract("P", 85, root="XYZ1")) is None
@@ -125,7 +125,7 @@ def test_a_booking_ends_with_its_contracts():
     assert first_of(waiting, leg) is None
 
 
-def test_the_parts_of_what_was_closed_add_up():
+def test_the_parts_of_closed_contracts_add_up():
     pending = Pending(booked("expired", 3, cost=Cost(paid_e6=100_000_000, filled=300, first=0, count=0)))
     leg = lot_leg(CALL, -3, 0)
     first, second = pending.take(leg, 1), pending.take(leg, 2)

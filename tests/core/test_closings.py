@@ -1,4 +1,4 @@
-"""How the ledger follows condors that lose legs, and what it calls them; the trades are tested in `test_trades`."""
+"""How the ledger follows and names condors that lose legs; the trades are tested in `test_trades`."""
 
 import datetime as dt
 
@@ -217,7 +217,7 @@ def test_a_condor_keeps_its_id_while_any_of_it_is_open():
     assert id_of_the_next(after(OPENED, rolled)) == ID
 
 
-def test_a_part_that_orders_took_apart_leaves_the_id_to_the_condors_that_are_whole():
+def test_a_part_that_orders_took_apart_gives_its_id_up_to_whole_condors():
     orders = [order("a", 0, opening(CONDOR, 2)), order("b", 1, closing(PUTS))]
     assert id_of_the_next(after(*orders, order("c", 2, closing(CALLS)))) == f"{ID}-2"
     ledger = after(*orders)
@@ -263,7 +263,7 @@ def any_activities():
 
 @pytest.mark.slow
 @given(any_orders(), any_activities())
-def test_no_trades_of_any_orders_and_activities_have_more_than_was_closed(orders, rows):
+def test_trades_never_have_more_than_was_closed_whatever_the_orders_and_activities(orders, rows):
     ledger = follow(orders, rows, Bookings({}, {}, Calendar()))
     assert all(part.left and part.closed and part.lot.quantity > 0 for part in ledger.parts)
     for closing_ in ledger.closings:

@@ -71,6 +71,6 @@ def test_the_shares_of_an_amount_for_a_whole_fill_add_up_to_it(amount, first, se
     assert sum(part.share(amount) for part in parts) == amount
 
 
-def test_a_share_is_by_contracts():
+def test_an_amount_is_shared_by_contracts():
     [first], [others] = split(bought(3, 1), 1)
     assert (first.share(100), others.share(100)) == (33, 67)

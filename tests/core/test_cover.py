@@ -48,7 +48,7 @@ def test_short_shares_too_few_shares_and_other_stocks_cover_nothing(stocks):
     ],
     ids=["earlier", "right", "underlying", "root", "multiplier", "multiplier of the day", "deliverable", "unreadable"],
 )
-def test_a_long_of_another_kind_covers_nothing(long):
+def test_a_long_that_does_not_match_the_short_covers_nothing(long):
     assert covers(holding("C", 105, -1), long) == [(True, None)]
 
 
@@ -72,7 +72,7 @@ def test_a_later_option_on_a_volatility_index_covers_nothing():
     assert covers(short, holding("C", 25, 1, root="VIX")) == [(False, "sameExpiry")]
 
 
-def test_a_long_covers_once():
+def test_a_long_covers_only_one_short():
     shorts = holding("C", 100, -1), holding("C", 105, -1)
     assert covers(*shorts, holding("C", 110, 1)) == [(False, "sameExpiry"), (True, None)]
     assert covers(*shorts, holding("C", 110, 1, expiration=JANUARY)) == [(False, "laterLong"), (True, None)]
@@ -103,7 +103,7 @@ def test_each_short_is_covered_by_the_long_that_leaves_the_smallest_loss():
     assert [(pair.short[-8:], pair.long[-8:]) for pair in found] == [("00560000",) * 2, ("00570000",) * 2]
 
 
-def test_shares_cover_once_and_the_last_expiration_first():
+def test_shares_cover_only_one_call_and_the_last_expiration_first():
     shorts = holding("C", 105, -1), holding("C", 105, -1, expiration=JANUARY)
     assert covers(*shorts, stocks={"XYZ": 150}) == [(True, None), (False, "shares")]
 

@@ -22,7 +22,7 @@ KNOWN = Calendar(
 )
 
 
-def of(root, day=FRIDAY, settings=None, style=None):
+def cutoffs_of(root, day=FRIDAY, settings=None, style=None):
     """The cut-offs as (kind, time in New York, source)."""
     expiry = Expiry(root, root, day)
     found = cutoffs(expiry, ending_of(expiry, KNOWN), style or style_of(expiry), KNOWN, settings or CutoffSettings())
@@ -30,16 +30,16 @@ def of(root, day=FRIDAY, settings=None, style=None):
 
 
 def test_stocks_have_their_cut_offs_before_the_close():
-    assert of("AAPL") == [("orders", "15:15", "config"), ("liquidation", "15:15", "config")]
+    assert cutoffs_of("AAPL") == [("orders", "15:15", "config"), ("liquidation", "15:15", "config")]
 
 
-def test_those_of_funds_that_trade_longer_count_from_the_close_of_stocks():
-    assert of("SPY") == [("orders", "15:30", "config"), ("liquidation", "15:15", "config")]
-    assert of("TLT") == [("orders", "15:15", "config"), ("liquidation", "15:15", "config")]
+def test_cut_offs_of_funds_that_trade_longer_count_from_the_close_of_stocks():
+    assert cutoffs_of("SPY") == [("orders", "15:30", "config"), ("liquidation", "15:15", "config")]
+    assert cutoffs_of("TLT") == [("orders", "15:15", "config"), ("liquidation", "15:15", "config")]
 
 
-def test_on_an_early_close_they_count_from_it():
-    assert of("SPY", CHRISTMAS_EVE) == [("orders", "12:30", "config"), ("liquidation", "12:15", "config")]
+def test_cut_offs_count_from_an_early_close():
+    assert cutoffs_of("SPY", CHRISTMAS_EVE) == [("orders", "12:30", "config"), ("liquidation", "12:15", "config")]
 
 
 def test_a_holiday_moves_them_to_the_session_before():
@@ -55,20 +55,20 @@ def test_a_holiday_moves_them_to_the_session_before():
 
 @pytest.mark.parametrize(("root", "last"), [("SPXW", "16:00"), ("SPX", "16:15"), ("XSP", "16:00")])
 def test_european_contracts_only_stop_trading(root, last):
-    assert of(root) == [("orders", last, "product")]
+    assert cutoffs_of(root) == [("orders", last, "product")]
 
 
 def test_the_style_decides_and_not_the_product():
-    assert of("AAPL", style="european") == [("orders", "16:00", "product")]
-    assert len(of("SPXW", style="american")) == 2
+    assert cutoffs_of("AAPL", style="european") == [("orders", "16:00", "product")]
+    assert len(cutoffs_of("SPXW", style="american")) == 2
 
 
-def test_the_configuration_decides_how_early_they_are():
+def test_the_configuration_decides_how_early_cut_offs_are():
     settings = CutoffSettings(
         order_cutoff_minutes=10, order_cutoff_minutes_etf=20, etfs=frozenset({"TLT"}), liquidation_minutes=0
     )
-    assert of("SPY", settings=settings) == [("orders", "15:50", "config"), ("liquidation", "16:00", "config")]
-    assert of("TLT", settings=settings) == [("orders", "15:40", "config"), ("liquidation", "16:00", "config")]
+    assert cutoffs_of("SPY", settings=settings) == [("orders", "15:50", "config"), ("liquidation", "16:00", "config")]
+    assert cutoffs_of("TLT", settings=settings) == [("orders", "15:40", "config"), ("liquidation", "16:00", "config")]
 
 
 @given(

@@ -37,7 +37,7 @@ def order(name, at, legs, quantity=1, *, opens=True, price="1"):
 
 
 def joined(one, other):
-    """One order that does both."""
+    """One order with the fills of both."""
     return Order(id=one.id, filled_at=one.filled_at, fills=one.fills + other.fills)
 
 
@@ -130,7 +130,7 @@ def test_a_line_without_contracts_multiplier_or_cash_is_unknown(unknown):
 @pytest.mark.parametrize(
     ("bid", "ask", "expected"), [("0", "0.10", "5"), ("0.01", "0.09", None)], ids=["no bid", "bid"]
 )
-def test_a_close_of_zero_is_wrong_while_somebody_bids(bid, ask, expected):
+def test_a_close_of_zero_is_wrong_while_there_is_a_bid(bid, ask, expected):
     line = DayLine(symbol="X", multiplier=100, now=1, traded=0, cash_e4=0)
     assert day_pl_e4([line], {"X": quoted("X", bid, ask)}, {"X": 0}) == e4(expected)
 
@@ -255,12 +255,12 @@ def test_nothing_is_known_while_orders_have_filled_more_than_the_fills_contain()
     assert made(lines_of(sold, fills=[])) == {Owner("unmatched", C115.compact): None}
 
 
-def test_what_orders_have_closed_is_unknown_until_its_fills_are_read():
+def test_the_profit_of_closed_contracts_is_unknown_until_their_fills_are_read():
     orders = [order("a", MONDAY, {C115: 1}), order("b", TUESDAY, {C115: 1}, opens=False)]
     assert made(lines_of(orders, fills=[])) == {CLOSED_CONTRACTS: None}
 
 
-def test_a_contract_can_be_unknown_for_reasons_of_the_caller():
+def test_the_caller_can_declare_a_contract_unknown():
     assert made(lines_of([HELD], unknown={P85.compact})) == {Owner("condor", ID): None}
     assert made(lines_of([HELD], unknown={C115.compact})) == {CLOSED_CONTRACTS: None}
 
@@ -280,7 +280,7 @@ def test_a_lot_of_which_only_a_part_is_held_leaves_the_other_fills_to_the_leftov
     assert (left.now, left.traded, left.cash_e4) == (2, 2, e4("-220"))
 
 
-def test_what_is_not_readable_is_not_known():
+def test_the_profit_or_loss_of_an_unreadable_position_is_unknown():
     position = Position(symbol="?", contract=None, quantity=None, average_entry_e4=None, cost_basis_e4=None)
     assert made(lines_of([], positions=[position])) == {Owner("unmatched", "?"): None}
 
@@ -311,7 +311,7 @@ OPTIONS = (P70, P75, P80, P85, C105, C110, C115)
 
 @st.composite
 def histories(draw):
-    """Orders of two days that open, close and roll condors, sides and legs, and what they did not explain."""
+    """Orders of two days that open, close and roll condors, sides and legs, and positions that no order explains."""
     sides = [{P80: 1, P85: -1}, {P70: 1, P75: -1}, {P75: 1, P85: -1}]
     calls = [{C105: -1, C110: 1}, {C110: -1, C115: 1}, {C105: -1, C115: 1}]
     orders = []

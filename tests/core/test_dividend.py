@@ -34,7 +34,7 @@ def test_a_configured_dividend_of_nothing_removes_alpacas():
     assert next_dividend("SPY", [paid(EX, 1.97)], [paid(EX, 0, source="config")], BEFORE) is None
 
 
-def test_two_dividends_of_one_date_are_added_and_the_same_one_twice_is_not():
+def test_two_dividends_on_one_date_are_added_and_a_repeated_one_counts_once():
     known = [paid(EX, 1.5), paid(EX, 1.5), paid(EX, 0.25)]
     assert next_dividend("SPY", known, (), BEFORE) == paid(EX, 1.75)
 

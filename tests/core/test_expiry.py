@@ -86,7 +86,7 @@ def test_the_session_before_a_monday_or_a_holiday_comes_from_the_calendar():
         ("SPXW", ("pm", "11-27 13:00", "11-27 13:00")),
     ],
 )
-def test_an_early_close_ends_what_expires_on_it(root, expected):
+def test_an_early_close_ends_contracts_that_expire_on_that_day(root, expected):
     assert ending(root, DAY_AFTER, underlying="SPX" if root == "SPXW" else root) == expected
 
 

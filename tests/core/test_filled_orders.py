@@ -64,7 +64,7 @@ def test_orders_too_far_apart_are_two_transactions():
         (("P", 70, 1),),
         (("P", 70, 1), ("C", 75, -1)),
     ],
-    ids=["the same", "more", "turned", "calls", "one leg", "a strangle"],
+    ids=["the same", "more", "reversed", "calls", "one leg", "a strangle"],
 )
 def test_opening_a_different_shape_than_was_closed_is_not_a_roll(opened):
     assert len(transactions([order("c", 0, *PUTS, opens=False), order("o", 1, *opened)])) == 2

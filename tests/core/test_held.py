@@ -16,7 +16,7 @@ FRIDAY = dt.date(2026, 11, 20)
 
 
 def reason(positions=None, *, is_opening=False, unconfirmed=(), spread=0.1, **quoted):
-    """The reason for a condor with wings of 10 dollars, whose legs are quoted around 1.00."""
+    """The reason to hold back the profit of a condor with wings of 10 dollars and legs quoted around 1.00."""
     (condor,) = group(positions or spy()).condors
     bids_and_asks = dict.fromkeys(LEGS, (1 - spread / 2, 1 + spread / 2)) | quoted
     quotes = {symbol: judge(tick(symbol, *both), 10_000) for symbol, both in bids_and_asks.items()}
@@ -38,15 +38,15 @@ def test_a_profit_made_from_good_quotes_can_be_relied_on():
     ],
     ids=["no ask", "crossed", "stub", "no bid", "locked"],
 )
-def test_it_is_held_by_the_quote_of_any_leg(quoted, expected):
+def test_a_profit_is_held_back_by_a_bad_quote_of_any_leg(quoted, expected):
     assert reason(**quoted) == expected
 
 
-def test_it_is_held_while_a_leg_is_unconfirmed():
+def test_a_profit_is_held_back_while_a_leg_is_unconfirmed():
     assert reason(unconfirmed={C640}) == "unconfirmed"
 
 
-def test_it_is_not_known_without_a_cost():
+def test_without_a_cost_the_profit_is_unknown():
     assert reason((*spy()[:3], position(C640, 2, cost_basis_e4=None))) == "unknown"
 
 
@@ -55,19 +55,19 @@ def test_a_natural_at_most_a_fifth_of_the_wing_from_the_mark_is_not_wide(spread,
     assert reason(spread=spread) == expected
 
 
-def test_the_wider_wing_counts():
+def test_the_natural_is_compared_with_the_wider_wing():
     wide = (position(C630, -2, 2.26), position("SPY261218C00650000", 2, 1.1))
     assert reason((*spy()[:2], *wide), spread=1.9, SPY261218C00650000=(0.05, 1.95)) is None
 
 
-def test_a_natural_that_is_not_known_is_not_compared():
+def test_an_unknown_natural_is_not_compared():
     (condor,) = group(spy()).condors
     quotes = {symbol: judge(tick(symbol, 1.0, 1.1), None) for symbol in LEGS}
     valued = replace(value(condor, quotes, ()), natural_e4=None)
     assert held_reason(condor, valued, quotes, is_opening=False) == "unknown"
 
 
-def test_it_is_held_in_the_first_two_minutes_of_a_session():
+def test_a_profit_is_held_back_in_the_first_two_minutes_of_a_session():
     assert reason(is_opening=True) == "opening"
 
 

@@ -64,7 +64,7 @@ def test_the_next_close_is_the_latest_of_the_options_held_at_any_hour(there):
     assert hours(clock, there) == (True, OPEN_ON[FRIDAY], at(THURSDAY, 16))
 
 
-def test_a_clock_read_before_the_close_knows_when_that_was_without_a_calendar():
+def test_a_clock_read_before_the_close_has_the_time_of_the_close_without_a_calendar():
     clock = read_open(THURSDAY, FRIDAY)
     for calendar in (WEEK, Calendar()):
         assert hours(clock, at(THURSDAY, 16, 14), SPY, calendar=calendar)[0]

@@ -614,7 +614,7 @@ class Trader:
         self.place(*self.draw(st.permutations(self.orders_of(parts))))
 
     def orders_of(self, parts):
-        """A roll may be one order or two."""
+        """The parts of each order: a roll may be one order or two."""
         if len(parts) < 2 or self.draw(st.booleans()):
             return [parts]
         return [[part] for part in parts]
@@ -795,7 +795,7 @@ def test_the_sequence_of_the_input_does_not_matter(trader, chance):
 
 @pytest.mark.slow
 @given(any_orders())
-def test_every_lot_of_any_orders_is_a_condor(orders):
+def test_every_lot_is_a_condor_whatever_the_orders(orders):
     found = lots(orders)
     assert all(early.since_at <= late.since_at for early, late in pairwise(found))
     for lot in found:
@@ -811,7 +811,7 @@ def test_every_lot_of_any_orders_is_a_condor(orders):
 
 @pytest.mark.slow
 @given(any_orders())
-def test_no_lots_of_any_orders_hold_more_than_was_opened(orders):
+def test_lots_never_hold_more_than_was_opened_whatever_the_orders(orders):
     opened, claimed = Counter(), Counter()
     for fill in (fill for placed in orders for fill in placed.fills if fill.opens):
         opened[fill.symbol] += abs(fill.quantity)
@@ -840,7 +840,7 @@ def test_capped_lots_never_exceed_what_is_held_and_are_as_large_as_possible(orde
         assert min(spare) <= 0 or kept[lot.id, strikes(lot)] == whole[lot.id, strikes(lot)]
 
 
-def test_finding_lots_pauses_and_can_be_given_up():
+def test_the_search_for_lots_pauses_and_can_be_aborted():
     def give_up():
         raise InterruptedError
 

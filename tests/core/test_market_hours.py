@@ -65,7 +65,7 @@ def test_an_early_close_is_as_good_as_any():
         ("2026-11-02T05:00:00", dt.date(2026, 11, 2)),
     ],
 )
-def test_the_day_is_that_of_the_exchange(now_at, day):
+def test_the_day_is_the_day_in_new_york(now_at, day):
     assert exchange_day(utc(now_at)) == day
 
 
@@ -97,5 +97,5 @@ def test_a_day_begins_at_midnight_of_the_exchange(day, midnight):
     assert exchange_day(start_of_day(day) - SECOND) == day - dt.timedelta(days=1)
 
 
-def test_the_time_of_day_is_that_of_the_exchange():
+def test_the_time_of_day_is_the_time_in_new_york():
     assert (wall_time(utc("2026-12-18T21:15:00")), wall_time(utc("2026-07-17T20:00:00"))) == ("16:15", "16:00")

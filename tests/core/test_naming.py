@@ -1,4 +1,4 @@
-"""The ids of condors from grouping to grouping."""
+"""The ids of condors from one grouping to the next."""
 
 import msgspec
 from hypothesis import settings
@@ -20,7 +20,7 @@ def held(*lots, more=0):
 
 
 def ids(found):
-    """The ids without their base, by the orders that opened the condors; None for condors of structure."""
+    """The ids without their base, by the orders that opened the condors; None for condors found by structure."""
     return {card.lot: card.id.removeprefix(BASE) for card in found.condors}
 
 
@@ -32,7 +32,7 @@ def after(*readings):
     return found
 
 
-def test_the_second_condor_of_the_same_strikes_has_a_number():
+def test_the_second_condor_with_the_same_strikes_has_a_number():
     assert ids(group(held(A, B), [A, B])) == {"a": "", "b": "-2"}
 
 
@@ -85,12 +85,12 @@ def test_a_lot_closed_by_an_order_loses_its_name_even_if_one_of_its_contracts_is
     assert ids(found) == {"b": ""}
 
 
-def test_a_condor_of_structure_keeps_its_id_when_an_order_opens_another():
+def test_a_condor_found_by_structure_keeps_its_id_when_an_order_opens_another():
     found = after((held(more=1), []), (held(A, more=1), [A]))
     assert ids(found) == {None: "", "a": "-2"}
 
 
-def test_a_lot_whose_order_is_read_later_takes_over_the_id_of_the_condor_of_structure():
+def test_a_lot_whose_order_is_read_later_takes_over_the_id_of_the_condor_found_by_structure():
     assert ids(after((held(A, B), []), (held(A, B), [A, B]))) == {"a": "", "b": "-2"}
     assert ids(after((held(A, more=1), []), (held(A, more=1), [A]))) == {"a": "", None: "-2"}
     two = lot(STRIKES, quantity=2, name="a")
@@ -124,7 +124,7 @@ def test_one_of_two_condors_closed_in_part_by_an_order_keeps_its_id_until_the_po
     assert ids(found) == {"a": "", "b": "-2", None: "-3"}
 
 
-def test_long_and_short_condors_of_structure_with_the_same_strikes_have_different_ids():
+def test_long_and_short_condors_found_by_structure_with_the_same_strikes_have_different_ids():
     cards = [
         UnnamedCondor(base=BASE, lot=None, form=form, quantity=1, symbols=("x",)) for form in ("short 100", "long 10")
     ]

@@ -97,13 +97,13 @@ def test_an_invalid_symbol_is_refused_with_its_reason(symbol, reason):
 
 
 @given(option_symbols())
-def test_a_contract_comes_back_from_its_compact_symbol(option):
+def test_a_contract_is_parsed_back_from_its_compact_symbol(option):
     assert 16 <= len(option.compact) <= 21
     assert parse(option.compact) == option
 
 
 @given(option_symbols())
-def test_a_contract_comes_back_from_its_padded_symbol(option):
+def test_a_contract_is_parsed_back_from_its_padded_symbol(option):
     assert len(option.osi) == 21
     assert parse(option.osi) == option
 

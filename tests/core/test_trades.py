@@ -96,7 +96,7 @@ def test_a_trade_that_a_roll_led_to_is_not_whole():
     assert wholes(of_unknown) == [(1, "rolled", False), (1, "closed", False)]
 
 
-def test_what_expires_or_is_assigned_is_whole_if_all_of_it_is():
+def test_a_condor_that_expires_or_is_assigned_is_whole_if_all_of_it_does():
     assert wholes([OPENED], expired(P80, P85, C105, C110)) == [(1, "expired", True)]
     two = [order("a", 0, opening(CONDOR, 2))]
     of_one = [booking("OPASN", P85, 1), *expired(P80, P85, C105, C110), *expired(P80, C105, C110)]
@@ -106,14 +106,14 @@ def test_what_expires_or_is_assigned_is_whole_if_all_of_it_is():
     assert wholes(two, early) == [(1, "assigned", False)]
 
 
-def test_one_that_was_legged_in_is_whole_if_it_is_the_only_one():
+def test_a_condor_that_was_legged_in_is_whole_if_it_is_the_only_one():
     legs = [order("a", 0, opening(PUTS, 2)), order("b", 1, opening(CALLS, 2))]
     assert wholes([*legs, order("c", 2, closing(CHEAP, 2))]) == [(2, "closed", True)]
     parts = [order("c", 2, closing(CHEAP)), order("d", 3, closing(CHEAP))]
     assert wholes([*legs, *parts]) == [(1, "partlyClosed", False), (1, "closed", False)]
 
 
-def test_a_condor_whose_opening_is_not_known_is_not_whole():
+def test_a_condor_whose_opening_is_unknown_is_not_whole():
     assert wholes([order("b", 1, closing(CHEAP))]) == [(1, "closed", False)]
 
 
@@ -166,7 +166,7 @@ def test_closing_one_order_of_two_lots_makes_a_trade_of_each():
     ]
 
 
-def test_a_reentry_of_the_same_strikes_is_another_trade_of_the_same_id():
+def test_a_reentry_at_the_same_strikes_is_another_trade_with_the_same_id():
     orders = [OPENED, order("b", 1, closing(CHEAP)), order("c", 2, opening(CONDOR)), order("d", 3, closing(CONDOR))]
     assert [(trade.id, trade.opened_at, trade.realized_e4) for trade in found(orders)] == [
         (ID, MONDAY, e4("140")),
@@ -174,7 +174,7 @@ def test_a_reentry_of_the_same_strikes_is_another_trade_of_the_same_id():
     ]
 
 
-def test_the_lowest_number_that_is_free_is_taken():
+def test_the_lowest_free_number_is_taken():
     orders = [
         OPENED,
         order("b", 1, opening(CONDOR)),
@@ -202,7 +202,7 @@ def test_a_part_that_is_closed_leg_by_leg_is_partly_closed():
     assert shown([*orders, order("d", 3, closing(CONDOR))])[1:] == [(ID, 1, "closed", 0)]
 
 
-def test_sides_that_are_closed_for_all_but_not_at_once_end_as_closed():
+def test_sides_that_are_closed_completely_at_different_times_end_as_closed():
     orders = [
         order("a", 0, opening(CONDOR, 3)),
         order("b", 1, closing(PUTS, 3)),
@@ -212,7 +212,7 @@ def test_sides_that_are_closed_for_all_but_not_at_once_end_as_closed():
     assert shown(orders) == [(ID, 1, "partlyClosed", 0), (ID, 2, "closed", 0)]
 
 
-def test_a_condor_that_orders_took_apart_leaves_its_id_to_the_next():
+def test_a_condor_that_orders_took_apart_frees_its_id_for_the_next():
     orders = [OPENED, order("b", 1, closing(PUTS)), order("c", 2, opening(CONDOR)), order("d", 3, closing(CONDOR))]
     assert [(trade.id, trade.opened_at) for trade in found(orders)] == [(ID, minutes(2))]
 
@@ -336,14 +336,14 @@ def test_an_expiration_without_a_quantity_is_that_of_all_contracts():
     assert shown([order("a", 0, opening(CONDOR, 2))], rows) == [(ID, 2, "expired", 280)]
 
 
-def test_what_expires_is_given_to_all_condors_that_share_a_contract():
+def test_expired_contracts_are_given_to_all_condors_that_share_them():
     orders = [OPENED, order("b", 1, opening([*LOWER_PUTS, *CALLS], 2))]
     puts = [contract("P", 70).compact, contract("P", 75).compact]
     rows = [*expired(P80, P85), *expired(*puts, quantity=2), *expired(C105, C110, quantity=3)]
     assert sorted(shown(orders, rows)) == [(LOWER_ID, 2, "expired", 260), (ID, 1, "expired", 140)]
 
 
-def test_an_order_of_the_last_day_comes_before_the_expiration():
+def test_an_order_on_the_last_day_precedes_the_expiration():
     closed = replace(order("b", 0, closing(CHEAP)), filled_at=LAST_AT - dt.timedelta(minutes=1))
     assert [trade.how for trade in found([OPENED, closed], expired(P80, P85, C105, C110))] == ["closed"]
 
@@ -352,7 +352,7 @@ SPX_CONDOR = [("P", 80, 1, "0.50"), ("P", 85, -1, "1.10"), ("C", 105, -1, "1.20"
 
 
 def settled(root, cash):
-    """Condors of an index at 107.25, of which a leg brings or takes `cash` (dollars of both condors)."""
+    """Condors of an index at 107.25; the settlement of a leg pays or costs `cash` (dollars for both condors)."""
     symbols = [contract(right, strike, root=root).compact for right, strike, *_ in CONDOR]
     rows = [booking("OPCSH", symbol, 2, amount_e4=e4(cash.get(symbol[-9:], "0"))) for symbol in symbols]
     return [order("a", 0, opening(CONDOR, 2, root=root))], rows
@@ -402,7 +402,7 @@ def test_an_assigned_leg_closes_at_its_intrinsic_value():
     assert trade.realized_e4 == e4("140") - e4("165")
 
 
-def test_an_assignment_whose_close_is_not_known_leaves_the_result_unknown():
+def test_an_assignment_whose_close_is_unknown_leaves_the_result_unknown():
     [trade] = found([OPENED, order("b", 2 * DAY, closing(OTHERS))], ASSIGNED)
     assert (trade.credit_e4, trade.debit_e4, trade.realized_e4) == (e4("1.40"), None, None)
     assert trade.shares == Delivered(symbol="XYZ", quantity=100, price_e4=None)
@@ -451,7 +451,7 @@ def test_one_of_two_condors_is_assigned():
     assert (second.id, second.quantity, second.how, second.realized_e4) == (ID, 1, "closed", e4("140"))
 
 
-def test_one_assigned_and_one_expired_at_the_same_close_are_one_trade():
+def test_a_condor_assigned_and_one_expired_at_the_same_close_are_one_trade():
     rows = [booking("OPASN", P85), *expired(P85), *expired(P80, C105, C110, quantity=2)]
     orders = [order("a", 0, opening(CONDOR, 2))]
     [trade] = found(orders, rows, closes_e4={("XYZ", DECEMBER): e4("84.50")})
@@ -472,12 +472,12 @@ def test_an_assignment_without_a_quantity_is_ignored():
     assert shown([OPENED, order("b", 2 * DAY, closing(CHEAP))], rows) == [(ID, 1, "closed", 140)]
 
 
-def test_an_order_of_the_day_of_an_assignment_comes_before_it():
+def test_an_order_on_the_day_of_an_assignment_precedes_it():
     evening = replace(order("b", 0, closing(CHEAP)), filled_at=TUESDAY_CLOSE + dt.timedelta(minutes=10))
     assert [trade.how for trade in found([OPENED, evening], ASSIGNED, closes_e4=CLOSES)] == ["closed"]
 
 
-def test_the_value_and_the_shares_of_adjusted_contracts_are_not_known():
+def test_the_value_and_the_shares_of_adjusted_contracts_are_unknown():
     symbols = [contract(right, strike, root="XYZ1").compact for right, strike, *_ in CONDOR]
     rows = [booking("OPASN", symbols[1]), *expired(symbols[0], *symbols[2:])]
     orders = [order("a", 0, opening(CONDOR, root="XYZ1"))]
@@ -518,7 +518,7 @@ def filled(symbol, order_id, execution):
     )
 
 
-def test_fees_are_those_of_the_fills_of_the_legs():
+def test_a_trade_has_the_fees_of_the_fills_of_its_legs():
     named = [replace(fill, leg_id=f"leg{number}") for number, fill in enumerate(opening(CONDOR))]
     orders = [order("a", 0, named), order("b", 1, closing(CONDOR))]
     rows = [filled(P80, "leg0", "x"), fee("x"), filled(P85, "leg1", "y"), fee("y", "-0.04"), filled(C105, "b", "z")]
@@ -548,18 +548,18 @@ def test_a_condor_that_was_legged_in_is_a_trade_when_one_order_closes_it():
     assert (trade.credit_e4, trade.realized_e4, trade.max_profit_e4) == (e4("1.40"), e4("280"), e4("280"))
 
 
-def test_a_part_of_one_that_was_legged_in_is_partly_closed():
+def test_a_part_of_a_condor_that_was_legged_in_is_partly_closed():
     orders = [*LEGGED_IN, order("c", 8, closing(CHEAP)), order("d", 9, closing(CONDOR))]
     assert shown(orders) == [(ID, 1, "partlyClosed", 140), (ID, 1, "closed", 0)]
 
 
-def test_one_that_was_legged_in_has_the_cost_of_the_contracts_that_were_opened_first():
+def test_a_condor_that_was_legged_in_has_the_cost_of_the_contracts_that_were_opened_first():
     more = [order("r", 2, opening(at("0", PUTS)))]
     [trade] = found([*LEGGED_IN, *more, order("c", 9, closing(CHEAP, 2))])
     assert trade.realized_e4 == e4("280")
 
 
-def test_one_that_was_legged_in_may_expire_or_be_assigned():
+def test_a_condor_that_was_legged_in_may_expire_or_be_assigned():
     rows = [booking("OPASN", P85, 2), *expired(P80, C105, C110, quantity=2)]
     [trade] = found(LEGGED_IN, rows, closes_e4={("XYZ", DECEMBER): e4("84")})
     assert (trade.id, trade.opened_at, trade.how, trade.realized_e4) == (ID, None, "assigned", e4("280") - e4("200"))
@@ -599,7 +599,7 @@ def split(stock):
     return booking("SPLIT", stock, 300, TUESDAY)
 
 
-def test_nothing_is_known_of_condors_that_were_open_at_a_split():
+def test_the_result_of_a_condor_that_was_open_at_a_split_is_unknown():
     legged = [replace(each, filled_at=minutes(-9)) for each in LEGGED_IN]
     broken = [order("x", 2, opening(CONDOR, expiration=JANUARY)), order("y", 3, closing(PUTS, expiration=JANUARY))]
     late = [order("b", 2 * DAY, closing(CONDOR)), order("z", 2 * DAY, closing(CALLS, expiration=JANUARY))]
@@ -611,7 +611,7 @@ def test_nothing_is_known_of_condors_that_were_open_at_a_split():
     ]
 
 
-def test_what_ended_the_day_before_a_split_is_known():
+def test_the_result_of_a_condor_that_ended_the_day_before_a_split_is_known():
     rows = expired(P80, P85, C105, C110, day=MONDAY.date())
     assert shown([OPENED], [split("XYZ"), *rows]) == [(ID, 1, "expired", 140)]
 
@@ -619,7 +619,7 @@ def test_what_ended_the_day_before_a_split_is_known():
 # The input.
 
 
-def test_finding_trades_pauses_and_can_be_given_up():
+def test_the_search_for_trades_pauses_and_can_be_aborted():
     def give_up():
         raise InterruptedError
 
@@ -635,7 +635,7 @@ def test_work_on_many_orders_and_activities_pauses_often():
     assert len(pauses) >= 2 * 5 + 5
 
 
-def test_a_row_that_comes_twice_counts_once():
+def test_a_repeated_row_counts_once():
     rows = expired(P80, P85, C105, C110)
     orders = [order("a", 0, opening(CONDOR, 2))]
     assert shown(orders, [*rows, *rows]) == [(ID, 1, "expired", 140)]

@@ -42,16 +42,16 @@ def test_the_price_is_the_mid_of_a_narrow_quote():
     [(0.0, 582.0), (582.0, 0.0), (580.0, 590.0), (582.0, 581.9), (float("nan"), 582.0), (-1.0, 582.0)],
     ids=["no bid", "no ask", "wide", "crossed", "NaN", "negative"],
 )
-def test_it_is_the_last_trade_where_the_quote_is_of_no_use(bid, ask):
+def test_the_price_is_the_last_trade_where_the_quote_is_unusable(bid, ask):
     assert choose(quote(bid, ask), TRADE, "iex") == Chosen(e4("581.20"), "iexTrade", TRADE.at)
     assert choose(quote(bid, ask), None, "iex") is None
 
 
-def test_it_is_the_last_trade_where_there_is_no_quote():
+def test_the_price_is_the_last_trade_where_there_is_no_quote():
     assert choose(None, TRADE, "sip") == Chosen(e4("581.20"), "sipTrade", TRADE.at)
 
 
-def test_a_trade_at_nothing_is_not_a_price():
+def test_a_trade_at_zero_is_not_a_price():
     assert choose(None, trade("0"), "iex") is None
     assert choose(None, None, "iex") is None
 
@@ -69,7 +69,7 @@ def test_a_mid_is_between_bid_and_ask(bid_e4, spread_e4):
     assert found is None or bid_e4 <= found.price_e4 <= bid_e4 + spread_e4
 
 
-# The close before.
+# The previous close.
 
 
 def bars(*days):

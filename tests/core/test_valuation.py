@@ -202,7 +202,7 @@ def test_a_condor_bought_back_at_its_credit_is_exactly_zero():
         ("230", None, None),
     ],
 )
-def test_a_percentage_has_two_decimals_and_needs_a_positive_whole(part, whole, rate):
+def test_a_percentage_has_two_decimals_and_needs_a_positive_base(part, whole, rate):
     assert percent(e4(part), e4(whole)) == rate
 
 
@@ -210,7 +210,7 @@ def test_a_tiny_loss_is_zero_per_cent_and_not_minus_zero():
     assert math.copysign(1, percent(e4("-0.01"), e4("470"))) == 1
 
 
-# What no condor uses.
+# Leftovers.
 
 
 def leftover(position):

@@ -49,7 +49,7 @@ def test_an_order_for_all_four_legs_closes_the_condor():
 
 
 @pytest.mark.parametrize(("condor", "limit"), [(SHORT, "1.20"), (LONG, "-3.10")], ids=["short", "long"])
-def test_a_limit_has_the_sign_of_the_mark_and_the_percentage_is_that_of_a_valuation_there(condor, limit):
+def test_a_limit_has_the_sign_of_the_mark_and_its_percentage_is_that_of_a_valuation_at_it(condor, limit):
     marks = {leg.symbol: 0 for leg in condor.legs}
     marks[condor.legs[1].symbol] = abs(e4(limit))
     quotes = {symbol: Quote(symbol=symbol, mark_e4=mark_e4) for symbol, mark_e4 in marks.items()}
@@ -153,7 +153,7 @@ def twins():
     return group(condor_holdings(STRIKES, ("1", "2", "2", "1"), 4), lots).condors
 
 
-def test_condors_of_the_same_strikes_share_orders_and_the_first_is_closed_first():
+def test_condors_with_the_same_strikes_share_orders_and_the_first_is_closed_first():
     first, second = twins()
     assert (first.quantity, second.quantity) == (1, 3)
     found = closing_orders([first, second], [closing(first, 2)])

@@ -87,7 +87,7 @@ def test_a_long_loses_what_it_cost():
     assert max_losses_e4([holding("C", 105, 3, "1.5")]) == {"XYZ": e4("450")}
 
 
-def test_a_straddle_of_longs_loses_most_at_its_strike():
+def test_a_long_straddle_loses_most_at_its_strike():
     assert max_losses_e4([holding("C", 100, 1, "2"), holding("P", 100, 1, "3")]) == {"XYZ": e4("500")}
 
 
@@ -109,7 +109,7 @@ def test_an_unreadable_position_is_listed_under_its_symbol():
     assert max_losses_e4([unreadable("SPY?"), holding("P", 90, 1, "2")]) == {"SPY?": None, "XYZ": e4("200")}
 
 
-def test_nothing_held_loses_nothing():
+def test_an_empty_account_loses_nothing():
     assert max_losses_e4([]) == {}
 
 
@@ -238,7 +238,7 @@ def test_settled_contracts_lose_nothing():
     assert covered(*condor, call, *later, settled=settled) == {"SPY": e4("1530")}
 
 
-def test_what_is_unknown_stays_unknown_beside_settled_contracts():
+def test_an_unknown_worst_case_stays_unknown_beside_settled_contracts():
     call = holding("C", 650, -1)
     assert covered(call, unreadable(underlying="XYZ"), settled={call.symbol}) == {"XYZ": None}
     assert covered(unreadable(underlying="XYZ"), call, settled={call.symbol}) == {"XYZ": None}

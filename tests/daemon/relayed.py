@@ -1,4 +1,4 @@
-"""A relay of a house without a network: its replica, its feed on a virtual loop, and its view."""
+"""A relay of a fake source without a network: its replica, its feed on a virtual loop, and its view."""
 
 import asyncio
 
@@ -20,14 +20,14 @@ from tests.live.accounts import House, events, spy, status
 
 
 class Relayed:
-    """Must be made in a running loop. `house` is the source; `pass_events` gives the feed what it has published."""
+    """Must be made in a running loop. `pass_events` gives the feed what `source` has published."""
 
     def __init__(self, *, is_worker=False, **settings):
-        self.house = House(spy())
-        self.house.set_status(status())
+        self.source = House(spy())
+        self.source.set_status(status())
         self.settings = Server(**settings)
         self.role = "relay"
-        self.clock = SourceClock(lambda: self.house.now_at)
+        self.clock = SourceClock(lambda: self.source.now_at)
         edition = empty_edition(64)
         self.replica = Replica(edition, Fanout(edition, ring_size=16, follows=True))
         self.observed = []
@@ -55,7 +55,7 @@ class Relayed:
             followed="http://127.0.0.1:1",
         )
         self.reading = EventBlocks()
-        self.upstream = self.house.subscribe(EVERYTHING)
+        self.upstream = self.source.subscribe(EVERYTHING)
         self.woken = []
 
     def counts(self):
@@ -66,7 +66,7 @@ class Relayed:
         return ClusterJson(role=self.role, source="http://127.0.0.1:1", gaps=replica.gaps, dropped=replica.dropped)
 
     def pass_events(self):
-        for event in self.reading.feed(self.upstream.take(lambda: self.house.now_at)):
+        for event in self.reading.feed(self.upstream.take(lambda: self.source.now_at)):
             self.feed.take(event)
 
     def follow(self, interval_seconds=0.0):

@@ -30,7 +30,7 @@ class Scene:
         self.service.show = self._show
 
     def _show(self, changes):
-        """Pass everything that is shown on to be stored, as the publisher does."""
+        """Pass every shown change on to be stored, as the publisher does."""
         self.shown.append(changes)
         if changes.records:
             self.service.take(changes)
@@ -65,7 +65,7 @@ def run():
     return virtualtime.run
 
 
-def test_nothing_is_evaluated_before_the_alerts_are_recalled_and_orders_were_tried(run):
+def test_nothing_is_evaluated_before_the_alerts_are_recalled_and_a_reading_of_orders_was_tried(run):
     async def scene():
         async with Scene() as given:
             assert (given.look(), given.service.deadline) == (NOTHING, None)
@@ -81,7 +81,7 @@ def test_nothing_is_evaluated_before_the_alerts_are_recalled_and_orders_were_tri
     run(scene())
 
 
-def test_orders_that_were_not_tried_hold_everything_back(run):
+def test_until_a_reading_of_orders_was_tried_nothing_is_evaluated(run):
     async def scene():
         async with Scene() as given:
             given.service.note_account("one")
@@ -94,7 +94,7 @@ def test_orders_that_were_not_tried_hold_everything_back(run):
 
 
 @pytest.mark.parametrize("stored", [(), None, (record(),)])
-def test_what_is_stored_of_the_account_is_recalled_and_published(run, stored):
+def test_stored_alerts_of_the_account_are_recalled_and_published(run, stored):
     async def scene():
         async with Scene() as given:
             given.store.accounts["one"] = stored
@@ -105,7 +105,7 @@ def test_what_is_stored_of_the_account_is_recalled_and_published(run, stored):
     run(scene())
 
 
-def test_another_key_of_the_same_account_goes_on_from_memory(run):
+def test_another_key_of_the_same_account_continues_from_memory(run):
     async def scene():
         async with Scene() as given:
             await given.begin()
@@ -120,7 +120,7 @@ def test_another_key_of_the_same_account_goes_on_from_memory(run):
     run(scene())
 
 
-def test_another_account_has_its_own_alerts_and_what_waits_is_stored_before(run):
+def test_another_account_has_its_own_alerts_and_waiting_changes_are_stored_before(run):
     async def scene():
         async with Scene() as given:
             given.store.accounts = {"two": (record("tested:QQQ-1"),)}
@@ -137,7 +137,7 @@ def test_another_account_has_its_own_alerts_and_what_waits_is_stored_before(run)
     run(scene())
 
 
-def test_while_another_account_is_read_the_alerts_of_the_one_before_are_not_shown(run):
+def test_while_another_account_is_read_the_alerts_of_the_previous_one_are_not_shown(run):
     async def scene():
         async with Scene() as given:
             given.store.accounts["one"] = (record(),)
@@ -181,7 +181,7 @@ def test_changes_are_stored_together_with_their_documents(run):
     run(scene())
 
 
-def test_only_the_last_state_of_a_record_that_changes_before_it_is_stored_is_stored(run):
+def test_only_the_last_state_of_a_record_is_stored_if_it_changes_before(run):
     async def scene():
         async with Scene() as given:
             await given.begin()
@@ -197,7 +197,7 @@ def test_only_the_last_state_of_a_record_that_changes_before_it_is_stored_is_sto
     run(scene())
 
 
-def test_a_stop_stores_what_waits_and_ends_the_evaluation(run):
+def test_a_stop_stores_waiting_changes_and_ends_the_evaluation(run):
     async def scene():
         async with Scene() as given:
             await given.begin()
@@ -231,7 +231,7 @@ def test_a_stop_before_the_account_is_known_stores_nothing(run):
     run(scene())
 
 
-def test_other_rules_apply_at_once_and_what_ends_by_them_is_published(run):
+def test_other_rules_apply_at_once_and_alerts_that_end_by_them_are_published(run):
     async def scene():
         async with Scene() as given:
             await given.begin()
@@ -264,7 +264,7 @@ def acknowledging(given):
     return asyncio.create_task(given.service.acknowledge("breached:SPY-1"))
 
 
-def test_a_daemon_without_others_does_not_wait_for_the_disk_to_acknowledge(run):
+def test_a_daemon_on_its_own_acknowledges_without_waiting_for_the_disk(run):
     async def scene():
         async with Scene() as given:
             given.delivery.can_write.clear()
@@ -321,7 +321,7 @@ def test_an_acknowledgement_that_no_other_ingester_would_know_of_is_an_error(run
     run(scene())
 
 
-def test_a_second_acknowledgement_changes_nothing_and_waits_as_well(run):
+def test_a_second_acknowledgement_changes_nothing_and_waits_too(run):
     async def scene():
         async with Scene() as given:
             await given.begin()
@@ -337,7 +337,7 @@ def test_a_second_acknowledgement_changes_nothing_and_waits_as_well(run):
     run(scene())
 
 
-def test_an_acknowledgement_waits_only_so_long(run):
+def test_an_acknowledgement_waits_for_a_limited_time(run):
     async def scene():
         async with Scene() as given:
             await given.begin()
@@ -366,7 +366,7 @@ def test_channels_are_set_and_named(run):
     run(scene())
 
 
-def test_the_answer_has_all_alerts_but_those_that_are_pending(run):
+def test_the_answer_has_all_alerts_except_pending_ones(run):
     async def scene():
         given = Scene()
         given.alerts.records = (

@@ -40,7 +40,7 @@ LEG = next(iter(LEGS))
 
 
 class FakeListener:
-    """A listening socket, as far as its address goes."""
+    """A listening socket that has only an address."""
 
     family = socket.AF_INET
 
@@ -74,7 +74,7 @@ def built(tmp_path):
 
 
 def sink_of(parts):
-    """What the supervisor passes the account and the quotes to."""
+    """The sink to which the supervisor passes the account and the quotes."""
     return parts.upstream.supervisor._sink
 
 
@@ -87,7 +87,7 @@ async def fetch(parts, path, **headers):
     return await Conversation(parts.server.config.app, path, headers=headers).run()
 
 
-def test_before_the_start_the_document_is_empty_and_of_the_configured_source(built):
+def test_before_the_start_the_document_is_empty_and_names_the_configured_source(built):
     async def scene():
         with built() as parts:
             document = parts.view.document()
@@ -109,7 +109,7 @@ def test_each_run_has_its_own_epoch_so_that_versions_of_another_are_recognised(b
     asyncio.run(scene())
 
 
-def test_what_the_supervisor_reads_reaches_the_view_the_subscribers_and_the_metrics(built):
+def test_readings_of_the_supervisor_reach_the_view_the_subscribers_and_the_metrics(built):
     async def scene():
         with built() as parts:
             wakes = []
@@ -153,7 +153,7 @@ def test_quotes_are_published_with_the_window_and_the_least_change_of_the_config
     asyncio.run(scene())
 
 
-def test_a_reload_reaches_the_same_parts_that_serve(built):
+def test_a_reload_reaches_the_parts_that_serve(built):
     changed = Config(
         alpaca=CONFIG.alpaca,
         stream=Stream(window_ms=750),
@@ -213,7 +213,7 @@ def test_a_reload_changes_how_long_history_is_kept(built, tmp_path):
     asyncio.run(scene())
 
 
-def test_rows_of_a_minute_reach_the_recorder_and_the_past_the_document(built, tmp_path):
+def test_rows_of_a_minute_reach_the_recorder_and_the_past_reaches_the_document(built, tmp_path):
     async def scene():
         with built(history=tmp_path) as parts:
             past = parts.upstream.past

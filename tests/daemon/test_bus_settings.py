@@ -17,14 +17,14 @@ def credentials(kind, path):
     return BusCredentials(kind=kind, secret=Secret("a secret"), path=path)
 
 
-def test_the_servers_and_the_login_are_those_of_the_configuration(tmp_path):
+def test_the_servers_and_the_login_come_from_the_configuration(tmp_path):
     settings = bus_settings(PLAIN, credentials("seed", tmp_path), {})
     assert settings.urls == ("nats://127.0.0.1", "nats://[::1]:4223")
     assert (settings.login.kind, settings.login.secret.reveal()) == ("seed", "a secret")
     assert bus_settings(PLAIN, None, {}).login is None
 
 
-def test_answers_to_a_relay_come_to_other_subjects_than_those_to_an_ingester():
+def test_answers_to_a_relay_use_other_subjects_than_those_to_an_ingester():
     assert bus_settings(PLAIN, None, {}).inbox == "_INBOX.relay"
     assert bus_settings(Cluster(role="ingest", bus="nats://127.0.0.1"), None, {}).inbox == "_INBOX.ingester"
 
@@ -37,11 +37,11 @@ def test_certificates_are_only_read_for_tls(tmp_path):
     assert isinstance(bus_settings(SECURE, None, {}).context(), ssl.SSLContext)
 
 
-def test_a_client_certificate_is_shown_instead_of_a_login_and_must_be_there(tmp_path):
+def test_a_client_certificate_replaces_a_login_and_must_exist(tmp_path):
     with pytest.raises(ConfigError, match="cannot be used as a client certificate"):
         bus_settings(SECURE, credentials("certificate", tmp_path / "none"), {})
     assert bus_settings(PLAIN, credentials("certificate", tmp_path / "none"), {}).login is None
 
 
-def test_the_name_is_that_of_the_process():
+def test_our_own_name_ends_with_the_process_id():
     assert own_name().endswith(f":{os.getpid()}")

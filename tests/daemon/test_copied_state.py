@@ -18,14 +18,14 @@ from condord.notify.file import Stored
 from condord.notify.store import AlertStore
 from condord.upstream import state_files
 from tests.fakes.alert_parts import FakeWatch
-from tests.notify.made import NOW_AT, record
+from tests.notify.builders import NOW_AT, record
 from tests.notify.test_delivery import FakeSenders
 from tests.virtualtime import run, until
 
 NAMES = f"{'a' * 20}-names.json"
 
 
-def test_the_newest_of_each_kind_is_sent_once_there_is_a_front_and_then_each():
+def test_once_there_is_a_front_the_newest_state_of_each_kind_is_sent_and_then_each_change():
     copied, sent = CopiedState(), []
     copied.copy_file(NAMES, b"1")
     copied.copy_file(NAMES, b"2")
@@ -56,7 +56,7 @@ def test_alerts_wait_until_a_successor_would_have_them():
     run(main())
 
 
-def test_alerts_wait_only_so_long():
+def test_alerts_wait_for_a_limited_time():
     async def main():
         loop = asyncio.get_running_loop()
         began = loop.time()
@@ -82,8 +82,8 @@ def recalled(content, directory):
     return asyncio.run(main())
 
 
-def test_what_is_acknowledged_is_known_to_a_successor_from_the_answer_on(tmp_path):
-    """The leader may be killed right after the answer, as the bus has it by then."""
+def test_once_an_acknowledgement_is_answered_a_successor_knows_it(tmp_path):
+    """The leader may be killed right after the answer: by then the bus has the acknowledgement."""
     (tmp_path / "next").mkdir()
     sent, on_bus = [], []
 
@@ -119,7 +119,7 @@ def test_what_is_acknowledged_is_known_to_a_successor_from_the_answer_on(tmp_pat
     assert [each.acknowledged_at for each in recalled(on_bus[-1], tmp_path / "next")] == [NOW_AT]
 
 
-def test_an_earlier_state_is_there_for_the_daemon(caplog):
+def test_the_daemon_begins_with_the_earlier_state(caplog):
     copied = CopiedState(
         [
             StateCopy(kind="names", name=NAMES, content=b"names"),

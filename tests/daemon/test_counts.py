@@ -17,7 +17,7 @@ def test_the_sum_adds_every_number_and_every_name():
     )  # fmt: skip
 
 
-def test_only_numbers_that_never_fall_outlast_a_process():
+def test_only_counters_outlast_a_process():
     assert Counts(subscribers=3, tasks=4, frames=5, resyncs={"a": 1}).lasting() == Counts(frames=5, resyncs={"a": 1})
 
 
@@ -34,7 +34,7 @@ def test_a_process_counts_its_own_fan_out():
     assert found.resyncs == {}
 
 
-def test_the_subscribers_of_a_daemon_with_workers_are_those_of_its_workers():
+def test_a_daemon_with_workers_counts_their_subscribers():
     own = Counts(subscribers=2, frames=9, log_dropped=1, gaps=3, outdated=4)
     assert counts.summed(own, Counts(subscribers=50, frames=500, log_dropped=2, tasks=7)) == Counts(
         subscribers=50, frames=500, log_dropped=3, gaps=3, outdated=4, tasks=7

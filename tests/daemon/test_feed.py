@@ -219,7 +219,7 @@ def test_a_gap_marks_every_quote_until_rest_confirms_it():
     assert [quote.unconfirmed for quote in scene.daemon.document().quotes if quote.symbol == LEG] == [False]
 
 
-def test_what_rest_was_asked_for_before_a_gap_does_not_confirm_after_it():
+def test_a_quote_requested_from_rest_before_a_gap_confirms_nothing_after_it():
     scene = Scene()
     scene.feed.offer([tick(LEG, 1.0, 1.2)])
     scene.loop.advance(1)
@@ -230,7 +230,7 @@ def test_what_rest_was_asked_for_before_a_gap_does_not_confirm_after_it():
     assert [quote.unconfirmed for quote in scene.daemon.document().quotes if quote.symbol == LEG] == [True]
 
 
-def test_a_contract_is_silent_five_seconds_after_rest_returned_what_the_stream_did_not_bring():
+def test_a_contract_is_silent_five_seconds_after_rest_returned_a_quote_that_the_stream_did_not_send():
     scene = Scene()
     scene.feed.offer([tick(LEG, 1.0, 1.2)])
     scene.loop.advance(1)
@@ -252,7 +252,7 @@ def test_a_quote_far_ahead_of_the_exchanges_clock_is_not_shown_and_makes_the_clo
     assert (scene.feed.doubts_clock(), scene.feed.doubts_clock()) == (True, False)
 
 
-def test_rest_knows_more_only_with_a_newer_quote_of_a_held_contract():
+def test_the_stream_has_missed_a_quote_only_if_rest_has_a_newer_one_of_a_held_contract():
     scene = Scene()
     scene.feed.offer([tick(LEG, 1.0, 1.2, second=5)])
     assert not scene.feed.has_missed([tick(LEG, 2.0, 2.2, second=5)])
@@ -274,7 +274,7 @@ def test_a_status_that_differs_only_in_its_instants_wakes_no_subscriber():
     assert scene.woken == 2
 
 
-def test_each_subscriber_passed_is_woken():
+def test_each_given_subscriber_is_woken():
     scene = Scene()
     wake([scene.subscriber, scene.subscriber])
     assert scene.woken == 2
@@ -306,7 +306,7 @@ def test_a_frame_of_quotes_from_rest_is_not_measured():
     assert (scene.woken, scene.measured) == (1, [])
 
 
-def test_a_feed_works_unmeasured():
+def test_a_feed_works_without_metrics():
     scene = Scene()
     feed = Feed(
         scene.daemon.publisher,
@@ -320,7 +320,7 @@ def test_a_feed_works_unmeasured():
     assert (scene.bid, scene.woken) == (1, 1)
 
 
-def test_what_is_grouped_beforehand_is_set_without_a_search(monkeypatch):
+def test_a_grouping_made_beforehand_is_set_without_a_search(monkeypatch):
     scene = Scene()
     opened = [held(symbol, quantity) for symbol, quantity in LEGS.items()]
     asyncio.run(scene.feed.regroup(opened[:3], ()))
@@ -329,12 +329,12 @@ def test_what_is_grouped_beforehand_is_set_without_a_search(monkeypatch):
     assert len(scene.daemon.document().unmatched) == 3
 
 
-def test_what_is_recorded_and_the_trade_book_get_the_account_of_the_positions():
+def test_the_recorder_and_the_trade_book_get_the_account_of_the_positions():
     scene = Scene()
     positions, orders = [held(LEG, 3)], (Order(id="an order", filled_at=NOW_AT, fills=()),)
     scene.feed.set_positions(iter(positions), orders=orders)
     assert scene.past.calls == [("show",), ("set_account", tuple(positions), orders)]
-    assert scene.past.calls[1][2] is orders  # by which the trade book knows that there are no new ones
+    assert scene.past.calls[1][2] is orders  # the same object, so the trade book knows that there are no new ones
 
 
 def test_contracts_that_left_without_a_fill_await_a_booking():
@@ -375,7 +375,7 @@ def test_the_trade_book_gets_the_sessions():
     assert scene.past.calls == [("set_calendar", Calendar())]
 
 
-def test_the_alerts_learn_which_account_is_known_and_when_its_orders_count():
+def test_the_alerts_are_notified_of_the_account_of_its_orders_and_of_another_key():
     scene = Scene()
     scene.feed.note_account("an account")
     scene.feed.note_orders()

@@ -10,7 +10,7 @@ from condord.errors import Unavailable
 from .relayed import Relayed
 
 
-def test_a_source_is_followed_and_asked():
+def test_a_relay_follows_its_source_and_asks_it():
     async def scene():
         relayed = Relayed()
         settings = SourceSettings(address=parse_url("unix:///nonexistent/x"), token=None, context=lambda: None)

@@ -27,7 +27,7 @@ async def following(server, relayed, refused, account=ACCOUNT):
 
 
 @pytest.mark.slow
-def test_the_leader_is_followed_asked_and_named(nats_server):
+def test_a_relay_of_a_bus_follows_asks_and_names_the_leader(nats_server):
     async def answer(method, target):
         return Answer(200, {}, f"{method} {target}".encode())
 
@@ -56,7 +56,7 @@ def test_the_leader_is_followed_asked_and_named(nats_server):
 
 
 @pytest.mark.slow
-def test_several_accounts_end_it_unless_one_is_named(nats_server):
+def test_several_accounts_on_the_bus_end_a_relay_unless_one_is_named(nats_server):
     async def scene():
         server = nats_server()
         bus = server.bus()

@@ -32,7 +32,7 @@ class Spy:
         return lambda *given: self._log.append((self._name, method, *given))
 
 
-def test_what_a_leader_announces_is_published_and_answered_under_its_name_and_fence():
+def test_events_of_a_leader_are_published_and_requests_answered_under_its_name_and_fence():
     log = []
     announced = Announcements(Spy("publisher", log), Spy("answers", log), Spy("follower", log), "desk-1:5")
     announced.lead(7)
@@ -67,7 +67,7 @@ def front(relayed, state=Path("/nonexistent")):
     return FollowedFront(settings, relayed.replica, relayed.feed, refused=None)
 
 
-def test_it_is_a_standby_of_the_leader_on_the_bus_until_it_leads_itself():
+def test_a_front_is_a_standby_of_the_leader_on_the_bus_until_it_leads_itself():
     async def main():
         relayed = Relayed()
         followed = front(relayed)
@@ -84,14 +84,14 @@ def test_it_is_a_standby_of_the_leader_on_the_bus_until_it_leads_itself():
     run(main())
 
 
-def test_its_snapshot_and_its_answer_to_what_is_missing_are_those_of_its_document():
+def test_snapshots_and_resumed_events_of_a_front_are_those_of_its_document():
     async def main():
         relayed = Relayed()
         followed = front(relayed)
         assert followed._snapshot() is None
         relayed.pass_events()
         version, block = followed._snapshot()
-        assert version == relayed.house.edition.version
+        assert version == relayed.source.edition.version
         assert b"event: snapshot" in block
         assert b"event: snapshot" in followed._resumed(None)
         relayed.feed.lose("no event has come for 2 s", "leaderLost")
@@ -102,9 +102,7 @@ def test_its_snapshot_and_its_answer_to_what_is_missing_are_those_of_its_documen
 
 
 @pytest.mark.parametrize(("name", "accounts"), [(f"{'a' * 20}-extremes.json", [("a" * 20, "simulator")]), (None, None)])
-def test_what_it_follows_is_recorded_for_the_account_whose_extremes_the_leader_keeps(
-    tmp_path, monkeypatch, name, accounts
-):
+def test_a_front_records_for_the_account_whose_extremes_the_leader_keeps(tmp_path, monkeypatch, name, accounts):
     async def copied_name(_bucket, account, kind):
         assert (account, kind) == ("a1b2", "extremes")
         return name
@@ -113,7 +111,7 @@ def test_what_it_follows_is_recorded_for_the_account_whose_extremes_the_leader_k
         relayed = Relayed()
         followed = front(relayed, tmp_path)
         recording = asyncio.create_task(followed.history.run())
-        for event in relayed.reading.feed(relayed.upstream.take(lambda: relayed.house.now_at)):
+        for event in relayed.reading.feed(relayed.upstream.take(lambda: relayed.source.now_at)):
             followed._of_bus._sink.take(event)
         await followed.history.release()
         recording.cancel()
@@ -129,7 +127,7 @@ def test_what_it_follows_is_recorded_for_the_account_whose_extremes_the_leader_k
             assert connection.execute("SELECT hash, source FROM accounts").fetchall() == accounts
 
 
-def test_while_nothing_is_followed_questions_are_refused():
+def test_while_nothing_is_followed_requests_are_refused():
     async def main():
         followed = front(Relayed())
         with pytest.raises(Unavailable, match=r"^the leader on the bus nats://.* is lost$"):

@@ -47,7 +47,7 @@ def serve(visit, **given):
 
 
 @pytest.mark.slow
-def test_without_a_bus_it_serves_that_nothing_was_read_and_stops_gracefully(tmp_path):
+def test_without_its_bus_a_front_reports_that_nothing_was_read_and_stops_gracefully(tmp_path):
     seen = {}
 
     def visit(url):
@@ -68,7 +68,7 @@ def test_without_a_bus_it_serves_that_nothing_was_read_and_stops_gracefully(tmp_
     assert [name.startswith("ingester-") for name in seen["locks"]] == [True]
 
 
-def test_a_state_directory_that_another_ingester_of_the_account_has_is_refused(tmp_path):
+def test_a_state_directory_used_by_another_ingester_of_the_account_is_refused(tmp_path):
     name = account_name(Config(cluster=Cluster(role="ingest", bus=NOBODY)), startup.key())
     with instance_lock.only_ingester(name, tmp_path), pytest.raises(StateInUse, match=f"process {os.getpid()}"):
         serve(lambda _url: None, environ={"STATE_DIRECTORY": str(tmp_path)})
@@ -105,7 +105,7 @@ def test_a_maker_is_a_daemon_of_its_own_at_a_socket_of_the_front(tmp_path):
     assert (settings.maker.address.uds, settings.lease_seconds, len(settings.account)) == (f"{tmp_path}/maker", 5, 12)
 
 
-def test_what_a_front_records_is_in_the_database_of_its_makers(tmp_path):
+def test_a_front_records_in_the_database_of_its_makers(tmp_path):
     config = Config(cluster=Cluster(role="ingest", bus=NOBODY))
     inputs = types.SimpleNamespace(config=config, environ={"STATE_DIRECTORY": "/s"})
     settings = front_service._settings(startup.startup(config, startup.key()), inputs, tmp_path, None, {})
@@ -115,7 +115,7 @@ def test_what_a_front_records_is_in_the_database_of_its_makers(tmp_path):
 
 
 @pytest.mark.slow
-def test_it_imports_nothing_that_reads_an_account():
+def test_a_front_imports_nothing_that_reads_an_account():
     program = "import sys, condord.daemon.front_service; print([m for m in ('alpaca', 'requests', 'pandas') if m in sys.modules])"
     result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120)
     assert result.stdout == "[]\n", result.stderr

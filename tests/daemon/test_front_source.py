@@ -66,7 +66,7 @@ class FakeFollower:
         return f"{self.name}: {method} {target}"
 
 
-def test_what_a_maker_sends_is_published_from_the_first_event_on():
+def test_events_of_a_maker_are_published_from_the_first_one_on():
     feed, announced = FakeFeed(), FakeAnnounced()
     sink = LedSink(feed, announced, 7)
     assert sink.resume_version is None
@@ -100,7 +100,7 @@ class Scene:
         )
 
 
-def test_the_maker_is_followed_and_asked_while_the_front_leads():
+def test_while_it_leads_a_front_follows_and_asks_its_maker():
     async def main():
         scene = Scene()
         task = asyncio.create_task(scene.source.run())
@@ -137,7 +137,7 @@ def test_the_maker_is_followed_and_asked_while_the_front_leads():
     run(main())
 
 
-def test_a_get_that_a_former_leader_does_not_answer_is_asked_of_the_maker():
+def test_a_get_that_a_former_leader_does_not_answer_is_sent_to_the_maker():
     async def main():
         scene = Scene()
         scene.bus.can_answer.clear()

@@ -9,15 +9,15 @@ from condord.live.account import Regrouping
 from tests.live.accounts import lot, spy
 
 
-def test_an_account_is_grouped_as_on_the_loop():
+def test_an_account_is_grouped_as_it_would_be_on_the_loop():
     grouper = Grouper()
     wanted = Regrouping(held=frozenset(spy()), lots=(lot(),))
     assert asyncio.run(grouper.run(wanted.run)) == group(spy(), [lot()])
     grouper.close()
 
 
-class Endless:
-    """A search that ends only by what a pause raises."""
+class EndlessSearch:
+    """A search that ends only by an exception that a pause raises."""
 
     def __init__(self):
         self.begun = threading.Event()
@@ -34,7 +34,7 @@ class Endless:
 
 def test_a_cancelled_search_ends_and_the_next_one_runs():
     async def play():
-        grouper, endless = Grouper(), Endless()
+        grouper, endless = Grouper(), EndlessSearch()
         search = asyncio.create_task(grouper.run(endless.run))
         assert await asyncio.to_thread(endless.begun.wait, 30)
         search.cancel()

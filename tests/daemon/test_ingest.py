@@ -39,7 +39,7 @@ class FakeParts:
         self.calls.append("alerts")
 
 
-def test_the_state_is_that_of_the_option_stream():
+def test_the_state_for_systemd_follows_the_option_stream():
     parts = FakeParts()
     job = Ingest(parts, {})
     assert job.status_text() == "starting"
@@ -49,7 +49,7 @@ def test_the_state_is_that_of_the_option_stream():
     assert job.stuck(0.0) == "stuck"
 
 
-def test_what_stores_runs_until_the_last_minute_and_the_alerts_are_stored():
+def test_writers_run_until_the_last_minute_and_the_alerts_are_stored():
     parts = FakeParts()
     job = Ingest(parts, {})
     assert job.tasks == {each: f"run {each}" for each in ("the supervisor", "the trade book", "the delivery")}
@@ -58,7 +58,7 @@ def test_what_stores_runs_until_the_last_minute_and_the_alerts_are_stored():
     assert sorted(parts.calls, key=str) == [["the running minute"], "alerts"]
 
 
-def test_reload_and_close_are_those_of_the_parts():
+def test_reload_and_close_are_passed_on_to_the_parts():
     parts = FakeParts()
     job = Ingest(parts, {})
     job.reload()

@@ -117,7 +117,7 @@ def test_the_lease_is_taken_renewed_and_the_maker_extended():
     run(main())
 
 
-def test_what_keeps_the_lease_from_being_asked_for_is_logged_once_with_what_to_do(caplog):
+def test_the_reason_why_the_lease_cannot_be_requested_is_logged_once_with_a_remedy(caplog):
     async def main():
         async with scene() as made:
             none, other = Declined("JetStream does not answer", "add it"), Declined("the bucket has no TTL")
@@ -126,9 +126,9 @@ def test_what_keeps_the_lease_from_being_asked_for_is_logged_once_with_what_to_d
             assert made.leadership.role == "leading"
 
     run(main())
-    told = [record.fields for record in caplog.records if record.message == "The lease cannot be asked for"]
+    logged = [record.fields for record in caplog.records if record.message == "The lease cannot be asked for"]
     first = {"bus": "nats://a", "reason": "JetStream does not answer", "remedy": "add it"}
-    assert told == [first, {"bus": "nats://a", "reason": "the bucket has no TTL"}, first]
+    assert logged == [first, {"bus": "nats://a", "reason": "the bucket has no TTL"}, first]
 
 
 def test_an_ingester_that_would_not_be_heard_does_not_ask_for_the_lease(caplog):
@@ -143,12 +143,12 @@ def test_an_ingester_that_would_not_be_heard_does_not_ask_for_the_lease(caplog):
             assert made.leadership.role == "leading"
 
     run(main())
-    told = [record.fields for record in caplog.records if record.message == "The lease cannot be asked for"]
+    logged = [record.fields for record in caplog.records if record.message == "The lease cannot be asked for"]
     reason = "the bus forbids this user to publish to x"
-    assert told == [{"bus": "nats://a", "reason": reason, "remedy": "permit it"}]
+    assert logged == [{"bus": "nats://a", "reason": reason, "remedy": "permit it"}]
 
 
-def test_a_fence_that_does_not_rise_is_logged_once_with_what_to_do(caplog):
+def test_a_fence_that_does_not_rise_is_logged_once_with_a_remedy(caplog):
     async def main():
         async with scene() as made:
             await asyncio.sleep(0.5)
@@ -159,9 +159,9 @@ def test_a_fence_that_does_not_rise_is_logged_once_with_what_to_do(caplog):
             assert len([call for call in made.lease.calls if call.startswith("release")]) > 1
 
     run(main())
-    [told] = [record.fields for record in caplog.records if record.message == "The lease cannot be asked for"]
-    assert told["reason"] == "its fence is not above 5, the last one"
-    assert "clock" in told["remedy"]
+    [logged] = [record.fields for record in caplog.records if record.message == "The lease cannot be asked for"]
+    assert logged["reason"] == "its fence is not above 5, the last one"
+    assert "clock" in logged["remedy"]
 
 
 def test_a_request_that_never_ends_has_a_reason_in_the_log(caplog):
@@ -173,8 +173,8 @@ def test_a_request_that_never_ends_has_a_reason_in_the_log(caplog):
             await asyncio.sleep(3 * LEASE)
 
     run(main())
-    told = [record.fields["reason"] for record in caplog.records if record.message == "The lease cannot be asked for"]
-    assert told == ["no answer in time"]
+    logged = [record.fields["reason"] for record in caplog.records if record.message == "The lease cannot be asked for"]
+    assert logged == ["no answer in time"]
 
 
 def test_a_standby_asks_again_until_the_lease_is_free():
@@ -190,7 +190,7 @@ def test_a_standby_asks_again_until_the_lease_is_free():
 
 
 @pytest.mark.parametrize("answer", [False, "none"])
-def test_a_lost_lease_and_one_without_answers_kill_the_maker_in_time(answer):
+def test_the_maker_is_killed_in_time_if_the_lease_is_lost_or_unanswered(answer):
     async def main():
         async with scene() as made:
             began = asyncio.get_running_loop().time()
@@ -210,7 +210,7 @@ def test_a_lost_lease_and_one_without_answers_kill_the_maker_in_time(answer):
     run(main())
 
 
-def test_an_unclear_renewal_is_tried_again_and_logged_when_that_begins_and_ends(caplog):
+def test_an_unanswered_renewal_is_tried_again_and_its_beginning_and_end_are_logged(caplog):
     caplog.set_level(logging.INFO)
 
     async def main():
@@ -222,9 +222,9 @@ def test_an_unclear_renewal_is_tried_again_and_logged_when_that_begins_and_ends(
             assert made.term.log == [("run", 5)]
 
     run(main())
-    told = [record for record in caplog.records if record.message.startswith("The lease")]
-    assert [record.message for record in told] == 2 * ["The lease was not renewed", "The lease is renewed again"]
-    assert told[1].fields == {"fence": 5, "lasted_seconds": 1.0}
+    logged = [record for record in caplog.records if record.message.startswith("The lease")]
+    assert [record.message for record in logged] == 2 * ["The lease was not renewed", "The lease is renewed again"]
+    assert logged[1].fields == {"fence": 5, "lasted_seconds": 1.0}
 
 
 @pytest.mark.parametrize("delay", [0.01, 60.0])
@@ -242,7 +242,7 @@ def test_a_term_that_ends_without_an_answer_is_known_as_such(delay):
     run(main())
 
 
-def test_a_maker_that_ends_by_itself_leaves_the_lease_to_others_for_its_pause():
+def test_after_a_maker_ends_by_itself_others_may_take_the_lease_during_its_pause():
     async def main():
         async with scene() as made:
             await asyncio.sleep(0.5)
@@ -257,7 +257,7 @@ def test_a_maker_that_ends_by_itself_leaves_the_lease_to_others_for_its_pause():
     run(main())
 
 
-def test_leaving_ends_the_maker_gracefully_and_gives_the_lease_back():
+def test_leaving_ends_the_maker_gracefully_and_releases_the_lease():
     async def main():
         async with scene() as made:
             await asyncio.sleep(0.5)

@@ -47,7 +47,7 @@ def changed(*names, config=None):
     return config
 
 
-def test_the_docs_have_each_key_where_a_running_daemon_takes_it():
+def test_the_docs_list_each_key_under_how_a_running_daemon_applies_it():
     page = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text()
     rows = [row.split("|")[1:4] for row in page.split("| section |", 1)[1].split("\n\n", 1)[0].splitlines()[2:]]
     live, waiting = (
@@ -59,7 +59,7 @@ def test_the_docs_have_each_key_where_a_running_daemon_takes_it():
     assert [row[0].strip(" `[]") for row in rows if row[1].strip() == "all"] == list(configuration.TABLES)
 
 
-def test_what_differs_is_named_in_the_order_of_the_file():
+def test_keys_that_differ_are_named_in_the_order_of_the_file():
     names = ["alpaca.feed", "rest.threads", "model.dividend_yield", "log.level", "dividend", "alert", "notify"]
     assert live_keys.differing(Config(), changed(*reversed(names))) == names
 
@@ -71,7 +71,7 @@ def test_a_live_key_is_applied_and_another_one_waits(name):
 
 
 @pytest.mark.parametrize("name", ["alpaca.paper", "alpaca.trading_url"])
-def test_while_the_account_waits_so_does_all_of_alpaca(name):
+def test_while_another_account_waits_for_a_restart_so_do_all_keys_of_alpaca(name):
     new = changed(name, "alpaca.feed", "alpaca.key_id_file", "stream.window_ms", "rest.threads")
     took = live_keys.taken(Config(), new)
     assert took == changed("stream.window_ms")

@@ -1,4 +1,4 @@
-"""The program of the maker before it has anything to do; test_maker_process and tests/cluster/processes run all of it."""
+"""The program of a maker before it gets a task; test_maker_process and tests/cluster/processes run all of it."""
 
 import os
 import socket
@@ -42,7 +42,7 @@ def started():
 
 
 @pytest.mark.parametrize("what", ["channel", "input", "deadline"])
-def test_it_ends_with_its_front(started, what):
+def test_a_maker_ends_with_its_front(started, what):
     process, deadline, ours = started
     if what == "channel":
         ours.shutdown(socket.SHUT_RDWR)

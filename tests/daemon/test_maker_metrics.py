@@ -19,7 +19,7 @@ from tests.virtualtime import run
 
 
 class Maker:
-    """Answers with the metrics of a daemon of an account, which was `started` then."""
+    """Answers with the metrics of a daemon that was `started` at this time."""
 
     def __init__(self, started=100.0):
         self.registry = CollectorRegistry()
@@ -39,7 +39,7 @@ class Maker:
 
 
 class Front:
-    """A front with one maker after the other; `maker` is a function that answers."""
+    """A front whose makers follow each other; `maker` is the function that answers for the current one."""
 
     def __init__(self, maker=None):
         self.registry = CollectorRegistry()
@@ -57,7 +57,7 @@ class Front:
         return await self.maker(target, accept)
 
     def scrape(self):
-        """The samples; no family and no sample is there twice."""
+        """The samples, after a check that no family and no sample appears twice."""
 
         async def scraped():
             return generate_latest(await self.metrics.with_maker(self.registry)).decode()
@@ -71,7 +71,7 @@ class Front:
         return found
 
 
-def test_while_it_leads_there_is_what_only_the_maker_has_and_the_sum_of_both_processes():
+def test_while_it_leads_a_front_has_the_metrics_of_its_maker_and_the_sums_of_both_processes():
     maker = Maker()
     maker.cpu.inc(30)
     maker.memory.set(100)
@@ -120,7 +120,7 @@ async def hanging(target, accept):
 
 
 @pytest.mark.parametrize("maker", [gone, failing, hanging])
-def test_a_maker_that_does_not_answer_leaves_the_own_metrics_and_what_was_counted(maker):
+def test_while_its_maker_does_not_answer_a_front_has_its_own_metrics_and_earlier_counts(maker):
     before, front = Maker(), Front()
     before.cpu.inc(30)
     front.maker = before.ask_now

@@ -53,7 +53,7 @@ def run(work):
         ({}, {}, Refused, 77),
     ],
 )
-def test_an_error_that_no_other_attempt_changes_is_passed_on(given, flags, kind, code):
+def test_a_permanent_error_is_passed_on(given, flags, kind, code):
     async def main():
         maker = await MakerProcess.start(environ(**given))
         assert not maker.has_ended

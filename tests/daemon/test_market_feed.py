@@ -32,7 +32,7 @@ def underlying(scene):
 
 
 def settle(scene):
-    """Let a pass over the figures go by, with the turns that it takes."""
+    """Wait until a pass over the figures has had all turns that it needs."""
     for _ in range(10):
         scene.loop.advance(0.5)
 
@@ -49,7 +49,7 @@ def summary(equity_e4=500_000_000):
     )
 
 
-def test_the_underlyings_of_the_options_held_are_asked_for(scene):
+def test_the_underlyings_of_held_options_are_requested(scene):
     assert (scene.feed.stocks, scene.feed.indexes, scene.feed.opposites) == ((STOCK,), (), ())
 
 
@@ -66,7 +66,7 @@ def test_prices_of_stocks_reach_the_document_from_the_stream_and_from_rest(scene
     assert (underlying(scene).price, underlying(scene).previous_close) == (600, 590)
 
 
-def test_after_a_suspend_a_price_is_unconfirmed_until_it_is_given_again(scene):
+def test_after_a_suspend_a_price_is_unconfirmed_until_it_is_read_again(scene):
     status = scene.daemon.document().status
     market = msgspec.structs.replace(status.market, is_open=True)
     scene.feed.set_status(msgspec.structs.replace(status, market=market))

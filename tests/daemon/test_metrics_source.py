@@ -16,7 +16,7 @@ LEG = next(iter(LEGS))
 
 
 class FakeStream:
-    """What is counted of a stream of Alpaca."""
+    """The counters of a stream of Alpaca."""
 
     def __init__(self, name, *kinds):
         bounds = LinkSettings(name=name, silence_seconds=60.0, backoff_min_seconds=1.0, backoff_max_seconds=60.0)
@@ -33,7 +33,7 @@ class FakeStream:
 
 
 class FakeUpstream:
-    """What is counted of the supervisor and of REST."""
+    """The counters of the supervisor and of REST."""
 
     def __init__(self, status):
         self.stream = FakeStream("the option stream", "quote")
@@ -107,7 +107,7 @@ def test_the_refusals_of_all_parts_are_merged(parts):
     assert (refused["notHeld"], refused["frame"]) == (4, 2)
 
 
-def test_what_has_not_happened_yet_is_zero_instead_of_missing(parts):
+def test_a_counter_that_has_not_counted_yet_is_zero_instead_of_missing(parts):
     numbers = parts.numbers()
     assert set(numbers.refused) == set(get_args(Refusal))
     assert set(numbers.resyncs) == set(RESYNCS)

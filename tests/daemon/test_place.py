@@ -25,7 +25,7 @@ def test_a_process_without_workers_serves_itself():
         assert place.inner(section) is section
 
 
-def test_with_workers_it_serves_on_a_private_socket_and_they_at_the_address(tmp_path):
+def test_with_workers_the_daemon_serves_on_a_private_socket_and_its_workers_at_the_address(tmp_path):
     with opened(workers=3, max_subscribers=7, environ={"RUNTIME_DIRECTORY": str(tmp_path)}) as place:
         (inner,), (outer,) = place.listeners, place.worker_resources.listeners
         source = Path(place.worker_resources.source)
@@ -48,7 +48,7 @@ def test_without_a_usable_runtime_directory_a_temporary_one_is_taken(name, tmp_p
         assert place.worker_resources.directory.parent == tmp_path
 
 
-def test_sockets_of_systemd_are_the_door_of_the_workers():
+def test_the_workers_listen_on_the_sockets_of_systemd():
     with socket.create_server(("127.0.0.1", 0)) as inherited, opened([inherited], workers=2) as place:
         assert place.worker_resources.listeners == [inherited]
         assert place.address == f"http://127.0.0.1:{inherited.getsockname()[1]}"
@@ -71,7 +71,7 @@ def test_a_taken_port_is_refused(workers):
             pass
 
 
-def test_no_place_for_a_private_directory_is_an_error(monkeypatch, tmp_path):
+def test_without_a_place_for_a_private_directory_there_is_an_error(monkeypatch, tmp_path):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
     with pytest.raises(Unavailable, match="no private directory") as raised, opened(workers=2):
         pass

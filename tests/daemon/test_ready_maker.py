@@ -46,7 +46,7 @@ async def running(monkeypatch):
             await task
 
 
-def test_one_waits_until_it_is_taken_and_another_only_when_it_is_wanted(monkeypatch):
+def test_a_maker_waits_until_it_is_taken_and_another_starts_only_when_it_is_wanted(monkeypatch):
     async def main():
         async with running(monkeypatch) as ready:
             await asyncio.sleep(5)
@@ -63,7 +63,7 @@ def test_one_waits_until_it_is_taken_and_another_only_when_it_is_wanted(monkeypa
     run(main())
 
 
-def test_without_one_that_waits_another_is_started(monkeypatch):
+def test_without_a_waiting_maker_another_one_is_started(monkeypatch):
     async def main():
         async with running(monkeypatch) as ready:
             maker = await ready.take()
@@ -77,7 +77,7 @@ def test_without_one_that_waits_another_is_started(monkeypatch):
     run(main())
 
 
-def test_one_that_ends_is_replaced_with_growing_waits_and_so_is_one_that_cannot_be_started(monkeypatch, caplog):
+def test_a_maker_that_ends_or_cannot_be_started_is_replaced_after_growing_waits(monkeypatch, caplog):
     async def main():
         async with running(monkeypatch) as ready:
             for _ in range(200):

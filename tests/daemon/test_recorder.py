@@ -89,7 +89,7 @@ def test_switching_returns_the_past_of_the_account_and_names_the_day_at_the_exch
     run(scene())
 
 
-def test_a_stop_writes_the_running_minute_of_which_a_start_recalls_no_point(run):
+def test_a_stop_writes_the_running_minute_and_a_start_recalls_no_point_of_it(run):
     async def scene():
         async with Scene() as given:
             await given.begin()

@@ -51,7 +51,7 @@ class Scene:
         return self.config
 
 
-def test_a_reload_applies_what_needs_no_restart_and_connects_at_once(caplog):
+def test_a_reload_applies_keys_that_need_no_restart_and_reconnects_at_once(caplog):
     scene = Scene()
     changed = msgspec.structs.replace(CONFIG.server, allowed_hosts=("desk.example",), port=9, max_subscribers=3)
     scene.config = msgspec.structs.replace(CONFIG, server=changed, log=Log(level="debug"))
@@ -63,7 +63,7 @@ def test_a_reload_applies_what_needs_no_restart_and_connects_at_once(caplog):
     assert scene.retries == [1]
 
 
-def test_a_faulty_configuration_changes_nothing_but_connects_at_once(caplog):
+def test_a_faulty_configuration_changes_nothing_but_reconnects_at_once(caplog):
     scene = Scene()
     scene.config = ConfigError(["server.port = -1"])
     with caplog.at_level(logging.INFO):
@@ -73,7 +73,7 @@ def test_a_faulty_configuration_changes_nothing_but_connects_at_once(caplog):
     assert scene.retries == [1]
 
 
-def test_the_state_for_systemd_is_that_of_the_source():
+def test_the_state_for_systemd_follows_the_source():
     scene = Scene()
     assert scene.job.status_text() == "starting: nothing has been read"
     scene.view.status = status("live")
@@ -82,7 +82,7 @@ def test_the_state_for_systemd_is_that_of_the_source():
     assert scene.job.status_text() == "stale: no news"
 
 
-def test_the_job_is_to_follow_and_leaves_nothing_behind():
+def test_the_only_task_of_the_job_is_the_follower():
     scene = Scene()
     assert scene.job.tasks == {"the follower": "run the follower"}
     assert scene.job.writers == {}
@@ -102,6 +102,6 @@ def test_the_log_names_a_bus_and_masks_its_credentials(capsys, tmp_path):
     parts = RelayParts(followed=None, view=None, guard=None, guard_settings=lambda config: None)
     assert Relay(inputs, parts).log_fields == {"bus": "nats://127.0.0.1:1"}
     logging.getLogger("condord").error("kramers sent hushhush-1")
-    told = capsys.readouterr().err
-    assert "kramers sent" in told
-    assert "hushhush" not in told
+    output = capsys.readouterr().err
+    assert "kramers sent" in output
+    assert "hushhush" not in output

@@ -20,30 +20,30 @@ def play(scene):
     run(whole())
 
 
-def test_what_the_source_publishes_wakes_subscribers_and_is_measured():
+def test_events_of_the_source_wake_subscribers_and_are_measured():
     @play
     async def _(relayed):
         assert relayed.feed.resume_version is None
         assert relayed.feed.lost_reason == "it has not answered yet"
         relayed.pass_events()
-        assert relayed.feed.resume_version == relayed.house.edition.version
+        assert relayed.feed.resume_version == relayed.source.edition.version
         assert (relayed.feed.lost_reason, relayed.feed.lost_name) == (None, None)
         subscriber = relayed.follow()
         relayed.taken(subscriber)
-        relayed.house.move()
+        relayed.source.move()
         relayed.pass_events()
         assert relayed.woken == [0.0]
         assert [event for event, _, _ in relayed.taken(subscriber)] == ["delta"]
         assert relayed.observed == [pytest.approx(0.0)]
 
 
-def test_what_an_interval_holds_back_is_sent_when_it_is_over():
+def test_changes_held_back_by_an_interval_are_sent_when_it_is_over():
     @play
     async def _(relayed):
         relayed.pass_events()
         slow, slower = relayed.follow(2.0), relayed.follow(3.0)
         for _ in range(2):
-            relayed.house.move()
+            relayed.source.move()
             relayed.pass_events()
         for subscriber in (slow, slower):
             relayed.taken(subscriber)
@@ -57,7 +57,7 @@ def test_what_an_interval_holds_back_is_sent_when_it_is_over():
         assert [event for event, _, _ in relayed.taken(slow)] == ["delta"]
 
 
-def test_a_lost_source_is_a_status_with_the_reason_and_what_to_do():
+def test_a_lost_source_is_a_status_with_the_reason_and_a_remedy():
     @play
     async def _(relayed):
         relayed.pass_events()
@@ -93,8 +93,8 @@ def test_the_lag_is_that_of_the_newest_event_and_grows_while_the_source_is_lost(
         assert relayed.feed.lag_ms is None
         relayed.pass_events()
         assert relayed.feed.lag_ms == 0
-        relayed.house.move()
-        relayed.house.now += 0.25
+        relayed.source.move()
+        relayed.source.now += 0.25
         relayed.pass_events()
         assert relayed.feed.lag_ms == 1250  # `move` lets a second pass
         relayed.feed.lose("gone")
@@ -102,7 +102,7 @@ def test_the_lag_is_that_of_the_newest_event_and_grows_while_the_source_is_lost(
         assert relayed.feed.lag_ms == 3000
 
 
-def test_where_a_source_has_lost_its_own_source_the_lag_is_not_known_and_its_words_are_passed_on():
+def test_if_a_source_has_lost_its_own_source_the_lag_is_unknown_and_the_reason_is_passed_on():
     @play
     async def _(relayed):
         first = Relayed()
@@ -139,7 +139,7 @@ class Chain:
 
     def heal(self):
         self.first.replica.begin()
-        self.first.reading, self.first.upstream = EventBlocks(), self.first.house.subscribe(EVERYTHING)
+        self.first.reading, self.first.upstream = EventBlocks(), self.first.source.subscribe(EVERYTHING)
         self.first.pass_events()
         self.pass_on()
 
@@ -157,7 +157,7 @@ def test_a_relay_logs_once_that_its_source_has_lost_its_own_and_once_that_it_is_
         relayed.feed.lose("no event has come for 2 s")
         relayed.feed.take(SourceEvent("heartbeat", None, b'{"asOf": "2026-11-20T15:00:00Z"}', b""))
         chain.heal()
-        chain.first.house.move()
+        chain.first.source.move()
         chain.first.pass_events()
         chain.pass_on()
         chain.lose("it has stopped again")
@@ -183,11 +183,11 @@ def test_a_worker_leaves_that_to_its_daemon_and_does_not_name_the_source_of_its_
     assert caplog.records == []
 
 
-def test_another_connection_begins_another_measurement():
+def test_a_new_connection_begins_a_new_measurement():
     @play
     async def _(relayed):
         relayed.pass_events()
-        relayed.house.move()
+        relayed.source.move()
         relayed.feed.begin()
         relayed.pass_events()
         assert relayed.feed.lag_ms == 0

@@ -33,7 +33,7 @@ def _process():
         yield
 
 
-class Scripted:
+class ScriptedSource:
     """A `FakeSource` on a loop of its own thread."""
 
     def __init__(self, *scripts):
@@ -54,9 +54,9 @@ class Scripted:
 
 
 def snapshot():
-    house = House(spy())
-    house.set_status(status())
-    return house.subscribe(EVERYTHING).take(lambda: house.now_at)
+    source = House(spy())
+    source.set_status(status())
+    return source.subscribe(EVERYTHING).take(lambda: source.now_at)
 
 
 def serve(source, visit=lambda url: None, *, ends=True, token=None, source_token=None, warnings=(), **server):
@@ -70,7 +70,7 @@ def serve(source, visit=lambda url: None, *, ends=True, token=None, source_token
     )
 
 
-def test_it_serves_what_its_source_sends(caplog):
+def test_a_relay_serves_the_document_of_its_source(caplog):
     caplog.set_level(logging.INFO)
     seen = {}
 
@@ -82,7 +82,7 @@ def test_it_serves_what_its_source_sends(caplog):
         seen["ready"] = fetch(f"{url}/readyz")[0]
 
     with contextlib.closing(
-        Scripted(
+        ScriptedSource(
             [STREAM_HEAD, snapshot(), FakeSource.HOLD], [answer(200, b'{"a": 1}', "Content-Type: application/json")]
         )
     ) as scripted:
@@ -93,13 +93,13 @@ def test_it_serves_what_its_source_sends(caplog):
     assert seen["ready"] == 200
     assert "condord_log_dropped_total 3.0" in seen["metrics"]
     assert heads[1].startswith("GET /api/trades?from=2026-11-20 HTTP/1.1")
-    told = [record.message for record in caplog.records]
-    assert [each for each in told if each in {"Configuration warning", "Serving", "Stopped"}] == [
+    logged = [record.message for record in caplog.records]
+    assert [each for each in logged if each in {"Configuration warning", "Serving", "Stopped"}] == [
         "Configuration warning", "Serving", "Stopped",
     ]  # fmt: skip
 
 
-def test_a_bus_that_refuses_the_credentials_ends_it(nats_server, tmp_path):
+def test_a_bus_that_refuses_the_credentials_ends_the_relay(nats_server, tmp_path):
     server = nats_server('authorization { token: "right-token" }')
     config = Config(server=Server(port=0), cluster=Cluster(role="relay", bus=server.url))
     wrong = BusCredentials(kind="token", secret=Secret("wrong-token"), path=tmp_path / "x")
@@ -109,7 +109,7 @@ def test_a_bus_that_refuses_the_credentials_ends_it(nats_server, tmp_path):
     assert caught.value.exit_code == 77
 
 
-def test_the_guard_of_the_relay_comes_first_and_before_a_document_there_is_only_503():
+def test_the_guard_of_a_relay_comes_first_and_without_a_document_it_answers_503():
     seen = []
 
     def visit(url):
@@ -122,18 +122,18 @@ def test_the_guard_of_the_relay_comes_first_and_before_a_document_there_is_only_
 
 
 @pytest.mark.parametrize("token", [Secret("source-token-1234"), None])
-def test_a_source_that_refuses_the_token_ends_it(token):
-    with contextlib.closing(Scripted([answer(401)])) as scripted, pytest.raises(Refused) as caught:
+def test_a_source_that_refuses_the_token_ends_the_relay(token):
+    with contextlib.closing(ScriptedSource([answer(401)])) as scripted, pytest.raises(Refused) as caught:
         serve(scripted.source.url, ends=False, source_token=token)
     assert caught.value.exit_code == 77
 
 
-def test_without_a_token_it_serves_only_this_machine():
+def test_without_a_token_a_relay_serves_only_this_machine():
     with pytest.raises(ConfigError, match="other machines could read"):
         serve("http://127.0.0.1:9", host="0.0.0.0")  # noqa: S104
 
 
-def test_certificates_that_cannot_be_read_are_an_error_before_it_serves(monkeypatch):
+def test_certificates_that_cannot_be_read_are_an_error_before_the_relay_serves(monkeypatch):
     config = Config(server=Server(port=0), cluster=Cluster(role="relay", source="https://127.0.0.1:9"))
     found = RelayStartup(loaded=startup.loaded(config), source_token=None, token=None)
     with pytest.raises(ConfigError, match="SSL_CERT_FILE"):

@@ -36,7 +36,7 @@ def test_before_the_first_document_there_is_a_reason_instead():
         ("leader", "this ingester leads, and has read nothing from its own daemon of the account in 0 s: it is gone"),
     ],
 )
-def test_an_ingester_that_has_no_document_names_what_it_is(role, text):
+def test_an_ingester_without_a_document_names_its_role(role, text):
     @play
     def _(relayed):
         relayed.role = role
@@ -44,21 +44,21 @@ def test_an_ingester_that_has_no_document_names_what_it_is(role, text):
         assert (relayed.view.unread.detail, relayed.view.unread.code) == (text, "leaderLost")
 
 
-def test_it_shows_the_document_of_the_source_and_is_ready_as_the_source_is():
+def test_a_relay_shows_the_document_of_its_source_and_is_ready_if_the_source_is():
     @play
     def _(relayed):
         view = relayed.view
         relayed.pass_events()
-        assert view.document().version == relayed.house.edition.version
+        assert view.document().version == relayed.source.edition.version
         assert view.condor(SPY_ID).condor.id == SPY_ID
         assert view.condor("NONE") is None
         assert view.is_ready
         relayed.feed.lose("gone")
         assert not view.is_ready
-        relayed.house.set_status(status("stale"))
+        relayed.source.set_status(status("stale"))
         relayed.pass_events()
         assert not view.is_ready
-        relayed.house.set_status(status("closed"))
+        relayed.source.set_status(status("closed"))
         relayed.pass_events()
         assert view.is_ready
 
@@ -77,21 +77,21 @@ def test_one_condor_is_unconfirmed_while_the_source_is_lost():
 def test_the_newest_message_of_a_live_stream_is_that_of_the_newest_quote():
     @play
     def _(relayed):
-        relayed.house.set_status(status(state="live"))
+        relayed.source.set_status(status(state="live"))
         relayed.pass_events()
         view = relayed.view
         before_at = view.report().stream.last_message_at
-        relayed.house.move()
+        relayed.source.move()
         relayed.pass_events()
         newest_at = max(quote.time for quote in view.document().quotes if quote.time)
         assert view.report().stream.last_message_at == view.status.stream.last_message_at == newest_at
         assert before_at is None or newest_at > before_at
-        relayed.house.set_status(status("stale"))
+        relayed.source.set_status(status("stale"))
         relayed.pass_events()
         assert view.report().stream.last_message_at == status("stale").stream.last_message_at
 
 
-def test_the_report_counts_what_the_relay_does():
+def test_the_report_has_the_counters_of_the_relay():
     @play
     def _(relayed):
         relayed.pass_events()

@@ -34,8 +34,8 @@ def _restored_logger():
         yield
 
 
-class World:
-    """Files that a daemon reads, and the locks of a second process; `config` is what its file holds."""
+class Machine:
+    """The files that a daemon reads, and the locks of a second process; `config` is what its file holds."""
 
     def __init__(self, directory):
         self.directory = directory
@@ -66,7 +66,7 @@ class World:
         self.config = msgspec.structs.replace(self.config, notify=(table,))
 
     def inputs(self, reread=None):
-        """What a daemon that starts now runs on."""
+        """The inputs of a daemon that starts now."""
         alpaca, token_file = self.config.alpaca, self.config.server.token_file
         key = credentials.find(self.environ, alpaca.key_id_file, alpaca.secret_key_file)
         token = credentials.read_token(token_file) if token_file else None
@@ -85,130 +85,130 @@ class World:
 
 
 @pytest.fixture
-def world(tmp_path):
-    world = World(tmp_path)
-    with world.locks, world.others:
-        yield world
+def machine(tmp_path):
+    machine = Machine(tmp_path)
+    with machine.locks, machine.others:
+        yield machine
 
 
 def in_force(inputs):
     return inputs.config, inputs.login, inputs.login.key_id, inputs.login.secret_key
 
 
-def test_at_the_start_the_key_is_locked(world):
-    inputs = world.inputs()
+def test_at_the_start_the_key_is_locked(machine):
+    inputs = machine.inputs()
     assert (inputs.login.key_id, inputs.login.secret_key, inputs.token) == ("KEYONE", "secret-one", None)
-    assert not world.is_free("KEYONE")
+    assert not machine.is_free("KEYONE")
 
 
-def test_a_new_key_is_taken_and_the_old_one_stays_locked_until_it_is_released(world):
-    inputs = world.inputs()
-    world.write("KEYTWO", "secret-two")
+def test_a_new_key_is_taken_and_the_old_one_stays_locked_until_it_is_released(machine):
+    inputs = machine.inputs()
+    machine.write("KEYTWO", "secret-two")
     assert inputs.renew() == []
     assert (inputs.login.key_id, inputs.login.secret_key) == ("KEYTWO", "secret-two")
-    assert (world.is_free("KEYONE"), world.is_free("KEYTWO")) == (False, False)
+    assert (machine.is_free("KEYONE"), machine.is_free("KEYTWO")) == (False, False)
     inputs.release()
-    assert (world.is_free("KEYONE"), world.is_free("KEYTWO")) == (True, False)
+    assert (machine.is_free("KEYONE"), machine.is_free("KEYTWO")) == (True, False)
 
 
-def test_a_new_secret_of_the_same_key_is_another_login(world):
-    inputs = world.inputs()
+def test_a_new_secret_of_the_same_key_is_another_login(machine):
+    inputs = machine.inputs()
     before = inputs.login
-    world.write("KEYONE", "secret-two")
+    machine.write("KEYONE", "secret-two")
     inputs.renew()
     assert inputs.login is not before
     assert inputs.login.secret_key == "secret-two"
 
 
-def test_the_same_key_is_the_same_login_wherever_it_is_found(world):
-    inputs = world.inputs()
+def test_the_same_key_is_the_same_login_wherever_it_is_found(machine):
+    inputs = machine.inputs()
     before = inputs.login
-    world.environ |= {"APCA_API_KEY_ID": "KEYONE", "APCA_API_SECRET_KEY": "secret-one"}
-    world.change("stream", window_ms=500)
+    machine.environ |= {"APCA_API_KEY_ID": "KEYONE", "APCA_API_SECRET_KEY": "secret-one"}
+    machine.change("stream", window_ms=500)
     assert inputs.renew() == []
     assert inputs.login is before
     assert inputs.config.stream.window_ms == 500
 
 
-def test_going_back_to_a_key_before_it_was_released_keeps_it(world):
-    inputs = world.inputs()
+def test_going_back_to_a_key_before_it_was_released_keeps_it(machine):
+    inputs = machine.inputs()
     for name in ("TWO", "ONE"):
-        world.write(f"KEY{name}", "secret")
+        machine.write(f"KEY{name}", "secret")
         inputs.renew()
     inputs.release()
-    assert (world.is_free("KEYONE"), world.is_free("KEYTWO")) == (False, True)
+    assert (machine.is_free("KEYONE"), machine.is_free("KEYTWO")) == (False, True)
 
 
-def test_another_feed_is_another_stream_to_lock(world):
-    inputs = world.inputs()
-    world.change("alpaca", feed="opra")
+def test_another_feed_is_another_stream_to_lock(machine):
+    inputs = machine.inputs()
+    machine.change("alpaca", feed="opra")
     assert inputs.renew() == []
-    assert not world.is_free("KEYONE", "opra")
+    assert not machine.is_free("KEYONE", "opra")
     inputs.release()
-    assert world.is_free("KEYONE")
+    assert machine.is_free("KEYONE")
 
 
-def test_keys_that_need_a_restart_are_returned_by_every_reload(world):
-    inputs = world.inputs()
-    world.change("server", port=1)
-    world.change("rest", threads=2)
+def test_keys_that_need_a_restart_are_returned_by_every_reload(machine):
+    inputs = machine.inputs()
+    machine.change("server", port=1)
+    machine.change("rest", threads=2)
     assert inputs.renew() == ["rest.threads", "server.port"]
     assert inputs.renew() == ["rest.threads", "server.port"]
     assert (inputs.config.server.port, inputs.config.rest.threads) == (Server().port, Rest().threads)
 
 
-def test_while_the_account_waits_for_a_restart_its_key_does_too(world):
-    inputs = world.inputs()
-    world.write("LIVEKEY", "secret-live")
-    world.change("alpaca", paper=False)
+def test_while_the_account_waits_for_a_restart_its_key_does_too(machine):
+    inputs = machine.inputs()
+    machine.write("LIVEKEY", "secret-live")
+    machine.change("alpaca", paper=False)
     assert inputs.renew() == ["alpaca.paper"]
     assert inputs.login.key_id == "KEYONE"
-    assert world.is_free("LIVEKEY")
+    assert machine.is_free("LIVEKEY")
 
 
-def test_an_unusable_configuration_changes_nothing(world):
+def test_an_unusable_configuration_changes_nothing(machine):
     def broken():
         raise ConfigError(["stream.window: unknown key"])
 
-    inputs = world.inputs(broken)
+    inputs = machine.inputs(broken)
     before = in_force(inputs)
-    world.write("KEYTWO", "secret-two")
+    machine.write("KEYTWO", "secret-two")
     with pytest.raises(ConfigError):
         inputs.renew()
     assert in_force(inputs) == before
 
 
-def test_an_unusable_key_changes_nothing(world):
-    inputs = world.inputs()
+def test_an_unusable_key_changes_nothing(machine):
+    inputs = machine.inputs()
     before = in_force(inputs)
-    world.change("stream", window_ms=Stream().window_ms + 1)
-    world.secret_file.write_text("two words\n")
+    machine.change("stream", window_ms=Stream().window_ms + 1)
+    machine.secret_file.write_text("two words\n")
     with pytest.raises(CredentialsMissing):
         inputs.renew()
     assert in_force(inputs) == before
 
 
-def test_a_key_that_another_daemon_uses_changes_nothing(world):
-    inputs = world.inputs()
+def test_a_key_that_another_daemon_uses_changes_nothing(machine):
+    inputs = machine.inputs()
     before = in_force(inputs)
-    world.others.take(key_id="KEYTWO", stream_url=supervisor(world.config).option_stream_url)
-    world.change("stream", window_ms=500)
-    world.write("KEYTWO", "secret-two")
+    machine.others.take(key_id="KEYTWO", stream_url=supervisor(machine.config).option_stream_url)
+    machine.change("stream", window_ms=500)
+    machine.write("KEYTWO", "secret-two")
     with pytest.raises(Unavailable, match="process"):
         inputs.renew()
     assert in_force(inputs) == before
 
 
-def test_old_and_new_secrets_are_masked_even_if_the_new_ones_were_refused(world, capsys):
-    token = world.directory / "token"
+def test_old_and_new_secrets_are_masked_even_if_the_new_ones_were_refused(machine, capsys):
+    token = machine.directory / "token"
     token.write_text("0123456789abcdef-token\n")
     token.chmod(0o600)
-    world.change("server", token_file=str(token))
-    inputs = world.inputs()
-    world.write("KEYTWO", "secret-two")
+    machine.change("server", token_file=str(token))
+    inputs = machine.inputs()
+    machine.write("KEYTWO", "secret-two")
     inputs.renew()
-    world.others.take(key_id="KEYTHREE", stream_url=supervisor(world.config).option_stream_url)
-    world.write("KEYTHREE", "secret-three")
+    machine.others.take(key_id="KEYTHREE", stream_url=supervisor(machine.config).option_stream_url)
+    machine.write("KEYTHREE", "secret-three")
     with pytest.raises(Unavailable):
         inputs.renew()
     secrets = ["KEYONE", "secret-one", "KEYTWO", "secret-two", "KEYTHREE", "secret-three", "0123456789abcdef-token"]
@@ -218,40 +218,40 @@ def test_old_and_new_secrets_are_masked_even_if_the_new_ones_were_refused(world,
     assert not any(secret in written for secret in secrets)
 
 
-def test_the_log_follows_the_configuration_in_force(world, capsys):
-    inputs = world.inputs()
-    world.change("log", level="error", format="json")
+def test_the_log_follows_the_configuration_in_force(machine, capsys):
+    inputs = machine.inputs()
+    machine.change("log", level="error", format="json")
     inputs.renew()
     logging.getLogger("condord").warning("not written")
     logging.getLogger("condord").error("written")
     assert capsys.readouterr().err.startswith('{"time"')
 
 
-def test_a_fifo_in_place_of_a_key_neither_blocks_nor_changes_anything(world):
-    inputs = world.inputs()
+def test_a_fifo_in_place_of_a_key_neither_blocks_nor_changes_anything(machine):
+    inputs = machine.inputs()
     before = in_force(inputs)
-    world.secret_file.unlink()
-    os.mkfifo(world.secret_file, 0o600)
+    machine.secret_file.unlink()
+    os.mkfifo(machine.secret_file, 0o600)
     with pytest.raises(CredentialsMissing, match="not a regular file"):
         inputs.renew()
     assert in_force(inputs) == before
 
 
-def test_an_unusable_proxy_and_certificates_are_refused_at_the_start_if_they_are_needed(world):
-    world.environ = {"SSL_CERT_FILE": str(world.directory / "none"), "HTTPS_PROXY": "ftp://p:1"}
+def test_an_unusable_proxy_and_certificates_are_refused_at_the_start_if_they_are_needed(machine):
+    machine.environ = {"SSL_CERT_FILE": str(machine.directory / "none"), "HTTPS_PROXY": "ftp://p:1"}
     with pytest.raises(ConfigError) as caught:
-        world.inputs()
+        machine.inputs()
     assert [fault.split()[1] for fault in caught.value.faults] == ["SSL_CERT_FILE", "HTTPS_PROXY"]
-    world.change("alpaca", **LOCAL_URLS)
-    assert world.inputs().network.proxy("ws://127.0.0.1:1/x") is None
+    machine.change("alpaca", **LOCAL_URLS)
+    assert machine.inputs().network.proxy("ws://127.0.0.1:1/x") is None
 
 
-def test_a_reload_with_a_url_that_needs_unreadable_certificates_changes_nothing(world):
-    world.environ = {"SSL_CERT_FILE": str(world.directory / "none")}
-    world.change("alpaca", **LOCAL_URLS)
-    inputs = world.inputs()
+def test_a_reload_with_a_url_that_needs_unreadable_certificates_changes_nothing(machine):
+    machine.environ = {"SSL_CERT_FILE": str(machine.directory / "none")}
+    machine.change("alpaca", **LOCAL_URLS)
+    inputs = machine.inputs()
     before = in_force(inputs)
-    world.change("alpaca", option_stream_url="wss://stream.example/x")
+    machine.change("alpaca", option_stream_url="wss://stream.example/x")
     with pytest.raises(ConfigError, match="SSL_CERT_FILE"):
         inputs.renew()
     assert in_force(inputs) == before
@@ -272,10 +272,10 @@ class FakeUpstream:
 
 
 class Running:
-    """A daemon that runs on the inputs of `world`."""
+    """A daemon that runs on the inputs of `machine`."""
 
-    def __init__(self, world, reread=None):
-        self.inputs = world.inputs(reread)
+    def __init__(self, machine, reread=None):
+        self.inputs = machine.inputs(reread)
         self.upstream, self.alerts = FakeUpstream(), FakeUpstream()
         self.publisher = FakeDaemon().publisher
         self.guard = types.SimpleNamespace(settings=None)
@@ -299,12 +299,12 @@ class Running:
         virtualtime.run(main())
 
 
-def test_a_valid_configuration_reaches_every_part(world):
-    running = Running(world)
-    world.change("stream", window_ms=500, min_change=0.05)
-    world.change("server", allowed_hosts=("a.example",))
-    world.change("model", rate=0.05, interval_seconds=1.0)
-    world.change("expiry", liquidation_minutes=60)
+def test_a_valid_configuration_reaches_every_part(machine):
+    running = Running(machine)
+    machine.change("stream", window_ms=500, min_change=0.05)
+    machine.change("server", allowed_hosts=("a.example",))
+    machine.change("model", rate=0.05, interval_seconds=1.0)
+    machine.change("expiry", liquidation_minutes=60)
     running.run()
     book = running.publisher.book
     assert (book.risks.figures.assumptions.rate, book.risks.interval_seconds) == (0.05, 1.0)
@@ -314,12 +314,12 @@ def test_a_valid_configuration_reaches_every_part(world):
     assert running.upstream.names == ["set_breaker", "reload", "retry"]
 
 
-def test_rules_and_channels_are_applied_channels_first(world):
-    world.set_channel("hook", "https://hook.example/one")
-    running = Running(world)
-    world.set_channel("hook", "https://hook.example/two")
+def test_rules_and_channels_are_applied_channels_first(machine):
+    machine.set_channel("hook", "https://hook.example/one")
+    running = Running(machine)
+    machine.set_channel("hook", "https://hook.example/two")
     rule = AlertTable(name="half", when="percentOfMaxProfit >= 40")
-    world.config = msgspec.structs.replace(world.config, alert=(rule, AlertTable(name="tested", enabled=False)))
+    machine.config = msgspec.structs.replace(machine.config, alert=(rule, AlertTable(name="tested", enabled=False)))
     running.run()
     (channels, rules) = running.alerts.calls
     assert (channels[0], [channel.url.reveal() for channel in channels[1]]) == (
@@ -331,37 +331,37 @@ def test_rules_and_channels_are_applied_channels_first(world):
     assert [each.name for each in rules[1] if not each.built_in] == ["half"]
 
 
-def test_the_file_of_a_channel_that_cannot_be_used_changes_nothing_and_is_not_shown(world, capsys):
-    world.set_channel("hook", "https://hook.example/one")
-    running = Running(world)
+def test_the_file_of_a_channel_that_cannot_be_used_changes_nothing_and_is_not_shown(machine, capsys):
+    machine.set_channel("hook", "https://hook.example/one")
+    running = Running(machine)
     before = running.inputs.channels
-    world.set_channel("hook", "http://hook.example/a-secret-path")
-    world.change("stream", window_ms=500)
+    machine.set_channel("hook", "http://hook.example/a-secret-path")
+    machine.change("stream", window_ms=500)
     running.run()
     assert (running.inputs.channels, running.alerts.calls, running.upstream.names) == (before, [], ["retry"])
     assert "a-secret-path" not in capsys.readouterr().err
 
 
-def test_the_secrets_of_a_channel_are_masked_from_the_start(world, capsys):
-    world.set_channel("hook", "https://hook.example/one")
-    (channel,) = world.inputs().channels
+def test_the_secrets_of_a_channel_are_masked_from_the_start(machine, capsys):
+    machine.set_channel("hook", "https://hook.example/one")
+    (channel,) = machine.inputs().channels
     assert (channel.name, channel.type, channel.signing_key) == ("hook", "webhook", None)
     logging.getLogger("condord").warning("written", extra=logs.fields(text="to https://hook.example/one"))
     assert "hook.example/one" not in capsys.readouterr().err
 
 
-def test_another_key_or_feed_logs_in_to_rest_again_before_the_streams_reconnect(world):
-    running = Running(world)
-    world.write("KEYTWO", "secret-two")
+def test_another_key_or_feed_logs_in_to_rest_again_before_the_streams_reconnect(machine):
+    running = Running(machine)
+    machine.write("KEYTWO", "secret-two")
     running.run()
     assert running.upstream.names == ["set_breaker", "relogin", "reload", "retry"]
     assert running.upstream.calls[1][2].key_id == "KEYTWO"
-    assert (world.is_free("KEYONE"), world.is_free("KEYTWO")) == (True, False)
+    assert (machine.is_free("KEYONE"), machine.is_free("KEYTWO")) == (True, False)
 
 
-def test_another_feed_of_stocks_logs_in_to_rest_again(world):
-    running = Running(world)
-    world.change("alpaca", stock_feed="sip")
+def test_another_feed_of_stocks_logs_in_to_rest_again(machine):
+    running = Running(machine)
+    machine.change("alpaca", stock_feed="sip")
     running.run()
     assert running.upstream.names == ["set_breaker", "relogin", "reload", "retry"]
     assert running.upstream.calls[1][1].stock_feed == "sip"
@@ -369,11 +369,11 @@ def test_another_feed_of_stocks_logs_in_to_rest_again(world):
     assert (settings.stock_feed, settings.stock_stream_url.rpartition("/")[2]) == ("sip", "sip")
 
 
-def test_an_invalid_configuration_only_retries_and_its_faults_are_logged(world, capsys):
+def test_an_invalid_configuration_only_retries_and_its_faults_are_logged(machine, capsys):
     def broken():
         raise ConfigError(["stream.window: unknown key"])
 
-    running = Running(world, broken)
+    running = Running(machine, broken)
     running.run()
     assert running.upstream.names == ["retry"]
     assert running.guard.settings is None

@@ -1,4 +1,4 @@
-"""The whole daemon in this process, with nobody at Alpaca's addresses; tests/e2e has what it does as a program."""
+"""The whole daemon in this process, without a server at Alpaca's addresses; tests/e2e runs it as a program."""
 
 import asyncio
 import logging
@@ -53,7 +53,7 @@ def _process():
         yield
 
 
-def test_it_announces_where_it_serves_and_ends_at_sigterm(tmp_path, caplog):
+def test_a_daemon_announces_where_it_serves_and_ends_at_sigterm(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     seen = {}
 
@@ -67,8 +67,8 @@ def test_it_announces_where_it_serves_and_ends_at_sigterm(tmp_path, caplog):
     assert seen["report"]["address"] == line.rpartition(" ")[2]
     assert seen["report"]["pid"] == os.getpid()
     assert seen["report"]["subscribers"] == 0
-    told = [record.message for record in caplog.records]
-    assert [each for each in told if each in {"Configuration warning", "Serving", "Stopped"}] == [
+    logged = [record.message for record in caplog.records]
+    assert [each for each in logged if each in {"Configuration warning", "Serving", "Stopped"}] == [
         "Configuration warning",
         "Serving",
         "Stopped",
@@ -82,7 +82,7 @@ def test_a_scrape_has_the_counters_of_every_part(tmp_path):
     assert "condord_log_dropped_total 3.0" in seen[0]
 
 
-def test_sighup_takes_what_can_be_changed_and_refuses_what_is_faulty(tmp_path, caplog):
+def test_sighup_applies_live_keys_and_refuses_a_faulty_configuration(tmp_path, caplog):
     caplog.set_level(logging.INFO)
     files = [
         msgspec.structs.replace(CONFIG, stream=Stream(window_ms=750), server=Server(port=0, max_subscribers=1)),
@@ -95,13 +95,13 @@ def test_sighup_takes_what_can_be_changed_and_refuses_what_is_faulty(tmp_path, c
             raise found
         return found
 
-    def told(sentence):
+    def has_logged(sentence):
         return any(record.message.startswith(sentence) for record in list(caplog.records))
 
     def visit(url):
         for sentence in ("Configuration reloaded", "Configuration refused"):
             os.kill(os.getpid(), signal.SIGHUP)
-            until(lambda sentence=sentence: told(sentence), sentence)
+            until(lambda sentence=sentence: has_logged(sentence), sentence)
         assert fetch(f"{url}/api/status")[2]["maxSubscribers"] == 1
 
     serve(tmp_path, visit, reread=reread)
@@ -113,7 +113,7 @@ def test_a_refresh_is_accepted(tmp_path):
     assert seen == [202]
 
 
-def test_an_address_that_is_taken_is_an_error_before_anything_is_asked_of_alpaca(tmp_path):
+def test_an_address_in_use_is_an_error_before_any_request_to_alpaca(tmp_path):
     errors = []
 
     def visit(url):

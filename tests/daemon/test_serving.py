@@ -1,4 +1,4 @@
-"""A server with a job in this process; tests/e2e has what it does as a program."""
+"""A server with a job in this process; tests/e2e runs it as a program."""
 
 import asyncio
 import contextlib
@@ -128,7 +128,7 @@ def test_systemd_is_sent_each_state_once():
     virtualtime.run(scene())
 
 
-def test_a_job_that_stays_stuck_ends_the_daemon_with_what_is_stuck():
+def test_a_job_that_stays_stuck_ends_the_daemon_and_names_the_stuck_part():
     async def scene():
         daemon = FakeDaemon()
         daemon.stuck_since = asyncio.get_running_loop().time() + 20
@@ -168,7 +168,7 @@ def test_once_a_second_the_lag_is_measured_and_the_hang_watchdog_advanced():
     virtualtime.run(scene())
 
 
-def test_several_hang_ups_are_one_reload_and_none_comes_before_the_daemon_serves():
+def test_several_hang_ups_are_one_reload_and_only_after_the_daemon_serves():
     async def scene():
         daemon = FakeDaemon()
         daemon.is_serving.clear()
@@ -256,7 +256,7 @@ def test_a_stop_first_refuses_connections_then_ends_the_streams_and_then_the_ser
     virtualtime.run(scene())
 
 
-def test_a_stop_lets_the_job_finish_while_the_streams_end_and_only_then_ends_what_writes():
+def test_a_stop_lets_the_job_finish_while_the_streams_end_and_only_then_ends_the_writers():
     async def scene():
         daemon = FakeDaemon()
         running = asyncio.create_task(daemon.service._run_tasks(lambda _line: None))

@@ -51,7 +51,7 @@ def test_the_next_ingester_continues_with_the_extremes_of_all_before(tmp_path):
     play(tmp_path / "b", second, handed_over=dict(copies[-1:]))
 
 
-def test_what_changes_nothing_is_not_written_again(tmp_path):
+def test_extremes_that_do_not_change_are_not_written_again(tmp_path):
     async def scene(shared):
         await shared.join("key", RecordedPast())
         for _ in range(3):
@@ -60,7 +60,7 @@ def test_what_changes_nothing_is_not_written_again(tmp_path):
     assert len(play(tmp_path, scene)) == 2  # at the beginning there were none
 
 
-def test_others_know_which_account_is_recorded_before_there_are_any(tmp_path):
+def test_other_ingesters_know_the_recorded_account_before_there_are_extremes(tmp_path):
     async def scene(shared):
         await shared.join("key", RecordedPast())
         await shared.join("another", RecordedPast())

@@ -31,7 +31,7 @@ class Scene:
         self.stores = []
         self.lasts = []
         self.relayed = Relayed()
-        self.house = self.relayed.house
+        self.source = self.relayed.source
         self.history = StandbyHistory(
             self.relayed.replica.edition,
             account_hash=self.ask,
@@ -67,21 +67,21 @@ class Scene:
         """The source publishes a value: at 0.90 it is 230 dollars, at 0.40 it is 130."""
         self.number += 1
         marks = {**MARKS, P560: put}
-        self.house.offer(*(tick(symbol, mark - 0.01, mark + 0.01, self.number) for symbol, mark in marks.items()))
+        self.source.offer(*(tick(symbol, mark - 0.01, mark + 0.01, self.number) for symbol, mark in marks.items()))
 
     def events(self):
-        return self.relayed.reading.feed(self.relayed.upstream.take(lambda: self.house.now_at))
+        return self.relayed.reading.feed(self.relayed.upstream.take(lambda: self.source.now_at))
 
     async def wait(self, seconds, *, passes=True):
         """Let time pass for both; what is published is passed on, if `passes`."""
         for _ in range(round(seconds / STEP_SECONDS)):
-            self.house.wait(STEP_SECONDS)
+            self.source.wait(STEP_SECONDS)
             for event in self.events() if passes else ():
                 self.sink.take(event)
             await asyncio.sleep(STEP_SECONDS)
 
     async def end_minute(self, **given):
-        await self.wait(60 - self.house.now_at.timestamp() % 60 + 2, **given)
+        await self.wait(60 - self.source.now_at.timestamp() % 60 + 2, **given)
 
     @property
     def recorded(self):
@@ -122,9 +122,9 @@ def test_minutes_are_recorded_for_the_account_of_the_leader():
     play(scene)
 
 
-def test_only_a_simulated_account_does_not_last():
+def test_the_history_of_an_account_at_alpaca_is_kept():
     async def scene(made):
-        made.house.set_status(status(source="alpaca-live"))
+        made.source.set_status(status(source="alpaca-live"))
         made.quote(0.90)
         await made.end_minute()
         assert made.lasts == [True]
@@ -169,7 +169,7 @@ def test_the_last_event_counts_even_if_a_maker_begins_in_the_same_turn():
         made.quote(0.90)
         await made.wait(1)
         made.quote(0.40)
-        made.house.wait(1.0)
+        made.source.wait(1.0)
         for event in made.events():
             made.sink.take(event)
         await made.history.release()
@@ -250,7 +250,7 @@ def test_without_history_nothing_is_recorded():
     play(scene)
 
 
-def test_while_the_leader_is_lost_nothing_is_known():
+def test_while_the_leader_is_lost_every_value_is_unknown():
     async def scene(made):
         made.quote(0.90)
         await made.wait(1)
@@ -263,15 +263,15 @@ def test_while_the_leader_is_lost_nothing_is_known():
     play(scene)
 
 
-def test_an_old_document_of_a_leader_that_is_lost_has_no_values():
+def test_the_last_document_of_a_lost_leader_has_no_values():
     async def scene(made):
         made.quote(0.90)
-        made.house.wait(1.0)
+        made.source.wait(1.0)
         made.sink.begin()
         for event in made.events():
             made.sink.take(event)
         made.sink.lose("it does not answer", "leaderLost")
-        assert made.sink.resume_version == made.house.edition.version
+        assert made.sink.resume_version == made.source.edition.version
         assert not made.sink.needs_snapshot
         await made.end_minute(passes=False)
         assert [row[1] for row in made.recorded[0]] in ([], [None])
@@ -281,7 +281,7 @@ def test_an_old_document_of_a_leader_that_is_lost_has_no_values():
 
 def test_outside_the_session_nothing_is_recorded():
     async def scene(made):
-        made.house.set_status(status("closed", market=CLOSED))
+        made.source.set_status(status("closed", market=CLOSED))
         made.quote(0.90)
         await made.end_minute()
         await made.end_minute()

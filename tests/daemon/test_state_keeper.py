@@ -35,7 +35,7 @@ async def running(*answers):
         await task
 
 
-def test_the_newest_of_each_kind_is_written_and_confirmed():
+def test_the_newest_state_of_each_kind_is_written_and_confirmed():
     async def main():
         async with running() as (keeper, copies, kept, _):
             keeper.keep(keep(1, b"a"))
@@ -50,7 +50,7 @@ def test_the_newest_of_each_kind_is_written_and_confirmed():
     run(main())
 
 
-def test_what_got_no_answer_is_written_again_and_logged_once(caplog):
+def test_a_write_without_an_answer_is_repeated_and_logged_once(caplog):
     async def main():
         async with running(Unanswered("lost"), Unanswered("lost")) as (keeper, copies, kept, _):
             keeper.keep(keep(1, b"a"))
@@ -64,7 +64,7 @@ def test_what_got_no_answer_is_written_again_and_logged_once(caplog):
     assert [each.fields["code"] for each in caplog.records] == ["noStateCopy"]
 
 
-def test_nothing_is_written_once_a_later_leader_has():
+def test_nothing_is_written_once_a_later_leader_has_written():
     async def main():
         async with running(Overtaken()) as (keeper, copies, kept, task):
             keeper.keep(keep(1, b"a"))

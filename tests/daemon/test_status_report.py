@@ -8,7 +8,7 @@ from condord.live import wire
 from tests.http.asking import FakeDaemon
 
 
-def test_only_the_report_of_an_ingester_that_does_not_lead_is_standby():
+def test_only_an_ingester_that_does_not_lead_reports_standby():
     daemon = FakeDaemon()
 
     async def state(role):
@@ -31,7 +31,7 @@ def test_only_the_report_of_an_ingester_that_does_not_lead_is_standby():
     ]
 
 
-def test_it_is_the_status_with_the_counters_of_the_process():
+def test_the_report_is_the_status_with_the_counters_of_the_process():
     daemon = FakeDaemon()
     counts = Counts(dropped=3, resyncs={"ringOverflow": 1}, tasks=7, gaps=2)
 

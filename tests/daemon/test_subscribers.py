@@ -38,7 +38,7 @@ def play(test):
     run(test())
 
 
-def test_room_that_is_shared_is_taken_and_noted():
+def test_room_shared_between_processes_is_taken_and_noted():
     class Shared:
         def __init__(self):
             self.calls = []

@@ -146,7 +146,7 @@ def test_a_maker_begins_with_the_state_of_the_bus_and_is_served_once_it_has_read
     run(main())
 
 
-def test_what_reads_nothing_in_time_is_served_all_the_same():
+def test_a_maker_that_reads_nothing_in_time_is_still_served():
     async def main():
         scene = Scene()
         running = asyncio.create_task(scene.term.run(7, 50.0))
@@ -241,7 +241,7 @@ def test_a_front_that_was_stopped_itself_does_not_take_its_maker_for_hung():
     ("stage", "seconds"), [("is_loaded", START_SECONDS), ("has_begun", LEASE), ("is_alive", START_SECONDS)]
 )
 def test_a_maker_that_hangs_before_it_runs_is_killed(stage, seconds):
-    """One that has waited for long may have hung since; then it does not take what it begins with."""
+    """A maker that has waited for long may have hung since; then it does not read what it begins with."""
 
     async def main():
         scene = Scene()
@@ -266,7 +266,7 @@ def test_a_maker_that_hangs_before_it_runs_is_killed(stage, seconds):
         (69, MakerError(exit_code=69, text="a fault", hint=""), {"exit_code": 69, "reason": "a fault"}),
     ],
 )
-def test_the_log_has_how_a_maker_has_ended_and_no_empty_reason(code, ending, fields, caplog):
+def test_the_log_has_how_a_maker_ended_and_no_empty_reason(code, ending, fields, caplog):
     async def main():
         scene = Scene()
         scene.maker.ending = ending
@@ -278,7 +278,7 @@ def test_the_log_has_how_a_maker_has_ended_and_no_empty_reason(code, ending, fie
     assert {name: found[name] for name in found if name not in ("pid", "pause_seconds")} == fields
 
 
-def test_a_maker_that_does_not_get_to_serve_is_killed():
+def test_a_maker_that_never_begins_to_serve_is_killed():
     async def main():
         scene = Scene()
         scene.maker.is_serving.clear()
@@ -308,7 +308,7 @@ def test_others_may_lead_for_longer_each_time_that_a_maker_ends_by_itself():
     run(main())
 
 
-def test_an_error_that_no_other_attempt_changes_ends_the_process():
+def test_a_permanent_error_ends_the_process():
     async def main():
         scene = Scene()
         scene.maker.fatal = ConfigError(["a fault"])

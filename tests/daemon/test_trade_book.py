@@ -104,7 +104,7 @@ def run(main):
     virtualtime.run(main())
 
 
-def test_trades_are_found_from_all_that_is_known_and_saved():
+def test_trades_are_computed_from_all_orders_and_activities_and_saved():
     async def scene():
         async with Scene() as given:
             given.store.activities, given.store.complete_from = (activity("b"),), NOW_AT - 100 * DAY
@@ -159,7 +159,7 @@ def test_without_orders_nothing_is_computed_and_stored_trades_stay():
     run(scene)
 
 
-def test_a_stored_trade_that_the_evidence_withdraws_is_gone():
+def test_a_stored_trade_that_the_evidence_contradicts_is_removed():
     async def scene():
         async with Scene() as given:
             given.store.complete_from = NOW_AT - 100 * DAY
@@ -285,7 +285,7 @@ def test_orders_that_are_read_before_the_account_is_known_count():
     run(scene)
 
 
-def test_what_was_computed_for_the_account_before_is_dropped():
+def test_results_for_the_previous_account_are_dropped():
     async def scene():
         async with Scene() as given:
             given.worker.can_work.clear()
@@ -334,7 +334,7 @@ def test_while_the_database_cannot_be_used_trades_come_from_memory_without_extre
     run(scene)
 
 
-def test_stored_trades_are_there_as_soon_as_the_database_can_be_used_again():
+def test_stored_trades_are_served_as_soon_as_the_database_can_be_used_again():
     async def scene():
         async with Scene() as given:
             given.store.trades = (trade("STORED"),)
@@ -375,7 +375,7 @@ def test_until_the_account_is_known_no_trades_are_loaded_and_nothing_is_complete
     run(scene)
 
 
-def test_the_totals_are_complete_from_where_the_trades_were_computed():
+def test_the_totals_are_complete_from_the_instant_from_which_trades_were_computed():
     async def scene():
         async with Scene() as given:
             given.store.complete_from = NOW_AT - 100 * DAY

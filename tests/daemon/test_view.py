@@ -34,7 +34,7 @@ class FakeSupervisor:
         self.reason = None
         self.is_ready = False
         self.refused = {"frame": 2}
-        self.told = self.refreshed = 0
+        self.published = self.refreshed = 0
 
     def stocks(self):
         return STOCKS
@@ -43,7 +43,7 @@ class FakeSupervisor:
         return self.reason
 
     def publish_status(self):
-        self.told += 1
+        self.published += 1
 
     def refresh(self):
         self.refreshed += 1
@@ -122,7 +122,7 @@ def view(supervisor, past, alert_service, daemon):
         (0.0, "the readings have not turned for 99 s", False),
     ],
 )
-def test_it_is_alive_while_the_supervisor_beats_and_is_not_stuck(view, supervisor, silent_seconds, reason, is_alive):
+def test_a_daemon_is_alive_while_its_supervisor_is_and_is_not_stuck(view, supervisor, silent_seconds, reason, is_alive):
     async def look():
         supervisor.beat = asyncio.get_running_loop().time() - silent_seconds
         supervisor.reason = reason
@@ -131,7 +131,7 @@ def test_it_is_alive_while_the_supervisor_beats_and_is_not_stuck(view, superviso
     assert asyncio.run(look()) is is_alive
 
 
-def test_it_is_ready_when_the_supervisor_is(view, supervisor):
+def test_a_daemon_is_ready_when_its_supervisor_is(view, supervisor):
     assert not view.is_ready
     supervisor.is_ready = True
     assert view.is_ready
@@ -139,7 +139,7 @@ def test_it_is_ready_when_the_supervisor_is(view, supervisor):
 
 def test_the_document_has_the_status_of_this_moment(view, supervisor):
     document = view.document()
-    assert (supervisor.told, document.as_of) == (1, NOW_AT)
+    assert (supervisor.published, document.as_of) == (1, NOW_AT)
     assert [condor.id for condor in document.condors] == [view.condor(document.condors[0].id).condor.id]
     assert view.condor("none") is None
 
@@ -172,7 +172,7 @@ def test_history_is_recorded_if_the_configuration_enables_it(view, past, is_enab
 
 
 @pytest.mark.parametrize("condor_id", ["GONE-261120-1-2-3-4", None])
-def test_recorded_history_is_what_the_database_has(view, past, condor_id):
+def test_recorded_history_comes_from_the_database(view, past, condor_id):
     past.store.answers = {condor_id: "its rows"}
     assert history_of(view, condor_id) == "its rows"
 
@@ -196,7 +196,7 @@ def set_status(daemon, error=None, notices=()):
         ("unreachable", [("accountUnavailable", "it cannot be read")], ": it cannot be read"),
     ],
 )
-def test_until_the_account_is_known_its_history_is_not(view, past, daemon, condor_id, error, notices, reason):
+def test_until_the_account_is_known_its_history_is_unavailable(view, past, daemon, condor_id, error, notices, reason):
     past.recorder.is_known = past.recorder.is_shown = False
     past.store.answers = {None: "those of another account"}
     set_status(daemon, error, notices)
@@ -236,7 +236,7 @@ def test_an_account_without_rows_has_an_empty_history(view):
     assert (recorded.id, recorded.opened_at, recorded.seconds) == (None, None, [])
 
 
-def test_a_condor_that_is_not_there_and_has_no_rows_has_no_history(view):
+def test_a_condor_that_is_not_held_and_has_no_rows_has_no_history(view):
     assert history_of(view, "GONE-261120-1-2-3-4") is None
 
 
@@ -250,7 +250,7 @@ def test_trades_come_from_the_trade_book(view):
     assert asyncio.run(view.trades(NOW_AT, None)) == (NOW_AT, None)
 
 
-def test_alerts_are_those_of_the_service_and_can_be_acknowledged(view, alert_service):
+def test_alerts_come_from_the_alert_service_and_can_be_acknowledged(view, alert_service):
     assert view.alerts().channels == [CHANNEL]
     assert [asyncio.run(view.acknowledge(alert_id)) for alert_id in ("known", "unknown")] == [True, False]
     assert alert_service.seen == ["known", "unknown"]

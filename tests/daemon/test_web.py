@@ -21,7 +21,7 @@ def settings(section, *families, token=None):
     return web.guard_settings(section, token=token, tickets=TICKETS, takes_any_host=web.is_unix_only(listeners))
 
 
-def test_the_address_is_that_of_the_section():
+def test_the_address_comes_from_the_section():
     address = web.address(Server(host="::1", port=7, uds="/run/x"))
     assert (address.host, address.port, address.uds) == ("::1", 7, "/run/x")
 
@@ -37,7 +37,7 @@ def test_if_all_sockets_are_unix_sockets_any_host_is_served():
     assert not settings(Server(), socket.AF_UNIX, socket.AF_INET).knows_host("evil.example")
 
 
-def test_origins_and_token_are_those_of_the_section():
+def test_origins_and_token_come_from_the_section():
     found = settings(Server(allowed_origins=("https://Desk.example",)), socket.AF_INET, token=Secret("hush"))
     assert found.origins == {"https://desk.example"}
     assert found.token() == "hush"

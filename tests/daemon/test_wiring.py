@@ -51,14 +51,14 @@ def test_the_stock_stream_is_at_the_host_of_a_named_option_stream():
     assert wiring.supervisor(named).stock_stream_url == "ws://127.0.0.1:1/v2/iex"
 
 
-def test_without_a_configuration_the_defaults_are_those_of_the_parts():
+def test_default_settings_match_the_defaults_of_the_parts():
     assert wiring.assumptions(Config()) == Assumptions()
     assert wiring.risks(Config()) == RiskSettings()
     assert wiring.cutoffs(Config()) == CutoffSettings()
     assert wiring.dividends(Config()) == ()
 
 
-def test_the_model_and_the_cutoffs_get_what_is_configured():
+def test_the_model_and_the_cutoffs_get_their_configured_values():
     config = changed("model.rate", "model.dividend_yield", "expiry.etfs", "expiry.liquidation_minutes")
     risks = wiring.risks(config)
     assert (risks.assumptions, risks.interval_seconds) == (wiring.assumptions(config), config.model.interval_seconds)
@@ -85,7 +85,7 @@ def test_the_trading_stream_follows_the_account():
     assert "paper" not in live.trading_stream_url
 
 
-def test_rest_gets_what_is_configured():
+def test_rest_gets_its_configured_values():
     settings = wiring.rest(changed("alpaca.feed", "rest.threads", "rest.breaker_failures"))
     assert (settings.paper, settings.feed, settings.threads, settings.breaker_failures) == (True, "opra", 2, 9)
 

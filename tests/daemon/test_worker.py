@@ -55,7 +55,7 @@ def play(test, cluster=None):
     return asyncio.run(whole())
 
 
-def test_without_its_daemon_a_worker_is_alive_and_answers_that_nothing_was_read():
+def test_without_its_daemon_a_worker_is_alive_and_reports_that_nothing_was_read():
     def test(url, reload):
         assert fetch(url + "/livez")[0] == 200
         assert fetch(url + "/readyz")[0] == 503
@@ -81,7 +81,7 @@ def test_without_its_daemon_a_worker_is_alive_and_answers_that_nothing_was_read(
         ),
     ],
 )  # fmt: skip
-def test_a_worker_that_has_read_nothing_names_what_its_daemon_is_and_follows(cluster, role, source, text):
+def test_a_worker_that_has_read_nothing_names_the_role_and_the_source_of_its_daemon(cluster, role, source, text):
     def test(url, reload):
         _, _, problem = fetch(url + "/api/status", headers={"Authorization": f"Bearer {TOKEN}"})
         assert problem["detail"].startswith(f"{text} in ")

@@ -6,7 +6,7 @@ from condord.daemon.worker_messages import WorkerReport, WorkerSettings, line
 from condord.http.merged_metrics import Family, SampleValue
 
 
-def test_a_message_is_one_line_and_comes_back_as_it_was():
+def test_a_message_is_one_line_and_is_decoded_to_itself():
     settings = WorkerSettings(
         server=schema.Server(workers=2, allowed_hosts=("a.example",)),
         log=schema.Log(),

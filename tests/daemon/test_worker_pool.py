@@ -1,4 +1,4 @@
-"""The workers are real processes here, and small; tests/cluster/processes has real workers."""
+"""A pool whose workers are small programs of these tests; tests/cluster/processes has real workers."""
 
 import asyncio
 import contextlib
@@ -80,7 +80,7 @@ def _small(monkeypatch):
     monkeypatch.setattr(child_process, "FIRST_DELAY_SECONDS", 0.1)
 
 
-def test_a_process_without_a_door_has_no_workers():
+def test_a_process_without_sockets_for_workers_has_none():
     with places.opened(Server(port=0), (), token=None, environ={}) as place:
         assert worker_pool.build(place, registry=None, config=Config, token=None, environ={}) is None
 
@@ -110,7 +110,7 @@ def test_the_counts_are_the_sum_of_all_and_subscribers_are_known_at_once():
     play(test)
 
 
-def test_what_an_ended_worker_has_counted_remains_and_another_takes_its_place(caplog):
+def test_the_counts_of_an_ended_worker_remain_and_another_takes_its_place(caplog):
     async def test(scene):
         _, number, pid = await scene.connect()
         await scene.until(lambda: scene.pool.counts.frames == 1)
@@ -205,7 +205,7 @@ def test_a_reload_sends_the_settings_to_every_worker():
     play(test)
 
 
-def test_a_worker_that_is_not_understood_is_replaced(caplog):
+def test_a_worker_that_sends_an_unreadable_message_is_replaced(caplog):
     async def test(scene):
         pids = {worker.kept.child.pid for worker in scene.pool._workers}
         scene.config = msgspec.structs.replace(scene.config, server=Server(workers=2, max_subscribers=13))
@@ -242,7 +242,7 @@ def test_connections_in_the_queue_are_handed_over_before_the_stop():
     play(test)
 
 
-def test_too_few_descriptors_pause_and_do_not_end_it(monkeypatch, caplog):
+def test_too_few_descriptors_pause_the_pool_and_do_not_end_it(monkeypatch, caplog):
     monkeypatch.setattr(worker_pool, "PAUSE_SECONDS", 0.05)
 
     class Full:

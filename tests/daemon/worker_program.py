@@ -19,7 +19,7 @@ from condord.host.shared_counts import SharedCounts
 from condord.http.merged_metrics import Family, SampleValue
 
 SPOILT = 13
-"""With this many subscribers allowed, the worker sends invalid messages."""
+"""The limit of subscribers at which the worker sends invalid messages."""
 
 
 async def beat(counts, number):

@@ -1,4 +1,4 @@
-"""Write minute after minute to the file in argv, from the minute in argv on; print each that is written."""
+"""Write minute after minute to the file in argv, beginning with the minute in argv; print each once it is written."""
 
 import asyncio
 import sys

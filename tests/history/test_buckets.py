@@ -14,7 +14,7 @@ def last(values):
 
 
 @given(BUCKETS, st.integers(1, 40))
-def test_joined_buckets_keep_the_extremes_and_the_last_known_values(buckets, factor):
+def test_joined_buckets_keep_their_extremes_and_last_known_values(buckets, factor):
     found = joined(buckets, factor)
     assert [each.number for each in found] == sorted({-(-each.number // factor) for each in buckets})
     for each in found:
@@ -27,6 +27,6 @@ def test_joined_buckets_keep_the_extremes_and_the_last_known_values(buckets, fac
         assert each.quantity == some[-1].quantity
 
 
-def test_a_run_begins_within_its_first_quarter():
+def test_the_first_quarter_of_a_run_contains_its_start():
     run = Run(run=1, start=30, quantity=1, credit_e4=None, cents=None, unit=1, price_e4=0, state="recent")
     assert [run._replace(start=start).first_quarter for start in (30, 31, 44, 45, 46)] == [2, 3, 3, 3, 4]

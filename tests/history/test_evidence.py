@@ -98,7 +98,7 @@ def test_an_activity_is_read_as_it_was_stored(opened, activity):
     assert evidence.load_activities(opened, "hash")[0] == (activity,)
 
 
-def test_activities_are_oldest_first_and_those_of_one_id_may_differ_in_kind_and_symbol(connection):
+def test_activities_are_oldest_first_and_may_have_one_id_but_different_kinds_and_symbols(connection):
     older = msgspec.structs.replace(ACTIVITY, id="2", at=CLOSED_AT - DAY)
     other = msgspec.structs.replace(ACTIVITY, kind="OPTRD")
     evidence.add_activities(connection, 1, [ACTIVITY, other, older], CLOSED_AT)

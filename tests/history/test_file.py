@@ -70,7 +70,7 @@ def test_the_queue_drops_its_oldest_job(path, file, monkeypatch):
     assert minutes(path) == [3.0, 4.0, 5.0]
 
 
-def test_a_file_that_was_deleted_or_replaced_is_begun_again(path, file):
+def test_a_file_that_was_deleted_or_replaced_is_created_again(path, file):
     file.add(job(row(1, 1000)))
     file.write()
     for each in path.parent.iterdir():

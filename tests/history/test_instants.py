@@ -14,6 +14,6 @@ def test_an_instant_is_the_same_after_both_conversions(at):
     assert instant_or_none(microseconds_or_none(at)) == at
 
 
-def test_no_instant_is_none():
+def test_a_missing_instant_is_converted_to_none():
     assert microseconds_or_none(None) is None
     assert instant_or_none(None) is None

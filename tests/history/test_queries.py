@@ -159,7 +159,7 @@ def file(tmp_path):
 
 
 def recorded(file, minutes, now_minute, points=600, until_minute=None):
-    """The answer at the end of `now_minute` after rows at the ends of `minutes`, and half a minute later."""
+    """The answer to a query half a minute after the end of `now_minute`; rows are at the ends of `minutes`."""
     rows = [row(minute, 100 * minute) for minute in minutes]
     file.add(WriteJob(ACCOUNT, lambda _connection, _account, writer: writer.write(rows), rows[-1].second))
     file.write()
@@ -171,7 +171,7 @@ def recorded(file, minutes, now_minute, points=600, until_minute=None):
 
 
 @pytest.mark.parametrize("until_minute", [None, 8, 1000])
-def test_the_bucket_of_the_present_ends_with_the_last_minute_that_has_ended(file, until_minute):
+def test_the_current_bucket_ends_with_the_last_minute_that_has_ended(file, until_minute):
     answer = recorded(file, range(1, 8), 7, points=2, until_minute=until_minute)
     assert (answer.resolution_seconds, answer.cents) == (300, [500, 700])
     assert answer.seconds == [SECOND + 300, SECOND + 420]
@@ -183,7 +183,7 @@ def test_no_row_is_later_than_now(file, until_minute):
     assert (answer.seconds[-1], answer.cents[-1]) == (SECOND + 240, 400)
 
 
-def test_the_bucket_of_a_range_that_has_ended_ends_where_all_do(file):
+def test_the_last_bucket_of_a_range_that_has_ended_has_its_full_length(file):
     assert recorded(file, range(1, 8), 60, points=2, until_minute=4).seconds == [SECOND + 300]
     assert recorded(file, range(1, 8), 60, points=2).seconds == [SECOND + 300, SECOND + 600]
 

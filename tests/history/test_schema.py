@@ -8,7 +8,7 @@ from condord.history.schema import MIGRATIONS
 from condord.host import database
 
 VERSIONS = Path(__file__).with_name("versions")
-"""A dump of a database of each released version, with rows in it. They never change."""
+"""Dumps of a database of each released version, with rows. They never change."""
 
 
 def dumped(connection):

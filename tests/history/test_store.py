@@ -37,8 +37,8 @@ def path(tmp_path):
 
 
 @pytest.fixture
-def impatient(monkeypatch):
-    """Locks are not waited for."""
+def no_lock_wait(monkeypatch):
+    """Do not wait for locks."""
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.01)
 
 
@@ -72,7 +72,7 @@ async def seconds(store, condor=CONDOR, **given):
 
 
 class TestRecording:
-    def test_what_is_recorded_is_there_after_a_restart(self, path):
+    def test_recorded_minutes_survive_a_restart(self, path):
         async def first():
             with opened(path) as store:
                 assert await begin(store) == RecordedPast()
@@ -175,7 +175,7 @@ class TestRecording:
 
         asyncio.run(use())
 
-    def test_extremes_of_an_unknown_opening_are_those_of_the_only_holding(self, path):
+    def test_with_an_unknown_opening_the_extremes_come_from_the_only_holding(self, path):
         unknown = Holding(condor_id=CONDOR, opened_at=None)
         later = Holding(condor_id=CONDOR, opened_at=OPEN_AT + dt.timedelta(days=1))
 
@@ -236,7 +236,7 @@ class TestRecording:
 
 
 class TestFaults:
-    def test_a_locked_database_is_a_fault_until_the_next_write_and_loses_nothing(self, path, impatient):
+    def test_a_locked_database_is_a_fault_until_the_next_write_and_loses_nothing(self, path, no_lock_wait):
         async def use():
             with opened(path) as store:
                 await begin(store)
@@ -256,7 +256,7 @@ class TestFaults:
 
         asyncio.run(use())
 
-    def test_a_database_that_is_locked_at_the_start_is_used_later(self, path, impatient):
+    def test_a_database_that_is_locked_at_the_start_is_used_later(self, path, no_lock_wait):
         async def use():
             with opened(path) as store:
                 await begin(store)
@@ -294,7 +294,7 @@ class TestFaults:
             (lambda path: other_file(path, "series").rename(path), "history.sqlite3 is of a later version of condord"),
         ],
     )
-    def test_a_file_that_is_not_used_is_reported_alike_by_notice_and_query_and_not_touched(
+    def test_a_file_that_is_not_used_is_reported_the_same_way_by_notice_and_query_and_not_touched(
         self, path, begin_file, reason
     ):
         path.parent.mkdir()
@@ -313,7 +313,7 @@ class TestFaults:
         asyncio.run(use())
         assert {each.name: (each.read_bytes(), each.lstat().st_mode) for each in path.parent.iterdir()} == before
 
-    def test_a_query_before_the_file_could_be_begun_has_a_reason(self, path):
+    def test_a_query_before_the_file_exists_fails_with_the_reason(self, path):
         path.parent.write_text("a file")
 
         async def use():
@@ -328,7 +328,7 @@ class TestFaults:
 
         asyncio.run(use())
 
-    def test_a_retry_ends_a_fault_when_its_cause_is_gone_and_writes_what_waits(self, path, impatient):
+    def test_a_retry_ends_a_fault_whose_cause_is_gone_and_writes_what_waits(self, path, no_lock_wait):
         async def use():
             with opened(path) as store:
                 await begin(store)
@@ -345,7 +345,7 @@ class TestFaults:
 
     @pytest.mark.parametrize("account", ["account", None])
     def test_a_retry_with_nothing_to_write_ends_a_fault_only_when_the_account_can_be_written(
-        self, path, impatient, account
+        self, path, no_lock_wait, account
     ):
         async def use():
             with opened(path) as store:
@@ -361,7 +361,7 @@ class TestFaults:
 
         asyncio.run(use())
 
-    def test_a_lock_is_waited_for_by_one_write_and_one_query_at_a_time(self, path):
+    def test_one_write_and_one_query_at_a_time_wait_for_a_lock(self, path):
         most = []
 
         def counted(pool):
@@ -401,7 +401,7 @@ class TestFaults:
         asyncio.run(use())
 
     @pytest.mark.parametrize("place", ["header", "middle"])
-    def test_a_damaged_file_is_set_aside_and_a_new_one_begun_which_is_a_fault_until_the_next_start(self, path, place):
+    def test_a_damaged_file_is_replaced_by_a_new_one_which_is_a_fault_until_the_next_start(self, path, place):
         async def use():
             with opened(path) as store:
                 await begin(store)
@@ -519,7 +519,7 @@ class TestFaults:
         finally:
             subprocess.run(["umount", "-l", str(disk)], check=True)
 
-    def test_a_disk_that_hangs_is_given_up_and_used_again_when_it_responds(self, path, monkeypatch):
+    def test_a_disk_that_hangs_is_abandoned_and_used_again_when_it_responds(self, path, monkeypatch):
         monkeypatch.setattr(store_module, "DISK_TIMEOUT_SECONDS", 0.05)
         release = threading.Event()
         store = HistoryStore(path, machine_at=lambda: OPEN_AT, keep_days=lambda: 400)
@@ -543,7 +543,7 @@ class TestFaults:
 
         asyncio.run(use())
 
-    def test_a_query_of_a_disk_that_hangs_is_given_up(self, path, monkeypatch):
+    def test_a_query_is_abandoned_when_the_disk_hangs(self, path, monkeypatch):
         release = threading.Event()
 
         async def use():

@@ -43,17 +43,17 @@ def stored(connection):
 
 
 class TestMinuteOfTwoProcesses:
-    def test_it_has_the_extremes_of_both(self, connection, writer):
+    def test_the_minute_has_the_extremes_of_both_processes(self, connection, writer):
         writer.write([row(1, 1000, low=-5000)])
         Writer(connection, 1).write([row(1, 2000)])
         assert stored(connection) == [(20.0, -50.0, 20.5)]
 
-    def test_it_has_the_last_known_value(self, connection, writer):
+    def test_the_minute_has_the_last_known_value(self, connection, writer):
         writer.write([row(1, 1000)])
         Writer(connection, 1).write([row(1, None)])
         assert stored(connection) == [(10.0, 9.5, 10.5)]
 
-    def test_another_quantity_is_not_joined(self, connection, writer):
+    def test_rows_of_different_quantities_are_not_joined(self, connection, writer):
         writer.write([row(1, 1000)])
         Writer(connection, 1).write([row(1, 2000, quantity=2)])
         assert stored(connection) == [(10.0, 9.5, 10.5), (20.0, 19.5, 20.5)]
@@ -78,7 +78,7 @@ class TestHoldings:
         assert openings(connection) == ["2026-11-16T15:30:05.250Z", "2026-11-20T14:32:01.000Z"]
         assert count(connection, "runs") == 2
 
-    def test_an_earlier_opening_is_the_same_holding(self, connection, writer):
+    def test_an_opening_earlier_than_the_recorded_one_is_the_same_holding(self, connection, writer):
         writer.write([row(1, 1000, opened_at=LATER_AT)])
         writer.write([row(2, 1000)])
         writer.write([row(3, 1000, opened_at=LATER_AT)])
@@ -111,7 +111,7 @@ class TestHoldings:
         assert count(connection, "series") == 2
         assert count(connection, "accounts") == 2
 
-    def test_held_minutes_and_unknown_ones_count_in_no_extreme(self, connection, writer):
+    def test_minutes_held_back_and_unknown_ones_count_in_no_extreme(self, connection, writer):
         writer.write([row(1, 1000), row(2, -90_000, is_held_back=True), row(3, None)])
         assert holdings(connection) == [(CONDOR, "2026-11-16T15:30:05.250Z", 9.5, 10.5)]
 
@@ -126,7 +126,7 @@ class TestRuns:
         writer.write([row(1, 1000), row(2, 1000), row(3, 1000, **changes), row(3, 1000, **changes)])
         assert count(connection, "runs") == 2
 
-    def test_a_value_of_another_unit_begins_one_run_more(self, connection, writer):
+    def test_a_value_in_another_unit_begins_one_more_run(self, connection, writer):
         rows = [row(minute, cents) for minute, cents in enumerate([None, 1000, 1050, 1051, 1052, 1100], 1)]
         writer.write(rows)
         assert connection.execute("SELECT cents, unit_cents FROM runs").fetchall() == [
@@ -138,7 +138,7 @@ class TestRuns:
         wanted = [(each.cents, each.natural_cents, each.low, each.high) for each in rows]
         assert found == [tuple(None if cents is None else cents / 100 for cents in some) for some in wanted]
 
-    def test_values_without_a_mark_are_kept(self, connection, writer):
+    def test_minutes_without_a_mark_keep_their_other_values(self, connection, writer):
         writer.write([row(minute, None, natural_cents=-123, low=-7, high=9) for minute in (1, 2)])
         assert (
             connection.execute("SELECT pl, natural_pl, low, high FROM minutes").fetchall()
@@ -190,7 +190,7 @@ class TestTidying:
         assert not tidy(connection, SECOND + 60 * DAY, 400)
         assert count(connection, "points") == writing.STEPS + 5
 
-    def test_the_last_minute_is_known_in_each_state(self, connection, writer):
+    def test_the_last_minute_is_known_whether_minutes_are_recent_moved_or_reduced(self, connection, writer):
         assert last_minute(connection, 1) is None
         writer.write([row(1, 1000), row(20, 1000)])
         minutes = [last_minute(connection, 1) * 60 - SECOND]

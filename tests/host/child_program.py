@@ -1,4 +1,4 @@
-"""The child that tests of condord/host/child_process start. It says on descriptor `--out N` that it runs, and waits."""
+"""The child that tests of condord/host/child_process start. It reports on descriptor `--out N` that it runs, and waits."""
 
 import argparse
 import json

@@ -24,7 +24,7 @@ def session():
         yield session
 
 
-def asked(server, session, seconds=math.inf, path=PATH):
+def ask(server, session, seconds=math.inf, path=PATH):
     """The answer to one request that may take `seconds`."""
     with bounded_http.until(time.monotonic() + seconds):
         return session.get(server.url + path, timeout=30, allow_redirects=False)
@@ -32,32 +32,32 @@ def asked(server, session, seconds=math.inf, path=PATH):
 
 def test_an_answer_within_the_bounds_is_read(server, session):
     server.script = {PATH: [Answer(b"whole", headers={"X-Long": "x" * 60_000})]}
-    assert asked(server, session, 60.0).text == "whole"
+    assert ask(server, session, 60.0).text == "whole"
 
 
 def test_a_head_that_is_too_large_is_refused(server, session):
     lines = b"".join(b"X-%d: %s\r\n" % (number, b"x" * 1_000) for number in range(70))
     server.script = {PATH: [Raw(b"HTTP/1.1 200 OK\r\n" + lines + b"Content-Length: 0\r\n\r\n")]}
     with pytest.raises((TooLarge, requests.ConnectionError), match="in its head"):
-        asked(server, session)
+        ask(server, session)
 
 
 def test_interim_answers_count_as_part_of_the_head(server, session):
     server.script = {PATH: [Raw(b"HTTP/1.1 100 Continue\r\n\r\n" * 5_000)]}
     with pytest.raises((TooLarge, requests.ConnectionError), match="in its head"):
-        asked(server, session)
+        ask(server, session)
 
 
 def test_the_body_does_not_count_as_part_of_the_head(server, session):
     body = b"x" * (2 * bounded_http.MAX_HEAD_BYTES)
     server.script = {PATH: [Answer(body)]}
-    assert asked(server, session).content == body
+    assert ask(server, session).content == body
 
 
-def test_a_head_that_drips_is_left_at_the_deadline(server, session):
+def test_a_head_that_drips_is_abandoned_at_the_deadline(server, session):
     server.script = {PATH: [HeadDrip()]}
     with pytest.raises(requests.RequestException):
-        asked(server, session, 0.2)
+        ask(server, session, 0.2)
 
 
 def test_a_deadline_holds_only_within_its_block(server, session):
@@ -69,8 +69,8 @@ def test_a_deadline_holds_only_within_its_block(server, session):
 
 def test_cookies_are_neither_kept_nor_sent(server, session):
     server.script = {PATH: [Answer(b"", headers={"Set-Cookie": "a=b; Path=/"})]}
-    assert "Set-Cookie" not in asked(server, session).headers
-    asked(server, session)
+    assert "Set-Cookie" not in ask(server, session).headers
+    ask(server, session)
     assert len(session.cookies) == 0
     assert all("Cookie" not in headers for _, _, headers in server.asked)
 
@@ -88,5 +88,5 @@ def test_a_password_in_a_netrc_is_not_sent(server, session, tmp_path, monkeypatc
     netrc.chmod(0o600)
     monkeypatch.setenv("NETRC", str(netrc))
     server.script = {PATH: [Answer(b"")]}
-    asked(server, session)
+    ask(server, session)
     assert "Authorization" not in server.asked[0][2]

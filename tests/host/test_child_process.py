@@ -56,7 +56,7 @@ async def first_line(reader):
 
 
 async def started(pipe, *arguments, environ=os.environ):
-    """A child that runs, and what it said first. Only the child holds the write end afterwards."""
+    """A child that runs, and the first line that it wrote. Only the child holds the write end afterwards."""
     child = await ChildProcess.start(
         PROGRAM, ["--out", str(pipe.write), *arguments], environ=environ, pass_fds=[pipe.write]
     )

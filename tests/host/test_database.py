@@ -51,7 +51,7 @@ def test_only_its_owner_can_read_the_file_and_those_beside_it(tmp_path):
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
 
 
-def test_a_file_that_others_could_read_is_closed_to_them(tmp_path):
+def test_a_file_that_others_could_read_is_made_private(tmp_path):
     path = tmp_path / "words.sqlite3"
     written(path)
     path.chmod(0o644)
@@ -182,7 +182,7 @@ def test_a_name_with_special_characters_is_a_file_name(tmp_path):
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a database" * 100])
-def test_a_damaged_file_is_recognized_and_an_empty_one_begun(tmp_path, damage):
+def test_a_damaged_file_is_recognized_and_an_empty_one_gets_the_schema(tmp_path, damage):
     path = tmp_path / "words.sqlite3"
     path.write_bytes(damage)
     if not damage:
@@ -193,7 +193,7 @@ def test_a_damaged_file_is_recognized_and_an_empty_one_begun(tmp_path, damage):
     assert database.is_damaged(caught.value)
 
 
-def test_other_errors_are_not_damage(tmp_path):
+def test_other_errors_do_not_count_as_damage(tmp_path):
     path = tmp_path / "words.sqlite3"
     written(path)
     with closing(sqlite3.connect(path, timeout=0)) as one, closing(sqlite3.connect(path, timeout=0)) as other:

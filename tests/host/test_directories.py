@@ -22,13 +22,13 @@ def test_without_a_home_directory_none_is_returned_whatever_platformdirs_does(mo
 
 
 @pytest.mark.parametrize("name", FINDERS)
-def test_with_a_home_directory_they_are_below_it(monkeypatch, tmp_path, name):
+def test_with_a_home_directory_the_directories_are_below_it(monkeypatch, tmp_path, name):
     for variable in ("XDG_CONFIG_HOME", "XDG_STATE_HOME"):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("HOME", str(tmp_path))
     assert FINDERS[name]().is_relative_to(tmp_path)
 
 
-def test_the_library_is_imported_only_where_it_is_asked():
+def test_platformdirs_is_imported_only_when_it_is_used():
     code = "import sys; from condord.host import directories; print('platformdirs' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "False\n"

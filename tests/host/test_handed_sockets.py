@@ -111,6 +111,6 @@ def test_the_end_of_the_other_process_is_not_a_connection(ends):
         listener.accept()
 
 
-def test_listening_is_the_business_of_the_other_process(ends):
+def test_listening_is_left_to_the_other_process(ends):
     _, listener = ends
     listener.listen(7)

@@ -16,7 +16,7 @@ def test_a_counter_that_moves_between_looks_never_stalls():
     assert not any(stalls.step(counter) for counter in range(100))
 
 
-def test_a_counter_stalls_at_exactly_so_many_looks_without_a_move():
+def test_a_counter_stalls_after_exactly_the_required_looks_without_a_move():
     stalls = StallCounter(3)
     assert [stalls.step(7) for _ in range(5)] == [False, False, False, True, True]
 
@@ -27,7 +27,7 @@ def test_a_move_restarts_the_count():
 
 
 @given(st.integers(1, 5), st.lists(st.integers(0, 2)))
-def test_a_counter_has_stalled_if_the_last_looks_and_the_one_before_saw_the_same_value(steps, counters):
+def test_a_counter_has_stalled_if_it_kept_its_value_over_the_required_looks(steps, counters):
     stalls = StallCounter(steps)
     for number, counter in enumerate(counters, 1):
         last = counters[max(0, number - steps - 1) : number]
@@ -75,7 +75,7 @@ def test_the_watching_thread_ends_with_the_context():
 
 
 class Exits:
-    """The exit codes with which the process would have ended; the thread that asked for it waits instead."""
+    """The exit codes with which the process would have ended; the thread that would end it waits instead."""
 
     def __init__(self):
         self.codes = []

@@ -164,7 +164,7 @@ def in_public(tmp_path, way):
     public, place = tmp_path / "public", tmp_path / "public" / "condord-7"
     public.mkdir()
     public.chmod(0o1777)
-    if way == "a link to one of ours":
+    if way == "a link to a private directory":
         (tmp_path / "elsewhere").mkdir(mode=0o700)
         place.symlink_to(tmp_path / "elsewhere")
     elif way != "not there":
@@ -183,12 +183,14 @@ def test_a_directory_in_tmp_that_only_we_can_write_is_used(tmp_path, caplog, way
     assert caplog.messages == []
 
 
-@pytest.mark.parametrize("way", ["a link to one of ours", "open to the group", "open to all", "of another user"])
-def test_a_directory_in_tmp_that_others_control_is_not_used_with_a_warning(tmp_path, caplog, monkeypatch, way):
+@pytest.mark.parametrize(
+    "way", ["a link to a private directory", "open to the group", "open to all", "of another user"]
+)
+def test_a_directory_in_tmp_that_others_control_gives_a_warning_and_is_not_used(tmp_path, caplog, monkeypatch, way):
     place = in_public(tmp_path, way)
     if way == "of another user":
-        somebody = os.geteuid() + 1
-        monkeypatch.setattr(os, "geteuid", lambda: somebody)
+        other_user = os.geteuid() + 1
+        monkeypatch.setattr(os, "geteuid", lambda: other_user)
     with Locks(place) as locks:
         locks.take(**PAIR)
         assert list(place.iterdir()) == []
@@ -207,7 +209,7 @@ def test_the_lock_files_of_a_process_are_found_by_its_pid(tmp_path, locks):
     assert names_of(1, environ) >= {"other.lock"}
 
 
-def test_a_lock_file_without_a_pid_locks_all_the_same(tmp_path, locks):
+def test_a_lock_file_without_a_pid_still_locks(tmp_path, locks):
     locks.take(**PAIR)
     (tmp_path / name(**PAIR)).write_text("")
     with Locks(tmp_path) as others, pytest.raises(AlreadyRunning, match="process unknown") as caught:
@@ -243,7 +245,7 @@ def test_a_second_ingester_of_an_account_is_refused_the_state_directory_until_th
     assert list(state.iterdir()) == []
 
 
-def test_where_no_file_can_be_created_an_ingester_runs_without_a_lock(tmp_path, caplog):
+def test_if_no_file_can_be_created_an_ingester_runs_without_a_lock(tmp_path, caplog):
     (tmp_path / "file").touch()
     with only_ingester("acct", tmp_path / "file"):
         assert caplog.records[0].fields["code"] == "noLock"

@@ -101,12 +101,12 @@ class TestOpened:
             opened.close()
         return opened
 
-    def test_a_stream_that_leads_to_the_journal_opens_it(self, tmp_path):
+    def test_a_stream_that_leads_to_the_journal_opens_the_journal(self, tmp_path):
         with (tmp_path / "stderr").open("w") as stream:
             assert self.at(stream) is not None
 
     @pytest.mark.parametrize("variable", ["8:1", "", "x", "8:1:2"])
-    def test_a_stream_that_is_not_the_journal_opens_none(self, tmp_path, variable):
+    def test_a_stream_that_does_not_lead_to_the_journal_opens_none(self, tmp_path, variable):
         with (tmp_path / "stderr").open("w") as stream:
             assert self.at(stream, {"JOURNAL_STREAM": variable}) is None
             assert self.at(stream, {"OTHER": ""}) is None

@@ -186,7 +186,7 @@ def test_an_event_that_journald_does_not_take_goes_to_stderr_with_its_priority(l
     assert service.stderr_text == f"<{priority}>A n=8\n"
 
 
-def test_only_the_message_has_more_values_than_an_entry_may_have_fields(service):
+def test_values_beyond_the_limit_of_an_entry_are_only_in_its_message(service):
     (entry,) = service.entries(lambda log: log.info("A", extra=logs.fields(many=list(range(2000)))))
     assert len(entry["CONDORD_MANY"]) == 100
     assert b",1999]" in entry["MESSAGE"][0]
@@ -298,12 +298,12 @@ SIGNS = st.text(max_size=30)
 @settings(deadline=None)  # the machine may be busy
 @given(text=SIGNS, format=st.sampled_from(["text", "json"]))
 def test_any_event_is_one_line(text, format):  # noqa: A002
-    found = lines(odd(text), format=format)
+    found = lines(log_everywhere(text), format=format)
     assert len(found) == 2
     assert all(line.isprintable() for line in found)
 
 
-def odd(text):
+def log_everywhere(text):
     def act(log):
         log.error(text, extra=logs.fields(of=text, many=[text], **{text: 1}))
         log.error("%s", text)
@@ -314,7 +314,7 @@ def odd(text):
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # each example reads all entries
 @given(text=SIGNS)
 def test_any_event_is_one_entry_of_one_line(text, service):
-    found = service.entries(odd(text))
+    found = service.entries(log_everywhere(text))
     assert len(found) == 2
     assert all(entry["MESSAGE"][0].decode().isprintable() for entry in found)
 
@@ -379,8 +379,8 @@ def assert_hidden(text, secret, other):
         assert form not in text
 
 
-def written_anyway(act):
-    """The log without secrets: a key that happens to be part of that is not a finding."""
+def log_without_secrets(act):
+    """What the log contains without any secret: a key that happens to be part of it is not leaked."""
     return written(act, level="debug", format="json") + "PRIORITY SYSLOG_IDENTIFIER CONDORD_LOGGER CONDORD_EVENT"
 
 
@@ -389,7 +389,7 @@ ANYWAY = []
 
 def are_findable(secret, other):
     if not ANYWAY:
-        ANYWAY.append(written_anyway(leak("~SECRET~OF~OURS~", "~ANOTHER~")))
+        ANYWAY.append(log_without_secrets(leak("~SECRET~OF~OURS~", "~ANOTHER~")))
     return "***" not in secret + other and secret not in ANYWAY[0] and other not in ANYWAY[0]
 
 
@@ -428,7 +428,7 @@ def test_an_empty_secret_masks_nothing():
     assert "quiet" in written(lambda log: log.info("quiet"), secrets=[""])
 
 
-def test_a_sentence_with_wrong_arguments_is_written_all_the_same():
+def test_a_sentence_with_wrong_arguments_is_still_written():
     assert "%d symbols" in written(lambda log: log.info("%d symbols", "no"))
 
 
@@ -453,7 +453,7 @@ def test_an_event_that_cannot_be_written_is_dropped_silently(capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_without_a_stream_it_goes_to_stderr(capsys):
+def test_without_a_stream_the_log_goes_to_stderr(capsys):
     logs.configure("info", "text", secrets=[], environ={})
     logging.getLogger("condord.test").info("heard")
     assert "heard" in capsys.readouterr().err

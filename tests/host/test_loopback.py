@@ -11,7 +11,7 @@ def test_only_this_machine_reaches_loopback(host):
 @pytest.mark.parametrize(
     "host", ["", "::", "10.0.0.1", "128.0.0.1", "localhost.example", "example", "[::1]", "::ffff:10.0.0.1"]
 )
-def test_any_other_host_is_elsewhere(host):
+def test_any_other_host_is_not_loopback(host):
     assert not is_loopback(host)
 
 
@@ -39,7 +39,7 @@ def test_a_key_may_be_sent_over_tls_or_to_this_machine(url):
         ("http://user@paper.example", "use https://"),
     ],
 )
-def test_a_key_may_not_cross_the_network_in_clear(url, remedy):
+def test_a_key_may_not_cross_the_network_unencrypted(url, remedy):
     assert "unencrypted" in refusal(url)
     assert remedy in refusal(url)
 
@@ -58,5 +58,5 @@ def test_an_address_with_brackets_that_do_not_close_is_refused():
         ("http://a.example", True),
     ],
 )
-def test_what_crosses_a_network_without_tls_is_clear(url, expected):
+def test_a_url_that_crosses_a_network_without_tls_is_unencrypted(url, expected):
     assert is_clear(url) is expected

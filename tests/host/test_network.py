@@ -118,7 +118,9 @@ class TestCertificates:
         assert more.context.cert_store_stats()["x509"] == plain.context.cert_store_stats()["x509"] + 1
         assert more.certificate_sources == f"{plain.certificate_sources}, SSL_CERT_FILE ({certificate}.cert)"
 
-    def test_each_variable_adds_its_certificates_and_curls_only_without_that_of_requests(self, certificate, tmp_path):
+    def test_each_variable_adds_its_certificates_but_curls_only_if_that_of_requests_is_unset(
+        self, certificate, tmp_path
+    ):
         other = tls.certificate(tmp_path)
         environ = {"REQUESTS_CA_BUNDLE": f"{certificate}.cert", "SSL_CERT_FILE": f"{other}.cert"}
         base = Network({}).context.cert_store_stats()["x509"]

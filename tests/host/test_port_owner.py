@@ -94,7 +94,7 @@ def test_the_error_of_a_taken_port_names_the_process():
     assert (error.errno, error.strerror) == (errno.EADDRINUSE, f"Address already in use by process {os.getpid()}")
 
 
-def test_other_errors_and_those_of_unknown_processes_stay_unchanged():
+def test_other_errors_and_those_without_a_known_process_stay_unchanged():
     denied = PermissionError(errno.EACCES, "Permission denied")
     assert named(denied, "127.0.0.1", 80) is denied
     assert named(TAKEN, "192.0.2.1", 80) is TAKEN

@@ -14,39 +14,39 @@ from condord.host import private_directory as module
 from condord.host.private_directory import OWNER, owned_directory, private_directory
 
 
-def made(environ):
+def opened(environ):
     return private_directory(environ, purpose="a test", hint="Try another.")
 
 
 @pytest.mark.parametrize("name", ["RUNTIME_DIRECTORY", "XDG_RUNTIME_DIR"])
-def test_it_is_in_the_runtime_directory_and_gone_with_all_its_files(name, tmp_path):
-    with made({name: str(tmp_path)}) as path:
+def test_the_directory_is_in_the_runtime_directory_and_removed_with_all_its_files(name, tmp_path):
+    with opened({name: str(tmp_path)}) as path:
         assert path.parent == tmp_path
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
         (path / "file").touch()
     assert not path.exists()
 
 
-def test_of_the_directories_of_a_unit_the_first_is_taken_before_that_of_the_user(tmp_path):
+def test_the_first_directory_of_a_unit_precedes_that_of_the_user(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     second.mkdir()
-    with made({"RUNTIME_DIRECTORY": f"{first}:{second}", "XDG_RUNTIME_DIR": str(second)}) as path:
+    with opened({"RUNTIME_DIRECTORY": f"{first}:{second}", "XDG_RUNTIME_DIR": str(second)}) as path:
         assert path.parent == first
 
 
-def test_a_runtime_directory_that_cannot_be_used_is_passed_over(tmp_path, monkeypatch):
+def test_a_runtime_directory_that_cannot_be_used_is_skipped(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     long = tmp_path / ("x" * module.MAX_PARENT_BYTES)
     long.mkdir()
     for named in ("", "/nonexistent", str(long)):
-        with made({"RUNTIME_DIRECTORY": named}) as path:
+        with opened({"RUNTIME_DIRECTORY": named}) as path:
             assert path.parent == tmp_path
 
 
 def test_without_a_writable_place_the_error_names_the_purpose(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "missing"))
-    with pytest.raises(Unavailable, match="no private directory for a test: No such file") as raised, made({}):
+    with pytest.raises(Unavailable, match="no private directory for a test: No such file") as raised, opened({}):
         pass
     assert raised.value.hint == "Try another."
 
@@ -71,14 +71,14 @@ with private_directory({"RUNTIME_DIRECTORY": sys.argv[1]}, purpose="a test", hin
 
 @pytest.fixture
 def owner(tmp_path):
-    """Another process with a directory, and the directory."""
+    """Another process that has a directory, and the directory."""
     command = [sys.executable, "-c", PROGRAM, str(tmp_path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT) as process:
         yield process, Path(process.stdout.readline().decode().strip())
         process.kill()
 
 
-def left(owner):
+def left_behind(owner):
     """The directory of a process that was killed, with a socket in it and what a front keeps there."""
     process, path = owner
     with socket.socket(socket.AF_UNIX) as listener:
@@ -91,24 +91,24 @@ def left(owner):
     return path
 
 
-def test_what_a_killed_process_has_left_is_removed_by_the_next(owner, tmp_path):
-    path = left(owner)
-    with made({"RUNTIME_DIRECTORY": str(tmp_path)}) as own:
+def test_the_directory_of_a_killed_process_is_removed_by_the_next_one(owner, tmp_path):
+    path = left_behind(owner)
+    with opened({"RUNTIME_DIRECTORY": str(tmp_path)}) as own:
         assert [*tmp_path.iterdir()] == [own]
     assert not path.exists()
 
 
-def test_that_of_a_running_process_stays(owner, tmp_path):
+def test_the_directory_of_a_running_process_stays(owner, tmp_path):
     process, path = owner
-    with made({"RUNTIME_DIRECTORY": str(tmp_path)}), made({"RUNTIME_DIRECTORY": str(tmp_path)}):
+    with opened({"RUNTIME_DIRECTORY": str(tmp_path)}), opened({"RUNTIME_DIRECTORY": str(tmp_path)}):
         assert len([*tmp_path.iterdir()]) == 3
     process.stdin.close()
     assert process.wait(BOUND_SECONDS) == 0
     assert not path.exists()
 
 
-def test_what_links_lead_to_stays(owner, tmp_path):
-    path = left(owner)
+def test_the_targets_of_links_stay(owner, tmp_path):
+    path = left_behind(owner)
     outside = tmp_path / "outside"
     outside.mkdir()
     (outside / "file").touch()
@@ -117,7 +117,7 @@ def test_what_links_lead_to_stays(owner, tmp_path):
     shutil.copytree(path, outside / "copy", ignore=shutil.ignore_patterns("source.sock"), symlinks=True)
     (outside / "copy").chmod(0o700)
     elsewhere.symlink_to(outside / "copy")
-    with made({"RUNTIME_DIRECTORY": str(tmp_path)}):
+    with opened({"RUNTIME_DIRECTORY": str(tmp_path)}):
         assert not path.exists()
     assert (outside / "file").exists()
     assert (outside / "copy" / OWNER).exists()
@@ -134,23 +134,23 @@ def test_what_links_lead_to_stays(owner, tmp_path):
     ],
     ids=["of another program", "without an owner", "open to others", "with a fifo", "with a link"],
 )
-def test_what_may_not_be_one_of_our_directories_stays(owner, tmp_path, name, change):
-    path = left(owner)
+def test_a_directory_that_may_not_be_ours_stays(owner, tmp_path, name, change):
+    path = left_behind(owner)
     change(path)
     path = path.rename(tmp_path / name)
-    with made({"RUNTIME_DIRECTORY": str(tmp_path)}):
+    with opened({"RUNTIME_DIRECTORY": str(tmp_path)}):
         assert path.exists()
 
 
-def test_that_of_another_user_stays(owner, tmp_path, monkeypatch):
-    path = left(owner)
+def test_the_directory_of_another_user_stays(owner, tmp_path, monkeypatch):
+    path = left_behind(owner)
     uid = os.geteuid()
     monkeypatch.setattr("os.geteuid", lambda: uid + 1)
-    with made({"RUNTIME_DIRECTORY": str(tmp_path)}):
+    with opened({"RUNTIME_DIRECTORY": str(tmp_path)}):
         assert path.exists()
 
 
-def test_on_a_file_system_without_locks_it_is_used_all_the_same(tmp_path, monkeypatch):
+def test_on_a_file_system_without_locks_the_directory_is_still_used(tmp_path, monkeypatch):
     def refuse(*_):
         raise OSError(37, "No locks available")
 

@@ -71,12 +71,12 @@ def test_base64_of_a_text_with_a_secret_does_not_show_it(secret, before, after):
         ("next=%2Fapi%2Fstream%3Fticket%3Dabc", "next=%2Fapi%2Fstream%3Fticket%3D***"),
     ],
 )
-def test_tickets_and_tokens_in_urls_are_masked_whatever_they_are(text, hidden):
+def test_tickets_and_tokens_in_urls_are_masked_whatever_their_values(text, hidden):
     assert Redaction([])(text) == hidden
 
 
 @pytest.mark.parametrize("text", ["page_token=abc", "a ticket = 5", "token_file=/etc/token", "ticket=", "mytoken=abc"])
-def test_a_text_that_only_resembles_such_a_parameter_stays(text):
+def test_a_text_that_only_resembles_a_ticket_or_token_stays(text):
     assert Redaction([])(text) == text
 
 
@@ -85,7 +85,7 @@ def test_a_text_without_a_secret_stays_as_it_is():
     assert Redaction([SECRET, "a-token-of-sixteen"])(text) == text
 
 
-def test_of_two_secrets_the_longer_is_masked_completely():
+def test_the_longer_of_two_overlapping_secrets_is_masked_completely():
     assert Redaction(["abcdefgh", "abcdefgh12"])("abcdefgh12 abcdefgh1") == "*** ***1"
 
 
@@ -101,7 +101,7 @@ def test_without_secrets_nothing_is_masked():
 @pytest.mark.parametrize(
     "text", ["\\" * 20_000, "%25" * 7_000, "PK12\\" * 4_000, '"' * 20_000, "PK12%25" * 3_000, "ticket%" * 4_000]
 )
-def test_no_text_takes_long(text):
+def test_no_text_takes_long_to_mask(text):
     """If the time grew with the square of the length, this would take minutes."""
     for secret in (SECRET, "\\" * 40 + "x", "%" * 40, '"' * 40):
         Redaction([secret])(text)

@@ -27,7 +27,7 @@ def test_numbers_are_zero_at_first_and_each_process_has_its_own(counts):
     assert (counts.total("subscribers"), counts.total("gone")) == (5, 0)
 
 
-def test_another_process_sees_and_sets_them(counts):
+def test_another_process_reads_and_sets_the_numbers(counts):
     program = """
 import sys
 from condord.host.shared_counts import SharedCounts
@@ -42,7 +42,7 @@ counts.set(1, "subscribers", 6)
     assert counts.get(1, "subscribers") == 6
 
 
-def test_room_is_that_of_all_processes(counts):
+def test_the_limit_of_subscribers_applies_to_all_processes_together(counts):
     one, other = SharedRoom(counts, 0), SharedRoom(counts, 1)
     assert one.take(0, 2)
     assert other.take(0, 2)
@@ -52,13 +52,13 @@ def test_room_is_that_of_all_processes(counts):
     assert other.take(1, 2)
 
 
-def test_closed_connections_are_noted(counts):
+def test_closed_connections_are_counted(counts):
     SharedRoom(counts, 1).note_gone(4)
     assert counts.get(1, "gone") == 4
 
 
 @given(most=st.integers(1, 6), steps=st.lists(st.tuples(st.integers(0, 2), st.booleans())))
-def test_there_are_never_more_than_the_limit_and_never_fewer_than_were_let_in(most, steps):
+def test_subscribers_never_exceed_the_limit_and_are_never_fewer_than_were_let_in(most, steps):
     with closing(SharedCounts.create(3)) as counts:
         rooms, inside = [SharedRoom(counts, process) for process in range(3)], [0, 0, 0]
         for process, comes in steps:

@@ -19,7 +19,7 @@ def _handlers():
 
 
 def called_on(number):
-    """What is called on a signal within the context."""
+    """The name of the callback that signal `number` calls within the context."""
 
     async def main():
         loop, called = asyncio.get_running_loop(), asyncio.Queue()

@@ -82,7 +82,7 @@ def test_while_writing_blocks_lines_are_queued_up_to_the_bound_and_others_are_dr
     with queued(device, max_bytes=20) as stream:
         device.stop()
         for number in range(9):
-            assert stream.write(b"line%d\n" % number) == 6  # there is room for three lines of six bytes
+            assert stream.write(b"line%d\n" % number) == 6  # room for three lines of six bytes
         assert stream.dropped == 6
         device.go_on()
         assert stream.drain(TIMEOUT_SECONDS)
@@ -223,7 +223,7 @@ def test_the_log_waits_for_its_last_lines_when_the_interpreter_ends(monkeypatch)
         ours.close()
 
 
-def test_another_kind_of_stream_is_neither_counted_nor_waited_for(monkeypatch):
+def test_a_stderr_of_another_kind_is_neither_counted_nor_waited_for(monkeypatch):
     monkeypatch.setattr(sys, "stderr", io.StringIO())
     stderr.drain(sys.stderr)
     stderr.drain(None)

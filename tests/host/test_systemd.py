@@ -35,7 +35,7 @@ def manager(request, tmp_path):
         yield receiver, name.replace("\0", "@")
 
 
-def test_an_environment_for_a_child_has_nothing_that_is_for_one_process():
+def test_the_environment_of_a_child_has_no_variables_that_are_meant_for_this_process():
     environ = {"NOTIFY_SOCKET": "/n", "WATCHDOG_PID": "1", "WATCHDOG_USEC": "1", "LISTEN_FDS": "1", "HOME": "/h"}
     assert systemd.without_systemd(environ) == {"HOME": "/h"}
     assert len(environ) == 5
@@ -199,7 +199,7 @@ def test_systemd_verifies_the_units_without_a_message(tmp_path, unit, scope):
 
 @needs_analyze
 @pytest.mark.parametrize("unit", [SYSTEM, RELAY])
-def test_the_service_is_hardly_exposed(unit):
+def test_the_exposure_of_the_service_is_low(unit):
     ran = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--no-pager", str(unit)], capture_output=True, text=True
     )

@@ -16,7 +16,7 @@ class OpenApiChecker:
         self._components = {**document["components"], "schemas": _closed(document["components"]["schemas"])}
 
     def check(self, method: str, path: str, status: int, headers: dict[str, str], body: bytes) -> None:
-        """Fail unless the document describes this response to such a request. Names in `headers` are lower-case."""
+        """Fail unless the document describes this response to this request. Names in `headers` are lower-case."""
         described = self._answer(method, path.partition("?")[0], status)
         for name in described.get("headers", {}):
             assert headers.get(name.lower()), f"{method} {path}: {status} without {name}"

@@ -45,5 +45,5 @@ def test_an_admitted_request_keeps_the_place_of_its_connection():
 
 
 @pytest.mark.parametrize("asked", [scope(), scope(extensions={})], ids=["no extensions", "another server"])
-def test_a_request_without_a_connection_of_the_daemon_is_admitted_all_the_same(asked):
+def test_a_request_without_a_connection_of_the_daemon_is_admitted_anyway(asked):
     assert access.admitted(asked) is asked

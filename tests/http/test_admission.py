@@ -10,7 +10,7 @@ STANDINGS = st.sampled_from(["unadmitted", "waiting", "busy"])
 
 
 class FakeConnection:
-    """A connection that obeys admission control and records what it had to do."""
+    """A connection that does what admission control asks of it, and records that."""
 
     def __init__(self, admission, *, reads_why=True) -> None:
         self.admission = admission
@@ -29,7 +29,7 @@ class FakeConnection:
         self.admission.gone(self)
 
     def enter(self, standing="waiting"):
-        """Whether there was a slot; the standing is noted in any case."""
+        """Note the standing, and return whether there was a slot."""
         is_in = self.admission.enter(self)
         self.note(standing)
         return is_in
@@ -104,7 +104,7 @@ def test_a_refused_connection_is_not_in_the_queue(admit):
     assert second.calls == []
 
 
-def test_a_connection_that_goes_on_waiting_keeps_its_turn_and_one_that_was_busy_in_between_loses_it(admit):
+def test_a_connection_that_keeps_waiting_keeps_its_turn_and_one_that_was_busy_in_between_loses_it(admit):
     first, second, third = admit(2, 3)
     first.enter()
     second.enter()
@@ -115,7 +115,7 @@ def test_a_connection_that_goes_on_waiting_keeps_its_turn_and_one_that_was_busy_
     assert (first.calls, second.calls) == (["give way"], [])
 
 
-def test_when_too_many_are_leaving_the_first_are_dropped(admit):
+def test_when_too_many_connections_are_leaving_the_first_ones_are_dropped(admit):
     connections = admit(1, 5, max_leaving=2)
     for connection in connections:
         connection.enter()

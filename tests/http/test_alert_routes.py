@@ -65,7 +65,7 @@ def test_an_acknowledgement_that_may_be_lost_is_answered_with_the_reason(daemon)
 
 
 @pytest.mark.parametrize("path", [ACKNOWLEDGE, TEST])
-def test_what_changes_something_needs_a_post(daemon, path):
+def test_a_route_that_changes_something_needs_a_post(daemon, path):
     assert ask(daemon, path).status == 405
     assert (daemon.acknowledged, daemon.tested) == ([], [])
 
@@ -99,16 +99,16 @@ def test_a_channel_is_tested_at_most_once_in_ten_seconds(daemon, paced):
     assert BETWEEN_TESTS_SECONDS == 10.0
 
 
-def test_each_channel_has_its_own_pace(daemon, paced):
+def test_the_tests_of_each_channel_are_limited_separately(daemon, paced):
     daemon.channel_answers["desk"] = ChannelTestJson(ok=True, status=None, text="delivered")
     assert [tried(paced[0], name).status for name in ("phone", "desk", "phone")] == [200, 200, 429]
 
 
-def test_a_test_of_an_unknown_channel_counts_for_no_pace(daemon, paced):
+def test_tests_of_an_unknown_channel_are_not_limited(daemon, paced):
     assert tried(paced[0], "pager").status == tried(paced[0], "pager").status == 404
 
 
-def test_a_channel_that_does_not_answer_gets_an_answer_within_25_seconds(daemon):
+def test_the_test_of_a_channel_that_does_not_answer_is_answered_within_25_seconds(daemon):
     daemon.channel_answers["phone"] = None
 
     async def scenario():

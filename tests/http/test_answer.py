@@ -5,7 +5,7 @@ from condord.http.answer import daemon_of, json_answer
 from condord.live import wire
 
 
-def test_a_struct_is_sent_as_json_that_is_to_be_revalidated():
+def test_a_struct_is_sent_as_json_that_must_be_revalidated():
     answer = json_answer(wire.Bye(reason="the daemon is stopping"))
     assert answer.status_code == 200
     assert json.loads(answer.body) == {"reason": "the daemon is stopping"}
@@ -18,7 +18,7 @@ def test_the_status_and_headers_can_be_set():
     assert (answer.headers["cache-control"], answer.headers["etag"]) == ("no-store", '"a"')
 
 
-def test_the_daemon_is_that_of_the_application():
+def test_the_daemon_of_a_request_comes_from_its_application():
     daemon = object()
     request = SimpleNamespace(app=SimpleNamespace(state=SimpleNamespace(daemon=daemon)))
     assert daemon_of(request) is daemon

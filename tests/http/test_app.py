@@ -23,14 +23,14 @@ def test_the_positions_are_the_published_document_with_its_version_as_etag(daemo
 
 
 @pytest.mark.parametrize("form", ["{}", 'W/"{}"', '"{}"', '"other", "{}"', "*"])
-def test_a_known_etag_is_answered_304_without_a_body(daemon, form):
+def test_a_known_etag_gets_304_without_a_body(daemon, form):
     tag = form.format(daemon.edition.version) if form != "{}" else f'W/"{daemon.edition.version}"'
     answer = ask(daemon, "/api/positions", headers={"If-None-Match": tag})
     assert (answer.status, answer.body) == (304, b"")
     assert answer.headers["etag"] == f'W/"{daemon.edition.version}"'
 
 
-def test_a_lost_source_makes_another_etag_at_the_same_version(daemon):
+def test_a_lost_source_changes_the_etag_of_the_same_version(daemon):
     edition = daemon.edition
     known = {"If-None-Match": f'W/"{edition.version}"'}
     edition.touch(msgspec.structs.replace(edition.status, state="reconnecting", code="sourceLost"))
@@ -51,7 +51,7 @@ def test_one_condor_comes_with_the_quotes_of_its_legs(daemon):
     assert [quote["symbol"] for quote in answer["quotes"]] == [leg.symbol for leg in condor.legs]
 
 
-def test_a_condor_is_404_with_that_reason_while_positions_were_never_read(daemon):
+def test_while_positions_were_never_read_a_condor_gets_404_with_that_reason(daemon):
     daemon.document = lambda: msgspec.convert(documents.unread(), wire.Document)
     answer = ask(daemon, "/api/positions/nothing")
     assert (answer.status, answer.json()["detail"]) == (404, "the positions have not been read yet")
@@ -115,7 +115,7 @@ def test_a_bug_is_a_500_problem_without_details_of_the_exception(daemon):
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "PROPFIND"])
-def test_an_unsupported_method_is_405_with_the_supported_ones_in_allow(daemon, route, method):
+def test_an_unsupported_method_gets_405_with_the_supported_ones_in_allow(daemon, route, method):
     if method == route.method:
         return
     answer = ask(daemon, route.path.replace("{id}", "x"), method=method)
@@ -123,7 +123,7 @@ def test_an_unsupported_method_is_405_with_the_supported_ones_in_allow(daemon, r
     assert set(answer.headers["allow"].split(", ")) == ({"GET", "HEAD"} if route.method == "GET" else {"POST"})
 
 
-def test_a_path_with_a_trailing_slash_is_404(daemon):
+def test_a_path_with_a_trailing_slash_gets_404(daemon):
     assert ask(daemon, "/api/status/").status == 404
 
 

@@ -37,7 +37,7 @@ def ask(source, path, method="GET"):
     return asyncio.run(Conversation(build_relay(FakeDaemon(), source), path, method=method).run())
 
 
-def test_what_is_not_in_the_document_is_forwarded_and_nothing_else():
+def test_only_what_is_not_in_the_document_is_forwarded():
     named = {route.name: route.path for route in ROUTES}
     assert {named[name] for name in FORWARDED} == {
         "/api/history",
@@ -62,7 +62,7 @@ def test_what_is_not_in_the_document_is_forwarded_and_nothing_else():
         ("POST", "/api/channels/phone/test"),
     ],
 )
-def test_a_question_and_its_answer_are_passed_on_unchanged(source, method, path):
+def test_a_request_and_its_answer_are_passed_on_unchanged(source, method, path):
     found = ask(source, path, method)
     assert source.asked == [(method, path)]
     assert (found.status, found.body) == (200, b'{"from": "the source"}')
@@ -82,19 +82,19 @@ def test_errors_of_the_source_are_passed_back(source):
     assert (found.status, found.headers["retry-after"], found.body) == (429, "7", b"{}")
 
 
-def test_an_answer_without_a_body_stays_one(source):
+def test_an_answer_without_a_body_is_passed_on_without_one(source):
     source.answer = FakeAnswer(204, {}, b"")
     found = ask(source, "/api/alerts/x:y/acknowledge", "POST")
     assert (found.status, found.body, found.headers.get("content-length", "0")) == (204, b"", "0")
 
 
-def test_without_a_source_the_answer_is_503(source):
+def test_without_a_source_a_request_gets_503(source):
     source.answer = Unavailable("the source is lost", "")
     found = ask(source, "/api/trades")
     assert (found.status, found.json()["detail"], found.headers["retry-after"]) == (503, "the source is lost", "2")
 
 
-def test_head_is_asked_as_get(source):
+def test_a_head_request_is_forwarded_as_get(source):
     ask(source, "/api/trades", "HEAD")
     assert source.asked == [("GET", "/api/trades")]
 

@@ -8,7 +8,7 @@ from tests.http.asking import Conversation, FakeDaemon
 
 
 class Front:
-    """Returns a registry of its own in place of the one that it is given."""
+    """A front that returns its own registry instead of the given one."""
 
     def __init__(self):
         self.given = None
@@ -20,7 +20,7 @@ class Front:
         return merged
 
 
-def test_the_metrics_are_those_of_the_front_with_its_makers_in_the_format_that_is_accepted():
+def test_a_front_serves_its_own_metrics_and_its_makers_in_the_accepted_format():
     view, front = FakeDaemon(), Front()
     view.registry = CollectorRegistry()
     app = build_relay(view, front, ENDPOINTS)

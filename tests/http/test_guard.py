@@ -75,7 +75,7 @@ def test_loopback_names_and_known_hosts_are_served(host):
         "127.0.0.1.evil",
     ],
 )
-def test_any_other_host_is_421(host):
+def test_any_other_host_gets_421(host):
     answer = guarded(Host=host)
     assert answer.status == 421
     assert answer.json()["title"] == "Misdirected Request"
@@ -101,7 +101,7 @@ def test_any_other_host_is_421(host):
     ],
 )
 @pytest.mark.parametrize("path", ["/livez", "/no/such/thing"])
-def test_a_malformed_host_is_400_and_never_a_bug(host, path):
+def test_a_malformed_host_gets_400_and_is_never_a_bug(host, path):
     assert guarded(path, Host=host).status == 400
 
 
@@ -190,7 +190,7 @@ def test_without_the_right_token_in_the_query_the_answer_is_401(query):
 
 
 @given(st.binary(max_size=60))
-def test_credentials_of_any_bytes_are_401_and_never_a_bug(junk):
+def test_credentials_of_any_bytes_get_401_and_are_never_a_bug(junk):
     headers = [
         (b"host", b"localhost"),
         (b"authorization", b"Bearer " + junk),
@@ -217,7 +217,7 @@ def test_no_answer_sets_a_cookie():
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 @pytest.mark.parametrize("token", [None, TOKEN])
 @pytest.mark.parametrize("query", [f"token={TOKEN}", "token=wrong", "token=", "a=b&token=x"])
-def test_a_token_in_the_query_of_the_page_is_400_with_the_right_way(method, token, query):
+def test_a_token_in_the_query_of_the_page_gets_400_with_the_right_way(method, token, query):
     answer = guarded(f"/?{query}", method=method, token=token)
     assert answer.status == 400
     assert "/#token=TOKEN" in answer.json()["detail"]
@@ -365,7 +365,7 @@ def test_a_preflight_of_another_origin_is_refused(origin):
     assert "access-control-allow-origin" not in answer.headers
 
 
-def test_a_preflight_with_an_unknown_host_is_421():
+def test_a_preflight_with_an_unknown_host_gets_421():
     assert guarded(method="OPTIONS", origins=[CARDS], Origin=CARDS, Host="evil.example").status == 421
 
 
@@ -382,12 +382,12 @@ def test_a_preflight_with_an_unknown_host_is_421():
         ("", 403),
     ],
 )
-def test_a_post_from_a_page_of_another_origin_is_403(origin, status):
+def test_a_post_from_a_page_of_another_origin_gets_403(origin, status):
     assert guarded("/api/refresh", method="POST", Origin=origin).status == status
 
 
 @pytest.mark.parametrize("path", ["/api/alerts/tested:SPY/acknowledge", "/api/channels/phone/test"])
-def test_a_page_of_another_origin_acknowledges_no_alert_and_tests_no_channel(path):
+def test_a_page_of_another_origin_cannot_acknowledge_an_alert_or_test_a_channel(path):
     assert guarded(path, method="POST", Origin=EVIL).status == 403
     assert guarded(path, method="POST", token=TOKEN).status == 401
 
@@ -417,7 +417,7 @@ def test_a_page_of_another_origin_cannot_embed_an_answer(site, mode, dest):
 
 
 @pytest.mark.parametrize("site", ["same-origin", "none"])
-def test_the_own_page_is_not_cross_origin(site):
+def test_our_own_page_is_not_cross_origin(site):
     fetch = {"Sec_Fetch_Site": site, "Sec_Fetch_Mode": "cors", "Sec_Fetch_Dest": "empty"}
     assert guarded("/api/positions", **fetch).status == 200
 

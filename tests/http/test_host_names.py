@@ -38,7 +38,7 @@ def test_names_are_compared_label_by_label(allowed, name):
 
 
 @given(st.text(st.characters(max_codepoint=255)))
-def test_any_host_header_has_a_plain_name_or_none(host):
+def test_any_host_header_gives_a_plain_name_or_none(host):
     name = host_name(host)
     assert name is None or (name == name.lower() and name.isascii() and not set(name) & set("[]/@ \t,%?#"))
 

@@ -26,13 +26,13 @@ def scraped(registry):
     return found
 
 
-def test_numbers_that_add_up_are_summed_and_others_are_the_own():
+def test_numbers_that_add_up_are_summed_and_others_are_those_of_this_process():
     own, workers = Process(), [Process(), Process()]
     merged = MergedRegistry(own.registry)
     own.own.set(3)
     own.lag.observe(0.5)
     own.files.set(5)
-    own.requests.labels("/api/stream").inc(2)  # the workers' own
+    own.requests.labels("/api/stream").inc(2)  # counted only by the workers
     for number, worker in enumerate(workers, 1):
         worker.own.set(99)
         worker.requests.labels("/metrics").inc(number)
@@ -50,13 +50,13 @@ def test_numbers_that_add_up_are_summed_and_others_are_the_own():
     assert found["condord_event_loop_lag_seconds_sum",] == 4.5
 
 
-def test_without_workers_there_are_the_own_numbers():
+def test_without_workers_the_numbers_are_those_of_this_process():
     own = Process()
     own.files.set(5)
     assert scraped(MergedRegistry(own.registry))["process_open_fds",] == 5
 
 
-def test_the_instant_of_a_counter_is_the_first_of_all():
+def test_the_creation_time_of_a_counter_is_the_earliest_of_all_processes():
     early, late = (Family("a", "", "counter", (SampleValue("a_created", {}, at),)) for at in (5.0, 7.0))
     assert added({"a": late}, {"a": early})["a"].samples == (SampleValue("a_created", {}, 5.0),)
 
@@ -77,7 +77,7 @@ def test_every_family_that_is_summed_exists():
 
 
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers(0, 9)), max_size=4))
-def test_the_sum_is_that_of_each_label_in_any_order(processes):
+def test_each_label_is_summed_separately_in_any_order(processes):
     made = [
         {"x": Family("x", "", "counter", tuple(SampleValue("x_total", {"l": k}, float(v)) for k, v in each.items()))}
         for each in processes

@@ -176,7 +176,7 @@ def test_an_unknown_value_has_no_sample(metrics):
     assert unknown <= scraped(metrics).keys()
 
 
-def test_a_closed_market_is_0():
+def test_a_closed_market_is_exposed_as_0():
     market = msgspec.structs.replace(VALUES.status.market, is_open=False)
     status = msgspec.structs.replace(VALUES.status, market=market)
     assert scraped(Metrics("1", lambda: msgspec.structs.replace(VALUES, status=status)))["condord_market_open"] == 0
@@ -308,7 +308,7 @@ def test_anything_but_a_request_passes_unmeasured(daemon):
     assert passed == [(scope, receive, send)]
 
 
-def test_a_relay_has_what_it_serves_and_nothing_of_an_account():
+def test_a_relay_has_metrics_of_what_it_serves_and_none_of_an_account():
     cluster = wire.ClusterJson(role="relay", source="http://a.example", lag_ms=250, gaps=2, dropped=3, fence=12)
     found = scraped(Metrics("1", lambda: msgspec.structs.replace(VALUES, cluster=cluster)))
     assert found["condord_cluster_role{state=relay}"] == 1

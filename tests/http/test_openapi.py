@@ -114,18 +114,18 @@ def test_every_route_is_in_the_document():
     assert listed == {(route.path, route.method, route.name) for route in ROUTES}
 
 
-def test_it_contains_the_version_of_the_daemon():
+def test_the_document_contains_the_version_of_the_daemon():
     assert DOCUMENT["info"]["version"] == "1.2.3"
 
 
-def test_it_is_served_as_json_and_built_once(daemon):
+def test_the_document_is_served_as_json_and_built_once(daemon):
     first, second = (check(daemon, "/openapi.json", 200) for _ in range(2))
     assert first.headers["content-type"] == "application/json"
     assert first.json()["paths"].keys() == DOCUMENT["paths"].keys()
     assert first.chunks[0] is second.chunks[0]
 
 
-def test_the_largest_heartbeat_is_that_of_the_configuration(daemon):
+def test_the_largest_heartbeat_comes_from_the_configuration(daemon):
     parameters = check(daemon, "/openapi.json", 200).json()["paths"]["/api/stream"]["get"]["parameters"]
     [schema] = [each["schema"] for each in parameters if each["name"] == "heartbeat"]
     assert (schema["minimum"], schema["maximum"]) == (0.5, daemon.heartbeat_seconds)
@@ -174,7 +174,7 @@ def test_only_fields_that_a_delta_or_a_trade_leaves_out_are_optional():
     assert absent == {("Delta", name) for name in names} | {("Trade", "rolledTo")}
 
 
-def test_it_has_no_defaults():
+def test_the_document_has_no_defaults():
     assert '"default"' not in json.dumps(SCHEMAS)
 
 
@@ -256,7 +256,7 @@ def test_the_refusal_of_a_token_in_the_query_of_the_page_is_as_described(daemon)
     check(daemon, "/?token=x", 400, around=guarded)
 
 
-def test_each_route_lists_what_it_needs():
+def test_each_route_lists_the_credentials_that_it_accepts():
     security = {
         path: operation.get("security", DOCUMENT["security"])
         for path, operations in DOCUMENT["paths"].items()

@@ -97,7 +97,7 @@ def test_page_and_assets_stay_those_of_one_build_while_another_is_installed(fold
         "/stamp",
     ],
 )
-def test_nothing_else_is_served(folder, path):
+def test_no_other_path_is_served(folder, path):
     assert Served(folder)(urllib.parse.unquote(path)).status == 404
 
 
@@ -125,7 +125,7 @@ def test_a_client_that_accepts_gzip_gets_it_unless_compression_is_off(folder, pa
     ],
 )
 @pytest.mark.parametrize(("path", "name"), [("/", "index.html"), ("/assets/page-abc.js", "assets/page-abc.js")])
-def test_what_the_build_has_compressed_goes_to_clients_that_name_its_coding(
+def test_a_file_compressed_by_the_build_goes_to_clients_that_name_its_coding(
     folder, path, name, offer, compresses, coding
 ):
     (folder / f"{name}.br").write_bytes(b"compressed by the build")
@@ -162,7 +162,7 @@ def test_the_plain_page_links_every_get_route_without_parameters(tmp_path):
 class TestAsBuilt:
     """The page of this tree."""
 
-    def test_everything_it_loads_is_relative_and_exists(self):
+    def test_everything_the_page_loads_is_relative_and_exists(self):
         page = ask(FakeDaemon(), "/").body.decode()
         links = [link for link in re.findall(r'(?:src|href)="([^"]+)"', page) if not link.startswith("data:")]
         assert {link[:2] for link in links} == {"./"}
@@ -172,6 +172,6 @@ class TestAsBuilt:
         }
         assert {ask(FakeDaemon(), link[1:]).status for link in links} == {200}
 
-    def test_it_has_nothing_inline_that_its_policy_forbids(self):
+    def test_the_page_has_nothing_inline_that_its_policy_forbids(self):
         page = ask(FakeDaemon(), "/").body.decode()
         assert re.findall(r"<style|\bstyle=|\bon\w+=|<script(?![^>]*\bsrc=)", page) == []

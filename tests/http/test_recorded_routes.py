@@ -39,7 +39,7 @@ def utc(text):
     return dt.datetime.fromisoformat(text + "+00:00")
 
 
-def test_history_is_that_of_the_account_or_of_one_condor(daemon):
+def test_history_is_of_the_account_or_of_one_condor(daemon):
     assert ask(daemon, "/api/history").json() == documents.recorded()
     answer = ask(daemon, f"/api/history?condor={ID}")
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
@@ -86,7 +86,7 @@ def test_the_range_of_trades_reaches_the_daemon(daemon, path):
         ("from=%FF", "from: '\ufffd' is not"),
     ],
 )
-def test_an_invalid_parameter_is_400_with_a_sentence(daemon, path, query, detail):
+def test_an_invalid_parameter_gets_400_with_a_sentence(daemon, path, query, detail):
     answer = ask(daemon, f"{path}?{query}")
     assert (answer.status, answer.headers["content-type"]) == (400, "application/problem+json")
     assert answer.json()["detail"].startswith(detail)
@@ -95,14 +95,14 @@ def test_an_invalid_parameter_is_400_with_a_sentence(daemon, path, query, detail
 
 @pytest.mark.parametrize("path", HISTORY)
 @pytest.mark.parametrize("points", ["0", "5001", "many"])
-def test_points_out_of_range_are_400(daemon, path, points):
+def test_points_out_of_range_get_400(daemon, path, points):
     answer = ask(daemon, f"{path}?points={points}")
     assert answer.status == 400
     assert answer.json()["detail"] == f"points: '{points}' is not a whole number from 1 to 5000"
 
 
 @pytest.mark.parametrize("path", HISTORY)
-def test_a_condor_without_rows_is_404(daemon, path):
+def test_a_condor_without_rows_gets_404(daemon, path):
     answer = ask(daemon, f"{path}?condor=a-token-in-the-wrong-place")
     assert answer.status == 404
     assert "GET /api/trades lists" in answer.json()["detail"]
@@ -110,7 +110,7 @@ def test_a_condor_without_rows_is_404(daemon, path):
 
 
 @pytest.mark.parametrize("path", HISTORY)
-def test_without_recording_history_is_404_with_that_reason(daemon, path):
+def test_history_gets_404_with_the_reason_if_nothing_is_recorded(daemon, path):
     daemon.records_history = False
     answer = ask(daemon, path)
     assert answer.status == 404
@@ -119,13 +119,13 @@ def test_without_recording_history_is_404_with_that_reason(daemon, path):
 
 
 @pytest.mark.parametrize("path", TRADES)
-def test_without_recording_there_are_trades(daemon, path):
+def test_trades_are_served_even_if_nothing_is_recorded(daemon, path):
     daemon.records_history = False
     assert ask(daemon, path).status == 200
 
 
 @pytest.mark.parametrize("path", HISTORY)
-def test_a_database_that_cannot_be_read_is_503_with_the_reason(daemon, path):
+def test_a_database_that_cannot_be_read_gives_503_with_the_reason(daemon, path):
     daemon.history_fault = Unavailable("the database is locked", "Close the program that locks it.")
     answer = ask(daemon, path)
     assert (answer.status, answer.headers["retry-after"]) == (503, "10")
@@ -133,7 +133,7 @@ def test_a_database_that_cannot_be_read_is_503_with_the_reason(daemon, path):
 
 
 @pytest.mark.parametrize("path", HISTORY)
-def test_history_at_a_start_asks_the_client_to_retry_soon(daemon, path):
+def test_while_the_daemon_starts_history_asks_the_client_to_retry_soon(daemon, path):
     daemon.is_ready = False
     daemon.history_fault = Unavailable("the account is not known yet", "Try again in a few seconds.")
     answer = ask(daemon, path)
@@ -142,7 +142,7 @@ def test_history_at_a_start_asks_the_client_to_retry_soon(daemon, path):
 
 
 @pytest.mark.parametrize(("is_ready", "seconds"), [(False, "1"), (True, "10")])
-def test_no_trades_are_marked_as_not_read_yet_and_are_not_a_file(daemon, is_ready, seconds):
+def test_an_empty_list_of_trades_that_were_not_read_yet_is_marked_as_such_and_is_not_a_file(daemon, is_ready, seconds):
     daemon.is_ready = is_ready
     daemon.closed = msgspec.convert(documents.trades(completeFrom=None), TradesJson)
     assert ask(daemon, "/api/trades.csv").status == 200
@@ -173,7 +173,7 @@ def test_csv_is_a_file_with_lines_that_end_with_crlf(daemon, path):
     assert answer.body.count(b"\n") == answer.body.count(b"\r\n") >= 2
 
 
-def test_positions_as_csv_are_those_of_the_document(daemon):
+def test_positions_as_csv_come_from_the_document(daemon):
     answer = ask(daemon, "/api/positions.csv")
     assert answer.headers["content-disposition"] == 'attachment; filename="condord-positions.csv"'
     (row,) = rows(answer)
@@ -217,7 +217,7 @@ def test_long_csv_leaves_the_event_loop_between_its_parts(daemon, monkeypatch):
 
 
 @pytest.mark.parametrize("path", [*HISTORY, *TRADES, *CSV])
-def test_the_token_is_needed_and_may_stand_in_the_query(daemon, path):
+def test_the_token_is_needed_and_may_be_in_the_query(daemon, path):
     def guarded(app):
         return Guard(app, guard_settings(token=TOKEN))
 
@@ -227,5 +227,5 @@ def test_the_token_is_needed_and_may_stand_in_the_query(daemon, path):
 
 
 @pytest.mark.parametrize("route", RECORDED_ROUTES, ids=lambda route: route.name)
-def test_every_route_is_read_with_the_token(route):
+def test_every_route_is_a_get_that_needs_the_token(route):
     assert (route.method, route.access) == ("GET", "token")

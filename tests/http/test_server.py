@@ -60,7 +60,7 @@ def test_a_hard_limit_that_is_too_low_is_used_with_a_warning_and_a_hint(file_lim
     assert f"ulimit -n {needed}" in hint
 
 
-def test_connections_are_limited_to_the_present_number_of_subscribers_and_some_more():
+def test_the_limit_of_connections_follows_that_of_subscribers_with_some_to_spare():
     allowed = [10]
     assert _max_connections(Limits(other_connections=3), lambda: allowed[0]) == 13
     allowed[0] = 20
@@ -80,7 +80,7 @@ def test_other_connections_fit_into_the_spare_files():
 
 
 def test_a_new_connection_is_read_before_a_flood_of_others_can_evict_it():
-    """It gets the last of `other_connections` slots, and its token is read at most three turns later."""
+    """The new connection gets the last of `other_connections` slots, and its token is read within three turns."""
     assert Limits().other_connections > 3 * ACCEPTED_AT_ONCE
 
 
@@ -95,7 +95,7 @@ def test_a_burst_of_connections_waits_in_the_kernel_until_it_is_accepted():
     virtualtime.run(main())
 
 
-def test_port_0_is_a_free_port_which_the_url_names():
+def test_port_0_is_a_free_port_that_the_url_names():
     with listen(tcp_address()) as listener:
         assert listener_url(listener) == f"http://127.0.0.1:{listener.getsockname()[1]}"
 
@@ -177,7 +177,7 @@ def test_the_hint_for_a_unix_socket_without_its_directory_is_about_the_directory
 
 
 @pytest.mark.parametrize("kind", ["socket", "file", "nothing"])
-def test_what_has_replaced_the_unix_socket_is_not_touched(tmp_path, kind):
+def test_a_file_that_has_replaced_the_unix_socket_is_not_touched(tmp_path, kind):
     path = tmp_path / "condord.sock"
     address = unix_address(path)
     with contextlib.ExitStack() as another:

@@ -18,7 +18,7 @@ LEG = next(iter(LEGS))
 
 
 @pytest.fixture(params=[in_memory, on_our_server], ids=["any server", "our server"])
-def way(request):
+def serve(request):
     return request.param
 
 
@@ -28,13 +28,13 @@ def coding(request):
 
 
 @pytest.fixture
-def follow(way, coding):
+def follow(serve, coding):
     """Run `scene(daemon, conversation)` beside an open stream; the answer after it has ended."""
 
     def run(scene, path="/api/stream", *, daemon=None, headers=None, around=lambda app: app):
         async def play():
             served = daemon or FakeDaemon()
-            async with way(around(build(served))) as opened:
+            async with serve(around(build(served))) as opened:
                 conversation = opened(path, headers={"Accept-Encoding": coding, **(headers or {})})
                 streaming = asyncio.create_task(conversation.run())
                 await conversation.answer.has(b"retry:")
@@ -55,12 +55,12 @@ def follow(way, coding):
 
 
 @pytest.fixture
-def answered(way):
+def answered(serve):
     """The answer to a request that ends."""
 
     def run(daemon, path, **request):
         async def play():
-            async with way(build(daemon)) as opened:
+            async with serve(build(daemon)) as opened:
                 return await opened(path, **request).run()
 
         return virtualtime.run(play())
@@ -95,12 +95,12 @@ def test_a_quote_arrives_as_a_delta_with_whole_objects(follow):
         await conversation.answer.has(b"event: delta")
 
     _, delta = events(follow(scene).plain)
-    told = json.loads(delta.data)
+    changes = json.loads(delta.data)
     assert delta.id == "test-2"
-    assert [(quote["symbol"], quote["bid"], quote["ask"], quote["mark"]) for quote in told["quotes"]] == [
+    assert [(quote["symbol"], quote["bid"], quote["ask"], quote["mark"]) for quote in changes["quotes"]] == [
         (LEG, 1, 1.2, 1.1)
     ]
-    assert "status" not in told
+    assert "status" not in changes
 
 
 def test_each_event_can_be_read_before_the_next_one_comes(follow):
@@ -122,7 +122,7 @@ def test_a_heartbeat_comes_through(follow):
 
 
 @pytest.mark.parametrize("place", ["header", "query"])
-def test_a_known_last_event_id_gets_what_was_missed(follow, place):
+def test_a_known_last_event_id_gets_the_events_that_were_missed(follow, place):
     daemon = FakeDaemon()
     daemon.quote(tick(LEG, 1.0, 1.2))
     path = "/api/stream" if place == "header" else "/api/stream?lastEventId=test-1"
@@ -137,7 +137,7 @@ def test_an_unknown_last_event_id_gets_a_snapshot(follow, version):
     assert first.name == "snapshot"
 
 
-def test_a_last_event_id_that_is_ahead_waits_and_goes_on_with_a_delta(follow):
+def test_a_client_whose_last_event_id_is_ahead_waits_and_continues_with_a_delta(follow):
     daemon = FakeDaemon()
 
     def around(app):
@@ -172,7 +172,7 @@ def test_a_client_may_ask_for_more_frequent_heartbeats(follow, query, seconds):
     assert daemon.heartbeats_asked == [seconds]
 
 
-def test_a_filter_shows_only_what_was_asked_for(follow):
+def test_a_filter_by_symbol_shows_only_its_quotes_and_condors(follow):
     answer = follow(nothing, f"/api/stream?symbol={LEG}&symbol=NOSUCH")
     document = json.loads(events(answer.plain)[0].data)
     assert [quote["symbol"] for quote in document["quotes"]] == [LEG]
@@ -201,11 +201,11 @@ def test_a_page_of_an_allowed_origin_may_read_the_stream(follow):
     assert {part.strip() for part in answer.headers["vary"].split(",")} == {"Accept-Encoding", "Origin"}
 
 
-def test_a_daemon_that_does_not_compress_sends_frames_as_they_are(way):
+def test_a_daemon_that_does_not_compress_sends_frames_as_they_are(serve):
     async def play():
         daemon = FakeDaemon()
         daemon.compresses = False
-        async with way(build(daemon)) as opened:
+        async with serve(build(daemon)) as opened:
             conversation = opened("/api/stream", headers={"Accept-Encoding": "gzip"})
             streaming = asyncio.create_task(conversation.run())
             await conversation.answer.has(b"event: snapshot")
@@ -224,16 +224,16 @@ def test_an_interval_out_of_range_is_a_400_problem_that_names_it(answered, inter
     assert "interval" in answer.json()["detail"]
 
 
-def test_a_full_house_is_a_503_with_the_time_to_come_back(answered):
+def test_without_room_a_stream_gets_503_with_the_time_to_come_back(answered):
     answer = answered(FakeDaemon(room=0), "/api/stream")
     assert answer.status == 503
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_no_more_of_many_simultaneous_clients_are_let_in_than_there_is_room_for(way):
+def test_of_many_simultaneous_clients_only_as_many_as_fit_are_let_in(serve):
     async def play():
         daemon = FakeDaemon(room=5)
-        async with way(build(daemon)) as opened:
+        async with serve(build(daemon)) as opened:
             conversations = [opened("/api/stream") for _ in range(20)]
             streaming = [asyncio.create_task(each.run()) for each in conversations]
             await virtualtime.until(lambda: all(each.answer.status for each in conversations))
@@ -255,10 +255,10 @@ def test_a_head_request_ends_and_takes_no_place(answered):
     assert daemon.opened == []
 
 
-def test_a_bug_in_one_stream_ends_only_that_stream(way, caplog):
+def test_a_bug_in_one_stream_ends_only_that_stream(serve, caplog):
     async def play():
         daemon = FakeDaemon()
-        async with way(build(daemon)) as opened:
+        async with serve(build(daemon)) as opened:
             conversations = [opened("/api/stream") for _ in range(2)]
             streaming = [asyncio.create_task(each.run()) for each in conversations]
             for each in conversations:
@@ -268,14 +268,14 @@ def test_a_bug_in_one_stream_ends_only_that_stream(way, caplog):
             await conversations[1].answer.has(b"event: delta")
             await virtualtime.until(lambda: daemon.fanout.subscribers == 1)
             daemon.stop()
-            told = await asyncio.gather(*streaming, return_exceptions=True)
-            assert isinstance(told[0], RuntimeError) or not conversations[0].answer.is_complete
+            results = await asyncio.gather(*streaming, return_exceptions=True)
+            assert isinstance(results[0], RuntimeError) or not conversations[0].answer.is_complete
             assert conversations[1].answer.is_complete
 
     virtualtime.run(play())
 
 
-def test_the_bytes_that_leave_are_counted(follow, way):
+def test_the_bytes_that_leave_are_counted(follow, serve):
     daemon = FakeDaemon()
 
     async def scene(served, conversation):
@@ -283,7 +283,7 @@ def test_the_bytes_that_leave_are_counted(follow, way):
         await virtualtime.until(lambda: conversation.answer.is_complete)
 
     answer = follow(scene, daemon=daemon)
-    framing = sum(len(b"%x\r\n\r\n" % len(chunk)) for chunk in answer.chunks) if way is on_our_server else 0
+    framing = sum(len(b"%x\r\n\r\n" % len(chunk)) for chunk in answer.chunks) if serve is on_our_server else 0
     assert daemon.sent_bytes == len(answer.body) + framing > 0
 
 

@@ -1,4 +1,4 @@
-"""The path of a frame from its ring to the socket of a client that reads, or does not."""
+"""The path of a frame from its ring to the socket, for clients that read and clients that do not."""
 
 import array
 import asyncio
@@ -35,7 +35,7 @@ PATIENCE_SECONDS = subscriber_writer.STALL_SECONDS
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
-class House:
+class ServedDaemon:
     """A daemon on our own server, and clients of it."""
 
     def __init__(self, server, port: int, daemon: FakeDaemon, stack: contextlib.ExitStack) -> None:
@@ -82,13 +82,13 @@ class House:
 
 
 def play(scene, **options):
-    """Run `scene(house)` and check that no subscriber, task or timer is left."""
+    """Run `scene(served)` and check that no subscriber, task or timer is left."""
 
     async def main():
         daemon = FakeDaemon(ring_size=RING, room=100, **options)
         async with serving(build(daemon)) as (server, port):
             with contextlib.ExitStack() as stack:
-                await scene(House(server, port, daemon, stack))
+                await scene(ServedDaemon(server, port, daemon, stack))
             await virtualtime.until(lambda: not daemon.fanout.subscribers)
         assert asyncio.all_tasks() == {asyncio.current_task()}
         assert not watches()
@@ -111,8 +111,8 @@ def quiet(request, monkeypatch, caplog):
     assert [record.getMessage() for record in caplog.get_records("call")] == []
 
 
-async def told(client, answer=None):
-    """The rest of a stream, and its events."""
+async def rest_of(client, answer=None):
+    """The rest of a stream as an answer, and its events."""
     answer = await client.read(answer or Answer())
     return answer, EventParser().feed(answer.plain)
 
@@ -137,11 +137,11 @@ def versions(events):
 
 
 def test_a_client_without_chunks_gets_the_bytes_of_the_stream_and_the_end_of_the_connection():
-    async def scene(house):
-        client = await house.follow(version="1.0")
-        house.quote()
-        house.daemon.stop()
-        answer, events = await told(client)
+    async def scene(served):
+        client = await served.follow(version="1.0")
+        served.quote()
+        served.daemon.stop()
+        answer, events = await rest_of(client)
         assert "transfer-encoding" not in answer.headers
         assert answer.headers["connection"] == "close"
         assert answer.body.startswith(b"retry: 2000\nevent: snapshot\n")
@@ -153,11 +153,11 @@ def test_a_client_without_chunks_gets_the_bytes_of_the_stream_and_the_end_of_the
 
 
 def test_a_client_with_gzip_and_without_chunks_gets_a_whole_gzip_stream():
-    async def scene(house):
-        client = await house.follow(version="1.0", headers={"Accept-Encoding": "gzip"})
-        house.quote()
-        house.daemon.stop()
-        answer, events = await told(client)
+    async def scene(served):
+        client = await served.follow(version="1.0", headers={"Accept-Encoding": "gzip"})
+        served.quote()
+        served.daemon.stop()
+        answer, events = await rest_of(client)
         assert answer.headers["content-encoding"] == "gzip"
         assert [event.name for event in events] == ["snapshot", "delta", "bye"]
 
@@ -165,62 +165,62 @@ def test_a_client_with_gzip_and_without_chunks_gets_a_whole_gzip_stream():
 
 
 def test_the_connection_can_be_used_again_after_the_end():
-    async def scene(house):
-        client = await house.follow()
-        house.daemon.stop()
-        answer, _ = await told(client)
+    async def scene(served):
+        client = await served.follow()
+        served.daemon.stop()
+        answer, _ = await rest_of(client)
         assert answer.is_complete
-        (connection,) = house.connections
+        (connection,) = served.connections
         assert connection.outlet is None
         assert connection.transport.get_write_buffer_limits()[1] > 0
         for _ in range(2):
             await client.ask("/api/positions")
-            assert (await client.read(Answer())).json() == house.document
-        assert len(house.connections) == 1
+            assert (await client.read(Answer())).json() == served.document
+        assert len(served.connections) == 1
 
     play(scene)
 
 
 def test_a_request_pipelined_after_a_stream_is_answered_after_its_end():
-    async def scene(house):
-        client = await house.follow()
+    async def scene(served):
+        client = await served.follow()
         await client.ask("/livez")
         await client.ask("/api/stream")
-        house.quote()
+        served.quote()
         await virtualtime.settle()
-        assert len(house.daemon.opened) == 1
-        house.daemon.stop()
-        _, events = await told(client)
+        assert len(served.daemon.opened) == 1
+        served.daemon.stop()
+        _, events = await rest_of(client)
         assert [event.name for event in events] == ["snapshot", "delta", "bye"]
         assert (await client.read(Answer())).body == b"ok\n"
-        _, events = await told(client)
+        _, events = await rest_of(client)
         assert [event.name for event in events] == ["snapshot", "bye"]
 
     play(scene)
 
 
 def test_each_frame_is_one_chunk_and_leaves_in_the_turn_that_made_it():
-    async def scene(house):
-        client = await house.follow()
-        house.quote(2)
+    async def scene(served):
+        client = await served.follow()
+        served.quote(2)
         assert client.socket.recv(65_536, socket.MSG_PEEK).count(b"event: delta") == 2
-        house.daemon.stop()
-        answer, _ = await told(client)
+        served.daemon.stop()
+        answer, _ = await rest_of(client)
         assert [len(EventParser().feed(chunk)) for chunk in answer.chunks] == [1, 1, 1, 1]
 
     play(scene)
 
 
-# Clients that go.
+# Clients that leave.
 
 
-def test_a_client_that_closes_its_sending_side_is_taken_for_gone():
-    async def scene(house):
-        client = await house.follow()
+def test_a_client_that_closes_its_sending_side_counts_as_gone():
+    async def scene(served):
+        client = await served.follow()
         client.socket.shutdown(socket.SHUT_WR)
-        await virtualtime.until(lambda: not house.daemon.fanout.subscribers)
-        house.quote()
-        answer, events = await told(client)
+        await virtualtime.until(lambda: not served.daemon.fanout.subscribers)
+        served.quote()
+        answer, events = await rest_of(client)
         assert not answer.is_complete
         assert [event.name for event in events] == ["snapshot"]
 
@@ -228,101 +228,101 @@ def test_a_client_that_closes_its_sending_side_is_taken_for_gone():
 
 
 def test_a_client_that_closes_its_sending_side_with_the_request_gets_the_beginning_at_most():
-    async def scene(house):
-        client = await house.connect()
+    async def scene(served):
+        client = await served.connect()
         await client.ask("/api/stream")
         client.socket.shutdown(socket.SHUT_WR)
-        answer, events = await told(client)
+        answer, events = await rest_of(client)
         assert not answer.is_complete
         assert [event.name for event in events] in ([], ["snapshot"])
-        await virtualtime.until(lambda: not house.connections)
+        await virtualtime.until(lambda: not served.connections)
 
     play(scene)
 
 
 def test_a_stalled_client_that_closes_its_sending_side_gives_its_place_back():
-    async def scene(house):
-        client = await house.stall(receive_bytes=4096)
+    async def scene(served):
+        client = await served.stall(receive_bytes=4096)
         client.socket.shutdown(socket.SHUT_WR)
-        await virtualtime.until(lambda: not house.daemon.fanout.subscribers, within=STALL_SECONDS + 1)
+        await virtualtime.until(lambda: not served.daemon.fanout.subscribers, within=STALL_SECONDS + 1)
 
     play(scene)
 
 
 def test_a_client_that_is_gone_before_the_first_byte_leaves_nothing_behind():
-    async def scene(house):
+    async def scene(served):
         for _ in range(20):
-            client = await house.connect()
+            client = await served.connect()
             await client.ask("/api/stream")
             client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
             client.close()
-        await virtualtime.until(lambda: not house.connections)
+        await virtualtime.until(lambda: not served.connections)
 
     play(scene)
 
 
 def test_a_client_that_resets_in_the_middle_of_a_frame_leaves_nothing_behind():
-    async def scene(house):
-        client = await house.stall(receive_bytes=4096)
+    async def scene(served):
+        client = await served.stall(receive_bytes=4096)
         await client.exactly(300)
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         client.close()
-        await virtualtime.until(lambda: not house.daemon.fanout.subscribers, within=0.5)
-        assert house.daemon.evicted == 0
+        await virtualtime.until(lambda: not served.daemon.fanout.subscribers, within=0.5)
+        assert served.daemon.evicted == 0
 
     play(scene)
 
 
 def test_a_client_that_pipelined_a_request_and_left_is_noticed_by_the_next_frames():
-    async def scene(house):
-        client = await house.follow()
+    async def scene(served):
+        client = await served.follow()
         for _ in range(3):
             await client.ask("/livez")
         await virtualtime.settle()
         client.close()
         for _ in range(3):
-            house.quote()
+            served.quote()
             await virtualtime.settle()
-        assert house.daemon.fanout.subscribers == 0
+        assert served.daemon.fanout.subscribers == 0
 
     play(scene)
 
 
 def test_frames_for_a_client_that_has_just_gone_are_not_written():
-    async def scene(house):
-        client = await house.follow()
+    async def scene(served):
+        client = await served.follow()
         client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         client.close()
-        house.quote(20)  # more than asyncio lets pass without a warning
-        await virtualtime.until(lambda: not house.connections)
+        served.quote(20)  # more than asyncio lets pass without a warning
+        await virtualtime.until(lambda: not served.connections)
 
     play(scene)
 
 
 def test_a_stream_that_is_cancelled_leaves_nothing_behind(caplog):
-    async def scene(house):
-        client = await house.stall(receive_bytes=4096)
+    async def scene(served):
+        client = await served.stall(receive_bytes=4096)
         assert watches()
-        (task,) = house.server.server_state.tasks
+        (task,) = served.server.server_state.tasks
         task.cancel()
-        await virtualtime.until(lambda: not house.daemon.fanout.subscribers)
+        await virtualtime.until(lambda: not served.daemon.fanout.subscribers)
         assert not watches()
         client.close()
-        await virtualtime.until(lambda: not house.connections)
+        await virtualtime.until(lambda: not served.connections)
         assert caplog.messages == ["Exception in ASGI application\n"]
         caplog.clear()
 
     play(scene)
 
 
-def test_a_client_that_is_lost_is_watched_no_longer():
-    async def scene(house):
-        client = await house.stall(receive_bytes=4096)
-        (connection,) = house.connections
+def test_a_lost_client_is_no_longer_watched():
+    async def scene(served):
+        client = await served.stall(receive_bytes=4096)
+        (connection,) = served.connections
         assert watches()
         connection.transport.abort()
         await asyncio.sleep(0)
-        assert house.daemon.fanout.subscribers == 1
+        assert served.daemon.fanout.subscribers == 1
         assert not watches()
         client.close()
 
@@ -333,33 +333,33 @@ def test_a_client_that_is_lost_is_watched_no_longer():
 
 
 def test_frames_for_a_stalled_client_wait_and_leave_in_one_write():
-    async def scene(house):
-        client = await house.stall(receive_bytes=4096)
-        house.quote(RING - 1)
-        last = house.daemon.edition.version
-        assert len(house.daemon.opened[0].ring) == RING
+    async def scene(served):
+        client = await served.stall(receive_bytes=4096)
+        served.quote(RING - 1)
+        last = served.daemon.edition.version
+        assert len(served.daemon.opened[0].ring) == RING
         document, names = await read_to(client, last)
         assert set(names[1:]) == {"delta"}
-        assert document == house.document
-        assert house.daemon.fanout.resyncs == {}
+        assert document == served.document
+        assert served.daemon.fanout.resyncs == {}
 
     play(scene)
 
 
 def test_a_client_that_reads_again_in_time_gets_a_snapshot_in_place_of_lost_frames():
-    async def scene(house):
-        client = await house.stall(receive_bytes=4096)
-        house.quote(5 * RING)
+    async def scene(served):
+        client = await served.stall(receive_bytes=4096)
+        served.quote(5 * RING)
         await asyncio.sleep(0.9 * STALL_SECONDS)
-        document, names = await read_to(client, house.daemon.edition.version)
-        assert document == house.document
+        document, names = await read_to(client, served.daemon.edition.version)
+        assert document == served.document
         assert names.count("snapshot") == 2
-        assert house.daemon.fanout.resyncs == {"ringOverflow": 1}
-        house.quote()
-        document, names = await read_to_next(client, document, house.daemon.edition.version)
-        assert (names, document) == (["delta"], house.document)
+        assert served.daemon.fanout.resyncs == {"ringOverflow": 1}
+        served.quote()
+        document, names = await read_to_next(client, document, served.daemon.edition.version)
+        assert (names, document) == (["delta"], served.document)
         await asyncio.sleep(2 * STALL_SECONDS)
-        assert (house.daemon.evicted, house.daemon.fanout.subscribers) == (0, 1)
+        assert (served.daemon.evicted, served.daemon.fanout.subscribers) == (0, 1)
 
     async def read_to_next(client, document, version):
         text = b""
@@ -375,73 +375,73 @@ def test_a_client_that_reads_again_in_time_gets_a_snapshot_in_place_of_lost_fram
 
 
 def test_a_client_that_takes_nothing_for_too_long_is_reset_and_counted():
-    async def scene(house):
-        client = await house.stall(receive_bytes=4096)
+    async def scene(served):
+        client = await served.stall(receive_bytes=4096)
         await asyncio.sleep(STALL_SECONDS - 0.1)
-        assert house.daemon.fanout.subscribers == 1
+        assert served.daemon.fanout.subscribers == 1
         await asyncio.sleep(0.2)
-        assert (house.daemon.fanout.subscribers, house.daemon.evicted, house.connections) == (0, 1, [])
+        assert (served.daemon.fanout.subscribers, served.daemon.evicted, served.connections) == (0, 1, [])
         with pytest.raises(ConnectionResetError):
             await client.to_the_end()
 
     play(scene)
 
 
-def test_a_client_that_reads_byte_by_byte_takes_nothing():
-    async def scene(house):
-        client = await house.stall(receive_bytes=4096)
+def test_a_client_that_reads_byte_by_byte_counts_as_stalled():
+    async def scene(served):
+        client = await served.stall(receive_bytes=4096)
         for _ in range(31):
             await client.exactly(1)
-            house.quote()
+            served.quote()
             await asyncio.sleep(STALL_SECONDS / 30)
-        assert (house.daemon.fanout.subscribers, house.daemon.evicted) == (0, 1)
+        assert (served.daemon.fanout.subscribers, served.daemon.evicted) == (0, 1)
 
     play(scene)
 
 
-def test_a_client_that_takes_what_waits_now_and_then_stays():
-    async def scene(house):
-        client = await house.stall(receive_bytes=4096)
-        subscriber = house.daemon.opened[0]
+def test_a_client_that_now_and_then_takes_what_waits_stays():
+    async def scene(served):
+        client = await served.stall(receive_bytes=4096)
+        subscriber = served.daemon.opened[0]
         for _ in range(4):
-            house.quote(RING)
+            served.quote(RING)
             assert subscriber.is_lost
             await asyncio.sleep(0.8 * STALL_SECONDS)
             while subscriber.is_lost:
                 await client.some()
                 await virtualtime.settle()
             while not subscriber.ring:
-                house.quote()
-        assert (house.daemon.fanout.subscribers, house.daemon.evicted) == (1, 0)
+                served.quote()
+        assert (served.daemon.fanout.subscribers, served.daemon.evicted) == (1, 0)
 
     play(scene)
 
 
-def test_less_that_waits_is_progress_though_more_than_nothing_waits():
-    async def scene(house):
-        await house.stall(receive_bytes=4096)
-        (connection,) = house.connections
+def test_a_backlog_that_shrinks_is_progress_even_if_it_never_empties():
+    async def scene(served):
+        await served.stall(receive_bytes=4096)
+        (connection,) = served.connections
         waiting = connection.transport._buffer
         for _ in range(3):
             await asyncio.sleep(0.9 * STALL_SECONDS)
             assert len(waiting) > 1
             del waiting[:1]  # as if the socket had taken it: where the kernel splits a frame is not for a test to say
-        assert house.daemon.evicted == 0
+        assert served.daemon.evicted == 0
         await asyncio.sleep(2 * STALL_SECONDS)
-        assert house.daemon.evicted == 1
+        assert served.daemon.evicted == 1
 
     play(scene)
 
 
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
 def test_a_stalled_client_costs_a_bounded_amount_of_memory(coding):
-    async def scene(house):
-        client = await house.stall(headers={"Accept-Encoding": coding})
-        house.quote(20 * RING)
-        (connection,) = house.connections
-        longest = len(wire.encode(house.daemon.document())) + 1024
+    async def scene(served):
+        client = await served.stall(headers={"Accept-Encoding": coding})
+        served.quote(20 * RING)
+        (connection,) = served.connections
+        longest = len(wire.encode(served.daemon.document())) + 1024
         assert connection.transport.get_write_buffer_size() <= longest
-        assert len(house.daemon.opened[0].ring) <= RING
+        assert len(served.daemon.opened[0].ring) <= RING
         assert held_by(connection.transport.get_extra_info("socket")) + held_by(client.socket) <= KERNEL_BYTES
 
     def held_by(opened):
@@ -452,22 +452,22 @@ def test_a_stalled_client_costs_a_bounded_amount_of_memory(coding):
     play(scene)
 
 
-def test_stalled_clients_keep_no_frame_from_the_others():
-    async def scene(house):
+def test_stalled_clients_hold_back_no_frame_of_the_others():
+    async def scene(served):
         for _ in range(10):
-            await house.stall(receive_bytes=4096)
-        reader = await house.follow()
-        begin = house.daemon.edition.number
+            await served.stall(receive_bytes=4096)
+        reader = await served.follow()
+        begin = served.daemon.edition.number
         answer = Answer()
         reading = asyncio.create_task(reader.read(answer))
-        while house.daemon.evicted < 10:
-            house.quote()
-            await answer.has(b"id: %s\n" % house.daemon.edition.version.encode())
+        while served.daemon.evicted < 10:
+            served.quote()
+            await answer.has(b"id: %s\n" % served.daemon.edition.version.encode())
             await asyncio.sleep(1)
-        house.daemon.stop()
+        served.daemon.stop()
         await reading
         events = EventParser().feed(answer.plain)
-        assert versions(events) == [*range(begin, house.daemon.edition.number + 1)]
+        assert versions(events) == [*range(begin, served.daemon.edition.number + 1)]
         assert [event.name for event in events].count("snapshot") == 1
 
     play(scene)
@@ -475,39 +475,39 @@ def test_stalled_clients_keep_no_frame_from_the_others():
 
 @pytest.mark.parametrize("waiting", [1, 100_000])
 def test_a_stream_pipelined_after_an_unread_answer_is_watched_too(waiting):
-    async def scene(house):
-        await behind_an_answer(house, waiting)
-        await virtualtime.until(lambda: not house.daemon.fanout.subscribers, within=STALL_SECONDS + 1)
-        assert house.daemon.evicted == 1
+    async def scene(served):
+        await behind_an_answer(served, waiting)
+        await virtualtime.until(lambda: not served.daemon.fanout.subscribers, within=STALL_SECONDS + 1)
+        assert served.daemon.evicted == 1
 
     play(scene)
 
 
 @pytest.mark.parametrize("waiting", [1, 100_000])
-def test_a_stream_pipelined_after_an_answer_begins_with_its_head_when_that_is_read_at_last(waiting):
-    async def scene(house):
-        client, size = await behind_an_answer(house, waiting)
-        house.quote()
+def test_a_stream_pipelined_after_an_unread_answer_begins_with_its_head_once_that_answer_is_read(waiting):
+    async def scene(served):
+        client, size = await behind_an_answer(served, waiting)
+        served.quote()
         assert await client.exactly(size) == b"x" * size
-        house.daemon.stop()
-        answer, events = await told(client)
+        served.daemon.stop()
+        answer, events = await rest_of(client)
         assert answer.status == 200
         assert [event.name for event in events] == ["snapshot", "delta", "bye"]
 
     play(scene)
 
 
-async def behind_an_answer(house, waiting):
+async def behind_an_answer(served, waiting):
     """A client of the stream whose socket is full, with `waiting` bytes queued; and the bytes that were written."""
-    client = await house.connect(receive_bytes=4096)
-    await virtualtime.until(lambda: house.connections)
-    (connection,) = house.connections
+    client = await served.connect(receive_bytes=4096)
+    await virtualtime.until(lambda: served.connections)
+    (connection,) = served.connections
     written = 0
     while connection.transport.get_write_buffer_size() < waiting:
         connection.transport.write(b"x" * 1000)
         written += 1000
     await client.ask("/api/stream")
-    await virtualtime.until(lambda: house.daemon.fanout.subscribers)
+    await virtualtime.until(lambda: served.daemon.fanout.subscribers)
     return client, written
 
 
@@ -515,25 +515,25 @@ async def behind_an_answer(house, waiting):
 
 
 def test_a_stalled_client_that_reads_again_gets_its_farewell_and_the_end():
-    async def scene(house):
-        client = await house.stall(receive_bytes=4096)
-        house.daemon.stop()
+    async def scene(served):
+        client = await served.stall(receive_bytes=4096)
+        served.daemon.stop()
         await asyncio.sleep(BYE_SECONDS / 2)
-        answer, events = await told(client)
+        answer, events = await rest_of(client)
         assert answer.is_complete
         assert events[-1].name == "bye"
-        assert versions(events) == [*range(1, house.daemon.edition.number + 1)]
+        assert versions(events) == [*range(1, served.daemon.edition.number + 1)]
 
     play(scene)
 
 
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
 def test_a_stalled_client_that_lost_frames_gets_a_snapshot_and_its_farewell(coding):
-    async def scene(house):
-        client = await house.stall(receive_bytes=4096, headers={"Accept-Encoding": coding})
-        house.quote(3 * RING)
-        house.daemon.stop()
-        answer, events = await told(client)
+    async def scene(served):
+        client = await served.stall(receive_bytes=4096, headers={"Accept-Encoding": coding})
+        served.quote(3 * RING)
+        served.daemon.stop()
+        answer, events = await rest_of(client)
         assert answer.is_complete
         assert [event.name for event in events[-2:]] == ["snapshot", "bye"]
 
@@ -541,23 +541,23 @@ def test_a_stalled_client_that_lost_frames_gets_a_snapshot_and_its_farewell(codi
 
 
 def test_a_client_that_does_not_take_its_farewell_does_not_delay_the_stop():
-    async def scene(house):
+    async def scene(served):
         for _ in range(5):
-            await house.stall(receive_bytes=4096)
-        house.daemon.stop()
-        await virtualtime.until(lambda: not house.connections, within=BYE_SECONDS + 0.1)
+            await served.stall(receive_bytes=4096)
+        served.daemon.stop()
+        await virtualtime.until(lambda: not served.connections, within=BYE_SECONDS + 0.1)
 
     play(scene)
 
 
-def test_a_farewell_that_only_half_fits_is_waited_for_no_longer():
-    async def scene(house):
-        client = await house.follow(receive_bytes=4096)
-        (connection,) = house.connections
-        house.daemon.opened[0].ring.append(Frame(b"x" * 1_000_000))
-        house.daemon.stop()
+def test_a_farewell_of_which_only_half_fits_does_not_delay_the_stop_further():
+    async def scene(served):
+        client = await served.follow(receive_bytes=4096)
+        (connection,) = served.connections
+        served.daemon.opened[0].ring.append(Frame(b"x" * 1_000_000))
+        served.daemon.stop()
         assert connection.is_blocked
-        await virtualtime.until(lambda: not house.connections, within=BYE_SECONDS + 0.1)
+        await virtualtime.until(lambda: not served.connections, within=BYE_SECONDS + 0.1)
         with pytest.raises(ConnectionResetError):
             await client.to_the_end()
 
@@ -565,41 +565,41 @@ def test_a_farewell_that_only_half_fits_is_waited_for_no_longer():
 
 
 def test_a_client_that_takes_its_farewell_too_slowly_does_not_delay_the_stop():
-    async def scene(house):
-        await house.stall(receive_bytes=4096)
-        (connection,) = house.connections
-        house.daemon.stop()
+    async def scene(served):
+        await served.stall(receive_bytes=4096)
+        (connection,) = served.connections
+        served.daemon.stop()
         await asyncio.sleep(0.9 * BYE_SECONDS)
         del connection.transport._buffer[:1]  # as if the socket had taken it
-        await virtualtime.until(lambda: not house.connections, within=0.2 * BYE_SECONDS)
+        await virtualtime.until(lambda: not served.connections, within=0.2 * BYE_SECONDS)
 
     play(scene)
 
 
 def test_nothing_comes_after_bye():
-    async def scene(house):
-        client = await house.follow()
-        house.daemon.stop()
-        house.quote(3)
-        _, events = await told(client)
+    async def scene(served):
+        client = await served.follow()
+        served.daemon.stop()
+        served.quote(3)
+        _, events = await rest_of(client)
         assert [event.name for event in events] == ["snapshot", "bye"]
 
     play(scene)
 
 
 def test_later_frames_do_not_delay_the_eviction_of_a_client_that_takes_no_farewell():
-    async def scene(house):
-        await house.stall(receive_bytes=4096)
-        house.daemon.stop()
+    async def scene(served):
+        await served.stall(receive_bytes=4096)
+        served.daemon.stop()
         for _ in range(12):
-            house.quote()
+            served.quote()
             await asyncio.sleep(BYE_SECONDS / 10)
-        assert house.daemon.fanout.subscribers == 0
+        assert served.daemon.fanout.subscribers == 0
 
     play(scene)
 
 
-# Any order of all that.
+# Any order of all of these.
 
 
 class Clock:
@@ -721,7 +721,7 @@ SELDOM = st.sampled_from([False] * 5 + [True])
 
 
 class Stream(RuleBasedStateMachine):
-    """Frames, a client that reads as it likes, time and the end, against what was published."""
+    """Any order of frames, reads, waits, a stop and a hang-up, compared with what was published."""
 
     @initialize(ring_size=st.sampled_from([1, 2, 8]))
     def start(self, ring_size):

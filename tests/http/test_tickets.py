@@ -106,7 +106,7 @@ def test_a_used_ticket_stays_used_when_the_clock_is_set_back_a_little(tickets, c
     assert not tickets.accept(ticket)
 
 
-def test_when_too_many_are_remembered_none_is_accepted_until_some_are_forgotten(clock):
+def test_when_too_many_tickets_are_remembered_none_is_accepted_until_some_are_forgotten(clock):
     tickets = Tickets(TOKEN, now_at=clock, max_used=3)
     assert [tickets.accept(tickets.issue().ticket) for _ in range(5)] == [True, True, True, False, False]
     clock.now_at += LIFETIME + 60 * SECOND
@@ -125,7 +125,7 @@ def test_processes_with_one_directory_remember_used_tickets_together(clock, tmp_
     assert len(list(tmp_path.iterdir())) == 2  # those that have expired are forgotten
 
 
-def test_a_directory_that_takes_no_file_accepts_no_ticket(clock, tmp_path):
+def test_without_a_writable_directory_no_ticket_is_accepted(clock, tmp_path):
     tickets = Tickets(TOKEN, now_at=clock, shared=TicketFiles(tmp_path / "missing"))
     assert not tickets.accept(tickets.issue().ticket)
 

@@ -29,7 +29,7 @@ def ask(path, why=WHY, *, is_anonymous=False, method="GET"):
 
 
 @pytest.mark.parametrize("path", ["/api/positions", "/api/stream", "/api/status", "/api/trades", "/readyz"])
-def test_what_needs_the_document_is_503_with_the_reason(path):
+def test_a_route_that_needs_the_document_gives_503_with_the_reason(path):
     found = ask(path)
     assert (found.status, found.headers["retry-after"]) == (503, "1")
     assert found.headers["content-type"] == "application/problem+json"
@@ -42,11 +42,11 @@ def test_what_needs_the_document_is_503_with_the_reason(path):
 
 
 @pytest.mark.parametrize(("path", "method"), [("/livez", "GET"), ("/openapi.json", "GET"), ("/api/tickets", "POST")])
-def test_everything_else_is_answered(path, method):
+def test_every_other_route_is_answered(path, method):
     assert ask(path, method=method).status in (200, 201)
 
 
-def test_once_it_is_read_everything_is_answered():
+def test_once_the_document_is_read_every_route_is_answered():
     assert ask("/api/positions", None).status == ask("/readyz", None).status == 200
 
 

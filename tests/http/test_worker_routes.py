@@ -31,18 +31,18 @@ def ask(whole, path, **headers):
     return asyncio.run(Conversation(app, path, headers=headers).run())
 
 
-def test_the_routes_are_there():
+def test_every_endpoint_of_a_worker_is_a_route():
     assert ENDPOINTS.keys() <= {route.name for route in ROUTES}
 
 
-def test_metrics_are_those_of_the_daemon_in_the_format_that_is_asked_for(whole):
+def test_a_worker_serves_the_metrics_of_its_daemon_in_the_requested_format(whole):
     whole.answer = FakeAnswer(200, {"content-type": "text/plain"}, b"condord_subscribers 3")
     found = ask(whole, "/metrics", accept="application/openmetrics-text")
     assert (found.status, found.body) == (200, b"condord_subscribers 3")
     assert whole.asked == [("/metrics", "application/openmetrics-text")]
 
 
-def test_without_the_daemon_there_are_no_metrics(whole):
+def test_without_its_daemon_a_worker_serves_no_metrics(whole):
     whole.answer = Unavailable("the source is lost", "")
     found = ask(whole, "/metrics")
     assert found.status == 503
@@ -50,7 +50,7 @@ def test_without_the_daemon_there_are_no_metrics(whole):
 
 
 @pytest.mark.parametrize("path", ["/api/status", "/readyz"])
-def test_the_status_is_that_of_the_daemon(whole, path):
+def test_a_worker_serves_the_status_of_its_daemon(whole, path):
     found = ask(whole, path)
     assert found.json() == {"of": "all"}
     assert found.status == 200
@@ -58,6 +58,6 @@ def test_the_status_is_that_of_the_daemon(whole, path):
 
 
 @pytest.mark.parametrize("path", ["/api/status", "/readyz"])
-def test_without_the_daemon_it_is_the_workers_own(whole, path):
+def test_without_its_daemon_a_worker_serves_its_own_status(whole, path):
     whole.answer = Unavailable("the source is lost", "")
     assert ask(whole, path).json()["state"] == "starting"

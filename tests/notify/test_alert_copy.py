@@ -9,7 +9,7 @@ from condord.notify import store as store_module
 from condord.notify.alert_copy import decoded, encoded, keep_none
 from condord.notify.file import Stored
 from condord.notify.store import AlertStore
-from tests.notify.made import NOW_AT, channel_state, record
+from tests.notify.builders import NOW_AT, channel_state, record
 from tests.notify.test_file import message
 from tests.virtualtime import run
 
@@ -22,7 +22,7 @@ def path(tmp_path):
 
 
 def handed_over(path, stored=STORED, copy=keep_none):
-    """A store that begins with these alerts of the account `key` by another ingester."""
+    """A store that begins with `stored`, which another ingester has handed over for the account `key`."""
     content = encoded(hashlib.sha256(b"key").hexdigest()[:20], stored)
     return AlertStore(path, machine_at=lambda: NOW_AT, copy=copy, handed_over=decoded(content))
 
@@ -46,13 +46,13 @@ def test_a_copy_replaces_only_what_is_stored_for_its_account(path):
     asyncio.run(main())
 
 
-def test_what_is_not_a_copy_is_an_error():
+def test_a_content_that_is_not_a_copy_is_an_error():
     with pytest.raises(msgspec.DecodeError):
         decoded(b"{}")
 
 
 @pytest.mark.parametrize("has_path", [True, False], ids=["full disk", "no directory"])
-def test_what_is_handed_over_is_used_and_copied_again_even_if_it_cannot_be_stored(tmp_path, has_path):
+def test_handed_over_alerts_are_used_and_copied_again_even_if_they_cannot_be_stored(tmp_path, has_path):
     (tmp_path / "file").touch()
     copies = []
 
@@ -73,8 +73,8 @@ def test_what_is_handed_over_is_used_and_copied_again_even_if_it_cannot_be_store
     assert set(copies[1].records) == {record(), record("second")}
 
 
-def test_a_disk_that_works_again_has_nothing_outdated(path):
-    """A message that an earlier run of this ingester had waiting was delivered by the leader in between."""
+def test_outdated_alerts_of_a_disk_that_works_again_are_replaced(path):
+    """The leader has meanwhile delivered a message that an earlier run of this ingester had stored."""
 
     async def main():
         with contextlib.closing(AlertStore(path, machine_at=lambda: NOW_AT)) as store:

@@ -10,7 +10,7 @@ import pytest
 
 from condord.notify.apprise_process import COMMAND
 from tests import needs
-from tests.notify.made import Receiver
+from tests.notify.builders import Receiver
 
 FAKE = """
 import json, logging, os, pathlib
@@ -69,13 +69,13 @@ def test_apprise_gets_the_text_and_its_type(tmp_path):
     assert given == {"title": "title", "body": "a\nb", "notify_type": "warning", "body_format": "text"}
 
 
-def test_its_memory_is_bounded(tmp_path):
+def test_the_memory_of_the_child_is_bounded(tmp_path):
     result = run(faked(tmp_path), "big://token")
     assert result.returncode != 0
     assert b"MemoryError" in result.stderr
 
 
-def test_without_apprise_it_reports_that(tmp_path):
+def test_without_apprise_the_child_reports_that(tmp_path):
     command = faked(tmp_path)
     (tmp_path / "apprise.py").write_text("raise ImportError")
     assert json.loads(run(command, "good://token").stdout)["outcome"] == "notInstalled"

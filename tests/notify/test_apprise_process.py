@@ -9,7 +9,7 @@ import pytest
 
 from condord.notify.apprise_process import AppriseProcesses
 from condord.notify.messages import Note
-from tests.notify.made import channel
+from tests.notify.builders import channel
 from tests.notify.test_apprise_child import faked
 
 NOTE = Note(title="condord SPY: warning", body="a sentence", type="warning")
@@ -75,13 +75,13 @@ def gone_within(seconds, pid):
     raise AssertionError(f"{pid} still runs")
 
 
-def test_what_a_child_leaves_behind_does_not_delay_the_outcome(processes):
+def test_processes_that_a_child_leaves_behind_do_not_delay_the_outcome(processes):
     began = time.monotonic()
     assert send(processes, "fork://token").ok
     assert time.monotonic() - began < 20
 
 
-def test_stop_kills_what_runs_and_starts_nothing_more(tmp_path):
+def test_stop_kills_running_children_and_starts_no_others(tmp_path):
     processes = AppriseProcesses(ENVIRON, command=faked(tmp_path))
     outcomes = []
     thread = threading.Thread(target=lambda: outcomes.append(send(processes, "hang://token")))

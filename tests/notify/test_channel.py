@@ -1,8 +1,8 @@
 from condord.host.secret import Secret
-from tests.notify.made import SECRET, channel
+from tests.notify.builders import SECRET, channel
 
 
-def test_what_is_shown_of_a_channel_has_neither_its_url_nor_its_key():
+def test_the_shown_state_of_a_channel_has_neither_its_url_nor_its_key():
     shown = repr(channel(url="https://hooks.example/path-secret", signing_key=Secret(SECRET)))
     assert "hooks.example" not in shown
     assert SECRET not in shown

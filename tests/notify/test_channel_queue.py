@@ -1,7 +1,7 @@
 from condord.notify import channel_queue
 from condord.notify.channel_queue import Batch, Edits, Pause
 from condord.notify.outbox import Outbox
-from tests.notify.made import END_AT, NOW_AT, after, changes, channel, documents, transition
+from tests.notify.builders import END_AT, NOW_AT, after, changes, channel, documents, transition
 
 
 class Bench:
@@ -25,7 +25,7 @@ class Bench:
         return self.outbox.next(name, now_at=self.now_at, expires_at=lambda _: END_AT)
 
     def sent(self, name="hook"):
-        """The kinds and rules of what is due now, which is delivered."""
+        """Deliver what is due now; returns the kinds and rules of its messages, or the seconds until the next one."""
         found = self.next(name)
         if isinstance(found, Pause):
             return found.seconds
@@ -50,7 +50,7 @@ def test_a_message_is_sent_once_and_at_once():
     assert bench.count("delivered") == 1
 
 
-def test_a_failed_message_is_tried_again_later_and_later_with_its_id():
+def test_a_failed_message_is_tried_again_after_growing_delays_with_its_id():
     bench = Bench()
     bench.add(transition())
     ids, waits = set(), []
@@ -85,7 +85,7 @@ def test_a_resolution_waits_behind_its_firing_and_has_it_tried_at_once():
     assert bench.sent() == [("resolved", "half")]
 
 
-def test_what_waits_is_tried_at_once_when_the_channel_works_again():
+def test_waiting_messages_are_tried_at_once_when_the_channel_works_again():
     bench = Bench()
     bench.add(transition(name="one"), transition(name="two"))
     bench.fail()
@@ -95,7 +95,7 @@ def test_what_waits_is_tried_at_once_when_the_channel_works_again():
     assert [bench.sent() for _ in range(4)] == [[("firing", name)] for name in ("three", "one", "two")] + [None]
 
 
-def test_a_message_that_is_refused_is_not_tried_with_each_other_one():
+def test_a_refused_message_is_not_tried_again_whenever_another_one_is_sent():
     bench = Bench()
     bench.add(transition(name="refused"))
     bench.fail(is_down=False)
@@ -111,7 +111,7 @@ def test_critical_messages_are_sent_first():
     assert bench.sent() == [("firing", "first")]
 
 
-def test_a_channel_that_is_gone_is_disabled_until_it_changes_and_loses_nothing():
+def test_a_channel_that_is_gone_is_disabled_until_it_changes_and_keeps_its_messages():
     bench = Bench()
     bench.add(transition())
     bench.fail(is_gone=True)
@@ -149,7 +149,7 @@ def test_a_due_time_from_a_clock_that_was_set_back_is_bounded():
     assert other.sent() == 5
 
 
-def test_edits_are_the_latest_of_each_message():
+def test_edits_have_only_the_latest_change_of_each_message():
     bench = Bench()
     bench.add(transition())
     bench.fail()

@@ -18,7 +18,7 @@ from condord.notify.alert_copy import decoded, keep_none
 from condord.notify.channel_queue import Result
 from condord.notify.delivery import Delivery
 from condord.notify.store import AlertStore
-from tests.notify.made import (
+from tests.notify.builders import (
     DOWN,
     END_AT,
     GONE,
@@ -39,7 +39,7 @@ START = 1000.0
 
 KILLED = """
 import asyncio, os, pathlib, signal, sys
-from tests.notify.made import transition
+from tests.notify.builders import transition
 from tests.notify.test_delivery import Bench
 from tests.virtualtime import run, settle
 
@@ -56,7 +56,7 @@ async def main():
 
 run(main())
 """
-"""Is killed in the middle of the first delivery."""
+"""A program that is killed in the middle of its first delivery."""
 ROOT = Path(__file__).parents[2]
 
 
@@ -245,7 +245,7 @@ def test_a_channel_is_disabled_by_410_until_it_changes():
     run(main())
 
 
-def test_it_is_returned_whether_another_ingester_would_have_what_is_added():
+def test_adding_returns_whether_another_ingester_would_have_the_messages():
     answers = [False, True]
 
     async def copy(_content):
@@ -263,7 +263,7 @@ def test_it_is_returned_whether_another_ingester_would_have_what_is_added():
     run(main())
 
 
-def test_a_channel_stays_disabled_for_the_next_ingester_until_it_changes_and_is_enabled_by_a_start_without_others(
+def test_a_channel_stays_disabled_for_the_next_ingester_until_it_changes_but_not_after_a_start_without_others(
     tmp_path,
 ):
     path, copies = tmp_path / "alerts.sqlite3", []
@@ -319,7 +319,7 @@ def test_a_channel_that_changes_during_a_test_answered_410_stays_enabled():
     run(main())
 
 
-def test_channels_come_and_go_while_it_runs():
+def test_channels_are_added_and_removed_while_the_delivery_runs():
     async def main():
         async with Bench() as bench:
             bench.delivery.set_channels([])
@@ -361,7 +361,7 @@ def test_quiet_hours_end_by_the_clock():
 
 
 class TestRestarts:
-    def test_a_crash_between_save_and_send_sends_it_with_the_same_id(self, tmp_path):
+    def test_after_a_crash_between_save_and_send_a_message_is_sent_with_the_same_id(self, tmp_path):
         async def main():
             path = tmp_path / "alerts.sqlite3"
             async with Bench(path=path) as first:
@@ -382,7 +382,7 @@ class TestRestarts:
         run(main())
 
     @pytest.mark.slow
-    def test_a_kill_while_it_is_sent_repeats_it_with_the_same_id(self, tmp_path):
+    def test_after_a_kill_during_a_send_a_message_is_repeated_with_the_same_id(self, tmp_path):
         path = tmp_path / "alerts.sqlite3"
         command = [sys.executable, "-c", KILLED, str(path)]
         killed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
@@ -397,7 +397,7 @@ class TestRestarts:
 
         run(main())
 
-    def test_what_waits_for_a_retry_goes_on_where_it_was(self, tmp_path):
+    def test_a_retry_continues_after_a_restart_where_it_was(self, tmp_path):
         async def main():
             path = tmp_path / "alerts.sqlite3"
             async with Bench(path=path) as first:
@@ -438,7 +438,7 @@ class TestRestarts:
 
         run(main())
 
-    def test_an_outbox_that_was_found_only_later_is_sent(self, tmp_path):
+    def test_an_outbox_that_could_only_be_read_later_is_sent(self, tmp_path):
         async def main():
             path = tmp_path / "alerts.sqlite3"
             async with Bench(path=path) as first:
@@ -478,7 +478,7 @@ class TestRestarts:
 
         run(main())
 
-    def test_a_test_message_leaves_its_error_too(self, tmp_path):
+    def test_the_error_of_a_test_message_survives_a_restart(self, tmp_path):
         async def main():
             path = tmp_path / "alerts.sqlite3"
             async with Bench(path=path) as first:
@@ -489,7 +489,7 @@ class TestRestarts:
 
         run(main())
 
-    def test_a_removed_channel_leaves_nothing(self, tmp_path):
+    def test_a_removed_channel_leaves_no_state(self, tmp_path):
         async def main():
             path = tmp_path / "alerts.sqlite3"
             async with Bench(channel(), channel("old"), path=path) as first:
@@ -548,7 +548,7 @@ class TestTest:
         run(main())
 
 
-def test_what_is_logged_and_shown_has_no_url(caplog):
+def test_no_log_line_and_no_shown_state_has_a_url(caplog):
     async def main():
         async with Bench() as bench:
             bench.senders.outcomes["hook"] = [DOWN, SENT]

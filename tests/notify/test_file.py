@@ -7,7 +7,7 @@ import pytest
 
 from condord.notify.file import AlertFile, Edit, Stored
 from condord.notify.outbox import Outbox
-from tests.notify.made import END_AT, NOW_AT, changes, channel, channel_state, documents, record, transition
+from tests.notify.builders import END_AT, NOW_AT, changes, channel, channel_state, documents, record, transition
 
 
 def message(name="half"):
@@ -41,7 +41,7 @@ def opened(path):
         file.close()
 
 
-def test_records_and_messages_come_back_as_they_were_written(path):
+def test_records_and_messages_are_read_as_they_were_written(path):
     with opened(path) as file:
         assert file.read("account") == Stored()
         file.write("account", edit(record(), messages=[message()], channels=[channel_state()]))
@@ -51,7 +51,7 @@ def test_records_and_messages_come_back_as_they_were_written(path):
         assert file.read("other") == Stored()
 
 
-def test_none_removes(path):
+def test_an_edit_to_none_removes_the_entry(path):
     with opened(path) as file:
         file.read("account")
         file.write("account", edit(record(), messages=[message()], channels=[channel_state()]))
@@ -61,7 +61,7 @@ def test_none_removes(path):
         assert file.read("account") == Stored()
 
 
-def test_only_the_owner_can_read_it_and_a_power_cut_loses_nothing(path):
+def test_only_the_owner_can_read_the_file_and_a_power_cut_loses_nothing(path):
     with opened(path) as file:
         file.read("account")
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -69,7 +69,7 @@ def test_only_the_owner_can_read_it_and_a_power_cut_loses_nothing(path):
         assert file._connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
 
 
-def test_a_file_that_was_not_read_needs_everything_and_gives_its_messages(path):
+def test_a_file_that_was_not_read_needs_a_whole_edit_and_returns_its_messages(path):
     with opened(path) as file:
         file.read("account")
         file.write("account", edit(record("old"), messages=[message("old"), message("known")]))
@@ -82,7 +82,7 @@ def test_a_file_that_was_not_read_needs_everything_and_gives_its_messages(path):
 
 
 @pytest.mark.parametrize("replace", [False, True])
-def test_a_file_that_was_deleted_or_replaced_needs_everything(path, replace):
+def test_a_file_that_was_deleted_or_replaced_needs_a_whole_edit(path, replace):
     with opened(path) as file:
         file.read("account")
         path.unlink()
@@ -94,7 +94,7 @@ def test_a_file_that_was_deleted_or_replaced_needs_everything(path, replace):
         assert file.write("account", edit(record())).is_incomplete
 
 
-def test_a_damaged_file_is_set_aside_and_nothing_was_read(path):
+def test_a_damaged_file_is_set_aside_and_reading_it_returns_nothing(path):
     path.parent.mkdir()
     path.write_bytes(b"damaged" * 1000)
     with opened(path) as file:
@@ -116,7 +116,7 @@ def test_damage_within_the_file_is_noticed_when_it_is_read(path):
         assert file.read("account") is None
 
 
-def test_damage_that_a_write_finds_needs_everything(path):
+def test_after_damage_found_by_a_write_a_whole_edit_is_needed(path):
     with opened(path) as file:
         file.read("account")
         file.close()

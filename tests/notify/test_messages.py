@@ -15,7 +15,7 @@ from condord.notify.messages import (
     trial_posting,
 )
 from condord.notify.outbox import Outbox
-from tests.notify.made import END_AT, NOW_AT, after, changes, channel, document, documents, record, transition
+from tests.notify.builders import END_AT, NOW_AT, after, changes, channel, document, documents, record, transition
 
 
 def messages(*transitions, kind="apprise"):
@@ -98,7 +98,7 @@ def test_joined_alerts_are_a_line_each_and_the_worst_sets_the_type():
     assert made.type == "failure"
 
 
-def test_very_many_or_very_long_alerts_are_cut():
+def test_very_many_or_very_long_alerts_are_shortened():
     made = note(messages(*(transition(name=f"rule-{number}", text="x" * 5000) for number in range(MAX_LINES + 3))))
     lines = made.body.splitlines()
     assert len(lines) == MAX_LINES + 1

@@ -1,4 +1,4 @@
-"""The outbox by examples, and against a plain model with restarts and crashes."""
+"""The outbox in examples, and compared with a plain model over restarts and crashes."""
 
 import datetime as dt
 from collections import Counter
@@ -14,7 +14,7 @@ from condord.notify.channel import Quiet
 from condord.notify.channel_queue import Batch, Pause
 from condord.notify.messages import Message, note
 from condord.notify.outbox import Outbox
-from tests.notify.made import END_AT, NOW_AT, after, changes, channel, documents, record, transition
+from tests.notify.builders import END_AT, NOW_AT, after, changes, channel, documents, record, transition
 from tests.notify.test_channel_queue import Bench
 
 QUIET = Quiet(begin=dt.time(15, 0), end=dt.time(17, 0), zone=ZoneInfo("UTC"))
@@ -26,7 +26,7 @@ def phone(**given):
 
 
 class TestChannels:
-    def test_a_channel_gets_what_reaches_its_severity_or_names_it(self):
+    def test_a_channel_gets_alerts_that_reach_its_severity_or_name_it(self):
         bench = Bench(
             channel("warnings"), channel("all", min_severity="info"), channel("worst", min_severity="critical")
         )
@@ -38,7 +38,7 @@ class TestChannels:
         assert bench.sent("all") is None
         assert bench.sent("worst") == [("firing", "named")]
 
-    def test_the_end_goes_to_every_channel_whose_severity_the_firing_or_a_repeat_reached(self):
+    def test_a_resolution_goes_to_every_channel_whose_severity_the_firing_or_a_repeat_reached(self):
         bench = Bench(channel("warnings"), channel("all", min_severity="info"))
         bench.add(
             transition("resolved", severity="info", highest="warning"),
@@ -56,7 +56,7 @@ class TestChannels:
         bench.outbox.release(keys)
         assert bench.sent() == [("firing", "half")]
 
-    def test_what_waits_for_a_removed_channel_is_dropped(self):
+    def test_messages_for_a_removed_channel_are_dropped(self):
         bench = Bench()
         bench.add(transition())
         bench.outbox.take_edits()
@@ -84,7 +84,7 @@ class TestChannels:
 
 
 class TestJoining:
-    def test_apprise_joins_what_one_underlying_brings_within_10_seconds(self):
+    def test_apprise_joins_alerts_of_one_underlying_within_10_seconds(self):
         bench = Bench(phone())
         bench.add(transition(name="one"))
         bench.seconds = 9
@@ -98,7 +98,7 @@ class TestJoining:
         bench.seconds = 20
         assert bench.sent("phone") == [("firing", "late")]
 
-    def test_critical_ones_and_those_of_the_account_leave_at_once(self):
+    def test_critical_alerts_and_alerts_of_the_account_leave_at_once(self):
         bench = Bench(phone())
         bench.add(transition(name="one"), transition(name="worst", severity="critical"))
         bench.add(transition(name="account", underlying=None))
@@ -106,7 +106,7 @@ class TestJoining:
         assert bench.sent("phone") == [("firing", "account")]
         assert bench.sent("phone") == 10
 
-    def test_critical_messages_of_one_evaluation_and_underlying_leave_together_and_at_once(self):
+    def test_critical_alerts_of_one_evaluation_and_underlying_leave_together_and_at_once(self):
         bench = Bench(phone(), channel())
         bench.add(
             transition("ended", name="stop", severity="critical"),
@@ -123,7 +123,7 @@ class TestJoining:
         ]
         assert len(bench.sent("hook")) == 1
 
-    def test_what_holds_at_the_start_of_one_evaluation_is_one_apprise_message(self):
+    def test_alerts_that_hold_at_the_start_are_one_apprise_message(self):
         bench = Bench(phone(), channel())
         starts = [
             transition(name=f"rule-{number}", underlying=under, at_start=True, severity=severity)
@@ -135,7 +135,7 @@ class TestJoining:
         assert len(bench.sent("phone")) == 3
         assert len(bench.sent("hook")) == 1
 
-    def test_a_critical_one_in_between_keeps_its_place(self):
+    def test_a_critical_transition_keeps_its_place_among_others_of_its_alert(self):
         bench = Bench(phone())
         bench.add(transition())
         bench.add(transition("resolved", severity="critical"))
@@ -170,13 +170,13 @@ class TestJoining:
 
 
 class TestQuietHours:
-    def test_only_critical_messages_pass(self):
+    def test_only_critical_messages_are_sent_in_quiet_hours(self):
         bench = Bench(channel(quiet=QUIET))
         bench.add(transition(), transition(name="worst", severity="critical"))
         assert bench.sent() == [("firing", "worst")]
         assert bench.sent() == UNTIL_LOUD
 
-    def test_when_they_end_each_alert_that_still_fires_is_sent_once_and_the_rest_is_dropped(self):
+    def test_after_quiet_hours_each_alert_that_still_fires_is_sent_once_and_the_rest_is_dropped(self):
         bench = Bench(channel(quiet=QUIET))
         bench.add(transition(name="fires"), transition(name="resolves"), transition(name="again"))
         bench.add(transition("repeat", name="fires", repeats=1), transition("resolved", name="resolves"))
@@ -186,13 +186,13 @@ class TestQuietHours:
         assert [bench.sent() for _ in range(3)] == [[("firing", "fires")], [("firing", "again")], None]
         assert bench.count("quiet") == 6
 
-    def test_apprise_has_all_of_them_in_one_message(self):
+    def test_after_quiet_hours_apprise_gets_all_alerts_in_one_message(self):
         bench = Bench(phone(quiet=QUIET))
         bench.add(transition(name="one"), transition(name="two", underlying="QQQ"))
         bench.seconds = UNTIL_LOUD
         assert bench.sent("phone") == [("firing", "one"), ("firing", "two")]
 
-    def test_what_was_sent_before_and_repeats_is_sent_once_after_them(self):
+    def test_an_alert_that_repeated_in_quiet_hours_is_sent_once_after_them(self):
         bench = Bench(channel(quiet=QUIET))
         bench.add(transition("repeat", repeats=1), transition("repeat", repeats=2))
         bench.seconds = UNTIL_LOUD
@@ -209,7 +209,7 @@ class TestQuietHours:
         bench.seconds = UNTIL_LOUD
         assert bench.sent() is None
 
-    def test_a_retry_that_comes_due_in_them_waits_for_their_end(self):
+    def test_a_retry_that_comes_due_in_quiet_hours_waits_for_their_end(self):
         late = msgspec.structs.replace(QUIET, begin=dt.time(15, 32))
         bench = Bench(channel(quiet=late))
         bench.add(transition(name="fires"), transition(name="over"))
@@ -225,7 +225,7 @@ class TestQuietHours:
         assert bench.sent() == [("firing", "fires")]
         assert bench.sent() is None
 
-    def test_what_is_held_back_expires_only_after_their_end(self):
+    def test_messages_held_back_in_quiet_hours_expire_only_after_their_end(self):
         bench = Bench(channel(quiet=QUIET))
         bench.add(transition())
         bench.seconds = UNTIL_LOUD + 7 * 86_400
@@ -235,7 +235,7 @@ class TestQuietHours:
         found = bench.outbox.next("hook", now_at=bench.now_at, expires_at=lambda _: late_at)
         assert found.messages[0].expires_at == late_at
 
-    def test_a_change_of_the_hours_applies_to_what_is_held_back(self):
+    def test_a_change_of_quiet_hours_applies_to_messages_held_back(self):
         bench = Bench(channel(quiet=QUIET))
         bench.add(transition())
         bench.outbox.set_channels([channel()], NOW_AT)
@@ -243,7 +243,7 @@ class TestQuietHours:
 
 
 class OutboxMachine(RuleBasedStateMachine):
-    """Any order of alerts, sends, faults, crashes and waits, against what a receiver must have got.
+    """Any order of alerts, sends, faults, crashes and waits, compared with what a receiver must have got.
 
     The store is a dict, to which edits are written as the real one writes them. A crash loses everything else. It may
     come before an evaluation is stored, before a message is sent, and between that and the note of its success.

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from condord.notify.channel import Quiet
 from condord.notify.quiet import end_of
-from tests.notify.made import after
+from tests.notify.builders import after
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -34,7 +34,7 @@ def berlin(text, fold=0):
         (("22:00", "08:00"), "2026-10-24T23:00", "2026-10-25T08:00"),
     ],
 )
-def test_hours_are_local_and_pass_midnight(hours, at, end):
+def test_quiet_hours_are_local_and_may_pass_midnight(hours, at, end):
     found = end_of(quiet(*hours), berlin(at))
     assert found == (None if end is None else berlin(end))
 
@@ -66,7 +66,7 @@ TIMES = st.times().map(lambda time: time.replace(second=0, microsecond=0))
     st.sampled_from(["Europe/Berlin", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe", "UTC"]),
     st.integers(0, 730 * 86_400).map(lambda seconds: after(-seconds)),
 )
-def test_it_is_quiet_until_the_end_and_then_not(begin, end, zone, at):
+def test_the_end_of_quiet_hours_is_not_quiet(begin, end, zone, at):
     hours = Quiet(begin=begin, end=end, zone=ZoneInfo(zone))
     end_at = end_of(hours, at)
     if end_at is None:

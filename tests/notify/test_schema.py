@@ -8,10 +8,10 @@ import pytest
 from condord.host import database
 from condord.notify.file import AlertFile
 from condord.notify.schema import MIGRATIONS
-from tests.notify.made import NOW_AT
+from tests.notify.builders import NOW_AT
 
 VERSIONS = Path(__file__).with_name("versions")
-"""A dump of a database of each version, as the first condord with that version wrote it. They never change."""
+"""Dumps of a database of each version, as the first condord with that version wrote it. They never change."""
 
 
 def dumped(connection):

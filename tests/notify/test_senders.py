@@ -3,7 +3,7 @@ import os
 
 from condord.notify.messages import Note, Posting
 from condord.notify.senders import RealSenders
-from tests.notify.made import NOW_AT, Receiver, channel
+from tests.notify.builders import NOW_AT, Receiver, channel
 from tests.notify.test_webhook import Direct
 
 

@@ -8,7 +8,7 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from condord.host.secret import Secret
 from condord.notify.signing import key_of, signature
-from tests.notify.made import SECRET
+from tests.notify.builders import SECRET
 
 
 def test_the_example_of_the_specification_has_its_signature():

@@ -11,7 +11,7 @@ from condord.host import database
 from condord.live.remedies import WRITABLE
 from condord.notify import store as store_module
 from condord.notify.store import AlertStore
-from tests.notify.made import NOW_AT, channel_state, record
+from tests.notify.builders import NOW_AT, channel_state, record
 from tests.notify.test_file import message
 from tests.virtualtime import run
 
@@ -22,8 +22,8 @@ def path(tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def impatient(monkeypatch):
-    """Locks are not waited for."""
+def no_lock_wait(monkeypatch):
+    """Do not wait for locks."""
     monkeypatch.setattr(database, "BUSY_SECONDS", 0.01)
 
 
@@ -52,7 +52,7 @@ def rows(path):
         return names, connection.execute("SELECT count(*) FROM outbox").fetchone()[0]
 
 
-def test_states_and_outbox_are_there_after_a_restart(path):
+def test_states_and_outbox_survive_a_restart(path):
     async def first():
         with opened(path) as store:
             assert await store.switch_to("key") == ()
@@ -69,7 +69,7 @@ def test_states_and_outbox_are_there_after_a_restart(path):
     run(second())
 
 
-def test_the_states_of_channels_are_there_after_a_restart_and_in_a_new_file(path):
+def test_the_states_of_channels_survive_a_restart_and_a_new_file(path):
     async def first():
         with opened(path) as store:
             await store.switch_to("key")
@@ -136,7 +136,7 @@ def test_a_damaged_file_is_set_aside_and_is_a_fault_until_the_next_start(path):
     run(second())
 
 
-def test_a_file_that_is_damaged_later_gets_everything_again(path):
+def test_a_file_that_is_damaged_later_is_written_again_completely(path):
     async def use():
         with opened(path) as store:
             await store.switch_to("key")
@@ -151,7 +151,7 @@ def test_a_file_that_is_damaged_later_gets_everything_again(path):
     run(use())
 
 
-def test_what_could_not_be_written_is_written_when_the_lock_is_gone(path):
+def test_changes_that_could_not_be_written_are_written_when_the_lock_is_gone(path):
     async def use():
         with opened(path) as store:
             await store.switch_to("key")
@@ -248,7 +248,7 @@ def test_an_inactive_state_is_kept_only_while_it_is_silent(path):
     run(use())
 
 
-def test_a_disk_that_hangs_is_not_asked_again_until_it_responds(path, monkeypatch):
+def test_a_disk_that_hangs_is_not_used_again_until_it_responds(path, monkeypatch):
     monkeypatch.setattr(store_module, "RETRY_SECONDS", 0.0)
 
     async def use():
@@ -262,8 +262,8 @@ def test_a_disk_that_hangs_is_not_asked_again_until_it_responds(path, monkeypatc
                 return write(*given)
 
             store._file.write = slow
-            with monkeypatch.context() as impatient:
-                impatient.setattr(store_module, "DISK_TIMEOUT_SECONDS", 0.05)
+            with monkeypatch.context() as no_lock_wait:
+                no_lock_wait.setattr(store_module, "DISK_TIMEOUT_SECONDS", 0.05)
                 assert not await store.save([record("one")])
             assert store.fault.text == f"Alerts are not stored in {path}: the disk does not respond; {WRITABLE}"
             assert not await store.save([record("two")])
@@ -293,7 +293,7 @@ def test_a_file_that_is_deleted_is_written_again_by_a_check_or_when_it_is_closed
     run(use())
 
 
-def test_a_check_of_a_file_that_is_there_writes_nothing(path):
+def test_a_check_of_an_existing_file_writes_nothing(path):
     async def use():
         with opened(path) as store:
             await store.check()  # no account yet

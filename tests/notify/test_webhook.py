@@ -18,7 +18,7 @@ from condord.notify import webhook
 from condord.notify.messages import Posting
 from condord.notify.webhook import post
 from tests.fakes import tls
-from tests.notify.made import SECRET, Receiver, channel
+from tests.notify.builders import SECRET, Receiver, channel
 
 POSTING = Posting(id="msg_1", body=b'{"type":"condord.alert.firing"}')
 
@@ -61,7 +61,7 @@ def test_without_a_key_it_is_not_signed(receiver):
     assert "webhook-signature" not in headers
 
 
-def test_410_is_explained_by_what_a_daemon_does_with_it(receiver):
+def test_410_is_explained_by_what_the_daemon_does_about_it(receiver):
     receiver.statuses = [410]
     text = "HTTP 410 Gone: a daemon that gets this answer disables the channel until it restarts or the channel changes"
     assert posted(receiver.url).text == text
@@ -104,12 +104,12 @@ def test_a_url_without_tls_is_only_used_on_this_machine(url):
     assert network.asked == ()
 
 
-def test_a_key_that_is_not_valid_sends_nothing(receiver):
+def test_with_an_invalid_key_nothing_is_sent(receiver):
     assert "signing secret" in posted(receiver.url, signing_key=Secret("whsec_abc")).text
     assert receiver.got == []
 
 
-def test_a_receiver_that_is_not_there_cannot_be_reached():
+def test_a_missing_receiver_is_reported_as_unreachable():
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     outcome = posted(f"http://127.0.0.1:{port}/path-secret")
@@ -161,7 +161,7 @@ def test_a_certificate_is_trusted_only_if_the_trust_store_has_it(tmp_path):
         assert len(receiver.got) == 1
 
 
-def test_a_proxy_that_is_not_there_or_not_valid_is_named_as_the_cause():
+def test_an_unreachable_or_invalid_proxy_is_named_as_the_cause():
     class Proxied(Direct):
         def proxy(self, url):
             return Direct.proxied

@@ -70,7 +70,7 @@ class SessionClient:
         return self.send({"action": "subscribe", "quotes": list(symbols)})
 
     def offer(self, *symbols, channel="quotes"):
-        """The messages that arrive of those about `symbols`; None if no frame arrives."""
+        """Offer messages about `symbols`; returns those that arrive, or None if no frame does."""
         outputs = self.session.offer(batch(*symbols, channel=channel), NOW)
         return decoded(outputs[0]) if outputs else None
 

@@ -38,7 +38,7 @@ def mark(account, symbol, bid, ask):
     ],
     ids=["orders", "activities", "cash", "deposit", "trade", "next day"],
 )
-def test_the_past_is_written_once_when_any_of_it_is_needed(account, use):
+def test_the_past_is_written_once_it_is_needed_and_only_once(account, use):
     account.advance(AT, None)
     written = []
     account.set_past(lambda: written.append(len(account.orders)))
@@ -50,7 +50,7 @@ def test_the_past_is_written_once_when_any_of_it_is_needed(account, use):
 
 
 @pytest.mark.parametrize("symbol", [PUT, "SPY261217P00715000"])  # the second is not listed
-def test_a_contract_that_nothing_asked_for_before_is_marked_at_its_value(account, symbol):
+def test_a_contract_that_was_not_requested_before_is_marked_at_its_value(account, symbol):
     mark = account.mark(symbol)
     assert float(mark) == pytest.approx(account.market.theoretical_value(symbol).price, abs=0.02)
     assert mark > 1

@@ -48,7 +48,7 @@ def test_a_fault_is_activated_and_cleared(bench):
         ([], "object"),
     ],
 )
-def test_an_invalid_fault_request_is_400_with_a_message(bench, body, expected):
+def test_an_invalid_fault_request_gets_400_with_a_message(bench, body, expected):
     response = bench.post("faults", body)
     assert response.status == 400
     assert expected in response.json["message"]
@@ -80,7 +80,7 @@ def test_positions_are_set_and_removed(bench):
     assert bench.simulation.streams.updates_sent == 0
 
 
-def test_a_fill_is_one_order_of_the_changes(bench):
+def test_filled_changes_are_one_order(bench):
     before = positions(bench)
     short = next(symbol for symbol, row in before.items() if row["qty"] == "-2")
     bench.post(

@@ -23,7 +23,7 @@ def quote(account, symbol, price):
     account.market.pin([make_quote(symbol, bid=price, ask=price)], hold=True)
 
 
-def test_closes_are_seeded_and_stay_all_day(account):
+def test_closes_depend_on_the_seed_and_stay_all_day(account):
     closes, twin = account.closes, Account(Market(seed=1, at=AT.timestamp())).closes
     close = closes.of(CALL)
     account.market.advance(AT.timestamp() + 3600)
@@ -32,7 +32,7 @@ def test_closes_are_seeded_and_stay_all_day(account):
     assert Account(Market(seed=2, at=AT.timestamp())).closes.of(CALL) != close
 
 
-def test_the_close_of_an_option_belongs_to_the_close_of_its_underlying(account):
+def test_the_close_of_an_option_fits_the_close_of_its_underlying(account):
     market = account.market
     calls = ["SPY261218C00742000", "SPY261218C00743000"]
     low, high = (account.closes.of(call) for call in calls)
@@ -48,7 +48,7 @@ def test_the_close_of_a_stock_that_the_market_does_not_know_is_its_mark(account)
     assert account.closes.of("NONE") == account.mark("NONE") == 0
 
 
-def test_prices_at_the_end_of_the_session_are_in_force_from_the_next_day_on(account):
+def test_prices_at_the_end_of_the_session_are_the_closes_from_the_next_day_on(account):
     quote(account, CALL, 2.0)
     before = account.closes.of(CALL)
     assert not account.closes.advance(CLOSE - dt.timedelta(seconds=1), CLOSE, [CALL])
@@ -72,7 +72,7 @@ def test_a_day_without_a_session_keeps_the_closes(account):
     assert closes.asof == before == dt.date(2026, 11, 19)
 
 
-def test_a_contract_without_a_noted_price_has_its_value_at_the_noted_price_of_its_underlying(account):
+def test_the_close_of_a_contract_without_a_price_is_its_value_at_the_close_of_its_underlying(account):
     account.market.advance(CLOSE.timestamp(), moving=False)
     account.market.watch(PUT)
     value = account.market.theoretical_value(PUT).price

@@ -190,7 +190,7 @@ async def test_a_ping_flood_sends_only_pings_and_reads_nothing(simulator):
 
 
 @with_simulator(scenario="frozen")
-async def test_an_upgrade_to_another_path_is_404(simulator):
+async def test_an_upgrade_to_another_path_gets_404(simulator):
     with pytest.raises(InvalidStatus) as raised:
         async with connect(simulator.option_stream_url + "x"):
             pass
@@ -277,7 +277,7 @@ async def test_stock_quotes_arrive_beside_the_option_stream_in_either_format(sim
 
 
 @with_simulator(scenario="frozen")
-async def test_a_second_stock_connection_is_406_and_the_first_one_stays(simulator):
+async def test_a_second_stock_connection_gets_406_and_the_first_one_stays(simulator):
     url = simulator.stock_stream_url
     async with stock_stream(simulator, "SPY") as first, connect(url, additional_headers=HEADERS) as second:
         await receive(second)

@@ -66,7 +66,7 @@ def test_frames_have_the_format_of_the_session(client):
     assert client.session.opened(NOW)[0].is_text is not client.is_msgpack
 
 
-def test_a_late_auth_is_404_and_closed(client):
+def test_a_late_auth_gets_404_and_is_closed(client):
     assert client.session.tick(NOW + 9.9) == []
     error, close = client.session.tick(NOW + 10)
     assert reply([error]) == 404
@@ -74,14 +74,14 @@ def test_a_late_auth_is_404_and_closed(client):
     assert client.session.tick(NOW + 11) == []
 
 
-def test_a_wrong_secret_is_402_and_leaves_the_session_open(make_client):
+def test_a_wrong_secret_gets_402_and_leaves_the_session_open(make_client):
     client = make_client(entitlements=Entitlements(credentials=("k", "right")))
     assert client.send(AUTH) == 402
     assert client.session.tick(NOW + 1000) == []
     assert client.send(AUTH | {"secret": "right"}) == "authenticated"
 
 
-def test_a_second_session_is_406_after_its_auth_and_closed_ten_seconds_later(make_client):
+def test_a_second_session_gets_406_after_its_auth_and_is_closed_ten_seconds_later(make_client):
     slots = FeedSlots()
     first, second = make_client(slots=slots), make_client(slots=slots)
     assert first.send(AUTH) == "authenticated"
@@ -110,7 +110,7 @@ def test_an_invalid_message_is_refused_with_its_code(client, message, code):
 
 
 @pytest.mark.parametrize("action", ["subscribe", "unsubscribe"])
-def test_before_auth_subscriptions_are_401(client, action):
+def test_before_auth_a_subscription_gets_401(client, action):
     assert client.send({"action": action, "quotes": ["A"]}) == 401
 
 
@@ -123,7 +123,7 @@ def test_before_auth_subscriptions_are_401(client, action):
         ("mute-after-subscribe", 3),
     ],
 )
-def test_a_mute_fault_silences_the_session_from_its_step_on(client, fault, steps_answered):
+def test_a_mute_fault_silences_the_session_after_its_step(client, fault, steps_answered):
     client.inject(fault, count=1)
     steps = [
         reply(client.session.opened(NOW)),
@@ -148,7 +148,7 @@ def test_a_fault_of_another_stream_has_no_effect(client):
     assert client.offer("A")
 
 
-def test_a_405_fault_refuses_one_subscribe(client):
+def test_a_405_fault_refuses_one_subscription(client):
     client.inject("limit-405")
     assert client.subscribe_to("A") == 405
     assert client.subscribe_to("A")["quotes"] == ["A"]
@@ -200,7 +200,7 @@ def test_any_value_in_a_frame_is_answered(make_client, value):
     assert make_client().send(value) == 400 or isinstance(value, dict)
 
 
-def test_a_binary_frame_of_random_nesting_is_400(client):
+def test_a_binary_frame_of_random_nesting_gets_400(client):
     assert reply(client.session.received(b"\x91" * 5000, NOW)) == 400
     assert reply(client.session.received(msgspec.msgpack.encode([AUTH]), NOW)) == 400
 

@@ -8,7 +8,7 @@ def test_without_credentials_any_key_and_secret_are_accepted():
     assert not Entitlements().accepts(["k"], "s")
 
 
-def test_with_credentials_only_these_are_accepted():
+def test_with_credentials_set_no_other_key_or_secret_is_accepted():
     entitlements = Entitlements(credentials=("k", "s"))
     assert entitlements.accepts("k", "s")
     assert not entitlements.accepts("k", "other")

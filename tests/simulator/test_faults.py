@@ -71,7 +71,7 @@ def test_active_targets_are_those_of_the_active_faults(faults):
 
 
 @given(st.text())
-def test_an_unknown_fault_is_refused_with_the_names_of_all(name):
+def test_an_unknown_fault_is_refused_with_the_names_of_all_faults(name):
     if name in {fault.name for fault in FAULTS}:
         return
     with pytest.raises(NotFound) as raised:

@@ -39,7 +39,7 @@ def test_the_admin_routes_need_no_keys(bench):
     assert bench.request("/simulator/nothing", headers={}).status == 404
 
 
-def test_an_unknown_path_is_404(bench):
+def test_an_unknown_path_gets_404(bench):
     assert bench.request("/v2/nothing").json == {"code": 40410000, "message": "endpoint not found"}
 
 

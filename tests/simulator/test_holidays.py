@@ -23,7 +23,7 @@ def test_the_exchange_is_closed_on_its_holidays(year):
 
 
 @pytest.mark.parametrize("year", EARLY)
-def test_the_exchange_closes_early_before_or_after_some_of_them(year):
+def test_the_exchange_closes_early_before_or_after_some_holidays(year):
     assert tuple(f"{day:%m-%d}" for day in days(year) if closes_early(day)) == EARLY[year]
 
 

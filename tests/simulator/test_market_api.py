@@ -56,7 +56,7 @@ def test_greeks_are_absent_deep_in_the_money(bench):
     assert not {"greeks", "impliedVolatility"} & set(snapshot)
 
 
-def test_greeks_and_volatility_follow_from_the_quote_in_alpacas_convention(bench):
+def test_greeks_and_volatility_follow_from_the_quote_by_alpacas_convention(bench):
     market = bench.simulation.market
     symbol = f"NVDA{market.listed.monthly:%y%m%d}P00210000"
     snapshot = bench.request(f"{SNAPSHOTS}?symbols={symbol}").json["snapshots"][symbol]

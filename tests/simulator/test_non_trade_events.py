@@ -167,7 +167,7 @@ def test_a_cash_settlement_pays_what_the_contract_is_worth(bench):
     assert {row["symbol"]: float(row["net_amount"]) for row in rows} == {"SPY261218C00700000": paid, CALL: 0.0}
 
 
-def test_what_is_assigned_stays_in_the_days_profit(bench):
+def test_an_assignment_stays_in_the_days_profit(bench):
     hold(bench, **{PUT: -1})
     account = bench.request("/v2/account").json
     close = float(bench.request(f"/v2/positions/{PUT}").json["lastday_price"])

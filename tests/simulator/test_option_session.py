@@ -18,12 +18,12 @@ def test_an_ack_has_exactly_trades_and_quotes(client):
     assert client.subscribe_to("A") == {"T": "subscription", "trades": [], "quotes": ["A"]}
 
 
-def test_opra_is_409_without_the_agreement():
+def test_opra_gets_409_without_the_agreement():
     assert Client(feed="opra").send(AUTH) == 409
     assert Client(feed="opra", entitlements=Entitlements(has_opra=True)).send(AUTH) == "authenticated"
 
 
-def test_more_symbols_than_the_limit_are_405_and_change_nothing():
+def test_more_symbols_than_the_limit_get_405_and_change_nothing():
     client = Client(entitlements=Entitlements(symbol_limit=2))
     client.subscribe_to("A", "B")
     assert client.send({"action": "subscribe", "quotes": ["C"]}) == 405
@@ -35,16 +35,16 @@ def test_more_symbols_than_the_limit_are_405_and_change_nothing():
     ("message", "code"),
     [({"action": "subscribe", "quotes": ["*"]}, 413), ({"action": "subscribe", "bars": ["A"]}, 410)],
 )
-def test_all_quotes_at_once_and_bars_are_refused(client, message, code):
+def test_a_wildcard_for_quotes_and_bars_are_refused(client, message, code):
     client.send(AUTH)
     assert client.send(message) == code
 
 
-def test_a_text_frame_is_412():
+def test_a_text_frame_gets_412():
     assert reply(Client().session.received('{"action":"auth"}', NOW)) == 412
 
 
-def test_a_client_without_messagepack_may_log_in_and_is_412_when_it_subscribes():
+def test_a_client_without_messagepack_may_log_in_and_gets_412_when_it_subscribes():
     client = Client(is_msgpack=False)
     (greeting,) = client.session.opened(NOW)
     assert greeting.is_text

@@ -88,7 +88,7 @@ def test_an_invalid_fill_is_refused(bench, order, body):
     assert held(bench) == CONDOR
 
 
-def test_an_unknown_order_is_404(bench):
+def test_an_unknown_order_gets_404(bench):
     assert bench.post("orders/none/fill", {}).status == 404
     assert bench.request("/simulator/orders/none", method="DELETE", headers={}).status == 404
 

@@ -58,7 +58,7 @@ class TestOrigins:
         "headers",
         [[], [("Origin", f"http://{HOST[1]}")], [("Sec-Fetch-Site", "same-origin")], [("Sec-Fetch-Site", "none")]],
     )
-    def test_a_program_and_a_page_of_the_same_origin_may(self, method, headers):
+    def test_a_program_and_a_page_of_the_same_origin_may_do_both(self, method, headers):
         assert status(*headers, method=method) is None
 
     @pytest.mark.parametrize("method", ["GET", "POST", ""])

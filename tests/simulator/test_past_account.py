@@ -1,4 +1,4 @@
-"""What the closed condors of each portfolio leave, on any day."""
+"""The orders, activities and cash that the closed condors of each portfolio leave, on any day."""
 
 import datetime as dt
 from collections import defaultdict
@@ -36,7 +36,7 @@ def simulation(request):
 
 
 def expired(simulation):
-    """The orders whose contracts have all expired, oldest first, and the shares that assignments brought."""
+    """The orders whose contracts have all expired, oldest first, and the shares from assignments."""
     today = simulation.started_at.astimezone(NEW_YORK).date()
     return [
         order
@@ -111,7 +111,7 @@ def test_the_cash_is_the_sum_of_all_activities(simulation):
     assert Decimal(account["equity"]) - Decimal(account["last_equity"]) == profit
 
 
-def test_what_expired_is_shown_the_next_morning_and_shares_that_came_are_sold(simulation):
+def test_expirations_are_shown_the_next_morning_and_assigned_shares_are_sold(simulation):
     for row in events(simulation):
         shown = dt.datetime.fromisoformat(row["created_at"]).astimezone(NEW_YORK)
         assert f"{shown - dt.timedelta(days=1):%Y-%m-%d %H:%M}" == f"{row['date']} 04:20"
@@ -176,7 +176,7 @@ def test_the_same_seed_gives_the_same_past():
     assert one.activities != other.activities
 
 
-def test_the_past_is_the_same_however_late_it_is_asked_for():
+def test_the_past_is_the_same_however_late_it_is_requested():
     early, late = simulated("default", DAYS[3]), simulated("default", DAYS[3])
     orders, activities = list(early.account.orders), list(early.account.activities)
     for simulation in (early, late):

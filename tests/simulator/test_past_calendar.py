@@ -32,7 +32,7 @@ def test_an_instant_of_the_past_is_in_a_session_before_today(at, age):
 
 
 @given(INSTANTS, st.integers(1, 58), st.integers(2, 30))
-def test_the_higher_the_age_the_earlier_the_instant(at, age, more):
+def test_a_greater_age_gives_an_earlier_instant(at, age, more):
     days = [at.date() - dt.timedelta(days=back) for back in range(66)]
     if all(is_session(day) for day in days if day.weekday() < 5):
         assert past_instant(at, age + more) < past_instant(at, age)
@@ -51,7 +51,7 @@ def test_the_higher_the_age_the_earlier_the_instant(at, age, more):
         ("2026-09-08T15:00:00+00:00", 1, "2026-09-04 15:49:25"),  # Labor Day, after which there is only today
     ],
 )
-def test_what_was_outside_of_a_session_is_moved_into_one(at, age, expected):
+def test_an_instant_outside_of_a_session_is_moved_into_one(at, age, expected):
     instant = past_instant(dt.datetime.fromisoformat(at), age).astimezone(NEW_YORK)
     assert f"{instant:%Y-%m-%d %H:%M:%S}" == expected
 

@@ -55,7 +55,7 @@ def test_the_path_goes_through_the_given_prices(seed, given_prices):
     assert pinned.price("QQQ", AT - 100 * HOUR) == path.price("QQQ", AT - 100 * HOUR)
 
 
-def test_an_index_that_follows_another_has_its_share_of_the_price():
+def test_an_index_that_follows_another_has_its_fraction_of_the_price():
     second = AT - 200 * HOUR
     path = make_path(knots={"XSP": [(second, 700.0)]})
     assert path.price("XSP", second) == pytest.approx(700)
@@ -63,7 +63,7 @@ def test_an_index_that_follows_another_has_its_share_of_the_price():
     assert path.day("XSP", THURSDAY).close == round(path.day("SPX", THURSDAY).close / 10, 2)
 
 
-def test_the_same_seed_gives_the_same_path_in_any_order_of_questions():
+def test_the_same_seed_gives_the_same_path_in_any_order_of_requests():
     one, other = make_path(), make_path()
     days = [session.day for session in one.sessions]
     assert [one.day("AAPL", day) for day in days] == [other.day("AAPL", day) for day in reversed(days)][::-1]

@@ -103,7 +103,7 @@ def test_other_scenarios_have_points_too(make_bench, name, count):
     assert len(points(make_bench(name).simulation)) == count
 
 
-def test_the_past_is_asked_for_by_an_admin_route(bench):
+def test_the_past_is_served_by_an_admin_route(bench):
     answer = bench.request("/simulator/past", headers={})
     assert answer.status == 200
     account = bench.request("/v2/account").json
@@ -116,7 +116,7 @@ def test_the_past_is_asked_for_by_an_admin_route(bench):
     ]
 
 
-def test_what_is_opened_after_the_start_has_no_points(bench):
+def test_a_condor_opened_after_the_start_has_no_points(bench):
     before = len(points(bench.simulation))
     legs = {"SPY261218P00600000": 1, "SPY261218P00610000": -1, "SPY261218C00800000": -1, "SPY261218C00810000": 1}
     bench.tick(60)

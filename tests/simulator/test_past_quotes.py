@@ -23,7 +23,7 @@ def path(market):
 
 
 @pytest.mark.parametrize("symbol", ["SPY261218P00700000", "NVDA261218C00220000", "XSP261218C00760000"])
-def test_at_the_start_quotes_are_those_of_the_market(market, path, symbol):
+def test_at_the_start_past_quotes_equal_those_of_the_market(market, path, symbol):
     quotes, contract = PastQuotes(market, path), occ.parse(symbol)
     spot = path.price(quotes.underlying(contract), AT)
     bid, ask = quotes.cents(contract, AT, spot)
@@ -42,7 +42,7 @@ def test_the_past_is_valued_at_its_time_and_price(market, path):
     assert float(quotes.price(contract, AT - ago)) == pytest.approx(expected, abs=0.006)
 
 
-def test_a_contract_that_has_expired_is_not_quoted_by_the_market_from_then_on(market, path):
+def test_the_market_does_not_quote_a_contract_that_has_expired(market, path):
     contract = occ.parse("SPY261106P00700000")
     assert PastQuotes(market, path).price(contract, AT - 30 * DAY) > 0
     assert market.latest(contract.compact) is None

@@ -80,7 +80,7 @@ def test_the_account_is_plausible_on_any_day(at):
     assert min(sigmas(account, "SPY", listed.monthly, right) for right in ("put", "call")) > 0.25
 
 
-def test_it_holds_condors_of_every_kind_a_vertical_a_short_put_and_shares():
+def test_the_default_account_holds_condors_of_every_kind_a_vertical_a_short_put_and_shares():
     account = opened(1, DAYS[0])
     listed, held = account.market.listed, by_root(account)
     assert sorted(abs(quantity) for _, quantity in held["SPY", listed.monthly]) == [2, 2, 2, 2]
@@ -122,7 +122,7 @@ def test_a_condor_expires_with_the_session_under_way_or_the_next_one(at, expecte
 
 
 def still_trading(quantities, account):
-    """Those of stocks and of contracts that have not expired; expired ones can leave something without an order."""
+    """The quantities of stocks and unexpired contracts; expired ones can leave holdings without an order."""
     today = account.closes.day
     return {
         symbol: quantity
@@ -244,7 +244,7 @@ def test_the_path_has_the_prices_at_which_the_portfolio_traded(name):
 
 @pytest.mark.parametrize("at", DAYS, ids=str)
 def test_prices_move_plausibly_between_orders(at):
-    """They move by at most four standard deviations. The ex-dividend account, made for a rally, is left out."""
+    """Prices move by at most four standard deviations. The ex-dividend account, made for a rally, is left out."""
     for name in ("default", "tested", "expiration-day", "index"):
         market = Market(seed=1, at=at.timestamp())
         for underlying, prices in portfolio.knots(market, at, name).items():

@@ -16,7 +16,7 @@ def quote(symbol="A", at_ns=AT_NS):
     return make_quote(symbol, at_ns=at_ns)
 
 
-class Faulty:
+class FaultyEncoder:
     """An encoder with active faults; a call returns the decoded messages."""
 
     def __init__(self, *names, **args):
@@ -31,7 +31,7 @@ class Faulty:
 
 
 def test_without_faults_a_quote_is_not_altered():
-    (message,) = Faulty()()
+    (message,) = FaultyEncoder()()
     assert (message["bp"], message["ap"], message["t"].to_unix_nano()) == (2.5, 2.75, AT_NS)
 
 
@@ -48,63 +48,63 @@ def test_without_faults_a_quote_is_not_altered():
     ],
 )
 def test_a_price_fault_alters_one_quote(fault, bid, ask):
-    faulty = Faulty(fault)
+    faulty = FaultyEncoder(fault)
     (message,) = faulty()
     assert (message["bp"], message["ap"]) == (bid, ask)
     assert [message["bp"] for message in faulty()] == [2.5]
 
 
 def test_integer_prices_are_integers_on_the_wire():
-    (message,) = Faulty("integer-prices")()
+    (message,) = FaultyEncoder("integer-prices")()
     assert type(message["bp"]) is int
 
 
 def test_the_nan_fault_makes_the_bid_nan():
-    assert math.isnan(Faulty("nan")()[0]["bp"])
+    assert math.isnan(FaultyEncoder("nan")()[0]["bp"])
 
 
 @pytest.mark.parametrize(("fault", "length"), [("timestamp-32", 6), ("timestamp-96", 15)])
 def test_timestamp_faults_change_the_length(fault, length):
-    faulty = Faulty(fault)
+    faulty = FaultyEncoder(fault)
     (encoded,) = faulty.encoder.encode([quote()], NOW)
     raw = msgspec.msgpack.decode(encoded.body, type=dict[str, msgspec.Raw])
     assert len(bytes(raw["t"])) == length
 
 
-def test_a_duplicate_time_is_that_of_the_previous_quote():
-    faulty = Faulty()
+def test_a_duplicate_time_repeats_that_of_the_previous_quote():
+    faulty = FaultyEncoder()
     faulty(quote(at_ns=AT_NS))
     faulty.faults.activate("duplicate-time", NOW)
     assert faulty(quote(at_ns=AT_NS + 10))[0]["t"].to_unix_nano() == AT_NS
 
 
 def test_an_out_of_order_time_is_five_seconds_older():
-    assert Faulty("out-of-order-time")()[0]["t"].to_unix_nano() == AT_NS - 5_000_000_000
+    assert FaultyEncoder("out-of-order-time")()[0]["t"].to_unix_nano() == AT_NS - 5_000_000_000
 
 
 def test_an_unknown_type_precedes_its_quote():
-    assert [message["T"] for message in Faulty("unknown-type")()] == ["zz", "q"]
+    assert [message["T"] for message in FaultyEncoder("unknown-type")()] == ["zz", "q"]
 
 
 def test_an_unsubscribed_symbol_goes_to_every_subscriber():
-    faulty = Faulty("unsubscribed-symbol")
+    faulty = FaultyEncoder("unsubscribed-symbol")
     unsubscribed, own = faulty.encoder.encode([quote()], NOW)
     assert (unsubscribed.symbol, own.symbol) == (None, "A")
     assert msgpack.unpackb(unsubscribed.body)["S"] != "A"
 
 
 def test_only_the_silent_symbol_is_silent():
-    faulty = Faulty("silent-symbol", symbol="A")
+    faulty = FaultyEncoder("silent-symbol", symbol="A")
     assert [message["S"] for message in faulty(quote("A"), quote("B"), quote("A"))] == ["B"]
 
 
 def test_a_fault_with_a_symbol_waits_for_its_quote():
-    faulty = Faulty("crossed", symbol="B")
+    faulty = FaultyEncoder("crossed", symbol="B")
     assert [message["bp"] for message in faulty(quote("A"), quote("B"))] == [2.5, 2.8]
 
 
 def test_clock_skew_shifts_every_time():
-    faulty = Faulty("clock-skew", skew_seconds=2.0)
+    faulty = FaultyEncoder("clock-skew", skew_seconds=2.0)
     assert faulty()[0]["t"].to_unix_nano() == AT_NS + 2_000_000_000
     assert skew_seconds(faulty.faults, NOW) == 2.0
     assert skew_seconds(Faults(), NOW) == 0.0

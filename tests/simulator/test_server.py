@@ -33,7 +33,7 @@ def test_a_port_that_is_taken_is_unavailable():
 
 
 @pytest.mark.slow
-def test_in_process_it_exposes_its_urls_and_parts_and_frees_the_port():
+def test_in_process_a_simulator_exposes_its_urls_and_parts_and_frees_the_port():
     async def main():
         async with serve(scenario="frozen", credentials=("k", "s"), symbol_limit=3, stock_symbol_limit=4) as simulator:
             port = int(simulator.url.rpartition(":")[2])
@@ -64,7 +64,7 @@ def test_an_error_inside_the_context_is_raised_unchanged():
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_it_soon_and_cleanly_with_open_sockets(number):
+def test_a_signal_stops_the_simulator_soon_and_cleanly_with_open_sockets(number):
     with subprocess.Popen(
         [sys.executable, "-W", "error", "-c", PROGRAM, "default"],
         stdout=subprocess.PIPE,

@@ -197,7 +197,7 @@ def test_the_closes_are_of_a_trading_day():
         ("2026-11-27T18:00Z", "2026-11-27T18:15Z"),
     ],
 )
-def test_the_closed_market_has_closed_for_every_option(at, expected):
+def test_the_closed_scenario_begins_once_every_option_has_stopped_trading(at, expected):
     started_at = dt.datetime.fromisoformat(at)
     simulation = Simulation(
         scenario=scenario("closed"), seed=1, entitlements=Entitlements(), started_at=started_at, now=0.0

@@ -19,7 +19,7 @@ def test_a_snapshot_that_alpaca_published_is_reproduced():
 @given(
     st.sampled_from(["put", "call"]), st.floats(10, 1000), st.floats(0.8, 1.25), st.integers(1, 400), st.floats(0.1, 1)
 )
-def test_the_price_and_the_volatility_give_each_other(right, spot, ratio, days, volatility):
+def test_the_price_gives_the_volatility_and_the_volatility_the_price(right, spot, ratio, days, volatility):
     strike = spot * ratio
     terms = pricing.PricingTerms(rate=snapshot_figures.RATE, is_american=False)
     value = pricing.theoretical_value(right, spot, strike, days / 365, volatility, terms)
@@ -30,10 +30,10 @@ def test_the_price_and_the_volatility_give_each_other(right, spot, ratio, days, 
 
 
 @pytest.mark.parametrize("days", [0, -1])
-def test_there_are_none_on_the_expiration_day(days):
+def test_there_are_no_figures_on_the_expiration_day(days):
     assert snapshot_figures.figures("call", 100.0, 100.0, days, 1.0) is None
 
 
 @pytest.mark.parametrize("price", [0.0, 20.0, 120.0])
-def test_there_are_none_where_no_volatility_gives_the_price(price):
+def test_there_are_no_figures_where_no_volatility_gives_the_price(price):
     assert snapshot_figures.figures("call", 120.0, 100.0, 30, price) is None

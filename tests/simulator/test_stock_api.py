@@ -39,7 +39,7 @@ def test_the_sip_feed_needs_the_plan(make_bench):
 
 
 @pytest.mark.parametrize("path", [SNAPSHOTS, INDEXES])
-def test_a_request_without_symbols_is_400(make_bench, path):
+def test_a_request_without_symbols_gets_400(make_bench, path):
     assert make_bench(has_index_values=True).request(path).status == 400
 
 

@@ -28,7 +28,7 @@ def test_an_ack_lists_every_channel_and_corrections_come_with_trades(client):
     }  # fmt: skip
 
 
-def test_only_sip_is_409_without_the_plan():
+def test_only_sip_gets_409_without_the_plan():
     answers = {feed: Client(feed=feed).send(AUTH) for feed in FEEDS}
     assert answers == {"iex": "authenticated", "sip": 409, "delayed_sip": "authenticated"}
     assert Client(feed="sip", entitlements=Entitlements(has_sip=True)).send(AUTH) == "authenticated"
@@ -52,12 +52,12 @@ def test_quotes_and_trades_are_limited_together_and_bars_are_free(client):
     assert client.send({"action": "subscribe", "quotes": ["ONE"]}) == 405
 
 
-def test_the_paid_plan_has_no_limit():
+def test_the_paid_plan_has_no_limit_of_symbols():
     client = Client(feed="iex", entitlements=Entitlements(has_sip=True))
     assert len(client.subscribe_to(*symbols(100))["quotes"]) == 100
 
 
-def test_all_symbols_at_once_need_the_paid_plan(client):
+def test_a_wildcard_needs_the_paid_plan(client):
     assert client.subscribe_to("*") == 405
     paid = Client(entitlements=Entitlements(has_sip=True))
     paid.subscribe_to("*")
@@ -71,11 +71,11 @@ def test_bars_arrive_only_for_those_who_subscribed_to_bars(client):
     assert [message["S"] for message in client.offer("A", "B", channel="bars")] == ["A"]
 
 
-def test_a_text_frame_in_a_session_of_messagepack_is_400(client):
+def test_a_text_frame_in_a_session_of_messagepack_gets_400(client):
     assert reply(client.session.received('{"action":"auth"}', NOW)) == 400
 
 
 @pytest.mark.parametrize("channel", ["orderbooks", "news"])
-def test_channels_of_other_streams_are_410(client, channel):
+def test_channels_of_other_streams_get_410(client, channel):
     client.send(AUTH)
     assert client.send({"action": "subscribe", channel: ["A"]}) == 410

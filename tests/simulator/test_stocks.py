@@ -79,7 +79,7 @@ def test_spy_quotes_several_times_a_second_and_small_stocks_rarely(exchange):
     assert [trade.id for trade in trades] == list(range(trades[0].id, trades[0].id + len(trades)))
 
 
-def test_the_rate_of_the_market_is_that_of_the_stocks():
+def test_the_rate_of_the_market_applies_to_stocks():
     fast, stopped = Exchange(rate=20), Exchange(rate=0)
     assert len(quotes_in(fast.advance(1), "SPY")) > 50
     assert not quotes_in(stopped.advance(60))
@@ -111,7 +111,7 @@ def test_a_trade_is_within_its_quote(exchange):
             assert event.conditions == (["@"] if event.size >= 100 else ["@", "I"])
 
 
-def test_a_minute_ends_with_its_bar_and_the_sessions(exchange):
+def test_a_minute_ends_with_its_own_bar_and_that_of_the_session(exchange):
     exchange.advance(59)
     ends = [event for event in exchange.advance(2) if isinstance(event, MinuteEnd)]
     assert {end.minute.symbol for end in ends} == set(STOCKS)
@@ -136,7 +136,7 @@ def test_bars_hold_the_prices_since_their_start(exchange):
 
 
 @pytest.mark.parametrize("symbol", STOCKS)
-def test_the_session_began_between_the_close_before_and_the_price_and_its_days_are_known(exchange, symbol):
+def test_the_session_opened_near_the_previous_close_and_both_days_are_known(exchange, symbol):
     _, session, before = exchange.stocks.bars(symbol)
     assert before.close == exchange.market.underlyings.previous_close(symbol)
     assert session.close == exchange.market.spot(symbol)
@@ -146,7 +146,7 @@ def test_the_session_began_between_the_close_before_and_the_price_and_its_days_a
         assert dt.datetime.fromtimestamp(bar.start, dt.UTC) == dt.datetime.combine(day, dt.time(5), dt.UTC)
 
 
-def test_closes_are_stable_and_the_newest_session_becomes_the_one_before(exchange):
+def test_closes_are_stable_and_the_newest_session_becomes_the_previous_one(exchange):
     before = exchange.stocks.bars("SPY")[2]
     exchange.advance(100)
     assert exchange.stocks.bars("SPY")[2] == before
@@ -158,7 +158,7 @@ def test_closes_are_stable_and_the_newest_session_becomes_the_one_before(exchang
     assert opened.start == closed.start + 3 * 86_400
 
 
-def test_sessions_that_were_skipped_stood_still(exchange):
+def test_in_sessions_that_were_skipped_prices_stood_still(exchange):
     close = exchange.stocks.bars("SPY")[1].close
     exchange.begin(dt.date(2026, 12, 9), dt.date(2026, 12, 8))
     before = exchange.stocks.bars("SPY")[2]
@@ -195,7 +195,7 @@ def test_a_price_that_is_set_is_quoted_and_traded_at_once_even_while_the_market_
     assert minute.close == session.close == session.low == 700
 
 
-def test_a_stock_that_an_option_names_is_quoted_around_the_strike(exchange):
+def test_an_unknown_stock_is_quoted_around_the_strike_of_its_option(exchange):
     exchange.market.watch("ABCD270115C00012500")
     assert exchange.stocks.quote("ABCD").mid == pytest.approx(12.5, rel=0.01)
 
@@ -241,7 +241,7 @@ def test_the_bars_of_days_end_with_the_newest_sessions(exchange):
         assert exchange.stocks.day_bars(symbol, start, MONDAY) is None
 
 
-def test_sessions_that_were_skipped_leave_those_before_them(exchange):
+def test_skipped_sessions_do_not_change_the_bars_before_them(exchange):
     before = exchange.stocks.day_bars("SPY", THURSDAY, FRIDAY)
     exchange.begin(dt.date(2026, 12, 9), dt.date(2026, 12, 8))
     bars = exchange.stocks.day_bars("SPY", THURSDAY, dt.date(2026, 12, 9))

@@ -42,7 +42,7 @@ def test_each_path_has_its_session(streams):
     assert join(streams, "/v1beta1/opra?x=1").session.feed == "opra"
 
 
-def test_open_accepted_and_most_open_connections_are_counted(streams):
+def test_open_connections_their_maximum_and_accepted_ones_are_counted(streams):
     first = join(streams, "/v1beta1/indicative")
     streams.leave(first)
     second = join(streams, "/v1beta1/indicative")

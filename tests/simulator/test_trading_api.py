@@ -54,7 +54,7 @@ def _expires_later(order):
 
 
 def every_activity(bench, query="direction=desc"):
-    """All pages that a query has."""
+    """The activities of all pages of a query."""
     rows = []
     while page := bench.request(
         f"/v2/account/activities?{query}" + (f"&page_token={rows[-1]['id']}" if rows else "")
@@ -87,7 +87,7 @@ def test_orders_are_filtered_nested_and_paged(bench):
 
 
 @pytest.mark.parametrize("query", ["status=odd", "limit=0", "limit=501", "after=never"])
-def test_an_invalid_query_is_400(bench, query):
+def test_an_invalid_query_gets_400(bench, query):
     assert bench.request(f"/v2/orders?{query}").status == 400
 
 
@@ -123,7 +123,7 @@ def test_deliverables_are_shown_only_on_request(bench):
 
 
 @pytest.mark.parametrize("symbol", ["TSLA231110C00021000", "nonsense"])
-def test_an_unknown_contract_is_404(bench, symbol):
+def test_an_unknown_contract_gets_404(bench, symbol):
     response = bench.request(f"/v2/options/contracts/{symbol}")
     assert response.status == 404
     assert response.json == {"code": 40410000, "message": f"option contract {symbol} not found"}
@@ -157,7 +157,7 @@ def test_activities_are_read_backwards_from_an_instant(bench):
     assert every_activity(bench, f"after={after}&until={until}") == between != older
 
 
-def test_all_activities_of_a_day_come_at_once(bench):
+def test_all_activities_of_a_day_are_returned_at_once(bench):
     for _ in range(60):
         bench.post("transfers", {"amount": 1})
     for _ in range(60):
@@ -250,7 +250,7 @@ def test_the_days_profit_of_an_untouched_account_is_the_sum_of_its_positions(ben
         )
 
 
-def test_the_next_day_counts_from_the_close_of_this_one(bench):
+def test_the_profit_of_the_next_day_counts_from_the_close_of_this_one(bench):
     bench.post("market", {"frozen": True, "at": "2026-11-20T21:30:00Z"})
     old = {row["symbol"]: row for row in bench.request("/v2/positions").json}
     equity = bench.request("/v2/account").json["equity"]
@@ -285,7 +285,7 @@ def test_faults_alter_rows_of_the_positions(bench):
     assert len(bench.request("/v2/positions").json) == len(rows) - 1
 
 
-def test_a_contract_that_did_not_trade_has_no_close_of_yesterday(bench):
+def test_a_contract_that_did_not_trade_has_no_close_for_yesterday(bench):
     def unclosed():
         return {row["symbol"] for row in bench.request("/v2/positions").json if row["lastday_price"] is None}
 

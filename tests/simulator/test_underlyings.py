@@ -41,7 +41,7 @@ def test_an_unknown_underlying_has_neither_price_nor_close(underlyings):
 
 @settings(max_examples=30)
 @given(st.integers(0, 2**32))
-def test_the_close_before_is_the_same_for_a_seed_and_a_nights_walk_from_the_price(seed):
+def test_the_previous_close_depends_on_the_seed_and_is_a_nights_walk_from_the_price(seed):
     one, other = started(seed), started(seed)
     for root in contracts.ROOTS:
         close = one.previous_close(root.underlying)
@@ -50,7 +50,7 @@ def test_the_close_before_is_the_same_for_a_seed_and_a_nights_walk_from_the_pric
         assert deviations < 5
 
 
-def test_closes_stay_while_prices_move_and_change_with_the_session(underlyings):
+def test_closes_do_not_move_with_prices_but_change_with_the_session(underlyings):
     closes = {name: underlyings.previous_close(name) for name in underlyings.names}
     underlyings.walk(DAY_SECONDS)
     assert {name: underlyings.previous_close(name) for name in underlyings.names} == closes
@@ -129,7 +129,7 @@ def test_the_close_of_a_session_is_its_last_price_even_if_the_price_moves_on(und
     assert underlyings.previous_close("SPY") == last
 
 
-def test_the_close_before_a_day_is_that_of_the_session_before_it(underlyings):
+def test_the_previous_close_of_a_day_is_that_of_the_session_before_it(underlyings):
     before, saturday = underlyings.previous_close("SPY"), FRIDAY + dt.timedelta(days=1)
     assert underlyings.close_before("SPY", FRIDAY) == before
     assert underlyings.close_before("SPY", saturday) == round(underlyings.spot("SPY"), 2)
@@ -140,7 +140,7 @@ def test_the_close_before_a_day_is_that_of_the_session_before_it(underlyings):
     assert underlyings.close_before("NONE", saturday) is None
 
 
-def test_the_price_and_the_close_of_the_start_stay(underlyings):
+def test_the_price_and_the_previous_close_of_the_start_are_kept(underlyings):
     start, close = underlyings.spot("SPY"), underlyings.previous_close("SPY")
     underlyings.walk(3600)
     underlyings.begin_session(underlyings.session_day + dt.timedelta(days=1))

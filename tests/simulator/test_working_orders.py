@@ -96,7 +96,7 @@ def test_an_order_is_filled_in_parts_with_activities_that_count_up(account, work
     assert len({row["id"] for row in account.activities}) == len(account.activities)
 
 
-def test_given_prices_take_the_place_of_the_limit(account, working):
+def test_given_prices_replace_the_limit(account, working):
     [(_, placed)] = event_and_order(working.place(CLOSING, AT))
     working.fill(placed["id"], AT, prices={"SPY261218P00715000": Decimal("1.00")})
     prices = {leg["symbol"]: leg["filled_avg_price"] for leg in account.orders[-1]["legs"]}

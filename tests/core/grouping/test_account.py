@@ -162,7 +162,7 @@ def test_among_equally_good_groupings_the_concentric_one_is_taken():
     [{"root": "XYZ1"}, {"multiplier": 10}, {"expiration": JANUARY}],
     ids=["root", "multiplier", "expiration"],
 )
-def test_legs_of_another_root_multiplier_or_expiration_make_no_condor(odd_one_out):
+def test_legs_that_differ_in_root_multiplier_or_expiration_form_no_condor(odd_one_out):
     legs = holdings(("P", 90, 1), ("P", 95, -1), ("C", 105, -1))
     assert group([*legs, holding("C", 110, 1, **odd_one_out)]).condors == ()
 
@@ -210,7 +210,7 @@ def test_a_shared_cost_basis_is_split_to_the_cent_and_the_remainder_goes_to_the_
     assert shares(found, call.symbol) == list(dollars(*parts))
 
 
-def test_a_shared_cost_basis_of_shorts_is_split_alike():
+def test_a_shared_cost_basis_of_shorts_is_split_the_same_way():
     put = holding("P", 95, -3, basis="-100")
     calls = holdings(("C", 105, -1), ("C", 106, -1), ("C", 107, -1))
     found = group([put, *holdings(("P", 88, 1), ("P", 89, 1), ("P", 90, 1)), *calls, holding("C", 120, 3)])
@@ -225,7 +225,7 @@ def test_a_shared_cost_basis_is_split_by_quantity():
     assert shares(found, put.symbol) == list(dollars("25", "75.01"))
 
 
-def test_leftovers_have_what_condors_leave_of_the_cost_basis():
+def test_leftovers_have_the_rest_of_the_cost_basis():
     put = holding("P", 90, 3, basis="100")
     found = group([put, *holdings(("P", 95, -2), ("C", 105, -2), ("C", 110, 2))])
     (left,) = found.unmatched
@@ -233,7 +233,7 @@ def test_leftovers_have_what_condors_leave_of_the_cost_basis():
     assert (left.position.quantity, left.position.cost_basis_e4) == (1, e4("33.33"))
 
 
-def test_leftovers_of_an_unknown_cost_basis_have_none():
+def test_leftovers_of_a_position_without_a_cost_basis_have_none():
     put = replace(holding("P", 90, 3), cost_basis_e4=None)
     found = group([put, *holdings(("P", 95, -2), ("C", 105, -2), ("C", 110, 2))])
     assert [left.position.cost_basis_e4 for left in found.unmatched] == [None]
@@ -273,7 +273,7 @@ def test_a_short_beside_a_long_of_its_right_is_covered():
     ],
     ids=["right", "root", "an earlier expiration", "no quantity", "none held", "unreadable"],
 )
-def test_a_long_of_another_kind_covers_nothing(beside):
+def test_a_long_that_does_not_match_the_short_covers_nothing(beside):
     assert uncovered(*holdings(("C", 105, -1)), beside)["XYZ261218C00105000"]
 
 
@@ -341,7 +341,7 @@ def test_every_contract_and_every_dollar_is_counted_exactly_once(book, odd_symbo
 
 @pytest.mark.slow
 @given(books())
-def test_every_part_of_a_shared_cost_basis_is_near_its_proportion(book):
+def test_every_part_of_a_shared_cost_basis_is_close_to_its_proportional_share(book):
     known = {position.symbol: position for position in book if position.cost_basis_e4 is not None}
     for leg in (leg for card in group(book).condors for leg in card.legs if leg.symbol in known):
         whole = known[leg.symbol]
@@ -423,7 +423,7 @@ def test_n_times_the_contracts_is_n_times_the_money(book, n):
 
 @pytest.mark.slow
 @given(books())
-def test_shorts_are_uncovered_exactly_where_there_are_too_few_longs_that_last_as_long(book):
+def test_shorts_are_uncovered_exactly_where_too_few_longs_expire_with_them_or_later(book):
     left = group(book).unmatched
     longs, shorts, flagged = Counter(), Counter(), Counter()
     for leftover in left:
@@ -469,7 +469,7 @@ def test_contracts_opened_by_one_order_are_one_condor_whatever_structure_suggest
     assert found.unmatched == ()
 
 
-def test_structure_groups_the_contracts_that_lots_leave():
+def test_contracts_that_lots_leave_over_are_grouped_by_structure():
     found = group(holdings(*OVERRIDE), [lot((80, 85, 105, 110))])
     assert shown(found) == [("XYZ-261218-80-85-105-110", 1, "orders"), ("XYZ-261218-90-95-115-120", 1, "structure")]
 
@@ -492,7 +492,7 @@ def test_a_reverse_lot_is_long():
     assert (card.direction, card.credit_e4, card.entry_source) == ("long", e4("-2"), "orders")
 
 
-def test_a_condor_of_structure_has_no_opening_date_and_no_realized_profit():
+def test_a_condor_found_by_structure_has_no_opening_date_and_no_realized_profit():
     card = only_condor(condor_holdings(STRIKES, "1111"))
     assert (card.entry_source, card.opened_at, card.realized_e4) == ("structure", None, None)
 
@@ -513,7 +513,7 @@ def test_a_leg_of_a_lot_has_the_problem_of_its_position():
     ]
 
 
-def test_condors_of_the_same_strikes_from_two_orders_and_structure_are_three():
+def test_condors_with_the_same_strikes_from_two_orders_and_from_structure_are_three():
     opened = [lot(STRIKES, name="b", day=1), lot(STRIKES, "1331", 2)]
     found = group(condor_holdings(STRIKES, "1111", 4), opened)
     assert shown(found) == [
@@ -524,7 +524,7 @@ def test_condors_of_the_same_strikes_from_two_orders_and_structure_are_three():
     assert [card.credit_e4 for card in found.condors[:2]] == list(dollars("4", "2"))
 
 
-def test_condors_of_orders_and_structure_are_sorted_together():
+def test_condors_from_orders_and_from_structure_are_sorted_together():
     positions = [*condor_holdings(STRIKES, "1111", 2), *condor_holdings(STRIKES, "1111", root="ABC")]
     positions += condor_holdings((70, 75, 120, 125), "1111")
     found = group(positions, [lot(STRIKES)])
@@ -566,7 +566,7 @@ def test_a_lot_takes_from_the_first_position_of_a_symbol():
     assert [(card.multiplier, card.entry_source) for card in found.condors] == [(100, "orders"), (150, "structure")]
 
 
-def test_leftovers_of_a_lot_have_what_is_left_of_the_cost_basis():
+def test_leftovers_of_a_lot_have_the_rest_of_the_cost_basis():
     positions = [*condor_holdings(STRIKES, "1111")[1:], holding("P", 90, 4, "1.10", basis="440.02")]
     found = group(positions, [lot(STRIKES, ("0.50", "1", "1", "1"))])
     (left,) = found.unmatched
@@ -574,7 +574,7 @@ def test_leftovers_of_a_lot_have_what_is_left_of_the_cost_basis():
     assert left.position.average_entry_e4 == e4("1.3001")
 
 
-def test_leftovers_of_an_unknown_cost_basis_are_unknown_but_the_lot_has_the_cost_of_its_fills():
+def test_without_a_cost_basis_leftovers_have_no_cost_but_the_lot_has_that_of_its_fills():
     put = replace(holding("P", 90, 3), cost_basis_e4=None, average_entry_e4=None)
     found = group([put, *condor_holdings(STRIKES, "1221")[1:]], [lot(STRIKES)])
     (left,) = found.unmatched
@@ -582,13 +582,13 @@ def test_leftovers_of_an_unknown_cost_basis_are_unknown_but_the_lot_has_the_cost
     assert found.condors[0].credit_e4 == e4("2")
 
 
-def test_a_lot_has_the_cost_of_its_fills_if_alpaca_gives_none():
+def test_a_lot_has_the_cost_of_its_fills_if_alpaca_reports_none():
     put = replace(holding("P", 90, 1), cost_basis_e4=None, average_entry_e4=None)
     (card,) = group([put, *condor_holdings(STRIKES, "1221")[1:]], [lot(STRIKES)]).condors
     assert (card.legs[0].cost_basis_e4, card.legs[0].average_entry_e4) == dollars("100", "1")
 
 
-def test_a_lot_that_takes_a_whole_position_has_the_cost_of_alpaca():
+def test_a_lot_that_takes_a_whole_position_has_the_cost_that_alpaca_reports():
     put = holding("P", 90, 3, "0.5233", basis="157")
     positions = [put, *condor_holdings(STRIKES, "1221", 3)[1:]]
     (card,) = group(positions, [lot(STRIKES, ("0.5233", "2", "2", "1"), 3)]).condors
@@ -637,7 +637,7 @@ def accounts_with_orders(draw):
 
 @pytest.mark.slow
 @given(accounts_with_orders())
-def test_a_grouping_repeated_with_its_own_names_is_the_same(pair):
+def test_grouping_again_with_the_resulting_names_changes_nothing(pair):
     book, opened = pair
     found = group(book, opened)
     assert group(book, opened, found.names) == found
@@ -645,7 +645,7 @@ def test_a_grouping_repeated_with_its_own_names_is_the_same(pair):
 
 @pytest.mark.slow
 @given(accounts_with_orders())
-def test_with_lots_too_every_contract_is_counted_exactly_once(pair):
+def test_with_lots_every_contract_is_still_counted_exactly_once(pair):
     book, opened = pair
     found = group(book, opened)
     contracts = Counter()
@@ -657,7 +657,7 @@ def test_with_lots_too_every_contract_is_counted_exactly_once(pair):
 
 @pytest.mark.slow
 @given(accounts_with_orders())
-def test_with_lots_too_every_cent_of_a_position_is_counted_exactly_once(pair):
+def test_with_lots_every_cent_of_a_position_is_still_counted_exactly_once(pair):
     book, opened = pair
     found = group(book, opened)
     basis_e4 = Counter()

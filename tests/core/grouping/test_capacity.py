@@ -8,7 +8,7 @@ LEGS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), max_size=20)
 
 
 @given(LEGS, st.tuples(*[st.integers(0, 9)] * 4))
-def test_the_bound_of_short_condors_equals_the_flow(legs, begun):
+def test_the_bound_on_short_condors_equals_the_maximum_flow(legs, begun):
     cut = (0, 0, 0, 0)
     for stage, held in reversed(legs):
         cut = short_cut(cut, stage, held)
@@ -16,7 +16,7 @@ def test_the_bound_of_short_condors_equals_the_flow(legs, begun):
 
 
 @given(LEGS, st.sampled_from([0, 200, 100_000]))
-def test_all_legs_are_shared_out_and_short_condors_without_long_ones_get_all(legs, effort):
+def test_shares_never_exceed_the_legs_and_short_condors_get_all_if_no_long_one_is_possible(legs, effort):
     stages, left = tuple(stage for stage, _ in legs), tuple(held for _, held in legs)
     shares = shared_out(stages, left, Effort(effort))
     assert all(0 <= share <= held for share, held in zip(shares, left, strict=True))

@@ -8,7 +8,7 @@ LEGS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 5)), max_size=20)
 
 
 @given(LEGS)
-def test_one_pass_joins_the_most_condors_with_legs_in_order_of_strike(legs):
+def test_one_pass_joins_legs_in_strike_order_into_as_many_condors_as_possible(legs):
     stages, left = [stage for stage, _ in legs], [held for _, held in legs]
     found = paired(stages, left)
     assert sum(quantity for quantity, _ in found) == flow(stages, left)

@@ -183,7 +183,7 @@ def test_the_order_of_the_legs_does_not_matter(held, chance):
 
 @pytest.mark.slow
 @given(books, st.integers(2, 7))
-def test_a_book_held_n_fold_has_the_same_cards_n_fold(held, times):
+def test_n_times_the_book_gives_n_times_the_same_cards(held, times):
     single = match(held)
     many = match({leg: quantity * times for leg, quantity in held.items()})
     assert [(c.strikes, c.short, c.quantity, c.ambiguous) for c in many] == [
@@ -291,7 +291,7 @@ def test_the_beam_search_falls_back_to_a_safe_card(monkeypatch):
     assert sum(card.quantity for card in found) == 5
 
 
-def test_with_enough_effort_the_books_of_an_account_are_grouped_as_each_by_itself():
+def test_with_enough_effort_each_book_of_an_account_is_grouped_as_if_it_were_the_only_one():
     books = [book("P90:+1 P95:-1 C105:-1 C110:+1"), {}, book("P90:+2 P95:-2 C105:-2 C110:+2 C120:+1")]
     assert match_all(books) == [match(held) for held in books]
 

@@ -27,7 +27,7 @@ def everything(layers, left, need, most):
 
 
 @given(books(), st.integers(0, 5), st.none() | st.integers(1, 6))
-def test_a_limited_number_of_spreads_are_the_best_of_all(book, most, sides):
+def test_a_limited_number_of_spreads_are_the_first_of_all_in_order(book, most, sides):
     layers, left, need = book
     assert spreads(layers, left, need, most, sides, Effort(100)) == everything(layers, left, need, most)[:sides]
 

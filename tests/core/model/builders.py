@@ -15,7 +15,7 @@ RIGHTS = ("put", "call")
 
 
 def at(spot=100.0, years=MONTH, rate=0.04, dividend_yield=0.0):
-    """Conditions; 30 days and a rate of 4 % if nothing else is given."""
+    """Conditions; by default 30 days and a rate of 4 %."""
     return Conditions(spot=spot, years=years, rate=rate, dividend_yield=dividend_yield)
 
 
@@ -31,7 +31,7 @@ def condor(strikes=(90, 95, 105, 110), credit="2", quantity=1, **common):
 
 
 def flat(card, iv=0.2, **changes):
-    """Figures of each leg with one volatility, made up but for that; `changes` apply to all legs."""
+    """Figures of each leg with one volatility and otherwise made-up values; `changes` apply to all legs."""
     figures = replace(Figures(iv=iv, delta=0.1, gamma=0.01, theta=-0.02, vega=0.05, source="model"), **changes)
     return {leg.symbol: figures for leg in card.legs}
 

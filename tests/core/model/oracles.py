@@ -1,4 +1,4 @@
-"""What vollib and QuantLib make of an option, and a seeded grid of options to ask them about.
+"""The figures of vollib and QuantLib for an option, and a seeded grid of options to compare.
 
 Both are imported by the first test that needs them, not by every process that collects it: with scipy they take as long as
 all modules of the package.

@@ -61,7 +61,7 @@ def test_deltas_more_than_two_hundredths_apart_differ():
     assert differs(recomputed, snapshot(recomputed.delta - 0.0201))
 
 
-def test_nothing_differs_from_what_is_not_known():
+def test_an_unknown_delta_never_differs():
     assert not differs(None, snapshot(DELTA))
     assert not differs(Figures(), snapshot(DELTA))
     assert not differs(Figures(delta=0.1), snapshot(None))

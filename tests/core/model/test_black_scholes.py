@@ -17,7 +17,7 @@ def strike_at(conditions, volatility, deviation):
     return conditions.spot * math.exp(deviation * volatility * math.sqrt(conditions.years))
 
 
-def six(value):
+def six_values(value):
     """A value as the other libraries give it, with theta as the derivative by time."""
     return value.price, value.delta, value.gamma, value.decay, value.vega, value.rho
 
@@ -27,7 +27,7 @@ def test_prices_and_greeks_are_those_of_other_libraries(oracle):
     for option in grid(300):
         ours = option_value(option.right, option.strike, option.volatility, option.conditions)
         theirs = oracle(option)
-        assert six(ours) == pytest.approx(theirs, rel=1e-9, abs=1e-9 * option.conditions.spot), option
+        assert six_values(ours) == pytest.approx(theirs, rel=1e-9, abs=1e-9 * option.conditions.spot), option
 
 
 def test_the_example_of_hulls_textbook_is_reproduced():

@@ -46,7 +46,7 @@ def test_the_distance_is_in_dollars_in_percent_of_the_price_and_in_sigmas():
     assert call.sigmas == pytest.approx(math.log(630 / 582.1) / (0.182 * math.sqrt(28 / 365)))
 
 
-def test_without_a_volatility_only_sigmas_are_not_known():
+def test_without_a_volatility_only_sigmas_are_unknown():
     assert put_distance(95, 100, None, MONTH) == without_volatility(5)
     assert call_distance(105, 100, None, MONTH) == without_volatility(5)
 

@@ -90,21 +90,21 @@ def test_a_contract_in_the_money_takes_the_volatility_of_the_other_right_that_re
     assert_modelled(found["P105"], "P105", 0.18)
 
 
-def test_the_other_right_that_is_held_comes_before_the_one_of_rest():
+def test_the_other_right_that_is_held_precedes_the_one_that_rest_returned():
     found = figures(chain(held("P105"), held("C105", 0.18), other_ivs={105.0: 0.5}))
     assert found["P105"].iv == pytest.approx(0.18)
 
 
-def test_the_volatility_of_rest_is_for_contracts_in_the_money_only():
+def test_the_volatility_from_rest_is_only_used_for_contracts_in_the_money():
     assert figures(chain(held("P95", None), other_ivs={95.0: 0.18}))["P95"] == UNKNOWN
 
 
-def test_a_contract_in_the_money_lies_between_the_nearest_strikes_out_of_the_money():
+def test_a_contract_in_the_money_has_a_volatility_between_those_of_the_nearest_strikes_out_of_the_money():
     found = figures(chain(held("P90", 0.3), held("P96", 0.24), held("C98", 0.5), held("C104", 0.16), held("C110", 0.1)))
     assert_modelled(found["C98"], "C98", 0.24 + (0.16 - 0.24) * 2 / 8)
 
 
-def test_strikes_without_a_volatility_are_left_out_of_the_line():
+def test_strikes_without_a_volatility_are_left_out_of_the_interpolation():
     found = figures(chain(held("P90", 0.3), held("P96", None), held("C98"), held("C104", None), held("C106", 0.14)))
     assert found["C98"].iv == pytest.approx(0.3 + (0.14 - 0.3) * 8 / 16)
 
@@ -121,7 +121,7 @@ def test_no_price_in_the_money_is_ever_inverted():
         assert figures(chain(held("C95", volatility), held("P105", volatility))) == {"C95": UNKNOWN, "P105": UNKNOWN}
 
 
-def test_what_is_in_the_money_is_decided_by_the_price_with_dividends():
+def test_the_price_with_dividends_decides_which_contract_is_in_the_money():
     quotes = (held("P99", 0.22, 98.0), held("C99", 0.5, 98.0))
     found = figures(chain(*quotes, spot=98.0, cum_dividend_spot=100.0))
     assert_modelled(found["P99"], "P99", 0.22, 98.0)

@@ -30,7 +30,7 @@ def test_a_price_gives_back_its_volatility(conditions, volatility, deviation):
 
 
 @given(all_conditions(), volatilities(), st.floats(-2, 0))
-def test_a_price_in_the_money_gives_its_volatility_as_far_as_it_depends_on_it(conditions, volatility, deviation):
+def test_a_price_in_the_money_gives_its_volatility_as_exactly_as_it_depends_on_it(conditions, volatility, deviation):
     right, strike = out_of_the_money(conditions, volatility, deviation)
     other = "call" if right == "put" else "put"
     paid = price(other, strike, volatility, conditions)
@@ -85,7 +85,7 @@ def test_any_price_gives_a_volatility_that_gives_the_price_or_none(right, condit
         assert price(right, strike, found, conditions) == pytest.approx(paid, rel=1e-6, abs=1e-12 * max(strike, paid))
 
 
-def test_a_price_a_rounding_below_the_greatest_has_no_volatility_that_floats_can_tell():
+def test_a_price_within_rounding_of_the_greatest_has_no_volatility_that_floats_can_distinguish():
     conditions = at(rate=0.0)
     assert implied_volatility("call", math.nextafter(100.0, 0), 100, conditions) is None
 

@@ -22,5 +22,5 @@ def test_the_forward_is_the_strike_plus_the_grown_difference_of_call_and_put():
     assert found == pytest.approx((6800 + math.exp(0.004) * 4.2) * math.exp(-0.0028))
 
 
-def test_mids_that_give_no_price_above_zero_give_none():
+def test_mids_that_imply_no_positive_price_give_none():
     assert parity_price(1, 200, 100, years=0.1, rate=0.04, dividend_yield=0.0) is None

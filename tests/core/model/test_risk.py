@@ -61,7 +61,7 @@ def test_dollars_of_an_adjusted_contract_are_the_slopes_of_its_value(underlying,
     assert dollars.gamma == pytest.approx(bend, abs=1e-3)
 
 
-def test_what_is_not_known_of_a_contract_has_no_dollars():
+def test_unknown_figures_of_a_contract_have_no_dollars():
     assert contract_greeks(Figures(), 1, 100) == Greeks()
     assert contract_greeks(Figures(theta=-0.04), 1, 100) == Greeks(theta=-4)
 
@@ -73,7 +73,7 @@ def test_each_share_adds_one_to_delta_and_nothing_else():
 
 
 @given(st.lists(GREEKS), st.integers(-1000, 1000))
-def test_a_sum_is_that_of_its_parts_and_unknown_where_one_is(parts, shares):
+def test_a_sum_adds_its_parts_and_is_unknown_where_one_of_them_is(parts, shares):
     whole = sum_greeks(parts, shares)
     for name in ("delta", "gamma", "theta", "vega"):
         values = [getattr(part, name) for part in parts]
@@ -110,7 +110,7 @@ def test_a_long_condor_has_the_greeks_of_the_short_one_with_the_opposite_sign(sp
     assert (sold.put, sold.call, sold.expected_move) == (bought.put, bought.call, bought.expected_move)
 
 
-def test_a_short_condor_between_its_strikes_earns_time_and_loses_by_volatility():
+def test_a_short_condor_between_its_strikes_gains_with_time_and_loses_with_volatility():
     found = condor_risk(condor(), by_smile(condor()), inputs())
     assert found.greeks.theta > 0
     assert found.greeks.vega < 0
@@ -131,7 +131,7 @@ def test_theta_of_a_condor_on_the_last_afternoon_is_at_most_what_it_can_still_ea
     assert found.greeks.theta == pytest.approx(worth)
 
 
-def test_a_condor_shows_where_the_price_is():
+def test_the_risk_of_a_condor_has_the_price_its_distances_and_the_tested_side():
     card = condor()
     found = condor_risk(card, flat(card), inputs(94.0))
     assert found.price == 94
@@ -142,7 +142,7 @@ def test_a_condor_shows_where_the_price_is():
     assert condor_risk(card, flat(card), inputs(104.0)).tested == "call"
 
 
-def test_the_distance_and_the_probabilities_of_a_side_are_by_the_volatility_of_its_inner_leg():
+def test_the_distance_and_the_probabilities_of_a_side_use_the_volatility_of_its_inner_leg():
     card = condor()
     legs = flat(card)
     _, put, call, _ = card.legs
@@ -155,7 +155,7 @@ def test_the_distance_and_the_probabilities_of_a_side_are_by_the_volatility_of_i
     assert found.probabilities.profit_by_delta == pytest.approx(50)
 
 
-def test_known_dividends_lower_the_price_of_the_model_but_not_that_of_distances():
+def test_known_dividends_lower_the_price_in_the_model_but_not_in_distances():
     card = condor()
     found = condor_risk(card, flat(card), inputs(model_spot=98.0))
     assert found.put.dollars == 5
@@ -185,7 +185,7 @@ def test_a_leg_without_figures_is_missing_and_makes_its_greeks_unknown():
     assert found.tested == "none"
 
 
-def test_a_leg_that_no_figures_were_given_for_is_missing():
+def test_a_leg_for_which_no_figures_were_given_is_missing():
     card = condor()
     put = card.legs[1].symbol
     found = condor_risk(card, {symbol: leg for symbol, leg in flat(card).items() if symbol != put}, inputs())
@@ -195,7 +195,7 @@ def test_a_leg_that_no_figures_were_given_for_is_missing():
     assert found.probabilities.touch_call is not None
 
 
-def test_a_leg_with_a_part_of_its_figures_is_missing_and_only_the_other_part_is_unknown():
+def test_a_leg_with_some_of_its_figures_is_missing_and_only_the_others_are_unknown():
     card = condor()
     legs = flat(card)
     legs[card.legs[3].symbol] = Figures(iv=0.2, delta=0.1, gamma=0.01, theta=None, vega=0.05, source="alpaca")
@@ -220,7 +220,7 @@ def test_without_a_price_only_alpacas_greeks_and_the_rule_by_credit_are_known(wi
     assert found.probabilities == Probabilities(profit_by_credit=60)
 
 
-def test_without_a_price_and_figures_the_price_is_what_is_missing():
+def test_without_a_price_and_figures_only_the_price_is_reported_as_missing():
     found = condor_risk(condor(), {}, inputs(None))
     assert found.missing == ("price",)
     assert found.greeks == Greeks()

@@ -20,7 +20,7 @@ blind             | blind                                      |                
 """
 
 
-def test_the_built_in_rules_are_these():
+def test_the_built_in_rules_match_the_table():
     rows = [[cell.strip() for cell in line.split("|")] for line in TABLE.strip().splitlines()]
     found = []
     for rule in BUILT_IN:
@@ -38,7 +38,7 @@ def test_only_the_target_differs_for_butterflies():
     ]
 
 
-def test_all_are_built_in_enabled_at_mark_and_of_condors_except_two():
+def test_every_built_in_rule_is_enabled_at_mark_and_all_but_two_are_for_condors():
     assert all(rule.built_in and rule.enabled and rule.basis == "mark" for rule in BUILT_IN)
     assert {rule.name: rule.scope for rule in BUILT_IN if rule.scope != "condor"} == {
         "uncovered-short": "underlying",

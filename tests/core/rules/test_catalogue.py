@@ -34,7 +34,7 @@ def test_only_profit_or_loss_and_mark_have_a_basis():
     }
 
 
-def test_the_date_decides_about_these():
+def test_quantities_that_change_with_the_date_are_dated():
     assert names(is_dated=True) == {
         *("daysToExpiration", "daysAtOpening", "minutesToOrderCutoff", "minutesToLiquidation"),
         *("expiresToday", "longPutExpiring"),
@@ -46,7 +46,7 @@ def test_the_facts_of_the_daemon_are_words():
     assert names(is_daemon_fact=True) == names(is_daemon_fact=True, is_word=True) == expected
 
 
-def test_the_narrowest_scope_is_that_of_a_condor():
+def test_the_narrowest_of_several_scopes_is_found():
     assert narrowest({"account", "underlying", "condor"}) == "condor"
     assert narrowest({"account", "underlying"}) == "underlying"
     assert narrowest({"account"}) == "account"
@@ -81,5 +81,5 @@ def test_the_narrowest_scope_is_that_of_a_condor():
         ("shortDelta", Between(0.25, 1.0), "0.25 to 1.00"),
     ],
 )
-def test_a_value_is_worded_with_its_unit(name, value, text):
+def test_a_value_is_formatted_with_its_unit(name, value, text):
     assert worded(name, value) == text

@@ -24,7 +24,7 @@ def facts(values=None, **other):
 
 
 def possible(condition, value):
-    """Everything that the condition may come to, with each value that the quantity may have."""
+    """Every outcome of the condition, over all values that the quantity may have."""
     if value is None:
         return {True, False}
     if condition.operator is None:
@@ -40,7 +40,7 @@ def only(outcomes):
 
 
 @given(st.lists(conditions, max_size=4), facts_values())
-def test_lists_come_to_what_every_possible_value_agrees_on(listed, values):
+def test_a_list_has_the_outcome_on_which_all_possible_values_agree(listed, values):
     each = [possible(condition, values.get(condition.quantity)) for condition in listed]
     outcomes = list(itertools.product(*each))
     assert evaluate(listed, facts(values)) == only({all(outcome) for outcome in outcomes})
@@ -73,11 +73,11 @@ def test_lists_come_to_what_every_possible_value_agrees_on(listed, values):
         ("tested", Between(0.0, 1.0), None),
     ],
 )
-def test_a_condition_is_true_false_or_not_known(text, value, held):
+def test_a_condition_is_true_false_or_unknown(text, value, held):
     assert holds(parse(text), value) is held
 
 
-def test_what_is_not_given_is_not_known():
+def test_a_quantity_that_is_not_given_is_unknown():
     assert is_triggered(RULES["stop-loss"], facts()) is None
 
 
@@ -91,7 +91,9 @@ def test_what_is_not_given_is_not_known():
         (None, (None, None), (None, None)),
     ],
 )
-def test_a_rule_fires_clears_or_neither_between_both_and_a_butterfly_has_its_own_target(percent, condor, butterfly):
+def test_between_its_two_levels_a_rule_neither_fires_nor_clears_and_a_butterfly_has_its_own_target(
+    percent, condor, butterfly
+):
     rule = RULES["profit-target"]
     for kind, expected in (("ironCondor", condor), ("ironButterfly", butterfly)):
         subject = facts({"percentOfMaxProfit": percent}, kind=kind)
@@ -106,13 +108,13 @@ def test_without_clear_a_rule_clears_when_it_does_not_hold():
     assert is_cleared(rule, facts(values | {"daysAtOpening": None})) is None
 
 
-def test_while_when_holds_clear_is_not_looked_at():
+def test_while_when_holds_clear_is_not_evaluated():
     rule = Rule(name="r", when=(parse("tested"),), clear=(parse("mark > 1"),))
     assert is_cleared(rule, facts({"tested": True, "mark": 2.0})) is False
     assert is_cleared(rule, facts({"tested": None, "mark": 2.0})) is True
 
 
-def test_any_one_of_clear_clears():
+def test_any_condition_of_clear_clears_the_rule():
     rule = Rule(name="r", when=(parse("tested"),), clear=(parse("mark > 1"), parse("not nearStrike")))
     assert is_cleared(rule, facts({"tested": False, "mark": None, "nearStrike": False})) is True
     assert is_cleared(rule, facts({"tested": False, "mark": None, "nearStrike": True})) is None
@@ -132,12 +134,12 @@ def test_any_one_of_clear_clears():
         ({"condor": ("SPY-2",)}, False),
     ],
 )
-def test_a_rule_is_for_what_match_names(match, is_matched):
+def test_a_rule_applies_to_what_its_match_names(match, is_matched):
     rule = Rule(name="r", when=(parse("tested"),), match=RuleMatch(**match))
     assert matches(rule, facts()) is is_matched
 
 
-def test_a_rule_is_only_for_subjects_of_its_scope():
+def test_a_rule_applies_only_to_subjects_of_its_scope():
     assert not matches(RULES["feed-down"], facts())
     assert matches(RULES["feed-down"], facts(scope="account", subject="account", underlying=None, kind=None))
 
@@ -152,7 +154,7 @@ def test_a_rule_is_only_for_subjects_of_its_scope():
         (25.0, "ironButterfly", "info"),
     ],
 )
-def test_a_target_is_only_information_while_an_order_closes_at_it(closing, kind, severity):
+def test_a_target_has_the_severity_info_while_an_order_closes_at_it(closing, kind, severity):
     assert evaluating.severity(RULES["profit-target"], facts(kind=kind), closing) == severity
 
 

@@ -21,7 +21,7 @@ def condor(quantity=2, strikes=STRIKES, entries=ENTRIES, **changed):
     return replace(card, **changed)
 
 
-def of(card, *overrides):
+def exits_of(card, *overrides):
     """The target and the stop in dollars, with these changes of the built-in rules."""
     found = exits(rules([RuleOverride(**keys) for keys in overrides]), card)
     return tuple(None if part is None else part / 10_000 for part in found)
@@ -30,23 +30,23 @@ def of(card, *overrides):
 OFF = {"name": "loss-of-risk", "enabled": False}
 
 
-def test_the_built_in_rules_give_half_of_the_profit_and_the_nearer_of_both_stops():
-    assert of(condor()) == (235.0, -918.0)
-    assert of(condor(), OFF) == (235.0, -940.0)
+def test_the_built_in_rules_give_half_of_the_profit_and_the_nearer_of_the_two_stops():
+    assert exits_of(condor()) == (235.0, -918.0)
+    assert exits_of(condor(), OFF) == (235.0, -940.0)
 
 
-def test_without_rules_there_is_neither():
+def test_without_rules_there_is_no_target_and_no_stop():
     off = [{"name": name, "enabled": False} for name in ("profit-target", "stop-loss", "loss-of-risk")]
     assert exits((), condor()) == Exits()
-    assert of(condor(), *off) == (None, None)
+    assert exits_of(condor(), *off) == (None, None)
 
 
-def test_the_target_of_a_butterfly_is_its_own():
+def test_a_butterfly_has_its_own_target():
     card = condor(strikes=(560, 600, 600, 640), entries=("1.00", "9.00", "9.00", "1.00"))
-    assert (card.kind, of(card)[0]) == ("ironButterfly", 800.0)
+    assert (card.kind, exits_of(card)[0]) == ("ironButterfly", 800.0)
 
 
-def test_a_rule_for_others_or_with_a_second_condition_does_not_count():
+def test_a_rule_for_other_condors_or_with_a_second_condition_does_not_count():
     for when, match in (
         ("percentOfMaxProfit >= 20", RuleMatch(underlying=("QQQ",))),
         (("percentOfMaxProfit >= 20", "daysToExpiration < 9"), None),
@@ -54,49 +54,49 @@ def test_a_rule_for_others_or_with_a_second_condition_does_not_count():
         ("unrealizedPl >= 20", None),
     ):
         mine = {"name": "mine", "when": when, "match": match, "severity": "critical"}
-        assert of(condor(), mine) == (235.0, -918.0)
+        assert exits_of(condor(), mine) == (235.0, -918.0)
 
 
-def test_the_rule_of_the_highest_severity_counts_and_of_these_the_first_to_fire():
+def test_the_rule_of_the_highest_severity_counts_and_among_equals_the_first_to_fire():
     early = {"name": "early", "when": "percentOfMaxProfit >= 20", "severity": "info"}
     late = {"name": "late", "when": "percentOfMaxProfit >= 80", "severity": "warning"}
     last = {"name": "last", "when": "percentOfMaxProfit >= 90", "severity": "critical"}
-    assert of(condor(), early, late)[0] == 235.0
-    assert of(condor(), early, late, last)[0] == 423.0
+    assert exits_of(condor(), early, late)[0] == 235.0
+    assert exits_of(condor(), early, late, last)[0] == 423.0
     soon = {"name": "soon", "when": "percentOfRisk <= -10", "severity": "warning"}
-    assert of(condor(), soon)[1] == -918.0
+    assert exits_of(condor(), soon)[1] == -918.0
 
 
-def test_beyond_what_it_can_make_or_lose_there_is_neither():
+def test_beyond_the_possible_profit_or_loss_there_is_no_target_and_no_stop():
     stop = {"name": "stop-loss", "when": "lossMultipleOfCredit >= 4"}
     target = {"name": "profit-target", "when": "percentOfMaxProfit >= 101"}
-    assert of(condor(), OFF, stop, target) == (None, None)
+    assert exits_of(condor(), OFF, stop, target) == (None, None)
 
 
 def test_a_debit_has_no_multiple_of_credit():
-    assert of(condor(-2), OFF)[1] is None
-    assert of(condor(-2)) == (765.0, -282.0)
+    assert exits_of(condor(-2), OFF)[1] is None
+    assert exits_of(condor(-2)) == (765.0, -282.0)
     assert loss_base_e4(condor(-2)) is None
 
 
-def test_the_profit_of_rolls_counts_as_in_the_percentages():
+def test_the_profit_of_rolls_counts_as_it_does_in_the_percentages():
     rolled = condor(realized_e4=e4("130"))
     assert loss_base_e4(rolled) == e4("600")
-    assert of(rolled, OFF) == (170.0, -1330.0)
-    assert of(rolled)[1] == -970.0
+    assert exits_of(rolled, OFF) == (170.0, -1330.0)
+    assert exits_of(rolled)[1] == -970.0
     lost = condor(realized_e4=e4("-500"))
-    assert of(lost) == (None, -718.0)
-    assert of(condor(realized_e4=e4("1530")), {"name": "stop-loss", "enabled": False})[1] is None
+    assert exits_of(lost) == (None, -718.0)
+    assert exits_of(condor(realized_e4=e4("1530")), {"name": "stop-loss", "enabled": False})[1] is None
 
 
-def test_what_is_not_known_has_neither():
+def test_a_condor_of_unknown_cost_has_no_target_and_no_stop():
     (first, *others) = condor().legs
     unknown = condor(legs=(replace(first, cost_basis_e4=None), *others), max_profit_e4=None, max_loss_e4=None)
-    assert of(unknown) == (None, None)
+    assert exits_of(unknown) == (None, None)
     assert loss_base_e4(unknown) is None
 
 
-def test_the_facts_of_a_condor_are_what_match_looks_at():
+def test_the_facts_of_a_condor_have_what_match_compares():
     facts = facts_of(condor())
     assert (facts.subject, facts.underlying) == ("SPY-261218-560-570-630-640", "SPY")
     assert (facts.scope, facts.kind, facts.direction) == ("condor", "ironCondor", "short")

@@ -1,4 +1,4 @@
-"""What a valid configuration can never do."""
+"""Doubts about valid rules: those that can never fire, and names, numbers and ids that look mistyped."""
 
 import pytest
 
@@ -11,7 +11,7 @@ LONG = RuleMatch(direction="long")
 
 
 @pytest.mark.parametrize("when", ["tested", "breached", ("delta > 1", "tested"), "lossMultipleOfCredit >= 1"])
-def test_what_does_not_apply_to_long_condors_never_fires_for_them(when):
+def test_a_rule_for_long_condors_with_a_condition_for_short_ones_can_never_fire(when):
     [found] = doubts(RuleOverride(name="mine", when=when, match=LONG))
     assert (found.key, found.value) == ("match.direction", "long")
     assert found.text.startswith("it can never fire: ")
@@ -30,7 +30,7 @@ def test_what_does_not_apply_to_long_condors_never_fires_for_them(when):
         ("lossMultipleOfCredit <= -2", "a loss is positive: write >= 2"),
     ],
 )
-def test_a_number_with_another_sign_or_unit_is_in_doubt(when, text):
+def test_a_number_with_the_wrong_sign_or_unit_raises_a_doubt(when, text):
     [found] = doubts(RuleOverride(name="mine", when=when))
     assert (found.key, found.value) == ("when", when)
     assert text in found.text
@@ -53,7 +53,7 @@ def test_a_number_with_another_sign_or_unit_is_in_doubt(when, text):
         "shortDelta >= 0.3",
     ],
 )
-def test_a_number_that_can_be_meant_is_not(when):
+def test_a_plausible_number_raises_no_doubt(when):
     assert doubts(RuleOverride(name="mine", when=when)) == ()
 
 
@@ -61,12 +61,12 @@ def test_a_loss_at_natural_can_be_more_than_the_maximum():
     assert doubts(RuleOverride(name="mine", when="percentOfRisk <= -110", basis="natural")) == ()
 
 
-def test_a_rule_that_is_off_or_takes_its_when_from_a_built_in_one_is_in_no_doubt():
+def test_a_rule_that_is_off_or_takes_its_when_from_a_built_in_one_raises_no_doubt():
     assert doubts(RuleOverride(name="mine", when="percentOfMaxProfit >= 0.5", enabled=False)) == ()
     assert doubts(RuleOverride(name="loss-of-risk", for_seconds=5.0)) == ()
 
 
-def test_what_is_not_an_id_of_a_condor_is_in_doubt():
+def test_a_text_that_cannot_be_the_id_of_a_condor_raises_a_doubt():
     ids = ("SPY-261218-705-715-770-780", "SPY1-261218-70.5-71-77-78-2", "BRK.B-270115-1-2-2-3")
     assert doubts(RuleOverride(name="mine", when="tested", match=RuleMatch(condor=ids))) == ()
     for wrong in ("SPY-261218", "SPY", "spy-261218-705-715-770-780", "SPY-261218-705-715-770-780-2-3"):
@@ -86,7 +86,7 @@ def test_what_is_not_an_id_of_a_condor_is_in_doubt():
         RuleOverride(name="stop-loss", severity="warning"),
     ],
 )
-def test_what_can_fire_is_in_no_doubt(override):
+def test_a_rule_that_can_fire_raises_no_doubt(override):
     assert doubts(override) == ()
 
 
@@ -102,14 +102,14 @@ def test_what_can_fire_is_in_no_doubt(override):
         ("Blimd", "blind"),
     ],
 )
-def test_a_name_one_typing_error_away_from_a_built_in_rule_is_in_doubt(name, meant):
+def test_a_name_one_typing_error_away_from_a_built_in_rule_raises_a_doubt(name, meant):
     [found] = doubts(RuleOverride(name=name, when="delta > 1"))
     assert (found.key, found.value) == ("name", name)
     assert f"did you mean {meant}?" in found.text
 
 
 @pytest.mark.parametrize("name", ["mine", "half", "tested2", "my-profit-target", "stop", "breach", "days"])
-def test_other_names_are_not(name):
+def test_other_names_raise_no_doubt(name):
     assert doubts(RuleOverride(name=name, when="delta > 1")) == ()
 
 

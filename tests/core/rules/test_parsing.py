@@ -34,7 +34,7 @@ def test_a_comparison_may_have_any_spacing_sign_and_decimals(text, name, sign, n
     assert str(parse(text).threshold) == str(number)
 
 
-def test_a_word_holds_or_with_not_does_not_hold():
+def test_a_word_is_a_condition_and_not_negates_it():
     assert parse(" tested ") == Condition(quantity="tested")
     assert parse("not  nearStrike") == Condition(quantity="nearStrike", is_negated=True)
 
@@ -73,11 +73,11 @@ def test_a_word_holds_or_with_not_does_not_hold():
         ("__import__('os')", "write a quantity, one of"),
     ],
 )
-def test_what_is_not_a_condition_is_refused_with_what_is_allowed(text, text_of_reason):
+def test_a_text_that_is_not_a_condition_is_refused_with_what_is_allowed(text, text_of_reason):
     assert text_of_reason in reason(text)
 
 
-def test_a_name_like_none_has_no_nearest():
+def test_a_name_unlike_every_known_one_has_no_nearest_name():
     assert nearest("zzz", ["phone", "desk"]) is None
     assert nearest("PHONES", ["Phone", "desk"]) == "Phone"
 

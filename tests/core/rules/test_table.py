@@ -48,7 +48,7 @@ def test_an_override_changes_what_it_names_and_keeps_the_rest_and_its_place():
     assert after.built_in
 
 
-def test_an_override_of_when_is_for_butterflies_too():
+def test_an_override_of_when_applies_to_butterflies_too():
     changed = rule("profit-target", when="percentOfMaxProfit >= 60")
     assert (changed.butterfly_when, changed.butterfly_clear, written(changed.clear[0])) == (
         (),
@@ -62,7 +62,7 @@ def test_an_override_of_when_is_for_butterflies_too():
     )
 
 
-def test_a_named_severity_counts_while_a_closing_order_works_too():
+def test_a_configured_severity_also_counts_while_a_closing_order_works():
     assert rule("profit-target", severity="critical").severity_when_closing is None
     assert rule("profit-target", for_seconds=0).severity_when_closing == "info"
 
@@ -78,7 +78,7 @@ def test_a_rule_of_several_scopes_belongs_to_the_narrowest():
     assert rule("stop-loss", when="accountDayPl <= -500", clear="accountDayPl > -400").scope == "account"
 
 
-def test_a_text_or_a_list_of_one_is_the_same():
+def test_a_text_and_a_list_of_only_that_text_are_the_same():
     assert rule(when="tested") == rule(when=("tested",))
 
 
@@ -141,7 +141,7 @@ def test_all_faults_of_a_table_are_found():
         {"name": "blind", "basis": None},
     ],
 )
-def test_what_fits_together_is_not_a_fault(keys):
+def test_keys_that_fit_together_are_not_a_fault(keys):
     assert wrong(**keys) == ([], "")
 
 
@@ -153,7 +153,7 @@ def test_a_clear_that_is_allowed_never_holds_while_when_does(when, clear, marks)
     assert keys or not overlap
 
 
-def test_a_definition_changes_with_what_decides_the_state_and_with_nothing_else():
+def test_a_definition_changes_only_with_keys_that_decide_the_state():
     before = rule(when="mark > 2", match=RuleMatch(underlying=("SPY", "QQQ")))
     same = rule(when=("mark>2.0",), match=RuleMatch(underlying=("QQQ", "SPY")), severity="info", for_seconds=9.0)
     assert definition(before) == definition(same)

@@ -1,4 +1,4 @@
-"""What is checked: a simulator of Alpaca, perhaps with a fault, and the locks and ports of this machine."""
+"""A machine to check: a simulator of Alpaca, perhaps with a fault, and the locks and ports of this machine."""
 
 import asyncio
 import contextlib
@@ -35,8 +35,8 @@ def is_open(alpaca):
     return any(stream["open"] for stream in alpaca.streams.state().values())
 
 
-class World:
-    """What is checked, and where; `daemon` is the URL at which a daemon would answer."""
+class Machine:
+    """A machine to check: its configuration, ports and locks. `daemon` is the URL at which a daemon would answer."""
 
     def __init__(self, directory):
         self.environ = {"RUNTIME_DIRECTORY": str(directory)}
@@ -53,7 +53,7 @@ class World:
         return Config(alpaca=Alpaca(**self.alpaca), server=server, notify=self.notify, cluster=self.cluster)
 
     def use(self, alpaca):
-        """Check a simulator from now on."""
+        """Let the configuration name this simulator."""
         self.alpaca = {
             "trading_url": alpaca.url,
             "data_url": alpaca.url,
@@ -107,8 +107,8 @@ def not_tried(checks, why):
     return [name for name, check in checks.items() if check.text == f"not tried: {why}"]
 
 
-def locked(world, key_id=KEY):
+def locked(machine, key_id=KEY):
     """Lock the stream, as a daemon on this machine does."""
-    locks = instance_lock.Locks(instance_lock.directory(world.environ))
-    locks.take(key_id=key_id, stream_url=wiring.supervisor(world.config()).option_stream_url)
+    locks = instance_lock.Locks(instance_lock.directory(machine.environ))
+    locks.take(key_id=key_id, stream_url=wiring.supervisor(machine.config()).option_stream_url)
     return locks

@@ -54,7 +54,7 @@ def transition(kind="firing", name="half", notify=None, **given):
     return Transition(kind=kind, record=record(name, state=states.get(kind, kind), **given), notify=notify)
 
 
-class MadeChanges(msgspec.Struct, frozen=True, kw_only=True):
+class FakeChanges(msgspec.Struct, frozen=True, kw_only=True):
     """Has the fields of `condord.live.alerts.Changes`."""
 
     transitions: tuple[Transition, ...] = ()
@@ -62,7 +62,7 @@ class MadeChanges(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def changes(*transitions):
-    return MadeChanges(transitions=transitions, records=tuple(each.record for each in transitions))
+    return FakeChanges(transitions=transitions, records=tuple(each.record for each in transitions))
 
 
 def document(of):
