@@ -71,7 +71,10 @@ class ConfigError(CondordError):
 
 
 class CredentialsMissing(CondordError):
-    """No API key was found in any place, or only half of one. If there was a trace, `detail` says what is wrong."""
+    """No API key was found in any place.
+
+    `detail` says what is wrong if a part of a key was found, or a file that should have one; else it is empty.
+    """
 
     code = "credentials-missing"
     exit_code = EXIT_REFUSED

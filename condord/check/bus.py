@@ -21,7 +21,7 @@ from condord.live.remedies import CAUSE_REMEDIES, FORBIDDEN_REMEDY, sentence, sp
 from condord.upstream import state_files
 
 CONNECT_SECONDS = 5.0
-LOOK_SECONDS = 0.05
+CHECK_SECONDS = 0.05
 
 _NAME: Name = "bus"
 _UNREACHABLE = "Check cluster.bus, the network, and whether the NATS servers run."
@@ -82,7 +82,7 @@ async def _connected(
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(CONNECT_SECONDS):
                 while not bus.is_connected and not refusals:  # noqa: ASYNC110 - a bus has no event for a refusal
-                    await asyncio.sleep(LOOK_SECONDS)
+                    await asyncio.sleep(CHECK_SECONDS)
         if refusals:
             raise refusals[0]
         if not bus.is_connected:

@@ -90,7 +90,7 @@ async def _on_bus(found: Found, environ: Mapping[str, str]) -> OnBus:
     cluster = found.loaded.config.cluster
     if not cluster.is_elected or found.key is None:
         return OnBus()
-    from condord.check import bus  # as above
+    from condord.check import bus  # 35 ms, as in `_bus`
 
     account = account_name(found.loaded.config, found.key)
     leader, account_hash = await bus.known(cluster, found.bus_credentials, environ, account)

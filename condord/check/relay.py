@@ -10,7 +10,7 @@ from condord import __version__
 from condord.check.report import BUS_RELAY_NAMES, RELAY_NAMES, Check, Name, config_valid, fail, not_tried, ok, warn
 from condord.check.schedule import Probe, Schedule
 from condord.client.http import Daemon, NothingRead, decoded, parse_url
-from condord.cluster.connection import Lost, SourceSettings, asked, require
+from condord.cluster.connection import Lost, SourceSettings, open_request, require
 from condord.config import bus_credentials
 from condord.config.relay_startup import RelayFound
 from condord.daemon import web
@@ -82,7 +82,9 @@ class RelayProbes:
         address = parse_url(startup.loaded.config.cluster.source, allows_tls=True)
         settings = SourceSettings(address=address, token=startup.source_token, context=lambda: network.context)
         try:
-            async with asked(settings, "GET", "/api/status", {"Accept": "application/json"}, ANSWER_SECONDS) as answer:
+            async with open_request(
+                settings, "GET", "/api/status", {"Accept": "application/json"}, ANSWER_SECONDS
+            ) as answer:
                 require(settings, answer, "application/json")
                 body = await answer.whole(MAX_STATUS_BYTES, ANSWER_SECONDS)
             report = decoded(body, wire.StatusReport)

@@ -102,7 +102,7 @@ class ChecksFailed(CondordError):
     """
 
     code = "checks-failed"
-    hint = "The line below each of them says what to do."
+    hint = "See the line below each failed check for what to do."
 
     def __init__(self, failed: Sequence[Check]) -> None:
         self.exit_code = next((check.exit_code for check in failed if check.exit_code != EXIT_FAILED), EXIT_FAILED)

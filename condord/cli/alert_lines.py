@@ -13,7 +13,7 @@ from condord.cli.screen import Screen, painted, plain
 from condord.cli.view import profit
 from condord.core.rules.rule import Severity
 from condord.live import wire
-from condord.live.lost_source import trusted
+from condord.live.lost_source import unconfirmed_if_lost
 from condord.live.urgency import by_need, held
 from condord.live.wire_alerts import AlertCounts, AlertJson, AlertsJson, ChannelJson, RuleJson
 from condord.live.wire_broken import BrokenJson
@@ -118,7 +118,7 @@ def _present(document: wire.Document | None) -> dict[str, str]:
     """Return what each condor is worth now, and the price of its underlying, both marked if they may be old."""
     if document is None:
         return {}
-    document = trusted(document)
+    document = unconfirmed_if_lost(document)
     quotes = {quote.symbol: quote for quote in document.quotes}
     prices = {entry.symbol: entry for entry in document.underlyings}
     found = {}

@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from condord.cli import formatting
 from condord.cli.alert_lines import MARKS
 from condord.cli.condor_notes import condor_notes
-from condord.cli.grid import GAP, Cell, Grid, Row, grid_width, laid_out
+from condord.cli.grid import GAP, Cell, Grid, Row, grid_width, lay_out
 from condord.cli.last_day import time_left
 from condord.cli.row_notes import RowNote, whole
 from condord.cli.screen import Screen, plain
-from condord.cli.view import Shown
+from condord.cli.view import AnyCondor
 from condord.core.market_hours import exchange_day
 from condord.core.rules.rule import Severity
 from condord.live import wire
@@ -37,11 +37,11 @@ _SPARE_NUMBERS = (
 _STYLES: Mapping[Severity | None, str] = {"critical": "alarm", "warning": "warn", "info": "strong", None: "strong"}
 
 
-def condor_rows(document: wire.Document, shown: Sequence[Shown], screen: Screen, *, old: bool) -> Grid:
+def condor_rows(document: wire.Document, shown: Sequence[AnyCondor], screen: Screen, *, old: bool) -> Grid:
     """Return the rows of the condors `shown`, of which there is at least one, in that order.
 
-    A mark before the name has the shape and the colour of the most severe alert that fires for the condor. There is no
-    room for marks while nothing fires. `old`: the numbers are no longer kept up to date.
+    A mark before the name has the shape and the colour of the most severe alert that fires for the condor. While
+    nothing fires, no room is kept for marks. `old`: the numbers are no longer kept up to date.
     """
     quotes = {quote.symbol: quote for quote in document.quotes}
     prices = {entry.symbol: entry for entry in document.underlyings}
@@ -62,12 +62,12 @@ def condor_rows(document: wire.Document, shown: Sequence[Shown], screen: Screen,
     rows: list[Row] = [[*name, *number] for name, number in zip(names, noted, strict=True)]
     titles = f"{_NAMES}|{_NUMBERS}"
     if screen.width is None or grid_width(titles, rows, without=_SPARE_ON_ONE_LINE) <= screen.width:
-        return laid_out(titles, rows, screen, spare=_SPARE_ON_ONE_LINE, for_notes=_SPARE_FOR_NOTES, on_one_line=notes)
+        return lay_out(titles, rows, screen, spare=_SPARE_ON_ONE_LINE, for_notes=_SPARE_FOR_NOTES, on_one_line=notes)
     above, missing = _name_lines(shown, names, document.as_of, screen)
-    return laid_out(_NUMBERS, noted, screen, above, _SPARE_NUMBERS, missing=missing)
+    return lay_out(_NUMBERS, noted, screen, above, _SPARE_NUMBERS, missing=missing)
 
 
-def searchable(condor: Shown, today: dt.date, text: str) -> str:
+def searchable(condor: AnyCondor, today: dt.date, text: str) -> str:
     """Return what `/` finds a condor by: the `text` of its row, and what may not have had room in it."""
     terms = [formatting.date(condor.expiration, today), formatting.kind(condor), condor.underlying]
     terms += [formatting.days(condor.days_to_expiration)]
@@ -75,7 +75,7 @@ def searchable(condor: Shown, today: dt.date, text: str) -> str:
     return plain(" ".join([text, *terms]))
 
 
-def _severity(condor: Shown, document: wire.Document) -> Severity | None:
+def _severity(condor: AnyCondor, document: wire.Document) -> Severity | None:
     return severity_of(condor, document.alerts)
 
 
@@ -83,7 +83,7 @@ def _mark(severity: Severity | None) -> str:
     return " " if severity is None else MARKS[severity]
 
 
-def _terms(condor: Shown, as_of: dt.datetime) -> list[Cell]:
+def _terms(condor: AnyCondor, as_of: dt.datetime) -> list[Cell]:
     return [
         Cell(formatting.date(condor.expiration, exchange_day(as_of))),
         Cell(formatting.kind(condor)),
@@ -91,7 +91,7 @@ def _terms(condor: Shown, as_of: dt.datetime) -> list[Cell]:
     ]
 
 
-def _numbers(condor: Shown, underlying: UnderlyingJson | None) -> list[Cell]:
+def _numbers(condor: AnyCondor, underlying: UnderlyingJson | None) -> list[Cell]:
     unknown = Cell(formatting.UNKNOWN)
     if isinstance(condor, BrokenJson):
         return [
@@ -124,7 +124,7 @@ def _gain(value: float | None) -> Cell:
     return Cell(formatting.gain(value), formatting.gain_style(value))
 
 
-def _closing_note(condor: Shown) -> list[RowNote]:
+def _closing_note(condor: AnyCondor) -> list[RowNote]:
     return [RowNote(("closing order", "closing"))] if isinstance(condor, CondorJson) and condor.closing else []
 
 
@@ -140,7 +140,7 @@ def _why_broken(condor: BrokenJson) -> str:
 
 
 def _name_lines(
-    shown: Sequence[Shown], names: Sequence[Sequence[Cell]], as_of: dt.datetime, screen: Screen
+    shown: Sequence[AnyCondor], names: Sequence[Sequence[Cell]], as_of: dt.datetime, screen: Screen
 ) -> tuple[list[str], Sequence[str]]:
     """Return the line above the numbers of each condor, with as many details as all of them have room for.
 

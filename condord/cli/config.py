@@ -72,7 +72,7 @@ def show(*, config_file: options.ConfigFile = None, as_json: options.AsJson = Fa
 
 @config.command()
 def path(*, config_file: options.ConfigFile = None) -> None:
-    """List where the file is looked for, and which one is read."""
+    """List the paths that the file may have, and which one is read."""
     named = [Path(name) for name in (config_file, os.environ.get("CONDORD_CONFIG")) if name]
     lines, is_decided = "", False
     if directories.config_directory() is None:
@@ -213,6 +213,6 @@ def _tables(loaded: Loaded) -> Iterator[tuple[str, list[dict[str, Any]]]]:
 
 
 def _masked(key: str, value: object) -> object:
-    """Return a value, or a mask if it is a key in the place of the path of its file."""
+    """Return a value, or a mask if the path of a key's file was set to the key itself."""
     is_key = key.endswith("_file") and isinstance(value, str) and credentials.looks_like_key(value)
     return _MASK if is_key else value

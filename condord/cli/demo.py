@@ -103,13 +103,13 @@ def environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def settings(ready: Ready) -> dict[str, SetByCommand]:
-    """Return the keys that the demo sets: those of the account, and all of [cluster], as it is a daemon by itself."""
-    alone = {field.name: field.default for field in schema.fields() if field.section == "cluster"}
-    return {name: SetByCommand(value, COMMAND) for name, value in {**ready.flags(), **alone}.items()}
+    """Return the keys that the demo sets: those of the account, and all of [cluster], as it is never part of one."""
+    no_cluster = {field.name: field.default for field in schema.fields() if field.section == "cluster"}
+    return {name: SetByCommand(value, COMMAND) for name, value in {**ready.flags(), **no_cluster}.items()}
 
 
 def ignored(loaded: Loaded, settings: Mapping[str, SetByCommand]) -> list[str]:
-    """Return the keys that are configured otherwise than `settings`, each with where that is."""
+    """Return the keys that are configured with other values than in `settings`, each with its origin."""
 
     def given(name: str) -> object:
         section, _, key = name.partition(".")

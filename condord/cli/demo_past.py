@@ -51,7 +51,7 @@ class SimulatedPast(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 @contextmanager
-def written(trading_url: str, directory: str, history: History) -> Iterator[Callable[[], None]]:
+def write_past(trading_url: str, directory: str, history: History) -> Iterator[Callable[[], None]]:
     """Write the past of the simulator at `trading_url` into the database in `directory`, in a thread.
 
     Yields a function that waits for it, `WAIT_SECONDS` at most. Nothing is written without a directory, into a database

@@ -189,7 +189,7 @@ def ask(quote: wire.QuoteJson | None) -> float | None:
 _JUST_NOW_SECONDS = 0.05
 """Less than this would be shown as 0.0 s."""
 _CLOCKS_DIFFER_SECONDS = 1.0
-"""An instant may be so far ahead of this machine's clock, as clocks that are kept in time differ, too."""
+"""How far an instant may be ahead of this machine's clock, as even synchronized clocks differ."""
 
 
 def span(seconds: float) -> str:
@@ -206,7 +206,7 @@ def span(seconds: float) -> str:
 def age(at: dt.datetime | None, now: dt.datetime) -> str:
     """Format how long ago something was.
 
-    What is ahead was told by another clock, so how long ago it was is not known.
+    An instant in the future comes from another clock, so how long ago it was is not known.
     """
     if at is None:
         return "never"

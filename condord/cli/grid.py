@@ -48,12 +48,12 @@ def grid(
     *,
     missing: Sequence[str] = (),
 ) -> list[str]:
-    """Return the lines of a table with whole notes, headings first; the arguments are those of `laid_out`."""
-    found = laid_out(titles, rows, screen, above, spare, for_notes, missing=missing)
+    """Return the lines of a table with whole notes, headings first; the arguments are those of `lay_out`."""
+    found = lay_out(titles, rows, screen, above, spare, for_notes, missing=missing)
     return [found.title, *(line for lines in found.rows for line in lines), *found.left_out]
 
 
-def laid_out(
+def lay_out(
     titles: str,
     rows: Sequence[Row],
     screen: Screen,

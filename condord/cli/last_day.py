@@ -22,8 +22,7 @@ def time_left(condor: CondorJson | BrokenJson, as_of: dt.datetime, unit: str = "
     """Return the days to expiration, as `formatting.days`; on the last trading day the time left for orders.
 
     That is `3 h`, rounded down, or `35 min`, rounded up; `no orders` after the cut-off, and `expired` after the last
-    trade.
-    `as_of` is by the exchange's clock.
+    trade. `as_of` is by the exchange's clock.
     """
     days = formatting.days(condor.days_to_expiration, unit)
     if isinstance(condor, BrokenJson) or condor.expiry is None:

@@ -1,4 +1,4 @@
-"""Tell which condors have moved: by how much their profit or loss has changed since they were last shown. No I/O."""
+"""Find the condors that have moved: whose profit or loss has changed since they were last shown. No I/O."""
 
 from __future__ import annotations
 

@@ -33,9 +33,9 @@ To = Annotated[
 
 
 def whole_number(allowed: range | None = None) -> Callable[[object], int]:
-    """Return a parser of the whole numbers `allowed`, or of all, whose errors name these.
+    """Return a parser of whole numbers in the range `allowed`, or of all, whose errors name the range.
 
-    The message of typer for another text is "is not a valid int range".
+    typer's own message is "is not a valid int range".
     """
 
     def parse(value: object) -> int:
@@ -50,10 +50,10 @@ def whole_number(allowed: range | None = None) -> Callable[[object], int]:
 
 
 def amount(value: object) -> float:
-    """Return the dollars that a text has, 0 or more; a dollar sign and commas may stand in it.
+    """Parse an amount of dollars, 0 or more, with or without a dollar sign and commas.
 
     Raises:
-        typer.BadParameter: it has none.
+        typer.BadParameter: the text is not such an amount.
     """
     text = str(value)
     if re.fullmatch(r"\$?[0-9][0-9,]{0,11}(\.[0-9]{1,4})?", text, re.ASCII):

@@ -5,8 +5,8 @@
     Ctrl-Z            gives the terminal back, stops, and takes it again afterwards
     Ctrl-L, a resize  repaint
 
-While the terminal is taken, signal handlers do nothing but wake `Terminal.wait`, which acts on signals between two
-pictures. In the background the command is stopped when it takes the terminal (SIGTTOU), like any such program.
+While the program has the terminal, signal handlers do nothing but wake `Terminal.wait`, which acts on signals between
+two pictures. In the background the command is stopped when it takes the terminal (SIGTTOU), like any such program.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class WakePipe:
 
 
 class Terminal:
-    """The terminal that `taken` returns."""
+    """The terminal while the program has it, as `take_terminal` yields it."""
 
     def __init__(self, pipe: WakePipe) -> None:
         self._pipe = pipe
@@ -157,7 +157,7 @@ class Killed(Exception):
 
 
 @contextmanager
-def taken(pipe: WakePipe) -> Iterator[Terminal]:
+def take_terminal(pipe: WakePipe) -> Iterator[Terminal]:
     """Take the terminal for the duration of the context; only possible in the main thread.
 
     Raises:

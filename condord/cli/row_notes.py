@@ -13,8 +13,8 @@ _LONG = 17  # `price unconfirmed`
 class RowNote(NamedTuple):
     """One thing to know about a row.
 
-    `forms` are its wordings, from the whole one to the shortest. `vital` is that of them for which columns of the table
-    are left out if need be; it is empty if none is.
+    `forms` are its wordings, from the whole one to the shortest. If need be, columns of the table are left out to make
+    room for the wording `vital`; it is empty for a note that is not worth a column.
     """
 
     forms: tuple[str, ...]
@@ -34,7 +34,7 @@ def fitted(notes: Notes, room: int | None) -> list[str]:
     """Return a wording for as many of them as `room` columns take, joined by commas.
 
     What is not vital is left out first, from the last on. Then vital ones get their shortest wording, and only then are
-    they left out. What room there still is gives the first ones more words.
+    they left out. Any room that remains gives the first notes more words.
     """
     if room is None:
         return [note.forms[0] for note in notes]

@@ -47,7 +47,7 @@ def start(
         if ignored := demo.ignored(loaded, settings):
             write_stderr(f"condord: --demo has an account and a daemon of its own, and ignores {', '.join(ignored)}")
         environ = ready.environ(os.environ)
-        with demo_past.written(ready.trading_url, environ.get("STATE_DIRECTORY", ""), loaded.config.history) as wait:
+        with demo_past.write_past(ready.trading_url, environ.get("STATE_DIRECTORY", ""), loaded.config.history) as wait:
             _serve(config_file, environ, {**flags, **settings}, before=wait)
 
 

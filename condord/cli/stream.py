@@ -16,7 +16,7 @@ from condord.cli.moves import Moves
 from condord.cli.output import require_reader, write_stderr, write_stdout
 from condord.cli.progress import with_progress
 from condord.cli.screen import Screen, plain, screen, shortened, visible_width, without_colour
-from condord.cli.view import Shown, profit
+from condord.cli.view import AnyCondor, profit
 from condord.client.http import decoded
 from condord.client.resume import follow
 from condord.client.sse import ServerSentEvent
@@ -68,8 +68,8 @@ def stream(
     """
     daemon, requested = find_daemon(url, os.environ), set(condors or ())
     # As JSON, every event is a line.
-    asked = 0 if as_json else len(requested)
-    described = EventLines(asked) if changes is None else MoveFilter(changes, asked)
+    requested_count = 0 if as_json else len(requested)
+    described = EventLines(requested_count) if changes is None else MoveFilter(changes, requested_count)
 
     def on_cut(reason: str, wait_seconds: float) -> None:
         write_stderr(f"condord: {plain(reason)}; next attempt in {wait_seconds:.1f} s")
@@ -90,12 +90,13 @@ def stream(
 class EventLines:
     """Describes each event in a line: its time, its name, and what changed.
 
-    Deltas do not say which condors are long, so that is remembered from the last snapshot. `asked` is how many condors
-    were asked for; 0 for all. If they are not all, a delta that is only about the account has no line.
+    Deltas do not contain which condors are long, so that is remembered from the last snapshot. `requested_count` is how
+    many condors `--condor` names; 0 if all are shown. Unless all are, a delta that is only about the account has no
+    line.
     """
 
-    def __init__(self, asked: int = 0) -> None:
-        self._asked = asked
+    def __init__(self, requested_count: int = 0) -> None:
+        self._requested = requested_count
         self._directions: dict[str, Direction] = {}
 
     def lines(self, event: ServerSentEvent, now: dt.datetime, screen: Screen) -> list[str]:
@@ -110,7 +111,7 @@ class EventLines:
         mark = formatting.closing_price(value.mark, self._directions.get(value.id, "short"))
         return f"{plain(value.id)} mark {mark} P/L {_gain(value.unrealized_pl, screen)}{flags}"
 
-    def _described(self, event: ServerSentEvent, screen: Screen, room: int | None) -> _Described | None:
+    def _described(self, event: ServerSentEvent, screen: Screen, room: int | None) -> _TimedText | None:
         data = event.data.encode()
         if event.name == "snapshot":
             document = decoded(data, wire.Document)
@@ -118,7 +119,7 @@ class EventLines:
             return document.as_of, ", ".join(self._snapshot(document, screen)) + _notices(document.status)
         if event.name == "delta":
             delta = decoded(data, wire.Delta)
-            is_left_out = self._asked and _is_of_account(delta)
+            is_left_out = self._requested and _is_of_account(delta)
             return None if is_left_out else (delta.as_of, self._delta(delta, screen, room))
         describe = _DESCRIPTIONS.get(event.name)
         return describe(data, screen, room) if describe else (None, "")
@@ -127,11 +128,11 @@ class EventLines:
         state, total = _state(document.status, screen), f"P/L {_gain(document.totals.unrealized_pl, screen)}"
         if why_positions_unread(document):
             return [state, "positions not read yet"]
-        if not self._asked:
+        if not self._requested:
             return [state, formatting.condors(len(document.condors)), f"{len(document.unmatched)} in no condor", total]
         shown = held(document)
         own = [f"P/L {_gain(_sum(shown), screen)}"] if shown else []
-        return [state, f"{len(shown)} of {formatting.condors(self._asked)}", *own, f"account {total}"]
+        return [state, f"{len(shown)} of {formatting.condors(self._requested)}", *own, f"account {total}"]
 
     def _delta(self, delta: wire.Delta, screen: Screen, room: int | None) -> str:
         parts = [] if delta.status is msgspec.UNSET else [_status(delta.status, screen)]
@@ -148,8 +149,8 @@ class MoveFilter:
     A change of the state, an alert and the end of the daemon are always shown.
     """
 
-    def __init__(self, amount: float, asked: int = 0) -> None:
-        self._all = EventLines(asked)
+    def __init__(self, amount: float, requested_count: int = 0) -> None:
+        self._all = EventLines(requested_count)
         self._moves = Moves(amount)
         self._state: tuple[str, str | None] | None = None
 
@@ -202,11 +203,11 @@ def _line(at: dt.datetime, name: str, text: str, screen: Screen) -> str:
     return (head.replace(plain(name), screen.paint(plain(name), "strong")) + text).rstrip()
 
 
-_Described = tuple[dt.datetime | None, str]
+_TimedText = tuple[dt.datetime | None, str]
 """The time of an event, None if it has none, and a text."""
 
 
-def _sum(shown: Sequence[Shown]) -> float | None:
+def _sum(shown: Sequence[AnyCondor]) -> float | None:
     known = [gain for condor in shown if (gain := profit(condor)) is not None]
     return sum(known) if len(known) == len(shown) else None
 
@@ -218,7 +219,7 @@ def _is_of_account(delta: wire.Delta) -> bool:
 
 
 def _fits(parts: Sequence[str], values: Sequence[str], count: int, room: int | None) -> bool:
-    """Return whether the first `count` values fit; the first is named in any case, unless a status is."""
+    """Return whether the first `count` values fit. The first one always does, unless `parts` has a status already."""
     return room is None or count <= (0 if parts else 1) or visible_width(_named(parts, values, count)) <= room
 
 
@@ -244,7 +245,7 @@ def _smaller_change(delta: wire.Delta) -> str:
     return next(found, "nothing new")
 
 
-def _alert(data: bytes, screen: Screen, room: int | None) -> _Described:
+def _alert(data: bytes, screen: Screen, room: int | None) -> _TimedText:
     alert = decoded(data, AlertJson)
     start, sentence = f"{alert.severity} {alert.state}", plain(alert.text)
     text = f"{start} {plain(alert.id)}: {sentence}"
@@ -254,15 +255,15 @@ def _alert(data: bytes, screen: Screen, room: int | None) -> _Described:
     return (alert.since if alert.state == "firing" else alert.until), painted + text.removeprefix(alert.severity)
 
 
-def _heartbeat(data: bytes, _screen: Screen, _room: int | None) -> _Described:
+def _heartbeat(data: bytes, _screen: Screen, _room: int | None) -> _TimedText:
     return decoded(data, wire.Heartbeat).as_of, ""
 
 
-def _bye(data: bytes, _screen: Screen, _room: int | None) -> _Described:
+def _bye(data: bytes, _screen: Screen, _room: int | None) -> _TimedText:
     return None, plain(decoded(data, wire.Bye).reason)
 
 
-_DESCRIPTIONS: Mapping[str, Callable[[bytes, Screen, int | None], _Described]] = {
+_DESCRIPTIONS: Mapping[str, Callable[[bytes, Screen, int | None], _TimedText]] = {
     "alert": _alert,
     "heartbeat": _heartbeat,
     "bye": _bye,

@@ -11,11 +11,11 @@ from condord.cli.condor_rows import condor_rows, searchable
 from condord.cli.detail import condor_lines
 from condord.cli.grid import Cell, Row, grid
 from condord.cli.screen import Screen, folded, joined, painted, plain, shortened
-from condord.cli.view import DEFAULT, Shown, TableView
+from condord.cli.view import DEFAULT, AnyCondor, TableView
 from condord.client.http import decoded
 from condord.core.market_hours import exchange_day
 from condord.live import wire
-from condord.live.lost_source import trusted
+from condord.live.lost_source import unconfirmed_if_lost
 from condord.live.never_read import why_positions_unread
 from condord.live.urgency import FARTHEST, Nearness, held, nearness_of
 from condord.live.wire_condor import Unmatched
@@ -31,7 +31,11 @@ _MIN_NOTICE_WIDTH = 10
 
 
 class Line(NamedTuple):
-    """A line. `key` is that of its row, and `search` what `/` finds it by; `condor` is the id if it shows one."""
+    """A line of the table.
+
+    `key` is the same for all lines of one row. `search` is the text in which `/` searches, and `condor` the id of the
+    condor that the line shows, or empty.
+    """
 
     text: str
     key: str = ""
@@ -77,10 +81,10 @@ def document_lines(
 
 
 def document_table(
-    document: wire.Document, shown: Sequence[Shown], now: dt.datetime, screen: Screen, outage: str, view: TableView
+    document: wire.Document, shown: Sequence[AnyCondor], now: dt.datetime, screen: Screen, outage: str, view: TableView
 ) -> Table:
     """Return the table with the condors `shown` in that order; it depends only on the arguments."""
-    document = trusted(document)
+    document = unconfirmed_if_lost(document)
     if unread := why_positions_unread(document):
         lines = painted(formatting.capitalized(plain(unread)), "warn", screen)
         return Table([], [Line(text) for text in lines], _status_lines(document, now, screen, outage))
@@ -108,7 +112,7 @@ def _section(lines: list[str], name: str) -> list[Line]:
 
 
 def _condors(
-    document: wire.Document, shown: Sequence[Shown], screen: Screen, view: TableView, *, old: bool
+    document: wire.Document, shown: Sequence[AnyCondor], screen: Screen, view: TableView, *, old: bool
 ) -> tuple[list[str], list[Line]]:
     """Return the headings and the lines of the condors."""
     if not shown:

@@ -22,7 +22,7 @@ from condord.live.wire import Document
 from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import CondorJson
 
-Shown = CondorJson | BrokenJson
+AnyCondor = CondorJson | BrokenJson
 
 SORTS: Mapping[str, str] = {
     "urgency": "what needs you first",
@@ -51,7 +51,7 @@ class TableView(msgspec.Struct, frozen=True, kw_only=True):
     is_reversed: bool = False
     show: str = ""
 
-    def shows(self, condor: Shown) -> bool:
+    def shows(self, condor: AnyCondor) -> bool:
         """Whether the condor is shown."""
         if not self.show:
             return True
@@ -63,11 +63,11 @@ class TableView(msgspec.Struct, frozen=True, kw_only=True):
         """The symbol whose condors are shown; empty if they are not chosen by symbol."""
         return "" if self.show in SHOWS else self.show
 
-    def sorted(self, document: Document) -> list[Shown]:
+    def sorted(self, document: Document) -> list[AnyCondor]:
         """Return the condors and the broken condors that are shown, in their order."""
         rank = _RANKS.get(self.sort)
         # Equal ones, and those whose rank is not known, stay in the order of urgency.
-        ordered: list[Shown] = [condor for condor in held(document) if self.shows(condor)]
+        ordered: list[AnyCondor] = [condor for condor in held(document) if self.shows(condor)]
         ordered.sort(key=by_urgency(document.alerts, document.as_of), reverse=self.is_reversed and rank is None)
         if rank is None:
             return ordered
@@ -100,7 +100,7 @@ class Arrangement:
         if not self.is_kept:
             self._sorts_at = now + SORT_SECONDS
 
-    def arranged(self, document: Document) -> list[Shown]:
+    def arranged(self, document: Document) -> list[AnyCondor]:
         """Return the condors to show, in their order."""
         shown = self.view.sorted(document)
         if self.is_kept:
@@ -152,16 +152,16 @@ def _unknown(text: str, known: Iterable[str]) -> str:
     return f"{plain(text)!r} is unknown; {other}"
 
 
-def profit(condor: Shown) -> float | None:
+def profit(condor: AnyCondor) -> float | None:
     """Return the profit or loss since the condor was opened, or of what is left of it; None if it is not known."""
     return condor.unrealized_pl if isinstance(condor, BrokenJson) else condor.valuation.unrealized_pl
 
 
-def _is_tested(condor: Shown) -> bool:
+def _is_tested(condor: AnyCondor) -> bool:
     return isinstance(condor, CondorJson) and (condor.risk.tested in ("put", "call") or condor.risk.breached is True)
 
 
-_MATCHES: Mapping[str, Callable[[Shown], bool]] = {
+_MATCHES: Mapping[str, Callable[[AnyCondor], bool]] = {
     "losing": lambda condor: (profit(condor) or 0) < 0,
     "winning": lambda condor: (profit(condor) or 0) > 0,
     "tested": _is_tested,
@@ -170,7 +170,7 @@ _MATCHES: Mapping[str, Callable[[Shown], bool]] = {
 }
 
 
-def _of_condor(figure: Callable[[CondorJson], float | None]) -> Callable[[Shown], float | None]:
+def _of_condor(figure: Callable[[CondorJson], float | None]) -> Callable[[AnyCondor], float | None]:
     """Return a rank that broken condors do not have."""
     return lambda condor: None if isinstance(condor, BrokenJson) else figure(condor)
 
@@ -180,7 +180,7 @@ def _distance(condor: CondorJson) -> float | None:
     return min((side for side in sides if side is not None), default=None)
 
 
-_RANKS: Mapping[str, Callable[[Shown], Any]] = {
+_RANKS: Mapping[str, Callable[[AnyCondor], Any]] = {
     "pl": profit,
     "day": _of_condor(lambda condor: condor.valuation.day_pl),
     "percent": _of_condor(lambda condor: condor.valuation.percent_of_max_profit),

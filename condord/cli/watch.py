@@ -20,7 +20,7 @@ from condord.cli.mirror import Mirror
 from condord.cli.output import require_reader, write_stderr, write_stdout
 from condord.cli.pager import Pager
 from condord.cli.progress import progress, with_progress
-from condord.cli.raw_terminal import REPAINT, Terminal, WakePipe, taken
+from condord.cli.raw_terminal import REPAINT, Terminal, WakePipe, take_terminal
 from condord.cli.screen import Screen, can_paint, folded, plain, screen
 from condord.cli.table import Line, Table, document_table, render
 from condord.cli.view import DEFAULT, Arrangement, TableView, parse_show
@@ -28,7 +28,7 @@ from condord.client.http import Daemon, decoded
 from condord.client.resume import follow
 from condord.errors import NotFound
 from condord.live import wire
-from condord.live.lost_source import trusted_condor
+from condord.live.lost_source import condor_unconfirmed_if_lost
 
 PIPE_INTERVAL_MS = 1000
 REPAINT_SECONDS = 1.0  # ages in the table grow even if no event arrives
@@ -129,7 +129,7 @@ def _repaint(daemon: Daemon, condor_id: str | None, view: TableView) -> None:
         return
     arrangement = Arrangement(view)
     try:
-        with taken(pipe) as terminal:
+        with take_terminal(pipe) as terminal:
             _keep_painting(follower, terminal, arrangement)
     except KeyboardInterrupt:
         follower.print_table(arrangement)
@@ -240,5 +240,5 @@ def _body(mirror: Mirror, condor_id: str | None) -> bytes:
             if document["status"]["code"] not in wire.LOST_CODES:
                 return body
             status = msgspec.convert(document["status"], wire.Status)
-            return wire.encode(trusted_condor(decoded(body, wire.OneCondor), status))
+            return wire.encode(condor_unconfirmed_if_lost(decoded(body, wire.OneCondor), status))
     raise NotFound(f"{condor_id} is no longer held", "`condord positions` lists what is held.")

@@ -29,9 +29,9 @@ from condord.cluster.nats_client import (
     BusLogin,
     Forbidden,
     NatsClient,
-    connected,
     fault,
     is_too_old,
+    open_client,
 )
 from condord.errors import Refused
 from condord.live.remedies import FORBIDDEN_REMEDY
@@ -39,8 +39,8 @@ from condord.tasks import check_cancelled
 
 MIN_WAIT_SECONDS = 0.1
 MAX_WAIT_SECONDS = 1.0
-LOOK_SECONDS = 0.1
-"""The time between two checks of the connection: nats-py does not report every end."""
+CHECK_SECONDS = 0.1
+"""The time between two checks of the connection: nats-py does not report every lost one."""
 MAX_QUEUED_BYTES = 32 * 1024 * 1024
 MAX_QUEUED = 4096
 SUBSCRIBE_AGAIN_SECONDS = 5.0
@@ -164,7 +164,7 @@ class Bus:
         Raises:
             Unanswered: there is none.
         """
-        return self._present.jetstream(timeout=seconds)
+        return self._usable_client.jetstream(timeout=seconds)
 
     def retry(self) -> None:
         """Connect now instead of after the wait."""
@@ -214,7 +214,7 @@ class Bus:
             Unanswered: none has come within `seconds`, nobody listens, or there is no connection.
         """
         try:
-            return _message(await self._present.request(subject, payload, seconds, headers=dict(headers or {})))
+            return _message(await self._usable_client.request(subject, payload, seconds, headers=dict(headers or {})))
         except errors.NoRespondersError as error:
             raise Unanswered("nobody answers on the bus") from error
         except (errors.Error, OSError) as error:
@@ -235,7 +235,7 @@ class Bus:
         Raises:
             Unanswered: there is no connection, or no answer.
         """
-        client, begun = self._present, self._now()
+        client, begun = self._usable_client, self._now()
         whats = [*map(publishing, publish), *map(subscribing, subscribe)]
         try:
             await client.try_out(publish, subscribe, TRY_SECONDS)
@@ -261,7 +261,7 @@ class Bus:
             await self._pause()
 
     @property
-    def _present(self) -> NatsClient:
+    def _usable_client(self) -> NatsClient:
         if self._client is None or not self._client.is_connected:
             raise Unanswered("the bus is not connected")
         return self._client
@@ -288,7 +288,7 @@ class Bus:
             Refused: the credentials are not accepted.
         """
         settings = self._settings
-        client = await connected(
+        client = await open_client(
             url, settings.login, settings.context, name=self._name, inbox=settings.inbox, failed=self._note
         )
         self.denials.clear()
@@ -299,7 +299,7 @@ class Bus:
             async with asyncio.TaskGroup() as tasks:
                 sender, retrier = [tasks.create_task(work(client)) for work in (self._send, self._subscribe_again)]
                 while client.is_connected and self._failure is None and not sender.done():  # noqa: ASYNC110 - see there
-                    await asyncio.sleep(LOOK_SECONDS)
+                    await asyncio.sleep(CHECK_SECONDS)
                 sender.cancel()
                 retrier.cancel()
         except (errors.Error, OSError) as error:
@@ -365,7 +365,7 @@ class Bus:
                 self.denials.settle((what,), begun)
 
     async def _send(self, client: NatsClient) -> None:
-        """Send what is published, until the connection ends."""
+        """Send the queued messages, until the connection ends."""
         while True:
             await self._wake.wait()
             self._wake.clear()
@@ -379,7 +379,7 @@ class Bus:
                     return
 
     async def _note(self, error: Exception) -> None:
-        """Log what nats-py reports besides the end of a connection, which is logged elsewhere."""
+        """Log the errors that nats-py reports, except that the connection was lost, which is logged elsewhere."""
         if isinstance(error, errors.SlowConsumerError):
             _log.warning(
                 "Messages of the bus were dropped, as too many wait", extra={"fields": {"subject": error.subject}}

@@ -59,8 +59,8 @@ class BusFollower:
         self._code: LostCode | None = None
         self._has_run = False
         self._has_followed = False
-        self._told: LostCode | None = None
-        self._lost_at: float | None = None  # since when, as the log has it
+        self._logged_code: LostCode | None = None
+        self._lost_at: float | None = None  # when the loss began that was logged last
         self._wake = asyncio.Event()
         bus.watch(self._connection_changed)
 
@@ -81,14 +81,14 @@ class BusFollower:
         is_lost = not self._bus.is_connected or self._is_silent()
         self.order.restart(self._loop.time(), is_lost=self._has_run and is_lost)
         self._has_run = True
-        self._code = self._told = self._lost_at = None
+        self._code = self._logged_code = self._lost_at = None
         self._wake.set()
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._watch())
             tasks.create_task(self._follow())
 
     def expect(self, fence: int) -> None:
-        """Drop what comes from leaders before this fence, which is of this process."""
+        """Drop frames of leaders with a lower fence than this one, under which this process leads."""
         self.order.fence = max(self.order.fence, fence)
         self._has_followed = True
 
@@ -147,7 +147,7 @@ class BusFollower:
             for event in EventBlocks().feed(message.data):
                 self._pass_on(self.order.take(head, event, self._loop.time()))
         except Unreadable as error:
-            self._missing(str(error))
+            self._note_missing(str(error))
         if self.order.is_behind:
             self._wake.set()
 
@@ -160,9 +160,9 @@ class BusFollower:
         for event in events:
             self._sink.take(event)
         if self._sink.needs_snapshot and events:
-            self._missing("events are missing")
+            self._note_missing("events are missing")
 
-    def _missing(self, reason: str) -> None:
+    def _note_missing(self, reason: str) -> None:
         self._reason = reason
         self.order.miss()
 
@@ -178,13 +178,13 @@ class BusFollower:
             events = EventBlocks().feed(message.data)
         except (Unanswered, Unreadable) as error:
             self._reason = str(error)
-            await self._stop_gap()
+            await self._show_stored()
             return False
         if self.order.version != before or not self.order.is_behind:
             return not self.order.is_behind
         passed = self.order.catch_up(fence, events, self._loop.time())
         if passed is None:
-            await self._look_at_lease(fence)
+            await self._check_lease(fence)
             return False
         self._begin(passed)
         return not self.order.is_behind
@@ -195,9 +195,9 @@ class BusFollower:
         try:
             self._pass_on(events)
         except Unreadable as error:
-            self._missing(str(error))
+            self._note_missing(str(error))
 
-    async def _stop_gap(self) -> None:
+    async def _show_stored(self) -> None:
         """Show the stored snapshot, unconfirmed, if there is nothing else to show or the leader is lost."""
         if self._sink.resume_version is not None and self._code != "leaderLost":
             return
@@ -208,11 +208,11 @@ class BusFollower:
             return  # `reason` stays: why the leader does not answer
         if stored is None or not events or not self.order.is_behind:
             return
-        if shown := self.order.stop_gap(stored.fence, events[0]):
+        if shown := self.order.show_stored(stored.fence, events[0]):
             self._begin(shown)
             self._sink.lose(self.reason, self._code or "leaderLost")
 
-    async def _look_at_lease(self, fence: int) -> None:
+    async def _check_lease(self, fence: int) -> None:
         """Accept a lower fence if the leader that answered with it holds the lease: the bus has lost its state."""
         if fence >= self.order.fence or self._code is None:
             return
@@ -242,13 +242,13 @@ class BusFollower:
                 self._reason = f"no event has come from {self.order.leader} for {LOST_SECONDS:g} s"
             self._sink.lose(self.reason, code)
         self._has_followed = self._has_followed or not self.order.is_behind
-        if code != self._told and (code is not None or self.order.leader):
+        if code != self._logged_code and (code is not None or self.order.leader):
             self._log_change(code)
         self._code = code
 
     def _log_change(self, code: LostCode | None) -> None:
-        """Log that the leader is lost, or there and has a name, or that another code applies."""
-        self._told, now = code, self._loop.time()
+        """Log that the leader is lost or back, or that it is lost for another reason."""
+        self._logged_code, now = code, self._loop.time()
         if code is None:
             lasted = {} if self._lost_at is None else {"lasted_seconds": round(now - self._lost_at, 1)}
             fields = {"leader": self.order.leader, "fence": self.order.fence, **lasted}

@@ -97,7 +97,7 @@ class BusOrder:
             self._advance(event)
         return passed + self._take_held()
 
-    def stop_gap(self, fence: int, event: SourceEvent) -> list[SourceEvent]:
+    def show_stored(self, fence: int, event: SourceEvent) -> list[SourceEvent]:
         """Take a stored snapshot, to be shown until the leader answers; return it if it is newer than what is shown."""
         if fence < self.fence:
             return []
@@ -159,7 +159,7 @@ class BusOrder:
                 following = self._take(head, event)
                 passed += following or []
                 if following is None:
-                    # The next answer includes this frame, or its epoch is over and it would never follow anything.
+                    # `_take` has held it in vain: the leader's next answer will include it, or its epoch is over.
                     self._forget_held()
         return passed
 
@@ -187,7 +187,10 @@ class BusOrder:
         self._held_bytes = 0
 
     def _is_old(self, head: FrameHead) -> bool:
-        """Whether this event or a later one was passed on; an event without an id carries the version before it."""
+        """Whether this event or a later one was passed on.
+
+        The number of a snapshot or delta is its own. That of any other event is the number of the one before it.
+        """
         if head.epoch != self._epoch:
             return False
         has_id = head.kind in ("snapshot", "delta")

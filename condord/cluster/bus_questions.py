@@ -61,16 +61,16 @@ class BusQuestions:
             Unavailable: the bus or the leader is lost, or does not answer, and there is no copy.
         """
         if (lost := self._lost()) is not None:
-            return self._copies.copied(method, target, f"{lost} {self._bus.urls} is lost")
+            return self._copies.copy_of(method, target, f"{lost} {self._bus.urls} is lost")
         try:
             async with self._slots:
-                answer = await self._asked(method, target)
+                answer = await self._request(method, target)
         except Unanswered as error:
-            return self._copies.copied(method, target, f"the leader does not answer: {error}")
+            return self._copies.copy_of(method, target, f"the leader does not answer: {error}")
         self._copies.keep(method, target, answer)
         return answer
 
-    async def _asked(self, method: str, target: str) -> Answer:
+    async def _request(self, method: str, target: str) -> Answer:
         payload = msgspec.json.encode(_Question(method, target))
         message = await self._bus.ask(ask_subject(self._account()), payload, seconds=ANSWER_SECONDS)
         if fault := message.headers.get(FAULT):

@@ -31,7 +31,7 @@ _PROBLEM_TYPE = "application/problem+json"  # of each answer of a condord that i
 _TEMPORARY = frozenset({408, 425, 429})
 _ADDRESS = "check http or https, the host, the port and the path"
 _NO_TLS = frozenset({"WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"})
-"""What OpenSSL calls an answer that is no TLS, by its version and by the first bytes."""
+"""The reasons that versions of OpenSSL report if the answer is not TLS."""
 _TLS_ALERT = b"\x15\x03"
 
 _TOKEN_HINT = "Name the file with the source's token as cluster.source_token_file, or set $CONDORD_TOKEN."  # noqa: S105
@@ -113,7 +113,7 @@ class Response:
 
 
 @contextlib.asynccontextmanager
-async def asked(
+async def open_request(
     settings: SourceSettings, method: str, target: str, headers: Mapping[str, str], head_seconds: float
 ) -> AsyncIterator[Response]:
     """Open a connection, send a request and yield the answer. The connection is closed with the context.
@@ -122,7 +122,7 @@ async def asked(
         Lost: the source cannot be reached or does not answer within `head_seconds`.
     """
     address = settings.address
-    reader, writer = await _opened(settings)
+    reader, writer = await _open_connection(settings)
     try:
         connection = h11.Connection(h11.CLIENT)
         token = {} if settings.token is None else {"Authorization": f"Bearer {settings.token.reveal()}"}
@@ -178,7 +178,7 @@ def refusal(settings: SourceSettings, response: Response) -> Refused | None:
     return Refused(text, _TOKEN_HINT)
 
 
-async def _opened(settings: SourceSettings) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _open_connection(settings: SourceSettings) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     address = settings.address
     try:
         async with asyncio.timeout(CONNECT_SECONDS):

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from condord.client.http import Address
-from condord.cluster.connection import Lost, Response, SourceSettings, asked, require
+from condord.cluster.connection import Lost, Response, SourceSettings, open_request, require
 from condord.cluster.event_blocks import EventBlocks
 from condord.cluster.interfaces import EventSink
 from condord.cluster.waking import Waking
@@ -117,7 +117,7 @@ class Follower:
         if (version := self._sink.resume_version) is not None:
             headers["Last-Event-ID"] = version
         target = f"/api/stream?heartbeat={HEARTBEAT_SECONDS:g}"
-        async with asked(self._settings, "GET", target, headers, HEAD_SECONDS) as response:
+        async with open_request(self._settings, "GET", target, headers, HEAD_SECONDS) as response:
             self._require_no_circle(response)
             require(self._settings, response, "text/event-stream")
             self._sink.begin()

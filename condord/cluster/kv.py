@@ -58,7 +58,9 @@ class BucketInfo(NamedTuple):
 
 
 class KvBucket:
-    """One bucket, with file storage. The first write creates it if it does not exist, unless `is_made_before`.
+    """One bucket, with file storage.
+
+    The first write creates it if it does not exist. With `is_made_before`, the caller creates it with `ensure`.
 
     `ttl_seconds` is how long a value lives, None for as long as the bucket. Each call takes at most `seconds`.
     """
@@ -86,7 +88,7 @@ class KvBucket:
             Unanswered: the bus is lost, or JetStream does not answer.
         """
         try:
-            entry = await self._answered(lambda: self._keys().get(key))
+            entry = await self._call(lambda: self._keys().get(key))
         except js_errors.KeyNotFoundError:
             return None
         return KeyState(entry.value or b"", entry.revision or 0)
@@ -97,7 +99,7 @@ class KvBucket:
         Raises:
             Unanswered: it may be set or not.
         """
-        return await self._written(lambda: self._keys().put(key, value))
+        return await self._write(lambda: self._keys().put(key, value))
 
     async def create(self, key: str, value: bytes) -> int:
         """Set a key that does not exist, and return its revision.
@@ -106,7 +108,7 @@ class KvBucket:
             Conflict: it exists.
             Unanswered: it may be set or not.
         """
-        return await self._written(lambda: self._keys().create(key, value))
+        return await self._write(lambda: self._keys().create(key, value))
 
     async def update(self, key: str, value: bytes, revision: int) -> int:
         """Set a key that has this revision, and return the new one.
@@ -115,7 +117,7 @@ class KvBucket:
             Conflict: it has another one, or does not exist.
             Unanswered: it may be set or not.
         """
-        return await self._written(lambda: self._keys().update(key, value, last=revision))
+        return await self._write(lambda: self._keys().update(key, value, last=revision))
 
     async def delete(self, key: str, revision: int) -> None:
         """Remove a key that has this revision.
@@ -124,7 +126,7 @@ class KvBucket:
             Conflict: it has another one.
             Unanswered: it may be removed or not.
         """
-        await self._answered(lambda: self._keys().delete(key, last=revision))
+        await self._call(lambda: self._keys().delete(key, last=revision))
 
     async def keys(self) -> list[str]:
         """Return the keys that exist or were deleted within their TTL, sorted.
@@ -156,7 +158,7 @@ class KvBucket:
             return found
         window = min(120.0, self._ttl_seconds or 120.0)
         config = info.config.evolve(max_age=self._ttl_seconds or 0, duplicate_window=window)
-        await self._answered(lambda: self._js.update_stream(config))
+        await self._call(lambda: self._js.update_stream(config))
         return found._replace(ttl_seconds=self._ttl_seconds)
 
     async def _make(self) -> None:
@@ -167,7 +169,7 @@ class KvBucket:
                 return self._js.create_key_value(config)
 
             try:
-                await self._answered(make)
+                await self._call(make)
             except Declined:
                 if replicas == REPLICAS[-1]:
                     raise
@@ -186,21 +188,21 @@ class KvBucket:
 
     async def _info(self, subjects: str | None = None) -> api.StreamInfo | None:
         try:
-            return await self._answered(lambda: self._js.stream_info(self._stream, subjects_filter=subjects))
+            return await self._call(lambda: self._js.stream_info(self._stream, subjects_filter=subjects))
         except js_errors.KeyNotFoundError:
             return None
 
-    async def _written(self, write: Callable[[], Awaitable[int]]) -> int:
+    async def _write(self, write: Callable[[], Awaitable[int]]) -> int:
         """Write; if there is no bucket, create it first."""
         try:
-            return await self._answered(write)
+            return await self._call(write)
         except js_errors.KeyNotFoundError as error:
             if self._is_made_before:
                 raise Unanswered(f"there is no bucket {self._name}") from error
             await self.ensure()
-            return await self._answered(write)
+            return await self._call(write)
 
-    async def _answered(self, call: Callable[[], Awaitable[_T]]) -> _T:
+    async def _call(self, call: Callable[[], Awaitable[_T]]) -> _T:
         """Call, and translate the errors of nats-py.
 
         Raises:

@@ -87,7 +87,7 @@ class Lease:
         """
         bucket = await self._bucket.ensure()
         self._learn_ttl(bucket.ttl_seconds)
-        self._see(bucket)
+        self._note_bucket(bucket)
         if bucket.is_unused and self._now() - self._seen_at < self._longest_seconds:
             return None
         self._holder = holder
@@ -101,7 +101,7 @@ class Lease:
             return None
         after = await self._bucket.ensure()
         if (after.made_ms, after.ttl_seconds) != (self._base, self.seconds):
-            # In a new bucket, what was written with the old base is nobody's: it keeps all out for a lease.
+            # In a new bucket, a lease with the old base belongs to no process: it blocks all others until it expires.
             raise Unanswered("the bucket was made again or changed meanwhile")
         return fence
 
@@ -140,8 +140,8 @@ class Lease:
         self.seconds = seconds
         self._longest_seconds = max(self._longest_seconds, seconds)
 
-    def _see(self, bucket: BucketInfo) -> None:
-        """Note which bucket there is, and since when."""
+    def _note_bucket(self, bucket: BucketInfo) -> None:
+        """Note which bucket exists now, and when this process first saw it."""
         if bucket.made_ms == self._base:
             return
         wait = {"wait_seconds": self._longest_seconds} if bucket.is_unused else {}

@@ -39,15 +39,18 @@ class Begin(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     copies: tuple[StateCopy, ...] = ()
 
 
-class Keep(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Keep this for a successor. `Kept` with this number, or a later one of the same kind, confirms it."""
+class KeepCopy(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The front is to keep `copy` for a successor.
+
+    `CopyIsKept` with this `number`, or a later one for the same kind, confirms it.
+    """
 
     number: int
     copy: StateCopy
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """What was sent with this number is where a successor would find it."""
+class CopyIsKept(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """The copy with this number is on the bus, where a successor would find it."""
 
     kind: str
     number: int
@@ -62,7 +65,7 @@ class HasBegun(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class Alive(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """The maker's event loop runs. It comes every `ALIVE_SECONDS` from when the loop begins."""
+    """The maker's event loop runs. This is sent every `ALIVE_SECONDS`, from the start of the loop on."""
 
 
 class IsServing(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -81,7 +84,7 @@ class MakerError(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     hint: str
 
 
-MakerMessage = Begin | Keep | Kept | IsLoaded | HasBegun | Alive | IsServing | HasRead | MakerError
+MakerMessage = Begin | KeepCopy | CopyIsKept | IsLoaded | HasBegun | Alive | IsServing | HasRead | MakerError
 
 
 class ChannelEnd:

@@ -147,7 +147,7 @@ class NatsClient(Client):
             writer.transport.abort()
 
 
-async def connected(
+async def open_client(
     url: str,
     login: BusLogin | None,
     context: Callable[[], ssl.SSLContext],

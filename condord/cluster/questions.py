@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from condord.cluster.connection import Lost, SourceSettings, asked, refusal
+from condord.cluster.connection import Lost, SourceSettings, open_request, refusal
 from condord.cluster.interfaces import Answer
 from condord.errors import Refused, Unavailable
 
@@ -46,7 +46,7 @@ class CopiedAnswers:
         while len(self._copies) > MAX_COPIES:
             del self._copies[next(iter(self._copies))]
 
-    def copied(self, method: str, target: str, why: str) -> Answer:
+    def copy_of(self, method: str, target: str, why: str) -> Answer:
         """Return the copy of an answer, `COPY_SECONDS` old at most.
 
         Raises:
@@ -87,12 +87,12 @@ class Questions:
             Unavailable: the source is lost or does not answer, and there is no copy.
         """
         if self._is_lost():
-            return self._copies.copied(method, target, f"{self._name} is lost")
+            return self._copies.copy_of(method, target, f"{self._name} is lost")
         try:
             async with self._slots:
-                answer = await self._asked(method, target)
+                answer = await self._request(method, target)
         except Lost as lost:
-            return self._copies.copied(method, target, f"{self._name} does not answer: {lost}")
+            return self._copies.copy_of(method, target, f"{self._name} does not answer: {lost}")
         self._copies.keep(method, target, answer)
         return answer
 
@@ -106,14 +106,14 @@ class Questions:
             raise Unavailable(f"{self._name} is lost", _HINT)
         try:
             async with self._slots:
-                return await self._asked("GET", target, accept)
+                return await self._request("GET", target, accept)
         except Lost as lost:
             raise Unavailable(f"{self._name} does not answer: {lost}", _HINT) from lost
 
-    async def _asked(self, method: str, target: str, accept: str = "*/*") -> Answer:
+    async def _request(self, method: str, target: str, accept: str = "*/*") -> Answer:
         seconds = READ_SECONDS if method == "GET" else WRITE_SECONDS
         headers = {"Accept": accept} if method == "GET" else {"Accept": accept, "Content-Length": "0"}
-        async with asked(self._settings, method, target, headers, seconds) as response:
+        async with open_request(self._settings, method, target, headers, seconds) as response:
             if (error := refusal(self._settings, response)) is not None:
                 self._refused(error)
                 raise Lost("it refuses the token")

@@ -113,4 +113,6 @@ def _check_certificate(path: Path, where: str) -> None:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(path, password="")
     except (ssl.SSLError, ValueError) as error:
         text = f"{where} cannot be used as a client certificate: the key is encrypted, damaged, or of another one"
-        raise ConfigError([text], "Put the certificate, those above it, and the unencrypted key into it.") from error
+        raise ConfigError(
+            [text], "Put into it the certificate, those of its issuers and the key, unencrypted."
+        ) from error

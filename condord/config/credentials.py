@@ -26,7 +26,7 @@ _VARIABLES = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY")
 _CREDENTIALS = ("apca-api-key-id", "apca-api-secret-key")
 _KEYS = ("alpaca.key_id_file", "alpaca.secret_key_file")
 _MAX_BYTES = 4096
-_MAX_TEXT_BYTES = 65_536  # a certificate with those above it
+_MAX_TEXT_BYTES = 65_536  # enough for a certificate with its key and the certificates of its issuers
 _MIN_TOKEN_LENGTH = 16
 _ONE_WORD = re.compile(r"[!-~]+")
 _KEY_LOOK = re.compile(r"[A-Za-z0-9]{16,}")
@@ -138,7 +138,7 @@ def word(text: str, where: str) -> Secret:
     """The only word in a text.
 
     Raises:
-        ConfigError: there is none, there are several, or it is something else.
+        ConfigError: the text is empty, too long, more than one word, or not printable ASCII.
     """
     try:
         return _word(text, where)
@@ -189,7 +189,7 @@ def _from_files(environ: Mapping[str, str], paths: tuple[str, str]) -> Credentia
 def _both(
     found: Sequence[str], names: tuple[str, str], where: str, read: Callable[[str, str], Secret]
 ) -> tuple[Secret, Secret]:
-    """Both halves of a key; `read` makes one of what was found and its name. At least one of them was found.
+    """Both halves of a key, of which at least one was found. `read` converts one, given its text or path and its name.
 
     Raises:
         CredentialsMissing: the other was not.

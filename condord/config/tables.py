@@ -125,7 +125,7 @@ def _read(name: str, elements: Sequence[Element], channels: Sequence[str]) -> Re
 
 
 def _converted(name: str, element: Element) -> tuple[msgspec.Struct | None, list[_Wrong]]:
-    """The table with what is valid of it, and what is wrong; None if it is none.
+    """The table with what is valid of it, and what is wrong; None if the element is not a table.
 
     A required key that is missing or not valid has a value of `_STAND_INS`, so that the others are checked anyway.
     """

@@ -25,7 +25,7 @@ _REMEDY = "set `enableServiceLinks: false` in the pod, or rename the service"
 
 
 def typed(base: object, raw: str) -> object:
-    """The value of `raw` as type `base`, or `raw` itself if it is not one.
+    """The value of `raw` as the type `base`, or `raw` itself if it cannot be converted.
 
     A list is separated by commas, and so is a table of numbers, `SPX=0.012,XSP=0.012`.
     """

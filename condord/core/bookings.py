@@ -60,10 +60,11 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Booking(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of `quantity` contracts (unsigned) at `at`; orders until `from_at` come first.
+    """The end of `quantity` contracts (unsigned) at `at`.
 
-    `closes` is 1 if it closes short contracts, -1 for long ones, 0 for either. `cost` is that of the contracts that
-    close them, None if unknown. The other fields are those of `Closed`.
+    It is applied after all orders that filled before `from_at`, the end of its day. `closes` is 1 if it closes short
+    contracts, -1 for long ones, 0 for either. `cost` is that of the contracts that close them, None if unknown. The
+    other fields are those of `Closed`.
     """
 
     contract: OptionSymbol
@@ -199,7 +200,7 @@ class Bookings:
         )
 
     def _instants(self, activity: Activity, contract: OptionSymbol) -> tuple[dt.datetime, dt.datetime]:
-        """When an event was, and when the orders of its day end."""
+        """The `at` and `from_at` of a booking: when the event was, and the end of its day."""
         day, ending = self._session(activity, contract), self._ending(contract)
         is_last = day == last_trading_day(ending)
         at = ending.last_trading_at if is_last else self._calendar.last_until(day).close_at

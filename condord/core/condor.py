@@ -81,7 +81,7 @@ class Condor(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BookKey(msgspec.Struct, frozen=True, order=True):
-    """What the legs of one condor have in common: they are grouped in one book."""
+    """What all legs of a condor have in common. The contracts with one key are a book, and are grouped together."""
 
     root: str
     expiration: dt.date

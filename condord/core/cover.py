@@ -210,7 +210,7 @@ def _by_shares(short: _Remaining, shares: dict[str, int]) -> Iterator[Pair]:
 
 
 def _delivered(short: _Remaining) -> dict[str, int]:
-    """The shares that one contract delivers, by symbol; empty if unknown, or if it delivers more than whole shares."""
+    """The shares that one contract delivers, by symbol; empty if they are unknown, or not all of it is whole shares."""
     held, contract = short.position, short.contract
     if short.expiry.is_index:
         return {}

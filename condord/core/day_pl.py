@@ -215,7 +215,7 @@ def _split(
     cash_e4 -= sum(part.cash_e4 for part in parts)
     yield from parts
     if parts and not quantity and _contracts(fills) == sum(abs(trade.quantity) for _, trade in by_orders):
-        yield _Part(parts[0].owner, 0, cash_e4)  # what the rounding of an order's average leaves
+        yield _Part(parts[0].owner, 0, cash_e4)  # the rest, as the average prices of orders are rounded
         return
     weights = [weight for _, weight in heirs]
     amounts = zip(heirs, _pro_rata(quantity, weights), _pro_rata(cash_e4, weights), strict=True)

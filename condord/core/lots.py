@@ -239,7 +239,7 @@ class Ledger:
             take(closing, [symbol], quantity)
 
     def forget_expired(self, day: int) -> None:
-        """Drop the lots that expired before the day before the one with this ordinal."""
+        """Drop the lots for which `has_expired` is true on `day`, an ordinal."""
         self.lots = [lot for lot in self.lots if not has_expired(lot, day)]
 
     def _of_day(self, trades: Iterable[LotLeg]) -> tuple[LotLeg, ...]:
@@ -310,7 +310,7 @@ def _counted(trades: Iterable[LotLeg]) -> dict[str, tuple[int, int]]:
 
 
 def has_expired(lot: Lot, day: int) -> bool:
-    """Whether a lot expired before the day before the one with this ordinal.
+    """Whether a lot expired at least two days before `day`, an ordinal as of `date.toordinal`.
 
     A lot rolled one side at a time may have two expirations, of which the last counts.
     """
@@ -319,7 +319,7 @@ def has_expired(lot: Lot, day: int) -> bool:
 
 
 def _some(trades: Iterable[LotLeg]) -> tuple[LotLeg, ...]:
-    """The trades of at least one contract."""
+    """`trades` without those of no contract."""
     return tuple(trade for trade in trades if trade.quantity)
 
 

@@ -251,7 +251,7 @@ def total(
 
 
 def as_grouped(positions: Iterable[Position], grouping: Grouping) -> list[Position]:
-    """`positions` with the cost that the parts of `grouping` add up to; condors of orders cost what their fills did."""
+    """`positions` with the cost of their parts in `grouping`: a condor from orders costs what its fills did."""
     parts: dict[str, list[int | None]] = {}
     for condor in grouping.condors:
         for leg in condor.legs:

@@ -47,10 +47,10 @@ class WorkingOrder(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ClosingOrder(msgspec.Struct, frozen=True, kw_only=True):
-    """A working order as it closes `quantity` of one condor.
+    """The part of a working order that closes `quantity` of one condor.
 
     `limit_e4` has the sign of the condor's mark, None for a market order. `percent_of_max_profit` is what the condor
-    has made when it fills, None for an order of one side, or without a limit.
+    will have made if the order fills at its limit, None for an order of one side, or without a limit.
     """
 
     order_id: str

@@ -1,4 +1,4 @@
-"""Where an account is, without anything that reads one."""
+"""Which environment an account is in. This imports nothing that reads an account, so that a relay stays small."""
 
 from __future__ import annotations
 

@@ -34,7 +34,9 @@ FILE_NAME = "alerts.sqlite3"
 STOP_SECONDS = 1.0
 """How long a stop waits for the last changes to be stored."""
 ACKNOWLEDGE_SECONDS = 4.0
-"""How long an acknowledgement waits until the next leader would know of it: a copy under way and its own take 2 s each.
+"""How long an acknowledgement waits until the next leader would know of it.
+
+A copy that is under way may take 2 s, and that of the acknowledgement another 2 s.
 
 A server that asks the leader over the bus waits 5 s for the answer.
 """
@@ -83,7 +85,7 @@ class AlertService:
         self._is_done = asyncio.Event()
         self._notice = StoreNotice("alertsNotStored")
 
-    # What the publisher asks.
+    # Called by the publisher.
 
     @property
     def deadline(self) -> float | None:
@@ -102,7 +104,7 @@ class AlertService:
         self._records |= {record.id: record for record in changes.records}
         self._wake()
 
-    # What is known of the account.
+    # Called by the feed.
 
     def note_account(self, account_key: str) -> None:
         """Evaluate this account once its alerts are recalled."""
@@ -110,7 +112,10 @@ class AlertService:
         self._wake()
 
     def note_orders(self) -> None:
-        """Evaluate what is shown: it is shown with the account's orders, or these cannot be read."""
+        """Note that the positions shown were grouped with the account's orders, or that these cannot be read.
+
+        Rules are evaluated from now on, once the alerts are recalled.
+        """
         self._has_orders = True
         self._watch.note_orders()
 
@@ -123,7 +128,7 @@ class AlertService:
     def _is_watching(self) -> bool:
         return self._account is not None and self._account == self._recalled and self._has_orders
 
-    # What is asked of the daemon.
+    # Called by requests and reloads.
 
     def set_rules(self, rules: Sequence[Rule]) -> None:
         """Evaluate these rules from now on. Alerts of rules that are gone, or were changed, end."""
@@ -139,7 +144,7 @@ class AlertService:
         An ingester returns only once the next leader would know of it.
 
         Raises:
-            Unavailable: it may not, as the bus has not confirmed it within `ACKNOWLEDGE_SECONDS`.
+            Unavailable: the bus has not confirmed it within `ACKNOWLEDGE_SECONDS`, so the next leader may not know.
         """
         changes = self.alerts.acknowledge(alert_id, self._now_at())
         if changes is None:
@@ -176,7 +181,7 @@ class AlertService:
         """The notice that alerts are not stored, if so."""
         return self._notice.of(self._store.fault)
 
-    # The disk.
+    # Storing and delivering.
 
     async def run(self) -> None:
         """Store and deliver changes, and recall the alerts of each account, until cancelled."""

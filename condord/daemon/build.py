@@ -124,8 +124,8 @@ def build(
         own = counting.own(publisher.fanout, subscribers, log_dropped=log_dropped())
         return own if pool is None else counting.summed(own, pool.counts)
 
-    def inner() -> schema.Server:
-        return place.inner(inputs.config.server)
+    def server_section() -> schema.Server:
+        return place.own_section(inputs.config.server)
 
     clock = ExchangeClock(utc_now)
     metrics = Metrics(__version__, numbers)  # calls `numbers` at the first scrape, when all parts exist
@@ -148,7 +148,7 @@ def build(
         store=store,
         require_account=_take_any if copied is None else copied.require_account,
     )
-    subscribers = Subscribers(publisher.fanout, settings=inner, now_at=clock)
+    subscribers = Subscribers(publisher.fanout, settings=server_section, now_at=clock)
     pool = worker_pool.build(
         place,
         registry=metrics.registry,
@@ -179,7 +179,7 @@ def build(
         app.build(view),
         guard_settings(inputs.config),
         metrics=metrics,
-        max_subscribers=lambda: inner().max_subscribers,
+        max_subscribers=lambda: server_section().max_subscribers,
     )
     reload = Reload(
         inputs,

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-from condord.cluster.maker_channel import Keep, Kept, StateCopy
+from condord.cluster.maker_channel import CopyIsKept, KeepCopy, StateCopy
 from condord.daemon.alert_service import FILE_NAME
 from condord.errors import ConfigError
 from condord.notify import alert_copy
@@ -14,7 +14,7 @@ from condord.notify.alert_copy import CopiedAlerts
 from condord.upstream import state_files
 
 KEPT_SECONDS = 2.0
-"""How long the messages of a change of alerts wait, at most, for a successor to be able to know of the change."""
+"""How long notifications of a change wait, at most, until a successor would know of the change."""
 ALERTS = "alerts"
 KINDS = (*sorted(state_files.COPIED), ALERTS)
 
@@ -33,20 +33,20 @@ class CopiedState:
         hashes = {state_files.account_hash(name) for name in self.files}
         hashes.add(None if self.alerts is None else self.alerts.account)
         self._accounts = hashes - {None}
-        self._send: Callable[[Keep], None] | None = None
-        self._waiting: dict[str, Keep] = {}
+        self._send: Callable[[KeepCopy], None] | None = None
+        self._waiting: dict[str, KeepCopy] = {}
         self._number = 0
         self._kept: dict[str, int] = {}
         self._has_changed = asyncio.Condition()
 
-    def connect(self, send: Callable[[Keep], None]) -> None:
+    def connect(self, send: Callable[[KeepCopy], None]) -> None:
         """Send what is waiting, and from now on every copy at once."""
         self._send = send
         for keep in self._waiting.values():
             send(keep)
         self._waiting.clear()
 
-    async def confirm(self, kept: Kept) -> None:
+    async def confirm(self, kept: CopyIsKept) -> None:
         """Note what the front has stored for a successor."""
         async with self._has_changed:
             self._kept[kept.kind] = kept.number
@@ -79,7 +79,7 @@ class CopiedState:
 
     def _keep(self, copy: StateCopy) -> int:
         self._number += 1
-        keep = Keep(number=self._number, copy=copy)
+        keep = KeepCopy(number=self._number, copy=copy)
         if self._send is None:
             self._waiting.pop(copy.kind, None)
             self._waiting[copy.kind] = keep

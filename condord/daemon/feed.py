@@ -21,7 +21,7 @@ from condord.core.naming import Names
 from condord.core.position import Position
 from condord.core.quote import Tick
 from condord.daemon.alert_service import AlertService
-from condord.daemon.grouper import Worker
+from condord.daemon.grouper import BackgroundRunner
 from condord.daemon.market_feed import MarketFeed
 from condord.daemon.recorded_account import RecordedAccount
 from condord.live import wire
@@ -47,7 +47,7 @@ class Feed(MarketFeed):
         *,
         loop: asyncio.AbstractEventLoop,
         now_at: Callable[[], dt.datetime],
-        work: Worker,
+        work: BackgroundRunner,
         past: RecordedAccount,
         alerts: AlertService,
         require_account: Callable[[str], None] = lambda _account_key: None,
@@ -66,7 +66,7 @@ class Feed(MarketFeed):
         self._observe = observe
         self._past = Memory(), DayMemory(), Past()
         self._timer: asyncio.TimerHandle | None = None
-        self._turned = -math.inf
+        self._written_at = -math.inf
 
     @property
     def symbols(self) -> tuple[str, ...]:
@@ -248,7 +248,7 @@ class Feed(MarketFeed):
             self._timer.cancel()
             self._timer = None
         now = self._loop.time()
-        if deadline <= now and now >= self._turned + self._coalescer.window_seconds:
+        if deadline <= now and now >= self._written_at + self._coalescer.window_seconds:
             self._turn()
         else:
             self._timer = self._loop.call_at(deadline, self._turn)
@@ -259,9 +259,9 @@ class Feed(MarketFeed):
         wake(woken)
         received = self._publisher.take_received()
         if woken:
-            self._turned = self._loop.time()
+            self._written_at = self._loop.time()
             if received is not None:
-                self._observe(self._turned - received)
+                self._observe(self._written_at - received)
         deadline = self._publisher.deadline
         if deadline is not None:
             self._timer = self._loop.call_at(deadline, self._turn)

@@ -22,8 +22,11 @@ from condord.live.relay_path import RelayPath
 from condord.live.replica import Replica
 
 
-class Followed(Protocol):
-    """What is followed; its events go to the feed. `relays` are those between this process and the account."""
+class RelaySource(Protocol):
+    """A source of events that a relay follows; its events go to the feed.
+
+    `relays` are those between this process and the account.
+    """
 
     relays: RelayPath
 
@@ -38,19 +41,19 @@ class Followed(Protocol):
         """Connect now instead of after the wait."""
 
     async def ask(self, method: str, target: str) -> Answer:
-        """Return the answer to what the relay does not know.
+        """Return the answer to a request that the relay cannot answer itself.
 
         Raises:
             Unavailable: there is none.
         """
 
 
-Follow = Callable[[Replica, RelayFeed, Callable[[CondordError], None]], Followed]
+Follow = Callable[[Replica, RelayFeed, Callable[[CondordError], None]], RelaySource]
 """Makes what is followed, in the running loop; its last argument is called with an error that ends the relay."""
 
 
 class FollowedSource:
-    """Implements `Followed` for another condord, which errors call `name`, by default with its address.
+    """Implements `RelaySource` for another condord, which errors call `name`, by default with its address.
 
     `relays` is made here, unless this process is a part of a relay. Attempts to connect are about `max_wait_seconds`
     apart at most.

@@ -1,4 +1,4 @@
-"""Follow whichever ingester leads on a bus; the other `Followed` is in `condord.daemon.followed`."""
+"""Follow whichever ingester leads on a bus; the other `RelaySource` is in `condord.daemon.followed`."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from condord.live.replica import Replica
 
 
 class FollowedBus:
-    """Implements `Followed` for a bus. An empty `account` stands for the only one on the bus."""
+    """Implements `RelaySource` for a bus. An empty `account` stands for the only one on the bus."""
 
     def __init__(
         self,

@@ -80,7 +80,7 @@ class Announcements:
         """Publish and answer under this fence from now on."""
         self._publisher.lead(fence, self._name)
         self._answers.lead(fence)
-        self._follower.expect(fence)  # for when it follows again
+        self._follower.expect(fence)  # it follows the bus again after this term
 
     def take(self, event: SourceEvent) -> None:
         """Publish an event."""
@@ -93,7 +93,7 @@ class Announcements:
 
 
 class FollowedFront:
-    """Implements `condord.daemon.followed.Followed`, and takes part in the election. To be made in a running loop."""
+    """Implements `condord.daemon.followed.RelaySource`, and takes part in the election. Needs a running loop."""
 
     def __init__(
         self, settings: FrontSettings, replica: Replica, feed: RelayFeed, refused: Callable[[CondordError], None]
@@ -140,7 +140,7 @@ class FollowedFront:
             lambda: settings.begin,
             ready=self.ready,
             copies=lambda fence: StateCopies(bucket, account, fence),
-            served=self._source,
+            switch=self._source,
             history=self.history,
             end=refused,
             lease_seconds=lambda: lease.seconds,

@@ -11,7 +11,7 @@ from condord.live.replica import LostCode, SourceEvent
 from condord.tasks import stopped
 
 
-class Following(Protocol):
+class EventFollower(Protocol):
     """Follows the bus or a maker."""
 
     async def run(self) -> None:
@@ -21,14 +21,14 @@ class Following(Protocol):
         """Connect now instead of after the wait."""
 
 
-class Asking(Protocol):
+class RequestAnswerer(Protocol):
     """Answers requests: the maker, or over the bus the leader."""
 
     async def ask(self, method: str, target: str) -> Answer:
         """Return the answer to a request."""
 
 
-class Announced(Protocol):
+class AnnouncementSink(Protocol):
     """Gives others on the bus the leader's events and answers."""
 
     @property
@@ -45,15 +45,15 @@ class Announced(Protocol):
         """Publish nothing from now on."""
 
 
-class LedSink:
+class MakerSink:
     """An `EventSink` for the events of a maker: gives each to `feed`, and publishes it under `fence`.
 
     Nothing is published before the first event, so that nobody gets an earlier leader's document under this fence.
     """
 
-    def __init__(self, feed: EventSink, announced: Announced, fence: int) -> None:
+    def __init__(self, feed: EventSink, announcements: AnnouncementSink, fence: int) -> None:
         self._feed = feed
-        self._announced = announced
+        self._announcements = announcements
         self._fence = fence
         self._has_begun = False
 
@@ -85,8 +85,8 @@ class LedSink:
         self._feed.take(event)
         if not self._has_begun:
             self._has_begun = True
-            self._announced.lead(self._fence)
-        self._announced.take(event)
+            self._announcements.lead(self._fence)
+        self._announcements.take(event)
 
     def lose(self, reason: str, code: LostCode = "leaderLost") -> None:  # noqa: ARG002 - it is always the maker
         """Note that nothing comes from the maker."""
@@ -94,7 +94,7 @@ class LedSink:
 
 
 class FrontSource:
-    """Implements `condord.daemon.term.Served`.
+    """Implements `condord.daemon.term.SourceSwitch`.
 
     `of_bus` follows whichever ingester leads, and `of_maker` returns a follower of the maker for a sink. `ask_bus` and
     `ask_maker` answer what the front cannot.
@@ -103,15 +103,15 @@ class FrontSource:
     def __init__(
         self,
         feed: EventSink,
-        announced: Announced,
+        announcements: AnnouncementSink,
         *,
-        of_bus: Following,
-        of_maker: Callable[[EventSink], Following],
-        ask_bus: Asking,
-        ask_maker: Asking,
+        of_bus: EventFollower,
+        of_maker: Callable[[EventSink], EventFollower],
+        ask_bus: RequestAnswerer,
+        ask_maker: RequestAnswerer,
     ) -> None:
         self._feed = feed
-        self._announced = announced
+        self._announcements = announcements
         self._of_bus = of_bus
         self._of_maker = of_maker
         self._ask_bus = ask_bus
@@ -132,15 +132,15 @@ class FrontSource:
     @property
     def forbidden(self) -> str | None:
         """What a leader needs and the bus forbids; None as far as is known."""
-        return self._announced.forbidden
+        return self._announcements.forbidden
 
     def lead(self, fence: int) -> None:
         """Follow the maker from now on, and publish what comes from it."""
-        self._follow(self._of_maker(LedSink(self._feed, self._announced, fence)))
+        self._follow(self._of_maker(MakerSink(self._feed, self._announcements, fence)))
 
     def stand_by(self) -> None:
         """Follow the bus from now on."""
-        self._announced.step_down()
+        self._announcements.step_down()
         self._follow(self._of_bus)
 
     def retry(self) -> None:
@@ -150,15 +150,15 @@ class FrontSource:
     async def ask(self, method: str, target: str) -> Answer:
         """Return the answer of this process's maker, or, over the bus, of the leader.
 
-        A GET that waits for an answer when this process begins or ceases to lead is asked again: a leader that is gone
-        would not answer it, and its copy may be older than what the next one knows.
+        A GET that waits for an answer when this process begins or ceases to lead is sent again: a leader that is gone
+        would not answer it, and a copy of an earlier answer may be outdated.
 
         Raises:
             Unavailable: there is none.
         """
         while True:
             asked = self._ask_maker if self.is_leading else self._ask_bus
-            if method != "GET":  # it may have been done
+            if method != "GET":  # it may have been carried out, so it is not sent again
                 return await asked.ask(method, target)
             answering = asyncio.create_task(asked.ask(method, target))
             change = asyncio.create_task(self._change.wait())
@@ -181,7 +181,7 @@ class FrontSource:
             finally:
                 await stopped((following, change))
 
-    def _follow(self, followed: Following) -> None:
+    def _follow(self, followed: EventFollower) -> None:
         self._followed = followed
         self._change.set()
         self._change = asyncio.Event()

@@ -14,7 +14,7 @@ from condord.host.thread_pool import DaemonPool
 Result = TypeVar("Result")
 
 
-class Worker(Protocol):
+class BackgroundRunner(Protocol):
     """Runs long computations off the loop, as `Grouper` does."""
 
     def __call__(self, work: Callable[[Callable[[], None]], Result], /) -> Awaitable[Result]:

@@ -23,11 +23,11 @@ from condord.cluster.maker_channel import (
     ALIVE_SECONDS,
     Alive,
     ChannelEnd,
+    CopyIsKept,
     HasBegun,
     HasRead,
     IsLoaded,
     IsServing,
-    Kept,
     MakerError,
     MakerMessage,
     packed,
@@ -45,7 +45,7 @@ from condord.host.thread_pool import ResolvingLoop
 if TYPE_CHECKING:
     from condord.daemon.copied_state import CopiedState
 
-LOOK_SECONDS = 0.05
+CHECK_SECONDS = 0.05
 """How often the maker checks whether its document has positions, until it has."""
 CONTRACTS_SECONDS = 0.5
 """How long the front waits for the contracts of these positions, which would otherwise need a second snapshot."""
@@ -105,17 +105,17 @@ def _run(end: socket.socket, watch: DeadlineWatch, environ: Mapping[str, str]) -
         channel = await ChannelEnd.open(end)
         copied.connect(channel.send)
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(_hear(channel, copied))
+            tasks.create_task(_receive_confirmations(channel, copied))
             tasks.create_task(_report_alive(channel))
             await serves.wait()
             channel.send(IsServing())
             edition = parts.publisher.book.edition
             while edition.status.positions.read_at is None:  # noqa: ASYNC110 - this ends within seconds
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(CHECK_SECONDS)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(CONTRACTS_SECONDS):
                     while edition.assumes_multipliers:  # noqa: ASYNC110 - as above
-                        await asyncio.sleep(LOOK_SECONDS)
+                        await asyncio.sleep(CHECK_SECONDS)
             channel.send(HasRead())
 
     service.run(
@@ -130,10 +130,10 @@ def _run(end: socket.socket, watch: DeadlineWatch, environ: Mapping[str, str]) -
     )
 
 
-async def _hear(channel: ChannelEnd, copied: CopiedState) -> None:
+async def _receive_confirmations(channel: ChannelEnd, copied: CopiedState) -> None:
     """Take the front's confirmations until cancelled."""
     while (message := await channel.receive()) is not None:
-        if isinstance(message, Kept):
+        if isinstance(message, CopyIsKept):
             await copied.confirm(message)
     await asyncio.Event().wait()  # the front is gone, so this process ends in a moment
 

@@ -35,7 +35,7 @@ class AskNow(Protocol):
 class MakerMetrics:
     """Adds the metrics of the maker to those of the front while it leads.
 
-    What earlier makers have counted stays in what adds up, as far as a scrape has seen it, so no counter decreases.
+    The counts of earlier makers, as of the last scrape, stay in the sums, so no counter decreases.
     """
 
     def __init__(self, ask_now: AskNow, *, is_leading: Callable[[], bool]) -> None:

@@ -13,12 +13,12 @@ from condord.cluster.maker_channel import (
     Alive,
     Begin,
     ChannelEnd,
+    CopyIsKept,
     HasBegun,
     HasRead,
     IsLoaded,
     IsServing,
-    Keep,
-    Kept,
+    KeepCopy,
     MakerError,
 )
 from condord.errors import EXIT_CONFIG, EXIT_REFUSED, CondordError, ConfigError, Refused
@@ -41,7 +41,7 @@ class MakerProcess:
     """
 
     def __init__(self, child: ChildProcess, deadline: DeadlinePipe, channel: ChannelEnd) -> None:
-        self.keep: Callable[[Keep], None] = lambda _keep: None
+        self.keep: Callable[[KeepCopy], None] = lambda _keep: None
         self.is_loaded = asyncio.Event()
         self.has_begun = asyncio.Event()
         self.is_alive = asyncio.Event()
@@ -116,7 +116,7 @@ class MakerProcess:
                 self.is_serving.set()
             elif isinstance(message, HasRead):
                 self.has_read.set()
-            elif isinstance(message, Keep):
+            elif isinstance(message, KeepCopy):
                 self.keep(message)
             elif isinstance(message, MakerError):
                 self.ending = message
@@ -124,7 +124,7 @@ class MakerProcess:
         self.close()
         return code
 
-    def confirm(self, kept: Kept) -> None:
+    def confirm(self, kept: CopyIsKept) -> None:
         """Confirm what has been stored for a successor."""
         self._channel.send(kept)
 

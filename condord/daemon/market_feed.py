@@ -1,4 +1,4 @@
-"""Give the publisher what Alpaca sends besides quotes of options: underlyings, figures, the account, and its day."""
+"""Pass on to the publisher what Alpaca sends besides option quotes: underlyings, figures, balances, today's fills."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ class MarketFeed(ABC):
         return self._publisher.book.risks.figures.indexes
 
     @property
-    def opposites(self) -> tuple[str, ...]:
-        """Contracts not held, whose quotes give the volatility of held ones in the money, or the price of an index."""
-        return self._publisher.book.risks.opposites(self._now_at())
+    def opposite_contracts(self) -> tuple[str, ...]:
+        """The contracts that are not held but whose quotes are needed, as in `MarketSink`."""
+        return self._publisher.book.risks.opposite_contracts(self._now_at())
 
     def offer_stocks(self, ticks: Sequence[Tick]) -> None:
         """Take quotes from the stock stream."""
@@ -71,8 +71,8 @@ class MarketFeed(ABC):
         self._arm(self._publisher.set_snapshots(snapshots))
 
     def set_opposite_quotes(self, ticks: Sequence[Tick]) -> None:
-        """Take the latest quotes of `opposites`."""
-        self._arm(self._publisher.set_opposites(ticks, self._now_at()))
+        """Take the latest quotes of `opposite_contracts`."""
+        self._arm(self._publisher.set_opposite_quotes(ticks, self._now_at()))
 
     def set_account_summary(self, summary: AccountSummary) -> None:
         """Take the account's balances."""
@@ -91,5 +91,5 @@ class MarketFeed(ABC):
         self._arm(self._publisher.set_day_fills(day, fills, self._loop.time()))
 
     def set_closes(self, closes: Closes) -> None:
-        """Take the closes of the session before, as the positions name them."""
+        """Take the closes of the session before, which Alpaca sends with the positions."""
         self._arm(self._publisher.set_closes(closes, self._loop.time()))

@@ -47,8 +47,9 @@ class WorkerResources(msgspec.Struct, frozen=True, kw_only=True):
 class Place(msgspec.Struct, frozen=True, kw_only=True):
     """Where a process serves. `address` is the URL for clients.
 
-    With `worker_resources`, clients connect to the listeners of those, and only workers to `listeners`. `endpoints`
-    take the place of others, by the names of their routes. A worker shares `room` and `used_tickets` with the others.
+    With `worker_resources`, clients connect to the listeners in these, and only workers to `listeners`. `endpoints`
+    replace those of the application, by the names of their routes. A worker shares `room` and `used_tickets` with the
+    other workers.
     """
 
     listeners: Sequence[socket.socket]
@@ -59,8 +60,8 @@ class Place(msgspec.Struct, frozen=True, kw_only=True):
     used_tickets: UsedTickets | None = None
     endpoints: Mapping[str, Callable[..., Any]] = {}
 
-    def inner(self, section: schema.Server) -> schema.Server:
-        """`[server]` for the streams of this process.
+    def own_section(self, section: schema.Server) -> schema.Server:
+        """The section `[server]` as it applies to the streams of this process.
 
         If it has workers, they are its only subscribers, and none is refused. While this process was paused, each may
         have connected many times, and the connections that they have given up wait in the queue before the last one.

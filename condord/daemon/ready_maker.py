@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from condord.daemon.maker_process import MakerProcess
 from condord.host.child_process import RestartDelays
 
-LOOK_SECONDS = 0.5
+CHECK_SECONDS = 0.5
 
 _log = logging.getLogger(__name__)
 
 
 class ReadyMaker:
-    """Keeps one waiting maker with this environment; after `take`, not before `want` is called."""
+    """Keeps one waiting maker with this environment; after `take`, the next one is started once `want` is called."""
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._environ = environ
@@ -29,7 +29,7 @@ class ReadyMaker:
         """Start a maker whenever one is wanted and missing, until cancelled, which ends the waiting one."""
         try:
             while True:
-                pause_seconds = await self._look()
+                pause_seconds = await self._check()
                 await asyncio.sleep(pause_seconds)
         finally:
             if self._maker is not None:
@@ -51,7 +51,7 @@ class ReadyMaker:
         """Keep one waiting again."""
         self._is_wanted = True
 
-    async def _look(self) -> float:
+    async def _check(self) -> float:
         """Start a maker if one is missing, and return in how many seconds to check again."""
         async with self._lock:
             now = asyncio.get_running_loop().time()
@@ -61,7 +61,7 @@ class ReadyMaker:
             if self._is_wanted and (self._maker is None or self._maker.has_ended):
                 self._drop_ended()
                 return self._delays.after(now - self._began)
-            return LOOK_SECONDS
+            return CHECK_SECONDS
 
     def _drop_ended(self) -> None:
         if self._maker is not None and self._maker.has_ended:

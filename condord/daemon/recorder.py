@@ -71,7 +71,7 @@ class Recorder:
         self._queue.put_nowait(rows)
 
     def pause(self) -> None:
-        """The key has changed: record nothing until its account is known and that account's positions are shown."""
+        """Record nothing until the new key's account is known and its positions are shown: the key has changed."""
         self.is_known = self.is_shown = False
 
     def show(self) -> None:

@@ -11,7 +11,7 @@ from condord.config import bus_credentials
 from condord.config.relay_startup import RelayStartup
 from condord.config.schema import Config
 from condord.daemon import live_keys
-from condord.daemon.followed import Followed
+from condord.daemon.followed import RelaySource
 from condord.daemon.relay_view import RelayView
 from condord.host import logs
 from condord.host.secret import Secret
@@ -67,7 +67,7 @@ class RelayInputs:
 class RelayParts(msgspec.Struct, frozen=True, kw_only=True):
     """What the job runs and reloads."""
 
-    followed: Followed
+    followed: RelaySource
     view: RelayView
     guard: Guard
     guard_settings: Callable[[Config], GuardSettings]

@@ -96,7 +96,7 @@ def serve(
 ) -> None:
     """Serve what `follow` returns until SIGINT or SIGTERM. `job` makes the job from the parts.
 
-    `endpoints` take the place of others, by the names of their routes.
+    `endpoints` replace those of the application, by the names of their routes.
 
     Raises:
         CondordError: the address is taken, or the job cannot continue.
@@ -165,8 +165,8 @@ def build(
         own = counting.own(fanout, subscribers, log_dropped=log_dropped(), cluster=followed.cluster)
         return own if pool is None else counting.summed(own, pool.counts)
 
-    def inner() -> schema.Server:
-        return place.inner(inputs.config.server)
+    def server_section() -> schema.Server:
+        return place.own_section(inputs.config.server)
 
     def guard_settings(config: Config) -> GuardSettings:
         return web.guard_settings(
@@ -193,7 +193,7 @@ def build(
         is_worker=inputs.worker is not None,
     )
     followed = follow(replica, feed, refused)
-    subscribers = Subscribers(fanout, settings=inner, now_at=clock, room=place.room)
+    subscribers = Subscribers(fanout, settings=server_section, now_at=clock, room=place.room)
     pool = worker_pool.build(
         place,
         registry=metrics.registry,
@@ -218,7 +218,7 @@ def build(
         app.build_relay(view, followed, place.endpoints),
         guard_settings(inputs.config),
         metrics=metrics,
-        max_subscribers=lambda: inner().max_subscribers,
+        max_subscribers=lambda: server_section().max_subscribers,
         gate=lambda application: UnreadGate(application, lambda: view.unread),
         around=lambda guarded: RelaysHeader(guarded, lambda: followed.relays.text),
     )

@@ -16,7 +16,7 @@ from condord.daemon.subscribers import Subscribers
 from condord.http.interfaces import Unread
 from condord.http.tickets import Tickets
 from condord.live import wire
-from condord.live.lost_source import trusted_condor
+from condord.live.lost_source import condor_unconfirmed_if_lost
 from condord.live.replica import Replica
 from condord.live.source_clock import SourceClock
 
@@ -128,7 +128,7 @@ class RelayView:
         The answer has no status to show that the source is lost, so meanwhile its quotes are unconfirmed.
         """
         found = self._replica.edition.one(condor_id, self._clock())
-        return None if found is None else trusted_condor(found, self._replica.edition.status)
+        return None if found is None else condor_unconfirmed_if_lost(found, self._replica.edition.status)
 
     def report(self) -> wire.StatusReport:
         """The status and the counters."""

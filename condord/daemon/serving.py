@@ -26,7 +26,7 @@ from condord.http import server
 from condord.http.metrics import Metrics
 from condord.tasks import Lifetime
 
-STUCK_LOOKS = 10
+STUCK_CHECKS = 10
 """How many checks in a row, one a second, must find the job stuck.
 
 A process that was stopped (SIGSTOP) finds its job stuck once after it continues, so one check proves nothing.
@@ -139,7 +139,7 @@ class Service:
                 tasks.create_task(keep("the reload", self._reload_on_hang_up)),
                 tasks.create_task(keep("the heartbeat", parts.subscribers.heartbeats)),
                 tasks.create_task(keep("the watchdog", self._feed_systemd)),
-                tasks.create_task(keep("the watch over the job", self._oversee)),
+                tasks.create_task(keep("the check of the job", self._oversee)),
             ]
             writing = [tasks.create_task(keep(name, work)) for name, work in self._job.writers.items()]
             await self._lifetime.stopping.wait()
@@ -180,7 +180,7 @@ class Service:
     async def _oversee(self) -> None:
         """Once a second, advance the hang watchdog and check that the job makes progress."""
         loop = asyncio.get_running_loop()
-        stalls = StallCounter(STUCK_LOOKS)
+        stalls = StallCounter(STUCK_CHECKS)
         progress = 0
         while True:
             due = loop.time() + 1.0

@@ -17,7 +17,7 @@ MAX_HOLDINGS = 1000
 """How many holdings are kept: those with the newest minutes."""
 
 
-class _Kept(msgspec.Struct, frozen=True, kw_only=True):
+class _StoredExtremes(msgspec.Struct, frozen=True, kw_only=True):
     """The extremes of one holding, in cents."""
 
     condor_id: str
@@ -38,7 +38,7 @@ class SharedExtremes:
         """Return the past of this account, extended by the extremes that the others have recorded."""
         self._store = self._root.of(account_key)
         self._known = dict(past.extremes)
-        found = await self._store.read(EXTREMES, list[_Kept])
+        found = await self._store.read(EXTREMES, list[_StoredExtremes])
         for kept in found or ():
             holding = Holding(condor_id=kept.condor_id, opened_at=kept.opened_at)
             self._add(holding, Extremes(worst=kept.worst, best=kept.best))
@@ -59,7 +59,9 @@ class SharedExtremes:
         await self._store.write(
             EXTREMES,
             [
-                _Kept(condor_id=holding.condor_id, opened_at=holding.opened_at, worst=each.worst, best=each.best)
+                _StoredExtremes(
+                    condor_id=holding.condor_id, opened_at=holding.opened_at, worst=each.worst, best=each.best
+                )
                 for holding, each in self._known.items()
             ],
         )

@@ -53,7 +53,7 @@ class StandbyHistory:
         self._now_at = now_at
         self._loop = asyncio.get_running_loop()
         self._minutes: FollowedMinutes | None = FollowedMinutes(edition)
-        self._changed: bool | None = None  # whether everything has changed, None if nothing has
+        self._changed: bool | None = None  # None: nothing has changed since `flush`; True: the whole document has
         self._timer: asyncio.TimerHandle | None = None
         self._queue: asyncio.Queue[Sequence[MinuteRow]] = asyncio.Queue()
         self._hash: str | None = None
@@ -134,7 +134,7 @@ class StandbyHistory:
     async def _write(self, rows: Sequence[MinuteRow]) -> None:
         before, source = self._hash, self._edition.status.source
         if self._minutes is not None or before is None:  # so that a takeover does not wait for the bus
-            self._hash = await self._asked()
+            self._hash = await self._ask_account_hash()
         if self._hash is None or before not in (None, self._hash):
             return  # the minute may have values from both accounts
         if self._is_released:
@@ -145,7 +145,7 @@ class StandbyHistory:
         await self._store.record(rows)
         self._notice.of(self._store.fault)
 
-    async def _asked(self) -> str | None:
+    async def _ask_account_hash(self) -> str | None:
         try:
             return await self._account_hash() or self._hash
         except Unanswered as error:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from condord.cluster.bus import Unanswered
 from condord.cluster.fenced import Overtaken
-from condord.cluster.maker_channel import Keep, Kept
+from condord.cluster.maker_channel import CopyIsKept, KeepCopy
 from condord.cluster.state_copies import StateCopies
 
 RETRY_SECONDS = 0.3
@@ -20,14 +20,14 @@ _log = logging.getLogger(__name__)
 class StateKeeper:
     """Writes what a maker sends to the bus, the newest of each kind, and confirms it."""
 
-    def __init__(self, copies: StateCopies, confirm: Callable[[Kept], None]) -> None:
+    def __init__(self, copies: StateCopies, confirm: Callable[[CopyIsKept], None]) -> None:
         self._copies = copies
         self._confirm = confirm
-        self._waiting: dict[str, Keep] = {}
+        self._waiting: dict[str, KeepCopy] = {}
         self._has_more = asyncio.Event()
         self._is_failing = False
 
-    def keep(self, keep: Keep) -> None:
+    def keep(self, keep: KeepCopy) -> None:
         """Queue a copy to be written."""
         self._waiting.pop(keep.copy.kind, None)
         self._waiting[keep.copy.kind] = keep
@@ -52,7 +52,7 @@ class StateKeeper:
                 self._note(None)
                 if self._waiting.get(kind) is keep:
                     del self._waiting[kind]
-                self._confirm(Kept(kind=kind, number=keep.number))
+                self._confirm(CopyIsKept(kind=kind, number=keep.number))
 
     def _note(self, reason: str | None) -> None:
         if reason is not None and not self._is_failing:

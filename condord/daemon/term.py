@@ -30,12 +30,12 @@ START_SECONDS = 30.0
 """How long a maker may take until it serves. A waiting one needs a tenth of a second."""
 READ_SECONDS = 3.0
 """How long subscribers keep the document of the last leader while the maker reads its first positions."""
-LOOK_SECONDS = 0.25
+CHECK_SECONDS = 0.25
 MIN_SILENCE_SECONDS = 2.0
 """A maker hangs, and is killed, if its event loop has not run for one lease, and for at least this long.
 
-A front that cannot run for that long loses its lease in any case. So a machine that is merely busy keeps it: a stall
-that hits both processes ends the lease first, and while the front does not run it does not look.
+A busy machine does not get a maker killed: if the front is stopped as well, it counts no checks, and it loses its
+lease in any case if that lasts as long as the lease.
 """
 UNSERVED_SECONDS = 10.0
 """A maker that runs is killed, too, if nothing has come from its socket for this long."""
@@ -45,8 +45,8 @@ _REASONS = {EXIT_EXPIRED: "its lease was not renewed in time"}
 _log = logging.getLogger(__name__)
 
 
-class Served(Protocol):
-    """What the front serves."""
+class SourceSwitch(Protocol):
+    """Switches between the two sources that a front can serve: its maker and the bus."""
 
     @property
     def is_lost(self) -> bool:
@@ -70,15 +70,15 @@ class OwnHistory(Protocol):
         """Close the database for a maker."""
 
     def resume(self) -> None:
-        """Record again, as no maker runs."""
+        """Record again; no maker runs any longer."""
 
 
 class MakerTerm:
     """Implements `condord.daemon.leadership.Term`.
 
-    `begin` returns what a maker starts with, besides the state. `copies` returns the state on the bus for a fence.
-    `end` ends this process because of an error, if another attempt would not help. `lease_seconds` returns the length
-    of a lease.
+    `begin` returns the message that starts a maker, without the copies of state. `copies` returns access to these on
+    the bus under a fence. `end` is called with an error that ends this process, if another attempt would not help.
+    `lease_seconds` returns the length of a lease.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class MakerTerm:
         *,
         ready: ReadyMaker,
         copies: Callable[[int], StateCopies],
-        served: Served,
+        switch: SourceSwitch,
         history: OwnHistory,
         end: Callable[[CondordError], None],
         lease_seconds: Callable[[], float],
@@ -95,7 +95,7 @@ class MakerTerm:
         self._begin = begin
         self._ready = ready
         self._copies = copies
-        self._served = served
+        self._switch = switch
         self._history = history
         self._end = end
         self._lease_seconds = lease_seconds
@@ -120,7 +120,7 @@ class MakerTerm:
             if self._is_stopping:
                 return 0.0
             self._maker.begin(msgspec.structs.replace(self._begin(), copies=tuple(found)), self._until)
-            code = await self._accompany(fence, self._maker, copies)
+            code = await self._serve_and_watch(fence, self._maker, copies)
             return self._pause_after(self._maker, code, asyncio.get_running_loop().time() - began)
         except Unanswered as error:
             _log.warning("The state of the earlier leader cannot be read", extra={"fields": {"reason": str(error)}})
@@ -133,7 +133,7 @@ class MakerTerm:
             _log.error("A maker cannot be started", extra={"fields": {"reason": str(error)}})
             return self._delays.after(0.0)
         finally:
-            self._served.stand_by()
+            self._switch.stand_by()
             maker, self._maker = self._maker, None
             if maker is not None:
                 await maker.kill()
@@ -157,7 +157,7 @@ class MakerTerm:
         if self._maker is not None:
             self._maker.reload()
 
-    async def _accompany(self, fence: int, maker: MakerProcess, copies: StateCopies) -> int:
+    async def _serve_and_watch(self, fence: int, maker: MakerProcess, copies: StateCopies) -> int:
         """Serve what the maker publishes, and keep its state, until it has ended; return its exit code."""
         keeper = StateKeeper(copies, maker.confirm)
         maker.keep = keeper.keep
@@ -173,12 +173,12 @@ class MakerTerm:
         await maker.is_alive.wait()
         if await _within(START_SECONDS, maker.is_serving):
             await _within(READ_SECONDS, maker.has_read)
-            self._served.lead(fence)
+            self._switch.lead(fence)
             lost = 0
-            while lost < UNSERVED_SECONDS / LOOK_SECONDS:
-                await asyncio.sleep(LOOK_SECONDS)
-                lost = lost + 1 if self._served.is_lost else 0
-                if (what := self._served.forbidden) is not None:
+            while lost < UNSERVED_SECONDS / CHECK_SECONDS:
+                await asyncio.sleep(CHECK_SECONDS)
+                lost = lost + 1 if self._switch.is_lost else 0
+                if (what := self._switch.forbidden) is not None:
                     await _kill(maker, f"the bus forbids this user to {what}")
                     return
         await _kill(maker, "nothing comes from its socket")
@@ -192,9 +192,9 @@ class MakerTerm:
             if not await _within(seconds, stage):
                 await _kill(maker, f"it has not started within {seconds:g} s")
                 return
-        stalls = StallCounter(math.ceil(silence_seconds / LOOK_SECONDS))
+        stalls = StallCounter(math.ceil(silence_seconds / CHECK_SECONDS))
         while not stalls.step(maker.beats):  # noqa: ASYNC110 - it looks for what does not come
-            await asyncio.sleep(LOOK_SECONDS)
+            await asyncio.sleep(CHECK_SECONDS)
         await _kill(maker, f"its event loop has not run for {silence_seconds:g} s")
 
     def _pause_after(self, maker: MakerProcess, code: int, ran_seconds: float) -> float:

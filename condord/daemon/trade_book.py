@@ -23,7 +23,7 @@ from condord.core.calendar import Calendar
 from condord.core.filled_orders import Order
 from condord.core.position import Position
 from condord.core.trade import Trade
-from condord.daemon.grouper import Worker
+from condord.daemon.grouper import BackgroundRunner
 from condord.daemon.recorder import RETRY_SECONDS
 from condord.errors import Unavailable
 from condord.live import render_trades
@@ -74,7 +74,7 @@ class TradeBook:
         *,
         switch: Callable[[str], Awaitable[RecordedPast]],
         recall: Callable[[RecordedPast], None],
-        work: Worker,
+        work: BackgroundRunner,
         now_at: Callable[[], dt.datetime],
     ) -> None:
         self._store = store

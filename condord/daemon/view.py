@@ -122,13 +122,13 @@ class RunningDaemon:
         if recorder.is_known:
             recorded = await self._past.store.query(query, self._now_at())
         else:
-            self._require_refused("the account is not known yet")
+            self._raise_unless_refused("the account is not known yet")
         found = recorded or self._unrecorded(query.condor_id)
         if found is None and not recorder.is_shown:
-            self._require_refused("the positions have not been read yet")
+            self._raise_unless_refused("the positions have not been read yet")
         return found
 
-    def _require_refused(self, text: str) -> None:
+    def _raise_unless_refused(self, text: str) -> None:
         """Raise `Unavailable` with `text` and the reason, unless Alpaca refuses the key, when waiting is of no use."""
         self._supervisor.publish_status()
         status = self._publisher.book.edition.status

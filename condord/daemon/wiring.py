@@ -75,17 +75,17 @@ def supervisor(config: Config) -> SupervisorSettings:
 
 
 def risks(config: Config) -> RiskSettings:
-    """What the model assumes, and how often its figures are published."""
+    """The settings of risk figures: the assumptions, and how often figures are published."""
     return RiskSettings(assumptions=assumptions(config), interval_seconds=config.model.interval_seconds)
 
 
 def assumptions(config: Config) -> Assumptions:
-    """What the model assumes."""
+    """The assumptions of the model."""
     return Assumptions(rate=config.model.rate, dividend_yields=config.model.dividend_yield)
 
 
 def model(config: Config) -> ModelJson:
-    """What the model assumes, as the status shows it."""
+    """The assumptions of the model, as the status shows them."""
     return ModelJson(rate=config.model.rate, dividend_yields=config.model.dividend_yield)
 
 

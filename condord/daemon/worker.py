@@ -49,13 +49,13 @@ COUNT_SECONDS = 0.1
 
 MAX_WAIT_SECONDS = 0.5
 """The daemon runs as long as its worker does. If it does not answer, it is paused, and nobody else waits for it."""
-_READY_LOOK_SECONDS = 0.02
+_READY_CHECK_SECONDS = 0.02
 
 _log = logging.getLogger(__name__)
 
 
 class FollowedDaemon(FollowedSource):
-    """The daemon that has started this worker: the worker is among several what the daemon was when it started."""
+    """The daemon that has started this worker. The worker has the role that the daemon had at that time."""
 
     def __init__(
         self,
@@ -79,7 +79,7 @@ class FollowedDaemon(FollowedSource):
 
     @property
     def cluster(self) -> wire.ClusterJson:
-        """What the daemon is among several, with what this worker has counted."""
+        """The daemon's role and source, with this worker's counts."""
         return msgspec.structs.replace(super().cluster, role=self._role, source=self._own_source)
 
 
@@ -141,10 +141,10 @@ class WorkerProcess:
     async def _report(self, writer: asyncio.StreamWriter) -> None:
         """Report the counts, starting once there is a document, after `LOST_SECONDS` at the latest."""
         await self._built.server.is_serving.wait()
-        for _ in range(round(LOST_SECONDS / _READY_LOOK_SECONDS)):
+        for _ in range(round(LOST_SECONDS / _READY_CHECK_SECONDS)):
             if self._built.view.unread is None:
                 break
-            await asyncio.sleep(_READY_LOOK_SECONDS)
+            await asyncio.sleep(_READY_CHECK_SECONDS)
         while True:
             counts = msgspec.structs.replace(self._built.counts(), tasks=len(asyncio.all_tasks()))
             report = WorkerReport(counts=counts, families=merged_metrics.families(self._built.registry))

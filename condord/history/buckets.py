@@ -116,7 +116,7 @@ def _of_quarters(connection: sqlite3.Connection, run: Run, step: int, first: int
 
 
 def joined(buckets: Iterable[Bucket], factor: int) -> list[Bucket]:
-    """Join buckets, of which those of one end follow each other in time, into buckets of `factor` times the step."""
+    """Join buckets into ones of `factor` times the step. Those with the same new end must be in order of time."""
     found: dict[int, Bucket] = {}
     for bucket in buckets:
         number = -(-bucket.number // factor)

@@ -164,7 +164,7 @@ def _read(connection: sqlite3.Connection, series: int, first: int, last: int, po
     read = [bucket for run in runs for bucket in buckets.of_run(connection, run, step, first, last)]
     # Runs overlap in a bucket where the quantity changed, and in many after the clock was set back.
     base, found = step, buckets.joined(read, 1)
-    # Nights and weekends have no minutes, so more buckets may have some than the number of minutes suggests.
+    # The minutes may be spread over more buckets than their number suggests, as nights and weekends have none.
     longer = iter([each for each in STEPS if each > base and each % base == 0])
     while len(found) > points:
         step = next(longer, 2 * step)
@@ -175,7 +175,7 @@ def _read(connection: sqlite3.Connection, series: int, first: int, last: int, po
 def _count(connection: sqlite3.Connection, run: Run) -> tuple[int, bool]:
     """Return how many minutes a run has at most, and whether it has only quarters of an hour.
 
-    Those of the demo's past are stored as minutes. Shorter buckets would show the time between them as absent.
+    The past of the demo has a minute for each quarter of an hour. Shorter buckets would show gaps between these.
     """
     given = {"run": run.run, "start": run.start, "state": run.state}
     (count,) = connection.execute(_COUNT, given).fetchone()

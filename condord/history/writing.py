@@ -26,7 +26,7 @@ DAY_MINUTES = 1440
 _MINUTE_US = 60_000_000
 _NEVER = 1 << 40
 HALF_CENT = 50
-"""Cents of a contract of 100 shares."""
+"""Half a cent a share, in cents for a contract of 100 shares."""
 
 _LAST_SERIES = """
 SELECT series, opened_us, worst_cents, best_cents FROM series

@@ -110,7 +110,7 @@ class Locks:
             return
         try:
             self._files[path] = _take_if_possible(path, self._directory)
-        except _Held as held:
+        except _LockHeld as held:
             raise AlreadyRunning(held.pid, held.url) from held
 
     def keep_only(self, *, key_id: str, stream_url: str) -> None:
@@ -121,7 +121,7 @@ class Locks:
         """Write the URL at which this process serves to the locks that it holds, for the error of another process."""
         for file in self._files.values():
             if file is not None:
-                with contextlib.suppress(OSError):  # as the pid
+                with contextlib.suppress(OSError):  # on a full disk the error of another process will not name the URL
                     os.write(file, f"{url}\n".encode())
 
     def _path(self, key_id: str, stream_url: str) -> Path:
@@ -146,7 +146,7 @@ def only_ingester(account: str, directory: Path) -> Iterator[None]:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         file = _take_if_possible(path, directory)
-    except _Held as held:
+    except _LockHeld as held:
         raise StateInUse(held.pid, directory) from held
     try:
         yield
@@ -154,7 +154,7 @@ def only_ingester(account: str, directory: Path) -> Iterator[None]:
         _release(path, file)
 
 
-class _Held(Exception):
+class _LockHeld(Exception):
     """Another process holds a lock; `pid` and `url` as in `AlreadyRunning`."""
 
     def __init__(self, pid: int | None, url: str) -> None:
@@ -167,7 +167,7 @@ def _take_if_possible(path: Path, directory: Path | None) -> int | None:
     """Do `_take`; where that cannot create a file, log it and return None.
 
     Raises:
-        _Held: another process holds the lock.
+        _LockHeld: another process holds the lock.
     """
     try:
         return _take(path, directory)
@@ -204,7 +204,7 @@ def _take(path: Path, directory: Path | None) -> int:
     """Open and lock the file at `path`; again if its last owner removed it between opening and locking.
 
     Raises:
-        _Held: another process holds the lock.
+        _LockHeld: another process holds the lock.
         OSError: no file can be created.
     """
     if directory is None:
@@ -217,7 +217,7 @@ def _take(path: Path, directory: Path | None) -> int:
         except BlockingIOError as error:
             raw = os.read(file, _MAX_BYTES)
             os.close(file)
-            raise _Held(_pid(raw), raw.decode(errors="replace").partition("\n")[2].strip()) from error
+            raise _LockHeld(_pid(raw), raw.decode(errors="replace").partition("\n")[2].strip()) from error
         if path.exists() and os.path.samestat(os.fstat(file), path.stat()):
             with contextlib.suppress(OSError):  # on a full disk the lock is held all the same, without our pid
                 os.ftruncate(file, 0)

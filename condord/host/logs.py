@@ -41,7 +41,7 @@ _MAX_VALUES = 100
 """How many values of a list become fields of an entry; journald drops entries of more than 1024 fields."""
 
 
-class Revealing(Protocol):
+class RevealableSecret(Protocol):
     """A secret that can be revealed, such as `condord.config.credentials.Secret`."""
 
     def reveal(self) -> str:
@@ -61,7 +61,7 @@ def configure(
     level: Literal["debug", "info", "warning", "error"],
     format: Literal["text", "json"],  # noqa: A002  # it is called so in the configuration
     *,
-    secrets: Sequence[Revealing],
+    secrets: Sequence[RevealableSecret],
     environ: Mapping[str, str],
     process: str = "",
     stream: TextIO | None = None,

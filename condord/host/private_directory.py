@@ -93,7 +93,7 @@ def _remove_if_abandoned(path: Path, directory: int) -> None:
     """Remove the directory at `path`, which is open as `directory`, if the lock in it is free.
 
     Raises:
-        OSError: its owner runs, or it is no such directory.
+        OSError: the lock is held, as its owner still runs; or there is no lock of this user in it.
     """
     if os.fstat(directory).st_mode & _OTHERS:
         return
@@ -108,10 +108,10 @@ def _remove_if_abandoned(path: Path, directory: int) -> None:
 
 @contextlib.contextmanager
 def _opened(path: Path | str, flags: int, *, within: int | None = None) -> Iterator[int]:
-    """Open what belongs to this user, and is no link.
+    """Open a file or directory that belongs to this user and is no link.
 
     Raises:
-        OSError: it does not, or cannot be opened.
+        OSError: it belongs to another user, is a link, or cannot be opened.
     """
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=within)
     try:

@@ -36,7 +36,7 @@ class ForwardedAnswer(Protocol):
 
     @property
     def status(self) -> int:
-        """The status."""
+        """The HTTP status."""
 
     @property
     def headers(self) -> Mapping[str, str]:

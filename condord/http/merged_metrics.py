@@ -73,9 +73,10 @@ def added_up(found: Families) -> dict[str, Family]:
 
 
 class LeaderRegistry(Collector):
-    """The metrics of a front, and of its makers what is `counted` with them, and what only the one that runs has.
+    """The metrics of a front, joined with those of its makers.
 
-    `found` has all families of the latter.
+    `counted` are the families that add up, of all makers so far; they are added to those of the front. `found` are all
+    families of the maker that runs, of which those are shown that the front does not have.
     """
 
     def __init__(self, registry: Collector, *, counted: Families, found: Families) -> None:

@@ -120,7 +120,7 @@ def _coded(request: Request, file: StaticFile) -> tuple[bytes, str | None]:
     daemon: DaemonView = request.app.state.daemon
     if not daemon.subscribers.compresses:
         return file.body, None
-    # Only by name: a star is sent by clients that have never heard of it.
+    # Only if it is named: clients that cannot decode brotli send a star, too.
     if file.brotli is not None and offered_codings(request.headers).get("br"):
         return file.brotli, "br"
     return (file.gzipped, "gzip") if takes_gzip(request.headers) else (file.body, None)

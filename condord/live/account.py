@@ -144,8 +144,8 @@ class AccountState:
         self.lifecycle.follow(current, day, now_at)
         return current
 
-    def turned(self, now_at: dt.datetime) -> AccountReading | None:
-        """The shown reading if `follow` must be called again: time or a new calendar has changed its meaning."""
+    def outdated(self, now_at: dt.datetime) -> AccountReading | None:
+        """The shown reading if it must be passed to `follow` again: time or a new calendar has changed its meaning."""
         if self._shown is None or self._span is None:
             return None
         calendar, since_at, until_at = self._span

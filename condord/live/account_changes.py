@@ -9,7 +9,7 @@ this order, and each explains a contract only once:
    explained stays explained, as an order that fills again later shows only its last fill's time.
 2. Splits and symbol changes. A contract that disappeared and one that appeared may be the same contract. Right and
    expiration must be equal, and there must be k times the contracts at 1/k of the strike, or an equal number at the
-   same strike under another root. Contracts that were missing from some readings and are back are the same, too. A
+   same strike under another root. Contracts that were missing from some readings and reappear count as the same, too. A
    stock was split if it changed in the ratio of such a pair, or of a split that Alpaca has announced. A SPLIT activity
    of that day also explains it.
 3. Bookings. OPEXP and OPCSH (either side) and OPEXC (long contracts, and the shares that they deliver) explain
@@ -80,7 +80,7 @@ class Change(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.symbol} {self.at.isoformat()}"
 
 
-class Unexplained:
+class UnexplainedChange:
     """A change, and in `left` how much of it is not explained yet; all counts are unsigned.
 
     `exercised` contracts were exercised (OPEXC). `lost` contracts disappeared without a fill, split or booking that
@@ -186,9 +186,9 @@ class _Fills:
 
 def unexplained(
     kept: Iterable[Change], activities: Sequence[Activity], splits: Iterable[Split]
-) -> tuple[list[Unexplained], list[Activity]]:
+) -> tuple[list[UnexplainedChange], list[Activity]]:
     """What splits and bookings leave of `kept`, and the assignments in `activities` that no change shows."""
-    rest = [Unexplained(change) for change in kept]
+    rest = [UnexplainedChange(change) for change in kept]
     options = [entry for entry in rest if entry.change.shares is not None]
     stocks = [entry for entry in rest if entry.change.shares is None]
     _take_returns(_by_symbol(rest))
@@ -226,16 +226,16 @@ def direction(symbol: str, held_before: int) -> int:
     return 1 if is_put == (held_before < 0) else -1
 
 
-def _by_symbol(rest: Iterable[Unexplained]) -> dict[str, list[Unexplained]]:
-    found: dict[str, list[Unexplained]] = {}
+def _by_symbol(rest: Iterable[UnexplainedChange]) -> dict[str, list[UnexplainedChange]]:
+    found: dict[str, list[UnexplainedChange]] = {}
     for entry in rest:
         found.setdefault(entry.change.symbol, []).append(entry)
     return found
 
 
 def _book(
-    activity: Activity, by_symbol: Mapping[str, Sequence[Unexplained]], *, is_long: bool | None = None
-) -> list[tuple[Unexplained, int]]:
+    activity: Activity, by_symbol: Mapping[str, Sequence[UnexplainedChange]], *, is_long: bool | None = None
+) -> list[tuple[UnexplainedChange, int]]:
     """Let a booking explain contracts that disappeared, and return how many of each change.
 
     `is_long` restricts it to long or short contracts; None means both.
@@ -251,7 +251,7 @@ def _book(
     return taken
 
 
-def _move(booked: Iterable[tuple[Unexplained, int]], stocks: Iterable[Unexplained]) -> None:
+def _move(booked: Iterable[tuple[UnexplainedChange, int]], stocks: Iterable[UnexplainedChange]) -> None:
     """Let the shares that booked contracts delivered explain changes of stocks."""
     for entry, quantity in booked:
         sign = direction(entry.change.symbol, entry.change.held)
@@ -262,8 +262,8 @@ def _move(booked: Iterable[tuple[Unexplained, int]], stocks: Iterable[Unexplaine
                     left -= stock.take(left)
 
 
-def _take_returns(by_symbol: Mapping[str, Sequence[Unexplained]]) -> None:
-    """Explain contracts that are back: they were only missing from some readings."""
+def _take_returns(by_symbol: Mapping[str, Sequence[UnexplainedChange]]) -> None:
+    """Explain contracts that have reappeared: they were only missing from some readings."""
     for same in by_symbol.values():
         for index, gone in enumerate(same):
             for back in same[index + 1 :] if gone.change.shares is not None else ():
@@ -271,10 +271,10 @@ def _take_returns(by_symbol: Mapping[str, Sequence[Unexplained]]) -> None:
                     gone.take(back.take(gone.gone))
 
 
-def _take_renamed(options: Sequence[Unexplained]) -> list[tuple[str, Fraction, dt.date]]:
+def _take_renamed(options: Sequence[UnexplainedChange]) -> list[tuple[str, Fraction, dt.date]]:
     """Explain contracts that have another symbol now; returns stocks, the ratios of their splits, and the days."""
     ratios = []
-    came: dict[tuple[object, ...], list[Unexplained]] = {}
+    came: dict[tuple[object, ...], list[UnexplainedChange]] = {}
     for entry in options:
         if entry.change.held == 0 and entry.left:
             came.setdefault(_series(entry), []).append(entry)
@@ -289,8 +289,8 @@ def _take_renamed(options: Sequence[Unexplained]) -> list[tuple[str, Fraction, d
 
 
 def _take_splits(
-    options: Sequence[Unexplained],
-    stocks: Sequence[Unexplained],
+    options: Sequence[UnexplainedChange],
+    stocks: Sequence[UnexplainedChange],
     activities: Iterable[Activity],
     splits: Iterable[Split],
 ) -> None:
@@ -308,7 +308,7 @@ def _take_splits(
             stock.left = 0
 
 
-def _stocks_of(entry: Unexplained) -> Iterable[str]:
+def _stocks_of(entry: UnexplainedChange) -> Iterable[str]:
     return (entry.change.symbol,) if entry.change.shares is None else entry.change.shares
 
 
@@ -319,7 +319,7 @@ def _is_split(change: Change, ratio: Fraction, day: dt.date) -> bool:
     return first <= day <= last and abs(moved - change.quantity) < 1
 
 
-def _ratio(gone: Unexplained, came: Unexplained) -> Fraction | None:
+def _ratio(gone: UnexplainedChange, came: UnexplainedChange) -> Fraction | None:
     """The ratio of shares now to shares before, if `came` is `gone` under another symbol; else None.
 
     It is counted in contracts, times the shares that one delivers where these have changed.
@@ -336,7 +336,7 @@ def _ratio(gone: Unexplained, came: Unexplained) -> Fraction | None:
     return contracts * Fraction(shares_now, shares_before) if shares_before else contracts
 
 
-def _series(entry: Unexplained) -> tuple[object, ...]:
+def _series(entry: UnexplainedChange) -> tuple[object, ...]:
     """What a contract keeps under another symbol: right, expiration, and the root without an adjustment's digit."""
     contract = occ.parse(entry.change.symbol)
     return contract.right, contract.expiration, contract.root.rstrip("0123456789")

@@ -13,7 +13,7 @@ _MILLS = 1000
 
 
 def near(subject: Subject, _: Value, __: Condition) -> str:
-    """The leg that is in the money, a short one if there is, or else the nearest, and its distance."""
+    """The leg in the money (a short one if there is one) or else the leg nearest its strike, and its distance."""
     condor, spot = subject.condor, subject.spot
     if condor is None or spot is None:
         return ""

@@ -114,7 +114,7 @@ class AlertEvents:
         ]
 
     def publish(self, now: float, now_at: dt.datetime, *, has_event: bool) -> list[AlertJson]:
-        """Put the changes into the newest event if `has_event`, which nobody has yet, else into a new one once due.
+        """Put the changes into the newest event if `has_event` (it was not sent yet), else into a new one once due.
 
         Returns the alerts that began to fire, resolved or ended, one for each time, in order.
         """

@@ -19,12 +19,12 @@ from condord.core.condor import Condor, Leg
 from condord.core.cutoffs import Cutoff
 from condord.core.dividend import Dividend
 from condord.core.expiry import last_trading_day
-from condord.core.held import is_opening
 from condord.core.market_hours import EXCHANGE_ZONE, exchange_day
 from condord.core.model.distance import NEAR_SIGMAS, Distance
 from condord.core.model.figures import UNKNOWN, invertible_price
 from condord.core.model.risk import Risk
 from condord.core.quote import Quote
+from condord.core.reliability import is_opening
 from condord.core.rules.catalogue import QUANTITIES
 from condord.core.rules.facts import ABSENT, BEYOND, Between, Value
 from condord.core.valuation import Valuation
@@ -46,8 +46,8 @@ Values = dict[str, Value]
 class Moment(msgspec.Struct, frozen=True, kw_only=True):
     """When facts are gathered: `now_at` is the exchange's time, and `day` its date in New York.
 
-    `is_session`: the options held trade. `is_opening`: the session has begun less than two minutes ago. `is_dated`: it
-    is a session's day, from 09:00 on. `minute` is the one that `now_at` is in.
+    `is_session`: the options held trade. `is_opening`: the session began less than two minutes ago. `is_dated`: it is
+    after 09:00 on the day of a session. `minute` is the one that `now_at` is in.
     """
 
     now_at: dt.datetime
@@ -68,7 +68,7 @@ class Moment(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def is_watched(self) -> bool:
-        """Whether an unknown value is worth reporting: not in a simulated session at night, when no date counts."""
+        """Whether an unknown value is worth reporting: not at night, when a simulated session may be open."""
         return self.is_session and self.is_dated and not self.is_opening
 
 

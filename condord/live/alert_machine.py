@@ -1,7 +1,7 @@
 """The state of one alert: a table of states and events.
 
-An alert is one rule for one holding of a condor, one underlying, or the account. Each look at it is one of these
-events:
+An alert is one rule for one holding of a condor, one underlying, or the account. Each evaluation of it results in one
+of these events:
 
 | event     | test                                                                                 |
 |-----------|--------------------------------------------------------------------------------------|
@@ -15,8 +15,8 @@ events:
 An alert is `inactive` until `when` is known for the first time; what holds then fires with `at_start`. It is `resolved`
 whenever `when` is known and it neither fires nor is about to.
 
-Session time is counted from look to look while `when` holds. What has been counted is kept while the market is closed,
-while `when` is not known, and over restarts. It is 0 again when `when` does not hold.
+Session time is counted between evaluations while `when` holds. The count is kept while the market is closed, while
+`when` is not known, and over restarts. It is 0 again when `when` does not hold.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ class Alert:
 
     @property
     def due_seconds(self) -> float:
-        """The session time at which it must be looked at: it is due, or what has been counted is to be stored."""
+        """The session time of its next evaluation: the alert is due then, or what has been counted is to be stored."""
         record, counted = self.record, 0.0 if self._counted is None else self._counted
         if record.state == "pending" and self.rule is not None:
             until_stored = SAVE_SECONDS - (record.held_seconds - self._stored)
@@ -114,7 +114,7 @@ class Alert:
         return counted + min(self._repeat_seconds - record.repeated_seconds, until_stored)
 
     def count(self, session_seconds: float, now_at: dt.datetime) -> None:
-        """Count the session time since the last look."""
+        """Count the session time since the last evaluation."""
         if self._counted is None:
             return
         record, passed = self.record, session_seconds - self._counted
@@ -192,7 +192,7 @@ class Alert:
     def repeat(self, now_at: dt.datetime, text: str, found: TransitionValues | None = None) -> None:
         """Note that it is notified again, with the value and severity of `found`, or else the earlier ones.
 
-        The severity changes with a repeat only, so that each one in a document is one that channels could have.
+        The severity changes only with a repeat, so the document never has a severity without a message to the channels.
         """
         self._stored = 0.0
         record = self.record
@@ -222,7 +222,7 @@ class Alert:
             self._counted = None
 
     def transition(self, kind: Literal["firing", "resolved", "ended", "repeat"]) -> Transition:
-        """What is delivered of the newest transition.
+        """The newest transition as it is delivered.
 
         A silent firing goes to no channel, and neither does its end, unless it was repeated in between.
         """

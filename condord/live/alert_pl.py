@@ -1,9 +1,9 @@
 """The profit or loss of a condor as rules see it: a number, a range, or not known.
 
-A leg whose quote is a stub or has no bid has no reliable mark. It is worth something from its bid to its ask; a long
-wing something from 0, up to the price of the short of its right at most. So the profit or loss is between two ends, and
-a comparison is decided where it comes out the same at both. Neither end is beyond what the condor can make. For the
-other legs the rules of `core/held` apply.
+A leg whose quote is a stub or has no bid has no reliable mark. Its value is between its bid and its ask; that of a long
+wing is between 0 and the price of the short leg of its right. So the profit or loss is between two ends, and a
+comparison is decided if it gives the same at both. Neither end is beyond the maximum profit or loss of the condor. For
+the other legs the rules of `core/reliability` apply.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from condord.core.condor import Condor, Leg
-from condord.core.held import WIDTHS_PER_GAP, held_reason
 from condord.core.position import unrealized_e4
 from condord.core.quote import Quote
+from condord.core.reliability import WIDTHS_PER_GAP, unreliable_reason
 from condord.core.rules.facts import ABSENT, Between, Value
 from condord.core.rules.rule import Basis
 from condord.core.valuation import Valuation, percent, percent_of_max_profit
@@ -36,7 +36,7 @@ def pl_range(condor: Condor, value: Valuation, quotes: Mapping[str, Quote], basi
     """The profit or loss at mark or at natural prices; None if it is not known, also within a range."""
     legs = [(leg, quotes[leg.symbol]) for leg in condor.legs]
     if not any(quote.state in _RANGED for _, quote in legs):
-        if held_reason(condor, value, quotes, is_opening=False) is not None:
+        if unreliable_reason(condor, value, quotes, is_opening=False) is not None:
             return None
         pl_e4 = value.unrealized_e4 if basis == "mark" else value.natural_pl_e4
         return None if pl_e4 is None else PlRange(pl_e4, pl_e4)

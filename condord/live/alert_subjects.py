@@ -23,7 +23,7 @@ from condord.live import alert_facts, alert_text, alert_words, broken, endings
 from condord.live.alert_facts import Exercise, Moment, Terms, Values
 from condord.live.alert_pl import PlRange, pl_range, pl_values
 from condord.live.alert_subject import ACCOUNT, Subject
-from condord.live.alert_words import WORDS, HeldWords
+from condord.live.alert_words import WORDS, LastingWords
 from condord.live.book import Book
 from condord.live.published import Selection
 from condord.live.wire_broken import BrokenJson
@@ -36,10 +36,10 @@ _LAST_DAY = frozenset({"expiresToday", "lastTradingDay"})
 """The notices about the last trading day."""
 
 
-class _Steady(NamedTuple):
-    """The facts of a condor that are the same while `given` is and the minute lasts."""
+class _SteadyFacts(NamedTuple):
+    """The `values` of a condor, which stay the same while `inputs` do and the minute of `when` lasts."""
 
-    given: tuple[object, ...]
+    inputs: tuple[object, ...]
     when: Moment
     values: Values
 
@@ -47,18 +47,18 @@ class _Steady(NamedTuple):
 class Subjects:
     """The subjects of what `book` publishes.
 
-    `account` has the values of the account, as of its last subject. `words` has the words that hold until their condor
-    is clearly away from a strike. Without `has_natural`, no rule is about natural prices, and
-    those facts of condors are the ones at mark.
+    `account` has the values of the account, as of when its subject was last built. `words` has the words that hold
+    until their condor is clearly away from a strike. If `has_natural` is False, no rule is about natural prices, and
+    condors get the facts at mark in their place.
     """
 
     def __init__(self, book: Book) -> None:
         self.has_natural = True
         self.account: dict[Basis, Values] = {"mark": {}, "natural": {}}
-        self.words = HeldWords()
+        self.words = LastingWords()
         self._book = book
         self._terms: dict[str, Terms] = {}
-        self._steady: dict[str, _Steady] = {}
+        self._steady: dict[str, _SteadyFacts] = {}
         self._settled: frozenset[str] = frozenset()
         self._settled_until_at: dt.datetime | None = None
         self._broken: dict[str, BrokenJson] = {}
@@ -135,19 +135,19 @@ class Subjects:
 
     def _underlying_subject(self, symbol: str, when: Moment) -> Subject:
         entries = [each for each in self._book.edition.unmatched.json.values() if each.underlying == symbol]
-        bare = alert_facts.uncovered(entries, self._covered_puts)
-        own = {**self._underlying_values(symbol, when), "uncoveredShort": bool(bare)}
+        uncovered = alert_facts.uncovered(entries, self._covered_puts)
+        own = {**self._underlying_values(symbol, when), "uncoveredShort": bool(uncovered)}
         facts = [
             Facts(scope="underlying", subject=symbol, underlying=symbol, values={**self.account[basis], **own})
             for basis in _BASES
         ]
-        notes = {"uncoveredShort": _bare_text(bare, when.day.year)} if bare else {}
+        notes = {"uncoveredShort": _uncovered_text(uncovered, when.day.year)} if uncovered else {}
         return Subject(mark=facts[0], natural=facts[1], name=symbol, is_watched=when.is_watched, notes=notes)
 
     def _broken_subject(self, was: BrokenJson, when: Moment) -> Subject:
         """The subject for what is left of a condor of which no part is complete."""
         name = _broken_name(was, when.day.year)
-        own, notes = self._break(was.id, name, when)
+        own, notes = self._breakage(was.id, name, when)
         facts = Facts(
             scope="condor",
             subject=was.id,
@@ -170,7 +170,7 @@ class Subjects:
         last = "which expire today" if chain.ending.settlement == "pm" else "which trade for the last time today"
         return f"; left {verb} {_left_text(was)}, {last}: {until}"
 
-    def _break(self, key: str, name: str, when: Moment) -> tuple[Values, dict[str, str]]:
+    def _breakage(self, key: str, name: str, when: Moment) -> tuple[Values, dict[str, str]]:
         """Whether a condor is broken or was assigned, and clauses about that and its last day."""
         was, notes = self._broken.get(key), {}
         symbols = set() if was is None else {leg.symbol for leg in was.legs}
@@ -195,7 +195,7 @@ class Subjects:
                 ranges[condor.id] = None if pl_e4 is None else PlRange(pl_e4, pl_e4)
             return None
         risk = edition.risks.core[condor.id]
-        own, notes = self._break(condor.id, terms.name, when)
+        own, notes = self._breakage(condor.id, terms.name, when)
         own["blind"] = alert_facts.is_blind(value, when)
         shared = {
             **self._underlying_values(condor.underlying, when),
@@ -236,10 +236,10 @@ class Subjects:
         """The facts that most quotes do not change, evaluated again only when they may have changed."""
         was, figures = self._steady.get(condor.id), self._book.risks.figures
         shares = figures.shares.get(condor.underlying, 0)
-        given = condor, risk, figures.dividends, figures.overrides, shares
-        if was is not None and was.when.counts_as(when) and all(map(operator.is_, was.given, given)):
+        inputs = condor, risk, figures.dividends, figures.overrides, shares
+        if was is not None and was.when.counts_as(when) and all(map(operator.is_, was.inputs, inputs)):
             return was.values
-        is_near, is_expiring = (self.words.holds(condor.id, word, condor.opened_at) for word in WORDS)
+        is_near, is_expiring = (self.words.is_true(condor.id, word, condor.opened_at) for word in WORDS)
         extrinsic = self._extrinsic(condor, terms, risk, when)
         values = {
             **alert_facts.date_values(condor, terms, when),
@@ -252,7 +252,7 @@ class Subjects:
         for word in WORDS:
             self.words.note(condor.id, word, condor.opened_at, values.get(word))
         if extrinsic is ABSENT:  # else it depends on quotes
-            self._steady[condor.id] = _Steady(given, when, values)
+            self._steady[condor.id] = _SteadyFacts(inputs, when, values)
         return values
 
     def _closing_percent(self, condor: Condor) -> float | None:
@@ -291,8 +291,8 @@ def _broken_name(was: BrokenJson, year: int) -> str:
     return f"{was.root} {strikes} {day}" + ("" if was.expiration.year == year else f", {was.expiration.year}")
 
 
-def _bare_text(bare: list[Unmatched], year: int) -> str:
-    names = [f"the short {alert_text.contract(each.symbol, each.underlying or '', year)}," for each in bare]
+def _uncovered_text(uncovered: list[Unmatched], year: int) -> str:
+    names = [f"the short {alert_text.contract(each.symbol, each.underlying or '', year)}," for each in uncovered]
     return f"{' and '.join(names)} {'is' if len(names) == 1 else 'are'} uncovered"
 
 

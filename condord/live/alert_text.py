@@ -78,7 +78,8 @@ def firing(rule: Rule, subject: Subject, facts: Facts) -> str:
     clauses = [
         _clause(condition, subject, facts.values.get(condition.quantity))
         for condition in conditions
-        if condition.quantity != "minutesToLiquidation" or "minutesToOrderCutoff" not in names  # which has both times
+        # The clause of the order cut-off has the time of the liquidation as well.
+        if condition.quantity != "minutesToLiquidation" or "minutesToOrderCutoff" not in names
     ]
     is_blind = any(each.quantity == "blind" and not each.is_negated for each in conditions)
     found = [*dict.fromkeys(filter(None, clauses))]

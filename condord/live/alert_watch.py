@@ -1,8 +1,9 @@
 """Choose the subjects in the published document that rules are evaluated for, and when.
 
-A look takes the subjects that were published since the last one, and those that are due by time: an alert that has held
-for long enough, and with each minute everything, as dates, cut-offs and the first minutes of a session count in whole
-minutes. Many subjects are evaluated in slices, between which the event loop does other work.
+Each call of `look` takes the subjects that were published since the last one, and those that are due by time. These are
+the ones with an alert that has held for long enough, and all of them once a minute, as dates, cut-offs and the first
+minutes of a session count in whole minutes. Many subjects are evaluated in slices, between which the event loop does
+other work.
 
 Nothing is evaluated before positions were read, and orders were read or have failed once. A subject is gone when a
 reading that is shown does not have it, but not in the first seconds, as the first reading may be incomplete.
@@ -25,14 +26,14 @@ from condord.live.book import Book
 from condord.live.wire_risk import AccountJson
 
 SLICE = 20
-"""How many subjects a look evaluates: it keeps a turn of the loop well below 10 ms."""
+"""How many subjects one call of `look` evaluates: it keeps a turn of the event loop well below 10 ms."""
 SETTLE_SECONDS = 10.0
-"""How long after the first look no subject counts as gone."""
+"""How long after the first evaluation no subject counts as gone."""
 _MINUTE_SECONDS = 60
 _LEAST_SECONDS = 0.001
-"""The shortest wait for a look that is due by time, so that a rounded time cannot make the loop spin."""
+"""The shortest wait for an evaluation that is due by time, so that rounding cannot make the event loop spin."""
 _MARGIN_SECONDS = 0.05
-"""How long after a full minute the look is: a timer that fires early would still be in the minute before."""
+"""How long after a full minute the evaluation is: a timer that fires early would still be in the minute before."""
 
 
 class SessionClock:
@@ -78,7 +79,7 @@ class AlertWatch:
         self._minute: dt.datetime | None = None
         self._rules: tuple[Rule, ...] = ()
         self._recalls = -1
-        self._mixed: frozenset[tuple[Scope, Scope]] = frozenset()
+        self._mixed_scopes: frozenset[tuple[Scope, Scope]] = frozenset()
         self._status: wire.Status | None = None
         self._totals: wire.TotalsJson | None = None
         self._balances: AccountJson | None = None
@@ -142,7 +143,7 @@ class AlertWatch:
             due.append(max(now, self._gone_from))
         return min(due)
 
-    # What is to be evaluated.
+    # The methods below choose what is to be evaluated.
 
     def _collect(self, when: Moment) -> None:
         """Add to `_waiting` what was published since the last look, and what is due by time."""
@@ -156,7 +157,7 @@ class AlertWatch:
             self._subjects.words.recall(self.alerts.holding())
         if is_other:
             self._rules, self._recalls = self.alerts.rules, self.alerts.recalls
-            self._mixed = _mixed(self._rules)
+            self._mixed_scopes = _mixed_scopes(self._rules)
             self._subjects.has_natural = self.alerts.has_natural
             self._is_gone_due = True
         if is_other or minute != self._minute or self._has_other_status():
@@ -171,13 +172,13 @@ class AlertWatch:
         self._waiting.update(dict.fromkeys(keys))
 
     def _add_published(self) -> None:
-        """Add what was published since the last look, narrower subjects too where a rule mixes scopes."""
+        """Add what was published since the last look, and the condors of an underlying if a rule names both."""
         edition, number = self._book.edition, self._number
         underlyings = dict.fromkeys(edition.underlyings.since(number))
         left = (edition.unmatched.json[symbol].underlying for symbol in edition.unmatched.since(number))
         underlyings |= dict.fromkeys(symbol for symbol in left if symbol in edition.underlyings.json)
         condors = dict.fromkeys([*edition.valuations.since(number), *edition.risks.since(number)])
-        if underlyings and ("condor", "underlying") in self._mixed:
+        if underlyings and ("condor", "underlying") in self._mixed_scopes:
             every = edition.valuations.core.items()
             condors |= dict.fromkeys(key for key, (condor, _) in every if condor.underlying in underlyings)
         self._add([*underlyings, *condors])
@@ -186,9 +187,9 @@ class AlertWatch:
 
     def _add_for_account(self) -> None:
         """Add the subjects with a rule that also names a quantity of the account."""
-        if ("underlying", "account") in self._mixed:
+        if ("underlying", "account") in self._mixed_scopes:
             self._add(self._book.edition.underlyings.json)
-        if ("condor", "account") in self._mixed:
+        if ("condor", "account") in self._mixed_scopes:
             self._add(self._book.edition.valuations.json)
 
     def _has_other_status(self) -> bool:
@@ -210,8 +211,8 @@ class AlertWatch:
         return sorted(self.alerts.subjects - frozenset(self._subjects.keys()))
 
 
-def _mixed(rules: Sequence[Rule]) -> frozenset[tuple[Scope, Scope]]:
-    """The scopes of the enabled rules, each with the scopes of the quantities that it names."""
+def _mixed_scopes(rules: Sequence[Rule]) -> frozenset[tuple[Scope, Scope]]:
+    """Pairs of the scope of an enabled rule and the scope of a quantity that it names."""
     return frozenset(
         (rule.scope, QUANTITIES[condition.quantity].scope)
         for rule in rules

@@ -116,14 +116,14 @@ def _larger(percent: float, sigmas: float, iv: float, spot: _Spot) -> float:
     return spot.price * max(percent / 100, sigmas * iv * math.sqrt(spot.years))
 
 
-class HeldWords:
-    """Which words hold for which condors. After a restart, they follow from the alerts that are pending or fire."""
+class LastingWords:
+    """Which of `WORDS` are true for which condors. After a restart, that follows from the alerts that pend or fire."""
 
     def __init__(self) -> None:
         self._words: dict[str, dict[str, dt.datetime | None]] = {}
 
-    def holds(self, key: str, word: str, opened_at: dt.datetime | None) -> bool:
-        """Whether the word holds for the condor `key`; what held for an earlier holding does not."""
+    def is_true(self, key: str, word: str, opened_at: dt.datetime | None) -> bool:
+        """Whether the word is true for the condor `key` opened at `opened_at`, not for an earlier one of that id."""
         words = self._words.get(key)
         if words is None or word not in words:
             return False
@@ -131,7 +131,7 @@ class HeldWords:
         return known_at is None or opened_at is None or opened_at <= known_at
 
     def note(self, key: str, word: str, opened_at: dt.datetime | None, value: Value) -> None:
-        """Note whether a word holds now; while that is not known, it stays as it was."""
+        """Note whether a word is true now; while that is not known, it stays as it was."""
         if value is True:
             self._words.setdefault(key, {})[word] = opened_at
         elif value is not None and key in self._words:

@@ -28,8 +28,8 @@ from condord.live.alert_subject import Subject
 from condord.live.alert_text import Cause
 from condord.live.wire_alerts import AlertCounts
 
-_BLANK = dt.timedelta(seconds=60)
-"""After a start without memory, subjects found within this time may have been notified about before."""
+_SILENT_FOR = dt.timedelta(seconds=60)
+"""After a start without stored alerts, subjects that appear within this time may have been notified about before."""
 _AT_EVERY_START = frozenset({"feedDown", "blind"})
 """Words that are true for a moment when condord starts."""
 _IDLE: frozenset[tuple[State, bool | None]] = frozenset({("resolved", False), ("resolved", None), ("inactive", None)})
@@ -66,8 +66,8 @@ class Alerts:
         self._matching: dict[str, tuple[object, tuple[alert_evaluation.MatchedRule, ...]]] = {}  # by subject
         self._latest: dict[str, alert_evaluation.Evaluation] = {}  # by subject
         self._definitions: dict[str, str] = {}  # scopes of the rules in force
-        self._is_blank = False
-        self._blank_until_at: dt.datetime | None = None
+        self._is_memory_lost = False
+        self._silent_until_at: dt.datetime | None = None
         self._day: dt.date | None = None
         self._are_checked = True
         self._transitions: list[Transition] = []
@@ -90,13 +90,13 @@ class Alerts:
         """Continue with the stored records of the account, instead of those there are.
 
         None: they are lost. What already holds then fires at once with `at_start`, and neither that nor its end goes to
-        a channel. That does not apply to `feedDown` and `blind`, which are so for a moment at every start.
+        a channel. That does not apply to `feedDown` and `blind`, which hold for a moment at every start.
         """
         rules = {rule.name: rule for rule in self.rules if rule.enabled}
         self._alerts, self._shown, self._changed, self._latest = {}, {}, {}, {}
         self._counting, self._due, self._queue, self._transitions = {}, {}, [], []
         self.recalls += 1
-        self._is_blank, self._blank_until_at = records is None, None
+        self._is_memory_lost, self._silent_until_at = records is None, None
         for record in records or ():
             alert = Alert(record, rules.get(record.rule))
             self._alerts.setdefault(alert_list.subject_of(record), {})[record.rule] = alert
@@ -114,9 +114,9 @@ class Alerts:
             return Changes()
         if not self._are_checked:
             self._end_changed(now_at)
-        self._turn(now_at)
-        if self._is_blank and self._blank_until_at is None:
-            self._blank_until_at = now_at + _BLANK
+        self._start_day(now_at)
+        if self._is_memory_lost and self._silent_until_at is None:
+            self._silent_until_at = now_at + _SILENT_FOR
         for subject in subjects:
             self._evaluate_subject(subject, session_seconds, now_at)
         return self._taken()
@@ -243,7 +243,7 @@ class Alerts:
                 alerts[rule.name] = self._current(alerts.get(rule.name), rule, subject, now_at)
             held, alert = results[rule.name], alerts[rule.name]
             is_blind = is_blind or (held is None and rule.severity == "critical" and subject.is_watched)
-            if alert.is_changed or (alert.record.state, held) not in _IDLE:  # few alerts, and seldom
+            if alert.is_changed or (alert.record.state, held) not in _IDLE:  # true for few alerts, and rarely
                 self._advance(alert, subject, facts, session_seconds, now_at, held=held)
         self._latest[subject.key] = alert_evaluation.Evaluation(rules, subject, results)
 
@@ -293,10 +293,10 @@ class Alerts:
                 alert.is_changed = alert.record.state != "inactive" or alert.record.is_silent
         if alert is not None and alert.record.state != "ended":
             return alert
-        is_blank = self._blank_until_at is not None and now_at < self._blank_until_at
-        is_silent = is_blank and not any(each.quantity in _AT_EVERY_START for each in rule.when)
+        is_silent_start = self._silent_until_at is not None and now_at < self._silent_until_at
+        is_silent = is_silent_start and not any(each.quantity in _AT_EVERY_START for each in rule.when)
         facts = subject.mark
-        if alert is not None:  # what it shows of the earlier holding stays until it fires again
+        if alert is not None:  # its text and values are of the earlier holding until it fires again
             record = alert.record
         else:
             record = AlertRecord(
@@ -353,7 +353,7 @@ class Alerts:
         if alert.record.last is None:  # it has never fired
             self._remove(alert)
 
-    def _turn(self, now_at: dt.datetime) -> None:
+    def _start_day(self, now_at: dt.datetime) -> None:
         """Forget the alerts that ended before the exchange's day began."""
         day = exchange_day(now_at)
         if day == self._day:

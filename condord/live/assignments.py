@@ -25,7 +25,7 @@ from condord.core import occ
 from condord.core.activity import Activity
 from condord.core.market_hours import exchange_day
 from condord.core.occ import OptionSymbol
-from condord.live.account_changes import Unexplained, direction
+from condord.live.account_changes import UnexplainedChange, direction
 
 
 class Assignment(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +50,7 @@ Meets = Callable[[dt.datetime, dt.datetime], bool]
 
 
 def assignments(
-    rest: Sequence[Unexplained], unseen: Iterable[Activity], meets: Meets, known: Collection[str]
+    rest: Sequence[UnexplainedChange], unseen: Iterable[Activity], meets: Meets, known: Collection[str]
 ) -> list[Assignment]:
     """All assignments. Marks the shares that they explain as explained in `rest`.
 
@@ -60,7 +60,7 @@ def assignments(
     stocks = [entry for entry in rest if entry.change.shares is None]
     found = [_confirmed(entry) for entry in options if entry.confirmed]
     found += [_reported(activity) for activity in unseen]
-    gone_of: dict[str, list[Unexplained]] = {}
+    gone_of: dict[str, list[UnexplainedChange]] = {}
     for entry in options:
         if entry.gone:
             gone_of.setdefault(next(iter(entry.change.shares or ())), []).append(entry)
@@ -76,7 +76,7 @@ def assignments(
     return found
 
 
-def _confirmed(entry: Unexplained) -> Assignment:
+def _confirmed(entry: UnexplainedChange) -> Assignment:
     symbol, count = entry.change.symbol, entry.confirmed
     stock, shares = next(iter((entry.change.shares or {}).items()))
     return Assignment(
@@ -106,7 +106,9 @@ def key_of(activity: Activity) -> str:
     return f"{activity.symbol} {activity.id}"
 
 
-def _by_price(stock: str, gone: Sequence[Unexplained], moves: Sequence[Unexplained], meets: Meets) -> list[Assignment]:
+def _by_price(
+    stock: str, gone: Sequence[UnexplainedChange], moves: Sequence[UnexplainedChange], meets: Meets
+) -> list[Assignment]:
     """The assignments among contracts that disappeared after their expiration, if all prices that fit agree."""
     nearby = [move for move in moves if move.left and any(meets(entry.change.at, move.change.at) for entry in gone)]
     net = sum(move.left if move.change.quantity > 0 else -move.left for move in nearby)
@@ -121,7 +123,7 @@ def _by_price(stock: str, gone: Sequence[Unexplained], moves: Sequence[Unexplain
     return [_whole(entry, stock) for entry in fitting[0] if entry.gone]
 
 
-def _exercised(gone: Sequence[Unexplained]) -> Iterator[list[Unexplained]]:
+def _exercised(gone: Sequence[UnexplainedChange]) -> Iterator[list[UnexplainedChange]]:
     """The contracts of `gone` in the money, for one price of the underlying between each two adjacent strikes."""
     strikes = sorted({_contract(entry).strike_mills for entry in gone})
     for low, high in itertools.pairwise([0, *strikes, 2 * strikes[-1] + 2]):
@@ -132,12 +134,12 @@ def _is_in_the_money(contract: OptionSymbol, twice_the_price_mills: int) -> bool
     return (twice_the_price_mills < 2 * contract.strike_mills) == (contract.right == "put")
 
 
-def _delivered(exercised: Iterable[Unexplained], stock: str) -> int:
+def _delivered(exercised: Iterable[UnexplainedChange], stock: str) -> int:
     return sum(entry.gone * _shares(entry, stock) * _direction(entry) for entry in exercised)
 
 
 def _by_shares(
-    stock: str, sign: int, gone: Sequence[Unexplained], moves: Sequence[Unexplained], meets: Meets
+    stock: str, sign: int, gone: Sequence[UnexplainedChange], moves: Sequence[UnexplainedChange], meets: Meets
 ) -> list[Assignment]:
     """The assignments for which shares came (`sign` 1) or went (-1)."""
     moving = [move for move in moves if move.left and move.change.quantity * sign > 0]
@@ -158,7 +160,7 @@ def _by_shares(
     return found
 
 
-def _whole(entry: Unexplained, stock: str) -> Assignment:
+def _whole(entry: UnexplainedChange, stock: str) -> Assignment:
     """The assignment of all contracts of a change."""
     count = entry.take(entry.gone)
     return Assignment(
@@ -171,7 +173,7 @@ def _whole(entry: Unexplained, stock: str) -> Assignment:
     )
 
 
-def _some_of(same: Sequence[Unexplained], stock: str, count: int, shares: int) -> Assignment:
+def _some_of(same: Sequence[UnexplainedChange], stock: str, count: int, shares: int) -> Assignment:
     """The assignment of some of the contracts of several changes."""
     contracts: Counter[str] = Counter()
     condor_ids = {entry.change.condor_id for entry in same}
@@ -187,13 +189,13 @@ def _some_of(same: Sequence[Unexplained], stock: str, count: int, shares: int) -
     )
 
 
-def _contract(entry: Unexplained) -> OptionSymbol:
+def _contract(entry: UnexplainedChange) -> OptionSymbol:
     return occ.parse(entry.change.symbol)
 
 
-def _shares(entry: Unexplained, stock: str) -> int:
+def _shares(entry: UnexplainedChange, stock: str) -> int:
     return (entry.change.shares or {})[stock]
 
 
-def _direction(entry: Unexplained) -> int:
+def _direction(entry: UnexplainedChange) -> int:
     return direction(entry.change.symbol, entry.change.held)

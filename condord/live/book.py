@@ -136,7 +136,7 @@ class Book:
         if due is not None:
             self._amend(due, now)
         if status.market != self.edition.status.market:
-            self.risks.note()
+            self.risks.note_change()
         self._amend_recorded()
         self.edition.set_status(status)
         return True
@@ -168,11 +168,11 @@ class Book:
         self._is_other_account = self._is_other_account or past is None
 
     def set_working_orders(self, orders: Sequence[WorkingOrder]) -> None:
-        """Take all working orders; `publish` brings those that close condors."""
+        """Take all working orders; `publish` publishes those that close condors."""
         self._orders, self._has_other_orders = orders, True
 
     def set_account_summary(self, summary: AccountSummary | None) -> None:
-        """Take the account's balances; `publish` brings them if they differ in more than the time of the reading."""
+        """Take the account's balances; `publish` publishes them if they differ in more than the time of the reading."""
         self._summary = None if summary is None else render_risk.account(summary)
 
     def record(self, now: float, now_at: dt.datetime) -> tuple[MinuteRow, ...]:
@@ -303,10 +303,13 @@ class Book:
             self._event()
             self.edition.set_totals(totals)
         if due:
-            self.risks.note()
+            self.risks.note_change()
 
     def _amend_values(self, due: set[str]) -> None:
-        """Put the values of what has legs `due`; of everything, if today's profit or loss may be another."""
+        """Put the values of condors and unmatched contracts with symbols in `due`.
+
+        If the inputs of today's profit or loss have changed, put those of all condors and unmatched contracts.
+        """
         edition, grouping = self.edition, self._held.grouping
         is_whole, self._day_inputs = self.day.inputs != self._day_inputs, self.day.inputs
         legs = _unique(self._held.condors_of.get(symbol, ()) for symbol in sorted(due))
@@ -335,7 +338,7 @@ class Book:
             edition.restart(self.pl_history.histories)
 
     def _amend_closing(self) -> None:
-        """Put the working orders of condors that have others than before."""
+        """Put the working orders of the condors whose orders have changed."""
         if not self._has_other_orders:
             return
         self._has_other_orders = False

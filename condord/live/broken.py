@@ -20,7 +20,7 @@ from condord.core.condor import Condor, strike_text
 from condord.core.grouping.account import Grouping
 from condord.core.occ import Right
 from condord.core.position import Direction, Kind
-from condord.live.account_changes import KEPT_FOR, Instant, Unexplained
+from condord.live.account_changes import KEPT_FOR, Instant, UnexplainedChange
 
 
 class LegSummary(msgspec.Struct, frozen=True, kw_only=True):
@@ -121,10 +121,10 @@ def _resized(broken: Broken, quantity: int, still_whole: int) -> Broken:
     )
 
 
-class _Gone:
+class _GoneContracts:
     """Contracts of one symbol that disappeared in one change; each counts for only one condor."""
 
-    def __init__(self, entry: Unexplained) -> None:
+    def __init__(self, entry: UnexplainedChange) -> None:
         self._change = entry.change
         self.lost = entry.lost
         self.closed = min(entry.change.gone, entry.change.filled) + entry.exercised
@@ -135,15 +135,15 @@ class _Gone:
 
 
 def judged(
-    broken: Iterable[Broken], grouping: Grouping, rest: Iterable[Unexplained], now_at: dt.datetime
+    broken: Iterable[Broken], grouping: Grouping, rest: Iterable[UnexplainedChange], now_at: dt.datetime
 ) -> tuple[Broken, ...]:
-    """The candidates `broken` that contracts in no condor and unexplained changes show to be broken."""
+    """Those of the candidates `broken` that are broken, judged by contracts in no condor and unexplained changes."""
     left = Counter({leftover.position.symbol: leftover.position.quantity or 0 for leftover in grouping.unmatched})
     uncovered = {leftover.position.symbol for leftover in grouping.unmatched if leftover.uncovered_short}
-    gone: dict[str, list[_Gone]] = {}
+    gone: dict[str, list[_GoneContracts]] = {}
     for entry in rest:
         if entry.change.gone:
-            gone.setdefault(entry.change.symbol, []).append(_Gone(entry))
+            gone.setdefault(entry.change.symbol, []).append(_GoneContracts(entry))
     found = []
     for candidate in sorted(broken, key=lambda broken: (broken.since, broken.condor.id)):
         seen = _seen(candidate, left, uncovered, gone, is_recent=candidate.since > now_at - KEPT_FOR)
@@ -162,7 +162,7 @@ def _seen(
     broken: Broken,
     left: Mapping[str, int],
     uncovered: Collection[str],
-    gone: Mapping[str, Sequence[_Gone]],
+    gone: Mapping[str, Sequence[_GoneContracts]],
     *,
     is_recent: bool,
 ) -> Broken:
@@ -190,7 +190,7 @@ def _seen(
     )
 
 
-def _use(gone: Iterable[_Gone], count: int) -> None:
+def _use(gone: Iterable[_GoneContracts], count: int) -> None:
     for change in gone:
         used = min(change.lost, count)
         change.lost -= used

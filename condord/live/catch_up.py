@@ -1,4 +1,4 @@
-"""Answer a follower with the events that it lacks: the same with which a resuming stream begins."""
+"""Answer a follower with the events that it lacks, in the same form as a resumed stream begins with them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
 """The held contracts of each expiry, with what their figures depend on besides prices.
 
-The contracts of a chain settle together and deliver the same. One share of their price stands for `shares_ratio` shares
-of the underlying and `cash` dollars: for standard contracts, for one share.
+The contracts of a chain settle together and deliver the same. Prices of options are per share of the multiplier. For an
+adjusted contract, one such share is worth `shares_ratio` shares of the underlying and `cash` dollars. A standard
+contract has the ratio 1 and no cash.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ class ChainKey(NamedTuple):
     deliverables: tuple[Deliverable, ...]
 
 
-class Listed(msgspec.Struct, frozen=True, kw_only=True):
+class ListedContract(msgspec.Struct, frozen=True, kw_only=True):
     """A contract by its symbol and terms."""
 
     symbol: str
@@ -48,12 +49,12 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True):
     strike: float
 
 
-class ChainContract(Listed, frozen=True, kw_only=True):
+class ChainContract(ListedContract, frozen=True, kw_only=True):
     """One contract of a chain; `quantity` is signed, None if it is unknown. `opposite` has the other right."""
 
     contract: OptionSymbol
     quantity: int | None
-    opposite: Listed
+    opposite: ListedContract
 
     def is_in_the_money(self, spot: float) -> bool:
         """Whether it would be worth anything at `spot`, the price to compare its strike with."""
@@ -160,7 +161,7 @@ def _held(symbol: str, contract: OptionSymbol, quantity: int | None) -> ChainCon
         right=contract.right,
         strike=strike,
         quantity=quantity,
-        opposite=Listed(symbol=other.compact, right=other.right, strike=strike),
+        opposite=ListedContract(symbol=other.compact, right=other.right, strike=strike),
     )
 
 
@@ -193,7 +194,7 @@ def _amount(text: str | None) -> float | None:
     return amount if math.isfinite(amount) and amount >= 0 else None
 
 
-def model_quote(listed: Listed, quote: Quote | None, *, unconfirmed: bool) -> ModelQuote:
+def model_quote(listed: ListedContract, quote: Quote | None, *, unconfirmed: bool) -> ModelQuote:
     """What the model inverts: the price of a usable quote, or no price."""
     price = None if quote is None else invertible_price(quote, unconfirmed=unconfirmed)
     return ModelQuote(symbol=listed.symbol, right=listed.right, strike=listed.strike, price=price)

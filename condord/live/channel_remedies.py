@@ -5,15 +5,15 @@ from __future__ import annotations
 import http
 from collections.abc import Mapping
 
-_REFUSED = "The receiver refuses the URL: look at the token or password in the file that `url_file` names."
+_REFUSED = "The receiver refuses the URL: check the token or password in the file that `url_file` names."
 _GONE = (
     "The receiver wants no further messages. Correct the URL in the file that `url_file` names, or remove the channel,"
     " and send SIGHUP. If the URL is right, restart condord."
 )
 _NOT_REACHED = (
-    "Look at the URL in the file that `url_file` names, at the network and the firewall, and at the receiver."
+    "Check the URL in the file that `url_file` names, the network and the firewall, and that the receiver runs."
 )
-_ANY_OTHER = "Look at the URL in the file that `url_file` names, and at the log of the receiver."
+_ANY_OTHER = "Check the URL in the file that `url_file` names, and see the log of the receiver."
 _MOVED = "Redirects are not followed: write the final URL into the file that `url_file` names."
 
 _REMEDIES: Mapping[int, str] = {
@@ -27,11 +27,11 @@ _REMEDIES: Mapping[int, str] = {
 
 
 def channel_remedy(status: int | None) -> str:
-    """Return a sentence that says what to do; `status` is the HTTP status, None without an answer."""
+    """Return a sentence about what to do; `status` is the HTTP status, None without an answer."""
     if status is None:
         return _NOT_REACHED
     if status in _REMEDIES:
         return _REMEDIES[status]
     if 300 <= status < 400:
         return _MOVED
-    return "The receiver has a fault: look at its log, and try again." if status >= 500 else _ANY_OTHER
+    return "The receiver has a fault: see its log, and try again." if status >= 500 else _ANY_OTHER

@@ -14,7 +14,7 @@ from typing import Literal
 import msgspec
 
 from condord.live import wire
-from condord.live.lost_source import trusted
+from condord.live.lost_source import unconfirmed_if_lost
 from condord.live.wire_condor import CondorJson, Unmatched
 from condord.live.wire_history import RecordedJson, SharesJson, TradeJson, TradesJson
 
@@ -44,7 +44,7 @@ _CRLF = "\r\n"
 
 def positions_csv(document: wire.Document, end: LineEnd) -> Iterator[str]:
     """Return the lines for the condors of a document, then for the contracts in no condor."""
-    document = trusted(document)
+    document = unconfirmed_if_lost(document)
     quotes = {quote.symbol: quote for quote in document.quotes}
     condors = [_condor(condor) for condor in document.condors]
     unmatched = [_unmatched(entry, quotes.get(entry.symbol)) for entry in document.unmatched]

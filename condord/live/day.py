@@ -1,4 +1,4 @@
-"""Follow today: what was held at yesterday's close and at which price, what was filled since, and what that made.
+"""Compute today's profit or loss from what was held at yesterday's close, its prices then, and today's fills.
 
 The day is the date in New York, so today's profit or loss is 0 on a weekend. Yesterday's close of a contract is its own
 last mark in the session before where that was recorded, else Alpaca's. Contracts that come or go without a fill
@@ -8,9 +8,9 @@ last mark in the session before where that was recorded, else Alpaca's. Contract
 - after it at the last mark of the session: what they made until then stays in the day.
 
 So while the session lasts, the contracts at yesterday's close follow from those held now and today's fills. They must
-be the same all day. Where they change, either the reading or the fills are late, and what is made with that contract is
-unknown, until it has been so for a minute: then the contract came or went without a fill. From 25 minutes after the
-close on they stay as they are.
+be the same all day. If the quantity of a contract changes, either the reading or the fills are late, and its profit or
+loss is unknown. If the change lasts for a minute, the contract came or went without a fill. From 25 minutes after the
+close on the quantities stay as they are.
 
 `memory` holds what must survive a restart.
 """
@@ -135,7 +135,8 @@ class Day:
     def set_closes(self, closes: Closes) -> None:
         """Take the closes of the session before today's, as Alpaca gives them.
 
-        Before the open the newest count, as they may still be those of the day before. From then on the first ones do.
+        Closes that are taken before the open are replaced by later ones, as Alpaca may still give those of the session
+        before that. The first ones that are taken from the open on stay for the day.
         """
         known, self._closes = self._closes, closes
         if closes != known:
@@ -228,7 +229,7 @@ class Day:
             self._share_out(day, (*fills, *self._departures(day, fills)), before)
 
     def _share_out(self, day: dt.date, fills: Sequence[DayFill], before: Mapping[str, HeldAtClose]) -> None:
-        """Set whose contracts and fills they are, and at which closes; `before` was held at yesterday's close."""
+        """Assign contracts and `fills` to their owners, and set the closes; `before` was held at yesterday's close."""
         reading, traded, _ = self._reading()
         if traded.day != day:
             traded = Traded()

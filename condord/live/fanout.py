@@ -195,11 +195,11 @@ class Fanout:
         return self._push_to_all(frame)
 
     def _admit(self, now_at: dt.datetime) -> list[Subscriber]:
-        """Begin the streams of clients whose event has come."""
-        come = [s for s, v in self._waiting.items() if not s.is_over and self._edition.resume_from(v) != "ahead"]
-        for subscriber in come:
+        """Begin the streams of clients whose last event this server has reached."""
+        admitted = [s for s, v in self._waiting.items() if not s.is_over and self._edition.resume_from(v) != "ahead"]
+        for subscriber in admitted:
             self._begin(subscriber, self._waiting.pop(subscriber), now_at)
-        return come
+        return admitted
 
     def _push_to_all(self, frame: Frame) -> list[Subscriber]:
         subscribers = [subscriber for view in self._views.values() for subscriber in view.subscribers]

@@ -1,4 +1,4 @@
-"""The minutes of a document that another process publishes, recorded by the same rules as it records them itself."""
+"""Record the minutes of a document that another process publishes, by the same rules as that process does."""
 
 from __future__ import annotations
 

@@ -35,8 +35,8 @@ STUCK_SECONDS = 30.0
 """Only a bug can delay a tick, or the deadline of a link, by more than this."""
 
 
-class Observed(msgspec.Struct, frozen=True, kw_only=True):
-    """What a tick depends on besides time.
+class TickInputs(msgspec.Struct, frozen=True, kw_only=True):
+    """The inputs of a tick besides time.
 
     `is_open`: a held contract trades now. `is_missing`: the stream lacks a wanted symbol. `is_clock_doubted`: since the
     last tick a quote disagreed with the exchange's clock. `poll_seconds`: the time between two polls over REST.
@@ -62,7 +62,7 @@ class Freshness:
         self._is_retry_wanted = False
         self._is_clock_doubted = False
 
-    def tick(self, now: float, machine_at: dt.datetime, observed: Observed) -> tuple[Action, ...]:
+    def tick(self, now: float, machine_at: dt.datetime, observed: TickInputs) -> tuple[Action, ...]:
         """Return the actions that are due."""
         self._is_clock_doubted |= observed.is_clock_doubted
         due: tuple[tuple[Action, bool], ...] = (
@@ -111,7 +111,7 @@ class Freshness:
         self._is_clock_doubted, self._clock_read = False, now
         return True
 
-    def _has_lapsed(self, now: float, observed: Observed) -> bool:
+    def _has_lapsed(self, now: float, observed: TickInputs) -> bool:
         limit_seconds = max(LAPSE_SECONDS, LAPSE_POLLS * observed.poll_seconds)
         return observed.is_open and now > self._polled + limit_seconds
 

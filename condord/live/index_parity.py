@@ -36,7 +36,10 @@ def nearest(chains: Iterable[HeldChain], underlying: str) -> HeldChain | None:
 def price_e4(
     chain: HeldChain, years: float, mid: Callable[[str], float | None], assumptions: Assumptions
 ) -> int | None:
-    """The price of the index in 1e-4 dollars, None if there is no strike with both mids. `mid` returns a usable one."""
+    """The price of the index in 1e-4 dollars; None if no strike has the mids of both its put and its call.
+
+    `mid` returns the mid of a contract, given its symbol, or None if its quote is not usable.
+    """
     pair = min(_pairs(chain, mid), key=lambda pair: abs(pair.call - pair.put), default=None)
     if pair is None:
         return None
@@ -51,10 +54,10 @@ def price_e4(
     return None if found is None else round(found * _E4_PER_DOLLAR)
 
 
-def asked(chain: HeldChain, price: float | None, mid: Callable[[str], float | None]) -> list[str]:
+def contracts_to_request(chain: HeldChain, price: float | None, mid: Callable[[str], float | None]) -> list[str]:
     """The contracts whose quotes are needed, those of the strikes nearest the money first.
 
-    While the price is not known, the dearest contracts held are taken to be the nearest.
+    While the price is not known, the most expensive contracts held are taken to be the nearest.
     """
     held = {contract.symbol for contract in chain.contracts}
 

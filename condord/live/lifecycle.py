@@ -57,7 +57,7 @@ class AccountReading(msgspec.Struct, frozen=True, kw_only=True):
     calendar: Calendar = Calendar()
 
 
-class Shown(msgspec.Struct, frozen=True, kw_only=True):
+class ReadingSummary(msgspec.Struct, frozen=True, kw_only=True):
     """A summary of the reading shown last, at `at`."""
 
     at: Instant
@@ -67,7 +67,7 @@ class Shown(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def contents(self) -> Contents:
-        """The condors and other contracts in the reading."""
+        """The contracts and stocks in the reading."""
         return Contents(self.held, self.stocks)
 
 
@@ -78,10 +78,10 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
     expiring contracts.
     """
 
-    shown: Shown | None = None
+    shown: ReadingSummary | None = None
     changes: tuple[Change, ...] = ()
     broken: tuple[Broken, ...] = ()
-    first_seen: dict[str, Instant] = msgspec.field(default_factory=dict, name="told")
+    first_seen: dict[str, Instant] = msgspec.field(default_factory=dict, name="told")  # the key in saved files
     endings: tuple[Notice, ...] = ()
 
     def is_like(self, other: Memory) -> bool:
@@ -160,13 +160,13 @@ class Lifecycle:
             *ending,
         )
 
-    def _show(self, reading: AccountReading, now_at: dt.datetime) -> Shown:
+    def _show(self, reading: AccountReading, now_at: dt.datetime) -> ReadingSummary:
         """The summary of a reading; most readings equal the one before and share its summary."""
         read, before = (reading.positions, reading.grouping.condors), self.memory.shown
         if before is not None and read == self._read:
             return msgspec.structs.replace(before, at=now_at, stocks=dict(reading.stocks))
         self._read = read
-        return Shown(
+        return ReadingSummary(
             at=now_at,
             held=account_changes.held(reading.positions, before.held if before else {}),
             stocks=dict(reading.stocks),
@@ -203,7 +203,7 @@ def _is_sound(memory: Memory) -> bool:
     return True
 
 
-def _changes(before: Memory, now: Shown) -> list[Change]:
+def _changes(before: Memory, now: ReadingSummary) -> list[Change]:
     """The changes of the last days, including those of this reading."""
     kept = [change for change in before.changes if change.at > now.at - KEPT_FOR]
     was = before.shown

@@ -8,25 +8,25 @@ from condord.live import wire
 from condord.live.wire_condor import CondorJson
 
 
-def trusted(document: wire.Document) -> wire.Document:
-    """Return `document` as clients must read it: with everything unconfirmed if its code is in `wire.LOST_CODES`."""
+def unconfirmed_if_lost(document: wire.Document) -> wire.Document:
+    """Return `document` as clients must read it: with every price unconfirmed if its code is in `wire.LOST_CODES`."""
     if document.status.code not in wire.LOST_CODES:
         return document
     return msgspec.structs.replace(
         document,
-        condors=[_doubted(condor) for condor in document.condors],
+        condors=[_with_unconfirmed(condor) for condor in document.condors],
         quotes=[msgspec.structs.replace(quote, unconfirmed=True) for quote in document.quotes],
         underlyings=[msgspec.structs.replace(entry, unconfirmed=True) for entry in document.underlyings],
     )
 
 
-def trusted_condor(one: wire.OneCondor, status: wire.Status) -> wire.OneCondor:
+def condor_unconfirmed_if_lost(one: wire.OneCondor, status: wire.Status) -> wire.OneCondor:
     """Return one condor as clients must read it under `status`, which its answer does not have."""
     if status.code not in wire.LOST_CODES:
         return one
     quotes = [msgspec.structs.replace(quote, unconfirmed=True) for quote in one.quotes]
-    return msgspec.structs.replace(one, condor=_doubted(one.condor), quotes=quotes)
+    return msgspec.structs.replace(one, condor=_with_unconfirmed(one.condor), quotes=quotes)
 
 
-def _doubted(condor: CondorJson) -> CondorJson:
+def _with_unconfirmed(condor: CondorJson) -> CondorJson:
     return msgspec.structs.replace(condor, valuation=msgspec.structs.replace(condor.valuation, unconfirmed=True))

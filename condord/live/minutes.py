@@ -26,7 +26,7 @@ class MinuteRow(msgspec.Struct, frozen=True, kw_only=True):
     `second` is the end of the minute, in seconds since 1970. `cents` and `natural_cents` (profit or loss at mark and at
     natural) and `price_e4` (of the underlying) are the last known values, None if none was known. `low` and `high` are
     the extremes of the profit or loss at mark published in the minute. `credit_e4` is per share. `is_held_back`: a
-    value could not be relied on (`core/held`), so the minute does not count for the extremes of the holding.
+    value could not be relied on (`core/reliability`), so the minute does not count for the extremes of the holding.
     """
 
     holding: Holding | None

@@ -38,14 +38,14 @@ _FOREVER_AT = dt.datetime.max.replace(tzinfo=dt.UTC)
 _LAST_AT = _FOREVER_AT - _FUTURE
 
 
-class _Expected(msgspec.Struct, frozen=True, kw_only=True):
+class _ExpectedQuote(msgspec.Struct, frozen=True, kw_only=True):
     """A quote of the exchange's time `at` that REST returned at `since` (loop seconds) and the stream should bring."""
 
     at: dt.datetime
     since: float
 
 
-class _Confirmed(TTLCache[str, bool]):
+class _ConfirmedSymbols(TTLCache[str, bool]):
     """The symbols confirmed within `ttl_seconds`; `evicted` collects those dropped to make room for others."""
 
     def __init__(self, max_symbols: int, ttl_seconds: float, timer: Callable[[], float]) -> None:
@@ -75,10 +75,10 @@ class Prices:
         self._waiting: dict[str, Tick] = {}
         self._last_good_e4: dict[str, int] = {}
         self._now = 0.0
-        self._confirmed = _Confirmed(max_symbols, ttl_seconds, timer=lambda: self._now)
+        self._confirmed = _ConfirmedSymbols(max_symbols, ttl_seconds, timer=lambda: self._now)
         self._changed: set[str] = set()
         self._streamed_at: dict[str, dt.datetime] = {}
-        self._expected: dict[str, _Expected] = {}
+        self._expected: dict[str, _ExpectedQuote] = {}
         self._clock_at = self._market_at = _FOREVER_AT
         self._clock_limit_at = self._limit_at = _FOREVER_AT
         self._doubts_clock = False
@@ -116,7 +116,7 @@ class Prices:
 
     def set_exchange_time(self, at: dt.datetime) -> None:
         """Take the time on the exchange's clock (UTC). Before the first call, quotes of any time are accepted."""
-        if at < self._clock_at:  # the first call, or the clock was ahead: quotes accepted by it prove nothing
+        if at < self._clock_at:  # the first call, or the clock was ahead: then quotes were accepted that are too new
             self._market_at = at
         self._clock_at = at
         self._move_limits()
@@ -264,11 +264,11 @@ class Prices:
         streamed_at = self._streamed_at.get(tick.symbol)
         if streamed_at is not None:
             if tick.at > streamed_at:
-                self._expected.setdefault(tick.symbol, _Expected(at=tick.at, since=now))
-        else:  # from here on, what is newer is expected
+                self._expected.setdefault(tick.symbol, _ExpectedQuote(at=tick.at, since=now))
+        else:  # from here on, the stream has to bring quotes that are newer than this one
             self._streamed_at[tick.symbol] = tick.at
 
-    def _has_arrived(self, expected: _Expected, tick: Tick | None) -> bool:
+    def _has_arrived(self, expected: _ExpectedQuote, tick: Tick | None) -> bool:
         return tick is not None and not self._is_late(tick.at, expected.at)
 
     def _replace(self, tick: Tick) -> None:

@@ -66,7 +66,7 @@ class Publisher:
         )
         self._received: float | None = None
         self._published: float | None = None
-        self._is_set = False
+        self._has_new_settings = False
 
     def offer(self, ticks: Collection[Tick], now: float) -> float | None:
         """Take quotes from the stream. Returns when `tick` is due because of them, None if it was due before."""
@@ -132,26 +132,29 @@ class Publisher:
         The status is also set in quiet times, so this also publishes what only time has changed: a new day, contracts
         that have settled, and, at `deadline`, confirmations that have expired.
         """
-        is_set, self._is_set = self._is_set, False
-        woken = self._show(self.account.shown if is_set else self.account.turned(now_at), now, now_at)
+        is_set, self._has_new_settings = self._has_new_settings, False
+        woken = self._show(self.account.shown if is_set else self.account.outdated(now_at), now, now_at)
         self.coalescer.offer(now)
         before = self.book.edition.number
         self.book.set_status(status, now, now_at)
         return woken + self._send(before, now, now_at, urgent=True)
 
     def set_model(self, settings: RiskSettings, dividends: Sequence[Dividend], cutoffs: CutoffSettings) -> None:
-        """Compute with these settings; changed cut-offs make a snapshot. The next status publishes what follows.
+        """Compute with these settings from now on. `dividends` replace those of the same day that Alpaca has announced.
 
-        `dividends` replace those of the same day that Alpaca has announced.
+        The next `set_status` publishes the new figures; if cut-offs have changed, as a snapshot.
         """
         self.book.risks.set_model(settings, dividends)
         self.book.cutoffs = self.account.lifecycle.cutoffs = cutoffs
-        self._is_set = True
+        self._has_new_settings = True
 
     def set_exits(self, exits: Callable[[Condor], ExitsJson]) -> None:
-        """Take where the rules in force would take profit and stop. The next status publishes the differences."""
+        """Take the function that returns at which prices the rules in force would take profit or stop a loss.
+
+        The next `set_status` publishes what differs.
+        """
         self.book.exits = exits
-        self._is_set = True
+        self._has_new_settings = True
 
     def show_alerts(self, changes: Changes, now: float, now_at: dt.datetime) -> list[Subscriber]:
         """Publish changes of alerts from elsewhere: from changed rules, a restart, or an acknowledgement."""
@@ -185,9 +188,9 @@ class Publisher:
         self.book.risks.take_snapshots(snapshots)
         return self._due_after_price()
 
-    def set_opposites(self, ticks: Sequence[Tick], now_at: dt.datetime) -> float | None:
+    def set_opposite_quotes(self, ticks: Sequence[Tick], now_at: dt.datetime) -> float | None:
         """Take the latest quotes of contracts that are not held."""
-        self.book.risks.take_opposites(ticks, now_at)
+        self.book.risks.take_opposite_quotes(ticks, now_at)
         return self._due_after_price()
 
     def set_dividends(self, dividends: Sequence[Dividend]) -> float | None:
@@ -216,7 +219,7 @@ class Publisher:
         return self._due_after_change(now)
 
     def _due_after_price(self) -> float | None:
-        self.book.risks.note()
+        self.book.risks.note_change()
         return self.deadline
 
     @property

@@ -1,13 +1,13 @@
-"""Follow what is published of each condor's profit or loss: minute by minute, and its extremes.
+"""Record the published profit or loss of each condor, minute by minute, and its extremes.
 
 A minute is recorded if the session of the options held is open when it begins, so the last minute of a session is
 recorded too. A profit or loss counts while the stream is live, from the event that publishes it to the next one that
 changes it. So a minute in which nothing changes has the values of the minute before, and one in which nothing was known
 has none.
 
-The extremes of a holding are those of its minutes. A minute in which a value was held (`core/held`) does not count. The
-running minute counts as long as it has no held value: when one is published, what the extremes gained in this minute
-is taken back. That is the only case in which they shrink.
+The extremes of a holding are those of its minutes. A minute in which a value was not reliable (`core/reliability`) does
+not count. The running minute counts until such a value is published: then what the extremes gained in this minute is
+taken back. That is the only case in which they shrink.
 
 A holding ends when its condor is missing from a reading that is shown, unless the condor is broken, and when a reading
 has a later opening. A condor that is broken and becomes whole again is the same holding.
@@ -23,8 +23,8 @@ import msgspec
 
 from condord.core.calendar import Calendar
 from condord.core.condor import Condor
-from condord.core.held import held_reason, is_opening
 from condord.core.quote import Quote
+from condord.core.reliability import is_opening, unreliable_reason
 from condord.core.underlying import UnderlyingPrice
 from condord.core.valuation import Totals, Valuation
 from condord.live import wire
@@ -38,7 +38,7 @@ _E4_PER_CENT = 100
 
 
 class _PublishedPl(NamedTuple):
-    """The values published now, in cents, None if not known, and whether they are held back because of their quotes."""
+    """The values published now, in cents, None if not known, and whether the quotes make them unreliable."""
 
     cents: int | None = None
     natural_cents: int | None = None
@@ -177,7 +177,7 @@ class Minutes:
     def recall(self, past: RecordedPast | None) -> None:
         """Continue with recorded extremes; None forgets every holding, because the account has changed.
 
-        Those of condors that are not held now, or by the first reading, are not used.
+        They are used for the condors held now, or else for those that the first reading shows.
         """
         self.is_changed = True
         if past is None:
@@ -222,11 +222,11 @@ class Minutes:
     def value(self, condor: Condor, value: Valuation, quotes: Mapping[str, Quote]) -> _ExtremesE4:
         """Follow a value that is about to be published, made from `quotes`; returns the extremes to publish with it."""
         followed = self._followed.get(condor.id)
-        if followed is None:  # of an account that was forgotten
+        if followed is None:  # a condor of an account that was forgotten
             return _UNKNOWN
         followed.shown = _NOTHING
         if value.unrealized_e4 is not None and not value.unconfirmed:
-            reason = held_reason(condor, value, quotes, is_opening=False)
+            reason = unreliable_reason(condor, value, quotes, is_opening=False)
             followed.shown = _PublishedPl(_cents(value.unrealized_e4), _cents(value.natural_pl_e4), reason is not None)
         if self._is_counting:
             followed.minute.note(followed.shown, is_opening=self._is_opening)
@@ -240,7 +240,7 @@ class Minutes:
 
     def total(self, totals: Totals) -> None:
         """Follow totals that are about to be published."""
-        if not self._is_read:  # of an account that was forgotten
+        if not self._is_read:  # these are totals of an account that was forgotten
             return
         self._account_shown = _NOTHING
         if all(followed.shown.cents is not None for followed in self._followed.values()):
@@ -342,7 +342,7 @@ class Minutes:
         return known
 
     def _adopt(self) -> None:
-        """Continue the holdings there are with their recorded extremes. Others ended while condord did not run."""
+        """Continue the present holdings with their recorded extremes. The others ended while condord did not run."""
         for identity, followed in (self._followed | self._broken).items():
             followed.adopt(self._recalled.get(identity, {}))
         self._recalled = {}

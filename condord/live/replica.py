@@ -161,13 +161,13 @@ class Replica:
         if not self.is_known or self.needs_snapshot:
             return delta.as_of, []
         newest = self.edition.number
-        is_first = base is None
         if epoch != self._epoch or (base is not None and base < newest < number):
             self.gaps += 1
             self.needs_snapshot = True
             return delta.as_of, []
         ends_loss = self.edition.status.code in wire.LOST_CODES and delta.status is not msgspec.UNSET
-        if number < newest or (number == newest and not is_first and not ends_loss):
+        is_catch_up = base is None  # the first event of a connection has the newest number if nothing was missed
+        if number < newest or (number == newest and not is_catch_up and not ends_loss):
             self.dropped += 1
             return delta.as_of, []
         self._apply(delta, number)
@@ -176,7 +176,7 @@ class Replica:
         return delta.as_of, self.fanout.pass_on(Frame(event.block), now, now_at, urgent=urgent, with_status=ends_loss)
 
     def _take_status(self, event: SourceEvent, delta: wire.Delta) -> list[Subscriber]:
-        """Take what the source reports about its own source."""
+        """Take a status without an id: the source has lost its own source, or has it back."""
         if not self.is_known or delta.status is msgspec.UNSET:
             return []
         return self._announce(delta.status, event.block)

@@ -37,10 +37,10 @@ _YEAR = dt.timedelta(minutes=MINUTES_PER_YEAR)
 
 
 class PublishedMarket(msgspec.Struct, frozen=True, kw_only=True):
-    """What a pass computes from: what is published at `now_at`, the exchange's time (UTC).
+    """The input of a pass: what is published at `now_at`, the exchange's time (UTC).
 
-    `prices` are by underlying, `quotes` and `shown` (for `unconfirmed`) by contract. `is_open` is that of the options
-    held, None if it is not known.
+    `prices` are by underlying, and `quotes` by contract; `shown` are the same quotes as published, which say whether
+    each is `unconfirmed`. `is_open` is whether the options held trade, None if it is not known.
     """
 
     now_at: dt.datetime
@@ -210,7 +210,7 @@ class RiskFigures:
                     self._found[condor.id] = self._risk(condor, chain, market, as_of)
                     yield CONDOR_COST
 
-    def take_opposites(self, ticks: Sequence[Tick], market: PublishedMarket) -> None:
+    def take_opposite_quotes(self, ticks: Sequence[Tick], market: PublishedMarket) -> None:
         """Take the latest quotes of opposite contracts, and invert them with the prices of `market`."""
         self.fallbacks.take_quotes(ticks, market.now_at)
         newest = {tick.symbol for tick in ticks}
@@ -260,17 +260,17 @@ class RiskFigures:
         for snapshot in snapshots:
             yield snapshot.symbol if differs(recomputed(snapshot), snapshot) else None
 
-    def opposites(self, market: PublishedMarket) -> tuple[str, ...]:
-        """The contracts not held whose quotes are needed.
+    def opposite_contracts(self, market: PublishedMarket) -> tuple[str, ...]:
+        """The contracts that are not held but whose quotes are needed: those of the other right at a held strike.
 
-        They give the price of an index without a value of its own, and the volatility of held contracts in the money.
+        They give the volatility of held contracts in the money, and the price of an index without a value of its own.
         """
         found: dict[str, None] = {}
         for underlying in self.indexes:
             price = market.prices[underlying]
             chain = index_parity.nearest(self._trading(market.now_at), underlying)
             if chain is not None and price.source != "index":
-                found |= dict.fromkeys(index_parity.asked(chain, confirmed(price), self._mids(market)))
+                found |= dict.fromkeys(index_parity.contracts_to_request(chain, confirmed(price), self._mids(market)))
         for chain in self.chains:
             spot = chain.spot(confirmed(market.prices[chain.underlying]))
             if spot is None:
@@ -284,7 +284,7 @@ class RiskFigures:
         return [chain for chain in self.chains if now_at < chain.ending.settles_at]
 
     def _mids(self, market: PublishedMarket) -> Callable[[str], float | None]:
-        """Return the usable mid of a contract, held or not, in dollars per share."""
+        """Return a function that returns the usable mid of a contract, held or not, in dollars per share."""
 
         def mid(symbol: str) -> float | None:
             shown = market.shown.get(symbol)

@@ -33,7 +33,7 @@ from condord.live.wire_risk import RiskJson, UnderlyingJson
 SLICE = 100
 """The cost of a slice, where a contract costs 1: it keeps a turn of the loop well below 10 ms."""
 SETTLE_SECONDS = 10.0
-"""The longest time between two judgements of prices, which become unconfirmed without any message."""
+"""How often, at least, prices are judged, as they become unconfirmed without any message."""
 JUDGE_COST = 1
 """The cost of comparing a condor's risk with the published one, and of rendering it."""
 
@@ -104,7 +104,7 @@ class Risks:
         self.figures.overrides = tuple(overrides)
         self._is_changed = True
 
-    def note(self) -> None:
+    def note_change(self) -> None:
         """Note that something has changed that figures depend on."""
         self._is_changed = True
 
@@ -113,18 +113,18 @@ class Risks:
         self.figures.fallbacks.take_snapshots(snapshots)
         self._unjudged, self._is_changed = snapshots, True
 
-    def take_opposites(self, ticks: Sequence[Tick], now_at: dt.datetime) -> None:
+    def take_opposite_quotes(self, ticks: Sequence[Tick], now_at: dt.datetime) -> None:
         """Take the latest quotes of contracts that are not held."""
-        self.figures.take_opposites(ticks, self._market(now_at))
+        self.figures.take_opposite_quotes(ticks, self._market(now_at))
         self._is_changed = True
 
     def set_dividends(self, dividends: Sequence[Dividend]) -> None:
         """Take the dividends that Alpaca has announced."""
         self.figures.dividends, self._is_changed = tuple(dividends), True
 
-    def opposites(self, now_at: dt.datetime) -> tuple[str, ...]:
-        """Contracts that are not held, whose quotes `take_opposites` needs."""
-        return self.figures.opposites(self._market(now_at))
+    def opposite_contracts(self, now_at: dt.datetime) -> tuple[str, ...]:
+        """The contracts that are not held whose quotes `take_opposite_quotes` needs, as in `RiskFigures`."""
+        return self.figures.opposite_contracts(self._market(now_at))
 
     def set_shares(self, shares: Mapping[str, int]) -> None:
         """Take the signed shares held, by symbol."""
@@ -132,9 +132,9 @@ class Risks:
             self.figures.shares, self._is_changed = shares, True
 
     def fill(self, now: float, now_at: dt.datetime) -> None:
-        """Fill the edition for a snapshot of what `figures` now hold. A pass in progress is given up.
+        """Fill the edition for a snapshot, with the figures of what is held now. A pass in progress is given up.
 
-        If a pass is short, it is made at once. Otherwise figures that are not known yet follow with the next pass.
+        If a pass is short, it runs at once. Otherwise figures that are not known yet follow with the next pass.
         """
         self._running = self._due = None
         self._settle(now, now_at)

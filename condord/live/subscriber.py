@@ -16,8 +16,8 @@ RETRY = b"retry: 2000\n"
 _RETRY = Frame(RETRY)
 
 
-class Resyncing(Protocol):
-    """What replaces the frames that a subscriber has lost."""
+class SnapshotSource(Protocol):
+    """Makes the snapshot that replaces the frames a subscriber has lost."""
 
     def resync(self, subscriber: Subscriber, now_at: dt.datetime) -> Frame:
         """Return a snapshot."""
@@ -40,7 +40,7 @@ class Subscriber:
     )
 
     def __init__(
-        self, fanout: Resyncing, view: View, *, ring_size: int, coding: Coding, wake: Callable[[], None]
+        self, fanout: SnapshotSource, view: View, *, ring_size: int, coding: Coding, wake: Callable[[], None]
     ) -> None:
         self._fanout = fanout
         self._coding = coding

@@ -47,7 +47,7 @@ _FOREVER_AT = dt.datetime.max.replace(tzinfo=dt.UTC)
 _LAST_AT = _FOREVER_AT - _FUTURE
 
 
-class _Known:
+class _KnownPrices:
     """What is known about one underlying; `given` is when its price was given last, in loop seconds."""
 
     def __init__(self) -> None:
@@ -70,8 +70,8 @@ class UnderlyingPrices:
         self.refused: dict[str, int] = {}
         self.prices: dict[str, UnderlyingPrice] = {}
         self._feed: StockFeed = "iex"
-        self._stocks: dict[str, _Known] = {}
-        self._indexes: dict[str, _Known] = {}
+        self._stocks: dict[str, _KnownPrices] = {}
+        self._indexes: dict[str, _KnownPrices] = {}
         self._parity: dict[str, Chosen] = {}
         self._is_entitled = True
         self._waiting: dict[str, tuple[Tick, float]] = {}
@@ -84,8 +84,8 @@ class UnderlyingPrices:
 
     def hold(self, stocks: Iterable[str], indexes: Iterable[str]) -> None:
         """Keep the prices only of these symbols and forget all others."""
-        self._stocks = {symbol: self._stocks.get(symbol) or _Known() for symbol in stocks}
-        self._indexes = {symbol: self._indexes.get(symbol) or _Known() for symbol in indexes}
+        self._stocks = {symbol: self._stocks.get(symbol) or _KnownPrices() for symbol in stocks}
+        self._indexes = {symbol: self._indexes.get(symbol) or _KnownPrices() for symbol in indexes}
         self._parity = {symbol: price for symbol, price in self._parity.items() if symbol in self._indexes}
         for symbol in self.prices.keys() - self._stocks.keys() - self._indexes.keys():
             del self.prices[symbol]
@@ -130,7 +130,7 @@ class UnderlyingPrices:
                 known.chosen = known.given = None
 
     def lapse(self) -> None:
-        """Take every price for unconfirmed while the market is open: nothing given so far is known to be recent.
+        """Mark every price unconfirmed while the market is open: nothing received so far is known to be recent.
 
         The loop's clock may stand still during a suspend, so that `CONFIRMED_SECONDS` alone would not show it.
         """
@@ -242,7 +242,9 @@ class UnderlyingPrices:
             return trade
         return None
 
-    def _judged(self, symbol: str, known: _Known, now: float, now_at: dt.datetime, *, is_open: bool) -> UnderlyingPrice:
+    def _judged(
+        self, symbol: str, known: _KnownPrices, now: float, now_at: dt.datetime, *, is_open: bool
+    ) -> UnderlyingPrice:
         chosen = known.chosen or self._parity.get(symbol)
         if chosen is None:
             return UnderlyingPrice(symbol=symbol, reason=self._why_none(symbol, known))
@@ -259,7 +261,7 @@ class UnderlyingPrices:
             previous_close_e4=previous_close_e4(known.bars.values(), chosen.at),
         )
 
-    def _why_none(self, symbol: str, known: _Known) -> PriceProblem:
+    def _why_none(self, symbol: str, known: _KnownPrices) -> PriceProblem:
         if symbol in self._indexes and not self._is_entitled:
             return "indexNotEntitled"
         return "noQuote" if known.is_answered else "unreachable"
@@ -277,7 +279,7 @@ class UnderlyingPrices:
         return at < known_at and (known_at <= self._clock_limit_at or known_at - at <= _FUTURE)
 
     def _set_exchange_time(self, at: dt.datetime) -> None:
-        if at < self._clock_at:  # the first call, or the clock was ahead: quotes accepted by it prove nothing
+        if at < self._clock_at:  # the first call, or the clock was ahead: then quotes were accepted that are too new
             self._market_at = at
         self._clock_at = at
         self._move_limits()

@@ -97,7 +97,7 @@ def symbols(document: wire.Document) -> list[str]:
 def nearness_of(condor: CondorJson | BrokenJson, as_of: dt.datetime) -> Nearness:
     """Return what condors of one urgency are compared by.
 
-    These are the days left, whether its orders are over, its profit in percent of the risk, and the id.
+    These are the days left, whether it is too late for orders, the profit in percent of the risk, and the id.
     """
     percent = None if isinstance(condor, BrokenJson) else condor.valuation.percent_of_risk
     days = max(0, condor.days_to_expiration)

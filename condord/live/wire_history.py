@@ -88,7 +88,7 @@ class TradeTotalsJson(PublicJson, frozen=True, kw_only=True):
 
     `unknown` counts the trades whose result is null; they are in no sum. `winRate` is winners / (winners + losers) in
     percent, with one decimal; `averageLoss` is negative. `completeFrom` is the instant from which on everything that
-    was closed is known, null while nothing has been read. Without trades, `realizedPl` is null for so long.
+    was closed is known, null while nothing has been read. Until then, `realizedPl` without trades is null.
     """
 
     trades: int

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from condord.notify.file import Stored
+from condord.notify.file import StoredAlerts
 
 Copy = Callable[[bytes], Awaitable[bool]]
 """Makes a copy, and returns whether another ingester would have it."""
@@ -16,7 +16,7 @@ class CopiedAlerts(msgspec.Struct, frozen=True, kw_only=True):
     """The content of the file that belongs to the account with this hash."""
 
     account: str
-    stored: Stored
+    stored: StoredAlerts
 
 
 async def keep_none(_content: bytes) -> bool:
@@ -24,7 +24,7 @@ async def keep_none(_content: bytes) -> bool:
     return False
 
 
-def encoded(account: str, stored: Stored) -> bytes:
+def encoded(account: str, stored: StoredAlerts) -> bytes:
     """Return the copy as bytes; `account` is the hash of the account."""
     return msgspec.json.encode(CopiedAlerts(account=account, stored=stored))
 
@@ -33,6 +33,6 @@ def decoded(content: bytes) -> CopiedAlerts:
     """Return the copy from its bytes.
 
     Raises:
-        ValueError: it is not a copy, or is one of another version.
+        ValueError: it is not a copy, or another version of condord has made it.
     """
     return msgspec.json.decode(content, type=CopiedAlerts)

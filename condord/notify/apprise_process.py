@@ -135,7 +135,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 def _exchange(process: subprocess.Popen[bytes], request: bytes, deadline: float) -> bytes | None:
     """Write the request, and return what the child prints; None if it does not end before the deadline."""
     sink, source = process.stdin, process.stdout
-    if sink is None or source is None:  # both are pipes
+    if sink is None or source is None:  # for mypy: both are pipes
         raise AssertionError
     os.set_blocking(sink.fileno(), False)
     answer = b""

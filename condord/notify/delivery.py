@@ -21,7 +21,7 @@ from condord.live.alerts import Changes
 from condord.live.wire_alerts import AlertJson, ChannelJson, ChannelTestJson
 from condord.notify.channel import Channel, ChannelState, url_digest
 from condord.notify.channel_queue import Batch, Result
-from condord.notify.messages import Message, Note, Posting, note, posting, trial_note, trial_posting
+from condord.notify.messages import Message, Note, WebhookRequest, note, trial_note, trial_request, webhook_request
 from condord.notify.outbox import Outbox
 from condord.notify.outcome import Outcome
 from condord.notify.schedule import ExpiresAt, expiry
@@ -46,7 +46,7 @@ _log = logging.getLogger(__name__)
 class Senders(Protocol):
     """What sends messages. Each call blocks, and is made on a thread."""
 
-    def webhook(self, channel: Channel, posting: Posting) -> Outcome:
+    def webhook(self, channel: Channel, request: WebhookRequest) -> Outcome:
         """Send a webhook."""
         ...
 
@@ -189,7 +189,7 @@ class Delivery:
         threads = DaemonPool(1, name=f"test-{name}")
         try:
             if channel.type == "webhook":
-                webhook = trial_posting(name, identity, self._now_at())
+                webhook = trial_request(name, identity, self._now_at())
                 outcome = await self._call(threads, lambda: self._senders.webhook(channel, webhook))
             else:
                 outcome = await self._call(threads, lambda: self._senders.apprise(channel, trial_note(name)))
@@ -238,7 +238,7 @@ class Delivery:
         if channel.type == "apprise":
             return await self._call(threads, lambda: self._senders.apprise(channel, note(messages)))
         (message,) = messages
-        return await self._call(threads, lambda: self._senders.webhook(channel, posting(message)))
+        return await self._call(threads, lambda: self._senders.webhook(channel, webhook_request(message)))
 
     async def _call(self, threads: DaemonPool, send: Callable[[], Outcome]) -> Outcome:
         try:

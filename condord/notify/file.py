@@ -24,7 +24,7 @@ Result = TypeVar("Result")
 Row = TypeVar("Row")
 
 
-class Stored(msgspec.Struct, frozen=True, kw_only=True):
+class StoredAlerts(msgspec.Struct, frozen=True, kw_only=True):
     """What the file has of one account."""
 
     records: tuple[AlertRecord, ...] = ()
@@ -35,7 +35,7 @@ class Stored(msgspec.Struct, frozen=True, kw_only=True):
 class Edit(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be written of one account; None removes.
 
-    `is_whole`: this is all that is known of it. `is_handed_over`: so it is, and what the file has of it is outdated.
+    `is_whole`: this is all that is known of it. `is_handed_over`: this is all, too, and what the file has is outdated.
     """
 
     records: Mapping[str, AlertRecord | None]
@@ -74,7 +74,7 @@ class AlertFile:
         """Whether the open file was deleted, or another one has taken its place."""
         return self._connection is not None and self._present_inode() != self._inode
 
-    def read(self, account: str) -> Stored | None:
+    def read(self, account: str) -> StoredAlerts | None:
         """Return what is stored of an account; None if the file turned out to be damaged.
 
         Raises:
@@ -82,9 +82,9 @@ class AlertFile:
         """
         aside = self.aside
 
-        def work(connection: sqlite3.Connection) -> Stored:
+        def work(connection: sqlite3.Connection) -> StoredAlerts:
             database.check(connection)
-            return Stored(
+            return StoredAlerts(
                 records=_records(connection, account),
                 messages=_messages(connection, account),
                 channels=_channels(connection, account),

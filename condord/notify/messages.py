@@ -69,7 +69,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True):
         return self.severity == "critical"
 
 
-class Posting(msgspec.Struct, frozen=True, kw_only=True):
+class WebhookRequest(msgspec.Struct, frozen=True, kw_only=True):
     """The body of a webhook, and its `webhook-id`."""
 
     id: str
@@ -120,7 +120,7 @@ def instant_of(transition: Transition, now_at: dt.datetime) -> dt.datetime:
     return now_at if transition.kind == "repeat" else transition.record.until or now_at
 
 
-def posting(message: Message) -> Posting:
+def webhook_request(message: Message) -> WebhookRequest:
     """Return the webhook of a message; it is the same for every attempt."""
     envelope = _AlertBody(
         type=_TYPES[message.kind],
@@ -128,7 +128,7 @@ def posting(message: Message) -> Posting:
         expires_at=message.expires_at,
         data=msgspec.Raw(message.data.encode()),
     )
-    return Posting(id=message.id, body=msgspec.json.encode(envelope))
+    return WebhookRequest(id=message.id, body=msgspec.json.encode(envelope))
 
 
 def note(messages: Sequence[Message]) -> Note:
@@ -140,10 +140,10 @@ def note(messages: Sequence[Message]) -> Note:
     return Note(title=_title(messages), body="\n".join(lines), type=_apprise_type(messages))
 
 
-def trial_posting(name: str, message_id: str, at: dt.datetime) -> Posting:
+def trial_request(name: str, message_id: str, at: dt.datetime) -> WebhookRequest:
     """Return the webhook that tests the channel `name`."""
     body = _TestBody(type="condord.test", timestamp=at, data={"channel": name, "text": _TEST_TEXT.format(name=name)})
-    return Posting(id=message_id, body=msgspec.json.encode(body))
+    return WebhookRequest(id=message_id, body=msgspec.json.encode(body))
 
 
 def trial_note(name: str) -> Note:

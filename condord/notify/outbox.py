@@ -32,7 +32,7 @@ JOIN = dt.timedelta(seconds=10)
 _JOIN_MARGIN = dt.timedelta(seconds=2)
 
 
-class _Given(msgspec.Struct, frozen=True, kw_only=True):
+class _EvaluationContext(msgspec.Struct, frozen=True, kw_only=True):
     """What all messages of one evaluation have in common. `criticals` are batches by underlying."""
 
     now_at: dt.datetime
@@ -108,7 +108,7 @@ class Outbox:
                 if _wants(queue.channel, transition)
             ]
             first = next((message_id(self.account, each) for each, _ in wanted if _is_at_start(each)), None)
-            given = _Given(now_at=now_at, expires_at=expires_at, first_at_start=first, criticals={})
+            given = _EvaluationContext(now_at=now_at, expires_at=expires_at, first_at_start=first, criticals={})
             for transition, document in wanted:
                 queue.add(self._message(name, queue, transition, document, given), now_at)
             queue.forget({record.id for record in changes.records if record.state != "firing"})
@@ -141,7 +141,7 @@ class Outbox:
         return self._edits.take()
 
     def _message(
-        self, name: str, queue: ChannelQueue, transition: Transition, document: AlertJson, given: _Given
+        self, name: str, queue: ChannelQueue, transition: Transition, document: AlertJson, given: _EvaluationContext
     ) -> Message:
         record = transition.record
         identity = message_id(self.account, transition)

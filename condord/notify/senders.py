@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from condord.notify import webhook
 from condord.notify.apprise_process import AppriseProcesses
 from condord.notify.channel import Channel
-from condord.notify.messages import Note, Posting
+from condord.notify.messages import Note, WebhookRequest
 from condord.notify.outcome import Outcome
 
 
@@ -22,9 +22,9 @@ class RealSenders:
         self._machine_at = machine_at
         self._processes = AppriseProcesses(environ)
 
-    def webhook(self, channel: Channel, posting: Posting) -> Outcome:
+    def webhook(self, channel: Channel, request: WebhookRequest) -> Outcome:
         """Send a webhook; this blocks."""
-        return webhook.post(self._network, channel, posting, self._machine_at())
+        return webhook.post(self._network, channel, request, self._machine_at())
 
     def apprise(self, channel: Channel, note: Note) -> Outcome:
         """Send an Apprise message; this blocks."""

@@ -25,7 +25,7 @@ from condord.host.thread_pool import DaemonPool
 from condord.live.alert_records import AlertRecord
 from condord.notify.alert_copy import CopiedAlerts, Copy, encoded, keep_none
 from condord.notify.channel import ChannelState
-from condord.notify.file import AlertFile, Edit, Stored, Written
+from condord.notify.file import AlertFile, Edit, StoredAlerts, Written
 from condord.notify.messages import Key, Message
 
 DISK_TIMEOUT_SECONDS = 10.0
@@ -154,7 +154,7 @@ class AlertStore:
         else:
             self._is_unusable = self._path is None
             aside = self._aside
-            nothing: Stored | None = None
+            nothing: StoredAlerts | None = None
             read = await self._run(lambda file: file.read(account), nothing)
             if read is None:
                 return None if self._is_unusable or self._aside is not aside else ()
@@ -208,7 +208,7 @@ class AlertStore:
     def close(self) -> None:
         """Close the file and end the thread, after what it is doing; from now on nothing is read or written.
 
-        If the file was deleted, everything is written again before.
+        If the file was deleted, everything is written into a new one first.
 
         This waits for `CLOSE_SECONDS` at most.
         """
@@ -219,14 +219,14 @@ class AlertStore:
             self._thread.shutdown()
             self._thread = None
 
-    def _take(self, stored: Stored) -> None:
+    def _take(self, stored: StoredAlerts) -> None:
         self._records = {record.id: record for record in stored.records}
         self._messages = {message.key: message for message in stored.messages}
         self._channels = {channel.name: channel for channel in stored.channels}
 
     async def _copy_all(self) -> None:
         if self._account and self.is_copied:
-            everything = Stored(
+            everything = StoredAlerts(
                 records=tuple(self._records.values()),
                 messages=tuple(self._messages.values()),
                 channels=tuple(self._channels.values()),

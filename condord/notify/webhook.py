@@ -18,7 +18,7 @@ from condord.errors import ConfigError
 from condord.host import bounded_http
 from condord.host.loopback import refusal
 from condord.notify.channel import Channel
-from condord.notify.messages import Posting
+from condord.notify.messages import WebhookRequest
 from condord.notify.outcome import Outcome
 from condord.notify.signing import key_of, signature
 
@@ -64,7 +64,7 @@ class WebhookNetwork(bounded_http.Trust, Protocol):
         ...
 
 
-def post(network: WebhookNetwork, channel: Channel, posting: Posting, at: dt.datetime) -> Outcome:
+def post(network: WebhookNetwork, channel: Channel, request: WebhookRequest, at: dt.datetime) -> Outcome:
     """Send a webhook, and return how it was answered; only 2xx is a success. `at` is the machine's time.
 
     This blocks for `ATTEMPT_SECONDS` at most, apart from the name lookup.
@@ -76,16 +76,16 @@ def post(network: WebhookNetwork, channel: Channel, posting: Posting, at: dt.dat
         "Content-Type": "application/json",
         "User-Agent": f"condord/{__version__}",
         "Connection": "close",
-        "webhook-id": posting.id,
+        "webhook-id": request.id,
         "webhook-timestamp": str(int(at.timestamp())),
     }
     if channel.signing_key is not None:
         key = key_of(channel.signing_key)
         if key is None:
             return _BAD_KEY
-        headers["webhook-signature"] = signature(key, posting.id, int(at.timestamp()), posting.body)
+        headers["webhook-signature"] = signature(key, request.id, int(at.timestamp()), request.body)
     try:
-        return _answer_of(_status(network, url, posting.body, headers))
+        return _answer_of(_status(network, url, request.body, headers))
     except ConfigError:
         return _BAD_NETWORK
     except _ERRORS as error:

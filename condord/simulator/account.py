@@ -14,7 +14,7 @@ import msgspec
 
 from condord.core import occ
 from condord.simulator import activities, balances, orders
-from condord.simulator.balances import Balances, Valued
+from condord.simulator.balances import Balances, ValuedHolding
 from condord.simulator.clock import NEW_YORK
 from condord.simulator.closes import ContractCloses
 from condord.simulator.contracts import stable_uuid
@@ -286,9 +286,9 @@ class Account:
         if is_option(symbol):
             self.market.watch(symbol)
 
-    def _valued(self, held: SimulatedPosition) -> Valued:
+    def _valued(self, held: SimulatedPosition) -> ValuedHolding:
         root = self.market.root_of(occ.parse(held.symbol).root) if is_option(held.symbol) else None
-        return Valued(
+        return ValuedHolding(
             symbol=held.symbol,
             quantity=held.quantity,
             value=self.mark(held.symbol) * held.quantity * held.multiplier,

@@ -19,7 +19,7 @@ _NAKED_MARGIN = Decimal("0.2")
 _MULTIPLIER = 100
 
 
-class Valued(msgspec.Struct, frozen=True, kw_only=True):
+class ValuedHolding(msgspec.Struct, frozen=True, kw_only=True):
     """A holding with its value: signed quantity and dollars; `spot` is the price of its underlying."""
 
     symbol: str
@@ -35,7 +35,7 @@ class Balances(msgspec.Struct, frozen=True, kw_only=True):
     cash: Decimal
     last_equity: Decimal
     asof: dt.date
-    holdings: Sequence[Valued]
+    holdings: Sequence[ValuedHolding]
 
 
 def account_json(balances: Balances) -> dict[str, Any]:
@@ -84,14 +84,14 @@ def account_json(balances: Balances) -> dict[str, Any]:
     }
 
 
-def maintenance_margin(holdings: Iterable[Valued]) -> Decimal:
+def maintenance_margin(holdings: Iterable[ValuedHolding]) -> Decimal:
     """The margin for `holdings` in dollars, to the cent.
 
     Contracts of one root and expiration need their worst value at expiration. Calls that no other call covers need a
     fifth of the underlying, and stocks need 30 %.
     """
     margin = Decimal(0)
-    expiries: dict[tuple[str, dt.date], list[tuple[OptionSymbol, Valued]]] = defaultdict(list)
+    expiries: dict[tuple[str, dt.date], list[tuple[OptionSymbol, ValuedHolding]]] = defaultdict(list)
     for held in holdings:
         if is_option(held.symbol):
             contract = occ.parse(held.symbol)
@@ -103,14 +103,14 @@ def maintenance_margin(holdings: Iterable[Valued]) -> Decimal:
     return round(margin, 2)
 
 
-def _expiry_margin(legs: Sequence[tuple[OptionSymbol, Valued]]) -> Decimal:
+def _expiry_margin(legs: Sequence[tuple[OptionSymbol, ValuedHolding]]) -> Decimal:
     naked = -min(0, sum(held.quantity for contract, held in legs if contract.right == "call"))
     spot = legs[0][1].spot
     worst = _worst_value(legs) / 1000
     return max(Decimal(0), -worst) * _MULTIPLIER + naked * spot * _NAKED_MARGIN * _MULTIPLIER
 
 
-def _worst_value(legs: Sequence[tuple[OptionSymbol, Valued]]) -> Decimal:
+def _worst_value(legs: Sequence[tuple[OptionSymbol, ValuedHolding]]) -> Decimal:
     """The lowest value at expiration in mills, for prices from zero to the highest strike: it is at zero or a strike.
 
     Strike by strike, as thousands of legs would take half a minute if each was valued at each strike.

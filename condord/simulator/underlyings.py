@@ -55,7 +55,7 @@ class Underlyings:
         return tuple(root for root in self._roots.values() if not root.is_index)
 
     def add(self, root: OptionRoot) -> None:
-        """Start the underlying of `root`, unless it has started. The one that it follows must have."""
+        """Start the underlying of `root`, unless it has started. An underlying that it follows must have been added."""
         name = root.underlying
         if name in self._roots:
             return
@@ -104,9 +104,10 @@ class Underlyings:
         return None if close is None else round(close, 2)
 
     def close_before(self, name: str, day: dt.date) -> float | None:
-        """The close of the last session before `day`, which is that of the newest session or later; None if unknown.
+        """The close of the last session before `day`; None if the underlying is unknown.
 
-        If that is the newest session and it has not ended, its close is the price.
+        `day` is that of the newest session or later. If it is later, and the newest session has not ended, its close is
+        the present price.
         """
         if day <= self.session_day:
             return self.previous_close(name)

@@ -74,8 +74,8 @@ class AccountReader:
         self._orders_poll = self._poller(self._read_orders, ORDERS_PACE_SECONDS)
         self._fills_poll = self._poller(self._read_fills, FILLS_PACE_SECONDS)
 
-    def works(self) -> tuple[Coroutine[Any, Any, None], ...]:
-        """What to run, each until cancelled."""
+    def tasks(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        """The coroutines to run as tasks, each until cancelled."""
         return tuple(poll.run(_DEBOUNCE_SECONDS) for poll in self._polls)
 
     def ask(self) -> None:
@@ -129,7 +129,7 @@ class AccountReader:
         return self._is_good("workingOrders")
 
     def _with_origin(self, order: WorkingOrder) -> WorkingOrder:
-        """The order with the first of its chain of replacements as `origin`: a row names only the last one replaced."""
+        """The order with the first of its chain of replacements as `origin`, as a row names only the last one."""
         before = order.origin or order.id
         first = self._origins.get(before) or self._origin(before)
         return msgspec.structs.replace(order, origin=first if first != order.id else None)

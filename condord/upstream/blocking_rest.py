@@ -75,7 +75,7 @@ class BlockingRest:
         return rest_parsing.clock(self.clients.trading.get_clock(), self._now_at())
 
     def calendar(self, start: dt.date, end: dt.date) -> Calendar:
-        """The sessions between two days."""
+        """The sessions from `start` to `end`, both included."""
         request = GetCalendarRequest(start=start, end=end)
         return rest_parsing.calendar(self.clients.trading.get_calendar(request), start, end, self._refuse)
 
@@ -122,7 +122,7 @@ class BlockingRest:
         return account_parsing.transfers_e4(answer, day, self._refuse)
 
     def day_fills(self, day: dt.date, after: dt.datetime, token: str | None) -> FillPage:
-        """A page of the fills of options on a day."""
+        """A page of the fills of options on `day`, after an instant; it begins after the activity id `token`."""
         return account_parsing.fills(self._activities(account_parsing.fills_query(after, token)), day, self._refuse)
 
     def _activities(self, query: dict[str, str]) -> object:
@@ -149,11 +149,11 @@ class BlockingRest:
         return market_parsing.index_values(answer, self._refuse)
 
     def splits(self, symbols: Sequence[str], start: dt.date, end: dt.date) -> list[Split]:
-        """The splits of stocks between two days: one request, as in `quotes`."""
+        """The splits of stocks from `start` to `end`, both included: one request, as in `quotes`."""
         return activities.splits(self._actions(activities.splits_query(symbols, start, end)), self._refuse)
 
     def dividends(self, symbols: Sequence[str], start: dt.date, end: dt.date) -> list[Dividend]:
-        """The cash dividends of stocks between two days: one request, as in `quotes`."""
+        """The cash dividends of stocks from `start` to `end`, both included: one request, as in `quotes`."""
         return market_parsing.dividends(
             self._actions(market_parsing.dividends_query(symbols, start, end)), self._refuse
         )

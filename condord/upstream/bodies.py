@@ -149,10 +149,10 @@ def _split(body: bytes, most: int) -> Sequence[bytes | msgspec.Raw]:
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
-        return list(itertools.islice(_torn(body), most))
+        return list(itertools.islice(_split_leniently(body), most))
 
 
-def _torn(body: bytes) -> Iterator[bytes]:
+def _split_leniently(body: bytes) -> Iterator[bytes]:
     # The module json needs text, and the whole body as text could take four times its size.
     at = _after_space(body, 0)
     if not body.startswith(b"[", at):
@@ -194,7 +194,7 @@ def _decoded(raw: bytes | msgspec.Raw) -> Any:  # noqa: ANN401 - JSON
             raise NotJson from error
 
 
-def whole(response: requests.Response, limit: BodyLimit, deadline: float) -> OkResponse | requests.Response:
+def read_whole(response: requests.Response, limit: BodyLimit, deadline: float) -> OkResponse | requests.Response:
     """Return the answer with its body, read before `deadline` (monotonic seconds); an error without its body.
 
     Raises:

@@ -34,7 +34,7 @@ from condord.upstream.sockets import Flooded
 SYMBOL_LIMIT = 405
 _REDIRECTS = 3
 
-Of = Literal["stream", "stock stream", "REST"]
+FailureOrigin = Literal["stream", "stock stream", "REST"]
 Why = Literal["rest budget used up", "rest pause"]
 """The rows for a request that waits."""
 
@@ -107,14 +107,14 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
         return self.failure.text.format(detail=self.detail)
 
 
-def classify(failure: object, *, of: Of) -> Diagnosis:
+def classify(failure: object, *, of: FailureOrigin) -> Diagnosis:
     """Return the row for a failure of a stream or of REST: an exception, `ErrorFrame`, `Unauthorized` or `Waiting`."""
     if of == "stock stream" and isinstance(failure, ErrorFrame) and f"{of} {failure.code}" in FAILURES:
         return Diagnosis(name=f"{of} {failure.code}")
-    return _of_rest(failure) if of == "REST" else _of_stream(failure)
+    return _classify_rest(failure) if of == "REST" else _classify_stream(failure)
 
 
-def _of_stream(failure: object) -> Diagnosis:
+def _classify_stream(failure: object) -> Diagnosis:
     if isinstance(failure, Unauthorized):
         return Diagnosis(name="trading stream unauthorized")
     if isinstance(failure, ErrorFrame):
@@ -125,12 +125,12 @@ def _of_stream(failure: object) -> Diagnosis:
         target = target_of(", ".join(failure.response.headers.get_all("Location")))
         return Diagnosis(name=_numbered("upgrade", status), detail=_unfollowed(status, target))
     if isinstance(failure, ws.ConnectionClosed):
-        return _of_closing(failure)
+        return _classify_close(failure)
     causes = list(_causes(failure))
     return Diagnosis(name=_first_rule(_SOCKET_RULES, causes) or "socket other", detail=_detail(causes, failure))
 
 
-def _of_closing(closing: ws.ConnectionClosed) -> Diagnosis:
+def _classify_close(closing: ws.ConnectionClosed) -> Diagnosis:
     # The close frame that we sent names what was wrong with what we received, unless it only answers a close.
     received, sent = closing.rcvd, closing.sent
     if sent is not None and sent.code in _CLOSED_BY_US and closing.rcvd_then_sent is not True:
@@ -141,7 +141,7 @@ def _of_closing(closing: ws.ConnectionClosed) -> Diagnosis:
     return Diagnosis(name="socket closed", detail=detail)
 
 
-def _of_rest(failure: object) -> Diagnosis:
+def _classify_rest(failure: object) -> Diagnosis:
     # Only the HTTP status of an answer counts: `.code` and `.message` of alpaca-py's error raise if the body is HTML.
     if isinstance(failure, Waiting):
         return Diagnosis(name=failure.why, detail=f"{failure.until_at:%H:%M:%S} UTC")
@@ -187,7 +187,7 @@ def connection_fault(error: BaseException) -> LinkFault:
     return _fault(error)
 
 
-def _fault(failure: object, of: Of = "stream") -> LinkFault:
+def _fault(failure: object, of: FailureOrigin = "stream") -> LinkFault:
     diagnosis = classify(failure, of=of)
     failure = diagnosis.failure
     again: Again = failure.again if failure.again in ("longest", "halt") else "backoff"

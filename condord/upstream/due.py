@@ -1,4 +1,4 @@
-"""When a read of some symbols is due: on request, for new symbols, every so often, and later after failures."""
+"""When a read of some symbols is due: on request, for new symbols, once per period, and sooner after a failure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Collection
 from condord.upstream.poller import MAX_DOUBLINGS, RETRY_SECONDS
 
 _ROUNDING_SECONDS = 1e-6
-"""A timer of exactly the pace must not find that a moment is left of it."""
+"""A timer set to exactly the pace may fire early by a rounding error, and must not have to wait again."""
 
 
 class Due:

@@ -214,8 +214,11 @@ class MarketSink(StockSink, Protocol):
         """The underlyings of the options held that are indexes."""
 
     @property
-    def opposites(self) -> tuple[str, ...]:
-        """Contracts not held, whose quotes give the volatility of held ones in the money, or the price of an index."""
+    def opposite_contracts(self) -> tuple[str, ...]:
+        """The contracts that are not held but whose quotes are needed: those of the other right at a held strike.
+
+        They give the volatility of held contracts in the money, and the price of an index without a value of its own.
+        """
 
     def confirm_stocks(self, snapshots: Sequence[StockSnapshot]) -> None:
         """Take an answer of REST about stocks."""
@@ -236,7 +239,7 @@ class MarketSink(StockSink, Protocol):
         """Take one whole read of Alpaca's figures of the contracts held."""
 
     def set_opposite_quotes(self, ticks: Sequence[Tick]) -> None:
-        """Take the latest quotes of `opposites`."""
+        """Take the latest quotes of `opposite_contracts`."""
 
     def set_account_summary(self, summary: AccountSummary) -> None:
         """Take the account's balances."""
@@ -251,7 +254,7 @@ class MarketSink(StockSink, Protocol):
         """Take all fills of options on `day`, the date at the exchange."""
 
     def set_closes(self, closes: Closes) -> None:
-        """Take the closes of the session before, as the positions name them (`lastday_price`)."""
+        """Take the closes of the session before, which Alpaca sends with the positions (`lastday_price`)."""
 
 
 class TradeSink(Protocol):
@@ -335,7 +338,7 @@ class Brokerage(Protocol):
         """
 
     async def splits(self, symbols: Sequence[str], start: dt.date, end: dt.date) -> list[Split]:
-        """The splits of `symbols` between two days, oldest first."""
+        """The splits of `symbols` from `start` to `end`, both included, oldest first."""
 
     async def orders(self, after: dt.datetime) -> OrderPage:
         """A page of the orders submitted after an instant, in any state, oldest first."""
@@ -353,7 +356,7 @@ class Brokerage(Protocol):
         """Pass the latest quotes of contracts that are not held to `take`, as `quotes` does, but never delay those."""
 
     async def dividends(self, symbols: Sequence[str], start: dt.date, end: dt.date) -> list[Dividend]:
-        """The cash dividends of `symbols` processed between two days, both included, by ex-date."""
+        """The cash dividends of `symbols` processed from `start` to `end`, both included, by ex-date."""
 
     async def account_summary(self) -> AccountSummary:
         """The account's balances, without the day's transfers."""

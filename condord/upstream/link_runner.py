@@ -28,8 +28,8 @@ MAX_WAITING = 1000
 _log = logging.getLogger(__name__)
 
 
-class _Over(Exception):
-    """The link has left the connected states, so the connection's tasks end."""
+class _LinkEnded(Exception):
+    """The link has left the connected states, so the tasks of the connection end."""
 
 
 class LinkRunner(ABC):
@@ -44,7 +44,7 @@ class LinkRunner(ABC):
         self._network = network
         self._changed = changed
         self._outbox: list[bytes | str] = []
-        self._poked = asyncio.Event()
+        self._woken = asyncio.Event()
         self._is_probe_due = False
         self._is_probing = False
         self._is_ping_due = False
@@ -101,14 +101,14 @@ class LinkRunner(ABC):
         self.step("reloaded")
         if self._dialling is not None and self.link.state == "closing":
             self._dialling.reschedule(self.now())
-        self._poked.set()
+        self._woken.set()
 
     def watch(self, *, is_expecting: bool) -> None:
         """Set whether data is expected from now on: the market is open and something is subscribed."""
         before = self.link.deadline
         self.link.watch(is_expecting=is_expecting, now=self.now())
         if self.link.deadline != before:
-            self._poked.set()
+            self._woken.set()
 
     def retry(self) -> None:
         """Try again now, without waiting for the end of a halt or a backoff.
@@ -116,7 +116,7 @@ class LinkRunner(ABC):
         If a connection is being closed, try after that.
         """
         self.step("retry")
-        self._poked.set()
+        self._woken.set()
 
     async def run(self) -> None:
         """Keep the link up until cancelled."""
@@ -141,7 +141,7 @@ class LinkRunner(ABC):
             elif action == "probe":
                 self._is_probe_due = True
         if actions or self.link.state not in CONNECTED:
-            self._poked.set()
+            self._woken.set()
             self._changed()
         self._log_state()
 
@@ -169,11 +169,11 @@ class LinkRunner(ABC):
             self.step("acknowledged")
 
     async def _wait_to_retry(self) -> None:
-        """Wait for the end of a backoff or a halt, or for `_poked`."""
-        self._poked.clear()
+        """Wait for the end of a backoff or a halt, or for `_woken`."""
+        self._woken.clear()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout_at(self.link.deadline):
-                await self._poked.wait()
+                await self._woken.wait()
         self._carry_out(self.link.expire(self.now()))
 
     async def _connect_and_serve(self) -> None:
@@ -198,8 +198,8 @@ class LinkRunner(ABC):
         try:
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._read_all(socket))
-                await self._watch(socket, tasks)
-        except* _Over:
+                await self._send_and_probe(socket, tasks)
+        except* _LinkEnded:
             pass
         except* ConnectionClosed as closed:
             self.step("fault", connection_fault(Flooded() if socket.is_flooded else closed.exceptions[0]))
@@ -210,25 +210,25 @@ class LinkRunner(ABC):
         while True:
             self.read(await socket.recv(decode=False))
             if self._outbox or self.link.state not in CONNECTED:
-                self._poked.set()
+                self._woken.set()
 
-    async def _watch(self, socket: Socket, tasks: asyncio.TaskGroup) -> None:
+    async def _send_and_probe(self, socket: Socket, tasks: asyncio.TaskGroup) -> None:
         """Send waiting messages, keep the deadline, and start pings and probes, until the link ends the connection."""
         while True:
             while self._outbox and self.link.state in CONNECTED:
                 await self._send(socket, self._outbox.pop(0))
             if self.link.state not in CONNECTED:
-                raise _Over
+                raise _LinkEnded
             if self._is_ping_due:
                 self._is_ping_due = False
                 tasks.create_task(self._ping(socket))
             if self._is_probe_due and not self._is_probing:
                 self._is_probe_due, self._is_probing = False, True
                 tasks.create_task(self._probe(socket))
-            self._poked.clear()
+            self._woken.clear()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout_at(self.link.deadline):
-                    await self._poked.wait()
+                    await self._woken.wait()
             self._carry_out(self.link.expire(self.now()))
 
     async def _send(self, socket: Socket, message: bytes | str) -> None:

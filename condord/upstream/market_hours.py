@@ -29,7 +29,7 @@ class HoursReader:
         self._now_at = clock
         self._clock: Clock | None = None
         self._read_on: dt.date | None = None
-        self._last_close = _remembering(self.calendar)
+        self._last_close = _cached_last_close(self.calendar)
 
     async def read_clock(self) -> None:
         """Read the clock."""
@@ -42,7 +42,7 @@ class HoursReader:
         if self._read_on != today:
             self.calendar = await self._brokerage.calendar(today - _DAYS_BACK, today + _DAYS_AHEAD)
             self._read_on = today
-            self._last_close = _remembering(self.calendar)
+            self._last_close = _cached_last_close(self.calendar)
 
     def is_open(self, expiries: Collection[Expiry]) -> bool | None:
         """Whether any of `expiries` trades now; None until the clock has been read."""
@@ -61,6 +61,6 @@ class HoursReader:
         return wire.MarketJson(is_open=hours.is_open, next_open=hours.next_open, next_close=hours.next_close)
 
 
-def _remembering(calendar: Calendar) -> LastClose:
+def _cached_last_close(calendar: Calendar) -> LastClose:
     """`last_close` by `calendar`, which is asked several times a second about the same few sets of expiries."""
     return lru_cache(maxsize=8)(partial(last_close, calendar))

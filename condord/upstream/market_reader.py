@@ -2,8 +2,8 @@
 
 Prices of the underlyings that the stock stream does not deliver are read every 5 s while the market is open, and those
 of indexes too. All stocks are read with each refresh, as only REST has the close of the session before, and every 30 s
-while the market is open, as the stream is silent about a price that does not change. Requests are never closer, and
-where many symbols are held, reads are further apart, so that the shares of the budget suffice:
+while the market is open, as the stream is silent about a price that does not change. Reads are never more frequent, and
+less frequent if many symbols are held, so that they stay within these shares of the request budget:
 
     prices    of 30 requests a minute: stocks 12, indexes 12
     figures   of 30 requests a minute: Alpaca's figures 15, opposite contracts 10; dividends are read once a day
@@ -43,7 +43,7 @@ _A_DAY_SECONDS = 86_400.0
 
 
 class MarketReader:
-    """Reads for `sink`.
+    """Reads prices of underlyings, Alpaca's figures, opposite quotes and dividends for `sink`.
 
     `held` returns the contracts held, `streamed` the stocks that the stock stream delivers, and `is_open` whether the
     market is open. `noting` takes the name of a read and notes how it ends, without raising its `RestFault`; `is_good`
@@ -89,8 +89,8 @@ class MarketReader:
             )
         )
 
-    def works(self) -> tuple[Coroutine[Any, Any, None], ...]:
-        """What to run, each until cancelled."""
+    def tasks(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        """The coroutines to run as tasks, each until cancelled."""
         return tuple(poller.run() for poller in self._pollers)
 
     def ask(self) -> None:
@@ -168,7 +168,7 @@ class MarketReader:
         self._sink.set_option_snapshots(read)
 
     async def _read_opposites(self) -> bool:
-        opposites = self._sink.opposites
+        opposites = self._sink.opposite_contracts
         await self._read_figures("opposites", self._opposites, opposites, OPPOSITES_PER_MINUTE, self._ask_opposites)
         return self._done("opposites", opposites)
 
@@ -221,7 +221,7 @@ class MarketReader:
         return is_answered
 
     def _done(self, what: str, symbols: Collection[str]) -> bool:
-        """True, as `Due` decides when to try again; without symbols, a failure to read them is over."""
+        """Return True, as `Due` decides when to try again. Without symbols, an earlier failure to read them is over."""
         if not symbols:
             with self._noting(what):
                 pass

@@ -104,9 +104,9 @@ class MarketSupervisor:
         self._awaited = AwaitedBookings(WHOLE_SECONDS)
         sink.set_stock_feed(settings.stock_feed)
 
-    def works(self) -> tuple[Coroutine[Any, Any, None], ...]:
-        """What to run, each until cancelled."""
-        return (self._stream_while_needed(), *self._market.works(), *self._account.works(), *self._past.works())
+    def tasks(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        """The coroutines to run as tasks, each until cancelled."""
+        return (self._stream_while_needed(), *self._market.tasks(), *self._account.tasks(), *self._past.tasks())
 
     def recognize(self) -> None:
         """Read the past of the account that the API key belongs to, if that is known."""

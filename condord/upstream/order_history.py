@@ -9,7 +9,7 @@ The fills of an order count even if the rest was canceled or replaced. An order 
 a chain of replacements counts as one order, even if some of its orders filled nothing. Rows without a filled option are
 skipped. Rows whose fills of options cannot all be read are skipped and counted.
 
-Alpaca dates only an order that is filled whole. One that is filled in part has the instant of its last fill once
+Alpaca dates only an order that is filled completely. One that is filled in part gets the instant of its last fill once
 activities have been read that account for all of it. Until then it has that of its last update, or of its submission.
 """
 

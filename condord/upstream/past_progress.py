@@ -21,7 +21,7 @@ from condord.core.market_hours import exchange_day, start_of_day
 from condord.upstream.interfaces import ActivityPage
 
 LATE_FOR = dt.timedelta(days=7)
-"""How long after its date a booking may appear; a long weekend is between them at most."""
+"""How long after its date a booking may appear. Usually that is the next business day, after a long weekend at most."""
 FILL_OVERLAP = dt.timedelta(hours=1)
 _A_DAY = dt.timedelta(days=1)
 _A_SECOND = dt.timedelta(seconds=1)

@@ -26,7 +26,7 @@ from condord.upstream.poller import Poller
 from condord.upstream.rest_fault import RestFault
 
 WHOLE_SECONDS = 900.0
-"""How often what may have been booked late is read again."""
+"""How often the latest activities are read again, as some are booked late."""
 PACE_SECONDS = 6.0
 SETTLE_SECONDS = (3.0, 60.0)
 """When the newest activities are read once more after a trade event: fills and fees may not be listed at once."""
@@ -39,11 +39,11 @@ _ROUNDING_SECONDS = 1.0
 
 
 class PastReader:
-    """Reads for `sink`, once `switch_to` has named the account.
+    """Reads the account's activities and the closes of stocks for `sink`, once `switch_to` has named the account.
 
     `keep_days` returns for how many days history is kept, 0 for indefinitely. `noting` and `is_good` are those of
-    `MarketReader`; the names are `past` and `closes`. `date` is called with the activities of the account, stored and
-    read.
+    `MarketReader`, here for the reads `past` and `closes`. `date` is called with the activities of the account, first
+    the stored ones and then those that are read.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class PastReader:
         self._date = date
         self._account_key: str | None = None
         self._progress: PastProgress | None = None
-        self._run = object()
+        self._generation = object()
         self._is_asked = False
         self._has_traded = False
         self._whole_at = 0.0
@@ -76,15 +76,15 @@ class PastReader:
         self._activities.pace = PACE_SECONDS
         self._closes = Poller(self._read_closes, CLOSES_SECONDS, is_due=False, grows=True)
 
-    def works(self) -> tuple[Coroutine[Any, Any, None], ...]:
-        """What to run, each until cancelled."""
+    def tasks(self) -> tuple[Coroutine[Any, Any, None], ...]:
+        """The coroutines to run as tasks, each until cancelled."""
         return self._activities.run(_DEBOUNCE_SECONDS), self._closes.run(_DEBOUNCE_SECONDS)
 
     def switch_to(self, account_key: str | None) -> None:
         """Read the past of this account from now on, and drop what is under way for another; None: no account."""
         if account_key == self._account_key:
             return
-        self._account_key, self._progress, self._run = account_key, None, object()
+        self._account_key, self._progress, self._generation = account_key, None, object()
         self._is_asked = self._has_traded = False
         self._absent = set()
         if account_key is not None:
@@ -106,13 +106,13 @@ class PastReader:
         self._activities.ask()
 
     async def _read_activities(self) -> bool:
-        run, account_key, progress = self._run, self._account_key, self._progress
+        generation, account_key, progress = self._generation, self._account_key, self._progress
         if account_key is None:
             return True
         if progress is None:
             await self._sink.switch_to(account_key)
             stored, complete_from = await self._sink.recall_past()
-            if run is not self._run:
+            if generation is not self._generation:
                 return True
             self._progress = progress = PastProgress(stored, complete_from, self._now_at())
             self._whole_at, self._is_asked = _loop_time(), False
@@ -167,7 +167,7 @@ class PastReader:
         return start_of_day(exchange_day(self._now_at() - reach(self._keep_days())))
 
     async def _read_closes(self) -> bool:
-        run, today = self._run, exchange_day(self._now_at() - FINAL_AFTER)
+        generation, today = self._generation, exchange_day(self._now_at() - FINAL_AFTER)
         if self._progress is None:
             return True
         if self._absent_on != today:
@@ -178,7 +178,7 @@ class PastReader:
                 days = [day for _, day in wanted]
                 symbols = sorted({symbol for symbol, _ in wanted})
                 closes_e4 = await self._brokerage.day_closes(symbols, min(days), max(days))
-                if run is self._run:
+                if generation is self._generation:
                     self._sink.add_day_closes({key: closes_e4[key] for key in wanted if key in closes_e4})
                     self._absent |= wanted - closes_e4.keys()
         return self._is_good("closes")

@@ -60,7 +60,7 @@ MAX_PAUSE_SECONDS = 60.0
 YIELDING: frozenset[Share] = frozenset({"past", "closes"})
 """The shares whose requests can wait for minutes."""
 RESERVE = 60
-"""How many requests to a host they leave to others."""
+"""How many requests to a host the shares in `YIELDING` leave to the others."""
 
 
 class Budget:

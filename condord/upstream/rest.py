@@ -215,7 +215,7 @@ class AlpacaRest:
     async def contract(self, symbol: str) -> Contract | None:
         """One option contract; None if Alpaca has none of that symbol."""
         ask = functools.partial(self._blocking.contract, symbol)
-        return await _unless_absent(self._call("contractAnswer", self._spare, "trading", ask))
+        return await _none_if_absent(self._call("contractAnswer", self._spare, "trading", ask))
 
     async def orders(self, after: dt.datetime) -> OrderPage:
         """A page of the orders submitted after an instant, in any state, oldest first."""
@@ -246,7 +246,7 @@ class AlpacaRest:
             token: str | None = None
             for _ in range(_MAX_CLOSE_PAGES):
                 ask = functools.partial(self._blocking.day_closes, part, start, end, token)
-                page = await _unless_absent(self._call("dayBarsAnswer", self._closes, "data", ask))
+                page = await _none_if_absent(self._call("dayBarsAnswer", self._closes, "data", ask))
                 closes_e4 |= page.closes_e4 if page else {}
                 if page is None or page.next_token in (None, token):  # the same token again would never end
                     break
@@ -256,7 +256,7 @@ class AlpacaRest:
     async def splits(self, symbols: Sequence[str], start: dt.date, end: dt.date) -> list[Split]:
         """The splits of `symbols` between two days, oldest first; none if the host has no such service."""
         ask = functools.partial(self._blocking.splits, symbols, start, end)
-        return await _unless_absent(self._call("corporateActionsAnswer", self._side, "data", ask)) or []
+        return await _none_if_absent(self._call("corporateActionsAnswer", self._side, "data", ask)) or []
 
     async def stock_snapshots(self, symbols: Sequence[str], take: Callable[[list[StockSnapshot]], None]) -> None:
         """Pass the snapshots of stocks to `take`, 200 a request, as `quotes` does; unknown stocks are left out."""
@@ -266,7 +266,7 @@ class AlpacaRest:
     async def index_values(self, symbols: Sequence[str]) -> list[IndexValue] | None:
         """The newest values of indexes, without those that Alpaca does not have; None if the key has no grant."""
         ask = functools.partial(self._blocking.index_values, symbols)
-        return await _unless(_FORBIDDEN, self._call("indexesAnswer", self._prices, "data", ask))
+        return await _none_after(_FORBIDDEN, self._call("indexesAnswer", self._prices, "data", ask))
 
     async def option_snapshots(self, symbols: Sequence[str], take: Callable[[list[OptionSnapshot]], None]) -> None:
         """Pass Alpaca's figures of contracts to `take`, 100 a request, as `quotes` does; absent ones are left out."""
@@ -289,7 +289,7 @@ class AlpacaRest:
             return self._blocking.dividends(part, start, end)
 
         parts = self._in_parts(symbols, STOCKS_PER_REQUEST, read.extend, ("dividendsAnswer", self._figures), ask)
-        await _unless_absent(parts)
+        await _none_if_absent(parts)
         return sorted(read, key=lambda dividend: (dividend.ex_date, dividend.symbol))
 
     async def account_summary(self) -> AccountSummary:
@@ -315,7 +315,7 @@ class AlpacaRest:
         symbols: Sequence[str],
         size: int,
         take: Callable[[list[Row]], None],
-        way: tuple[wire.Refusal, Bulkhead],
+        route: tuple[wire.Refusal, Bulkhead],
         request: Callable[[Sequence[str]], list[Row]],
     ) -> None:
         """Make a request of the data API for every `size` symbols, and pass each answer to `take` as it arrives.
@@ -326,7 +326,7 @@ class AlpacaRest:
 
         async def ask(part: Sequence[str]) -> None:
             try:
-                take(await self._call(*way, "data", functools.partial(request, part)))
+                take(await self._call(*route, "data", functools.partial(request, part)))
             except RestFault as fault:
                 faults.append(fault)
 
@@ -353,12 +353,12 @@ class AlpacaRest:
         )
 
 
-async def _unless_absent(answer: Awaitable[Answer]) -> Answer | None:
+async def _none_if_absent(answer: Awaitable[Answer]) -> Answer | None:
     """The answer, or None after a 404."""
-    return await _unless(_NOT_FOUND, answer)
+    return await _none_after(_NOT_FOUND, answer)
 
 
-async def _unless(status: int, answer: Awaitable[Answer]) -> Answer | None:
+async def _none_after(status: int, answer: Awaitable[Answer]) -> Answer | None:
     """The answer, or None after a refusal with `status`."""
     try:
         return await answer

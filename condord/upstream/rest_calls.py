@@ -96,7 +96,7 @@ class RestCalls:
         self._retries = retries
 
     def note_headers(self, host: AlpacaHost, headers: Mapping[str, str]) -> None:
-        """Note what the headers of an answer say about the rate limit; called on the thread of a request."""
+        """Note the rate limit in the headers of an answer; called on the thread of a request."""
         epoch_seconds = self._now_at().timestamp()
         if yielding_seconds := requested_pause(headers, epoch_seconds, reserve=RESERVE):
             self._pauses.put((host, requested_pause(headers, epoch_seconds), yielding_seconds))

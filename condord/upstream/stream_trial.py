@@ -66,8 +66,8 @@ async def trading_stream(url: str, login: Login, *, network: Network) -> LinkFau
     return await _run_until_live(updates, changed, _nothing)
 
 
-async def _run_until_live(runner: LinkRunner, changed: asyncio.Event, look: Callable[[], None]) -> LinkFault | None:
-    """Run until the link is live or has a fault, then call `look` while the socket is still open."""
+async def _run_until_live(runner: LinkRunner, changed: asyncio.Event, on_live: Callable[[], None]) -> LinkFault | None:
+    """Run until the link is live or has a fault, then call `on_live` while the socket is still open."""
     running = asyncio.ensure_future(runner.run())
     running.add_done_callback(lambda _: changed.set())
     try:
@@ -76,7 +76,7 @@ async def _run_until_live(runner: LinkRunner, changed: asyncio.Event, look: Call
                 await running  # raises the bug that has ended it
             changed.clear()
             await changed.wait()
-        look()
+        on_live()
         return runner.link.fault
     finally:
         running.cancel()

@@ -17,7 +17,7 @@ from condord.core.position import Holdings
 from condord.host.network import Network
 from condord.live import wire
 from condord.live.exchange_clock import ExchangeClock
-from condord.live.freshness import TICK_SECONDS, Action, Freshness, Observed
+from condord.live.freshness import TICK_SECONDS, Action, Freshness, TickInputs
 from condord.live.link import Link
 from condord.live.wire_risk import StocksJson
 from condord.tasks import lasting
@@ -81,10 +81,10 @@ class Supervisor:
         self._account = Poller(self._read_account, settings.refresh_seconds, grows=True)
         self._positions = Poller(self._read_positions, settings.refresh_seconds)
         self._quotes = Poller(self._read_quotes, settings.refresh_seconds, is_due=False)
-        self._polls = Poller(self._poll_quotes, POLL_SECONDS)
+        self._lacking_quotes = Poller(self._poll_quotes, POLL_SECONDS)
         self._clock = Poller(self._read_clock, settings.refresh_seconds)
         self._calendar = Poller(self._read_calendar, settings.refresh_seconds, is_due=False, grows=True)
-        self._lookups = Poller(self._read_contracts, settings.refresh_seconds, grows=True)
+        self._contracts = Poller(self._read_contracts, settings.refresh_seconds, grows=True)
         self._orders = Poller(self._read_orders, max(settings.refresh_seconds, HISTORY_SECONDS), grows=True)
         self._activities = Poller(self._read_activities, max(settings.refresh_seconds, HISTORY_SECONDS), grows=True)
         self._applied = AppliedPositions(
@@ -95,7 +95,7 @@ class Supervisor:
             now_at=now_at,
             has_learned=has_learned,
             splits_wanted=self._activities.ask,
-            applied=self._show,
+            applied=self._follow_positions,
         )
         self.stream = OptionStream(
             Link(link_settings(settings, "the option stream"), chance=chance),
@@ -117,11 +117,11 @@ class Supervisor:
             traded=self._traded,
             changed=self.publish_status,
         )
-        self._quoting = QuoteReader(brokerage=brokerage, sink=sink, stream=self.stream)
+        self._quote_reader = QuoteReader(brokerage=brokerage, sink=sink, stream=self.stream)
         self._health = Health(
             stream=self.stream,
             trades=self.trades,
-            quotes=self._quoting,
+            quotes=self._quote_reader,
             stocks_fault=lambda: self.market.fault,
             now_at=now_at,
         )
@@ -152,21 +152,21 @@ class Supervisor:
                 self._identity.save_names(),
                 self._positions.run(TRADE_DEBOUNCE_SECONDS),
                 self._quotes.run(),
-                self._polls.run(),
-                self._lookups.run(),
+                self._lacking_quotes.run(),
+                self._contracts.run(),
                 self._applied.apply_all(),
                 self._orders.run(TRADE_DEBOUNCE_SECONDS),
                 self._activities.run(TRADE_DEBOUNCE_SECONDS),
                 self._memory.save_changes(),
                 self.stream.run(),
                 self.trades.run(),
-                *self.market.works(),
+                *self.market.tasks(),
             ):
                 tasks.create_task(lasting(work))
 
     def refresh(self) -> None:
         """Read everything again now, but the account and contracts only if they are not known yet."""
-        for poller in (self._account, self._positions, self._clock, self._lookups, self._orders, self._activities):
+        for poller in (self._account, self._positions, self._clock, self._contracts, self._orders, self._activities):
             poller.ask()
         self._ask_quotes()
         self.market.ask()
@@ -252,11 +252,11 @@ class Supervisor:
             self.stream.watch(is_expecting=self._is_open(self.stream.streamed))
             self.market.tick()
             self._set_exchange_time()
-            observed = Observed(
+            observed = TickInputs(
                 is_open=is_open,
                 is_missing=bool(self.stream.missing),
                 is_clock_doubted=self._sink.doubts_clock(),
-                poll_seconds=self._quoting.poll_seconds,
+                poll_seconds=self._quote_reader.poll_seconds,
             )
             self._carry_out(self._freshness.tick(self.stream.now(), self._now_at.machine_at(), observed))
             self._set_periods(is_open=is_open)
@@ -277,7 +277,7 @@ class Supervisor:
             elif action == "readClock":
                 self._clock.ask()
             elif action == "lapse":
-                self._sink.lapse(self._quoting.lacking)
+                self._sink.lapse(self._quote_reader.lacking)
             else:
                 self.stream.subscribe_again()
 
@@ -288,9 +288,9 @@ class Supervisor:
 
     def _set_periods(self, *, is_open: bool) -> None:
         refresh_seconds = self.settings.refresh_seconds
-        self._polls.period = self._quoting.poll_seconds
-        self._quotes.pace = PACE_SECONDS * max(1, self._quoting.requests)
-        self._quotes.period = self._quoting.read_seconds(
+        self._lacking_quotes.period = self._quote_reader.poll_seconds
+        self._quotes.pace = PACE_SECONDS * max(1, self._quote_reader.requests)
+        self._quotes.period = self._quote_reader.read_seconds(
             refresh_seconds, self.settings.silence_seconds if is_open else refresh_seconds
         )
 
@@ -333,7 +333,7 @@ class Supervisor:
     async def _subscribe(self, held: Holdings) -> None:
         """Subscribe to new contracts before they are shown, and wait for the answer, `SUBSCRIBE_SECONDS` at most.
 
-        If there is no room for all, their order decides, which is known only once they are shown.
+        If there is not room for all, it does neither: which get the room depends on their rank when they are shown.
         """
         shown = self._sink.symbols
         new = {option.symbol for option in held.options if option.contract is not None}.difference(shown)
@@ -363,20 +363,20 @@ class Supervisor:
 
     async def _read_quotes(self) -> bool:
         with self._noting("quotes"):
-            await self._quoting.read()
+            await self._quote_reader.read()
             self._freshness.polled(self.stream.now())
         return self._health.is_good("quotes")
 
     async def _poll_quotes(self) -> bool:
         with self._noting("poll"):
             if self._is_open(self._applied.expiries):
-                await self._quoting.poll()
+                await self._quote_reader.poll()
             self._freshness.polled(self.stream.now())
         return True
 
     async def _has_newer(self) -> bool:
         # A method, because the quote reader needs the stream and is built after it.
-        return await self._quoting.has_newer()
+        return await self._quote_reader.has_newer()
 
     def _traded(self) -> None:
         """Read what a fill may have changed."""
@@ -385,13 +385,13 @@ class Supervisor:
         self._activities.ask()
         self.market.traded()
 
-    def _show(self, has_new: bool) -> None:  # noqa: FBT001 - the only argument of a callback
-        """Stream and read what is held now."""
+    def _follow_positions(self, has_new: bool) -> None:  # noqa: FBT001 - the only argument of a callback
+        """Stream and read what the positions that were just applied need."""
         self.stream.want(self._sink.symbols)
         self.market.want()
         if has_new:
             self._ask_quotes()
-        self._lookups.ask()
+        self._contracts.ask()
         self.publish_status()
 
     def _ask_quotes(self) -> None:

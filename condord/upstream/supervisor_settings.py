@@ -33,7 +33,7 @@ class SupervisorSettings(LinkBounds, frozen=True, kw_only=True):
 
 
 def link_settings(settings: SupervisorSettings, name: str, *, pong_proves: bool = False) -> LinkSettings:
-    """The bounds of one link."""
+    """The settings of one link: the bounds of `settings`, its name for messages, and whether a pong is enough."""
     bounds = {bound: getattr(settings, bound) for bound in LinkBounds.__struct_fields__}
     return LinkSettings(**bounds, name=name, pong_proves=pong_proves)
 

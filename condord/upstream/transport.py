@@ -66,7 +66,7 @@ class _TimedSession(bounded_http.BoundedSession):
                 response = super().request(method, url, **{**kwargs, **enforced})
                 status = response.status_code
                 self._on_headers(response.headers)
-                return cast("requests.Response", bodies.whole(response, bodies.limit_of(url), deadline))
+                return cast("requests.Response", bodies.read_whole(response, bodies.limit_of(url), deadline))
         finally:
             _log_request((method, url), status, began)
 

@@ -72,7 +72,7 @@ def test_failures_with_one_remedy_have_it_once_and_others_name_their_channel():
     check = checked(FakeDelivery(a=answer(ok=False, status=401), b=answer(ok=False, status=None)), "a", "b", "c")
     assert check.text.splitlines()[2] == "c: it is not known"
     assert check.hint.startswith("a: The receiver refuses")
-    assert " b, c: Look at the URL in the file" in check.hint
+    assert " b, c: Check the URL in the file" in check.hint
 
 
 def test_channel_files_that_cannot_be_read_fail_as_the_configuration_does():

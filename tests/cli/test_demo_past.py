@@ -60,7 +60,7 @@ def stores(monkeypatch):
 
 
 def write(directory, history=None, url="http://127.0.0.1:1"):
-    with demo_past.written(url, str(directory), history or History()) as wait:
+    with demo_past.write_past(url, str(directory), history or History()) as wait:
         wait()
 
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from condord.cli.grid import Cell, grid, grid_width, laid_out
+from condord.cli.grid import Cell, grid, grid_width, lay_out
 from condord.cli.row_notes import RowNote
 from condord.cli.screen import Screen
 
@@ -108,7 +108,7 @@ CLOSING = RowNote(("closing order",))
     ],
 )
 def test_notes_on_one_line_are_shortened_and_those_without_room_are_named(width, note):
-    found = laid_out("NAME| N", rows(["A", "5", ""]), Screen(width=width), on_one_line=[[TESTED, CLOSING]])
+    found = lay_out("NAME| N", rows(["A", "5", ""]), Screen(width=width), on_one_line=[[TESTED, CLOSING]])
     assert found.rows == [[f"A     5{note}"]]
     assert " ".join(found.left_out) == ("" if width > 29 else "too narrow for some notes")
 
@@ -118,7 +118,7 @@ def test_columns_make_room_for_vital_notes_and_some_columns_for_the_first_note()
 
     def headings(width, *notes):
         screen, spare = Screen(width=width), ("MARK", "N")
-        return laid_out("NAME| MARK| N", cells, screen, (), spare, ("MARK",), on_one_line=[notes]).title.split()
+        return lay_out("NAME| MARK| N", cells, screen, (), spare, ("MARK",), on_one_line=[notes]).title.split()
 
     assert headings(35, CLOSING) == ["NAME", "MARK", "N"]
     assert headings(34, CLOSING) == ["NAME", "N"]

@@ -62,7 +62,7 @@ def test_commands_that_do_the_same_take_the_same_options(condord, command, share
     assert {name for name in names if f"{name} " in text or f"{name}\n" in text} == shared
 
 
-def test_metavars_describe_the_value(condord):
+def test_the_help_names_the_kind_of_value_that_an_option_takes(condord):
     assert "--config FILE" in condord("check", "--help").out
     assert "--url URL" in condord("status", "--help").out
 

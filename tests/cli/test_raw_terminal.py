@@ -9,7 +9,7 @@ import pytest
 
 from condord.cli import raw_terminal
 from condord.cli.canvas import ENTER, LEAVE
-from condord.cli.raw_terminal import Killed, Terminal, WakePipe, taken
+from condord.cli.raw_terminal import Killed, Terminal, WakePipe, take_terminal
 from tests.fakes import documents
 from tests.fakes.daemon import HOLD, serving
 from tests.fakes.terminal import condord, running
@@ -191,7 +191,7 @@ def fatal_signals(monkeypatch):
 
 
 def test_the_terminal_is_taken_for_the_context_and_given_back(pipe, keyboard, capsys):
-    with taken(pipe):
+    with take_terminal(pipe):
         assert not keyboard.is_sane
         assert capsys.readouterr().out == ENTER
     assert keyboard.is_sane
@@ -199,7 +199,7 @@ def test_the_terminal_is_taken_for_the_context_and_given_back(pipe, keyboard, ca
 
 
 def test_the_terminal_is_given_back_after_an_error(pipe, keyboard):
-    with pytest.raises(ZeroDivisionError), taken(pipe):
+    with pytest.raises(ZeroDivisionError), take_terminal(pipe):
         _ = 1 / 0
     assert keyboard.is_sane
 
@@ -209,7 +209,7 @@ def test_the_terminal_is_given_back_after_an_error(pipe, keyboard):
     [(b"q", ["q"]), (b"\x0c", ["repaint"]), (b"x\x0c\x1b[Aq", ["x", "repaint", "up", "q"]), (b"\x1b", ["escape"])],
 )
 def test_keys_are_returned_in_their_order(pipe, keyboard, keys, actions):
-    with taken(pipe) as terminal:
+    with take_terminal(pipe) as terminal:
         keyboard.type(keys)
         assert terminal.wait(60) == actions
 
@@ -217,7 +217,7 @@ def test_keys_are_returned_in_their_order(pipe, keyboard, keys, actions):
 def test_a_key_whose_sequence_arrives_in_parts_is_one_key(pipe, keyboard, monkeypatch):
     monkeypatch.setattr(raw_terminal, "_SEQUENCE_SECONDS", 60)
     parts = [b"\x1b", b"[5", b"~"]
-    with taken(pipe) as terminal:
+    with take_terminal(pipe) as terminal:
         keyboard.type(b"xyz")
         monkeypatch.setattr(
             os,
@@ -228,14 +228,14 @@ def test_a_key_whose_sequence_arrives_in_parts_is_one_key(pipe, keyboard, monkey
 
 
 def test_a_wait_ends_without_a_key_when_the_pipe_wakes_it_or_its_time_is_over(pipe, keyboard):
-    with taken(pipe) as terminal:
+    with take_terminal(pipe) as terminal:
         pipe.wake()
         assert terminal.wait(60) == []
         assert terminal.wait(0) == []
 
 
 def test_a_terminal_that_is_gone_is_not_read_again_and_is_no_error_at_the_end(pipe, keyboard):
-    with taken(pipe) as terminal:
+    with take_terminal(pipe) as terminal:
         keyboard.unplug()
         terminal.wait(60)
         assert terminal.wait(0) == []
@@ -245,7 +245,7 @@ def test_an_unexpected_error_of_the_keyboard_is_raised(pipe, keyboard, monkeypat
     def fail(*_):
         raise OSError(errno.EBADF, "broken")
 
-    with taken(pipe) as terminal:
+    with take_terminal(pipe) as terminal:
         keyboard.type(b"x")
         with monkeypatch.context() as patched:
             patched.setattr(os, "read", fail)
@@ -256,20 +256,20 @@ def test_an_unexpected_error_of_the_keyboard_is_raised(pipe, keyboard, monkeypat
 @pytest.mark.parametrize("stdin", [None, io.StringIO()], ids=["closed", "not a terminal"])
 def test_without_a_keyboard_only_the_pipe_is_waited_for(pipe, monkeypatch, capsys, stdin):
     monkeypatch.setattr(sys, "stdin", stdin)
-    with taken(pipe) as terminal:
+    with take_terminal(pipe) as terminal:
         pipe.wake()
         assert terminal.wait(60) == []
     assert capsys.readouterr().out == ENTER + LEAVE
 
 
 def test_a_resize_repaints(pipe, keyboard):
-    with taken(pipe) as terminal:
+    with take_terminal(pipe) as terminal:
         os.kill(os.getpid(), signal.SIGWINCH)
         assert terminal.wait(60) == ["repaint"]
 
 
 def test_ctrl_c_is_raised_by_the_wait(pipe, keyboard):
-    with taken(pipe) as terminal:
+    with take_terminal(pipe) as terminal:
         os.kill(os.getpid(), signal.SIGINT)
         with pytest.raises(KeyboardInterrupt):
             terminal.wait(60)
@@ -280,7 +280,7 @@ def test_ctrl_c_is_raised_by_the_wait(pipe, keyboard):
 def test_a_signal_that_ends_the_process_does_so_after_the_terminal_was_given_back(
     pipe, keyboard, fatal_signals, number
 ):
-    with taken(pipe) as terminal:
+    with take_terminal(pipe) as terminal:
         os.kill(os.getpid(), number)
         terminal.wait(60)
     assert fatal_signals == [number]
@@ -288,7 +288,7 @@ def test_a_signal_that_ends_the_process_does_so_after_the_terminal_was_given_bac
 
 
 def test_after_sigcont_the_terminal_is_taken_again(pipe, keyboard, capsys):
-    with taken(pipe) as terminal:
+    with take_terminal(pipe) as terminal:
         os.kill(os.getpid(), signal.SIGCONT)
         assert terminal.wait(60) == ["repaint"]
     assert capsys.readouterr().out == ENTER + ENTER + LEAVE
@@ -300,7 +300,7 @@ def test_ctrl_z_stops_the_process_with_the_terminal_given_back(pipe, keyboard, c
     def stop(pid, number):
         stops.append((pid, number, signal.getsignal(number), keyboard.is_sane))
 
-    with taken(pipe) as terminal:
+    with take_terminal(pipe) as terminal:
         os.kill(os.getpid(), signal.SIGTSTP)
         monkeypatch.setattr(os, "kill", stop)
         assert terminal.wait(60) == ["repaint"]
@@ -314,7 +314,7 @@ def test_handlers_of_signals_are_restored_and_an_ignored_signal_stays_ignored(pi
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
     try:
         handlers = {number: signal.getsignal(number) for number in raw_terminal._HANDLED}
-        with taken(pipe):
+        with take_terminal(pipe):
             assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
             assert signal.getsignal(signal.SIGINT) is not handlers[signal.SIGINT]
         assert {number: signal.getsignal(number) for number in raw_terminal._HANDLED} == handlers

@@ -112,7 +112,7 @@ def test_a_former_leader_is_not_heard():
     assert passed(order, *late) == []
     assert order.dropped == 3
     assert order.catch_up(3, [event("snapshot", "e-9")], 0.0) is None
-    assert order.stop_gap(3, event("snapshot", "e-9")) == []
+    assert order.show_stored(3, event("snapshot", "e-9")) == []
     assert order.version == "e-5"
 
 
@@ -134,9 +134,9 @@ def test_an_empty_answer_is_none():
 
 def test_a_stored_snapshot_is_shown_until_the_leader_answers():
     order = BusOrder(0.0)
-    assert order.stop_gap(3, event("snapshot", "nonsense")) == []
-    assert [each.id for each in order.stop_gap(3, event("snapshot", "e-5"))] == ["e-5"]
-    assert order.stop_gap(3, event("snapshot", "e-5")) == []
+    assert order.show_stored(3, event("snapshot", "nonsense")) == []
+    assert [each.id for each in order.show_stored(3, event("snapshot", "e-5"))] == ["e-5"]
+    assert order.show_stored(3, event("snapshot", "e-5")) == []
     assert (order.is_behind, order.fence, order.version) == (True, 3, "e-5")
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from condord.client.http import parse_url
 from condord.cluster import connection
-from condord.cluster.connection import Lost, Response, SourceSettings, asked, refusal, require
+from condord.cluster.connection import Lost, Response, SourceSettings, open_request, refusal, require
 from condord.errors import Refused
 from condord.host.network import Network
 from condord.host.secret import Secret
@@ -21,7 +21,7 @@ CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 async def got(settings, method="GET", target="/x", headers=(), max_bytes=10_000):
     """The status, a header and the body of an answer."""
-    async with asked(settings, method, target, dict(headers), 3.0) as response:
+    async with open_request(settings, method, target, dict(headers), 3.0) as response:
         return response.status, response.headers.get("x-one"), await response.whole(max_bytes, 3.0)
 
 

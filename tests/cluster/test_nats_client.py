@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from condord.cluster.connection import Lost
-from condord.cluster.nats_client import BusLogin, connected, fault
+from condord.cluster.nats_client import BusLogin, fault, open_client
 from condord.errors import Refused
 from condord.host.secret import Secret
 from tests.needs import lacking
@@ -62,7 +62,7 @@ def connect(url, login=None, context=ssl.create_default_context):
     """Connect, and disconnect."""
 
     async def scene():
-        client = await connected(url, login, context, name="test", failed=ignored)
+        client = await open_client(url, login, context, name="test", failed=ignored)
         assert client.is_connected
         await client.end()
         assert not client.is_connected
@@ -91,7 +91,7 @@ def test_the_end_of_a_connection_over_tls_is_no_warning_of_asyncio(nats_server, 
 
     async def scene():
         url = server.url.replace("nats:", "tls:")
-        client = await connected(url, None, certificates.context(), name="test", failed=ignored)
+        client = await open_client(url, None, certificates.context(), name="test", failed=ignored)
         server.kill()
         while client.is_connected:  # noqa: ASYNC110 - nats-py has no event for it
             await asyncio.sleep(0.01)
@@ -116,7 +116,7 @@ def test_nothing_is_sent_to_a_server_without_tls_where_the_url_asks_for_it(certi
         port = server.sockets[0].getsockname()[1]
         url = f"tls://127.0.0.1:{port}"
         with pytest.raises(Lost, match="it offers no TLS"):
-            await connected(url, login("token", "hushhush-token"), certificates.context(), name="t", failed=ignored)
+            await open_client(url, login("token", "hushhush-token"), certificates.context(), name="t", failed=ignored)
         server.close()
         await server.wait_closed()
 
@@ -152,7 +152,7 @@ def test_a_creds_file_is_signed_with_its_seed():
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         with pytest.raises(Refused, match="Authorization Violation"):
-            await connected(url, login("creds", text), ssl.create_default_context, name="t", failed=ignored)
+            await open_client(url, login("creds", text), ssl.create_default_context, name="t", failed=ignored)
         server.close()
         await server.wait_closed()
 
@@ -194,7 +194,7 @@ def test_what_is_not_a_nats_server_is_lost(line, why):
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         with pytest.raises(Lost, match=why):
-            await connected(f"nats://127.0.0.1:{port}", None, ssl.create_default_context, name="t", failed=ignored)
+            await open_client(f"nats://127.0.0.1:{port}", None, ssl.create_default_context, name="t", failed=ignored)
         server.close()
         await server.wait_closed()
 

@@ -7,7 +7,7 @@ import pytest
 import tests.upstream.conftest  # noqa: F401 - imports alpaca-py without its warning
 
 # isort: split
-from condord.cluster.maker_channel import Kept, StateCopy
+from condord.cluster.maker_channel import CopyIsKept, StateCopy
 from condord.daemon.alert_service import FILE_NAME, AlertService
 from condord.daemon.copied_state import KEPT_SECONDS, CopiedState
 from condord.errors import ConfigError
@@ -45,10 +45,10 @@ def test_alerts_wait_until_a_successor_would_have_them():
         copied.connect(sent.append)
         waiting = asyncio.create_task(copied.copy_alerts(b"a"))
         await asyncio.sleep(0.1)
-        await copied.confirm(Kept(kind="names", number=5))
+        await copied.confirm(CopyIsKept(kind="names", number=5))
         await asyncio.sleep(0.1)
         assert not waiting.done()
-        await copied.confirm(Kept(kind="alerts", number=1))
+        await copied.confirm(CopyIsKept(kind="alerts", number=1))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert waiting.result() is True
@@ -91,7 +91,7 @@ def test_once_an_acknowledgement_is_answered_a_successor_knows_it(tmp_path):
         while sent:
             keep = sent.pop(0)
             on_bus.append(keep.copy.content)
-            await copied.confirm(Kept(kind=keep.copy.kind, number=keep.number))
+            await copied.confirm(CopyIsKept(kind=keep.copy.kind, number=keep.number))
 
     async def main():
         copied, alerts = CopiedState(), Alerts()

@@ -3,7 +3,7 @@ import contextlib
 
 import pytest
 
-from condord.daemon.front_source import FrontSource, LedSink
+from condord.daemon.front_source import FrontSource, MakerSink
 from condord.live.replica import SourceEvent, Unreadable
 from tests.virtualtime import run
 
@@ -68,7 +68,7 @@ class FakeFollower:
 
 def test_events_of_a_maker_are_published_from_the_first_one_on():
     feed, announced = FakeFeed(), FakeAnnounced()
-    sink = LedSink(feed, announced, 7)
+    sink = MakerSink(feed, announced, 7)
     assert sink.resume_version is None
     sink.begin()
     with pytest.raises(Unreadable):

@@ -50,7 +50,7 @@ def summary(equity_e4=500_000_000):
 
 
 def test_the_underlyings_of_held_options_are_requested(scene):
-    assert (scene.feed.stocks, scene.feed.indexes, scene.feed.opposites) == ((STOCK,), (), ())
+    assert (scene.feed.stocks, scene.feed.indexes, scene.feed.opposite_contracts) == ((STOCK,), (), ())
 
 
 def test_prices_of_stocks_reach_the_document_from_the_stream_and_from_rest(scene):

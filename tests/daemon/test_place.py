@@ -22,7 +22,7 @@ def test_a_process_without_workers_serves_itself():
         assert place.address == f"http://127.0.0.1:{listener.getsockname()[1]}"
         assert (place.takes_any_host, place.worker_resources) == (False, None)
         section = Server(max_subscribers=7)
-        assert place.inner(section) is section
+        assert place.own_section(section) is section
 
 
 def test_with_workers_the_daemon_serves_on_a_private_socket_and_its_workers_at_the_address(tmp_path):
@@ -37,7 +37,7 @@ def test_with_workers_the_daemon_serves_on_a_private_socket_and_its_workers_at_t
         assert place.worker_resources.tickets.is_dir()
         assert place.worker_resources.counts.processes == 3
         # Its workers are never refused: what they gave up during a pause may fill the whole queue.
-        assert place.inner(Server(workers=3, max_subscribers=1)).max_subscribers == BACKLOG
+        assert place.own_section(Server(workers=3, max_subscribers=1)).max_subscribers == BACKLOG
     assert list(tmp_path.iterdir()) == []
 
 

@@ -8,7 +8,7 @@ import types
 import pytest
 
 from condord.daemon import serving
-from condord.daemon.serving import STUCK_LOOKS, Service
+from condord.daemon.serving import STUCK_CHECKS, Service
 from condord.errors import Refused
 from tests import virtualtime
 
@@ -133,7 +133,7 @@ def test_a_job_that_stays_stuck_ends_the_daemon_and_names_the_stuck_part():
         daemon = FakeDaemon()
         daemon.stuck_since = asyncio.get_running_loop().time() + 20
         async with daemon.doing(daemon.service._oversee()):
-            await asyncio.sleep(20 + STUCK_LOOKS - 2)
+            await asyncio.sleep(20 + STUCK_CHECKS - 2)
             assert daemon.service._lifetime.failure is None
             await asyncio.sleep(3)
         assert str(daemon.service._lifetime.failure).startswith("it is stuck")
@@ -149,7 +149,7 @@ def test_a_job_that_is_stuck_now_and_then_is_left_alone():
         async with daemon.doing(daemon.service._oversee()):
             for _ in range(5):
                 daemon.stuck_since = loop.time()
-                await asyncio.sleep(STUCK_LOOKS - 2)
+                await asyncio.sleep(STUCK_CHECKS - 2)
                 daemon.stuck_since = None
                 await asyncio.sleep(2)
         assert daemon.service._lifetime.failure is None

@@ -3,7 +3,7 @@ import contextlib
 
 from condord.cluster.bus import Unanswered
 from condord.cluster.fenced import Overtaken
-from condord.cluster.maker_channel import Keep, Kept, StateCopy
+from condord.cluster.maker_channel import CopyIsKept, KeepCopy, StateCopy
 from condord.daemon.state_keeper import StateKeeper
 from tests.virtualtime import run
 
@@ -21,7 +21,7 @@ class FakeCopies:
 
 
 def keep(number, text, kind="alerts"):
-    return Keep(number=number, copy=StateCopy(kind=kind, name="", content=text))
+    return KeepCopy(number=number, copy=StateCopy(kind=kind, name="", content=text))
 
 
 @contextlib.asynccontextmanager
@@ -45,7 +45,11 @@ def test_the_newest_state_of_each_kind_is_written_and_confirmed():
             keeper.keep(keep(4, b"n", "names"))
             await asyncio.sleep(1)
             assert copies.written == [b"a", b"c", b"n"]
-            assert kept == [Kept(kind="alerts", number=1), Kept(kind="alerts", number=3), Kept(kind="names", number=4)]
+            assert kept == [
+                CopyIsKept(kind="alerts", number=1),
+                CopyIsKept(kind="alerts", number=3),
+                CopyIsKept(kind="names", number=4),
+            ]
 
     run(main())
 
@@ -58,7 +62,7 @@ def test_a_write_without_an_answer_is_repeated_and_logged_once(caplog):
             keeper.keep(keep(2, b"b"))
             await asyncio.sleep(2)
             assert copies.written == [b"b"]
-            assert kept == [Kept(kind="alerts", number=2)]
+            assert kept == [CopyIsKept(kind="alerts", number=2)]
 
     run(main())
     assert [each.fields["code"] for each in caplog.records] == ["noStateCopy"]

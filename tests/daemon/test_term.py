@@ -5,7 +5,7 @@ import pytest
 
 from condord.cluster.bus import Unanswered
 from condord.cluster.fenced import Overtaken
-from condord.cluster.maker_channel import Begin, Keep, MakerError, StateCopy
+from condord.cluster.maker_channel import Begin, KeepCopy, MakerError, StateCopy
 from condord.daemon.term import MIN_SILENCE_SECONDS, READ_SECONDS, START_SECONDS, UNSERVED_SECONDS, MakerTerm
 from condord.errors import ConfigError
 from tests.virtualtime import run
@@ -84,7 +84,7 @@ class Scene:
             lambda: BEGIN,
             ready=self,
             copies=lambda _fence: self,
-            served=self,
+            switch=self,
             history=self,
             end=self.log.append,
             lease_seconds=lambda: self.lease_seconds,
@@ -135,7 +135,7 @@ def test_a_maker_begins_with_the_state_of_the_bus_and_is_served_once_it_has_read
         assert scene.log == [("lead", 7)]
         scene.term.extend(52.0)
         scene.term.reload()
-        scene.maker.keep(Keep(number=1, copy=COPY))
+        scene.maker.keep(KeepCopy(number=1, copy=COPY))
         await asyncio.sleep(0.1)
         assert scene.written == [COPY]
         assert (scene.maker.until, scene.maker.log[0], scene.maker.log[1].number) == (52.0, "reload", 1)

@@ -229,7 +229,7 @@ from condord.daemon import service
 from condord.host import hang_watchdog
 from condord.upstream.supervisor import Supervisor
 NOW = Path(__file__).with_name("now")
-hang_watchdog.STEP_SECONDS, hang_watchdog.STEPS, service.STUCK_LOOKS = 0.3, 10, 2
+hang_watchdog.STEP_SECONDS, hang_watchdog.STEPS, service.STUCK_CHECKS = 0.3, 10, 2
 """
 """This is run before the daemon, whose code is unchanged; the file `now` triggers the fault."""
 
@@ -323,7 +323,7 @@ def pending(notify) -> str:
 
 
 def test_a_supervisor_that_is_slow_for_a_moment_does_not_stop_the_daemon(simulated, tmp_path):
-    with closing_program(Sabotaged(simulated, tmp_path, "service.STUCK_LOOKS = 10\n" + STUCK)) as condord:
+    with closing_program(Sabotaged(simulated, tmp_path, "service.STUCK_CHECKS = 10\n" + STUCK)) as condord:
         condord.strike()
         until(lambda: condord.get("/livez")[0] == 503, "/livez reports it")
         condord.relent()

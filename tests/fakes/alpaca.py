@@ -205,7 +205,7 @@ class FakeMarketSink:
     def __init__(self):
         self.stocks = ()
         self.indexes = ()
-        self.opposites = ()
+        self.opposite_contracts = ()
         self.given = []
 
     def names(self):

@@ -70,7 +70,7 @@ def exchanged(name, raw):
             )
             response = session.get_adapter(request.url).build_response(request, body)
             requests.cookies.extract_cookies_to_jar(session.cookies, request, body)
-            whole = bodies.whole(response, bodies.limit_of(request.url), deadline)
+            whole = bodies.read_whole(response, bodies.limit_of(request.url), deadline)
             return whole.json() if isinstance(whole, bodies.OkResponse) and whole.text else whole
     except Exception as error:  # noqa: BLE001 - as `AlpacaRest` does
         return rest_fault(error)

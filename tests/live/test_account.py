@@ -78,7 +78,7 @@ def test_an_early_close_settles_at_a_quarter_past_one(account):
 
 
 def test_before_the_first_reading_time_changes_nothing():
-    assert AccountState(0.0).turned(NOON) is None
+    assert AccountState(0.0).outdated(NOON) is None
 
 
 @pytest.mark.parametrize(
@@ -94,23 +94,23 @@ def test_before_the_first_reading_time_changes_nothing():
 )
 def test_a_new_day_and_a_settlement_change_what_a_reading_means(account, now_at, has_turned):
     shown(account, spy(), NOON)
-    turned = account.turned(now_at)
-    assert (turned is not None) == has_turned
-    if turned is not None:
-        account.follow(turned, now_at.date(), now_at)
-        assert account.turned(now_at) is None
+    outdated = account.outdated(now_at)
+    assert (outdated is not None) == has_turned
+    if outdated is not None:
+        account.follow(outdated, now_at.date(), now_at)
+        assert account.outdated(now_at) is None
 
 
 def test_another_calendar_changes_what_a_reading_means(account):
     shown(account, spy(), NOON)
     account.calendar = Calendar({NOON.date(): hours_of(NOON.date(), dt.time(9, 30), dt.time(16))})
-    assert account.turned(NOON) is not None
+    assert account.outdated(NOON) is not None
 
 
 def test_the_last_reading_of_another_account_is_not_followed_again(account):
     account.follow(account.offer(spy(), [], {}, 0.0), DAY, EPOCH_AT)
     account.recall_memory(None)
-    assert account.turned(EPOCH_AT + dt.timedelta(days=1)) is None
+    assert account.outdated(EPOCH_AT + dt.timedelta(days=1)) is None
     assert account.lifecycle.memory.shown is None
 
 

@@ -120,7 +120,7 @@ def test_the_dividend_is_compared_with_the_put_from_rest_or_held_or_the_call():
     house.wait(1)
     assert round(exercise(house), 2) == 0.97
     other = option(630)
-    house.publisher.set_opposites([tick(other, 0.55, 0.65, house.now)], house.now_at)
+    house.publisher.set_opposite_quotes([tick(other, 0.55, 0.65, house.now)], house.now_at)
     assert round(exercise(house), 2) == 1.37
     held = Watched(positions=(*spy(), position(other, 1, 0.5)))
     held.publisher.set_dividends([monday])

@@ -11,7 +11,7 @@ from condord.core.occ import parse
 from condord.core.rules.built_in import BUILT_IN
 from condord.core.rules.facts import ABSENT
 from condord.live import alert_words
-from condord.live.alert_words import HeldWords
+from condord.live.alert_words import LastingWords
 from condord.simulator.pricing import theoretical_value
 
 from .accounts import EPOCH_AT, REPEATABLE, SPY_ID, option, position, status, tick
@@ -160,29 +160,29 @@ def test_hysteresis_never_ends_what_would_begin_at_the_same_price(prices, iv, ho
 
 
 def test_a_word_holds_until_it_is_known_to_be_false():
-    words = HeldWords()
-    assert not words.holds(SPY_ID, NEAR, None)
+    words = LastingWords()
+    assert not words.is_true(SPY_ID, NEAR, None)
     for value, expected in ((None, False), (False, False), (True, True), (None, True), (False, False)):
         words.note(SPY_ID, NEAR, None, value)
-        assert words.holds(SPY_ID, NEAR, None) is expected
+        assert words.is_true(SPY_ID, NEAR, None) is expected
     words.note(SPY_ID, NEAR, None, value=True)
-    assert not words.holds(SPY_ID, EXPIRING, None)
+    assert not words.is_true(SPY_ID, EXPIRING, None)
     words.note(SPY_ID, NEAR, None, ABSENT)
-    assert not words.holds(SPY_ID, NEAR, None)
+    assert not words.is_true(SPY_ID, NEAR, None)
 
 
 def test_a_later_holding_of_the_same_condor_starts_again():
-    words = HeldWords()
+    words = LastingWords()
     words.note(SPY_ID, NEAR, EPOCH_AT, value=True)
-    assert words.holds(SPY_ID, NEAR, EPOCH_AT)
-    assert words.holds(SPY_ID, NEAR, None)
-    assert not words.holds(SPY_ID, NEAR, EPOCH_AT + DAY)
+    assert words.is_true(SPY_ID, NEAR, EPOCH_AT)
+    assert words.is_true(SPY_ID, NEAR, None)
+    assert not words.is_true(SPY_ID, NEAR, EPOCH_AT + DAY)
     words.forget([SPY_ID, "other"])
-    assert not words.holds(SPY_ID, NEAR, EPOCH_AT)
+    assert not words.is_true(SPY_ID, NEAR, EPOCH_AT)
 
 
 def test_over_a_restart_the_words_are_those_of_the_alerts():
-    words = HeldWords()
+    words = LastingWords()
     words.note("gone", NEAR, None, value=True)
     words.recall(
         [
@@ -191,7 +191,7 @@ def test_over_a_restart_the_words_are_those_of_the_alerts():
             (record("mixed:QQQ"), rule("mixed", "nearStrike")),
         ]
     )
-    assert [key for key in ("gone", SPY_ID, "QQQ-261218-1-2-3-4", "QQQ") if words.holds(key, NEAR, None)] == [SPY_ID]
+    assert [key for key in ("gone", SPY_ID, "QQQ-261218-1-2-3-4", "QQQ") if words.is_true(key, NEAR, None)] == [SPY_ID]
 
 
 # A whole publisher, on the last day, with the price moving along a strike.
@@ -260,7 +260,7 @@ def test_a_price_along_a_strike_fires_once_also_over_a_restart(name, begins, alo
 def test_what_holds_ends_with_the_settlement():
     house = last_hours("order-cutoff")
     assert move(house, 569.0) == ["firing"]
-    assert house.watch._subjects.words.holds(NARROW_ID, NEAR, None)
+    assert house.watch._subjects.words.is_true(NARROW_ID, NEAR, None)
     house.wait(76 * 60)
     assert [kind for kind, _ in house.taken()] == ["ended"]
-    assert not house.watch._subjects.words.holds(NARROW_ID, NEAR, None)
+    assert not house.watch._subjects.words.is_true(NARROW_ID, NEAR, None)

@@ -15,7 +15,7 @@ from condord.live.freshness import (
     SUSPEND_SECONDS,
     TICK_SECONDS,
     Freshness,
-    Observed,
+    TickInputs,
 )
 from condord.live.link import STEP_SECONDS, Link, LinkSettings
 
@@ -35,7 +35,7 @@ class Ticking:
 
     def tick(self, now, *, is_open=True, is_missing=False, is_clock_doubted=False, poll_seconds=1.0):
         machine_at = EPOCH_AT + dt.timedelta(seconds=now - START + self.suspended)
-        observed = Observed(
+        observed = TickInputs(
             is_open=is_open, is_missing=is_missing, is_clock_doubted=is_clock_doubted, poll_seconds=poll_seconds
         )
         return self.freshness.tick(now, machine_at, observed)

@@ -6,7 +6,7 @@ from condord.core.model.assumptions import Assumptions
 from condord.core.model.black_scholes import Conditions, price
 from condord.core.position import Position
 from condord.live.chains import chains_of
-from condord.live.index_parity import MOST_ASKED, asked, nearest, price_e4
+from condord.live.index_parity import MOST_ASKED, contracts_to_request, nearest, price_e4
 
 from .accounts import option, position
 from .test_chains import reading
@@ -76,15 +76,15 @@ def test_the_nearest_expiration_of_european_options_counts():
 
 
 def test_all_opposites_are_asked_for_until_there_is_a_price_the_dearest_first():
-    assert asked(HELD, None, mids())[0] == option(6050, root="SPXW")
-    assert len(asked(HELD, None, mids())) == 4
-    assert len(asked(HELD, None, lambda _symbol: None)) == 4
+    assert contracts_to_request(HELD, None, mids())[0] == option(6050, root="SPXW")
+    assert len(contracts_to_request(HELD, None, mids())) == 4
+    assert len(contracts_to_request(HELD, None, lambda _symbol: None)) == 4
     many = chain(*(index(5000 + 5 * number) for number in range(100)))
-    assert len(asked(many, None, mids())) == MOST_ASKED
+    assert len(contracts_to_request(many, None, mids())) == MOST_ASKED
 
 
 def test_with_a_price_only_the_strikes_nearest_to_it_are_asked_for():
-    assert asked(HELD, 5960.0, mids()) == [
+    assert contracts_to_request(HELD, 5960.0, mids()) == [
         option(5950, "C", "SPXW"),
         option(5900, "C", "SPXW"),
         option(6050, root="SPXW"),
@@ -93,5 +93,5 @@ def test_with_a_price_only_the_strikes_nearest_to_it_are_asked_for():
 
 def test_a_right_that_is_held_is_not_asked_for():
     straddle = chain(index(6000), index(6000, "C"))
-    assert asked(straddle, None, mids()) == []
+    assert contracts_to_request(straddle, None, mids()) == []
     assert math.isclose(price_e4(straddle, YEARS, mids(), ASSUMED), SPOT * 10_000, abs_tol=1)

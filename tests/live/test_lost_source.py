@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from condord.live import csv_text, wire
-from condord.live.lost_source import trusted, trusted_condor
+from condord.live.lost_source import condor_unconfirmed_if_lost, unconfirmed_if_lost
 from condord.live.remedies import LOST_REMEDIES
 from condord.live.replica import LostCode
 from tests.fakes import documents
@@ -17,12 +17,12 @@ def document(code):
 def test_a_document_of_a_source_that_is_there_is_taken_as_it_is():
     for code in (None, "silent"):
         made = document(code)
-        assert trusted(made) is made
+        assert unconfirmed_if_lost(made) is made
 
 
 @pytest.mark.parametrize("code", typing.get_args(LostCode))
 def test_nothing_of_a_lost_source_is_confirmed(code):
-    made = trusted(document(code))
+    made = unconfirmed_if_lost(document(code))
     assert made.condors
     assert all(condor.valuation.unconfirmed for condor in made.condors)
     assert all(quote.unconfirmed for quote in made.quotes)
@@ -37,8 +37,8 @@ def test_every_reason_to_be_lost_is_known_to_clients():
 def test_one_condor_is_taken_by_the_status_it_comes_with():
     whole = document("sourceLost")
     one = wire.OneCondor(as_of=whole.as_of, condor=whole.condors[0], quotes=whole.quotes)
-    assert trusted_condor(one, document(None).status) is one
-    doubted = trusted_condor(one, whole.status)
+    assert condor_unconfirmed_if_lost(one, document(None).status) is one
+    doubted = condor_unconfirmed_if_lost(one, whole.status)
     assert doubted.condor.valuation.unconfirmed
     assert all(quote.unconfirmed for quote in doubted.quotes)
 

@@ -3,12 +3,12 @@ import datetime as dt
 import msgspec
 
 from condord.live.day import DayMemory
-from condord.live.lifecycle import Memory, Shown
+from condord.live.lifecycle import Memory, ReadingSummary
 from condord.live.past import Past, past
 
 from .accounts import EPOCH_AT
 
-MEMORY = Memory(shown=Shown(at=EPOCH_AT, held={}, stocks={"SPY": 100}, condors=()), first_seen={"a": EPOCH_AT})
+MEMORY = Memory(shown=ReadingSummary(at=EPOCH_AT, held={}, stocks={"SPY": 100}, condors=()), first_seen={"a": EPOCH_AT})
 DAY = DayMemory(day=dt.date(2026, 11, 20), closes_e4={"a": 1})
 
 
@@ -24,6 +24,6 @@ def test_what_an_earlier_version_wrote_has_no_day():
 
 
 def test_a_past_is_like_another_that_differs_only_in_when_it_was_read():
-    later = Shown(at=EPOCH_AT + dt.timedelta(hours=1), held={}, stocks={"SPY": 100}, condors=())
+    later = ReadingSummary(at=EPOCH_AT + dt.timedelta(hours=1), held={}, stocks={"SPY": 100}, condors=())
     assert past(MEMORY, DAY).is_like(past(msgspec.structs.replace(MEMORY, shown=later), DAY))
     assert not past(MEMORY, DAY).is_like(past(MEMORY, DayMemory()))

@@ -298,9 +298,9 @@ def test_stocks_and_indexes_are_listed_with_those_of_condors_first():
 def test_the_opposite_of_each_contract_in_the_money_is_asked_for_unless_it_is_held():
     held = Pass(*spy(), position(option(560, "C"), 1))
     seen = market(quotes(held.symbols), SPY=565.0)
-    assert held.figures.opposites(seen) == (option(570, "C"),)
-    assert held.figures.opposites(market({}, SPY=None)) == ()
-    assert held.figures.opposites(market(quotes(held.symbols), SPY=635.0)) == (option(630),)
+    assert held.figures.opposite_contracts(seen) == (option(570, "C"),)
+    assert held.figures.opposite_contracts(market({}, SPY=None)) == ()
+    assert held.figures.opposite_contracts(market(quotes(held.symbols), SPY=635.0)) == (option(630),)
 
 
 def test_a_contract_in_the_money_takes_the_volatility_of_its_opposite():
@@ -310,7 +310,7 @@ def test_a_contract_in_the_money_takes_the_volatility_of_its_opposite():
     assert before.legs[P570].iv == pytest.approx(0.2, abs=1e-3)  # between the strikes
     opposite = option(570, "C")
     mid = worth(opposite, 565.0, 0.3)
-    held.figures.take_opposites([tick(opposite, mid - 0.01, mid + 0.01)], seen)
+    held.figures.take_opposite_quotes([tick(opposite, mid - 0.01, mid + 0.01)], seen)
     found = held.run(seen).risks[SPY_ID].risk
     assert found.legs[P570].iv == pytest.approx(0.3, abs=1e-3)
     late = msgspec.structs.replace(seen, now_at=EPOCH_AT + dt.timedelta(minutes=3))
@@ -320,9 +320,9 @@ def test_a_contract_in_the_money_takes_the_volatility_of_its_opposite():
 def test_the_quote_of_an_opposite_without_a_usable_price_gives_no_volatility():
     held = Pass(*spy())
     seen = market(quotes(held.symbols, 565.0), SPY=565.0)
-    held.figures.take_opposites([tick(option(570, "C"), 0.0, 4.8), tick(option(560, "C"), 0.01, 0.01)], seen)
+    held.figures.take_opposite_quotes([tick(option(570, "C"), 0.0, 4.8), tick(option(560, "C"), 0.01, 0.01)], seen)
     assert held.figures.fallbacks.ivs(held.figures.chains[0].key, EPOCH_AT) == {}
-    held.figures.take_opposites([], seen)
+    held.figures.take_opposite_quotes([], seen)
     assert held.figures.fallbacks.ivs(held.figures.chains[0].key, EPOCH_AT) == {}
 
 
@@ -335,9 +335,9 @@ def test_the_price_of_an_index_follows_from_the_opposites_that_are_asked_for():
     held = index_pass()
     seen = market(quotes(held.symbols, 6000.0), SPX=None)
     assert held.figures.parity_e4("SPX", seen) is None
-    asked = held.figures.opposites(seen)
+    asked = held.figures.opposite_contracts(seen)
     assert len(asked) == 4
-    held.figures.take_opposites(
+    held.figures.take_opposite_quotes(
         [tick(symbol, worth(symbol, 6000.0) - 0.1, worth(symbol, 6000.0) + 0.1) for symbol in asked], seen
     )
     forward = 6000.0 * 2.718281828459045 ** (-0.012 * YEARS)  # the quotes know of no yield, the price does
@@ -349,7 +349,7 @@ def test_an_index_with_a_value_of_its_own_needs_no_parity():
     held = index_pass()
     value = UnderlyingPrice(symbol="SPX", price_e4=60_000_000, source="index")
     seen = msgspec.structs.replace(market(quotes(held.symbols, 6000.0)), prices={"SPX": value})
-    assert held.figures.opposites(seen) == ()
+    assert held.figures.opposite_contracts(seen) == ()
 
 
 def test_american_options_give_no_price_by_parity():

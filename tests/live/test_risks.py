@@ -327,9 +327,9 @@ def test_a_delta_of_alpaca_that_differs_is_a_notice_until_it_does_not(house):
 def test_a_quote_of_a_contract_that_is_not_held_gives_the_volatility_of_one_in_the_money(house):
     move(house, 565.0)
     house.wait(3)
-    assert house.book.risks.opposites(house.now_at) == (option(570, "C"),)
+    assert house.book.risks.opposite_contracts(house.now_at) == (option(570, "C"),)
     [ask] = model_ticks([option(570, "C")], spot=565.0, volatility=0.3)
-    house.publisher.set_opposites([ask], house.now_at)
+    house.publisher.set_opposite_quotes([ask], house.now_at)
     house.wait(3)
     assert risk(house).legs[1].iv == pytest.approx(0.3, abs=2e-3)
 
@@ -343,7 +343,9 @@ def test_an_index_without_a_value_has_a_price_by_parity():
     house.publisher.confirm_indexes([], house.now, is_entitled=False)
     house.wait(3)
     assert (underlying(house).price, underlying(house).reason) == (None, "indexNotEntitled")
-    house.publisher.set_opposites(model_ticks(house.book.risks.opposites(house.now_at), 6000.0), house.now_at)
+    house.publisher.set_opposite_quotes(
+        model_ticks(house.book.risks.opposite_contracts(house.now_at), 6000.0), house.now_at
+    )
     house.wait(3)
     assert (underlying(house).source, round(underlying(house).price)) == ("parity", 6006)
     assert risk(house).missing == []

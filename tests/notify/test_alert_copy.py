@@ -7,13 +7,13 @@ import pytest
 
 from condord.notify import store as store_module
 from condord.notify.alert_copy import decoded, encoded, keep_none
-from condord.notify.file import Stored
+from condord.notify.file import StoredAlerts
 from condord.notify.store import AlertStore
 from tests.notify.builders import NOW_AT, channel_state, record
 from tests.notify.test_file import message
 from tests.virtualtime import run
 
-STORED = Stored(records=(record(),), messages=(message(),), channels=(channel_state(),))
+STORED = StoredAlerts(records=(record(),), messages=(message(),), channels=(channel_state(),))
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_the_store_copies_everything_after_each_change_and_waits_for_it(path, tm
             store.close()
 
     account = asyncio.run(use())
-    assert copies[:2] == [encoded(account, Stored()), encoded(account, STORED)]
+    assert copies[:2] == [encoded(account, StoredAlerts()), encoded(account, STORED)]
     assert len(copies) == 3
 
     async def recall():

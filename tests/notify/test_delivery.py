@@ -44,8 +44,8 @@ from tests.notify.test_delivery import Bench
 from tests.virtualtime import run, settle
 
 class Killed:
-    def webhook(self, channel, posting):
-        print(posting.id, flush=True)
+    def webhook(self, channel, request):
+        print(request.id, flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 
 async def main():
@@ -71,8 +71,8 @@ class FakeSenders:
         self.is_stopped = False
         self.clock = lambda: 0.0
 
-    def webhook(self, channel, posting):
-        return self._send(channel, posting)
+    def webhook(self, channel, request):
+        return self._send(channel, request)
 
     def apprise(self, channel, note):
         return self._send(channel, note)

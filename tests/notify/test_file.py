@@ -5,7 +5,7 @@ import stat
 import msgspec
 import pytest
 
-from condord.notify.file import AlertFile, Edit, Stored
+from condord.notify.file import AlertFile, Edit, StoredAlerts
 from condord.notify.outbox import Outbox
 from tests.notify.builders import END_AT, NOW_AT, changes, channel, channel_state, documents, record, transition
 
@@ -43,12 +43,12 @@ def opened(path):
 
 def test_records_and_messages_are_read_as_they_were_written(path):
     with opened(path) as file:
-        assert file.read("account") == Stored()
+        assert file.read("account") == StoredAlerts()
         file.write("account", edit(record(), messages=[message()], channels=[channel_state()]))
     with opened(path) as file:
-        stored = Stored(records=(record(),), messages=(message(),), channels=(channel_state(),))
+        stored = StoredAlerts(records=(record(),), messages=(message(),), channels=(channel_state(),))
         assert file.read("account") == stored
-        assert file.read("other") == Stored()
+        assert file.read("other") == StoredAlerts()
 
 
 def test_an_edit_to_none_removes_the_entry(path):
@@ -58,7 +58,7 @@ def test_an_edit_to_none_removes_the_entry(path):
         file.write(
             "account", Edit(records={record().id: None}, messages={message().key: None}, channels={"hook": None})
         )
-        assert file.read("account") == Stored()
+        assert file.read("account") == StoredAlerts()
 
 
 def test_only_the_owner_can_read_the_file_and_a_power_cut_loses_nothing(path):
@@ -102,7 +102,7 @@ def test_a_damaged_file_is_set_aside_and_reading_it_returns_nothing(path):
         assert file.aside is not None
         assert file.aside.read_bytes().startswith(b"damaged")
         file.write("account", edit(record()))
-        assert file.read("account") == Stored(records=(record(),))
+        assert file.read("account") == StoredAlerts(records=(record(),))
 
 
 def test_damage_within_the_file_is_noticed_when_it_is_read(path):
@@ -142,4 +142,4 @@ def test_a_write_that_fails_leaves_nothing_behind(path):
         bad = msgspec.structs.replace(message(), sequence=1 << 70)
         with pytest.raises(OverflowError):
             file.write("account", edit(record(), messages=[bad]))
-        assert file.read("account") == Stored()
+        assert file.read("account") == StoredAlerts()

@@ -10,9 +10,9 @@ from condord.notify.messages import (
     instant_of,
     message_id,
     note,
-    posting,
     trial_note,
-    trial_posting,
+    trial_request,
+    webhook_request,
 )
 from condord.notify.outbox import Outbox
 from tests.notify.builders import END_AT, NOW_AT, after, changes, channel, document, documents, record, transition
@@ -27,7 +27,7 @@ def messages(*transitions, kind="apprise"):
 
 
 def body_of(change):
-    return json.loads(posting(messages(change)[0]).body)
+    return json.loads(webhook_request(messages(change)[0]).body)
 
 
 def test_a_webhook_has_the_alert_as_the_document_has_it():
@@ -107,7 +107,7 @@ def test_very_many_or_very_long_alerts_are_shortened():
 
 
 def test_a_test_names_its_channel():
-    made = trial_posting("phone", "msg_1", NOW_AT)
+    made = trial_request("phone", "msg_1", NOW_AT)
     assert json.loads(made.body)["type"] == "condord.test"
     assert json.loads(made.body)["data"]["channel"] == "phone"
     assert "phone" in trial_note("phone").body

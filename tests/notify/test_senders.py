@@ -1,7 +1,7 @@
 import datetime as dt
 import os
 
-from condord.notify.messages import Note, Posting
+from condord.notify.messages import Note, WebhookRequest
 from condord.notify.senders import RealSenders
 from tests.notify.builders import NOW_AT, Receiver, channel
 from tests.notify.test_webhook import Direct
@@ -13,7 +13,7 @@ def senders():
 
 def test_a_webhook_has_the_time_of_the_machine():
     with Receiver() as receiver:
-        assert senders().webhook(channel(url=receiver.url), Posting(id="msg_1", body=b"{}")).ok
+        assert senders().webhook(channel(url=receiver.url), WebhookRequest(id="msg_1", body=b"{}")).ok
         ((_, headers, _),) = receiver.got
     assert dt.datetime.fromtimestamp(int(headers["webhook-timestamp"]), dt.UTC) == NOW_AT
 

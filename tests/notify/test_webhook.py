@@ -15,12 +15,12 @@ from condord.errors import ConfigError
 from condord.host.bounded_http import TooLarge
 from condord.host.secret import Secret
 from condord.notify import webhook
-from condord.notify.messages import Posting
+from condord.notify.messages import WebhookRequest
 from condord.notify.webhook import post
 from tests.fakes import tls
 from tests.notify.builders import SECRET, Receiver, channel
 
-POSTING = Posting(id="msg_1", body=b'{"type":"condord.alert.firing"}')
+POSTING = WebhookRequest(id="msg_1", body=b'{"type":"condord.alert.firing"}')
 
 
 class Direct:

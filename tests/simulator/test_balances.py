@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from condord.simulator.balances import Balances, Valued, account_json, maintenance_margin
+from condord.simulator.balances import Balances, ValuedHolding, account_json, maintenance_margin
 
 
 def held(symbol, quantity, value=0, spot=742):
-    return Valued(symbol=symbol, quantity=quantity, value=Decimal(value), spot=Decimal(spot))
+    return ValuedHolding(symbol=symbol, quantity=quantity, value=Decimal(value), spot=Decimal(spot))
 
 
 CONDOR = [

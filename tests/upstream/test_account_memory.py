@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager, closing
 
 import pytest
 
-from condord.live.lifecycle import Memory, Shown
+from condord.live.lifecycle import Memory, ReadingSummary
 from condord.live.past import Past
 from condord.upstream.account_memory import SAVE_SECONDS, AccountMemory
 from condord.upstream.state_files import Store
@@ -15,7 +15,7 @@ LATER = STARTED_AT + dt.timedelta(minutes=1)
 
 
 def memory(shares=0, at=STARTED_AT):
-    return Past(shown=Shown(at=at, held={}, stocks={"SPY": shares}, condors=()))
+    return Past(shown=ReadingSummary(at=at, held={}, stocks={"SPY": shares}, condors=()))
 
 
 @asynccontextmanager

@@ -80,7 +80,7 @@ class Bench:
                 loop.call_at(1000.0 + at, event, reader)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds), asyncio.TaskGroup() as tasks:
-                    for work in reader.works():
+                    for work in reader.tasks():
                         tasks.create_task(work)
 
         run(main())

@@ -45,7 +45,7 @@ def response(body=b"", status=200, **headers):
 
 
 def whole(body=b"", status=200, limit=WHOLE, deadline=math.inf, **headers):
-    return bodies.whole(response(body, status, **headers), limit, deadline)
+    return bodies.read_whole(response(body, status, **headers), limit, deadline)
 
 
 class TestStatuses:

@@ -40,7 +40,7 @@ class Bench:
         self.later = dt.timedelta()
         self.failures = {}
         for name, value in kept.items():
-            setattr(self.sink if name in ("stocks", "indexes", "opposites") else self, name, value)
+            setattr(self.sink if name in ("stocks", "indexes", "opposite_contracts") else self, name, value)
 
     @contextlib.contextmanager
     def noting(self, what):
@@ -74,7 +74,7 @@ class Bench:
                 loop.call_at(1000.0 + at, event, self.reader)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds), asyncio.TaskGroup() as tasks:
-                    for work in self.reader.works():
+                    for work in self.reader.tasks():
                         tasks.create_task(work)
 
         run(main())
@@ -215,13 +215,13 @@ class TestFigures:
 
     def test_opposites_are_read_as_soon_as_they_are_known(self):
         bench = Bench()
-        bench.play(20.0, (7.0, lambda _: setattr(bench.sink, "opposites", CONDOR[:1])))
+        bench.play(20.0, (7.0, lambda _: setattr(bench.sink, "opposite_contracts", CONDOR[:1])))
         assert bench.asked("opposites") == [(10.0, CONDOR[:1])]
         assert bench.sink.last("set_opposite_quotes") == ([tick(CONDOR[0])],)
 
     @pytest.mark.parametrize("what", ["snapshots", "opposites"])
     def test_what_was_answered_before_a_failure_counts(self, what):
-        bench = Bench(held=CONDOR, opposites=CONDOR)
+        bench = Bench(held=CONDOR, opposite_contracts=CONDOR)
 
         async def half(symbols, take):
             take([tick(symbols[0])])
@@ -235,7 +235,7 @@ class TestFigures:
 
     @pytest.mark.parametrize("what", ["snapshots", "opposites"])
     def test_a_read_that_fails_as_a_whole_sets_nothing(self, what):
-        bench = Bench(held=CONDOR, opposites=CONDOR)
+        bench = Bench(held=CONDOR, opposite_contracts=CONDOR)
         bench.brokerage.failures = dict.fromkeys(["snapshots", "opposites"], OUTAGE)
         bench.play(1.0)
         assert bench.failures[what] == "serverError"
@@ -244,7 +244,7 @@ class TestFigures:
     @pytest.mark.parametrize(("count", "snapshots", "opposites"), [(100, 1, 1), (2_000, 20, 20)])
     def test_thousands_of_contracts_stay_within_the_share(self, count, snapshots, opposites):
         symbols = tuple(f"S{number}" for number in range(count))
-        bench = Bench(held=symbols, opposites=symbols)
+        bench = Bench(held=symbols, opposite_contracts=symbols)
         bench.play(600.0, *((float(second), lambda reader: reader.ask()) for second in range(600)))
         assert len(bench.times("snapshots")) * snapshots <= 10 * SNAPSHOTS_PER_MINUTE + snapshots
         assert len(bench.times("opposites")) * opposites <= 10 * OPPOSITES_PER_MINUTE + opposites
@@ -295,7 +295,7 @@ class TestBudget:
         assert all(later - earlier >= seconds for earlier, later in zip(times, times[most:], strict=False))
 
     def test_each_kind_is_read_although_another_hangs(self):
-        bench = Bench(stocks=STOCKS, indexes=("SPX",), held=CONDOR, opposites=CONDOR)
+        bench = Bench(stocks=STOCKS, indexes=("SPX",), held=CONDOR, opposite_contracts=CONDOR)
 
         async def hang(*_):
             await asyncio.Event().wait()

@@ -69,7 +69,7 @@ class Bench:
     @contextlib.asynccontextmanager
     async def at_work(self, account_key=ONE):
         self.reader.switch_to(account_key)
-        tasks = [asyncio.ensure_future(work) for work in self.reader.works()]
+        tasks = [asyncio.ensure_future(work) for work in self.reader.tasks()]
         try:
             yield
         finally:

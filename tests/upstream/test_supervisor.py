@@ -17,7 +17,7 @@ from condord.core.position import Contract, Position
 from condord.live import wire
 from condord.live.exchange_clock import ExchangeClock
 from condord.live.freshness import STUCK_SECONDS
-from condord.live.lifecycle import Memory, Shown
+from condord.live.lifecycle import Memory, ReadingSummary
 from condord.live.past import Past
 from condord.upstream.interfaces import ActivityPage, Login, OrderPage
 from condord.upstream.market_reader import PRICE_SECONDS
@@ -555,7 +555,7 @@ class TestPast:
                 assert [argument[0] for what, _, argument in bench.brokerage.asked if what == "splits"] == [("SPY",)]
 
     def test_the_saved_state_is_loaded_before_the_positions(self, tmp_path):
-        kept = Past(shown=Shown(at=STARTED_AT, held={}, stocks={"SPY": 100}, condors=()))
+        kept = Past(shown=ReadingSummary(at=STARTED_AT, held={}, stocks={"SPY": 100}, condors=()))
 
         async def test(bench):
             with closing(bench.store):

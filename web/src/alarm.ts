@@ -64,7 +64,7 @@ export function alertSentence(alert: Alert, present: Present | null, format: For
   return { severity, text: own.replace(/^./, (letter) => letter.toUpperCase()), alertId: acknowledgedAt ? undefined : id }
 }
 
-/** Alerts wait before they fire, and may be turned off. */
+/** The sentence of a tested or breached short strike, which needs no alert: alerts wait before they fire, or are off. */
 function shortStrike({ risk, legs, underlying }: Condor, present: Present | null, format: Format): Sentence[] {
   const isTested = risk?.tested === 'put' || risk?.tested === 'call'
   if (!risk?.breached && !isTested) return []

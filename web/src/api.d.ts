@@ -1062,7 +1062,7 @@ export interface components {
          *
          *     `unknown` counts the trades whose result is null; they are in no sum. `winRate` is winners / (winners + losers) in
          *     percent, with one decimal; `averageLoss` is negative. `completeFrom` is the instant from which on everything that
-         *     was closed is known, null while nothing has been read. Without trades, `realizedPl` is null for so long.
+         *     was closed is known, null while nothing has been read. Until then, `realizedPl` without trades is null.
          */
         TradeTotals: {
             trades: number;

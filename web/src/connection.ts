@@ -64,8 +64,8 @@ export function connect(
   /** Failures since the last event. */
   let losses = 0
   let error: LinkError | undefined
-  /** Ends the question why. */
-  let endQuestion = () => {}
+  /** Cancels the request that asks why there is no connection. */
+  let cancelRequest = () => {}
   let isWaiting = false
   let cancel = () => {}
   /** Ends the current attempt in any phase. */
@@ -125,7 +125,7 @@ export function connect(
     losses = 0
     isKnown = true
     error = undefined
-    endQuestion()
+    cancelRequest()
     listener.event(event)
     if (!hasEvents && name !== 'bye') listener.link('open', null)
     hasEvents = name !== 'bye'
@@ -159,7 +159,7 @@ export function connect(
 
   /** Reports a lost connection, and asks why. */
   function lose(state: Link['state'], retryAt: number | null, cause?: LinkError) {
-    endQuestion()
+    cancelRequest()
     error = cause ?? error
     losses += 1
     listener.link(state, retryAt, error)
@@ -170,7 +170,7 @@ export function connect(
     const asking = new AbortController()
     const stop = environment.after(STATUS_LIMIT_MS, () => asking.abort())
     let isOver = false
-    endQuestion = () => {
+    cancelRequest = () => {
       isOver = true
       stop()
       asking.abort()
@@ -194,7 +194,7 @@ export function connect(
   }
 
   function close() {
-    endQuestion()
+    cancelRequest()
     cancel()
     end()
   }

@@ -33,7 +33,7 @@ export function later<Loaded extends Component>(load: () => Promise<{ default: L
     const loaded = found()
     return loaded && h(loaded.default as Component, attrs, slots)
   }
-  // They are on the component itself, not on what it renders as well.
+  // The attributes are passed on above. Vue would add them to what this renders once more.
   component.inheritAttrs = false
   return component as unknown as Loaded
 }

@@ -5,7 +5,7 @@
  */
 import { computed, shallowReactive, shallowRef, type Ref } from 'vue'
 import type { LinkError } from './explain'
-import { trusted } from './lost'
+import { unconfirmedIfLost } from './lost'
 import type { Account, Alert, Broken, Condor, Document, Quote, Status, Totals, Underlying, Unmatched } from './document'
 
 /**
@@ -94,7 +94,7 @@ export function createLive(since: number) {
   function show(arrived: Document) {
     if (arrived === received) return
     received = arrived
-    const next = trusted(arrived)
+    const next = unconfirmedIfLost(arrived)
     // A daemon that has just been started has no condors until it has read the account. The ones it then reads are not new.
     if (document.value?.status.positions.readAt) {
       const arrived = next.condors.filter((condor) => !condors.has(condor.id))

@@ -55,7 +55,7 @@ export function absence(id: string, context: Pick<Shown, 'document' | 'link' | '
 function lost({ link, now }: Context, format: Format): Note[] {
   if (link.state === 'open') return []
   const text = unconnected(link, now, format)
-  // That it does not answer is what the sentence says already.
+  // The sentence already says that the daemon does not answer.
   const why = link.error && link.error.code !== 'unreachable' ? `. ${link.error.message}` : ''
   return [{ look: 'stale', text: text + why }]
 }
@@ -77,7 +77,7 @@ function feed(context: Context, { clock }: Format): Note[] {
 
 const broken = (text: string): Note => ({ look: 'broken', text: `Broken: ${text}` })
 
-/** On the last trading day the card counts down to the cut-offs, which is all that this notice has. */
+/** A notice that the card leaves out if it counts down to the cut-offs, as the notice has nothing else. */
 const COUNTED: Notice['code'] = 'expiresToday'
 
 /** A notice without the id of the condor at its start, as it is on that condor's card. */

@@ -5,7 +5,7 @@ import { legName } from './naming'
 import { STATE_WORDS } from './quoteWords'
 import { isOneSide, workingOrder } from './working'
 
-/** Nothing can be expected to fill at the sides of such a quote. */
+/** The states of quotes at whose bid or ask no order can be expected to fill. */
 const UNUSABLE = ['none', 'noAsk', 'crossed', 'stub']
 
 /** Returns the legs whose quotes make no natural price, each with the reason: `755 put: bid 0.05, ask 60.00`. */

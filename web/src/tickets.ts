@@ -1,6 +1,6 @@
 /** Tickets: each opens one stream, as an EventSource cannot send the token. */
 
-/** Fetches a ticket. The signal is aborted when the ticket is no longer wanted. */
+/** A function that fetches a ticket. The signal is aborted when the ticket is no longer wanted. */
 export type Ticket = (signal: AbortSignal) => Promise<string>
 
 const TOKEN = /^[\x21-\x7e]+$/

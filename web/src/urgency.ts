@@ -40,8 +40,8 @@ export function urgencyOf(condor: Condor | Broken, alerts: Iterable<Alert>): Urg
 type Keys = readonly (string | number)[]
 
 /**
- * Returns what condors of one urgency are compared by at `now`, in milliseconds: the days left, whether orders are over, the
- * profit in percent of the risk, the id.
+ * Returns what condors of one urgency are compared by at `now`, in milliseconds: the days left, whether it is too late for
+ * orders, the profit in percent of the risk, the id.
  */
 export function nearnessOf(condor: Condor | Broken, now: number): Keys {
   const percent = isBroken(condor) ? null : condor.valuation.percentOfRisk

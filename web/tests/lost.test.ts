@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createLive } from '../src/live'
-import { trusted } from '../src/lost'
+import { unconfirmedIfLost } from '../src/lost'
 import { condor, document, status } from './account'
 
 type Code = ReturnType<typeof status>['code']
@@ -9,12 +9,12 @@ const lost = (code: Code = 'sourceLost') => ({ ...document('e-1'), condors: [con
 describe('a document of a relay', () => {
   it('is shown as it is while its source is there', () => {
     const whole = document('e-1')
-    expect(trusted(whole)).toBe(whole)
+    expect(unconfirmedIfLost(whole)).toBe(whole)
   })
 
   it.each(['sourceLost', 'busLost', 'leaderLost'] as const)('has nothing confirmed under %s, and is itself not changed', (code) => {
     const whole = lost(code)
-    const shown = trusted(whole)
+    const shown = unconfirmedIfLost(whole)
     expect(shown.condors.map(({ valuation }) => valuation.unconfirmed)).toEqual([true])
     expect(shown.quotes.every(({ unconfirmed }) => unconfirmed)).toBe(true)
     expect(shown.underlyings.every(({ unconfirmed }) => unconfirmed)).toBe(true)

@@ -53,13 +53,14 @@ LegBook = Mapping[tuple[Right, int], int]
 
 ACCOUNT_EFFORT = 600_000
 """The effort for all books of one account: below 2 s for 10,000 legs, see benchmarks/grouping.py."""
-_EFFORT, _EFFORT_LEGS = 30_000, 12_000_000  # with many legs it rarely finishes: use the beam search
+_EFFORT, _EFFORT_LEGS = 30_000, 12_000_000
+"""The limits of the exhaustive search, which rarely finishes with many legs; then the beam search is used."""
 _BEAM_WIDTH, _BEAM_CHILDREN, _BEAM_TRIES, _BEAM_SIDES = 2, 4, 16, 6
 
 _SHAPE: tuple[tuple[Right, int], ...] = (("put", 1), ("put", -1), ("call", -1), ("call", 1))
 
 _Strikes = tuple[int, int, int, int]
-_Card = tuple[_Strikes, int, int]  # strikes, 1 for a long condor, contracts
+_Card = tuple[_Strikes, int, int]  # a condor that is grouped: strikes, 1 if it is long else 0, contracts
 _Want = tuple[int, int]  # contracts still to be grouped: short condors, long condors
 
 
@@ -181,7 +182,7 @@ def _joined(cards: Iterable[_Card]) -> _Cards:
 
 
 class _Ladder:
-    """The legs of a book in order of strike, the put before the call. It does not change during a search."""
+    """The legs of a book in order of strike, at each strike the put before the call. A search does not change it."""
 
     def __init__(self, legs: Sequence[tuple[int, bool, int]]) -> None:
         stages = tuple((3 if held > 0 else 2) if call else (0 if held > 0 else 1) for _, call, held in legs)
@@ -264,9 +265,9 @@ class _Ladder:
 
 
 class _Search:
-    """Takes cards from a ladder until everything possible is grouped, within `effort`.
+    """Takes condors from the legs of a ladder until everything possible is grouped, within `effort`.
 
-    `has_paired` is true once the effort was not enough and the rest was joined in one pass.
+    `has_paired` becomes true if the effort was not enough, and the rest was paired in one pass.
     """
 
     def __init__(self, ladder: _Ladder, effort: Effort) -> None:

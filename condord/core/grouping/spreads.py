@@ -16,7 +16,8 @@ Left = Sequence[int]
 """The contracts that each leg has left, in order of strike."""
 Layers = tuple[Sequence[int], Sequence[int]]
 """The legs that can be the lower strike, and those that can be the higher one, both ascending."""
-_Spread = tuple[bool, int, int, int]  # whether uneven, minus the contracts, its legs: sorts the best first
+_Spread = tuple[bool, int, int, int]
+"""Whether its legs have different numbers of contracts, minus its contracts, and its legs: so the best is the least."""
 
 _PAIRS_PER_LEG = 4
 """Looking at this many pairs takes as long as looking at one leg."""

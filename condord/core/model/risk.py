@@ -16,9 +16,10 @@ from condord.core.model.probability import Probabilities, expected_move, probabi
 
 
 class Greeks(msgspec.Struct, frozen=True, kw_only=True):
-    """Dollars for the whole quantity: per $1 of the underlying, per $1 squared, per day, per volatility point.
+    """The greeks of the whole quantity, each None if a part is not known.
 
-    Each is None if a part is not known.
+    `delta` is dollars per $1 of the underlying, and `gamma` the change of `delta` per $1. `theta` is dollars a day, and
+    `vega` dollars per volatility point.
     """
 
     delta: float | None = None

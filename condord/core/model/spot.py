@@ -1,4 +1,4 @@
-"""The price that an option is on: what its contract delivers for each share of its price, less known dividends."""
+"""The price that strikes compare with: that of what a contract delivers, divided by its multiplier; and dividends."""
 
 from __future__ import annotations
 

@@ -31,8 +31,8 @@ class Quantity(msgspec.Struct, frozen=True, kw_only=True):
 
     `title` names it in a sentence. `has_basis`: it is a profit or loss, or a mark, at mark or at natural. `is_signed`:
     its dollars are shown with a plus or a minus. `is_dated`: it depends on the date, and is evaluated from 09:00 ET of
-    a session. `is_daemon_fact`: it is a fact of the daemon, never held. `lowest` and `highest` are the bounds of its
-    values, None without one.
+    a session. `is_daemon_fact`: it is a fact of the daemon, which is always known. `lowest` and `highest` are the
+    bounds of its values, None without one.
     """
 
     name: str

@@ -40,7 +40,7 @@ export function expirationsOf(condors: Iterable<Condor>, broken: Iterable<Broken
  * Returns the maximum loss of `condors` at expiration, in dollars; null if the credit of one is not known.
  *
  * Condors that settle together at one price cannot lose on both sides, so the loss of each such group is that of the worst
- * price. The daemon's `totals.maxLoss` counts in the same way, but all option contracts.
+ * price. The daemon's `totals.maxLoss` is computed in the same way, but from all option contracts.
  */
 export function riskOf(condors: Iterable<Condor>, now: number): number | null {
   const groups = new Map<string, Payoff[]>()

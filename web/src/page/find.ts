@@ -13,10 +13,11 @@ const EXPIRING_DAYS = 7
 /** The beginning of a word for a state finds the state too, from this many letters on. */
 const PREFIX_LENGTH = 3
 
-const held = (test: (condor: Condor) => boolean): Test => (entry) => !isBroken(entry) && test(entry)
+/** A test that no broken condor passes. */
+const ofWhole = (test: (condor: Condor) => boolean): Test => (entry) => !isBroken(entry) && test(entry)
 const isLosing: Test = (entry) => (plOf(entry) ?? 0) < 0
 const isWinning: Test = (entry) => (plOf(entry) ?? 0) > 0
-const isTested = held(({ risk }) => risk.tested === 'put' || risk.tested === 'call')
+const isTested = ofWhole(({ risk }) => risk.tested === 'put' || risk.tested === 'call')
 const isShort: Test = ({ direction }) => direction === 'short'
 const isLong: Test = ({ direction }) => direction === 'long'
 
@@ -26,14 +27,14 @@ export const STATES: Readonly<Record<string, Test>> = {
   losing: isLosing,
   winning: isWinning,
   tested: isTested,
-  breached: held(({ risk }) => risk.breached === true),
+  breached: ofWhole(({ risk }) => risk.breached === true),
   expiring: ({ daysToExpiration }) => daysToExpiration <= EXPIRING_DAYS,
   critical: (_, severity) => severity === 'critical',
   warning: (_, severity) => severity === 'warning',
   alert: (_, severity) => severity !== undefined,
-  closing: held(({ closing }) => closing.length > 0),
+  closing: ofWhole(({ closing }) => closing.length > 0),
   incomplete: (entry) => isBroken(entry) || entry.valuation.missing.length > 0,
-  unconfirmed: held(({ valuation }) => valuation.unconfirmed),
+  unconfirmed: ofWhole(({ valuation }) => valuation.unconfirmed),
   doubtful: (entry) => isBroken(entry) || entry.valuation.missing.length > 0 || entry.valuation.unconfirmed,
   today: ({ daysToExpiration }) => daysToExpiration === 0,
   tomorrow: ({ daysToExpiration }) => daysToExpiration === 1,
@@ -42,7 +43,7 @@ export const STATES: Readonly<Record<string, Test>> = {
   iron: () => true,
   condor: ({ kind }) => kind === 'ironCondor',
   butterfly: ({ kind }) => kind === 'ironButterfly',
-  wing: held(({ brokenWing }) => brokenWing),
+  wing: ofWhole(({ brokenWing }) => brokenWing),
 }
 
 /** What is more than a word of letters. A pattern that does not apply after all, as to an unknown month, gives null. */

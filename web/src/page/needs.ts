@@ -113,7 +113,7 @@ function complete(entry: Entry, { condors, broken }: Pick<Facts, 'condors' | 'br
 /** The more severe first, then what is not acknowledged, as in the terminal. */
 const weightOf = ({ severity, alert }: Need) => [severityRank({ severity }), Number(alert?.acknowledgedAt != null)]
 
-/** The name of a condor in a sentence, as that of alerts is. */
+/** The name of a condor in a sentence, in the form that the sentences of alerts have. */
 const nameOf = (condor: Broken) => `${condor.root} ${strikesOf(condor)} ${format.day(condor.expiration)}`
 
 

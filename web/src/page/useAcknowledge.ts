@@ -11,7 +11,7 @@ export interface Acknowledge {
   readonly obstacle: Readonly<Ref<string | null>>
   /** The ids of alerts whose request is under way. */
   readonly pending: ReadonlySet<string>
-  /** Why the last request for an alert failed, by id, until the way is free again. */
+  /** Why the last request for an alert failed, by id. All are removed when `obstacle` changes. */
   readonly errors: ReadonlyMap<string, string>
   acknowledge(alerts: Alert[]): Promise<void>
 }
@@ -51,5 +51,5 @@ export function useAcknowledge(ask: Ask, { link, status }: Pick<Live, 'link' | '
   }
 }
 
-/** The words for errors are loaded with the first request; a server that is gone sends neither. */
+/** The words for errors are in a file that is loaded when it is needed; a server that is gone does not send that either. */
 const sentenceFor = (error: unknown) => import('./api').then(({ sentenceOf }) => sentenceOf(error), () => 'condord cannot be reached.')

@@ -21,7 +21,7 @@ export function useFind(now: Readonly<Ref<number>>) {
     else parameters.delete('find')
     const next = parameters.toString()
     history.replaceState(null, '', next ? `#${next}` : location.pathname + location.search)
-    // Unlike a change of `location.hash`, this adds nothing to the history, but fires no event.
+    // A change of `location.hash` would add to the history. `replaceState` does not, and fires no event.
     dispatchEvent(new HashChangeEvent('hashchange'))
   }
 

@@ -47,8 +47,8 @@ const TONES: Record<Status['state'], Tone> = {
 }
 
 /**
- * Returns what the prices of some condors of a document lack although the feed is live, as after a lost connection; null if nothing. Their
- * cards are dimmed, so that the page must not call prices current.
+ * Returns which condors have prices that are not confirmed, as after a lost connection, although the feed is live; null if none
+ * have. Their cards are dimmed, so the page must not call its prices current.
  */
 export function unconfirmed(document: Pick<Document, 'condors'> | null): string | null {
   const all = document?.condors ?? []
@@ -84,7 +84,7 @@ export function standing(link: Link, status: Status | null, now: number, doubt: 
   const headline = HEADLINES[status.state] ?? status.state
   if (!isUsual) return { tone: toneOf(status), headline: causeOf(status) ?? headline, details }
   if (!status.positions.error) return { tone: status.reason || doubt ? 'warn' : toneOf(status), headline, details }
-  // The positions may have changed since; whether the prices have is another question, which a silence leaves open.
+  // An error of the positions says nothing about the prices, so the details say something of these only if it is known.
   const prices = doubt ? sentence(doubt) : status.state === 'live' ? '' : 'The market is closed.'
   return { tone: status.positions.readAt ? 'warn' : 'bad', headline: 'Account not read', details: [prices, ...details].filter(Boolean) }
 }

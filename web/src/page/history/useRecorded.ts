@@ -32,7 +32,7 @@ export function useRecorded(ask: Ask, condorId: () => string | null, range: Read
     isLoading.value = false
   }
 
-  /** Before the first minute of today's session, the session is the last one. */
+  /** Returns what is recorded; for the range "session", before today's has begun, the session before it. */
   async function latest(signal: AbortSignal): Promise<{ recorded: Recorded; query: string }> {
     const get = async (query: string) => {
       const answer = await ask(`api/history?${query}`, { signal })

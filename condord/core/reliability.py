@@ -1,6 +1,6 @@
 """Whether a condor's profit or loss can be relied on.
 
-While it cannot, it is held: no alert is decided by it, and it counts in no extreme. Reasons, the first that applies:
+While it cannot, no alert is decided by it, and it counts in no extreme. The first of these reasons that applies:
 
 | reason      | test                                                             |
 |-------------|------------------------------------------------------------------|
@@ -24,7 +24,7 @@ from condord.core.market_hours import exchange_day
 from condord.core.quote import Quote
 from condord.core.valuation import Valuation
 
-HeldReason = Literal["unknown", "unconfirmed", "crossed", "stub", "wide", "opening"]
+UnreliableReason = Literal["unknown", "unconfirmed", "crossed", "stub", "wide", "opening"]
 
 OPENING = dt.timedelta(seconds=120)
 """How long after the open quotes cannot be relied on."""
@@ -32,10 +32,10 @@ WIDTHS_PER_GAP = 5
 """The gap between natural and mark may be at most a fifth of the wider width."""
 
 
-def held_reason(
+def unreliable_reason(
     condor: Condor, value: Valuation, quotes: Mapping[str, Quote], *, is_opening: bool
-) -> HeldReason | None:
-    """Why the profit or loss in `value`, made from `quotes` (by symbol), is held; None if it can be relied on."""
+) -> UnreliableReason | None:
+    """Why the profit or loss in `value`, made from `quotes` (by symbol), is not reliable; None if it is."""
     if value.unrealized_e4 is None:
         return "unknown"
     if value.unconfirmed:

@@ -5,9 +5,9 @@ from msgspec.structs import replace
 
 from condord.core.calendar import Calendar
 from condord.core.grouping.account import group
-from condord.core.held import held_reason, is_opening
 from condord.core.market_hours import hours_of
 from condord.core.quote import judge
+from condord.core.reliability import is_opening, unreliable_reason
 from condord.core.valuation import value
 from tests.live.accounts import C630, C640, P560, P570, position, spy, tick
 
@@ -20,7 +20,7 @@ def reason(positions=None, *, is_opening=False, unconfirmed=(), spread=0.1, **qu
     (condor,) = group(positions or spy()).condors
     bids_and_asks = dict.fromkeys(LEGS, (1 - spread / 2, 1 + spread / 2)) | quoted
     quotes = {symbol: judge(tick(symbol, *both), 10_000) for symbol, both in bids_and_asks.items()}
-    return held_reason(condor, value(condor, quotes, unconfirmed), quotes, is_opening=is_opening)
+    return unreliable_reason(condor, value(condor, quotes, unconfirmed), quotes, is_opening=is_opening)
 
 
 def test_a_profit_made_from_good_quotes_can_be_relied_on():
@@ -64,7 +64,7 @@ def test_an_unknown_natural_is_not_compared():
     (condor,) = group(spy()).condors
     quotes = {symbol: judge(tick(symbol, 1.0, 1.1), None) for symbol in LEGS}
     valued = replace(value(condor, quotes, ()), natural_e4=None)
-    assert held_reason(condor, valued, quotes, is_opening=False) == "unknown"
+    assert unreliable_reason(condor, valued, quotes, is_opening=False) == "unknown"
 
 
 def test_a_profit_is_held_back_in_the_first_two_minutes_of_a_session():
