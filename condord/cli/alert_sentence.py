@@ -12,6 +12,8 @@ from condord.live.wire_alerts import AlertJson
 _PRICE = r", [A-Z0-9.]+ [0-9,]+\.[0-9]{2}"
 _MEASURED = re.compile(rf" is (?=.*[0-9])(.*?)({_PRICE})?(?=[;.](?: |\Z))", re.ASCII)
 """What was measured, and at the end the price if it has one: ` is breached, SPY 568.10`"""
+_COUNT = " (1 condor)"
+"""It follows what a notice says about a condor, which the sentence names."""
 _LASTING = ("breached", "tested")
 _UNTIL = re.compile(r" takes orders( for it)? until ")
 
@@ -37,7 +39,7 @@ def sentence(
         at = "since" if lasts and not price else "at"
         return f" {'has been' if lasts else 'was'} {found[1]}{price} {at} {formatting.moment(alert.since, now)}"
 
-    text = _MEASURED.sub(dated, split(alert.text)[0], count=1)
+    text = _MEASURED.sub(dated, split(alert.text)[0].replace(_COUNT, ""), count=1)
     return _UNTIL.sub(r" has taken no orders\1 since ", text) if _is_late(alert, now, document) else text
 
 

@@ -28,16 +28,18 @@ Words = list[tuple[str, str]]
 
 
 def condor_ids(context: typer.Context, incomplete: str) -> Words:
-    """Return the condors that the daemon of the command holds now."""
+    """Return the condors that the daemon of the command holds now, and then those that are broken."""
     from condord.cli import formatting
     from condord.client.http import decoded
     from condord.live.wire import Document
 
     try:
-        held = decoded(_daemon(context).positions(), Document).condors
+        document = decoded(_daemon(context).positions(), Document)
     except (CondordError, typer.BadParameter):
         return []
-    return _matching([(condor.id, formatting.kind(condor)) for condor in held], incomplete)
+    kinds = {condor.id: formatting.kind(condor) for condor in document.condors}
+    broken = {each.id: f"broken {formatting.kind(each)}" for each in document.broken if each.id not in kinds}
+    return _matching((kinds | broken).items(), incomplete)
 
 
 def sorts(incomplete: str) -> Words:

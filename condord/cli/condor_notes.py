@@ -48,6 +48,18 @@ def condor_notes(
     return notes + [RowNote((text,)) for holds, text in others if holds]
 
 
+def why_broken(condor: BrokenJson, most: int | None = None) -> str:
+    """Name what is missing, at most so many legs: `no call 770`, `no call 770, 1 of 2 call 780`."""
+    lost = sorted((leg for leg in condor.legs if leg.held < leg.quantity), key=lambda leg: leg.held > 0)
+    named, others = lost[:most], lost[len(lost) if most is None else most :]
+    parts = [
+        f"{f'{leg.held} of {leg.quantity}' if leg.held else 'no'} {leg.right} {formatting.number(leg.strike)}"
+        for leg in named
+    ]
+    more = [f"{len(others)} more"] if others else []
+    return ", ".join([*parts, *more]) or "short uncovered"
+
+
 def has_old_quotes(condor: CondorJson | BrokenJson, quotes: Mapping[str, wire.QuoteJson]) -> bool:
     """Return whether a quote of a leg that is held is unconfirmed, so that the profit or loss may be old."""
     if not isinstance(condor, BrokenJson):

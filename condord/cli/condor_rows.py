@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from condord.cli import formatting
 from condord.cli.alert_lines import MARKS
-from condord.cli.condor_notes import condor_notes
+from condord.cli.condor_notes import condor_notes, why_broken
 from condord.cli.grid import GAP, Cell, Grid, Row, grid_width, lay_out
 from condord.cli.last_day import time_left
 from condord.cli.row_notes import RowNote, whole
@@ -67,14 +67,6 @@ def condor_rows(document: wire.Document, shown: Sequence[AnyCondor], screen: Scr
     return lay_out(_NUMBERS, noted, screen, above, _SPARE_NUMBERS, missing=missing)
 
 
-def searchable(condor: AnyCondor, today: dt.date, text: str) -> str:
-    """Return what `/` finds a condor by: the `text` of its row, and what may not have had room in it."""
-    terms = [formatting.date(condor.expiration, today), formatting.kind(condor), condor.underlying]
-    terms += [formatting.days(condor.days_to_expiration)]
-    terms += ["broken", _why_broken(condor)] if isinstance(condor, BrokenJson) else []
-    return plain(" ".join([text, *terms]))
-
-
 def _severity(condor: AnyCondor, document: wire.Document) -> Severity | None:
     return severity_of(condor, document.alerts)
 
@@ -98,7 +90,7 @@ def _numbers(condor: AnyCondor, underlying: UnderlyingJson | None) -> list[Cell]
             Cell(str(condor.quantity)),
             unknown,
             Cell(formatting.money(underlying.price if underlying else None)),
-            Cell(_why_broken(condor), "alarm"),  # under DISTANCE, which is always shown
+            Cell(why_broken(condor, _MAX_NAMED), "alarm"),  # under DISTANCE, which is always shown
             *[unknown] * 2,
             _gain(condor.unrealized_pl),
             *[unknown] * 5,
@@ -126,17 +118,6 @@ def _gain(value: float | None) -> Cell:
 
 def _closing_note(condor: AnyCondor) -> list[RowNote]:
     return [RowNote(("closing order", "closing"))] if isinstance(condor, CondorJson) and condor.closing else []
-
-
-def _why_broken(condor: BrokenJson) -> str:
-    """Name what is missing: `no call 770`, `no call 770, 1 of 2 call 780`."""
-    lost = sorted((leg for leg in condor.legs if leg.held < leg.quantity), key=lambda leg: leg.held > 0)
-    parts = [
-        f"{f'{leg.held} of {leg.quantity}' if leg.held else 'no'} {leg.right} {formatting.number(leg.strike)}"
-        for leg in lost[:_MAX_NAMED]
-    ]
-    more = [f"{len(lost) - _MAX_NAMED} more"] if len(lost) > _MAX_NAMED else []
-    return ", ".join([*parts, *more]) or "short uncovered"
 
 
 def _name_lines(

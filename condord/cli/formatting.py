@@ -17,7 +17,7 @@ from condord.core.signed import signed_dollars
 from condord.live import wire
 from condord.live.remedies import CAUSE_REMEDIES, LOST_REMEDIES, WRITABLE, split_remedy
 from condord.live.wire_broken import BrokenJson
-from condord.live.wire_condor import CondorJson
+from condord.live.wire_condor import CondorJson, Unmatched
 from condord.live.wire_history import TradeJson
 from condord.live.wire_risk import RiskJson, UnderlyingJson
 from condord.upstream.failure_table import REMEDIES
@@ -135,6 +135,19 @@ def distance_style(risk: RiskJson) -> str:
 def is_price_doubtful(entry: UnderlyingJson | None) -> bool:
     """Return whether the price of an underlying may be old; a price that is not known is not."""
     return entry is not None and entry.price is not None and (entry.unconfirmed or entry.reason is not None)
+
+
+def cover(entry: Unmatched) -> str:
+    """Describe what covers a short, or that nothing does; empty for a long."""
+    if entry.uncovered_short:
+        return "uncovered short"
+    return COVERS[entry.cover] if entry.cover else ""
+
+
+def unlimited(document: wire.Document) -> set[str]:
+    """Return the underlyings whose loss has no bound: those of uncovered short calls."""
+    bare = (entry for entry in document.unmatched if entry.uncovered_short and entry.right == "call")
+    return {entry.underlying for entry in bare if entry.underlying is not None}
 
 
 def price_trouble(entry: UnderlyingJson | None) -> str:

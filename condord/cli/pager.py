@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from condord.cli.find import finder
 from condord.cli.screen import Screen, folded, shortened, without_colour
 from condord.cli.table import Line, Table
 
@@ -130,10 +131,14 @@ class Pager:
 
     def _find(self, step: int) -> None:
         """Go to the next row that has all the words; with a `step` of 0, begin with the first row shown."""
-        words = self._wanted.lower().split()
-        places = [
-            at for at, line in enumerate(self._lines) if line.search and all(each in _plain(line) for each in words)
-        ]
+        words, finds = self._wanted.lower().split(), finder(self._wanted)
+
+        def is_found(line: Line) -> bool:
+            if line.shown is not None:
+                return finds(line.shown, line.severity)
+            return all(each in _plain(line) for each in words)
+
+        places = [at for at, line in enumerate(self._lines) if line.search and is_found(line)]
         if not words or not places:
             self._message = f"{self._wanted} is not found" if words else "nothing to find"
             return

@@ -13,7 +13,7 @@ from condord.cli.daemon_address import find_daemon
 from condord.cli.output import write_stdout
 from condord.cli.progress import progress
 from condord.cli.screen import screen
-from condord.cli.table import render
+from condord.cli.table import render, render_one
 from condord.cli.view import DEFAULT, SHOWS, SORTS, TableView, parse_show, parse_sort
 from condord.client.http import decoded, require_read
 from condord.live import wire
@@ -76,6 +76,12 @@ def positions(
 
         keep_watching(daemon, condor_id, as_json=as_json, view=view, show=show)
         return
+    if condor_id is not None and not (as_csv or as_json):
+        with progress(f"waiting for {daemon.address.url}"):
+            found = daemon.whole_or_broken(condor_id)
+        one = decoded(found, wire.OneCondor) if isinstance(found, bytes) else found
+        write_stdout(render_one(one, condor_id, screen(os.environ)))
+        return
     with progress(f"waiting for {daemon.address.url}"):
         body = daemon.positions() if condor_id is None else daemon.condor(condor_id)
     if as_csv:
@@ -85,7 +91,7 @@ def positions(
     else:
         if show is not None:
             view = TableView(sort=name, is_reversed=is_reversed, show=parse_show(show, decoded(body, wire.Document)))
-        write_stdout(render(body, condor_id, screen(os.environ), view=view))
+        write_stdout(render(body, screen(os.environ), view=view))
 
 
 def _require_table(others: Mapping[str, bool], chosen: Mapping[str, bool]) -> None:

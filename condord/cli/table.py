@@ -7,17 +7,19 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from condord.cli import alert_lines, formatting
-from condord.cli.condor_rows import condor_rows, searchable
+from condord.cli.broken_detail import broken_lines
+from condord.cli.condor_rows import condor_rows
 from condord.cli.detail import condor_lines
 from condord.cli.grid import Cell, Row, grid
 from condord.cli.screen import Screen, folded, joined, painted, plain, shortened
 from condord.cli.view import DEFAULT, AnyCondor, TableView
 from condord.client.http import decoded
 from condord.core.market_hours import exchange_day
+from condord.core.rules.rule import Severity
 from condord.live import wire
 from condord.live.lost_source import unconfirmed_if_lost
 from condord.live.never_read import why_positions_unread
-from condord.live.urgency import FARTHEST, Nearness, held, nearness_of
+from condord.live.urgency import FARTHEST, Nearness, held, nearness_of, severity_of
 from condord.live.wire_condor import Unmatched
 from condord.live.wire_risk import AccountJson, UnderlyingJson
 
@@ -33,14 +35,17 @@ _MIN_NOTICE_WIDTH = 10
 class Line(NamedTuple):
     """A line of the table.
 
-    `key` is the same for all lines of one row. `search` is the text in which `/` searches, and `condor` the id of the
-    condor that the line shows, or empty.
+    `key` is the same for all lines of one row, and `search` is what `/` finds it by. `condor` is the id of the condor
+    that the line shows, or empty. The first line of a condor has that as `shown`, with the severity that it is marked
+    with, and is found by it.
     """
 
     text: str
     key: str = ""
     search: str = ""
     condor: str = ""
+    shown: AnyCondor | None = None
+    severity: Severity | None = None
 
 
 class Table(NamedTuple):
@@ -57,20 +62,42 @@ class Table(NamedTuple):
         return [*self.head, *(line.text for line in self.body), *blank, *self.foot]
 
 
-def render(body: bytes, condor_id: str | None, screen: Screen, outage: str = "", view: TableView = DEFAULT) -> str:
-    """Return the table for a body of `GET /api/positions`, or with an id of `/api/positions/{id}`.
+def render(body: bytes, screen: Screen, outage: str = "", view: TableView = DEFAULT) -> str:
+    """Return the table for a body of `GET /api/positions`.
 
     `outage` is a sentence, empty while the body is kept up to date. It replaces the state, and rows are marked `old`.
 
     Raises:
         Unavailable: the body cannot be decoded.
     """
-    now = dt.datetime.now(dt.UTC)
-    if condor_id is None:
-        lines = document_lines(decoded(body, wire.Document), now, screen, outage, view)
-    else:
-        lines = condor_lines(decoded(body, wire.OneCondor), now, screen, outage)
+    document, now = decoded(body, wire.Document), dt.datetime.now(dt.UTC)
+    return _text(document_lines(document, now, screen, outage, view), screen)
+
+
+def render_one(one: wire.OneCondor | wire.Document, condor_id: str, screen: Screen, outage: str = "") -> str:
+    """Return the details of one condor; the other arguments are those of `one_lines` and `render`."""
+    return _text(one_lines(one, condor_id, dt.datetime.now(dt.UTC), screen, outage), screen)
+
+
+def _text(lines: list[str], screen: Screen) -> str:
     return "".join(f"{line}\n" for line in folded(lines, screen.width))
+
+
+def one_lines(
+    one: wire.OneCondor | wire.Document, condor_id: str, now: dt.datetime, screen: Screen, outage: str
+) -> list[str]:
+    """Return the lines for one condor: `one`, or what that document has of it, whole and broken."""
+    if isinstance(one, wire.OneCondor):
+        return condor_lines(one, now, screen, outage)
+    document = unconfirmed_if_lost(one)
+    whole = [
+        wire.OneCondor(as_of=document.as_of, condor=condor, quotes=document.quotes)
+        for condor in document.condors
+        if condor.id == condor_id
+    ]
+    lines = [line for each in whole for line in (*condor_lines(each, now, screen, outage), "")]
+    broken = next(each for each in document.broken if each.id == condor_id)
+    return lines + broken_lines(document, broken, screen, outage)
 
 
 def document_lines(
@@ -118,18 +145,18 @@ def _condors(
     if not shown:
         what = f" on {view.symbol}" if view.symbol else f" is {view.show}" if view.show else "s"
         return [], [Line(f"No condor{plain(what)}.")]
-    found, today = condor_rows(document, shown, screen, old=old), exchange_day(document.as_of)
+    found = condor_rows(document, shown, screen, old=old)
     lines = []
-    for condor, row in zip(shown, found.rows, strict=True):
-        search = searchable(condor, today, " ".join(row))
-        lines += [Line(text, f"{condor.id} {at}", search if at == 0 else "", condor.id) for at, text in enumerate(row)]
+    for condor, (first, *others) in zip(shown, found.rows, strict=True):
+        severity = severity_of(condor, document.alerts)
+        lines.append(Line(first, f"{condor.id} 0", first, condor.id, condor, severity))
+        lines += [Line(text, f"{condor.id} {at}", "", condor.id) for at, text in enumerate(others, 1)]
     return [found.title], [*lines, *(Line(text, f"left out {at}") for at, text in enumerate(found.left_out))]
 
 
 def _unmatched_row(entry: Unmatched, quote: wire.QuoteJson | None) -> Row:
     notes = ["unconfirmed"] if quote and quote.unconfirmed else []
-    notes += ["uncovered short"] if entry.uncovered_short else []
-    notes += [formatting.COVERS[entry.cover]] if entry.cover else []
+    notes += [cover] if (cover := formatting.cover(entry)) else []
     notes += [plain(entry.problem)] if entry.problem else []
     return [
         Cell(plain(entry.symbol)),
@@ -159,7 +186,7 @@ def _total_parts(document: wire.Document, shown: int, view: TableView) -> list[s
     if totals.theta is not None:
         unknown = f" ({totals.risk_incomplete} unknown)" if totals.risk_incomplete else ""
         parts.append(f"theta {formatting.greek(totals.theta)} a day{unknown}")
-    parts.append(f"max loss {formatting.loss(totals.max_loss, is_unlimited=bool(_unlimited(document)))}")
+    parts.append(f"max loss {formatting.loss(totals.max_loss, is_unlimited=bool(formatting.unlimited(document)))}")
     return [*parts, "unconfirmed"] if any(quote.unconfirmed for quote in document.quotes) else parts
 
 
@@ -180,16 +207,10 @@ def _account_parts(account: AccountJson) -> list[str]:
     ]
 
 
-def _unlimited(document: wire.Document) -> set[str]:
-    """Return the underlyings whose loss has no bound: those of uncovered short calls."""
-    bare = (entry for entry in document.unmatched if entry.uncovered_short and entry.right == "call")
-    return {entry.underlying for entry in bare if entry.underlying is not None}
-
-
 def _underlying_rows(document: wire.Document, parts: Sequence[wire.UnderlyingTotalsJson], today: dt.date) -> list[Row]:
     """Return a row for each underlying: its price and risk, the gain of its condors, the worst case of all of it."""
     prices = {entry.symbol: entry for entry in document.underlyings}
-    held, unlimited = {condor.underlying for condor in document.condors}, _unlimited(document)
+    held, unlimited = {condor.underlying for condor in document.condors}, formatting.unlimited(document)
     rows: list[Row] = []
     for part in parts:
         entry, name = prices.get(part.underlying), part.underlying

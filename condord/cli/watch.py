@@ -15,16 +15,15 @@ import msgspec
 
 from condord.cli import formatting
 from condord.cli.canvas import Canvas
-from condord.cli.detail import condor_lines
 from condord.cli.mirror import Mirror
 from condord.cli.output import require_reader, write_stderr, write_stdout
 from condord.cli.pager import Pager
 from condord.cli.progress import progress, with_progress
 from condord.cli.raw_terminal import REPAINT, Terminal, WakePipe, take_terminal
 from condord.cli.screen import Screen, can_paint, folded, plain, screen
-from condord.cli.table import Line, Table, document_table, render
+from condord.cli.table import Line, Table, document_table, one_lines, render, render_one
 from condord.cli.view import DEFAULT, Arrangement, TableView, parse_show
-from condord.client.http import Daemon, decoded
+from condord.client.http import Daemon, decoded, lost_legs
 from condord.client.resume import follow
 from condord.errors import NotFound
 from condord.live import wire
@@ -50,7 +49,8 @@ def keep_watching(
     """
     if condor_id is not None:
         with progress(f"waiting for {daemon.address.url}"):
-            daemon.condor(condor_id)  # if it is not held, the error names similar ids
+            # If it is not held, the error names similar ids; a broken one has no JSON.
+            _ = daemon.condor(condor_id) if as_json else daemon.whole_or_broken(condor_id)
     if show is not None:
         with progress(f"waiting for {daemon.address.url}"):
             held = decoded(daemon.positions(), wire.Document)
@@ -96,9 +96,12 @@ def _append(daemon: Daemon, condor_id: str | None, view: TableView, *, as_json: 
     mirror, outage = Mirror(), Outage()
 
     def show() -> None:
-        body = _body(mirror, condor_id)
-        text = body + b"\n" if as_json else render(body, condor_id, pipe_screen, outage.sentence, view) + "\n"
-        write_stdout(text)
+        if as_json:
+            write_stdout(_body(mirror, condor_id) + b"\n")
+        elif condor_id is None:
+            write_stdout(render(_body(mirror, None), pipe_screen, outage.sentence, view) + "\n")
+        else:
+            write_stdout(render_one(_one(mirror, condor_id), condor_id, pipe_screen, outage.sentence) + "\n")
 
     def on_cut(reason: str, wait_seconds: float) -> None:
         # A table shown before says `live`: show it again, now as old.
@@ -183,11 +186,10 @@ class StreamFollower(threading.Thread):
     def table(self, screen: Screen, arrangement: Arrangement) -> Table:
         """Return the table as of now."""
         now, outage = dt.datetime.now(dt.UTC), self._outage.sentence
-        body = _body(self._mirror, self._condor_id)
         if self._condor_id is not None:
-            lines = condor_lines(decoded(body, wire.OneCondor), now, screen, outage)
+            lines = one_lines(_one(self._mirror, self._condor_id), self._condor_id, now, screen, outage)
             return Table([], [Line(text, str(at), text) for at, text in enumerate(lines)], [])
-        document = decoded(body, wire.Document)
+        document = decoded(_body(self._mirror, None), wire.Document)
         return document_table(document, arrangement.arranged(document), now, screen, outage, arrangement.view)
 
     def print_table(self, arrangement: Arrangement) -> None:
@@ -227,6 +229,13 @@ def _filter(condor_id: str | None) -> list[str]:
     return [] if condor_id is None else [condor_id]
 
 
+def _one(mirror: Mirror, condor_id: str) -> wire.OneCondor | wire.Document:
+    """Return one condor, or the document if that has it, or a part of it, among the broken ones."""
+    if _is_broken(mirror.document or {}, condor_id):
+        return decoded(_body(mirror, None), wire.Document)
+    return decoded(_body(mirror, condor_id), wire.OneCondor)
+
+
 def _body(mirror: Mirror, condor_id: str | None) -> bytes:
     """Return the body that `GET /api/positions`, or with an id `/api/positions/{id}`, would have now."""
     document: dict[str, Any] = mirror.document or {}
@@ -241,4 +250,10 @@ def _body(mirror: Mirror, condor_id: str | None) -> bytes:
                 return body
             status = msgspec.convert(document["status"], wire.Status)
             return wire.encode(condor_unconfirmed_if_lost(decoded(body, wire.OneCondor), status))
+    if _is_broken(document, condor_id):
+        raise lost_legs(condor_id)
     raise NotFound(f"{condor_id} is no longer held", "`condord positions` lists what is held.")
+
+
+def _is_broken(document: dict[str, Any], condor_id: str) -> bool:
+    return condor_id in [broken["id"] for broken in document.get("broken", ())]

@@ -19,7 +19,7 @@ import msgspec
 from condord.errors import EXIT_FAILED, CondordError, NotFound, Refused, Unavailable
 from condord.live.never_read import why_positions_unread
 from condord.live.remedies import split_loss
-from condord.live.urgency import symbols
+from condord.live.urgency import held, symbols
 from condord.live.wire import Document, Problem, UnreadProblem
 from condord.live.wire_alerts import AlertsJson
 from condord.live.wire_history import TradesJson
@@ -123,6 +123,12 @@ class TooManyRequests(TemporarilyUnavailable):
     exit_code = EXIT_FAILED
 
 
+def lost_legs(condor_id: str) -> NotFound:
+    """Return the error that a condor which is broken has no body of its own."""
+    hint = f"`condord positions {condor_id}` shows what is left of it, and `condord positions --json` has it."
+    return NotFound(f"{condor_id} has lost legs, so it is not among the condors", hint)
+
+
 class _Answered404(Unavailable):
     """The resource does not exist, or the server is not condord: then `detail` is empty."""
 
@@ -170,13 +176,23 @@ class Daemon:
             document = decoded(self.positions(), Document)
             require_read(why_positions_unread(document))
             if condor_id in [broken.id for broken in document.broken]:
-                hint = "`condord positions --show broken` shows it, and `condord positions` what is left of it."
-                raise NotFound(f"{condor_id} has lost legs, so it cannot be shown as a condor", hint) from error
-            hint = _similar(condor_id, [condor.id for condor in document.condors])
+                raise lost_legs(condor_id) from error
+            hint = _similar(condor_id, [condor.id for condor in held(document)])
             if (symbol := condor_id.upper()) in symbols(document):
                 hint = f"`condord positions --show {symbol}` shows the condors on it."
             hint = hint or "`condord positions` lists what is held."
             raise NotFound(f"no condor {_named(condor_id)} is held", hint) from error
+
+    def whole_or_broken(self, condor_id: str) -> bytes | Document:
+        """Return the body that `condor` returns, or the document if that has the condor, or a part of it, as broken.
+
+        Raises:
+            NotFound: no such condor is held; the hint names similar ids.
+            CondordError: as for `condor`.
+        """
+        document = decoded(self.positions(), Document)
+        is_broken = condor_id in [broken.id for broken in document.broken]
+        return document if is_broken else self.condor(condor_id)
 
     def history(self, parameters: Mapping[str, str]) -> bytes:
         """Return the exact body of `GET /api/history` with these parameters, a `wire_history.RecordedJson`.

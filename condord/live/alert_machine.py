@@ -189,18 +189,22 @@ class Alert:
         )
         self._counted = session_seconds if self.rule is not None and self.rule.repeat_minutes > 0 else None
 
-    def repeat(self, now_at: dt.datetime, text: str, found: TransitionValues | None = None) -> None:
-        """Note that it is notified again, with the value and severity of `found`, or else the earlier ones.
+    def repeat(self, now_at: dt.datetime, text: str, found: TransitionValues | None = None) -> Transition:
+        """Note that it is notified again; return what is delivered: `text`, with the value of `found` if there is one.
 
-        The severity changes only with a repeat, so the document never has a severity without a message to the channels.
+        The record keeps the text and the value of the firing, as `since` is the time of that. Its severity changes only
+        with a repeat, so the document never has a severity without a message to the channels.
         """
         self._stored = 0.0
         record = self.record
         if found is not None:
             highest = max(record.highest or record.severity, found.severity, key=SEVERITIES.index)
-            record = replace(record, value=found.value, severity=found.severity, highest=highest)
-        self.record = replace(record, text=text, repeats=record.repeats + 1, repeated_seconds=0.0, as_of=now_at)
+            record = replace(record, severity=found.severity, highest=highest)
+        self.record = replace(record, repeats=record.repeats + 1, repeated_seconds=0.0, as_of=now_at)
         self.is_changed = True
+        newest = self.transition("repeat")
+        value = record.value if found is None else found.value
+        return replace(newest, record=replace(newest.record, text=text, value=value))
 
     def resume(self, session_seconds: float) -> None:
         """Count the time of a firing alert that is repeated, after a restart or a change of its rule."""

@@ -111,7 +111,7 @@ def repeated(rule: Rule, subject: Subject, facts: Facts, *, is_held: bool) -> st
 def undecided(record: AlertRecord) -> str:
     """The sentence for an alert that may no longer hold: the earlier reason, without the P/L of that moment."""
     earlier = record.text.partition(": ")[2]
-    reason = (earlier.rpartition(". P/L ")[0] or earlier.removesuffix(".")).removeprefix(_UNDECIDED)
+    reason = earlier.rpartition(". P/L ")[0] or earlier.removesuffix(".")
     return f"{_name(record)}: {_UNDECIDED}{reason}."
 
 

@@ -277,8 +277,7 @@ class Alerts:
                 known = None if held is None else alert_text.repeated(rule, subject, facts, is_held=held)
                 text = known or alert_text.undecided(alert.record)
                 found = None if known is None else alert_evaluation.transition_values(rule, subject, facts, known)
-                alert.repeat(now_at, text, found)
-                self._transitions.append(alert.transition("repeat"))
+                self._transitions.append(alert.repeat(now_at, text, found))
         self._note(alert)
 
     def _current(self, alert: Alert | None, rule: Rule, subject: Subject, now_at: dt.datetime) -> Alert:

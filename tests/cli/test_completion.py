@@ -26,6 +26,12 @@ def test_held_condors_are_offered_with_their_kind(fake):
     assert offered(fake.url, "QQQ") == []
 
 
+def test_broken_condors_are_offered_after_the_others(fake):
+    both = [documents.broken(ID, A=1), documents.broken("A-1", A=1)]
+    fake.answers["/api/positions"] = json(documents.document(broken=both))
+    assert offered(fake.url) == [(ID, "short condor"), ("A-1", "broken short condor")]
+
+
 def test_the_orders_of_the_table_are_offered_with_their_meaning():
     assert completion.sorts("p") == [("pl", SORTS["pl"]), ("percent", SORTS["percent"])]
     assert [word for word, _ in completion.sorts("")] == [*SORTS]

@@ -4,7 +4,7 @@ import re
 import msgspec
 import pytest
 
-from condord.cli.condor_rows import condor_rows, searchable
+from condord.cli.condor_rows import condor_rows
 from condord.cli.screen import Screen
 from condord.cli.view import DEFAULT
 from condord.live import wire
@@ -104,13 +104,6 @@ def test_a_debit_and_the_prices_to_close_a_long_condor_have_no_sign():
     assert "long condor" in row
     assert row.split()[8:10] == ["6.45", "debit"]
     assert row.split()[14:16] == ["6.125", "5.80"]
-
-
-def test_a_row_is_found_by_text_for_which_it_may_have_no_room():
-    document = msgspec.convert(documents.document(broken=[BROKEN]), wire.Document)
-    broken, condor = DEFAULT.sorted(document)
-    assert searchable(condor, TODAY, "row") == "row Dec 18 short condor SPY 28 days"
-    assert searchable(broken, TODAY, "row") == "row Dec 18 short condor SPY 28 days broken no put 500"
 
 
 @pytest.mark.parametrize("width", [200, 120, 80, 50])

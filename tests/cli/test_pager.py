@@ -1,8 +1,11 @@
+import msgspec
 import pytest
 
 from condord.cli.pager import READING_SECONDS, Pager
 from condord.cli.screen import Screen
 from condord.cli.table import Line, Table
+from condord.live.wire_condor import CondorJson
+from tests.fakes import documents
 
 SCREEN = Screen(width=60)
 FOOT = ["totals", "live"]
@@ -125,6 +128,24 @@ def test_find_goes_to_the_row_that_has_all_words_and_marks_it():
     reader.press("enter")
     assert "\x1b[7mC12\x1b[0m" in reader.window
     assert "1 of 1 found · 9 condors above, 5 condors below" in reader.bar
+
+
+def test_condors_are_found_by_what_is_known_about_them_and_other_rows_by_their_words():
+    names = ("C00", "C01")
+    held = msgspec.convert(
+        [documents.condor(name, daysToExpiration=days) for name, days in zip(names, (28, 5), strict=True)],
+        list[CondorJson],
+    )
+    body = [
+        Line(name, f"{name} 0", name, name, condor, severity)
+        for name, condor, severity in zip(names, held, ("critical", None), strict=True)
+    ]
+
+    def found(text):
+        reader = Reader(table([*body, *OTHERS]), screen=Screen(width=60, colour=True)).press("/", *text, "enter")
+        return [line for line in ("C00", "C01", "AMD") if f"\x1b[7m{line}\x1b[0m" in reader.lines]
+
+    assert [found(text) for text in ("5 days", "critical", "c0", "amd")] == [["C01"], ["C00"], [], ["AMD"]]
 
 
 def test_n_and_capital_n_wrap_around():

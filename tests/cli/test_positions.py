@@ -73,6 +73,23 @@ def test_a_condor_is_shown_by_its_id(condord, fake):
     )
 
 
+def test_a_broken_condor_is_shown_by_its_id_and_has_no_json_of_its_own(condord, fake):
+    fake.answers["/api/positions"] = json(documents.document(broken=[documents.broken("SPY-1", A=1, B=0)]))
+    code, out, err = condord("positions", "SPY-1", "--url", fake.url)
+    assert (code, err) == (0, [])
+    assert out.startswith("SPY-1  broken short condor\nbroken      no put 500, 1 of 2 put 500, since ")
+    for form in ("--json", "--csv"):
+        code, out, err = condord("positions", "SPY-1", form, "--url", fake.url)
+        assert (code, out) == (1, "")
+        assert err[0] == "condord: SPY-1 has lost legs, so it is not among the condors"
+
+
+def test_a_condor_of_which_a_part_is_broken_is_shown_with_both(condord, fake):
+    fake.answers["/api/positions"] = json(documents.document(broken=[documents.broken(ID, A=1, B=0)]))
+    lines = condord("positions", ID, "--url", fake.url).out.splitlines()
+    assert [line for line in lines if line.startswith(ID)] == [f"{ID}  short condor", f"{ID}  broken short condor"]
+
+
 def test_an_unknown_condor_exits_with_1_and_hints_at_similar_ids(condord, fake):
     code, out, err = condord("positions", "SPY-261218-560-570-630", "--url", fake.url)
     assert (code, out) == (1, "")

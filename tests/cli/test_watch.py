@@ -85,6 +85,31 @@ def test_one_condor_is_watched_until_it_is_no_longer_held(condord, fake, held_co
     assert fake.requests[1][0] == f"/api/stream?condor={ID}"
 
 
+@pytest.mark.usefixtures("held_condor")
+def test_a_condor_that_breaks_is_watched_further(condord, fake):
+    lost = documents.document(condors=[], broken=[documents.broken(ID, A=1, B=0)])
+    fake.streams = [[SNAPSHOT, documents.frame("snapshot", lost, "k-2"), GONE]]
+    code, out, err = condord("positions", ID, "--watch", "--url", fake.url)
+    whole, broken = out.split("\n\n\n")[0], out[out.index("broken short condor") :]
+    assert whole.startswith(f"{ID}  short condor\n")
+    assert broken.startswith("broken short condor\nbroken      no put 500, 1 of 2 put 500, since ")
+    assert (code, err[0]) == (1, f"condord: {ID} is no longer held")
+    fake.streams = [[SNAPSHOT, documents.frame("snapshot", lost, "k-2")]]
+    code, out, err = condord("positions", ID, "--watch", "--json", "--url", fake.url)
+    assert (code, len(out.splitlines())) == (1, 1)
+    assert err[0] == f"condord: {ID} has lost legs, so it is not among the condors"
+
+
+def test_a_broken_condor_is_watched(condord, fake):
+    lost = documents.document(condors=[], broken=[documents.broken("SPY-1", A=1, B=0)])
+    fake.answers["/api/positions"] = json_answer(lost)
+    fake.streams = [[b"retry: 1\n\n" + documents.frame("snapshot", lost, "k-1"), GONE]]
+    code, out, err = condord("positions", "SPY-1", "--watch", "--url", fake.url)
+    assert (code, err[0]) == (1, "condord: SPY-1 is no longer held")
+    assert out.startswith("SPY-1  broken short condor\n")
+    assert condord("positions", "SPY-1", "--watch", "--json", "--url", fake.url).code == 1
+
+
 def test_an_unknown_condor_is_an_error_at_once(condord, fake):
     assert condord("positions", "nothing", "--watch", "--url", fake.url).code == 1
     assert not any("stream" in path for path, _ in fake.requests)
@@ -149,7 +174,7 @@ def test_no_number_is_cut_in_half_on_a_narrow_terminal(fake):
 def many(*names, **changes):
     """A snapshot with these condors, whose losses grow from one to the next."""
     held = [
-        documents.condor(name, valuation=documents.valuation(name, unrealizedPl=-10 * at, **changes))
+        documents.condor(name, root=name, valuation=documents.valuation(name, unrealizedPl=-10 * at, **changes))
         for at, name in enumerate(names)
     ]
     return documents.document(condors=held, totals=documents.totals(condors=len(held)))

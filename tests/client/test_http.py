@@ -150,8 +150,19 @@ def test_a_condor_that_lost_legs_is_not_called_unknown(fake):
     fake.answers["/api/positions"] = json_answer(documents.document(broken=[lost]))
     error = failure(fake.url, lambda daemon: daemon.condor(lost["id"]))
     assert isinstance(error, NotFound)
-    assert str(error) == f"{lost['id']} has lost legs, so it cannot be shown as a condor"
-    assert error.hint.startswith("`condord positions --show broken`")
+    assert str(error) == f"{lost['id']} has lost legs, so it is not among the condors"
+    assert error.hint.startswith(f"`condord positions {lost['id']}` shows what is left of it")
+    found = Daemon(fake.url).whole_or_broken(lost["id"])
+    assert isinstance(found, wire.Document)
+    assert [broken.id for broken in found.broken] == [lost["id"]]
+
+
+def test_an_unknown_condor_hints_at_a_similar_one_that_is_broken(fake):
+    fake.answers["/api/positions"] = json_answer(
+        documents.document(condors=[], broken=[documents.broken("QQQ-1-2", A=1)])
+    )
+    error = failure(fake.url, lambda daemon: daemon.whole_or_broken("QQQ-1-3"))
+    assert error.hint == "Similar ids: QQQ-1-2."
 
 
 def test_a_404_from_another_program_is_unavailable_not_an_unknown_condor(fake):

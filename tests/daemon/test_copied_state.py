@@ -14,7 +14,7 @@ from condord.errors import ConfigError
 from condord.live.alerts import Alerts
 from condord.notify.alert_copy import encoded
 from condord.notify.delivery import Delivery
-from condord.notify.file import Stored
+from condord.notify.file import StoredAlerts
 from condord.notify.store import AlertStore
 from condord.upstream import state_files
 from tests.fakes.alert_parts import FakeWatch
@@ -123,7 +123,7 @@ def test_the_daemon_begins_with_the_earlier_state(caplog):
     copied = CopiedState(
         [
             StateCopy(kind="names", name=NAMES, content=b"names"),
-            StateCopy(kind="alerts", name="", content=encoded("hash", Stored(records=(record(),)))),
+            StateCopy(kind="alerts", name="", content=encoded("hash", StoredAlerts(records=(record(),)))),
         ]
     )
     assert copied.files == {NAMES: b"names"}
@@ -134,7 +134,7 @@ def test_the_daemon_begins_with_the_earlier_state(caplog):
 
 def test_only_the_account_of_an_earlier_state_is_taken():
     names = f"{state_files.hash_of('one')}-names.json"
-    alerts = encoded(state_files.hash_of("one"), Stored())
+    alerts = encoded(state_files.hash_of("one"), StoredAlerts())
     for copy in (
         StateCopy(kind="names", name=names, content=b""),
         StateCopy(kind="alerts", name="", content=alerts),

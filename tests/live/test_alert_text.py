@@ -359,4 +359,3 @@ def test_what_is_not_known_any_longer_has_the_earlier_reason_without_its_pl(pl):
     earlier = "SPY 745/755/780/790 Dec 4: the loss is 2.2 times the credit (at least 2 times the credit)."
     given = alert_text.undecided(record(text=f"{earlier}{pl}"))
     assert given == earlier.replace("4: ", "4: what this alert needs cannot be known at present; earlier: ")
-    assert alert_text.undecided(record(text=given)) == given

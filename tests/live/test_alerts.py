@@ -500,16 +500,24 @@ def test_repeats_count_session_time_and_stop_when_it_is_acknowledged():
     assert desk.value(60, after=6000) == []
 
 
-def test_a_repeat_has_the_current_value_and_text():
+def test_a_repeat_has_the_current_value_and_text_and_the_alert_keeps_those_of_its_firing():
     desk = Desk(rule(clear="percentOfMaxProfit < 40", repeat_minutes=10))
     desk.value(60)
-    assert desk.value(70, after=600) == ["repeat"]
-    assert (desk.log[-1].record.value, desk.shown()[0].value, desk.stored[HALF].value) == (70, 70, 70)
-    assert "the profit is 70 % of its maximum (at least 50 %)." in desk.shown()[0].text
-    assert desk.value(45, after=600) == ["repeat"]
-    assert "not resolved yet, the profit is 45 % of its maximum." in desk.shown()[0].text
-    assert desk.value(None, after=600) == ["repeat"]
-    assert (desk.shown()[0].value, desk.shown()[0].since) == (45, NOON_AT)
+    [fired] = desk.shown()
+
+    def repeated(value):
+        assert desk.value(value, after=600) == ["repeat"]
+        for kept in (desk.shown()[0], desk.stored[HALF]):
+            assert (kept.since, kept.value, kept.text) == (NOON_AT, 60, fired.text)
+        return desk.log[-1].record.value, desk.log[-1].record.text
+
+    value, text = repeated(70)
+    assert value == 70
+    assert "the profit is 70 % of its maximum (at least 50 %)." in text
+    value, text = repeated(45)
+    assert value == 45
+    assert "not resolved yet, the profit is 45 % of its maximum." in text
+    assert repeated(None)[0] == 60
 
 
 def test_a_repeat_while_the_state_is_not_known_mentions_that_and_has_no_earlier_pl():
@@ -519,9 +527,10 @@ def test_a_repeat_while_the_state_is_not_known_mentions_that_and_has_no_earlier_
     name, _, _ = desk.shown()[0].text.partition(": ")
     for _ in range(2):
         assert desk.value(None, after=600) == ["repeat"]
-        assert desk.shown()[0].text == f"{name}: what this alert needs cannot be known at present; earlier: {reason}"
+        text = desk.log[-1].record.text
+        assert text == f"{name}: what this alert needs cannot be known at present; earlier: {reason}"
     assert desk.value(70, after=600) == ["repeat"]
-    assert "not known" not in desk.shown()[0].text
+    assert "not known" not in desk.log[-1].record.text
 
 
 def test_a_repeat_has_the_current_severity_and_the_end_goes_to_the_channels_it_was_sent_to():

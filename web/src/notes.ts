@@ -30,7 +30,7 @@ export const areOld = (notes: Note[]) => notes.some(({ look }) => OLD.includes(l
 
 /** Returns the notes on `condor`, the most serious first. */
 export function notesOn(condor: Condor, context: Context, format = usual): Note[] {
-  const all = [lost(context, format), feed(context, format), legs(condor, context), values(condor, context, format), arrival(condor, context, format)]
+  const all = [connection(context, format), legs(condor, context), values(condor, context, format), arrival(condor, context, format)]
   return all.flat().sort((one, other) => NOTES.indexOf(one.look) - NOTES.indexOf(other.look))
 }
 
@@ -51,6 +51,9 @@ export function absence(id: string, context: Pick<Shown, 'document' | 'link' | '
   const why = link.error?.message ?? (link.state === 'refused' ? 'The token is missing or wrong.' : '')
   return [text, `${unconnected(link, now, format)}.`, why].filter(Boolean).join(' ')
 }
+
+/** Returns the notes that do not depend on the condor: on the connection, and on the feed. */
+export const connection = (context: Context, format = usual) => [...lost(context, format), ...feed(context, format)]
 
 function lost({ link, now }: Context, format: Format): Note[] {
   if (link.state === 'open') return []
@@ -102,7 +105,15 @@ function legs(condor: Condor, { status }: Context): Note[] {
 /** Quotes in these states have no mid, and at a crossed one no order to close would be filled. */
 const LAST_GOOD: Partial<Record<Quote['state'], string>> = { stub: 'stub quote', crossed: 'crossed, no price to close at' }
 
-function values(condor: Condor, context: Context, { clock, signedUsd }: Format): Note[] {
+/** Returns the note that the quotes of `legs` may be old, with the time of the oldest that is. */
+export function unconfirmedNote(legs: readonly { symbol: string }[], { quotes, now }: Context, { clock } = usual): Note {
+  const found = legs.map(({ symbol }) => quotes.get(symbol))
+  const times = found.flatMap((quote) => (quote?.unconfirmed && quote.time ? [Date.parse(quote.time)] : []))
+  return { look: 'stale', text: `Unconfirmed${times.length ? ` since ${clock(Math.min(...times), now)}` : ''}` }
+}
+
+function values(condor: Condor, context: Context, format: Format): Note[] {
+  const { clock, signedUsd } = format
   const { missing, unconfirmed, plBounds } = condor.valuation
   const notes: Note[] = []
   if (missing.length) {
@@ -114,17 +125,12 @@ function values(condor: Condor, context: Context, { clock, signedUsd }: Format):
   if (positions?.error && positions.readAt) {
     notes.push({ look: 'notice', text: `The account cannot be read; last read at ${clock(positions.readAt, context.now)}` })
   }
-  const times: number[] = []
   for (const leg of condor.legs) {
     const quote = context.quotes.get(leg.symbol)
-    if (quote?.unconfirmed && quote.time) times.push(Date.parse(quote.time))
     const why = quote?.mark != null && LAST_GOOD[quote.state]
     if (why) notes.push({ look: 'notice', text: `Mid of ${legName(leg)} is the last good one: ${why}` })
   }
-  if (unconfirmed) {
-    const since = times.length ? ` since ${clock(Math.min(...times), context.now)}` : ''
-    notes.push({ look: 'stale', text: `Unconfirmed${since}` })
-  }
+  if (unconfirmed) notes.push(unconfirmedNote(condor.legs, context, format))
   if (condor.ambiguous) notes.push({ look: 'notice', text: 'Ambiguous: the legs could be grouped differently' })
   return notes
 }

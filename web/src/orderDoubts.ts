@@ -1,5 +1,6 @@
 /** What the owner of a condor should know before sending the order that closes it. */
-import type { Condor, Quote } from './document'
+import type { Closable } from './closingOrder'
+import type { Quote } from './document'
 import type { Format } from './format'
 import { legName } from './naming'
 import { STATE_WORDS } from './quoteWords'
@@ -9,7 +10,7 @@ import { isOneSide, workingOrder } from './working'
 const UNUSABLE = ['none', 'noAsk', 'crossed', 'stub']
 
 /** Returns the legs whose quotes make no natural price, each with the reason: `755 put: bid 0.05, ask 60.00`. */
-export function unusableQuotes({ legs }: Condor, quotes: ReadonlyMap<string, Quote>, { price }: Format): string[] {
+export function unusableQuotes({ legs }: Closable, quotes: ReadonlyMap<string, Quote>, { price }: Format): string[] {
   return legs.flatMap((leg) => {
     const { state = 'none', bid, ask } = quotes.get(leg.symbol) ?? {}
     // Without an ask the quote has 0, which is not a price.
@@ -19,7 +20,7 @@ export function unusableQuotes({ legs }: Condor, quotes: ReadonlyMap<string, Quo
 }
 
 /** Returns a sentence if `limit`, per share, is more than the condor can ever be worth; else null. */
-export function aboveWidth({ direction, putWidth, callWidth }: Condor, limit: number, { price }: Format): string | null {
+export function aboveWidth({ direction, putWidth, callWidth }: Closable, limit: number, { price }: Format): string | null {
   const isShort = direction === 'short'
   const width = Math.max(putWidth, callWidth)
   if ((isShort ? limit : -limit) <= width) return null
@@ -27,7 +28,7 @@ export function aboveWidth({ direction, putWidth, callWidth }: Condor, limit: nu
 }
 
 /** Returns a sentence on each working order that already closes the condor or a part of it. */
-export function alreadyClosing(condor: Condor, format: Format): string[] {
+export function alreadyClosing(condor: Closable, format: Format): string[] {
   // An older daemon sends no closing orders.
   return (condor.closing ?? []).map((order) => {
     const isPart = order.quantity < condor.quantity || isOneSide(order, condor)

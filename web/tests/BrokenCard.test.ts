@@ -1,9 +1,10 @@
 import { createApp, nextTick, type App } from 'vue'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { Broken, Document } from '../src/document'
 import IronCondorCard from '../src/IronCondorCard.vue'
 import { createLive } from '../src/live'
-import { alert, AS_OF, condor, document as account, status, loaded } from './account'
+import { forget } from '../src/unfolded'
+import { alert, AS_OF, condor, document as account, loaded, quote, status } from './account'
 
 const apps: App[] = []
 afterEach(() => {
@@ -19,12 +20,14 @@ const lacking = (...held: [number, number, number, number]): Broken => {
   return { id: ID, ...facts, legs: left, missing, unrealizedPl: -65, since: AS_OF }
 }
 
-async function card(broken: Broken, changes: Partial<Document> = {}) {
+const quotes = condor().legs.map(({ symbol }) => quote(symbol))
+
+async function card(broken: Broken, changes: Partial<Document> = {}, onCopy?: (copied: unknown) => void) {
   const { live, link, show } = createLive(Date.parse(AS_OF))
   link.value = { state: 'open', since: Date.parse(AS_OF), retryAt: null }
-  show(account('e-1', [], { broken: [broken], ...changes }))
+  show(account('e-1', [], { broken: [broken], quotes, ...changes }))
   const host = document.createElement('div')
-  const app = createApp(IronCondorCard, { live, id: ID })
+  const app = createApp(IronCondorCard, { live, id: ID, ...(onCopy && { onCopy }) })
   app.mount(host)
   apps.push(app)
   await loaded()
@@ -32,7 +35,57 @@ async function card(broken: Broken, changes: Partial<Document> = {}) {
   return { host, words, link, show, data: () => ({ ...host.querySelector('article')!.dataset }), isOld: () => host.querySelector('article')!.hasAttribute('data-old') }
 }
 
+async function press(host: Element, text: string) {
+  ;[...host.querySelectorAll('button')].find((button) => button.textContent === text)!.click()
+  await loaded()
+}
+
 describe('the card of a broken condor', () => {
+  afterEach(forget)
+
+  it('offers the order that closes what is left', async () => {
+    const { host, words, show } = await card(lacking(0, 2, 1, 2))
+    expect([words('.condor-actions p'), words('pre')]).toEqual([['3 of 4 legs left'], []])
+    await press(host, 'Copy closing order')
+    expect(host.querySelector('pre')!.textContent!.split('\n')).toEqual([
+      'Close what is left of 2 SPY iron condors, limit a debit of 2.65, day order',
+      'Buy to close 2 SPY Dec 18, 2026 715 put',
+      'Buy to close 1 SPY Dec 18, 2026 770 call',
+      'Sell to close 2 SPY Dec 18, 2026 780 call',
+    ])
+    expect(words('.condor-order li')).toEqual([])
+    show(account('e-2', [], { broken: [lacking(0, 2, 1, 2)], quotes: quotes.map((each) => ({ ...each, unconfirmed: true })) }))
+    await nextTick()
+    expect(words('.condor-order li')).toEqual(['These prices may be old: Unconfirmed since 10:30:58 ET.'])
+    await press(host, 'Copy closing order')
+    expect(words('pre')).toEqual([])
+  })
+
+  it('warns of prices while the feed is lost', async () => {
+    const { host, words } = await card(lacking(0, 2, 2, 2), { status: status({ state: 'halted' }) })
+    await press(host, 'Copy closing order')
+    expect(words('.condor-order li')).toEqual([expect.stringMatching(/^These prices may be old: Feed halted since /)])
+  })
+
+  it('passes on what was copied', async () => {
+    const copied = vi.fn()
+    vi.stubGlobal('navigator', { clipboard: { writeText: async () => {} } })
+    const { host } = await card(lacking(0, 0, 0, 2), {}, copied)
+    await press(host, 'Copy closing order')
+    await press(host, 'Copy JSON for Alpaca')
+    expect(copied).toHaveBeenCalledWith(expect.objectContaining({ id: ID, price: 'mid', format: 'json' }))
+    expect(JSON.parse(copied.mock.calls[0]![0].content)).toEqual({
+      symbol: 'SPY261218C00780000',
+      type: 'limit',
+      time_in_force: 'day',
+      qty: '2',
+      limit_price: '2.64',
+      side: 'sell',
+      position_intent: 'sell_to_close',
+    })
+    vi.unstubAllGlobals()
+  })
+
   it('is titled with what is missing, and has what is left', async () => {
     const { words, data } = await card(lacking(0, 2, 1, 2))
     expect(words('h2')).toEqual(['SPY lost its 2 long puts 705 and 1 of its 2 short calls 770'])

@@ -1,6 +1,6 @@
 import { createApp, nextTick, type App as Application } from 'vue'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { alert, AS_OF, broken, condor, document as account, risk, status, totals, unmatched, valuation } from '../../tests/account'
+import { alert, AS_OF, broken, condor, document as account, loaded, risk, status, totals, unmatched, valuation } from '../../tests/account'
 import type { Alert, Document } from '../document'
 import { createLive } from '../live'
 import App from './App.vue'
@@ -195,6 +195,7 @@ describe('the figures', () => {
   it('are of the condors, and what is in no condor is listed separately', async () => {
     const shares = { ...account('x').underlyings[0]!, shares: 100 }
     const { host, text } = await page({ totals: totals({ dayPl: -114, naturalPl: null, incomplete: 1 }), underlyings: [shares] })
+    await loaded()
     const figures = [...host.querySelectorAll('.totals > div')].map((each) => each.textContent!.replace(/\s+/g, ' ').trim())
     expect(figures.slice(0, 5)).toEqual([
       'Condors today−$114.00',
@@ -254,6 +255,14 @@ describe('the strip of expirations', () => {
     host.querySelector<HTMLElement>('.expirations button')!.click()
     await nextTick()
     expect(location.hash).toBe('')
+  })
+
+  it('has the risk of what is left of broken condors', async () => {
+    const short = { symbol: 'C770', right: 'call', strike: 770, side: 'short', quantity: 1, held: 1 } as const
+    const lost = { ...broken('SPY-1', {}, 1), legs: [short] }
+    const { text } = await page({ condors: [], broken: [lost], unmatched: [unmatched({ symbol: 'C770' })] })
+    await loaded()
+    expect(text('.expirations button')).toBe('Dec 18 · 28 d · SPY · risk unlimited · 1 broken')
   })
 })
 

@@ -42,9 +42,14 @@ describe('the expirations', () => {
   it('are in order, with underlyings, risk and broken condors', () => {
     const later = condor('IWM', { expiration: '2027-01-15', daysToExpiration: 56 })
     const lost = { ...broken('X', { A: 1 }), underlying: 'QQQ' }
-    const [first, second] = expirationsOf([later, condor(), { ...condor(), id: 'b' }], [lost], NOW)
-    expect(first).toEqual({ date: '2026-12-18', days: 28, names: ['SPY', 'QQQ'], condors: 2, broken: 1, risk: 2716, isExpired: false })
+    const held = [later, condor(), { ...condor(), id: 'b' }]
+    const [first, second] = expirationsOf(held, [lost], NOW, (condors, broken) => 100 * condors.length + broken.length)
+    expect(first).toEqual({ date: '2026-12-18', days: 28, names: ['SPY', 'QQQ'], condors: 2, broken: 1, risk: 201, isExpired: false })
     expect(second).toMatchObject({ date: '2027-01-15', names: ['IWM'], risk: 1358 })
+  })
+
+  it('have no risk of broken condors before that is counted', () => {
+    expect(expirationsOf([condor()], [broken('X', { A: 1 })], NOW)[0]!.risk).toBeNull()
   })
 
   it('await settlement after it', () => {

@@ -9,14 +9,17 @@ export interface Expiration {
   names: string[]
   condors: number
   broken: number
-  /** The maximum loss of the condors in dollars; null if the credit of one is not known. */
+  /** The maximum loss of the condors and of what is left of broken ones, in dollars; null if a part of it is not known. */
   risk: number | null
   /** Whether all of them have expired and await settlement. */
   isExpired: boolean
 }
 
+/** Returns the maximum loss of condors of one expiration with what is left of broken ones, in dollars; null if it is not known. */
+export type RiskWithLeft = (condors: Condor[], broken: Broken[]) => number | null
+
 /** Returns the expirations of `condors` and of broken ones, the nearest first. `now` is in milliseconds. */
-export function expirationsOf(condors: Iterable<Condor>, broken: Iterable<Broken>, now: number): Expiration[] {
+export function expirationsOf(condors: Iterable<Condor>, broken: Iterable<Broken>, now: number, riskWithLeft?: RiskWithLeft): Expiration[] {
   const held = [...condors]
   const lost = [...broken]
   const dates = [...new Set([...held, ...lost].map(({ expiration }) => expiration))].sort()
@@ -30,7 +33,7 @@ export function expirationsOf(condors: Iterable<Condor>, broken: Iterable<Broken
       names: [...new Set([...own, ...ownBroken].map(({ underlying }) => underlying))],
       condors: own.length,
       broken: ownBroken.length,
-      risk: riskOf(live, now),
+      risk: ownBroken.length ? (riskWithLeft?.(live, ownBroken) ?? null) : riskOf(live, now),
       isExpired: own.length > 0 && live.length === 0 && ownBroken.length === 0,
     }
   })

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { AS_OF, condor, status } from '../../tests/account'
+import { AS_OF, condor, status, underlying } from '../../tests/account'
 import type { Notice, Status, Unmatched } from '../document'
 import type { Link } from '../live'
 import { noticeSentence } from './notices'
-import { gapSentence, marketWords, retrySentence, sourceWords, standing, title } from './words'
+import { gapSentence, marketWords, retrySentence, sourceWords, standing, title, unconfirmed } from './words'
 
 const NOW = Date.parse(AS_OF)
 const OPEN: Link = { state: 'open', since: NOW - 60_000, retryAt: null }
@@ -83,6 +83,14 @@ describe('the state', () => {
   it('does not change with time only', () => {
     expect(standing(CUT, status(), NOW + 30_000)).toEqual(standing(CUT, status(), NOW))
   })
+})
+
+it('prices of underlyings are doubted where no source confirms them, not where one does not trade', () => {
+  const doubted = (...doubts: boolean[]) =>
+    unconfirmed({ condors: [condor()], underlyings: doubts.map((unconfirmed, at) => underlying(`S${at}`, { unconfirmed })) })
+  expect([doubted(), doubted(false), doubted(true, false)]).toEqual([null, null, null])
+  expect(doubted(true, true)).toBe('the prices of the underlyings are not confirmed')
+  expect(unconfirmed({ condors: [], underlyings: [underlying('A', { price: null, unconfirmed: true })] })).toBeNull()
 })
 
 describe('the title of the tab', () => {

@@ -47,15 +47,19 @@ const TONES: Record<Status['state'], Tone> = {
 }
 
 /**
- * Returns which condors have prices that are not confirmed, as after a lost connection, although the feed is live; null if none
- * have. Their cards are dimmed, so the page must not call its prices current.
+ * Returns what the prices of a document lack although the feed is live, as after a lost connection; null if nothing. Their
+ * cards are dimmed or mark the price, so the page must not call its prices current. A single underlying may just not trade.
  */
-export function unconfirmed(document: Pick<Document, 'condors'> | null): string | null {
+export function unconfirmed(document: Pick<Document, 'condors'> & Partial<Pick<Document, 'underlyings'>> | null): string | null {
   const all = document?.condors ?? []
   const count = all.filter(({ valuation }) => valuation.unconfirmed).length
-  if (!count) return null
-  const which = count < all.length ? `${count} of ${all.length} condors` : count === 1 ? 'the condor' : 'all condors'
-  return `the prices of ${which} are not confirmed`
+  if (count) {
+    const which = count < all.length ? `${count} of ${all.length} condors` : count === 1 ? 'the condor' : 'all condors'
+    return `the prices of ${which} are not confirmed`
+  }
+  // An older daemon has none.
+  const priced = document?.underlyings?.filter(({ price }) => price !== null) ?? []
+  return priced.length && priced.every((each) => each.unconfirmed) ? 'the prices of the underlyings are not confirmed' : null
 }
 
 /**

@@ -1,0 +1,13 @@
+/** The page and the terminal write the sentence of an alert in the same form: both are held to one file of cases. */
+import { expect, it } from 'vitest'
+import { presentText } from '../src/alarm'
+import type { Alert } from '../src/document'
+import { format } from '../src/format'
+import cases from './alarm.cases.json'
+
+const { alerts, since } = cases
+const now = Date.parse(cases.now)
+
+it.each(alerts)('$text', ({ text, sentence }) =>
+  expect(presentText({ text, since } as Alert, null, format, now)).toBe(sentence.replace('{since}', format.clock(since, now))),
+)
