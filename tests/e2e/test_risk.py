@@ -44,10 +44,12 @@ def changed(follower, part):
 
 def test_the_tested_sides_are_named_and_subscribers_have_the_figures_of_get_positions(start):
     condord = start("tested")
-    document = condord.document()
-    risks = [condor["risk"] for condor in document["condors"]]
-    assert {risk["tested"] for risk in risks} >= {"put", "call"}
-    assert {risk["breached"] for risk in risks} == {True, False}
+
+    def named(key):
+        return {condor["risk"][key] for condor in condord.document()["condors"]}
+
+    until(lambda: named("tested") >= {"put", "call"}, lambda: f"both sides are tested: {named('tested')}")
+    assert named("breached") == {True, False}
     with closing(Follower(condord.url)) as follower:
         until(lambda: changed(follower, "risks") and changed(follower, "underlyings"), "figures and prices move")
 
