@@ -14,6 +14,8 @@ from tests.http.scrape import samples
 
 LOADING_TICKS = 30  # hundredths of a second of a processor; loading takes three times as many
 HOST = socket.gethostname()
+QUIET = {"CONDORD_STREAM_SILENCE_SECONDS": "600"}
+"""For a market that does not move, in which the streams are silent."""
 
 
 class Ingester(Condord):
@@ -75,10 +77,11 @@ class Ingester(Condord):
 
 
 class Cluster:
-    """Ingesters, their bus, and their simulator."""
+    """Ingesters, their bus, and their simulator. `environ` is a part of the environment of each ingester."""
 
-    def __init__(self, stack: ExitStack, directory: Path, simulated: Simulated, *lines: str) -> None:
+    def __init__(self, stack: ExitStack, directory: Path, simulated: Simulated, *lines: str, **environ: str) -> None:
         self.stack = stack
+        self._environ = environ
         self.directory = directory
         self.simulated = simulated
         nats = directory / "nats"
@@ -88,7 +91,9 @@ class Cluster:
 
     def start(self, name: str, *arguments: str, bus: str = "", **options) -> Ingester:
         """Start an ingester, which keeps its state under this name."""
-        program = Ingester(self.simulated, bus or self.nats.url, self.directory / name, *arguments, **options)
+        program = Ingester(
+            self.simulated, bus or self.nats.url, self.directory / name, *arguments, **self._environ, **options
+        )
         return self.stack.enter_context(closing_program(program))
 
     def pair(self, *arguments: str, **options) -> tuple[Ingester, Ingester]:
@@ -113,12 +118,12 @@ class Cluster:
 
 
 @contextmanager
-def cluster(directory: Path, *lines: str) -> Iterator[Cluster]:
+def cluster(directory: Path, *lines: str, **environ: str) -> Iterator[Cluster]:
     """A cluster whose market moves, with these lines in the configuration of the NATS server."""
     with ExitStack() as stack:
         simulated = stack.enter_context(closing_program(Simulated(**replaced(**UNPACED))))
         simulated.post("market", rate=5)
-        made = Cluster(stack, directory, simulated, *lines)
+        made = Cluster(stack, directory, simulated, *lines, **environ)
         yield made
 
 

@@ -4,7 +4,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from tests.cluster.processes.ingesters import Cluster
+from tests.cluster.processes.ingesters import QUIET, Cluster
 from tests.e2e.alerting import BEYOND, CALM, await_alert, channel, settle
 from tests.e2e.conftest import files, lasting_market, market, receiver
 from tests.e2e.running import fetch, until
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def cluster(tmp_path, market):
     with ExitStack() as stack:
-        yield Cluster(stack, tmp_path, market.simulated)
+        yield Cluster(stack, tmp_path, market.simulated, **QUIET)
 
 
 @pytest.fixture

@@ -5,19 +5,17 @@ from contextlib import closing
 
 import pytest
 
-from tests.cluster.processes.ingesters import cluster
+from tests.cluster.processes.ingesters import QUIET, cluster
 from tests.e2e.running import until
 
 pytestmark = pytest.mark.slow
 
 MINUTE_TIMEOUT_SECONDS = 130.0
-QUIET = {"CONDORD_STREAM_SILENCE_SECONDS": "600"}
-"""In a market that does not move, the stream is silent."""
 
 
 @pytest.fixture
 def ingesters(tmp_path):
-    with cluster(tmp_path) as made:
+    with cluster(tmp_path, **QUIET) as made:
         made.simulated.post("market", frozen=True)  # a minute has the same values wherever it is recorded
         yield made
 
@@ -45,7 +43,7 @@ def stored_minutes(program) -> int:
 
 
 def test_a_takeover_makes_no_hole_in_the_line_of_a_condor(ingesters):
-    leader, standby = ingesters.pair(**QUIET)
+    leader, standby = ingesters.pair()
     condor = standby.document()["condors"][0]["id"]
     before = recorded(leader, condor).keys()
 
@@ -66,7 +64,7 @@ def test_a_takeover_makes_no_hole_in_the_line_of_a_condor(ingesters):
 
 
 def test_an_ingester_that_stops_has_recorded_its_running_minute(ingesters):
-    _leader, standby = ingesters.pair(**QUIET)
+    _leader, standby = ingesters.pair()
     until(lambda: standby.document()["condors"][0]["valuation"]["unrealizedPl"] is not None, "a value")
     assert standby.stop() == 0
     assert stored_minutes(standby) > 0
