@@ -139,7 +139,11 @@ class FrontSource:
         self._follow(self._of_maker(MakerSink(self._feed, self._announcements, fence)))
 
     def stand_by(self) -> None:
-        """Follow the bus from now on."""
+        """Follow the bus from now on. What the maker has sent is lost until another leader's frame comes."""
+        if self.is_leading:
+            self._feed.lose(
+                "this process does not lead any longer, and nothing has come from another leader", "leaderLost"
+            )
         self._announcements.step_down()
         self._follow(self._of_bus)
 

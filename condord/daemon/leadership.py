@@ -191,7 +191,8 @@ class Leadership:
             self._do(self._election.failed(number, self._now()))
             return
         last_fence = self._election.last_fence
-        if fence is not None and fence <= last_fence:
+        # Its own last fence means that an answer came late, not that the fence did not rise.
+        if fence is not None and fence < last_fence:
             self._log_failure(Declined(f"its fence is not above {last_fence}, the last one", OLD_FENCE_REMEDY))
         else:
             self._declined = None

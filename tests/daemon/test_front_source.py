@@ -116,6 +116,10 @@ def test_while_it_leads_a_front_follows_and_asks_its_maker():
         await asyncio.sleep(1)
         assert not scene.source.is_leading
         assert scene.announced.log == ["step down"]
+        reason = "this process does not lead any longer, and nothing has come from another leader"
+        assert scene.feed.log == [(reason, "leaderLost")]
+        scene.source.stand_by()
+        assert len(scene.feed.log) == 1, "what comes from the bus is not lost"
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task

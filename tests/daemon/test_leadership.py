@@ -164,6 +164,20 @@ def test_a_fence_that_does_not_rise_is_logged_once_with_a_remedy(caplog):
     assert "clock" in logged["remedy"]
 
 
+def test_the_own_last_fence_is_given_back_without_an_error(caplog):
+    async def main():
+        async with scene() as made:
+            await asyncio.sleep(0.5)
+            assert made.leadership.fence == 5
+            made.lease.fence = 4  # each acquisition adds one
+            made.lease.answers = [False]
+            await asyncio.sleep(2.0)
+            assert "release 5" in made.lease.calls
+
+    run(main())
+    assert [record for record in caplog.records if record.message == "The lease cannot be asked for"] == []
+
+
 def test_a_request_that_never_ends_has_a_reason_in_the_log(caplog):
     caplog.set_level(logging.DEBUG)
 

@@ -170,7 +170,8 @@ def test_a_bus_that_is_back_after_2_s_has_one_leader_again(ingesters):
     def look():
         found = [each.cluster() for each in (leader, standby)]
         roles = sorted(each.get("role", "") for each in found)
-        return found if roles == ["leader", "standby"] and all((each["fence"] or 0) > fence for each in found) else None
+        has_one = roles == ["leader", "standby"] and all(each["leader"] and each["fence"] > fence for each in found)
+        return found if has_one else None
 
     found = until(look, lambda: f"one leader: {leader.stderr} {standby.stderr}")
     assert found[0]["fence"] == found[1]["fence"]
