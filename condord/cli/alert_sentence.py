@@ -7,6 +7,7 @@ import re
 
 from condord.cli import formatting
 from condord.live import wire
+from condord.live.urgency import held, orders_cutoff
 from condord.live.wire_alerts import AlertJson
 
 _PRICE = r", [A-Z0-9.]+ [0-9,]+\.[0-9]{2}"
@@ -45,6 +46,6 @@ def sentence(
 
 def _is_late(alert: AlertJson, now: dt.datetime, document: wire.Document | None) -> bool:
     """Return whether the cut-off for orders has passed; False if it is not known."""
-    condors = [] if document is None else document.condors
-    expiry = next((condor.expiry for condor in condors if condor.id == alert.condor_id), None)
-    return expiry is not None and any(each.kind == "orders" and each.at <= now for each in expiry.cutoffs)
+    condors = () if document is None else held(document)
+    cutoff_at = next((orders_cutoff(condor) for condor in condors if condor.id == alert.condor_id), None)
+    return cutoff_at is not None and cutoff_at <= now

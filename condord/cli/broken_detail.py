@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from condord.cli import formatting
 from condord.cli.condor_notes import condor_notes, why_broken
 from condord.cli.grid import Cell, Row, grid
+from condord.cli.last_day import expiry_lines, no_orders_since
 from condord.cli.left_order import left_order
 from condord.cli.row_notes import whole
 from condord.cli.screen import Screen, painted, plain
-from condord.core.market_hours import exchange_day
 from condord.live import wire
 from condord.live.wire_broken import BrokenJson, BrokenLeg, left_pl
 from condord.live.wire_condor import Unmatched
@@ -45,21 +45,22 @@ def _facts(
     screen: Screen,
 ) -> list[tuple[str, list[str]]]:
     """Return the names of the facts, each with its lines."""
-    today, name = exchange_day(document.as_of), plain(broken.underlying)
+    name, over = plain(broken.underlying), no_orders_since(broken, document.as_of)
     price = next((each.price for each in document.underlyings if each.symbol == broken.underlying), None)
     profit = screen.paint(formatting.gain(broken.unrealized_pl), formatting.gain_style(broken.unrealized_pl))
     order = left_order(broken, quotes)
+    closing = [f"{order.mid} at mid", f"{order.natural} at bid and ask", *map(plain, order.legs)]
     return [
         (
             "broken",
             [f"{screen.paint(why_broken(broken), 'alarm')}, since {formatting.moment(broken.since, document.as_of)}"],
         ),
-        ("expires", [f"{formatting.date(broken.expiration, today)}, {formatting.days(broken.days_to_expiration)}"]),
+        ("expires", expiry_lines(broken, document.as_of)),
         ("quantity", [str(broken.quantity)]),
         ("P/L", [f"{profit} of what is left"]),
         ("max loss", [f"{_max_loss(document, broken)}, of all options on {name}"]),
         ("underlying", [f"{name} {formatting.money(price)}"]),
-        ("to close", [f"{order.mid} at mid", f"{order.natural} at bid and ask", *map(plain, order.legs)]),
+        ("to close", [*([screen.paint(over, "warn")] if over else []), *closing]),
     ]
 
 

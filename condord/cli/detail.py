@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from condord.cli import formatting
 from condord.cli.condor_notes import condor_notes
 from condord.cli.grid import Cell, Row, grid, grid_width
+from condord.cli.last_day import expiry_lines
 from condord.cli.row_notes import whole
 from condord.cli.screen import Screen, painted, plain
-from condord.core.market_hours import exchange_day
 from condord.core.position import Direction
 from condord.live import wire
 from condord.live.wire_condor import CondorJson, ExitsJson, LegJson
@@ -22,8 +22,6 @@ _CONTRACT = " STRIKE|RIGHT"  # the symbol contains them too
 _LEG_NUMBERS = " QTY| ENTRY| BID| ASK| MARK| P/L| IV| DELTA"
 _SPARE_LEG_NUMBERS = ("ENTRY", "IV", "DELTA", "ASK", "BID", "MARK", "QTY", "SIDE")
 """Columns to leave out on a narrow terminal, the first to go first. The profit or loss is always shown."""
-
-_CUTOFFS = {"orders": "orders until", "liquidation": "may be liquidated from"}
 
 
 def condor_lines(answer: wire.OneCondor, now: dt.datetime, screen: Screen, outage: str = "") -> list[str]:
@@ -58,7 +56,7 @@ def _facts(condor: CondorJson, as_of: dt.datetime, now: dt.datetime, screen: Scr
     paid = "debit" if (condor.credit or 0) < 0 else "credit"
     mark, natural = (formatting.closing_price(each, condor.direction) for each in (value.mark, value.natural))
     return [
-        ("expires", _expiry(condor, as_of)),
+        ("expires", expiry_lines(condor, as_of)),
         ("quantity", [f"{condor.quantity} x {condor.multiplier}"]),
         (paid, [formatting.price(condor.credit).removeprefix("-")]),
         ("mark", [f"{mark}, close now {natural}"]),
@@ -89,29 +87,6 @@ def _exits(exits: ExitsJson) -> str:
     """Return the P/L at which the rules in force take profit and stop; empty without such rules."""
     known = {name: value for name, value in (("target", exits.target), ("stop", exits.stop)) if value is not None}
     return ", ".join(f"{name} {formatting.gain(value)}" for name, value in known.items())
-
-
-def _expiry(condor: CondorJson, as_of: dt.datetime) -> list[str]:
-    """Return the days, the cut-offs and the end in the order of time, by the exchange's clock at `as_of`."""
-    today = exchange_day(as_of)
-    lines = [f"{formatting.date(condor.expiration, today)}, {formatting.days(condor.days_to_expiration)}"]
-    if condor.expiry is None:
-        return lines
-    ends = [(cutoff.at, _CUTOFFS[cutoff.kind]) for cutoff in condor.expiry.cutoffs]
-    ends.append((condor.expiry.last_trading_at, "last trades"))
-    if condor.settlement == "am":
-        ends.append((condor.expiry.settles_at, "settles at the opening prices of"))
-    return lines + [f"{what} {_at(at, as_of)}" for at, what in sorted(ends)]
-
-
-def _at(at: dt.datetime, as_of: dt.datetime) -> str:
-    """Return the date and the time in New York, and how far away it is today."""
-    local, today = formatting.in_new_york(at), exchange_day(as_of)
-    text = f"{formatting.date(local.date(), today)} {local:%H:%M} ET"
-    if at <= as_of:
-        return f"{text}, passed {formatting.age(at, as_of)}"
-    is_today = local.date() == today
-    return f"{text}, {formatting.ahead(at, as_of)}" if is_today else text
 
 
 def _underlying(condor: CondorJson) -> list[str]:

@@ -1,4 +1,4 @@
-"""How long a condor can still be closed, on the last day on which it trades.
+"""How long a condor, whole or broken, can still be closed, and what happens on the last day on which it trades.
 
 Alpaca stops taking orders before the contracts stop trading, so the time left is that to its cut-off.
 """
@@ -16,6 +16,7 @@ from condord.live.wire_condor import CondorJson
 
 _MINUTES_ONLY = 120  # below it, whole hours would be too coarse
 _MINUTE_SECONDS = 60
+_CUTOFFS = {"orders": "orders until", "liquidation": "may be liquidated from"}
 
 
 def time_left(condor: CondorJson | BrokenJson, as_of: dt.datetime, unit: str = "") -> str:
@@ -25,7 +26,7 @@ def time_left(condor: CondorJson | BrokenJson, as_of: dt.datetime, unit: str = "
     trade. `as_of` is by the exchange's clock.
     """
     days = formatting.days(condor.days_to_expiration, unit)
-    if isinstance(condor, BrokenJson) or condor.expiry is None:
+    if condor.expiry is None:
         return days
     if condor.expiry.last_trading_at <= as_of:
         return "expired"
@@ -36,3 +37,34 @@ def time_left(condor: CondorJson | BrokenJson, as_of: dt.datetime, unit: str = "
     if minutes <= 0:
         return "no orders"
     return f"{minutes} min" if minutes < _MINUTES_ONLY else f"{minutes // 60} h"
+
+
+def expiry_lines(condor: CondorJson | BrokenJson, as_of: dt.datetime) -> list[str]:
+    """Return the days, the cut-offs and the end in the order of time, by the exchange's clock at `as_of`."""
+    today, expiry = exchange_day(as_of), condor.expiry
+    lines = [f"{formatting.date(condor.expiration, today)}, {formatting.days(condor.days_to_expiration)}"]
+    if expiry is None:
+        return lines
+    ends = [(cutoff.at, _CUTOFFS[cutoff.kind]) for cutoff in expiry.cutoffs]
+    ends.append((expiry.last_trading_at, "last trades"))
+    if expiry.settles_at > expiry.last_trading_at:
+        ends.append((expiry.settles_at, "settles at the opening prices of"))
+    return lines + [f"{what} {_at(at, as_of)}" for at, what in sorted(ends)]
+
+
+def no_orders_since(condor: CondorJson | BrokenJson, as_of: dt.datetime) -> str:
+    """Return a sentence that no orders are taken any longer; empty while they are, or if that is not known."""
+    cutoff_at = orders_cutoff(condor)
+    if cutoff_at is None or cutoff_at > as_of:
+        return ""
+    return f"Alpaca has taken no orders for it since {formatting.moment(cutoff_at, as_of)}"
+
+
+def _at(at: dt.datetime, as_of: dt.datetime) -> str:
+    """Return the date and the time in New York, and how far away it is today."""
+    local, today = formatting.in_new_york(at), exchange_day(as_of)
+    text = f"{formatting.date(local.date(), today)} {local:%H:%M} ET"
+    if at <= as_of:
+        return f"{text}, passed {formatting.age(at, as_of)}"
+    is_today = local.date() == today
+    return f"{text}, {formatting.ahead(at, as_of)}" if is_today else text

@@ -12,7 +12,7 @@ from condord.cli.condor_rows import condor_rows
 from condord.cli.detail import condor_lines
 from condord.cli.grid import Cell, Row, grid
 from condord.cli.screen import Screen, folded, joined, painted, plain, shortened
-from condord.cli.view import DEFAULT, AnyCondor, TableView
+from condord.cli.view import DEFAULT, AnyCondor, TableView, row_key
 from condord.client.http import decoded
 from condord.core.market_hours import exchange_day
 from condord.core.rules.rule import Severity
@@ -35,9 +35,9 @@ _MIN_NOTICE_WIDTH = 10
 class Line(NamedTuple):
     """A line of the table.
 
-    `key` is the same for all lines of one row, and `search` is what `/` finds it by. `condor` is the id of the condor
-    that the line shows, or empty. The first line of a condor has that as `shown`, with the severity that it is marked
-    with, and is found by it.
+    `key` is the same for all lines of one row, and `search` is what `/` finds it by. `condor` is the `row_key` of the
+    condor that the line shows, or empty. The first line of a condor has that as `shown`, with the severity that it is
+    marked with, and is found by it.
     """
 
     text: str
@@ -148,9 +148,9 @@ def _condors(
     found = condor_rows(document, shown, screen, old=old)
     lines = []
     for condor, (first, *others) in zip(shown, found.rows, strict=True):
-        severity = severity_of(condor, document.alerts)
-        lines.append(Line(first, f"{condor.id} 0", first, condor.id, condor, severity))
-        lines += [Line(text, f"{condor.id} {at}", "", condor.id) for at, text in enumerate(others, 1)]
+        severity, key = severity_of(condor, document.alerts), row_key(condor)
+        lines.append(Line(first, f"{key} 0", first, key, condor, severity))
+        lines += [Line(text, f"{key} {at}", "", key) for at, text in enumerate(others, 1)]
     return [found.title], [*lines, *(Line(text, f"left out {at}") for at, text in enumerate(found.left_out))]
 
 

@@ -71,14 +71,19 @@ class TableView(msgspec.Struct, frozen=True, kw_only=True):
         ordered.sort(key=by_urgency(document.alerts, document.as_of), reverse=self.is_reversed and rank is None)
         if rank is None:
             return ordered
-        ranks = {condor.id: rank(condor) for condor in ordered}
-        ordered.sort(key=lambda condor: ranks[condor.id] is None)
+        ranks = {row_key(condor): rank(condor) for condor in ordered}
+        ordered.sort(key=lambda condor: ranks[row_key(condor)] is None)
         known = sum(value is not None for value in ranks.values())
-        ordered[:known] = sorted(ordered[:known], key=lambda condor: ranks[condor.id], reverse=self.is_reversed)
+        ordered[:known] = sorted(ordered[:known], key=lambda condor: ranks[row_key(condor)], reverse=self.is_reversed)
         return ordered
 
 
 DEFAULT = TableView()
+
+
+def row_key(condor: AnyCondor) -> str:
+    """Return what no other condor of the document has: of two units one can be broken, and both have the same id."""
+    return f"{condor.id} broken" if isinstance(condor, BrokenJson) else condor.id
 
 
 class Arrangement:
@@ -92,7 +97,7 @@ class Arrangement:
         self.view = view
         self.is_kept = False
         self._sorts_at = -math.inf
-        self._ids: list[str] = []
+        self._keys: list[str] = []
 
     def keep(self, now: float, *, is_reading: bool) -> None:
         """Keep the order while it `is_reading`, and for `SORT_SECONDS` after it was sorted; `now` is in seconds."""
@@ -104,10 +109,10 @@ class Arrangement:
         """Return the condors to show, in their order."""
         shown = self.view.sorted(document)
         if self.is_kept:
-            known = {condor.id: condor for condor in held(document)}
-            listed = [known[identity] for identity in self._ids if identity in known]
-            shown = listed + [condor for condor in shown if condor.id not in self._ids]
-        self._ids = [condor.id for condor in shown]
+            known = {row_key(condor): condor for condor in held(document)}
+            listed = [known[key] for key in self._keys if key in known]
+            shown = listed + [condor for condor in shown if row_key(condor) not in self._keys]
+        self._keys = [row_key(condor) for condor in shown]
         return shown
 
 

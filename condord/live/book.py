@@ -18,7 +18,7 @@ from condord.core import valuation as values
 from condord.core.account_summary import AccountSummary
 from condord.core.calendar import Calendar
 from condord.core.condor import Condor
-from condord.core.cutoffs import CutoffSettings, cutoffs
+from condord.core.cutoffs import CutoffSettings
 from condord.core.grouping.account import Grouping
 from condord.core.market_hours import exchange_day
 from condord.core.position import Position
@@ -233,7 +233,7 @@ class Book:
         edition.unmatched.fill((symbol, *self._rendered_leftover(symbol)) for symbol in self._held.leftover_of)
         edition.recast(
             condors=[json for _, _, json in condors],
-            broken=self._broken,
+            broken=render.with_expiry(self._broken, self.risks.figures.chains, reading.calendar, self.cutoffs),
             totals=self._totals(),
             status=self._with_notices(self._upstream_status),
         )
@@ -244,7 +244,7 @@ class Book:
         chains = {condor.id: chain for chain in self.risks.figures.chains for condor in chain.condors}
         for condor in self._held.grouping.condors:
             value, chain = self._value(condor), chains[condor.id]
-            ends = cutoffs(chain.key.expiry, chain.ending, chain.style, calendar, self.cutoffs)
+            ends = chain.cutoffs(calendar, self.cutoffs)
             terms = render.ContractTerms(
                 style=chain.style, ending=chain.ending, cutoffs=ends, exits=self._exits[condor.id]
             )

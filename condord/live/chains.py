@@ -17,6 +17,7 @@ import msgspec
 from condord.core.calendar import DAY, Calendar
 from condord.core.condor import Condor
 from condord.core.cover import Leftover
+from condord.core.cutoffs import Cutoff, CutoffSettings, cutoffs
 from condord.core.expiry import Ending, Expiry, Style, ending_of, expiry_of, style_of
 from condord.core.market_hours import LATE, Hours, exchange_day
 from condord.core.model.assumptions import MINUTES_PER_YEAR
@@ -101,6 +102,10 @@ class HeldChain(msgspec.Struct, frozen=True, kw_only=True):
             return now_at.replace(second=0, microsecond=0)
         last = today if today is not None and self._close(today) <= now_at else _before(now_at, calendar)
         return min(self._close(last), self.ending.last_trading_at)
+
+    def cutoffs(self, calendar: Calendar, settings: CutoffSettings) -> tuple[Cutoff, ...]:
+        """The cut-offs of Alpaca on the last trading day."""
+        return cutoffs(self.key.expiry, self.ending, self.style, calendar, settings)
 
     def _close(self, hours: Hours) -> dt.datetime:
         return hours.close_at + LATE if self.key.expiry.is_late else hours.close_at

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Collection, Iterable
 
 import msgspec
 
 from condord.core import valuation as values
+from condord.core.calendar import Calendar
 from condord.core.condor import Condor
 from condord.core.cover import Leftover
-from condord.core.cutoffs import Cutoff
+from condord.core.cutoffs import Cutoff, CutoffSettings
 from condord.core.expiry import Ending, Style
 from condord.core.quote import Quote
 from condord.live import broken as breaks
 from condord.live import render_risk, wire, wire_broken, wire_condor
+from condord.live.chains import HeldChain
 from condord.live.notices import Notice
 from condord.live.wire_alerts import AlertCounts
 from condord.live.wire_risk import ModelJson
@@ -165,7 +168,7 @@ def unmatched(
 def broken(condor: breaks.Broken, day: dt.date) -> wire_broken.BrokenJson:
     """Return a broken condor as of `day`, the date at the exchange.
 
-    Its profit or loss is None: `Edition` sums it from the published entries.
+    Its profit or loss is None: `Edition` sums it from the published entries. Its expiry is None: see `with_expiry`.
     """
     was = condor.condor
     return wire_broken.BrokenJson(
@@ -193,6 +196,22 @@ def broken(condor: breaks.Broken, day: dt.date) -> wire_broken.BrokenJson:
         unrealized_pl=None,
         since=condor.since,
     )
+
+
+def with_expiry(
+    broken: Iterable[wire_broken.BrokenJson],
+    chains: Collection[HeldChain],
+    calendar: Calendar,
+    settings: CutoffSettings,
+) -> list[wire_broken.BrokenJson]:
+    """Return the broken condors with the expiry of the contracts that are left of them, each of which is in a chain."""
+    shown = []
+    for condor in broken:
+        left = {leg.symbol for leg in condor.legs if leg.held}
+        chain = next(chain for chain in chains if any(held.symbol in left for held in chain.contracts))
+        expiry = render_risk.expiry(chain.ending, chain.cutoffs(calendar, settings))
+        shown.append(msgspec.structs.replace(condor, expiry=expiry))
+    return shown
 
 
 def totals(

@@ -106,13 +106,11 @@ def nearness_of(condor: CondorJson | BrokenJson, as_of: dt.datetime) -> Nearness
 
 def are_orders_over(condor: CondorJson | BrokenJson, as_of: dt.datetime) -> bool:
     """Return whether Alpaca no longer takes orders for the condor, as far as that is known."""
-    if isinstance(condor, BrokenJson):
-        return condor.days_to_expiration < 0
     cutoff_at = orders_cutoff(condor)
     return condor.days_to_expiration < 0 if cutoff_at is None else cutoff_at <= as_of
 
 
-def orders_cutoff(condor: CondorJson) -> dt.datetime | None:
+def orders_cutoff(condor: CondorJson | BrokenJson) -> dt.datetime | None:
     """Return when Alpaca stops taking orders for the condor; None if that is not known."""
     cutoffs = condor.expiry.cutoffs if condor.expiry is not None else ()
     return min((cutoff.at for cutoff in cutoffs if cutoff.kind == "orders"), default=None)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 
 from condord.core.occ import Right
 from condord.core.position import Direction, Kind
+from condord.live.wire_risk import ExpiryJson
 from condord.live.wire_values import Dollars, Instant, PublicJson, Side, dollars, e4
 
 _E4_PER_CENT = 100
@@ -33,7 +34,7 @@ class BrokenJson(PublicJson, frozen=True, kw_only=True):
     `missing` is empty if orders closed its legs and left a short uncovered. `unrealizedPl` is the sum over the entries
     of `unmatched` that hold what is left of it, null if one of them is. An entry with more contracts than `held` counts
     by quantity, rounded to the cent, half a cent up. Deltas do not carry it: a client sums it again when one of these
-    entries changes.
+    entries changes. `expiry` is that of the contracts that are left, null where an older condord sends none.
     """
 
     id: str
@@ -49,6 +50,7 @@ class BrokenJson(PublicJson, frozen=True, kw_only=True):
     missing: list[str]
     unrealized_pl: Dollars | None
     since: Instant
+    expiry: ExpiryJson | None = None
 
 
 def left_pl(parts: Iterable[tuple[int, int | None, Dollars | None]]) -> Dollars | None:

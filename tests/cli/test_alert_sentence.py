@@ -35,10 +35,11 @@ def test_the_price_at_that_time_can_be_left_out():
     assert shown(text, has_price=False) == "the short put 740 was 1.43 (0.19 %) away at 10:30 ET."
 
 
-def test_after_the_cutoff_the_sentence_has_the_time_since_which_no_orders_are_taken():
-    condor = documents.condor()
+@pytest.mark.parametrize("part", ["condors", "broken"])
+def test_after_the_cutoff_the_sentence_has_the_time_since_which_no_orders_are_taken(part):
+    condor = documents.condor() if part == "condors" else documents.broken(A=1)
     condor["expiry"] |= {"cutoffs": [{"kind": "orders", "at": "2026-11-20T15:30:00Z", "source": "config"}]}
-    document = msgspec.convert(documents.document(condors=[condor]), wire.Document)
+    document = msgspec.convert(documents.document(**({"condors": []} | {part: [condor]})), wire.Document)
     text = "Alpaca takes orders for it until 10:30 ET (as configured) and may liquidate it from 10:30."
     before = dt.datetime(2026, 11, 20, 15, 29, tzinfo=dt.UTC)
     assert shown(text, before, document, condorId=condor["id"]) == text

@@ -49,6 +49,9 @@ def test_a_broken_condor_is_shown_with_what_is_missing_what_is_left_and_what_clo
         "SPY-261218-500-510-560-570  broken short condor",
         "broken      no put 560, 1 of 2 call 640, since 10:31 ET",
         "expires     Dec 18, 28 days",
+        "            may be liquidated from Dec 18 15:15 ET",
+        "            orders until Dec 18 15:30 ET",
+        "            last trades Dec 18 16:15 ET",
         "quantity    2",
         "P/L         -45.00 of what is left",
         "max loss    unlimited, of all options on SPY",
@@ -65,6 +68,14 @@ def test_a_broken_condor_is_shown_with_what_is_missing_what_is_left_and_what_clo
         "SPY261218C00630000  short    2     2   0.90  1.10  1.30  1.20   +6.25  uncovered short",
         "SPY261218C00640000  long     2     1   1.09  1.10  1.30  1.20  +13.50",
     ]
+
+
+def test_after_the_cut_off_the_closing_order_begins_with_the_time_since_which_no_orders_are_taken():
+    before, after = ("\n".join(lines(asOf=f"2026-12-18T{time}Z")) for time in ("20:29:00", "20:35:00"))
+    assert "orders until Dec 18 15:30 ET, in 1 min 0 s\n" in before
+    assert "to close    a debit of 3.60 at mid\n" in before
+    assert "orders until Dec 18 15:30 ET, passed 5 min 0 s ago\n" in after
+    assert "to close    Alpaca has taken no orders for it since 15:30 ET\n            a debit of 3.60 at mid\n" in after
 
 
 def test_a_price_or_an_entry_that_is_not_known_is_a_dash():

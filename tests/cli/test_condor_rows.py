@@ -73,6 +73,13 @@ def test_without_a_price_of_its_underlying_a_broken_condor_has_a_dash_there():
     assert "  582.10  no put 500  " in rows(condors=[], broken=[BROKEN])[1]
 
 
+def test_on_the_last_day_a_broken_condor_has_the_time_left_for_orders_in_its_row():
+    lost = BROKEN | {"daysToExpiration": 0}
+    for time, left in (("19:55:00", "35 min"), ("20:30:00", "no orders")):
+        shown = rows(condors=[], broken=[lost], asOf=f"2026-12-18T{time}Z")[1]
+        assert f"  {left}  " in shown
+
+
 def test_a_partly_lost_leg_and_an_uncovered_short_are_named():
     legs = documents.broken(A=1, B=0)
     assert "  no put 500, 1 of 2 put 500  " in rows(broken=[legs])[1]

@@ -3,7 +3,7 @@ import datetime as dt
 import msgspec
 import pytest
 
-from condord.cli.last_day import time_left
+from condord.cli.last_day import expiry_lines, no_orders_since, time_left
 from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import CondorJson
 from tests.fakes import documents
@@ -66,6 +66,33 @@ def test_without_cut_offs_or_an_expiry_the_last_day_is_today():
     assert [time_left(each, at("19:55:00")) for each in (unread, uncut)] == ["today", "today"]
 
 
-def test_a_broken_condor_shows_days():
-    broken = msgspec.convert(documents.broken(SPY261218P00540000=1) | {"daysToExpiration": 0}, BrokenJson)
-    assert time_left(broken, at("19:55:00")) == "today"
+def broken(expiry):
+    lost = documents.broken(SPY261218P00540000=1) | {"daysToExpiration": 0, "expiry": expiry}
+    return msgspec.convert(lost, BrokenJson)
+
+
+@pytest.mark.parametrize(("time", "text"), [("19:55:00", "35 min"), ("20:30:00", "no orders"), ("21:15:00", "expired")])
+def test_a_broken_condor_has_the_time_left_for_orders_too(time, text):
+    assert time_left(broken(documents.expiry()), at(time)) == text
+
+
+def test_without_an_expiry_a_broken_condor_shows_days_and_takes_orders_as_far_as_is_known():
+    unread = broken(None)
+    assert time_left(unread, at("20:55:00")) == "today"
+    assert expiry_lines(unread, at("20:55:00")) == ["Dec 18, today"]
+    assert no_orders_since(unread, at("20:55:00")) == ""
+
+
+def test_a_broken_condor_that_settles_at_the_open_has_the_opening_prices_as_its_end():
+    ending = {"lastTradingAt": LAST_TRADE, "settlesAt": "2026-12-19T14:30:00Z", "cutoffs": []}
+    assert expiry_lines(broken(ending), at("20:15:00"))[1:] == [
+        "last trades Dec 18 16:15 ET, in 1 h 0 min",
+        "settles at the opening prices of Dec 19 09:30 ET",
+    ]
+
+
+def test_from_the_cut_off_on_there_is_a_sentence_that_no_orders_are_taken():
+    assert [no_orders_since(condor(), at(time)) for time in ("20:29:59", "20:30:00")] == [
+        "",
+        "Alpaca has taken no orders for it since 15:30 ET",
+    ]

@@ -3,7 +3,9 @@ import pytest
 
 from condord.cli.pager import READING_SECONDS, Pager
 from condord.cli.screen import Screen
-from condord.cli.table import Line, Table
+from condord.cli.table import Line, Table, document_table
+from condord.cli.view import DEFAULT
+from condord.live import wire
 from condord.live.wire_condor import CondorJson
 from tests.fakes import documents
 
@@ -208,3 +210,17 @@ def test_a_line_that_is_too_wide_is_folded():
     reader = Reader(Table([], [Line("word " * 20, "0", "word")], []), screen=Screen(width=20))
     assert all(len(line) <= 20 for line in reader.lines)
     assert sum(line.count("word") for line in reader.lines) == 20
+
+
+def test_of_two_units_of_a_condor_the_broken_and_the_whole_one_are_found_and_counted_apart():
+    made = documents.document(broken=[documents.broken(documents.CONDOR_ID, A=0)])
+    document = msgspec.convert(made, wire.Document)
+    shown, now = DEFAULT.sorted(document), document.as_of
+    wide = Screen(width=200, colour=True)
+    reader = Reader(document_table(document, shown, now, wide, "", DEFAULT), height=30, screen=wide)
+    reader.press("/", *"broken", "enter")
+    painted = [line for line in reader.lines if line.startswith("\x1b[7m") and documents.CONDOR_ID in line]
+    assert len(painted) == 1
+    reader.height = 5
+    reader.press("g")
+    assert "2 condors" in reader.press("end").bar

@@ -5,6 +5,7 @@ import typer
 from condord.cli.view import SHOWS, SORTS, Arrangement, TableView, parse_show, parse_sort
 from condord.errors import NotFound
 from condord.live import wire
+from condord.live.wire_broken import BrokenJson
 from tests.fakes import documents
 
 
@@ -181,3 +182,17 @@ def test_an_arrangement_follows_the_document_unless_it_is_kept():
     assert ids(first, third) == ["first", "third"]
     arrangement.is_kept = False
     assert ids(first, won, third) == ["third", "first"]
+
+
+@pytest.mark.parametrize(("is_kept", "order"), [(False, ["broken", "whole"]), (True, ["whole", "broken"])])
+def test_of_two_units_the_whole_and_the_broken_one_have_their_own_rows_and_ranks(is_kept, order):
+    arrangement = Arrangement(TableView(sort="pl"))
+
+    def rows(whole_pl, broken_pl):
+        whole, broken = held("same", unrealizedPl=whole_pl), documents.broken("same", A=0) | {"unrealizedPl": broken_pl}
+        made = msgspec.convert(documents.document(condors=[whole], broken=[broken]), wire.Document)
+        return ["broken" if isinstance(row, BrokenJson) else "whole" for row in arrangement.arranged(made)]
+
+    assert rows(-9, -1) == ["whole", "broken"]
+    arrangement.is_kept = is_kept
+    assert rows(-1, -9) == order

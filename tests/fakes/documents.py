@@ -281,6 +281,7 @@ def broken(identity="SPY-261218-500-510-560-570", **held):
         "missing": [symbol for symbol, count in held.items() if not count],
         "unrealizedPl": 15,
         "since": AS_OF,
+        "expiry": expiry(),
     }
 
 

@@ -310,6 +310,34 @@ def test_without_rules_a_condor_has_no_exits(house):
     assert condor["exits"] == {"target": None, "stop": None}
 
 
+@pytest.mark.parametrize("style", ["american", "european"])
+def test_a_broken_condor_has_the_expiry_that_it_had_when_it_was_whole(style):
+    def held(*lost):
+        other = position("QQQ261218C00500000", 1)
+        legs = [msgspec.structs.replace(leg, style=style) for leg in spy() if leg.symbol not in lost]
+        return (other, *legs)
+
+    house = House(held())
+    [whole] = house.document(EVERYTHING)["condors"]
+    house.set_positions(held(P560, C640))
+    [broken] = house.document(EVERYTHING)["broken"]
+    assert broken["expiry"] == whole["expiry"]
+    assert broken["expiry"]["cutoffs"][0]["source"] == ("product" if style == "european" else "config")
+
+
+def test_changed_cutoffs_of_a_broken_condor_are_a_snapshot_and_unchanged_ones_are_not():
+    house = House(spy())
+    house.set_positions(PIECES)
+    version = house.edition.version
+    house.set_positions(PIECES)
+    assert house.edition.version == version
+    other = msgspec.structs.replace(house.book.cutoffs, order_cutoff_minutes_etf=60)
+    house.publisher.set_model(RiskSettings(), [], other)
+    house.set_positions(PIECES)
+    [broken] = house.document(EVERYTHING)["broken"]
+    assert broken["expiry"]["cutoffs"][0] == {"kind": "orders", "at": "2026-12-18T20:00:00Z", "source": "config"}
+
+
 def test_changed_cutoffs_are_a_snapshot_and_unchanged_ones_are_not(house, stream):
     house.publisher.set_model(RiskSettings(), [], house.book.cutoffs)
     house.set_status(status())

@@ -239,7 +239,7 @@ def test_a_broken_condor_shows_what_it_was_and_what_is_left():
         (C630, "call", 630, "short", 2, 0),
         (C640, "call", 640, "long", 2, 2),
     ]
-    assert (shown.missing, shown.unrealized_pl) == ([C630], None)
+    assert (shown.missing, shown.unrealized_pl, shown.expiry) == ([C630], None, None)
 
 
 def test_totals_show_their_parts():

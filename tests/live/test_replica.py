@@ -1,9 +1,12 @@
+import json
+
 import msgspec
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from condord.live import wire
 from condord.live.fanout import Fanout
 from condord.live.published import EVERYTHING, Selection
 from condord.live.replica import Replica, SourceEvent, Unreadable, empty_edition
@@ -267,6 +270,22 @@ def test_a_resume_while_the_source_is_lost_has_that_status(origin, hop):
     client.go_to(hop)
     [(event, _, data)] = client.read()
     assert (event, data["status"]["code"]) == ("delta", "sourceLost")
+
+
+@pytest.mark.parametrize("is_absent", [False, True])
+def test_a_broken_condor_of_an_older_source_has_no_expiry(is_absent):
+    source = House(HELD)
+    source.set_positions(HELD[1:])
+    document = json.loads(wire.encode(source.edition.document(source.now_at)))
+    [broken] = document["broken"]
+    assert broken["expiry"]["cutoffs"]
+    if is_absent:
+        del broken["expiry"]
+    hop = Hop(Origin(House(HELD)))
+    hop.replica.take(SourceEvent("snapshot", document["version"], json.dumps(document).encode(), b""), 0.0, hop.now_at)
+    [shown] = hop.edition.document(hop.now_at).broken
+    assert (shown.expiry is None) is is_absent
+    assert shown.id == broken["id"]
 
 
 def test_a_source_that_was_restarted_replaces_everything(origin, hop):

@@ -81,8 +81,22 @@ def test_those_not_acknowledged_come_before_nearer_ones_and_the_newest_first_wit
 def test_without_a_known_cut_off_orders_are_over_after_the_expiration():
     unread = [documents.condor(daysToExpiration=days, expiry=None) for days in (0, -1)]
     assert [are_orders_over(each, NOW) for each in msgspec.convert(unread, list[CondorJson])] == [False, True]
-    lost = [documents.broken(A=1) | {"daysToExpiration": days} for days in (0, -1)]
+    lost = [documents.broken(A=1) | {"daysToExpiration": days, "expiry": None} for days in (0, -1)]
     assert [are_orders_over(each, NOW) for each in msgspec.convert(lost, list[BrokenJson])] == [False, True]
+
+
+def test_a_broken_condor_for_which_orders_are_over_comes_after_those_that_can_be_traded():
+    def broken(name, until):
+        cutoffs = [{"kind": "orders", "at": until, "source": "config"}]
+        expiry = {"lastTradingAt": AS_OF, "settlesAt": AS_OF, "cutoffs": cutoffs}
+        return documents.broken(name, A=1) | {"daysToExpiration": 0, "expiry": expiry}
+
+    over, open_ = broken("A over", "2026-12-04T20:15:00Z"), broken("B open", "2026-12-04T20:30:00Z")
+    lost = msgspec.convert([over, open_], list[BrokenJson])
+    assert [are_orders_over(each, NOW) for each in lost] == [True, False]
+    whole = next(each for each in CONDORS if each.id == "open today")
+    ordered = sorted([lost[0], whole, lost[1]], key=by_urgency(ALERTS, NOW))
+    assert [each.id for each in ordered] == ["open today", "B open", "A over"]
 
 
 @pytest.mark.parametrize(

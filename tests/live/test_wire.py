@@ -39,7 +39,7 @@ UNMATCHED = {
 QUOTE = {"symbol", "bid", "bidSize", "ask", "askSize", "mark", "state", "time", "unconfirmed"}
 BROKEN = {
     *("id", "kind", "direction", "underlying", "root", "expiration", "daysToExpiration", "quantity", "openedAt"),
-    *("legs", "missing", "unrealizedPl", "since"),
+    *("legs", "missing", "unrealizedPl", "since", "expiry"),
 }
 TOTALS = {
     *("condors", "incomplete", "unrealizedPl", "naturalPl", "dayPl", "unmatchedPl", "unmatchedDayPl", "closedDayPl"),

@@ -432,7 +432,7 @@ export interface components {
          *     `missing` is empty if orders closed its legs and left a short uncovered. `unrealizedPl` is the sum over the entries
          *     of `unmatched` that hold what is left of it, null if one of them is. An entry with more contracts than `held` counts
          *     by quantity, rounded to the cent, half a cent up. Deltas do not carry it: a client sums it again when one of these
-         *     entries changes.
+         *     entries changes. `expiry` is that of the contracts that are left, null where an older condord sends none.
          */
         Broken: {
             id: string;
@@ -453,6 +453,7 @@ export interface components {
             unrealizedPl: number | null;
             /** Format: date-time */
             since: string;
+            expiry: components["schemas"]["Expiry"] | null;
         };
         /** @description One leg of the condor as it was. `held` of its `quantity` contracts are left, and are in `unmatched`. */
         BrokenLeg: {
