@@ -59,6 +59,7 @@ class Follower:
         self._max_wait_seconds = max_wait_seconds
         self._heard_at = 0.0
         self._reason = "it has not answered yet"
+        self._shown_reason = ""
         self._is_lost = False
         self._lost_at = 0.0
         self._has_followed = False
@@ -165,7 +166,7 @@ class Follower:
         self._has_followed = True
 
     async def _watch(self) -> None:
-        """Report the source as lost after `LOST_SECONDS` without an event."""
+        """Report the source as lost after `LOST_SECONDS` without an event, and again if the reason changes."""
         loop = asyncio.get_running_loop()
         waking = Waking(loop.time())
         while True:
@@ -175,12 +176,16 @@ class Follower:
             await asyncio.sleep(min(due - now, WATCH_SECONDS) if now < due else WATCH_SECONDS)
 
     def _lose(self, now: float) -> None:
+        reason = self.reason
         if not self._is_lost:
             self._is_lost, self._lost_at = True, now
-            fields = {"source": self._settings.address.url, "code": "sourceLost", "reason": self.reason}
+            fields = {"source": self._settings.address.url, "code": "sourceLost", "reason": reason}
             event = "The source is lost" if self._has_followed else "The source does not answer yet"
             _log.warning(event, extra={"fields": fields})
-            self._sink.lose(self.reason)
+        elif reason == self._shown_reason:
+            return
+        self._shown_reason = reason
+        self._sink.lose(reason)
 
     @property
     def reason(self) -> str:
