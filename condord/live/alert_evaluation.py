@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
@@ -10,6 +11,7 @@ from condord.core.rules.evaluating import clear, evaluate_any, matches, severity
 from condord.core.rules.facts import Facts, Value
 from condord.core.rules.rule import Condition, Rule
 from condord.live.alert_machine import Event, TransitionValues
+from condord.live.alert_records import AlertRecord
 from condord.live.alert_subject import Subject
 
 _ABOUT_BROKEN = frozenset({"brokenCondor", "assignment"})
@@ -68,6 +70,23 @@ def event_of(rule: Rule, facts: Facts, *, held: bool | None) -> Event:
     return "cleared" if not conditions or evaluate_any(conditions, facts) is True else "lapsed"
 
 
+def first_record(rule: Rule, facts: Facts, now_at: dt.datetime) -> AlertRecord:
+    """The record of an alert that has never fired."""
+    return AlertRecord(
+        id=f"{rule.name}:{facts.subject}",
+        rule=rule.name,
+        definition="",
+        condor_id=facts.subject if facts.scope == "condor" else None,
+        underlying=facts.underlying,
+        opened_at=None,
+        state="inactive",
+        severity=rule.severity,
+        basis=None,
+        since=now_at,
+        as_of=now_at,
+    )
+
+
 def transition_values(rule: Rule, subject: Subject, facts: Facts, text: str) -> TransitionValues:
     """The values that a transition shows: that of the first comparison, and its threshold."""
     conditions = when(rule, facts)
@@ -79,4 +98,11 @@ def transition_values(rule: Rule, subject: Subject, facts: Facts, text: str) -> 
         basis=rule.basis if any(QUANTITIES[each.quantity].has_basis for each in conditions) else None,
         severity=severity(rule, facts, subject.closing_percent),
         text=text,
+        extent=extent(rule, subject),
     )
+
+
+def extent(rule: Rule, subject: Subject) -> int | None:
+    """How many contracts a broken condor has lost, for rules about that; None for others."""
+    is_about = any(each.quantity == "brokenCondor" and not each.is_negated for each in when(rule, subject.mark))
+    return subject.lost if is_about else None

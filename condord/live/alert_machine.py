@@ -9,6 +9,7 @@ of these events:
 | `holds`   | `when` holds                                                                         |
 | `due`     | it also has held for `for_seconds` of session time                                   |
 | `lapsed`  | `when` does not hold, and `clear` does not hold or is not known                      |
+| `grown`   | `when` holds, and what it is about is worse than when it fired                       |
 | `cleared` | `when` does not hold, and one of `clear` does, or there is none                      |
 | `gone`    | the subject is not there any longer, or the rule is removed, disabled or changed     |
 
@@ -29,8 +30,8 @@ from msgspec.structs import replace
 from condord.core.rules.rule import SEVERITIES, Basis, Rule, Severity
 from condord.live.alert_records import AlertRecord, State, Transition
 
-Event = Literal["unknown", "holds", "due", "lapsed", "cleared", "gone"]
-Action = Literal["beginFirst", "begin", "count", "pause", "reset", "fire", "resolve", "end", "forget"]
+Event = Literal["unknown", "holds", "due", "lapsed", "grown", "cleared", "gone"]
+Action = Literal["beginFirst", "begin", "count", "pause", "reset", "fire", "fireAgain", "resolve", "end", "forget"]
 
 TABLE: dict[tuple[State, Event], tuple[State, Action]] = {
     ("inactive", "holds"): ("pending", "beginFirst"),
@@ -43,6 +44,7 @@ TABLE: dict[tuple[State, Event], tuple[State, Action]] = {
     ("pending", "lapsed"): ("resolved", "reset"),
     ("pending", "cleared"): ("resolved", "reset"),
     ("pending", "gone"): ("ended", "forget"),
+    ("firing", "grown"): ("firing", "fireAgain"),
     ("firing", "cleared"): ("resolved", "resolve"),
     ("firing", "gone"): ("ended", "end"),
     ("resolved", "holds"): ("pending", "begin"),
@@ -54,6 +56,8 @@ SAVE_SECONDS = 5.0
 """How much session time of a pending alert is lost at most when the process is killed."""
 REPEAT_SAVE_SECONDS = 60.0
 """How much of the session time until a repetition is lost at most when the process is killed."""
+SETTLE_FOR = dt.timedelta(seconds=10)
+"""How long contracts have been gone before their loss is notified: the order that closed them may be read later."""
 EXACT_SECONDS = 1e-6
 """Times that differ by less are equal."""
 
@@ -66,17 +70,19 @@ class TransitionValues(NamedTuple):
     basis: Basis | None
     severity: Severity
     text: str
+    extent: int | None = None
 
 
 class Alert:
     """One alert. `rule` is None where it is known only from an earlier run. `is_changed`: `record` is to be stored."""
 
-    __slots__ = ("_counted", "_stored", "is_changed", "record", "rule")
+    __slots__ = ("_counted", "_stored", "_worse_at", "is_changed", "record", "rule")
 
     def __init__(self, record: AlertRecord, rule: Rule | None) -> None:
         self.record = record
         self.rule = rule
         self.is_changed = record.is_silent and record.state == "inactive"
+        self._worse_at: dt.datetime | None = None
         self._counted: float | None = None  # the session time up to which it has been counted
         self._stored = record.held_seconds
 
@@ -152,8 +158,10 @@ class Alert:
             case "reset" | "forget":
                 self.record = replace(before, held_seconds=0.0, is_first=False, is_silent=False)
                 self._counted = None
-            case "fire":
+            case "fire" | "fireAgain":
                 self._fire(found, session_seconds, now_at)
+                if action == "fireAgain":  # it has not been notified before, so it is not silent
+                    self.record = replace(self.record, is_silent=False)
             case _:
                 self._counted = None
                 assert found is not None  # noqa: S101 - the caller gives it with these events
@@ -162,7 +170,7 @@ class Alert:
         if self.record is not before or state != before.state:
             self.record = replace(self.record, state=state, as_of=now_at)
             self.is_changed = True
-        return action in ("fire", "resolve", "end")
+        return action in ("fire", "fireAgain", "resolve", "end")
 
     def _fire(self, found: TransitionValues | None, session_seconds: float, now_at: dt.datetime) -> None:
         assert found is not None  # noqa: S101 - the caller gives it with `due`
@@ -178,6 +186,7 @@ class Alert:
             severity=found.severity,
             highest=found.severity,
             text=found.text,
+            extent=found.extent,
             at_start=self.record.is_first,
             is_first=False,
             acknowledged_at=None,
@@ -205,6 +214,15 @@ class Alert:
         newest = self.transition("repeat")
         value = record.value if found is None else found.value
         return replace(newest, record=replace(newest.record, text=text, value=value))
+
+    def is_worse(self, extent: int | None, now_at: dt.datetime) -> bool:
+        """Whether what fires has been beyond the `extent` that it was notified with for `SETTLE_FOR`."""
+        known = self.record.extent
+        if self.record.state != "firing" or extent is None or known is None or extent <= known:
+            self._worse_at = None
+            return False
+        self._worse_at = self._worse_at or now_at
+        return now_at - self._worse_at >= SETTLE_FOR
 
     def resume(self, session_seconds: float) -> None:
         """Count the time of a firing alert that is repeated, after a restart or a change of its rule."""

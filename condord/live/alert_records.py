@@ -28,7 +28,7 @@ class AlertRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     `severity` may change with a repeat; `highest` is the highest that this firing had. `is_silent`: it may have fired
     before states were lost, so that what already holds fires at once and goes to no channel. An `inactive` record is
-    stored only while it is silent.
+    stored only while it is silent. `extent` is how many contracts were missing from the broken condor when it fired.
     """
 
     id: str
@@ -56,6 +56,7 @@ class AlertRecord(msgspec.Struct, frozen=True, kw_only=True):
     is_first: bool = False
     is_silent: bool = False
     highest: Severity | None = None
+    extent: int | None = None
 
 
 class Transition(msgspec.Struct, frozen=True, kw_only=True):

@@ -25,6 +25,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
     `is_broken`: the condor lost legs, and no part of it is complete, so only rules about broken condors apply.
     `is_watched`: the session is open and past its first minutes, so an unknown value is worth reporting.
+    `lost` is how many contracts of a broken condor disappeared for no known reason.
     `closing_percent` is `percentOfMaxProfit` of the best working order that closes the whole quantity. `notes` are
     clauses for people, by the word that they explain. `spot` is the price to compare strikes with, in dollars.
     `cutoffs` are Alpaca's for the condor, and `quotes` has the quotes of its legs, by symbol.
@@ -36,6 +37,7 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
     opened_at: dt.datetime | None = None
     is_broken: bool = False
     is_watched: bool = False
+    lost: int = 0
     closing_percent: float | None = None
     condor: Condor | None = None
     value: Valuation | None = None

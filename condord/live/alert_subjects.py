@@ -25,6 +25,7 @@ from condord.live.alert_pl import PlRange, pl_range, pl_values
 from condord.live.alert_subject import ACCOUNT, Subject
 from condord.live.alert_words import WORDS, LastingWords
 from condord.live.book import Book
+from condord.live.broken import CondorSummary, LegSummary
 from condord.live.published import Selection
 from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import Unmatched
@@ -62,6 +63,8 @@ class Subjects:
         self._settled: frozenset[str] = frozenset()
         self._settled_until_at: dt.datetime | None = None
         self._broken: dict[str, BrokenJson] = {}
+        self._known: dict[str, CondorSummary] = {}
+        self._alike: frozenset[str] = frozenset()
         self._covered_puts: set[str] = set()
         self._pl: dict[Basis, dict[str, PlRange | None]] = {"mark": {}, "natural": {}}
 
@@ -85,11 +88,9 @@ class Subjects:
         """Take what follows from positions: chains, cut-offs, names, and what is left of broken condors."""
         book, edition = self._book, self._book.edition
         self._terms, self._steady, self._settled_until_at = {}, {}, None
-        for chain in book.risks.figures.chains:
-            ends = cutoffs(chain.key.expiry, chain.ending, chain.style, when.calendar, book.cutoffs)
-            for condor in chain.condors:
-                name = broken.name(broken.summary(condor), when.day.year)
-                self._terms[condor.id] = Terms(name=name, chain=chain, cutoffs=ends)
+        self._known = {key: condor for key, condor in self._known.items() if condor.expiration >= when.day}
+        chains = book.risks.figures.chains
+        held = [broken.summary(condor) for chain in chains for condor in chain.condors]
         ids = frozenset(
             notice.condor_id
             for notice in edition.status.notices
@@ -97,6 +98,14 @@ class Subjects:
         )
         found = edition.document(when.now_at, Selection(condors=ids)).broken if ids else ()
         self._broken = {each.id: each for each in found}
+        self._known |= {each.id: _summary(each) for each in found if each.id not in self._known}
+        self._known |= {each.id: each for each in held}
+        self._alike = broken.same_named((*held, *(self._known[each.id] for each in found)))
+        for chain in chains:
+            ends = cutoffs(chain.key.expiry, chain.ending, chain.style, when.calendar, book.cutoffs)
+            for condor in chain.condors:
+                name = broken.name(self._known[condor.id], when.day.year, self._alike)
+                self._terms[condor.id] = Terms(name=name, chain=chain, cutoffs=ends)
         for ranges in self._pl.values():
             for key in ranges.keys() - edition.valuations.core.keys():
                 del ranges[key]
@@ -104,6 +113,19 @@ class Subjects:
         self._covered_puts |= {leg.symbol for leg in legs if leg.right == "put"}
         self._covered_puts |= {leg.symbol for each in self._broken.values() for leg in each.legs}
         self._covered_puts |= {each.symbol for each in edition.unmatched.json.values() if each.cover is not None}
+
+    def left(self, key: str) -> str:
+        """What is left of a condor that is not there any longer, in words; empty if nothing is."""
+        edition, condor = self._book.edition, self._known.pop(key, None)
+        held = {
+            each.symbol: (each.quantity or 0) * (1 if each.side == "long" else -1)
+            for each in edition.unmatched.json.values()
+            if each.root is not None  # its symbol can be read
+        }
+        if condor is None:  # it was closed while condord did not run
+            return alert_text.left_of_expiration(key, held)
+        in_condors = {leg.symbol for other, _ in edition.valuations.core.values() for leg in other.legs}
+        return alert_text.left_of(condor, held, in_condors)
 
     def subject(self, key: str, when: Moment) -> Subject | None:
         """A subject with its facts; None if it is not published."""
@@ -146,7 +168,7 @@ class Subjects:
 
     def _broken_subject(self, was: BrokenJson, when: Moment) -> Subject:
         """The subject for what is left of a condor of which no part is complete."""
-        name = _broken_name(was, when.day.year)
+        name = broken.name(self._known[was.id], when.day.year, self._alike)
         own, notes = self._breakage(was.id, name, when)
         facts = Facts(
             scope="condor",
@@ -156,7 +178,15 @@ class Subjects:
             direction=was.direction,
             values={**self.account["mark"], **self._underlying_values(was.underlying, when), **own},
         )
-        return Subject(mark=facts, natural=facts, name=name, opened_at=was.opened_at, is_broken=True, notes=notes)
+        return Subject(
+            mark=facts,
+            natural=facts,
+            name=name,
+            opened_at=was.opened_at,
+            is_broken=True,
+            lost=self._book.lost.get(was.id, 0),
+            notes=notes,
+        )
 
     def _left(self, was: BrokenJson, when: Moment) -> str:
         """What is left of a condor on its last trading day, and until when it can be traded."""
@@ -222,6 +252,7 @@ class Subjects:
             name=terms.name,
             opened_at=condor.opened_at,
             is_watched=when.is_watched,
+            lost=self._book.lost.get(condor.id, 0),
             closing_percent=self._closing_percent(condor),
             condor=condor,
             value=value,
@@ -284,11 +315,27 @@ class Subjects:
         return alert_facts.extrinsic_less_than_dividend(condor, terms, risk, when, exercise)
 
 
-def _broken_name(was: BrokenJson, year: int) -> str:
-    """The name of a condor that lost legs, as `broken.name` makes it."""
-    strikes = "/".join(dict.fromkeys(strike_text(round(leg.strike * _MILLS)) for leg in was.legs))
-    day = f"{was.expiration:%b} {was.expiration.day}"
-    return f"{was.root} {strikes} {day}" + ("" if was.expiration.year == year else f", {was.expiration.year}")
+def _summary(was: BrokenJson) -> CondorSummary:
+    """The summary of a condor that lost legs."""
+    return CondorSummary(
+        id=was.id,
+        kind=was.kind,
+        direction=was.direction,
+        underlying=was.underlying,
+        root=was.root,
+        expiration=was.expiration,
+        opened_at=was.opened_at,
+        quantity=was.quantity,
+        legs=tuple(
+            LegSummary(
+                symbol=leg.symbol,
+                right=leg.right,
+                strike_mills=round(leg.strike * _MILLS),
+                sign=1 if leg.side == "long" else -1,
+            )
+            for leg in was.legs
+        ),
+    )
 
 
 def _uncovered_text(uncovered: list[Unmatched], year: int) -> str:

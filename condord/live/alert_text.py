@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Literal
 
 from condord.core.condor import strike_text
@@ -19,6 +19,7 @@ from condord.live.alert_distance import distance, near
 from condord.live.alert_pl import PlRange, pl_range
 from condord.live.alert_records import AlertRecord
 from condord.live.alert_subject import Subject
+from condord.live.broken import CondorSummary
 
 Cause = Literal["gone", "settled", "broken"]
 """Why an alert ends with its subject. Settled condors are still held, and so are some legs of broken ones."""
@@ -44,6 +45,8 @@ _CLOSABLE = frozenset(
     ]
 )
 """Quantities for which a trader would close the condor."""
+_WITHOUT_PL = frozenset({"blind", "brokenCondor", "assignment"})
+"""Words for which the P/L is not known, or would be that of the part of the condor that is complete."""
 _UNDECIDED = "what this alert needs cannot be known at present; earlier: "
 _ORDERS = Condition(quantity="minutesToOrderCutoff", operator="<=", threshold=0.0)
 _EARLIER_MARKS = frozenset({"stub", "crossed"})
@@ -72,7 +75,7 @@ _NOT = {
 
 
 def firing(rule: Rule, subject: Subject, facts: Facts) -> str:
-    """Why the alert fires, and the condor's P/L, unless the alert fires because that is not known."""
+    """Why the alert fires, and the condor's P/L, unless that is not known or is not that of the part that broke."""
     conditions = when(rule, facts)
     names = {each.quantity for each in conditions}
     clauses = [
@@ -81,10 +84,10 @@ def firing(rule: Rule, subject: Subject, facts: Facts) -> str:
         # The clause of the order cut-off has the time of the liquidation as well.
         if condition.quantity != "minutesToLiquidation" or "minutesToOrderCutoff" not in names
     ]
-    is_blind = any(each.quantity == "blind" and not each.is_negated for each in conditions)
+    has_pl = not any(each.quantity in _WITHOUT_PL and not each.is_negated for each in conditions)
     found = [*dict.fromkeys(filter(None, clauses))]
     joined = (", and " if any(" and " in each for each in found) else " and ").join(found)
-    return _sentence(subject, joined + _no_orders(names, subject, facts), has_pl=not is_blind)
+    return _sentence(subject, joined + _no_orders(names, subject, facts), has_pl=has_pl)
 
 
 def _no_orders(names: Collection[str], subject: Subject, facts: Facts) -> str:
@@ -131,14 +134,48 @@ def _state(rule: Rule, subject: Subject, facts: Facts) -> str:
     return " and ".join(dict.fromkeys(clauses))
 
 
-def gone(record: AlertRecord, cause: Cause = "gone") -> str:
-    """The sentence for an alert that has ended with its subject."""
+def gone(record: AlertRecord, cause: Cause = "gone", left: str = "") -> str:
+    """The sentence for an alert that has ended with its subject; `left` is the clause of `left_of`."""
+    if left:
+        return f"{_name(record)}: it is no condor any more, and this alert has ended: {left}."
     if cause == "settled":
         return f"{_name(record)}: the position has expired and awaits settlement, and this alert has ended."
     if cause == "broken":
         return f"{_name(record)}: the position has lost legs, and this alert has ended."
     what = "position" if record.condor_id is not None else "last option on it"
     return f"{_name(record)}: the {what} is gone, and this alert has ended with it."
+
+
+def left_of(condor: CondorSummary, held: Mapping[str, int], in_condors: Collection[str]) -> str:
+    """What is left of a condor that is none any more; empty if nothing is.
+
+    `held` has the signed contracts that are in no condor, by symbol, and `in_condors` the symbols of those that are.
+    """
+    counts = {leg.symbol: min(condor.quantity, max(0, leg.sign * held.get(leg.symbol, 0))) for leg in condor.legs}
+    count = sum(counts.values())
+    if not count:
+        return ""
+    are_held = f"{_contracts(count)} held"
+    closed = [leg.name for leg in condor.legs if not counts[leg.symbol] and leg.symbol not in in_condors]
+    if not closed:
+        return are_held
+    names = " and ".join(filter(None, (", ".join(closed[:-1]), closed[-1])))
+    return f"its {names} {'was' if len(closed) == 1 else 'were'} closed, and {are_held}"
+
+
+def left_of_expiration(condor_id: str, held: Mapping[str, int]) -> str:
+    """The same for a condor of which only the id is known: how many contracts of its expiration are in no condor."""
+    found = {symbol: parse(symbol) for symbol, quantity in held.items() if quantity}
+    count = sum(
+        abs(held[symbol])
+        for symbol, each in found.items()
+        if condor_id.startswith(f"{each.root}-{each.expiration:%y%m%d}-")
+    )
+    return f"{_contracts(count)} held of its expiration, and in no condor" if count else ""
+
+
+def _contracts(count: int) -> str:
+    return f"{count} contract{' is' if count == 1 else 's are'}"
 
 
 def rule_changed(record: AlertRecord) -> str:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import datetime as dt
 import heapq
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -121,13 +121,16 @@ class Alerts:
             self._evaluate_subject(subject, session_seconds, now_at)
         return self._taken()
 
-    def gone(self, subjects: Iterable[str], now_at: dt.datetime, cause: Cause = "gone") -> Changes:
-        """End the alerts of subjects that are not in a settled, complete reading any longer, or have settled."""
-        for subject in subjects:
+    def gone(self, subjects: Mapping[str, str], now_at: dt.datetime, cause: Cause = "gone") -> Changes:
+        """End the alerts of subjects that are not in a settled, complete reading any longer, or have settled.
+
+        The values of `subjects` say what is left of condors that are none any more, as `alert_text.left_of` does.
+        """
+        for subject, left in subjects.items():
             self._matching.pop(subject, None)
             self._latest.pop(subject, None)
             for alert in list(self._alerts.get(subject, {}).values()):
-                self._end(alert, alert_text.gone(alert.record, cause), now_at)
+                self._end(alert, alert_text.gone(alert.record, cause, left), now_at)
         return self._taken()
 
     def pause(self, subject: str, session_seconds: float, now_at: dt.datetime) -> None:
@@ -267,9 +270,10 @@ class Alerts:
             found = alert_evaluation.transition_values(rule, subject, facts, alert_text.resolved(rule, subject, facts))
         if alert.step(event, session_seconds, now_at, found):
             self._transitions.append(alert.transition("resolved"))
-        if held is True and alert.record.state == "pending" and alert.is_due:
+        is_due = alert.record.state == "pending" and alert.is_due
+        if held is True and (is_due or alert.is_worse(alert_evaluation.extent(rule, subject), now_at)):
             found = alert_evaluation.transition_values(rule, subject, facts, alert_text.firing(rule, subject, facts))
-            alert.step("due", session_seconds, now_at, found)
+            alert.step("due" if is_due else "grown", session_seconds, now_at, found)
             self._transitions.append(alert.transition("firing"))
         if alert.record.state == "firing":
             alert.resume(session_seconds)
@@ -295,22 +299,8 @@ class Alerts:
         is_silent_start = self._silent_until_at is not None and now_at < self._silent_until_at
         is_silent = is_silent_start and not any(each.quantity in _AT_EVERY_START for each in rule.when)
         facts = subject.mark
-        if alert is not None:  # its text and values are of the earlier holding until it fires again
-            record = alert.record
-        else:
-            record = AlertRecord(
-                id=f"{rule.name}:{facts.subject}",
-                rule=rule.name,
-                definition="",
-                condor_id=facts.subject if facts.scope == "condor" else None,
-                underlying=facts.underlying,
-                opened_at=None,
-                state="inactive",
-                severity=rule.severity,
-                basis=None,
-                since=now_at,
-                as_of=now_at,
-            )
+        # Until it fires again, its text and values are of the earlier holding.
+        record = alert_evaluation.first_record(rule, facts, now_at) if alert is None else alert.record
         begun = replace(
             record,
             definition=self._definitions[rule.name],

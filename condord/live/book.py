@@ -50,7 +50,7 @@ class Book:
     """The only writer of `edition`. `min_change_e4` is in 1e-4 dollars.
 
     `symbols` are the contracts that should be streamed, the most important first. `exits` returns where the rules in
-    force would take profit and stop.
+    force would take profit and stop. `lost` counts the contracts that broken condors lost for no known reason, by id.
     """
 
     def __init__(self, *, edition: Edition, prices: Prices, min_change_e4: int) -> None:
@@ -67,6 +67,7 @@ class Book:
         self._exits_of: tuple[object, Grouping] | None = None
         self.min_change_e4 = min_change_e4
         self.symbols: tuple[str, ...] = ()
+        self.lost: dict[str, int] = {}
         self._published: _Published | None = None
         self._held = HeldContracts()
         self._problems: dict[str, str] = {}
@@ -75,9 +76,7 @@ class Book:
         self._upstream_status = edition.status
         self._quotes = edition.quotes
         self._waiting: set[str] = set()
-        self._is_cut = False
-        self._is_begun = False
-        self._is_other_account = False
+        self._is_cut = self._is_begun = self._is_other_account = False
         self._day_inputs = self.day.inputs
         self._orders: Sequence[WorkingOrder] = ()
         self._has_other_orders = False
@@ -105,6 +104,7 @@ class Book:
         if before is None or before[0] != held:
             self._regroup(reading)
         self._problems, self._notices, self._broken = problems, notices, broken
+        self.lost = {each.condor.id: sum(each.missing.values()) for each in lifecycle.memory.broken}
         self._publish_all(reading, now, now_at)
         return True
 

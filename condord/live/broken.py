@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import msgspec
 
-from condord.core.condor import Condor, strike_text
+from condord.core.condor import Condor, condor_id, strike_text
 from condord.core.grouping.account import Grouping
 from condord.core.occ import Right
 from condord.core.position import Direction, Kind
@@ -126,6 +126,7 @@ class _GoneContracts:
 
     def __init__(self, entry: UnexplainedChange) -> None:
         self._change = entry.change
+        self.at = entry.change.at
         self.lost = entry.lost
         self.closed = min(entry.change.gone, entry.change.filled) + entry.exercised
 
@@ -146,7 +147,7 @@ def judged(
             gone.setdefault(entry.change.symbol, []).append(_GoneContracts(entry))
     found = []
     for candidate in sorted(broken, key=lambda broken: (broken.since, broken.condor.id)):
-        seen = _seen(candidate, left, uncovered, gone, is_recent=candidate.since > now_at - KEPT_FOR)
+        seen = _seen(candidate, left, uncovered, gone, now_at)
         if seen.held and (seen.missing or (seen.uncovered and seen.closed)):
             for leg in candidate.condor.legs:
                 left[leg.symbol] -= leg.sign * seen.held.get(leg.symbol, 0)
@@ -163,21 +164,23 @@ def _seen(
     left: Mapping[str, int],
     uncovered: Collection[str],
     gone: Mapping[str, Sequence[_GoneContracts]],
-    *,
-    is_recent: bool,
+    now_at: dt.datetime,
 ) -> Broken:
     """`broken` with what is left of it now, and what happened to the rest.
 
-    The changes that caused older breaks are no longer kept, so these stay as they are.
+    The changes that caused older breaks are no longer kept, so only those of `now_at` are added to what is known.
     """
+    is_recent = broken.since > now_at - KEPT_FOR
     held, missing, closed = {}, {}, {}
     for leg in broken.condor.legs:
         symbol, own = leg.symbol, [change for change in gone.get(leg.symbol, ()) if change.is_of(leg, broken.since)]
         held[symbol] = _within(broken.condor.quantity, leg.sign * left[symbol])
         absent = broken.condor.quantity - held[symbol]
-        lost = sum(change.lost for change in own) if is_recent else broken.missing.get(symbol, 0)
+        if not is_recent:
+            own = [change for change in own if change.at == now_at]
+        lost = sum(change.lost for change in own) + (0 if is_recent else broken.missing.get(symbol, 0))
         missing[symbol] = _within(absent, lost)
-        known = sum(change.closed for change in own) if is_recent else broken.closed.get(symbol, 0)
+        known = sum(change.closed for change in own) + (0 if is_recent else broken.closed.get(symbol, 0))
         closed[symbol] = _within(absent - missing[symbol], known)
     return msgspec.structs.replace(
         broken,
@@ -205,22 +208,27 @@ def _nonzero(counts: Mapping[str, int]) -> dict[str, int]:
     return {symbol: count for symbol, count in counts.items() if count}
 
 
-def sentence(broken: Broken, year: int) -> str:
-    """A sentence about what happened to the condor; the year of its expiration is left out if it is `year`."""
+def sentence(broken: Broken, year: int, alike: Collection[str] = ()) -> str:
+    """A sentence about what happened to the condor; `year` and `alike` are as in `name`."""
     condor = broken.condor
-    lost = [
-        _lost(broken.missing[leg.symbol], condor.quantity, leg.name)
-        for leg in condor.legs
-        if leg.symbol in broken.missing
-    ]
+    named = name(condor, year, alike)
+    lost, closed = _named(broken.missing, condor), _named(broken.closed, condor)
     if lost:
-        return f"{name(condor, year)} lost {' and '.join(lost)}"
-    closed = [leg.name for leg in condor.legs if leg.symbol in broken.closed]
+        is_one = len(broken.closed) == 1 and sum(broken.closed.values()) == 1
+        then = f", and {closed} {'was' if is_one else 'were'} closed" if closed else ""
+        return f"{named} lost {lost}{then}"
+    without = [leg.name for leg in condor.legs if leg.symbol in broken.closed]
     uncovered = [leg.name for leg in condor.legs if leg.symbol in broken.uncovered]
-    return f"{name(condor, year)} is left uncovered: {' and '.join(uncovered)} without the {' and '.join(closed)}"
+    return f"{named} is left uncovered: {' and '.join(uncovered)} without the {' and '.join(without)}"
 
 
-def _lost(count: int, quantity: int, leg: str) -> str:
+def _named(counts: Mapping[str, int], condor: CondorSummary) -> str:
+    """The legs with their `counts` in words, joined; empty if there is none."""
+    found = [_contracts(counts[leg.symbol], condor.quantity, leg.name) for leg in condor.legs if leg.symbol in counts]
+    return " and ".join(found)
+
+
+def _contracts(count: int, quantity: int, leg: str) -> str:
     """`its long call 640`, `its 2 long calls 640`, or `1 of its 2 long calls 640`."""
     if quantity == 1:
         return f"its {leg}"
@@ -229,8 +237,25 @@ def _lost(count: int, quantity: int, leg: str) -> str:
     return f"{part}its {quantity} {side_and_right}s {strike}"
 
 
-def name(condor: CondorSummary, year: int) -> str:
-    """The name of a condor for people: `SPY 560/570/630/640 Dec 18`, with the year if it is not `year`."""
+def name(condor: CondorSummary, year: int, alike: Collection[str] = ()) -> str:
+    """The name of a condor for people: `SPY 560/570/630/640 Dec 18`, with the year if it is not `year`.
+
+    If its id is one of `alike`, the name has the number of the id: `SPY 560/570/630/640 Dec 18 (2)`.
+    """
     strikes = "/".join(dict.fromkeys(strike_text(leg.strike_mills) for leg in condor.legs))
     day = f"{condor.expiration:%b} {condor.expiration.day}"
-    return f"{condor.root} {strikes} {day}" + ("" if condor.expiration.year == year else f", {condor.expiration.year}")
+    of_year = "" if condor.expiration.year == year else f", {condor.expiration.year}"
+    number = condor.id.removeprefix(_id_without_number(condor)).removeprefix("-")
+    return f"{condor.root} {strikes} {day}{of_year}" + (f" ({number})" if number and condor.id in alike else "")
+
+
+def same_named(condors: Iterable[CondorSummary]) -> frozenset[str]:
+    """The ids of those `condors` that differ from another one only by the number of the id."""
+    ids: dict[str, set[str]] = {}
+    for condor in condors:
+        ids.setdefault(_id_without_number(condor), set()).add(condor.id)
+    return frozenset(each for same in ids.values() if len(same) > 1 for each in same)
+
+
+def _id_without_number(condor: CondorSummary) -> str:
+    return condor_id(condor.root, condor.expiration, (leg.strike_mills for leg in condor.legs))

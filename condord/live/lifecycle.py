@@ -149,14 +149,16 @@ class Lifecycle:
             },
             endings=ending,
         )
-        self.problems = _problems(broken_now, day)
+        alike = broken.same_named((*shown.condors, *(each.condor for each in broken_now)))
+        sentences = {each.condor.id: broken.sentence(each, day.year, alike) for each in broken_now}
+        self.problems = _problems(broken_now, sentences)
         first_seen = self.memory.first_seen
         current = [
             assignment for assignment in assigned if now_at < _stays_until(_since(assignment, first_seen), calendar)
         ]
         self.notices = (
             *_assignment_notices(current, first_seen),
-            *(_broken_notice(condor, day) for condor in broken_now),
+            *(_broken_notice(condor, sentences[condor.condor.id]) for condor in broken_now),
             *ending,
         )
 
@@ -263,22 +265,22 @@ def _assignment_text(same: Sequence[Assignment]) -> str:
     return f"{count} short {named} {were} assigned" + (f": {moved}" if first.stock else "")
 
 
-def _broken_notice(condor: Broken, day: dt.date) -> Notice:
+def _broken_notice(condor: Broken, text: str) -> Notice:
     symbols = [leg.symbol for leg in condor.condor.legs if leg.symbol in condor.held or leg.symbol in condor.missing]
     return Notice(
         code="brokenCondor",
-        text=broken.sentence(condor, day.year),
+        text=text,
         symbols=tuple(symbols),
         since=condor.since,
         condor_id=condor.condor.id,
     )
 
 
-def _problems(found: Iterable[Broken], day: dt.date) -> dict[str, str]:
-    """The problem of each contract that a broken condor left behind, by symbol."""
+def _problems(found: Iterable[Broken], sentences: Mapping[str, str]) -> dict[str, str]:
+    """The problem of each contract that a broken condor left behind, by symbol; `sentences` are by condor."""
     problems: dict[str, str] = {}
     for condor in found:
-        text = f"broken condor: {broken.sentence(condor, day.year)}"
+        text = f"broken condor: {sentences[condor.condor.id]}"
         for symbol in condor.held:
             problems[symbol] = f"{problems[symbol]}; {text}" if symbol in problems else text
     return problems

@@ -74,7 +74,7 @@ class Desk:
         self.session += seconds if is_session else 0.0
 
     def gone(self, *keys):
-        return self._take(self.alerts.gone(keys, self.now_at))
+        return self._take(self.alerts.gone(dict.fromkeys(keys, ""), self.now_at))
 
     def set_rules(self, *rules):
         return self._take(self.alerts.set_rules(rules, self.now_at))

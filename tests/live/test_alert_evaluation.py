@@ -3,7 +3,7 @@
 import pytest
 
 from condord.core.rules.built_in import BUILT_IN
-from condord.live.alert_evaluation import event_of, transition_values
+from condord.live.alert_evaluation import event_of, extent, transition_values
 
 from .alert_parts import rule, subject
 
@@ -30,7 +30,12 @@ def test_a_transition_shows_the_first_comparison_of_a_list():
     given = rule("mixed", ("nearStrike", "percentOfRisk <= -60", "delta < 5"), basis="natural", severity="critical")
     about = subject({"nearStrike": True, "percentOfRisk": -61, "delta": 2.0})
     found = transition_values(given, about, about.mark, "it")
-    assert found == (-61.0, -60.0, "natural", "critical", "it")
+    assert found == (-61.0, -60.0, "natural", "critical", "it", None)
+
+
+@pytest.mark.parametrize(("when", "expected"), [("brokenCondor", 3), ("not brokenCondor", None), ("blind", None)])
+def test_only_rules_about_broken_condors_have_an_extent(when, expected):
+    assert extent(rule(when=when), subject({}, lost=3)) == expected
 
 
 def test_words_and_ranges_have_no_value_and_most_quantities_no_basis():

@@ -1,10 +1,11 @@
 """The states of one alert, row by row; what makes the events is in test_alerts.py."""
 
+import datetime as dt
 import typing
 
 import pytest
 
-from condord.live.alert_machine import TABLE, Alert, Event, TransitionValues
+from condord.live.alert_machine import SETTLE_FOR, TABLE, Alert, Event, TransitionValues
 from condord.live.alert_records import State
 
 from .alert_parts import NOON_AT, rule
@@ -20,7 +21,7 @@ def test_an_event_without_a_row_changes_nothing(state, event):
     is_transition = alert.step(event, 0.0, NOON_AT, FOUND)
     after = TABLE.get((state, event), (state, None))
     assert alert.record.state == after[0]
-    assert is_transition == (after[1] in ("fire", "resolve", "end"))
+    assert is_transition == (after[1] in ("fire", "fireAgain", "resolve", "end"))
     if (state, event) not in TABLE:
         assert not alert.is_changed
 
@@ -42,6 +43,47 @@ def test_a_firing_has_a_new_serial_even_if_the_record_was_removed():
     alert.step("holds", 0.0, NOON_AT)
     alert.step("due", 0.0, NOON_AT, FOUND)
     assert alert.record.serial == first + 1
+
+
+def is_worse(alert, extent):
+    """Whether it is so `SETTLE_FOR` after it was seen first, and not before."""
+    assert not alert.is_worse(extent, NOON_AT)
+    assert not alert.is_worse(extent, NOON_AT + SETTLE_FOR - dt.timedelta(seconds=1))
+    return alert.is_worse(extent, NOON_AT + SETTLE_FOR)
+
+
+def test_what_grows_fires_again_as_another_firing():
+    alert = Alert(record(state="pending"), rule(repeat_minutes=1))
+    alert.step("due", 0.0, NOON_AT, FOUND._replace(extent=1))
+    assert [is_worse(alert, extent) for extent in (None, 0, 1, 2)] == [False, False, False, True]
+    assert not alert.is_worse(1, NOON_AT + 2 * SETTLE_FOR)
+    assert not alert.is_worse(2, NOON_AT + 2 * SETTLE_FOR)  # it begins again
+    alert.acknowledge(NOON_AT)
+    alert.count(90.0, NOON_AT)
+    before, later_at = alert.record, NOON_AT + dt.timedelta(hours=1)
+    assert alert.step("grown", 90.0, later_at, FOUND._replace(text="it is worse", extent=2))
+    after = alert.record
+    assert (after.state, after.since, after.text, after.extent) == ("firing", later_at, "it is worse", 2)
+    assert (after.acknowledged_at, after.repeated_seconds, after.at_start) == (None, 0.0, False)
+    assert after.serial > before.serial
+    assert alert.is_counting
+    assert not is_worse(alert, 2)
+    alert.step("cleared", 90.0, later_at, FOUND)
+    assert not is_worse(alert, 3)
+
+
+def test_a_silent_firing_that_grows_is_notified():
+    alert = Alert(record(state="pending", is_silent=True, is_first=True), rule())
+    alert.step("due", 0.0, NOON_AT, FOUND._replace(extent=1))
+    assert alert.transition("firing").notify == ()
+    assert alert.record.is_silent
+    alert.step("grown", 0.0, NOON_AT, FOUND._replace(extent=2))
+    assert alert.transition("firing").notify is None
+    assert not alert.record.at_start
+
+
+def test_a_firing_of_which_the_extent_is_not_known_does_not_grow():
+    assert not is_worse(Alert(record(state="firing"), rule()), 2)
 
 
 def test_a_clock_that_is_set_back_counts_nothing():

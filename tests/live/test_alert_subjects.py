@@ -11,7 +11,7 @@ from condord.core.working_order import OrderLeg, WorkingOrder
 from condord.live import alert_facts, wire
 
 from .accounts import C630, C640, C650, CLOSED, EPOCH_AT, P560, P570, SPY_ID, lot, option, position, spy, status, tick
-from .alert_parts import rule
+from .alert_parts import NAME, rule
 from .test_alert_watch import Watched
 
 CALL_SIDE = {C630: 1, C640: -1}
@@ -149,6 +149,41 @@ def test_a_broken_condor_of_another_year_names_it():
     house.wait(1)
     [shown] = house.alerts.shown(house.now_at)
     assert shown.text == "SPY 560/570/630/640 Jan 15, 2027: lost its long call 640."
+
+
+def test_a_condor_that_was_broken_before_anything_was_evaluated_has_its_name_and_its_end():
+    house = Watched(*(each for each in BUILT_IN if each.name == "broken-condor"), has_orders=False)
+    house.set_positions(spy()[:3])
+    house.watch.note_orders()
+    house.wait(20)
+    [shown] = house.alerts.shown(house.now_at)
+    assert shown.text == f"{NAME}: lost its 2 long calls 640."
+    house.set_positions(())
+    house.wait(1)
+    [shown] = house.alerts.shown(house.now_at)
+    assert shown.text == f"{NAME}: the position is gone, and this alert has ended with it."
+
+
+def test_two_condors_of_one_name_are_told_apart_by_the_number_of_their_id():
+    house = Watched(*(each for each in BUILT_IN if each.name == "broken-condor"))
+    lots = lot(1), replace(lot(1), id="other")
+    house.set_positions(spy(), lots=lots)
+    second = f"{SPY_ID}-2"
+    assert [house.subject(key).name for key in (SPY_ID, second)] == [NAME, f"{NAME} (2)"]
+    house.set_positions(spy()[:3], lots=lots)
+    house.wait(1)
+    notices = [each for each in house.edition.status.notices if each.code == "brokenCondor"]
+    texts = [f"{NAME} lost its long call 640", f"{NAME} (2) lost its long call 640"]
+    assert [(each.condor_id, each.text) for each in notices] == [*zip((SPY_ID, second), texts, strict=True)]
+    problems = {each.problem for each in house.edition.document(house.now_at).unmatched}
+    assert problems == {"; ".join(f"broken condor: {each}" for each in texts)}
+    assert {each.condor_id: each.text for each in house.alerts.shown(house.now_at)} == {
+        SPY_ID: f"{NAME}: lost its long call 640.",
+        second: f"{NAME} (2): lost its long call 640.",
+    }
+    house.set_positions(())
+    house.set_positions(spy(1), lots=lots[1:])
+    assert house.subject(next(iter(house.edition.valuations.core))).name == NAME
 
 
 def test_what_quotes_do_not_change_is_computed_again_only_when_it_may_be_different(monkeypatch):

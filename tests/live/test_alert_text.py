@@ -15,13 +15,14 @@ from condord.core.rules.built_in import BUILT_IN
 from condord.core.rules.catalogue import QUANTITIES
 from condord.core.rules.facts import ABSENT, Between
 from condord.core.valuation import value
-from condord.live import alert_text
+from condord.live import alert_text, broken
 
 from .accounts import position, tick
 from .alert_parts import NAME, rule, subject
 from .test_alert_list import record
 
 RULES = {each.name: each for each in BUILT_IN}
+PLAIN = rule("plain", "daysToExpiration <= 21")
 STRIKES = {745: "P", 755: "P", 780: "C", 790: "C"}
 MARKS = {745: 3.0, 755: 8.0, 780: 0.5, 790: 0.2}
 
@@ -92,9 +93,16 @@ def test_a_breach_names_the_strike_the_price_and_what_closing_now_makes():
 
 
 def test_a_profit_that_is_not_known_is_stated_as_such():
-    assert text(RULES["broken-condor"], value=priced(missing=LEGS[:1])).endswith(". P/L not known.")
+    assert text(PLAIN, value=priced(missing=LEGS[:1])).endswith(". P/L not known.")
     halves = msgspec.structs.replace(priced(), natural_pl_e4=None)
-    assert text(RULES["broken-condor"], value=halves).endswith(". P/L -511.00.")
+    assert text(PLAIN, value=halves).endswith(". P/L -511.00.")
+
+
+@pytest.mark.parametrize("name", ["broken-condor", "assignment"])
+def test_an_alert_about_what_broke_has_no_profit_of_the_part_that_is_complete(name):
+    [word] = [each.quantity for each in RULES[name].when]
+    assert "P/L" not in text(RULES[name], {word: True}, value=priced())
+    assert "P/L" in text(rule(when=f"not {word}"), {word: False}, value=priced())
 
 
 @pytest.mark.parametrize(
@@ -112,7 +120,7 @@ def test_a_stub_or_crossed_quote_gives_no_price_to_close(strike, bid, ask, expec
     }
     bad = symbol(strike, "P")
     quotes[bad] = judge(tick(bad, bid, ask), int(MARKS[strike] * 10_000))
-    assert text(RULES["broken-condor"], quotes=quotes).endswith(expected)
+    assert text(PLAIN, quotes=quotes).endswith(expected)
 
 
 def test_a_text_about_a_blind_condor_shows_no_profit():
@@ -331,6 +339,54 @@ def test_every_word_can_be_past():
             assert clause(rule(when=name), {name: False}, is_past=True, risk=None).startswith("resolved, ")
 
 
+SUMMARY = broken.CondorSummary(
+    id="SPY-261218-560-570-630-640",
+    kind="ironCondor",
+    direction="short",
+    underlying="SPY",
+    root="SPY",
+    expiration=dt.date(2026, 12, 18),
+    opened_at=None,
+    quantity=2,
+    legs=tuple(
+        broken.LegSummary(
+            symbol=f"SPY261218{right[0].upper()}{strike * 1000:08d}", right=right, strike_mills=strike * 1000, sign=sign
+        )
+        for right, strike, sign in (("put", 560, 1), ("put", 570, -1), ("call", 630, -1), ("call", 640, 1))
+    ),
+)
+SYMBOLS = tuple(leg.symbol for leg in SUMMARY.legs)
+
+
+@pytest.mark.parametrize(
+    ("held", "in_condors", "clause"),
+    [
+        ((0, 0, 0, 0), (), ""),
+        ((0, 0, 2, -2), (), ""),  # of the other side
+        ((2, -2, 0, 2), (), "its short call 630 was closed, and 6 contracts are held"),
+        ((3, -2, 0, 0), (), "its short call 630 and long call 640 were closed, and 4 contracts are held"),
+        ((1, 0, 0, 0), (), "its short put 570, short call 630 and long call 640 were closed, and 1 contract is held"),
+        ((0, -2, -2, 2), SYMBOLS[:1], "6 contracts are held"),
+    ],
+)
+def test_what_is_left_of_a_condor_that_is_none_any_more(held, in_condors, clause):
+    assert alert_text.left_of(SUMMARY, dict(zip(SYMBOLS, held, strict=True)), in_condors) == clause
+
+
+def test_what_is_left_of_a_condor_of_which_only_the_id_is_known():
+    held = {
+        **dict.fromkeys(SYMBOLS, 1),
+        SYMBOLS[0]: -2,
+        SYMBOLS[1]: 0,
+        "SPY261219C00630000": 1,
+        "QQQ261218C00630000": 1,
+    }
+    clause = "4 contracts are held of its expiration, and in no condor"
+    assert alert_text.left_of_expiration(SUMMARY.id, held) == clause
+    assert alert_text.left_of_expiration(SUMMARY.id, {SYMBOLS[0]: 1}).startswith("1 contract is held of")
+    assert alert_text.left_of_expiration("SPY", held) == ""
+
+
 def test_an_end_names_the_subject_by_the_last_sentence():
     fired = record(condor_id="SPY-1", text=f"{NAME}: it was so. P/L 1.00.")
     assert alert_text.gone(fired) == f"{NAME}: the position is gone, and this alert has ended with it."
@@ -338,6 +394,9 @@ def test_an_end_names_the_subject_by_the_last_sentence():
         f"{NAME}: the position has expired and awaits settlement, and this alert has ended."
     )
     assert alert_text.gone(fired, "broken") == f"{NAME}: the position has lost legs, and this alert has ended."
+    assert alert_text.gone(fired, left="3 contracts are held") == (
+        f"{NAME}: it is no condor any more, and this alert has ended: 3 contracts are held."
+    )
     assert alert_text.gone(record()) == "SPY: the last option on it is gone, and this alert has ended with it."
     assert alert_text.rule_changed(record(underlying=None)) == (
         "The account: the rule half was changed, turned off or removed, and its alert has ended."
@@ -346,7 +405,7 @@ def test_an_end_names_the_subject_by_the_last_sentence():
 
 def test_large_amounts_have_separators():
     rich = msgspec.structs.replace(priced(), unrealized_e4=-123_456_700, natural_pl_e4=0)
-    assert text(RULES["broken-condor"], value=rich).endswith("P/L -12,345.67 (close now 0.00).")
+    assert text(PLAIN, value=rich).endswith("P/L -12,345.67 (close now 0.00).")
     assert dt.date(2026, 12, 4) == condor().expiration
 
 

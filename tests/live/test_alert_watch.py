@@ -5,6 +5,8 @@ import datetime as dt
 import msgspec
 import pytest
 
+from condord.core.filled_orders import Fill, Order
+from condord.core.occ import parse
 from condord.core.rules.built_in import BUILT_IN
 from condord.live import alert_watch, wire
 from condord.live.alert_watch import AlertWatch, SessionClock
@@ -239,6 +241,35 @@ def test_a_condor_that_was_closed_while_condord_did_not_run_ends_its_alerts():
     assert house.taken() == [("ended", HALF)]
 
 
+def closing(symbol, quantity):
+    fill = Fill(symbol=symbol, contract=parse(symbol), quantity=quantity, price_e6=1_000_000, opens=False)
+    return Order(id="closing", filled_at=EPOCH_AT, fills=(fill,))
+
+
+def test_a_condor_of_which_an_order_closed_a_leg_says_what_is_held():
+    house = Watched(half())
+    house.quote(2.0)
+    house.wait(20)
+    assert house.taken() == [("firing", HALF)]
+    house.set_positions((*spy()[:2], spy()[3]), orders=(closing(C630, 2),))
+    house.wait(1)
+    assert house.taken() == [("ended", HALF)]
+    assert house.alerts.shown(house.now_at)[0].text == (
+        "SPY 560/570/630/640 Dec 18: it is no condor any more, and this alert has ended: "
+        "its short call 630 was closed, and 6 contracts are held."
+    )
+
+
+def test_a_leg_that_was_closed_while_condord_did_not_run_leaves_what_is_held():
+    before = Watched(half())
+    before.quote(2.0)
+    house = Watched(half(), positions=(*spy()[:2], spy()[3]), records=before.alerts.records)
+    house.wait(11)
+    assert house.alerts.shown(house.now_at)[0].text.endswith(
+        "6 contracts are held of its expiration, and in no condor."
+    )
+
+
 def test_a_partial_close_keeps_the_alerts():
     house = Watched(half())
     house.quote(2.0)
@@ -266,6 +297,27 @@ def test_a_broken_condor_fires_and_resolves_when_it_is_whole_again():
     assert house.taken()[-1] == ("ended", broken)
 
 
+def test_a_broken_condor_that_loses_further_legs_fires_again():
+    house = Watched(*(each for each in BUILT_IN if each.name == "broken-condor"))
+    house.quote()
+    house.set_positions((*spy()[:3], position(C640, 1, 1.10)))
+    house.wait(1)
+    broken = f"broken-condor:{SPY_ID}"
+    assert house.taken() == [("firing", broken)]
+    assert house.subject().lost == 1
+    house.set_positions(spy()[:3])
+    house.wait(70)
+    assert house.taken() == [("firing", broken)]
+    house.set_positions(spy()[1:3])
+    house.wait(70)
+    assert house.taken() == [("firing", broken)]
+    [shown] = house.alerts.shown(house.now_at)
+    assert shown.text == "SPY 560/570/630/640 Dec 18: lost its 2 long puts 560 and its 2 long calls 640."
+    house.set_positions(spy()[1:2], orders=(closing(C630, 2),))
+    house.wait(70)
+    assert house.taken() == []
+
+
 def test_a_condor_of_which_some_lost_legs_is_broken_and_keeps_its_other_alerts():
     house = Watched(half(), *(each for each in BUILT_IN if each.name == "broken-condor"))
     house.quote(2.0)
@@ -273,6 +325,8 @@ def test_a_condor_of_which_some_lost_legs_is_broken_and_keeps_its_other_alerts()
     house.set_positions((*spy()[:3], position(C640, 1, 1.10)))
     house.wait(1)
     assert house.taken() == [("firing", HALF), ("firing", f"broken-condor:{SPY_ID}")]
+    texts = {each.rule: each.text for each in house.alerts.shown(house.now_at)}
+    assert texts["broken-condor"] == "SPY 560/570/630/640 Dec 18: lost its long call 640."
 
 
 def test_an_assignment_fires_with_its_notice():

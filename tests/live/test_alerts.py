@@ -626,6 +626,39 @@ def test_an_alert_whose_quantities_have_not_changed_fires_when_it_is_due():
     assert desk.alerts.evaluations == before
 
 
+def test_a_broken_condor_that_loses_more_is_notified_again():
+    desk = Desk(rule("broken", "brokenCondor"), rule("whole", "not brokenCondor"))
+
+    def broken(lost):
+        about = subject({"brokenCondor": lost > 0}, lost=lost, notes={"brokenCondor": f"lost {lost}"})
+        return desk.look(about) + desk.look(about, after=10)
+
+    assert broken(0) == ["firing"]
+    desk.log.clear()
+    assert broken(1) == ["firing", "resolved"]
+    desk.acknowledge(f"broken:{CONDOR}")
+    assert broken(1) == []
+    assert broken(2) == ["firing"]
+    last = desk.log[-1].record
+    assert (last.text, last.acknowledged_at, last.at_start) == ("SPY 560/570/630/640 Dec 18: lost 2.", None, False)
+    assert last.serial > desk.log[0].record.serial
+    assert (broken(1), broken(2)) == ([], [])
+    desk.restart()
+    assert broken(2) == []
+    assert broken(3) == ["firing"]
+    assert broken(0) == ["resolved", "firing"]
+
+
+def test_a_broken_condor_that_was_silent_at_the_start_is_notified_when_it_loses_more():
+    desk = Desk(rule("broken", "brokenCondor"))
+    desk.alerts.recall(None)
+    assert desk.look(subject({"brokenCondor": True}, lost=1)) == ["firing"]
+    assert desk.log[-1].notify == ()
+    assert desk.look(subject({"brokenCondor": True}, lost=2)) == []
+    assert desk.look(subject({"brokenCondor": True}, lost=2), after=10) == ["firing"]
+    assert desk.log[-1].notify is None
+
+
 LOOKS = st.lists(
     st.tuples(
         st.sampled_from([None, 40.0, 47.0, 60.0]),  # at mark

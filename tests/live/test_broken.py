@@ -1,6 +1,8 @@
 import pytest
+from msgspec.structs import replace
 
-from tests.live.lifecycle_stories import C630, C640, CONDOR, FRIDAY, NAME, P550, P560, P570, Story
+from condord.live.broken import name, same_named
+from tests.live.lifecycle_stories import C630, C640, CONDOR, FRIDAY, ID, NAME, P550, P560, P570, Story
 from tests.live.lifecycle_stories import DAY as A_DAY
 
 LEGS = {"P00560": 1, "P00570": -1, "C00630": -1, "C00640": 1}
@@ -40,6 +42,30 @@ def test_a_partly_broken_condor_puts_the_problem_on_its_leftovers():
     assert set(story.lifecycle.problems) == {P560, P570, C630}
     assert story.breaks == [f"{NAME} lost its long call 640"]
     assert story.read({C640: 0}).breaks == [f"{NAME} lost its 2 long calls 640"]
+
+
+def test_the_notice_of_a_broken_condor_has_every_leg_that_is_missing_now():
+    story = Story(CONDOR).read({P560: 1})
+    assert story.breaks == [f"{NAME} lost its long put 560"]
+    assert story.order({P560: -1}).read({P560: 0}).breaks == [
+        f"{NAME} lost 1 of its 2 long puts 560, and 1 of its 2 long puts 560 was closed"
+    ]
+    story.order({C640: -2}).read({C640: 0})
+    text = f"{NAME} lost 1 of its 2 long puts 560, and 1 of its 2 long puts 560 and its 2 long calls 640 were closed"
+    assert story.breaks == [text]
+    assert set(story.lifecycle.problems.values()) == {f"broken condor: {text}"}
+    assert (
+        story.read({C630: 0}).breaks[0].startswith(f"{NAME} lost 1 of its 2 long puts 560 and its 2 short calls 630, ")
+    )
+
+
+def test_a_condor_broken_for_weeks_may_lose_more_or_be_closed_further():
+    story = Story(CONDOR).read({P560: 0}).read(after=3 * 4 * A_DAY)
+    assert story.read({C630: -1}).breaks == [f"{NAME} lost its 2 long puts 560 and 1 of its 2 short calls 630"]
+    assert story.read().breaks == [f"{NAME} lost its 2 long puts 560 and 1 of its 2 short calls 630"]
+    assert story.order({C640: -2}).read({C640: 0}).restart().read().breaks == [
+        f"{NAME} lost its 2 long puts 560 and 1 of its 2 short calls 630, and its 2 long calls 640 were closed"
+    ]
 
 
 def test_a_broken_condor_is_reported_for_weeks():
@@ -102,3 +128,15 @@ def test_a_booking_explains_a_missing_leg(kind, symbol, text):
     story = Story(CONDOR).read({symbol: 0})
     assert len(story.breaks) == 1
     assert story.activity(kind, symbol, 2).read().breaks == ([f"{NAME} {text}"] if text else [])
+
+
+def test_only_condors_that_differ_by_the_number_of_their_id_alone_have_it_in_their_name():
+    [held] = Story(CONDOR).lifecycle.memory.shown.condors
+    second, other = replace(held, id=f"{ID}-2"), replace(held, id="SPY-261218-1", root="SPYX")
+    assert same_named([held, held, other]) == frozenset()
+    assert same_named([second]) == frozenset()
+    alike = same_named([held, second, other])
+    assert alike == {ID, f"{ID}-2"}
+    assert [name(each, 2026, alike) for each in (held, second)] == [NAME, f"{NAME} (2)"]
+    assert name(second, 2026) == NAME
+    assert name(second, 2025, alike) == f"{NAME}, 2026 (2)"
