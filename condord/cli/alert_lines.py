@@ -10,7 +10,7 @@ from condord.cli import alert_sentence, formatting
 from condord.cli.condor_notes import has_old_quotes
 from condord.cli.grid import Cell, Row, grid
 from condord.cli.screen import Screen, painted, plain
-from condord.cli.view import profit
+from condord.cli.view import broken_key, profit, row_key
 from condord.core.rules.rule import Severity
 from condord.live import wire
 from condord.live.lost_source import unconfirmed_if_lost
@@ -23,6 +23,8 @@ _SEVERITIES: tuple[Severity, ...] = ("critical", "warning", "info")
 MARKS: Mapping[Severity, str] = {"critical": "◆", "warning": "■", "info": "●"}
 """The shape of each severity, for people who do not see its colour."""
 _STYLES: Mapping[Severity, str] = {"critical": "bad", "warning": "warn", "info": "strong"}
+_ABOUT_BROKEN = frozenset({"broken-condor", "assignment"})
+"""Rules whose alerts are about what is left of a condor."""
 _GONE = "HTTP 410"
 _INDENT, _MIN_TEXT_WIDTH = 12, 20
 _SUMMARY_LINES = 2
@@ -115,7 +117,10 @@ def summary(document: wire.Document, screen: Screen) -> list[str]:
 
 
 def _present(document: wire.Document | None) -> dict[str, str]:
-    """Return what each condor is worth now, and the price of its underlying, both marked if they may be old."""
+    """Return what each condor is worth now, and the price of its underlying, both marked if they may be old.
+
+    The keys are those of `row_key`. Under the id alone is also what is broken, if no condor with that id is whole.
+    """
     if document is None:
         return {}
     document = unconfirmed_if_lost(document)
@@ -131,8 +136,14 @@ def _present(document: wire.Document | None) -> dict[str, str]:
         if entry is not None and entry.price is not None:
             mark = " (unconfirmed)" if formatting.is_price_doubtful(entry) else ""
             parts.append(f"{plain(condor.underlying)} {formatting.money(entry.price)}{mark}")
-        found[condor.id] = ", ".join(parts)
-    return found
+        found[row_key(condor)] = ", ".join(parts)
+    return {condor.id: found[row_key(condor)] for condor in held(document) if row_key(condor) != condor.id} | found
+
+
+def _worth(alert: AlertJson, present: Mapping[str, str]) -> str | None:
+    """Return what the alert's condor is worth now: what is left of it, if the alert is about that."""
+    key = alert.condor_id or ""
+    return present.get(broken_key(key) if alert.rule in _ABOUT_BROKEN else key) or present.get(key)
 
 
 def channels_trouble(channels: Iterable[ChannelJson]) -> list[str]:
@@ -150,7 +161,7 @@ def style_of(severity: Severity) -> str:
 def _alert(alert: AlertJson, text: str, now: dt.datetime, screen: Screen, present: Mapping[str, str]) -> list[str]:
     """Return the sentence of an alert, and below it the id and what else is known.
 
-    `present` is by condor, and `text` the sentence as it is to be shown.
+    `present` is that of `_present`, and `text` the sentence as it is to be shown.
     """
     is_firing = alert.state == "firing"
     head = f"{MARKS[alert.severity]} {alert.severity}" if is_firing else alert.state
@@ -167,7 +178,7 @@ def _alert(alert: AlertJson, text: str, now: dt.datetime, screen: Screen, presen
     details += ["already true at the first check"] if alert.at_start else []
     details += [f"acknowledged {at(alert.acknowledged_at, now)}"] if alert.acknowledged_at else []
     then = alert_sentence.split(alert.text)[1] if is_firing else ""
-    worth = present.get(alert.condor_id or "")
+    worth = _worth(alert, present)
     profits = [f"now {worth}"] * bool(worth) + [f"when it fired {plain(then)}"] * bool(then)
     sentence, *more = _wrapped(plain(text), screen)
     parts = (plain(alert.id), ", ".join(details), *(["; ".join(profits)] if profits else []))

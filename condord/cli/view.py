@@ -83,7 +83,12 @@ DEFAULT = TableView()
 
 def row_key(condor: AnyCondor) -> str:
     """Return what no other condor of the document has: of two units one can be broken, and both have the same id."""
-    return f"{condor.id} broken" if isinstance(condor, BrokenJson) else condor.id
+    return broken_key(condor.id) if isinstance(condor, BrokenJson) else condor.id
+
+
+def broken_key(condor_id: str) -> str:
+    """Return the row key of the broken condor with this id."""
+    return f"{condor_id} broken"
 
 
 class Arrangement:

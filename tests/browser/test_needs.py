@@ -148,3 +148,32 @@ def test_a_broken_condor_keeps_its_id_and_its_card_titled_with_what_is_missing(o
         owner.simulated.post("positions", positions=leg.back)
         refresh(owner.condord)
     expect(card.get_by_role("heading")).to_have_text("AAPL")
+
+
+def test_a_condor_of_which_one_unit_is_broken_has_a_card_for_it_and_one_for_the_others(owner, visit):
+    owner.need()
+    condor = next(each for each in owner.condord.document()["condors"] if each["quantity"] == 2)
+    leg = broken_leg(condor)
+    half = [{**leg.back[0], "qty": leg.back[0]["qty"] // 2}]
+    page = visit(owner.url, viewport={"width": 1280, "height": 4000}).open()
+    cards = page.locator(f"article[data-condor='{condor['id']}']")
+    expect(cards).to_have_count(1)
+    owner.simulated.post("positions", positions=half)
+    try:
+        refresh(owner.condord)
+        expect(cards).to_have_count(2)
+        broken = page.locator(f"article[data-key='{condor['id']}:broken']")
+        expect(page.locator(".condors article").first).to_have_attribute("data-key", f"{condor['id']}:broken")
+        expect(broken.get_by_role("heading")).to_have_text(f"{condor['root']} lost its {leg.words}")
+        broken.get_by_role("button", name="Copy closing order").click()
+        expect(cards.locator("[aria-expanded=true]")).to_have_count(1)
+        needs(page).locator(".need-name").first.click()
+        expect(broken).to_be_focused()
+        page.get_by_label("Find").fill("broken")
+        expect(cards).to_have_count(1)
+        expect(broken).to_be_visible()
+    finally:
+        owner.simulated.post("positions", positions=leg.back)
+        refresh(owner.condord)
+    page.get_by_label("Find").fill("")
+    expect(cards).to_have_count(1)

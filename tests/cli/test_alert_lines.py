@@ -213,6 +213,16 @@ def test_a_broken_condor_has_its_current_pl():
     assert shown[3].strip() == "now P/L +15.00, SPY 582.10"
 
 
+@pytest.mark.parametrize(("rule", "pl"), [("broken-condor", "+15.00"), ("tested", "+230.00 (close now +202.00)")])
+def test_of_a_condor_that_broke_in_part_the_alert_about_that_has_the_pl_of_what_is_left(rule, pl):
+    held = documents.condor()
+    broken = documents.broken(held["id"], **{documents.symbols()[0]: 1})
+    document = msgspec.convert(documents.document(condors=[held], broken=[broken]), wire.Document)
+    alert = documents.alert(rule=rule, condorId=held["id"], text="SPY: a leg is gone.")
+    shown = alert_lines.alerts_lines(listed(alert), NOW, Screen(), document=document)
+    assert shown[3].strip() == f"now P/L {pl}, SPY 582.10"
+
+
 def test_values_that_may_be_old_are_marked():
     broken = documents.broken("SPY-261218-540-550-560-570", **{documents.symbols()[0]: 1})
     held = documents.condor(valuation=documents.valuation(unrealizedPl=-30, naturalPl=-42.5, unconfirmed=True))

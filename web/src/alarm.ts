@@ -43,7 +43,7 @@ export function alarmOn(condor: Condor, alerts: Iterable<Alert>, notes: Note[], 
   const rules = new Set(all.map(({ rule }) => rule))
   // A breached condor is tested too, and both alerts have the same sentence.
   const firing = all.filter(({ rule }) => rule !== 'tested' || !rules.has('breached'))
-  const broken = notes.filter(({ look }) => look === 'broken' && !rules.has('broken-condor'))
+  const broken = notes.filter(({ look }) => look === 'broken')
   return alarmOf([
     ...firing.map((each) => alertSentence(each, present, format, now)),
     ...broken.map(({ text }) => ({ severity: 'critical' as const, text: `${text}.` })),

@@ -20,7 +20,7 @@ export const exchangeDate = (at: string | number) => (exchangeDay ??= new Intl.D
 const NONE: Cutoff[] = []
 
 /** Returns the cut-offs of `condor`, the next first, or none before the last trading day. */
-export function cutoffs(condor: Condor, now: number): Cutoff[] {
+export function cutoffs(condor: { expiry?: Condor['expiry'] }, now: number): Cutoff[] {
   // An older daemon has no expiry.
   if (!condor.expiry || exchangeDate(condor.expiry.lastTradingAt) !== exchangeDate(now)) return NONE
   return condor.expiry.cutoffs

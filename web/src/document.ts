@@ -15,7 +15,8 @@ export type Status = Schemas['Status']
 export type Notice = Schemas['Notice']
 export type Totals = Schemas['Totals']
 export type Unmatched = Schemas['Unmatched']
-export type Broken = Schemas['Broken']
+/** An older daemon sends no `expiry`. */
+export type Broken = Schemas['Broken'] & { expiry?: Condor['expiry'] }
 export type Risk = Schemas['Risk']
 export type Underlying = Schemas['Underlying']
 export type Alert = Schemas['Alert']

@@ -15,5 +15,6 @@ export const bySeverity = (one: { severity: Severity }, other: { severity: Sever
 /** Returns those of `alerts` that fire, acknowledged or not, the most severe first. */
 export const firingOf = (alerts: Iterable<Alert>): Alert[] => [...alerts].filter(({ state }) => state === 'firing').sort(bySeverity)
 
-/** Returns those that fire for the condor `id`. */
-export const firingFor = (id: string, alerts: Iterable<Alert>): Alert[] => firingOf([...alerts].filter(({ condorId }) => condorId === id))
+/** Returns those that fire for the whole condor `id`; what is broken of it is another condor with this id. */
+export const firingFor = (id: string, alerts: Iterable<Alert>): Alert[] =>
+  firingOf(alerts).filter(({ condorId, rule }) => condorId === id && rule !== 'broken-condor')

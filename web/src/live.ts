@@ -97,8 +97,7 @@ export function createLive(since: number) {
     const next = unconfirmedIfLost(arrived)
     // A daemon that has just been started has no condors until it has read the account. The ones it then reads are not new.
     if (document.value?.status.positions.readAt) {
-      const arrived = next.condors.filter((condor) => !condors.has(condor.id))
-      for (const condor of arrived) arrivals.set(condor.id, now.value)
+      for (const { id } of next.condors) if (!condors.has(id)) arrivals.set(id, now.value)
     }
     document.value = next
     reconcile(condors, next.condors, (condor) => condor.id)
@@ -119,6 +118,6 @@ function reconcile<Item>(map: Map<string, Item>, items: Item[], key: (item: Item
   const wantedSet = new Set(wanted)
   const kept = [...map.keys()].filter((key) => wantedSet.has(key))
   const inOrder = kept.every((key, at) => key === wanted[at])
-  for (const key of [...map.keys()]) if (!inOrder || !wantedSet.has(key)) map.delete(key)
+  for (const key of map.keys()) if (!inOrder || !wantedSet.has(key)) map.delete(key)
   for (const [at, item] of items.entries()) if (map.get(wanted[at]!) !== item) map.set(wanted[at]!, item)
 }

@@ -91,14 +91,14 @@ function noticeOn(text: string, id: string): Note {
 }
 
 function legs(condor: Condor, { status }: Context): Note[] {
-  const concerns = ({ condorId, symbols }: Notice) =>
-    condorId ? condorId === condor.id : condor.legs.some(({ symbol }) => symbols.includes(symbol))
-  const isCounted = (notice: Notice) => notice.code === COUNTED && !!condor.expiry?.cutoffs.length
+  // One with the id of this condor that is about missing legs is about a broken part beside it.
+  const concerns = ({ code, condorId, symbols }: Notice) =>
+    condorId ? condorId === condor.id && code !== 'brokenCondor' : condor.legs.some(({ symbol }) => symbols.includes(symbol))
+  const isCounted = (notice: Notice) => notice.code === COUNTED && condor.expiry?.cutoffs.length
   const notices = status?.notices.filter((notice) => concerns(notice) && !isCounted(notice)) ?? []
-  const problems = condor.legs.filter((leg) => leg.problem)
   return [
     ...notices.map(({ code, text }) => (code === 'brokenCondor' ? broken(text) : noticeOn(text, condor.id))),
-    ...problems.map((leg) => broken(`${legName(leg)}: ${leg.problem}`)),
+    ...condor.legs.flatMap((leg) => (leg.problem ? broken(`${legName(leg)}: ${leg.problem}`) : [])),
   ]
 }
 

@@ -25,7 +25,7 @@ export const isBroken = (condor: Condor | Broken): condor is Broken => !('valuat
 export function severityOfState(condor: Condor | Broken): Severity | null {
   // An older daemon sends no risk.
   if (isBroken(condor) || condor.risk?.breached) return 'critical'
-  return condor.risk?.tested === 'put' || condor.risk?.tested === 'call' ? 'warning' : null
+  return (condor.risk?.tested ?? 'none') === 'none' ? null : 'warning'
 }
 
 /** Returns the urgency of `condor`, given the alerts of the document. */
@@ -64,8 +64,8 @@ const FARTHEST: Keys = [Infinity, 1, Infinity, '']
 
 /** Whether Alpaca no longer takes orders for `condor`, as far as that is known. */
 function areOrdersOver(condor: Condor | Broken, now: number): boolean {
-  // An older daemon has no expiry.
-  const cutoffs = isBroken(condor) ? [] : (condor.expiry?.cutoffs ?? []).filter(({ kind }) => kind === 'orders')
+  // An older daemon has no expiry, or none of what is broken.
+  const cutoffs = (condor.expiry?.cutoffs ?? []).filter(({ kind }) => kind === 'orders')
   return cutoffs.length ? cutoffs.some(({ at }) => Date.parse(at) <= now) : condor.daysToExpiration < 0
 }
 
@@ -93,6 +93,6 @@ export function compareUrgency(alerts: Iterable<Alert>, now = Date.now()) {
 
 function isNearTarget({ exits, valuation: { unrealizedPl } }: Condor): boolean {
   // An older daemon has no exits.
-  const target = exits?.target ?? null
-  return target !== null && target > 0 && unrealizedPl !== null && unrealizedPl >= NEAR_TARGET * target
+  const target = exits?.target ?? 0
+  return target > 0 && (unrealizedPl ?? 0) >= NEAR_TARGET * target
 }

@@ -16,7 +16,7 @@ const lacking = (...held: [number, number, number, number]): Broken => {
   const { kind, direction, underlying, root, expiration, daysToExpiration, quantity, legs } = condor()
   const left = legs.map(({ symbol, right, strike, side }, at) => ({ symbol, right, strike, side, quantity, held: held[at]! }))
   const missing = left.filter((leg) => leg.held < quantity).map(({ symbol }) => symbol)
-  const facts = { kind, direction, underlying, root, expiration, daysToExpiration, quantity, openedAt: null }
+  const facts = { kind, direction, underlying, root, expiration, daysToExpiration, quantity, openedAt: null, expiry: null }
   return { id: ID, ...facts, legs: left, missing, unrealizedPl: -65, since: AS_OF }
 }
 
@@ -100,6 +100,18 @@ describe('the card of a broken condor', () => {
     expect((await card(broken)).words('.condor-alarm li')).toEqual(['Broken since 10:31:00 ET: it has lost its 2 short calls 770.'])
     const alerts = [alert('broken-condor:x', { condorId: ID, severity: 'critical', text: 'SPY 705: it lost the 770 call.' })]
     expect((await card(broken, { alerts })).words('.condor-alarm li')).toEqual(['It lost the 770 call.'])
+  })
+
+  it('counts down to the cut-off for orders on the last day, and its closing order warns of one that has passed', async () => {
+    const cut = (at: string) => ({ kind: 'orders', at, source: 'config' }) as const
+    const on = (at: string) => ({ ...lacking(0, 2, 2, 2), expiry: { lastTradingAt: AS_OF, settlesAt: AS_OF, cutoffs: [cut(at)] } }) as Broken
+    const { words } = await card(on(new Date(Date.parse(AS_OF) + 300_000).toISOString()))
+    expect(words('.condor-cutoffs').join()).toContain('Orders until 10:36 ET')
+    const over = await card(on(new Date(Date.parse(AS_OF) - 300_000).toISOString()))
+    expect(over.words('.condor-cutoffs').join().toLowerCase()).toContain('no orders since')
+    await press(over.host, 'Copy closing order')
+    expect(over.words('.condor-order, .condor-doubts, p').join()).toMatch(/orders? .*since 10:26/i)
+    await press(over.host, 'Copy closing order')
   })
 
   it('keeps its place, and is replaced when the condor is whole again', async () => {

@@ -152,7 +152,7 @@ export function broken(id: string, held: Record<string, number>, quantity = 2): 
   const legs = Object.entries(held).map(([symbol, left]) => {
     return { symbol, right: 'put', strike: 705, side: 'long', quantity, held: left } as const
   })
-  const facts = { kind, direction, underlying, root, expiration, daysToExpiration, quantity, openedAt: null }
+  const facts = { kind, direction, underlying, root, expiration, daysToExpiration, quantity, openedAt: null, expiry: null }
   return { id, ...facts, legs, missing: [], unrealizedPl: null, since: AS_OF }
 }
 

@@ -202,6 +202,7 @@ def test_a_bus_that_has_lost_its_store_has_one_leader_again_with_a_higher_fence(
         until(
             lambda found=leads: relay.status()["cluster"]["fence"] == found.cluster()["fence"], "the relay follows it"
         )
+        relay.await_read()
         compare_servers(leads, relay, 3)
     said = "".join(leader.stderr) + "".join(standby.stderr)
     assert "cannot be read" not in said

@@ -122,6 +122,49 @@ describe('the section', () => {
   })
 })
 
+describe('a condor of which some units are broken', () => {
+  const whole = { ...worth('A', 1), quantity: 1 }
+  const { id } = whole
+  const lost = { ...broken(id, { X: 0, Y: 1 }, 1), root: 'A', unrealizedPl: -40 }
+  const told = [alert('broken-condor', { condorId: id, severity: 'critical', text: 'A: it lost a leg.' }), alert('tested', { condorId: id, text: 'A: it is near.' })]
+  const keys = (host: HTMLElement) => [...host.querySelectorAll<HTMLElement>('[data-key]')].map(({ dataset }) => [dataset['key'], dataset['condor']])
+
+  it('has two cards, the broken one first, each with its own alerts and closing order', async () => {
+    const { all, click, host, text, texts } = await list([whole], { broken: [lost], alerts: told })
+    await vi.waitFor(() => expect(keys(host)).toEqual([[`${id}:broken`, id], [id, id]]))
+    expect(text('.count')).toBe('2')
+    expect(texts('article .condor-title').map((each) => each.split(' ')[1])).toEqual(['lost', '705/715/770/780'])
+    expect(texts('article .condor-alarm li').map((each) => each.slice(0, 9))).toEqual(['It lost a', 'It is nea'])
+    const orders = () => all('article button').filter((each) => each.textContent === 'Copy closing order')
+    await click(orders()[0])
+    expect(orders().map((each) => each.getAttribute('aria-expanded'))).toEqual(['true', 'false'])
+    await click(orders()[0])
+  })
+
+  it('has two rows, which open by themselves, and "Find" finds either', async () => {
+    at(TABLE)
+    const { all, choose, click, host, texts } = await list([whole], { broken: [lost], alerts: told })
+    expect(texts('tr[data-key] .of-pl')).toEqual(['−$40.00', '+$1.00'])
+    expect(all('tr[data-key] [role=img]').map((each) => each.getAttribute('aria-label')!.split(':')[0])).toEqual(['Critical', 'Warning'])
+    await click(all('tr[data-key] td')[0])
+    expect(all('tr[data-of]').map((each) => each.dataset['of'])).toEqual([`${id}:broken`])
+    expect(texts('tr[data-of] .condor-title')).toEqual(['A lost its long put 705'])
+    await click(all('tr[data-key] td')[0])
+    await choose('Find', 'broken')
+    expect(keys(host)).toEqual([[`${id}:broken`, id]])
+    await choose('Find', 'tested')
+    expect(keys(host)).toEqual([])
+  })
+
+  it('is counted as new, and stays in its place, while the pointer is in the list', async () => {
+    const { all, host, shows } = await list([worth('B', 1), whole])
+    all('[data-key]')[0]!.closest('section > div')!.dispatchEvent(new Event('pointerenter'))
+    await shows([worth('B', 1), whole], { broken: [lost] })
+    expect(keys(host)).toHaveLength(2)
+    expect(host.querySelector('.again')?.textContent).toContain('1 new')
+  })
+})
+
 describe('a card of the list', () => {
   it.each(['', TABLE])('acknowledges the alerts of its condor at the daemon (%s)', async (hash) => {
     at(hash)

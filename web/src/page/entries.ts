@@ -4,6 +4,7 @@ import { signedUsd } from '../format'
 import type { Live } from '../live'
 import { bySeverity, firingOf, type Severity } from '../firing'
 import { strikesOf } from '../naming'
+import { alertKey, idOf } from '../parts'
 import { isBroken, severityOfState, urgencyKeys } from '../urgency'
 
 export { isBroken, strikesOf, urgencyKeys }
@@ -15,14 +16,14 @@ export const plOf = (entry: Entry) => (isBroken(entry) ? entry.unrealizedPl : en
 /** The root names adjusted contracts, which the underlying does not. */
 export const nameOf = ({ root }: Entry) => root
 
-/** Returns the condor or broken condor of that id; each id is tracked by itself. */
-export function entryOf(live: Pick<Live, 'condors' | 'broken'>, id: string): Entry | undefined {
-  return live.condors.value.get(id) ?? live.broken.value.get(id)
+/** Returns the condor or broken condor of that key; each is tracked by itself. */
+export function entryOf(live: Pick<Live, 'condors' | 'broken'>, key: string): Entry | undefined {
+  return live.condors.value.get(key) ?? live.broken.value.get(idOf(key))
 }
 
-/** Returns all entries, in the daemon's order; of two with one id the held condor. */
+/** Returns all entries, in the daemon's order. */
 export function entriesOf({ condors, broken }: Pick<Live, 'condors' | 'broken'>): Entry[] {
-  return [...new Map<string, Entry>([...broken.value, ...condors.value]).values()]
+  return [...broken.value.values(), ...condors.value.values()]
 }
 
 const held = (read: (condor: Condor) => number | null) => (entry: Entry) => (isBroken(entry) ? null : read(entry))
@@ -51,11 +52,12 @@ export interface Mark {
   text: string
 }
 
-/** Returns the most severe firing alert of each condor, by its id. */
-export function marksOf(alerts: Iterable<Alert>): Map<string, Mark> {
+/** Returns the most severe firing alert of each entry, by its key, given the condors that are whole. */
+export function marksOf(alerts: Iterable<Alert>, condors: ReadonlyMap<string, Condor>): Map<string, Mark> {
   const marks = new Map<string, Mark>()
-  for (const { condorId, severity, text } of firingOf(alerts)) {
-    if (condorId && !marks.has(condorId)) marks.set(condorId, { severity, text })
+  for (const alert of firingOf(alerts)) {
+    const key = alertKey(alert, condors)
+    if (key && !marks.has(key)) marks.set(key, { severity: alert.severity, text: alert.text })
   }
   return marks
 }

@@ -146,6 +146,23 @@ describe('what needs the owner', () => {
   })
 })
 
+it('a condor of which some units are broken has an entry for them and one for the others', () => {
+  const held = condor()
+  const { id } = held
+  const lost = { ...broken(id, { A: 0 }, 1), unrealizedPl: -40 }
+  const told = on(held, 'broken-condor', { severity: 'critical' })
+  const found = entries([told, on(held, 'tested')], [held], [lost])
+  expect(found.map(({ key, condorId, pl, needs }) => [key, condorId, pl, needs.length])).toEqual([
+    [`${id}:broken`, id, -40, 1],
+    [id, id, held.valuation.unrealizedPl, 1],
+  ])
+  expect(entries([], [held], [lost]).map(({ key, pl }) => [key, pl])).toEqual([[`${id}:broken`, -40]])
+  const cutoffs = [{ kind: 'orders', at: AS_OF, source: 'config' }] as never
+  const over = { ...lost, id: 'OVER', expiry: { ...held.expiry!, cutoffs } }
+  expect(entries([], [], [over, lost]).map(({ key }) => key)).toEqual([id, 'OVER'])
+  expect(entries([told], [held], []).map(({ key, pl }) => [key, pl])).toEqual([[`${id}:broken`, null]])
+})
+
 describe('the sentence of an alert', () => {
   it('has its subject and its profit or loss, which moves, apart', () => {
     const text = 'IWM 275/280 Dec 4: the profit is 79.9 %. P/L 166.00 (close now 162.00).'

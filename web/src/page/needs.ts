@@ -1,5 +1,5 @@
 /** What needs the owner: firing alerts of severity warning or critical, one entry for each condor, and broken condors. */
-import type { Alert, Broken } from '../document'
+import type { Alert, Broken, Condor } from '../document'
 import { firingOf, severityRank, type Severity } from '../firing'
 import { BESIDE, presentText } from '../alarm'
 import { format } from '../format'
@@ -7,7 +7,9 @@ import { isOld, presentOf, type Present } from '../freshness'
 import type { Shown } from '../live'
 import { lossOf } from '../broken'
 import { strikesOf } from '../naming'
-import { nearnessOf, byKeys } from '../urgency'
+import { alertKey, brokenKey, idOf } from '../parts'
+import { byKeys, isBroken, nearnessOf } from '../urgency'
+import { plOf } from './entries'
 import { unconfirmed } from './words'
 
 /** A sentence about one subject. `alert` is null for what no rule reports. */
@@ -48,21 +50,22 @@ export function entriesOf({ alerts, broken, condors, underlyings, link, status, 
   const firing = firingOf(alerts.values()).filter(({ severity }) => severity !== 'info')
   const entries = new Map<string, Entry>()
   for (const alert of firing) {
-    const key = alert.condorId ?? alert.underlying ?? 'account'
-    const { name, text } = currentOf(alert, { condors, underlyings, link, status, now })
+    const key = alertKey(alert, condors) ?? alert.underlying ?? 'account'
+    const { name, text } = currentOf(alert, { broken, condors, underlyings, link, status, now })
     const entry = entries.get(key) ?? { key, condorId: alert.condorId, name, needs: [], pl: undefined, isOld: isOld(link, status), isAcknowledged: false }
-    const own = condors.has(key) ? text.replace(ORDERS, '').replace(ORDERS_AND, 'may') : text
+    const own = condors.has(key) || broken.get(idOf(key))?.expiry ? text.replace(ORDERS, '').replace(ORDERS_AND, 'may') : text
     entry.needs.push({ severity: alert.severity, text: own, alert })
     entries.set(key, entry)
   }
   for (const condor of broken.values()) {
     if (firing.some(({ condorId, rule }) => condorId === condor.id && rule === 'broken-condor')) continue
-    add(entries, condor, isOld(link, status), { severity: 'critical', text: `this condor has ${lossOf(condor)}.`, alert: null })
+    add(entries, brokenKey(condor.id, condors), condor, isOld(link, status), { severity: 'critical', text: `this condor has ${lossOf(condor)}.`, alert: null })
   }
-  for (const entry of entries.values()) complete(entry, { condors, broken })
-  const rank = ({ key, condorId, needs }: Entry) => {
-    const condor = condorId === null ? undefined : (condors.get(condorId) ?? broken.get(condorId))
-    return [...weightOf(needs[0]!), ...(condor ? nearnessOf(condor, now) : [Infinity, 1, Infinity, key])]
+  const condorOf = ({ key }: Entry) => condors.get(key) ?? broken.get(idOf(key))
+  for (const entry of entries.values()) complete(entry, condorOf(entry))
+  const rank = (entry: Entry) => {
+    const condor = condorOf(entry)
+    return [...weightOf(entry.needs[0]!), ...(condor ? nearnessOf(condor, now) : [Infinity, 1, Infinity, entry.key])]
   }
   return [...entries.values()].sort(byKeys(rank))
 }
@@ -78,9 +81,10 @@ export function doubtOf({ document, link, status }: Pick<Shown, 'document' | 'li
 }
 
 /** Returns the parts of a firing alert's sentence as of `now`: with the time of its figures, and without orders after the cut-off. */
-export function currentOf(alert: Alert, { condors, underlyings, link, status, now }: Pick<Facts, 'condors' | 'underlyings' | 'link' | 'status' | 'now'>) {
+export function currentOf(alert: Alert, { broken, condors, underlyings, link, status, now }: Pick<Facts, 'broken' | 'condors' | 'underlyings' | 'link' | 'status' | 'now'>) {
   const parts = split(alert, presentOf(underlyings.get(alert.underlying ?? ''), link, status), now)
-  const isPassed = condors.get(alert.condorId ?? '')?.expiry?.cutoffs.some(({ kind, at }) => kind === 'orders' && Date.parse(at) <= now)
+  const id = alert.condorId ?? ''
+  const isPassed = (condors.get(id) ?? broken.get(id))?.expiry?.cutoffs.some(({ kind, at }) => kind === 'orders' && Date.parse(at) <= now)
   return isPassed ? { ...parts, text: parts.text.replace(UNTIL, ' has taken no orders$1 since ') } : parts
 }
 
@@ -92,22 +96,20 @@ export function split(alert: Alert, present: Present | null = null, now?: number
 }
 
 /** Adds a need that no rule reports to its condor's entry, which is created if it does not exist. */
-function add(entries: Map<string, Entry>, condor: Broken, isOld: boolean, need: Need) {
-  const { id } = condor
-  const entry = entries.get(id) ?? { key: id, condorId: id, name: nameOf(condor), needs: [], pl: null, isOld, isAcknowledged: false }
+function add(entries: Map<string, Entry>, key: string, condor: Broken, isOld: boolean, need: Need) {
+  const entry = entries.get(key) ?? { key, condorId: condor.id, name: nameOf(condor), needs: [], pl: null, isOld, isAcknowledged: false }
   entry.needs.push(need)
-  entries.set(id, entry)
+  entries.set(key, entry)
 }
 
 /** Fills in the fields that follow from the others. */
-function complete(entry: Entry, { condors, broken }: Pick<Facts, 'condors' | 'broken'>) {
-  const { condorId: id, needs } = entry
+function complete(entry: Entry, condor: Condor | Broken | undefined) {
+  const { condorId, needs } = entry
   needs.sort(byKeys(weightOf))
   entry.isAcknowledged = needs.every(({ alert }) => alert !== null && alert.acknowledgedAt !== null)
-  if (id === null) return
-  const value = condors.get(id)?.valuation
-  entry.pl = broken.has(id) ? broken.get(id)!.unrealizedPl : (value?.unrealizedPl ?? null)
-  entry.isOld ||= !broken.has(id) && !!value?.unconfirmed
+  if (condorId === null) return
+  entry.pl = condor ? plOf(condor) : null
+  entry.isOld ||= !!condor && !isBroken(condor) && condor.valuation.unconfirmed
 }
 
 /** The more severe first, then what is not acknowledged, as in the terminal. */

@@ -2,7 +2,7 @@
 import { cutoffs, type Cutoff } from '../countdown'
 import { duration } from '../duration'
 import { format } from '../format'
-import { isBroken, type Entry } from './entries'
+import type { Entry } from './entries'
 
 /** Returns the time left for orders in words; empty if `cutoffs` has none for them. */
 export function timeLeft(cutoffs: readonly Cutoff[]): string {
@@ -17,7 +17,7 @@ export function timeLeft(cutoffs: readonly Cutoff[]): string {
  */
 export function lastDayLeft(entry: Entry, now: number): string | null {
   // An older daemon has no expiry.
-  if (isBroken(entry) || !entry.expiry) return null
+  if (!entry.expiry) return null
   if (Date.parse(entry.expiry.lastTradingAt) <= now) return 'expired'
   const orders = cutoffs(entry, now).find(({ kind }) => kind === 'orders')
   if (!orders) return null

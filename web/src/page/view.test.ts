@@ -2,6 +2,7 @@ import { describe, expect, it } from 'vitest'
 import { alert, AS_OF, broken, condor, risk, valuation } from '../../tests/account'
 import type { Alert, Condor } from '../document'
 import { markOf, marksOf, type Entry } from './entries'
+import { urgencyOf } from '../urgency'
 import { COLUMNS } from './columns'
 import { finder } from './find'
 import { arranged, COLUMN_SORTS, DEFAULT, fromHash, SORTS, toHash, turned, type View } from './view'
@@ -12,7 +13,7 @@ function held(root: string, pl: number | null, changes: Partial<Condor> = {}): C
 }
 
 const groups = (entries: Entry[], view: Partial<View>, alerts: Alert[] = []) =>
-  arranged(entries, alerts, marksOf(alerts), { ...DEFAULT, ...view }, { columns: COLUMNS, finder }, Date.parse(AS_OF))
+  arranged(entries, alerts, marksOf(alerts, new Map()), { ...DEFAULT, ...view }, { columns: COLUMNS, finder }, Date.parse(AS_OF))
 const roots = (entries: Entry[], view: Partial<View>, alerts: Alert[] = []) =>
   groups(entries, view, alerts).flatMap(({ ids }) => ids.map((id) => id.split('-')[0]))
 
@@ -142,8 +143,16 @@ describe('the mark of a condor', () => {
       alert('c', { condorId: 'one', severity: 'info' }),
       alert('d', { condorId: 'two', severity: 'critical', state: 'ended' }),
       alert('e', { condorId: null, severity: 'critical' }),
-    ])
+    ], new Map())
     expect([...marks]).toEqual([['one', { severity: 'critical', text: 'breached' }]])
+  })
+
+  it('is that of the broken part for its own rule, and of the whole one for the others', () => {
+    const { id } = spy
+    const alerts = [alert('broken-condor', { condorId: id, severity: 'critical', text: 'lost' }), alert('tested', { condorId: id, text: 'near' })]
+    const marks = marksOf(alerts, new Map([[id, spy as Condor]]))
+    expect([...marks].map(([key, { text }]) => [key, text])).toEqual([[`${id}:broken`, 'lost'], [id, 'near']])
+    expect(urgencyOf(spy, alerts.slice(0, 1))).toBe('calm')
   })
 
   const spy = held('SPY', 5)

@@ -6,6 +6,7 @@
  */
 import type { Alert } from '../document'
 import { day } from '../format'
+import { brokenKey } from '../parts'
 import type { Column } from './columns'
 import { isBroken, markOf, urgencyKeys, VALUES, type Entry, type Mark } from './entries'
 import type { finder } from './find'
@@ -85,6 +86,7 @@ export const turned = (sort: string, key: string) => (sort === key && key !== DE
 export interface Group {
   /** Empty if entries are not grouped. */
   name: string
+  /** The keys of its entries. */
   ids: readonly string[]
 }
 
@@ -99,7 +101,7 @@ export const isColumnSort = ({ sort }: View) => !Object.hasOwn(SORTS, keyOf(sort
 
 const keyOf = (sort: string) => sort.replace(/^-/, '')
 
-/** Returns the ids of the entries to show, in order and in groups; equal ones keep the daemon's order. `now` is in milliseconds. */
+/** Returns the keys of the entries to show, in order and in groups; equal ones keep the daemon's order. `now` is in milliseconds. */
 export function arranged(
   entries: readonly Entry[],
   alerts: readonly Alert[],
@@ -109,7 +111,9 @@ export function arranged(
   now: number,
 ): Group[] {
   const isFound = (view.find && finder?.(view.find)) || null
-  const shown = isFound ? entries.filter((entry) => isFound(entry, markOf(entry, marks.get(entry.id))?.severity)) : entries
+  const whole = new Set(entries.flatMap((entry) => (isBroken(entry) ? [] : entry.id)))
+  const entryKey = (entry: Entry) => (isBroken(entry) ? brokenKey(entry.id, whole) : entry.id)
+  const shown = isFound ? entries.filter((entry) => isFound(entry, markOf(entry, marks.get(entryKey(entry)))?.severity)) : entries
   const key = keyOf(view.sort)
   const valueOf = columns.find((column) => column.key === key)?.value ?? (Object.hasOwn(VALUES, key) ? VALUES[key as keyof typeof VALUES] : () => null)
   const sign = view.sort.startsWith('-') ? -1 : 1
@@ -120,7 +124,7 @@ export function arranged(
   const groups = new Map<string, string[]>()
   for (const { entry } of ranked) {
     const key = view.group === 'none' ? '' : entry[view.group]
-    groups.set(key, [...(groups.get(key) ?? []), entry.id])
+    groups.set(key, [...(groups.get(key) ?? []), entryKey(entry)])
   }
   // By name or by date, however their entries are sorted, so that a group stays in its place.
   return [...groups]
