@@ -127,7 +127,7 @@ class Follower:
         raise Lost("it has ended the stream")
 
     def _require_no_circle(self, response: Response) -> None:
-        """Check that the source is neither this relay, by whatever name, nor one that follows it.
+        """Check that the source is neither this relay, under any of its names, nor one that follows it.
 
         The latter is tried again: once another relay of the circle is corrected, it is none any longer.
 

@@ -147,7 +147,7 @@ def gone(record: AlertRecord, cause: Cause = "gone", left: str = "") -> str:
 
 
 def left_of(condor: CondorSummary, held: Mapping[str, int], in_condors: Collection[str]) -> str:
-    """What is left of a condor that is none any more; empty if nothing is.
+    """Describe what is still held of a former condor; empty if nothing is.
 
     `held` has the signed contracts that are in no condor, by symbol, and `in_condors` the symbols of those that are.
     """
