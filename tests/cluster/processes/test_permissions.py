@@ -57,7 +57,7 @@ def test_a_leader_that_may_not_publish_any_longer_gives_way_to_one_that_may(star
     one.await_role("leader")
     two = start("two")
     two.await_live()
-    assert two.cluster()["leader"] == one.name
+    until(lambda: two.cluster().get("leader") == one.name, lambda: f"it follows the new leader: {two.stderr}")
     environ = {
         **QUICK_RELAY,
         "CONDORD_CLUSTER_ROLE": "relay",
