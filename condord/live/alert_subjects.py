@@ -25,7 +25,7 @@ from condord.live.alert_pl import PlRange, pl_range, pl_values
 from condord.live.alert_subject import ACCOUNT, Subject
 from condord.live.alert_words import WORDS, LastingWords
 from condord.live.book import Book
-from condord.live.broken import CondorSummary, LegSummary
+from condord.live.broken import CondorSummary
 from condord.live.published import Selection
 from condord.live.wire_broken import BrokenJson
 from condord.live.wire_condor import Unmatched
@@ -98,7 +98,7 @@ class Subjects:
         )
         found = edition.document(when.now_at, Selection(condors=ids)).broken if ids else ()
         self._broken = {each.id: each for each in found}
-        self._known |= {each.id: _summary(each) for each in found if each.id not in self._known}
+        self._known |= {each.id: book.broken[each.id].condor for each in found}
         self._known |= {each.id: each for each in held}
         self._alike = broken.same_named((*held, *(self._known[each.id] for each in found)))
         for chain in chains:
@@ -113,6 +113,11 @@ class Subjects:
         self._covered_puts |= {leg.symbol for leg in legs if leg.right == "put"}
         self._covered_puts |= {leg.symbol for each in self._broken.values() for leg in each.legs}
         self._covered_puts |= {each.symbol for each in edition.unmatched.json.values() if each.cover is not None}
+
+    def _lost(self, key: str) -> int:
+        """How many contracts of the condor disappeared for no known reason."""
+        found = self._book.broken.get(key)
+        return 0 if found is None else sum(found.missing.values())
 
     def left(self, key: str) -> str:
         """What is left of a condor that is not there any longer, in words; empty if nothing is."""
@@ -184,7 +189,7 @@ class Subjects:
             name=name,
             opened_at=was.opened_at,
             is_broken=True,
-            lost=self._book.lost.get(was.id, 0),
+            lost=self._lost(was.id),
             notes=notes,
         )
 
@@ -252,7 +257,7 @@ class Subjects:
             name=terms.name,
             opened_at=condor.opened_at,
             is_watched=when.is_watched,
-            lost=self._book.lost.get(condor.id, 0),
+            lost=self._lost(condor.id),
             closing_percent=self._closing_percent(condor),
             condor=condor,
             value=value,
@@ -313,29 +318,6 @@ class Subjects:
             put=put or figures.fallbacks.quote(other, when.now_at),
         )
         return alert_facts.extrinsic_less_than_dividend(condor, terms, risk, when, exercise)
-
-
-def _summary(was: BrokenJson) -> CondorSummary:
-    """The summary of a condor that lost legs."""
-    return CondorSummary(
-        id=was.id,
-        kind=was.kind,
-        direction=was.direction,
-        underlying=was.underlying,
-        root=was.root,
-        expiration=was.expiration,
-        opened_at=was.opened_at,
-        quantity=was.quantity,
-        legs=tuple(
-            LegSummary(
-                symbol=leg.symbol,
-                right=leg.right,
-                strike_mills=round(leg.strike * _MILLS),
-                sign=1 if leg.side == "long" else -1,
-            )
-            for leg in was.legs
-        ),
-    )
 
 
 def _uncovered_text(uncovered: list[Unmatched], year: int) -> str:

@@ -25,6 +25,7 @@ from condord.core.position import Position
 from condord.core.quote import Quote
 from condord.core.working_order import WorkingOrder, closing_orders
 from condord.live import render, render_risk, wire, wire_broken, wire_condor, wire_risk
+from condord.live.broken import Broken
 from condord.live.day import Day
 from condord.live.held_contracts import HeldContracts
 from condord.live.lifecycle import AccountReading, Lifecycle
@@ -50,7 +51,7 @@ class Book:
     """The only writer of `edition`. `min_change_e4` is in 1e-4 dollars.
 
     `symbols` are the contracts that should be streamed, the most important first. `exits` returns where the rules in
-    force would take profit and stop. `lost` counts the contracts that broken condors lost for no known reason, by id.
+    force would take profit and stop. `broken` has the broken condors, by id.
     """
 
     def __init__(self, *, edition: Edition, prices: Prices, min_change_e4: int) -> None:
@@ -67,7 +68,7 @@ class Book:
         self._exits_of: tuple[object, Grouping] | None = None
         self.min_change_e4 = min_change_e4
         self.symbols: tuple[str, ...] = ()
-        self.lost: dict[str, int] = {}
+        self.broken: dict[str, Broken] = {}
         self._published: _Published | None = None
         self._held = HeldContracts()
         self._problems: dict[str, str] = {}
@@ -97,14 +98,13 @@ class Book:
         if before == self._published and not self._is_other_account:
             return False
         self._is_other_account = False
-        broken_ids = {condor.id for condor in broken}
+        self.broken = {each.condor.id: each for each in lifecycle.memory.broken}
         self.minutes.look(now_at)
-        self.minutes.hold(reading.grouping.condors, broken_ids, reading.calendar)
-        self.pl_history.hold(reading.grouping.condors, broken_ids)
+        self.minutes.hold(reading.grouping.condors, self.broken.keys(), reading.calendar)
+        self.pl_history.hold(reading.grouping.condors, self.broken.keys())
         if before is None or before[0] != held:
             self._regroup(reading)
         self._problems, self._notices, self._broken = problems, notices, broken
-        self.lost = {each.condor.id: sum(each.missing.values()) for each in lifecycle.memory.broken}
         self._publish_all(reading, now, now_at)
         return True
 

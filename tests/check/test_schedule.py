@@ -82,7 +82,7 @@ def test_a_warning_stops_no_other_check():
 
 
 @pytest.mark.parametrize("outcome", [ok, failing])
-def test_a_check_that_only_follows_another_runs_whatever_its_result(outcome):
+def test_a_check_that_only_follows_another_runs_after_any_result(outcome):
     trace = Trace({"port-free": 5.0}, {"port-free": outcome})
     checks = trace.run()
     for name, earlier in AFTER.items():

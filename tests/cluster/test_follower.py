@@ -206,7 +206,7 @@ def test_a_refused_token_is_reported_once_and_not_tried_again():
 
 
 @pytest.mark.parametrize("head", [STREAM_HEAD, answer(401), answer(421), answer(503)])
-def test_a_relay_that_would_follow_itself_is_refused_once_whatever_it_answers(head):
+def test_a_relay_that_would_follow_itself_is_refused_once_after_any_answer(head):
     async def scene(_made):
         await asyncio.sleep(20)
 

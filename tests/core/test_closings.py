@@ -263,7 +263,7 @@ def any_activities():
 
 @pytest.mark.slow
 @given(any_orders(), any_activities())
-def test_trades_never_have_more_than_was_closed_whatever_the_orders_and_activities(orders, rows):
+def test_trades_of_any_orders_and_activities_never_have_more_than_was_closed(orders, rows):
     ledger = follow(orders, rows, Bookings({}, {}, Calendar()))
     assert all(part.left and part.closed and part.lot.quantity > 0 for part in ledger.parts)
     for closing_ in ledger.closings:

@@ -795,7 +795,7 @@ def test_the_sequence_of_the_input_does_not_matter(trader, chance):
 
 @pytest.mark.slow
 @given(any_orders())
-def test_every_lot_is_a_condor_whatever_the_orders(orders):
+def test_every_lot_of_any_orders_is_a_condor(orders):
     found = lots(orders)
     assert all(early.since_at <= late.since_at for early, late in pairwise(found))
     for lot in found:
@@ -811,7 +811,7 @@ def test_every_lot_is_a_condor_whatever_the_orders(orders):
 
 @pytest.mark.slow
 @given(any_orders())
-def test_lots_never_hold_more_than_was_opened_whatever_the_orders(orders):
+def test_lots_of_any_orders_never_hold_more_than_was_opened(orders):
     opened, claimed = Counter(), Counter()
     for fill in (fill for placed in orders for fill in placed.fills if fill.opens):
         opened[fill.symbol] += abs(fill.quantity)

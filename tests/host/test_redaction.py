@@ -71,7 +71,7 @@ def test_base64_of_a_text_with_a_secret_does_not_show_it(secret, before, after):
         ("next=%2Fapi%2Fstream%3Fticket%3Dabc", "next=%2Fapi%2Fstream%3Fticket%3D***"),
     ],
 )
-def test_tickets_and_tokens_in_urls_are_masked_whatever_their_values(text, hidden):
+def test_tickets_and_tokens_in_urls_are_masked_with_any_values(text, hidden):
     assert Redaction([])(text) == hidden
 
 
