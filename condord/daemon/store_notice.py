@@ -2,25 +2,12 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
-from typing import Protocol
 
+from condord.host.database_thread import DatabaseFault
 from condord.live.wire import NoticeCode, NoticeJson
 
 _log = logging.getLogger(__name__)
-
-
-class DatabaseFault(Protocol):
-    """Why a database cannot be used, and since when."""
-
-    @property
-    def text(self) -> str:
-        """A sentence for people."""
-
-    @property
-    def since(self) -> dt.datetime:
-        """When it began."""
 
 
 class StoreNotice:

@@ -1,8 +1,7 @@
 """States of alerts and of channels, and the outbox, of one account at a time, in an SQLite file.
 
 The store keeps a copy of everything in memory, so a file that cannot be written, was damaged or was replaced gets all
-of it later. The file is used by one thread, so nothing blocks the event loop. A fault of the disk never raises: `fault`
-has the reason. If the disk does not respond, nothing more is asked of it until it does.
+of it later.
 """
 
 from __future__ import annotations
@@ -11,40 +10,24 @@ import asyncio
 import datetime as dt
 import hashlib
 import logging
-import sqlite3
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent import futures
 from pathlib import Path
-from typing import Any, TypeVar
-
-import msgspec
+from typing import TypeVar
 
 from condord.errors import Unavailable
-from condord.host import database
-from condord.host.thread_pool import DaemonPool
+from condord.host.database_thread import FAULTS, DatabaseFault, DatabaseThread
 from condord.live.alert_records import AlertRecord
 from condord.notify.alert_copy import CopiedAlerts, Copy, encoded, keep_none
 from condord.notify.channel import ChannelState
 from condord.notify.file import AlertFile, Edit, StoredAlerts, Written
 from condord.notify.messages import Key, Message
 
-DISK_TIMEOUT_SECONDS = 10.0
-CLOSE_SECONDS = 1.0
 RETRY_SECONDS = 5.0
 """How long the file is not used after a failure: each use may wait for a lock, and messages must not wait with it."""
-_FAULTS = (OSError, sqlite3.Error, Unavailable, ValueError, OverflowError)
 
 _log = logging.getLogger(__name__)
 
 Result = TypeVar("Result")
-
-
-class StoreFault(msgspec.Struct, frozen=True, kw_only=True):
-    """Why alerts are not stored, since when; or that a damaged file was set aside, which does not prevent storing."""
-
-    text: str
-    since: dt.datetime
-    is_set_aside: bool = False
 
 
 class AlertStore:
@@ -65,13 +48,13 @@ class AlertStore:
         handed_over: CopiedAlerts | None = None,
     ) -> None:
         self.is_kept = False
-        self._path = path
         self._copy = copy
         self._handed_over = handed_over
         self._is_file_outdated = False
-        self._machine_at = machine_at
-        self._file = None if path is None else AlertFile(path, machine_at=machine_at)
-        self._thread = None if path is None else DaemonPool(1, name="alerts")
+        self._thread: DatabaseThread[AlertFile] | None = None
+        if path is not None:
+            file, effect = AlertFile(path, machine_at=machine_at), "Alerts are not stored"
+            self._thread = DatabaseThread(file, name="alerts", effect=effect, machine_at=machine_at)
         self._account = ""
         self._records: dict[str, AlertRecord] = {}
         self._messages: dict[Key, Message] = {}
@@ -81,25 +64,20 @@ class AlertStore:
         self._dirty_channels: dict[str, int] = {}
         self._saves = 0
         self._recovered: list[Message] = []
-        self._fault: StoreFault | None = None
-        self._aside: StoreFault | None = None
-        self._hanging: set[asyncio.Future[Any]] = set()
-        self._retry_at: float | None = None
-        self._is_unusable = False
 
     @property
-    def fault(self) -> StoreFault | None:
+    def fault(self) -> DatabaseFault | None:
         """Why nothing is stored; it ends with the next successful write.
 
         A file that was set aside is a fault until the next start.
         """
-        return self._fault or self._aside
+        return None if self._thread is None else self._thread.fault
 
     @property
     def is_behind(self) -> bool:
         """Whether something waits to be written, or the last use of the file failed."""
         is_dirty = bool(self._dirty_records or self._dirty_messages or self._dirty_channels)
-        return is_dirty or self._fault is not None
+        return is_dirty or not (self._thread is None or self._thread.is_usable)
 
     @property
     def is_copied(self) -> bool:
@@ -152,12 +130,14 @@ class AlertStore:
             self._is_file_outdated = True
             await self._write(self._whole_edit(), self._saves)
         else:
-            self._is_unusable = self._path is None
-            aside = self._aside
+            if self._thread is None:
+                return None
+            aside = self._thread.file.aside
             nothing: StoredAlerts | None = None
             read = await self._run(lambda file: file.read(account), nothing)
             if read is None:
-                return None if self._is_unusable or self._aside is not aside else ()
+                is_unusable = isinstance(self._thread.error, Unavailable)
+                return None if is_unusable or self._thread.file.aside != aside else ()
             stored = read
             self._take(stored)
         await self._copy_all()
@@ -212,12 +192,9 @@ class AlertStore:
 
         This waits for `CLOSE_SECONDS` at most.
         """
-        if self._thread is not None and self._file is not None:
-            closing = self._thread.submit(_close, self._file, self._account, self._whole_edit())
-            if not self._hanging:
-                futures.wait([closing], CLOSE_SECONDS)
-            self._thread.shutdown()
-            self._thread = None
+        if self._thread is not None:
+            account, edit = self._account, self._whole_edit()
+            self._thread.close(lambda file: _close(file, account, edit))
 
     def _take(self, stored: StoredAlerts) -> None:
         self._records = {record.id: record for record in stored.records}
@@ -234,10 +211,11 @@ class AlertStore:
             self.is_kept = await self._copy(encoded(self._account, everything))
 
     async def _flush(self) -> bool:
-        if not self._account or self._file is None:
+        if not self._account or self._thread is None:
             self._forget_changes()
             return False
-        if self._retry_at is not None and asyncio.get_running_loop().time() < self._retry_at:
+        failed = self._thread.failed
+        if failed is not None and asyncio.get_running_loop().time() < failed + RETRY_SECONDS:
             return False
         written = await self._write(self._edit(), self._saves)
         if written is not None and written.is_incomplete:
@@ -248,12 +226,12 @@ class AlertStore:
         account = self._account
         nothing: Written | None = None
         written = await self._run(lambda file: file.write(account, edit), nothing)
-        if written is None or written.is_incomplete or account != self._account:
+        if self._thread is None or written is None or written.is_incomplete or account != self._account:
             return written
         self._dirty_records = {key: save for key, save in self._dirty_records.items() if save > saves}
         self._dirty_messages = {key: save for key, save in self._dirty_messages.items() if save > saves}
         self._dirty_channels = {name: save for name, save in self._dirty_channels.items() if save > saves}
-        self._fault = self._retry_at = None
+        self._thread.succeeded()
         self._is_file_outdated = False
         for message in written.recovered:
             if self._messages.setdefault(message.key, message) is message:
@@ -282,44 +260,7 @@ class AlertStore:
         self._dirty_records, self._dirty_messages, self._dirty_channels = {}, {}, {}
 
     async def _run(self, work: Callable[[AlertFile], Result], default: Result) -> Result:
-        """Return what `work` returns on the thread, or `default` after a fault.
-
-        A call that hangs is not abandoned, as another thread could not use its connection. Further calls fail at once
-        until it has ended.
-        """
-        if self._thread is None or self._file is None or self._hanging:
-            return default
-        call = asyncio.get_running_loop().run_in_executor(self._thread, work, self._file)
-        call.add_done_callback(self._end)  # also if nothing waits for it any longer
-        done, _ = await asyncio.wait({call}, timeout=DISK_TIMEOUT_SECONDS)
-        if not done:
-            self._hanging.add(call)
-            self._note(None, self._file.path)
-            return default
-        self._note_aside()
-        try:
-            return call.result()
-        except _FAULTS as error:
-            self._is_unusable = isinstance(error, Unavailable)
-            self._note(error, self._file.path)
-            return default
-
-    def _end(self, call: asyncio.Future[Any]) -> None:
-        self._hanging.discard(call)
-        if not call.cancelled():
-            call.exception()  # else asyncio logs that nothing has retrieved it
-
-    def _note(self, error: Exception | None, path: Path) -> None:
-        """Note an error of the file at `path`, or that the disk does not respond."""
-        self._retry_at = asyncio.get_running_loop().time() + RETRY_SECONDS
-        since = self._machine_at() if self._fault is None else self._fault.since
-        self._fault = StoreFault(text=database.unusable("Alerts are not stored", path, error), since=since)
-
-    def _note_aside(self) -> None:
-        aside = None if self._file is None else self._file.aside
-        if aside is not None and self._path is not None and (self._aside is None or aside.name not in self._aside.text):
-            text = f"{self._path.name} was damaged. It was renamed to {aside.name}, and a new file was begun."
-            self._aside = StoreFault(text=text, since=self._machine_at(), is_set_aside=True)
+        return default if self._thread is None else await self._thread.run(work, default)
 
 
 def _close(file: AlertFile, account: str, edit: Edit) -> None:
@@ -327,7 +268,7 @@ def _close(file: AlertFile, account: str, edit: Edit) -> None:
     try:
         if account and file.is_replaced:
             file.write(account, edit)
-    except _FAULTS as error:
+    except FAULTS as error:
         fields = {"code": "alertsNotStored", "reason": type(error).__name__}
         _log.warning("The file of alerts was deleted, and could not be written again", extra={"fields": fields})
     finally:

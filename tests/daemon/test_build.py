@@ -204,7 +204,7 @@ def test_a_reload_changes_how_long_history_is_kept(built, tmp_path):
 
     async def scene():
         with built(reread=lambda: changed, history=tmp_path) as parts:
-            keep_days = parts.upstream.past.store._file._keep_days
+            keep_days = parts.upstream.past.store._writing.file._keep_days
             assert keep_days() == 400
             parts.reload.run()
             assert keep_days() == 7

@@ -2,6 +2,7 @@ import asyncio
 import contextlib
 import datetime as dt
 import hashlib
+import itertools
 import os
 import random
 import resource
@@ -19,7 +20,7 @@ from condord.errors import Unavailable
 from condord.history import store as store_module
 from condord.history.file import StoredAccount
 from condord.history.store import HistoryStore
-from condord.host import database
+from condord.host import database, database_thread
 from condord.live.minutes import Extremes, Holding, RecordedPast
 from condord.live.remedies import WRITABLE
 from condord.live.wire_history import HistoryQuery
@@ -379,7 +380,7 @@ class TestFaults:
         async def use():
             with opened(path) as store:
                 await begin(store)
-                counted(store._writing)
+                counted(store._writing._thread)
                 counted(store._reading)
                 await asyncio.gather(
                     *(store.record([row(minute, 1000)]) for minute in range(5)), *(seconds(store) for _ in range(5))
@@ -393,7 +394,7 @@ class TestFaults:
         async def use():
             with opened(path) as store:
                 await begin(store)
-                monkeypatch.setattr(store_module, "DISK_TIMEOUT_SECONDS", 0.01)
+                monkeypatch.setattr(database_thread, "DISK_TIMEOUT_SECONDS", 0.01)
                 async with store._read_turn:
                     with pytest.raises(Unavailable, match="earlier requests are still being answered"):
                         await seconds(store)
@@ -520,11 +521,12 @@ class TestFaults:
             subprocess.run(["umount", "-l", str(disk)], check=True)
 
     def test_a_disk_that_hangs_is_abandoned_and_used_again_when_it_responds(self, path, monkeypatch):
-        monkeypatch.setattr(store_module, "DISK_TIMEOUT_SECONDS", 0.05)
+        monkeypatch.setattr(database_thread, "DISK_TIMEOUT_SECONDS", 0.05)
         release = threading.Event()
         store = HistoryStore(path, machine_at=lambda: OPEN_AT, keep_days=lambda: 400)
-        write = store._file.write
-        monkeypatch.setattr(store._file, "write", lambda: (release.wait(60), write()))
+        file = store._writing.file
+        write = file.write
+        monkeypatch.setattr(file, "write", lambda: (release.wait(60), write()))
 
         async def use():
             with contextlib.closing(store):
@@ -536,10 +538,13 @@ class TestFaults:
                     await store.record([row(minute, 1000)])
                 assert time.monotonic() - began < 5
                 release.set()
-                monkeypatch.setattr(store_module, "DISK_TIMEOUT_SECONDS", 60)
-                await until(lambda: not store._hanging)
-                await store.record([row(50, 1000)])
-                assert (store.fault, len(await seconds(store))) == (None, 50)
+                monkeypatch.setattr(database_thread, "DISK_TIMEOUT_SECONDS", 60)
+                for minute in itertools.count(50):
+                    await store.record([row(minute, 1000)])
+                    if store.fault is None:
+                        break
+                    await asyncio.sleep(0.01)
+                assert len(await seconds(store)) == minute
 
         asyncio.run(use())
 
@@ -549,7 +554,7 @@ class TestFaults:
         async def use():
             with opened(path) as store:
                 await begin(store)
-                monkeypatch.setattr(store_module, "DISK_TIMEOUT_SECONDS", 0.05)
+                monkeypatch.setattr(database_thread, "DISK_TIMEOUT_SECONDS", 0.05)
                 monkeypatch.setattr(store_module.queries, "recorded", lambda *_: release.wait(60))
                 with pytest.raises(Unavailable, match="the disk does not respond"):
                     await seconds(store)

@@ -419,18 +419,18 @@ class TestRestarts:
         async def main():
             path = tmp_path / "alerts.sqlite3"
             async with Bench(path=path) as bench:
-                write = bench.store._file.write
+                write = bench.store._thread.file.write
 
                 def failing(*_):
                     raise OSError(28, "No space left on device")
 
-                bench.store._file.write = failing
+                bench.store._thread.file.write = failing
                 bench.senders.outcomes["hook"] = [DOWN]
                 await bench.add(transition())
                 await until(bench.ids)
                 await settle(1)
                 assert ": No space left on device; " in bench.store.fault.text
-                bench.store._file.write = write
+                bench.store._thread.file.write = write
                 await settle(2 * delivery_module.STORE_SECONDS)
                 assert bench.store.fault is None
             async with Bench(path=path) as second:
@@ -447,10 +447,10 @@ class TestRestarts:
                 await until(first.ids)
                 await settle()
             bench = Bench(path=path)
-            read, bench.store._file.read = bench.store._file.read, failing_read
+            read, bench.store._thread.file.read = bench.store._thread.file.read, failing_read
             async with bench:
                 assert bench.records == ()
-                bench.store._file.read = read
+                bench.store._thread.file.read = read
                 await asyncio.sleep(60)
                 assert bench.ids() == first.ids()
 
