@@ -135,7 +135,7 @@ def account(books):
 
 
 def print_accounts(seed):
-    """Print the wall time of whole accounts, whose books share one effort; the target is 2 s for 10,000 legs."""
+    """Print the wall time of whole accounts, whose books share one budget; the target is 2 s for 10,000 legs."""
     for name, make in (
         ("random signs, 1 to 3 contracts", lambda chance, legs: random_signs(chance, legs, 3)),
         ("random signs, 1 to 300 contracts", random_signs),

@@ -171,7 +171,7 @@ def serve(
     )
     service.run(
         startup.Startup(
-            loaded=sources.Loaded(config=config, path=None, origins={}), key=credentials.find(environ, "", "")
+            loaded=sources.LoadedConfig(config=config, path=None, origins={}), key=credentials.find(environ, "", "")
         ),
         environ=environ,
         announce=lambda line: print(line.split()[-1], flush=True),

@@ -77,7 +77,7 @@ class Report(NamedTuple):
     client_busy: float = 0.0
 
 
-class Parsed(NamedTuple):
+class ParsedEvents(NamedTuple):
     """The whole events in some bytes: the frames' send times and size, the last one's data, and the bytes used."""
 
     sent: tuple[float, ...] = ()
@@ -88,7 +88,7 @@ class Parsed(NamedTuple):
 
 
 @functools.lru_cache(maxsize=256)
-def parse(raw: bytes, *, is_chunked: bool) -> Parsed:
+def parse(raw: bytes, *, is_chunked: bool) -> ParsedEvents:
     """Return the events of a body, up to the last end of an event (and of a chunk, if the body is chunked)."""
     text, taken = _unchunked(raw) if is_chunked else _whole_events(raw)
     sent, size, data, snapshots = [], 0, b"", 0
@@ -100,7 +100,7 @@ def parse(raw: bytes, *, is_chunked: bool) -> Parsed:
             sent.append(max(_seconds(stamp) for stamp in times))
             size += len(event) + 2
             data = b"".join(_DATA.findall(event)).rstrip(b"\r")
-    return Parsed(tuple(sent), size, data, snapshots, taken)
+    return ParsedEvents(tuple(sent), size, data, snapshots, taken)
 
 
 def _unchunked(raw: bytes) -> tuple[bytes, int]:
@@ -271,7 +271,7 @@ class Subscribers:
         self._unanswered -= 1
         return body
 
-    def _count(self, subscriber: Subscriber, parsed: Parsed, received_at: float) -> None:
+    def _count(self, subscriber: Subscriber, parsed: ParsedEvents, received_at: float) -> None:
         counts = self._counts
         counts[2] += parsed.snapshots
         if not parsed.sent:

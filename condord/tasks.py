@@ -18,7 +18,7 @@ STOP_AGAIN_SECONDS = 1.0
 _log = logging.getLogger(__name__)
 
 
-class Ended(RuntimeError):
+class TaskEnded(RuntimeError):
     """Work that should run until it is cancelled has ended without an error."""
 
 
@@ -26,7 +26,7 @@ async def lasting(work: Awaitable[None]) -> NoReturn:
     """Do `work` until this task is cancelled. A TaskGroup would ignore that it returned.
 
     Raises:
-        Ended: `work` returned, or something that it awaited was cancelled while this task was not.
+        TaskEnded: `work` returned, or something that it awaited was cancelled while this task was not.
     """
     try:
         await work
@@ -34,8 +34,8 @@ async def lasting(work: Awaitable[None]) -> NoReturn:
         task = asyncio.current_task()
         if task is None or task.cancelling():
             raise
-        raise Ended("what it awaited was cancelled") from cancelled
-    raise Ended("it returned")
+        raise TaskEnded("what it awaited was cancelled") from cancelled
+    raise TaskEnded("it returned")
 
 
 def check_cancelled() -> None:
@@ -77,7 +77,7 @@ class Lifetime:
                 self.stop(innermost)
             elif not self.stopping.is_set():
                 self.fail(f"{name} ended by itself", innermost)
-            elif not isinstance(error, Ended):
+            elif not isinstance(error, TaskEnded):
                 raise
 
     def stop(self, error: CondordError) -> None:

@@ -15,7 +15,7 @@ from condord.check.schedule import Probe, Schedule
 from condord.client.http import Daemon
 from condord.config import bus_credentials
 from condord.config.account_name import account_name
-from condord.config.startup import Found
+from condord.config.startup import StartupFindings
 from condord.daemon import wiring
 from condord.host import logs
 from condord.host.network import Network
@@ -28,7 +28,7 @@ from condord.upstream.interfaces import Login
 
 
 def run(
-    found: Found, *, daemon: Daemon | None, environ: Mapping[str, str], note: Callable[[Name], None]
+    found: StartupFindings, *, daemon: Daemon | None, environ: Mapping[str, str], note: Callable[[Name], None]
 ) -> tuple[Check, ...]:
     """Run every check, each within its time (`schedule`); the results are in the order of `report.NAMES`, then `bus`.
 
@@ -47,7 +47,7 @@ def run(
 
 
 async def run_checks(
-    found: Found, *, daemon: Daemon | None, environ: Mapping[str, str], note: Callable[[Name], None]
+    found: StartupFindings, *, daemon: Daemon | None, environ: Mapping[str, str], note: Callable[[Name], None]
 ) -> tuple[Check, ...]:
     """Run the checks within a running loop, without configuring the log."""
     config = found.loaded.config
@@ -76,7 +76,7 @@ async def run_checks(
         return await schedule.run({**alpaca.probes, **local.probes, **channels.probes, **of_bus})
 
 
-async def _bus(found: Found, environ: Mapping[str, str]) -> Check:
+async def _bus(found: StartupFindings, environ: Mapping[str, str]) -> Check:
     """Connect to the bus, as an ingester will."""
     from condord.check import bus  # 35 ms, which a daemon without a bus does not need
 
@@ -85,7 +85,7 @@ async def _bus(found: Found, environ: Mapping[str, str]) -> Check:
     return await bus.checked(config.cluster, found.bus_credentials, environ, account)
 
 
-async def _on_bus(found: Found, environ: Mapping[str, str]) -> OnBus:
+async def _on_bus(found: StartupFindings, environ: Mapping[str, str]) -> OnBus:
     """Return what the bus of an ingester has of its account."""
     cluster = found.loaded.config.cluster
     if not cluster.is_elected or found.key is None:

@@ -10,9 +10,9 @@ from condord import __version__
 from condord.check.report import BUS_RELAY_NAMES, RELAY_NAMES, Check, Name, config_valid, fail, not_tried, ok, warn
 from condord.check.schedule import Probe, Schedule
 from condord.client.http import Daemon, NothingRead, decoded, parse_url
-from condord.cluster.connection import Lost, SourceSettings, open_request, require
+from condord.cluster.connection import ConnectionLost, SourceSettings, open_request, require
 from condord.config import bus_credentials
-from condord.config.relay_startup import RelayFound
+from condord.config.relay_startup import RelayFindings
 from condord.daemon import web
 from condord.errors import ConfigError, Refused, Unavailable
 from condord.host import logs
@@ -29,7 +29,7 @@ _SOURCE_HINT = "Check cluster.source, the network, and whether the source runs a
 
 
 def run(
-    found: RelayFound, *, daemon: Daemon | None, environ: Mapping[str, str], note: Callable[[Name], None]
+    found: RelayFindings, *, daemon: Daemon | None, environ: Mapping[str, str], note: Callable[[Name], None]
 ) -> tuple[Check, ...]:
     """Run every check of a relay; the arguments are those of `probes.run`."""
     startup = found.startup
@@ -46,7 +46,7 @@ def run(
 class RelayProbes:
     """The probes of a relay. `daemon` is a client for its own address, None if that is not known."""
 
-    def __init__(self, found: RelayFound, *, daemon: Daemon | None, environ: Mapping[str, str]) -> None:
+    def __init__(self, found: RelayFindings, *, daemon: Daemon | None, environ: Mapping[str, str]) -> None:
         self._found = found
         self._daemon = daemon
         self._environ = environ
@@ -88,7 +88,7 @@ class RelayProbes:
                 require(settings, answer, "application/json")
                 body = await answer.whole(MAX_STATUS_BYTES, ANSWER_SECONDS)
             report = decoded(body, wire.StatusReport)
-        except Lost as lost:
+        except ConnectionLost as lost:
             text, remedy = split_remedy(str(lost), CAUSE_REMEDIES)
             return fail(name, f"{address.url}: {text}", sentence(remedy) or _SOURCE_HINT)
         except (ConfigError, Refused) as error:

@@ -11,8 +11,8 @@ from typing import Literal, get_args
 
 import msgspec
 
-from condord.config.sources import Loaded
-from condord.config.startup import Found
+from condord.config.sources import LoadedConfig
+from condord.config.startup import StartupFindings
 from condord.errors import EXIT_FAILED, EXIT_REFUSED, CondordError, ConfigError
 
 Name = Literal[
@@ -135,7 +135,7 @@ def not_tried(name: Name, why: str) -> Check:
     return warn(name, f"not tried: {why}")
 
 
-def config_valid(loaded: Loaded, error: ConfigError | None) -> Check:
+def config_valid(loaded: LoadedConfig, error: ConfigError | None) -> Check:
     """The check of the configuration, with the texts of a start."""
     if error is not None:
         return _failure("config-valid", error)
@@ -146,7 +146,7 @@ def config_valid(loaded: Loaded, error: ConfigError | None) -> Check:
     return ok("config-valid", text)
 
 
-def offline(found: Found) -> tuple[Check, Check]:
+def offline(found: StartupFindings) -> tuple[Check, Check]:
     """The checks without network, `config-valid` and `credentials-found`, with the texts of `start`."""
     config = config_valid(found.loaded, found.config_error)
     if found.key_error is not None:

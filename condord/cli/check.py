@@ -14,8 +14,8 @@ from condord.cli.output import write_stderr, write_stdout
 from condord.cli.screen import Screen, plain, screen
 from condord.client.http import Daemon
 from condord.config import relay_startup
-from condord.config.sources import Loaded
-from condord.config.startup import Found, find
+from condord.config.sources import LoadedConfig
+from condord.config.startup import StartupFindings, find
 from condord.errors import Unavailable
 from condord.host.secret import Secret
 
@@ -64,13 +64,13 @@ def lines(results: report.Report, screen: Screen) -> list[str]:
     return shown
 
 
-def _online(found: Found) -> tuple[report.Check, ...]:
+def _online(found: StartupFindings) -> tuple[report.Check, ...]:
     from condord.check import probes  # 0.9 s, as alpaca-py imports pandas
 
     return probes.run(found, daemon=_daemon(found.loaded, found.token), environ=os.environ, note=_note)
 
 
-def _of_relay(found: relay_startup.RelayFound, *, online: bool) -> tuple[report.Check, ...]:
+def _of_relay(found: relay_startup.RelayFindings, *, online: bool) -> tuple[report.Check, ...]:
     if not online:
         return (report.config_valid(found.startup.loaded, found.config_error),)
     from condord.check import relay  # 0.2 s
@@ -83,7 +83,7 @@ def _note(name: report.Name) -> None:
     write_stderr(f"condord: trying {name} ...")
 
 
-def _daemon(loaded: Loaded, token: Secret | None) -> Daemon | None:
+def _daemon(loaded: LoadedConfig, token: Secret | None) -> Daemon | None:
     """Return the daemon that this configuration would start; None if its address cannot be known."""
     try:
         return Daemon(configured_url(loaded.config.server), token.reveal() if token else "")

@@ -19,7 +19,7 @@ from condord.cli.screen import plain
 from condord.config import credentials, sources
 from condord.config import schema as configuration
 from condord.config.schema import Config, toml
-from condord.config.sources import Loaded
+from condord.config.sources import LoadedConfig
 from condord.core.rules.parsing import written
 from condord.core.rules.rule import Rule
 from condord.core.rules.table import rules
@@ -146,7 +146,7 @@ def _credentials(config: Config, environ: Mapping[str, str]) -> tuple[str | None
         return None, str(error)
 
 
-def _lines(loaded: Loaded, key: str) -> Iterator[str]:
+def _lines(loaded: LoadedConfig, key: str) -> Iterator[str]:
     """Yield the lines of a TOML file with these values, and their origins as comments."""
     yield f"# file: {loaded.path or 'none'}"
     yield f"# API key: {key}"
@@ -196,7 +196,7 @@ def _rule_json(rule: Rule) -> dict[str, object]:
     }
 
 
-def _values(loaded: Loaded) -> Iterator[tuple[str, Any]]:
+def _values(loaded: LoadedConfig) -> Iterator[tuple[str, Any]]:
     """Yield every key path and its value, with what may be a secret masked."""
     for field in configuration.fields():
         value = getattr(getattr(loaded.config, field.section), field.key)
@@ -205,7 +205,7 @@ def _values(loaded: Loaded) -> Iterator[tuple[str, Any]]:
         yield field.name, _masked(field.key, value)
 
 
-def _tables(loaded: Loaded) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def _tables(loaded: LoadedConfig) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """Yield the name and the elements of each array of tables, with what may be a secret masked."""
     for name in configuration.TABLES:
         tables = map(configuration.values_of, getattr(loaded.config, name))

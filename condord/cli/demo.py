@@ -26,7 +26,7 @@ from condord.cli.output import write_stderr
 from condord.cli.progress import progress
 from condord.cli.screen import plain
 from condord.config import schema
-from condord.config.sources import Loaded, SetByCommand
+from condord.config.sources import LoadedConfig, SetByCommand
 from condord.errors import Unavailable
 
 COMMAND = "condord start --demo"
@@ -108,7 +108,7 @@ def settings(ready: Ready) -> dict[str, SetByCommand]:
     return {name: SetByCommand(value, COMMAND) for name, value in {**ready.flags(), **no_cluster}.items()}
 
 
-def ignored(loaded: Loaded, settings: Mapping[str, SetByCommand]) -> list[str]:
+def ignored(loaded: LoadedConfig, settings: Mapping[str, SetByCommand]) -> list[str]:
     """Return the keys that are configured with other values than in `settings`, each with its origin."""
 
     def given(name: str) -> object:

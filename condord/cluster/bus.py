@@ -20,7 +20,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.js import JetStreamContext
 
-from condord.cluster.connection import Lost
+from condord.cluster.connection import ConnectionLost
 from condord.cluster.denials import Denials, publishing, subscribing
 from condord.cluster.nats_client import (
     MIN_PAYLOAD_BYTES,
@@ -252,7 +252,7 @@ class Bus:
         while True:
             try:
                 await self._one_connection(urls[0])
-            except Lost as lost:
+            except ConnectionLost as lost:
                 self.reason = f"{urls[0]}: {lost}"
             except Refused as error:
                 self.reason = str(error)
@@ -284,7 +284,7 @@ class Bus:
         """Hold one connection until it ends.
 
         Raises:
-            Lost: it cannot be made, or has ended.
+            ConnectionLost: it cannot be made, or has ended.
             Refused: the credentials are not accepted.
         """
         settings = self._settings

@@ -17,7 +17,7 @@ from condord.cluster.lease import accounts, holder_of
 from condord.cluster.waking import Waking
 from condord.errors import CondordError, ConfigError
 from condord.live.remedies import with_remedy
-from condord.live.replica import LostCode, SourceEvent, Unreadable
+from condord.live.replica import LostCode, SourceEvent, UnreadableEvent
 
 RESUME_SECONDS = 2.0
 """How long the leader may take to send what is missing."""
@@ -146,7 +146,7 @@ class BusFollower:
         try:
             for event in EventBlocks().feed(message.data):
                 self._pass_on(self.order.take(head, event, self._loop.time()))
-        except Unreadable as error:
+        except UnreadableEvent as error:
             self._note_missing(str(error))
         if self.order.is_behind:
             self._wake.set()
@@ -155,7 +155,7 @@ class BusFollower:
         """Give events to the sink.
 
         Raises:
-            Unreadable: one of them cannot be decoded.
+            UnreadableEvent: one of them cannot be decoded.
         """
         for event in events:
             self._sink.take(event)
@@ -176,7 +176,7 @@ class BusFollower:
             if fence is None or FAULT in message.headers:
                 raise Unanswered(f"the leader refuses: {message.headers.get(FAULT, 'it names no fence')}")
             events = EventBlocks().feed(message.data)
-        except (Unanswered, Unreadable) as error:
+        except (Unanswered, UnreadableEvent) as error:
             self._reason = str(error)
             await self._show_stored()
             return False
@@ -194,7 +194,7 @@ class BusFollower:
         self._sink.begin()
         try:
             self._pass_on(events)
-        except Unreadable as error:
+        except UnreadableEvent as error:
             self._note_missing(str(error))
 
     async def _show_stored(self) -> None:
@@ -204,7 +204,7 @@ class BusFollower:
         try:
             stored = await FencedKey(KvBucket(self._bus, SNAPSHOTS), self.account).read()
             events = [] if stored is None else EventBlocks().feed(stored.value)
-        except (Unanswered, Unreadable):
+        except (Unanswered, UnreadableEvent):
             return  # `reason` stays: why the leader does not answer
         if stored is None or not events or not self.order.is_behind:
             return

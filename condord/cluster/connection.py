@@ -37,7 +37,7 @@ _TLS_ALERT = b"\x15\x03"
 _TOKEN_HINT = "Name the file with the source's token as cluster.source_token_file, or set $CONDORD_TOKEN."  # noqa: S105
 
 
-class Lost(Exception):
+class ConnectionLost(Exception):
     """The connection cannot be made, has ended or is silent; the text is a clause without a full stop.
 
     The source asks for at least `retry_after_seconds` before the next attempt.
@@ -48,7 +48,7 @@ class Lost(Exception):
         super().__init__(text)
 
 
-class ClosedUnanswered(Lost):
+class ClosedUnanswered(ConnectionLost):
     """The connection has ended before an answer has begun."""
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Response:
         """Return the next bytes of the body; empty at its end.
 
         Raises:
-            Lost: nothing comes for `silence_seconds`, or the connection ends early.
+            ConnectionLost: nothing comes for `silence_seconds`, or the connection ends early.
         """
         while True:
             event = await _next_event(self._connection, self._reader, silence_seconds)
@@ -94,7 +94,7 @@ class Response:
             try:
                 data = self._inflating.decompress(event.data) if self._inflating else bytes(event.data)
             except zlib.error as error:
-                raise Lost("it has sent invalid gzip") from error
+                raise ConnectionLost("it has sent invalid gzip") from error
             if data:
                 return data
 
@@ -102,13 +102,13 @@ class Response:
         """Return the rest of the body.
 
         Raises:
-            Lost: it is longer than `max_bytes`, or cannot be read.
+            ConnectionLost: it is longer than `max_bytes`, or cannot be read.
         """
         parts: list[bytes] = []
         while part := await self.read(silence_seconds):
             parts.append(part)
             if sum(map(len, parts)) > max_bytes:
-                raise Lost(f"its answer is longer than {max_bytes} bytes")
+                raise ConnectionLost(f"its answer is longer than {max_bytes} bytes")
         return b"".join(parts)
 
 
@@ -119,7 +119,7 @@ async def open_request(
     """Open a connection, send a request and yield the answer. The connection is closed with the context.
 
     Raises:
-        Lost: the source cannot be reached or does not answer within `head_seconds`.
+        ConnectionLost: the source cannot be reached or does not answer within `head_seconds`.
     """
     address = settings.address
     reader, writer = await _open_connection(settings)
@@ -134,7 +134,7 @@ async def open_request(
         except ClosedUnanswered as closed:
             if address.is_tls or address.uds:
                 raise
-            raise Lost(f"{closed}; if it expects TLS, name it with https://") from closed
+            raise ConnectionLost(f"{closed}; if it expects TLS, name it with https://") from closed
         assert isinstance(head, h11.Response)  # noqa: S101 - nothing else begins an answer
         found = {name.decode("latin-1"): value.decode("latin-1") for name, value in head.headers}
         yield Response(head.status_code, found, connection, reader)
@@ -147,7 +147,7 @@ def require(settings: SourceSettings, response: Response, content_type: str) -> 
 
     Raises:
         Refused: the source does not accept the token.
-        Lost: it cannot answer now, or there is no condord at the address.
+        ConnectionLost: it cannot answer now, or there is no condord at the address.
     """
     if (error := refusal(settings, response)) is not None:
         raise error
@@ -155,15 +155,15 @@ def require(settings: SourceSettings, response: Response, content_type: str) -> 
     if status == 200:
         if response.content_type != content_type:
             found = quoting.printable(response.content_type) or "no type"
-            raise Lost(f"it answers with {found} and is not a condord; {_ADDRESS}")
+            raise ConnectionLost(f"it answers with {found} and is not a condord; {_ADDRESS}")
     elif 300 <= status < 400:
         target = quoting.excerpt(response.headers.get("location", "")) or "nowhere"
-        raise Lost(f"it redirects to {target}; name the address of the condord itself")
+        raise ConnectionLost(f"it redirects to {target}; name the address of the condord itself")
     elif response.content_type == _PROBLEM_TYPE or status >= 500 or status in _TEMPORARY:
         after = response.headers.get("retry-after", "")
-        raise Lost(f"it answers {status}", float(after) if after.isdigit() else 0.0)
+        raise ConnectionLost(f"it answers {status}", float(after) if after.isdigit() else 0.0)
     else:
-        raise Lost(f"it answers {status} and is not a condord; {_ADDRESS}")
+        raise ConnectionLost(f"it answers {status} and is not a condord; {_ADDRESS}")
 
 
 def refusal(settings: SourceSettings, response: Response) -> Refused | None:
@@ -190,17 +190,17 @@ async def _open_connection(settings: SourceSettings) -> tuple[asyncio.StreamRead
         raise unreachable(error) from error
 
 
-def unreachable(error: OSError) -> Lost:
+def unreachable(error: OSError) -> ConnectionLost:
     """Return our error for one that occurred while connecting."""
     if isinstance(error, TimeoutError):
-        return Lost(f"it cannot be reached within {CONNECT_SECONDS:g} s")
+        return ConnectionLost(f"it cannot be reached within {CONNECT_SECONDS:g} s")
     if isinstance(error, ssl.SSLCertVerificationError):
-        return Lost(with_remedy(f"its certificate is not trusted: {error.verify_message}", UNTRUSTED_REMEDY))
+        return ConnectionLost(with_remedy(f"its certificate is not trusted: {error.verify_message}", UNTRUSTED_REMEDY))
     if isinstance(error, ssl.SSLError):
         if error.reason in _NO_TLS:
-            return Lost("it offers no TLS; check the port")
-        return Lost(f"TLS fails: {error.reason or 'it ended early'}")
-    return Lost(f"it cannot be reached: {_reason(error)}")
+            return ConnectionLost("it offers no TLS; check the port")
+        return ConnectionLost(f"TLS fails: {error.reason or 'it ended early'}")
+    return ConnectionLost(f"it cannot be reached: {_reason(error)}")
 
 
 async def _next_event(
@@ -209,7 +209,7 @@ async def _next_event(
     """Return the next event of the answer, interim answers left out.
 
     Raises:
-        Lost: nothing comes for `silence_seconds`, the connection is reset, or it is not HTTP.
+        ConnectionLost: nothing comes for `silence_seconds`, the connection is reset, or it is not HTTP.
     """
     try:
         while True:
@@ -219,18 +219,18 @@ async def _next_event(
                 if not data and connection.their_state is h11.SEND_RESPONSE:
                     raise ClosedUnanswered
                 if data.startswith(_TLS_ALERT) and connection.their_state is h11.SEND_RESPONSE:
-                    raise Lost("it expects TLS; name it with https://")
+                    raise ConnectionLost("it expects TLS; name it with https://")
                 connection.receive_data(data)
             elif isinstance(event, h11.Response | h11.Data | h11.EndOfMessage | h11.ConnectionClosed):
                 return event
             elif not isinstance(event, h11.InformationalResponse):
-                raise Lost("it does not answer as a server does")
+                raise ConnectionLost("it does not answer as a server does")
     except TimeoutError as error:
-        raise Lost(f"nothing has come for {silence_seconds:g} s") from error
+        raise ConnectionLost(f"nothing has come for {silence_seconds:g} s") from error
     except h11.RemoteProtocolError as error:
-        raise Lost("it has sent invalid or incomplete HTTP") from error
+        raise ConnectionLost("it has sent invalid or incomplete HTTP") from error
     except OSError as error:
-        raise Lost(f"the connection was lost: {_reason(error)}") from error
+        raise ConnectionLost(f"the connection was lost: {_reason(error)}") from error
 
 
 async def _read_within(seconds: float, reader: asyncio.StreamReader) -> bytes:

@@ -6,7 +6,7 @@ A block is passed on as it came, except for `retry:`, which belongs to the first
 from __future__ import annotations
 
 from condord.client.sse import MAX_EVENT_BYTES
-from condord.live.replica import SourceEvent, Unreadable
+from condord.live.replica import SourceEvent, UnreadableEvent
 
 _END = b"\n\n"
 _RESYNC = b": resync, "
@@ -23,7 +23,7 @@ class EventBlocks:
         """Return the events that `chunk` completes.
 
         Raises:
-            Unreadable: one of them is larger than any event of a condord.
+            UnreadableEvent: one of them is larger than any event of a condord.
         """
         # The end of a block may be split between two chunks.
         if self._parts and self._parts[-1].endswith(b"\n") and chunk.startswith(b"\n"):
@@ -43,7 +43,7 @@ class EventBlocks:
             self._parts.append(part)
         self._size += len(part)
         if self._size > MAX_EVENT_BYTES:
-            raise Unreadable(f"the stream sent an event of more than {MAX_EVENT_BYTES} bytes")
+            raise UnreadableEvent(f"the stream sent an event of more than {MAX_EVENT_BYTES} bytes")
 
 
 def _event(block: bytes) -> SourceEvent | None:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable
 
 from condord.client.http import Address
-from condord.cluster.connection import Lost, Response, SourceSettings, open_request, require
+from condord.cluster.connection import ConnectionLost, Response, SourceSettings, open_request, require
 from condord.cluster.event_blocks import EventBlocks
 from condord.cluster.interfaces import EventSink
 from condord.cluster.waking import Waking
@@ -15,7 +15,7 @@ from condord.errors import CondordError, ConfigError, Refused
 from condord.host import loopback
 from condord.live.relay_path import HEADER, RelayPath
 from condord.live.remedies import CIRCLE_REMEDY, with_remedy
-from condord.live.replica import Unreadable
+from condord.live.replica import UnreadableEvent
 
 HEARTBEAT_SECONDS = 0.5
 """The interval that a relay requests from its source."""
@@ -82,9 +82,9 @@ class Follower:
             retry_after_seconds = 0.0
             try:
                 await self._one_connection()
-            except Lost as lost:
+            except ConnectionLost as lost:
                 self._reason, retry_after_seconds = str(lost), lost.retry_after_seconds
-            except Unreadable as error:
+            except UnreadableEvent as error:
                 self._reason = str(error)
             except (Refused, ConfigError) as error:
                 self._refused(error)
@@ -107,8 +107,8 @@ class Follower:
         """Read the events of one connection until it ends.
 
         Raises:
-            Lost: it cannot be made, or has ended.
-            Unreadable: what comes are not the events of a condord.
+            ConnectionLost: it cannot be made, or has ended.
+            UnreadableEvent: what comes are not the events of a condord.
             Refused: the source does not accept the token.
             ConfigError: the source is this process itself.
         """
@@ -124,7 +124,7 @@ class Follower:
             self._sink.begin()
             self.is_connected = True
             await self._read(response)
-        raise Lost("it has ended the stream")
+        raise ConnectionLost("it has ended the stream")
 
     def _require_no_circle(self, response: Response) -> None:
         """Check that the source is neither this relay, under any of its names, nor one that follows it.
@@ -133,26 +133,26 @@ class Follower:
 
         Raises:
             ConfigError: it is this relay.
-            Lost: it follows this relay.
+            ConnectionLost: it follows this relay.
         """
         url, circle = self._settings.address.url, self._relays.follow(response.headers.get(HEADER.lower(), ""))
         if circle == "itself":
             raise ConfigError([f"cluster.source = {url}: this relay itself answers there"], _ITSELF_HINT)
         if circle == "others":
-            raise Lost(with_remedy("it follows this relay, directly or through others", CIRCLE_REMEDY))
+            raise ConnectionLost(with_remedy("it follows this relay, directly or through others", CIRCLE_REMEDY))
 
     async def _read(self, response: Response) -> None:
         blocks, has_begun = EventBlocks(), False
         while chunk := await response.read(LOST_SECONDS):
             for event in blocks.feed(chunk):
                 if event.name == "bye":
-                    raise Lost("it has stopped")
+                    raise ConnectionLost("it has stopped")
                 self._sink.take(event)
                 self._hear()
                 if self._sink.needs_snapshot and event.name == "delta":
-                    raise Lost("events are missing")
+                    raise ConnectionLost("events are missing")
                 if self._sink.is_lost and has_begun:
-                    raise Lost("it was silent")  # a resume brings the status, which no heartbeat does
+                    raise ConnectionLost("it was silent")  # a resume brings the status, which no heartbeat does
                 has_begun = has_begun or event.name in ("snapshot", "delta")
 
     def _hear(self) -> None:

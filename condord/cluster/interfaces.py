@@ -29,7 +29,7 @@ class EventSink(Protocol):
         """Take the next event.
 
         Raises:
-            Unreadable: it cannot be decoded.
+            UnreadableEvent: it cannot be decoded.
         """
 
     def lose(self, reason: str, code: LostCode = "sourceLost") -> None:

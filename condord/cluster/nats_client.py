@@ -19,7 +19,7 @@ from nats import errors
 from nats.aio.client import Client, RawCredentials
 from nats.aio.subscription import Subscription
 
-from condord.cluster.connection import CONNECT_SECONDS, Lost, unreachable
+from condord.cluster.connection import CONNECT_SECONDS, ConnectionLost, unreachable
 from condord.errors import Refused
 from condord.host.secret import Secret
 
@@ -167,7 +167,7 @@ async def open_client(
         failed: gets each error of the connection, also later ones.
 
     Raises:
-        Lost: the server cannot be reached, is not trusted, or does not answer.
+        ConnectionLost: the server cannot be reached, is not trusted, or does not answer.
         Refused: it does not accept the credentials.
     """
     client = NatsClient()
@@ -200,7 +200,7 @@ async def open_client(
         raise
     if not client.is_connected:  # nats-py takes any line for the answer to CONNECT
         await client.end()
-        raise Lost("it does not answer as a NATS server does")
+        raise ConnectionLost("it does not answer as a NATS server does")
     return client
 
 
@@ -210,16 +210,16 @@ def is_too_old(version: str) -> bool:
     return found is not None and (int(found[1]), int(found[2])) < MIN_VERSION
 
 
-def fault(error: Exception | None) -> Lost | Refused:
+def fault(error: Exception | None) -> ConnectionLost | Refused:
     """Return our error for an error of nats-py."""
     text = "" if error is None else str(error).removeprefix("nats: ").strip("'")
     if isinstance(error, errors.AuthorizationError) or any(refusal in text.lower() for refusal in _REFUSALS):
         return Refused(f"the bus does not accept the credentials: {text}", _REFUSED_HINT)
     if isinstance(error, errors.SecureConnWantedError):
-        return Lost("it offers no TLS")
+        return ConnectionLost("it offers no TLS")
     if isinstance(error, errors.TimeoutError):
-        return Lost("no answer in time")
+        return ConnectionLost("no answer in time")
     if isinstance(error, OSError) and not isinstance(error, errors.Error):
         return unreachable(error)
     # A server says what it forbids without ending the connection, so that is not why it has ended.
-    return Lost("the connection was lost" if not text or _FORBIDDEN.search(text) else text)
+    return ConnectionLost("the connection was lost" if not text or _FORBIDDEN.search(text) else text)

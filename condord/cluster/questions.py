@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from condord.cluster.connection import Lost, SourceSettings, open_request, refusal
+from condord.cluster.connection import ConnectionLost, SourceSettings, open_request, refusal
 from condord.cluster.interfaces import Answer
 from condord.errors import Refused, Unavailable
 
@@ -91,7 +91,7 @@ class Questions:
         try:
             async with self._slots:
                 answer = await self._request(method, target)
-        except Lost as lost:
+        except ConnectionLost as lost:
             return self._copies.copy_of(method, target, f"{self._name} does not answer: {lost}")
         self._copies.keep(method, target, answer)
         return answer
@@ -107,7 +107,7 @@ class Questions:
         try:
             async with self._slots:
                 return await self._request("GET", target, accept)
-        except Lost as lost:
+        except ConnectionLost as lost:
             raise Unavailable(f"{self._name} does not answer: {lost}", _HINT) from lost
 
     async def _request(self, method: str, target: str, accept: str = "*/*") -> Answer:
@@ -116,7 +116,7 @@ class Questions:
         async with open_request(self._settings, method, target, headers, seconds) as response:
             if (error := refusal(self._settings, response)) is not None:
                 self._refused(error)
-                raise Lost("it refuses the token")
+                raise ConnectionLost("it refuses the token")
             body = await response.whole(MAX_BYTES, seconds)
             passed = {name: response.headers[name] for name in _PASSED_BACK if name in response.headers}
             return Answer(response.status, passed, body)

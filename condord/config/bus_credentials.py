@@ -15,7 +15,7 @@ from typing import Literal
 import msgspec
 
 from condord.config import credentials
-from condord.config.sources import Parsed
+from condord.config.sources import ParsedConfig
 from condord.errors import ConfigError
 from condord.host.secret import Secret
 
@@ -63,7 +63,7 @@ def read(named: str, environ: Mapping[str, str]) -> BusCredentials:
     return BusCredentials(kind="password" if colon and user and password else "token", secret=word, path=path)
 
 
-def find(parsed: Parsed, environ: Mapping[str, str]) -> BusCredentials | None:
+def find(parsed: ParsedConfig, environ: Mapping[str, str]) -> BusCredentials | None:
     """The credentials for the configured bus; None without a bus, without a file, or if one of the keys is faulty.
 
     Raises:

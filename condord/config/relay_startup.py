@@ -13,7 +13,7 @@ import msgspec
 from condord.config import bus_credentials as of_bus
 from condord.config import credentials, hints, sources
 from condord.config.bus_credentials import BusCredentials
-from condord.config.sources import Loaded, Parsed
+from condord.config.sources import LoadedConfig, ParsedConfig
 from condord.errors import ConfigError
 from condord.host.loopback import SENT_IN_CLEAR, is_clear
 from condord.host.secret import Secret
@@ -24,13 +24,13 @@ _HINT = "A token may only go to https://, to a unix socket or to this machine: s
 class RelayStartup(msgspec.Struct, frozen=True, kw_only=True):
     """What a relay starts with; `source_token`, `bus_credentials` and `token` are None if none is configured."""
 
-    loaded: Loaded
+    loaded: LoadedConfig
     bus_credentials: BusCredentials | None = None
     source_token: Secret | None
     token: Secret | None
 
 
-class RelayFound(msgspec.Struct, frozen=True, kw_only=True):
+class RelayFindings(msgspec.Struct, frozen=True, kw_only=True):
     """What a relay starts with, as far as it can be found, and what is wrong with it."""
 
     startup: RelayStartup
@@ -49,7 +49,7 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
     return found.startup
 
 
-def find(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> RelayFound:
+def find(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> RelayFindings:
     """What can be found, and all faults; the arguments are those of `sources.read`."""
     parsed = sources.read(path, environ, flags)
     errors = [ConfigError(parsed.faults, parsed.hint)] if parsed.faults else []
@@ -73,16 +73,16 @@ def find(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
         bus_credentials=bus_credentials,
         token=tokens.get("server.token_file"),
     )
-    return RelayFound(startup=startup, config_error=_joined(errors))
+    return RelayFindings(startup=startup, config_error=_joined(errors))
 
 
-def _file_token(parsed: Parsed, key: str, environ: Mapping[str, str]) -> Secret | None:
+def _file_token(parsed: ParsedConfig, key: str, environ: Mapping[str, str]) -> Secret | None:
     section, _, name = key.partition(".")
     path = getattr(getattr(parsed.loaded.config, section), name)
     return None if not path or key in parsed.uncertain else credentials.read_token(path, environ, key)
 
 
-def _environment_token(parsed: Parsed, environ: Mapping[str, str]) -> Secret | None:
+def _environment_token(parsed: ParsedConfig, environ: Mapping[str, str]) -> Secret | None:
     """The token of the source in $CONDORD_TOKEN, None without one, or if there is a bus instead of a source.
 
     Raises:

@@ -44,7 +44,7 @@ class SetByCommand(msgspec.Struct, frozen=True):
     command: str
 
 
-class Loaded(msgspec.Struct, frozen=True, kw_only=True):
+class LoadedConfig(msgspec.Struct, frozen=True, kw_only=True):
     """A configuration and its sources.
 
     `path` is the file that was read, None without one. `origins` has every key path (`server.port`) and the
@@ -58,7 +58,7 @@ class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     warnings: tuple[str, ...] = ()
 
 
-class Parsed(msgspec.Struct, frozen=True, kw_only=True):
+class ParsedConfig(msgspec.Struct, frozen=True, kw_only=True):
     """The configuration, and its faults.
 
     A faulty key has the value of the source with the next lower precedence, or its default. `uncertain` are the faulty
@@ -66,7 +66,7 @@ class Parsed(msgspec.Struct, frozen=True, kw_only=True):
     place in the file of each key of an array of tables, by its path, `notify[0].url_file`.
     """
 
-    loaded: Loaded
+    loaded: LoadedConfig
     faults: tuple[str, ...]
     hint: str
     uncertain: frozenset[str]
@@ -85,7 +85,7 @@ def candidates(path: Path | None, environ: Mapping[str, str]) -> tuple[Path, ...
     return (SYSTEM_PATH,) if user is None else (user / FILE_NAME, SYSTEM_PATH)
 
 
-def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Loaded:
+def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> LoadedConfig:
     """The configuration; arguments as for `read`.
 
     Raises:
@@ -97,7 +97,7 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
     return parsed.loaded
 
 
-def read(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Parsed:
+def read(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> ParsedConfig:
     """Read as much of the configuration as possible, and find all its faults.
 
     Args:
@@ -217,7 +217,7 @@ class _ConfigDraft:
             self._faulty.add(name)
             self.note_fault(name, value, source.location, f"must be tables, [[{name}]]")
 
-    def take_elements(self, name: str, read: tables.Read) -> None:
+    def take_elements(self, name: str, read: tables.ParsedTables) -> None:
         """Set what was read of the tables [[name]], and note their faults and doubts."""
         self._values[name] = read.tables, self._values[name][1]
         self.faults += read.faults
@@ -234,7 +234,7 @@ class _ConfigDraft:
         self.faults.append(f"{location}: {text}")
         self._file_hint = hint
 
-    def parsed(self, path: Path | None) -> Parsed:
+    def parsed(self, path: Path | None) -> ParsedConfig:
         """The configuration, its faults, and the faults between its keys."""
         sections: dict[str, dict[str, Any]] = {}
         for name, field in self.fields.items():
@@ -248,8 +248,8 @@ class _ConfigDraft:
                 location = next(self._values[name][1].location for name in names if name not in unset)
                 self.note_fault(names[0], msgspec.to_builtins(self._values[names[0]][0]), location, text)
         origins = {name: source.origin for name, (_, source) in self._values.items()}
-        loaded = Loaded(config=config, path=path, origins=origins, warnings=tuple(self.warnings))
-        return Parsed(
+        loaded = LoadedConfig(config=config, path=path, origins=origins, warnings=tuple(self.warnings))
+        return ParsedConfig(
             loaded=loaded,
             faults=tuple(self.faults),
             hint=self._hint(),

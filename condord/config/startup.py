@@ -15,7 +15,7 @@ from condord.config import bus_credentials as of_bus
 from condord.config import channel_files, credentials, hints, sources
 from condord.config.bus_credentials import BusCredentials
 from condord.config.credentials import Credentials
-from condord.config.sources import Loaded, Parsed
+from condord.config.sources import LoadedConfig, ParsedConfig
 from condord.errors import CondordError, ConfigError, CredentialsMissing
 from condord.host.secret import Secret
 
@@ -25,20 +25,20 @@ _KEY_FILES = ("alpaca.key_id_file", "alpaca.secret_key_file")
 class Startup(msgspec.Struct, frozen=True, kw_only=True):
     """What a daemon starts with; `token` and `bus_credentials` are None if none is configured."""
 
-    loaded: Loaded
+    loaded: LoadedConfig
     key: Credentials
     token: Secret | None = None
     bus_credentials: BusCredentials | None = None
 
 
-class Found(msgspec.Struct, frozen=True, kw_only=True):
+class StartupFindings(msgspec.Struct, frozen=True, kw_only=True):
     """What was found, and what is wrong with it.
 
     `token` and `bus_credentials` are None if none is configured. `is_key_unknown`: no key was found, and a fault may be
     the reason.
     """
 
-    loaded: Loaded
+    loaded: LoadedConfig
     key: Credentials | None
     token: Secret | None
     config_error: ConfigError | None
@@ -68,13 +68,13 @@ def load(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
     return Startup(loaded=found.loaded, key=found.key, token=found.token, bus_credentials=found.bus_credentials)
 
 
-def find(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> Found:
+def find(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, object]) -> StartupFindings:
     """Everything that can be found, and all faults; the arguments are those of `sources.read`."""
     parsed = sources.read(path, environ, flags)
     token, token_error = _token(parsed, environ)
     key, key_error, is_key_unknown = _key(parsed, environ)
     bus_credentials, bus_error = _bus_credentials(parsed, environ)
-    return Found(
+    return StartupFindings(
         loaded=parsed.loaded,
         key=key,
         token=token,
@@ -85,7 +85,7 @@ def find(path: Path | None, environ: Mapping[str, str], flags: Mapping[str, obje
     )
 
 
-def _token(parsed: Parsed, environ: Mapping[str, str]) -> tuple[Secret | None, ConfigError | None]:
+def _token(parsed: ParsedConfig, environ: Mapping[str, str]) -> tuple[Secret | None, ConfigError | None]:
     path = parsed.loaded.config.server.token_file
     if not path or "server.token_file" in parsed.uncertain:
         return None, None
@@ -95,14 +95,18 @@ def _token(parsed: Parsed, environ: Mapping[str, str]) -> tuple[Secret | None, C
         return None, error
 
 
-def _bus_credentials(parsed: Parsed, environ: Mapping[str, str]) -> tuple[BusCredentials | None, ConfigError | None]:
+def _bus_credentials(
+    parsed: ParsedConfig, environ: Mapping[str, str]
+) -> tuple[BusCredentials | None, ConfigError | None]:
     try:
         return of_bus.find(parsed, environ), None
     except ConfigError as error:
         return None, error
 
 
-def _key(parsed: Parsed, environ: Mapping[str, str]) -> tuple[Credentials | None, CredentialsMissing | None, bool]:
+def _key(
+    parsed: ParsedConfig, environ: Mapping[str, str]
+) -> tuple[Credentials | None, CredentialsMissing | None, bool]:
     """The key, or the error, or True if faulty configuration keys may be the reason why no API key was found."""
     alpaca = parsed.loaded.config.alpaca
     are_files_uncertain = not parsed.uncertain.isdisjoint(_KEY_FILES)
@@ -114,13 +118,13 @@ def _key(parsed: Parsed, environ: Mapping[str, str]) -> tuple[Credentials | None
         return (None, None, True) if is_uncertain and not error.detail else (None, error, False)
 
 
-def _is_role_uncertain(parsed: Parsed) -> bool:
+def _is_role_uncertain(parsed: ParsedConfig) -> bool:
     """Whether the role has a fault, so that a relay may be meant, which needs no key."""
     cluster = parsed.loaded.config.cluster
     return "cluster.role" in parsed.uncertain or (cluster.role == "all" and bool(cluster.bus))
 
 
-def _channel_error(parsed: Parsed, environ: Mapping[str, str]) -> ConfigError | None:
+def _channel_error(parsed: ParsedConfig, environ: Mapping[str, str]) -> ConfigError | None:
     """The faults of the files that [[notify]] names, with their places. A faulty [[notify]] keeps them unread."""
     if "notify" in parsed.uncertain:
         return None
@@ -131,7 +135,7 @@ def _channel_error(parsed: Parsed, environ: Mapping[str, str]) -> ConfigError | 
     return ConfigError(texts, found.hint)
 
 
-def _joined(parsed: Parsed, *others: ConfigError | None) -> ConfigError | None:
+def _joined(parsed: ParsedConfig, *others: ConfigError | None) -> ConfigError | None:
     """The faults of the values and the `others`, as one error."""
     errors = [ConfigError(parsed.faults, parsed.hint)] if parsed.faults else []
     errors += [error for error in others if error is not None]

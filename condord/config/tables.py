@@ -31,7 +31,7 @@ class Element(NamedTuple):
     locations: dict[str, str]
 
 
-class Read(NamedTuple):
+class ParsedTables(NamedTuple):
     """The tables without faults, the faults of the others, and doubts about the former, one sentence each."""
 
     tables: tuple[msgspec.Struct, ...]
@@ -39,7 +39,7 @@ class Read(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-class _Wrong(NamedTuple):
+class _KeyFault(NamedTuple):
     """A fault of one key, or of a part of it; `value` is None if the key is missing."""
 
     key: str
@@ -52,7 +52,7 @@ def fault(path: str, value: object, location: str, text: str) -> str:
     return f"{location}: {quoting.short(path)} = {quoting.value(path, value)}: {text}"
 
 
-def read(elements: Mapping[str, Sequence[Element]]) -> dict[str, Read]:
+def read(elements: Mapping[str, Sequence[Element]]) -> dict[str, ParsedTables]:
     """The tables of each name and their faults, in the order of the file."""
     channels = [name for name in _names(elements.get("notify", ())) if name is not None]
     found = {name: _read(name, each, channels) for name, each in elements.items()}
@@ -61,7 +61,7 @@ def read(elements: Mapping[str, Sequence[Element]]) -> dict[str, Read]:
     return {name: each._replace(warnings=tuple(_doubts(name, elements[name], found))) for name, each in found.items()}
 
 
-def _doubts(name: str, elements: Sequence[Element], found: Mapping[str, Read]) -> Iterator[str]:
+def _doubts(name: str, elements: Sequence[Element], found: Mapping[str, ParsedTables]) -> Iterator[str]:
     """What can never do anything, or is probably not meant, in tables without faults."""
     if name == "dividend":
         return
@@ -73,13 +73,13 @@ def _doubts(name: str, elements: Sequence[Element], found: Mapping[str, Read]) -
         path = f"{name}[{index}]"
         if isinstance(each, AlertTable):
             for wrong in lint.doubts(each):
-                yield _sentence(path, element, _Wrong(*wrong))
+                yield _sentence(path, element, _KeyFault(*wrong))
         elif isinstance(each, ChannelTable):
             if not lint.is_reached(each.name, each.min_severity, in_force):
                 text = "no enabled rule reaches this channel, so nothing is sent to it"
-                yield _sentence(path, element, _Wrong("min_severity", each.min_severity, text))
+                yield _sentence(path, element, _KeyFault("min_severity", each.min_severity, text))
             if each.quiet and (doubt := _quiet_doubt(each.quiet)) is not None:
-                yield _sentence(path, element, _Wrong("quiet", each.quiet, doubt))
+                yield _sentence(path, element, _KeyFault("quiet", each.quiet, doubt))
 
 
 def _quiet_doubt(quiet: str) -> str | None:
@@ -99,7 +99,7 @@ def locations(elements: Mapping[str, Sequence[Element]]) -> dict[str, str]:
     }
 
 
-def _read(name: str, elements: Sequence[Element], channels: Sequence[str]) -> Read:
+def _read(name: str, elements: Sequence[Element], channels: Sequence[str]) -> ParsedTables:
     tables: list[msgspec.Struct] = []
     faults: list[str] = []
     most = MAX_TABLES.get(name, len(elements))
@@ -121,31 +121,33 @@ def _read(name: str, elements: Sequence[Element], channels: Sequence[str]) -> Re
         faults += [_sentence(f"{name}[{index}]", element, each) for each in wrong]
         if table is not None and not wrong:
             tables.append(table)
-    return Read(tuple(tables), tuple(faults))
+    return ParsedTables(tuple(tables), tuple(faults))
 
 
-def _converted(name: str, element: Element) -> tuple[msgspec.Struct | None, list[_Wrong]]:
+def _converted(name: str, element: Element) -> tuple[msgspec.Struct | None, list[_KeyFault]]:
     """The table with what is valid of it, and what is wrong; None if the element is not a table.
 
     A required key that is missing or not valid has a value of `_STAND_INS`, so that the others are checked anyway.
     """
     known = {field.key: field for field in fields_of_table(name)}
     if not isinstance(element.value, dict):
-        return None, [_Wrong("", element.value, f"must be a table, [[{name}]]")]
+        return None, [_KeyFault("", element.value, f"must be a table, [[{name}]]")]
     taken, wrong = _taken(name, known, element.value)
     missing = [field for key, field in known.items() if field.is_required and key not in element.value]
-    wrong += [_Wrong(field.key, None, f"is missing: it must be {field.allowed}") for field in missing]
+    wrong += [_KeyFault(field.key, None, f"is missing: it must be {field.allowed}") for field in missing]
     return TABLES[name](**{**_STAND_INS[name], **taken}), wrong
 
 
-def _taken(name: str, known: Mapping[str, Field], given: Mapping[str, object]) -> tuple[dict[str, Any], list[_Wrong]]:
+def _taken(
+    name: str, known: Mapping[str, Field], given: Mapping[str, object]
+) -> tuple[dict[str, Any], list[_KeyFault]]:
     """The valid ones among the keys `given`, by key, and what is wrong with the others."""
     taken: dict[str, Any] = {}
-    wrong: list[_Wrong] = []
+    wrong: list[_KeyFault] = []
     for key, value in given.items():
         if key not in known:
             shown = _HIDDEN if name == "notify" else value
-            wrong.append(_Wrong(key, shown, f"unknown key; {_nearest_key(key, name, known)}"))
+            wrong.append(_KeyFault(key, shown, f"unknown key; {_nearest_key(key, name, known)}"))
         elif known[key].base is MatchTable and isinstance(value, dict):
             parts, faulty = _taken("match", {each.key: each for each in fields_of("match", MatchTable)}, value)
             taken[key] = MatchTable(**parts)
@@ -154,11 +156,11 @@ def _taken(name: str, known: Mapping[str, Field], given: Mapping[str, object]) -
             try:
                 taken[key] = msgspec.convert(value, known[key].type)
             except ValueError:
-                wrong.append(_Wrong(key, value, f"must be {known[key].allowed}"))
+                wrong.append(_KeyFault(key, value, f"must be {known[key].allowed}"))
     return taken, wrong
 
 
-def _check_alert(table: msgspec.Struct) -> Iterator[_Wrong]:
+def _check_alert(table: msgspec.Struct) -> Iterator[_KeyFault]:
     assert isinstance(table, AlertTable)  # noqa: S101 - for mypy
     from condord.core.rules import table as rules  # 12 ms, and most files have no rules
 
@@ -166,24 +168,24 @@ def _check_alert(table: msgspec.Struct) -> Iterator[_Wrong]:
         if each.key == "when" and each.value is None and not table.name:
             continue  # with its right name it may be a built-in rule
         about = "" if each.key == "name" or not table.name else f" (rule {table.name})"
-        yield _Wrong(each.key, each.value, each.text + about)
+        yield _KeyFault(each.key, each.value, each.text + about)
 
 
-def _check_channel(table: msgspec.Struct) -> Iterator[_Wrong]:
+def _check_channel(table: msgspec.Struct) -> Iterator[_KeyFault]:
     assert isinstance(table, ChannelTable)  # noqa: S101 - for mypy
     if "://" in table.url_file:
-        yield _Wrong("url_file", _HIDDEN, "is a URL: write it to a file with mode 600, and set url_file to its path")
+        yield _KeyFault("url_file", _HIDDEN, "is a URL: write it to a file with mode 600, and set url_file to its path")
     if table.secret_file.startswith("whsec_"):
-        yield _Wrong("secret_file", _HIDDEN, "is a secret: write it to a file, and set secret_file to its path")
+        yield _KeyFault("secret_file", _HIDDEN, "is a secret: write it to a file, and set secret_file to its path")
     if table.secret_file and table.type == "apprise":
-        yield _Wrong("secret_file", table.secret_file, "only webhooks are signed: remove it")
+        yield _KeyFault("secret_file", table.secret_file, "only webhooks are signed: remove it")
     if table.quiet:
         from condord.config import quiet_hours  # 8 ms, as it imports zoneinfo
 
         try:
             quiet_hours.parse(table.quiet)
         except ValueError as error:
-            yield _Wrong("quiet", table.quiet, str(error))
+            yield _KeyFault("quiet", table.quiet, str(error))
 
 
 _STAND_INS: dict[str, dict[str, Any]] = {
@@ -193,22 +195,22 @@ _STAND_INS: dict[str, dict[str, Any]] = {
 }
 """Placeholders for missing required keys; none is valid, but none is reported as a fault of its own."""
 
-_CHECKS: dict[str, Callable[[msgspec.Struct], Iterable[_Wrong]]] = {
+_CHECKS: dict[str, Callable[[msgspec.Struct], Iterable[_KeyFault]]] = {
     "alert": _check_alert,
     "notify": _check_channel,
     "dividend": lambda _: (),
 }
 
 
-def _repeated(name: str, index: int, names: Sequence[str | None]) -> Iterator[_Wrong]:
+def _repeated(name: str, index: int, names: Sequence[str | None]) -> Iterator[_KeyFault]:
     """The name of an earlier table, also in other capitals."""
     given = names[index]
     earlier = [each.lower() if each is not None else None for each in names[:index]]
     if given is not None and given.lower() in earlier:
-        yield _Wrong("name", given, f"is already the name of {name}[{earlier.index(given.lower())}]")
+        yield _KeyFault("name", given, f"is already the name of {name}[{earlier.index(given.lower())}]")
 
 
-def _unknown_channels(element: Element, channels: Sequence[str]) -> Iterator[_Wrong]:
+def _unknown_channels(element: Element, channels: Sequence[str]) -> Iterator[_KeyFault]:
     """The channels in `notify` that are not in the file."""
     given = element.value.get("notify") if isinstance(element.value, dict) else None
     for number, name in enumerate(given if isinstance(given, list) else ()):
@@ -216,7 +218,9 @@ def _unknown_channels(element: Element, channels: Sequence[str]) -> Iterator[_Wr
             usable = [each for each in channels if _NAME.fullmatch(each)]  # others may be anything, even a URL
             near = _nearest(name, usable)
             known = f"known: {', '.join(usable)}" if usable else "the file has no [[notify]]"
-            yield _Wrong(f"notify[{number}]", name, f"unknown channel; {f'the nearest is {near}' if near else known}")
+            yield _KeyFault(
+                f"notify[{number}]", name, f"unknown channel; {f'the nearest is {near}' if near else known}"
+            )
 
 
 def _names(elements: Sequence[Element]) -> list[str | None]:
@@ -225,7 +229,7 @@ def _names(elements: Sequence[Element]) -> list[str | None]:
     return [name if isinstance(name, str) else None for name in given]
 
 
-def _sentence(path: str, element: Element, wrong: _Wrong) -> str:
+def _sentence(path: str, element: Element, wrong: _KeyFault) -> str:
     """The sentence about a key of the table at `path`."""
     key = _END_OF_KEY.split(wrong.key)[0]
     places = element.locations

@@ -26,8 +26,8 @@ from condord.core.market_hours import exchange_day, start_of_day
 from condord.core.occ import OptionSymbol
 from condord.errors import SymbolError
 
-Closes = Mapping[tuple[str, dt.date], int]
-"""Closes of stocks in 1e-4 dollars, by stock and day."""
+StockCloses = Mapping[tuple[str, dt.date], int]
+"""Closing prices of stocks in 1e-4 dollars, by stock and day."""
 LegEnd = Literal["closed", "expired", "assigned"]
 
 _ENDS: dict[str, LegEnd] = {"OPEXP": "expired", "OPCSH": "expired", "OPASN": "assigned", "OPEXC": "assigned"}
@@ -39,7 +39,7 @@ _E4_PER_MILL = 10
 _E6_PER_E4 = 100
 
 
-class Closed(msgspec.Struct, frozen=True, kw_only=True):
+class ClosedLeg(msgspec.Struct, frozen=True, kw_only=True):
     """How contracts of one leg were closed, at `at`.
 
     `leg` has the contracts that closed them, of the opposite sign, and what they cost; `is_known` is false if that is
@@ -53,7 +53,7 @@ class Closed(msgspec.Struct, frozen=True, kw_only=True):
     shares: int = 0
     price_e4: int | None = None
 
-    def split(self, count: int) -> tuple[Closed, Closed]:
+    def split(self, count: int) -> tuple[ClosedLeg, ClosedLeg]:
         """The first `count` contracts, and the others."""
         first, other = self.leg.split(count)
         return msgspec.structs.replace(self, leg=first), msgspec.structs.replace(self, leg=other)
@@ -64,7 +64,7 @@ class Booking(msgspec.Struct, frozen=True, kw_only=True):
 
     It is applied after all orders that filled before `from_at`, the end of its day. `closes` is 1 if it closes short
     contracts, -1 for long ones, 0 for either. `cost` is that of the contracts that close them, None if unknown. The
-    other fields are those of `Closed`.
+    other fields are those of `ClosedLeg`.
     """
 
     contract: OptionSymbol
@@ -78,7 +78,7 @@ class Booking(msgspec.Struct, frozen=True, kw_only=True):
     price_e4: int | None = None
 
 
-class Pending:
+class PendingBooking:
     """A booking, and how many of its contracts are left to be matched."""
 
     def __init__(self, booking: Booking) -> None:
@@ -90,7 +90,7 @@ class Pending:
         """Whether it closes contracts of the sign of `leg`."""
         return self.left > 0 and leg.quantity * self.booking.closes <= 0
 
-    def take(self, leg: LotLeg, quantity: int) -> Closed:
+    def take(self, leg: LotLeg, quantity: int) -> ClosedLeg:
         """Close `quantity` contracts of `leg`."""
         booking, known = self.booking, self._cost
         self.left -= quantity
@@ -98,7 +98,7 @@ class Pending:
         if known is not None:
             costs = (msgspec.structs.replace(known, count=quantity),)
             self._cost = msgspec.structs.replace(known, first=known.first + quantity)
-        return Closed(
+        return ClosedLeg(
             leg=msgspec.structs.replace(leg, quantity=-sign_of(leg.quantity) * quantity, costs=costs),
             how=booking.how,
             at=booking.at,
@@ -108,19 +108,19 @@ class Pending:
         )
 
 
-Waiting = dict[str, list[Pending]]
+PendingBookings = dict[str, list[PendingBooking]]
 """The bookings of a day, by symbol."""
 
 
-def waiting_of(bookings: Iterable[Booking]) -> Waiting:
+def waiting_of(bookings: Iterable[Booking]) -> PendingBookings:
     """The bookings by symbol, assignments and exercises first, so that the same condors get those of both legs."""
-    waiting: Waiting = {}
+    waiting: PendingBookings = {}
     for booking in sorted(bookings, key=_rank):
-        waiting.setdefault(booking.contract.compact, []).append(Pending(booking))
+        waiting.setdefault(booking.contract.compact, []).append(PendingBooking(booking))
     return waiting
 
 
-def first_of(waiting: Mapping[str, Sequence[Pending]], leg: LotLeg) -> Pending | None:
+def first_of(waiting: Mapping[str, Sequence[PendingBooking]], leg: LotLeg) -> PendingBooking | None:
     """The first booking that closes contracts of `leg`, None if there is none."""
     return next((pending for pending in waiting.get(leg.symbol, ()) if pending.is_for(leg)), None)
 
@@ -131,7 +131,7 @@ class Bookings:
     `multipliers` has those of contracts, by symbol. `closes_e4` has the closes of stocks, by stock and day.
     """
 
-    def __init__(self, multipliers: Mapping[str, int], closes_e4: Closes, calendar: Calendar) -> None:
+    def __init__(self, multipliers: Mapping[str, int], closes_e4: StockCloses, calendar: Calendar) -> None:
         self._multipliers = multipliers
         self._closes_e4 = closes_e4
         self._calendar = calendar

@@ -30,7 +30,7 @@ from itertools import count
 
 import msgspec
 
-from condord.core.bookings import Booking, Closed, Waiting, first_of, waiting_of
+from condord.core.bookings import Booking, ClosedLeg, PendingBookings, first_of, waiting_of
 from condord.core.condor import condor_id
 from condord.core.expiry import expiry_of
 from condord.core.filled_orders import (
@@ -48,7 +48,7 @@ from condord.core.filled_orders import (
 from condord.core.lots import Ledger, Lot, has_expired
 
 
-class Form(msgspec.Struct, frozen=True, kw_only=True):
+class CondorIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """What identifies a condor to people: its id, and its legs, by strike.
 
     `is_own` is false for a lot that is not a condor because a roll left it two expirations or crossed sides: its form
@@ -68,7 +68,7 @@ class PartlyClosedLot(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     lot: Lot
-    closed: tuple[Closed, ...] = ()
+    closed: tuple[ClosedLeg, ...] = ()
     keeps_id: bool = True
 
     @property
@@ -86,7 +86,7 @@ class PartlyClosedLot(msgspec.Struct, frozen=True, kw_only=True):
             msgspec.structs.replace(self, lot=other, closed=tuple(part for _, part in closed)),
         )
 
-    def after(self, closed: Iterable[Closed], *, keeps_id: bool) -> PartlyClosedLot:
+    def after(self, closed: Iterable[ClosedLeg], *, keeps_id: bool) -> PartlyClosedLot:
         """This part after `closed` has closed further legs."""
         return msgspec.structs.replace(self, closed=(*self.closed, *closed), keeps_id=keeps_id)
 
@@ -100,18 +100,18 @@ class Closing(msgspec.Struct, frozen=True, kw_only=True):
     key of the lot that a roll led to.
     """
 
-    form: Form
+    form: CondorIdentity
     quantity: int
     opened_at: dt.datetime | None
     opened: tuple[LotLeg, ...] | None
-    closed: tuple[Closed, ...]
+    closed: tuple[ClosedLeg, ...]
     whole: FourLegs | None
     is_rest: bool = True
     begun: int | None = None
     successor: str | None = None
 
 
-_Pair = tuple[LotLeg, Closed]
+_Pair = tuple[LotLeg, ClosedLeg]
 """Contracts that were in no lot, and how they were closed."""
 
 
@@ -124,7 +124,7 @@ class TradeLedger(Ledger):
         self.closings: list[Closing] = []
         self._free: dict[str, list[LotLeg]] = {}
         self._pairs: list[_Pair] = []
-        self._forms: dict[str, Form] = {}
+        self._forms: dict[str, CondorIdentity] = {}
         self._numbers: dict[str, dict[int, str]] = {}
         self._named: Counter[str] = Counter()
         self._open: Counter[str] = Counter()
@@ -229,10 +229,10 @@ class TradeLedger(Ledger):
             self.lots = [lot for lot in self.lots if not is_gone(lot)]
             self.parts = [part for part in self.parts if not is_gone(part.lot)]
 
-    def _by_order(self, closed: Iterable[LotLeg]) -> tuple[Closed, ...]:
-        return tuple(Closed(leg=leg, how="closed", at=self._at) for leg in closed)
+    def _by_order(self, closed: Iterable[LotLeg]) -> tuple[ClosedLeg, ...]:
+        return tuple(ClosedLeg(leg=leg, how="closed", at=self._at) for leg in closed)
 
-    def _begin(self, lot: Lot, before: Form | None) -> None:
+    def _begin(self, lot: Lot, before: CondorIdentity | None) -> None:
         """Name a new lot; one that is not a condor has the form of the condor `before`."""
         self._open[lot.key] += lot.quantity
         if before is None and lot.opened_at is not None:
@@ -245,12 +245,12 @@ class TradeLedger(Ledger):
         self._numbers[_base(lot.legs)][number] = lot.key
         self._named[lot.key] += lot.quantity
 
-    def _name(self, legs: FourLegs) -> tuple[Form, int]:
+    def _name(self, legs: FourLegs) -> tuple[CondorIdentity, int]:
         """A form with the lowest number that no condor of these strikes has now."""
         base = _base(legs)
         numbers = self._numbers.setdefault(base, {})
         number = next(number for number in count(1) if self._named[numbers.get(number, "")] <= 0)
-        return Form(id=base if number == 1 else f"{base}-{number}", legs=legs), number
+        return CondorIdentity(id=base if number == 1 else f"{base}-{number}", legs=legs), number
 
     def _leave(self, part: PartlyClosedLot) -> None:
         """Count the condors of `part` as gone."""
@@ -258,7 +258,7 @@ class TradeLedger(Ledger):
         if part.keeps_id:
             self._named[part.lot.key] -= part.lot.quantity
 
-    def _settle(self, part: PartlyClosedLot, closed: Iterable[Closed], *, by_order: bool) -> None:
+    def _settle(self, part: PartlyClosedLot, closed: Iterable[ClosedLeg], *, by_order: bool) -> None:
         """Keep `part` until its last leg is `closed`."""
         if by_order and part.keeps_id:
             self._named[part.lot.key] -= part.lot.quantity
@@ -270,7 +270,7 @@ class TradeLedger(Ledger):
             self._add(after.lot, opened=after.lot.legs, closed=after.closed)
 
     def _add(
-        self, lot: Lot, *, opened: tuple[LotLeg, ...], closed: tuple[Closed, ...], successor: str | None = None
+        self, lot: Lot, *, opened: tuple[LotLeg, ...], closed: tuple[ClosedLeg, ...], successor: str | None = None
     ) -> None:
         form = self._forms[lot.key]
         self.closings.append(
@@ -313,7 +313,7 @@ class TradeLedger(Ledger):
             self._free[symbol] = left
         return taken
 
-    def _book(self, part: PartlyClosedLot, waiting: Waiting) -> None:
+    def _book(self, part: PartlyClosedLot, waiting: PendingBookings) -> None:
         """Apply bookings to a lot or a part of one, and keep what they leave."""
         rest: PartlyClosedLot | None = part
         while rest is not None:
@@ -330,7 +330,7 @@ class TradeLedger(Ledger):
         elif rest is not None:
             self.lots.append(rest.lot)
 
-    def _book_free(self, waiting: Waiting) -> dict[tuple[str, dt.date], list[_Pair]]:
+    def _book_free(self, waiting: PendingBookings) -> dict[tuple[str, dt.date], list[_Pair]]:
         """Apply bookings to contracts that were never in a lot; return them by root and expiration."""
         pairs: dict[tuple[str, dt.date], list[_Pair]] = {}
         for symbol in [symbol for symbol in waiting if symbol in self._free]:

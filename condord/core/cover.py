@@ -59,7 +59,7 @@ class Pair(msgspec.Struct, frozen=True, kw_only=True):
     basis_e4: int | None
 
 
-class Covered(msgspec.Struct, frozen=True, kw_only=True):
+class CoverResult(msgspec.Struct, frozen=True, kw_only=True):
     """The leftovers in the order of the positions, and the pairs that the maximum loss needs."""
 
     leftovers: tuple[Leftover, ...]
@@ -68,7 +68,7 @@ class Covered(msgspec.Struct, frozen=True, kw_only=True):
 
 def cover(
     positions: Sequence[Position], *, stocks: Mapping[str, int] | None = None, settled: Collection[str] = ()
-) -> Covered:
+) -> CoverResult:
     """Match the shorts among `positions` with what covers them.
 
     `stocks` holds signed shares by symbol. `settled` holds the symbols past their settlement, which neither need nor
@@ -92,7 +92,7 @@ def cover(
             uncovered_short=short.left > 0,
             cover=None if short.left else short.cover,
         )
-    return Covered(leftovers=tuple(leftovers), pairs=tuple(pairs))
+    return CoverResult(leftovers=tuple(leftovers), pairs=tuple(pairs))
 
 
 class _Remaining:

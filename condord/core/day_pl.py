@@ -29,7 +29,7 @@ import msgspec
 from condord.core.cost import divide
 from condord.core.filled_orders import LotLeg
 from condord.core.grouping.account import Grouping
-from condord.core.lots import Traded
+from condord.core.lots import LedgerSummary
 from condord.core.quote import Quote
 
 _E6_PER_E4 = 100
@@ -45,7 +45,7 @@ class DayFill(msgspec.Struct, frozen=True, kw_only=True):
     order_id: str | None = None
 
 
-class Closes(msgspec.Struct, frozen=True, kw_only=True):
+class ClosingPrices(msgspec.Struct, frozen=True, kw_only=True):
     """Yesterday's closing prices per share in 1e-4 dollars, by symbol, for the session of `day`."""
 
     day: dt.date
@@ -107,7 +107,7 @@ class _Holder(NamedTuple):
 
 def day_lines(
     grouping: Grouping,
-    traded: Traded,
+    traded: LedgerSummary,
     fills: Sequence[DayFill],
     *,
     in_condors: Collection[str] = (),
@@ -116,9 +116,10 @@ def day_lines(
 ) -> dict[Owner, tuple[DayLine, ...]]:
     """Split today's contracts and fills among the condors and leftovers of `grouping`, and what was closed.
 
-    `traded` is the result of the orders, `Traded()` if none is from today. `in_condors` are the symbols that were in a
-    condor today or at yesterday's close. `multipliers` has those of contracts that are not held any longer, by symbol.
-    The cash of a contract is not known if it is in `unknown`, or while the orders have filled more of it than `fills`.
+    `traded` is the result of the orders, `LedgerSummary()` if none is from today. `in_condors` are the symbols that
+    were in a condor today or at yesterday's close. `multipliers` has those of contracts that are not held any longer,
+    by symbol. The cash of a contract is not known if it is in `unknown`, or while the orders have filled more of it
+    than `fills`.
     """
     holders = _holders(grouping)
     by_orders = _ordered(grouping, traded)
@@ -176,7 +177,7 @@ def _holders(grouping: Grouping) -> dict[str, list[_Holder]]:
     return holders
 
 
-def _ordered(grouping: Grouping, traded: Traded) -> dict[str, list[tuple[Owner, LotLeg]]]:
+def _ordered(grouping: Grouping, traded: LedgerSummary) -> dict[str, list[tuple[Owner, LotLeg]]]:
     """The trades that orders assign to an owner, by symbol."""
     lots = {lot.key: lot for lot in traded.lots}
     found: dict[str, list[tuple[Owner, LotLeg]]] = {}

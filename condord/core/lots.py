@@ -44,7 +44,7 @@ from condord.core.filled_orders import (
     take,
     transactions,
 )
-from condord.core.grouping.effort import go_on
+from condord.core.grouping.budget import go_on
 from condord.core.market_hours import exchange_day
 
 _TRANSACTIONS_PER_SLICE = 20
@@ -102,8 +102,8 @@ class Lot(msgspec.Struct, frozen=True, kw_only=True):
         return first, other
 
 
-class Traded(msgspec.Struct, frozen=True, kw_only=True):
-    """The result of an account's filled orders.
+class LedgerSummary(msgspec.Struct, frozen=True, kw_only=True):
+    """The lots that an account's filled orders leave, and the trades of its newest day.
 
     `lots` are the condors opened and not closed, oldest first. `day` is the date in New York of the newest order, None
     without orders. Of that day's trades, `Lot.trades` has those of open lots, and `closed` those of lots that were
@@ -126,7 +126,7 @@ def lots(orders: Iterable[Order], pause: Callable[[], None] = go_on) -> tuple[Lo
     return traded(orders, pause).lots
 
 
-def traded(orders: Iterable[Order], pause: Callable[[], None] = go_on) -> Traded:
+def traded(orders: Iterable[Order], pause: Callable[[], None] = go_on) -> LedgerSummary:
     """The lots of `orders` and the trades of the newest day; the arguments are those of `lots`."""
     in_order = transactions(orders)
     day = max((exchange_day(transaction.at) for transaction in in_order), default=None)
@@ -141,7 +141,7 @@ def traded(orders: Iterable[Order], pause: Callable[[], None] = go_on) -> Traded
         ledger.take(transaction)
         if not number % _TRANSACTIONS_PER_SLICE:
             pause()
-    return Traded(
+    return LedgerSummary(
         lots=tuple(sorted((lot for lot in ledger.lots if is_condor(lot.legs)), key=lambda lot: lot.age)),
         day=day,
         closed=tuple(ledger.closed),

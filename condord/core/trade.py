@@ -23,7 +23,7 @@ How = Literal["closed", "partlyClosed", "expired", "assigned", "rolled"]
 """
 
 
-class Delivered(msgspec.Struct, frozen=True, kw_only=True):
+class DeliveredShares(msgspec.Struct, frozen=True, kw_only=True):
     """The net shares that assignments and exercises brought (+) or took (-).
 
     `price_e4` is the close of the day on which they did, in 1e-4 dollars per share; None while it is not known.
@@ -57,7 +57,7 @@ class Trade(msgspec.Struct, frozen=True, kw_only=True):
     realized_e4: int | None
     max_profit_e4: int | None
     fees_e4: int | None = None
-    shares: Delivered | None = None
+    shares: DeliveredShares | None = None
     rolled_to: str | None = None
     is_whole: bool = False
 

@@ -25,15 +25,15 @@ from typing import TypeVar
 import msgspec
 
 from condord.core.activity import Activity
-from condord.core.bookings import Booking, Bookings, Closed, Closes
+from condord.core.bookings import Booking, Bookings, ClosedLeg, StockCloses
 from condord.core.calendar import Calendar
 from condord.core.closings import Closing, TradeLedger
 from condord.core.cost import divide, total_e4
 from condord.core.expiry import expiry_of
 from condord.core.filled_orders import FourLegs, LotLeg, Order, Transaction, transactions
-from condord.core.grouping.effort import go_on
+from condord.core.grouping.budget import go_on
 from condord.core.market_hours import start_of_day
-from condord.core.trade import Delivered, How, Trade
+from condord.core.trade import DeliveredShares, How, Trade
 
 _ITEMS_PER_SLICE = 20
 _E4_PER_MILL = 10
@@ -51,7 +51,7 @@ def trades(
     activities: Iterable[Activity],
     *,
     multipliers: Mapping[str, int],
-    closes_e4: Closes,
+    closes_e4: StockCloses,
     calendar: Calendar,
     pause: Callable[[], None] = go_on,
 ) -> tuple[Trade, ...]:
@@ -168,7 +168,7 @@ class _TradeDraft(msgspec.Struct, frozen=True, kw_only=True):
         shares = None
         if self.shares:
             price_e4 = None if self.shares_e4 is None else divide(self.shares_e4, self.shares)
-            shares = Delivered(symbol=self.trade.underlying, quantity=self.shares, price_e4=price_e4)
+            shares = DeliveredShares(symbol=self.trade.underlying, quantity=self.shares, price_e4=price_e4)
         cost_e4 = _sum((self.open_e4, self.close_e4))
         return msgspec.structs.replace(
             self.trade,
@@ -279,7 +279,7 @@ def _max_profit_e4(legs: FourLegs | None, multiplier: int | None) -> int | None:
     return received_e4 + width_e4 * multiplier * abs(legs[0].quantity)
 
 
-def _shares_e4(part: Closed) -> int | None:
+def _shares_e4(part: ClosedLeg) -> int | None:
     return None if part.price_e4 is None else part.price_e4 * part.shares * abs(part.leg.quantity)
 
 

@@ -83,7 +83,7 @@ class UnderlyingPrice(msgspec.Struct, frozen=True, kw_only=True):
     previous_close_e4: int | None = None
 
 
-class Chosen(NamedTuple):
+class ChosenPrice(NamedTuple):
     """A price in 1e-4 dollars, where it comes from, and the time of the quote, trade or value (UTC)."""
 
     price_e4: int
@@ -91,14 +91,14 @@ class Chosen(NamedTuple):
     at: dt.datetime
 
 
-def choose(quote: Tick | None, trade: StockTrade | None, feed: StockFeed) -> Chosen | None:
+def choose(quote: Tick | None, trade: StockTrade | None, feed: StockFeed) -> ChosenPrice | None:
     """The price of a stock from its newest quote and its last trade, None if neither gives one."""
     if quote is not None and quote.is_sane:
         bid_e4, ask_e4 = round(quote.bid * 10_000), round(quote.ask * 10_000)
         if 0 < bid_e4 <= ask_e4 and 2 * (ask_e4 - bid_e4) * _SPREADS_PER_MID < bid_e4 + ask_e4:
-            return Chosen((bid_e4 + ask_e4 + 1) // 2, _MIDS[feed], quote.at)
+            return ChosenPrice((bid_e4 + ask_e4 + 1) // 2, _MIDS[feed], quote.at)
     if trade is not None and trade.price_e4 > 0:
-        return Chosen(trade.price_e4, _TRADES[feed], trade.at)
+        return ChosenPrice(trade.price_e4, _TRADES[feed], trade.at)
     return None
 
 

@@ -16,7 +16,7 @@ import msgspec
 from condord.core.activity import Activity, Split
 from condord.core.calendar import Calendar
 from condord.core.filled_orders import Order
-from condord.core.lots import Lot, Traded, traded
+from condord.core.lots import LedgerSummary, Lot, traded
 from condord.core.naming import Names
 from condord.core.position import Position
 from condord.core.quote import Tick
@@ -59,7 +59,7 @@ class Feed(MarketFeed):
         self._account = publisher.account
         self._coalescer = publisher.coalescer
         self._work = work
-        self._traded: tuple[Sequence[Order], Traded] = ((), Traded())
+        self._traded: tuple[Sequence[Order], LedgerSummary] = ((), LedgerSummary())
         self._recorder, self._trade_book = past.recorder, past.trade_book
         self._alerts = alerts
         self._require_account = require_account

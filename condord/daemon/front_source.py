@@ -80,7 +80,7 @@ class MakerSink:
         """Take and publish the next event.
 
         Raises:
-            Unreadable: it cannot be decoded.
+            UnreadableEvent: it cannot be decoded.
         """
         self._feed.take(event)
         if not self._has_begun:

@@ -21,7 +21,7 @@ _OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 _STARTED = "process_start_time_seconds"
 
 
-class AskNow(Protocol):
+class AskMaker(Protocol):
     """Asks a maker."""
 
     async def __call__(self, target: str, accept: str = "*/*") -> Answer:
@@ -38,7 +38,7 @@ class MakerMetrics:
     The counts of earlier makers, as of the last scrape, stay in the sums, so no counter decreases.
     """
 
-    def __init__(self, ask_now: AskNow, *, is_leading: Callable[[], bool]) -> None:
+    def __init__(self, ask_now: AskMaker, *, is_leading: Callable[[], bool]) -> None:
         self._ask_now = ask_now
         self._is_leading = is_leading
         self._past: Families = {}

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 from condord.core.account_summary import AccountSummary
-from condord.core.day_pl import Closes, DayFill
+from condord.core.day_pl import ClosingPrices, DayFill
 from condord.core.dividend import Dividend
 from condord.core.model.figures import OptionSnapshot
 from condord.core.quote import Tick
@@ -90,6 +90,6 @@ class MarketFeed(ABC):
         """Take all fills of options on `day`, the date at the exchange."""
         self._arm(self._publisher.set_day_fills(day, fills, self._loop.time()))
 
-    def set_closes(self, closes: Closes) -> None:
+    def set_closes(self, closes: ClosingPrices) -> None:
         """Take the closes of the session before, which Alpaca sends with the positions."""
         self._arm(self._publisher.set_closes(closes, self._loop.time()))

@@ -13,7 +13,7 @@ from condord.daemon.counts import Counts
 from condord.daemon.relay_feed import RelayFeed
 from condord.daemon.status_report import status_report
 from condord.daemon.subscribers import Subscribers
-from condord.http.interfaces import Unread
+from condord.http.interfaces import UnreadReason
 from condord.http.tickets import Tickets
 from condord.live import wire
 from condord.live.lost_source import condor_unconfirmed_if_lost
@@ -81,13 +81,13 @@ class RelayView:
         return is_read and not self._replica.is_lost and status.state in ("live", "closed")
 
     @property
-    def unread(self) -> Unread | None:
+    def unread(self) -> UnreadReason | None:
         """Why there is no document yet; None once there is one."""
         if self._replica.is_known:
             return None
         cluster, uptime_seconds = self.cluster, self.uptime_seconds
         read = _UNREAD.get(cluster.role, "this relay has read nothing from {}").format(self._followed)
-        return Unread(
+        return UnreadReason(
             detail=f"{read} in {uptime_seconds:.0f} s: {self._feed.lost_reason}",
             code=self._feed.lost_code,
             cluster=cluster,

@@ -186,7 +186,7 @@ class RecordedSink:
         """Take the next event.
 
         Raises:
-            Unreadable: it cannot be decoded.
+            UnreadableEvent: it cannot be decoded.
         """
         self._history.flush()
         self._feed.take(event)

@@ -23,7 +23,7 @@ from condord.live.risks import RiskSettings
 from condord.live.wire_condor import ExitsJson
 from condord.live.wire_risk import ModelJson
 from condord.live.wire_values import dollars_or_none
-from condord.notify.channel import Channel, Quiet
+from condord.notify.channel import Channel, ChannelQuietHours
 from condord.upstream import addresses, reachability
 from condord.upstream.interfaces import Login
 from condord.upstream.rest import RestSettings
@@ -135,7 +135,7 @@ def channels(config: Config, environ: Mapping[str, str]) -> tuple[Channel, ...]:
             url=files.url,
             signing_key=files.signing_key,
             min_severity=each.min_severity,
-            quiet=Quiet(**quiet_hours.parse(each.quiet)._asdict()) if each.quiet else None,
+            quiet=ChannelQuietHours(**quiet_hours.parse(each.quiet)._asdict()) if each.quiet else None,
         )
         for each, files in zip(config.notify, found.files, strict=True)
     )

@@ -22,7 +22,7 @@ from condord.cluster.connection import SourceSettings
 from condord.cluster.follower import LOST_SECONDS
 from condord.config.relay_startup import RelayStartup
 from condord.config.schema import Cluster, Config
-from condord.config.sources import Loaded
+from condord.config.sources import LoadedConfig
 from condord.daemon import relay_service
 from condord.daemon.followed import FollowedSource
 from condord.daemon.place import Place
@@ -89,7 +89,7 @@ class WorkerProcess:
     def __init__(self, settings: WorkerSettings, *, number: int, handed: HandedListener, counts: SharedCounts) -> None:
         self._settings = settings
         token = None if settings.token is None else Secret(settings.token)
-        loaded = Loaded(config=self._config(), path=None, origins={})
+        loaded = LoadedConfig(config=self._config(), path=None, origins={})
         startup = RelayStartup(loaded=loaded, source_token=token, token=token)
         self._inputs = RelayInputs(startup, environ=os.environ, reread=self._config, worker=number + 1)
         network = Network(os.environ)

@@ -31,7 +31,7 @@ from condord.daemon import web
 from condord.daemon.counts import Counts
 from condord.daemon.place import Place, WorkerResources
 from condord.daemon.worker_messages import MAX_LINE_BYTES, WorkerReport, WorkerSettings, line
-from condord.host.child_process import ChildProcess, KeptChild
+from condord.host.child_process import ChildProcess, RestartedChild
 from condord.host.handed_sockets import Handover
 from condord.host.hang_watchdog import StallCounter
 from condord.host.secret import Secret
@@ -85,7 +85,7 @@ class WorkerSlot:
         self._handover: Handover | None = None
         self._writer: asyncio.StreamWriter | None = None
         self._reading: asyncio.Task[None] | None = None
-        self.kept = KeptChild(f"worker-{process + 1}", self._start)
+        self.kept = RestartedChild(f"worker-{process + 1}", self._start)
 
     @property
     def is_ready(self) -> bool:

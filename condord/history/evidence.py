@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from condord.core.activity import Activity
-from condord.core.trade import Delivered, Trade
+from condord.core.trade import DeliveredShares, Trade
 from condord.history.instants import instant, instant_or_none, microseconds, microseconds_or_none
 
 _ACTIVITIES = """
@@ -150,7 +150,7 @@ def _trade(row: tuple[object, ...]) -> Trade:
             "opened_at": instant_or_none(opened_us or None),
             "closed_at": instant(closed_us),
             **dict(zip(_FIELDS, fields, strict=True)),
-            "shares": None if shares is None else msgspec.convert(shares, Delivered),
+            "shares": None if shares is None else msgspec.convert(shares, DeliveredShares),
             "rolled_to": rolled_to,
             "is_whole": bool(is_whole),
         },

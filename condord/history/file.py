@@ -49,7 +49,7 @@ class WriteJob(NamedTuple):
     second: int | None = None
 
 
-class _Open:
+class _OpenFile:
     """A connection, and what is remembered about the file's content."""
 
     def __init__(self, path: Path) -> None:
@@ -75,7 +75,7 @@ class HistoryFile:
         self.path = path
         self._machine_at = machine_at
         self._keep_days = keep_days
-        self._open: _Open | None = None
+        self._open: _OpenFile | None = None
         self._jobs: deque[WriteJob] = deque()
         self._lock = threading.Lock()
 
@@ -116,7 +116,7 @@ class HistoryFile:
             self._open.connection.close()
             self._open = None
 
-    def _whole(self, work: Callable[[_Open], Result]) -> Result:
+    def _whole(self, work: Callable[[_OpenFile], Result]) -> Result:
         """Do `work`; if the file turns out to be damaged, do it again with a new one."""
         try:
             with self._opened() as opened:
@@ -129,26 +129,26 @@ class HistoryFile:
             return work(opened)
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[_Open]:
+    def _opened(self) -> Iterator[_OpenFile]:
         """The open file. It is closed after a failure: what is remembered of it may not have been written."""
         if self._open is not None and not self._is_same(self._open):
             self.close()
         if self._open is None:
-            self._open = _Open(self.path)
+            self._open = _OpenFile(self.path)
         try:
             yield self._open
         except BaseException:
             self.close()
             raise
 
-    def _is_same(self, opened: _Open) -> bool:
+    def _is_same(self, opened: _OpenFile) -> bool:
         """Whether the path still leads to the open file, which may have been deleted or replaced."""
         try:
             return self.path.stat().st_ino == opened.inode
         except FileNotFoundError:
             return False
 
-    def _write(self, opened: _Open) -> None:
+    def _write(self, opened: _OpenFile) -> None:
         second = None
         while (job := self._first()) is not None:
             self._write_one(opened, job)
@@ -160,7 +160,7 @@ class HistoryFile:
         with self._lock:
             return self._jobs[0] if self._jobs else None
 
-    def _write_one(self, opened: _Open, job: WriteJob) -> None:
+    def _write_one(self, opened: _OpenFile, job: WriteJob) -> None:
         try:
             _in_transaction(opened, lambda: job.write(opened.connection, *opened.account(job.account)))
         except _UNWRITABLE as error:
@@ -173,7 +173,7 @@ class HistoryFile:
                 self._jobs.popleft()
 
 
-def _in_transaction(opened: _Open, work: Callable[[], object]) -> None:
+def _in_transaction(opened: _OpenFile, work: Callable[[], object]) -> None:
     with opened.connection:
         opened.connection.execute("BEGIN IMMEDIATE")
         work()

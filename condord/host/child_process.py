@@ -152,7 +152,7 @@ class RestartDelays:
         return delay * (1 - self._chance() / 2)
 
 
-class KeptChild:
+class RestartedChild:
     """Keeps a child running: `run` starts another one when it ends, with backoff.
 
     `start` starts a child; `name` is what the log calls it. `child` is the one that runs, None between two, and

@@ -287,7 +287,7 @@ class HttpConnection(H11Protocol):
 
     def refusal(self, start: Message) -> Message:
         """Return the head of an answer that is the last because its request was not admitted."""
-        self.cycle.transport = cast("asyncio.Transport", _LastWords(self))
+        self.cycle.transport = cast("asyncio.Transport", _RefusalTransport(self))
         headers = [(name, value) for name, value in start.get("headers", ()) if name.lower() != b"connection"]
         return {**start, "headers": [*headers, CLOSE_HEADER]}
 
@@ -369,7 +369,7 @@ class HttpConnection(H11Protocol):
         self._step()
 
 
-class _LastWords:
+class _RefusalTransport:
     """A transport for uvicorn to write a refusal to. Its `close` closes only once the client could read it."""
 
     __slots__ = ("_connection",)

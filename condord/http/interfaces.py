@@ -118,7 +118,7 @@ class MetricValues(msgspec.Struct, frozen=True, kw_only=True):
     rule_evaluations: int = 0
 
 
-class Unread(msgspec.Struct, frozen=True, kw_only=True):
+class UnreadReason(msgspec.Struct, frozen=True, kw_only=True):
     """Why a server that follows another has no document yet: `detail` is a sentence, and `code` None until it is lost.
 
     `uptime_seconds` is how long the server has tried.

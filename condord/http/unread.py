@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from condord import __version__
 from condord.http import access
-from condord.http.interfaces import Unread
+from condord.http.interfaces import UnreadReason
 from condord.http.problem import NO_TYPE, problem_answer
 from condord.live import wire
 
@@ -26,7 +26,7 @@ class UnreadGate:
     A load balancer takes that as a reason to ask another relay.
     """
 
-    def __init__(self, app: ASGIApp, unread: Callable[[], Unread | None]) -> None:
+    def __init__(self, app: ASGIApp, unread: Callable[[], UnreadReason | None]) -> None:
         self._app = app
         self._unread = unread
 
@@ -41,7 +41,7 @@ class UnreadGate:
             await self._app(scope, receive, send)
 
 
-def _answer(unread: Unread, headers: dict[str, str]) -> Response:
+def _answer(unread: UnreadReason, headers: dict[str, str]) -> Response:
     body = wire.UnreadProblem(
         type=NO_TYPE,
         title=HTTPStatus.SERVICE_UNAVAILABLE.phrase,

@@ -18,13 +18,13 @@ from condord.core.cover import cover
 from condord.core.expiry import ending_of, expiry_of
 from condord.core.filled_orders import Order
 from condord.core.grouping.account import Grouping, group
-from condord.core.grouping.effort import go_on
-from condord.core.lots import Lot, Traded
+from condord.core.grouping.budget import go_on
+from condord.core.lots import LedgerSummary, Lot
 from condord.core.market_hours import exchange_day, start_of_day
 from condord.core.naming import Names
 from condord.core.position import Position
 from condord.live.lifecycle import AccountReading, Lifecycle, Memory
-from condord.live.settle import Settling
+from condord.live.settle import SettleDelay
 
 
 class Regrouping(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,13 +43,13 @@ class Regrouping(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AccountState:
-    """The state of the account from reading to reading; `settle_seconds` is as in `Settling`.
+    """The state of the account from reading to reading; `settle_seconds` is as in `SettleDelay`.
 
     `names` are those of the condors in the newest reading, shown or held back.
     """
 
     def __init__(self, settle_seconds: float) -> None:
-        self.settling: Settling[AccountReading] = Settling(settle_seconds)
+        self.settling: SettleDelay[AccountReading] = SettleDelay(settle_seconds)
         self.lifecycle = Lifecycle()
         self._grouped = Regrouping(held=frozenset(), lots=())
         self._grouping = Grouping()
@@ -105,7 +105,7 @@ class AccountState:
         stocks: Mapping[str, int],
         now: float,
         orders: Iterable[Order] = (),
-        traded: Traded = Traded(),  # noqa: B008 - it is frozen
+        traded: LedgerSummary = LedgerSummary(),  # noqa: B008 - it is frozen
     ) -> AccountReading | None:
         """Take a reading, and return the reading to show now, or None while it is held back.
 

@@ -25,7 +25,7 @@ from condord.core.position import Position
 from condord.core.quote import Quote
 from condord.core.working_order import WorkingOrder, closing_orders
 from condord.live import render, render_risk, wire, wire_broken, wire_condor, wire_risk
-from condord.live.broken import Broken
+from condord.live.broken import BrokenCondor
 from condord.live.day import Day
 from condord.live.held_contracts import HeldContracts
 from condord.live.lifecycle import AccountReading, Lifecycle
@@ -68,7 +68,7 @@ class Book:
         self._exits_of: tuple[object, Grouping] | None = None
         self.min_change_e4 = min_change_e4
         self.symbols: tuple[str, ...] = ()
-        self.broken: dict[str, Broken] = {}
+        self.broken: dict[str, BrokenCondor] = {}
         self._published: _Published | None = None
         self._held = HeldContracts()
         self._problems: dict[str, str] = {}

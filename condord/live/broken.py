@@ -51,7 +51,7 @@ class CondorSummary(msgspec.Struct, frozen=True, kw_only=True):
     legs: tuple[LegSummary, ...]
 
 
-class Broken(msgspec.Struct, frozen=True, kw_only=True):
+class BrokenCondor(msgspec.Struct, frozen=True, kw_only=True):
     """A broken condor. The quantity of `condor` is how many lost legs.
 
     `held`, `missing` and `closed` are unsigned contracts by symbol: those left in no condor, those that disappeared
@@ -92,8 +92,8 @@ def summary(condor: Condor) -> CondorSummary:
 
 
 def candidates(
-    known: Iterable[Broken], before: Iterable[CondorSummary], grouping: Grouping, now_at: dt.datetime
-) -> list[Broken]:
+    known: Iterable[BrokenCondor], before: Iterable[CondorSummary], grouping: Grouping, now_at: dt.datetime
+) -> list[BrokenCondor]:
     """The condors that may be broken: those `known` to be, and those of which there are fewer than `before`."""
     quantities = {condor.id: condor.quantity for condor in grouping.condors}
     found = {}
@@ -110,12 +110,14 @@ def candidates(
     return [broken for broken in found.values() if broken.condor.quantity > 0]
 
 
-def _new(condor: CondorSummary, still_whole: int, now_at: dt.datetime) -> Broken:
+def _new(condor: CondorSummary, still_whole: int, now_at: dt.datetime) -> BrokenCondor:
     none = msgspec.structs.replace(condor, quantity=0)
-    return Broken(condor=none, held={}, missing={}, closed={}, uncovered=(), still_whole=still_whole, since=now_at)
+    return BrokenCondor(
+        condor=none, held={}, missing={}, closed={}, uncovered=(), still_whole=still_whole, since=now_at
+    )
 
 
-def _resized(broken: Broken, quantity: int, still_whole: int) -> Broken:
+def _resized(broken: BrokenCondor, quantity: int, still_whole: int) -> BrokenCondor:
     return msgspec.structs.replace(
         broken, condor=msgspec.structs.replace(broken.condor, quantity=quantity), still_whole=still_whole
     )
@@ -136,8 +138,8 @@ class _GoneContracts:
 
 
 def judged(
-    broken: Iterable[Broken], grouping: Grouping, rest: Iterable[UnexplainedChange], now_at: dt.datetime
-) -> tuple[Broken, ...]:
+    broken: Iterable[BrokenCondor], grouping: Grouping, rest: Iterable[UnexplainedChange], now_at: dt.datetime
+) -> tuple[BrokenCondor, ...]:
     """Those of the candidates `broken` that are broken, judged by contracts in no condor and unexplained changes."""
     left = Counter({leftover.position.symbol: leftover.position.quantity or 0 for leftover in grouping.unmatched})
     uncovered = {leftover.position.symbol for leftover in grouping.unmatched if leftover.uncovered_short}
@@ -160,12 +162,12 @@ def judged(
 
 
 def _seen(
-    broken: Broken,
+    broken: BrokenCondor,
     left: Mapping[str, int],
     uncovered: Collection[str],
     gone: Mapping[str, Sequence[_GoneContracts]],
     now_at: dt.datetime,
-) -> Broken:
+) -> BrokenCondor:
     """`broken` with what is left of it now, and what happened to the rest.
 
     The changes that caused older breaks are no longer kept, so only those of `now_at` are added to what is known.
@@ -208,7 +210,7 @@ def _nonzero(counts: Mapping[str, int]) -> dict[str, int]:
     return {symbol: count for symbol, count in counts.items() if count}
 
 
-def sentence(broken: Broken, year: int, alike: Collection[str] = ()) -> str:
+def sentence(broken: BrokenCondor, year: int, alike: Collection[str] = ()) -> str:
     """A sentence about what happened to the condor; `year` and `alike` are as in `name`."""
     condor = broken.condor
     named = name(condor, year, alike)

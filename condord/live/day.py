@@ -31,7 +31,7 @@ from condord.core.calendar import DAY, Calendar
 from condord.core.day_pl import (
     CLOSED_CONDORS,
     CLOSED_CONTRACTS,
-    Closes,
+    ClosingPrices,
     DayFill,
     DayLine,
     Owner,
@@ -39,7 +39,7 @@ from condord.core.day_pl import (
     day_pl_e4,
 )
 from condord.core.grouping.account import Grouping
-from condord.core.lots import Traded
+from condord.core.lots import LedgerSummary
 from condord.core.market_hours import LATE, exchange_day
 from condord.core.position import Position
 from condord.core.quote import Quote
@@ -92,7 +92,7 @@ class _FollowedReading(NamedTuple):
     """A reading, what its orders led to, and when it was read."""
 
     reading: AccountReading
-    traded: Traded
+    traded: LedgerSummary
     now_at: dt.datetime
 
 
@@ -109,7 +109,7 @@ class Day:
 
     def _forget(self) -> None:
         self._fills: tuple[dt.date, tuple[DayFill, ...]] | None = None
-        self._closes: Closes | None = None
+        self._closes: ClosingPrices | None = None
         self._activities: tuple[Activity, ...] = ()
         self._splits: tuple[Split, ...] = ()
         self._followed: _FollowedReading | None = None
@@ -132,7 +132,7 @@ class Day:
         if self._fills != known:
             self._update()
 
-    def set_closes(self, closes: Closes) -> None:
+    def set_closes(self, closes: ClosingPrices) -> None:
         """Take the closes of the session before today's, as Alpaca gives them.
 
         Closes that are taken before the open are replaced by later ones, as Alpaca may still give those of the session
@@ -149,7 +149,7 @@ class Day:
         if (self._activities, self._splits) != known:
             self._update()
 
-    def follow(self, reading: AccountReading, traded: Traded, now_at: dt.datetime) -> None:
+    def follow(self, reading: AccountReading, traded: LedgerSummary, now_at: dt.datetime) -> None:
         """Take what the account holds at `now_at`, the exchange's time, and what its orders led to."""
         self._followed = _FollowedReading(reading, traded, now_at)
         self._update()
@@ -232,7 +232,7 @@ class Day:
         """Assign contracts and `fills` to their owners, and set the closes; `before` was held at yesterday's close."""
         reading, traded, _ = self._reading()
         if traded.day != day:
-            traded = Traded()
+            traded = LedgerSummary()
         positions = {held.symbol: held for held in reading.positions}
         symbols = positions.keys() | {fill.symbol for fill in fills} | traded.counts.keys()
         multipliers = {symbol: self._multiplier(symbol, before) for symbol in symbols - positions.keys()}

@@ -27,14 +27,14 @@ from condord.core.condor import Condor
 from condord.core.cutoffs import CutoffSettings
 from condord.core.filled_orders import Order
 from condord.core.grouping.account import Grouping
-from condord.core.lots import Traded
+from condord.core.lots import LedgerSummary
 from condord.core.market_hours import exchange_day
 from condord.core.position import Position
 from condord.errors import SymbolError
 from condord.live import account_changes, broken
 from condord.live.account_changes import KEPT_FOR, Change, Contents, HeldContract, Instant
 from condord.live.assignments import Assignment, assignments, key_of
-from condord.live.broken import Broken, CondorSummary
+from condord.live.broken import BrokenCondor, CondorSummary
 from condord.live.endings import endings
 from condord.live.notices import Notice
 
@@ -52,7 +52,7 @@ class AccountReading(msgspec.Struct, frozen=True, kw_only=True):
     grouping: Grouping
     stocks: Mapping[str, int]
     orders: tuple[Order, ...] = ()
-    traded: Traded = Traded()
+    traded: LedgerSummary = LedgerSummary()
     settled: frozenset[str] = frozenset()
     calendar: Calendar = Calendar()
 
@@ -80,7 +80,7 @@ class Memory(msgspec.Struct, frozen=True, kw_only=True):
 
     shown: ReadingSummary | None = None
     changes: tuple[Change, ...] = ()
-    broken: tuple[Broken, ...] = ()
+    broken: tuple[BrokenCondor, ...] = ()
     first_seen: dict[str, Instant] = msgspec.field(default_factory=dict, name="told")  # the key in saved files
     endings: tuple[Notice, ...] = ()
 
@@ -265,7 +265,7 @@ def _assignment_text(same: Sequence[Assignment]) -> str:
     return f"{count} short {named} {were} assigned" + (f": {moved}" if first.stock else "")
 
 
-def _broken_notice(condor: Broken, text: str) -> Notice:
+def _broken_notice(condor: BrokenCondor, text: str) -> Notice:
     symbols = [leg.symbol for leg in condor.condor.legs if leg.symbol in condor.held or leg.symbol in condor.missing]
     return Notice(
         code="brokenCondor",
@@ -276,7 +276,7 @@ def _broken_notice(condor: Broken, text: str) -> Notice:
     )
 
 
-def _problems(found: Iterable[Broken], sentences: Mapping[str, str]) -> dict[str, str]:
+def _problems(found: Iterable[BrokenCondor], sentences: Mapping[str, str]) -> dict[str, str]:
     """The problem of each contract that a broken condor left behind, by symbol; `sentences` are by condor."""
     problems: dict[str, str] = {}
     for condor in found:

@@ -26,7 +26,7 @@ _Terms = tuple[int, int | None]
 """The quantity of a condor, and its credit in 1e-4 dollars."""
 
 
-class Growth(msgspec.Struct, frozen=True, kw_only=True):
+class HistoryChanges(msgspec.Struct, frozen=True, kw_only=True):
     """What `add` changed, by condor id: the histories that are one point longer, or all histories if `is_restart`."""
 
     histories: Mapping[str, wire_condor.HistoryJson] = {}
@@ -74,7 +74,7 @@ class PlHistory:
             self._recalled = past
             self._continue()
 
-    def add(self, rows: Iterable[MinuteRow]) -> Growth:
+    def add(self, rows: Iterable[MinuteRow]) -> HistoryChanges:
         """Add the points of a minute from its `rows`, unless they are there.
 
         A condor whose profit or loss was not known gets none. Of two holdings with one id the later row counts.
@@ -87,12 +87,12 @@ class PlHistory:
             if identity in self._shown and row.cents is not None and self.of(identity).seconds[-1:] != [second]
         }
         if not points:
-            return Growth()
+            return HistoryChanges()
         is_restart = self._make_room(_day_of(second), second, points.keys())
         self.is_restarted = self.is_restarted or is_restart
         longer = {identity: _longer(self.of(identity), second, cents) for identity, cents in points.items()}
         self.histories = {**self.histories, **longer}
-        return Growth(histories=self.histories if is_restart else longer, is_restart=is_restart)
+        return HistoryChanges(histories=self.histories if is_restart else longer, is_restart=is_restart)
 
     def of(self, identity: str) -> wire_condor.HistoryJson:
         """Return the history of a condor; empty if it has none."""

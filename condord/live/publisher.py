@@ -13,10 +13,10 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from condord.core.account_summary import AccountSummary
 from condord.core.condor import Condor
 from condord.core.cutoffs import CutoffSettings
-from condord.core.day_pl import Closes, DayFill
+from condord.core.day_pl import ClosingPrices, DayFill
 from condord.core.dividend import Dividend
 from condord.core.filled_orders import Order
-from condord.core.lots import Lot, Traded
+from condord.core.lots import LedgerSummary, Lot
 from condord.core.market_hours import exchange_day
 from condord.core.model.figures import OptionSnapshot
 from condord.core.position import Position
@@ -106,7 +106,7 @@ class Publisher:
         lots: Iterable[Lot] = (),
         stocks: Mapping[str, int] | None = None,
         orders: Iterable[Order] = (),
-        traded: Traded = Traded(),  # noqa: B008 - it is frozen
+        traded: LedgerSummary = LedgerSummary(),  # noqa: B008 - it is frozen
     ) -> list[Subscriber]:
         """Take what the account holds, the lots of its orders, and its shares by symbol; a change makes a snapshot.
 
@@ -213,7 +213,7 @@ class Publisher:
         self.book.day.set_fills(day, fills)
         return self._due_after_change(now)
 
-    def set_closes(self, closes: Closes, now: float) -> float | None:
+    def set_closes(self, closes: ClosingPrices, now: float) -> float | None:
         """Take the closes of the session before."""
         self.book.day.set_closes(closes)
         return self._due_after_change(now)

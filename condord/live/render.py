@@ -165,7 +165,7 @@ def unmatched(
     )
 
 
-def broken(condor: breaks.Broken, day: dt.date) -> wire_broken.BrokenJson:
+def broken(condor: breaks.BrokenCondor, day: dt.date) -> wire_broken.BrokenJson:
     """Return a broken condor as of `day`, the date at the exchange.
 
     Its profit or loss is None: `Edition` sums it from the published entries. Its expiry is None: see `with_expiry`.

@@ -9,7 +9,7 @@ import msgspec
 
 from condord.core.cost import divide
 from condord.core.market_hours import exchange_day
-from condord.core.trade import Delivered, Trade, totals
+from condord.core.trade import DeliveredShares, Trade, totals
 from condord.core.valuation import percent
 from condord.live.minutes import Extremes, Holding
 from condord.live.wire_history import SharesJson, TradeJson, TradesJson, TradeTotalsJson
@@ -96,5 +96,5 @@ def _days_held(shown: Trade) -> int | None:
     return (exchange_day(shown.closed_at) - exchange_day(shown.opened_at)).days
 
 
-def _shares(delivered: Delivered) -> SharesJson:
+def _shares(delivered: DeliveredShares) -> SharesJson:
     return SharesJson(symbol=delivered.symbol, quantity=delivered.quantity, price=dollars_or_none(delivered.price_e4))

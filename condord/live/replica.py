@@ -58,7 +58,7 @@ class SourceEvent(NamedTuple):
     resync: str | None = None
 
 
-class Unreadable(ValueError):
+class UnreadableEvent(ValueError):
     """An event cannot be decoded: the source is not a condord, or is one of another version."""
 
 
@@ -100,7 +100,7 @@ class Replica:
         """Take the next event of the connection: its `asOf`, if it has one, and the subscribers to wake.
 
         Raises:
-            Unreadable: it cannot be decoded.
+            UnreadableEvent: it cannot be decoded.
         """
         try:
             match event.name:
@@ -113,7 +113,7 @@ class Replica:
                 case "alert" if self.is_known and not self.needs_snapshot:
                     return None, self.fanout.pass_on_alert(Frame(event.block), now, now_at)
         except msgspec.DecodeError as error:
-            raise Unreadable(f"an event cannot be understood: {error}") from error
+            raise UnreadableEvent(f"an event cannot be understood: {error}") from error
         return None, []
 
     def lose(self, code: LostCode, reason: str, now_at: dt.datetime) -> list[Subscriber]:
@@ -235,9 +235,9 @@ def _parts(version: str) -> tuple[str, int]:
     """Return the epoch and the number of a version.
 
     Raises:
-        Unreadable: it is not a version.
+        UnreadableEvent: it is not a version.
     """
     epoch, _, number = version.rpartition("-")
     if not (epoch and number.isascii() and number.isdigit() and len(number) < 20):
-        raise Unreadable("an event has an invalid id")
+        raise UnreadableEvent("an event has an invalid id")
     return epoch, int(number)

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 Reading = TypeVar("Reading")
 
 
-class Settling(Generic[Reading]):
+class SettleDelay(Generic[Reading]):
     """Holds back readings with new leftovers. With `settle_seconds` 0 it holds back nothing."""
 
     def __init__(self, settle_seconds: float) -> None:

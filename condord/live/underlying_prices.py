@@ -24,7 +24,7 @@ from condord.core.quote import PRICE_LIMIT, Tick
 from condord.core.underlying import (
     TRADE_SOURCES,
     Bar,
-    Chosen,
+    ChosenPrice,
     IndexValue,
     PriceProblem,
     StockFeed,
@@ -54,7 +54,7 @@ class _KnownPrices:
         self.quote: Tick | None = None
         self.trade: StockTrade | None = None
         self.bars: dict[dt.date, Bar] = {}
-        self.chosen: Chosen | None = None
+        self.chosen: ChosenPrice | None = None
         self.given: float | None = None
         self.is_answered = False
 
@@ -72,7 +72,7 @@ class UnderlyingPrices:
         self._feed: StockFeed = "iex"
         self._stocks: dict[str, _KnownPrices] = {}
         self._indexes: dict[str, _KnownPrices] = {}
-        self._parity: dict[str, Chosen] = {}
+        self._parity: dict[str, ChosenPrice] = {}
         self._is_entitled = True
         self._waiting: dict[str, tuple[Tick, float]] = {}
         self._answers: list[tuple[StockSnapshot | IndexValue, float]] = []
@@ -144,7 +144,7 @@ class UnderlyingPrices:
         if price_e4 is None or price_e4 <= 0 or symbol not in self._indexes:
             self._parity.pop(symbol, None)
         else:
-            self._parity[symbol] = Chosen(price_e4, "parity", at)
+            self._parity[symbol] = ChosenPrice(price_e4, "parity", at)
 
     def settle(self, now: float, now_at: dt.datetime, *, is_open: bool) -> set[str]:
         """Judge what has arrived; return the symbols whose price changed in anything but its time.
@@ -217,7 +217,7 @@ class UnderlyingPrices:
             known.given = given
             is_late = known.chosen is not None and self._is_late(value.at, known.chosen.at)
             if known.chosen is None or (is_open and not is_late):
-                known.chosen = Chosen(value.value_e4, "index", value.at)
+                known.chosen = ChosenPrice(value.value_e4, "index", value.at)
 
     def _sane_quote(self, quote: Tick | None) -> Tick | None:
         """The quote of a snapshot unless it is refused. REST also has quotes of one side: these only give no price."""

@@ -14,7 +14,7 @@ from condord.live.alert_records import Instant
 from condord.live.wire_alerts import ChannelType
 
 
-class Quiet(msgspec.Struct, frozen=True, kw_only=True):
+class ChannelQuietHours(msgspec.Struct, frozen=True, kw_only=True):
     """Quiet hours from `begin` to `end`, the latter not included, in local time; they may span midnight."""
 
     begin: dt.time
@@ -30,7 +30,7 @@ class Channel(msgspec.Struct, frozen=True, kw_only=True):
     url: Secret
     signing_key: Secret | None = None
     min_severity: Severity = "warning"
-    quiet: Quiet | None = None
+    quiet: ChannelQuietHours | None = None
 
 
 def url_digest(channel: Channel) -> str:

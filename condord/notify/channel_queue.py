@@ -60,7 +60,7 @@ class Edits:
         return put, removed
 
 
-class _Waiting:
+class _QueuedMessages:
     """Messages by id, by alert and by severity, each in order."""
 
     def __init__(self) -> None:
@@ -105,7 +105,7 @@ class ChannelQueue:
         self._edits = edits
         self._counts = counts
         self._saving = saving
-        self._waiting = _Waiting()
+        self._waiting = _QueuedMessages()
         self._joins: dict[str, tuple[str, dt.datetime]] = {}
 
     def __len__(self) -> int:
@@ -126,7 +126,7 @@ class ChannelQueue:
 
     def clear(self) -> None:
         """Forget all messages, without removing them from the store."""
-        self._waiting = _Waiting()
+        self._waiting = _QueuedMessages()
         self._joins.clear()
 
     def drop_all(self) -> None:

@@ -59,7 +59,7 @@ class Senders(Protocol):
         ...
 
 
-class _Last(msgspec.Struct, kw_only=True):
+class _LastDelivery(msgspec.Struct, kw_only=True):
     """What is shown of a channel."""
 
     delivery_at: dt.datetime | None = None
@@ -91,7 +91,7 @@ class Delivery:
         self._send_seconds = send_seconds
         self._outbox = Outbox()
         self._wakes: dict[str, asyncio.Event] = {}
-        self._last: dict[str, _Last] = {}
+        self._last: dict[str, _LastDelivery] = {}
         self._noted: set[str] = set()  # channels whose state is to be stored, or removed where they are gone
         self._changed = asyncio.Event()
         self._adding = asyncio.Lock()
@@ -113,7 +113,7 @@ class Delivery:
         for channel in channels:
             known = self._outbox.queues.get(channel.name)
             if known is None or known.channel != channel:
-                self._last[channel.name] = _Last()
+                self._last[channel.name] = _LastDelivery()
             if known is not None and known.channel != channel:
                 self._noted.add(channel.name)
         self._outbox.set_channels(channels, self._now_at())
@@ -289,7 +289,7 @@ class Delivery:
             self._outbox.join(recovered, self._now_at())
             self._wake_all()
 
-    def _state(self, name: str, last: _Last) -> ChannelState:
+    def _state(self, name: str, last: _LastDelivery) -> ChannelState:
         queue = self._outbox.queues.get(name)
         gone = url_digest(queue.channel) if queue is not None and queue.is_disabled else ""
         return ChannelState(name=name, last_delivery_at=last.delivery_at, last_error=last.error, gone=gone)

@@ -45,7 +45,7 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True):
     is_handed_over: bool = False
 
 
-class Written(msgspec.Struct, frozen=True, kw_only=True):
+class WriteResult(msgspec.Struct, frozen=True, kw_only=True):
     """The result of a write. `is_incomplete`: nothing was written, as the file needs all records and messages.
 
     `recovered` are messages that were in the file without having been read before.
@@ -94,16 +94,16 @@ class AlertFile:
         self._known.add(account)
         return stored if aside == self.aside else None
 
-    def write(self, account: str, edit: Edit) -> Written:
+    def write(self, account: str, edit: Edit) -> WriteResult:
         """Write an edit in one transaction.
 
         Raises:
             OSError, sqlite3.Error, Unavailable: the file cannot be used.
         """
 
-        def work(connection: sqlite3.Connection) -> Written:
+        def work(connection: sqlite3.Connection) -> WriteResult:
             if account not in self._known and not edit.is_whole:
-                return Written(is_incomplete=True)
+                return WriteResult(is_incomplete=True)
             with connection:
                 connection.execute("BEGIN IMMEDIATE")
                 written = self._write(connection, account, edit)
@@ -118,7 +118,7 @@ class AlertFile:
             self._connection.close()
             self._connection = None
 
-    def _write(self, connection: sqlite3.Connection, account: str, edit: Edit) -> Written:
+    def _write(self, connection: sqlite3.Connection, account: str, edit: Edit) -> WriteResult:
         recovered: tuple[Message, ...] = ()
         if edit.is_handed_over:
             for table in ("alerts", "outbox", "channels"):
@@ -129,7 +129,7 @@ class AlertFile:
         _put_records(connection, account, edit.records)
         _put_messages(connection, account, edit.messages)
         _put_channels(connection, account, edit.channels)
-        return Written(recovered=recovered)
+        return WriteResult(recovered=recovered)
 
     def _whole(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         """Do `work`; if the file turns out to be damaged, do it again with a new one."""

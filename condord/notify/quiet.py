@@ -9,12 +9,12 @@ from __future__ import annotations
 import datetime as dt
 from zoneinfo import ZoneInfo
 
-from condord.notify.channel import Quiet
+from condord.notify.channel import ChannelQuietHours
 
 _DAY = dt.timedelta(days=1)
 
 
-def end_of(quiet: Quiet | None, at: dt.datetime) -> dt.datetime | None:
+def end_of(quiet: ChannelQuietHours | None, at: dt.datetime) -> dt.datetime | None:
     """Return the end (UTC) of the quiet hours that are under way at `at` (aware); None if none are."""
     if quiet is None or quiet.begin == quiet.end:
         return None

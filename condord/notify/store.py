@@ -19,7 +19,7 @@ from condord.host.database_thread import FAULTS, DatabaseFault, DatabaseThread
 from condord.live.alert_records import AlertRecord
 from condord.notify.alert_copy import CopiedAlerts, Copy, encoded, keep_none
 from condord.notify.channel import ChannelState
-from condord.notify.file import AlertFile, Edit, StoredAlerts, Written
+from condord.notify.file import AlertFile, Edit, StoredAlerts, WriteResult
 from condord.notify.messages import Key, Message
 
 RETRY_SECONDS = 5.0
@@ -222,9 +222,9 @@ class AlertStore:
             written = await self._write(self._whole_edit(), self._saves)
         return written is not None and not written.is_incomplete
 
-    async def _write(self, edit: Edit, saves: int) -> Written | None:
+    async def _write(self, edit: Edit, saves: int) -> WriteResult | None:
         account = self._account
-        nothing: Written | None = None
+        nothing: WriteResult | None = None
         written = await self._run(lambda file: file.write(account, edit), nothing)
         if self._thread is None or written is None or written.is_incomplete or account != self._account:
             return written

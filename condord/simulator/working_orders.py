@@ -23,7 +23,7 @@ Updates = list[dict[str, Any]]
 _CENT = Decimal("0.01")
 
 
-class _Working(msgspec.Struct, kw_only=True):
+class _OrderState(msgspec.Struct, kw_only=True):
     """A working order: what was requested, its row in the account's orders, and how many units are filled."""
 
     request: OrderRequest
@@ -36,7 +36,7 @@ class WorkingOrders:
 
     def __init__(self, account: Account) -> None:
         self._account = account
-        self._working: dict[str, _Working] = {}
+        self._working: dict[str, _OrderState] = {}
 
     def place(self, request: OrderRequest, at: dt.datetime) -> Updates:
         """Place an order; the message is `new`."""
@@ -121,11 +121,11 @@ class WorkingOrders:
         update = self._account.record(working.row, executions, at, self._account.next_serial())
         return [copy.deepcopy(update)]
 
-    def _place(self, request: OrderRequest, at: dt.datetime) -> _Working:
+    def _place(self, request: OrderRequest, at: dt.datetime) -> _OrderState:
         intents = {symbol: self._intent(symbol, ratio * request.quantity) for symbol, ratio in request.legs}
         row = orders.working_order(request, intents, at, self._account.next_serial())
         self._account.orders.append(row)
-        self._working[row["id"]] = working = _Working(request=request, row=row)
+        self._working[row["id"]] = working = _OrderState(request=request, row=row)
         return working
 
     def _intent(self, symbol: str, quantity: int) -> Intent:
@@ -161,7 +161,7 @@ class WorkingOrders:
     def _update(self, event: str, row: dict[str, Any], at: dt.datetime) -> dict[str, Any]:
         return orders.order_update(event, copy.deepcopy(row), at, self._account.next_serial())
 
-    def _find(self, order_id: str) -> _Working:
+    def _find(self, order_id: str) -> _OrderState:
         if order_id not in self._working:
             raise NotFound(f"no working order has the id {order_id}", "GET /v2/orders?status=open lists them.")
         return self._working[order_id]

@@ -20,7 +20,7 @@ from typing import Any
 import msgspec
 
 from condord.core.calendar import DAY, Calendar
-from condord.core.day_pl import Closes, DayFill
+from condord.core.day_pl import ClosingPrices, DayFill
 from condord.core.market_hours import exchange_day, start_of_day
 from condord.core.position import Holdings
 from condord.core.working_order import WorkingOrder
@@ -168,7 +168,7 @@ class AccountReader:
         poll.period = min(max(self._refresh_seconds, pace), left.total_seconds())
 
 
-def closes_of(held: Holdings, calendar: Calendar, now_at: dt.datetime) -> Closes:
+def closes_of(held: Holdings, calendar: Calendar, now_at: dt.datetime) -> ClosingPrices:
     """The closes that came with the positions; they are from the last session before today."""
     last = calendar.last_until(exchange_day(now_at) - DAY)
-    return Closes(day=exchange_day(last.open_at), prices_e4=held.closes_e4)
+    return ClosingPrices(day=exchange_day(last.open_at), prices_e4=held.closes_e4)

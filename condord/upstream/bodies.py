@@ -57,7 +57,7 @@ _OTHERS = BodyLimit(body_bytes=2 << 20, values=20_000)
 _BOUNDS = {"positions": _POSITIONS, "orders": _ORDERS}
 
 
-class Unexpected(Exception):
+class UnexpectedStatus(Exception):
     """An answer whose status is neither 200 nor an error; `target` is the URL of a redirect."""
 
     def __init__(self, status: int, target: str = "") -> None:
@@ -66,7 +66,7 @@ class Unexpected(Exception):
         super().__init__(f"HTTP {status}")
 
 
-class Undecodable(Exception):
+class UndecodableBody(Exception):
     """A body whose encoding was not requested, or is broken."""
 
 
@@ -198,16 +198,16 @@ def read_whole(response: requests.Response, limit: BodyLimit, deadline: float) -
     """Return the answer with its body, read before `deadline` (monotonic seconds); an error without its body.
 
     Raises:
-        Unexpected: the status is neither 200 nor an error.
+        UnexpectedStatus: the status is neither 200 nor an error.
         TooLarge: the body exceeds the limit.
-        Undecodable: its encoding is not gzip, or is broken.
+        UndecodableBody: its encoding is not gzip, or is broken.
         requests.RequestException: the body does not arrive, or not in time.
     """
     try:
         if response.status_code == _OK:
             return OkResponse(_body(response, limit.body_bytes, deadline), limit)
         if response.status_code not in _ERRORS:
-            raise Unexpected(response.status_code, target_of(response.headers.get("Location", ""), response.url))
+            raise UnexpectedStatus(response.status_code, target_of(response.headers.get("Location", ""), response.url))
         _drain(response, deadline)
         return response
     finally:
@@ -233,7 +233,7 @@ def _body(response: requests.Response, most: int, deadline: float) -> bytes:
     if encoding in _PLAIN:
         return bytes(_gathered(_chunks(response, most, deadline), most))
     if encoding not in _GZIP:
-        raise Undecodable("an encoding that was not requested")
+        raise UndecodableBody("an encoding that was not requested")
     return bytes(_gathered(_inflated(_chunks(response, most, deadline), deadline), most))
 
 
@@ -256,15 +256,15 @@ def _inflated(chunks: Iterator[bytes], deadline: float) -> Iterator[bytes]:
                 _check_time(deadline)
                 yield inflate.decompress(waiting, _STEP_BYTES)
                 if inflate.unused_data:
-                    raise Undecodable("bytes after the end of the gzip")
+                    raise UndecodableBody("bytes after the end of the gzip")
                 waiting = inflate.unconsumed_tail
         while not inflate.eof and (rest := inflate.decompress(b"", _STEP_BYTES)):
             _check_time(deadline)
             yield rest
     except zlib.error as error:
-        raise Undecodable("not gzip") from error
+        raise UndecodableBody("not gzip") from error
     if not inflate.eof:
-        raise Undecodable("a gzip that ends early")
+        raise UndecodableBody("a gzip that ends early")
 
 
 def _chunks(response: requests.Response, most: int, deadline: float) -> Iterator[bytes]:

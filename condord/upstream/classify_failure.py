@@ -24,12 +24,12 @@ from condord.host.bounded_http import TooLarge
 from condord.live.link import Again, LinkFault
 from condord.live.wire import Code
 from condord.quoting import excerpt, printable
-from condord.upstream.bodies import NotJson, Undecodable, Unexpected, target_of
+from condord.upstream.bodies import NotJson, UndecodableBody, UnexpectedStatus, target_of
 from condord.upstream.failure_table import FAILURES, Failure
 from condord.upstream.quote_protocol import ErrorFrame
 from condord.upstream.rate_limit import retry_after
 from condord.upstream.rest_fault import RestFault
-from condord.upstream.sockets import Flooded
+from condord.upstream.sockets import PingFlood
 
 SYMBOL_LIMIT = 405
 _REDIRECTS = 3
@@ -42,7 +42,7 @@ _Rules: TypeAlias = tuple[tuple[str, tuple[type[BaseException], ...]], ...]
 
 _SOCKET_RULES: _Rules = (
     ("settings", (ConfigError,)),
-    ("ping flood", (Flooded,)),
+    ("ping flood", (PingFlood,)),
     ("proxy", (ws.ProxyError, ws.InvalidProxy)),
     ("bad URL", (ws.InvalidURI,)),
     ("TLS certificate", (ssl.SSLCertVerificationError,)),
@@ -60,7 +60,7 @@ _SOCKET_RULES: _Rules = (
 _REST_RULES: _Rules = (
     ("rest settings", (ConfigError,)),
     ("rest too large", (TooLarge,)),
-    ("rest encoding", (Undecodable,)),
+    ("rest encoding", (UndecodableBody,)),
     ("rest breaker open", (CircuitBreakerError,)),
     ("rest proxy", (rq.ProxyError, rq.InvalidProxyURL)),
     ("rest no PySocks", (rq.InvalidSchema,)),
@@ -82,7 +82,7 @@ class Unauthorized(msgspec.Struct, frozen=True):
     """The trading stream refused the login."""
 
 
-class Waiting(msgspec.Struct, frozen=True):
+class RequestWait(msgspec.Struct, frozen=True):
     """A request waits until an instant (UTC) for room in our budget, or for the end of a pause that Alpaca set."""
 
     why: Why
@@ -108,7 +108,7 @@ class Diagnosis(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def classify(failure: object, *, of: FailureOrigin) -> Diagnosis:
-    """Return the row for a failure of a stream or of REST: an exception, `ErrorFrame`, `Unauthorized` or `Waiting`."""
+    """The row for a failure of a stream or of REST: an exception, `ErrorFrame`, `Unauthorized` or `RequestWait`."""
     if of == "stock stream" and isinstance(failure, ErrorFrame) and f"{of} {failure.code}" in FAILURES:
         return Diagnosis(name=f"{of} {failure.code}")
     return _classify_rest(failure) if of == "REST" else _classify_stream(failure)
@@ -143,7 +143,7 @@ def _classify_close(closing: ws.ConnectionClosed) -> Diagnosis:
 
 def _classify_rest(failure: object) -> Diagnosis:
     # Only the HTTP status of an answer counts: `.code` and `.message` of alpaca-py's error raise if the body is HTML.
-    if isinstance(failure, Waiting):
+    if isinstance(failure, RequestWait):
         return Diagnosis(name=failure.why, detail=f"{failure.until_at:%H:%M:%S} UTC")
     if isinstance(failure, APIError):
         response = getattr(failure, "response", None)
@@ -151,7 +151,7 @@ def _classify_rest(failure: object) -> Diagnosis:
         name = _numbered("rest", status) if isinstance(status, int) else "rest other"
         wait_seconds = retry_after(response) if FAILURES[name].again == "asked" else None
         return Diagnosis(name=name, detail=f"{status or 'no status'}", wait_seconds=wait_seconds)
-    if isinstance(failure, Unexpected):
+    if isinstance(failure, UnexpectedStatus):
         name = "rest redirect" if _is_redirect(failure.status) else "rest status"
         return Diagnosis(name=name, detail=_unfollowed(failure.status, failure.target))
     causes = list(_causes(failure))
@@ -195,7 +195,7 @@ def _fault(failure: object, of: FailureOrigin = "stream") -> LinkFault:
     return LinkFault(code=code, text=diagnosis.text, remedy=failure.remedy, again=again)
 
 
-def rest_fault(error: Exception | Waiting) -> RestFault:
+def rest_fault(error: Exception | RequestWait) -> RestFault:
     """The fault for a wait, or for anything that a call through alpaca-py or the parsing of its answer can raise."""
     if isinstance(error, RestFault):
         return error

@@ -10,7 +10,7 @@ _ROUNDING_SECONDS = 1e-6
 """A timer set to exactly the pace may fire early by a rounding error, and must not have to wait again."""
 
 
-class Due:
+class ReadSchedule:
     """The times of one kind of read, in seconds of a monotonic clock.
 
     A read begins `pace` seconds after the last one at the earliest. After failures it is tried

@@ -11,7 +11,7 @@ import msgspec
 from condord.core.account_summary import AccountSummary
 from condord.core.activity import Activity, ActivityKind, Split
 from condord.core.calendar import Calendar
-from condord.core.day_pl import Closes, DayFill
+from condord.core.day_pl import ClosingPrices, DayFill
 from condord.core.dividend import Dividend
 from condord.core.filled_orders import Order
 from condord.core.lots import Lot
@@ -253,7 +253,7 @@ class MarketSink(StockSink, Protocol):
     def set_day_fills(self, day: dt.date, fills: Sequence[DayFill]) -> None:
         """Take all fills of options on `day`, the date at the exchange."""
 
-    def set_closes(self, closes: Closes) -> None:
+    def set_closes(self, closes: ClosingPrices) -> None:
         """Take the closes of the session before, which Alpaca sends with the positions (`lastday_price`)."""
 
 

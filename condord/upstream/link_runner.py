@@ -19,7 +19,7 @@ from condord.errors import ConfigError
 from condord.host.network import Network
 from condord.live.link import CLOSE_SECONDS, CONNECTED, SERVING, STEP_SECONDS, Action, Event, Link, LinkFault
 from condord.upstream.classify_failure import connection_fault
-from condord.upstream.sockets import Flooded, Socket, dial
+from condord.upstream.sockets import PingFlood, Socket, dial
 
 PROBE_PONG_SECONDS = 5.0
 MAX_WAITING = 1000
@@ -202,7 +202,7 @@ class LinkRunner(ABC):
         except* _LinkEnded:
             pass
         except* ConnectionClosed as closed:
-            self.step("fault", connection_fault(Flooded() if socket.is_flooded else closed.exceptions[0]))
+            self.step("fault", connection_fault(PingFlood() if socket.is_flooded else closed.exceptions[0]))
         _pass_on_cancellation()
 
     async def _read_all(self, socket: Socket) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 from condord.core.market_hours import exchange_day
 from condord.core.model.figures import OptionSnapshot
 from condord.core.quote import Tick
-from condord.upstream.due import Due
+from condord.upstream.due import ReadSchedule
 from condord.upstream.interfaces import STOCKS_PER_REQUEST, SYMBOLS_PER_REQUEST, Brokerage, MarketSink
 from condord.upstream.poller import Poller
 from condord.upstream.rest_fault import RestFault
@@ -76,8 +76,8 @@ class MarketReader:
         self._is_entitled = True
         self._are_stocks_refused = False
         self._dividends_on: dt.date | None = None
-        self._all_stocks, self._some_stocks, self._indexes = Due(), Due(), Due()
-        self._snapshots, self._opposites, self._dividends = Due(), Due(), Due()
+        self._all_stocks, self._some_stocks, self._indexes = ReadSchedule(), ReadSchedule(), ReadSchedule()
+        self._snapshots, self._opposites, self._dividends = ReadSchedule(), ReadSchedule(), ReadSchedule()
         self._pollers = tuple(
             Poller(read, _TICK_SECONDS)
             for read in (
@@ -199,7 +199,7 @@ class MarketReader:
     async def _read_figures(
         self,
         what: str,
-        due: Due,
+        due: ReadSchedule,
         symbols: Sequence[str],
         per_minute: int,
         read: Callable[[Sequence[str]], Awaitable[None]],
@@ -209,7 +209,7 @@ class MarketReader:
             await self._read(what, due, symbols, read)
 
     async def _read(
-        self, what: str, due: Due, symbols: Sequence[str], read: Callable[[Sequence[str]], Awaitable[None]]
+        self, what: str, due: ReadSchedule, symbols: Sequence[str], read: Callable[[Sequence[str]], Awaitable[None]]
     ) -> bool:
         """Read now, and note how it ended. Return whether Alpaca answered."""
         is_answered = False
@@ -221,7 +221,10 @@ class MarketReader:
         return is_answered
 
     def _done(self, what: str, symbols: Collection[str]) -> bool:
-        """Return True, as `Due` decides when to try again. Without symbols, an earlier failure to read them is over."""
+        """Return True, as `ReadSchedule` decides when to try again.
+
+        Without symbols there is nothing to read, so an earlier failure is over.
+        """
         if not symbols:
             with self._noting(what):
                 pass

@@ -54,35 +54,35 @@ class TradeMessage(msgspec.Struct, frozen=True, gc=False, tag_field="T", tag="t"
     """A trade: not subscribed to, and not used for marks, as it may be 15 minutes old."""
 
 
-class Unused(msgspec.Struct, frozen=True, gc=False, tag_field="T"):
+class UnusedMessage(msgspec.Struct, frozen=True, gc=False, tag_field="T"):
     """A message of the stock stream that is not used; none is subscribed to, but Alpaca may send corrections anyway."""
 
 
-class MinuteBar(Unused, frozen=True, gc=False, tag="b"):
+class MinuteBar(UnusedMessage, frozen=True, gc=False, tag="b"):
     """The bar of a minute."""
 
 
-class DailyBar(Unused, frozen=True, gc=False, tag="d"):
+class DailyBar(UnusedMessage, frozen=True, gc=False, tag="d"):
     """The bar of the day so far."""
 
 
-class UpdatedBar(Unused, frozen=True, gc=False, tag="u"):
+class UpdatedBar(UnusedMessage, frozen=True, gc=False, tag="u"):
     """The bar of a minute after a late trade."""
 
 
-class Correction(Unused, frozen=True, gc=False, tag="c"):
+class Correction(UnusedMessage, frozen=True, gc=False, tag="c"):
     """A correction of a trade."""
 
 
-class Cancel(Unused, frozen=True, gc=False, tag="x"):
+class Cancel(UnusedMessage, frozen=True, gc=False, tag="x"):
     """A cancelled trade."""
 
 
-class PriceBand(Unused, frozen=True, gc=False, tag="l"):
+class PriceBand(UnusedMessage, frozen=True, gc=False, tag="l"):
     """The limits of a stock's price (limit up, limit down)."""
 
 
-class TradingStatus(Unused, frozen=True, gc=False, tag="s"):
+class TradingStatus(UnusedMessage, frozen=True, gc=False, tag="s"):
     """A halt or a resumption of trading."""
 
 

@@ -22,7 +22,7 @@ from condord.live import wire
 from condord.upstream import transport
 from condord.upstream.breaker import Breaker
 from condord.upstream.bulkhead import Bulkhead
-from condord.upstream.classify_failure import Waiting, Why, rest_fault
+from condord.upstream.classify_failure import RequestWait, Why, rest_fault
 from condord.upstream.pending_faults import PendingFaults
 from condord.upstream.rate_limit import RESERVE, SHARES, AlpacaHost, Budget, Share, requested_pause
 from condord.upstream.rest_fault import RestFault
@@ -125,7 +125,7 @@ class RestCalls:
         except RestFault as fault:
             if call.bulkhead.is_vital:
                 pause = self.budget.pause_seconds(call.host, self._now()) if fault.code == "rateLimited" else 0.0
-                end = Waiting("rest pause", self._now_at() + dt.timedelta(seconds=pause))
+                end = RequestWait("rest pause", self._now_at() + dt.timedelta(seconds=pause))
                 self.pending_faults.note(call.endpoint, rest_fault(end) if pause else fault)
             raise
 
@@ -160,7 +160,7 @@ class RestCalls:
         """Wait before a request; the status shows a long wait for positions, quotes or the clock."""
         if not seconds:
             return
-        fault = rest_fault(Waiting(why, self._now_at() + dt.timedelta(seconds=seconds)))
+        fault = rest_fault(RequestWait(why, self._now_at() + dt.timedelta(seconds=seconds)))
         waiting = self.pending_faults.waiting(call.endpoint, fault, seconds)
         with waiting if call.bulkhead.is_vital else contextlib.nullcontext():
             await self._sleep(seconds)

@@ -20,7 +20,7 @@ MAX_UNSENT_BYTES = 262_144
 """How many bytes may wait for a server that does not read. websockets answers pings by itself, without this limit."""
 
 
-class Flooded(Exception):
+class PingFlood(Exception):
     """The server sends pings and does not read the answers."""
 
 

@@ -41,7 +41,7 @@ async def quote_stream(
         login=login,
         network=network,
         symbol_limit=symbol_limit,
-        sink=_Discard(),
+        sink=_DiscardingSink(),
         now_at=now_at,
         newer=_never,
         live=_nothing,
@@ -101,7 +101,7 @@ async def _never() -> bool:
     return False
 
 
-class _Discard:
+class _DiscardingSink:
     """A `QuoteSink` and `StockSink` that discards everything."""
 
     def offer(self, _: Sequence[Tick]) -> None:

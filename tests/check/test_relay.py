@@ -4,7 +4,7 @@ import pytest
 
 from condord.check import relay, report
 from condord.client.http import Daemon
-from condord.config.relay_startup import RelayFound, RelayStartup
+from condord.config.relay_startup import RelayFindings, RelayStartup
 from condord.config.schema import Cluster, Config, Server
 from condord.errors import ConfigError
 from condord.host.secret import Secret
@@ -36,7 +36,7 @@ def check(url, *, own=None, token=None, error=None, environ=None):
     """The checks of a relay of `url` by name; `own` is a fake daemon at its own address."""
     port = int(own.url.rpartition(":")[2]) if own else free_port()
     config = Config(server=Server(port=port), cluster=Cluster(role="relay", source=url))
-    found = RelayFound(
+    found = RelayFindings(
         startup=RelayStartup(loaded=startup.loaded(config), source_token=token, token=None), config_error=error
     )
     notes = []
@@ -115,7 +115,7 @@ def test_another_version_and_a_source_that_is_not_live_are_warnings(source, chan
 def test_for_a_relay_of_a_bus_the_bus_is_checked_instead_of_a_source(monkeypatch):
     config = Config(server=Server(port=free_port()), cluster=Cluster(role="relay", bus="nats://127.0.0.1:1"))
     monkeypatch.setattr("condord.check.bus.CONNECT_SECONDS", 0.5)
-    found = RelayFound(
+    found = RelayFindings(
         startup=RelayStartup(loaded=startup.loaded(config), source_token=None, token=None), config_error=None
     )
     checks = relay.run(found, daemon=None, environ={}, note=lambda name: None)
@@ -183,7 +183,7 @@ def test_the_hint_for_a_relay_of_a_bus_names_no_source(monkeypatch, code, hint, 
         own.answers["/api/status"] = json(report) if has_read else unread(code=code, source=None)
         port = int(own.url.rpartition(":")[2])
         config = Config(server=Server(port=port), cluster=Cluster(role="relay", bus="nats://127.0.0.1:1"))
-        found = RelayFound(
+        found = RelayFindings(
             startup=RelayStartup(loaded=startup.loaded(config), source_token=None, token=None), config_error=None
         )
         checks = relay.run(found, daemon=Daemon(own.url), environ={}, note=lambda name: None)
@@ -210,7 +210,7 @@ def test_an_address_used_by_another_program_is_reported(source, answer, result, 
 def test_without_a_known_address_of_a_relay_a_used_port_fails(source):
     with socket.create_server(("127.0.0.1", 0)) as listener:
         config = Config(server=Server(port=listener.getsockname()[1]), cluster=Cluster(role="relay", source=source.url))
-        found = RelayFound(
+        found = RelayFindings(
             startup=RelayStartup(loaded=startup.loaded(config), source_token=None, token=None), config_error=None
         )
         checks = relay.run(found, daemon=None, environ={}, note=lambda _name: None)

@@ -7,7 +7,7 @@ import pytest
 
 from condord.client.http import parse_url
 from condord.cluster import connection
-from condord.cluster.connection import Lost, Response, SourceSettings, open_request, refusal, require
+from condord.cluster.connection import ConnectionLost, Response, SourceSettings, open_request, refusal, require
 from condord.errors import Refused
 from condord.host.network import Network
 from condord.host.secret import Secret
@@ -73,7 +73,7 @@ def test_a_deflated_body_is_inflated():
     ],
 )
 def test_what_is_not_a_whole_answer_is_lost(script, text):
-    with pytest.raises(Lost) as caught:
+    with pytest.raises(ConnectionLost) as caught:
         play(*script)
     assert str(caught.value) == text
 
@@ -83,7 +83,7 @@ def test_an_address_where_nothing_listens_is_lost():
         bound.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{bound.getsockname()[1]}"
         settings = SourceSettings(address=parse_url(url), token=None, context=lambda: None)
-        with pytest.raises(Lost, match="it cannot be reached: Connection refused"):
+        with pytest.raises(ConnectionLost, match="it cannot be reached: Connection refused"):
             run(got(settings))
 
 
@@ -93,7 +93,7 @@ def test_an_address_that_does_not_answer_is_lost_in_time(monkeypatch):
 
     monkeypatch.setattr(connection.asyncio, "open_connection", never)
     settings = SourceSettings(address=parse_url("http://10.0.0.1:1"), token=None, context=lambda: None)
-    with pytest.raises(Lost, match="within 5 s"):
+    with pytest.raises(ConnectionLost, match="within 5 s"):
         run(got(settings))
 
 
@@ -111,7 +111,7 @@ def test_a_unix_socket_that_answers_nothing_is_not_taken_for_one_with_tls(tmp_pa
         async with FakeSource([], uds=str(tmp_path / "s")) as source:
             return await got(source.settings())
 
-    with pytest.raises(Lost) as caught:
+    with pytest.raises(ConnectionLost) as caught:
         run(scene())
     assert str(caught.value) == "it has closed the connection without an answer"
 
@@ -125,7 +125,7 @@ def test_a_server_with_tls_that_is_asked_without_it_is_named_as_such(tmp_path):
             address = parse_url(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}")
             return await got(SourceSettings(address=address, token=None, context=ssl.create_default_context))
 
-    with pytest.raises(Lost, match="if it expects TLS, name it with https://"):
+    with pytest.raises(ConnectionLost, match="if it expects TLS, name it with https://"):
         asyncio.run(scene())
 
 
@@ -137,7 +137,7 @@ def test_tls_needs_a_certificate_that_is_trusted(tmp_path):
             return await got(source.settings(context=Network(environ).context))
 
     assert asyncio.run(scene({"SSL_CERT_FILE": f"{path}.cert"}))[2] == b"sealed"
-    with pytest.raises(Lost, match="its certificate is not trusted: self-signed certificate"):
+    with pytest.raises(ConnectionLost, match="its certificate is not trusted: self-signed certificate"):
         asyncio.run(scene({}))
 
 
@@ -152,7 +152,7 @@ def test_tls_to_a_server_without_it_is_lost():
             address = parse_url(f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}", allows_tls=True)
             return await got(SourceSettings(address=address, token=None, context=ssl.create_default_context))
 
-    with pytest.raises(Lost, match="it offers no TLS; check the port"):
+    with pytest.raises(ConnectionLost, match="it offers no TLS; check the port"):
         asyncio.run(scene())
 
 
@@ -208,7 +208,7 @@ def answered(status, **headers):
     ],
 )
 def test_an_answer_of_something_other_than_a_condord_names_what_to_check(status, headers, text):
-    with pytest.raises(Lost) as caught:
+    with pytest.raises(ConnectionLost) as caught:
         require(*answered(status, **headers), "text/event-stream")
     assert str(caught.value).startswith(text)
     if text.endswith("is not a condord; "):

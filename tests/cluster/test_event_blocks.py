@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 
 from condord.cluster import event_blocks
 from condord.cluster.event_blocks import EventBlocks
-from condord.live.replica import SourceEvent, Unreadable
+from condord.live.replica import SourceEvent, UnreadableEvent
 
 FIRST = b"retry: 2000\n: resync, ringOverflow\nevent: snapshot\nid: a-1\ndata: {1,\ndata: 2}\n\n"
 STREAM = (
@@ -50,6 +50,6 @@ def test_an_event_that_never_ends_is_unreadable(monkeypatch):
     monkeypatch.setattr(event_blocks, "MAX_EVENT_BYTES", 100)
     blocks = EventBlocks()
     blocks.feed(b"data: " + b"x" * 90)
-    with pytest.raises(Unreadable, match="an event of more than 100 bytes"):
+    with pytest.raises(UnreadableEvent, match="an event of more than 100 bytes"):
         blocks.feed(b"y" * 10)
     assert EventBlocks().feed(b"event: a\ndata: 1\n\n" * 20)

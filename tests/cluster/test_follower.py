@@ -10,7 +10,7 @@ from condord.cluster.follower import LOST_SECONDS, MAX_WAIT_SECONDS, Follower, _
 from condord.cluster.waking import GRACE_SECONDS
 from condord.errors import ConfigError
 from condord.live.relay_path import RelayPath
-from condord.live.replica import Unreadable
+from condord.live.replica import UnreadableEvent
 from tests.virtualtime import run
 
 from .fakes import DELTA, HEARTBEAT, SNAPSHOT, STREAM_HEAD, FakeSink, FakeSource, answer
@@ -264,7 +264,7 @@ def test_a_source_that_is_silent_after_a_stop_is_lost_soon():
 
 def test_an_event_that_cannot_be_read_begins_another_connection():
     sink = FakeSink()
-    sink.error = Unreadable("an event cannot be understood")
+    sink.error = UnreadableEvent("an event cannot be understood")
 
     async def scene(_made):
         await asyncio.sleep(LOST_SECONDS + 0.1)

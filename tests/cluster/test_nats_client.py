@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from condord.cluster.connection import Lost
+from condord.cluster.connection import ConnectionLost
 from condord.cluster.nats_client import BusLogin, fault, open_client
 from condord.errors import Refused
 from condord.host.secret import Secret
@@ -79,9 +79,9 @@ def test_over_tls_the_server_and_where_asked_for_the_client_show_certificates(na
     server = nats_server(certificates.tls(verify=True))
     url = server.url.replace("nats:", "tls:")
     connect(url, context=certificates.context(client=True))
-    with pytest.raises(Lost):
+    with pytest.raises(ConnectionLost):
         connect(url, context=certificates.context())
-    with pytest.raises(Lost, match="its certificate is not trusted"):
+    with pytest.raises(ConnectionLost, match="its certificate is not trusted"):
         connect(url)
 
 
@@ -115,7 +115,7 @@ def test_nothing_is_sent_to_a_server_without_tls_where_the_url_asks_for_it(certi
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
         url = f"tls://127.0.0.1:{port}"
-        with pytest.raises(Lost, match="it offers no TLS"):
+        with pytest.raises(ConnectionLost, match="it offers no TLS"):
             await open_client(url, login("token", "hushhush-token"), certificates.context(), name="t", failed=ignored)
         server.close()
         await server.wait_closed()
@@ -193,7 +193,7 @@ def test_what_is_not_a_nats_server_is_lost(line, why):
 
         server = await asyncio.start_server(serve, "127.0.0.1", 0)
         port = server.sockets[0].getsockname()[1]
-        with pytest.raises(Lost, match=why):
+        with pytest.raises(ConnectionLost, match=why):
             await open_client(f"nats://127.0.0.1:{port}", None, ssl.create_default_context, name="t", failed=ignored)
         server.close()
         await server.wait_closed()
@@ -204,7 +204,7 @@ def test_what_is_not_a_nats_server_is_lost(line, why):
 def test_where_nothing_listens_the_reason_is_that_of_the_system(nats_server):
     server = nats_server()
     server.kill()
-    with pytest.raises(Lost, match="cannot be reached: Connection refused"):
+    with pytest.raises(ConnectionLost, match="cannot be reached: Connection refused"):
         connect(server.url)
 
 

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from condord.core.activity import Activity
-from condord.core.bookings import Booking, Bookings, Closed, Pending, first_of, waiting_of
+from condord.core.bookings import Booking, Bookings, ClosedLeg, PendingBooking, first_of, waiting_of
 from condord.core.calendar import Calendar
 from condord.core.cost import Cost, total_e4
 from condord.core.market_hours import hours_of
@@ -31,7 +31,7 @@ def read(activity, closes_e4=None, calendar=None, multipliers=None):
 
 def paid(found, quantity=2, multiplier=100):
     """What the contracts that close `quantity` contracts cost, in dollars."""
-    closed = Pending(found).take(lot_leg(found.contract, -quantity, 0), quantity)
+    closed = PendingBooking(found).take(lot_leg(found.contract, -quantity, 0), quantity)
     return total_e4(closed.leg.costs, multiplier) / 10_000
 
 
@@ -95,7 +95,7 @@ def test_assigned_and_exercised_contracts_are_worth_their_intrinsic_value(kind, 
 def test_without_a_close_the_cost_is_unknown():
     found = read(row("OPASN"))
     assert (found.cost, found.price_e4, found.shares) == (None, None, -100)
-    assert not Pending(found).take(lot_leg(CALL, -2, 0), 2).is_known
+    assert not PendingBooking(found).take(lot_leg(CALL, -2, 0), 2).is_known
 
 
 def test_the_multiplier_comes_from_the_contract():
@@ -126,10 +126,10 @@ def test_a_booking_ends_with_its_contracts():
 
 
 def test_the_parts_of_closed_contracts_add_up():
-    pending = Pending(booked("expired", 3, cost=Cost(paid_e6=100_000_000, filled=300, first=0, count=0)))
+    pending = PendingBooking(booked("expired", 3, cost=Cost(paid_e6=100_000_000, filled=300, first=0, count=0)))
     leg = lot_leg(CALL, -3, 0)
     first, second = pending.take(leg, 1), pending.take(leg, 2)
     parts = [first, *second.split(1)]
     assert [total_e4(part.leg.costs, 100) for part in parts] == [e4("33.33"), e4("33.34"), e4("33.33")]
     assert [part.leg.quantity for part in parts] == [1, 1, 1]
-    assert replace(parts[0], leg=leg) == Closed(leg=leg, how="expired", at=LAST_AT)
+    assert replace(parts[0], leg=leg) == ClosedLeg(leg=leg, how="expired", at=LAST_AT)

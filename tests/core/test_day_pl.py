@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from condord.core.day_pl import CLOSED_CONDORS, CLOSED_CONTRACTS, DayFill, DayLine, Owner, day_lines, day_pl_e4
 from condord.core.filled_orders import Fill, Order
 from condord.core.grouping.account import group
-from condord.core.lots import Traded, traded
+from condord.core.lots import LedgerSummary, traded
 from condord.core.position import Position
 from tests.core.strategies import MONDAY, contract, e4, quoted
 
@@ -75,7 +75,7 @@ def positions_of(orders, multiplier=100):
 
 def led_to(orders):
     found = traded(orders)
-    return found if found.day == TODAY else Traded()
+    return found if found.day == TODAY else LedgerSummary()
 
 
 def lines_of(orders, fills=None, positions=None, **fields):
@@ -355,7 +355,7 @@ def test_the_owners_add_up_to_the_account(orders, unread, prices, multiplier, od
         quotes[leg.compact], closes[leg.compact] = quoted(leg.compact, mark / 100, mark / 100), close * 100
     lines = day_lines(
         group(positions, found.lots),
-        found if found.day == TODAY else Traded(),
+        found if found.day == TODAY else LedgerSummary(),
         fills,
         in_condors={leg.compact for leg in in_condors},
         multipliers=dict.fromkeys(CLOSES, multiplier),

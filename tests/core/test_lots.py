@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from condord.core.cost import total_e4, whole
 from condord.core.filled_orders import Fill
-from condord.core.lots import Traded, capped, lots, traded
+from condord.core.lots import LedgerSummary, capped, lots, traded
 from tests.core.filled import (
     CALLS,
     CONDOR,
@@ -862,7 +862,7 @@ OPENING = [("P00080000", 1), ("P00085000", -1), ("C00105000", -1), ("C00110000",
 
 
 def test_nothing_was_traded_without_orders():
-    assert traded([]) == Traded()
+    assert traded([]) == LedgerSummary()
 
 
 def test_a_lot_opened_on_the_newest_day_has_its_opening_trades():

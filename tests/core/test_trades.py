@@ -18,7 +18,7 @@ from condord.core.cost import total_e4, whole
 from condord.core.filled_orders import Fill, Order
 from condord.core.lots import lots
 from condord.core.market_hours import hours_of
-from condord.core.trade import Delivered
+from condord.core.trade import DeliveredShares
 from condord.core.trades import follow, trades, wanted_closes
 from tests.core.filled import CALLS, CONDOR, LOWER_PUTS, MONDAY, OPENED, PUTS, at, closing, opening, order
 from tests.core.strategies import DECEMBER, JANUARY, contract, e4
@@ -397,7 +397,7 @@ def test_an_assigned_leg_closes_at_its_intrinsic_value():
     orders = [OPENED, order("b", 2 * DAY, closing(OTHERS))]
     [trade] = found(orders, ASSIGNED, closes_e4=CLOSES)
     assert (trade.how, trade.closed_at) == ("assigned", minutes(2 * DAY))
-    assert trade.shares == Delivered(symbol="XYZ", quantity=100, price_e4=e4("83.25"))
+    assert trade.shares == DeliveredShares(symbol="XYZ", quantity=100, price_e4=e4("83.25"))
     assert trade.debit_e4 == e4("1.75") + e4("0.10") - e4("0.20")
     assert trade.realized_e4 == e4("140") - e4("165")
 
@@ -405,7 +405,7 @@ def test_an_assigned_leg_closes_at_its_intrinsic_value():
 def test_an_assignment_whose_close_is_unknown_leaves_the_result_unknown():
     [trade] = found([OPENED, order("b", 2 * DAY, closing(OTHERS))], ASSIGNED)
     assert (trade.credit_e4, trade.debit_e4, trade.realized_e4) == (e4("1.40"), None, None)
-    assert trade.shares == Delivered(symbol="XYZ", quantity=100, price_e4=None)
+    assert trade.shares == DeliveredShares(symbol="XYZ", quantity=100, price_e4=None)
 
 
 def test_the_closes_of_assignments_and_exercises_are_wanted():
@@ -436,7 +436,7 @@ def test_a_breach_of_both_puts_at_the_expiration_delivers_no_shares():
 def test_calls_and_exercises_move_shares_in_their_direction(kind, symbol, shares):
     rows = [booking(kind, symbol), *expired(*{P80, P85, C105, C110} - {symbol})]
     [trade] = found([OPENED], rows, closes_e4={("XYZ", DECEMBER): e4("95")})
-    assert trade.shares == Delivered(symbol="XYZ", quantity=shares, price_e4=e4("95"))
+    assert trade.shares == DeliveredShares(symbol="XYZ", quantity=shares, price_e4=e4("95"))
 
 
 def test_one_of_two_condors_is_assigned():
@@ -456,7 +456,7 @@ def test_a_condor_assigned_and_one_expired_at_the_same_close_are_one_trade():
     orders = [order("a", 0, opening(CONDOR, 2))]
     [trade] = found(orders, rows, closes_e4={("XYZ", DECEMBER): e4("84.50")})
     assert (trade.quantity, trade.how, trade.realized_e4) == (2, "assigned", e4("280") - e4("50"))
-    assert trade.shares == Delivered(symbol="XYZ", quantity=100, price_e4=e4("84.50"))
+    assert trade.shares == DeliveredShares(symbol="XYZ", quantity=100, price_e4=e4("84.50"))
     assert trade.debit_e4 == e4("0.25")
 
 

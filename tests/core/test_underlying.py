@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from condord.core.quote import Tick
 from condord.core.underlying import (
     Bar,
-    Chosen,
+    ChosenPrice,
     StockTrade,
     UnderlyingPrice,
     change_e4,
@@ -33,8 +33,8 @@ TRADE = trade("581.20")
 
 
 def test_the_price_is_the_mid_of_a_narrow_quote():
-    assert choose(quote(582.0, 582.2), TRADE, "iex") == Chosen(e4("582.10"), "iexMid", AT)
-    assert choose(quote(582.0, 582.2), None, "sip") == Chosen(e4("582.10"), "sipMid", AT)
+    assert choose(quote(582.0, 582.2), TRADE, "iex") == ChosenPrice(e4("582.10"), "iexMid", AT)
+    assert choose(quote(582.0, 582.2), None, "sip") == ChosenPrice(e4("582.10"), "sipMid", AT)
 
 
 @pytest.mark.parametrize(
@@ -43,12 +43,12 @@ def test_the_price_is_the_mid_of_a_narrow_quote():
     ids=["no bid", "no ask", "wide", "crossed", "NaN", "negative"],
 )
 def test_the_price_is_the_last_trade_where_the_quote_is_unusable(bid, ask):
-    assert choose(quote(bid, ask), TRADE, "iex") == Chosen(e4("581.20"), "iexTrade", TRADE.at)
+    assert choose(quote(bid, ask), TRADE, "iex") == ChosenPrice(e4("581.20"), "iexTrade", TRADE.at)
     assert choose(quote(bid, ask), None, "iex") is None
 
 
 def test_the_price_is_the_last_trade_where_there_is_no_quote():
-    assert choose(None, TRADE, "sip") == Chosen(e4("581.20"), "sipTrade", TRADE.at)
+    assert choose(None, TRADE, "sip") == ChosenPrice(e4("581.20"), "sipTrade", TRADE.at)
 
 
 def test_a_trade_at_zero_is_not_a_price():

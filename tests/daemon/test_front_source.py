@@ -4,7 +4,7 @@ import contextlib
 import pytest
 
 from condord.daemon.front_source import FrontSource, MakerSink
-from condord.live.replica import SourceEvent, Unreadable
+from condord.live.replica import SourceEvent, UnreadableEvent
 from tests.virtualtime import run
 
 EVENT = SourceEvent("heartbeat", None, b"{}", b"event: heartbeat\n\n")
@@ -21,7 +21,7 @@ class FakeFeed:
 
     def take(self, event):
         if event is None:
-            raise Unreadable("no event")
+            raise UnreadableEvent("no event")
         self.log.append(event)
 
     def lose(self, reason, code="sourceLost"):
@@ -71,7 +71,7 @@ def test_events_of_a_maker_are_published_from_the_first_one_on():
     sink = MakerSink(feed, announced, 7)
     assert sink.resume_version is None
     sink.begin()
-    with pytest.raises(Unreadable):
+    with pytest.raises(UnreadableEvent):
         sink.take(None)
     assert announced.log == []
     for _ in range(2):

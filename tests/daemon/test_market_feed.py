@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from condord.core.account_summary import AccountSummary
-from condord.core.day_pl import Closes
+from condord.core.day_pl import ClosingPrices
 from condord.core.dividend import Dividend
 from condord.core.model.figures import OptionSnapshot
 from condord.core.underlying import Bar, IndexValue, StockSnapshot
@@ -137,7 +137,7 @@ def test_fills_and_closes_give_todays_profit_or_loss(scene):
     scene.loop.advance(1)
     scene.feed.set_day_fills(TODAY, [])
     scene.loop.advance(1)
-    scene.feed.set_closes(Closes(day=TODAY - dt.timedelta(days=1), prices_e4=dict.fromkeys(LEGS, 10_000)))
+    scene.feed.set_closes(ClosingPrices(day=TODAY - dt.timedelta(days=1), prices_e4=dict.fromkeys(LEGS, 10_000)))
     scene.loop.advance(1)
     [condor] = scene.daemon.document().condors
     assert condor.valuation.day_pl == 0

@@ -17,7 +17,7 @@ from condord.host.secret import Secret
 from condord.live.risks import RiskSettings
 from condord.live.wire_condor import ExitsJson
 from condord.live.wire_risk import ModelJson
-from condord.notify.channel import Channel, Quiet
+from condord.notify.channel import Channel, ChannelQuietHours
 from tests.core.strategies import condor_holdings, only_condor
 from tests.daemon.test_live_keys import OTHER, changed
 
@@ -110,7 +110,7 @@ def test_channels_have_their_url_and_key_and_quiet_hours(tmp_path):
     config = Config(notify=(channel(tmp_path / "url"), channel("url", name="b", **keys)))
     first, second = wiring.channels(config, {"CREDENTIALS_DIRECTORY": str(tmp_path)})
     assert first == Channel(name="hook", type="webhook", url=Secret("https://example.org/x"))
-    quiet = Quiet(begin=dt.time(22), end=dt.time(8), zone=zoneinfo.ZoneInfo("Europe/Berlin"))
+    quiet = ChannelQuietHours(begin=dt.time(22), end=dt.time(8), zone=zoneinfo.ZoneInfo("Europe/Berlin"))
     assert (second.name, second.url, second.quiet, second.min_severity) == ("b", first.url, quiet, "critical")
     assert second.signing_key.reveal() == "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 

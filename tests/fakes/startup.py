@@ -5,15 +5,15 @@ import logging
 
 from condord.config.credentials import Credentials
 from condord.config.schema import Config
-from condord.config.sources import Loaded
-from condord.config.startup import Found, Startup
+from condord.config.sources import LoadedConfig
+from condord.config.startup import Startup, StartupFindings
 from condord.host.secret import Secret
 
 HUSH = "hush"
 
 
 def loaded(config=None, warnings=()):
-    return Loaded(config=config or Config(), path=None, origins={}, warnings=warnings)
+    return LoadedConfig(config=config or Config(), path=None, origins={}, warnings=warnings)
 
 
 def key(key_id="id", secret=HUSH):
@@ -26,7 +26,7 @@ def startup(config, key, token=None, warnings=()):
 
 def found(**changes):
     given = {"loaded": loaded(), "key": key(), "token": None, "config_error": None, "key_error": None}
-    return Found(**given | changes)
+    return StartupFindings(**given | changes)
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from condord.core.activity import Activity, ActivityKind
-from condord.core.trade import Delivered, How, Trade
+from condord.core.trade import DeliveredShares, How, Trade
 from condord.history import evidence
 from condord.history.instants import instant
 from condord.history.schema import MIGRATIONS
@@ -42,7 +42,8 @@ TRADES = st.builds(
     how=st.sampled_from(typing.get_args(How)),
     **dict.fromkeys(("credit_e4", "debit_e4", "realized_e4", "max_profit_e4", "fees_e4"), AMOUNTS),
     quantity=st.integers(1, 1000),
-    shares=st.none() | st.builds(Delivered, symbol=st.just("SPY"), quantity=st.integers(-900, 900), price_e4=AMOUNTS),
+    shares=st.none()
+    | st.builds(DeliveredShares, symbol=st.just("SPY"), quantity=st.integers(-900, 900), price_e4=AMOUNTS),
     rolled_to=st.none() | st.just("SPY-270115-560-570-630-640"),
     id=st.just(CONDOR),
     underlying=st.just("SPY"),

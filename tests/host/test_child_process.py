@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from condord.host import child_process
-from condord.host.child_process import ChildProcess, KeptChild, RestartDelays
+from condord.host.child_process import ChildProcess, RestartDelays, RestartedChild
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = "tests.host.child_program"
@@ -198,7 +198,7 @@ def test_a_kept_child_is_started_again_when_it_ends_and_stopped_with_its_keeper(
         )
 
     async def main():
-        kept = KeptChild("program", start)
+        kept = RestartedChild("program", start)
         task = asyncio.create_task(kept.run())
         pids = [(await first_line(pipe.reader))["pid"] for _ in range(3)]
         assert len(set(pids)) == 3
@@ -226,7 +226,7 @@ def test_a_kept_child_that_cannot_be_started_is_tried_again(caplog, monkeypatch)
                 is_third.set()
             raise BlockingIOError(11, "Resource temporarily unavailable")
 
-        kept = KeptChild("program", start)
+        kept = RestartedChild("program", start)
         task = asyncio.create_task(kept.run())
         await is_third.wait()
         task.cancel()

@@ -6,12 +6,12 @@ import pytest
 from condord import __version__
 from condord.http import access
 from condord.http.app import build
-from condord.http.interfaces import Unread
+from condord.http.interfaces import UnreadReason
 from condord.http.unread import UnreadGate
 from condord.live.wire import ClusterJson
 from tests.http.asking import Conversation, FakeDaemon
 
-WHY = Unread(
+WHY = UnreadReason(
     detail="this relay has read nothing from http://a in 12 s: it is gone",
     code="sourceLost",
     cluster=ClusterJson(role="relay", source="http://a"),

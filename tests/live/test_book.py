@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from condord.core.activity import Split
-from condord.core.day_pl import Closes, DayFill
+from condord.core.day_pl import ClosingPrices, DayFill
 from condord.live import render, wire
 from condord.live.day import DayMemory
 from condord.live.published import EVERYTHING
@@ -148,7 +148,7 @@ def day_of(house):
 
 def read_day(house, fills=(), closes_e4=10_000, symbols=(*LEGS, C650)):
     house.publisher.set_day_fills(DAY, fills, house.now)
-    house.publisher.set_closes(Closes(day=YESTERDAY, prices_e4=dict.fromkeys(symbols, closes_e4)), house.now)
+    house.publisher.set_closes(ClosingPrices(day=YESTERDAY, prices_e4=dict.fromkeys(symbols, closes_e4)), house.now)
     house.turn()
 
 

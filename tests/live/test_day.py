@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from condord.core.activity import Activity, Split
 from condord.core.calendar import Calendar
-from condord.core.day_pl import Closes, DayFill
+from condord.core.day_pl import ClosingPrices, DayFill
 from condord.core.filled_orders import Fill, Order
 from condord.core.grouping.account import group
 from condord.core.lots import traded
@@ -43,7 +43,7 @@ def marked(**changed):
 
 
 def closes(day=THURSDAY, prices=MARKS):
-    return Closes(day=day, prices_e4={symbol: round(price * 10_000) for symbol, price in prices.items()})
+    return ClosingPrices(day=day, prices_e4={symbol: round(price * 10_000) for symbol, price in prices.items()})
 
 
 def reading(*positions, calendar=KNOWN, lots=()):

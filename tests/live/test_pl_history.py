@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from condord.core.grouping.account import group
 from condord.live import wire_condor
 from condord.live.minutes import Holding, MinuteRow
-from condord.live.pl_history import DROPPED_POINTS, MAX_POINTS, Growth, PlHistory
+from condord.live.pl_history import DROPPED_POINTS, MAX_POINTS, HistoryChanges, PlHistory
 from condord.live.published import EVERYTHING, Selection
 
 from .accounts import (
@@ -83,7 +83,7 @@ def test_a_point_is_a_second_since_1970_and_the_profit_in_cents(pl_history):
 
 def test_a_point_is_at_the_end_of_its_minute_and_there_is_one_of_each(pl_history):
     grow(pl_history, [worth(2.0)], at(60.05))
-    assert grow(pl_history, [worth(3.0)], at(61)) == Growth()
+    assert grow(pl_history, [worth(3.0)], at(61)) == HistoryChanges()
     assert grow(pl_history, [worth(4.0), worth(7, name=QQQ_ID)], at(119.9)).histories.keys() == {QQQ_ID}
     grow(pl_history, [worth(5.0)], at(175))
     assert points(pl_history) == [(0, 150), (60, 200), (120, 500)]
@@ -94,8 +94,8 @@ def test_an_unknown_condor_has_an_empty_history(pl_history):
 
 
 def test_an_unknown_profit_makes_no_point(pl_history):
-    assert grow(pl_history, [worth(None)], at(60)) == Growth()
-    assert grow(pl_history, [worth(3.0)], at(120)) == Growth(histories={SPY_ID: pl_history.of(SPY_ID)})
+    assert grow(pl_history, [worth(None)], at(60)) == HistoryChanges()
+    assert grow(pl_history, [worth(3.0)], at(120)) == HistoryChanges(histories={SPY_ID: pl_history.of(SPY_ID)})
     assert points(pl_history) == [(0, 150), (120, 300)]
 
 
@@ -106,7 +106,7 @@ def test_a_condor_without_a_point_keeps_its_history_when_another_gets_one(pl_his
 
 
 def test_an_account_without_condors_has_no_points(pl_history):
-    assert grow(pl_history, [], at(60)) == Growth()
+    assert grow(pl_history, [], at(60)) == HistoryChanges()
 
 
 def test_every_condor_with_a_known_profit_gets_its_point(pl_history):
@@ -150,13 +150,13 @@ def test_histories_stay_until_the_first_point_of_another_day_at_the_exchange(pl_
     assert len(points(pl_history)) == 2
     growth = grow(pl_history, [worth(4.0), worth(None, name=QQQ_ID)], late + dt.timedelta(hours=10))
     assert pl_history.of(SPY_ID).cents == [400]
-    assert growth == Growth(histories={SPY_ID: pl_history.of(SPY_ID)}, is_restart=True)
+    assert growth == HistoryChanges(histories={SPY_ID: pl_history.of(SPY_ID)}, is_restart=True)
 
 
 def test_another_day_drops_the_history_of_a_condor_without_a_point_too(pl_history):
     growth = grow(pl_history, [worth(7, name=QQQ_ID)], at(24 * 3600))
     assert points(pl_history) == []
-    assert growth == Growth(histories={QQQ_ID: pl_history.of(QQQ_ID)}, is_restart=True)
+    assert growth == HistoryChanges(histories={QQQ_ID: pl_history.of(QQQ_ID)}, is_restart=True)
 
 
 def test_a_full_history_loses_its_oldest_hour_at_once_and_then_only_grows(pl_history):
@@ -176,7 +176,9 @@ def test_a_clock_that_is_set_back_removes_the_points_ahead_of_it(pl_history):
     grow(pl_history, [worth(3.0)], at(120))
     growth = grow(pl_history, [worth(4.0), worth(None, name=QQQ_ID)], at(60))
     assert points(pl_history) == [(0, 150), (60, 400)]
-    assert growth == Growth(histories={SPY_ID: pl_history.of(SPY_ID), QQQ_ID: pl_history.of(QQQ_ID)}, is_restart=True)
+    assert growth == HistoryChanges(
+        histories={SPY_ID: pl_history.of(SPY_ID), QQQ_ID: pl_history.of(QQQ_ID)}, is_restart=True
+    )
 
 
 @REPEATABLE

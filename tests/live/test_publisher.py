@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from condord.core import valuation as values
 from condord.core.account_summary import AccountSummary
 from condord.core.calendar import Calendar
-from condord.core.day_pl import Closes, DayFill
+from condord.core.day_pl import ClosingPrices, DayFill
 from condord.core.grouping.account import group
 from condord.core.market_hours import hours_of
 from condord.core.model.black_scholes import Conditions
@@ -785,7 +785,7 @@ class Stream(RuleBasedStateMachine):
         fills = [DayFill(symbol=symbol, quantity=bought, price_e6=900_000, at=EPOCH_AT) for symbol in symbols if bought]
         self.house.publisher.set_day_fills(DAY, fills, self.house.now)
         if close is not None:
-            closes = Closes(day=DAY - dt.timedelta(days=1), prices_e4=dict.fromkeys(symbols, e4(close)))
+            closes = ClosingPrices(day=DAY - dt.timedelta(days=1), prices_e4=dict.fromkeys(symbols, e4(close)))
             self.house.publisher.set_closes(closes, self.house.now)
         self.carry_out(self.house.turn)
 

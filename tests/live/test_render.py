@@ -9,7 +9,7 @@ from condord.core.expiry import Ending
 from condord.core.grouping.account import group
 from condord.core.quote import Quote, judge
 from condord.live import render, wire, wire_condor
-from condord.live.broken import Broken, summary
+from condord.live.broken import BrokenCondor, summary
 
 from .accounts import (
     C630,
@@ -220,7 +220,7 @@ def test_a_symbol_that_cannot_be_parsed_is_shown_with_its_problem():
 def test_a_broken_condor_shows_what_it_was_and_what_is_left():
     [condor] = group(spy(), [lot()]).condors
     since_at = EPOCH_AT + dt.timedelta(hours=1)
-    lost = Broken(
+    lost = BrokenCondor(
         condor=summary(condor),
         held={P560: 2, P570: 1, C640: 2},
         missing={C630: 2},

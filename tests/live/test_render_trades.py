@@ -4,7 +4,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from condord.core.trade import Delivered, Trade
+from condord.core.trade import DeliveredShares, Trade
 from condord.live.minutes import Extremes, Holding
 from condord.live.render_trades import answer, holding, holdings, trade
 
@@ -62,7 +62,7 @@ def test_what_is_not_known_is_null():
     unknown = replace(
         TRADE, opened_at=None, credit_e4=None, debit_e4=None, realized_e4=None, max_profit_e4=None, how="assigned"
     )
-    shown = trade(replace(unknown, shares=Delivered(symbol="SPY", quantity=-200, price_e4=None)), None)
+    shown = trade(replace(unknown, shares=DeliveredShares(symbol="SPY", quantity=-200, price_e4=None)), None)
     assert (shown.opened_at, shown.credit, shown.debit, shown.realized_pl) == (None, None, None, None)
     assert (shown.percent_of_max_profit, shown.days_held, shown.fees) == (None, None, None)
     assert (shown.worst_pl, shown.best_pl) == (None, None)

@@ -9,7 +9,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from condord.live import wire
 from condord.live.fanout import Fanout
 from condord.live.published import EVERYTHING, Selection
-from condord.live.replica import Replica, SourceEvent, Unreadable, empty_edition
+from condord.live.replica import Replica, SourceEvent, UnreadableEvent, empty_edition
 from condord.live.subscriber import RETRY
 from tests.examples import examples
 
@@ -418,7 +418,7 @@ def test_a_delta_of_another_epoch_is_a_gap(origin, hop):
 def test_an_event_that_no_condord_sends_is_unreadable(origin, hop, name, identity, data):
     if data is None:
         data = events_of(origin, origin.house.move)[1].data
-    with pytest.raises(Unreadable, match="an event"):
+    with pytest.raises(UnreadableEvent, match="an event"):
         hop.replica.take(SourceEvent(name, identity, data, b""), 0.0, origin.now_at)
 
 

@@ -1,25 +1,25 @@
 import hypothesis.strategies as st
 from hypothesis import given
 
-from condord.live.settle import Settling
+from condord.live.settle import SettleDelay
 
 NO_LEFTOVERS: dict[str, int] = {}
 NEW_LEFTOVERS = {"A": 1, "B": -1}
 
 
 def test_the_first_reading_is_shown_at_once_even_with_leftovers():
-    assert Settling(2.0).offer("first", NEW_LEFTOVERS, 0.0) == "first"
+    assert SettleDelay(2.0).offer("first", NEW_LEFTOVERS, 0.0) == "first"
 
 
 def test_a_reading_without_new_leftovers_is_shown_at_once():
-    settling = Settling(2.0)
+    settling = SettleDelay(2.0)
     settling.offer("first", NEW_LEFTOVERS, 0.0)
     assert settling.offer("second", {"A": 1}, 1.0) == "second"
     assert settling.deadline is None
 
 
 def test_a_reading_with_new_leftovers_is_held_back_and_then_shown_as_it_is():
-    settling = Settling(2.0)
+    settling = SettleDelay(2.0)
     settling.offer("complete", NO_LEFTOVERS, 0.0)
     assert settling.offer("partial", NEW_LEFTOVERS, 10.0) is None
     assert settling.deadline == 12.0
@@ -30,7 +30,7 @@ def test_a_reading_with_new_leftovers_is_held_back_and_then_shown_as_it_is():
 
 
 def test_a_reading_without_leftovers_ends_the_wait():
-    settling = Settling(2.0)
+    settling = SettleDelay(2.0)
     settling.offer("complete", NO_LEFTOVERS, 0.0)
     settling.offer("partial", NEW_LEFTOVERS, 10.0)
     assert settling.offer("other", NO_LEFTOVERS, 10.5) == "other"
@@ -38,7 +38,7 @@ def test_a_reading_without_leftovers_ends_the_wait():
 
 
 def test_readings_that_keep_changing_do_not_extend_the_wait():
-    settling = Settling(2.0)
+    settling = SettleDelay(2.0)
     settling.offer("complete", NO_LEFTOVERS, 0.0)
     settling.offer("one", NEW_LEFTOVERS, 10.0)
     assert settling.offer("two", {"A": 2}, 11.5) is None
@@ -46,13 +46,13 @@ def test_readings_that_keep_changing_do_not_extend_the_wait():
 
 
 def test_a_leftover_that_changes_sides_is_new():
-    settling = Settling(2.0)
+    settling = SettleDelay(2.0)
     settling.offer("long", {"A": 2}, 0.0)
     assert settling.offer("short", {"A": -1}, 1.0) is None
 
 
 def test_a_settle_time_of_zero_holds_nothing_back():
-    settling = Settling(0.0)
+    settling = SettleDelay(0.0)
     settling.offer("complete", NO_LEFTOVERS, 0.0)
     assert settling.offer("partial", NEW_LEFTOVERS, 1.0) == "partial"
 
@@ -65,7 +65,7 @@ def test_a_settle_time_of_zero_holds_nothing_back():
     )
 )
 def test_the_newest_reading_is_shown_within_the_settle_time(steps):
-    settling, now, shown, newest, changed_at = Settling(2.0), 0.0, None, None, None
+    settling, now, shown, newest, changed_at = SettleDelay(2.0), 0.0, None, None, None
     for number, (pause, leftovers, is_reading) in enumerate(steps):
         now += pause
         if is_reading:

@@ -10,14 +10,14 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from condord.notify.channel import Quiet
+from condord.notify.channel import ChannelQuietHours
 from condord.notify.channel_queue import Batch, Pause
 from condord.notify.messages import Message, note
 from condord.notify.outbox import Outbox
 from tests.notify.builders import END_AT, NOW_AT, after, changes, channel, documents, record, transition
 from tests.notify.test_channel_queue import Bench
 
-QUIET = Quiet(begin=dt.time(15, 0), end=dt.time(17, 0), zone=ZoneInfo("UTC"))
+QUIET = ChannelQuietHours(begin=dt.time(15, 0), end=dt.time(17, 0), zone=ZoneInfo("UTC"))
 UNTIL_LOUD = (dt.datetime(2026, 11, 20, 17, tzinfo=dt.UTC) - NOW_AT).total_seconds()
 
 

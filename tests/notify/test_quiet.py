@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from condord.notify.channel import Quiet
+from condord.notify.channel import ChannelQuietHours
 from condord.notify.quiet import end_of
 from tests.notify.builders import after
 
@@ -13,7 +13,7 @@ BERLIN = ZoneInfo("Europe/Berlin")
 
 
 def quiet(begin, end, zone=BERLIN):
-    return Quiet(begin=dt.time.fromisoformat(begin), end=dt.time.fromisoformat(end), zone=zone)
+    return ChannelQuietHours(begin=dt.time.fromisoformat(begin), end=dt.time.fromisoformat(end), zone=zone)
 
 
 def berlin(text, fold=0):
@@ -67,7 +67,7 @@ TIMES = st.times().map(lambda time: time.replace(second=0, microsecond=0))
     st.integers(0, 730 * 86_400).map(lambda seconds: after(-seconds)),
 )
 def test_the_end_of_quiet_hours_is_not_quiet(begin, end, zone, at):
-    hours = Quiet(begin=begin, end=end, zone=ZoneInfo(zone))
+    hours = ChannelQuietHours(begin=begin, end=end, zone=ZoneInfo(zone))
     end_at = end_of(hours, at)
     if end_at is None:
         return

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from condord.core.calendar import Calendar
-from condord.core.day_pl import Closes, DayFill
+from condord.core.day_pl import ClosingPrices, DayFill
 from condord.core.market_hours import hours_of
 from condord.core.position import Holdings
 from condord.core.working_order import OrderLeg, WorkingOrder
@@ -292,7 +292,7 @@ class TestCloses:
         ],
     )
     def test_they_are_those_of_the_last_session_before_today(self, now_at, day):
-        assert closes_of(self.HELD, Calendar(), now_at) == Closes(day=day, prices_e4={SHORT_PUT: 12_300})
+        assert closes_of(self.HELD, Calendar(), now_at) == ClosingPrices(day=day, prices_e4={SHORT_PUT: 12_300})
 
     def test_a_holiday_has_no_close(self):
         days = (dt.date(2026, 11, 25), dt.date(2026, 11, 27))

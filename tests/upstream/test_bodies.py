@@ -19,8 +19,8 @@ from condord.upstream.bodies import (
     BodyLimit,
     NotJson,
     Rows,
-    Undecodable,
-    Unexpected,
+    UndecodableBody,
+    UnexpectedStatus,
     decoded,
     limit_of,
     target_of,
@@ -54,13 +54,13 @@ class TestStatuses:
 
     @pytest.mark.parametrize("status", [101, 201, 202, 203, 204, 205, 206, 226, 299, 300, 301, 304, 399, 600, 999])
     def test_a_status_that_is_neither_200_nor_an_error_is_a_fault_whatever_the_body(self, status):
-        with pytest.raises(Unexpected) as caught:
+        with pytest.raises(UnexpectedStatus) as caught:
             whole(b"[]", status)
         assert caught.value.status == status
 
     @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
     def test_a_redirect_names_its_target(self, status):
-        with pytest.raises(Unexpected) as caught:
+        with pytest.raises(UnexpectedStatus) as caught:
             whole(b"[]", status, Location="https://other.example:8443/v2/positions")
         assert caught.value.target == "https://other.example:8443/v2/positions"
 
@@ -129,7 +129,7 @@ class TestEncodings:
         ],
     )
     def test_other_and_broken_encodings_are_refused(self, body, encoding):
-        with pytest.raises(Undecodable):
+        with pytest.raises(UndecodableBody):
             whole(body, Content_Encoding=encoding)
 
     @given(st.binary(max_size=2000), st.integers(min_value=1, max_value=700))

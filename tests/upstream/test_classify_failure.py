@@ -24,11 +24,11 @@ from websockets.uri import parse_uri
 from condord.errors import ConfigError
 from condord.live.link import Again
 from condord.live.wire import Code
-from condord.upstream.bodies import NotJson, TooLarge, Undecodable, Unexpected
+from condord.upstream.bodies import NotJson, TooLarge, UndecodableBody, UnexpectedStatus
 from condord.upstream.classify_failure import (
     SYMBOL_LIMIT,
+    RequestWait,
     Unauthorized,
-    Waiting,
     breaker_fault,
     classify,
     connection_fault,
@@ -40,7 +40,7 @@ from condord.upstream.classify_failure import (
 from condord.upstream.failure_table import FAILURES, HowSoon, RestCode
 from condord.upstream.quote_protocol import ErrorFrame
 from condord.upstream.rest_fault import RestFault
-from condord.upstream.sockets import Flooded
+from condord.upstream.sockets import PingFlood
 
 SECRET = "hunter2hunter2hunter2hunter2hunter2hunt"
 EXPIRED = ssl.SSLCertVerificationError(1, "certificate verify failed: certificate has expired")
@@ -150,7 +150,7 @@ STREAM = [  # row, what came, public code, how soon again, what the sentence mus
         "backoff",
         "environment X = 'y': no; correct",
     ),
-    ("ping flood", Flooded(), "malformed", "backoff", "pings faster"),
+    ("ping flood", PingFlood(), "malformed", "backoff", "pings faster"),
     ("upgrade other", refusal(200), "malformed", "backoff", "HTTP 200"),
     ("bad URL", ws.InvalidURI("http://user:hunter2@x/", "no"), "unreachable", "backoff", "check the stream URLs"),
     (
@@ -205,15 +205,15 @@ REST = [  # row, what came, public code, how soon again, what the sentence must 
     ("rest other", answer(302), "unreachable", "retry", "(302)"),
     (
         "rest redirect",
-        Unexpected(302, "https://other.example/v2"),
+        UnexpectedStatus(302, "https://other.example/v2"),
         "malformed",
         "retry",
         "to https://other.example/v2 (HTTP 302)",
     ),
-    ("rest redirect", Unexpected(304), "malformed", "retry", "to nowhere (HTTP 304)"),
-    ("rest status", Unexpected(206), "malformed", "retry", "HTTP 206 instead of 200"),
+    ("rest redirect", UnexpectedStatus(304), "malformed", "retry", "to nowhere (HTTP 304)"),
+    ("rest status", UnexpectedStatus(206), "malformed", "retry", "HTTP 206 instead of 200"),
     ("rest too large", TooLarge("9 rows"), "malformed", "retry", "more than 9 rows"),
-    ("rest encoding", Undecodable("no gzip"), "malformed", "retry", "other than gzip"),
+    ("rest encoding", UndecodableBody("no gzip"), "malformed", "retry", "other than gzip"),
     (
         "rest settings",
         ConfigError(["environment X = 'y': no"]),
@@ -256,8 +256,8 @@ REST = [  # row, what came, public code, how soon again, what the sentence must 
     ("rest wrong shape", KeyError("quotes"), "malformed", "retry", "KeyError"),
     ("rest wrong shape", AttributeError(), "malformed", "retry", "AttributeError"),
     ("rest breaker open", CircuitBreakerError(), "breakerOpen", "breaker", "too often"),
-    ("rest budget used up", Waiting("rest budget used up", UNTIL), "budgetUsedUp", "budget", "at 15:04:05 UTC"),
-    ("rest pause", Waiting("rest pause", UNTIL), "rateLimited", "asked", "before 15:04:05 UTC; if it lasts"),
+    ("rest budget used up", RequestWait("rest budget used up", UNTIL), "budgetUsedUp", "budget", "at 15:04:05 UTC"),
+    ("rest pause", RequestWait("rest pause", UNTIL), "rateLimited", "asked", "before 15:04:05 UTC; if it lasts"),
 ]
 
 

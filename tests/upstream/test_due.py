@@ -3,7 +3,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
-from condord.upstream.due import Due
+from condord.upstream.due import ReadSchedule
 from condord.upstream.poller import MAX_DOUBLINGS, RETRY_SECONDS
 from tests.examples import examples
 
@@ -23,17 +23,17 @@ def read(due, now, symbols=("SPY",), *, is_good=True):
 @pytest.fixture
 def due():
     """A read of SPY that went well at 100 s."""
-    made = Due()
+    made = ReadSchedule()
     read(made, 100.0)
     return made
 
 
 def test_what_was_never_read_is_due_at_once():
-    assert is_due(Due(), 0.0)
+    assert is_due(ReadSchedule(), 0.0)
 
 
 def test_without_symbols_nothing_is_due():
-    made = Due()
+    made = ReadSchedule()
     made.ask()
     assert not is_due(made, 1000.0, symbols=())
 
@@ -70,7 +70,7 @@ def test_a_read_answers_the_requests_before_it_but_not_those_during_it(due):
 
 
 def test_after_failures_it_is_due_with_growing_waits_within_the_period():
-    made, now, waits = Due(), 100.0, []
+    made, now, waits = ReadSchedule(), 100.0, []
     for _ in range(8):
         read(made, now, is_good=False)
         waits.append(next(seconds for seconds in range(1, 200) if is_due(made, now + seconds)))
@@ -80,7 +80,7 @@ def test_after_failures_it_is_due_with_growing_waits_within_the_period():
 
 
 def test_a_new_symbol_does_not_cut_the_wait_after_a_failure_short_but_a_request_does():
-    made = Due()
+    made = ReadSchedule()
     read(made, 100.0, is_good=False)
     assert not is_due(made, 104.9, symbols=("SPY", "QQQ"))
     made.ask()
@@ -88,7 +88,7 @@ def test_a_new_symbol_does_not_cut_the_wait_after_a_failure_short_but_a_request_
 
 
 def test_a_success_resets_the_wait():
-    made = Due()
+    made = ReadSchedule()
     for now in (100.0, 105.0, 115.0):
         read(made, now, is_good=False)
     read(made, 135.0)
@@ -101,7 +101,7 @@ class DueMachine(RuleBasedStateMachine):
 
     def __init__(self):
         super().__init__()
-        self.due = Due()
+        self.due = ReadSchedule()
         self.now = 1000.0
         self.symbols = {"SPY"}
         self.last = None

@@ -14,7 +14,7 @@ from requests import Session
 
 from condord.host.network import Network
 from condord.upstream import transport
-from condord.upstream.bodies import TooLarge, Unexpected
+from condord.upstream.bodies import TooLarge, UnexpectedStatus
 from tests.fakes import tls
 from tests.fakes.alpaca import NETWORK
 from tests.fakes.proxy import ConnectProxy
@@ -83,7 +83,7 @@ class TestAnswers:
             headers = {"Location": f"{other.url}{PATH}"}
             answer = Answer(b"[]", status, headers) if has_body else Halt(status, headers)
             server.script, other.script = {PATH: [answer]}, {PATH: [Answer([])]}
-            with pytest.raises(Unexpected) as caught:
+            with pytest.raises(UnexpectedStatus) as caught:
                 client.get_all_positions()
             assert caught.value.target == f"{other.url}{PATH}"
             assert (len(server.asked), other.asked) == (1, [])
@@ -91,7 +91,7 @@ class TestAnswers:
     @pytest.mark.parametrize("status", [203, 204, 206])
     def test_a_status_other_than_200_is_not_a_success(self, server, client, status):
         server.script = {PATH: [Answer(b"" if status == 204 else b"[]", status), Answer([])]}
-        with pytest.raises(Unexpected):
+        with pytest.raises(UnexpectedStatus):
             client.get_all_positions()
         assert list(client.get_all_positions()) == []
 

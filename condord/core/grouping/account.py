@@ -17,7 +17,7 @@ from condord.core.condor import BookKey, Condor, Leg, condor_of
 from condord.core.cost import divide, total_e4
 from condord.core.cover import Leftover, Pair, cover
 from condord.core.filled_orders import LotLeg
-from condord.core.grouping.effort import go_on
+from condord.core.grouping.budget import go_on
 from condord.core.grouping.search import Match, match_all
 from condord.core.lots import Lot, capped
 from condord.core.naming import Names, UnnamedCondor, assign_names, lot_quantities

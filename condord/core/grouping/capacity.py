@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from condord.core.grouping.effort import Effort
+from condord.core.grouping.budget import SearchBudget
 
 Left = tuple[int, ...]
 """The contracts left of each leg, in order of strike."""
@@ -20,7 +20,7 @@ Begun = tuple[int, ...]
 _Path = tuple["_Path", int] | None  # the shares of the legs so far as a linked list, the last one first
 
 _SHARE_WIDTH, _SHARE_PARTS = 10, 8
-_SHARE_COST = 12  # the effort of one way to share, in legs looked at
+_SHARE_COST = 12  # what one way to share costs, in legs looked at
 
 
 def flow(stages: Stages, left: Sequence[int], begun: Begun = (0, 0, 0, 0)) -> int:
@@ -50,11 +50,11 @@ def flow(stages: Stages, left: Sequence[int], begun: Begun = (0, 0, 0, 0)) -> in
     return condors
 
 
-def shared_out(stages: Stages, left: Left, effort: Effort) -> Left:
+def shared_out(stages: Stages, left: Left, budget: SearchBudget) -> Left:
     """The contracts of each leg for short condors: for the most condors, and of these the most short ones.
 
     A beam search from the lowest strike up. Of the ways to share the legs so far, it keeps those with the best bounds,
-    as many as half of `effort` allows.
+    as many as half of `budget` allows.
     """
     most = flow(stages, left), flow(tuple(stage ^ 1 for stage in stages), left)
     start: Begun = (0, 0, 0, 0)
@@ -63,12 +63,12 @@ def shared_out(stages: Stages, left: Left, effort: Effort) -> Left:
     cuts: list[tuple[int, ...]] = [(0,) * 16]
     short_cuts: list[tuple[int, ...]] = [(0,) * 4]
     for stage, held in zip(stages[::-1], left[::-1], strict=True):
-        effort.spend(_SHARE_COST)
+        budget.spend(_SHARE_COST)
         cuts.append(cut(cuts[-1], stage, held))
         short_cuts.append(short_cut(short_cuts[-1], stage, held))
     if bound(cuts[-1], start, start) == most[0]:
         return left
-    ways_per_leg = effort.left // (2 * _SHARE_COST * len(left))
+    ways_per_leg = budget.left // (2 * _SHARE_COST * len(left))
     parts = min(_SHARE_PARTS, max(2, ways_per_leg // _SHARE_WIDTH))
     width = min(_SHARE_WIDTH, max(1, ways_per_leg // parts))
     ways: Sequence[tuple[int, int, Begun, Begun, _Path]] = [(0, 0, start, start, None)]
@@ -76,7 +76,7 @@ def shared_out(stages: Stages, left: Left, effort: Effort) -> Left:
         ahead = {}
         for _, _, short, long, path in ways:
             for share in _parts(stage, held, short, long, parts):
-                effort.spend(_SHARE_COST)
+                budget.spend(_SHARE_COST)
                 now, other = begun_through(short, stage, share), begun_through(long, stage ^ 1, held - share)
                 if (now, other) not in ahead:
                     promise = -bound(cuts[-2 - i], now, other), -short_bound(short_cuts[-2 - i], now)

@@ -24,10 +24,10 @@ How the search works, and what it guarantees:
 - Objectives 3 to 7: cards are taken one by one, each as large as the legs left allow, in every sequence that still
   reaches 1 and 2. The number of cards allowed grows by one until that succeeds. A best grouping has such a sequence
   unless its quantities depend on each other in a circle.
-- The effort for that is counted in legs, never in time. When it is spent, the search keeps the best grouping seen if it
+- The budget for that is counted in legs, never in time. When it is spent, the search keeps the best grouping seen if it
   has found the fewest cards. Otherwise it goes on as a beam search, which still reaches 1 and 2, perhaps with more
   cards. `ambiguous` then reflects only what was seen: a tie may be missed, but is never invented.
-- The books of one account share a bounded effort in proportion to their legs. When a book has used up its share,
+- The books of one account share a bounded budget in proportion to their legs. When a book has used up its share,
   `pairing` joins what is left in one pass. That still reaches 1 and 2, provided that the legs were shared out well. All
   cards of such a book are `ambiguous`, as others might be better.
 """
@@ -42,8 +42,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from condord.core.grouping.budget import SearchBudget, go_on
 from condord.core.grouping.capacity import Begun, Left, Stages, begun_through, flow, shared_out
-from condord.core.grouping.effort import Effort, go_on
 from condord.core.grouping.pairing import Pairing, paired
 from condord.core.grouping.spreads import spreads
 from condord.core.occ import Right
@@ -51,9 +51,9 @@ from condord.core.occ import Right
 LegBook = Mapping[tuple[Right, int], int]
 """The signed contracts (long is positive) at each (right, strike in mills)."""
 
-ACCOUNT_EFFORT = 600_000
-"""The effort for all books of one account: below 2 s for 10,000 legs, see benchmarks/grouping.py."""
-_EFFORT, _EFFORT_LEGS = 30_000, 12_000_000
+ACCOUNT_BUDGET = 600_000
+"""The budget for all books of one account: below 2 s for 10,000 legs, see benchmarks/grouping.py."""
+_EXHAUSTIVE_BUDGET, _EXHAUSTIVE_LEGS_SQUARED = 30_000, 12_000_000
 """The limits of the exhaustive search, which rarely finishes with many legs; then the beam search is used."""
 _BEAM_WIDTH, _BEAM_CHILDREN, _BEAM_TRIES, _BEAM_SIDES = 2, 4, 16, 6
 
@@ -84,21 +84,21 @@ def match(book: LegBook) -> tuple[Match, ...]:
     Zeros are ignored. The result is sorted by strikes, then short first. No two matches have the same strikes and
     direction, and together they use at most what the book holds.
     """
-    return _group(book, Effort(ACCOUNT_EFFORT))
+    return _group(book, SearchBudget(ACCOUNT_BUDGET))
 
 
 def match_all(books: Sequence[LegBook], pause: Callable[[], None] = go_on) -> list[tuple[Match, ...]]:
-    """Like `match` for all books of one account, within a bounded effort for all of them together.
+    """Like `match` for all books of one account, within a bounded budget for all of them together.
 
-    Small books are searched first, and larger ones get the effort that they leave. `pause` is called every few
+    Small books are searched first, and larger ones get the budget that they leave. `pause` is called every few
     milliseconds. An exception that it raises ends the search.
     """
-    left, legs = ACCOUNT_EFFORT, sum(map(len, books))
+    left, legs = ACCOUNT_BUDGET, sum(map(len, books))
     matches: list[tuple[Match, ...]] = [()] * len(books)
     for number in sorted(range(len(books)), key=lambda number: len(books[number])):
-        effort = Effort(left * len(books[number]) // max(1, legs), pause)
-        matches[number] = _group(books[number], effort)
-        left, legs = max(0, left - effort.spent), legs - len(books[number])
+        budget = SearchBudget(left * len(books[number]) // max(1, legs), pause)
+        matches[number] = _group(books[number], budget)
+        left, legs = max(0, left - budget.spent), legs - len(books[number])
         pause()
     return matches
 
@@ -113,11 +113,11 @@ def residual(book: LegBook, matches: Sequence[Match]) -> dict[tuple[Right, int],
     return {leg: quantity for leg, quantity in left.items() if quantity}
 
 
-def _group(book: LegBook, effort: Effort) -> tuple[Match, ...]:
-    """Like `match`, within `effort`."""
+def _group(book: LegBook, budget: SearchBudget) -> tuple[Match, ...]:
+    """Like `match`, within `budget`."""
     legs = sorted((strike, right == "call", held) for (right, strike), held in book.items() if held)
     unit = gcd(*(held for _, _, held in legs))
-    search = _Search(_Ladder(legs), effort)
+    search = _Search(_Ladder(legs), budget)
     found = search.run(tuple(abs(held) // unit for _, _, held in legs))
     is_ambiguous = len(found) > 1 or search.has_paired
     return tuple(
@@ -245,7 +245,7 @@ class _Ladder:
                     need[i] = min(lack, total - full + left[i]) if left[i] >= edge else lack
         return need
 
-    def moves(self, left: Left, want: _Want, cards: int, effort: Effort, sides: int | None = None) -> list[_Move]:
+    def moves(self, left: Left, want: _Want, cards: int, budget: SearchBudget, sides: int | None = None) -> list[_Move]:
         """Every card, as large as possible, after which `cards - 1` more cards might reach `want`.
 
         Cards that use up the most legs come first. `sides` limits how many spreads of each kind are joined.
@@ -253,8 +253,8 @@ class _Ladder:
         need = self.needs(left, sum(want), cards)
         found: list[_Move] = []
         for reverse in (0, 1) if need else ():
-            puts = spreads(self.puts[reverse], left, need, want[reverse], sides, effort)
-            calls = spreads(self.calls[reverse], left, need, want[reverse], sides, effort)
+            puts = spreads(self.puts[reverse], left, need, want[reverse], sides, budget)
+            calls = spreads(self.calls[reverse], left, need, want[reverse], sides, budget)
             for put, put_need, i, j in puts:
                 for call, call_need, k, m in calls:
                     quantity = min(put, call)
@@ -265,26 +265,28 @@ class _Ladder:
 
 
 class _Search:
-    """Takes condors from the legs of a ladder until everything possible is grouped, within `effort`.
+    """Takes condors from the legs of a ladder until everything possible is grouped, within `budget`.
 
-    `has_paired` becomes true if the effort was not enough, and the rest was paired in one pass.
+    `has_paired` becomes true if the budget was too small, and the rest was paired in one pass.
     """
 
-    def __init__(self, ladder: _Ladder, effort: Effort) -> None:
+    def __init__(self, ladder: _Ladder, budget: SearchBudget) -> None:
         self.ladder = ladder
-        self.effort = effort
+        self.budget = budget
         self.has_paired = False
-        self.exhaustive = min(effort.most // 2, _EFFORT, _EFFORT_LEGS // max(1, len(ladder.strikes)) ** 2)
+        self.exhaustive = min(
+            budget.most // 2, _EXHAUSTIVE_BUDGET, _EXHAUSTIVE_LEGS_SQUARED // max(1, len(ladder.strikes)) ** 2
+        )
         self.known: dict[tuple[Left, int, int], tuple[_Cards, ...]] = {}
 
     def run(self, left: Left) -> tuple[_Cards, ...]:
         """The best grouping, and a second one if it is as good by the objectives 1 to 5."""
-        shares = shared_out(self.ladder.stages[0], left, self.effort)
+        shares = shared_out(self.ladder.stages[0], left, self.budget)
         rest = tuple(held - share for held, share in zip(left, shares, strict=True))
         want = self.ladder.most(shares)[0], self.ladder.most(rest)[1]
         found: tuple[_Cards, ...] = ()
         for cards in range(len(left) + 1):
-            if not found and self.effort.spent < self.exhaustive:
+            if not found and self.budget.spent < self.exhaustive:
                 found = self.fewest(left, want, cards)
         found = found or self.beam(left, want)
         if not found:
@@ -306,16 +308,16 @@ class _Search:
         return (_joined((*found[0].cards, *more)),)
 
     def fewest(self, left: Left, want: _Want, cards: int) -> tuple[_Cards, ...]:
-        """Like `run`, with exactly `cards` cards; empty if that is impossible, or too much for the effort left."""
+        """Like `run`, with exactly `cards` cards; empty if that is impossible, or too much for the budget left."""
         if not sum(want):
             return (_NOTHING,)
         key = (left, want[0], cards)
         if key not in self.known:
-            moves = self.ladder.moves(left, want, cards, self.effort) if cards else []
-            self.effort.spend(len(left) + 4 * len(moves))
+            moves = self.ladder.moves(left, want, cards, self.budget) if cards else []
+            self.budget.spend(len(left) + 4 * len(moves))
             found = set()
             for move in moves:
-                after = self.after(left, want, move) if self.effort.spent < self.exhaustive else None
+                after = self.after(left, want, move) if self.budget.spent < self.exhaustive else None
                 for tail in self.fewest(*after, cards - 1) if after else ():
                     found.add(tail.plus(self.ladder.card(move)))
             self.known[key] = _first(found)
@@ -328,37 +330,37 @@ class _Search:
         for i in legs:
             rest[i] -= quantity
         short, long = (want[0], want[1] - quantity) if reverse else (want[0] - quantity, want[1])
-        self.effort.spend(len(left))
+        self.budget.spend(len(left))
         stages = self.ladder.stages
         lost = (short and flow(stages[0], rest) < short) or (long and flow(stages[1], rest) < long)
         return None if lost else (tuple(rest), (short, long))
 
     def beam(self, left: Left, want: _Want) -> tuple[_Cards, ...]:
-        """Like `run`, with few cards; empty if short and long condors block each other, or the effort is spent."""
-        states = self.ahead(_State(0, _NOTHING, left, want), half_of=self.effort.left)
+        """Like `run`, with few cards; empty if short and long condors block each other, or the budget is spent."""
+        states = self.ahead(_State(0, _NOTHING, left, want), half_of=self.budget.left)
         return _first({state.taken for state in states if not sum(state.want)})
 
     def one_way(self, left: Left, want: _Want) -> _Cards:
-        """Like `beam`, for one direction; what is left when the effort is spent is joined in one pass."""
-        state = self.ahead(_State(0, _NOTHING, left, want), half_of=2 * self.effort.left)[0]
+        """Like `beam`, for one direction; what is left when the budget is spent is joined in one pass."""
+        state = self.ahead(_State(0, _NOTHING, left, want), half_of=2 * self.budget.left)[0]
         if not sum(state.want):
             return state.taken
         self.has_paired = True
         reverse = 0 if want[0] else 1
         found = paired(self.ladder.stages[reverse], state.left)
-        self.effort.spend(len(left) + len(found))
+        self.budget.spend(len(left) + len(found))
         return _joined((*state.taken.cards, *(self.ladder.card(_move(pairing, reverse)) for pairing in found)))
 
     def ahead(self, start: _State, *, half_of: int) -> list[_State]:
         """Take card by card until no state is left, a state is finished, or half of `half_of` is spent."""
-        end = self.effort.spent + half_of // 2
+        end = self.budget.spent + half_of // 2
         states = [start]
-        while states and all(sum(state.want) for state in states) and self.effort.spent < end:
+        while states and all(sum(state.want) for state in states) and self.budget.spent < end:
             ahead: dict[Left, _State] = {}
             for _, taken, held, missing in states:
                 for move, rest, still in self.children(held, missing):
                     more = taken.plus(self.ladder.card(move))
-                    self.effort.spend(4 * len(more.cards))
+                    self.budget.spend(4 * len(more.cards))
                     state = _State(self.ladder.cards_needed(rest, sum(still)), more, rest, still)
                     ahead[rest] = min(state, ahead.get(rest, state))
             states = sorted(ahead.values())[:_BEAM_WIDTH]
@@ -367,8 +369,8 @@ class _Search:
     def children(self, left: Left, want: _Want) -> list[tuple[_Move, Left, _Want]]:
         """The next cards to try: those that use up the most legs, then the largest; if none works, a safe one."""
         found: list[tuple[_Move, Left, _Want]] = []
-        self.effort.spend(2 * len(left))
-        moves = self.ladder.moves(left, want, sum(left), self.effort, _BEAM_SIDES)
+        self.budget.spend(2 * len(left))
+        moves = self.ladder.moves(left, want, sum(left), self.budget, _BEAM_SIDES)
         for move in moves[:_BEAM_TRIES]:
             if len(found) < _BEAM_CHILDREN and (after := self.after(left, want, move)):
                 found.append((move, *after))

@@ -10,7 +10,7 @@ from bisect import bisect
 from collections.abc import Sequence
 from itertools import islice
 
-from condord.core.grouping.effort import Effort
+from condord.core.grouping.budget import SearchBudget
 
 Left = Sequence[int]
 """The contracts that each leg has left, in order of strike."""
@@ -24,19 +24,19 @@ _PAIRS_PER_LEG = 4
 
 
 def spreads(
-    layers: Layers, left: Left, need: Sequence[int], most: int, sides: int | None, effort: Effort
+    layers: Layers, left: Left, need: Sequence[int], most: int, sides: int | None, budget: SearchBudget
 ) -> list[tuple[int, int, int, int]]:
     """The spreads of `layers`, best first: the contracts, the least contracts needed, the lower and the higher leg.
 
     `need` is the least number of contracts for each leg, and `most` the greatest for any spread. `sides` limits how
-    many are returned. If looking at all pairs would exceed `effort`, only even spreads are returned.
+    many are returned. If looking at all pairs would exceed `budget`, only even spreads are returned.
     """
     if not most:
         return []
     found = _even(layers, left, need, most, sides) if sides is not None else []
     cost = len(layers[0]) * len(layers[1]) // _PAIRS_PER_LEG
-    if sides is None or (len(found) < sides and cost <= effort.left):
-        effort.spend(cost)
+    if sides is None or (len(found) < sides and cost <= budget.left):
+        budget.spend(cost)
         found = _all(layers, left, need, most)
     chosen = sorted(found)[:sides]
     return [(-negative, max(need[i], need[j]), i, j) for _, negative, i, j in chosen]

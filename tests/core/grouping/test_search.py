@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from condord.core.grouping import Match, match, match_all, residual, search
-from condord.core.grouping.effort import Effort
+from condord.core.grouping.budget import SearchBudget
 from tests.core.grouping_oracle import solve, value_of
 from tests.examples import examples
 
@@ -257,25 +257,25 @@ CROWDS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("most", [1, 3, 30, 500])
 @pytest.mark.parametrize("crowd", CROWDS)
-def test_forty_legs_that_all_overlap_end_after_bounded_effort(crowd, most):
+def test_forty_legs_that_all_overlap_end_after_a_bounded_budget(crowd, most):
     held = crowded(most, most, CROWDS[crowd])
-    effort = Effort(search.ACCOUNT_EFFORT)
-    found = search._group(held, effort)
+    budget = SearchBudget(search.ACCOUNT_BUDGET)
+    found = search._group(held, budget)
     assert found
     assert is_sound(held, found)
-    assert effort.spent < 100_000
+    assert budget.spent < 100_000
 
 
 @pytest.mark.deep
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
-def test_no_contract_is_lost_when_the_effort_is_spent(monkeypatch, seed):
+def test_no_contract_is_lost_when_the_budget_is_spent(monkeypatch, seed):
     chance = random.Random(seed)
     for _ in range(examples(60)):
         held = random_book(chance, 3, 9, 3, long=0.4)
         best = solve(held)
         with monkeypatch.context() as patch:
-            patch.setattr(search, "_EFFORT", 0)
+            patch.setattr(search, "_EXHAUSTIVE_BUDGET", 0)
             found = match(held)
         assert is_sound(held, found)
         assert value(found)[:2] == best.value[:2]
@@ -283,7 +283,7 @@ def test_no_contract_is_lost_when_the_effort_is_spent(monkeypatch, seed):
 
 
 def test_the_beam_search_falls_back_to_a_safe_card(monkeypatch):
-    monkeypatch.setattr(search, "_EFFORT", 0)
+    monkeypatch.setattr(search, "_EXHAUSTIVE_BUDGET", 0)
     monkeypatch.setattr(search, "_BEAM_TRIES", 0)
     held = book("P80:+3 P85:-2 P90:+2 P95:-3 C105:-4 C110:+1 C115:-1 C120:+4")
     found = match(held)
@@ -291,14 +291,14 @@ def test_the_beam_search_falls_back_to_a_safe_card(monkeypatch):
     assert sum(card.quantity for card in found) == 5
 
 
-def test_with_enough_effort_each_book_of_an_account_is_grouped_as_if_it_were_the_only_one():
+def test_with_enough_budget_each_book_of_an_account_is_grouped_as_if_it_were_the_only_one():
     books = [book("P90:+1 P95:-1 C105:-1 C110:+1"), {}, book("P90:+2 P95:-2 C105:-2 C110:+2 C120:+1")]
     assert match_all(books) == [match(held) for held in books]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("books", "legs", "most"), [(1, 4000, 3), (1, 2000, 300), (20, 200, 3), (100, 40, 300)])
-def test_a_large_account_is_grouped_within_its_effort_and_is_ambiguous(books, legs, most):
+def test_a_large_account_is_grouped_within_its_budget_and_is_ambiguous(books, legs, most):
     chance = random.Random(books)
     account = [
         {
@@ -317,15 +317,15 @@ def test_a_large_account_is_grouped_within_its_effort_and_is_ambiguous(books, le
 
 
 @pytest.mark.deep
-@pytest.mark.parametrize("effort", [0, 50, 500, 5000])
-def test_with_little_effort_no_contract_of_one_direction_is_lost(effort):
-    chance = random.Random(effort)
+@pytest.mark.parametrize("budget", [0, 50, 500, 5000])
+def test_with_little_budget_no_contract_of_one_direction_is_lost(budget):
+    chance = random.Random(budget)
     for _ in range(examples(40)):
         held = random_book(chance, 6, 14, 5, long=0.0, noise=0)
-        found = search._group(held, Effort(effort))
+        found = search._group(held, SearchBudget(budget))
         assert is_sound(held, found)
         assert sum(card.quantity for card in found) == sum(card.quantity for card in match(held))
-        assert effort or all(card.ambiguous for card in found)
+        assert budget or all(card.ambiguous for card in found)
 
 
 def test_a_search_can_be_interrupted():

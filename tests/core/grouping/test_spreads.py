@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from condord.core.grouping.effort import Effort
+from condord.core.grouping.budget import SearchBudget
 from condord.core.grouping.spreads import spreads
 
 
@@ -29,15 +29,15 @@ def everything(layers, left, need, most):
 @given(books(), st.integers(0, 5), st.none() | st.integers(1, 6))
 def test_a_limited_number_of_spreads_are_the_first_of_all_in_order(book, most, sides):
     layers, left, need = book
-    assert spreads(layers, left, need, most, sides, Effort(100)) == everything(layers, left, need, most)[:sides]
+    assert spreads(layers, left, need, most, sides, SearchBudget(100)) == everything(layers, left, need, most)[:sides]
 
 
 def test_even_spreads_come_before_larger_ones():
-    found = spreads(([0, 1], [2, 3]), [1, 3, 1, 2], [0, 0, 0, 0], 3, None, Effort(100))
+    found = spreads(([0, 1], [2, 3]), [1, 3, 1, 2], [0, 0, 0, 0], 3, None, SearchBudget(100))
     assert [(i, j) for _, _, i, j in found] == [(0, 2), (1, 3), (0, 3), (1, 2)]
 
 
-def test_without_effort_only_even_spreads_are_found():
+def test_without_budget_only_even_spreads_are_found():
     layers, left, need = ([0, 1], [2, 3]), [1, 3, 1, 2], [0, 0, 0, 0]
-    assert len(spreads(layers, left, need, 3, 6, Effort(1))) == 4
-    assert spreads(layers, left, need, 3, 6, Effort(0)) == [(1, 0, 0, 2)]
+    assert len(spreads(layers, left, need, 3, 6, SearchBudget(1))) == 4
+    assert spreads(layers, left, need, 3, 6, SearchBudget(0)) == [(1, 0, 0, 2)]

@@ -1,7 +1,7 @@
 """Count the legs that a search has looked at, so that it ends after the same steps on every machine.
 
-Effort is never measured in time, so the same account is always grouped the same way. A search also calls `pause`
-regularly. There, a worker thread can yield the processor, or give up the search by raising.
+The budget is counted in legs, never in time, so the same account is always grouped the same way. A search also calls
+`pause` regularly. There, a worker thread can yield the processor, or give up the search by raising.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ def go_on() -> None:
     """Do nothing, for a search that need not yield to anything."""
 
 
-class Effort:
+class SearchBudget:
     """The budget of one search: it may look at `most` legs."""
 
     def __init__(self, most: int, pause: Callable[[], None] = go_on) -> None:
