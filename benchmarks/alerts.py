@@ -1,8 +1,9 @@
 """Measure what alerts cost, and how often the built-in rules fire in a week.
 
-1. CPU, with 1,000 condors and 30 rules: a look at what was published, and a published window with and without alerts.
-   `all slices` is the whole look, which the daemon makes in slices of 20 subjects; `worst` is the longest of them in
-   any repetition. Between two slices the event loop does other work.
+1. CPU, with 1,000 condors and 30 rules: an evaluation of what was published, and a published window with and
+   without alerts.
+   `all slices` is the whole evaluation, which the daemon makes in slices of 20 subjects; `worst` is the longest of them
+   in any repetition. Between two slices the event loop does other work.
 2. With `--week`: firings a rule, of ten condors in a simulated week (`simulated_week.py`). The reference is a program
    that compares each quote with the line, without hysteresis, and without regard to the quality of the quote. `false`
    counts alerts about P/L although the condor's value by the model is past the line of `clear`. `on stub` counts those
@@ -72,7 +73,7 @@ OWN = (
 
 
 class Drained(NamedTuple):
-    """CPU milliseconds of a look: of all its slices, and of the worst."""
+    """CPU milliseconds of an evaluation: of all its slices, and of the worst."""
 
     total: float
     worst: float
@@ -120,8 +121,8 @@ class Account:
             ticks.append(Tick(symbol, self.at, bid, bid + 0.04, 10, 12))
         self.publisher.offer(ticks, self.now)
 
-    def look(self, symbols: Iterable[str]) -> Drained:
-        """Publish quotes of `symbols` without alerts, and measure the look that follows."""
+    def evaluate(self, symbols: Iterable[str]) -> Drained:
+        """Publish quotes of `symbols` without alerts, and measure the evaluation that follows."""
         self.publisher.alerts.source = None
         profit = self._profit()
         self.quote(symbols)
@@ -137,17 +138,17 @@ class Account:
         return self.publisher.book.edition.totals.unrealized_pl
 
     def drain(self) -> list[float]:
-        """Make looks until none is due; returns what each took."""
+        """Evaluate until none is due; returns what each took."""
         slices = []
         while True:
             begin = time.process_time()
-            self.watch.look(self.now, self.at)
+            self.watch.evaluate(self.now, self.at)
             slices.append(1e3 * (time.process_time() - begin))
             if self.watch.deadline > self.now:
                 return slices
 
     def window(self, symbols: Iterable[str], *, has_alerts: bool) -> float:
-        """The CPU milliseconds of a window in which `symbols` have moved, up to the last slice of its look."""
+        """The CPU milliseconds of a window in which `symbols` have moved, up to the last slice of its evaluation."""
         self.quote(symbols)
         self.publisher.alerts.source = self.watch if has_alerts else None
         begin = time.process_time()
@@ -221,17 +222,17 @@ def worth(symbol: str) -> float:
 
 
 def cost(condors: int, repetitions: int) -> float:
-    """Print what a look and a window cost; returns the worst slice in milliseconds."""
+    """Print what an evaluation and a window cost; returns the worst slice in milliseconds."""
     account = Account(condors)
     account.now += 10.0
-    account.look(())  # what the set-up has left
+    account.evaluate(())  # what the set-up has left
     one = list(account.condors[0])
     loads = {"nothing": (), "one condor": one, "everything": list(account.held)}
-    print(f"{condors:,} condors, 30 rules; CPU of a look in ms, the median of {repetitions}:")
+    print(f"{condors:,} condors, 30 rules; CPU of an evaluation in ms, the median of {repetitions}:")
     print(f"{'changed':<12} {'evaluated':>10} {'all slices':>11} {'worst':>8}")
     worst = 0.0
     for name, symbols in loads.items():
-        found = [account.look(symbols) for _ in range(repetitions)]
+        found = [account.evaluate(symbols) for _ in range(repetitions)]
         totals, slices = [each.total for each in found], max(each.worst for each in found)
         worst = max(worst, slices)
         print(f"{name:<12} {account.evaluated:>10,} {statistics.median(totals):>11.3f} {slices:>8.3f}")

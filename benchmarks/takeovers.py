@@ -100,16 +100,16 @@ class Scene:
     def until_led(self, but: int = 0) -> int:
         """Wait for a leader whose fence is above `but`; returns the fence."""
 
-        def look() -> int | None:
+        def check() -> int | None:
             fences = [each["fence"] for m in self.asked if (each := m.cluster()).get("role") == "leader"]
             return next((fence for fence in fences if fence > but), None)
 
-        return until(look, "another leader", pause=0.02)
+        return until(check, "another leader", pause=0.02)
 
     def await_right(self) -> None:
         """Wait until the relay serves the version of a live leader."""
 
-        def look() -> bool:
+        def check() -> bool:
             with contextlib.suppress(OSError):
                 leader = next((m for m in self.asked if m.cluster().get("role") == "leader"), None)
                 answers = [each.get("/api/positions") for each in (leader and leader.program, self.relay) if each]
@@ -119,7 +119,7 @@ class Scene:
                     return is_live and mine["version"] == theirs["version"] and settled(mine) == settled(theirs)
             return False
 
-        until(look, "the relay is right", pause=0.01)
+        until(check, "the relay is right", pause=0.01)
 
     def compare(self) -> None:
         """Compare the documents of all three servers."""

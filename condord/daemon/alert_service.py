@@ -89,12 +89,12 @@ class AlertService:
 
     @property
     def deadline(self) -> float | None:
-        """When `look` is due although nothing was published, in loop seconds."""
+        """When `evaluate` is due although nothing was published, in loop seconds."""
         return self._watch.deadline if self._is_watching else None
 
-    def look(self, now: float, now_at: dt.datetime) -> Changes:
-        """Evaluate what was published since the last look, or is due by time."""
-        return self._watch.look(now, now_at) if self._is_watching else NOTHING
+    def evaluate(self, now: float, now_at: dt.datetime) -> Changes:
+        """Evaluate what was published since the last evaluation, or is due by time."""
+        return self._watch.evaluate(now, now_at) if self._is_watching else NOTHING
 
     def take(self, changes: Changes) -> None:
         """Queue changes to be stored and delivered."""

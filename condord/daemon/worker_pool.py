@@ -44,7 +44,7 @@ PASSED = ("PATH", "LANG", "LC_ALL", "LC_CTYPE", "TZ", "HOME", "NO_COLOR", "JOURN
 """The variables that a worker gets, besides Python's. Others may contain keys."""
 LOOK_SECONDS = 0.1
 SILENT_LOOKS = 4
-"""A worker whose event loop has not run for this many looks gets no connection while another one can take it.
+"""A worker whose event loop has not run for this many checks gets no connection while another one can take it.
 
 Looks are counted instead of seconds, because a pause of this process, or of the machine, is no silence of the workers.
 """
@@ -106,8 +106,8 @@ class WorkerSlot:
         """Take back the connections that it has not taken. The caller closes them."""
         return () if self._handover is None else self._handover.take_back()
 
-    def look(self) -> None:
-        """Look whether its event loop has run since the last look."""
+    def check_progress(self) -> None:
+        """Check whether its event loop has run since the last check."""
         self.is_silent = self._stalls.step(self._resources.counts.get(self.process, "beats"))
 
     def send_settings(self) -> None:
@@ -253,7 +253,7 @@ class WorkerPool:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             for worker in self._workers:
-                worker.look()
+                worker.check_progress()
             serving = self._serving()
             for worker in self._workers:
                 if worker not in serving:

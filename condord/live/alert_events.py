@@ -46,10 +46,10 @@ class AlertSource(Protocol):
 
     @property
     def deadline(self) -> float | None:
-        """When `look` is due although nothing was published, in loop seconds."""
+        """When `evaluate` is due although nothing was published, in loop seconds."""
 
-    def look(self, now: float, now_at: dt.datetime) -> Changes:
-        """Evaluate what was published since the last look, or is due by time. `deadline` is then `now` or later."""
+    def evaluate(self, now: float, now_at: dt.datetime) -> Changes:
+        """Evaluate what was published since the last call, or is due by time. `deadline` is then `now` or later."""
 
 
 class AlertEvents:
@@ -82,7 +82,7 @@ class AlertEvents:
 
     @property
     def deadline(self) -> float | None:
-        """When `look` and `publish` are due, in loop seconds; None if nothing waits, or without a source."""
+        """When `evaluate` and `publish` are due, in loop seconds; None if nothing waits, or without a source."""
         if self.source is None:
             return None
         deadlines = (self._due, self.source.deadline)
@@ -93,11 +93,11 @@ class AlertEvents:
         deadline = self.deadline
         return deadline is not None and deadline <= now
 
-    def look(self, now: float, now_at: dt.datetime) -> None:
+    def evaluate(self, now: float, now_at: dt.datetime) -> None:
         """Evaluate the rules on what has changed. Another day at the exchange removes alerts of the day before."""
         if self.source is None:
             return
-        self.take(self.source.look(now, now_at))
+        self.take(self.source.evaluate(now, now_at))
         before = self._revision, self._day
         self._revision, self._day = self.source.alerts.revision, exchange_day(now_at)
         is_changed = bool(self.waiting) or before != (self._revision, self._day)

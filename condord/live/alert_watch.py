@@ -1,9 +1,9 @@
 """Choose the subjects in the published document that rules are evaluated for, and when.
 
-Each call of `look` takes the subjects that were published since the last one, and those that are due by time. These are
-the ones with an alert that has held for long enough, and all of them once a minute, as dates, cut-offs and the first
-minutes of a session count in whole minutes. Many subjects are evaluated in slices, between which the event loop does
-other work.
+Each call of `evaluate` takes the subjects that were published since the last one, and those that are due by time. These
+are the ones with an alert that has held for long enough, and all of them once a minute, as dates, cut-offs and the
+first minutes of a session count in whole minutes. Many subjects are evaluated in slices, between which the event loop
+does other work.
 
 Nothing is evaluated before positions were read, and orders were read or have failed once. A subject is gone when a
 reading that is shown does not have it, but not in the first seconds, as the first reading may be incomplete.
@@ -26,7 +26,7 @@ from condord.live.book import Book
 from condord.live.wire_risk import AccountJson
 
 SLICE = 20
-"""How many subjects one call of `look` evaluates: it keeps a turn of the event loop well below 10 ms."""
+"""How many subjects one call of `evaluate` evaluates: it keeps a turn of the event loop well below 10 ms."""
 SETTLE_SECONDS = 10.0
 """How long after the first evaluation no subject counts as gone."""
 _MINUTE_SECONDS = 60
@@ -43,15 +43,15 @@ class SessionClock:
         self.seconds = 0.0
         self.is_open = False
         self._market = wire.MarketJson(is_open=None, next_open=None, next_close=None)
-        self._looked: float | None = None
+        self._counted_at: float | None = None
 
-    def look(self, market: wire.MarketJson, now: float, now_at: dt.datetime) -> None:
+    def count(self, market: wire.MarketJson, now: float, now_at: dt.datetime) -> None:
         """Count up to `now`, at most up to the close, and take the hours from here on."""
         was, self._market = self._market, market
-        if self.is_open and self._looked is not None:
+        if self.is_open and self._counted_at is not None:
             late_seconds = 0.0 if was.next_close is None else (now_at - was.next_close).total_seconds()
-            self.seconds += max(0.0, now - self._looked - max(0.0, late_seconds))
-        self._looked = now
+            self.seconds += max(0.0, now - self._counted_at - max(0.0, late_seconds))
+        self._counted_at = now
         is_before_close = market.next_close is None or now_at < market.next_close
         self.is_open = market.is_open is True and is_before_close
 
@@ -59,7 +59,7 @@ class SessionClock:
 class AlertWatch:
     """Evaluates the rules of `alerts` for what `book` publishes.
 
-    `deadline` is when `look` is due by time, in loop seconds; None before the first look.
+    `deadline` is when `evaluate` is due by time, in loop seconds; None before the first evaluation.
     """
 
     def __init__(self, book: Book, alerts: Alerts) -> None:
@@ -93,11 +93,11 @@ class AlertWatch:
         self._are_orders_known = False
         self._forget()
 
-    def look(self, now: float, now_at: dt.datetime) -> Changes:
+    def evaluate(self, now: float, now_at: dt.datetime) -> Changes:
         """Evaluate what is due. `now` is in loop seconds, `now_at` the exchange's time."""
         edition, alerts = self._book.edition, self.alerts
         status = edition.status
-        self._session.look(status.market, now, now_at)
+        self._session.count(status.market, now, now_at)
         if any(notice.code == "ordersUnavailable" for notice in status.notices):
             self._are_orders_known = True
         if status.positions.read_at is None or not self._are_orders_known or not alerts.is_ready:
@@ -146,7 +146,7 @@ class AlertWatch:
     # The methods below choose what is to be evaluated.
 
     def _collect(self, when: Moment) -> None:
-        """Add to `_waiting` what was published since the last look, and what is due by time."""
+        """Add to `_waiting` what was published since the last evaluation, and what is due by time."""
         edition = self._book.edition
         minute = when.now_at.replace(second=0, microsecond=0)
         is_other = self.alerts.rules is not self._rules or self.alerts.recalls != self._recalls
@@ -172,7 +172,7 @@ class AlertWatch:
         self._waiting.update(dict.fromkeys(keys))
 
     def _add_published(self) -> None:
-        """Add what was published since the last look, and the condors of an underlying if a rule names both."""
+        """Add what was published since the last evaluation, and the condors of an underlying if a rule names both."""
         edition, number = self._book.edition, self._number
         underlyings = dict.fromkeys(edition.underlyings.since(number))
         left = (edition.unmatched.json[symbol].underlying for symbol in edition.unmatched.since(number))

@@ -1,7 +1,8 @@
 """Follow every alert of the account: evaluate the rules for what has changed, and return what follows.
 
 Each subject (a condor, an underlying, the account) has one alert for each rule that applies to it. `alert_machine` has
-the states of one alert. Here alerts begin, with the first look at a subject, and end, with the subject or the rule.
+the states of one alert. Here alerts begin, with the first evaluation of a subject, and end, with the subject or the
+rule.
 
 A condor of the same id is another holding if it was opened later, or if it was gone in between. The alerts of the
 earlier holding then end, and its rules start again.
@@ -174,7 +175,7 @@ class Alerts:
 
     @property
     def unsaved(self) -> tuple[AlertRecord, ...]:
-        """The records of alerts whose session time is counted, as of the last look; for a stop."""
+        """The records of alerts whose session time is counted, as of the last evaluation; for a stop."""
         return tuple(alert.record for alert in self._counting.values())
 
     @property

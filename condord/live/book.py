@@ -99,7 +99,7 @@ class Book:
             return False
         self._is_other_account = False
         self.broken = {each.condor.id: each for each in lifecycle.memory.broken}
-        self.minutes.look(now_at)
+        self.minutes.note_time(now_at)
         self.minutes.hold(reading.grouping.condors, self.broken.keys(), reading.calendar)
         self.pl_history.hold(reading.grouping.condors, self.broken.keys())
         if before is None or before[0] != held:
@@ -147,7 +147,7 @@ class Book:
         True if it made an event.
         """
         self._is_begun = False
-        self.minutes.look(now_at)
+        self.minutes.note_time(now_at)
         self._amend(self._take_due(now), now)
         return self._is_begun
 

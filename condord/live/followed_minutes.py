@@ -37,7 +37,7 @@ class FollowedMinutes:
             ValueError: a condor does not have four legs.
         """
         edition, minutes, number = self._edition, self._minutes, self._number
-        minutes.look(now_at)
+        minutes.note_time(now_at)
         if is_whole or number is None:
             self._hold(now_at)
             changed = list(self._condors)

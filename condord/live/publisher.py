@@ -255,7 +255,7 @@ class Publisher:
     def _send(self, before: int, now: float, now_at: dt.datetime, *, urgent: bool = False) -> list[Subscriber]:
         """Give subscribers what was published since event `before`, and the alerts that follow from it."""
         edition = self.book.edition
-        self.alerts.look(now, now_at)
+        self.alerts.evaluate(now, now_at)
         alerts = self.alerts.publish(now, now_at, has_event=edition.number != before)
         if edition.number == before and not alerts:
             return []

@@ -205,14 +205,14 @@ class Minutes:
         self._is_live, self._is_open = status.state == "live", status.market.is_open is True
         if self._is_open:
             self._close_at = status.market.next_close or _NEVER_AT
-        self.look(now_at)
+        self.note_time(now_at)
         if self.deadline is None:
             if self._is_in_session(now_at):
                 self._begin(now, now_at)
         elif now_at.timestamp() >= self._ends_at:
             self.deadline = min(self.deadline, now)  # the clock was set forward
 
-    def look(self, now_at: dt.datetime) -> None:
+    def note_time(self, now_at: dt.datetime) -> None:
         """Note the exchange's time, before values are published at that time."""
         was_counting, self._is_counting = self._is_counting, self._is_live and self._is_in_session(now_at)
         self._is_opening = is_opening(self._calendar, now_at)
@@ -289,7 +289,7 @@ class Minutes:
         self._ended, self._account, self._prices_e4 = [], _Minute(), {}
         self.note_prices(prices)
         self.is_changed, self.deadline = True, None
-        self.look(now_at)
+        self.note_time(now_at)
         if self._is_in_session(now_at):
             self._begin(now, now_at)
         return rows

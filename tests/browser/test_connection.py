@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 from tests.browser.conftest import CALM, running
 from tests.browser.forwarder import PREFIX, Forwarder
 from tests.browser.shown import read
-from tests.browser.visiting import TEXT, Visit, closing_visit, look, ticks
+from tests.browser.visiting import TEXT, Visit, closing_visit, ticks, wait_for_look
 from tests.e2e.running import Condord, Simulated, closing_program, until
 
 pytestmark = pytest.mark.slow
@@ -48,7 +48,7 @@ def test_the_page_shows_a_restart_recovers_and_describes_the_gap(visit):
             ticks(page)
             assert condord.stop() == 0
             expect(standing(page)).to_contain_text(CUT_OFF)
-            look(page, "stale")
+            wait_for_look(page, "stale")
             assert re.search(r"\d", page.locator(TEXT).first.inner_text())
         with closing_program(Condord(simulated, "--port", port, **CALM)):
             expect(standing(page)).to_contain_text(GAP)
@@ -91,7 +91,7 @@ class TestSilence:
         assert numbers.count() > page.locator(".totals dd").count()
         assert len(colours(numbers)) > 1
         wary.simulated.post("market", frozen=True)
-        look(page, "stale")
+        wait_for_look(page, "stale")
         assert ink(page) != bright
         assert len(colours(numbers)) == 1
         expect(standing(page)).to_contain_text("Prices are old.")
@@ -110,7 +110,7 @@ class TestSilence:
     def test_the_next_quote_ends_it(self, wary, visit):
         wary.simulated.post("market", frozen=True)
         page = visit(wary.url).open()
-        look(page, "stale")
+        wait_for_look(page, "stale")
         wary.simulated.post("market", frozen=False)
         expect(liquid(page)).to_have_attribute("data-look", "live")
         ticks(page)

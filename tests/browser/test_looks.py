@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import ROOT
 from tests.browser.forwarder import Forwarder
-from tests.browser.visiting import Visit, closing_visit, has_cards, look, ticks
+from tests.browser.visiting import Visit, closing_visit, has_cards, ticks, wait_for_look
 from tests.needs import lacking
 from tests.page_build import npm_with
 
@@ -277,13 +277,13 @@ class TestAxeFindsNothing:
             page = visit(proxy.url, tolerates="Failed to load resource", viewport=WIDE).open()
             has_cards(page)
             proxy.cut()
-            look(page, "stale")
+            wait_for_look(page, "stale")
             assert findings(page, axe) == []
 
     def test_while_prices_are_old(self, wary, visit, axe):
         wary.simulated.post("market", frozen=True)
         page = visit(wary.url, viewport=WIDE).open()
-        look(page, "stale")
+        wait_for_look(page, "stale")
         assert findings(page, axe) == []
 
     def test_on_the_custom_element(self, still, visit, axe, element):

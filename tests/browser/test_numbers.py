@@ -17,7 +17,7 @@ def agreed(page, condord) -> dict:
     """The shown numbers, once the daemon's document no longer changes and the page matches it."""
     last = {}
 
-    def look() -> bool:
+    def check() -> bool:
         before = condord.document()
         last["shown"] = read(page)
         after = condord.document()
@@ -25,7 +25,7 @@ def agreed(page, condord) -> dict:
         return before["version"] == after["version"] and last["shown"] == last["wanted"]
 
     try:
-        until(look, "the page shows the document", pause=0.2)
+        until(check, "the page shows the document", pause=0.2)
     except AssertionError:
         assert last["shown"] == last["wanted"]
         raise

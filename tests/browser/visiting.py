@@ -99,7 +99,7 @@ def has_cards(page: Page) -> None:
     expect(page.locator(TEXT).first).to_be_visible()
 
 
-def look(page: Page, name: str) -> None:
+def wait_for_look(page: Page, name: str) -> None:
     """Wait until all cards have the look `name`, or dimmed numbers under a look that comes before it."""
     page.wait_for_function(
         """(name) => {

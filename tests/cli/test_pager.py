@@ -30,9 +30,9 @@ class Reader:
 
     def __init__(self, shown=None, height=10, screen=SCREEN):
         self.pager, self.table, self.height, self.screen = Pager(), shown or table(), height, screen
-        self.look()
+        self.redraw()
 
-    def look(self):
+    def redraw(self):
         self.lines = self.pager.picture(self.table, self.screen, self.height)
         assert len(self.lines) <= self.height
         return self.lines
@@ -40,7 +40,7 @@ class Reader:
     def press(self, *keys, now=0.0):
         for key in keys:
             self.pager.press(key, now)
-            self.look()
+            self.redraw()
         return self
 
     @property
@@ -94,10 +94,10 @@ def test_q_quits_but_not_while_a_text_is_typed():
 def test_the_first_line_stays_when_rows_come_or_go_above_it():
     reader = Reader().press("page-down")
     reader.table = table(MANY[2:])
-    reader.look()
+    reader.redraw()
     assert reader.window[0] == "C05"
     reader.table = table([*condors("new"), *MANY])
-    reader.look()
+    reader.redraw()
     assert reader.window[0] == "C05"
     assert reader.bar.startswith("6 condors above")
 
@@ -105,10 +105,10 @@ def test_the_first_line_stays_when_rows_come_or_go_above_it():
 def test_if_the_first_line_is_gone_the_scroll_position_stays():
     reader = Reader().press("page-down")
     reader.table = table([line for line in MANY if line.condor != "C05"])
-    reader.look()
+    reader.redraw()
     assert reader.window[0] == "C06"
     reader.table = table(MANY[:7])
-    reader.look()
+    reader.redraw()
     assert reader.window[-1] == "C06"
 
 

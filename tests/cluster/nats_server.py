@@ -170,15 +170,15 @@ async def running(*buses):
             raise end
 
 
-async def eventually(look, tasks=()):
-    """Wait until `look` returns something true, and return that; it may be a coroutine function."""
+async def eventually(condition, tasks=()):
+    """Wait until `condition` returns something true, and return that; it may be a coroutine function."""
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while True:
             for task in tasks:
                 if task.done():
                     task.result()
             with contextlib.suppress(Unanswered):
-                found = look()
+                found = condition()
                 if asyncio.iscoroutine(found):
                     found = await found
                 if found:

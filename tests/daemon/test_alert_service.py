@@ -50,8 +50,8 @@ class Scene:
         await virtualtime.until(lambda: len(self.alerts.recalled) > before)
         self.service.note_orders()
 
-    def look(self):
-        return self.service.look(0.0, NOW_AT)
+    def evaluate(self):
+        return self.service.evaluate(0.0, NOW_AT)
 
     @property
     def stored(self):
@@ -68,15 +68,19 @@ def run():
 def test_nothing_is_evaluated_before_the_alerts_are_recalled_and_a_reading_of_orders_was_tried(run):
     async def scene():
         async with Scene() as given:
-            assert (given.look(), given.service.deadline) == (NOTHING, None)
+            assert (given.evaluate(), given.service.deadline) == (NOTHING, None)
             given.store.can_read.clear()
             given.service.note_orders()
             given.service.note_account("one")
             await virtualtime.settle()
-            assert (given.look(), given.service.deadline) == (NOTHING, None)
+            assert (given.evaluate(), given.service.deadline) == (NOTHING, None)
             given.store.can_read.set()
             await virtualtime.until(lambda: given.alerts.recalled)
-            assert (given.look(), given.service.deadline, given.watch.has_orders) == (given.watch.changes, 7.0, True)
+            assert (given.evaluate(), given.service.deadline, given.watch.has_orders) == (
+                given.watch.changes,
+                7.0,
+                True,
+            )
 
     run(scene())
 
@@ -86,9 +90,9 @@ def test_until_a_reading_of_orders_was_tried_nothing_is_evaluated(run):
         async with Scene() as given:
             given.service.note_account("one")
             await virtualtime.until(lambda: given.alerts.recalled)
-            assert given.look() == NOTHING
+            assert given.evaluate() == NOTHING
             given.service.note_orders()
-            assert given.look() == given.watch.changes
+            assert given.evaluate() == given.watch.changes
 
     run(scene())
 
@@ -110,11 +114,11 @@ def test_another_key_of_the_same_account_continues_from_memory(run):
         async with Scene() as given:
             await given.begin()
             given.service.forget()
-            assert given.look() == NOTHING
+            assert given.evaluate() == NOTHING
             given.service.note_account("one")
-            assert given.look() == NOTHING
+            assert given.evaluate() == NOTHING
             given.service.note_orders()
-            assert given.look() == given.watch.changes
+            assert given.evaluate() == given.watch.changes
             assert (given.store.switched, given.watch.switches) == (["one"], 1)
 
     run(scene())
@@ -146,7 +150,7 @@ def test_while_another_account_is_read_the_alerts_of_the_previous_one_are_not_sh
             given.service.forget()
             given.service.note_account("two")
             await virtualtime.settle()
-            assert (given.alerts.records, given.shown, given.look()) == ((), [NOTHING] * 2, NOTHING)
+            assert (given.alerts.records, given.shown, given.evaluate()) == ((), [NOTHING] * 2, NOTHING)
 
     run(scene())
 
@@ -204,7 +208,7 @@ def test_a_stop_stores_waiting_changes_and_ends_the_evaluation(run):
             given.service.take(firing())
             await given.service.finish()
             assert given.stored == [["breached:SPY-1"]]
-            assert given.look() == NOTHING
+            assert given.evaluate() == NOTHING
 
     run(scene())
 

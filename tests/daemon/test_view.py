@@ -123,12 +123,12 @@ def view(supervisor, past, alert_service, daemon):
     ],
 )
 def test_a_daemon_is_alive_while_its_supervisor_is_and_is_not_stuck(view, supervisor, silent_seconds, reason, is_alive):
-    async def look():
+    async def check():
         supervisor.beat = asyncio.get_running_loop().time() - silent_seconds
         supervisor.reason = reason
         return view.is_alive
 
-    assert asyncio.run(look()) is is_alive
+    assert asyncio.run(check()) is is_alive
 
 
 def test_a_daemon_is_ready_when_its_supervisor_is(view, supervisor):

@@ -219,11 +219,11 @@ def the_alert(condord: Condord, rule: str = "line") -> dict | None:
 def await_alert(condord: Condord, state: str, *, rule: str = "line") -> dict:
     """The alert of a rule, once it has this state."""
 
-    def look() -> dict | None:
+    def check() -> dict | None:
         alert = the_alert(condord, rule)
         return alert if alert is not None and alert["state"] == state else None
 
-    return until(look, lambda: f"{state}: {alerts(condord)}")
+    return until(check, lambda: f"{state}: {alerts(condord)}")
 
 
 def await_mark(condord: Condord, mark: float) -> None:

@@ -38,7 +38,7 @@ KEYS = {"APCA_API_KEY_ID": "KEYFORTESTS", "APCA_API_SECRET_KEY": "secret-for-tes
 def until(condition, what, timeout: float = TIMEOUT_SECONDS, pause: float | None = None):
     """The first true value of `condition()`; after `timeout` seconds fails with `what`, a text or a function.
 
-    It looks again every `pause` seconds. By default that is a tenth of the time so far: each look costs 2 ms of a processor.
+    It checks every `pause` seconds. By default that is a tenth of the time so far: each check costs 2 ms of a processor.
     """
     began = time.monotonic()
     while (passed := time.monotonic() - began) < timeout:
@@ -143,7 +143,7 @@ class Program:
     def await_line(self, pattern: str) -> re.Match[str]:
         """Wait for a line of stderr that matches; returns the first match."""
 
-        def look():
+        def check():
             found = next((match for line in list(self.stderr) if (match := re.search(pattern, line))), None)
             if found is None and self.process.poll() is not None:
                 self._reader.join(TIMEOUT_SECONDS)
@@ -152,7 +152,7 @@ class Program:
                 assert found, f"ended with {self.process.returncode}: {text}"
             return found
 
-        return until(look, f"stderr contains {pattern}: {self.stderr}")
+        return until(check, f"stderr contains {pattern}: {self.stderr}")
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal; returns the exit code."""
@@ -261,32 +261,32 @@ class Condord(Program):
     def await_state(self, *states: str) -> dict:
         """The first status in one of `states`."""
 
-        def look():
+        def check():
             status = self.status()
             return status if status["state"] in states else None
 
-        return until(look, f"state {states}")
+        return until(check, f"state {states}")
 
     def await_priced(self) -> dict:
         """The first document in which every condor has a profit or loss."""
 
-        def look():
+        def check():
             document = self.document()
             priced = [c for c in document["condors"] if c["valuation"]["unrealizedPl"] is not None]
             return document if priced and len(priced) == len(document["condors"]) else None
 
-        return until(look, "every condor is priced")
+        return until(check, "every condor is priced")
 
     def await_account_read(self) -> dict:
         """The first document after contracts and orders have been read; from then on only quotes change."""
 
-        def look():
+        def check():
             document = self.document()
             legs = [leg for condor in document["condors"] for leg in condor["legs"]] + document["unmatched"]
             is_read = legs and not any(leg["multiplierAssumed"] for leg in legs)
             return document if is_read and all(condor["openedAt"] for condor in document["condors"]) else None
 
-        return until(look, "contracts and orders are read")
+        return until(check, "contracts and orders are read")
 
 
 def _snake(camel: str) -> str:
@@ -392,7 +392,7 @@ def compare_samples(condord: Condord, follower: Follower, wanted: int, seen_by=l
     """
     compared = set()
 
-    def look():
+    def check():
         document = condord.document()
         version = document["version"]
         until(lambda: version in follower.documents or newer_than(follower, version), f"version {version}")
@@ -401,7 +401,7 @@ def compare_samples(condord: Condord, follower: Follower, wanted: int, seen_by=l
             compared.add(version)
         return len(compared) >= wanted
 
-    until(look, f"{wanted} versions compared")
+    until(check, f"{wanted} versions compared")
     return len(compared)
 
 

@@ -52,13 +52,13 @@ def codes(status) -> list[str]:
 def await_account_read(condord) -> dict:
     """The first document with every contract's multiplier and the opening time of the first condor."""
 
-    def look():
+    def check():
         document = condord.document()
         entries = legs_and_unmatched(document)
         is_read = entries and not any(entry["multiplierAssumed"] for entry in entries)
         return document if is_read and document["condors"][0]["openedAt"] else None
 
-    return until(look, "contracts and orders are read")
+    return until(check, "contracts and orders are read")
 
 
 def test_an_adjusted_condor_gets_its_actual_underlying(start):

@@ -72,11 +72,11 @@ def notices(condord, code="assignment"):
 
 
 def await_notices(condord, count, code="assignment"):
-    def look():
+    def check():
         fetch(condord.url + "/api/refresh", method="POST")
         return len(notices(condord, code)) == count
 
-    until(look, lambda: f"{count} {code}: {condord.status()['notices']}", pause=0.2)
+    until(check, lambda: f"{count} {code}: {condord.status()['notices']}", pause=0.2)
     return notices(condord, code)
 
 

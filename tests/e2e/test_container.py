@@ -57,12 +57,12 @@ class Container:
         return pid
 
     def await_line(self, pattern):
-        def look():
+        def check():
             found = [match for line in list(self.lines) if (match := re.search(pattern, line))]
             assert found or self.process.poll() is None, "".join(self.lines)
             return found
 
-        return until(look, lambda: f"stderr contains {pattern}: {self.lines}")[0]
+        return until(check, lambda: f"stderr contains {pattern}: {self.lines}")[0]
 
     def ended(self) -> int:
         code = self.process.wait(120)

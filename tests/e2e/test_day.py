@@ -157,14 +157,14 @@ def test_a_condor_opened_today_counts_from_its_entry(still):
     one_more = [{"symbol": symbol, "qty": held[symbol] + (1 if held[symbol] > 0 else -1)} for symbol in legs]
     simulated.post("positions", positions=one_more, fill=True)
 
-    def look():
+    def check():
         document = matching(simulated, condord)
         if document is None or None in (document["totals"]["dayPl"], document["totals"]["unmatchedDayPl"]):
             return None
         expected = ledger.day_pl(marks := marks_in(document), marks)
         return document if abs(sum_of_the_day(document) - expected) < CENT else None
 
-    document = until(look, lambda: f"the fills count: {condord.document()['totals']}")
+    document = until(check, lambda: f"the fills count: {condord.document()['totals']}")
     [new] = [condor for condor in document["condors"] if condor["id"].endswith("-2")]
     assert new["valuation"]["dayPl"] == pytest.approx(new["valuation"]["unrealizedPl"], abs=CENT)
 

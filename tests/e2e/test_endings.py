@@ -46,12 +46,12 @@ def start(simulated):
 def await_notices(condord, *codes):
     """The first document with exactly these notices."""
 
-    def look():
+    def check():
         document = condord.document()
         found = document["status"]["notices"]
         return document if [notice["code"] for notice in found] == list(codes) else None
 
-    return until(look, lambda: f"notices {codes}: {condord.document()['status']['notices']}")
+    return until(check, lambda: f"notices {codes}: {condord.document()['status']['notices']}")
 
 
 def await_document(condord, condition, what):

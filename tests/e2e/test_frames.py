@@ -76,10 +76,10 @@ def test_a_delta_appends_each_minute_for_every_subscriber_of_the_condor(hasty):
         assert lines[0]["seconds"]
         assert all(second % MINUTE == 0 for second in lines[0]["seconds"])
 
-        def look():
+        def check():
             document = hasty.document()
             mine = followers[0].documents.get(document["version"])
             return mine is not None and (settled(mine), settled(document))
 
-        mine, theirs = until(look, "a version that both have")
+        mine, theirs = until(check, "a version that both have")
         assert mine == theirs

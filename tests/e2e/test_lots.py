@@ -69,11 +69,11 @@ def cards(condord, strikes):
 
 
 def await_cards(condord, strikes, *numbers):
-    def look():
+    def check():
         found = cards(condord, strikes)
         return found if set(found) == set(numbers) else None
 
-    return until(look, lambda: f"{numbers} are shown: {list(cards(condord, strikes))}")
+    return until(check, lambda: f"{numbers} are shown: {list(cards(condord, strikes))}")
 
 
 def test_a_condor_costs_what_alpaca_reports_instead_of_a_rounded_average_times_its_quantity(start, book):

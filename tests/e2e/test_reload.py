@@ -48,12 +48,12 @@ def is_well(document) -> bool:
 def await_well(condord, simulated, connections: int) -> None:
     """Wait until the daemon is healthy after `connections` connections."""
 
-    def look():
+    def check():
         option = streams(simulated)["option"]
         stands = option["accepted"] == connections and len(option["open"]) == 1 and option["open"][0]["subscriptions"]
         return stands and condord.status()["state"] == "live" and is_well(condord.document())
 
-    until(look, f"it is healthy after {connections} connections")
+    until(check, f"it is healthy after {connections} connections")
 
 
 def test_a_new_key_reconnects_once_and_subscribers_see_the_gap_and_the_recovery(simulated, files, condord, follower):

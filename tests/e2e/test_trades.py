@@ -29,13 +29,13 @@ def trades(condord, query=""):
 def await_past(condord, days=390):
     """The answer once the activities of the last `days` have been read."""
 
-    def look():
+    def check():
         body = trades(condord)
         complete_from = body["totals"]["completeFrom"]
         is_read = complete_from and age(complete_from, condord) > dt.timedelta(days=days)
         return is_read and body["trades"] and body
 
-    return until(look, lambda: f"the past is read: {trades(condord)['totals']} {condord.status()['notices']}")
+    return until(check, lambda: f"the past is read: {trades(condord)['totals']} {condord.status()['notices']}")
 
 
 def age(instant, condord):
@@ -60,11 +60,11 @@ def closing_cost(simulated, condor):
 
 
 def await_trade(condord, condor):
-    def look():
+    def check():
         found = [trade for trade in trades(condord)["trades"] if trade["id"] == condor["id"]]
         return found and found[0]
 
-    return until(look, lambda: f"the trade is there: {trades(condord)['totals']}")
+    return until(check, lambda: f"the trade is there: {trades(condord)['totals']}")
 
 
 def assert_closed(simulated, condor, trade):

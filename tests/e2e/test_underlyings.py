@@ -60,11 +60,11 @@ def condors(condord) -> dict[str, dict]:
 def await_stocks(condord, state: str, code: str | None) -> dict:
     """The first status in which the stock stream has this state and code."""
 
-    def look():
+    def check():
         status = condord.status()
         return status if (status["stocks"]["state"], status["stocks"]["code"]) == (state, code) else None
 
-    return until(look, lambda: f"stocks {state} {code}: {condord.status()['stocks']}")
+    return until(check, lambda: f"stocks {state} {code}: {condord.status()['stocks']}")
 
 
 def await_notice(condord, code: str) -> str:
@@ -83,12 +83,12 @@ def refresh(condord) -> None:
 def await_near(condord, symbol: str, price: float) -> dict:
     """The first underlying whose price is about `price`."""
 
-    def look():
+    def check():
         found = underlyings(condord)[symbol]
         is_near = found["price"] is not None and abs(found["price"] - price) <= PRICE_SHARE * price + 0.02
         return found if is_near else None
 
-    return until(look, lambda: f"{symbol} is at {price}: {underlyings(condord)[symbol]}")
+    return until(check, lambda: f"{symbol} is at {price}: {underlyings(condord)[symbol]}")
 
 
 def close_before(snapshot: dict, time: str) -> float:

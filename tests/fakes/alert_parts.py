@@ -77,7 +77,7 @@ class FakeAlerts:
 
 
 class FakeWatch:
-    """A watch that returns `changes` at each look. `has_orders` is what it knows of the account's orders."""
+    """A watch that returns `changes` at each evaluation. `has_orders` is what it knows of the account's orders."""
 
     def __init__(self):
         self.changes = firing()
@@ -92,7 +92,7 @@ class FakeWatch:
         self.has_orders = False
         self.switches += 1
 
-    def look(self, now, now_at):
+    def evaluate(self, now, now_at):
         return self.changes
 
 

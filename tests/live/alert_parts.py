@@ -60,14 +60,16 @@ class Desk:
             self.log.append(transition)
         return [transition.kind for transition in changes.transitions]
 
-    def look(self, *subjects, after=0.0, is_session=True):
+    def evaluate(self, *subjects, after=0.0, is_session=True):
         """Evaluate `subjects` `after` that many seconds; returns the kinds of the transitions."""
         self.pass_time(after, is_session=is_session)
         return self._take(self.alerts.evaluate(subjects, session_seconds=self.session, now_at=self.now_at))
 
     def value(self, value, after=0.0, **fields):
         """Look at the condor with this profit; None is not known."""
-        return self.look(subject({} if value is None else {"percentOfMaxProfit": float(value)}, **fields), after=after)
+        return self.evaluate(
+            subject({} if value is None else {"percentOfMaxProfit": float(value)}, **fields), after=after
+        )
 
     def pass_time(self, seconds, *, is_session=True):
         self.now_at += dt.timedelta(seconds=seconds)

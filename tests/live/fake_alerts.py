@@ -30,7 +30,8 @@ def record(identity, state="firing", since_at=EPOCH_AT, **fields):
 
 
 class FakeAlerts:
-    """`set` is what a look finds next. `loss` fires for every condor with a published loss; unknown changes nothing.
+    """`set` is what the next evaluation finds. `loss` fires for every condor with a published loss; unknown changes
+    nothing.
 
     `counted` has all transitions, in order.
     """
@@ -41,7 +42,7 @@ class FakeAlerts:
         self.wanted = {}
         self.deadline = None
         self.counted = []
-        self.looks = 0
+        self.evaluations = 0
         self.evaluates = False
 
     @property
@@ -65,12 +66,12 @@ class FakeAlerts:
         self.wanted[identity] = state, fields
         self.deadline = due
 
-    def look(self, now, now_at):
-        self.looks += 1
+    def evaluate(self, now, now_at):
+        self.evaluations += 1
         if self.deadline is not None and self.deadline <= now:
             self.deadline = None
         if self.evaluates:
-            self.evaluate()
+            self._evaluate()
         changed, self.wanted = self.wanted, {}
         found = [self.step(identity, state, now_at, **fields) for identity, (state, fields) in changed.items()]
         found = [each for each in found if each is not None]
@@ -80,7 +81,7 @@ class FakeAlerts:
             records=tuple(found),
         )
 
-    def evaluate(self):
+    def _evaluate(self):
         published = {identity: json.unrealized_pl for identity, json in self.edition.valuations.json.items()}
         for identity, pl in published.items():
             if pl is not None:

@@ -272,11 +272,11 @@ def test_after_a_resume_what_was_missed_is_in_the_delta_and_no_event(house):
 
 def test_nothing_is_evaluated_for_a_quote_that_is_not_published(house):
     house.offer(tick(P560, 2.0, 2.1, 1))
-    looks = house.alerts.looks
+    evaluations = house.alerts.evaluations
     for second in range(2, 50):
         house.publisher.offer([tick(P560, second, second + 0.1, second)], house.now)
         house.turn()
-    assert house.alerts.looks == looks
+    assert house.alerts.evaluations == evaluations
 
 
 def test_its_time_is_a_deadline_of_the_publisher(house):

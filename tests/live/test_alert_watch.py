@@ -38,7 +38,7 @@ HALF = f"half:{SPY_ID}"
 
 
 class Watched(House):
-    """A house with a watch behind its publisher: it looks after each turn, and whenever its deadline has come."""
+    """A house with a watch behind its publisher: it evaluates after each turn, and whenever its deadline has come."""
 
     def __init__(self, *rules, positions=(), records=(), has_orders=True, **options):
         super().__init__(None, **options)
@@ -54,15 +54,15 @@ class Watched(House):
         self.set_status(status())
         self.set_positions(positions or spy())
 
-    def look(self):
-        changes = self.watch.look(self.now, self.now_at)
+    def evaluate(self):
+        changes = self.watch.evaluate(self.now, self.now_at)
         self.log += [(each.kind, each.record.id) for each in changes.transitions]
         return changes
 
     def turn(self):
         woken = super().turn()
         if hasattr(self, "watch"):
-            self.look()
+            self.evaluate()
         return woken
 
     def wait(self, seconds):
@@ -412,7 +412,7 @@ def test_changed_rules_are_evaluated_at_once():
     house.quote(2.0)
     house.taken()
     house.alerts.set_rules([half(), rule("more", "percentOfMaxProfit >= 40")], house.now_at)
-    house.look()
+    house.evaluate()
     assert house.taken() == [("firing", f"more:{SPY_ID}")]
 
 
@@ -495,17 +495,17 @@ def test_the_session_clock_counts_only_while_the_session_is_open():
         (25.0, OPEN, 20.0),
         (40.0, OPEN, 35.0),
     ):
-        clock.look(market, now, now_at)
+        clock.count(market, now, now_at)
         assert clock.seconds == expected
 
 
 def test_the_session_clock_stops_at_the_close():
     clock = SessionClock()
     hours = msgspec.structs.replace(OPEN, next_close=EPOCH_AT + dt.timedelta(seconds=30))
-    clock.look(hours, 0.0, EPOCH_AT)
-    clock.look(hours, 100.0, EPOCH_AT + dt.timedelta(seconds=100))
+    clock.count(hours, 0.0, EPOCH_AT)
+    clock.count(hours, 100.0, EPOCH_AT + dt.timedelta(seconds=100))
     assert (clock.seconds, clock.is_open) == (30.0, False)
     unknown = wire.MarketJson(is_open=True, next_open=None, next_close=None)
-    clock.look(unknown, 110.0, EPOCH_AT + dt.timedelta(seconds=110))
-    clock.look(unknown, 120.0, EPOCH_AT + dt.timedelta(seconds=120))
+    clock.count(unknown, 110.0, EPOCH_AT + dt.timedelta(seconds=110))
+    clock.count(unknown, 120.0, EPOCH_AT + dt.timedelta(seconds=120))
     assert (clock.seconds, clock.is_open) == (40.0, True)

@@ -49,17 +49,17 @@ def test_any_one_of_a_list_in_clear_clears():
     desk = Desk(rule(clear=("percentOfMaxProfit < 10", "delta > 5")))
     desk.value(40)
     desk.value(60)
-    assert desk.look(subject({"percentOfMaxProfit": 40.0})) == []
-    assert desk.look(subject({"percentOfMaxProfit": 40.0, "delta": 6.0})) == ["resolved"]
+    assert desk.evaluate(subject({"percentOfMaxProfit": 40.0})) == []
+    assert desk.evaluate(subject({"percentOfMaxProfit": 40.0, "delta": 6.0})) == ["resolved"]
 
 
 @pytest.mark.parametrize("unknown", [{}, {"percentOfMaxProfit": None}, {"percentOfMaxProfit": Between(40.0, 60.0)}])
 def test_what_is_not_known_neither_fires_nor_resolves(unknown):
     desk = Desk(rule())
     desk.value(40)
-    assert desk.look(subject(unknown)) == []
+    assert desk.evaluate(subject(unknown)) == []
     assert desk.value(60) == ["firing"]
-    assert desk.look(subject(unknown)) == []
+    assert desk.evaluate(subject(unknown)) == []
     assert desk.value(60) == []
     assert desk.value(40) == ["resolved"]
 
@@ -67,14 +67,14 @@ def test_what_is_not_known_neither_fires_nor_resolves(unknown):
 def test_what_does_not_apply_is_false():
     desk = Desk(rule())
     desk.value(60)
-    assert desk.look(subject({"percentOfMaxProfit": ABSENT})) == ["resolved"]
+    assert desk.evaluate(subject({"percentOfMaxProfit": ABSENT})) == ["resolved"]
 
 
 def test_for_seconds_counts_session_time_only():
     desk = Desk(rule(for_seconds=60))
     desk.value(40)
     assert desk.value(60) == []
-    assert desk.look(subject({"percentOfMaxProfit": 60.0}), after=3600, is_session=False) == []
+    assert desk.evaluate(subject({"percentOfMaxProfit": 60.0}), after=3600, is_session=False) == []
     assert desk.value(60, after=59) == []
     assert desk.value(60, after=1) == ["firing"]
 
@@ -108,7 +108,7 @@ def test_the_time_for_which_a_condition_has_held_survives_a_restart_up_to_what_w
     assert desk.value(60, after=1) == ["firing"]
 
 
-def test_the_next_look_is_when_it_is_due_or_to_be_saved():
+def test_the_next_evaluation_is_when_it_is_due_or_to_be_saved():
     desk = Desk(rule(for_seconds=12))
     desk.value(40)
     assert desk.alerts.next_seconds(desk.session) is None
@@ -134,7 +134,7 @@ def test_a_restart_while_firing_neither_repeats_nor_forgets():
     assert [desk.value(each) for each in (None, 60, 40)] == [[], [], ["resolved"]]
 
 
-def test_what_holds_at_the_first_look_ever_fires_with_at_start():
+def test_what_holds_at_the_very_first_evaluation_fires_with_at_start():
     desk = Desk(rule())
     assert desk.value(None) == []
     assert desk.value(60) == ["firing"]
@@ -144,7 +144,7 @@ def test_what_holds_at_the_first_look_ever_fires_with_at_start():
     assert not desk.log[-1].record.at_start
 
 
-def test_a_pair_that_was_looked_at_before_a_restart_is_not_at_its_first_look():
+def test_a_subject_evaluated_before_a_restart_does_not_fire_as_at_its_first_evaluation():
     desk = Desk(rule())
     desk.value(40)
     desk.restart()
@@ -152,7 +152,7 @@ def test_a_pair_that_was_looked_at_before_a_restart_is_not_at_its_first_look():
     assert not desk.log[-1].record.at_start
 
 
-def test_what_is_pending_at_its_first_look_fires_with_at_start_after_a_restart_too():
+def test_what_is_pending_at_its_first_evaluation_fires_with_at_start_after_a_restart_too():
     desk = Desk(rule(for_seconds=60))
     desk.value(60)
     desk.value(60, after=30)
@@ -186,8 +186,8 @@ def test_without_a_memory_what_already_holds_fires_at_once():
 def test_without_a_memory_what_condord_cannot_see_yet_fires_after_its_time_and_is_notified(word):
     """At every start the feed is down for a moment, so this shows nothing about the time before."""
     desk = Desk(rule(word, word, for_seconds=60, scope="condor"), records=None)
-    assert desk.look(subject({word: True})) == []
-    assert desk.look(subject({word: True}), after=60) == ["firing"]
+    assert desk.evaluate(subject({word: True})) == []
+    assert desk.evaluate(subject({word: True}), after=60) == ["firing"]
     assert desk.log[-1].notify is None
 
 
@@ -237,18 +237,18 @@ def test_without_a_memory_what_begins_later_is_notified():
     assert (desk.log[-1].notify, desk.log[-1].record.at_start) == (None, False)
     desk.pass_time(100)
     later = subject({"percentOfMaxProfit": 60.0}, key="QQQ-261218-1-2-3-4")
-    assert desk.look(later) == ["firing"]
+    assert desk.evaluate(later) == ["firing"]
     assert desk.log[-1].notify is None
 
 
 def test_nothing_is_evaluated_before_the_memory_is_there_nor_without_rules():
     alerts = Alerts()
     alerts.set_rules([rule()], NOON_AT)
-    looked = {"session_seconds": 0.0, "now_at": NOON_AT}
-    assert alerts.evaluate([subject({"percentOfMaxProfit": 60.0})], **looked).transitions == ()
+    evaluated = {"session_seconds": 0.0, "now_at": NOON_AT}
+    assert alerts.evaluate([subject({"percentOfMaxProfit": 60.0})], **evaluated).transitions == ()
     assert Desk(records=()).value(60) == []
     alerts.recall(())
-    assert len(alerts.evaluate([subject({"percentOfMaxProfit": 60.0})], **looked).transitions) == 1
+    assert len(alerts.evaluate([subject({"percentOfMaxProfit": 60.0})], **evaluated).transitions) == 1
 
 
 def test_a_subject_that_is_not_published_is_held():
@@ -317,7 +317,7 @@ def test_a_resolved_alert_of_a_condor_that_is_gone_stays_resolved_until_the_day_
         desk.value(value)
     assert desk.gone(CONDOR) == []
     assert desk.states() == [(HALF, "resolved")]
-    desk.look(after=DAY.total_seconds())
+    desk.evaluate(after=DAY.total_seconds())
     assert (desk.states(), desk.stored) == ([], {})
 
 
@@ -335,12 +335,12 @@ def test_only_what_is_about_the_break_stays_for_what_is_left_of_a_condor():
     names = ("profit-target", "broken-condor", "assignment")
     desk = Desk(*(each for each in BUILT_IN if each.name in names), rule())
     whole = {"percentOfMaxProfit": 60.0, "brokenCondor": False, "assignment": False}
-    assert desk.look(subject(whole)) == ["firing"]
+    assert desk.evaluate(subject(whole)) == ["firing"]
     left = subject({"brokenCondor": True, "assignment": True}, is_broken=True)
-    assert desk.look(left) == ["ended", "firing", "firing"]
+    assert desk.evaluate(left) == ["ended", "firing", "firing"]
     assert desk.log[-3].record.text.endswith(": the position has lost legs, and this alert has ended.")
-    assert desk.look(subject(whole)) == ["resolved", "resolved", "firing"]
-    assert desk.look(left) == ["ended", "firing", "firing"]
+    assert desk.evaluate(subject(whole)) == ["resolved", "resolved", "firing"]
+    assert desk.evaluate(left) == ["ended", "firing", "firing"]
     assert desk.gone(CONDOR) == ["ended", "ended"]
 
 
@@ -386,7 +386,7 @@ def test_rules_that_changed_while_condord_did_not_run_end_their_alerts():
     assert [each.record.rule for each in desk.log[-2:]] == ["more", "more"]
 
 
-def test_rules_that_change_before_the_first_look_after_a_restart_end_alerts_too():
+def test_rules_that_change_before_the_first_evaluation_after_a_restart_end_alerts_too():
     desk = Desk(rule())
     desk.value(60)
     desk.restart()
@@ -397,22 +397,22 @@ def test_a_rule_is_only_for_what_it_matches():
     desk = Desk(*BUILT_IN, rule("account", "accountDayPl < -100", scope="account"))
     butterfly = subject({"percentOfMaxProfit": 30.0}, kind="ironButterfly")
     condor = subject({"percentOfMaxProfit": 30.0}, key="QQQ-261218-1-2-3-4")
-    assert desk.look(butterfly, condor) == []
-    assert desk.look(butterfly, condor, after=120) == ["firing"]
-    assert desk.look(subject({"accountDayPl": -200.0}, key="account")) == ["firing"]
+    assert desk.evaluate(butterfly, condor) == []
+    assert desk.evaluate(butterfly, condor, after=120) == ["firing"]
+    assert desk.evaluate(subject({"accountDayPl": -200.0}, key="account")) == ["firing"]
     assert (desk.log[-1].record.id, desk.log[-1].record.condor_id) == ("account:account", None)
 
 
 def test_the_basis_decides_which_profit_counts():
     desk = Desk(rule(basis="natural"))
-    assert desk.look(subject({"percentOfMaxProfit": 60.0}, {"percentOfMaxProfit": 40.0})) == []
-    assert desk.look(subject({"percentOfMaxProfit": 40.0}, {"percentOfMaxProfit": 60.0})) == ["firing"]
+    assert desk.evaluate(subject({"percentOfMaxProfit": 60.0}, {"percentOfMaxProfit": 40.0})) == []
+    assert desk.evaluate(subject({"percentOfMaxProfit": 40.0}, {"percentOfMaxProfit": 60.0})) == ["firing"]
     assert desk.log[-1].record.basis == "natural"
 
 
 def test_a_quantity_without_a_basis_has_none_and_a_word_no_value():
     desk = Desk(rule("dates", "daysToExpiration <= 21"), rule("word", "nearStrike"))
-    desk.look(subject({"daysToExpiration": 20.0, "nearStrike": True}))
+    desk.evaluate(subject({"daysToExpiration": 20.0, "nearStrike": True}))
     dates, word = (each.record for each in desk.log)
     assert (dates.value, dates.basis) == (20.0, None)
     assert (word.value, word.threshold, word.basis) == (None, None, None)
@@ -420,9 +420,9 @@ def test_a_quantity_without_a_basis_has_none_and_a_word_no_value():
 
 def test_the_target_has_the_severity_info_while_an_order_closes_there():
     desk = Desk(*BUILT_IN)
-    desk.look(subject({"percentOfMaxProfit": 55.0}, closing_percent=50.0))
+    desk.evaluate(subject({"percentOfMaxProfit": 55.0}, closing_percent=50.0))
     desk.pass_time(120)
-    desk.look(subject({"percentOfMaxProfit": 55.0}, closing_percent=50.0))
+    desk.evaluate(subject({"percentOfMaxProfit": 55.0}, closing_percent=50.0))
     assert desk.log[-1].record.severity == "info"
 
 
@@ -436,26 +436,26 @@ def blind(**fields):
 
 def test_a_critical_rule_that_is_not_known_makes_a_condor_blind():
     desk = Desk(rule("blind", "blind"), rule("stop", "lossMultipleOfCredit >= 2", severity="critical"))
-    assert desk.look(blind()) == []
-    assert desk.look(blind(is_watched=True)) == ["firing"]
-    assert desk.look(blind()) == ["resolved"]
+    assert desk.evaluate(blind()) == []
+    assert desk.evaluate(blind(is_watched=True)) == ["firing"]
+    assert desk.evaluate(blind()) == ["resolved"]
 
 
 def test_blind_fires_after_its_time_for_changing_reasons_and_resolves_with_the_next_usable_quote():
     desk = Desk(rule("blind", "blind", for_seconds=300), rule("stop", "lossMultipleOfCredit >= 2", severity="critical"))
     seen = {"blind": False, "lossMultipleOfCredit": 1.0}
-    assert desk.look(subject(seen, is_watched=True)) == []
-    assert desk.look(blind(is_watched=True), after=10) == []
-    assert desk.look(subject({**seen, "blind": True}, is_watched=True), after=170) == []
+    assert desk.evaluate(subject(seen, is_watched=True)) == []
+    assert desk.evaluate(blind(is_watched=True), after=10) == []
+    assert desk.evaluate(subject({**seen, "blind": True}, is_watched=True), after=170) == []
     desk.pass_time(3600, is_session=False)
-    assert desk.look(blind(is_watched=True), after=129.5) == []
-    assert desk.look(blind(is_watched=True), after=0.5) == ["firing"]
-    assert desk.look(subject(seen, is_watched=True), after=0.25) == ["resolved"]
+    assert desk.evaluate(blind(is_watched=True), after=129.5) == []
+    assert desk.evaluate(blind(is_watched=True), after=0.5) == ["firing"]
+    assert desk.evaluate(subject(seen, is_watched=True), after=0.25) == ["resolved"]
 
 
 def test_a_rule_that_is_not_critical_makes_nothing_blind():
     desk = Desk(rule("blind", "blind"), rule("stop", "lossMultipleOfCredit >= 2"))
-    assert desk.look(blind(is_watched=True)) == []
+    assert desk.evaluate(blind(is_watched=True)) == []
 
 
 # Acknowledging and repeating.
@@ -491,7 +491,7 @@ def test_repeats_count_session_time_and_stop_when_it_is_acknowledged():
     desk.value(60)
     assert desk.alerts.next_seconds(desk.session) == 60
     assert desk.value(60, after=599) == []
-    assert desk.look(subject({}), after=3600, is_session=False) == []
+    assert desk.evaluate(subject({}), after=3600, is_session=False) == []
     assert desk.value(None, after=1) == ["repeat"]
     assert desk.log[-1].record.repeats == 1
     assert desk.value(60, after=600) == ["repeat"]
@@ -537,22 +537,22 @@ def test_a_repeat_has_the_current_severity_and_the_end_goes_to_the_channels_it_w
     [target] = [each for each in BUILT_IN if each.name == "profit-target"]
     desk = Desk(msgspec.structs.replace(target, for_seconds=0, repeat_minutes=1))
 
-    def look(value, closing_percent, after=60):
-        kinds = desk.look(subject({"percentOfMaxProfit": value}, closing_percent=closing_percent), after=after)
+    def evaluate(value, closing_percent, after=60):
+        kinds = desk.evaluate(subject({"percentOfMaxProfit": value}, closing_percent=closing_percent), after=after)
         return [(kind, desk.log[-1].record.severity, desk.log[-1].reach) for kind in kinds]
 
-    assert look(55.0, None) == [("firing", "warning", "warning")]
-    assert look(55.0, 50.0, after=30) == []
+    assert evaluate(55.0, None) == [("firing", "warning", "warning")]
+    assert evaluate(55.0, 50.0, after=30) == []
     assert desk.shown()[0].severity == "warning"
-    assert look(55.0, 50.0, after=30) == [("repeat", "info", "info")]
+    assert evaluate(55.0, 50.0, after=30) == [("repeat", "info", "info")]
     assert (desk.shown()[0].severity, desk.alerts.counts.info) == ("info", 1)
-    assert look(None, None) == [("repeat", "info", "info")]  # what is not known changes nothing
-    assert look(47.0, None) == [("repeat", "warning", "warning")]
-    assert look(47.0, 50.0) == [("repeat", "info", "info")]
+    assert evaluate(None, None) == [("repeat", "info", "info")]  # what is not known changes nothing
+    assert evaluate(47.0, None) == [("repeat", "warning", "warning")]
+    assert evaluate(47.0, 50.0) == [("repeat", "info", "info")]
     desk.restart()
-    assert look(40.0, 50.0) == [("resolved", "info", "warning")]
-    assert look(55.0, 50.0) == [("firing", "info", "info")]
-    assert look(40.0, 50.0) == [("resolved", "info", "info")]
+    assert evaluate(40.0, 50.0) == [("resolved", "info", "warning")]
+    assert evaluate(55.0, 50.0) == [("firing", "info", "info")]
+    assert evaluate(40.0, 50.0) == [("resolved", "info", "info")]
 
 
 def test_repeats_go_on_after_a_restart_and_after_the_rule_changes():
@@ -605,7 +605,7 @@ def test_a_rule_is_evaluated_again_only_if_one_of_its_quantities_has_changed():
 
     def evaluated(**values):
         before = desk.alerts.evaluations
-        desk.look(subject({"percentOfMaxProfit": 40.0, "delta": 0.0, "tested": False, **values}))
+        desk.evaluate(subject({"percentOfMaxProfit": 40.0, "delta": 0.0, "tested": False, **values}))
         return desk.alerts.evaluations - before
 
     assert evaluated() == 3
@@ -631,7 +631,7 @@ def test_a_broken_condor_that_loses_more_is_notified_again():
 
     def broken(lost):
         about = subject({"brokenCondor": lost > 0}, lost=lost, notes={"brokenCondor": f"lost {lost}"})
-        return desk.look(about) + desk.look(about, after=10)
+        return desk.evaluate(about) + desk.evaluate(about, after=10)
 
     assert broken(0) == ["firing"]
     desk.log.clear()
@@ -652,10 +652,10 @@ def test_a_broken_condor_that_loses_more_is_notified_again():
 def test_a_broken_condor_that_was_silent_at_the_start_is_notified_when_it_loses_more():
     desk = Desk(rule("broken", "brokenCondor"))
     desk.alerts.recall(None)
-    assert desk.look(subject({"brokenCondor": True}, lost=1)) == ["firing"]
+    assert desk.evaluate(subject({"brokenCondor": True}, lost=1)) == ["firing"]
     assert desk.log[-1].notify == ()
-    assert desk.look(subject({"brokenCondor": True}, lost=2)) == []
-    assert desk.look(subject({"brokenCondor": True}, lost=2), after=10) == ["firing"]
+    assert desk.evaluate(subject({"brokenCondor": True}, lost=2)) == []
+    assert desk.evaluate(subject({"brokenCondor": True}, lost=2), after=10) == ["firing"]
     assert desk.log[-1].notify is None
 
 
@@ -666,9 +666,9 @@ LOOKS = st.lists(
         st.sampled_from([None, 1.0, 3.0]),
         st.sampled_from([None, True, False]),
         st.sampled_from([30.0, 20.0]),
-        st.sampled_from([0.0, 5.0, 30.0]),  # seconds since the look before
+        st.sampled_from([0.0, 5.0, 30.0]),  # seconds since the evaluation before
         st.sampled_from([None, NOON_AT - DAY, NOON_AT]),  # opened
-        st.sampled_from(["look", "look", "look", "gone", "pause", "rules", "kill"]),
+        st.sampled_from(["evaluate", "evaluate", "evaluate", "gone", "pause", "rules", "kill"]),
     ),
     max_size=12,
 )
@@ -676,9 +676,9 @@ LOOKS = st.lists(
 
 @settings(REPEATABLE, max_examples=80)
 @given(LOOKS)
-def test_evaluating_what_is_skipped_would_change_nothing(looks):
+def test_evaluating_what_is_skipped_would_change_nothing(steps):
     desk, whole = Desk(*RULES), Desk(*RULES)
-    for mark, natural, loss, is_near, days, after, opened_at, what in looks:
+    for mark, natural, loss, is_near, days, after, opened_at, what in steps:
         values = {"lossMultipleOfCredit": loss, "nearStrike": is_near, "daysToExpiration": days, "blind": False}
         about = subject(
             {**values, "percentOfMaxProfit": mark},
@@ -698,7 +698,7 @@ def test_evaluating_what_is_skipped_would_change_nothing(looks):
                 case "kill":
                     each.restart()
         whole.alerts._latest.clear()
-        assert desk.look(about, after=after) == whole.look(about, after=after)
+        assert desk.evaluate(about, after=after) == whole.evaluate(about, after=after)
     assert [each.record for each in desk.log] == [each.record for each in whole.log]
     assert desk.stored == whole.stored
     assert desk.alerts.evaluations <= whole.alerts.evaluations
@@ -726,7 +726,7 @@ class Model:
         if not self.is_firing and self.level is not None and self.level >= 50:
             self.held += seconds
 
-    def look(self, value):
+    def evaluate(self, value):
         """The kinds of transitions of a value."""
         self.level = value
         if value is None:
@@ -776,11 +776,11 @@ class AlertsLikeTheModel(RuleBasedStateMachine):
 
     def value(self, value):
         values = {} if value is None else {"percentOfMaxProfit": float(value)}
-        return self.desk.look(subject(values, opened_at=self.opened_at))
+        return self.desk.evaluate(subject(values, opened_at=self.opened_at))
 
     @step(value=st.one_of(st.none(), st.sampled_from([30, 44, 45, 49, 50, 51, 80])))
     def publish(self, value):
-        self.see(self.value(value), self.model.look(value))
+        self.see(self.value(value), self.model.evaluate(value))
 
     @step(seconds=st.sampled_from([1.0, 5.0, 10.0, 30.0, 60.0]))
     def pass_session(self, seconds):
@@ -793,9 +793,9 @@ class AlertsLikeTheModel(RuleBasedStateMachine):
 
     @step(after=st.sampled_from([0.0, 10.0, 90_000.0]))
     def kill(self, after):
-        """What was counted since the last look is lost, and nothing else: it was saved by the watch."""
+        """What was counted since the last evaluation is lost, and nothing else: it was saved by the watch."""
         level = self.model.level
-        self.see(self.value(level), self.model.look(level))
+        self.see(self.value(level), self.model.evaluate(level))
         for record in self.desk.alerts.unsaved:
             self.desk.stored[record.id] = record
         self.desk.restart(after=after)
@@ -813,7 +813,7 @@ class AlertsLikeTheModel(RuleBasedStateMachine):
         self.opened_at += DAY
         level = self.model.level
         ended = self.model.end()
-        self.see(self.value(level), ended + self.model.look(level))
+        self.see(self.value(level), ended + self.model.evaluate(level))
 
     @step()
     def go(self):

@@ -52,11 +52,11 @@ class Ingester(Condord):
     def await_role(self, role: str, timeout: float = 60.0) -> dict:
         """Wait until it is leader or standby."""
 
-        def look():
+        def check():
             found = self.cluster()
             return found if found.get("role") == role else None
 
-        return until(look, lambda: f"role {role}: {self.stderr}", timeout)
+        return until(check, lambda: f"role {role}: {self.stderr}", timeout)
 
     def metrics(self) -> dict[str, float]:
         """The samples of a scrape."""
@@ -69,11 +69,11 @@ class Ingester(Condord):
     def await_live(self) -> dict:
         """Wait until the ingester's document is that of a live leader."""
 
-        def look():
+        def check():
             status, body = self.get("/api/positions")
             return body if status == 200 and body["status"]["state"] == "live" and body["condors"] else None
 
-        return until(look, lambda: f"a live document: {self.stderr}")
+        return until(check, lambda: f"a live document: {self.stderr}")
 
 
 class Cluster:
@@ -100,10 +100,10 @@ class Cluster:
         """Start two, and return the one that leads first."""
         first, second = self.start("a", *arguments, **options), self.start("b", *arguments, **options)
 
-        def look():
+        def check():
             return next((each for each in (first, second) if each.cluster().get("role") == "leader"), None)
 
-        leader = until(look, lambda: f"a leader: {first.stderr} {second.stderr}")
+        leader = until(check, lambda: f"a leader: {first.stderr} {second.stderr}")
         for each in (first, second):
             each.await_live()
         return leader, first if leader is second else second

@@ -31,11 +31,11 @@ class Relay(Condord):
     def await_code(self, code: str | None) -> dict:
         """Wait until its status has this code."""
 
-        def look():
+        def check():
             status = self.status()
             return status if status["code"] == code else None
 
-        return until(look, f"code {code}")
+        return until(check, f"code {code}")
 
 
 class Raw:
@@ -149,7 +149,7 @@ def compare_servers(one: Condord, other: Condord, wanted: int) -> None:
     """Compare `GET /api/positions` of two servers at `wanted` versions that both had."""
     at: dict[str, dict[int, dict]] = {}
 
-    def look():
+    def check():
         for number, server in enumerate((one, other)):
             document = server.document()
             at.setdefault(document["version"], {})[number] = settled(document)
@@ -157,4 +157,4 @@ def compare_servers(one: Condord, other: Condord, wanted: int) -> None:
         assert all(pair[0] == pair[1] for pair in both)
         return len(both) >= wanted
 
-    until(look, f"{wanted} versions of both", pause=0.0)
+    until(check, f"{wanted} versions of both", pause=0.0)

@@ -167,13 +167,13 @@ def test_a_bus_that_is_back_after_2_s_has_one_leader_again(ingesters):
     time.sleep(2)
     ingesters.nats.start()
 
-    def look():
+    def check():
         found = [each.cluster() for each in (leader, standby)]
         roles = sorted(each.get("role", "") for each in found)
         has_one = roles == ["leader", "standby"] and all(each["leader"] and each["fence"] > fence for each in found)
         return found if has_one else None
 
-    found = until(look, lambda: f"one leader: {leader.stderr} {standby.stderr}")
+    found = until(check, lambda: f"one leader: {leader.stderr} {standby.stderr}")
     assert found[0]["fence"] == found[1]["fence"]
     assert found[0]["leader"] == found[1]["leader"]
     for each in (leader, standby):

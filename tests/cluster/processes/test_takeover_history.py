@@ -47,11 +47,11 @@ def test_a_takeover_makes_no_hole_in_the_line_of_a_condor(ingesters):
     condor = standby.document()["condors"][0]["id"]
     before = recorded(leader, condor).keys()
 
-    def look():
+    def check():
         found = {second: cents for second, cents in recorded(leader, condor).items() if second not in before}
         return found if None not in found.values() else {}
 
-    expected = until(look, "a minute in which both ran", MINUTE_TIMEOUT_SECONDS)
+    expected = until(check, "a minute in which both ran", MINUTE_TIMEOUT_SECONDS)
     until(lambda: stored_minutes(standby), lambda: f"the standby's minute: {standby.stderr}")
     leader.process.kill()
     standby.await_role("leader")

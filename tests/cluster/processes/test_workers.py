@@ -155,13 +155,13 @@ class Served:
     def await_workers(self):
         """Wait until both serve."""
 
-        def look():
+        def check():
             self.get("/livez")
             with ExitStack() as stack:
                 links = [stack.enter_context(closing(socket.create_connection(("127.0.0.1", self.port)))) for _ in "12"]
                 return links and min(self.spread()) > 0
 
-        until(look, "both workers have a connection")
+        until(check, "both workers have a connection")
 
     def await_calm(self):
         """Wait until no connection is open, and give the workers time to count that."""
