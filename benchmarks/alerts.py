@@ -25,7 +25,7 @@ import time
 from collections.abc import Iterable
 from typing import NamedTuple
 
-import house
+import daemon_parts
 from msgspec.structs import replace
 from simulated_week import PL_LINES, Week, lot_leg
 
@@ -85,7 +85,7 @@ class Account:
     def __init__(self, condors: int) -> None:
         self.now = 0.0
         self.alerts = Alerts()
-        self.publisher = house.publisher(alerts=lambda book: AlertWatch(book, self.alerts))
+        self.publisher = daemon_parts.publisher(alerts=lambda book: AlertWatch(book, self.alerts))
         self.watch = self.publisher.alerts.source
         self._raised: set[str] = set()
         self.condors = holdings(condors)
@@ -168,7 +168,7 @@ class Account:
     def _start(self) -> None:
         publisher = self.publisher
         session = MarketJson(is_open=True, next_open=AT, next_close=AT + dt.timedelta(hours=3))
-        publisher.set_status(replace(house.live_status(), market=session), self.now, self.at)
+        publisher.set_status(replace(daemon_parts.live_status(), market=session), self.now, self.at)
         lots = [lot(number, legs, self._prices) for number, legs in enumerate(self.condors)]
         publisher.set_positions(self._positions(), self.now, self.at, lots=lots)
         self.watch.note_orders()
@@ -187,7 +187,7 @@ class Account:
     def _positions(self):
         """Each condor was sold for a little more than it is worth."""
         found = []
-        for each in house.positions(self.held):
+        for each in daemon_parts.positions(self.held):
             entry_e4 = round(10_000 * (self._prices[each.symbol] + (0.1 if each.quantity < 0 else 0.0)))
             found.append(replace(each, average_entry_e4=entry_e4, cost_basis_e4=100 * entry_e4 * each.quantity))
         return found

@@ -24,7 +24,7 @@ import zlib
 from collections.abc import Callable
 from typing import NamedTuple
 
-import house
+import daemon_parts
 
 from condord.core.quote import Tick
 from condord.live import compression
@@ -57,24 +57,24 @@ class Frames:
     """The frames of a publisher with `CONDORS` condors."""
 
     def __init__(self) -> None:
-        today = house.utc_now().date()
+        today = daemon_parts.utc_now().date()
         self._condors = [legs(today + dt.timedelta(weeks=1 + number)) for number in range(CONDORS)]
-        self._publisher = house.publisher()
+        self._publisher = daemon_parts.publisher()
         self._now = self._moves = 0
         held = {symbol: quantity for condor in self._condors for symbol, quantity in condor.items()}
-        self._publisher.set_positions(house.positions(held), self._now, house.utc_now())
+        self._publisher.set_positions(daemon_parts.positions(held), self._now, daemon_parts.utc_now())
         self._subscriber = self._publisher.fanout.subscribe(
-            selection=Selection(), interval_seconds=0.0, version=None, now_at=house.utc_now(), wake=lambda: None
+            selection=Selection(), interval_seconds=0.0, version=None, now_at=daemon_parts.utc_now(), wake=lambda: None
         )
         self._move(list(held))
 
     def snapshot(self) -> bytes:
         """Return the snapshot of a new subscriber."""
         newcomer = self._publisher.fanout.subscribe(
-            selection=Selection(), interval_seconds=0.0, version=None, now_at=house.utc_now(), wake=lambda: None
+            selection=Selection(), interval_seconds=0.0, version=None, now_at=daemon_parts.utc_now(), wake=lambda: None
         )
         try:
-            return newcomer.take(house.utc_now)
+            return newcomer.take(daemon_parts.utc_now)
         finally:
             self._publisher.fanout.unsubscribe(newcomer)
 
@@ -85,7 +85,7 @@ class Frames:
     def _move(self, symbols: list[str]) -> bytes:
         self._now += 1
         self._moves += 1
-        at = house.utc_now()
+        at = daemon_parts.utc_now()
         bid = 2 + self._moves % 47 / 20
         ticks = [
             Tick(symbol, at, round(bid + place % 7 / 10, 2), round(bid + place % 7 / 10 + 0.05, 2), 10 + place, 12)

@@ -95,16 +95,16 @@ class Case(NamedTuple):
 
 def serve_condord(window_ms: int, subscribers: int, workers: int) -> None:
     """Be the daemon; each line of standard input is the time of a quote."""
-    import house
+    import daemon_parts
 
     from condord.core.quote import Tick
 
-    class Quotes(house.FakeSupervisor):
+    class Quotes(daemon_parts.FakeSupervisor):
         number = 0
 
         async def run(self) -> None:
-            self.sink.set_positions(house.positions(LEGS))
-            self._offer(house.utc_now(), *LEGS)
+            self.sink.set_positions(daemon_parts.positions(LEGS))
+            self._offer(daemon_parts.utc_now(), *LEGS)
             asyncio.get_running_loop().add_reader(0, self._read)
             await asyncio.Event().wait()
 
@@ -117,7 +117,7 @@ def serve_condord(window_ms: int, subscribers: int, workers: int) -> None:
             bid = 2 + self.number % 50 / 100
             self.sink.offer([Tick(symbol, at, bid, bid + 0.05, 10, 12) for symbol in symbols])
 
-    house.serve(Quotes, window_ms / 1000, subscribers, workers)
+    daemon_parts.serve(Quotes, window_ms / 1000, subscribers, workers)
 
 
 def serve_naive() -> None:

@@ -31,7 +31,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-import house
+import daemon_parts
 import msgspec
 
 from condord.core.quote import Tick
@@ -59,16 +59,16 @@ def account(condors: int, a_day: int = A_DAY) -> dict[str, int]:
     return held
 
 
-class House:
+class MeasuredPublisher:
     """An account with quotes, subscribers and a clock of its own."""
 
     def __init__(self, condors: int) -> None:
         self.held = account(condors)
-        self.publisher: Publisher = house.publisher()
+        self.publisher: Publisher = daemon_parts.publisher()
         self.now = 0.0
         self.taken = 0
         self._round = itertools.count(1)
-        self.publisher.set_positions(house.positions(self.held), self.now, AT)
+        self.publisher.set_positions(daemon_parts.positions(self.held), self.now, AT)
         self.quote(self.held)
         self.turn()
 
@@ -100,7 +100,7 @@ class House:
 
     def turn(self) -> None:
         """End a window: publish, and let all subscribers take it."""
-        self.now += 2 * house.WINDOW_SECONDS
+        self.now += 2 * daemon_parts.WINDOW_SECONDS
         wake(self.publisher.tick(self.now, AT))
 
 
@@ -132,60 +132,62 @@ def least(repetitions: int, work: Callable[[], object], prepare: Callable[[], ob
 
 def reading(condors: int, repetitions: int) -> float:
     """Measure the first reading of the account, as costly as one that changes everything."""
-    rows = house.positions(account(condors))
-    return least(repetitions, lambda: house.publisher().set_positions(rows, 0.0, AT))
+    rows = daemon_parts.positions(account(condors))
+    return least(repetitions, lambda: daemon_parts.publisher().set_positions(rows, 0.0, AT))
 
 
 def crowded(condors: int, repetitions: int) -> float:
     """Measure the same for an account on one expiration."""
-    rows = house.positions(account(condors, condors))
-    return least(repetitions, lambda: house.publisher().set_positions(rows, 0.0, AT))
+    rows = daemon_parts.positions(account(condors, condors))
+    return least(repetitions, lambda: daemon_parts.publisher().set_positions(rows, 0.0, AT))
 
 
 def window(condors: int, repetitions: int) -> float:
     """Measure one publication of everything."""
-    house = House(condors)
-    assert len(house.condors) == condors
-    return publication(house, [EVERYTHING], repetitions)
+    measured = MeasuredPublisher(condors)
+    assert len(measured.condors) == condors
+    return publication(measured, [EVERYTHING], repetitions)
 
 
 def document(condors: int, repetitions: int) -> float:
     """Measure building and encoding the document."""
-    edition = House(condors).publisher.book.edition
+    edition = MeasuredPublisher(condors).publisher.book.edition
     return least(repetitions, lambda: msgspec.json.encode(edition.document(AT)))
 
 
 def quotes(a_second: int, repetitions: int) -> float:
     """Measure a second of quotes: four windows with a quarter of them each."""
-    house = House(SMALL)
-    house.follow([EVERYTHING])
-    cycle = itertools.cycle(house.held)
+    measured = MeasuredPublisher(SMALL)
+    measured.follow([EVERYTHING])
+    cycle = itertools.cycle(measured.held)
 
     def second() -> None:
         for _ in range(4):
-            house.quote(itertools.islice(cycle, a_second // 4))
-            house.turn()
+            measured.quote(itertools.islice(cycle, a_second // 4))
+            measured.turn()
 
     return least(repetitions, second)
 
 
 def subscribers(count: int, repetitions: int) -> float:
     """Measure one publication to all subscribers."""
-    return publication(House(ONE), [EVERYTHING] * count, repetitions)
+    return publication(MeasuredPublisher(ONE), [EVERYTHING] * count, repetitions)
 
 
 def filters(count: int, repetitions: int) -> float:
     """Measure one publication to as many filters."""
-    house = House(MANY)
-    return publication(house, [Selection(condors=frozenset([name])) for name in house.condors[:count]], repetitions)
+    measured = MeasuredPublisher(MANY)
+    return publication(
+        measured, [Selection(condors=frozenset([name])) for name in measured.condors[:count]], repetitions
+    )
 
 
-def publication(house: House, selections: list[Selection], repetitions: int) -> float:
+def publication(measured: MeasuredPublisher, selections: list[Selection], repetitions: int) -> float:
     """Measure a window in which every leg has a new quote, so that each subscriber has something to take."""
-    house.follow(selections)
-    house.taken = 0
-    seconds = least(repetitions, house.turn, lambda: house.quote(house.held))
-    assert house.taken == repetitions * len(selections)
+    measured.follow(selections)
+    measured.taken = 0
+    seconds = least(repetitions, measured.turn, lambda: measured.quote(measured.held))
+    assert measured.taken == repetitions * len(selections)
     return seconds
 
 

@@ -80,7 +80,7 @@ class Stopwatch:
 
 def ours(url: str, quotes: int) -> None:
     """Print what a quote costs in condord."""
-    import house
+    import daemon_parts
 
     from condord.daemon.feed import Feed
     from condord.daemon.grouper import Grouper
@@ -93,10 +93,14 @@ def ours(url: str, quotes: int) -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         feed = CountingFeed(
-            house.publisher(), loop=loop, now_at=house.utc_now, work=Grouper().run, past=house.unrecorded_past()
+            daemon_parts.publisher(),
+            loop=loop,
+            now_at=daemon_parts.utc_now,
+            work=Grouper().run,
+            past=daemon_parts.unrecorded_past(),
         )
-        feed.set_positions(house.positions(HELD))
-        running = asyncio.create_task(house.option_stream(url, SYMBOLS, feed).run())
+        feed.set_positions(daemon_parts.positions(HELD))
+        running = asyncio.create_task(daemon_parts.option_stream(url, SYMBOLS, feed).run())
         await watch.finish(running)
 
     watch = Stopwatch(quotes)
@@ -128,7 +132,7 @@ def theirs(url: str, quotes: int) -> None:
 
 def daemon(url: str, window_seconds: float) -> None:
     """Be the daemon until SIGTERM; then print how many quotes came, in what time, and the latencies."""
-    import house
+    import daemon_parts
 
     from condord.daemon import build
     from condord.daemon.feed import Feed
@@ -159,10 +163,10 @@ def daemon(url: str, window_seconds: float) -> None:
             super()._turn()
             kind = ""
 
-    class Quotes(house.FakeSupervisor):
+    class Quotes(daemon_parts.FakeSupervisor):
         async def run(self) -> None:
-            self.sink.set_positions(house.positions(HELD))
-            await house.option_stream(url, SYMBOLS, self.sink, TimedStream).run()
+            self.sink.set_positions(daemon_parts.positions(HELD))
+            await daemon_parts.option_stream(url, SYMBOLS, self.sink, TimedStream).run()
 
     wake = SubscriberWriter.wake
 
@@ -173,7 +177,7 @@ def daemon(url: str, window_seconds: float) -> None:
 
     SubscriberWriter.wake = timed_wake
     build.Feed = TimedFeed
-    house.serve(Quotes, window_seconds)
+    daemon_parts.serve(Quotes, window_seconds)
     print(json.dumps({"rate": arrived[0] / (arrived[2] - arrived[1]), **latencies}))
 
 

@@ -17,8 +17,8 @@ import argparse
 import datetime as dt
 from typing import NamedTuple
 
+import daemon_parts
 import growth
-import house
 from msgspec.structs import replace
 
 from condord.core.occ import parse
@@ -55,12 +55,12 @@ class Hour:
 
     def __init__(self, condors: int) -> None:
         self.held = growth.account(condors)
-        self.publisher = house.publisher()
+        self.publisher = daemon_parts.publisher()
         self.now = 0.0
         self.number = 0
-        self.publisher.set_positions(house.positions(self.held), self.now, self.at)
+        self.publisher.set_positions(daemon_parts.positions(self.held), self.now, self.at)
         session = MarketJson(is_open=True, next_open=AT, next_close=AT + dt.timedelta(hours=3))
-        self.publisher.set_status(replace(house.live_status(), market=session), self.now, self.at)
+        self.publisher.set_status(replace(daemon_parts.live_status(), market=session), self.now, self.at)
         self.subscriber = self._subscribe()
         self.move()
         self.pass_time(1.0)

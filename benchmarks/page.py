@@ -120,19 +120,19 @@ class Cost(NamedTuple):
 
 def serve(condors: int) -> None:
     """Run the daemon; in every window, one leg of each condor has a new quote."""
+    import daemon_parts
     import growth
-    import house
 
     from condord.core.quote import Tick
     from condord.live.minutes import Holding, MinuteRow
 
-    class Quotes(house.FakeSupervisor):
+    class Quotes(daemon_parts.FakeSupervisor):
         async def run(self) -> None:
             held = growth.account(condors)
-            self.sink.set_positions(house.positions(held))
+            self.sink.set_positions(daemon_parts.positions(held))
             symbols = list(held)
             self._offer(symbols, 0)
-            self.sink.set_status(house.live_status())
+            self.sink.set_status(daemon_parts.live_status())
             self._draw()
             number = 0
             while True:
@@ -144,7 +144,7 @@ def serve(condors: int) -> None:
             """A session of a whole day on every card."""
             book = self.sink._publisher.book  # noqa: SLF001 - what the clock would do in a day
             held = {value.id for _, value in book.edition.valuations.core.values()}
-            now = int(house.utc_now().timestamp()) // 60 * 60
+            now = int(daemon_parts.utc_now().timestamp()) // 60 * 60
             for minute in range(SESSION_MINUTES):
                 unknown = dict.fromkeys(("natural_cents", "price_e4", "low", "high", "quantity"))
                 known = {"second": now - 60 * (SESSION_MINUTES - minute), "cents": 100 * (7 * minute % 97)}
@@ -154,14 +154,14 @@ def serve(condors: int) -> None:
             book.edition.restart({each: book.pl_history.of(each) for each in held})
 
         def _offer(self, symbols: list[str], number: int) -> None:
-            at = house.utc_now()
+            at = daemon_parts.utc_now()
             ticks = []
             for index, symbol in enumerate(symbols):
                 bid = 2 + (7 * index + 3 * number) % 50 / 100
                 ticks.append(Tick(symbol, at, bid, bid + 0.05, 10, 12))
             self.sink.offer(ticks)
 
-    house.serve(Quotes, WINDOW_MS / 1e3)
+    daemon_parts.serve(Quotes, WINDOW_MS / 1e3)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
-import house
+import daemon_parts
 from msgspec.structs import replace
 
 from condord.core import occ
@@ -194,7 +194,7 @@ class Week:
         self.feed = IndicativeFeed(seed)
         self.held = {each.lot.id: each for each in map(self._open_condor, range(len(PLANS)))}
         self.alerts = Alerts()
-        self.publisher = house.publisher(alerts=lambda book: AlertWatch(book, self.alerts), on_alerts=self._take)
+        self.publisher = daemon_parts.publisher(alerts=lambda book: AlertWatch(book, self.alerts), on_alerts=self._take)
         self._start()
 
     @property
@@ -269,7 +269,7 @@ class Week:
         counts = {symbol: count for each in self.held.values() for symbol, count in each.quantities.items()}
         assert len(counts) == 4 * len(PLANS)
         found = []
-        for each in house.positions(counts):
+        for each in daemon_parts.positions(counts):
             entry_e4 = round(10_000 * prices[each.symbol])
             cost_e4 = 100 * entry_e4 * counts[each.symbol]
             found.append(replace(each, average_entry_e4=entry_e4, cost_basis_e4=cost_e4))
@@ -277,7 +277,7 @@ class Week:
 
     def _set_status(self, closes: dt.datetime, *, is_open: bool, state: str = "live") -> None:
         market = MarketJson(is_open=is_open, next_open=closes + dt.timedelta(hours=17.5), next_close=closes)
-        live = house.live_status()
+        live = daemon_parts.live_status()
         read = replace(live.positions, read_at=self.at)
         status = replace(live, state=state if is_open else "closed", market=market, positions=read, since=self.at)
         self.publisher.set_status(status, self.now, self.at)

@@ -24,7 +24,7 @@ def check(server, *accounts, account="", credentials=None, environ=None, url=Non
         own = server.bus(login=ADMIN)
         async with running(own):
             for each in accounts:
-                await ReadyLease(own, each).acquire("desk:4711")
+                await ReadyLease(own, each).acquire("host:4711")
             return await bus.checked(cluster, credentials, environ or {}, account)
 
     return asyncio.run(scene())
@@ -33,7 +33,7 @@ def check(server, *accounts, account="", credentials=None, environ=None, url=Non
 def test_a_bus_with_a_leader_is_ok(nats_server):
     found = check(nats_server(), "paper")
     assert (found.result, found.name) == ("ok", "bus")
-    assert "account paper, led by desk:4711" in found.text
+    assert "account paper, led by host:4711" in found.text
 
 
 ADMIN = BusLogin(kind="password", secret=Secret("admin:p"))

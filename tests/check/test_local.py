@@ -32,8 +32,8 @@ def test_a_relay_uses_the_port_but_not_the_stream(machine):
 @pytest.mark.parametrize(
     ("role", "leader", "words"),
     [
-        ("leader", "desk:1", "has it, and streams"),
-        ("standby", "desk:1", "stands by: desk:1 leads and has it"),
+        ("leader", "host:1", "has it, and streams"),
+        ("standby", "host:1", "stands by: host:1 leads and has it"),
         ("standby", None, "stands by: nobody leads"),
     ],
 )

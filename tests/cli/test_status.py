@@ -252,8 +252,8 @@ def test_a_relay_shows_its_source_and_its_lag():
     assert not [line for line in shown if line.startswith("stocks")]
     shown = lines(cluster={**cluster, "lagMs": None})
     assert "relay of     https://a.example, gaps 1, dropped 0" in shown
-    led = {**cluster, "source": None, "leader": "desk:4711", "fence": 12}
-    assert "relay of     desk:4711 on a bus, fence 12, 12 ms behind, gaps 1, dropped 0" in lines(cluster=led)
+    led = {**cluster, "source": None, "leader": "host:4711", "fence": 12}
+    assert "relay of     host:4711 on a bus, fence 12, 12 ms behind, gaps 1, dropped 0" in lines(cluster=led)
     unled = {**led, "leader": None, "fence": None}
     assert "relay of     a bus, on which no leader is known, fence 0, 12 ms behind, gaps 1, dropped 0" in lines(
         cluster=unled
@@ -261,9 +261,9 @@ def test_a_relay_shows_its_source_and_its_lag():
 
 
 def test_an_ingester_shows_whether_it_leads_and_which_one_does():
-    cluster = {"role": "standby", "leader": "desk-2:811", "fence": 7}
+    cluster = {"role": "standby", "leader": "host-2:811", "fence": 7}
     shown = lines(state="standby", cluster=cluster, stocks=None)
-    assert "cluster      standby, desk-2:811 leads, fence 7" in shown
+    assert "cluster      standby, host-2:811 leads, fence 7" in shown
     assert [line for line in shown if line.startswith("upstream     standby since ")]
     shown = lines(cluster={"role": "standby", "leader": None, "fence": None}, stocks=None)
     assert "cluster      standby, no leader is known, fence 0" in shown
@@ -277,7 +277,7 @@ def test_the_remedy_for_a_file_that_cannot_be_written_is_separate_from_its_notic
 
 
 def test_a_lost_source_is_shown_with_the_remedy():
-    reason = with_remedy("desk has lost its source http://127.0.0.1:1: it answers 503", LOST_REMEDIES["sourceLost"])
+    reason = with_remedy("relay-1 has lost its source http://127.0.0.1:1: it answers 503", LOST_REMEDIES["sourceLost"])
     shown = lines(state="reconnecting", code="sourceLost", reason=reason)
     assert "to do        If it lasts, check that the source runs and can be reached." in shown
 

@@ -401,7 +401,7 @@ def test_while_a_relay_has_lost_its_source_nothing_is_confirmed():
         **documents.status(),
         "state": "reconnecting",
         "code": "sourceLost",
-        "reason": "desk has lost its source",
+        "reason": "relay-1 has lost its source",
     }
     shown = lines(status=lost)
     assert "unconfirmed" in shown[1]

@@ -1,4 +1,4 @@
-"""A leader that publishes a house on a bus, and what follows it, all in the loop of the test."""
+"""A leader that publishes an account on a bus, and what follows it, all in the loop of the test."""
 
 import asyncio
 import contextlib
@@ -17,7 +17,7 @@ from condord.live.frames import framed
 from condord.live.published import EVERYTHING
 from condord.live.replica import Replica, empty_edition
 from condord.live.source_clock import SourceClock
-from tests.live.accounts import House, make_edition, settled, spy, status
+from tests.live.accounts import PublishingService, make_edition, settled, spy, status
 
 from .nats_server import eventually, running
 
@@ -25,8 +25,8 @@ ACCOUNT = "acct"
 BEAT_SECONDS = 0.2
 
 
-class LedHouse(House):
-    """A house of another epoch."""
+class EpochService(PublishingService):
+    """A publishing service with the epoch `epoch`."""
 
     def __init__(self, epoch):
         self._made = make_edition(epoch=epoch)
@@ -44,11 +44,11 @@ class LedHouse(House):
 
 
 class Leader:
-    """Publishes `house` while `beats`; `lose` names what the next publishes lose."""
+    """Publishes `service` while `beats`; `lose` names what the next publishes lose."""
 
     def __init__(self, bus, *, fence=1, epoch="k3f9", name="a:1", answer=None):
         self.bus, self.fence, self.name = bus, fence, name
-        self.house = LedHouse(epoch)
+        self.service = EpochService(epoch)
         self.beats = True
         self.overtaken = []
         self.publisher = BusPublisher(
@@ -61,17 +61,17 @@ class Leader:
             resume=self.resumed,
         )
         self.reading = EventBlocks()
-        self.upstream = self.house.subscribe(EVERYTHING)
+        self.upstream = self.service.subscribe(EVERYTHING)
         self.asked = 0
 
     def resumed(self, version):
-        return caught_up(self.house.fanout, version, self.house.now_at)
+        return caught_up(self.service.fanout, version, self.service.now_at)
 
     async def refuse(self, method, target):
         raise Unavailable(f"no {method} {target}", "")
 
     def snapshot(self):
-        document = self.house.edition.document(self.house.now_at)
+        document = self.service.edition.document(self.service.now_at)
         return document.version, framed("snapshot", document, document.version)
 
     def begin(self):
@@ -80,12 +80,12 @@ class Leader:
         self.pump()
 
     def pump(self):
-        for event in self.reading.feed(self.upstream.take(lambda: self.house.now_at)):
+        for event in self.reading.feed(self.upstream.take(lambda: self.service.now_at)):
             self.publisher.take(event)
 
     def move(self, count=1):
         for _ in range(count):
-            self.house.move()
+            self.service.move()
             self.pump()
 
     def move_unheard(self):
@@ -101,7 +101,7 @@ class Leader:
             while True:
                 await asyncio.sleep(BEAT_SECONDS)
                 if self.beats:
-                    self.house.fanout.heartbeat(self.house.now_at)
+                    self.service.fanout.heartbeat(self.service.now_at)
                     self.pump()
 
 
@@ -112,10 +112,10 @@ class Followed:
         self.bus = bus
         edition = empty_edition(1024)
         self.replica = Replica(edition, Fanout(edition, ring_size=256, follows=True))
-        self.clock = SourceClock(lambda: LedHouse.__mro__[1].now_at.fget(self))
+        self.clock = SourceClock(lambda: EpochService.__mro__[1].now_at.fget(self))
         self.now, self.clock_is_ahead_by = 100.0, 0.0
         loop = asyncio.get_running_loop()
-        self.feed = RelayFeed(self.replica, loop=loop, clock=self.clock, observe=lambda _: None, machine="desk")
+        self.feed = RelayFeed(self.replica, loop=loop, clock=self.clock, observe=lambda _: None, machine="relay-1")
         self.blocks, self.losses, self.refused = [], [], []
         self.follower = BusFollower(bus, account, self, refused=self.refused.append, chance=random.random)
 
@@ -144,7 +144,7 @@ class Followed:
         return settled(encoded)
 
     def is_at(self, leader):
-        return self.version == leader.house.edition.version and self.code is None
+        return self.version == leader.service.edition.version and self.code is None
 
     @property
     def names(self):

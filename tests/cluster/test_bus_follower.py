@@ -40,7 +40,7 @@ def play(nats_server, scene, *, leaders=1, account=ACCOUNT, **options):
 
 
 def same(followed, leader):
-    assert followed.document() == leader.house.document(EVERYTHING)
+    assert followed.document() == leader.service.document(EVERYTHING)
 
 
 @pytest.mark.slow
@@ -52,7 +52,7 @@ def test_the_document_is_that_of_the_leader_at_every_version(nats_server):
             leader.move()
             await caught(followed, leader)
             same(followed, leader)
-        leader.house.set_positions((*spy(), position(C650, 1)))
+        leader.service.set_positions((*spy(), position(C650, 1)))
         leader.pump()
         await caught(followed, leader)
         same(followed, leader)
@@ -227,7 +227,7 @@ def test_a_stored_snapshot_is_no_leader_that_could_be_lost(nats_server, caplog):
         async with working(followed):
             await eventually(lambda: "There is no leader yet" in caplog.messages)
             await asyncio.sleep(0.5)
-        assert followed.version == leader.house.edition.version
+        assert followed.version == leader.service.edition.version
 
     asyncio.run(scene())
     assert "The leader is lost" not in caplog.messages
@@ -444,7 +444,7 @@ def test_what_is_not_a_frame_is_passed_over_and_what_is_unreadable_is_asked_for_
         await caught(followed, leader)
         subject = f"condord.{ACCOUNT}.frames"
         leader.bus.publish(subject, b"hello")
-        number = leader.house.edition.number
+        number = leader.service.edition.number
         headers = {"Fence": "1", "Kind": "delta", "Version": f"epoch0-{number + 1}", "Base": str(number)}
         leader.bus.publish(subject, f"event: delta\nid: epoch0-{number + 1}\ndata: [1]\n\n".encode(), headers)
         leader.bus.publish(subject, b"event: weather\ndata: {}\n\n", {"Fence": "1", "Kind": "weather"})

@@ -15,7 +15,7 @@ from condord.live import catch_up
 from condord.live.fanout import Fanout
 from condord.live.published import EVERYTHING
 from condord.live.replica import Replica, SourceEvent, empty_edition
-from tests.live.accounts import C630, C650, House, position, spy, status
+from tests.live.accounts import C630, C650, PublishingService, position, spy, status
 from tests.live.replicas import Client
 
 
@@ -353,15 +353,15 @@ class LossyBus:
 
 
 class Relayed:
-    """A house that is published on a lossy bus, and the replica of what follows it."""
+    """A publishing service whose events are sent on a lossy bus, and the replica of what follows it."""
 
     def __init__(self):
-        self.house = House(spy())
-        self.house.set_status(status())
+        self.service = PublishingService(spy())
+        self.service.set_status(status())
         self.bus, self.reading = LossyBus(), EventBlocks()
         self.publisher = BusPublisher(self.bus, "a", snapshot=lambda: None, overtaken=lambda: None)
         self.publisher.lead(1, "a:1")
-        self.upstream = self.house.subscribe(EVERYTHING)
+        self.upstream = self.service.subscribe(EVERYTHING)
         edition = empty_edition(1024)
         self.replica = Replica(edition, Fanout(edition, ring_size=256, follows=True))
         self.client = None
@@ -373,9 +373,9 @@ class Relayed:
         """Do one of `STEPS` before what is published is delivered, or not."""
         match step:
             case "beat":
-                self.house.fanout.heartbeat(self.house.now_at)
+                self.service.fanout.heartbeat(self.service.now_at)
             case "positions":
-                self.house.set_positions(next(self.accounts))
+                self.service.set_positions(next(self.accounts))
             case "connect":
                 self.order.begin(0.0)
             case "catch up" if self.order.is_behind:
@@ -383,17 +383,17 @@ class Relayed:
             case "late" if self.former:
                 self.deliver(*self.former[len(self.former) // 2])
             case "move" | "twice":
-                self.house.move()
+                self.service.move()
             case "lose":
-                self.house.move(C630)  # of another contract, so that no later event makes up for it
+                self.service.move(C630)  # of another contract, so that no later event makes up for it
 
     def publish(self):
-        for event in self.reading.feed(self.upstream.take(lambda: self.house.now_at)):
+        for event in self.reading.feed(self.upstream.take(lambda: self.service.now_at)):
             self.publisher.take(event)
 
     def take(self, events):
         for event in events:
-            self.replica.take(event, self.house.now, self.house.now_at)
+            self.replica.take(event, self.service.now, self.service.now_at)
         if self.client is None and self.replica.is_known:
             self.client = Client(Server(self))
         if self.client is not None:
@@ -405,7 +405,7 @@ class Relayed:
             self.take(self.order.take(head, event, 0.0))
 
     def catch_up(self):
-        answer = catch_up.caught_up(self.house.fanout, self.replica.resume_version, self.house.now_at)
+        answer = catch_up.caught_up(self.service.fanout, self.replica.resume_version, self.service.now_at)
         passed = self.order.catch_up(1, EventBlocks().feed(answer), 0.0)
         self.replica.begin()
         self.take(passed or [])
@@ -419,7 +419,7 @@ class Server:
 
     @property
     def now_at(self):
-        return self.relayed.house.now_at
+        return self.relayed.service.now_at
 
     def subscribe(self, selection, interval, version, coding):
         return self.fanout.subscribe(
@@ -440,6 +440,6 @@ def test_whatever_the_bus_does_a_subscriber_has_the_document_of_the_leader_in_th
         for head, block in frames if step != "lose" else []:
             for _ in range(1 + (step == "twice")):
                 relayed.deliver(head, block)
-        if relayed.order.version == relayed.house.edition.version:
-            assert relayed.client.document == relayed.house.document(EVERYTHING)
-    assert relayed.order.version == relayed.house.edition.version
+        if relayed.order.version == relayed.service.edition.version:
+            assert relayed.client.document == relayed.service.document(EVERYTHING)
+    assert relayed.order.version == relayed.service.edition.version

@@ -36,7 +36,7 @@ def test_each_event_is_published_unchanged_with_the_one_before_it(nats_server):
         leader.move()
         leader.begin()
         leader.move(3)
-        leader.house.fanout.heartbeat(leader.house.now_at)
+        leader.service.fanout.heartbeat(leader.service.now_at)
         leader.pump()
         await eventually(lambda: len(frames) >= 4)
         heads = [head_of(frame.headers) for frame in frames[:4]]
@@ -62,7 +62,7 @@ def test_a_snapshot_is_stored_at_once_and_after_each_change_of_positions(nats_se
         first = await eventually(stored)
         assert first.fence == 7
         assert first.value == leader.snapshot()[1]
-        leader.house.set_positions(())
+        leader.service.set_positions(())
         leader.pump()
 
         async def is_new():

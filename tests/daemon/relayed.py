@@ -16,14 +16,14 @@ from condord.live.published import EVERYTHING
 from condord.live.replica import Replica, empty_edition
 from condord.live.source_clock import SourceClock
 from condord.live.wire import ClusterJson
-from tests.live.accounts import House, events, spy, status
+from tests.live.accounts import PublishingService, events, spy, status
 
 
 class Relayed:
     """Must be made in a running loop. `pass_events` gives the feed what `source` has published."""
 
     def __init__(self, *, is_worker=False, **settings):
-        self.source = House(spy())
+        self.source = PublishingService(spy())
         self.source.set_status(status())
         self.settings = Server(**settings)
         self.role = "relay"
@@ -36,7 +36,7 @@ class Relayed:
             loop=asyncio.get_running_loop(),
             clock=self.clock,
             observe=self.observed.append,
-            machine="desk",
+            machine="relay-1",
             source="http://127.0.0.1:1",
             is_worker=is_worker,
         )

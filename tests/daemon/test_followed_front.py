@@ -34,12 +34,12 @@ class Spy:
 
 def test_events_of_a_leader_are_published_and_requests_answered_under_its_name_and_fence():
     log = []
-    announced = Announcements(Spy("publisher", log), Spy("answers", log), Spy("follower", log), "desk-1:5")
+    announced = Announcements(Spy("publisher", log), Spy("answers", log), Spy("follower", log), "host-1:5")
     announced.lead(7)
     announced.take("event")
     announced.step_down()
     assert log == [
-        ("publisher", "lead", 7, "desk-1:5"),
+        ("publisher", "lead", 7, "host-1:5"),
         ("answers", "lead", 7),
         ("follower", "expect", 7),
         ("publisher", "take", "event"),
@@ -50,7 +50,7 @@ def test_events_of_a_leader_are_published_and_requests_answered_under_its_name_a
 
 def test_what_the_publisher_may_not_do_ends_a_term():
     publisher = types.SimpleNamespace(forbidden="publish to x")
-    assert Announcements(publisher, None, None, "desk-1:5").forbidden == "publish to x"
+    assert Announcements(publisher, None, None, "host-1:5").forbidden == "publish to x"
 
 
 def front(relayed, state=Path("/nonexistent")):
@@ -73,10 +73,10 @@ def test_a_front_is_a_standby_of_the_leader_on_the_bus_until_it_leads_itself():
         followed = front(relayed)
         cluster = followed.cluster
         assert (cluster.role, cluster.leader, cluster.fence, cluster.source) == ("standby", None, None, None)
-        followed._of_bus.order.leader, followed._of_bus.order.fence = "desk-2:811", 7
+        followed._of_bus.order.leader, followed._of_bus.order.fence = "host-2:811", 7
         assert followed.cluster.leader is None  # nothing has come from it
         relayed.feed.lost_reason = None
-        assert (followed.cluster.leader, followed.cluster.fence) == ("desk-2:811", 7)
+        assert (followed.cluster.leader, followed.cluster.fence) == ("host-2:811", 7)
         followed.leadership._election.fence = 9
         cluster = followed.cluster
         assert (cluster.role, cluster.leader, cluster.fence) == ("leader", own_name(), 9)

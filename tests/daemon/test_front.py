@@ -63,14 +63,14 @@ class Scene:
 def test_a_reload_also_reloads_the_maker():
     with startup.restored_root_logger():
         scene = Scene()
-        changed = msgspec.structs.replace(CONFIG.server, allowed_hosts=("desk.example",), max_subscribers=3)
+        changed = msgspec.structs.replace(CONFIG.server, allowed_hosts=("condord.example",), max_subscribers=3)
         scene.config = msgspec.structs.replace(CONFIG, server=changed)
         scene.job.reload()
-        assert scene.guard.settings == ("desk.example",)
+        assert scene.guard.settings == ("condord.example",)
         assert scene.log == ["retry", ("term", "reload")]
         scene.config = ConfigError(["server.port = -1"])
         scene.job.reload()
-        assert scene.guard.settings == ("desk.example",)
+        assert scene.guard.settings == ("condord.example",)
 
 
 def test_the_state_for_systemd_names_the_role():

@@ -53,10 +53,10 @@ class Scene:
 
 def test_a_reload_applies_keys_that_need_no_restart_and_reconnects_at_once(caplog):
     scene = Scene()
-    changed = msgspec.structs.replace(CONFIG.server, allowed_hosts=("desk.example",), port=9, max_subscribers=3)
+    changed = msgspec.structs.replace(CONFIG.server, allowed_hosts=("condord.example",), port=9, max_subscribers=3)
     scene.config = msgspec.structs.replace(CONFIG, server=changed, log=Log(level="debug"))
     scene.job.reload()
-    assert scene.guard.settings == ("desk.example",)
+    assert scene.guard.settings == ("condord.example",)
     assert scene.inputs.config.server.max_subscribers == 3
     assert scene.inputs.config.server.port == 0
     assert logging.getLogger().level == logging.DEBUG

@@ -69,21 +69,21 @@ def test_a_lost_source_is_a_status_with_the_reason_and_a_remedy():
         [(event, identity, data)] = relayed.taken(subscriber)
         assert (event, identity, data["status"]["code"]) == ("delta", None, "sourceLost")
         assert data["status"]["reason"] == (
-            "desk has lost its source http://127.0.0.1:1: it cannot be reached: Connection refused; "
+            "relay-1 has lost its source http://127.0.0.1:1: it cannot be reached: Connection refused; "
             "if it lasts, check that the source runs and can be reached"
         )
         assert relayed.feed.lost_reason == "it cannot be reached: Connection refused"
         relayed.feed.lose("no heartbeat has come for 2 s", "leaderLost")
         [(_, _, data)] = relayed.taken(subscriber)
         assert data["status"]["reason"] == (
-            "desk has lost the leader: no heartbeat has come for 2 s; "
+            "relay-1 has lost the leader: no heartbeat has come for 2 s; "
             "if it lasts, see the logs of the ingesters: one of them has to reach the bus and to lead"
         )
         assert relayed.feed.lost_name == "the leader on the bus"
         relayed.feed.lose(with_remedy("its certificate is not trusted", UNTRUSTED_REMEDY), "busLost")
         [(_, _, data)] = relayed.taken(subscriber)
         reason = data["status"]["reason"]
-        assert reason == f"desk has lost the bus: its certificate is not trusted; {UNTRUSTED_REMEDY}"
+        assert reason == f"relay-1 has lost the bus: its certificate is not trusted; {UNTRUSTED_REMEDY}"
         assert relayed.feed.lost_name == "the bus"
 
 
@@ -116,7 +116,7 @@ def test_if_a_source_has_lost_its_own_source_the_lag_is_unknown_and_the_reason_i
         for event in EventBlocks().feed(block):
             relayed.feed.take(event)
         assert relayed.feed.lag_ms is None
-        assert relayed.view.status.reason.startswith("desk has lost its source http://127.0.0.1:1: it has stopped; ")
+        assert relayed.view.status.reason.startswith("relay-1 has lost its source http://127.0.0.1:1: it has stopped; ")
 
 
 class Chain:
@@ -166,7 +166,7 @@ def test_a_relay_logs_once_that_its_source_has_lost_its_own_and_once_that_it_is_
     source = "http://127.0.0.1:1"
     assert lost.message == again.message == "The source has lost what it follows"
     assert (lost.fields["source"], lost.fields["code"]) == (source, "sourceLost")
-    assert lost.fields["reason"].startswith(f"desk has lost its source {source}: it has stopped; ")
+    assert lost.fields["reason"].startswith(f"relay-1 has lost its source {source}: it has stopped; ")
     assert (back.message, back.fields) == ("What the source follows is back", {"source": source, "lasted_seconds": 7.0})
 
 
@@ -177,7 +177,7 @@ def test_a_worker_leaves_that_to_its_daemon_and_does_not_name_the_source_of_its_
         assert chain.relayed.view.status.code == "sourceLost"
         chain.heal()
         chain.relayed.feed.lose("no event has come for 2 s")
-        assert chain.relayed.view.status.reason.startswith("desk has lost its source: no event ")
+        assert chain.relayed.view.status.reason.startswith("relay-1 has lost its source: no event ")
 
     run(scene())
     assert caplog.records == []

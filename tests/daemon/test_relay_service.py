@@ -18,7 +18,7 @@ from tests.cluster.fakes import STREAM_HEAD, FakeSource, answer
 from tests.cluster.nats_server import nats_server
 from tests.e2e.running import fetch, until
 from tests.fakes import startup
-from tests.live.accounts import House, spy, status
+from tests.live.accounts import PublishingService, spy, status
 
 from .visited import restored_process, visited
 
@@ -54,7 +54,7 @@ class ScriptedSource:
 
 
 def snapshot():
-    source = House(spy())
+    source = PublishingService(spy())
     source.set_status(status())
     return source.subscribe(EVERYTHING).take(lambda: source.now_at)
 

@@ -26,9 +26,11 @@ def test_the_address_comes_from_the_section():
     assert (address.host, address.port, address.uds) == ("::1", 7, "/run/x")
 
 
-@pytest.mark.parametrize(("name", "is_known"), [("localhost", True), ("desk.example", True), ("evil.example", False)])
+@pytest.mark.parametrize(
+    ("name", "is_known"), [("localhost", True), ("condord.example", True), ("evil.example", False)]
+)
 def test_loopback_names_and_the_named_hosts_are_served(name, is_known):
-    found = settings(Server(allowed_hosts=("desk.example",)), socket.AF_INET)
+    found = settings(Server(allowed_hosts=("condord.example",)), socket.AF_INET)
     assert found.knows_host(name) is is_known
 
 
@@ -38,7 +40,7 @@ def test_if_all_sockets_are_unix_sockets_any_host_is_served():
 
 
 def test_origins_and_token_come_from_the_section():
-    found = settings(Server(allowed_origins=("https://Desk.example",)), socket.AF_INET, token=Secret("hush"))
-    assert found.origins == {"https://desk.example"}
+    found = settings(Server(allowed_origins=("https://Condord.example",)), socket.AF_INET, token=Secret("hush"))
+    assert found.origins == {"https://condord.example"}
     assert found.token() == "hush"
     assert settings(Server(), socket.AF_INET).token is None

@@ -38,7 +38,7 @@ from condord.upstream.state_files import Store
 from condord.upstream.stock_stream import StockStream
 from condord.upstream.trade_updates import TradeUpdates
 from tests.fakes.alpaca import LOGIN, NETWORK, STARTED_AT
-from tests.live.accounts import P560, P570, House, spy, status
+from tests.live.accounts import P560, P570, PublishingService, spy, status
 
 DAY = dt.timedelta(days=1)
 STATES = sorted({state for state, _ in TABLE} | {after for after, _ in TABLE.values()})
@@ -98,18 +98,18 @@ def check_answer(name, body):
     return read, refused
 
 
-def published(house):
-    """The document of a house, as a subscriber receives it."""
-    subscriber = house.subscribe(EVERYTHING)
-    house.wait(5.0)
-    assert house.take(subscriber)
-    return house.document(EVERYTHING)
+def published(service):
+    """The document of a service, as a subscriber receives it."""
+    subscriber = service.subscribe(EVERYTHING)
+    service.wait(5.0)
+    assert service.take(subscriber)
+    return service.document(EVERYTHING)
 
 
 def _use_holdings(holdings):
-    house = House()
-    house.set_positions(ContractAnswers().applied(holdings.options), stocks=holdings.stocks)
-    published(house)
+    service = PublishingService()
+    service.set_positions(ContractAnswers().applied(holdings.options), stocks=holdings.stocks)
+    published(service)
 
 
 def _use_clock(clock):
@@ -123,24 +123,24 @@ def _use_calendar(calendar):
         {"is_open": False, **dict.fromkeys(("next_open", "next_close", "timestamp"), STARTED_AT)}, STARTED_AT
     )
     held_hours(clock, calendar, STARTED_AT, EXPIRIES)
-    house = House(spy())
-    house.account.calendar = calendar
-    house.set_status(status())
-    published(house)
+    service = PublishingService(spy())
+    service.account.calendar = calendar
+    service.set_status(status())
+    published(service)
 
 
 def _use_ticks(ticks):
-    house = House(spy())
-    house.confirm(*ticks)
-    published(house)
+    service = PublishingService(spy())
+    service.confirm(*ticks)
+    published(service)
 
 
 def _use_contract(contract):
     known = ContractAnswers()
     known.learn(P560, contract, STARTED_AT)
     msgspec.json.encode(known.to_save(STARTED_AT))
-    house = House(known.applied(spy()))
-    published(house)
+    service = PublishingService(known.applied(spy()))
+    published(service)
 
 
 def _use_orders(page):
@@ -148,9 +148,9 @@ def _use_orders(page):
     history.take(page, STARTED_AT - 400 * DAY, page.open_since, STARTED_AT)
     history.begin(STARTED_AT)
     msgspec.json.encode(history.to_save(STARTED_AT))
-    house = House()
-    house.set_positions(spy(), lots(history.orders))
-    published(house)
+    service = PublishingService()
+    service.set_positions(spy(), lots(history.orders))
+    published(service)
 
 
 def _use_activities(page):
@@ -180,10 +180,10 @@ def _use_splits(read):
 
 def _follow(known, splits):
     """Explain a condor that loses a leg when shares appear by activities and splits."""
-    house = House(spy())
-    house.account.lifecycle.activities, house.account.lifecycle.splits = tuple(known), tuple(splits)
-    house.set_positions(spy()[1:], stocks={"SPY": 200})
-    published(house)
+    service = PublishingService(spy())
+    service.account.lifecycle.activities, service.account.lifecycle.splits = tuple(known), tuple(splits)
+    service.set_positions(spy()[1:], stocks={"SPY": 200})
+    published(service)
 
 
 def _use_account(identity):
@@ -240,14 +240,14 @@ def receive(data):
 
 
 class _Sink:
-    """Passes the quotes of a stream to a house."""
+    """Passes the quotes of a stream to a publishing service."""
 
     def __init__(self):
-        self.house = House(spy())
-        self.house.prices.set_exchange_time(STARTED_AT)
+        self.service = PublishingService(spy())
+        self.service.prices.set_exchange_time(STARTED_AT)
 
     def offer(self, ticks):
-        self.house.offer(*ticks)
+        self.service.offer(*ticks)
 
     def follow(self, symbols):
         """Ignore the set of streamed symbols."""
@@ -256,18 +256,18 @@ class _Sink:
         """Ignore that the stream is live."""
 
     def gap(self):
-        self.house.gap()
+        self.service.gap()
 
 
 class _StockSink:
-    """Passes the quotes of a stream to a house, as quotes of its only underlying."""
+    """Passes the quotes of a stream to a publishing service, as quotes of its only underlying."""
 
     def __init__(self):
-        self.house = House(spy())
+        self.service = PublishingService(spy())
 
     def offer_stocks(self, ticks):
         named = [msgspec.structs.replace(tick, symbol="SPY") for tick in ticks]
-        self.house.publisher.offer_stocks(named, self.house.now)
+        self.service.publisher.offer_stocks(named, self.service.now)
 
 
 class _FixedClock:
@@ -307,7 +307,7 @@ def _events_to(state):
 
 
 def option_stream(state):
-    """An option stream whose link is in `state`, and the house of its sink."""
+    """An option stream whose link is in `state`, and the service of its sink."""
     sink = _Sink()
     stream = _OptionStream(
         _link(),
@@ -326,11 +326,11 @@ def option_stream(state):
     for event in _events_to(state):
         stream.step(event)
     assert stream.link.state == state
-    return stream, sink.house
+    return stream, sink.service
 
 
 def stock_stream(state):
-    """A stock stream whose link is in `state`, and the house of its sink."""
+    """A stock stream whose link is in `state`, and the service of its sink."""
     sink = _StockSink()
     stream = _StockStream(
         _link(),
@@ -349,7 +349,7 @@ def stock_stream(state):
     for event in _events_to(state):
         stream.step(event)
     assert stream.link.state == state
-    return stream, sink.house
+    return stream, sink.service
 
 
 def trade_updates(state):
@@ -371,7 +371,7 @@ def trade_updates(state):
 
 def check_option_frame(state, data):
     """Let an option stream in `state` read a frame; check that its requests are few and valid and that it publishes."""
-    stream, house = option_stream(state)
+    stream, service = option_stream(state)
     before = len(stream._outbox)
     stream.read(data)
     requests_ = [msgspec.msgpack.decode(message) for message in stream._outbox[before:]]
@@ -380,20 +380,20 @@ def check_option_frame(state, data):
         assert request["action"] in ("auth", "subscribe", "unsubscribe")
         assert request["action"] != "subscribe" or set(request["quotes"]) <= set(WANTED)
     _check_line(stream)
-    published(house)
-    return stream, house
+    published(service)
+    return stream, service
 
 
 def check_stock_frame(state, data):
     """Let a stock stream in `state` read a frame; check that it counts only its own refusals and that it publishes."""
-    stream, house = stock_stream(state)
+    stream, service = stock_stream(state)
     stream.read(data)
     assert stream.refused.keys() <= set(StockStream.refusals)
     assert stream.delivered <= stream.streamed
     assert not stream.has_missed([])
     _check_line(stream)
-    published(house)
-    return stream, house
+    published(service)
+    return stream, service
 
 
 def check_trading_frame(state, data):

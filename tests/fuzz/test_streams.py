@@ -91,13 +91,13 @@ class TestTheOptionStreamInEveryState:
     @pytest.mark.slow
     @given(st.sampled_from(STATES), st.lists(st.binary(max_size=60) | FRAMES, max_size=4))
     def test_quotes_are_accepted_after_any_junk(self, state, junk):
-        stream, house = option_stream(state)
+        stream, service = option_stream(state)
         for data in junk:
             stream.read(data)
         later = quote(P570, t=wire.timestamp(AT_NS + 30 * 10**9), bp=7.5, ap=7.5)
         stream.read(frame([PACK(later)]))
-        house.wait(5.0)
-        assert house.quote(P570).bid == 7.5
+        service.wait(5.0)
+        assert service.quote(P570).bid == 7.5
 
     @given(st.lists(st.sampled_from([P560, P570, "X", "Y"]), max_size=4, unique=True))
     def test_the_acknowledged_symbols_count_as_subscribed(self, names):
@@ -161,10 +161,10 @@ class TestFramesOfTheMaximumSize:
         ids=["nulls", "unknown", "acknowledgements", "symbol limits", "refusals", "welcomes", "quotes"],
     )
     def test_an_endlessly_repeated_message_does_not_block_the_loop(self, element):
-        stream, house = option_stream("live")
+        stream, service = option_stream("live")
         stream.read(repeated(element, MAX_FRAME_BYTES - 5))
         assert len(stream._outbox) < 10
-        house.wait(5.0)
+        service.wait(5.0)
 
     @pytest.mark.parametrize("opening", [b"\x91", b"\x81\xa1z"], ids=["arrays", "maps"])
     def test_deep_nesting_does_not_block_the_loop(self, opening):
@@ -207,5 +207,5 @@ class TestTheStockStream:
         check_stock_frame(state, data)
 
     def test_a_quote_reaches_the_document(self):
-        _, house = check_stock_frame("live", frame([PACK(quote(bp=582.08, ap=582.1))]))
-        assert [each["price"] for each in house.document(EVERYTHING)["underlyings"]] == [582.09]
+        _, service = check_stock_frame("live", frame([PACK(quote(bp=582.08, ap=582.1))]))
+        assert [each["price"] for each in service.document(EVERYTHING)["underlyings"]] == [582.09]

@@ -170,7 +170,7 @@ class CountingCoalescer(Coalescer):
         return is_taken
 
 
-class House:
+class PublishingService:
     """A publisher with everything behind it, and a clock that only the test moves."""
 
     def __init__(

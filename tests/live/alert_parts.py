@@ -38,7 +38,7 @@ def subject(values=(), natural=None, *, key=CONDOR, kind="ironCondor", opened_at
     return Subject(mark=mark, natural=other, name=NAME if is_condor else key, opened_at=opened_at, **fields)
 
 
-class Desk:
+class AlertEngine:
     """Alerts with rules in force, and the time. `session` counts session time, also for `Alerts`."""
 
     def __init__(self, *rules, records=()):

@@ -19,25 +19,25 @@ def epoch_of(version):
 
 
 class Origin:
-    """A house as a server; `house` can be replaced by one of another epoch."""
+    """A publishing service as a server; `service` can be replaced by one of another epoch."""
 
-    def __init__(self, house):
-        self.house = house
+    def __init__(self, service):
+        self.service = service
 
     @property
     def now(self):
-        return self.house.now
+        return self.service.now
 
     @property
     def now_at(self):
-        return self.house.now_at
+        return self.service.now_at
 
     @property
     def fanout(self):
-        return self.house.fanout
+        return self.service.fanout
 
     def subscribe(self, selection, interval=0.0, version=None, coding="identity"):
-        return self.house.subscribe(selection, interval=interval, version=version, coding=coding)
+        return self.service.subscribe(selection, interval=interval, version=version, coding=coding)
 
 
 class Hop:

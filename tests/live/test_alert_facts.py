@@ -32,7 +32,7 @@ from .accounts import (
     EPOCH_AT,
     P560,
     P570,
-    House,
+    PublishingService,
     option,
     position,
     qqq,
@@ -57,8 +57,8 @@ def butterfly():
 
 def held(positions=None, **fields):
     """A condor with its terms, as of the first minute of `EPOCH_AT`."""
-    house = House(positions or spy())
-    reading = house.account.follow(house.account.shown, dt.date(2026, 11, 20), EPOCH_AT)
+    service = PublishingService(positions or spy())
+    reading = service.account.follow(service.account.shown, dt.date(2026, 11, 20), EPOCH_AT)
     [chain] = chains_of(reading)
     [condor] = chain.condors
     condor = msgspec.structs.replace(condor, **fields)
@@ -336,9 +336,9 @@ def test_a_price_that_is_not_confirmed_is_not_known():
 
 
 def totals(**fields):
-    house = House(spy())
-    house.offer(*(tick(each, 1.0, 1.2) for each in LEGS))
-    return msgspec.structs.replace(house.edition.totals, **{"unrealized_pl": 512.5, "day_pl": 60, **fields})
+    service = PublishingService(spy())
+    service.offer(*(tick(each, 1.0, 1.2) for each in LEGS))
+    return msgspec.structs.replace(service.edition.totals, **{"unrealized_pl": 512.5, "day_pl": 60, **fields})
 
 
 def test_the_account_has_the_sums_and_its_buying_power():
@@ -375,12 +375,12 @@ def test_a_feed_is_down_in_session_unless_the_stream_is_live_and_prices_are_conf
 
 
 def test_a_condor_is_blind_without_a_confirmed_profit_in_session():
-    house = House(spy())
-    [(_, unknown)] = house.edition.valuations.core.values()
+    service = PublishingService(spy())
+    [(_, unknown)] = service.edition.valuations.core.values()
     assert alert_facts.is_blind(unknown, at())
     assert not alert_facts.is_blind(unknown, at(is_session=False))
-    house.offer(*(tick(each, 1.0, 1.2) for each in LEGS))
-    [(_, value)] = house.edition.valuations.core.values()
+    service.offer(*(tick(each, 1.0, 1.2) for each in LEGS))
+    [(_, value)] = service.edition.valuations.core.values()
     assert not alert_facts.is_blind(value, at())
     assert alert_facts.is_blind(msgspec.structs.replace(value, unconfirmed=True), at())
 
@@ -389,8 +389,8 @@ def test_every_quantity_of_the_catalogue_has_facts():
     """The facts of a whole publisher name every quantity of their scope."""
     from .test_alert_watch import Watched
 
-    house = Watched(positions=spy())
-    house.quote()
+    service = Watched(positions=spy())
+    service.quote()
     for key, scope in ((("SPY-261218-560-570-630-640"), "condor"), ("SPY", "underlying"), ("account", "account")):
         names = {name for name, quantity in QUANTITIES.items() if quantity.scope == scope}
-        assert names - house.values(key).keys() <= {"dayPl", "accountDayPl"}, scope
+        assert names - service.values(key).keys() <= {"dayPl", "accountDayPl"}, scope

@@ -27,10 +27,10 @@ def closing(quantity, limit_e4=12_000, sides=WHOLE):
 
 
 def percent(*orders):
-    house = Watched()
-    house.publisher.set_working_orders(orders, house.now)
-    house.wait(1)
-    return house.subject().closing_percent
+    service = Watched()
+    service.publisher.set_working_orders(orders, service.now)
+    service.wait(1)
+    return service.subject().closing_percent
 
 
 def test_only_an_order_for_the_whole_quantity_and_all_legs_counts_as_closing():
@@ -42,22 +42,22 @@ def test_only_an_order_for_the_whole_quantity_and_all_legs_counts_as_closing():
 
 
 def test_a_condor_has_its_name_its_opening_and_what_texts_need():
-    house = Watched()
-    house.set_positions(spy(), lots=(lot(),))
-    subject = house.subject()
+    service = Watched()
+    service.set_positions(spy(), lots=(lot(),))
+    subject = service.subject()
     assert (subject.key, subject.name, subject.opened_at) == (SPY_ID, "SPY 560/570/630/640 Dec 18", EPOCH_AT)
     assert (subject.mark.kind, subject.mark.direction, subject.mark.underlying) == ("ironCondor", "short", "SPY")
-    assert subject.condor is house.edition.valuations.core[SPY_ID][0]
+    assert subject.condor is service.edition.valuations.core[SPY_ID][0]
     assert [each.kind for each in subject.cutoffs] == ["orders", "liquidation"]
-    assert subject.quotes is house.edition.quotes.core
+    assert subject.quotes is service.edition.quotes.core
 
 
 def test_the_natural_basis_has_its_own_profit():
     subject = Watched().subject()
     assert subject.natural is subject.mark
-    house = Watched(rule(basis="natural"))
-    house.quote()
-    subject = house.subject()
+    service = Watched(rule(basis="natural"))
+    service.quote()
+    subject = service.subject()
     assert (subject.mark.values["unrealizedPl"], subject.natural.values["unrealizedPl"]) == (230, 222)
 
 
@@ -66,31 +66,31 @@ def test_a_subject_that_is_not_there_has_no_facts():
 
 
 def test_a_condor_has_none_after_its_settlement_and_its_alerts_end():
-    house = Watched(rule("half"))
-    house.quote(2.0)
-    house.wait(15)
-    assert house.taken() == [("firing", f"half:{SPY_ID}")]
-    house.clock_is_ahead_by = (EXPIRES_AT - EPOCH_AT).total_seconds() + 8 * 3600
-    house.set_positions(spy())
-    house.wait(61)
-    assert house.taken() == [("ended", f"half:{SPY_ID}")]
-    assert house.alerts.shown(house.now_at)[0].text == (
+    service = Watched(rule("half"))
+    service.quote(2.0)
+    service.wait(15)
+    assert service.taken() == [("firing", f"half:{SPY_ID}")]
+    service.clock_is_ahead_by = (EXPIRES_AT - EPOCH_AT).total_seconds() + 8 * 3600
+    service.set_positions(spy())
+    service.wait(61)
+    assert service.taken() == [("ended", f"half:{SPY_ID}")]
+    assert service.alerts.shown(service.now_at)[0].text == (
         "SPY 560/570/630/640 Dec 18: the position has expired and awaits settlement, and this alert has ended."
     )
-    assert house.subject() is None
-    house.quote(0.9)
-    house.quote(2.0)
-    assert house.taken() == []
-    assert house.watch.deadline > house.now
+    assert service.subject() is None
+    service.quote(0.9)
+    service.quote(2.0)
+    assert service.taken() == []
+    assert service.watch.deadline > service.now
 
 
 def test_the_last_day_has_the_words_of_its_notice():
-    house = Watched(*(each for each in BUILT_IN if each.name == "expires-today"))
-    house.clock_is_ahead_by = (EXPIRES_AT - EPOCH_AT).total_seconds()
-    house.set_positions(spy())
-    house.wait(1)
-    assert house.taken() == [("firing", f"expires-today:{SPY_ID}")]
-    [shown] = house.alerts.shown(house.now_at)
+    service = Watched(*(each for each in BUILT_IN if each.name == "expires-today"))
+    service.clock_is_ahead_by = (EXPIRES_AT - EPOCH_AT).total_seconds()
+    service.set_positions(spy())
+    service.wait(1)
+    assert service.taken() == [("firing", f"expires-today:{SPY_ID}")]
+    [shown] = service.alerts.shown(service.now_at)
     assert shown.text == (
         "SPY 560/570/630/640 Dec 18: expires today; Alpaca takes orders until 15:30 and may liquidate from 15:15, "
         "and trading ends at 16:15 ET (2 condors). P/L not known."
@@ -98,30 +98,30 @@ def test_the_last_day_has_the_words_of_its_notice():
 
 
 def test_a_notice_about_anything_else_gives_no_words():
-    house = Watched()
+    service = Watched()
     other = wire.NoticeJson(code="silentSymbols", text="it", symbols=[], condor_id=SPY_ID, since=EPOCH_AT)
-    house.set_status(status(notices=[other]))
-    assert house.subject().notes == {}
+    service.set_status(status(notices=[other]))
+    assert service.subject().notes == {}
 
 
-def exercise(house):
-    return house.values()["extrinsicLessThanDividend"]
+def exercise(service):
+    return service.values()["extrinsicLessThanDividend"]
 
 
 def test_the_dividend_is_compared_with_the_put_from_rest_or_held_or_the_call():
-    house = Watched(positions=spy())
-    assert exercise(house) is ABSENT
+    service = Watched(positions=spy())
+    assert exercise(service) is ABSENT
     monday = Dividend(symbol="SPY", ex_date=dt.date(2026, 11, 23), amount_e6=1_970_000, source="alpaca")
-    house.publisher.set_dividends([monday])
-    assert exercise(house) is None
-    house.offer_stocks(tick("SPY", 639.99, 640.01, house.now))
-    assert exercise(house) is None
-    house.offer(tick(C630, 10.9, 11.1, house.now))
-    house.wait(1)
-    assert round(exercise(house), 2) == 0.97
+    service.publisher.set_dividends([monday])
+    assert exercise(service) is None
+    service.offer_stocks(tick("SPY", 639.99, 640.01, service.now))
+    assert exercise(service) is None
+    service.offer(tick(C630, 10.9, 11.1, service.now))
+    service.wait(1)
+    assert round(exercise(service), 2) == 0.97
     other = option(630)
-    house.publisher.set_opposite_quotes([tick(other, 0.55, 0.65, house.now)], house.now_at)
-    assert round(exercise(house), 2) == 1.37
+    service.publisher.set_opposite_quotes([tick(other, 0.55, 0.65, service.now)], service.now_at)
+    assert round(exercise(service), 2) == 1.37
     held = Watched(positions=(*spy(), position(other, 1, 0.5)))
     held.publisher.set_dividends([monday])
     held.offer_stocks(tick("SPY", 639.99, 640.01, held.now))
@@ -131,83 +131,83 @@ def test_the_dividend_is_compared_with_the_put_from_rest_or_held_or_the_call():
 
 
 def test_several_uncovered_shorts_of_an_underlying_are_one_alert():
-    house = Watched(*(each for each in BUILT_IN if each.name == "uncovered-short"))
-    house.set_positions((position(C640, -1, 0.5), position(C650, -1, 0.4)))
-    house.wait(1)
-    [shown] = house.alerts.shown(house.now_at)
+    service = Watched(*(each for each in BUILT_IN if each.name == "uncovered-short"))
+    service.set_positions((position(C640, -1, 0.5), position(C650, -1, 0.4)))
+    service.wait(1)
+    [shown] = service.alerts.shown(service.now_at)
     assert shown.text == "SPY: the short call 640, Dec 18, and the short call 650, Dec 18, are uncovered."
 
 
 def test_a_broken_condor_of_another_year_names_it():
-    house = Watched(*(each for each in BUILT_IN if each.name == "broken-condor"))
+    service = Watched(*(each for each in BUILT_IN if each.name == "broken-condor"))
     later = tuple(
         position(f"SPY270115{right}{strike * 1000:08d}", sign, 1.0)
         for strike, right, sign in ((560, "P", 1), (570, "P", -1), (630, "C", -1), (640, "C", 1))
     )
-    house.set_positions(later)
-    house.set_positions(later[:3])
-    house.wait(1)
-    [shown] = house.alerts.shown(house.now_at)
+    service.set_positions(later)
+    service.set_positions(later[:3])
+    service.wait(1)
+    [shown] = service.alerts.shown(service.now_at)
     assert shown.text == "SPY 560/570/630/640 Jan 15, 2027: lost its long call 640."
 
 
 def test_a_condor_that_was_broken_before_anything_was_evaluated_has_its_name_and_its_end():
-    house = Watched(*(each for each in BUILT_IN if each.name == "broken-condor"), has_orders=False)
-    house.set_positions(spy()[:3])
-    house.watch.note_orders()
-    house.wait(20)
-    [shown] = house.alerts.shown(house.now_at)
+    service = Watched(*(each for each in BUILT_IN if each.name == "broken-condor"), has_orders=False)
+    service.set_positions(spy()[:3])
+    service.watch.note_orders()
+    service.wait(20)
+    [shown] = service.alerts.shown(service.now_at)
     assert shown.text == f"{NAME}: lost its 2 long calls 640."
-    house.set_positions(())
-    house.wait(1)
-    [shown] = house.alerts.shown(house.now_at)
+    service.set_positions(())
+    service.wait(1)
+    [shown] = service.alerts.shown(service.now_at)
     assert shown.text == f"{NAME}: the position is gone, and this alert has ended with it."
 
 
 def test_two_condors_of_one_name_are_told_apart_by_the_number_of_their_id():
-    house = Watched(*(each for each in BUILT_IN if each.name == "broken-condor"))
+    service = Watched(*(each for each in BUILT_IN if each.name == "broken-condor"))
     lots = lot(1), replace(lot(1), id="other")
-    house.set_positions(spy(), lots=lots)
+    service.set_positions(spy(), lots=lots)
     second = f"{SPY_ID}-2"
-    assert [house.subject(key).name for key in (SPY_ID, second)] == [NAME, f"{NAME} (2)"]
-    house.set_positions(spy()[:3], lots=lots)
-    house.wait(1)
-    notices = [each for each in house.edition.status.notices if each.code == "brokenCondor"]
+    assert [service.subject(key).name for key in (SPY_ID, second)] == [NAME, f"{NAME} (2)"]
+    service.set_positions(spy()[:3], lots=lots)
+    service.wait(1)
+    notices = [each for each in service.edition.status.notices if each.code == "brokenCondor"]
     texts = [f"{NAME} lost its long call 640", f"{NAME} (2) lost its long call 640"]
     assert [(each.condor_id, each.text) for each in notices] == [*zip((SPY_ID, second), texts, strict=True)]
-    problems = {each.problem for each in house.edition.document(house.now_at).unmatched}
+    problems = {each.problem for each in service.edition.document(service.now_at).unmatched}
     assert problems == {"; ".join(f"broken condor: {each}" for each in texts)}
-    assert {each.condor_id: each.text for each in house.alerts.shown(house.now_at)} == {
+    assert {each.condor_id: each.text for each in service.alerts.shown(service.now_at)} == {
         SPY_ID: f"{NAME}: lost its long call 640.",
         second: f"{NAME} (2): lost its long call 640.",
     }
-    house.set_positions(())
-    house.set_positions(spy(1), lots=lots[1:])
-    assert house.subject(next(iter(house.edition.valuations.core))).name == NAME
+    service.set_positions(())
+    service.set_positions(spy(1), lots=lots[1:])
+    assert service.subject(next(iter(service.edition.valuations.core))).name == NAME
 
 
 def test_what_quotes_do_not_change_is_computed_again_only_when_it_may_be_different(monkeypatch):
-    house = Watched()
-    house.quote()
-    house.wait(5)  # until the model's figures follow
+    service = Watched()
+    service.quote()
+    service.wait(5)  # until the model's figures follow
     computed = []
     values = alert_facts.risk_values
     monkeypatch.setattr(alert_facts, "risk_values", lambda *given: computed.append(1) or values(*given))
 
-    house.subject()
-    figures = house.book.risks.figures
+    service.subject()
+    figures = service.book.risks.figures
     other = Dividend(symbol="QQQ", ex_date=dt.date(2027, 1, 4), amount_e6=1, source="alpaca")
     for change in (
         lambda: setattr(figures, "dividends", (other,)),
         lambda: setattr(figures, "overrides", (other,)),
         lambda: setattr(figures, "shares", {"SPY": 300}),
-        lambda: setattr(house, "now", house.now + 60),
-        lambda: house.edition.risks.core.update({SPY_ID: replace(house.edition.risks.core[SPY_ID])}),
-        lambda: house.set_status(status(market=CLOSED)),
+        lambda: setattr(service, "now", service.now + 60),
+        lambda: service.edition.risks.core.update({SPY_ID: replace(service.edition.risks.core[SPY_ID])}),
+        lambda: service.set_status(status(market=CLOSED)),
     ):
         computed.clear()
-        house.subject()
+        service.subject()
         assert not computed
         change()
-        house.subject()
+        service.subject()
         assert computed

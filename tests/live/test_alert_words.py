@@ -205,35 +205,35 @@ VOLATILITY = 1.84
 def last_hours(name):
     """A condor on its last day at 15:00, and one built-in rule."""
     held_ = tuple(position(symbol, sign) for symbol, sign in NARROW.items())
-    house = Watched(*(each for each in BUILT_IN if each.name == name), positions=held_)
-    house.clock_is_ahead_by = (new_york(LAST_DAY, 15) - EPOCH_AT).total_seconds() - house.now
-    house.set_status(status())
-    house.set_positions(held_)
-    return house
+    service = Watched(*(each for each in BUILT_IN if each.name == name), positions=held_)
+    service.clock_is_ahead_by = (new_york(LAST_DAY, 15) - EPOCH_AT).total_seconds() - service.now
+    service.set_status(status())
+    service.set_positions(held_)
+    return service
 
 
-def move(house, *prices):
+def move(service, *prices):
     """The price of the underlying, and of all legs by the model; returns what fires and resolves."""
     for price in prices:
-        second = house.now + house.clock_is_ahead_by
+        second = service.now + service.clock_is_ahead_by
         ticks = []
         for symbol in NARROW:
             contract = parse(symbol)
-            years = (75 * 60 - house.now + 100) / 86_400 / 365
+            years = (75 * 60 - service.now + 100) / 86_400 / 365
             mid = theoretical_value(contract.right, price, contract.strike_mills / 1000, years, VOLATILITY).price
             ticks.append(tick(symbol, max(0.0001, mid - 0.001), max(0.0003, mid + 0.001), second))
-        house.offer(*ticks)
-        house.offer_stocks(tick("SPY", price - 0.01, price + 0.01, second))
-        house.wait(5)
-    return [kind for kind, _ in house.taken()]
+        service.offer(*ticks)
+        service.offer_stocks(tick("SPY", price - 0.01, price + 0.01, second))
+        service.wait(5)
+    return [kind for kind, _ in service.taken()]
 
 
-def restarted(house, name):
+def restarted(service, name):
     again = last_hours(name)
-    again.wait(house.now - again.now)
+    again.wait(service.now - again.now)
     again.watch.switch()
     again.watch.note_orders()
-    again.alerts.recall(house.alerts.records)
+    again.alerts.recall(service.alerts.records)
     again.wait(1)
     again.taken()
     return again
@@ -247,10 +247,10 @@ def restarted(house, name):
     ],
 )
 def test_a_price_along_a_strike_fires_once_also_over_a_restart(name, begins, along, away):
-    house = last_hours(name)
-    assert move(house, 600.0, along[0]) == []
-    assert move(house, begins, *along) == ["firing"]
-    again = restarted(house, name)
+    service = last_hours(name)
+    assert move(service, 600.0, along[0]) == []
+    assert move(service, begins, *along) == ["firing"]
+    again = restarted(service, name)
     assert move(again, *along) == []
     assert move(again, away) == ["resolved"]
     assert move(again, along[0]) == []
@@ -258,9 +258,9 @@ def test_a_price_along_a_strike_fires_once_also_over_a_restart(name, begins, alo
 
 
 def test_what_holds_ends_with_the_settlement():
-    house = last_hours("order-cutoff")
-    assert move(house, 569.0) == ["firing"]
-    assert house.watch._subjects.words.is_true(NARROW_ID, NEAR, None)
-    house.wait(76 * 60)
-    assert [kind for kind, _ in house.taken()] == ["ended"]
-    assert not house.watch._subjects.words.is_true(NARROW_ID, NEAR, None)
+    service = last_hours("order-cutoff")
+    assert move(service, 569.0) == ["firing"]
+    assert service.watch._subjects.words.is_true(NARROW_ID, NEAR, None)
+    service.wait(76 * 60)
+    assert [kind for kind, _ in service.taken()] == ["ended"]
+    assert not service.watch._subjects.words.is_true(NARROW_ID, NEAR, None)

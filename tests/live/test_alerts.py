@@ -14,22 +14,22 @@ from condord.core.rules.facts import ABSENT, Between
 from condord.live.alerts import Alerts
 
 from .accounts import REPEATABLE
-from .alert_parts import CONDOR, NOON_AT, Desk, rule, subject
+from .alert_parts import CONDOR, NOON_AT, AlertEngine, rule, subject
 
 HALF = f"half:{CONDOR}"
 DAY = dt.timedelta(days=1)
 
 
 def test_an_alert_fires_once_and_resolves():
-    desk = Desk(rule())
-    assert [desk.value(each) for each in (40, 51, 52, 51, 49, 30)] == [[], ["firing"], [], [], ["resolved"], []]
-    [shown] = desk.shown()
+    engine = AlertEngine(rule())
+    assert [engine.value(each) for each in (40, 51, 52, 51, 49, 30)] == [[], ["firing"], [], [], ["resolved"], []]
+    [shown] = engine.shown()
     assert (shown.value, shown.threshold, shown.basis, shown.at_start) == (49.0, 50.0, "mark", False)
 
 
 def test_hysteresis_holds_an_alert_until_it_clears():
-    desk = Desk(rule(clear="percentOfMaxProfit < 45"))
-    assert [desk.value(each) for each in (40, 51, 46, 51, 44, 46, 50)] == [
+    engine = AlertEngine(rule(clear="percentOfMaxProfit < 45"))
+    assert [engine.value(each) for each in (40, 51, 46, 51, 44, 46, 50)] == [
         [],
         ["firing"],
         [],
@@ -41,204 +41,204 @@ def test_hysteresis_holds_an_alert_until_it_clears():
 
 
 def test_clear_is_not_evaluated_while_when_holds():
-    desk = Desk(rule(clear="percentOfMaxProfit < 60"))
-    assert [desk.value(each) for each in (40, 55, 55, 49)] == [[], ["firing"], [], ["resolved"]]
+    engine = AlertEngine(rule(clear="percentOfMaxProfit < 60"))
+    assert [engine.value(each) for each in (40, 55, 55, 49)] == [[], ["firing"], [], ["resolved"]]
 
 
 def test_any_one_of_a_list_in_clear_clears():
-    desk = Desk(rule(clear=("percentOfMaxProfit < 10", "delta > 5")))
-    desk.value(40)
-    desk.value(60)
-    assert desk.evaluate(subject({"percentOfMaxProfit": 40.0})) == []
-    assert desk.evaluate(subject({"percentOfMaxProfit": 40.0, "delta": 6.0})) == ["resolved"]
+    engine = AlertEngine(rule(clear=("percentOfMaxProfit < 10", "delta > 5")))
+    engine.value(40)
+    engine.value(60)
+    assert engine.evaluate(subject({"percentOfMaxProfit": 40.0})) == []
+    assert engine.evaluate(subject({"percentOfMaxProfit": 40.0, "delta": 6.0})) == ["resolved"]
 
 
 @pytest.mark.parametrize("unknown", [{}, {"percentOfMaxProfit": None}, {"percentOfMaxProfit": Between(40.0, 60.0)}])
 def test_what_is_not_known_neither_fires_nor_resolves(unknown):
-    desk = Desk(rule())
-    desk.value(40)
-    assert desk.evaluate(subject(unknown)) == []
-    assert desk.value(60) == ["firing"]
-    assert desk.evaluate(subject(unknown)) == []
-    assert desk.value(60) == []
-    assert desk.value(40) == ["resolved"]
+    engine = AlertEngine(rule())
+    engine.value(40)
+    assert engine.evaluate(subject(unknown)) == []
+    assert engine.value(60) == ["firing"]
+    assert engine.evaluate(subject(unknown)) == []
+    assert engine.value(60) == []
+    assert engine.value(40) == ["resolved"]
 
 
 def test_what_does_not_apply_is_false():
-    desk = Desk(rule())
-    desk.value(60)
-    assert desk.evaluate(subject({"percentOfMaxProfit": ABSENT})) == ["resolved"]
+    engine = AlertEngine(rule())
+    engine.value(60)
+    assert engine.evaluate(subject({"percentOfMaxProfit": ABSENT})) == ["resolved"]
 
 
 def test_for_seconds_counts_session_time_only():
-    desk = Desk(rule(for_seconds=60))
-    desk.value(40)
-    assert desk.value(60) == []
-    assert desk.evaluate(subject({"percentOfMaxProfit": 60.0}), after=3600, is_session=False) == []
-    assert desk.value(60, after=59) == []
-    assert desk.value(60, after=1) == ["firing"]
+    engine = AlertEngine(rule(for_seconds=60))
+    engine.value(40)
+    assert engine.value(60) == []
+    assert engine.evaluate(subject({"percentOfMaxProfit": 60.0}), after=3600, is_session=False) == []
+    assert engine.value(60, after=59) == []
+    assert engine.value(60, after=1) == ["firing"]
 
 
 def test_for_seconds_pauses_while_the_quantity_is_not_known():
-    desk = Desk(rule(for_seconds=60))
-    desk.value(40)
-    desk.value(60)
-    assert desk.value(None, after=50) == []
-    assert desk.value(None, after=500) == []
-    assert desk.value(60, after=500) == []
-    assert desk.value(60, after=9) == []
-    assert desk.value(60, after=1) == ["firing"]
+    engine = AlertEngine(rule(for_seconds=60))
+    engine.value(40)
+    engine.value(60)
+    assert engine.value(None, after=50) == []
+    assert engine.value(None, after=500) == []
+    assert engine.value(60, after=500) == []
+    assert engine.value(60, after=9) == []
+    assert engine.value(60, after=1) == ["firing"]
 
 
 def test_for_seconds_starts_again_when_it_no_longer_holds():
-    desk = Desk(rule(for_seconds=60))
+    engine = AlertEngine(rule(for_seconds=60))
     for value, after in ((40, 0), (60, 0), (40, 59), (60, 0), (60, 59)):
-        assert desk.value(value, after) == []
-    assert desk.value(60, 1) == ["firing"]
+        assert engine.value(value, after) == []
+    assert engine.value(60, 1) == ["firing"]
 
 
 def test_the_time_for_which_a_condition_has_held_survives_a_restart_up_to_what_was_saved():
-    desk = Desk(rule(for_seconds=60))
-    desk.value(40)
-    desk.value(60)
-    desk.value(60, after=50)
-    desk.restart(after=1000)
-    assert desk.value(60) == []
-    assert desk.value(60, after=9) == []
-    assert desk.value(60, after=1) == ["firing"]
+    engine = AlertEngine(rule(for_seconds=60))
+    engine.value(40)
+    engine.value(60)
+    engine.value(60, after=50)
+    engine.restart(after=1000)
+    assert engine.value(60) == []
+    assert engine.value(60, after=9) == []
+    assert engine.value(60, after=1) == ["firing"]
 
 
 def test_the_next_evaluation_is_when_it_is_due_or_to_be_saved():
-    desk = Desk(rule(for_seconds=12))
-    desk.value(40)
-    assert desk.alerts.next_seconds(desk.session) is None
-    desk.value(60)
-    assert desk.alerts.next_seconds(desk.session) == 5
-    assert desk.alerts.due(desk.session + 4) == frozenset()
-    assert desk.alerts.due(desk.session + 5) == {CONDOR}
-    desk.value(60, after=10)
-    assert desk.stored[HALF].held_seconds == 10
-    assert desk.alerts.next_seconds(desk.session) == 2
-    assert [each.id for each in desk.alerts.unsaved] == [HALF]
-    desk.value(60, after=2)
-    assert desk.alerts.next_seconds(desk.session) is None
+    engine = AlertEngine(rule(for_seconds=12))
+    engine.value(40)
+    assert engine.alerts.next_seconds(engine.session) is None
+    engine.value(60)
+    assert engine.alerts.next_seconds(engine.session) == 5
+    assert engine.alerts.due(engine.session + 4) == frozenset()
+    assert engine.alerts.due(engine.session + 5) == {CONDOR}
+    engine.value(60, after=10)
+    assert engine.stored[HALF].held_seconds == 10
+    assert engine.alerts.next_seconds(engine.session) == 2
+    assert [each.id for each in engine.alerts.unsaved] == [HALF]
+    engine.value(60, after=2)
+    assert engine.alerts.next_seconds(engine.session) is None
 
 
 def test_a_restart_while_firing_neither_repeats_nor_forgets():
-    desk = Desk(rule())
-    desk.value(40)
-    desk.value(60)
-    before = desk.shown()
-    desk.restart()
-    assert desk.shown() == before
-    assert [desk.value(each) for each in (None, 60, 40)] == [[], [], ["resolved"]]
+    engine = AlertEngine(rule())
+    engine.value(40)
+    engine.value(60)
+    before = engine.shown()
+    engine.restart()
+    assert engine.shown() == before
+    assert [engine.value(each) for each in (None, 60, 40)] == [[], [], ["resolved"]]
 
 
 def test_what_holds_at_the_very_first_evaluation_fires_with_at_start():
-    desk = Desk(rule())
-    assert desk.value(None) == []
-    assert desk.value(60) == ["firing"]
-    assert desk.log[-1].record.at_start
-    assert desk.value(40) == ["resolved"]
-    assert desk.value(60) == ["firing"]
-    assert not desk.log[-1].record.at_start
+    engine = AlertEngine(rule())
+    assert engine.value(None) == []
+    assert engine.value(60) == ["firing"]
+    assert engine.log[-1].record.at_start
+    assert engine.value(40) == ["resolved"]
+    assert engine.value(60) == ["firing"]
+    assert not engine.log[-1].record.at_start
 
 
 def test_a_subject_evaluated_before_a_restart_does_not_fire_as_at_its_first_evaluation():
-    desk = Desk(rule())
-    desk.value(40)
-    desk.restart()
-    desk.value(60)
-    assert not desk.log[-1].record.at_start
+    engine = AlertEngine(rule())
+    engine.value(40)
+    engine.restart()
+    engine.value(60)
+    assert not engine.log[-1].record.at_start
 
 
 def test_what_is_pending_at_its_first_evaluation_fires_with_at_start_after_a_restart_too():
-    desk = Desk(rule(for_seconds=60))
-    desk.value(60)
-    desk.value(60, after=30)
-    desk.restart()
-    desk.value(60)
-    assert desk.value(60, after=30) == ["firing"]
-    assert desk.log[-1].record.at_start
+    engine = AlertEngine(rule(for_seconds=60))
+    engine.value(60)
+    engine.value(60, after=30)
+    engine.restart()
+    engine.value(60)
+    assert engine.value(60, after=30) == ["firing"]
+    assert engine.log[-1].record.at_start
 
 
 def test_without_a_memory_what_already_holds_fires_but_neither_that_nor_its_end_goes_to_a_channel():
-    desk = Desk(rule(notify=("phone",)), records=None)
-    assert desk.value(60) == ["firing"]
-    assert (desk.log[-1].notify, desk.log[-1].record.at_start) == ((), True)
-    assert desk.value(40) == ["resolved"]
-    assert desk.log[-1].notify == ()
-    assert (desk.value(60), desk.log[-1].notify) == (["firing"], ("phone",))
-    assert (desk.value(40), desk.log[-1].notify) == (["resolved"], ("phone",))
+    engine = AlertEngine(rule(notify=("phone",)), records=None)
+    assert engine.value(60) == ["firing"]
+    assert (engine.log[-1].notify, engine.log[-1].record.at_start) == ((), True)
+    assert engine.value(40) == ["resolved"]
+    assert engine.log[-1].notify == ()
+    assert (engine.value(60), engine.log[-1].notify) == (["firing"], ("phone",))
+    assert (engine.value(40), engine.log[-1].notify) == (["resolved"], ("phone",))
 
 
 def test_without_a_memory_what_already_holds_fires_at_once():
-    desk = Desk(rule(for_seconds=60), records=None)
-    assert desk.value(None) == []
-    assert desk.value(60, after=1) == ["firing"]
-    assert (desk.log[-1].notify, desk.log[-1].record.at_start) == ((), True)
-    assert [desk.value(40), desk.value(60)] == [["resolved"], []]
-    assert desk.value(60, after=60) == ["firing"]
-    assert (desk.log[-1].notify, desk.log[-1].record.at_start) == (None, False)
+    engine = AlertEngine(rule(for_seconds=60), records=None)
+    assert engine.value(None) == []
+    assert engine.value(60, after=1) == ["firing"]
+    assert (engine.log[-1].notify, engine.log[-1].record.at_start) == ((), True)
+    assert [engine.value(40), engine.value(60)] == [["resolved"], []]
+    assert engine.value(60, after=60) == ["firing"]
+    assert (engine.log[-1].notify, engine.log[-1].record.at_start) == (None, False)
 
 
 @pytest.mark.parametrize("word", ["feedDown", "blind"])
 def test_without_a_memory_what_condord_cannot_see_yet_fires_after_its_time_and_is_notified(word):
     """At every start the feed is down for a moment, so this shows nothing about the time before."""
-    desk = Desk(rule(word, word, for_seconds=60, scope="condor"), records=None)
-    assert desk.evaluate(subject({word: True})) == []
-    assert desk.evaluate(subject({word: True}), after=60) == ["firing"]
-    assert desk.log[-1].notify is None
+    engine = AlertEngine(rule(word, word, for_seconds=60, scope="condor"), records=None)
+    assert engine.evaluate(subject({word: True})) == []
+    assert engine.evaluate(subject({word: True}), after=60) == ["firing"]
+    assert engine.log[-1].notify is None
 
 
 @pytest.mark.parametrize("before", [None, 60])
 def test_a_restart_does_not_break_the_silence(before):
     """It keeps silent before the value is known for the first time, and while the alert fires."""
-    desk = Desk(rule(for_seconds=60), records=None)
-    desk.value(before)
-    desk.restart(after=90)
-    assert desk.value(60) == ([] if before else ["firing"])
-    assert desk.shown()[0].at_start
-    desk.restart(after=90)
-    assert desk.value(40) == ["resolved"]
-    assert [each.notify for each in desk.log] == [(), ()]
-    desk.restart()
-    assert [desk.value(60), desk.value(60, after=60)] == [[], ["firing"]]
-    assert desk.log[-1].notify is None
+    engine = AlertEngine(rule(for_seconds=60), records=None)
+    engine.value(before)
+    engine.restart(after=90)
+    assert engine.value(60) == ([] if before else ["firing"])
+    assert engine.shown()[0].at_start
+    engine.restart(after=90)
+    assert engine.value(40) == ["resolved"]
+    assert [each.notify for each in engine.log] == [(), ()]
+    engine.restart()
+    assert [engine.value(60), engine.value(60, after=60)] == [[], ["firing"]]
+    assert engine.log[-1].notify is None
 
 
 def test_a_silence_ends_with_the_condor_and_nothing_of_it_stays_stored():
-    desk = Desk(rule(), records=None)
-    desk.value(None)
-    assert desk.stored[HALF].is_silent
-    desk.restart()
-    assert desk.gone(CONDOR) == []
-    assert desk.stored == {}
+    engine = AlertEngine(rule(), records=None)
+    engine.value(None)
+    assert engine.stored[HALF].is_silent
+    engine.restart()
+    assert engine.gone(CONDOR) == []
+    assert engine.stored == {}
 
 
 def test_without_a_memory_a_repeat_is_notified_and_then_the_end_too():
-    desk = Desk(rule(repeat_minutes=1), records=None)
-    desk.value(60)
-    assert desk.value(60, after=60) == ["repeat"]
-    assert desk.log[-1].notify is None
-    assert (desk.value(40), desk.log[-1].notify) == (["resolved"], None)
+    engine = AlertEngine(rule(repeat_minutes=1), records=None)
+    engine.value(60)
+    assert engine.value(60, after=60) == ["repeat"]
+    assert engine.log[-1].notify is None
+    assert (engine.value(40), engine.log[-1].notify) == (["resolved"], None)
 
 
 def test_without_a_memory_the_end_with_the_condor_goes_to_no_channel():
-    desk = Desk(rule(), records=None)
-    desk.value(60)
-    assert (desk.gone(CONDOR), desk.log[-1].notify) == (["ended"], ())
+    engine = AlertEngine(rule(), records=None)
+    engine.value(60)
+    assert (engine.gone(CONDOR), engine.log[-1].notify) == (["ended"], ())
 
 
 def test_without_a_memory_what_begins_later_is_notified():
-    desk = Desk(rule(), records=None)
-    desk.value(40)
-    desk.value(60)
-    assert (desk.log[-1].notify, desk.log[-1].record.at_start) == (None, False)
-    desk.pass_time(100)
+    engine = AlertEngine(rule(), records=None)
+    engine.value(40)
+    engine.value(60)
+    assert (engine.log[-1].notify, engine.log[-1].record.at_start) == (None, False)
+    engine.pass_time(100)
     later = subject({"percentOfMaxProfit": 60.0}, key="QQQ-261218-1-2-3-4")
-    assert desk.evaluate(later) == ["firing"]
-    assert desk.log[-1].notify is None
+    assert engine.evaluate(later) == ["firing"]
+    assert engine.log[-1].notify is None
 
 
 def test_nothing_is_evaluated_before_the_memory_is_there_nor_without_rules():
@@ -246,22 +246,22 @@ def test_nothing_is_evaluated_before_the_memory_is_there_nor_without_rules():
     alerts.set_rules([rule()], NOON_AT)
     evaluated = {"session_seconds": 0.0, "now_at": NOON_AT}
     assert alerts.evaluate([subject({"percentOfMaxProfit": 60.0})], **evaluated).transitions == ()
-    assert Desk(records=()).value(60) == []
+    assert AlertEngine(records=()).value(60) == []
     alerts.recall(())
     assert len(alerts.evaluate([subject({"percentOfMaxProfit": 60.0})], **evaluated).transitions) == 1
 
 
 def test_a_subject_that_is_not_published_is_held():
-    desk = Desk(rule(for_seconds=60))
-    desk.value(40)
-    desk.value(60)
-    desk.pass_time(30)
-    desk.alerts.pause(CONDOR, desk.session, desk.now_at)
-    desk.alerts.pause("QQQ", desk.session, desk.now_at)
-    assert desk.alerts.next_seconds(desk.session) is None
-    desk.value(60, after=100)
-    assert desk.value(60, after=29) == []
-    assert desk.value(60, after=1) == ["firing"]
+    engine = AlertEngine(rule(for_seconds=60))
+    engine.value(40)
+    engine.value(60)
+    engine.pass_time(30)
+    engine.alerts.pause(CONDOR, engine.session, engine.now_at)
+    engine.alerts.pause("QQQ", engine.session, engine.now_at)
+    assert engine.alerts.next_seconds(engine.session) is None
+    engine.value(60, after=100)
+    assert engine.value(60, after=29) == []
+    assert engine.value(60, after=1) == ["firing"]
 
 
 # Which holding it is.
@@ -270,160 +270,160 @@ OPENED_AT = NOON_AT - 10 * DAY
 
 
 def test_an_opening_that_becomes_known_is_the_same_holding():
-    desk = Desk(rule())
-    desk.value(40)
-    desk.value(60)
-    assert desk.value(60, opened_at=OPENED_AT) == []
-    desk.restart()
-    assert desk.value(60) == []
-    assert desk.value(60, opened_at=OPENED_AT - DAY) == []
+    engine = AlertEngine(rule())
+    engine.value(40)
+    engine.value(60)
+    assert engine.value(60, opened_at=OPENED_AT) == []
+    engine.restart()
+    assert engine.value(60) == []
+    assert engine.value(60, opened_at=OPENED_AT - DAY) == []
 
 
 def test_a_later_opening_is_another_holding():
-    desk = Desk(rule())
-    desk.value(40, opened_at=OPENED_AT)
-    desk.value(60, opened_at=OPENED_AT)
-    assert desk.value(60, opened_at=OPENED_AT + DAY) == ["ended", "firing"]
-    assert desk.log[-1].record.at_start
-    assert desk.log[-1].record.opened_at == OPENED_AT + DAY
+    engine = AlertEngine(rule())
+    engine.value(40, opened_at=OPENED_AT)
+    engine.value(60, opened_at=OPENED_AT)
+    assert engine.value(60, opened_at=OPENED_AT + DAY) == ["ended", "firing"]
+    assert engine.log[-1].record.at_start
+    assert engine.log[-1].record.opened_at == OPENED_AT + DAY
 
 
 def test_a_later_opening_starts_the_time_again():
-    desk = Desk(rule(for_seconds=60))
-    desk.value(60, opened_at=OPENED_AT)
-    desk.value(60, after=50, opened_at=OPENED_AT)
-    assert desk.value(60, after=9, opened_at=OPENED_AT + DAY) == []
-    assert desk.value(60, after=59, opened_at=OPENED_AT + DAY) == []
-    assert desk.value(60, after=1, opened_at=OPENED_AT + DAY) == ["firing"]
+    engine = AlertEngine(rule(for_seconds=60))
+    engine.value(60, opened_at=OPENED_AT)
+    engine.value(60, after=50, opened_at=OPENED_AT)
+    assert engine.value(60, after=9, opened_at=OPENED_AT + DAY) == []
+    assert engine.value(60, after=59, opened_at=OPENED_AT + DAY) == []
+    assert engine.value(60, after=1, opened_at=OPENED_AT + DAY) == ["firing"]
 
 
 def test_a_condor_that_is_gone_ends_its_alerts_and_the_same_one_later_is_another():
-    desk = Desk(rule(), rule("pending", for_seconds=60))
-    desk.value(60, opened_at=OPENED_AT)
-    assert desk.gone(CONDOR) == ["ended"]
-    assert desk.states() == [(HALF, "ended")]
-    assert desk.stored.keys() == {HALF}
-    assert desk.alerts.subjects == frozenset()
-    assert desk.gone(CONDOR) == []
-    serial = desk.log[-1].record.serial
-    assert desk.value(60, after=1, opened_at=OPENED_AT) == ["firing"]
-    assert desk.states() == [(HALF, "firing")]
-    assert desk.log[-1].record.serial > serial
+    engine = AlertEngine(rule(), rule("pending", for_seconds=60))
+    engine.value(60, opened_at=OPENED_AT)
+    assert engine.gone(CONDOR) == ["ended"]
+    assert engine.states() == [(HALF, "ended")]
+    assert engine.stored.keys() == {HALF}
+    assert engine.alerts.subjects == frozenset()
+    assert engine.gone(CONDOR) == []
+    serial = engine.log[-1].record.serial
+    assert engine.value(60, after=1, opened_at=OPENED_AT) == ["firing"]
+    assert engine.states() == [(HALF, "firing")]
+    assert engine.log[-1].record.serial > serial
 
 
 def test_a_resolved_alert_of_a_condor_that_is_gone_stays_resolved_until_the_day_ends():
-    desk = Desk(rule())
+    engine = AlertEngine(rule())
     for value in (40, 60, 40):
-        desk.value(value)
-    assert desk.gone(CONDOR) == []
-    assert desk.states() == [(HALF, "resolved")]
-    desk.evaluate(after=DAY.total_seconds())
-    assert (desk.states(), desk.stored) == ([], {})
+        engine.value(value)
+    assert engine.gone(CONDOR) == []
+    assert engine.states() == [(HALF, "resolved")]
+    engine.evaluate(after=DAY.total_seconds())
+    assert (engine.states(), engine.stored) == ([], {})
 
 
 def test_while_an_alert_is_pending_again_its_last_firing_is_shown():
-    desk = Desk(rule(for_seconds=10))
+    engine = AlertEngine(rule(for_seconds=10))
     for value, after in ((40, 0), (60, 0), (60, 10), (40, 0), (60, 5)):
-        desk.value(value, after)
-    [shown] = desk.shown()
+        engine.value(value, after)
+    [shown] = engine.shown()
     assert (shown.state, shown.last, shown.until) == ("pending", "resolved", NOON_AT + dt.timedelta(seconds=10))
-    desk.gone(CONDOR)
-    assert desk.states() == [(HALF, "resolved")]
+    engine.gone(CONDOR)
+    assert engine.states() == [(HALF, "resolved")]
 
 
 def test_only_what_is_about_the_break_stays_for_what_is_left_of_a_condor():
     names = ("profit-target", "broken-condor", "assignment")
-    desk = Desk(*(each for each in BUILT_IN if each.name in names), rule())
+    engine = AlertEngine(*(each for each in BUILT_IN if each.name in names), rule())
     whole = {"percentOfMaxProfit": 60.0, "brokenCondor": False, "assignment": False}
-    assert desk.evaluate(subject(whole)) == ["firing"]
+    assert engine.evaluate(subject(whole)) == ["firing"]
     left = subject({"brokenCondor": True, "assignment": True}, is_broken=True)
-    assert desk.evaluate(left) == ["ended", "firing", "firing"]
-    assert desk.log[-3].record.text.endswith(": the position has lost legs, and this alert has ended.")
-    assert desk.evaluate(subject(whole)) == ["resolved", "resolved", "firing"]
-    assert desk.evaluate(left) == ["ended", "firing", "firing"]
-    assert desk.gone(CONDOR) == ["ended", "ended"]
+    assert engine.evaluate(left) == ["ended", "firing", "firing"]
+    assert engine.log[-3].record.text.endswith(": the position has lost legs, and this alert has ended.")
+    assert engine.evaluate(subject(whole)) == ["resolved", "resolved", "firing"]
+    assert engine.evaluate(left) == ["ended", "firing", "firing"]
+    assert engine.gone(CONDOR) == ["ended", "ended"]
 
 
 # Rules that change.
 
 
 def test_a_removed_and_a_disabled_rule_end_their_alerts():
-    desk = Desk(rule(), rule("more"))
-    desk.value(60)
-    assert desk.set_rules(rule(enabled=False)) == ["ended", "ended"]
-    assert {state for _, state in desk.states()} == {"ended"}
-    assert desk.value(60) == []
-    desk.set_rules(rule())
-    assert desk.value(60) == ["firing"]
-    assert desk.log[-1].record.at_start
+    engine = AlertEngine(rule(), rule("more"))
+    engine.value(60)
+    assert engine.set_rules(rule(enabled=False)) == ["ended", "ended"]
+    assert {state for _, state in engine.states()} == {"ended"}
+    assert engine.value(60) == []
+    engine.set_rules(rule())
+    assert engine.value(60) == ["firing"]
+    assert engine.log[-1].record.at_start
 
 
 def test_a_changed_definition_ends_an_alert_and_starts_it_again():
-    desk = Desk(rule())
+    engine = AlertEngine(rule())
     for value in (40, 60):
-        desk.value(value)
-    assert desk.set_rules(rule(when="percentOfMaxProfit >= 55")) == ["ended"]
-    assert desk.value(60) == ["firing"]
-    assert desk.log[-1].record.at_start
-    assert desk.log[-1].record.threshold == 55
+        engine.value(value)
+    assert engine.set_rules(rule(when="percentOfMaxProfit >= 55")) == ["ended"]
+    assert engine.value(60) == ["firing"]
+    assert engine.log[-1].record.at_start
+    assert engine.log[-1].record.threshold == 55
 
 
 def test_a_rule_that_keeps_its_definition_keeps_its_state():
-    desk = Desk(rule(for_seconds=60))
-    desk.value(60)
-    desk.value(60, after=50)
-    assert desk.set_rules(rule(for_seconds=55, severity="critical", notify=("phone",))) == []
-    assert desk.value(60, after=5) == ["firing"]
-    assert (desk.log[-1].notify, desk.log[-1].record.severity) == (("phone",), "critical")
+    engine = AlertEngine(rule(for_seconds=60))
+    engine.value(60)
+    engine.value(60, after=50)
+    assert engine.set_rules(rule(for_seconds=55, severity="critical", notify=("phone",))) == []
+    assert engine.value(60, after=5) == ["firing"]
+    assert (engine.log[-1].notify, engine.log[-1].record.severity) == (("phone",), "critical")
 
 
 def test_rules_that_changed_while_condord_did_not_run_end_their_alerts():
-    desk = Desk(rule(), rule("more"))
-    desk.value(60)
-    desk.alerts.rules = (rule(), rule("more", "percentOfMaxProfit >= 55"))
-    desk.restart()
-    assert desk.value(60) == ["ended", "firing"]
-    assert [each.record.rule for each in desk.log[-2:]] == ["more", "more"]
+    engine = AlertEngine(rule(), rule("more"))
+    engine.value(60)
+    engine.alerts.rules = (rule(), rule("more", "percentOfMaxProfit >= 55"))
+    engine.restart()
+    assert engine.value(60) == ["ended", "firing"]
+    assert [each.record.rule for each in engine.log[-2:]] == ["more", "more"]
 
 
 def test_rules_that_change_before_the_first_evaluation_after_a_restart_end_alerts_too():
-    desk = Desk(rule())
-    desk.value(60)
-    desk.restart()
-    assert desk.set_rules(rule("other")) == ["ended"]
+    engine = AlertEngine(rule())
+    engine.value(60)
+    engine.restart()
+    assert engine.set_rules(rule("other")) == ["ended"]
 
 
 def test_a_rule_is_only_for_what_it_matches():
-    desk = Desk(*BUILT_IN, rule("account", "accountDayPl < -100", scope="account"))
+    engine = AlertEngine(*BUILT_IN, rule("account", "accountDayPl < -100", scope="account"))
     butterfly = subject({"percentOfMaxProfit": 30.0}, kind="ironButterfly")
     condor = subject({"percentOfMaxProfit": 30.0}, key="QQQ-261218-1-2-3-4")
-    assert desk.evaluate(butterfly, condor) == []
-    assert desk.evaluate(butterfly, condor, after=120) == ["firing"]
-    assert desk.evaluate(subject({"accountDayPl": -200.0}, key="account")) == ["firing"]
-    assert (desk.log[-1].record.id, desk.log[-1].record.condor_id) == ("account:account", None)
+    assert engine.evaluate(butterfly, condor) == []
+    assert engine.evaluate(butterfly, condor, after=120) == ["firing"]
+    assert engine.evaluate(subject({"accountDayPl": -200.0}, key="account")) == ["firing"]
+    assert (engine.log[-1].record.id, engine.log[-1].record.condor_id) == ("account:account", None)
 
 
 def test_the_basis_decides_which_profit_counts():
-    desk = Desk(rule(basis="natural"))
-    assert desk.evaluate(subject({"percentOfMaxProfit": 60.0}, {"percentOfMaxProfit": 40.0})) == []
-    assert desk.evaluate(subject({"percentOfMaxProfit": 40.0}, {"percentOfMaxProfit": 60.0})) == ["firing"]
-    assert desk.log[-1].record.basis == "natural"
+    engine = AlertEngine(rule(basis="natural"))
+    assert engine.evaluate(subject({"percentOfMaxProfit": 60.0}, {"percentOfMaxProfit": 40.0})) == []
+    assert engine.evaluate(subject({"percentOfMaxProfit": 40.0}, {"percentOfMaxProfit": 60.0})) == ["firing"]
+    assert engine.log[-1].record.basis == "natural"
 
 
 def test_a_quantity_without_a_basis_has_none_and_a_word_no_value():
-    desk = Desk(rule("dates", "daysToExpiration <= 21"), rule("word", "nearStrike"))
-    desk.evaluate(subject({"daysToExpiration": 20.0, "nearStrike": True}))
-    dates, word = (each.record for each in desk.log)
+    engine = AlertEngine(rule("dates", "daysToExpiration <= 21"), rule("word", "nearStrike"))
+    engine.evaluate(subject({"daysToExpiration": 20.0, "nearStrike": True}))
+    dates, word = (each.record for each in engine.log)
     assert (dates.value, dates.basis) == (20.0, None)
     assert (word.value, word.threshold, word.basis) == (None, None, None)
 
 
 def test_the_target_has_the_severity_info_while_an_order_closes_there():
-    desk = Desk(*BUILT_IN)
-    desk.evaluate(subject({"percentOfMaxProfit": 55.0}, closing_percent=50.0))
-    desk.pass_time(120)
-    desk.evaluate(subject({"percentOfMaxProfit": 55.0}, closing_percent=50.0))
-    assert desk.log[-1].record.severity == "info"
+    engine = AlertEngine(*BUILT_IN)
+    engine.evaluate(subject({"percentOfMaxProfit": 55.0}, closing_percent=50.0))
+    engine.pass_time(120)
+    engine.evaluate(subject({"percentOfMaxProfit": 55.0}, closing_percent=50.0))
+    assert engine.log[-1].record.severity == "info"
 
 
 # What cannot be watched.
@@ -435,81 +435,83 @@ def blind(**fields):
 
 
 def test_a_critical_rule_that_is_not_known_makes_a_condor_blind():
-    desk = Desk(rule("blind", "blind"), rule("stop", "lossMultipleOfCredit >= 2", severity="critical"))
-    assert desk.evaluate(blind()) == []
-    assert desk.evaluate(blind(is_watched=True)) == ["firing"]
-    assert desk.evaluate(blind()) == ["resolved"]
+    engine = AlertEngine(rule("blind", "blind"), rule("stop", "lossMultipleOfCredit >= 2", severity="critical"))
+    assert engine.evaluate(blind()) == []
+    assert engine.evaluate(blind(is_watched=True)) == ["firing"]
+    assert engine.evaluate(blind()) == ["resolved"]
 
 
 def test_blind_fires_after_its_time_for_changing_reasons_and_resolves_with_the_next_usable_quote():
-    desk = Desk(rule("blind", "blind", for_seconds=300), rule("stop", "lossMultipleOfCredit >= 2", severity="critical"))
+    engine = AlertEngine(
+        rule("blind", "blind", for_seconds=300), rule("stop", "lossMultipleOfCredit >= 2", severity="critical")
+    )
     seen = {"blind": False, "lossMultipleOfCredit": 1.0}
-    assert desk.evaluate(subject(seen, is_watched=True)) == []
-    assert desk.evaluate(blind(is_watched=True), after=10) == []
-    assert desk.evaluate(subject({**seen, "blind": True}, is_watched=True), after=170) == []
-    desk.pass_time(3600, is_session=False)
-    assert desk.evaluate(blind(is_watched=True), after=129.5) == []
-    assert desk.evaluate(blind(is_watched=True), after=0.5) == ["firing"]
-    assert desk.evaluate(subject(seen, is_watched=True), after=0.25) == ["resolved"]
+    assert engine.evaluate(subject(seen, is_watched=True)) == []
+    assert engine.evaluate(blind(is_watched=True), after=10) == []
+    assert engine.evaluate(subject({**seen, "blind": True}, is_watched=True), after=170) == []
+    engine.pass_time(3600, is_session=False)
+    assert engine.evaluate(blind(is_watched=True), after=129.5) == []
+    assert engine.evaluate(blind(is_watched=True), after=0.5) == ["firing"]
+    assert engine.evaluate(subject(seen, is_watched=True), after=0.25) == ["resolved"]
 
 
 def test_a_rule_that_is_not_critical_makes_nothing_blind():
-    desk = Desk(rule("blind", "blind"), rule("stop", "lossMultipleOfCredit >= 2"))
-    assert desk.evaluate(blind(is_watched=True)) == []
+    engine = AlertEngine(rule("blind", "blind"), rule("stop", "lossMultipleOfCredit >= 2"))
+    assert engine.evaluate(blind(is_watched=True)) == []
 
 
 # Acknowledging and repeating.
 
 
 def test_acknowledging_keeps_the_first_time_and_a_new_firing_has_none():
-    desk = Desk(rule())
-    assert desk.acknowledge(HALF) is None
-    desk.value(40)
-    assert desk.acknowledge(HALF) is None
-    desk.value(60)
-    assert desk.acknowledge(HALF) == []
-    desk.pass_time(10)
-    assert desk.acknowledge(HALF) == []
-    assert desk.shown()[0].acknowledged_at == NOON_AT
-    assert desk.stored[HALF].acknowledged_at == NOON_AT
-    desk.value(40)
-    assert desk.acknowledge(HALF) == []
-    desk.value(60)
-    assert desk.shown()[0].acknowledged_at is None
+    engine = AlertEngine(rule())
+    assert engine.acknowledge(HALF) is None
+    engine.value(40)
+    assert engine.acknowledge(HALF) is None
+    engine.value(60)
+    assert engine.acknowledge(HALF) == []
+    engine.pass_time(10)
+    assert engine.acknowledge(HALF) == []
+    assert engine.shown()[0].acknowledged_at == NOON_AT
+    assert engine.stored[HALF].acknowledged_at == NOON_AT
+    engine.value(40)
+    assert engine.acknowledge(HALF) == []
+    engine.value(60)
+    assert engine.shown()[0].acknowledged_at is None
 
 
 def test_an_alert_of_yesterday_cannot_be_acknowledged():
-    desk = Desk(rule())
+    engine = AlertEngine(rule())
     for value in (60, 40):
-        desk.value(value)
-    desk.pass_time(DAY.total_seconds())
-    assert desk.acknowledge(HALF) is None
+        engine.value(value)
+    engine.pass_time(DAY.total_seconds())
+    assert engine.acknowledge(HALF) is None
 
 
 def test_repeats_count_session_time_and_stop_when_it_is_acknowledged():
-    desk = Desk(rule(repeat_minutes=10))
-    desk.value(60)
-    assert desk.alerts.next_seconds(desk.session) == 60
-    assert desk.value(60, after=599) == []
-    assert desk.evaluate(subject({}), after=3600, is_session=False) == []
-    assert desk.value(None, after=1) == ["repeat"]
-    assert desk.log[-1].record.repeats == 1
-    assert desk.value(60, after=600) == ["repeat"]
-    desk.acknowledge(HALF)
-    assert desk.alerts.next_seconds(desk.session) is None
-    assert desk.value(60, after=6000) == []
+    engine = AlertEngine(rule(repeat_minutes=10))
+    engine.value(60)
+    assert engine.alerts.next_seconds(engine.session) == 60
+    assert engine.value(60, after=599) == []
+    assert engine.evaluate(subject({}), after=3600, is_session=False) == []
+    assert engine.value(None, after=1) == ["repeat"]
+    assert engine.log[-1].record.repeats == 1
+    assert engine.value(60, after=600) == ["repeat"]
+    engine.acknowledge(HALF)
+    assert engine.alerts.next_seconds(engine.session) is None
+    assert engine.value(60, after=6000) == []
 
 
 def test_a_repeat_has_the_current_value_and_text_and_the_alert_keeps_those_of_its_firing():
-    desk = Desk(rule(clear="percentOfMaxProfit < 40", repeat_minutes=10))
-    desk.value(60)
-    [fired] = desk.shown()
+    engine = AlertEngine(rule(clear="percentOfMaxProfit < 40", repeat_minutes=10))
+    engine.value(60)
+    [fired] = engine.shown()
 
     def repeated(value):
-        assert desk.value(value, after=600) == ["repeat"]
-        for kept in (desk.shown()[0], desk.stored[HALF]):
+        assert engine.value(value, after=600) == ["repeat"]
+        for kept in (engine.shown()[0], engine.stored[HALF]):
             assert (kept.since, kept.value, kept.text) == (NOON_AT, 60, fired.text)
-        return desk.log[-1].record.value, desk.log[-1].record.text
+        return engine.log[-1].record.value, engine.log[-1].record.text
 
     value, text = repeated(70)
     assert value == 70
@@ -521,72 +523,72 @@ def test_a_repeat_has_the_current_value_and_text_and_the_alert_keeps_those_of_it
 
 
 def test_a_repeat_while_the_state_is_not_known_mentions_that_and_has_no_earlier_pl():
-    desk = Desk(rule(repeat_minutes=10))
-    desk.value(60)
+    engine = AlertEngine(rule(repeat_minutes=10))
+    engine.value(60)
     reason = "the profit is 60 % of its maximum (at least 50 %)."
-    name, _, _ = desk.shown()[0].text.partition(": ")
+    name, _, _ = engine.shown()[0].text.partition(": ")
     for _ in range(2):
-        assert desk.value(None, after=600) == ["repeat"]
-        text = desk.log[-1].record.text
+        assert engine.value(None, after=600) == ["repeat"]
+        text = engine.log[-1].record.text
         assert text == f"{name}: what this alert needs cannot be known at present; earlier: {reason}"
-    assert desk.value(70, after=600) == ["repeat"]
-    assert "not known" not in desk.log[-1].record.text
+    assert engine.value(70, after=600) == ["repeat"]
+    assert "not known" not in engine.log[-1].record.text
 
 
 def test_a_repeat_has_the_current_severity_and_the_end_goes_to_the_channels_it_was_sent_to():
     [target] = [each for each in BUILT_IN if each.name == "profit-target"]
-    desk = Desk(msgspec.structs.replace(target, for_seconds=0, repeat_minutes=1))
+    engine = AlertEngine(msgspec.structs.replace(target, for_seconds=0, repeat_minutes=1))
 
     def evaluate(value, closing_percent, after=60):
-        kinds = desk.evaluate(subject({"percentOfMaxProfit": value}, closing_percent=closing_percent), after=after)
-        return [(kind, desk.log[-1].record.severity, desk.log[-1].reach) for kind in kinds]
+        kinds = engine.evaluate(subject({"percentOfMaxProfit": value}, closing_percent=closing_percent), after=after)
+        return [(kind, engine.log[-1].record.severity, engine.log[-1].reach) for kind in kinds]
 
     assert evaluate(55.0, None) == [("firing", "warning", "warning")]
     assert evaluate(55.0, 50.0, after=30) == []
-    assert desk.shown()[0].severity == "warning"
+    assert engine.shown()[0].severity == "warning"
     assert evaluate(55.0, 50.0, after=30) == [("repeat", "info", "info")]
-    assert (desk.shown()[0].severity, desk.alerts.counts.info) == ("info", 1)
+    assert (engine.shown()[0].severity, engine.alerts.counts.info) == ("info", 1)
     assert evaluate(None, None) == [("repeat", "info", "info")]  # what is not known changes nothing
     assert evaluate(47.0, None) == [("repeat", "warning", "warning")]
     assert evaluate(47.0, 50.0) == [("repeat", "info", "info")]
-    desk.restart()
+    engine.restart()
     assert evaluate(40.0, 50.0) == [("resolved", "info", "warning")]
     assert evaluate(55.0, 50.0) == [("firing", "info", "info")]
     assert evaluate(40.0, 50.0) == [("resolved", "info", "info")]
 
 
 def test_repeats_go_on_after_a_restart_and_after_the_rule_changes():
-    desk = Desk(rule(repeat_minutes=10))
-    desk.value(60)
-    desk.value(60, after=540)
-    desk.restart()
-    desk.value(60)
-    assert desk.value(60, after=60) == ["repeat"]
-    desk.set_rules(rule())
-    assert desk.value(60, after=6000) == []
-    assert desk.alerts.next_seconds(desk.session) is None
-    desk.set_rules(rule(repeat_minutes=1))
-    desk.value(60)
-    assert desk.value(60, after=60) == ["repeat"]
+    engine = AlertEngine(rule(repeat_minutes=10))
+    engine.value(60)
+    engine.value(60, after=540)
+    engine.restart()
+    engine.value(60)
+    assert engine.value(60, after=60) == ["repeat"]
+    engine.set_rules(rule())
+    assert engine.value(60, after=6000) == []
+    assert engine.alerts.next_seconds(engine.session) is None
+    engine.set_rules(rule(repeat_minutes=1))
+    engine.value(60)
+    assert engine.value(60, after=60) == ["repeat"]
 
 
 def test_the_revision_rises_when_what_is_shown_may_differ():
-    desk = Desk(rule())
-    revision = desk.alerts.revision
-    desk.value(40)
-    before = desk.alerts.revision
-    desk.value(41)
-    assert desk.alerts.revision == before > revision
-    desk.value(60)
-    assert desk.alerts.revision > before
-    assert desk.alerts.evaluations == 3
+    engine = AlertEngine(rule())
+    revision = engine.alerts.revision
+    engine.value(40)
+    before = engine.alerts.revision
+    engine.value(41)
+    assert engine.alerts.revision == before > revision
+    engine.value(60)
+    assert engine.alerts.revision > before
+    assert engine.alerts.evaluations == 3
 
 
 def test_records_are_of_alerts_that_are_pending_or_fired():
-    desk = Desk(rule(), rule("wait", for_seconds=60), rule("never", "percentOfMaxProfit >= 90"))
-    desk.value(60)
-    assert [(each.rule, each.state) for each in desk.alerts.records] == [("half", "firing"), ("wait", "pending")]
-    assert desk.alerts.counts.warning == 1
+    engine = AlertEngine(rule(), rule("wait", for_seconds=60), rule("never", "percentOfMaxProfit >= 90"))
+    engine.value(60)
+    assert [(each.rule, each.state) for each in engine.alerts.records] == [("half", "firing"), ("wait", "pending")]
+    assert engine.alerts.counts.warning == 1
 
 
 # Only what has changed is evaluated.
@@ -601,12 +603,12 @@ RULES = (
 
 
 def test_a_rule_is_evaluated_again_only_if_one_of_its_quantities_has_changed():
-    desk = Desk(rule(), rule("list", ("delta > 1", "tested")), rule("days", "daysToExpiration <= 21"))
+    engine = AlertEngine(rule(), rule("list", ("delta > 1", "tested")), rule("days", "daysToExpiration <= 21"))
 
     def evaluated(**values):
-        before = desk.alerts.evaluations
-        desk.evaluate(subject({"percentOfMaxProfit": 40.0, "delta": 0.0, "tested": False, **values}))
-        return desk.alerts.evaluations - before
+        before = engine.alerts.evaluations
+        engine.evaluate(subject({"percentOfMaxProfit": 40.0, "delta": 0.0, "tested": False, **values}))
+        return engine.alerts.evaluations - before
 
     assert evaluated() == 3
     assert evaluated() == 0
@@ -614,49 +616,49 @@ def test_a_rule_is_evaluated_again_only_if_one_of_its_quantities_has_changed():
     assert evaluated(tested=True) == 1
     assert evaluated(tested=True, percentOfMaxProfit=41.0, daysToExpiration=30.0) == 2
     assert evaluated(tested=True, percentOfMaxProfit=41.0) == 1  # the days are not known any longer
-    desk.alerts.recall(())
+    engine.alerts.recall(())
     assert evaluated(tested=True, percentOfMaxProfit=41.0) == 3
 
 
 def test_an_alert_whose_quantities_have_not_changed_fires_when_it_is_due():
-    desk = Desk(rule(for_seconds=10))
-    desk.value(60)
-    before = desk.alerts.evaluations
-    assert desk.value(60, after=10) == ["firing"]
-    assert desk.alerts.evaluations == before
+    engine = AlertEngine(rule(for_seconds=10))
+    engine.value(60)
+    before = engine.alerts.evaluations
+    assert engine.value(60, after=10) == ["firing"]
+    assert engine.alerts.evaluations == before
 
 
 def test_a_broken_condor_that_loses_more_is_notified_again():
-    desk = Desk(rule("broken", "brokenCondor"), rule("whole", "not brokenCondor"))
+    engine = AlertEngine(rule("broken", "brokenCondor"), rule("whole", "not brokenCondor"))
 
     def broken(lost):
         about = subject({"brokenCondor": lost > 0}, lost=lost, notes={"brokenCondor": f"lost {lost}"})
-        return desk.evaluate(about) + desk.evaluate(about, after=10)
+        return engine.evaluate(about) + engine.evaluate(about, after=10)
 
     assert broken(0) == ["firing"]
-    desk.log.clear()
+    engine.log.clear()
     assert broken(1) == ["firing", "resolved"]
-    desk.acknowledge(f"broken:{CONDOR}")
+    engine.acknowledge(f"broken:{CONDOR}")
     assert broken(1) == []
     assert broken(2) == ["firing"]
-    last = desk.log[-1].record
+    last = engine.log[-1].record
     assert (last.text, last.acknowledged_at, last.at_start) == ("SPY 560/570/630/640 Dec 18: lost 2.", None, False)
-    assert last.serial > desk.log[0].record.serial
+    assert last.serial > engine.log[0].record.serial
     assert (broken(1), broken(2)) == ([], [])
-    desk.restart()
+    engine.restart()
     assert broken(2) == []
     assert broken(3) == ["firing"]
     assert broken(0) == ["resolved", "firing"]
 
 
 def test_a_broken_condor_that_was_silent_at_the_start_is_notified_when_it_loses_more():
-    desk = Desk(rule("broken", "brokenCondor"))
-    desk.alerts.recall(None)
-    assert desk.evaluate(subject({"brokenCondor": True}, lost=1)) == ["firing"]
-    assert desk.log[-1].notify == ()
-    assert desk.evaluate(subject({"brokenCondor": True}, lost=2)) == []
-    assert desk.evaluate(subject({"brokenCondor": True}, lost=2), after=10) == ["firing"]
-    assert desk.log[-1].notify is None
+    engine = AlertEngine(rule("broken", "brokenCondor"))
+    engine.alerts.recall(None)
+    assert engine.evaluate(subject({"brokenCondor": True}, lost=1)) == ["firing"]
+    assert engine.log[-1].notify == ()
+    assert engine.evaluate(subject({"brokenCondor": True}, lost=2)) == []
+    assert engine.evaluate(subject({"brokenCondor": True}, lost=2), after=10) == ["firing"]
+    assert engine.log[-1].notify is None
 
 
 LOOKS = st.lists(
@@ -677,7 +679,7 @@ LOOKS = st.lists(
 @settings(REPEATABLE, max_examples=80)
 @given(LOOKS)
 def test_evaluating_what_is_skipped_would_change_nothing(steps):
-    desk, whole = Desk(*RULES), Desk(*RULES)
+    engine, whole = AlertEngine(*RULES), AlertEngine(*RULES)
     for mark, natural, loss, is_near, days, after, opened_at, what in steps:
         values = {"lossMultipleOfCredit": loss, "nearStrike": is_near, "daysToExpiration": days, "blind": False}
         about = subject(
@@ -686,7 +688,7 @@ def test_evaluating_what_is_skipped_would_change_nothing(steps):
             opened_at=opened_at,
             is_watched=True,
         )
-        for each in (desk, whole):
+        for each in (engine, whole):
             match what:
                 case "gone":
                     each.gone(CONDOR)
@@ -698,10 +700,10 @@ def test_evaluating_what_is_skipped_would_change_nothing(steps):
                 case "kill":
                     each.restart()
         whole.alerts._latest.clear()
-        assert desk.evaluate(about, after=after) == whole.evaluate(about, after=after)
-    assert [each.record for each in desk.log] == [each.record for each in whole.log]
-    assert desk.stored == whole.stored
-    assert desk.alerts.evaluations <= whole.alerts.evaluations
+        assert engine.evaluate(about, after=after) == whole.evaluate(about, after=after)
+    assert [each.record for each in engine.log] == [each.record for each in whole.log]
+    assert engine.stored == whole.stored
+    assert engine.alerts.evaluations <= whole.alerts.evaluations
 
 
 # Against a plain model.
@@ -759,7 +761,7 @@ class AlertsLikeTheModel(RuleBasedStateMachine):
     @initialize(seconds=st.sampled_from([0.0, 10.0, 60.0]), threshold=st.just(50))
     def start(self, seconds, threshold):
         self.seconds, self.threshold = seconds, threshold
-        self.desk = Desk(self.rule())
+        self.engine = AlertEngine(self.rule())
         self.model = Model(seconds)
         self.opened_at = None
         self.fired = 0
@@ -772,11 +774,11 @@ class AlertsLikeTheModel(RuleBasedStateMachine):
     def see(self, kinds, expected):
         assert kinds == expected
         if "firing" in kinds:
-            assert self.desk.log[-1].record.at_start == self.model.was_first
+            assert self.engine.log[-1].record.at_start == self.model.was_first
 
     def value(self, value):
         values = {} if value is None else {"percentOfMaxProfit": float(value)}
-        return self.desk.evaluate(subject(values, opened_at=self.opened_at))
+        return self.engine.evaluate(subject(values, opened_at=self.opened_at))
 
     @step(value=st.one_of(st.none(), st.sampled_from([30, 44, 45, 49, 50, 51, 80])))
     def publish(self, value):
@@ -784,21 +786,21 @@ class AlertsLikeTheModel(RuleBasedStateMachine):
 
     @step(seconds=st.sampled_from([1.0, 5.0, 10.0, 30.0, 60.0]))
     def pass_session(self, seconds):
-        self.desk.pass_time(seconds)
+        self.engine.pass_time(seconds)
         self.model.pass_time(seconds)
 
     @step(seconds=st.sampled_from([1.0, 600.0, 90_000.0]))
     def pass_closed(self, seconds):
-        self.desk.pass_time(seconds, is_session=False)
+        self.engine.pass_time(seconds, is_session=False)
 
     @step(after=st.sampled_from([0.0, 10.0, 90_000.0]))
     def kill(self, after):
         """What was counted since the last evaluation is lost, and nothing else: it was saved by the watch."""
         level = self.model.level
         self.see(self.value(level), self.model.evaluate(level))
-        for record in self.desk.alerts.unsaved:
-            self.desk.stored[record.id] = record
-        self.desk.restart(after=after)
+        for record in self.engine.alerts.unsaved:
+            self.engine.stored[record.id] = record
+        self.engine.restart(after=after)
         self.model.level = None
 
     @step()
@@ -817,36 +819,36 @@ class AlertsLikeTheModel(RuleBasedStateMachine):
 
     @step()
     def go(self):
-        self.see(self.desk.gone(CONDOR), self.model.end())
+        self.see(self.engine.gone(CONDOR), self.model.end())
 
     @step()
     def reload_same(self):
-        self.see(self.desk.set_rules(self.rule(severity="critical")), [])
+        self.see(self.engine.set_rules(self.rule(severity="critical")), [])
 
     @step()
     def reload_other(self):
-        self.see(self.desk.set_rules(rule("other", "delta > 5")), self.model.end())
-        self.see(self.desk.set_rules(self.rule()), [])
+        self.see(self.engine.set_rules(rule("other", "delta > 5")), self.model.end())
+        self.see(self.engine.set_rules(self.rule()), [])
 
     @precondition(lambda self: self.model.is_firing)
     @step()
     def acknowledge(self):
-        assert self.desk.acknowledge(HALF) == []
+        assert self.engine.acknowledge(HALF) == []
 
     @invariant()
     def what_is_shown_is_what_fires(self):
-        if not hasattr(self, "desk"):
+        if not hasattr(self, "engine"):
             return
-        firing = [record.id for record in self.desk.shown() if record.state == "firing"]
+        firing = [record.id for record in self.engine.shown() if record.state == "firing"]
         assert firing == ([HALF] if self.model.is_firing else [])
-        assert self.desk.alerts.counts == type(self.desk.alerts.counts)(
-            **{each.severity: 1 for each in self.desk.shown() if each.state == "firing"}
+        assert self.engine.alerts.counts == type(self.engine.alerts.counts)(
+            **{each.severity: 1 for each in self.engine.shown() if each.state == "firing"}
         )
 
     @invariant()
     def no_firing_comes_twice(self):
-        if hasattr(self, "desk"):
-            serials = [each.record.serial for each in self.desk.log if each.kind == "firing"]
+        if hasattr(self, "engine"):
+            serials = [each.record.serial for each in self.engine.log if each.kind == "firing"]
             assert serials == sorted(set(serials))
 
 
@@ -855,7 +857,7 @@ TestAlertsLikeTheModel.settings = settings(REPEATABLE, max_examples=40, stateful
 
 
 def test_records_survive_being_stored():
-    desk = Desk(rule(for_seconds=5))
-    desk.value(60)
-    record = desk.stored[HALF]
+    engine = AlertEngine(rule(for_seconds=5))
+    engine.value(60)
+    record = engine.stored[HALF]
     assert msgspec.json.decode(msgspec.json.encode(record), type=type(record)) == record

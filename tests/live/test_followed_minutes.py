@@ -10,15 +10,15 @@ from condord.live.minutes import Holding
 
 from .accounts import ACCOUNTS, C640, CLOSED, EPOCH_AT, P560, REPEATABLE, SPY_ID, lot, qqq, spy, status, tick
 from .replicas import Hop, Origin
-from .test_recording import MARKS, Desk, figures
+from .test_recording import MARKS, RecordingService, figures
 
 
 class Follower:
-    """A replica of a desk, whose minutes are recorded."""
+    """A replica of a service, whose minutes are recorded."""
 
-    def __init__(self, desk):
-        self.desk = desk
-        self.hop = Hop(Origin(desk))
+    def __init__(self, service):
+        self.service = service
+        self.hop = Hop(Origin(service))
         self.minutes = FollowedMinutes(self.hop.edition)
         self.rows = []
         self.is_first = True
@@ -34,37 +34,37 @@ class Follower:
         self.turn()
 
     def take(self, *, is_whole=False):
-        self.minutes.take(self.desk.now, self.desk.now_at, is_whole=is_whole)
+        self.minutes.take(self.service.now, self.service.now_at, is_whole=is_whole)
 
     def turn(self):
-        if self.minutes.deadline is not None and self.minutes.deadline <= self.desk.now:
-            self.rows += self.minutes.end(self.desk.now, self.desk.now_at)
+        if self.minutes.deadline is not None and self.minutes.deadline <= self.service.now:
+            self.rows += self.minutes.end(self.service.now, self.service.now_at)
 
     def rows_of(self, condor_id=SPY_ID):
         return [row for row in self.rows if (row.holding.condor_id if row.holding else None) == condor_id]
 
     def check(self):
         """The rows are those of the source."""
-        assert self.rows == [row for minute in self.desk.recorded for row in minute]
+        assert self.rows == [row for minute in self.service.recorded for row in minute]
 
 
 @pytest.fixture
 def follower():
-    desk = Desk(spy())
-    desk.set_status(status())
-    made = Follower(desk)
+    service = RecordingService(spy())
+    service.set_status(status())
+    made = Follower(service)
     made.pump()
     return made
 
 
 def quoted(follower, *puts):
     for put in puts:
-        follower.desk.quote(put)
+        follower.service.quote(put)
         follower.pump()
 
 
 def end_minute(follower):
-    follower.desk.end_minute()
+    follower.service.end_minute()
     follower.pump()
 
 
@@ -80,7 +80,7 @@ def test_rows_have_the_values_and_the_extremes_of_their_minute(follower):
 
 
 def test_the_account_and_every_condor_have_rows(follower):
-    follower.desk.set_positions([*spy(), *qqq()])
+    follower.service.set_positions([*spy(), *qqq()])
     follower.pump()
     quoted(follower, 0.90)
     end_minute(follower)
@@ -90,12 +90,12 @@ def test_the_account_and_every_condor_have_rows(follower):
 
 
 def test_a_minute_with_wide_or_crossed_quotes_is_held_back(follower):
-    follower.desk.quote(0.90, spread=1.5)
+    follower.service.quote(0.90, spread=1.5)
     follower.pump()
     end_minute(follower)
     quoted(follower, 0.90)
-    follower.desk.offer(tick(P560, 0.95, 0.90, 9))
-    follower.desk.wait(0.5)
+    follower.service.offer(tick(P560, 0.95, 0.90, 9))
+    follower.service.wait(0.5)
     follower.pump()
     end_minute(follower)
     end_minute(follower)
@@ -105,7 +105,7 @@ def test_a_minute_with_wide_or_crossed_quotes_is_held_back(follower):
 
 def test_a_lost_leader_makes_no_values(follower):
     quoted(follower, 0.90)
-    follower.hop.replica.lose("leaderLost", "it is gone", follower.desk.now_at)
+    follower.hop.replica.lose("leaderLost", "it is gone", follower.service.now_at)
     follower.take()
     end_minute_alone(follower)
     end_minute_alone(follower)
@@ -116,16 +116,16 @@ def test_a_lost_leader_makes_no_values(follower):
 
 def end_minute_alone(follower):
     """A minute in which nothing comes."""
-    follower.desk.end_minute()
+    follower.service.end_minute()
     follower.turn()
 
 
 def test_when_the_leader_is_back_its_values_count_again(follower):
     quoted(follower, 0.90)
-    follower.hop.replica.lose("leaderLost", "it is gone", follower.desk.now_at)
+    follower.hop.replica.lose("leaderLost", "it is gone", follower.service.now_at)
     follower.take()
     end_minute_alone(follower)
-    follower.desk.set_status(status(heard=5, source="alpaca-paper"))
+    follower.service.set_status(status(heard=5, source="alpaca-paper"))
     quoted(follower, 0.40)
     end_minute(follower)
     assert [figures(row)[1:4] for row in follower.rows_of()] == [(23_000, 22_200, 23_000), (13_000, 12_200, 13_000)]
@@ -134,26 +134,26 @@ def test_when_the_leader_is_back_its_values_count_again(follower):
 def test_one_that_begins_late_has_the_values_that_are_shown(follower):
     quoted(follower, 0.90)
     later = FollowedMinutes(follower.hop.edition)
-    later.take(follower.desk.now, follower.desk.now_at, is_whole=False)
+    later.take(follower.service.now, follower.service.now_at, is_whole=False)
     row, account = later.running()
     assert (row.cents, account.cents) == (23_000, 23_000)
 
 
 def test_a_condor_that_ends_has_a_row_for_its_last_minute(follower):
     quoted(follower, 0.90)
-    follower.desk.set_positions([])
+    follower.service.set_positions([])
     follower.pump()
     end_minute(follower)
     end_minute(follower)
-    assert [row.second for row in follower.rows_of()] == [row.second for row in follower.desk.recorded_of()]
+    assert [row.second for row in follower.rows_of()] == [row.second for row in follower.service.recorded_of()]
     follower.check()
 
 
 def test_when_it_was_opened_is_that_of_the_document():
-    desk = Desk()
-    desk.set_positions(spy(), lots=[lot()])
-    desk.set_status(status())
-    follower = Follower(desk)
+    service = RecordingService()
+    service.set_positions(spy(), lots=[lot()])
+    service.set_status(status())
+    follower = Follower(service)
     follower.pump()
     quoted(follower, 0.90)
     end_minute(follower)
@@ -172,7 +172,7 @@ def test_the_price_of_the_underlying_is_recorded(follower):
 
 def test_outside_the_session_nothing_is_recorded(follower):
     quoted(follower, 0.90)
-    follower.desk.set_status(status("closed", market=CLOSED))
+    follower.service.set_status(status("closed", market=CLOSED))
     follower.pump()
     end_minute(follower)
     count = len(follower.rows)
@@ -183,7 +183,7 @@ def test_outside_the_session_nothing_is_recorded(follower):
 
 def test_a_minute_that_has_not_ended_goes_on(follower):
     quoted(follower, 0.90)
-    assert follower.minutes.end(follower.desk.now, follower.desk.now_at) == ()
+    assert follower.minutes.end(follower.service.now, follower.service.now_at) == ()
 
 
 def test_a_value_of_an_unknown_condor_is_left_out(follower):
@@ -197,7 +197,7 @@ def test_a_value_of_an_unknown_condor_is_left_out(follower):
 
 def test_without_a_quote_of_a_leg_nothing_is_known(follower):
     marks = {symbol: mark for symbol, mark in MARKS.items() if symbol != C640}
-    follower.desk.quote(0.90, marks=marks)
+    follower.service.quote(0.90, marks=marks)
     follower.pump()
     end_minute(follower)
     assert [row.cents for row in follower.rows_of()] == [None]
@@ -219,18 +219,18 @@ def test_without_a_quote_of_a_leg_nothing_is_known(follower):
     )
 )
 def test_in_any_order_the_rows_are_those_of_the_source(steps):
-    desk = Desk(spy())
-    desk.set_status(status())
-    follower = Follower(desk)
+    service = RecordingService(spy())
+    service.set_status(status())
+    follower = Follower(service)
     follower.pump()
     for name, *given_step in [*steps, ("minute",)]:
         if name == "quote":
-            desk.quote(given_step[0], spread=given_step[1])
+            service.quote(given_step[0], spread=given_step[1])
         elif name == "hold":
-            desk.set_positions(ACCOUNTS[given_step[0]])
+            service.set_positions(ACCOUNTS[given_step[0]])
         elif name == "status":
-            desk.set_status(status(*given_step))
+            service.set_status(status(*given_step))
         else:
-            desk.end_minute()
+            service.end_minute()
         follower.pump()
     follower.check()

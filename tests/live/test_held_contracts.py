@@ -1,11 +1,11 @@
 from condord.live.held_contracts import HeldContracts
 
-from .accounts import ACCOUNTS, C630, C640, C650, P560, P570, SPY_ID, House, position, spy, unreadable
+from .accounts import ACCOUNTS, C630, C640, C650, P560, P570, SPY_ID, PublishingService, position, spy, unreadable
 
 
 def held(positions):
-    house = House()
-    reading = house.account.offer(positions, (), {}, house.now)
+    service = PublishingService()
+    reading = service.account.offer(positions, (), {}, service.now)
     found = HeldContracts()
     found.hold(reading)
     return found

@@ -19,7 +19,7 @@ from .accounts import (
     QQQ_ID,
     REPEATABLE,
     SPY_ID,
-    House,
+    PublishingService,
     events,
     option,
     position,
@@ -205,136 +205,137 @@ def test_a_history_ascends_and_ends_with_the_last_known_profit_even_if_the_clock
 
 
 @pytest.fixture
-def house():
-    made = House((*spy(), position(C650, 3, 0.40)))
+def service():
+    made = PublishingService((*spy(), position(C650, 3, 0.40)))
     made.set_status(status())
     made.offer(*(tick(symbol, 1.0, 1.2) for symbol in made.book.symbols))
     return made
 
 
-def history(house):
-    return house.edition.document(house.now_at).condors[0].history
+def history(service):
+    return service.edition.document(service.now_at).condors[0].history
 
 
-def test_a_minute_of_a_live_stream_is_a_delta_with_the_new_point(house):
-    until_minute = 60 - house.now_at.timestamp() % 60
-    end = int(house.now_at.timestamp() + until_minute)
-    subscriber = house.subscribe(EVERYTHING)
-    house.take(subscriber)
-    house.wait(until_minute)
-    assert history(house) == wire_condor.HistoryJson()
-    house.wait(0.2)
-    shown = house.edition.document(house.now_at).condors[0]
+def test_a_minute_of_a_live_stream_is_a_delta_with_the_new_point(service):
+    until_minute = 60 - service.now_at.timestamp() % 60
+    end = int(service.now_at.timestamp() + until_minute)
+    subscriber = service.subscribe(EVERYTHING)
+    service.take(subscriber)
+    service.wait(until_minute)
+    assert history(service) == wire_condor.HistoryJson()
+    service.wait(0.2)
+    shown = service.edition.document(service.now_at).condors[0]
     cents = round(shown.valuation.unrealized_pl * 100)
     assert shown.history == wire_condor.HistoryJson(seconds=[end], cents=[cents])
-    [(event, identity, data)] = house.take(subscriber)
-    assert (event, identity) == ("delta", house.edition.version)
+    [(event, identity, data)] = service.take(subscriber)
+    assert (event, identity) == ("delta", service.edition.version)
     assert data["history"] == [{"id": SPY_ID, "seconds": [end], "cents": [cents]}]
 
 
-def test_minutes_that_a_client_has_missed_come_in_one_delta(house):
-    version = house.edition.version
-    house.wait(180)
-    [(event, _, data)] = house.take(house.subscribe(EVERYTHING, version=version))
+def test_minutes_that_a_client_has_missed_come_in_one_delta(service):
+    version = service.edition.version
+    service.wait(180)
+    [(event, _, data)] = service.take(service.subscribe(EVERYTHING, version=version))
     assert event == "delta"
     assert [len(points["seconds"]) for points in data["history"]] == [3]
 
 
-def test_a_history_that_restarts_is_a_snapshot_to_all_subscribers(house):
-    house.wait(60)
-    version = house.edition.version
-    slow = house.subscribe(EVERYTHING, interval=10.0)
-    house.take(slow)
-    house.clock_is_ahead_by = -120.0
-    house.wait(60)
-    [(event, identity, data)] = house.take(slow)
-    assert (event, identity, len(data["condors"][0]["history"]["seconds"])) == ("snapshot", house.edition.version, 1)
-    assert house.edition.resume_from(version) == "historyRestarted"
+def test_a_history_that_restarts_is_a_snapshot_to_all_subscribers(service):
+    service.wait(60)
+    version = service.edition.version
+    slow = service.subscribe(EVERYTHING, interval=10.0)
+    service.take(slow)
+    service.clock_is_ahead_by = -120.0
+    service.wait(60)
+    [(event, identity, data)] = service.take(slow)
+    assert (event, identity, len(data["condors"][0]["history"]["seconds"])) == ("snapshot", service.edition.version, 1)
+    assert service.edition.resume_from(version) == "historyRestarted"
 
 
-def test_a_client_of_a_slow_view_is_sent_no_point_twice(house):
-    early = house.subscribe(EVERYTHING, interval=10.0)
-    house.wait(59 - house.now_at.timestamp() % 60)
-    house.offer(tick(C650, 3.0, 3.2, 1))
-    house.take(early)
-    house.wait(1.5)
-    assert len(history(house).seconds) == 1
-    late = house.subscribe(EVERYTHING, interval=10.0)
-    [(_, _, snapshot)] = house.take(late)
+def test_a_client_of_a_slow_view_is_sent_no_point_twice(service):
+    early = service.subscribe(EVERYTHING, interval=10.0)
+    service.wait(59 - service.now_at.timestamp() % 60)
+    service.offer(tick(C650, 3.0, 3.2, 1))
+    service.take(early)
+    service.wait(1.5)
+    assert len(history(service).seconds) == 1
+    late = service.subscribe(EVERYTHING, interval=10.0)
+    [(_, _, snapshot)] = service.take(late)
     assert len(snapshot["condors"][0]["history"]["seconds"]) == 1
-    house.wait(10)
-    assert [len(data["history"]) for _, _, data in house.take(early)] == [1]
-    assert house.take(late) == []
+    service.wait(10)
+    assert [len(data["history"]) for _, _, data in service.take(early)] == [1]
+    assert service.take(late) == []
 
 
 def test_eight_condors_at_the_close_keep_every_line_of_the_stream_short():
     """A session of 405 minutes; `events` refuses lines that are too long, too."""
-    house = House()
+    service = PublishingService()
     held = [
         position(option(strike + each, right, root), sign, 1.0)
         for each in range(4)
         for root in ("SPY", "QQQ")
         for strike, right, sign in ((500, "P", 1), (510, "P", -1), (600, "C", -1), (610, "C", 1))
     ]
-    house.set_positions(held)
-    assert len(house.edition.document(house.now_at).condors) == 8
-    house.set_status(status())
-    subscriber = house.subscribe(EVERYTHING)
+    service.set_positions(held)
+    assert len(service.edition.document(service.now_at).condors) == 8
+    service.set_status(status())
+    subscriber = service.subscribe(EVERYTHING)
     sizes = []
     for minute in range(405):
-        bids = {symbol: 1.0 + (minute * which) % 40 / 8 for which, symbol in enumerate(house.book.symbols)}
-        house.offer(*(tick(symbol, bid, bid + 0.25, minute * 60) for symbol, bid in bids.items()))
-        house.wait(60)
-        sizes.append(len(subscriber.take(lambda: house.now_at)))
-    assert [len(condor.history.seconds) for condor in house.edition.document(house.now_at).condors] == [405] * 8
-    whole = house.subscribe(EVERYTHING).take(lambda: house.now_at)
+        bids = {symbol: 1.0 + (minute * which) % 40 / 8 for which, symbol in enumerate(service.book.symbols)}
+        service.offer(*(tick(symbol, bid, bid + 0.25, minute * 60) for symbol, bid in bids.items()))
+        service.wait(60)
+        sizes.append(len(subscriber.take(lambda: service.now_at)))
+    assert [len(condor.history.seconds) for condor in service.edition.document(service.now_at).condors] == [405] * 8
+    whole = service.subscribe(EVERYTHING).take(lambda: service.now_at)
     assert len(whole) > 65_536 > 2 * max(sizes[1:])
     assert max(map(len, whole.split(b"\n"))) < 40_960
     assert [name for name, _, _ in events(whole)] == ["snapshot"]
 
 
-def test_what_a_condor_is_worth_in_the_same_turn_is_in_its_point(house):
-    house.wait(59.9)
-    house.offer(tick(C650, 3.0, 3.2, 1))
-    house.now += 0.2
-    house.offer(*(tick(held.symbol, 2.0, 2.2, 2) for held in spy()))
-    shown = house.edition.document(house.now_at).condors[0]
+def test_what_a_condor_is_worth_in_the_same_turn_is_in_its_point(service):
+    service.wait(59.9)
+    service.offer(tick(C650, 3.0, 3.2, 1))
+    service.now += 0.2
+    service.offer(*(tick(held.symbol, 2.0, 2.2, 2) for held in spy()))
+    shown = service.edition.document(service.now_at).condors[0]
     assert shown.history.cents == [round(shown.valuation.unrealized_pl * 100)]
 
 
-def test_changed_positions_leave_the_history_of_a_condor_unchanged(house):
-    house.wait(60)
-    before = history(house)
-    house.set_positions(spy())
-    assert history(house) == before != wire_condor.HistoryJson()
+def test_changed_positions_leave_the_history_of_a_condor_unchanged(service):
+    service.wait(60)
+    before = history(service)
+    service.set_positions(spy())
+    assert history(service) == before != wire_condor.HistoryJson()
 
 
 @pytest.mark.parametrize("state", ["starting", "closed", "stale", "reconnecting", "halted"])
-def test_a_stream_that_is_not_live_makes_no_points(house, state):
-    house.wait(10)
-    house.set_status(status(state))
-    house.wait(300)
-    assert len(history(house).seconds) == 1  # of the minute in which it was
+def test_a_stream_that_is_not_live_makes_no_points(service, state):
+    service.wait(10)
+    service.set_status(status(state))
+    service.wait(300)
+    assert len(history(service).seconds) == 1  # of the minute in which it was
 
 
 def test_an_account_without_a_known_profit_makes_no_events():
-    house = House(spy())
-    house.set_status(status())
-    version = house.edition.version
-    house.wait(300)
-    assert house.edition.version == version
+    service = PublishingService(spy())
+    service.set_status(status())
+    version = service.edition.version
+    service.wait(300)
+    assert service.edition.version == version
 
 
-def test_a_point_reaches_only_the_subscribers_that_see_its_condor(house):
-    house.set_positions((*spy(), *qqq(), position(C650, 3, 0.40)))
+def test_a_point_reaches_only_the_subscribers_that_see_its_condor(service):
+    service.set_positions((*spy(), *qqq(), position(C650, 3, 0.40)))
     filters = (EVERYTHING, Selection(condors=frozenset([SPY_ID])), Selection(symbols=frozenset([C640])))
-    all_condors, one, other = subscribers = [house.subscribe(each) for each in filters]
-    quiet = house.subscribe(Selection(condors=frozenset([QQQ_ID])))
+    all_condors, one, other = subscribers = [service.subscribe(each) for each in filters]
+    quiet = service.subscribe(Selection(condors=frozenset([QQQ_ID])))
     for subscriber in (*subscribers, quiet):
-        house.take(subscriber)
-    house.wait(60)
+        service.take(subscriber)
+    service.wait(60)
     told = [
-        [[points["id"] for points in data["history"]] for _, _, data in house.take(each)] for each in (all_condors, one)
+        [[points["id"] for points in data["history"]] for _, _, data in service.take(each)]
+        for each in (all_condors, one)
     ]
     assert told == [[[SPY_ID]], [[SPY_ID]]]
-    assert [house.take(each) for each in (other, quiet)] == [[], []]
+    assert [service.take(each) for each in (other, quiet)] == [[], []]

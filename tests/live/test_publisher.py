@@ -45,7 +45,7 @@ from .accounts import (
     REPEATABLE,
     SPY_ID,
     SYMBOLS,
-    House,
+    PublishingService,
     applied,
     events,
     left_pl,
@@ -65,23 +65,23 @@ SPY_LEGS = (P560, P570, C630, C640)
 QQQ_LEGS = (Q400, Q410, Q450, Q460)
 
 
-def quoted(house, second=0.0):
+def quoted(service, second=0.0):
     """Quotes for a whole condor: mark 1.20 by the four mids."""
     marks = {P560: 0.90, P570: 1.70, C630: 1.30, C640: 0.90}
-    house.offer(*(tick(symbol, mark - 0.05, mark + 0.05, second) for symbol, mark in marks.items()))
-    house.wait(10)
+    service.offer(*(tick(symbol, mark - 0.05, mark + 0.05, second) for symbol, mark in marks.items()))
+    service.wait(10)
 
 
-def confirm(house, *given, era=None):
+def confirm(service, *given, era=None):
     """REST's answer, asked for in the era that is or in another one."""
-    house.publisher.confirm(given, house.now, house.prices.era if era is None else era)
-    return house.turn()
+    service.publisher.confirm(given, service.now, service.prices.era if era is None else era)
+    return service.turn()
 
 
-def follow(house, selection=EVERYTHING, **options):
+def follow(service, selection=EVERYTHING, **options):
     """A subscriber that has taken its first frames."""
-    subscriber = house.subscribe(selection, **options)
-    house.take(subscriber)
+    subscriber = service.subscribe(selection, **options)
+    service.take(subscriber)
     return subscriber
 
 
@@ -89,227 +89,227 @@ def kinds(found):
     return [event for event, _, _ in found]
 
 
-def valuation(house):
-    return house.edition.document(house.now_at).condors[0].valuation
+def valuation(service):
+    return service.edition.document(service.now_at).condors[0].valuation
 
 
 @pytest.fixture
-def house():
-    made = House(spy())
+def service():
+    made = PublishingService(spy())
     quoted(made)
     return made
 
 
 def test_before_anything_was_read_the_document_is_empty_and_starting():
-    document = House().edition.document(EPOCH_AT)
+    document = PublishingService().edition.document(EPOCH_AT)
     assert document.status.state == "starting"
     assert (document.condors, document.unmatched, document.quotes) == ([], [], [])
     assert document.totals == render.UNREAD_TOTALS
 
 
 def test_no_other_reading_makes_the_totals_known_before_positions_were_read():
-    house = House()
-    house.set_status(status(state="reconnecting", code="unreachable"))
-    house.gap()
-    house.wait(60.0)
-    assert house.edition.document(EPOCH_AT).totals == render.UNREAD_TOTALS
-    house.set_positions([])
-    assert house.edition.document(EPOCH_AT).totals.unrealized_pl == 0
+    service = PublishingService()
+    service.set_status(status(state="reconnecting", code="unreachable"))
+    service.gap()
+    service.wait(60.0)
+    assert service.edition.document(EPOCH_AT).totals == render.UNREAD_TOTALS
+    service.set_positions([])
+    assert service.edition.document(EPOCH_AT).totals.unrealized_pl == 0
 
 
-def test_the_first_change_after_a_quiet_time_leaves_in_the_turn_that_brought_it(house):
-    subscriber = follow(house)
-    assert house.offer(tick(P560, 2.0, 2.1, 1)) == [subscriber]
-    assert kinds(house.take(subscriber)) == ["delta"]
+def test_the_first_change_after_a_quiet_time_leaves_in_the_turn_that_brought_it(service):
+    subscriber = follow(service)
+    assert service.offer(tick(P560, 2.0, 2.1, 1)) == [subscriber]
+    assert kinds(service.take(subscriber)) == ["delta"]
 
 
-def test_the_next_change_waits_for_the_window(house):
-    subscriber = follow(house)
-    house.offer(tick(P560, 2.0, 2.1, 1))
-    house.take(subscriber)
-    house.wait(0.1)
-    assert house.offer(tick(P560, 3.0, 3.1, 2)) == []
-    house.wait(0.149)
-    assert house.take(subscriber) == []
-    house.wait(0.002)
-    assert kinds(house.take(subscriber)) == ["delta"]
+def test_the_next_change_waits_for_the_window(service):
+    subscriber = follow(service)
+    service.offer(tick(P560, 2.0, 2.1, 1))
+    service.take(subscriber)
+    service.wait(0.1)
+    assert service.offer(tick(P560, 3.0, 3.1, 2)) == []
+    service.wait(0.149)
+    assert service.take(subscriber) == []
+    service.wait(0.002)
+    assert kinds(service.take(subscriber)) == ["delta"]
 
 
-def test_a_burst_is_one_delta_with_the_last_value_of_each_symbol(house):
-    subscriber = follow(house)
-    house.offer(tick(P560, 2.0, 2.1, 1))
+def test_a_burst_is_one_delta_with_the_last_value_of_each_symbol(service):
+    subscriber = follow(service)
+    service.offer(tick(P560, 2.0, 2.1, 1))
     for number in range(50):
-        house.offer(tick(P560, 3.0, 3.1 + number / 10, 2 + number), tick(C640, 1.0, 1.5 + number / 10, 2 + number))
-    house.take(subscriber)
-    house.wait(0.25)
-    [(event, _, data)] = house.take(subscriber)
+        service.offer(tick(P560, 3.0, 3.1 + number / 10, 2 + number), tick(C640, 1.0, 1.5 + number / 10, 2 + number))
+    service.take(subscriber)
+    service.wait(0.25)
+    [(event, _, data)] = service.take(subscriber)
     assert event == "delta"
     assert {quote["symbol"]: quote["ask"] for quote in data["quotes"]} == {P560: 8.0, C640: 6.4}
 
 
-def test_a_status_does_not_wait_for_the_window(house):
-    subscriber = follow(house)
-    house.offer(tick(P560, 2.0, 2.1, 1))
-    house.take(subscriber)
-    assert house.set_status(status("reconnecting", code="unreachable")) == [subscriber]
-    [(event, _, data)] = house.take(subscriber)
+def test_a_status_does_not_wait_for_the_window(service):
+    subscriber = follow(service)
+    service.offer(tick(P560, 2.0, 2.1, 1))
+    service.take(subscriber)
+    assert service.set_status(status("reconnecting", code="unreachable")) == [subscriber]
+    [(event, _, data)] = service.take(subscriber)
     assert (event, data["status"]["state"], data["quotes"]) == ("delta", "reconnecting", [])
 
 
-def test_the_same_status_is_not_an_event(house):
-    house.set_status(status())
-    version = house.edition.version
-    assert house.set_status(status(read=5, heard=6)) == []
-    assert house.edition.version == version
+def test_the_same_status_is_not_an_event(service):
+    service.set_status(status())
+    version = service.edition.version
+    assert service.set_status(status(read=5, heard=6)) == []
+    assert service.edition.version == version
 
 
-def test_the_instants_of_a_status_move_without_an_event(house):
-    house.set_status(status())
-    house.set_status(status(read=5, heard=6))
-    shown = house.edition.document(house.now_at).status
+def test_the_instants_of_a_status_move_without_an_event(service):
+    service.set_status(status())
+    service.set_status(status(read=5, heard=6))
+    shown = service.edition.document(service.now_at).status
     assert shown == status(read=5, heard=6)
 
 
-def test_changed_positions_are_sent_to_all_subscribers_at_once_as_a_snapshot(house):
-    fast, slow = follow(house), follow(house, interval=10.0)
-    house.offer(tick(P560, 2.0, 2.1, 1))
-    house.take(fast)
-    assert set(house.set_positions(())) == {fast, slow}
-    assert kinds(house.take(fast)) == ["snapshot"]
-    assert kinds(house.take(slow)) == ["delta", "snapshot"]
+def test_changed_positions_are_sent_to_all_subscribers_at_once_as_a_snapshot(service):
+    fast, slow = follow(service), follow(service, interval=10.0)
+    service.offer(tick(P560, 2.0, 2.1, 1))
+    service.take(fast)
+    assert set(service.set_positions(())) == {fast, slow}
+    assert kinds(service.take(fast)) == ["snapshot"]
+    assert kinds(service.take(slow)) == ["delta", "snapshot"]
 
 
-def test_the_same_positions_in_another_order_are_not_an_event(house):
-    version = house.edition.version
-    assert house.set_positions(reversed(spy())) == []
-    assert house.edition.version == version
+def test_the_same_positions_in_another_order_are_not_an_event(service):
+    version = service.edition.version
+    assert service.set_positions(reversed(spy())) == []
+    assert service.edition.version == version
 
 
-def test_lots_that_change_a_condor_are_a_snapshot(house):
-    subscriber = follow(house)
-    house.set_positions(spy(), [lot()])
-    [(event, _, data)] = house.take(subscriber)
+def test_lots_that_change_a_condor_are_a_snapshot(service):
+    subscriber = follow(service)
+    service.set_positions(spy(), [lot()])
+    [(event, _, data)] = service.take(subscriber)
     assert (event, data["condors"][0]["entrySource"], data["condors"][0]["credit"]) == ("snapshot", "orders", 2.35)
-    house.set_positions(spy())
-    [(event, _, data)] = house.take(subscriber)
+    service.set_positions(spy())
+    [(event, _, data)] = service.take(subscriber)
     assert (event, data["condors"][0]["entrySource"], data["condors"][0]["credit"]) == ("snapshot", "structure", 2.35)
 
 
-def test_lots_that_change_nothing_are_not_an_event(house):
-    house.set_positions(spy(), [lot()])
-    version = house.edition.version
-    assert house.set_positions(spy(), [lot()]) == []
-    assert house.set_positions(spy(), [lot(5)]) == []
-    assert house.edition.version == version
+def test_lots_that_change_nothing_are_not_an_event(service):
+    service.set_positions(spy(), [lot()])
+    version = service.edition.version
+    assert service.set_positions(spy(), [lot()]) == []
+    assert service.set_positions(spy(), [lot(5)]) == []
+    assert service.edition.version == version
 
 
-def test_another_day_at_the_exchange_is_a_snapshot_with_fewer_days_to_expiration(house):
-    subscriber = follow(house)
-    house.wait(24 * 3600)
-    house.set_positions(spy())
-    [(event, _, data)] = house.take(subscriber)
+def test_another_day_at_the_exchange_is_a_snapshot_with_fewer_days_to_expiration(service):
+    subscriber = follow(service)
+    service.wait(24 * 3600)
+    service.set_positions(spy())
+    [(event, _, data)] = service.take(subscriber)
     assert (event, data["condors"][0]["daysToExpiration"]) == ("snapshot", 27)
 
 
-def test_midnight_in_utc_is_not_a_new_day_at_the_exchange(house):
-    version = house.edition.version
-    house.wait(9.5 * 3600)
-    house.set_positions(spy())
-    assert house.edition.version == version
+def test_midnight_in_utc_is_not_a_new_day_at_the_exchange(service):
+    version = service.edition.version
+    service.wait(9.5 * 3600)
+    service.set_positions(spy())
+    assert service.edition.version == version
 
 
-def test_a_snapshot_brings_the_quotes_that_waited(house):
-    house.offer(tick(P560, 2.0, 2.1, 1))
-    house.offer(tick(P560, 3.0, 3.1, 2))
-    house.set_positions(spy(1))
-    assert house.quote(P560).mark == 3.05
-    version = house.edition.version
-    house.wait(1)
-    assert house.edition.version == version
+def test_a_snapshot_brings_the_quotes_that_waited(service):
+    service.offer(tick(P560, 2.0, 2.1, 1))
+    service.offer(tick(P560, 3.0, 3.1, 2))
+    service.set_positions(spy(1))
+    assert service.quote(P560).mark == 3.05
+    version = service.edition.version
+    service.wait(1)
+    assert service.edition.version == version
 
 
-def test_a_change_smaller_than_min_change_waits_until_it_adds_up(house):
-    house.offer(tick(P560, 0.855, 0.955, 1))
-    house.wait(1)
-    assert house.quote(P560).mark == 0.9
-    house.offer(tick(P560, 0.86, 0.96, 2))
-    assert house.quote(P560).mark == 0.91
+def test_a_change_smaller_than_min_change_waits_until_it_adds_up(service):
+    service.offer(tick(P560, 0.855, 0.955, 1))
+    service.wait(1)
+    assert service.quote(P560).mark == 0.9
+    service.offer(tick(P560, 0.86, 0.96, 2))
+    assert service.quote(P560).mark == 0.91
 
 
-def test_a_small_change_that_is_reversed_is_never_sent(house):
-    version = house.edition.version
-    house.offer(tick(P560, 0.855, 0.955, 1))
-    house.offer(tick(P560, 0.85, 0.95, 2))
-    house.wait(1)
-    assert house.edition.version == version
+def test_a_small_change_that_is_reversed_is_never_sent(service):
+    version = service.edition.version
+    service.offer(tick(P560, 0.855, 0.955, 1))
+    service.offer(tick(P560, 0.85, 0.95, 2))
+    service.wait(1)
+    assert service.edition.version == version
 
 
-def test_small_changes_of_several_legs_add_up_in_the_condor(house):
-    version = house.edition.version
-    house.offer(tick(P570, 1.655, 1.755, 1))
-    house.wait(1)
-    assert house.edition.version == version
-    house.offer(tick(C630, 1.255, 1.355, 1))
-    assert (house.quote(P570).mark, house.quote(C630).mark) == (1.705, 1.305)
-    assert valuation(house).mark == 1.21
+def test_small_changes_of_several_legs_add_up_in_the_condor(service):
+    version = service.edition.version
+    service.offer(tick(P570, 1.655, 1.755, 1))
+    service.wait(1)
+    assert service.edition.version == version
+    service.offer(tick(C630, 1.255, 1.355, 1))
+    assert (service.quote(P570).mark, service.quote(C630).mark) == (1.705, 1.305)
+    assert valuation(service).mark == 1.21
 
 
-def test_small_changes_that_cancel_out_in_the_condor_wait(house):
-    version = house.edition.version
-    house.offer(tick(P560, 0.855, 0.955, 1), tick(P570, 1.655, 1.755, 1))
-    house.wait(1)
-    assert house.edition.version == version
+def test_small_changes_that_cancel_out_in_the_condor_wait(service):
+    version = service.edition.version
+    service.offer(tick(P560, 0.855, 0.955, 1), tick(P570, 1.655, 1.755, 1))
+    service.wait(1)
+    assert service.edition.version == version
 
 
-def test_small_changes_add_up_in_the_natural_while_the_mark_stands(house):
-    house.offer(tick(P570, 1.645, 1.755, 1))
-    house.wait(1)
-    assert valuation(house).natural == 1.4
-    house.offer(tick(C630, 1.245, 1.355, 1))
-    assert (valuation(house).mark, valuation(house).natural) == (1.2, 1.41)
+def test_small_changes_add_up_in_the_natural_while_the_mark_stands(service):
+    service.offer(tick(P570, 1.645, 1.755, 1))
+    service.wait(1)
+    assert valuation(service).natural == 1.4
+    service.offer(tick(C630, 1.245, 1.355, 1))
+    assert (valuation(service).mark, valuation(service).natural) == (1.2, 1.41)
 
 
 def test_a_small_change_keeps_waiting_when_others_are_sent():
-    house = House((*spy(), position(C650, 3, 0.40)))
-    quoted(house)
-    house.offer(tick(P570, 1.655, 1.755, 1), tick(C650, 0.40, 0.50, 1))
-    assert house.quote(P570).mark == 1.7
-    house.wait(1)
-    house.offer(tick(C630, 1.255, 1.355, 1))
-    assert (house.quote(P570).mark, house.quote(C630).mark) == (1.705, 1.305)
+    service = PublishingService((*spy(), position(C650, 3, 0.40)))
+    quoted(service)
+    service.offer(tick(P570, 1.655, 1.755, 1), tick(C650, 0.40, 0.50, 1))
+    assert service.quote(P570).mark == 1.7
+    service.wait(1)
+    service.offer(tick(C630, 1.255, 1.355, 1))
+    assert (service.quote(P570).mark, service.quote(C630).mark) == (1.705, 1.305)
 
 
-def test_a_small_change_that_waits_is_forgotten_with_its_contract(house):
-    house.offer(tick(P560, 0.855, 0.955, 1))
-    house.set_positions(ACCOUNTS["two condors"][4:])
-    house.gap()
-    house.wait(1)
-    assert [quote.symbol for quote in house.edition.document(house.now_at).quotes] == sorted(QQQ_LEGS)
+def test_a_small_change_that_waits_is_forgotten_with_its_contract(service):
+    service.offer(tick(P560, 0.855, 0.955, 1))
+    service.set_positions(ACCOUNTS["two condors"][4:])
+    service.gap()
+    service.wait(1)
+    assert [quote.symbol for quote in service.edition.document(service.now_at).quotes] == sorted(QQQ_LEGS)
 
 
 def test_a_small_change_in_a_condor_without_a_value_waits():
-    house = House(spy())
-    house.offer(*(tick(symbol, 1.0, 1.1) for symbol in (P560, P570, C630)))
-    house.wait(1)
-    version = house.edition.version
-    house.offer(tick(P560, 1.005, 1.105, 1))
-    house.wait(1)
-    assert house.edition.version == version
-    assert valuation(house).mark is None
+    service = PublishingService(spy())
+    service.offer(*(tick(symbol, 1.0, 1.1) for symbol in (P560, P570, C630)))
+    service.wait(1)
+    version = service.edition.version
+    service.offer(tick(P560, 1.005, 1.105, 1))
+    service.wait(1)
+    assert service.edition.version == version
+    assert valuation(service).mark is None
 
 
 def test_without_a_min_change_every_change_counts():
-    house = House(spy(), min_change_e4=0)
-    quoted(house)
-    house.offer(tick(P560, 0.8501, 0.9501, 1))
-    assert house.quote(P560).bid == 0.8501
+    service = PublishingService(spy(), min_change_e4=0)
+    quoted(service)
+    service.offer(tick(P560, 0.8501, 0.9501, 1))
+    assert service.quote(P560).bid == 0.8501
 
 
-def test_a_change_of_only_size_or_instant_waits_for_a_change_that_counts(house):
-    version = house.edition.version
-    house.offer(tick(P560, 0.85, 0.95, 5, sizes=(1.0, 2.0)))
-    house.wait(1)
-    assert house.edition.version == version
+def test_a_change_of_only_size_or_instant_waits_for_a_change_that_counts(service):
+    version = service.edition.version
+    service.offer(tick(P560, 0.85, 0.95, 5, sizes=(1.0, 2.0)))
+    service.wait(1)
+    assert service.edition.version == version
 
 
 @pytest.mark.parametrize(
@@ -324,184 +324,184 @@ def test_a_change_of_only_size_or_instant_waits_for_a_change_that_counts(house):
     ],
 )
 def test_a_change_of_state_counts_however_small(bid, ask, state):
-    house = House(spy(), min_change_e4=1_000_000)
-    quoted(house)
-    house.offer(tick(P560, bid, ask, 1))
-    assert house.quote(P560).state == state
+    service = PublishingService(spy(), min_change_e4=1_000_000)
+    quoted(service)
+    service.offer(tick(P560, bid, ask, 1))
+    assert service.quote(P560).state == state
 
 
 @pytest.mark.parametrize(("bid", "ask"), [(3.0, 2.0), (0.1, 4.0), (0.0, 4.8)])
-def test_a_crossed_or_stub_quote_with_a_last_good_mark_leaves_its_leg_valued(house, bid, ask):
-    house.offer(tick(P560, bid, ask, 1))
-    assert house.quote(P560).mark == 0.9
-    assert valuation(house).missing == []
-    assert valuation(house).mark == 1.2
+def test_a_crossed_or_stub_quote_with_a_last_good_mark_leaves_its_leg_valued(service, bid, ask):
+    service.offer(tick(P560, bid, ask, 1))
+    assert service.quote(P560).mark == 0.9
+    assert valuation(service).missing == []
+    assert valuation(service).mark == 1.2
 
 
-def test_a_leg_without_a_mark_makes_all_numbers_null_and_is_missing(house):
-    house.offer(tick(P560, 0.95, 0.0, 1))
-    shown, totals = valuation(house), house.edition.totals
+def test_a_leg_without_a_mark_makes_all_numbers_null_and_is_missing(service):
+    service.offer(tick(P560, 0.95, 0.0, 1))
+    shown, totals = valuation(service), service.edition.totals
     assert shown.missing == [P560]
     assert (shown.mark, shown.natural, shown.unrealized_pl, shown.natural_pl) == (None, None, None, None)
     assert (totals.unrealized_pl, totals.natural_pl, totals.incomplete) == (None, None, 1)
 
 
-def test_a_gap_makes_quotes_and_condors_unconfirmed_until_rest_confirms(house):
-    house.gap()
-    assert house.quote(P560).unconfirmed
-    assert valuation(house).unconfirmed
-    house.wait(1)
-    confirm(house, *(tick(symbol, 0.0, 0.0, 0) for symbol in SPY_LEGS))
-    assert not house.quote(P560).unconfirmed
-    assert not valuation(house).unconfirmed
+def test_a_gap_makes_quotes_and_condors_unconfirmed_until_rest_confirms(service):
+    service.gap()
+    assert service.quote(P560).unconfirmed
+    assert valuation(service).unconfirmed
+    service.wait(1)
+    confirm(service, *(tick(symbol, 0.0, 0.0, 0) for symbol in SPY_LEGS))
+    assert not service.quote(P560).unconfirmed
+    assert not valuation(service).unconfirmed
 
 
-def test_what_has_lapsed_is_unconfirmed_within_a_window(house):
-    house.offer(tick(P560, 1.0, 1.2))
-    house.wait(1.0)
-    house.publisher.lapse([P560], house.now)
-    house.wait(1.0)
-    [quote] = [quote for quote in house.edition.document(house.now_at).quotes if quote.symbol == P560]
+def test_what_has_lapsed_is_unconfirmed_within_a_window(service):
+    service.offer(tick(P560, 1.0, 1.2))
+    service.wait(1.0)
+    service.publisher.lapse([P560], service.now)
+    service.wait(1.0)
+    [quote] = [quote for quote in service.edition.document(service.now_at).quotes if quote.symbol == P560]
     assert quote.unconfirmed
 
 
-def test_what_was_asked_for_before_a_gap_is_shown_if_newer_and_stays_unconfirmed(house):
-    era = house.prices.era
-    house.gap()
-    house.wait(1)
-    confirm(house, *(tick(symbol, 2.0, 2.2, 1) for symbol in SPY_LEGS), era=era)
-    assert (house.quote(P560).mark, house.quote(P560).unconfirmed) == (2.1, True)
-    assert valuation(house).unconfirmed
+def test_what_was_asked_for_before_a_gap_is_shown_if_newer_and_stays_unconfirmed(service):
+    era = service.prices.era
+    service.gap()
+    service.wait(1)
+    confirm(service, *(tick(symbol, 2.0, 2.2, 1) for symbol in SPY_LEGS), era=era)
+    assert (service.quote(P560).mark, service.quote(P560).unconfirmed) == (2.1, True)
+    assert valuation(service).unconfirmed
 
 
-def test_a_quote_from_the_future_is_never_shown(house):
-    house.prices.set_exchange_time(at(0))
-    version = house.edition.version
-    house.offer(tick(P560, 2.0, 2.1, 61))
-    house.wait(1)
-    assert house.edition.version == version
+def test_a_quote_from_the_future_is_never_shown(service):
+    service.prices.set_exchange_time(at(0))
+    version = service.edition.version
+    service.offer(tick(P560, 2.0, 2.1, 61))
+    service.wait(1)
+    assert service.edition.version == version
 
 
-def test_a_quote_that_the_clock_does_not_bear_out_is_replaced_in_the_document(house):
-    house.offer(tick(P560, 2.0, 2.1, 300))
-    house.wait(1)
-    house.prices.set_exchange_time(at(1))
-    house.offer(tick(P560, 3.0, 3.1, 1))
-    assert (house.quote(P560).mark, house.quote(P560).time) == (3.05, at(1))
+def test_a_quote_that_the_clock_does_not_bear_out_is_replaced_in_the_document(service):
+    service.offer(tick(P560, 2.0, 2.1, 300))
+    service.wait(1)
+    service.prices.set_exchange_time(at(1))
+    service.offer(tick(P560, 3.0, 3.1, 1))
+    assert (service.quote(P560).mark, service.quote(P560).time) == (3.05, at(1))
 
 
-def test_a_quote_that_waits_when_the_stream_is_cut_arrives_unconfirmed(house):
-    house.offer(tick(P560, 2.0, 2.1, 1))
-    house.offer(tick(P560, 3.0, 3.1, 2))
-    house.gap()
-    house.wait(1)
-    assert (house.quote(P560).mark, house.quote(P560).unconfirmed) == (3.05, True)
+def test_a_quote_that_waits_when_the_stream_is_cut_arrives_unconfirmed(service):
+    service.offer(tick(P560, 2.0, 2.1, 1))
+    service.offer(tick(P560, 3.0, 3.1, 2))
+    service.gap()
+    service.wait(1)
+    assert (service.quote(P560).mark, service.quote(P560).unconfirmed) == (3.05, True)
 
 
-def test_a_quiet_contract_becomes_unconfirmed_without_any_quote(house):
-    house.set_status(status())
-    house.wait(600)
-    house.set_status(status())
-    assert house.quote(P560).unconfirmed
+def test_a_quiet_contract_becomes_unconfirmed_without_any_quote(service):
+    service.set_status(status())
+    service.wait(600)
+    service.set_status(status())
+    assert service.quote(P560).unconfirmed
 
 
 def test_an_unmatched_contract_is_listed_only_when_it_changed():
-    house = House((position(C650, 3, 0.40),))
-    house.offer(tick(C650, 1.0, 2.0, 0))
-    subscriber = follow(house)
-    house.wait(1)
-    house.offer(tick(C650, 1.2, 1.8, 1))
-    [(_, _, data)] = house.take(subscriber)
+    service = PublishingService((position(C650, 3, 0.40),))
+    service.offer(tick(C650, 1.0, 2.0, 0))
+    subscriber = follow(service)
+    service.wait(1)
+    service.offer(tick(C650, 1.2, 1.8, 1))
+    [(_, _, data)] = service.take(subscriber)
     assert [quote["bid"] for quote in data["quotes"]] == [1.2]
     assert data["unmatched"] == []
 
 
-def test_totals_that_did_not_change_are_left_out(house):
-    subscriber = follow(house)
-    house.gap()
-    [(_, _, data)] = house.take(subscriber)
+def test_totals_that_did_not_change_are_left_out(service):
+    subscriber = follow(service)
+    service.gap()
+    [(_, _, data)] = service.take(subscriber)
     assert data.keys() == {"asOf", "quotes", "valuations", "unmatched"}
 
 
 def test_a_condor_that_returns_has_none_of_its_old_quotes():
-    house = House(spy())
-    quoted(house)
-    house.set_positions(())
-    house.set_positions(spy())
-    assert house.quote(P560).state == "none"
-    assert valuation(house).missing == list(SPY_LEGS)
+    service = PublishingService(spy())
+    quoted(service)
+    service.set_positions(())
+    service.set_positions(spy())
+    assert service.quote(P560).state == "none"
+    assert valuation(service).missing == list(SPY_LEGS)
 
 
 def test_short_legs_of_condors_come_first_among_the_symbols():
-    house = House((*spy(), position(C650, 3, 0.40)))
-    assert house.book.symbols == (C630, P570, C640, P560, C650)
+    service = PublishingService((*spy(), position(C650, 3, 0.40)))
+    assert service.book.symbols == (C630, P570, C640, P560, C650)
 
 
 def test_a_symbol_that_cannot_be_parsed_is_shown_and_never_requested():
-    house = House(ACCOUNTS["unreadable"])
-    assert house.book.symbols == (C630, P570, C640, P560)
-    [entry] = house.edition.document(house.now_at).unmatched
+    service = PublishingService(ACCOUNTS["unreadable"])
+    assert service.book.symbols == (C630, P570, C640, P560)
+    [entry] = service.edition.document(service.now_at).unmatched
     assert (entry.symbol, entry.problem, entry.mark) == ("SPY-NO-OPTION", "no option symbol", None)
 
 
-def test_the_deadline_is_the_earliest_of_the_window_and_the_views(house):
-    house.book.risks.interval_seconds = 60.0
-    house.wait(60)
-    assert house.publisher.deadline == house.book.risks.deadline
-    follow(house, interval=5.0)
-    house.offer(tick(P560, 2.0, 2.1, 1))
-    house.wait(1)
-    house.offer(tick(P560, 3.0, 3.1, 2))
-    assert house.publisher.deadline == pytest.approx(house.now + 4)
-    house.offer(tick(P560, 4.0, 4.1, 3))
-    assert house.publisher.deadline == pytest.approx(house.now + 0.25)
-    house.wait(0.25)
-    assert house.publisher.deadline == pytest.approx(house.now + 3.75)
+def test_the_deadline_is_the_earliest_of_the_window_and_the_views(service):
+    service.book.risks.interval_seconds = 60.0
+    service.wait(60)
+    assert service.publisher.deadline == service.book.risks.deadline
+    follow(service, interval=5.0)
+    service.offer(tick(P560, 2.0, 2.1, 1))
+    service.wait(1)
+    service.offer(tick(P560, 3.0, 3.1, 2))
+    assert service.publisher.deadline == pytest.approx(service.now + 4)
+    service.offer(tick(P560, 4.0, 4.1, 3))
+    assert service.publisher.deadline == pytest.approx(service.now + 0.25)
+    service.wait(0.25)
+    assert service.publisher.deadline == pytest.approx(service.now + 3.75)
 
 
 def test_what_is_left_of_a_broken_condor_moves_with_its_quotes_and_its_client_sums_it():
-    house = House(spy())
-    quoted(house)
-    one, other = follow(house), follow(house, Selection(condors=frozenset([SPY_ID])))
-    house.set_positions(spy()[:3])
-    shown = [applied(None, *event) for subscriber in (one, other) for event in house.take(subscriber)]
+    service = PublishingService(spy())
+    quoted(service)
+    one, other = follow(service), follow(service, Selection(condors=frozenset([SPY_ID])))
+    service.set_positions(spy()[:3])
+    shown = [applied(None, *event) for subscriber in (one, other) for event in service.take(subscriber)]
     assert [document["broken"][0]["unrealizedPl"] for document in shown] == [-62 + 140 + 192] * 2
     assert [entry["symbol"] for entry in shown[1]["unmatched"]] == [C630, P560, P570]
-    house.wait(1)
-    house.offer(tick(C630, 1.05, 1.15, 1))
+    service.wait(1)
+    service.offer(tick(C630, 1.05, 1.15, 1))
     for subscriber, document in zip((one, other), shown, strict=True):
-        [(event, identity, data)] = house.take(subscriber)
+        [(event, identity, data)] = service.take(subscriber)
         assert event == "delta"
         assert "broken" not in data
         after = applied(document, event, identity, data)
         assert after["broken"][0]["unrealizedPl"] == -62 + 140 + 232
         selection = EVERYTHING if subscriber is one else Selection(condors=frozenset([SPY_ID]))
-        assert after == house.document(selection)
+        assert after == service.document(selection)
 
 
 def test_the_same_broken_condor_read_again_is_not_an_event():
-    house = House(spy())
-    house.set_positions(spy()[:3])
-    version = house.edition.version
-    house.wait(60)
-    house.set_positions(spy()[:3])
-    assert house.edition.version == version
+    service = PublishingService(spy())
+    service.set_positions(spy()[:3])
+    version = service.edition.version
+    service.wait(60)
+    service.set_positions(spy()[:3])
+    assert service.edition.version == version
 
 
 def test_a_broken_condor_whose_legs_are_back_disappears_with_a_snapshot():
-    house = House(spy())
-    house.set_positions(spy()[:3])
-    subscriber = follow(house)
-    house.set_positions(spy())
-    [(event, _, data)] = house.take(subscriber)
+    service = PublishingService(spy())
+    service.set_positions(spy()[:3])
+    subscriber = follow(service)
+    service.set_positions(spy())
+    [(event, _, data)] = service.take(subscriber)
     assert (event, data["broken"], [condor["id"] for condor in data["condors"]]) == ("snapshot", [], [SPY_ID])
 
 
 def test_two_broken_condors_share_the_profit_or_loss_of_a_contract_by_quantity_to_the_cent():
-    house = House(ACCOUNTS["shared call"])
-    house.set_positions(ACCOUNTS["shared call without puts"])
-    house.offer(*(tick(symbol, mark - 0.05, mark + 0.05) for symbol, mark in ((P560, 1.0), (C630, 2.0), (C640, 1.0))))
-    document = house.document(EVERYTHING)
+    service = PublishingService(ACCOUNTS["shared call"])
+    service.set_positions(ACCOUNTS["shared call without puts"])
+    service.offer(*(tick(symbol, mark - 0.05, mark + 0.05) for symbol, mark in ((P560, 1.0), (C630, 2.0), (C640, 1.0))))
+    document = service.document(EVERYTHING)
     assert [entry["unrealizedPl"] for entry in document["unmatched"]] == [52, -20.01, -42.03]
     assert [[leg["held"] for leg in broken["legs"]] for broken in document["broken"]] == [[1, 0, 1, 1]] * 2
     assert [[leg["quantity"] for leg in broken["legs"]] for broken in document["broken"]] == [[1, 1, 1, 1]] * 2
@@ -532,8 +532,8 @@ def skewed(draw):
 class Client:
     """A client that knows the rule of the stream and nothing of the daemon."""
 
-    def __init__(self, house, selection, interval, *, coding, is_eager):
-        self.house, self.selection, self.interval, self.coding = house, selection, interval, coding
+    def __init__(self, service, selection, interval, *, coding, is_eager):
+        self.service, self.selection, self.interval, self.coding = service, selection, interval, coding
         self.is_eager = is_eager
         self.document = self.identity = None
         self.history = []
@@ -542,15 +542,15 @@ class Client:
 
     def connect(self, version=None):
         """Open a stream; what was not read of one before is lost."""
-        self.subscriber = self.house.subscribe(
+        self.subscriber = self.service.subscribe(
             self.selection, interval=self.interval, version=version, coding=self.coding
         )
         self.reading = zlib.decompressobj(31)
-        self.alerts, self.alerts_before = [], self.house.announced
+        self.alerts, self.alerts_before = [], self.service.announced
 
     def take(self):
         """The events that wait, as they come out of the coding."""
-        sent = self.subscriber.take(lambda: self.house.now_at)
+        sent = self.subscriber.take(lambda: self.service.now_at)
         return events(self.reading.decompress(sent) if self.coding == "gzip" else sent)
 
 
@@ -575,7 +575,7 @@ class Stream(RuleBasedStateMachine):
     )
     def start(self, window, min_change, ring_size, replay_size, account, evaluates):
         self.window_seconds, self.min_change, self.replay_size = window, min_change, replay_size
-        self.house = House(
+        self.service = PublishingService(
             window=window,
             min_change_e4=min_change,
             ring_size=ring_size,
@@ -583,16 +583,16 @@ class Stream(RuleBasedStateMachine):
             ttl=TIME_TO_LIVE,
             alerts=FakeAlerts,
         )
-        self.house.alerts.evaluates = evaluates
+        self.service.alerts.evaluates = evaluates
         self.ring_size = ring_size
         self.clients, self.positions = [], ()
         self.known, self.pending = {}, {}
         self.clock, self.is_cut = PlainClock(), False
         self.status = status("starting")
         self.record, self.has_recorded, self.days = PlainRecord(), False, 0
-        self.house.publisher.recorder = self.end_minute
+        self.service.publisher.recorder = self.end_minute
         self.recasts, self.restarts = [], [0]
-        self.at = {0: {selection: self.house.document(selection) for selection in SELECTIONS}}
+        self.at = {0: {selection: self.service.document(selection) for selection in SELECTIONS}}
         self.change(account)
 
     # What happens.
@@ -600,14 +600,14 @@ class Stream(RuleBasedStateMachine):
     @rule(given=st.lists(skewed(), min_size=1, max_size=6))
     def offer(self, given):
         self.note(given)
-        self.carry_out(lambda: self.house.offer(*given))
+        self.carry_out(lambda: self.service.offer(*given))
 
     @rule(price=st.sampled_from([1.0, 2.0, 2.0]))
     def quote_all(self, price):
         """A plausible quote for every contract held."""
-        given = [tick(symbol, price, price + 0.1, 20) for symbol in self.house.book.symbols]
+        given = [tick(symbol, price, price + 0.1, 20) for symbol in self.service.book.symbols]
         self.note(given)
-        self.carry_out(lambda: self.house.offer(*given))
+        self.carry_out(lambda: self.service.offer(*given))
 
     @rule(
         moves=st.dictionaries(
@@ -618,7 +618,7 @@ class Stream(RuleBasedStateMachine):
     def nudge(self, moves, is_one_sided):
         """Moves of a few contracts, mostly too small to count by themselves; numbered short legs first."""
         known = {**self.known, **self.pending}
-        quoted = [symbol for symbol in self.house.book.symbols if symbol in known and known[symbol].bid > 1]
+        quoted = [symbol for symbol in self.service.book.symbols if symbol in known and known[symbol].bid > 1]
         given = []
         for which, cents in moves.items():
             if which < len(quoted):
@@ -626,21 +626,21 @@ class Stream(RuleBasedStateMachine):
                 ask = last.ask + (0 if is_one_sided else cents / 100)
                 given.append(type(last)(symbol=last.symbol, at=last.at, bid=last.bid + cents / 100, ask=ask))
         self.note(given)
-        self.carry_out(lambda: self.house.offer(*given))
+        self.carry_out(lambda: self.service.offer(*given))
 
     @rule(given=st.lists(skewed(), min_size=1, max_size=6), gaps=st.sampled_from([0, 0, 0, 1, 2]))
     def confirm(self, given, gaps):
         """REST's answer, requested `gaps` gaps ago."""
         told_by_stream = set(self.pending)
         self.settle_model()
-        given_held = [each for each in given if each.symbol in self.house.book.symbols and self.is_believed(each)]
+        given_held = [each for each in given if each.symbol in self.service.book.symbols and self.is_believed(each)]
         for each in given_held:
             known = self.known.get(each.symbol)
             if known is None or (each.at != known.at and not self.clock.holds_back(known.at, each.at)):
                 self.known[each.symbol] = each
-        unsaid = self.known.keys() - self.house.prices.quotes.keys() | self.house.prices.unconfirmed
-        self.carry_out(lambda: confirm(self.house, *given, era=self.house.prices.era - gaps))
-        confirmed = self.known.keys() - self.house.prices.unconfirmed
+        unsaid = self.known.keys() - self.service.prices.quotes.keys() | self.service.prices.unconfirmed
+        self.carry_out(lambda: confirm(self.service, *given, era=self.service.prices.era - gaps))
+        confirmed = self.known.keys() - self.service.prices.unconfirmed
         if gaps:
             assert not confirmed & (unsaid - told_by_stream)
         else:
@@ -649,31 +649,31 @@ class Stream(RuleBasedStateMachine):
     @rule(second=st.sampled_from([-300, 0, 0, 20, 55, 100, 320, 10**6]))
     def tell_time(self, second):
         """The exchange's clock is read: the first time, again, or after it was set otherwise."""
-        self.house.prices.set_exchange_time(at(second))
+        self.service.prices.set_exchange_time(at(second))
         self.clock.set_time(at(second))
 
     @rule()
     def gap(self):
         self.settle_model()
         self.is_cut = True
-        self.carry_out(self.house.gap)
+        self.carry_out(self.service.gap)
 
     @rule(account=st.sampled_from(sorted(ACCOUNTS)))
     def change(self, account):
-        before = self.house.edition.number
+        before = self.service.edition.number
         positions = ACCOUNTS[account]
 
         def act():
-            woken = self.house.publisher.set_positions(positions, self.house.now, self.house.now_at)
-            if self.house.edition.number != before:
-                self.recasts.append(self.house.edition.number)
-                self.known = {s: q for s, q in self.known.items() if s in self.house.book.symbols}
+            woken = self.service.publisher.set_positions(positions, self.service.now, self.service.now_at)
+            if self.service.edition.number != before:
+                self.recasts.append(self.service.edition.number)
+                self.known = {s: q for s, q in self.known.items() if s in self.service.book.symbols}
                 self.positions = positions
                 self.settle_model()
             return woken
 
         self.carry_out(act)
-        self.carry_out(self.house.turn)
+        self.carry_out(self.service.turn)
 
     @rule(
         pieces=st.sampled_from([("condor", "broken"), ("shared call", "shared call without puts")]),
@@ -684,20 +684,20 @@ class Stream(RuleBasedStateMachine):
         for account in pieces:
             self.change(account)
         self.quote_all(price)
-        document = self.house.document(EVERYTHING)
+        document = self.service.document(EVERYTHING)
         assert len(document["broken"]) == len(ACCOUNTS[pieces[0]]) - len(ACCOUNTS[pieces[1]])
 
     @rule(state=st.sampled_from(["live", "live", "stale", "reconnecting", "closed"]), read=st.integers(0, 3))
     def tell(self, state, read):
         self.status = status(state, read=read, **({"market": CLOSED} if state == "closed" else {}))
         self.set_status()
-        self.carry_out(self.house.turn)
+        self.carry_out(self.service.turn)
 
     def set_status(self):
         """The first other status after a gap brings the quotes with it."""
-        before = self.house.edition.number
-        self.carry_out(lambda: self.house.publisher.set_status(self.status, self.house.now, self.house.now_at))
-        if self.is_cut and self.house.edition.number != before:
+        before = self.service.edition.number
+        self.carry_out(lambda: self.service.publisher.set_status(self.status, self.service.now, self.service.now_at))
+        if self.is_cut and self.service.edition.number != before:
             self.is_cut = False
             self.settle_model()
 
@@ -708,18 +708,18 @@ class Stream(RuleBasedStateMachine):
     )
     def offer_stocks(self, symbol, mid, spread):
         """A price moves by more or less than what counts, or its quote is too wide to give one."""
-        stock = tick(symbol, mid - spread / 2, mid + spread / 2, self.house.now)
-        self.house.publisher.offer_stocks([stock], self.house.now)
-        self.carry_out(self.house.turn)
+        stock = tick(symbol, mid - spread / 2, mid + spread / 2, self.service.now)
+        self.service.publisher.offer_stocks([stock], self.service.now)
+        self.carry_out(self.service.turn)
 
     @rule(volatility=st.sampled_from([0.18, 0.18, 0.2, 0.3]), price=st.sampled_from([590.0, 600.0]))
     def quote_by_model(self, volatility, price):
         """Quotes that have volatilities, and the price that they are of."""
-        given = model_ticks(self.house.book.symbols, price, volatility)
+        given = model_ticks(self.service.book.symbols, price, volatility)
         self.note(given)
-        self.carry_out(lambda: self.house.offer(*given))
+        self.carry_out(lambda: self.service.offer(*given))
         self.offer_stocks("SPY", price, 0.02)
-        self.wait(self.house.book.risks.interval_seconds)
+        self.wait(self.service.book.risks.interval_seconds)
 
     @rule(
         selection=st.sampled_from(SELECTIONS),
@@ -730,7 +730,7 @@ class Stream(RuleBasedStateMachine):
     )
     def watch_figures(self, selection, interval, is_eager, prices, limit):
         """Figures, prices and orders of a condor change for a client of any filter and interval, fast or slow."""
-        if SPY_ID not in lines(self.house.document(EVERYTHING)):
+        if SPY_ID not in lines(self.service.document(EVERYTHING)):
             self.change("condor and a call")
         self.tell("live", 0)
         self.join(selection, interval, "gzip", is_eager)
@@ -754,40 +754,40 @@ class Stream(RuleBasedStateMachine):
             credits_e4={SPY_ID: e4(terms[1])},
             extremes={Holding(condor_id=SPY_ID, opened_at=None): Extremes(worst=worst, best=worst + 100)},
         )
-        if SPY_ID in lines(self.house.document(EVERYTHING)):  # else it waits for a reading that has the condor
-            self.house.book.recall_past(past)
+        if SPY_ID in lines(self.service.document(EVERYTHING)):  # else it waits for a reading that has the condor
+            self.service.book.recall_past(past)
             self.record.recall(SPY_ID, [worst, worst + 100], terms, line)
 
     @rule(account=st.sampled_from(sorted(ACCOUNTS)))
     def switch(self, account):
         """To the positions of another account."""
-        self.house.book.recall_past(None)
+        self.service.book.recall_past(None)
         self.record.forget()
         self.change(account)
 
     @rule(equity=st.sampled_from([None, 50_000, 50_001]), read=st.integers(0, 3))
     def read_balances(self, equity, read):
         summary = balances(equity, EPOCH_AT + dt.timedelta(seconds=read))
-        self.house.publisher.set_account_summary(summary, self.house.now)
-        self.carry_out(self.house.turn)
+        self.service.publisher.set_account_summary(summary, self.service.now)
+        self.carry_out(self.service.turn)
 
     @rule(count=st.integers(0, 2), limit=st.sampled_from([None, 1.2, 1.3]))
     def read_orders(self, count, limit):
         """Working orders that close the condor of SPY, or what is like it."""
         orders = [closing_order(str(number), limit) for number in range(count)]
-        self.house.publisher.set_working_orders(orders, self.house.now)
-        self.carry_out(self.house.turn)
+        self.service.publisher.set_working_orders(orders, self.service.now)
+        self.carry_out(self.service.turn)
 
     @rule(bought=st.sampled_from([0, 0, 1]), close=st.sampled_from([None, 0.0, 1.0, 2.0]))
     def read_day(self, bought, close):
         """Today's fills, and yesterday's closes."""
-        symbols = self.house.book.symbols
+        symbols = self.service.book.symbols
         fills = [DayFill(symbol=symbol, quantity=bought, price_e6=900_000, at=EPOCH_AT) for symbol in symbols if bought]
-        self.house.publisher.set_day_fills(DAY, fills, self.house.now)
+        self.service.publisher.set_day_fills(DAY, fills, self.service.now)
         if close is not None:
             closes = ClosingPrices(day=DAY - dt.timedelta(days=1), prices_e4=dict.fromkeys(symbols, e4(close)))
-            self.house.publisher.set_closes(closes, self.house.now)
-        self.carry_out(self.house.turn)
+            self.service.publisher.set_closes(closes, self.service.now)
+        self.carry_out(self.service.turn)
 
     @rule(
         identity=st.sampled_from(ALERTS),
@@ -796,15 +796,15 @@ class Stream(RuleBasedStateMachine):
     )
     def change_alert(self, identity, state, seconds):
         """A rule comes to hold or stops to, now or by time."""
-        self.house.alerts.set(identity, state, due=self.house.now + seconds)
-        self.carry_out(self.house.turn)
+        self.service.alerts.set(identity, state, due=self.service.now + seconds)
+        self.carry_out(self.service.turn)
 
     @rule(which=st.integers(0, 3))
     def acknowledge(self, which):
-        alerts, house = self.house.alerts, self.house
+        alerts, service = self.service.alerts, self.service
         if alerts.by_id:
-            changes = alerts.acknowledge(sorted(alerts.by_id)[which % len(alerts.by_id)], house.now_at)
-            self.carry_out(lambda: house.publisher.show_alerts(changes, house.now, house.now_at))
+            changes = alerts.acknowledge(sorted(alerts.by_id)[which % len(alerts.by_id)], service.now_at)
+            self.carry_out(lambda: service.publisher.show_alerts(changes, service.now, service.now_at))
 
     def fire_and_resolve(self, identity):
         for state in ("firing", "resolved"):
@@ -815,23 +815,23 @@ class Stream(RuleBasedStateMachine):
         """An alert leaves the document, as at the end of a day."""
         self.fire_and_resolve(identity)
         self.wait(self.window_seconds + 0.001)
-        del self.house.alerts.by_id[identity]
-        self.carry_out(lambda: self.house.publisher.show_alerts(Changes(), self.house.now, self.house.now_at))
+        del self.service.alerts.by_id[identity]
+        self.carry_out(lambda: self.service.publisher.show_alerts(Changes(), self.service.now, self.service.now_at))
 
-    @precondition(lambda self: self.house.alerts.by_id)
+    @precondition(lambda self: self.service.alerts.by_id)
     @rule()
     def change_alert_after_a_quiet_window(self):
         """A change leaves at once, even while quotes wait for their window, to clients of any filter and interval."""
-        identity = min(self.house.alerts.by_id)
-        is_firing = self.house.alerts.by_id[identity].state == "firing"
+        identity = min(self.service.alerts.by_id)
+        is_firing = self.service.alerts.by_id[identity].state == "firing"
         self.wait(2 * self.window_seconds + 0.001)
         self.quote_all(1.0)
-        before = len(self.house.alerts.counted)
-        self.house.alerts.set(identity, "resolved" if is_firing else "firing", due=self.house.now)
-        self.carry_out(self.house.turn)
-        if self.house.alerts.evaluates:  # the quotes may have changed another one
+        before = len(self.service.alerts.counted)
+        self.service.alerts.set(identity, "resolved" if is_firing else "firing", due=self.service.now)
+        self.carry_out(self.service.turn)
+        if self.service.alerts.evaluates:  # the quotes may have changed another one
             return
-        assert len(self.house.alerts.counted) == before + 1
+        assert len(self.service.alerts.counted) == before + 1
         for client in self.clients:
             if client.is_eager:
                 shown = {alert["id"]: alert["state"] for alert in client.document["alerts"]}
@@ -844,21 +844,21 @@ class Stream(RuleBasedStateMachine):
         self.fire_and_resolve(ALERTS[0])
         self.calm()
         self.days += 1
-        self.house.clock_is_ahead_by += 24 * 3600
-        self.recasts.append(self.house.edition.number + 1)
+        self.service.clock_is_ahead_by += 24 * 3600
+        self.recasts.append(self.service.edition.number + 1)
         self.set_status()
-        assert self.house.edition.number == self.recasts[-1]
-        self.carry_out(self.house.turn)
-        assert all(alert["state"] == "firing" for alert in self.house.document(EVERYTHING)["alerts"])
+        assert self.service.edition.number == self.recasts[-1]
+        self.carry_out(self.service.turn)
+        assert all(alert["state"] == "firing" for alert in self.service.document(EVERYTHING)["alerts"])
 
     @rule(seconds=st.sampled_from([0.01, 0.04, 0.1, 0.25, 0.6, 2.0, 40.0]))
     def wait(self, seconds):
-        until = self.house.now + seconds
-        while (deadline := self.house.publisher.deadline) is not None and deadline <= until:
-            assert deadline >= self.house.now or deadline == self.house.book.risks.deadline
-            self.house.now = max(self.house.now, deadline)
-            self.carry_out(self.house.turn)
-        self.house.now = until
+        until = self.service.now + seconds
+        while (deadline := self.service.publisher.deadline) is not None and deadline <= until:
+            assert deadline >= self.service.now or deadline == self.service.book.risks.deadline
+            self.service.now = max(self.service.now, deadline)
+            self.carry_out(self.service.turn)
+        self.service.now = until
 
     @rule(price=st.sampled_from([1.0, 2.0]))
     def wait_for_a_minute(self, price):
@@ -870,7 +870,7 @@ class Stream(RuleBasedStateMachine):
 
     @property
     def seconds_to_point(self):
-        return self.house.book.minutes.deadline - self.house.now
+        return self.service.book.minutes.deadline - self.service.now
 
     @precondition(lambda self: len(self.clients) < 7)
     @rule(selection=st.sampled_from(SELECTIONS), is_eager=st.booleans(), resumes=st.booleans())
@@ -883,11 +883,11 @@ class Stream(RuleBasedStateMachine):
         self.wait(0.5)
         self.quote_all(2.0)
         self.wait(0.6)
-        client = Client(self.house, selection, max(INTERVALS), coding="gzip", is_eager=is_eager)
+        client = Client(self.service, selection, max(INTERVALS), coding="gzip", is_eager=is_eager)
         self.clients.append(client)
         if resumes:
             self.read(client)
-            self.house.fanout.unsubscribe(client.subscriber)
+            self.service.fanout.unsubscribe(client.subscriber)
             client.connect(client.identity)
         self.read(client)
         client.quotes_sent_at = None
@@ -895,18 +895,18 @@ class Stream(RuleBasedStateMachine):
     @rule(seconds=st.sampled_from([0.3, 3.0]))
     def wait_on_a_busy_loop(self, seconds):
         """Let a turn of the loop come late."""
-        self.house.now += seconds
-        self.carry_out(self.house.turn)
+        self.service.now += seconds
+        self.carry_out(self.service.turn)
 
-    @precondition(lambda self: self.house.clock_is_ahead_by > -1_000)
+    @precondition(lambda self: self.service.clock_is_ahead_by > -1_000)
     @rule()
     def set_clock_back(self):
         """Set the clock back by more than a minute, so that lines have later points than the next, but not to the session's open."""
-        self.house.clock_is_ahead_by -= 90
+        self.service.clock_is_ahead_by -= 90
 
     @rule()
     def heartbeat(self):
-        self.carry_out(lambda: self.house.fanout.heartbeat(self.house.now_at))
+        self.carry_out(lambda: self.service.fanout.heartbeat(self.service.now_at))
 
     @rule(
         selection=st.sampled_from(SELECTIONS),
@@ -916,7 +916,7 @@ class Stream(RuleBasedStateMachine):
     )
     def join(self, selection, interval, coding, is_eager):
         if len(self.clients) < 8:
-            client = Client(self.house, selection, interval, coding=coding, is_eager=is_eager)
+            client = Client(self.service, selection, interval, coding=coding, is_eager=is_eager)
             self.clients.append(client)
             if is_eager:
                 assert [event for event, _, _ in self.read(client)] == ["snapshot"]
@@ -931,7 +931,7 @@ class Stream(RuleBasedStateMachine):
     @rule(which=st.integers(0, 7))
     def leave(self, which):
         client = self.clients.pop(which % len(self.clients))
-        self.house.fanout.unsubscribe(client.subscriber)
+        self.service.fanout.unsubscribe(client.subscriber)
 
     @precondition(lambda self: any(client.history for client in self.clients))
     @rule(
@@ -943,18 +943,18 @@ class Stream(RuleBasedStateMachine):
         """A connection is cut, with what it had not read; its client comes back with an id it has seen."""
         resumable = [client for client in self.clients if client.history]
         client = resumable[which % len(resumable)]
-        self.house.fanout.unsubscribe(client.subscriber)
+        self.service.fanout.unsubscribe(client.subscriber)
         client.history = client.history[: max(1, len(client.history) - back)]
         client.identity, client.document = client.history[-1]
         version = client.identity if other is None else other
         client.connect(version)
         since = number_of(client.identity)
-        reaches = self.house.edition.number - since <= self.replay_size
+        reaches = self.service.edition.number - since <= self.replay_size
         reaches = reaches and since >= max(self.recasts[-1], self.restarts[-1])
         client.quotes_sent_at = None
-        if self.house.fanout.is_waiting(client.subscriber):
+        if self.service.fanout.is_waiting(client.subscriber):
             assert self.read(client) == []
-            self.house.fanout.stop_waiting(client.subscriber, self.house.now_at)
+            self.service.fanout.stop_waiting(client.subscriber, self.service.now_at)
         found = [event for event, _, _ in self.read(client)]
         if other is not None or not reaches:
             assert found == ["snapshot"]
@@ -971,14 +971,14 @@ class Stream(RuleBasedStateMachine):
         """Once nothing waits, every client holds the daemon's document, and it is that of the newest quotes."""
         self.set_status()
         self.wait(3.0)
-        book = self.house.book
+        book = self.service.book
         # A pass that is made only because time has passed may have ended just now; the next one is many seconds away.
         for _ in range(3):
             later = [each for each in (book.minutes.deadline, book.risks.deadline) if each is not None]
-            if self.house.publisher.deadline == min(later, default=None):
+            if self.service.publisher.deadline == min(later, default=None):
                 break
             self.wait(max(self.window_seconds, *INTERVALS) + 1e-9)
-        assert self.house.publisher.deadline == min(later, default=None)
+        assert self.service.publisher.deadline == min(later, default=None)
         for client in self.clients:
             self.read(client)
             assert self.shown(client) == self.published(client)
@@ -993,29 +993,29 @@ class Stream(RuleBasedStateMachine):
             if client.is_eager and client.interval == 0:
                 assert self.shown(client) == self.published(client)
 
-    @precondition(lambda self: self.house.book.symbols)
+    @precondition(lambda self: self.service.book.symbols)
     @rule(which=st.integers(0, 20))
     def change_after_a_quiet_time(self, which):
         """A change leaves at once, to clients of any interval."""
         self.calm()
         self.wait(max(INTERVALS))
-        symbol = self.house.book.symbols[which % len(self.house.book.symbols)]
-        is_locked = self.house.quote(symbol).state == "locked"
+        symbol = self.service.book.symbols[which % len(self.service.book.symbols)]
+        is_locked = self.service.quote(symbol).state == "locked"
         bid, ask = (2.0, 0.0) if is_locked else (2.0, 2.0)
         second = 1 + max(((each.at - EPOCH_AT).total_seconds() for each in self.known.values()), default=0)
         self.tell_time(second)
         newest = tick(symbol, bid, ask, second)
         self.note([newest])
-        self.carry_out(lambda: self.house.offer(newest))
+        self.carry_out(lambda: self.service.offer(newest))
         for client in self.clients:
             if client.is_eager and client.selection.is_everything:
                 shown = {quote["symbol"]: quote["state"] for quote in client.document["quotes"]}
                 assert shown[symbol] == ("noAsk" if is_locked else "locked")
 
     def teardown(self):
-        if hasattr(self, "house"):
+        if hasattr(self, "service"):
             self.calm()
-            self.house.fanout.close("the end")
+            self.service.fanout.close("the end")
             for client in self.clients:
                 assert [event for event, _, _ in client.take()] == ["bye"]
                 assert client.reading.eof == (client.coding == "gzip")
@@ -1026,27 +1026,27 @@ class Stream(RuleBasedStateMachine):
         """End the minute between the events of a step."""
         assert not self.has_recorded
         self.has_recorded = True
-        self.record.see(self.house.document(EVERYTHING), self.house.now_at)
-        self.record.end_minute(rows, self.house.now_at)
+        self.record.see(self.service.document(EVERYTHING), self.service.now_at)
+        self.record.end_minute(rows, self.service.now_at)
 
     def carry_out(self, act):
         """One step of the daemon: at most one event and the end of one minute, each recorded at its version, and read at once by eager clients."""
-        before, taken, self.has_recorded = self.house.edition.number, self.house.coalescer.taken, False
+        before, taken, self.has_recorded = self.service.edition.number, self.service.coalescer.taken, False
         was = self.at[before][EVERYTHING]
         woken = act()
-        number = self.house.edition.number
+        number = self.service.edition.number
         # By the clock of this moment, even if results of a pass wait again already.
-        if self.house.coalescer.deadline is None or self.house.coalescer.taken > taken:
+        if self.service.coalescer.deadline is None or self.service.coalescer.taken > taken:
             self.is_cut = False
             self.settle_model()
         if number == before:
-            assert self.house.document(EVERYTHING) == was
+            assert self.service.document(EVERYTHING) == was
         else:
-            self.at[number] = {selection: self.house.document(selection) for selection in SELECTIONS}
+            self.at[number] = {selection: self.service.document(selection) for selection in SELECTIONS}
             document = self.at[number][EVERYTHING]
             assert number in (before + 1, before + 1 + self.has_recorded)
             self.check_consistent(document)
-            self.record.see(document, self.house.now_at)
+            self.record.see(document, self.service.now_at)
             self.record.check(document)
             if number not in self.recasts:
                 self.check_change(was, document)
@@ -1084,12 +1084,14 @@ class Stream(RuleBasedStateMachine):
         assert identity is None
         shown = [alert for alert in client.document["alerts"] if alert["id"] == data["id"]]
         assert all(instant(alert["since"]) >= instant(data["since"]) for alert in shown)
-        assert shown or not any(each.id == data["id"] and each.state == "firing" for each in self.house.alerts.records)
+        assert shown or not any(
+            each.id == data["id"] and each.state == "firing" for each in self.service.alerts.records
+        )
         client.alerts.append(data)
 
     def check_announced(self):
         """Who reads at once gets an event for each transition that was published, in order, and no other."""
-        sent = [render_alerts.alert(each) for each in self.house.alerts.counted[: self.house.announced]]
+        sent = [render_alerts.alert(each) for each in self.service.alerts.counted[: self.service.announced]]
         for client in self.clients:
             if client.is_eager and self.ring_size > MOST_TICKS:
                 assert client.alerts == json.loads(wire.encode(sent[client.alerts_before :]))
@@ -1098,15 +1100,15 @@ class Stream(RuleBasedStateMachine):
         """There is at most one delta with quotes in a window, or in the interval that the client asked for."""
         pace = max(self.window_seconds, client.interval)
         if client.quotes_sent_at is not None:
-            assert self.house.now >= client.quotes_sent_at + pace - 1e-9
-        client.quotes_sent_at = self.house.now
+            assert self.service.now >= client.quotes_sent_at + pace - 1e-9
+        client.quotes_sent_at = self.service.now
 
     def shown(self, client):
         return {**client.document, "version": None}
 
     def published(self, client):
         """What the client should see: its own version may be older, where nothing has changed for it since."""
-        return {**self.house.document(client.selection), "version": None}
+        return {**self.service.document(client.selection), "version": None}
 
     def check_consistent(self, document):
         """Every valuation is that of the quotes beside it, and every total the sum of its parts."""
@@ -1129,7 +1131,7 @@ class Stream(RuleBasedStateMachine):
         """Lines only grow, else there was a snapshot; and without a minute, the event had its reason."""
         before, after = lines(was), lines(document)
         if any(line[name] != after[each][name][: len(line[name])] for each, line in before.items() for name in line):
-            self.restarts.append(self.house.edition.number)
+            self.restarts.append(self.service.edition.number)
         if before == after and not self.has_recorded:
             self.check_counts(was, document)
 
@@ -1161,8 +1163,8 @@ class Stream(RuleBasedStateMachine):
 
     def check_newest(self):
         """Nothing that counts is held back."""
-        document = self.house.edition.document(self.house.now_at)
-        newest = self.house.prices.quotes
+        document = self.service.edition.document(self.service.now_at)
+        newest = self.service.prices.quotes
         assert newest.keys() == self.known.keys()
         for shown in document.quotes:
             known = self.known.get(shown.symbol)
@@ -1172,11 +1174,11 @@ class Stream(RuleBasedStateMachine):
             quote = newest[shown.symbol]
             assert (quote.at, quote.bid_e4, quote.ask_e4) == (known.at, round(known.bid * 1e4), round(known.ask * 1e4))
             assert shown.state == quote.state
-            assert shown.unconfirmed == (shown.symbol in self.house.prices.unconfirmed)
+            assert shown.unconfirmed == (shown.symbol in self.service.prices.unconfirmed)
             for mine, theirs in ((shown.bid, quote.bid_e4), (shown.ask, quote.ask_e4), (shown.mark, quote.mark_e4)):
                 assert not self.moved(e4(mine), theirs)
         for condor, card in zip(group(self.positions).condors, document.condors, strict=True):
-            value = values.value(condor, newest, self.house.prices.unconfirmed)
+            value = values.value(condor, newest, self.service.prices.unconfirmed)
             assert not self.moved(e4(card.valuation.mark), value.mark_e4)
             assert not self.moved(e4(card.valuation.natural), value.natural_e4)
             assert card.valuation.missing == list(value.missing)
@@ -1196,7 +1198,7 @@ class Stream(RuleBasedStateMachine):
         for symbol, each in self.pending.items():
             known = self.known.get(symbol)
             is_late = known is not None and self.clock.holds_back(known.at, each.at)
-            if symbol in self.house.book.symbols and self.is_believed(each) and not is_late:
+            if symbol in self.service.book.symbols and self.is_believed(each) and not is_late:
                 self.known[symbol] = each
                 believed.append(each.at)
         self.pending.clear()
@@ -1204,13 +1206,13 @@ class Stream(RuleBasedStateMachine):
 
     @invariant()
     def the_version_names_the_newest_event(self):
-        if hasattr(self, "house"):
-            assert self.house.edition.version == f"k3f9-{self.house.edition.number}"
+        if hasattr(self, "service"):
+            assert self.service.edition.version == f"k3f9-{self.service.edition.number}"
 
     @invariant()
     def a_minute_runs_in_the_session(self):
-        if hasattr(self, "house"):
-            assert (self.house.book.minutes.deadline is not None) == self.record.is_running
+        if hasattr(self, "service"):
+            assert (self.service.book.minutes.deadline is not None) == self.record.is_running
 
 
 def without_quotes(document):
@@ -1327,9 +1329,9 @@ TestStream.settings = settings(REPEATABLE, max_examples=examples(120), stateful_
 
 
 def test_the_model_of_a_client_ignores_the_instants_that_move_without_an_event():
-    house = House(spy())
-    document = json.loads(wire.encode(house.edition.document(house.now_at)))
-    later = json.loads(wire.encode(house.edition.document(house.now_at + dt.timedelta(seconds=5))))
+    service = PublishingService(spy())
+    document = json.loads(wire.encode(service.edition.document(service.now_at)))
+    later = json.loads(wire.encode(service.edition.document(service.now_at + dt.timedelta(seconds=5))))
     assert document != later
     assert settled(document) == settled(later)
 
@@ -1353,91 +1355,91 @@ def test_every_account_of_the_tests_is_grouped_as_its_name_says():
 # How long a quote is on its way.
 
 
-def test_the_receipt_of_the_oldest_published_quote_is_returned_once(house):
-    received = house.now
-    house.offer(tick(P560, 2.0, 2.1, 1))
-    assert (house.publisher.take_received(), house.publisher.take_received()) == (received, None)
-    house.wait(0.1)
-    received = house.now
-    house.offer(tick(P560, 3.0, 3.1, 2))
-    house.wait(0.1)
-    house.offer(tick(P560, 4.0, 4.1, 3))
-    house.wait(0.1)
-    assert house.publisher.take_received() == received
+def test_the_receipt_of_the_oldest_published_quote_is_returned_once(service):
+    received = service.now
+    service.offer(tick(P560, 2.0, 2.1, 1))
+    assert (service.publisher.take_received(), service.publisher.take_received()) == (received, None)
+    service.wait(0.1)
+    received = service.now
+    service.offer(tick(P560, 3.0, 3.1, 2))
+    service.wait(0.1)
+    service.offer(tick(P560, 4.0, 4.1, 3))
+    service.wait(0.1)
+    assert service.publisher.take_received() == received
 
 
-def test_a_quote_that_changes_nothing_does_not_count_as_the_oldest(house):
-    house.offer(tick(P560, 2.0, 2.1, 1))
-    house.publisher.take_received()
-    house.wait(10)
-    house.offer(tick(P560, 2.0, 2.1, 2))
-    house.wait(10)
-    assert house.publisher.take_received() is None
-    house.offer(tick(P560, 3.0, 3.1, 3))
-    assert house.publisher.take_received() == house.now
+def test_a_quote_that_changes_nothing_does_not_count_as_the_oldest(service):
+    service.offer(tick(P560, 2.0, 2.1, 1))
+    service.publisher.take_received()
+    service.wait(10)
+    service.offer(tick(P560, 2.0, 2.1, 2))
+    service.wait(10)
+    assert service.publisher.take_received() is None
+    service.offer(tick(P560, 3.0, 3.1, 3))
+    assert service.publisher.take_received() == service.now
 
 
-def test_a_change_over_rest_has_no_time_of_receipt(house):
-    before = house.edition.number
-    confirm(house, tick(P560, 5.0, 5.1, 1))
-    assert house.edition.number > before
-    assert house.publisher.take_received() is None
+def test_a_change_over_rest_has_no_time_of_receipt(service):
+    before = service.edition.number
+    confirm(service, tick(P560, 5.0, 5.1, 1))
+    assert service.edition.number > before
+    assert service.publisher.take_received() is None
 
 
 SHORT_CALL = position(C650, -1, 0.40)
 EXPIRATION_DAY = dt.datetime(2026, 12, 18, 15, tzinfo=dt.UTC) - EPOCH_AT
 
 
-def at_the_exchange(house, since_epoch):
+def at_the_exchange(service, since_epoch):
     """The status of a second as late as that; the clock of the loop does not jump."""
-    house.now = since_epoch.total_seconds()
-    return house.set_status(status())
+    service.now = since_epoch.total_seconds()
+    return service.set_status(status())
 
 
-def shown_at(house):
-    document = house.edition.document(house.now_at)
+def shown_at(service):
+    document = service.edition.document(service.now_at)
     codes = [notice.code for notice in document.status.notices]
     (short,) = [entry for entry in document.unmatched if entry.symbol == C650]
     return codes, short.uncovered_short, document.totals.max_loss, document.condors[0].days_to_expiration
 
 
 def test_a_day_ends_at_midnight_of_the_exchange_without_a_change_of_positions():
-    house = House((*spy(), SHORT_CALL))
+    service = PublishingService((*spy(), SHORT_CALL))
     midnight = dt.datetime(2026, 11, 21, 5, tzinfo=dt.UTC) - EPOCH_AT
-    at_the_exchange(house, midnight - dt.timedelta(seconds=1))
-    assert shown_at(house)[3] == 28
-    version = house.edition.version
-    at_the_exchange(house, midnight)
-    assert shown_at(house)[3] == 27
-    assert house.edition.version != version
+    at_the_exchange(service, midnight - dt.timedelta(seconds=1))
+    assert shown_at(service)[3] == 28
+    version = service.edition.version
+    at_the_exchange(service, midnight)
+    assert shown_at(service)[3] == 27
+    assert service.edition.version != version
 
 
 def test_contracts_settle_without_a_change_of_positions():
-    house = House((*spy(), SHORT_CALL))
-    at_the_exchange(house, EXPIRATION_DAY)
-    assert shown_at(house) == (["expiresToday"] * 2, True, None, 0)
-    at_the_exchange(house, EXPIRATION_DAY + dt.timedelta(hours=6, minutes=15))
-    assert shown_at(house) == (["expired"] * 2, False, 0, 0)
-    subscriber = house.subscribe(EVERYTHING)
-    assert house.take(subscriber)
+    service = PublishingService((*spy(), SHORT_CALL))
+    at_the_exchange(service, EXPIRATION_DAY)
+    assert shown_at(service) == (["expiresToday"] * 2, True, None, 0)
+    at_the_exchange(service, EXPIRATION_DAY + dt.timedelta(hours=6, minutes=15))
+    assert shown_at(service) == (["expired"] * 2, False, 0, 0)
+    subscriber = service.subscribe(EVERYTHING)
+    assert service.take(subscriber)
 
 
 def test_a_later_calendar_takes_effect_with_the_next_status():
-    house = House((*spy(), SHORT_CALL))
+    service = PublishingService((*spy(), SHORT_CALL))
     half_past_two = EXPIRATION_DAY + dt.timedelta(hours=4, minutes=30)
-    at_the_exchange(house, half_past_two)
-    assert shown_at(house)[0] == ["expiresToday"] * 2
+    at_the_exchange(service, half_past_two)
+    assert shown_at(service)[0] == ["expiresToday"] * 2
     day = dt.date(2026, 12, 18)
-    house.account.calendar = Calendar({day: hours_of(day, dt.time(9, 30), dt.time(13))})
-    at_the_exchange(house, half_past_two)
-    assert shown_at(house)[0] == ["expired"] * 2
+    service.account.calendar = Calendar({day: hours_of(day, dt.time(9, 30), dt.time(13))})
+    at_the_exchange(service, half_past_two)
+    assert shown_at(service)[0] == ["expired"] * 2
 
 
 def test_a_stub_that_moves_little_and_has_no_mark_is_not_a_change_that_counts():
-    house = House(spy())
-    house.offer(tick(P560, 0.0, 4.8))
-    house.wait(1)
-    version = house.edition.version
-    house.offer(tick(P560, 0.0, 4.805, 1))
-    house.wait(1)
-    assert (house.edition.version, house.quote(P560).mark) == (version, None)
+    service = PublishingService(spy())
+    service.offer(tick(P560, 0.0, 4.8))
+    service.wait(1)
+    version = service.edition.version
+    service.offer(tick(P560, 0.0, 4.805, 1))
+    service.wait(1)
+    assert (service.edition.version, service.quote(P560).mark) == (version, None)

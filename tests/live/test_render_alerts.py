@@ -5,14 +5,14 @@ import json
 from condord.core.rules.built_in import BUILT_IN
 from condord.live import render_alerts, wire
 
-from .alert_parts import CONDOR, NOON_AT, Desk, rule
+from .alert_parts import CONDOR, NOON_AT, AlertEngine, rule
 
 
 def test_an_alert_has_the_fields_of_its_last_firing():
-    desk = Desk(rule(for_seconds=10))
-    desk.value(60)
-    desk.value(60, after=10)
-    [shown] = json.loads(wire.encode(render_alerts.alerts(desk.shown())))
+    engine = AlertEngine(rule(for_seconds=10))
+    engine.value(60)
+    engine.value(60, after=10)
+    [shown] = json.loads(wire.encode(render_alerts.alerts(engine.shown())))
     assert shown == {
         "id": f"half:{CONDOR}",
         "rule": "half",
@@ -29,17 +29,17 @@ def test_an_alert_has_the_fields_of_its_last_firing():
         "atStart": True,
         "acknowledgedAt": None,
     }
-    desk.value(40)
-    desk.value(60)
-    [shown] = render_alerts.alerts(desk.shown())
-    assert (shown.state, shown.until) == ("resolved", desk.now_at)
-    assert desk.now_at > NOON_AT
+    engine.value(40)
+    engine.value(60)
+    [shown] = render_alerts.alerts(engine.shown())
+    assert (shown.state, shown.until) == ("resolved", engine.now_at)
+    assert engine.now_at > NOON_AT
 
 
 def test_a_value_is_rounded_to_four_decimals():
-    desk = Desk(rule())
-    desk.value(60.123456789)
-    assert [each.value for each in render_alerts.alerts(desk.shown())] == [60.1235]
+    engine = AlertEngine(rule())
+    engine.value(60.123456789)
+    assert [each.value for each in render_alerts.alerts(engine.shown())] == [60.1235]
 
 
 def test_rules_have_their_conditions_as_they_are_written():

@@ -20,7 +20,7 @@ from .accounts import (
     QQQ_ID,
     REPEATABLE,
     SPY_ID,
-    House,
+    PublishingService,
     events,
     position,
     settled,
@@ -40,17 +40,17 @@ HELD = (*spy(), position(C650, 3, 0.40))
 
 @pytest.fixture
 def origin():
-    house = House(HELD, alerts=FakeAlerts)
-    house.set_status(status())
-    quote_all(house, 2.0)
-    return Origin(house)
+    service = PublishingService(HELD, alerts=FakeAlerts)
+    service.set_status(status())
+    quote_all(service, 2.0)
+    return Origin(service)
 
 
-def quote_all(house, price):
+def quote_all(service, price):
     """A quote for every contract held, and a second for it to leave."""
-    house.moves += 1
-    house.offer(*(tick(symbol, price, price + 0.2, house.moves) for symbol in house.book.symbols))
-    house.wait(1.0)
+    service.moves += 1
+    service.offer(*(tick(symbol, price, price + 0.2, service.moves) for symbol in service.book.symbols))
+    service.wait(1.0)
 
 
 @pytest.fixture
@@ -65,12 +65,12 @@ def as_json(document):
 
 
 def test_the_document_is_that_of_the_source_at_the_same_version(origin, hop):
-    for change in (lambda: origin.house.move(C650), lambda: origin.house.set_positions(spy(1))):
+    for change in (lambda: origin.service.move(C650), lambda: origin.service.set_positions(spy(1))):
         change()
         hop.pump()
-        assert hop.edition.version == origin.house.edition.version
-        assert as_json(hop.document()) == origin.house.document(EVERYTHING)
-        assert as_json(hop.document(ONE_CONDOR)) == origin.house.document(ONE_CONDOR)
+        assert hop.edition.version == origin.service.edition.version
+        assert as_json(hop.document()) == origin.service.document(EVERYTHING)
+        assert as_json(hop.document(ONE_CONDOR)) == origin.service.document(ONE_CONDOR)
 
 
 def test_events_are_passed_on_unchanged_with_their_ids(origin, hop):
@@ -79,10 +79,10 @@ def test_events_are_passed_on_unchanged_with_their_ids(origin, hop):
     hop.blocks.clear()
     at_origin = origin.subscribe(EVERYTHING)
     at_origin.take(lambda: origin.now_at)
-    origin.house.move()
-    origin.house.set_positions(spy(1))
-    origin.house.alerts.set(f"half:{SPY_ID}", due=origin.now)
-    origin.house.turn()
+    origin.service.move()
+    origin.service.set_positions(spy(1))
+    origin.service.alerts.set(f"half:{SPY_ID}", due=origin.now)
+    origin.service.turn()
     hop.pump()
     sent = subscriber.take(lambda: origin.now_at)
     assert sent == at_origin.take(lambda: origin.now_at)
@@ -106,7 +106,7 @@ def test_before_the_first_snapshot_nothing_is_known(origin):
     hop.pump()
     assert hop.replica.is_known
     assert not hop.replica.is_lost
-    assert hop.replica.resume_version == origin.house.edition.version
+    assert hop.replica.resume_version == origin.service.edition.version
 
 
 def test_what_comes_before_a_snapshot_is_left_out(origin):
@@ -142,7 +142,7 @@ def test_a_lost_source_is_reported_by_a_status_without_an_id_and_ends_with_the_n
     found = client.read()
     assert [(event, identity) for event, identity, _ in found] == [("delta", version)]
     assert client.document["status"]["state"] == "live"
-    assert client.document == origin.house.document(selection)
+    assert client.document == origin.service.document(selection)
 
 
 def test_while_it_is_lost_subscribers_learn_that_something_else_is_missing(hop):
@@ -166,8 +166,8 @@ def test_when_the_source_is_back_subscribers_get_what_they_missed(origin, hop, s
     client.read()
     hop.cut()
     hop.lose()
-    origin.house.move(C650)
-    origin.house.move(P560)
+    origin.service.move(C650)
+    origin.service.move(P560)
     joined = Client(hop, selection, interval)
     joined.read()
     assert joined.document["status"]["code"] == "sourceLost"
@@ -175,7 +175,7 @@ def test_when_the_source_is_back_subscribers_get_what_they_missed(origin, hop, s
     hop.pump()
     for each in (client, joined):
         assert "snapshot" not in [event for event, _, _ in each.read()[1:]]
-        assert each.document == origin.house.document(selection)
+        assert each.document == origin.service.document(selection)
 
 
 @pytest.mark.parametrize("selection", [EVERYTHING, ONE_CALL])
@@ -193,7 +193,7 @@ def test_a_relay_of_a_relay_passes_on_that_the_first_has_lost_its_source_and_tha
     hop.pump()
     second.pump()
     assert [event for event, _, _ in client.read()] == ["delta"]
-    assert client.document == origin.house.document(selection)
+    assert client.document == origin.service.document(selection)
     assert (second.replica.dropped, second.replica.gaps) == (0, 0)
 
 
@@ -213,7 +213,7 @@ def test_a_relay_that_comes_to_a_relay_without_its_source_shows_when_that_is_bac
     hop.pump()
     second.pump()
     client.read()
-    assert client.document == origin.house.document(EVERYTHING)
+    assert client.document == origin.service.document(EVERYTHING)
 
 
 def test_a_status_without_an_id_is_ignored_before_the_first_snapshot(origin):
@@ -225,23 +225,23 @@ def test_a_status_without_an_id_is_ignored_before_the_first_snapshot(origin):
 
 
 def test_prices_of_underlyings_risks_orders_balances_and_alerts_that_are_gone_are_followed(origin, hop):
-    house = origin.house
-    house.publisher.set_account_summary(balances(50_000, origin.now_at), house.now)
-    house.publisher.set_working_orders([closing_order("one", 1.2)], house.now)
-    house.offer_stocks(tick("SPY", 600.0, 600.1, 9))
-    house.alerts.set(f"half:{SPY_ID}", due=house.now)
-    house.wait(3.0)
+    service = origin.service
+    service.publisher.set_account_summary(balances(50_000, origin.now_at), service.now)
+    service.publisher.set_working_orders([closing_order("one", 1.2)], service.now)
+    service.offer_stocks(tick("SPY", 600.0, 600.1, 9))
+    service.alerts.set(f"half:{SPY_ID}", due=service.now)
+    service.wait(3.0)
     hop.pump()
-    assert house.edition.alerts.shown
-    house.alerts.set(f"half:{SPY_ID}", "resolved", due=house.now)
-    house.wait(3.0)
-    house.clock_is_ahead_by += 24 * 3600
-    house.set_status(status())
+    assert service.edition.alerts.shown
+    service.alerts.set(f"half:{SPY_ID}", "resolved", due=service.now)
+    service.wait(3.0)
+    service.clock_is_ahead_by += 24 * 3600
+    service.set_status(status())
     hop.pump()
-    assert not house.edition.alerts.shown
-    assert house.edition.account is not None
-    assert house.edition.underlyings.json["SPY"].price == 600.05
-    assert as_json(hop.document()) == house.document(EVERYTHING)
+    assert not service.edition.alerts.shown
+    assert service.edition.account is not None
+    assert service.edition.underlyings.json["SPY"].price == 600.05
+    assert as_json(hop.document()) == service.document(EVERYTHING)
 
 
 def test_an_event_without_a_status_does_not_end_the_loss_and_a_resume_does(origin, hop):
@@ -249,18 +249,18 @@ def test_an_event_without_a_status_does_not_end_the_loss_and_a_resume_does(origi
     client = Client(hop)
     client.read()
     hop.lose()
-    origin.house.move()
+    origin.service.move()
     hop.pump()
     client.read()
     assert hop.replica.is_lost
-    assert client.version == origin.house.edition.version
+    assert client.version == origin.service.edition.version
     assert client.document["status"]["code"] == "sourceLost"
     assert as_json(hop.document()) == client.document
     hop.connect()
     hop.pump()
     client.read()
     assert not hop.replica.is_lost
-    assert client.document == origin.house.document(EVERYTHING)
+    assert client.document == origin.service.document(EVERYTHING)
 
 
 def test_a_resume_while_the_source_is_lost_has_that_status(origin, hop):
@@ -274,14 +274,14 @@ def test_a_resume_while_the_source_is_lost_has_that_status(origin, hop):
 
 @pytest.mark.parametrize("is_absent", [False, True])
 def test_a_broken_condor_of_an_older_source_has_no_expiry(is_absent):
-    source = House(HELD)
+    source = PublishingService(HELD)
     source.set_positions(HELD[1:])
     document = json.loads(wire.encode(source.edition.document(source.now_at)))
     [broken] = document["broken"]
     assert broken["expiry"]["cutoffs"]
     if is_absent:
         del broken["expiry"]
-    hop = Hop(Origin(House(HELD)))
+    hop = Hop(Origin(PublishingService(HELD)))
     hop.replica.take(SourceEvent("snapshot", document["version"], json.dumps(document).encode(), b""), 0.0, hop.now_at)
     [shown] = hop.edition.document(hop.now_at).broken
     assert (shown.expiry is None) is is_absent
@@ -293,13 +293,13 @@ def test_a_source_that_was_restarted_replaces_everything(origin, hop):
     for client in (whole, one):
         client.read()
     for _ in range(20):
-        origin.house.move()
+        origin.service.move()
         hop.pump()
     hop.cut()
-    later = House(HELD)
+    later = PublishingService(HELD)
     later.edition._epoch, later.now = "next", origin.now
     later.set_status(status())
-    origin.house = later
+    origin.service = later
     hop.connect()
     hop.pump()
     for client in (whole, one):
@@ -315,18 +315,18 @@ def test_a_source_that_was_restarted_replaces_everything(origin, hop):
 
 
 def test_what_the_ring_of_the_source_has_lost_is_a_gap_that_its_snapshot_heals(origin):
-    origin.house = House(HELD, ring_size=2)
+    origin.service = PublishingService(HELD, ring_size=2)
     hop = Hop(origin)
     hop.pump()
     client = Client(hop)
     client.read()
     for _ in range(5):
-        origin.house.move()
+        origin.service.move()
     hop.pump()
     assert hop.replica.gaps == 1
     sent = client.subscriber.take(lambda: origin.now_at)
     assert sent.startswith(b": resync, ringOverflow\nevent: snapshot\n")
-    assert as_json(hop.document()) == origin.house.document(EVERYTHING)
+    assert as_json(hop.document()) == origin.service.document(EVERYTHING)
 
 
 def test_a_connection_to_a_server_that_is_behind_sends_nothing_older(origin, hop):
@@ -334,8 +334,8 @@ def test_a_connection_to_a_server_that_is_behind_sends_nothing_older(origin, hop
     behind.pump()
     behind.cut()
     client = Client(hop)
-    origin.house.move()
-    origin.house.move()
+    origin.service.move()
+    origin.service.move()
     hop.pump()
     client.read()
     hop.cut()
@@ -346,11 +346,11 @@ def test_a_connection_to_a_server_that_is_behind_sends_nothing_older(origin, hop
     behind.connect()
     behind.pump()
     hop.pump()
-    origin.house.move()
+    origin.service.move()
     behind.pump()
     hop.pump()
     client.read()
-    assert client.document == origin.house.document(EVERYTHING)
+    assert client.document == origin.service.document(EVERYTHING)
     assert hop.replica.gaps == 0
 
 
@@ -366,7 +366,7 @@ def events_of(origin, *changes):
 
 
 def test_an_event_that_comes_twice_or_late_is_dropped(origin):
-    first, *moved = events_of(origin, *[origin.house.move] * 4)
+    first, *moved = events_of(origin, *[origin.service.move] * 4)
     edition = empty_edition(64)
     replica = Replica(edition, Fanout(edition, ring_size=8, follows=True))
 
@@ -387,7 +387,7 @@ def test_an_event_that_comes_twice_or_late_is_dropped(origin):
 
 
 def test_an_event_that_begins_later_than_the_document_is_a_gap(origin):
-    first, *moved = events_of(origin, *[origin.house.move] * 5)
+    first, *moved = events_of(origin, *[origin.service.move] * 5)
     edition = empty_edition(64)
     replica = Replica(edition, Fanout(edition, ring_size=8, follows=True))
     replica.begin()
@@ -402,11 +402,11 @@ def test_an_event_that_begins_later_than_the_document_is_a_gap(origin):
     [whole] = events_of(origin)
     replica.take(whole, 0.0, origin.now_at)
     assert (replica.gaps, replica.needs_snapshot) == (1, False)
-    assert as_json(edition.document(origin.now_at)) == origin.house.document(EVERYTHING)
+    assert as_json(edition.document(origin.now_at)) == origin.service.document(EVERYTHING)
 
 
 def test_a_delta_of_another_epoch_is_a_gap(origin, hop):
-    [_, moved] = events_of(origin, origin.house.move)
+    [_, moved] = events_of(origin, origin.service.move)
     hop.replica.take(moved._replace(id="next-99"), 0.0, origin.now_at)
     assert hop.replica.needs_snapshot
 
@@ -417,7 +417,7 @@ def test_a_delta_of_another_epoch_is_a_gap(origin, hop):
 )
 def test_an_event_that_no_condord_sends_is_unreadable(origin, hop, name, identity, data):
     if data is None:
-        data = events_of(origin, origin.house.move)[1].data
+        data = events_of(origin, origin.service.move)[1].data
     with pytest.raises(UnreadableEvent, match="an event"):
         hop.replica.take(SourceEvent(name, identity, data, b""), 0.0, origin.now_at)
 
@@ -429,14 +429,14 @@ def test_an_event_of_an_unknown_name_is_ignored(origin, hop):
 def test_an_alert_comes_after_the_values_it_was_found_in_also_to_a_slow_view(origin, hop):
     slow = Client(hop, ONE_CONDOR, 10.0)
     slow.read()
-    origin.house.move()
+    origin.service.move()
     hop.pump()
     slow.read()
-    origin.house.alerts.set(f"half:{SPY_ID}", due=origin.now)
-    origin.house.turn()
+    origin.service.alerts.set(f"half:{SPY_ID}", due=origin.now)
+    origin.service.turn()
     hop.pump()
     assert [event for event, _, _ in slow.read()] == ["delta", "alert"]
-    assert slow.document == origin.house.document(ONE_CONDOR)
+    assert slow.document == origin.service.document(ONE_CONDOR)
 
 
 def test_a_line_that_grew_while_the_connection_was_cut_is_not_appended_twice(origin, hop):
@@ -444,17 +444,17 @@ def test_a_line_that_grew_while_the_connection_was_cut_is_not_appended_twice(ori
     client = Client(origin)
     client.read()
     hop.cut()
-    origin.house.wait(121.0)
+    origin.service.wait(121.0)
     client.read()
     assert client.document["condors"][0]["history"]["seconds"]
     inside = client.version
-    origin.house.move()
+    origin.service.move()
     hop.connect()
     hop.pump()
     assert hop.edition.resume_from(inside) == "replayWindowPassed"
     client.go_to(hop)
     assert [event for event, _, _ in client.read()] == ["snapshot"]
-    assert client.document == origin.house.document(EVERYTHING)
+    assert client.document == origin.service.document(EVERYTHING)
 
 
 SELECTIONS = (EVERYTHING, EVERYTHING, ONE_CALL, ONE_CONDOR, Selection(condors=frozenset([QQQ_ID])))
@@ -468,7 +468,7 @@ class Chain(RuleBasedStateMachine):
     def start(self, ring_size, replay_size):
         self.ring_size, self.replay_size = ring_size, replay_size
         self.epoch = 0
-        self.origin = Origin(self.house())
+        self.origin = Origin(self.service())
         self.servers = [self.origin]
         self.at = {}
         self.note()
@@ -477,18 +477,18 @@ class Chain(RuleBasedStateMachine):
             self.servers[-1].pump()
         self.clients = []
 
-    def house(self):
+    def service(self):
         self.epoch += 1
-        house = House((), ring_size=self.ring_size, replay_size=self.replay_size, alerts=FakeAlerts)
-        house.edition._epoch = f"e{self.epoch}"
-        house.set_positions(HELD)
-        house.set_status(status())
-        quote_all(house, 2.0)
-        return house
+        service = PublishingService((), ring_size=self.ring_size, replay_size=self.replay_size, alerts=FakeAlerts)
+        service.edition._epoch = f"e{self.epoch}"
+        service.set_positions(HELD)
+        service.set_status(status())
+        quote_all(service, 2.0)
+        return service
 
     def note(self):
-        house = self.origin.house
-        self.at[house.edition.version] = {selection: house.document(selection) for selection in SELECTIONS}
+        service = self.origin.service
+        self.at[service.edition.version] = {selection: service.document(selection) for selection in SELECTIONS}
 
     def carry_out(self, change):
         """Change the source one event after the other, so that every version is noted."""
@@ -499,47 +499,47 @@ class Chain(RuleBasedStateMachine):
 
     @rule(given=st.lists(ticks(), min_size=1, max_size=4))
     def offer(self, given):
-        self.carry_out(lambda: self.origin.house.offer(*given))
+        self.carry_out(lambda: self.origin.service.offer(*given))
 
     @rule(symbol=st.sampled_from([P560, P570, C650]))
     def move(self, symbol):
-        house = self.origin.house
-        house.moves += 1
-        price = 1 + house.moves % 40
-        self.carry_out(lambda: house.offer(tick(symbol, price, price, house.moves)))
+        service = self.origin.service
+        service.moves += 1
+        price = 1 + service.moves % 40
+        self.carry_out(lambda: service.offer(tick(symbol, price, price, service.moves)))
 
     @rule(price=st.sampled_from([1.0, 2.0]))
     def wait_for_a_minute(self, price):
         """Wait long enough for a point of each line, with quotes that are not too old for one."""
         self.change_status("live")
-        self.wait(max(0.0, self.origin.house.book.minutes.deadline - self.origin.now - 20.0))
-        house = self.origin.house
-        house.moves += 1
+        self.wait(max(0.0, self.origin.service.book.minutes.deadline - self.origin.now - 20.0))
+        service = self.origin.service
+        service.moves += 1
         self.carry_out(
-            lambda: house.offer(*(tick(symbol, price, price + 0.2, house.moves) for symbol in house.book.symbols))
+            lambda: service.offer(*(tick(symbol, price, price + 0.2, service.moves) for symbol in service.book.symbols))
         )
         self.wait(25.0)
 
     @rule(held=st.sampled_from([HELD, spy(1), (), spy()]))
     def change_positions(self, held):
-        self.carry_out(lambda: self.origin.house.set_positions(held))
+        self.carry_out(lambda: self.origin.service.set_positions(held))
 
     @rule(state=st.sampled_from(["live", "stale", "closed"]))
     def change_status(self, state):
-        self.carry_out(lambda: self.origin.house.set_status(status(state)))
+        self.carry_out(lambda: self.origin.service.set_status(status(state)))
 
     @rule(identity=st.sampled_from([f"half:{SPY_ID}", "limit:account"]), state=st.sampled_from(["firing", "resolved"]))
     def change_alert(self, identity, state):
-        self.origin.house.alerts.set(identity, state, due=self.origin.now)
-        self.carry_out(self.origin.house.turn)
+        self.origin.service.alerts.set(identity, state, due=self.origin.now)
+        self.carry_out(self.origin.service.turn)
 
     @rule(seconds=st.sampled_from([0.1, 0.6, 2.0, 25.0]))
     def wait(self, seconds):
-        house, until = self.origin.house, self.origin.now + seconds
-        while (deadline := house.publisher.deadline) is not None and deadline <= until:
-            house.now = max(house.now, deadline)
-            self.carry_out(house.turn)
-        house.now = until
+        service, until = self.origin.service, self.origin.now + seconds
+        while (deadline := service.publisher.deadline) is not None and deadline <= until:
+            service.now = max(service.now, deadline)
+            self.carry_out(service.turn)
+        service.now = until
         self.carry_out(lambda: None)
 
     @rule(which=st.integers(1, 2))
@@ -566,9 +566,9 @@ class Chain(RuleBasedStateMachine):
             if client.server is self.origin:
                 client.go_to(self.servers[1])
         now = self.origin.now
-        house = self.house()
-        house.now = max(house.now, now)
-        self.origin.house = house
+        service = self.service()
+        service.now = max(service.now, now)
+        self.origin.service = service
         self.note()
 
     @precondition(lambda self: len(self.clients) < 6)
@@ -608,17 +608,17 @@ class Chain(RuleBasedStateMachine):
             server.connect()
             server.pump()
         for _ in range(3):
-            self.origin.house.now += 15.0
-            self.carry_out(self.origin.house.turn)
+            self.origin.service.now += 15.0
+            self.carry_out(self.origin.service.turn)
             for server in self.servers[1:]:
                 server.pump()
         for client in self.clients:
             self.origin.fanout.tick(self.origin.now, self.origin.now_at)
             self.read(client)
-            newest = self.origin.house.document(client.selection)
+            newest = self.origin.service.document(client.selection)
             assert {**client.document, "version": newest["version"]} == newest
         for server in self.servers[1:]:
-            assert as_json(server.document()) == self.origin.house.document(EVERYTHING)
+            assert as_json(server.document()) == self.origin.service.document(EVERYTHING)
 
 
 TestChain = pytest.mark.slow(Chain.TestCase)

@@ -6,7 +6,7 @@ import pytest
 
 from condord.live import wire
 
-from .accounts import ACCOUNTS, C650, EPOCH_AT, House, position, spy, status, tick
+from .accounts import ACCOUNTS, C650, EPOCH_AT, PublishingService, position, spy, status, tick
 
 # Transcribed from the contract: the names of every object of the document.
 DOCUMENT = {
@@ -62,12 +62,12 @@ UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?Z")
 
 @pytest.fixture
 def document():
-    house = House((*spy(), position(C650, 3, 0.40)))
-    house.offer(*(tick(symbol, 1.0, 1.2) for symbol in house.book.symbols))
-    house.offer_stocks(tick("SPY", 599.9, 600.1))
+    service = PublishingService((*spy(), position(C650, 3, 0.40)))
+    service.offer(*(tick(symbol, 1.0, 1.2) for symbol in service.book.symbols))
+    service.offer_stocks(tick("SPY", 599.9, 600.1))
     error = wire.RestError(code="unreachable", text="it is away")
-    house.set_status(status(positions=wire.Positions(read_at=EPOCH_AT, error=error, breaker="halfOpen")))
-    return json.loads(wire.encode(house.edition.document(house.now_at)))
+    service.set_status(status(positions=wire.Positions(read_at=EPOCH_AT, error=error, breaker="halfOpen")))
+    return json.loads(wire.encode(service.edition.document(service.now_at)))
 
 
 def test_the_document_has_the_names_of_the_contract(document):
@@ -98,9 +98,9 @@ def test_what_is_unmatched_has_the_names_of_the_contract(document):
 
 
 def test_a_broken_condor_has_the_names_of_the_contract():
-    house = House(spy())
-    house.set_positions(spy()[:3])
-    [broken] = json.loads(wire.encode(house.edition.document(house.now_at)))["broken"]
+    service = PublishingService(spy())
+    service.set_positions(spy()[:3])
+    [broken] = json.loads(wire.encode(service.edition.document(service.now_at)))["broken"]
     assert broken.keys() == BROKEN
     assert [leg.keys() for leg in broken["legs"]] == [{"symbol", "right", "strike", "side", "quantity", "held"}] * 4
 
@@ -133,7 +133,7 @@ def test_a_risk_has_the_names_of_the_contract(document):
 
 @pytest.mark.parametrize("account", sorted(ACCOUNTS))
 def test_no_name_is_left_out_because_its_value_is_not_known(account):
-    document = json.loads(wire.encode(House(ACCOUNTS[account]).edition.document(EPOCH_AT)))
+    document = json.loads(wire.encode(PublishingService(ACCOUNTS[account]).edition.document(EPOCH_AT)))
     assert {name for condor in document["condors"] for name in condor} <= CONDOR
     assert all(condor.keys() == CONDOR for condor in document["condors"])
     assert all(condor["valuation"].keys() == VALUATION for condor in document["condors"])

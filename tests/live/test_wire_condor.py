@@ -5,12 +5,12 @@ import msgspec
 
 from condord.live import wire, wire_condor
 
-from .accounts import EPOCH_AT, House, spy
+from .accounts import EPOCH_AT, PublishingService, spy
 
 
 def test_a_condor_of_an_older_daemon_has_no_expiry_no_orders_and_an_unknown_risk():
-    house = House(spy())
-    [condor] = json.loads(wire.encode(house.edition.document(house.now_at)))["condors"]
+    service = PublishingService(spy())
+    [condor] = json.loads(wire.encode(service.edition.document(service.now_at)))["condors"]
     for name in ("style", "settlement", "expiry", "closing", "risk", "history"):
         del condor[name]
     for name in ("dayPl", "worstPl", "bestPl"):
@@ -23,8 +23,8 @@ def test_a_condor_of_an_older_daemon_has_no_expiry_no_orders_and_an_unknown_risk
 
 
 def test_a_condor_read_again_is_the_same():
-    house = House(spy())
-    [condor] = house.edition.document(house.now_at).condors
+    service = PublishingService(spy())
+    [condor] = service.edition.document(service.now_at).condors
     assert msgspec.json.decode(wire.encode(condor), type=wire_condor.CondorJson) == condor
     assert condor.expiration == dt.date(2026, 12, 18)
     assert condor.valuation.as_of is None

@@ -27,7 +27,7 @@ ACCOUNT = "e2e"
 class Publishing:
     """Follows the daemon at `url`, and leads on the bus of `server` until it is closed."""
 
-    def __init__(self, url: str, server, *, name: str = "desk:1") -> None:
+    def __init__(self, url: str, server, *, name: str = "host:1") -> None:
         self._url, self._server, self._name = url, server, name
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
@@ -47,7 +47,7 @@ class Publishing:
         self._replica = Replica(edition, self._fanout)
         self._clock = SourceClock(utc_now)
         self._feed = RelayFeed(
-            self._replica, loop=self._loop, clock=self._clock, observe=lambda _: None, machine="desk"
+            self._replica, loop=self._loop, clock=self._clock, observe=lambda _: None, machine="relay-1"
         )
         bus = self._server.bus(name="publisher")
         questions = Questions(settings, name="the source", is_lost=lambda: False, refused=print, now=self._loop.time)

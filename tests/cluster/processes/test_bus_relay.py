@@ -104,7 +104,7 @@ def test_history_trades_and_changes_are_asked_of_the_leader(on_bus):
 
 def test_the_status_names_the_leader_and_its_fence(on_bus):
     cluster = until(lambda: _led(on_bus.relay), "the leader")
-    assert (cluster["role"], cluster["leader"], cluster["source"]) == ("relay", "desk:1", None)
+    assert (cluster["role"], cluster["leader"], cluster["source"]) == ("relay", "host:1", None)
     assert cluster["fence"] == on_bus.publishing.fence
     assert cluster["lagMs"] >= 0
     _, _, metrics = fetch(f"{on_bus.relay.url}/metrics")
@@ -161,10 +161,10 @@ def test_a_bus_that_was_killed_and_a_leader_that_was_replaced_are_reported_and_h
         on_bus.relay.await_code("leaderLost")
         code, _, problem = fetch(f"{on_bus.relay.url}/api/refresh", method="POST")
         assert (code, problem["detail"]) == (503, f"the leader on the bus {on_bus.nats.url} is lost")
-        on_bus.publishing = Publishing(on_bus.source.url, on_bus.nats, name="desk:2")
+        on_bus.publishing = Publishing(on_bus.source.url, on_bus.nats, name="host:2")
         on_bus.relay.await_code(None)
         compare_servers(on_bus.source, on_bus.relay, 3)
-        until(lambda: on_bus.relay.status()["cluster"]["leader"] == "desk:2", "the name of the other leader")
+        until(lambda: on_bus.relay.status()["cluster"]["leader"] == "host:2", "the name of the other leader")
         assert on_bus.relay.status()["cluster"]["fence"] >= before
         until(lambda: follower.document["status"]["code"] is None, "the status of the source")
 
