@@ -106,7 +106,7 @@ class TestThreeEntries:
 
 
 class TestNothing:
-    def test_it_is_said_of_a_calm_account_and_not_while_the_feed_is_lost(self, owner, visit):
+    def test_a_calm_account_needs_nothing_and_nothing_is_stated_while_the_feed_is_lost(self, owner, visit):
         owner.need()
         page = visit(owner.url).open()
         expect(needs(page)).to_contain_text(NOTHING)
@@ -119,7 +119,7 @@ class TestNothing:
             owner.simulated.clear()
         expect(needs(page)).to_contain_text(NOTHING)
 
-    def test_it_is_not_said_while_the_page_is_not_connected(self, owner, visit):
+    def test_nothing_is_stated_while_the_page_is_not_connected(self, owner, visit):
         owner.need()
         with closing(Forwarder(owner.url)) as proxy:
             page = visit(proxy.url, tolerates="Failed to load resource|net::ERR_").open()

@@ -52,7 +52,7 @@ LEASES = ["$JS.API.STREAM.INFO.KV_condord-leases", "$JS.API.STREAM.MSG.GET.KV_co
     ],
 )
 @pytest.mark.parametrize("account", ["", "paper"])
-def test_what_the_role_needs_and_the_bus_forbids_fails_with_the_remedy(
+def test_a_permission_that_the_role_needs_and_the_bus_denies_fails_with_the_remedy(
     nats_server, tmp_path, role, account, publish, subscribe, what
 ):
     admin = '{ user: admin, password: p, permissions: { publish: ">" } }'
@@ -63,7 +63,7 @@ def test_what_the_role_needs_and_the_bus_forbids_fails_with_the_remedy(
     assert found.hint.startswith("Permit it to this user of the NATS server; docs/examples/nats-server.conf has")
 
 
-def test_what_an_ingester_needs_is_tried_before_there_is_a_leader(nats_server, tmp_path):
+def test_the_permissions_of_an_ingester_are_tried_before_there_is_a_leader(nats_server, tmp_path):
     credentials = BusCredentials(kind="password", secret=Secret("u:p"), path=tmp_path / "x")
     server = nats_server(permitting(LEASES))
     assert "publish to condord.new.frames" in check(server, account="new", credentials=credentials, role="ingest").text

@@ -214,7 +214,7 @@ def test_a_broken_condor_has_its_current_pl():
 
 
 @pytest.mark.parametrize(("rule", "pl"), [("broken-condor", "+15.00"), ("tested", "+230.00 (close now +202.00)")])
-def test_of_a_condor_that_broke_in_part_the_alert_about_that_has_the_pl_of_what_is_left(rule, pl):
+def test_the_alert_about_a_partly_broken_condor_has_the_pl_of_the_remaining_contracts(rule, pl):
     held = documents.condor()
     broken = documents.broken(held["id"], **{documents.symbols()[0]: 1})
     document = msgspec.convert(documents.document(condors=[held], broken=[broken]), wire.Document)

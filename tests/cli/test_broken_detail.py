@@ -104,5 +104,5 @@ def test_without_a_connection_it_is_old():
 
 
 @pytest.mark.parametrize("width", [60, 80, 120])
-def test_it_fits_a_terminal(width):
+def test_the_detail_of_a_broken_condor_fits_a_terminal(width):
     assert max(map(len, lines(width))) <= width

@@ -122,7 +122,7 @@ def test_on_expiration_day_the_time_left_for_orders_replaces_the_days(width):
 
 
 @pytest.mark.parametrize("width", [None, 200, 150, 120, 80, 50])
-def test_what_the_owner_must_know_is_never_left_out(width):
+def test_the_most_important_columns_are_never_left_out(width):
     """The owner must know the cut-off for orders, a breach, a lost leg, and that numbers may be old."""
     risk = documents.risk(LONG_ID, tested="put", breached=True, distance=BEYOND, price=12345.67)
     value = documents.valuation(LONG_ID, unrealizedPl=-12345.5, dayPl=-1234.5, unconfirmed=True)

@@ -36,6 +36,6 @@ HELD = [(condor(entry), entry.get("severity")) for entry in FILE["entries"]]
 
 
 @pytest.mark.parametrize(("text", "wanted"), FILE["cases"], ids=[text for text, _ in FILE["cases"]])
-def test_it_understands_what_the_page_does(text, wanted):
+def test_the_terminal_finds_the_same_condors_as_the_page(text, wanted):
     test = finder(text)
     assert [held.root for held, severity in HELD if test(held, severity)] == wanted

@@ -30,7 +30,7 @@ def test_a_trade_is_one_row_with_its_days_at_the_exchange():
     ]
 
 
-def test_one_row_leaves_out_the_least_important_columns():
+def test_a_table_with_one_line_per_trade_leaves_out_the_least_important_columns():
     assert lines(documents.trade(shares=None), width=100)[::2] == [
         "CONDOR                      CLOSED  HOW       DAYS  QTY  CREDIT  DEBIT      P/L  %MAX    WORST",
         "too narrow for KIND, OPENED, BEST, FEES",

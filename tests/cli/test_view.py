@@ -185,7 +185,7 @@ def test_an_arrangement_follows_the_document_unless_it_is_kept():
 
 
 @pytest.mark.parametrize(("is_kept", "order"), [(False, ["broken", "whole"]), (True, ["whole", "broken"])])
-def test_of_two_units_the_whole_and_the_broken_one_have_their_own_rows_and_ranks(is_kept, order):
+def test_the_whole_and_the_broken_unit_of_a_condor_have_their_own_rows_and_ranks(is_kept, order):
     arrangement = Arrangement(TableView(sort="pl"))
 
     def rows(whole_pl, broken_pl):

@@ -149,7 +149,7 @@ def test_the_table_is_live_again_with_the_first_event_after_an_outage(condord, f
 
 
 @pytest.mark.slow
-def test_one_condor_is_old_during_an_outage(condord, fake, held_condor):
+def test_a_single_watched_condor_is_marked_old_during_an_outage(condord, fake, held_condor):
     fake.streams = [[SNAPSHOT]]
     out = condord("positions", ID, "--watch", "--url", fake.url).out.splitlines()
     assert "old" in out

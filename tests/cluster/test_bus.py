@@ -33,7 +33,7 @@ def test_messages_arrive_in_order_with_their_headers(nats_server):
     asyncio.run(scene())
 
 
-def test_a_subscription_can_end_and_stays_over(nats_server):
+def test_a_subscription_that_was_ended_does_not_come_back_after_a_reconnection(nats_server):
     async def scene():
         server = nats_server()
         bus = server.bus()
@@ -78,7 +78,7 @@ def test_a_question_is_answered_or_known_to_be_unanswered(nats_server):
 
 
 @pytest.mark.slow
-def test_it_comes_back_with_its_subscriptions_and_sends_nothing_late(nats_server, caplog):
+def test_a_reconnected_bus_has_its_subscriptions_and_sends_nothing_late(nats_server, caplog):
     caplog.set_level(logging.INFO, logger="condord")
 
     async def scene():
@@ -148,7 +148,7 @@ def test_too_large_messages_are_dropped_and_the_log_has_the_remedy(nats_server, 
     )
 
 
-def test_what_waits_is_bounded(nats_server):
+def test_the_queue_of_outgoing_messages_is_bounded(nats_server):
     async def scene():
         server = nats_server()
         bus = server.bus()
@@ -164,7 +164,7 @@ def test_what_waits_is_bounded(nats_server):
 
 
 @pytest.mark.slow
-def test_an_error_of_a_taker_ends_the_run(nats_server):
+def test_an_error_in_the_callback_of_a_subscription_ends_the_run(nats_server):
     def take(message):
         raise LookupError(message.data)
 
@@ -218,7 +218,7 @@ def test_refused_credentials_are_reported_and_tried_again(nats_server):
     asyncio.run(scene())
 
 
-def test_what_is_forbidden_is_known_after_a_trial_and_permitted_after_another(nats_server):
+def test_a_trial_finds_denied_subjects_and_a_later_trial_finds_them_permitted(nats_server):
     async def scene():
         server = nats_server(permitting(["a"], ["_INBOX.>", "b"]))
         bus = server.bus(login=USER)
@@ -270,7 +270,7 @@ def test_a_request_that_the_server_forbids_has_that_as_the_reason(nats_server):
 
 
 @pytest.mark.slow
-def test_a_subscription_that_was_forbidden_is_there_once_it_is_permitted(nats_server, caplog, monkeypatch):
+def test_a_denied_subscription_works_once_it_is_permitted(nats_server, caplog, monkeypatch):
     monkeypatch.setattr("condord.cluster.bus.SUBSCRIBE_AGAIN_SECONDS", 0.2)
 
     async def scene():
@@ -295,7 +295,7 @@ def test_a_subscription_that_was_forbidden_is_there_once_it_is_permitted(nats_se
     assert caplog.messages.count("The bus forbids something") == 1
 
 
-def test_what_was_forbidden_is_not_why_the_connection_has_ended(nats_server):
+def test_an_earlier_denial_is_not_reported_as_the_reason_of_a_lost_connection(nats_server):
     async def scene():
         server = nats_server(permitting(["a"]))
         bus = server.bus(login=USER)
@@ -352,7 +352,7 @@ def test_a_server_that_is_too_old_is_logged_with_its_version_and_what_is_needed(
     assert connected == {"bus": url, "version": version}
 
 
-def test_what_the_server_forbids_is_logged_once(nats_server, caplog):
+def test_a_denial_by_the_server_is_logged_once(nats_server, caplog):
     async def scene():
         server = nats_server(
             'authorization { users: [{ user: u, password: p, permissions: { publish: ["allowed"], subscribe: [">"] } }] }'

@@ -115,7 +115,7 @@ def test_a_process_that_was_stopped_reads_what_has_come_before_it_takes_the_lead
 
 
 @pytest.mark.slow
-def test_one_that_follows_again_without_the_bus_reports_that_at_once(nats_server):
+def test_a_follower_that_starts_again_without_the_bus_reports_the_loss_at_once(nats_server):
     async def scene():
         server = nats_server()
         followed = Followed(server.bus())
@@ -212,7 +212,7 @@ def test_before_the_first_leader_no_leader_counts_as_lost(nats_server, caplog):
 
 
 @pytest.mark.slow
-def test_a_stored_snapshot_is_no_leader_that_could_be_lost(nats_server, caplog):
+def test_a_stored_snapshot_alone_does_not_count_as_a_leader(nats_server, caplog):
     async def scene():
         server = nats_server()
         leader, followed = Leader(server.bus(), fence=5), Followed(server.bus())
@@ -295,7 +295,7 @@ def test_a_stored_snapshot_is_shown_unconfirmed_while_there_is_no_leader(nats_se
 
 
 @pytest.mark.slow
-def test_where_the_bus_has_lost_its_state_a_new_leader_is_followed(nats_server):
+def test_a_new_leader_is_followed_after_the_bus_has_lost_its_state(nats_server):
     async def scene(server, leader, followed):
         leader.fence = before = 10**16  # as if the clock of the bus was set back, too
         leader.begin()
@@ -317,7 +317,7 @@ def test_where_the_bus_has_lost_its_state_a_new_leader_is_followed(nats_server):
     play(nats_server, scene)
 
 
-def test_between_two_runs_nothing_is_taken_and_the_fence_stays(nats_server):
+def test_between_two_runs_no_frames_are_taken_and_the_fence_stays(nats_server):
     """An ingester that leads for a while does not follow itself."""
 
     async def scene():
@@ -416,7 +416,7 @@ def test_without_jetstream_no_account_is_found_and_the_log_has_the_remedy(nats_s
     assert "jetstream {" in reason
 
 
-def test_of_several_accounts_one_must_be_named(nats_server):
+def test_if_the_bus_has_several_accounts_one_must_be_named(nats_server):
     async def scene(_server, leader, followed):
         for account in ("one", "two"):
             await ReadyLease(leader.bus, account).acquire("host:0")
@@ -439,7 +439,7 @@ def test_of_several_accounts_one_must_be_named(nats_server):
     asyncio.run(whole())
 
 
-def test_what_is_not_a_frame_is_passed_over_and_what_is_unreadable_is_asked_for_again(nats_server):
+def test_messages_that_are_not_frames_are_skipped_and_unreadable_events_are_requested_again(nats_server):
     async def scene(_server, leader, followed):
         await caught(followed, leader)
         subject = f"condord.{ACCOUNT}.frames"
@@ -456,7 +456,7 @@ def test_what_is_not_a_frame_is_passed_over_and_what_is_unreadable_is_asked_for_
 
 
 @pytest.mark.slow
-def test_a_snapshot_that_the_bus_does_not_take_leaves_the_leader_lost_with_the_reason(nats_server):
+def test_a_snapshot_too_large_for_the_bus_leaves_the_leader_lost_with_that_reason(nats_server):
     async def scene(_server, leader, followed):
         said = "is larger than the bus takes; set max_payload: 8MB in the configuration of nats-server"
         await eventually(lambda: said in (followed.feed.lost_reason or ""))

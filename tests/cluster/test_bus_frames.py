@@ -15,7 +15,7 @@ def test_headers_survive_encoding_and_decoding(fence, kind, version, base, leade
 
 
 @given(st.dictionaries(st.sampled_from(["Fence", "Kind", "Version", "Base"]), TEXTS))
-def test_any_headers_are_those_of_a_frame_or_not(headers):
+def test_any_headers_are_decoded_as_a_frame_or_ignored(headers):
     head = head_of(headers)
     assert head is None or head_of(head.headers()) == head
     assert head is None or head.number >= -1
@@ -28,12 +28,12 @@ def test_a_version_has_an_epoch_and_a_number():
 
 
 @pytest.mark.parametrize("fence", ["", "-1", "1.0", "\u0661", "9" * 20])
-def test_what_has_no_fence_is_not_a_frame(fence):
+def test_a_message_without_a_fence_is_not_a_frame(fence):
     assert head_of({"Fence": fence, "Kind": "delta"}) is None
     assert fence_of({"Fence": fence}) is None
     assert fence_of({"Fence": "12"}) == 12
 
 
-def test_accounts_have_subjects_of_their_own():
+def test_each_account_has_its_own_subjects():
     names = {name(account) for name in (ask_subject, frames_subject, resume_subject) for account in ("a", "b")}
     assert len(names) == 6

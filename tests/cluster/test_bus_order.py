@@ -52,7 +52,7 @@ def test_frames_in_order_are_passed_on():
 @pytest.mark.parametrize(
     "late", [frame(5), frame(3), frame(5, kind="snapshot"), frame(4, kind="alert"), frame(4, kind="heartbeat")]
 )
-def test_what_is_late_or_comes_twice_is_dropped_and_counted(late):
+def test_late_and_duplicate_frames_are_dropped_and_counted(late):
     order = caught_up()
     assert passed(order, late) == []
     assert (order.dropped, order.is_behind) == (1, False)
@@ -68,7 +68,7 @@ def test_after_a_gap_frames_are_held_until_the_leader_has_answered(first):
     assert (order.is_behind, order.gaps, order.dropped) == (False, 1, 0)
 
 
-def test_a_gap_among_what_was_held_is_another_gap():
+def test_a_gap_among_held_frames_is_another_gap():
     order = caught_up()
     passed(order, frame(7), frame(9))
     assert [each.id for each in order.catch_up(1, [event("delta", "e-7")], 0.0)] == ["e-7"]
@@ -77,7 +77,7 @@ def test_a_gap_among_what_was_held_is_another_gap():
     assert [each.id for each in order.catch_up(1, [event("delta", "e-9")], 0.0)] == ["e-9", "e-10"]
 
 
-def test_a_held_frame_of_an_epoch_that_is_over_holds_up_nothing():
+def test_a_held_frame_of_an_earlier_epoch_does_not_delay_later_frames():
     order = caught_up()
     passed(order, frame(7), frame(2, epoch="f"))
     order.catch_up(1, [event("snapshot", "f-1")], 0.0)
@@ -85,7 +85,7 @@ def test_a_held_frame_of_an_epoch_that_is_over_holds_up_nothing():
     assert not order.is_behind
 
 
-def test_a_snapshot_in_place_of_what_was_missed_is_a_gap_but_not_twice():
+def test_a_snapshot_that_replaces_missed_events_counts_as_one_gap():
     def answer(number, epoch="e", resync="replayWindowPassed"):
         return [event("snapshot", f"{epoch}-{number}")._replace(resync=resync)]
 
@@ -145,7 +145,7 @@ def test_kinds_of_later_versions_are_skipped():
     assert passed(order, frame(5, kind="weather"), frame(6)) == ["delta e-6"]
 
 
-def test_the_name_of_the_leader_is_that_of_the_newest():
+def test_the_leader_named_is_the_newest_one():
     order = caught_up()
     order.take(FrameHead(1, "heartbeat", "e-5", None, "a:1"), event("heartbeat"), 0.0)
     passed(order, frame(6))
@@ -170,7 +170,7 @@ def test_two_seconds_without_a_frame_are_a_loss():
     assert order.lost(6.8, is_connected=True) is None
 
 
-def test_followed_again_it_starts_its_time_again_and_keeps_the_fence():
+def test_following_again_restarts_the_silence_timer_and_keeps_the_fence():
     order = caught_up(fence=3)
     order.restart(100.0)
     assert (order.is_behind, order.fence) == (True, 3)
@@ -178,7 +178,7 @@ def test_followed_again_it_starts_its_time_again_and_keeps_the_fence():
     assert order.lost(102.0, is_connected=True) == "leaderLost"
 
 
-def test_followed_again_while_the_bus_is_lost_it_is_lost_at_once():
+def test_following_again_while_the_bus_is_lost_reports_the_loss_at_once():
     order = caught_up(fence=3)
     order.restart(100.0, is_lost=True)
     assert order.lost(100.0, is_connected=False) == "busLost"
@@ -205,13 +205,13 @@ def test_an_answer_of_a_leader_that_publishes_nothing_does_not_end_its_silence()
     assert order.lost(9.1, is_connected=True) is None
 
 
-def test_where_the_bus_has_lost_its_state_a_lower_fence_is_accepted():
+def test_a_lower_fence_is_accepted_after_the_bus_has_lost_its_state():
     order = caught_up(fence=900)
     order.start_over(1)
     assert passed(order, frame(1, epoch="f", kind="snapshot")) == ["snapshot f-1"]
 
 
-def test_what_is_held_back_is_bounded(monkeypatch):
+def test_the_number_of_held_frames_is_bounded(monkeypatch):
     monkeypatch.setattr(bus_order, "MAX_HELD", 3)
     order = caught_up()
     passed(order, *(frame(number) for number in range(7, 12)))
@@ -222,7 +222,7 @@ def test_what_is_held_back_is_bounded(monkeypatch):
 
 @given(st.integers(0, 2**32), st.integers(50, 300))
 @settings(max_examples=30)
-def test_of_a_hundred_frames_one_is_lost_and_nothing_of_it_is_seen(seed, count):
+def test_one_lost_frame_in_a_hundred_is_not_visible_to_subscribers(seed, count):
     chance = random.Random(seed)
     order, seen = caught_up(), []
     for number in range(6, 6 + count):
@@ -431,7 +431,7 @@ STEPS = ["move", "move", "move", "beat", "positions", "lose", "twice", "late", "
 
 
 @given(st.lists(st.sampled_from(STEPS), min_size=20, max_size=60))
-def test_whatever_the_bus_does_a_subscriber_has_the_document_of_the_leader_in_the_end(steps):
+def test_after_any_faults_of_the_bus_a_subscriber_ends_with_the_document_of_the_leader(steps):
     relayed = Relayed()
     for step in [*steps, "connect", "catch up"]:
         relayed.do(step)

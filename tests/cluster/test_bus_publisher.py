@@ -74,7 +74,7 @@ def test_a_snapshot_is_stored_at_once_and_after_each_change_of_positions(nats_se
 
 
 @pytest.mark.slow
-def test_prices_are_stored_after_a_while(nats_server, monkeypatch):
+def test_changed_prices_are_stored_after_a_delay(nats_server, monkeypatch):
     monkeypatch.setattr("condord.cluster.bus_publisher.SNAPSHOT_SECONDS", 0.2)
 
     async def scene(leader, _frames, stored):
@@ -91,7 +91,7 @@ def test_prices_are_stored_after_a_while(nats_server, monkeypatch):
 
 
 @pytest.mark.slow
-def test_a_leader_that_was_replaced_notices_that_and_publishes_nothing_further(nats_server, caplog):
+def test_a_leader_that_was_replaced_notices_it_and_stops_publishing(nats_server, caplog):
     async def scene(leader, frames, stored):
         other = FencedKey(KvBucket(leader.bus, SNAPSHOTS), ACCOUNT)
         await other.write(9, b"of another")
@@ -161,7 +161,7 @@ def test_a_leader_that_may_not_publish_any_longer_notices_it(nats_server):
 
 
 @pytest.mark.slow
-def test_what_cannot_be_stored_is_logged_once_and_tried_again(nats_server, monkeypatch, caplog):
+def test_a_state_that_cannot_be_stored_is_logged_once_and_tried_again(nats_server, monkeypatch, caplog):
     monkeypatch.setattr("condord.cluster.bus_publisher.SNAPSHOT_SECONDS", 0.1)
     monkeypatch.setattr("condord.cluster.bus_publisher.MIN_SNAPSHOT_SECONDS", 0.0)
 

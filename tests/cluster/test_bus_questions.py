@@ -96,7 +96,7 @@ def test_while_the_leader_is_lost_a_copy_of_the_last_minute_stands_in_for_a_get(
     play(nats_server, scene)
 
 
-def test_a_few_are_asked_at_once_and_the_rest_wait(nats_server):
+def test_only_a_few_questions_are_open_at_once_and_the_rest_wait(nats_server):
     async def scene(made):
         other = BusQuestions(made.bus, account=lambda: ACCOUNT, fence=lambda: 0, lost=lambda: None, now=lambda: 0.0)
         made.gate = asyncio.Event()
@@ -110,7 +110,7 @@ def test_a_few_are_asked_at_once_and_the_rest_wait(nats_server):
     play(nats_server, scene)
 
 
-def test_of_too_many_questions_the_last_are_refused_at_once(nats_server, monkeypatch):
+def test_questions_beyond_the_limit_are_refused_at_once(nats_server, monkeypatch):
     monkeypatch.setattr(bus_questions, "MAX_WAITING", 1)
 
     async def scene(made):
@@ -129,7 +129,7 @@ def test_of_too_many_questions_the_last_are_refused_at_once(nats_server, monkeyp
 
 
 @pytest.mark.slow
-def test_what_the_leader_cannot_answer_has_its_reason(nats_server, monkeypatch):
+def test_a_question_that_the_leader_cannot_answer_returns_its_reason(nats_server, monkeypatch):
     monkeypatch.setattr(bus_questions, "ANSWER_SECONDS", 0.5)
 
     async def scene(made):

@@ -72,7 +72,7 @@ def test_a_deflated_body_is_inflated():
         ([answer(200, b"x" * 20_000)], "its answer is longer than 10000 bytes"),
     ],
 )
-def test_what_is_not_a_whole_answer_is_lost(script, text):
+def test_an_incomplete_answer_counts_as_a_lost_connection(script, text):
     with pytest.raises(ConnectionLost) as caught:
         play(*script)
     assert str(caught.value) == text
@@ -129,7 +129,7 @@ def test_a_server_with_tls_that_is_asked_without_it_is_named_as_such(tmp_path):
         asyncio.run(scene())
 
 
-def test_tls_needs_a_certificate_that_is_trusted(tmp_path):
+def test_tls_requires_a_trusted_certificate(tmp_path):
     path = tls.certificate(tmp_path)
 
     async def scene(environ):
@@ -165,7 +165,7 @@ def test_tls_to_a_server_without_it_is_lost():
         (ssl.SSLError(1, "[SSL] …"), "TLS ended early"),
     ],
 )
-def test_the_reason_is_in_the_words_of_the_system(error, text):
+def test_a_system_error_gives_the_reason_in_its_own_words(error, text):
     assert connection._reason(error) == text
 
 

@@ -9,7 +9,7 @@ class Clock:
         return self.now
 
 
-def test_what_is_forbidden_is_new_once_a_connection():
+def test_a_denial_is_new_once_per_connection():
     denials = Denials(Clock())
     what = publishing("a.b")
     assert (what, subscribing("a")) == ("publish to a.b", "subscribe to a")
@@ -19,7 +19,7 @@ def test_what_is_forbidden_is_new_once_a_connection():
     assert denials.add(what)
 
 
-def test_it_counts_until_it_was_not_forbidden_for_a_while():
+def test_a_denial_lapses_when_it_was_not_repeated_for_a_while():
     clock = Clock()
     denials = Denials(clock)
     denials.add("publish to a")
@@ -34,7 +34,7 @@ def test_it_counts_until_it_was_not_forbidden_for_a_while():
     assert denials.text is None
 
 
-def test_what_was_tried_and_not_forbidden_again_is_permitted():
+def test_an_operation_that_was_tried_again_without_a_denial_is_permitted():
     clock = Clock()
     denials = Denials(clock)
     denials.add("one")
@@ -47,7 +47,7 @@ def test_what_was_tried_and_not_forbidden_again_is_permitted():
     assert denials.add("one")
 
 
-def test_it_is_bounded():
+def test_the_number_of_denials_is_bounded():
     denials = Denials(Clock())
     assert all(denials.add(str(number)) for number in range(MAX_DENIALS))
     assert not denials.add("one more")

@@ -41,7 +41,7 @@ def test_bytes_may_be_split_anywhere(cuts):
     assert found == EVENTS
 
 
-def test_byte_by_byte_is_the_same():
+def test_blocks_read_byte_by_byte_are_the_same():
     blocks = EventBlocks()
     assert [event for at in range(len(STREAM)) for event in blocks.feed(STREAM[at : at + 1])] == EVENTS
 

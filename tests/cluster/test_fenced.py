@@ -36,7 +36,7 @@ def test_only_the_newest_leader_writes(nats_server):
     play(nats_server, scene)
 
 
-def test_one_leader_may_write_from_two_places(nats_server):
+def test_two_writers_with_the_same_fence_may_both_write(nats_server):
     async def scene(bucket):
         one, two = FencedKey(bucket, "a"), FencedKey(bucket, "a")
         for number in range(3):
@@ -48,7 +48,7 @@ def test_one_leader_may_write_from_two_places(nats_server):
 
 
 @pytest.mark.parametrize("stored", [b"", b"12", b"x\ny", b"-1\ny", b"9" * 20 + b"\n"])
-def test_what_others_have_written_is_neither_read_nor_replaced(nats_server, stored):
+def test_values_written_by_other_programs_are_neither_read_nor_replaced(nats_server, stored):
     async def scene(bucket):
         await bucket.put("a", stored)
         key = FencedKey(bucket, "a")
@@ -62,7 +62,7 @@ def test_what_others_have_written_is_neither_read_nor_replaced(nats_server, stor
     play(nats_server, scene)
 
 
-def test_a_key_that_changes_all_the_time_is_given_up(nats_server):
+def test_a_write_to_a_key_that_keeps_changing_is_given_up(nats_server):
     async def scene(bucket):
         class Busy:
             get = bucket.get

@@ -64,7 +64,7 @@ def test_events_are_taken_in_order_and_heartbeats_are_asked_for():
     assert "gzip" not in made.source.heads[0]
 
 
-def test_it_resumes_after_the_last_event():
+def test_a_follower_resumes_after_the_last_event():
     made = play(two_seconds, [STREAM_HEAD, DELTA, HOLD], sink=FakeSink("k3f9-1"))
     assert "\r\nLast-Event-ID: k3f9-1\r\n" in made.source.heads[0]
 
@@ -118,7 +118,7 @@ def test_a_source_that_is_silent_is_lost_after_2_s_and_asked_again(caplog):
     assert caplog.records[1].fields["lasted_seconds"] < LOST_SECONDS
 
 
-def test_a_source_that_was_never_there_is_not_lost(caplog):
+def test_a_source_that_was_never_reached_is_not_reported_lost(caplog):
     caplog.set_level(logging.INFO)
 
     async def scene(_made):
@@ -130,7 +130,7 @@ def test_a_source_that_was_never_there_is_not_lost(caplog):
     assert caplog.records[0].fields["reason"] == "it answers 503"
 
 
-def test_attempts_are_as_far_apart_at_most_as_was_asked_for():
+def test_a_wait_that_the_source_asks_for_is_bounded():
     async def scene(made):
         await asyncio.sleep(10)
         assert made.source.connections >= 18
@@ -138,7 +138,7 @@ def test_attempts_are_as_far_apart_at_most_as_was_asked_for():
     play(scene, *[[answer(503, b"", "Retry-After: 10\r\n")]] * 30, max_wait_seconds=0.5)
 
 
-def test_heartbeats_keep_it():
+def test_heartbeats_keep_the_connection():
     async def scene(_made):
         await asyncio.sleep(10)
 
@@ -165,7 +165,7 @@ def test_a_source_that_cannot_be_followed_is_lost_with_the_reason(script, reason
     assert made.source.connections > 1
 
 
-def test_what_is_not_a_condord_is_tried_again_as_the_address_may_be_corrected():
+def test_a_server_that_is_not_condord_is_tried_again_as_the_address_may_be_corrected():
     async def scene(made):
         await asyncio.sleep(LOST_SECONDS + 0.5)
         [lost] = [call for call in made.sink.calls if call.startswith("lost")]

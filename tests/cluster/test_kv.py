@@ -122,7 +122,7 @@ def test_a_server_without_jetstream_is_reported_as_such(nats_server):
     play(nats_server, scene, "nojetstream")
 
 
-def test_what_jetstream_refuses_has_its_reason(nats_server):
+def test_a_refusal_by_jetstream_has_its_reason(nats_server):
     async def scene(_server, bus):
         await bus.js(5.0).add_stream(name="other", subjects=["$KV.condord.>"])
         with pytest.raises(Declined, match="JetStream refuses: subjects overlap"):

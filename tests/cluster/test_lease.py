@@ -38,7 +38,7 @@ def test_without_jetstream_the_error_has_the_remedy(nats_server):
     asyncio.run(whole())
 
 
-def test_one_holds_it_and_the_fence_rises_with_each_holder(nats_server):
+def test_a_lease_has_one_holder_and_its_fence_rises_with_each(nats_server):
     async def scene(_server, bus):
         one, two = lease(bus, "n1"), lease(bus, "n2")
         assert await holder_of(bus, "acct") is None
@@ -62,7 +62,7 @@ def test_one_holds_it_and_the_fence_rises_with_each_holder(nats_server):
 
 
 @pytest.mark.slow
-def test_it_ends_without_renewals(nats_server):
+def test_a_lease_ends_without_renewals(nats_server):
     async def scene(_server, bus):
         one, two = lease(bus, "n1", 2.0), lease(bus, "n2", 2.0)
         first = await one.acquire("a:1")
@@ -76,7 +76,7 @@ def test_it_ends_without_renewals(nats_server):
     play(nats_server, scene)
 
 
-def test_accounts_have_a_lease_each(nats_server):
+def test_each_account_has_its_own_lease(nats_server):
     async def scene(_server, bus):
         assert await accounts(bus) == []
         one, two = lease(bus, "n1", account="one"), lease(bus, "n1", account="two")
@@ -163,7 +163,7 @@ def test_a_lease_that_ended_meanwhile_is_not_renewed_after_a_lost_answer(nats_se
     play(nats_server, scene)
 
 
-def test_of_two_durations_that_of_the_holder_applies_until_there_is_none(nats_server, caplog):
+def test_the_duration_set_by_the_holder_applies_until_the_lease_is_free(nats_server, caplog):
     async def scene(_server, bus):
         one, two = lease(bus, "n1", 60.0), lease(bus, "n2", 30.0)
         fence = await one.acquire("a:1")
@@ -199,7 +199,7 @@ async def forget(bus):
     await bus.js(5.0).delete_stream(f"KV_{LEASES}")
 
 
-def test_after_a_loss_of_the_store_no_lease_is_taken_while_a_former_one_may_last_and_the_fence_rises(
+def test_after_the_store_is_lost_a_new_lease_waits_for_the_former_one_to_end_and_its_fence_is_higher(
     nats_server, caplog
 ):
     async def scene(_server, bus):
@@ -233,7 +233,7 @@ def test_after_a_loss_of_the_store_no_lease_is_taken_while_a_former_one_may_last
 
 
 @pytest.mark.parametrize("is_made_again", [False, True])
-def test_a_bucket_that_is_lost_while_the_lease_is_taken_gives_none(nats_server, is_made_again):
+def test_no_lease_is_taken_if_the_bucket_is_lost_meanwhile(nats_server, is_made_again):
     async def scene(_server, bus):
         one = Lease(bus, "acct", seconds=60.0, nonce="n1", now=Clock())
         await lease(bus, "n2", account="other").acquire("b:2")
@@ -258,7 +258,7 @@ def test_a_bucket_that_is_lost_while_the_lease_is_taken_gives_none(nats_server, 
     play(nats_server, scene)
 
 
-def test_what_others_have_written_is_not_a_lease(nats_server):
+def test_a_value_written_by_another_program_is_not_a_lease(nats_server):
     async def scene(_server, bus):
         await KvBucket(bus, LEASES).put("acct", b"mine!")
         with pytest.raises(Unanswered, match="not written by condord"):

@@ -38,7 +38,7 @@ SAID = [
 ]
 
 
-def test_what_one_end_sends_arrives_at_the_other_in_order():
+def test_messages_arrive_at_the_other_end_in_order():
     async def main():
         ours, theirs = socket.socketpair()
         one, other = await ChannelEnd.open(ours), await ChannelEnd.open(theirs)

@@ -183,7 +183,7 @@ def test_wrong_credentials_are_refused_and_not_tried_again(nats_server, kind):
         (b'INFO {"max_payload":1}\r\nINFO {}\r\n', "does not answer as a NATS server"),
     ],
 )
-def test_what_is_not_a_nats_server_is_lost(line, why):
+def test_a_server_that_does_not_speak_nats_counts_as_lost(line, why):
     async def scene():
         async def serve(reader, writer):
             writer.write(line)
@@ -201,12 +201,12 @@ def test_what_is_not_a_nats_server_is_lost(line, why):
     asyncio.run(scene())
 
 
-def test_where_nothing_listens_the_reason_is_that_of_the_system(nats_server):
+def test_if_nothing_listens_the_reason_is_the_system_error(nats_server):
     server = nats_server()
     server.kill()
     with pytest.raises(ConnectionLost, match="cannot be reached: Connection refused"):
         connect(server.url)
 
 
-def test_an_end_without_a_reason_has_one():
+def test_a_connection_that_ends_without_an_error_gets_a_reason():
     assert str(fault(None)) == "the connection was lost"

@@ -51,7 +51,7 @@ def test_an_answer_is_passed_back_with_its_status_and_the_headers_that_belong_to
     play(scene, [TRADES], [answer(429, b"", "Retry-After: 7")])
 
 
-def test_what_is_asked_now_is_never_a_copy():
+def test_an_uncached_question_is_never_answered_by_a_copy():
     async def scene(made):
         found = await made.questions.ask_now("/metrics", "text/plain")
         assert found.body == b"[1]"
@@ -104,7 +104,7 @@ def test_a_post_drops_the_copies_of_what_it_may_have_changed():
     play(scene, *[[TRADES]] * 3, [answer(204, b"")])
 
 
-def test_a_source_that_does_not_answer_in_time_is_stood_in_for():
+def test_a_copy_answers_for_a_source_that_does_not_answer_in_time():
     async def scene(made):
         found = await made.ask()
         assert await made.ask() == found
@@ -146,7 +146,7 @@ def test_a_refused_token_is_reported():
     play(scene, [answer(401)])
 
 
-def test_only_so_many_are_asked_at_once(monkeypatch):
+def test_the_number_of_open_questions_is_bounded(monkeypatch):
     monkeypatch.setattr(module, "AT_ONCE", 2)
 
     async def scene(made):

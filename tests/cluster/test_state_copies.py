@@ -80,7 +80,7 @@ def test_an_earlier_leader_cannot_write_once_a_later_one_has_taken_over(bucket):
     asyncio.run(main())
 
 
-def test_what_an_earlier_leader_writes_during_the_takeover_is_taken_over(bucket):
+def test_a_value_that_an_earlier_leader_writes_during_the_takeover_is_kept(bucket):
     async def main():
         first, second = leader(bucket, 1), leader(bucket, 2)
         await first.write(copy("a"))
@@ -115,7 +115,7 @@ def test_a_write_whose_answer_was_lost_does_not_prevent_the_next(bucket):
 
 
 @pytest.mark.parametrize("value", [b"alerts.json\nnot compressed", b"\xff\n"])
-def test_what_cannot_be_decoded_is_left_out_and_replaced(bucket, value):
+def test_a_copy_that_cannot_be_decoded_is_left_out_and_replaced(bucket, value):
     async def main():
         await FencedKey(bucket, "account.state.alerts").write(1, value)
         second = leader(bucket, 2)
@@ -137,7 +137,7 @@ def test_a_key_that_was_removed_is_made_again(bucket):
     asyncio.run(main())
 
 
-def test_one_that_does_not_lead_knows_the_name_of_what_is_kept(bucket):
+def test_an_ingester_that_does_not_lead_reads_the_names_of_the_stored_copies(bucket):
     async def main():
         assert await copied_name(bucket, "account", "life") is None
         await leader(bucket, 3).write(copy("a", "life"))

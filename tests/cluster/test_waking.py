@@ -8,12 +8,12 @@ def looks(waking, begun, seconds, pause=LOOK):
     return [waking.is_awake(begun + number * pause) for number in range(1, round(seconds / pause) + 1)]
 
 
-def test_a_process_that_runs_judges_at_any_time():
+def test_a_running_process_judges_silences_at_any_time():
     assert all(looks(Waking(1000.0), 1000.0, 10))
     assert all(looks(Waking(1000.0), 1000.0, 10, STALL_SECONDS))
 
 
-def test_a_process_that_was_stopped_reads_for_a_while_before_it_judges():
+def test_a_process_that_was_stopped_reads_for_a_while_before_it_judges_a_silence():
     waking = Waking(1000.0)
     assert not waking.is_awake(1010.0)
     found = looks(waking, 1010.0, GRACE_SECONDS + 1)
@@ -22,7 +22,7 @@ def test_a_process_that_was_stopped_reads_for_a_while_before_it_judges():
     assert all(found[first:])
 
 
-def test_a_second_stop_begins_the_while_again():
+def test_a_second_stop_restarts_the_time_for_reading():
     waking = Waking(1000.0)
     assert not waking.is_awake(1010.0)
     assert not waking.is_awake(1010.5)
@@ -31,5 +31,5 @@ def test_a_second_stop_begins_the_while_again():
     assert waking.is_awake(1021.0)
 
 
-def test_a_loop_that_is_always_late_judges_nevertheless():
+def test_a_loop_that_is_always_late_still_judges_silences():
     assert any(looks(Waking(1000.0), 1000.0, 10, STALL_SECONDS + 0.1))

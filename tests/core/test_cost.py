@@ -39,7 +39,7 @@ def test_an_average_covers_all_fills_and_is_positive_for_shorts_too():
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), AVERAGES), min_size=1, max_size=4), SIGNS, st.data())
-def test_however_a_cost_is_split_the_parts_add_up_to_the_whole(fills, sign, data):
+def test_the_parts_of_any_split_of_a_cost_add_up_to_the_whole(fills, sign, data):
     costs = tuple(part for quantity, price in fills for part in bought(sign * quantity, price))
     multiplier = data.draw(st.sampled_from([1, 10, 100, 150]))
     parts, left = [], costs

@@ -48,7 +48,7 @@ def test_events_of_a_leader_are_published_and_requests_answered_under_its_name_a
     ]
 
 
-def test_what_the_publisher_may_not_do_ends_a_term():
+def test_a_permission_that_the_publisher_lacks_ends_a_term():
     publisher = types.SimpleNamespace(forbidden="publish to x")
     assert Announcements(publisher, None, None, "host-1:5").forbidden == "publish to x"
 

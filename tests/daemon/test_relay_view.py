@@ -63,7 +63,7 @@ def test_a_relay_shows_the_document_of_its_source_and_is_ready_if_the_source_is(
         assert view.is_ready
 
 
-def test_one_condor_is_unconfirmed_while_the_source_is_lost():
+def test_a_single_condor_is_unconfirmed_while_the_source_is_lost():
     @play
     def _(relayed):
         relayed.pass_events()

@@ -201,7 +201,7 @@ def test_a_restart_keeps_for_how_long_a_condition_has_held(market, receiver, fil
         until(lambda: receiver.kinds == ["firing"], lambda: receiver.kinds)
 
 
-def test_what_holds_at_the_first_start_fires_once_with_at_start(market, receiver, files):
+def test_a_rule_that_is_true_at_the_first_start_fires_once_with_at_start(market, receiver, files):
     market.move(BEYOND)
     for _ in range(2):
         with watching(files) as condord:

@@ -57,7 +57,7 @@ def titles(receiver):
     return [body["title"] for _, body in receiver.posts.copy()]
 
 
-def test_what_one_underlying_brings_is_joined_and_a_critical_alert_leaves_at_once(market, receiver, files):
+def test_alerts_about_one_underlying_are_joined_and_a_critical_alert_leaves_at_once(market, receiver, files):
     with watching(files) as condord:
         began = time.monotonic()
         market.move(LINE + 0.5)

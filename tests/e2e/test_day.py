@@ -173,7 +173,7 @@ def sum_of_the_day(document: dict) -> float:
     return document["totals"]["dayPl"] + document["totals"]["unmatchedDayPl"]
 
 
-def test_of_an_order_and_its_replacements_only_the_newest_is_shown(still):
+def test_only_the_newest_of_an_order_and_its_replacements_is_shown(still):
     simulated, condord = still
     condor = until(lambda: (found := condor_of(condord, "SPY"))["closing"] and found, "the closing order is read")
     [shown] = condor["closing"]
@@ -252,7 +252,7 @@ def test_a_filled_closing_order_is_todays_result_of_a_closed_condor(last_day):
         ("/v2/orders", "ordersUnavailable"),
     ],
 )
-def test_what_cannot_be_read_of_the_account_is_null_and_everything_else_goes_on(path, notice):
+def test_values_of_the_account_that_cannot_be_read_are_null_and_everything_else_goes_on(path, notice):
     with trading("default", {"name": "rest-500", "path": path}) as (simulated, condord):
         until(lambda: notice in notices(condord), "the notice")
         document = condord.document()

@@ -139,7 +139,7 @@ def test_a_locked_database_is_a_notice_until_the_next_write(market, tmp_path):
         assert len(history(condord)["seconds"]) >= 2
 
 
-def test_what_a_lock_hides_at_a_start_is_there_soon_after_it_ends(market, tmp_path):
+def test_a_history_that_is_locked_at_a_start_is_read_soon_after_the_lock_ends(market, tmp_path):
     with recording(market, tmp_path) as condord:
         record_minute(market, condord)
         move_short_put(market, condord, CRASH)

@@ -23,7 +23,7 @@ from tests.fakes.alpaca import NETWORK, OUTAGE, STARTED_AT
 from tests.fakes.rest import Answer, Drop, RestServer
 from tests.fakes.streams import OptionServer, frame
 from tests.live.accounts import MODEL
-from tests.upstream.stream_benches import OptionBench
+from tests.upstream.stream_harnesses import OptionHarness
 from tests.virtualtime import run, until
 
 STATE = "Option stream changed state"
@@ -121,14 +121,14 @@ def test_a_link_logs_its_states_at_debug_and_never_quotes(caplog):
 
     async def cut():
         async with OptionServer() as server:
-            bench = OptionBench(server)
-            async with bench.at_work():
-                await until(lambda: bench.state == "live")
+            harness = OptionHarness(server)
+            async with harness.at_work():
+                await until(lambda: harness.state == "live")
                 for _ in range(100):
                     server.peer.send(frame({"T": "q", "S": "A", "t": "2026-11-20T15:00:00Z", "bp": 1.0, "ap": 1.2}))
-                await until(lambda: len(bench.sink.offered) == 100)
+                await until(lambda: len(harness.sink.offered) == 100)
                 server.peer.reset()
-                await until(lambda: bench.state == "backingOff")
+                await until(lambda: harness.state == "backingOff")
 
     run(cut())
     states = [fields for _, _, fields in logged(caplog, logging.DEBUG)]

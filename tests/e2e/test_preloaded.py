@@ -20,14 +20,14 @@ def finished(*arguments, **environ):
         return program.wait(60), program.stdout.read(), program.stderr.read()
 
 
-def test_it_has_the_exit_code_and_the_output_of_the_command():
+def test_a_preloaded_program_has_the_exit_code_and_the_output_of_the_command():
     assert finished("--version") == (0, f"condord {__version__}\n", "")
     code, out, err = finished("start", "--no-such-option")
     assert (code, out) == (2, "")
     assert "--no-such-option" in err
 
 
-def test_it_has_exactly_the_given_environment(monkeypatch):
+def test_a_preloaded_program_has_exactly_the_given_environment(monkeypatch):
     monkeypatch.setenv("CONDORD_STREAM_WINDOW_MS", "250")
     code, _, err = finished("start", CONDORD_SERVER_PORT="no number")
     assert code == 78
@@ -54,7 +54,7 @@ def test_wait_times_out_while_it_runs_and_a_signal_ends_it():
         program.kill()
 
 
-def test_it_is_killed_when_its_test_process_ends_however_that_ends():
+def test_a_preloaded_program_is_killed_when_its_test_process_ends_in_any_way():
     process = (
         "import os, signal\n"
         "from tests.e2e.preloaded import Preloaded\n"

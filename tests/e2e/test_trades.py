@@ -77,7 +77,7 @@ def assert_closed(simulated, condor, trade):
     assert trade["realizedPl"] == pytest.approx(received - cost, abs=CENT)
 
 
-def test_what_was_closed_before_the_first_start_is_read_back(market, tmp_path):
+def test_trades_closed_before_the_first_start_are_read_back(market, tmp_path):
     with recording(market, tmp_path) as condord:
         body = await_past(condord)
     hows = {trade["how"] for trade in body["trades"]}
@@ -99,7 +99,7 @@ def test_a_condor_that_is_closed_becomes_a_trade(market, tmp_path):
         assert_closed(market, condor, await_trade(condord, condor))
 
 
-def test_what_is_closed_while_condord_does_not_run_is_found_at_the_next_start(market, tmp_path):
+def test_trades_closed_while_condord_does_not_run_are_found_at_the_next_start(market, tmp_path):
     with recording(market, tmp_path) as condord:
         await_past(condord)
         before = trades(condord)["trades"]

@@ -156,7 +156,7 @@ class TestResponsesThatAreNotJson:
         ],
         ids=["cut short", "more behind", "html", "nothing", "nested", "nested maps", "5000 digits"],
     )
-    def test_they_are_malformed_and_can_be_retried(self, name, damage):
+    def test_responses_that_are_not_json_are_malformed_and_can_be_retried(self, name, damage):
         fault, _ = answer(name, damage(answers()[name]))
         assert isinstance(fault, RestFault)
         assert (fault.code, fault.may_retry) == ("malformed", True)

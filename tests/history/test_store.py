@@ -362,7 +362,7 @@ class TestFaults:
 
         asyncio.run(use())
 
-    def test_one_write_and_one_query_at_a_time_wait_for_a_lock(self, path):
+    def test_at_most_one_write_and_one_query_wait_for_a_lock(self, path):
         most = []
 
         def counted(pool):

@@ -69,7 +69,7 @@ def test_a_process_that_takes_nothing_is_handed_no_more_than_can_wait(ends, conn
     assert ours.handed == handed > 100
 
 
-def test_what_was_not_taken_is_taken_back_in_order_and_cannot_be_taken_later(ends):
+def test_connections_not_accepted_are_taken_back_in_order_and_cannot_be_accepted_later(ends):
     ours, listener = ends
     with ExitStack() as stack:
         pairs = [stack.enter_context(closing(each)) for _ in range(3) for each in socket.socketpair()]
@@ -85,7 +85,7 @@ def test_what_was_not_taken_is_taken_back_in_order_and_cannot_be_taken_later(end
         listener.accept()
 
 
-def test_what_a_process_has_not_taken_when_it_ends_is_taken_back(ends, connected):
+def test_connections_that_a_process_has_not_accepted_when_it_ends_are_taken_back(ends, connected):
     (ours, listener), (client, connection) = ends, connected
     assert ours.hand(connection)
     listener.close()
@@ -95,7 +95,7 @@ def test_what_a_process_has_not_taken_when_it_ends_is_taken_back(ends, connected
         assert client.recv(1) == b"x"
 
 
-def test_of_what_is_taken_back_a_client_that_has_gone_is_skipped(ends, connected):
+def test_clients_that_have_gone_are_skipped_when_connections_are_taken_back(ends, connected):
     (ours, _), (client, connection) = ends, connected
     client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     client.close()

@@ -14,7 +14,7 @@ PATIENCE_SECONDS = 60.0
 
 @pytest.fixture
 def pool():
-    pool = DaemonPool(1, name="bench")
+    pool = DaemonPool(1, name="calls")
     yield pool
     pool.shutdown()
 
@@ -77,7 +77,7 @@ def test_work_waits_for_a_thread(pool):
 
 
 def test_threads_work_at_the_same_time():
-    pool = DaemonPool(2, name="bench")
+    pool = DaemonPool(2, name="calls")
     latches = [Latch(pool), Latch(pool)]
     for latch in latches:
         latch.release()
@@ -168,7 +168,7 @@ def test_a_timeout_of_the_loop_abandons_a_call(pool):
 
 
 def test_a_substitute_ends_with_the_pool():
-    pool = DaemonPool(1, name="bench")
+    pool = DaemonPool(1, name="calls")
     hung = Latch(pool)
     hung.future.cancel()
     substitute = pool.submit(threading.current_thread).result(PATIENCE_SECONDS)
@@ -179,9 +179,9 @@ def test_a_substitute_ends_with_the_pool():
 
 
 def test_threads_have_names_and_never_delay_the_end():
-    pool = DaemonPool(1, name="bench")
+    pool = DaemonPool(1, name="calls")
     thread = pool.submit(threading.current_thread).result(PATIENCE_SECONDS)
-    assert (thread.name, thread.daemon) == ("bench-0", True)
+    assert (thread.name, thread.daemon) == ("calls-0", True)
     pool.shutdown()
     thread.join(PATIENCE_SECONDS)
     assert not thread.is_alive()

@@ -230,7 +230,7 @@ def test_without_room_a_stream_gets_503_with_the_time_to_come_back(answered):
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_of_many_simultaneous_clients_only_as_many_as_fit_are_let_in(serve):
+def test_of_many_simultaneous_clients_only_as_many_as_the_limit_are_admitted(serve):
     async def play():
         daemon = FakeDaemon(room=5)
         async with serve(build(daemon)) as opened:

@@ -22,7 +22,7 @@ from .test_alert_text import RULES, clause, condor, risk, symbol
         (795.0, "the short call 780 is 15.00 (1.89 %) in the money"),
     ],
 )
-def test_what_is_near_names_the_leg_and_the_distance(spot, expected):
+def test_a_near_strike_text_names_the_leg_and_the_distance(spot, expected):
     given = clause(rule(when="nearStrike"), {"nearStrike": True}, spot=spot, risk=risk(price=spot))
     assert given == f"{expected}, SPY {spot:.2f}."
 
@@ -32,7 +32,7 @@ def test_the_price_of_adjusted_contracts_is_what_their_strikes_compare_with():
     assert given == "the short put 755 is 1.20 (0.16 %) away, SPY 378.00."
 
 
-def test_of_a_long_condor_the_long_leg_is_near():
+def test_the_near_leg_of_a_long_condor_is_the_long_one():
     long = msgspec.structs.replace(
         condor(), legs=tuple(msgspec.structs.replace(leg, quantity=-leg.quantity) for leg in condor().legs)
     )

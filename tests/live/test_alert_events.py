@@ -85,7 +85,7 @@ def test_another_one_leaves_with_the_next_event_of_any_kind(service):
     assert (delta["status"]["state"], delta["alerts"][0]["id"], name) == ("stale", "far:SPY", "alert")
 
 
-def test_what_a_valuation_brings_is_in_the_event_of_the_valuation(service):
+def test_an_alert_caused_by_a_valuation_is_in_the_event_of_the_valuation(service):
     service.alerts.evaluates = True
     subscriber = follow(service)
     service.offer(*(tick(symbol, 5.0, 5.1, 1) for symbol in service.book.symbols[:2]))
@@ -98,7 +98,7 @@ def test_what_a_valuation_brings_is_in_the_event_of_the_valuation(service):
     assert names(found).count("alert") == 1
 
 
-def test_what_positions_bring_is_in_their_snapshot(service):
+def test_an_alert_caused_by_changed_positions_is_in_their_snapshot(service):
     change(service)
     subscriber = follow(service)
     service.alerts.set(HALF, "ended")
@@ -174,7 +174,7 @@ def test_an_acknowledgement_is_a_delta_without_an_event_of_its_own(service):
     assert (name, delta["alerts"][0]["acknowledgedAt"] is None, "totals" in delta) == ("delta", False, False)
 
 
-def test_what_was_recalled_is_shown_without_an_event_of_its_own(service):
+def test_recalled_alerts_are_shown_without_an_event_of_their_own(service):
     subscriber = follow(service)
     service.alerts.by_id[HALF] = record(HALF, severity="critical")
     service.publisher.show_alerts(Changes(), service.now, service.now_at)

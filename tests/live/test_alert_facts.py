@@ -170,7 +170,7 @@ def test_european_contracts_are_not_liquidated():
         (new_york(dt.date(2026, 12, 17), 10), None, False),
     ],
 )
-def test_it_expires_today_unless_it_was_opened_today(now_at, opened_at, expected):
+def test_expires_today_is_false_for_a_condor_opened_today(now_at, opened_at, expected):
     assert dates(now_at, opened_at=opened_at)["expiresToday"] is expected
 
 
@@ -269,7 +269,7 @@ def less(price=640.0, *, call=None, put=(0.5, 0.7), now_at=None, paid=dividend()
     return alert_facts.extrinsic_less_than_dividend(condor, terms, risk(price=price), when, exercise)
 
 
-def test_the_dividend_less_the_put_of_the_same_strike():
+def test_the_dividend_fact_is_the_dividend_less_the_put_of_the_same_strike():
     assert less() == pytest.approx(1.97 - 0.6)
 
 
@@ -290,11 +290,11 @@ def test_without_that_put_the_extrinsic_value_of_the_call_counts():
     ],
     ids=["none", "later", "out of the money", "two days before", "no session"],
 )
-def test_it_applies_only_the_session_before_and_in_the_money(fields):
+def test_the_dividend_fact_applies_only_in_the_session_before_and_in_the_money(fields):
     assert less(**fields) is ABSENT
 
 
-def test_it_is_known_from_the_open_and_with_a_price():
+def test_the_dividend_fact_is_known_from_the_open_and_with_a_price():
     assert less(now_at=new_york(THURSDAY, 9, 29)) is None
     assert less(price=None) is None
 

@@ -41,7 +41,7 @@ def test_the_state_is_that_of_the_last_firing():
     assert alert_list.state_of(past("ended")) == "ended"
 
 
-def test_those_that_fire_and_those_of_today_are_visible_the_newest_first_then_by_id():
+def test_firing_alerts_and_those_of_today_are_visible_newest_first_then_by_id():
     records = [
         record("old", minute=-9000),
         past(name="b"),
@@ -53,7 +53,7 @@ def test_those_that_fire_and_those_of_today_are_visible_the_newest_first_then_by
     assert [each.rule for each in alert_list.visible(records, NOON_AT)] == ["a", "b", "morning", "old"]
 
 
-def test_beyond_the_limit_those_that_no_longer_fire_go_first_then_by_severity_and_age():
+def test_beyond_the_limit_resolved_alerts_are_dropped_first_then_by_severity_and_age():
     firing = [
         record(f"{severity}{number}", severity=severity, minute=number)
         for severity in ("info", "warning", "critical")

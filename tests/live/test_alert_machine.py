@@ -26,11 +26,11 @@ def test_an_event_without_a_row_changes_nothing(state, event):
         assert not alert.is_changed
 
 
-def test_no_state_fires_on_what_is_not_known():
+def test_no_state_fires_on_an_unknown_value():
     assert all(state == after for (state, event), (after, _) in TABLE.items() if event == "unknown")
 
 
-def test_nothing_follows_the_end():
+def test_no_event_is_accepted_after_the_end():
     assert not any(state == "ended" for state, _ in TABLE)
 
 
@@ -52,7 +52,7 @@ def is_worse(alert, extent):
     return alert.is_worse(extent, NOON_AT + SETTLE_FOR)
 
 
-def test_what_grows_fires_again_as_another_firing():
+def test_an_alert_whose_extent_grows_fires_again_as_another_firing():
     alert = Alert(record(state="pending"), rule(repeat_minutes=1))
     alert.step("due", 0.0, NOON_AT, FOUND._replace(extent=1))
     assert [is_worse(alert, extent) for extent in (None, 0, 1, 2)] == [False, False, False, True]
@@ -82,7 +82,7 @@ def test_a_silent_firing_that_grows_is_notified():
     assert not alert.record.at_start
 
 
-def test_a_firing_of_which_the_extent_is_not_known_does_not_grow():
+def test_a_firing_with_an_unknown_extent_does_not_grow():
     assert not is_worse(Alert(record(state="firing"), rule()), 2)
 
 
@@ -95,7 +95,7 @@ def test_a_clock_that_is_set_back_counts_nothing():
     assert alert.record.held_seconds == 1
 
 
-def test_a_paused_alert_counts_on_from_the_next_look():
+def test_a_paused_alert_counts_on_from_the_next_evaluation():
     alert = Alert(record(state="resolved"), rule(for_seconds=60))
     alert.step("holds", 0.0, NOON_AT)
     alert.count(4.0, NOON_AT)

@@ -186,7 +186,7 @@ def test_two_condors_of_one_name_are_told_apart_by_the_number_of_their_id():
     assert service.subject(next(iter(service.edition.valuations.core))).name == NAME
 
 
-def test_what_quotes_do_not_change_is_computed_again_only_when_it_may_be_different(monkeypatch):
+def test_facts_that_do_not_depend_on_quotes_are_computed_again_only_when_they_may_differ(monkeypatch):
     service = Watched()
     service.quote()
     service.wait(5)  # until the model's figures follow

@@ -139,7 +139,7 @@ def test_a_text_about_a_blind_condor_shows_no_profit():
         ),
     ],
 )
-def test_what_has_resolved_has_the_same_words(name, values, expected):
+def test_a_resolved_alert_has_the_same_words(name, values, expected):
     assert clause(RULES[name], values, is_past=True) == f"resolved, {expected}"
 
 
@@ -228,7 +228,7 @@ def test_after_the_cut_off_texts_about_the_last_hour_state_that_too(when, values
     assert "orders" not in clause(rule(when=when), {**values, "minutesToOrderCutoff": 3.0})
 
 
-def test_what_has_resolved_does_not_state_that():
+def test_the_text_of_a_resolved_alert_names_no_cut_off():
     assert "orders" not in text(RULES["breached"], {**AFTER_CUTOFF, "distanceSigmas": 0.3}, is_past=True)
 
 
@@ -369,11 +369,11 @@ SYMBOLS = tuple(leg.symbol for leg in SUMMARY.legs)
         ((0, -2, -2, 2), SYMBOLS[:1], "6 contracts are held"),
     ],
 )
-def test_what_is_left_of_a_condor_that_is_none_any_more(held, in_condors, clause):
+def test_the_text_names_the_legs_left_of_a_broken_condor(held, in_condors, clause):
     assert alert_text.left_of(SUMMARY, dict(zip(SYMBOLS, held, strict=True)), in_condors) == clause
 
 
-def test_what_is_left_of_a_condor_of_which_only_the_id_is_known():
+def test_the_text_names_the_legs_left_of_a_condor_known_only_by_its_id():
     held = {
         **dict.fromkeys(SYMBOLS, 1),
         SYMBOLS[0]: -2,
@@ -409,12 +409,12 @@ def test_large_amounts_have_separators():
     assert dt.date(2026, 12, 4) == condor().expiration
 
 
-def test_what_has_resolved_and_has_no_words_of_its_own_has_those_of_the_catalogue():
+def test_a_resolved_alert_without_its_own_words_has_those_of_the_catalogue():
     assert text(rule(when="theta >= 10"), {"theta": 5.0}, is_past=True, value=None).endswith("the theta is +5.00.")
 
 
 @pytest.mark.parametrize("pl", ["", " P/L not known.", " P/L -511.00 (close now -518.00).", " P/L -1,511.00 to 2.00."])
-def test_what_is_not_known_any_longer_has_the_earlier_reason_without_its_pl(pl):
+def test_an_alert_whose_values_are_no_longer_known_has_the_earlier_reason_without_its_pl(pl):
     earlier = "SPY 745/755/780/790 Dec 4: the loss is 2.2 times the credit (at least 2 times the credit)."
     given = alert_text.undecided(record(text=f"{earlier}{pl}"))
     assert given == earlier.replace("4: ", "4: what this alert needs cannot be known at present; earlier: ")

@@ -257,7 +257,7 @@ def test_a_price_along_a_strike_fires_once_also_over_a_restart(name, begins, alo
     assert move(again, begins) == ["firing"]
 
 
-def test_what_holds_ends_with_the_settlement():
+def test_a_word_that_is_true_ends_with_the_settlement():
     service = last_hours("order-cutoff")
     assert move(service, 569.0) == ["firing"]
     assert service.watch._subjects.words.is_true(NARROW_ID, NEAR, None)

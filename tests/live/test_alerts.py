@@ -54,7 +54,7 @@ def test_any_one_of_a_list_in_clear_clears():
 
 
 @pytest.mark.parametrize("unknown", [{}, {"percentOfMaxProfit": None}, {"percentOfMaxProfit": Between(40.0, 60.0)}])
-def test_what_is_not_known_neither_fires_nor_resolves(unknown):
+def test_an_unknown_value_neither_fires_nor_resolves(unknown):
     engine = AlertEngine(rule())
     engine.value(40)
     assert engine.evaluate(subject(unknown)) == []
@@ -64,7 +64,7 @@ def test_what_is_not_known_neither_fires_nor_resolves(unknown):
     assert engine.value(40) == ["resolved"]
 
 
-def test_what_does_not_apply_is_false():
+def test_a_quantity_that_does_not_apply_is_false():
     engine = AlertEngine(rule())
     engine.value(60)
     assert engine.evaluate(subject({"percentOfMaxProfit": ABSENT})) == ["resolved"]
@@ -134,7 +134,7 @@ def test_a_restart_while_firing_neither_repeats_nor_forgets():
     assert [engine.value(each) for each in (None, 60, 40)] == [[], [], ["resolved"]]
 
 
-def test_what_holds_at_the_very_first_evaluation_fires_with_at_start():
+def test_a_rule_that_is_true_at_the_first_evaluation_fires_with_at_start():
     engine = AlertEngine(rule())
     assert engine.value(None) == []
     assert engine.value(60) == ["firing"]
@@ -144,7 +144,7 @@ def test_what_holds_at_the_very_first_evaluation_fires_with_at_start():
     assert not engine.log[-1].record.at_start
 
 
-def test_a_subject_evaluated_before_a_restart_does_not_fire_as_at_its_first_evaluation():
+def test_a_subject_evaluated_before_a_restart_fires_without_at_start():
     engine = AlertEngine(rule())
     engine.value(40)
     engine.restart()
@@ -152,7 +152,7 @@ def test_a_subject_evaluated_before_a_restart_does_not_fire_as_at_its_first_eval
     assert not engine.log[-1].record.at_start
 
 
-def test_what_is_pending_at_its_first_evaluation_fires_with_at_start_after_a_restart_too():
+def test_an_alert_pending_since_its_first_evaluation_fires_with_at_start_after_a_restart_too():
     engine = AlertEngine(rule(for_seconds=60))
     engine.value(60)
     engine.value(60, after=30)
@@ -162,7 +162,7 @@ def test_what_is_pending_at_its_first_evaluation_fires_with_at_start_after_a_res
     assert engine.log[-1].record.at_start
 
 
-def test_without_a_memory_what_already_holds_fires_but_neither_that_nor_its_end_goes_to_a_channel():
+def test_without_saved_records_alerts_that_are_already_true_fire_and_resolve_without_notifications():
     engine = AlertEngine(rule(notify=("phone",)), records=None)
     assert engine.value(60) == ["firing"]
     assert (engine.log[-1].notify, engine.log[-1].record.at_start) == ((), True)
@@ -172,7 +172,7 @@ def test_without_a_memory_what_already_holds_fires_but_neither_that_nor_its_end_
     assert (engine.value(40), engine.log[-1].notify) == (["resolved"], ("phone",))
 
 
-def test_without_a_memory_what_already_holds_fires_at_once():
+def test_without_saved_records_a_rule_that_is_already_true_fires_at_once():
     engine = AlertEngine(rule(for_seconds=60), records=None)
     assert engine.value(None) == []
     assert engine.value(60, after=1) == ["firing"]
@@ -241,7 +241,7 @@ def test_without_a_memory_what_begins_later_is_notified():
     assert engine.log[-1].notify is None
 
 
-def test_nothing_is_evaluated_before_the_memory_is_there_nor_without_rules():
+def test_nothing_is_evaluated_before_the_saved_records_are_loaded_or_without_rules():
     alerts = Alerts()
     alerts.set_rules([rule()], NOON_AT)
     evaluated = {"session_seconds": 0.0, "now_at": NOON_AT}
@@ -678,7 +678,7 @@ LOOKS = st.lists(
 
 @settings(REPEATABLE, max_examples=80)
 @given(LOOKS)
-def test_evaluating_what_is_skipped_would_change_nothing(steps):
+def test_evaluating_the_skipped_subjects_would_change_nothing(steps):
     engine, whole = AlertEngine(*RULES), AlertEngine(*RULES)
     for mark, natural, loss, is_near, days, after, opened_at, what in steps:
         values = {"lossMultipleOfCredit": loss, "nearStrike": is_near, "daysToExpiration": days, "blind": False}

@@ -227,7 +227,7 @@ def test_the_day_moves_with_the_quotes(service, stream):
     assert ([value["dayPl"] for value in data["valuations"]], data["totals"]["dayPl"]) == ([20], 20)
 
 
-def test_what_was_opened_today_counts_from_its_fill(service):
+def test_a_contract_opened_today_counts_from_its_fill(service):
     quantities = {P560: 2, P570: -2, C630: -2, C640: 2}
     fills = [
         DayFill(symbol=symbol, quantity=quantity, price_e6=900_000, at=EPOCH_AT)

@@ -81,7 +81,9 @@ def test_a_contract_knows_its_opposite_and_where_it_is_in_the_money():
         (key("XYZ1", "XYZ", deliverables=[item("XYZ", "-1")]), None, 0.0),
     ],
 )
-def test_what_a_contract_delivers_follows_from_its_list_and_is_unknown_with_anything_else_in_it(given, shares, cash):
+def test_the_shares_a_contract_delivers_follow_from_its_list_and_are_unknown_if_it_delivers_anything_else(
+    given, shares, cash
+):
     assert delivered(given) == (shares, cash)
 
 

@@ -20,7 +20,7 @@ def test_the_first_offer_may_leave_at_once():
     assert coalescer.take(10.0)
 
 
-def test_what_was_taken_is_no_longer_waiting():
+def test_an_offer_that_was_taken_no_longer_waits():
     coalescer = Coalescer(0.25)
     coalescer.offer(10.0)
     coalescer.take(10.0)
@@ -51,7 +51,7 @@ def test_an_offer_after_a_quiet_time_may_leave_at_once():
     assert coalescer.deadline == 11.0
 
 
-def test_what_was_taken_and_not_sent_opens_no_window():
+def test_an_offer_that_was_taken_but_not_sent_starts_no_window():
     coalescer = Coalescer(0.25)
     coalescer.offer(10.0)
     assert coalescer.take(10.0)

@@ -73,7 +73,7 @@ def test_contracts_in_no_condor_follow_with_their_signed_quantity():
     assert (shown[1]["expiration"], shown[1]["daysToExpiration"], shown[3]["expiration"]) == ("2026-12-18", "", "")
 
 
-def test_one_condor_has_the_same_columns():
+def test_the_csv_of_a_single_condor_has_the_same_columns():
     one = msgspec.convert(documents.one_condor(), wire.OneCondor)
     assert list(csv_text.condor_csv(one, "\n")) == list(csv_text.positions_csv(document(), "\n"))[:2]
 

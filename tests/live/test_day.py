@@ -272,7 +272,7 @@ def test_fills_of_a_day_without_a_session_count_if_there_are_any(day):
     assert dollars(day.unmatched_e4(C650, marked())) == 10
 
 
-def test_what_expires_and_disappears_the_same_evening_stays_in_the_day(day):
+def test_contracts_that_expire_and_disappear_the_same_evening_stay_in_the_day(day):
     day.record_marks(marked(P570=0.0, C630=0.0), on(FRIDAY, 16, 15))
     follow(day, (), on(FRIDAY, 20))
     assert dollars(day.closed_condors_e4) == 400
@@ -280,13 +280,13 @@ def test_what_expires_and_disappears_the_same_evening_stays_in_the_day(day):
     assert dollars(day.closed_condors_e4) == 400
 
 
-def test_what_disappears_over_night_makes_nothing_the_next_day(day):
+def test_contracts_that_disappear_overnight_count_nothing_on_the_next_day(day):
     day.record_marks(marked(P570=0.0), on(FRIDAY, 16, 15))
     follow(day, (), on(SATURDAY, 10))
     assert day.closed_condors_e4 == 0
 
 
-def test_what_disappears_in_the_session_without_a_fill_makes_nothing(day):
+def test_contracts_that_disappear_in_the_session_without_a_fill_count_nothing(day):
     follow(day, spy(1)[1:], on(FRIDAY, 11))
     assert day.closed_condors_e4 is None  # a fill may still be read
     follow(day, spy(1)[1:], on(FRIDAY, 11, 1))
@@ -333,7 +333,7 @@ def test_a_restart_waits_again(day):
     assert day.closed_condors_e4 == 0
 
 
-def test_what_disappears_in_the_evening_without_a_mark_makes_nothing(day):
+def test_contracts_that_disappear_in_the_evening_without_a_mark_count_nothing(day):
     day.record_marks(marked(P570=None), on(FRIDAY, 16, 15))
     follow(day, spy(1)[:1], on(FRIDAY, 20))
     assert day.closed_condors_e4 == 0

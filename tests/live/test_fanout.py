@@ -31,7 +31,7 @@ def test_a_stream_begins_with_the_retry_and_a_snapshot(service):
     assert kinds(events(frames)) == ["snapshot"]
 
 
-def test_what_was_taken_is_no_longer_waiting(service):
+def test_a_frame_that_was_taken_no_longer_waits(service):
     subscriber = service.subscribe(EVERYTHING)
     subscriber.take(lambda: service.now_at)
     assert subscriber.take(lambda: service.now_at) == b""
@@ -176,7 +176,7 @@ def test_a_snapshot_is_encoded_again_for_each_version(service):
     assert data["quotes"] == []
 
 
-def test_what_many_clients_have_missed_since_the_same_event_is_one_encoding(service):
+def test_clients_that_missed_the_same_events_share_one_encoded_frame(service):
     versions = [service.edition.version]
     service.move(P560)
     versions.append(service.edition.version)
@@ -187,7 +187,7 @@ def test_what_many_clients_have_missed_since_the_same_event_is_one_encoding(serv
     assert symbols == [{P560, P570}, {P570}]
 
 
-def test_what_clients_have_missed_is_encoded_again_for_each_version(service):
+def test_missed_events_are_encoded_again_for_each_version(service):
     version = service.edition.version
     for symbol in (P560, P570):
         service.move(symbol)
@@ -222,7 +222,7 @@ def test_a_deflated_stream_ends_with_bye_after_all_that_waits(service, moves):
     assert plain.endswith(b'event: bye\ndata: {"reason":"the daemon is stopping"}\n\n')
 
 
-def test_a_slow_subscriber_gets_a_snapshot_in_place_of_what_it_lost(service):
+def test_a_slow_subscriber_gets_a_snapshot_instead_of_the_events_it_missed(service):
     subscriber = service.subscribe(EVERYTHING)
     for _ in range(5):
         service.move()

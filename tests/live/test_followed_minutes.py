@@ -131,7 +131,7 @@ def test_when_the_leader_is_back_its_values_count_again(follower):
     assert [figures(row)[1:4] for row in follower.rows_of()] == [(23_000, 22_200, 23_000), (13_000, 12_200, 13_000)]
 
 
-def test_one_that_begins_late_has_the_values_that_are_shown(follower):
+def test_a_recorder_that_begins_late_has_the_values_that_are_shown(follower):
     quoted(follower, 0.90)
     later = FollowedMinutes(follower.hop.edition)
     later.take(follower.service.now, follower.service.now_at, is_whole=False)
@@ -149,7 +149,7 @@ def test_a_condor_that_ends_has_a_row_for_its_last_minute(follower):
     follower.check()
 
 
-def test_when_it_was_opened_is_that_of_the_document():
+def test_the_opening_time_of_a_condor_is_that_of_the_document():
     service = RecordingService()
     service.set_positions(spy(), lots=[lot()])
     service.set_status(status())

@@ -122,7 +122,7 @@ def test_the_minute_begins_when_a_symbol_is_missing(ticking):
     assert ticking.tick(due, is_open=False, is_missing=True) == ("resubscribe",)
 
 
-def test_what_is_due_together_comes_in_one_tick_and_the_gap_first(ticking):
+def test_actions_due_together_come_in_one_tick_and_the_gap_first(ticking):
     ticking.freshness.request_retry(START)
     ticking.freshness.request_retry(START)
     assert ticking.tick(START + 100.0, is_missing=True, is_clock_doubted=True) == (

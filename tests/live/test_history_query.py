@@ -91,7 +91,7 @@ def test_any_other_text_is_refused_with_its_name(text):
         "2026-11-20T23:59:60Z", "2026-11-20T15:30:00+24:00", "2026-11-20Z", "15:30:00Z", "\uff12026-11-20", "2026-11-20 ",
     ],
 )  # fmt: skip
-def test_what_is_neither_a_date_nor_an_instant_is_refused(text):
+def test_a_time_that_is_neither_a_date_nor_an_instant_is_refused(text):
     assert refusal(trades_query, ("to", text)) == (
         f"to: {text!r} is not a date at the exchange such as 2026-11-20, or an instant with an offset such as"
         " 2026-11-20T15:30:00Z"

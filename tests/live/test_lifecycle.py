@@ -103,7 +103,7 @@ def awaited(story):
 
 
 @pytest.mark.parametrize("kind", ["OPASN", "OPEXP", "OPCSH"])
-def test_what_left_the_account_awaits_its_booking_also_after_a_restart(kind):
+def test_contracts_that_left_the_account_await_their_booking_also_after_a_restart(kind):
     story = Story(CONDOR)
     assert awaited(story) == set()
     assert awaited(story.read({P570: -1})) == {P570}

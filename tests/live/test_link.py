@@ -630,7 +630,7 @@ def test_a_connection_after_a_silent_one_is_live_once_the_market_is_closed():
     assert (link.public_state, link.fault) == ("live", None)
 
 
-def test_where_data_is_rare_a_pong_makes_a_connection_after_a_silent_one_live():
+def test_on_a_quiet_stream_a_pong_makes_a_reconnection_live():
     link = link_in("live", pong_proves=True)
     fail(link, 0.0, LinkFault(code="silent", text="no pong"))
     link.expire(link.deadline)

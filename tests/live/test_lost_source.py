@@ -34,7 +34,7 @@ def test_every_reason_to_be_lost_is_known_to_clients():
     assert frozenset(typing.get_args(LostCode)) == wire.LOST_CODES == LOST_REMEDIES.keys()
 
 
-def test_one_condor_is_taken_by_the_status_it_comes_with():
+def test_a_single_condor_is_judged_by_the_status_it_comes_with():
     whole = document("sourceLost")
     one = wire.OneCondor(as_of=whole.as_of, condor=whole.condors[0], quotes=whole.quotes)
     assert condor_unconfirmed_if_lost(one, document(None).status) is one

@@ -19,7 +19,7 @@ def test_an_account_that_was_never_read_is_not_an_empty_one():
 
 
 @pytest.mark.parametrize("part", ["condors", "broken", "unmatched"])
-def test_what_is_held_is_known_before_the_status_has_the_time_of_reading(part):
+def test_positions_are_known_before_the_status_has_their_time_of_reading(part):
     held = {"condors": documents.condor(), "broken": documents.broken(), "unmatched": documents.unmatched()}
     document = documents.unread() | {part: [held[part]]}
     assert why_positions_unread(msgspec.convert(document, wire.Document)) == ""

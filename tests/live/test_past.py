@@ -19,7 +19,7 @@ def test_the_past_has_the_memory_of_the_account_and_of_its_day():
     assert msgspec.json.decode(msgspec.json.encode(joined), type=Past) == joined
 
 
-def test_what_an_earlier_version_wrote_has_no_day():
+def test_a_file_written_by_an_earlier_version_has_no_day():
     assert msgspec.json.decode(msgspec.json.encode(MEMORY), type=Past) == past(MEMORY, DayMemory())
 
 

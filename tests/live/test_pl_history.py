@@ -293,7 +293,7 @@ def test_eight_condors_at_the_close_keep_every_line_of_the_stream_short():
     assert [name for name, _, _ in events(whole)] == ["snapshot"]
 
 
-def test_what_a_condor_is_worth_in_the_same_turn_is_in_its_point(service):
+def test_a_valuation_of_the_same_turn_is_in_the_point(service):
     service.wait(59.9)
     service.offer(tick(C650, 3.0, 3.2, 1))
     service.now += 0.2

@@ -71,7 +71,7 @@ def test_quotes_that_were_replaced_before_settling_are_counted(prices):
     assert prices.superseded == 2
 
 
-def test_of_quotes_of_the_same_instant_the_last_counts(prices):
+def test_the_last_of_several_quotes_with_the_same_time_counts(prices):
     prices.offer([tick(P560, 1.0, 1.2, 5), tick(P560, 2.0, 2.2, 5)])
     prices.settle(0.0)
     assert prices.quotes[P560].mark_e4 == 21_000
@@ -306,7 +306,7 @@ def test_neither_an_invalid_price_nor_another_contract_is_newer(prices):
 @pytest.mark.slow
 @REPEATABLE
 @given(st.lists(ticks(symbols=HELD)))
-def test_however_quotes_are_divided_into_windows_the_newest_stands(history):
+def test_the_newest_quote_is_kept_for_any_division_into_windows(history):
     at_once, one_by_one = (Prices(max_symbols=100, ttl_seconds=600.0) for _ in range(2))
     at_once.hold(HELD)
     one_by_one.hold(HELD)
@@ -411,7 +411,7 @@ def test_no_earlier_quote_is_expected_of_a_symbol_that_is_streamed_again(flowing
     assert flowing.silent_at(208.0) == {P560, P570}
 
 
-def test_what_the_stream_missed_in_a_gap_is_not_expected(flowing):
+def test_quotes_that_the_stream_missed_in_a_gap_are_not_expected(flowing):
     flowing.gap()
     confirm(flowing, tick(P560, 2.0, 2.2, 11), now=101.0)
     flowing.resume()
@@ -429,13 +429,13 @@ def test_a_symbol_never_streamed_is_silent_once_rest_returns_a_second_quote(pric
     assert prices.silent_at(226.0) == {P560}
 
 
-def test_of_a_stream_that_brings_nothing_quotes_newer_than_the_first_from_rest_are_expected(prices):
+def test_a_stream_without_quotes_is_expected_to_bring_those_newer_than_the_first_from_rest(prices):
     confirm(prices, *(tick(symbol, 1.0, 1.2, 5) for symbol in HELD), now=100.0)
     assert not prices.has_missed([tick(P560, 1.0, 1.2, 5)])
     assert prices.has_missed([tick(P560, 1.0, 1.2, 6)])
 
 
-def test_what_rest_has_brought_meanwhile_is_expected_too(flowing):
+def test_quotes_that_rest_returned_meanwhile_are_expected_too(flowing):
     confirm(flowing, tick(P560, 2.0, 2.2, 11), now=101.0)
     flowing.settle(102.0)
     assert flowing.has_missed([tick(P560, 2.0, 2.2, 11)])

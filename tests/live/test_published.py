@@ -218,7 +218,7 @@ def test_a_touched_status_moves_no_version(edition):
     assert edition.document(EPOCH_AT).status == status(read=7)
 
 
-def test_what_changed_since_an_event_is_joined_with_the_newest_of_each(edition):
+def test_changes_since_an_event_are_joined_with_the_newest_value_of_each(edition):
     amend(edition, quotes=[quote("a", 3), quote("b", 3)])
     amend(edition, quotes=[quote("b", 4)], valuations=[valuation(SPY_ID, 5)])
     delta = edition.delta(1, EPOCH_AT)
@@ -227,7 +227,7 @@ def test_what_changed_since_an_event_is_joined_with_the_newest_of_each(edition):
     assert (delta.totals, delta.status) == (msgspec.UNSET, msgspec.UNSET)
 
 
-def test_what_changed_before_an_event_is_not_sent_again(edition):
+def test_changes_before_an_event_are_not_sent_again(edition):
     amend(edition, quotes=[quote("a", 3)], unmatched=[unmatched("x", 3)])
     amend(edition, quotes=[quote("b", 3)])
     delta = edition.delta(2, EPOCH_AT)
@@ -294,7 +294,7 @@ def test_a_symbol_asked_for_brings_its_quote_and_what_is_unmatched_of_it(edition
     assert symbols(document.unmatched) == ["x"]
 
 
-def test_what_is_asked_for_and_not_held_is_left_out(edition):
+def test_requested_condors_that_are_not_held_are_left_out(edition):
     document = edition.document(EPOCH_AT, Selection(condors=frozenset(["NONE"]), symbols=frozenset(["none"])))
     assert (document.condors, document.quotes, document.unmatched) == ([], [], [])
 
@@ -644,7 +644,7 @@ amendments = st.lists(
 @pytest.mark.slow
 @REPEATABLE
 @given(amendments)
-def test_what_changed_since_any_event_leads_from_its_document_to_the_newest(history):
+def test_the_changes_since_any_event_turn_its_document_into_the_newest(history):
     edition = make_edition()
     recast(edition)
     documents = {1: edition.document(EPOCH_AT)}
@@ -692,7 +692,7 @@ def test_every_quote_is_unconfirmed_while_the_source_is_lost():
     assert edition.tally.unconfirmed == len(NAMES)
 
 
-def test_it_is_known_whether_a_contract_has_not_been_read():
+def test_a_contract_that_was_never_read_is_known_as_such():
     edition = make_edition()
     assert not edition.assumes_multipliers
     read = condor("one")

@@ -31,7 +31,7 @@ def test_the_newest_is_first_and_the_id_decides_between_equal_times():
     assert ids(in_order(given_alerts)) == ["c:SPY", "a:SPY", "b:SPY"]
 
 
-def test_what_changed_since_an_event_is_whole(published):
+def test_changed_alerts_since_an_event_are_sent_whole(published):
     changed = made("a:SPY", 1, state="resolved", until=EPOCH_AT)
     published.put([changed, made("b:SPY", 2)], 5)
     assert published.since(3) == ([made("b:SPY", 2), changed], [])
@@ -39,7 +39,7 @@ def test_what_changed_since_an_event_is_whole(published):
     assert published.since(5) == ([], [])
 
 
-def test_what_is_gone_is_named_to_those_who_may_have_it(published):
+def test_removed_alerts_are_named_to_clients_that_may_have_them(published):
     published.put([made("b:SPY", 2)], 5)
     published.put([], 6)
     assert published.since(4) == ([], ["a:SPY", "b:SPY"])
@@ -73,7 +73,7 @@ some = st.dictionaries(st.sampled_from("abcd"), st.tuples(st.integers(0, 2), st.
 
 @given(history=st.lists(some, min_size=1, max_size=6))
 @REPEATABLE
-def test_what_changed_since_any_event_leads_from_its_alerts_to_the_newest(history):
+def test_the_changes_since_any_event_turn_its_alerts_into_the_newest(history):
     published, at = PublishedAlerts(), [{}]
     for number, alerts in enumerate(history, 1):
         published.put([made(f"{each}:SPY", since, at_start=flag) for each, (since, flag) in alerts.items()], number)

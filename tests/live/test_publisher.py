@@ -356,7 +356,7 @@ def test_a_gap_makes_quotes_and_condors_unconfirmed_until_rest_confirms(service)
     assert not valuation(service).unconfirmed
 
 
-def test_what_has_lapsed_is_unconfirmed_within_a_window(service):
+def test_a_lapsed_quote_is_unconfirmed_within_a_window(service):
     service.offer(tick(P560, 1.0, 1.2))
     service.wait(1.0)
     service.publisher.lapse([P560], service.now)
@@ -365,7 +365,7 @@ def test_what_has_lapsed_is_unconfirmed_within_a_window(service):
     assert quote.unconfirmed
 
 
-def test_what_was_asked_for_before_a_gap_is_shown_if_newer_and_stays_unconfirmed(service):
+def test_a_quote_requested_before_a_gap_is_shown_if_newer_and_stays_unconfirmed(service):
     era = service.prices.era
     service.gap()
     service.wait(1)
@@ -459,7 +459,7 @@ def test_the_deadline_is_the_earliest_of_the_window_and_the_views(service):
     assert service.publisher.deadline == pytest.approx(service.now + 3.75)
 
 
-def test_what_is_left_of_a_broken_condor_moves_with_its_quotes_and_its_client_sums_it():
+def test_the_remaining_legs_of_a_broken_condor_move_with_their_quotes_and_clients_add_them_up():
     service = PublishingService(spy())
     quoted(service)
     one, other = follow(service), follow(service, Selection(condors=frozenset([SPY_ID])))

@@ -188,7 +188,7 @@ def test_nothing_is_recorded_before_positions_were_read():
     assert service.recorded == []
 
 
-def test_what_is_not_known_is_null_and_what_was_known_in_a_minute_is_its_last_value(service):
+def test_an_unknown_value_is_null_and_a_minute_has_its_last_known_value(service):
     service.end_minute()
     service.quote()
     service.gap()
@@ -466,7 +466,7 @@ def test_a_condor_that_was_gone_starts_again(service):
     assert service.line == [(1, 25_000)]
 
 
-def test_what_ends_in_a_minute_has_a_last_row_with_it(service):
+def test_a_holding_that_ends_in_a_minute_has_a_last_row_for_it(service):
     service.quote()
     service.end_minute()
     service.quote(0.01)
@@ -616,7 +616,7 @@ def _fields(struct):
     return {name: getattr(struct, name) for name in struct.__struct_fields__}
 
 
-def test_what_is_not_held_at_the_first_reading_is_not_continued_later():
+def test_a_holding_missing_at_the_first_reading_is_not_continued_later():
     service = RecordingService()
     service.book.recall_past(recorded(line=[(0, 1)]))
     service.set_positions(())
@@ -655,7 +655,7 @@ def test_an_opening_that_turns_out_to_be_later_than_the_recorded_one_starts_agai
     assert service.extremes == (None, None)
 
 
-def test_of_several_recorded_holdings_the_last_one_is_that_of_an_unknown_opening():
+def test_a_holding_with_unknown_opening_continues_the_last_of_several_recorded_ones():
     holdings = {
         Holding(condor_id=SPY_ID, opened_at=OPENED_AT): Extremes(worst=-9, best=9),
         Holding(condor_id=SPY_ID, opened_at=EPOCH_AT): Extremes(worst=-500, best=400),

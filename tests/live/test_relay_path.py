@@ -44,7 +44,7 @@ def test_a_worker_passes_on_the_path_of_its_relay():
 
 
 @pytest.mark.parametrize("text", [" , ", "a b", "ä", "x" * (MAX_NAME_LENGTH + 1)])
-def test_what_is_no_name_is_ignored(text):
+def test_an_invalid_name_in_the_path_is_ignored(text):
     path = RelayPath("own")
     assert path.follow(f"{text}, b") is None
     assert path.text == "own, b"

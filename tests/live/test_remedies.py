@@ -32,7 +32,7 @@ def test_the_remedy_of_a_loss_is_that_of_its_cause_or_else_of_its_code(reason, c
     assert split_loss(reason, code) == found
 
 
-def test_what_heals_by_itself_has_no_remedy():
+def test_a_code_that_heals_by_itself_has_no_remedy():
     assert with_remedy("the market is quiet", "") == "the market is quiet"
 
 

@@ -58,7 +58,7 @@ def test_fees_are_rounded_to_the_cent(fees_e4, dollars):
     assert trade(replace(TRADE, fees_e4=fees_e4), None).fees == dollars
 
 
-def test_what_is_not_known_is_null():
+def test_an_unknown_value_of_a_trade_is_null():
     unknown = replace(
         TRADE, opened_at=None, credit_e4=None, debit_e4=None, realized_e4=None, max_profit_e4=None, how="assigned"
     )
@@ -69,7 +69,7 @@ def test_what_is_not_known_is_null():
     assert msgspec.to_builtins(shown.shares) == {"symbol": "SPY", "quantity": -200, "price": None}
 
 
-def test_a_trade_that_could_make_nothing_has_no_percentage():
+def test_a_trade_without_a_possible_profit_has_no_percentage():
     assert trade(replace(TRADE, max_profit_e4=0), None).percent_of_max_profit is None
 
 

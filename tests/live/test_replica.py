@@ -109,7 +109,7 @@ def test_before_the_first_snapshot_nothing_is_known(origin):
     assert hop.replica.resume_version == origin.service.edition.version
 
 
-def test_what_comes_before_a_snapshot_is_left_out(origin):
+def test_events_before_a_snapshot_are_left_out(origin):
     hop = Hop(origin)
     event = SourceEvent(
         "delta", "k3f9-9", b'{"asOf":"2026-11-20T15:00:00Z","quotes":[],"valuations":[],"unmatched":[]}', b""
@@ -314,7 +314,7 @@ def test_a_source_that_was_restarted_replaces_everything(origin, hop):
         assert client.document == later.document(client.selection)
 
 
-def test_what_the_ring_of_the_source_has_lost_is_a_gap_that_its_snapshot_heals(origin):
+def test_events_that_the_source_no_longer_has_are_a_gap_that_its_snapshot_heals(origin):
     origin.service = PublishingService(HELD, ring_size=2)
     hop = Hop(origin)
     hop.pump()

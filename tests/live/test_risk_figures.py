@@ -199,7 +199,7 @@ def test_changed_assumptions_are_changed_inputs():
     assert held.run().risks[SPY_ID].risk != before
 
 
-def test_what_stays_the_same_keeps_its_figures_when_other_positions_are_held():
+def test_unchanged_condors_keep_their_figures_when_other_positions_change():
     held = Pass(*spy(), *qqq())
     seen = market(quotes(held.symbols), SPY=600.0, QQQ=430.0)
     before = held.run(seen)

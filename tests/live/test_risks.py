@@ -133,7 +133,7 @@ def test_small_moves_add_up_since_a_risk_was_published(service, stream):
     assert ["risks" in delta for delta in deltas(service, stream)] == [False, True]
 
 
-def test_what_has_moved_a_little_follows_with_the_minute(service, stream):
+def test_small_moves_are_published_once_a_minute(service, stream):
     move(service, 600.05)
     service.wait(20)
     assert deltas(service, stream) == []

@@ -33,7 +33,7 @@ def test_before_the_first_event_it_is_the_machines_clock(machine):
     assert machine.clock.lag == dt.timedelta()
 
 
-def test_it_is_the_exchanges_time_less_the_shortest_way(machine):
+def test_the_source_clock_is_the_exchanges_time_less_the_shortest_delay(machine):
     for took in (40 * MS, 10 * MS, 300 * MS):
         machine.hear(took)
     assert machine.at + machine.ahead - machine.clock() == 10 * MS

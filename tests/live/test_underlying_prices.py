@@ -109,7 +109,7 @@ def test_a_wide_quote_by_itself_is_not_a_price(prices):
     assert shown(prices) == (None, None, "unreachable")
 
 
-def test_of_quotes_of_the_same_instant_the_last_counts(prices):
+def test_the_last_of_several_quotes_with_the_same_time_counts(prices):
     prices.offer([tick(582.0), tick(583.0)], 0.0)
     settle(prices)
     assert shown(prices)[0] == 583
@@ -137,7 +137,7 @@ def test_an_underlying_that_is_not_held_has_no_price(prices):
     assert prices.price("IWM") == UnderlyingPrice(symbol="IWM", reason="noQuote")
 
 
-def test_what_is_held_no_longer_is_forgotten(prices):
+def test_the_price_of_an_underlying_that_is_no_longer_held_is_forgotten(prices):
     prices.offer([tick(582.0)], 0.0)
     prices.confirm_indexes([IndexValue(symbol="SPX", value_e4=e4("5800"), at=at(0))], 0.0, is_entitled=True)
     settle(prices)
@@ -365,7 +365,7 @@ def test_a_quote_accepted_by_a_wrong_clock_does_not_block_others_until_its_time(
         (snapshot(None, ("581", 61)), "future"),
     ],
 )
-def test_what_rest_gives_is_refused_by_the_same_rules(prices, answer, reason):
+def test_prices_from_rest_are_refused_by_the_same_rules(prices, answer, reason):
     prices.confirm([answer], 0.0)
     settle(prices)
     assert prices.refused == {reason: 1}

@@ -65,7 +65,7 @@ def test_the_alerts_are_in_the_order_of_the_page():
     assert list(dict.fromkeys(found)) == CASES["needs"]
 
 
-def test_those_not_acknowledged_come_before_nearer_ones_and_the_newest_first_without_condors():
+def test_unacknowledged_alerts_come_before_nearer_ones_and_without_a_document_the_newest_first():
     done, late, new = (
         msgspec.convert(documents.alert(id=name, condorId="open today") | changes, AlertJson)
         for name, changes in (

@@ -1,7 +1,7 @@
 from condord.live.versioned import Versioned, common
 
 
-def test_what_came_after_an_event_is_found_the_newest_first():
+def test_changes_after_an_event_are_found_newest_first():
     held = Versioned()
     held.fill([("a", 1, "A"), ("b", 2, "B"), ("c", 3, "C")])
     held.put("b", 5, "B5", 5)

@@ -93,7 +93,7 @@ def test_a_condor_has_the_names_of_the_contract(document):
     assert [leg.keys() for leg in condor["valuation"]["legs"]] == [{"symbol", "unrealizedPl"}] * 4
 
 
-def test_what_is_unmatched_has_the_names_of_the_contract(document):
+def test_an_unmatched_entry_has_the_names_of_the_contract(document):
     assert [entry.keys() for entry in document["unmatched"]] == [UNMATCHED]
 
 

@@ -26,7 +26,7 @@ from .accounts import REPEATABLE
         ([], 0),
     ],
 )
-def test_what_is_left_has_the_profit_of_its_entries_and_a_share_of_shared_ones_to_the_cent(parts, total):
+def test_the_remaining_legs_have_the_profit_of_their_entries_and_a_share_of_shared_ones_to_the_cent(parts, total):
     assert left_pl(parts) == total
 
 

@@ -33,7 +33,7 @@ def test_dollars_are_exact_to_a_hundredth_of_a_cent(amount_e4):
     assert b"e" not in written
 
 
-def test_what_is_not_known_is_null():
+def test_an_unknown_value_is_null():
     assert dollars_or_none(None) is None
     assert dollars_or_none(15_000) == 1.5
     assert e4_or_none(None) is None

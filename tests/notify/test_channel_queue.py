@@ -4,7 +4,7 @@ from condord.notify.outbox import Outbox
 from tests.notify.builders import END_AT, NOW_AT, after, changes, channel, documents, transition
 
 
-class Bench:
+class Harness:
     """An outbox with one webhook, at a time that the test sets."""
 
     def __init__(self, *channels):
@@ -43,95 +43,95 @@ class Bench:
 
 
 def test_a_message_is_sent_once_and_at_once():
-    bench = Bench()
-    bench.add(transition())
-    assert bench.sent() == [("firing", "half")]
-    assert bench.sent() is None
-    assert bench.count("delivered") == 1
+    harness = Harness()
+    harness.add(transition())
+    assert harness.sent() == [("firing", "half")]
+    assert harness.sent() is None
+    assert harness.count("delivered") == 1
 
 
 def test_a_failed_message_is_tried_again_after_growing_delays_with_its_id():
-    bench = Bench()
-    bench.add(transition())
+    harness = Harness()
+    harness.add(transition())
     ids, waits = set(), []
     for _ in range(6):
-        ids.add(bench.fail().messages[0].id)
-        waits.append(bench.next().seconds)
-        bench.seconds += waits[-1]
+        ids.add(harness.fail().messages[0].id)
+        waits.append(harness.next().seconds)
+        harness.seconds += waits[-1]
     assert waits == [5, 30, 120, 600, 1800, 1800]
     assert len(ids) == 1
-    assert bench.count("failed") == 6
+    assert harness.count("failed") == 6
 
 
 def test_a_message_is_given_up_at_the_end_of_the_session():
-    bench = Bench()
-    bench.add(transition())
-    bench.fail()
-    bench.seconds = (END_AT - NOW_AT).total_seconds()
-    assert bench.sent() is None
-    assert bench.count("expired") == 1
+    harness = Harness()
+    harness.add(transition())
+    harness.fail()
+    harness.seconds = (END_AT - NOW_AT).total_seconds()
+    assert harness.sent() is None
+    assert harness.count("expired") == 1
 
 
 def test_a_resolution_waits_behind_its_firing_and_has_it_tried_at_once():
-    bench = Bench()
-    bench.add(transition())
-    bench.fail()
-    bench.seconds = 1
-    bench.add(transition("resolved"))
-    assert [each.kind for each in bench.fail().messages] == ["firing"]
-    assert bench.next().seconds == 30
-    bench.seconds += 30
-    assert bench.sent() == [("firing", "half")]
-    assert bench.sent() == [("resolved", "half")]
+    harness = Harness()
+    harness.add(transition())
+    harness.fail()
+    harness.seconds = 1
+    harness.add(transition("resolved"))
+    assert [each.kind for each in harness.fail().messages] == ["firing"]
+    assert harness.next().seconds == 30
+    harness.seconds += 30
+    assert harness.sent() == [("firing", "half")]
+    assert harness.sent() == [("resolved", "half")]
 
 
 def test_waiting_messages_are_tried_at_once_when_the_channel_works_again():
-    bench = Bench()
-    bench.add(transition(name="one"), transition(name="two"))
-    bench.fail()
-    bench.fail()
-    bench.seconds = 1
-    bench.add(transition(name="three"))
-    assert [bench.sent() for _ in range(4)] == [[("firing", name)] for name in ("three", "one", "two")] + [None]
+    harness = Harness()
+    harness.add(transition(name="one"), transition(name="two"))
+    harness.fail()
+    harness.fail()
+    harness.seconds = 1
+    harness.add(transition(name="three"))
+    assert [harness.sent() for _ in range(4)] == [[("firing", name)] for name in ("three", "one", "two")] + [None]
 
 
 def test_a_refused_message_is_not_tried_again_whenever_another_one_is_sent():
-    bench = Bench()
-    bench.add(transition(name="refused"))
-    bench.fail(is_down=False)
-    bench.add(transition(name="other"))
-    assert bench.sent() == [("firing", "other")]
-    assert bench.sent() == 5
+    harness = Harness()
+    harness.add(transition(name="refused"))
+    harness.fail(is_down=False)
+    harness.add(transition(name="other"))
+    assert harness.sent() == [("firing", "other")]
+    assert harness.sent() == 5
 
 
 def test_critical_messages_are_sent_first():
-    bench = Bench()
-    bench.add(transition(name="first"), transition(name="worst", severity="critical"))
-    assert bench.sent() == [("firing", "worst")]
-    assert bench.sent() == [("firing", "first")]
+    harness = Harness()
+    harness.add(transition(name="first"), transition(name="worst", severity="critical"))
+    assert harness.sent() == [("firing", "worst")]
+    assert harness.sent() == [("firing", "first")]
 
 
 def test_a_channel_that_is_gone_is_disabled_until_it_changes_and_keeps_its_messages():
-    bench = Bench()
-    bench.add(transition())
-    bench.fail(is_gone=True)
-    bench.seconds = 3600
-    assert bench.sent() is None
-    assert bench.outbox.queues["hook"].is_disabled
-    bench.outbox.set_channels([channel(min_severity="info")], bench.now_at)
-    assert bench.sent() is None
-    bench.outbox.set_channels([channel(min_severity="info", url="https://hooks.example/new")], bench.now_at)
-    assert not bench.outbox.queues["hook"].is_disabled
-    assert bench.sent() == [("firing", "half")]
+    harness = Harness()
+    harness.add(transition())
+    harness.fail(is_gone=True)
+    harness.seconds = 3600
+    assert harness.sent() is None
+    assert harness.outbox.queues["hook"].is_disabled
+    harness.outbox.set_channels([channel(min_severity="info")], harness.now_at)
+    assert harness.sent() is None
+    harness.outbox.set_channels([channel(min_severity="info", url="https://hooks.example/new")], harness.now_at)
+    assert not harness.outbox.queues["hook"].is_disabled
+    assert harness.sent() == [("firing", "half")]
 
 
 def test_too_many_messages_are_bounded_by_dropping_the_oldest_of_the_least_severe(monkeypatch):
     monkeypatch.setattr(channel_queue, "MAX_WAITING", 3)
-    bench = Bench()
-    bench.add(transition(name="worst", severity="critical"), transition(name="old"))
-    bench.add(transition(name="least", severity="info"), transition(name="new"), transition(name="newest"))
-    assert bench.count("dropped") == 2
-    assert [each.alert_id.partition(":")[0] for each in bench.outbox.queues["hook"].messages] == [
+    harness = Harness()
+    harness.add(transition(name="worst", severity="critical"), transition(name="old"))
+    harness.add(transition(name="least", severity="info"), transition(name="new"), transition(name="newest"))
+    assert harness.count("dropped") == 2
+    assert [each.alert_id.partition(":")[0] for each in harness.outbox.queues["hook"].messages] == [
         "worst",
         "new",
         "newest",
@@ -139,44 +139,44 @@ def test_too_many_messages_are_bounded_by_dropping_the_oldest_of_the_least_sever
 
 
 def test_a_due_time_from_a_clock_that_was_set_back_is_bounded():
-    bench = Bench()
-    bench.add(transition())
-    bench.fail()
-    (message,) = bench.outbox.queues["hook"].messages
-    other = Bench()
+    harness = Harness()
+    harness.add(transition())
+    harness.fail()
+    (message,) = harness.outbox.queues["hook"].messages
+    other = Harness()
     other.seconds = -7200
     other.outbox.load("account", [message], other.now_at)
     assert other.sent() == 5
 
 
 def test_edits_have_only_the_latest_change_of_each_message():
-    bench = Bench()
-    bench.add(transition())
-    bench.fail()
+    harness = Harness()
+    harness.add(transition())
+    harness.fail()
     edits = Edits()
-    (message,) = bench.outbox.queues["hook"].messages
+    (message,) = harness.outbox.queues["hook"].messages
     edits.put(message)
     edits.remove(message.key)
     assert edits.take() == ((), (message.key,))
     assert edits.take() == ((), ())
-    put, removed = bench.outbox.take_edits()
+    put, removed = harness.outbox.take_edits()
     assert ([each.attempts for each in put], removed) == ([1], ())
 
 
 def test_a_message_that_is_restored_twice_waits_once():
-    bench = Bench()
-    bench.add(transition())
-    (message,) = bench.outbox.queues["hook"].messages
-    bench.outbox.join([message], bench.now_at)
-    assert len(bench.outbox.queues["hook"]) == 1
+    harness = Harness()
+    harness.add(transition())
+    (message,) = harness.outbox.queues["hook"].messages
+    harness.outbox.join([message], harness.now_at)
+    assert len(harness.outbox.queues["hook"]) == 1
 
 
 def test_a_message_that_expired_while_it_was_sent_is_not_kept_after_a_failure():
-    bench = Bench()
-    bench.add(transition())
-    found = bench.next()
-    bench.seconds = (END_AT - NOW_AT).total_seconds()
-    assert bench.next() == Pause(seconds=None)
-    bench.outbox.failed(found, bench.now_at, is_down=True, is_gone=False)
-    bench.outbox.delivered(found, bench.now_at)
-    assert len(bench.outbox.queues["hook"]) == 0
+    harness = Harness()
+    harness.add(transition())
+    found = harness.next()
+    harness.seconds = (END_AT - NOW_AT).total_seconds()
+    assert harness.next() == Pause(seconds=None)
+    harness.outbox.failed(found, harness.now_at, is_down=True, is_gone=False)
+    harness.outbox.delivered(found, harness.now_at)
+    assert len(harness.outbox.queues["hook"]) == 0

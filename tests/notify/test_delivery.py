@@ -40,7 +40,7 @@ START = 1000.0
 KILLED = """
 import asyncio, os, pathlib, signal, sys
 from tests.notify.builders import transition
-from tests.notify.test_delivery import Bench
+from tests.notify.test_delivery import Harness
 from tests.virtualtime import run, settle
 
 class Killed:
@@ -49,9 +49,9 @@ class Killed:
         os.kill(os.getpid(), signal.SIGKILL)
 
 async def main():
-    async with Bench(path=pathlib.Path(sys.argv[1])) as bench:
-        bench.delivery._senders = Killed()
-        await bench.add(transition())
+    async with Harness(path=pathlib.Path(sys.argv[1])) as harness:
+        harness.delivery._senders = Killed()
+        await harness.add(transition())
         await settle(10)
 
 run(main())
@@ -91,7 +91,7 @@ class FakeSenders:
         return outcome
 
 
-class Bench:
+class Harness:
     """A delivery that runs, with fake senders and the loop's clock."""
 
     def __init__(self, *channels, path=None, copy=keep_none, handed_over=None, **given):
@@ -126,32 +126,32 @@ class Bench:
 
 def test_a_transition_is_sent_once_to_each_channel_and_counted():
     async def main():
-        async with Bench(channel(), channel("phone", "apprise", min_severity="critical")) as bench:
-            await bench.add(transition(), transition(name="worst", severity="critical"))
-            await until(lambda: len(bench.ids()) == 2 and bench.senders.sent["phone"])
+        async with Harness(channel(), channel("phone", "apprise", min_severity="critical")) as harness:
+            await harness.add(transition(), transition(name="worst", severity="critical"))
+            await until(lambda: len(harness.ids()) == 2 and harness.senders.sent["phone"])
             await settle()
-            assert bench.senders.sent["phone"][0].title == "condord SPY: critical"
-            found = {key: count for key, count in bench.delivery.counts.items() if count}
+            assert harness.senders.sent["phone"][0].title == "condord SPY: critical"
+            found = {key: count for key, count in harness.delivery.counts.items() if count}
             assert found == {("hook", "delivered"): 2, ("phone", "delivered"): 1}
-            assert len(bench.delivery.counts) == 2 * len(get_args(Result))
+            assert len(harness.delivery.counts) == 2 * len(get_args(Result))
             await asyncio.sleep(3600)
-            assert len(bench.ids()) == 2
-        assert bench.senders.is_stopped
+            assert len(harness.ids()) == 2
+        assert harness.senders.is_stopped
 
     run(main())
 
 
 def test_retries_keep_their_id_and_their_times():
     async def main():
-        async with Bench() as bench:
-            bench.senders.outcomes["hook"] = [DOWN] * 6
-            await bench.add(transition())
+        async with Harness() as harness:
+            harness.senders.outcomes["hook"] = [DOWN] * 6
+            await harness.add(transition())
             await asyncio.sleep(6000)
-            assert len(set(bench.ids())) == 1
-            times = bench.senders.times["hook"]
+            assert len(set(harness.ids())) == 1
+            times = harness.senders.times["hook"]
             waits = [round(later - earlier) for earlier, later in itertools.pairwise(times)]
             assert waits == [5, 30, 120, 600, 1800, 1800]
-            (shown,) = bench.delivery.channels()
+            (shown,) = harness.delivery.channels()
             assert (shown.last_error, shown.waiting, shown.disabled) == (None, 0, False)
             assert shown.last_delivery_at is not None
 
@@ -160,25 +160,25 @@ def test_retries_keep_their_id_and_their_times():
 
 def test_a_message_is_given_up_at_the_end_of_the_session_and_the_error_is_shown():
     async def main():
-        async with Bench() as bench:
-            bench.senders.outcomes["hook"] = [DOWN] * 100
-            await bench.add(transition())
+        async with Harness() as harness:
+            harness.senders.outcomes["hook"] = [DOWN] * 100
+            await harness.add(transition())
             await settle()
-            (shown,) = bench.delivery.channels()
+            (shown,) = harness.delivery.channels()
             assert (shown.last_error, shown.waiting) == ("HTTP 503 Service Unavailable", 1)
             await asyncio.sleep((END_AT - NOW_AT).total_seconds() + 60)
-            assert bench.delivery.counts["hook", "expired"] == 1
-            assert bench.delivery.channels()[0].waiting == 0
+            assert harness.delivery.counts["hook", "expired"] == 1
+            assert harness.delivery.channels()[0].waiting == 0
 
     run(main())
 
 
 def test_a_channel_gets_at_most_10_messages_a_second():
     async def main():
-        async with Bench() as bench:
-            await bench.add(*(transition(name=f"rule-{number}") for number in range(30)))
-            await until(lambda: len(bench.ids()) == 30)
-            times = bench.senders.times["hook"]
+        async with Harness() as harness:
+            await harness.add(*(transition(name=f"rule-{number}") for number in range(30)))
+            await until(lambda: len(harness.ids()) == 30)
+            times = harness.senders.times["hook"]
             assert times[0] == 0
             assert all(times[number + 10] - times[number] >= 1 for number in range(20))
             assert times[-1] < 4
@@ -188,27 +188,27 @@ def test_a_channel_gets_at_most_10_messages_a_second():
 
 def test_a_slow_channel_delays_no_other_and_no_alert():
     async def main():
-        async with Bench(channel("slow"), channel()) as bench:
-            bench.senders.blocked["slow"] = released = threading.Event()
-            await bench.add(transition())
-            await bench.add(transition(name="next"))
-            await until(lambda: len(bench.ids()) == 1)
+        async with Harness(channel("slow"), channel()) as harness:
+            harness.senders.blocked["slow"] = released = threading.Event()
+            await harness.add(transition())
+            await harness.add(transition(name="next"))
+            await until(lambda: len(harness.ids()) == 1)
             released.set()
-            await until(lambda: len(bench.ids("slow")) == 2 and len(bench.ids()) == 2)
+            await until(lambda: len(harness.ids("slow")) == 2 and len(harness.ids()) == 2)
 
     run(main())
 
 
 def test_a_call_that_hangs_is_abandoned():
     async def main():
-        async with Bench(send_seconds=0.05) as bench:
-            bench.senders.blocked["hook"] = released = threading.Event()
-            await bench.add(transition())
+        async with Harness(send_seconds=0.05) as harness:
+            harness.senders.blocked["hook"] = released = threading.Event()
+            await harness.add(transition())
             for _ in range(6000):
-                if bench.delivery.channels()[0].last_error is not None:
+                if harness.delivery.channels()[0].last_error is not None:
                     break
                 await asyncio.sleep(0.01)
-            assert bench.delivery.channels()[0].last_error == "It did not answer in time."
+            assert harness.delivery.channels()[0].last_error == "It did not answer in time."
             released.set()
 
     asyncio.run(main())
@@ -216,12 +216,12 @@ def test_a_call_that_hangs_is_abandoned():
 
 def test_a_bug_in_a_sender_ends_no_task_and_its_text_is_not_logged(caplog):
     async def main():
-        async with Bench() as bench:
-            bench.senders.outcomes["hook"] = [RuntimeError("https://hooks.example/path-secret")]
-            await bench.add(transition())
+        async with Harness() as harness:
+            harness.senders.outcomes["hook"] = [RuntimeError("https://hooks.example/path-secret")]
+            await harness.add(transition())
             await asyncio.sleep(10)
-            assert len(bench.ids()) == 2
-            assert bench.delivery.counts["hook", "delivered"] == 1
+            assert len(harness.ids()) == 2
+            assert harness.delivery.counts["hook", "delivered"] == 1
 
     caplog.set_level(logging.DEBUG)
     run(main())
@@ -231,16 +231,16 @@ def test_a_bug_in_a_sender_ends_no_task_and_its_text_is_not_logged(caplog):
 
 def test_a_channel_is_disabled_by_410_until_it_changes():
     async def main():
-        async with Bench() as bench:
-            bench.senders.outcomes["hook"] = [GONE]
-            await bench.add(transition())
+        async with Harness() as harness:
+            harness.senders.outcomes["hook"] = [GONE]
+            await harness.add(transition())
             await asyncio.sleep(3600)
-            assert bench.delivery.channels()[0].disabled
-            assert len(bench.ids()) == 1
-            bench.delivery.set_channels([channel(url="https://hooks.example/new")])
-            await until(lambda: len(bench.ids()) == 2)
+            assert harness.delivery.channels()[0].disabled
+            assert len(harness.ids()) == 1
+            harness.delivery.set_channels([channel(url="https://hooks.example/new")])
+            await until(lambda: len(harness.ids()) == 2)
             await settle()
-            assert not bench.delivery.channels()[0].disabled
+            assert not harness.delivery.channels()[0].disabled
 
     run(main())
 
@@ -252,13 +252,13 @@ def test_adding_returns_whether_another_ingester_would_have_the_messages():
         return answers.pop(0)
 
     async def main():
-        async with Bench(copy=copy) as bench:
-            bench.senders.blocked["hook"] = released = threading.Event()
-            assert not await bench.add(transition())
-            assert await bench.add()
+        async with Harness(copy=copy) as harness:
+            harness.senders.blocked["hook"] = released = threading.Event()
+            assert not await harness.add(transition())
+            assert await harness.add()
             released.set()
-        async with Bench() as bench:
-            assert not await bench.add(transition())
+        async with Harness() as harness:
+            assert not await harness.add(transition())
 
     run(main())
 
@@ -273,15 +273,15 @@ def test_a_channel_stays_disabled_for_the_next_ingester_until_it_changes_but_not
         return True
 
     async def is_disabled(**given):
-        async with Bench(*given.pop("channels", ()), path=path, **given) as bench:
+        async with Harness(*given.pop("channels", ()), path=path, **given) as harness:
             await settle()
-            return bench.delivery.channels()[0].disabled
+            return harness.delivery.channels()[0].disabled
 
     async def main():
-        async with Bench(path=path, copy=copy) as bench:
-            bench.senders.outcomes["hook"] = [GONE]
-            await bench.add(transition())
-            await until(lambda: bench.delivery.channels()[0].disabled)
+        async with Harness(path=path, copy=copy) as harness:
+            harness.senders.outcomes["hook"] = [GONE]
+            await harness.add(transition())
+            await until(lambda: harness.delivery.channels()[0].disabled)
             await settle()
         assert b"hooks.example" not in copies[-1]
         assert await is_disabled(copy=copy, handed_over=decoded(copies[-1]))
@@ -293,69 +293,69 @@ def test_a_channel_stays_disabled_for_the_next_ingester_until_it_changes_but_not
 
 def test_a_channel_is_disabled_by_410_to_a_test_message_too():
     async def main():
-        async with Bench() as bench:
-            bench.senders.outcomes["hook"] = [GONE]
-            assert not (await bench.delivery.test("hook")).ok
-            assert bench.delivery.channels()[0].disabled
-            await bench.add(transition())
+        async with Harness() as harness:
+            harness.senders.outcomes["hook"] = [GONE]
+            assert not (await harness.delivery.test("hook")).ok
+            assert harness.delivery.channels()[0].disabled
+            await harness.add(transition())
             await asyncio.sleep(3600)
-            assert len(bench.senders.sent["hook"]) == 1
+            assert len(harness.senders.sent["hook"]) == 1
 
     run(main())
 
 
 def test_a_channel_that_changes_during_a_test_answered_410_stays_enabled():
     async def main():
-        async with Bench() as bench:
-            bench.senders.outcomes["hook"] = [GONE]
-            bench.senders.blocked["hook"] = released = threading.Event()
-            test = asyncio.create_task(bench.delivery.test("hook"))
+        async with Harness() as harness:
+            harness.senders.outcomes["hook"] = [GONE]
+            harness.senders.blocked["hook"] = released = threading.Event()
+            test = asyncio.create_task(harness.delivery.test("hook"))
             await settle(0)
-            bench.delivery.set_channels([channel(url="https://hooks.example/new")])
+            harness.delivery.set_channels([channel(url="https://hooks.example/new")])
             released.set()
             assert not (await test).ok
-            assert not bench.delivery.channels()[0].disabled
+            assert not harness.delivery.channels()[0].disabled
 
     run(main())
 
 
 def test_channels_are_added_and_removed_while_the_delivery_runs():
     async def main():
-        async with Bench() as bench:
-            bench.delivery.set_channels([])
+        async with Harness() as harness:
+            harness.delivery.set_channels([])
             await settle()
-            assert bench.delivery.channels() == []
-            bench.delivery.set_channels([channel(), channel("new")])
-            await bench.add(transition())
-            await until(lambda: bench.ids() and bench.ids("new"))
-            bench.delivery.set_channels([])
-            bench.delivery.set_channels([channel()])
-            await bench.add(transition("resolved"))
-            await until(lambda: len(bench.ids()) == 2)
+            assert harness.delivery.channels() == []
+            harness.delivery.set_channels([channel(), channel("new")])
+            await harness.add(transition())
+            await until(lambda: harness.ids() and harness.ids("new"))
+            harness.delivery.set_channels([])
+            harness.delivery.set_channels([channel()])
+            await harness.add(transition("resolved"))
+            await until(lambda: len(harness.ids()) == 2)
 
     run(main())
 
 
 def test_a_channel_that_is_removed_while_it_sends_loses_the_result():
     async def main():
-        async with Bench() as bench:
-            bench.senders.blocked["hook"] = released = threading.Event()
-            await bench.add(transition())
+        async with Harness() as harness:
+            harness.senders.blocked["hook"] = released = threading.Event()
+            await harness.add(transition())
             await settle(0)
-            bench.delivery.set_channels([])
+            harness.delivery.set_channels([])
             released.set()
             await asyncio.sleep(100)
-            assert bench.delivery.counts.get(("hook", "delivered"), 0) == 0
+            assert harness.delivery.counts.get(("hook", "delivered"), 0) == 0
 
     run(main())
 
 
 def test_quiet_hours_end_by_the_clock():
     async def main():
-        async with Bench(channel(quiet=QUIET)) as bench:
-            await bench.add(transition())
-            await until(bench.ids, within=2 * UNTIL_LOUD)
-            assert UNTIL_LOUD <= bench.senders.times["hook"][0] <= UNTIL_LOUD + 61
+        async with Harness(channel(quiet=QUIET)) as harness:
+            await harness.add(transition())
+            await until(harness.ids, within=2 * UNTIL_LOUD)
+            assert UNTIL_LOUD <= harness.senders.times["hook"][0] <= UNTIL_LOUD + 61
 
     run(main())
 
@@ -364,18 +364,18 @@ class TestRestarts:
     def test_after_a_crash_between_save_and_send_a_message_is_sent_with_the_same_id(self, tmp_path):
         async def main():
             path = tmp_path / "alerts.sqlite3"
-            async with Bench(path=path) as first:
+            async with Harness(path=path) as first:
                 first.senders.blocked["hook"] = released = threading.Event()
                 await first.add(transition())
                 assert not first.store.is_behind
             released.set()
-            async with Bench(path=path) as second:
+            async with Harness(path=path) as second:
                 assert second.records == (record(),)
                 await until(second.ids)
                 await settle(1)
                 first_ids = first.ids() or second.ids()
                 assert second.ids() == first_ids
-            async with Bench(path=path) as third:
+            async with Harness(path=path) as third:
                 await settle(1)
                 assert (third.records, third.ids()) == ((record(),), [])
 
@@ -389,7 +389,7 @@ class TestRestarts:
         assert killed.returncode == -signal.SIGKILL, killed.stderr
 
         async def main():
-            async with Bench(path=path) as second:
+            async with Harness(path=path) as second:
                 assert second.records == (record(),)
                 await until(second.ids)
                 await settle(1)
@@ -400,12 +400,12 @@ class TestRestarts:
     def test_a_retry_continues_after_a_restart_where_it_was(self, tmp_path):
         async def main():
             path = tmp_path / "alerts.sqlite3"
-            async with Bench(path=path) as first:
+            async with Harness(path=path) as first:
                 first.senders.outcomes["hook"] = [DOWN] * 2
                 await first.add(transition())
                 await until(lambda: len(first.ids()) == 2)
                 await settle()
-            async with Bench(path=path) as second:
+            async with Harness(path=path) as second:
                 second.senders.outcomes["hook"] = [DOWN]
                 await until(lambda: len(second.ids()) == 2)
                 first_time, second_time = second.senders.times["hook"]
@@ -418,22 +418,22 @@ class TestRestarts:
     def test_a_file_that_cannot_be_written_delays_nothing_and_is_written_later(self, tmp_path, monkeypatch):
         async def main():
             path = tmp_path / "alerts.sqlite3"
-            async with Bench(path=path) as bench:
-                write = bench.store._thread.file.write
+            async with Harness(path=path) as harness:
+                write = harness.store._thread.file.write
 
                 def failing(*_):
                     raise OSError(28, "No space left on device")
 
-                bench.store._thread.file.write = failing
-                bench.senders.outcomes["hook"] = [DOWN]
-                await bench.add(transition())
-                await until(bench.ids)
+                harness.store._thread.file.write = failing
+                harness.senders.outcomes["hook"] = [DOWN]
+                await harness.add(transition())
+                await until(harness.ids)
                 await settle(1)
-                assert ": No space left on device; " in bench.store.fault.text
-                bench.store._thread.file.write = write
+                assert ": No space left on device; " in harness.store.fault.text
+                harness.store._thread.file.write = write
                 await settle(2 * delivery_module.STORE_SECONDS)
-                assert bench.store.fault is None
-            async with Bench(path=path) as second:
+                assert harness.store.fault is None
+            async with Harness(path=path) as second:
                 assert second.records == (record(),)
 
         run(main())
@@ -441,25 +441,25 @@ class TestRestarts:
     def test_an_outbox_that_could_only_be_read_later_is_sent(self, tmp_path):
         async def main():
             path = tmp_path / "alerts.sqlite3"
-            async with Bench(path=path) as first:
+            async with Harness(path=path) as first:
                 first.senders.outcomes["hook"] = [DOWN]
                 await first.add(transition())
                 await until(first.ids)
                 await settle()
-            bench = Bench(path=path)
-            read, bench.store._thread.file.read = bench.store._thread.file.read, failing_read
-            async with bench:
-                assert bench.records == ()
-                bench.store._thread.file.read = read
+            harness = Harness(path=path)
+            read, harness.store._thread.file.read = harness.store._thread.file.read, failing_read
+            async with harness:
+                assert harness.records == ()
+                harness.store._thread.file.read = read
                 await asyncio.sleep(60)
-                assert bench.ids() == first.ids()
+                assert harness.ids() == first.ids()
 
         run(main())
 
     def test_a_channel_shows_its_last_delivery_and_error_until_the_next_attempt(self, tmp_path):
         async def main():
             path = tmp_path / "alerts.sqlite3"
-            async with Bench(path=path) as first:
+            async with Harness(path=path) as first:
                 await first.add(transition())
                 await until(first.ids)
                 first.senders.outcomes["hook"] = [DOWN] * 2
@@ -468,12 +468,12 @@ class TestRestarts:
                 await settle()
                 shown = first.delivery.channels()[0]
                 assert (shown.last_delivery_at, shown.last_error, shown.waiting) == (NOW_AT, DOWN.text, 1)
-            async with Bench(path=path) as second:
+            async with Harness(path=path) as second:
                 assert second.delivery.channels()[0] == shown
                 await until(second.ids)
                 await settle()
                 assert second.delivery.channels()[0].last_error is None
-            async with Bench(path=path) as third:
+            async with Harness(path=path) as third:
                 assert third.delivery.channels()[0] == second.delivery.channels()[0]
 
         run(main())
@@ -481,10 +481,10 @@ class TestRestarts:
     def test_the_error_of_a_test_message_survives_a_restart(self, tmp_path):
         async def main():
             path = tmp_path / "alerts.sqlite3"
-            async with Bench(path=path) as first:
+            async with Harness(path=path) as first:
                 first.senders.outcomes["hook"] = [DOWN]
                 assert not (await first.delivery.test("hook")).ok
-            async with Bench(path=path) as second:
+            async with Harness(path=path) as second:
                 assert second.delivery.channels()[0].last_error == DOWN.text
 
         run(main())
@@ -492,11 +492,11 @@ class TestRestarts:
     def test_a_removed_channel_leaves_no_state(self, tmp_path):
         async def main():
             path = tmp_path / "alerts.sqlite3"
-            async with Bench(channel(), channel("old"), path=path) as first:
+            async with Harness(channel(), channel("old"), path=path) as first:
                 await first.add(transition())
                 await until(lambda: first.ids() and first.ids("old"))
                 await settle()
-            async with Bench(path=path) as second:
+            async with Harness(path=path) as second:
                 await settle(1)
                 assert set(second.store.channels) == {"hook"}
 
@@ -504,14 +504,14 @@ class TestRestarts:
 
     def test_another_account_has_its_own_outbox(self, tmp_path):
         async def main():
-            async with Bench(path=tmp_path / "alerts.sqlite3") as bench:
-                bench.senders.outcomes["hook"] = [DOWN]
-                await bench.add(transition())
+            async with Harness(path=tmp_path / "alerts.sqlite3") as harness:
+                harness.senders.outcomes["hook"] = [DOWN]
+                await harness.add(transition())
                 await settle()
-                assert await bench.delivery.switch_to("other") == ()
-                assert bench.delivery.channels()[0].waiting == 0
-                assert await bench.delivery.switch_to("key") == (record(),)
-                await until(lambda: len(bench.ids()) == 2)
+                assert await harness.delivery.switch_to("other") == ()
+                assert harness.delivery.channels()[0].waiting == 0
+                assert await harness.delivery.switch_to("key") == (record(),)
+                await until(lambda: len(harness.ids()) == 2)
 
         run(main())
 
@@ -523,38 +523,38 @@ def failing_read(*_):
 class TestTest:
     def test_a_test_message_is_sent_at_once_while_other_messages_are_held_back(self):
         async def main():
-            async with Bench(channel(quiet=QUIET), channel("phone", "apprise")) as bench:
-                answer = await bench.delivery.test("hook")
+            async with Harness(channel(quiet=QUIET), channel("phone", "apprise")) as harness:
+                answer = await harness.delivery.test("hook")
                 assert (answer.ok, answer.status, answer.text) == (True, 200, "HTTP 200 OK")
-                assert b"condord.test" in bench.senders.sent["hook"][0].body
-                bench.senders.outcomes["phone"] = [DOWN]
-                answer = await bench.delivery.test("phone")
+                assert b"condord.test" in harness.senders.sent["hook"][0].body
+                harness.senders.outcomes["phone"] = [DOWN]
+                answer = await harness.delivery.test("phone")
                 assert (answer.ok, answer.status) == (False, 503)
-                assert bench.senders.sent["phone"][0].title == "condord: test"
-                assert bench.delivery.channels()[1].last_error == DOWN.text
-                assert await bench.delivery.test("unknown") is None
+                assert harness.senders.sent["phone"][0].title == "condord: test"
+                assert harness.delivery.channels()[1].last_error == DOWN.text
+                assert await harness.delivery.test("unknown") is None
 
         run(main())
 
     def test_a_channel_is_tested_at_most_once_in_10_seconds(self):
         async def main():
-            async with Bench() as bench:
-                assert (await bench.delivery.test("hook")).ok
-                assert not (await bench.delivery.test("hook")).ok
+            async with Harness() as harness:
+                assert (await harness.delivery.test("hook")).ok
+                assert not (await harness.delivery.test("hook")).ok
                 await asyncio.sleep(10)
-                assert (await bench.delivery.test("hook")).ok
-                assert len(bench.ids()) == 2
+                assert (await harness.delivery.test("hook")).ok
+                assert len(harness.ids()) == 2
 
         run(main())
 
 
 def test_no_log_line_and_no_shown_state_has_a_url(caplog):
     async def main():
-        async with Bench() as bench:
-            bench.senders.outcomes["hook"] = [DOWN, SENT]
-            await bench.add(transition())
+        async with Harness() as harness:
+            harness.senders.outcomes["hook"] = [DOWN, SENT]
+            await harness.add(transition())
             await asyncio.sleep(10)
-            assert "hooks.example" not in repr(bench.delivery.channels())
+            assert "hooks.example" not in repr(harness.delivery.channels())
 
     caplog.set_level(logging.DEBUG)
     run(main())

@@ -15,7 +15,7 @@ from condord.notify.channel_queue import Batch, Pause
 from condord.notify.messages import Message, note
 from condord.notify.outbox import Outbox
 from tests.notify.builders import END_AT, NOW_AT, after, changes, channel, documents, record, transition
-from tests.notify.test_channel_queue import Bench
+from tests.notify.test_channel_queue import Harness
 
 QUIET = ChannelQuietHours(begin=dt.time(15, 0), end=dt.time(17, 0), zone=ZoneInfo("UTC"))
 UNTIL_LOUD = (dt.datetime(2026, 11, 20, 17, tzinfo=dt.UTC) - NOW_AT).total_seconds()
@@ -27,219 +27,219 @@ def phone(**given):
 
 class TestChannels:
     def test_a_channel_gets_alerts_that_reach_its_severity_or_name_it(self):
-        bench = Bench(
+        harness = Harness(
             channel("warnings"), channel("all", min_severity="info"), channel("worst", min_severity="critical")
         )
-        bench.add(
+        harness.add(
             transition(name="info", severity="info"), transition(name="named", severity="info", notify=("worst",))
         )
-        assert bench.sent("warnings") is None
-        assert bench.sent("all") == [("firing", "info")]
-        assert bench.sent("all") is None
-        assert bench.sent("worst") == [("firing", "named")]
+        assert harness.sent("warnings") is None
+        assert harness.sent("all") == [("firing", "info")]
+        assert harness.sent("all") is None
+        assert harness.sent("worst") == [("firing", "named")]
 
     def test_a_resolution_goes_to_every_channel_whose_severity_the_firing_or_a_repeat_reached(self):
-        bench = Bench(channel("warnings"), channel("all", min_severity="info"))
-        bench.add(
+        harness = Harness(channel("warnings"), channel("all", min_severity="info"))
+        harness.add(
             transition("resolved", severity="info", highest="warning"),
             transition("repeat", "calmer", severity="info", highest="warning", repeats=1),
         )
-        assert bench.sent("warnings") == [("resolved", "half")]
-        assert bench.sent("warnings") is None
-        assert [bench.sent("all"), bench.sent("all")] == [[("resolved", "half")], [("repeat", "calmer")]]
+        assert harness.sent("warnings") == [("resolved", "half")]
+        assert harness.sent("warnings") is None
+        assert [harness.sent("all"), harness.sent("all")] == [[("resolved", "half")], [("repeat", "calmer")]]
 
     def test_nothing_is_sent_before_it_is_stored(self):
-        bench = Bench()
+        harness = Harness()
         changed = changes(transition())
-        keys = bench.outbox.add(changed, documents(changed), now_at=NOW_AT, expires_at=lambda _: END_AT)
-        assert bench.sent() is None
-        bench.outbox.release(keys)
-        assert bench.sent() == [("firing", "half")]
+        keys = harness.outbox.add(changed, documents(changed), now_at=NOW_AT, expires_at=lambda _: END_AT)
+        assert harness.sent() is None
+        harness.outbox.release(keys)
+        assert harness.sent() == [("firing", "half")]
 
     def test_messages_for_a_removed_channel_are_dropped(self):
-        bench = Bench()
-        bench.add(transition())
-        bench.outbox.take_edits()
-        bench.outbox.set_channels([], NOW_AT)
-        assert bench.outbox.take_edits()[0] == ()
-        assert bench.count("dropped") == 1
-        assert bench.sent() is None
-        bench.outbox.delivered(Batch(channel=channel(), messages=()), NOW_AT)
-        bench.outbox.failed(Batch(channel=channel(), messages=()), NOW_AT, is_down=True, is_gone=True)
+        harness = Harness()
+        harness.add(transition())
+        harness.outbox.take_edits()
+        harness.outbox.set_channels([], NOW_AT)
+        assert harness.outbox.take_edits()[0] == ()
+        assert harness.count("dropped") == 1
+        assert harness.sent() is None
+        harness.outbox.delivered(Batch(channel=channel(), messages=()), NOW_AT)
+        harness.outbox.failed(Batch(channel=channel(), messages=()), NOW_AT, is_down=True, is_gone=True)
 
     def test_stored_messages_of_unknown_channels_are_removed(self):
-        bench = Bench()
-        bench.add(transition())
-        put, _ = bench.outbox.take_edits()
+        harness = Harness()
+        harness.add(transition())
+        put, _ = harness.outbox.take_edits()
         other = Outbox("account")
         other.load("account", put, NOW_AT)
         assert other.take_edits() == ((), (put[0].key,))
 
     def test_the_same_transition_is_added_once(self):
-        bench = Bench()
-        bench.add(transition())
-        bench.add(transition())
-        assert bench.sent() == [("firing", "half")]
-        assert bench.sent() is None
+        harness = Harness()
+        harness.add(transition())
+        harness.add(transition())
+        assert harness.sent() == [("firing", "half")]
+        assert harness.sent() is None
 
 
 class TestJoining:
     def test_apprise_joins_alerts_of_one_underlying_within_10_seconds(self):
-        bench = Bench(phone())
-        bench.add(transition(name="one"))
-        bench.seconds = 9
-        bench.add(transition(name="two"), transition(name="other", underlying="QQQ"))
-        assert bench.sent("phone") == 1
-        bench.seconds = 10
-        bench.add(transition(name="late"))
-        assert bench.sent("phone") == [("firing", "one"), ("firing", "two")]
-        bench.seconds = 19
-        assert bench.sent("phone") == [("firing", "other")]
-        bench.seconds = 20
-        assert bench.sent("phone") == [("firing", "late")]
+        harness = Harness(phone())
+        harness.add(transition(name="one"))
+        harness.seconds = 9
+        harness.add(transition(name="two"), transition(name="other", underlying="QQQ"))
+        assert harness.sent("phone") == 1
+        harness.seconds = 10
+        harness.add(transition(name="late"))
+        assert harness.sent("phone") == [("firing", "one"), ("firing", "two")]
+        harness.seconds = 19
+        assert harness.sent("phone") == [("firing", "other")]
+        harness.seconds = 20
+        assert harness.sent("phone") == [("firing", "late")]
 
     def test_critical_alerts_and_alerts_of_the_account_leave_at_once(self):
-        bench = Bench(phone())
-        bench.add(transition(name="one"), transition(name="worst", severity="critical"))
-        bench.add(transition(name="account", underlying=None))
-        assert bench.sent("phone") == [("firing", "worst")]
-        assert bench.sent("phone") == [("firing", "account")]
-        assert bench.sent("phone") == 10
+        harness = Harness(phone())
+        harness.add(transition(name="one"), transition(name="worst", severity="critical"))
+        harness.add(transition(name="account", underlying=None))
+        assert harness.sent("phone") == [("firing", "worst")]
+        assert harness.sent("phone") == [("firing", "account")]
+        assert harness.sent("phone") == 10
 
     def test_critical_alerts_of_one_evaluation_and_underlying_leave_together_and_at_once(self):
-        bench = Bench(phone(), channel())
-        bench.add(
+        harness = Harness(phone(), channel())
+        harness.add(
             transition("ended", name="stop", severity="critical"),
             transition("ended", name="risk", severity="critical"),
             transition("ended", name="other", severity="critical", underlying="QQQ"),
             transition("ended", name="account", severity="critical", underlying=None),
         )
-        bench.add(transition(name="late", severity="critical"))
-        assert bench.sent("phone") == [("ended", "stop"), ("ended", "risk")]
-        assert [bench.sent("phone") for _ in range(3)] == [
+        harness.add(transition(name="late", severity="critical"))
+        assert harness.sent("phone") == [("ended", "stop"), ("ended", "risk")]
+        assert [harness.sent("phone") for _ in range(3)] == [
             [("ended", "other")],
             [("ended", "account")],
             [("firing", "late")],
         ]
-        assert len(bench.sent("hook")) == 1
+        assert len(harness.sent("hook")) == 1
 
     def test_alerts_that_hold_at_the_start_are_one_apprise_message(self):
-        bench = Bench(phone(), channel())
+        harness = Harness(phone(), channel())
         starts = [
             transition(name=f"rule-{number}", underlying=under, at_start=True, severity=severity)
             for number, (under, severity) in enumerate([("SPY", "warning"), ("QQQ", "critical"), (None, "info")])
         ]
-        bench.add(*starts)
-        found = bench.next("phone")
+        harness.add(*starts)
+        found = harness.next("phone")
         assert note(found.messages).title == "condord: 3 alerts, 1 critical"
-        assert len(bench.sent("phone")) == 3
-        assert len(bench.sent("hook")) == 1
+        assert len(harness.sent("phone")) == 3
+        assert len(harness.sent("hook")) == 1
 
     def test_a_critical_transition_keeps_its_place_among_others_of_its_alert(self):
-        bench = Bench(phone())
-        bench.add(transition())
-        bench.add(transition("resolved", severity="critical"))
-        bench.add(transition(serial=2))
-        bench.seconds = 10
-        assert [bench.sent("phone") for _ in range(3)] == [
+        harness = Harness(phone())
+        harness.add(transition())
+        harness.add(transition("resolved", severity="critical"))
+        harness.add(transition(serial=2))
+        harness.seconds = 10
+        assert [harness.sent("phone") for _ in range(3)] == [
             [("firing", "half")],
             [("resolved", "half")],
             [("firing", "half")],
         ]
 
     def test_a_firing_and_its_resolution_in_one_message_do_not_block_each_other(self):
-        bench = Bench(phone())
-        bench.add(transition())
-        bench.add(transition("resolved"))
-        bench.seconds = 10
-        assert bench.sent("phone") == [("firing", "half"), ("resolved", "half")]
+        harness = Harness(phone())
+        harness.add(transition())
+        harness.add(transition("resolved"))
+        harness.seconds = 10
+        assert harness.sent("phone") == [("firing", "half"), ("resolved", "half")]
 
     def test_a_message_just_before_its_expiry_does_not_wait_for_others(self):
-        bench = Bench(phone())
-        bench.seconds = (END_AT - NOW_AT).total_seconds() - 5
-        bench.add(transition())
-        assert bench.sent("phone") == 3
+        harness = Harness(phone())
+        harness.seconds = (END_AT - NOW_AT).total_seconds() - 5
+        harness.add(transition())
+        assert harness.sent("phone") == 3
 
     def test_a_failed_message_stays_joined(self):
-        bench = Bench(phone())
-        bench.add(transition(name="one"), transition(name="two"))
-        bench.seconds = 10
-        bench.fail(name="phone")
-        bench.seconds = 15
-        assert bench.sent("phone") == [("firing", "one"), ("firing", "two")]
+        harness = Harness(phone())
+        harness.add(transition(name="one"), transition(name="two"))
+        harness.seconds = 10
+        harness.fail(name="phone")
+        harness.seconds = 15
+        assert harness.sent("phone") == [("firing", "one"), ("firing", "two")]
 
 
 class TestQuietHours:
     def test_only_critical_messages_are_sent_in_quiet_hours(self):
-        bench = Bench(channel(quiet=QUIET))
-        bench.add(transition(), transition(name="worst", severity="critical"))
-        assert bench.sent() == [("firing", "worst")]
-        assert bench.sent() == UNTIL_LOUD
+        harness = Harness(channel(quiet=QUIET))
+        harness.add(transition(), transition(name="worst", severity="critical"))
+        assert harness.sent() == [("firing", "worst")]
+        assert harness.sent() == UNTIL_LOUD
 
     def test_after_quiet_hours_each_alert_that_still_fires_is_sent_once_and_the_rest_is_dropped(self):
-        bench = Bench(channel(quiet=QUIET))
-        bench.add(transition(name="fires"), transition(name="resolves"), transition(name="again"))
-        bench.add(transition("repeat", name="fires", repeats=1), transition("resolved", name="resolves"))
-        bench.add(transition("ended", name="earlier"), transition("resolved", name="again"))
-        bench.add(transition(name="again", serial=2))
-        bench.seconds = UNTIL_LOUD
-        assert [bench.sent() for _ in range(3)] == [[("firing", "fires")], [("firing", "again")], None]
-        assert bench.count("quiet") == 6
+        harness = Harness(channel(quiet=QUIET))
+        harness.add(transition(name="fires"), transition(name="resolves"), transition(name="again"))
+        harness.add(transition("repeat", name="fires", repeats=1), transition("resolved", name="resolves"))
+        harness.add(transition("ended", name="earlier"), transition("resolved", name="again"))
+        harness.add(transition(name="again", serial=2))
+        harness.seconds = UNTIL_LOUD
+        assert [harness.sent() for _ in range(3)] == [[("firing", "fires")], [("firing", "again")], None]
+        assert harness.count("quiet") == 6
 
     def test_after_quiet_hours_apprise_gets_all_alerts_in_one_message(self):
-        bench = Bench(phone(quiet=QUIET))
-        bench.add(transition(name="one"), transition(name="two", underlying="QQQ"))
-        bench.seconds = UNTIL_LOUD
-        assert bench.sent("phone") == [("firing", "one"), ("firing", "two")]
+        harness = Harness(phone(quiet=QUIET))
+        harness.add(transition(name="one"), transition(name="two", underlying="QQQ"))
+        harness.seconds = UNTIL_LOUD
+        assert harness.sent("phone") == [("firing", "one"), ("firing", "two")]
 
     def test_an_alert_that_repeated_in_quiet_hours_is_sent_once_after_them(self):
-        bench = Bench(channel(quiet=QUIET))
-        bench.add(transition("repeat", repeats=1), transition("repeat", repeats=2))
-        bench.seconds = UNTIL_LOUD
-        message = bench.next().messages[0]
+        harness = Harness(channel(quiet=QUIET))
+        harness.add(transition("repeat", repeats=1), transition("repeat", repeats=2))
+        harness.seconds = UNTIL_LOUD
+        message = harness.next().messages[0]
         assert '"repeat":2' in message.data
-        assert bench.sent() == [("repeat", "half")]
-        assert bench.sent() is None
+        assert harness.sent() == [("repeat", "half")]
+        assert harness.sent() is None
 
     def test_an_alert_that_vanished_without_a_transition_is_not_sent(self):
-        bench = Bench(channel(quiet=QUIET))
-        bench.add(transition())
+        harness = Harness(channel(quiet=QUIET))
+        harness.add(transition())
         gone = msgspec.structs.replace(changes(), records=(record(state="inactive"),))
-        bench.outbox.add(gone, [], now_at=NOW_AT, expires_at=lambda _: END_AT)
-        bench.seconds = UNTIL_LOUD
-        assert bench.sent() is None
+        harness.outbox.add(gone, [], now_at=NOW_AT, expires_at=lambda _: END_AT)
+        harness.seconds = UNTIL_LOUD
+        assert harness.sent() is None
 
     def test_a_retry_that_comes_due_in_quiet_hours_waits_for_their_end(self):
         late = msgspec.structs.replace(QUIET, begin=dt.time(15, 32))
-        bench = Bench(channel(quiet=late))
-        bench.add(transition(name="fires"), transition(name="over"))
-        bench.fail()
-        bench.fail()
-        bench.seconds = 6
-        bench.fail()
-        bench.add(transition("resolved", name="over"))
-        bench.fail()
-        bench.seconds = 120
-        assert bench.sent() == UNTIL_LOUD - 120
-        bench.seconds = UNTIL_LOUD
-        assert bench.sent() == [("firing", "fires")]
-        assert bench.sent() is None
+        harness = Harness(channel(quiet=late))
+        harness.add(transition(name="fires"), transition(name="over"))
+        harness.fail()
+        harness.fail()
+        harness.seconds = 6
+        harness.fail()
+        harness.add(transition("resolved", name="over"))
+        harness.fail()
+        harness.seconds = 120
+        assert harness.sent() == UNTIL_LOUD - 120
+        harness.seconds = UNTIL_LOUD
+        assert harness.sent() == [("firing", "fires")]
+        assert harness.sent() is None
 
     def test_messages_held_back_in_quiet_hours_expire_only_after_their_end(self):
-        bench = Bench(channel(quiet=QUIET))
-        bench.add(transition())
-        bench.seconds = UNTIL_LOUD + 7 * 86_400
-        night = bench.outbox.next("hook", now_at=bench.now_at.replace(hour=16), expires_at=lambda _: END_AT)
+        harness = Harness(channel(quiet=QUIET))
+        harness.add(transition())
+        harness.seconds = UNTIL_LOUD + 7 * 86_400
+        night = harness.outbox.next("hook", now_at=harness.now_at.replace(hour=16), expires_at=lambda _: END_AT)
         assert isinstance(night, Pause)
-        late_at = bench.now_at + dt.timedelta(hours=3)
-        found = bench.outbox.next("hook", now_at=bench.now_at, expires_at=lambda _: late_at)
+        late_at = harness.now_at + dt.timedelta(hours=3)
+        found = harness.outbox.next("hook", now_at=harness.now_at, expires_at=lambda _: late_at)
         assert found.messages[0].expires_at == late_at
 
     def test_a_change_of_quiet_hours_applies_to_messages_held_back(self):
-        bench = Bench(channel(quiet=QUIET))
-        bench.add(transition())
-        bench.outbox.set_channels([channel()], NOW_AT)
-        assert bench.sent() == [("firing", "half")]
+        harness = Harness(channel(quiet=QUIET))
+        harness.add(transition())
+        harness.outbox.set_channels([channel()], NOW_AT)
+        assert harness.sent() == [("firing", "half")]
 
 
 class OutboxMachine(RuleBasedStateMachine):
@@ -361,9 +361,9 @@ TestOutboxMachine.settings = hypothesis.settings(stateful_step_count=30)
 def test_an_id_is_the_same_for_all_channels_and_after_a_restart(kind):
     ids = set()
     for _ in range(2):
-        bench = Bench(channel(kind=kind), channel("other", min_severity="info"))
-        bench.add(transition())
-        ids |= {message.id for queue in bench.outbox.queues.values() for message in queue.messages}
+        harness = Harness(channel(kind=kind), channel("other", min_severity="info"))
+        harness.add(transition())
+        ids |= {message.id for queue in harness.outbox.queues.values() for message in queue.messages}
     assert len(ids) == 1
 
 

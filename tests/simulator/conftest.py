@@ -34,7 +34,7 @@ class Response:
         return json.loads(self.body)
 
 
-class Bench:
+class Harness:
     """One simulation with clocks that the test sets, and its HTTP application."""
 
     def __init__(self, name="default", *, rate_limit=200, **entitlements):
@@ -105,10 +105,10 @@ class Bench:
 
 
 @pytest.fixture
-def make_bench():
-    return Bench
+def make_harness():
+    return Harness
 
 
 @pytest.fixture
-def bench():
-    return Bench()
+def harness():
+    return Harness()

@@ -16,9 +16,9 @@ def points(simulation):
 @pytest.fixture(scope="module")
 def found():
     """The simulation of the default scenario, and its points."""
-    from tests.simulator.conftest import Bench
+    from tests.simulator.conftest import Harness
 
-    simulation = Bench().simulation
+    simulation = Harness().simulation
     return simulation, points(simulation)
 
 
@@ -88,37 +88,37 @@ def test_the_points_begin_near_zero_and_lead_to_the_quotes_of_the_market(found):
         assert each.prices[-1] == pytest.approx(price, rel=0.002)
 
 
-def test_a_condor_that_is_no_longer_held_in_full_has_no_points(make_bench):
-    bench = make_bench("index")
-    before = [each.id for each in points(bench.simulation)]
+def test_a_condor_that_is_no_longer_held_in_full_has_no_points(make_harness):
+    harness = make_harness("index")
+    before = [each.id for each in points(harness.simulation)]
     assert len(before) == 3
-    account = bench.simulation.account
+    account = harness.simulation.account
     leg = next(symbol for symbol in account.holdings if symbol.startswith("XSP"))
     account.set_position(leg, 0)
-    assert [each.id for each in points(bench.simulation)] == [each for each in before if not each.startswith("XSP")]
+    assert [each.id for each in points(harness.simulation)] == [each for each in before if not each.startswith("XSP")]
 
 
 @pytest.mark.parametrize(("name", "count"), [("empty", 0), ("tested", 5), ("expiration-day", 5)])
-def test_other_scenarios_have_points_too(make_bench, name, count):
-    assert len(points(make_bench(name).simulation)) == count
+def test_other_scenarios_have_points_too(make_harness, name, count):
+    assert len(points(make_harness(name).simulation)) == count
 
 
-def test_the_past_is_served_by_an_admin_route(bench):
-    answer = bench.request("/simulator/past", headers={})
+def test_the_past_is_served_by_an_admin_route(harness):
+    answer = harness.request("/simulator/past", headers={})
     assert answer.status == 200
-    account = bench.request("/v2/account").json
+    account = harness.request("/v2/account").json
     assert answer.json["accountId"] == account["id"]
     condor = answer.json["condors"][0]
     assert set(condor) == {"id", "openedAt", "quantity", "credit", "seconds", "cents", "naturalCents", "prices"}
-    orders = bench.request("/v2/orders?status=closed&nested=true&limit=500").json
+    orders = harness.request("/v2/orders?status=closed&nested=true&limit=500").json
     assert dt.datetime.fromisoformat(condor["openedAt"]) in [
         dt.datetime.fromisoformat(order["filled_at"]) for order in orders if order["filled_at"]
     ]
 
 
-def test_a_condor_opened_after_the_start_has_no_points(bench):
-    before = len(points(bench.simulation))
+def test_a_condor_opened_after_the_start_has_no_points(harness):
+    before = len(points(harness.simulation))
     legs = {"SPY261218P00600000": 1, "SPY261218P00610000": -1, "SPY261218C00800000": -1, "SPY261218C00810000": 1}
-    bench.tick(60)
-    bench.post("positions", {"positions": [{"symbol": s, "qty": q} for s, q in legs.items()], "fill": True})
-    assert len(points(bench.simulation)) == before
+    harness.tick(60)
+    harness.post("positions", {"positions": [{"symbol": s, "qty": q} for s, q in legs.items()], "fill": True})
+    assert len(points(harness.simulation)) == before

@@ -29,7 +29,7 @@ class Listener:
             self.received += json.loads(output.body) if output.is_text else msgpack.unpackb(output.body)
 
 
-class StockFeedBench:
+class StockFeedHarness:
     """A feed with one listener, which subscribes to channels."""
 
     def __init__(self, *, is_msgpack=True, **channels):
@@ -50,15 +50,15 @@ class StockFeedBench:
 
 
 def test_without_a_connection_nothing_is_encoded_or_counted():
-    bench = StockFeedBench()
-    bench.feed.publish([QUOTE, TRADE, END], NOW)
-    assert bench.streams.stock_messages_sent == 0
+    harness = StockFeedHarness()
+    harness.feed.publish([QUOTE, TRADE, END], NOW)
+    assert harness.streams.stock_messages_sent == 0
 
 
 def test_each_event_goes_to_those_who_subscribed_to_its_channel():
-    assert StockFeedBench(quotes=["SPY"]).publish(QUOTE, OTHER, TRADE, END) == [("q", "SPY")]
-    assert StockFeedBench(trades=["SPY"]).publish(QUOTE, TRADE, END)[0] == ("t", "SPY")
-    assert StockFeedBench(bars=["SPY"], dailyBars=["SPY"], updatedBars=["SPY"]).publish(QUOTE, TRADE, END) == [
+    assert StockFeedHarness(quotes=["SPY"]).publish(QUOTE, OTHER, TRADE, END) == [("q", "SPY")]
+    assert StockFeedHarness(trades=["SPY"]).publish(QUOTE, TRADE, END)[0] == ("t", "SPY")
+    assert StockFeedHarness(bars=["SPY"], dailyBars=["SPY"], updatedBars=["SPY"]).publish(QUOTE, TRADE, END) == [
         ("b", "SPY"),
         ("d", "SPY"),
         ("u", "SPY"),
@@ -66,12 +66,12 @@ def test_each_event_goes_to_those_who_subscribed_to_its_channel():
 
 
 def test_a_subscription_to_all_symbols_brings_all():
-    assert StockFeedBench(quotes=["*"]).publish(QUOTE, OTHER) == [("q", "SPY"), ("q", "QQQ")]
+    assert StockFeedHarness(quotes=["*"]).publish(QUOTE, OTHER) == [("q", "SPY"), ("q", "QQQ")]
 
 
 def test_corrections_cancellations_bands_and_statuses_are_sent_now_and_then():
-    bench = StockFeedBench(trades=["SPY"], lulds=["SPY"], statuses=["SPY"])
-    types = [kind for kind, _ in bench.publish(*[TRADE] * 1000)]
+    harness = StockFeedHarness(trades=["SPY"], lulds=["SPY"], statuses=["SPY"])
+    types = [kind for kind, _ in harness.publish(*[TRADE] * 1000)]
     assert types.count("t") == 1000
     assert all(1 <= types.count(kind) < 60 for kind in "cxls")
 
@@ -81,52 +81,52 @@ def test_corrections_cancellations_bands_and_statuses_are_sent_now_and_then():
     [("crossed", 742.07, 742.02), ("zero-prices", 0, 0), ("null-price", None, 742.02), ("no-bid", 0, 742.02)],
 )
 def test_price_faults_of_the_stock_stream_alter_its_quotes(fault, bid, ask):
-    bench = StockFeedBench(quotes=["SPY"])
-    bench.faults.activate(fault, NOW, stream="stock")
-    bench.publish(QUOTE)
-    assert [bench.listener.received[0][key] for key in ("bp", "ap", "z")] == [bid, ask, "B"]
+    harness = StockFeedHarness(quotes=["SPY"])
+    harness.faults.activate(fault, NOW, stream="stock")
+    harness.publish(QUOTE)
+    assert [harness.listener.received[0][key] for key in ("bp", "ap", "z")] == [bid, ask, "B"]
 
 
 def test_a_fault_waits_for_a_quote_that_somebody_receives():
-    bench = StockFeedBench(quotes=["SPY"])
-    bench.faults.activate("silent-symbol", NOW, stream="stock", count=1)
-    assert bench.publish(OTHER) == []
-    assert bench.publish(QUOTE) == []
-    assert bench.publish(QUOTE) == [("q", "SPY")]
+    harness = StockFeedHarness(quotes=["SPY"])
+    harness.faults.activate("silent-symbol", NOW, stream="stock", count=1)
+    assert harness.publish(OTHER) == []
+    assert harness.publish(QUOTE) == []
+    assert harness.publish(QUOTE) == [("q", "SPY")]
 
 
 def test_faults_of_the_option_stream_leave_stocks_alone():
-    bench = StockFeedBench(quotes=["SPY"])
-    bench.faults.activate("crossed", NOW)
-    assert bench.publish(QUOTE) == [("q", "SPY")]
-    assert bench.listener.received[0]["bp"] == 742.01
+    harness = StockFeedHarness(quotes=["SPY"])
+    harness.faults.activate("crossed", NOW)
+    assert harness.publish(QUOTE) == [("q", "SPY")]
+    assert harness.listener.received[0]["bp"] == 742.01
 
 
 def test_message_faults_add_what_a_client_must_ignore():
-    bench = StockFeedBench(quotes=["SPY"])
-    inject = functools.partial(bench.faults.activate, now=NOW, stream="stock")
+    harness = StockFeedHarness(quotes=["SPY"])
+    inject = functools.partial(harness.faults.activate, now=NOW, stream="stock")
     inject("unknown-type")
     inject("unsubscribed-symbol")
-    assert bench.publish(QUOTE) == [("zz", "SPY"), ("q", "ZZZZ"), ("q", "SPY")]
+    assert harness.publish(QUOTE) == [("zz", "SPY"), ("q", "ZZZZ"), ("q", "SPY")]
     inject("other-messages")
-    assert sorted(kind for kind, _ in bench.publish(QUOTE)) == sorted("budcxlsq")
+    assert sorted(kind for kind, _ in harness.publish(QUOTE)) == sorted("budcxlsq")
 
 
 def test_time_faults_alter_the_time_of_a_stocks_quote():
-    bench = StockFeedBench(quotes=["SPY"])
-    bench.publish(make_quote("SPY", at_ns=10_000_000_000))
+    harness = StockFeedHarness(quotes=["SPY"])
+    harness.publish(make_quote("SPY", at_ns=10_000_000_000))
     for fault, expected in (("duplicate-time", 10_000_000_000), ("out-of-order-time", 15_000_000_000)):
-        bench.faults.activate(fault, NOW, stream="stock")
-        bench.publish(make_quote("SPY", at_ns=20_000_000_000))
-        assert bench.listener.received[0]["t"].to_unix_nano() == expected
-        bench.publish(make_quote("SPY", at_ns=10_000_000_000))
+        harness.faults.activate(fault, NOW, stream="stock")
+        harness.publish(make_quote("SPY", at_ns=20_000_000_000))
+        assert harness.listener.received[0]["t"].to_unix_nano() == expected
+        harness.publish(make_quote("SPY", at_ns=10_000_000_000))
 
 
 @pytest.mark.parametrize("is_msgpack", [True, False], ids=["msgpack", "json"])
 @pytest.mark.parametrize("fault", [fault.name for fault in FAULTS if fault.target == "quote"])
 def test_every_fault_of_quotes_arrives_in_a_frame_that_can_be_decoded(fault, is_msgpack):
-    bench = StockFeedBench(quotes=["SPY"], is_msgpack=is_msgpack)
-    bench.faults.activate(fault, NOW, stream="stock")
-    kinds = [kind for kind, _ in bench.publish(QUOTE, QUOTE)]
+    harness = StockFeedHarness(quotes=["SPY"], is_msgpack=is_msgpack)
+    harness.faults.activate(fault, NOW, stream="stock")
+    kinds = [kind for kind, _ in harness.publish(QUOTE, QUOTE)]
     assert set(kinds) <= set("budcxlsq") | {"zz"}
     assert kinds.count("q") >= (0 if fault == "silent-symbol" else 2)

@@ -33,7 +33,7 @@ def stays_down(machine, code: str) -> None:
     assert shown == ["failed", code, "0"]
 
 
-def test_it_counts_as_started_once_it_answers_and_gives_systemd_the_same_status_as_others(machine):
+def test_the_unit_counts_as_started_once_the_daemon_answers_and_reports_the_same_status_to_systemd(machine):
     machine.run("systemctl start condord")
     assert fetch(f"{URL}/livez")[0] == 200
     live()
@@ -123,7 +123,7 @@ def test_only_the_daemon_can_read_the_key(machine):
     machine.run("setpriv --reuid 65534 --clear-groups cat /run/credentials/condord.service/apca-api-key-id", code=1)
 
 
-def test_it_stops_cleanly_within_five_seconds_and_sends_bye(machine):
+def test_the_unit_stops_cleanly_within_five_seconds_and_sends_bye(machine):
     machine.run("systemctl start condord")
     live()
     follower = Follower(URL)

@@ -26,7 +26,7 @@ def relay(machine):
     machine.run("systemctl daemon-reload; systemctl reset-failed")
 
 
-def test_it_serves_the_source_reports_its_loss_and_reloads_and_stops(relay):
+def test_the_relay_unit_serves_its_source_reports_its_loss_reloads_and_stops(relay):
     relay.run("systemctl start condord-relay")
     until(lambda: fetch(f"{URL}/readyz")[0] == 200, "it is ready")
     assert fetch(f"{URL}/api/status")[2]["cluster"]["source"] == "http://127.0.0.1:8420"

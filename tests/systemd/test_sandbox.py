@@ -15,7 +15,7 @@ from tests.systemd.machine import URL, configuration, live, status
 pytestmark = pytest.mark.slow
 
 
-def test_it_resolves_names_uses_tls_and_keeps_its_state(machine):
+def test_the_sandboxed_unit_resolves_names_uses_tls_and_keeps_its_state(machine):
     machine.write("/opt/relay.py", (Path(__file__).parent / "relay.py").read_text())
     machine.run(
         "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=alpaca.test"

@@ -8,4 +8,4 @@ with warnings.catch_warnings():
     import alpaca.trading.client  # noqa: F401
 
 # isort: split
-from tests.upstream.rest_benches import bench, canned_bench, server  # noqa: F401 - fixtures of several files
+from tests.upstream.rest_harness import canned_harness, harness, server  # noqa: F401 - fixtures of several files

@@ -19,7 +19,7 @@ from tests.virtualtime import run
 NAMES = {"one": CondorName(base="SPY-1-2-3-4", number=2, lot="a", quantity=1, symbols=("A", "B", "C", "D"))}
 
 
-class Bench:
+class Harness:
     """An account identity with a fake brokerage and sink, and its files in the directory `path`."""
 
     def __init__(self, path, source="alpaca-paper"):
@@ -65,11 +65,11 @@ class Bench:
 
 def play(path, test, **options):
     async def whole():
-        bench = Bench(path, **options)
+        harness = Harness(path, **options)
         try:
-            await test(bench)
+            await test(harness)
         finally:
-            bench.store.close()
+            harness.store.close()
 
     run(whole())
 
@@ -78,29 +78,29 @@ def files(path):
     return sorted(file.name for file in path.iterdir())
 
 
-async def fill(bench):
-    await bench.read_all()
-    await bench.save_names()
+async def fill(harness):
+    await harness.read_all()
+    await harness.save_names()
 
 
 def test_orders_and_names_of_an_account_are_loaded_as_soon_as_its_id_is_read(tmp_path):
-    async def again(bench):
-        await bench.identity.read()
-        assert (bench.lots, bench.sink.names) == (["one"], NAMES)
+    async def again(harness):
+        await harness.identity.read()
+        assert (harness.lots, harness.sink.names) == (["one"], NAMES)
 
     play(tmp_path, fill)
     play(tmp_path, again)
 
 
 def test_another_account_or_environment_loads_nothing_of_this_one(tmp_path):
-    async def other(bench):
-        bench.brokerage.account = "account-two"
-        await bench.identity.read()
-        assert (bench.lots, bench.sink.names) == ([], {})
+    async def other(harness):
+        harness.brokerage.account = "account-two"
+        await harness.identity.read()
+        assert (harness.lots, harness.sink.names) == ([], {})
 
-    async def live(bench):
-        await bench.identity.read()
-        assert (bench.lots, bench.sink.names) == ([], {})
+    async def live(harness):
+        await harness.identity.read()
+        assert (harness.lots, harness.sink.names) == ([], {})
 
     play(tmp_path, fill)
     play(tmp_path, other)
@@ -114,15 +114,15 @@ def test_the_id_of_the_account_is_in_no_file_and_no_file_name(tmp_path):
 
 
 def test_while_the_account_cannot_be_read_nothing_is_loaded_or_saved(tmp_path):
-    async def unread(bench):
-        bench.brokerage.failures["account"] = OUTAGE
+    async def unread(harness):
+        harness.brokerage.failures["account"] = OUTAGE
         with pytest.raises(RestFault):
-            await bench.identity.read()
+            await harness.identity.read()
         before = {name: (tmp_path / name).read_bytes() for name in files(tmp_path)}
-        await bench.save_names({})
-        assert bench.lots == []
-        await bench.identity.known.orders.read()
-        assert bench.lots == ["one"]
+        await harness.save_names({})
+        assert harness.lots == []
+        await harness.identity.known.orders.read()
+        assert harness.lots == ["one"]
         assert {name: (tmp_path / name).read_bytes() for name in files(tmp_path)} == before
 
     play(tmp_path, fill)
@@ -130,87 +130,87 @@ def test_while_the_account_cannot_be_read_nothing_is_loaded_or_saved(tmp_path):
 
 
 def test_orders_read_before_the_account_id_are_saved_once_it_is_known(tmp_path):
-    async def late(bench):
-        await bench.identity.known.orders.read()
+    async def late(harness):
+        await harness.identity.known.orders.read()
         assert files(tmp_path) == []
-        await bench.identity.read()
+        await harness.identity.read()
         assert len(files(tmp_path)) == 1
 
-    async def again(bench):
-        await bench.identity.read()
-        assert bench.lots == ["one"]
+    async def again(harness):
+        await harness.identity.read()
+        assert harness.lots == ["one"]
 
     play(tmp_path, late)
     play(tmp_path, again)
 
 
 def test_the_account_is_noted_each_time_it_becomes_known(tmp_path):
-    async def test(bench):
-        await bench.identity.read()
-        bench.identity.invalidate()
-        await bench.identity.read()
-        assert bench.sink.accounts == ["account-one alpaca-paper"] * 2
+    async def test(harness):
+        await harness.identity.read()
+        harness.identity.invalidate()
+        await harness.identity.read()
+        assert harness.sink.accounts == ["account-one alpaca-paper"] * 2
 
     play(tmp_path, test)
 
 
 def test_the_account_id_is_requested_once(tmp_path):
-    async def test(bench):
-        await bench.identity.read()
-        await bench.identity.read()
-        assert len(bench.brokerage.times("account")) == 1
+    async def test(harness):
+        await harness.identity.read()
+        await harness.identity.read()
+        assert len(harness.brokerage.times("account")) == 1
 
     play(tmp_path, test)
 
 
 def test_another_key_of_the_same_account_keeps_orders_and_names(tmp_path):
-    async def test(bench):
-        await fill(bench)
-        bench.identity.invalidate()
-        assert (bench.lots, bench.sink.names) == ([], {})
-        await bench.identity.read()
-        assert (bench.lots, bench.sink.names) == (["one"], NAMES)
-        await bench.identity.known.orders.read()
-        assert len(bench.brokerage.times("orders")) == 2
+    async def test(harness):
+        await fill(harness)
+        harness.identity.invalidate()
+        assert (harness.lots, harness.sink.names) == ([], {})
+        await harness.identity.read()
+        assert (harness.lots, harness.sink.names) == (["one"], NAMES)
+        await harness.identity.known.orders.read()
+        assert len(harness.brokerage.times("orders")) == 2
 
     play(tmp_path, test)
     play(None, test)
 
 
 def test_a_key_of_another_account_drops_orders_and_names(tmp_path):
-    async def test(bench):
-        await fill(bench)
-        bench.brokerage.account = "account-two"
-        bench.identity.invalidate()
-        await bench.identity.read()
-        assert (bench.lots, bench.sink.names) == ([], {})
-        bench.brokerage.account = "account-one"
-        bench.identity.invalidate()
-        await bench.identity.read()
-        assert (bench.lots, bench.sink.names) == (["one"], NAMES)
+    async def test(harness):
+        await fill(harness)
+        harness.brokerage.account = "account-two"
+        harness.identity.invalidate()
+        await harness.identity.read()
+        assert (harness.lots, harness.sink.names) == ([], {})
+        harness.brokerage.account = "account-one"
+        harness.identity.invalidate()
+        await harness.identity.read()
+        assert (harness.lots, harness.sink.names) == (["one"], NAMES)
 
     play(tmp_path, test)
 
 
 def test_two_changes_of_the_key_in_a_row_keep_orders_and_names(tmp_path):
-    async def test(bench):
-        await fill(bench)
-        bench.identity.invalidate()
-        bench.identity.invalidate()
-        await bench.identity.read()
-        assert (bench.lots, bench.sink.names) == (["one"], NAMES)
+    async def test(harness):
+        await fill(harness)
+        harness.identity.invalidate()
+        harness.identity.invalidate()
+        await harness.identity.read()
+        assert (harness.lots, harness.sink.names) == (["one"], NAMES)
 
     play(None, test)
 
 
 def test_orders_that_arrive_after_a_change_of_the_key_are_dropped(tmp_path):
-    async def test(bench):
-        await bench.identity.read()
-        bench.brokerage.delay = 1.0
-        reading = asyncio.ensure_future(bench.identity.known.orders.read())
-        before = bench.identity.known.orders.history
+    async def test(harness):
+        await harness.identity.read()
+        harness.brokerage.delay = 1.0
+        reading = asyncio.ensure_future(harness.identity.known.orders.read())
+        before = harness.identity.known.orders.history
         await asyncio.sleep(0.5)
-        bench.identity.invalidate()
+        harness.identity.invalidate()
         await reading
         assert before.orders == ()
         assert files(tmp_path) == []
@@ -219,29 +219,29 @@ def test_orders_that_arrive_after_a_change_of_the_key_are_dropped(tmp_path):
 
 
 def test_an_account_id_requested_with_the_last_key_is_dropped(tmp_path):
-    async def test(bench):
-        bench.brokerage.delay = 1.0
-        reading = asyncio.ensure_future(bench.identity.read())
+    async def test(harness):
+        harness.brokerage.delay = 1.0
+        reading = asyncio.ensure_future(harness.identity.read())
         await asyncio.sleep(0.5)
-        bench.brokerage.account = "account-two"
-        bench.identity.invalidate()
+        harness.brokerage.account = "account-two"
+        harness.identity.invalidate()
         await reading
-        assert bench.identity.known.key is None
-        await bench.identity.read()
-        assert bench.identity.known.key == "account-two alpaca-paper"
+        assert harness.identity.known.key is None
+        await harness.identity.read()
+        assert harness.identity.known.key == "account-two alpaca-paper"
 
     play(tmp_path, test)
 
 
 def test_other_polls_wait_for_the_account_for_a_limited_time():
-    async def test(bench):
+    async def test(harness):
         loop = asyncio.get_running_loop()
         started = loop.time()
-        await bench.identity.wait()
+        await harness.identity.wait()
         assert loop.time() - started == pytest.approx(ACCOUNT_WAIT_SECONDS)
-        bench.brokerage.delay = 1.0
-        reading = asyncio.ensure_future(bench.identity.read())
-        await bench.identity.wait()
+        harness.brokerage.delay = 1.0
+        reading = asyncio.ensure_future(harness.identity.read())
+        await harness.identity.wait()
         assert loop.time() - started == pytest.approx(ACCOUNT_WAIT_SECONDS + 1.0)
         await reading
 
@@ -249,12 +249,12 @@ def test_other_polls_wait_for_the_account_for_a_limited_time():
 
 
 def test_other_polls_do_not_wait_once_reading_the_account_has_failed():
-    async def test(bench):
-        bench.brokerage.failures["account"] = OUTAGE
+    async def test(harness):
+        harness.brokerage.failures["account"] = OUTAGE
         with pytest.raises(RestFault):
-            await bench.identity.read()
+            await harness.identity.read()
         started = asyncio.get_running_loop().time()
-        await bench.identity.wait()
+        await harness.identity.wait()
         assert asyncio.get_running_loop().time() == started
 
     play(None, test)
@@ -264,14 +264,14 @@ def test_an_account_that_must_not_be_read_is_an_error_and_other_polls_still_wait
     def refuse(_account_key):
         raise ConfigError(["another account"])
 
-    async def test(bench):
-        bench.sink.note_account = refuse
-        waiting = asyncio.create_task(bench.identity.wait())
+    async def test(harness):
+        harness.sink.note_account = refuse
+        waiting = asyncio.create_task(harness.identity.wait())
         with pytest.raises(ConfigError):
-            await bench.identity.read()
+            await harness.identity.read()
         await asyncio.sleep(ACCOUNT_WAIT_SECONDS / 2)
         assert not waiting.done()
-        assert bench.identity.known.store is None
+        assert harness.identity.known.store is None
         await waiting
 
     play(tmp_path, test)

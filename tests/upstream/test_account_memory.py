@@ -86,7 +86,7 @@ def test_a_memory_that_is_loaded_after_the_account_was_switched_is_dropped(tmp_p
     assert run(remember()) == Memory()
 
 
-def test_what_could_not_be_written_is_written_as_soon_as_it_can_be(tmp_path):
+def test_a_failed_write_is_repeated_as_soon_as_it_can_succeed(tmp_path):
     path = tmp_path / "state"
     path.touch()  # a file where the directory should be
 

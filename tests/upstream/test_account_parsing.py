@@ -101,7 +101,7 @@ class TestBalances:
 
 
 class TestTransfers:
-    def test_they_are_asked_for_from_two_days_before(self):
+    def test_transfers_are_requested_from_two_days_before(self):
         assert transfers_query(DAY) == {
             "activity_types": "CSD,CSW,JNLC",
             "after": "2026-11-18T05:00:00Z",
@@ -129,7 +129,7 @@ class TestTransfers:
             {"date": None, "created_at": "2026-11-20T04:59:59Z"},
         ],
     )
-    def test_those_of_other_days_and_kinds_and_canceled_ones_do_not_count(self, other):
+    def test_transfers_of_other_days_or_kinds_and_canceled_ones_do_not_count(self, other):
         assert total_e4(DEPOSIT | other) == (0, [])
 
     def test_without_a_date_the_day_at_which_it_was_booked_counts(self):

@@ -43,7 +43,7 @@ def order(id_, replaces=None):
     return WorkingOrder(id=id_, submitted_at=STARTED_AT, limit_e4=500, quantity=1, legs=(leg,), origin=replaces)
 
 
-class Bench:
+class Harness:
     """A reader of fakes; `chains` has the first order of known chains, `failures` the current ones by name."""
 
     def __init__(self, refresh_seconds=REFRESH_SECONDS):
@@ -94,189 +94,189 @@ class Bench:
 
 
 class TestBalances:
-    def test_they_are_read_with_each_refresh_and_have_the_transfers_of_today(self):
-        bench = Bench()
-        bench.brokerage.transferred_e4 = -5_000_000
-        bench.play(65.0)
-        assert len(bench.times("balances")) == 2
-        assert bench.arguments("transfers") == [TODAY, TODAY]
-        assert bench.sink.last("set_account_summary") == (msgspec.structs.replace(BALANCES, transfers_e4=-5_000_000),)
+    def test_balances_are_read_with_each_refresh_and_have_the_transfers_of_today(self):
+        harness = Harness()
+        harness.brokerage.transferred_e4 = -5_000_000
+        harness.play(65.0)
+        assert len(harness.times("balances")) == 2
+        assert harness.arguments("transfers") == [TODAY, TODAY]
+        assert harness.sink.last("set_account_summary") == (msgspec.structs.replace(BALANCES, transfers_e4=-5_000_000),)
 
     def test_without_the_transfers_the_balances_count_and_the_failure_is_noted(self):
-        bench = Bench()
-        bench.brokerage.failures["transfers"] = OUTAGE
-        bench.play(1.0)
-        assert bench.sink.last("set_account_summary") == (BALANCES,)
-        assert bench.failures == {"balances": "serverError"}
+        harness = Harness()
+        harness.brokerage.failures["transfers"] = OUTAGE
+        harness.play(1.0)
+        assert harness.sink.last("set_account_summary") == (BALANCES,)
+        assert harness.failures == {"balances": "serverError"}
 
     def test_failures_are_tried_again_with_growing_waits(self):
-        bench = Bench()
-        bench.brokerage.failures["balances"] = OUTAGE
-        bench.play(100.0)
-        pauses = [round(after - before) for before, after in itertools.pairwise(bench.times("balances"))]
+        harness = Harness()
+        harness.brokerage.failures["balances"] = OUTAGE
+        harness.play(100.0)
+        pauses = [round(after - before) for before, after in itertools.pairwise(harness.times("balances"))]
         assert pauses == [5, 10, 20, 40]
-        assert "set_account_summary" not in bench.sink.names()
+        assert "set_account_summary" not in harness.sink.names()
 
     def test_the_transfers_of_the_next_day_are_read_when_it_begins(self):
-        bench = Bench(refresh_seconds=80_000.0)
-        bench.play(51_000.0)  # the tests begin at 10:00 in New York
-        assert bench.arguments("transfers") == [TODAY, TODAY + dt.timedelta(days=1)]
-        assert bench.times("transfers")[1] == pytest.approx(50_401.0, abs=1.0)
+        harness = Harness(refresh_seconds=80_000.0)
+        harness.play(51_000.0)  # the tests begin at 10:00 in New York
+        assert harness.arguments("transfers") == [TODAY, TODAY + dt.timedelta(days=1)]
+        assert harness.times("transfers")[1] == pytest.approx(50_401.0, abs=1.0)
 
 
 class TestOrders:
-    def test_they_are_read_with_each_refresh_and_soon_after_a_trade(self):
-        bench = Bench()
-        bench.brokerage.working = [order("one")]
-        bench.play(40.0, (20.0, lambda reader: reader.traded()))
-        assert bench.times("workingOrders") == [0.1, 20.1, 20.1 + SETTLE_SECONDS]
-        assert bench.sink.last("set_working_orders") == ([order("one")],)
+    def test_orders_are_read_with_each_refresh_and_soon_after_a_trade(self):
+        harness = Harness()
+        harness.brokerage.working = [order("one")]
+        harness.play(40.0, (20.0, lambda reader: reader.traded()))
+        assert harness.times("workingOrders") == [0.1, 20.1, 20.1 + SETTLE_SECONDS]
+        assert harness.sink.last("set_working_orders") == ([order("one")],)
 
     def test_an_order_has_the_first_of_its_chain_as_origin(self):
-        bench = Bench()
-        bench.brokerage.working = [order("b", replaces="a")]
-        bench.play(
+        harness = Harness()
+        harness.brokerage.working = [order("b", replaces="a")]
+        harness.play(
             40.0,
-            (10.0, lambda _: setattr(bench.brokerage, "working", [order("c", replaces="b"), order("x")])),
+            (10.0, lambda _: setattr(harness.brokerage, "working", [order("c", replaces="b"), order("x")])),
             (11.0, lambda reader: reader.ask()),
-            (20.0, lambda _: setattr(bench.brokerage, "working", [order("d", replaces="c")])),
+            (20.0, lambda _: setattr(harness.brokerage, "working", [order("d", replaces="c")])),
             (21.0, lambda reader: reader.ask()),
         )
-        given = [arguments[0] for name, *arguments in bench.sink.given if name == "set_working_orders"]
+        given = [arguments[0] for name, *arguments in harness.sink.given if name == "set_working_orders"]
         assert [[one.origin for one in orders] for orders in given] == [["a"], ["a", None], ["a"]]
 
     def test_the_order_history_knows_chains_from_before_the_start(self):
-        bench = Bench()
-        bench.chains = {"b": "a", "c": "a"}
-        bench.brokerage.working = [order("c", replaces="b")]
-        bench.play(1.0)
-        assert bench.sink.last("set_working_orders")[0][0].origin == "a"
+        harness = Harness()
+        harness.chains = {"b": "a", "c": "a"}
+        harness.brokerage.working = [order("c", replaces="b")]
+        harness.play(1.0)
+        assert harness.sink.last("set_working_orders")[0][0].origin == "a"
 
 
 class TestFills:
-    def test_those_of_today_are_read_from_its_start_at_the_exchange(self):
-        bench = Bench()
-        bench.brokerage.fill_pages = lambda *_: FillPage(
+    def test_fills_of_today_are_read_from_the_start_of_the_day_at_the_exchange(self):
+        harness = Harness()
+        harness.brokerage.fill_pages = lambda *_: FillPage(
             fills={"b": fill(0), "c": fill(0), "a": fill(1)}, last_id="c", is_full=False
         )
-        bench.play(1.0)
-        assert bench.arguments("dayFills") == [(TODAY, MIDNIGHT_AT - A_SECOND, None)]
-        assert bench.sink.last("set_day_fills") == (TODAY, [fill(0), fill(0), fill(1)])
+        harness.play(1.0)
+        assert harness.arguments("dayFills") == [(TODAY, MIDNIGHT_AT - A_SECOND, None)]
+        assert harness.sink.last("set_day_fills") == (TODAY, [fill(0), fill(0), fill(1)])
 
     def test_a_day_without_fills_is_known_to_have_none(self):
-        bench = Bench()
-        bench.play(1.0)
-        assert bench.sink.last("set_day_fills") == (TODAY, [])
+        harness = Harness()
+        harness.play(1.0)
+        assert harness.sink.last("set_day_fills") == (TODAY, [])
 
     def test_every_page_is_read_before_any_fill_counts(self):
-        bench = Bench()
+        harness = Harness()
         pages = {
             None: FillPage(fills={"a": fill(0)}, last_id="a", is_full=True),
             "a": FillPage(fills={"b": fill(1)}, last_id="b", is_full=True),
             "b": FillPage(fills={"c": fill(2)}, last_id="c", is_full=False),
         }
-        bench.brokerage.fill_pages = lambda day, after, token: pages[token]
-        bench.play(1.0)
-        assert [token for _, _, token in bench.arguments("dayFills")] == [None, "a", "b"]
-        assert bench.sink.names().count("set_day_fills") == 1
-        assert bench.sink.last("set_day_fills") == (TODAY, [fill(0), fill(1), fill(2)])
+        harness.brokerage.fill_pages = lambda day, after, token: pages[token]
+        harness.play(1.0)
+        assert [token for _, _, token in harness.arguments("dayFills")] == [None, "a", "b"]
+        assert harness.sink.names().count("set_day_fills") == 1
+        assert harness.sink.last("set_day_fills") == (TODAY, [fill(0), fill(1), fill(2)])
 
     def test_later_reads_begin_a_little_before_the_newest_fill_and_add_to_it(self):
-        bench = Bench()
+        harness = Harness()
         pages = [
             FillPage(fills={"a": fill(-300), "b": fill(-10)}, last_id="b", is_full=False),
             FillPage(fills={"b": fill(-10), "c": fill(0)}, last_id="c", is_full=False),
         ]
-        bench.brokerage.fill_pages = lambda *_: pages.pop(0)
-        bench.play(10.0, (5.0, lambda reader: reader.ask()))
-        afters = [after for _, after, _ in bench.arguments("dayFills")]
+        harness.brokerage.fill_pages = lambda *_: pages.pop(0)
+        harness.play(10.0, (5.0, lambda reader: reader.ask()))
+        afters = [after for _, after, _ in harness.arguments("dayFills")]
         assert afters == [MIDNIGHT_AT - A_SECOND, STARTED_AT - dt.timedelta(minutes=15)]
-        assert bench.sink.last("set_day_fills") == (TODAY, [fill(-300), fill(-10), fill(0)])
+        assert harness.sink.last("set_day_fills") == (TODAY, [fill(-300), fill(-10), fill(0)])
 
     def test_a_failure_between_pages_sets_nothing_until_all_were_read(self):
-        bench = Bench()
-        bench.brokerage.fill_pages = lambda *_: FillPage(fills={"a": fill(0)}, last_id="a", is_full=True)
+        harness = Harness()
+        harness.brokerage.fill_pages = lambda *_: FillPage(fills={"a": fill(0)}, last_id="a", is_full=True)
 
         async def fail_on_the_second(day, after, token):
             if token is not None:
                 raise OUTAGE
             return FillPage(fills={"a": fill(0)}, last_id="a", is_full=True)
 
-        bench.brokerage.day_fills = fail_on_the_second
-        bench.play(1.0)
-        assert "set_day_fills" not in bench.sink.names()
-        assert bench.failures == {"dayFills": "serverError"}
+        harness.brokerage.day_fills = fail_on_the_second
+        harness.play(1.0)
+        assert "set_day_fills" not in harness.sink.names()
+        assert harness.failures == {"dayFills": "serverError"}
 
     @pytest.mark.parametrize("last_id", [None, "same"])
     def test_a_page_that_leads_nowhere_is_the_last(self, last_id):
-        bench = Bench()
-        bench.brokerage.fill_pages = lambda *_: FillPage(fills={}, last_id=last_id, is_full=True)
-        bench.play(1.0)
-        assert len(bench.times("dayFills")) == (1 if last_id is None else 2)
-        assert bench.sink.last("set_day_fills") == (TODAY, [])
+        harness = Harness()
+        harness.brokerage.fill_pages = lambda *_: FillPage(fills={}, last_id=last_id, is_full=True)
+        harness.play(1.0)
+        assert len(harness.times("dayFills")) == (1 if last_id is None else 2)
+        assert harness.sink.last("set_day_fills") == (TODAY, [])
 
     def test_an_endless_list_is_given_up_and_the_fills_are_not_known(self):
-        bench = Bench()
+        harness = Harness()
         numbers = itertools.count()
-        bench.brokerage.fill_pages = lambda *_: FillPage(fills={}, last_id=f"{next(numbers)}", is_full=True)
-        bench.play(1.0)
-        assert len(bench.times("dayFills")) == PAGES_PER_READING
-        assert "set_day_fills" not in bench.sink.names()
+        harness.brokerage.fill_pages = lambda *_: FillPage(fills={}, last_id=f"{next(numbers)}", is_full=True)
+        harness.play(1.0)
+        assert len(harness.times("dayFills")) == PAGES_PER_READING
+        assert "set_day_fills" not in harness.sink.names()
 
-    def test_they_are_read_soon_after_a_trade_and_once_more_a_little_later(self):
-        bench = Bench()
-        bench.play(40.0, (20.0, lambda reader: reader.traded()))
-        assert bench.times("dayFills") == [0.1, 20.1, 20.1 + SETTLE_SECONDS]
+    def test_fills_are_read_soon_after_a_trade_and_once_more_a_little_later(self):
+        harness = Harness()
+        harness.play(40.0, (20.0, lambda reader: reader.traded()))
+        assert harness.times("dayFills") == [0.1, 20.1, 20.1 + SETTLE_SECONDS]
 
     def test_the_next_day_begins_without_fills_as_soon_as_it_is_there(self):
-        bench = Bench(refresh_seconds=80_000.0)
-        bench.brokerage.fill_pages = lambda day, *_: FillPage(
+        harness = Harness(refresh_seconds=80_000.0)
+        harness.brokerage.fill_pages = lambda day, *_: FillPage(
             fills={"a": fill(0)} if day == TODAY else {}, last_id="a", is_full=False
         )
-        bench.play(51_000.0)
-        given = [(day, len(fills)) for name, day, fills in (one for one in bench.sink.given if len(one) == 3)]
+        harness.play(51_000.0)
+        given = [(day, len(fills)) for name, day, fills in (one for one in harness.sink.given if len(one) == 3)]
         assert given == [(TODAY, 1), (TODAY + dt.timedelta(days=1), 0)]
-        assert bench.times("dayFills")[1] == pytest.approx(50_401.0, abs=1.0)
+        assert harness.times("dayFills")[1] == pytest.approx(50_401.0, abs=1.0)
 
 
 class TestKeys:
     def test_answers_to_the_last_key_are_dropped_and_everything_is_read_again(self):
-        bench = Bench()
-        bench.brokerage.delay = 2.0
-        bench.brokerage.fill_pages = lambda *_: FillPage(fills={"a": fill(0)}, last_id="a", is_full=False)
-        bench.play(3.0, (1.0, lambda reader: reader.forget()))
-        assert bench.sink.given == []
-        again = Bench()
+        harness = Harness()
+        harness.brokerage.delay = 2.0
+        harness.brokerage.fill_pages = lambda *_: FillPage(fills={"a": fill(0)}, last_id="a", is_full=False)
+        harness.play(3.0, (1.0, lambda reader: reader.forget()))
+        assert harness.sink.given == []
+        again = Harness()
         again.brokerage.delay = 2.0
         again.play(12.0, (1.0, lambda reader: reader.forget()))
         assert set(again.sink.names()) == {"set_account_summary", "set_working_orders", "set_day_fills"}
 
     def test_a_failure_of_the_transfers_sets_no_balances_of_another_key(self):
-        bench = Bench()
-        bench.brokerage.delay = 2.0
-        bench.brokerage.failures["transfers"] = OUTAGE
-        bench.play(4.5, (3.0, lambda reader: reader.forget()))
-        assert "set_account_summary" not in bench.sink.names()
+        harness = Harness()
+        harness.brokerage.delay = 2.0
+        harness.brokerage.failures["transfers"] = OUTAGE
+        harness.play(4.5, (3.0, lambda reader: reader.forget()))
+        assert "set_account_summary" not in harness.sink.names()
 
 
 class TestBudget:
     def test_a_flood_of_trades_stays_within_the_share(self):
-        bench = Bench(refresh_seconds=1.0)
-        bench.play(300.0, *((second / 2, lambda reader: reader.traded()) for second in range(600)))
-        times = sorted(at for _, at, _ in bench.brokerage.asked)
+        harness = Harness(refresh_seconds=1.0)
+        harness.play(300.0, *((second / 2, lambda reader: reader.traded()) for second in range(600)))
+        times = sorted(at for _, at, _ in harness.brokerage.asked)
         most, seconds = SHARES["account"]
         burst = 2 * 4  # each poll may begin with two at once, and balances take two requests
         assert len(times) <= 300.0 / seconds * most + burst
 
     def test_each_kind_is_read_although_another_hangs(self):
-        bench = Bench()
+        harness = Harness()
 
         async def hang(*_):
             await asyncio.Event().wait()
 
-        bench.brokerage.account_summary = hang
-        bench.play(1.0)
-        assert {name for name, _, _ in bench.brokerage.asked} == {"workingOrders", "dayFills"}
+        harness.brokerage.account_summary = hang
+        harness.play(1.0)
+        assert {name for name, _, _ in harness.brokerage.asked} == {"workingOrders", "dayFills"}
 
 
 class TestCloses:
@@ -291,7 +291,7 @@ class TestCloses:
             (dt.datetime(2026, 11, 23, 15, tzinfo=dt.UTC), dt.date(2026, 11, 20)),
         ],
     )
-    def test_they_are_those_of_the_last_session_before_today(self, now_at, day):
+    def test_closes_are_those_of_the_last_session_before_today(self, now_at, day):
         assert closes_of(self.HELD, Calendar(), now_at) == ClosingPrices(day=day, prices_e4={SHORT_PUT: 12_300})
 
     def test_a_holiday_has_no_close(self):

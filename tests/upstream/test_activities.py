@@ -208,7 +208,7 @@ class TestActivities:
         assert recent.begin(BOOKINGS, STARTED_AT) == STARTED_AT - KEPT_FOR
 
 
-class Bench:
+class Harness:
     def __init__(self):
         self.brokerage = FakeBrokerage()
         self.learned = 0
@@ -235,72 +235,72 @@ def full(*numbers, is_full=True):
 
 class TestReader:
     def test_all_pages_of_fills_are_read_and_then_bookings(self):
-        bench = Bench()
-        bench.serve(("", full(0, 1)), ("1", full(2, is_full=False)))
-        run(bench.reader.read())
-        assert [row.id for row in bench.reader.activities] == ["0", "1", "2"]
-        assert [(kinds, token) for kinds, _, token in bench.asked] == [(FILLS, None), (FILLS, "1"), (BOOKINGS, None)]
-        assert bench.learned == 2
+        harness = Harness()
+        harness.serve(("", full(0, 1)), ("1", full(2, is_full=False)))
+        run(harness.reader.read())
+        assert [row.id for row in harness.reader.activities] == ["0", "1", "2"]
+        assert [(kinds, token) for kinds, _, token in harness.asked] == [(FILLS, None), (FILLS, "1"), (BOOKINGS, None)]
+        assert harness.learned == 2
 
     def test_a_page_with_the_token_of_the_last_one_ends_the_reading(self):
-        bench = Bench()
-        bench.serve(("", full(1)), ("1", full(1)))
-        run(bench.reader.read())
-        assert [token for kinds, _, token in bench.asked if kinds == FILLS] == [None, "1"]
+        harness = Harness()
+        harness.serve(("", full(1)), ("1", full(1)))
+        run(harness.reader.read())
+        assert [token for kinds, _, token in harness.asked if kinds == FILLS] == [None, "1"]
 
     def test_a_reading_ends_after_a_limited_number_of_pages(self):
-        bench = Bench()
-        bench.serve(*((f"{number - 1}", full(number)) for number in range(30)))
-        run(bench.reader.read())
-        assert len(bench.reader.activities) == activities.PAGES_PER_READING
+        harness = Harness()
+        harness.serve(*((f"{number - 1}", full(number)) for number in range(30)))
+        run(harness.reader.read())
+        assert len(harness.reader.activities) == activities.PAGES_PER_READING
 
     def test_pages_read_before_a_fault_are_kept(self):
-        bench = Bench()
+        harness = Harness()
 
         def answer(_kinds, _after, token):
             if token is not None:
                 raise OUTAGE
             return full(0)
 
-        bench.brokerage.activity_pages = answer
+        harness.brokerage.activity_pages = answer
         with pytest.raises(RestFault):
-            run(bench.reader.read())
-        assert [row.id for row in bench.reader.activities] == ["0"]
+            run(harness.reader.read())
+        assert [row.id for row in harness.reader.activities] == ["0"]
 
     def test_activities_are_saved_for_the_next_run(self, tmp_path):
         def reading(*, asks):
             async def read():
-                bench = Bench()
-                bench.serve(("", full(0, is_full=False)))
+                harness = Harness()
+                harness.serve(("", full(0, is_full=False)))
                 with closing(Store(tmp_path, account="A")) as store:
-                    await bench.reader.recall(store)
+                    await harness.reader.recall(store)
                     if asks:
-                        await bench.reader.read()
-                return bench
+                        await harness.reader.read()
+                return harness
 
             return run(read())
 
         assert len(reading(asks=True).reader.activities) == 1
-        bench = reading(asks=False)
-        assert ([row.id for row in bench.reader.activities], bench.learned) == (["0"], 1)
+        harness = reading(asks=False)
+        assert ([row.id for row in harness.reader.activities], harness.learned) == (["0"], 1)
 
     def test_splits_are_requested_once_a_day_and_for_new_symbols(self):
         async def read():
-            bench = Bench()
-            bench.brokerage.announced = [Split(symbol="SPY", new_shares="4", old_shares="1", day=DAY)]
+            harness = Harness()
+            harness.brokerage.announced = [Split(symbol="SPY", new_shares="4", old_shares="1", day=DAY)]
             is_new = []
             for symbols in ((), ("SPY",), ("SPY",), ("QQQ", "SPY"), ("QQQ",)):
-                is_new.append(bench.reader.watch_splits(symbols))
-                await bench.reader.read()
+                is_new.append(harness.reader.watch_splits(symbols))
+                await harness.reader.read()
             await asyncio.sleep(86_400)
-            await bench.reader.read()
-            return bench, is_new
+            await harness.reader.read()
+            return harness, is_new
 
-        bench, is_new = run(read())
+        harness, is_new = run(read())
         assert is_new == [False, True, False, True, False]
-        assert [argument[0] for what, _, argument in bench.brokerage.asked if what == "splits"] == [
+        assert [argument[0] for what, _, argument in harness.brokerage.asked if what == "splits"] == [
             ("SPY",),
             ("QQQ", "SPY"),
             ("QQQ",),
         ]
-        assert (len(bench.reader.splits), bench.learned) == (1, 1)
+        assert (len(harness.reader.splits), harness.learned) == (1, 1)

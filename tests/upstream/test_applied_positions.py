@@ -40,7 +40,7 @@ class Sink(FakeWholeSink):
         super().set_positions(*arguments)
 
 
-class Bench:
+class Harness:
     def __init__(self):
         self.sink = Sink()
         self.has_learned = asyncio.Event()
@@ -70,12 +70,12 @@ class Bench:
 
 
 def play(test):
-    """Run `test` with a bench at work, on a virtual loop."""
+    """Run `test` with a harness at work, on a virtual loop."""
 
     async def whole():
-        bench = Bench()
-        task = asyncio.ensure_future(bench.positions.apply_all())
-        await test(bench)
+        harness = Harness()
+        task = asyncio.ensure_future(harness.positions.apply_all())
+        await test(harness)
         task.cancel()
 
     run(whole())
@@ -83,101 +83,105 @@ def play(test):
 
 def test_positions_are_applied_with_everything_that_is_known():
     @play
-    async def _(bench):
-        assert (bench.positions.read_at, bench.positions.expiries) == (None, {})
-        bench.take(*CONDOR)
-        await until(lambda: bench.applied)
-        assert [one.symbol for one in bench.sink.positions] == list(CONDOR)
-        assert (bench.sink.shares, bench.sink.activities, bench.sink.splits) == ({"SPY": 7}, ("booked",), ("split",))
-        assert bench.positions.read_at == STARTED_AT
-        expiry = bench.positions.expiries[CONDOR[0]]
+    async def _(harness):
+        assert (harness.positions.read_at, harness.positions.expiries) == (None, {})
+        harness.take(*CONDOR)
+        await until(lambda: harness.applied)
+        assert [one.symbol for one in harness.sink.positions] == list(CONDOR)
+        assert (harness.sink.shares, harness.sink.activities, harness.sink.splits) == (
+            {"SPY": 7},
+            ("booked",),
+            ("split",),
+        )
+        assert harness.positions.read_at == STARTED_AT
+        expiry = harness.positions.expiries[CONDOR[0]]
         assert expiry == Expiry("SPY", "SPY", expiry.day)
 
 
 def test_the_closes_that_came_with_the_positions_are_set_before_them():
     @play
-    async def _(bench):
-        bench.take(*CONDOR)
-        await until(lambda: bench.applied)
-        assert [name for name, *_ in bench.sink.given] == ["set_closes", "set_positions"]
-        assert bench.sink.last("set_closes")[0].prices_e4 == {"A": 5}
+    async def _(harness):
+        harness.take(*CONDOR)
+        await until(lambda: harness.applied)
+        assert [name for name, *_ in harness.sink.given] == ["set_closes", "set_positions"]
+        assert harness.sink.last("set_closes")[0].prices_e4 == {"A": 5}
 
 
-def test_that_orders_count_is_noted_once_positions_are_set_with_them():
+def test_orders_are_reported_complete_once_positions_are_set_with_them():
     @play
-    async def _(bench):
-        bench.take(*CONDOR)
-        await until(lambda: bench.applied)
-        assert bench.sink.complete == []
-        bench.orders.was_tried, bench.orders.history.orders = True, (CONDOR_ORDER,)
-        bench.has_learned.set()
-        await until(lambda: len(bench.applied) == 2)
-        assert bench.sink.complete == [(CONDOR_ORDER,)]
+    async def _(harness):
+        harness.take(*CONDOR)
+        await until(lambda: harness.applied)
+        assert harness.sink.complete == []
+        harness.orders.was_tried, harness.orders.history.orders = True, (CONDOR_ORDER,)
+        harness.has_learned.set()
+        await until(lambda: len(harness.applied) == 2)
+        assert harness.sink.complete == [(CONDOR_ORDER,)]
 
 
 def test_whether_new_symbols_are_held_is_passed_on():
     @play
-    async def _(bench):
+    async def _(harness):
         for symbols in (CONDOR[:2], CONDOR[:2], CONDOR[1:3], CONDOR[1:2]):
-            count = len(bench.applied)
-            bench.take(*symbols)
-            await until(lambda count=count: len(bench.applied) > count)
-        assert bench.applied == [True, False, True, False]
+            count = len(harness.applied)
+            harness.take(*symbols)
+            await until(lambda count=count: len(harness.applied) > count)
+        assert harness.applied == [True, False, True, False]
 
 
 def test_splits_are_asked_for_when_other_stocks_are_held():
     @play
-    async def _(bench):
+    async def _(harness):
         for symbol in (CONDOR[0], CONDOR[1], "QQQ261218C00650000"):
-            count = len(bench.applied)
-            bench.take(symbol)
-            await until(lambda count=count: len(bench.applied) > count)
-        assert bench.splits_wanted == 2
+            count = len(harness.applied)
+            harness.take(symbol)
+            await until(lambda count=count: len(harness.applied) > count)
+        assert harness.splits_wanted == 2
 
 
 def test_news_without_positions_waits_for_them():
     @play
-    async def _(bench):
-        bench.has_learned.set()
+    async def _(harness):
+        harness.has_learned.set()
         await settle(1.0)
-        assert (bench.sink.regrouped, bench.applied) == (0, [])
+        assert (harness.sink.regrouped, harness.applied) == (0, [])
 
 
 def test_news_during_a_grouping_is_applied_after_it():
     @play
-    async def _(bench):
-        bench.sink.seconds = 5.0
-        bench.take(*CONDOR)
+    async def _(harness):
+        harness.sink.seconds = 5.0
+        harness.take(*CONDOR)
         await settle(1.0)
-        bench.has_learned.set()
+        harness.has_learned.set()
         await settle(1.0)
-        assert bench.sink.regrouped == 1
-        await until(lambda: len(bench.applied) == 2)
-        assert bench.sink.regrouped == 2
+        assert harness.sink.regrouped == 1
+        await until(lambda: len(harness.applied) == 2)
+        assert harness.sink.regrouped == 2
 
 
 def test_positions_of_the_last_key_are_not_applied():
     @play
-    async def _(bench):
-        bench.sink.seconds = 5.0
-        bench.take(*CONDOR)
+    async def _(harness):
+        harness.sink.seconds = 5.0
+        harness.take(*CONDOR)
         await settle(1.0)
-        bench.positions.forget()
+        harness.positions.forget()
         await settle(10.0)
-        assert (bench.applied, bench.positions.read_at) == ([], None)
-        bench.has_learned.set()
+        assert (harness.applied, harness.positions.read_at) == ([], None)
+        harness.has_learned.set()
         await settle(10.0)
-        assert bench.applied == []
+        assert harness.applied == []
 
 
 def test_positions_of_the_next_key_are_applied_although_they_came_during_a_grouping_of_the_last():
     @play
-    async def _(bench):
-        bench.sink.seconds = 5.0
-        bench.take(*CONDOR)
+    async def _(harness):
+        harness.sink.seconds = 5.0
+        harness.take(*CONDOR)
         await settle(1.0)
-        bench.positions.forget()
-        bench.take("QQQ261218C00650000")
+        harness.positions.forget()
+        harness.take("QQQ261218C00650000")
         await settle(20.0)
-        assert len(bench.applied) == 1
-        assert bench.sink.symbols == ("QQQ261218C00650000",)
+        assert len(harness.applied) == 1
+        assert harness.sink.symbols == ("QQQ261218C00650000",)

@@ -12,7 +12,7 @@ from condord.core import occ
 from condord.upstream.rest_fault import RestFault
 from tests.fakes.rest import Answer
 from tests.simulator.builders import with_simulator
-from tests.upstream.rest_benches import (
+from tests.upstream.rest_harness import (
     ACCOUNT,
     ACTIONS,
     ACTIVITIES,
@@ -23,7 +23,7 @@ from tests.upstream.rest_benches import (
     SNAPSHOTS,
     STOCKS,
     SYMBOL,
-    Bench,
+    Harness,
 )
 
 SIMULATED_AT = dt.datetime(2026, 11, 20, 15, 0, tzinfo=dt.UTC)  # a Friday, 10:00 in New York
@@ -34,61 +34,61 @@ ORDER = {"id": "one", "submitted_at": "2025-06-24T16:00:00Z", "status": "partial
 class TestMarket:
     """What only risk figures need."""
 
-    def test_stocks_are_read_from_the_feed_two_hundred_a_request(self, server, bench):
+    def test_stocks_are_read_from_the_feed_two_hundred_a_request(self, server, harness):
         server.script[STOCKS] = lambda query: Answer({key: {} for key in query["symbols"].split(",")})
         stocks = [f"S{number}" for number in range(401)]
         taken = []
-        asyncio.run(bench(stock_feed="sip").rest.stock_snapshots(stocks, taken.extend))
+        asyncio.run(harness(stock_feed="sip").rest.stock_snapshots(stocks, taken.extend))
         assert sorted(snapshot.symbol for snapshot in taken) == sorted(stocks)
         assert sorted(len(query["symbols"].split(",")) for _, query, _ in server.asked) == [1, 200, 200]
         assert {query["feed"] for _, query, _ in server.asked} == {"sip"}
 
-    def test_figures_are_read_from_the_feed_of_options_a_hundred_a_request(self, server, bench):
+    def test_figures_are_read_from_the_feed_of_options_a_hundred_a_request(self, server, harness):
         server.script[SNAPSHOTS] = lambda query: Answer(
             {"snapshots": {key: {"impliedVolatility": 0.2} for key in query["symbols"].split(",")}}
         )
         symbols = [f"SPY261218P{strike:08d}" for strike in range(1, 252)]
         taken = []
-        asyncio.run(bench(feed="opra").rest.option_snapshots(symbols, taken.extend))
+        asyncio.run(harness(feed="opra").rest.option_snapshots(symbols, taken.extend))
         assert sorted(snapshot.symbol for snapshot in taken) == symbols
         assert sorted(len(query["symbols"].split(",")) for _, query, _ in server.asked) == [51, 100, 100]
         assert {query["feed"] for _, query, _ in server.asked} == {"opra"}
 
-    def test_a_failed_part_does_not_cost_the_others(self, server, bench):
+    def test_a_failed_part_does_not_cost_the_others(self, server, harness):
         server.script[STOCKS] = lambda query: Answer(
             {key: {} for key in query["symbols"].split(",")}, 500 if "S0" in query["symbols"].split(",") else 200
         )
-        made = bench(retries=0)
+        made = harness(retries=0)
         stocks, taken = [f"S{number}" for number in range(300)], []
         assert made.fault(lambda: made.rest.stock_snapshots(stocks, taken.extend)).code == "serverError"
         assert [snapshot.symbol for snapshot in taken] == stocks[200:]
 
-    def test_index_values_are_read(self, server, bench):
+    def test_index_values_are_read(self, server, harness):
         server.script[INDEXES] = [Answer({"values": {"SPX": {"t": "2026-11-20T15:30:01Z", "v": 6543.21}}})]
-        (value,) = asyncio.run(bench().rest.index_values(["SPX", "VIX"]))
+        (value,) = asyncio.run(harness().rest.index_values(["SPX", "VIX"]))
         assert (value.symbol, value.value_e4, server.asked[0][1]) == ("SPX", 65_432_100, {"symbols": "SPX,VIX"})
 
-    def test_without_the_grant_for_indexes_nothing_is_wrong(self, server, bench):
+    def test_without_the_grant_for_indexes_nothing_is_wrong(self, server, harness):
         server.script[INDEXES] = [Answer({"message": "insufficient grants"}, 403)]
-        assert asyncio.run(bench().rest.index_values(["SPX"])) is None
+        assert asyncio.run(harness().rest.index_values(["SPX"])) is None
         assert len(server.asked) == 1
 
     @pytest.mark.parametrize(("status", "code"), [(401, "authFailed"), (404, "refused"), (500, "serverError")])
-    def test_any_other_refusal_of_indexes_is_a_fault(self, server, bench, status, code):
+    def test_any_other_refusal_of_indexes_is_a_fault(self, server, harness, status, code):
         server.script[INDEXES] = [Answer({"message": "no"}, status)]
-        made = bench(retries=0)
+        made = harness(retries=0)
         assert made.fault(lambda: made.rest.index_values(["SPX"])).code == code
 
-    def test_dividends_are_requested_by_symbol_and_process_date(self, server, bench):
+    def test_dividends_are_requested_by_symbol_and_process_date(self, server, harness):
         row = {"symbol": "SPY", "rate": 1.97, "ex_date": "2026-12-18"}
         server.script[ACTIONS] = [Answer({"corporate_actions": {"cash_dividends": [row]}})]
         start, end = dt.date(2026, 11, 15), dt.date(2027, 2, 3)
-        (dividend,) = asyncio.run(bench().rest.dividends(["QQQ", "SPY"], start, end))
+        (dividend,) = asyncio.run(harness().rest.dividends(["QQQ", "SPY"], start, end))
         assert (dividend.symbol, dividend.amount_e6) == ("SPY", 1_970_000)
         (_, query, _) = server.asked[0]
         assert (query["symbols"], query["start"], query["end"]) == ("QQQ,SPY", "2026-11-15", "2027-02-03")
 
-    def test_dividends_of_many_stocks_are_by_ex_date(self, server, bench):
+    def test_dividends_of_many_stocks_are_by_ex_date(self, server, harness):
         server.script[ACTIONS] = lambda query: Answer(
             {
                 "corporate_actions": {
@@ -97,22 +97,22 @@ class TestMarket:
             }
         )
         stocks = [f"S{number:03d}" for number in range(400)]
-        read = asyncio.run(bench().rest.dividends(stocks, NOW_AT.date(), NOW_AT.date()))
+        read = asyncio.run(harness().rest.dividends(stocks, NOW_AT.date(), NOW_AT.date()))
         assert [dividend.symbol for dividend in read] == ["S000", "S200"]
 
-    def test_without_a_service_for_corporate_actions_no_dividend_is_announced(self, server, bench):
+    def test_without_a_service_for_corporate_actions_no_dividend_is_announced(self, server, harness):
         server.script[ACTIONS] = [Answer({"message": "endpoint not found"}, 404)]
-        assert asyncio.run(bench().rest.dividends(["SPY"], NOW_AT.date(), NOW_AT.date())) == []
+        assert asyncio.run(harness().rest.dividends(["SPY"], NOW_AT.date(), NOW_AT.date())) == []
 
     @pytest.mark.parametrize("way", ["stocks", "indexes", "snapshots", "opposites", "dividends"])
-    def test_failures_never_open_the_breaker_of_quotes(self, server, bench, way):
+    def test_failures_never_open_the_breaker_of_quotes(self, server, harness, way):
         server.script |= {path: [Answer({}, 500)] for path in (STOCKS, INDEXES, SNAPSHOTS, ACTIONS, QUOTES)}
-        made = bench(breaker_failures=1, retries=0)
+        made = harness(breaker_failures=1, retries=0)
         assert made.fault(made.ways[way]).code == "serverError"
         assert made.rest.breakers == {"trading": "closed", "data": "closed"}
 
-    def test_a_call_for_opposites_does_not_end_the_pending_fault_of_quotes(self, server, bench):
-        made = bench()
+    def test_a_call_for_opposites_does_not_end_the_pending_fault_of_quotes(self, server, harness):
+        made = harness()
         made.rest._calls.pending_faults.note("quotes", RestFault("timeout", "too slow", may_retry=True))
         asyncio.run(made.ways["opposites"]())
         assert made.rest.pending_fault.code == "timeout"
@@ -123,25 +123,25 @@ class TestDay:
 
     DAY = dt.date(2026, 11, 20)
 
-    def test_the_balances_are_read(self, server, bench):
+    def test_the_balances_are_read(self, server, harness):
         server.script[ACCOUNT] = [Answer({"id": "one", "equity": "50123.4"})]
-        summary = asyncio.run(bench().rest.account_summary())
+        summary = asyncio.run(harness().rest.account_summary())
         assert (summary.equity_e4, summary.read_at, summary.transfers_e4) == (501_234_000, NOW_AT, None)
 
-    def test_the_transfers_of_a_day_are_added(self, server, bench):
+    def test_the_transfers_of_a_day_are_added(self, server, harness):
         row = {"activity_type": "CSD", "date": "2026-11-20", "net_amount": "1000", "status": "executed"}
         server.script[ACTIVITIES] = [Answer([row, row | {"date": "2026-11-19"}])]
-        assert asyncio.run(bench().rest.transfers_e4(self.DAY)) == 10_000_000
+        assert asyncio.run(harness().rest.transfers_e4(self.DAY)) == 10_000_000
         assert server.asked[0][1]["activity_types"] == "CSD,CSW,JNLC"
 
-    def test_working_orders_are_the_open_ones_nested_and_oldest_first(self, server, bench):
+    def test_working_orders_are_the_open_ones_nested_and_oldest_first(self, server, harness):
         server.script[ORDERS] = [Answer([ORDER | LEG])]
-        (order,) = asyncio.run(bench().rest.working_orders())
+        (order,) = asyncio.run(harness().rest.working_orders())
         assert (order.id, order.quantity) == ("one", 1)
         query = {name: value.lower() for name, value in server.asked[0][1].items()}
         assert query == {"status": "open", "limit": "500", "direction": "asc", "nested": "true"}
 
-    def test_a_page_of_fills_is_read(self, server, bench):
+    def test_a_page_of_fills_is_read(self, server, harness):
         row = {
             "activity_type": "FILL",
             "id": "one",
@@ -152,15 +152,15 @@ class TestDay:
             "transaction_time": "2026-11-20T15:30:00Z",
         }
         server.script[ACTIVITIES] = [Answer([row])]
-        page = asyncio.run(bench().rest.day_fills(self.DAY, NOW_AT, "token"))
+        page = asyncio.run(harness().rest.day_fills(self.DAY, NOW_AT, "token"))
         assert (list(page.fills), page.last_id, page.is_full) == (["one"], "one", False)
         (_, query, _) = server.asked[0]
         assert (query["activity_types"], query["page_token"]) == ("FILL", "token")
 
     @pytest.mark.parametrize("way", ["balances", "transfers", "workingOrders", "dayFills"])
-    def test_failures_never_open_the_breaker_of_positions(self, server, bench, way):
+    def test_failures_never_open_the_breaker_of_positions(self, server, harness, way):
         server.script |= {path: [Answer({}, 500)] for path in (ACCOUNT, ACTIVITIES, ORDERS)}
-        made = bench(breaker_failures=1, retries=0)
+        made = harness(breaker_failures=1, retries=0)
         assert made.fault(made.ways[way]).code == "serverError"
         assert made.rest.breakers == {"trading": "closed", "data": "closed"}
         assert len(asyncio.run(made.rest.holdings()).options) == 1
@@ -169,46 +169,46 @@ class TestDay:
 @contextlib.contextmanager
 def client(simulator):
     """A client of a simulator, which answers as Alpaca does."""
-    bench = Bench(simulator.url)
+    harness = Harness(simulator.url)
     try:
-        yield bench
+        yield harness
     finally:
-        bench.rest.close()
+        harness.rest.close()
 
 
 @with_simulator(scenario="frozen", started_at=SIMULATED_AT)
 async def test_stocks_have_a_quote_a_trade_and_two_closes(simulator):
-    with client(simulator) as bench:
+    with client(simulator) as harness:
         taken = []
-        await bench.rest.stock_snapshots(["AAPL", "SPY", "NOSUCH"], taken.extend)
+        await harness.rest.stock_snapshots(["AAPL", "SPY", "NOSUCH"], taken.extend)
         assert [snapshot.symbol for snapshot in taken] == ["AAPL", "SPY"]
         for snapshot in taken:
             assert 0.0 < snapshot.quote.bid <= snapshot.quote.ask
             assert abs(snapshot.trade.price_e4 - snapshot.quote.bid * 10_000) < 50_000
             assert snapshot.before.day < snapshot.today.day == SIMULATED_AT.date()
-        assert bench.rest.refused == {}
+        assert harness.rest.refused == {}
 
 
 @with_simulator(scenario="index", started_at=SIMULATED_AT)
 async def test_indexes_have_values_with_the_grant(simulator):
-    with client(simulator) as bench:
-        (value,) = await bench.rest.index_values(["SPX"])
+    with client(simulator) as harness:
+        (value,) = await harness.rest.index_values(["SPX"])
         assert (value.symbol, value.value_e4 > 0) == ("SPX", True)
 
 
 @with_simulator(scenario="default", started_at=SIMULATED_AT)
 async def test_without_the_grant_there_are_none(simulator):
-    with client(simulator) as bench:
-        assert await bench.rest.index_values(["SPX"]) is None
+    with client(simulator) as harness:
+        assert await harness.rest.index_values(["SPX"]) is None
 
 
 @with_simulator(scenario="frozen", started_at=SIMULATED_AT)
 async def test_figures_and_quotes_are_those_of_the_contracts(simulator):
-    with client(simulator) as bench:
-        held = [option.symbol for option in (await bench.rest.holdings()).options]
+    with client(simulator) as harness:
+        held = [option.symbol for option in (await harness.rest.holdings()).options]
         figures, quotes = [], []
-        await bench.rest.option_snapshots(held, figures.extend)
-        await bench.rest.opposite_quotes(held, quotes.extend)
+        await harness.rest.option_snapshots(held, figures.extend)
+        await harness.rest.opposite_quotes(held, quotes.extend)
         assert len(figures) > len(held) / 2
         assert {tick.symbol for tick in quotes} == set(held)
         for snapshot in figures:
@@ -216,35 +216,35 @@ async def test_figures_and_quotes_are_those_of_the_contracts(simulator):
             assert (snapshot.delta > 0) == (occ.parse(snapshot.symbol).right == "call")
             assert snapshot.theta <= 0.0 <= snapshot.gamma
             assert snapshot.at <= SIMULATED_AT + dt.timedelta(seconds=60)
-        assert bench.rest.refused == {}
+        assert harness.rest.refused == {}
 
 
 @with_simulator(scenario="frozen", started_at=SIMULATED_AT)
 async def test_the_account_has_its_balances_and_its_options_their_closes(simulator):
-    with client(simulator) as bench:
-        summary, held = await bench.rest.account_summary(), await bench.rest.holdings()
+    with client(simulator) as harness:
+        summary, held = await harness.rest.account_summary(), await harness.rest.holdings()
         assert None not in msgspec.structs.astuple(msgspec.structs.replace(summary, transfers_e4=0))
         assert set(held.closes_e4) == {option.symbol for option in held.options}
-        assert await bench.rest.transfers_e4(SIMULATED_AT.date()) == 0
-        assert all(order.quantity > 0 for order in await bench.rest.working_orders())
-        assert bench.rest.refused == {}
+        assert await harness.rest.transfers_e4(SIMULATED_AT.date()) == 0
+        assert all(order.quantity > 0 for order in await harness.rest.working_orders())
+        assert harness.rest.refused == {}
 
 
 @with_simulator(scenario="frozen", started_at=SIMULATED_AT)
 async def test_a_trade_is_among_the_fills_of_the_day(simulator):
-    with client(simulator) as bench:
-        held = (await bench.rest.holdings()).options[0]
+    with client(simulator) as harness:
+        held = (await harness.rest.holdings()).options[0]
         simulator.fill((held.symbol, 2, Decimal("1.25")))
-        page = await bench.rest.day_fills(SIMULATED_AT.date(), SIMULATED_AT - dt.timedelta(hours=1), None)
+        page = await harness.rest.day_fills(SIMULATED_AT.date(), SIMULATED_AT - dt.timedelta(hours=1), None)
         (fill,) = page.fills.values()
         assert (fill.symbol, fill.quantity, fill.price_e6) == (held.symbol, 2, 1_250_000)
         assert fill.order_id is not None
-        assert bench.rest.refused == {}
+        assert harness.rest.refused == {}
 
 
 @with_simulator(scenario="frozen", started_at=SIMULATED_AT)
 async def test_contracts_have_a_style(simulator):
-    with client(simulator) as bench:
-        held = (await bench.rest.holdings()).options
-        contract = await bench.rest.contract(next(o.symbol for o in held if o.symbol.startswith("SPY")))
+    with client(simulator) as harness:
+        held = (await harness.rest.holdings()).options
+        contract = await harness.rest.contract(next(o.symbol for o in held if o.symbol.startswith("SPY")))
         assert (contract.style, contract.multiplier) == ("american", 100)

@@ -20,7 +20,7 @@ def test_a_bulkhead_has_its_own_share_and_threads_named_for_it(bulkhead):
     assert name.startswith("rest-positions")
 
 
-def test_it_has_a_slot_for_each_thread(bulkhead):
+def test_a_bulkhead_has_a_slot_for_each_thread(bulkhead):
     async def main():
         for _ in range(2):
             await bulkhead.slots.acquire()

@@ -281,7 +281,7 @@ class TestCostBasis:
         position = applied(known(SPY, STANDARD), SPY, -2, average_entry_e4=12_550, cost_basis_e4=-25_100)
         assert position.problem == "cost basis -2.51 contradicts average entry 1.255 x -2 x 100"
 
-    def test_it_is_added_to_other_problems(self):
+    def test_an_unknown_cost_basis_is_added_to_other_problems(self):
         position = applied(known(SPY, STANDARD), SPY, cost_basis_e4=1, problem="odd")
         assert position.problem.startswith("odd; cost basis 0.0001 contradicts")
 
@@ -325,7 +325,7 @@ class TestCostBasis:
         assert known(SPY, STANDARD).applied([position])[0].problem is None
 
 
-class Bench:
+class Harness:
     """A reader with a fake brokerage and its files in the directory `path`; `symbols` are held."""
 
     def __init__(self, path=None, symbols=FOUR):
@@ -350,12 +350,12 @@ class Bench:
 
 def play(test, **options):
     async def whole():
-        bench = Bench(**options)
+        harness = Harness(**options)
         try:
-            await bench.reader.recall(bench.store)
-            await test(bench)
+            await harness.reader.recall(harness.store)
+            await test(harness)
         finally:
-            bench.store.close()
+            harness.store.close()
 
     run(whole())
 
@@ -372,18 +372,18 @@ def many(count):
 class TestReader:
     def test_one_contract_of_each_root_is_requested(self):
         @play
-        async def _(bench):
-            await bench.read()
-            await bench.read()
-            assert bench.asked == list(FOUR)
-            assert not any(one.multiplier_assumed for one in bench.reader.answers.applied(map(holding, FOUR)))
+        async def _(harness):
+            await harness.read()
+            await harness.read()
+            assert harness.asked == list(FOUR)
+            assert not any(one.multiplier_assumed for one in harness.reader.answers.applied(map(holding, FOUR)))
 
     def test_two_thousand_legs_need_one_request_for_each_root(self):
-        async def test(bench):
-            bench.brokerage.contracts = {symbol: MINI for symbol in bench.symbols if symbol.startswith("XYZ1")}
-            await bench.read()
-            assert len(bench.asked) == 5
-            applied = bench.reader.answers.applied(map(holding, bench.symbols))
+        async def test(harness):
+            harness.brokerage.contracts = {symbol: MINI for symbol in harness.symbols if symbol.startswith("XYZ1")}
+            await harness.read()
+            assert len(harness.asked) == 5
+            applied = harness.reader.answers.applied(map(holding, harness.symbols))
             assert not any(one.multiplier_assumed for one in applied)
             assert {one.contract.root: one.multiplier for one in applied} == {
                 **dict.fromkeys(["SPY", "SPXW", "QQQ", "IWM"], 100),
@@ -393,51 +393,51 @@ class TestReader:
         play(test, symbols=[symbol for root in ("SPY", "SPXW", "QQQ", "IWM", "XYZ1") for symbol in of_root(root, 400)])
 
     def test_a_contract_that_contradicts_its_root_is_requested_in_the_same_reading(self):
-        async def test(bench):
-            first, second, odd = bench.symbols
-            bench.brokerage.contracts = {odd: MINI}
+        async def test(harness):
+            first, second, odd = harness.symbols
+            harness.brokerage.contracts = {odd: MINI}
             held = [*map(holding, (first, second)), msgspec.structs.replace(holding(odd), cost_basis_e4=100_000)]
-            bench.apply = lambda: bench.reader.answers.applied(held)
-            await bench.read()
-            assert bench.asked == [first, odd]
-            assert [(one.multiplier, one.problem) for one in bench.apply()] == [(100, None), (100, None), (10, None)]
+            harness.apply = lambda: harness.reader.answers.applied(held)
+            await harness.read()
+            assert harness.asked == [first, odd]
+            assert [(one.multiplier, one.problem) for one in harness.apply()] == [(100, None), (100, None), (10, None)]
 
         play(test, symbols=of_root("SPY", 3))
 
     def test_a_short_reading_reports_once_at_its_end(self):
         @play
-        async def _(bench):
-            await bench.read()
-            assert bench.learned == 1
-            await bench.read()
-            assert bench.learned == 1
+        async def _(harness):
+            await harness.read()
+            assert harness.learned == 1
+            await harness.read()
+            assert harness.learned == 1
 
     def test_a_long_reading_reports_at_intervals(self):
-        async def test(bench):
-            bench.brokerage.delay = 1.0
-            await bench.read()
-            assert len(bench.asked) / PARALLEL == 29
-            assert bench.learned == 30 / REPORT_SECONDS
+        async def test(harness):
+            harness.brokerage.delay = 1.0
+            await harness.read()
+            assert len(harness.asked) / PARALLEL == 29
+            assert harness.learned == 30 / REPORT_SECONDS
 
         play(test, symbols=many(58))
 
     def test_answers_are_reported_while_later_requests_wait(self):
         @play
-        async def _(bench):
-            bench.brokerage.delay = 1.0
-            task = asyncio.ensure_future(bench.read())
+        async def _(harness):
+            harness.brokerage.delay = 1.0
+            task = asyncio.ensure_future(harness.read())
             await settle(0.5)
-            bench.brokerage.delay = 60.0
+            harness.brokerage.delay = 60.0
             await settle(REPORT_SECONDS)
-            assert (len(bench.asked), bench.learned) == (4, 1)
+            assert (len(harness.asked), harness.learned) == (4, 1)
             await task
-            assert bench.learned == 2
+            assert harness.learned == 2
 
     def test_a_cancelled_reading_leaves_no_request_open(self):
         @play
-        async def _(bench):
-            bench.brokerage.delay = 1.0
-            task = asyncio.ensure_future(bench.read())
+        async def _(harness):
+            harness.brokerage.delay = 1.0
+            task = asyncio.ensure_future(harness.read())
             await settle(0.5)
             task.cancel()
             with pytest.raises(asyncio.CancelledError):
@@ -446,88 +446,88 @@ class TestReader:
 
     def test_contracts_added_during_a_reading_are_requested_too(self):
         @play
-        async def _(bench):
-            bench.brokerage.delay = 1.0
-            task = asyncio.ensure_future(bench.read())
+        async def _(harness):
+            harness.brokerage.delay = 1.0
+            task = asyncio.ensure_future(harness.read())
             await settle(1.5)
-            bench.symbols.append(LATE)
+            harness.symbols.append(LATE)
             await task
-            assert bench.asked[-1] == LATE
+            assert harness.asked[-1] == LATE
 
     def test_every_root_is_requested_again_the_next_day(self):
         @play
-        async def _(bench):
-            await bench.read()
+        async def _(harness):
+            await harness.read()
             await settle(DAY.total_seconds())
-            await bench.read()
-            assert bench.asked == 2 * list(FOUR)
+            await harness.read()
+            assert harness.asked == 2 * list(FOUR)
 
     def test_a_contract_that_alpaca_does_not_know_is_requested_again_after_an_hour(self):
         @play
-        async def _(bench):
-            bench.brokerage.contracts = {FOUR[0]: None}
-            await bench.read()
+        async def _(harness):
+            harness.brokerage.contracts = {FOUR[0]: None}
+            await harness.read()
             await settle(HOUR.total_seconds())
-            await bench.read()
-            assert bench.asked == [*FOUR, FOUR[0]]
+            await harness.read()
+            assert harness.asked == [*FOUR, FOUR[0]]
 
     def test_few_requests_are_open_at_a_time(self):
-        async def test(bench):
-            bench.brokerage.delay = 1.0
-            await bench.read()
-            times = bench.brokerage.times("contract")
+        async def test(harness):
+            harness.brokerage.delay = 1.0
+            await harness.read()
+            times = harness.brokerage.times("contract")
             assert max(times.count(when) for when in times) == PARALLEL
 
         play(test, symbols=many(10))
 
     def test_an_outage_ends_the_reading_and_the_next_one_goes_on(self):
         @play
-        async def _(bench):
-            bench.brokerage.failures["contract"] = OUTAGE
+        async def _(harness):
+            harness.brokerage.failures["contract"] = OUTAGE
             with pytest.raises(RestFault):
-                await bench.read()
-            assert len(bench.asked) == PARALLEL
-            del bench.brokerage.failures["contract"]
-            await bench.read()
-            assert bench.asked[PARALLEL:] == list(FOUR)
+                await harness.read()
+            assert len(harness.asked) == PARALLEL
+            del harness.brokerage.failures["contract"]
+            await harness.read()
+            assert harness.asked[PARALLEL:] == list(FOUR)
 
     @pytest.mark.parametrize("code", ["refused", "malformed"])
     def test_a_contract_that_cannot_be_read_is_logged_and_does_not_end_the_reading(self, code, caplog):
         caplog.set_level(logging.WARNING, "condord.upstream.contracts")
 
         @play
-        async def _(bench):
-            bench.brokerage.failures["contract"] = RestFault(code, "no", may_retry=False)
-            await bench.read()
-            await bench.read()
-            assert bench.asked == list(FOUR)
+        async def _(harness):
+            harness.brokerage.failures["contract"] = RestFault(code, "no", may_retry=False)
+            await harness.read()
+            await harness.read()
+            assert harness.asked == list(FOUR)
             assert [record.fields["symbol"] for record in caplog.records] == list(FOUR)
 
     def test_another_run_does_not_request_saved_contracts(self, tmp_path):
-        async def first(bench):
-            await bench.read()
+        async def first(harness):
+            await harness.read()
 
-        async def second(bench):
-            bench.symbols.append(LATE)
-            await bench.read()
-            assert bench.asked == [LATE]
-            assert bench.learned == 2
+        async def second(harness):
+            harness.symbols.append(LATE)
+            await harness.read()
+            assert harness.asked == [LATE]
+            assert harness.learned == 2
 
         play(first, path=tmp_path)
         play(second, path=tmp_path)
 
     def test_answers_before_an_outage_are_saved(self, tmp_path):
-        async def first(bench):
-            bench.brokerage.delay = 1.0
-            task = asyncio.ensure_future(bench.read())
+        async def first(harness):
+            harness.brokerage.delay = 1.0
+            task = asyncio.ensure_future(harness.read())
             await settle(1.5)
-            bench.brokerage.failures["contract"] = OUTAGE
+            harness.brokerage.failures["contract"] = OUTAGE
             with pytest.raises(RestFault):
                 await task
 
-        async def second(bench):
-            await bench.read()
-            assert bench.asked == list(FOUR[PARALLEL:])
+        async def second(harness):
+            await harness.read()
+            assert harness.asked == list(FOUR[PARALLEL:])
 
         play(first, path=tmp_path)
         play(second, path=tmp_path)

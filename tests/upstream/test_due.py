@@ -28,7 +28,7 @@ def due():
     return made
 
 
-def test_what_was_never_read_is_due_at_once():
+def test_symbols_that_were_never_read_are_due_at_once():
     assert is_due(ReadSchedule(), 0.0)
 
 
@@ -39,7 +39,7 @@ def test_without_symbols_nothing_is_due():
 
 
 @pytest.mark.parametrize(("now", "expected"), [(100.1, False), (159.9, False), (160.0, True)])
-def test_it_is_due_again_after_its_period(due, now, expected):
+def test_a_read_is_due_again_after_its_period(due, now, expected):
     assert is_due(due, now) is expected
 
 

@@ -26,7 +26,7 @@ def test_a_text_names_nothing_but_the_detail(name):
 
 
 @EACH
-def test_what_stops_the_daemon_until_somebody_acts_has_a_remedy(name):
+def test_a_failure_that_stops_the_daemon_until_somebody_acts_has_a_remedy(name):
     if FAILURES[name].again == "halt":
         assert FAILURES[name].remedy
 

@@ -49,7 +49,7 @@ class Quotes:
     silent = ()
 
 
-class Bench:
+class Harness:
     def __init__(self):
         self.stream, self.trades, self.quotes = Stream(), Stream(), Quotes()
         self.stocks_fault = None
@@ -83,86 +83,88 @@ class Bench:
 
 
 def play(test):
-    """Run `test` with a bench on a virtual loop."""
+    """Run `test` with a harness on a virtual loop."""
 
     async def whole():
-        await test(Bench())
+        await test(Harness())
 
     run(whole())
 
 
 def test_a_live_stream_has_no_reason():
     @play
-    async def _(bench):
-        status = bench.status()
+    async def _(harness):
+        status = harness.status()
         assert (status.state, status.reason, status.code, status.notices) == ("live", None, None, [])
         assert (status.stream.subscribed, status.stream.requested) == (4, 4)
 
 
 def test_a_live_stream_of_a_closed_market_is_closed():
     @play
-    async def _(bench):
-        assert (bench.status(SHUT).state, bench.status(SHUT).reason) == ("closed", None)
+    async def _(harness):
+        assert (harness.status(SHUT).state, harness.status(SHUT).reason) == ("closed", None)
 
 
 @pytest.mark.parametrize("market", [OPEN, SHUT])
 def test_a_stream_is_starting_until_positions_were_read(market):
     @play
-    async def _(bench):
-        status = bench.status(market, read_at=None)
+    async def _(harness):
+        status = harness.status(market, read_at=None)
         assert (status.state, status.reason) == ("starting", "the positions have not been read yet")
 
 
 def test_a_failed_attempt_is_shown_before_the_call_gives_up():
     @play
-    async def _(bench):
-        assert bench.status(pending_fault=OUTAGE).positions.error == wire.RestError(code=OUTAGE.code, text=OUTAGE.text)
-        assert bench.status().positions.error is None
+    async def _(harness):
+        assert harness.status(pending_fault=OUTAGE).positions.error == wire.RestError(
+            code=OUTAGE.code, text=OUTAGE.text
+        )
+        assert harness.status().positions.error is None
 
 
 @pytest.mark.parametrize(("code", "is_good"), [("timeout", False), ("malformed", False), ("forbidden", True)])
 def test_a_refusal_is_not_repeated_soon(code, is_good):
     @play
-    async def _(bench):
-        bench.fail("orders", RestFault(code, "no", may_retry=False))
-        assert bench.health.is_good("orders", "clock") is is_good
-        assert bench.health.is_good("clock")
+    async def _(harness):
+        harness.fail("orders", RestFault(code, "no", may_retry=False))
+        assert harness.health.is_good("orders", "clock") is is_good
+        assert harness.health.is_good("clock")
 
 
 @pytest.mark.parametrize("state", ["starting", "reconnecting"])
 def test_a_stream_that_is_not_up_has_a_reason_even_without_a_fault(state):
     @play
-    async def _(bench):
-        bench.stream.link = Link(state="connecting", public_state=state)
-        assert bench.status().reason
+    async def _(harness):
+        harness.stream.link = Link(state="connecting", public_state=state)
+        assert harness.status().reason
 
 
 def test_a_fault_is_shown_with_its_remedy():
     @play
-    async def _(bench):
-        bench.stream.link = Link(state="backingOff", public_state="reconnecting", fault=AWAY)
-        status = bench.status()
+    async def _(harness):
+        harness.stream.link = Link(state="backingOff", public_state="reconnecting", fault=AWAY)
+        status = harness.status()
         assert (status.code, status.reason) == ("unreachable", "it is away; look at the network")
         assert not status.stream.connected
 
 
 def test_since_is_when_the_state_changed():
     @play
-    async def _(bench):
-        bench.status()
+    async def _(harness):
+        harness.status()
         await settle(5.0)
-        bench.stream.link = Link(state="stale", public_state="stale", fault=AWAY)
-        assert bench.status().since == STARTED_AT + dt.timedelta(seconds=5)
+        harness.stream.link = Link(state="stale", public_state="stale", fault=AWAY)
+        assert harness.status().since == STARTED_AT + dt.timedelta(seconds=5)
         await settle(5.0)
-        assert bench.status().since == STARTED_AT + dt.timedelta(seconds=5)
+        assert harness.status().since == STARTED_AT + dt.timedelta(seconds=5)
 
 
 def test_the_reason_names_some_of_many_symbols_that_are_not_streamed_and_the_notice_all():
     @play
-    async def _(bench):
+    async def _(harness):
         missing = [f"S{number}" for number in range(7)]
-        bench.stream.missing, bench.stream.is_limited = missing, True
-        status = bench.status()
+        harness.stream.missing, harness.stream.is_limited = missing, True
+        status = harness.status()
         assert status.code == "symbolLimit"
         assert status.reason.endswith("read over REST instead: S0, S1, S2, S3, S4 and 2 more")
         assert [(notice.code, notice.symbols) for notice in status.notices] == [("notStreamed", missing)]
@@ -170,38 +172,38 @@ def test_the_reason_names_some_of_many_symbols_that_are_not_streamed_and_the_not
 
 def test_a_symbol_that_is_left_out_is_only_a_notice():
     @play
-    async def _(bench):
-        bench.stream.missing = [CONDOR[0]]
-        status = bench.status()
+    async def _(harness):
+        harness.stream.missing = [CONDOR[0]]
+        status = harness.status()
         assert (status.code, status.reason) == (None, None)
         assert [notice.code for notice in status.notices] == ["notStreamed"]
 
 
 def test_a_notice_keeps_its_start_until_it_ends():
     @play
-    async def _(bench):
-        bench.quotes.silent = ["A"]
-        bench.status()
+    async def _(harness):
+        harness.quotes.silent = ["A"]
+        harness.status()
         await settle(5.0)
-        bench.quotes.silent = ["A", "B"]
-        [notice] = bench.status().notices
+        harness.quotes.silent = ["A", "B"]
+        [notice] = harness.status().notices
         assert (notice.code, notice.symbols, notice.since) == ("silentSymbols", ["A", "B"], STARTED_AT)
-        bench.quotes.silent = []
-        assert bench.status().notices == []
-        bench.quotes.silent = ["A"]
-        assert bench.status().notices[0].since == STARTED_AT + dt.timedelta(seconds=5)
+        harness.quotes.silent = []
+        assert harness.status().notices == []
+        harness.quotes.silent = ["A"]
+        assert harness.status().notices[0].since == STARTED_AT + dt.timedelta(seconds=5)
 
 
 @pytest.mark.parametrize("what", ["positions", "quotes", "poll", "clock"])
 def test_a_failed_poll_is_shown_until_it_succeeds(what):
     @play
-    async def _(bench):
-        bench.fail(what)
-        assert bench.status().positions.error == wire.RestError(code=OUTAGE.code, text=OUTAGE.text)
-        bench.succeed("another")
-        assert bench.status().positions.error
-        bench.succeed(what)
-        assert bench.status().positions.error is None
+    async def _(harness):
+        harness.fail(what)
+        assert harness.status().positions.error == wire.RestError(code=OUTAGE.code, text=OUTAGE.text)
+        harness.succeed("another")
+        assert harness.status().positions.error
+        harness.succeed(what)
+        assert harness.status().positions.error is None
 
 
 @pytest.mark.parametrize(
@@ -223,11 +225,11 @@ def test_a_failed_poll_is_shown_until_it_succeeds(what):
 )
 def test_failures_that_are_not_vital_are_notices(what, code):
     @play
-    async def _(bench):
-        bench.fail(what)
+    async def _(harness):
+        harness.fail(what)
         await settle(3.0)
-        bench.fail(what)
-        status = bench.status()
+        harness.fail(what)
+        status = harness.status()
         assert status.positions.error is None
         assert [(notice.code, notice.since) for notice in status.notices] == [(code, STARTED_AT)]
         assert OUTAGE.text in status.notices[0].text
@@ -235,60 +237,60 @@ def test_failures_that_are_not_vital_are_notices(what, code):
 
 def test_a_stock_stream_that_does_not_work_is_only_a_notice():
     @play
-    async def _(bench):
-        bench.stocks_fault = AWAY
-        status = bench.status()
+    async def _(harness):
+        harness.stocks_fault = AWAY
+        status = harness.status()
         assert (status.state, status.code, status.reason) == ("live", None, None)
         (notice,) = status.notices
         assert notice.code == "stocksUnavailable"
         assert notice.text == f"the prices of underlyings are read over REST: {AWAY.reason}"
-        bench.stocks_fault = None
-        assert bench.status().notices == []
+        harness.stocks_fault = None
+        assert harness.status().notices == []
 
 
 def test_without_the_stock_stream_and_rest_one_notice_names_both():
     @play
-    async def _(bench):
-        bench.stocks_fault = AWAY
-        bench.fail("stocks")
-        (notice,) = bench.status().notices
+    async def _(harness):
+        harness.stocks_fault = AWAY
+        harness.fail("stocks")
+        (notice,) = harness.status().notices
         assert notice.code == "stocksUnavailable"
         assert OUTAGE.text in notice.text
         assert AWAY.text in notice.text
-        bench.succeed("stocks")
-        assert bench.status().notices[0].since == notice.since
+        harness.succeed("stocks")
+        assert harness.status().notices[0].since == notice.since
 
 
 def test_the_status_names_the_assumptions_in_force():
     @play
-    async def _(bench):
-        assert bench.status().model == MODEL
+    async def _(harness):
+        assert harness.status().model == MODEL
 
 
 def test_a_state_that_cannot_be_saved_is_a_notice():
     @play
-    async def _(bench):
-        (notice,) = bench.status(state_fault="/var/lib/condord: No space left on device").notices
+    async def _(harness):
+        (notice,) = harness.status(state_fault="/var/lib/condord: No space left on device").notices
         assert (notice.code, notice.symbols) == ("stateUnavailable", [])
         assert f": /var/lib/condord: No space left on device; {WRITABLE}" in notice.text
-        assert bench.status().notices == []
+        assert harness.status().notices == []
 
 
 def test_the_status_is_published_after_every_poll():
     @play
-    async def _(bench):
+    async def _(harness):
         calls = []
-        with bench.health.noting("positions", lambda: calls.append(1)):
+        with harness.health.noting("positions", lambda: calls.append(1)):
             pass
-        with bench.health.noting("positions", lambda: calls.append(1)):
+        with harness.health.noting("positions", lambda: calls.append(1)):
             raise OUTAGE
         assert len(calls) == 2
 
 
 def test_only_faults_of_rest_are_caught():
     @play
-    async def _(bench):
-        with pytest.raises(ZeroDivisionError), bench.health.noting("positions", lambda: None):
+    async def _(harness):
+        with pytest.raises(ZeroDivisionError), harness.health.noting("positions", lambda: None):
             raise ZeroDivisionError
 
 
@@ -296,12 +298,12 @@ def test_a_failure_is_logged_when_it_begins_changes_and_ends(caplog):
     caplog.set_level(logging.INFO, "condord.upstream")
 
     @play
-    async def _(bench):
+    async def _(harness):
         other = RestFault("timeout", "Alpaca's REST did not answer in time", may_retry=True)
         for fault in (OUTAGE, OUTAGE, other):
-            bench.fail("positions", fault)
-        bench.succeed("positions")
-        bench.succeed("positions")
+            harness.fail("positions", fault)
+        harness.succeed("positions")
+        harness.succeed("positions")
 
     assert [record.message for record in caplog.records] == ["REST reading failed"] * 2 + ["REST reading works again"]
 
@@ -310,10 +312,10 @@ def test_a_change_of_state_or_code_is_logged_once(caplog):
     caplog.set_level(logging.INFO, "condord.upstream")
 
     @play
-    async def _(bench):
+    async def _(harness):
         for fault in (AWAY, AWAY, LinkFault(code="silent", text="it says nothing")):
-            bench.stream.link = Link(state="stale", public_state="stale", fault=fault)
-            bench.status()
+            harness.stream.link = Link(state="stale", public_state="stale", fault=fault)
+            harness.status()
 
     assert [(record.levelname, record.fields["code"]) for record in caplog.records] == [
         ("WARNING", "unreachable"),
@@ -325,10 +327,10 @@ def test_a_limited_live_stream_is_logged_as_a_warning_and_its_end_is_not(caplog)
     caplog.set_level(logging.INFO, "condord.upstream")
 
     @play
-    async def _(bench):
+    async def _(harness):
         for is_limited in (False, True, False):
-            bench.stream.is_limited = is_limited
-            bench.status()
+            harness.stream.is_limited = is_limited
+            harness.status()
 
     assert [(record.levelname, record.fields["code"]) for record in caplog.records] == [
         ("INFO", None),
@@ -339,11 +341,13 @@ def test_a_limited_live_stream_is_logged_as_a_warning_and_its_end_is_not(caplog)
 
 def test_the_time_of_the_next_attempt_is_calculated_once_for_each_wait():
     @play
-    async def _(bench):
-        waiting = Link(state="backingOff", public_state="reconnecting", fault=AWAY, tries_at=bench.stream.now() + 30.0)
-        bench.stream.link = waiting
-        assert bench.status().stream.next_attempt_at == STARTED_AT + dt.timedelta(seconds=30)
+    async def _(harness):
+        waiting = Link(
+            state="backingOff", public_state="reconnecting", fault=AWAY, tries_at=harness.stream.now() + 30.0
+        )
+        harness.stream.link = waiting
+        assert harness.status().stream.next_attempt_at == STARTED_AT + dt.timedelta(seconds=30)
         await settle(10.0)
-        assert bench.status().stream.next_attempt_at == STARTED_AT + dt.timedelta(seconds=30)
-        bench.stream.link = Link()
-        assert bench.status().stream.next_attempt_at is None
+        assert harness.status().stream.next_attempt_at == STARTED_AT + dt.timedelta(seconds=30)
+        harness.stream.link = Link()
+        assert harness.status().stream.next_attempt_at is None

@@ -16,7 +16,7 @@ from tests.fakes.alpaca import LOGIN
 from tests.fakes.faulty_link import FaultyLink
 from tests.fakes.streams import AUTHENTICATED, CONNECTED, OptionServer, error, frame
 from tests.live.accounts import REPEATABLE
-from tests.upstream.stream_benches import END_SECONDS, OptionBench
+from tests.upstream.stream_harnesses import END_SECONDS, OptionHarness
 from tests.virtualtime import run, settle, until
 
 
@@ -58,16 +58,16 @@ class TestHandshake:
             async with OptionServer() as server:
                 for name, value in mute.items():
                     setattr(server, name, value)
-                bench = OptionBench(server)
-                async with bench.at_work():
-                    await until(lambda: bench.state == state, within=0.5)
+                harness = OptionHarness(server)
+                async with harness.at_work():
+                    await until(lambda: harness.state == state, within=0.5)
                     began = now()
-                    await until(lambda: bench.state == "backingOff")
+                    await until(lambda: harness.state == "backingOff")
                     assert STEP_SECONDS <= now() - began < STEP_SECONDS + 0.2
                     await settle()
                     assert server.peers == []
-                    assert bench.stream.link.fault.code == "unreachable"
-                    assert told in bench.stream.link.fault.text
+                    assert harness.stream.link.fault.code == "unreachable"
+                    assert told in harness.stream.link.fault.text
 
         run(play())
 
@@ -78,12 +78,12 @@ class TestHandshake:
         async def play():
             async with OptionServer() as server:
                 server.upgrade = status
-                bench = OptionBench(server)
-                async with bench.at_work():
-                    await until(lambda: bench.state in ("backingOff", "halted"))
+                harness = OptionHarness(server)
+                async with harness.at_work():
+                    await until(lambda: harness.state in ("backingOff", "halted"))
                     await settle()
                     assert server.peers == []
-                    assert bench.stream.link.fault.code == code
+                    assert harness.stream.link.fault.code == code
 
         run(play())
 
@@ -92,10 +92,10 @@ class TestHandshake:
             async with OptionServer() as server, FaultyLink(server.port) as link:
                 link.refuses = True
                 tries = []
-                bench = OptionBench(server, url=f"ws://127.0.0.1:{link.port}/", chance=1.0)
-                begin = bench.stream.begin
-                bench.stream.begin = lambda: (tries.append(now()), begin())
-                async with bench.at_work():
+                harness = OptionHarness(server, url=f"ws://127.0.0.1:{link.port}/", chance=1.0)
+                begin = harness.stream.begin
+                harness.stream.begin = lambda: (tries.append(now()), begin())
+                async with harness.at_work():
                     await until(lambda: len(tries) > 8)
                 waits = [round(after - before) for before, after in itertools.pairwise(tries)]
                 assert waits == [1, 2, 4, 8, 16, 32, 60, 60]
@@ -105,10 +105,10 @@ class TestHandshake:
     def test_a_closed_port_is_unreachable(self):
         @scene
         async def play(server):
-            bench = OptionBench(server, url="ws://127.0.0.1:1/")
-            async with bench.at_work():
-                await until(lambda: bench.state == "backingOff")
-                assert bench.stream.link.fault.code == "unreachable"
+            harness = OptionHarness(server, url="ws://127.0.0.1:1/")
+            async with harness.at_work():
+                await until(lambda: harness.state == "backingOff")
+                assert harness.stream.link.fault.code == "unreachable"
 
         play()
 
@@ -116,12 +116,12 @@ class TestHandshake:
 
         @scene
         async def play(server):
-            bench = OptionBench(
+            harness = OptionHarness(
                 server, url="wss://stream.example/", network=Network({"ALL_PROXY": "socks5://127.0.0.1:1"})
             )
-            async with bench.at_work():
-                await until(lambda: bench.state == "backingOff")
-                assert "SOCKS proxy" in bench.stream.link.fault.text
+            async with harness.at_work():
+                await until(lambda: harness.state == "backingOff")
+                assert "SOCKS proxy" in harness.stream.link.fault.text
 
         play()
 
@@ -131,15 +131,15 @@ class TestEnds:
     def test_a_connection_that_ends_is_made_again(self, way):
         async def play():
             async with OptionServer() as server:
-                bench = OptionBench(server)
-                async with bench.at_work():
-                    await until(lambda: bench.state == "live")
+                harness = OptionHarness(server)
+                async with harness.at_work():
+                    await until(lambda: harness.state == "live")
                     getattr(server.peer, way)()
-                    await until(lambda: bench.state != "live", within=0.1)
-                    assert bench.stream.link.public_state == "reconnecting"
-                    await until(lambda: bench.state == "live", within=3.0)
+                    await until(lambda: harness.state != "live", within=0.1)
+                    assert harness.stream.link.public_state == "reconnecting"
+                    await until(lambda: harness.state == "live", within=3.0)
                     assert len(server.all_peers) == 2
-                    assert bench.stream.link.reconnects == 1
+                    assert harness.stream.link.reconnects == 1
 
         run(play())
 
@@ -147,22 +147,22 @@ class TestEnds:
         @scene
         async def play(server):
             server.opened = lambda peer: peer.close(1001)
-            bench = OptionBench(server)
-            async with bench.at_work():
-                await until(lambda: bench.state == "backingOff")
-                assert "closed with 1001" in bench.stream.link.fault.text
+            harness = OptionHarness(server)
+            async with harness.at_work():
+                await until(lambda: harness.state == "backingOff")
+                assert "closed with 1001" in harness.stream.link.fault.text
 
         play()
 
     def test_a_close_without_an_end_is_aborted_within_the_ping_and_the_bound(self):
         @scene
         async def play(server):
-            bench = OptionBench(server)
-            async with bench.at_work():
-                await until(lambda: bench.state == "live")
+            harness = OptionHarness(server)
+            async with harness.at_work():
+                await until(lambda: harness.state == "live")
                 server.hangs_up = False
                 server.peer.close(1001)
-                await until(lambda: bench.state == "backingOff", within=13.5)
+                await until(lambda: harness.state == "backingOff", within=13.5)
                 await settle()
                 assert server.peers == []
 
@@ -173,11 +173,11 @@ class TestEnds:
         async def play(server):
             server.login = frame({"T": "error", "code": 402, "msg": "auth failed"})
             server.echoes = server.hangs_up = False
-            bench = OptionBench(server)
-            async with bench.at_work():
-                await until(lambda: bench.state == "closing")
+            harness = OptionHarness(server)
+            async with harness.at_work():
+                await until(lambda: harness.state == "closing")
                 began = now()
-                await until(lambda: bench.state == "halted")
+                await until(lambda: harness.state == "halted")
                 assert 2.9 < now() - began < 3.2
                 await settle()
                 assert server.peers == []
@@ -188,27 +188,27 @@ class TestEnds:
         @scene
         async def play(server):
             async with FaultyLink(server.port) as link:
-                bench = OptionBench(server, url=f"ws://127.0.0.1:{link.port}/")
-                async with bench.at_work():
-                    await until(lambda: bench.state == "live")
+                harness = OptionHarness(server, url=f"ws://127.0.0.1:{link.port}/")
+                async with harness.at_work():
+                    await until(lambda: harness.state == "live")
                     link.cut_after = link.bytes_down + 1
                     server.peer.send(quote())
-                    await until(lambda: bench.state == "backingOff")
-                    assert bench.sink.offered == []
+                    await until(lambda: harness.state == "backingOff")
+                    assert harness.sink.offered == []
                     link.cut_after = None
-                    await until(lambda: bench.state == "live")
+                    await until(lambda: harness.state == "live")
 
         play()
 
     def test_a_frame_beyond_the_bound_ends_the_connection(self):
         @scene
         async def play(server):
-            bench = OptionBench(server)
-            async with bench.at_work():
-                await until(lambda: bench.state == "live")
+            harness = OptionHarness(server)
+            async with harness.at_work():
+                await until(lambda: harness.state == "live")
                 server.peer.send(b"\xc0" * (8 * 2**20 + 1))
-                await until(lambda: bench.state == "backingOff")
-                assert bench.stream.refused == {}
+                await until(lambda: harness.state == "backingOff")
+                assert harness.stream.refused == {}
 
         play()
 
@@ -216,12 +216,12 @@ class TestEnds:
         @scene
         async def play(server):
             async with FaultyLink(server.port) as link:
-                bench = OptionBench(server, url=f"ws://127.0.0.1:{link.port}/")
-                async with bench.at_work():
-                    await until(lambda: bench.state == "live")
+                harness = OptionHarness(server, url=f"ws://127.0.0.1:{link.port}/")
+                async with harness.at_work():
+                    await until(lambda: harness.state == "live")
                     link.stall()
-                    await until(lambda: bench.state == "backingOff", within=34.0)
-                    assert bench.sink.gaps == 1
+                    await until(lambda: harness.state == "backingOff", within=34.0)
+                    assert harness.sink.gaps == 1
                     link.resume()
 
         play()
@@ -231,13 +231,13 @@ class TestEnds:
 
         @scene
         async def play(server):
-            bench = OptionBench(server)
-            async with bench.at_work():
-                await until(lambda: bench.state == "live")
+            harness = OptionHarness(server)
+            async with harness.at_work():
+                await until(lambda: harness.state == "live")
                 server.pongs = False
-                await until(lambda: bench.state == "backingOff", within=34.0)
+                await until(lambda: harness.state == "backingOff", within=34.0)
                 server.pongs = True
-                await until(lambda: bench.state == "live", within=5.0)
+                await until(lambda: harness.state == "live", within=5.0)
 
         play()
         assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
@@ -245,12 +245,12 @@ class TestEnds:
     def test_a_server_that_reads_nothing_does_not_delay_the_handshake_timeout(self):
         @scene
         async def play(server):
-            bench = OptionBench(server)
-            bench.stream.authentication = lambda: b"\x00" * 32 * 2**20
+            harness = OptionHarness(server)
+            harness.stream.authentication = lambda: b"\x00" * 32 * 2**20
             server.opened = lambda peer: (OptionServer.opened(server, peer), peer.stop_reading())
-            async with bench.at_work():
-                await until(lambda: bench.state == "authenticating", within=0.5)
-                await until(lambda: bench.state == "backingOff", within=STEP_SECONDS + END_SECONDS)
+            async with harness.at_work():
+                await until(lambda: harness.state == "authenticating", within=0.5)
+                await until(lambda: harness.state == "backingOff", within=STEP_SECONDS + END_SECONDS)
                 server.peer.cut()
 
         play()
@@ -260,15 +260,15 @@ class TestBugs:
     def test_a_bug_in_read_is_not_swallowed(self):
         @scene
         async def play(server):
-            bench = OptionBench(server)
+            harness = OptionHarness(server)
 
             def fail(ticks):
                 raise ZeroDivisionError
 
-            bench.sink.offer = fail
+            harness.sink.offer = fail
             with contextlib.suppress(asyncio.CancelledError):
-                task = asyncio.ensure_future(bench.stream.run())
-            await until(lambda: bench.state == "live")
+                task = asyncio.ensure_future(harness.stream.run())
+            await until(lambda: harness.state == "live")
             server.peer.send(quote())
             with pytest.raises(ExceptionGroup) as caught:
                 await task
@@ -298,10 +298,10 @@ class TestCancellation:
             async with OptionServer() as server:
                 for name, value in STEPS[step].items():
                     setattr(server, name, value)
-                bench = OptionBench(server)
-                async with bench.at_work():
+                harness = OptionHarness(server)
+                async with harness.at_work():
                     state = "connecting" if step == "welcomed" else step
-                    await until(lambda: bench.state == state and (server.peers or step in ("halted", "backingOff")))
+                    await until(lambda: harness.state == state and (server.peers or step in ("halted", "backingOff")))
                     await settle()
 
         run(play())
@@ -311,8 +311,8 @@ class TestCancellation:
     def test_cancelling_after_any_number_of_turns_leaves_no_socket(self, turns):
         async def play():
             async with OptionServer() as server:
-                bench = OptionBench(server)
-                async with bench.at_work():
+                harness = OptionHarness(server)
+                async with harness.at_work():
                     for _ in range(turns):
                         await asyncio.sleep(0)
 
@@ -321,9 +321,9 @@ class TestCancellation:
     def test_cancelling_while_the_server_does_not_echo_ends_within_the_bound(self):
         @scene
         async def play(server):
-            bench = OptionBench(server)
-            async with bench.at_work():
-                await until(lambda: bench.state == "live")
+            harness = OptionHarness(server)
+            async with harness.at_work():
+                await until(lambda: harness.state == "live")
                 server.echoes = server.hangs_up = False
 
         play()
@@ -333,9 +333,9 @@ class TestCancellation:
     def test_cancelling_while_the_connection_ends_is_not_lost(self, way, turns):
         @scene
         async def play(server):
-            bench = OptionBench(server)
-            async with bench.at_work():
-                await until(lambda: bench.state == "live")
+            harness = OptionHarness(server)
+            async with harness.at_work():
+                await until(lambda: harness.state == "live")
                 if way == "error":
                     server.peer.send(frame({"T": "error", "code": 407, "msg": "slow client"}))
                 else:
@@ -348,9 +348,9 @@ class TestCancellation:
     def test_cancelling_twice_aborts_at_once(self):
         @scene
         async def play(server):
-            bench = OptionBench(server)
-            async with bench.at_work() as task:
-                await until(lambda: bench.state == "live")
+            harness = OptionHarness(server)
+            async with harness.at_work() as task:
+                await until(lambda: harness.state == "live")
                 server.echoes = server.hangs_up = False
                 task.cancel()
                 await settle(0.5)
@@ -364,12 +364,12 @@ class TestCancellation:
     def test_cancelling_in_a_probe_leaves_no_socket(self):
         @scene
         async def play(server):
-            bench = OptionBench(server, silence_seconds=5.0)
-            async with bench.at_work():
-                await until(lambda: bench.state == "live")
+            harness = OptionHarness(server, silence_seconds=5.0)
+            async with harness.at_work():
+                await until(lambda: harness.state == "live")
                 server.pongs = False
-                bench.stream.watch(is_expecting=True)
-                await until(lambda: bench.state == "stale")
+                harness.stream.watch(is_expecting=True)
+                await until(lambda: harness.state == "stale")
 
         play()
 
@@ -377,50 +377,50 @@ class TestCancellation:
 class TestSilence:
     """The market is open, and no data arrives."""
 
-    async def silent(self, server, bench):
-        await until(lambda: bench.state == "live")
-        bench.stream.watch(is_expecting=True)
+    async def silent(self, server, harness):
+        await until(lambda: harness.state == "live")
+        harness.stream.watch(is_expecting=True)
         server.peer.send(quote())
-        await until(lambda: bench.sink.offered)
+        await until(lambda: harness.sink.offered)
 
     def test_silence_is_noticed_without_any_other_event(self):
         @scene
         async def play(server):
-            bench = OptionBench(server)
-            async with bench.at_work():
-                await until(lambda: bench.state == "live")
+            harness = OptionHarness(server)
+            async with harness.at_work():
+                await until(lambda: harness.state == "live")
                 await settle(5.0)
-                bench.stream.watch(is_expecting=True)
-                await until(lambda: bench.state == "stale", within=61.0)
+                harness.stream.watch(is_expecting=True)
+                await until(lambda: harness.state == "stale", within=61.0)
 
         play()
 
     def test_newer_quotes_at_rest_mean_a_reconnect(self):
         @scene
         async def play(server):
-            bench = OptionBench(server)
-            bench.newer = True
-            async with bench.at_work():
-                await self.silent(server, bench)
-                await until(lambda: bench.state == "backingOff", within=62.0)
-                assert bench.stream.link.fault.code == "silent"
-                assert bench.asked_newer == 1
-                assert bench.sink.gaps == 1
-                await until(lambda: bench.state == "live", within=5.0)
+            harness = OptionHarness(server)
+            harness.newer = True
+            async with harness.at_work():
+                await self.silent(server, harness)
+                await until(lambda: harness.state == "backingOff", within=62.0)
+                assert harness.stream.link.fault.code == "silent"
+                assert harness.asked_newer == 1
+                assert harness.sink.gaps == 1
+                await until(lambda: harness.state == "live", within=5.0)
 
         play()
 
     def test_a_quiet_market_stays_stale_and_is_probed_again(self):
         @scene
         async def play(server):
-            bench = OptionBench(server)
-            async with bench.at_work():
-                await self.silent(server, bench)
-                await until(lambda: bench.state == "stale", within=61.0)
+            harness = OptionHarness(server)
+            async with harness.at_work():
+                await self.silent(server, harness)
+                await until(lambda: harness.state == "stale", within=61.0)
                 await settle(125.0)
-                assert bench.state == "stale"
-                assert "the market may be quiet" in bench.stream.link.fault.text
-                assert bench.asked_newer == 3
+                assert harness.state == "stale"
+                assert "the market may be quiet" in harness.stream.link.fault.text
+                assert harness.asked_newer == 3
                 assert len(server.all_peers) == 1
 
         play()
@@ -428,11 +428,11 @@ class TestSilence:
     def test_a_market_quiet_for_ten_times_as_long_is_not_believed(self):
         @scene
         async def play(server):
-            bench = OptionBench(server)
-            async with bench.at_work():
-                await self.silent(server, bench)
+            harness = OptionHarness(server)
+            async with harness.at_work():
+                await self.silent(server, harness)
                 began = now()
-                await until(lambda: bench.state == "backingOff", within=700.0)
+                await until(lambda: harness.state == "backingOff", within=700.0)
                 assert 598.0 < now() - began < 602.0
 
         play()
@@ -440,66 +440,66 @@ class TestSilence:
     def test_data_ends_the_silence(self):
         @scene
         async def play(server):
-            bench = OptionBench(server)
-            async with bench.at_work():
-                await self.silent(server, bench)
-                await until(lambda: bench.state == "stale", within=61.0)
+            harness = OptionHarness(server)
+            async with harness.at_work():
+                await self.silent(server, harness)
+                await until(lambda: harness.state == "stale", within=61.0)
                 server.peer.send(quote(seconds=1))
-                await until(lambda: bench.state == "live", within=0.5)
-                assert bench.stream.link.fault is None
-                assert bench.sink.gaps == 0
+                await until(lambda: harness.state == "live", within=0.5)
+                assert harness.stream.link.fault is None
+                assert harness.sink.gaps == 0
 
         play()
 
     def test_silence_after_data_is_noticed_again(self):
         @scene
         async def play(server):
-            bench = OptionBench(server)
-            async with bench.at_work():
-                await self.silent(server, bench)
-                await until(lambda: bench.state == "stale", within=61.0)
+            harness = OptionHarness(server)
+            async with harness.at_work():
+                await self.silent(server, harness)
+                await until(lambda: harness.state == "stale", within=61.0)
                 server.peer.send(quote(seconds=1))
-                await until(lambda: bench.state == "live")
-                await until(lambda: bench.state == "stale", within=61.0)
-                await until(lambda: bench.asked_newer == 2, within=1.0)
+                await until(lambda: harness.state == "live")
+                await until(lambda: harness.state == "stale", within=61.0)
+                await until(lambda: harness.asked_newer == 2, within=1.0)
 
         play()
 
     def test_no_pong_to_the_probe_means_a_reconnect(self):
         @scene
         async def play(server):
-            bench = OptionBench(server, silence_seconds=4.0)
-            async with bench.at_work():
-                await self.silent(server, bench)
+            harness = OptionHarness(server, silence_seconds=4.0)
+            async with harness.at_work():
+                await self.silent(server, harness)
                 server.pongs = False
-                await until(lambda: bench.state == "stale", within=5.0)
+                await until(lambda: harness.state == "stale", within=5.0)
                 began = now()
-                await until(lambda: bench.state in ("closing", "backingOff"), within=6.0)
+                await until(lambda: harness.state in ("closing", "backingOff"), within=6.0)
                 assert 4.9 < now() - began < 5.2
-                assert "did not answer a ping" in bench.stream.link.fault.text
-                assert bench.asked_newer == 0
+                assert "did not answer a ping" in harness.stream.link.fault.text
+                assert harness.asked_newer == 0
 
         play()
 
     def test_data_during_a_probe_over_rest_keeps_the_connection(self):
         @scene
         async def play(server):
-            bench = OptionBench(server)
+            harness = OptionHarness(server)
             answered = asyncio.Event()
 
             async def newer():
                 await answered.wait()
                 return True
 
-            bench.stream._newer = newer
-            async with bench.at_work():
-                await self.silent(server, bench)
-                await until(lambda: bench.state == "stale", within=61.0)
+            harness.stream._newer = newer
+            async with harness.at_work():
+                await self.silent(server, harness)
+                await until(lambda: harness.state == "stale", within=61.0)
                 server.peer.send(quote(seconds=1))
-                await until(lambda: bench.state == "live")
+                await until(lambda: harness.state == "live")
                 answered.set()
                 await settle(1.0)
-                assert bench.state == "live"
+                assert harness.state == "live"
                 assert len(server.all_peers) == 1
 
         play()
@@ -507,16 +507,16 @@ class TestSilence:
     def test_data_before_a_late_pong_keeps_the_connection(self):
         @scene
         async def play(server):
-            bench = OptionBench(server, silence_seconds=4.0)
-            async with bench.at_work():
-                await self.silent(server, bench)
+            harness = OptionHarness(server, silence_seconds=4.0)
+            async with harness.at_work():
+                await self.silent(server, harness)
                 server.pongs = False
-                await until(lambda: bench.state == "stale", within=5.0)
+                await until(lambda: harness.state == "stale", within=5.0)
                 server.peer.send(quote(seconds=1))
                 await settle(3.0)
                 server.peer.send(quote(seconds=2))
                 await settle(3.0)
-                assert bench.state == "live"
+                assert harness.state == "live"
 
         play()
 
@@ -524,13 +524,13 @@ class TestSilence:
         @scene
         async def play(server):
             server.pongs = False
-            bench = OptionBench(server, silence_seconds=4.0)
-            async with bench.at_work():
+            harness = OptionHarness(server, silence_seconds=4.0)
+            async with harness.at_work():
                 for _ in range(3):
-                    await until(lambda: bench.state == "live", within=5.0)
-                    bench.stream.watch(is_expecting=True)
+                    await until(lambda: harness.state == "live", within=5.0)
+                    harness.stream.watch(is_expecting=True)
                     began = now()
-                    await until(lambda: bench.state == "closing", within=10.0)
+                    await until(lambda: harness.state == "closing", within=10.0)
                     assert 8.9 < now() - began < 9.2  # 4 s of silence, and 5 s for the pong
 
         play()
@@ -538,12 +538,12 @@ class TestSilence:
     def test_a_closed_market_is_never_silent(self):
         @scene
         async def play(server):
-            bench = OptionBench(server)
-            async with bench.at_work():
-                await self.silent(server, bench)
-                bench.stream.watch(is_expecting=False)
+            harness = OptionHarness(server)
+            async with harness.at_work():
+                await self.silent(server, harness)
+                harness.stream.watch(is_expecting=False)
                 await settle(700.0)
-                assert bench.state == "live"
+                assert harness.state == "live"
                 assert len(server.all_peers) == 1
 
         play()
@@ -551,12 +551,12 @@ class TestSilence:
     def test_silence_is_forgiven_when_the_market_shuts(self):
         @scene
         async def play(server):
-            bench = OptionBench(server)
-            async with bench.at_work():
-                await self.silent(server, bench)
-                await until(lambda: bench.state == "stale", within=61.0)
-                bench.stream.watch(is_expecting=False)
-                assert bench.state == "live"
+            harness = OptionHarness(server)
+            async with harness.at_work():
+                await self.silent(server, harness)
+                await until(lambda: harness.state == "stale", within=61.0)
+                harness.stream.watch(is_expecting=False)
+                assert harness.state == "live"
 
         play()
 
@@ -604,18 +604,18 @@ def do(deed, server, stream):
         max_size=25,
     )
 )
-def test_whatever_happens_there_are_never_two_sockets_and_in_the_end_it_is_live(deeds):
+def test_after_any_faults_there_were_never_two_sockets_and_the_link_is_live_in_the_end(deeds):
     async def play():
         async with OptionServer() as server:
-            bench = OptionBench(server, least=0.05, most=2.0)
-            async with bench.at_work():
+            harness = OptionHarness(server, least=0.05, most=2.0)
+            async with harness.at_work():
                 for deed, seconds in deeds:
-                    do(deed, server, bench.stream)
+                    do(deed, server, harness.stream)
                     await settle(seconds)
                     assert server.most <= 1
-                do("heal", server, bench.stream)
-                bench.stream.retry()
-                await until(lambda: bench.state == "live", within=90.0)
+                do("heal", server, harness.stream)
+                harness.stream.retry()
+                await until(lambda: harness.state == "live", within=90.0)
                 assert server.most <= 1
 
     run(play())

@@ -107,7 +107,7 @@ def test_late_products_trade_after_the_close_once_the_calendar_is_known():
     assert hours.is_open([AAPL]) is False
 
 
-def test_what_expires_stops_trading_earlier_once_the_calendar_is_known():
+def test_an_expiring_contract_stops_trading_earlier_once_the_calendar_is_known():
     hours, brokerage, _ = reader()
     early_at = OPEN.next_close - dt.timedelta(hours=3)
     brokerage.sessions = Calendar(

@@ -462,7 +462,7 @@ class TestPartialFills:
         assert known.date(fills(self.TRUE_AT, LEGS[3:]))
         assert self.at(known) == self.TRUE_AT
 
-    def test_it_has_the_instant_of_its_last_fill(self):
+    def test_a_partial_fill_has_the_time_of_its_last_execution(self):
         legs = [one | {"filled_at": None, "filled_qty": "2", "qty": "3"} for one in LEGS]
         known = self.known(partial(legs=legs))
         known.date([*fills(self.TRUE_AT, number=2), *fills(self.TRUE_AT - HOUR, number=1)])
@@ -518,7 +518,7 @@ class TestPartialFills:
         take(later, order_history.page([partial(status="canceled")], [].append), None, NOW_AT)
         assert self.at(later) == self.TRUE_AT
 
-    def test_what_an_earlier_version_saved_is_read_again_and_dated(self):
+    def test_orders_saved_by_an_earlier_version_are_read_again_and_dated(self):
         known = self.known(partial())
         wrong = [msgspec.structs.replace(each, filled_at=SUBMITTED_AT, is_partial=False) for each in known.orders]
         old = msgspec.structs.replace(known.to_save(NOW_AT), mark=NOW_AT, orders=tuple(wrong), marks_partial=False)
@@ -593,7 +593,7 @@ class TestReach:
         assert len(known.to_save(FILLED_AT + 500 * DAY).orders) == count
 
 
-class Bench:
+class Harness:
     """A reader with a fake brokerage and its files in the directory `path`."""
 
     def __init__(self, path=None):
@@ -628,119 +628,119 @@ class Bench:
 
 def play(test, path=None):
     async def whole():
-        bench = Bench(path)
+        harness = Harness(path)
         try:
-            await bench.reader.recall(bench.store)
-            await test(bench)
+            await harness.reader.recall(harness.store)
+            await test(harness)
         finally:
-            bench.store.close()
+            harness.store.close()
 
     run(whole())
 
 
 class TestReader:
     def test_an_order_dated_by_activities_is_reported_and_saved(self, tmp_path):
-        async def first(bench):
-            bench.brokerage.pages = lambda after: order_history.page([partial()], [].append)
-            await bench.reader.read()
-            learned = bench.learned
-            await bench.reader.date(fills(TestPartialFills.TRUE_AT))
-            await bench.reader.date(fills(TestPartialFills.TRUE_AT))
-            assert bench.learned == learned + 1
+        async def first(harness):
+            harness.brokerage.pages = lambda after: order_history.page([partial()], [].append)
+            await harness.reader.read()
+            learned = harness.learned
+            await harness.reader.date(fills(TestPartialFills.TRUE_AT))
+            await harness.reader.date(fills(TestPartialFills.TRUE_AT))
+            assert harness.learned == learned + 1
 
-        async def second(bench):
-            assert [each.filled_at for each in bench.reader.history.orders] == [TestPartialFills.TRUE_AT]
+        async def second(harness):
+            assert [each.filled_at for each in harness.reader.history.orders] == [TestPartialFills.TRUE_AT]
 
         play(first, tmp_path)
         play(second, tmp_path)
 
     def test_all_pages_up_to_the_newest_order_are_read(self):
         @play
-        async def _(bench):
-            at = bench.serve(5, size=3)
-            await bench.reader.read()
+        async def _(harness):
+            at = harness.serve(5, size=3)
+            await harness.reader.read()
             microsecond = dt.timedelta(microseconds=1)
-            assert bench.asked == [wall() - 400 * DAY, at[2] - microsecond, at[4] - microsecond]
-            assert len(lots(bench.reader.history.orders)) == 1
+            assert harness.asked == [wall() - 400 * DAY, at[2] - microsecond, at[4] - microsecond]
+            assert len(lots(harness.reader.history.orders)) == 1
 
     def test_a_reading_ends_after_twenty_pages_and_the_next_one_goes_on(self):
         @play
-        async def _(bench):
-            bench.serve(300, size=11)
-            await bench.reader.read()
-            assert (len(bench.asked), lots(bench.reader.history.orders)) == (20, ())
-            await bench.reader.read()
-            assert len(lots(bench.reader.history.orders)) == 1
+        async def _(harness):
+            harness.serve(300, size=11)
+            await harness.reader.read()
+            assert (len(harness.asked), lots(harness.reader.history.orders)) == (20, ())
+            await harness.reader.read()
+            assert len(lots(harness.reader.history.orders)) == 1
 
     def test_a_full_page_without_newer_orders_ends_the_reading(self):
         @play
-        async def _(bench):
-            bench.brokerage.pages = lambda after: page(newest_at=NOW_AT - DAY, is_full=True)
-            await bench.reader.read()
-            assert len(bench.asked) == 2
+        async def _(harness):
+            harness.brokerage.pages = lambda after: page(newest_at=NOW_AT - DAY, is_full=True)
+            await harness.reader.read()
+            assert len(harness.asked) == 2
 
     def test_a_reading_without_new_orders_is_not_reported(self):
         @play
-        async def _(bench):
-            bench.serve(1)
-            await bench.reader.read()
-            before = bench.learned
-            await bench.reader.read()
-            assert bench.learned == before
+        async def _(harness):
+            harness.serve(1)
+            await harness.reader.read()
+            before = harness.learned
+            await harness.reader.read()
+            assert harness.learned == before
 
     @pytest.mark.parametrize("fails", [False, True])
     def test_the_end_of_the_first_reading_is_reported_also_if_it_failed(self, fails):
         @play
-        async def _(bench):
+        async def _(harness):
             if fails:
-                bench.brokerage.failures["orders"] = OUTAGE
-            assert not bench.reader.was_tried
+                harness.brokerage.failures["orders"] = OUTAGE
+            assert not harness.reader.was_tried
             for _ in range(2):
                 with pytest.raises(RestFault) if fails else contextlib.nullcontext():
-                    await bench.reader.read()
-            assert (bench.reader.was_tried, bench.learned) == (True, 1)
+                    await harness.reader.read()
+            assert (harness.reader.was_tried, harness.learned) == (True, 1)
 
     def test_a_reading_with_the_key_before_does_not_count(self):
         @play
-        async def _(bench):
-            bench.reader.is_set_aside = True
-            await bench.reader.read()
-            assert (bench.reader.was_tried, bench.learned) == (False, 0)
+        async def _(harness):
+            harness.reader.is_set_aside = True
+            await harness.reader.read()
+            assert (harness.reader.was_tried, harness.learned) == (False, 0)
 
     def test_pages_read_before_an_outage_are_saved(self, tmp_path):
-        async def first(bench):
-            bench.serve(4)
-            pages = bench.brokerage.pages
+        async def first(harness):
+            harness.serve(4)
+            pages = harness.brokerage.pages
 
             def failing(after):
-                if len(bench.asked) == 3:
+                if len(harness.asked) == 3:
                     raise OUTAGE
                 return pages(after)
 
-            bench.brokerage.pages = failing
+            harness.brokerage.pages = failing
             with pytest.raises(RestFault):
-                await bench.reader.read()
+                await harness.reader.read()
 
-        async def second(bench):
-            at = bench.serve(4)
-            await bench.reader.read()
-            assert bench.asked[0] == at[2] - HOUR
+        async def second(harness):
+            at = harness.serve(4)
+            await harness.reader.read()
+            assert harness.asked[0] == at[2] - HOUR
 
         play(first, tmp_path)
         play(second, tmp_path)
 
     def test_another_run_knows_the_lots_before_its_first_request(self, tmp_path):
-        async def first(bench):
-            bench.serve(1)
-            await bench.reader.read()
+        async def first(harness):
+            harness.serve(1)
+            await harness.reader.read()
 
-        async def second(bench):
-            bench.brokerage.failures["orders"] = OUTAGE
-            assert bench.learned == 1
+        async def second(harness):
+            harness.brokerage.failures["orders"] = OUTAGE
+            assert harness.learned == 1
             with pytest.raises(RestFault):
-                await bench.reader.read()
-            assert len(lots(bench.reader.history.orders)) == 1
-            assert bench.asked[0] > NOW_AT - DAY
+                await harness.reader.read()
+            assert len(lots(harness.reader.history.orders)) == 1
+            assert harness.asked[0] > NOW_AT - DAY
 
         play(first, tmp_path)
         play(second, tmp_path)
@@ -749,32 +749,32 @@ class TestReader:
         fills = tuple(msgspec.structs.replace(fill, leg_id=None) for fill in CONDOR_ORDER.fills)
         old = {"mark": NOW_AT - DAY, "orders": [msgspec.structs.replace(CONDOR_ORDER, fills=fills)], "replaced": {}}
 
-        async def upgraded(bench):
-            await bench.store.write("orders", old)
-            await bench.reader.recall(bench.store)
-            assert len(lots(bench.reader.history.orders)) == 1
-            bench.serve(1)
-            await bench.reader.read()
-            assert bench.asked == [wall() - 400 * DAY]
-            assert [fill.leg_id for fill in bench.reader.history.orders[0].fills] == [one["id"] for one in LEGS]
+        async def upgraded(harness):
+            await harness.store.write("orders", old)
+            await harness.reader.recall(harness.store)
+            assert len(lots(harness.reader.history.orders)) == 1
+            harness.serve(1)
+            await harness.reader.read()
+            assert harness.asked == [wall() - 400 * DAY]
+            assert [fill.leg_id for fill in harness.reader.history.orders[0].fills] == [one["id"] for one in LEGS]
 
-        async def restarted(bench):
-            await bench.reader.read()
-            assert bench.asked[0] > NOW_AT - DAY
+        async def restarted(harness):
+            await harness.reader.read()
+            assert harness.asked[0] > NOW_AT - DAY
 
         play(upgraded, tmp_path)
         play(restarted, tmp_path)
 
     def test_an_open_order_of_an_earlier_page_is_read_again(self):
         @play
-        async def _(bench):
+        async def _(harness):
             def pages(after):
                 if after < NOW_AT - 2 * DAY:
                     return page(newest_at=NOW_AT - 2 * DAY, open_since=NOW_AT - 3 * DAY, is_full=True)
                 return page(newest_at=NOW_AT - DAY)
 
-            bench.brokerage.pages = pages
-            await asyncio.wait_for(bench.reader.read(), 1.0)
-            await bench.reader.read()
-            assert bench.asked[-1] <= NOW_AT - 2 * DAY
-            assert NOW_AT - 3 * DAY - HOUR in bench.asked
+            harness.brokerage.pages = pages
+            await asyncio.wait_for(harness.reader.read(), 1.0)
+            await harness.reader.read()
+            assert harness.asked[-1] <= NOW_AT - 2 * DAY
+            assert NOW_AT - 3 * DAY - HOUR in harness.asked

@@ -41,7 +41,7 @@ def request(progress):
 
 
 class TestFirstReading:
-    def test_it_goes_back_from_now(self):
+    def test_the_first_reading_goes_back_from_now(self):
         assert request(first()) == PastRequest(direction="earlier", at=STARTED_AT)
 
     def test_a_full_page_is_followed_by_the_next(self):
@@ -94,7 +94,7 @@ class TestFirstReading:
 
 
 class TestRestart:
-    def test_what_is_stored_is_completed_first_with_what_may_have_been_booked_late(self):
+    def test_a_restart_first_completes_the_stored_activities_with_those_booked_late(self):
         progress = later_start()
         assert request(progress) == PastRequest(direction="later", at=STARTED_AT - 2 * DAY - LATE_FOR)
         progress.take(request(progress), page(fill("2", STARTED_AT - DAY)), OLDEST_AT)
@@ -134,7 +134,7 @@ class TestNewest:
         progress.take(wanted, page(is_full=False), OLDEST_AT)
         assert request(progress) == before
 
-    def test_it_begins_before_the_day_if_the_last_reading_did(self):
+    def test_the_newest_reading_begins_before_the_day_if_the_last_one_did(self):
         progress = PastProgress([fill("1", STARTED_AT - 2 * DAY)], None, STARTED_AT - 2 * DAY)
         progress.ask(STARTED_AT, is_whole=False)
         assert request(progress).at == STARTED_AT - 2 * DAY - HOUR

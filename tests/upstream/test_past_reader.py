@@ -27,7 +27,7 @@ def fills(count, *, first=0):
     return [fill(first + number, STARTED_AT - (count - number) * DAY) for number in range(count)]
 
 
-class Bench:
+class Harness:
     """A reader of fakes, and the current failures by name."""
 
     def __init__(self, *, keep_days=400, page_size=10):
@@ -91,11 +91,11 @@ class Bench:
 
 
 def play(test=None, **given):
-    """Run `test` with a bench on a virtual loop."""
+    """Run `test` with a harness on a virtual loop."""
 
     def played(test):
         async def whole():
-            await test(Bench(**given))
+            await test(Harness(**given))
 
         run(whole())
 
@@ -105,287 +105,287 @@ def play(test=None, **given):
 class TestFirstStart:
     def test_nothing_is_read_before_the_account_is_known(self):
         @play
-        async def _(bench):
-            async with bench.at_work(account_key=None):
-                bench.reader.ask()
-                bench.reader.traded()
+        async def _(harness):
+            async with harness.at_work(account_key=None):
+                harness.reader.ask()
+                harness.reader.traded()
                 await settle(2 * WHOLE_SECONDS)
-                assert bench.brokerage.asked == []
+                assert harness.brokerage.asked == []
 
     def test_the_past_is_read_newest_first_and_each_page_is_stored(self):
         @play
-        async def _(bench):
-            bench.brokerage.past = fills(25)
-            async with bench.at_work():
+        async def _(harness):
+            harness.brokerage.past = fills(25)
+            async with harness.at_work():
                 await settle(10.0)
-            assert [(key, len(ids)) for key, ids, _ in bench.sink.pages] == [(ONE, 10), (ONE, 10), (ONE, 5)]
-            assert bench.sink.pages[0][1][0] == "0024"
-            reached = [complete_from for _, _, complete_from in bench.sink.pages]
+            assert [(key, len(ids)) for key, ids, _ in harness.sink.pages] == [(ONE, 10), (ONE, 10), (ONE, 5)]
+            assert harness.sink.pages[0][1][0] == "0024"
+            reached = [complete_from for _, _, complete_from in harness.sink.pages]
             assert reached[:2] == [start_of_day(TODAY - 9 * DAY), start_of_day(TODAY - 19 * DAY)]
             assert reached[2] == start_of_day(TODAY - 400 * DAY)
 
     @pytest.mark.parametrize(("keep_days", "reach"), [(0, 400), (30, 30), (500, 500)])
-    def test_it_is_read_back_as_far_as_history_is_kept(self, keep_days, reach):
+    def test_the_past_is_read_back_as_far_as_history_is_kept(self, keep_days, reach):
         @play(keep_days=keep_days, page_size=100)
-        async def _(bench):
-            bench.brokerage.past = fills(700)
-            async with bench.at_work():
+        async def _(harness):
+            harness.brokerage.past = fills(700)
+            async with harness.at_work():
                 await settle(10.0)
             assert {
-                each.id for each in bench.brokerage.past if each.day >= TODAY - reach * DAY
-            } <= bench.sink.past.keys()
-            assert len(bench.sink.past) <= reach + 100
-            assert bench.sink.complete_from <= start_of_day(TODAY - reach * DAY)
+                each.id for each in harness.brokerage.past if each.day >= TODAY - reach * DAY
+            } <= harness.sink.past.keys()
+            assert len(harness.sink.past) <= reach + 100
+            assert harness.sink.complete_from <= start_of_day(TODAY - reach * DAY)
 
 
 class TestRestart:
-    def test_it_completes_what_is_stored_and_goes_on_where_it_stopped(self):
+    def test_a_restart_completes_the_stored_past_and_goes_on_where_it_stopped(self):
         @play
-        async def _(bench):
-            bench.brokerage.past = fills(50)
-            bench.brokerage.delay = 1.0
-            async with bench.at_work():
+        async def _(harness):
+            harness.brokerage.past = fills(50)
+            harness.brokerage.delay = 1.0
+            async with harness.at_work():
                 await settle(2.5)
-            assert len(bench.sink.past) == 20
-            bench.brokerage.past.append(fill(100, STARTED_AT))
-            before = len(bench.asked)
-            bench.start()
-            async with bench.at_work():
+            assert len(harness.sink.past) == 20
+            harness.brokerage.past.append(fill(100, STARTED_AT))
+            before = len(harness.asked)
+            harness.start()
+            async with harness.at_work():
                 await settle(30.0)
-            assert bench.sink.past.keys() == {each.id for each in bench.brokerage.past}
-            since = bench.asked[before:]
+            assert harness.sink.past.keys() == {each.id for each in harness.brokerage.past}
+            since = harness.asked[before:]
             assert since[0] == ("later", STARTED_AT - 8 * DAY, True)
             goes_on_at = start_of_day(TODAY - 19 * DAY)
             assert next(entry for entry in since if entry[0] == "past") == ("past", goes_on_at, True)
 
     def test_a_complete_past_is_not_read_back_again(self):
         @play
-        async def _(bench):
-            bench.brokerage.past = fills(5)
-            async with bench.at_work():
+        async def _(harness):
+            harness.brokerage.past = fills(5)
+            async with harness.at_work():
                 await settle(10.0)
-            before = len(bench.asked)
-            bench.start()
-            async with bench.at_work():
+            before = len(harness.asked)
+            harness.start()
+            async with harness.at_work():
                 await settle(10.0)
-            assert [what for what, _, _ in bench.asked[before:]] == ["later"]
+            assert [what for what, _, _ in harness.asked[before:]] == ["later"]
 
     def test_a_restart_while_a_long_absence_is_completed_loses_nothing(self):
         @play(page_size=5)
-        async def _(bench):
-            bench.brokerage.past = fills(60)[:10]
-            async with bench.at_work():
+        async def _(harness):
+            harness.brokerage.past = fills(60)[:10]
+            async with harness.at_work():
                 await settle(10.0)
-            bench.brokerage.past = fills(60)
-            bench.brokerage.delay = 1.0
+            harness.brokerage.past = fills(60)
+            harness.brokerage.delay = 1.0
             for _ in range(3):
-                bench.start()
-                async with bench.at_work():
+                harness.start()
+                async with harness.at_work():
                     await settle(4.5)
-            bench.start()
-            async with bench.at_work():
+            harness.start()
+            async with harness.at_work():
                 await settle(60.0)
-            assert len(bench.sink.past) == 60
+            assert len(harness.sink.past) == 60
 
 
 class TestDating:
-    def test_what_is_stored_and_what_is_read_dates_orders(self):
+    def test_both_stored_and_new_activities_date_orders(self):
         @play
-        async def _(bench):
-            bench.brokerage.past = fills(5)
-            async with bench.at_work():
+        async def _(harness):
+            harness.brokerage.past = fills(5)
+            async with harness.at_work():
                 await settle(10.0)
-            assert bench.dated == [(ONE, set()), (ONE, bench.sink.past.keys())]
-            bench.start()
-            async with bench.at_work():
+            assert harness.dated == [(ONE, set()), (ONE, harness.sink.past.keys())]
+            harness.start()
+            async with harness.at_work():
                 await settle(10.0)
-            assert bench.dated[2] == (ONE, bench.sink.past.keys())
+            assert harness.dated[2] == (ONE, harness.sink.past.keys())
 
     def test_a_key_that_changes_meanwhile_ends_the_reading(self):
         @play
-        async def _(bench):
-            bench.brokerage.past = fills(5)
-            bench.is_switching = True
-            async with bench.at_work():
+        async def _(harness):
+            harness.brokerage.past = fills(5)
+            harness.is_switching = True
+            async with harness.at_work():
                 await settle(10.0)
-            assert (bench.dated, bench.asked) == ([(ONE, set())], [])
+            assert (harness.dated, harness.asked) == ([(ONE, set())], [])
 
 
 class TestNewest:
     def test_a_fill_is_read_soon_after_its_trade_event(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
+        async def _(harness):
+            async with harness.at_work():
                 await settle(100.0)
-                bench.brokerage.past.append(fill(1, wall()))
-                bench.reader.traded()
+                harness.brokerage.past.append(fill(1, wall()))
+                harness.reader.traded()
                 await settle(0.5)
-                assert bench.sink.past.keys() == {"0001"}
+                assert harness.sink.past.keys() == {"0001"}
 
     def test_a_fee_that_is_booked_within_a_minute_is_read_too(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
+        async def _(harness):
+            async with harness.at_work():
                 await settle(100.0)
-                bench.reader.traded()
+                harness.reader.traded()
                 await settle(30.0)
-                bench.brokerage.past.append(fill(1, wall()))
+                harness.brokerage.past.append(fill(1, wall()))
                 await settle(35.0)
-                assert bench.sink.past.keys() == {"0001"}
+                assert harness.sink.past.keys() == {"0001"}
 
     def test_a_fill_is_read_soon_while_a_long_past_is_being_read(self):
         @play
-        async def _(bench):
-            bench.brokerage.past = fills(300)
-            bench.brokerage.delay = 3.0
-            async with bench.at_work():
+        async def _(harness):
+            harness.brokerage.past = fills(300)
+            harness.brokerage.delay = 3.0
+            async with harness.at_work():
                 await settle(20.0)
-                bench.brokerage.past.append(fill(999, wall()))
-                bench.reader.traded()
+                harness.brokerage.past.append(fill(999, wall()))
+                harness.reader.traded()
                 await settle(7.0)
-                assert "0999" in bench.sink.past
-                assert len(bench.sink.past) < 100
+                assert "0999" in harness.sink.past
+                assert len(harness.sink.past) < 100
                 await settle(120.0)
-                assert len(bench.sink.past) == 301
+                assert len(harness.sink.past) == 301
 
     def test_a_booking_that_appears_days_late_is_found_within_a_quarter_of_an_hour(self):
         @play
-        async def _(bench):
-            bench.brokerage.past_order = lambda each: start_of_day(each.day)
-            async with bench.at_work():
+        async def _(harness):
+            harness.brokerage.past_order = lambda each: start_of_day(each.day)
+            async with harness.at_work():
                 await settle(100.0)
                 day = TODAY - 3 * DAY
-                bench.brokerage.past.append(
+                harness.brokerage.past.append(
                     Activity(id="late", kind="OPASN", symbol="SPY", quantity=1, at=wall(), day=day)
                 )
-                bench.reader.traded()
+                harness.reader.traded()
                 await settle(70.0)
-                assert bench.sink.past == {}
+                assert harness.sink.past == {}
                 await settle(WHOLE_SECONDS)
-                assert bench.sink.past.keys() == {"late"}
+                assert harness.sink.past.keys() == {"late"}
 
     def test_a_refresh_reads_late_bookings_at_once(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
+        async def _(harness):
+            async with harness.at_work():
                 await settle(100.0)
-                bench.reader.ask()
+                harness.reader.ask()
                 await settle(0.5)
-                what, after_at, _ = bench.asked[-1]
+                what, after_at, _ = harness.asked[-1]
                 assert what == "later"
                 assert STARTED_AT - 7 * DAY <= after_at < STARTED_AT - 7 * DAY + HOUR
 
     def test_a_flood_of_trade_events_causes_few_requests(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
+        async def _(harness):
+            async with harness.at_work():
                 await settle(100.0)
-                before = len(bench.asked)
+                before = len(harness.asked)
                 for _ in range(600):
-                    bench.reader.traded()
+                    harness.reader.traded()
                     await settle(0.1)
-                assert len(bench.asked) - before <= 3 + 60.0 / PACE_SECONDS
+                assert len(harness.asked) - before <= 3 + 60.0 / PACE_SECONDS
 
 
 class TestFaults:
     def test_an_outage_is_noted_and_retried_with_growing_waits_and_the_pages_before_it_are_kept(self):
         @play
-        async def _(bench):
-            bench.brokerage.past = fills(50)
-            bench.brokerage.delay = 1.0
-            async with bench.at_work():
+        async def _(harness):
+            harness.brokerage.past = fills(50)
+            harness.brokerage.delay = 1.0
+            async with harness.at_work():
                 await settle(2.5)
-                bench.brokerage.failures["past"] = OUTAGE
+                harness.brokerage.failures["past"] = OUTAGE
                 await settle(60.0)
-                assert bench.failures == {"past": "serverError"}
-                assert 4 <= len(bench.brokerage.times("past")) - 2 <= 6
-                del bench.brokerage.failures["past"]
+                assert harness.failures == {"past": "serverError"}
+                assert 4 <= len(harness.brokerage.times("past")) - 2 <= 6
+                del harness.brokerage.failures["past"]
                 await settle(60.0)
-                assert bench.failures == {}
-            assert len(bench.sink.past) == 50
-            assert [first for _, _, first in bench.asked].count(True) == 1
+                assert harness.failures == {}
+            assert len(harness.sink.past) == 50
+            assert [first for _, _, first in harness.asked].count(True) == 1
 
     def test_the_notice_ends_with_the_first_page_and_not_with_the_last(self):
         @play
-        async def _(bench):
-            bench.brokerage.past = fills(300)
-            bench.brokerage.delay = 3.0
-            bench.brokerage.failures["past"] = OUTAGE
-            async with bench.at_work():
+        async def _(harness):
+            harness.brokerage.past = fills(300)
+            harness.brokerage.delay = 3.0
+            harness.brokerage.failures["past"] = OUTAGE
+            async with harness.at_work():
                 await settle(4.0)
-                assert bench.failures
-                del bench.brokerage.failures["past"]
+                assert harness.failures
+                del harness.brokerage.failures["past"]
                 await settle(15.0)
-                assert bench.failures == {}
-                assert len(bench.sink.past) < 100
+                assert harness.failures == {}
+                assert len(harness.sink.past) < 100
 
     def test_a_refusal_is_not_repeated_soon_and_begins_with_the_first_page(self):
         @play
-        async def _(bench):
-            bench.brokerage.past = fills(50)
-            bench.brokerage.delay = 1.0
-            async with bench.at_work():
+        async def _(harness):
+            harness.brokerage.past = fills(50)
+            harness.brokerage.delay = 1.0
+            async with harness.at_work():
                 await settle(2.5)
-                bench.brokerage.failures["past"] = FORBIDDEN
+                harness.brokerage.failures["past"] = FORBIDDEN
                 await settle(WHOLE_SECONDS - 100.0)
-                assert len(bench.asked) == 3
-                del bench.brokerage.failures["past"]
+                assert len(harness.asked) == 3
+                del harness.brokerage.failures["past"]
                 await settle(200.0)
-                assert len(bench.sink.past) == 50
+                assert len(harness.sink.past) == 50
                 goes_on_at = start_of_day(TODAY - 19 * DAY)
-                assert ("past", goes_on_at, True) in bench.asked
+                assert ("past", goes_on_at, True) in harness.asked
 
 
 class TestAccounts:
     def test_another_account_drops_what_is_under_way_and_is_read_from_the_start(self):
         @play
-        async def _(bench):
-            bench.brokerage.past = fills(50)
-            bench.brokerage.delay = 1.0
-            async with bench.at_work():
+        async def _(harness):
+            harness.brokerage.past = fills(50)
+            harness.brokerage.delay = 1.0
+            async with harness.at_work():
                 await settle(2.5)
-                bench.reader.switch_to(None)
+                harness.reader.switch_to(None)
                 await settle(5.0)
-                bench.brokerage.past = fills(15, first=500)
-                bench.reader.switch_to(OTHER)
+                harness.brokerage.past = fills(15, first=500)
+                harness.reader.switch_to(OTHER)
                 await settle(30.0)
-            (one, _), (other, _) = bench.sink.accounts[ONE], bench.sink.accounts[OTHER]
+            (one, _), (other, _) = harness.sink.accounts[ONE], harness.sink.accounts[OTHER]
             assert (len(one), other.keys()) == (20, {each.id for each in fills(15, first=500)})
 
     def test_a_page_that_arrives_after_the_switch_belongs_to_no_account(self):
         @play
-        async def _(bench):
-            bench.brokerage.past = fills(5)
-            bench.brokerage.delay = 5.0
-            async with bench.at_work():
+        async def _(harness):
+            harness.brokerage.past = fills(5)
+            harness.brokerage.delay = 5.0
+            async with harness.at_work():
                 await settle(1.0)
-                bench.reader.switch_to(None)
-                bench.reader.switch_to(OTHER)
-                bench.brokerage.past = []
+                harness.reader.switch_to(None)
+                harness.reader.switch_to(OTHER)
+                harness.brokerage.past = []
                 await settle(30.0)
-            assert bench.sink.accounts == {ONE: ({}, None), OTHER: ({}, start_of_day(TODAY - 400 * DAY))}
+            assert harness.sink.accounts == {ONE: ({}, None), OTHER: ({}, start_of_day(TODAY - 400 * DAY))}
 
     def test_a_switch_while_stored_activities_are_loaded_starts_with_the_new_account(self):
         @play
-        async def _(bench):
-            bench.sink.held_back = loading = asyncio.get_running_loop().create_future()
-            bench.brokerage.past = fills(5)
-            async with bench.at_work():
+        async def _(harness):
+            harness.sink.held_back = loading = asyncio.get_running_loop().create_future()
+            harness.brokerage.past = fills(5)
+            async with harness.at_work():
                 await settle(1.0)
-                bench.reader.switch_to(OTHER)
+                harness.reader.switch_to(OTHER)
                 loading.set_result(None)
                 await settle(10.0)
-            assert (bench.sink.accounts[ONE][0], len(bench.sink.accounts[OTHER][0])) == ({}, 5)
+            assert (harness.sink.accounts[ONE][0], len(harness.sink.accounts[OTHER][0])) == ({}, 5)
 
     def test_the_same_account_again_changes_nothing(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
+        async def _(harness):
+            async with harness.at_work():
                 await settle(100.0)
-                before = len(bench.asked)
-                bench.reader.switch_to(ONE)
+                before = len(harness.asked)
+                harness.reader.switch_to(ONE)
                 await settle(100.0)
-                assert len(bench.asked) == before
+                assert len(harness.asked) == before
 
 
 class TestCloses:
@@ -394,70 +394,70 @@ class TestCloses:
 
     def test_wanted_closes_are_read_once(self):
         @play
-        async def _(bench):
-            bench.sink.wanted_closes = frozenset({("SPY", self.YESTERDAY), ("QQQ", self.MONDAY)})
-            bench.brokerage.closes_e4 = {
+        async def _(harness):
+            harness.sink.wanted_closes = frozenset({("SPY", self.YESTERDAY), ("QQQ", self.MONDAY)})
+            harness.brokerage.closes_e4 = {
                 ("SPY", self.YESTERDAY): 5_821_000,
                 ("SPY", self.MONDAY): 5_800_000,
                 ("QQQ", self.MONDAY): 5_002_500,
             }
-            async with bench.at_work():
+            async with harness.at_work():
                 await settle(10 * CLOSES_SECONDS)
-            assert bench.sink.closes_e4 == {("SPY", self.YESTERDAY): 5_821_000, ("QQQ", self.MONDAY): 5_002_500}
-            assert bench.closes_asked == [(("QQQ", "SPY"), self.MONDAY, self.YESTERDAY)]
+            assert harness.sink.closes_e4 == {("SPY", self.YESTERDAY): 5_821_000, ("QQQ", self.MONDAY): 5_002_500}
+            assert harness.closes_asked == [(("QQQ", "SPY"), self.MONDAY, self.YESTERDAY)]
 
     def test_a_close_that_is_wanted_later_is_read_within_a_minute(self):
         @play
-        async def _(bench):
-            bench.brokerage.closes_e4 = {("SPY", self.MONDAY): 5_800_000}
-            async with bench.at_work():
+        async def _(harness):
+            harness.brokerage.closes_e4 = {("SPY", self.MONDAY): 5_800_000}
+            async with harness.at_work():
                 await settle(200.0)
-                bench.sink.wanted_closes = frozenset({("SPY", self.MONDAY)})
+                harness.sink.wanted_closes = frozenset({("SPY", self.MONDAY)})
                 await settle(CLOSES_SECONDS)
-                assert bench.sink.closes_e4 == {("SPY", self.MONDAY): 5_800_000}
+                assert harness.sink.closes_e4 == {("SPY", self.MONDAY): 5_800_000}
 
     def test_a_close_that_alpaca_does_not_have_is_asked_for_once_a_day(self):
         @play
-        async def _(bench):
-            bench.sink.wanted_closes = frozenset({("GONE", self.MONDAY)})
-            async with bench.at_work():
+        async def _(harness):
+            harness.sink.wanted_closes = frozenset({("GONE", self.MONDAY)})
+            async with harness.at_work():
                 await settle(86_400.0)
-            assert len(bench.closes_asked) == 2
+            assert len(harness.closes_asked) == 2
 
     def test_the_close_of_today_is_read_only_after_the_day_has_ended(self):
         @play
-        async def _(bench):
-            bench.sink.wanted_closes = frozenset({("SPY", TODAY)})
-            bench.brokerage.closes_e4 = {("SPY", TODAY): 5_821_000}
-            async with bench.at_work():
+        async def _(harness):
+            harness.sink.wanted_closes = frozenset({("SPY", TODAY)})
+            harness.brokerage.closes_e4 = {("SPY", TODAY): 5_821_000}
+            async with harness.at_work():
                 await settle(14 * 3600.0 + 19 * 60.0)  # it is 10:00 in New York at the start
-                assert bench.closes_asked == []
+                assert harness.closes_asked == []
                 await settle(120.0)
-                assert bench.sink.closes_e4 == {("SPY", TODAY): 5_821_000}
+                assert harness.sink.closes_e4 == {("SPY", TODAY): 5_821_000}
 
     def test_an_outage_is_noted_and_does_not_hold_up_activities(self):
         @play
-        async def _(bench):
-            bench.sink.wanted_closes = frozenset({("SPY", self.MONDAY)})
-            bench.brokerage.closes_e4 = {("SPY", self.MONDAY): 5_800_000}
-            bench.brokerage.past = fills(25)
-            bench.brokerage.failures["closes"] = OUTAGE
-            async with bench.at_work():
+        async def _(harness):
+            harness.sink.wanted_closes = frozenset({("SPY", self.MONDAY)})
+            harness.brokerage.closes_e4 = {("SPY", self.MONDAY): 5_800_000}
+            harness.brokerage.past = fills(25)
+            harness.brokerage.failures["closes"] = OUTAGE
+            async with harness.at_work():
                 await settle(10.0)
-                assert (bench.failures, len(bench.sink.past)) == ({"closes": "serverError"}, 25)
-                del bench.brokerage.failures["closes"]
+                assert (harness.failures, len(harness.sink.past)) == ({"closes": "serverError"}, 25)
+                del harness.brokerage.failures["closes"]
                 await settle(CLOSES_SECONDS)
-                assert (bench.failures, len(bench.sink.closes_e4)) == ({}, 1)
+                assert (harness.failures, len(harness.sink.closes_e4)) == ({}, 1)
 
     def test_closes_that_arrive_after_a_switch_are_dropped(self):
         @play
-        async def _(bench):
-            bench.sink.wanted_closes = frozenset({("SPY", self.MONDAY)})
-            bench.brokerage.closes_e4 = {("SPY", self.MONDAY): 5_800_000}
-            async with bench.at_work():
-                bench.brokerage.delay = 5.0
+        async def _(harness):
+            harness.sink.wanted_closes = frozenset({("SPY", self.MONDAY)})
+            harness.brokerage.closes_e4 = {("SPY", self.MONDAY): 5_800_000}
+            async with harness.at_work():
+                harness.brokerage.delay = 5.0
                 await settle(3.0)
-                bench.reader.switch_to(None)
+                harness.reader.switch_to(None)
                 await settle(20.0)
-            assert bench.sink.closes_e4 == {}
-            assert len(bench.closes_asked) == 1
+            assert harness.sink.closes_e4 == {}
+            assert len(harness.closes_asked) == 1

@@ -40,15 +40,15 @@ class Scene:
         return virtualtime.run(main())
 
 
-def test_it_is_read_at_once_and_then_in_every_period():
+def test_a_poller_reads_at_once_and_then_in_every_period():
     assert Scene().play(130.0) == [0.0, 60.0, 120.0]
 
 
-def test_what_is_not_due_waits_for_its_period():
+def test_a_reading_that_is_not_due_waits_for_its_period():
     assert Scene().play(130.0, is_due=False) == [60.0, 120.0]
 
 
-def test_what_is_asked_for_is_read_soon_and_the_period_begins_again():
+def test_a_requested_reading_happens_soon_and_the_period_begins_again():
     assert Scene().play(80.0, asks=[10.0]) == [0.0, 10.0, 70.0]
 
 

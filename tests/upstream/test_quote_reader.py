@@ -20,7 +20,7 @@ class Stream:
         self.streamed = frozenset(streamed)
 
 
-def bench(symbols=CONDOR, streamed=CONDOR):
+def harness(symbols=CONDOR, streamed=CONDOR):
     sink, brokerage, stream = FakeSink(), FakeBrokerage(), Stream(streamed)
     sink.symbols = tuple(symbols)
     return QuoteReader(brokerage=brokerage, sink=sink, stream=stream), sink, brokerage, stream
@@ -31,21 +31,21 @@ def asked(brokerage):
 
 
 def test_a_read_requests_everything_and_confirms_it():
-    reader, sink, brokerage, _ = bench()
+    reader, sink, brokerage, _ = harness()
     run(reader.read())
     assert asked(brokerage) == [CONDOR]
     assert [tick.symbol for tick in sink.confirmed[0]] == list(CONDOR)
 
 
 def test_without_contracts_no_request_is_sent():
-    reader, _, brokerage, _ = bench(symbols=())
+    reader, _, brokerage, _ = harness(symbols=())
     run(reader.read())
     run(reader.poll())
     assert asked(brokerage) == []
 
 
 def test_an_answer_belongs_to_the_era_in_which_it_was_requested():
-    reader, sink, brokerage, _ = bench()
+    reader, sink, brokerage, _ = harness()
     eras = []
     sink.confirm = lambda ticks, era: eras.append(era)
 
@@ -59,13 +59,13 @@ def test_an_answer_belongs_to_the_era_in_which_it_was_requested():
 
 
 def test_a_poll_asks_for_what_is_not_streamed():
-    reader, _, brokerage, _ = bench(streamed=CONDOR[1:])
+    reader, _, brokerage, _ = harness(streamed=CONDOR[1:])
     run(reader.poll())
     assert asked(brokerage) == [CONDOR[:1]]
 
 
 def test_a_poll_asks_for_what_the_stream_is_silent_about():
-    reader, sink, brokerage, _ = bench()
+    reader, sink, brokerage, _ = harness()
     sink.silent = frozenset({CONDOR[2], "NOT HELD"})
     assert reader.silent == [CONDOR[2]]
     run(reader.poll())
@@ -73,14 +73,14 @@ def test_a_poll_asks_for_what_the_stream_is_silent_about():
 
 
 def test_a_connection_that_is_silent_as_a_whole_has_no_silent_symbols():
-    reader, sink, _, stream = bench()
+    reader, sink, _, stream = harness()
     sink.silent = frozenset(CONDOR)
     stream.link.state = "stale"
     assert reader.silent == []
 
 
-def test_what_is_not_streamed_is_not_silent():
-    reader, sink, _, _ = bench(streamed=())
+def test_a_symbol_that_is_not_streamed_is_not_silent():
+    reader, sink, _, _ = harness(streamed=())
     sink.silent = frozenset(CONDOR)
     assert reader.silent == []
     assert reader.lacking == list(CONDOR)
@@ -88,7 +88,7 @@ def test_what_is_not_streamed_is_not_silent():
 
 @pytest.mark.parametrize(("lacking", "seconds"), [(0, POLL_SECONDS), (100, POLL_SECONDS), (500, 6.0), (2_000, 24.0)])
 def test_polls_take_no_more_than_fifty_requests_a_minute(lacking, seconds):
-    reader, _, _, _ = bench(symbols=[f"S{number}" for number in range(lacking)], streamed=())
+    reader, _, _, _ = harness(symbols=[f"S{number}" for number in range(lacking)], streamed=())
     assert reader.poll_seconds == seconds
 
 
@@ -105,7 +105,7 @@ def test_polls_take_no_more_than_fifty_requests_a_minute(lacking, seconds):
 def test_everything_is_read_as_often_as_the_bounds_and_forty_requests_a_minute_allow(
     symbols, refresh, silence, seconds
 ):
-    reader, _, _, _ = bench(symbols=[f"S{number}" for number in range(symbols)])
+    reader, _, _, _ = harness(symbols=[f"S{number}" for number in range(symbols)])
     assert reader.read_seconds(refresh, silence) == seconds
 
 
@@ -114,7 +114,7 @@ def test_reads_polls_and_the_clock_fit_into_their_share_of_the_budget():
 
 
 def test_a_failed_read_raises_its_fault():
-    reader, _, brokerage, _ = bench()
+    reader, _, brokerage, _ = harness()
     brokerage.failures["quotes"] = OUTAGE
     with pytest.raises(RestFault):
         run(reader.read())
@@ -122,13 +122,13 @@ def test_a_failed_read_raises_its_fault():
 
 @pytest.mark.parametrize("knows", [True, False])
 def test_rest_has_newer_quotes_if_the_stream_should_have_delivered_them(knows):
-    reader, sink, _, _ = bench()
+    reader, sink, _, _ = harness()
     sink.has_missed_quotes = knows
     assert run(reader.has_newer()) is knows
 
 
 def test_rest_that_does_not_answer_has_nothing_newer():
-    reader, sink, brokerage, _ = bench()
+    reader, sink, brokerage, _ = harness()
     sink.has_missed_quotes = True
     brokerage.failures["quotes"] = OUTAGE
     assert run(reader.has_newer()) is False

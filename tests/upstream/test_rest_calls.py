@@ -15,7 +15,7 @@ from tests import virtualtime
 from tests.examples import examples
 from tests.fakes.alpaca import LOGIN, NETWORK
 from tests.fakes.rest import STALL_SECONDS, Answer, Drip, Drop, Halt, HeadDrip, Late, Stall
-from tests.upstream.rest_benches import (
+from tests.upstream.rest_harness import (
     ACCOUNT,
     ACTIONS,
     ACTIVITIES,
@@ -34,7 +34,7 @@ from tests.upstream.rest_benches import (
     SNAPSHOTS,
     STOCKS,
     SYMBOL,
-    Bench,
+    Harness,
 )
 
 
@@ -42,17 +42,17 @@ class TestLanes:
     """Quotes, contracts and orders never delay positions."""
 
     @pytest.mark.parametrize("way", ["contract", "orders", "calendar"])
-    def test_failures_that_are_not_vital_do_not_open_the_breaker(self, server, bench, way):
+    def test_failures_that_are_not_vital_do_not_open_the_breaker(self, server, harness, way):
         server.script |= {path: [Answer({}, 500)] for path in (CONTRACT, ORDERS, CALENDAR)}
-        made = bench(breaker_failures=1, retries=0)
+        made = harness(breaker_failures=1, retries=0)
         assert [made.fault(made.ways[way]).code for _ in range(3)] == ["serverError"] * 3
         assert made.rest.breakers == {"trading": "closed", "data": "closed"}
         assert len(asyncio.run(made.rest.holdings()).options) == 1
 
     @pytest.mark.parametrize("path", [CONTRACT, QUOTES])
-    def test_stalled_calls_of_other_kinds_hold_no_thread_of_positions(self, server, bench, path):
+    def test_stalled_calls_of_other_kinds_hold_no_thread_of_positions(self, server, harness, path):
         server.script[path] = [Stall()]
-        made = bench(threads=1)
+        made = harness(threads=1)
         way = {CONTRACT: "contract", QUOTES: "quotes"}[path]
 
         async def both():
@@ -75,9 +75,9 @@ class TestBudget:
         for _ in range(count):
             await call()
 
-    def test_only_contracts_wait_after_twenty_in_a_minute(self, server, bench):
+    def test_only_contracts_wait_after_twenty_in_a_minute(self, server, harness):
         server.script |= {CONTRACT: [Answer(MINI)], ORDERS: [Answer([])], CALENDAR: [Answer([])]}
-        made = bench()
+        made = harness()
         asyncio.run(self.repeat(20, made.ways["contract"]))
         for way in ("holdings", "clock", "quotes", "orders", "calendar"):
             asyncio.run(made.ways[way]())
@@ -107,35 +107,35 @@ class TestBudget:
             "closes": 10,
         }
 
-    def test_positions_wait_four_seconds_at_most_whatever_else_is_requested(self, server, bench):
+    def test_positions_wait_four_seconds_at_most_whatever_else_is_requested(self, server, harness):
         server.script |= {CONTRACT: [Answer(MINI)], ORDERS: [Answer([])]}
-        made = bench()
+        made = harness()
         for way, most in (("contract", 20), ("orders", 20), ("quotes", 95), ("holdings", 3)):
             asyncio.run(self.repeat(most, made.ways[way]))
         assert made.waits == []
         asyncio.run(self.repeat(30, made.rest.holdings))
         assert made.waits == [4.0] * 10
 
-    def test_retries_count(self, server, bench):
+    def test_retries_count(self, server, harness):
         server.script[CONTRACT] = [Answer({}, 500), Answer(MINI)]
-        made = bench()
+        made = harness()
         asyncio.run(self.repeat(20, made.ways["contract"]))
         assert len(made.waits) == 2
         assert sum(made.waits) == pytest.approx(60.0)
 
-    def test_a_request_repeated_on_a_new_connection_counts_without_waiting(self, server, bench):
+    def test_a_request_repeated_on_a_new_connection_counts_without_waiting(self, server, harness):
         server.script[POSITIONS] = [Drop()]
-        made = bench(retries=0)
+        made = harness(retries=0)
         assert made.fault().code == "unreachable"
         assert len(server.asked) == 2
         assert made.fault().code == "unreachable"
         assert (len(server.asked), made.waits) == (3, [])
 
     @pytest.mark.parametrize("headers", [{"Retry-After": "7"}, {"X-RateLimit-Reset": None}])
-    def test_after_a_429_that_host_gets_no_request_before_the_reset(self, server, bench, headers):
+    def test_after_a_429_that_host_gets_no_request_before_the_reset(self, server, harness, headers):
         given = {name: value or str(int(time.time()) + 8) for name, value in headers.items()}
         server.script[POSITIONS] = [Answer({}, 429, given)]
-        made = bench(retries=0)
+        made = harness(retries=0)
         assert made.fault().code == "rateLimited"
         asyncio.run(made.quotes())
         assert made.waits == []
@@ -143,11 +143,11 @@ class TestBudget:
         assert 6.0 < made.waits[0] <= 8.0
 
     @pytest.mark.parametrize("status", [200, 404, 500])
-    def test_after_an_answer_that_leaves_no_request_that_host_gets_none_before_the_reset(self, server, bench, status):
+    def test_after_an_answer_that_leaves_no_request_that_host_gets_none_before_the_reset(self, server, harness, status):
         reset = str(int(NOW_AT.timestamp()) + 20)
         headers = {"X-RateLimit-Limit": "200", "X-RateLimit-Remaining": "0", "X-RateLimit-Reset": reset}
         server.script[ORDERS] = [Answer([], status, headers)]
-        made = bench(retries=0)
+        made = harness(retries=0)
         with contextlib.suppress(RestFault):
             asyncio.run(made.rest.orders(NOW_AT))
         asyncio.run(made.quotes())
@@ -156,26 +156,26 @@ class TestBudget:
         assert made.waits == [20.0]
 
     @pytest.mark.parametrize(("remaining", "waits"), [("61", []), ("60", [20.0])])
-    def test_the_past_waits_for_the_reset_while_others_need_the_last_requests(self, server, bench, remaining, waits):
+    def test_the_past_waits_for_the_reset_while_others_need_the_last_requests(self, server, harness, remaining, waits):
         reset = str(int(NOW_AT.timestamp()) + 20)
         headers = {"X-RateLimit-Limit": "200", "X-RateLimit-Remaining": remaining, "X-RateLimit-Reset": reset}
         server.script |= {ORDERS: [Answer([], 200, headers)], ACTIVITIES: [Answer([])]}
-        made = bench(retries=0)
+        made = harness(retries=0)
         for way in ("orders", "holdings", "activities", "past"):
             asyncio.run(made.ways[way]())
         assert made.waits == waits
 
-    def test_a_request_that_waits_is_neither_a_timeout_nor_an_outage(self, bench):
-        made = bench(timeout_seconds=0.1, breaker_failures=1)
+    def test_a_request_that_waits_is_neither_a_timeout_nor_an_outage(self, harness):
+        made = harness(timeout_seconds=0.1, breaker_failures=1)
         made.rest._calls.budget.pause("trading", 50.0, made.seconds)
         assert len(asyncio.run(made.rest.holdings()).options) == 1
         assert (made.waits, made.rest.breaker) == ([50.0], "closed")
 
-    def test_a_pause_of_one_host_does_not_delay_the_other(self, server, bench):
+    def test_a_pause_of_one_host_does_not_delay_the_other(self, server, harness):
         server.script[QUOTES] = lambda query: Answer({"quotes": {}})
 
         async def scene():
-            made = AlpacaRest(bench(threads=1).settings, LOGIN, now_at=lambda: NOW_AT, network=NETWORK)
+            made = AlpacaRest(harness(threads=1).settings, LOGIN, now_at=lambda: NOW_AT, network=NETWORK)
             loop = asyncio.get_running_loop()
             made._calls.budget.pause("data", 30.0, loop.time())
             quotes = asyncio.ensure_future(made.quotes([f"S{number}" for number in range(500)], [].append))
@@ -188,9 +188,9 @@ class TestBudget:
 
         assert 1030.0 <= virtualtime.run(scene()) < 1031.0
 
-    def test_a_backlog_is_served_first_come_first_served(self, bench):
+    def test_a_backlog_is_served_first_come_first_served(self, harness):
         async def scene():
-            made = AlpacaRest(bench().settings, LOGIN, now_at=lambda: NOW_AT, network=NETWORK)
+            made = AlpacaRest(harness().settings, LOGIN, now_at=lambda: NOW_AT, network=NETWORK)
             made._blocking.contract = lambda symbol: symbol
             went, loop = [], asyncio.get_running_loop()
 
@@ -219,11 +219,11 @@ class TestAnyCrowd:
     PACE_SECONDS = 1.5
     """The interval of requests for positions, shorter than any of the supervisor."""
 
-    async def crowd(self, canned_bench, callers):
+    async def crowd(self, canned_harness, callers):
         """Return when requests went, by endpoint, and how long each call for positions took, over two minutes."""
         loop, went, took = asyncio.get_running_loop(), {}, []
         rest = AlpacaRest(
-            canned_bench.settings,
+            canned_harness.settings,
             LOGIN,
             now_at=lambda: NOW_AT,
             network=NETWORK,
@@ -269,8 +269,8 @@ class TestAnyCrowd:
     @hypothesis_settings(
         max_examples=examples(15), deadline=None, suppress_health_check=[HealthCheck.differing_executors]
     )
-    def test_no_minute_has_more_than_two_hundred_for_an_api_and_positions_never_wait(self, canned_bench, callers):
-        went, took = virtualtime.run(self.crowd(canned_bench, callers))
+    def test_no_minute_has_more_than_two_hundred_for_an_api_and_positions_never_wait(self, canned_harness, callers):
+        went, took = virtualtime.run(self.crowd(canned_harness, callers))
         clock = went.pop("clock", [])
         data = sorted(at for endpoint in self.DATA for at in went.pop(endpoint, []))
         trading = sorted(at for times in went.values() for at in times)
@@ -282,62 +282,62 @@ class TestAnyCrowd:
 
 class TestRetries:
     @pytest.mark.parametrize("status", [500, 502, 503, 504])
-    def test_a_server_error_is_tried_again_after_one_two_and_four_seconds(self, server, bench, status):
+    def test_a_server_error_is_tried_again_after_one_two_and_four_seconds(self, server, harness, status):
         server.script[POSITIONS] = [Answer({}, status)]
-        made = bench()
+        made = harness()
         assert made.fault().code == "serverError"
         assert len(server.asked) == 4
         assert [int(wait) for wait in made.waits] == [1, 2, 4]
         assert all(wait - int(wait) <= 0.25 for wait in made.waits)
 
-    def test_the_first_success_ends_the_trying(self, server, bench):
+    def test_the_first_success_ends_the_trying(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500), Answer({}, 503), Answer([ROW])]
-        assert len(asyncio.run(bench().rest.holdings()).options) == 1
+        assert len(asyncio.run(harness().rest.holdings()).options) == 1
         assert len(server.asked) == 3
 
-    def test_without_retries_there_is_one_attempt(self, server, bench):
+    def test_without_retries_there_is_one_attempt(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500)]
-        bench(retries=0).fault()
+        harness(retries=0).fault()
         assert len(server.asked) == 1
 
     @pytest.mark.parametrize(
         ("status", "code"),
         [(400, "refused"), (401, "authFailed"), (403, "forbidden"), (404, "refused"), (422, "refused")],
     )
-    def test_a_refusal_is_not_tried_again(self, server, bench, status, code):
+    def test_a_refusal_is_not_tried_again(self, server, harness, status, code):
         server.script[POSITIONS] = [Answer({"code": status * 100_000, "message": "no"}, status)]
-        made = bench()
+        made = harness()
         assert made.fault().code == code
         assert (len(server.asked), made.waits) == (1, [])
 
-    def test_retry_after_is_honoured(self, server, bench):
+    def test_retry_after_is_honoured(self, server, harness):
         server.script[POSITIONS] = [Answer({"message": "too many requests."}, 429, {"Retry-After": "7"}), Answer([ROW])]
-        made = bench()
+        made = harness()
         asyncio.run(made.rest.holdings())
         assert made.waits == [7.0]
 
-    def test_the_reset_of_the_rate_limit_is_honoured(self, server, bench):
+    def test_the_reset_of_the_rate_limit_is_honoured(self, server, harness):
         reset = str(int(time.time()) + 20)
         server.script[POSITIONS] = [Answer({}, 429, {"X-RateLimit-Reset": reset}), Answer([ROW])]
-        made = bench()
+        made = harness()
         asyncio.run(made.rest.holdings())
         assert 18.0 < made.waits[0] <= 20.0
 
-    def test_no_wait_is_longer_than_a_minute(self, server, bench):
+    def test_no_wait_is_longer_than_a_minute(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 429, {"Retry-After": "86400"}), Answer([ROW])]
-        made = bench()
+        made = harness()
         asyncio.run(made.rest.holdings())
         assert made.waits == [60.0]
 
-    def test_a_past_reset_is_ignored(self, server, bench):
+    def test_a_past_reset_is_ignored(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 429, {"X-RateLimit-Reset": str(int(time.time()) - 5)})]
-        made = bench()
+        made = harness()
         assert made.fault().code == "rateLimited"
         assert [int(wait) for wait in made.waits] == [1, 2, 4]
 
-    def test_a_kept_connection_that_fails_once_is_tried_again_at_once(self, server, bench):
+    def test_a_kept_connection_that_fails_once_is_tried_again_at_once(self, server, harness):
         server.script[POSITIONS] = [Answer([ROW]), Drop(), Answer([ROW])]
-        made = bench(threads=1, retries=0, breaker_failures=1)
+        made = harness(threads=1, retries=0, breaker_failures=1)
 
         async def twice():
             await made.rest.holdings()
@@ -346,70 +346,70 @@ class TestRetries:
         assert len(asyncio.run(twice()).options) == 1
         assert (made.waits, made.rest.breaker) == ([], "closed")
 
-    def test_a_connection_that_always_fails_is_unreachable(self, server, bench):
+    def test_a_connection_that_always_fails_is_unreachable(self, server, harness):
         server.script[POSITIONS] = [Drop()]
-        made = bench()
+        made = harness()
         assert made.fault().code == "unreachable"
         assert sum(wait >= 1.0 for wait in made.waits) == 3
 
-    def test_a_port_that_does_not_listen_is_unreachable(self, bench):
+    def test_a_port_that_does_not_listen_is_unreachable(self, harness):
         with socket.socket() as taken:
             taken.bind(("127.0.0.1", 0))
             url = f"http://127.0.0.1:{taken.getsockname()[1]}"
-            assert bench(trading_url=url).fault().code == "unreachable"
+            assert harness(trading_url=url).fault().code == "unreachable"
 
 
 class TestTimeouts:
     @pytest.mark.parametrize("way", ["holdings", "clock"])
-    def test_a_stalled_server_times_out(self, server, bench, way):
+    def test_a_stalled_server_times_out(self, server, harness, way):
         server.script[POSITIONS] = server.script[CLOCK] = [Stall()]
-        made = bench(timeout_seconds=0.1, retries=0)
+        made = harness(timeout_seconds=0.1, retries=0)
         began = time.monotonic()
         assert made.fault(getattr(made.rest, way)).code == "timeout"
         assert 0.09 < time.monotonic() - began < STALL_SECONDS / 2
 
-    def test_stalled_quotes_time_out(self, server, bench):
+    def test_stalled_quotes_time_out(self, server, harness):
         server.script[QUOTES] = [Stall()]
-        made = bench(timeout_seconds=0.1, retries=0)
+        made = harness(timeout_seconds=0.1, retries=0)
         assert made.fault(made.quotes).code == "timeout"
 
-    def test_a_body_that_stops_half_way_times_out(self, server, bench):
+    def test_a_body_that_stops_half_way_times_out(self, server, harness):
         server.script[POSITIONS] = [Halt()]
         began = time.monotonic()
-        assert bench(timeout_seconds=0.1, retries=0).fault().code == "timeout"
+        assert harness(timeout_seconds=0.1, retries=0).fault().code == "timeout"
         assert time.monotonic() - began < STALL_SECONDS / 2
 
     @pytest.mark.slow
-    def test_a_timeout_is_tried_again(self, server, bench):
+    def test_a_timeout_is_tried_again(self, server, harness):
         server.script[POSITIONS] = [Stall(), Answer([ROW])]
-        made = bench(timeout_seconds=1.0)
+        made = harness(timeout_seconds=1.0)
         assert len(asyncio.run(made.rest.holdings()).options) == 1
         assert len(made.waits) == 1
 
-    def test_a_server_that_accepts_no_connection_times_out(self, bench):
+    def test_a_server_that_accepts_no_connection_times_out(self, harness):
         with socket.create_server(("127.0.0.1", 0), backlog=0) as deaf:
             url = f"http://127.0.0.1:{deaf.getsockname()[1]}"
-            assert bench(trading_url=url, timeout_seconds=0.1, retries=0).fault().code == "timeout"
+            assert harness(trading_url=url, timeout_seconds=0.1, retries=0).fault().code == "timeout"
 
     @pytest.mark.slow
-    def test_a_dripping_body_times_out_and_returns_its_thread(self, server, bench):
+    def test_a_dripping_body_times_out_and_returns_its_thread(self, server, harness):
         server.script[POSITIONS] = [Drip()]
-        made = bench(timeout_seconds=0.7, retries=0, threads=1)
+        made = harness(timeout_seconds=0.7, retries=0, threads=1)
         assert made.fault().code == "timeout"
         time.sleep(0.8)  # the thread may be in its last wait for a byte
         assert asyncio.run(made.rest.clock()).is_open
 
     @pytest.mark.slow
-    def test_hanging_calls_do_not_use_up_the_threads(self, server, bench):
+    def test_hanging_calls_do_not_use_up_the_threads(self, server, harness):
         server.script[POSITIONS] = [HeadDrip()]
-        made = bench(timeout_seconds=0.7, retries=0, threads=1)
+        made = harness(timeout_seconds=0.7, retries=0, threads=1)
         for _ in range(3):
             assert made.fault().code == "timeout"
         assert asyncio.run(made.rest.clock()).is_open
 
-    def test_a_cancelled_call_does_not_count_as_a_failure(self, server, bench):
+    def test_a_cancelled_call_does_not_count_as_a_failure(self, server, harness):
         server.script[POSITIONS] = [Stall()]
-        made = bench(breaker_failures=1)
+        made = harness(breaker_failures=1)
 
         async def give_up():
             task = asyncio.ensure_future(made.rest.holdings())
@@ -423,70 +423,70 @@ class TestTimeouts:
 
 
 class TestBreaker:
-    def test_it_opens_after_so_many_failures_in_a_row(self, server, bench):
+    def test_the_breaker_opens_after_the_configured_number_of_failures_in_a_row(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500)]
-        made = bench(breaker_failures=3, retries=0)
+        made = harness(breaker_failures=3, retries=0)
         for state in ("closed", "closed", "open"):
             assert made.fault().code == "serverError"
             assert made.rest.breaker == state
         assert "too often in a row" in made.fault().text
         assert len(server.asked) == 3
 
-    def test_it_opens_among_the_retries_too(self, server, bench):
+    def test_the_breaker_opens_during_retries_too(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500)]
-        made = bench(breaker_failures=2, retries=5)
+        made = harness(breaker_failures=2, retries=5)
         assert "too often in a row" in made.fault().text
         assert len(server.asked) == 2
 
-    def test_a_success_starts_the_count_again(self, server, bench):
+    def test_a_success_starts_the_count_again(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500), Answer([ROW]), Answer({}, 500), Answer([ROW])]
-        made = bench(breaker_failures=2, retries=0)
+        made = harness(breaker_failures=2, retries=0)
         made.fault()
         asyncio.run(made.rest.holdings())
         made.fault()
         assert made.rest.breaker == "closed"
 
     @pytest.mark.parametrize("status", [401, 403, 404, 422])
-    def test_refusals_do_not_count(self, server, bench, status):
+    def test_refusals_do_not_count(self, server, harness, status):
         server.script[POSITIONS] = [Answer({}, status)]
-        made = bench(breaker_failures=1)
+        made = harness(breaker_failures=1)
         for _ in range(3):
             made.fault()
         assert made.rest.breaker == "closed"
 
-    def test_a_429_does_not_count_as_the_budget_keeps_us_from_that_host(self, server, bench):
+    def test_a_429_does_not_count_as_the_budget_keeps_us_from_that_host(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 429)]
-        made = bench(breaker_failures=1, retries=2)
+        made = harness(breaker_failures=1, retries=2)
         assert made.fault().code == "rateLimited"
         assert made.rest.breaker == "closed"
 
     @pytest.mark.parametrize("answer", [Answer(HTML), Answer({}, 408), Answer({}, 503)])
-    def test_every_other_failure_counts(self, server, bench, answer):
+    def test_every_other_failure_counts(self, server, harness, answer):
         server.script[POSITIONS] = [answer]
-        made = bench(breaker_failures=1, retries=0)
+        made = harness(breaker_failures=1, retries=0)
         made.fault()
         assert made.rest.breaker == "open"
 
-    def test_it_probes_after_the_reset_and_closes_on_success(self, server, bench):
+    def test_the_breaker_probes_after_the_reset_and_closes_on_success(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500), Answer([ROW])]
-        made = bench(breaker_failures=1, retries=0)
+        made = harness(breaker_failures=1, retries=0)
         made.fault()
         assert "too often in a row" in made.fault().text
         made.rest.set_breaker(1, 0.0)
         asyncio.run(made.rest.holdings())
         assert made.rest.breaker == "closed"
 
-    def test_it_opens_again_when_the_probe_fails(self, server, bench):
+    def test_the_breaker_opens_again_when_the_probe_fails(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500)]
-        made = bench(breaker_failures=1, retries=0)
+        made = harness(breaker_failures=1, retries=0)
         made.fault()
         made.rest.set_breaker(5, 0.0)
         assert made.fault().code == "serverError"
         assert made.rest.breaker == "open"
 
-    def test_a_healthy_data_api_does_not_hide_a_trading_api_that_fails(self, server, bench):
+    def test_a_healthy_data_api_does_not_hide_a_trading_api_that_fails(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500)]
-        made = bench(breaker_failures=3, retries=0)
+        made = harness(breaker_failures=3, retries=0)
         for _ in range(3):
             assert made.fault().code == "serverError"
             asyncio.run(made.quotes())
@@ -494,9 +494,9 @@ class TestBreaker:
         assert made.rest.breaker == "open"
         asyncio.run(made.quotes())
 
-    def test_a_healthy_trading_api_does_not_hide_a_data_api_that_fails(self, server, bench):
+    def test_a_healthy_trading_api_does_not_hide_a_data_api_that_fails(self, server, harness):
         server.script[QUOTES] = [Answer({}, 500)]
-        made = bench(breaker_failures=3, retries=0)
+        made = harness(breaker_failures=3, retries=0)
         for _ in range(3):
             assert made.fault(made.quotes).code == "serverError"
             asyncio.run(made.rest.holdings())
@@ -504,18 +504,18 @@ class TestBreaker:
         assert "too often in a row" in made.fault(made.quotes).text
         assert len(asyncio.run(made.rest.holdings()).options) == 1
 
-    def test_orders_that_work_do_not_hide_positions_that_fail(self, server, bench):
+    def test_orders_that_work_do_not_hide_positions_that_fail(self, server, harness):
         server.script |= {POSITIONS: [Answer({}, 500)], ORDERS: [Answer([])]}
-        made = bench(breaker_failures=2, retries=0)
+        made = harness(breaker_failures=2, retries=0)
         for _ in range(2):
             made.fault()
             if made.rest.breaker == "closed":
                 asyncio.run(made.ways["orders"]())
         assert made.rest.breaker == "open"
 
-    def test_orders_wait_for_positions_or_the_clock_to_close_it(self, server, bench):
+    def test_orders_wait_for_positions_or_the_clock_to_close_it(self, server, harness):
         server.script |= {POSITIONS: [Answer({}, 500), Answer([ROW])], ORDERS: [Answer([])]}
-        made = bench(breaker_failures=1, retries=0)
+        made = harness(breaker_failures=1, retries=0)
         made.fault()
         made.rest.set_breaker(1, 0.0)
         assert "too often in a row" in made.fault(made.ways["orders"]).text
@@ -523,9 +523,9 @@ class TestBreaker:
         asyncio.run(made.ways["orders"]())
         assert [path for path, _, _ in server.asked] == [POSITIONS, CLOCK, ORDERS]
 
-    def test_it_is_half_open_during_the_probe(self, server, bench):
+    def test_the_breaker_is_half_open_during_the_probe(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500), Answer([ROW])]
-        made = bench(breaker_failures=1, retries=0)
+        made = harness(breaker_failures=1, retries=0)
         made.fault()
         made.rest.set_breaker(1, 0.0)
 
@@ -538,9 +538,9 @@ class TestBreaker:
 
         assert asyncio.run(watch()) == "halfOpen"
 
-    def test_one_probe_goes_and_the_others_are_refused_meanwhile(self, server, bench):
+    def test_only_one_probe_is_sent_and_other_calls_are_refused_meanwhile(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500), Stall()]
-        made = bench(breaker_failures=1, retries=0)
+        made = harness(breaker_failures=1, retries=0)
         made.fault()
         made.rest.set_breaker(1, 0.0)
 
@@ -561,16 +561,16 @@ class TestBreaker:
         assert [path for path, _, _ in server.asked] == [POSITIONS, POSITIONS, CLOCK]
         assert made.waits == []
 
-    def test_all_calls_to_a_host_share_it(self, server, bench):
+    def test_all_calls_to_a_host_share_it(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500)]
-        made = bench(breaker_failures=1, retries=0)
+        made = harness(breaker_failures=1, retries=0)
         made.fault()
         for way in ("clock", "orders", "calendar", "contract"):
             assert "too often in a row" in made.fault(made.ways[way]).text
 
-    def test_changed_bounds_do_not_close_it(self, server, bench):
+    def test_changed_bounds_do_not_close_it(self, server, harness):
         server.script[POSITIONS] = [Answer({}, 500)]
-        made = bench(breaker_failures=1, retries=0)
+        made = harness(breaker_failures=1, retries=0)
         made.fault()
         made.rest.set_breaker(10, 30.0)
         assert made.rest.breaker == "open"
@@ -579,7 +579,7 @@ class TestBreaker:
 class TestPendingFaults:
     """The faults of calls under way, for the status."""
 
-    class Watched(Bench):
+    class Watched(Harness):
         """Records the pending fault at every wait."""
 
         def __init__(self, url, **given):
@@ -666,8 +666,8 @@ class TestPendingFaults:
 class TestMeasures:
     """Each request is observed: its endpoint, its end and its seconds."""
 
-    class Measured(Bench):
-        """A bench whose requests each take a quarter of a second of its clock."""
+    class Measured(Harness):
+        """A harness whose requests each take a quarter of a second of its clock."""
 
         def __init__(self, url, **given):
             super().__init__(url, **given)

@@ -6,7 +6,7 @@ from condord.live.remedies import with_remedy
 from condord.upstream.rest_fault import RestFault
 from tests.fakes.alpaca import KEY_ID, SECRET_KEY
 from tests.fakes.rest import Answer, Drop, Stall
-from tests.upstream.rest_benches import HTML, POSITIONS
+from tests.upstream.rest_harness import HTML, POSITIONS
 
 
 def test_the_reason_is_the_text_with_the_remedy_and_also_what_str_returns():
@@ -37,16 +37,16 @@ class TestSecrets:
         ],
         ids=["401", "500", "200", "drop", "stall"],
     )
-    def test_no_sentence_of_a_fault_contains_a_secret(self, server, bench, answer):
+    def test_no_sentence_of_a_fault_contains_a_secret(self, server, harness, answer):
         server.script[POSITIONS] = [answer]
-        fault = bench(timeout_seconds=0.1, retries=0).fault()
+        fault = harness(timeout_seconds=0.1, retries=0).fault()
         assert SECRET_KEY not in str(fault) + fault.text + repr(fault)
         assert KEY_ID not in str(fault) + fault.text + repr(fault)
 
     @pytest.mark.parametrize("answer", [Answer({"message": "no"}, 401), Answer({}, 500), Answer(HTML), Drop(), Stall()])
-    def test_no_traceback_contains_a_secret(self, server, bench, answer):
+    def test_no_traceback_contains_a_secret(self, server, harness, answer):
         server.script[POSITIONS] = [answer]
-        fault = bench(timeout_seconds=0.1, retries=0).fault()
+        fault = harness(timeout_seconds=0.1, retries=0).fault()
         report = "".join(traceback.format_exception(fault))
         assert SECRET_KEY not in report
         assert KEY_ID not in report

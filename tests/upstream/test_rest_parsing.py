@@ -123,7 +123,7 @@ class TestPositions:
     def test_a_row_that_names_neither_class_nor_symbol_is_counted(self, named):
         assert refused(rest_parsing.holdings, [{"asset_class": named, "symbol": named}]) == ["positionRow"]
 
-    def test_what_is_read_is_not_counted(self):
+    def test_readable_rows_are_not_counted(self):
         assert refused(rest_parsing.holdings, [row(), STOCK, STOCK | {"asset_class": None}, row(symbol=None)]) == []
 
     @pytest.mark.parametrize("answer", [None, {}, "", 3, {"message": "no"}, True])

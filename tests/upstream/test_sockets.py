@@ -13,7 +13,7 @@ from tests.fakes import tls
 from tests.fakes.alpaca import KEY_ID, LOGIN, NETWORK, SECRET_KEY, wall
 from tests.fakes.proxy import ConnectProxy
 from tests.fakes.streams import OptionServer, TradingServer
-from tests.upstream.stream_benches import OptionBench, TradingBench
+from tests.upstream.stream_harnesses import OptionHarness, TradingHarness
 from tests.virtualtime import run, until
 
 REDIRECTS = [300, 301, 302, 303, 304, 307, 308]
@@ -27,7 +27,7 @@ def certificate(tmp_path_factory):
 class TestRedirects:
     @pytest.mark.parametrize("status", REDIRECTS)
     @pytest.mark.parametrize("is_elsewhere", [False, True], ids=["same origin", "another origin"])
-    @pytest.mark.parametrize(("served", "made"), [(OptionServer, OptionBench), (TradingServer, TradingBench)])
+    @pytest.mark.parametrize(("served", "made"), [(OptionServer, OptionHarness), (TradingServer, TradingHarness)])
     def test_a_redirect_of_the_upgrade_is_not_followed_and_its_target_is_reported(
         self, served, made, is_elsewhere, status
     ):
@@ -35,10 +35,10 @@ class TestRedirects:
             async with served() as server, served() as other:
                 target = f"{(other if is_elsewhere else server).url}/elsewhere"
                 server.upgrade, server.headers = status, [("Location", target)]
-                bench = made(server)
-                line = bench.stream if made is OptionBench else bench.updates
-                async with bench.at_work():
-                    await until(lambda: bench.state == "backingOff")
+                harness = made(server)
+                line = harness.stream if made is OptionHarness else harness.updates
+                async with harness.at_work():
+                    await until(lambda: harness.state == "backingOff")
                     assert (line.link.fault.code, target in line.link.fault.text) == ("malformed", True)
                     assert "not followed" in line.link.fault.text
                 assert (len(server.all_peers), other.all_peers, server.logins, other.logins) == (1, [], [], [])
@@ -62,11 +62,11 @@ def test_cookies_of_one_connection_are_not_sent_with_the_next():
     async def play():
         async with OptionServer() as server:
             server.headers = [("Set-Cookie", f"c{number}=x; Path=/") for number in range(90)]
-            bench = OptionBench(server)
-            async with bench.at_work():
-                await until(lambda: bench.state == "live")
+            harness = OptionHarness(server)
+            async with harness.at_work():
+                await until(lambda: harness.state == "live")
                 server.peer.reset()
-                await until(lambda: bench.state == "live" and len(server.all_peers) == 2)
+                await until(lambda: harness.state == "live" and len(server.all_peers) == 2)
                 assert all("Cookie" not in peer.request.headers for peer in server.all_peers)
 
     run(play())
@@ -79,14 +79,14 @@ def test_a_server_that_sends_many_pings_and_does_not_read_is_cut_off():
     async def play():
         nonlocal most
         async with OptionServer() as server:
-            bench = OptionBench(server)
-            async with bench.at_work():
-                await until(lambda: bench.state == "live")
+            harness = OptionHarness(server)
+            async with harness.at_work():
+                await until(lambda: harness.state == "live")
                 server.peer.flood()
-                await until(lambda: bench.stream.link.fault is not None)
-                assert bench.stream.link.fault.code == "malformed"
-                assert "pings faster" in bench.stream.link.fault.text
-                await until(lambda: bench.state == "live")
+                await until(lambda: harness.stream.link.fault is not None)
+                assert harness.stream.link.fault.code == "malformed"
+                assert "pings faster" in harness.stream.link.fault.text
+                await until(lambda: harness.state == "live")
                 assert len(server.all_peers) == 2
 
     with pytest.MonkeyPatch.context() as patch:

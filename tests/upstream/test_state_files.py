@@ -318,7 +318,7 @@ class TestBadFiles:
         assert read(tmp_path / "b", kind="names") == ROWS
         assert read(tmp_path / "b", kind="life", account="B") == ROWS
 
-    def test_what_is_handed_over_is_used_and_copied_again_even_if_the_disk_fails(self, tmp_path):
+    def test_a_state_that_is_handed_over_is_used_and_copied_again_even_if_the_disk_fails(self, tmp_path):
         write(tmp_path, kind="names")
         name, content = only_file(tmp_path).name, only_file(tmp_path).read_bytes()
         (tmp_path / "file").touch()
@@ -338,7 +338,7 @@ class TestBadFiles:
         assert copies == [(name, content)]
         assert read(directory, kind="names") == ROWS
 
-    def test_what_is_handed_over_and_cannot_be_used_is_logged_and_the_own_file_is_read(self, tmp_path, logs):
+    def test_an_unusable_state_that_is_handed_over_is_logged_and_the_own_file_is_read(self, tmp_path, logs):
         name = f"{state_files.hash_of('A')}-names.json"
         write(tmp_path, kind="names")
         with closing(Store(tmp_path, account="A", handed_over={name: b"no JSON"})) as store:

@@ -84,7 +84,7 @@ def quote(symbol, seconds=0):
     return {"T": "q", "S": symbol, "t": f"2026-11-20T15:00:{seconds:02d}Z", "bp": 1.0, "ap": 1.2}
 
 
-class Bench:
+class Harness:
     """A supervisor with three fake servers, a fake brokerage and a fake sink."""
 
     def __init__(self, options, trading, stocks, *, state_path=None, **bounds):
@@ -155,12 +155,12 @@ class Bench:
 
 
 def play(test=None, **bounds):
-    """Run `test` with a bench on a virtual loop."""
+    """Run `test` with a harness on a virtual loop."""
 
     def played(test):
         async def whole():
             async with OptionServer() as options, TradingServer() as trading, StockServer() as stocks:
-                await test(Bench(options, trading, stocks, **bounds))
+                await test(Harness(options, trading, stocks, **bounds))
 
         run(whole())
 
@@ -170,148 +170,148 @@ def play(test=None, **bounds):
 class TestReadings:
     def test_everything_is_read_at_the_start(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                assert [position.symbol for position in bench.sink.positions] == list(CONDOR)
-                assert bench.status.positions.read_at == STARTED_AT + dt.timedelta(seconds=TRADE_DEBOUNCE_SECONDS)
-                assert bench.status.market == wire.MarketJson(
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                assert [position.symbol for position in harness.sink.positions] == list(CONDOR)
+                assert harness.status.positions.read_at == STARTED_AT + dt.timedelta(seconds=TRADE_DEBOUNCE_SECONDS)
+                assert harness.status.market == wire.MarketJson(
                     is_open=True, next_open=OPEN.next_open, next_close=OPEN.next_close + LATE
                 )
 
     @pytest.mark.slow
     def test_everything_is_read_again_every_refresh(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                before = {what: len(bench.brokerage.times(what)) for what in ("positions", "quotes", "clock")}
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                before = {what: len(harness.brokerage.times(what)) for what in ("positions", "quotes", "clock")}
                 await settle(3 * 60.0 + 1.0)
-                after = {what: len(bench.brokerage.times(what)) - times for what, times in before.items()}
+                after = {what: len(harness.brokerage.times(what)) - times for what, times in before.items()}
                 assert after == {"positions": 3, "quotes": 3, "clock": 3}
 
-    def test_what_is_held_is_subscribed_and_quoted(self):
+    def test_held_contracts_are_subscribed_and_quoted(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                assert bench.options.peer.subscribed == set(CONDOR)
-                assert {tick.symbol for tick in bench.sink.confirmed[-1]} == set(CONDOR)
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                assert harness.options.peer.subscribed == set(CONDOR)
+                assert {tick.symbol for tick in harness.sink.confirmed[-1]} == set(CONDOR)
 
     def test_a_symbol_that_cannot_be_parsed_is_never_subscribed(self):
         @play
-        async def _(bench):
+        async def _(harness):
             bad = Position(symbol="???", contract=None, quantity=1, average_entry_e4=None, cost_basis_e4=None)
-            bench.brokerage.held = [bad, holding(EXTRA)]
-            async with bench.at_work():
-                await bench.ready()
-                assert bench.options.peer.subscribed == {EXTRA}
-                assert bench.status.stream.requested == 1
+            harness.brokerage.held = [bad, holding(EXTRA)]
+            async with harness.at_work():
+                await harness.ready()
+                assert harness.options.peer.subscribed == {EXTRA}
+                assert harness.status.stream.requested == 1
 
     def test_a_new_symbol_is_quoted_and_subscribed_at_once(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.brokerage.held.append(holding(EXTRA))
-                bench.trading.say(bench.trading.peer, FILL)
-                await until(lambda: EXTRA in bench.options.peer.subscribed, within=0.5)
-                await until(lambda: EXTRA in [tick.symbol for tick in bench.sink.confirmed[-1]], within=0.5)
-                assert len(bench.options.all_peers) == 1
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.brokerage.held.append(holding(EXTRA))
+                harness.trading.say(harness.trading.peer, FILL)
+                await until(lambda: EXTRA in harness.options.peer.subscribed, within=0.5)
+                await until(lambda: EXTRA in [tick.symbol for tick in harness.sink.confirmed[-1]], within=0.5)
+                assert len(harness.options.all_peers) == 1
 
     def test_a_new_symbol_is_subscribed_before_it_is_shown(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
                 streamed = []
-                show = bench.sink.set_positions
+                show = harness.sink.set_positions
 
                 def noted(*account):
-                    streamed.append(set(bench.supervisor.stream.streamed))
+                    streamed.append(set(harness.supervisor.stream.streamed))
                     show(*account)
 
-                bench.sink.set_positions = noted
-                bench.brokerage.held.append(holding(EXTRA))
-                bench.trading.say(bench.trading.peer, FILL)
+                harness.sink.set_positions = noted
+                harness.brokerage.held.append(holding(EXTRA))
+                harness.trading.say(harness.trading.peer, FILL)
                 await until(lambda: streamed)
                 assert EXTRA in streamed[0]
 
     def test_a_stream_that_does_not_answer_holds_positions_up_for_a_second_at_most(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.options.acknowledges = False
-                bench.brokerage.held.append(holding(EXTRA))
-                bench.trading.say(bench.trading.peer, FILL)
-                await until(lambda: EXTRA in bench.sink.symbols, within=1.3)
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.options.acknowledges = False
+                harness.brokerage.held.append(holding(EXTRA))
+                harness.trading.say(harness.trading.peer, FILL)
+                await until(lambda: EXTRA in harness.sink.symbols, within=1.3)
 
     def test_a_vanished_position_is_unsubscribed(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.brokerage.held.pop()
-                await until(lambda: bench.options.peer.subscribed == set(CONDOR[:-1]), within=61.0)
-                assert bench.status.stream.requested == 3
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.brokerage.held.pop()
+                await until(lambda: harness.options.peer.subscribed == set(CONDOR[:-1]), within=61.0)
+                assert harness.status.stream.requested == 3
 
     @pytest.mark.slow
     def test_an_account_without_options_is_ready_and_asks_for_no_quotes(self):
         @play
-        async def _(bench):
-            bench.brokerage.held = []
-            async with bench.at_work():
-                await until(lambda: bench.supervisor.is_ready)
+        async def _(harness):
+            harness.brokerage.held = []
+            async with harness.at_work():
+                await until(lambda: harness.supervisor.is_ready)
                 await settle(130.0)
-                assert bench.brokerage.times("quotes") == []
-                assert bench.status.state == "live"
+                assert harness.brokerage.times("quotes") == []
+                assert harness.status.state == "live"
 
     def test_a_fill_reads_the_positions_again(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                before = len(bench.brokerage.times("positions"))
-                bench.trading.say(bench.trading.peer, FILL)
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                before = len(harness.brokerage.times("positions"))
+                harness.trading.say(harness.trading.peer, FILL)
                 await settle(1.0)
-                assert len(bench.brokerage.times("positions")) == before + 1
+                assert len(harness.brokerage.times("positions")) == before + 1
 
     def test_a_burst_of_fills_reads_the_positions_once(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                before = len(bench.brokerage.times("positions"))
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                before = len(harness.brokerage.times("positions"))
                 for _ in range(20):
-                    bench.trading.say(bench.trading.peer, FILL)
+                    harness.trading.say(harness.trading.peer, FILL)
                     await settle(0.001)
                 await settle(1.0)
-                assert len(bench.brokerage.times("positions")) == before + 1
+                assert len(harness.brokerage.times("positions")) == before + 1
 
     def test_a_fill_during_a_poll_causes_another_poll(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.brokerage.delay = 2.0
-                before = len(bench.brokerage.times("positions"))
-                bench.trading.say(bench.trading.peer, FILL)
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.brokerage.delay = 2.0
+                before = len(harness.brokerage.times("positions"))
+                harness.trading.say(harness.trading.peer, FILL)
                 await settle(1.0)
-                bench.trading.say(bench.trading.peer, FILL)
+                harness.trading.say(harness.trading.peer, FILL)
                 await settle(10.0)
-                assert len(bench.brokerage.times("positions")) == before + 2
+                assert len(harness.brokerage.times("positions")) == before + 2
 
     def test_a_refresh_reads_everything_now(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
                 await settle(2 * PRICE_SECONDS)
-                before = len(bench.brokerage.asked)
-                bench.supervisor.refresh()
+                before = len(harness.brokerage.asked)
+                harness.supervisor.refresh()
                 await settle(0.5)
-                asked = sorted(what for what, _, _ in bench.brokerage.asked[before:])
+                asked = sorted(what for what, _, _ in harness.brokerage.asked[before:])
                 assert asked == [
                     *("activities", "activities", "balances", "clock", "dayFills", "later", "orders", "positions"),
                     *("quotes", "snapshots", "stocks", "transfers", "workingOrders"),
@@ -319,16 +319,16 @@ class TestReadings:
 
     def test_quotes_are_read_after_every_reconnect(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.options.peer.reset()
-                await until(lambda: bench.status.state != "live")
-                before = len(bench.brokerage.times("quotes"))
-                await until(lambda: bench.status.state == "live")
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.options.peer.reset()
+                await until(lambda: harness.status.state != "live")
+                before = len(harness.brokerage.times("quotes"))
+                await until(lambda: harness.status.state == "live")
                 await settle(0.1)
-                assert len(bench.brokerage.times("quotes")) == before + 1
-                assert bench.sink.gaps == 1
+                assert len(harness.brokerage.times("quotes")) == before + 1
+                assert harness.sink.gaps == 1
 
 
 FLOOD_SECONDS = 9.0
@@ -352,95 +352,95 @@ class TestFloods:
     @pytest.mark.parametrize("way", ["refresh", "retry"])
     def test_a_flood_of_refreshes_or_signals_reads_each_kind_a_few_times(self, way):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                before = {what: len(bench.brokerage.times(what)) for what in self.READINGS}
-                await flood(getattr(bench.supervisor, way))
-                asked = {what: len(bench.brokerage.times(what)) - before[what] for what in self.READINGS}
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                before = {what: len(harness.brokerage.times(what)) for what in self.READINGS}
+                await flood(getattr(harness.supervisor, way))
+                asked = {what: len(harness.brokerage.times(what)) - before[what] for what in self.READINGS}
                 assert all(1 < count <= MOST <= 7 for count in asked.values()), asked
 
     def test_a_position_that_changes_in_a_flood_is_seen_within_two_seconds(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                flooding = asyncio.ensure_future(flood(bench.supervisor.refresh))
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                flooding = asyncio.ensure_future(flood(harness.supervisor.refresh))
                 await settle(3.3)
-                bench.brokerage.held.append(holding(EXTRA))
-                await until(lambda: EXTRA in bench.sink.symbols, within=PACE_SECONDS + TRADE_DEBOUNCE_SECONDS)
+                harness.brokerage.held.append(holding(EXTRA))
+                await until(lambda: EXTRA in harness.sink.symbols, within=PACE_SECONDS + TRADE_DEBOUNCE_SECONDS)
                 await flooding
 
     @pytest.mark.slow
     def test_thousands_of_trade_updates_read_positions_and_orders_a_few_times(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                before = {what: len(bench.brokerage.times(what)) for what in ("positions", "orders")}
-                await flood(lambda: bench.trading.say(bench.trading.peer, FILL), count=3000)
-                assert all(1 < len(bench.brokerage.times(what)) - count <= MOST for what, count in before.items())
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                before = {what: len(harness.brokerage.times(what)) for what in ("positions", "orders")}
+                await flood(lambda: harness.trading.say(harness.trading.peer, FILL), count=3000)
+                assert all(1 < len(harness.brokerage.times(what)) - count <= MOST for what, count in before.items())
 
     def test_the_last_of_a_flood_is_read_too(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
                 for _ in range(50):
-                    bench.supervisor.refresh()
+                    harness.supervisor.refresh()
                     await settle(0.1)
                 last = asyncio.get_running_loop().time()
-                bench.supervisor.refresh()
+                harness.supervisor.refresh()
                 await settle(PACE_SECONDS + 0.2)
-                assert all(bench.brokerage.times(what)[-1] >= last for what in self.READINGS)
+                assert all(harness.brokerage.times(what)[-1] >= last for what in self.READINGS)
 
     def test_a_flood_of_signals_tries_a_refused_key_a_few_times(self):
         @play
-        async def _(bench):
-            bench.options.login = error(402)
-            async with bench.at_work():
-                await until(lambda: bench.status.state == "halted", within=5.0)
+        async def _(harness):
+            harness.options.login = error(402)
+            async with harness.at_work():
+                await until(lambda: harness.status.state == "halted", within=5.0)
                 await settle(SETTLED_SECONDS)
-                before = len(bench.options.all_peers)
-                await flood(bench.supervisor.retry)
-                assert 1 < len(bench.options.all_peers) - before <= MOST
+                before = len(harness.options.all_peers)
+                await flood(harness.supervisor.retry)
+                assert 1 < len(harness.options.all_peers) - before <= MOST
 
     def test_a_storm_of_reconnections_reads_quotes_a_few_times(self):
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                before = len(bench.brokerage.times("quotes"))
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                before = len(harness.brokerage.times("quotes"))
                 until_at = asyncio.get_running_loop().time() + FLOOD_SECONDS
                 while asyncio.get_running_loop().time() < until_at:
-                    if bench.options.peers:
-                        bench.options.peer.close()
+                    if harness.options.peers:
+                        harness.options.peer.close()
                     await settle(0.2)
                 await settle(PACE_SECONDS + 0.5)
-                assert bench.supervisor.stream.link.reconnects > MOST
-                assert 1 < len(bench.brokerage.times("quotes")) - before <= MOST
+                assert harness.supervisor.stream.link.reconnects > MOST
+                assert 1 < len(harness.brokerage.times("quotes")) - before <= MOST
 
         play(_, backoff_min_seconds=0.05, backoff_max_seconds=0.1)
 
     def test_a_period_shorter_than_the_pace_is_kept_in_a_flood(self):
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                before = len(bench.brokerage.times("positions"))
-                await flood(bench.supervisor.refresh)
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                before = len(harness.brokerage.times("positions"))
+                await flood(harness.supervisor.refresh)
                 seconds = FLOOD_SECONDS + PACE_SECONDS
-                assert seconds / 1.2 - 1 <= len(bench.brokerage.times("positions")) - before <= seconds + 2
+                assert seconds / 1.2 - 1 <= len(harness.brokerage.times("positions")) - before <= seconds + 2
 
         play(_, refresh_seconds=1.0)
 
     def test_quotes_of_many_contracts_are_read_less_often(self):
-        async def _(bench):
-            bench.brokerage.held = [holding(f"SPY261218P{strike:05d}000") for strike in range(100, 500)]
-            async with bench.at_work():
-                await until(lambda: len(bench.sink.symbols) == 400)
+        async def _(harness):
+            harness.brokerage.held = [holding(f"SPY261218P{strike:05d}000") for strike in range(100, 500)]
+            async with harness.at_work():
+                await until(lambda: len(harness.sink.symbols) == 400)
                 await settle(2 * BURST * 4 * PACE_SECONDS)
-                before = len(bench.brokerage.times("quotes"))
-                await flood(bench.supervisor.refresh)
-                assert 1 < len(bench.brokerage.times("quotes")) - before <= BURST + 1
+                before = len(harness.brokerage.times("quotes"))
+                await flood(harness.supervisor.refresh)
+                assert 1 < len(harness.brokerage.times("quotes")) - before <= BURST + 1
 
         play(_, symbol_limit=1000)
 
@@ -448,70 +448,72 @@ class TestFloods:
 class TestContractsAndOrders:
     def test_contracts_are_applied_to_the_last_positions(self):
         @play
-        async def _(bench):
-            bench.brokerage.contracts = dict.fromkeys(CONDOR, Contract(multiplier=10, underlying="XYZ"))
-            async with bench.at_work():
-                await bench.ready()
+        async def _(harness):
+            harness.brokerage.contracts = dict.fromkeys(CONDOR, Contract(multiplier=10, underlying="XYZ"))
+            async with harness.at_work():
+                await harness.ready()
                 assert {
                     (position.multiplier, position.underlying, position.multiplier_assumed)
-                    for position in bench.sink.positions
+                    for position in harness.sink.positions
                 } == {(10, "XYZ", False)}
-                assert len(bench.brokerage.times("positions")) == 1
+                assert len(harness.brokerage.times("positions")) == 1
 
     def test_positions_do_not_wait_for_either(self):
         @play
-        async def _(bench):
-            answer = bench.brokerage._answer
+        async def _(harness):
+            answer = harness.brokerage._answer
 
             async def stalling(what, argument=None):
                 await answer(what, argument)
                 if what in ("contract", "orders"):
                     await asyncio.sleep(1000.0)
 
-            bench.brokerage._answer = stalling
-            async with bench.at_work():
-                await bench.ready()
-                assert [position.multiplier_assumed for position in bench.sink.positions] == [True] * 4
+            harness.brokerage._answer = stalling
+            async with harness.at_work():
+                await harness.ready()
+                assert [position.multiplier_assumed for position in harness.sink.positions] == [True] * 4
 
     @pytest.mark.slow
-    def test_one_contract_a_root_is_requested_once_though_positions_are_read_again(self):
+    def test_one_contract_per_root_is_requested_once_although_positions_are_read_again(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
                 await settle(600.0)
-                assert len(bench.brokerage.times("contract")) == 1
+                assert len(harness.brokerage.times("contract")) == 1
 
     def test_a_new_root_is_looked_up_at_once(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.brokerage.held.append(holding(OTHER))
-                bench.trading.say(bench.trading.peer, FILL)
-                await until(lambda: ("contract", OTHER) in [asked[::2] for asked in bench.brokerage.asked], within=0.5)
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.brokerage.held.append(holding(OTHER))
+                harness.trading.say(harness.trading.peer, FILL)
+                await until(
+                    lambda: ("contract", OTHER) in [asked[::2] for asked in harness.brokerage.asked], within=0.5
+                )
 
     def test_the_condors_that_orders_opened_are_passed_on(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.brokerage.pages = lambda after: OPENED
-                bench.trading.say(bench.trading.peer, FILL)
-                await until(lambda: bench.sink.lots, within=0.5)
-                assert [lot.id for lot in bench.sink.lots] == ["opened"]
-                assert [order.id for order in bench.sink.orders] == ["opened"]
-                assert [position.symbol for position in bench.sink.positions] == list(CONDOR)
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.brokerage.pages = lambda after: OPENED
+                harness.trading.say(harness.trading.peer, FILL)
+                await until(lambda: harness.sink.lots, within=0.5)
+                assert [lot.id for lot in harness.sink.lots] == ["opened"]
+                assert [order.id for order in harness.sink.orders] == ["opened"]
+                assert [position.symbol for position in harness.sink.positions] == list(CONDOR)
 
     @pytest.mark.slow
     def test_orders_are_read_every_few_minutes_anyway(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                before = len(bench.brokerage.times("orders"))
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                before = len(harness.brokerage.times("orders"))
                 await settle(4 * HISTORY_SECONDS)
-                assert len(bench.brokerage.times("orders")) - before in (3, 4)
+                assert len(harness.brokerage.times("orders")) - before in (3, 4)
 
     @pytest.mark.slow
     @pytest.mark.parametrize(
@@ -525,220 +527,222 @@ class TestContractsAndOrders:
     )
     def test_their_failure_is_only_a_notice(self, what, code, words):
         @play
-        async def _(bench):
-            bench.brokerage.failures[what] = OUTAGE
-            async with bench.at_work():
-                await bench.ready()
-                assert bench.status.positions.error is None
-                (notice,) = bench.status.notices
+        async def _(harness):
+            harness.brokerage.failures[what] = OUTAGE
+            async with harness.at_work():
+                await harness.ready()
+                assert harness.status.positions.error is None
+                (notice,) = harness.status.notices
                 assert (notice.code, notice.symbols) == (code, [])
                 assert notice.text.startswith(words)
                 assert notice.text.endswith(OUTAGE.text)
                 await settle(400.0)
-                assert bench.status.notices == [notice]
-                del bench.brokerage.failures[what]
-                await until(lambda: bench.status.notices == [], within=181.0)
+                assert harness.status.notices == [notice]
+                del harness.brokerage.failures[what]
+                await until(lambda: harness.status.notices == [], within=181.0)
 
 
 class TestPast:
     def test_activities_and_splits_are_passed_on_with_the_positions(self):
         @play
-        async def _(bench):
+        async def _(harness):
             booked = Activity(id="1", kind="OPASN", symbol=SHORT_PUT, quantity=1, at=wall(), day=wall().date())
             split = Split(symbol="SPY", new_shares="4", old_shares="1", day=wall().date())
-            bench.brokerage.activity_pages = lambda *_: ActivityPage(activities=(booked,), last_id="1", is_full=False)
-            bench.brokerage.announced = [split]
-            async with bench.at_work():
-                await bench.ready()
-                await until(lambda: bench.sink.splits == (split,), within=5.0)
-                assert bench.sink.activities == (booked,)
-                assert [argument[0] for what, _, argument in bench.brokerage.asked if what == "splits"] == [("SPY",)]
+            harness.brokerage.activity_pages = lambda *_: ActivityPage(activities=(booked,), last_id="1", is_full=False)
+            harness.brokerage.announced = [split]
+            async with harness.at_work():
+                await harness.ready()
+                await until(lambda: harness.sink.splits == (split,), within=5.0)
+                assert harness.sink.activities == (booked,)
+                assert [argument[0] for what, _, argument in harness.brokerage.asked if what == "splits"] == [("SPY",)]
 
     def test_the_saved_state_is_loaded_before_the_positions(self, tmp_path):
         kept = Past(shown=ReadingSummary(at=STARTED_AT, held={}, stocks={"SPY": 100}, condors=()))
 
-        async def test(bench):
-            with closing(bench.store):
-                store = bench.store.of(f"{bench.brokerage.account} {bench.settings.source}")
+        async def test(harness):
+            with closing(harness.store):
+                store = harness.store.of(f"{harness.brokerage.account} {harness.settings.source}")
                 await store.write("life", kept)
-                async with bench.at_work():
-                    await bench.ready()
-                    assert bench.sink.recalled == [(None, None), (kept, None)]
-                    bench.sink.memory = Past(first_seen={"key": STARTED_AT})
+                async with harness.at_work():
+                    await harness.ready()
+                    assert harness.sink.recalled == [(None, None), (kept, None)]
+                    harness.sink.memory = Past(first_seen={"key": STARTED_AT})
                     await settle(1.5)
-                assert await store.read("life", Past) == bench.sink.memory
+                assert await store.read("life", Past) == harness.sink.memory
 
         play(test, state_path=tmp_path)
 
     def test_another_account_is_begun_without_a_past(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.sink.memory = Memory(first_seen={"key": STARTED_AT})
-                bench.reload(OTHER_LOGIN)
-                assert bench.sink.memory == Memory()
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.sink.memory = Memory(first_seen={"key": STARTED_AT})
+                harness.reload(OTHER_LOGIN)
+                assert harness.sink.memory == Memory()
 
 
 class TestReadingBack:
     def test_the_past_is_read_once_the_account_is_known(self):
         @play
-        async def _(bench):
-            bench.brokerage.failures["account"] = OUTAGE
-            bench.brokerage.past = [fill("one")]
-            async with bench.at_work():
+        async def _(harness):
+            harness.brokerage.failures["account"] = OUTAGE
+            harness.brokerage.past = [fill("one")]
+            async with harness.at_work():
                 await settle(20.0)
-                assert bench.past.accounts == {}
-                del bench.brokerage.failures["account"]
+                assert harness.past.accounts == {}
+                del harness.brokerage.failures["account"]
                 await settle(60.0)
-                assert bench.past.account_key == "account-one alpaca-paper"
-                assert bench.past.past.keys() == {"one"}
+                assert harness.past.account_key == "account-one alpaca-paper"
+                assert harness.past.past.keys() == {"one"}
 
     def test_the_past_is_read_as_far_back_as_history_is_kept_even_after_a_reload(self):
         @play(keep_days=500)
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                assert STARTED_AT - bench.past.complete_from >= dt.timedelta(days=500)
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                assert STARTED_AT - harness.past.complete_from >= dt.timedelta(days=500)
                 assert next(
-                    after for what, _, after in bench.brokerage.asked if what == "orders"
+                    after for what, _, after in harness.brokerage.asked if what == "orders"
                 ) <= STARTED_AT - dt.timedelta(days=499)
-                bench.reload(keep_days=600)
-                bench.supervisor.refresh()
+                harness.reload(keep_days=600)
+                harness.supervisor.refresh()
                 await settle(20.0)
-                assert STARTED_AT - bench.past.complete_from >= dt.timedelta(days=600)
+                assert STARTED_AT - harness.past.complete_from >= dt.timedelta(days=600)
 
     def test_a_trade_event_is_followed_by_its_fill(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.brokerage.past = [fill("one")]
-                bench.trading.say(bench.trading.peer, FILL)
-                await until(lambda: bench.past.past, within=7.0)
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.brokerage.past = [fill("one")]
+                harness.trading.say(harness.trading.peer, FILL)
+                await until(lambda: harness.past.past, within=7.0)
 
     @pytest.mark.slow
     def test_a_booking_is_read_soon_after_what_it_explains_has_left_the_account(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
                 await settle(60.0)
-                bench.sink.awaited_bookings = frozenset({"a change"})
+                harness.sink.awaited_bookings = frozenset({"a change"})
                 await settle(10.0)
-                bench.brokerage.past = [fill("one")]
-                await until(lambda: bench.past.past, within=12.0)
-                before = len(bench.brokerage.times("later"))
+                harness.brokerage.past = [fill("one")]
+                await until(lambda: harness.past.past, within=12.0)
+                before = len(harness.brokerage.times("later"))
                 await settle(600.0)
-                assert 4 <= len(bench.brokerage.times("later")) - before <= 6
+                assert 4 <= len(harness.brokerage.times("later")) - before <= 6
 
     def test_its_news_of_an_order_filled_in_part_reaches_the_condor(self):
         @play
-        async def _(bench):
+        async def _(harness):
             part = Fill(
                 symbol=SHORT_PUT, contract=occ.parse(SHORT_PUT), quantity=-1, price_e6=1, opens=True, leg_id="leg"
             )
             order = Order(id="order", filled_at=STARTED_AT, fills=(part,), is_partial=True)
-            bench.brokerage.pages = lambda after: OrderPage(
+            harness.brokerage.pages = lambda after: OrderPage(
                 orders=(order,), newest_at=STARTED_AT, open_since=None, is_full=False
             )
-            bench.brokerage.past = [msgspec.structs.replace(fill("one"), symbol=SHORT_PUT, quantity=-1, order_id="leg")]
-            async with bench.at_work():
-                await bench.ready()
+            harness.brokerage.past = [
+                msgspec.structs.replace(fill("one"), symbol=SHORT_PUT, quantity=-1, order_id="leg")
+            ]
+            async with harness.at_work():
+                await harness.ready()
                 await settle(10.0)
-                assert [each.filled_at for each in bench.sink.orders] == [fill("one").at]
+                assert [each.filled_at for each in harness.sink.orders] == [fill("one").at]
 
     def test_another_key_drops_it_until_its_account_is_known(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.brokerage.account = "account-two"
-                bench.brokerage.past = [fill("two")]
-                bench.reload(OTHER_LOGIN)
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.brokerage.account = "account-two"
+                harness.brokerage.past = [fill("two")]
+                harness.reload(OTHER_LOGIN)
                 await settle(20.0)
-                one, two = (bench.past.accounts[f"account-{which} alpaca-paper"][0] for which in ("one", "two"))
+                one, two = (harness.past.accounts[f"account-{which} alpaca-paper"][0] for which in ("one", "two"))
                 assert (one, two.keys()) == ({}, {"two"})
 
     def test_while_it_cannot_be_read_there_is_a_notice_and_everything_else_goes_on(self):
         @play
-        async def _(bench):
-            bench.brokerage.failures["past"] = OUTAGE
-            async with bench.at_work():
-                await bench.ready()
-                (notice,) = bench.status.notices
+        async def _(harness):
+            harness.brokerage.failures["past"] = OUTAGE
+            async with harness.at_work():
+                await harness.ready()
+                (notice,) = harness.status.notices
                 assert (notice.code, OUTAGE.text in notice.text) == ("activitiesUnavailable", True)
-                del bench.brokerage.failures["past"]
+                del harness.brokerage.failures["past"]
                 await settle(60.0)
-                assert bench.status.notices == []
+                assert harness.status.notices == []
 
 
 class TestFailures:
     def test_a_failed_poll_keeps_what_was_read_and_the_status_has_the_reason(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                read_at, positions = bench.status.positions.read_at, bench.sink.positions
-                bench.brokerage.failures["positions"] = OUTAGE
-                await until(lambda: bench.status.positions.error is not None, within=61.0)
-                assert bench.status.positions.error == wire.RestError(code="serverError", text=OUTAGE.text)
-                assert (bench.status.positions.read_at, bench.sink.positions) == (read_at, positions)
-                assert bench.supervisor.is_ready
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                read_at, positions = harness.status.positions.read_at, harness.sink.positions
+                harness.brokerage.failures["positions"] = OUTAGE
+                await until(lambda: harness.status.positions.error is not None, within=61.0)
+                assert harness.status.positions.error == wire.RestError(code="serverError", text=OUTAGE.text)
+                assert (harness.status.positions.read_at, harness.sink.positions) == (read_at, positions)
+                assert harness.supervisor.is_ready
 
     @pytest.mark.slow
     def test_an_error_stays_until_a_poll_succeeds(self):
         @play
-        async def _(bench):
-            bench.brokerage.failures["positions"] = OUTAGE
-            bench.brokerage.delay = 5.0
-            async with bench.at_work():
-                await until(lambda: bench.status.positions.error is not None)
-                bench.sink.statuses.clear()
+        async def _(harness):
+            harness.brokerage.failures["positions"] = OUTAGE
+            harness.brokerage.delay = 5.0
+            async with harness.at_work():
+                await until(lambda: harness.status.positions.error is not None)
+                harness.sink.statuses.clear()
                 await settle(140.0)
-                assert len(bench.brokerage.times("positions")) >= 3
-                assert None not in [status.positions.error for status in bench.sink.statuses]
+                assert len(harness.brokerage.times("positions")) >= 3
+                assert None not in [status.positions.error for status in harness.sink.statuses]
 
     def test_an_error_clears_when_a_poll_succeeds(self):
         @play
-        async def _(bench):
-            bench.brokerage.failures["positions"] = OUTAGE
-            async with bench.at_work():
-                await until(lambda: bench.status.positions.error is not None)
-                assert not bench.supervisor.is_ready
-                del bench.brokerage.failures["positions"]
-                await until(lambda: bench.status.positions.error is None, within=61.0)
-                assert bench.sink.status.positions.error is None
-                await until(lambda: bench.supervisor.is_ready, within=1.0)
+        async def _(harness):
+            harness.brokerage.failures["positions"] = OUTAGE
+            async with harness.at_work():
+                await until(lambda: harness.status.positions.error is not None)
+                assert not harness.supervisor.is_ready
+                del harness.brokerage.failures["positions"]
+                await until(lambda: harness.status.positions.error is None, within=61.0)
+                assert harness.sink.status.positions.error is None
+                await until(lambda: harness.supervisor.is_ready, within=1.0)
 
     @pytest.mark.parametrize("what", ["quotes", "clock"])
     def test_failures_of_the_other_polls_are_in_the_status_too(self, what):
         @play
-        async def _(bench):
-            bench.brokerage.failures[what] = OUTAGE
-            async with bench.at_work():
-                await until(lambda: bench.status.positions.error is not None)
-                await until(lambda: bench.supervisor.is_ready)
+        async def _(harness):
+            harness.brokerage.failures[what] = OUTAGE
+            async with harness.at_work():
+                await until(lambda: harness.status.positions.error is not None)
+                await until(lambda: harness.supervisor.is_ready)
 
     def test_the_error_of_the_positions_comes_first(self):
         @play
-        async def _(bench):
-            bench.brokerage.failures["quotes"] = OUTAGE
-            bench.brokerage.failures["positions"] = RestFault("timeout", "late", may_retry=True)
-            async with bench.at_work():
+        async def _(harness):
+            harness.brokerage.failures["quotes"] = OUTAGE
+            harness.brokerage.failures["positions"] = RestFault("timeout", "late", may_retry=True)
+            async with harness.at_work():
                 await settle(70.0)
-                assert bench.status.positions.error.code == "timeout"
+                assert harness.status.positions.error.code == "timeout"
 
     @pytest.mark.slow
     def test_one_outage_is_logged_once(self, caplog):
         caplog.set_level(logging.INFO, "condord.upstream")
 
         @play
-        async def _(bench):
-            bench.brokerage.failures["positions"] = OUTAGE
-            async with bench.at_work():
+        async def _(harness):
+            harness.brokerage.failures["positions"] = OUTAGE
+            async with harness.at_work():
                 await settle(130.0)
-                del bench.brokerage.failures["positions"]
+                del harness.brokerage.failures["positions"]
                 await settle(62.0)
 
         messages = [record.message for record in caplog.records if record.message.startswith("REST")]
@@ -746,26 +750,26 @@ class TestFailures:
 
     def test_the_breaker_is_shown(self):
         @play
-        async def _(bench):
-            bench.brokerage.breaker = "open"
-            assert bench.status.positions.breaker == "open"
+        async def _(harness):
+            harness.brokerage.breaker = "open"
+            assert harness.status.positions.breaker == "open"
 
     def test_a_bug_ends_the_supervisor(self):
         @play
-        async def _(bench):
-            bench.brokerage.failures["clock"] = ZeroDivisionError()
+        async def _(harness):
+            harness.brokerage.failures["clock"] = ZeroDivisionError()
             with pytest.raises(ExceptionGroup) as caught:
-                await bench.supervisor.run()
+                await harness.supervisor.run()
             assert caught.group_contains(ZeroDivisionError)
             await settle()
-            assert bench.options.peers == bench.trading.peers == []
+            assert harness.options.peers == harness.trading.peers == []
 
 
 class TestState:
     def test_the_first_state_is_starting(self):
         @play
-        async def _(bench):
-            status = bench.status
+        async def _(harness):
+            status = harness.status
             assert (status.state, status.since, status.source, status.feed) == (
                 "starting",
                 STARTED_AT,
@@ -773,272 +777,272 @@ class TestState:
                 "indicative",
             )
             assert status.market == wire.MarketJson(is_open=None, next_open=None, next_close=None)
-            assert not bench.supervisor.is_ready
+            assert not harness.supervisor.is_ready
 
     def test_a_closed_market_is_closed(self):
         @play
-        async def _(bench):
-            bench.brokerage.hours = SHUT
-            async with bench.at_work():
-                await bench.ready()
-                assert (bench.status.state, bench.status.market.is_open) == ("closed", False)
+        async def _(harness):
+            harness.brokerage.hours = SHUT
+            async with harness.at_work():
+                await harness.ready()
+                assert (harness.status.state, harness.status.market.is_open) == ("closed", False)
 
     def test_options_on_an_index_fund_trade_a_quarter_of_an_hour_longer_than_alpacas_clock_shows(self):
         @play
-        async def _(bench):
+        async def _(harness):
             ago = dt.timedelta(minutes=10)
-            bench.brokerage.hours = SHUT
+            harness.brokerage.hours = SHUT
             today = Hours(open_at=STARTED_AT - 40 * ago, close_at=STARTED_AT - ago)
-            bench.brokerage.sessions = Calendar({STARTED_AT.date(): today})
-            bench.brokerage.held = [holding("SPY261218P00560000")]
-            async with bench.at_work():
-                await bench.ready()
-                assert bench.status.state == "live"
-                await until(lambda: bench.status.state == "closed", within=301.0)
-                assert len(bench.brokerage.times("calendar")) == 1
+            harness.brokerage.sessions = Calendar({STARTED_AT.date(): today})
+            harness.brokerage.held = [holding("SPY261218P00560000")]
+            async with harness.at_work():
+                await harness.ready()
+                assert harness.status.state == "live"
+                await until(lambda: harness.status.state == "closed", within=301.0)
+                assert len(harness.brokerage.times("calendar")) == 1
 
     def test_a_calendar_that_cannot_be_read_is_only_a_notice(self):
         @play
-        async def _(bench):
-            bench.brokerage.failures["calendar"] = OUTAGE
-            async with bench.at_work():
-                await bench.ready()
-                assert bench.status.positions.error is None
-                assert [notice.code for notice in bench.status.notices] == ["calendarUnavailable"]
-                del bench.brokerage.failures["calendar"]
-                await until(lambda: bench.status.notices == [], within=61.0)
+        async def _(harness):
+            harness.brokerage.failures["calendar"] = OUTAGE
+            async with harness.at_work():
+                await harness.ready()
+                assert harness.status.positions.error is None
+                assert [notice.code for notice in harness.status.notices] == ["calendarUnavailable"]
+                del harness.brokerage.failures["calendar"]
+                await until(lambda: harness.status.notices == [], within=61.0)
 
     def test_the_clock_does_not_wait_for_the_calendar(self):
         @play
-        async def _(bench):
-            bench.brokerage.calendar = lambda *_: asyncio.Event().wait()
-            async with bench.at_work():
-                await bench.ready()
+        async def _(harness):
+            harness.brokerage.calendar = lambda *_: asyncio.Event().wait()
+            async with harness.at_work():
+                await harness.ready()
                 await settle(3 * 60.0)
-                assert len(bench.brokerage.times("clock")) == 4
+                assert len(harness.brokerage.times("clock")) == 4
 
     def test_the_market_opens_between_two_polls_of_the_clock(self):
         @play(refresh_seconds=7200.0)
-        async def _(bench):
+        async def _(harness):
             soon = STARTED_AT + dt.timedelta(seconds=100)
-            bench.brokerage.hours = msgspec.structs.replace(SHUT, next_open=soon)
-            async with bench.at_work():
-                await bench.ready()
-                assert bench.status.state == "closed"
-                await until(lambda: bench.sink.status.state == "live", within=101.0)
+            harness.brokerage.hours = msgspec.structs.replace(SHUT, next_open=soon)
+            async with harness.at_work():
+                await harness.ready()
+                assert harness.status.state == "closed"
+                await until(lambda: harness.sink.status.state == "live", within=101.0)
                 assert 0.0 <= (wall() - soon).total_seconds() <= 1.0
-                assert (bench.sink.status.since - soon).total_seconds() <= 1.0
+                assert (harness.sink.status.since - soon).total_seconds() <= 1.0
 
     def test_alpacas_clock_counts_when_it_is_ahead_of_the_machines(self):
         @play
-        async def _(bench):
-            bench.brokerage.hours = msgspec.structs.replace(OPEN, offset=dt.timedelta(hours=7))
-            async with bench.at_work():
-                await bench.ready()
-                assert bench.status.state == "closed"
+        async def _(harness):
+            harness.brokerage.hours = msgspec.structs.replace(OPEN, offset=dt.timedelta(hours=7))
+            async with harness.at_work():
+                await harness.ready()
+                assert harness.status.state == "closed"
 
     def test_a_lost_stream_is_reconnecting_and_not_ready(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.options.upgrade = 502
-                bench.options.peer.reset()
-                await until(lambda: bench.sink.status.state == "reconnecting", within=0.1)
-                assert bench.sink.status.code == "unreachable"
-                assert not bench.supervisor.is_ready
-                assert bench.sink.status.stream.connected is False
-                assert bench.sink.status.stream.subscribed == 0
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.options.upgrade = 502
+                harness.options.peer.reset()
+                await until(lambda: harness.sink.status.state == "reconnecting", within=0.1)
+                assert harness.sink.status.code == "unreachable"
+                assert not harness.supervisor.is_ready
+                assert harness.sink.status.stream.connected is False
+                assert harness.sink.status.stream.subscribed == 0
 
     def test_a_refused_key_is_halted_and_a_retry_heals_it(self):
         @play
-        async def _(bench):
-            bench.options.login = error(402, "auth failed")
-            async with bench.at_work():
-                await until(lambda: bench.sink.statuses and bench.sink.status.state == "halted")
-                assert bench.sink.status.code == "authFailed"
+        async def _(harness):
+            harness.options.login = error(402, "auth failed")
+            async with harness.at_work():
+                await until(lambda: harness.sink.statuses and harness.sink.status.state == "halted")
+                assert harness.sink.status.code == "authFailed"
                 await settle(5.0)
-                bench.options.login = AUTHENTICATED
-                bench.supervisor.retry()
-                await until(lambda: bench.sink.status.state == "live", within=0.5)
+                harness.options.login = AUTHENTICATED
+                harness.supervisor.retry()
+                await until(lambda: harness.sink.status.state == "live", within=0.5)
 
     def test_a_lost_trading_stream_leaves_the_state(self):
         @play
-        async def _(bench):
-            bench.trading.status = "unauthorized"
-            async with bench.at_work():
-                await bench.ready()
-                assert (bench.status.state, bench.status.code) == ("live", None)
+        async def _(harness):
+            harness.trading.status = "unauthorized"
+            async with harness.at_work():
+                await harness.ready()
+                assert (harness.status.state, harness.status.code) == ("live", None)
 
     def test_a_symbol_limit_is_shown_and_the_state_stays_live(self):
         @play(symbol_limit=3)
-        async def _(bench):
-            async with bench.at_work():
-                await until(lambda: bench.sink.statuses and bench.sink.status.stream.subscribed)
-                status = bench.sink.status
+        async def _(harness):
+            async with harness.at_work():
+                await until(lambda: harness.sink.statuses and harness.sink.status.stream.subscribed)
+                status = harness.sink.status
                 assert (status.state, status.code) == ("live", "symbolLimit")
                 assert (status.stream.subscribed, status.stream.requested) == (3, 4)
                 assert status.reason == f"Alpaca streams 3 of 4 symbols; read over REST instead: {CONDOR[3]}"
                 [notice] = status.notices
                 assert (notice.code, notice.symbols) == ("notStreamed", [CONDOR[3]])
-                assert bench.options.peer.subscribed == set(CONDOR[:3])
+                assert harness.options.peer.subscribed == set(CONDOR[:3])
 
     def test_a_405_is_shown_as_a_symbol_limit(self):
         @play
-        async def _(bench):
-            bench.options.limit = 2
-            async with bench.at_work():
-                await until(lambda: bench.sink.statuses and bench.sink.status.code == "symbolLimit")
-                assert (bench.sink.status.state, bench.sink.status.stream.subscribed) == ("live", 2)
-                await until(lambda: bench.options.peer.subscribed == set(CONDOR[:2]))
-                await until(lambda: bench.sink.status.notices[0].symbols == list(CONDOR[2:]))
+        async def _(harness):
+            harness.options.limit = 2
+            async with harness.at_work():
+                await until(lambda: harness.sink.statuses and harness.sink.status.code == "symbolLimit")
+                assert (harness.sink.status.state, harness.sink.status.stream.subscribed) == ("live", 2)
+                await until(lambda: harness.options.peer.subscribed == set(CONDOR[:2]))
+                await until(lambda: harness.sink.status.notices[0].symbols == list(CONDOR[2:]))
 
-    def test_what_is_not_streamed_is_polled_over_rest(self):
+    def test_contracts_that_are_not_streamed_are_polled_over_rest(self):
         @play(symbol_limit=3)
-        async def _(bench):
-            async with bench.at_work():
-                await until(lambda: bench.sink.statuses and bench.sink.status.stream.subscribed == 3)
+        async def _(harness):
+            async with harness.at_work():
+                await until(lambda: harness.sink.statuses and harness.sink.status.stream.subscribed == 3)
                 await settle(20.5)
-                polls = [at for what, at, asked in bench.brokerage.asked if asked == (CONDOR[3],)]
+                polls = [at for what, at, asked in harness.brokerage.asked if asked == (CONDOR[3],)]
                 assert len(polls) == 4
                 assert [later - earlier for earlier, later in itertools.pairwise(polls)] == pytest.approx([5.0] * 3)
 
     def test_a_limit_that_is_gone_is_found_out_within_a_minute(self):
         @play
-        async def _(bench):
-            bench.options.limit = 2
-            async with bench.at_work():
-                await until(lambda: bench.sink.statuses and bench.sink.status.code == "symbolLimit")
-                bench.options.limit = None
-                await until(lambda: bench.sink.status.code is None, within=62.0)
-                assert bench.sink.status.stream.subscribed == 4
-                assert bench.sink.status.notices == []
+        async def _(harness):
+            harness.options.limit = 2
+            async with harness.at_work():
+                await until(lambda: harness.sink.statuses and harness.sink.status.code == "symbolLimit")
+                harness.options.limit = None
+                await until(lambda: harness.sink.status.code is None, within=62.0)
+                assert harness.sink.status.stream.subscribed == 4
+                assert harness.sink.status.notices == []
 
     def test_a_limit_is_shown_as_long_as_it_lasts(self):
         @play
-        async def _(bench):
-            bench.options.limit = 2
-            async with bench.at_work():
-                await until(lambda: bench.sink.statuses and bench.sink.status.code == "symbolLimit")
+        async def _(harness):
+            harness.options.limit = 2
+            async with harness.at_work():
+                await until(lambda: harness.sink.statuses and harness.sink.status.code == "symbolLimit")
                 await settle(1.0)
-                before = len(bench.sink.statuses)
+                before = len(harness.sink.statuses)
                 await settle(130.0)
-                assert {status.code for status in bench.sink.statuses[before:]} == {"symbolLimit"}
+                assert {status.code for status in harness.sink.statuses[before:]} == {"symbolLimit"}
 
     def test_nothing_is_polled_while_the_market_is_closed(self):
         @play(symbol_limit=3)
-        async def _(bench):
-            bench.brokerage.hours = SHUT
-            async with bench.at_work():
-                await until(lambda: bench.sink.statuses and bench.sink.status.stream.subscribed == 3)
+        async def _(harness):
+            harness.brokerage.hours = SHUT
+            async with harness.at_work():
+                await until(lambda: harness.sink.statuses and harness.sink.status.stream.subscribed == 3)
                 await settle(50.0)
-                assert (CONDOR[3],) not in [asked for _, _, asked in bench.brokerage.asked]
+                assert (CONDOR[3],) not in [asked for _, _, asked in harness.brokerage.asked]
 
     def test_everything_is_polled_without_a_stream(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.options.login = error(406)
-                bench.options.peer.reset()
-                await until(lambda: bench.status.code == "connectionLimit")
-                before = len(bench.brokerage.times("quotes"))
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.options.login = error(406)
+                harness.options.peer.reset()
+                await until(lambda: harness.status.code == "connectionLimit")
+                before = len(harness.brokerage.times("quotes"))
                 await settle(20.0)
-                assert len(bench.brokerage.times("quotes")) == before + 4
+                assert len(harness.brokerage.times("quotes")) == before + 4
 
     def test_a_silent_symbol_is_a_notice_and_is_polled_and_the_connection_stays(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.sink.silent = frozenset({CONDOR[1], "ANOTHER"})
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.sink.silent = frozenset({CONDOR[1], "ANOTHER"})
                 await settle(11.0)
-                [notice] = bench.sink.status.notices
+                [notice] = harness.sink.status.notices
                 assert (notice.code, notice.symbols) == ("silentSymbols", [CONDOR[1]])
-                assert bench.sink.status.state == "live"
-                assert (CONDOR[1],) in [asked for _, _, asked in bench.brokerage.asked]
-                bench.sink.silent = frozenset()
-                await until(lambda: bench.sink.status.notices == [], within=1.1)
-                assert len(bench.options.all_peers) == 1
+                assert harness.sink.status.state == "live"
+                assert (CONDOR[1],) in [asked for _, _, asked in harness.brokerage.asked]
+                harness.sink.silent = frozenset()
+                await until(lambda: harness.sink.status.notices == [], within=1.1)
+                assert len(harness.options.all_peers) == 1
 
     def test_a_trading_stream_that_is_away_is_a_notice(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.trading.status = "unauthorized"
-                bench.trading.peer.reset()
-                await until(lambda: bench.sink.status.notices)
-                [notice] = bench.sink.status.notices
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.trading.status = "unauthorized"
+                harness.trading.peer.reset()
+                await until(lambda: harness.sink.status.notices)
+                [notice] = harness.sink.status.notices
                 assert notice.code == "tradeUpdatesUnavailable"
                 assert "fills are noticed only when positions are polled" in notice.text
-                await until(lambda: "API key" in bench.sink.status.notices[0].text)
-                assert bench.sink.status.notices[0].since == notice.since
-                assert bench.sink.status.state == "live"
-                bench.trading.status = "authorized"
-                bench.supervisor.retry()
-                await until(lambda: not bench.sink.status.notices)
+                await until(lambda: "API key" in harness.sink.status.notices[0].text)
+                assert harness.sink.status.notices[0].since == notice.since
+                assert harness.sink.status.state == "live"
+                harness.trading.status = "authorized"
+                harness.supervisor.retry()
+                await until(lambda: not harness.sink.status.notices)
 
     def test_the_time_of_the_next_attempt_is_shown_without_jitter(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                assert bench.status.stream.next_attempt_at is None
-                bench.options.login = error(406)
-                bench.options.peer.reset()
-                await until(lambda: bench.status.code == "connectionLimit" and bench.status.stream.next_attempt_at)
-                next_at, now_at = bench.status.stream.next_attempt_at, wall()
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                assert harness.status.stream.next_attempt_at is None
+                harness.options.login = error(406)
+                harness.options.peer.reset()
+                await until(lambda: harness.status.code == "connectionLimit" and harness.status.stream.next_attempt_at)
+                next_at, now_at = harness.status.stream.next_attempt_at, wall()
                 assert next_at - now_at == pytest.approx(dt.timedelta(seconds=60), abs=dt.timedelta(seconds=1))
                 await settle(30.0)
-                assert bench.status.stream.next_attempt_at == next_at
-                await until(lambda: bench.status.stream.next_attempt_at != next_at, within=31.0)
+                assert harness.status.stream.next_attempt_at == next_at
+                await until(lambda: harness.status.stream.next_attempt_at != next_at, within=31.0)
 
     def test_since_moves_only_with_the_state(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.options.login = error(406)
-                bench.options.peer.reset()
-                await until(lambda: bench.sink.status.state == "reconnecting")
-                since = bench.sink.status.since
-                await until(lambda: bench.sink.status.code == "connectionLimit")
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.options.login = error(406)
+                harness.options.peer.reset()
+                await until(lambda: harness.sink.status.state == "reconnecting")
+                since = harness.sink.status.since
+                await until(lambda: harness.sink.status.code == "connectionLimit")
                 await settle(70.0)
-                assert bench.sink.status.since == since
+                assert harness.sink.status.since == since
 
     def test_since_of_a_steady_state_stays(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                since = bench.status.since
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                since = harness.status.since
                 for seconds in range(30):
-                    bench.options.peer.send(frame(quote(CONDOR[0], seconds)))
+                    harness.options.peer.send(frame(quote(CONDOR[0], seconds)))
                     await settle(1.0)
-                assert bench.status.since == since
+                assert harness.status.since == since
 
     def test_the_time_of_the_last_message_is_shown(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                assert bench.status.stream.last_message_at is None
-                bench.options.peer.send(frame(quote(CONDOR[0])))
-                await until(lambda: bench.sink.offered)
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                assert harness.status.stream.last_message_at is None
+                harness.options.peer.send(frame(quote(CONDOR[0])))
+                await until(lambda: harness.sink.offered)
                 heard_at = wall()
                 await settle(7.0)
-                assert bench.status.stream.last_message_at == heard_at
+                assert harness.status.stream.last_message_at == heard_at
 
     def test_a_change_of_state_is_logged_once_by_its_weight(self, caplog):
         caplog.set_level(logging.INFO, "condord.upstream")
 
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.options.login = error(402)
-                bench.options.peer.reset()
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.options.login = error(402)
+                harness.options.peer.reset()
                 await settle(20.0)
 
         states = [
@@ -1052,207 +1056,207 @@ class TestState:
 class TestSilence:
     def test_a_silent_stream_is_stale_and_then_live_again(self):
         @play(silence_seconds=30.0)
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                await until(lambda: bench.sink.status.state == "stale", within=32.0)
-                assert bench.sink.status.code == "silent"
-                assert not bench.supervisor.is_ready
-                bench.options.peer.send(frame(quote(CONDOR[0])))
-                await until(lambda: bench.sink.status.state == "live", within=1.1)
-                assert bench.sink.status.reason is None
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                await until(lambda: harness.sink.status.state == "stale", within=32.0)
+                assert harness.sink.status.code == "silent"
+                assert not harness.supervisor.is_ready
+                harness.options.peer.send(frame(quote(CONDOR[0])))
+                await until(lambda: harness.sink.status.state == "live", within=1.1)
+                assert harness.sink.status.reason is None
 
     def test_newer_quotes_at_rest_mean_a_reconnect(self):
         @play(silence_seconds=30.0)
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.sink.has_missed_quotes = True
-                await until(lambda: bench.sink.status.state == "reconnecting", within=35.0)
-                assert bench.sink.status.code == "silent"
-                await until(lambda: bench.status.stream.connected, within=5.0)
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.sink.has_missed_quotes = True
+                await until(lambda: harness.sink.status.state == "reconnecting", within=35.0)
+                assert harness.sink.status.code == "silent"
+                await until(lambda: harness.status.stream.connected, within=5.0)
                 await settle(2.0)
-                assert (bench.sink.status.state, bench.sink.status.code) == ("stale", "silent")
-                bench.options.peer.send(frame(quote(CONDOR[0])))
-                await until(lambda: bench.sink.status.state == "live", within=1.1)
+                assert (harness.sink.status.state, harness.sink.status.code) == ("stale", "silent")
+                harness.options.peer.send(frame(quote(CONDOR[0])))
+                await until(lambda: harness.sink.status.state == "live", within=1.1)
 
     def test_a_failure_of_rest_does_not_change_the_state_of_the_stream(self):
         @play(silence_seconds=30.0)
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.sink.has_missed_quotes = True
-                bench.brokerage.failures["quotes"] = OUTAGE
-                await until(lambda: bench.sink.status.state == "stale", within=35.0)
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.sink.has_missed_quotes = True
+                harness.brokerage.failures["quotes"] = OUTAGE
+                await until(lambda: harness.sink.status.state == "stale", within=35.0)
                 await settle(20.0)
-                assert bench.status.state == "stale"
+                assert harness.status.state == "stale"
 
     def test_silence_is_noticed_though_rest_is_never_read_again(self):
         @play(silence_seconds=30.0, refresh_seconds=36_000.0)
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                await until(lambda: bench.sink.status.state == "stale", within=32.0)
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                await until(lambda: harness.sink.status.state == "stale", within=32.0)
 
     @pytest.mark.slow
     def test_a_closed_market_may_be_silent(self):
         @play(silence_seconds=30.0)
-        async def _(bench):
-            bench.brokerage.hours = SHUT
-            async with bench.at_work():
-                await bench.ready()
+        async def _(harness):
+            harness.brokerage.hours = SHUT
+            async with harness.at_work():
+                await harness.ready()
                 await settle(330.0)
-                assert bench.status.state == "closed"
-                assert len(bench.options.all_peers) == 1
+                assert harness.status.state == "closed"
+                assert len(harness.options.all_peers) == 1
 
     def test_changed_bounds_take_effect_without_a_reconnect(self):
         @play(silence_seconds=30.0)
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.reload(silence_seconds=5.0)
-                bench.supervisor.retry()
-                await until(lambda: bench.sink.status.state == "stale", within=6.0)
-                assert len(bench.options.all_peers) == 1
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.reload(silence_seconds=5.0)
+                harness.supervisor.retry()
+                await until(lambda: harness.sink.status.state == "stale", within=6.0)
+                assert len(harness.options.all_peers) == 1
 
 
 class TestReload:
     def test_another_key_is_another_account_on_both_streams_and_over_rest(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.brokerage.held = [holding(EXTRA)]
-                bench.reload(Login(lambda: "OTHERKEY", lambda: "othersecret"))
-                await until(lambda: bench.sink.symbols == (EXTRA,))
-                await until(lambda: bench.sink.status.stream.subscribed == 1)
-                assert [login[0] for login in bench.options.logins] == [KEY_ID, "OTHERKEY"]
-                assert bench.trading.logins[-1][0] == "OTHERKEY"
-                assert (bench.options.most, bench.trading.most) == (1, 1)
-                assert bench.sink.status.stream.reconnects == 1
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.brokerage.held = [holding(EXTRA)]
+                harness.reload(Login(lambda: "OTHERKEY", lambda: "othersecret"))
+                await until(lambda: harness.sink.symbols == (EXTRA,))
+                await until(lambda: harness.sink.status.stream.subscribed == 1)
+                assert [login[0] for login in harness.options.logins] == [KEY_ID, "OTHERKEY"]
+                assert harness.trading.logins[-1][0] == "OTHERKEY"
+                assert (harness.options.most, harness.trading.most) == (1, 1)
+                assert harness.sink.status.stream.reconnects == 1
 
     def test_another_key_of_the_same_account_keeps_the_condors_of_its_orders(self):
         @play
-        async def _(bench):
-            bench.brokerage.pages = lambda after: OPENED
-            async with bench.at_work():
-                await until(lambda: bench.sink.lots)
-                bench.brokerage.failures["orders"] = OUTAGE
-                bench.sink.lots, bench.sink.positions = (), None
-                bench.reload(Login(lambda: "OTHERKEY", lambda: "othersecret"))
-                await until(lambda: bench.sink.positions)
-                assert [lot.id for lot in bench.sink.lots] == ["opened"]
+        async def _(harness):
+            harness.brokerage.pages = lambda after: OPENED
+            async with harness.at_work():
+                await until(lambda: harness.sink.lots)
+                harness.brokerage.failures["orders"] = OUTAGE
+                harness.sink.lots, harness.sink.positions = (), None
+                harness.reload(Login(lambda: "OTHERKEY", lambda: "othersecret"))
+                await until(lambda: harness.sink.positions)
+                assert [lot.id for lot in harness.sink.lots] == ["opened"]
 
     def test_another_key_of_another_account_forgets_them(self):
         @play
-        async def _(bench):
-            bench.brokerage.pages = lambda after: OPENED
-            async with bench.at_work():
-                await until(lambda: bench.sink.lots)
-                bench.brokerage.failures["orders"] = OUTAGE
-                bench.brokerage.account = "account-two"
-                bench.sink.positions = None
-                bench.reload(Login(lambda: "OTHERKEY", lambda: "othersecret"))
-                await until(lambda: bench.sink.positions)
-                assert bench.sink.lots == ()
+        async def _(harness):
+            harness.brokerage.pages = lambda after: OPENED
+            async with harness.at_work():
+                await until(lambda: harness.sink.lots)
+                harness.brokerage.failures["orders"] = OUTAGE
+                harness.brokerage.account = "account-two"
+                harness.sink.positions = None
+                harness.reload(Login(lambda: "OTHERKEY", lambda: "othersecret"))
+                await until(lambda: harness.sink.positions)
+                assert harness.sink.lots == ()
 
     def test_an_account_that_cannot_be_read_is_a_notice_and_requested_again(self):
         @play
-        async def _(bench):
-            bench.brokerage.failures["account"] = OUTAGE
-            async with bench.at_work():
-                await bench.ready()
-                assert [position.symbol for position in bench.sink.positions] == list(CONDOR)
-                assert [notice.code for notice in bench.status.notices] == ["accountUnavailable"]
-                del bench.brokerage.failures["account"]
-                await until(lambda: not bench.status.notices, within=61.0)
+        async def _(harness):
+            harness.brokerage.failures["account"] = OUTAGE
+            async with harness.at_work():
+                await harness.ready()
+                assert [position.symbol for position in harness.sink.positions] == list(CONDOR)
+                assert [notice.code for notice in harness.status.notices] == ["accountUnavailable"]
+                del harness.brokerage.failures["account"]
+                await until(lambda: not harness.status.notices, within=61.0)
 
     def test_an_answer_about_the_last_account_is_not_shown(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.brokerage.delay = 5.0
-                bench.supervisor.refresh()
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.brokerage.delay = 5.0
+                harness.supervisor.refresh()
                 await settle(1.0)
-                bench.reload(Login(lambda: "OTHERKEY", lambda: "othersecret"))
-                bench.sink.positions = None
+                harness.reload(Login(lambda: "OTHERKEY", lambda: "othersecret"))
+                harness.sink.positions = None
                 await settle(5.0)
-                assert bench.sink.positions is None
-                await until(lambda: bench.sink.positions is not None, within=6.0)
+                assert harness.sink.positions is None
+                await until(lambda: harness.sink.positions is not None, within=6.0)
 
     def test_another_feed_reconnects_only_the_option_stream(self):
         @play
-        async def _(bench):
-            async with OptionServer() as other, bench.at_work():
-                await bench.ready()
-                bench.reload(feed="opra", option_stream_url=other.url)
-                assert bench.status.state == "reconnecting"
-                assert "configuration was reloaded" in bench.status.reason
-                await until(lambda: bench.status.state == "live")
-                assert (bench.status.feed, bench.status.stream.subscribed) == ("opra", 4)
-                assert (bench.options.peers, len(bench.trading.all_peers)) == ([], 1)
+        async def _(harness):
+            async with OptionServer() as other, harness.at_work():
+                await harness.ready()
+                harness.reload(feed="opra", option_stream_url=other.url)
+                assert harness.status.state == "reconnecting"
+                assert "configuration was reloaded" in harness.status.reason
+                await until(lambda: harness.status.state == "live")
+                assert (harness.status.feed, harness.status.stream.subscribed) == ("opra", 4)
+                assert (harness.options.peers, len(harness.trading.all_peers)) == ([], 1)
 
     def test_the_same_configuration_keeps_both_connections(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.reload()
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.reload()
                 await settle(30.0)
-                assert (len(bench.options.all_peers), len(bench.trading.all_peers)) == (1, 1)
+                assert (len(harness.options.all_peers), len(harness.trading.all_peers)) == (1, 1)
 
     def test_a_changed_symbol_limit_keeps_the_connection(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.reload(symbol_limit=2)
-                await until(lambda: bench.status.stream.subscribed == 2)
-                assert bench.status.code == "symbolLimit"
-                bench.reload(symbol_limit=200)
-                await until(lambda: bench.status.stream.subscribed == 4)
-                await until(lambda: bench.status.code is None)
-                assert len(bench.options.all_peers) == 1
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.reload(symbol_limit=2)
+                await until(lambda: harness.status.stream.subscribed == 2)
+                assert harness.status.code == "symbolLimit"
+                harness.reload(symbol_limit=200)
+                await until(lambda: harness.status.stream.subscribed == 4)
+                await until(lambda: harness.status.code is None)
+                assert len(harness.options.all_peers) == 1
 
 
 class TestTime:
     def test_the_time_at_the_exchange_is_passed_on(self):
         @play
-        async def _(bench):
-            bench.brokerage.hours = msgspec.structs.replace(OPEN, offset=dt.timedelta(minutes=5))
-            async with bench.at_work():
-                await bench.ready()
-                assert bench.sink.exchange_times[-1] - wall() == pytest.approx(
+        async def _(harness):
+            harness.brokerage.hours = msgspec.structs.replace(OPEN, offset=dt.timedelta(minutes=5))
+            async with harness.at_work():
+                await harness.ready()
+                assert harness.sink.exchange_times[-1] - wall() == pytest.approx(
                     dt.timedelta(minutes=5), abs=dt.timedelta(seconds=1)
                 )
 
     def test_quotes_at_odds_with_the_clock_have_it_read_again_soon_and_not_all_the_time(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                before = len(bench.brokerage.times("clock"))
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                before = len(harness.brokerage.times("clock"))
                 for _ in range(25):
-                    bench.sink.doubt = True
+                    harness.sink.doubt = True
                     await settle(1.0)
-                assert len(bench.brokerage.times("clock")) == before + 3
+                assert len(harness.brokerage.times("clock")) == before + 3
 
 
 class TestTrust:
     def test_a_failed_poll_is_due_again_soon(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                bench.brokerage.failures["positions"] = OUTAGE
-                bench.supervisor.refresh()
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                harness.brokerage.failures["positions"] = OUTAGE
+                harness.supervisor.refresh()
                 await settle(1.0)
-                before = len(bench.brokerage.times("positions"))
+                before = len(harness.brokerage.times("positions"))
                 await settle(10.5)
-                assert len(bench.brokerage.times("positions")) == before + 2
-                del bench.brokerage.failures["positions"]
-                await until(lambda: bench.status.positions.error is None, within=5.5)
+                assert len(harness.brokerage.times("positions")) == before + 2
+                del harness.brokerage.failures["positions"]
+                await until(lambda: harness.status.positions.error is None, within=5.5)
 
     @pytest.mark.parametrize(
         ("what", "waits"),
@@ -1265,78 +1269,78 @@ class TestTrust:
     )
     def test_polls_without_a_breaker_are_due_again_after_growing_waits(self, what, waits):
         @play
-        async def _(bench):
-            bench.brokerage.failures[what] = OUTAGE
-            async with bench.at_work():
-                await until(lambda: bench.brokerage.times(what))
+        async def _(harness):
+            harness.brokerage.failures[what] = OUTAGE
+            async with harness.at_work():
+                await until(lambda: harness.brokerage.times(what))
                 await settle(sum(waits) + 8.0)
-                times = [at for at, _ in itertools.groupby(bench.brokerage.times(what))]
+                times = [at for at, _ in itertools.groupby(harness.brokerage.times(what))]
                 between = [round(later - earlier) for earlier, later in itertools.pairwise(times)]
                 assert [wait for wait in between if wait > PACE_SECONDS][: len(waits)] == waits
 
     def test_a_retry_asks_rest_as_well(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                before = len(bench.brokerage.times("positions"))
-                bench.supervisor.retry()
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                before = len(harness.brokerage.times("positions"))
+                harness.supervisor.retry()
                 await settle(0.5)
-                assert len(bench.brokerage.times("positions")) == before + 1
+                assert len(harness.brokerage.times("positions")) == before + 1
 
-    def test_what_only_rest_knows_is_unconfirmed_when_rest_is_down(self):
+    def test_quotes_known_only_from_rest_are_unconfirmed_when_rest_is_down(self):
         @play(symbol_limit=3)
-        async def _(bench):
-            async with bench.at_work():
-                await until(lambda: bench.sink.statuses and bench.sink.status.stream.subscribed == 3)
+        async def _(harness):
+            async with harness.at_work():
+                await until(lambda: harness.sink.statuses and harness.sink.status.stream.subscribed == 3)
                 await settle(30.0)
-                assert bench.sink.lapsed == []
-                bench.brokerage.failures["quotes"] = OUTAGE
-                await until(lambda: bench.sink.lapsed, within=22.0)
-                assert bench.sink.lapsed[-1] == {CONDOR[3]}
-                del bench.brokerage.failures["quotes"]
+                assert harness.sink.lapsed == []
+                harness.brokerage.failures["quotes"] = OUTAGE
+                await until(lambda: harness.sink.lapsed, within=22.0)
+                assert harness.sink.lapsed[-1] == {CONDOR[3]}
+                del harness.brokerage.failures["quotes"]
                 await settle(6.0)
-                before = len(bench.sink.lapsed)
+                before = len(harness.sink.lapsed)
                 await settle(30.0)
-                assert len(bench.sink.lapsed) == before
+                assert len(harness.sink.lapsed) == before
 
     def test_after_a_suspend_every_quote_is_unconfirmed_and_read_again(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                before = len(bench.brokerage.times("quotes"))
-                bench.suspended = dt.timedelta(seconds=30)
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                before = len(harness.brokerage.times("quotes"))
+                harness.suspended = dt.timedelta(seconds=30)
                 await settle(1.5)
-                assert bench.sink.gaps == 1
-                assert len(bench.brokerage.times("quotes")) == before + 1
+                assert harness.sink.gaps == 1
+                assert len(harness.brokerage.times("quotes")) == before + 1
                 await settle(10.0)
-                assert bench.sink.gaps == 1
+                assert harness.sink.gaps == 1
 
 
 class TestProgress:
     def test_a_supervisor_at_work_is_never_stuck(self):
         @play
-        async def _(bench):
-            bench.options.upgrade = bench.trading.upgrade = None
-            bench.brokerage.delay = 300.0
-            async with bench.at_work():
+        async def _(harness):
+            harness.options.upgrade = harness.trading.upgrade = None
+            harness.brokerage.delay = 300.0
+            async with harness.at_work():
                 for _ in range(100):
                     await settle(1.0)
-                    assert bench.supervisor.stuck(bench.supervisor.stream.now()) is None
+                    assert harness.supervisor.stuck(harness.supervisor.stream.now()) is None
 
     def test_a_supervisor_that_does_not_tick_is_stuck(self):
         @play
-        async def _(bench):
-            async with bench.at_work():
-                await bench.ready()
-                later = bench.supervisor.stream.now() + STUCK_SECONDS + 2.0
-                assert bench.supervisor.stuck(later).startswith("the supervisor has not run for")
+        async def _(harness):
+            async with harness.at_work():
+                await harness.ready()
+                later = harness.supervisor.stream.now() + STUCK_SECONDS + 2.0
+                assert harness.supervisor.stuck(later).startswith("the supervisor has not run for")
 
     @pytest.mark.parametrize("end", ["returns", "raises", "is cancelled by nobody"])
     def test_any_end_of_a_task_ends_the_supervisor(self, end):
         @play
-        async def _(bench):
+        async def _(harness):
             async def work():
                 await settle(5.0)
                 if end == "raises":
@@ -1346,38 +1350,38 @@ class TestProgress:
                     nobody.cancel()
                     await nobody
 
-            bench.supervisor.trades.run = work
+            harness.supervisor.trades.run = work
             with pytest.raises(ExceptionGroup):
-                await bench.supervisor.run()
+                await harness.supervisor.run()
 
     @pytest.mark.parametrize("name", ["stream", "trades"])
     def test_a_link_that_nothing_serves_is_stuck(self, name):
         @play
-        async def _(bench):
-            getattr(bench.supervisor, name).run = asyncio.Event().wait
-            async with bench.at_work():
+        async def _(harness):
+            getattr(harness.supervisor, name).run = asyncio.Event().wait
+            async with harness.at_work():
                 await settle(STUCK_SECONDS - 5.0)
-                assert bench.supervisor.stuck(bench.supervisor.stream.now()) is None
+                assert harness.supervisor.stuck(harness.supervisor.stream.now()) is None
                 await settle(10.0)
-                reason = bench.supervisor.stuck(bench.supervisor.stream.now())
+                reason = harness.supervisor.stuck(harness.supervisor.stream.now())
                 assert "stream is starting 3" in reason
 
 
 class TestLife:
     def test_the_supervisor_keeps_ticking_while_alpaca_is_unreachable(self):
         @play
-        async def _(bench):
-            bench.options.upgrade = bench.trading.upgrade = None
-            bench.brokerage.delay = 300.0
-            async with bench.at_work():
+        async def _(harness):
+            harness.options.upgrade = harness.trading.upgrade = None
+            harness.brokerage.delay = 300.0
+            async with harness.at_work():
                 for _ in range(50):
                     await settle(1.0)
-                    assert asyncio.get_running_loop().time() - bench.supervisor.beat <= 1.0
+                    assert asyncio.get_running_loop().time() - harness.supervisor.beat <= 1.0
 
     @pytest.mark.parametrize("seconds", [0.0, 0.05, 0.5, 3.0])
-    def test_it_ends_at_any_time_and_leaves_no_socket(self, seconds):
+    def test_a_supervisor_can_be_ended_at_any_time_and_leaves_no_socket(self, seconds):
         @play
-        async def _(bench):
-            bench.brokerage.delay = 0.3
-            async with bench.at_work():
+        async def _(harness):
+            harness.brokerage.delay = 0.3
+            async with harness.at_work():
                 await settle(seconds)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.fakes.alpaca import KEY_ID, SECRET_KEY
 from tests.fakes.streams import TradingServer
-from tests.upstream.stream_benches import TradingBench
+from tests.upstream.stream_harnesses import TradingHarness
 from tests.virtualtime import run, settle, until
 
 FILL = {
@@ -40,20 +40,20 @@ def test_a_fill_has_the_positions_read(is_text):
     @play
     async def _(server):
         server.is_text = is_text
-        bench = TradingBench(server)
-        async with bench.at_work():
-            await until(lambda: bench.state == "live")
-            before = bench.traded
+        harness = TradingHarness(server)
+        async with harness.at_work():
+            await until(lambda: harness.state == "live")
+            before = harness.traded
             server.say(server.peer, FILL)
-            await until(lambda: bench.traded == before + 1)
+            await until(lambda: harness.traded == before + 1)
 
 
 def test_the_login_names_key_and_secret():
     @play
     async def _(server):
-        bench = TradingBench(server)
-        async with bench.at_work():
-            await until(lambda: bench.state == "live")
+        harness = TradingHarness(server)
+        async with harness.at_work():
+            await until(lambda: harness.state == "live")
             assert server.logins == [(KEY_ID, SECRET_KEY)]
 
 
@@ -61,36 +61,36 @@ def test_the_login_names_key_and_secret():
 def test_any_order_event_is_a_hint(event):
     @play
     async def _(server):
-        bench = TradingBench(server)
-        async with bench.at_work():
-            await until(lambda: bench.state == "live")
+        harness = TradingHarness(server)
+        async with harness.at_work():
+            await until(lambda: harness.state == "live")
             server.say(server.peer, {"stream": "trade_updates", "data": {"event": event}})
-            await until(lambda: bench.traded == 2)
+            await until(lambda: harness.traded == 2)
 
 
 def test_events_missed_in_a_gap_are_made_up_for_when_it_is_live_again():
     @play
     async def _(server):
-        bench = TradingBench(server)
-        async with bench.at_work():
+        harness = TradingHarness(server)
+        async with harness.at_work():
             for times in (1, 2, 3):
-                await until(lambda: bench.state == "live")
-                assert bench.traded == times
+                await until(lambda: harness.state == "live")
+                assert harness.traded == times
                 server.peer.reset()
-                await until(lambda: bench.state != "live")
+                await until(lambda: harness.state != "live")
 
 
 def test_a_refused_key_halts():
     @play
     async def _(server):
         server.status = "unauthorized"
-        bench = TradingBench(server)
-        async with bench.at_work():
-            await until(lambda: bench.state == "halted")
+        harness = TradingHarness(server)
+        async with harness.at_work():
+            await until(lambda: harness.state == "halted")
             await settle()
             assert server.peers == []
-            assert bench.updates.link.fault.code == "authFailed"
-            assert SECRET_KEY not in bench.updates.link.fault.text
+            assert harness.updates.link.fault.code == "authFailed"
+            assert SECRET_KEY not in harness.updates.link.fault.text
 
 
 @pytest.mark.parametrize("mute", [{"upgrade": None}, {"status": None}, {"listens": False}])
@@ -99,9 +99,9 @@ def test_a_server_that_falls_silent_in_the_handshake_times_out_after_ten_seconds
     async def _(server):
         for name, value in mute.items():
             setattr(server, name, value)
-        bench = TradingBench(server)
-        async with bench.at_work():
-            await until(lambda: bench.state == "backingOff", within=10.5)
+        harness = TradingHarness(server)
+        async with harness.at_work():
+            await until(lambda: harness.state == "backingOff", within=10.5)
             await settle()
             assert server.peers == []
 
@@ -109,24 +109,24 @@ def test_a_server_that_falls_silent_in_the_handshake_times_out_after_ten_seconds
 def test_a_quiet_account_is_not_suspicious():
     @play
     async def _(server):
-        bench = TradingBench(server)
-        async with bench.at_work():
-            await until(lambda: bench.state == "live")
+        harness = TradingHarness(server)
+        async with harness.at_work():
+            await until(lambda: harness.state == "live")
             await settle(700.0)
-            assert bench.state == "live"
+            assert harness.state == "live"
             assert len(server.all_peers) == 1
 
 
 def test_no_other_source_has_newer_trade_updates():
     @play
     async def _(server):
-        bench = TradingBench(server, silence_seconds=5.0)
-        async with bench.at_work():
-            await until(lambda: bench.state == "live")
-            bench.updates.watch(is_expecting=True)
-            await until(lambda: bench.state == "stale")
+        harness = TradingHarness(server, silence_seconds=5.0)
+        async with harness.at_work():
+            await until(lambda: harness.state == "live")
+            harness.updates.watch(is_expecting=True)
+            await until(lambda: harness.state == "stale")
             await settle(1.0)
-            assert bench.state == "stale"
+            assert harness.state == "stale"
 
 
 @pytest.mark.parametrize(
@@ -149,13 +149,13 @@ def test_no_other_source_has_newer_trade_updates():
 def test_unreadable_frames_are_counted_and_cost_only_themselves(junk):
     @play
     async def _(server):
-        bench = TradingBench(server)
-        async with bench.at_work():
-            await until(lambda: bench.state == "live")
+        harness = TradingHarness(server)
+        async with harness.at_work():
+            await until(lambda: harness.state == "live")
             server.peer.send(junk)
             server.say(server.peer, FILL)
-            await until(lambda: bench.traded == 2)
-            assert (bench.state, bench.updates.refused) == ("live", {"tradeFrame": 1})
+            await until(lambda: harness.traded == 2)
+            assert (harness.state, harness.updates.refused) == ("live", {"tradeFrame": 1})
 
 
 @pytest.mark.parametrize(
@@ -164,12 +164,12 @@ def test_unreadable_frames_are_counted_and_cost_only_themselves(junk):
 def test_unsolicited_messages_change_nothing(message):
     @play
     async def _(server):
-        bench = TradingBench(server)
-        async with bench.at_work():
-            await until(lambda: bench.state == "live")
+        harness = TradingHarness(server)
+        async with harness.at_work():
+            await until(lambda: harness.state == "live")
             server.say(server.peer, message)
             await settle()
-            assert (bench.state, bench.traded, bench.updates.refused) == ("live", 1, {})
+            assert (harness.state, harness.traded, harness.updates.refused) == ("live", 1, {})
 
 
 class NoServer:
@@ -179,18 +179,18 @@ class NoServer:
 @pytest.mark.slow
 @given(st.binary(max_size=100) | st.recursive(st.none() | st.text(), lambda inner: st.dictionaries(st.text(), inner)))
 def test_no_bytes_ever_raise(data):
-    bench = TradingBench(NoServer())
-    bench.updates.now = lambda: 1000.0
-    bench.updates.read(data if isinstance(data, bytes) else json.dumps(data).encode())
+    harness = TradingHarness(NoServer())
+    harness.updates.now = lambda: 1000.0
+    harness.updates.read(data if isinstance(data, bytes) else json.dumps(data).encode())
 
 
 def test_messages_are_counted_by_kind_and_unknown_kinds_together():
     @play
     async def _(server):
-        bench = TradingBench(server)
-        async with bench.at_work():
-            await until(lambda: bench.state == "live")
+        harness = TradingHarness(server)
+        async with harness.at_work():
+            await until(lambda: harness.state == "live")
             for message in (FILL, FILL, {"stream": "news"}, {"stream": "weather"}):
                 server.say(server.peer, message)
-            await until(lambda: bench.updates.messages["other"] == 2)
-            assert bench.updates.messages == {"authorization": 1, "listening": 1, "trade_updates": 2, "other": 2}
+            await until(lambda: harness.updates.messages["other"] == 2)
+            assert harness.updates.messages == {"authorization": 1, "listening": 1, "trade_updates": 2, "other": 2}

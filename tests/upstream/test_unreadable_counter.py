@@ -13,7 +13,7 @@ def test_each_kind_is_counted_and_logged_once(caplog):
     assert [record.fields["kind"] for record in caplog.records] == ["quote", "stockRow"]
 
 
-def test_what_was_returned_does_not_change_later():
+def test_a_returned_count_does_not_change_later():
     refusals = UnreadableCounter()
     before = refusals.counts
     refusals("quote")

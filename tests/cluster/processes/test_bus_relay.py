@@ -118,7 +118,7 @@ def _led(relay):
     return cluster if cluster["leader"] else None
 
 
-def test_it_is_as_small_as_any_relay(on_bus):
+def test_a_relay_of_a_bus_is_as_small_as_any_relay(on_bus):
     class Fresh(BusRelay):
         MAY_BE_PRELOADED = False
 

@@ -33,7 +33,7 @@ def start(tmp_path):
         yield start
 
 
-def test_one_that_may_not_publish_says_so_and_leads_once_it_may(start):
+def test_an_ingester_without_permission_to_publish_reports_it_and_leads_once_it_is_permitted(start):
     one = start("one")
 
     def detail():
@@ -50,7 +50,7 @@ def test_one_that_may_not_publish_says_so_and_leads_once_it_may(start):
     start.made.check_slot()
 
 
-def test_a_leader_that_may_not_publish_any_longer_gives_way_to_one_that_may(start, tmp_path):
+def test_a_leader_that_loses_the_permission_to_publish_gives_way_to_another_ingester(start, tmp_path):
     made = start.made
     made.nats.reload(users(one='">"', two='">"'))
     one = start("one")

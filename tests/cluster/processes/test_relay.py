@@ -106,7 +106,7 @@ def test_filters_and_intervals_show_at_each_server_the_same(chain, query):
         same_documents(at_source, at_far, 4)
 
 
-def test_a_slow_subscriber_gets_a_snapshot_in_place_of_what_it_lost(chain):
+def test_a_slow_subscriber_gets_a_snapshot_instead_of_the_events_it_missed(chain):
     with closing(Raw(chain.far.url, receive_bytes=2048)) as raw:
         until(lambda: raw.events, "a first event")
         raw.pause()
@@ -127,7 +127,7 @@ def test_changed_positions_are_a_snapshot_at_the_far_relay(chain):
         compare_samples(chain.far, follower, 3)
 
 
-def test_five_hundred_hops_miss_nothing_and_get_deltas(chain):
+def test_a_client_that_changes_servers_five_hundred_times_misses_nothing_and_gets_deltas(chain):
     """The client goes to the next server with the last id of the one before, whether that is there already or not."""
     servers = (chain.source, chain.far, chain.near)
     mirror, version = Mirror(), None
@@ -188,7 +188,7 @@ def test_history_trades_and_alerts_are_those_of_the_source(chain):
     assert fetch(chain.near.url + "/api/positions.csv")[2].startswith("id,kind,")
 
 
-def test_what_changes_something_is_done_by_the_source(chain):
+def test_requests_that_change_something_are_carried_out_by_the_source(chain):
     assert fetch(chain.far.url + "/api/refresh", method="POST")[0] == 202
     status, _, problem = fetch(chain.far.url + "/api/alerts/none:here/acknowledge", method="POST")
     assert (status, problem["detail"]) == (404, "there is no alert with this id; GET /api/alerts lists the ids")
@@ -231,7 +231,7 @@ def test_the_metrics_of_a_relay_are_its_own(chain):
     assert 'condord_cluster_role{state="all"} 1.0' in chain.source.get("/metrics")[1]
 
 
-def test_the_commands_ask_a_relay_like_a_daemon(chain):
+def test_the_commands_work_with_a_relay_as_with_a_daemon(chain):
     with closing_program(Program("status", "--url", chain.near.url)) as asking:
         assert asking.wait() == 0
         assert f"relay of     {chain.source.url}" in asking.process.stdout.read()

@@ -189,7 +189,7 @@ def number_of(exposition, name):
     return float(re.search(rf"(?m)^{re.escape(name)} (\S+)$", exposition)[1])
 
 
-def test_the_limit_of_subscribers_is_that_of_all_workers_together_even_if_they_come_at_once(served):
+def test_the_limit_of_subscribers_counts_all_workers_together_even_if_clients_come_at_once(served):
     with closing(Streams(served.url)) as streams:
         statuses = streams.open_at_once(ROOM + 20)
         # Two workers that find the last place taken by each other both refuse; never do both take it.
@@ -291,7 +291,7 @@ def test_a_pause_of_the_daemon_ends_no_worker_and_no_stream(served):
     assert workers_of(served.pid) == pids
 
 
-def test_what_workers_gave_up_during_a_pause_of_the_daemon_takes_no_room_from_them(served):
+def test_connections_closed_while_the_daemon_was_paused_do_not_count_against_the_limit(served):
     (source,) = served.place.glob("condord-*/source.sock")
     request = f"GET /api/stream HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {TOKEN}\r\n\r\n".encode()
     with ExitStack() as stack:
@@ -303,7 +303,7 @@ def test_what_workers_gave_up_during_a_pause_of_the_daemon_takes_no_room_from_th
             assert link.recv(13) == b"HTTP/1.1 200 "
 
 
-def test_each_line_of_a_worker_names_it_and_those_of_the_daemon_name_nobody(served):
+def test_log_lines_of_a_worker_name_it_and_those_of_the_daemon_name_no_worker(served):
     named = re.findall(r" Serving (?:process=(\S+) )?version=", "".join(served.condord.stderr))
     assert (named.count(""), {*named}) == (1, {"", "worker-1", "worker-2"})
     killed = workers_of(served.pid)[0]
@@ -400,7 +400,7 @@ class Grouped:
         self.process.stderr.close()
 
 
-def test_ctrl_c_says_bye_to_everyone_and_ends_all_processes_with_one_exit_code(served):
+def test_ctrl_c_sends_bye_to_every_subscriber_and_ends_all_processes_with_one_exit_code(served):
     with closing(Grouped(served.environ)) as daemon:
         pids = workers_of(daemon.process.pid)
         with ExitStack() as stack:

@@ -127,7 +127,7 @@ def test_a_long_condor_has_the_opposite_probabilities_and_no_rules_of_thumb():
     assert (long.profit_by_credit, long.profit_by_delta) == (None, None)
 
 
-def test_of_unequal_wings_only_the_wider_one_has_the_greatest_loss_or_profit():
+def test_with_unequal_wings_only_the_wider_one_has_the_greatest_loss_or_profit():
     puts, calls = chance_below(85), 100 - chance_below(115)
     assert probabilities_of(condor(UNEQUAL_PUTS)).max_loss == pytest.approx(puts)
     assert probabilities_of(condor(UNEQUAL_CALLS)).max_loss == pytest.approx(calls)

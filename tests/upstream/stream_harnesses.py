@@ -1,4 +1,4 @@
-"""Benches for the tests of the streams: a stream runs for the length of a block, and must leave no socket."""
+"""Harnesses for the tests of the streams: a stream runs for the length of a block, and must leave no socket."""
 
 import asyncio
 import contextlib
@@ -40,7 +40,7 @@ async def at_work(runner, server):
     assert server.most <= 1
 
 
-class OptionBench:
+class OptionHarness:
     """An option stream with a fake sink and its requests to REST."""
 
     def __init__(self, server, symbols=("A", "B"), *, symbol_limit=200, url=None, network=NETWORK, **settings):
@@ -82,7 +82,7 @@ class OptionBench:
         return at_work(self.stream, self.server)
 
 
-class StockBench:
+class StockHarness:
     """A stock stream with a fake sink and its requests to REST."""
 
     def __init__(self, server, symbols=("SPY", "QQQ"), *, symbol_limit=30, **settings):
@@ -123,7 +123,7 @@ class StockBench:
         return at_work(self.stream, self.server)
 
 
-class TradingBench:
+class TradingHarness:
     """A trading stream, and the number of its calls of `traded`."""
 
     def __init__(self, server, **settings):

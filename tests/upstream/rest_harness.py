@@ -1,4 +1,4 @@
-"""A bench for the tests of REST: a client of a server that answers from a script."""
+"""A harness for the tests of REST: a client of a server that answers from a script."""
 
 import asyncio
 import datetime as dt
@@ -68,7 +68,7 @@ def server():
         yield server
 
 
-class Bench:
+class Harness:
     """A client of `server` whose waits take no time and are recorded in `waits`; `seconds` is its clock."""
 
     def __init__(self, url, **given):
@@ -143,25 +143,25 @@ class Bench:
 
 
 @pytest.fixture
-def bench(server):
-    """A function that creates benches, which are closed at the end."""
+def harness(server):
+    """A function that creates harnesses, which are closed at the end."""
     made = []
 
     def make(**given):
-        made.append(Bench(server.url, **given))
+        made.append(Harness(server.url, **given))
         return made[-1]
 
     yield make
-    for bench in made:
-        bench.rest.close()
+    for harness in made:
+        harness.rest.close()
 
 
 @pytest.fixture(scope="module")
-def canned_bench():
-    """A bench without a server: each test puts its answers into `canned`."""
-    bench = Bench("http://127.0.0.1:9", retries=0, breaker_failures=1_000_000)
-    bench.canned = Canned()
-    for client in bench.rest._blocking.clients:
-        client._session.mount("http://", bench.canned)
-    yield bench
-    bench.rest.close()
+def canned_harness():
+    """A harness without a server: each test puts its answers into `canned`."""
+    harness = Harness("http://127.0.0.1:9", retries=0, breaker_failures=1_000_000)
+    harness.canned = Canned()
+    for client in harness.rest._blocking.clients:
+        client._session.mount("http://", harness.canned)
+    yield harness
+    harness.rest.close()
