@@ -55,7 +55,7 @@ def test_an_early_close_comes_from_the_calendar():
         (Calendar(), day(11, 28), day(11, 27), day(11, 30)),
     ],
 )
-def test_the_sessions_around_a_day(calendar, asked, last, next_):
+def test_the_sessions_before_and_after_a_day_are_found(calendar, asked, last, next_):
     assert exchange_day(calendar.last_until(asked).open_at) == last
     assert exchange_day(calendar.first_after(asked).open_at) == next_
 

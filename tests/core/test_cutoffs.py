@@ -42,7 +42,7 @@ def test_cut_offs_count_from_an_early_close():
     assert cutoffs_of("SPY", CHRISTMAS_EVE) == [("orders", "12:30", "config"), ("liquidation", "12:15", "config")]
 
 
-def test_a_holiday_moves_them_to_the_session_before():
+def test_a_holiday_moves_cut_offs_to_the_session_before():
     [orders, _] = cutoffs(
         Expiry("AAPL", "AAPL", GOOD_FRIDAY),
         ending_of(Expiry("AAPL", "AAPL", GOOD_FRIDAY), KNOWN),

@@ -30,7 +30,7 @@ def test_the_configuration_wins_on_its_date():
     assert next_dividend("SPY", [paid(EX, 1.97)], [paid(EX, 2.5, "QQQ", "config")], BEFORE) == paid(EX, 1.97)
 
 
-def test_a_configured_dividend_of_nothing_removes_alpacas():
+def test_a_configured_dividend_of_zero_removes_alpacas():
     assert next_dividend("SPY", [paid(EX, 1.97)], [paid(EX, 0, source="config")], BEFORE) is None
 
 

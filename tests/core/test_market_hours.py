@@ -39,7 +39,7 @@ def test_the_market_opens_and_closes_between_two_readings(clock, exchange_at, is
     assert is_open_at(clock, exchange_at) is is_open
 
 
-def test_an_early_close_is_as_good_as_any():
+def test_an_early_close_is_a_close_like_any_other():
     day_after_thanksgiving = Clock(
         is_open=True, next_open=utc("2026-11-30T14:30:00"), next_close=utc("2026-11-27T18:00:00")
     )

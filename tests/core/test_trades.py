@@ -408,7 +408,7 @@ def test_an_assignment_whose_close_is_unknown_leaves_the_result_unknown():
     assert trade.shares == DeliveredShares(symbol="XYZ", quantity=100, price_e4=None)
 
 
-def test_the_closes_of_assignments_and_exercises_are_wanted():
+def test_the_closes_needed_for_assignments_and_exercises_are_listed():
     saturday = dt.date(2026, 11, 21)
     rows = [
         *ASSIGNED,

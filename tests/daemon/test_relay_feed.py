@@ -144,7 +144,7 @@ class Chain:
         self.pass_on()
 
 
-def test_a_relay_logs_once_that_its_source_has_lost_its_own_and_once_that_it_is_over(caplog):
+def test_a_relay_logs_once_that_its_source_has_lost_its_own_source_and_once_that_it_is_back(caplog):
     caplog.set_level(logging.INFO)
 
     @play
@@ -170,7 +170,7 @@ def test_a_relay_logs_once_that_its_source_has_lost_its_own_and_once_that_it_is_
     assert (back.message, back.fields) == ("What the source follows is back", {"source": source, "lasted_seconds": 7.0})
 
 
-def test_a_worker_leaves_that_to_its_daemon_and_does_not_name_the_source_of_its_daemon(caplog):
+def test_a_worker_leaves_these_log_lines_to_its_daemon_and_does_not_name_the_source_of_its_daemon(caplog):
     async def scene():
         chain = Chain(Relayed(is_worker=True))
         chain.lose("it has stopped")

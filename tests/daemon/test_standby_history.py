@@ -147,7 +147,7 @@ def test_before_a_maker_begins_the_running_minute_is_stored_and_the_database_is_
     play(scene)
 
 
-def test_when_the_maker_has_ended_it_records_again_in_a_database_that_is_opened_again():
+def test_when_the_maker_has_ended_the_front_opens_the_database_and_records_again():
     async def scene(made):
         made.quote(0.90)
         await made.wait(1)

@@ -695,7 +695,7 @@ def test_a_refusal_can_be_read_while_the_client_keeps_sending():
 
 
 @pytest.mark.parametrize("raw", [GOOD, GOOD * 50, ASKED * 50, HALF, b""])
-def test_strangers_that_read_nothing_never_keep_the_holder_of_the_token_out(raw):
+def test_clients_without_the_token_that_read_nothing_never_keep_out_one_with_the_token(raw):
     async def long(scope, receive, send):
         await (long_answer if scope["path"] == "/livez" else build(FakeDaemon()))(scope, receive, send)
 
@@ -709,7 +709,7 @@ def test_strangers_that_read_nothing_never_keep_the_holder_of_the_token_out(raw)
     bounded(scene, guarded(long), head_seconds=50.0, unsent_seconds=50.0, idle_seconds=50.0)
 
 
-def test_a_client_with_the_token_that_does_not_read_makes_room_only_after_all_strangers():
+def test_a_client_with_the_token_that_does_not_read_makes_room_only_after_all_clients_without():
     async def scene(served):
         deaf = await served.send(OWNER, receive_bytes=4096)
         await virtualtime.until(lambda: any(each.transport.get_write_buffer_size() for each in served.connections))

@@ -398,7 +398,7 @@ def test_a_second_origin_header_is_not_covered_by_an_allowed_one():
     assert asyncio.run(request.run()).status == 403
 
 
-def test_following_a_link_may_read_but_not_change_anything():
+def test_a_followed_link_may_read_but_not_change_anything():
     followed = {"Sec-Fetch-Site": "Cross-Site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"}
     assert guarded("/api/refresh", method="POST", **followed).status == 403
     assert guarded("/api/positions", **followed).status == 200

@@ -233,7 +233,7 @@ def test_both_formats_of_the_metrics_are_as_described(kind):
     assert answer.headers["content-type"].startswith(kind)
 
 
-def test_a_304_is_as_described(daemon):
+def test_an_answer_with_304_is_as_described(daemon):
     etag = check(daemon, "/api/positions", 200).headers["etag"]
     check(daemon, "/api/positions", 304, headers={"If-None-Match": etag})
 

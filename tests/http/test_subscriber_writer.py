@@ -514,7 +514,7 @@ async def behind_an_answer(served, waiting):
 # The end of the daemon.
 
 
-def test_a_stalled_client_that_reads_again_gets_its_farewell_and_the_end():
+def test_a_stalled_client_that_reads_again_gets_bye_and_the_end():
     async def scene(served):
         client = await served.stall(receive_bytes=4096)
         served.daemon.stop()
@@ -528,7 +528,7 @@ def test_a_stalled_client_that_reads_again_gets_its_farewell_and_the_end():
 
 
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
-def test_a_stalled_client_that_lost_frames_gets_a_snapshot_and_its_farewell(coding):
+def test_a_stalled_client_that_lost_frames_gets_a_snapshot_and_bye(coding):
     async def scene(served):
         client = await served.stall(receive_bytes=4096, headers={"Accept-Encoding": coding})
         served.quote(3 * RING)
@@ -540,7 +540,7 @@ def test_a_stalled_client_that_lost_frames_gets_a_snapshot_and_its_farewell(codi
     play(scene)
 
 
-def test_a_client_that_does_not_take_its_farewell_does_not_delay_the_stop():
+def test_a_client_that_does_not_read_bye_does_not_delay_the_stop():
     async def scene(served):
         for _ in range(5):
             await served.stall(receive_bytes=4096)
@@ -550,7 +550,7 @@ def test_a_client_that_does_not_take_its_farewell_does_not_delay_the_stop():
     play(scene)
 
 
-def test_a_farewell_of_which_only_half_fits_does_not_delay_the_stop_further():
+def test_a_bye_of_which_only_half_fits_does_not_delay_the_stop_further():
     async def scene(served):
         client = await served.follow(receive_bytes=4096)
         (connection,) = served.connections
@@ -564,7 +564,7 @@ def test_a_farewell_of_which_only_half_fits_does_not_delay_the_stop_further():
     play(scene)
 
 
-def test_a_client_that_takes_its_farewell_too_slowly_does_not_delay_the_stop():
+def test_a_client_that_reads_bye_too_slowly_does_not_delay_the_stop():
     async def scene(served):
         await served.stall(receive_bytes=4096)
         (connection,) = served.connections
@@ -587,7 +587,7 @@ def test_nothing_comes_after_bye():
     play(scene)
 
 
-def test_later_frames_do_not_delay_the_eviction_of_a_client_that_takes_no_farewell():
+def test_later_frames_do_not_delay_the_eviction_of_a_client_that_does_not_read_bye():
     async def scene(served):
         await served.stall(receive_bytes=4096)
         served.daemon.stop()

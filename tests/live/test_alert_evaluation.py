@@ -22,7 +22,7 @@ WITH_CLEAR = rule(clear="percentOfMaxProfit < 45")
         (rule(), False, 49.0, "cleared"),
     ],
 )
-def test_a_look_is_one_event(given, held, profit, expected):
+def test_one_evaluation_causes_one_event(given, held, profit, expected):
     assert event_of(given, subject({"percentOfMaxProfit": profit}).mark, held=held) == expected
 
 
@@ -43,7 +43,7 @@ def test_words_and_ranges_have_no_value_and_most_quantities_no_basis():
     assert (word.value, word.threshold, word.basis) == (None, None, None)
 
 
-def test_the_target_is_less_severe_while_an_order_closes_there():
+def test_an_alert_about_the_profit_target_is_less_severe_while_an_order_closes_there():
     [target] = [each for each in BUILT_IN if each.name == "profit-target"]
     for percent, expected in ((None, "warning"), (49.0, "warning"), (50.0, "info")):
         about = subject({"percentOfMaxProfit": 55.0}, closing_percent=percent)

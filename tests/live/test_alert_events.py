@@ -61,7 +61,7 @@ def test_an_alert_does_not_wait_for_the_window_of_quotes(service):
     assert names(service.take(subscriber)) == ["delta", "alert"]
 
 
-def test_another_one_joins_the_next_window(service):
+def test_another_alert_joins_the_next_window(service):
     subscriber = follow(service)
     change(service)
     service.take(subscriber)
@@ -75,7 +75,7 @@ def test_another_one_joins_the_next_window(service):
     assert [(alert["id"], alert["state"]) for _, _, alert in alerts] == [("far:SPY", "firing"), (HALF, "resolved")]
 
 
-def test_another_one_leaves_with_the_next_event_of_any_kind(service):
+def test_another_alert_is_sent_with_the_next_event_of_any_kind(service):
     subscriber = follow(service)
     change(service)
     service.take(subscriber)
@@ -126,7 +126,7 @@ def test_every_filter_and_interval_gets_alerts_whole_and_at_once(service):
         ]
 
 
-def test_a_repeat_is_delivered_and_no_event(service):
+def test_a_repeat_is_delivered_and_causes_no_event(service):
     change(service)
     subscriber = follow(service)
     service.wait(1)
@@ -145,7 +145,7 @@ def test_all_changes_are_handed_on_before_they_are_published(service):
     assert shown(service) == [(HALF, "firing")]
 
 
-def test_a_rule_that_begins_to_hold_is_stored_and_not_shown(service):
+def test_a_pending_alert_is_stored_and_not_shown(service):
     version = service.edition.version
     pending = record(HALF, "pending")
     service.alerts.shown = None  # it is not even asked
@@ -193,7 +193,7 @@ def test_alerts_are_counted_before_positions_were_read():
     assert service.edition.document(service.now_at).totals.alerts.warning == 1
 
 
-def test_the_next_day_removes_what_no_longer_fires_by_an_event(service):
+def test_an_event_on_the_next_day_removes_alerts_that_no_longer_fire(service):
     change(service)
     change(service, HALF, "resolved")
     service.wait(1)
@@ -241,7 +241,7 @@ def test_an_alert_for_which_the_document_has_no_room_is_an_event_nevertheless(se
     assert [data["state"] for name, _, data in service.take(subscriber) if name == "alert"] == ["firing", "resolved"]
 
 
-def test_many_at_once_are_one_frame(service):
+def test_many_alerts_at_once_are_one_frame(service):
     subscriber = follow(service)
     for number in range(50):
         service.alerts.set(f"half:Q{number}", due=service.now)
@@ -250,7 +250,7 @@ def test_many_at_once_are_one_frame(service):
     assert names(service.take(subscriber)) == ["delta", *["alert"] * 50]
 
 
-def test_a_slow_subscriber_gets_a_snapshot_with_the_alert_in_place_of_its_event():
+def test_a_slow_subscriber_gets_a_snapshot_with_the_alert_instead_of_its_event():
     service = PublishingService(spy(), alerts=FakeAlerts, ring_size=2)
     subscriber = follow(service)
     for _ in range(3):
@@ -263,7 +263,7 @@ def test_a_slow_subscriber_gets_a_snapshot_with_the_alert_in_place_of_its_event(
     assert names(service.take(subscriber)) == ["delta", "alert"]
 
 
-def test_after_a_resume_what_was_missed_is_in_the_delta_and_no_event(service):
+def test_after_a_resume_missed_alerts_are_in_the_delta_without_events(service):
     version = service.edition.version
     change(service)
     ((name, _, delta),) = service.take(service.subscribe(EVERYTHING, version=version))
@@ -279,7 +279,7 @@ def test_nothing_is_evaluated_for_a_quote_that_is_not_published(service):
     assert service.alerts.evaluations == evaluations
 
 
-def test_its_time_is_a_deadline_of_the_publisher(service):
+def test_the_deadline_of_alerts_is_a_deadline_of_the_publisher(service):
     service.book.risks.interval_seconds = 60.0
     service.wait(1)
     service.alerts.set(HALF, due=service.now + 0.5)

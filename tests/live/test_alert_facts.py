@@ -177,7 +177,7 @@ def test_expires_today_is_false_for_a_condor_opened_today(now_at, opened_at, exp
 # Figures of the model.
 
 
-def test_the_nearer_side_counts():
+def test_the_distance_is_that_of_the_nearer_side():
     values = figures(600.0)
     assert (values["distanceSigmas"], values["distancePercent"]) == (0.5, pytest.approx(10 / 6))
     assert (values["breached"], values["tested"]) == (False, False)
@@ -273,7 +273,7 @@ def test_the_dividend_fact_is_the_dividend_less_the_put_of_the_same_strike():
     assert less() == pytest.approx(1.97 - 0.6)
 
 
-def test_without_that_put_the_extrinsic_value_of_the_call_counts():
+def test_without_the_put_of_the_same_strike_the_extrinsic_value_of_the_call_counts():
     assert less(put=None, call=(10.9, 11.1)) == pytest.approx(1.97 - 1.0)
     assert less(put=None, call=None) is None
     assert less(put=(0.0, 9.0), call=(10.0, 9.0)) is None

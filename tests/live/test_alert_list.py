@@ -30,7 +30,7 @@ def past(state="resolved", *, hours=0.0, **fields):
     return record(state=state, last=state, until=until, **fields)
 
 
-def test_the_subject_follows_from_the_id_whatever_it_contains():
+def test_the_subject_follows_from_an_id_with_any_characters():
     assert alert_list.subject_of(record("a-b", "SPY-261218-1-2-3-4-2")) == "SPY-261218-1-2-3-4-2"
 
 
@@ -69,6 +69,6 @@ def test_beyond_the_limit_resolved_alerts_are_dropped_first_then_by_severity_and
     assert {each.rule for each in shown if each.severity == "info"} == {f"info{number}" for number in range(40, 60)}
 
 
-def test_counts_are_of_those_that_fire():
+def test_counts_are_of_firing_alerts():
     counts = alert_list.counts([record(), record(severity="critical"), past()])
     assert (counts.critical, counts.warning, counts.info) == (1, 1, 0)

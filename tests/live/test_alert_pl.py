@@ -50,7 +50,7 @@ def test_a_profit_that_cannot_be_relied_on_is_not_known(fields):
     assert ends("natural", **fields) is None
 
 
-def test_a_leg_without_a_bid_is_from_zero_to_its_ask():
+def test_a_leg_without_a_bid_is_worth_from_zero_to_its_ask():
     """The long put is worth 0 to 0.40: 180 dollars less than at 0.90, and 100."""
     assert ends(**{P560: (0.0, 0.4)}) == (50, 130)
 
@@ -61,7 +61,7 @@ def test_a_long_wing_is_worth_at_most_the_short_of_its_right():
     assert ends(**{C640: (0.05, 9.0)}) == (50, 310)
 
 
-def test_if_that_short_has_no_reliable_price_either_its_ask_counts():
+def test_if_the_short_of_its_right_has_no_reliable_price_its_ask_limits_a_long_wing():
     assert ends(**{P560: (0.05, 9.0), P570: (0.0, 2.0)}) == (-10, 470)
 
 
@@ -76,7 +76,7 @@ def test_a_range_is_within_what_the_condor_can_make():
     assert pl_range(unlimited, worth, quotes, "mark") == PlRange(-54_300_000, 5_700_000)
 
 
-def test_a_short_leg_is_from_its_bid_to_its_ask():
+def test_a_short_leg_is_worth_from_its_bid_to_its_ask():
     assert ends(**{P570: (0.1, 4.1)}) == (-250, 470)
 
 
@@ -119,7 +119,7 @@ def quantities(low=230, high=None, *, positions=None, marks=MARKS, day=None, **f
     return pl_values(condor, worth, PlRange(low * 10_000, (low if high is None else high) * 10_000))
 
 
-def test_the_quantities_of_a_known_profit():
+def test_a_known_profit_gives_all_quantities():
     assert quantities(day=20) == {
         "unrealizedPl": 230.0,
         "mark": pytest.approx(1.2),

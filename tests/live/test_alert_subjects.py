@@ -65,7 +65,7 @@ def test_a_subject_that_is_not_there_has_no_facts():
     assert Watched().subject("QQQ") is None
 
 
-def test_a_condor_has_none_after_its_settlement_and_its_alerts_end():
+def test_a_settled_condor_has_no_facts_and_its_alerts_end():
     service = Watched(rule("half"))
     service.quote(2.0)
     service.wait(15)
@@ -138,7 +138,7 @@ def test_several_uncovered_shorts_of_an_underlying_are_one_alert():
     assert shown.text == "SPY: the short call 640, Dec 18, and the short call 650, Dec 18, are uncovered."
 
 
-def test_a_broken_condor_of_another_year_names_it():
+def test_the_name_of_a_broken_condor_has_the_year_if_it_is_not_the_current_one():
     service = Watched(*(each for each in BUILT_IN if each.name == "broken-condor"))
     later = tuple(
         position(f"SPY270115{right}{strike * 1000:08d}", sign, 1.0)

@@ -223,7 +223,7 @@ def test_after_the_cut_off_the_text_states_that_orders_are_no_longer_taken(name)
         ("longPutExpiring", {"longPutExpiring": True}),
     ],
 )
-def test_after_the_cut_off_texts_about_the_last_hour_state_that_too(when, values):
+def test_after_the_cut_off_texts_about_the_last_hour_state_that_orders_are_no_longer_taken(when, values):
     assert clause(rule(when=when), {**values, "minutesToOrderCutoff": -3.0}).endswith(f"; {NO_ORDERS}.")
     assert "orders" not in clause(rule(when=when), {**values, "minutesToOrderCutoff": 3.0})
 
@@ -254,7 +254,7 @@ def test_the_liquidation_is_named_once():
         ("SPXW261204C00755000", "SPX", 2026, "SPXW call 755, Dec 4"),
     ],
 )
-def test_a_contract_in_words(symbol_, underlying, year, expected):
+def test_a_contract_is_named_in_words(symbol_, underlying, year, expected):
     assert alert_text.contract(symbol_, underlying, year) == expected
 
 
@@ -318,7 +318,7 @@ def test_a_note_takes_the_place_of_a_word():
     assert given == "lost its 2 long calls 790."
 
 
-def test_the_text_of_what_has_resolved_states_what_is_true_now():
+def test_the_text_of_a_resolved_alert_states_what_is_true_now():
     back = risk(price=760.3, put=5.3, sigmas=0.45)
     assert text(RULES["breached"], {"distanceSigmas": 0.45}, is_past=True, risk=back).startswith(
         "SPY 745/755/780/790 Dec 4: resolved, the short put 755 is 0.45 sigmas away, SPY 760.30. P/L"
@@ -333,7 +333,7 @@ def test_the_text_of_what_has_resolved_states_what_is_true_now():
     assert given == "resolved, no leg is in the money or near its strike any longer and the condor cannot be watched."
 
 
-def test_every_word_can_be_past():
+def test_every_word_has_a_text_in_the_past_tense():
     for name, quantity in QUANTITIES.items():
         if quantity.is_word:
             assert clause(rule(when=name), {name: False}, is_past=True, risk=None).startswith("resolved, ")

@@ -124,7 +124,7 @@ def test_an_alert_fires_with_the_quotes_that_are_published():
     [{P560: (0.0, 0.0)}, {P560: (2.4, 1.2)}, {P570: (0.1, 9.0)}, {P570: (0.0, 9.0)}],
     ids=["no quote", "crossed", "stub", "stub without a bid"],
 )
-def test_quotes_that_are_not_reliable_hold_the_state(bad):
+def test_alerts_keep_their_state_while_quotes_are_unreliable(bad):
     service = Watched(half(clear="percentOfMaxProfit < 45"))
     service.quote()
     service.quote(2.0, **bad)
@@ -136,14 +136,14 @@ def test_quotes_that_are_not_reliable_hold_the_state(bad):
     assert service.taken() == []
 
 
-def test_natural_prices_far_from_the_mark_hold_the_state():
+def test_alerts_keep_their_state_while_natural_prices_are_far_from_the_mark():
     service = Watched(half())
     service.quote()
     service.quote(2.0, spread=1.1)
     assert service.taken() == []
 
 
-def test_the_stop_is_decided_though_the_wings_have_no_bid():
+def test_the_stop_loss_rule_is_decided_although_the_wings_have_no_bid():
     service = Watched()
     service.quote()
     wings = {P560: (0.0, 0.05), C640: (0.0, 4.8)}
@@ -166,7 +166,7 @@ def test_nothing_is_evaluated_before_orders_were_read_or_failed():
     assert other.taken() == [("firing", HALF)]
 
 
-def test_nothing_is_evaluated_before_the_memory_is_there():
+def test_nothing_is_evaluated_before_the_saved_records_are_loaded():
     service = Watched(half())
     service.alerts = service.watch.alerts = Alerts()
     service.quote(2.0)
@@ -206,7 +206,7 @@ def test_time_does_not_count_after_the_close():
     assert service.taken() == [("firing", HALF)]
 
 
-def test_a_cut_holds_the_state_until_quotes_are_confirmed():
+def test_after_a_lost_stream_alerts_keep_their_state_until_quotes_are_confirmed():
     service = Watched(half())
     service.quote()
     service.quote(2.0)
@@ -246,7 +246,7 @@ def closing(symbol, quantity):
     return Order(id="closing", filled_at=EPOCH_AT, fills=(fill,))
 
 
-def test_a_condor_of_which_an_order_closed_a_leg_says_what_is_held():
+def test_the_end_of_a_condor_that_lost_a_leg_by_an_order_names_what_is_held():
     service = Watched(half())
     service.quote(2.0)
     service.wait(20)
@@ -260,7 +260,7 @@ def test_a_condor_of_which_an_order_closed_a_leg_says_what_is_held():
     )
 
 
-def test_a_leg_that_was_closed_while_condord_did_not_run_leaves_what_is_held():
+def test_the_end_of_a_condor_that_lost_a_leg_while_condord_did_not_run_names_what_is_held():
     before = Watched(half())
     before.quote(2.0)
     service = Watched(half(), positions=(*spy()[:2], spy()[3]), records=before.alerts.records)

@@ -40,7 +40,7 @@ def test_near_a_strike_is_in_the_money_or_within_half_a_percent(price, expected)
 
 
 @pytest.mark.parametrize(("price", "expected"), [(572.8, True), (574.2, True), (574.4, False), (625.4, True), (625.2, False)])  # fmt: skip
-def test_once_near_it_stays_near_up_to_one_and_a_half_times_the_distance(price, expected):
+def test_a_near_strike_stays_near_up_to_one_and_a_half_times_the_distance(price, expected):
     assert near(price, holds=True) is expected
 
 
@@ -82,12 +82,12 @@ def test_a_leg_without_a_volatility_is_away_if_no_plausible_one_reaches_it(price
     assert alert_words.near_strike(condor, terms, given_risk, when, holds=holds) is expected
 
 
-def test_without_a_volatility_long_before_the_last_day_it_is_not_known_whether_it_is_near():
+def test_without_a_volatility_long_before_the_last_day_nearness_is_unknown():
     assert near(600, iv=None, now_at=EPOCH_AT) is None
 
 
 @pytest.mark.parametrize("holds", [False, True])
-def test_nothing_holds_from_the_settlement_on(holds):
+def test_no_word_is_true_from_the_settlement_on(holds):
     assert near(569, now_at=new_york(LAST_DAY, 18), holds=holds) is None
     assert expiring(559, hour=18, holds=holds) is None
 
@@ -101,7 +101,7 @@ def expiring(price, day=LAST_DAY, positions=None, shares=0, *, hour=12, iv=0.2, 
 
 
 @pytest.mark.parametrize(("price", "shares", "expected"), [(559, 0, True), (561, 0, False), (559, 200, False), (559, 199, True), (None, 0, None)])  # fmt: skip
-def test_a_long_put_in_the_money_without_shares_on_its_last_day(price, shares, expected):
+def test_a_long_put_expires_in_the_money_only_without_shares_to_deliver(price, shares, expected):
     assert expiring(price, shares=shares) is expected
     assert expiring(price, shares=shares, iv=None) is expected
 
@@ -121,7 +121,7 @@ def test_a_long_put_in_the_money_without_shares_on_its_last_day(price, shares, e
         (None, 15, 0.2, 0, None),
     ],
 )
-def test_once_expiring_it_stays_expiring_until_the_put_is_clearly_out_of_the_money(price, hour, iv, shares, expected):
+def test_an_expiring_long_put_stays_so_until_it_is_clearly_out_of_the_money(price, hour, iv, shares, expected):
     assert expiring(price, hour=hour, iv=iv, shares=shares, holds=True) is expected
 
 
@@ -181,7 +181,7 @@ def test_a_later_holding_of_the_same_condor_starts_again():
     assert not words.is_true(SPY_ID, NEAR, EPOCH_AT)
 
 
-def test_over_a_restart_the_words_are_those_of_the_alerts():
+def test_after_a_restart_words_are_true_for_the_alerts_that_pend_or_fire():
     words = LastingWords()
     words.note("gone", NEAR, None, value=True)
     words.recall(
@@ -246,7 +246,7 @@ def restarted(service, name):
         ("long-put-expiring", 568.5, (570.0, 568.8, 571.5, 568.9, 571.0), 574.5),
     ],
 )
-def test_a_price_along_a_strike_fires_once_also_over_a_restart(name, begins, along, away):
+def test_a_price_that_moves_along_a_strike_fires_once_even_across_a_restart(name, begins, along, away):
     service = last_hours(name)
     assert move(service, 600.0, along[0]) == []
     assert move(service, begins, *along) == ["firing"]

@@ -90,7 +90,7 @@ def test_for_seconds_pauses_while_the_quantity_is_not_known():
     assert engine.value(60, after=1) == ["firing"]
 
 
-def test_for_seconds_starts_again_when_it_no_longer_holds():
+def test_for_seconds_starts_again_after_the_condition_was_false():
     engine = AlertEngine(rule(for_seconds=60))
     for value, after in ((40, 0), (60, 0), (40, 59), (60, 0), (60, 59)):
         assert engine.value(value, after) == []
@@ -183,7 +183,7 @@ def test_without_saved_records_a_rule_that_is_already_true_fires_at_once():
 
 
 @pytest.mark.parametrize("word", ["feedDown", "blind"])
-def test_without_a_memory_what_condord_cannot_see_yet_fires_after_its_time_and_is_notified(word):
+def test_without_saved_records_an_alert_about_missing_data_fires_after_its_time_and_is_notified(word):
     """At every start the feed is down for a moment, so this shows nothing about the time before."""
     engine = AlertEngine(rule(word, word, for_seconds=60, scope="condor"), records=None)
     assert engine.evaluate(subject({word: True})) == []
@@ -192,7 +192,7 @@ def test_without_a_memory_what_condord_cannot_see_yet_fires_after_its_time_and_i
 
 
 @pytest.mark.parametrize("before", [None, 60])
-def test_a_restart_does_not_break_the_silence(before):
+def test_a_silent_alert_stays_silent_after_a_restart(before):
     """It keeps silent before the value is known for the first time, and while the alert fires."""
     engine = AlertEngine(rule(for_seconds=60), records=None)
     engine.value(before)
@@ -207,7 +207,7 @@ def test_a_restart_does_not_break_the_silence(before):
     assert engine.log[-1].notify is None
 
 
-def test_a_silence_ends_with_the_condor_and_nothing_of_it_stays_stored():
+def test_a_silent_alert_ends_with_its_condor_and_is_not_stored_any_longer():
     engine = AlertEngine(rule(), records=None)
     engine.value(None)
     assert engine.stored[HALF].is_silent
@@ -216,7 +216,7 @@ def test_a_silence_ends_with_the_condor_and_nothing_of_it_stays_stored():
     assert engine.stored == {}
 
 
-def test_without_a_memory_a_repeat_is_notified_and_then_the_end_too():
+def test_without_saved_records_a_repeat_is_notified_and_then_the_end_too():
     engine = AlertEngine(rule(repeat_minutes=1), records=None)
     engine.value(60)
     assert engine.value(60, after=60) == ["repeat"]
@@ -224,13 +224,13 @@ def test_without_a_memory_a_repeat_is_notified_and_then_the_end_too():
     assert (engine.value(40), engine.log[-1].notify) == (["resolved"], None)
 
 
-def test_without_a_memory_the_end_with_the_condor_goes_to_no_channel():
+def test_without_saved_records_an_end_with_the_condor_is_not_notified():
     engine = AlertEngine(rule(), records=None)
     engine.value(60)
     assert (engine.gone(CONDOR), engine.log[-1].notify) == (["ended"], ())
 
 
-def test_without_a_memory_what_begins_later_is_notified():
+def test_without_saved_records_alerts_that_begin_later_are_notified():
     engine = AlertEngine(rule(), records=None)
     engine.value(40)
     engine.value(60)
@@ -251,7 +251,7 @@ def test_nothing_is_evaluated_before_the_saved_records_are_loaded_or_without_rul
     assert len(alerts.evaluate([subject({"percentOfMaxProfit": 60.0})], **evaluated).transitions) == 1
 
 
-def test_a_subject_that_is_not_published_is_held():
+def test_an_alert_of_a_subject_that_is_not_published_keeps_its_state():
     engine = AlertEngine(rule(for_seconds=60))
     engine.value(40)
     engine.value(60)
@@ -331,7 +331,7 @@ def test_while_an_alert_is_pending_again_its_last_firing_is_shown():
     assert engine.states() == [(HALF, "resolved")]
 
 
-def test_only_what_is_about_the_break_stays_for_what_is_left_of_a_condor():
+def test_of_a_broken_condor_only_alerts_about_the_break_stay():
     names = ("profit-target", "broken-condor", "assignment")
     engine = AlertEngine(*(each for each in BUILT_IN if each.name in names), rule())
     whole = {"percentOfMaxProfit": 60.0, "brokenCondor": False, "assignment": False}
@@ -410,7 +410,7 @@ def test_the_basis_decides_which_profit_counts():
     assert engine.log[-1].record.basis == "natural"
 
 
-def test_a_quantity_without_a_basis_has_none_and_a_word_no_value():
+def test_the_record_of_a_quantity_without_a_basis_has_none_and_that_of_a_word_no_value():
     engine = AlertEngine(rule("dates", "daysToExpiration <= 21"), rule("word", "nearStrike"))
     engine.evaluate(subject({"daysToExpiration": 20.0, "nearStrike": True}))
     dates, word = (each.record for each in engine.log)
@@ -418,7 +418,7 @@ def test_a_quantity_without_a_basis_has_none_and_a_word_no_value():
     assert (word.value, word.threshold, word.basis) == (None, None, None)
 
 
-def test_the_target_has_the_severity_info_while_an_order_closes_there():
+def test_an_alert_about_the_profit_target_has_severity_info_while_an_order_closes_there():
     engine = AlertEngine(*BUILT_IN)
     engine.evaluate(subject({"percentOfMaxProfit": 55.0}, closing_percent=50.0))
     engine.pass_time(120)
@@ -434,7 +434,7 @@ def blind(**fields):
     return subject(given, **fields)
 
 
-def test_a_critical_rule_that_is_not_known_makes_a_condor_blind():
+def test_a_critical_rule_whose_values_are_unknown_makes_a_condor_blind():
     engine = AlertEngine(rule("blind", "blind"), rule("stop", "lossMultipleOfCredit >= 2", severity="critical"))
     assert engine.evaluate(blind()) == []
     assert engine.evaluate(blind(is_watched=True)) == ["firing"]

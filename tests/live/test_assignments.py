@@ -157,7 +157,7 @@ def test_a_condor_that_expired_beyond_its_wings_moves_no_shares_and_is_reported_
     assert story.assignments == [f"2 short {P570} were assigned: 200 shares of SPY came"]
 
 
-def test_shares_of_only_some_expired_contracts_are_an_assignment_of_some():
+def test_shares_for_only_some_expired_contracts_show_that_only_these_were_assigned():
     story = Story({P570: -2}, at=FRIDAY + 28 * A_DAY).replace({}, {"SPY": 100}, after=A_DAY)
     assert story.assignments == [
         f"one of 2 short {P570} was assigned: 100 shares of SPY came, and it is not known which"

@@ -69,7 +69,7 @@ def test_contracts_of_a_condor_held_back_are_streamed_already_and_keep_their_quo
     assert quotes == {P560: 1, P570: None, C630: None, C650: None}
 
 
-def test_contracts_that_went_are_streamed_until_the_document_is_without_them():
+def test_contracts_no_longer_held_are_streamed_until_the_document_is_without_them():
     service = PublishingService(spy(), settle_seconds=2.0)
     service.set_positions(PIECES)
     assert C640 in service.book.symbols

@@ -39,7 +39,7 @@ def item(symbol, amount):
     return Deliverable(symbol=symbol, amount=amount)
 
 
-def test_a_chain_has_the_contracts_of_an_expiry_its_condors_and_what_is_in_none():
+def test_a_chain_has_all_contracts_of_an_expiry_in_condors_or_not():
     found = chain(*spy(), position(C650, 3, 0.40))
     assert {held.symbol: held.quantity for held in found.contracts} == {P560: 2, P570: -2, C630: -2, C640: 2, C650: 3}
     assert [condor.id for condor in found.condors] == [SPY_ID]
@@ -47,7 +47,7 @@ def test_a_chain_has_the_contracts_of_an_expiry_its_condors_and_what_is_in_none(
     assert (found.underlying, found.style, found.shares_ratio, found.cash) == ("SPY", "american", 1.0, 0.0)
 
 
-def test_each_expiry_is_a_chain_and_what_cannot_be_parsed_is_in_none():
+def test_each_expiry_is_a_chain_and_symbols_that_cannot_be_parsed_are_in_none():
     found = chains_of(reading(*spy(), *qqq(), unreadable()))
     assert sorted(each.underlying for each in found) == ["QQQ", "SPY"]
     assert all(not each.leftovers for each in found)

@@ -130,7 +130,7 @@ def test_a_contract_without_a_close_is_unknown_and_one_opened_today_needs_none()
     assert dollars(unknown.unmatched_e4(C650, marked())) == 10
 
 
-def test_a_condor_closed_today_leaves_its_day_behind(day):
+def test_a_condor_closed_today_still_counts_in_the_profit_of_the_day(day):
     closing = [fill(one.symbol, -one.quantity, MARKS[one.symbol] + 0.1, on(FRIDAY, 11)) for one in spy(1)]
     closing[0] = fill(P560, -1, 1.5, on(FRIDAY, 11))
     follow(day, (), on(FRIDAY, 12))
@@ -316,7 +316,7 @@ def test_a_contract_that_was_unknown_for_a_while_is_unknown_for_a_minute_only(da
         assert dollars(day.unmatched_e4(C650, marked(C650=0.7))) == expected
 
 
-def test_before_the_open_there_is_nothing_to_wait_for():
+def test_before_the_open_no_fill_is_awaited():
     day = Day()
     day.set_closes(closes())
     day.set_fills(FRIDAY, ())
@@ -325,7 +325,7 @@ def test_before_the_open_there_is_nothing_to_wait_for():
     assert day.unmatched_e4(C650, marked()) == 0
 
 
-def test_a_restart_waits_again(day):
+def test_a_restart_waits_for_fills_again(day):
     follow(day, spy(1)[1:], on(FRIDAY, 11))
     day.recall(day.memory)
     assert day.closed_condors_e4 is None
@@ -427,7 +427,7 @@ def test_the_multiplier_of_a_contract_that_is_gone_is_that_of_yesterdays_close()
     assert dollars(day.closed_contracts_e4) == 5
 
 
-def test_a_condor_of_yesterdays_close_that_is_gone_today_was_a_condor():
+def test_contracts_of_a_condor_held_at_yesterdays_close_count_as_those_of_a_condor_today():
     day = Day()
     follow(day, spy(1), on(FRIDAY, 12))
     day.record_marks(marked(), on(FRIDAY, 16))

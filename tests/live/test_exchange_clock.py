@@ -5,7 +5,7 @@ from condord.live.exchange_clock import ExchangeClock
 MACHINE_AT = dt.datetime(2026, 11, 20, 15, tzinfo=dt.UTC)
 
 
-def test_until_it_is_corrected_it_is_the_clock_of_the_machine():
+def test_the_exchange_clock_is_the_machines_clock_until_it_is_corrected():
     assert ExchangeClock(lambda: MACHINE_AT)() == MACHINE_AT
 
 

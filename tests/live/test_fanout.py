@@ -153,7 +153,7 @@ def test_a_heartbeat_is_encoded_once(service):
     assert subscribers[0].ring[0] is subscribers[1].ring[0]
 
 
-def test_the_snapshots_of_many_that_lost_frames_are_one_encoding(service):
+def test_subscribers_that_lost_frames_share_one_encoded_snapshot(service):
     subscribers = [service.subscribe(EVERYTHING) for _ in range(2)]
     for _ in range(3):
         service.move()
@@ -273,7 +273,7 @@ def test_a_heartbeat_has_no_id(service):
     assert b"id:" not in frame
 
 
-def test_a_heartbeat_is_only_for_those_with_nothing_to_take(service):
+def test_a_heartbeat_is_only_for_subscribers_without_waiting_frames(service):
     service.subscribe(EVERYTHING)
     lost = service.subscribe(EVERYTHING)
     for _ in range(5):

@@ -45,7 +45,7 @@ def test_the_price_follows_from_both_rights_at_the_strike_nearest_the_money():
     assert price_e4(HELD, YEARS, mids(), ASSUMED) == pytest.approx(SPOT * 10_000, abs=1)
 
 
-def test_the_strike_whose_rights_cost_most_nearly_the_same_counts():
+def test_the_strike_whose_call_and_put_cost_nearly_the_same_counts():
     exact, wrong = mids(), mids(missing={option(5900, root="SPXW")})
 
     def skewed(symbol):

@@ -167,7 +167,7 @@ def test_a_change_that_is_not_explained_yet_survives_a_restart():
     assert len(story.assignments) == 1
 
 
-def test_memories_that_differ_only_in_the_time_of_the_reading_are_alike():
+def test_memories_that_differ_only_in_the_time_of_reading_count_as_equal():
     story = Story(CONDOR)
     first = story.lifecycle.memory
     assert story.read().lifecycle.memory.is_like(first)

@@ -432,7 +432,7 @@ def test_only_a_waiting_link_has_a_time_of_its_next_attempt(state):
     assert link.tries_at == (link.deadline if state in ("backingOff", "halted") else None)
 
 
-def test_the_first_cause_of_an_end_stands():
+def test_the_first_cause_of_a_lost_connection_is_kept():
     link = link_in("subscribing")
     link.handle("fault", 0.0, TAKEN)
     link.handle("fault", 0.1, UNREACHABLE)

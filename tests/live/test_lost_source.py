@@ -21,7 +21,7 @@ def test_a_document_of_a_source_that_is_there_is_taken_as_it_is():
 
 
 @pytest.mark.parametrize("code", typing.get_args(LostCode))
-def test_nothing_of_a_lost_source_is_confirmed(code):
+def test_all_values_of_a_lost_source_are_unconfirmed(code):
     made = unconfirmed_if_lost(document(code))
     assert made.condors
     assert all(condor.valuation.unconfirmed for condor in made.condors)
@@ -43,7 +43,7 @@ def test_a_single_condor_is_judged_by_the_status_it_comes_with():
     assert all(quote.unconfirmed for quote in doubted.quotes)
 
 
-def test_csv_shows_it_too():
+def test_the_csv_shows_unconfirmed_values_of_a_lost_source():
     lines = [*csv_text.positions_csv(document("sourceLost"), "\n")]
     column = lines[0].split(",").index("unconfirmed")
     assert lines[1].split(",")[column] == "true"

@@ -23,7 +23,7 @@ def test_a_file_written_by_an_earlier_version_has_no_day():
     assert msgspec.json.decode(msgspec.json.encode(MEMORY), type=Past) == past(MEMORY, DayMemory())
 
 
-def test_a_past_is_like_another_that_differs_only_in_when_it_was_read():
+def test_pasts_that_differ_only_in_the_time_of_reading_count_as_equal():
     later = ReadingSummary(at=EPOCH_AT + dt.timedelta(hours=1), held={}, stocks={"SPY": 100}, condors=())
     assert past(MEMORY, DAY).is_like(past(msgspec.structs.replace(MEMORY, shown=later), DAY))
     assert not past(MEMORY, DAY).is_like(past(MEMORY, DayMemory()))

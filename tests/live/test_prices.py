@@ -202,7 +202,7 @@ def test_a_rest_answer_that_came_before_the_gap_does_not_confirm_after_it(prices
     ("way", "second", "is_confirmed"),
     [(offer, 4, False), (offer, 5, True), (offer, 6, True), *((confirm, second, True) for second in (4, 5, 6))],
 )
-def test_after_a_gap_rest_confirms_whatever_its_time_and_the_stream_only_if_not_older(
+def test_after_a_gap_any_quote_from_rest_confirms_but_a_streamed_one_only_if_not_older(
     prices, way, second, is_confirmed
 ):
     prices.offer([tick(P560, 1.0, 1.2, 5)])
@@ -339,7 +339,7 @@ def bring(prices, now, *given):
     prices.settle(now)
 
 
-def test_a_symbol_is_silent_when_the_stream_has_not_brought_what_rest_returned(flowing):
+def test_a_symbol_is_silent_when_the_stream_lacks_a_quote_that_rest_returned(flowing):
     confirm(flowing, tick(P560, 2.0, 2.2, 11), tick(P570, 1.0, 1.2, 10), now=101.0)
     assert flowing.silent_at(101.0 + GRACE_SECONDS - 0.001) == frozenset()
     assert flowing.silent_at(101.0 + GRACE_SECONDS) == {P560}

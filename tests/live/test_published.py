@@ -211,7 +211,7 @@ def test_versions_are_the_epoch_and_the_number_of_the_event(edition):
     assert edition.version == "k3f9-2"
 
 
-def test_a_touched_status_moves_no_version(edition):
+def test_a_status_whose_instants_moved_does_not_change_the_version(edition):
     version = edition.version
     edition.touch(status(read=7))
     assert edition.version == version
@@ -260,7 +260,7 @@ def test_new_positions_need_a_snapshot(edition):
     assert not edition.needs_snapshot(2)
 
 
-def test_new_positions_forget_what_moved_before(edition):
+def test_new_positions_drop_earlier_changes(edition):
     amend(edition, quotes=[quote("a", 3)])
     recast(edition)
     assert edition.delta(3, EPOCH_AT) is None
@@ -391,7 +391,7 @@ def test_balances_that_are_gone_are_null_in_the_delta(edition):
     assert json.loads(wire.encode(edition.delta(2, EPOCH_AT)))["account"] is None
 
 
-def test_touched_balances_move_no_version(edition):
+def test_balances_whose_time_moved_do_not_change_the_version(edition):
     edition.begin()
     edition.set_account(balances())
     later = balances(read_at=EPOCH_AT + dt.timedelta(seconds=9))
@@ -671,7 +671,7 @@ def test_the_changes_since_any_event_turn_its_document_into_the_newest(history):
             assert (old.status if delta.status is msgspec.UNSET else delta.status) == newest.status
 
 
-def test_the_tally_is_of_the_published_document():
+def test_the_tally_counts_the_published_document():
     edition = make_edition()
     assert edition.tally == Tally(condors=0, unmatched=0, quotes=0, unconfirmed=0, oldest_valuation_at=None)
     condors = [condor("one"), condor("two")]

@@ -54,7 +54,7 @@ def test_an_alert_that_returns_is_no_longer_gone(published):
     assert ids(published.shown.values()) == ["a:SPY", "b:SPY"]
 
 
-def test_an_alert_that_came_and_went_is_not_named_to_those_who_never_had_it(published):
+def test_an_alert_that_came_and_went_is_not_named_to_clients_that_never_had_it(published):
     published.put([], 5)
     published.put([made("a:SPY", 9)], 7)
     published.put([], 9)
@@ -62,7 +62,7 @@ def test_an_alert_that_came_and_went_is_not_named_to_those_who_never_had_it(publ
     assert gone == {3: [], 4: ["a:SPY", "b:SPY"], 5: [], 6: [], 7: ["a:SPY"], 8: ["a:SPY"], 9: []}
 
 
-def test_a_snapshot_makes_it_forget_what_is_gone(published):
+def test_a_snapshot_clears_the_list_of_removed_alerts(published):
     published.put([], 5)
     published.forget_gone()
     assert published.since(4) == ([], [])

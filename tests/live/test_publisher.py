@@ -323,7 +323,7 @@ def test_a_change_of_only_size_or_instant_waits_for_a_change_that_counts(service
         (0.85, 9.0, "stub"),
     ],
 )
-def test_a_change_of_state_counts_however_small(bid, ask, state):
+def test_a_change_of_state_counts_even_if_the_price_hardly_moved(bid, ask, state):
     service = PublishingService(spy(), min_change_e4=1_000_000)
     quoted(service)
     service.offer(tick(P560, bid, ask, 1))
@@ -382,7 +382,7 @@ def test_a_quote_from_the_future_is_never_shown(service):
     assert service.edition.version == version
 
 
-def test_a_quote_that_the_clock_does_not_bear_out_is_replaced_in_the_document(service):
+def test_a_quote_from_the_future_by_the_clock_is_replaced_in_the_document(service):
     service.offer(tick(P560, 2.0, 2.1, 300))
     service.wait(1)
     service.prices.set_exchange_time(at(1))

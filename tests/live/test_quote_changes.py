@@ -25,7 +25,7 @@ def quote(bid, ask, second=0.0):
         (quote(0.0, 0.0), True),
     ],
 )
-def test_a_quote_counts_with_another_state_or_a_price_that_moved_by_the_least_change(newest, counts):
+def test_a_quote_counts_if_its_state_changed_or_its_price_moved_by_the_least_change(newest, counts):
     assert quote_counts(newest, PUBLISHED, 100) is counts
 
 
@@ -33,7 +33,7 @@ def test_a_quote_counts_with_another_state_or_a_price_that_moved_by_the_least_ch
     ("newest_e4", "published_e4", "has_moved"),
     [(None, None, False), (None, 1, True), (1, None, True), (1, 1, False), (1, 101, True), (1, 100, False)],
 )
-def test_a_price_has_moved_by_the_least_change_or_in_being_known(newest_e4, published_e4, has_moved):
+def test_a_price_has_moved_if_by_the_least_change_or_if_it_became_known_or_unknown(newest_e4, published_e4, has_moved):
     assert moved(newest_e4, published_e4, 100) is has_moved
 
 

@@ -34,7 +34,7 @@ def test_quotes_are_those_that_were_rendered(service):
     assert read_back.quote(service.quote(P570)).bid_e4 == 16_900
 
 
-def test_bounds_of_a_missing_leg_are_read(service):
+def test_the_bounds_of_a_condor_with_a_missing_leg_are_read_back(service):
     shown = service.edition.document(service.now_at).condors[0].valuation
     bounded = msgspec.structs.replace(shown, pl_bounds=PlBounds(low=-1.5, high=2))
     assert read_back.valuation(bounded).bounds_e4 == (-15_000, 20_000)

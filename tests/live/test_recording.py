@@ -311,7 +311,7 @@ def test_a_clock_set_back_a_little_makes_the_minute_longer(service):
     assert [figures(row)[0] for row in service.recorded_of()] == [1]
 
 
-def test_a_clock_set_back_by_minutes_gives_the_minute_that_ended_last_by_it(service):
+def test_a_clock_set_back_by_minutes_labels_the_minute_by_the_new_time(service):
     service.quote()
     service.wait(125)
     service.clock_is_ahead_by -= 120
@@ -705,7 +705,7 @@ def test_another_account_forgets_and_is_recorded_from_its_first_positions_on(ser
     assert figures(service.recorded_of(None)[-1])[3:5] == (7_000, 7_000)
 
 
-def test_forgetting_nothing_is_not_an_event():
+def test_recalling_no_past_is_not_an_event():
     service = RecordingService(())
     version = service.edition.number
     service.book.recall_past(None)

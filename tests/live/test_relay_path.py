@@ -50,7 +50,7 @@ def test_an_invalid_name_in_the_path_is_ignored(text):
     assert path.text == "own, b"
 
 
-def test_a_path_is_bounded():
+def test_the_length_of_a_relay_path_is_bounded():
     path = RelayPath("own")
     path.follow(", ".join("b" * 100))
     assert path.text.count(",") == MAX_RELAYS

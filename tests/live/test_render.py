@@ -104,19 +104,19 @@ def test_a_condor_shows_what_no_quote_moves():
     assert not shown.ambiguous
 
 
-def test_a_condor_of_structure_shows_no_history():
+def test_a_condor_found_by_its_structure_shows_no_history():
     shown = card()
     assert (shown.entry_source, shown.opened_at, shown.realized_pl) == ("structure", None, None)
 
 
-def test_a_condor_of_orders_shows_when_it_was_opened_and_what_its_rolls_made():
+def test_a_condor_found_by_its_orders_shows_its_opening_and_the_profit_of_its_rolls():
     [condor] = group(spy(), [lot(realized_e4=3_500)]).condors
     shown = render.condor(condor, values.value(condor, quotes(MARKS), ()), TERMS, DAY, HISTORY)
     assert (shown.entry_source, shown.opened_at, shown.realized_pl) == ("orders", EPOCH_AT, 70)
     assert (shown.credit, shown.valuation.unrealized_pl, shown.valuation.percent_of_max_profit) == (2.35, 230, 55.56)
 
 
-def test_a_condor_shows_how_it_ends():
+def test_a_condor_shows_its_expiry_and_cut_offs():
     shown = card()
     assert (shown.style, shown.settlement) == ("american", "pm")
     assert (shown.expiry.last_trading_at, shown.expiry.settles_at) == (CLOSE_AT, CLOSE_AT)

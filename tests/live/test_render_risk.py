@@ -157,7 +157,7 @@ def test_a_risk_is_rounded_as_the_contract_requires():
     assert shown.missing == [P570, C630, C640]
 
 
-def test_a_risk_of_which_nothing_is_known_has_all_its_objects_and_lists():
+def test_a_risk_with_only_unknown_values_still_has_all_its_objects_and_lists():
     shown = json.loads(wire.encode(risk(price=None, missing=("price",))))
     assert [leg["symbol"] for leg in shown["legs"]] == [P560, P570, C630, C640]
     assert {value for leg in shown["legs"] for name, value in leg.items() if name != "symbol"} == {None}

@@ -145,7 +145,7 @@ def test_a_lost_source_is_reported_by_a_status_without_an_id_and_ends_with_the_n
     assert client.document == origin.service.document(selection)
 
 
-def test_while_it_is_lost_subscribers_learn_that_something_else_is_missing(hop):
+def test_while_the_source_is_lost_subscribers_are_sent_a_change_of_its_reason(hop):
     client = Client(hop)
     client.read()
     hop.cut()
@@ -198,7 +198,7 @@ def test_a_relay_of_a_relay_passes_on_that_the_first_has_lost_its_source_and_tha
 
 
 @pytest.mark.parametrize("has_read", [True, False])
-def test_a_relay_that_comes_to_a_relay_without_its_source_shows_when_that_is_back(origin, hop, has_read):
+def test_a_relay_of_a_relay_whose_source_is_lost_shows_when_that_source_is_back(origin, hop, has_read):
     second = Hop(hop)
     if has_read:
         second.pump()

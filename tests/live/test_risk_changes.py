@@ -121,7 +121,7 @@ def test_an_underlying_counts_when_its_price_has_moved_or_anything_but_its_time_
     assert risk_changes.underlying_counts(newest, PRICE) is counts
 
 
-def test_an_underlying_is_the_same_whatever_its_time_and_its_holding_whatever_its_greeks():
+def test_an_underlying_is_unchanged_if_only_its_time_differs_and_a_holding_if_only_its_greeks_differ():
     published = render_risk.underlying(PRICE, Greeks(delta=1.0), shares=100, dividend=None)
     later = msgspec.structs.replace(published, time=LATER_AT)
     assert risk_changes.same_underlying(later, published)

@@ -89,7 +89,7 @@ def test_passes_are_at_least_an_interval_apart(service, stream):
     assert [delta["risks"][0]["price"] for delta in deltas(service, stream)] == [602]
 
 
-def test_results_wait_for_the_window_and_leave_with_the_quotes_of_it(service, stream):
+def test_results_wait_for_the_window_and_are_sent_with_its_quotes(service, stream):
     service.offer(tick(P560, 2.0, 2.1, 1))
     assert ["risks" in delta for delta in deltas(service, stream)] == [False]
     assert service.book.risks.is_due
@@ -165,7 +165,7 @@ def test_without_changes_time_alone_is_computed_once_a_minute(service, stream):
     ]  # the first minute of a day is a snapshot
 
 
-def test_a_price_that_nobody_confirms_is_unconfirmed_in_time(service, stream):
+def test_a_price_that_is_not_confirmed_for_a_while_becomes_unconfirmed(service, stream):
     move(service, 601.0)
     service.take(stream)
     service.wait(60 + SETTLE_SECONDS + 2)

@@ -28,7 +28,7 @@ def machine():
     return Machine()
 
 
-def test_before_the_first_event_it_is_the_machines_clock(machine):
+def test_before_the_first_event_the_source_clock_is_the_machines_clock(machine):
     assert machine.clock() == EPOCH_AT
     assert machine.clock.lag == dt.timedelta()
 
@@ -47,7 +47,7 @@ def test_no_event_is_in_the_future(machine):
     assert machine.clock() == machine.at + machine.ahead - 10 * MS
 
 
-def test_the_shortest_way_is_forgotten_after_two_periods(machine):
+def test_the_shortest_delay_is_forgotten_after_two_periods(machine):
     machine.hear(10 * MS)
     for _ in range(3):
         machine.hear(50 * MS, after=PERIOD)
@@ -55,7 +55,7 @@ def test_the_shortest_way_is_forgotten_after_two_periods(machine):
     assert machine.clock.lag == dt.timedelta()
 
 
-def test_another_connection_begins_again(machine):
+def test_another_connection_measures_the_delay_again(machine):
     machine.hear(10 * MS)
     machine.clock.forget()
     machine.hear(50 * MS)

@@ -31,7 +31,7 @@ def test_lost_frames_are_replaced_by_a_resync_that_begins_with_its_reason():
     assert slow.take(lambda: EPOCH_AT) == RETRY + b": resync, ringOverflow\nthe newest\n\n"
 
 
-def test_only_the_view_of_everything_without_an_interval_is_plain():
+def test_only_a_view_without_filter_and_interval_is_plain():
     assert View(EVERYTHING, 0.0).is_plain
     assert not View(EVERYTHING, 1.0).is_plain
     assert not View(Selection(symbols=frozenset([C650])), 0.0).is_plain

@@ -337,7 +337,7 @@ def test_a_market_that_runs_faster_than_the_clock_carries_the_limit_along(prices
     assert prices.refused == {}
 
 
-def test_a_clock_that_is_set_back_ends_that(prices):
+def test_a_clock_that_is_set_back_resets_the_limit_for_quotes_from_the_future(prices):
     prices.offer([tick(582.0, second=50)], 0.0)
     settle(prices)
     settle(prices, -30.0)
@@ -397,7 +397,7 @@ def test_an_index_has_the_newest_value(prices):
     assert shown(prices, "SPX") == (5800, "index", "stale")
 
 
-def test_without_the_grant_parity_gives_the_price(prices):
+def test_without_the_entitlement_to_an_index_parity_gives_its_price(prices):
     assert shown(prices, "SPX") == (None, None, "unreachable")
     prices.confirm_indexes((), 0.0, is_entitled=False)
     settle(prices)
@@ -411,7 +411,7 @@ def test_without_the_grant_parity_gives_the_price(prices):
     assert shown(prices, "SPX") == (None, None, "indexNotEntitled")
 
 
-def test_a_value_comes_before_parity_and_ends_with_the_grant(prices):
+def test_an_index_value_takes_precedence_over_parity_until_the_entitlement_ends(prices):
     prices.set_parity("SPX", e4("5799.5"), at(0))
     prices.confirm_indexes(values("5800"), 0.0, is_entitled=True)
     settle(prices)

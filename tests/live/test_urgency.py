@@ -41,11 +41,11 @@ CONDORS = [condor(case) for case in CASES["condors"]]
 
 
 @pytest.mark.parametrize("case", CASES["condors"], ids=lambda case: case["id"])
-def test_the_urgency_is_that_of_the_page(case):
+def test_the_urgency_of_condors_is_the_same_as_on_the_page(case):
     assert urgency_of(condor(case), ALERTS) == case["urgency"]
 
 
-def test_the_order_is_that_of_the_page():
+def test_the_order_of_condors_is_the_same_as_on_the_page():
     shuffled = [*CONDORS[1::2], *CONDORS[::2]]
     assert sorted(shuffled, key=by_urgency(iter(ALERTS), NOW)) == CONDORS
 

@@ -14,7 +14,7 @@ def test_changes_after_an_event_are_found_newest_first():
     assert held.core == {"a": 6, "b": 5, "c": 3}
 
 
-def test_without_core_values_there_is_only_what_is_shown():
+def test_without_core_values_only_the_published_values_are_kept():
     held = Versioned()
     held.put("x", 1, "X", 1)
     held.fill_shown([("a", "A")])

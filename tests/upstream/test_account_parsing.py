@@ -109,7 +109,7 @@ class TestTransfers:
             "page_size": "100",
         }
 
-    def test_without_any_the_sum_is_zero(self):
+    def test_without_transfers_the_sum_is_zero(self):
         assert total_e4() == (0, [])
 
     def test_deposits_add_withdrawals_subtract_and_journals_have_a_sign(self):
@@ -138,7 +138,7 @@ class TestTransfers:
     @pytest.mark.parametrize(
         "bad", [{"net_amount": None}, {"net_amount": "much"}, {"date": None, "created_at": None}, {"net_amount": []}]
     )
-    def test_with_one_that_cannot_be_read_the_sum_is_not_known(self, bad):
+    def test_with_an_unreadable_transfer_the_sum_is_not_known(self, bad):
         assert total_e4(DEPOSIT, DEPOSIT | bad) == (None, ["transferRow"])
 
     def test_a_row_that_is_not_an_object_is_counted(self):
@@ -204,7 +204,7 @@ class TestFills:
             {"transaction_time": "today"},
         ],
     )
-    def test_a_bad_row_costs_only_itself(self, bad):
+    def test_a_row_that_cannot_be_read_is_skipped_and_the_others_are_read(self, bad):
         read, refused = page(FILL | {"id": "other"} | bad, FILL)
         assert (list(read.fills), refused) == ([FILL["id"]], ["fillRow"])
 

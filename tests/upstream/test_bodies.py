@@ -151,7 +151,7 @@ class TestSizes:
             with pytest.raises(TooLarge, match="1048576 bytes"):
                 whole(packed, Content_Encoding=encoding)
 
-    def test_a_bomb_takes_little_more_memory_than_its_limit(self):
+    def test_a_decompression_bomb_takes_little_more_memory_than_the_limit(self):
         bomb = pack(bytes(256 * MIB))
         tracemalloc.start()
         try:
@@ -235,7 +235,7 @@ class TestRows:
             (b'{"a":"\xff"}', {"a": "\ufffd"}),
         ],
     )
-    def test_a_strange_value_costs_no_other(self, raw, value):
+    def test_an_unreadable_value_does_not_affect_the_others(self, raw, value):
         assert list(decoded(b"[" + raw + b', {"b":2}]', LIST)) == [value, {"b": 2}]
         assert decoded(raw, WHOLE) == value
 

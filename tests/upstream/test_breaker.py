@@ -119,12 +119,12 @@ class TestProbe:
         assert "too often in a row" in refused(harness).text
 
     @pytest.mark.parametrize("answer", [None, REFUSAL])
-    def test_a_good_probe_closes_it(self, harness, probe, answer):
+    def test_a_good_probe_closes_the_breaker(self, harness, probe, answer):
         end(probe, answer)
         assert harness.breaker.state == "closed"
         harness.call()
 
-    def test_a_bad_probe_opens_it_again_for_the_whole_reset_time(self, harness, probe):
+    def test_a_bad_probe_opens_the_breaker_again_for_the_whole_reset_time(self, harness, probe):
         harness.now += 3.0
         end(probe, OUTAGE)
         assert harness.breaker.state == "open"

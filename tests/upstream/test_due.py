@@ -44,13 +44,13 @@ def test_a_read_is_due_again_after_its_period(due, now, expected):
 
 
 @pytest.mark.parametrize(("now", "expected"), [(101.9, False), (102.0, True)])
-def test_a_request_makes_it_due_as_soon_as_the_pace_allows(due, now, expected):
+def test_a_request_makes_a_read_due_as_soon_as_the_pace_allows(due, now, expected):
     due.ask()
     assert is_due(due, now) is expected
 
 
 @pytest.mark.parametrize(("now", "expected"), [(101.9, False), (102.0, True)])
-def test_a_new_symbol_makes_it_due_as_soon_as_the_pace_allows(due, now, expected):
+def test_a_new_symbol_makes_a_read_due_as_soon_as_the_pace_allows(due, now, expected):
     assert is_due(due, now, symbols=("SPY", "QQQ")) is expected
 
 
@@ -69,7 +69,7 @@ def test_a_read_answers_the_requests_before_it_but_not_those_during_it(due):
     assert is_due(due, 132.0)
 
 
-def test_after_failures_it_is_due_with_growing_waits_within_the_period():
+def test_after_failures_a_read_is_due_with_growing_waits_within_the_period():
     made, now, waits = ReadSchedule(), 100.0, []
     for _ in range(8):
         read(made, now, is_good=False)

@@ -148,7 +148,7 @@ def test_a_fault_is_shown_with_its_remedy():
         assert not status.stream.connected
 
 
-def test_since_is_when_the_state_changed():
+def test_the_status_has_the_time_of_its_last_change_of_state():
     @play
     async def _(harness):
         harness.status()

@@ -425,7 +425,7 @@ class TestSilence:
 
         play()
 
-    def test_a_market_quiet_for_ten_times_as_long_is_not_believed(self):
+    def test_after_ten_times_the_silence_a_quiet_market_is_treated_as_a_dead_connection(self):
         @scene
         async def play(server):
             harness = OptionHarness(server)
@@ -548,7 +548,7 @@ class TestSilence:
 
         play()
 
-    def test_silence_is_forgiven_when_the_market_shuts(self):
+    def test_a_silence_ends_when_the_market_closes(self):
         @scene
         async def play(server):
             harness = OptionHarness(server)

@@ -41,7 +41,7 @@ from tests.upstream.rest_harness import (
 
 
 class TestAnswers:
-    def test_one_strange_row_does_not_cost_the_other_positions(self, server, harness):
+    def test_an_unreadable_row_does_not_affect_the_other_positions(self, server, harness):
         server.script[POSITIONS] = [Answer([TREASURY, ROW])]
         (position,) = asyncio.run(harness().rest.holdings()).options
         assert (position.symbol, position.quantity, position.cost_basis_e4) == ("SPY261130P00721000", -1, -9_410_000)

@@ -236,7 +236,7 @@ def test_clients_of_a_relay_that_hangs_are_served_by_another(scene):
 
 
 @nginx_only
-def test_if_no_relay_can_answer_a_request_the_answer_is_theirs_and_others_are_answered(scene):
+def test_if_no_relay_can_answer_a_request_the_proxy_passes_on_their_refusal_and_other_requests_work(scene):
     balanced = scene.balanced
     with stopped(scene.source):
         until(lambda: all(relay.get("/readyz", **HEADERS)[0] == 503 for relay in scene.relays), "both have lost it")

@@ -32,7 +32,7 @@ def test_a_relay_that_would_follow_itself_ends_with_78(case, tmp_path):
     assert "Traceback" not in text
 
 
-def test_relays_that_follow_each_other_say_so_and_go_on(tmp_path):
+def test_relays_that_follow_each_other_report_it_and_go_on(tmp_path):
     sockets = [tmp_path / f"{number}.sock" for number in range(3)]
     with ExitStack() as stack:
         relays = [

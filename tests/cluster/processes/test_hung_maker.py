@@ -30,7 +30,7 @@ def counted(program, *events):
     return [text.count(event) for event in events]
 
 
-def test_another_maker_takes_over_and_the_hung_one_is_dead_before(ingesters):
+def test_a_hung_maker_is_killed_before_another_takes_over(ingesters):
     leader, standby = ingesters.pair(lease=LEASE)
     relay = ingesters.stack.enter_context(closing_program(BusRelay(ingesters.nats.url)))
     relay.await_read()

@@ -101,7 +101,7 @@ def test_a_wrong_token_ends_the_relay_with_77(secured):
         assert "Traceback" not in text
 
 
-def test_without_a_token_it_reports_that_one_is_required(secured):
+def test_a_relay_without_a_token_reports_that_one_is_required(secured):
     with closing_program(Relay(secured.source.url)) as relay:
         assert relay.wait() == 77
         assert "requires a token" in "".join(relay.stderr)

@@ -31,7 +31,7 @@ def epoch(follower) -> str:
     return (follower.last_id or "").partition("-")[0]
 
 
-def test_two_that_start_at_once_have_one_leader_whose_document_both_serve(ingesters):
+def test_two_ingesters_that_start_at_once_have_one_leader_whose_document_both_serve(ingesters):
     leader, standby = ingesters.pair()
     found = standby.await_role("standby")
     assert (found["leader"], found["source"]) == (leader.name, None)
@@ -266,7 +266,7 @@ def test_a_key_of_another_account_under_the_same_name_ends_an_ingester_before_it
     assert again.cluster()["fence"] > fence
 
 
-def test_an_error_that_no_other_attempt_changes_ends_the_front_with_it(ingesters, tmp_path):
+def test_an_error_of_the_maker_that_cannot_be_retried_ends_the_front(ingesters, tmp_path):
     key = tmp_path / "key"
     key.write_text("KEYFORTESTS")
     key.chmod(0o600)
