@@ -102,7 +102,7 @@ class TestStocks:
         assert [name for name, value in parts.items() if value is None] == [field]
         assert refused == ["stockSnapshotRow"]
 
-    def test_a_bad_row_costs_only_itself(self):
+    def test_a_row_that_cannot_be_read_is_skipped_and_the_others_are_read(self):
         refused = Refused()
         read = stock_snapshots({"XXX": None, "QQQ": [], "": STOCK, "SPY": STOCK}, refused)
         assert [snapshot.symbol for snapshot in read] == ["SPY"]
@@ -119,7 +119,7 @@ class TestIndexes:
         assert index_values({"values": values}, Refused()) == [IndexValue(symbol="SPX", value_e4=65_432_100, at=AT)]
 
     @pytest.mark.parametrize("row", [None, [], {"v": 1}, {"v": 0, "t": "2026-11-20T15:30:01Z"}, {"v": True, "t": 1}])
-    def test_a_bad_row_costs_only_itself(self, row):
+    def test_a_row_that_cannot_be_read_is_skipped_and_the_others_are_read(self, row):
         refused = Refused()
         values = {"VIX": row, "SPX": {"t": "2026-11-20T15:30:01Z", "v": 1}}
         assert [value.symbol for value in index_values({"values": values}, refused)] == ["SPX"]
@@ -163,7 +163,7 @@ class TestOptions:
         assert refused == ["optionSnapshotRow"]
 
     @pytest.mark.parametrize(("symbol", "row"), [("SPY", SNAPSHOT), ("", SNAPSHOT), (OPTION, None), (OPTION, [])])
-    def test_a_bad_row_costs_only_itself(self, symbol, row):
+    def test_a_row_that_cannot_be_read_is_skipped_and_the_others_are_read(self, symbol, row):
         refused = Refused()
         other = "NVDA260911C00230000"
         read = option_snapshots({"snapshots": {symbol: row, other: SNAPSHOT}}, refused)
@@ -195,7 +195,7 @@ class TestDividends:
     @pytest.mark.parametrize(
         "row", [None, {}, PAID | {"rate": 0}, PAID | {"rate": "x"}, PAID | {"ex_date": "soon"}, PAID | {"symbol": 7}]
     )
-    def test_a_bad_row_costs_only_itself(self, row):
+    def test_a_row_that_cannot_be_read_is_skipped_and_the_others_are_read(self, row):
         refused = Refused()
         read = dividends({"corporate_actions": {"cash_dividends": [row, PAID]}}, refused)
         assert [dividend.symbol for dividend in read] == ["SPY"]

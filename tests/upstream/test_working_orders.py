@@ -178,7 +178,7 @@ class TestSingleOrders:
             {"side": None, "position_intent": None},
         ],
     )
-    def test_a_bad_row_costs_only_itself(self, bad):
+    def test_a_row_that_cannot_be_read_is_skipped_and_the_others_are_read(self, bad):
         refused = Refused()
         orders = working_orders([SINGLE | bad, CLOSING], refused)
         assert [order.id for order in orders] == ["order"]
