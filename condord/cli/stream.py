@@ -17,9 +17,11 @@ from condord.cli.output import require_reader, write_stderr, write_stdout
 from condord.cli.progress import with_progress
 from condord.cli.screen import Screen, plain, screen, shortened, visible_width, without_colour
 from condord.cli.view import AnyCondor, profit
-from condord.client.http import decoded
+from condord.client.http import Daemon, decoded
 from condord.client.resume import follow
 from condord.client.sse import ServerSentEvent
+from condord.core.market_hours import exchange_day
+from condord.core.naming import expiration_of
 from condord.core.position import Direction
 from condord.live import wire, wire_condor
 from condord.live.never_read import why_positions_unread
@@ -29,6 +31,7 @@ from condord.live.wire_alerts import AlertJson
 EXAMPLE = "condord stream --json | jq -r .event"
 
 _MAX_NAMED = 3
+_MIN_NAME = 6  # columns of an id that has no room
 _SMALLER_CHANGES = {
     "alerts": "alerts",
     "alerts_gone": "alerts",
@@ -76,7 +79,7 @@ def stream(
 
     for event in with_progress(follow(daemon, condors or (), on_cut=on_cut), f"waiting for {daemon.address.url}"):
         if requested and event.name == "snapshot":
-            _report_absent(event, requested)
+            _report_absent(event, requested, daemon)
         now, where = dt.datetime.now(dt.UTC), screen(os.environ)  # a terminal may be resized
         lines = described.lines(event, now, where)
         if as_json and lines:
@@ -105,18 +108,27 @@ class EventLines:
         described = self._described(event, screen, room)
         return [] if described is None else [_line(described[0] or now, event.name, described[1], screen)]
 
-    def valuation(self, value: wire_condor.ValuationJson, screen: Screen) -> str:
-        """Describe what a condor is worth: the mark as what closing costs, or for a long condor as what it brings."""
+    def valuation(
+        self, value: wire_condor.ValuationJson, screen: Screen, room: int | None = None, change: str = ""
+    ) -> str:
+        """Describe what a condor is worth: the mark as what closing costs, or for a long condor as what it brings.
+
+        Where that does not fit into `room` columns the mark is left out, and then the end of the id.
+        """
         flags = (" incomplete" if value.missing else "") + (" unconfirmed" if value.unconfirmed else "")
         mark = formatting.closing_price(value.mark, self._directions.get(value.id, "short"))
-        return f"{plain(value.id)} mark {mark} P/L {_gain(value.unrealized_pl, screen)}{flags}"
+        profit = f" P/L {_gain(value.unrealized_pl, screen)}{flags}{change}"
+        name, with_mark = plain(value.id), f"{plain(value.id)} mark {mark}{profit}"
+        if room is None or visible_width(with_mark) <= room:
+            return with_mark
+        return shortened(name, max(_MIN_NAME, room - visible_width(profit))) + profit
 
     def _described(self, event: ServerSentEvent, screen: Screen, room: int | None) -> _TimedText | None:
         data = event.data.encode()
         if event.name == "snapshot":
             document = decoded(data, wire.Document)
             self._directions = {condor.id: condor.direction for condor in document.condors}
-            return document.as_of, ", ".join(self._snapshot(document, screen)) + _notices(document.status)
+            return document.as_of, _fitting(self._snapshot(document, screen), _notices(document.status), room)
         if event.name == "delta":
             delta = decoded(data, wire.Delta)
             is_left_out = self._requested and _is_of_account(delta)
@@ -124,23 +136,41 @@ class EventLines:
         describe = _DESCRIPTIONS.get(event.name)
         return describe(data, screen, room) if describe else (None, "")
 
-    def _snapshot(self, document: wire.Document, screen: Screen) -> list[str]:
+    def _snapshot(self, document: wire.Document, screen: Screen) -> list[list[str]]:
+        """Return the parts of the line, and what is left of them where there is less room: the P/L is last to go."""
         state, total = _state(document.status, screen), f"P/L {_gain(document.totals.unrealized_pl, screen)}"
         if why_positions_unread(document):
-            return [state, "positions not read yet"]
+            return [[state, "positions not read yet"]]
         if not self._requested:
-            return [state, formatting.condors(len(document.condors)), f"{len(document.unmatched)} in no condor", total]
+            count = formatting.condors(len(document.condors))
+            alone = f"{len(document.unmatched)} in no condor"
+            return [[state, count, alone, total], [state, count, total], [state, total]]
         shown = held(document)
-        own = [f"P/L {_gain(_sum(shown), screen)}"] if shown else []
-        return [state, f"{len(shown)} of {formatting.condors(self._requested)}", *own, f"account {total}"]
+        count, own = f"{len(shown)} of {formatting.condors(self._requested)}", f"P/L {_gain(_sum(shown), screen)}"
+        if not shown:
+            return [[state, count, f"account {total}"], [state, count]]
+        return [[state, count, own, f"account {total}"], [state, count, own], [state, own]]
 
     def _delta(self, delta: wire.Delta, screen: Screen, room: int | None) -> str:
         parts = [] if delta.status is msgspec.UNSET else [_status(delta.status, screen)]
         values = [self.valuation(value, screen) for value in delta.valuations]
+        if values and not parts and room is not None:
+            more = visible_width(_named((), values, 1)) - visible_width(values[0])
+            values[0] = self.valuation(delta.valuations[0], screen, room - more)
         count = next(
             count for count in range(min(len(values), _MAX_NAMED), -1, -1) if _fits(parts, values, count, room)
         )
         return _named(parts, values, count) or _smaller_change(delta)
+
+
+def _fitting(choices: Sequence[Sequence[str]], notices: str, room: int | None) -> str:
+    """Return the first of the choices that fits, else the last one with a shorter state, which is its first part."""
+    texts = [", ".join(parts) + notices for parts in choices]
+    if (found := next((text for text in texts if room is None or visible_width(text) <= room), None)) is not None:
+        return found
+    (state, *rest), wanted = choices[-1], visible_width(", ".join(choices[-1]))
+    short = shortened(without_colour(state), max(1, (room or 0) - wanted + visible_width(state)))
+    return ", ".join([short, *rest]) + notices
 
 
 class MoveFilter:
@@ -171,8 +201,14 @@ class MoveFilter:
         return [] if event.name == "heartbeat" else self._all.lines(event, now, screen)
 
     def _moved(self, values: Sequence[wire_condor.ValuationJson], at: dt.datetime, screen: Screen) -> list[str]:
+        room = None if screen.width is None else screen.width - len(_head(at, "delta"))
         return [
-            _line(at, "delta", f"{self._all.valuation(move.value, screen)} ({formatting.gain(move.change)})", screen)
+            _line(
+                at,
+                "delta",
+                self._all.valuation(move.value, screen, room, f" ({formatting.gain(move.change)})"),
+                screen,
+            )
             for move in self._moves.moved(values)
         ]
 
@@ -224,7 +260,9 @@ def _fits(parts: Sequence[str], values: Sequence[str], count: int, room: int | N
 
 
 def _named(parts: Sequence[str], values: Sequence[str], count: int) -> str:
-    more = [f"and {len(values) - count} more" if count else f"{len(values)} condors"] if len(values) > count else []
+    more = (
+        [f"and {len(values) - count} more" if count else formatting.condors(len(values))] if len(values) > count else []
+    )
     return "; ".join([*parts, *values[:count], *more])
 
 
@@ -284,14 +322,22 @@ def _gain(value: float | None, screen: Screen) -> str:
     return screen.paint(formatting.gain(value), formatting.gain_style(value))
 
 
-def _report_absent(event: ServerSentEvent, requested: set[str]) -> None:
+def _report_absent(event: ServerSentEvent, requested: set[str], daemon: Daemon) -> None:
     """Report the requested condors that are not held, as the daemon sends nothing for them until they are.
 
     That is done once, in the first snapshot of positions that were read; then nothing is left in `requested`.
+
+    Raises:
+        NotFound: one of them cannot come: no condor has such an id, or it has expired.
     """
     document = decoded(event.data.encode(), wire.Document)
     if why_positions_unread(document):
         return
-    for absent in sorted(requested - {condor.id for condor in held(document)}):
-        write_stderr(f"condord: {plain(absent)} is not held; its events will follow when it is")
+    absent = sorted(requested - {condor.id for condor in held(document)})
+    for each in absent:
+        expiration = expiration_of(each)
+        if expiration is None or expiration < exchange_day(document.as_of):
+            daemon.whole_or_broken(each)
+    for each in absent:
+        write_stderr(f"condord: {plain(each)} is not held; waiting until it is")
     requested.clear()

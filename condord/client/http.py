@@ -8,7 +8,7 @@ from __future__ import annotations
 import http.client
 import re
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from email.message import Message
 from typing import TypeVar
@@ -31,6 +31,7 @@ NO_DAEMON_HINT = "Start one with `condord start`, or name the one you mean with 
 
 _NOT_CONDORD_HINT = "Something else listens there: check --url, $CONDORD_URL and server.port."
 _TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+_MAX_LISTED = 5
 
 T = TypeVar("T")
 
@@ -177,10 +178,10 @@ class Daemon:
             require_read(why_positions_unread(document))
             if condor_id in [broken.id for broken in document.broken]:
                 raise lost_legs(condor_id) from error
-            hint = _similar(condor_id, [condor.id for condor in held(document)])
+            known = list(dict.fromkeys(condor.id for condor in held(document)))
+            hint = _similar(condor_id, known) or _listed(known)
             if (symbol := condor_id.upper()) in symbols(document):
                 hint = f"`condord positions --show {symbol}` shows the condors on it."
-            hint = hint or "`condord positions` lists what is held."
             raise NotFound(f"no condor {_named(condor_id)} is held", hint) from error
 
     def whole_or_broken(self, condor_id: str) -> bytes | Document:
@@ -382,6 +383,11 @@ def _unread(body: bytes) -> UnreadProblem | None:
 
 def _named(name: str) -> str:
     return name or "''"
+
+
+def _listed(known: Sequence[str]) -> str:
+    more = f", and {len(known) - _MAX_LISTED} more" if len(known) > _MAX_LISTED else ""
+    return f"Held: {', '.join(known[:_MAX_LISTED])}{more}." if known else "No condor is held."
 
 
 def _similar(unknown_id: str, known: Iterable[str]) -> str:

@@ -14,11 +14,15 @@ An id is the root, the expiration and the strikes. Further condors of the same s
 
 from __future__ import annotations
 
+import datetime as dt
+import re
 from collections.abc import Collection, Mapping, Sequence
 from itertools import count
 from typing import Annotated
 
 import msgspec
+
+_ID = re.compile(r"[A-Z0-9]{1,6}-([0-9]{2})([0-9]{2})([0-9]{2})(-[0-9]{1,5}(\.[0-9]{1,3})?){4}(-[1-9][0-9]*)?")
 
 
 class CondorName(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +46,18 @@ class CondorName(msgspec.Struct, frozen=True, kw_only=True):
 
 Names = Mapping[str, CondorName]
 """By the `key` of each condor."""
+
+
+def expiration_of(condor_id: str) -> dt.date | None:
+    """Return the expiration of the condors that can have this id, None if none can."""
+    found = _ID.fullmatch(condor_id)
+    if found is None:
+        return None
+    year, month, day = map(int, found.group(1, 2, 3))
+    try:
+        return dt.date(2000 + year, month, day)
+    except ValueError:
+        return None
 
 
 def lot_quantities(names: Names) -> dict[str, int]:

@@ -11,6 +11,8 @@ from tests.fakes import documents
 ID = documents.CONDOR_ID
 NOW = dt.datetime(2026, 11, 20, 15, 31, 9, tzinfo=dt.UTC)
 SNAPSHOT = b"retry: 1\n\n" + documents.frame("snapshot", documents.document(), "k-1")
+LATER = "QQQ-261218-560-570.5-630-640-2"
+"""The id of a condor that is not held and may be opened."""
 DELTA = documents.frame("delta", documents.delta(valuations=[documents.valuation()]), "k-2")
 
 
@@ -68,7 +70,7 @@ def test_with_some_condors_json_still_has_every_event(condord, fake):
 
 def test_a_requested_condor_is_reported_as_absent_only_once_positions_were_read(condord, fake):
     unread = documents.frame("snapshot", documents.unread(), "k-0")
-    arguments = ("stream", "--condor", "QQQ-1", "--url", fake.url)
+    arguments = ("stream", "--condor", LATER, "--url", fake.url)
     for frames, count in (([unread], 0), ([unread, SNAPSHOT, SNAPSHOT], 1)):
         fake.streams = [frames]
         assert sum("is not held" in each for each in condord(*arguments).err) == count
@@ -255,11 +257,9 @@ def test_a_lost_connection_is_resumed_and_reported_on_stderr(condord, fake):
 
 def test_only_the_given_condors_are_requested_and_absent_ones_are_reported_once(condord, fake):
     fake.streams = [[SNAPSHOT, SNAPSHOT]]
-    err = condord("stream", "--condor", ID, "--condor", "QQQ-1", "--url", fake.url).err
-    assert fake.requests[0][0] == f"/api/stream?condor={ID}&condor=QQQ-1"
-    assert [line for line in err if "QQQ-1" in line] == [
-        "condord: QQQ-1 is not held; its events will follow when it is"
-    ]
+    err = condord("stream", "--condor", ID, "--condor", LATER, "--url", fake.url).err
+    assert fake.requests[0][0] == f"/api/stream?condor={ID}&condor={LATER}"
+    assert [line for line in err if LATER in line] == [f"condord: {LATER} is not held; waiting until it is"]
     assert not any(ID in line for line in err)
 
 
@@ -267,6 +267,56 @@ def test_a_broken_condor_is_not_reported_as_absent(condord, fake):
     snapshot = documents.frame("snapshot", documents.document(broken=[documents.broken("QQQ-1", A=1)]), "k-1")
     fake.streams = [[snapshot]]
     assert "not held" not in "".join(condord("stream", "--condor", "QQQ-1", "--url", fake.url).err)
+
+
+@pytest.mark.parametrize(
+    "condor_id", ["NONSENSE", ID.lower(), "SPY-261119-560-570-630-640", "SPY-261232-560-570-630-640"]
+)
+def test_a_condor_that_can_never_be_held_exits_with_1_and_names_those_that_are(condord, fake, condor_id):
+    fake.streams = [[documents.frame("snapshot", documents.unread(), "k-0"), SNAPSHOT]]
+    code, out, err = condord("stream", "--condor", LATER, "--condor", condor_id, "--url", fake.url)
+    assert (code, len(out.splitlines()), err[0]) == (1, 1, f"condord: no condor {condor_id} is held")
+    assert ID in err[1]
+
+
+def test_a_condor_that_has_expired_and_is_still_listed_is_followed(condord, fake):
+    expired = documents.document(condors=[documents.condor("SPY-261119-560-570-630-640")])
+    fake.streams = [[documents.frame("snapshot", expired, "k-1")]]
+    done = condord("stream", "--condor", "SPY-261119-560-570-630-640", "--url", fake.url)
+    assert (done.code, len(done.out.splitlines())) == (77, 1)
+
+
+NARROW = [
+    ("delta", documents.delta(valuations=[documents.valuation()]), 60, f"{ID} P/L +230.00"),
+    ("delta", documents.delta(valuations=[documents.valuation()]), 40, "SPY-2612… P/L +230.00"),
+    ("delta", MANY, 40, "SPY-2… P/L +230.00 …"),
+    ("delta", documents.delta(valuations=[documents.valuation(unconfirmed=True)]), 50, "SPY-26… P/L +230.00 unconfirmed"),
+    ("snapshot", documents.document(), 60, "live, 1 condor, P/L +230.00"),
+    ("snapshot", documents.document(), 40, "live, P/L +230.00"),
+    ("snapshot", documents.document(status=documents.status(state="reconnecting")), 40, "reco…, P/L +230.00"),
+    ("snapshot", documents.document(status=documents.status(notices=[documents.notice()])), 50, "live, P/L +230.00 …"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "payload", "width", "text"), NARROW)
+def test_in_a_narrow_terminal_the_profit_is_the_last_thing_to_go(name, payload, width, text):
+    shown = line(name, payload, width)
+    assert shown.split(f" {name} ")[1] == text
+
+
+def test_with_an_amount_the_profit_and_its_change_are_the_last_things_to_go():
+    assert described(25, ("snapshot", documents.document()), moving(255), width=46)[1] == (
+        "10:31:08.000 delta SPY-2… P/L +255.00 (+25.00)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [(60, "live, 1 of 2 condors, P/L +230.00"), (46, "live, P/L +230.00")],
+)
+def test_of_some_condors_their_own_profit_stays_in_a_narrow_terminal(width, text):
+    (shown,) = EventLines(2).lines(event("snapshot", documents.document()), NOW, Screen(width=width))
+    assert shown == f"10:31:07.250 snapshot {text}"
 
 
 def test_without_a_daemon_the_command_exits_with_69(condord, tmp_path):

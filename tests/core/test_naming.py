@@ -1,13 +1,16 @@
 """The ids of condors from one grouping to the next."""
 
+import datetime as dt
+
 import msgspec
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 from msgspec.structs import replace
 
 from condord.core.grouping.account import group
-from condord.core.naming import CondorName, UnnamedCondor, assign_names
+from condord.core.naming import CondorName, UnnamedCondor, assign_names, expiration_of
 from tests.core.strategies import STRIKES, condor_holdings, holding, lot
 from tests.examples import examples
 
@@ -192,3 +195,21 @@ class Lots(RuleBasedStateMachine):
 
 Lots.TestCase.settings = settings(max_examples=examples(60), stateful_step_count=25, deadline=None)
 TestLots = Lots.TestCase
+
+
+@pytest.mark.parametrize(
+    ("condor_id", "expiration"),
+    [
+        ("SPY-261218-560-570-630-640", dt.date(2026, 12, 18)),
+        ("XYZ1-270115-65-70.5-85-90.125-2", dt.date(2027, 1, 15)),
+        ("QQQ-270115-620-645-645-670-10", dt.date(2027, 1, 15)),
+        ("NONSENSE", None),
+        ("spy-261218-560-570-630-640", None),
+        ("SPY-261318-560-570-630-640", None),
+        ("SPY-261218-560-570-630", None),
+        ("SPY-261218-560-570-630-640-0", None),
+        ("SPY-261218-560-570-630-640\n", None),
+    ],
+)
+def test_the_expiration_of_an_id_is_none_if_no_condor_can_have_it(condor_id, expiration):
+    assert expiration_of(condor_id) == expiration
