@@ -3,9 +3,9 @@
 Firing alerts come first, acknowledged or not, as acknowledging must not move a condor. A breached or tested condor is
 as urgent even without a firing alert, as alerts fire with a delay and may be turned off. Then come condors that expire
 within a week, then those near the profit at which the rules close them. Of condors that are equally urgent and expire
-on the same day, those for which Alpaca still takes orders come first, as nothing can be done about the others. Alerts
-are in the same order. The page has the same rule in `web/src/urgency.ts`, and `web/tests/urgency.cases.json` holds both
-to it.
+on the same day, those for which Alpaca still takes orders come first, as nothing can be done about the others, and of
+these the broken ones. Alerts are in the same order. The page has the same rule in `web/src/urgency.ts`, and
+`web/tests/urgency.cases.json` holds both to it.
 """
 
 from __future__ import annotations
@@ -71,13 +71,17 @@ def by_need(document: wire.Document | None) -> Callable[[AlertJson], tuple[int, 
     """Return a sort key for alerts that fire.
 
     The more severe first, then those not acknowledged, then by the nearness of their condors in the document, then the
-    newest. Those of an underlying, of the account or of a condor that is not known are last of their severity.
+    newest. Those of an underlying, of the account or of a condor that is not known are last of their severity. If a
+    part of a condor is broken, only the alert about that has the nearness of this part.
     """
-    found = [] if document is None else [(each.id, nearness_of(each, document.as_of)) for each in held(document)]
-    nearness: Mapping[str | None, Nearness] = dict(found)
+    found = [] if document is None else [(each, nearness_of(each, document.as_of)) for each in held(document)]
+    nearness: Mapping[str | None, Nearness] = {each.id: near for each, near in found}
+    of_broken: Mapping[str | None, Nearness] = {each.id: near for each, near in found if isinstance(each, BrokenJson)}
 
     def order(alert: AlertJson) -> tuple[int, bool, Nearness, float, str]:
         near = nearness.get(alert.condor_id, FARTHEST)
+        if alert.rule == "broken-condor":
+            near = of_broken.get(alert.condor_id, near)
         is_acknowledged = alert.acknowledged_at is not None
         return _SEVERITIES.index(alert.severity), is_acknowledged, near, -alert.since.timestamp(), alert.id
 
@@ -97,11 +101,16 @@ def symbols(document: wire.Document) -> list[str]:
 def nearness_of(condor: CondorJson | BrokenJson, as_of: dt.datetime) -> Nearness:
     """Return what condors of one urgency are compared by.
 
-    These are the days left, whether it is too late for orders, the profit in percent of the risk, and the id.
+    These are the days left, whether it is too late for orders, the profit in percent of the risk, and the id. A broken
+    condor is before every percentage, and one that is not known after it.
     """
-    percent = None if isinstance(condor, BrokenJson) else condor.valuation.percent_of_risk
     days = max(0, condor.days_to_expiration)
-    return days, are_orders_over(condor, as_of), math.inf if percent is None else percent, condor.id
+    if isinstance(condor, BrokenJson):
+        percent = -math.inf
+    else:
+        known = condor.valuation.percent_of_risk
+        percent = math.inf if known is None else known
+    return days, are_orders_over(condor, as_of), percent, condor.id
 
 
 def are_orders_over(condor: CondorJson | BrokenJson, as_of: dt.datetime) -> bool:

@@ -85,6 +85,16 @@ def test_without_a_known_cut_off_orders_are_over_after_the_expiration():
     assert [are_orders_over(each, NOW) for each in msgspec.convert(lost, list[BrokenJson])] == [False, True]
 
 
+def test_of_the_alerts_of_a_condor_in_two_parts_that_about_the_broken_one_is_first():
+    loss, lost = (
+        msgspec.convert(documents.alert(id=rule, rule=rule, condorId="parts"), AlertJson)
+        for rule in ("a-loss", "broken-condor")
+    )
+    assert sorted([loss, lost], key=by_need(document())) == [lost, loss]
+    unknown = msgspec.structs.replace(lost, condor_id="none")
+    assert sorted([unknown, loss], key=by_need(document())) == [loss, unknown]
+
+
 def test_a_broken_condor_for_which_orders_are_over_comes_after_those_that_can_be_traded():
     def broken(name, until):
         cutoffs = [{"kind": "orders", "at": until, "source": "config"}]
@@ -96,7 +106,7 @@ def test_a_broken_condor_for_which_orders_are_over_comes_after_those_that_can_be
     assert [are_orders_over(each, NOW) for each in lost] == [True, False]
     whole = next(each for each in CONDORS if each.id == "open today")
     ordered = sorted([lost[0], whole, lost[1]], key=by_urgency(ALERTS, NOW))
-    assert [each.id for each in ordered] == ["open today", "B open", "A over"]
+    assert [each.id for each in ordered] == ["B open", "open today", "A over"]
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@
  * Firing alerts come first, acknowledged or not, as acknowledging must not move a card. A breached or tested condor is as
  * urgent even without a firing alert, as alerts fire with a delay and may be turned off. Then come condors that expire
  * within a week, then those near the profit at which the rules close them. Of condors that are equally urgent and expire on
- * the same day, those for which Alpaca still takes orders come first, as nothing can be done about the others. The terminal
- * has the same rule in condord/live/urgency.py, and tests/urgency.cases.json holds both to it.
+ * the same day, those for which Alpaca still takes orders come first, as nothing can be done about the others, and of these the
+ * broken ones. The terminal has the same rule in condord/live/urgency.py, and tests/urgency.cases.json holds both to it.
  */
 import type { Alert, Broken, Condor } from './document'
 import { firingFor, severityRank, type Severity } from './firing'
@@ -37,15 +37,15 @@ export function urgencyOf(condor: Condor | Broken, alerts: Iterable<Alert>): Urg
   return isNearTarget(condor) ? 'target' : 'calm'
 }
 
-type Keys = readonly (string | number)[]
+type Keys = readonly (string | number | boolean)[]
 
 /**
  * Returns what condors of one urgency are compared by at `now`, in milliseconds: the days left, whether it is too late for
- * orders, the profit in percent of the risk, the id.
+ * orders, the profit in percent of the risk, the id. A broken condor is before every percentage, and one that is not known after it.
  */
 export function nearnessOf(condor: Condor | Broken, now: number): Keys {
-  const percent = isBroken(condor) ? null : condor.valuation.percentOfRisk
-  return [Math.max(0, condor.daysToExpiration), Number(areOrdersOver(condor, now)), percent ?? Infinity, condor.id]
+  const percent = isBroken(condor) ? -Infinity : condor.valuation.percentOfRisk
+  return [Math.max(0, condor.daysToExpiration), areOrdersOver(condor, now), percent ?? Infinity, condor.id]
 }
 
 /**
@@ -54,13 +54,13 @@ export function nearnessOf(condor: Condor | Broken, now: number): Keys {
  */
 export const alertKeys = (alert: Alert, condor: Condor | Broken | undefined, now: number): Keys => [
   severityRank(alert),
-  Number(alert.acknowledgedAt !== null),
+  alert.acknowledgedAt !== null,
   ...(condor ? nearnessOf(condor, now) : FARTHEST),
   -Date.parse(alert.since),
   alert.id,
 ]
 
-const FARTHEST: Keys = [Infinity, 1, Infinity, '']
+const FARTHEST: Keys = [Infinity, true, Infinity, '']
 
 /** Whether Alpaca no longer takes orders for `condor`, as far as that is known. */
 function areOrdersOver(condor: Condor | Broken, now: number): boolean {
@@ -84,7 +84,7 @@ export const byKeys = <Item>(keysOf: (item: Item) => Keys) => (one: Item, other:
 
 /**
  * Compares two condors: the more urgent first, then the nearer expiration, then those that orders are still taken for at `now`,
- * then the larger loss in percent of the risk.
+ * then the broken ones, then the larger loss in percent of the risk.
  */
 export function compareUrgency(alerts: Iterable<Alert>, now = Date.now()) {
   const known = [...alerts]

@@ -65,7 +65,7 @@ export function entriesOf({ alerts, broken, condors, underlyings, link, status, 
   for (const entry of entries.values()) complete(entry, condorOf(entry))
   const rank = (entry: Entry) => {
     const condor = condorOf(entry)
-    return [...weightOf(entry.needs[0]!), ...(condor ? nearnessOf(condor, now) : [Infinity, 1, Infinity, entry.key])]
+    return [...weightOf(entry.needs[0]!), ...(condor ? nearnessOf(condor, now) : [Infinity, true, Infinity, entry.key])]
   }
   return [...entries.values()].sort(byKeys(rank))
 }
@@ -113,7 +113,7 @@ function complete(entry: Entry, condor: Condor | Broken | undefined) {
 }
 
 /** The more severe first, then what is not acknowledged, as in the terminal. */
-const weightOf = ({ severity, alert }: Need) => [severityRank({ severity }), Number(alert?.acknowledgedAt != null)]
+const weightOf = ({ severity, alert }: Need) => [severityRank({ severity }), alert?.acknowledgedAt != null]
 
 /** The name of a condor in a sentence, in the form that the sentences of alerts have. */
 const nameOf = (condor: Broken) => `${condor.root} ${strikesOf(condor)} ${format.day(condor.expiration)}`

@@ -132,7 +132,7 @@ export function arranged(
     .map(([key, ids]) => ({ name: view.group === 'expiration' ? day(key) : key, ids }))
 }
 
-type Rank = readonly (string | number | null)[]
+type Rank = readonly (string | number | boolean | null)[]
 
 function rankOf(entry: Entry, key: string, alerts: readonly Alert[], valueOf: Column['value'], now: number): Rank {
   if (key === 'urgency') return urgencyKeys(entry, alerts, now)
