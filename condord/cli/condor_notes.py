@@ -49,15 +49,17 @@ def condor_notes(
 
 
 def why_broken(condor: BrokenJson, most: int | None = None) -> str:
-    """Name what is missing, at most so many legs: `no call 770`, `no call 770, 1 of 2 call 780`."""
+    """Name what is missing, at most so many legs: `no call 770`, `no call 770 …`.
+
+    The page has the same words in `web/src/page/missing.ts`, and `web/tests/missing.cases.json` holds both to it.
+    """
     lost = sorted((leg for leg in condor.legs if leg.held < leg.quantity), key=lambda leg: leg.held > 0)
-    named, others = lost[:most], lost[len(lost) if most is None else most :]
     parts = [
         f"{f'{leg.held} of {leg.quantity}' if leg.held else 'no'} {leg.right} {formatting.number(leg.strike)}"
-        for leg in named
+        for leg in lost
     ]
-    more = [f"{len(others)} more"] if others else []
-    return ", ".join([*parts, *more]) or "short uncovered"
+    more = " …" if most is not None and most < len(parts) else ""
+    return ", ".join(parts[:most]) + more or "short uncovered"
 
 
 def has_old_quotes(condor: CondorJson | BrokenJson, quotes: Mapping[str, wire.QuoteJson]) -> bool:

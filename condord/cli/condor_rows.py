@@ -13,7 +13,7 @@ from condord.cli.alert_lines import MARKS
 from condord.cli.condor_notes import condor_notes, why_broken
 from condord.cli.grid import GAP, Cell, Grid, Row, grid_width, lay_out
 from condord.cli.last_day import time_left
-from condord.cli.row_notes import RowNote, whole
+from condord.cli.row_notes import RowNote, vital_width, whole
 from condord.cli.screen import Screen, plain
 from condord.cli.view import AnyCondor
 from condord.core.market_hours import exchange_day
@@ -26,7 +26,8 @@ from condord.live.wire_risk import UnderlyingJson
 
 _NAMES = "CONDOR|EXPIRES|KIND| IN"
 _NUMBERS = " QTY|ENTRY| PRICE|DISTANCE| MARK| CLOSE| P/L| TODAY| %MAX| DELTA| THETA| MAX LOSS"
-_MAX_NAMED = 2  # of the legs that a broken condor has lost
+_NAMED_LEGS = (2, 1, 0)
+"""How many of the legs that a broken condor has lost are named, the most that the terminal has room for."""
 
 # Columns to leave out on a narrow terminal, the first to go first. The profit or loss is always shown.
 _SPARE_FOR_NOTES = ("KIND", "ENTRY", "CLOSE", "MAX LOSS", "EXPIRES", "MARK", "DELTA")
@@ -54,17 +55,28 @@ def condor_rows(document: wire.Document, shown: Sequence[AnyCondor], screen: Scr
         ]
         for condor, severity in zip(shown, severities, strict=True)
     ]
-    numbers = [_numbers(condor, prices.get(condor.underlying)) for condor in shown]
     notes = [
         condor_notes(condor, quotes, prices.get(condor.underlying), old=old) + _closing_note(condor) for condor in shown
     ]
-    noted = [[*number, Cell(whole(note), "warn")] for number, note in zip(numbers, notes, strict=True)]
-    rows: list[Row] = [[*name, *number] for name, number in zip(names, noted, strict=True)]
     titles = f"{_NAMES}|{_NUMBERS}"
-    if screen.width is None or grid_width(titles, rows, without=_SPARE_ON_ONE_LINE) <= screen.width:
-        return lay_out(titles, rows, screen, spare=_SPARE_ON_ONE_LINE, for_notes=_SPARE_FOR_NOTES, on_one_line=notes)
+    choices = [
+        [
+            [*_numbers(condor, prices.get(condor.underlying), named), Cell(whole(note), "warn")]
+            for condor, note in zip(shown, notes, strict=True)
+        ]
+        for named in _NAMED_LEGS
+    ]
+    room, vital = screen.width, max(map(vital_width, notes))
+    for notes_width in (len(GAP) + vital, 0):
+        for noted in choices:
+            rows: list[Row] = [[*name, *number] for name, number in zip(names, noted, strict=True)]
+            if room is None or grid_width(titles, rows, without=_SPARE_ON_ONE_LINE) + notes_width <= room:
+                spare, for_notes = _SPARE_ON_ONE_LINE, _SPARE_FOR_NOTES
+                return lay_out(titles, rows, screen, spare=spare, for_notes=for_notes, on_one_line=notes)
     above, missing = _name_lines(shown, names, document.as_of, screen)
-    return lay_out(_NUMBERS, noted, screen, above, _SPARE_NUMBERS, missing=missing)
+    widths = [len(GAP) + grid_width(_NUMBERS, noted, without=_SPARE_NUMBERS[:-1]) for noted in choices]
+    fitting = (noted for noted, width in zip(choices, widths, strict=True) if room is None or width <= room)
+    return lay_out(_NUMBERS, next(fitting, choices[-1]), screen, above, _SPARE_NUMBERS, missing=missing)
 
 
 def _severity(condor: AnyCondor, document: wire.Document) -> Severity | None:
@@ -83,14 +95,14 @@ def _terms(condor: AnyCondor, as_of: dt.datetime) -> list[Cell]:
     ]
 
 
-def _numbers(condor: AnyCondor, underlying: UnderlyingJson | None) -> list[Cell]:
+def _numbers(condor: AnyCondor, underlying: UnderlyingJson | None, named: int) -> list[Cell]:
     unknown = Cell(formatting.UNKNOWN)
     if isinstance(condor, BrokenJson):
         return [
             Cell(str(condor.quantity)),
             unknown,
             Cell(formatting.money(underlying.price if underlying else None)),
-            Cell(why_broken(condor, _MAX_NAMED), "alarm"),  # under DISTANCE, which is always shown
+            Cell(why_broken(condor, named) if named else "broken", "alarm"),  # under DISTANCE, which is always shown
             *[unknown] * 2,
             _gain(condor.unrealized_pl),
             *[unknown] * 5,

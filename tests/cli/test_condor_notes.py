@@ -1,7 +1,10 @@
+import json
+from pathlib import Path
+
 import msgspec
 import pytest
 
-from condord.cli.condor_notes import condor_notes, has_old_quotes
+from condord.cli.condor_notes import condor_notes, has_old_quotes, why_broken
 from condord.cli.row_notes import whole
 from condord.live.wire import QuoteJson
 from condord.live.wire_broken import BrokenJson
@@ -9,6 +12,7 @@ from condord.live.wire_condor import CondorJson
 from condord.live.wire_risk import UnderlyingJson
 from tests.fakes import documents
 
+CASES = json.loads((Path(__file__).parents[2] / "web" / "tests" / "missing.cases.json").read_text())
 LEG = "SPY261218P00560000"
 
 
@@ -61,3 +65,13 @@ def test_a_broken_condor_with_old_numbers_has_a_note():
     assert condor_notes(broken, quotes()) == []
     lost = msgspec.convert(documents.broken("SPY-1", **{LEG: 0}), BrokenJson)
     assert not has_old_quotes(lost, quotes(unconfirmed=True))
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["all"])
+def test_what_a_broken_condor_has_lost_is_named_as_on_the_page(case):
+    legs = [
+        {"symbol": "A", "right": right, "strike": strike, "side": "long", "quantity": quantity, "held": held}
+        for right, strike, quantity, held in case["legs"]
+    ]
+    lost = msgspec.convert(documents.broken() | {"legs": legs}, BrokenJson)
+    assert (why_broken(lost), why_broken(lost, 1)) == (case["all"], case["first"])

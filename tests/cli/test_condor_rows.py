@@ -83,8 +83,37 @@ def test_on_the_last_day_a_broken_condor_has_the_time_left_for_orders_in_its_row
 def test_a_partly_lost_leg_and_an_uncovered_short_are_named():
     legs = documents.broken(A=1, B=0)
     assert "  no put 500, 1 of 2 put 500  " in rows(broken=[legs])[1]
-    assert "  no put 500, no put 500, 1 more  " in rows(broken=[documents.broken(A=0, B=0, C=0)])[1]
+    assert "  no put 500, no put 500 …  " in rows(broken=[documents.broken(A=0, B=0, C=0)])[1]
     assert "  short uncovered  " in rows(broken=[documents.broken(A=2)])[1]
+
+
+LOST = documents.broken(LONG_ID, A=1, B=1, C=1, D=0) | {"daysToExpiration": 0}
+
+
+@pytest.mark.parametrize(
+    ("width", "text"),
+    [(120, "no put 500, 1 of 2 put 500 …"), (80, "no put 500 …"), (70, "broken")],
+)
+def test_a_broken_condor_takes_one_row_and_names_as_many_legs_as_fit(width, text):
+    shown = rows(width, condors=[], broken=[LOST], asOf="2026-12-18T20:30:00Z")
+    assert f"  {text}  " in shown[1]
+    assert "no orders" in shown[1]
+    assert all(line.startswith("too narrow") for line in shown[2:3])
+    assert max(map(len, shown)) <= width
+
+
+def test_a_note_that_numbers_may_be_old_has_room_before_a_second_leg():
+    quotes = [documents.quote("A", unconfirmed=True)]
+    shown = rows(90, condors=[], broken=[documents.broken(LONG_ID, A=1, B=0)], quotes=quotes)
+    assert "  no put 500 …  " in shown[1]
+    assert shown[1].endswith("  unconfirmed")
+
+
+@pytest.mark.parametrize(("width", "text"), [(50, "no put 500, 1 of 2 put 500 …"), (36, "no put 500 …")])
+def test_a_broken_condor_below_its_name_names_as_many_legs_as_fit(width, text):
+    shown = rows(width, condors=[], broken=[LOST])
+    assert f"  {text}  " in shown[2]
+    assert len(shown[2]) <= width
 
 
 def test_while_nothing_fires_no_room_is_kept_for_marks():

@@ -111,12 +111,12 @@ describe('the section', () => {
   })
 
   it('shows a broken condor in its place, the first, as a card and as a row', async () => {
-    const lost = { ...broken('TORN-1', {}), root: 'TORN', unrealizedPl: -40 }
+    const lost = { ...broken('TORN-1', { A: 1, B: 0, C: 0 }), root: 'TORN', unrealizedPl: -40 }
     const { click, all, names, text } = await list([worth('A', 1)], { broken: [lost] })
     expect([names(), text('.count')]).toEqual([['TORN', 'A'], '2'])
     await click(all('.segments button')[1])
     expect(names()).toEqual(['TORN', 'A'])
-    expect(text('tr[data-condor="TORN-1"]')).toContain('legs missing')
+    expect(text('tr[data-condor="TORN-1"]')).toContain('×2 no put 705 …')
     expect(text('tr[data-condor="TORN-1"]')).toContain('−$40.00')
     expect(all('tr[data-condor="TORN-1"] [role=img]')[0]!.getAttribute('aria-label')).toBe('Critical: legs are missing')
   })
