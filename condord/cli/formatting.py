@@ -271,15 +271,21 @@ def state_style(state: wire.State | Literal["standby"]) -> str:
 
 
 def trouble(status: wire.Status, now: dt.datetime) -> list[str]:
-    """Return one sentence for each fault: of the option stream, of REST, of its circuit breaker."""
+    """Return one sentence for each fault: of the option stream, of REST, of its circuit breaker.
+
+    An ingester that stands by may do so for longer than the reason lasts, which is its leader's, or that of a loss.
+    """
     sentences = []
-    if status.reason:
+    state: str = status.state
+    if status.reason and status.code and state == "standby":
+        sentences.append(f"{status.code} {_lasting(status.since, now)}: {status.reason}")
+    elif status.reason:
         code = f" ({status.code})" if status.code else ""
         sentences.append(f"{status.state} {_lasting(status.since, now)}{code}: {status.reason}")
     if status.positions.error is not None:
         error, read = status.positions.error, age(status.positions.read_at, now)
         sentences.append(f"positions, last read {read} ({error.code}): {error.text}")
-    if status.positions.breaker != "closed":
+    if status.positions.breaker not in ("closed", None):
         sentences.append(f"positions are not requested now: the breaker is {BREAKERS[status.positions.breaker]}")
     return [plain(sentence) for sentence in sentences]
 

@@ -21,7 +21,6 @@ from condord.live.wire_risk import StocksJson
 
 EXAMPLE = "condord status --json | jq -r .state"
 
-_FOLLOWERS = ("relay", "standby")
 _NAME_WIDTH, _MIN_VALUE_WIDTH = 13, 20
 
 
@@ -64,27 +63,26 @@ def status_lines(
 ) -> list[str]:
     """Return the lines of the screen; `alerts` is None if they could not be read, and `document` if none was."""
     report, remedies = formatting.split_remedies(report)
-    stream, rest = report.stream, report.positions
-    since = f"{formatting.moment(report.since, now)}, {formatting.age(report.since, now)}"
-    connected = "connected" if stream.connected else screen.paint("not connected", "warn")
-    if stream.next_attempt_at is not None:
-        connected += f", next attempt {formatting.ahead(stream.next_attempt_at, now)}"
+    stream, rest, is_lost = report.stream, report.positions, report.code in wire.LOST_CODES
+    since = f"since {formatting.moment(report.since, now)}, {formatting.age(report.since, now)}"
+    state = f"{report.state}, {report.code}" if is_lost else report.state
+    unknown = screen.paint(f"unknown since {formatting.moment(report.since, now)} ({report.code})", "warn")
+    role = report.cluster.role  # no event carries only a newer `readAt`, so only a daemon of the account knows it
     fields = [
         ("daemon", f"condord {plain(report.version)}, process {report.pid}, up {formatting.span(report.uptime)}"),
         ("address", plain(report.address)),
         ("relay of", _relay(report.cluster)),
         ("cluster", _member(report.cluster)),
-        ("upstream", f"{screen.paint(report.state, formatting.state_style(report.state))} since {since}"),
+        ("upstream", f"{screen.paint(state, 'warn' if is_lost else formatting.state_style(report.state))} {since}"),
         *(("" if number else "to do", plain(sentence(remedy))) for number, remedy in enumerate(remedies)),
         ("source", f"{report.source}, feed {report.feed}"),
-        ("stream", f"{connected}, {stream.subscribed} of {stream.requested} symbols, {report.reconnects} reconnects"),
+        ("stream", unknown if stream.connected is None else _stream(report, now, screen)),
         ("stocks", "" if report.stocks is None else _stocks(report.stocks, now, screen)),
         ("watchdog", f"newest message {formatting.age(stream.last_message_at, now)}"),
-        # No event carries only a newer `readAt`, so followers do not know it.
-        ("positions", "" if report.cluster.role in _FOLLOWERS else f"read {formatting.age(rest.read_at, now)}"),
-        ("breaker", formatting.BREAKERS[rest.breaker]),
+        ("positions", "" if is_lost or role != "all" else f"read {formatting.age(rest.read_at, now)}"),
+        ("breaker", unknown if rest.breaker is None else formatting.BREAKERS[rest.breaker]),
         ("market", formatting.market(report.market, now).removeprefix("market ")),
-        ("alerts", _alerts_value(alerts, document, now, screen, is_unread=rest.read_at is None)),
+        ("alerts", _alerts_value(alerts, document, now, screen, report)),
         ("subscribers", f"{report.subscribers} of {report.max_subscribers}"),
         ("frames", f"{report.frames} sent, {report.dropped} dropped{_resyncs(report.resyncs)}"),
         ("refused", _counts(report.refused)),
@@ -95,19 +93,33 @@ def status_lines(
     return lines + folded([screen.paint(each, "warn") for each in sentences], screen.width)
 
 
+def _stream(report: wire.StatusReport, now: dt.datetime, screen: Screen) -> str:
+    """Format whether the option stream is connected, with how many symbols, and when it connects again."""
+    stream = report.stream
+    connected = "connected" if stream.connected else screen.paint("not connected", "warn")
+    if stream.next_attempt_at is not None:
+        connected += f", next attempt {formatting.ahead(stream.next_attempt_at, now)}"
+    return f"{connected}, {stream.subscribed} of {stream.requested} symbols, {report.reconnects} reconnects"
+
+
 def _alerts_value(
-    alerts: AlertsJson | None, document: wire.Document | None, now: dt.datetime, screen: Screen, *, is_unread: bool
+    alerts: AlertsJson | None,
+    document: wire.Document | None,
+    now: dt.datetime,
+    screen: Screen,
+    report: wire.StatusReport,
 ) -> str:
-    """Return how many alerts fire, and the sentence of the first."""
+    """Return how many alerts fire, and the sentence of the first; after a loss, as they were last read."""
     if alerts is None:
         return screen.paint("not known: they cannot be read", "warn")
     firing = alert_lines.ordered(alerts.alerts, document)
-    if not firing and is_unread:
+    if not firing and report.positions.read_at is None:
         return screen.paint("not known: the positions have not been read yet", "warn")
+    as_of = "as last read: " if report.code in wire.LOST_CODES else ""
     if not firing:
-        return "none firing"
+        return f"{as_of}none firing"
     reason = alert_sentence.sentence(firing[0], now, document, has_price=False)
-    sentence = f"{alert_lines.counts_text(alert_lines.counted(firing))}: {plain(reason)}"
+    sentence = f"{as_of}{alert_lines.counts_text(alert_lines.counted(firing))}: {plain(reason)}"
     return screen.paint(sentence, alert_lines.style_of(firing[0].severity))
 
 

@@ -17,6 +17,7 @@ from condord.http.interfaces import UnreadReason
 from condord.http.tickets import Tickets
 from condord.live import wire
 from condord.live.lost_source import condor_unconfirmed_if_lost
+from condord.live.lost_status import as_known, with_newest_message
 from condord.live.replica import Replica
 from condord.live.source_clock import SourceClock
 
@@ -96,19 +97,11 @@ class RelayView:
 
     @property
     def status(self) -> wire.Status | None:
-        """The status, None before there is one.
-
-        While the stream is live, no event carries only a newer `lastMessageAt`, so it is taken from the newest quote.
-        """
+        """The status as far as it is known now, None before there is one."""
         if not self._replica.is_known:
             return None
         edition = self._replica.edition
-        status, stream = edition.status, edition.status.stream
-        if status.state != "live":
-            return status
-        times = (stream.last_message_at, *(quote.time for quote in edition.quotes.json.values()))
-        newest_at = max((time for time in times if time is not None), default=None)
-        return msgspec.structs.replace(status, stream=msgspec.structs.replace(stream, last_message_at=newest_at))
+        return as_known(with_newest_message(edition.status, edition.quotes.json.values()), self._clock())
 
     @property
     def cluster(self) -> wire.ClusterJson:
@@ -119,8 +112,9 @@ class RelayView:
         )
 
     def document(self) -> wire.Document:
-        """The document of the source, as of the newest event."""
-        return self._replica.edition.document(self._clock())
+        """The document of the source, as of the newest event, with the status as far as it is known now."""
+        document, status = self._replica.edition.document(self._clock()), self.status
+        return document if status is None else msgspec.structs.replace(document, status=status)
 
     def condor(self, condor_id: str) -> wire.OneCondor | None:
         """One condor with its quotes; None if there is none with this id.

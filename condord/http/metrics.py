@@ -194,6 +194,9 @@ class _ValuesCollector(Collector):
         if values.status is not None:
             yield from _status(values.status)
             yield from _published(values)
+        if values.status is not None and values.cluster.role == "all":  # no event carries only a newer `readAt`
+            read_at = values.status.positions.read_at
+            yield _instant("condord_positions_timestamp_seconds", "When the positions were last read.", read_at)
         yield from _subscribers(values)
         if values.cluster.role == "all":
             yield from _upstream(values)
@@ -236,8 +239,7 @@ def _status(status: wire.Status) -> Iterator[Metric]:
     yield _state("condord_stream_state", "The state of the option stream.", wire.State, status.state)
     newest_at = status.stream.last_message_at
     yield _instant("condord_last_quote_timestamp_seconds", "When the option stream sent the newest quote.", newest_at)
-    positions, is_open = status.positions, status.market.is_open
-    yield _instant("condord_positions_timestamp_seconds", "When the positions were last read.", positions.read_at)
+    is_open = status.market.is_open
     yield _gauge("condord_market_open", "Whether the market is open.", {} if is_open is None else {(): is_open})
 
 

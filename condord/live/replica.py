@@ -19,6 +19,7 @@ from condord.live import wire
 from condord.live.compression import Frame
 from condord.live.fanout import Fanout
 from condord.live.frames import framed
+from condord.live.lost_status import lost_status, with_newest_message
 from condord.live.published import Edition
 from condord.live.subscriber import Subscriber
 from condord.live.wire_risk import ModelJson
@@ -126,9 +127,8 @@ class Replica:
         self.is_lost = True
         if not self.is_known:
             return []
-        lost = msgspec.structs.replace(
-            self.edition.status, state="reconnecting", reason=reason, code=code, since=now_at
-        )
+        known = with_newest_message(self.edition.status, self.edition.quotes.json.values())
+        lost = lost_status(known, code=code, reason=reason, now_at=now_at)
         delta = wire.Delta(as_of=now_at, quotes=[], valuations=[], unmatched=[], status=lost)
         return self._announce(lost, framed("delta", delta))
 

@@ -89,12 +89,13 @@ class MarketJson(PublicJson, frozen=True, kw_only=True):
 class StreamJson(PublicJson, frozen=True, kw_only=True):
     """The option stream. `subscribed` of `requested` symbols are acknowledged.
 
+    These and `connected` are null where they are not known: from a relay or a standby that has lost what it follows.
     `nextAttemptAt` is when it connects again, null unless it waits to.
     """
 
-    connected: bool
-    subscribed: int
-    requested: int
+    connected: bool | None
+    subscribed: int | None
+    requested: int | None
     reconnects: int
     last_message_at: Instant | None
     next_attempt_at: Instant | None = None
@@ -108,11 +109,14 @@ class RestError(PublicJson, frozen=True, kw_only=True):
 
 
 class Positions(PublicJson, frozen=True, kw_only=True):
-    """When the positions were last read, and why they cannot be read now."""
+    """When the positions were last read, and why they cannot be read now.
+
+    `breaker` is null, and there is no `error`, where that is not known: see the option stream.
+    """
 
     read_at: Instant | None
     error: RestError | None
-    breaker: BreakerState
+    breaker: BreakerState | None
 
 
 class NoticeJson(PublicJson, frozen=True, kw_only=True):

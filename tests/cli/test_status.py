@@ -40,7 +40,7 @@ def test_the_state_of_the_daemon_is_one_screen():
     ]
 
 
-@pytest.mark.parametrize(("role", "is_shown"), [("all", True), ("leader", True), ("relay", False), ("standby", False)])
+@pytest.mark.parametrize(("role", "is_shown"), [("all", True), ("leader", False), ("relay", False), ("standby", False)])
 def test_only_a_daemon_that_reads_positions_shows_when_they_were_read(role, is_shown):
     shown = lines(cluster={"role": role})
     assert any(line.startswith("positions") for line in shown) == is_shown
@@ -280,6 +280,29 @@ def test_a_lost_source_is_shown_with_the_remedy():
     reason = with_remedy("relay-1 has lost its source http://127.0.0.1:1: it answers 503", LOST_REMEDIES["sourceLost"])
     shown = lines(state="reconnecting", code="sourceLost", reason=reason)
     assert "to do        If it lasts, check that the source runs and can be reached." in shown
+
+
+@pytest.mark.parametrize("role", ["relay", "standby", "leader", "all"])
+def test_what_is_not_known_of_a_lost_source_is_shown_as_unknown(role):
+    shown = lines(
+        state="standby" if role == "standby" else "reconnecting",
+        code="busLost",
+        reason="desk has lost the bus: no answer in time",
+        since="2026-11-20T15:30:00Z",
+        cluster={"role": role},
+        stocks=None,
+        stream={**documents.report()["stream"], "connected": None, "subscribed": None, "requested": None},
+        positions={**documents.report()["positions"], "breaker": None},
+    )
+    state = "standby" if role == "standby" else "reconnecting"
+    assert f"upstream     {state}, busLost since 10:30 ET, 1 min 9 s ago" in shown
+    assert "stream       unknown since 10:30 ET (busLost)" in shown
+    assert "watchdog     newest message 2.0 s ago" in shown
+    assert "breaker      unknown since 10:30 ET (busLost)" in shown
+    assert "alerts       as last read: none firing" in shown
+    assert not [line for line in shown if line.startswith("positions") or "not requested" in line]
+    what = "busLost for 1 min 9 s" if role == "standby" else "reconnecting for 1 min 9 s (busLost)"
+    assert shown[-1] == f"{what}: desk has lost the bus: no answer in time"
 
 
 def test_while_positions_were_never_read_no_alert_is_not_reported_as_none_firing(condord, fake):

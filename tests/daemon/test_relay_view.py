@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from tests.live.accounts import SPY_ID, status
+from tests.live.accounts import CLOSED, SPY_ID, status
 from tests.virtualtime import run
 
 from .relayed import Relayed
@@ -89,6 +89,36 @@ def test_the_newest_message_of_a_live_stream_is_that_of_the_newest_quote():
         relayed.source.set_status(status("stale"))
         relayed.pass_events()
         assert view.report().stream.last_message_at == status("stale").stream.last_message_at
+
+
+def test_a_lost_source_leaves_the_time_of_the_newest_quote_and_no_connection():
+    @play
+    def _(relayed):
+        relayed.source.set_status(status(state="live"))
+        relayed.pass_events()
+        relayed.source.move()
+        relayed.pass_events()
+        view = relayed.view
+        newest_at = max(quote.time for quote in view.document().quotes if quote.time)
+        assert newest_at > relayed.replica.edition.status.stream.last_message_at
+        relayed.feed.lose("gone")
+        for found in (view.report(), view.document().status):
+            assert (found.stream.connected, found.stream.subscribed, found.stream.requested) == (None, None, None)
+            assert (found.positions.breaker, found.stream.last_message_at) == (None, newest_at)
+        relayed.source.set_status(status("stale"))
+        relayed.pass_events()
+        assert view.report().stream.connected
+
+
+def test_the_hours_of_a_lost_source_are_unknown_once_they_have_passed():
+    @play
+    def _(relayed):
+        relayed.source.set_status(status("closed", market=CLOSED))
+        relayed.pass_events()
+        assert relayed.view.report().market == CLOSED
+        relayed.feed.lose("gone")
+        for found in (relayed.view.report(), relayed.view.document().status):
+            assert found.market.is_open is None
 
 
 def test_the_report_has_the_counters_of_the_relay():

@@ -317,7 +317,8 @@ def test_a_relay_has_metrics_of_what_it_serves_and_none_of_an_account():
     assert (found["condord_cluster_dropped_total"], found["condord_cluster_fence"]) == (3, 12)
     assert found["condord_subscribers"] == 8
     assert found["condord_stream_state{state=live}"] == 1
-    assert not [name for name in found if name.startswith(("condord_rest", "condord_history", "condord_alerts"))]
+    of_account = ("condord_rest", "condord_history", "condord_alerts", "condord_positions_timestamp")
+    assert not [name for name in found if name.startswith(of_account)]
 
 
 def test_a_relay_that_has_read_nothing_has_no_state():

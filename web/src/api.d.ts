@@ -788,13 +788,17 @@ export interface components {
             low: number;
             high: number;
         };
-        /** @description When the positions were last read, and why they cannot be read now. */
+        /**
+         * @description When the positions were last read, and why they cannot be read now.
+         *
+         *     `breaker` is null, and there is no `error`, where that is not known: see the option stream.
+         */
         Positions: {
             /** Format: date-time */
             readAt: string | null;
             error: components["schemas"]["RestError"] | null;
-            /** @enum {string} */
-            breaker: "closed" | "halfOpen" | "open";
+            /** @enum {string|null} */
+            breaker: "closed" | "halfOpen" | "open" | null;
         };
         /** @description In percent, each null where it is not known or not defined. */
         Probabilities: {
@@ -983,12 +987,13 @@ export interface components {
         /**
          * @description The option stream. `subscribed` of `requested` symbols are acknowledged.
          *
+         *     These and `connected` are null where they are not known: from a relay or a standby that has lost what it follows.
          *     `nextAttemptAt` is when it connects again, null unless it waits to.
          */
         Stream: {
-            connected: boolean;
-            subscribed: number;
-            requested: number;
+            connected: boolean | null;
+            subscribed: number | null;
+            requested: number | null;
             reconnects: number;
             /** Format: date-time */
             lastMessageAt: string | null;

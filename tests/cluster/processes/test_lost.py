@@ -63,6 +63,11 @@ def test_a_killed_source_is_reported_within_3_s_and_reads_go_on(pair):
         assert (document["version"], status["state"], status["code"]) == (version, "reconnecting", "sourceLost")
         assert status["reason"].startswith(f"{socket.gethostname()} has lost its source {source.url}: ")
         assert document["condors"]
+        for found in (status, relay.status()):
+            assert (found["stream"]["connected"], found["stream"]["subscribed"]) == (None, None)
+            assert found["positions"]["breaker"] is None
+            newest_at = max(quote["time"] for quote in document["quotes"] if quote["time"])
+            assert found["stream"]["lastMessageAt"] >= newest_at
         assert relay.get("/readyz")[0] == 503
         assert relay.get("/livez")[0] == 200
         assert fetch(f"{relay.url}/api/trades")[2] == before
